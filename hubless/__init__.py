@@ -1,0 +1,1 @@
+"""The product: domain, ports, services, adapters and their composition; no HTTP here."""

@@ -1,0 +1,45 @@
+"""When a running server has been alone long enough: pure verdicts with one *now* a sweep."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from hubless.domain.server import Server
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a server may be idle and how old it may grow; None means for ever."""
+
+    idle_after: timedelta | None = None
+    max_age: timedelta | None = None
+
+    def overridden_by(self, other: "Patience") -> "Patience":
+        """Return these limits with each that *other* sets in its place."""
+        return Patience(
+            idle_after=self.idle_after if other.idle_after is None else other.idle_after,
+            max_age=self.max_age if other.max_age is None else other.max_age,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """The server may go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reap:
+    """The server is to be stopped; *why* goes to the log and the audit trail."""
+
+    why: str
+
+
+def verdict(server: Server, patience: Patience, now: datetime) -> Keep | Reap:
+    """Say whether a ready *server* is to be stopped at *now*. At the limit counts as over it."""
+    if server.started_at is None:
+        return Keep()
+    if patience.max_age is not None and now - server.started_at >= patience.max_age:
+        return Reap(f"it ran for its maximum age of {patience.max_age}")
+    active_at = max(server.started_at, server.last_activity_at or server.started_at)
+    if patience.idle_after is not None and now - active_at >= patience.idle_after:
+        return Reap(f"it was idle for {patience.idle_after}")
+    return Keep()

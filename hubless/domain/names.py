@@ -1,0 +1,96 @@
+"""Which names are allowed, and the one normaliser that every way in passes.
+
+Rules: JupyterHub 6.1 (no slash, no edge spaces, not only dots; lower case at login), plus no control characters,
+which JupyterHub lets through.
+"""
+
+import re
+import unicodedata
+from urllib.parse import quote, unquote
+
+from hubless.domain.errors import InvalidRequestError
+
+MAX_USER_NAME = 255
+MAX_DISPLAY_NAME = 255
+_SERVER_NAME = re.compile(r"[a-z](?:[a-z0-9]|-(?!-)){0,28}[a-z0-9]|[a-z]")
+
+
+def normalise_user_name(name: str) -> str:
+    """Return the form under which *name* is stored and looked up at login: NFC, lower case."""
+    return unicodedata.normalize("NFC", name).lower()
+
+
+def check_user_name(name: str) -> str:
+    """Return *name* when it may name a user.
+
+    Raises:
+        InvalidRequestError: naming the name and the rule that it breaks.
+    """
+    if why := _fault_of_user_name(name):
+        raise InvalidRequestError(f"Invalid username: {_shown(name)} {why}")
+    return name
+
+
+def check_server_name(name: str) -> str:
+    """Return *name* when it may name a named server (JupyterHub 6.0's rule).
+
+    Raises:
+        InvalidRequestError: naming the rule.
+    """
+    if _SERVER_NAME.fullmatch(name) is None:
+        raise InvalidRequestError(
+            f"Invalid server name: {_shown(name)} must be 1 to 30 of a-z, 0-9 and single hyphens, "
+            "start with a letter and end with a letter or digit"
+        )
+    return name
+
+
+def check_display_name(name: str) -> str:
+    """Return *name* in NFC when it may be shown as a server's name.
+
+    Raises:
+        InvalidRequestError: naming the rule.
+    """
+    normal = unicodedata.normalize("NFC", name)
+    if not 1 <= len(normal) <= MAX_DISPLAY_NAME:
+        raise InvalidRequestError(f"Invalid display name: it must have 1 to {MAX_DISPLAY_NAME} characters")
+    if not normal.isprintable() or normal != " ".join(normal.split(" ")).strip() or "  " in normal:
+        raise InvalidRequestError(
+            f"Invalid display name: {_shown(normal)} must be printable, without spaces at its ends or double spaces"
+        )
+    return normal
+
+
+def url_name(name: str) -> str:
+    """Return a user's name as JupyterHub writes it into a URL path: percent-encoded but for `@` and `~`."""
+    return quote(name, safe="@~")
+
+
+def server_prefix(user_name: str, server_name: str) -> str:
+    """Return the URL prefix under which a server is reached, with slashes at both ends."""
+    return f"/user/{url_name(user_name)}/" + (f"{url_name(server_name)}/" if server_name else "")
+
+
+def route_prefix(user_name: str, server_name: str) -> str:
+    """Return the same prefix with nothing encoded: the form in which the edge compares decoded paths."""
+    return f"/user/{user_name}/" + (f"{server_name}/" if server_name else "")
+
+
+def _fault_of_user_name(name: str) -> str | None:  # noqa: PLR0911 one line a rule reads best
+    if not name:
+        return "is empty"
+    if len(name) > MAX_USER_NAME:
+        return f"is longer than {MAX_USER_NAME} characters"
+    if "/" in name:
+        return "has a slash"
+    if name != name.strip():
+        return "starts or ends with a space"
+    if any(unicodedata.category(c) in {"Cc", "Cs", "Zl", "Zp"} for c in name):
+        return "has a control character"
+    if not unquote(name).strip("."):
+        return "is only dots"
+    return None
+
+
+def _shown(name: str) -> str:
+    return repr(name if len(name) <= 60 else name[:60] + "…")  # noqa: PLR2004 as much as an error needs

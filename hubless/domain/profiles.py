@@ -1,0 +1,22 @@
+"""Profiles: what an admin offers to start."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from hubless.domain.idleness import Patience
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """Image or command, size and limits of a server; *name* is what `user_options` chooses by."""
+
+    name: str
+    display_name: str = ""
+    description: str = ""
+    command: tuple[str, ...] = ("jupyterhub-singleuser",)
+    args: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict, hash=False)
+    default_url: str = "/lab"
+    memory_bytes: int | None = None
+    cpus: float | None = None
+    patience: Patience = field(default_factory=Patience)

@@ -1,0 +1,102 @@
+"""Tokens, OAuth clients, codes and browser sessions: what proves who is asking.
+
+Secrets are never kept: each record is found by the SHA-256 of its secret.
+"""
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+MAX_SECRET_LENGTH = 64  # JupyterHub 6.1: longer ones are refused unread
+
+
+class OwnerKind(StrEnum):
+    """Whose a token can be."""
+
+    USER = "user"
+    SERVICE = "service"
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A bearer token; *scopes* are as asked for, narrowed at every use to what the owner holds then."""
+
+    id: str
+    sha256: str
+    owner_kind: OwnerKind
+    owner_id: str  # a user's id or a service's name
+    scopes: tuple[str, ...]
+    created_at: datetime
+    note: str = ""
+    expires_at: datetime | None = None
+    last_activity_at: datetime | None = None
+    session_id: str | None = None  # dies with this browser session
+    client_id: str | None = None  # the OAuth client it was issued to
+    server_id: str | None = None  # the server that it is the own token of
+
+    def is_expired(self, now: datetime) -> bool:
+        """Say whether the token no longer counts. Asked on every read: stores delete late."""
+        return self.expires_at is not None and now >= self.expires_at
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """An OAuth client: a server (for as long as one launch runs) or a service."""
+
+    id: str
+    secret_sha256: str
+    redirect_uri: str
+    description: str
+    access_scopes: tuple[str, ...]
+    allowed_scopes: tuple[str, ...] = ()
+    no_confirm: bool = False
+    server_id: str | None = None
+    launch_id: str | None = None
+    owner_id: str | None = None  # the server's owner, who is never asked to confirm
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """An OAuth authorization code (RFC 6749 4.1, PKCE RFC 7636): opens once."""
+
+    sha256: str
+    client_id: str
+    user_id: str
+    session_id: str
+    redirect_uri: str
+    scopes: tuple[str, ...]
+    expires_at: datetime
+    challenge: str | None = None
+    challenge_method: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A browser that is logged in; *id* is readable by the user's servers, the cookie's secret is not kept."""
+
+    id: str
+    sha256: str
+    user_id: str
+    created_at: datetime
+    expires_at: datetime
+    agent: str = ""  # what the browser calls itself, for its owner to recognise
+
+
+def sha256(secret: str) -> str:
+    """Return the hex digest under which *secret* is stored (256 bits of randomness need no salt)."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def launch_secret(key: bytes, launch_id: str) -> str:
+    """Return the token of a launch, the same each time, so that a launch that is tried twice stays one.
+
+    Derived and not stored: whoever holds the hub's *key* can make it again, nobody else can.
+    """
+    return hmac.new(key, f"launch:{launch_id}".encode(), hashlib.sha256).hexdigest()[:32]
+
+
+def is_same(expected_sha256: str, secret: str) -> bool:
+    """Compare in constant time."""
+    return hmac.compare_digest(expected_sha256, sha256(secret))

@@ -1,0 +1,52 @@
+"""Users: who owns servers and tokens."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A person known to the hub; *id* never changes, *name* may."""
+
+    id: str
+    name: str
+    created_at: datetime
+    admin: bool = False
+    groups: tuple[str, ...] = ()  # names, sorted
+    last_activity_at: datetime | None = None
+    user_info: Mapping[str, Any] | None = field(default=None, hash=False)
+    revision: int = 0  # +1 at each change of name, admin or info; a change names the revision it expects
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A set of users with properties; its members inherit its roles."""
+
+    id: str
+    name: str
+    users: tuple[str, ...] = ()  # names, sorted
+    properties: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A program that holds a token and may be an OAuth client (JupyterHub's external services)."""
+
+    name: str
+    admin: bool = False
+    url: str | None = None
+    token_sha256: str | None = None
+    oauth_client_id: str | None = None
+    oauth_redirect_uri: str | None = None
+    oauth_no_confirm: bool = False
+    oauth_client_allowed_scopes: tuple[str, ...] = ()
+    info: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    display: bool = True
+    from_settings: bool = True
+
+    @property
+    def prefix(self) -> str:
+        """Return where the edge routes this service."""
+        return f"/services/{self.name}/"

@@ -1,0 +1,84 @@
+"""What runs servers: processes here, Fargate tasks in the cloud."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from hubless.domain.profiles import Profile
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """All that a launcher must know. *secrets* never reach logs, arguments or anything that lists tasks."""
+
+    launch_id: str
+    server_id: str
+    owner_id: str
+    owner_name: str
+    server_name: str
+    prefix: str  # URL prefix, percent-encoded, slashes at both ends
+    profile: Profile
+    environment: Mapping[str, str] = field(default_factory=dict, hash=False)
+    secrets: Mapping[str, str] = field(default_factory=dict, hash=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Coming:
+    """The task exists but has no address yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """The task runs and will listen on *address* (ip:port)."""
+
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """The task ended or never was; *why* in words, and the last lines it said."""
+
+    why: str
+    log_tail: tuple[str, ...] = ()
+
+
+TaskStatus = Coming | Running | Gone
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A task that exists, as the launcher lists it."""
+
+    task: str
+    launch_id: str
+
+
+class Launcher(Protocol):
+    """Starts and stops tasks."""
+
+    name: str
+
+    def launch(self, launch: Launch) -> str:
+        """Start a task and return its name. The same launch id again returns the same task and starts nothing.
+
+        Raises:
+            LaunchFailedError: when trying again cannot help.
+            CapacityUnavailableError: when it may.
+        """
+        ...
+
+    def describe(self, task: str) -> TaskStatus:
+        """Say how the task is."""
+        ...
+
+    def stop(self, task: str, *, force: bool = False) -> None:
+        """Ask the task to end, or end it at once with *force*; returns without waiting. A task that is gone is no error."""
+        ...
+
+    def tasks(self) -> list[Task]:
+        """Return every task of this hub that exists, known to the store or not."""
+        ...
+
+    def forget(self, task: str) -> None:
+        """Remove what a gone task left behind (its log excepted); nothing when it still exists."""
+        ...
