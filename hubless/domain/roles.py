@@ -1,0 +1,57 @@
+"""Roles: named lists of scopes, and who bears them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from hubless.domain import scopes
+from hubless.domain.users import Service, User
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """A list of scopes and its bearers by name."""
+
+    name: str
+    scopes: tuple[str, ...] = ()
+    description: str = ""
+    users: frozenset[str] = frozenset()
+    groups: frozenset[str] = frozenset()
+    services: frozenset[str] = frozenset()
+
+
+DEFAULTS: Mapping[str, Role] = MappingProxyType({
+    "user": Role("user", scopes.USER_ROLE, "What every user may do"),
+    "admin": Role("admin", scopes.ADMIN_ROLE, "What admins may do"),
+    "server": Role("server", scopes.SERVER_ROLE, "What a server's own token may do"),
+})
+
+
+def of_user(user: User, roles: Mapping[str, Role]) -> list[str]:
+    """Return the names of the roles that *user* bears itself, sorted."""
+    own = {"user"} | ({"admin"} if user.admin else set())
+    return sorted(own | {r.name for r in roles.values() if user.name in r.users})
+
+
+def of_group(name: str, roles: Mapping[str, Role]) -> list[str]:
+    """Return the names of the roles that a group hands to its members."""
+    return sorted(r.name for r in roles.values() if name in r.groups)
+
+
+def of_service(service: Service, roles: Mapping[str, Role]) -> list[str]:
+    """Return the names of a service's roles; none by default but `admin` for an admin service."""
+    own = {"admin"} if service.admin else set()
+    return sorted(own | {r.name for r in roles.values() if service.name in r.services})
+
+
+def scopes_of_user(user: User, roles: Mapping[str, Role]) -> scopes.Scopes:
+    """Return all that *user* may do, by its own roles and those of its groups."""
+    names = dict.fromkeys((*of_user(user, roles), *(r for g in user.groups for r in of_group(g, roles))))
+    raw = tuple(s for name in names for s in roles[name].scopes)
+    return scopes.expand(raw, scopes.Bearer(user=user.name))
+
+
+def scopes_of_service(service: Service, roles: Mapping[str, Role]) -> scopes.Scopes:
+    """Return all that *service* may do."""
+    raw = tuple(s for name in of_service(service, roles) for s in roles[name].scopes)
+    return scopes.expand(raw, scopes.Bearer(service=service.name))

@@ -1,0 +1,285 @@
+"""Scopes: what may be done to what, how they contain each other, and where two sets meet.
+
+The rules are JupyterHub 6.1's: a scope is a name with at most one filter (`read:users!group=g`); it contains others, to
+which its filter is handed down; a token can never do more than its owner can at that moment.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
+
+from hubless.domain.errors import InvalidRequestError
+
+USER, GROUP, SERVER, SERVICE = "user", "group", "server", "service"
+_FILTERS = frozenset({USER, GROUP, SERVER, SERVICE})
+GroupsOf = Callable[[str], Iterable[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """What a scope allows, in a sentence, and which scopes it contains directly."""
+
+    description: str
+    contains: tuple[str, ...] = ()
+
+
+DEFINITIONS: Mapping[str, Definition] = MappingProxyType({
+    "(no_scope)": Definition("Know who you are."),
+    "self": Definition("Everything of your own."),
+    "inherit": Definition("Everything that you may do."),
+    "admin-ui": Definition("Open the admin page."),
+    "admin:users": Definition(
+        "Create, change and remove users and read their authentication state.",
+        ("admin:auth_state", "users", "read:roles:users", "delete:users"),
+    ),
+    "admin:auth_state": Definition("Read the authentication state of users."),
+    "users": Definition("Read and change users.", ("read:users", "list:users", "users:activity")),
+    "delete:users": Definition("Remove users."),
+    "list:users": Definition("List users by name.", ("read:users:name",)),
+    "read:users": Definition("Read users.", ("read:users:name", "read:users:groups", "read:users:activity")),
+    "read:users:name": Definition("Read the names of users."),
+    "read:users:groups": Definition("Read which groups users are in."),
+    "read:users:activity": Definition("Read when users were last active."),
+    "read:roles": Definition("Read who has which role.", ("read:roles:users", "read:roles:services", "read:roles:groups")),
+    "read:roles:users": Definition("Read the roles of users."),
+    "read:roles:services": Definition("Read the roles of services."),
+    "read:roles:groups": Definition("Read the roles of groups."),
+    "users:activity": Definition("Report that users are active.", ("read:users:activity",)),
+    "admin:servers": Definition("Start and stop servers and read their inner state.", ("admin:server_state", "servers")),
+    "admin:server_state": Definition("Read the inner state of servers."),
+    "servers": Definition("Start and stop servers.", ("read:servers", "start:servers", "delete:servers")),
+    "read:servers": Definition("Read servers and the names of their owners.", ("read:users:name",)),
+    "start:servers": Definition("Start and edit servers."),
+    "delete:servers": Definition("Stop and remove servers."),
+    "tokens": Definition("Create, read and revoke tokens of users.", ("read:tokens",)),
+    "read:tokens": Definition("Read tokens of users."),
+    "admin:groups": Definition("Create, change and remove groups.", ("groups", "read:roles:groups", "delete:groups")),
+    "groups": Definition("Read groups and change who is in them.", ("read:groups", "list:groups")),
+    "list:groups": Definition("List groups by name.", ("read:groups:name",)),
+    "read:groups": Definition("Read groups.", ("read:groups:name",)),
+    "read:groups:name": Definition("Read the names of groups."),
+    "delete:groups": Definition("Remove groups."),
+    "admin:services": Definition(
+        "Create, change and remove services.", ("list:services", "read:services", "read:roles:services")
+    ),
+    "list:services": Definition("List services by name.", ("read:services:name",)),
+    "read:services": Definition("Read services.", ("read:services:name",)),
+    "read:services:name": Definition("Read the names of services."),
+    "read:hub": Definition("Read details of the hub."),
+    "access:servers": Definition("Use servers, in a browser and by API."),
+    "access:services": Definition("Use services, in a browser and by API."),
+    "users:shares": Definition("Read and give up what is shared with users.", ("read:users:shares",)),
+    "read:users:shares": Definition("Read what is shared with users."),
+    "groups:shares": Definition("Read and give up what is shared with groups.", ("read:groups:shares",)),
+    "read:groups:shares": Definition("Read what is shared with groups."),
+    "read:shares": Definition("Read with whom servers are shared."),
+    "shares": Definition("Share servers.", ("access:servers", "read:shares", "users:shares", "groups:shares")),
+    "proxy": Definition("Read the routes and have them checked."),
+    "shutdown": Definition("Shut the hub down (it has no process: nothing happens)."),
+    "read:metrics": Definition("Read the metrics."),
+})
+
+SELF = (
+    "read:users", "read:users:name", "read:users:groups", "read:users:activity", "users:shares", "read:users:shares",
+    "read:shares", "users:activity", "servers", "read:servers", "start:servers", "delete:servers", "tokens", "read:tokens",
+    "access:servers",
+)  # fmt: skip
+ADMIN_ROLE = (
+    "admin-ui", "admin:users", "admin:servers", "admin:services", "tokens", "admin:groups", "list:services",
+    "read:services", "read:hub", "proxy", "shutdown", "access:services", "access:servers", "read:roles", "read:metrics",
+    "shares",
+)  # fmt: skip
+USER_ROLE = ("self",)
+SERVER_ROLE = ("users:activity!user", "access:servers!server")
+IDENTIFY = ("read:users:name!user", "read:users:groups!user")
+_METASCOPES = frozenset({"self", "inherit", "(no_scope)"})
+_CUSTOM = re.compile(r"custom:[a-z0-9][a-z0-9_\-*:]+[a-z0-9_*]")
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """One scope: a name and at most one filter; a filter without a value still waits for its owner."""
+
+    name: str
+    kind: str = ""
+    value: str = ""
+
+    def __str__(self) -> str:
+        if not self.kind:
+            return self.name
+        return f"{self.name}!{self.kind}" + (f"={self.value}" if self.value else "")
+
+
+def parse(text: str) -> Scope:
+    """Return the scope that *text* names.
+
+    Raises:
+        InvalidRequestError: naming what is unknown in it.
+    """
+    name, marked, rest = text.partition("!")
+    if name not in DEFINITIONS and not _CUSTOM.fullmatch(name):
+        raise InvalidRequestError(f"No such scope: {name!r}")
+    if not marked:
+        return Scope(name)
+    kind, equals, value = rest.partition("=")
+    if kind not in _FILTERS or (equals and not value) or (kind == GROUP and not value):
+        raise InvalidRequestError(f"No such filter: {rest!r} in scope {text!r}")
+    if kind == SERVER and equals and "/" not in value:
+        raise InvalidRequestError(f"A server filter is `!server=USER/SERVER`: {text!r} has no slash")
+    return Scope(name, kind, value)
+
+
+@dataclass(frozen=True, slots=True)
+class Bearer:
+    """Who holds scopes: what `self` and filters without a value stand for."""
+
+    user: str | None = None
+    service: str | None = None
+    server: str | None = None  # USER/SERVER, for a server's own token or a token issued to a server
+
+
+def expand(raw: Iterable[str], bearer: Bearer) -> "Scopes":
+    """Return all that *raw* contains for *bearer*; what cannot be resolved is left out.
+
+    Raises:
+        InvalidRequestError: naming the scope that does not exist.
+    """
+    return Scopes(_expanded(tuple(raw), bearer))
+
+
+@lru_cache(maxsize=4096)
+def _expanded(raw: tuple[str, ...], bearer: Bearer) -> frozenset[Scope]:
+    found: set[Scope] = set()
+    for text in raw:
+        scope = parse(text)
+        if scope.name == "self":
+            found |= _self(bearer)
+        elif scope.name not in _METASCOPES and (resolved := _resolved(scope, bearer)) is not None:
+            found |= {s for name in _contained(resolved.name) if (s := _handed_down(resolved, name)) is not None}
+    return frozenset(found)
+
+
+def _self(bearer: Bearer) -> set[Scope]:
+    return {Scope(name, USER, bearer.user) for name in SELF} if bearer.user else set()
+
+
+def _resolved(scope: Scope, bearer: Bearer) -> Scope | None:
+    if not scope.kind or scope.value:
+        return scope
+    value = {USER: bearer.user, SERVICE: bearer.service, SERVER: bearer.server}[scope.kind]
+    return None if value is None else Scope(scope.name, scope.kind, value)
+
+
+@lru_cache(maxsize=None)
+def _contained(name: str) -> tuple[str, ...]:
+    """Return *name* and all that it contains, at any depth."""
+    definition = DEFINITIONS.get(name)
+    inner = (sub for direct in (definition.contains if definition else ()) for sub in _contained(direct))
+    return tuple(dict.fromkeys((name, *inner)))
+
+
+def _handed_down(scope: Scope, name: str) -> Scope | None:
+    """Return *name* with the filter of *scope*; a filter on one server says nothing about reading its owner."""
+    if scope.kind == SERVER and name != scope.name and name.startswith("read:users"):
+        return None
+    return Scope(name, scope.kind, scope.value)
+
+
+class Scopes:
+    """A set of expanded scopes and the questions that are put to it."""
+
+    __slots__ = ("_by_name", "all")
+
+    def __init__(self, scopes: Iterable[Scope]) -> None:
+        self.all = frozenset(scopes)
+        self._by_name: dict[str, set[tuple[str, str]]] | None = None
+
+    def __or__(self, other: "Scopes") -> "Scopes":
+        return Scopes(self.all | other.all)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Scopes) and self.all == other.all
+
+    def __hash__(self) -> int:
+        return hash(self.all)
+
+    def texts(self) -> list[str]:
+        """Return the scopes as sorted texts, those that an unfiltered one covers left out as JupyterHub does not."""
+        return sorted(map(str, self.all))
+
+    def filters(self, name: str) -> set[tuple[str, str]]:
+        """Return the filters under which *name* is held: `("", "")` for everywhere."""
+        if self._by_name is None:
+            self._by_name = {}
+            for scope in self.all:
+                self._by_name.setdefault(scope.name, set()).add((scope.kind, scope.value))
+        return self._by_name.get(name, set())
+
+    def has(self, name: str) -> bool:
+        """Say whether *name* is held at all, under any filter."""
+        return bool(self.filters(name))
+
+    def has_everywhere(self, name: str) -> bool:
+        """Say whether *name* is held without a filter."""
+        return ("", "") in self.filters(name)
+
+    def covers_user(self, name: str, user: str, groups: Iterable[str] = ()) -> bool:
+        """Say whether *name* is held for this user, who is in *groups*."""
+        held = self.filters(name)
+        return ("", "") in held or (USER, user) in held or any((GROUP, g) in held for g in groups)
+
+    def covers_server(self, name: str, user: str, server: str, groups: Iterable[str] = ()) -> bool:
+        """Say whether *name* is held for this server, whose owner is in *groups*."""
+        return (SERVER, f"{user}/{server}") in self.filters(name) or self.covers_user(name, user, groups)
+
+    def covers_group(self, name: str, group: str) -> bool:
+        """Say whether *name* is held for this group."""
+        held = self.filters(name)
+        return ("", "") in held or (GROUP, group) in held
+
+    def covers_service(self, name: str, service: str) -> bool:
+        """Say whether *name* is held for this service."""
+        held = self.filters(name)
+        return ("", "") in held or (SERVICE, service) in held
+
+    def values(self, name: str, kind: str) -> set[str]:
+        """Return the values of the filters of *kind* under which *name* is held."""
+        return {value for k, value in self.filters(name) if k == kind}
+
+    def covers(self, scope: Scope, groups_of: GroupsOf) -> bool:
+        """Say whether *scope* is within this set."""
+        return any(_meet((scope.kind, scope.value), held, groups_of) == (scope.kind, scope.value)
+                   for held in self.filters(scope.name))  # fmt: skip
+
+    def __and__(self, other: "Scopes") -> "Scopes":
+        return self.intersection(other, lambda _user: ())
+
+    def intersection(self, other: "Scopes", groups_of: GroupsOf) -> "Scopes":
+        """Return what both allow. *groups_of* a user's name is asked only where a user meets a group."""
+        return Scopes(
+            Scope(name, *met)
+            for name in {s.name for s in self.all}
+            for mine in self.filters(name)
+            for theirs in other.filters(name)
+            if (met := _meet(mine, theirs, groups_of)) is not None
+        )
+
+
+def _meet(one: tuple[str, str], two: tuple[str, str], groups_of: GroupsOf) -> tuple[str, str] | None:
+    """Return the narrower of two filters where one lies within the other, or None."""
+    if one == two or two == ("", ""):
+        return one
+    if one == ("", "") or _lies_within(two, one, groups_of):
+        return two
+    return one if _lies_within(one, two, groups_of) else None
+
+
+def _lies_within(inner: tuple[str, str], outer: tuple[str, str], groups_of: GroupsOf) -> bool:
+    (kind, value), (around, name) = inner, outer
+    if kind == SERVER and around == USER:
+        return value.rpartition("/")[0] == name
+    if kind in {USER, SERVER} and around == GROUP:
+        return name in groups_of(value.rpartition("/")[0] if kind == SERVER else value)
+    return False
