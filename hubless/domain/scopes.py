@@ -7,7 +7,7 @@ which its filter is handed down; a token can never do more than its owner can at
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from types import MappingProxyType
 
 from hubless.domain.errors import InvalidRequestError
@@ -172,7 +172,7 @@ def _resolved(scope: Scope, bearer: Bearer) -> Scope | None:
     return None if value is None else Scope(scope.name, scope.kind, value)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _contained(name: str) -> tuple[str, ...]:
     """Return *name* and all that it contains, at any depth."""
     definition = DEFINITIONS.get(name)

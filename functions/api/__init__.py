@@ -1,0 +1,1 @@
+"""The web: REST API, pages and OAuth provider."""

@@ -1,0 +1,27 @@
+"""Users with passwords of their own, kept as hashes."""
+
+from dataclasses import dataclass
+
+from hubless.ports.authenticator import Identity, Refused
+from hubless.ports.passwords import PasswordHasher, PasswordStore
+from hubless.ports.users import UserStore
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordAuthenticator:
+    """Knows users by the password that each has set."""
+
+    users: UserStore
+    passwords: PasswordStore
+    hasher: PasswordHasher
+    name: str = "password"
+
+    def authenticate(self, user_name: str, password: str) -> Identity | Refused:
+        """Compare with the stored hash; who has none costs as much time and is refused in the same words."""
+        user = self.users.find(user_name)
+        stored = self.passwords.get(user.id) if user else None
+        if not self.hasher.verify(stored, password) or user is None or stored is None:
+            return Refused()
+        if self.hasher.is_outdated(stored):
+            self.passwords.set(user.id, self.hasher.hash(password))
+        return Identity(user.name)

@@ -1,0 +1,52 @@
+"""Activity: what servers, edges and clients report, kept as the latest instant; one write a server."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from hubless.domain.errors import InvalidRequestError
+from hubless.domain.server import ACTIVE
+from hubless.domain.users import User
+from hubless.ports.clock import Clock
+from hubless.ports.routes import RouteStore
+from hubless.ports.servers import ServerStore
+from hubless.ports.users import UserStore
+
+TOLERATED_FUTURE = timedelta(minutes=59)  # JupyterHub's
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """Who was active when."""
+
+    servers: ServerStore
+    users: UserStore
+    clock: Clock
+
+    def report(self, user: User, at: datetime | None, servers: Mapping[str, datetime]) -> None:
+        """Note activity of *user* and of its *servers* by name; what is older than what is known changes nothing.
+
+        Raises:
+            InvalidRequestError: naming a server that the user has not, or an instant too far in the future; nothing
+                was written.
+        """
+        for instant in (at, *servers.values()):
+            if instant is not None and instant > self.clock.now() + TOLERATED_FUTURE:
+                raise InvalidRequestError(f"Activity {instant.isoformat()} is too far in the future")
+        known = {name: self.servers.find(user.id, name) for name in servers}
+        if missing := [name for name, server in known.items() if server is None]:
+            raise InvalidRequestError(f"No such server '{missing[0][:60]}' for user {user.name}")
+        for name, server in known.items():
+            if server is not None:
+                self.servers.touch(server.id, servers[name])
+        if at is not None:
+            self.users.touch(user.id, at)
+
+    def report_routes(self, routes: RouteStore, seen: Mapping[str, datetime]) -> None:
+        """Note what an edge saw pass, by route prefix."""
+        if not seen:
+            return
+        launches = {route.launch_id: seen[route.prefix] for route in routes.all() if route.prefix in seen}
+        for server in self.servers.in_states(ACTIVE):
+            if server.launch_id in launches:
+                self.servers.touch(server.id, launches[server.launch_id])

@@ -1,0 +1,128 @@
+"""Who is asking, and what they may do at this moment."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from hubless.domain import roles, scopes, tokens
+from hubless.domain.roles import Role
+from hubless.domain.scopes import Bearer, Scopes
+from hubless.domain.tokens import OwnerKind, Session, Token
+from hubless.domain.users import Service, User
+from hubless.ports.clock import Clock
+from hubless.ports.tokens import SessionStore, TokenStore
+from hubless.ports.users import UserStore
+
+ACTIVITY_RESOLUTION = timedelta(seconds=30)  # JupyterHub's activity_resolution: finer is not worth a write
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """A user or a service that proved who it is, with the scopes that it holds now."""
+
+    name: str
+    kind: OwnerKind
+    scopes: Scopes
+    owner_scopes: Scopes  # what a token of this actor may hold at most
+    user: User | None = None
+    service: Service | None = None
+    token: Token | None = None
+    session: Session | None = None
+
+    @property
+    def is_admin(self) -> bool:
+        """Say whether the user or service carries the admin flag."""
+        return self.user.admin if self.user else bool(self.service and self.service.admin)
+
+    @property
+    def session_id(self) -> str | None:
+        """Return the browser session that this request belongs to."""
+        return self.session.id if self.session else (self.token.session_id if self.token else None)
+
+
+@dataclass(frozen=True, slots=True)
+class Identities:
+    """Turns proofs into actors."""
+
+    tokens: TokenStore
+    sessions: SessionStore
+    users: UserStore
+    clock: Clock
+    roles: Mapping[str, Role]
+    services: Mapping[str, Service]
+    _by_hash: dict[str, Service] = field(init=False, default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        self._by_hash.update({s.token_sha256: s for s in self.services.values() if s.token_sha256})
+
+    def of_token(self, secret: str) -> Actor | None:
+        """Return who holds *secret*, or None when nobody does (any more)."""
+        if not secret or len(secret) > tokens.MAX_SECRET_LENGTH:
+            return None
+        digest = tokens.sha256(secret)
+        if service := self._by_hash.get(digest):
+            held = roles.scopes_of_service(service, self.roles)
+            return Actor(service.name, OwnerKind.SERVICE, held, held, service=service)
+        found = self.tokens.find_with_user(digest)
+        if found is None or found[0].is_expired(self.clock.now()):
+            return None
+        return self._holder(*found)
+
+    def of_session(self, secret: str) -> Actor | None:
+        """Return the user of the browser session whose cookie holds *secret*, or None."""
+        found = self.sessions.find_with_user(tokens.sha256(secret)) if secret else None
+        if found is None or self.clock.now() >= found[0].expires_at:
+            return None
+        session, user = found
+        self._note_activity(user, None)
+        held = self.of_user(user)
+        return Actor(user.name, OwnerKind.USER, held, held, user=user, session=session)
+
+    def of_user(self, user: User) -> Scopes:
+        """Return all that *user* may do now."""
+        return roles.scopes_of_user(user, self.roles)
+
+    def effective(self, token: Token, owner: User) -> Scopes:
+        """Return what *token* of *owner* may do now: what it asks for, narrowed to what the owner holds."""
+        held = self.of_user(owner)
+        if "inherit" in token.scopes:
+            return held
+        asked = scopes.expand((*token.scopes, *scopes.IDENTIFY), Bearer(user=owner.name))
+        return asked.intersection(held, self.groups_of(owner))
+
+    def groups_of(self, *known: User) -> Callable[[str], Iterable[str]]:
+        """Return a look-up of a user's groups by name that asks the store once for each unknown user."""
+        cache: dict[str, tuple[str, ...]] = {user.name: user.groups for user in known}
+
+        def look_up(name: str) -> tuple[str, ...]:
+            if name not in cache:
+                user = self.users.find(name)
+                cache[name] = user.groups if user else ()
+            return cache[name]
+
+        return look_up
+
+    def _holder(self, token: Token, user: User | None) -> Actor | None:
+        if token.owner_kind is OwnerKind.SERVICE:
+            service = self.services.get(token.owner_id)
+            if service is None:
+                return None
+            held = roles.scopes_of_service(service, self.roles)
+            return Actor(service.name, OwnerKind.SERVICE, held, held, service=service, token=token)
+        if user is None:
+            return None
+        self._note_activity(user, token)
+        held = self.effective(token, user)
+        return Actor(user.name, OwnerKind.USER, held, self.of_user(user), user=user, token=token)
+
+    def _note_activity(self, user: User, token: Token | None) -> None:
+        now = self.clock.now()
+        if token is not None and _is_stale(token.last_activity_at, now):
+            self.tokens.touch(token.id, now)
+        # What a server does with its own token is not its owner at work (JupyterHub).
+        if (token is None or token.server_id is None) and _is_stale(user.last_activity_at, now):
+            self.users.touch(user.id, now)
+
+
+def _is_stale(at: datetime | None, now: datetime) -> bool:
+    return at is None or now - at >= ACTIVITY_RESOLUTION

@@ -1,0 +1,168 @@
+"""Launching servers and following them until they are ready, one conditional write a step.
+
+Whoever calls may crash after any line or call twice: the record says what was reached, every step can be repeated, and
+`follow` goes on from there.
+"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from hubless.domain import names
+from hubless.domain import server as lifecycle
+from hubless.domain.errors import CapacityUnavailableError, LaunchFailedError, StoreConflictError
+from hubless.domain.messages import Kind, Message
+from hubless.domain.profiles import Profile
+from hubless.domain.server import PENDING, Deadlines, Server, State
+from hubless.domain.users import User
+from hubless.ports.clock import Clock
+from hubless.ports.launcher import Coming, Gone, Launcher, Running
+from hubless.ports.readiness import Readiness
+from hubless.ports.servers import ServerStore
+from hubless.ports.users import UserStore
+from hubless.services.credentials import Credentials
+from hubless.services.routing import Routing
+from hubless.services.stopping import Stopping
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Launching:
+    """The way up."""
+
+    servers: ServerStore
+    users: UserStore
+    launcher: Launcher
+    readiness: Readiness
+    routing: Routing
+    credentials: Credentials
+    stopping: Stopping
+    clock: Clock
+    deadlines: Deadlines
+    profiles: Mapping[str, Profile]
+
+    def carry_out(self, message: Message) -> None:
+        """Do what *message* asks, unless its launch is over or has come further already.
+
+        Raises:
+            CapacityUnavailableError: when it is to be tried again later.
+        """
+        server = self.servers.get(message.server_id)
+        if server is None or server.launch_id != message.launch_id:
+            return
+        try:
+            if message.kind is Kind.LAUNCH and server.state is State.REQUESTED:
+                self._launch(server)
+            elif message.kind is Kind.STOP and server.state is State.STOPPING:
+                self.stopping.carry_out(server)
+        except StoreConflictError:
+            logger.info("server %s moved meanwhile; its record says what is next", server.id)
+
+    def follow_pending(self) -> int:
+        """Move on every server that is between two rests, and return how many there are."""
+        pending = self.servers.in_states(PENDING)
+        for server in pending:
+            self.follow_safely(server)
+        return len(pending)
+
+    def follow_safely(self, server: Server) -> None:
+        """Do what `follow` does; one bad server does not hold up the others."""
+        try:
+            self.follow(server)
+        except StoreConflictError:
+            logger.info("server %s moved meanwhile; its record says what is next", server.id)
+        except Exception:
+            logger.exception("server %s could not be followed", server.id)
+
+    def follow(self, server: Server) -> None:
+        """Take the next step that *server*'s task and the time allow."""
+        match server.state:
+            case State.REQUESTED:
+                if lifecycle.is_overdue(server, self.clock.now()):
+                    self.stopping.fail(server, "No place was found to launch it in time. Try again later.")
+            case State.LAUNCHING | State.STARTING:
+                self._follow_start(server)
+            case State.READY:
+                self._check(server)
+            case State.STOPPING:
+                self.stopping.settle(server)
+            case State.STOPPED | State.FAILED:
+                pass
+
+    def _launch(self, server: Server) -> None:
+        owner = self.users.get(server.owner_id)
+        profile = self.profiles.get(server.profile)
+        if owner is None or profile is None:
+            self.stopping.fail(server, f"Profile {server.profile} is no longer on offer")
+            return
+        launch = self.credentials.issue(server, owner, profile)
+        try:
+            task = self.launcher.launch(launch)
+        except CapacityUnavailableError:
+            raise
+        except LaunchFailedError as failed:
+            self.stopping.fail(server, str(failed))
+            return
+        try:
+            self.servers.write(
+                server, lifecycle.launched(server, task=task, now=self.clock.now(), deadlines=self.deadlines)
+            )
+        except StoreConflictError:
+            self._undo_unless_wanted(server, task)
+
+    def _undo_unless_wanted(self, server: Server, task: str) -> None:
+        """End a task that somebody's stop overtook; the same message doubled keeps it."""
+        now = self.servers.get(server.id)
+        if now is not None and now.launch_id == server.launch_id and now.task == task:
+            return
+        self.launcher.stop(task, force=True)
+        self.credentials.remove(server)
+
+    def _follow_start(self, server: Server) -> None:
+        status = self.launcher.describe(server.task or "")
+        if isinstance(status, Gone):
+            self.stopping.fail(server, f"The server {status.why}", status.log_tail)
+        elif lifecycle.is_overdue(server, self.clock.now()):
+            self.stopping.fail(server, self._lateness(server), self._said(server))
+        elif isinstance(status, Running):
+            self._approach(server, status)
+
+    def _approach(self, server: Server, status: Running) -> None:
+        """Note the address, then ask the server itself, then have it routed, then call it ready."""
+        if server.state is State.LAUNCHING:
+            here = lifecycle.addressed(server, address=status.address, now=self.clock.now(), deadlines=self.deadlines)
+            self.servers.write(server, here)
+            server = here
+        owner = self.users.get(server.owner_id)
+        if owner is None or not self.readiness.answers(status.address, names.server_prefix(owner.name, server.name)):
+            return
+        sequence = self.routing.add(names.route_prefix(owner.name, server.name), status.address, server.launch_id or "")
+        if self.routing.is_served(sequence):
+            self._welcome(server, owner)
+
+    def _welcome(self, server: Server, owner: User) -> None:
+        try:
+            self.servers.write(server, lifecycle.answered(server, now=self.clock.now(), deadlines=self.deadlines))
+        except StoreConflictError:
+            # A stop may have taken the route away before we put it: what is not ready must not be routed.
+            now = self.servers.get(server.id)
+            if now is None or now.launch_id != server.launch_id or now.state is not State.READY:
+                self.routing.remove(names.route_prefix(owner.name, server.name), server.launch_id or "")
+            raise
+
+    def _check(self, server: Server) -> None:
+        status = self.launcher.describe(server.task or "")
+        if isinstance(status, Gone):
+            self.stopping.fail(server, f"The server {status.why}", status.log_tail)
+
+    def _lateness(self, server: Server) -> str:
+        seconds = (self.deadlines.launching if server.state is State.LAUNCHING else self.deadlines.starting).total_seconds()
+        what = "get an address" if server.state is State.LAUNCHING else "answer"
+        return f"The server did not {what} within {seconds:.0f} seconds"
+
+    def _said(self, server: Server) -> tuple[str, ...]:
+        """Return what a server that is to be ended has said so far."""
+        self.launcher.stop(server.task or "", force=True)
+        status = self.launcher.describe(server.task or "")
+        return () if isinstance(status, Coming | Running) else status.log_tail

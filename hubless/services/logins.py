@@ -1,0 +1,92 @@
+"""Logging in and out: guesses are counted, sessions are known to the hub and can be ended at once."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from hubless.domain import names, tokens
+from hubless.domain.errors import InvalidRequestError
+from hubless.domain.tokens import Session
+from hubless.domain.users import User
+from hubless.ports.authenticator import Authenticator, Refused
+from hubless.ports.clock import Clock
+from hubless.ports.passwords import AttemptStore
+from hubless.ports.tokens import SessionStore
+from hubless.services.accounts import MAXIMUM_PASSWORD, Accounts
+from hubless.services.identifiers import new_secret
+
+MAX_AGENT = 200
+ADDRESS_FACTOR = 20  # a classroom behind one address may err this many times as often as one name
+
+
+@dataclass(frozen=True, slots=True)
+class LockedOut:
+    """Too many wrong guesses; *minutes* says how long to wait at most."""
+
+    minutes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Logins:
+    """The hub's front door."""
+
+    authenticator: Authenticator
+    accounts: Accounts
+    attempts: AttemptStore
+    sessions: SessionStore
+    clock: Clock
+    max_failures: int
+    lock_for: timedelta
+    session_lifetime: timedelta
+
+    def check(self, user_name: str, password: str, address: str) -> User | Refused | LockedOut:
+        """Say who logs in with this name and password from this address.
+
+        Guesses are counted before the password is looked at, by name and by address, so that many at once do not slip
+        through; while locked, right passwords are refused too.
+        """
+        name = names.normalise_user_name(user_name)
+        if not self._is_plausible(name, password):
+            return Refused()
+        now = self.clock.now()
+        by_name, by_address = f"name:{tokens.sha256(name)}", f"address:{address}"
+        since = now - self.lock_for
+        if self.attempts.failures(by_name, since) >= self.max_failures or (
+            self.attempts.failures(by_address, since) >= self.max_failures * ADDRESS_FACTOR
+        ):
+            return LockedOut(minutes=max(1, round(self.lock_for.total_seconds() / 60)))
+        self.attempts.add(by_name, now)
+        answer = self.authenticator.authenticate(name, password)
+        if isinstance(answer, Refused):
+            self.attempts.add(by_address, now)
+            return answer
+        self.attempts.clear(by_name)
+        return self.accounts.log_in(answer.name, admin=answer.admin)
+
+    def open_session(self, user: User, agent: str) -> tuple[Session, str]:
+        """Begin a browser session and return it with the secret of its cookie."""
+        secret, now = new_secret() + new_secret(), self.clock.now()
+        session = Session(
+            id=new_secret(),
+            sha256=tokens.sha256(secret),
+            user_id=user.id,
+            created_at=now,
+            expires_at=now + self.session_lifetime,
+            agent=agent[:MAX_AGENT],
+        )
+        self.sessions.create(session)
+        return session, secret
+
+    def close_session(self, session: Session) -> None:
+        """End the session with every token that was issued in it."""
+        self.sessions.end(session.id)
+
+    @staticmethod
+    def _is_plausible(name: str, password: str) -> bool:
+        """Refuse what nobody typed before anything is stored or hashed for it."""
+        try:
+            names.check_user_name(name)
+        except InvalidRequestError:
+            return False
+        return 0 < len(password) <= MAXIMUM_PASSWORD and "\0" not in password
+
+

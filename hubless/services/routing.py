@@ -1,0 +1,76 @@
+"""Routes: putting them in the table, and knowing when every edge serves them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+from hubless.domain.routes import Route
+from hubless.domain.users import Service
+from hubless.ports.clock import Clock
+from hubless.ports.routes import RouteStore
+
+EDGE_IS_LOST_AFTER = timedelta(seconds=10)  # edges report every 2 s: nobody waits for one that is gone
+LOG_LENGTH = 10_000
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True, slots=True)
+class Routing:
+    """The table that edges follow."""
+
+    routes: RouteStore
+    clock: Clock
+
+    def add(self, prefix: str, address: str, launch_id: str) -> int:
+        """Lead *prefix* to *address* and return the sequence that edges must reach; doing it twice is doing it once."""
+        return self.routes.put(Route(prefix, address, launch_id))
+
+    def remove(self, prefix: str, launch_id: str) -> None:
+        """Take the route of that launch away; a newer launch's stays."""
+        self.routes.remove(prefix, launch_id)
+
+    def is_served(self, sequence: int) -> bool:
+        """Say whether every edge that is alive has applied the change, and at least one has."""
+        oldest = self.clock.now() - EDGE_IS_LOST_AFTER
+        alive = [report for report in self.routes.reports() if report.seen_at >= oldest]
+        return bool(alive) and all(report.sequence >= sequence for report in alive)
+
+    def settle_services(self, services: Iterable[Service]) -> None:
+        """Lead each service's prefix to its URL, and drop the routes of services that are no more."""
+        wanted = {}
+        for service in services:
+            if address := _address_of(service):
+                wanted[service.prefix] = address
+                self.add(service.prefix, address, _launch_of(service.prefix))
+        for route in list(self.routes.all()):
+            if route.launch_id == _launch_of(route.prefix) and route.prefix not in wanted:
+                self.remove(route.prefix, route.launch_id)
+
+    def drop_stale(self, routes: Iterable[Route], live: frozenset[str]) -> int:
+        """Drop those of *routes* whose launch is not *live*, and return how many. Services' routes stay."""
+        stale = [r for r in routes if r.launch_id not in live and r.launch_id != _launch_of(r.prefix)]
+        for route in stale:
+            self.remove(route.prefix, route.launch_id)
+        return len(stale)
+
+    def tidy(self) -> None:
+        """Forget edges that left long ago and old entries of the log."""
+        oldest = self.clock.now() - 6 * EDGE_IS_LOST_AFTER
+        for report in self.routes.reports():
+            if report.seen_at < oldest:
+                self.routes.forget_edge(report.edge_id)
+        self.routes.trim(LOG_LENGTH)
+
+
+def _launch_of(prefix: str) -> str:
+    """Return what stands for the launch in a service's route; no launch id has a colon."""
+    return f"service:{prefix}"
+
+
+def _address_of(service: Service) -> str | None:
+    if not service.url:
+        return None
+    url = urlsplit(service.url)
+    port = url.port or _DEFAULT_PORTS.get(url.scheme)
+    return f"{url.hostname}:{port}" if url.hostname and port else None

@@ -1,0 +1,115 @@
+"""Ending servers: the route goes first, then the task, then token and client, then the record says so.
+
+Each step may be done twice, and whoever comes after a crash goes on with the next: the record stays `stopping` until
+nothing is left.
+"""
+
+import logging
+from dataclasses import dataclass
+
+from hubless.domain import names
+from hubless.domain import server as lifecycle
+from hubless.domain.errors import IllegalTransitionError, StoreConflictError
+from hubless.domain.messages import Kind, Message
+from hubless.domain.server import Deadlines, Server, State
+from hubless.domain.usage import Usage
+from hubless.ports.clock import Clock
+from hubless.ports.launcher import Gone, Launcher
+from hubless.ports.queue import Queue
+from hubless.ports.servers import ServerStore
+from hubless.ports.usage import UsageLog
+from hubless.ports.users import UserStore
+from hubless.services.credentials import Credentials
+from hubless.services.routing import Routing
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Stopping:
+    """The way out."""
+
+    servers: ServerStore
+    users: UserStore
+    launcher: Launcher
+    routing: Routing
+    credentials: Credentials
+    usage: UsageLog
+    queue: Queue
+    clock: Clock
+    deadlines: Deadlines
+
+    def request(self, server: Server) -> Server:
+        """Ask for *server* to stop and return it as `stopping`; it may be in any active state, and stopping already.
+
+        Raises:
+            IllegalTransitionError: when it does not run.
+            StoreConflictError: when it moved meanwhile; ask again with what it has become.
+        """
+        if server.state is State.STOPPING:
+            return server
+        out = lifecycle.stopping(server, now=self.clock.now(), deadlines=self.deadlines)
+        self.servers.write(server, out)
+        self.queue.send(Message(Kind.STOP, out.id, out.launch_id or ""))
+        return out
+
+    def fail(self, server: Server, why: str, log_tail: tuple[str, ...] = ()) -> None:
+        """End *server* because of *why*: in one write it is on its way out, and at once where nothing runs any more."""
+        logger.warning("server %s of launch %s failed: %s", server.id, server.launch_id, why)
+        out = lifecycle.stopping(server, now=self.clock.now(), deadlines=self.deadlines, failure=why, log_tail=log_tail)
+        self.servers.write(server, out)
+        self.carry_out(out, force=True)
+
+    def carry_out(self, server: Server, *, force: bool = False) -> None:
+        """Take the route away and ask the task to end; settle the server where it has ended already."""
+        self._unroute(server)
+        if server.task is not None:
+            self.launcher.stop(server.task, force=force)
+        self.settle(server)
+
+    def settle(self, server: Server) -> None:
+        """Write that *server* ended once its task has, by force when it is overdue."""
+        if server.task is not None and not isinstance(self.launcher.describe(server.task), Gone):
+            if lifecycle.is_overdue(server, self.clock.now()):
+                self._unroute(server)
+                self.launcher.stop(server.task, force=True)
+            return
+        self._unroute(server)
+        self.credentials.remove(server)
+        self._meter(server)
+        task = server.task
+        self.servers.write(server, lifecycle.ended(server, now=self.clock.now(), deadlines=self.deadlines))
+        if task is not None:
+            self.launcher.forget(task)
+
+    def request_until_done(self, server: Server) -> Server:
+        """Do what `request` does, again with what the server has become when it moved meanwhile."""
+        current: Server | None = server
+        for _ in range(10):
+            if current is None or current.state in lifecycle.INACTIVE:
+                break
+            try:
+                return self.request(current)
+            except (StoreConflictError, IllegalTransitionError):
+                current = self.servers.get(server.id)
+        return current or server
+
+    def _unroute(self, server: Server) -> None:
+        owner = self.users.get(server.owner_id)
+        if owner is not None and server.launch_id:
+            self.routing.remove(names.route_prefix(owner.name, server.name), server.launch_id)
+
+    def _meter(self, server: Server) -> None:
+        if server.launch_id and server.task is not None:
+            began = server.started_at or server.requested_at or server.entered_at
+            self.usage.add(
+                Usage(
+                    launch_id=server.launch_id,
+                    server_id=server.id,
+                    owner_id=server.owner_id,
+                    profile=server.profile,
+                    started_at=began,
+                    ended_at=self.clock.now(),
+                    outcome=server.failure or "stopped",
+                )
+            )

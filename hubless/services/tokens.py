@@ -1,0 +1,125 @@
+"""Tokens: issuing, listing, revoking. A token is shown once and kept as a hash."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from hubless.domain import scopes
+from hubless.domain.errors import InvalidRequestError, NotFoundError
+from hubless.domain.scopes import Bearer, Scopes
+from hubless.domain.tokens import OwnerKind, Token, sha256
+from hubless.domain.users import User
+from hubless.ports.clock import Clock
+from hubless.ports.tokens import TokenStore
+from hubless.services.accounts import Accounts
+from hubless.services.identifiers import new_id, new_secret
+from hubless.services.identity import Identities
+
+INHERIT = ("inherit",)
+MAX_NOTE = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """The tokens of users."""
+
+    store: TokenStore
+    accounts: Accounts
+    identities: Identities
+    clock: Clock
+    max_lifetime: timedelta | None = None
+
+    def issue(
+        self, user_name: str, *, note: str = "", expires_in: timedelta | None = None, scopes: list[str] | None = None
+    ) -> tuple[Token, str]:
+        """Issue a token to the user of that name, as its owner would.
+
+        Raises:
+            NotFoundError, InvalidRequestError: saying why not.
+        """
+        owner = self.accounts.find(user_name)
+        return self.issue_to(owner, note=note, expires_in=expires_in, raw_scopes=scopes)
+
+    def issue_to(
+        self,
+        owner: User,
+        *,
+        note: str,
+        expires_in: timedelta | None,
+        raw_scopes: list[str] | None,
+        session_id: str | None = None,
+        client_id: str | None = None,
+    ) -> tuple[Token, str]:
+        """Issue a token to *owner* and return it with its secret.
+
+        Raises:
+            InvalidRequestError: when a scope is unknown or not held by *owner*, or the lifetime is out of bounds.
+        """
+        now = self.clock.now()
+        wanted = tuple(dict.fromkeys(raw_scopes)) if raw_scopes is not None else INHERIT
+        self._check_scopes(owner, wanted)
+        lifetime = self._checked_lifetime(expires_in)
+        secret = new_secret()
+        token = Token(
+            id=new_id("a", now),
+            sha256=sha256(secret),
+            owner_kind=OwnerKind.USER,
+            owner_id=owner.id,
+            scopes=wanted,
+            created_at=now,
+            note=note[:MAX_NOTE],
+            expires_at=None if lifetime is None else now + lifetime,
+            session_id=session_id,
+            client_id=client_id,
+        )
+        self.store.create(token)
+        return token, secret
+
+    def of(self, owner: User) -> list[Token]:
+        """Return the owner's tokens that count now."""
+        now = self.clock.now()
+        return [t for t in self.store.of_owner(OwnerKind.USER, owner.id) if not t.is_expired(now)]
+
+    def get(self, owner: User, token_id: str) -> Token:
+        """Return the owner's token of that id.
+
+        Raises:
+            NotFoundError: when the owner has none such, or it has expired.
+        """
+        token = self.store.get(OwnerKind.USER, owner.id, token_id)
+        if token is None or token.is_expired(self.clock.now()):
+            raise NotFoundError("Token", token_id)
+        return token
+
+    def revoke(self, owner: User, token: Token) -> None:
+        """Revoke *token*; one that a client was issued takes all that this client holds of the owner with it."""
+        if token.client_id and token.server_id is None:
+            self.store.delete_issued(owner.id, token.client_id)
+        else:
+            self.store.delete([token.id])
+
+    def scopes_of(self, token: Token, owner: User) -> Scopes:
+        """Return what *token* may do now."""
+        return self.identities.effective(token, owner)
+
+    def _check_scopes(self, owner: User, wanted: tuple[str, ...]) -> None:
+        held = self.identities.of_user(owner)
+        groups_of = self.identities.groups_of(owner)
+        asked = scopes.expand(wanted, Bearer(user=owner.name))
+        lacking = [s for s in asked.all if not held.covers(s, groups_of)]
+        lacking += [s for s in map(scopes.parse, wanted) if s.kind and not s.value and s.kind != scopes.USER]
+        if lacking:
+            named = ", ".join(sorted(map(str, lacking))[:5])
+            raise InvalidRequestError(f"Not assigning requested scopes {named}: {owner.name} does not hold them")
+
+    def _checked_lifetime(self, asked: timedelta | None) -> timedelta | None:
+        if asked is not None and asked <= timedelta(0):
+            raise InvalidRequestError("expires_in must be a positive number of seconds")
+        if self.max_lifetime is None:
+            return asked
+        if asked is not None and asked > self.max_lifetime:
+            raise InvalidRequestError(
+                f"expires_in may be at most {int(self.max_lifetime.total_seconds())} seconds on this hub"
+            )
+        return asked or self.max_lifetime
+
+
