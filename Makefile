@@ -1,0 +1,107 @@
+# Everything that is needed is installed into this checkout; nothing outside it is touched but, as root and for
+# `make test`, Chromium's package. Needed beforehand: Python 3.11 or newer and the internet (or mirrors of PyPI).
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { command -v $$p; break; }; done)
+UV := $(shell uv --version >/dev/null 2>&1 && command -v uv || echo .venv-uv/bin/uv)
+export UV_PYTHON_DOWNLOADS := never
+unexport VIRTUAL_ENV UV_PROJECT_ENVIRONMENT
+
+DATA ?= hub-data
+ARGS ?=
+CONFORMANCE ?= ../shared/conformance
+# One environment for the hub; `up` needs less of it than the tests, and a later target adds what an earlier left out.
+HUB := .venv/.hub-ready
+DEV := .venv/.dev-ready
+SERVERS := .venv-servers/.ready
+CHECKER := .venv-conformance/.ready
+
+##@ Use
+
+.PHONY: up
+up: $(HUB) $(SERVERS) ## Start the hub here: http://127.0.0.1:8000 (DATA=folder, ARGS='--port 8080 …')
+	@exec .venv/bin/hubless up --data '$(DATA)' $(ARGS)
+
+##@ Work on it
+
+.PHONY: test
+test: $(DEV) $(SERVERS) browser ## Run all tests: layers, unit to end-to-end, and conformance where its checks are at hand
+	.venv/bin/lint-imports
+	.venv/bin/pytest
+	@$(MAKE) conformance
+
+.PHONY: conformance
+conformance: $(SERVERS) $(DEV) ## Run the JupyterHub conformance checks against this hub (ARGS='-k spawn')
+	@if [ ! -x '$(CONFORMANCE)/run' ]; then echo 'No conformance checks at $(CONFORMANCE): left out.'; exit 0; fi; \
+	$(MAKE) $(CHECKER) && tests/conformance/check '$(CONFORMANCE)' $(ARGS)
+
+.PHONY: check
+check: $(DEV) ## Quick checks: lint, types, layers, unit tests
+	.venv/bin/ruff check
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+	.venv/bin/pytest -q tests/unit
+
+.PHONY: bench
+bench: $(DEV) $(SERVERS) ## Measure: starts, requests, routes, memory
+	@ran=; for b in benchmarks/bench_*.py; do [ -e "$$b" ] || continue; ran=1; echo "== $$b"; .venv/bin/python "$$b"; done; \
+	[ "$$ran" ] || echo 'No benchmarks yet.'
+
+.PHONY: clean
+clean: ## Remove the environments and caches (never the data)
+	rm -rf .venv .venv-servers .venv-conformance .venv-uv .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+
+.PHONY: help
+help: ## List these targets
+	@awk 'BEGIN { FS = ":.*## " } \
+	  /^##@ / { printf "\n%s\n", substr($$0, 5) } \
+	  /^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# --- Environments. A stamp is older than uv.lock when the lock has changed since.
+
+.PHONY: python
+python:
+	@[ -n '$(PYTHON)' ] || { echo 'hubless needs Python 3.11 or newer, and there is none on the PATH (or: make PYTHON=/path/to/python3.11).' >&2; exit 1; }
+
+.venv-uv/bin/uv: | python
+	@echo 'Installing uv into .venv-uv …'
+	@'$(PYTHON)' -m venv .venv-uv || { echo 'Python has no venv module here (Debian, Ubuntu: apt-get install python3-venv).' >&2; exit 1; }
+	@.venv-uv/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.9'
+
+uv: | python
+	@[ -x '$(UV)' ] || command -v '$(UV)' >/dev/null || $(MAKE) .venv-uv/bin/uv
+.PHONY: uv
+
+# `up` must not take the tests' packages away again: where they are, all is there.
+$(HUB): uv.lock pyproject.toml | uv
+	@if [ -e '$(DEV)' ]; then $(MAKE) '$(DEV)'; else \
+	echo 'Installing the hub into .venv …'; '$(UV)' sync --frozen --no-default-groups --group embedded; fi
+	@touch '$@'
+
+$(DEV): uv.lock pyproject.toml | uv
+	@echo 'Installing the hub and what its tests need into .venv …'
+	@'$(UV)' sync --frozen
+	@touch '$@' '$(HUB)'
+
+$(SERVERS): uv.lock | uv
+	@echo "Installing JupyterLab for the users' servers into .venv-servers …"
+	@UV_PROJECT_ENVIRONMENT=.venv-servers '$(UV)' sync --frozen --only-group singleuser --no-install-project
+	@touch '$@'
+
+$(CHECKER): uv.lock | uv
+	@echo 'Installing what the conformance checks need into .venv-conformance …'
+	@UV_PROJECT_ENVIRONMENT=.venv-conformance '$(UV)' sync --frozen --only-group conformance --no-install-project
+	@touch '$@'
+
+# The browser tests drive Debian's Chromium: Playwright's own download is not on every mirror.
+.PHONY: browser
+browser:
+	@command -v chromium chromium-browser google-chrome >/dev/null && exit 0; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo 'Installing Chromium …'; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
+	else echo 'The browser tests need Chromium, which is not here. Install it (Debian: sudo apt-get install chromium; Fedora: sudo dnf install chromium) and run make test again.' >&2; exit 1; fi

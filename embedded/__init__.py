@@ -1,0 +1,1 @@
+"""`hubless up`: the same pieces in one process tree on one machine."""

@@ -1,0 +1,37 @@
+"""Settings: frozen and typed, read from hubless.toml; nothing else of the product reads the environment.
+
+A key that is unknown, of the wrong type or out of bounds stops the start with a sentence that names it.
+"""
+
+from hubless.settings.kinds import NEVER, SettingsError
+from hubless.settings.loading import Settings, load, parse
+from hubless.settings.sections import (
+    CullingSettings,
+    GroupSettings,
+    HubSettings,
+    LoginSettings,
+    PatienceSettings,
+    ProfileSettings,
+    RoleSettings,
+    ServersSettings,
+    ServiceSettings,
+    TokensSettings,
+)
+
+__all__ = [
+    "NEVER",
+    "CullingSettings",
+    "GroupSettings",
+    "HubSettings",
+    "LoginSettings",
+    "PatienceSettings",
+    "ProfileSettings",
+    "RoleSettings",
+    "ServersSettings",
+    "ServiceSettings",
+    "Settings",
+    "SettingsError",
+    "TokensSettings",
+    "load",
+    "parse",
+]

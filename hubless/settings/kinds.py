@@ -1,0 +1,242 @@
+"""What a setting's value may be: each kind says it in words and turns the value into what the code uses."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+NEVER = timedelta.max  # a limit that no server reaches
+_DURATION = re.compile(r"(?:\d+[smhd])+")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)([KMGT]?)")
+_SIZES = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
+_LONGEST_DAYS = 36500  # timedelta and the stores' integers can hold it
+_HIGHEST_PORT = 65535
+
+
+class SettingsError(Exception):
+    """Raised when settings cannot be used; the message is a sentence that names the key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of value; *read* raises ValueError or TypeError for what is not *allowed*."""
+
+    allowed: str  # completes «it must be …»
+    read: Callable[[Any], Any]
+    secret: bool = False  # never shown, not even where it is wrong
+
+    def value(self, given: Any, key: str) -> Any:
+        """Return what the code uses for *given*.
+
+        Raises:
+            SettingsError: naming *key*, what was given and what is allowed.
+        """
+        try:
+            return self.read(given)
+        except (ValueError, TypeError) as error:
+            shown = "something else" if self.secret else _shown(given)
+            why = f" ({error})" if str(error) else ""
+            raise SettingsError(f"{key} is {shown}, but it must be {self.allowed}{why}") from None
+
+
+def _shown(given: Any) -> str:
+    if isinstance(given, str):
+        return f'"{given}"'
+    if isinstance(given, bool):
+        return str(given).lower()
+    return repr(given)
+
+
+def _text(given: Any) -> str:
+    if not isinstance(given, str):
+        raise TypeError
+    return given
+
+
+def _name(given: Any) -> str:
+    if not _text(given).strip():
+        raise ValueError
+    return _text(given)
+
+
+def _flag(given: Any) -> bool:
+    if not isinstance(given, bool):
+        raise TypeError
+    return given
+
+
+def _whole(given: Any) -> int:
+    if not isinstance(given, int) or isinstance(given, bool):
+        raise TypeError
+    return given
+
+
+def _texts(given: Any) -> tuple[str, ...]:
+    if not isinstance(given, list):
+        raise TypeError
+    return tuple(_text(item) for item in given)
+
+
+def _command(given: Any) -> tuple[str, ...]:
+    if not _texts(given) or not given[0]:
+        raise ValueError
+    return _texts(given)
+
+
+def _table(given: Any) -> dict[str, Any]:
+    if not isinstance(given, dict):
+        raise TypeError
+    return given
+
+
+def _text_table(given: Any) -> dict[str, str]:
+    return {key: _text(value) for key, value in _table(given).items()}
+
+
+def _duration(given: Any) -> timedelta:
+    if not _DURATION.fullmatch(_text(given)):
+        raise ValueError
+    parts = re.findall(r"(\d+)([smhd])", given)
+    try:
+        total = sum(
+            (timedelta(**{_UNITS[unit]: int(number)}) for number, unit in parts), timedelta()
+        )
+    except OverflowError:
+        total = NEVER
+    if not timedelta() < total <= timedelta(days=_LONGEST_DAYS):
+        raise ValueError
+    return total
+
+
+def _limit(given: Any) -> timedelta | None:
+    return None if given == "" else NEVER if given == "never" else _duration(given)
+
+
+def _size(given: Any) -> int | None:
+    if given == "":
+        return None
+    matched = _SIZE.fullmatch(_text(given))
+    if matched is None or not float(matched[1]):
+        raise ValueError
+    return int(float(matched[1]) * _SIZES[matched[2]])
+
+
+def _cpus(given: Any) -> float | None:
+    if not isinstance(given, int | float) or isinstance(given, bool):
+        raise TypeError
+    if not 0 <= given < float("inf"):
+        raise ValueError
+    return float(given) or None
+
+
+def _origin(given: Any) -> str:
+    from urllib.parse import urlsplit  # noqa: PLC0415 not every start needs it
+
+    if given == "":
+        return ""
+    parts = urlsplit(_text(given))
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username is not None:
+        raise ValueError
+    if parts.path.strip("/") or parts.query or parts.fragment:
+        raise ValueError
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _url(given: Any) -> str:
+    from urllib.parse import urlsplit  # noqa: PLC0415 not every start needs it
+
+    if given == "":
+        return ""
+    parts = urlsplit(_text(given))
+    if (
+        parts.scheme not in {"http", "https"}
+        or not parts.hostname
+        or any(c.isspace() for c in given)
+    ):
+        raise ValueError
+    return str(given)
+
+
+def _networks(given: Any) -> tuple[str, ...]:
+    from ipaddress import ip_network  # noqa: PLC0415 few hubs stand behind a proxy
+
+    return tuple(str(ip_network(item)) for item in _texts(given))
+
+
+def _user_names(given: Any) -> tuple[str, ...]:
+    return tuple(user_name(item) for item in _texts(given))
+
+
+def user_name(given: Any) -> str:
+    """Return *given* as a user's name is stored.
+
+    Raises:
+        ValueError: when it may not be one.
+    """
+    from hubless.domain.errors import InvalidRequestError  # noqa: PLC0415 as above
+    from hubless.domain.names import check_user_name, normalise_user_name  # noqa: PLC0415
+
+    try:
+        return check_user_name(normalise_user_name(_text(given)))
+    except InvalidRequestError as error:
+        raise ValueError(str(error)) from None
+
+
+TEXT = Kind("a text", _text)
+NAME = Kind("a text that is not empty", _name)
+SECRET = Kind("a text", _text, secret=True)
+FLAG = Kind("true or false", _flag)
+TEXTS = Kind("a list of texts", _texts)
+COMMAND = Kind("a list of texts: the program and its arguments", _command)
+TABLE = Kind("a table", _table)
+TEXT_TABLE = Kind("a table of texts", _text_table)
+DURATION = Kind('a duration such as "90s", "15m", "8h" or "14d"', _duration)
+LIMIT = Kind(
+    'a duration such as "90s", "15m", "8h" or "14d", "never", or "" where nothing is to be set',
+    _limit,
+)
+SIZE = Kind('a size such as "512M" or "2G", or "" for no limit', _size)
+CPUS = Kind("a number of processors such as 0.5 or 2, or 0 for no limit", _cpus)
+ORIGIN = Kind('an address such as "https://hub.example.org", without a path, or ""', _origin)
+URL = Kind('an address that starts with http:// or https://, or ""', _url)
+NETWORKS = Kind('a list of networks such as "10.0.0.0/8"', _networks)
+USER_NAMES = Kind("a list of user names", _user_names)
+
+
+def count(least: int, most: int | None = None) -> Kind:
+    """Return the kind of whole numbers from *least* to *most*."""
+
+    def read(given: Any) -> int:
+        if _whole(given) < least or (most is not None and given > most):
+            raise ValueError
+        return _whole(given)
+
+    bounds = f"from {least} to {most}" if most is not None else f"of at least {least}"
+    return Kind(f"a whole number {bounds}", read)
+
+
+PORT = count(1, _HIGHEST_PORT)
+
+
+def choice(*words: str) -> Kind:
+    """Return the kind of one of *words*."""
+
+    def read(given: Any) -> str:
+        if _text(given) not in words:
+            raise ValueError
+        return _text(given)
+
+    quoted = [f'"{word}"' for word in words]
+    return Kind(f"{', '.join(quoted[:-1])} or {quoted[-1]}", read)
+
+
+def setting(default: Any, kind: Kind, meaning: str) -> Any:
+    """Return a section's field; *default* is written as in the file, None when it must be given."""
+    facts: Mapping[str, Any] = {"kind": kind, "default": default, "meaning": meaning}
+    if default is None:
+        return field(metadata=facts, repr=not kind.secret)
+    if isinstance(default, dict):
+        return field(default_factory=lambda: kind.read(default), metadata=facts, hash=False)
+    return field(default=kind.read(default), metadata=facts, repr=not kind.secret)

@@ -1,0 +1,348 @@
+"""From a file to `Settings`: every key is known, every value allowed, and what belongs together fits."""
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from hubless.domain.idleness import Patience
+from hubless.domain.profiles import Profile
+from hubless.domain.tokens import MAX_SECRET_LENGTH, sha256
+from hubless.domain.users import Service
+from hubless.settings import kinds
+from hubless.settings.kinds import SettingsError
+from hubless.settings.sections import (
+    LISTS,
+    NAMED,
+    TABLES,
+    CullingSettings,
+    GroupSettings,
+    HubSettings,
+    LoginSettings,
+    PatienceSettings,
+    ProfileSettings,
+    RoleSettings,
+    ServersSettings,
+    ServiceSettings,
+    TokensSettings,
+)
+
+MIN_TOKEN_LENGTH = 8
+SHARED_PASSWORD = "HUBLESS_SHARED_PASSWORD"  # noqa: S105 a variable's name
+_SERVICE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]*")
+_REACHED_BY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 compared with, not bound
+_Section = TypeVar("_Section")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings of a hub. *data* is the folder that holds everything it keeps."""
+
+    data: Path
+    hub: HubSettings = field(default_factory=HubSettings)
+    login: LoginSettings = field(default_factory=LoginSettings)
+    servers: ServersSettings = field(default_factory=ServersSettings)
+    culling: CullingSettings = field(default_factory=CullingSettings)
+    tokens: TokensSettings = field(default_factory=TokensSettings)
+    profiles: tuple[Profile, ...] = (Profile("default"),)
+    services: tuple[Service, ...] = ()
+    roles: tuple[RoleSettings, ...] = ()
+    groups: Mapping[str, GroupSettings] = field(default_factory=dict, hash=False)
+
+    @property
+    def database(self) -> Path:
+        """Return the SQLite file."""
+        return self.data / "hub.sqlite"
+
+    @property
+    def secret_file(self) -> Path:
+        """Return the file with the hub's key."""
+        return self.data / "secret"
+
+    @property
+    def launches(self) -> Path:
+        """Return the folder of the launches' own folders."""
+        return self.data / "servers"
+
+    @property
+    def homes(self) -> Path:
+        """Return the folder of the users' files."""
+        return self.data / Path(self.servers.homes or "homes").expanduser()
+
+    @property
+    def local_url(self) -> str:
+        """Return the hub's address as programs on this machine reach it."""
+        host = _REACHED_BY.get(self.hub.host, self.hub.host)
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.hub.port}"
+
+    @property
+    def url(self) -> str:
+        """Return the hub's address as people are told it."""
+        return self.hub.public_url or self.local_url
+
+
+def load(path: Path | None, data: Path, environ: Mapping[str, str] = os.environ) -> Settings:  # noqa: TID251
+    """Return the settings of the file at *path*, or the defaults without one.
+
+    Raises:
+        SettingsError: naming the file, the line or the key that is wrong, and what is allowed.
+    """
+    if path is None:
+        return parse("", data, environ)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{path} is not UTF-8 text") from None
+    return parse(text, data, environ, source=str(path))
+
+
+def parse(
+    text: str, data: Path, environ: Mapping[str, str], *, source: str = "hubless.toml"
+) -> Settings:
+    """Return the settings that *text* holds; *source* is what errors call it.
+
+    Raises:
+        SettingsError: as `load` does.
+    """
+    try:
+        return _settings(_toml(text), data, environ)
+    except SettingsError as error:
+        raise SettingsError(f"{source}: {error}") from None
+
+
+def _toml(text: str) -> dict[str, Any]:
+    if not text:
+        return {}
+    import tomllib  # noqa: PLC0415 a hub without a file does not need it
+
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        what, _, where = str(error).rpartition(" (at ")
+        raise SettingsError(f"{where.rstrip(')')}: {what}" if what else str(error)) from None
+
+
+def _settings(toml: Mapping[str, Any], data: Path, environ: Mapping[str, str]) -> Settings:
+    for name in toml:
+        if name not in TABLES | LISTS | NAMED:
+            raise SettingsError(_unknown_section(name))
+    read: dict[str, Any] = {
+        name: _section(kind, toml.get(name, {}), name) for name, kind in TABLES.items()
+    }
+    services = _named(ServiceSettings, toml, "services")
+    roles = _named(RoleSettings, toml, "roles")
+    _check_roles(roles, services)
+    return Settings(
+        data=data,
+        hub=read["hub"],
+        login=_login(read["login"], environ),
+        servers=_servers(read["servers"]),
+        culling=_culling(read["culling"]),
+        tokens=read["tokens"],
+        profiles=tuple(map(_profile, _named(ProfileSettings, toml, "profiles")))
+        or (Profile("default"),),
+        services=_services(services, environ),
+        roles=roles,
+        groups=_entries(GroupSettings, toml.get("groups", {}), "groups"),
+    )
+
+
+def _section(section: type[_Section], table: Any, where: str) -> _Section:
+    if not isinstance(table, dict):
+        raise SettingsError(f"{where} must be a table, as in [{where}]")
+    known = {f.name: f.metadata for f in fields(section)}  # type: ignore[arg-type]
+    for key in table:
+        if key not in known:
+            raise SettingsError(_unknown_key(where, key, known))
+    for key, facts in known.items():
+        if facts["default"] is None and key not in table:
+            raise SettingsError(f"{where} has no {key}, which it needs")
+    return section(
+        **{key: known[key]["kind"].value(given, f"{where}.{key}") for key, given in table.items()}
+    )
+
+
+def _named(section: type[_Section], toml: Mapping[str, Any], where: str) -> tuple[_Section, ...]:
+    """Return the entries of a list whose names must differ."""
+    entries = toml.get(where, [])
+    if not isinstance(entries, list):
+        raise SettingsError(f"{where} must be a list of tables, each as in [[{where}]]")
+    read = tuple(
+        _section(section, entry, f"{where}.{_label(entry, number)}")
+        for number, entry in enumerate(entries, start=1)
+    )
+    _check_unique((entry.name for entry in read), f"{where}: the name")  # type: ignore[attr-defined]
+    return read
+
+
+def _label(entry: Any, number: int) -> str:
+    name = entry.get("name") if isinstance(entry, dict) else None
+    return name if isinstance(name, str) and name else f"[{number}]"
+
+
+def _entries(section: type[_Section], table: Any, where: str) -> dict[str, _Section]:
+    if not isinstance(table, dict):
+        raise SettingsError(f"{where} must be a table, as in [{where}]")
+    return {name: _section(section, entry, f"{where}.{name}") for name, entry in table.items()}
+
+
+def _check_unique(values: Iterable[str], what: str, *, secret: bool = False) -> None:
+    seen: set[str] = set()
+    for value in values:
+        if value in seen:
+            raise SettingsError(
+                f"{what} is given twice" if secret else f'{what} "{value}" is given twice'
+            )
+        seen.add(value)
+
+
+def _login(login: LoginSettings, environ: Mapping[str, str]) -> LoginSettings:
+    if login.kind == "shared-password":
+        password = login.password or environ.get(SHARED_PASSWORD, "")
+        if not password:
+            raise SettingsError(
+                f'login.password is missing: login.kind = "shared-password" needs it, here or in {SHARED_PASSWORD}'
+            )
+        if login.sign_up:
+            raise SettingsError(
+                'login.sign_up has no meaning where login.kind is "shared-password"'
+            )
+        return replace(login, password=password)
+    for key in ("password", "allow_users"):
+        if getattr(login, key):
+            raise SettingsError(
+                f'login.{key} has a meaning only where login.kind is "shared-password"'
+            )
+    return login
+
+
+def _servers(servers: ServersSettings) -> ServersSettings:
+    if servers.api_page_limit > servers.api_page_max_limit:
+        raise SettingsError(
+            f"servers.api_page_limit is {servers.api_page_limit}, "
+            f"more than servers.api_page_max_limit, which is {servers.api_page_max_limit}"
+        )
+    return servers
+
+
+def _culling(culling: CullingSettings) -> CullingSettings:
+    users = {}
+    for given, limits in _entries(PatienceSettings, culling.users, "culling.users").items():
+        users[kinds.USER_NAMES.value([given], "culling.users")[0]] = limits
+    return replace(culling, users=users)
+
+
+def _profile(given: ProfileSettings) -> Profile:
+    return Profile(
+        name=given.name,
+        display_name=given.display_name or given.name,
+        description=given.description,
+        command=given.command,
+        args=given.args,
+        environment=given.environment,
+        default_url=given.default_url,
+        memory_bytes=given.memory,
+        cpus=given.cpus,
+        patience=Patience(idle_after=given.idle_after, max_age=given.max_age),
+    )
+
+
+def _services(
+    given: tuple[ServiceSettings, ...], environ: Mapping[str, str]
+) -> tuple[Service, ...]:
+    tokens = {service.name: _token(service, environ) for service in given}
+    _check_unique(filter(None, tokens.values()), "services: one token", secret=True)
+    services = tuple(_service(service, tokens[service.name]) for service in given)
+    _check_unique(
+        (s.oauth_client_id for s in services if s.oauth_client_id), "services: the oauth_client_id"
+    )
+    return services
+
+
+def _token(service: ServiceSettings, environ: Mapping[str, str]) -> str:
+    where = f"services.{service.name}.token"
+    if service.token and service.token_env:
+        raise SettingsError(f"{where} and {where}_env cannot both be given")
+    if service.token_env and service.token_env not in environ:
+        raise SettingsError(
+            f"{where}_env names {service.token_env}, which is not in the environment"
+        )
+    token = environ[service.token_env] if service.token_env else service.token
+    if (token or service.token_env) and not MIN_TOKEN_LENGTH <= len(token) <= MAX_SECRET_LENGTH:
+        raise SettingsError(
+            f"{where} has {len(token)} characters, but it must have {MIN_TOKEN_LENGTH} to {MAX_SECRET_LENGTH}"
+        )
+    return token
+
+
+def _service(given: ServiceSettings, token: str) -> Service:
+    where = f"services.{given.name}"
+    if not _SERVICE_NAME.fullmatch(given.name):
+        raise SettingsError(
+            f"{where}.name may hold only letters, digits and . _ ~ -, and must start with one of the first"
+        )
+    client_id = given.oauth_client_id
+    if client_id and not client_id.startswith("service-"):
+        raise SettingsError(
+            f'{where}.oauth_client_id is "{client_id}", but it must start with "service-"'
+        )
+    redirect_uri = given.oauth_redirect_uri or (
+        f"/services/{given.name}/oauth_callback" if given.url or client_id else ""
+    )
+    if redirect_uri and not redirect_uri.startswith(("http://", "https://", "/")):
+        raise SettingsError(
+            f'{where}.oauth_redirect_uri is "{redirect_uri}", but it must be an address or a path'
+        )
+    is_client = bool(redirect_uri and token)
+    return Service(
+        name=given.name,
+        admin=given.admin,
+        url=given.url or None,
+        token_sha256=sha256(token) if token else None,
+        oauth_client_id=(client_id or f"service-{given.name}") if is_client else None,
+        oauth_redirect_uri=redirect_uri if is_client else None,
+        oauth_no_confirm=given.oauth_no_confirm,
+        oauth_client_allowed_scopes=given.oauth_client_allowed_scopes,
+        info=given.info,
+        display=given.display,
+    )
+
+
+def _check_roles(roles: tuple[RoleSettings, ...], services: tuple[ServiceSettings, ...]) -> None:
+    names = {service.name for service in services}
+    for role in roles:
+        if role.name == "admin":
+            raise SettingsError(
+                "roles.admin cannot be changed; users get it by login.admins, services by admin = true"
+            )
+        for name in role.services:
+            if name not in names:
+                raise SettingsError(
+                    f'roles.{role.name}.services names "{name}", which is none of the services'
+                )
+
+
+def _unknown_section(name: str) -> str:
+    return f"[{name}] is not a section{_meant(name, TABLES | LISTS | NAMED, '[{}]')}"
+
+
+def _unknown_key(where: str, key: str, known: Mapping[str, Any]) -> str:
+    elsewhere = [
+        name for name, section in TABLES.items() if key in {f.name for f in fields(section)}
+    ]
+    if meant := _meant(key, known, where + ".{}"):
+        return f"{where}.{key} is not a setting{meant}"
+    if elsewhere and where in TABLES:
+        return f"{where}.{key} is not a setting; {key} belongs in [{elsewhere[0]}]"
+    return f"{where}.{key} is not a setting"
+
+
+def _meant(name: str, known: Iterable[str], form: str) -> str:
+    from difflib import get_close_matches  # noqa: PLC0415 only for this error
+
+    close = get_close_matches(name, list(known), n=1)
+    return f"; did you mean {form.format(close[0])}?" if close else ""
