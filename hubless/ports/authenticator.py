@@ -25,7 +25,10 @@ class Refused:
 class Authenticator(Protocol):
     """Checks a name and password. Further kinds (OpenID) come in by pages of their own and end in an Identity too."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """Return what kind of login this is, for people."""
+        ...
 
     def authenticate(self, user_name: str, password: str) -> Identity | Refused:
         """Say who this is; *user_name* is normalised. Takes as long for names that do not exist."""

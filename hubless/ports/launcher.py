@@ -56,7 +56,10 @@ class Task:
 class Launcher(Protocol):
     """Starts and stops tasks."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """Return what kind of launcher this is, for people."""
+        ...
 
     def launch(self, launch: Launch) -> str:
         """Start a task and return its name. The same launch id again returns the same task and starts nothing.

@@ -1,7 +1,6 @@
 """The route table and its change log, which edges follow."""
 
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Protocol
 
 from hubless.domain.routes import EdgeReport, Route, RouteChange

@@ -1,0 +1,130 @@
+"""The web application: the API under /hub/api, the pages under /hub, and a way there from everywhere else."""
+
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.responses import RedirectResponse, Response
+from starlette.convertors import Convertor, register_url_convertor
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from functions.api import problems
+from functions.api.asking import LoginRequired, to_login
+from functions.api.pages import admin, home, plain, sessions, spawn, token
+from functions.api.provider import Provider
+from functions.api.rendering import VERSION
+from functions.api.routes import groups, oauth, servers, tokens, users
+from functions.api.routes import hub as hub_routes
+from hubless.bootstrap import Hub
+
+ENCODED_SLASH = "\ue02f"  # of the private use area: stands for %2F until the path is split
+_PAGE_POLICY = (
+    "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; form-action *; report-uri /hub/security/csp-report"
+)
+_API_POLICY = "frame-ancestors 'none'; report-uri /hub/security/csp-report; default-src 'none'"
+
+
+class _Segment(Convertor[str]):
+    """One part of a path, in which a slash may be encoded."""
+
+    regex = "[^/]+"
+
+    def convert(self, value: str) -> str:
+        return value.replace(ENCODED_SLASH, "/")
+
+    def to_string(self, value: str) -> str:
+        return value.replace("/", ENCODED_SLASH)
+
+
+register_url_convertor("segment", _Segment())
+
+
+def create_app(hub: Hub) -> FastAPI:
+    """Return the application that serves *hub*."""
+    app = FastAPI(title="hubless", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+    app.state.hub = hub
+    app.state.provider = Provider(hub)
+    for module in (hub_routes, tokens, servers, users, groups, oauth):
+        app.include_router(module.router, prefix="/hub/api")
+    for module in (sessions, home, spawn, token, admin, plain):
+        app.include_router(module.router, prefix="/hub")
+    app.include_router(_everywhere_else())
+    problems.install(app)
+    app.add_exception_handler(LoginRequired, _login)
+    app.add_middleware(Surroundings)
+    return app
+
+
+async def _login(request: Request, _error: Exception) -> Response:
+    if request.headers.get("sec-fetch-mode", "navigate") not in {"navigate", "no-cors", "cors"}:
+        return problems.answer(request, 403, "Log in first")
+    if request.method not in {"GET", "HEAD"}:
+        return problems.answer(request, 403, "Log in first")
+    return to_login(request)
+
+
+def _everywhere_else() -> APIRouter:
+    router = APIRouter()
+
+    @router.api_route("/hub", methods=["GET", "HEAD"])
+    async def hub_without_slash() -> Response:
+        return RedirectResponse("/hub/", 301)
+
+    @router.api_route("/hub/{path:path}", methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])
+    async def no_such_page(request: Request) -> Response:
+        return problems.answer(request, 404, None)
+
+    @router.api_route("/{path:path}", methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])
+    async def to_the_hub(request: Request) -> Response:
+        """Lead paths that no route knows to the hub's own place for them, as JupyterHub's proxy does."""
+        raw = request.scope["raw_path"].decode("ascii", "replace")
+        query = f"?{request.url.query}" if request.url.query else ""
+        return RedirectResponse("/hub/" + raw.lstrip("/") + query, 302)
+
+    return router
+
+
+class Surroundings:
+    """Pure ASGI around everything: paths kept apart at encoded slashes, open OPTIONS, the headers of every answer."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        raw: bytes = scope.get("raw_path") or scope["path"].encode()
+        scope["raw_path"] = raw
+        scope["path"] = _decoded(raw)
+        is_api = scope["path"] == "/hub/api" or scope["path"].startswith("/hub/api/")
+        headers = _headers(is_api=is_api and not scope["path"].startswith("/hub/api/oauth2/authorize"))
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                there = {name.lower() for name, _ in message["headers"]}
+                message["headers"] = [*message["headers"], *((n, v) for n, v in headers if n not in there)]
+            await send(message)
+
+        if scope["method"] == "OPTIONS" and is_api:
+            await Response(status_code=200)(scope, receive, send_with_headers)
+            return
+        await self.app(scope, receive, send_with_headers)
+
+
+def _decoded(raw: bytes) -> str:
+    """Return the path with `%2F` kept apart from `/`; what is no UTF-8 matches nothing."""
+    kept = raw.partition(b"?")[0].replace(b"%2f", b"%2F").replace(b"%2F", ENCODED_SLASH.encode())
+    return unquote_to_bytes(kept).decode("utf-8", "replace")
+
+
+def _headers(*, is_api: bool) -> list[tuple[bytes, bytes]]:
+    facts: dict[str, Any] = {
+        "x-jupyterhub-version": VERSION,
+        "access-control-allow-headers": "accept, content-type, authorization",
+        "content-security-policy": _API_POLICY if is_api else _PAGE_POLICY,
+        "x-content-type-options": "nosniff",
+        "referrer-policy": "same-origin",
+    }
+    return [(name.encode(), str(value).encode()) for name, value in facts.items()]

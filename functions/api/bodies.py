@@ -1,0 +1,168 @@
+"""Bodies of API requests, read with a bound on their size and checked before anything is done."""
+
+import json
+from datetime import UTC, datetime
+from typing import Annotated, Any, TypeVar
+
+from fastapi import Request
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from starlette.exceptions import HTTPException
+
+MAX_BODY = 1_000_000  # bytes
+MAX_NAMES = 10_000
+Shape = TypeVar("Shape", bound="Body")
+
+
+class Body(BaseModel):
+    """A JSON object with known keys of known types; nothing is converted silently."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+async def raw_json(request: Request) -> Any:
+    """Return the body's JSON, or None where there is none.
+
+    Raises:
+        HTTPException: 400 when it is no JSON, 413 when it is too long.
+    """
+    chunks, size = [], 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > MAX_BODY:
+            raise HTTPException(413, f"A body may have at most {MAX_BODY} bytes")
+        chunks.append(chunk)
+    if not size:
+        return None
+    try:
+        return json.loads(b"".join(chunks).decode())
+    except (ValueError, RecursionError):
+        raise HTTPException(400, "Invalid JSON in body of request") from None
+
+
+async def read(request: Request, shape: type[Shape]) -> Shape:
+    """Return the body as *shape*; no body is an empty object.
+
+    Raises:
+        HTTPException: 400 naming the key that is wrong.
+    """
+    return checked(await raw_json(request), shape)
+
+
+def checked(body: Any, shape: type[Shape]) -> Shape:
+    """Return *body* as *shape*.
+
+    Raises:
+        HTTPException: 400 naming the key that is wrong.
+    """
+    if body is None:
+        body = {}
+    if not isinstance(body, dict):
+        raise HTTPException(400, "The body must be a JSON object")
+    try:
+        return shape.model_validate(body)
+    except ValidationError as invalid:
+        fault = invalid.errors(include_input=False, include_url=False)[0]
+        where = ".".join(str(part)[:60] for part in fault["loc"])
+        raise HTTPException(400, f"Invalid {where or 'body'}: {fault['msg']}") from None
+
+
+def _instant(value: Any) -> datetime:
+    if not isinstance(value, str) or len(value) > 64:  # noqa: PLR2004 no timestamp is longer
+        raise ValueError("must be a timestamp in ISO 8601")
+    try:
+        at = datetime.fromisoformat(value.strip())
+    except ValueError:
+        raise ValueError(f"Not a valid ISO 8601 timestamp: {value!r}") from None
+    try:
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"Not a possible time: {value!r}") from None
+
+
+Instant = Annotated[datetime, BeforeValidator(_instant)]
+
+
+class NewUsers(Body):
+    """POST /users."""
+
+    usernames: list[str] = Field(min_length=1, max_length=MAX_NAMES)
+    admin: bool = False
+
+
+class NewUser(Body):
+    """POST /users/{name}."""
+
+    admin: bool = False
+
+
+class UserChange(Body):
+    """PATCH /users/{name}."""
+
+    name: str | None = None
+    admin: bool | None = None
+    auth_state: dict[str, Any] | None = None
+
+
+class ServerActivity(Body):
+    """Activity of one server."""
+
+    last_activity: Instant
+
+
+class ActivityReport(Body):
+    """POST /users/{name}/activity."""
+
+    last_activity: Instant | None = None
+    servers: dict[str, ServerActivity] = Field(default_factory=dict, max_length=100)
+
+
+class PasswordLogin(Body):
+    """Name and password in place of a token."""
+
+    username: str = Field(max_length=255)
+    password: str = Field(max_length=1024)
+
+
+class NewToken(Body):
+    """POST /users/{name}/tokens."""
+
+    note: str | None = None
+    expires_in: int | None = Field(default=None, ge=1, le=10**9)
+    scopes: list[str] | None = Field(default=None, max_length=200)
+    roles: list[str] | None = Field(default=None, max_length=50)
+    auth: PasswordLogin | None = None
+
+
+class ServerFacts(Body):
+    """PUT and PATCH of a server, and the new form of POST."""
+
+    name: str | None = None
+    display_name: str | None = None
+    user_options: dict[str, Any] | None = None
+
+
+class Removal(Body):
+    """DELETE of a server."""
+
+    remove: bool = False
+
+
+class Members(Body):
+    """Members of a group."""
+
+    users: list[str] = Field(max_length=MAX_NAMES)
+
+
+class NewGroup(Body):
+    """POST /groups/{name}."""
+
+    users: list[str] = Field(default_factory=list, max_length=MAX_NAMES)
+    roles: list[str] = Field(default_factory=list, max_length=50)
+    properties: dict[str, Any] = Field(default_factory=dict)
+
+
+class NewGroups(Body):
+    """POST /groups."""
+
+    groups: list[str] = Field(min_length=1, max_length=MAX_NAMES)
+    users: list[str] = Field(default_factory=list, max_length=MAX_NAMES)

@@ -1,0 +1,34 @@
+"""Where a person is led after a page: only ever to a path on this host."""
+
+from urllib.parse import quote, urlsplit
+
+from fastapi import Request
+
+_MAX = 4096
+
+
+def safe_next(request: Request, given: str) -> str | None:
+    """Return *given* as a path with one leading slash, or None when a browser might follow it elsewhere.
+
+    Browsers drop tabs and newlines, take a backslash for a slash and `//host` for an address (WHATWG URL): whatever holds
+    one of these is not followed at all. A full address of this very host is cut to its path, and that is looked at again.
+    """
+    if not given or len(given) > _MAX or any(c <= " " or c in "\\\x7f" for c in given):
+        return None
+    try:
+        url = urlsplit(given)
+    except ValueError:
+        return None
+    if url.scheme or url.netloc:
+        own = (request.url.scheme, request.headers.get("host", ""))
+        if (url.scheme, url.netloc) != own:
+            return None
+        given = url._replace(scheme="", netloc="").geturl() if url.path.startswith("/") else ""
+    if not given.startswith("/") or given.startswith("//"):
+        return None
+    return quote(given, safe="/?#&=+%@:;,!*'()[]~$-._")
+
+
+def with_next(path: str, following: str | None) -> str:
+    """Return *path* with *following* as its `next`."""
+    return f"{path}?next={quote(following, safe='')}" if following else path

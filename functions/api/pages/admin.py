@@ -1,0 +1,146 @@
+"""The admin page: users and their servers, page by page; forms only."""
+
+from typing import Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Request
+from fastapi.responses import RedirectResponse, Response
+from starlette.exceptions import HTTPException
+
+from functions.api import paging
+from functions.api.asking import OwnForm, Person, hub_of
+from functions.api.pages.views import server_view
+from functions.api.rendering import page
+from functions.api.wire import instant
+from hubless.domain import names
+from hubless.domain.errors import HublessError
+from hubless.domain.server import ACTIVE, Server, State
+from hubless.domain.users import User
+from hubless.services.identity import Actor
+
+router = APIRouter()
+_STATES = frozenset({"active", "ready", "inactive"})
+
+
+@router.get("/admin")
+async def admin(request: Request, who: Person) -> Response:
+    """Show users and servers."""
+    _require(who, "admin-ui")
+    return _page(request, who)
+
+
+@router.post("/admin/users")
+async def add_users(request: Request, form: OwnForm, who: Person) -> Response:
+    """Add the users that the form names, one a line."""
+    _require(who, "admin:users")
+    wanted = [names.normalise_user_name(line.strip()) for line in form.text("usernames").splitlines() if line.strip()]
+    make_admin = form.text("admin") == "1"
+    if make_admin:
+        _require_admin(who)
+    try:
+        added = hub_of(request).accounts.add_many(wanted, admin=make_admin)
+    except HublessError as refused:
+        return _page(request, who, error=str(refused), status=400)
+    known = len(wanted) - len(added)
+    return _page(request, who, message=f"{len(added)} added" + (f", {known} were there already" if known else ""))
+
+
+@router.post("/admin/users/{name:segment}/delete")
+async def delete_user(request: Request, name: str, form: OwnForm, who: Person) -> Response:  # noqa: ARG001 the token
+    """Stop and remove a user."""
+    user = _subject(request, who, name, "delete:users")
+    try:
+        await hub_of(request).departures.remove(user)
+    except HublessError as refused:
+        return _page(request, who, error=str(refused), status=400)
+    return RedirectResponse("/hub/admin", 303)
+
+
+@router.post("/admin/users/{name:segment}/admin")
+async def set_admin(request: Request, name: str, form: OwnForm, who: Person) -> Response:
+    """Give or take the admin flag."""
+    _require_admin(who)
+    user = _subject(request, who, name, "admin:users")
+    hub_of(request).accounts.change(user, admin=form.text("value") == "1")
+    return RedirectResponse("/hub/admin", 303)
+
+
+@router.post("/admin/users/{name:segment}/password-link")
+async def password_link(request: Request, name: str, form: OwnForm, who: Person) -> Response:  # noqa: ARG001 the token
+    """Make a one-time link with which the user sets a password."""
+    user = _subject(request, who, name, "admin:users")
+    if user.admin:
+        _require_admin(who)
+    path = hub_of(request).accounts.password_link(user.name)
+    return _page(request, who, link=str(request.base_url).rstrip("/") + path)
+
+
+def _subject(request: Request, who: Actor, name: str, scope: str) -> User:
+    user = hub_of(request).users.find(name)
+    if user is None or not who.scopes.covers_user(scope, user.name, user.groups):
+        raise HTTPException(404, "No such user, or not within your reach")
+    if who.user is not None and who.user.id == user.id and scope == "delete:users":
+        raise HTTPException(400, "You cannot delete yourself")
+    return user
+
+
+def _require(who: Actor, scope: str) -> None:
+    if not who.scopes.has(scope):
+        raise HTTPException(403, "This page is for admins")
+
+
+def _require_admin(who: Actor) -> None:
+    if not who.is_admin:
+        raise HTTPException(403, "Only admins can change who is an admin")
+
+
+def _page(
+    request: Request, who: Actor, *, message: str | None = None, error: str | None = None, link: str | None = None,
+    status: int = 200,
+) -> Response:  # fmt: skip
+    hub, query, part = hub_of(request), request.query_params, paging.window(request)
+    state = query.get("state") if query.get("state") in _STATES else None
+    limit = min(part.limit, hub.settings.servers.api_page_limit)
+    reach: dict[str, Any] = {}
+    if not who.scopes.has_everywhere("list:users"):
+        reach = {"ids": [], "groups": who.scopes.values("list:users", "group")}
+    found, total = hub.users.page(
+        offset=part.offset, limit=limit, sort="name", name_contains=query.get("name_filter") or None, state=state, **reach
+    )
+    servers: dict[str, list[Server]] = {}
+    for server in hub.servers.of_owners([u.id for u in found]) if found else []:
+        servers.setdefault(server.owner_id, []).append(server)
+    kept = {k: v for k, v in query.items() if k in {"name_filter", "state", "limit"} and v}
+    return page(
+        request, "admin.html", status_code=status, users=[_view(request, user, servers.get(user.id, [])) for user in found],
+        total=total, offset=part.offset, limit=limit, name_filter=query.get("name_filter", ""), state=state or "",
+        previous_url=_turn(kept, max(0, part.offset - limit)) if part.offset else None,
+        next_url=_turn(kept, part.offset + limit) if part.offset + limit < total else None,
+        running=hub.servers.count([State.READY]), message=message, error=error, password_link=link, edit_url=_edit_url,
+        can_set_passwords=hub.has_passwords,
+    )  # fmt: skip
+
+
+def _turn(kept: dict[str, str], offset: int) -> str:
+    return "/hub/admin?" + urlencode(kept | {"offset": offset})
+
+
+def _edit_url(name: str, what: str) -> str:
+    return f"/hub/admin/users/{names.url_name(name)}/{what}"
+
+
+def _view(request: Request, user: User, servers: list[Server]) -> dict[str, Any]:
+    hub = hub_of(request)
+    shown = [server_view(hub, user, s) for s in servers if s.state in ACTIVE or not s.name]
+    if not any(not s.name for s in servers):
+        shown.insert(0, {"name": "", "state": "stopped", "url": names.server_prefix(user.name, ""),
+                         "spawn_url": f"/hub/spawn/{names.url_name(user.name)}",
+                         "stop_url": f"/hub/stop/{names.url_name(user.name)}"})  # fmt: skip
+    return {
+        "name": user.name,
+        "admin": user.admin,
+        "groups": list(user.groups),
+        "servers": shown,
+        "last_activity": instant(user.last_activity_at),
+        "created": instant(user.created_at),
+    }

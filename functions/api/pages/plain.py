@@ -1,0 +1,64 @@
+"""The rest of what a browser may ask the hub for: static files, health, metrics, errors, policy reports."""
+
+from pathlib import Path
+
+from fastapi import APIRouter, Request
+from fastapi.responses import FileResponse, Response
+from starlette.exceptions import HTTPException
+
+from functions.api.asking import actor_of, asking
+from functions.api.rendering import STATIC, page
+from functions.api.routes.hub import metrics_text
+
+router = APIRouter()
+_YEAR = 31_536_000
+_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", ".png": "image/png"}
+
+
+@router.get("/static/{path:path}")
+def static(request: Request, path: str) -> Response:
+    """Return a static file; one that is asked for by its content's hash may be kept for a year."""
+    file = Path(STATIC, path).resolve()
+    if not file.is_relative_to(STATIC.resolve()) or file.suffix not in _TYPES or not file.is_file():
+        raise HTTPException(404)
+    keep = f"public, max-age={_YEAR}, immutable" if "v" in request.query_params else "no-cache"
+    return FileResponse(file, media_type=_TYPES[file.suffix], headers={"Cache-Control": keep})
+
+
+@router.get("/logo")
+async def logo() -> Response:
+    """Return the logo."""
+    return FileResponse(STATIC / "logo.svg", media_type="image/svg+xml")
+
+
+@router.api_route("/health", methods=["GET", "HEAD"])
+async def health() -> Response:
+    """Say that the hub answers."""
+    return Response(media_type="text/html")
+
+
+@router.get("/metrics")
+async def metrics(request: Request) -> Response:
+    """Return the metrics as Prometheus text."""
+    ask = asking(request)
+    if ask.actor is None or not ask.actor.scopes.has("read:metrics"):
+        raise HTTPException(403, "Reading the metrics needs the scope read:metrics")
+    return metrics_text(ask)
+
+
+@router.get("/error/{status}")
+async def error(request: Request, status: int) -> Response:
+    """Show the page of an error, for proxies that ask for it."""
+    known = {404: ("Not Found", "There is nothing here."), 503: ("Service Unavailable", "The server does not answer.")}
+    title, message = known.get(status, ("Error", "Something went wrong."))
+    return page(
+        request, "error.html", status=status, title=title, message=message, detail=None, correlation_id=None,
+    )  # fmt: skip
+
+
+@router.post("/security/csp-report")
+async def policy_report(request: Request) -> Response:
+    """Take a browser's report that a page broke the content security policy; only from people who are logged in."""
+    if actor_of(request) is None:
+        raise HTTPException(403)
+    return Response(status_code=204)

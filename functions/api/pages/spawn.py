@@ -1,0 +1,262 @@
+"""Starting a server from a browser, waiting for it, and what a prefix without a server says."""
+
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, RedirectResponse, Response
+from starlette.exceptions import HTTPException
+
+from functions.api.asking import Form, OwnForm, Person, actor_of, hub_of, to_login, visitor
+from functions.api.destinations import safe_next, with_next
+from functions.api.pages.views import place
+from functions.api.rendering import page
+from functions.api.wire import progress_url
+from hubless.bootstrap import Hub
+from hubless.domain import names
+from hubless.domain import server as lifecycle
+from hubless.domain.errors import HublessError, InvalidRequestError, StoreConflictError
+from hubless.domain.server import PENDING_START, Server, State
+from hubless.domain.users import User
+from hubless.services.identity import Actor
+
+router = APIRouter()
+MAX_REDIRECTS = 5
+OPTION = "opt-"  # JupyterHub 6: query parameters that choose options
+
+
+@router.get("/spawn")
+@router.get("/spawn/{owner:segment}")
+@router.get("/spawn/{owner:segment}/{server:segment}")
+async def spawn(request: Request, who: Person, owner: str | None = None, server: str = "") -> Response:
+    """Start what needs no choice and go on to wait for it; offer the choice else."""
+    hub = hub_of(request)
+    user = _owner(hub, who, owner, server)
+    found = hub.servers.find(user.id, server)
+    if found is not None and found.state in lifecycle.ACTIVE:
+        return _to_pending(request, user, server)
+    options = _options(request)
+    if options or len(hub.spawning.profiles) == 1:
+        return _start(request, user, server, options or None)
+    return _choice(request, user, server, found)
+
+
+@router.post("/spawn")
+@router.post("/spawn/{owner:segment}")
+@router.post("/spawn/{owner:segment}/{server:segment}")
+async def spawn_chosen(
+    request: Request, form: OwnForm, who: Person, owner: str | None = None, server: str = ""
+) -> Response:
+    """Start with what the form chose."""
+    hub = hub_of(request)
+    user = _owner(hub, who, owner, server)
+    found = hub.servers.find(user.id, server)
+    if found is not None and found.state in lifecycle.ACTIVE:
+        return _to_pending(request, user, server, see_other=True)
+    return _start(request, user, server, _form_options(form), see_other=True)
+
+
+def _start(
+    request: Request, user: User, server_name: str, options: dict[str, Any] | None, *, see_other: bool = False
+) -> Response:
+    hub = hub_of(request)
+    try:
+        hub.spawning.start(user, server_name, user_options=options)
+    except StoreConflictError:
+        pass  # another request came first: wait for what it started
+    except HublessError as refused:
+        if len(hub.spawning.profiles) > 1 and isinstance(refused, InvalidRequestError):
+            return _choice(request, user, server_name, None, error=str(refused), status=400)
+        raise
+    return _to_pending(request, user, server_name, see_other=see_other)
+
+
+def _to_pending(request: Request, user: User, server_name: str, *, see_other: bool = False) -> Response:
+    following = safe_next(request, request.query_params.get("next", ""))
+    return RedirectResponse(
+        with_next(f"/hub/spawn-pending/{place(user, server_name)}", following), 303 if see_other else 302
+    )
+
+
+def _choice(
+    request: Request, user: User, server_name: str, found: Server | None, *, error: str | None = None, status: int = 200
+) -> Response:
+    hub = hub_of(request)
+    following = safe_next(request, request.query_params.get("next", ""))
+    profiles = [
+        {"name": p.name, "display_name": p.display_name or p.name, "description": p.description,
+         "memory": _gib(p.memory_bytes), "cpus": p.cpus}
+        for p in hub.spawning.profiles.values()
+    ]  # fmt: skip
+    chosen = str(found.user_options.get("profile", "")) if found else ""
+    return page(
+        request, "spawn.html", status_code=status, for_user=_other(request, user), server_name=server_name,
+        display_name=(found.display_name if found else "") or server_name, profiles=profiles,
+        chosen=chosen if chosen in hub.spawning.profiles else profiles[0]["name"], next=following or "",
+        action=with_next(f"/hub/spawn/{place(user, server_name)}", following), error=error,
+    )  # fmt: skip
+
+
+def _gib(size: int | None) -> str:
+    return "" if size is None else f"{size / 2**30:g} GiB"
+
+
+def _options(request: Request) -> dict[str, Any]:
+    return {
+        key.removeprefix(OPTION): value
+        for key, value in request.query_params.items()
+        if key.startswith(OPTION) and key != OPTION
+    }
+
+
+def _form_options(form: Form) -> dict[str, Any]:
+    return {name: form.text(name) for name in form.names() if name not in {"_xsrf", "next"}}
+
+
+@router.get("/spawn-pending/{owner:segment}")
+@router.get("/spawn-pending/{owner:segment}/{server:segment}")
+async def spawn_pending(request: Request, who: Person, owner: str, server: str = "") -> Response:
+    """Show how far a start has come, and lead on once it is ready."""
+    hub = hub_of(request)
+    user = _owner(hub, who, owner, server)
+    found = hub.servers.find(user.id, server)
+    following = safe_next(request, request.query_params.get("next", ""))
+    if found is not None and found.state is State.READY:
+        return RedirectResponse(following or names.server_prefix(user.name, server), 302)
+    if found is not None and found.state in PENDING_START:
+        return _progress(request, user, found, following)
+    if found is not None and found.state is State.STOPPING:
+        return page(request, "stop_pending.html", server_name=server)
+    return _not_running(request, user, server, found, following, status=500 if found and found.failure else 200)
+
+
+def _progress(request: Request, user: User, server: Server, following: str | None) -> Response:
+    hub, who = hub_of(request), visitor(request)
+    percent, message = lifecycle.progress(server)
+    ahead = hub.spawning.position(server) if server.state is State.REQUESTED else 0
+    token = urlencode({"_xsrf": who.xsrf})
+    return page(
+        request, "spawn_pending.html", server_name=server.name, for_user=_other(request, user), progress=percent,
+        message=message, position=ahead or None, progress_url=f"{progress_url(user.name, server.name)}?{token}",
+        next_url=following or names.server_prefix(user.name, server.name),
+        stop_url=f"/hub/stop/{place(user, server.name)}", log_tail=[],
+    )  # fmt: skip
+
+
+def _not_running(
+    request: Request, user: User, server_name: str, found: Server | None, following: str | None, *, status: int
+) -> Response:
+    actor = actor_of(request)
+    can_start = actor is not None and actor.scopes.covers_server("start:servers", user.name, server_name, user.groups)
+    return page(
+        request, "not_running.html", status_code=status, server_name=server_name, for_user=_other(request, user),
+        url=names.server_prefix(user.name, server_name), state=found.state.value if found else "stopped",
+        failure=found.failure if found else None, log_tail=list(found.log_tail) if found else [],
+        spawn_url=with_next(f"/hub/spawn/{place(user, server_name)}", following), can_start=can_start, implicit=False,
+    )  # fmt: skip
+
+
+@router.get("/user-redirect")
+@router.get("/user-redirect/{path:path}")
+async def user_redirect(request: Request, who: Person) -> Response:
+    """Lead to the same path on one's own server, started where it is not running (nbgitpuller's links)."""
+    assert who.user is not None  # noqa: S101 a person is a user
+    rest = request.scope["raw_path"].decode("ascii", "replace").partition("/user-redirect")[2].lstrip("/")
+    query = f"?{request.url.query}" if request.url.query else ""
+    target = f"{names.server_prefix(who.user.name, '')}{rest}{query}"
+    return RedirectResponse(f"/hub/spawn/{place(who.user, '')}?next={quote(target, safe='')}", 302)
+
+
+@router.api_route("/user/{owner:segment}", methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])
+@router.api_route("/user/{owner:segment}/{path:path}", methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])
+async def server_place(request: Request, owner: str, path: str = "") -> Response:
+    """Answer for a server that the edge has no route to: lead on, or say what it is and how to start it."""
+    hub, actor = hub_of(request), actor_of(request)
+    program = _is_program(request, path)
+    if actor is None:
+        return _gone(owner, "") if program else to_login(request)
+    user = hub.users.find(owner)
+    server_name, found = _addressed(hub, user, path)
+    if user is None or not actor.scopes.covers_server("access:servers", user.name, server_name, user.groups):
+        raise HTTPException(404, "No such user, or not within your reach")
+    if found is not None and found.state is State.READY:
+        hub.launching.follow_safely(found)  # the edge could not reach it: look whether it is still there
+        found = hub.servers.get(found.id)
+    if found is not None and found.state is State.READY and not program:
+        return _back(request, user, path)
+    if program:
+        return _gone(user.name, server_name)
+    if found is not None and found.state in lifecycle.PENDING:
+        following = with_query(f"{names.server_prefix(user.name, '')}{_raw_rest(request)}", request)
+        return RedirectResponse(with_next(f"/hub/spawn-pending/{place(user, server_name)}", following), 303)
+    following = with_query(f"{names.server_prefix(user.name, '')}{_raw_rest(request)}", request)
+    return _not_running(request, user, server_name, found, following, status=424)
+
+
+def _addressed(hub: Hub, user: User | None, path: str) -> tuple[str, Server | None]:
+    """Return which server *path* under a user's prefix means: the named one that it begins with, or the default."""
+    if user is None:
+        return "", None
+    first = path.partition("/")[0]
+    named = hub.servers.find(user.id, first) if first else None
+    return (first, named) if named is not None else ("", hub.servers.find(user.id, ""))
+
+
+def _back(request: Request, user: User, _path: str) -> Response:
+    """Lead back to a server that runs; count, so that a route that never comes ends in words and not in a loop."""
+    try:
+        count = int(request.query_params.get("redirects", "0"))
+    except ValueError:
+        count = 0
+    if count >= MAX_REDIRECTS:
+        raise HTTPException(503, "The server runs but cannot be reached through the edge. Try again in a moment.")
+    query = [(k, v) for k, v in request.query_params.multi_items() if k != "redirects"]
+    target = f"{names.server_prefix(user.name, '')}{_raw_rest(request)}"
+    return RedirectResponse(f"{target}?{urlencode([*query, ('redirects', count + 1)])}", 302)
+
+
+def _raw_rest(request: Request) -> str:
+    """Return what follows `/hub/user/<name>/`, as it was sent."""
+    raw: str = request.scope["raw_path"].decode("ascii", "replace")
+    return raw.partition("/hub/user/")[2].partition("/")[2].lstrip("/")
+
+
+def with_query(path: str, request: Request) -> str:
+    """Return *path* with the query of the request."""
+    return f"{path}?{request.url.query}" if request.url.query else path
+
+
+def _is_program(request: Request, path: str) -> bool:
+    accept = request.headers.get("accept", "")
+    if request.method not in {"GET", "HEAD"}:
+        return True
+    if "text/html" in accept:
+        return False
+    return "application/json" in accept or "api" in path.split("/")
+
+
+def _gone(owner_name: str, server_name: str) -> Response:
+    where = f"{names.url_name(owner_name)}" + (f"/{names.url_name(server_name)}" if server_name else "")
+    url = names.server_prefix(owner_name, server_name)
+    message = f"JupyterHub server no longer running at {url}. Restart the server at /hub/spawn/{where}"
+    return JSONResponse({"message": message}, 424)
+
+
+def _owner(hub: Hub, who: Actor, owner_name: str | None, server_name: str) -> User:
+    """Return whose server is meant when *who* may start it.
+
+    Raises:
+        HTTPException: 404 alike for who is not there and who is out of reach.
+    """
+    if owner_name is None:
+        assert who.user is not None  # noqa: S101 a person is a user
+        return who.user
+    user = hub.users.find(owner_name)
+    if user is None or not who.scopes.covers_server("start:servers", user.name, server_name, user.groups):
+        raise HTTPException(404, "No such user, or not within your reach")
+    return user
+
+
+def _other(request: Request, user: User) -> str | None:
+    who = visitor(request).user
+    return None if who is not None and who.id == user.id else user.name

@@ -1,0 +1,34 @@
+"""What pages show of servers."""
+
+from typing import Any
+
+from functions.api.wire import instant
+from hubless.bootstrap import Hub
+from hubless.domain import names
+from hubless.domain.server import Server
+from hubless.domain.users import User
+
+
+def place(owner: User, server_name: str) -> str:
+    """Return `<user>` or `<user>/<server>` as it stands in the pages' addresses."""
+    return names.url_name(owner.name) + (f"/{names.url_name(server_name)}" if server_name else "")
+
+
+def server_view(hub: Hub, owner: User, server: Server) -> dict[str, Any]:
+    """Return what the pages show of *server*."""
+    where = place(owner, server.name)
+    profile = hub.spawning.profiles.get(server.profile)
+    return {
+        "name": server.name,
+        "display_name": server.display_name or server.name or "Default server",
+        "state": server.state.value,
+        "url": names.server_prefix(owner.name, server.name),
+        "spawn_url": f"/hub/spawn/{where}",
+        "stop_url": f"/hub/stop/{where}",
+        "delete_url": f"/hub/delete/{where}",
+        "failure": server.failure,
+        "log_tail": list(server.log_tail),
+        "started": instant(server.started_at),
+        "last_activity": instant(server.last_activity_at),
+        "profile": (profile.display_name or profile.name) if profile and len(hub.spawning.profiles) > 1 else "",
+    }

@@ -1,0 +1,85 @@
+"""One table from errors to statuses, and one shape for all that went wrong: JupyterHub's `{"status", "message"}`."""
+
+import logging
+from http import HTTPStatus
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
+
+from functions.api.rendering import page
+from hubless.domain import errors
+from hubless.services.identifiers import new_secret
+
+logger = logging.getLogger(__name__)
+
+STATUSES: dict[type[errors.HublessError], int] = {
+    errors.NotFoundError: 404,
+    errors.NameTakenError: 409,
+    errors.InvalidRequestError: 400,
+    errors.IllegalTransitionError: 400,
+    errors.NotPermittedError: 403,
+    errors.QuotaExceededError: 400,
+    errors.StoreConflictError: 409,
+    errors.StoreUnavailableError: 503,
+    errors.LaunchFailedError: 500,
+    errors.CapacityUnavailableError: 503,
+}
+RETRY_AFTER = 30  # seconds, where waiting helps
+
+
+def install(app: FastAPI) -> None:
+    """Have *app* answer every error in the one shape: JSON under /hub/api and for API-like askers, else a page."""
+    app.add_exception_handler(errors.HublessError, _anticipated)
+    app.add_exception_handler(HTTPException, _refused)
+    app.add_exception_handler(Exception, _unanticipated)
+
+
+def wants_json(request: Request) -> bool:
+    """Say whether the asker is a program: by the path or by what it accepts."""
+    path: str = request.scope["path"]
+    return path.startswith("/hub/api/") or path == "/hub/api" or "text/html" not in request.headers.get("accept", "*/*")
+
+
+def answer(request: Request, status: int, message: str | None, headers: dict[str, str] | None = None) -> Response:
+    """Return the answer that says what went wrong."""
+    path: str = request.scope["path"]
+    if path.startswith("/hub/api/") or path == "/hub/api":
+        return JSONResponse({"status": status, "message": message}, status, headers)
+    return page(
+        request, "error.html", status_code=status, headers=headers, status=status, title=HTTPStatus(status).phrase,
+        message=message or _PLAIN.get(status, "That did not work."), detail=None, correlation_id=None,
+    )  # fmt: skip
+
+
+_PLAIN = {
+    403: "You may not do this.",
+    404: "There is nothing here.",
+    405: "This cannot be done here.",
+    503: "The hub cannot answer just now. Try again in a moment.",
+}
+
+
+async def _anticipated(request: Request, error: Exception) -> Response:
+    assert isinstance(error, errors.HublessError)  # noqa: S101 the registration says so
+    status = STATUSES[type(error)]
+    headers = None
+    if isinstance(error, errors.QuotaExceededError) and error.retry:
+        status, headers = 429, {"Retry-After": str(RETRY_AFTER)}
+    if isinstance(error, errors.StoreUnavailableError):
+        logger.error("store: %s", error)
+        return answer(request, status, "The hub's store does not answer. Try again in a moment.")
+    return answer(request, status, str(error), headers)
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 the registration says so
+    # The framework's own words for a path or method that is not there carry no fact: JupyterHub says null.
+    message = None if error.detail == HTTPStatus(error.status_code).phrase else error.detail
+    return answer(request, error.status_code, message, dict(error.headers) if error.headers else None)
+
+
+async def _unanticipated(request: Request, error: Exception) -> Response:
+    mark = new_secret()[:12]
+    logger.error("unanticipated error %s at %s %s", mark, request.method, request.url.path, exc_info=error)
+    return answer(request, 500, f"Something went wrong in the hub. Its log has more under {mark}.")

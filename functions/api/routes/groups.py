@@ -1,0 +1,114 @@
+"""Groups: listing, creating, members, properties, removing."""
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
+
+from functions.api import bodies, paging, wire
+from functions.api.asking import OUT_OF_REACH, Ask, Asking
+from hubless.domain.errors import InvalidRequestError, NotFoundError
+from hubless.domain.users import Group
+from hubless.services.identifiers import new_id
+
+router = APIRouter()
+_READS = ("read:groups", "read:groups:name", "read:roles:groups")
+MAX_NAME = 255
+
+
+@router.get("/groups")
+async def list_groups(ask: Ask, request: Request) -> Response:
+    """List groups, page by page."""
+    actor, part = ask.needs("list:groups"), paging.window(request)
+    reach = None if actor.scopes.has_everywhere("list:groups") else actor.scopes.values("list:groups", "group")
+    found, total = ask.hub.groups.page(offset=part.offset, limit=part.limit, names=reach)
+    return paging.reply(request, part, [_model(ask, group) for group in found], total)
+
+
+@router.post("/groups")
+async def create_groups(ask: Ask, request: Request) -> Response:
+    """Create many groups with the same members."""
+    ask.needs_everywhere("admin:groups")
+    body = await bodies.read(request, bodies.NewGroups)
+    made = [_create(ask, name, body.users, {}) for name in body.groups]
+    return JSONResponse([_model(ask, group) for group in made], 201)
+
+
+@router.get("/groups/{name:segment}")
+async def read_group(ask: Ask, name: str) -> Response:
+    """Return one group."""
+    return JSONResponse(_model(ask, _group(ask, name, *_READS)))
+
+
+@router.post("/groups/{name:segment}")
+async def create_group(ask: Ask, name: str, request: Request) -> Response:
+    """Create one group."""
+    actor = ask.needs("admin:groups")
+    if not actor.scopes.covers_group("admin:groups", name):
+        raise HTTPException(404, OUT_OF_REACH)
+    body = await bodies.read(request, bodies.NewGroup)
+    return JSONResponse(_model(ask, _create(ask, name, body.users, body.properties)), 201)
+
+
+@router.delete("/groups/{name:segment}")
+async def delete_group(ask: Ask, name: str) -> Response:
+    """Remove a group; its members stay users."""
+    ask.hub.groups.delete(_group(ask, name, "delete:groups").id)
+    return Response(status_code=204)
+
+
+@router.post("/groups/{name:segment}/users")
+async def add_members(ask: Ask, name: str, request: Request) -> Response:
+    """Make users members."""
+    group, body = _group(ask, name, "groups"), await bodies.read(request, bodies.Members)
+    try:
+        ask.hub.groups.add_users(group.id, body.users)
+    except NotFoundError as missing:
+        raise InvalidRequestError(f"No such user: {missing.name}") from missing
+    return JSONResponse(_model(ask, _again(ask, name)))
+
+
+@router.delete("/groups/{name:segment}/users")
+async def remove_members(ask: Ask, name: str, request: Request) -> Response:
+    """End users' membership."""
+    group, body = _group(ask, name, "groups"), await bodies.read(request, bodies.Members)
+    ask.hub.groups.remove_users(group.id, body.users)
+    return JSONResponse(_model(ask, _again(ask, name)))
+
+
+@router.put("/groups/{name:segment}/properties")
+async def set_properties(ask: Ask, name: str, request: Request) -> Response:
+    """Replace a group's properties."""
+    group, body = _group(ask, name, "groups"), await bodies.raw_json(request)
+    if not isinstance(body, dict):
+        raise InvalidRequestError("Properties must be a JSON object")
+    ask.hub.groups.set_properties(group.id, body)
+    return JSONResponse(_model(ask, _again(ask, name)))
+
+
+def _group(ask: Asking, name: str, *needed: str) -> Group:
+    actor = ask.needs(*needed)
+    if not any(actor.scopes.covers_group(scope, name) for scope in needed):
+        raise HTTPException(404, OUT_OF_REACH)
+    return _again(ask, name)
+
+
+def _again(ask: Asking, name: str) -> Group:
+    group = ask.hub.groups.find(name)
+    if group is None:
+        raise HTTPException(404)
+    return group
+
+
+def _create(ask: Asking, name: str, users: list[str], properties: dict[str, object]) -> Group:
+    if not name.strip() or len(name) > MAX_NAME or not name.isprintable() or "/" in name:
+        raise InvalidRequestError(f"Invalid group name: {name[:60]!r}")
+    group = Group(new_id("g", ask.hub.clock.now()), name, tuple(sorted(set(users))), properties)
+    try:
+        ask.hub.groups.create(group)
+    except NotFoundError as missing:
+        raise InvalidRequestError(f"No such user: {missing.name}") from missing
+    return group
+
+
+def _model(ask: Asking, group: Group) -> dict[str, object]:
+    return wire.group_model(group, ask.known().scopes, ask.hub.roles)

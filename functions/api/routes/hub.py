@@ -1,0 +1,151 @@
+"""The hub itself: version, info, health, metrics, who am I, and the lists that settings make."""
+
+import sys
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from starlette.exceptions import HTTPException
+
+from functions.api import wire
+from functions.api.asking import OUT_OF_REACH, Ask, Asking
+from functions.api.rendering import VERSION
+from hubless.domain.roles import of_service
+from hubless.domain.server import State
+from hubless.services.identity import Actor
+
+router = APIRouter()
+OPEN_TO_ALL = {"Access-Control-Allow-Origin": "*"}
+
+
+@router.get("/")
+@router.get("")
+async def version() -> Response:
+    """Return the version of the API that this implements."""
+    return JSONResponse({"version": VERSION}, headers=OPEN_TO_ALL)
+
+
+@router.get("/info")
+async def info(ask: Ask) -> Response:
+    """Return what runs here."""
+    ask.needs("read:hub")
+    hub = ask.hub
+    return JSONResponse({
+        "version": VERSION,
+        "python": sys.version,
+        "sys_executable": sys.executable,
+        "spawner": {"class": f"hubless.{hub.launcher.name}", "version": hub.version},
+        "authenticator": {"class": f"hubless.{hub.logins.authenticator.name}", "version": hub.version},
+    })
+
+
+@router.api_route("/health", methods=["GET", "HEAD"])
+async def health() -> Response:
+    """Say that the hub answers."""
+    return Response(media_type="text/html")
+
+
+@router.get("/metrics")
+async def metrics(ask: Ask) -> Response:
+    """Return the metrics as Prometheus text."""
+    ask.needs("read:metrics")
+    return metrics_text(ask)
+
+
+def metrics_text(ask: Asking) -> Response:
+    """Return what can be counted cheaply, in Prometheus' text format 0.0.4."""
+    gauges = {
+        "jupyterhub_running_servers": ("the number of user servers currently running", ask.hub.servers.count([State.READY])),
+        "jupyterhub_total_users": ("total number of users", ask.hub.users.count()),
+    }
+    lines = [
+        line
+        for name, (text, value) in gauges.items()
+        for line in (f"# HELP {name} {text}", f"# TYPE {name} gauge", f"{name} {value}")
+    ]
+    return PlainTextResponse("\n".join(lines) + "\n", media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+@router.get("/user")
+async def whoami(ask: Ask) -> Response:
+    """Return who is asking, with the scopes that they hold now."""
+    if ask.actor is None:
+        raise HTTPException(403)
+    return JSONResponse(_identity(ask, ask.actor))
+
+
+def _identity(ask: Asking, actor: Actor) -> dict[str, object]:
+    """Return the actor's model; its name is always told, its other fields as its scopes show them."""
+    if actor.user is not None:
+        shown = wire.user_model(
+            actor.user,
+            ask.hub.servers.of_owners([actor.user.id]) if actor.scopes.has("read:servers") else (),
+            scopes=actor.scopes,
+            role_table=ask.hub.roles,
+            one=True,
+        )
+        model: dict[str, object] = {
+            "kind": "user",
+            "name": actor.name,
+            "admin": actor.user.admin,
+            "groups": list(actor.user.groups),
+            "user_info": actor.user.user_info,
+        } | (shown or {})
+    else:
+        assert actor.service is not None  # noqa: S101 an actor is one or the other
+        roles = of_service(actor.service, ask.hub.roles)
+        model = {"kind": "service", "name": actor.name, "admin": actor.service.admin, "roles": roles}
+    return model | {
+        "token_id": actor.token.id if actor.token else None,
+        "session_id": actor.session_id,
+        "scopes": actor.scopes.texts(),
+    }
+
+
+@router.get("/services")
+async def list_services(ask: Ask) -> Response:
+    """Return the services by name."""
+    actor = ask.needs("list:services")
+    found = {
+        name: wire.service_model(service, actor.scopes, ask.hub.roles)
+        for name, service in ask.hub.services.items()
+        if actor.scopes.covers_service("list:services", name)
+    }
+    return JSONResponse(found)
+
+
+@router.get("/services/{name:segment}")
+async def read_service(ask: Ask, name: str) -> Response:
+    """Return one service."""
+    reads = ("read:services", "read:services:name", "read:roles:services")
+    actor = ask.needs(*reads)
+    if not any(actor.scopes.covers_service(scope, name) for scope in reads):
+        raise HTTPException(404, OUT_OF_REACH)
+    service = ask.hub.services.get(name)
+    if service is None:
+        raise HTTPException(404)
+    return JSONResponse(wire.service_model(service, actor.scopes, ask.hub.roles))
+
+
+@router.get("/proxy")
+async def read_routes(ask: Ask, request: Request) -> Response:
+    """Return the route table."""
+    from functions.api import paging  # noqa: PLC0415 few ask
+
+    ask.needs("proxy")
+    part = paging.window(request)
+    table = sorted(ask.hub.routing.routes.all(), key=lambda route: route.prefix)
+    shown = {
+        route.prefix: {"routespec": route.prefix, "target": f"http://{route.address}", "data": {"launch_id": route.launch_id}}
+        for route in table[part.offset : part.offset + part.limit]
+    }
+    return paging.reply(request, part, shown, len(table))
+
+
+@router.post("/proxy")
+async def check_routes(ask: Ask) -> Response:
+    """Have the routes of services written anew; servers' routes follow their records by themselves."""
+    ask.needs("proxy")
+    ask.hub.routing.settle_services(ask.hub.services.values())
+    return Response(status_code=200)
+
+

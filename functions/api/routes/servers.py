@@ -1,0 +1,237 @@
+"""Servers: creating, starting, reading, editing, stopping, and following a start."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response, StreamingResponse
+from starlette.exceptions import HTTPException
+
+from functions.api import bodies, wire
+from functions.api.asking import Ask, Asking
+from hubless.bootstrap import Hub
+from hubless.domain import names
+from hubless.domain import server as lifecycle
+from hubless.domain.errors import NotFoundError
+from hubless.domain.server import INACTIVE, Server, State
+from hubless.domain.users import User
+
+router = APIRouter()
+POLL = 0.15  # seconds between looks at a server that starts
+KEEPALIVE = 8.0  # seconds, JupyterHub's
+NEW_FORM = frozenset({"user_options", "display_name"})
+
+
+@router.get("/users/{name:segment}/server")
+@router.get("/users/{name:segment}/servers/")
+async def read_default(ask: Ask, name: str) -> Response:
+    """Return the default server's model."""
+    return _read(ask, name, "")
+
+
+@router.get("/users/{name:segment}/servers/{server:segment}")
+async def read_named(ask: Ask, name: str, server: str) -> Response:
+    """Return a named server's model."""
+    return _read(ask, name, server)
+
+
+def _read(ask: Asking, name: str, server_name: str) -> Response:
+    owner, server = ask.server(name, server_name, "read:servers")
+    return JSONResponse(_model(ask, server, owner))
+
+
+@router.put("/users/{name:segment}/server")
+@router.put("/users/{name:segment}/servers/")
+async def create_default(ask: Ask, name: str) -> Response:
+    """Refuse: the default server is always there."""
+    ask.user_with_server(name, "", "start:servers")
+    raise HTTPException(409, f"{name} has a default server already")
+
+
+@router.put("/users/{name:segment}/servers/{server:segment}")
+async def create_named(ask: Ask, name: str, server: str, request: Request) -> Response:
+    """Make a named server without starting it."""
+    owner = ask.user_with_server(name, server, "start:servers")
+    body = await bodies.read(request, bodies.ServerFacts)
+    made = ask.hub.spawning.create(
+        owner, server, display_name=body.display_name or "", user_options=body.user_options or {}
+    )
+    return JSONResponse(_model(ask, made, owner), 201)
+
+
+@router.post("/users/{name:segment}/server")
+@router.post("/users/{name:segment}/servers/")
+async def start_default(ask: Ask, name: str, request: Request) -> Response:
+    """Start the default server."""
+    return await _start(ask, name, "", request)
+
+
+@router.post("/users/{name:segment}/servers/{server:segment}")
+async def start_named(ask: Ask, name: str, server: str, request: Request) -> Response:
+    """Start a named server, made where it is missing."""
+    return await _start(ask, name, server, request)
+
+
+async def _start(ask: Asking, name: str, server_name: str, request: Request) -> Response:
+    owner = ask.user_with_server(name, server_name, "start:servers")
+    body = await bodies.raw_json(request)
+    if body is not None and not isinstance(body, dict):
+        raise HTTPException(400, "The body must be a JSON object")
+    # JupyterHub 6: with one of the new keys the body is of the new form, without it is all user_options.
+    if body and NEW_FORM & body.keys():
+        facts = bodies.checked(body, bodies.ServerFacts)
+    else:
+        facts = bodies.ServerFacts(user_options=body or None)
+    known = ask.hub.servers.find(owner.id, server_name)
+    if known is None or known.state not in lifecycle.PENDING_START:
+        ask.hub.spawning.start(
+            owner, server_name, user_options=facts.user_options, display_name=facts.display_name
+        )
+    return Response(status_code=202, media_type="text/plain")
+
+
+@router.patch("/users/{name:segment}/server")
+@router.patch("/users/{name:segment}/servers/")
+async def edit_default(ask: Ask, name: str, request: Request) -> Response:
+    """Change what the default server is shown as or started with."""
+    return await _edit(ask, name, "", request)
+
+
+@router.patch("/users/{name:segment}/servers/{server:segment}")
+async def edit_named(ask: Ask, name: str, server: str, request: Request) -> Response:
+    """Rename a named server, or change what it is shown as or started with."""
+    return await _edit(ask, name, server, request)
+
+
+async def _edit(ask: Asking, name: str, server_name: str, request: Request) -> Response:
+    owner, server = ask.server(name, server_name, "start:servers")
+    body = await bodies.read(request, bodies.ServerFacts)
+    if not body.model_fields_set:
+        raise HTTPException(400, "Nothing to change: give name, display_name or user_options")
+    changed = ask.hub.spawning.edit(
+        owner, server, name=body.name, display_name=body.display_name, user_options=body.user_options
+    )
+    return JSONResponse(_model(ask, changed, owner))
+
+
+@router.delete("/users/{name:segment}/server")
+@router.delete("/users/{name:segment}/servers/")
+async def stop_default(ask: Ask, name: str, request: Request) -> Response:
+    """Stop the default server."""
+    return await _stop(ask, name, "", request)
+
+
+@router.delete("/users/{name:segment}/servers/{server:segment}")
+async def stop_named(ask: Ask, name: str, server: str, request: Request) -> Response:
+    """Stop a named server and, with `remove`, remove it."""
+    return await _stop(ask, name, server, request)
+
+
+async def _stop(ask: Asking, name: str, server_name: str, request: Request) -> Response:
+    owner = ask.user_with_server(name, server_name, "delete:servers")
+    body = await bodies.read(request, bodies.Removal)
+    if server_name and not ask.hub.settings.servers.named_limit:
+        raise HTTPException(400, "Named servers are not enabled.")
+    if body.remove and not server_name:
+        raise HTTPException(400, "Cannot delete the default server")
+    try:
+        server = ask.hub.spawning.find(owner, server_name)
+    except NotFoundError:
+        if server_name:
+            raise HTTPException(404, f"{name} has no server named '{server_name[:60]}'") from None
+        return Response(status_code=204)
+    out = ask.hub.stopping.request_until_done(server)
+    if body.remove:
+        out = await ask.hub.departures.ended(out)
+        if out.state in INACTIVE:
+            ask.hub.spawning.remove(out)
+    return Response(status_code=204 if out.state in INACTIVE else 202, media_type="text/plain")
+
+
+@router.get("/users/{name:segment}/server/progress")
+@router.get("/users/{name:segment}/servers//progress")
+async def follow_default(ask: Ask, name: str) -> Response:
+    """Follow the default server's start."""
+    return _follow(ask, name, "")
+
+
+@router.get("/users/{name:segment}/servers/{server:segment}/progress")
+async def follow_named(ask: Ask, name: str, server: str) -> Response:
+    """Follow a named server's start."""
+    return _follow(ask, name, server)
+
+
+def _follow(ask: Asking, name: str, server_name: str) -> Response:
+    owner, server = ask.server(name, server_name, "read:servers")
+    if server.state in {State.STOPPED, State.STOPPING}:
+        raise HTTPException(400, f"{owner.name}'s server is not starting")
+    return StreamingResponse(
+        _frames(ask.hub, owner, server),
+        media_type="text/event-stream",
+        headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"},
+    )
+
+
+async def _frames(hub: Hub, owner: User, server: Server) -> AsyncIterator[str]:
+    """Yield the events of one start as server-sent events, with blank lines where nothing happens for long."""
+    silent = 0.0
+    async for event in events(hub, owner, server):
+        if event is None:
+            silent += POLL
+            if silent < KEEPALIVE:
+                continue
+            yield "\n\n"
+        else:
+            yield f"data: {json.dumps(event)}\n\n"
+        silent = 0.0
+
+
+async def events(hub: Hub, owner: User, server: Server) -> AsyncIterator[dict[str, Any] | None]:
+    """Yield what is new of a start, None where nothing is, until it is ready or has failed."""
+    launch_id, said = server.launch_id, None
+    current: Server | None = server
+    if server.state in lifecycle.PENDING_START:
+        yield {"progress": 0, "message": "Server requested"}
+    while True:
+        if current is None or current.launch_id != launch_id or current.state in {*INACTIVE, State.STOPPING}:
+            yield _failed(current if current and current.launch_id == launch_id else None)
+            return
+        if current.state is State.READY:
+            yield _ready(owner, current)
+            return
+        event = _step(hub, current)
+        yield event if event != said else None
+        said = event
+        await asyncio.sleep(POLL)
+        current = hub.servers.get(server.id)
+
+
+def _step(hub: Hub, server: Server) -> dict[str, Any]:
+    percent, message = lifecycle.progress(server)
+    if server.state is State.REQUESTED and (ahead := hub.spawning.position(server)):
+        return {"progress": percent, "message": f"{ahead} servers are ahead of yours", "position": ahead}
+    return {"progress": percent, "message": message}
+
+
+def _ready(owner: User, server: Server) -> dict[str, Any]:
+    url = names.server_prefix(owner.name, server.name)
+    return {
+        "progress": 100,
+        "ready": True,
+        "message": f"Server ready at {url}",
+        "html_message": f'Server ready at <a href="{url}">{url}</a>',
+        "url": url,
+    }
+
+
+def _failed(server: Server | None) -> dict[str, Any]:
+    why = (server.failure if server else None) or "the server was stopped"
+    return {"progress": 100, "failed": True, "message": f"Spawn failed: {why}"}
+
+
+def _model(ask: Asking, server: Server, owner: User) -> dict[str, Any]:
+    return wire.server_model(
+        server, owner, scopes=ask.known().scopes, public_url=ask.hub.settings.hub.public_url
+    )

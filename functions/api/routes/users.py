@@ -1,0 +1,166 @@
+"""Users: listing, creating, reading, changing, removing, and their activity."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
+
+from functions.api import bodies, paging, wire
+from functions.api.asking import OUT_OF_REACH, Ask, Asking
+from hubless.domain import names
+from hubless.domain.errors import InvalidRequestError, NameTakenError
+from hubless.domain.server import Server
+from hubless.domain.users import User
+from hubless.services.identity import Actor
+
+router = APIRouter()
+_STATES = frozenset({"active", "ready", "inactive"})
+_SORTS = frozenset({"id", "name", "last_activity"})
+
+
+@router.get("/users")
+async def list_users(ask: Ask, request: Request) -> Response:
+    """List users, page by page."""
+    actor, part = ask.needs("list:users"), paging.window(request)
+    query = request.query_params
+    state = query.get("state")
+    if state is not None and state not in _STATES:
+        raise HTTPException(400, f"Unrecognized state filter: {state[:40]!r}; it is one of {', '.join(sorted(_STATES))}")
+    sort = query.get("sort", "id")
+    if sort.removeprefix("-") not in _SORTS:
+        raise HTTPException(400, f"Unrecognized sort: {sort[:40]!r}; it is one of {', '.join(sorted(_SORTS))}")
+    found, total = ask.hub.users.page(
+        offset=part.offset,
+        limit=part.limit,
+        sort=sort.removeprefix("-"),
+        descending=sort.startswith("-"),
+        name_contains=query.get("name_filter") or None,
+        state=state,
+        **_reach(ask, actor),
+    )
+    stopped = query.get("include_stopped_servers")
+    include = stopped is not None and stopped.lower() not in {"0", "false"}
+    return paging.reply(request, part, models(ask, actor, found, include_stopped=include), total)
+
+
+def _reach(ask: Asking, actor: Actor) -> dict[str, Any]:
+    """Return which users *actor* may list: all, or those of its user and group filters."""
+    if actor.scopes.has_everywhere("list:users"):
+        return {}
+    found = [ask.hub.users.find(name) for name in actor.scopes.values("list:users", "user")]
+    return {"ids": [user.id for user in found if user], "groups": actor.scopes.values("list:users", "group")}
+
+
+def models(ask: Asking, actor: Actor, users: list[User], *, include_stopped: bool) -> list[dict[str, Any]]:
+    """Return the users' models; their servers are read in one go."""
+    servers: dict[str, list[Server]] = {}
+    for server in ask.hub.servers.of_owners([u.id for u in users]) if users else []:
+        servers.setdefault(server.owner_id, []).append(server)
+    made = (
+        wire.user_model(
+            user,
+            servers.get(user.id, []),
+            scopes=actor.scopes,
+            role_table=ask.hub.roles,
+            public_url=ask.hub.settings.hub.public_url,
+            include_stopped=include_stopped,
+        )
+        for user in users
+    )
+    return [model for model in made if model is not None]
+
+
+@router.post("/users")
+async def create_users(ask: Ask, request: Request) -> Response:
+    """Create many users; those that exist are left out."""
+    actor = ask.needs_everywhere("admin:users")
+    body = await bodies.read(request, bodies.NewUsers)
+    _may_make_admin(actor, wanted=body.admin)
+    added = ask.hub.accounts.add_many([names.normalise_user_name(n) for n in body.usernames], admin=body.admin)
+    if not added:
+        raise HTTPException(409, f"All {len(body.usernames)} users already exist")
+    return JSONResponse(models(ask, actor, added, include_stopped=False), 201)
+
+
+@router.get("/users/{name:segment}")
+async def read_user(ask: Ask, name: str, request: Request) -> Response:
+    """Return one user with what the asker may see of it."""
+    actor = ask.needs(*wire.READS_USER)
+    stopped = request.query_params.get("include_stopped_servers")
+    user = ask.hub.users.find(name)
+    model = user and _model(ask, actor, user, include_stopped=stopped is not None and stopped.lower() not in {"0", "false"})
+    if model is None:
+        covers = any(actor.scopes.covers_user(s, name) for s in wire.READS_USER)
+        raise HTTPException(404, None if covers else OUT_OF_REACH)
+    return JSONResponse(model)
+
+
+def _model(ask: Asking, actor: Actor, user: User, *, include_stopped: bool = False) -> dict[str, Any] | None:
+    return wire.user_model(
+        user,
+        ask.hub.servers.of_owners([user.id]),
+        scopes=actor.scopes,
+        role_table=ask.hub.roles,
+        public_url=ask.hub.settings.hub.public_url,
+        include_stopped=include_stopped,
+        one=True,
+    )
+
+
+@router.post("/users/{name:segment}")
+async def create_user(ask: Ask, name: str, request: Request) -> Response:
+    """Create one user."""
+    actor = ask.needs("admin:users")
+    if not actor.scopes.covers_user("admin:users", name):
+        raise HTTPException(404, OUT_OF_REACH)
+    body = await bodies.read(request, bodies.NewUser)
+    _may_make_admin(actor, wanted=body.admin)
+    user = ask.hub.accounts.add(name, admin=body.admin)
+    return JSONResponse(_model(ask, actor, user), 201)
+
+
+@router.patch("/users/{name:segment}")
+async def change_user(ask: Ask, name: str, request: Request) -> Response:
+    """Rename a user or change its admin flag."""
+    user, body = ask.user(name, "admin:users"), await bodies.read(request, bodies.UserChange)
+    actor = ask.known()
+    if user.admin and not actor.is_admin:
+        raise HTTPException(403, "Only admins can modify other admins")
+    _may_make_admin(actor, wanted=bool(body.admin))
+    new_name = None if body.name is None else names.normalise_user_name(body.name)
+    if new_name is not None and new_name != name and not actor.scopes.has_everywhere("admin:users"):
+        raise HTTPException(403, "A filtered admin cannot rename: the new name would be out of reach")
+    try:
+        changed = ask.hub.accounts.change(user, name=new_name, admin=body.admin)
+    except NameTakenError as taken:
+        raise HTTPException(400, str(taken)) from taken  # JupyterHub's status for a rename
+    return JSONResponse(_model(ask, actor, changed) or {"kind": "user", "name": changed.name})
+
+
+def _may_make_admin(actor: Actor, *, wanted: bool) -> None:
+    if wanted and not actor.is_admin:
+        raise HTTPException(403, "Only admins can grant admin permissions")
+
+
+@router.delete("/users/{name:segment}")
+async def delete_user(ask: Ask, name: str) -> Response:
+    """Stop what runs of a user, and remove the user once nothing does."""
+    user, actor = ask.user(name, "delete:users"), ask.known()
+    if actor.user is not None and actor.user.id == user.id:
+        raise HTTPException(400, "Cannot delete yourself!")
+    if user.admin and not actor.is_admin:
+        raise HTTPException(403, "Only admins can delete other admins")
+    await ask.hub.departures.remove(user)
+    return Response(status_code=204)
+
+
+@router.post("/users/{name:segment}/activity")
+async def post_activity(ask: Ask, name: str, request: Request) -> Response:
+    """Note what a server (or anyone who may) reports."""
+    user = ask.user(name, "users:activity")
+    report = await bodies.read(request, bodies.ActivityReport)
+    if report.last_activity is None and not report.servers:
+        raise InvalidRequestError("body must contain at least one of `last_activity` or `servers`")
+    ask.hub.activity.report(user, report.last_activity, {n: s.last_activity for n, s in report.servers.items()})
+    return Response(status_code=200)

@@ -1,0 +1,155 @@
+"""JupyterHub's models of users, servers, tokens, groups and services, with just the fields that the asker may see."""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from hubless.domain import names, roles
+from hubless.domain.roles import Role
+from hubless.domain.scopes import Scopes
+from hubless.domain.server import ACTIVE, PENDING_START, Server, State
+from hubless.domain.tokens import Token
+from hubless.domain.users import Group, Service, User
+
+_USER_FIELDS = {
+    "read:users": ("user_info", "admin", "roles", "groups", "server", "pending", "created", "last_activity"),
+    "read:users:name": ("user_info", "admin"),
+    "read:users:groups": ("groups",),
+    "read:users:activity": ("last_activity",),
+    "read:servers": ("servers",),
+    "read:roles:users": ("roles", "admin"),
+    "admin:auth_state": ("auth_state",),
+}
+READS_USER = ("read:users", "read:users:name", "read:servers", "read:users:groups", "read:users:activity", "read:roles:users")
+
+
+def instant(at: datetime | None) -> str | None:
+    """Return *at* as JupyterHub writes it: UTC with microseconds and `Z`."""
+    return None if at is None else at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def user_model(
+    user: User,
+    servers: Iterable[Server],
+    *,
+    scopes: Scopes,
+    role_table: Mapping[str, Role],
+    public_url: str = "",
+    include_stopped: bool = False,
+    one: bool = False,
+) -> dict[str, Any] | None:
+    """Return the user's model with what *scopes* show of it, or None when they show nothing.
+
+    Args:
+        one: whether this user was asked for alone: only then is auth_state told.
+    """
+    visible = {f for scope, fields in _USER_FIELDS.items() if scopes.covers_user(scope, user.name, user.groups)
+               for f in fields}  # fmt: skip
+    own = list(servers)
+    shown = {
+        s.name: server_model(s, user, scopes=scopes, public_url=public_url)
+        for s in own
+        if (include_stopped or s.state in ACTIVE) and scopes.covers_server("read:servers", user.name, s.name, user.groups)
+    }
+    if not visible and not shown:
+        return None
+    default = next((s for s in own if not s.name), None)
+    facts: dict[str, Any] = {
+        "user_info": user.user_info,
+        "admin": user.admin,
+        "roles": roles.of_user(user, role_table),
+        "groups": list(user.groups),
+        "server": names.server_prefix(user.name, "") if default and default.state is State.READY else None,
+        "pending": pending(default) if default else None,
+        "created": instant(user.created_at),
+        "last_activity": instant(user.last_activity_at),
+        "servers": shown,
+        "auth_state": None,
+    }
+    if not one:
+        facts.pop("auth_state")
+    if shown:
+        visible.add("servers")
+    return {"kind": "user", "name": user.name} | {key: facts[key] for key in facts if key in visible}
+
+
+def pending(server: Server) -> str | None:
+    """Return JupyterHub's word for what a server is on the way to."""
+    if server.state in PENDING_START:
+        return "spawn"
+    return "stop" if server.state is State.STOPPING else None
+
+
+def server_model(server: Server, owner: User, *, scopes: Scopes, public_url: str = "") -> dict[str, Any]:
+    """Return a server's model; its inner state only with `admin:server_state`."""
+    path = names.server_prefix(owner.name, server.name)
+    progress = progress_url(owner.name, server.name)
+    model: dict[str, Any] = {
+        "name": server.name,
+        "display_name": server.display_name,
+        "full_name": f"{owner.name}/{server.name}",
+        "last_activity": instant(server.last_activity_at or server.started_at),
+        "started": instant(server.started_at or (server.requested_at if server.state in ACTIVE else None)),
+        "pending": pending(server),
+        "ready": server.state is State.READY,
+        "stopped": server.state not in ACTIVE,
+        "url": path,
+        "user_options": dict(server.user_options),
+        "progress_url": progress,
+        "full_url": public_url.rstrip("/") + path if public_url else None,
+        "full_progress_url": public_url.rstrip("/") + progress if public_url else None,
+    }
+    if scopes.covers_server("admin:server_state", owner.name, server.name, owner.groups):
+        model["state"] = {"launch_id": server.launch_id, "state": server.state.value, "address": server.address}
+    return model
+
+
+def progress_url(user_name: str, server_name: str) -> str:
+    """Return where a start is followed."""
+    base = f"/hub/api/users/{names.url_name(user_name)}"
+    return f"{base}/servers/{names.url_name(server_name)}/progress" if server_name else f"{base}/server/progress"
+
+
+def token_model(token: Token, owner: str, scopes: Scopes, client: str) -> dict[str, Any]:
+    """Return a token's model; its secret is not in it."""
+    return {
+        "user": owner,
+        "id": token.id,
+        "kind": "api_token",
+        "roles": [],
+        "scopes": scopes.texts(),
+        "created": instant(token.created_at),
+        "last_activity": instant(token.last_activity_at),
+        "expires_at": instant(token.expires_at),
+        "note": token.note,
+        "session_id": token.session_id,
+        "oauth_client": client,
+    }
+
+
+def group_model(group: Group, scopes: Scopes, role_table: Mapping[str, Role]) -> dict[str, Any]:
+    """Return a group's model with what *scopes* show of it."""
+    model: dict[str, Any] = {"kind": "group", "name": group.name}
+    if scopes.covers_group("read:groups", group.name):
+        model |= {"users": list(group.users), "properties": dict(group.properties)}
+    if scopes.covers_group("read:groups", group.name) or scopes.covers_group("read:roles:groups", group.name):
+        model["roles"] = roles.of_group(group.name, role_table)
+    return model
+
+
+def service_model(service: Service, scopes: Scopes, role_table: Mapping[str, Role]) -> dict[str, Any]:
+    """Return a service's model with what *scopes* show of it."""
+    model: dict[str, Any] = {"kind": "service", "name": service.name}
+    if scopes.covers_service("read:services", service.name):
+        model |= {
+            "admin": service.admin,
+            "url": service.url,
+            "prefix": service.prefix if service.url else "",
+            "command": [],
+            "pid": 0,
+            "info": dict(service.info),
+            "display": service.display,
+        }
+    if scopes.covers_service("read:services", service.name) or scopes.covers_service("read:roles:services", service.name):
+        model["roles"] = roles.of_service(service, role_table)
+    return model

@@ -1,0 +1,117 @@
+"""What a person lets an OAuth client do: which scopes, whether to ask, the codes and the tokens that come of it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from hubless.domain import scopes
+from hubless.domain.errors import InvalidRequestError
+from hubless.domain.scopes import IDENTIFY, Bearer
+from hubless.domain.tokens import Client, Code, OwnerKind, Token, sha256
+from hubless.domain.users import User
+from hubless.ports.clock import Clock
+from hubless.ports.tokens import ClientStore, TokenStore
+from hubless.services.identifiers import new_id
+from hubless.services.identity import Identities
+
+CODE_LIFETIME = timedelta(minutes=5)  # JupyterHub's
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A client may act for a user, in one browser session, with these scopes."""
+
+    client: Client
+    user: User
+    session_id: str
+    scopes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Authorizations:
+    """Consent and what follows from it."""
+
+    clients: ClientStore
+    tokens: TokenStore
+    identities: Identities
+    clock: Clock
+
+    def may_ask(self, client: Client, wanted: Iterable[str]) -> bool:
+        """Say whether *client* may ask for these scopes: its access scopes, who the user is, and what it is allowed."""
+        allowed = {*client.access_scopes, *client.allowed_scopes, *IDENTIFY}
+        return all(scope in allowed for scope in wanted)
+
+    def is_open_to(self, user: User, client: Client) -> bool:
+        """Say whether *user* may use what *client* stands before."""
+        held = self.identities.of_user(user)
+        access = scopes.expand(client.access_scopes, Bearer(user=user.name))
+        return bool(access.intersection(held, self.identities.groups_of(user)).all)
+
+    def granted(self, user: User, client: Client, wanted: Iterable[str]) -> tuple[str, ...]:
+        """Return the scopes of a grant: those of *wanted* that *user* holds, who the user is, and access itself."""
+        held, groups_of = self.identities.of_user(user), self.identities.groups_of(user)
+
+        def is_held(raw: str) -> bool:
+            try:
+                asked = scopes.expand([raw], Bearer(user=user.name))
+            except InvalidRequestError:
+                return False
+            return bool(asked.all) and bool(asked.intersection(held, groups_of).all)
+
+        kept = [scope for scope in wanted if scope not in IDENTIFY and is_held(scope)]
+        return tuple(dict.fromkeys((*kept, *IDENTIFY, *client.access_scopes)))
+
+    def needs_consent(self, user: User, client: Client, wanted: tuple[str, ...]) -> bool:
+        """Say whether *user* is to be asked: not for a server of one's own, a trusted client, or what was granted before."""
+        if client.no_confirm or client.owner_id == user.id:
+            return False
+        now = self.clock.now()
+        before = {
+            scope
+            for token in self.tokens.of_owner(OwnerKind.USER, user.id)
+            if token.client_id == client.id and not token.is_expired(now)
+            for scope in token.scopes
+        }
+        return not before.issuperset(wanted)
+
+    def keep_code(self, code: str, grant: Grant, *, challenge: str | None, challenge_method: str | None) -> None:
+        """Keep an authorization code for five minutes."""
+        self.clients.add_code(
+            Code(
+                sha256=sha256(code),
+                client_id=grant.client.id,
+                user_id=grant.user.id,
+                session_id=grant.session_id,
+                redirect_uri=grant.client.redirect_uri,
+                scopes=grant.scopes,
+                expires_at=self.clock.now() + CODE_LIFETIME,
+                challenge=challenge,
+                challenge_method=challenge_method,
+            )
+        )
+
+    def take_code(self, code: str, client: Client) -> Code | None:
+        """Spend *code* and return it, unless it is another client's, spent or too old."""
+        digest = sha256(code)
+        kept = self.clients.find_code(digest)
+        if kept is None or kept.client_id != client.id:
+            return None
+        taken = self.clients.take_code(digest)
+        return None if taken is None or self.clock.now() >= taken.expires_at else taken
+
+    def keep_token(self, secret: str, grant: Grant, *, lifetime: timedelta) -> Token:
+        """Keep the token that a client was issued; it dies with the browser session."""
+        now = self.clock.now()
+        token = Token(
+            id=new_id("a", now),
+            sha256=sha256(secret),
+            owner_kind=OwnerKind.USER,
+            owner_id=grant.user.id,
+            scopes=grant.scopes,
+            created_at=now,
+            expires_at=now + lifetime,
+            session_id=grant.session_id,
+            client_id=grant.client.id,
+        )
+        self.tokens.create(token)
+        return token
