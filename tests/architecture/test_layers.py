@@ -1,0 +1,31 @@
+"""Data flows one way, each function loads only what it needs, and every error has a status."""
+
+import subprocess
+import sys
+
+import pytest
+
+from hubless.domain import errors
+
+
+def test_imports_follow_the_layers():
+    lint = subprocess.run([sys.executable, "-c", "from importlinter.cli import lint_imports_command; lint_imports_command()"],
+                          capture_output=True, text=True, timeout=120)
+
+    assert lint.returncode == 0, lint.stdout[-3000:] + lint.stderr[-1000:]
+
+
+@pytest.mark.parametrize("module", ["functions.spawn.handler", "functions.reaper.handler"])
+def test_functions_without_a_web_load_no_web(module):
+    code = f"import sys, {module}; print(*sorted({{m.partition('.')[0] for m in sys.modules}}))"
+
+    loaded = set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
+
+    assert not loaded & {"fastapi", "starlette", "pydantic", "jinja2", "uvicorn", "mangum", "boto3", "botocore", "argon2"}
+
+
+def test_every_error_has_a_status():
+    from functions.api.problems import STATUSES
+
+    concrete = {e for e in errors.HublessError.__subclasses__() if e.__module__ == errors.__name__}
+    assert set(STATUSES) == concrete

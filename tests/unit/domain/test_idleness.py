@@ -1,0 +1,39 @@
+from datetime import UTC, datetime, timedelta
+
+from hubless.domain.idleness import Keep, Patience, Reap, verdict
+from hubless.domain.server import Server, State
+
+NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+
+def a_running_server(*, idle_for=timedelta(0), age=HOUR * 10):
+    return Server(
+        id="s", owner_id="u", name="", created_at=NOW - age, entered_at=NOW - age, state=State.READY,
+        started_at=NOW - age, last_activity_at=NOW - idle_for,
+    )  # fmt: skip
+
+
+def test_reaps_at_the_idle_limit_and_not_a_moment_before():
+    patience = Patience(idle_after=HOUR)
+
+    assert isinstance(verdict(a_running_server(idle_for=HOUR), patience, NOW), Reap)
+    assert verdict(a_running_server(idle_for=HOUR - timedelta(microseconds=1)), patience, NOW) == Keep()
+
+
+def test_a_server_that_was_just_started_is_not_idle_however_old_its_last_activity():
+    server = a_running_server(idle_for=HOUR * 5, age=timedelta(minutes=1))
+
+    assert verdict(server, Patience(idle_after=HOUR), NOW) == Keep()
+
+
+def test_the_maximum_age_counts_busy_servers_too():
+    assert isinstance(verdict(a_running_server(age=HOUR * 8), Patience(max_age=HOUR * 8), NOW), Reap)
+
+
+def test_without_limits_nothing_is_reaped():
+    assert verdict(a_running_server(idle_for=HOUR * 9), Patience(), NOW) == Keep()
+
+
+def test_the_narrower_place_overrides_limit_by_limit():
+    assert Patience(HOUR, HOUR * 8).overridden_by(Patience(idle_after=HOUR * 2)) == Patience(HOUR * 2, HOUR * 8)

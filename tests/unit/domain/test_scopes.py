@@ -1,0 +1,118 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hubless.domain import roles, scopes
+from hubless.domain.errors import InvalidRequestError
+from hubless.domain.scopes import DEFINITIONS, Bearer, Scope, Scopes, expand, parse
+
+ALICE = Bearer(user="alice")
+GROUPS = {"alice": ("g",), "bob": ("g", "h"), "carol": ()}
+
+
+def groups_of(user):
+    return GROUPS.get(user, ())
+
+
+def texts(*raw, bearer=ALICE):
+    return expand(raw, bearer).texts()
+
+
+def test_a_scope_contains_its_subscopes_with_its_filter():
+    assert texts("read:users!user=bob") == [
+        "read:users!user=bob", "read:users:activity!user=bob", "read:users:groups!user=bob", "read:users:name!user=bob",
+    ]  # fmt: skip
+
+
+def test_a_filter_on_a_server_says_nothing_about_reading_its_owner():
+    assert texts("read:servers!server=bob/lab") == ["read:servers!server=bob/lab"]
+
+
+def test_self_is_all_of_ones_own_and_nothing_for_a_service():
+    own = texts("self")
+
+    assert "servers!user=alice" in own
+    assert "shares!user=alice" not in own
+    assert "access:services" not in own
+    assert texts("self", bearer=Bearer(service="s")) == []
+
+
+def test_a_filter_without_a_value_means_the_bearer():
+    assert texts("tokens!user") == ["read:tokens!user=alice", "tokens!user=alice"]
+    assert texts("access:servers!server", bearer=Bearer(user="a", server="a/x")) == ["access:servers!server=a/x"]
+    assert texts("access:servers!server") == []
+
+
+@pytest.mark.parametrize("raw", ["fly", "read:users!", "read:users!planet=mars", "x!user=a", "groups!group", "access:servers!server=a", "custom:x-"])
+def test_what_is_unknown_is_refused_by_name(raw):
+    with pytest.raises(InvalidRequestError):
+        parse(raw)
+
+
+def test_custom_scopes_are_taken_as_they_are():
+    assert texts("custom:grades:read") == ["custom:grades:read"]
+
+
+def test_every_contained_scope_is_defined():
+    assert {sub for d in DEFINITIONS.values() for sub in d.contains} <= set(DEFINITIONS)
+
+
+def test_the_admin_role_holds_what_it_may_hand_out():
+    admin = expand(scopes.ADMIN_ROLE, Bearer(user="admin"))
+
+    assert all(admin.has_everywhere(s) for s in ("servers", "delete:users", "read:tokens", "groups", "access:servers"))
+    assert not roles.DEFAULTS["user"].scopes[0].startswith("admin")
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "met"),
+    [
+        ("servers", "servers!user=bob", "servers!user=bob"),
+        ("servers!group=g", "servers!user=bob", "servers!user=bob"),
+        ("servers!group=g", "servers!server=bob/lab", "servers!server=bob/lab"),
+        ("servers!user=bob", "servers!server=bob/lab", "servers!server=bob/lab"),
+        ("servers!group=g", "servers!user=carol", None),
+        ("servers!user=bo", "servers!server=bob/lab", None),
+        ("servers!user=alice", "servers!user=bob", None),
+    ],
+)
+def test_two_filters_meet_in_the_narrower_one(one, two, met):
+    both = Scopes([parse(one)]).intersection(Scopes([parse(two)]), groups_of)
+
+    assert both == Scopes([parse(met)] if met else [])
+    assert both == Scopes([parse(two)]).intersection(Scopes([parse(one)]), groups_of)
+
+
+NAMES = st.sampled_from(sorted(set(DEFINITIONS) - {"self", "inherit", "(no_scope)"}))
+FILTERS = st.one_of(
+    st.just(("", "")),
+    st.tuples(st.just("user"), st.sampled_from(list(GROUPS))),
+    st.tuples(st.just("group"), st.sampled_from(["g", "h"])),
+    st.tuples(st.just("server"), st.sampled_from(["alice/", "bob/lab", "carol/x"])),
+)
+RAW = st.lists(st.builds(lambda n, f: str(Scope(n, *f)), NAMES, FILTERS), max_size=6)
+
+
+@given(RAW, RAW)
+def test_a_meeting_never_holds_what_either_side_lacks(one, two):
+    left, right = expand(one, ALICE), expand(two, ALICE)
+
+    both = left.intersection(right, groups_of)
+
+    assert all(left.covers(s, groups_of) and right.covers(s, groups_of) for s in both.all)
+
+
+@given(RAW, RAW)
+def test_a_meeting_loses_nothing_that_both_sides_hold(one, two):
+    left, right = expand(one, ALICE), expand(two, ALICE)
+
+    both = left.intersection(right, groups_of)
+
+    assert all(both.covers(s, groups_of) for s in left.all if right.covers(s, groups_of))
+
+
+@given(RAW)
+def test_expanding_twice_is_expanding_once(raw):
+    once = expand(raw, ALICE)
+
+    assert expand(once.texts(), ALICE) == once
