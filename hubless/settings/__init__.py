@@ -4,7 +4,7 @@ A key that is unknown, of the wrong type or out of bounds stops the start with a
 """
 
 from hubless.settings.kinds import NEVER, SettingsError
-from hubless.settings.loading import Settings, load, parse
+from hubless.settings.loading import DEFAULT_FILE, Settings, load, parse, read_text
 from hubless.settings.sections import (
     CullingSettings,
     GroupSettings,
@@ -19,6 +19,7 @@ from hubless.settings.sections import (
 )
 
 __all__ = [
+    "DEFAULT_FILE",
     "NEVER",
     "CullingSettings",
     "GroupSettings",
@@ -34,4 +35,5 @@ __all__ = [
     "TokensSettings",
     "load",
     "parse",
+    "read_text",
 ]

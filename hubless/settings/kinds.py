@@ -4,12 +4,17 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from ipaddress import ip_network
 from typing import Any
+from urllib.parse import urlsplit
+
+from hubless.domain.errors import InvalidRequestError
+from hubless.domain.names import check_user_name, normalise_user_name
 
 NEVER = timedelta.max  # a limit that no server reaches
-_DURATION = re.compile(r"(?:\d+[smhd])+")
+_DURATION = re.compile(r"(?:[0-9]+[smhd])+")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)([KMGT]?)")
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)([KMGT]?)")
 _SIZES = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
 _LONGEST_DAYS = 36500  # timedelta and the stores' integers can hold it
 _HIGHEST_PORT = 65535
@@ -98,7 +103,7 @@ def _text_table(given: Any) -> dict[str, str]:
 def _duration(given: Any) -> timedelta:
     if not _DURATION.fullmatch(_text(given)):
         raise ValueError
-    parts = re.findall(r"(\d+)([smhd])", given)
+    parts = re.findall(r"([0-9]+)([smhd])", given)
     try:
         total = sum(
             (timedelta(**{_UNITS[unit]: int(number)}) for number, unit in parts), timedelta()
@@ -132,8 +137,6 @@ def _cpus(given: Any) -> float | None:
 
 
 def _origin(given: Any) -> str:
-    from urllib.parse import urlsplit  # noqa: PLC0415 not every start needs it
-
     if given == "":
         return ""
     parts = urlsplit(_text(given))
@@ -145,8 +148,6 @@ def _origin(given: Any) -> str:
 
 
 def _url(given: Any) -> str:
-    from urllib.parse import urlsplit  # noqa: PLC0415 not every start needs it
-
     if given == "":
         return ""
     parts = urlsplit(_text(given))
@@ -160,8 +161,6 @@ def _url(given: Any) -> str:
 
 
 def _networks(given: Any) -> tuple[str, ...]:
-    from ipaddress import ip_network  # noqa: PLC0415 few hubs stand behind a proxy
-
     return tuple(str(ip_network(item)) for item in _texts(given))
 
 
@@ -175,9 +174,6 @@ def user_name(given: Any) -> str:
     Raises:
         ValueError: when it may not be one.
     """
-    from hubless.domain.errors import InvalidRequestError  # noqa: PLC0415 as above
-    from hubless.domain.names import check_user_name, normalise_user_name  # noqa: PLC0415
-
     try:
         return check_user_name(normalise_user_name(_text(given)))
     except InvalidRequestError as error:

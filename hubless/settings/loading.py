@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -29,10 +30,13 @@ from hubless.settings.sections import (
     TokensSettings,
 )
 
+DEFAULT_FILE = "hubless.toml"
 MIN_TOKEN_LENGTH = 8
 SHARED_PASSWORD = "HUBLESS_SHARED_PASSWORD"  # noqa: S105 a variable's name
 _SERVICE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]*")
 _REACHED_BY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 compared with, not bound
+_ENVIRON = os.environ  # noqa: TID251 the one place
+_KEPT = ("LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR")
 _Section = TypeVar("_Section")
 
 
@@ -50,6 +54,13 @@ class Settings:
     services: tuple[Service, ...] = ()
     roles: tuple[RoleSettings, ...] = ()
     groups: Mapping[str, GroupSettings] = field(default_factory=dict, hash=False)
+    server_environment: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """What servers see of the hub's own environment: never its secrets."""
+
+    @property
+    def search_path(self) -> str:
+        """Return the folders in which servers' programs are looked for."""
+        return self.server_environment.get("PATH", os.defpath)
 
     @property
     def database(self) -> Path:
@@ -83,25 +94,33 @@ class Settings:
         return self.hub.public_url or self.local_url
 
 
-def load(path: Path | None, data: Path, environ: Mapping[str, str] = os.environ) -> Settings:  # noqa: TID251
+def load(path: Path | None, data: Path, environ: Mapping[str, str] = _ENVIRON) -> Settings:
     """Return the settings of the file at *path*, or the defaults without one.
 
     Raises:
         SettingsError: naming the file, the line or the key that is wrong, and what is allowed.
     """
+    return parse(read_text(path), data, environ, source=str(path or DEFAULT_FILE))
+
+
+def read_text(path: Path | None) -> str:
+    """Return the text of the file at *path*; without one, none.
+
+    Raises:
+        SettingsError: naming the file and why it cannot be read.
+    """
     if path is None:
-        return parse("", data, environ)
+        return ""
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except OSError as error:
         raise SettingsError(f"{path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise SettingsError(f"{path} is not UTF-8 text") from None
-    return parse(text, data, environ, source=str(path))
 
 
 def parse(
-    text: str, data: Path, environ: Mapping[str, str], *, source: str = "hubless.toml"
+    text: str, data: Path, environ: Mapping[str, str] = _ENVIRON, *, source: str = DEFAULT_FILE
 ) -> Settings:
     """Return the settings that *text* holds; *source* is what errors call it.
 
@@ -109,7 +128,7 @@ def parse(
         SettingsError: as `load` does.
     """
     try:
-        return _settings(_toml(text), data, environ)
+        return _settings(_toml(text), data.absolute(), environ)
     except SettingsError as error:
         raise SettingsError(f"{source}: {error}") from None
 
@@ -148,7 +167,16 @@ def _settings(toml: Mapping[str, Any], data: Path, environ: Mapping[str, str]) -
         services=_services(services, environ),
         roles=roles,
         groups=_entries(GroupSettings, toml.get("groups", {}), "groups"),
+        server_environment=_server_environment(environ),
     )
+
+
+def _server_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    kept = {key: environ[key] for key in _KEPT if key in environ}
+    # `make up` installs the servers' programs beside the hub's own environment; they come before any other.
+    beside = Path(sys.prefix).parent / ".venv-servers" / "bin"
+    folders = [str(beside)] if beside.is_dir() else []
+    return kept | {"PATH": os.pathsep.join([*folders, environ.get("PATH", os.defpath)])}
 
 
 def _section(section: type[_Section], table: Any, where: str) -> _Section:
@@ -315,10 +343,6 @@ def _service(given: ServiceSettings, token: str) -> Service:
 def _check_roles(roles: tuple[RoleSettings, ...], services: tuple[ServiceSettings, ...]) -> None:
     names = {service.name for service in services}
     for role in roles:
-        if role.name == "admin":
-            raise SettingsError(
-                "roles.admin cannot be changed; users get it by login.admins, services by admin = true"
-            )
         for name in role.services:
             if name not in names:
                 raise SettingsError(

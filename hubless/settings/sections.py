@@ -198,13 +198,13 @@ class ServiceSettings:
     display: bool = setting(True, FLAG, "Whether the pages list it")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class RoleSettings:
-    """One of `[[roles]]`: scopes and who bears them. `user` and `server` replace the default of that name."""
+    """One of `[[roles]]`: scopes and who bears them. Scopes for `user` or `server` replace the default ones."""
 
     name: str = setting(None, NAME, "Its name")
     description: str = setting("", TEXT, "A sentence for admins")
-    scopes: tuple[str, ...] = setting(None, TEXTS, "What it allows")
+    scopes: tuple[str, ...] = setting([], TEXTS, "What it allows")
     users: tuple[str, ...] = setting([], USER_NAMES, "Users who bear it")
     groups: tuple[str, ...] = setting([], TEXTS, "Groups whose members bear it")
     services: tuple[str, ...] = setting([], TEXTS, "Services that bear it")

