@@ -1,0 +1,100 @@
+"""The folder of one launch: what it says about a process that may outlive whoever started it."""
+
+import fcntl
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+LOG_BYTES = 8192
+LOG_LINES = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What the launcher writes down before it starts the process; no secrets."""
+
+    port: int
+    home: str
+    uid: int
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchFolder:
+    """The files of one launch. *lock* is held exactly as long as the server's own process lives."""
+
+    path: Path
+
+    @property
+    def lock(self) -> Path:
+        return self.path / "lock"
+
+    @property
+    def pid_file(self) -> Path:
+        return self.path / "pid"
+
+    @property
+    def log(self) -> Path:
+        return self.path / "server.log"
+
+    def make(self) -> None:
+        """Make the folder, for its owner only; one that is there stays."""
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def try_lock(self) -> int | None:
+        """Return the descriptor of the lock, now held, or None when a process or another launcher holds it."""
+        descriptor = os.open(self.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return None
+        return descriptor
+
+    def is_held(self) -> bool:
+        """Say whether the process lives (or a launcher is just about to start it)."""
+        try:
+            descriptor = os.open(self.lock, os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:
+            # Shared: two who look at once do not take each other for the process.
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
+
+    def pid(self) -> int | None:
+        """Return the process id that the process wrote before it became the server; None when it never came so far."""
+        try:
+            return int(self.pid_file.read_text())
+        except (FileNotFoundError, ValueError):
+            return None
+
+    def note(self) -> Note | None:
+        """Return what the launcher wrote down, or None."""
+        try:
+            return Note(**json.loads((self.path / "task.json").read_text()))
+        except (FileNotFoundError, ValueError, TypeError):
+            return None
+
+    def write_note(self, note: Note) -> None:
+        """Write it whole or not at all."""
+        draft = self.path / "task.json.new"
+        draft.write_text(json.dumps(asdict(note)))
+        draft.replace(self.path / "task.json")
+
+    def log_tail(self, hidden: tuple[str, ...] = ()) -> tuple[str, ...]:
+        """Return the last lines that the server said, without the *hidden* words."""
+        try:
+            with self.log.open("rb") as file:
+                file.seek(0, os.SEEK_END)
+                file.seek(max(0, file.tell() - LOG_BYTES))
+                text = file.read().decode("utf-8", "replace")
+        except FileNotFoundError:
+            return ()
+        for word in hidden:
+            text = text.replace(word, "***")
+        return tuple(line.rstrip() for line in text.splitlines()[-LOG_LINES:] if line.strip())

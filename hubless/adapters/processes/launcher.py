@@ -1,0 +1,225 @@
+"""Starts servers as processes in sessions of their own, and knows of them whoever started them."""
+
+import logging
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping
+from pathlib import Path
+
+import psutil
+
+from hubless.adapters.processes.accounts import Account, account_of
+from hubless.adapters.processes.folders import LaunchFolder, Note
+from hubless.domain.errors import LaunchFailedError
+from hubless.ports.launcher import Coming, Gone, Launch, Running, Task, TaskStatus
+
+logger = logging.getLogger(__name__)
+
+KEPT_LOGS = 200
+GLANCES, GLANCE_SECONDS = 20, 0.01
+RECENT_PORTS = 256  # not handed out again while what they were handed to may not listen yet
+# The child writes its own process id and then becomes the server: it is known even when we die right after the fork.
+_BECOME = 'echo $$ >&"$0" && exec "$@"'
+
+
+class ProcessLauncher:
+    """Runs servers on this machine.
+
+    A task's name is its launch id. A launch is started at most once, by whomever and however often: its process inherits
+    the lock on a file of the launch, and who cannot take that lock finds the process alive.
+    """
+
+    name = "processes"
+
+    def __init__(
+        self, servers: Path, homes: Path, *, run_as_system_users: bool, environment: Mapping[str, str]
+    ) -> None:
+        """Keep launches under *servers*; *environment* is what servers see of the hub's own."""
+        self._servers = servers
+        self._homes = homes
+        self._as_system_users = run_as_system_users
+        self._environment = dict(environment)
+        self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self._exit_codes: dict[str, int] = {}
+        self._secrets: dict[str, tuple[str, ...]] = {}
+        self._ports: deque[int] = deque(maxlen=RECENT_PORTS)
+        self._guard = threading.Lock()
+
+    def launch(self, launch: Launch) -> str:
+        folder = self._folder(launch.launch_id)
+        folder.make()
+        lock = _patiently(folder)
+        if lock is None:
+            return launch.launch_id  # it runs, or another launcher is starting it
+        try:
+            if folder.pid() is not None:
+                raise LaunchFailedError("The launch has ended already")
+            self._start(launch, folder, lock)
+        finally:
+            os.close(lock)  # the process has its own hold
+        return launch.launch_id
+
+    def describe(self, task: str) -> TaskStatus:
+        folder = self._folder(task)
+        self._reap(task)
+        if folder.is_held():
+            note = folder.note()
+            return Coming() if note is None or folder.pid() is None else Running(f"127.0.0.1:{note.port}")
+        return Gone(self._end_of(task, folder), folder.log_tail(self._secrets.get(task, ())))
+
+    def stop(self, task: str, *, force: bool = False) -> None:
+        folder = self._folder(task)
+        pid = folder.pid()
+        if pid is None or not folder.is_held():
+            return
+        # The lock is held, so the process that wrote its id lives: the id is not somebody else's by now.
+        try:
+            if force:
+                _kill_all(pid)
+            else:
+                os.kill(pid, signal.SIGTERM)
+        except (ProcessLookupError, psutil.NoSuchProcess):
+            pass  # it was faster
+        self._reap(task)
+
+    def tasks(self) -> list[Task]:
+        if not self._servers.is_dir():
+            return []
+        found = (entry.name for entry in os.scandir(self._servers) if entry.is_dir() and entry.name != "ended")
+        return [Task(name, name) for name in found if self._folder(name).is_held()]
+
+    def forget(self, task: str) -> None:
+        folder = self._folder(task)
+        if not folder.path.is_dir() or folder.is_held():
+            return
+        ended = self._servers / "ended"
+        ended.mkdir(mode=0o700, exist_ok=True)
+        if folder.log.exists():
+            folder.log.replace(ended / f"{task}.log")
+        shutil.rmtree(folder.path, ignore_errors=True)
+        for old in sorted(ended.iterdir())[:-KEPT_LOGS]:  # launch ids sort by time
+            old.unlink(missing_ok=True)
+        with self._guard:
+            for known in (self._children, self._exit_codes, self._secrets):
+                known.pop(task, None)
+
+    # --- starting ---
+
+    def _start(self, launch: Launch, folder: LaunchFolder, lock: int) -> None:
+        account = account_of(launch.owner_name, launch.owner_id, self._homes, as_system_users=self._as_system_users)
+        command = self._command(launch, account)
+        if account.uid is None:
+            account.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        note = Note(self._free_port(), str(account.home), account.uid if account.uid is not None else os.geteuid())
+        folder.write_note(note)
+        self._secrets[launch.launch_id] = tuple(value for value in launch.secrets.values() if value)
+        pid_file = os.open(folder.pid_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            with folder.log.open("ab") as log:
+                child = self._popen(launch, account, command, note, (pid_file, lock), log.fileno())
+        except OSError as error:
+            folder.pid_file.unlink()
+            raise LaunchFailedError(f"{command[0]} could not be started: {error.strerror}") from error
+        finally:
+            os.close(pid_file)
+        with self._guard:
+            self._children[launch.launch_id] = child
+
+    def _popen(  # noqa: PLR0917 one call, at one place
+        self, launch: Launch, account: Account, command: list[str], note: Note, kept: tuple[int, int], log: int
+    ) -> subprocess.Popen[bytes]:
+        who = {} if account.uid is None else {"user": account.uid, "group": account.gid, "extra_groups": account.groups}
+        child: subprocess.Popen[bytes] = subprocess.Popen(
+            ["/bin/sh", "-c", _BECOME, str(kept[0]), *command],
+            cwd=account.home,
+            env=self._child_environment(launch, account, note),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            pass_fds=kept,
+            start_new_session=True,
+            **who,  # type: ignore[call-overload]
+        )
+        return child
+
+    def _command(self, launch: Launch, account: Account) -> list[str]:
+        program, *rest = launch.profile.command
+        found = shutil.which(program, path=self._path(launch))
+        if found is None:
+            raise LaunchFailedError(
+                f"The program {program} of profile {launch.profile.name} is not installed on this machine."
+                " Install it, or name another command in the settings."
+            )
+        is_root = (os.geteuid() if account.uid is None else account.uid) == 0
+        root = ["--allow-root"] if is_root and Path(program).name == "jupyterhub-singleuser" else []
+        return [found, *rest, *root, *launch.profile.args]
+
+    def _path(self, launch: Launch) -> str:
+        return launch.environment.get("PATH") or self._environment.get("PATH") or os.defpath
+
+    def _child_environment(self, launch: Launch, account: Account, note: Note) -> dict[str, str]:
+        own = {"HOME": str(account.home), "USER": account.name, "LOGNAME": account.name, "SHELL": account.shell}
+        service = {"JUPYTERHUB_SERVICE_URL": f"http://127.0.0.1:{note.port}{launch.prefix}"}
+        return self._environment | own | dict(launch.environment) | service | dict(launch.secrets)
+
+    def _free_port(self) -> int:
+        with self._guard:
+            while True:
+                with socket.socket() as probe:
+                    probe.bind(("127.0.0.1", 0))
+                    port: int = probe.getsockname()[1]
+                if port not in self._ports:
+                    self._ports.append(port)
+                    return port
+
+    # --- ends ---
+
+    def _reap(self, task: str) -> None:
+        """Take the exit code of a child of ours that has ended, so that no zombie stays."""
+        with self._guard:
+            child = self._children.get(task)
+            if child is not None and (code := child.poll()) is not None:
+                self._exit_codes[task] = code
+                del self._children[task]
+
+    def _end_of(self, task: str, folder: LaunchFolder) -> str:
+        if folder.pid() is None:
+            return "was never started"
+        code = self._exit_codes.get(task)
+        if code is None:
+            return "ended"
+        if code < 0:
+            name = signal.Signals(-code).name if -code in set(signal.Signals) else str(-code)
+            return f"was killed by {name}" + (" (perhaps for want of memory)" if -code == signal.SIGKILL else "")
+        return f"exited with code {code}"
+
+    def _folder(self, task: str) -> LaunchFolder:
+        if not task or "/" in task or task in {".", "..", "ended"}:
+            return LaunchFolder(self._servers / "ended" / "nothing")
+        return LaunchFolder(self._servers / task)
+
+
+def _patiently(folder: LaunchFolder) -> int | None:
+    """Take the lock; somebody who only looks whether it is held holds it for a moment too."""
+    for _ in range(GLANCES):
+        if (lock := folder.try_lock()) is not None:
+            return lock
+        time.sleep(GLANCE_SECONDS)
+    return None
+
+
+def _kill_all(pid: int) -> None:
+    """Kill the process with all that came of it: kernels have sessions of their own."""
+    process = psutil.Process(pid)
+    family = [*process.children(recursive=True), process]
+    for member in family:
+        try:
+            member.kill()
+        except psutil.NoSuchProcess:
+            continue

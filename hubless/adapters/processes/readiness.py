@@ -1,0 +1,24 @@
+"""Asks a server over HTTP whether it is there."""
+
+import http.client
+import logging
+
+logger = logging.getLogger(__name__)
+
+TIMEOUT = 1.0  # seconds: a server on this machine that takes longer is asked again
+SERVER_ERROR = 500
+
+
+class HttpReadiness:
+    """Asks for `<prefix>api`, which every Jupyter server answers without asking who is there."""
+
+    def answers(self, address: str, prefix: str) -> bool:
+        host, _, port = address.rpartition(":")
+        connection = http.client.HTTPConnection(host, int(port), timeout=TIMEOUT)
+        try:
+            connection.request("GET", f"{prefix}api")
+            return connection.getresponse().status < SERVER_ERROR
+        except (OSError, http.client.HTTPException):
+            return False  # not yet: whoever follows asks again until the deadline
+        finally:
+            connection.close()

@@ -1,0 +1,176 @@
+"""One SQLite file: connections, transactions, and its errors in words."""
+
+import itertools
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from hubless.adapters.sqlite import schema
+from hubless.domain.errors import StoreUnavailableError
+
+BUSY_SECONDS = 5.0
+STATEMENTS = 256  # prepared statements that a connection keeps
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_memories = itertools.count()
+
+
+def to_number(at: datetime | None) -> int | None:
+    """Return *at* as it is stored: microseconds since 1970 in UTC."""
+    return None if at is None else (at - _EPOCH) // _MICROSECOND
+
+
+def to_instant(number: int | None) -> datetime | None:
+    """Return the instant that *number* stands for."""
+    return None if number is None else _EPOCH + timedelta(microseconds=number)
+
+
+class Database:
+    """A file (or, without one, memory that all threads share). Each thread of each process has its own connection.
+
+    WAL with `synchronous=NORMAL`: what was acknowledged survives the death of every process; only a machine that loses
+    its power may lose the last moments, and never the file.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        """Open the file and make its tables where they are missing.
+
+        Raises:
+            StoreUnavailableError: saying what is wrong with the file and what to do.
+        """
+        self._path = path
+        self._where = str(path) if path else f"file:hubless-{next(_memories)}?mode=memory&cache=shared"
+        self._local = threading.local()
+        # Memory lives as long as one connection to it does.
+        self._keeper = None if path else self._connect()
+        with self.transaction():
+            self._prepare()
+
+    def read(self, statement: str, values: Sequence[Any] | dict[str, Any] = ()) -> list[Any]:
+        """Return all rows of a query."""
+        with self._in_words():
+            rows: list[Any] = self._connection().execute(statement, values).fetchall()
+            return rows
+
+    def read_one(self, statement: str, values: Sequence[Any] | dict[str, Any] = ()) -> Any:
+        """Return the first row of a query, or None."""
+        with self._in_words():
+            return self._connection().execute(statement, values).fetchone()
+
+    def write(self, statement: str, values: Sequence[Any] | dict[str, Any] = ()) -> int:
+        """Run one writing statement, by itself or within the thread's transaction, and return how many rows it changed."""
+        with self._in_words():
+            return self._connection().execute(statement, values).rowcount
+
+    def write_many(self, statement: str, values: Iterable[Sequence[Any]]) -> int:
+        """Run one writing statement for each of *values*; call it within a transaction."""
+        with self._in_words():
+            return self._connection().executemany(statement, values).rowcount
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Make all that the thread writes within it happen together or not at all; one in another is part of it."""
+        connection = self._connection()
+        if connection.in_transaction:
+            yield
+            return
+        with self._in_words():
+            connection.execute("BEGIN IMMEDIATE")  # the lock comes first: two writers never deadlock on upgrading a read
+            try:
+                yield
+            except BaseException:
+                connection.execute("ROLLBACK")
+                raise
+            try:
+                connection.execute("COMMIT")
+            except sqlite3.Error:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+
+    def watcher(self) -> Callable[[], bool]:
+        """Return a cheap test: whether anybody may have written since it was asked last. For one thread."""
+        seen: list[tuple[int, int]] = []
+
+        def changed() -> bool:
+            with self._in_words():
+                connection = self._connection()
+                # data_version changes with others' writes, total_changes with our own.
+                now = (connection.execute("PRAGMA data_version").fetchone()[0], connection.total_changes)
+            if seen == [now]:
+                return False
+            seen[:] = [now]
+            return True
+
+        return changed
+
+    def close(self) -> None:
+        """Close this thread's connection."""
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is not None:
+            connection.close()
+            del self._local.connection
+
+    def _connection(self) -> sqlite3.Connection:
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = self._connect()
+        return connection
+
+    def _connect(self) -> sqlite3.Connection:
+        with self._in_words():
+            connection = sqlite3.connect(
+                self._where,
+                timeout=BUSY_SECONDS,
+                isolation_level=None,
+                check_same_thread=False,
+                cached_statements=STATEMENTS,
+                uri=self._path is None,
+            )
+            connection.execute("PRAGMA foreign_keys = ON")
+            if self._path is not None:
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.execute("PRAGMA synchronous = NORMAL")
+            else:
+                connection.execute("PRAGMA read_uncommitted = ON")  # shared memory has table locks, and no reader waits
+            return connection
+
+    def _prepare(self) -> None:
+        found: int = self.read_one("PRAGMA user_version")[0]
+        if found > schema.VERSION:
+            raise StoreUnavailableError(
+                f"{self._path} was written by a newer hubless (schema {found}; this one knows {schema.VERSION})."
+                " Start that one, or bring an older file back from a backup."
+            )
+        if found == 0:
+            for statement in schema.TABLES.split(";\n"):
+                if statement.strip():
+                    self.write(statement)
+            self.write(f"PRAGMA user_version = {schema.VERSION}")
+
+    @contextmanager
+    def _in_words(self) -> Iterator[None]:
+        """Translate SQLite's errors, here and nowhere else; a broken promise of ours goes through as it is."""
+        try:
+            yield
+        except sqlite3.IntegrityError:
+            raise
+        except sqlite3.Error as error:
+            raise StoreUnavailableError(self._sentence(error)) from error
+
+    def _sentence(self, error: sqlite3.Error) -> str:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        remedy = {
+            sqlite3.SQLITE_FULL: "The disk is full: make room, then go on; what was acknowledged is safe.",
+            sqlite3.SQLITE_CORRUPT: "The file is broken: stop the hub and bring it back from a backup.",
+            sqlite3.SQLITE_NOTADB: "The file is no hubless database: move it away, or bring it back from a backup.",
+            sqlite3.SQLITE_BUSY: f"Another process has held it for over {BUSY_SECONDS:.0f} s: end that one.",
+            sqlite3.SQLITE_READONLY: "It may not be written: give it to the user that runs the hub.",
+            sqlite3.SQLITE_CANTOPEN: "It cannot be opened: the folder must exist and belong to the user that runs the hub.",
+            sqlite3.SQLITE_IOERR: "Reading or writing failed: look at the disk and its free space.",
+        }.get(code, "")
+        return f"The database {self._path or 'in memory'} does not work ({error}). {remedy}".rstrip()

@@ -1,0 +1,69 @@
+"""Password hashes, one-time links and wrong guesses in SQLite."""
+
+import sqlite3
+from datetime import datetime
+
+from hubless.adapters.sqlite.database import Database, to_number
+from hubless.domain.errors import NotFoundError
+
+
+class SqlitePasswordStore:
+    """Holds one hash a user, and links."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def get(self, user_id: str) -> str | None:
+        row = self._database.read_one("SELECT hash FROM passwords WHERE user_id = ?", (user_id,))
+        return None if row is None else str(row[0])
+
+    def set(self, user_id: str, password_hash: str) -> None:
+        try:
+            self._database.write(
+                "INSERT INTO passwords (user_id, hash) VALUES (?, ?) ON CONFLICT (user_id) DO UPDATE SET hash = excluded.hash",
+                (user_id, password_hash),
+            )
+        except sqlite3.IntegrityError as missing:
+            raise NotFoundError("User", user_id) from missing
+
+    def add_link(self, sha256: str, user_id: str, expires_at: datetime) -> None:
+        self._database.write(
+            "INSERT INTO password_links (sha256, user_id, expires_at) VALUES (?, ?, ?)",
+            (sha256, user_id, to_number(expires_at)),
+        )
+
+    def find_link(self, sha256: str, now: datetime) -> str | None:
+        row = self._database.read_one(
+            "SELECT user_id FROM password_links WHERE sha256 = ? AND expires_at > ?", (sha256, to_number(now))
+        )
+        return None if row is None else str(row[0])
+
+    def take_link(self, sha256: str, now: datetime) -> str | None:
+        with self._database.transaction():
+            user_id = self.find_link(sha256, now)
+            self._database.write(
+                "DELETE FROM password_links WHERE sha256 = ? OR expires_at <= ?", (sha256, to_number(now))
+            )
+            return user_id
+
+
+class SqliteAttemptStore:
+    """Counts wrong guesses."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def failures(self, key: str, since: datetime) -> int:
+        found: int = self._database.read_one(
+            "SELECT count(*) FROM attempts WHERE key = ? AND at > ?", (key, to_number(since))
+        )[0]
+        return found
+
+    def add(self, key: str, at: datetime) -> None:
+        self._database.write("INSERT INTO attempts (key, at) VALUES (?, ?)", (key, to_number(at)))
+
+    def clear(self, key: str) -> None:
+        self._database.write("DELETE FROM attempts WHERE key = ?", (key,))
+
+    def delete_before(self, at: datetime) -> None:
+        self._database.write("DELETE FROM attempts WHERE at < ?", (to_number(at),))

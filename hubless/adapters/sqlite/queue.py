@@ -1,0 +1,70 @@
+"""The queue in SQLite, with SQS's promises: at least once, hidden while somebody works on it."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from hubless.adapters.sqlite.database import Database, to_number
+from hubless.domain.messages import Kind, Message
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A message that was claimed; *receipt* is good until the claim ends."""
+
+    receipt: str
+    message: Message
+    attempts: int
+
+
+class SqliteQueue:
+    """Takes messages and hands them out."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def send(self, message: Message) -> None:
+        self._database.write(
+            "INSERT INTO queue (kind, server_id, launch_id, visible_at) VALUES (?, ?, ?, 0)",
+            (message.kind.value, message.server_id, message.launch_id),
+        )
+
+    def receive(self, limit: int, visible_after: timedelta, now: datetime) -> list[Received]:
+        """Claim up to *limit* messages, oldest first; who does not delete one in time sees it handed out again."""
+        rows = self._database.read(
+            "SELECT id, attempts FROM queue WHERE visible_at <= ? ORDER BY id LIMIT ?", (to_number(now), limit)
+        )
+        until = now + visible_after
+        return [got for row_id, tries in rows if (got := self._claim(row_id, tries, until)) is not None]
+
+    def delete(self, receipt: str) -> None:
+        """Remove a message that is done, unless the claim has passed to another."""
+        self._database.write("DELETE FROM queue WHERE id = ? AND attempts = ?", _claim_of(receipt))
+
+    def release(self, receipt: str, after: timedelta, now: datetime) -> None:
+        """Have a message handed out again *after* so long."""
+        self._database.write(
+            "UPDATE queue SET visible_at = ? WHERE id = ? AND attempts = ?", (to_number(now + after), *_claim_of(receipt))
+        )
+
+    def depth(self) -> int:
+        """Return how many messages there are, claimed ones among them."""
+        found: int = self._database.read_one("SELECT count(*) FROM queue")[0]
+        return found
+
+    def _claim(self, row_id: int, attempts: int, until: datetime) -> Received | None:
+        with self._database.transaction():
+            # The count of attempts is the claim: whoever raises it has the message, the other finds it raised.
+            if not self._database.write(
+                "UPDATE queue SET attempts = ?, visible_at = ? WHERE id = ? AND attempts = ?",
+                (attempts + 1, to_number(until), row_id, attempts),
+            ):
+                return None
+            kind, server_id, launch_id = self._database.read_one(
+                "SELECT kind, server_id, launch_id FROM queue WHERE id = ?", (row_id,)
+            )
+        return Received(f"{row_id}.{attempts + 1}", Message(Kind(kind), server_id, launch_id), attempts + 1)
+
+
+def _claim_of(receipt: str) -> tuple[int, int]:
+    row_id, _, attempts = receipt.partition(".")
+    return int(row_id), int(attempts)

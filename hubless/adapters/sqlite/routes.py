@@ -1,0 +1,85 @@
+"""The route table and its change log in SQLite."""
+
+from collections.abc import Iterator
+
+from hubless.adapters.sqlite.database import Database, to_instant, to_number
+from hubless.domain.routes import EdgeReport, Route, RouteChange
+
+BATCH = 1000
+
+
+class SqliteRouteStore:
+    """Holds routes."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def put(self, route: Route) -> int:
+        with self._database.transaction():
+            known = self._database.read_one(
+                "SELECT sequence FROM routes WHERE prefix = ? AND address = ? AND launch_id = ?",
+                (route.prefix, route.address, route.launch_id),
+            )
+            if known is not None:
+                sequence: int = known[0]
+                return sequence
+            sequence = self._log(route.prefix, route.address)
+            self._database.write(
+                "INSERT INTO routes (prefix, address, launch_id, sequence) VALUES (?, ?, ?, ?) ON CONFLICT (prefix)"
+                " DO UPDATE SET address = excluded.address, launch_id = excluded.launch_id, sequence = excluded.sequence",
+                (route.prefix, route.address, route.launch_id, sequence),
+            )
+            return sequence
+
+    def remove(self, prefix: str, launch_id: str) -> int | None:
+        with self._database.transaction():
+            if not self._database.write("DELETE FROM routes WHERE prefix = ? AND launch_id = ?", (prefix, launch_id)):
+                return None
+            return self._log(prefix, None)
+
+    def all(self) -> Iterator[Route]:
+        last = ""
+        while True:
+            rows = self._database.read(
+                "SELECT prefix, address, launch_id FROM routes WHERE prefix > ? ORDER BY prefix LIMIT ?", (last, BATCH)
+            )
+            yield from (Route(*row) for row in rows)
+            if len(rows) < BATCH:
+                return
+            last = rows[-1][0]
+
+    def sequence(self) -> int:
+        # The counter and not the log's last entry: the log may have been trimmed to nothing.
+        row = self._database.read_one("SELECT seq FROM sqlite_sequence WHERE name = 'route_changes'")
+        return 0 if row is None else int(row[0])
+
+    def changes_since(self, sequence: int, limit: int) -> list[RouteChange] | None:
+        rows = self._database.read(
+            "SELECT sequence, prefix, address FROM route_changes WHERE sequence > ? ORDER BY sequence LIMIT ?",
+            (sequence, limit),
+        )
+        if rows:
+            return [RouteChange(*row) for row in rows] if rows[0][0] == sequence + 1 else None
+        return [] if self.sequence() == sequence else None
+
+    def trim(self, keep: int) -> None:
+        self._database.write("DELETE FROM route_changes WHERE sequence <= ?", (self.sequence() - keep,))
+
+    def report(self, report: EdgeReport) -> None:
+        self._database.write(
+            "INSERT INTO edges (id, sequence, seen_at) VALUES (?, ?, ?)"
+            " ON CONFLICT (id) DO UPDATE SET sequence = excluded.sequence, seen_at = excluded.seen_at",
+            (report.edge_id, report.sequence, to_number(report.seen_at)),
+        )
+
+    def reports(self) -> list[EdgeReport]:
+        rows = self._database.read("SELECT id, sequence, seen_at FROM edges ORDER BY id")
+        return [EdgeReport(i, sequence, at) for i, sequence, seen_at in rows if (at := to_instant(seen_at)) is not None]
+
+    def forget_edge(self, edge_id: str) -> None:
+        self._database.write("DELETE FROM edges WHERE id = ?", (edge_id,))
+
+    def _log(self, prefix: str, address: str | None) -> int:
+        self._database.write("INSERT INTO route_changes (prefix, address) VALUES (?, ?)", (prefix, address))
+        sequence: int = self._database.read_one("SELECT last_insert_rowid()")[0]
+        return sequence

@@ -1,0 +1,140 @@
+"""The tables. Instants are integers, microseconds in UTC; what has parts is JSON; indexes serve listings only."""
+
+VERSION = 1
+TABLES = """
+CREATE TABLE users (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    folded TEXT NOT NULL,             -- the name without case, for searching
+    admin INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    last_activity_at INTEGER,
+    user_info TEXT,
+    revision INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE groups (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    properties TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE members (
+    group_id TEXT NOT NULL REFERENCES groups ON DELETE CASCADE,
+    user_id TEXT NOT NULL REFERENCES users ON DELETE CASCADE,
+    PRIMARY KEY (group_id, user_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX members_by_user ON members (user_id, group_id);
+
+CREATE TABLE servers (
+    id TEXT PRIMARY KEY,
+    owner_id TEXT NOT NULL REFERENCES users ON DELETE CASCADE,
+    name TEXT NOT NULL,
+    state TEXT NOT NULL,
+    launch_id TEXT,
+    revision INTEGER NOT NULL,
+    entered_at INTEGER NOT NULL,
+    last_activity_at INTEGER,
+    facts TEXT NOT NULL,              -- all that no query asks for
+    UNIQUE (owner_id, name)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX active_servers ON servers (state, entered_at) WHERE state NOT IN ('stopped', 'failed');
+
+CREATE TABLE tokens (
+    id TEXT PRIMARY KEY,
+    sha256 TEXT NOT NULL UNIQUE,
+    owner_kind TEXT NOT NULL,
+    owner_id TEXT NOT NULL,           -- a user's id or a service's name
+    user_id TEXT REFERENCES users ON DELETE CASCADE,
+    scopes TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    note TEXT NOT NULL,
+    expires_at INTEGER,
+    last_activity_at INTEGER,
+    session_id TEXT,
+    client_id TEXT,
+    server_id TEXT
+) STRICT, WITHOUT ROWID;
+CREATE INDEX tokens_by_owner ON tokens (owner_id, owner_kind, id);
+CREATE INDEX tokens_by_session ON tokens (session_id) WHERE session_id IS NOT NULL;
+CREATE INDEX tokens_by_client ON tokens (client_id) WHERE client_id IS NOT NULL;
+CREATE INDEX tokens_by_server ON tokens (server_id) WHERE server_id IS NOT NULL;
+CREATE INDEX tokens_by_expiry ON tokens (expires_at) WHERE expires_at IS NOT NULL;
+
+CREATE TABLE clients (
+    id TEXT PRIMARY KEY,
+    launch_id TEXT,
+    owner_id TEXT REFERENCES users ON DELETE CASCADE,
+    facts TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE codes (
+    sha256 TEXT PRIMARY KEY,
+    client_id TEXT NOT NULL,
+    user_id TEXT NOT NULL REFERENCES users ON DELETE CASCADE,
+    session_id TEXT NOT NULL,
+    expires_at INTEGER NOT NULL,
+    facts TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE sessions (
+    id TEXT PRIMARY KEY,
+    sha256 TEXT NOT NULL UNIQUE,
+    user_id TEXT NOT NULL REFERENCES users ON DELETE CASCADE,
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    agent TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX sessions_by_user ON sessions (user_id, created_at);
+
+CREATE TABLE passwords (
+    user_id TEXT PRIMARY KEY REFERENCES users ON DELETE CASCADE,
+    hash TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE password_links (
+    sha256 TEXT PRIMARY KEY,
+    user_id TEXT NOT NULL REFERENCES users ON DELETE CASCADE,
+    expires_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE attempts (key TEXT NOT NULL, at INTEGER NOT NULL) STRICT;
+CREATE INDEX attempts_by_key ON attempts (key, at);
+
+CREATE TABLE routes (
+    prefix TEXT PRIMARY KEY,
+    address TEXT NOT NULL,
+    launch_id TEXT NOT NULL,
+    sequence INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE route_changes (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+    prefix TEXT NOT NULL,
+    address TEXT
+) STRICT;
+
+CREATE TABLE edges (
+    id TEXT PRIMARY KEY,
+    sequence INTEGER NOT NULL,
+    seen_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE queue (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind TEXT NOT NULL,
+    server_id TEXT NOT NULL,
+    launch_id TEXT NOT NULL,
+    visible_at INTEGER NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE INDEX queue_by_time ON queue (visible_at);
+
+CREATE TABLE usage (
+    launch_id TEXT PRIMARY KEY,
+    owner_id TEXT NOT NULL,
+    started_at INTEGER NOT NULL,
+    facts TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX usage_by_owner ON usage (owner_id, started_at);
+"""

@@ -1,0 +1,161 @@
+"""Servers in SQLite."""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from hubless.adapters.sqlite.database import Database, to_instant, to_number
+from hubless.domain.errors import (
+    NameTakenError,
+    NotFoundError,
+    QuotaExceededError,
+    StoreConflictError,
+)
+from hubless.domain.server import Server, State
+
+_COLUMNS = "id, owner_id, name, state, launch_id, revision, entered_at, last_activity_at, facts"
+_INSTANTS = ("created_at", "requested_at", "started_at", "deadline_at")
+_TEXTS = ("display_name", "profile", "task", "address", "failure")
+_ACTIVE_FIRST = ("requested", "launching", "starting", "ready", "stopping")
+
+
+class SqliteServerStore:
+    """Holds servers."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def get(self, server_id: str) -> Server | None:
+        return self._one("id = ?", (server_id,))
+
+    def find(self, owner_id: str, name: str) -> Server | None:
+        return self._one("owner_id = ? AND name = ?", (owner_id, name))
+
+    def of_owners(self, owner_ids: Iterable[str]) -> list[Server]:
+        return self._many("owner_id IN (SELECT value FROM json_each(?)) ORDER BY id", (json.dumps(list(owner_ids)),))
+
+    def create(self, server: Server, *, named_limit: int = 0) -> None:
+        with self._database.transaction():
+            if self.find(server.owner_id, server.name) is not None:
+                raise NameTakenError("Server", server.name)
+            # Counted under the write lock: two at once cannot both be the last.
+            if named_limit and self._named(server.owner_id) >= named_limit:
+                raise QuotaExceededError(f"The limit of {named_limit} named servers is reached", limit=named_limit)
+            try:
+                self._database.write(
+                    f"INSERT INTO servers ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", _row(server)  # noqa: S608 constant
+                )
+            except sqlite3.IntegrityError as missing:
+                raise NotFoundError("User", server.owner_id) from missing
+
+    def write(self, before: Server, after: Server) -> None:
+        _, _, name, state, launch_id, revision, entered_at, active_at, facts = _row(after)
+        try:
+            written = self._database.write(
+                "UPDATE servers SET name = ?, state = ?, launch_id = ?, revision = ?, entered_at = ?, facts = ?,"
+                # Activity that was reported meanwhile is not taken back.
+                " last_activity_at = nullif(max(coalesce(last_activity_at, -1), coalesce(?, -1)), -1)"
+                " WHERE id = ?"
+                " AND state = ?"  # the step was decided for this state …
+                " AND launch_id IS ?"  # … of this launch, not of one that was asked for since …
+                " AND revision = ?",  # … and nobody took a step between reading and writing
+                (name, state, launch_id, revision, entered_at, facts, active_at,
+                 before.id, before.state.value, before.launch_id, before.revision),
+            )  # fmt: skip
+        except sqlite3.IntegrityError as taken:
+            raise NameTakenError("Server", after.name) from taken
+        if not written:
+            raise StoreConflictError(f"Server {before.id} is no longer {before.state} as read")
+
+    def delete(self, server: Server) -> None:
+        deleted = self._database.write(
+            "DELETE FROM servers WHERE id = ? AND state = ? AND launch_id IS ? AND revision = ?",
+            (server.id, server.state.value, server.launch_id, server.revision),
+        )
+        if not deleted:
+            raise StoreConflictError(f"Server {server.id} is no longer {server.state} as read")
+
+    def touch(self, server_id: str, at: datetime) -> None:
+        number = to_number(at)
+        with self._database.transaction():
+            self._database.write(
+                "UPDATE servers SET last_activity_at = ?1 WHERE id = ?2 AND coalesce(last_activity_at, -1) < ?1",
+                (number, server_id),
+            )
+            self._database.write(
+                "UPDATE users SET last_activity_at = ?1 WHERE id = (SELECT owner_id FROM servers WHERE id = ?2)"
+                " AND coalesce(last_activity_at, -1) < ?1",
+                (number, server_id),
+            )
+
+    def in_states(self, states: Iterable[State]) -> list[Server]:
+        marks, values = _marks(states)
+        return self._many(f"{marks} ORDER BY entered_at, id", values)
+
+    def count(self, states: Iterable[State]) -> int:
+        marks, values = _marks(states)
+        found: int = self._database.read_one(f"SELECT count(*) FROM servers WHERE {marks}", values)[0]  # noqa: S608 marks only
+        return found
+
+    def ahead_of(self, server: Server) -> int:
+        found: int = self._database.read_one(
+            "SELECT count(*) FROM servers WHERE state = 'requested' AND entered_at < ?", (to_number(server.entered_at),)
+        )[0]
+        return found
+
+    def _named(self, owner_id: str) -> int:
+        found: int = self._database.read_one(
+            "SELECT count(*) FROM servers WHERE owner_id = ? AND name != ''", (owner_id,)
+        )[0]
+        return found
+
+    def _one(self, where: str, values: Sequence[Any]) -> Server | None:
+        row = self._database.read_one(f"SELECT {_COLUMNS} FROM servers WHERE {where}", values)  # noqa: S608 fixed words
+        return None if row is None else _server(row)
+
+    def _many(self, where: str, values: Sequence[Any]) -> list[Server]:
+        return [_server(row) for row in self._database.read(f"SELECT {_COLUMNS} FROM servers WHERE {where}", values)]  # noqa: S608
+
+
+def _marks(states: Iterable[State]) -> tuple[str, list[str]]:
+    """Return the condition; spelled so that the partial index of active servers serves it where it can."""
+    values = [state.value for state in states]
+    marks = f"state IN ({', '.join('?' * len(values))})"
+    active = all(value in _ACTIVE_FIRST for value in values)
+    return (f"{marks} AND state NOT IN ('stopped', 'failed')" if active else marks), values
+
+
+def _row(server: Server) -> tuple[Any, ...]:
+    facts: dict[str, Any] = {name: to_number(getattr(server, name)) for name in _INSTANTS}
+    facts |= {name: getattr(server, name) for name in _TEXTS}
+    facts |= {"user_options": dict(server.user_options), "log_tail": list(server.log_tail)}
+    return (
+        server.id, server.owner_id, server.name, server.state.value, server.launch_id, server.revision,
+        to_number(server.entered_at), to_number(server.last_activity_at), json.dumps(facts),
+    )  # fmt: skip
+
+
+def _server(row: Sequence[Any]) -> Server:
+    server_id, owner_id, name, state, launch_id, revision, entered_at, last_activity_at, facts = row
+    known = json.loads(facts)
+    entered, created = to_instant(entered_at), to_instant(known["created_at"])
+    assert entered is not None  # noqa: S101 the column is NOT NULL
+    assert created is not None  # noqa: S101 written with every server
+    bare = Server(
+        id=server_id,
+        owner_id=owner_id,
+        name=name,
+        created_at=created,
+        entered_at=entered,
+        state=State(state),
+        launch_id=launch_id,
+        revision=revision,
+        last_activity_at=to_instant(last_activity_at),
+        user_options=known["user_options"],
+        log_tail=tuple(known["log_tail"]),
+    )
+    rest: dict[str, Any] = {key: to_instant(known[key]) for key in _INSTANTS if key != "created_at"}
+    return replace(bare, **rest, **{key: known[key] for key in _TEXTS})

@@ -1,0 +1,280 @@
+"""Tokens, OAuth clients, codes and sessions in SQLite."""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from hubless.adapters.sqlite.database import Database, to_instant, to_number
+from hubless.adapters.sqlite.users import COLUMNS as USER_COLUMNS
+from hubless.adapters.sqlite.users import user_of
+from hubless.domain.errors import NotFoundError, StoreConflictError
+from hubless.domain.tokens import Client, Code, OwnerKind, Session, Token
+from hubless.domain.users import User
+
+_COLUMNS = (
+    "t.id, t.sha256, t.owner_kind, t.owner_id, t.scopes, t.created_at, t.note, t.expires_at, t.last_activity_at,"
+    " t.session_id, t.client_id, t.server_id"
+)
+_WIDTH = 12
+_SESSION = "s.id, s.sha256, s.user_id, s.created_at, s.expires_at, s.agent"
+
+
+class SqliteTokenStore:
+    """Holds tokens."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def find(self, sha256: str) -> Token | None:
+        row = self._database.read_one(f"SELECT {_COLUMNS} FROM tokens t WHERE t.sha256 = ?", (sha256,))  # noqa: S608 constant
+        return None if row is None else _token(row)
+
+    def find_with_user(self, sha256: str) -> tuple[Token, User | None] | None:
+        row = self._database.read_one(
+            f"SELECT {_COLUMNS}, {USER_COLUMNS} FROM tokens t LEFT JOIN users u ON u.id = t.user_id"  # noqa: S608 constant
+            " WHERE t.sha256 = ?",
+            (sha256,),
+        )
+        if row is None:
+            return None
+        user = row[_WIDTH:]
+        return _token(row[:_WIDTH]), None if user[0] is None else user_of(user)
+
+    def get(self, owner_kind: OwnerKind, owner_id: str, token_id: str) -> Token | None:
+        row = self._database.read_one(
+            f"SELECT {_COLUMNS} FROM tokens t WHERE t.id = ? AND t.owner_id = ? AND t.owner_kind = ?",  # noqa: S608 constant
+            (token_id, owner_id, owner_kind.value),
+        )
+        return None if row is None else _token(row)
+
+    def of_owner(self, owner_kind: OwnerKind, owner_id: str) -> list[Token]:
+        rows = self._database.read(
+            f"SELECT {_COLUMNS} FROM tokens t WHERE t.owner_id = ? AND t.owner_kind = ? ORDER BY t.id",  # noqa: S608 constant
+            (owner_id, owner_kind.value),
+        )
+        return [_token(row) for row in rows]
+
+    def create(self, token: Token) -> None:
+        insert(self._database, token)
+
+    def delete(self, token_ids: Iterable[str]) -> None:
+        self._database.write(
+            "DELETE FROM tokens WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(list(token_ids)),)
+        )
+
+    def delete_issued(self, owner_id: str, client_id: str) -> None:
+        self._database.write("DELETE FROM tokens WHERE client_id = ? AND owner_id = ?", (client_id, owner_id))
+
+    def delete_session(self, session_id: str) -> None:
+        self._database.write("DELETE FROM tokens WHERE session_id = ?", (session_id,))
+
+    def touch(self, token_id: str, at: datetime) -> None:
+        self._database.write(
+            "UPDATE tokens SET last_activity_at = ?1 WHERE id = ?2 AND coalesce(last_activity_at, -1) < ?1",
+            (to_number(at), token_id),
+        )
+
+    def delete_expired(self, now: datetime, limit: int) -> int:
+        return self._database.write(
+            "DELETE FROM tokens WHERE id IN (SELECT id FROM tokens WHERE expires_at IS NOT NULL AND expires_at <= ? LIMIT ?)",
+            (to_number(now), limit),
+        )
+
+
+class SqliteClientStore:
+    """Holds the OAuth clients of launches, and codes."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def get(self, client_id: str) -> Client | None:
+        row = self._database.read_one("SELECT facts FROM clients WHERE id = ?", (client_id,))
+        return None if row is None else _client(row[0])
+
+    def put(self, client: Client, token: Token) -> None:
+        with self._database.transaction():
+            kept = self._database.read_one("SELECT launch_id FROM clients WHERE id = ?", (client.id,))
+            # The same launch again has written all of this: what browsers were issued since stays good.
+            if kept is not None and kept[0] == client.launch_id:
+                return
+            self._remove(client.id, token.server_id)
+            self._database.write(
+                "INSERT INTO clients (id, launch_id, owner_id, facts) VALUES (?, ?, ?, ?)",
+                (client.id, client.launch_id, client.owner_id, json.dumps(_client_facts(client))),
+            )
+            insert(self._database, token)
+
+    def delete(self, client_id: str, launch_id: str) -> None:
+        with self._database.transaction():
+            client = self.get(client_id)
+            if client is not None and client.launch_id == launch_id:  # a newer launch's is not ours to take away
+                self._remove(client_id, client.server_id)
+
+    def add_code(self, code: Code) -> None:
+        facts = {
+            "redirect_uri": code.redirect_uri,
+            "scopes": list(code.scopes),
+            "challenge": code.challenge,
+            "challenge_method": code.challenge_method,
+        }
+        self._database.write(
+            "INSERT INTO codes (sha256, client_id, user_id, session_id, expires_at, facts) VALUES (?, ?, ?, ?, ?, ?)",
+            (code.sha256, code.client_id, code.user_id, code.session_id, to_number(code.expires_at), json.dumps(facts)),
+        )
+
+    def find_code(self, sha256: str) -> Code | None:
+        return _code(self._database.read_one("SELECT * FROM codes WHERE sha256 = ?", (sha256,)))
+
+    def take_code(self, sha256: str) -> Code | None:
+        with self._database.transaction():
+            code = self.find_code(sha256)
+            self._database.write("DELETE FROM codes WHERE sha256 = ?", (sha256,))
+            return code
+
+    def delete_expired_codes(self, now: datetime, limit: int) -> int:
+        return self._database.write(
+            "DELETE FROM codes WHERE sha256 IN (SELECT sha256 FROM codes WHERE expires_at <= ? LIMIT ?)",
+            (to_number(now), limit),
+        )
+
+    def _remove(self, client_id: str, server_id: str | None) -> None:
+        self._database.write("DELETE FROM tokens WHERE client_id = ?", (client_id,))
+        self._database.write("DELETE FROM tokens WHERE server_id = ?", (server_id,))
+        self._database.write("DELETE FROM codes WHERE client_id = ?", (client_id,))
+        self._database.write("DELETE FROM clients WHERE id = ?", (client_id,))
+
+
+class SqliteSessionStore:
+    """Holds browser sessions."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def find_with_user(self, sha256: str) -> tuple[Session, User] | None:
+        row = self._database.read_one(
+            f"SELECT {_SESSION}, {USER_COLUMNS} FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.sha256 = ?",  # noqa: S608
+            (sha256,),
+        )
+        return None if row is None else (_session(row[:6]), user_of(row[6:]))
+
+    def create(self, session: Session) -> None:
+        self._database.write(
+            "INSERT INTO sessions (id, sha256, user_id, created_at, expires_at, agent) VALUES (?, ?, ?, ?, ?, ?)",
+            (
+                session.id, session.sha256, session.user_id, to_number(session.created_at), to_number(session.expires_at),
+                session.agent,
+            ),
+        )  # fmt: skip
+
+    def of_user(self, user_id: str) -> list[Session]:
+        rows = self._database.read(
+            f"SELECT {_SESSION} FROM sessions s WHERE s.user_id = ? ORDER BY s.created_at, s.id",  # noqa: S608 constant
+            (user_id,),
+        )
+        return [_session(row) for row in rows]
+
+    def end(self, session_id: str) -> None:
+        with self._database.transaction():
+            self._end("id = ?", session_id)
+
+    def end_all(self, user_id: str) -> None:
+        with self._database.transaction():
+            self._end("user_id = ?", user_id)
+
+    def delete_expired(self, now: datetime, limit: int) -> int:
+        with self._database.transaction():
+            rows = self._database.read("SELECT id FROM sessions WHERE expires_at <= ? LIMIT ?", (to_number(now), limit))
+            for (session_id,) in rows:
+                self._end("id = ?", session_id)
+            return len(rows)
+
+    def _end(self, which: str, value: str) -> None:
+        ended = f"(SELECT id FROM sessions WHERE {which})"  # noqa: S608 fixed words
+        self._database.write(f"DELETE FROM tokens WHERE session_id IN {ended}", (value,))  # noqa: S608 fixed words
+        self._database.write(f"DELETE FROM codes WHERE session_id IN {ended}", (value,))  # noqa: S608 fixed words
+        self._database.write(f"DELETE FROM sessions WHERE {which}", (value,))  # noqa: S608 fixed words
+
+
+def insert(database: Database, token: Token) -> None:
+    """Add *token*, alone or within a transaction; the port says what it raises."""
+    user_id = token.owner_id if token.owner_kind is OwnerKind.USER else None
+    try:
+        database.write(
+            "INSERT INTO tokens (id, sha256, owner_kind, owner_id, user_id, scopes, created_at, note, expires_at,"
+            " last_activity_at, session_id, client_id, server_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                token.id, token.sha256, token.owner_kind.value, token.owner_id, user_id, json.dumps(token.scopes),
+                to_number(token.created_at), token.note, to_number(token.expires_at), to_number(token.last_activity_at),
+                token.session_id, token.client_id, token.server_id,
+            ),
+        )  # fmt: skip
+    except sqlite3.IntegrityError as broken:
+        if broken.sqlite_errorcode == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:
+            raise NotFoundError("User", token.owner_id) from broken
+        raise StoreConflictError(f"Token {token.id} is there already") from broken
+
+
+def _token(row: Sequence[Any]) -> Token:
+    token_id, sha256, kind, owner_id, scopes, created, note, expires, active, session_id, client_id, server_id = row
+    created_at = to_instant(created)
+    assert created_at is not None  # noqa: S101 the column is NOT NULL
+    return Token(
+        id=token_id,
+        sha256=sha256,
+        owner_kind=OwnerKind(kind),
+        owner_id=owner_id,
+        scopes=tuple(json.loads(scopes)),
+        created_at=created_at,
+        note=note,
+        expires_at=to_instant(expires),
+        last_activity_at=to_instant(active),
+        session_id=session_id,
+        client_id=client_id,
+        server_id=server_id,
+    )
+
+
+_CLIENT_FIELDS = (
+    "id", "secret_sha256", "redirect_uri", "description", "access_scopes", "allowed_scopes", "no_confirm", "server_id",
+    "launch_id", "owner_id",
+)  # fmt: skip
+
+
+def _client_facts(client: Client) -> dict[str, Any]:
+    return {name: getattr(client, name) for name in _CLIENT_FIELDS}
+
+
+def _client(facts: str) -> Client:
+    known = json.loads(facts)
+    for name in ("access_scopes", "allowed_scopes"):
+        known[name] = tuple(known[name])
+    return Client(**known)
+
+
+def _code(row: Sequence[Any] | None) -> Code | None:
+    if row is None:
+        return None
+    sha256, client_id, user_id, session_id, expires, facts = row
+    known, expires_at = json.loads(facts), to_instant(expires)
+    assert expires_at is not None  # noqa: S101 the column is NOT NULL
+    return Code(
+        sha256=sha256,
+        client_id=client_id,
+        user_id=user_id,
+        session_id=session_id,
+        redirect_uri=known["redirect_uri"],
+        scopes=tuple(known["scopes"]),
+        expires_at=expires_at,
+        challenge=known["challenge"],
+        challenge_method=known["challenge_method"],
+    )
+
+
+def _session(row: Sequence[Any]) -> Session:
+    session_id, sha256, user_id, created, expires, agent = row
+    created_at, expires_at = to_instant(created), to_instant(expires)
+    assert created_at is not None  # noqa: S101 the column is NOT NULL
+    assert expires_at is not None  # noqa: S101 the column is NOT NULL
+    return Session(session_id, sha256, user_id, created_at, expires_at, agent)

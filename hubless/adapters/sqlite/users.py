@@ -1,0 +1,220 @@
+"""Users and groups in SQLite."""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from hubless.adapters.sqlite.database import Database, to_instant, to_number
+from hubless.domain.errors import NameTakenError, NotFoundError, StoreConflictError
+from hubless.domain.users import Group, User
+
+COLUMNS = """u.id, u.name, u.admin, u.created_at, u.last_activity_at, u.user_info, u.revision,
+    (SELECT json_group_array(g.name) FROM members m JOIN groups g ON g.id = m.group_id WHERE m.user_id = u.id)"""
+_ACTIVE = "EXISTS (SELECT 1 FROM servers s WHERE s.owner_id = u.id AND s.state NOT IN ('stopped', 'failed'))"
+_STATES = {
+    "active": _ACTIVE,
+    "ready": "EXISTS (SELECT 1 FROM servers s WHERE s.owner_id = u.id AND s.state = 'ready')",
+    "inactive": f"NOT {_ACTIVE}",
+}
+_ORDERS = {"id": "u.id", "name": "u.name", "last_activity": "u.last_activity_at"}
+
+
+def user_of(row: Sequence[Any]) -> User:
+    """Return the user of a row with `COLUMNS`."""
+    user_id, name, admin, created_at, last_activity_at, user_info, revision, groups = row
+    created = to_instant(created_at)
+    assert created is not None  # noqa: S101 the column is NOT NULL
+    return User(
+        id=user_id,
+        name=name,
+        admin=bool(admin),
+        created_at=created,
+        last_activity_at=to_instant(last_activity_at),
+        user_info=None if user_info is None else json.loads(user_info),
+        revision=revision,
+        groups=() if groups == "[]" else tuple(sorted(json.loads(groups))),
+    )
+
+
+class SqliteUserStore:
+    """Holds users; the groups come with the same statement."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def get(self, user_id: str) -> User | None:
+        row = self._database.read_one(f"SELECT {COLUMNS} FROM users u WHERE u.id = ?", (user_id,))  # noqa: S608 constant
+        return None if row is None else user_of(row)
+
+    def find(self, name: str) -> User | None:
+        row = self._database.read_one(f"SELECT {COLUMNS} FROM users u WHERE u.name = ?", (name,))  # noqa: S608 constant
+        return None if row is None else user_of(row)
+
+    def get_many(self, user_ids: Iterable[str]) -> dict[str, User]:
+        rows = self._database.read(
+            f"SELECT {COLUMNS} FROM users u WHERE u.id IN (SELECT value FROM json_each(?))",  # noqa: S608 constant
+            (json.dumps(list(user_ids)),),
+        )
+        return {user.id: user for user in map(user_of, rows)}
+
+    def create(self, users: Sequence[User]) -> list[User]:
+        with self._database.transaction():
+            return [user for user in users if self._insert(user)]
+
+    def _insert(self, user: User) -> bool:
+        # The unique name decides between two who add it at once.
+        return self._database.write(
+            "INSERT INTO users (id, name, folded, admin, created_at, last_activity_at, user_info, revision)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO NOTHING",
+            (
+                user.id, user.name, user.name.casefold(), user.admin, to_number(user.created_at),
+                to_number(user.last_activity_at), _json(user.user_info), user.revision,
+            ),
+        ) > 0  # fmt: skip
+
+    def change(self, before: User, after: User) -> None:
+        try:
+            changed = self._database.write(
+                "UPDATE users SET name = ?, folded = ?, admin = ?, user_info = ?, revision = ?"
+                " WHERE id = ? AND revision = ?",  # the revision that was read: nobody's change is overwritten unseen
+                (
+                    after.name, after.name.casefold(), after.admin, _json(after.user_info), after.revision,
+                    before.id, before.revision,
+                ),
+            )  # fmt: skip
+        except sqlite3.IntegrityError as taken:
+            raise NameTakenError("User", after.name) from taken
+        if not changed:
+            raise StoreConflictError(f"User {before.name} was changed or removed meanwhile")
+
+    def delete(self, user_id: str) -> None:
+        with self._database.transaction():
+            # A server that is under way holds its owner: the task would be left without a record.
+            if self._database.read_one(
+                "SELECT 1 FROM servers WHERE owner_id = ? AND state NOT IN ('stopped', 'failed')", (user_id,)
+            ):
+                raise StoreConflictError("A server of this user is active")
+            self._database.write("DELETE FROM users WHERE id = ?", (user_id,))  # the rest goes by foreign keys
+
+    def count(self) -> int:
+        found: int = self._database.read_one("SELECT count(*) FROM users")[0]
+        return found
+
+    def page(
+        self,
+        *,
+        offset: int,
+        limit: int,
+        sort: str = "id",
+        descending: bool = False,
+        name_contains: str | None = None,
+        state: str | None = None,
+        ids: Iterable[str] | None = None,
+        groups: Iterable[str] | None = None,
+    ) -> tuple[list[User], int]:
+        where, values = _conditions(name_contains, state, ids, groups)
+        total: int = self._database.read_one(f"SELECT count(*) FROM users u WHERE {where}", values)[0]  # noqa: S608 fixed words
+        direction = "DESC" if descending else "ASC"
+        rows = self._database.read(
+            f"SELECT {COLUMNS} FROM users u WHERE {where}"  # noqa: S608 fixed words
+            f" ORDER BY {_ORDERS[sort]} {direction}, u.id LIMIT :limit OFFSET :offset",
+            values | {"limit": limit, "offset": offset},
+        )
+        return [user_of(row) for row in rows], total
+
+    def touch(self, user_id: str, at: datetime) -> None:
+        self._database.write(
+            "UPDATE users SET last_activity_at = ?1 WHERE id = ?2 AND coalesce(last_activity_at, -1) < ?1",
+            (to_number(at), user_id),
+        )
+
+
+def _conditions(
+    name_contains: str | None, state: str | None, ids: Iterable[str] | None, groups: Iterable[str] | None
+) -> tuple[str, dict[str, Any]]:
+    terms, values = ["1"], dict[str, Any]()
+    if name_contains:
+        terms.append("instr(u.folded, :part) > 0")
+        values["part"] = name_contains.casefold()
+    if state is not None:
+        terms.append(_STATES[state])
+    if ids is not None or groups is not None:
+        terms.append(
+            "(u.id IN (SELECT value FROM json_each(:ids)) OR u.id IN (SELECT m.user_id FROM members m"
+            " JOIN groups g ON g.id = m.group_id WHERE g.name IN (SELECT value FROM json_each(:groups))))"
+        )
+        values |= {"ids": json.dumps(list(ids or ())), "groups": json.dumps(list(groups or ()))}
+    return " AND ".join(terms), values
+
+
+class SqliteGroupStore:
+    """Holds groups."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def find(self, name: str) -> Group | None:
+        rows = self._groups("g.name = :name", {"name": name})
+        return rows[0] if rows else None
+
+    def create(self, group: Group) -> None:
+        with self._database.transaction():
+            try:
+                self._database.write(
+                    "INSERT INTO groups (id, name, properties) VALUES (?, ?, ?)",
+                    (group.id, group.name, json.dumps(dict(group.properties))),
+                )
+            except sqlite3.IntegrityError as taken:
+                raise NameTakenError("Group", group.name) from taken
+            self._add(group.id, group.users)
+
+    def delete(self, group_id: str) -> None:
+        self._database.write("DELETE FROM groups WHERE id = ?", (group_id,))
+
+    def add_users(self, group_id: str, user_names: Sequence[str]) -> None:
+        with self._database.transaction():
+            self._add(group_id, user_names)
+
+    def remove_users(self, group_id: str, user_names: Sequence[str]) -> None:
+        self._database.write(
+            "DELETE FROM members WHERE group_id = ? AND user_id IN"
+            " (SELECT id FROM users WHERE name IN (SELECT value FROM json_each(?)))",
+            (group_id, json.dumps(list(user_names))),
+        )
+
+    def set_properties(self, group_id: str, properties: Mapping[str, Any]) -> None:
+        self._database.write("UPDATE groups SET properties = ? WHERE id = ?", (json.dumps(dict(properties)), group_id))
+
+    def page(self, *, offset: int, limit: int, names: Iterable[str] | None = None) -> tuple[list[Group], int]:
+        where = "1" if names is None else "g.name IN (SELECT value FROM json_each(:names))"
+        values = {} if names is None else {"names": json.dumps(list(names))}
+        total: int = self._database.read_one(f"SELECT count(*) FROM groups g WHERE {where}", values)[0]  # noqa: S608 fixed words
+        return self._groups(f"{where} ORDER BY g.id LIMIT {int(limit)} OFFSET {int(offset)}", values), total
+
+    def _groups(self, where: str, values: dict[str, Any]) -> list[Group]:
+        rows = self._database.read(
+            "SELECT g.id, g.name, g.properties, (SELECT json_group_array(u.name) FROM members m"  # noqa: S608 fixed words
+            f" JOIN users u ON u.id = m.user_id WHERE m.group_id = g.id) FROM groups g WHERE {where}",
+            values,
+        )
+        return [Group(i, name, tuple(sorted(json.loads(users))), json.loads(properties)) for i, name, properties, users in rows]
+
+    def _add(self, group_id: str, user_names: Sequence[str]) -> None:
+        known: dict[str, str] = dict(
+            self._database.read(
+                "SELECT name, id FROM users WHERE name IN (SELECT value FROM json_each(?))", (json.dumps(list(user_names)),)
+            )
+        )
+        for name in user_names:
+            if name not in known:
+                raise NotFoundError("User", name)
+        self._database.write_many(
+            "INSERT INTO members (group_id, user_id) VALUES (?, ?) ON CONFLICT DO NOTHING",
+            [(group_id, known[name]) for name in user_names],
+        )
+
+
+def _json(value: Mapping[str, Any] | None) -> str | None:
+    return None if value is None else json.dumps(dict(value))
