@@ -5,7 +5,7 @@ from urllib.parse import unquote_to_bytes
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import RedirectResponse, Response
-from starlette.convertors import Convertor, register_url_convertor
+from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from functions.api import problems
@@ -15,28 +15,13 @@ from functions.api.provider import Provider
 from functions.api.rendering import VERSION
 from functions.api.routes import groups, oauth, servers, tokens, users
 from functions.api.routes import hub as hub_routes
+from functions.api.segments import ENCODED_SLASH
 from hubless.bootstrap import Hub
 
-ENCODED_SLASH = "\ue02f"  # of the private use area: stands for %2F until the path is split
 _PAGE_POLICY = (
     "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; form-action *; report-uri /hub/security/csp-report"
 )
 _API_POLICY = "frame-ancestors 'none'; report-uri /hub/security/csp-report; default-src 'none'"
-
-
-class _Segment(Convertor[str]):
-    """One part of a path, in which a slash may be encoded."""
-
-    regex = "[^/]+"
-
-    def convert(self, value: str) -> str:
-        return value.replace(ENCODED_SLASH, "/")
-
-    def to_string(self, value: str) -> str:
-        return value.replace("/", ENCODED_SLASH)
-
-
-register_url_convertor("segment", _Segment())
 
 
 def create_app(hub: Hub) -> FastAPI:
@@ -72,7 +57,8 @@ def _everywhere_else() -> APIRouter:
 
     @router.api_route("/hub/{path:path}", methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])
     async def no_such_page(request: Request) -> Response:
-        return problems.answer(request, 404, None)
+        known = any(route.matches(request.scope)[0] is Match.PARTIAL for route in request.app.router.routes)
+        return problems.answer(request, 405 if known else 404, None)
 
     @router.api_route("/{path:path}", methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])
     async def to_the_hub(request: Request) -> Response:

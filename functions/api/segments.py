@@ -1,0 +1,22 @@
+"""Parts of paths in which a slash may be encoded: `a%2Fb` is one part, and no two."""
+
+from starlette.convertors import Convertor, register_url_convertor
+
+ENCODED_SLASH = "\ue02f"  # of the private use area: stands for %2F until the path is split
+
+
+class Segment(Convertor[str]):
+    """One part of a path; use it as `{name:segment}`."""
+
+    regex = "[^/]+"
+
+    def convert(self, value: str) -> str:
+        """Return the part decoded."""
+        return value.replace(ENCODED_SLASH, "/")
+
+    def to_string(self, value: str) -> str:
+        """Return the part for a path."""
+        return value.replace("/", ENCODED_SLASH)
+
+
+register_url_convertor("segment", Segment())
