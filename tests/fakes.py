@@ -1,0 +1,99 @@
+"""What stands in for the world in unit tests; stores come from the SQLite adapters, in memory."""
+
+from datetime import timedelta
+
+from hubless.domain.routes import EdgeReport
+from hubless.ports.launcher import Gone, Running, Task
+
+
+class StoppedClock:
+    """Tells the time that the test sets."""
+
+    def __init__(self, now):
+        self._now = now
+
+    def now(self):
+        return self._now
+
+    def advance(self, by: timedelta):
+        self._now += by
+
+
+class RecordingQueue:
+    """Keeps the messages; a test hands them out."""
+
+    def __init__(self):
+        self.sent = []
+
+    def send(self, message):
+        self.sent.append(message)
+
+
+class ScriptedLauncher:
+    """Runs tasks that a test moves on: each is Running until it is told to be gone."""
+
+    name = "scripted"
+
+    def __init__(self):
+        self.started = []  # every launch that really began something
+        self.status = {}
+        self.refusal = None
+        self.obeys_stop = True
+        self.forgotten = []
+
+    def launch(self, launch):
+        if self.refusal is not None:
+            raise self.refusal
+        if launch.launch_id not in self.status:
+            self.started.append(launch)
+            self.status[launch.launch_id] = Running(f"127.0.0.1:{9000 + len(self.started)}")
+        return launch.launch_id
+
+    def describe(self, task):
+        return self.status.get(task, Gone("was never started"))
+
+    def stop(self, task, *, force=False):
+        if (self.obeys_stop or force) and not isinstance(self.describe(task), Gone):
+            self.status[task] = Gone("ended")
+
+    def tasks(self):
+        return [Task(name, name) for name, status in self.status.items() if not isinstance(status, Gone)]
+
+    def forget(self, task):
+        self.forgotten.append(task)
+
+    def dies(self, task, why="exited with code 1", log_tail=("boom",)):
+        self.status[task] = Gone(why, log_tail)
+
+
+class ScriptedReadiness:
+    """Answers as the test says."""
+
+    def __init__(self):
+        self.is_answering = True
+
+    def answers(self, address, prefix):
+        return self.is_answering
+
+
+class InstantEdge:
+    """An edge that has applied whatever the table holds when it is asked to look."""
+
+    def __init__(self, routes, clock, edge_id="edge"):
+        self.routes, self.clock, self.edge_id = routes, clock, edge_id
+
+    def look(self):
+        self.routes.report(EdgeReport(self.edge_id, self.routes.sequence(), self.clock.now()))
+
+
+class PlainHasher:
+    """Hashes without taking time."""
+
+    def hash(self, password):
+        return f"plain:{password}"
+
+    def verify(self, password_hash, password):
+        return password_hash == f"plain:{password}"
+
+    def is_outdated(self, password_hash):
+        return False

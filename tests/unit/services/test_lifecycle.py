@@ -1,0 +1,478 @@
+from datetime import timedelta
+
+import pytest
+
+from hubless.domain.errors import (
+    CapacityUnavailableError,
+    IllegalTransitionError,
+    InvalidRequestError,
+    LaunchFailedError,
+    QuotaExceededError,
+    StoreConflictError,
+)
+from hubless.domain.idleness import Patience
+from hubless.domain.profiles import Profile
+from hubless.domain.server import State
+from hubless.domain.tokens import sha256
+from tests.unit.services.world import World
+
+
+@pytest.fixture
+def world():
+    return World()
+
+
+def test_a_spawn_ends_in_a_ready_server_that_is_routed(world):
+    server = world.running()
+
+    assert server.state is State.READY
+    assert [(r.prefix, r.address) for r in world.routes.all()] == [("/user/alice/", server.address)]
+    world.assert_settled()
+
+
+def test_a_server_is_not_ready_before_an_edge_serves_its_route(world):
+    world.spawning.start(world.alice, "")
+    world.deliver()
+    for _ in range(5):
+        world.launching.follow_pending()
+
+    assert world.server().state is State.STARTING
+    assert list(world.routes.all())
+
+    world.edge.look()
+    world.launching.follow_pending()
+
+    assert world.server().state is State.READY
+
+
+def test_one_edge_of_two_is_not_enough(world):
+    from tests.fakes import InstantEdge
+
+    other = InstantEdge(world.routes, world.clock, "other")
+    other.look()
+    world.spawning.start(world.alice, "")
+    world.turn()
+
+    assert world.server().state is State.STARTING
+
+    other.look()
+    world.turn()
+
+    assert world.server().state is State.READY
+
+
+def test_an_edge_that_fell_silent_holds_nobody_up(world):
+    from tests.fakes import InstantEdge
+
+    InstantEdge(world.routes, world.clock, "gone").look()
+    world.clock.advance(timedelta(seconds=30))
+
+    assert world.running().state is State.READY
+
+
+def test_a_stop_leaves_nothing(world):
+    server = world.running()
+
+    world.stopping.request(server)
+    world.turn()
+
+    assert world.server().state is State.STOPPED
+    assert [u.outcome for u in world.usage.of_owner(world.alice.id)] == ["stopped"]
+    world.assert_settled()
+
+
+def test_usage_is_metered_to_the_second_and_once(world):
+    server = world.running()
+    world.clock.advance(timedelta(seconds=90))
+    out = world.stopping.request(server)
+    world.turn()
+    with pytest.raises(StoreConflictError):
+        world.stopping.settle(out)
+
+    assert [u.seconds for u in world.usage.of_owner(world.alice.id)] == [90]
+
+
+def test_a_server_that_dies_early_fails_at_once_with_its_reason_and_last_lines(world):
+    world.readiness.is_answering = False
+    world.spawning.start(world.alice, "")
+    world.turn(1)
+    world.launcher.dies(world.server().task, "exited with code 3", ("ImportError: no lab",))
+    world.turn(1)
+
+    server = world.server()
+    assert (server.state, server.log_tail) == (State.FAILED, ("ImportError: no lab",))
+    assert "exited with code 3" in server.failure
+    world.assert_settled()
+
+
+def test_a_server_that_never_answers_fails_at_its_deadline_in_words(world):
+    world.readiness.is_answering = False
+    world.spawning.start(world.alice, "")
+    world.turn()
+    world.clock.advance(world.deadlines.starting)
+    world.turn()
+
+    assert world.server().state is State.FAILED
+    assert "did not answer within 60 seconds" in world.server().failure
+    world.assert_settled()
+
+
+def test_a_launch_that_cannot_succeed_fails_with_the_launchers_words(world):
+    world.launcher.refusal = LaunchFailedError("The program lab is not installed")
+    world.spawning.start(world.alice, "")
+    world.turn()
+
+    assert (world.server().state, world.server().failure) == (State.FAILED, "The program lab is not installed")
+    world.assert_settled()
+
+
+def test_a_lack_of_capacity_is_waited_out(world):
+    world.launcher.refusal = CapacityUnavailableError("full")
+    world.spawning.start(world.alice, "")
+    message = world.queue.sent[0]
+
+    with pytest.raises(CapacityUnavailableError):
+        world.launching.carry_out(message)
+    assert world.server().state is State.REQUESTED
+
+    world.launcher.refusal = None
+    world.turn()
+
+    assert world.server().state is State.READY
+
+
+def test_a_failed_server_starts_again(world):
+    world.launcher.refusal = LaunchFailedError("no")
+    world.running()
+    world.launcher.refusal = None
+
+    assert world.running().state is State.READY
+    world.assert_settled()
+
+
+def test_a_message_that_comes_twice_launches_once(world):
+    world.spawning.start(world.alice, "")
+    message = world.queue.sent[0]
+
+    for _ in range(3):
+        world.launching.carry_out(message)
+    world.turn()
+
+    assert len(world.launcher.started) == 1
+    world.assert_settled()
+
+
+def test_a_late_message_of_an_old_launch_does_nothing(world):
+    server = world.running()
+    old = world.queue
+    first = server.launch_id
+    world.stopping.request(server)
+    world.turn()
+    again = world.running()
+    from hubless.domain.messages import Kind, Message
+
+    world.launching.carry_out(Message(Kind.STOP, server.id, first))
+    world.launching.carry_out(Message(Kind.LAUNCH, server.id, first))
+    world.turn()
+
+    assert old is world.queue
+    assert world.server() == again
+    world.assert_settled()
+
+
+def test_two_spawns_at_once_have_one_winner(world):
+    world.spawning.start(world.alice, "")
+
+    with pytest.raises(InvalidRequestError, match="pending spawn"):
+        world.spawning.start(world.alice, "")
+
+    world.turn()
+    with pytest.raises(InvalidRequestError, match="already running"):
+        world.spawning.start(world.alice, "")
+    assert len(world.launcher.started) == 1
+
+
+@pytest.mark.parametrize("turns", [0, 1, 2])
+def test_a_stop_at_any_moment_of_a_start_leaves_nothing(world, turns):
+    world.readiness.is_answering = turns == 2
+    world.spawning.start(world.alice, "")
+    if turns:
+        world.deliver()
+    if turns == 2:
+        world.launching.follow_pending()
+
+    world.stopping.request_until_done(world.server())
+    world.turn()
+
+    assert world.server().state is State.STOPPED
+    world.assert_settled()
+
+
+def test_a_stop_that_overtakes_the_launch_itself_ends_the_task(world):
+    """The launcher is slow: while it works, the user stops and the record is settled."""
+    world.spawning.start(world.alice, "")
+    launch, plain = world.queue.sent.pop(), world.launcher.launch
+
+    def slowly(order):
+        task = plain(order)
+        world.stopping.request(world.server())
+        world.deliver()
+        return task
+
+    world.launcher.launch = slowly
+    world.launching.carry_out(launch)
+    world.turn()
+
+    assert world.server().state is State.STOPPED
+    world.assert_settled()
+
+
+def test_a_server_that_will_not_end_is_ended_by_force_at_its_deadline(world):
+    server = world.running()
+    world.launcher.obeys_stop = False
+    world.stopping.request(server)
+    world.turn()
+    assert world.server().state is State.STOPPING
+
+    world.clock.advance(world.deadlines.stopping)
+    world.turn()
+
+    assert world.server().state is State.STOPPED
+    world.assert_settled()
+
+
+def test_stopping_what_does_not_run_is_refused(world):
+    world.spawning.create(world.alice, "lab")
+
+    with pytest.raises(IllegalTransitionError):
+        world.stopping.request(world.server("lab"))
+
+
+# --- the reaper ---
+
+
+def test_idle_servers_are_reaped_and_busy_ones_are_not():
+    world = World(patience=Patience(idle_after=timedelta(hours=1)))
+    world.running()
+    world.running("busy")
+    world.clock.advance(timedelta(minutes=59))
+    world.servers.touch(world.server("busy").id, world.clock.now())
+    world.clock.advance(timedelta(minutes=1))
+
+    world.sweep()
+
+    assert (world.server().state, world.server("busy").state) == (State.STOPPED, State.READY)
+    world.assert_settled()
+
+
+def test_limits_come_from_the_hub_then_the_profile_then_the_user():
+    hour = timedelta(hours=1)
+    profiles = [Profile("small"), Profile("big", patience=Patience(idle_after=2 * hour))]
+    world = World(patience=Patience(idle_after=hour), profiles=profiles)
+    small, big = world.running("a", profile="small"), world.running("b", profile="big")
+
+    assert world.reaping.patience_for(small, "alice").idle_after == hour
+    assert world.reaping.patience_for(big, "alice").idle_after == 2 * hour
+
+    own = World(patience=Patience(idle_after=hour), profiles=profiles, by_user={"alice": Patience(idle_after=3 * hour)})
+    assert own.reaping.patience_for(own.running("b", profile="big"), "alice").idle_after == 3 * hour
+
+
+def test_a_crashed_server_is_settled_with_its_reason(world):
+    server = world.running()
+    world.launcher.dies(server.task, "was killed by SIGKILL")
+
+    world.sweep()
+
+    assert (world.server().state, "SIGKILL" in world.server().failure) == (State.FAILED, True)
+    world.assert_settled()
+
+
+def test_a_task_that_no_record_knows_is_ended(world):
+    world.running()
+    from hubless.ports.launcher import Running
+
+    world.launcher.status["l-unknown"] = Running("127.0.0.1:1")
+
+    world.sweep()
+
+    world.assert_settled()
+
+
+def test_a_lost_launch_message_is_sent_again(world):
+    world.spawning.start(world.alice, "")
+    world.queue.sent.clear()
+    world.clock.advance(timedelta(seconds=20))
+
+    world.sweep()
+
+    assert world.server().state is State.READY
+
+
+def test_a_lost_stop_message_is_sent_again(world):
+    server = world.running()
+    world.stopping.request(server)
+    world.queue.sent.clear()
+    world.clock.advance(timedelta(seconds=5))
+
+    world.sweep()
+
+    assert world.server().state is State.STOPPED
+    world.assert_settled()
+
+
+def test_a_request_that_nobody_takes_fails_in_words(world):
+    world.launcher.refusal = CapacityUnavailableError("full")
+    world.spawning.start(world.alice, "")
+    world.queue.sent.clear()
+    world.clock.advance(world.deadlines.requested)
+
+    world.launching.follow_pending()
+
+    assert world.server().state is State.FAILED
+    assert "No place was found" in world.server().failure
+
+
+def test_one_bad_server_does_not_spoil_the_sweep(world):
+    bad, good = world.running("bad"), world.running("good")
+    plain = world.launcher.describe
+
+    def describe(task):
+        if task == bad.task:
+            raise RuntimeError("the launcher stumbles")
+        return plain(task)
+
+    world.launcher.describe = describe
+    world.launcher.dies(good.task)
+
+    world.reaping.sweep()
+
+    assert world.server("good").state is State.FAILED
+
+
+# --- crashes ---
+
+
+class Crash(BaseException):
+    """The process dies: nothing catches this."""
+
+
+PLACES = [
+    ("servers", "write"), ("clients", "put"), ("clients", "delete"), ("launcher", "launch"), ("launcher", "stop"),
+    ("launcher", "forget"), ("routes", "put"), ("routes", "remove"), ("usage", "add"), ("queue", "send"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("nth", range(1, 6))
+@pytest.mark.parametrize(("part", "method"), PLACES, ids=lambda v: v)
+def test_a_crash_at_any_line_converges_within_two_sweeps(part, method, nth, when):
+    """Spawn, then stop, with a death before or after the nth call of one method; redelivery and sweeps do the rest."""
+    world = World()
+    target, calls = getattr(world, part), []
+    plain = getattr(target, method)
+
+    def dying(*args, **kwargs):
+        calls.append(method)
+        if len(calls) == nth and when == "before":
+            raise Crash
+        result = plain(*args, **kwargs)
+        if len(calls) == nth and when == "after":
+            raise Crash
+        return result
+
+    setattr(target, method, dying)
+    undelivered = []
+
+    def survive(step):
+        try:
+            step()
+        except Crash:
+            undelivered.extend(world.queue.sent)
+
+    def story():
+        if world.server() is None or world.server().state is State.STOPPED:
+            world.spawning.start(world.alice, "")
+
+    survive(story)
+    for _ in range(4):
+        messages = list(world.queue.sent)
+        for message in messages:
+            survive(lambda m=message: world.launching.carry_out(m))
+        survive(world.edge.look)
+        survive(world.launching.follow_pending)
+    survive(lambda: world.server() and world.stopping.request_until_done(world.server()))
+    world.clock.advance(timedelta(seconds=21))
+    for _ in range(2):
+        for message in list(world.queue.sent):
+            survive(lambda m=message: world.launching.carry_out(m))
+        survive(lambda: world.sweep())
+        world.clock.advance(timedelta(seconds=30))
+    world.sweep(2)
+
+    world.assert_settled()
+
+
+# --- limits and options ---
+
+
+def test_the_limit_of_running_servers_holds():
+    world = World(active_limit=1)
+    world.running()
+
+    with pytest.raises(QuotaExceededError) as refused:
+        world.spawning.start(world.alice, "second")
+
+    assert refused.value.retry
+
+
+def test_only_profiles_on_offer_can_be_chosen():
+    world = World(profiles=[Profile("small")])
+
+    with pytest.raises(InvalidRequestError, match="small"):
+        world.spawning.start(world.alice, "", user_options={"profile": "huge"})
+
+
+@pytest.mark.parametrize("options", [{"__jupyterhub_x": 1}, {"a": "x" * 20_000}])
+def test_options_that_are_reserved_or_too_long_are_refused(world, options):
+    with pytest.raises(InvalidRequestError):
+        world.spawning.start(world.alice, "", user_options=options)
+
+
+def test_options_are_remembered_until_others_are_given(world):
+    world.running("", size="small")
+    world.stopping.request(world.server())
+    world.turn()
+
+    assert world.running().user_options == {"size": "small"}
+
+
+def test_the_launch_knows_all_that_singleuser_needs_and_keeps_its_secret_apart(world):
+    world.running("lab")
+
+    launch = world.launcher.started[0]
+    secret = launch.secrets["JUPYTERHUB_API_TOKEN"]
+    assert secret not in repr(launch)
+    assert secret not in str(launch.environment)
+    assert launch.environment["JUPYTERHUB_SERVICE_PREFIX"] == "/user/alice/lab/"
+    assert launch.environment["JUPYTERHUB_OAUTH_CALLBACK_URL"] == "/user/alice/lab/oauth_callback"
+    assert world.tokens.find(sha256(secret)).note == "Server at /user/alice/lab/"
+
+
+def test_a_servers_own_token_does_little(world):
+    world.running()
+    actor = world.identities.of_token(world.launcher.started[0].secrets["JUPYTERHUB_API_TOKEN"])
+
+    assert set(actor.scopes.texts()) == {
+        "users:activity!user=alice", "read:users:activity!user=alice", "access:servers!server=alice/",
+        "read:users:name!user=alice", "read:users:groups!user=alice",
+    }  # fmt: skip
+
+
+def test_a_stopped_servers_token_is_dead(world):
+    server = world.running()
+    secret = world.launcher.started[0].secrets["JUPYTERHUB_API_TOKEN"]
+    world.stopping.request(server)
+    world.turn()
+
+    assert world.identities.of_token(secret) is None

@@ -1,0 +1,107 @@
+"""A whole hub's services over SQLite in memory and a scripted world."""
+
+from datetime import timedelta
+
+from hubless.adapters.sqlite.database import Database
+from hubless.adapters.sqlite.passwords import SqliteAttemptStore, SqlitePasswordStore
+from hubless.adapters.sqlite.routes import SqliteRouteStore
+from hubless.adapters.sqlite.servers import SqliteServerStore
+from hubless.adapters.sqlite.tokens import SqliteClientStore, SqliteSessionStore, SqliteTokenStore
+from hubless.adapters.sqlite.usage import SqliteUsageLog
+from hubless.adapters.sqlite.users import SqliteUserStore
+from hubless.domain import roles
+from hubless.domain.idleness import Patience
+from hubless.domain.profiles import Profile
+from hubless.domain.server import ACTIVE, PENDING, Deadlines
+from hubless.services.accounts import Accounts
+from hubless.services.activity import Activity
+from hubless.services.authorizations import Authorizations
+from hubless.services.credentials import Credentials
+from hubless.services.identity import Identities
+from hubless.services.launching import Launching
+from hubless.services.reaping import Reaping
+from hubless.services.routing import Routing
+from hubless.services.spawning import Spawning
+from hubless.services.stopping import Stopping
+from hubless.services.tokens import Tokens
+from tests.builders import NOW
+from tests.fakes import InstantEdge, PlainHasher, RecordingQueue, ScriptedLauncher, ScriptedReadiness, StoppedClock
+
+
+class World:
+    def __init__(self, *, patience=None, profiles=(), services=None, by_user=None, active_limit=0, named_limit=5):
+        self.database, self.clock = Database(), StoppedClock(NOW)
+        self.users, self.servers = SqliteUserStore(self.database), SqliteServerStore(self.database)
+        self.tokens, self.clients = SqliteTokenStore(self.database), SqliteClientStore(self.database)
+        self.sessions, self.routes = SqliteSessionStore(self.database), SqliteRouteStore(self.database)
+        self.passwords, self.attempts = SqlitePasswordStore(self.database), SqliteAttemptStore(self.database)
+        self.usage, self.queue = SqliteUsageLog(self.database), RecordingQueue()
+        self.launcher, self.readiness = ScriptedLauncher(), ScriptedReadiness()
+        self.edge, self.deadlines = InstantEdge(self.routes, self.clock), Deadlines()
+        offered = {p.name: p for p in profiles or (Profile("default"),)}
+        self.services = services or {}
+        self.accounts = Accounts(self.users, self.servers, self.passwords, self.sessions, PlainHasher(), self.clock)
+        self.identities = Identities(self.tokens, self.sessions, self.users, self.clock, roles.DEFAULTS, self.services)
+        self.issuing = Tokens(self.tokens, self.accounts, self.identities, self.clock)
+        self.authorizations = Authorizations(self.clients, self.tokens, self.identities, self.clock)
+        self.routing = Routing(self.routes, self.clock)
+        self.credentials = Credentials(self.clients, self.clock, b"k" * 32, "http://hub/hub/api")
+        self.activity = Activity(self.servers, self.users, self.clock)
+        self.spawning = Spawning(
+            self.servers, self.queue, self.clock, offered, self.deadlines, named_limit, active_limit
+        )
+        self.stopping = Stopping(
+            self.servers, self.users, self.launcher, self.routing, self.credentials, self.usage, self.queue, self.clock,
+            self.deadlines,
+        )  # fmt: skip
+        self.launching = Launching(
+            self.servers, self.users, self.launcher, self.readiness, self.routing, self.credentials, self.stopping,
+            self.clock, self.deadlines, offered,
+        )  # fmt: skip
+        self.reaping = Reaping(
+            self.servers, self.users, self.launcher, self.launching, self.stopping, self.routing, self.tokens, self.clients,
+            self.sessions, self.attempts, self.queue, self.clock, patience or Patience(), by_user or {}, offered,
+            self.services, timedelta(minutes=10),
+        )  # fmt: skip
+        self.alice = self.accounts.add("alice")
+
+    def deliver(self):
+        """Hand out every message that waits, once."""
+        waiting, self.queue.sent = self.queue.sent, []
+        for message in waiting:
+            self.launching.carry_out(message)
+
+    def turn(self, times=3):
+        """Let the hub and the edges work for a while."""
+        for _ in range(times):
+            self.deliver()
+            self.edge.look()
+            self.launching.follow_pending()
+            self.edge.look()
+
+    def sweep(self, times=1):
+        for _ in range(times):
+            self.edge.look()
+            self.reaping.sweep()
+            self.turn()
+
+    def server(self, name=""):
+        return self.servers.find(self.alice.id, name)
+
+    def running(self, name="", **options):
+        self.spawning.start(self.alice, name, user_options=options or None)
+        self.turn()
+        return self.server(name)
+
+    def assert_settled(self):
+        """Check that nothing is lost, double or left over."""
+        active = self.servers.in_states(ACTIVE)
+        live = {s.launch_id for s in active}
+        assert not self.servers.in_states(PENDING)
+        assert {t.launch_id for t in self.launcher.tasks()} == live
+        assert {r.launch_id for r in self.routes.all()} == live
+        assert len({launch.launch_id for launch in self.launcher.started}) == len(self.launcher.started)
+        held = {row[0] for row in self.database.read("SELECT launch_id FROM clients")}
+        assert held == live
+        own = self.database.read_one("SELECT count(*) FROM tokens WHERE server_id IS NOT NULL")[0]
+        assert own == len(active)
