@@ -1,0 +1,1 @@
+"""The edge: HAProxy's configuration and the agent that feeds it routes."""

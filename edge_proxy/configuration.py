@@ -1,0 +1,157 @@
+"""HAProxy's configuration: a pure function of a few facts."""
+
+import resource
+from dataclasses import dataclass, field
+from pathlib import Path
+
+FORWARDED = ("X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-Port")
+OTHERS_CLAIMS = ("Forwarded", "X-Real-IP", "X-Scheme", "Proxy", "X-Forwarded-Server", "X-Original-URL", "X-Rewrite-URL")
+MOST_CONNECTIONS = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeConfiguration:
+    """What one edge needs to know."""
+
+    host: str
+    port: int
+    api_socket: Path
+    run_folder: Path
+    trusted_proxies: tuple[str, ...] = ()
+    threads: int = 1  # as measured: more gain nothing on two cores
+    max_connections: int = field(default_factory=lambda: affordable_connections())  # noqa: PLW0108 defined below
+    activity_seconds: int = 7_200  # for how long a server's last request is remembered
+
+    @property
+    def runtime_socket(self) -> Path:
+        """Return where the Runtime API listens."""
+        return self.run_folder / "edge.sock"
+
+    @property
+    def map_file(self) -> Path:
+        """Return the name of the map of routes; the file itself stays empty, the agent fills the map in memory."""
+        return self.run_folder / "routes.map"
+
+    @property
+    def file(self) -> Path:
+        """Return where the configuration is written."""
+        return self.run_folder / "haproxy.cfg"
+
+    @property
+    def bind(self) -> str:
+        """Return the public address as HAProxy writes it."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'*' if host == '0.0.0.0' else host}:{self.port}"  # noqa: S104 compared, not bound
+
+
+def affordable_connections() -> int:
+    """Return how many connections the limit on open files leaves room for: each has two ends."""
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    files = MOST_CONNECTIONS * 2 if hard == resource.RLIM_INFINITY else hard
+    return max(100, min(MOST_CONNECTIONS, (files - 200) // 2))
+
+
+def key_of(prefix: str) -> str:
+    """Return the map's key for a decoded prefix: hex, so that no character of a name means anything to HAProxy."""
+    return prefix.encode().hex().upper()
+
+
+def render(edge: EdgeConfiguration) -> str:
+    """Return haproxy.cfg.
+
+    A prefix is compared with the decoded path, and the longest wins; what is passed on is the path as it was sent. A path
+    in which dots might lead out of its prefix goes to the API, whatever it begins with.
+    """
+    return f"""\
+global
+    stats socket {edge.runtime_socket} mode 600 level admin
+    nbthread {edge.threads}
+    maxconn {edge.max_connections}
+    hard-stop-after 5s
+    tune.bufsize 16384
+
+defaults
+    mode http
+    timeout connect 3s
+    timeout http-request 60s
+    timeout http-keep-alive 75s
+    timeout queue 10s
+    timeout client 1h
+    timeout client-fin 30s
+    timeout server 1h
+    timeout tunnel 48h
+    option http-keep-alive
+    http-reuse safe
+
+frontend public
+    bind {edge.bind}
+{_trust(edge)}
+    acl for_hub path -m beg /hub/
+    acl for_hub path -m str /hub
+    http-request set-var(txn.path) path,url_dec
+    acl dots var(txn.path) -m sub /../ /./
+    acl dots var(txn.path) -m end /.. /.
+    http-request set-var(txn.to) var(txn.path),hex,map_beg({edge.map_file}) if !for_hub !dots
+    acl routed var(txn.to) -m found
+    http-request set-dst var(txn.to),field(1,:) if routed
+    http-request set-dst-port var(txn.to),field(2,:) if routed
+    use_backend servers if routed
+    default_backend api
+
+backend api
+    option redispatch
+    retries 20
+    retry-on conn-failure empty-response
+    timeout connect 500ms
+    server api unix@{edge.api_socket} maxconn 2000
+    http-error status 503 content-type "text/html; charset=utf-8" file {edge.run_folder}/restarting.html hdr Retry-After 3 hdr Refresh 3 hdr Cache-Control no-store
+
+backend servers
+    stick-table type string len 48 size 100k expire {edge.activity_seconds}s store http_req_cnt
+    # What a person does: pages that are opened and requests that change something. An open tab asks by itself all the time.
+    acl at_work method POST PUT PATCH DELETE
+    acl at_work req.hdr(sec-fetch-mode) -m str navigate
+    http-request track-sc0 var(txn.to) if at_work
+    http-request set-var(txn.here) pathq
+    retries 1
+    server task 0.0.0.0:0 no-check
+    http-error status 503 content-type "text/html; charset=utf-8" file {edge.run_folder}/away.html hdr Refresh "2; url=/hub%[var(txn.here)]" hdr Cache-Control no-store
+    http-error status 504 content-type "text/html; charset=utf-8" file {edge.run_folder}/away.html hdr Cache-Control no-store
+"""
+
+
+def pages(edge: EdgeConfiguration) -> dict[Path, str]:
+    """Return the files that the configuration names, with their content."""
+    return {
+        edge.map_file: "",
+        edge.run_folder / "restarting.html": _page(
+            "The hub is starting", "It answers in a moment; this page tries again by itself."
+        ),
+        edge.run_folder / "away.html": _page(
+            "This server does not answer",
+            'It may be busy or gone; this page looks again by itself. <a href="/hub/home">Go home</a> to see how it is.',
+        ),
+    }
+
+
+def _trust(edge: EdgeConfiguration) -> str:
+    """Return the rules by which forwarding headers come from us or from proxies that settings trust."""
+    untrusted = " if !trusted" if edge.trusted_proxies else ""
+    lines = [f"    acl trusted src {' '.join(edge.trusted_proxies)}"] if edge.trusted_proxies else []
+    lines += [f"    http-request del-header {name}" for name in OTHERS_CLAIMS]
+    lines += [f"    http-request del-header {name}{untrusted}" for name in FORWARDED]
+    lines += [
+        "    option forwardfor",
+        "    http-request set-header X-Forwarded-Proto http unless { req.hdr(X-Forwarded-Proto) -m found }",
+        "    http-request set-header X-Forwarded-Host %[req.hdr(Host)] unless { req.hdr(X-Forwarded-Host) -m found }",
+        "    http-request set-header X-Forwarded-Port %[dst_port] unless { req.hdr(X-Forwarded-Port) -m found }",
+    ]
+    return "\n".join(lines)
+
+
+def _page(title: str, text: str) -> str:
+    return (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+        f"<title>{title}</title><style>body{{font:1.1rem/1.5 system-ui,sans-serif;max-width:34rem;margin:20vh auto;"
+        f"padding:0 1rem;color-scheme:light dark}}</style><h1>{title}</h1><p>{text}</p></html>\n"
+    )

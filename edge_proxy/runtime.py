@@ -1,0 +1,80 @@
+"""HAProxy's Runtime API: routes come and go without a reload."""
+
+import re
+import socket
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+
+from edge_proxy.errors import EdgeError
+
+BATCH = 200  # entries of one command's payload; HAProxy's buffer holds 16 KB
+TIMEOUT = 5.0
+_ENTRY = re.compile(r"key=(\S+) .*?exp=(\d+)")
+
+
+class Runtime:
+    """Speaks to one HAProxy over its unix socket, a connection a command."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def command(self, text: str) -> str:
+        """Run one command and return what HAProxy says.
+
+        Raises:
+            EdgeError: when HAProxy does not answer.
+        """
+        try:
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.settimeout(TIMEOUT)
+                connection.connect(str(self._path))
+                connection.sendall(text.encode() + b"\n")
+                connection.shutdown(socket.SHUT_WR)
+                return b"".join(iter(lambda: connection.recv(65536), b"")).decode("utf-8", "replace").strip()
+        except OSError as error:
+            raise EdgeError(f"HAProxy's Runtime API does not answer: {error}") from error
+
+    def is_alive(self) -> bool:
+        """Say whether HAProxy answers."""
+        try:
+            return "Name: HAProxy" in self.command("show info")
+        except EdgeError:
+            return False
+
+    def set(self, map_file: Path, key: str, address: str) -> None:
+        """Lead *key* to *address*, whether it is there or not."""
+        if self.command(f"set map {map_file} {key} {address}"):  # it says so when there is no such entry
+            self._quietly(f"add map {map_file} {key} {address}")
+
+    def remove(self, map_file: Path, key: str) -> None:
+        """Take *key* away; one that is gone is no error."""
+        self.command(f"del map {map_file} {key}")
+
+    def replace(self, map_file: Path, entries: Iterable[tuple[str, str]]) -> int:
+        """Put all *entries* in the place of the whole map at once, and return how many; meanwhile the old one serves."""
+        version = self.command(f"prepare map {map_file}").rpartition(" ")[2]
+        if not version.isdigit():
+            raise EdgeError(f"HAProxy does not know the map {map_file}")
+        count = 0
+        for batch in _batches(entries):
+            payload = "".join(f"{key} {address}\n" for key, address in batch)
+            self._quietly(f"add map @{version} {map_file} <<\n{payload}")
+            count += len(batch)
+        self._quietly(f"commit map @{version} {map_file}")
+        return count
+
+    def idle_seconds(self, table: str, expire_seconds: int) -> dict[str, float]:
+        """Return how long ago each key of a stick table was last tracked."""
+        told = self.command(f"show table {table}")
+        return {key: expire_seconds - int(left) / 1000 for key, left in _ENTRY.findall(told)}
+
+    def _quietly(self, text: str) -> None:
+        if said := self.command(text):
+            raise EdgeError(f"HAProxy refuses: {said[:200]}")
+
+
+def _batches(entries: Iterable[tuple[str, str]]) -> Iterator[list[tuple[str, str]]]:
+    iterator = iter(entries)
+    while batch := list(islice(iterator, BATCH)):
+        yield batch
