@@ -186,6 +186,13 @@ def open_routes(settings: Settings) -> tuple[RouteStore, Callable[[], bool]]:
     return SqliteRouteStore(database), database.watcher()
 
 
+def open_clock() -> Clock:
+    """Return the machine's clock."""
+    from hubless.adapters.system_clock import SystemClock
+
+    return SystemClock()
+
+
 def open_activity(settings: Settings) -> Activity:
     """Return where an edge's agent reports who was active."""
     from hubless.adapters.sqlite.servers import SqliteServerStore

@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from hubless.bootstrap import Hub
-
 from hubless.domain.errors import CapacityUnavailableError
 from hubless.domain.messages import Kind, Message
 
 logger = logging.getLogger(__name__)
 
-FOLLOW = "Follow"  # the detail-type of a tick
+FOLLOW, CHECK = "Follow", "Check"  # the detail-types of ticks: what is under way, what is at rest
 
 
 def handle(hub: Hub, event: Mapping[str, Any]) -> dict[str, Any]:
@@ -22,6 +21,9 @@ def handle(hub: Hub, event: Mapping[str, Any]) -> dict[str, Any]:
         return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
     if event.get("detail-type") == FOLLOW:
         return {"pending": hub.launching.follow_pending()}
+    if event.get("detail-type") == CHECK:
+        hub.launching.check_running()
+        return {}
     logger.warning("an event of no known kind was ignored: %s", sorted(event)[:10])
     return {}
 

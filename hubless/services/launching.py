@@ -66,6 +66,11 @@ class Launching:
             self.follow_safely(server)
         return len(pending)
 
+    def check_running(self) -> None:
+        """Settle every ready server whose task is gone: its owner is told at the next look, not at a time-out."""
+        for server in self.servers.in_states([State.READY]):
+            self.follow_safely(server)
+
     def follow_safely(self, server: Server) -> None:
         """Do what `follow` does; one bad server does not hold up the others."""
         try:

@@ -1,0 +1,59 @@
+"""The child that keeps the edge: the agent, and through it HAProxy."""
+
+import signal
+import threading
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+
+from edge_proxy.agent import Agent
+from edge_proxy.configuration import EdgeConfiguration
+from embedded import children
+from embedded.children import Line, Order
+from hubless import bootstrap
+from hubless.settings import Settings
+
+EDGE_ID = "local"
+
+
+def run(line: Line, order: Order, settings: Settings) -> None:
+    """Keep the edge until told to end in order; when the supervisor is gone, leave HAProxy to the next start."""
+    routes, changed = bootstrap.open_routes(settings)
+    activity, clock = bootstrap.open_activity(settings), bootstrap.open_clock()
+
+    def report(seen: Mapping[str, datetime]) -> None:
+        activity.report_routes(routes, seen)
+
+    agent = Agent(
+        EdgeConfiguration(
+            host=settings.hub.host,
+            port=settings.hub.port,
+            api_socket=order.api_socket,
+            run_folder=Path(order.run_folder),
+            trusted_proxies=settings.hub.trusted_proxies,
+        ),
+        routes,
+        edge_id=EDGE_ID,
+        clock=clock.now,
+        changed=changed,
+        report_activity=report,
+    )
+    leaving, in_order = threading.Event(), threading.Event()
+
+    def end(*_: object) -> None:
+        in_order.set()
+        leaving.set()
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    children.listen(line, lambda word: leaving.set() if word is None else None)
+    agent.start()
+    line.say(children.READY)
+    agent.run(leaving)
+    # A hub that was killed comes back: what HAProxy carries meanwhile, WebSockets above all, goes on.
+    if in_order.is_set():
+        agent.close()
+
+
+if __name__ == "__main__":
+    children.main(run)
