@@ -10,6 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -24,8 +25,9 @@ logger = logging.getLogger(__name__)
 KEPT_LOGS = 200
 GLANCES, GLANCE_SECONDS = 20, 0.01
 RECENT_PORTS = 256  # not handed out again while what they were handed to may not listen yet
-# The child writes its own process id and then becomes the server: it is known even when we die right after the fork.
-_BECOME = 'echo $$ >&"$0" && exec "$@"'
+# The child writes its own process id to where it was given it, its standard input, and then becomes the server: the id is
+# known even when we die right after the fork. (A higher descriptor would do as well, but dash knows ten of them.)
+_BECOME = 'echo $$ >&0 && exec "$@" </dev/null'
 
 
 class ProcessLauncher:
@@ -119,10 +121,10 @@ class ProcessLauncher:
         note = Note(self._free_port(), str(account.home), account.uid if account.uid is not None else os.geteuid())
         folder.write_note(note)
         self._secrets[launch.launch_id] = tuple(value for value in launch.secrets.values() if value)
-        pid_file = os.open(folder.pid_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        pid_file = os.open(folder.pid_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
             with folder.log.open("ab") as log:
-                child = self._popen(launch, account, command, note, (pid_file, lock), log.fileno())
+                child = self._popen(launch, account, command, note, _Files(pid_file, log.fileno(), lock))
         except OSError as error:
             folder.pid_file.unlink()
             raise LaunchFailedError(f"{command[0]} could not be started: {error.strerror}") from error
@@ -131,18 +133,18 @@ class ProcessLauncher:
         with self._guard:
             self._children[launch.launch_id] = child
 
-    def _popen(  # noqa: PLR0917 one call, at one place
-        self, launch: Launch, account: Account, command: list[str], note: Note, kept: tuple[int, int], log: int
+    def _popen(
+        self, launch: Launch, account: Account, command: list[str], note: Note, files: "_Files"
     ) -> subprocess.Popen[bytes]:
         who = {} if account.uid is None else {"user": account.uid, "group": account.gid, "extra_groups": account.groups}
         child: subprocess.Popen[bytes] = subprocess.Popen(
-            ["/bin/sh", "-c", _BECOME, str(kept[0]), *command],
+            ["/bin/sh", "-c", _BECOME, "launch", *command],
             cwd=account.home,
             env=self._child_environment(launch, account, note),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            pass_fds=kept,
+            stdin=files.pid,
+            stdout=files.log,
+            stderr=files.log,
+            pass_fds=(files.lock,),
             start_new_session=True,
             **who,  # type: ignore[call-overload]
         )
@@ -203,6 +205,15 @@ class ProcessLauncher:
         if not task or "/" in task or task in {".", "..", "ended"}:
             return LaunchFolder(self._servers / "ended" / "nothing")
         return LaunchFolder(self._servers / task)
+
+
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """The open files that a child is given."""
+
+    pid: int
+    log: int
+    lock: int
 
 
 def _patiently(folder: LaunchFolder) -> int | None:
