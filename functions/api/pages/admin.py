@@ -61,7 +61,7 @@ async def set_admin(request: Request, name: str, form: OwnForm, who: Person) -> 
     """Give or take the admin flag."""
     _require_admin(who)
     user = _subject(request, who, name, "admin:users")
-    hub_of(request).accounts.change(user, admin=form.text("value") == "1")
+    hub_of(request).accounts.change(user, admin=form.text("admin") == "1")
     return RedirectResponse("/hub/admin", 303)
 
 

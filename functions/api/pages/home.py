@@ -33,7 +33,7 @@ async def home(request: Request, who: Person) -> Response:
     return _home(request, who)
 
 
-def _home(request: Request, who: Actor, *, message: str | None = None, status: int = 200) -> Response:
+def _home(request: Request, who: Actor, *, error: str | None = None, status: int = 200) -> Response:
     hub, user = hub_of(request), _user(who)
     servers = hub.servers.of_owners([user.id])
     for server in servers:
@@ -45,7 +45,7 @@ def _home(request: Request, who: Actor, *, message: str | None = None, status: i
     limit = hub.spawning.named_limit
     return page(
         request, "home.html", status_code=status, default=default, named=named, named_limit=limit,
-        named_left=max(0, limit - len(named)), message=message, spawn_url=f"/hub/spawn/{place(user, '')}",
+        named_left=max(0, limit - len(named)), error=error,
     )  # fmt: skip
 
 
@@ -57,7 +57,7 @@ async def new_server(request: Request, form: OwnForm, who: Person) -> Response:
     try:
         hub.spawning.create(user, names.check_server_name(name))
     except HublessError as refused:
-        return _home(request, who, message=str(refused), status=400)
+        return _home(request, who, error=str(refused), status=400)
     return RedirectResponse(f"/hub/spawn/{place(user, name)}", 303)
 
 
@@ -91,7 +91,7 @@ async def delete_named(request: Request, owner: str, server: str, form: OwnForm,
     try:
         hub.spawning.remove(found)
     except HublessError as refused:
-        return _home(request, who, message=str(refused), status=400)
+        return _home(request, who, error=str(refused), status=400)
     return RedirectResponse("/hub/home", 303)
 
 

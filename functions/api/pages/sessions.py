@@ -17,7 +17,7 @@ from functions.api.asking import (
     hub_of,
     is_secure,
 )
-from functions.api.destinations import safe_next, with_next
+from functions.api.destinations import safe_next
 from functions.api.rendering import page
 from hubless.domain.errors import HublessError, InvalidRequestError
 from hubless.domain.users import User
@@ -67,7 +67,7 @@ def _login_page(
     return page(
         request, "login.html", status_code=status, next=following or "", username=username, error=error,
         announcement=None, sign_up=hub.settings.login.sign_up and hub.has_passwords,
-        action=with_next("/hub/login", following),
+        action="/hub/login",
     )  # fmt: skip
 
 

@@ -93,7 +93,7 @@ def _choice(
         request, "spawn.html", status_code=status, for_user=_other(request, user), server_name=server_name,
         display_name=(found.display_name if found else "") or server_name, profiles=profiles,
         chosen=chosen if chosen in hub.spawning.profiles else profiles[0]["name"], next=following or "",
-        action=with_next(f"/hub/spawn/{place(user, server_name)}", following), error=error,
+        action=f"/hub/spawn/{place(user, server_name)}", error=error,
     )  # fmt: skip
 
 
