@@ -1,0 +1,296 @@
+"""A person in a browser: the whole hub with its real parts, driven through headless Chromium."""
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+TOP = Path(__file__).parents[2]
+QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+         "--disable-component-update", "--disable-sync"]  # fmt: skip
+SECONDS = 90_000  # milliseconds that a real server may take on a busy machine
+BROKEN = "import sys; print('no module named pandas', file=sys.stderr); sys.exit(3)"
+SETTINGS = f"""
+[servers]
+named_limit = 2
+run_as_system_users = false
+
+[[profiles]]
+name = "lab"
+display_name = "JupyterLab"
+description = "Notebooks, text files and consoles."
+args = ["--ServerApp.terminals_enabled=False", "--LabApp.news_url=None"]
+
+[[profiles]]
+name = "broken"
+display_name = "Broken"
+description = "Fails to start."
+command = ["{sys.executable}", "-c", "{BROKEN}"]
+"""
+PASSWORD = "correct horse battery"
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Hub:
+    """A hub with passwords in a folder of its own."""
+
+    def __init__(self, folder: Path):
+        self.folder, self.url = folder, f"http://127.0.0.1:{free_port()}"
+        (folder / "hubless.toml").write_text(SETTINGS)
+        self.process = subprocess.Popen(
+            [TOP / ".venv/bin/hubless", "up", "--data", folder / "data", "--settings", folder / "hubless.toml", "--port",
+             self.url.rpartition(":")[2], "--stop-servers-on-exit", "--ready-line"],
+            stdout=subprocess.PIPE, stderr=(folder / "log").open("wb"), text=True, cwd=folder, start_new_session=True,
+        )  # fmt: skip
+        assert self.process.stdout.readline() == "ready\n", self.log()
+
+    def log(self):
+        return (self.folder / "log").read_text()
+
+    def first_admin_link(self):
+        return re.search(r"http://\S+/hub/set-password\?key=\w+", self.log())[0]
+
+    def close(self):
+        self.process.send_signal(signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(60)
+        self.process.kill()
+
+
+@pytest.fixture(scope="module")
+def hub():
+    folder = Path(tempfile.mkdtemp(prefix="hubless-e2e-"))
+    one = Hub(folder)
+    yield one
+    one.close()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    assert program, "Chromium is not installed: make test installs it as root, or says how"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=QUIET)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def new_page(chromium):
+    """Return a function that opens a page in a browser profile of its own, and checks at the end that none saw an error."""
+    contexts, errors = [], []
+
+    def open_page(**options) -> Page:
+        context = chromium.new_context(viewport={"width": 1200, "height": 800}, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(SECONDS)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", lambda message: errors.append(message.text) if "Content Security" in message.text else None)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert errors == []
+
+
+def shot(page: Page, name: str):
+    """Keep a picture where ARTIFACTS names a folder."""
+    if folder := os.environ.get("ARTIFACTS"):
+        page.screenshot(path=Path(folder) / f"{name}.png")
+
+
+def log_in(page: Page, name: str, password: str = PASSWORD):
+    page.fill("[name=username]", name)
+    page.fill("[name=password]", password)
+    page.get_by_role("button", name="Log in").click()
+
+
+def run_first_cell(page: Page, code: str, result: str):
+    """Type into the first cell and run it; JupyterLab drops a run that comes while it still connects to the kernel."""
+    cell = page.locator(".jp-Notebook .jp-CodeCell").first
+    cell.locator(".cm-content").click()
+    page.keyboard.type(code)
+    for _ in range(10):
+        cell.locator(".cm-content").click()
+        page.keyboard.press("Control+Enter")
+        with contextlib.suppress(AssertionError):
+            expect(cell.locator(".jp-OutputArea-output", has_text=result)).to_be_visible(timeout=9000)
+            return
+    raise AssertionError(f"{code} did not give {result}")
+
+
+@pytest.fixture(scope="module")
+def maria(hub, chromium):
+    """The first admin and a student, both made in the browser as a teacher would."""
+    context = chromium.new_context()
+    page = context.new_page()
+    page.set_default_timeout(SECONDS)
+    link = hub.first_admin_link()
+    page.goto(link)
+    page.fill("[name=password]", PASSWORD)
+    page.fill("[name=again]", PASSWORD)
+    page.get_by_role("button", name="Save the password").click()
+    page.wait_for_url("**/hub/home")
+    assert page.goto(link).status == 404  # it opened once
+    page.goto(f"{hub.url}/hub/admin")
+    page.fill("[name=usernames]", "maria\nnoah")
+    page.get_by_role("button", name="Add", exact=True).click()
+    shot(page, "admin")
+    for name in ("maria", "noah"):
+        page.goto(f"{hub.url}/hub/admin?name_filter={name}")
+        page.locator("summary", has_text="Change").click()
+        page.get_by_role("button", name="Make a password link").click()
+        student_link = page.locator("#keep").input_value()
+        student = chromium.new_context()
+        choosing = student.new_page()
+        choosing.goto(student_link)
+        choosing.fill("[name=password]", PASSWORD)
+        choosing.fill("[name=again]", PASSWORD)
+        choosing.get_by_role("button", name="Save the password").click()
+        choosing.wait_for_url("**/hub/home")
+        student.close()
+    context.close()
+    return "maria"
+
+
+def test_a_person_logs_in_works_and_logs_out(hub, maria, new_page):
+    page = new_page()
+
+    # A deep link survives login, the choice of a profile and the start.
+    page.goto(f"{hub.url}/hub/user-redirect/lab?reset")
+    shot(page, "login")
+    log_in(page, maria)
+    page.get_by_label("JupyterLab").check()
+    shot(page, "spawn")
+    page.get_by_role("button", name="Start").click()
+    page.wait_for_url("**/hub/spawn-pending/maria**")
+    expect(page.locator("progress")).to_be_visible()
+    shot(page, "progress")
+    page.wait_for_url("**/user/maria/lab**")
+
+    # A cell runs.
+    page.locator(".jp-LauncherCard[data-category='Notebook']").first.click()
+    expect(page.get_by_text("Python 3 (ipykernel) | Idle")).to_be_visible(timeout=SECONDS)
+    run_first_cell(page, "6*7", "42")
+    shot(page, "lab")
+
+    # Back to the hub, as JupyterLab offers it; a second, named server.
+    page.locator(".lm-MenuBar-itemLabel", has_text="File").click()
+    with page.context.expect_page() as opened:
+        page.locator(".lm-Menu-itemLabel", has_text="Hub Control Panel").click()
+    home = opened.value
+    home.set_default_timeout(SECONDS)
+    home.wait_for_url("**/hub/home")
+    expect(home.get_by_text("Running")).to_be_visible()
+    home.fill("[name=server_name]", "second")
+    home.get_by_role("button", name="Add and start").click()
+    home.get_by_label("JupyterLab").check()
+    home.get_by_role("button", name="Start").click()
+    home.wait_for_url("**/user/maria/second/lab**")
+    home.goto(f"{hub.url}/hub/home")
+    expect(home.locator(".state.ready")).to_have_count(2)
+    shot(home, "home")
+    home.goto(f"{hub.url}/hub/token")
+    expect(home.get_by_text("this browser")).to_be_visible()
+    shot(home, "token")
+
+    # Both stop; the page follows by itself.
+    home.goto(f"{hub.url}/hub/home")
+    home.get_by_role("button", name="Stop second").click()
+    home.wait_for_url("**/hub/home")
+    home.get_by_role("button", name="Stop your server").click()
+    expect(home.locator(".state.stopped")).to_have_count(2, timeout=SECONDS)
+
+    # After logging out the old tab is refused.
+    home.get_by_role("link", name="Log out").click()
+    home.wait_for_url("**/hub/login")
+    page.reload()
+    page.wait_for_url("**/hub/login?next=**")
+
+
+def test_after_logging_out_a_running_servers_tab_is_refused(hub, maria, new_page):
+    page = new_page()
+    page.goto(f"{hub.url}/hub/spawn/noah?opt-profile=lab")
+    log_in(page, "noah")
+    page.wait_for_url("**/user/noah/lab**")
+    assert page.request.get(f"{hub.url}/user/noah/api/contents").status == 200
+    kept = [c for c in page.context.cookies() if c["path"].startswith("/user/")]
+
+    page.goto(f"{hub.url}/hub/logout")
+    page.context.add_cookies([{k: c[k] for k in ("name", "value", "domain", "path")} for c in kept])
+
+    assert page.request.get(f"{hub.url}/user/noah/api/contents").status == 403
+    page.goto(f"{hub.url}/user/noah/lab")
+    assert "/hub/login?next=" in page.url
+
+
+def test_a_server_that_fails_says_why_with_its_last_lines_and_a_retry(hub, maria, new_page):
+    page = new_page()
+    page.goto(f"{hub.url}/hub/spawn/maria")
+    log_in(page, maria)
+    page.get_by_label("Broken").check()
+    page.get_by_role("button", name="Start").click()
+
+    expect(page.get_by_role("heading", name="Your server failed to start")).to_be_visible()
+    expect(page.get_by_text("exited with code 3")).to_be_visible()
+    expect(page.get_by_text("no module named pandas")).to_be_visible()
+    shot(page, "failed")
+    page.get_by_role("link", name="Try again").click()
+    expect(page.get_by_label("JupyterLab")).to_be_visible()
+
+
+def test_login_and_start_work_without_javascript(hub, maria, new_page):
+    page = new_page(java_script_enabled=False)
+    page.goto(f"{hub.url}/hub/spawn/maria/plain")
+    log_in(page, maria)
+    page.get_by_label("JupyterLab").check()
+    page.get_by_role("button", name="Start").click()
+
+    page.wait_for_url("**/user/maria/plain/lab**")
+
+    page.goto(f"{hub.url}/hub/home")
+    page.get_by_role("button", name="Stop plain").click()
+    page.wait_for_url("**/hub/home")
+
+
+def test_a_wrong_password_is_refused_in_words_and_many_lock_the_name(hub, maria, new_page):
+    page = new_page()
+    page.goto(f"{hub.url}/hub/login")
+    log_in(page, "nobody-here", "wrong password")
+    expect(page.get_by_role("alert")).to_contain_text("Invalid username or password")
+
+    for _ in range(10):
+        log_in(page, "nobody-here", "wrong password")
+
+    expect(page.get_by_role("alert")).to_contain_text("Too many wrong guesses")
+    shot(page, "locked")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pages_fit_a_telephone(hub, maria, new_page, scheme):
+    page = new_page(color_scheme=scheme)
+    page.set_viewport_size({"width": 360, "height": 700})
+    page.goto(f"{hub.url}/hub/home")
+    log_in(page, "noah")
+
+    for path in ("home", "token", "spawn", "no-such-page"):
+        page.goto(f"{hub.url}/hub/{path}")
+        shot(page, f"phone-{scheme}-{path}")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360, path
