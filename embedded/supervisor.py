@@ -12,8 +12,9 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from types import MappingProxyType
 from typing import Any, TextIO
 
 from embedded import children, places, preflight
@@ -27,6 +28,9 @@ PAUSES = (0.0, 0.2, 0.5, 1.0, 2.0)  # before the first, second … start again
 START_SECONDS = 30.0
 END_SECONDS = 10.0
 LAST_LINES = 15
+PROGRAMS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {name: ("-P", "-m", f"embedded.{name}") for name in ("worker", "api", "edge")}
+)
 BACKLOG = 512
 
 
@@ -41,7 +45,7 @@ class Child:
     """One child and what is known of it."""
 
     name: str
-    module: str
+    program: tuple[str, ...]  # what Python is to run
     process: subprocess.Popen[bytes] | None = None
     line: Line | None = None
     was_ready: bool = False
@@ -60,7 +64,13 @@ class Supervisor:
     """The process tree of one hub."""
 
     def __init__(
-        self, order: Order, settings: Settings, lock: places.Lock, out: TextIO = sys.stderr
+        self,
+        order: Order,
+        settings: Settings,
+        lock: places.Lock,
+        *,
+        out: TextIO = sys.stderr,
+        programs: Mapping[str, tuple[str, ...]] = PROGRAMS,
     ) -> None:
         self._settings = settings
         self._lock = lock
@@ -68,11 +78,11 @@ class Supervisor:
         self._selector = selectors.DefaultSelector()
         self._listener = _listening(order)
         self._order = replace(order, listener=self._listener.fileno())
-        self._workers = [Child("worker", "embedded.worker")]
-        self._edges = [Child("edge", "embedded.edge")]
-        numbers = range(1, settings.hub.workers + 1)
+        self._workers = [Child("worker", programs["worker"])]
+        self._edges = [Child("edge", programs["edge"])]
+        count = settings.hub.workers
         self._apis = [
-            Child(f"api {n}" if len(numbers) > 1 else "api", "embedded.api") for n in numbers
+            Child(f"api {n + 1}" if count > 1 else "api", programs["api"]) for n in range(count)
         ]
         self._signals = 0
         self._ending = False
@@ -117,7 +127,7 @@ class Supervisor:
         ours, theirs = socket.socketpair()
         listener = [self._listener.fileno()] if child in self._apis else []
         child.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", child.module, str(theirs.fileno())],
+            [sys.executable, *child.program, str(theirs.fileno())],
             stdin=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
@@ -168,9 +178,9 @@ class Supervisor:
             if process.returncode < 0
             else f"ended ({process.returncode})"
         )
-        if child.why or not child.was_ready:
+        if not child.was_ready:
             raise ChildError(child.why or _last_words(child, f"{how} before it was ready"))
-        self._schedule(child, how)
+        self._schedule(child, f"failed ({child.why})" if child.why else how)
 
     def _schedule(self, child: Child, how: str) -> None:
         now = time.monotonic()
@@ -313,11 +323,12 @@ def up(
     places.prepare(settings)
     lock = places.lock(settings.data)
     try:
-        preflight.check(settings)
+        folder = places.run_folder(settings.data)
+        preflight.check(settings, folder)
         lock.note({"pid": os.getpid(), "url": settings.url, "since": time.time()})
         starting()
-        Supervisor(
-            replace(order, run_folder=str(places.run_folder(settings.data))), settings, lock
-        ).run(ready)
+        Supervisor(replace(order, run_folder=str(folder)), settings, lock).run(ready)
+        if not preflight.has_proxy(settings, folder):
+            places.tidy_run_folder(folder, settings.data)
     finally:
         lock.release()

@@ -62,9 +62,7 @@ class TestValues:
         assert settings.servers.start_timeout == timedelta(minutes=90)
         assert settings.hub.cookie_max_age == timedelta(days=2)
 
-    @pytest.mark.parametrize(
-        "given", ['"90"', "90", '"0s"', '"-1s"', '"1w"', '"soon"', "true", '"99999999d"', '"٣s"']
-    )
+    @pytest.mark.parametrize("given", ['"90"', "90", '"0s"', '"-1s"', '"1w"', '"soon"', "true", '"99999999d"', '"٣s"'])
     def test_other_durations_are_refused_with_what_is_allowed(self, given: str) -> None:
         said = complaint(f"[servers]\nstart_timeout = {given}")
 
@@ -137,10 +135,7 @@ class TestValues:
         assert complaint(line).startswith(said)
 
     def test_an_address_loses_its_slash(self) -> None:
-        assert (
-            read('hub.public_url = "https://hub.example.org/"').hub.public_url
-            == "https://hub.example.org"
-        )
+        assert read('hub.public_url = "https://hub.example.org/"').hub.public_url == "https://hub.example.org"
 
     def test_names_of_users_are_written_as_they_are_stored(self) -> None:
         assert read('[login]\nadmins = ["Ada"]').login.admins == ("ada",)
@@ -210,17 +205,13 @@ class TestServices:
         assert service.oauth_client_id is None
 
     def test_a_service_with_an_address_is_an_oauth_client(self) -> None:
-        (service,) = read(
-            '[[services]]\nname = "bot"\ntoken = "0123456789"\nurl = "http://127.0.0.1:1"'
-        ).services
+        (service,) = read('[[services]]\nname = "bot"\ntoken = "0123456789"\nurl = "http://127.0.0.1:1"').services
 
         assert service.oauth_client_id == "service-bot"
         assert service.oauth_redirect_uri == "/services/bot/oauth_callback"
 
     def test_the_token_may_come_from_the_environment(self) -> None:
-        (service,) = read(
-            '[[services]]\nname = "bot"\ntoken_env = "BOT"', BOT="0123456789"
-        ).services
+        (service,) = read('[[services]]\nname = "bot"\ntoken_env = "BOT"', BOT="0123456789").services
 
         assert service.token_sha256 == sha256("0123456789")
 
@@ -261,15 +252,10 @@ class TestServices:
 class TestTogether:
     @pytest.mark.parametrize("where", ["profiles", "services", "roles"])
     def test_a_name_given_twice_is_refused(self, where: str) -> None:
-        assert (
-            complaint(2 * f'[[{where}]]\nname = "one"\n')
-            == f'{where}: the name "one" is given twice'
-        )
+        assert complaint(2 * f'[[{where}]]\nname = "one"\n') == f'{where}: the name "one" is given twice'
 
     def test_a_token_of_two_services_is_refused_and_not_shown(self) -> None:
-        said = complaint(
-            "".join(f'[[services]]\nname = "{n}"\ntoken = "0123456789"\n' for n in "ab")
-        )
+        said = complaint("".join(f'[[services]]\nname = "{n}"\ntoken = "0123456789"\n' for n in "ab"))
 
         assert said == "services: one token is given twice"
 
@@ -339,16 +325,12 @@ class TestDocumentation:
         text = (ROOT / "docs" / "settings.md").read_text()
         _, _, rest = text.partition(f"\n## {heading(name)}\n")
 
-        assert table_of(section) in rest.partition("\n## ")[0], (
-            f"docs/settings.md needs:\n\n{table_of(section)}"
-        )
+        assert table_of(section) in rest.partition("\n## ")[0], f"docs/settings.md needs:\n\n{table_of(section)}"
 
     def test_has_no_section_that_is_none(self) -> None:
         text = (ROOT / "docs" / "settings.md").read_text()
 
-        assert re.findall(r"^## (.*)", text, re.MULTILINE) == [
-            heading(n) for n in (*TABLES, *LISTS, *NAMED)
-        ]
+        assert re.findall(r"^## (.*)", text, re.MULTILINE) == [heading(n) for n in (*TABLES, *LISTS, *NAMED)]
 
 
 def heading(name: str) -> str:

@@ -1,0 +1,47 @@
+"""A child of the supervisor for tests: does what its arguments say and writes down what happens to it."""
+
+import json
+import os
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+
+name, diary, behaviour, descriptor = sys.argv[1], Path(sys.argv[2]), sys.argv[3], int(sys.argv[4])
+line = socket.socket(fileno=descriptor).makefile("rwb", buffering=0)
+
+
+def write(what: str) -> None:
+    with diary.open("a") as out:
+        out.write(f"{name} {what}\n")
+
+
+def say(word: str, **facts: object) -> None:
+    line.write(json.dumps({"say": word} | facts).encode() + b"\n")
+
+
+def end(*_: object) -> None:
+    write("ended")
+    os._exit(0)
+
+
+order = json.loads(line.readline())
+signal.signal(signal.SIGTERM, signal.SIG_IGN if behaviour == "stubborn" else end)
+write("first" if order["first"] else "again")
+if behaviour == "breaks":
+    sys.exit("some last words")
+if behaviour == "fails":
+    say("failed", why="The cellar is flooded.")
+    sys.exit(1)
+say("ready", facts={f"{name}_pid": os.getpid()})
+if behaviour == "dies" or (behaviour == "dies once" and order["first"]):
+    print("I feel faint", file=sys.stderr, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+if behaviour == "dies once":
+    time.sleep(0.05)
+    os.kill(os.getppid(), signal.SIGTERM)
+while said := line.readline():
+    write(json.loads(said)["say"])
+    end()
+write("alone")

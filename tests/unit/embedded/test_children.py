@@ -1,0 +1,103 @@
+"""What supervisor and children say to each other."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from embedded import children
+from embedded.children import Line, Order
+
+
+@pytest.fixture
+def ends() -> Iterator[tuple[Line, Line]]:
+    ours, theirs = map(Line, socket.socketpair())
+    yield ours, theirs
+    ours.close()
+    theirs.close()
+
+
+def an_order(**facts: object) -> Order:
+    told = {
+        "data": "/srv/hub",
+        "settings_text": "",
+        "settings_source": "hubless.toml",
+        "host": "::",
+        "port": 9,
+        "workers": 2,
+    }
+    return Order(**told | {"stop_on_exit": True} | facts)  # type: ignore[arg-type]
+
+
+def test_messages_arrive_as_they_were_sent(ends: tuple[Line, Line]) -> None:
+    ours, theirs = ends
+
+    ours.send(asdict(an_order()))
+
+    told = theirs.receive()
+    assert told is not None
+    assert Order(**told) == an_order()
+
+
+def test_what_came_in_one_piece_is_told_apart(ends: tuple[Line, Line]) -> None:
+    ours, theirs = ends
+
+    theirs.say("ready", facts={"a": 1})
+    theirs.say("failed", why="rain")
+
+    assert [message["say"] for message in ours.receive_now()] == ["ready", "failed"]
+    assert ours.receive_now() == []
+
+
+def test_what_was_said_before_the_end_is_heard(ends: tuple[Line, Line]) -> None:
+    ours, theirs = ends
+    theirs.say("failed", why="rain")
+
+    theirs.close()
+
+    assert ours.receive_now() == [{"say": "failed", "why": "rain"}]
+    assert ours.is_cut
+
+
+def test_speaking_to_nobody_is_no_error(ends: tuple[Line, Line]) -> None:
+    ours, theirs = ends
+
+    theirs.close()
+
+    ours.say("stop-servers")
+
+
+def test_a_listener_hears_every_word_and_then_that_the_other_is_gone(ends: tuple[Line, Line]) -> None:
+    ours, theirs = ends
+    heard: list[str | None] = []
+    is_over = threading.Event()
+
+    def hear(word: str | None) -> None:
+        heard.append(word)
+        if word is None:
+            is_over.set()
+
+    children.listen(theirs, hear)
+    ours.say("stop-servers")
+    ours.close()
+
+    assert is_over.wait(10)
+    assert heard == ["stop-servers", None]
+
+
+def test_the_command_line_comes_before_the_file() -> None:
+    settings = an_order(settings_text='[hub]\nport = 8000\nname = "ours"').settings()
+
+    assert (settings.hub.host, settings.hub.port, settings.hub.workers) == ("::", 9, 2)
+    assert settings.hub.name == "ours"
+    assert settings.servers.stop_on_exit
+    assert settings.data == Path("/srv/hub")
+
+
+def test_what_the_command_line_does_not_name_stays() -> None:
+    settings = an_order().settings()
+
+    assert children.overridden(settings) == settings

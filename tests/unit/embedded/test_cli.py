@@ -1,0 +1,135 @@
+"""The command line, on a store of its own and without starting a hub."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from embedded import places
+from embedded.cli import main
+
+
+class Shell:
+    def __init__(self, folder: Path) -> None:
+        self.data = folder / "data"
+        self.settings = folder / "hubless.toml"
+        self.settings.touch()
+
+    def run(self, *words: str, typed: str | None = None) -> Result:
+        where = ["--data", str(self.data), "--settings", str(self.settings)]
+        return CliRunner().invoke(main, [*words, *where], input=typed)
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    return Shell(tmp_path)
+
+
+def test_a_new_user_gets_a_link_to_choose_a_password(shell: Shell) -> None:
+    answer = shell.run("user", "add", "ada")
+
+    assert answer.exit_code == 0
+    assert "http://127.0.0.1:8000/hub/set-password?key=" in answer.output
+
+
+def test_a_password_may_come_from_standard_input(shell: Shell) -> None:
+    answer = shell.run("user", "add", "ada", "--password-stdin", typed="correct horse\n")
+
+    assert answer.output == "The password of ada is set.\n"
+
+
+def test_a_password_that_is_too_short_is_refused_in_a_sentence(shell: Shell) -> None:
+    shell.run("user", "add", "ada")
+
+    answer = shell.run("user", "passwd", "ada", "--password-stdin", typed="short\n")
+
+    assert answer.exit_code == 1
+    assert answer.stderr == "hubless: Choose a password of at least 8 characters\n"
+
+
+def test_users_are_listed_and_removed(shell: Shell) -> None:
+    shell.run("user", "add", "ada", "--admin")
+    shell.run("user", "add", "bob")
+
+    shell.run("user", "remove", "bob")
+
+    lines = shell.run("user", "list").output.splitlines()
+    assert [line.split()[:2] for line in lines] == [["ada", "admin"]]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("user", "add", "ada"), "User ada already exists"),
+        (("user", "add", "a/b"), "Invalid username: 'a/b' has a slash"),
+        (("user", "remove", "nobody"), "User 'nobody' does not exist"),
+        (("user", "passwd", "nobody"), "User 'nobody' does not exist"),
+        (("token", "nobody"), "User 'nobody' does not exist"),
+        (("token", "ada", "--expires-in", "soon"), '--expires-in is "soon", but it must be a duration such as'),
+        (("token", "ada", "--scope", "fly"), "No such scope: 'fly'"),
+    ],
+)
+def test_what_goes_wrong_is_one_sentence_and_exit_code_1(shell: Shell, words: tuple[str, ...], said: str) -> None:
+    shell.run("user", "add", "ada")
+
+    answer = shell.run(*words)
+
+    assert answer.exit_code == 1
+    assert answer.stderr.startswith(f"hubless: {said}")
+    assert answer.stdout == ""
+
+
+def test_a_token_is_all_that_is_printed(shell: Shell) -> None:
+    shell.run("user", "add", "ada")
+
+    answer = shell.run("token", "ada", "--note", "for a script", "--expires-in", "8h", "--scope", "self")
+
+    assert answer.exit_code == 0
+    assert len(answer.stdout.split()) == 1
+    assert len(answer.stdout.strip()) >= 32
+
+
+@pytest.mark.parametrize("words", [("user", "list"), ("token", "ada")])
+def test_a_folder_without_a_hub_is_named_and_not_made(shell: Shell, words: tuple[str, ...]) -> None:
+    answer = shell.run(*words)
+
+    assert answer.exit_code == 1
+    assert "There is no hub in" in answer.stderr
+    assert not shell.data.exists()
+
+
+def test_status_says_that_no_hub_runs(shell: Shell) -> None:
+    answer = shell.run("status")
+
+    assert answer.exit_code == 3
+    assert answer.output.startswith("No hub runs in ")
+
+
+def test_status_tells_how_a_running_hub_is(shell: Shell) -> None:
+    shell.run("user", "add", "ada")
+    held = places.lock(shell.data)
+    held.note({"pid": 4711, "url": "http://127.0.0.1:1234"})
+
+    answer = shell.run("status")
+
+    held.release()
+    assert answer.exit_code == 0
+    assert "http://127.0.0.1:1234" in answer.output
+    assert "0 ready, 0 on their way" in answer.output
+    assert "0 waiting" in answer.output
+    assert "none has reported yet" in answer.output
+
+
+def test_a_wrong_setting_is_one_sentence(shell: Shell) -> None:
+    shell.settings.write_text("[server]\n")
+
+    answer = shell.run("check")
+
+    assert answer.exit_code == 1
+    assert answer.stderr.endswith("[server] is not a section; did you mean [servers]?\n")
+
+
+def test_a_scope_that_does_not_exist_is_found_by_check(shell: Shell) -> None:
+    shell.settings.write_text('[[roles]]\nname = "pilots"\nscopes = ["fly"]\n')
+
+    assert "roles.pilots.scopes: No such scope: 'fly'" in shell.run("check").stderr

@@ -1,0 +1,141 @@
+"""The data folder: layout, permissions, the key, and one hub at a time."""
+
+import os
+import stat
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from embedded import places
+from embedded.places import PlaceError
+from hubless.settings import Settings
+
+
+def mode(file: Path) -> int:
+    return stat.S_IMODE(file.stat().st_mode)
+
+
+def test_makes_the_folder_for_its_owner_alone(tmp_path: Path) -> None:
+    settings = Settings(tmp_path / "deep" / "data")
+
+    places.prepare(settings)
+
+    assert mode(settings.data) == 0o700
+    assert mode(settings.secret_file) == 0o600
+    assert len(settings.secret_file.read_bytes()) == 32
+    assert settings.launches.is_dir()
+    assert settings.homes.is_dir()
+
+
+def test_keeps_the_key_that_is_there(tmp_path: Path) -> None:
+    settings = Settings(tmp_path)
+    places.prepare(settings)
+    key = settings.secret_file.read_bytes()
+
+    places.prepare(settings)
+
+    assert settings.secret_file.read_bytes() == key
+
+
+def test_many_at_once_agree_on_one_key(tmp_path: Path) -> None:
+    settings = Settings(tmp_path)
+
+    def key(_: int) -> bytes:
+        places.prepare(settings)
+        return settings.secret_file.read_bytes()
+
+    with ThreadPoolExecutor(8) as pool:
+        keys = set(pool.map(key, range(32)))
+
+    assert len(keys) == 1
+    assert not list(tmp_path.glob("secret.*"))
+
+
+def test_a_damaged_key_stops_the_start_in_words(tmp_path: Path) -> None:
+    settings = Settings(tmp_path)
+    settings.secret_file.write_bytes(b"short")
+
+    with pytest.raises(PlaceError, match="is damaged"):
+        places.prepare(settings)
+
+
+def test_a_folder_that_cannot_be_made_is_named_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    with pytest.raises(PlaceError, match=r"file/data cannot be used: Not a directory\. .*--data"):
+        places.prepare(Settings(tmp_path / "file" / "data"))
+
+
+def test_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(places, "LEAST_FREE_BYTES", 2**80)
+
+    with pytest.raises(PlaceError, match="is full"):
+        places.prepare(Settings(tmp_path))
+
+
+class TestLock:
+    def test_a_second_hub_learns_who_runs(self, tmp_path: Path) -> None:
+        held = places.lock(tmp_path)
+        held.note({"pid": 4711, "url": "http://127.0.0.1:8000"})
+
+        with pytest.raises(PlaceError, match=r"process 4711, at http://127\.0\.0\.1:8000"):
+            places.lock(tmp_path)
+
+        held.release()
+
+    def test_who_asks_learns_what_was_noted_and_does_not_hold_the_lock(self, tmp_path: Path) -> None:
+        held = places.lock(tmp_path)
+        held.note({"pid": 1})
+        assert places.running(tmp_path) == {"pid": 1}
+
+        held.release()
+
+        assert places.running(tmp_path) is None
+        places.lock(tmp_path).release()
+
+    def test_nobody_runs_in_a_folder_that_is_none(self, tmp_path: Path) -> None:
+        assert places.running(tmp_path / "none") is None
+
+    def test_waits_for_the_children_of_a_killed_hub(self, tmp_path: Path) -> None:
+        killed = places.lock(tmp_path)
+        os.close(killed.own)
+
+        with pytest.raises(PlaceError, match="earlier hub"):
+            places.lock(tmp_path, patience=0.1)
+
+        os.close(killed.tree)
+        places.lock(tmp_path).release()
+
+
+class TestRunFolder:
+    def test_lies_in_the_data_folder_where_its_path_is_short(self) -> None:
+        assert places.run_folder_of(Path("/srv/hub")) == Path("/srv/hub/run")
+
+    def test_lies_elsewhere_where_a_socket_would_not_fit(self, tmp_path: Path) -> None:
+        data = tmp_path / ("long" * 20)
+        data.mkdir()
+
+        folder = places.run_folder(data)
+
+        assert len(str(folder)) <= places.LONGEST_RUN_FOLDER
+        assert mode(folder) == 0o700
+        assert places.run_folder(data) == folder
+        places.tidy_run_folder(folder, data)
+        assert not folder.exists()
+
+    def test_stays_with_the_data(self, tmp_path: Path) -> None:
+        (tmp_path / "run").mkdir()
+
+        places.tidy_run_folder(tmp_path / "run", tmp_path)
+
+        assert (tmp_path / "run").is_dir()
+
+    def test_one_that_others_may_read_is_refused(self, tmp_path: Path) -> None:
+        folder = places.run_folder(tmp_path)
+        folder.chmod(0o755)
+
+        with pytest.raises(PlaceError, match="not this user's alone"):
+            places.run_folder(tmp_path)
+
+        folder.rmdir()

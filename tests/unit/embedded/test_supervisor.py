@@ -1,0 +1,200 @@
+"""The process tree, with stand-ins for the children."""
+
+import io
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from embedded import places
+from embedded.children import Order
+from embedded.supervisor import ChildError, Supervisor
+from hubless.settings import Settings
+
+STAND_IN = Path(__file__).with_name("stand_in.py")
+pytestmark = pytest.mark.timeout(60)
+
+
+class Tree:
+    """A supervisor over stand-ins, what it said, and the diary that they share."""
+
+    def __init__(self, folder: Path, **behaviour: str) -> None:
+        self.diary = folder / "diary"
+        self.said = io.StringIO()
+        self.settings = Settings(folder)
+        self.facts: dict[str, Any] = {}
+        self._behaviour = behaviour
+        self._lock = places.lock(folder)
+        self._order = Order(
+            data=str(folder), settings_text="", settings_source="", host="127.0.0.1", port=1, workers=1,
+            stop_on_exit=False, run_folder=str(places.run_folder(folder)), first=True,
+        )  # fmt: skip
+
+    def run(self, ready: Callable[[dict[str, Any]], None] | None = None) -> None:
+        def is_ready(facts: dict[str, Any]) -> None:
+            self.facts = facts
+            (ready or terminate)(facts)
+
+        programs = {
+            name: (str(STAND_IN), name, str(self.diary), self._behaviour.get(name, "works").replace("_", " "))
+            for name in ("worker", "api", "edge")
+        }
+        Supervisor(self._order, self.settings, self._lock, out=self.said, programs=programs).run(is_ready)
+
+    def written(self, *words: str) -> list[str]:
+        return [entry for entry in self.diary.read_text().splitlines() if not words or entry.split()[1] in words]
+
+    def close(self) -> None:
+        self._lock.release()
+        shutil.rmtree(self._order.run_folder)
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Iterator[Callable[..., Tree]]:
+    made: list[Tree] = []
+
+    def make(**behaviour: str) -> Tree:
+        made.append(Tree(tmp_path, **behaviour))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def terminate(_facts: object) -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_is_ready_once_every_child_is(tree: Callable[..., Tree]) -> None:
+    hub = tree()
+
+    hub.run()
+
+    assert set(hub.facts) == {"worker_pid", "api_pid", "edge_pid"}
+    assert sorted(hub.written("first")) == ["api first", "edge first", "worker first"]
+
+
+def test_ends_the_api_then_the_worker_then_the_edge(tree: Callable[..., Tree]) -> None:
+    hub = tree()
+
+    hub.run()
+
+    assert hub.written("ended") == ["api ended", "worker ended", "edge ended"]
+
+
+def test_leaves_no_process_and_no_socket(tree: Callable[..., Tree], tmp_path: Path) -> None:
+    hub = tree()
+
+    hub.run()
+
+    assert not any(lives(pid) for pid in hub.facts.values())
+    assert not (places.run_folder(tmp_path) / "api.sock").exists()
+
+
+def test_starts_a_child_that_died_again(tree: Callable[..., Tree]) -> None:
+    hub = tree(api="dies_once")
+
+    hub.run(lambda _facts: None)
+
+    assert hub.written("first", "again").count("api again") == 1
+    assert "The api was ended by signal 9; it is started again." in hub.said.getvalue()
+
+
+def test_gives_up_on_a_child_that_dies_again_and_again(
+    tree: Callable[..., Tree], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("embedded.supervisor.PAUSES", (0.0,) * 5)
+    hub = tree(worker="dies")
+
+    with pytest.raises(ChildError, match="worker was ended by signal 9, for the 5th time within a minute") as ended:
+        hub.run(lambda _facts: None)
+
+    assert str(ended.value).endswith("I feel faint")
+    assert hub.written("ended") == ["api ended", "edge ended"]
+
+
+def test_a_child_that_breaks_before_it_was_ready_ends_the_start_with_its_last_words(
+    tree: Callable[..., Tree],
+) -> None:
+    with pytest.raises(ChildError, match=r"The worker ended \(1\) before it was ready(.|\n)*some last words"):
+        tree(worker="breaks").run()
+
+
+def test_a_child_that_says_why_it_cannot_start_is_quoted(tree: Callable[..., Tree]) -> None:
+    with pytest.raises(ChildError, match=r"^The cellar is flooded\.$"):
+        tree(edge="fails").run()
+
+
+def test_asks_the_worker_to_stop_the_servers_where_they_end_with_the_hub(tree: Callable[..., Tree]) -> None:
+    hub = tree()
+    hub.settings = replace(hub.settings, servers=replace(hub.settings.servers, stop_on_exit=True))
+
+    hub.run()
+
+    assert hub.written("stop-servers", "ended") == ["api ended", "worker stop-servers", "worker ended", "edge ended"]
+
+
+def test_a_second_signal_ends_a_stubborn_child_at_once(
+    tree: Callable[..., Tree], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("embedded.supervisor.END_SECONDS", 3600.0)
+    hub = tree(api="stubborn", worker="stubborn")
+
+    def twice(facts: dict[str, Any]) -> None:
+        terminate(facts)
+        terminate(facts)
+
+    hub.run(twice)
+
+    assert not any(lives(pid) for pid in hub.facts.values())
+
+
+def test_a_stubborn_child_is_killed_when_its_time_is_up(
+    tree: Callable[..., Tree], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("embedded.supervisor.END_SECONDS", 0.1)
+    hub = tree(worker="stubborn")
+
+    hub.run()
+
+    assert hub.written("ended") == ["api ended", "edge ended"]
+    assert not any(lives(pid) for pid in hub.facts.values())
+
+
+def test_puts_the_signal_handlers_back(tree: Callable[..., Tree]) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+
+    tree().run()
+
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_children_see_that_a_killed_supervisor_is_gone(tmp_path: Path) -> None:
+    script = (
+        f"import os, sys; sys.path[:0] = {[str(Path(__file__).parent), *sys.path]!r}\n"
+        "from pathlib import Path; from test_supervisor import Tree\n"
+        f"Tree(Path({str(tmp_path)!r})).run(lambda _facts: os.kill(os.getpid(), 9))"
+    )
+
+    subprocess.run([sys.executable, "-c", script], check=False)
+
+    places.lock(tmp_path).release()  # is had once the last of them has ended
+    alone = [entry for entry in (tmp_path / "diary").read_text().splitlines() if entry.endswith("alone")]
+    shutil.rmtree(places.run_folder_of(tmp_path))
+    assert sorted(alone) == ["api alone", "edge alone", "worker alone"]
