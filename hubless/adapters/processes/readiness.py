@@ -2,6 +2,7 @@
 
 import http.client
 import logging
+from contextlib import closing
 
 logger = logging.getLogger(__name__)
 
@@ -14,11 +15,9 @@ class HttpReadiness:
 
     def answers(self, address: str, prefix: str) -> bool:
         host, _, port = address.rpartition(":")
-        connection = http.client.HTTPConnection(host, int(port), timeout=TIMEOUT)
         try:
-            connection.request("GET", f"{prefix}api")
-            return connection.getresponse().status < SERVER_ERROR
-        except (OSError, http.client.HTTPException):
-            return False  # not yet: whoever follows asks again until the deadline
-        finally:
-            connection.close()
+            with closing(http.client.HTTPConnection(host, int(port), timeout=TIMEOUT)) as connection:
+                connection.request("GET", f"{prefix}api")
+                return connection.getresponse().status < SERVER_ERROR
+        except (OSError, ValueError, OverflowError, http.client.HTTPException):
+            return False  # not yet (or no address at all): whoever follows asks again until the deadline

@@ -54,13 +54,14 @@ class SqliteRouteStore:
         return 0 if row is None else int(row[0])
 
     def changes_since(self, sequence: int, limit: int) -> list[RouteChange] | None:
+        newest = self.sequence()  # asked first: a change that comes between the two is then among the rows
         rows = self._database.read(
             "SELECT sequence, prefix, address FROM route_changes WHERE sequence > ? ORDER BY sequence LIMIT ?",
             (sequence, limit),
         )
         if rows:
             return [RouteChange(*row) for row in rows] if rows[0][0] == sequence + 1 else None
-        return [] if self.sequence() == sequence else None
+        return [] if newest == sequence else None
 
     def trim(self, keep: int) -> None:
         self._database.write("DELETE FROM route_changes WHERE sequence <= ?", (self.sequence() - keep,))

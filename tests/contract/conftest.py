@@ -1,0 +1,57 @@
+from types import SimpleNamespace
+
+import pytest
+
+from hubless.adapters.sqlite.database import Database
+from hubless.adapters.sqlite.passwords import SqliteAttemptStore, SqlitePasswordStore
+from hubless.adapters.sqlite.queue import SqliteQueue
+from hubless.adapters.sqlite.routes import SqliteRouteStore
+from hubless.adapters.sqlite.servers import SqliteServerStore
+from hubless.adapters.sqlite.tokens import SqliteClientStore, SqliteSessionStore, SqliteTokenStore
+from hubless.adapters.sqlite.usage import SqliteUsageLog
+from hubless.adapters.sqlite.users import SqliteGroupStore, SqliteUserStore
+from tests.builders import a_user
+
+
+def sqlite(folder):
+    database = Database(folder / "hub.sqlite")
+    return SimpleNamespace(
+        users=SqliteUserStore(database),
+        groups=SqliteGroupStore(database),
+        servers=SqliteServerStore(database),
+        tokens=SqliteTokenStore(database),
+        clients=SqliteClientStore(database),
+        sessions=SqliteSessionStore(database),
+        routes=SqliteRouteStore(database),
+        queue=SqliteQueue(database),
+        passwords=SqlitePasswordStore(database),
+        attempts=SqliteAttemptStore(database),
+        usage=SqliteUsageLog(database),
+        close=database.close,
+    )
+
+
+ADAPTERS = {
+    "sqlite": sqlite,
+}
+
+
+@pytest.fixture(params=ADAPTERS)
+def stores(request, tmp_path):
+    made = ADAPTERS[request.param](tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def alice(stores):
+    user = a_user()
+    stores.users.create([user])
+    return user
+
+
+@pytest.fixture
+def bob(stores):
+    user = a_user("bob")
+    stores.users.create([user])
+    return user

@@ -1,0 +1,137 @@
+from datetime import timedelta
+
+import pytest
+
+from tests.builders import NOW, a_client, a_code, a_server, a_token
+from tests.contract.together import MANY, at_once
+
+pytestmark = pytest.mark.usefixtures("alice", "bob")
+OWN, ISSUED = a_token("own", server_id="s-alice-"), a_token("issued", "bob", client_id="c1")
+
+
+@pytest.fixture
+def launched(stores):
+    """A client with its own token, one issued to a visitor, and a code; and another client beside it."""
+    stores.clients.put(a_client(), OWN)
+    stores.tokens.create(ISSUED)
+    stores.clients.add_code(a_code())
+    stores.clients.put(a_client("c2", server_id="s2"), a_token("own2", server_id="s2"))
+    stores.tokens.create(a_token("issued2", client_id="c2"))
+    stores.clients.add_code(a_code("code2", client_id="c2"))
+
+
+def there(stores, *secrets):
+    return [stores.tokens.find(a_token(secret).sha256) is not None for secret in secrets]
+
+
+def assert_other_untouched(stores):
+    assert stores.clients.get("c2") is not None
+    assert there(stores, "own2", "issued2") == [True, True]
+    assert stores.clients.find_code(a_code("code2").sha256) is not None
+
+
+def test_a_client_comes_back_as_it_was_written(stores):
+    client = a_client(allowed_scopes=("a", "b"), no_confirm=True, description="Ä")
+    stores.clients.put(client, OWN)
+    assert stores.clients.get("c1") == client
+    assert stores.tokens.find(OWN.sha256) == OWN
+    assert stores.clients.get("c9") is None
+
+
+def test_put_twice_for_the_same_launch_keeps_what_was_issued(stores, launched):
+    stores.clients.put(a_client(), OWN)
+    assert there(stores, "own", "issued") == [True, True]
+    assert stores.clients.find_code(a_code().sha256) == a_code()
+    assert stores.clients.get("c1") == a_client()
+
+
+def test_put_for_a_new_launch_clears_what_the_old_one_left(stores, launched):
+    fresh = a_token("own of l2", server_id="s-alice-")
+    stores.clients.put(a_client(launch_id="l2"), fresh)
+    assert there(stores, "own", "issued", "own of l2") == [False, False, True]
+    assert stores.clients.find_code(a_code().sha256) is None
+    assert stores.clients.get("c1").launch_id == "l2"
+    assert_other_untouched(stores)
+
+
+def test_eight_who_put_the_same_launch_write_it_once(stores):
+    assert at_once(lambda _: stores.clients.put(a_client(), OWN)) == [None] * MANY
+    assert stores.clients.get("c1") == a_client()
+    assert stores.tokens.find(OWN.sha256) == OWN
+
+
+def test_a_put_that_fails_leaves_the_old_launch_whole(stores, launched):
+    stores.tokens.create(a_token("clash"))
+    with pytest.raises(Exception):  # noqa: B017 what, the port does not say
+        stores.clients.put(a_client(launch_id="l2"), a_token("clash", id="a-x", server_id="s-alice-"))
+    assert stores.clients.get("c1") == a_client()
+    assert there(stores, "own", "issued") == [True, True]
+
+
+def test_delete_takes_the_client_its_tokens_and_codes(stores, launched):
+    stores.clients.delete("c1", "l1")
+    assert stores.clients.get("c1") is None
+    assert there(stores, "own", "issued") == [False, False]
+    assert stores.clients.find_code(a_code().sha256) is None
+    assert_other_untouched(stores)
+    stores.clients.delete("c1", "l1")
+
+
+def test_delete_of_another_launchs_client_does_nothing(stores, launched):
+    stores.clients.delete("c1", "l0")
+    assert stores.clients.get("c1") == a_client()
+    assert there(stores, "own", "issued") == [True, True]
+    assert stores.clients.find_code(a_code().sha256) == a_code()
+
+
+def test_delete_leaves_tokens_that_belong_to_no_client(stores, launched):
+    stores.tokens.create(a_token("plain"))
+    stores.clients.delete("c1", "l1")
+    assert there(stores, "plain") == [True]
+
+
+def test_the_old_launchs_delete_at_once_with_the_new_ones_put_leaves_the_new_one(stores):
+    for turn in range(10):
+        old, new = a_client(f"k{turn}", server_id=f"s{turn}"), a_client(f"k{turn}", server_id=f"s{turn}", launch_id="l2")
+        stores.clients.put(old, a_token(f"old{turn}", server_id=f"s{turn}"))
+        token = a_token(f"new{turn}", server_id=f"s{turn}")
+
+        def act(n, old=old, new=new, token=token):
+            return stores.clients.delete(old.id, "l1") if n else stores.clients.put(new, token)
+
+        assert at_once(act, 2) == [None, None]
+        assert stores.clients.get(old.id) == new
+        assert there(stores, f"old{turn}", f"new{turn}") == [False, True]
+
+
+def test_a_code_comes_back_as_it_was_written_expired_or_not(stores):
+    code = a_code(challenge="x", challenge_method="S256", scopes=("a", "b"), expires_at=NOW - timedelta(days=1))
+    stores.clients.add_code(code)
+    assert stores.clients.find_code(code.sha256) == code
+    assert stores.clients.take_code(code.sha256) == code
+    assert stores.clients.find_code(code.sha256) is None
+    assert stores.clients.take_code(code.sha256) is None
+
+
+def test_of_eight_who_take_a_code_one_gets_it(stores):
+    for turn in range(5):
+        code = a_code(f"code{turn}")
+        stores.clients.add_code(code)
+        outcomes = at_once(lambda _, code=code: stores.clients.take_code(code.sha256))
+        assert (outcomes.count(code), outcomes.count(None)) == (1, MANY - 1)
+
+
+def test_up_to_a_limit_of_expired_codes_goes(stores):
+    for number in range(3):
+        stores.clients.add_code(a_code(f"old{number}", expires_at=NOW))
+    stores.clients.add_code(a_code("new", expires_at=NOW + timedelta(microseconds=1)))
+    assert [stores.clients.delete_expired_codes(NOW, 2) for _ in range(3)] == [2, 1, 0]
+    assert stores.clients.find_code(a_code("new").sha256) is not None
+
+
+def test_a_client_does_not_need_its_server_in_the_store(stores):
+    stores.servers.create(a_server())
+    stores.clients.put(a_client(), OWN)
+    stores.servers.delete(a_server())
+    stores.clients.delete("c1", "l1")
+    assert there(stores, "own") == [False]

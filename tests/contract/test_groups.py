@@ -1,0 +1,111 @@
+import pytest
+
+from hubless.domain.errors import NameTakenError, NotFoundError
+from hubless.domain.users import Group
+from tests.builders import a_user
+from tests.contract.together import MANY, at_once
+
+
+@pytest.fixture
+def staff(stores, alice, bob):
+    group = Group("g1", "staff", ("alice", "bob"), {"quota": {"cpus": 2}, "no": None})
+    stores.groups.create(group)
+    return group
+
+
+def test_a_group_comes_back_as_it_was_written(stores, staff):
+    assert stores.groups.find("staff") == staff
+    assert stores.groups.page(offset=0, limit=9) == ([staff], 1)
+    assert stores.groups.find("Staff") is None
+
+
+def test_members_are_sorted(stores, alice, bob):
+    stores.groups.create(Group("g1", "staff", ("bob", "alice")))
+    assert stores.groups.find("staff").users == ("alice", "bob")
+
+
+def test_a_member_named_twice_is_one(stores, alice):
+    stores.groups.create(Group("g1", "staff", ("alice", "alice")))
+    stores.groups.add_users("g1", ["alice", "alice"])
+    assert stores.groups.find("staff").users == ("alice",)
+
+
+def test_a_name_is_given_once(stores, staff):
+    with pytest.raises(NameTakenError):
+        stores.groups.create(Group("g2", "staff"))
+    assert stores.groups.find("staff") == staff
+
+
+def test_of_eight_who_add_one_group_one_does(stores):
+    outcomes = at_once(lambda n: stores.groups.create(Group(f"g{n}", "staff")))
+    assert outcomes.count(None) == 1
+    assert sum(isinstance(o, NameTakenError) for o in outcomes) == MANY - 1
+
+
+def test_a_missing_member_is_named_and_nothing_is_written(stores, alice):
+    with pytest.raises(NotFoundError) as missing:
+        stores.groups.create(Group("g1", "staff", ("alice", "yves", "xaver")))
+    assert missing.value.name == "yves"
+    assert stores.groups.find("staff") is None
+    assert stores.users.get(alice.id).groups == ()
+    stores.groups.create(Group("g1", "staff"))
+
+
+def test_add_users_names_the_first_who_is_missing_and_writes_nothing(stores, staff):
+    stores.users.create([a_user("carol")])
+    with pytest.raises(NotFoundError) as missing:
+        stores.groups.add_users("g1", ["carol", "yves", "xaver"])
+    assert missing.value.name == "yves"
+    assert stores.groups.find("staff") == staff
+    stores.groups.add_users("g1", ["carol"])
+    assert stores.groups.find("staff").users == ("alice", "bob", "carol")
+
+
+def test_eight_who_add_members_lose_none(stores, staff):
+    stores.users.create([a_user(f"m{n}") for n in range(MANY)])
+    assert at_once(lambda n: stores.groups.add_users("g1", [f"m{n}"])) == [None] * MANY
+    assert len(stores.groups.find("staff").users) == 2 + MANY
+
+
+def test_remove_users_leaves_who_is_no_member(stores, staff):
+    stores.users.create([a_user("carol")])
+    stores.groups.remove_users("g1", ["bob", "carol", "nobody"])
+    assert stores.groups.find("staff").users == ("alice",)
+    assert stores.users.find("bob").groups == ()
+
+
+def test_properties_are_replaced_whole(stores, staff):
+    stores.groups.set_properties("g1", {"new": [1]})
+    found = stores.groups.find("staff")
+    assert (found.properties, found.users) == ({"new": [1]}, ("alice", "bob"))
+
+
+def test_deletion_ends_memberships_and_can_be_done_again(stores, staff, alice):
+    stores.groups.delete("g1")
+    stores.groups.delete("g1")
+    assert stores.groups.find("staff") is None
+    assert stores.users.get(alice.id) == alice
+    stores.groups.create(Group("g2", "staff"))
+    assert stores.groups.find("staff").users == ()
+
+
+def test_a_renamed_user_stays_a_member(stores, staff, alice):
+    from dataclasses import replace
+
+    stores.users.change(alice, replace(alice, name="zora", revision=1))
+    assert stores.groups.find("staff").users == ("bob", "zora")
+
+
+def test_pages_come_in_order_of_creation_with_the_total(stores):
+    for number, name in enumerate("dbac"):
+        stores.groups.create(Group(f"g{number}", name))
+
+    def of(**which):
+        found, total = stores.groups.page(**which)
+        return "".join(group.name for group in found), total
+
+    assert of(offset=0, limit=3) == ("dba", 4)
+    assert of(offset=3, limit=3) == ("c", 4)
+    assert of(offset=0, limit=9, names=["c", "d", "x"]) == ("dc", 2)
+    assert of(offset=1, limit=1, names=["c", "d"]) == ("c", 2)
+    assert of(offset=0, limit=9, names=[]) == ("", 0)

@@ -1,0 +1,85 @@
+from datetime import timedelta
+
+import pytest
+
+from hubless.domain.errors import NotFoundError
+from tests.builders import NOW
+from tests.contract.together import MANY, at_once
+
+LATER = NOW + timedelta(minutes=5)
+
+
+def test_a_hash_is_kept_and_overwritten(stores, alice, bob):
+    assert stores.passwords.get(alice.id) is None
+    stores.passwords.set(alice.id, "one")
+    stores.passwords.set(alice.id, "two")
+    assert stores.passwords.get(alice.id) == "two"
+    assert stores.passwords.get(bob.id) is None
+
+
+def test_a_password_of_nobody_is_refused(stores):
+    with pytest.raises(NotFoundError):
+        stores.passwords.set("u-nobody", "x")
+    assert stores.passwords.get("u-nobody") is None
+
+
+def test_a_link_is_found_until_it_is_taken(stores, alice):
+    stores.passwords.add_link("link", alice.id, LATER)
+    assert stores.passwords.find_link("link", NOW) == alice.id
+    assert stores.passwords.find_link("link", NOW) == alice.id
+    assert stores.passwords.take_link("link", NOW) == alice.id
+    assert stores.passwords.find_link("link", NOW) is None
+    assert stores.passwords.take_link("link", NOW) is None
+
+
+def test_an_expired_link_is_none(stores, alice):
+    stores.passwords.add_link("link", alice.id, LATER)
+    assert stores.passwords.find_link("link", LATER - timedelta(microseconds=1)) == alice.id
+    assert stores.passwords.find_link("link", LATER) is None
+    assert stores.passwords.take_link("link", LATER) is None
+
+
+def test_taking_one_link_leaves_the_others(stores, alice, bob):
+    stores.passwords.add_link("one", alice.id, LATER)
+    stores.passwords.add_link("two", bob.id, LATER)
+    assert stores.passwords.take_link("one", NOW) == alice.id
+    assert stores.passwords.take_link("nothing", NOW) is None
+    assert stores.passwords.find_link("two", NOW) == bob.id
+
+
+def test_of_eight_who_take_a_link_one_gets_it(stores, alice):
+    for turn in range(5):
+        stores.passwords.add_link(f"link{turn}", alice.id, LATER)
+        outcomes = at_once(lambda _, turn=turn: stores.passwords.take_link(f"link{turn}", NOW))
+        assert (outcomes.count(alice.id), outcomes.count(None)) == (1, MANY - 1)
+
+
+def test_failures_count_within_the_window_and_for_their_key(stores):
+    for minutes in (0, 1, 2):
+        stores.attempts.add("alice", NOW + timedelta(minutes=minutes))
+    stores.attempts.add("127.0.0.1", NOW)
+    assert stores.attempts.failures("alice", NOW - timedelta(seconds=1)) == 3
+    assert stores.attempts.failures("alice", NOW + timedelta(seconds=30)) == 2
+    assert stores.attempts.failures("alice", NOW + timedelta(minutes=3)) == 0
+    assert stores.attempts.failures("nobody", NOW - timedelta(days=1)) == 0
+
+
+def test_failures_at_one_instant_all_count(stores):
+    at_once(lambda _: stores.attempts.add("alice", NOW))
+    assert stores.attempts.failures("alice", NOW - timedelta(seconds=1)) == MANY
+
+
+def test_cleared_failures_are_forgotten_for_that_key(stores):
+    stores.attempts.add("alice", NOW)
+    stores.attempts.add("bob", NOW)
+    stores.attempts.clear("alice")
+    stores.attempts.clear("nobody")
+    assert stores.attempts.failures("alice", NOW - timedelta(days=1)) == 0
+    assert stores.attempts.failures("bob", NOW - timedelta(days=1)) == 1
+
+
+def test_failures_before_an_instant_are_forgotten(stores):
+    for minutes in (0, 1, 2):
+        stores.attempts.add("alice", NOW + timedelta(minutes=minutes))
+    stores.attempts.delete_before(NOW + timedelta(minutes=1))
+    assert stores.attempts.failures("alice", NOW - timedelta(days=1)) == 2

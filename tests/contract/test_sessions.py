@@ -1,0 +1,91 @@
+from datetime import timedelta
+
+import pytest
+
+from hubless.domain.users import Group
+from tests.builders import NOW, a_code, a_session, a_token
+from tests.contract.together import MANY, at_once
+
+pytestmark = pytest.mark.usefixtures("alice", "bob")
+
+
+def test_a_session_comes_back_with_its_user_and_groups(stores, alice):
+    stores.groups.create(Group("g1", "staff", ("alice",)))
+    session = a_session(agent="Firefox Ä")
+    stores.sessions.create(session)
+    found, user = stores.sessions.find_with_user(session.sha256)
+    assert found == session
+    assert user == stores.users.get(alice.id)
+    assert user.groups == ("staff",)
+
+
+def test_what_is_not_there_is_none(stores):
+    assert stores.sessions.find_with_user("00") is None
+    assert stores.sessions.of_user("u-alice") == []
+
+
+def test_expired_sessions_are_returned(stores):
+    session = a_session(expires_at=NOW - timedelta(days=1))
+    stores.sessions.create(session)
+    assert stores.sessions.find_with_user(session.sha256)[0] == session
+    assert stores.sessions.of_user("u-alice") == [session]
+
+
+def test_sessions_of_a_user_come_oldest_first(stores):
+    for seconds, secret in enumerate("cab"):
+        stores.sessions.create(a_session(secret, created_at=NOW + timedelta(seconds=seconds)))
+    stores.sessions.create(a_session("bobs", "bob"))
+    assert [s.id for s in stores.sessions.of_user("u-alice")] == ["session-c", "session-a", "session-b"]
+
+
+def logged_in(stores, secret, owner="alice"):
+    session = a_session(secret, owner)
+    stores.sessions.create(session)
+    stores.tokens.create(a_token(f"t-{secret}", owner, session_id=session.id))
+    stores.clients.add_code(a_code(f"c-{secret}", session_id=session.id, user_id=f"u-{owner}"))
+
+
+def remains(stores, secret):
+    found = (
+        stores.sessions.find_with_user(a_session(secret).sha256),
+        stores.tokens.find(a_token(f"t-{secret}").sha256),
+        stores.clients.find_code(a_code(f"c-{secret}").sha256),
+    )
+    return [thing is not None for thing in found]
+
+
+def test_the_end_of_a_session_takes_its_tokens_and_codes_only(stores):
+    logged_in(stores, "one")
+    logged_in(stores, "two")
+    stores.tokens.create(a_token("plain"))
+    stores.sessions.end("session-one")
+    stores.sessions.end("session-one")
+    assert remains(stores, "one") == [False] * 3
+    assert remains(stores, "two") == [True] * 3
+    assert stores.tokens.find(a_token("plain").sha256) is not None
+
+
+def test_the_end_of_all_sessions_is_that_of_one_user(stores):
+    logged_in(stores, "one")
+    logged_in(stores, "two")
+    logged_in(stores, "bobs", "bob")
+    stores.tokens.create(a_token("plain"))
+    stores.sessions.end_all("u-alice")
+    assert remains(stores, "one") == remains(stores, "two") == [False] * 3
+    assert remains(stores, "bobs") == [True] * 3
+    assert stores.tokens.find(a_token("plain").sha256) is not None
+    stores.sessions.end_all("u-nobody")
+
+
+def test_up_to_a_limit_of_expired_sessions_goes(stores):
+    for number in range(3):
+        stores.sessions.create(a_session(f"old{number}", expires_at=NOW))
+    stores.sessions.create(a_session("new", expires_at=NOW + timedelta(microseconds=1)))
+    assert [stores.sessions.delete_expired(NOW, 2) for _ in range(3)] == [2, 1, 0]
+    assert [s.id for s in stores.sessions.of_user("u-alice")] == ["session-new"]
+
+
+def test_eight_ends_at_once_are_one(stores):
+    logged_in(stores, "one")
+    assert at_once(lambda _: stores.sessions.end("session-one")) == [None] * MANY
+    assert remains(stores, "one") == [False] * 3

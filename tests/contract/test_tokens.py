@@ -1,0 +1,152 @@
+from datetime import timedelta
+
+import pytest
+
+from hubless.domain.errors import NotFoundError, StoreConflictError
+from hubless.domain.tokens import OwnerKind
+from hubless.domain.users import Group
+from tests.builders import NOW, a_token
+from tests.contract.together import MANY, at_once
+
+pytestmark = pytest.mark.usefixtures("alice", "bob")
+LATER = NOW + timedelta(minutes=5)
+
+
+def of_service(secret, name="culler", **facts):
+    return a_token(secret, owner_kind=OwnerKind.SERVICE, owner_id=name, **facts)
+
+
+def test_a_token_comes_back_as_it_was_written(stores):
+    token = a_token(
+        scopes=("a", "b!user=x"), note="nöte", expires_at=LATER, last_activity_at=NOW, session_id="x", client_id="c",
+        server_id="s",
+    )  # fmt: skip
+    stores.tokens.create(token)
+    assert stores.tokens.find(token.sha256) == token
+    assert stores.tokens.get(OwnerKind.USER, "u-alice", token.id) == token
+    assert stores.tokens.of_owner(OwnerKind.USER, "u-alice") == [token]
+
+
+def test_a_token_comes_with_its_user_and_groups(stores, alice):
+    stores.groups.create(Group("g1", "staff", ("alice",)))
+    stores.tokens.create(a_token())
+    token, user = stores.tokens.find_with_user(a_token().sha256)
+    assert token == a_token()
+    assert user == stores.users.get(alice.id)
+    assert user.groups == ("staff",)
+
+
+def test_a_services_token_comes_with_no_user(stores):
+    stores.tokens.create(of_service("s"))
+    assert stores.tokens.find_with_user(of_service("s").sha256) == (of_service("s"), None)
+
+
+def test_a_service_named_as_a_users_id_is_not_that_user(stores):
+    token = of_service("s", "u-alice")
+    stores.tokens.create(token)
+    assert stores.tokens.find_with_user(token.sha256) == (token, None)
+    assert stores.tokens.get(OwnerKind.USER, "u-alice", token.id) is None
+    assert stores.tokens.of_owner(OwnerKind.USER, "u-alice") == []
+    stores.users.delete("u-alice")
+    assert stores.tokens.find(token.sha256) == token
+
+
+def test_what_is_not_there_is_none(stores):
+    assert stores.tokens.find("00") is None
+    assert stores.tokens.find_with_user("00") is None
+    assert stores.tokens.get(OwnerKind.USER, "u-alice", "a-none") is None
+
+
+def test_a_token_is_got_by_its_owner_only(stores):
+    stores.tokens.create(a_token())
+    assert stores.tokens.get(OwnerKind.USER, "u-bob", a_token().id) is None
+    assert stores.tokens.get(OwnerKind.SERVICE, "u-alice", a_token().id) is None
+
+
+def test_expired_tokens_are_returned(stores):
+    token = a_token(expires_at=NOW - timedelta(days=1))
+    stores.tokens.create(token)
+    assert stores.tokens.find(token.sha256) == token
+    assert stores.tokens.find_with_user(token.sha256)[0] == token
+    assert stores.tokens.get(OwnerKind.USER, "u-alice", token.id) == token
+    assert stores.tokens.of_owner(OwnerKind.USER, "u-alice") == [token]
+
+
+def test_tokens_of_an_owner_come_oldest_first(stores):
+    for number, secret in enumerate("cab"):
+        stores.tokens.create(a_token(secret, id=f"a{number}", created_at=NOW + timedelta(seconds=number)))
+    stores.tokens.create(a_token("bobs", "bob"))
+    assert [t.id for t in stores.tokens.of_owner(OwnerKind.USER, "u-alice")] == ["a0", "a1", "a2"]
+
+
+def test_an_id_or_hash_that_is_there_is_a_conflict(stores):
+    stores.tokens.create(a_token())
+    with pytest.raises(StoreConflictError):
+        stores.tokens.create(a_token(id="a-other"))
+    with pytest.raises(StoreConflictError):
+        stores.tokens.create(a_token("other", id=a_token().id))
+    assert stores.tokens.of_owner(OwnerKind.USER, "u-alice") == [a_token()]
+
+
+def test_of_eight_who_add_one_token_one_does(stores):
+    outcomes = at_once(lambda n: stores.tokens.create(a_token(note=str(n))))
+    assert outcomes.count(None) == 1
+    assert sum(isinstance(o, StoreConflictError) for o in outcomes) == MANY - 1
+
+
+def test_a_token_of_nobody_is_refused(stores):
+    with pytest.raises(NotFoundError):
+        stores.tokens.create(a_token(owner="nobody"))
+    assert stores.tokens.find(a_token().sha256) is None
+
+
+def test_deletion_is_of_those_named_and_can_be_done_again(stores):
+    for secret in "abc":
+        stores.tokens.create(a_token(secret))
+    stores.tokens.delete(["a-a", "a-b", "a-none"])
+    stores.tokens.delete(["a-a"])
+    stores.tokens.delete([])
+    assert [t.id for t in stores.tokens.of_owner(OwnerKind.USER, "u-alice")] == ["a-c"]
+
+
+def test_issued_tokens_go_by_user_and_client(stores):
+    stores.tokens.create(a_token("gone", client_id="c1"))
+    stores.tokens.create(a_token("gone too", client_id="c1"))
+    kept = [a_token("other client", client_id="c2"), a_token("no client"), a_token("other user", "bob", client_id="c1")]
+    for token in kept:
+        stores.tokens.create(token)
+    stores.tokens.delete_issued("u-alice", "c1")
+    assert stores.tokens.find(a_token("gone").sha256) is None
+    assert stores.tokens.find(a_token("gone too").sha256) is None
+    assert [stores.tokens.find(token.sha256) for token in kept] == kept
+
+
+def test_tokens_of_a_session_go_with_it(stores):
+    stores.tokens.create(a_token("gone", session_id="x"))
+    stores.tokens.create(a_token("kept", session_id="y"))
+    stores.tokens.create(a_token("own"))
+    stores.tokens.delete_session("x")
+    assert [t.note or t.id for t in stores.tokens.of_owner(OwnerKind.USER, "u-alice")] == ["a-kept", "a-own"]
+
+
+def test_activity_only_goes_forward(stores):
+    stores.tokens.create(a_token())
+    stores.tokens.touch(a_token().id, LATER)
+    stores.tokens.touch(a_token().id, NOW)
+    assert stores.tokens.find(a_token().sha256) == a_token(last_activity_at=LATER)
+    stores.tokens.touch("a-none", NOW)
+
+
+def test_up_to_a_limit_of_expired_tokens_goes(stores):
+    for number in range(5):
+        stores.tokens.create(a_token(f"old{number}", expires_at=NOW - timedelta(seconds=number)))
+    stores.tokens.create(a_token("new", expires_at=NOW + timedelta(microseconds=1)))
+    stores.tokens.create(a_token("forever"))
+    assert [stores.tokens.delete_expired(NOW, 2) for _ in range(4)] == [2, 2, 1, 0]
+    assert [t.id for t in stores.tokens.of_owner(OwnerKind.USER, "u-alice")] == ["a-forever", "a-new"]
+
+
+def test_eight_cleaners_count_each_expired_token_once(stores):
+    for number in range(30):
+        stores.tokens.create(a_token(f"old{number}", expires_at=NOW))
+    assert sum(at_once(lambda _: stores.tokens.delete_expired(NOW, 10))) == 30

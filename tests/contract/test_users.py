@@ -1,0 +1,341 @@
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from hubless.domain.errors import NameTakenError, StoreConflictError
+from hubless.domain.server import ACTIVE, INACTIVE, State
+from hubless.domain.users import Group
+from tests.builders import NOW, a_client, a_code, a_server, a_session, a_token, a_user
+from tests.contract.together import MANY, at_once
+
+LATER = NOW + timedelta(minutes=5)
+
+
+def test_a_user_comes_back_as_it_was_written(stores):
+    user = a_user("Ångström 🐈", admin=True, last_activity_at=LATER, user_info={"mail": ["a@b"], "n": None}, revision=3)
+    assert stores.users.create([user]) == [user]
+    assert stores.users.get(user.id) == user
+    assert stores.users.find("Ångström 🐈") == user
+    assert stores.users.get_many([user.id]) == {user.id: user}
+
+
+def test_an_instant_keeps_its_microseconds(stores):
+    user = a_user(created_at=NOW + timedelta(microseconds=123457))
+    stores.users.create([user])
+    assert stores.users.get(user.id).created_at == user.created_at
+
+
+def test_who_does_not_exist_is_none(stores):
+    assert stores.users.get("u-nobody") is None
+    assert stores.users.find("nobody") is None
+    assert stores.users.get_many(["u-nobody"]) == {}
+
+
+def test_names_match_exactly(stores, alice):
+    assert stores.users.find("Alice") is None
+    assert stores.users.find("alic_") is None
+    assert stores.users.find("alice ") is None
+
+
+def test_names_that_differ_in_case_are_two_users(stores, alice):
+    other = a_user("ALICE")
+    assert stores.users.create([other]) == [other]
+    assert stores.users.count() == 2
+
+
+def test_a_user_comes_with_its_groups_sorted(stores, alice):
+    for name in ("zoo", "ants", "middle"):
+        stores.groups.create(Group(f"g-{name}", name, ("alice",)))
+    expected = ("ants", "middle", "zoo")
+    assert stores.users.get(alice.id).groups == expected
+    assert stores.users.find("alice").groups == expected
+    assert stores.users.get_many([alice.id])[alice.id].groups == expected
+    assert stores.users.page(offset=0, limit=9)[0][0].groups == expected
+
+
+def test_get_many_leaves_out_who_does_not_exist(stores, alice, bob):
+    assert stores.users.get_many([alice.id, "u-nobody", bob.id, alice.id]) == {alice.id: alice, bob.id: bob}
+    assert stores.users.get_many([]) == {}
+
+
+def test_create_adds_whose_name_is_free_and_tells_which(stores, alice):
+    other = a_user(id="u-other")
+    carol = a_user("carol")
+    assert stores.users.create([other, carol]) == [carol]
+    assert stores.users.get("u-other") is None
+    assert stores.users.find("alice") == alice
+
+
+def test_create_adds_a_name_that_comes_twice_once(stores):
+    first, second = a_user(id="u-1"), a_user(id="u-2")
+    assert stores.users.create([first, second]) == [first]
+
+
+def test_of_eight_who_add_one_name_one_does(stores):
+    outcomes = at_once(lambda n: stores.users.create([a_user(id=f"u-{n}")]))
+    assert sorted(len(added) for added in outcomes) == [0] * (MANY - 1) + [1]
+    assert stores.users.count() == 1
+    (winner,) = next(added for added in outcomes if added)
+    assert stores.users.find("alice") == winner
+
+
+def test_a_change_writes_name_admin_and_info(stores, alice):
+    after = replace(alice, name="alicia", admin=True, user_info={"a": 1}, revision=1)
+    stores.users.change(alice, after)
+    assert stores.users.get(alice.id) == after
+    assert stores.users.find("alice") is None
+    assert stores.users.page(offset=0, limit=9, name_contains="icia")[1] == 1
+
+
+def test_a_change_of_what_has_changed_since_is_a_conflict(stores, alice):
+    stores.users.change(alice, replace(alice, admin=True, revision=1))
+    with pytest.raises(StoreConflictError):
+        stores.users.change(alice, replace(alice, name="x", revision=1))
+    assert stores.users.get(alice.id).name == "alice"
+
+
+def test_a_change_of_who_is_gone_is_a_conflict(stores, alice):
+    stores.users.delete(alice.id)
+    with pytest.raises(StoreConflictError):
+        stores.users.change(alice, replace(alice, admin=True, revision=1))
+    assert stores.users.count() == 0
+
+
+def test_a_name_of_another_is_taken(stores, alice, bob):
+    with pytest.raises(NameTakenError):
+        stores.users.change(alice, replace(alice, name="bob", revision=1))
+    assert stores.users.get(alice.id) == alice
+
+
+def test_of_eight_changes_one_wins(stores, alice):
+    def change(number):
+        stores.users.change(alice, replace(alice, user_info={"by": number}, revision=1))
+        return number
+
+    outcomes = at_once(change)
+    (winner,) = [o for o in outcomes if isinstance(o, int)]
+    assert sum(isinstance(o, StoreConflictError) for o in outcomes) == MANY - 1
+    assert stores.users.get(alice.id).user_info == {"by": winner}
+
+
+def test_of_eight_who_take_one_name_one_gets_it(stores):
+    users = stores.users.create([a_user(f"u{n}") for n in range(MANY)])
+    outcomes = at_once(lambda n: stores.users.change(users[n], replace(users[n], name="wanted", revision=1)))
+    assert outcomes.count(None) == 1
+    assert sum(isinstance(o, NameTakenError) for o in outcomes) == MANY - 1
+
+
+def test_activity_makes_no_conflict_with_a_change_and_is_not_taken_back(stores, alice):
+    stores.users.touch(alice.id, LATER)
+    stores.users.change(alice, replace(alice, admin=True, revision=1))
+    assert stores.users.get(alice.id) == replace(alice, admin=True, revision=1, last_activity_at=LATER)
+
+
+def test_activity_only_goes_forward(stores, alice):
+    stores.users.touch(alice.id, LATER)
+    stores.users.touch(alice.id, NOW)
+    assert stores.users.get(alice.id).last_activity_at == LATER
+
+
+def test_of_eight_reports_of_activity_the_latest_stays(stores, alice):
+    at_once(lambda n: stores.users.touch(alice.id, NOW + timedelta(seconds=n)))
+    assert stores.users.get(alice.id).last_activity_at == NOW + timedelta(seconds=MANY - 1)
+
+
+def test_activity_of_who_is_gone_is_no_error(stores):
+    stores.users.touch("u-nobody", NOW)
+    assert stores.users.count() == 0
+
+
+# --- deletion ---
+
+
+def full_life(stores, user):
+    stores.groups.create(Group("g1", "staff", ("alice",)))
+    stores.servers.create(a_server())
+    stores.servers.create(a_server("lab", state=State.FAILED))
+    stores.tokens.create(a_token())
+    stores.sessions.create(a_session())
+    stores.clients.put(a_client(), a_token("own", server_id="s-alice-"))
+    stores.clients.add_code(a_code())
+    stores.passwords.set(user.id, "hash")
+    stores.passwords.add_link("link", user.id, LATER)
+
+
+def assert_nothing_left(stores):
+    assert stores.servers.get("s-alice-") is None
+    assert stores.servers.get("s-alice-lab") is None
+    assert stores.servers.of_owners(["u-alice"]) == []
+    assert stores.tokens.find(a_token().sha256) is None
+    assert stores.tokens.find(a_token("own").sha256) is None
+    assert stores.sessions.find_with_user(a_session().sha256) is None
+    assert stores.clients.get("c1") is None
+    assert stores.clients.find_code(a_code().sha256) is None
+    assert stores.passwords.get("u-alice") is None
+    assert stores.passwords.find_link("link", NOW) is None
+    assert stores.groups.find("staff").users == ()
+
+
+def test_deletion_takes_all_that_the_user_had(stores, alice, bob):
+    full_life(stores, alice)
+    stores.tokens.create(a_token("bobs", "bob"))
+    stores.users.delete(alice.id)
+    assert stores.users.get(alice.id) is None
+    assert_nothing_left(stores)
+    assert stores.users.get(bob.id) == bob
+    assert stores.tokens.find(a_token("bobs").sha256) is not None
+
+
+def test_who_is_made_again_inherits_nothing(stores, alice):
+    full_life(stores, alice)
+    stores.users.touch(alice.id, LATER)
+    stores.users.delete(alice.id)
+    again = a_user(id="u-alice-2")
+    assert stores.users.create([again]) == [again]
+    assert stores.users.find("alice") == again
+    assert_nothing_left(stores)
+    assert stores.servers.of_owners([again.id]) == []
+    assert stores.tokens.of_owner(a_token().owner_kind, again.id) == []
+    assert stores.sessions.of_user(again.id) == []
+    assert stores.passwords.get(again.id) is None
+
+
+@pytest.mark.parametrize("state", sorted(ACTIVE))
+def test_who_has_an_active_server_is_not_deleted_and_loses_nothing(stores, alice, state):
+    full_life(stores, alice)
+    stores.servers.create(a_server("busy", state=state, launch_id="l9"))
+    with pytest.raises(StoreConflictError):
+        stores.users.delete(alice.id)
+    assert stores.users.get(alice.id).groups == ("staff",)
+    assert len(stores.servers.of_owners([alice.id])) == 3
+    assert stores.tokens.find(a_token().sha256) is not None
+    assert stores.passwords.get(alice.id) == "hash"
+
+
+@pytest.mark.parametrize("state", sorted(INACTIVE))
+def test_inactive_servers_do_not_hold_their_owner(stores, alice, state):
+    stores.servers.create(a_server(state=state))
+    stores.users.delete(alice.id)
+    assert stores.users.count() == 0
+
+
+def test_deletion_and_a_start_at_once_never_leave_a_server_without_owner(stores):
+    for turn in range(10):
+        user, server = a_user(id=f"u{turn}"), a_server(id=f"s{turn}", owner_id=f"u{turn}")
+        stores.users.create([user])
+        stores.servers.create(server)
+        started = replace(server, state=State.REQUESTED, launch_id="l", revision=1)
+
+        def act(n, user=user, server=server, started=started):
+            return stores.users.delete(user.id) if n else stores.servers.write(server, started)
+
+        outcomes = at_once(act, 2)
+        assert sum(isinstance(o, StoreConflictError) for o in outcomes) == 1
+        assert (stores.users.get(user.id) is None) == (stores.servers.get(server.id) is None)
+        if stores.users.get(user.id):
+            stores.users.change(user, replace(user, name=f"kept{turn}", revision=1))
+
+
+# --- pages ---
+
+
+def names(found):
+    return [user.name for user in found[0]]
+
+
+@pytest.fixture
+def crowd(stores):
+    """Made in the order d, b, a, c; a and c were never active."""
+    made = [
+        a_user("d", id="u1", last_activity_at=NOW),
+        a_user("b", id="u2", last_activity_at=LATER),
+        a_user("a", id="u3"),
+        a_user("c", id="u4"),
+    ]
+    stores.users.create(made)
+    return made
+
+
+def test_pages_come_in_order_of_creation_with_the_total(stores, crowd):
+    page = stores.users.page
+    assert (names(page(offset=0, limit=3)), page(offset=0, limit=3)[1]) == (["d", "b", "a"], 4)
+    assert (names(page(offset=3, limit=3)), page(offset=3, limit=3)[1]) == (["c"], 4)
+    assert page(offset=9, limit=3) == ([], 4)
+    assert names(page(offset=0, limit=9, descending=True)) == ["c", "a", "b", "d"]
+
+
+def test_pages_by_name(stores, crowd):
+    assert names(stores.users.page(offset=0, limit=9, sort="name")) == ["a", "b", "c", "d"]
+    assert names(stores.users.page(offset=1, limit=2, sort="name", descending=True)) == ["c", "b"]
+
+
+def test_pages_by_activity_have_the_never_active_first_and_last_when_descending(stores, crowd):
+    up = names(stores.users.page(offset=0, limit=9, sort="last_activity"))
+    assert (set(up[:2]), up[2:]) == ({"a", "c"}, ["d", "b"])
+    down = names(stores.users.page(offset=0, limit=9, sort="last_activity", descending=True))
+    assert (down[:2], set(down[2:])) == (["b", "d"], {"a", "c"})
+
+
+@pytest.mark.parametrize("sort", ["id", "name", "last_activity"])
+@pytest.mark.parametrize("descending", [False, True])
+def test_pages_one_by_one_show_everybody_once(stores, crowd, sort, descending):
+    seen = [names(stores.users.page(offset=n, limit=1, sort=sort, descending=descending)) for n in range(4)]
+    assert sorted(name for page in seen for name in page) == ["a", "b", "c", "d"]
+
+
+def test_percent_and_underscore_mean_themselves(stores):
+    stores.users.create([a_user(name) for name in ("a%b", "a_b", "axb", r"a\b", "a*b", "a?b", "a'b")])
+    for part in ("%", "_", "\\", "*", "?", "'"):
+        found = stores.users.page(offset=0, limit=9, name_contains=part)
+        assert (names(found), found[1]) == ([f"a{part}b"], 1)
+
+
+def test_substrings_are_compared_without_case(stores):
+    stores.users.create([a_user(name) for name in ("Bob", "jacob", "ÄRGER", "zoe")])
+    assert sorted(names(stores.users.page(offset=0, limit=9, name_contains="OB"))) == ["Bob", "jacob"]
+    assert names(stores.users.page(offset=0, limit=9, name_contains="ärg")) == ["ÄRGER"]
+    assert names(stores.users.page(offset=0, limit=9, name_contains="nobody")) == []
+
+
+def test_an_empty_substring_is_in_every_name(stores, crowd):
+    assert stores.users.page(offset=0, limit=9, name_contains="")[1] == 4
+
+
+def test_pages_by_the_state_of_servers(stores):
+    stores.users.create([a_user(state) for state in State] + [a_user("none"), a_user("mixed")])
+    for state in State:
+        stores.servers.create(a_server(owner=state.value, state=state))
+    stores.servers.create(a_server(owner="mixed", state=State.STOPPED))
+    stores.servers.create(a_server("lab", owner="mixed", state=State.READY))
+
+    def of(state):
+        found, total = stores.users.page(offset=0, limit=99, state=state)
+        assert total == len(found)
+        return {user.name for user in found}
+
+    assert of("active") == set(ACTIVE) | {"mixed"}
+    assert of("ready") == {"ready", "mixed"}
+    assert of("inactive") == {"stopped", "failed", "none"}
+
+
+def test_pages_of_ids_or_groups(stores, crowd):
+    stores.groups.create(Group("g1", "one", ("a", "b")))
+    stores.groups.create(Group("g2", "two", ("b", "c")))
+
+    def of(**which):
+        found = stores.users.page(offset=0, limit=9, sort="name", **which)
+        assert found[1] == len(found[0])
+        return names(found)
+
+    assert of(ids=["u1", "u3", "u-nobody"]) == ["a", "d"]
+    assert of(groups=["one", "nothing"]) == ["a", "b"]
+    assert of(groups=["one", "two"]) == ["a", "b", "c"]
+    assert of(ids=["u1"], groups=["one"]) == ["a", "b", "d"]
+    assert of(ids=["u1", "u2"], groups=["one"], name_contains="B") == ["b"]
+
+
+def test_no_ids_and_no_groups_is_nobody(stores, crowd):
+    assert stores.users.page(offset=0, limit=9, ids=[]) == ([], 0)
+    assert stores.users.page(offset=0, limit=9, groups=[]) == ([], 0)
+    assert stores.users.page(offset=0, limit=9, ids=[], groups=[]) == ([], 0)
