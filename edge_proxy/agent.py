@@ -118,9 +118,10 @@ class Agent:
             self._load()
             return
         for change in changes:
-            if change.address is None:
+            address = None if change.address is None else resolved(change.address)
+            if address is None:  # also when its host leads nowhere: where the prefix led before, it must not lead on
                 self._proxy.runtime.remove(self._edge.map_file, key_of(change.prefix))
-            elif (address := resolved(change.address)) is not None:
+            else:
                 self._proxy.runtime.set(self._edge.map_file, key_of(change.prefix), address)
             self._sequence = change.sequence
         if changes or is_due:

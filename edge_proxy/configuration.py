@@ -86,9 +86,9 @@ defaults
 frontend public
     bind {edge.bind}
 {_trust(edge)}
-    acl for_hub path -m beg /hub/
-    acl for_hub path -m str /hub
     http-request set-var(txn.path) path,url_dec
+    acl for_hub var(txn.path) -m beg /hub/
+    acl for_hub var(txn.path) -m str /hub
     acl dots var(txn.path) -m sub /../ /./
     acl dots var(txn.path) -m end /.. /.
     http-request set-var(txn.to) var(txn.path),hex,map_beg({edge.map_file}) if !for_hub !dots
@@ -99,7 +99,7 @@ frontend public
     default_backend api
 
 backend api
-    option redispatch
+    # Without `option redispatch`: only a retry at the same server waits before it tries again.
     retries 20
     retry-on conn-failure empty-response
     timeout connect 500ms
