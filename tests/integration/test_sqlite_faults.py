@@ -1,0 +1,236 @@
+"""What the SQLite store says and keeps when the file, the disk or a process fails."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hubless.adapters.sqlite import schema
+from hubless.adapters.sqlite.database import Database
+from hubless.adapters.sqlite.queue import SqliteQueue
+from hubless.adapters.sqlite.users import SqliteGroupStore, SqliteUserStore
+from hubless.domain.errors import StoreUnavailableError
+from hubless.domain.messages import Kind, Message
+from hubless.domain.users import Group
+from tests.builders import NOW, a_user
+from tests.contract.together import at_once
+
+ROOT = Path(__file__).parents[2]
+
+
+def filled(path, users=300):
+    database = Database(path)
+    SqliteUserStore(database).create([a_user(f"user{n:04}", user_info={"pad": "x" * 200}) for n in range(users)])
+    database.write("PRAGMA wal_checkpoint(TRUNCATE)")
+    database.close()
+
+
+def use(path):
+    database = Database(path)
+    SqliteUserStore(database).page(offset=0, limit=9999)
+    SqliteUserStore(database).create([a_user("new")])
+
+
+def test_a_file_that_is_no_database_is_named_and_left_alone(tmp_path):
+    path = tmp_path / "hub.sqlite"
+    content = b"these are my notes, not a database\n" * 200
+    path.write_bytes(content)
+    with pytest.raises(StoreUnavailableError) as refused:
+        use(path)
+    assert str(path) in str(refused.value)
+    assert "no hubless database" in str(refused.value)
+    assert path.read_bytes() == content
+
+
+def test_a_corrupt_file_is_named_with_what_to_do(tmp_path):
+    path = tmp_path / "hub.sqlite"
+    filled(path)
+    content = bytearray(path.read_bytes())
+    content[4096:] = b"\xa5" * (len(content) - 4096)  # the first page says that this is a database; the rest is noise
+    path.write_bytes(content)
+    with pytest.raises(StoreUnavailableError) as refused:
+        use(path)
+    assert str(path) in str(refused.value)
+    assert "bring it back from a backup" in str(refused.value)
+
+
+def test_a_truncated_file_is_said_to_be_broken(tmp_path):
+    path = tmp_path / "hub.sqlite"
+    filled(path)
+    with path.open("r+b") as file:
+        file.truncate(path.stat().st_size // 2)
+    with pytest.raises(StoreUnavailableError, match="bring it back from a backup"):
+        use(path)
+
+
+def test_a_newer_schema_is_refused_and_left_alone(tmp_path):
+    path = tmp_path / "hub.sqlite"
+    filled(path, 1)
+    with sqlite3.connect(path) as raw:
+        raw.execute(f"PRAGMA user_version = {schema.VERSION + 1}")
+    raw.close()
+    with pytest.raises(StoreUnavailableError, match="newer hubless") as refused:
+        Database(path)
+    assert str(path) in str(refused.value)
+    with sqlite3.connect(path) as raw:
+        assert raw.execute("PRAGMA user_version").fetchone() == (schema.VERSION + 1,)
+        assert raw.execute("SELECT count(*) FROM users").fetchone() == (1,)
+    raw.close()
+
+
+def test_a_folder_that_is_not_there_is_said(tmp_path):
+    with pytest.raises(StoreUnavailableError, match="folder must exist"):
+        Database(tmp_path / "nowhere" / "hub.sqlite")
+
+
+def test_opening_again_keeps_what_is_there(tmp_path):
+    path = tmp_path / "hub.sqlite"
+    filled(path, 3)
+    assert SqliteUserStore(Database(path)).count() == 3
+
+
+def test_eight_who_open_a_new_file_at_once_all_can(tmp_path):
+    for turn in range(5):
+        path = tmp_path / f"hub{turn}.sqlite"
+
+        def opened(n, path=path):
+            return SqliteUserStore(Database(path)).create([a_user(f"u{n}")])
+
+        outcomes = at_once(opened)
+        assert [o for o in outcomes if isinstance(o, Exception)] == []
+        assert SqliteUserStore(Database(path)).count() == 8
+
+
+# --- a full disk ---
+
+
+@pytest.fixture
+def full(tmp_path):
+    """A database that can have a few pages more, and its users."""
+    database = Database(tmp_path / "hub.sqlite")
+    pages = database.read_one("PRAGMA page_count")[0]
+    database.write(f"PRAGMA max_page_count = {pages + 20}")
+    return database
+
+
+def fill(database):
+    """Add users one by one until it fails; return the names that were acknowledged and the error."""
+    users, known = SqliteUserStore(database), []
+    for n in range(10_000):
+        try:
+            users.create([a_user(f"user{n}", user_info={"pad": "x" * 3000})])
+        except StoreUnavailableError as error:
+            return known, error
+        known.append(f"user{n}")
+    raise AssertionError("the disk never filled")
+
+
+def test_a_full_disk_is_said_in_words(full):
+    _, error = fill(full)
+    assert "The disk is full" in str(error)
+
+
+def test_what_was_acknowledged_before_the_disk_was_full_is_there(full, tmp_path):
+    known, _ = fill(full)
+    assert known
+    full.close()
+    again = SqliteUserStore(Database(tmp_path / "hub.sqlite"))
+    assert again.count() == len(known)
+    assert all(again.find(name) for name in known)
+
+
+def test_a_transaction_that_met_the_full_disk_wrote_nothing(full):
+    users, groups = SqliteUserStore(full), SqliteGroupStore(full)
+    users.create([a_user("alice")])
+    with pytest.raises(StoreUnavailableError, match="The disk is full"):
+        users.create([a_user(f"user{n}", user_info={"pad": "x" * 3000}) for n in range(1000)])
+    with pytest.raises(StoreUnavailableError, match="The disk is full"):
+        groups.create(Group("g1", "staff", ("alice",), {"pad": "x" * 1_000_000}))
+    assert users.count() == 1
+    assert groups.find("staff") is None
+
+
+def test_when_there_is_room_again_the_same_connection_goes_on(full):
+    known, _ = fill(full)
+    full.write("PRAGMA max_page_count = 100000")
+    SqliteUserStore(full).create([a_user("carol")])
+    SqliteQueue(full).send(Message(Kind.STOP, "s", "l"))
+    assert SqliteUserStore(full).count() == len(known) + 1
+    assert SqliteQueue(full).depth() == 1
+
+
+def test_others_can_read_and_write_after_somebody_met_the_full_disk(full, tmp_path):
+    known, _ = fill(full)
+    other = Database(tmp_path / "hub.sqlite")  # the limit is the connection's: here is room
+    SqliteUserStore(other).create([a_user("carol")])
+    assert SqliteUserStore(other).count() == len(known) + 1
+
+
+# --- a writer that dies ---
+
+WRITER = """
+import sys
+from pathlib import Path
+from hubless.adapters.sqlite.database import Database
+from hubless.adapters.sqlite.queue import SqliteQueue
+from hubless.adapters.sqlite.users import SqliteUserStore
+from hubless.domain.messages import Kind, Message
+from tests.builders import a_user
+database = Database(Path(sys.argv[1]))
+users, queue = SqliteUserStore(database), SqliteQueue(database)
+for n in range(1_000_000):
+    with database.transaction():
+        users.create([a_user(f"{sys.argv[2]}-{n}")])
+        queue.send(Message(Kind.LAUNCH, f"{sys.argv[2]}-{n}", "l"))
+    print(f"{sys.argv[2]}-{n}", flush=True)
+"""
+
+
+def test_every_acknowledged_write_survives_the_death_of_its_writers(tmp_path):
+    path = tmp_path / "hub.sqlite"
+    Database(path).close()
+    acknowledged = set()
+    for turn in range(3):
+        writers = [
+            subprocess.Popen(
+                [sys.executable, "-c", WRITER, str(path), f"w{turn}{n}"], cwd=ROOT, stdout=subprocess.PIPE, text=True
+            )
+            for n in range(2)
+        ]
+        for writer in writers:
+            for _ in range(40):
+                acknowledged.add(writer.stdout.readline().strip())
+        for writer in writers:
+            os.kill(writer.pid, signal.SIGKILL)
+        for writer in writers:
+            # What was said before the kill is still in the pipe; a last line without its end was not said whole.
+            acknowledged |= {line.strip() for line in writer.stdout if line.endswith("\n")}
+            writer.wait()
+            writer.stdout.close()
+    database = Database(path)
+    users = {user.name for user in SqliteUserStore(database).page(offset=0, limit=1_000_000)[0]}
+    queued = {row[0] for row in database.read("SELECT server_id FROM queue")}
+    assert "" not in acknowledged
+    assert len(acknowledged) >= 3 * 2 * 40
+    assert acknowledged <= users
+    assert users == queued  # each transaction whole or not at all
+    assert database.read_one("PRAGMA integrity_check")[0] == "ok"
+    SqliteUserStore(database).create([a_user("after", created_at=NOW)])
+
+
+def test_a_writer_that_dies_within_a_transaction_leaves_nothing_and_holds_nobody(tmp_path):
+    path = tmp_path / "hub.sqlite"
+    Database(path).close()
+    code = WRITER.split("for n in")[0] + (
+        "import os, signal\nwith database.transaction():\n    users.create([a_user('half')])\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    died = subprocess.run([sys.executable, "-c", code, str(path), "w"], cwd=ROOT, check=False)
+    assert died.returncode == -signal.SIGKILL
+    users = SqliteUserStore(Database(path))
+    assert users.find("half") is None
+    assert users.create([a_user("whole")])
