@@ -3,9 +3,13 @@
 import asyncio
 import contextlib
 import socket
+from collections.abc import Iterable
 from types import FrameType
+from typing import Any
 
 import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from embedded import children
 from embedded.children import Line, Order
@@ -18,6 +22,7 @@ IDLE_CONNECTION_SECONDS = (
     75  # longer than the edge keeps one, so that it is never the API that hangs up
 )
 DATE_SECONDS = 1.0
+_EDGE = "the edge"
 
 
 class Server(uvicorn.Server):
@@ -53,10 +58,25 @@ class Server(uvicorn.Server):
             self._loop.call_soon_threadsafe(self._leaving.set)
 
 
+def from_the_edge(app: ASGIApp, trusted_proxies: Iterable[str]) -> ASGIApp:
+    """Return *app* told who asks: whoever the last proxy that settings trust, or else the edge, heard from.
+
+    Only the edge reaches the API's socket, and it lets forwarding headers in from those proxies alone. What stands further
+    left in such a header is anybody's claim, so it is read from the right.
+    """
+    inner = ProxyHeadersMiddleware(app, [_EDGE, *trusted_proxies])  # type: ignore[arg-type]
+
+    async def named(scope: Any, receive: Any, send: Any) -> None:
+        scope["client"] = (_EDGE, 0)  # a unix socket has no address
+        await inner(scope, receive, send)
+
+    return named
+
+
 def run(line: Line, order: Order, settings: Settings) -> None:
     """Serve until the supervisor says so or is gone."""
     config = uvicorn.Config(
-        create_app(bootstrap.build(settings)),
+        from_the_edge(create_app(bootstrap.build(settings)), settings.hub.trusted_proxies),
         loop="uvloop",
         http="httptools",
         ws="none",
@@ -64,8 +84,7 @@ def run(line: Line, order: Order, settings: Settings) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=True,
-        forwarded_allow_ips="*",  # only the edge reaches the socket, and it lets no header of a client's through
+        proxy_headers=False,  # `from_the_edge` does it
         timeout_keep_alive=IDLE_CONNECTION_SECONDS,
         timeout_graceful_shutdown=LAST_REQUESTS_SECONDS,
     )

@@ -1,0 +1,43 @@
+"""What each process of the tree holds in memory: which packages, since those are its size."""
+
+import subprocess
+import sys
+
+import pytest
+
+BUILD = """
+import tempfile; from pathlib import Path
+from embedded import places; from hubless import bootstrap; from hubless.settings import Settings
+settings = Settings(Path(tempfile.mkdtemp())); places.prepare(settings)
+"""
+
+
+@pytest.mark.parametrize(
+    ("script", "heavy"),
+    [
+        (
+            "import embedded.cli, embedded.supervisor, embedded.welcome",
+            "sqlite3 asyncio fastapi pydantic psutil uvicorn",
+        ),
+        (
+            f"{BUILD}; import embedded.worker; bootstrap.build(settings)",
+            "fastapi pydantic starlette uvicorn click",
+        ),
+        (
+            f"{BUILD}; import embedded.edge; bootstrap.open_routes(settings); bootstrap.open_activity(settings)",
+            "fastapi pydantic starlette uvicorn click psutil argon2",
+        ),
+    ],
+    ids=["supervisor", "worker", "edge"],
+)
+def test_a_process_loads_nothing_that_it_does_not_need(script: str, heavy: str) -> None:
+    look = f"\nimport sys; print(sorted(set({heavy!r}.split()) & set(sys.modules)))"
+
+    told = subprocess.run(
+        [sys.executable, "-c", script.replace("; import", "\nimport") + look],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert told.stdout.strip() == "[]", told.stderr
