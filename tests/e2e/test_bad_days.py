@@ -1,0 +1,332 @@
+"""kill -9 of everything, taken ports, broken files: a hub with real processes has bad days and loses nothing."""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+TOP = Path(__file__).parents[2]
+TOKEN = "bad-days-token-0123456789"
+PATIENCE = 60  # seconds until something that must happen counts as lost
+SERVER = """
+import os
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from urllib.parse import urlsplit
+class Answer(BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = os.environ["JUPYTERHUB_USER"].encode()
+        self.send_response(200); self.send_header("Content-Length", str(len(body))); self.end_headers()
+        self.wfile.write(body)
+    def log_message(self, *args): pass
+HTTPServer(("127.0.0.1", urlsplit(os.environ["JUPYTERHUB_SERVICE_URL"]).port), Answer).serve_forever()
+"""
+ROLES = {"api": "embedded.api", "worker": "embedded.worker", "edge": "embedded.edge", "haproxy": "haproxy.cfg"}
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Hub:
+    """A hub in a folder of its own whose servers are small programs."""
+
+    def __init__(self, *options):
+        self.folder = Path(tempfile.mkdtemp(prefix="hubless-bad-"))
+        self.port, self.options, self.process = free_port(), options, None
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.program = self.folder / "server.py"
+        self.program.write_text(SERVER)
+        (self.folder / "hubless.toml").write_text(
+            "[login]\nkind = 'shared-password'\npassword = 'bad-days'\n"
+            "[servers]\nrun_as_system_users = false\nnamed_limit = 0\n[culling]\nsweep_every = '2s'\n"
+            f"[[profiles]]\nname = 'small'\ncommand = ['{sys.executable}', '-S', '-E', '{self.program}']\n"
+            f"[[services]]\nname = 'tests'\nadmin = true\ntoken = '{TOKEN}'\n"
+        )
+
+    def up(self):
+        self.process = self.popen()
+        assert self.process.stdout.readline() == "ready\n", self.log()
+        return self
+
+    def popen(self):
+        return subprocess.Popen(
+            [TOP / ".venv/bin/hubless", "up", "--data", self.folder / "data", "--settings", self.folder / "hubless.toml",
+             "--port", str(self.port), "--ready-line", *self.options],
+            stdout=subprocess.PIPE, stderr=(self.folder / "log").open("ab"), text=True, start_new_session=True,
+        )  # fmt: skip
+
+    def refused(self):
+        """Start where it cannot, and return what it says."""
+        process = self.popen()
+        assert process.wait(PATIENCE) == 1
+        return self.log()
+
+    def log(self):
+        return (self.folder / "log").read_text()
+
+    def ask(self, method, path, **options):
+        """Return the answer; None when the hub could not give one."""
+        with contextlib.suppress(httpx.HTTPError):
+            answer = httpx.request(
+                method, f"{self.url}{path}", headers={"Authorization": f"token {TOKEN}"}, timeout=20, **options
+            )
+            return answer if answer.status_code != 503 else None
+        return None
+
+    def until(self, what, *args):
+        """Wait for what must come and return it."""
+        give_up_at = time.monotonic() + PATIENCE
+        while not (found := what(*args)):
+            assert time.monotonic() < give_up_at, f"never: {what.__name__}{args}\n{self.log()[-3000:]}"
+            time.sleep(0.1)
+        return found
+
+    def server(self, user):
+        answer = self.ask("GET", f"/hub/api/users/{user}/server")
+        return answer.json() if answer is not None and answer.status_code == 200 else None
+
+    def is_ready(self, user):
+        server = self.server(user)
+        return server is not None and server["ready"]
+
+    def is_reached(self, user):
+        answer = self.ask("GET", f"/user/{user}/api")
+        return answer is not None and answer.status_code == 200 and answer.text == user
+
+    def start(self, user):
+        self.until(self.ask, "POST", f"/hub/api/users/{user}")
+        self.until(self.ask, "POST", f"/hub/api/users/{user}/server")
+        self.until(self.is_ready, user)
+        return self.server(user)["state"]["launch_id"]
+
+    def of_role(self, role):
+        mark, found = ROLES[role], []
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                words = process.cmdline()
+                mine = str(self.folder) in " ".join(words) or self.process.pid in {p.pid for p in process.parents()}
+                if mine and any(mark in word for word in words) and str(self.program) not in words:
+                    found.append(process)
+        return found
+
+    def servers_running(self):
+        """Return the process ids of all server programs."""
+        found = set()
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if str(self.program) in process.cmdline() and process.status() != psutil.STATUS_ZOMBIE:
+                    found.add(process.pid)
+        return found
+
+    def kill(self, role):
+        if role in {"supervisor", "all"}:
+            others = [p for r in ROLES for p in self.of_role(r)] if role == "all" else []
+            for process in [psutil.Process(self.process.pid), *others]:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.kill()
+            self.process.wait()
+            self.up()
+        else:
+            killed = self.of_role(role)
+            assert killed, role
+            for process in killed:
+                process.kill()
+
+    def end(self):
+        self.process.send_signal(signal.SIGINT)
+        return self.process.wait(PATIENCE)
+
+    def close(self):
+        if self.process is not None and self.process.poll() is None:
+            self.end()
+        for pid in self.servers_running():
+            os.kill(pid, signal.SIGKILL)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@pytest.fixture
+def hub():
+    one = Hub()
+    yield one
+    one.close()
+
+
+@pytest.mark.parametrize("role", ["api", "worker", "edge", "haproxy", "supervisor", "all"])
+def test_after_a_kill_everything_acknowledged_is_there_and_servers_are_adopted(hub, role):
+    hub.up()
+    launch = hub.start("adopted")
+    before = hub.servers_running()
+    acknowledged, asked, stop = [], [], threading.Event()
+
+    def work():
+        for number in range(10_000):
+            if stop.is_set():
+                return
+            name = f"user{number}"
+            asked.append(name)
+            if (made := hub.ask("POST", f"/hub/api/users/{name}")) is not None and made.status_code == 201:
+                acknowledged.append(name)
+            if number % 4 == 0:
+                hub.ask("POST", f"/hub/api/users/{name}/server")
+            if number % 8 == 0:
+                hub.ask("DELETE", f"/hub/api/users/{name}/server")
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    time.sleep(1)
+    hub.kill(role)
+    time.sleep(1)
+    stop.set()
+    worker.join()
+
+    hub.until(hub.is_reached, "adopted")
+    assert hub.server("adopted")["state"]["launch_id"] == launch
+    assert before <= hub.servers_running()
+    assert acknowledged
+    for name in acknowledged:
+        assert hub.until(hub.ask, "GET", f"/hub/api/users/{name}").status_code == 200
+
+    def all_are_settled():
+        models = [m for n in ["adopted", *asked] if (m := hub.server(n)) is not None]
+        return not any(m["pending"] for m in models) and sum(m["ready"] for m in models) == len(hub.servers_running())
+
+    hub.until(all_are_settled)
+
+
+def test_a_stream_through_the_edge_outlives_the_hubs_processes(hub):
+    """HAProxy carries on while the supervisor and all its children die, and the next start takes it over."""
+    hub.up()
+    hub.start("a")
+    (proxy,) = hub.of_role("haproxy")
+    kept = httpx.Client(base_url=hub.url)
+    kept.get("/user/a/api")
+
+    for role in ("api", "worker", "edge", "supervisor"):
+        hub.kill(role)
+        assert kept.get("/user/a/api").text == "a"
+
+    hub.until(hub.is_reached, "a")
+    assert [p.pid for p in hub.of_role("haproxy")] == [proxy.pid]
+
+
+def test_ctrl_c_ends_the_hub_in_order_and_servers_are_found_again(hub):
+    hub.up()
+    launch = hub.start("a")
+    running = hub.servers_running()
+
+    assert hub.end() == 0
+
+    assert hub.servers_running() == running
+    assert [p for role in ROLES for p in hub.of_role(role)] == []
+    hub.up()
+    hub.until(hub.is_reached, "a")
+    assert (hub.server("a")["state"]["launch_id"], hub.servers_running()) == (launch, running)
+
+
+def test_servers_end_with_the_hub_where_that_is_wanted():
+    hub = Hub("--stop-servers-on-exit").up()
+    try:
+        hub.start("a")
+
+        assert hub.end() == 0
+
+        assert hub.servers_running() == set()
+    finally:
+        hub.close()
+
+
+def test_a_server_that_was_killed_is_settled_with_its_reason(hub):
+    hub.up()
+    hub.start("a")
+    for pid in hub.servers_running():
+        os.kill(pid, signal.SIGKILL)
+
+    hub.until(lambda: hub.server("a")["stopped"])
+
+    page = hub.ask("GET", "/hub/user/a/lab", follow_redirects=False)
+    assert page.status_code in (302, 424)
+    assert "SIGKILL" in hub.log()
+
+
+def test_two_hubs_do_not_share_a_folder(hub):
+    hub.up()
+
+    assert "runs in" in hub.refused()
+
+
+def test_a_taken_port_is_named(hub):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", hub.port))
+        taken.listen()
+
+        said = hub.refused()
+
+    assert f"Port {hub.port}" in said
+    assert "--port" in said
+    assert "Traceback" not in said
+
+
+def test_a_broken_database_is_told_in_words(hub):
+    (hub.folder / "data").mkdir()
+    (hub.folder / "data" / "hub.sqlite").write_bytes(b"no database at all" * 1000)
+
+    said = hub.refused()
+
+    assert "hub.sqlite" in said
+    assert "backup" in said
+    assert "Traceback" not in said
+
+
+def test_an_unknown_setting_is_named(hub):
+    (hub.folder / "hubless.toml").write_text("[servers]\nnamed_limits = 3\n")
+
+    said = hub.refused()
+
+    assert "servers.named_limits" in said
+    assert "named_limit" in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root; the store's own test fills one without")
+def test_on_a_full_disk_the_hub_says_so_and_goes_on_when_there_is_room(hub):
+    data = hub.folder / "data"
+    data.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(data)], check=True)
+    try:
+        hub.up()
+        hub.until(hub.ask, "POST", "/hub/api/users/before")
+        with contextlib.suppress(OSError), (data / "ballast").open("wb") as ballast:
+            while True:
+                ballast.write(b"x" * 4096)
+                ballast.flush()
+        refusals = [
+            httpx.post(f"{hub.url}/hub/api/users", headers={"Authorization": f"token {TOKEN}"}, timeout=30,
+                       json={"usernames": [f"full{n}-{i}" for i in range(2000)]}).status_code
+            for n in range(5)
+        ]  # fmt: skip
+        assert 503 in refusals
+        assert set(refusals) <= {201, 503}
+        assert "The disk is full" in hub.log()
+        assert "Traceback" not in hub.log()
+
+        (data / "ballast").unlink()
+
+        assert hub.until(hub.ask, "POST", "/hub/api/users/after").status_code in (201, 409)
+        assert hub.ask("GET", "/hub/api/users/before").status_code == 200
+    finally:
+        if hub.process is not None:
+            hub.end()
+        subprocess.run(["umount", str(data)], check=False)
