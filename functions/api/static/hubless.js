@@ -4,19 +4,21 @@ const xsrf = document.querySelector("meta[name=xsrf]")?.content ?? "";
 
 // Instants in the reader's own words and time zone.
 const units = [["year", 31536000], ["month", 2592000], ["day", 86400], ["hour", 3600], ["minute", 60]];
+const words = new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: "auto" });
 function inWords(at) {
   const seconds = (at - Date.now()) / 1000;
-  const words = new Intl.RelativeTimeFormat(undefined, { numeric: "auto" });
-  for (const [unit, length] of units) {
-    if (Math.abs(seconds) >= length) return words.format(Math.trunc(seconds / length), unit);
+  const [unit, length] = units.find(([, length]) => Math.abs(seconds) >= length) ?? ["second", Infinity];
+  return words.format(Math.trunc(seconds / length), unit);
+}
+function tellTimes() {
+  for (const time of document.querySelectorAll("time[data-relative]")) {
+    const at = new Date(time.dateTime);
+    time.title = at.toLocaleString();
+    time.textContent = inWords(at);
   }
-  return words.format(0, "second");
 }
-for (const time of document.querySelectorAll("time[data-relative]")) {
-  const at = new Date(time.dateTime);
-  time.title = at.toLocaleString();
-  time.textContent = inWords(at);
-}
+tellTimes();
+setInterval(tellTimes, 30_000);
 
 // A button that shows what is typed into a password field.
 for (const field of document.querySelectorAll("input[data-reveal]")) {
@@ -46,12 +48,13 @@ for (const again of document.querySelectorAll("input[data-same-as]")) {
   again.addEventListener("input", compare);
 }
 
-// Copying what is shown only once.
+// Copying what is shown only once. Browsers lend the clipboard to https and localhost; elsewhere it stays selected.
 for (const button of document.querySelectorAll("button[data-copy]")) {
+  const field = document.getElementById(button.dataset.copy);
+  field.addEventListener("focus", () => field.select());
   if (!navigator.clipboard) continue;
   button.hidden = false;
   button.addEventListener("click", async () => {
-    const field = document.getElementById(button.dataset.copy);
     field.select();
     await navigator.clipboard.writeText(field.value);
     button.textContent = "Copied";
@@ -90,20 +93,48 @@ if (starting) {
   });
 }
 
-// Servers that are on their way: the page is shown anew once one has arrived.
-const busy = [...document.querySelectorAll("[data-server]")].filter((s) => ["spawn", "stop"].includes(s.dataset.phase));
+// Servers that are on their way: each is shown anew once it has arrived, and the rest of the page is left alone.
+const onTheirWay = () => [...document.querySelectorAll("[data-phase=spawn], [data-phase=stop]")];
+const ask = (url, kind) => fetch(url, { headers: { "X-XSRFToken": xsrf, Accept: kind } });
+
+async function hasArrived(item) {
+  const answer = await ask(item.dataset.api, "application/json");
+  if (!answer.ok) return false;
+  const name = item.dataset.server.slice(item.dataset.server.lastIndexOf("/") + 1);
+  const server = (await answer.json()).servers?.[name];
+  const phase = server?.ready ? "ready" : server?.pending ?? "";
+  return phase !== item.dataset.phase;
+}
+
+async function showAnew(items) {
+  // A page that answered a form is not asked for again under the form's address.
+  const home = document.querySelector("nav [aria-current]").href;
+  const here = location.href.split("#")[0];
+  const answer = await ask(here.split("?")[0] === home ? here : home, "text/html");
+  if (!answer.ok) return;
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const fresh = new Map([...page.querySelectorAll("[data-server]")].map((item) => [item.dataset.server, item]));
+  const news = [];
+  for (const item of items) {
+    const after = fresh.get(item.dataset.server);
+    if (!after) continue;
+    news.push(`${item.dataset.called}: ${after.querySelector(".state").textContent}`);
+    item.replaceWith(after);
+  }
+  tellTimes();
+  document.getElementById("live-news").textContent = news.join(". ");
+}
+
 async function look() {
-  if (document.hidden) return;
-  for (const item of busy) {
-    const answer = await fetch(item.dataset.api, { headers: { "X-XSRFToken": xsrf, Accept: "application/json" } });
-    if (!answer.ok) continue;
-    const name = item.dataset.server.slice(item.dataset.server.lastIndexOf("/") + 1);
-    const server = (await answer.json()).servers?.[name];
-    const phase = server ? (server.ready ? "ready" : server.pending ?? "") : "";
-    if (phase !== item.dataset.phase) {
-      location.reload();
-      return;
-    }
+  const items = document.hidden ? [] : onTheirWay();
+  const arrived = await Promise.all(items.map(hasArrived));
+  if (arrived.includes(true)) await showAnew(items.filter((_, index) => arrived[index]));
+}
+
+async function keepLooking() {
+  while (onTheirWay().length) {
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    await look().catch(() => {}); // the hub is away for a moment: look again
   }
 }
-if (busy.length) setInterval(() => look().catch(() => {}), 1500);
+keepLooking();

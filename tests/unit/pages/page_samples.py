@@ -1,0 +1,244 @@
+"""What the hub may tell each page: `PAGES` maps a sample's name to its template and context."""
+
+from urllib.parse import quote
+
+WAS = "2026-03-14T09:26:53.589793Z"
+TAIL = [
+    "[I 2026-03-14 09:26:51.010 ServerApp] jupyterlab | extension was successfully loaded.",
+    "Traceback (most recent call last):",
+    '  File "/opt/site/startup.py", line 3, in <module>',
+    "    import pandas",
+    "ModuleNotFoundError: No module named 'pandas'",
+]
+
+
+class Person:
+    def __init__(self, name, admin=False):
+        self.name, self.admin = name, admin
+
+
+ALICE, ROOT = Person("alice"), Person("ada", admin=True)
+
+
+def frame(user=None, **changes):
+    """What every page is told."""
+    facts = {
+        "hub_name": "hubless",
+        "user": user,
+        "may_admin": bool(user and user.admin),
+        "xsrf": "2|token|of|the|form",
+        "base_url": "/hub/",
+        "static_url": lambda path: f"/hub/static/{path}?v=1",
+        "version": "6.1.1",
+        "services": [{"name": "grades", "url": "/services/grades/"}] if user else [],
+    }
+    return facts | changes
+
+
+def server(name="", state="stopped", owner="alice", **changes):
+    where = quote(owner) + (f"/{name}" if name else "")
+    facts = {
+        "name": name,
+        "display_name": name or "Default server",
+        "state": state,
+        "url": f"/user/{where}/",
+        "spawn_url": f"/hub/spawn/{where}",
+        "stop_url": f"/hub/stop/{where}",
+        "delete_url": f"/hub/delete/{where}",
+        "failure": None,
+        "log_tail": [],
+        "started": WAS if state == "ready" else None,
+        "last_activity": WAS,
+        "profile": "JupyterLab",
+    }
+    return facts | changes
+
+
+FAILED = {"failure": "The server ended with exit code 1 before it answered.", "log_tail": TAIL}
+
+login = {
+    "next": "",
+    "username": "",
+    "error": None,
+    "announcement": None,
+    "sign_up": False,
+    "action": "/hub/login",
+}
+set_password = {
+    "user_name": "ada",
+    "action": "/hub/set-password?key=k",
+    "error": None,
+    "minimum_length": 10,
+}
+sign_up = {"username": "", "action": "/hub/sign-up", "error": None, "minimum_length": 10}
+home = {"default": None, "named": [], "named_limit": 5, "named_left": 5, "error": None}
+spawn = {
+    "for_user": None,
+    "server_name": "",
+    "display_name": "",
+    "profiles": [
+        {"name": "small", "display_name": "Small", "description": "Notebooks and text.", "memory": "2 GiB", "cpus": 1.0},
+        {"name": "large", "display_name": "Large", "description": "For models and large tables; ask first when you need "
+         "it for more than a day.", "memory": "16 GiB", "cpus": 3.5},
+        {"name": "bare", "display_name": "bare", "description": "", "memory": "", "cpus": None},
+    ],
+    "chosen": "small",
+    "next": "",
+    "action": "/hub/spawn/alice",
+    "error": None,
+}  # fmt: skip
+spawn_pending = {
+    "server_name": "",
+    "for_user": None,
+    "progress": 30,
+    "message": "Launching the server",
+    "position": None,
+    "progress_url": "/hub/api/users/alice/server/progress?_xsrf=2%7Ctoken",
+    "next_url": "/user/alice/lab?a=1&b=2",
+    "stop_url": "/hub/stop/alice",
+    "log_tail": [],
+}
+not_running = {
+    "server_name": "",
+    "for_user": None,
+    "url": "/user/alice/",
+    "state": "stopped",
+    "failure": None,
+    "log_tail": [],
+    "spawn_url": "/hub/spawn/alice?next=%2Fuser%2Falice%2Flab",
+    "can_start": True,
+    "implicit": False,
+}
+token = {
+    "tokens": [], "applications": [], "new_token": None, "max_lifetime": None, "error": None,
+    "sessions": [{"id": "s1", "agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+                  "created": WAS, "is_this": True}],
+}  # fmt: skip
+token_full = {
+    "tokens": [
+        {"id": "a1", "note": "Backup script", "scopes": ["read:users!user=alice", "servers!user=alice"], "created": WAS,
+         "last_activity": WAS, "expires_at": "2127-03-14T09:26:53.000000Z"},
+        {"id": "a2", "note": "", "scopes": ["a", "b", "c", "d", "e"], "created": WAS, "last_activity": None,
+         "expires_at": None},
+    ],
+    "applications": [
+        {"client_id": "jupyterhub-user-alice", "description": "Server at /user/alice/", "tokens": 2, "last_activity": WAS,
+         "ids": ["b1", "b2"]},
+        {"client_id": "service-grades", "description": "", "tokens": 1, "last_activity": None, "ids": ["b3"]},
+    ],
+    "sessions": [
+        *token["sessions"],
+        {"id": "s2", "agent": "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 Version/18.0 "
+         "Mobile/15E148 Safari/604.1", "created": WAS, "is_this": False},
+        {"id": "s3", "agent": "", "created": WAS, "is_this": False},
+    ],
+    "new_token": "c0ffee0123456789abcdef0123456789", "max_lifetime": 1_209_600, "error": None,
+}  # fmt: skip
+admin = {
+    "users": [],
+    "total": 0,
+    "offset": 0,
+    "limit": 50,
+    "name_filter": "",
+    "state": "",
+    "previous_url": None,
+    "next_url": None,
+    "running": 0,
+    "message": None,
+    "error": None,
+    "password_link": None,
+    "edit_url": lambda name, what: f"/hub/admin/users/{quote(name)}/{what}",
+    "can_set_passwords": True,
+}
+PEOPLE = [
+    {"name": "ada", "admin": True, "groups": [], "servers": [server(owner="ada")], "last_activity": WAS, "created": WAS},
+    {"name": "alice", "admin": False, "groups": ["physics", "first-year"], "last_activity": WAS, "created": WAS,
+     "servers": [server(state="ready"), server("dask", "starting"), server("old", "failed", **FAILED)]},
+    {"name": "zoë o'neil@uni.example", "admin": False, "groups": [], "servers": [], "last_activity": None, "created": WAS},
+    {"name": "bob", "admin": True, "groups": ["teachers"], "servers": [server(state="stopping", owner="bob")],
+     "last_activity": WAS, "created": WAS},
+]  # fmt: skip
+oauth = {
+    "client_description": "Server at /user/alice/",
+    "client_url": "/user/alice/oauth_callback",
+    "scopes": [
+        {
+            "raw": "access:servers!server=alice/",
+            "description": "Access notebook servers (server alice/)",
+        },
+        {"raw": "read:users:name!user", "description": "Read names of users (you)"},
+        {"raw": "custom:grades:read", "description": ""},
+    ],
+    "scope_list": ["access:servers!server=alice/", "read:users:name!user"],
+    "action": "/hub/api/oauth2/authorize?client_id=c&state=s",
+    "for_owner": None,
+}
+error = {
+    "status": 404,
+    "title": "Not Found",
+    "message": "There is nothing here.",
+    "detail": None,
+    "correlation_id": None,
+}
+
+FULL_HOME = {
+    "default": server(state="ready"),
+    "named": [
+        server("dask", "starting"), server("gpu", "failed", **FAILED), server("thesis", display_name="My thésis"),
+        server("lab", "ready"), server("old", "stopping"),
+    ],
+    "named_left": 0,
+    "error": "Invalid server name: 'X' must begin with a letter",
+}  # fmt: skip
+
+PAGES = {
+    "login": ("login.html", frame() | login),
+    "login_refused": (
+        "login.html",
+        frame() | login | {"next": "/user/a/lab?x=1&y=2#z", "username": "alice", "error": "Invalid username or password."}
+        | {"announcement": "The hub rests on Sunday from 8 to 9.", "sign_up": True},
+    ),
+    "set_password": ("set_password.html", frame() | set_password),
+    "set_password_refused": ("set_password.html", frame() | set_password | {"error": "The two passwords differ"}),
+    "sign_up": ("sign_up.html", frame() | sign_up),
+    "home_first": ("home.html", frame(ALICE) | home),
+    "home_full": ("home.html", frame(ROOT) | home | FULL_HOME),
+    "home_failed": ("home.html", frame(ALICE) | home | {"default": server(state="failed", **FAILED)}),
+    "home_plain": ("home.html", frame(ALICE) | home | {"default": server(), "named_limit": 0, "named_left": 0}),
+    "spawn": ("spawn.html", frame(ALICE) | spawn),
+    "spawn_other": (
+        "spawn.html",
+        frame(ROOT) | spawn | {"for_user": "alice", "server_name": "dask", "display_name": "Dask", "chosen": "",
+         "next": "/user/alice/dask/lab?a=1", "error": "There is no profile 'huge'"},
+    ),
+    "spawn_pending": ("spawn_pending.html", frame(ALICE) | spawn_pending),
+    "spawn_pending_queued": (
+        "spawn_pending.html",
+        frame(ROOT) | spawn_pending | {"for_user": "alice", "server_name": "dask", "position": 12, "log_tail": TAIL},
+    ),
+    "stop_pending": ("stop_pending.html", frame(ALICE) | {"server_name": "dask"}),
+    "not_running": ("not_running.html", frame(ALICE) | not_running),
+    "not_running_failed": ("not_running.html", frame(ALICE) | not_running | FAILED | {"state": "failed"}),
+    "not_running_starts": ("not_running.html", frame(ALICE) | not_running | {"implicit": True}),
+    "not_running_other": (
+        "not_running.html", frame(ALICE) | not_running | {"for_user": "bob", "server_name": "dask", "can_start": False},
+    ),
+    "token_first": ("token.html", frame(ALICE) | token),
+    "token_full": ("token.html", frame(ALICE) | token_full),
+    "token_refused": ("token.html", frame(ALICE) | token | {"error": "No such scope: 'everything'"}),
+    "admin_empty": ("admin.html", frame(ROOT) | admin | {"name_filter": "x", "error": "Invalid username: '' is empty"}),
+    "admin_full": (
+        "admin.html",
+        frame(ROOT) | admin | {"users": PEOPLE, "total": 254, "offset": 50, "running": 12, "message": "2 added",
+         "previous_url": "/hub/admin?offset=0", "next_url": "/hub/admin?offset=100&limit=50",
+         "password_link": "https://hub.example/hub/set-password?key=0123456789abcdef"},
+    ),
+    "oauth": ("oauth.html", frame(ALICE) | oauth),
+    "oauth_other": ("oauth.html", frame(ROOT) | oauth | {"for_owner": "alice", "scopes": [], "client_url": ""}),
+    "error": ("error.html", frame(ALICE) | error),
+    "error_500": (
+        "error.html",
+        frame() | error | {"status": 500, "title": "Internal Server Error", "message": "Something went wrong in the hub.",
+         "detail": "The store did not answer.", "correlation_id": "4f9ac0de"},
+    ),
+}  # fmt: skip

@@ -1,0 +1,374 @@
+"""Every page renders from what the hub tells it, and keeps to the rules that the pages promise."""
+
+import re
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from jinja2 import StrictUndefined, UndefinedError
+from page_samples import PAGES
+
+from functions.api import rendering
+
+TEMPLATES = Path(rendering.__file__).parent / "templates"
+VOID = {
+    "area",
+    "base",
+    "br",
+    "col",
+    "embed",
+    "hr",
+    "img",
+    "input",
+    "link",
+    "meta",
+    "source",
+    "track",
+    "wbr",
+}
+FRAGMENTS = {"page.html", "parts.html"}
+EVIL = "<script>alert(1)</script>\"' onload=x"
+SOURCES = sorted(TEMPLATES.glob("*.html"))
+
+
+class Page(HTMLParser):
+    """The tags of a page as (name, attributes), and whatever is wrong with their nesting."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.tags, self.open, self.faults, self.html = [], [], [], html
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, {name: value or "" for name, value in attrs}))
+        if len({name for name, _ in attrs}) != len(attrs):
+            self.faults.append(f"<{tag}> repeats an attribute")
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        if not self.open or self.open.pop() != tag:
+            self.faults.append(f"</{tag}> at {self.getpos()} closes something else")
+
+    def all(self, tag):
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+def render(name, **changes):
+    template, context = PAGES[name]
+    return rendering._environment().get_template(template).render(context | changes)
+
+
+def forms(html):
+    return re.findall(r"<form\b.*?</form>", html, flags=re.DOTALL)
+
+
+def poisoned(value):
+    """The same context with every text made dangerous."""
+    if isinstance(value, str):
+        return value + EVIL
+    if isinstance(value, list):
+        return [poisoned(item) for item in value]
+    if isinstance(value, dict):
+        return {key: item if key == "state" else poisoned(item) for key, item in value.items()}
+    if hasattr(value, "admin"):
+        return type(value)(value.name + EVIL, value.admin)
+    return value
+
+
+every_page = pytest.mark.parametrize("name", PAGES)
+every_source = pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.name)
+
+
+def test_every_template_has_a_sample():
+    shown = {template for template, _ in PAGES.values()}
+
+    assert shown == {path.name for path in SOURCES} - FRAGMENTS
+
+
+def test_the_environment_escapes_and_knows_all_it_shows():
+    environment = rendering._environment()
+
+    assert environment.undefined is StrictUndefined
+    assert environment.from_string("{{ text }}").render(text="<b>") == "&lt;b&gt;"
+
+
+@every_page
+def test_renders_as_one_well_formed_page(name):
+    page = Page(render(name))
+
+    assert page.faults == []
+    assert page.open == []
+    assert len(page.all("h1")) == len(page.all("main")) == len(page.all("title")) == 1
+    assert page.all("html")[0]["lang"] == "en"
+    ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    assert sorted(ids) == sorted(set(ids))
+
+
+@every_page
+def test_headings_skip_no_level(name):
+    levels = [int(tag[1]) for tag, _ in Page(render(name)).tags if re.fullmatch(r"h[1-6]", tag)]
+
+    assert levels[0] == 1
+    assert all(later - earlier <= 1 for earlier, later in pairwise(levels))
+
+
+@every_page
+def test_everything_that_is_referred_to_is_there(name):
+    page = Page(render(name))
+    ids = {attributes["id"] for _, attributes in page.tags if "id" in attributes}
+
+    for _, attributes in page.tags:
+        for pointer in (
+            "for",
+            "aria-labelledby",
+            "aria-describedby",
+            "aria-controls",
+            "data-same-as",
+            "data-copy",
+        ):
+            assert set(attributes.get(pointer, "").split()) <= ids
+        if attributes.get("href", "").startswith("#"):
+            assert attributes["href"][1:] in ids
+
+
+@every_page
+def test_every_field_has_a_label(name):
+    page = Page(render(name))
+    labelled = {attributes.get("for") for attributes in page.all("label")}
+
+    for tag in ("input", "select", "textarea"):
+        for field in page.all(tag):
+            wrapped = field.get("type") in {"radio", "checkbox"}
+            unsent = field.get("type") == "hidden" or field.get("aria-hidden") == "true"
+            assert wrapped or unsent or field["id"] in labelled
+
+
+@every_page
+def test_every_form_that_changes_something_carries_the_token(name):
+    for form in forms(render(name)):
+        if 'method="post"' in form:
+            assert form.count('<input type="hidden" name="_xsrf" value="2|token|of|the|form">') == 1
+        else:
+            assert 'method="get"' in form
+            assert "_xsrf" not in form
+
+
+@every_page
+def test_no_text_becomes_markup(name):
+    template, context = PAGES[name]
+    facts = poisoned(context) | {"base_url": "/hub/", "static_url": context["static_url"]}
+
+    page = Page(rendering._environment().get_template(template).render(facts))
+
+    assert page.faults == []
+    assert [attributes.get("src") for attributes in page.all("script")] == [
+        "/hub/static/hubless.js?v=1"
+    ]
+    assert not any("onload" in attributes for _, attributes in page.tags)
+
+
+@every_page
+def test_nothing_on_a_page_is_inline_or_from_elsewhere(name):
+    page = Page(render(name))
+
+    assert page.all("style") == []
+    for tag, attributes in page.tags:
+        assert not any(
+            attribute == "style" or attribute.startswith("on") for attribute in attributes
+        ), tag
+        for address in ("src", "href", "action"):
+            assert re.match(r"/(?!/)|#|$", attributes.get(address, "")), attributes
+
+
+@every_page
+def test_a_page_misses_no_fact_silently(name):
+    template, context = PAGES[name]
+
+    with pytest.raises(UndefinedError):
+        rendering._environment().get_template(template).render(
+            {k: v for k, v in context.items() if k != "xsrf"}
+        )
+
+
+@every_source
+def test_a_template_has_no_inline_script_or_style_and_trusts_nothing(source):
+    text = source.read_text()
+
+    assert re.search(r"<style|\bstyle=|\son[a-z]+=|javascript:", text) is None
+    assert re.findall(r"<script(?![^>]*\ssrc=)", text) == []
+    assert re.search(r"\|\s*safe\b|Markup|autoescape", text) is None
+
+
+def test_the_script_inserts_text_only():
+    script = (rendering.STATIC / "hubless.js").read_text()
+
+    assert (
+        re.search(
+            r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|\.style\b", script
+        )
+        is None
+    )
+
+
+@pytest.mark.parametrize("path", ["style.css", "hubless.js", "favicon.svg", "logo.svg"])
+def test_what_pages_refer_to_is_there_and_of_this_host(path):
+    text = (rendering.STATIC / path).read_text()
+
+    assert rendering.static_url(path).startswith(f"/hub/static/{path}?v=")
+    assert re.sub(r"http://www\.w3\.org/2000/svg", "", text).count("://") == 0
+    assert "@import" not in text
+
+
+# --- single pages ----------------------------------------------------------------------------------------------------
+
+
+def test_login_has_the_fields_that_scripts_look_for():
+    html = render("login")
+
+    assert re.search(r'<input name="username"[^>]*>', html)
+    assert re.search(r'<input name="password"[^>]*>', html)
+
+
+def test_login_leads_on_and_keeps_what_was_typed():
+    html = render("login_refused")
+
+    assert 'action="/hub/login?next=/user/a/lab%3Fx%3D1%26y%3D2%23z"' in html
+    assert 'value="alice"' in html
+    assert "Invalid username or password." in html
+    assert "/hub/sign-up" in html
+
+
+def test_login_offers_no_sign_up_where_there_is_none():
+    assert "sign-up" not in render("login")
+
+
+def test_a_stranger_sees_no_navigation():
+    assert "<nav" not in render("login")
+    assert "Log out" not in render("error_500")
+
+
+def test_only_admins_see_the_way_to_the_admin_page():
+    assert 'href="/hub/admin"' in render("home_full")
+    assert 'href="/hub/admin"' not in render("home_first")
+
+
+@pytest.mark.parametrize(
+    ("state", "offered"),
+    [
+        ("stopped", {"Start"}),
+        ("failed", {"Try again"}),
+        ("requested", {"See progress", "Cancel"}),
+        ("launching", {"See progress", "Cancel"}),
+        ("starting", {"See progress", "Cancel"}),
+        ("ready", {"Open", "Stop"}),
+        ("stopping", set()),
+    ],
+)
+def test_home_offers_what_fits_the_state(state, offered):
+    server = PAGES["home_full"][1]["default"] | {"state": state}
+
+    html = render("home_plain", default=server)
+
+    words = ("Start", "Try again", "See progress", "Cancel", "Open", "Stop")
+    shown = {word for word in words if re.search(rf'class="button[^"]*"[^>]*>{word}<', html)}
+    assert shown == offered
+
+
+def test_home_lets_nobody_delete_what_runs():
+    html = render("home_full")
+
+    assert set(re.findall(r'action="(/hub/delete/[^"]*)"', html)) == {
+        "/hub/delete/alice/gpu",
+        "/hub/delete/alice/thesis",
+    }
+
+
+def test_home_without_named_servers_does_not_speak_of_them():
+    assert "named" not in render("home_plain").lower()
+
+
+def test_home_offers_no_server_beyond_the_limit():
+    assert "new-server" in render("home_first")
+    assert "new-server" not in render("home_full")
+
+
+def test_waiting_needs_no_script():
+    html = render("spawn_pending")
+
+    assert '<noscript><meta http-equiv="refresh" content="2"></noscript>' in html
+    assert 'data-progress-url="/hub/api/users/alice/server/progress?_xsrf=2%7Ctoken"' in html
+    assert 'data-next-url="/user/alice/lab?a=1&amp;b=2"' in html
+
+
+def test_waiting_tells_the_place_in_the_queue():
+    assert "12 servers are ahead of theirs" in render("spawn_pending_queued")
+    assert "1 server is ahead of yours" in render("spawn_pending", position=1)
+    assert "ahead of" not in render("spawn_pending")
+
+
+def test_a_failed_start_says_why_and_offers_another():
+    html = render("not_running_failed")
+
+    assert "Your server failed to start" in html
+    assert "exit code 1" in html
+    assert "No module named &#39;pandas&#39;" in html
+    assert 'href="/hub/spawn/alice?next=%2Fuser%2Falice%2Flab"' in html
+
+
+def test_a_server_that_one_may_not_start_is_not_offered():
+    html = render("not_running_other")
+
+    assert "bob’s server “dask” is not running" in html  # noqa: RUF001 as it is shown
+    assert "/hub/spawn" not in html
+
+
+def test_token_lifetimes_stay_below_the_hubs():
+    def offered(html):
+        return re.findall(r'<option value="(\d*)"', html)
+
+    assert offered(render("token_first")) == ["3600", "86400", "604800", "2592000", ""]
+    assert offered(render("token_full")) == ["3600", "86400", "604800", "1209600"]
+    assert offered(render("token_first", max_lifetime=86400)) == ["3600", "86400"]
+
+
+def test_a_new_token_is_shown():
+    assert 'value="c0ffee0123456789abcdef0123456789"' in render("token_full")
+
+
+def test_browsers_are_called_by_their_names():
+    html = render("token_full")
+
+    assert "Firefox on Linux" in html
+    assert "Safari on iPhone" in html
+    assert "A browser" in html
+
+
+def test_admins_cannot_lock_themselves_out():
+    html = render("admin_full")
+
+    assert "/hub/admin/users/bob/delete" in html
+    assert "/hub/admin/users/ada/delete" not in html
+    assert "/hub/admin/users/ada/admin" not in html
+    assert "/hub/admin/users/ada/password-link" in html
+
+
+def test_password_links_are_offered_where_there_are_passwords():
+    assert "password-link" not in render("admin_full", can_set_passwords=False)
+
+
+def test_consent_sends_every_scope_that_was_shown():
+    html = render("oauth")
+
+    assert html.count('<input type="hidden" name="scopes"') == 2
+    assert 'value="access:servers!server=alice/"' in html
+    assert "alice</strong>. What runs there" in render("oauth_other")
+
+
+def test_an_error_shows_its_number_and_its_mark():
+    html = render("error_500")
+
+    assert ">500<" in html
+    assert "4f9ac0de" in html
