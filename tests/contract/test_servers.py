@@ -3,7 +3,12 @@ from datetime import timedelta
 
 import pytest
 
-from hubless.domain.errors import NameTakenError, NotFoundError, QuotaExceededError, StoreConflictError
+from hubless.domain.errors import (
+    NameTakenError,
+    NotFoundError,
+    QuotaExceededError,
+    StoreConflictError,
+)
 from hubless.domain.server import ACTIVE, State
 from tests.builders import NOW, a_server, a_user
 from tests.contract.together import MANY, at_once

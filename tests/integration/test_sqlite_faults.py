@@ -225,7 +225,7 @@ def test_every_acknowledged_write_survives_the_death_of_its_writers(tmp_path):
 def test_a_writer_that_dies_within_a_transaction_leaves_nothing_and_holds_nobody(tmp_path):
     path = tmp_path / "hub.sqlite"
     Database(path).close()
-    code = WRITER.split("for n in")[0] + (
+    code = WRITER.split("for n in", maxsplit=1)[0] + (
         "import os, signal\nwith database.transaction():\n    users.create([a_user('half')])\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
     )

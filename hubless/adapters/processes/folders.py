@@ -6,6 +6,8 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import psutil
+
 LOG_BYTES = 8192
 LOG_LINES = 40
 
@@ -61,7 +63,9 @@ class LaunchFolder:
             # Shared: two who look at once do not take each other for the process.
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
-            return True
+            pid = self.pid()
+            # A fork that the server left behind has the lock too: it counts only while the server itself has it.
+            return pid is None or _has_open(pid, os.fstat(descriptor))
         finally:
             os.close(descriptor)
         return False
@@ -98,3 +102,23 @@ class LaunchFolder:
         for word in hidden:
             text = text.replace(word, "***")
         return tuple(line.rstrip() for line in text.splitlines()[-LOG_LINES:] if line.strip())
+
+
+def _has_open(pid: int, wanted: os.stat_result) -> bool:
+    """Say whether the process lives and has that file open; where the system does not tell its files, whether it lives."""
+    try:
+        if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+            return False
+        files = sorted(Path(f"/proc/{pid}/fd").iterdir(), key=lambda file: int(file.name))
+    except psutil.NoSuchProcess:
+        return False
+    except OSError:
+        return True
+    return any(_is_same(file, wanted) for file in files)
+
+
+def _is_same(file: Path, wanted: os.stat_result) -> bool:
+    try:
+        return os.path.samestat(file.stat(), wanted)
+    except OSError:
+        return False  # closed meanwhile

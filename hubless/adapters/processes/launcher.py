@@ -10,6 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 KEPT_LOGS = 200
 GLANCES, GLANCE_SECONDS = 20, 0.01
+EXIT_SECONDS = 1.0
 RECENT_PORTS = 256  # not handed out again while what they were handed to may not listen yet
 # The child writes its own process id to where it was given it, its standard input, and then becomes the server: the id is
 # known even when we die right after the fork. (A higher descriptor would do as well, but dash knows ten of them.)
@@ -73,6 +75,7 @@ class ProcessLauncher:
         if folder.is_held():
             note = folder.note()
             return Coming() if note is None or folder.pid() is None else Running(f"127.0.0.1:{note.port}")
+        self._await_exit(task)
         return Gone(self._end_of(task, folder), folder.log_tail(self._secrets.get(task, ())))
 
     def stop(self, task: str, *, force: bool = False) -> None:
@@ -189,6 +192,14 @@ class ProcessLauncher:
             if child is not None and (code := child.poll()) is not None:
                 self._exit_codes[task] = code
                 del self._children[task]
+
+    def _await_exit(self, task: str) -> None:
+        """Wait for the code of a child of ours that is just about to end: the lock is let go a moment before."""
+        child = self._children.get(task)
+        if child is not None:
+            with suppress(subprocess.TimeoutExpired):
+                child.wait(EXIT_SECONDS)
+            self._reap(task)
 
     def _end_of(self, task: str, folder: LaunchFolder) -> str:
         if folder.pid() is None:
