@@ -29,6 +29,7 @@ def end(*_: object) -> None:
 order = json.loads(line.readline())
 signal.signal(signal.SIGTERM, signal.SIG_IGN if behaviour == "stubborn" else end)
 write("first" if order["first"] else "again")
+write(f"pid {os.getpid()}")
 if behaviour == "breaks":
     sys.exit("some last words")
 if behaviour == "fails":
