@@ -126,7 +126,7 @@ async def spawn_pending(request: Request, who: Person, owner: str, server: str =
     if found is not None and found.state in PENDING_START:
         return _progress(request, user, found, following)
     if found is not None and found.state is State.STOPPING:
-        return page(request, "stop_pending.html", server_name=server)
+        return page(request, "stop_pending.html", server_name=server, for_user=_other(request, user))
     return _not_running(request, user, server, found, following, status=500 if found and found.failure else 200)
 
 

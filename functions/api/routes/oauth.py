@@ -99,9 +99,10 @@ def _redirect(
 
 def _question(request: Request, client: Client, granted: tuple[str, ...]) -> Response:
     described = [{"raw": raw, "description": _sentence(raw)} for raw in granted]
+    owner = hub_of(request).users.get(client.owner_id) if client.owner_id else None
     return page(
         request, "oauth.html", client_description=client.description, client_url=client.redirect_uri, scopes=described,
-        scope_list=list(granted), for_owner=None,
+        scope_list=list(granted), for_owner=owner.name if owner else None,
         action="/hub/api/oauth2/authorize?" + urlencode(list(request.query_params.multi_items())),
     )  # fmt: skip
 

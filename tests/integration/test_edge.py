@@ -1,0 +1,701 @@
+"""The edge as it is: a real HAProxy, fed by the agent from a route table in SQLite."""
+
+import contextlib
+import http.client
+import http.server
+import json
+import os
+import shutil
+import signal
+import socket
+import socketserver
+import tempfile
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from websockets.sync.client import connect
+from websockets.sync.server import serve
+
+from edge_proxy.agent import Agent
+from edge_proxy.configuration import EdgeConfiguration
+from edge_proxy.errors import EdgeError
+from hubless.adapters.sqlite.database import Database
+from hubless.adapters.sqlite.routes import SqliteRouteStore
+from hubless.domain.errors import StoreUnavailableError
+from hubless.domain.routes import Route
+
+pytestmark = pytest.mark.real
+SUBPROTOCOL = "v1.kernel.websocket.jupyter.org"
+
+
+class Echo(http.server.BaseHTTPRequestHandler):
+    """Answers with its server's name and what exactly arrived."""
+
+    protocol_version = "HTTP/1.1"
+
+    def _answer(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        said = {
+            "who": self.server.name,  # type: ignore[attr-defined]
+            "method": self.command,
+            "path": self.requestline.split(" ")[1],  # self.path would be tidied up
+            "headers": {name.lower(): self.headers.get_all(name) for name in self.headers},
+            "body": body.decode(),
+        }
+        told = json.dumps(said).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(told)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(told)
+
+    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _answer
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+class TcpServer(socketserver.ThreadingMixIn, socketserver.TCPServer):
+    daemon_threads = True
+    block_on_close = False
+    allow_reuse_address = True
+    name = ""
+
+
+class UnixServer(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+    daemon_threads = True
+    block_on_close = False
+    name = "API"
+
+
+def running(server: Any) -> Any:
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+    return server
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class Told:
+    """An answer."""
+
+    status: int
+    headers: http.client.HTTPMessage
+    text: str
+
+    @property
+    def said(self) -> dict[str, Any]:
+        said: dict[str, Any] = json.loads(self.text)
+        return said
+
+    @property
+    def who(self) -> str:
+        return str(self.said["who"])
+
+
+class AwayStore:
+    """A route table that can be taken away."""
+
+    def __init__(self, real: SqliteRouteStore) -> None:
+        self._real = real
+        self.is_away = False
+
+    def __getattr__(self, name: str) -> Any:
+        if self.is_away:
+            raise StoreUnavailableError("the table is away")
+        return getattr(self._real, name)
+
+
+class World:
+    """An edge with everything around it."""
+
+    def __init__(self, folder: Path, database: Path) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.routes = SqliteRouteStore(Database(database))
+        self.store = AwayStore(self.routes)
+        self.api_socket = folder / "api.sock"
+        self._undo = contextlib.ExitStack()
+        self.agents: list[Agent] = []
+        self.addresses: dict[str, str] = {}
+        self.start_api()
+
+    def start_api(self) -> None:
+        self.api_socket.unlink(missing_ok=True)
+        self.api = running(UnixServer(str(self.api_socket), Echo))
+
+    def stop_api(self) -> None:
+        self.api.shutdown()
+        self.api.server_close()
+        self.api_socket.unlink()
+
+    def agent(self, **facts: Any) -> Agent:
+        facts = {"host": "127.0.0.1", "port": self.port, "api_socket": self.api_socket, "run_folder": self.folder / "e"} | facts
+        agent = Agent(
+            EdgeConfiguration(max_connections=200, **facts),
+            self.store,  # type: ignore[arg-type]
+            edge_id="edge-1",
+            clock=lambda: datetime.now(UTC),
+            poll_seconds=0.001,
+        )
+        self.agents.append(agent)
+        return agent
+
+    def started(self, **facts: Any) -> Agent:
+        agent = self.agent(**facts)
+        agent.start()
+        return agent
+
+    def server(self, name: str) -> str:
+        """Start a server that says *name*, and return its address."""
+        if name not in self.addresses:
+            server = TcpServer(("127.0.0.1", 0), Echo)
+            server.name = name
+            running(server)
+            self._undo.callback(server.server_close)
+            self._undo.callback(server.shutdown)
+            self.addresses[name] = "127.0.0.1:{}".format(server.server_address[1])
+        return self.addresses[name]
+
+    def route(self, prefix: str, name: str) -> None:
+        self.routes.put(Route(prefix, self.server(name), f"launch-{name}"))
+
+    def web_socket_server(self) -> str:
+        """Start a WebSocket server that echoes, and return its address."""
+        server = serve(lambda socket_: [socket_.send(m) for m in socket_], "127.0.0.1", 0, subprotocols=[SUBPROTOCOL])  # type: ignore[list-item]
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        self._undo.callback(server.shutdown)
+        return f"127.0.0.1:{server.socket.getsockname()[1]}"
+
+    def web_socket(self, path: str) -> Any:
+        return connect(
+            f"ws://127.0.0.1:{self.port}{path}", subprotocols=[SUBPROTOCOL], proxy=None, ping_interval=None  # type: ignore[list-item]
+        )
+
+    def ask(self, path: str, method: str = "GET", headers: tuple[str, ...] = (), body: str = "") -> Told:
+        """Send *path* just as it is."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=20) as line:
+            return ask_on(line, path, method, (*headers, "Connection: close"), body)
+
+    def close(self) -> None:
+        self.store.is_away = False
+        for agent in self.agents:
+            agent.close()
+        self.api.shutdown()
+        self.api.server_close()
+        self._undo.close()
+
+
+def ask_on(line: socket.socket, path: str, method: str = "GET", headers: tuple[str, ...] = (), body: str = "") -> Told:
+    head = "\r\n".join([f"{method} {path} HTTP/1.1", "Host: hub.example.org", *headers, f"Content-Length: {len(body)}"])
+    line.sendall(f"{head}\r\n\r\n{body}".encode("latin-1"))
+    answer = http.client.HTTPResponse(line, method=method)
+    answer.begin()
+    told = Told(answer.status, answer.headers, answer.read().decode())
+    answer.close()
+    return told
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    folder = Path(tempfile.mkdtemp(prefix="edge-", dir="/tmp"))  # a unix socket's path has at most 107 bytes
+    world = World(folder, tmp_path / "hub.sqlite")
+    try:
+        yield world
+    finally:
+        world.close()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+# --- which server ---
+
+
+def test_longest_prefix_wins(world: World) -> None:
+    world.route("/user/alice/", "alice")
+    world.route("/user/alice/lab2/", "alice's lab2")
+    world.route("/user/al/", "al")
+    world.started()
+    assert world.ask("/user/alice/").who == "alice"
+    assert world.ask("/user/alice/tree").who == "alice"
+    assert world.ask("/user/alice/lab2").who == "alice"
+    assert world.ask("/user/alice/lab2/").who == "alice's lab2"
+    assert world.ask("/user/alice/lab2/x/y").who == "alice's lab2"
+    assert world.ask("/user/alice/lab22/").who == "alice"
+    assert world.ask("/user/al/").who == "al"
+
+
+@pytest.mark.parametrize("path", ["/", "/hub/home", "/hub", "/user/nobody/", "/user/alice", "/user/alicea/", "/x?next=/user/alice/"])
+def test_what_has_no_route_goes_to_the_api_as_it_was_sent(world: World, path: str) -> None:
+    world.route("/user/alice/", "alice")
+    world.started()
+    told = world.ask(path)
+    assert (told.who, told.said["path"]) == ("API", path)
+
+
+@pytest.mark.parametrize(
+    "rest",
+    ["", "a%20b", "a%2Fb", "%C3%A9", "a+b", "a%2bb", "x?", "x?a=%2F..%2F&b=a+b&c=%C3%A9", "x;y=z", "a//b", "%7Euser/~x", "x?next=/../", "100%25"],
+)
+def test_path_and_query_are_untouched(world: World, rest: str) -> None:
+    world.route("/user/alice/", "alice")
+    world.started()
+    told = world.ask(f"/user/alice/{rest}")
+    assert (told.who, told.said["path"]) == ("alice", f"/user/alice/{rest}")
+
+
+NAMES = {
+    "ann smith": ["ann%20smith"],
+    "zoë": ["zo%C3%AB", "zo%c3%ab"],
+    "学生": ["%E5%AD%A6%E7%94%9F"],
+    "a@b.org": ["a@b.org", "a%40b.org"],
+    "50%": ["50%25"],
+    "%41": ["%2541"],
+    "a+b": ["a+b", "a%2Bb", "a%2bb"],
+    'q"\\;#?': ["q%22%5C;%23%3F"],
+    "line\nbreak": ["line%0Abreak"],
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_any_name_has_a_route(world: World, name: str) -> None:
+    world.started()
+    world.route(f"/user/{name}/", "it")
+    world.agents[0].turn()
+    for written in NAMES[name]:
+        told = world.ask(f"/user/{written}/lab?x=%41")
+        assert (told.who, told.said["path"]) == ("it", f"/user/{written}/lab?x=%41")
+    assert world.ask(f"/user/{NAMES[name][0]}x/lab").who == "API"
+    world.routes.remove(f"/user/{name}/", "launch-it")
+    world.agents[0].turn()
+    assert world.ask(f"/user/{NAMES[name][0]}/lab").who == "API"
+
+
+def test_a_plus_is_no_space(world: World) -> None:
+    world.route("/user/a b/", "a b")
+    world.started()
+    assert world.ask("/user/a+b/").who == "API"
+
+
+@pytest.mark.parametrize("path", ["/user/b%6Fb/", "/%75ser/bob/", "/user%2Fbob/", "/user/bob%2Fx", "http://hub.example.org/user/bob/"])
+def test_what_decodes_to_the_prefix_is_led_by_it(world: World, path: str) -> None:
+    world.route("/user/bob/", "bob")
+    world.started()
+    assert world.ask(path).who == "bob"
+
+
+TRICKS = [
+    "/user/alice/../bob/x",
+    "/user/alice/%2e%2e/bob/",
+    "/user/alice/%2E%2E/bob/",
+    "/user/alice/.%2e/bob/",
+    "/user/alice/%2e%2e%2fbob/",
+    "/user/alice/%2e%2e/bob",
+    "/user/alice%2f..%2fbob/",
+    "/user/alice%2F%2E%2E%2Fbob/",
+    "/user/alice/./../bob/",
+    "/user/alice/x/../../bob/",
+    "/user/alice/..%5cbob/",
+    "/user/alice/..;/bob/",
+    "/user/alice/%252e%252e/bob/",
+    "/user/./bob/",
+    "/user/%2e/bob/",
+    "/user//bob/",
+    "//user/bob/",
+    "///user/bob/",
+    "/%2fuser/bob/",
+    "/hub/../user/bob/",
+    "/hub/%2e%2e/user/bob/",
+    "/hub%2f../user/bob/",
+    "/user/bob/..",
+    "/user/bob/.",
+    "/user/bob/%2e%2e",
+    "/user/bob/../alice/",
+    "/user/bob%00/",
+    "/user/%00bob/",
+    "/%00/user/bob/",
+    "/user/alice/%00/../bob/",
+    "/user/bob%",
+    "/user/b%6/",
+    "/USER/bob/",
+    "/user/Bob/",
+    "/user/bob",
+    "/user/bob;/",
+    "/user/bob?/",
+    "/user/bob%3F/",
+    "/user/bob%23/",
+    "/user/%62ob%2",
+    "http://user/bob/",
+    "*",
+]
+
+
+@pytest.mark.parametrize("path", TRICKS)
+def test_no_trick_with_a_path_reaches_bob(world: World, path: str) -> None:
+    world.route("/user/alice/", "alice")
+    world.route("/user/bob/", "bob")
+    world.started()
+    told = world.ask(path, method="OPTIONS" if path == "*" else "GET")
+    if told.status == 200:
+        assert told.who != "bob"
+        assert told.said["path"] in (path, "/bob/")  # untouched for whoever looks at it; /bob/: of http://user/bob/
+    else:
+        assert told.status == 400
+
+
+@pytest.mark.parametrize("path", ["/user/alice/../bob/x", "/user/alice/%2e%2e/bob/", "/user/alice%2f..%2fbob/", "/hub/../user/bob/", "/user/bob/.."])
+def test_dots_that_may_lead_elsewhere_go_to_the_api(world: World, path: str) -> None:
+    world.route("/user/alice/", "alice")
+    world.route("/user/bob/", "bob")
+    world.started()
+    assert world.ask(path).who == "API"
+
+
+@pytest.mark.parametrize("path", ["/user/bob/...", "/user/bob/.config/x", "/user/bob/a..b/", "/user/bob/..a", "/user/bob/x.", "/user/bob/x?a=/../"])
+def test_other_dots_are_only_names(world: World, path: str) -> None:
+    world.route("/user/bob/", "bob")
+    world.started()
+    assert world.ask(path).who == "bob"
+
+
+def test_the_hubs_own_paths_cannot_be_taken(world: World) -> None:
+    world.route("/hub/", "thief")
+    world.route("/hub/login/", "thief")
+    world.started()
+    assert world.ask("/hub/login/").who == "API"
+    assert world.ask("/hub").who == "API"
+
+
+def test_the_hubs_own_paths_cannot_be_taken_encoded(world: World) -> None:
+    world.route("/hub/", "thief")
+    world.started()
+    assert world.ask("/h%75b/login").who == "API"
+
+
+def test_a_route_for_everything_leaves_the_hub_alone(world: World) -> None:
+    world.route("/", "everything")
+    world.started()
+    assert world.ask("/whatever").who == "everything"
+    assert world.ask("/hub/home").who == "API"
+
+
+def test_one_connection_is_led_by_each_of_its_requests(world: World) -> None:
+    for name in ("alice", "bob", "carol"):
+        world.route(f"/user/{name}/", name)
+    agent = world.started()
+    with socket.create_connection(("127.0.0.1", world.port), timeout=20) as line:
+        for _ in range(20):
+            for name in ("alice", "bob", "carol"):
+                assert ask_on(line, f"/user/{name}/").who == name
+            assert ask_on(line, "/hub/").who == "API"
+        world.route("/user/alice/", "alice's next")
+        agent.turn()
+        assert ask_on(line, "/user/alice/").who == "alice's next"
+
+
+def test_methods_and_bodies_pass(world: World) -> None:
+    world.route("/user/alice/", "alice")
+    world.started()
+    for method in ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"):
+        body = "x" * 50_000 if method != "GET" else ""
+        said = world.ask("/user/alice/api", method, body=body).said
+        assert (said["method"], said["body"]) == (method, body)
+
+
+# --- headers ---
+
+
+def test_forwarding_headers_are_the_edges_own(world: World) -> None:
+    world.route("/user/alice/", "alice")
+    world.started()
+    lies = (
+        "X-Forwarded-For: 6.6.6.6", "X-Forwarded-Proto: https", "X-Forwarded-Host: evil.example", "X-Forwarded-Port: 1",
+        "Forwarded: for=6.6.6.6", "X-Real-IP: 6.6.6.6", "X-Scheme: https", "Proxy: evil", "X-Original-URL: /x", "X-Rewrite-URL: /x",
+        "X-Forwarded-Server: evil",
+    )  # fmt: skip
+    for path in ("/user/alice/", "/hub/"):
+        headers = world.ask(path, headers=lies).said["headers"]
+        assert headers["x-forwarded-for"] == ["127.0.0.1"]
+        assert headers["x-forwarded-proto"] == ["http"]
+        assert headers["x-forwarded-host"] == ["hub.example.org"]
+        assert headers["x-forwarded-port"] == [str(world.port)]
+        assert not {"forwarded", "x-real-ip", "x-scheme", "proxy", "x-original-url", "x-rewrite-url", "x-forwarded-server"} & set(headers)
+
+
+def test_a_trusted_proxy_is_believed(world: World) -> None:
+    world.started(trusted_proxies=("127.0.0.1",))
+    true = ("X-Forwarded-For: 9.9.9.9", "X-Forwarded-Proto: https", "X-Forwarded-Host: hub.example.com", "X-Forwarded-Port: 443")
+    headers = world.ask("/hub/", headers=true).said["headers"]
+    assert ", ".join(headers["x-forwarded-for"]).startswith("9.9.9.9")
+    assert headers["x-forwarded-proto"] == ["https"]
+    assert headers["x-forwarded-host"] == ["hub.example.com"]
+    assert headers["x-forwarded-port"] == ["443"]
+
+
+def test_another_proxy_than_the_trusted_is_not_believed(world: World) -> None:
+    world.started(trusted_proxies=("10.0.0.0/8", "192.0.2.1"))
+    headers = world.ask("/hub/", headers=("X-Forwarded-For: 9.9.9.9", "X-Forwarded-Proto: https")).said["headers"]
+    assert headers["x-forwarded-for"] == ["127.0.0.1"]
+    assert headers["x-forwarded-proto"] == ["http"]
+
+
+def test_other_headers_pass_untouched(world: World) -> None:
+    world.route("/user/alice/", "alice")
+    world.started()
+    sent = ("Cookie: a=1; b=2", "Origin: http://hub.example.org", "Sec-Fetch-Site: same-origin", "Authorization: token x")
+    headers = world.ask("/user/alice/", headers=sent).said["headers"]
+    assert headers["host"] == ["hub.example.org"]
+    assert {(f"{name}: {headers[name.lower()][0]}") for name in ("Cookie", "Origin", "Sec-Fetch-Site", "Authorization")} == set(sent)
+
+
+# --- changes ---
+
+
+def test_a_route_comes_and_goes_at_once(world: World) -> None:
+    agent = world.started()
+    assert world.ask("/user/alice/").who == "API"
+    world.route("/user/alice/", "alice")
+    agent.turn()
+    assert world.ask("/user/alice/").who == "alice"
+    world.routes.remove("/user/alice/", "launch-alice")
+    agent.turn()
+    assert world.ask("/user/alice/").who == "API"
+
+
+def test_the_agent_reports_what_it_applied_and_is_forgotten(world: World) -> None:
+    agent = world.started()
+    world.route("/user/alice/", "alice")
+    agent.turn()
+    assert [(r.edge_id, r.sequence) for r in world.routes.reports()] == [("edge-1", world.routes.sequence())]
+    agent.close()
+    assert world.routes.reports() == []
+
+
+def test_more_changes_than_one_page_holds(world: World) -> None:
+    agent = world.started()
+    world.server("alice")
+    with world.routes._database.transaction():
+        for n in range(1201):
+            world.route(f"/user/u{n}/", "alice")
+    agent.turn()
+    assert [world.ask(f"/user/u{n}/").who for n in (0, 499, 500, 1000, 1200)] == ["alice"] * 5
+    assert world.routes.reports()[0].sequence == 1201
+
+
+def test_a_trimmed_log_means_a_full_load(world: World) -> None:
+    world.route("/user/alice/", "alice")
+    agent = world.started()
+    world.routes.remove("/user/alice/", "launch-alice")
+    world.route("/user/bob/", "bob")
+    world.route("/user/carol/", "carol")
+    world.routes.trim(1)
+    agent.turn()
+    assert [world.ask(f"/user/{name}/").who for name in ("alice", "bob", "carol")] == ["API", "bob", "carol"]
+    assert world.routes.reports()[0].sequence == world.routes.sequence()
+
+
+def test_a_host_that_leads_nowhere_harms_no_other_route(world: World) -> None:
+    world.route("/user/alice/", "alice")
+    world.routes.put(Route("/user/lost/", "nowhere.invalid:1", "launch-lost"))
+    agent = world.started()
+    world.routes.put(Route("/user/lost2/", "nowhere.invalid:1", "launch-lost"))
+    world.route("/user/bob/", "bob")
+    agent.turn()
+    assert [world.ask(f"/user/{name}/").who for name in ("alice", "lost", "lost2", "bob")] == ["alice", "API", "API", "bob"]
+
+
+def test_a_route_that_now_leads_nowhere_no_longer_leads_where_it_did(world: World) -> None:
+    world.route("/user/alice/", "alice")
+    agent = world.started()
+    world.routes.put(Route("/user/alice/", "nowhere.invalid:1", "launch-2"))
+    agent.turn()
+    assert world.ask("/user/alice/").who == "API"
+
+
+def test_a_name_is_resolved(world: World) -> None:
+    world.routes.put(Route("/user/alice/", world.server("alice").replace("127.0.0.1", "localhost"), "launch-1"))
+    world.started()
+    assert world.ask("/user/alice/").who == "alice"
+
+
+def test_a_store_that_is_away_stops_no_request(world: World) -> None:
+    world.route("/user/alice/", "alice")
+    agent = world.started()
+    world.store.is_away = True
+    agent.turn()
+    agent.turn()
+    assert world.ask("/user/alice/").who == "alice"
+    world.route("/user/bob/", "bob")
+    world.store.is_away = False
+    agent.turn()
+    assert world.ask("/user/bob/").who == "bob"
+
+
+def test_run_follows_until_it_is_stopped(world: World) -> None:
+    agent = world.started()
+    stop = threading.Event()
+    thread = threading.Thread(target=agent.run, args=(stop,))
+    thread.start()
+    try:
+        world.route("/user/alice/", "alice")
+        while world.routes.reports()[0].sequence != world.routes.sequence():
+            stop.wait(0.005)
+        assert world.ask("/user/alice/").who == "alice"
+    finally:
+        stop.set()
+        thread.join()
+
+
+# --- WebSockets ---
+
+
+def test_a_web_socket_lives_through_300_changes(world: World) -> None:
+    address = world.web_socket_server()
+    world.routes.put(Route("/user/alice/", address, "launch-ws"))
+    agent = world.started()
+    with world.web_socket("/user/alice/api/kernels/1/channels?session_id=a%2Fb") as channel:
+        assert channel.subprotocol == SUBPROTOCOL
+        for n in range(300):
+            if n % 2:
+                world.routes.remove("/user/bob/", "launch-bob")
+            else:
+                world.route("/user/bob/", "bob")
+            if n == 150:
+                world.routes.remove("/user/alice/", "launch-ws")
+            agent.turn()
+            if n % 50 == 0:
+                channel.send(f"message {n}")
+                assert channel.recv(timeout=10) == f"message {n}"
+        channel.send("x" * 200_000)
+        assert channel.recv(timeout=10) == "x" * 200_000
+    assert world.ask("/user/alice/").who == "API"
+
+
+# --- what goes wrong ---
+
+
+def test_a_dead_target_is_explained_and_looked_at_again(world: World) -> None:
+    world.routes.put(Route("/user/alice/", f"127.0.0.1:{free_port()}", "launch-1"))
+    world.started()
+    told = world.ask("/user/alice/lab?x=1")
+    assert told.status == 503
+    assert told.headers["Refresh"] == "2; url=/hub/user/alice/lab?x=1"
+    assert told.headers["Cache-Control"] == "no-store"
+    assert "does not answer" in told.text
+
+
+def test_while_the_api_is_away_a_page_says_so_and_tries_again_by_itself(world: World) -> None:
+    world.started()
+    assert world.ask("/hub/").who == "API"
+    world.stop_api()
+    connection = http.client.HTTPConnection("127.0.0.1", world.port, timeout=20)
+    connection.request("GET", "/hub/home")
+    answer = connection.getresponse()
+    assert (answer.status, answer.headers["Refresh"], answer.headers["Retry-After"]) == (503, "3", "3")
+    assert b"starting" in answer.read()
+    connection.close()
+    world.start_api()
+    assert world.ask("/hub/home").who == "API"
+
+
+def test_a_killed_haproxy_comes_back_with_all_routes(world: World) -> None:
+    for name in ("alice", "bob"):
+        world.route(f"/user/{name}/", name)
+    agent = world.started()
+    first = agent.proxy_pid
+    assert first
+    os.kill(first, signal.SIGKILL)
+    agent._proxy._process.wait()  # type: ignore[union-attr]
+    agent.turn()
+    assert agent.proxy_pid not in (None, first)
+    assert [world.ask(f"/user/{name}/").who for name in ("alice", "bob", "x")] == ["alice", "bob", "API"]
+
+
+def test_an_agents_death_is_not_haproxys(world: World) -> None:
+    world.routes.put(Route("/user/alice/", world.web_socket_server(), "launch-ws"))
+    first = world.started()
+    with world.web_socket("/user/alice/channels") as channel:
+        world.agents.clear()  # never closed
+        world.route("/user/bob/", "bob")
+        assert world.ask("/hub/").who == "API"
+        second = world.started()
+        assert second.proxy_pid == first.proxy_pid
+        channel.send("still here")
+        assert channel.recv(timeout=10) == "still here"
+        assert world.ask("/user/bob/").who == "bob"
+
+
+def test_an_adopted_haproxy_that_dies_is_started_again(world: World) -> None:
+    world.route("/user/alice/", "alice")
+    first = world.started()
+    world.agents.clear()
+    second = world.started()
+    assert second.proxy_pid == first.proxy_pid
+    os.kill(second.proxy_pid or 0, signal.SIGKILL)
+    first._proxy._process.wait()  # type: ignore[union-attr]
+    second.turn()
+    assert second.proxy_pid != first.proxy_pid
+    assert world.ask("/user/alice/").who == "alice"
+
+
+def test_another_configuration_ends_the_old_haproxy(world: World) -> None:
+    first = world.started()
+    world.agents.clear()
+    world.port = free_port()
+    second = world.started()
+    assert second.proxy_pid != first.proxy_pid
+    assert not first._proxy.is_alive()
+    assert world.ask("/hub/").who == "API"
+
+
+def test_a_taken_port_is_named(world: World) -> None:
+    with socket.socket() as taker:
+        taker.bind(("127.0.0.1", world.port))
+        taker.listen()
+        with pytest.raises(EdgeError, match=rf"{world.port}"):
+            world.agent().start()
+
+
+def test_a_closed_edge_leaves_nothing_running(world: World) -> None:
+    agent = world.started()
+    pid = agent.proxy_pid
+    agent.close()
+    assert agent.proxy_pid is None
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid or 0, 0)
+    with pytest.raises(ConnectionRefusedError):
+        world.ask("/")
+    agent.close()
+
+
+def test_the_runtime_socket_is_nobody_elses(world: World) -> None:
+    world.started()
+    assert (world.folder / "e").stat().st_mode & 0o077 == 0
+    assert (world.folder / "e" / "edge.sock").stat().st_mode & 0o077 == 0
+
+
+# --- activity ---
+
+
+def test_activity_is_what_a_person_does(world: World) -> None:
+    for name in ("poster", "visitor", "idler"):
+        world.route(f"/user/{name}/", name)
+    agent = world.started()
+    assert agent.last_activity() == {}
+    before = datetime.now(UTC)
+    world.ask("/user/poster/api", "POST", body="{}")
+    world.ask("/user/visitor/lab", headers=("Sec-Fetch-Mode: navigate",))
+    world.ask("/user/idler/api/status", headers=("Sec-Fetch-Mode: cors",))
+    world.ask("/user/idler/api/kernels")
+    seen = agent.last_activity()
+    assert set(seen) == {"/user/poster/", "/user/visitor/"}
+    assert all(abs((at - before).total_seconds()) < 60 for at in seen.values())

@@ -1,0 +1,95 @@
+"""The configuration is a pure function of a few facts."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge_proxy.configuration import FORWARDED, OTHERS_CLAIMS, EdgeConfiguration, affordable_connections, key_of, pages, render
+
+
+def configuration(**facts: Any) -> EdgeConfiguration:
+    known: dict[str, Any] = {"host": "127.0.0.1", "port": 8000, "api_socket": Path("/run/api.sock"), "run_folder": Path("/run/edge")}
+    return EdgeConfiguration(**(known | facts))
+
+
+def lines(edge: EdgeConfiguration) -> list[str]:
+    return [line.strip() for line in render(edge).splitlines()]
+
+
+def test_same_facts_same_text() -> None:
+    assert render(configuration()) == render(configuration())
+
+
+@pytest.mark.parametrize(
+    ("host", "bind"),
+    [("127.0.0.1", "127.0.0.1:8000"), ("0.0.0.0", "*:8000"), ("::1", "[::1]:8000"), ("::", "[::]:8000"), ("hub.local", "hub.local:8000")],
+)
+def test_where_it_listens(host: str, bind: str) -> None:
+    assert f"bind {bind}" in lines(configuration(host=host))
+
+
+def test_facts_are_in_their_places() -> None:
+    text = lines(configuration(threads=3, max_connections=77, activity_seconds=60))
+    assert "nbthread 3" in text
+    assert "maxconn 77" in text
+    assert "stats socket /run/edge/edge.sock mode 600 level admin" in text
+    assert any(line.startswith("server api unix@/run/api.sock") for line in text)
+    assert any("expire 60s" in line for line in text)
+
+
+def test_nobody_is_believed_by_default() -> None:
+    text = lines(configuration())
+    for name in (*FORWARDED, *OTHERS_CLAIMS):
+        assert f"http-request del-header {name}" in text
+    assert not any("trusted" in line for line in text)
+
+
+def test_only_trusted_proxies_are_believed() -> None:
+    text = lines(configuration(trusted_proxies=("10.0.0.0/8", "192.0.2.1")))
+    assert "acl trusted src 10.0.0.0/8 192.0.2.1" in text
+    for name in FORWARDED:
+        assert f"http-request del-header {name} if !trusted" in text
+    for name in OTHERS_CLAIMS:
+        assert f"http-request del-header {name}" in text
+
+
+def test_headers_are_cleared_before_they_are_set() -> None:
+    text = lines(configuration())
+    for name in FORWARDED[1:]:
+        cleared = text.index(f"http-request del-header {name}")
+        assert cleared < next(n for n, line in enumerate(text) if line.startswith(f"http-request set-header {name}"))
+
+
+def test_every_file_that_it_names_is_written() -> None:
+    edge = configuration()
+    text = render(edge)
+    for file in pages(edge):
+        assert str(file) in text
+        assert file.parent == edge.run_folder
+
+
+def test_pages_refer_to_nothing_outside() -> None:
+    for content in pages(configuration()).values():
+        assert "http:" not in content
+        assert "https:" not in content
+        assert "<script" not in content
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])))
+def test_no_character_of_a_prefix_is_left_in_a_key(prefix: str) -> None:
+    key = key_of(prefix)
+    assert set(key) <= set("0123456789ABCDEF")
+    assert bytes.fromhex(key).decode() == prefix
+
+
+@given(*[st.text(st.characters(exclude_categories=["Cs"]))] * 2)
+def test_keys_begin_with_each_other_just_as_prefixes_do(one: str, other: str) -> None:
+    assert key_of(one + other).startswith(key_of(one))
+    assert key_of(other).startswith(key_of(one)) == other.encode().startswith(one.encode())
+
+
+def test_connections_are_bounded() -> None:
+    assert 100 <= affordable_connections() <= 20_000
