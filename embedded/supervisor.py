@@ -51,6 +51,7 @@ class Child:
     was_ready: bool = False
     why: str = ""  # it failed, as it said itself
     said: deque[str] = field(default_factory=lambda: deque(maxlen=LAST_LINES))
+    unfinished: bytes = b""  # of a line whose end has not come yet
     deaths: deque[float] = field(default_factory=lambda: deque(maxlen=TOO_OFTEN))
     start_at: float | None = None  # when it is to be started again
 
@@ -170,6 +171,7 @@ class Supervisor:
         line.close()
         if process.stderr is not None and not process.stderr.closed:
             self._read(process.stderr, child)
+        self._flush(child)
         child.process, child.line = None, None
         if self._ending or self._signals:
             return
@@ -210,14 +212,28 @@ class Supervisor:
             self._selector.unregister(line)
 
     def _read(self, pipe: Any, child: Child) -> None:
-        """Pass on what a child wrote; HAProxy may hold the pipe of an agent that died."""
-        written = b""
+        """Pass on the whole lines that a child wrote; the rest waits until it is whole, or nothing more can come."""
+        has_ended = False
         with contextlib.suppress(BlockingIOError):
             while more := os.read(pipe.fileno(), 65536):
-                written += more
+                child.unfinished += more
+            has_ended = True
             self._selector.unregister(pipe)
             pipe.close()
-        text = written.decode(errors="replace")
+        whole, newline, rest = child.unfinished.rpartition(b"\n")
+        child.unfinished = rest
+        self._pass_on(whole + newline, child)
+        if has_ended:
+            self._flush(child)
+
+    def _flush(self, child: Child) -> None:
+        """Pass on a last line that has no end."""
+        if child.unfinished:
+            last, child.unfinished = child.unfinished + b"\n", b""
+            self._pass_on(last, child)
+
+    def _pass_on(self, lines: bytes, child: Child) -> None:
+        text = lines.decode(errors="replace")
         child.said.extend(text.splitlines())
         self._write(text)
 

@@ -32,6 +32,12 @@ write("first" if order["first"] else "again")
 write(f"pid {os.getpid()}")
 if behaviour == "breaks":
     sys.exit("some last words")
+if behaviour == "stammers":
+    for piece in ("a wh", "ole line", "\nand a l"):
+        os.write(2, piece.encode())
+        time.sleep(0.1)
+    os.write(2, b"ast one")
+    sys.exit(1)
 if behaviour == "fails":
     say("failed", why="The cellar is flooded.")
     sys.exit(1)

@@ -136,6 +136,16 @@ def test_a_child_that_breaks_before_it_was_ready_ends_the_start_with_its_last_wo
         tree(worker="breaks").run()
 
 
+def test_what_a_child_writes_in_pieces_is_passed_on_in_lines(tree: Callable[..., Tree]) -> None:
+    hub = tree(worker="stammers")
+
+    with pytest.raises(ChildError) as ended:
+        hub.run()
+
+    assert str(ended.value).endswith("It said last:\n    a whole line\n    and a last one")
+    assert hub.said.getvalue() == "a whole line\nand a last one\n"
+
+
 def test_a_child_that_says_why_it_cannot_start_is_quoted(tree: Callable[..., Tree]) -> None:
     with pytest.raises(ChildError, match=r"^The cellar is flooded\.$"):
         tree(edge="fails").run()
