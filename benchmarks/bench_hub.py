@@ -23,7 +23,7 @@ STARTS = int(os.environ.get("STARTS", "1000"))
 AT_ONCE = 20
 USERS = 10_000
 TOKEN = "benchmark-token-0123456789"
-SERVER = '''
+SERVER = """
 import os, sys, time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from urllib.parse import urlsplit
@@ -35,7 +35,7 @@ class Answer(BaseHTTPRequestHandler):
 server = HTTPServer(("127.0.0.1", url.port), Answer)
 open(os.path.join(sys.argv[1], os.environ["JUPYTERHUB_USER"]), "w").write(repr(time.time()))
 server.serve_forever()
-'''
+"""
 
 
 def free_port():

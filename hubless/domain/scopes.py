@@ -269,7 +269,7 @@ class Scopes:
 
 def _meet(one: tuple[str, str], two: tuple[str, str], groups_of: GroupsOf) -> tuple[str, str] | None:
     """Return the narrower of two filters where one lies within the other, or None."""
-    if one == two or two == ("", ""):
+    if two in (one, ("", "")):
         return one
     if one == ("", "") or _lies_within(two, one, groups_of):
         return two

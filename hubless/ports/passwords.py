@@ -20,7 +20,11 @@ class PasswordStore(Protocol):
         ...
 
     def add_link(self, sha256: str, user_id: str, expires_at: datetime) -> None:
-        """Keep a one-time link with which the user may set a password."""
+        """Keep a one-time link with which the user may set a password.
+
+        Raises:
+            NotFoundError: when the user does not exist.
+        """
         ...
 
     def find_link(self, sha256: str, now: datetime) -> str | None:

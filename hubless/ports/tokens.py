@@ -80,7 +80,11 @@ class ClientStore(Protocol):
         ...
 
     def add_code(self, code: Code) -> None:
-        """Keep an authorization code."""
+        """Keep an authorization code.
+
+        Raises:
+            NotFoundError: when its user does not exist (any more).
+        """
         ...
 
     def find_code(self, sha256: str) -> Code | None:
@@ -104,7 +108,11 @@ class SessionStore(Protocol):
         ...
 
     def create(self, session: Session) -> None:
-        """Add *session*."""
+        """Add *session*.
+
+        Raises:
+            NotFoundError: when its user does not exist (any more).
+        """
         ...
 
     def of_user(self, user_id: str) -> list[Session]:

@@ -2,6 +2,7 @@ from datetime import timedelta
 
 import pytest
 
+from hubless.domain.errors import NotFoundError
 from hubless.domain.users import Group
 from tests.builders import NOW, a_code, a_session, a_token
 from tests.contract.together import MANY, at_once
@@ -89,3 +90,8 @@ def test_eight_ends_at_once_are_one(stores):
     logged_in(stores, "one")
     assert at_once(lambda _: stores.sessions.end("session-one")) == [None] * MANY
     assert remains(stores, "one") == [False] * 3
+
+
+def test_a_session_of_a_user_who_was_just_removed_is_refused(stores):
+    with pytest.raises(NotFoundError):
+        stores.sessions.create(a_session(owner="nobody"))

@@ -27,10 +27,13 @@ class SqlitePasswordStore:
             raise NotFoundError("User", user_id) from missing
 
     def add_link(self, sha256: str, user_id: str, expires_at: datetime) -> None:
-        self._database.write(
-            "INSERT INTO password_links (sha256, user_id, expires_at) VALUES (?, ?, ?)",
-            (sha256, user_id, to_number(expires_at)),
-        )
+        try:
+            self._database.write(
+                "INSERT INTO password_links (sha256, user_id, expires_at) VALUES (?, ?, ?)",
+                (sha256, user_id, to_number(expires_at)),
+            )
+        except sqlite3.IntegrityError as missing:
+            raise NotFoundError("User", user_id) from missing
 
     def find_link(self, sha256: str, now: datetime) -> str | None:
         row = self._database.read_one(

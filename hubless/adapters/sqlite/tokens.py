@@ -119,10 +119,14 @@ class SqliteClientStore:
             "challenge": code.challenge,
             "challenge_method": code.challenge_method,
         }
-        self._database.write(
-            "INSERT INTO codes (sha256, client_id, user_id, session_id, expires_at, facts) VALUES (?, ?, ?, ?, ?, ?)",
-            (code.sha256, code.client_id, code.user_id, code.session_id, to_number(code.expires_at), json.dumps(facts)),
-        )
+        values = (code.sha256, code.client_id, code.user_id, code.session_id, to_number(code.expires_at), json.dumps(facts))
+        try:
+            self._database.write(
+                "INSERT INTO codes (sha256, client_id, user_id, session_id, expires_at, facts) VALUES (?, ?, ?, ?, ?, ?)",
+                values,
+            )
+        except sqlite3.IntegrityError as gone:
+            raise NotFoundError("User", code.user_id) from gone
 
     def find_code(self, sha256: str) -> Code | None:
         return _code(self._database.read_one("SELECT * FROM codes WHERE sha256 = ?", (sha256,)))
@@ -160,13 +164,16 @@ class SqliteSessionStore:
         return None if row is None else (_session(row[:6]), user_of(row[6:]))
 
     def create(self, session: Session) -> None:
-        self._database.write(
-            "INSERT INTO sessions (id, sha256, user_id, created_at, expires_at, agent) VALUES (?, ?, ?, ?, ?, ?)",
-            (
-                session.id, session.sha256, session.user_id, to_number(session.created_at), to_number(session.expires_at),
-                session.agent,
-            ),
-        )  # fmt: skip
+        try:
+            self._database.write(
+                "INSERT INTO sessions (id, sha256, user_id, created_at, expires_at, agent) VALUES (?, ?, ?, ?, ?, ?)",
+                (
+                    session.id, session.sha256, session.user_id, to_number(session.created_at),
+                    to_number(session.expires_at), session.agent,
+                ),
+            )  # fmt: skip
+        except sqlite3.IntegrityError as gone:
+            raise NotFoundError("User", session.user_id) from gone
 
     def of_user(self, user_id: str) -> list[Session]:
         rows = self._database.read(

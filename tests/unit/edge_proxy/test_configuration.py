@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_proxy.configuration import FORWARDED, OTHERS_CLAIMS, EdgeConfiguration, affordable_connections, key_of, pages, render
+from edge_proxy.configuration import (
+    FORWARDED,
+    OTHERS_CLAIMS,
+    EdgeConfiguration,
+    affordable_connections,
+    key_of,
+    pages,
+    render,
+)
 
 
 def configuration(**facts: Any) -> EdgeConfiguration:

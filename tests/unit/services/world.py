@@ -25,7 +25,14 @@ from hubless.services.spawning import Spawning
 from hubless.services.stopping import Stopping
 from hubless.services.tokens import Tokens
 from tests.builders import NOW
-from tests.fakes import InstantEdge, PlainHasher, RecordingQueue, ScriptedLauncher, ScriptedReadiness, StoppedClock
+from tests.fakes import (
+    InstantEdge,
+    PlainHasher,
+    RecordingQueue,
+    ScriptedLauncher,
+    ScriptedReadiness,
+    StoppedClock,
+)
 
 
 class World:

@@ -1,0 +1,184 @@
+"""The edge against configurable-http-proxy 5.3: requests/s, latency, memory, and route changes under load.
+
+Bounded: a few seconds a measurement, loopback only. Needs `wrk` (Debian: apt-get install wrk) and npm, or CHP naming a
+configurable-http-proxy. Prints a Markdown table with ratios and goals.
+"""
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+from pathlib import Path
+
+import psutil
+from websockets.sync.client import connect
+from websockets.sync.server import serve
+
+from edge_proxy.engine import find_engine
+from hubless.adapters.sqlite.database import Database
+from hubless.adapters.sqlite.routes import SqliteRouteStore
+from hubless.domain.routes import Route
+
+TOP = Path(__file__).parents[1]
+SECONDS = 8
+CONNECTIONS = 64
+AGENT = """
+import sys, threading
+from datetime import UTC, datetime
+from pathlib import Path
+from edge_proxy.agent import Agent
+from edge_proxy.configuration import EdgeConfiguration
+from hubless.adapters.sqlite.database import Database
+from hubless.adapters.sqlite.routes import SqliteRouteStore
+folder, port = Path(sys.argv[1]), int(sys.argv[2])
+database = Database(folder / "hub.sqlite")
+agent = Agent(EdgeConfiguration("127.0.0.1", port, folder / "api.sock", folder / "run"), SqliteRouteStore(database),
+              edge_id="bench", clock=lambda: datetime.now(UTC), changed=database.watcher())
+agent.start()
+print(agent.proxy_pid, flush=True)
+stop = threading.Event()
+threading.Thread(target=lambda: (sys.stdin.read(), stop.set()), daemon=True).start()
+agent.run(stop)
+agent.close()
+"""
+LUA = "request = function() return wrk.format('GET', '/user/u' .. math.random(0, {last}) .. '/api') end"
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def upstream(folder):
+    port = free_port()
+    (folder / "upstream.cfg").write_text(
+        "global\n  nbthread 1\ndefaults\n  mode http\n  timeout client 60s\n  timeout http-keep-alive 60s\n"
+        f"frontend up\n  bind 127.0.0.1:{port}\n  http-request return status 200 content-type text/plain string ok\n"
+    )
+    process = subprocess.Popen([find_engine().program, "-db", "-f", folder / "upstream.cfg"], stderr=subprocess.DEVNULL)
+    return process, port
+
+
+def load(folder, port, routes, seconds=SECONDS):
+    """Return (requests/s, p99 in ms, failed)."""
+    (folder / "paths.lua").write_text(LUA.format(last=routes - 1))
+    said = subprocess.run(
+        ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency", "-s", folder / "paths.lua", f"http://127.0.0.1:{port}"],
+        capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    number, unit = re.search(r"99%\s+([\d.]+)(us|ms|s)", said).groups()
+    failed = sum(map(int, re.findall(r"(?:Non-2xx or 3xx responses: |connect |read |write |timeout )(\d+)", said)))
+    return float(re.search(r"Requests/sec:\s+([\d.]+)", said)[1]), float(number) * {"us": 0.001, "ms": 1, "s": 1000}[unit], failed
+
+
+def fill(store, database, count, address):
+    with database.transaction():
+        for number in range(count):
+            store.put(Route(f"/user/u{number}/", address, f"l{number}"))
+    store.trim(1000)
+
+
+def edge(folder, port):
+    agent = subprocess.Popen([sys.executable, "-c", AGENT, folder, str(port)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                             stderr=subprocess.DEVNULL, text=True, cwd=TOP)  # fmt: skip
+    return agent, int(agent.stdout.readline())
+
+
+def memory(*pids):
+    """Return (PSS, RSS) in MB."""
+    facts = [psutil.Process(pid).memory_full_info() for pid in pids]
+    return sum(f.pss for f in facts) / 1e6, sum(f.rss for f in facts) / 1e6
+
+
+def peer(folder, routes, address):
+    program = os.environ.get("CHP")
+    if program is None:
+        subprocess.run(["npm", "install", "--silent", "--prefix", folder / "npm", "configurable-http-proxy@5.3.0"], check=True)
+        program = folder / "npm/node_modules/.bin/configurable-http-proxy"
+    port, api = free_port(), free_port()
+    process = subprocess.Popen(
+        [program, "--ip", "127.0.0.1", "--port", str(port), "--api-ip", "127.0.0.1", "--api-port", str(api), "--log-level", "error"],
+        env=os.environ | {"CONFIGPROXY_AUTH_TOKEN": "bench"},
+    )  # fmt: skip
+    time.sleep(2)
+    for number in range(routes):
+        urllib.request.urlopen(urllib.request.Request(
+            f"http://127.0.0.1:{api}/api/routes/user/u{number}", method="POST", headers={"Authorization": "token bench"},
+            data=json.dumps({"target": f"http://{address}"}).encode(),
+        )).close()  # fmt: skip
+    return process, port
+
+
+def changes_under_load(folder, port, store, address):
+    """Change 1,000 routes while requests run and a WebSocket is open; return (failed requests, dropped WebSockets)."""
+    echo_port = free_port()
+    echo = serve(lambda ws: [ws.send(m) for m in ws], "127.0.0.1", echo_port)
+    threading.Thread(target=echo.serve_forever, daemon=True).start()
+    store.put(Route("/user/socket/", f"127.0.0.1:{echo_port}", "socket"))
+    time.sleep(1)
+    dropped, result = 0, []
+    with connect(f"ws://127.0.0.1:{port}/user/socket/x") as ws:
+        loading = threading.Thread(target=lambda: result.append(load(folder, port, 10_000)))
+        loading.start()
+        for number in range(1000):
+            store.put(Route(f"/user/new{number}/", address, f"n{number}"))
+            if number % 50 == 0:
+                ws.send(str(number))
+                dropped += ws.recv(timeout=10) != str(number)
+        loading.join()
+        ws.send("end")
+        dropped += ws.recv(timeout=10) != "end"
+    echo.shutdown()
+    return result[0][2], dropped
+
+
+def main():
+    if shutil.which("wrk") is None:
+        sys.exit("This measurement needs wrk. Install it (Debian, Ubuntu: apt-get install wrk).")
+    folder = Path(tempfile.mkdtemp(prefix="hb-"))
+    up, up_port = upstream(folder)
+    address = f"127.0.0.1:{up_port}"
+    database = Database(folder / "hub.sqlite")
+    store, port = SqliteRouteStore(database), free_port()
+    fill(store, database, 10_000, address)
+    agent, proxy = edge(folder, port)
+    ours = load(folder, port, 10_000)
+    ours_memory = memory(agent.pid, proxy)
+    other, other_port = peer(folder, 10_000, address)
+    theirs = load(folder, other_port, 10_000)
+    theirs_memory = memory(other.pid)
+    other.send_signal(signal.SIGTERM)
+    again = load(folder, port, 10_000)
+    failed, dropped = changes_under_load(folder, port, store, address)
+    agent.stdin.close()
+    agent.wait(20)
+    fill(store, database, 100_000, address)
+    agent, proxy = edge(folder, port)
+    large = load(folder, port, 100_000)
+    time.sleep(3)
+    large_memory = memory(agent.pid, proxy)
+    agent.stdin.close()
+    agent.wait(20)
+    up.terminate()
+    best = max(ours[0], again[0])
+    print(f"| measured ({CONNECTIONS} connections) | here | configurable-http-proxy 5.3.0 | ratio | goal |\n| --- | --- | --- | --- | --- |")
+    print(f"| 10,000 routes, requests/s | {ours[0]:.0f}, again {again[0]:.0f} | {theirs[0]:.0f} | {ours[0] / theirs[0]:.1f}x | ≥ 12x |")
+    print(f"| 10,000 routes, p99, ms | {ours[1]:.1f} | {theirs[1]:.1f} | 1/{theirs[1] / ours[1]:.0f} | ≤ 1/8 |")
+    print(f"| 10,000 routes, failed requests | {ours[2] + again[2]} | {theirs[2]} | | 0 |")
+    print(f"| 10,000 routes, memory, MB (PSS; RSS) | {ours_memory[0]:.0f}; {ours_memory[1]:.0f} | {theirs_memory[0]:.0f}; {theirs_memory[1]:.0f} | | |")
+    print(f"| 100,000 routes, requests/s | {large[0]:.0f} | | {100 * (1 - large[0] / best):.0f} % lost | < 10 % |")
+    print(f"| 100,000 routes, HAProxy and agent, MB (PSS; RSS) | {large_memory[0]:.0f}; {large_memory[1]:.0f} | | | ≤ 64 |")
+    print(f"| 1,000 route changes under load | {failed} requests failed, {dropped} WebSockets dropped | | | 0, 0 |")
+
+
+if __name__ == "__main__":
+    main()
