@@ -3,6 +3,7 @@
 import itertools
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -134,7 +135,7 @@ class Database:
             )
             connection.execute("PRAGMA foreign_keys = ON")
             if self._path is not None:
-                connection.execute("PRAGMA journal_mode = WAL")
+                _use_wal(connection)
                 connection.execute("PRAGMA synchronous = NORMAL")
             else:
                 connection.execute("PRAGMA read_uncommitted = ON")  # shared memory has table locks, and no reader waits
@@ -175,3 +176,17 @@ class Database:
             sqlite3.SQLITE_IOERR: "Reading or writing failed: look at the disk and its free space.",
         }.get(code, "")
         return f"The database {self._path or 'in memory'} does not work ({error}). {remedy}".rstrip()
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Switch the file to WAL. Of several who open a new file at once SQLite refuses some without waiting: they try again."""
+    give_up_at = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > give_up_at:
+                raise
+            time.sleep(0.01)
+        else:
+            return
