@@ -9,7 +9,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -19,6 +18,7 @@ import urllib.request
 from pathlib import Path
 
 import psutil
+from peer import free_port, proxy_program
 from websockets.sync.client import connect
 from websockets.sync.server import serve
 
@@ -52,12 +52,6 @@ agent.close()
 LUA = "request = function() return wrk.format('GET', '/user/u' .. math.random(0, {last}) .. '/api') end"
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 def upstream(folder):
     port = free_port()
     (folder / "upstream.cfg").write_text(
@@ -65,6 +59,18 @@ def upstream(folder):
         f"frontend up\n  bind 127.0.0.1:{port}\n  http-request return status 200 content-type text/plain string ok\n"
     )
     process = subprocess.Popen([find_engine().program, "-db", "-f", folder / "upstream.cfg"], stderr=subprocess.DEVNULL)
+    return process, port
+
+
+def without_rules(folder, address):
+    """Start a HAProxy that sends everything to one address: what any rule at all can only slow down."""
+    port = free_port()
+    (folder / "plain.cfg").write_text(
+        "global\n  nbthread 1\ndefaults\n  mode http\n  timeout client 60s\n  timeout connect 3s\n  timeout server 60s\n"
+        f"frontend plain\n  bind 127.0.0.1:{port}\n  default_backend up\nbackend up\n  server up {address}\n"
+    )
+    process = subprocess.Popen([find_engine().program, "-db", "-f", folder / "plain.cfg"], stderr=subprocess.DEVNULL)
+    time.sleep(1)
     return process, port
 
 
@@ -100,10 +106,7 @@ def memory(*pids):
 
 
 def peer(folder, routes, address):
-    program = os.environ.get("CHP")
-    if program is None:
-        subprocess.run(["npm", "install", "--silent", "--prefix", folder / "npm", "configurable-http-proxy@5.3.0"], check=True)
-        program = folder / "npm/node_modules/.bin/configurable-http-proxy"
+    program = proxy_program(folder)
     port, api = free_port(), free_port()
     process = subprocess.Popen(
         [program, "--ip", "127.0.0.1", "--port", str(port), "--api-ip", "127.0.0.1", "--api-port", str(api), "--log-level", "error"],
@@ -158,6 +161,9 @@ def main():
     theirs_memory = memory(other.pid)
     other.send_signal(signal.SIGTERM)
     again = load(folder, port, 10_000)
+    plain, plain_port = without_rules(folder, address)
+    ceiling = load(folder, plain_port, 10_000)
+    plain.terminate()
     failed, dropped = changes_under_load(folder, port, store, address)
     agent.stdin.close()
     agent.wait(20)
@@ -172,6 +178,7 @@ def main():
     best = max(ours[0], again[0])
     print(f"| measured ({CONNECTIONS} connections) | here | configurable-http-proxy 5.3.0 | ratio | goal |\n| --- | --- | --- | --- | --- |")
     print(f"| 10,000 routes, requests/s | {ours[0]:.0f}, again {again[0]:.0f} | {theirs[0]:.0f} | {ours[0] / theirs[0]:.1f}x | ≥ 12x |")
+    print(f"| HAProxy without routes and rules, requests/s | {ceiling[0]:.0f} | | {ceiling[0] / theirs[0]:.1f}x | |")
     print(f"| 10,000 routes, p99, ms | {ours[1]:.1f} | {theirs[1]:.1f} | 1/{theirs[1] / ours[1]:.0f} | ≤ 1/8 |")
     print(f"| 10,000 routes, failed requests | {ours[2] + again[2]} | {theirs[2]} | | 0 |")
     print(f"| 10,000 routes, memory, MB (PSS; RSS) | {ours_memory[0]:.0f}; {ours_memory[1]:.0f} | {theirs_memory[0]:.0f}; {theirs_memory[1]:.0f} | | |")

@@ -1,12 +1,12 @@
 """Starts and memory of the embedded hub: from a server's first answer to ready, first requests, idle size.
 
-Bounded: STARTS starts of a small server program, 20 at once; loopback only. Prints a Markdown table with the goals.
+Bounded: STARTS starts of a small server program, 20 at once; loopback only. JupyterHub 6.1.1's idle size beside it. Prints a
+Markdown table with the goals.
 """
 
 import concurrent.futures
 import os
 import signal
-import socket
 import statistics
 import subprocess
 import sys
@@ -16,7 +16,7 @@ from datetime import datetime
 from pathlib import Path
 
 import httpx
-import psutil
+from peer import JupyterHub, free_port, memory
 
 TOP = Path(__file__).parents[1]
 STARTS = int(os.environ.get("STARTS", "1000"))
@@ -36,12 +36,6 @@ server = HTTPServer(("127.0.0.1", url.port), Answer)
 open(os.path.join(sys.argv[1], os.environ["JUPYTERHUB_USER"]), "w").write(repr(time.time()))
 server.serve_forever()
 """
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def settings(folder):
@@ -80,16 +74,6 @@ def one_start(folder, http, url, name):
     return ready - listening, first
 
 
-def sizes(root):
-    """Return (PSS, RSS) in MB of all processes of the hub."""
-    pss = rss = 0
-    for process in [psutil.Process(root), *psutil.Process(root).children(recursive=True)]:
-        memory = process.memory_full_info()
-        pss += memory.pss
-        rss += memory.rss
-    return pss / 1e6, rss / 1e6
-
-
 def main():
     folder, port = Path(tempfile.mkdtemp(prefix="hubless-bench-")), free_port()
     url = f"http://127.0.0.1:{port}"
@@ -104,12 +88,16 @@ def main():
     hub.wait(60)
     hub, next_start = start_hub(folder, port)
     time.sleep(5)
-    pss, rss = sizes(hub.pid)
+    pss, rss = memory(hub.pid)
     with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
         done = list(pool.map(lambda n: one_start(folder, http, url, f"user{n:05}"), range(STARTS)))
     alone = [one_start(folder, http, url, f"user{9000 + n:05}")[0] * 1000 for n in range(20)]
     hub.send_signal(signal.SIGINT)
     hub.wait(120)
+    peer = JupyterHub(folder, users=USERS, token=TOKEN)
+    time.sleep(5)
+    peer_pss, peer_rss = peer.memory()
+    peer.close()
     busy = sorted(1000 * seconds for seconds, _ in done)
     rows = [
         ("`hubless up`, first start, s", f"{first_start:.1f}", ""),
@@ -118,6 +106,7 @@ def main():
         (f"listening to `ready`, {AT_ONCE} starts at once, ms (median, p99 of {STARTS})", f"{statistics.median(busy):.0f}, {busy[int(len(busy) * 0.99) - 1]:.0f}", ""),
         ("first request through the edge after `ready` succeeded", f"{sum(ok for _, ok in done)} of {STARTS}", f"{STARTS} of {STARTS}"),
         (f"idle, {USERS} users, all processes, MB (PSS; sum of RSS)", f"{pss:.0f}; {rss:.0f}", "≤ 200"),
+        ("the same, JupyterHub 6.1.1 with its proxy", f"{peer_pss:.0f}; {peer_rss:.0f}", ""),
         ("bulk creation of users, users/s", f"{users_per_second:.0f}", ""),
     ]  # fmt: skip
     print("| measured | here | goal |\n| --- | --- | --- |")

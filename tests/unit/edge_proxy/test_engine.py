@@ -1,0 +1,43 @@
+"""Where HAProxy is found, and what is said when it is not."""
+
+import importlib.util
+import shutil
+from pathlib import Path
+
+import pytest
+
+from edge_proxy.engine import Engine, find_engine
+from edge_proxy.errors import EdgeError
+
+
+@pytest.fixture
+def without_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
+
+
+def test_where_the_package_is_missing_the_one_on_the_path_is_taken(
+    without_package: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "haproxy"
+    program.touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    assert find_engine().program == program
+
+
+def test_where_there_is_none_at_all_it_is_said_how_to_install_one(
+    without_package: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "which", lambda *_args, **_options: None)
+
+    with pytest.raises(EdgeError, match="apt-get install haproxy"):
+        find_engine()
+
+
+def test_one_that_does_not_run_on_this_machine_is_named(tmp_path: Path) -> None:
+    program = tmp_path / "haproxy"
+    program.write_bytes(b"\x7fELF of another machine")
+    program.chmod(0o755)
+
+    with pytest.raises(EdgeError, match=f"{program} does not run: "):
+        Engine(program).version()
