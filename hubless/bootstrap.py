@@ -12,7 +12,7 @@ from hubless.domain.idleness import Patience
 from hubless.domain.roles import Role
 from hubless.domain.scopes import parse
 from hubless.domain.server import Deadlines
-from hubless.domain.users import Group, Service
+from hubless.domain.users import Group
 from hubless.ports.authenticator import Authenticator
 from hubless.ports.clock import Clock
 from hubless.ports.launcher import Launcher
@@ -26,12 +26,14 @@ from hubless.services.activity import Activity
 from hubless.services.authorizations import Authorizations
 from hubless.services.credentials import Credentials
 from hubless.services.departures import Departures
+from hubless.services.directory import Directory
 from hubless.services.identifiers import new_id
 from hubless.services.identity import Identities
 from hubless.services.launching import Launching
 from hubless.services.logins import Logins
 from hubless.services.reaping import Reaping
 from hubless.services.routing import Routing
+from hubless.services.sharing import Sharing
 from hubless.services.spawning import Spawning
 from hubless.services.stopping import Stopping
 from hubless.services.tokens import Tokens
@@ -51,7 +53,7 @@ class Hub:
     key: bytes = field(repr=False)
     clock: Clock
     roles: Mapping[str, Role]
-    services: Mapping[str, Service]
+    services: Directory
     users: UserStore
     groups: GroupStore
     servers: ServerStore
@@ -71,6 +73,7 @@ class Hub:
     reaping: Reaping
     routing: Routing
     activity: Activity
+    sharing: Sharing
     queue: "SqliteQueue"
     changes: Callable[[], Callable[[], bool]]  # makes cheap tests of whether the store may have changed
 
@@ -93,13 +96,15 @@ def build(settings: Settings) -> Hub:
     from hubless.adapters.sqlite import passwords, usage
     from hubless.adapters.sqlite import queue as queues
     from hubless.adapters.sqlite import servers as server_stores
+    from hubless.adapters.sqlite import shares as share_stores
     from hubless.adapters.sqlite import tokens as token_stores
     from hubless.adapters.sqlite import users as user_stores
     from hubless.adapters.sqlite.routes import SqliteRouteStore
+    from hubless.adapters.sqlite.services import SqliteServiceStore
     from hubless.adapters.system_clock import SystemClock
 
     database, clock = open_database(settings), SystemClock()
-    role_table, services = role_table_of(settings), {s.name: s for s in settings.services}
+    role_table = role_table_of(settings)
     profiles = {p.name: p for p in settings.profiles}
     deadlines = Deadlines(
         launching=settings.servers.launch_timeout,
@@ -120,8 +125,10 @@ def build(settings: Settings) -> Hub:
         environment=settings.server_environment,
     )
     accounts = Accounts(users, servers, password_store, sessions, hasher, clock, frozenset(settings.login.admins))
-    identities = Identities(token_store, sessions, users, clock, role_table, services)
+    shares, share_codes = share_stores.SqliteShareStore(database), share_stores.SqliteShareCodeStore(database)
     routing = Routing(SqliteRouteStore(database), clock)
+    services = Directory({s.name: s for s in settings.services}, SqliteServiceStore(database), role_table, routing)
+    identities = Identities(token_store, sessions, users, clock, role_table, services)
     key = settings.secret_file.read_bytes()
     credentials = Credentials(clients, clock, key, f"{settings.local_url}/hub/api", settings.hub.public_url)
     stopping = Stopping(servers, users, launcher, routing, credentials, usage_log, queue, clock, deadlines)
@@ -160,10 +167,11 @@ def build(settings: Settings) -> Hub:
             servers, users, launcher, launching, stopping, routing, token_store, clients, sessions, attempts, queue, clock,
             Patience(settings.culling.idle_after, settings.culling.max_age),
             {name: Patience(own.idle_after, own.max_age) for name, own in settings.culling.users.items()},
-            profiles, services, settings.login.lock_for,
+            profiles, services, share_codes, settings.login.lock_for,
         ),
         routing=routing,
         activity=Activity(servers, users, clock),
+        sharing=Sharing(shares, share_codes, servers, users, groups, clock),
         queue=queue,
         changes=database.watcher,
     )  # fmt: skip

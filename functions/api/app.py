@@ -10,10 +10,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from functions.api import problems
 from functions.api.asking import LoginRequired, to_login
-from functions.api.pages import admin, home, plain, sessions, spawn, token
+from functions.api.pages import admin, home, plain, sessions, sharing, spawn, token
 from functions.api.provider import Provider
 from functions.api.rendering import VERSION
-from functions.api.routes import groups, oauth, servers, tokens, users
+from functions.api.routes import groups, oauth, servers, services, shares, tokens, users
 from functions.api.routes import hub as hub_routes
 from functions.api.segments import ENCODED_SLASH
 from hubless.bootstrap import Hub
@@ -29,9 +29,9 @@ def create_app(hub: Hub) -> FastAPI:
     app = FastAPI(title="hubless", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     app.state.hub = hub
     app.state.provider = Provider(hub)
-    for module in (hub_routes, tokens, servers, users, groups, oauth):
+    for module in (hub_routes, tokens, servers, users, groups, shares, services, oauth):
         app.include_router(module.router, prefix="/hub/api")
-    for module in (sessions, home, spawn, token, admin, plain):
+    for module in (sessions, home, sharing, spawn, token, admin, plain):
         app.include_router(module.router, prefix="/hub")
     app.include_router(_everywhere_else())
     problems.install(app)

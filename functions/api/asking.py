@@ -130,15 +130,15 @@ class Asking:
             raise HTTPException(404)
         return user
 
-    def server(self, name: str, server: str, *needed: str) -> tuple[User, Server]:
-        """Return owner and server.
+    def server(self, name: str, server: str, *needed: str, change: bool = False) -> tuple[User, Server]:
+        """Return owner and server, to look at or, with *change*, to change.
 
         Raises:
             HTTPException: as `user` does, and 404 naming a server that does not exist.
         """
         owner = self.user_with_server(name, server, *needed)
         try:
-            return owner, self.hub.spawning.find(owner, server)
+            return owner, (self.hub.spawning.stored if change else self.hub.spawning.find)(owner, server)
         except NotFoundError:
             raise HTTPException(404, f"{name} has no server named '{server}'") from None
 
@@ -243,7 +243,7 @@ def _visitor(request: Request) -> Visitor:
 def _services(hub: Hub, actor: Actor) -> list[dict[str, str]]:
     return [
         {"name": service.name, "url": service.prefix}
-        for service in hub.services.values()
+        for service in hub.services.all()
         if service.url and service.display and actor.scopes.covers_service("access:services", service.name)
     ]
 

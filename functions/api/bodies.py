@@ -5,11 +5,12 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Request
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from starlette.exceptions import HTTPException
 
 MAX_BODY = 1_000_000  # bytes
 MAX_NAMES = 10_000
+MAX_SCOPES = 200
 Shape = TypeVar("Shape", bound="Body")
 
 
@@ -128,7 +129,7 @@ class NewToken(Body):
 
     note: str | None = None
     expires_in: int | None = Field(default=None, ge=1, le=10**9)
-    scopes: list[str] | None = Field(default=None, max_length=200)
+    scopes: list[str] | None = Field(default=None, max_length=MAX_SCOPES)
     roles: list[str] | None = Field(default=None, max_length=50)
     auth: PasswordLogin | None = None
 
@@ -166,3 +167,43 @@ class NewGroups(Body):
 
     groups: list[str] = Field(min_length=1, max_length=MAX_NAMES)
     users: list[str] = Field(default_factory=list, max_length=MAX_NAMES)
+
+
+class ShareWith(Body):
+    """POST and PATCH /shares/{owner}/{server}: exactly one of user and group."""
+
+    user: str | None = Field(default=None, min_length=1)
+    group: str | None = Field(default=None, min_length=1)
+    scopes: list[str] | None = Field(default=None, max_length=MAX_SCOPES)
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> "ShareWith":
+        if (self.user is None) == (self.group is None):
+            raise ValueError("Specify exactly one of `user` or `group`")
+        return self
+
+
+class NewShareCode(Body):
+    """POST /share-codes/{owner}/{server}; seconds, bounds and default are JupyterHub's."""
+
+    scopes: list[str] | None = Field(default=None, max_length=MAX_SCOPES)
+    expires_in: int = Field(default=86_400, ge=60, le=31_536_000)
+
+
+class NewService(Body):
+    """POST /services/{name}: an external service; what would make it a process of the hub's own is refused by name."""
+
+    name: str | None = None
+    admin: bool = False
+    url: str = Field(default="", max_length=2000)
+    api_token: str | None = Field(default=None, min_length=8, max_length=64)
+    oauth_client_id: str | None = Field(default=None, max_length=255)
+    oauth_redirect_uri: str | None = Field(default=None, max_length=2000)
+    oauth_no_confirm: bool = False
+    oauth_client_allowed_scopes: list[str] = Field(default_factory=list, max_length=MAX_SCOPES)
+    info: dict[str, Any] = Field(default_factory=dict)
+    display: bool = True
+    command: list[Any] = Field(default_factory=list)
+    cwd: str | None = None
+    environment: dict[str, Any] | None = None
+    user: str | None = None

@@ -1,6 +1,6 @@
 """Pages of lists, as JupyterHub's `Accept: application/jupyterhub-pagination+json` has them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -34,6 +34,15 @@ def window(request: Request) -> Window:
     offset = abs(_number(request, "offset", 0))
     limit = abs(_number(request, "limit", bounds.api_page_limit if wrapped else bounds.api_page_max_limit))
     return Window(offset, min(max(limit, 1), bounds.api_page_max_limit), wrapped)
+
+
+def wrapped(request: Request) -> Window:
+    """Return the part that the request names, of a list that is always wrapped.
+
+    Raises:
+        HTTPException: as `window` does.
+    """
+    return replace(window(request), wrapped=True)
 
 
 def reply(request: Request, part: Window, items: list[Any] | dict[str, Any], total: int) -> JSONResponse:

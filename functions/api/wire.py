@@ -4,12 +4,13 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from hubless.domain import names, roles
+from hubless.domain import names, roles, shares
 from hubless.domain.roles import Role
 from hubless.domain.scopes import Scopes
 from hubless.domain.server import ACTIVE, PENDING_START, Server, State
 from hubless.domain.tokens import Token
 from hubless.domain.users import Group, Service, User
+from hubless.services.sharing import Granted, Offered, SharedServer
 
 _USER_FIELDS = {
     "read:users": ("user_info", "admin", "roles", "groups", "server", "pending", "created", "last_activity"),
@@ -143,7 +144,7 @@ def service_model(service: Service, scopes: Scopes, role_table: Mapping[str, Rol
     if scopes.covers_service("read:services", service.name):
         model |= {
             "admin": service.admin,
-            "url": service.url,
+            "url": service.url or "",
             "prefix": service.prefix if service.url else "",
             "command": [],
             "pid": 0,
@@ -153,3 +154,49 @@ def service_model(service: Service, scopes: Scopes, role_table: Mapping[str, Rol
     if scopes.covers_service("read:services", service.name) or scopes.covers_service("read:roles:services", service.name):
         model["roles"] = roles.of_service(service, role_table)
     return model
+
+
+def share_model(granted: Granted, public_url: str) -> dict[str, Any]:
+    """Return a share's model."""
+    return {
+        "server": _shared_server(granted.of, public_url),
+        "scopes": _scopes_on(granted.share.scopes, granted.of),
+        "user": {"name": granted.user} if granted.user else None,
+        "group": {"name": granted.group} if granted.group else None,
+        "kind": "group" if granted.group else "user",
+        "created_at": instant(granted.share.created_at),
+    }
+
+
+def share_code_model(offered: Offered, public_url: str, secret: str | None = None) -> dict[str, Any]:
+    """Return a share code's model; *secret* is given once, when it is made."""
+    code = offered.code
+    model = {
+        "server": _shared_server(offered.of, public_url),
+        "scopes": _scopes_on(code.scopes, offered.of),
+        "id": code.id,
+        "created_at": instant(code.created_at),
+        "expires_at": instant(code.expires_at),
+        "exchange_count": code.exchange_count,
+        "last_exchanged_at": instant(code.last_exchanged_at),
+    }
+    if secret is None:
+        return model
+    accept_url = f"/hub/accept-share?code={secret}"
+    full_url = public_url.rstrip("/") + accept_url if public_url else None
+    return model | {"code": secret, "accept_url": accept_url, "full_accept_url": full_url}
+
+
+def _shared_server(of: SharedServer, public_url: str) -> dict[str, Any]:
+    path = names.server_prefix(of.owner.name, of.server.name)
+    return {
+        "user": {"name": of.owner.name},
+        "name": of.server.name,
+        "url": path,
+        "full_url": public_url.rstrip("/") + path if public_url else None,
+        "ready": of.server.state is State.READY,
+    }
+
+
+def _scopes_on(bare: Iterable[str], of: SharedServer) -> list[str]:
+    return shares.on_server(bare, of.owner.name, of.server.name)

@@ -45,10 +45,10 @@ def of_service(service: Service, roles: Mapping[str, Role]) -> list[str]:
 
 
 def scopes_of_user(user: User, roles: Mapping[str, Role]) -> scopes.Scopes:
-    """Return all that *user* may do, by its own roles and those of its groups."""
+    """Return all that *user* may do: by its own roles, those of its groups, and what is shared with it."""
     names = dict.fromkeys((*of_user(user, roles), *(r for g in user.groups for r in of_group(g, roles))))
     raw = tuple(s for name in names for s in roles[name].scopes)
-    return scopes.expand(raw, scopes.Bearer(user=user.name))
+    return scopes.expand((*raw, *user.shared), scopes.Bearer(user=user.name))
 
 
 def scopes_of_service(service: Service, roles: Mapping[str, Role]) -> scopes.Scopes:

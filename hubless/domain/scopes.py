@@ -112,6 +112,21 @@ class Scope:
         return f"{self.name}!{self.kind}" + (f"={self.value}" if self.value else "")
 
 
+def is_custom(name: str) -> bool:
+    """Say whether *name* is a scope that a hub may define for its services."""
+    return _CUSTOM.fullmatch(name) is not None
+
+
+def described(text: str) -> str:
+    """Return in a sentence what a scope allows, and on whom or what."""
+    scope = parse(text)
+    known = DEFINITIONS.get(scope.name)
+    what = known.description if known else scope.name
+    if not scope.kind:
+        return what
+    return f"{what} ({'server ' if scope.kind == SERVER else ''}{scope.value or 'you'})"
+
+
 def parse(text: str) -> Scope:
     """Return the scope that *text* names.
 
@@ -119,7 +134,7 @@ def parse(text: str) -> Scope:
         InvalidRequestError: naming what is unknown in it.
     """
     name, marked, rest = text.partition("!")
-    if name not in DEFINITIONS and not _CUSTOM.fullmatch(name):
+    if name not in DEFINITIONS and not is_custom(name):
         raise InvalidRequestError(f"No such scope: {name!r}")
     if not marked:
         return Scope(name)

@@ -15,6 +15,7 @@ class User:
     created_at: datetime
     admin: bool = False
     groups: tuple[str, ...] = ()  # names, sorted
+    shared: tuple[str, ...] = ()  # scopes on others' servers, shared with the user or a group of theirs; sorted
     last_activity_at: datetime | None = None
     user_info: Mapping[str, Any] | None = field(default=None, hash=False)
     revision: int = 0  # +1 at each change of name, admin or info; a change names the revision it expects

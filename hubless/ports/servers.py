@@ -18,6 +18,10 @@ class ServerStore(Protocol):
         """Return the owner's server of that name or None."""
         ...
 
+    def get_many(self, server_ids: Iterable[str]) -> dict[str, Server]:
+        """Return those of the servers that exist, by id, in one round trip."""
+        ...
+
     def of_owners(self, owner_ids: Iterable[str]) -> list[Server]:
         """Return all servers of these owners, oldest first, in one round trip."""
         ...

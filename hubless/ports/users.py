@@ -77,6 +77,10 @@ class GroupStore(Protocol):
         """Return the group with its members' names, or None."""
         ...
 
+    def names(self, group_ids: Iterable[str]) -> dict[str, str]:
+        """Return the names of those of the groups that exist, by id, in one round trip."""
+        ...
+
     def create(self, group: Group) -> None:
         """Add *group* and its members (names of users).
 

@@ -1,7 +1,7 @@
 """Who is asking, and what they may do at this moment."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from hubless.domain import roles, scopes, tokens
@@ -12,6 +12,7 @@ from hubless.domain.users import Service, User
 from hubless.ports.clock import Clock
 from hubless.ports.tokens import SessionStore, TokenStore
 from hubless.ports.users import UserStore
+from hubless.services.directory import Directory
 
 ACTIVITY_RESOLUTION = timedelta(seconds=30)  # JupyterHub's activity_resolution: finer is not worth a write
 
@@ -49,24 +50,25 @@ class Identities:
     users: UserStore
     clock: Clock
     roles: Mapping[str, Role]
-    services: Mapping[str, Service]
-    _by_hash: dict[str, Service] = field(init=False, default_factory=dict, repr=False)
-
-    def __post_init__(self) -> None:
-        self._by_hash.update({s.token_sha256: s for s in self.services.values() if s.token_sha256})
+    services: Directory
 
     def of_token(self, secret: str) -> Actor | None:
         """Return who holds *secret*, or None when nobody does (any more)."""
         if not secret or len(secret) > tokens.MAX_SECRET_LENGTH:
             return None
         digest = tokens.sha256(secret)
-        if service := self._by_hash.get(digest):
-            held = roles.scopes_of_service(service, self.roles)
-            return Actor(service.name, OwnerKind.SERVICE, held, held, service=service)
+        if service := self.services.of_settings_token(digest):
+            return self._of_service(service)
         found = self.tokens.find_with_user(digest)
-        if found is None or found[0].is_expired(self.clock.now()):
+        if found is None:
+            added = self.services.of_token(digest)
+            return self._of_service(added) if added else None
+        token, user = found
+        if user is None or token.is_expired(self.clock.now()):
             return None
-        return self._holder(*found)
+        self._note_activity(user, token)
+        held = self.effective(token, user)
+        return Actor(user.name, OwnerKind.USER, held, self.of_user(user), user=user, token=token)
 
     def of_session(self, secret: str) -> Actor | None:
         """Return the user of the browser session whose cookie holds *secret*, or None."""
@@ -102,18 +104,9 @@ class Identities:
 
         return look_up
 
-    def _holder(self, token: Token, user: User | None) -> Actor | None:
-        if token.owner_kind is OwnerKind.SERVICE:
-            service = self.services.get(token.owner_id)
-            if service is None:
-                return None
-            held = roles.scopes_of_service(service, self.roles)
-            return Actor(service.name, OwnerKind.SERVICE, held, held, service=service, token=token)
-        if user is None:
-            return None
-        self._note_activity(user, token)
-        held = self.effective(token, user)
-        return Actor(user.name, OwnerKind.USER, held, self.of_user(user), user=user, token=token)
+    def _of_service(self, service: Service) -> Actor:
+        held = roles.scopes_of_service(service, self.roles)
+        return Actor(service.name, OwnerKind.SERVICE, held, held, service=service)
 
     def _note_activity(self, user: User, token: Token | None) -> None:
         now = self.clock.now()

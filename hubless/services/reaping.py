@@ -14,14 +14,15 @@ from hubless.domain.idleness import Patience, Reap
 from hubless.domain.messages import Kind, Message
 from hubless.domain.profiles import Profile
 from hubless.domain.server import ACTIVE, Server, State
-from hubless.domain.users import Service
 from hubless.ports.clock import Clock
 from hubless.ports.launcher import Launcher, Task
 from hubless.ports.passwords import AttemptStore
 from hubless.ports.queue import Queue
 from hubless.ports.servers import ServerStore
+from hubless.ports.shares import ShareCodeStore
 from hubless.ports.tokens import ClientStore, SessionStore, TokenStore
 from hubless.ports.users import UserStore
+from hubless.services.directory import Directory
 from hubless.services.launching import Launching
 from hubless.services.routing import Routing
 from hubless.services.stopping import Stopping
@@ -62,7 +63,8 @@ class Reaping:
     patience: Patience
     patience_by_user: Mapping[str, Patience]
     profiles: Mapping[str, Profile]
-    services: Mapping[str, Service]
+    services: Directory
+    share_codes: ShareCodeStore
     lock_for: timedelta
 
     def sweep(self) -> Sweep:
@@ -127,12 +129,13 @@ class Reaping:
     def _tidy(self) -> int:
         now = self.clock.now()
         self.attempts.delete_before(now - self.lock_for)
-        self.routing.settle_services(self.services.values())
+        self.routing.settle_services(self.services.all())
         self.routing.tidy()
         return (
             self.tokens.delete_expired(now, BATCH)
             + self.sessions.delete_expired(now, BATCH)
             + self.clients.delete_expired_codes(now, BATCH)
+            + self.share_codes.delete_expired(now, BATCH)
         )
 
 

@@ -38,15 +38,28 @@ class Spawning:
     active_limit: int = 0  # 0: no limit
 
     def find(self, owner: User, name: str) -> Server:
-        """Return the owner's server of that name.
+        """Return the owner's server of that name, to look at; the default one counts as there before it is stored.
 
         Raises:
-            NotFoundError: when there is none.
+            NotFoundError: when there is no such named server.
         """
         server = self.servers.find(owner.id, name)
+        if server is None and not name:
+            now = self.clock.now()
+            return Server(id=new_id("s", now), owner_id=owner.id, name="", created_at=now, entered_at=now)
         if server is None:
             raise NotFoundError("Server", f"{owner.name}/{name}")
         return server
+
+    def stored(self, owner: User, name: str) -> Server:
+        """Return the owner's server of that name, to be changed or referred to; the default one is made where missing.
+
+        Raises:
+            NotFoundError: when there is no such named server.
+        """
+        if name:
+            return self.find(owner, name)
+        return self.servers.find(owner.id, "") or self._found_or_created(owner, "", "")
 
     def create(
         self, owner: User, name: str, *, display_name: str = "", user_options: Mapping[str, Any] | None = None

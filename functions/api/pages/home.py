@@ -5,6 +5,7 @@ from fastapi.responses import RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
 from functions.api.asking import OwnForm, Person, hub_of
+from functions.api.pages.sharing import shared_servers
 from functions.api.pages.views import place, server_view
 from functions.api.rendering import page
 from hubless.bootstrap import Hub
@@ -45,7 +46,7 @@ def _home(request: Request, who: Actor, *, error: str | None = None, status: int
     limit = hub.spawning.named_limit
     return page(
         request, "home.html", status_code=status, default=default, named=named, named_limit=limit,
-        named_left=max(0, limit - len(named)), error=error,
+        named_left=max(0, limit - len(named)), shared=shared_servers(request, user), error=error,
     )  # fmt: skip
 
 

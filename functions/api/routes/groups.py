@@ -36,7 +36,7 @@ async def create_groups(ask: Ask, request: Request) -> Response:
 @router.get("/groups/{name:segment}")
 async def read_group(ask: Ask, name: str) -> Response:
     """Return one group."""
-    return JSONResponse(_model(ask, _group(ask, name, *_READS)))
+    return JSONResponse(_model(ask, group_within_reach(ask, name, *_READS)))
 
 
 @router.post("/groups/{name:segment}")
@@ -52,14 +52,14 @@ async def create_group(ask: Ask, name: str, request: Request) -> Response:
 @router.delete("/groups/{name:segment}")
 async def delete_group(ask: Ask, name: str) -> Response:
     """Remove a group; its members stay users."""
-    ask.hub.groups.delete(_group(ask, name, "delete:groups").id)
+    ask.hub.groups.delete(group_within_reach(ask, name, "delete:groups").id)
     return Response(status_code=204)
 
 
 @router.post("/groups/{name:segment}/users")
 async def add_members(ask: Ask, name: str, request: Request) -> Response:
     """Make users members."""
-    group, body = _group(ask, name, "groups"), await bodies.read(request, bodies.Members)
+    group, body = group_within_reach(ask, name, "groups"), await bodies.read(request, bodies.Members)
     try:
         ask.hub.groups.add_users(group.id, body.users)
     except NotFoundError as missing:
@@ -70,7 +70,7 @@ async def add_members(ask: Ask, name: str, request: Request) -> Response:
 @router.delete("/groups/{name:segment}/users")
 async def remove_members(ask: Ask, name: str, request: Request) -> Response:
     """End users' membership."""
-    group, body = _group(ask, name, "groups"), await bodies.read(request, bodies.Members)
+    group, body = group_within_reach(ask, name, "groups"), await bodies.read(request, bodies.Members)
     ask.hub.groups.remove_users(group.id, body.users)
     return JSONResponse(_model(ask, _again(ask, name)))
 
@@ -78,14 +78,19 @@ async def remove_members(ask: Ask, name: str, request: Request) -> Response:
 @router.put("/groups/{name:segment}/properties")
 async def set_properties(ask: Ask, name: str, request: Request) -> Response:
     """Replace a group's properties."""
-    group, body = _group(ask, name, "groups"), await bodies.raw_json(request)
+    group, body = group_within_reach(ask, name, "groups"), await bodies.raw_json(request)
     if not isinstance(body, dict):
         raise InvalidRequestError("Properties must be a JSON object")
     ask.hub.groups.set_properties(group.id, body)
     return JSONResponse(_model(ask, _again(ask, name)))
 
 
-def _group(ask: Asking, name: str, *needed: str) -> Group:
+def group_within_reach(ask: Asking, name: str, *needed: str) -> Group:
+    """Return the group of that name when the actor holds one of the scopes for it.
+
+    Raises:
+        HTTPException: 403 when it holds none of them, 404 alike when the group is out of its reach or not there.
+    """
     actor = ask.needs(*needed)
     if not any(actor.scopes.covers_group(scope, name) for scope in needed):
         raise HTTPException(404, OUT_OF_REACH)

@@ -1,4 +1,4 @@
-"""The hub itself: version, info, health, metrics, who am I, and the lists that settings make."""
+"""The hub itself: version, info, health, metrics, who am I, and the routes."""
 
 import sys
 
@@ -7,7 +7,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from starlette.exceptions import HTTPException
 
 from functions.api import wire
-from functions.api.asking import OUT_OF_REACH, Ask, Asking
+from functions.api.asking import Ask, Asking
 from functions.api.rendering import VERSION
 from hubless.domain.roles import of_service
 from hubless.domain.server import State
@@ -101,31 +101,6 @@ def _identity(ask: Asking, actor: Actor) -> dict[str, object]:
     }
 
 
-@router.get("/services")
-async def list_services(ask: Ask) -> Response:
-    """Return the services by name."""
-    actor = ask.needs("list:services")
-    found = {
-        name: wire.service_model(service, actor.scopes, ask.hub.roles)
-        for name, service in ask.hub.services.items()
-        if actor.scopes.covers_service("list:services", name)
-    }
-    return JSONResponse(found)
-
-
-@router.get("/services/{name:segment}")
-async def read_service(ask: Ask, name: str) -> Response:
-    """Return one service."""
-    reads = ("read:services", "read:services:name", "read:roles:services")
-    actor = ask.needs(*reads)
-    if not any(actor.scopes.covers_service(scope, name) for scope in reads):
-        raise HTTPException(404, OUT_OF_REACH)
-    service = ask.hub.services.get(name)
-    if service is None:
-        raise HTTPException(404)
-    return JSONResponse(wire.service_model(service, actor.scopes, ask.hub.roles))
-
-
 @router.get("/proxy")
 async def read_routes(ask: Ask, request: Request) -> Response:
     """Return the route table."""
@@ -145,7 +120,5 @@ async def read_routes(ask: Ask, request: Request) -> Response:
 async def check_routes(ask: Ask) -> Response:
     """Have the routes of services written anew; servers' routes follow their records by themselves."""
     ask.needs("proxy")
-    ask.hub.routing.settle_services(ask.hub.services.values())
+    ask.hub.routing.settle_services(ask.hub.services.all())
     return Response(status_code=200)
-
-

@@ -98,21 +98,13 @@ def _redirect(
 
 
 def _question(request: Request, client: Client, granted: tuple[str, ...]) -> Response:
-    described = [{"raw": raw, "description": _sentence(raw)} for raw in granted]
+    described = [{"raw": raw, "description": scopes.described(raw)} for raw in granted]
     owner = hub_of(request).users.get(client.owner_id) if client.owner_id else None
     return page(
         request, "oauth.html", client_description=client.description, client_url=client.redirect_uri, scopes=described,
         scope_list=list(granted), for_owner=owner.name if owner else None,
         action="/hub/api/oauth2/authorize?" + urlencode(list(request.query_params.multi_items())),
     )  # fmt: skip
-
-
-def _sentence(raw: str) -> str:
-    scope = scopes.parse(raw)
-    known = scopes.DEFINITIONS.get(scope.name)
-    what = known.description if known else scope.name
-    whom = {"user": "you" if not scope.value else scope.value, "server": f"server {scope.value}"}.get(scope.kind, scope.value)
-    return f"{what} ({whom})" if scope.kind else what
 
 
 def request_as_page(request: Request) -> Request:

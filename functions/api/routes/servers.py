@@ -106,7 +106,7 @@ async def edit_named(ask: Ask, name: str, server: str, request: Request) -> Resp
 
 
 async def _edit(ask: Asking, name: str, server_name: str, request: Request) -> Response:
-    owner, server = ask.server(name, server_name, "start:servers")
+    owner, server = ask.server(name, server_name, "start:servers", change=True)
     body = await bodies.read(request, bodies.ServerFacts)
     if not body.model_fields_set:
         raise HTTPException(400, "Nothing to change: give name, display_name or user_options")
@@ -139,9 +139,7 @@ async def _stop(ask: Asking, name: str, server_name: str, request: Request) -> R
     try:
         server = ask.hub.spawning.find(owner, server_name)
     except NotFoundError:
-        if server_name:
-            raise HTTPException(404, f"{name} has no server named '{server_name[:60]}'") from None
-        return Response(status_code=204)
+        raise HTTPException(404, f"{name} has no server named '{server_name[:60]}'") from None
     out = ask.hub.stopping.request_until_done(server)
     if body.remove:
         out = await ask.hub.departures.ended(out)

@@ -38,7 +38,7 @@ class Database:
     """
 
     def __init__(self, path: Path | None = None) -> None:
-        """Open the file and make its tables where they are missing.
+        """Open the file and make the tables that it lacks.
 
         Raises:
             StoreUnavailableError: saying what is wrong with the file and what to do.
@@ -148,10 +148,11 @@ class Database:
                 f"{self._path} was written by a newer hubless (schema {found}; this one knows {schema.VERSION})."
                 " Start that one, or bring an older file back from a backup."
             )
-        if found == 0:
-            for statement in schema.TABLES.split(";\n"):
+        for step in schema.STEPS[found:]:
+            for statement in step.split(";\n"):
                 if statement.strip():
                     self.write(statement)
+        if found < schema.VERSION:
             self.write(f"PRAGMA user_version = {schema.VERSION}")
 
     @contextmanager

@@ -1,7 +1,9 @@
-"""The tables. Instants are integers, microseconds in UTC; what has parts is JSON; indexes serve listings only."""
+"""The tables. Instants are integers, microseconds in UTC; what has parts is JSON; indexes serve listings only.
 
-VERSION = 1
-TABLES = """
+A step that has landed is never edited: files of every version are out there. A change is a new step at the end.
+"""
+
+_FIRST = """
 CREATE TABLE users (
     id TEXT PRIMARY KEY,
     name TEXT NOT NULL UNIQUE,
@@ -138,3 +140,42 @@ CREATE TABLE usage (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX usage_by_owner ON usage (owner_id, started_at);
 """
+
+_SHARES_AND_SERVICES = """
+CREATE TABLE shares (
+    id TEXT PRIMARY KEY,
+    server_id TEXT NOT NULL REFERENCES servers ON DELETE CASCADE,
+    user_id TEXT REFERENCES users ON DELETE CASCADE,
+    group_id TEXT REFERENCES groups ON DELETE CASCADE,
+    scopes TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    UNIQUE (server_id, user_id),
+    UNIQUE (server_id, group_id),
+    CHECK ((user_id IS NULL) != (group_id IS NULL))
+) STRICT, WITHOUT ROWID;
+CREATE INDEX shares_by_user ON shares (user_id) WHERE user_id IS NOT NULL;
+CREATE INDEX shares_by_group ON shares (group_id) WHERE group_id IS NOT NULL;
+
+CREATE TABLE share_codes (
+    id TEXT PRIMARY KEY,
+    sha256 TEXT NOT NULL UNIQUE,
+    server_id TEXT NOT NULL REFERENCES servers ON DELETE CASCADE,
+    scopes TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    exchange_count INTEGER NOT NULL,
+    last_exchanged_at INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE INDEX share_codes_by_server ON share_codes (server_id);
+CREATE INDEX share_codes_by_expiry ON share_codes (expires_at);
+
+CREATE TABLE services (
+    name TEXT PRIMARY KEY,
+    client_id TEXT UNIQUE,
+    token_sha256 TEXT UNIQUE,
+    facts TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+"""
+
+STEPS = (_FIRST, _SHARES_AND_SERVICES)
+VERSION = len(STEPS)  # of a file that has taken all steps

@@ -34,6 +34,10 @@ class SqliteServerStore:
     def find(self, owner_id: str, name: str) -> Server | None:
         return self._one("owner_id = ? AND name = ?", (owner_id, name))
 
+    def get_many(self, server_ids: Iterable[str]) -> dict[str, Server]:
+        found = self._many("id IN (SELECT value FROM json_each(?))", (json.dumps(list(server_ids)),))
+        return {server.id: server for server in found}
+
     def of_owners(self, owner_ids: Iterable[str]) -> list[Server]:
         return self._many("owner_id IN (SELECT value FROM json_each(?)) ORDER BY id", (json.dumps(list(owner_ids)),))
 

@@ -8,10 +8,14 @@ from typing import Any
 
 from hubless.adapters.sqlite.database import Database, to_instant, to_number
 from hubless.domain.errors import NameTakenError, NotFoundError, StoreConflictError
+from hubless.domain.shares import on_server
 from hubless.domain.users import Group, User
 
 COLUMNS = """u.id, u.name, u.admin, u.created_at, u.last_activity_at, u.user_info, u.revision,
-    (SELECT json_group_array(g.name) FROM members m JOIN groups g ON g.id = m.group_id WHERE m.user_id = u.id)"""
+    (SELECT json_group_array(g.name) FROM members m JOIN groups g ON g.id = m.group_id WHERE m.user_id = u.id),
+    (SELECT json_group_array(json_array(json(h.scopes), o.name, s.name)) FROM shares h JOIN servers s ON s.id = h.server_id
+     JOIN users o ON o.id = s.owner_id
+     WHERE h.user_id = u.id OR h.group_id IN (SELECT m.group_id FROM members m WHERE m.user_id = u.id))"""
 _ACTIVE = "EXISTS (SELECT 1 FROM servers s WHERE s.owner_id = u.id AND s.state NOT IN ('stopped', 'failed'))"
 _STATES = {
     "active": _ACTIVE,
@@ -23,7 +27,7 @@ _ORDERS = {"id": "u.id", "name": "u.name", "last_activity": "u.last_activity_at"
 
 def user_of(row: Sequence[Any]) -> User:
     """Return the user of a row with `COLUMNS`."""
-    user_id, name, admin, created_at, last_activity_at, user_info, revision, groups = row
+    user_id, name, admin, created_at, last_activity_at, user_info, revision, groups, shares = row
     created = to_instant(created_at)
     assert created is not None  # noqa: S101 the column is NOT NULL
     return User(
@@ -35,11 +39,12 @@ def user_of(row: Sequence[Any]) -> User:
         user_info=None if user_info is None else json.loads(user_info),
         revision=revision,
         groups=() if groups == "[]" else tuple(sorted(json.loads(groups))),
+        shared=() if shares == "[]" else tuple(sorted(s for share in json.loads(shares) for s in on_server(*share))),
     )
 
 
 class SqliteUserStore:
-    """Holds users; the groups come with the same statement."""
+    """Holds users; groups and what is shared with them come with the same statement."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -158,6 +163,13 @@ class SqliteGroupStore:
     def find(self, name: str) -> Group | None:
         rows = self._groups("g.name = :name", {"name": name})
         return rows[0] if rows else None
+
+    def names(self, group_ids: Iterable[str]) -> dict[str, str]:
+        return dict(
+            self._database.read(
+                "SELECT id, name FROM groups WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(list(group_ids)),)
+            )
+        )
 
     def create(self, group: Group) -> None:
         with self._database.transaction():

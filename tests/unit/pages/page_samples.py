@@ -71,7 +71,7 @@ set_password = {
     "minimum_length": 10,
 }
 sign_up = {"username": "", "action": "/hub/sign-up", "error": None, "minimum_length": 10}
-home = {"default": None, "named": [], "named_limit": 5, "named_left": 5, "error": None}
+home = {"default": None, "named": [], "named_limit": 5, "named_left": 5, "shared": [], "error": None}
 spawn = {
     "for_user": None,
     "server_name": "",
@@ -191,6 +191,14 @@ FULL_HOME = {
     "error": "Invalid server name: 'X' must begin with a letter",
 }  # fmt: skip
 
+accept_share = {
+    "owner": "bob", "server": "Thesis", "is_ready": False, "code": "0123456789abcdef", "next": "",
+    "scopes": [{"raw": "access:servers", "description": "Use servers, in a browser and by API."}],
+}
+SHARED = [
+    {"owner": "bob", "title": "Thesis", "url": "/user/bob/thesis/", "state": "ready", "through": "staff"},
+    {"owner": "eve", "title": "", "url": "/user/eve/", "state": "stopped", "through": None},
+]
 PAGES = {
     "login": ("login.html", frame() | login),
     "login_refused": (
@@ -204,6 +212,9 @@ PAGES = {
     "home_first": ("home.html", frame(ALICE) | home),
     "home_full": ("home.html", frame(ROOT) | home | FULL_HOME),
     "home_failed": ("home.html", frame(ALICE) | home | {"default": server(state="failed", **FAILED)}),
+    "home_shared": ("home.html", frame(ALICE) | home | {"shared": SHARED}),
+    "accept_share": ("accept_share.html", frame(ALICE) | accept_share),
+    "accept_share_default": ("accept_share.html", frame(ALICE) | accept_share | {"server": "", "is_ready": True}),
     "home_plain": ("home.html", frame(ALICE) | home | {"default": server(), "named_limit": 0, "named_left": 0}),
     "spawn": ("spawn.html", frame(ALICE) | spawn),
     "spawn_other": (

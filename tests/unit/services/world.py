@@ -6,9 +6,11 @@ from hubless.adapters.sqlite.database import Database
 from hubless.adapters.sqlite.passwords import SqliteAttemptStore, SqlitePasswordStore
 from hubless.adapters.sqlite.routes import SqliteRouteStore
 from hubless.adapters.sqlite.servers import SqliteServerStore
+from hubless.adapters.sqlite.services import SqliteServiceStore
+from hubless.adapters.sqlite.shares import SqliteShareCodeStore, SqliteShareStore
 from hubless.adapters.sqlite.tokens import SqliteClientStore, SqliteSessionStore, SqliteTokenStore
 from hubless.adapters.sqlite.usage import SqliteUsageLog
-from hubless.adapters.sqlite.users import SqliteUserStore
+from hubless.adapters.sqlite.users import SqliteGroupStore, SqliteUserStore
 from hubless.domain import roles
 from hubless.domain.idleness import Patience
 from hubless.domain.profiles import Profile
@@ -17,10 +19,12 @@ from hubless.services.accounts import Accounts
 from hubless.services.activity import Activity
 from hubless.services.authorizations import Authorizations
 from hubless.services.credentials import Credentials
+from hubless.services.directory import Directory
 from hubless.services.identity import Identities
 from hubless.services.launching import Launching
 from hubless.services.reaping import Reaping
 from hubless.services.routing import Routing
+from hubless.services.sharing import Sharing
 from hubless.services.spawning import Spawning
 from hubless.services.stopping import Stopping
 from hubless.services.tokens import Tokens
@@ -46,14 +50,17 @@ class World:
         self.launcher, self.readiness = ScriptedLauncher(), ScriptedReadiness()
         self.edge, self.deadlines = InstantEdge(self.routes, self.clock), Deadlines()
         offered = {p.name: p for p in profiles or (Profile("default"),)}
-        self.services = services or {}
+        self.routing = Routing(self.routes, self.clock)
+        self.services = Directory(services or {}, SqliteServiceStore(self.database), roles.DEFAULTS, self.routing)
+        self.groups = SqliteGroupStore(self.database)
+        self.shares, self.share_codes = SqliteShareStore(self.database), SqliteShareCodeStore(self.database)
         self.accounts = Accounts(self.users, self.servers, self.passwords, self.sessions, PlainHasher(), self.clock)
         self.identities = Identities(self.tokens, self.sessions, self.users, self.clock, roles.DEFAULTS, self.services)
         self.issuing = Tokens(self.tokens, self.accounts, self.identities, self.clock)
         self.authorizations = Authorizations(self.clients, self.tokens, self.identities, self.clock)
-        self.routing = Routing(self.routes, self.clock)
         self.credentials = Credentials(self.clients, self.clock, b"k" * 32, "http://hub/hub/api")
         self.activity = Activity(self.servers, self.users, self.clock)
+        self.sharing = Sharing(self.shares, self.share_codes, self.servers, self.users, self.groups, self.clock)
         self.spawning = Spawning(
             self.servers, self.queue, self.clock, offered, self.deadlines, named_limit, active_limit
         )
@@ -68,7 +75,7 @@ class World:
         self.reaping = Reaping(
             self.servers, self.users, self.launcher, self.launching, self.stopping, self.routing, self.tokens, self.clients,
             self.sessions, self.attempts, self.queue, self.clock, patience or Patience(), by_user or {}, offered,
-            self.services, timedelta(minutes=10),
+            self.services, self.share_codes, timedelta(minutes=10),
         )  # fmt: skip
         self.alice = self.accounts.add("alice")
 

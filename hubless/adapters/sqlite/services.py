@@ -1,0 +1,63 @@
+"""Services that were added by the API, in SQLite."""
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from typing import Any
+
+from hubless.adapters.sqlite.database import Database
+from hubless.domain.errors import NameTakenError, StoreConflictError
+from hubless.domain.users import Service
+
+_FACTS = (
+    "admin", "url", "oauth_redirect_uri", "oauth_no_confirm", "oauth_client_allowed_scopes", "info", "display",
+)  # fmt: skip
+_COLUMNS = "name, client_id, token_sha256, facts"
+
+
+class SqliteServiceStore:
+    """Holds services."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def find(self, name: str) -> Service | None:
+        return self._one("name = ?", name)
+
+    def of_token(self, sha256: str) -> Service | None:
+        return self._one("token_sha256 = ?", sha256)
+
+    def of_client(self, client_id: str) -> Service | None:
+        return self._one("client_id = ?", client_id)
+
+    def all(self) -> list[Service]:
+        return [_service(row) for row in self._database.read(f"SELECT {_COLUMNS} FROM services ORDER BY name")]  # noqa: S608 constant
+
+    def create(self, service: Service) -> None:
+        facts = {name: getattr(service, name) for name in _FACTS}
+        try:
+            self._database.write(
+                f"INSERT INTO services ({_COLUMNS}) VALUES (?, ?, ?, ?)",  # noqa: S608 constant
+                (service.name, service.oauth_client_id, service.token_sha256, json.dumps(facts)),
+            )
+        except sqlite3.IntegrityError as taken:
+            if taken.sqlite_errorcode == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY:
+                raise NameTakenError("Service", service.name) from taken
+            raise StoreConflictError("This token or OAuth client id belongs to another service") from taken
+
+    def delete(self, service: Service) -> None:
+        with self._database.transaction():
+            self._database.write("DELETE FROM tokens WHERE client_id = ?", (service.oauth_client_id,))
+            self._database.write("DELETE FROM codes WHERE client_id = ?", (service.oauth_client_id,))
+            self._database.write("DELETE FROM services WHERE name = ?", (service.name,))
+
+    def _one(self, where: str, value: str) -> Service | None:
+        row = self._database.read_one(f"SELECT {_COLUMNS} FROM services WHERE {where}", (value,))  # noqa: S608 fixed words
+        return None if row is None else _service(row)
+
+
+def _service(row: Sequence[Any]) -> Service:
+    name, client_id, token_sha256, facts = row
+    known = json.loads(facts)
+    known["oauth_client_allowed_scopes"] = tuple(known["oauth_client_allowed_scopes"])
+    return Service(name=name, oauth_client_id=client_id, token_sha256=token_sha256, from_settings=False, **known)

@@ -1,0 +1,131 @@
+"""The hub's services: those of settings, and those that were added by the API."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from hubless.domain import roles, scopes
+from hubless.domain.errors import InvalidRequestError, NameTakenError, NotFoundError
+from hubless.domain.roles import Role
+from hubless.domain.scopes import Bearer, Scopes
+from hubless.domain.tokens import Client
+from hubless.domain.users import Service
+from hubless.ports.services import ServiceStore
+from hubless.services.routing import Routing
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,254}")
+CLIENT_ID_PREFIX = "service-"  # JupyterHub: no service can pose as a server
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """Where services are looked up; settings come first, and are not changed at run time."""
+
+    configured: Mapping[str, Service]
+    store: ServiceStore
+    roles: Mapping[str, Role]
+    routing: Routing
+    _by_token: dict[str, Service] = field(init=False, default_factory=dict, repr=False)
+    _by_client: dict[str, Service] = field(init=False, default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        self._by_token.update({s.token_sha256: s for s in self.configured.values() if s.token_sha256})
+        self._by_client.update({s.oauth_client_id: s for s in self.configured.values() if s.oauth_client_id})
+
+    def get(self, name: str) -> Service | None:
+        """Return the service of that name or None."""
+        return self.configured.get(name) or self.store.find(name)
+
+    def all(self) -> list[Service]:
+        """Return all services, those of settings first."""
+        return [*self.configured.values(), *(s for s in self.store.all() if s.name not in self.configured)]
+
+    def of_settings_token(self, sha256: str) -> Service | None:
+        """Return the service of settings whose token has that hash, without a look at the store."""
+        return self._by_token.get(sha256)
+
+    def of_token(self, sha256: str) -> Service | None:
+        """Return the service that was added by the API and whose token has that hash, or None."""
+        service = self.store.of_token(sha256)
+        return None if service is None or service.name in self.configured else service
+
+    def client(self, client_id: str) -> Client | None:
+        """Return the service's OAuth client of that id, or None."""
+        service = self._by_client.get(client_id)
+        if service is None and client_id.startswith(CLIENT_ID_PREFIX):
+            service = self.store.of_client(client_id)
+            if service is not None and service.name in self.configured:
+                return None  # settings have taken its name since
+        return None if service is None else _client(service)
+
+    def add(self, service: Service, held: Scopes, groups_of: Callable[[str], Iterable[str]]) -> None:
+        """Add *service* for somebody who holds *held*, and have the edges lead its prefix to it.
+
+        Raises:
+            InvalidRequestError: naming what is wrong, or what it would be allowed and who adds it is not.
+            NameTakenError, StoreConflictError: when its name, token or client id is another's.
+        """
+        _check(service)
+        if self.get(service.name) is not None or (service.oauth_client_id or "") in self._by_client:
+            raise NameTakenError("Service", service.name)
+        wanted = roles.scopes_of_service(service, self.roles).all
+        # A service that is an OAuth client will ask users for these: no more than who registers it could ask for.
+        wanted |= scopes.expand(service.oauth_client_allowed_scopes, Bearer(service=service.name)).all
+        lacking = sorted(str(scope) for scope in wanted if not held.covers(scope, groups_of))
+        if lacking:
+            raise InvalidRequestError(f"{service.name} would hold what you do not: {', '.join(lacking[:5])}")
+        self.store.create(service)
+        self.routing.settle_services(self.all())
+
+    def remove(self, name: str) -> None:
+        """Remove a service that was added by the API, its route, and the tokens that it was issued.
+
+        Raises:
+            NotFoundError: when there is none of that name.
+        """
+        service = self.store.find(name)
+        if service is None:
+            raise NotFoundError("Service", name)
+        self.store.delete(service)
+        self.routing.settle_services(self.all())
+
+
+def _client(service: Service) -> Client | None:
+    if not service.token_sha256 or not service.oauth_client_id:
+        return None
+    return Client(
+        id=service.oauth_client_id,
+        secret_sha256=service.token_sha256,
+        redirect_uri=service.oauth_redirect_uri or f"{service.prefix}oauth_callback",
+        description=f"Service {service.name}",
+        access_scopes=(f"access:services!service={service.name}",),
+        allowed_scopes=service.oauth_client_allowed_scopes,
+        no_confirm=service.oauth_no_confirm,
+    )
+
+
+def _check(service: Service) -> None:
+    if not NAME.fullmatch(service.name):
+        raise InvalidRequestError(
+            f"Invalid service name {service.name[:60]!r}: letters, digits and . _ ~ -, beginning with one of the first"
+        )
+    if service.url and not _is_address(service.url):
+        raise InvalidRequestError("url must be an address such as http://10.0.0.7:8080")
+    uri = service.oauth_redirect_uri
+    if uri and (not uri.startswith(("http://", "https://", "/")) or uri.startswith("//") or not uri.isprintable()):
+        raise InvalidRequestError("oauth_redirect_uri must be an address or a path")
+    if service.oauth_client_id and not service.oauth_client_id.startswith(CLIENT_ID_PREFIX):
+        raise InvalidRequestError(f"oauth_client_id must start with {CLIENT_ID_PREFIX!r}")
+    for scope in service.oauth_client_allowed_scopes:
+        scopes.parse(scope)
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        port_is_good = parts.port is None or parts.port > 0
+    except ValueError:
+        return False
+    plain = url.isprintable() and not any(c in url for c in " \\\"'")
+    return plain and parts.scheme in {"http", "https"} and bool(parts.hostname) and "@" not in parts.netloc and port_is_good

@@ -1,0 +1,186 @@
+"""Sharing servers: granting, revoking, codes and what becomes of them, and lists of it all."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from hubless.domain.errors import InvalidRequestError, NotFoundError
+from hubless.domain.server import Server
+from hubless.domain.shares import Share, ShareCode
+from hubless.domain.tokens import MAX_SECRET_LENGTH, sha256
+from hubless.domain.users import Group, User
+from hubless.ports.clock import Clock
+from hubless.ports.servers import ServerStore
+from hubless.ports.shares import ShareCodeStore, ShareStore
+from hubless.ports.users import GroupStore, UserStore
+from hubless.services.identifiers import new_id, new_secret
+
+
+@dataclass(frozen=True, slots=True)
+class SharedServer:
+    """A server that is shared, and whose it is."""
+
+    server: Server
+    owner: User
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """A share with the names of today."""
+
+    share: Share
+    of: SharedServer
+    user: str | None = None
+    group: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """A share code with the names of today."""
+
+    code: ShareCode
+    of: SharedServer
+
+
+@dataclass(frozen=True, slots=True)
+class Sharing:
+    """Shares and codes; what they allow is seen at the very next request of whom they are for."""
+
+    shares: ShareStore
+    codes: ShareCodeStore
+    servers: ServerStore
+    users: UserStore
+    groups: GroupStore
+    clock: Clock
+
+    def grant(self, server: Server, to: User | Group, scopes: tuple[str, ...]) -> Share:
+        """Share *server* with *to*, on top of what is shared with them.
+
+        Raises:
+            NotFoundError: when one of them is gone.
+        """
+        return self.shares.grant(self._share(server.id, to, scopes))
+
+    def revoke(self, server: Server, to: User | Group, scopes: tuple[str, ...] | None) -> Share | None:
+        """Take *scopes* (all when None) back from *to* and return what they keep."""
+        there = self._with(server, to)
+        return None if there is None else self.shares.revoke(there.id, scopes)
+
+    def find(self, server: Server, to: User | Group) -> Share:
+        """Return the share of *server* with this very user or group.
+
+        Raises:
+            NotFoundError: when there is none.
+        """
+        there = self._with(server, to)
+        if there is None:
+            raise NotFoundError("Share", to.name)
+        return there
+
+    def end(self, share: Share) -> None:
+        """Give up the whole share."""
+        self.shares.revoke(share.id)
+
+    def page(
+        self, *, offset: int, limit: int, of_server: Server | None = None, of_owner: User | None = None,
+        with_user: User | None = None, with_group: Group | None = None,
+    ) -> tuple[list[Granted], int]:  # fmt: skip
+        """Return one page and the total of the shares of a server, of an owner, with a user or with a group."""
+        found, total = self.shares.page(
+            offset=offset, limit=limit, server_id=of_server.id if of_server else None,
+            owner_id=of_owner.id if of_owner else None, user_id=with_user.id if with_user else None,
+            group_id=with_group.id if with_group else None,
+        )  # fmt: skip
+        return self.shown(found), total
+
+    def shown(self, shares: Sequence[Share]) -> list[Granted]:
+        """Return *shares* with today's names, those left out whose server or holder has just gone."""
+        servers = self._servers({share.server_id for share in shares})
+        users = self.users.get_many({share.user_id for share in shares if share.user_id})
+        groups = self.groups.names({share.group_id for share in shares if share.group_id})
+        made = [
+            Granted(
+                share, servers[share.server_id], users[share.user_id].name if share.user_id in users else None,
+                groups.get(share.group_id or ""),
+            )
+            for share in shares
+            if share.server_id in servers
+        ]  # fmt: skip
+        return [granted for granted in made if granted.user or granted.group]
+
+    # --- codes -------------------------------------------------------------------------------------------------------
+
+    def offer(self, server: Server, scopes: tuple[str, ...], lifetime: timedelta) -> tuple[ShareCode, str]:
+        """Make a code for *server* and return it with its secret, which is shown this once."""
+        now, secret = self.clock.now(), new_secret()
+        code = ShareCode(new_id("sc_", now), sha256(secret), server.id, scopes, now, now + lifetime)
+        self.codes.create(code)
+        return code, secret
+
+    def offer_of(self, secret: str) -> Offered:
+        """Return what an unexpired code offers.
+
+        Raises:
+            NotFoundError: when there is none such (any more).
+        """
+        code = self.codes.find(sha256(secret)) if 0 < len(secret) <= MAX_SECRET_LENGTH else None
+        if code is None or code.is_expired(self.clock.now()):
+            raise NotFoundError("Share code", "")
+        for offered in self.shown_codes([code]):
+            return offered
+        raise NotFoundError("Share code", "")
+
+    def accept(self, secret: str, user: User) -> Offered:
+        """Give *user* what the code offers.
+
+        Raises:
+            NotFoundError: when there is no such code (any more).
+            InvalidRequestError: when the server is the user's own.
+        """
+        offered = self.offer_of(secret)
+        if offered.of.owner.id == user.id:
+            raise InvalidRequestError("You can't share with yourself!")
+        share = self._share(offered.code.server_id, user, offered.code.scopes)
+        if self.codes.exchange(offered.code, share, self.clock.now()) is None:
+            raise NotFoundError("Share code", "")
+        return offered
+
+    def withdraw(self, server: Server, *, secret: str | None = None, code_id: str | None = None) -> int:
+        """Remove the server's codes: the one of that secret or id, or all; return how many there were."""
+        digest = None if secret is None else sha256(secret)
+        return self.codes.delete(server.id, code_id=code_id, sha256=digest)
+
+    def code_page(
+        self, *, offset: int, limit: int, of_server: Server | None = None, of_owner: User | None = None
+    ) -> tuple[list[Offered], int]:
+        """Return one page and the total of the codes of a server or of an owner."""
+        found, total = self.codes.page(
+            offset=offset, limit=limit, server_id=of_server.id if of_server else None,
+            owner_id=of_owner.id if of_owner else None,
+        )  # fmt: skip
+        now = self.clock.now()
+        return self.shown_codes([code for code in found if not code.is_expired(now)]), total
+
+    def shown_codes(self, codes: Sequence[ShareCode]) -> list[Offered]:
+        """Return *codes* with today's names."""
+        servers = self._servers({code.server_id for code in codes})
+        return [Offered(code, servers[code.server_id]) for code in codes if code.server_id in servers]
+
+    def _share(self, server_id: str, to: User | Group, scopes: tuple[str, ...]) -> Share:
+        now = self.clock.now()
+        share = Share(new_id("sh", now), server_id, scopes, now)
+        return replace(share, user_id=to.id) if isinstance(to, User) else replace(share, group_id=to.id)
+
+    def _with(self, server: Server, to: User | Group) -> Share | None:
+        if isinstance(to, User):
+            return self.shares.find(server.id, user_id=to.id)
+        return self.shares.find(server.id, group_id=to.id)
+
+    def _servers(self, ids: Iterable[str]) -> dict[str, SharedServer]:
+        servers = self.servers.get_many(ids)
+        owners = self.users.get_many({server.owner_id for server in servers.values()})
+        return {
+            key: SharedServer(server, owners[server.owner_id])
+            for key, server in servers.items()
+            if server.owner_id in owners
+        }
