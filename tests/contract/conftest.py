@@ -7,6 +7,8 @@ from hubless.adapters.sqlite.passwords import SqliteAttemptStore, SqlitePassword
 from hubless.adapters.sqlite.queue import SqliteQueue
 from hubless.adapters.sqlite.routes import SqliteRouteStore
 from hubless.adapters.sqlite.servers import SqliteServerStore
+from hubless.adapters.sqlite.services import SqliteServiceStore
+from hubless.adapters.sqlite.shares import SqliteShareCodeStore, SqliteShareStore
 from hubless.adapters.sqlite.tokens import SqliteClientStore, SqliteSessionStore, SqliteTokenStore
 from hubless.adapters.sqlite.usage import SqliteUsageLog
 from hubless.adapters.sqlite.users import SqliteGroupStore, SqliteUserStore
@@ -19,6 +21,9 @@ def sqlite(folder):
         users=SqliteUserStore(database),
         groups=SqliteGroupStore(database),
         servers=SqliteServerStore(database),
+        shares=SqliteShareStore(database),
+        codes=SqliteShareCodeStore(database),
+        services=SqliteServiceStore(database),
         tokens=SqliteTokenStore(database),
         clients=SqliteClientStore(database),
         sessions=SqliteSessionStore(database),

@@ -82,6 +82,19 @@ def test_a_newer_schema_is_refused_and_left_alone(tmp_path):
     raw.close()
 
 
+def test_a_file_of_the_first_version_takes_the_steps_that_it_lacks(tmp_path):
+    path = tmp_path / "hub.sqlite"
+    with sqlite3.connect(path) as raw:
+        raw.executescript(schema.STEPS[0])
+        raw.execute("INSERT INTO users VALUES ('u1', 'alice', 'alice', 0, 0, NULL, NULL, 0)")
+        raw.execute("PRAGMA user_version = 1")
+    raw.close()
+    database = Database(path)
+    assert SqliteUserStore(database).find("alice").shared == ()
+    assert database.read_one("PRAGMA user_version") == (schema.VERSION,)
+    database.close()
+
+
 def test_a_folder_that_is_not_there_is_said(tmp_path):
     with pytest.raises(StoreUnavailableError, match="folder must exist"):
         Database(tmp_path / "nowhere" / "hub.sqlite")

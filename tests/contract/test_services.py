@@ -1,0 +1,56 @@
+import pytest
+
+from hubless.domain.errors import NameTakenError, StoreConflictError
+from hubless.domain.tokens import OwnerKind
+from hubless.domain.users import Service
+from tests.builders import a_code, a_token
+from tests.contract.together import MANY, at_once
+
+GRADER = Service(
+    name="grader", admin=True, url="http://127.0.0.1:9", token_sha256="t1", oauth_client_id="service-grader",
+    oauth_redirect_uri="/services/grader/oauth_callback", oauth_no_confirm=True,
+    oauth_client_allowed_scopes=("read:users!user", "self"), info={"for": ["course", 1]}, display=False, from_settings=False,
+)  # fmt: skip
+PLAIN = Service(name="a.plain", from_settings=False)
+
+
+def test_a_service_comes_back_as_it_was_written(stores):
+    stores.services.create(GRADER)
+    stores.services.create(PLAIN)
+    assert stores.services.find("grader") == GRADER
+    assert stores.services.of_token("t1") == GRADER
+    assert stores.services.of_client("service-grader") == GRADER
+    assert stores.services.all() == [PLAIN, GRADER]
+
+
+def test_who_is_not_there_is_not_found(stores):
+    stores.services.create(PLAIN)
+    assert stores.services.find("Grader") is None
+    assert stores.services.of_token("") is None
+    assert stores.services.of_client("service-a.plain") is None
+
+
+def test_of_eight_who_add_one_service_one_does(stores):
+    outcomes = at_once(lambda n: stores.services.create(Service(name="grader", token_sha256=f"t{n}")))
+    assert outcomes.count(None) == 1
+    assert sum(isinstance(outcome, NameTakenError) for outcome in outcomes) == MANY - 1
+
+
+@pytest.mark.parametrize("same", [{"token_sha256": "t1"}, {"oauth_client_id": "service-grader"}])
+def test_a_token_or_client_id_is_given_once(stores, same):
+    stores.services.create(GRADER)
+    with pytest.raises(StoreConflictError):
+        stores.services.create(Service(name="other", **same))
+    assert stores.services.find("other") is None
+
+
+def test_a_service_goes_with_the_tokens_and_codes_that_it_was_issued(stores, alice):
+    stores.services.create(GRADER)
+    stores.tokens.create(a_token("issued", client_id="service-grader"))
+    stores.tokens.create(a_token("other"))
+    stores.clients.add_code(a_code(client_id="service-grader"))
+    stores.services.delete(GRADER)
+    assert stores.services.all() == []
+    assert [t.id for t in stores.tokens.of_owner(OwnerKind.USER, alice.id)] == ["a-other"]
+    assert stores.clients.find_code(a_code().sha256) is None
+    stores.services.delete(GRADER)
