@@ -8,12 +8,21 @@ from fastapi.responses import RedirectResponse, Response
 from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from functions.api import problems
+from functions.api import problems, validators
 from functions.api.asking import LoginRequired, to_login
 from functions.api.pages import admin, home, plain, sessions, sharing, spawn, token
 from functions.api.provider import Provider
 from functions.api.rendering import VERSION
-from functions.api.routes import groups, oauth, servers, services, shares, tokens, users
+from functions.api.routes import (
+    authorizations,
+    groups,
+    oauth,
+    servers,
+    services,
+    shares,
+    tokens,
+    users,
+)
 from functions.api.routes import hub as hub_routes
 from functions.api.segments import ENCODED_SLASH
 from hubless.bootstrap import Hub
@@ -29,7 +38,7 @@ def create_app(hub: Hub) -> FastAPI:
     app = FastAPI(title="hubless", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     app.state.hub = hub
     app.state.provider = Provider(hub)
-    for module in (hub_routes, tokens, servers, users, groups, shares, services, oauth):
+    for module in (hub_routes, tokens, servers, users, groups, shares, services, authorizations, oauth):
         app.include_router(module.router, prefix="/hub/api")
     for module in (sessions, home, sharing, spawn, token, admin, plain):
         app.include_router(module.router, prefix="/hub")
@@ -93,10 +102,12 @@ class Surroundings:
                 message["headers"] = [*message["headers"], *((n, v) for n, v in headers if n not in there)]
             await send(message)
 
+        answering = validators.adding(scope, send_with_headers) if is_api and scope["method"] == "GET" else send_with_headers
+
         if scope["method"] == "OPTIONS" and is_api:
             await Response(status_code=200)(scope, receive, send_with_headers)
             return
-        await self.app(scope, receive, send_with_headers)
+        await self.app(scope, receive, answering)
 
 
 def _decoded(raw: bytes) -> str:

@@ -20,11 +20,11 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
-async def raw_json(request: Request) -> Any:
-    """Return the body's JSON, or None where there is none.
+async def raw(request: Request) -> bytes:
+    """Return the body.
 
     Raises:
-        HTTPException: 400 when it is no JSON, 413 when it is too long.
+        HTTPException: 413 when it is too long; no more of it is read then.
     """
     chunks, size = [], 0
     async for chunk in request.stream():
@@ -32,10 +32,20 @@ async def raw_json(request: Request) -> Any:
         if size > MAX_BODY:
             raise HTTPException(413, f"A body may have at most {MAX_BODY} bytes")
         chunks.append(chunk)
-    if not size:
+    return b"".join(chunks)
+
+
+async def raw_json(request: Request) -> Any:
+    """Return the body's JSON, or None where there is none.
+
+    Raises:
+        HTTPException: 400 when it is no JSON, 413 when it is too long.
+    """
+    body = await raw(request)
+    if not body:
         return None
     try:
-        return json.loads(b"".join(chunks).decode())
+        return json.loads(body.decode())
     except (ValueError, RecursionError):
         raise HTTPException(400, "Invalid JSON in body of request") from None
 
@@ -207,3 +217,10 @@ class NewService(Body):
     cwd: str | None = None
     environment: dict[str, Any] | None = None
     user: str | None = None
+
+
+class Shutdown(Body):
+    """POST /shutdown."""
+
+    proxy: bool | None = None
+    servers: bool | None = None

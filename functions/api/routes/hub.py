@@ -6,11 +6,11 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from starlette.exceptions import HTTPException
 
-from functions.api import wire
+from functions.api import bodies, paging, wire
 from functions.api.asking import Ask, Asking
 from functions.api.rendering import VERSION
 from hubless.domain.roles import of_service
-from hubless.domain.server import State
+from hubless.domain.server import ACTIVE, State
 from hubless.services.identity import Actor
 
 router = APIRouter()
@@ -104,8 +104,6 @@ def _identity(ask: Asking, actor: Actor) -> dict[str, object]:
 @router.get("/proxy")
 async def read_routes(ask: Ask, request: Request) -> Response:
     """Return the route table."""
-    from functions.api import paging  # noqa: PLC0415 few ask
-
     ask.needs("proxy")
     part = paging.window(request)
     table = sorted(ask.hub.routing.routes.all(), key=lambda route: route.prefix)
@@ -122,3 +120,24 @@ async def check_routes(ask: Ask) -> Response:
     ask.needs("proxy")
     ask.hub.routing.settle_services(ask.hub.services.all())
     return Response(status_code=200)
+
+
+@router.patch("/proxy")
+async def replace_proxy(ask: Ask, request: Request) -> Response:
+    """Accept JupyterHub's word of a new proxy; edges find the table by themselves, so there is nothing to tell them."""
+    ask.needs("proxy")
+    if not isinstance(await bodies.raw_json(request), dict):
+        raise HTTPException(400, "need JSON body")
+    return Response(media_type="application/json")
+
+
+@router.post("/shutdown")
+async def shutdown(ask: Ask, request: Request) -> Response:
+    """Stop the users' servers where that is asked for; the hub itself has nothing to shut down and says so."""
+    ask.needs("shutdown")
+    body = await bodies.read(request, bodies.Shutdown)
+    running = ask.hub.servers.in_states(ACTIVE) if body.servers else []
+    for server in running:
+        ask.hub.stopping.request_until_done(server)
+    what = f"{len(running)} servers are being stopped" if body.servers else "no server was touched"
+    return JSONResponse({"message": f"The hub has no process to shut down; {what}"}, 202)

@@ -164,3 +164,10 @@ async def post_activity(ask: Ask, name: str, request: Request) -> Response:
         raise InvalidRequestError("body must contain at least one of `last_activity` or `servers`")
     ask.hub.activity.report(user, report.last_activity, {n: s.last_activity for n, s in report.servers.items()})
     return Response(status_code=200)
+
+
+@router.post("/users/{name:segment}/admin-access")
+async def admin_access(ask: Ask, name: str) -> Response:
+    """Refuse, as JupyterHub does since 0.8: access to servers is a scope."""
+    ask.user(name, "servers")
+    raise HTTPException(403, "admin access to user servers disabled")

@@ -1,0 +1,157 @@
+"""A hub for tests of the API: its application, and people and programs who ask it."""
+
+import asyncio
+
+import httpx
+
+from functions.api.app import create_app
+from hubless import bootstrap
+from hubless.domain.tokens import OwnerKind, Token, sha256
+from hubless.services.identifiers import new_id, new_secret
+from hubless.settings import parse
+
+ADDRESS = "http://hub.test"
+
+
+class An:
+    ADMIN_TOKEN = "admin-service-token-0123456789"
+    PASSWORD = "a long password"
+
+
+SETTINGS = f"""
+[login]
+kind = "shared-password"
+password = "{An.PASSWORD}"
+admins = ["root"]
+max_failures = 1000
+
+[servers]
+named_limit = 5
+
+[[services]]
+name = "admin"
+token = "{An.ADMIN_TOKEN}"
+admin = true
+
+[[services]]
+name = "checker"
+url = "http://127.0.0.1:18555"
+token = "checker-service-token-0123456789"
+oauth_redirect_uri = "http://127.0.0.1:18555/services/checker/oauth_callback"
+
+[[roles]]
+name = "sharer"
+scopes = ["shares!user", "read:users:name", "read:groups:name"]
+groups = ["sharers"]
+
+[groups.sharers]
+"""
+
+
+class InProcess(httpx.BaseTransport):
+    """Carries requests to an application without a port, one after the other."""
+
+    def __init__(self, app):
+        self.app, self.inner, self.runner = app, httpx.ASGITransport(app, raise_app_exceptions=False), asyncio.Runner()
+
+    def handle_request(self, request):
+        return self.runner.run(self.carry(request))
+
+    async def carry(self, request):
+        outer = httpx.Request(request.method, request.url, headers=request.headers, content=request.read())
+        answer = await self.inner.handle_async_request(outer)
+        return httpx.Response(answer.status_code, headers=answer.headers, content=await answer.aread())
+
+    def close(self):
+        self.runner.close()
+
+
+class Api:
+    """Who asks with one token, and hears what JupyterHub's clients would."""
+
+    def __init__(self, client, token, **headers):
+        self.client, self.headers = client, ({"Authorization": f"token {token}"} if token else {}) | headers
+
+    def __call__(self, method, path, **more):
+        headers = self.headers | more.pop("headers", {})
+        return self.client.request(method, "/hub/api" + path, headers=headers, follow_redirects=False, **more)
+
+    def get(self, path, **more):
+        return self("GET", path, **more)
+
+    def post(self, path, json=None, **more):
+        return self("POST", path, json=json, **more)
+
+    def put(self, path, json=None, **more):
+        return self("PUT", path, json=json, **more)
+
+    def patch(self, path, json=None, **more):
+        return self("PATCH", path, json=json, **more)
+
+    def delete(self, path, json=None, **more):
+        return self("DELETE", path, json=json, **more)
+
+    def scopes(self):
+        return self.get("/user").json()["scopes"]
+
+
+class TheHub:
+    def __init__(self, hub):
+        self.hub = hub
+        self.transport = InProcess(create_app(hub))
+        self.client = httpx.Client(transport=self.transport, base_url=ADDRESS)
+        self.anybody = Api(self.client, None)
+
+    def user(self, name, *, admin=False, groups=()):
+        user = self.hub.users.find(name) or self.hub.accounts.add(name, admin=admin)
+        for group in groups:
+            if self.hub.groups.find(group) is None:
+                self.as_token(An.ADMIN_TOKEN).post(f"/groups/{group}", {})
+            self.hub.groups.add_users(self.hub.groups.find(group).id, [name])
+        return self.hub.users.find(user.name)
+
+    def as_token(self, token):
+        return Api(self.client, token)
+
+    def as_user(self, name, scopes=("inherit",), **facts):
+        """Return who asks with a token of the user's, stored as it is: its scopes are not checked against anything."""
+        user, secret, now = self.user(name), new_secret(), self.hub.clock.now()
+        self.hub.token_store.create(
+            Token(new_id("a", now), sha256(secret), OwnerKind.USER, user.id, tuple(scopes), now, **facts)
+        )
+        api = self.as_token(secret)
+        api.name, api.secret = name, secret
+        return api
+
+    def browser(self, name=None):
+        """Return a browser, logged in as *name* where one is given."""
+        browser = Browser(self.transport)
+        if name is not None:
+            browser.log_in(name)
+        return browser
+
+
+class Browser(httpx.Client):
+    """Keeps cookies and follows nothing by itself."""
+
+    def __init__(self, transport):
+        headers = {"Accept": "text/html", "User-Agent": "a browser"}
+        super().__init__(transport=transport, base_url=ADDRESS, headers=headers, follow_redirects=False)
+
+    @property
+    def xsrf(self):
+        return self.cookies.get("_xsrf")
+
+    def log_in(self, name, **more):
+        self.get("/hub/login")
+        form = {"username": name, "password": An.PASSWORD, "_xsrf": self.xsrf}
+        return self.post("/hub/login", data=form, **more)
+
+    def submit(self, path, **fields):
+        return self.post(path, data={"_xsrf": self.xsrf, **fields})
+
+
+def build_hub(folder, settings=SETTINGS):
+    folder.mkdir(exist_ok=True)
+    (folder / "secret").write_bytes(b"k" * 32)
+    return TheHub(bootstrap.build(parse(settings, folder, {"PATH": "/usr/bin"})))
