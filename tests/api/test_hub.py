@@ -1,0 +1,83 @@
+import pytest
+
+from tests.api.hub import An
+
+
+def test_a_token_is_told_whose_another_is(hub, admin, alice):
+    hub.user("alice")
+    told = admin.get(f"/authorizations/token/{alice.secret}").json()
+    assert (told["kind"], told["name"]) == ("user", "alice")
+    assert admin.get(f"/authorizations/token/{An.ADMIN_TOKEN}").json()["kind"] == "service"
+    assert admin.get("/authorizations/token/none").status_code == 404
+    assert hub.anybody.get(f"/authorizations/token/{alice.secret}").status_code == 403
+
+
+def test_who_holds_a_secret_sees_of_its_owner_no_more_than_their_own_scopes_show(alice, bob):
+    assert set(alice.get(f"/authorizations/token/{bob.secret}").json()) == {"kind", "name", "user_info", "admin", "groups"}
+
+
+def test_a_token_is_told_whose_a_cookie_is(hub, admin):
+    browser = hub.browser("bob")
+    cookie = browser.cookies.get("jupyterhub-hub-login", path="/hub/")
+    assert admin.get(f"/authorizations/cookie/jupyterhub-hub-login/{cookie}").json()["name"] == "bob"
+    assert admin("GET", "/authorizations/cookie/jupyterhub-hub-login", content=cookie).json()["name"] == "bob"
+    assert admin.get(f"/authorizations/cookie/other/{cookie}").status_code == 404
+    assert admin.get("/authorizations/cookie/jupyterhub-hub-login").status_code == 404
+    assert browser.get(f"/hub/api/authorizations/cookie/jupyterhub-hub-login/{cookie}").status_code == 403
+
+
+def test_what_jupyterhub_removed_says_where_to_go(admin):
+    assert "/users/:user/tokens" in admin.post("/authorizations/token", {}).json()["message"]
+
+
+def test_shutting_down_stops_servers_only_where_asked(hub, admin, alice):
+    alice.post("/users/alice/server", {})
+    assert "no server was touched" in admin.post("/shutdown", {}).json()["message"]
+    assert alice.get("/users/alice").json()["pending"] == "spawn"
+    done = admin.post("/shutdown", {"servers": True, "proxy": True})
+    assert (done.status_code, done.json()["message"]) == (202, "The hub has no process to shut down; 1 servers are being stopped")
+    assert alice.get("/users/alice").json()["pending"] != "spawn"
+
+
+@pytest.mark.parametrize("body", [{"servers": 1}, {"proxy": "yes"}, {"planet": "mars"}, []])
+def test_a_malformed_shutdown_stops_nothing(admin, alice, body):
+    alice.post("/users/alice/server", {})
+    assert admin.post("/shutdown", body).status_code == 400
+    assert alice.get("/users/alice").json()["pending"] == "spawn"
+
+
+def test_only_who_may_shuts_down_or_speaks_of_proxies(alice):
+    assert alice.post("/shutdown", {}).status_code == 403
+    assert alice.patch("/proxy", {}).status_code == 403
+
+
+def test_a_new_proxy_needs_a_body(admin):
+    assert admin.patch("/proxy", {"api_url": "http://x"}).status_code == 200
+    assert admin("PATCH", "/proxy").status_code == 400
+
+
+def test_what_is_unchanged_is_not_sent_again(admin, alice):
+    first = admin.get("/users/alice")
+    again = admin.get("/users/alice", headers={"If-None-Match": f'"other", W/{first.headers["etag"]}'})
+    assert (again.status_code, again.content) == (304, b"")
+    admin.patch("/users/alice", {"admin": True})
+    changed = admin.get("/users/alice", headers={"If-None-Match": first.headers["etag"]})
+    assert changed.status_code == 200
+    assert changed.headers["etag"] != first.headers["etag"]
+
+
+def test_only_what_was_read_well_has_an_etag(admin):
+    assert "etag" not in admin.get("/users/nobody").headers
+    assert "etag" not in admin.post("/users/carol", {}).headers
+
+
+def test_a_default_server_is_there_before_it_started(alice):
+    model = alice.get("/users/alice/server").json()
+    assert (model["name"], model["stopped"], model["url"]) == ("", True, "/user/alice/")
+    assert alice.get("/users/alice/servers/").json() == model
+    assert alice.delete("/users/alice/server").status_code == 204
+    assert alice.patch("/users/alice/server", {"user_options": {"a": 1}}).json()["user_options"] == {"a": 1}
+
+
+def test_admin_access_is_refused_as_jupyterhub_does(admin, alice):
+    assert admin.post("/users/alice/admin-access").status_code == 403
