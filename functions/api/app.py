@@ -3,8 +3,10 @@
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from fastapi import APIRouter, FastAPI, Request
-from fastapi.responses import RedirectResponse, Response
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -24,6 +26,7 @@ from functions.api.routes import (
     users,
 )
 from functions.api.routes import hub as hub_routes
+from functions.api.routing import Router
 from functions.api.segments import ENCODED_SLASH
 from hubless.bootstrap import Hub
 
@@ -33,19 +36,21 @@ _PAGE_POLICY = (
 _API_POLICY = "frame-ancestors 'none'; report-uri /hub/security/csp-report; default-src 'none'"
 
 
-def create_app(hub: Hub) -> FastAPI:
+def create_app(hub: Hub) -> Starlette:
     """Return the application that serves *hub*."""
-    app = FastAPI(title="hubless", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+    # What is asked most comes first: routes are tried in order.
+    api = (hub_routes, users, servers, tokens, groups, shares, services, authorizations, oauth)
+    pages = (sessions, home, sharing, spawn, token, admin, plain)
+    routes = [route for module in api for route in module.router.under("/hub/api")]
+    routes += [route for module in pages for route in module.router.under("/hub")]
+    app = Starlette(
+        routes=[*routes, *_everywhere_else().under("")],
+        middleware=[Middleware(Surroundings)],
+        exception_handlers={**problems.HANDLERS, LoginRequired: _login},
+    )
+    app.router.redirect_slashes = False
     app.state.hub = hub
     app.state.provider = Provider(hub)
-    for module in (hub_routes, tokens, servers, users, groups, shares, services, authorizations, oauth):
-        app.include_router(module.router, prefix="/hub/api")
-    for module in (sessions, home, sharing, spawn, token, admin, plain):
-        app.include_router(module.router, prefix="/hub")
-    app.include_router(_everywhere_else())
-    problems.install(app)
-    app.add_exception_handler(LoginRequired, _login)
-    app.add_middleware(Surroundings)
     return app
 
 
@@ -57,19 +62,19 @@ async def _login(request: Request, _error: Exception) -> Response:
     return to_login(request)
 
 
-def _everywhere_else() -> APIRouter:
-    router = APIRouter()
+def _everywhere_else() -> Router:
+    router = Router()
 
-    @router.api_route("/hub", methods=["GET", "HEAD"])
+    @router.route("/hub", methods=["GET", "HEAD"])
     async def hub_without_slash() -> Response:
         return RedirectResponse("/hub/", 301)
 
-    @router.api_route("/hub/{path:path}", methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])
+    @router.route("/hub/{path:path}", methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])
     async def no_such_page(request: Request) -> Response:
         known = any(route.matches(request.scope)[0] is Match.PARTIAL for route in request.app.router.routes)
         return problems.answer(request, 405 if known else 404, None)
 
-    @router.api_route("/{path:path}", methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])
+    @router.route("/{path:path}", methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])
     async def to_the_hub(request: Request) -> Response:
         """Lead paths that no route knows to the hub's own place for them, as JupyterHub's proxy does."""
         raw = request.scope["raw_path"].decode("ascii", "replace")

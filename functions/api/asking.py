@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any
 from urllib.parse import quote
 
-from fastapi import Depends, Request
-from fastapi.responses import RedirectResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
 
 from functions.api import xsrf
+from functions.api.routing import Needs
 from hubless.bootstrap import Hub
 from hubless.domain.errors import NotFoundError
 from hubless.domain.server import Server
@@ -143,7 +144,7 @@ class Asking:
             raise HTTPException(404, f"{name} has no server named '{server}'") from None
 
 
-def asking(request: Request) -> Asking:
+async def asking(request: Request) -> Asking:
     """Return who asks the API. A cookie counts only with its token and with JSON (JupyterHub 6.1).
 
     Raises:
@@ -158,7 +159,7 @@ def asking(request: Request) -> Asking:
     return Asking(request, hub_of(request), actor)
 
 
-Ask = Annotated[Asking, Depends(asking)]
+Ask = Annotated[Asking, Needs(asking)]
 
 
 def is_json_or_empty(request: Request) -> bool:
@@ -248,7 +249,7 @@ def _services(hub: Hub, actor: Actor) -> list[dict[str, str]]:
     ]
 
 
-def person(request: Request) -> Actor:
+async def person(request: Request) -> Actor:
     """Return the person who is logged in with this browser.
 
     Raises:
@@ -263,7 +264,7 @@ def person(request: Request) -> Actor:
     return actor
 
 
-Person = Annotated[Actor, Depends(person)]
+Person = Annotated[Actor, Needs(person)]
 
 
 @dataclass(slots=True)
@@ -303,7 +304,7 @@ async def own_form(request: Request) -> Form:
     return Form(fields)
 
 
-OwnForm = Annotated[Form, Depends(own_form)]
+OwnForm = Annotated[Form, Needs(own_form)]
 
 
 async def anonymous_form(request: Request) -> Form | None:

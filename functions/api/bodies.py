@@ -4,9 +4,9 @@ import json
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 
-from fastapi import Request
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 
 MAX_BODY = 1_000_000  # bytes
 MAX_NAMES = 10_000

@@ -2,7 +2,7 @@
 
 from urllib.parse import quote, urlsplit
 
-from fastapi import Request
+from starlette.requests import Request
 
 _MAX = 4096
 

@@ -1,11 +1,15 @@
 """One table from errors to statuses, and one shape for all that went wrong: JupyterHub's `{"status", "message"}`."""
 
 import logging
+from collections.abc import Mapping
 from http import HTTPStatus
+from types import MappingProxyType
+from typing import Any
 
-from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import ExceptionHandler
 
 from functions.api.rendering import page
 from hubless.domain import errors
@@ -26,13 +30,6 @@ STATUSES: dict[type[errors.HublessError], int] = {
     errors.CapacityUnavailableError: 503,
 }
 RETRY_AFTER = 30  # seconds, where waiting helps
-
-
-def install(app: FastAPI) -> None:
-    """Have *app* answer every error in the one shape: JSON under /hub/api and for API-like askers, else a page."""
-    app.add_exception_handler(errors.HublessError, _anticipated)
-    app.add_exception_handler(HTTPException, _refused)
-    app.add_exception_handler(Exception, _unanticipated)
 
 
 def wants_json(request: Request) -> bool:
@@ -83,3 +80,16 @@ async def _unanticipated(request: Request, error: Exception) -> Response:
     mark = new_secret()[:12]
     logger.error("unanticipated error %s at %s %s", mark, request.method, request.url.path, exc_info=error)
     return answer(request, 500, f"Something went wrong in the hub. Its log has more under {mark}.")
+
+
+async def _gone(_request: Request, _error: Exception) -> Response:
+    """Answer nobody: who asked hung up before the question was out. That is no fault of anything here."""
+    return Response(status_code=400)
+
+
+HANDLERS: Mapping[Any, ExceptionHandler] = MappingProxyType({
+    errors.HublessError: _anticipated,
+    HTTPException: _refused,
+    ClientDisconnect: _gone,
+    Exception: _unanticipated,
+})

@@ -7,8 +7,8 @@ mode, unless it is a navigation that only reads.
 import hashlib
 import hmac
 
-from fastapi import Request
 from itsdangerous import BadSignature, URLSafeTimedSerializer
+from starlette.requests import Request
 
 ANONYMOUS_LIFETIME = 3600  # seconds, JupyterHub's
 READ_ONLY = frozenset({"GET", "HEAD", "OPTIONS"})

@@ -3,14 +3,15 @@
 from typing import Any
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Request
-from fastapi.responses import RedirectResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
 
 from functions.api import paging
 from functions.api.asking import OwnForm, Person, hub_of
 from functions.api.pages.views import server_view
 from functions.api.rendering import page
+from functions.api.routing import Router
 from functions.api.wire import instant
 from hubless.domain import names
 from hubless.domain.errors import HublessError
@@ -18,7 +19,7 @@ from hubless.domain.server import ACTIVE, Server, State
 from hubless.domain.users import User
 from hubless.services.identity import Actor
 
-router = APIRouter()
+router = Router()
 _STATES = frozenset({"active", "ready", "inactive"})
 
 

@@ -1,13 +1,14 @@
 """Home: one's own servers, to start, stop, add and remove; works without JavaScript."""
 
-from fastapi import APIRouter, Request
-from fastapi.responses import RedirectResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
 
 from functions.api.asking import OwnForm, Person, hub_of
 from functions.api.pages.sharing import shared_servers
 from functions.api.pages.views import place, server_view
 from functions.api.rendering import page
+from functions.api.routing import Router
 from hubless.bootstrap import Hub
 from hubless.domain import names
 from hubless.domain.errors import HublessError, NotFoundError
@@ -15,7 +16,7 @@ from hubless.domain.server import INACTIVE, Server, State
 from hubless.domain.users import User
 from hubless.services.identity import Actor
 
-router = APIRouter()
+router = Router()
 
 
 @router.get("/")

@@ -1,25 +1,33 @@
 """The rest of what a browser may ask the hub for: static files, health, metrics, errors, policy reports."""
 
+from functools import lru_cache
 from pathlib import Path
 
-from fastapi import APIRouter, Request
-from fastapi.responses import FileResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
 
 from functions.api.asking import actor_of, asking
 from functions.api.rendering import STATIC, page
 from functions.api.routes.hub import metrics_text
+from functions.api.routing import Router
 
-router = APIRouter()
+router = Router()
 _YEAR = 31_536_000
 _TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", ".png": "image/png"}
 
 
+@lru_cache(maxsize=1)
+def _files() -> dict[str, Path]:
+    """Return what there is, by path: nothing else can be asked for."""
+    return {str(file.relative_to(STATIC)): file for file in STATIC.rglob("*") if file.suffix in _TYPES}
+
+
 @router.get("/static/{path:path}")
-def static(request: Request, path: str) -> Response:
+async def static(request: Request, path: str) -> Response:
     """Return a static file; one that is asked for by its content's hash may be kept for a year."""
-    file = Path(STATIC, path).resolve()
-    if not file.is_relative_to(STATIC.resolve()) or file.suffix not in _TYPES or not file.is_file():
+    file = _files().get(path)
+    if file is None:
         raise HTTPException(404)
     keep = f"public, max-age={_YEAR}, immutable" if "v" in request.query_params else "no-cache"
     return FileResponse(file, media_type=_TYPES[file.suffix], headers={"Cache-Control": keep})
@@ -31,7 +39,7 @@ async def logo() -> Response:
     return FileResponse(STATIC / "logo.svg", media_type="image/svg+xml")
 
 
-@router.api_route("/health", methods=["GET", "HEAD"])
+@router.route("/health", methods=["GET", "HEAD"])
 async def health() -> Response:
     """Say that the hub answers."""
     return Response(media_type="text/html")
@@ -40,7 +48,7 @@ async def health() -> Response:
 @router.get("/metrics")
 async def metrics(request: Request) -> Response:
     """Return the metrics as Prometheus text."""
-    ask = asking(request)
+    ask = await asking(request)
     if ask.actor is None or not ask.actor.scopes.has("read:metrics"):
         raise HTTPException(403, "Reading the metrics needs the scope read:metrics")
     return metrics_text(ask)

@@ -1,9 +1,9 @@
 """Logging in and out, signing up, and the one-time links that set a password."""
 
 from anyio import to_thread
-from fastapi import APIRouter, Request
-from fastapi.responses import RedirectResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
 
 from functions.api import xsrf
 from functions.api.asking import (
@@ -19,13 +19,14 @@ from functions.api.asking import (
 )
 from functions.api.destinations import safe_next
 from functions.api.rendering import page
+from functions.api.routing import Router
 from hubless.domain.errors import HublessError, InvalidRequestError
 from hubless.domain.users import User
 from hubless.ports.authenticator import Refused
 from hubless.services.accounts import MINIMUM_PASSWORD
 from hubless.services.logins import LockedOut
 
-router = APIRouter()
+router = Router()
 EXPIRED = "This form is invalid or expired. Try again."
 AFTER_LOGIN = "/hub/"
 

@@ -2,20 +2,21 @@
 
 from typing import Any
 
-from fastapi import APIRouter, Request
-from fastapi.responses import RedirectResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
 
 from functions.api.asking import OwnForm, Person, hub_of
 from functions.api.destinations import safe_next
 from functions.api.rendering import page
+from functions.api.routing import Router
 from hubless.domain import names, scopes
 from hubless.domain.errors import NotFoundError
 from hubless.domain.server import State
 from hubless.domain.users import User
 from hubless.services.sharing import Offered, SharedServer
 
-router = APIRouter()
+router = Router()
 
 
 @router.get("/accept-share")

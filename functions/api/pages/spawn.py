@@ -3,14 +3,15 @@
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from functions.api.asking import Form, OwnForm, Person, actor_of, hub_of, to_login, visitor
 from functions.api.destinations import safe_next, with_next
 from functions.api.pages.views import place
 from functions.api.rendering import page
+from functions.api.routing import Router
 from functions.api.wire import progress_url
 from hubless.bootstrap import Hub
 from hubless.domain import names
@@ -20,7 +21,7 @@ from hubless.domain.server import PENDING_START, Server, State
 from hubless.domain.users import User
 from hubless.services.identity import Actor
 
-router = APIRouter()
+router = Router()
 MAX_REDIRECTS = 5
 OPTION = "opt-"  # JupyterHub 6: query parameters that choose options
 
@@ -167,8 +168,8 @@ async def user_redirect(request: Request, who: Person) -> Response:
     return RedirectResponse(f"/hub/spawn/{place(who.user, '')}?next={quote(target, safe='')}", 302)
 
 
-@router.api_route("/user/{owner:segment}", methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])
-@router.api_route("/user/{owner:segment}/{path:path}", methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])
+@router.route("/user/{owner:segment}", methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])
+@router.route("/user/{owner:segment}/{path:path}", methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])
 async def server_place(request: Request, owner: str, path: str = "") -> Response:
     """Answer for a server that the edge has no route to: lead on, or say what it is and how to start it."""
     hub, actor = hub_of(request), actor_of(request)

@@ -3,18 +3,19 @@
 from datetime import timedelta
 from typing import Any
 
-from fastapi import APIRouter, Request
-from fastapi.responses import RedirectResponse, Response
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
 
 from functions.api.asking import OwnForm, Person, hub_of
 from functions.api.clients import describe_client
 from functions.api.rendering import page
+from functions.api.routing import Router
 from functions.api.wire import instant
 from hubless.domain.errors import HublessError, InvalidRequestError
 from hubless.domain.tokens import Token
 from hubless.services.identity import Actor
 
-router = APIRouter()
+router = Router()
 
 
 @router.get("/token")

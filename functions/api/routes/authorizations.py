@@ -1,16 +1,17 @@
 """Whose a token or cookie is: JupyterHub's old way to ask, before `GET /user`. Kept for clients that still do."""
 
-from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 
 from functions.api import bodies, wire
 from functions.api.asking import LOGIN_COOKIE, NO_CREDENTIALS, Ask, Asking
+from functions.api.routing import Router
 from hubless.domain import scopes
 from hubless.domain.scopes import Bearer
 from hubless.services.identity import Actor
 
-router = APIRouter()
+router = Router()
 
 
 @router.get("/authorizations/token/{secret:segment}")

@@ -1,16 +1,17 @@
 """Groups: listing, creating, members, properties, removing."""
 
-from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 
 from functions.api import bodies, paging, wire
 from functions.api.asking import OUT_OF_REACH, Ask, Asking
+from functions.api.routing import Router
 from hubless.domain.errors import InvalidRequestError, NotFoundError
 from hubless.domain.users import Group
 from hubless.services.identifiers import new_id
 
-router = APIRouter()
+router = Router()
 _READS = ("read:groups", "read:groups:name", "read:roles:groups")
 MAX_NAME = 255
 

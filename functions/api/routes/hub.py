@@ -2,18 +2,19 @@
 
 import sys
 
-from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from functions.api import bodies, paging, wire
 from functions.api.asking import Ask, Asking
 from functions.api.rendering import VERSION
+from functions.api.routing import Router
 from hubless.domain.roles import of_service
 from hubless.domain.server import ACTIVE, State
 from hubless.services.identity import Actor
 
-router = APIRouter()
+router = Router()
 OPEN_TO_ALL = {"Access-Control-Allow-Origin": "*"}
 
 
@@ -38,7 +39,7 @@ async def info(ask: Ask) -> Response:
     })
 
 
-@router.api_route("/health", methods=["GET", "HEAD"])
+@router.route("/health", methods=["GET", "HEAD"])
 async def health() -> Response:
     """Say that the hub answers."""
     return Response(media_type="text/html")

@@ -3,19 +3,20 @@
 from typing import Any
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from functions.api.asking import Form, OwnForm, hub_of, person, to_login
 from functions.api.problems import answer
 from functions.api.provider import FatalClientError, OAuthError, Provider
 from functions.api.rendering import page
+from functions.api.routing import Router
 from hubless.domain import scopes
 from hubless.domain.tokens import Client
 from hubless.services.identity import Actor
 
-router = APIRouter()
+router = Router()
 _SHOWN_ERRORS = {"invalid_client_id": "No such OAuth client", "mismatching_redirect_uri": "That redirect URI is not registered"}
 
 
@@ -26,7 +27,7 @@ async def ask(request: Request) -> Response:
         raise HTTPException(400, "client_id is missing")
     if _session_of(request) is None:
         return to_login(request)
-    actor = person(request)
+    actor = await person(request)
     return _authorize(request, actor, form=None)
 
 
@@ -35,7 +36,7 @@ async def consent(request: Request, form: OwnForm) -> Response:
     """Authorize what the person agreed to."""
     if _session_of(request) is None:
         raise HTTPException(403, "Authorizing is for people with a browser")
-    return _authorize(request, person(request), form=form)
+    return _authorize(request, await person(request), form=form)
 
 
 def _session_of(request: Request) -> object | None:

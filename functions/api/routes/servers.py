@@ -5,12 +5,13 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
-from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, Response, StreamingResponse
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from functions.api import bodies, wire
 from functions.api.asking import Ask, Asking
+from functions.api.routing import Router
 from hubless.bootstrap import Hub
 from hubless.domain import names
 from hubless.domain import server as lifecycle
@@ -18,7 +19,7 @@ from hubless.domain.errors import NotFoundError
 from hubless.domain.server import INACTIVE, Server, State
 from hubless.domain.users import User
 
-router = APIRouter()
+router = Router()
 POLL = 0.15  # seconds between looks at a server that starts
 KEEPALIVE = 8.0  # seconds, JupyterHub's
 NEW_FORM = frozenset({"user_options", "display_name"})

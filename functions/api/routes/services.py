@@ -1,16 +1,17 @@
 """Services: listing, reading, and those that are added and removed at run time."""
 
-from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 
 from functions.api import bodies, wire
 from functions.api.asking import OUT_OF_REACH, Ask, Asking
+from functions.api.routing import Router
 from hubless.domain.tokens import sha256
 from hubless.domain.users import Service
 from hubless.services.directory import CLIENT_ID_PREFIX
 
-router = APIRouter()
+router = Router()
 _READS = ("read:services", "read:services:name", "read:roles:services")
 
 

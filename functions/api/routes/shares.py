@@ -3,20 +3,21 @@
 from collections.abc import Iterable
 from datetime import timedelta
 
-from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 
 from functions.api import bodies, paging, wire
 from functions.api.asking import Ask, Asking
 from functions.api.routes.groups import group_within_reach
+from functions.api.routing import Router
 from hubless.domain import shares
 from hubless.domain.errors import InvalidRequestError, NotFoundError
 from hubless.domain.shares import Share
 from hubless.domain.users import Group, User
 from hubless.services.sharing import Granted, Offered, SharedServer
 
-router = APIRouter()
+router = Router()
 
 
 # --- of an owner's servers -------------------------------------------------------------------------------------------

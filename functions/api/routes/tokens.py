@@ -3,19 +3,20 @@
 from datetime import timedelta
 
 from anyio import to_thread
-from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 
 from functions.api import bodies, wire
 from functions.api.asking import NO_CREDENTIALS, OUT_OF_REACH, Ask, Asking
 from functions.api.clients import describe_client
+from functions.api.routing import Router
 from hubless.domain.errors import InvalidRequestError, NotFoundError
 from hubless.domain.names import normalise_user_name
 from hubless.domain.tokens import Token
 from hubless.domain.users import User
 
-router = APIRouter()
+router = Router()
 
 
 @router.get("/users/{name:segment}/tokens")

@@ -2,19 +2,20 @@
 
 from typing import Any
 
-from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 
 from functions.api import bodies, paging, wire
 from functions.api.asking import OUT_OF_REACH, Ask, Asking
+from functions.api.routing import Router
 from hubless.domain import names
 from hubless.domain.errors import InvalidRequestError, NameTakenError
 from hubless.domain.server import Server
 from hubless.domain.users import User
 from hubless.services.identity import Actor
 
-router = APIRouter()
+router = Router()
 _STATES = frozenset({"active", "ready", "inactive"})
 _SORTS = frozenset({"id", "name", "last_activity"})
 

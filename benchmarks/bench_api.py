@@ -1,0 +1,173 @@
+"""The REST API against JupyterHub 6.1.1: the same requests to one API process each, port direct, 16 connections.
+
+Bounded: a few seconds a measurement, loopback only, one hub at a time. Both hold 10,000 users; hubless also 50,000 tokens and
+2,000 running servers. Needs `wrk` (Debian: apt-get install wrk), and npm or what peer.py names. Prints a Markdown table.
+"""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+from peer import JupyterHub, free_port
+
+from hubless.adapters.sqlite.database import Database
+from hubless.adapters.sqlite.servers import SqliteServerStore
+from hubless.adapters.sqlite.tokens import SqliteTokenStore
+from hubless.adapters.sqlite.users import SqliteUserStore
+from hubless.domain.server import Server, State
+from hubless.domain.tokens import OwnerKind, Token, sha256
+from hubless.domain.users import User
+
+SECONDS = int(os.environ.get("SECONDS_EACH", "6"))
+CONNECTIONS = 16
+USERS, TOKENS, SERVERS = 10_000, 50_000, 2_000
+BULK, BULKS = 100, 10
+TOKEN = "benchmark-token-0123456789"
+SERVE = """
+import sys, uvicorn
+from pathlib import Path
+from functions.api.app import create_app
+from hubless import bootstrap, settings
+hub = bootstrap.build(settings.load(Path(sys.argv[1]) / "hubless.toml", Path(sys.argv[1])))
+uvicorn.run(create_app(hub), port=int(sys.argv[2]), access_log=False, log_level="warning", loop="uvloop", http="httptools")
+"""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One kind of request: what is asked, as Lua, and how many times JupyterHub's requests/s are the goal."""
+
+    name: str
+    goal: int
+    method: str
+    path: str
+    body: str = '""'
+    as_user: bool = False
+
+
+RANDOM = '"/hub/api/users/" .. string.format("user%05d", math.random(0, 9999))'
+CASES = [
+    Case("`GET /user`", 3, "GET", '"/hub/api/user"', as_user=True),
+    Case("`GET /users/{name}`", 6, "GET", RANDOM),
+    Case("`GET /users?limit=50`", 20, "GET", '"/hub/api/users?limit=50&offset=" .. math.random(0, 9900)'),
+    Case("`GET /users?name_filter=`", 20, "GET", '"/hub/api/users?name_filter=" .. string.format("%04d", math.random(0, 999))'),
+    Case("`POST /users/{name}/activity`", 8, "POST", RANDOM + ' .. "/activity"', r'"{\"last_activity\":\"NOW\"}"'),
+    Case("`POST /users/{name}/tokens`", 8, "POST", RANDOM + ' .. "/tokens"', '"{}"'),
+]  # fmt: skip
+
+
+def script(case, token):
+    body = case.body.replace("NOW", datetime.now(UTC).isoformat())
+    return f"""
+local headers = {{ ["Authorization"] = "token {token}", ["Content-Type"] = "application/json" }}
+math.randomseed(7)
+request = function() return wrk.format("{case.method}", {case.path}, headers, {body}) end
+local bad = 0
+response = function(status) if status >= 400 then bad = bad + 1 end end
+"""
+
+
+def load(folder, url, case, token, seconds):
+    """Return (requests/s, p50 ms, p99 ms) and fail on any error answer."""
+    (folder / "case.lua").write_text(script(case, token))
+    out = subprocess.run(
+        ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout", "30s", "--latency", "-s", folder / "case.lua", url],
+        capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    if "Non-2xx" in out:
+        raise RuntimeError(f"{case.name}: {out}")
+    return float(re.search(r"Requests/sec:\s+([\d.]+)", out)[1]), milliseconds(out, "50%"), milliseconds(out, "99%")
+
+
+def milliseconds(out, which):
+    number, unit = re.search(rf"{which}\s+([\d.]+)(us|ms|s)\n", out).groups()
+    return float(number) * {"us": 0.001, "ms": 1, "s": 1000}[unit]
+
+
+def measure(folder, url):
+    """Return the figures of each case and users/s of bulk creation."""
+    http = httpx.Client(base_url=url, headers={"Authorization": f"token {TOKEN}"}, timeout=120)
+    made = http.post("/hub/api/users/user00000/tokens", json={})
+    made.raise_for_status()
+    figures = []
+    for case in CASES:
+        token = made.json()["token"] if case.as_user else TOKEN
+        load(folder, url, case, token, 1)  # warm
+        figures.append(load(folder, url, case, token, SECONDS))
+    began = time.monotonic()
+    for n in range(BULKS):
+        http.post("/hub/api/users", json={"usernames": [f"bulk{n:02}-{i:03}" for i in range(BULK)]}).raise_for_status()
+    return figures, BULK * BULKS / (time.monotonic() - began)
+
+
+def fill(folder):
+    """Write what the hub holds, by its own stores."""
+    database, now = Database(folder / "hub.sqlite"), datetime.now(UTC)
+    users = [User(id=f"u{n:05}", name=f"user{n:05}", created_at=now) for n in range(USERS)]
+    SqliteUserStore(database).create(users)
+    tokens, servers = SqliteTokenStore(database), SqliteServerStore(database)
+    with database.transaction():
+        for n in range(TOKENS):
+            tokens.create(Token(f"a{n:06}", sha256(f"t{n}"), OwnerKind.USER, f"u{n % USERS:05}", ("inherit",), now))
+        for n in range(SERVERS):
+            owner = f"u{n * (USERS // SERVERS):05}"
+            servers.create(Server(id=f"s{n}", owner_id=owner, name="", created_at=now, entered_at=now, state=State.READY,
+                                  launch_id=f"l{n}", started_at=now, address="127.0.0.1:1", profile="default"))  # fmt: skip
+    database.close()
+
+
+class Hubless:
+    """The API process by itself."""
+
+    def __init__(self, folder):
+        self.folder = folder / "hubless"
+        self.folder.mkdir()
+        (self.folder / "secret").write_bytes(os.urandom(32))
+        (self.folder / "hubless.toml").write_text(
+            "[login]\nkind = 'shared-password'\npassword = 'benchmark'\n"
+            f"[[services]]\nname = 'benchmark'\nadmin = true\ntoken = '{TOKEN}'\n"
+        )
+        fill(self.folder)
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        self.process = subprocess.Popen([sys.executable, "-c", SERVE, self.folder, str(port)])
+        for _ in range(100):
+            try:
+                httpx.get(f"{self.url}/hub/api").raise_for_status()
+            except httpx.HTTPError:
+                time.sleep(0.1)
+            else:
+                return
+        raise RuntimeError("the API does not answer")
+
+    def close(self):
+        self.process.terminate()
+        self.process.wait(30)
+
+
+def main():
+    folder = Path(tempfile.mkdtemp(prefix="hubless-bench-"))
+    hubless = Hubless(folder)
+    ours, our_bulk = measure(folder, hubless.url)
+    hubless.close()
+    print(f"(hubless alone: {[round(rate) for rate, _, _ in ours]}, bulk {our_bulk:.0f} users/s)", file=sys.stderr)
+    peer = JupyterHub(folder, users=USERS, token=TOKEN)
+    theirs, their_bulk = measure(folder, peer.url)
+    peer.close()
+    print("| request | requests/s | JupyterHub | ratio | goal | p50, p99 ms | JupyterHub's p50 |")
+    print("| --- | --- | --- | --- | --- | --- | --- |")
+    for case, (rate, p50, p99), (peer_rate, peer_p50, _) in zip(CASES, ours, theirs, strict=True):
+        print(f"| {case.name} | {rate:.0f} | {peer_rate:.0f} | {rate / peer_rate:.1f} | ≥ {case.goal} | {p50:.1f}, {p99:.1f}"
+              f" | {peer_p50:.1f} |")  # fmt: skip
+    print(f"| `POST /users`, {BULK} at once, users/s | {our_bulk:.0f} | {their_bulk:.0f} | {our_bulk / their_bulk:.1f} | ≥ 20 | | |")
+
+
+if __name__ == "__main__":
+    main()
