@@ -1,6 +1,7 @@
 """JupyterHub's models of users, servers, tokens, groups and services, with just the fields that the asker may see."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,57 +22,76 @@ _USER_FIELDS = {
     "read:roles:users": ("roles", "admin"),
     "admin:auth_state": ("auth_state",),
 }
+_ALWAYS = frozenset({"kind", "name"})
 READS_USER = ("read:users", "read:users:name", "read:servers", "read:users:groups", "read:users:activity", "read:roles:users")
 
 
 def instant(at: datetime | None) -> str | None:
     """Return *at* as JupyterHub writes it: UTC with microseconds and `Z`."""
-    return None if at is None else at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    # isoformat is five times as fast as strftime, and a page of users has a hundred instants.
+    return None if at is None else at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
-def user_model(
-    user: User,
-    servers: Iterable[Server],
-    *,
-    scopes: Scopes,
-    role_table: Mapping[str, Role],
-    public_url: str = "",
-    include_stopped: bool = False,
-    one: bool = False,
-) -> dict[str, Any] | None:
-    """Return the user's model with what *scopes* show of it, or None when they show nothing.
+@dataclass(slots=True)
+class UserView:
+    """How users look to who holds *scopes*; made once for a list, as most of it is the same for every user."""
 
-    Args:
-        one: whether this user was asked for alone: only then is auth_state told.
-    """
-    visible = {f for scope, fields in _USER_FIELDS.items() if scopes.covers_user(scope, user.name, user.groups)
-               for f in fields}  # fmt: skip
-    own = list(servers)
-    shown = {
-        s.name: server_model(s, user, scopes=scopes, public_url=public_url)
-        for s in own
-        if (include_stopped or s.state in ACTIVE) and scopes.covers_server("read:servers", user.name, s.name, user.groups)
-    }
-    if not visible and not shown:
-        return None
-    default = next((s for s in own if not s.name), None)
-    facts: dict[str, Any] = {
-        "user_info": user.user_info,
-        "admin": user.admin,
-        "roles": roles.of_user(user, role_table),
-        "groups": list(user.groups),
-        "server": names.server_prefix(user.name, "") if default and default.state is State.READY else None,
-        "pending": pending(default) if default else None,
-        "created": instant(user.created_at),
-        "last_activity": instant(user.last_activity_at),
-        "servers": shown,
-        "auth_state": None,
-    }
-    if not one:
-        facts.pop("auth_state")
-    if shown:
-        visible.add("servers")
-    return {"kind": "user", "name": user.name} | {key: facts[key] for key in facts if key in visible}
+    scopes: Scopes
+    role_table: Mapping[str, Role]
+    public_url: str = ""
+    include_stopped: bool = False
+    _everywhere: frozenset[str] = field(init=False)  # fields shown of every user
+    _here_and_there: Mapping[str, tuple[str, ...]] = field(init=False)  # what shows more of some
+
+    def __post_init__(self) -> None:
+        """Sort the scopes by whether they have to be looked at for each user."""
+        everywhere = {scope for scope in _USER_FIELDS if self.scopes.has_everywhere(scope)}
+        self._everywhere = frozenset(f for scope in everywhere for f in _USER_FIELDS[scope])
+        self._here_and_there = {
+            scope: fields
+            for scope, fields in _USER_FIELDS.items()
+            if scope not in everywhere and self.scopes.has(scope) and not self._everywhere.issuperset(fields)
+        }
+
+    def model(self, user: User, servers: Iterable[Server], *, one: bool = False) -> dict[str, Any] | None:
+        """Return the user's model with what may be seen of it, or None when that is nothing.
+
+        Args:
+            one: whether this user was asked for alone: only then is auth_state told.
+        """
+        visible = self._everywhere.union(
+            *(fields for scope, fields in self._here_and_there.items()
+              if self.scopes.covers_user(scope, user.name, user.groups))
+        )  # fmt: skip
+        own = list(servers)
+        shown = {
+            s.name: server_model(s, user, scopes=self.scopes, public_url=self.public_url)
+            for s in own
+            if (self.include_stopped or s.state in ACTIVE)
+            and self.scopes.covers_server("read:servers", user.name, s.name, user.groups)
+        }
+        if not visible and not shown:
+            return None
+        default = next((s for s in own if not s.name), None)
+        facts: dict[str, Any] = {
+            "kind": "user",
+            "name": user.name,
+            "user_info": user.user_info,
+            "admin": user.admin,
+            "roles": roles.of_user(user, self.role_table),
+            "groups": list(user.groups),
+            "server": names.server_prefix(user.name, "") if default and default.state is State.READY else None,
+            "pending": pending(default) if default else None,
+            "created": instant(user.created_at),
+            "last_activity": instant(user.last_activity_at),
+            "servers": shown,
+        }
+        if one:
+            facts["auth_state"] = None
+        if visible >= facts.keys() - _ALWAYS:
+            return facts
+        always = {"servers", *_ALWAYS} if shown else _ALWAYS
+        return {key: fact for key, fact in facts.items() if key in visible or key in always}
 
 
 def pending(server: Server) -> str | None:

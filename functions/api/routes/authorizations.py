@@ -52,4 +52,4 @@ def _owner(ask: Asking, found: Actor | None) -> Response:
         return JSONResponse(wire.service_model(found.service, shown, ask.hub.roles))
     shown |= scopes.expand(scopes.IDENTIFY, Bearer(user=found.user.name))
     servers = ask.hub.servers.of_owners([found.user.id]) if shown.has("read:servers") else ()
-    return JSONResponse(wire.user_model(found.user, servers, scopes=shown, role_table=ask.hub.roles, one=True))
+    return JSONResponse(wire.UserView(shown, ask.hub.roles).model(found.user, servers, one=True))

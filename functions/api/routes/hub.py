@@ -77,13 +77,8 @@ async def whoami(ask: Ask) -> Response:
 def _identity(ask: Asking, actor: Actor) -> dict[str, object]:
     """Return the actor's model; its name is always told, its other fields as its scopes show them."""
     if actor.user is not None:
-        shown = wire.user_model(
-            actor.user,
-            ask.hub.servers.of_owners([actor.user.id]) if actor.scopes.has("read:servers") else (),
-            scopes=actor.scopes,
-            role_table=ask.hub.roles,
-            one=True,
-        )
+        servers = ask.hub.servers.of_owners([actor.user.id]) if actor.scopes.has("read:servers") else ()
+        shown = wire.UserView(actor.scopes, ask.hub.roles).model(actor.user, servers, one=True)
         model: dict[str, object] = {
             "kind": "user",
             "name": actor.name,

@@ -58,17 +58,8 @@ def models(ask: Asking, actor: Actor, users: list[User], *, include_stopped: boo
     servers: dict[str, list[Server]] = {}
     for server in ask.hub.servers.of_owners([u.id for u in users]) if users else []:
         servers.setdefault(server.owner_id, []).append(server)
-    made = (
-        wire.user_model(
-            user,
-            servers.get(user.id, []),
-            scopes=actor.scopes,
-            role_table=ask.hub.roles,
-            public_url=ask.hub.settings.hub.public_url,
-            include_stopped=include_stopped,
-        )
-        for user in users
-    )
+    view = wire.UserView(actor.scopes, ask.hub.roles, ask.hub.settings.hub.public_url, include_stopped)
+    made = (view.model(user, servers.get(user.id, ())) for user in users)
     return [model for model in made if model is not None]
 
 
@@ -98,15 +89,8 @@ async def read_user(ask: Ask, name: str, request: Request) -> Response:
 
 
 def _model(ask: Asking, actor: Actor, user: User, *, include_stopped: bool = False) -> dict[str, Any] | None:
-    return wire.user_model(
-        user,
-        ask.hub.servers.of_owners([user.id]),
-        scopes=actor.scopes,
-        role_table=ask.hub.roles,
-        public_url=ask.hub.settings.hub.public_url,
-        include_stopped=include_stopped,
-        one=True,
-    )
+    view = wire.UserView(actor.scopes, ask.hub.roles, ask.hub.settings.hub.public_url, include_stopped)
+    return view.model(user, ask.hub.servers.of_owners([user.id]), one=True)
 
 
 @router.post("/users/{name:segment}")

@@ -107,6 +107,10 @@ class SqliteUserStore:
         found: int = self._database.read_one("SELECT count(*) FROM users")[0]
         return found
 
+    def _count(self, where: str, values: dict[str, Any]) -> int:
+        found: int = self._database.read_one(f"SELECT count(*) FROM users u WHERE {where}", values)[0]  # noqa: S608 fixed words
+        return found
+
     def page(
         self,
         *,
@@ -120,14 +124,19 @@ class SqliteUserStore:
         groups: Iterable[str] | None = None,
     ) -> tuple[list[User], int]:
         where, values = _conditions(name_contains, state, ids, groups)
-        total: int = self._database.read_one(f"SELECT count(*) FROM users u WHERE {where}", values)[0]  # noqa: S608 fixed words
-        direction = "DESC" if descending else "ASC"
+        order = f"ORDER BY {_ORDERS[sort]} {'DESC' if descending else 'ASC'}, u.id"
+        window = values | {"limit": limit, "offset": offset}
+        if where is None:
+            rows = self._database.read(f"SELECT {COLUMNS} FROM users u {order} LIMIT :limit OFFSET :offset", window)  # noqa: S608 fixed words
+            return [user_of(row) for row in rows], self.count()
+        # One walk finds the page and counts what it is a page of.
         rows = self._database.read(
-            f"SELECT {COLUMNS} FROM users u WHERE {where}"  # noqa: S608 fixed words
-            f" ORDER BY {_ORDERS[sort]} {direction}, u.id LIMIT :limit OFFSET :offset",
-            values | {"limit": limit, "offset": offset},
+            f"SELECT {COLUMNS}, w.total FROM (SELECT u.id, count(*) OVER () AS total FROM users u WHERE {where}"  # noqa: S608 fixed words
+            f" {order} LIMIT :limit OFFSET :offset) w JOIN users u ON u.id = w.id {order}",
+            window,
         )
-        return [user_of(row) for row in rows], total
+        total = rows[0][-1] if rows else self._count(where, values)  # a page beyond the end knows no total
+        return [user_of(row[:-1]) for row in rows], total
 
     def touch(self, user_id: str, at: datetime) -> None:
         self._database.write(
@@ -138,8 +147,9 @@ class SqliteUserStore:
 
 def _conditions(
     name_contains: str | None, state: str | None, ids: Iterable[str] | None, groups: Iterable[str] | None
-) -> tuple[str, dict[str, Any]]:
-    terms, values = ["1"], dict[str, Any]()
+) -> tuple[str | None, dict[str, Any]]:
+    """Return the condition that users must meet, or None for all users."""
+    terms, values = list[str](), dict[str, Any]()
     if name_contains:
         terms.append("instr(u.folded, :part) > 0")
         values["part"] = name_contains.casefold()
@@ -151,7 +161,7 @@ def _conditions(
             " JOIN groups g ON g.id = m.group_id WHERE g.name IN (SELECT value FROM json_each(:groups))))"
         )
         values |= {"ids": json.dumps(list(ids or ())), "groups": json.dumps(list(groups or ()))}
-    return " AND ".join(terms), values
+    return " AND ".join(terms) or None, values
 
 
 class SqliteGroupStore:
