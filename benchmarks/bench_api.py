@@ -31,12 +31,15 @@ USERS, TOKENS, SERVERS = 10_000, 50_000, 2_000
 BULK, BULKS = 100, 10
 TOKEN = "benchmark-token-0123456789"
 SERVE = """
-import sys, uvicorn
+import gc, sys, uvicorn
 from pathlib import Path
 from functions.api.app import create_app
 from hubless import bootstrap, settings
 hub = bootstrap.build(settings.load(Path(sys.argv[1]) / "hubless.toml", Path(sys.argv[1])))
-uvicorn.run(create_app(hub), port=int(sys.argv[2]), access_log=False, log_level="warning", loop="uvloop", http="httptools")
+app = create_app(hub)
+gc.collect()
+gc.freeze()  # as the embedded hub does
+uvicorn.run(app, port=int(sys.argv[2]), access_log=False, log_level="warning", loop="uvloop", http="httptools")
 """
 
 

@@ -6,6 +6,7 @@ which JupyterHub lets through.
 
 import re
 import unicodedata
+from functools import lru_cache
 from urllib.parse import quote, unquote
 
 from hubless.domain.errors import InvalidRequestError
@@ -61,6 +62,7 @@ def check_display_name(name: str) -> str:
     return normal
 
 
+@lru_cache(maxsize=1024)
 def url_name(name: str) -> str:
     """Return a user's name as JupyterHub writes it into a URL path: percent-encoded but for `@` and `~`."""
     return quote(name, safe="@~")

@@ -29,8 +29,9 @@ DEFAULTS: Mapping[str, Role] = MappingProxyType({
 
 def of_user(user: User, roles: Mapping[str, Role]) -> list[str]:
     """Return the names of the roles that *user* bears itself, sorted."""
-    own = {"user"} | ({"admin"} if user.admin else set())
-    return sorted(own | {r.name for r in roles.values() if user.name in r.users})
+    own = ["admin", "user"] if user.admin else ["user"]
+    given = [r.name for r in roles.values() if r.users and user.name in r.users]
+    return sorted({*own, *given}) if given else own
 
 
 def of_group(name: str, roles: Mapping[str, Role]) -> list[str]:

@@ -3,7 +3,6 @@
 import json
 import sqlite3
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -145,14 +144,13 @@ def _row(server: Server) -> tuple[Any, ...]:
 def _server(row: Sequence[Any]) -> Server:
     server_id, owner_id, name, state, launch_id, revision, entered_at, last_activity_at, facts = row
     known = json.loads(facts)
-    entered, created = to_instant(entered_at), to_instant(known["created_at"])
+    entered = to_instant(entered_at)
     assert entered is not None  # noqa: S101 the column is NOT NULL
-    assert created is not None  # noqa: S101 written with every server
-    bare = Server(
+    facts_of: dict[str, Any] = {key: to_instant(known[key]) for key in _INSTANTS} | {key: known[key] for key in _TEXTS}
+    return Server(
         id=server_id,
         owner_id=owner_id,
         name=name,
-        created_at=created,
         entered_at=entered,
         state=State(state),
         launch_id=launch_id,
@@ -160,6 +158,5 @@ def _server(row: Sequence[Any]) -> Server:
         last_activity_at=to_instant(last_activity_at),
         user_options=known["user_options"],
         log_tail=tuple(known["log_tail"]),
+        **facts_of,
     )
-    rest: dict[str, Any] = {key: to_instant(known[key]) for key in _INSTANTS if key != "created_at"}
-    return replace(bare, **rest, **{key: known[key] for key in _TEXTS})
