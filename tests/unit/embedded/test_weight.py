@@ -17,15 +17,15 @@ settings = Settings(Path(tempfile.mkdtemp())); places.prepare(settings)
     [
         (
             "import embedded.cli, embedded.supervisor, embedded.welcome",
-            "sqlite3 asyncio fastapi pydantic psutil uvicorn",
+            "sqlite3 asyncio starlette pydantic psutil uvicorn",
         ),
         (
             f"{BUILD}; import embedded.worker; bootstrap.build(settings)",
-            "fastapi pydantic starlette uvicorn click",
+            "pydantic starlette uvicorn click",
         ),
         (
             f"{BUILD}; import embedded.edge; bootstrap.open_routes(settings); bootstrap.open_activity(settings)",
-            "fastapi pydantic starlette uvicorn click psutil argon2",
+            "pydantic starlette uvicorn click psutil argon2",
         ),
     ],
     ids=["supervisor", "worker", "edge"],
