@@ -112,6 +112,8 @@ backend servers
     acl at_work method POST PUT PATCH DELETE
     acl at_work req.hdr(sec-fetch-mode) -m str navigate
     http-request track-sc0 var(txn.to) if at_work
+    # Over https the hub's login cookie belongs to every path of the host; it is nobody's but the hub's.
+    http-request replace-header Cookie ^(.*)__Host-jupyterhub-hub-login=[^;]*(.*)$ \\1\\2
     http-request set-var(txn.here) pathq
     retries 1
     server task 0.0.0.0:0 no-check

@@ -19,6 +19,7 @@ from hubless.services.identifiers import new_secret
 from hubless.services.identity import Actor
 
 LOGIN_COOKIE = "jupyterhub-hub-login"
+SAFE_LOGIN_COOKIE = f"__Host-{LOGIN_COOKIE}"
 SESSION_COOKIE = "jupyterhub-session-id"
 XSRF_COOKIE = "_xsrf"
 HUB_PATH = "/hub/"
@@ -52,7 +53,7 @@ def _by_token(request: Request) -> Actor | None:
 
 
 def _by_cookie(request: Request) -> Actor | None:
-    secret = request.cookies.get(LOGIN_COOKIE)
+    secret = request.cookies.get(login_cookie(request)[0])
     return hub_of(request).identities.of_session(secret) if secret else None
 
 
@@ -329,6 +330,15 @@ def to_login(request: Request) -> Response:
     query = request.url.query if request.method in xsrf.READ_ONLY else ""
     target = (raw or quote(here)) + (f"?{query}" if query else "")
     return RedirectResponse(f"/hub/login?next={quote(target, safe='')}", 302)
+
+
+def login_cookie(request: Request) -> tuple[str, str]:
+    """Return name and path of the login cookie.
+
+    Over https it is one that no other host, not even a sibling, can plant (RFC 6265bis 4.1.3.2). Such a cookie goes to every
+    path; the edge takes it out of what goes to servers and services (docs/adr/0008).
+    """
+    return (SAFE_LOGIN_COOKIE, "/") if is_secure(request) else (LOGIN_COOKIE, HUB_PATH)
 
 
 def is_secure(request: Request) -> bool:

@@ -123,9 +123,9 @@ class TheHub:
         api.name, api.secret = name, secret
         return api
 
-    def browser(self, name=None):
+    def browser(self, name=None, *, address=ADDRESS):
         """Return a browser, logged in as *name* where one is given."""
-        browser = Browser(self.transport)
+        browser = Browser(self.transport, address)
         if name is not None:
             browser.log_in(name)
         return browser
@@ -134,9 +134,9 @@ class TheHub:
 class Browser(httpx.Client):
     """Keeps cookies and follows nothing by itself."""
 
-    def __init__(self, transport):
+    def __init__(self, transport, address):
         headers = {"Accept": "text/html", "User-Agent": "a browser"}
-        super().__init__(transport=transport, base_url=ADDRESS, headers=headers, follow_redirects=False)
+        super().__init__(transport=transport, base_url=address, headers=headers, follow_redirects=False)
 
     @property
     def xsrf(self):

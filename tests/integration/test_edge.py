@@ -457,6 +457,18 @@ def test_other_headers_pass_untouched(world: World) -> None:
     assert {(f"{name}: {headers[name.lower()][0]}") for name in ("Cookie", "Origin", "Sec-Fetch-Site", "Authorization")} == set(sent)
 
 
+@pytest.mark.parametrize(("sent", "passed"), [
+    ("a=1; __Host-jupyterhub-hub-login=secret; b=2", "a=1; ; b=2"),
+    ("__Host-jupyterhub-hub-login=secret", ""),
+    ("x__Host-jupyterhub-hub=1; jupyterhub-session-id=2", "x__Host-jupyterhub-hub=1; jupyterhub-session-id=2"),
+])  # fmt: skip
+def test_the_hubs_login_cookie_reaches_the_hub_and_no_server(world: World, sent: str, passed: str) -> None:
+    world.route("/user/alice/", "alice")
+    world.started()
+    assert world.ask("/user/alice/", headers=(f"Cookie: {sent}",)).said["headers"].get("cookie", [""]) == [passed]
+    assert world.ask("/hub/home", headers=(f"Cookie: {sent}",)).said["headers"]["cookie"] == [sent]
+
+
 # --- changes ---
 
 

@@ -8,7 +8,6 @@ from starlette.responses import RedirectResponse, Response
 from functions.api import xsrf
 from functions.api.asking import (
     HUB_PATH,
-    LOGIN_COOKIE,
     SESSION_COOKIE,
     XSRF_COOKIE,
     Form,
@@ -16,6 +15,7 @@ from functions.api.asking import (
     anonymous_form,
     hub_of,
     is_secure,
+    login_cookie,
 )
 from functions.api.destinations import safe_next
 from functions.api.rendering import page
@@ -81,9 +81,8 @@ def open_session(request: Request, user: User, following: str | None) -> Respons
     session, secret = hub.logins.open_session(user, request.headers.get("user-agent", ""))
     response = RedirectResponse(following or AFTER_LOGIN, 302)
     lifetime = int(hub.settings.hub.cookie_max_age.total_seconds())
-    response.set_cookie(
-        LOGIN_COOKIE, secret, max_age=lifetime, path=HUB_PATH, httponly=True, samesite="lax", secure=secure
-    )
+    name, path = login_cookie(request)
+    response.set_cookie(name, secret, max_age=lifetime, path=path, httponly=True, samesite="lax", secure=secure)
     # Readable by the user's servers: it is part of the key of what they remember (singleuser-contract, 6).
     response.set_cookie(SESSION_COOKIE, session.id, path="/", httponly=True, samesite="lax", secure=secure)
     token = xsrf.session_token(hub.key, session.sha256)
@@ -100,7 +99,8 @@ async def log_out(request: Request) -> Response:
             raise HTTPException(403, "Logging out is a navigation")
         hub_of(request).logins.close_session(actor.session)
     response = RedirectResponse("/hub/login", 302)
-    response.delete_cookie(LOGIN_COOKIE, path=HUB_PATH)
+    name, path = login_cookie(request)
+    response.delete_cookie(name, path=path, secure=is_secure(request), httponly=True, samesite="lax")
     response.delete_cookie(XSRF_COOKIE, path=HUB_PATH)
     response.delete_cookie(SESSION_COOKIE, path="/")
     return response

@@ -85,6 +85,7 @@ def _page(
         sessions=[
             {"id": s.id, "agent": s.agent, "created": instant(s.created_at), "is_this": s.id == who.session_id}
             for s in hub.sessions.of_user(user.id)
+            if s.expires_at > hub.clock.now()
         ],
         new_token=secret, max_lifetime=None if lifetime is None else int(lifetime.total_seconds()), error=error,
     )  # fmt: skip

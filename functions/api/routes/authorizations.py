@@ -5,7 +5,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from functions.api import bodies, wire
-from functions.api.asking import LOGIN_COOKIE, NO_CREDENTIALS, Ask, Asking
+from functions.api.asking import LOGIN_COOKIE, NO_CREDENTIALS, SAFE_LOGIN_COOKIE, Ask, Asking
 from functions.api.routing import Router
 from hubless.domain import scopes
 from hubless.domain.scopes import Bearer
@@ -34,7 +34,7 @@ async def owner_of_cookie(ask: Ask, name: str, request: Request, secret: str | N
     _needs_token(ask)
     if secret is None:
         secret = (await bodies.raw(request)).decode("ascii", "replace")
-    return _owner(ask, ask.hub.identities.of_session(secret) if name == LOGIN_COOKIE else None)
+    return _owner(ask, ask.hub.identities.of_session(secret) if name in {LOGIN_COOKIE, SAFE_LOGIN_COOKIE} else None)
 
 
 def _needs_token(ask: Asking) -> None:

@@ -1,0 +1,202 @@
+import re
+from datetime import timedelta
+
+import pytest
+
+from tests.api.hub import An
+
+HTTPS = "https://hub.test"
+
+
+def cookies_of(answer):
+    """Return the cookies that an answer sets, by name, each with its attributes."""
+    lines = answer.headers.get_list("set-cookie")
+    return {line.partition("=")[0]: line.partition("; ")[2].lower() for line in lines}
+
+
+def test_over_https_the_login_cookie_is_one_that_no_sibling_can_plant(hub):
+    browser = hub.browser(address=HTTPS)
+    set_by = cookies_of(browser.log_in("alice"))
+    login = set_by["__Host-jupyterhub-hub-login"]
+    assert {"secure", "httponly", "path=/", "samesite=lax"} <= set(login.split("; "))
+    assert "domain" not in login
+    assert all("secure" in attributes for attributes in set_by.values())
+    assert browser.get("/hub/home").status_code == 200
+
+
+def test_over_https_a_planted_cookie_of_the_plain_name_counts_for_nothing(hub):
+    plain = hub.browser("alice").cookies.get("jupyterhub-hub-login", path="/hub/")
+    browser = hub.browser(address=HTTPS)
+    browser.cookies.set("jupyterhub-hub-login", plain, domain="hub.test", path="/hub/")
+    assert browser.get("/hub/home").headers["location"].startswith("/hub/login")
+
+
+def test_over_http_the_login_cookie_goes_to_the_hub_only(hub):
+    browser = hub.browser()
+    login = cookies_of(browser.log_in("alice"))["jupyterhub-hub-login"]
+    assert {"httponly", "path=/hub/", "samesite=lax"} <= set(login.split("; "))
+
+
+@pytest.mark.parametrize("address", ["http://hub.test", HTTPS])
+def test_logging_out_ends_the_session_and_takes_the_cookies_away(hub, address):
+    browser = hub.browser("alice", address=address)
+    kept = dict(browser.cookies)
+    name = next(name for name in kept if name.endswith("hub-login"))
+    assert cookies_of(browser.get("/hub/logout"))[name].find("max-age=0") >= 0
+    assert not any(cookie.endswith("hub-login") for cookie in browser.cookies)
+    again = hub.browser(address=address)
+    again.cookies.set(name, kept[name], domain="hub.test", path="/")
+    assert again.get("/hub/home").headers["location"].startswith("/hub/login")
+
+
+def listed(browser):
+    return re.findall(r'name="session_id" value="([^"]+)"', browser.get("/hub/token").text)
+
+
+def test_a_session_is_listed_to_its_owner_and_ended_at_once(hub):
+    here = hub.browser("alice")
+    own = listed(here)
+    there = hub.browser("alice")
+    other = [session for session in listed(here) if session not in own]
+    assert len(other) == 1
+    assert here.submit("/hub/token/end-session", session_id=other[0]).status_code == 303
+    assert there.get("/hub/home").headers["location"].startswith("/hub/login")
+    assert here.get("/hub/home").status_code == 200
+
+
+def test_a_session_is_nobody_elses_to_end(hub):
+    alice, bob = hub.browser("alice"), hub.browser("bob")
+    bob.submit("/hub/token/end-session", session_id=listed(alice)[0])
+    assert alice.get("/hub/home").status_code == 200
+
+
+def test_a_session_ends_at_its_time_whether_or_not_it_is_swept(hub, monkeypatch):
+    browser = hub.browser("alice")
+    later = hub.hub.clock.now() + hub.hub.settings.hub.cookie_max_age + timedelta(seconds=1)
+    monkeypatch.setattr(type(hub.hub.clock), "now", lambda _: later)
+    assert browser.get("/hub/home").headers["location"].startswith("/hub/login")
+
+
+def test_a_session_belongs_to_a_person_and_not_to_a_name(hub, admin):
+    browser = hub.browser("alice")
+    assert admin.patch("/users/alice", {"name": "alicia"}).status_code == 200
+    hub.user("alice")
+    assert "alicia" in browser.get("/hub/home").text
+    assert browser.get("/hub/api/user", headers={"Sec-Fetch-Mode": "navigate"}).json()["name"] == "alicia"
+
+
+def test_a_removed_user_is_logged_out_and_the_next_of_that_name_is_not_logged_in(hub, admin):
+    browser = hub.browser("alice")
+    assert admin.delete("/users/alice").status_code == 204
+    hub.user("alice")
+    assert browser.get("/hub/home").headers["location"].startswith("/hub/login")
+
+
+# --- requests that a foreign page made ---------------------------------------------------------------------------------
+
+
+SITES, MODES = (None, "same-origin", "same-site", "cross-site", "none"), (None, "navigate", "no-cors", "cors", "same-origin")
+
+
+def fetch_headers(site, mode):
+    return {k: v for k, v in (("Sec-Fetch-Site", site), ("Sec-Fetch-Mode", mode)) if v is not None}
+
+
+@pytest.mark.parametrize("site", SITES)
+@pytest.mark.parametrize("mode", MODES)
+def test_without_its_token_nothing_is_changed_whatever_the_browser_says(hub, site, mode):
+    browser = hub.browser("alice")
+    tried = [
+        browser.post("/hub/spawn", data={}, headers=fetch_headers(site, mode)),
+        browser.post("/hub/token", data={"note": "x"}, headers=fetch_headers(site, mode)),
+        browser.post("/hub/stop/alice", data={}, headers=fetch_headers(site, mode)),
+        browser.post("/hub/api/users/alice/tokens", json={}, headers=fetch_headers(site, mode)),
+        browser.request("DELETE", "/hub/api/users/alice/server", headers=fetch_headers(site, mode)),
+    ]
+    assert {answer.status_code for answer in tried} == {403}
+    assert hub.hub.servers.of_owners([hub.user("alice").id]) == []
+
+
+@pytest.mark.parametrize(("site", "mode"), [(s, m) for s in ("same-site", "cross-site") for m in ("no-cors", "cors", "same-origin")])
+def test_a_foreign_pages_read_starts_no_server(hub, site, mode):
+    browser = hub.browser("alice")
+    for path in ("/hub/spawn", "/hub/spawn/alice", "/hub/user-redirect/lab", "/hub/api/user"):
+        assert browser.get(path, headers=fetch_headers(site, mode)).status_code == 403
+    assert hub.hub.servers.of_owners([hub.user("alice").id]) == []
+
+
+def test_a_link_that_is_followed_starts_a_server(hub):
+    browser = hub.browser("alice")
+    assert browser.get("/hub/spawn", headers=fetch_headers("cross-site", "navigate")).status_code == 302
+
+
+def test_a_token_of_another_session_proves_nothing(hub):
+    alice, bob = hub.browser("alice"), hub.browser("bob")
+    assert alice.post("/hub/token", data={"_xsrf": bob.xsrf, "note": "x"}).status_code == 403
+    assert alice.post("/hub/token", data={"_xsrf": hub.browser("alice").xsrf}).status_code == 403
+    assert alice.submit("/hub/token", note="x").status_code == 201
+
+
+def test_a_cookie_with_a_form_is_no_client_of_the_api(hub):
+    browser = hub.browser("alice")
+    for kind in ("application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/plain"):
+        sent = {"Content-Type": kind, "X-XSRFToken": browser.xsrf}
+        assert browser.post("/hub/api/users/alice/tokens", content="{}", headers=sent).status_code == 403
+    sent = {"Content-Type": "application/json", "X-XSRFToken": browser.xsrf}
+    assert browser.post("/hub/api/users/alice/tokens", content="{}", headers=sent).status_code == 201
+
+
+def test_two_login_cookies_do_not_make_one(hub):
+    alice, bob = hub.browser("alice"), hub.browser("bob")
+    secrets = [browser.cookies.get("jupyterhub-hub-login", path="/hub/") for browser in (alice, bob)]
+    both = "; ".join(f"jupyterhub-hub-login={secret}" for secret in secrets)
+    answer = hub.browser().post("/hub/token", data={"note": "x", "_xsrf": alice.xsrf}, headers={"Cookie": both})
+    assert answer.status_code == 403 or "alice" in answer.text
+
+
+# --- guessing -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_wrong_password_is_403_and_says_nothing_of_who_exists(hub):
+    hub.user("alice")
+    told = []
+    for name in ("alice", "nobody"):
+        browser = hub.browser()
+        browser.get("/hub/login")
+        answer = browser.post("/hub/login", data={"username": name, "password": "wrong", "_xsrf": browser.xsrf})
+        assert answer.status_code == 403
+        told.append(answer.text.replace(name, "").replace(browser.xsrf, ""))
+    assert told[0] == told[1]
+
+
+@pytest.mark.parametrize("name", ["a" * 100_000, "a\nb", "../x", "a/b", "."])
+def test_an_absurd_name_is_refused_short_and_unlogged(hub, name, caplog):
+    browser = hub.browser()
+    browser.get("/hub/login")
+    answer = browser.post("/hub/login", data={"username": name, "password": An.PASSWORD, "_xsrf": browser.xsrf})
+    assert answer.status_code == 403
+    assert len(answer.text) < 20_000
+    assert all(len(record.getMessage()) < 500 for record in caplog.records)
+
+
+@pytest.mark.parametrize("elsewhere", [
+    "//evil.example", "///evil.example", "////evil.example", "/\\evil.example", "\\\\evil.example", "https:evil.example",
+    "https://evil.example", "http://hub.test//evil.example", "http://hub.test///evil.example", "http://hub.test:80//evil.example",
+    "/\tevil", "/\n/evil.example", "\t//evil.example", "javascript:alert(1)", "http://hub.test@evil.example/", " //evil.example",
+    "http://hub.test\\@evil.example", "/%09/evil.example".replace("%09", "\t"), "data:text/html,x", "HTTP://HUB.TEST//evil.example",
+])  # fmt: skip
+def test_next_leads_to_no_other_host(hub, elsewhere):
+    browser = hub.browser()
+    browser.get("/hub/login")
+    form = {"username": "alice", "password": An.PASSWORD, "_xsrf": browser.xsrf}
+    there = browser.post("/hub/login", params={"next": elsewhere}, data=form).headers["location"]
+    assert re.match(r"/(?![/\\])", there), there
+    assert "evil" not in there.partition("?")[0]
+
+
+def test_next_leads_back_within_the_hub(hub):
+    browser = hub.browser()
+    browser.get("/hub/login")
+    form = {"username": "alice", "password": An.PASSWORD, "_xsrf": browser.xsrf}
+    there = browser.post("/hub/login", params={"next": "/hub/user-redirect/lab?x=1#a"}, data=form).headers["location"]
+    assert there == "/hub/user-redirect/lab?x=1#a"
