@@ -1,17 +1,19 @@
 """The web application: the API under /hub/api, the pages under /hub, and a way there from everywhere else."""
 
+from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
-from starlette.routing import Match
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from functions.api import problems, validators
 from functions.api.asking import LoginRequired, to_login
+from functions.api.openapi import document
 from functions.api.pages import admin, home, plain, sessions, sharing, spawn, token
 from functions.api.provider import Provider
 from functions.api.rendering import VERSION
@@ -30,6 +32,9 @@ from functions.api.routing import Router
 from functions.api.segments import ENCODED_SLASH
 from hubless.bootstrap import Hub
 
+# What is asked most comes first: routes are tried in order.
+_API = (hub_routes, users, servers, tokens, groups, shares, services, authorizations, oauth)
+_PAGES = (sessions, home, sharing, spawn, token, admin, plain)
 _PAGE_POLICY = (
     "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; form-action *; report-uri /hub/security/csp-report"
 )
@@ -38,11 +43,9 @@ _API_POLICY = "frame-ancestors 'none'; report-uri /hub/security/csp-report; defa
 
 def create_app(hub: Hub) -> Starlette:
     """Return the application that serves *hub*."""
-    # What is asked most comes first: routes are tried in order.
-    api = (hub_routes, users, servers, tokens, groups, shares, services, authorizations, oauth)
-    pages = (sessions, home, sharing, spawn, token, admin, plain)
-    routes = [route for module in api for route in module.router.under("/hub/api")]
-    routes += [route for module in pages for route in module.router.under("/hub")]
+    routes = [route for module in _API for route in module.router.under("/hub/api")]
+    routes += [Route("/hub/api/openapi.json", _openapi)]
+    routes += [route for module in _PAGES for route in module.router.under("/hub")]
     app = Starlette(
         routes=[*routes, *_everywhere_else().under("")],
         middleware=[Middleware(Surroundings)],
@@ -52,6 +55,16 @@ def create_app(hub: Hub) -> Starlette:
     app.state.hub = hub
     app.state.provider = Provider(hub)
     return app
+
+
+@lru_cache(maxsize=1)
+def api_document() -> dict[str, Any]:
+    """Return the OpenAPI document of the API; made when somebody first asks."""
+    return document(known for module in _API for known in module.router.documented)
+
+
+async def _openapi(_request: Request) -> Response:
+    return JSONResponse(api_document(), headers=hub_routes.OPEN_TO_ALL)
 
 
 async def _login(request: Request, _error: Exception) -> Response:

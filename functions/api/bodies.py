@@ -224,3 +224,16 @@ class Shutdown(Body):
 
     proxy: bool | None = None
     servers: bool | None = None
+
+
+class Anything(Body):
+    """Any JSON object."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class NewProxy(Anything):
+    """PATCH /proxy: JupyterHub's facts of a new proxy; they are not looked at."""
+
+    api_url: Any = None
+    auth_token: Any = None

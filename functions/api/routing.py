@@ -13,6 +13,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from functions.api.openapi import Documented, Operation
+
 Handler = TypeVar("Handler", bound=Callable[..., Awaitable[Response]])
 Worked = Callable[[Request], Awaitable[Any]]
 
@@ -29,35 +31,41 @@ class Router:
 
     def __init__(self) -> None:
         self._routes: list[tuple[str, tuple[str, ...], Callable[..., Awaitable[Response]]]] = []
+        self.documented: list[Documented] = []
 
-    def route(self, path: str, methods: Sequence[str]) -> Callable[[Handler], Handler]:
-        """Return a decorator that serves *path* with a handler."""
+    def route(
+        self, path: str, methods: Sequence[str], operation: Operation | None = None
+    ) -> Callable[[Handler], Handler]:
+        """Return a decorator that serves *path* with a handler, which does as *operation* says."""
 
         def keep(handler: Handler) -> Handler:
             self._routes.append((path, tuple(methods), handler))
+            if operation is not None:
+                summary = (handler.__doc__ or "").partition("\n")[0]
+                self.documented += [Documented(m, path, summary, handler.__name__, operation) for m in methods]
             return handler
 
         return keep
 
-    def get(self, path: str) -> Callable[[Handler], Handler]:
+    def get(self, path: str, operation: Operation | None = None) -> Callable[[Handler], Handler]:
         """Serve GET of *path* and HEAD."""
-        return self.route(path, ["GET"])
+        return self.route(path, ["GET"], operation)
 
-    def post(self, path: str) -> Callable[[Handler], Handler]:
+    def post(self, path: str, operation: Operation | None = None) -> Callable[[Handler], Handler]:
         """Serve POST of *path*."""
-        return self.route(path, ["POST"])
+        return self.route(path, ["POST"], operation)
 
-    def put(self, path: str) -> Callable[[Handler], Handler]:
+    def put(self, path: str, operation: Operation | None = None) -> Callable[[Handler], Handler]:
         """Serve PUT of *path*."""
-        return self.route(path, ["PUT"])
+        return self.route(path, ["PUT"], operation)
 
-    def patch(self, path: str) -> Callable[[Handler], Handler]:
+    def patch(self, path: str, operation: Operation | None = None) -> Callable[[Handler], Handler]:
         """Serve PATCH of *path*."""
-        return self.route(path, ["PATCH"])
+        return self.route(path, ["PATCH"], operation)
 
-    def delete(self, path: str) -> Callable[[Handler], Handler]:
+    def delete(self, path: str, operation: Operation | None = None) -> Callable[[Handler], Handler]:
         """Serve DELETE of *path*."""
-        return self.route(path, ["DELETE"])
+        return self.route(path, ["DELETE"], operation)
 
     def under(self, prefix: str) -> list[Route]:
         """Return the routes, in the order in which they were written, with *prefix* before their paths."""

@@ -60,7 +60,7 @@ class InProcess(httpx.BaseTransport):
     async def carry(self, request):
         outer = httpx.Request(request.method, request.url, headers=request.headers, content=request.read())
         answer = await self.inner.handle_async_request(outer)
-        return httpx.Response(answer.status_code, headers=answer.headers, content=await answer.aread())
+        return httpx.Response(answer.status_code, headers=answer.headers, stream=httpx.ByteStream(await answer.aread()))
 
     def close(self):
         self.runner.close()

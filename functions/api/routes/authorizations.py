@@ -4,8 +4,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from functions.api import bodies, wire
+from functions.api import answers, bodies, wire
 from functions.api.asking import LOGIN_COOKIE, NO_CREDENTIALS, SAFE_LOGIN_COOKIE, Ask, Asking
+from functions.api.openapi import Operation
 from functions.api.routing import Router
 from hubless.domain import scopes
 from hubless.domain.scopes import Bearer
@@ -14,21 +15,21 @@ from hubless.services.identity import Actor
 router = Router()
 
 
-@router.get("/authorizations/token/{secret:segment}")
+@router.get("/authorizations/token/{secret:segment}", Operation(gives=answers.User | answers.Service))
 async def owner_of_token(ask: Ask, secret: str) -> Response:
     """Return whose a token is."""
     _needs_token(ask)
     return _owner(ask, ask.hub.identities.of_token(secret))
 
 
-@router.post("/authorizations/token")
+@router.post("/authorizations/token", Operation(gives=answers.Problem, status=404, is_open=True))
 async def issue_by_password() -> Response:
     """Refuse: JupyterHub removed this in 2.0."""
     raise HTTPException(404, "This was removed in JupyterHub 2.0. Use /hub/api/users/:user/tokens instead.")
 
 
-@router.get("/authorizations/cookie/{name:segment}")
-@router.get("/authorizations/cookie/{name:segment}/{secret:segment}")
+@router.get("/authorizations/cookie/{name:segment}", Operation(gives=answers.User))
+@router.get("/authorizations/cookie/{name:segment}/{secret:segment}", Operation(gives=answers.User))
 async def owner_of_cookie(ask: Ask, name: str, request: Request, secret: str | None = None) -> Response:
     """Return who is logged in with a cookie; its value is in the path or is the body."""
     _needs_token(ask)

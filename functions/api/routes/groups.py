@@ -4,8 +4,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from functions.api import bodies, paging, wire
+from functions.api import answers, bodies, paging, wire
 from functions.api.asking import OUT_OF_REACH, Ask, Asking
+from functions.api.openapi import PAGING, Operation
 from functions.api.routing import Router
 from hubless.domain.errors import InvalidRequestError, NotFoundError
 from hubless.domain.users import Group
@@ -16,7 +17,7 @@ _READS = ("read:groups", "read:groups:name", "read:roles:groups")
 MAX_NAME = 255
 
 
-@router.get("/groups")
+@router.get("/groups", Operation(("list:groups",), gives=list[answers.Group] | answers.Page[answers.Group], query=PAGING))
 async def list_groups(ask: Ask, request: Request) -> Response:
     """List groups, page by page."""
     actor, part = ask.needs("list:groups"), paging.window(request)
@@ -25,7 +26,7 @@ async def list_groups(ask: Ask, request: Request) -> Response:
     return paging.reply(request, part, [_model(ask, group) for group in found], total)
 
 
-@router.post("/groups")
+@router.post("/groups", Operation(("admin:groups",), takes=bodies.NewGroups, gives=list[answers.Group], status=201, also=(409,), needs_body=True))
 async def create_groups(ask: Ask, request: Request) -> Response:
     """Create many groups with the same members."""
     ask.needs_everywhere("admin:groups")
@@ -34,13 +35,13 @@ async def create_groups(ask: Ask, request: Request) -> Response:
     return JSONResponse([_model(ask, group) for group in made], 201)
 
 
-@router.get("/groups/{name:segment}")
+@router.get("/groups/{name:segment}", Operation(_READS, gives=answers.Group))
 async def read_group(ask: Ask, name: str) -> Response:
     """Return one group."""
     return JSONResponse(_model(ask, group_within_reach(ask, name, *_READS)))
 
 
-@router.post("/groups/{name:segment}")
+@router.post("/groups/{name:segment}", Operation(("admin:groups",), takes=bodies.NewGroup, gives=answers.Group, status=201, also=(409,)))
 async def create_group(ask: Ask, name: str, request: Request) -> Response:
     """Create one group."""
     actor = ask.needs("admin:groups")
@@ -50,14 +51,14 @@ async def create_group(ask: Ask, name: str, request: Request) -> Response:
     return JSONResponse(_model(ask, _create(ask, name, body.users, body.properties)), 201)
 
 
-@router.delete("/groups/{name:segment}")
+@router.delete("/groups/{name:segment}", Operation(("delete:groups",), status=204))
 async def delete_group(ask: Ask, name: str) -> Response:
     """Remove a group; its members stay users."""
     ask.hub.groups.delete(group_within_reach(ask, name, "delete:groups").id)
     return Response(status_code=204)
 
 
-@router.post("/groups/{name:segment}/users")
+@router.post("/groups/{name:segment}/users", Operation(("groups",), takes=bodies.Members, gives=answers.Group, needs_body=True))
 async def add_members(ask: Ask, name: str, request: Request) -> Response:
     """Make users members."""
     group, body = group_within_reach(ask, name, "groups"), await bodies.read(request, bodies.Members)
@@ -68,7 +69,7 @@ async def add_members(ask: Ask, name: str, request: Request) -> Response:
     return JSONResponse(_model(ask, _again(ask, name)))
 
 
-@router.delete("/groups/{name:segment}/users")
+@router.delete("/groups/{name:segment}/users", Operation(("groups",), takes=bodies.Members, gives=answers.Group, needs_body=True))
 async def remove_members(ask: Ask, name: str, request: Request) -> Response:
     """End users' membership."""
     group, body = group_within_reach(ask, name, "groups"), await bodies.read(request, bodies.Members)
@@ -76,7 +77,7 @@ async def remove_members(ask: Ask, name: str, request: Request) -> Response:
     return JSONResponse(_model(ask, _again(ask, name)))
 
 
-@router.put("/groups/{name:segment}/properties")
+@router.put("/groups/{name:segment}/properties", Operation(("groups",), takes=bodies.Anything, gives=answers.Group, needs_body=True))
 async def set_properties(ask: Ask, name: str, request: Request) -> Response:
     """Replace a group's properties."""
     group, body = group_within_reach(ask, name, "groups"), await bodies.raw_json(request)

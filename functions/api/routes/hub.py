@@ -6,8 +6,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from functions.api import bodies, paging, wire
+from functions.api import answers, bodies, paging, wire
 from functions.api.asking import Ask, Asking
+from functions.api.openapi import PAGING, Operation
 from functions.api.rendering import VERSION
 from functions.api.routing import Router
 from hubless.domain.roles import of_service
@@ -18,14 +19,14 @@ router = Router()
 OPEN_TO_ALL = {"Access-Control-Allow-Origin": "*"}
 
 
-@router.get("/")
-@router.get("")
+@router.get("/", Operation(gives=answers.Version, is_open=True))
+@router.get("", Operation(gives=answers.Version, is_open=True))
 async def version() -> Response:
     """Return the version of the API that this implements."""
     return JSONResponse({"version": VERSION}, headers=OPEN_TO_ALL)
 
 
-@router.get("/info")
+@router.get("/info", Operation(("read:hub",), gives=answers.Info))
 async def info(ask: Ask) -> Response:
     """Return what runs here."""
     ask.needs("read:hub")
@@ -39,13 +40,13 @@ async def info(ask: Ask) -> Response:
     })
 
 
-@router.route("/health", methods=["GET", "HEAD"])
+@router.route("/health", methods=["GET", "HEAD"], operation=Operation(gives=str, media="text/html", is_open=True))
 async def health() -> Response:
     """Say that the hub answers."""
     return Response(media_type="text/html")
 
 
-@router.get("/metrics")
+@router.get("/metrics", Operation(("read:metrics",), gives=str, media="text/plain"))
 async def metrics(ask: Ask) -> Response:
     """Return the metrics as Prometheus text."""
     ask.needs("read:metrics")
@@ -66,7 +67,7 @@ def metrics_text(ask: Asking) -> Response:
     return PlainTextResponse("\n".join(lines) + "\n", media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
-@router.get("/user")
+@router.get("/user", Operation(gives=answers.Identity))
 async def whoami(ask: Ask) -> Response:
     """Return who is asking, with the scopes that they hold now."""
     if ask.actor is None:
@@ -97,7 +98,7 @@ def _identity(ask: Asking, actor: Actor) -> dict[str, object]:
     }
 
 
-@router.get("/proxy")
+@router.get("/proxy", Operation(("proxy",), gives=dict[str, answers.Route] | answers.RoutePage, query=PAGING))
 async def read_routes(ask: Ask, request: Request) -> Response:
     """Return the route table."""
     ask.needs("proxy")
@@ -110,7 +111,7 @@ async def read_routes(ask: Ask, request: Request) -> Response:
     return paging.reply(request, part, shown, len(table))
 
 
-@router.post("/proxy")
+@router.post("/proxy", Operation(("proxy",)))
 async def check_routes(ask: Ask) -> Response:
     """Have the routes of services written anew; servers' routes follow their records by themselves."""
     ask.needs("proxy")
@@ -118,7 +119,7 @@ async def check_routes(ask: Ask) -> Response:
     return Response(status_code=200)
 
 
-@router.patch("/proxy")
+@router.patch("/proxy", Operation(("proxy",), takes=bodies.NewProxy, needs_body=True))
 async def replace_proxy(ask: Ask, request: Request) -> Response:
     """Accept JupyterHub's word of a new proxy; edges find the table by themselves, so there is nothing to tell them."""
     ask.needs("proxy")
@@ -127,7 +128,7 @@ async def replace_proxy(ask: Ask, request: Request) -> Response:
     return Response(media_type="application/json")
 
 
-@router.post("/shutdown")
+@router.post("/shutdown", Operation(("shutdown",), takes=bodies.Shutdown, gives=answers.Message, status=202))
 async def shutdown(ask: Ask, request: Request) -> Response:
     """Stop the users' servers where that is asked for; the hub itself has nothing to shut down and says so."""
     ask.needs("shutdown")

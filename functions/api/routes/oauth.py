@@ -7,7 +7,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
+from functions.api import answers
 from functions.api.asking import Form, OwnForm, hub_of, person, to_login
+from functions.api.openapi import Operation
 from functions.api.problems import answer
 from functions.api.provider import FatalClientError, OAuthError, Provider
 from functions.api.rendering import page
@@ -113,7 +115,10 @@ def request_as_page(request: Request) -> Request:
     return Request({**request.scope, "path": "/hub/oauth2"}, request.receive)
 
 
-@router.post("/oauth2/token")
+@router.post("/oauth2/token", Operation(
+    gives=dict[str, Any], problem=answers.OAuthProblem, also=(401,), is_open=True,
+    form=("grant_type", "code", "redirect_uri", "client_id", "client_secret", "code_verifier"),
+))
 async def token(request: Request) -> Response:
     """Exchange a code for a token."""
     form = await request.form(max_fields=20)

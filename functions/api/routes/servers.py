@@ -9,8 +9,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from functions.api import bodies, wire
+from functions.api import answers, bodies, wire
 from functions.api.asking import Ask, Asking
+from functions.api.openapi import Operation
 from functions.api.routing import Router
 from hubless.bootstrap import Hub
 from hubless.domain import names
@@ -23,16 +24,22 @@ router = Router()
 POLL = 0.15  # seconds between looks at a server that starts
 KEEPALIVE = 8.0  # seconds, JupyterHub's
 NEW_FORM = frozenset({"user_options", "display_name"})
+_READ = Operation(("read:servers",), gives=answers.Server)
+_CREATE = Operation(("start:servers",), takes=bodies.ServerFacts, gives=answers.Server, status=201, also=(409,))
+_START = Operation(("start:servers",), takes=bodies.Anything, status=202, also=(409, 429))
+_EDIT = Operation(("start:servers",), takes=bodies.ServerFacts, gives=answers.Server, also=(409,), needs_body=True)
+_STOP = Operation(("delete:servers",), takes=bodies.Removal, status=204, or_accepted=True, also=(409,))
+_FOLLOW = Operation(("read:servers",), gives=str, media="text/event-stream")
 
 
-@router.get("/users/{name:segment}/server")
-@router.get("/users/{name:segment}/servers/")
+@router.get("/users/{name:segment}/server", _READ)
+@router.get("/users/{name:segment}/servers/", _READ)
 async def read_default(ask: Ask, name: str) -> Response:
     """Return the default server's model."""
     return _read(ask, name, "")
 
 
-@router.get("/users/{name:segment}/servers/{server:segment}")
+@router.get("/users/{name:segment}/servers/{server:segment}", _READ)
 async def read_named(ask: Ask, name: str, server: str) -> Response:
     """Return a named server's model."""
     return _read(ask, name, server)
@@ -43,15 +50,15 @@ def _read(ask: Asking, name: str, server_name: str) -> Response:
     return JSONResponse(_model(ask, server, owner))
 
 
-@router.put("/users/{name:segment}/server")
-@router.put("/users/{name:segment}/servers/")
+@router.put("/users/{name:segment}/server", _CREATE)
+@router.put("/users/{name:segment}/servers/", _CREATE)
 async def create_default(ask: Ask, name: str) -> Response:
     """Refuse: the default server is always there."""
     ask.user_with_server(name, "", "start:servers")
     raise HTTPException(409, f"{name} has a default server already")
 
 
-@router.put("/users/{name:segment}/servers/{server:segment}")
+@router.put("/users/{name:segment}/servers/{server:segment}", _CREATE)
 async def create_named(ask: Ask, name: str, server: str, request: Request) -> Response:
     """Make a named server without starting it."""
     owner = ask.user_with_server(name, server, "start:servers")
@@ -62,14 +69,14 @@ async def create_named(ask: Ask, name: str, server: str, request: Request) -> Re
     return JSONResponse(_model(ask, made, owner), 201)
 
 
-@router.post("/users/{name:segment}/server")
-@router.post("/users/{name:segment}/servers/")
+@router.post("/users/{name:segment}/server", _START)
+@router.post("/users/{name:segment}/servers/", _START)
 async def start_default(ask: Ask, name: str, request: Request) -> Response:
     """Start the default server."""
     return await _start(ask, name, "", request)
 
 
-@router.post("/users/{name:segment}/servers/{server:segment}")
+@router.post("/users/{name:segment}/servers/{server:segment}", _START)
 async def start_named(ask: Ask, name: str, server: str, request: Request) -> Response:
     """Start a named server, made where it is missing."""
     return await _start(ask, name, server, request)
@@ -93,14 +100,14 @@ async def _start(ask: Asking, name: str, server_name: str, request: Request) -> 
     return Response(status_code=202, media_type="text/plain")
 
 
-@router.patch("/users/{name:segment}/server")
-@router.patch("/users/{name:segment}/servers/")
+@router.patch("/users/{name:segment}/server", _EDIT)
+@router.patch("/users/{name:segment}/servers/", _EDIT)
 async def edit_default(ask: Ask, name: str, request: Request) -> Response:
     """Change what the default server is shown as or started with."""
     return await _edit(ask, name, "", request)
 
 
-@router.patch("/users/{name:segment}/servers/{server:segment}")
+@router.patch("/users/{name:segment}/servers/{server:segment}", _EDIT)
 async def edit_named(ask: Ask, name: str, server: str, request: Request) -> Response:
     """Rename a named server, or change what it is shown as or started with."""
     return await _edit(ask, name, server, request)
@@ -117,14 +124,14 @@ async def _edit(ask: Asking, name: str, server_name: str, request: Request) -> R
     return JSONResponse(_model(ask, changed, owner))
 
 
-@router.delete("/users/{name:segment}/server")
-@router.delete("/users/{name:segment}/servers/")
+@router.delete("/users/{name:segment}/server", _STOP)
+@router.delete("/users/{name:segment}/servers/", _STOP)
 async def stop_default(ask: Ask, name: str, request: Request) -> Response:
     """Stop the default server."""
     return await _stop(ask, name, "", request)
 
 
-@router.delete("/users/{name:segment}/servers/{server:segment}")
+@router.delete("/users/{name:segment}/servers/{server:segment}", _STOP)
 async def stop_named(ask: Ask, name: str, server: str, request: Request) -> Response:
     """Stop a named server and, with `remove`, remove it."""
     return await _stop(ask, name, server, request)
@@ -149,14 +156,14 @@ async def _stop(ask: Asking, name: str, server_name: str, request: Request) -> R
     return Response(status_code=204 if out.state in INACTIVE else 202, media_type="text/plain")
 
 
-@router.get("/users/{name:segment}/server/progress")
+@router.get("/users/{name:segment}/server/progress", _FOLLOW)
 @router.get("/users/{name:segment}/servers//progress")
 async def follow_default(ask: Ask, name: str) -> Response:
     """Follow the default server's start."""
     return _follow(ask, name, "")
 
 
-@router.get("/users/{name:segment}/servers/{server:segment}/progress")
+@router.get("/users/{name:segment}/servers/{server:segment}/progress", _FOLLOW)
 async def follow_named(ask: Ask, name: str, server: str) -> Response:
     """Follow a named server's start."""
     return _follow(ask, name, server)

@@ -4,8 +4,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from functions.api import bodies, wire
+from functions.api import answers, bodies, wire
 from functions.api.asking import OUT_OF_REACH, Ask, Asking
+from functions.api.openapi import Operation
 from functions.api.routing import Router
 from hubless.domain.tokens import sha256
 from hubless.domain.users import Service
@@ -15,7 +16,7 @@ router = Router()
 _READS = ("read:services", "read:services:name", "read:roles:services")
 
 
-@router.get("/services")
+@router.get("/services", Operation(("list:services",), gives=dict[str, answers.Service]))
 async def list_services(ask: Ask) -> Response:
     """Return the services by name."""
     actor = ask.needs("list:services")
@@ -27,7 +28,7 @@ async def list_services(ask: Ask) -> Response:
     return JSONResponse(found)
 
 
-@router.get("/services/{name:segment}")
+@router.get("/services/{name:segment}", Operation(_READS, gives=answers.Service))
 async def read_service(ask: Ask, name: str) -> Response:
     """Return one service."""
     _within_reach(ask, name, *_READS)
@@ -37,7 +38,7 @@ async def read_service(ask: Ask, name: str) -> Response:
     return JSONResponse(_model(ask, service))
 
 
-@router.post("/services/{name:segment}")
+@router.post("/services/{name:segment}", Operation(("admin:services",), takes=bodies.NewService, gives=answers.Service, status=201, also=(409,), needs_body=True))
 async def add_service(ask: Ask, name: str, request: Request) -> Response:
     """Add an external service; whoever adds it must hold all that it will."""
     _within_reach(ask, name, "admin:services")
@@ -54,7 +55,7 @@ async def add_service(ask: Ask, name: str, request: Request) -> Response:
     return JSONResponse(_model(ask, service), 201)
 
 
-@router.delete("/services/{name:segment}")
+@router.delete("/services/{name:segment}", Operation(("admin:services",), also=(405,)))
 async def remove_service(ask: Ask, name: str) -> Response:
     """Remove a service that was added at run time."""
     _within_reach(ask, name, "admin:services")

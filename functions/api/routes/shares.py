@@ -7,8 +7,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from functions.api import bodies, paging, wire
+from functions.api import answers, bodies, paging, wire
 from functions.api.asking import Ask, Asking
+from functions.api.openapi import PAGING, Operation
 from functions.api.routes.groups import group_within_reach
 from functions.api.routing import Router
 from hubless.domain import shares
@@ -18,28 +19,29 @@ from hubless.domain.users import Group, User
 from hubless.services.sharing import Granted, Offered, SharedServer
 
 router = Router()
+_WHICH = {"id": {"type": "string"}, "code": {"type": "string"}}
 
 
 # --- of an owner's servers -------------------------------------------------------------------------------------------
 
 
-@router.get("/shares/{owner:segment}")
+@router.get("/shares/{owner:segment}", Operation(("read:shares",), gives=answers.Page[answers.Share], query=PAGING))
 async def list_of_owner(ask: Ask, owner: str, request: Request) -> Response:
     """List with whom an owner shares."""
     user, part = ask.user(owner, "read:shares"), paging.wrapped(request)
     return _page(ask, request, part, ask.hub.sharing.page(offset=part.offset, limit=part.limit, of_owner=user))
 
 
-@router.get("/shares/{owner:segment}/")
-@router.get("/shares/{owner:segment}/{server:segment}")
+@router.get("/shares/{owner:segment}/", Operation(("read:shares",), gives=answers.Page[answers.Share], query=PAGING))
+@router.get("/shares/{owner:segment}/{server:segment}", Operation(("read:shares",), gives=answers.Page[answers.Share], query=PAGING))
 async def list_of_server(ask: Ask, owner: str, request: Request, server: str = "") -> Response:
     """List with whom a server is shared."""
     of, part = _shared(ask, owner, server, "read:shares"), paging.wrapped(request)
     return _page(ask, request, part, ask.hub.sharing.page(offset=part.offset, limit=part.limit, of_server=of.server))
 
 
-@router.post("/shares/{owner:segment}/")
-@router.post("/shares/{owner:segment}/{server:segment}")
+@router.post("/shares/{owner:segment}/", Operation(("shares",), takes=bodies.ShareWith, gives=answers.Share, needs_body=True))
+@router.post("/shares/{owner:segment}/{server:segment}", Operation(("shares",), takes=bodies.ShareWith, gives=answers.Share, needs_body=True))
 async def grant(ask: Ask, owner: str, request: Request, server: str = "") -> Response:
     """Share a server with a user or a group, on top of what is shared with them."""
     of = _shared(ask, owner, server, "shares")
@@ -52,8 +54,8 @@ async def grant(ask: Ask, owner: str, request: Request, server: str = "") -> Res
     return JSONResponse(_model(ask, ask.hub.sharing.grant(of.server, to, names), of, to))
 
 
-@router.patch("/shares/{owner:segment}/")
-@router.patch("/shares/{owner:segment}/{server:segment}")
+@router.patch("/shares/{owner:segment}/", Operation(("shares",), takes=bodies.ShareWith, gives=answers.Share | answers.Nothing, needs_body=True))
+@router.patch("/shares/{owner:segment}/{server:segment}", Operation(("shares",), takes=bodies.ShareWith, gives=answers.Share | answers.Nothing, needs_body=True))
 async def revoke(ask: Ask, owner: str, request: Request, server: str = "") -> Response:
     """Take scopes, or all, back from a user or a group; who is not there has nothing to give back."""
     of = _shared(ask, owner, server, "shares")
@@ -64,8 +66,8 @@ async def revoke(ask: Ask, owner: str, request: Request, server: str = "") -> Re
     return JSONResponse(_model(ask, left, of, to) if left and to else {})
 
 
-@router.delete("/shares/{owner:segment}/")
-@router.delete("/shares/{owner:segment}/{server:segment}")
+@router.delete("/shares/{owner:segment}/", Operation(("shares",), status=204))
+@router.delete("/shares/{owner:segment}/{server:segment}", Operation(("shares",), status=204))
 async def end(ask: Ask, owner: str, server: str = "") -> Response:
     """Share a server with nobody."""
     ask.hub.sharing.shares.delete_of_server(_shared(ask, owner, server, "shares").server.id)
@@ -75,43 +77,43 @@ async def end(ask: Ask, owner: str, server: str = "") -> Response:
 # --- with a user or a group ------------------------------------------------------------------------------------------
 
 
-@router.get("/users/{name:segment}/shared")
+@router.get("/users/{name:segment}/shared", Operation(("read:users:shares",), gives=answers.Page[answers.Share], query=PAGING))
 async def list_with_user(ask: Ask, name: str, request: Request) -> Response:
     """List what is shared with a user, also through groups."""
     user, part = ask.user(name, "read:users:shares"), paging.wrapped(request)
     return _page(ask, request, part, ask.hub.sharing.page(offset=part.offset, limit=part.limit, with_user=user))
 
 
-@router.get("/users/{name:segment}/shared/{owner:segment}/")
-@router.get("/users/{name:segment}/shared/{owner:segment}/{server:segment}")
+@router.get("/users/{name:segment}/shared/{owner:segment}/", Operation(("read:users:shares",), gives=answers.Share))
+@router.get("/users/{name:segment}/shared/{owner:segment}/{server:segment}", Operation(("read:users:shares",), gives=answers.Share))
 async def read_with_user(ask: Ask, name: str, owner: str, server: str = "") -> Response:
     """Return what one server shares with this very user."""
     return _read(ask, ask.user(name, "read:users:shares"), owner, server)
 
 
-@router.delete("/users/{name:segment}/shared/{owner:segment}/")
-@router.delete("/users/{name:segment}/shared/{owner:segment}/{server:segment}")
+@router.delete("/users/{name:segment}/shared/{owner:segment}/", Operation(("users:shares",), status=204))
+@router.delete("/users/{name:segment}/shared/{owner:segment}/{server:segment}", Operation(("users:shares",), status=204))
 async def leave_as_user(ask: Ask, name: str, owner: str, server: str = "") -> Response:
     """Give up what one server shares with this very user."""
     return _leave(ask, ask.user(name, "users:shares"), owner, server)
 
 
-@router.get("/groups/{name:segment}/shared")
+@router.get("/groups/{name:segment}/shared", Operation(("read:groups:shares",), gives=answers.Page[answers.Share], query=PAGING))
 async def list_with_group(ask: Ask, name: str, request: Request) -> Response:
     """List what is shared with a group."""
     group, part = group_within_reach(ask, name, "read:groups:shares"), paging.wrapped(request)
     return _page(ask, request, part, ask.hub.sharing.page(offset=part.offset, limit=part.limit, with_group=group))
 
 
-@router.get("/groups/{name:segment}/shared/{owner:segment}/")
-@router.get("/groups/{name:segment}/shared/{owner:segment}/{server:segment}")
+@router.get("/groups/{name:segment}/shared/{owner:segment}/", Operation(("read:groups:shares",), gives=answers.Share))
+@router.get("/groups/{name:segment}/shared/{owner:segment}/{server:segment}", Operation(("read:groups:shares",), gives=answers.Share))
 async def read_with_group(ask: Ask, name: str, owner: str, server: str = "") -> Response:
     """Return what one server shares with a group."""
     return _read(ask, group_within_reach(ask, name, "read:groups:shares"), owner, server)
 
 
-@router.delete("/groups/{name:segment}/shared/{owner:segment}/")
-@router.delete("/groups/{name:segment}/shared/{owner:segment}/{server:segment}")
+@router.delete("/groups/{name:segment}/shared/{owner:segment}/", Operation(("groups:shares",), status=204))
+@router.delete("/groups/{name:segment}/shared/{owner:segment}/{server:segment}", Operation(("groups:shares",), status=204))
 async def leave_as_group(ask: Ask, name: str, owner: str, server: str = "") -> Response:
     """Give up what one server shares with a group."""
     return _leave(ask, group_within_reach(ask, name, "groups:shares"), owner, server)
@@ -142,15 +144,15 @@ def _share_with(ask: Asking, to: User | Group, owner_name: str, server_name: str
 # --- codes -----------------------------------------------------------------------------------------------------------
 
 
-@router.get("/share-codes/{owner:segment}")
+@router.get("/share-codes/{owner:segment}", Operation(("read:shares",), gives=answers.Page[answers.ShareCode], query=PAGING))
 async def list_codes_of_owner(ask: Ask, owner: str, request: Request) -> Response:
     """List an owner's codes, without their secrets."""
     user, part = ask.user(owner, "read:shares"), paging.wrapped(request)
     return _code_page(ask, request, part, ask.hub.sharing.code_page(offset=part.offset, limit=part.limit, of_owner=user))
 
 
-@router.get("/share-codes/{owner:segment}/")
-@router.get("/share-codes/{owner:segment}/{server:segment}")
+@router.get("/share-codes/{owner:segment}/", Operation(("read:shares",), gives=answers.Page[answers.ShareCode], query=PAGING))
+@router.get("/share-codes/{owner:segment}/{server:segment}", Operation(("read:shares",), gives=answers.Page[answers.ShareCode], query=PAGING))
 async def list_codes(ask: Ask, owner: str, request: Request, server: str = "") -> Response:
     """List a server's codes, without their secrets."""
     of, part = _shared(ask, owner, server, "read:shares"), paging.wrapped(request)
@@ -158,8 +160,8 @@ async def list_codes(ask: Ask, owner: str, request: Request, server: str = "") -
     return _code_page(ask, request, part, found)
 
 
-@router.post("/share-codes/{owner:segment}/")
-@router.post("/share-codes/{owner:segment}/{server:segment}")
+@router.post("/share-codes/{owner:segment}/", Operation(("shares",), takes=bodies.NewShareCode, gives=answers.ShareCode))
+@router.post("/share-codes/{owner:segment}/{server:segment}", Operation(("shares",), takes=bodies.NewShareCode, gives=answers.ShareCode))
 async def offer(ask: Ask, owner: str, request: Request, server: str = "") -> Response:
     """Make a code that shares a server with whoever shows it."""
     of = _shared(ask, owner, server, "shares")
@@ -169,8 +171,8 @@ async def offer(ask: Ask, owner: str, request: Request, server: str = "") -> Res
     return JSONResponse(wire.share_code_model(Offered(code, of), ask.hub.settings.hub.public_url, secret))
 
 
-@router.delete("/share-codes/{owner:segment}/")
-@router.delete("/share-codes/{owner:segment}/{server:segment}")
+@router.delete("/share-codes/{owner:segment}/", Operation(("shares",), status=204, query=_WHICH))
+@router.delete("/share-codes/{owner:segment}/{server:segment}", Operation(("shares",), status=204, query=_WHICH))
 async def withdraw(ask: Ask, owner: str, request: Request, server: str = "") -> Response:
     """Withdraw one code by its secret or id, or all of a server; shares that came of them stay."""
     of = _shared(ask, owner, server, "shares")

@@ -7,9 +7,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from functions.api import bodies, wire
+from functions.api import answers, bodies, wire
 from functions.api.asking import NO_CREDENTIALS, OUT_OF_REACH, Ask, Asking
 from functions.api.clients import describe_client
+from functions.api.openapi import Operation
 from functions.api.routing import Router
 from hubless.domain.errors import InvalidRequestError, NotFoundError
 from hubless.domain.names import normalise_user_name
@@ -19,14 +20,14 @@ from hubless.domain.users import User
 router = Router()
 
 
-@router.get("/users/{name:segment}/tokens")
+@router.get("/users/{name:segment}/tokens", Operation(("read:tokens",), gives=answers.Tokens))
 async def list_tokens(ask: Ask, name: str) -> Response:
     """List a user's tokens, those of OAuth clients among them."""
     user = ask.user(name, "read:tokens")
     return JSONResponse({"api_tokens": [_model(ask, token, user) for token in ask.hub.tokens.of(user)]})
 
 
-@router.post("/users/{name:segment}/tokens")
+@router.post("/users/{name:segment}/tokens", Operation(("tokens",), takes=bodies.NewToken, gives=answers.Token, status=201))
 async def create_token(ask: Ask, name: str, request: Request) -> Response:
     """Issue a token; without credentials, to whoever knows the user's password."""
     body = await bodies.read(request, bodies.NewToken)
@@ -46,14 +47,14 @@ async def create_token(ask: Ask, name: str, request: Request) -> Response:
     return JSONResponse(_model(ask, token, user) | {"token": secret}, 201)
 
 
-@router.get("/users/{name:segment}/tokens/{token_id:segment}")
+@router.get("/users/{name:segment}/tokens/{token_id:segment}", Operation(("read:tokens",), gives=answers.Token))
 async def read_token(ask: Ask, name: str, token_id: str) -> Response:
     """Return one token's model."""
     user = ask.user(name, "read:tokens")
     return JSONResponse(_model(ask, _token(ask, user, token_id), user))
 
 
-@router.delete("/users/{name:segment}/tokens/{token_id:segment}")
+@router.delete("/users/{name:segment}/tokens/{token_id:segment}", Operation(("tokens",), status=204))
 async def delete_token(ask: Ask, name: str, token_id: str) -> Response:
     """Revoke a token; an OAuth token takes all that its client holds of the user with it."""
     user = ask.user(name, "tokens")

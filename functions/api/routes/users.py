@@ -6,8 +6,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from functions.api import bodies, paging, wire
+from functions.api import answers, bodies, paging, wire
 from functions.api.asking import OUT_OF_REACH, Ask, Asking
+from functions.api.openapi import PAGING, Operation
 from functions.api.routing import Router
 from hubless.domain import names
 from hubless.domain.errors import InvalidRequestError, NameTakenError
@@ -18,9 +19,16 @@ from hubless.services.identity import Actor
 router = Router()
 _STATES = frozenset({"active", "ready", "inactive"})
 _SORTS = frozenset({"id", "name", "last_activity"})
+_STOPPED: dict[str, dict[str, object]] = {"include_stopped_servers": {"type": "string", "description": "Anything but 0 and false means yes"}}
+_LISTING: dict[str, dict[str, object]] = {
+    "state": {"type": "string", "enum": sorted(_STATES)},
+    "sort": {"type": "string", "enum": sorted(_SORTS | {f"-{sort}" for sort in _SORTS})},
+    "name_filter": {"type": "string", "description": "A part of the name, whatever its case"},
+    **_STOPPED,
+}
 
 
-@router.get("/users")
+@router.get("/users", Operation(("list:users",), gives=list[answers.User] | answers.Page[answers.User], query={**PAGING, **_LISTING}))
 async def list_users(ask: Ask, request: Request) -> Response:
     """List users, page by page."""
     actor, part = ask.needs("list:users"), paging.window(request)
@@ -63,7 +71,7 @@ def models(ask: Asking, actor: Actor, users: list[User], *, include_stopped: boo
     return [model for model in made if model is not None]
 
 
-@router.post("/users")
+@router.post("/users", Operation(("admin:users",), takes=bodies.NewUsers, gives=list[answers.User], status=201, also=(409,), needs_body=True))
 async def create_users(ask: Ask, request: Request) -> Response:
     """Create many users; those that exist are left out."""
     actor = ask.needs_everywhere("admin:users")
@@ -75,7 +83,7 @@ async def create_users(ask: Ask, request: Request) -> Response:
     return JSONResponse(models(ask, actor, added, include_stopped=False), 201)
 
 
-@router.get("/users/{name:segment}")
+@router.get("/users/{name:segment}", Operation(wire.READS_USER, gives=answers.User, query=_STOPPED))
 async def read_user(ask: Ask, name: str, request: Request) -> Response:
     """Return one user with what the asker may see of it."""
     actor = ask.needs(*wire.READS_USER)
@@ -93,7 +101,7 @@ def _model(ask: Asking, actor: Actor, user: User, *, include_stopped: bool = Fal
     return view.model(user, ask.hub.servers.of_owners([user.id]), one=True)
 
 
-@router.post("/users/{name:segment}")
+@router.post("/users/{name:segment}", Operation(("admin:users",), takes=bodies.NewUser, gives=answers.User, status=201, also=(409,)))
 async def create_user(ask: Ask, name: str, request: Request) -> Response:
     """Create one user."""
     actor = ask.needs("admin:users")
@@ -105,7 +113,7 @@ async def create_user(ask: Ask, name: str, request: Request) -> Response:
     return JSONResponse(_model(ask, actor, user), 201)
 
 
-@router.patch("/users/{name:segment}")
+@router.patch("/users/{name:segment}", Operation(("admin:users",), takes=bodies.UserChange, gives=answers.User, also=(409,)))
 async def change_user(ask: Ask, name: str, request: Request) -> Response:
     """Rename a user or change its admin flag."""
     user, body = ask.user(name, "admin:users"), await bodies.read(request, bodies.UserChange)
@@ -128,7 +136,7 @@ def _may_make_admin(actor: Actor, *, wanted: bool) -> None:
         raise HTTPException(403, "Only admins can grant admin permissions")
 
 
-@router.delete("/users/{name:segment}")
+@router.delete("/users/{name:segment}", Operation(("delete:users",), status=204))
 async def delete_user(ask: Ask, name: str) -> Response:
     """Stop what runs of a user, and remove the user once nothing does."""
     user, actor = ask.user(name, "delete:users"), ask.known()
@@ -140,7 +148,7 @@ async def delete_user(ask: Ask, name: str) -> Response:
     return Response(status_code=204)
 
 
-@router.post("/users/{name:segment}/activity")
+@router.post("/users/{name:segment}/activity", Operation(("users:activity",), takes=bodies.ActivityReport, needs_body=True))
 async def post_activity(ask: Ask, name: str, request: Request) -> Response:
     """Note what a server (or anyone who may) reports."""
     user = ask.user(name, "users:activity")
@@ -151,7 +159,7 @@ async def post_activity(ask: Ask, name: str, request: Request) -> Response:
     return Response(status_code=200)
 
 
-@router.post("/users/{name:segment}/admin-access")
+@router.post("/users/{name:segment}/admin-access", Operation(("servers",), gives=answers.Problem, status=403))
 async def admin_access(ask: Ask, name: str) -> Response:
     """Refuse, as JupyterHub does since 0.8: access to servers is a scope."""
     ask.user(name, "servers")

@@ -1,0 +1,249 @@
+"""The shapes of what the API answers, for its OpenAPI document; `wire.py` makes them.
+
+A field that is not required is shown only to who holds a scope for it.
+"""
+
+from typing import Annotated, Any, Generic, Literal, NotRequired, Required, TypeVar
+
+from pydantic import ConfigDict, Field, with_config
+from typing_extensions import TypedDict  # pydantic asks for it below Python 3.12
+
+Instant = Annotated[str, Field(json_schema_extra={"format": "date-time"}, description="UTC with microseconds and Z")]
+Item = TypeVar("Item")
+_closed = with_config(ConfigDict(extra="forbid"))
+
+
+@_closed
+class Problem(TypedDict):
+    """What went wrong."""
+
+    status: int
+    message: str | None
+
+
+class OAuthProblem(TypedDict):
+    """What went wrong, in OAuth's words (RFC 6749 5.2)."""
+
+    error: str
+    error_description: NotRequired[str]
+
+
+@_closed
+class Version(TypedDict):
+    """The version of JupyterHub's API that this is."""
+
+    version: str
+
+
+@_closed
+class Info(TypedDict):
+    """What runs here."""
+
+    version: str
+    python: str
+    sys_executable: str
+    spawner: dict[str, str]
+    authenticator: dict[str, str]
+
+
+@_closed
+class Server(TypedDict):
+    """A server; `state` is shown with admin:server_state."""
+
+    name: str
+    display_name: str
+    full_name: str
+    last_activity: Instant | None
+    started: Instant | None
+    pending: Literal["spawn", "stop"] | None
+    ready: bool
+    stopped: bool
+    url: str
+    user_options: dict[str, Any]
+    progress_url: str
+    full_url: str | None
+    full_progress_url: str | None
+    state: NotRequired[dict[str, Any]]
+
+
+@_closed
+class User(TypedDict, total=False):
+    """A user."""
+
+    kind: Required[Literal["user"]]
+    name: Required[str]
+    user_info: dict[str, Any] | None
+    admin: bool
+    roles: list[str]
+    groups: list[str]
+    server: str | None
+    pending: Literal["spawn", "stop"] | None
+    created: Instant
+    last_activity: Instant | None
+    servers: dict[str, Server]
+    auth_state: dict[str, Any] | None
+
+
+class Identity(TypedDict, total=False):
+    """Who is asking: a user's or a service's model, with the scopes that it holds now."""
+
+    kind: Required[Literal["user", "service"]]
+    name: Required[str]
+    token_id: Required[str | None]
+    session_id: Required[str | None]
+    scopes: Required[list[str]]
+
+
+@_closed
+class Token(TypedDict):
+    """A token; its secret is told once, when it is issued."""
+
+    user: str
+    id: str
+    kind: Literal["api_token"]
+    roles: list[str]
+    scopes: list[str]
+    created: Instant
+    last_activity: Instant | None
+    expires_at: Instant | None
+    note: str
+    session_id: str | None
+    oauth_client: str
+    token: NotRequired[str]
+
+
+@_closed
+class Tokens(TypedDict):
+    """A user's tokens."""
+
+    api_tokens: list[Token]
+
+
+@_closed
+class Group(TypedDict, total=False):
+    """A group."""
+
+    kind: Required[Literal["group"]]
+    name: Required[str]
+    users: list[str]
+    properties: dict[str, Any]
+    roles: list[str]
+
+
+@_closed
+class Service(TypedDict, total=False):
+    """A service."""
+
+    kind: Required[Literal["service"]]
+    name: Required[str]
+    admin: bool
+    url: str
+    prefix: str
+    command: list[str]
+    pid: int
+    info: dict[str, Any]
+    display: bool
+    roles: list[str]
+
+
+@_closed
+class Named(TypedDict):
+    """Somebody's or something's name."""
+
+    name: str
+
+
+@_closed
+class SharedServer(TypedDict):
+    """As much of a server as whom it is shared with may see."""
+
+    user: Named
+    name: str
+    url: str
+    full_url: str | None
+    ready: bool
+
+
+@_closed
+class Share(TypedDict):
+    """A share with one user or one group."""
+
+    server: SharedServer
+    scopes: list[str]
+    user: Named | None
+    group: Named | None
+    kind: Literal["user", "group"]
+    created_at: Instant
+
+
+@_closed
+class ShareCode(TypedDict):
+    """A share code; the code itself is told once, when it is made."""
+
+    server: SharedServer
+    scopes: list[str]
+    id: str
+    created_at: Instant
+    expires_at: Instant
+    exchange_count: int
+    last_exchanged_at: Instant | None
+    code: NotRequired[str]
+    accept_url: NotRequired[str]
+    full_accept_url: NotRequired[str | None]
+
+
+@_closed
+class Nothing(TypedDict):
+    """An empty object."""
+
+
+
+@_closed
+class Route(TypedDict):
+    """Where a prefix leads."""
+
+    routespec: str
+    target: str
+    data: dict[str, Any]
+
+
+@_closed
+class Message(TypedDict):
+    """A sentence."""
+
+    message: str
+
+
+@_closed
+class Following(TypedDict):
+    """Where the next page is."""
+
+    offset: int
+    limit: int
+    url: str
+
+
+@_closed
+class Frame(TypedDict):
+    """Which part of a list this is."""
+
+    offset: int
+    limit: int
+    total: int
+    next: Following | None
+
+
+@_closed
+class Page(TypedDict, Generic[Item]):
+    """A part of a list."""
+
+    items: list[Item]
+    _pagination: Frame
+
+
+@_closed
+class RoutePage(TypedDict):
+    """A part of the route table."""
+
+    items: dict[str, Route]
+    _pagination: Frame
