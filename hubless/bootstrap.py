@@ -10,7 +10,7 @@ from hubless.domain import roles as roles_
 from hubless.domain.errors import InvalidRequestError
 from hubless.domain.idleness import Patience
 from hubless.domain.roles import Role
-from hubless.domain.scopes import parse
+from hubless.domain.scopes import Definition, define, parse
 from hubless.domain.server import Deadlines
 from hubless.domain.users import Group
 from hubless.ports.authenticator import Authenticator
@@ -215,8 +215,9 @@ def role_table_of(settings: Settings) -> Mapping[str, Role]:
     """Return the default roles with those of *settings* over them.
 
     Raises:
-        SettingsError: naming the role and the scope that does not exist.
+        SettingsError: naming the custom scope that cannot be, or the role and the scope that does not exist.
     """
+    _define_custom_scopes(settings)
     table = dict(roles_.DEFAULTS)
     for role in settings.roles:
         if role.name == "admin" and role.scopes:
@@ -232,6 +233,13 @@ def role_table_of(settings: Settings) -> Mapping[str, Role]:
             frozenset(role.users), frozenset(role.groups), frozenset(role.services),
         )  # fmt: skip
     return table
+
+
+def _define_custom_scopes(settings: Settings) -> None:
+    try:
+        define({name: Definition(one.description, tuple(one.subscopes)) for name, one in settings.custom_scopes.items()})
+    except InvalidRequestError as wrong:
+        raise SettingsError(f"custom_scopes: {wrong}") from wrong
 
 
 def settle_settings(hub: Hub) -> None:

@@ -96,6 +96,7 @@ SERVER_ROLE = ("users:activity!user", "access:servers!server")
 IDENTIFY = ("read:users:name!user", "read:users:groups!user")
 _METASCOPES = frozenset({"self", "inherit", "(no_scope)"})
 _CUSTOM = re.compile(r"custom:[a-z0-9][a-z0-9_\-*:]+[a-z0-9_*]")
+_custom: dict[str, Definition] = {}  # of the one hub that this process serves; see `define`
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,16 +113,36 @@ class Scope:
         return f"{self.name}!{self.kind}" + (f"={self.value}" if self.value else "")
 
 
+def define(custom: Mapping[str, Definition]) -> None:
+    """Make *custom* the scopes that there are beside JupyterHub's own: called once, before any is looked at.
+
+    Raises:
+        InvalidRequestError: naming a scope whose name is not allowed, or that contains one that is no custom scope.
+    """
+    for name, definition in custom.items():
+        if not _CUSTOM.fullmatch(name):
+            raise InvalidRequestError(
+                f"{name!r} is no name for a custom scope: `custom:`, then a-z, 0-9, _, -, * and :, not ending in - or :"
+            )
+        for inner in definition.contains:
+            if inner not in custom:
+                raise InvalidRequestError(f"{name} contains {inner!r}, which is no custom scope")
+    _custom.clear()
+    _custom.update(custom)
+    _contained.cache_clear()
+    _expanded.cache_clear()
+
+
 def is_custom(name: str) -> bool:
-    """Say whether *name* is a scope that a hub may define for its services."""
-    return _CUSTOM.fullmatch(name) is not None
+    """Say whether *name* is a scope that this hub defines for its services."""
+    return name in _custom
 
 
 def described(text: str) -> str:
     """Return in a sentence what a scope allows, and on whom or what."""
     scope = parse(text)
-    known = DEFINITIONS.get(scope.name)
-    what = known.description if known else scope.name
+    known = DEFINITIONS.get(scope.name) or _custom[scope.name]
+    what = known.description
     if not scope.kind:
         return what
     return f"{what} ({'server ' if scope.kind == SERVER else ''}{scope.value or 'you'})"
@@ -156,11 +177,7 @@ class Bearer:
 
 
 def expand(raw: Iterable[str], bearer: Bearer) -> "Scopes":
-    """Return all that *raw* contains for *bearer*; what cannot be resolved is left out.
-
-    Raises:
-        InvalidRequestError: naming the scope that does not exist.
-    """
+    """Return all that *raw* contains for *bearer*; what does not exist (any more) or cannot be resolved is left out."""
     return Scopes(_expanded(tuple(raw), bearer))
 
 
@@ -168,7 +185,10 @@ def expand(raw: Iterable[str], bearer: Bearer) -> "Scopes":
 def _expanded(raw: tuple[str, ...], bearer: Bearer) -> frozenset[Scope]:
     found: set[Scope] = set()
     for text in raw:
-        scope = parse(text)
+        try:
+            scope = parse(text)
+        except InvalidRequestError:  # a custom scope that settings no longer define; nothing comes of it
+            continue
         if scope.name == "self":
             found |= _self(bearer)
         elif scope.name not in _METASCOPES and (resolved := _resolved(scope, bearer)) is not None:
@@ -190,9 +210,12 @@ def _resolved(scope: Scope, bearer: Bearer) -> Scope | None:
 @cache
 def _contained(name: str) -> tuple[str, ...]:
     """Return *name* and all that it contains, at any depth."""
-    definition = DEFINITIONS.get(name)
-    inner = (sub for direct in (definition.contains if definition else ()) for sub in _contained(direct))
-    return tuple(dict.fromkeys((name, *inner)))
+    found, waiting = dict[str, None](), [name]
+    while waiting:  # custom scopes may contain each other in a circle
+        if (one := waiting.pop(0)) not in found:
+            found[one] = None
+            waiting += (DEFINITIONS.get(one) or _custom[one]).contains
+    return tuple(found)
 
 
 def _handed_down(scope: Scope, name: str) -> Scope | None:

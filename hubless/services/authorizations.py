@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from hubless.domain import scopes
-from hubless.domain.errors import InvalidRequestError
 from hubless.domain.scopes import IDENTIFY, Bearer
 from hubless.domain.tokens import Client, Code, OwnerKind, Token, sha256
 from hubless.domain.users import User
@@ -52,10 +51,7 @@ class Authorizations:
         held, groups_of = self.identities.of_user(user), self.identities.groups_of(user)
 
         def is_held(raw: str) -> bool:
-            try:
-                asked = scopes.expand([raw], Bearer(user=user.name))
-            except InvalidRequestError:
-                return False
+            asked = scopes.expand([raw], Bearer(user=user.name))
             return bool(asked.all) and bool(asked.intersection(held, groups_of).all)
 
         kept = [scope for scope in wanted if scope not in IDENTIFY and is_held(scope)]

@@ -102,6 +102,8 @@ class Tokens:
         return self.identities.effective(token, owner)
 
     def _check_scopes(self, owner: User, wanted: tuple[str, ...]) -> None:
+        for scope in wanted:
+            scopes.parse(scope)
         held = self.identities.of_user(owner)
         groups_of = self.identities.groups_of(owner)
         asked = scopes.expand(wanted, Bearer(user=owner.name))

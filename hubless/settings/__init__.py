@@ -7,6 +7,7 @@ from hubless.settings.kinds import NEVER, SettingsError
 from hubless.settings.loading import DEFAULT_FILE, Settings, load, parse, read_text
 from hubless.settings.sections import (
     CullingSettings,
+    CustomScopeSettings,
     GroupSettings,
     HubSettings,
     LoginSettings,
@@ -22,6 +23,7 @@ __all__ = [
     "DEFAULT_FILE",
     "NEVER",
     "CullingSettings",
+    "CustomScopeSettings",
     "GroupSettings",
     "HubSettings",
     "LoginSettings",

@@ -19,6 +19,7 @@ from hubless.settings.sections import (
     NAMED,
     TABLES,
     CullingSettings,
+    CustomScopeSettings,
     GroupSettings,
     HubSettings,
     LoginSettings,
@@ -54,6 +55,7 @@ class Settings:
     services: tuple[Service, ...] = ()
     roles: tuple[RoleSettings, ...] = ()
     groups: Mapping[str, GroupSettings] = field(default_factory=dict, hash=False)
+    custom_scopes: Mapping[str, CustomScopeSettings] = field(default_factory=dict, hash=False)
     server_environment: Mapping[str, str] = field(default_factory=dict, hash=False)
     """What servers see of the hub's own environment: never its secrets."""
 
@@ -167,6 +169,7 @@ def _settings(toml: Mapping[str, Any], data: Path, environ: Mapping[str, str]) -
         services=_services(services, environ),
         roles=roles,
         groups=_entries(GroupSettings, toml.get("groups", {}), "groups"),
+        custom_scopes=_entries(CustomScopeSettings, toml.get("custom_scopes", {}), "custom_scopes"),
         server_environment=_server_environment(environ),
     )
 

@@ -218,6 +218,14 @@ class GroupSettings:
     properties: Mapping[str, Any] = setting({}, TABLE, "Anything, for the groups API")
 
 
+@dataclass(frozen=True, slots=True)
+class CustomScopeSettings:
+    """One of `[custom_scopes]`: a scope that the hub grants and shows like its own, and that services look for."""
+
+    description: str = setting(None, TEXT, "What it allows, for those who are asked to grant it")
+    subscopes: tuple[str, ...] = setting([], TEXTS, "Custom scopes that it contains")
+
+
 TABLES: dict[str, type] = {
     "hub": HubSettings,
     "login": LoginSettings,
@@ -230,4 +238,4 @@ LISTS: dict[str, type] = {
     "services": ServiceSettings,
     "roles": RoleSettings,
 }
-NAMED: dict[str, type] = {"groups": GroupSettings}
+NAMED: dict[str, type] = {"groups": GroupSettings, "custom_scopes": CustomScopeSettings}

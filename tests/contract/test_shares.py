@@ -51,7 +51,7 @@ def test_a_second_grant_adds_its_scopes_to_the_first(stores, lab):
 
 
 def test_of_eight_grants_at_once_no_scope_is_lost(stores, lab):
-    at_once(lambda n: stores.shares.grant(a_share(f"h{n}", scopes=(f"custom:scope-{n}",))))
+    at_once(lambda n: stores.shares.grant(a_share(f"h{n}", scopes=(f"read:servers-{n}",))))
     found, total = stores.shares.page(offset=0, limit=9, server_id=lab.id)
     assert total == 1
     assert len(found[0].scopes) == MANY

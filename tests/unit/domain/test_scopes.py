@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from hubless.domain import roles, scopes
 from hubless.domain.errors import InvalidRequestError
-from hubless.domain.scopes import DEFINITIONS, Bearer, Scope, Scopes, expand, parse
+from hubless.domain.scopes import DEFINITIONS, Bearer, Definition, Scope, Scopes, expand, parse
 
 ALICE = Bearer(user="alice")
 GROUPS = {"alice": ("g",), "bob": ("g", "h"), "carol": ()}
@@ -49,8 +49,33 @@ def test_what_is_unknown_is_refused_by_name(raw):
         parse(raw)
 
 
-def test_custom_scopes_are_taken_as_they_are():
-    assert texts("custom:grades:read") == ["custom:grades:read"]
+@pytest.fixture
+def custom():
+    scopes.define({
+        "custom:grades:read": Definition("Read grades."),
+        "custom:grades": Definition("All of grades.", ("custom:grades:read", "custom:grades")),
+    })
+    yield
+    scopes.define({})
+
+
+def test_a_custom_scope_is_one_that_the_hub_defines(custom):
+    assert texts("custom:grades:read!group=a") == ["custom:grades:read!group=a"]
+    assert texts("custom:grades") == ["custom:grades", "custom:grades:read"]
+    assert scopes.described("custom:grades:read!user=a") == "Read grades. (a)"
+    with pytest.raises(InvalidRequestError, match="No such scope: 'custom:other'"):
+        scopes.parse("custom:other")
+
+
+@pytest.mark.parametrize("name", ["grades", "custom:", "custom:x", "custom:Grades", "custom:-a", "custom:a-", "custom:a b", "admin:users"])
+def test_a_custom_scope_keeps_to_its_names(name):
+    with pytest.raises(InvalidRequestError, match="is no name for a custom scope"):
+        scopes.define({name: Definition("x")})
+
+
+def test_a_custom_scope_contains_no_other_than_custom_ones():
+    with pytest.raises(InvalidRequestError, match="contains 'admin:users'"):
+        scopes.define({"custom:sly": Definition("x", ("admin:users",))})
 
 
 def test_every_contained_scope_is_defined():
