@@ -1,0 +1,225 @@
+"""Who may do what: filtered admins stay inside their filter, and nobody comes to hold more than they were given.
+
+The list of requests is the OpenAPI document's, so that no route is forgotten.
+"""
+
+import json
+import re
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from functions.api.app import api_document
+from hubless.domain.scopes import DEFINITIONS
+from hubless.domain.users import User
+from tests.api.hub import An
+
+BODIES = {
+    "/users": {"usernames": ["made-by-nobody"]},
+    "/users/{name}/tokens": {},
+    "/users/{name}/activity": {"last_activity": "2026-01-01T00:00:00Z"},
+    "/groups": {"groups": ["made-by-nobody"]},
+    "/groups/{name}/users": {"users": ["inside"]},
+    "/shares": {"user": "inside"},
+    "/services": {"display": False},
+}  # fmt: skip
+OPERATIONS = [
+    (method.upper(), path, [scope for each in told.get("security", []) for scope in each.get("token", [])])
+    for path, methods in api_document()["paths"].items()
+    for method, told in methods.items()
+]
+OF_SOMEBODY = [each for each in OPERATIONS if each[2] and re.match(r"/(users|shares|share-codes|groups)/{", each[1])]
+IDS = [f"{method} {path}" for method, path, _ in OF_SOMEBODY]
+
+
+def body_of(path):
+    for key in (path, "/" + path.split("/")[1]):
+        if key in BODIES:
+            return BODIES[key]
+    return {}
+
+
+def place(path, name):
+    filled = path.replace("{owner}", "outside" if "/shared/" in path else name).replace("{server}", "lab")
+    return filled.replace("{name}", name).replace("{token_id}", "a0")
+
+
+@pytest.fixture
+def world(hub):
+    admin = hub.as_token(An.ADMIN_TOKEN)
+    for name, group in (("inside", "ours"), ("outside", "theirs")):
+        hub.user(name, groups=[group])
+        admin.put(f"/users/{name}/servers/lab", {})
+    admin.post("/shares/outside/lab", {"user": "outside"})
+    hub.user("boss", admin=True)
+    return hub
+
+
+def snapshot(hub):
+    admin = hub.as_token(An.ADMIN_TOKEN)
+    seen = [admin.get(path).json() for path in (
+        "/users?include_stopped_servers", "/groups", "/services", "/users/outside/tokens", "/shares/outside", "/share-codes/outside",
+    )]  # fmt: skip
+    return re.sub(r'"last_activity": ("[^"]*"|null)', "", json.dumps(seen))
+
+
+@pytest.mark.parametrize(("method", "path", "scopes"), OF_SOMEBODY, ids=IDS)
+def test_a_filtered_scope_reaches_nothing_outside(world, method, path, scopes):
+    targets = ["theirs"] if path.startswith("/groups") else ["outside", "nobody-at-all"]
+    before = snapshot(world)
+    for scope in scopes:
+        for fence in ("user=inside", "group=ours", "server=inside/lab", "service=checker"):
+            held = world.as_user("boss", [f"{scope}!{fence}", *([f"{up}!{fence}" for up in above(scope)])])
+            told = [held(method, place(path, target), json=body_of(path)) for target in targets]
+            assert {answer.status_code for answer in told} <= {403, 404}, (scope, fence, [answer.text for answer in told])
+            # Who may not look learns nothing of what is there.
+            assert len({(answer.status_code, answer.text) for answer in told}) == 1
+    assert snapshot(world) == before
+
+
+def above(scope):
+    return [name for name, definition in DEFINITIONS.items() if scope in definition.contains]
+
+
+@pytest.mark.parametrize(("method", "path"), [("POST", "/users"), ("POST", "/groups"), ("POST", "/users/made-by-nobody"), ("POST", "/groups/made")])
+def test_a_filtered_admin_makes_nothing_outside(world, method, path):
+    held = world.as_user("boss", ["admin:users!group=ours", "admin:groups!group=ours", "admin:users!user=inside"])
+    before = snapshot(world)
+    assert held(method, path, json=BODIES.get(path, {})).status_code in {403, 404}
+    assert snapshot(world) == before
+
+
+def test_a_filtered_admin_takes_nobody_in_by_a_rename(world):
+    held = world.as_user("boss", ["admin:users!user=inside"])
+    assert held.patch("/users/inside", {"name": "outside2"}).status_code == 403
+
+
+def test_a_list_shows_what_its_filter_covers(world):
+    def names(path, *scopes):
+        found = world.as_user("boss", scopes).get(path).json()
+        return sorted(each["name"] for each in found) if isinstance(found, list) else sorted(found)
+
+    assert names("/users", "list:users!group=ours") == ["inside"]
+    assert names("/users", "list:users!user=outside", "list:users!group=ours") == ["inside", "outside"]
+    assert names("/users?name_filter=side", "list:users!group=ours") == ["inside"]
+    assert names("/groups", "list:groups!group=ours") == ["ours"]
+    assert names("/services", "list:services!service=checker") == ["checker"]
+
+
+def test_a_field_is_shown_only_with_its_scope(world):
+    def shown(*scopes):
+        return set(world.as_user("boss", scopes).get("/users/inside?include_stopped_servers").json())
+
+    assert shown("read:users:groups!user=inside") == {"kind", "name", "groups"}
+    assert shown("read:users:activity!user=inside") == {"kind", "name", "last_activity"}
+    assert shown("read:roles:users!user=inside") == {"kind", "name", "roles", "admin"}
+    assert shown("read:servers!server=inside/lab") == {"kind", "name", "servers"}
+    assert shown("read:users!group=ours") >= {"created", "pending", "server"}
+    assert "auth_state" not in shown("read:users!user=inside")
+
+
+def test_a_servers_inner_state_is_shown_only_with_its_scope(world):
+    plain = world.as_user("boss", ["read:servers"]).get("/users/inside/servers/lab").json()
+    inner = world.as_user("boss", ["read:servers", "admin:server_state"]).get("/users/inside/servers/lab").json()
+    assert set(inner) - set(plain) == {"state"}
+
+
+# --- nobody comes to hold more than they were given --------------------------------------------------------------------
+
+
+@pytest.fixture
+def plain_helper(world, monkeypatch):
+    """The same as a service without the admin flag."""
+    from hubless.domain.roles import Role
+    from hubless.domain.tokens import sha256
+    from hubless.domain.users import Service
+
+    table = world.hub.roles
+    table["helper"] = Role("helper", ("admin:users", "admin:groups", "tokens"), services=frozenset({"helper"}))
+    world.hub.services.store.create(Service("helper", token_sha256=sha256("helper-token-0123456789"), from_settings=False))
+    return world.as_token("helper-token-0123456789")
+
+
+@pytest.mark.parametrize(("method", "path", "body"), [
+    ("PATCH", "/users/inside", {"admin": True}),
+    ("POST", "/users", {"usernames": ["new"], "admin": True}),
+    ("POST", "/users/new", {"admin": True}),
+    ("PATCH", "/users/boss", {"admin": False}),
+    ("PATCH", "/users/boss", {"name": "mine"}),
+    ("DELETE", "/users/boss", {}),
+])  # fmt: skip
+def test_who_is_no_admin_makes_unmakes_and_moves_no_admin(world, plain_helper, method, path, body):
+    before = snapshot(world)
+    assert plain_helper(method, path, json=body).status_code == 403
+    assert snapshot(world) == before
+
+
+@pytest.mark.parametrize("scopes", [["admin:users"], ["self", "admin-ui"], ["read:users!group=ours"], ["read:users!user=outside"], ["tokens"]])
+def test_a_token_is_issued_with_nothing_that_its_owner_lacks(world, scopes):
+    inside = world.as_user("inside")
+    refused = inside.post("/users/inside/tokens", {"scopes": scopes})
+    assert refused.status_code == 400
+    assert "does not hold them" in refused.json()["message"]
+
+
+@given(stored=st.lists(st.sampled_from([f"{name}{fence}" for name in DEFINITIONS for fence in (
+    "", "!user=inside", "!user", "!group=ours", "!group=theirs", "!server=inside/lab", "!server=outside/lab", "!service=checker")]), max_size=6))  # fmt: skip
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_stored_token_does_what_its_owner_cannot_at_that_moment(world, stored):
+    full = set(world.as_user("inside").scopes())
+    told = world.as_user("inside", stored).scopes()
+    held = world.hub.identities.of_user(world.user("inside"))
+    from hubless.domain.scopes import parse
+
+    assert all(scope in full or held.covers(parse(scope), lambda _: ("ours",)) for scope in told)
+
+
+def test_what_an_owner_loses_its_tokens_lose_at_once(world):
+    boss = world.as_user("boss")
+    assert "admin:users" in boss.scopes()
+    assert world.as_token(An.ADMIN_TOKEN).patch("/users/boss", {"admin": False}).status_code == 200
+    assert "admin:users" not in boss.scopes()
+    assert isinstance(world.user("boss"), User)
+
+
+def test_leaving_a_group_ends_what_its_role_gave(world):
+    world.user("inside", groups=["sharers"])
+    inside = world.as_user("inside")
+    assert "shares!user=inside" in inside.scopes()
+    world.as_token(An.ADMIN_TOKEN).delete("/groups/sharers/users", {"users": ["inside"]})
+    assert "shares!user=inside" not in inside.scopes()
+
+
+@pytest.mark.parametrize("body", [{"expires_in": 0}, {"expires_in": -1}, {"expires_in": 1.5}, {"expires_in": "1"}, {"expires_in": True}])
+def test_an_expiry_that_is_none_is_refused(world, body):
+    assert world.as_user("inside").post("/users/inside/tokens", body).status_code == 400
+
+
+def test_a_token_that_is_too_long_is_never_hashed(world):
+    assert world.as_token("x" * 65).get("/user").status_code == 403
+    assert world.as_token("x" * 1_000_000).get("/user").status_code in {403, 431}
+
+
+def test_an_expired_token_is_none_before_it_is_swept(world, monkeypatch):
+    from datetime import timedelta
+
+    inside = world.as_user("inside", expires_at=world.hub.clock.now() + timedelta(seconds=5))
+    assert inside.get("/user").status_code == 200
+    later = world.hub.clock.now() + timedelta(seconds=6)
+    monkeypatch.setattr(type(world.hub.clock), "now", lambda _: later)
+    assert inside.get("/user").status_code == 403
+    assert world.as_token(An.ADMIN_TOKEN).get("/users/inside/tokens").json() == {"api_tokens": []}
+
+
+def test_servers_and_clients_of_like_names_never_meet(world):
+    from hubless.services.credentials import client_id_of
+
+    admin = world.as_token(An.ADMIN_TOKEN)
+    for name in ("x-y", "x"):
+        world.user(name)
+    admin.put("/users/x/servers/y", {})
+    admin.put("/users/x-y/servers/z", {})
+    servers = world.hub.servers.of_owners([world.user("x").id, world.user("x-y").id])
+    ids = {client_id_of(server.id) for server in servers}
+    assert len(ids) == len(servers) == 2
