@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from functions.api import problems, validators
+from functions.api import bodies, problems, validators
 from functions.api.asking import LoginRequired, to_login
 from functions.api.openapi import document
 from functions.api.pages import admin, home, plain, sessions, sharing, spawn, token
@@ -110,7 +110,11 @@ class Surroundings:
             return
         raw: bytes = scope.get("raw_path") or scope["path"].encode()
         scope["raw_path"] = raw
-        scope["path"] = _decoded(raw)
+        try:
+            scope["path"] = _decoded(raw)
+        except UnicodeDecodeError:
+            await problems.answer(Request(scope), 404, None)(scope, receive, send)
+            return
         is_api = scope["path"] == "/hub/api" or scope["path"].startswith("/hub/api/")
         headers = _headers(is_api=is_api and not scope["path"].startswith("/hub/api/oauth2/authorize"))
 
@@ -125,13 +129,17 @@ class Surroundings:
         if scope["method"] == "OPTIONS" and is_api:
             await Response(status_code=200)(scope, receive, send_with_headers)
             return
-        await self.app(scope, receive, answering)
+        await self.app(scope, bodies.bounded(receive), answering)
 
 
 def _decoded(raw: bytes) -> str:
-    """Return the path with `%2F` kept apart from `/`; what is no UTF-8 matches nothing."""
+    """Return the path with `%2F` kept apart from `/`.
+
+    Raises:
+        UnicodeDecodeError: when it is no UTF-8.
+    """
     kept = raw.partition(b"?")[0].replace(b"%2f", b"%2F").replace(b"%2F", ENCODED_SLASH.encode())
-    return unquote_to_bytes(kept).decode("utf-8", "replace")
+    return unquote_to_bytes(kept).decode()
 
 
 def _headers(*, is_api: bool) -> list[tuple[bytes, bytes]]:

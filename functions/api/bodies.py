@@ -1,4 +1,4 @@
-"""Bodies of API requests, read with a bound on their size and checked before anything is done."""
+"""Bodies of requests, read with a bound on their size and checked before anything is done."""
 
 import json
 from datetime import UTC, datetime
@@ -7,6 +7,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
+from starlette.types import Message, Receive
 
 MAX_BODY = 1_000_000  # bytes
 MAX_NAMES = 10_000
@@ -20,34 +21,37 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
-async def raw(request: Request) -> bytes:
-    """Return the body.
+def bounded(receive: Receive) -> Receive:
+    """Return *receive* that hands over so much of a body and no more, whoever reads it and for what."""
+    size = 0
 
-    Raises:
-        HTTPException: 413 when it is too long; no more of it is read then.
-    """
-    chunks, size = [], 0
-    async for chunk in request.stream():
-        size += len(chunk)
+    async def receive_some() -> Message:
+        nonlocal size
+        message = await receive()
+        size += len(message.get("body", b""))
         if size > MAX_BODY:
             raise HTTPException(413, f"A body may have at most {MAX_BODY} bytes")
-        chunks.append(chunk)
-    return b"".join(chunks)
+        return message
+
+    return receive_some
 
 
 async def raw_json(request: Request) -> Any:
     """Return the body's JSON, or None where there is none.
 
     Raises:
-        HTTPException: 400 when it is no JSON, 413 when it is too long.
+        HTTPException: 400 when it is no JSON.
     """
-    body = await raw(request)
+    body = await request.body()
     if not body:
         return None
     try:
-        return json.loads(body.decode())
+        known = json.loads(body.decode())
+        if b"\\ud" in body.lower():  # half of a surrogate pair is no text: nothing could be done with it
+            json.dumps(known, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         raise HTTPException(400, "Invalid JSON in body of request") from None
+    return known
 
 
 async def read(request: Request, shape: type[Shape]) -> Shape:
@@ -72,7 +76,9 @@ def checked(body: Any, shape: type[Shape]) -> Shape:
     try:
         return shape.model_validate(body)
     except ValidationError as invalid:
-        fault = invalid.errors(include_input=False, include_url=False)[0]
+        faults = invalid.errors(include_input=False, include_url=False)
+        # A key that is not known says more than the one that is missing for it.
+        fault = next((f for f in faults if f["type"] == "extra_forbidden"), faults[0])
         where = ".".join(str(part)[:60] for part in fault["loc"])
         raise HTTPException(400, f"Invalid {where or 'body'}: {fault['msg']}") from None
 

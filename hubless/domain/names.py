@@ -32,6 +32,17 @@ def check_user_name(name: str) -> str:
     return name
 
 
+def check_group_name(name: str) -> str:
+    """Return *name* when it may name a group.
+
+    Raises:
+        InvalidRequestError: naming the name and the rule that it breaks.
+    """
+    if why := _fault_of_user_name(name):  # the same rules: both stand in paths and in scopes
+        raise InvalidRequestError(f"Invalid group name: {_shown(name)} {why}")
+    return name
+
+
 def check_server_name(name: str) -> str:
     """Return *name* when it may name a named server (JupyterHub 6.0's rule).
 

@@ -81,11 +81,11 @@ class GroupStore(Protocol):
         """Return the names of those of the groups that exist, by id, in one round trip."""
         ...
 
-    def create(self, group: Group) -> None:
-        """Add *group* and its members (names of users).
+    def create(self, *groups: Group) -> None:
+        """Add *groups* and their members (names of users), all or none.
 
         Raises:
-            NameTakenError: when the name is taken.
+            NameTakenError: naming the first whose name is taken; nothing was written.
             NotFoundError: naming the first member who does not exist; nothing was written.
         """
         ...

@@ -4,7 +4,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from functions.api import answers, bodies, wire
+from functions.api import answers, wire
 from functions.api.asking import LOGIN_COOKIE, NO_CREDENTIALS, SAFE_LOGIN_COOKIE, Ask, Asking
 from functions.api.openapi import Operation
 from functions.api.routing import Router
@@ -34,7 +34,7 @@ async def owner_of_cookie(ask: Ask, name: str, request: Request, secret: str | N
     """Return who is logged in with a cookie; its value is in the path or is the body."""
     _needs_token(ask)
     if secret is None:
-        secret = (await bodies.raw(request)).decode("ascii", "replace")
+        secret = (await request.body()).decode("ascii", "replace")
     return _owner(ask, ask.hub.identities.of_session(secret) if name in {LOGIN_COOKIE, SAFE_LOGIN_COOKIE} else None)
 
 

@@ -8,13 +8,13 @@ from functions.api import answers, bodies, paging, wire
 from functions.api.asking import OUT_OF_REACH, Ask, Asking
 from functions.api.openapi import PAGING, Operation
 from functions.api.routing import Router
+from hubless.domain import names
 from hubless.domain.errors import InvalidRequestError, NotFoundError
 from hubless.domain.users import Group
 from hubless.services.identifiers import new_id
 
 router = Router()
 _READS = ("read:groups", "read:groups:name", "read:roles:groups")
-MAX_NAME = 255
 
 
 @router.get("/groups", Operation(("list:groups",), gives=list[answers.Group] | answers.Page[answers.Group], query=PAGING))
@@ -31,7 +31,7 @@ async def create_groups(ask: Ask, request: Request) -> Response:
     """Create many groups with the same members."""
     ask.needs_everywhere("admin:groups")
     body = await bodies.read(request, bodies.NewGroups)
-    made = [_create(ask, name, body.users, {}) for name in body.groups]
+    made = _create(ask, body.groups, body.users, {})
     return JSONResponse([_model(ask, group) for group in made], 201)
 
 
@@ -48,7 +48,7 @@ async def create_group(ask: Ask, name: str, request: Request) -> Response:
     if not actor.scopes.covers_group("admin:groups", name):
         raise HTTPException(404, OUT_OF_REACH)
     body = await bodies.read(request, bodies.NewGroup)
-    return JSONResponse(_model(ask, _create(ask, name, body.users, body.properties)), 201)
+    return JSONResponse(_model(ask, _create(ask, [name], body.users, body.properties)[0]), 201)
 
 
 @router.delete("/groups/{name:segment}", Operation(("delete:groups",), status=204))
@@ -106,15 +106,14 @@ def _again(ask: Asking, name: str) -> Group:
     return group
 
 
-def _create(ask: Asking, name: str, users: list[str], properties: dict[str, object]) -> Group:
-    if not name.strip() or len(name) > MAX_NAME or not name.isprintable() or "/" in name:
-        raise InvalidRequestError(f"Invalid group name: {name[:60]!r}")
-    group = Group(new_id("g", ask.hub.clock.now()), name, tuple(sorted(set(users))), properties)
+def _create(ask: Asking, wanted: list[str], users: list[str], properties: dict[str, object]) -> list[Group]:
+    now, members = ask.hub.clock.now(), tuple(sorted(set(users)))
+    groups = [Group(new_id("g", now), names.check_group_name(name), members, properties) for name in dict.fromkeys(wanted)]
     try:
-        ask.hub.groups.create(group)
+        ask.hub.groups.create(*groups)
     except NotFoundError as missing:
         raise InvalidRequestError(f"No such user: {missing.name}") from missing
-    return group
+    return groups
 
 
 def _model(ask: Asking, group: Group) -> dict[str, object]:

@@ -181,16 +181,20 @@ class SqliteGroupStore:
             )
         )
 
-    def create(self, group: Group) -> None:
+    def create(self, *groups: Group) -> None:
         with self._database.transaction():
-            try:
-                self._database.write(
-                    "INSERT INTO groups (id, name, properties) VALUES (?, ?, ?)",
-                    (group.id, group.name, json.dumps(dict(group.properties))),
-                )
-            except sqlite3.IntegrityError as taken:
-                raise NameTakenError("Group", group.name) from taken
-            self._add(group.id, group.users)
+            for group in groups:
+                self._create(group)
+
+    def _create(self, group: Group) -> None:
+        try:
+            self._database.write(
+                "INSERT INTO groups (id, name, properties) VALUES (?, ?, ?)",
+                (group.id, group.name, json.dumps(dict(group.properties))),
+            )
+        except sqlite3.IntegrityError as taken:
+            raise NameTakenError("Group", group.name) from taken
+        self._add(group.id, group.users)
 
     def delete(self, group_id: str) -> None:
         self._database.write("DELETE FROM groups WHERE id = ?", (group_id,))
