@@ -78,7 +78,9 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 async def _unanticipated(request: Request, error: Exception) -> Response:
     mark = new_secret()[:12]
-    logger.error("unanticipated error %s at %s %s", mark, request.method, request.url.path, exc_info=error)
+    # The route and not the path: paths may hold secrets (/authorizations/token/…).
+    route = getattr(request.scope.get("endpoint"), "__qualname__", "?")
+    logger.error("unanticipated error %s at %s %s", mark, request.method, route, exc_info=error)
     return answer(request, 500, f"Something went wrong in the hub. Its log has more under {mark}.")
 
 

@@ -7,6 +7,7 @@ Starlette's routes hand over the request alone. The rest of FastAPI costs more t
 import inspect
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import wraps
 from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 from starlette.requests import Request
@@ -84,6 +85,7 @@ def _called(handler: Callable[..., Awaitable[Response]]) -> Worked:
         else:
             parts.append(name)
 
+    @wraps(handler)  # its name is what logs tell
     async def serve(request: Request) -> Response:
         path = request.path_params
         given = {name: path[name] for name in parts if name in path}

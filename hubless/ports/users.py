@@ -46,8 +46,8 @@ class UserStore(Protocol):
         """
         ...
 
-    def count(self) -> int:
-        """Return how many users there are."""
+    def count(self, *, active_since: datetime | None = None) -> int:
+        """Return how many users there are, or how many of them were active since then."""
         ...
 
     def page(

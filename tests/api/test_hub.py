@@ -81,3 +81,36 @@ def test_a_default_server_is_there_before_it_started(alice):
 
 def test_admin_access_is_refused_as_jupyterhub_does(admin, alice):
     assert admin.post("/users/alice/admin-access").status_code == 403
+
+
+def test_metrics_are_prometheus_text(hub, admin, alice):
+    alice.post("/users/alice/server", {})
+    told = admin.get("/metrics")
+    assert told.headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert 'jupyterhub_active_users{period="24h"} 1\n' in told.text
+    assert "jupyterhub_total_users 2\n" in told.text
+    assert 'hubless_servers{state="requested"} 1\n' in told.text
+    names = [line.split()[2] for line in told.text.splitlines() if line.startswith("# TYPE")]
+    assert len(names) == len(set(names)) == told.text.count("# HELP")
+
+
+def test_metrics_are_for_who_may_read_them(hub, alice):
+    assert alice.get("/metrics").status_code == 403
+    assert hub.anybody.get("/metrics").status_code == 403
+    assert hub.browser("alice").get("/hub/metrics").status_code == 403
+
+
+def test_no_secret_in_a_path_reaches_the_log(hub, admin, alice, monkeypatch, caplog):
+    def broken(*_args, **_more):
+        raise RuntimeError("away")
+
+    secret = alice.secret
+    monkeypatch.setattr("functions.api.routes.authorizations._owner", broken)
+    assert admin.get(f"/authorizations/token/{secret}").status_code == 500
+    assert caplog.records
+    assert secret not in caplog.text
+
+
+def test_auth_state_is_refused_and_not_lost(admin, alice):
+    assert "not enabled" in admin.patch("/users/alice", {"auth_state": {"a": 1}}).json()["message"]
+    assert admin.get("/users/alice").json()["auth_state"] is None

@@ -339,3 +339,12 @@ def test_no_ids_and_no_groups_is_nobody(stores, crowd):
     assert stores.users.page(offset=0, limit=9, ids=[]) == ([], 0)
     assert stores.users.page(offset=0, limit=9, groups=[]) == ([], 0)
     assert stores.users.page(offset=0, limit=9, ids=[], groups=[]) == ([], 0)
+
+
+def test_who_was_active_since_is_counted(stores, alice, bob):
+    stores.users.touch(alice.id, NOW)
+    stores.users.touch(bob.id, NOW - timedelta(days=2))
+    assert stores.users.count() == 2
+    assert stores.users.count(active_since=NOW - timedelta(days=1)) == 1
+    assert stores.users.count(active_since=NOW) == 1
+    assert stores.users.count(active_since=NOW + timedelta(seconds=1)) == 0

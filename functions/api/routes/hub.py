@@ -1,6 +1,8 @@
 """The hub itself: version, info, health, metrics, who am I, and the routes."""
 
 import sys
+from collections.abc import Mapping
+from datetime import timedelta
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -17,6 +19,7 @@ from hubless.services.identity import Actor
 
 router = Router()
 OPEN_TO_ALL = {"Access-Control-Allow-Origin": "*"}
+_PERIODS = {"24h": timedelta(days=1), "7d": timedelta(days=7), "30d": timedelta(days=30)}
 
 
 @router.get("/", Operation(gives=answers.Version, is_open=True))
@@ -54,17 +57,26 @@ async def metrics(ask: Ask) -> Response:
 
 
 def metrics_text(ask: Asking) -> Response:
-    """Return what can be counted cheaply, in Prometheus' text format 0.0.4."""
-    gauges = {
-        "jupyterhub_running_servers": ("the number of user servers currently running", ask.hub.servers.count([State.READY])),
-        "jupyterhub_total_users": ("total number of users", ask.hub.users.count()),
-    }
+    """Return what the store can count, in Prometheus' text format 0.0.4.
+
+    Nothing is summed up in a process: there are many, and they come and go. Names are JupyterHub's where it has them.
+    """
+    hub, now = ask.hub, ask.hub.clock.now()
     lines = [
-        line
-        for name, (text, value) in gauges.items()
-        for line in (f"# HELP {name} {text}", f"# TYPE {name} gauge", f"{name} {value}")
-    ]
+        *_gauge("jupyterhub_running_servers", "the number of user servers currently running", {"": hub.servers.count([State.READY])}),
+        *_gauge("jupyterhub_total_users", "total number of users", {"": hub.users.count()}),
+        *_gauge("jupyterhub_active_users", "number of users who were active in the last time period", {
+            f'{{period="{period}"}}': hub.users.count(active_since=now - length) for period, length in _PERIODS.items()
+        }),
+        *_gauge("hubless_servers", "the number of servers on the way to or from running, and of those that run", {
+            f'{{state="{state}"}}': hub.servers.count([state]) for state in sorted(ACTIVE)
+        }),
+    ]  # fmt: skip
     return PlainTextResponse("\n".join(lines) + "\n", media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _gauge(name: str, text: str, values: Mapping[str, int]) -> list[str]:
+    return [f"# HELP {name} {text}", f"# TYPE {name} gauge", *(f"{name}{labels} {value}" for labels, value in values.items())]
 
 
 @router.get("/user", Operation(gives=answers.Identity))

@@ -121,6 +121,8 @@ async def change_user(ask: Ask, name: str, request: Request) -> Response:
     if user.admin and not actor.is_admin:
         raise HTTPException(403, "Only admins can modify other admins")
     _may_make_admin(actor, wanted=bool(body.admin))
+    if body.auth_state is not None:
+        raise HTTPException(400, "auth_state is not enabled on this hub: its logins have none")
     new_name = None if body.name is None else names.normalise_user_name(body.name)
     if new_name is not None and new_name != name and not actor.scopes.has_everywhere("admin:users"):
         raise HTTPException(403, "A filtered admin cannot rename: the new name would be out of reach")

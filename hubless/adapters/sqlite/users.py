@@ -103,7 +103,9 @@ class SqliteUserStore:
                 raise StoreConflictError("A server of this user is active")
             self._database.write("DELETE FROM users WHERE id = ?", (user_id,))  # the rest goes by foreign keys
 
-    def count(self) -> int:
+    def count(self, *, active_since: datetime | None = None) -> int:
+        if active_since is not None:
+            return self._count("u.last_activity_at >= :since", {"since": to_number(active_since)})
         found: int = self._database.read_one("SELECT count(*) FROM users")[0]
         return found
 
