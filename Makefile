@@ -30,7 +30,7 @@ up: $(HUB) $(SERVERS) ## Start the hub here: http://127.0.0.1:8000 (DATA=folder,
 ##@ Work on it
 
 .PHONY: test
-test: $(DEV) $(SERVERS) browser ## Run all tests: layers, unit to end-to-end, and conformance where its checks are at hand
+test: $(DEV) $(SERVERS) $(CHECKER) browser ## Run all tests: layers, unit to end-to-end, and conformance where its checks are at hand
 	.venv/bin/lint-imports
 	.venv/bin/pytest
 	@$(MAKE) conformance
@@ -94,7 +94,7 @@ $(SERVERS): uv.lock | uv
 	@touch '$@'
 
 $(CHECKER): uv.lock | uv
-	@echo 'Installing what the conformance checks need into .venv-conformance …'
+	@echo "Installing JupyterHub's own clients into .venv-conformance …"
 	@UV_PROJECT_ENVIRONMENT=.venv-conformance '$(UV)' sync --frozen --only-group conformance --no-install-project
 	@touch '$@'
 
