@@ -7,12 +7,13 @@ from urllib.parse import unquote_to_bytes
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from functions.api import bodies, problems, validators
 from functions.api.asking import LoginRequired, to_login
+from functions.api.jsontext import JSONResponse
 from functions.api.openapi import document
 from functions.api.pages import admin, home, plain, sessions, sharing, spawn, token
 from functions.api.provider import Provider
@@ -116,7 +117,7 @@ class Surroundings:
             await problems.answer(Request(scope), 404, None)(scope, receive, send)
             return
         is_api = scope["path"] == "/hub/api" or scope["path"].startswith("/hub/api/")
-        headers = _headers(is_api=is_api and not scope["path"].startswith("/hub/api/oauth2/authorize"))
+        headers = _HEADERS[is_api and not scope["path"].startswith("/hub/api/oauth2/authorize")]
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -142,12 +143,15 @@ def _decoded(raw: bytes) -> str:
     return unquote_to_bytes(kept).decode()
 
 
-def _headers(*, is_api: bool) -> list[tuple[bytes, bytes]]:
-    facts: dict[str, Any] = {
+def _headers(policy: str) -> list[tuple[bytes, bytes]]:
+    facts = {
         "x-jupyterhub-version": VERSION,
         "access-control-allow-headers": "accept, content-type, authorization",
-        "content-security-policy": _API_POLICY if is_api else _PAGE_POLICY,
+        "content-security-policy": policy,
         "x-content-type-options": "nosniff",
         "referrer-policy": "same-origin",
     }
-    return [(name.encode(), str(value).encode()) for name, value in facts.items()]
+    return [(name.encode(), value.encode()) for name, value in facts.items()]
+
+
+_HEADERS = {True: _headers(_API_POLICY), False: _headers(_PAGE_POLICY)}

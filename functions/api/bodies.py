@@ -1,6 +1,5 @@
 """Bodies of requests, read with a bound on their size and checked before anything is done."""
 
-import json
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 
@@ -8,6 +7,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import Message, Receive
+
+from functions.api import jsontext
 
 MAX_BODY = 1_000_000  # bytes
 MAX_NAMES = 10_000
@@ -46,12 +47,9 @@ async def raw_json(request: Request) -> Any:
     if not body:
         return None
     try:
-        known = json.loads(body.decode())
-        if b"\\ud" in body.lower():  # half of a surrogate pair is no text: nothing could be done with it
-            json.dumps(known, ensure_ascii=False).encode()
-    except (ValueError, RecursionError):
+        return jsontext.read(body)
+    except ValueError:
         raise HTTPException(400, "Invalid JSON in body of request") from None
-    return known
 
 
 async def read(request: Request, shape: type[Shape]) -> Shape:

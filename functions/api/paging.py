@@ -6,9 +6,9 @@ from urllib.parse import urlencode
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse
 
 from functions.api.asking import hub_of
+from functions.api.jsontext import JSONResponse
 
 PAGINATED = "application/jupyterhub-pagination+json"
 _LARGEST = 2**53  # what every JSON reader keeps exactly

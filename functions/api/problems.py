@@ -8,9 +8,10 @@ from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.types import ExceptionHandler
 
+from functions.api.jsontext import JSONResponse
 from functions.api.rendering import page
 from hubless.domain import errors
 from hubless.services.identifiers import new_secret

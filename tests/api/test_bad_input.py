@@ -35,7 +35,7 @@ def refused(answer, *statuses):
 
 
 @pytest.mark.parametrize(("method", "path"), WRITES)
-@pytest.mark.parametrize("content", [b"{", b"nonsense", b"{'a': 1}", b'{"a": NaN', b"\xff\xfe", b"[" * 100_000, b'"' + b"x" * 10])
+@pytest.mark.parametrize("content", [b"{", b"nonsense", b"{'a': 1}", b'{"a": NaN}', b'{"a": 1e999}', b'{"a": -1e9999}', b"\xef\xbb\xbf{}", b"\xff\xfe", b"[" * 100_000, b'"' + b"x" * 10])
 def test_what_is_no_json_is_said_to_be_none(admin, method, path, content):
     assert refused(admin(method, path, content=content)) == "Invalid JSON in body of request"
 

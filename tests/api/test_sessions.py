@@ -200,3 +200,40 @@ def test_next_leads_back_within_the_hub(hub):
     form = {"username": "alice", "password": An.PASSWORD, "_xsrf": browser.xsrf}
     there = browser.post("/hub/login", params={"next": "/hub/user-redirect/lab?x=1#a"}, data=form).headers["location"]
     assert there == "/hub/user-redirect/lab?x=1#a"
+
+
+@pytest.mark.parametrize("elsewhere", ["//evil.example", "https://evil.example", "/\\evil.example", "http://hub.test//evil.example"])
+def test_a_start_leads_to_no_other_host(hub, elsewhere):
+    browser = hub.browser("alice")
+    started = browser.get("/hub/spawn", params={"next": elsewhere})
+    assert "evil" not in started.headers["location"]
+    assert "evil" not in browser.get("/hub/spawn-pending/alice", params={"next": elsewhere}).text
+
+
+@pytest.mark.parametrize("name", ["ROOT", "Root", "rOOt"])
+def test_one_person_has_one_name_however_it_is_typed(hub, name):
+    browser = hub.browser(name)
+    assert browser.get("/hub/api/user", headers={"Sec-Fetch-Mode": "navigate"}).json()["name"] == "root"
+    assert hub.hub.users.find(name) is None
+
+
+@pytest.mark.parametrize("name", [" alice", "alice/", "..", "a\nb", ""])
+def test_a_rename_is_checked_as_a_new_name_is(hub, admin, name):
+    hub.user("alice")
+    assert admin.patch("/users/alice", {"name": name}).status_code == 400
+    assert hub.hub.users.find("alice") is not None
+
+
+def test_a_rename_is_normalised_as_a_login_is(hub, admin):
+    hub.user("alice")
+    assert admin.patch("/users/alice", {"name": "ALICIA"}).json()["name"] == "alicia"
+
+
+def test_no_secret_stands_in_a_log(hub, admin, caplog):
+    caplog.set_level("DEBUG")
+    browser = hub.browser("alice")
+    token = admin.post("/users/alice/tokens", {}).json()["token"]
+    hub.as_token(token).get("/users/alice")
+    hub.as_token("wrong" + token).get("/users/alice")
+    secrets = [token, An.PASSWORD, browser.xsrf, browser.cookies.get("jupyterhub-hub-login", path="/hub/"), An.ADMIN_TOKEN]
+    assert not any(secret in caplog.text for secret in secrets)

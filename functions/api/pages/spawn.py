@@ -5,10 +5,11 @@ from urllib.parse import quote, urlencode
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 
 from functions.api.asking import Form, OwnForm, Person, actor_of, hub_of, to_login, visitor
 from functions.api.destinations import safe_next, with_next
+from functions.api.jsontext import JSONResponse
 from functions.api.pages.views import place
 from functions.api.rendering import page
 from functions.api.routing import Router

@@ -2,10 +2,11 @@
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from functions.api import answers, wire
 from functions.api.asking import LOGIN_COOKIE, NO_CREDENTIALS, SAFE_LOGIN_COOKIE, Ask, Asking
+from functions.api.jsontext import JSONResponse
 from functions.api.openapi import Operation
 from functions.api.routing import Router
 from hubless.domain import scopes

@@ -5,10 +5,11 @@ from urllib.parse import urlencode
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 
 from functions.api import answers
 from functions.api.asking import Form, OwnForm, hub_of, person, to_login
+from functions.api.jsontext import JSONResponse
 from functions.api.openapi import Operation
 from functions.api.problems import answer
 from functions.api.provider import FatalClientError, OAuthError, Provider

@@ -7,10 +7,11 @@ from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import Response, StreamingResponse
 
 from functions.api import answers, bodies, wire
 from functions.api.asking import Ask, Asking
+from functions.api.jsontext import JSONResponse
 from functions.api.openapi import Operation
 from functions.api.routing import Router
 from hubless.bootstrap import Hub

@@ -5,10 +5,11 @@ from datetime import timedelta
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from functions.api import answers, bodies, paging, wire
 from functions.api.asking import Ask, Asking
+from functions.api.jsontext import JSONResponse
 from functions.api.openapi import PAGING, Operation
 from functions.api.routes.groups import group_within_reach
 from functions.api.routing import Router

@@ -5,11 +5,12 @@ from datetime import timedelta
 from anyio import to_thread
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from functions.api import answers, bodies, wire
 from functions.api.asking import NO_CREDENTIALS, OUT_OF_REACH, Ask, Asking
 from functions.api.clients import describe_client
+from functions.api.jsontext import JSONResponse
 from functions.api.openapi import Operation
 from functions.api.routing import Router
 from hubless.domain.errors import InvalidRequestError, NotFoundError

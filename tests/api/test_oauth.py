@@ -1,0 +1,158 @@
+"""The OAuth provider: what a service is given, by whose consent, and when it ends."""
+
+import base64
+import hashlib
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+import pytest
+
+from tests.api.hub import An
+
+CLIENT, SECRET = "service-checker", "checker-service-token-0123456789"
+CALLBACK = "http://127.0.0.1:18555/services/checker/oauth_callback"
+VERIFIER = "v" * 50
+CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
+
+
+@pytest.fixture
+def member(hub):
+    """A browser of somebody who may use the service."""
+    hub.hub.roles["guests"] = type(hub.hub.roles["user"])("guests", ("access:services!service=checker",), groups=frozenset({"guests"}))
+    hub.user("mira", groups=["guests"])
+    return hub.browser("mira")
+
+
+def authorize(browser, **more):
+    asked = {"client_id": CLIENT, "redirect_uri": CALLBACK, "response_type": "code", "state": "s", "code_challenge": CHALLENGE,
+             "code_challenge_method": "S256"}  # fmt: skip
+    return browser.get("/hub/api/oauth2/authorize?" + urlencode(asked | more))
+
+
+def consent(browser, page, *scopes):
+    fields = [("_xsrf", browser.xsrf), *(("scopes", scope) for scope in scopes)]
+    action = "/hub/api/oauth2/authorize?" + urlencode({"client_id": CLIENT, "redirect_uri": CALLBACK, "response_type": "code",
+                                                       "state": "s", "code_challenge": CHALLENGE, "code_challenge_method": "S256"})  # fmt: skip
+    return browser.post(action, content=urlencode(fields), headers={"Content-Type": "application/x-www-form-urlencoded"})
+
+
+def code_of(answer):
+    assert answer.status_code == 302, answer.text
+    return parse_qs(urlsplit(answer.headers["location"]).query)["code"][0]
+
+
+def exchange(hub, code, /, **more):
+    form = {"grant_type": "authorization_code", "code": code, "redirect_uri": CALLBACK, "client_id": CLIENT, "client_secret": SECRET,
+            "code_verifier": VERIFIER} | more  # fmt: skip
+    return hub.client.post("/hub/api/oauth2/token", data={k: v for k, v in form.items() if v is not None})
+
+
+def token_of(hub, browser):
+    answer = exchange(hub, code_of(consent(browser, authorize(browser), "access:services!service=checker")))
+    assert answer.status_code == 200, answer.text
+    return hub.as_token(answer.json()["access_token"])
+
+
+def test_a_service_is_told_who_agreed_and_nothing_more(hub, member):
+    page = authorize(member)
+    assert page.status_code == 200
+    assert "Service checker" in page.text
+    me = token_of(hub, member).get("/user").json()
+    assert me["name"] == "mira"
+    assert me["scopes"] == ["access:services!service=checker", "read:users:groups!user=mira", "read:users:name!user=mira"]
+
+
+def test_what_was_agreed_to_once_is_not_asked_again(hub, member):
+    token_of(hub, member)
+    assert authorize(member).status_code == 302
+
+
+def test_logging_out_ends_what_the_session_gave_and_no_other(hub, member):
+    other = hub.browser("mira")
+    ended, kept = token_of(hub, member), hub.as_token(exchange(hub, code_of(authorize(other))).json()["access_token"])
+    member.get("/hub/logout")
+    assert ended.get("/user").status_code == 403
+    assert kept.get("/user").status_code == 200
+
+
+def test_a_code_of_a_session_that_ended_opens_nothing(hub, member):
+    code = code_of(consent(member, authorize(member), "access:services!service=checker"))
+    member.get("/hub/logout")
+    assert exchange(hub, code).status_code == 400
+
+
+def test_revoking_the_application_ends_all_its_tokens(hub, member):
+    one, two = token_of(hub, member), hub.as_token(exchange(hub, code_of(authorize(member))).json()["access_token"])
+    member.submit("/hub/token/revoke", client_id=CLIENT)
+    assert {one.get("/user").status_code, two.get("/user").status_code} == {403}
+    assert authorize(member).status_code == 200  # asked anew
+
+
+def test_losing_access_ends_it_at_the_next_request(hub, member):
+    token = token_of(hub, member)
+    hub.as_token(An.ADMIN_TOKEN).delete("/groups/guests/users", {"users": ["mira"]})
+    assert "access:services!service=checker" not in token.scopes()
+    assert authorize(member).status_code == 403
+
+
+def test_who_may_not_use_the_service_is_told_so(hub):
+    refused = authorize(hub.browser("stranger"))
+    assert refused.status_code == 403
+    assert "do not have permission" in refused.text
+
+
+@pytest.mark.parametrize("asked", [
+    {"redirect_uri": "http://evil.example/"}, {"redirect_uri": CALLBACK + "/"}, {"redirect_uri": CALLBACK + "?x=1"},
+    {"redirect_uri": "//127.0.0.1:18555/services/checker/oauth_callback"}, {"redirect_uri": CALLBACK.replace("127.0.0.1", "127.0.0.1@evil.example")},
+    {"client_id": "service-none"}, {"client_id": "x" * 5000}, {"client_id": "jupyterhub-user-x"},
+])  # fmt: skip
+def test_a_client_or_a_redirect_that_is_not_registered_is_never_followed(member, asked):
+    refused = authorize(member, **asked)
+    assert refused.status_code == 400
+    assert "location" not in refused.headers
+
+
+@pytest.mark.parametrize("asked", [{"response_type": "token"}, {"scope": "admin:users"}, {"scope": "nonsense"}, {"code_challenge_method": "none"}])
+def test_what_may_not_be_asked_goes_back_as_an_error(member, asked):
+    refused = authorize(member, **asked)
+    assert refused.status_code == 302
+    assert refused.headers["location"].startswith(CALLBACK + "?")
+    assert "error=" in refused.headers["location"]
+
+
+@pytest.mark.parametrize("wrong", [
+    {"client_secret": "wrong"}, {"client_secret": None}, {"code_verifier": "w" * 50}, {"code_verifier": None}, {"client_id": "service-none"},
+    {"redirect_uri": "http://evil.example/"}, {"code": "made-up"}, {"code": "x" * 100_000}, {"grant_type": "password"},
+    {"grant_type": "client_credentials"}, {"grant_type": "refresh_token"}, {"client_secret": "x" * 100_000},
+])  # fmt: skip
+def test_a_code_is_exchanged_by_its_client_alone(hub, member, wrong):
+    code = code_of(consent(member, authorize(member), "access:services!service=checker"))
+    refused = exchange(hub, code, **wrong)
+    assert refused.status_code in {400, 401}
+    assert "access_token" not in refused.text
+
+
+def test_a_code_opens_once(hub, member):
+    code = code_of(consent(member, authorize(member), "access:services!service=checker"))
+    assert exchange(hub, code).status_code == 200
+    assert exchange(hub, code).status_code == 400
+
+
+def test_consent_by_a_foreign_page_is_none(hub, member):
+    member.get("/hub/home")
+    for fields in ({}, {"_xsrf": "made-up"}):
+        refused = member.post("/hub/api/oauth2/authorize?" + urlencode({"client_id": CLIENT, "redirect_uri": CALLBACK, "response_type": "code"}),
+                              data=fields)  # fmt: skip
+        assert refused.status_code == 403
+
+
+def test_a_token_of_the_api_gives_no_consent(hub, member):
+    api = hub.as_user("mira")
+    assert api.post(f"/oauth2/authorize?client_id={CLIENT}&redirect_uri={CALLBACK}&response_type=code").status_code == 403
+
+
+def test_a_rename_ends_nothing_and_shows_the_new_name(hub, member):
+    token = token_of(hub, member)
+    assert hub.as_token(An.ADMIN_TOKEN).patch("/users/mira", {"name": "miranda"}).status_code == 200
+    assert token.get("/user").json()["name"] == "miranda"
+    hub.user("mira")
+    assert token.get("/user").json()["name"] == "miranda"
