@@ -16,6 +16,8 @@ import httpx
 import psutil
 import pytest
 
+from tests.ports import free_port
+
 TOP = Path(__file__).parents[2]
 TOKEN = "bad-days-token-0123456789"
 PATIENCE = 60  # seconds until something that must happen counts as lost
@@ -40,11 +42,6 @@ shutil.which = lambda program, *args, **options: None if program == "haproxy" el
 """
 ROLES = {"api": "embedded.api", "worker": "embedded.worker", "edge": "embedded.edge", "haproxy": "haproxy.cfg"}
 
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Hub:

@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -15,6 +14,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.conftest import SECONDS
+from tests.ports import free_port
 
 TOP = Path(__file__).parents[2]
 BROKEN = "import sys; print('no module named pandas', file=sys.stderr); sys.exit(3)"
@@ -37,11 +37,6 @@ command = ["{sys.executable}", "-c", "{BROKEN}"]
 """
 PASSWORD = "correct horse battery"
 
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Hub:

@@ -15,6 +15,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.ports import free_port
+
 TOP = Path(__file__).parents[2]
 CLIENTS = TOP / ".venv-conformance/bin/python"  # holds jupyterhub 6.1.1 and jupyterhub-idle-culler
 ADMIN_TOKEN, CULLER_TOKEN, WHOAMI_TOKEN = "admin-token-0123456789", "culler-token-0123456789", "whoami-token-0123456789"
@@ -78,11 +80,6 @@ else:
     sys.exit("never stopped")
 """
 
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Hub:

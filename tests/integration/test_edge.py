@@ -28,6 +28,7 @@ from hubless.adapters.sqlite.database import Database
 from hubless.adapters.sqlite.routes import SqliteRouteStore
 from hubless.domain.errors import StoreUnavailableError
 from hubless.domain.routes import Route
+from tests.ports import free_port
 
 pytestmark = pytest.mark.real
 SUBPROTOCOL = "v1.kernel.websocket.jupyter.org"
@@ -78,11 +79,6 @@ def running(server: Any) -> Any:
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
     return server
 
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass
