@@ -46,6 +46,7 @@ class UserView:
     _everywhere: frozenset[str] = field(init=False)  # fields shown of every user
     _here_and_there: Mapping[str, tuple[str, ...]] = field(init=False)  # what shows more of some
     _all: bool = field(init=False)  # everything of everybody
+    _has_bearers: bool = field(init=False)  # whether any role is given to users by name
 
     def __post_init__(self) -> None:
         """Sort the scopes by whether they have to be looked at for each user."""
@@ -57,6 +58,7 @@ class UserView:
             if scope not in everywhere and self.scopes.has(scope) and not self._everywhere.issuperset(fields)
         }
         self._all = self._everywhere >= _FIELDS
+        self._has_bearers = any(role.users for role in self.role_table.values())
 
     def model(self, user: User, servers: Iterable[Server], *, one: bool = False) -> dict[str, Any] | None:
         """Return the user's model with what may be seen of it, or None when that is nothing.
@@ -81,8 +83,8 @@ class UserView:
             "name": user.name,
             "user_info": user.user_info,
             "admin": user.admin,
-            "roles": roles.of_user(user, self.role_table),
-            "groups": list(user.groups),
+            "roles": roles.of_user(user, self.role_table if self._has_bearers else {}),
+            "groups": user.groups,
             "server": names.server_prefix(user.name, "") if default and default.state is State.READY else None,
             "pending": pending(default) if default else None,
             "created": instant(user.created_at),

@@ -177,5 +177,9 @@ CREATE TABLE services (
 ) STRICT, WITHOUT ROWID;
 """
 
-STEPS = (_FIRST, _SHARES_AND_SERVICES)
+_SEARCHING = """
+CREATE INDEX users_by_folded ON users (folded);
+"""
+
+STEPS = (_FIRST, _SHARES_AND_SERVICES, _SEARCHING)
 VERSION = len(STEPS)  # of a file that has taken all steps

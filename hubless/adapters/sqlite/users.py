@@ -127,18 +127,14 @@ class SqliteUserStore:
     ) -> tuple[list[User], int]:
         where, values = _conditions(name_contains, state, ids, groups)
         order = f"ORDER BY {_ORDERS[sort]} {'DESC' if descending else 'ASC'}, u.id"
-        window = values | {"limit": limit, "offset": offset}
         if where is None:
+            window = {"limit": limit, "offset": offset}
             rows = self._database.read(f"SELECT {COLUMNS} FROM users u {order} LIMIT :limit OFFSET :offset", window)  # noqa: S608 fixed words
             return [user_of(row) for row in rows], self.count()
-        # One walk finds the page and counts what it is a page of.
-        rows = self._database.read(
-            f"SELECT {COLUMNS}, w.total FROM (SELECT u.id, count(*) OVER () AS total FROM users u WHERE {where}"  # noqa: S608 fixed words
-            f" {order} LIMIT :limit OFFSET :offset) w JOIN users u ON u.id = w.id {order}",
-            window,
-        )
-        total = rows[0][-1] if rows else self._count(where, values)  # a page beyond the end knows no total
-        return [user_of(row[:-1]) for row in rows], total
+        # One walk finds all who meet the condition; only those of the page are read whole.
+        found = [row[0] for row in self._database.read(f"SELECT u.id FROM users u WHERE {where} {order}", values)]  # noqa: S608 fixed words
+        page = self.get_many(found[offset : offset + limit])
+        return [page[user_id] for user_id in found[offset : offset + limit] if user_id in page], len(found)
 
     def touch(self, user_id: str, at: datetime) -> None:
         self._database.write(
