@@ -1,6 +1,7 @@
 """A person in a browser: the whole hub with its real parts, driven through headless Chromium."""
 
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -34,6 +35,10 @@ name = "broken"
 display_name = "Broken"
 description = "Fails to start."
 command = ["{sys.executable}", "-c", "{BROKEN}"]
+
+[[roles]]
+name = "user"
+scopes = ["self", "shares!user", "read:users:name"]
 """
 PASSWORD = "correct horse battery"
 
@@ -203,6 +208,47 @@ def test_after_logging_out_a_running_servers_tab_is_refused(hub, maria, new_page
     assert page.request.get(f"{hub.url}/user/noah/api/contents").status == 403
     page.goto(f"{hub.url}/user/noah/lab")
     assert "/hub/login?next=" in page.url
+
+
+FETCH = """([method, path, body]) => fetch(path, {method, headers: {"Content-Type": "application/json",
+    "X-XSRFToken": document.cookie.match(/_xsrf=([^;]+)/)[1]}, body: JSON.stringify(body)}).then(answer => answer.text())"""
+
+
+def test_a_server_is_shared_by_a_code_until_it_is_taken_back(hub, maria, new_page):
+    owner, guest = new_page(), new_page()
+    owner.goto(f"{hub.url}/hub/spawn?opt-profile=lab")
+    log_in(owner, maria)
+    owner.wait_for_url("**/user/maria/lab**")
+    owner.goto(f"{hub.url}/hub/home")
+    code = json.loads(owner.evaluate(FETCH, ["POST", "/hub/api/share-codes/maria/", {}]))
+
+    # Nobody is let in without it.
+    guest.goto(f"{hub.url}/hub/home")
+    log_in(guest, "noah")
+    guest.wait_for_url("**/hub/home")
+    guest.goto(f"{hub.url}/user/maria/lab")
+    expect(guest.get_by_text("do not have permission")).to_be_visible()
+
+    # With it one is asked twice: whether to take it, and whether the server may know who one is.
+    guest.goto(hub.url + code["accept_url"])
+    expect(guest.get_by_role("heading", name="maria shares a server")).to_be_visible()
+    shot(guest, "accept_share")
+    guest.get_by_role("button", name="Accept").click()
+    guest.get_by_role("button", name="Allow").click()
+    guest.wait_for_url("**/user/maria/lab**")
+    expect(guest.locator("#jp-top-panel")).to_be_visible()
+    guest.goto(f"{hub.url}/hub/home")
+    expect(guest.get_by_text("Shared with you")).to_be_visible()
+    shot(guest, "home_shared")
+
+    # Taken back, it is closed to whoever comes anew.
+    assert owner.evaluate(FETCH, ["PATCH", "/hub/api/shares/maria/", {"user": "noah"}]) == "{}"
+    guest.reload()
+    expect(guest.get_by_text("Shared with you")).to_have_count(0)
+    guest.context.clear_cookies(path="/user/maria/")
+    guest.goto(f"{hub.url}/user/maria/lab")
+    expect(guest.get_by_text("do not have permission")).to_be_visible()
+    owner.evaluate(FETCH, ["DELETE", "/hub/api/users/maria/server", {}])
 
 
 def test_a_server_that_fails_says_why_with_its_last_lines_and_a_retry(hub, maria, new_page):
