@@ -348,3 +348,20 @@ def test_who_was_active_since_is_counted(stores, alice, bob):
     assert stores.users.count(active_since=NOW - timedelta(days=1)) == 1
     assert stores.users.count(active_since=NOW) == 1
     assert stores.users.count(active_since=NOW + timedelta(seconds=1)) == 0
+
+
+@pytest.mark.parametrize("part", ["ann", "an", "a", "nna", "AnN", '"', '""x', '"ann"', "ann OR bob", "ann*", "NOT", "(", "a-b", "é", "éla", "straße", "😀😀😀", "\x00ab"])
+def test_a_search_of_any_length_finds_what_a_walk_would(stores, part):
+    names = ["anna", "joanna", "bob", 'q""x"ann"', "ann or bob", "a-b-c", "Éla", "STRASSE", "x😀😀😀y", "ann*", "(not)"]
+    stores.users.create([a_user(name, id=f"u{n:02}") for n, name in enumerate(names)])
+    found, total = stores.users.page(offset=0, limit=99, name_contains=part)
+    assert [user.name for user in found] == [name for name in names if part.casefold() in name.casefold()]
+    assert total == len(found)
+
+
+def test_a_search_knows_who_was_renamed_and_who_is_gone(stores, alice, bob):
+    stores.users.change(alice, replace(alice, name="zarah", revision=1))
+    stores.users.delete(bob.id)
+    assert [u.name for u in stores.users.page(offset=0, limit=9, name_contains="zar")[0]] == ["zarah"]
+    assert stores.users.page(offset=0, limit=9, name_contains="alice") == ([], 0)
+    assert stores.users.page(offset=0, limit=9, name_contains="bob") == ([], 0)

@@ -177,8 +177,17 @@ CREATE TABLE services (
 ) STRICT, WITHOUT ROWID;
 """
 
+# Parts of three characters or more are looked up by their trigrams (FTS5); shorter ones by a walk over the index.
 _SEARCHING = """
 CREATE INDEX users_by_folded ON users (folded);
+CREATE VIRTUAL TABLE trigrams USING fts5(folded, user_id UNINDEXED, tokenize = 'trigram case_sensitive 1');
+INSERT INTO trigrams (folded, user_id) SELECT folded, id FROM users;
+CREATE TRIGGER user_added AFTER INSERT ON users
+    BEGIN INSERT INTO trigrams (folded, user_id) VALUES (new.folded, new.id); END;
+CREATE TRIGGER user_renamed AFTER UPDATE OF folded ON users WHEN old.folded != new.folded
+    BEGIN UPDATE trigrams SET folded = new.folded WHERE user_id = old.id; END;
+CREATE TRIGGER user_removed AFTER DELETE ON users
+    BEGIN DELETE FROM trigrams WHERE user_id = old.id; END;
 """
 
 STEPS = (_FIRST, _SHARES_AND_SERVICES, _SEARCHING)

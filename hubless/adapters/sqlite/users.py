@@ -22,6 +22,7 @@ _STATES = {
     "ready": "EXISTS (SELECT 1 FROM servers s WHERE s.owner_id = u.id AND s.state = 'ready')",
     "inactive": f"NOT {_ACTIVE}",
 }
+_TRIGRAM = 3  # characters
 _ORDERS = {"id": "u.id", "name": "u.name", "last_activity": "u.last_activity_at"}
 
 
@@ -153,8 +154,11 @@ def _conditions(
     """Return the condition that users must meet, or None for all users."""
     terms, values = list[str](), dict[str, Any]()
     if name_contains:
+        part = values["part"] = name_contains.casefold()
         terms.append("instr(u.folded, :part) > 0")
-        values["part"] = name_contains.casefold()
+        if len(part) >= _TRIGRAM and "\0" not in part:  # FTS5 reads no further than that, and no name has one
+            terms.append("u.id IN (SELECT user_id FROM trigrams WHERE trigrams MATCH :phrase)")
+            values["phrase"] = '"' + part.replace('"', '""') + '"'
     if state is not None:
         terms.append(_STATES[state])
     if ids is not None or groups is not None:
