@@ -250,6 +250,10 @@ def test_a_server_is_shared_by_a_code_until_it_is_taken_back(hub, maria, new_pag
     expect(guest.get_by_text("do not have permission")).to_be_visible()
     owner.evaluate(FETCH, ["DELETE", "/hub/api/users/maria/server", {}])
 
+    # Whoever starts it again while it still stops is led to the choice once it has.
+    owner.goto(f"{hub.url}/hub/spawn")
+    expect(owner.get_by_role("button", name="Start")).to_be_visible(timeout=SECONDS)
+
 
 def test_a_server_that_fails_says_why_with_its_last_lines_and_a_retry(hub, maria, new_page):
     page = new_page()

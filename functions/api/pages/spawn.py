@@ -31,10 +31,12 @@ OPTION = "opt-"  # JupyterHub 6: query parameters that choose options
 @router.get("/spawn/{owner:segment}")
 @router.get("/spawn/{owner:segment}/{server:segment}")
 async def spawn(request: Request, who: Person, owner: str | None = None, server: str = "") -> Response:
-    """Start what needs no choice and go on to wait for it; offer the choice else."""
+    """Start what needs no choice and go on to wait for it; offer the choice else. What is stopping is waited for first."""
     hub = hub_of(request)
     user = _owner(hub, who, owner, server)
     found = hub.servers.find(user.id, server)
+    if found is not None and found.state is State.STOPPING:
+        return _stopping(request, user, server)
     if found is not None and found.state in lifecycle.ACTIVE:
         return _to_pending(request, user, server)
     options = _options(request)
@@ -128,8 +130,13 @@ async def spawn_pending(request: Request, who: Person, owner: str, server: str =
     if found is not None and found.state in PENDING_START:
         return _progress(request, user, found, following)
     if found is not None and found.state is State.STOPPING:
-        return page(request, "stop_pending.html", server_name=server, for_user=_other(request, user))
+        return _stopping(request, user, server)
     return _not_running(request, user, server, found, following, status=500 if found and found.failure else 200)
+
+
+def _stopping(request: Request, user: User, server_name: str) -> Response:
+    """Say that the server is on its way out; the page asks for itself again until it is."""
+    return page(request, "stop_pending.html", server_name=server_name, for_user=_other(request, user))
 
 
 def _progress(request: Request, user: User, server: Server, following: str | None) -> Response:
