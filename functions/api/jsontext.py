@@ -1,8 +1,9 @@
-"""JSON in and out, by pydantic's parser and writer: more than twice as fast as the standard library's, and stricter."""
+"""JSON in by pydantic's parser, which is stricter than the standard library's, and out by orjson, the fastest writer."""
 
 import re
 from typing import Any
 
+import orjson
 from pydantic_core import from_json, to_json
 from starlette import responses
 
@@ -26,4 +27,7 @@ class JSONResponse(responses.JSONResponse):
 
     def render(self, content: Any) -> bytes:
         """Return *content* as it is sent."""
-        return to_json(content)
+        try:
+            return orjson.dumps(content, option=orjson.OPT_UTC_Z)
+        except orjson.JSONEncodeError:  # a number of more than 64 bits, such as users may put into their options
+            return to_json(content)

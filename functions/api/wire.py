@@ -65,18 +65,12 @@ class UserView:
         Args:
             one: whether this user was asked for alone: only then is auth_state told.
         """
-        visible = self._everywhere.union(
-            *(fields for scope, fields in self._here_and_there.items()
-              if self.scopes.covers_user(scope, user.name, user.groups))
-        )  # fmt: skip
         shown: dict[str, Any] = {}
         default = None
         for server in servers:
             default = default if server.name else server
             if (self.include_stopped or server.state in ACTIVE) and self._shows(user, server):
                 shown[server.name] = server_model(server, user, scopes=self.scopes, public_url=self.public_url)
-        if not visible and not shown:
-            return None
         facts: dict[str, Any] = {
             "kind": "user",
             "name": user.name,
@@ -92,10 +86,16 @@ class UserView:
         }
         if one:
             facts["auth_state"] = None
-        if self._all:
-            return facts
-        always = {"servers", *_ALWAYS} if shown else _ALWAYS
-        return {key: fact for key, fact in facts.items() if key in visible or key in always}
+        return facts if self._all else self._visible(facts, user)
+
+    def _visible(self, facts: Mapping[str, Any], user: User) -> dict[str, Any] | None:
+        visible = self._everywhere.union(
+            *(fields for scope, fields in self._here_and_there.items()
+              if self.scopes.covers_user(scope, user.name, user.groups))
+        )  # fmt: skip
+        if facts["servers"]:
+            visible |= {"servers"}
+        return {key: fact for key, fact in facts.items() if key in visible or key in _ALWAYS} if visible else None
 
     def _shows(self, user: User, server: Server) -> bool:
         return self._sees_servers or self.scopes.covers_server("read:servers", user.name, server.name, user.groups)

@@ -27,7 +27,7 @@ def to_number(at: datetime | None) -> int | None:
 
 def to_instant(number: int | None) -> datetime | None:
     """Return the instant that *number* stands for."""
-    return None if number is None else _EPOCH + timedelta(microseconds=number)
+    return None if number is None else datetime.fromtimestamp(number / 1e6, UTC)  # exact until the year 2242
 
 
 class Database:
