@@ -1,5 +1,6 @@
 """The child that does the work between requests: the queue, launches under way, sweeps; with the functions' own handlers."""
 
+import json
 import logging
 import signal
 import threading
@@ -13,9 +14,10 @@ from functions.reaper import handler as reaper
 from functions.spawn import handler as spawn
 from hubless import bootstrap
 from hubless.bootstrap import Hub
+from hubless.domain import messages
 from hubless.domain.errors import StoreUnavailableError
-from hubless.domain.messages import Message
 from hubless.domain.server import ACTIVE, PENDING
+from hubless.ports.queue import Received
 from hubless.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -26,7 +28,6 @@ AWAY_SECONDS = 1.0  # how long to wait when the store does not answer
 THREADS = 4  # launches at once; one that takes long does not hold up the others
 BATCH = 10
 VISIBLE_AFTER = timedelta(seconds=30)
-AGAIN_AFTER = timedelta(seconds=1)
 
 
 class Worker:
@@ -81,17 +82,20 @@ class Worker:
     def _receive(self) -> None:
         received = self._hub.queue.receive(BATCH, VISIBLE_AFTER, self._hub.clock.now())
         for one in received:
-            self._pool.submit(self._carry_out, one.receipt, one.message)
+            self._pool.submit(self._carry_out, one)
         # What was put back comes again by the clock and not by a change.
         self._waiting = self._hub.queue.depth()
 
-    def _carry_out(self, receipt: str, message: Message) -> None:
+    def _carry_out(self, one: Received) -> None:
+        record = {
+            "messageId": one.receipt,
+            "receiptHandle": one.receipt,
+            "body": json.dumps(messages.encode(one.message)),
+            "attributes": {"ApproximateReceiveCount": str(one.attempts)},
+        }
         try:
-            record = {"messageId": receipt, "body": spawn.encode(message)}
-            if spawn.handle(self._hub, {"Records": [record]})["batchItemFailures"]:
-                self._hub.queue.release(receipt, AGAIN_AFTER, self._hub.clock.now())
-            else:
-                self._hub.queue.delete(receipt)
+            if not spawn.handle(self._hub, {"Records": [record]})["batchItemFailures"]:
+                self._hub.queue.delete(one.receipt)
         except StoreUnavailableError as away:
             logger.error("a message waits for the store: %s", away)  # noqa: TRY400 no bug; it comes again by itself
 

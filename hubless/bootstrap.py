@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hubless.domain import roles as roles_
 from hubless.domain.errors import InvalidRequestError
@@ -15,7 +15,7 @@ from hubless.domain.server import Deadlines
 from hubless.domain.users import Group
 from hubless.ports.authenticator import Authenticator
 from hubless.ports.clock import Clock
-from hubless.ports.launcher import Launcher
+from hubless.ports.launcher import Launcher, TaskEvent
 from hubless.ports.passwords import PasswordHasher, PasswordStore
 from hubless.ports.routes import RouteStore
 from hubless.ports.servers import ServerStore
@@ -75,6 +75,7 @@ class Hub:
     activity: Activity
     sharing: Sharing
     queue: "SqliteQueue"
+    read_event: Callable[[Mapping[str, Any]], TaskEvent | None]  # what the launcher's side tells by itself
     changes: Callable[[], Callable[[], bool]]  # makes cheap tests of whether the store may have changed
 
     @property
@@ -102,6 +103,7 @@ def build(settings: Settings) -> Hub:
     from hubless.adapters.sqlite.routes import SqliteRouteStore
     from hubless.adapters.sqlite.services import SqliteServiceStore
     from hubless.adapters.system_clock import SystemClock
+    from hubless.adapters.unpaced import Unpaced
 
     database, clock = open_database(settings), SystemClock()
     role_table = role_table_of(settings)
@@ -133,7 +135,8 @@ def build(settings: Settings) -> Hub:
     credentials = Credentials(clients, clock, key, f"{settings.local_url}/hub/api", settings.hub.public_url)
     stopping = Stopping(servers, users, launcher, routing, credentials, usage_log, queue, clock, deadlines)
     launching = Launching(
-        servers, users, launcher, HttpReadiness(), routing, credentials, stopping, clock, deadlines, profiles
+        servers, users, launcher, HttpReadiness(), routing, credentials, stopping, queue, Unpaced(), clock, deadlines,
+        profiles,
     )
     hub = Hub(
         settings=settings,
@@ -170,9 +173,10 @@ def build(settings: Settings) -> Hub:
             profiles, services, share_codes, settings.login.lock_for,
         ),
         routing=routing,
-        activity=Activity(servers, users, clock),
+        activity=Activity(servers, users, queue, clock),
         sharing=Sharing(shares, share_codes, servers, users, groups, clock),
         queue=queue,
+        read_event=lambda _event: None,  # processes tell nothing by themselves
         changes=database.watcher,
     )  # fmt: skip
     settle_settings(hub)
@@ -203,12 +207,13 @@ def open_clock() -> Clock:
 
 def open_activity(settings: Settings) -> Activity:
     """Return where an edge's agent reports who was active."""
+    from hubless.adapters.sqlite.queue import SqliteQueue
     from hubless.adapters.sqlite.servers import SqliteServerStore
     from hubless.adapters.sqlite.users import SqliteUserStore
     from hubless.adapters.system_clock import SystemClock
 
     database = open_database(settings)
-    return Activity(SqliteServerStore(database), SqliteUserStore(database), SystemClock())
+    return Activity(SqliteServerStore(database), SqliteUserStore(database), SqliteQueue(database), SystemClock())
 
 
 def role_table_of(settings: Settings) -> Mapping[str, Role]:

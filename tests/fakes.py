@@ -23,10 +23,13 @@ class RecordingQueue:
     """Keeps the messages; a test hands them out."""
 
     def __init__(self):
-        self.sent = []
+        self.sent, self.released = [], []
 
     def send(self, message):
         self.sent.append(message)
+
+    def release(self, receipt, after, now):
+        self.released.append((receipt, after))
 
 
 class ScriptedLauncher:
@@ -38,6 +41,7 @@ class ScriptedLauncher:
         self.started = []  # every launch that really began something
         self.status = {}
         self.refusal = None
+        self.begins_as = None  # how a task is at first, where it is not Running at once
         self.obeys_stop = True
         self.forgotten = []
 
@@ -46,7 +50,7 @@ class ScriptedLauncher:
             raise self.refusal
         if launch.launch_id not in self.status:
             self.started.append(launch)
-            self.status[launch.launch_id] = Running(f"127.0.0.1:{9000 + len(self.started)}")
+            self.status[launch.launch_id] = self.begins_as or Running(f"127.0.0.1:{9000 + len(self.started)}")
         return launch.launch_id
 
     def describe(self, task):
@@ -57,7 +61,7 @@ class ScriptedLauncher:
             self.status[task] = Gone("ended")
 
     def tasks(self):
-        return [Task(name, name) for name, status in self.status.items() if not isinstance(status, Gone)]
+        return [Task(name, name, status) for name, status in self.status.items() if not isinstance(status, Gone)]
 
     def forget(self, task):
         self.forgotten.append(task)
@@ -72,7 +76,7 @@ class ScriptedReadiness:
     def __init__(self):
         self.is_answering = True
 
-    def answers(self, address, prefix):
+    def answers(self, server, prefix):
         return self.is_answering
 
 

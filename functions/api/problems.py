@@ -28,6 +28,7 @@ STATUSES: dict[type[errors.HublessError], int] = {
     errors.StoreConflictError: 409,
     errors.StoreUnavailableError: 503,
     errors.LaunchFailedError: 500,
+    errors.NotYetError: 503,
     errors.CapacityUnavailableError: 503,
 }
 RETRY_AFTER = 30  # seconds, where waiting helps

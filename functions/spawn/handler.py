@@ -3,13 +3,16 @@
 import json
 import logging
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from hubless.bootstrap import Hub
-from hubless.domain.errors import CapacityUnavailableError
-from hubless.domain.messages import Kind, Message
+from hubless.domain import messages
+from hubless.domain.errors import NotYetError
 
 logger = logging.getLogger(__name__)
+
+LONGEST_PAUSE = timedelta(minutes=1)  # between two tries of what fails again and again
 
 FOLLOW, CHECK = "Follow", "Check"  # the detail-types of ticks: what is under way, what is at rest
 
@@ -24,33 +27,42 @@ def handle(hub: Hub, event: Mapping[str, Any]) -> dict[str, Any]:
     if event.get("detail-type") == CHECK:
         hub.launching.check_running()
         return {}
-    logger.warning("an event of no known kind was ignored: %s", sorted(event)[:10])
+    _observe(hub, event)
     return {}
 
 
-def encode(message: Message) -> str:
-    """Return *message* as the body of a queue record."""
-    return json.dumps({"kind": message.kind, "server_id": message.server_id, "launch_id": message.launch_id})
-
-
-def decode(body: str) -> Message:
-    """Return the message that `encode` wrote.
-
-    Raises:
-        ValueError, KeyError: when *body* is none of ours.
-    """
-    facts = json.loads(body)
-    return Message(Kind(facts["kind"]), str(facts["server_id"]), str(facts["launch_id"]))
-
-
 def _is_done(hub: Hub, record: Mapping[str, Any]) -> bool:
-    """Carry one record out; one that failed does not hold up its batch."""
+    """Carry one record out; one that failed does not hold up its batch, and comes again after a pause."""
     try:
-        hub.launching.carry_out(decode(record["body"]))
-    except CapacityUnavailableError as full:
-        logger.info("launch waits for capacity: %s", full)
-        return False
+        _carry_out(hub, record["body"])
+    except NotYetError as later:
+        logger.info("a message waits: %s", later)
+        pause = later.after
     except Exception:
         logger.exception("record %s failed and will be delivered again", record.get("messageId"))
-        return False
-    return True
+        pause = _pause_after(int(record["attributes"]["ApproximateReceiveCount"]))
+    else:
+        return True
+    hub.queue.release(record["receiptHandle"], pause, hub.clock.now())
+    return False
+
+
+def _carry_out(hub: Hub, body: str) -> None:
+    """Do what *body* asks: one of our messages, or an event that came by the queue."""
+    facts = json.loads(body)
+    if "detail-type" in facts:
+        _observe(hub, facts)
+    else:
+        hub.launching.carry_out(messages.decode(facts))
+
+
+def _observe(hub: Hub, event: Mapping[str, Any]) -> None:
+    told = hub.read_event(event)
+    if told is None:
+        logger.warning("an event of no known kind was ignored: %s", sorted(event)[:10])
+    else:
+        hub.launching.observe(told)
+
+
+def _pause_after(tries: int) -> timedelta:
+    return min(timedelta(seconds=2 ** min(tries, 10)), LONGEST_PAUSE)

@@ -3,6 +3,7 @@
 Errors carry facts as attributes and know nothing of HTTP. Normal answers ("keep", "denied") are values, not errors.
 """
 
+from datetime import timedelta
 from typing import ClassVar
 
 
@@ -90,7 +91,17 @@ class LaunchFailedError(HublessError):
     code = "launch-failed"
 
 
-class CapacityUnavailableError(HublessError):
+class NotYetError(HublessError):
+    """Raised when what a message asks is not possible now but will be; *after* says when to ask again."""
+
+    code = "not-yet"
+
+    def __init__(self, message: str, *, after: timedelta = timedelta(seconds=1)) -> None:
+        super().__init__(message)
+        self.after = after
+
+
+class CapacityUnavailableError(NotYetError):
     """Raised when a launch cannot be taken now but may be later."""
 
     code = "capacity-unavailable"

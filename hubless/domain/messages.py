@@ -1,13 +1,16 @@
 """What travels through the queue from the API to the spawn function."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 
 class Kind(StrEnum):
     """What is to be done."""
 
     LAUNCH = "launch"
+    FOLLOW = "follow"  # look how far it has come: it was heard of
     STOP = "stop"
 
 
@@ -18,3 +21,17 @@ class Message:
     kind: Kind
     server_id: str
     launch_id: str
+
+
+def encode(message: Message) -> dict[str, str]:
+    """Return *message* as facts for JSON."""
+    return {"kind": message.kind.value, "server_id": message.server_id, "launch_id": message.launch_id}
+
+
+def decode(facts: Mapping[str, Any]) -> Message:
+    """Return the message that `encode` wrote.
+
+    Raises:
+        ValueError, KeyError: when *facts* are none of ours.
+    """
+    return Message(Kind(facts["kind"]), str(facts["server_id"]), str(facts["launch_id"]))

@@ -163,6 +163,15 @@ def ended(server: Server, *, now: datetime, deadlines: Deadlines) -> Server:
     return replace(moved, state=State.FAILED) if server.failure else moved
 
 
+def is_heard(server: Server) -> bool:
+    """Say whether *server* has reported activity since its launch was asked for, so that it must be listening."""
+    return (
+        server.last_activity_at is not None
+        and server.requested_at is not None
+        and server.last_activity_at >= server.requested_at
+    )
+
+
 def is_overdue(server: Server, now: datetime) -> bool:
     """Say whether *server* has been in its state longer than it may."""
     return server.deadline_at is not None and now >= server.deadline_at

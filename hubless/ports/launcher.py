@@ -51,6 +51,17 @@ class Task:
 
     task: str
     launch_id: str
+    status: TaskStatus
+
+
+@dataclass(frozen=True, slots=True)
+class TaskEvent:
+    """What the launcher's side tells by itself of a task. Events get lost, come twice, late and out of order."""
+
+    task: str
+    server_id: str
+    launch_id: str
+    status: TaskStatus
 
 
 class Launcher(Protocol):
@@ -79,7 +90,7 @@ class Launcher(Protocol):
         ...
 
     def tasks(self) -> list[Task]:
-        """Return every task of this hub that exists, known to the store or not."""
+        """Return every task of this hub that exists, known to the store or not, and how it is."""
         ...
 
     def forget(self, task: str) -> None:

@@ -1,8 +1,19 @@
 """The queue between the API and the spawn function."""
 
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from hubless.domain.messages import Message
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A message that somebody works on; *receipt* is good until the claim ends."""
+
+    receipt: str
+    message: Message
+    attempts: int
 
 
 class Queue(Protocol):
@@ -10,4 +21,8 @@ class Queue(Protocol):
 
     def send(self, message: Message) -> None:
         """Hand over *message*; when this returns, it is not lost."""
+        ...
+
+    def release(self, receipt: str, after: timedelta, now: datetime) -> None:
+        """Have a message that somebody works on handed out again *after* so long; nothing when the claim has passed on."""
         ...

@@ -2,10 +2,12 @@
 
 from typing import Protocol
 
+from hubless.domain.server import Server
+
 
 class Readiness(Protocol):
-    """Asks a server for `<prefix>api`, as JupyterHub does."""
+    """Knows whether a server that has an address answers there."""
 
-    def answers(self, address: str, prefix: str) -> bool:
-        """Say whether the server at *address* (ip:port) gives any status below 500 under *prefix*; never raises."""
+    def answers(self, server: Server, prefix: str) -> bool:
+        """Say whether *server* answers under *prefix*; never raises."""
         ...

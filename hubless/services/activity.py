@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from hubless.domain.errors import InvalidRequestError
-from hubless.domain.server import ACTIVE
+from hubless.domain.messages import Kind, Message
+from hubless.domain.server import ACTIVE, PENDING_START
 from hubless.domain.users import User
 from hubless.ports.clock import Clock
+from hubless.ports.queue import Queue
 from hubless.ports.routes import RouteStore
 from hubless.ports.servers import ServerStore
 from hubless.ports.users import UserStore
@@ -21,10 +23,16 @@ class Activity:
 
     servers: ServerStore
     users: UserStore
+    queue: Queue
     clock: Clock
 
-    def report(self, user: User, at: datetime | None, servers: Mapping[str, datetime]) -> None:
+    def report(
+        self, user: User, at: datetime | None, servers: Mapping[str, datetime], *, by_server: str | None = None
+    ) -> None:
         """Note activity of *user* and of its *servers* by name; what is older than what is known changes nothing.
+
+        Args:
+            by_server: the id of the server whose own token came with the report: its first words say that it listens.
 
         Raises:
             InvalidRequestError: naming a server that the user has not, or an instant too far in the future; nothing
@@ -39,6 +47,8 @@ class Activity:
         for name, server in known.items():
             if server is not None:
                 self.servers.touch(server.id, servers[name])
+                if server.id == by_server and server.state in PENDING_START:
+                    self.queue.send(Message(Kind.FOLLOW, server.id, server.launch_id or ""))
         if at is not None:
             self.users.touch(user.id, at)
 

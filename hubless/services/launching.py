@@ -10,13 +10,20 @@ from dataclasses import dataclass
 
 from hubless.domain import names
 from hubless.domain import server as lifecycle
-from hubless.domain.errors import CapacityUnavailableError, LaunchFailedError, StoreConflictError
+from hubless.domain.errors import (
+    CapacityUnavailableError,
+    LaunchFailedError,
+    NotYetError,
+    StoreConflictError,
+)
 from hubless.domain.messages import Kind, Message
 from hubless.domain.profiles import Profile
-from hubless.domain.server import PENDING, Deadlines, Server, State
+from hubless.domain.server import PENDING, PENDING_START, Deadlines, Server, State
 from hubless.domain.users import User
 from hubless.ports.clock import Clock
-from hubless.ports.launcher import Coming, Gone, Launcher, Running
+from hubless.ports.launcher import Coming, Gone, Launcher, Running, TaskEvent, TaskStatus
+from hubless.ports.pace import Pace
+from hubless.ports.queue import Queue
 from hubless.ports.readiness import Readiness
 from hubless.ports.servers import ServerStore
 from hubless.ports.users import UserStore
@@ -38,6 +45,8 @@ class Launching:
     routing: Routing
     credentials: Credentials
     stopping: Stopping
+    queue: Queue
+    pace: Pace
     clock: Clock
     deadlines: Deadlines
     profiles: Mapping[str, Profile]
@@ -46,7 +55,7 @@ class Launching:
         """Do what *message* asks, unless its launch is over or has come further already.
 
         Raises:
-            CapacityUnavailableError: when it is to be tried again later.
+            NotYetError: when it is to be tried again later.
         """
         server = self.servers.get(message.server_id)
         if server is None or server.launch_id != message.launch_id:
@@ -54,10 +63,29 @@ class Launching:
         try:
             if message.kind is Kind.LAUNCH and server.state is State.REQUESTED:
                 self._launch(server)
+            elif message.kind is Kind.FOLLOW and server.state in {State.LAUNCHING, State.STARTING}:
+                self._follow_heard(server)
             elif message.kind is Kind.STOP and server.state is State.STOPPING:
                 self.stopping.carry_out(server)
         except StoreConflictError:
             logger.info("server %s moved meanwhile; its record says what is next", server.id)
+
+    def observe(self, event: TaskEvent) -> None:
+        """Take the step that *event* tells of, unless it was taken already.
+
+        No order is needed: a task only ever goes forward, and what an event says of an earlier moment moves nothing.
+        """
+        server = self.servers.get(event.server_id)
+        if server is None or server.launch_id != event.launch_id:
+            return  # a task of a launch that is over: the sweep ends it, should it still run
+        try:
+            if server.state is State.REQUESTED:
+                server = self._note_task(server, event.task)
+            self.follow(server, event.status)
+        except StoreConflictError:
+            logger.info("server %s moved meanwhile; its record says what is next", server.id)
+        if lifecycle.is_heard(server) and server.state in PENDING_START:  # before this event came
+            self.queue.send(Message(Kind.FOLLOW, server.id, event.launch_id))
 
     def follow_pending(self) -> int:
         """Move on every server that is between two rests, and return how many there are."""
@@ -80,18 +108,18 @@ class Launching:
         except Exception:
             logger.exception("server %s could not be followed", server.id)
 
-    def follow(self, server: Server) -> None:
-        """Take the next step that *server*'s task and the time allow."""
+    def follow(self, server: Server, status: TaskStatus | None = None) -> None:
+        """Take the next step that *server*'s task and the time allow; without *status* the launcher is asked for it."""
         match server.state:
             case State.REQUESTED:
                 if lifecycle.is_overdue(server, self.clock.now()):
                     self.stopping.fail(server, "No place was found to launch it in time. Try again later.")
             case State.LAUNCHING | State.STARTING:
-                self._follow_start(server)
+                self._follow_start(server, status or self.launcher.describe(server.task or ""))
             case State.READY:
-                self._check(server)
+                self._check(server, status or self.launcher.describe(server.task or ""))
             case State.STOPPING:
-                self.stopping.settle(server)
+                self.stopping.settle(server, status)
             case State.STOPPED | State.FAILED:
                 pass
 
@@ -101,6 +129,7 @@ class Launching:
         if owner is None or profile is None:
             self.stopping.fail(server, f"Profile {server.profile} is no longer on offer")
             return
+        self.pace.wait()
         launch = self.credentials.issue(server, owner, profile)
         try:
             task = self.launcher.launch(launch)
@@ -110,11 +139,14 @@ class Launching:
             self.stopping.fail(server, str(failed))
             return
         try:
-            self.servers.write(
-                server, lifecycle.launched(server, task=task, now=self.clock.now(), deadlines=self.deadlines)
-            )
+            self._note_task(server, task)
         except StoreConflictError:
             self._undo_unless_wanted(server, task)
+
+    def _note_task(self, server: Server, task: str) -> Server:
+        launched = lifecycle.launched(server, task=task, now=self.clock.now(), deadlines=self.deadlines)
+        self.servers.write(server, launched)
+        return launched
 
     def _undo_unless_wanted(self, server: Server, task: str) -> None:
         """End a task that somebody's stop overtook; the same message doubled keeps it."""
@@ -124,8 +156,15 @@ class Launching:
         self.launcher.stop(task, force=True)
         self.credentials.remove(server)
 
-    def _follow_start(self, server: Server) -> None:
-        status = self.launcher.describe(server.task or "")
+    def _follow_heard(self, server: Server) -> None:
+        """Lead a server that was heard of to where it is served. Nobody asks for its task: who speaks is alive."""
+        self.follow(server, Running(server.address) if server.address else None)
+        now = self.servers.get(server.id)
+        is_on_its_way = now is not None and now.launch_id == server.launch_id and now.state in PENDING_START
+        if now is not None and is_on_its_way and lifecycle.is_heard(now):
+            raise NotYetError(f"Server {server.id} is not served by every edge yet")
+
+    def _follow_start(self, server: Server, status: TaskStatus) -> None:
         if isinstance(status, Gone):
             self.stopping.fail(server, f"The server {status.why}", status.log_tail)
         elif lifecycle.is_overdue(server, self.clock.now()):
@@ -140,7 +179,7 @@ class Launching:
             self.servers.write(server, here)
             server = here
         owner = self.users.get(server.owner_id)
-        if owner is None or not self.readiness.answers(status.address, names.server_prefix(owner.name, server.name)):
+        if owner is None or not self.readiness.answers(server, names.server_prefix(owner.name, server.name)):
             return
         sequence = self.routing.add(names.route_prefix(owner.name, server.name), status.address, server.launch_id or "")
         if self.routing.is_served(sequence):
@@ -156,8 +195,7 @@ class Launching:
                 self.routing.remove(names.route_prefix(owner.name, server.name), server.launch_id or "")
             raise
 
-    def _check(self, server: Server) -> None:
-        status = self.launcher.describe(server.task or "")
+    def _check(self, server: Server, status: TaskStatus) -> None:
         if isinstance(status, Gone):
             self.stopping.fail(server, f"The server {status.why}", status.log_tail)
 

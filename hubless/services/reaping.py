@@ -15,7 +15,7 @@ from hubless.domain.messages import Kind, Message
 from hubless.domain.profiles import Profile
 from hubless.domain.server import ACTIVE, Server, State
 from hubless.ports.clock import Clock
-from hubless.ports.launcher import Launcher, Task
+from hubless.ports.launcher import Launcher, Task, TaskStatus
 from hubless.ports.passwords import AttemptStore
 from hubless.ports.queue import Queue
 from hubless.ports.servers import ServerStore
@@ -74,7 +74,7 @@ class Reaping:
         tasks, routes = self.launcher.tasks(), list(self.routing.routes.all())
         active = self.servers.in_states(ACTIVE)
         live = frozenset(s.launch_id for s in active if s.launch_id)
-        reaped = self._look_after(active)
+        reaped = self._look_after(active, {task.task: task.status for task in tasks})
         return Sweep(
             looked_at=len(active),
             reaped=reaped,
@@ -89,20 +89,20 @@ class Reaping:
         limits = self.patience.overridden_by(profile.patience) if profile else self.patience
         return limits.overridden_by(self.patience_by_user.get(owner_name, Patience()))
 
-    def _look_after(self, active: list[Server]) -> int:
+    def _look_after(self, active: list[Server], statuses: Mapping[str, TaskStatus]) -> int:
         owners = self.users.get_many({s.owner_id for s in active})
         reaped = 0
         for server in active:
             try:
                 owner = owners.get(server.owner_id)
-                reaped += self._look_at(server, owner.name if owner else "")
+                reaped += self._look_at(server, owner.name if owner else "", statuses.get(server.task or ""))
             except StoreConflictError:
                 logger.info("server %s moved meanwhile", server.id)
             except Exception:
                 logger.exception("server %s could not be looked after", server.id)
         return reaped
 
-    def _look_at(self, server: Server, owner_name: str) -> int:
+    def _look_at(self, server: Server, owner_name: str, status: TaskStatus | None) -> int:
         now = self.clock.now()
         if server.state is State.READY:
             verdict = idleness.verdict(server, self.patience_for(server, owner_name), now)
@@ -114,7 +114,7 @@ class Reaping:
             self.queue.send(Message(Kind.LAUNCH, server.id, server.launch_id or ""))
         if server.state is State.STOPPING and now - server.entered_at >= MESSAGE_IS_LOST_AFTER / 4:
             self.queue.send(Message(Kind.STOP, server.id, server.launch_id or ""))
-        self.launching.follow(server)
+        self.launching.follow(server, status)  # the launcher is asked again only for what it did not list
         return 0
 
     def _end_orphans(self, tasks: list[Task], live: frozenset[str]) -> int:

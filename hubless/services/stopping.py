@@ -14,7 +14,7 @@ from hubless.domain.messages import Kind, Message
 from hubless.domain.server import Deadlines, Server, State
 from hubless.domain.usage import Usage
 from hubless.ports.clock import Clock
-from hubless.ports.launcher import Gone, Launcher
+from hubless.ports.launcher import Gone, Launcher, TaskStatus
 from hubless.ports.queue import Queue
 from hubless.ports.servers import ServerStore
 from hubless.ports.usage import UsageLog
@@ -67,9 +67,9 @@ class Stopping:
             self.launcher.stop(server.task, force=force)
         self.settle(server)
 
-    def settle(self, server: Server) -> None:
-        """Write that *server* ended once its task has, by force when it is overdue."""
-        if server.task is not None and not isinstance(self.launcher.describe(server.task), Gone):
+    def settle(self, server: Server, status: TaskStatus | None = None) -> None:
+        """Write that *server* ended once its task has, by force when it is overdue; as `Launching.follow` on *status*."""
+        if server.task is not None and not isinstance(status or self.launcher.describe(server.task), Gone):
             if lifecycle.is_overdue(server, self.clock.now()):
                 self._unroute(server)
                 self.launcher.stop(server.task, force=True)

@@ -18,6 +18,7 @@ from hubless.adapters.processes.readiness import HttpReadiness
 from hubless.domain.errors import LaunchFailedError
 from hubless.domain.profiles import Profile
 from hubless.ports.launcher import Gone, Launch, Running, Task
+from tests.builders import a_server
 from tests.contract.together import MANY, at_once, eventually
 
 ROOT = Path(__file__).parents[2]
@@ -122,13 +123,17 @@ def is_alive(pid):
         return False
 
 
+def answers(address):
+    return HttpReadiness().answers(a_server(address=address), PREFIX)
+
+
 def running(launcher, task="l1"):
     """Wait until the task answers, and return its status."""
 
     def answering():
         status = launcher.describe(task)
         assert not isinstance(status, Gone), status
-        return status if isinstance(status, Running) and HttpReadiness().answers(status.address, PREFIX) else None
+        return status if isinstance(status, Running) and answers(status.address) else None
 
     return eventually(answering)
 
@@ -144,7 +149,7 @@ def test_a_launch_runs_at_an_address_of_its_own(place, launcher):
     task = launcher.launch(place.launch())
     status = running(launcher, task)
     assert re.fullmatch(r"127\.0\.0\.1:\d+", status.address)
-    assert launcher.tasks() == [Task(task, "l1")]
+    assert launcher.tasks() == [Task(task, "l1", launcher.describe(task))]
     other = launcher.launch(place.launch(launch_id="l2"))
     assert running(launcher, other).address != status.address
     assert sorted(t.launch_id for t in launcher.tasks()) == ["l1", "l2"]
@@ -197,7 +202,7 @@ def test_a_second_launcher_adopts_what_runs(place, launcher):
     launcher.launch(place.launch())
     address = running(launcher).address
     second = place.launcher()
-    assert second.tasks() == [Task("l1", "l1")]
+    assert second.tasks() == [Task("l1", "l1", second.describe("l1"))]
     assert second.describe("l1") == Running(address)
     assert second.launch(place.launch()) == "l1"
     assert len(place.starts()) == 1
@@ -226,7 +231,7 @@ os.kill(os.getpid(), signal.SIGKILL)
     )  # fmt: skip
     assert (died.returncode, died.stdout.strip()) == (-signal.SIGKILL, "l1"), died.stderr
     heir = place.launcher()
-    assert heir.tasks() == [Task("l1", "l1")]
+    assert heir.tasks() == [Task("l1", "l1", heir.describe("l1"))]
     running(heir)
     assert heir.launch(place.launch()) == "l1"
     assert len(place.starts()) == 1
@@ -331,7 +336,7 @@ def test_forget_leaves_what_still_runs(place, launcher):
     running(launcher)
     launcher.forget("l1")
     place.launcher().forget("l1")
-    assert launcher.tasks() == [Task("l1", "l1")]
+    assert launcher.tasks() == [Task("l1", "l1", launcher.describe("l1"))]
     running(launcher)
 
 

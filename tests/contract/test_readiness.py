@@ -5,6 +5,11 @@ from contextlib import contextmanager
 import pytest
 
 from hubless.adapters.processes.readiness import HttpReadiness
+from tests.builders import a_server as a_stored_server
+
+
+def answers(address, prefix="/user/alice/"):
+    return HttpReadiness().answers(a_stored_server(address=address), prefix)
 
 
 @contextmanager
@@ -47,18 +52,18 @@ def status(code):
 @pytest.mark.parametrize("code", [200, 204, 302, 401, 403, 404, 499])
 def test_any_status_below_500_answers(code):
     with a_server(status(code)) as (address, _):
-        assert HttpReadiness().answers(address, "/user/alice/") is True
+        assert answers(address) is True
 
 
 @pytest.mark.parametrize("code", [500, 502, 503, 599])
 def test_500_and_above_does_not_answer(code):
     with a_server(status(code)) as (address, _):
-        assert HttpReadiness().answers(address, "/user/alice/") is False
+        assert answers(address) is False
 
 
 def test_it_asks_for_the_api_under_the_prefix_without_saying_who_it_is():
     with a_server(status(200)) as (address, heard):
-        HttpReadiness().answers(address, "/user/%C3%A4%20b/lab/")
+        answers(address, "/user/%C3%A4%20b/lab/")
     assert heard[0].startswith("GET /user/%C3%A4%20b/lab/api HTTP/1.1\r\n")
     assert "authorization" not in heard[0].lower()
     assert "cookie" not in heard[0].lower()
@@ -67,26 +72,26 @@ def test_it_asks_for_the_api_under_the_prefix_without_saying_who_it_is():
 def test_a_refused_connection_does_not_answer():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))  # bound and not listening: nobody else gets the port
-        assert HttpReadiness().answers(f"127.0.0.1:{probe.getsockname()[1]}", "/user/alice/") is False
+        assert answers(f"127.0.0.1:{probe.getsockname()[1]}") is False
 
 
 def test_a_silent_server_does_not_answer():
     with a_server(None) as (address, _):
-        assert HttpReadiness().answers(address, "/user/alice/") is False
+        assert answers(address) is False
 
 
 @pytest.mark.parametrize("answer", [b"", b"nonsense\r\n\r\n", b"HTTP/1.1 abc\r\n\r\n", b"HTTP/1.1 200 OK\r\nX: " + b"x" * 70000])
 def test_what_is_no_http_does_not_answer(answer):
     with a_server(answer) as (address, _):
-        assert HttpReadiness().answers(address, "/user/alice/") is False
+        assert answers(address) is False
 
 
 @pytest.mark.parametrize("address", ["", "127.0.0.1", "127.0.0.1:", "127.0.0.1:x", "127.0.0.1:99999", "no such host:80"])
 def test_what_is_no_address_does_not_answer(address):
-    assert HttpReadiness().answers(address, "/user/alice/") is False
+    assert answers(address) is False
 
 
 @pytest.mark.parametrize("prefix", ["/user/ä/", "/user/a b/", "/user/\n/"])
 def test_what_is_no_prefix_does_not_raise(prefix):
     with a_server(status(404)) as (address, _):
-        HttpReadiness().answers(address, prefix)
+        answers(address, prefix)

@@ -158,7 +158,8 @@ async def post_activity(ask: Ask, name: str, request: Request) -> Response:
     report = await bodies.read(request, bodies.ActivityReport)
     if report.last_activity is None and not report.servers:
         raise InvalidRequestError("body must contain at least one of `last_activity` or `servers`")
-    ask.hub.activity.report(user, report.last_activity, {n: s.last_activity for n, s in report.servers.items()})
+    token, servers = ask.known().token, {n: s.last_activity for n, s in report.servers.items()}
+    ask.hub.activity.report(user, report.last_activity, servers, by_server=token.server_id if token else None)
     return Response(status_code=200)
 
 

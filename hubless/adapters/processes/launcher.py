@@ -73,8 +73,7 @@ class ProcessLauncher:
         folder = self._folder(task)
         self._reap(task)
         if folder.is_held():
-            note = folder.note()
-            return Coming() if note is None or folder.pid() is None else Running(f"127.0.0.1:{note.port}")
+            return _status(folder)
         self._await_exit(task)
         return Gone(self._end_of(task, folder), folder.log_tail(self._secrets.get(task, ())))
 
@@ -97,7 +96,7 @@ class ProcessLauncher:
         if not self._servers.is_dir():
             return []
         found = (entry.name for entry in os.scandir(self._servers) if entry.is_dir() and entry.name != "ended")
-        return [Task(name, name) for name in found if self._folder(name).is_held()]
+        return [Task(name, name, _status(folder)) for name in found if (folder := self._folder(name)).is_held()]
 
     def forget(self, task: str) -> None:
         folder = self._folder(task)
@@ -225,6 +224,11 @@ class _Files:
     pid: int
     log: int
     lock: int
+
+
+def _status(held: LaunchFolder) -> TaskStatus:
+    note = held.note()
+    return Coming() if note is None or held.pid() is None else Running(f"127.0.0.1:{note.port}")
 
 
 def _patiently(folder: LaunchFolder) -> int | None:

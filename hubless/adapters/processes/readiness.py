@@ -1,8 +1,10 @@
-"""Asks a server over HTTP whether it is there."""
+"""Asks a server over HTTP whether it is there, as JupyterHub does."""
 
 import http.client
 import logging
 from contextlib import closing
+
+from hubless.domain.server import Server
 
 logger = logging.getLogger(__name__)
 
@@ -11,10 +13,10 @@ SERVER_ERROR = 500
 
 
 class HttpReadiness:
-    """Asks for `<prefix>api`, which every Jupyter server answers without asking who is there."""
+    """Asks for `<prefix>api`, which every Jupyter server answers without asking who is there; any status below 500 will do."""
 
-    def answers(self, address: str, prefix: str) -> bool:
-        host, _, port = address.rpartition(":")
+    def answers(self, server: Server, prefix: str) -> bool:
+        host, _, port = (server.address or "").rpartition(":")
         try:
             with closing(http.client.HTTPConnection(host, int(port), timeout=TIMEOUT)) as connection:
                 connection.request("GET", f"{prefix}api")

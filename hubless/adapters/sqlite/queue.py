@@ -1,19 +1,10 @@
 """The queue in SQLite, with SQS's promises: at least once, hidden while somebody works on it."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from hubless.adapters.sqlite.database import Database, to_number
 from hubless.domain.messages import Kind, Message
-
-
-@dataclass(frozen=True, slots=True)
-class Received:
-    """A message that was claimed; *receipt* is good until the claim ends."""
-
-    receipt: str
-    message: Message
-    attempts: int
+from hubless.ports.queue import Received
 
 
 class SqliteQueue:
@@ -41,7 +32,6 @@ class SqliteQueue:
         self._database.write("DELETE FROM queue WHERE id = ? AND attempts = ?", _claim_of(receipt))
 
     def release(self, receipt: str, after: timedelta, now: datetime) -> None:
-        """Have a message handed out again *after* so long."""
         self._database.write(
             "UPDATE queue SET visible_at = ? WHERE id = ? AND attempts = ?", (to_number(now + after), *_claim_of(receipt))
         )

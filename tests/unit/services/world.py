@@ -1,5 +1,6 @@
 """A whole hub's services over SQLite in memory and a scripted world."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from hubless.adapters.sqlite.database import Database
@@ -11,6 +12,7 @@ from hubless.adapters.sqlite.shares import SqliteShareCodeStore, SqliteShareStor
 from hubless.adapters.sqlite.tokens import SqliteClientStore, SqliteSessionStore, SqliteTokenStore
 from hubless.adapters.sqlite.usage import SqliteUsageLog
 from hubless.adapters.sqlite.users import SqliteGroupStore, SqliteUserStore
+from hubless.adapters.unpaced import Unpaced
 from hubless.domain import roles
 from hubless.domain.idleness import Patience
 from hubless.domain.profiles import Profile
@@ -40,14 +42,15 @@ from tests.fakes import (
 
 
 class World:
-    def __init__(self, *, patience=None, profiles=(), services=None, by_user=None, active_limit=0, named_limit=5):
+    def __init__(self, *, patience=None, profiles=(), services=None, by_user=None, active_limit=0, named_limit=5,
+                 readiness=None):
         self.database, self.clock = Database(), StoppedClock(NOW)
         self.users, self.servers = SqliteUserStore(self.database), SqliteServerStore(self.database)
         self.tokens, self.clients = SqliteTokenStore(self.database), SqliteClientStore(self.database)
         self.sessions, self.routes = SqliteSessionStore(self.database), SqliteRouteStore(self.database)
         self.passwords, self.attempts = SqlitePasswordStore(self.database), SqliteAttemptStore(self.database)
         self.usage, self.queue = SqliteUsageLog(self.database), RecordingQueue()
-        self.launcher, self.readiness = ScriptedLauncher(), ScriptedReadiness()
+        self.launcher, self.readiness = ScriptedLauncher(), readiness or ScriptedReadiness()
         self.edge, self.deadlines = InstantEdge(self.routes, self.clock), Deadlines()
         offered = {p.name: p for p in profiles or (Profile("default"),)}
         self.routing = Routing(self.routes, self.clock)
@@ -59,7 +62,7 @@ class World:
         self.issuing = Tokens(self.tokens, self.accounts, self.identities, self.clock)
         self.authorizations = Authorizations(self.clients, self.tokens, self.identities, self.clock)
         self.credentials = Credentials(self.clients, self.clock, b"k" * 32, "http://hub/hub/api")
-        self.activity = Activity(self.servers, self.users, self.clock)
+        self.activity = Activity(self.servers, self.users, self.queue, self.clock)
         self.sharing = Sharing(self.shares, self.share_codes, self.servers, self.users, self.groups, self.clock)
         self.spawning = Spawning(
             self.servers, self.queue, self.clock, offered, self.deadlines, named_limit, active_limit
@@ -70,7 +73,7 @@ class World:
         )  # fmt: skip
         self.launching = Launching(
             self.servers, self.users, self.launcher, self.readiness, self.routing, self.credentials, self.stopping,
-            self.clock, self.deadlines, offered,
+            self.queue, Unpaced(), self.clock, self.deadlines, offered,
         )  # fmt: skip
         self.reaping = Reaping(
             self.servers, self.users, self.launcher, self.launching, self.stopping, self.routing, self.tokens, self.clients,
@@ -78,6 +81,10 @@ class World:
             self.services, self.share_codes, timedelta(minutes=10),
         )  # fmt: skip
         self.alice = self.accounts.add("alice")
+
+    def with_pace(self, pace):
+        """Return what launches, at another pace."""
+        return replace(self.launching, pace=pace)
 
     def deliver(self):
         """Hand out every message that waits, once."""

@@ -1,0 +1,15 @@
+"""How fast launches may follow each other."""
+
+from typing import Protocol
+
+
+class Pace(Protocol):
+    """Hands out turns to all who launch, wherever they run, so that together they keep to the launcher's limits."""
+
+    def wait(self) -> None:
+        """Return when it is the caller's turn to launch one task.
+
+        Raises:
+            CapacityUnavailableError: when the turn is too far off to wait for; nothing was taken.
+        """
+        ...

@@ -1,0 +1,104 @@
+import json
+import logging
+from datetime import timedelta
+
+import pytest
+
+from functions.spawn.handler import handle
+from hubless.domain.errors import CapacityUnavailableError
+from hubless.domain.messages import Kind, Message, encode
+from hubless.domain.server import State
+from hubless.ports.launcher import Coming, Running, TaskEvent
+from tests.unit.services.world import World
+
+
+@pytest.fixture
+def hub():
+    world = World()
+    world.read_event = lambda event: event.get("told")
+    return world
+
+
+def a_record(message, name="m1", tries=1):
+    body = message if isinstance(message, str) else json.dumps(encode(message))
+    return {"messageId": name, "receiptHandle": f"receipt of {name}", "body": body,
+            "attributes": {"ApproximateReceiveCount": str(tries)}}  # fmt: skip
+
+
+def asked(hub, name=""):
+    """Ask for a start and return its message."""
+    hub.spawning.start(hub.alice, name)
+    return hub.queue.sent.pop()
+
+
+def test_a_batch_is_done_message_by_message(hub):
+    records = [a_record(asked(hub, name), name) for name in ("one", "two")]
+
+    assert handle(hub, {"Records": records}) == {"batchItemFailures": []}
+    assert {hub.server(name).state for name in ("one", "two")} == {State.LAUNCHING}
+
+
+def test_what_cannot_be_done_yet_is_handed_out_again_in_its_time_and_holds_up_no_other(hub):
+    first, second = asked(hub, "one"), asked(hub, "two")
+    launch, refusals = hub.launcher.launch, [CapacityUnavailableError("full", after=timedelta(seconds=7))]
+
+    def full_at_first(order):
+        if refusals:
+            raise refusals.pop()
+        return launch(order)
+
+    hub.launcher.launch = full_at_first
+    answer = handle(hub, {"Records": [a_record(first, "m1"), a_record(second, "m2")]})
+
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "m1"}]}
+    assert hub.queue.released == [("receipt of m1", timedelta(seconds=7))]
+    assert (hub.server("one").state, hub.server("two").state) == (State.REQUESTED, State.LAUNCHING)
+
+
+@pytest.mark.parametrize(("tries", "seconds"), [(1, 2), (3, 8), (5, 32), (50, 60)])
+def test_what_fails_again_and_again_is_tried_ever_more_rarely(hub, tries, seconds):
+    message = asked(hub)
+    hub.launcher.launch = None  # a fault of our own
+
+    assert handle(hub, {"Records": [a_record(message, tries=tries)]})["batchItemFailures"]
+    assert hub.queue.released == [("receipt of m1", timedelta(seconds=seconds))]
+
+
+@pytest.mark.parametrize("body", ["", "{", "[]", '"text"', "{}", '{"kind": "dance", "server_id": "s", "launch_id": "l"}'])
+def test_a_body_that_is_none_of_ours_fails_alone(hub, body):
+    good = asked(hub)
+
+    answer = handle(hub, {"Records": [a_record(body, "bad"), a_record(good, "good")]})
+
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "bad"}]}
+    assert hub.server().state is State.LAUNCHING
+
+
+def test_an_event_is_observed_whether_it_comes_by_the_queue_or_by_itself(hub):
+    hub.launcher.begins_as = Coming()
+    for name in ("one", "two"):
+        handle(hub, {"Records": [a_record(asked(hub, name))]})
+    one, two = hub.server("one"), hub.server("two")
+    events = {s.name: TaskEvent(s.task, s.id, s.launch_id, Running("10.0.0.7:8888")) for s in (one, two)}
+    hub.read_event = lambda event: events[event["detail"]]
+
+    handle(hub, {"source": "aws.ecs", "detail-type": "ECS Task State Change", "detail": "one"})
+    handle(hub, {"Records": [a_record(json.dumps({"detail-type": "ECS Task State Change", "detail": "two"}))]})
+
+    assert {hub.server(name).state for name in ("one", "two")} == {State.STARTING}
+
+
+def test_an_event_that_is_none_of_ours_is_logged_by_its_keys_only(hub, caplog):
+    caplog.set_level(logging.WARNING)
+    assert handle(hub, {"detail-type": "Something", "detail": "a secret"}) == {}
+    assert "detail-type" in caplog.text
+    assert "a secret" not in caplog.text
+
+
+def test_a_message_to_stop_stops(hub):
+    server = hub.running()
+    hub.stopping.request(server)
+
+    handle(hub, {"Records": [a_record(Message(Kind.STOP, server.id, server.launch_id))]})
+
+    assert hub.server().state is State.STOPPED

@@ -1,0 +1,240 @@
+"""The way up where nothing ticks: messages, what the launcher tells by itself, and the server's own first words."""
+
+from datetime import timedelta
+from itertools import permutations
+
+import pytest
+
+from hubless.adapters.heard import HeardReadiness
+from hubless.domain.errors import CapacityUnavailableError, NotYetError
+from hubless.domain.messages import Kind, Message
+from hubless.domain.server import State
+from hubless.ports.launcher import Coming, Gone, Running, TaskEvent
+from tests.unit.services.world import World
+
+ADDRESS = "10.0.0.7:8888"
+
+
+class Cloud(World):
+    """A world without ticks, in which tasks take their time and readiness is hearsay."""
+
+    def __init__(self):
+        super().__init__(readiness=HeardReadiness())
+        self.launcher.begins_as = Coming()
+        self.edge.look()
+
+    def spawn(self):
+        self.spawning.start(self.alice, "")
+        self.deliver()
+        return self.server()
+
+    def tell(self, status, *, launch_id=None):
+        """Have the launcher tell of the server's task."""
+        server = self.server()
+        self.launcher.status[server.launch_id] = status
+        self.launching.observe(TaskEvent(server.launch_id, server.id, launch_id or server.launch_id, status))
+
+    def speak(self):
+        """Have the server report its first activity, as with its own token."""
+        self.clock.advance(timedelta(seconds=1))
+        self.activity.report(self.alice, None, {"": self.clock.now()}, by_server=self.server().id)
+
+    def deliver_patiently(self):
+        """Hand out messages until none waits; those that come too early come again after the edge has looked."""
+        for _ in range(5):
+            waiting, self.queue.sent = self.queue.sent, []
+            for message in waiting:
+                try:
+                    self.launching.carry_out(message)
+                except NotYetError:
+                    self.queue.sent.append(message)
+            self.edge.look()
+
+
+@pytest.fixture
+def cloud():
+    return Cloud()
+
+
+def test_a_start_goes_its_way_by_events_and_the_servers_own_word(cloud):
+    assert cloud.spawn().state is State.LAUNCHING
+
+    cloud.tell(Running(ADDRESS))
+    assert (cloud.server().state, cloud.server().address) == (State.STARTING, ADDRESS)
+
+    cloud.speak()
+    cloud.deliver_patiently()
+    assert cloud.server().state is State.READY
+    cloud.assert_settled()
+
+
+def test_an_address_is_no_readiness(cloud):
+    cloud.spawn()
+    cloud.tell(Running(ADDRESS))
+    cloud.deliver_patiently()
+
+    assert cloud.server().state is State.STARTING
+    assert not list(cloud.routes.all())
+
+
+def test_a_server_that_spoke_is_not_ready_before_an_edge_serves_it(cloud):
+    cloud.spawn()
+    cloud.tell(Running(ADDRESS))
+    cloud.speak()
+
+    with pytest.raises(NotYetError):
+        cloud.deliver()
+    assert cloud.server().state is State.STARTING
+
+
+def test_what_a_server_said_in_an_earlier_launch_counts_for_nothing(cloud):
+    cloud.spawn()
+    cloud.tell(Running(ADDRESS))
+    cloud.speak()
+    cloud.deliver_patiently()
+    cloud.stopping.request(cloud.server())
+    cloud.clock.advance(timedelta(seconds=5))
+    cloud.tell(Gone("ended"))
+    assert cloud.server().state is State.STOPPED
+
+    cloud.queue.sent.clear()
+    cloud.spawn()
+    cloud.tell(Running(ADDRESS))
+    cloud.deliver_patiently()
+    assert cloud.server().state is State.STARTING
+
+
+def test_what_somebody_else_reports_does_not_call_a_launch_on(cloud):
+    cloud.spawn()
+    cloud.activity.report(cloud.alice, None, {"": cloud.clock.now()})
+
+    assert cloud.queue.sent == []
+
+
+def test_a_ready_server_that_speaks_costs_no_message(cloud):
+    cloud.spawn()
+    cloud.tell(Running(ADDRESS))
+    cloud.speak()
+    cloud.deliver_patiently()
+
+    cloud.speak()
+    assert cloud.queue.sent == []
+
+
+STEPS = {
+    "coming": lambda cloud: cloud.tell(Coming()),
+    "running": lambda cloud: cloud.tell(Running(ADDRESS)),
+    "running again": lambda cloud: cloud.launching.observe(
+        TaskEvent(cloud.server().launch_id, cloud.server().id, cloud.server().launch_id, Running(ADDRESS))
+    ),
+    "speaking": lambda cloud: cloud.speak(),
+}
+
+
+@pytest.mark.parametrize("order", permutations(STEPS), ids=", ".join)
+def test_whatever_comes_first_the_server_gets_ready(cloud, order):
+    cloud.spawn()
+    for step in order:
+        STEPS[step](cloud)
+        cloud.deliver_patiently()
+
+    assert cloud.server().state is State.READY
+    cloud.assert_settled()
+
+
+def test_a_lost_event_is_made_good_by_the_servers_own_word(cloud):
+    server = cloud.spawn()
+    cloud.launcher.status[server.task] = Running(ADDRESS)  # and nobody tells
+    cloud.speak()
+    cloud.deliver_patiently()
+
+    assert cloud.server().state is State.READY
+
+
+def test_an_event_that_overtakes_the_launchs_own_record_notes_the_task(cloud):
+    """The function dies between launching and writing so: the event knows the task, the repeated message nothing new."""
+    cloud.spawning.start(cloud.alice, "")
+    message = cloud.queue.sent[0]
+    cloud.launcher.launch(cloud.credentials.issue(cloud.server(), cloud.alice, cloud.launching.profiles["default"]))
+
+    cloud.tell(Running(ADDRESS))
+    assert (cloud.server().state, cloud.server().task) == (State.STARTING, cloud.server().launch_id)
+
+    cloud.launching.carry_out(message)
+    assert len(cloud.launcher.started) == 1
+    cloud.speak()
+    cloud.deliver_patiently()
+    cloud.assert_settled()
+
+
+def test_an_early_death_is_told_at_once_in_the_launchers_words(cloud):
+    cloud.spawn()
+    cloud.tell(Gone("could not pull its image: not found"))
+
+    assert cloud.server().state is State.FAILED
+    assert cloud.server().failure == "The server could not pull its image: not found"
+    cloud.assert_settled()
+
+
+def test_a_stop_is_settled_by_the_event_of_the_end(cloud):
+    cloud.launcher.obeys_stop = False
+    cloud.spawn()
+    cloud.tell(Running(ADDRESS))
+    cloud.stopping.request(cloud.server())
+    cloud.deliver()
+    assert cloud.server().state is State.STOPPING
+
+    cloud.tell(Gone("ended"))
+    assert cloud.server().state is State.STOPPED
+    cloud.assert_settled()
+
+
+def test_an_event_of_a_launch_that_is_over_moves_nothing(cloud):
+    cloud.spawn()
+    before = cloud.server()
+    cloud.launching.observe(TaskEvent("old", before.id, "an-older-launch", Gone("ended")))
+    cloud.launching.observe(TaskEvent("x", "no-such-server", "l", Running(ADDRESS)))
+
+    assert cloud.server() == before
+
+
+def test_following_a_server_that_spoke_asks_nobody_for_its_task(cloud):
+    cloud.spawn()
+    cloud.tell(Running(ADDRESS))
+    cloud.speak()
+    cloud.launcher.describe = None  # whoever asked would fail
+
+    cloud.deliver_patiently()
+    assert cloud.server().state is State.READY
+
+
+def test_a_sweep_asks_only_for_what_was_not_listed(cloud):
+    cloud.spawn()
+    cloud.launcher.status[cloud.server().task] = Running(ADDRESS)
+    cloud.launcher.describe = None
+
+    cloud.reaping.sweep()
+    assert cloud.server().state is State.STARTING
+
+
+def test_a_launch_out_of_turn_waits_and_has_written_nothing(cloud):
+    class Full:
+        def wait(self):
+            raise CapacityUnavailableError("500 launches wait", after=timedelta(seconds=9))
+
+    cloud.launching = cloud.with_pace(Full())
+    with pytest.raises(CapacityUnavailableError):
+        cloud.spawn()
+
+    assert cloud.server().state is State.REQUESTED
+    assert cloud.clients.get(f"jupyterhub-user-{cloud.server().id}") is None
+    assert cloud.launcher.started == []
+
+
+def test_a_message_to_follow_what_is_over_does_nothing(cloud):
+    server = cloud.spawn()
+    cloud.tell(Gone("ended"))
+    ended = cloud.server()
+
+    cloud.launching.carry_out(Message(Kind.FOLLOW, server.id, server.launch_id))
+    assert cloud.server() == ended
