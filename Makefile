@@ -45,7 +45,7 @@ check: $(DEV) ## Quick checks: lint, types, layers, unit tests
 	.venv/bin/ruff check
 	.venv/bin/mypy
 	.venv/bin/lint-imports
-	.venv/bin/pytest -q tests/unit
+	HISTORIES=300 .venv/bin/pytest -q tests/unit
 
 .PHONY: bench
 bench: $(DEV) $(SERVERS) ## Measure: starts, requests, routes, memory

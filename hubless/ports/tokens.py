@@ -69,6 +69,10 @@ class ClientStore(Protocol):
 
         Whatever an earlier launch of the same client id left (its tokens, issued tokens and codes) goes. Doing it again
         for the same launch changes nothing that was issued since.
+
+        Raises:
+            StoreConflictError: when the client's server is not on its way up in that launch (any more): what was removed
+                with a stop never comes back.
         """
         ...
 

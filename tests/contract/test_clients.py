@@ -1,12 +1,31 @@
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from hubless.domain.errors import StoreConflictError
+from hubless.domain.server import State
 from tests.builders import NOW, a_client, a_code, a_server, a_token
 from tests.contract.together import MANY, at_once
 
 pytestmark = pytest.mark.usefixtures("alice", "bob")
 OWN, ISSUED = a_token("own", server_id="s-alice-"), a_token("issued", "bob", client_id="c1")
+
+
+def at_launch(stores, server_id="s-alice-", launch_id="l1", **facts):
+    """Have the server be on its way up in that launch."""
+    before = stores.servers.get(server_id)
+    facts = {"state": State.REQUESTED, "launch_id": launch_id} | facts
+    if before is None:
+        stores.servers.create(a_server(server_id, id=server_id, **facts))
+    else:
+        stores.servers.write(before, replace(before, revision=before.revision + 1, **facts))
+
+
+@pytest.fixture(autouse=True)
+def servers(stores, alice, bob):
+    at_launch(stores)
+    at_launch(stores, "s2")
 
 
 @pytest.fixture
@@ -46,6 +65,7 @@ def test_put_twice_for_the_same_launch_keeps_what_was_issued(stores, launched):
 
 
 def test_put_for_a_new_launch_clears_what_the_old_one_left(stores, launched):
+    at_launch(stores, launch_id="l2")
     fresh = a_token("own of l2", server_id="s-alice-")
     stores.clients.put(a_client(launch_id="l2"), fresh)
     assert there(stores, "own", "issued", "own of l2") == [False, False, True]
@@ -62,6 +82,7 @@ def test_eight_who_put_the_same_launch_write_it_once(stores):
 
 def test_a_put_that_fails_leaves_the_old_launch_whole(stores, launched):
     stores.tokens.create(a_token("clash"))
+    at_launch(stores, launch_id="l2")
     with pytest.raises(Exception):  # noqa: B017 what, the port does not say
         stores.clients.put(a_client(launch_id="l2"), a_token("clash", id="a-x", server_id="s-alice-"))
     assert stores.clients.get("c1") == a_client()
@@ -92,9 +113,12 @@ def test_delete_leaves_tokens_that_belong_to_no_client(stores, launched):
 
 def test_the_old_launchs_delete_at_once_with_the_new_ones_put_leaves_the_new_one(stores):
     for turn in range(10):
-        old, new = a_client(f"k{turn}", server_id=f"s{turn}"), a_client(f"k{turn}", server_id=f"s{turn}", launch_id="l2")
-        stores.clients.put(old, a_token(f"old{turn}", server_id=f"s{turn}"))
-        token = a_token(f"new{turn}", server_id=f"s{turn}")
+        server = f"server{turn}"
+        old, new = a_client(f"k{turn}", server_id=server), a_client(f"k{turn}", server_id=server, launch_id="l2")
+        at_launch(stores, server)
+        stores.clients.put(old, a_token(f"old{turn}", server_id=server))
+        at_launch(stores, server, "l2")
+        token = a_token(f"new{turn}", server_id=server)
 
         def act(n, old=old, new=new, token=token):
             return stores.clients.delete(old.id, "l1") if n else stores.clients.put(new, token)
@@ -129,9 +153,29 @@ def test_up_to_a_limit_of_expired_codes_goes(stores):
     assert stores.clients.find_code(a_code("new").sha256) is not None
 
 
-def test_a_client_does_not_need_its_server_in_the_store(stores):
-    stores.servers.create(a_server())
-    stores.clients.put(a_client(), OWN)
-    stores.servers.delete(a_server())
+def test_a_client_is_removed_also_after_its_server(stores, launched):
+    stores.servers.delete(stores.servers.get("s-alice-"))
     stores.clients.delete("c1", "l1")
     assert there(stores, "own") == [False]
+
+
+@pytest.mark.parametrize("state", [State.STOPPING, State.STOPPED, State.FAILED])
+def test_a_launch_that_is_over_or_on_its_way_out_is_given_nothing(stores, state):
+    at_launch(stores, state=state)
+    with pytest.raises(StoreConflictError):
+        stores.clients.put(a_client(), OWN)
+    assert stores.clients.get("c1") is None
+    assert there(stores, "own") == [False]
+
+
+def test_a_launch_that_another_has_followed_is_given_nothing(stores, launched):
+    at_launch(stores, launch_id="l2")
+    stores.clients.put(a_client(launch_id="l2"), a_token("own of l2", server_id="s-alice-"))
+    with pytest.raises(StoreConflictError):
+        stores.clients.put(a_client(), OWN)
+    assert stores.clients.get("c1").launch_id == "l2"
+
+
+def test_a_server_that_is_gone_is_given_nothing(stores):
+    with pytest.raises(StoreConflictError):
+        stores.clients.put(a_client(server_id="s9"), a_token("own", server_id="s9"))

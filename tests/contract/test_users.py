@@ -153,11 +153,13 @@ def test_activity_of_who_is_gone_is_no_error(stores):
 
 def full_life(stores, user):
     stores.groups.create(Group("g1", "staff", ("alice",)))
-    stores.servers.create(a_server())
+    launching = a_server(state=State.REQUESTED, launch_id="l1")
+    stores.servers.create(launching)
     stores.servers.create(a_server("lab", state=State.FAILED))
     stores.tokens.create(a_token())
     stores.sessions.create(a_session())
     stores.clients.put(a_client(), a_token("own", server_id="s-alice-"))
+    stores.servers.write(launching, replace(launching, state=State.STOPPED, revision=1))
     stores.clients.add_code(a_code())
     stores.passwords.set(user.id, "hash")
     stores.passwords.add_link("link", user.id, LATER)

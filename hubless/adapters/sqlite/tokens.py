@@ -10,6 +10,7 @@ from hubless.adapters.sqlite.database import Database, to_instant, to_number
 from hubless.adapters.sqlite.users import COLUMNS as USER_COLUMNS
 from hubless.adapters.sqlite.users import user_of
 from hubless.domain.errors import NotFoundError, StoreConflictError
+from hubless.domain.server import PENDING_START
 from hubless.domain.tokens import Client, Code, OwnerKind, Session, Token
 from hubless.domain.users import User
 
@@ -99,6 +100,7 @@ class SqliteClientStore:
             # The same launch again has written all of this: what browsers were issued since stays good.
             if kept is not None and kept[0] == client.launch_id:
                 return
+            self._check_launch(client)
             self._remove(client.id, token.server_id)
             self._database.write(
                 "INSERT INTO clients (id, launch_id, owner_id, facts) VALUES (?, ?, ?, ?)",
@@ -142,6 +144,13 @@ class SqliteClientStore:
             "DELETE FROM codes WHERE sha256 IN (SELECT sha256 FROM codes WHERE expires_at <= ? LIMIT ?)",
             (to_number(now), limit),
         )
+
+    def _check_launch(self, client: Client) -> None:
+        found = self._database.read_one(
+            "SELECT state FROM servers WHERE id = ? AND launch_id = ?", (client.server_id, client.launch_id)
+        )
+        if found is None or found[0] not in PENDING_START:
+            raise StoreConflictError(f"Launch {client.launch_id} is over, or on its way out")
 
     def _remove(self, client_id: str, server_id: str | None) -> None:
         self._database.write("DELETE FROM tokens WHERE client_id = ?", (client_id,))

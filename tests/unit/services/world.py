@@ -43,14 +43,15 @@ from tests.fakes import (
 
 class World:
     def __init__(self, *, patience=None, profiles=(), services=None, by_user=None, active_limit=0, named_limit=5,
-                 readiness=None):
-        self.database, self.clock = Database(), StoppedClock(NOW)
-        self.users, self.servers = SqliteUserStore(self.database), SqliteServerStore(self.database)
-        self.tokens, self.clients = SqliteTokenStore(self.database), SqliteClientStore(self.database)
-        self.sessions, self.routes = SqliteSessionStore(self.database), SqliteRouteStore(self.database)
+                 readiness=None, around=lambda port: port, database=None):
+        """*around* puts something around the ports that a launch writes to."""
+        self.database, self.clock = database or Database(), StoppedClock(NOW)
+        self.users, self.servers = SqliteUserStore(self.database), around(SqliteServerStore(self.database))
+        self.tokens, self.clients = SqliteTokenStore(self.database), around(SqliteClientStore(self.database))
+        self.sessions, self.routes = SqliteSessionStore(self.database), around(SqliteRouteStore(self.database))
         self.passwords, self.attempts = SqlitePasswordStore(self.database), SqliteAttemptStore(self.database)
-        self.usage, self.queue = SqliteUsageLog(self.database), RecordingQueue()
-        self.launcher, self.readiness = ScriptedLauncher(), readiness or ScriptedReadiness()
+        self.usage, self.queue = around(SqliteUsageLog(self.database)), around(RecordingQueue())
+        self.launcher, self.readiness = around(ScriptedLauncher()), readiness or ScriptedReadiness()
         self.edge, self.deadlines = InstantEdge(self.routes, self.clock), Deadlines()
         offered = {p.name: p for p in profiles or (Profile("default"),)}
         self.routing = Routing(self.routes, self.clock)
