@@ -184,10 +184,23 @@ class History(World):
         self.fate.is_to_come(calls=1 + number // 2 % 8, after=bool(number % 2), blow=die)
 
     def meanwhile(self, number):
-        """At one of the next calls somebody else takes a step."""
-        step = _QUICK[number % len(_QUICK)]
+        """At one of the next calls somebody else takes a step, and then another."""
+        first, second = _QUICK[number % len(_QUICK)], ("deliver_one", "sweeps")[number // 48 % 2]
         calls, after = 1 + number // len(_QUICK) % 6, bool(number // 50 % 2)
-        self.fate.is_to_come(calls=calls, after=after, blow=lambda: self.live_through(step, number))
+
+        def be_faster():
+            self.live_through(first, number)
+            self.live_through(second, number + 1)
+
+        self.fate.is_to_come(calls=calls, after=after, blow=be_faster)
+
+    def die_delivering(self, number):
+        self.die_at(number)
+        self.deliver_one(number)
+
+    def deliver_meanwhile(self, number):
+        self.meanwhile(number)
+        self.deliver_one(number)
 
     def edge_looks(self, _number):
         self.edge.look()
@@ -235,7 +248,8 @@ STEPS = {
     for step in (
         History.start, History.stop, History.deliver_one, History.double_message, History.lose_message, History.task_runs,
         History.task_dies, History.tell, History.tell_twice, History.lose_event, History.speak, History.refuse,
-        History.time_passes, History.clock_is_off, History.die_at, History.meanwhile, History.edge_looks, History.sweeps,
+        History.time_passes, History.clock_is_off, History.die_at, History.meanwhile, History.die_delivering,
+        History.deliver_meanwhile, History.edge_looks, History.sweeps,
     )
 }  # fmt: skip
 _QUICK = ("start", "stop", "deliver_one", "tell", "speak", "sweeps", "task_dies", "task_runs")
