@@ -26,6 +26,12 @@ def test_a_scope_contains_its_subscopes_with_its_filter():
 
 def test_a_filter_on_a_server_says_nothing_about_reading_its_owner():
     assert texts("read:servers!server=bob/lab") == ["read:servers!server=bob/lab"]
+    assert texts("read:users!server=bob/lab", "users:activity!server=bob/lab") == ["users:activity!server=bob/lab"]
+
+
+def test_what_is_held_everywhere_is_not_held_here_and_there_too():
+    assert texts("proxy", "proxy!user=bob") == ["proxy"]
+    assert texts("list:groups!group=g", "read:groups:name") == ["list:groups!group=g", "read:groups:name"]
 
 
 def test_self_is_all_of_ones_own_and_nothing_for_a_service():
