@@ -32,7 +32,8 @@ class TokenStore(Protocol):
 
         Raises:
             StoreConflictError: when its id or hash is there already.
-            NotFoundError: when its owner is a user who does not exist.
+            NotFoundError: when its owner is a user who does not exist, or the session that it is issued in has ended: of the
+                two at once, either the token is never there or the session's end takes it.
         """
         ...
 
@@ -87,7 +88,7 @@ class ClientStore(Protocol):
         """Keep an authorization code.
 
         Raises:
-            NotFoundError: when its user does not exist (any more).
+            NotFoundError: when its user does not exist (any more), or its session has ended, as with a token.
         """
         ...
 

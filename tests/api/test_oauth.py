@@ -80,6 +80,22 @@ def test_a_code_of_a_session_that_ended_opens_nothing(hub, member):
     assert exchange(hub, code).status_code == 400
 
 
+def test_a_token_of_the_very_moment_in_which_its_session_ends_is_none(hub, member, monkeypatch):
+    code = code_of(consent(member, authorize(member), "access:services!service=checker"))
+    store = type(hub.hub.clients)
+    take = store.take_code
+
+    def take_while_the_session_ends(self, sha256):
+        taken = take(self, sha256)
+        hub.hub.sessions.end(taken.session_id)
+        return taken
+
+    monkeypatch.setattr(store, "take_code", take_while_the_session_ends)
+    refused = exchange(hub, code)
+    assert (refused.status_code, refused.json()) == (400, {"error": "invalid_grant"})
+    assert hub.hub.tokens.of(hub.user("mira")) == []
+
+
 def test_revoking_the_application_ends_all_its_tokens(hub, member):
     one, two = token_of(hub, member), hub.as_token(exchange(hub, code_of(authorize(member))).json()["access_token"])
     member.submit("/hub/token/revoke", client_id=CLIENT)

@@ -5,7 +5,7 @@ import pytest
 from hubless.domain.errors import NotFoundError, StoreConflictError
 from hubless.domain.tokens import OwnerKind
 from hubless.domain.users import Group
-from tests.builders import NOW, a_token
+from tests.builders import NOW, a_session, a_token
 from tests.contract.together import MANY, at_once
 
 pytestmark = pytest.mark.usefixtures("alice", "bob")
@@ -17,8 +17,9 @@ def of_service(secret, name="culler", **facts):
 
 
 def test_a_token_comes_back_as_it_was_written(stores):
+    stores.sessions.create(a_session("x"))
     token = a_token(
-        scopes=("a", "b!user=x"), note="nöte", expires_at=LATER, last_activity_at=NOW, session_id="x", client_id="c",
+        scopes=("a", "b!user=x"), note="nöte", expires_at=LATER, last_activity_at=NOW, session_id="session-x", client_id="c",
         server_id="s",
     )  # fmt: skip
     stores.tokens.create(token)
@@ -122,10 +123,12 @@ def test_issued_tokens_go_by_user_and_client(stores):
 
 
 def test_tokens_of_a_session_go_with_it(stores):
-    stores.tokens.create(a_token("gone", session_id="x"))
-    stores.tokens.create(a_token("kept", session_id="y"))
+    for secret in "xy":
+        stores.sessions.create(a_session(secret))
+    stores.tokens.create(a_token("gone", session_id="session-x"))
+    stores.tokens.create(a_token("kept", session_id="session-y"))
     stores.tokens.create(a_token("own"))
-    stores.tokens.delete_session("x")
+    stores.tokens.delete_session("session-x")
     assert [t.note or t.id for t in stores.tokens.of_owner(OwnerKind.USER, "u-alice")] == ["a-kept", "a-own"]
 
 

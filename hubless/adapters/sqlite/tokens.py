@@ -123,12 +123,15 @@ class SqliteClientStore:
         }
         values = (code.sha256, code.client_id, code.user_id, code.session_id, to_number(code.expires_at), json.dumps(facts))
         try:
-            self._database.write(
-                "INSERT INTO codes (sha256, client_id, user_id, session_id, expires_at, facts) VALUES (?, ?, ?, ?, ?, ?)",
+            added = self._database.write(
+                "INSERT INTO codes (sha256, client_id, user_id, session_id, expires_at, facts) SELECT ?1, ?2, ?3, ?4, ?5, ?6"
+                " WHERE EXISTS (SELECT 1 FROM sessions WHERE id = ?4)",
                 values,
             )
         except sqlite3.IntegrityError as gone:
             raise NotFoundError("User", code.user_id) from gone
+        if not added:
+            raise NotFoundError("Session", code.session_id)
 
     def find_code(self, sha256: str) -> Code | None:
         return _code(self._database.read_one("SELECT * FROM codes WHERE sha256 = ?", (sha256,)))
@@ -217,9 +220,12 @@ def insert(database: Database, token: Token) -> None:
     """Add *token*, alone or within a transaction; the port says what it raises."""
     user_id = token.owner_id if token.owner_kind is OwnerKind.USER else None
     try:
-        database.write(
+        # The condition and the write are one statement: a session that ends now ends before it or takes the token along.
+        added = database.write(
             "INSERT INTO tokens (id, sha256, owner_kind, owner_id, user_id, scopes, created_at, note, expires_at,"
-            " last_activity_at, session_id, client_id, server_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " last_activity_at, session_id, client_id, server_id)"
+            " SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13"
+            " WHERE ?11 IS NULL OR EXISTS (SELECT 1 FROM sessions WHERE id = ?11)",
             (
                 token.id, token.sha256, token.owner_kind.value, token.owner_id, user_id, json.dumps(token.scopes),
                 to_number(token.created_at), token.note, to_number(token.expires_at), to_number(token.last_activity_at),
@@ -230,6 +236,8 @@ def insert(database: Database, token: Token) -> None:
         if broken.sqlite_errorcode == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:
             raise NotFoundError("User", token.owner_id) from broken
         raise StoreConflictError(f"Token {token.id} is there already") from broken
+    if not added:
+        raise NotFoundError("Session", token.session_id or "")
 
 
 def _token(row: Sequence[Any]) -> Token:
