@@ -158,7 +158,7 @@ def build(settings: Settings) -> Hub:
             _authenticator(settings, users, password_store, hasher), accounts, attempts, sessions, clock,
             settings.login.max_failures, settings.login.lock_for, settings.hub.cookie_max_age,
         ),
-        tokens=Tokens(token_store, accounts, identities, clock, settings.tokens.max_lifetime),
+        tokens=Tokens(token_store, accounts, groups, identities, clock, settings.tokens.max_lifetime),
         authorizations=Authorizations(clients, token_store, identities, clock),
         spawning=Spawning(
             servers, queue, clock, profiles, deadlines, settings.servers.named_limit, settings.servers.active_limit

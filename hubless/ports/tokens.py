@@ -9,7 +9,12 @@ from hubless.domain.users import User
 
 
 class TokenStore(Protocol):
-    """Holds tokens. Reads return expired ones too: the services ask `is_expired`."""
+    """Holds tokens. Reads return expired ones too: the services ask `is_expired`.
+
+    A scope's filter on a user, a group or a server (`!user=bob`) holds on to whom it names when the token is added: it is
+    read with today's name, and left out once that user, group or server is gone, or when there was none. A server that did
+    not exist yet is meant by its name, of this very owner.
+    """
 
     def find(self, sha256: str) -> Token | None:
         """Return the token of that hash or None."""
