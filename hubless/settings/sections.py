@@ -70,6 +70,11 @@ class LoginSettings:
         SECRET,
         "The shared password (or in the environment, as `HUBLESS_SHARED_PASSWORD`); `shared-password` only",
     )
+    admin_password: str = setting(
+        "",
+        SECRET,
+        "The password that `admins` must give instead (or `HUBLESS_ADMIN_PASSWORD`); `shared-password` only",
+    )
     admins: tuple[str, ...] = setting([], USER_NAMES, "Users who are made admins when they log in")
     sign_up: bool = setting(
         False, FLAG, "Whether strangers may make themselves an account; `password` only"

@@ -249,7 +249,7 @@ def insert(database: Database, token: Token) -> None:
     try:
         # The condition and the write are one statement: a session that ends now ends before it or takes the token along.
         added = database.write(
-            "INSERT INTO tokens (id, sha256, owner_kind, owner_id, user_id, scopes, created_at, note, expires_at,"
+            "INSERT INTO tokens (id, sha256, owner_kind, owner_id, user_id, scopes, created_at, note, expires_at,"  # noqa: S608
             " last_activity_at, session_id, client_id, server_id, holds)"
             f" SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, {_HOLDS}"
             " WHERE ?11 IS NULL OR EXISTS (SELECT 1 FROM sessions WHERE id = ?11)",
