@@ -15,6 +15,7 @@ from hubless.services.accounts import MAXIMUM_PASSWORD, Accounts
 from hubless.services.identifiers import new_secret
 
 MAX_AGENT = 200
+NAME_FACTOR = 10  # from everywhere together: locking somebody out takes more than one address
 ADDRESS_FACTOR = 20  # a classroom behind one address may err this many times as often as one name
 
 
@@ -41,24 +42,26 @@ class Logins:
     def check(self, user_name: str, password: str, address: str) -> User | Refused | LockedOut:
         """Say who logs in with this name and password from this address.
 
-        Guesses are counted before the password is looked at, by name and by address, so that many at once do not slip
-        through; while locked, right passwords are refused too.
+        Guesses are counted before the password is looked at, so that many at once do not slip through; while locked, right
+        passwords are refused too. What is locked is first the name at this address: so nobody locks out somebody elsewhere.
         """
         name = names.normalise_user_name(user_name)
         if not self._is_plausible(name, password):
             return Refused()
         now = self.clock.now()
-        by_name, by_address = f"name:{tokens.sha256(name)}", f"address:{address}"
+        hashed, by_address = tokens.sha256(name), f"address:{address}"
+        by_name, by_both = f"name:{hashed}", f"name:{hashed} {by_address}"
+        limits = {by_both: 1, by_name: NAME_FACTOR, by_address: ADDRESS_FACTOR}
         since = now - self.lock_for
-        if self.attempts.failures(by_name, since) >= self.max_failures or (
-            self.attempts.failures(by_address, since) >= self.max_failures * ADDRESS_FACTOR
-        ):
+        if any(self.attempts.failures(key, since) >= self.max_failures * factor for key, factor in limits.items()):
             return LockedOut(minutes=max(1, round(self.lock_for.total_seconds() / 60)))
+        self.attempts.add(by_both, now)
         self.attempts.add(by_name, now)
         answer = self.authenticator.authenticate(name, password)
         if isinstance(answer, Refused):
             self.attempts.add(by_address, now)
             return answer
+        self.attempts.clear(by_both)
         self.attempts.clear(by_name)
         return self.accounts.log_in(answer.name, admin=answer.admin)
 

@@ -83,7 +83,7 @@ class LoginSettings:
         [], USER_NAMES, "Who may log in with the shared password; empty for all"
     )
     max_failures: int = setting(
-        10, count(1), "Wrong guesses at a name or from an address before it is locked"
+        10, count(1), "Wrong guesses at a name from one address before it is locked there; ten times as many lock it everywhere"
     )
     lock_for: timedelta = setting("10m", DURATION, "How long it is locked then")
 
