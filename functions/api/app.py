@@ -29,12 +29,13 @@ from functions.api.routes import (
     users,
 )
 from functions.api.routes import hub as hub_routes
+from functions.api.routes import sessions as session_routes
 from functions.api.routing import Router
 from functions.api.segments import ENCODED_SLASH
 from hubless.bootstrap import Hub
 
 # What is asked most comes first: routes are tried in order.
-_API = (hub_routes, users, servers, tokens, groups, shares, services, authorizations, oauth)
+_API = (hub_routes, users, servers, tokens, groups, shares, services, session_routes, authorizations, oauth)
 _PAGES = (sessions, home, sharing, spawn, token, admin, plain)
 _PAGE_POLICY = (
     "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; form-action *; report-uri /hub/security/csp-report"

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from hubless.domain import names, tokens
-from hubless.domain.errors import InvalidRequestError
+from hubless.domain.errors import InvalidRequestError, NotFoundError
 from hubless.domain.tokens import Session
 from hubless.domain.users import User
 from hubless.ports.authenticator import Authenticator, Refused
@@ -82,6 +82,26 @@ class Logins:
     def close_session(self, session: Session) -> None:
         """End the session with every token that was issued in it."""
         self.sessions.end(session.id)
+
+    def sessions_of(self, user: User) -> list[Session]:
+        """Return the user's sessions that count now, oldest first."""
+        now = self.clock.now()
+        return [session for session in self.sessions.of_user(user.id) if now < session.expires_at]
+
+    def close(self, user: User, session_id: str) -> None:
+        """End that session of the user's.
+
+        Raises:
+            NotFoundError: when the user has none such.
+        """
+        for session in self.sessions_of(user):
+            if session.id == session_id:
+                return self.close_session(session)
+        raise NotFoundError("Session", session_id)
+
+    def close_all(self, user: User) -> None:
+        """Log the user out everywhere, with every token that was issued in a browser."""
+        self.sessions.end_all(user.id)
 
     @staticmethod
     def _is_plausible(name: str, password: str) -> bool:

@@ -42,7 +42,7 @@ def body_of(path):
 
 def place(path, name):
     filled = path.replace("{owner}", "outside" if "/shared/" in path else name).replace("{server}", "lab")
-    return filled.replace("{name}", name).replace("{token_id}", "a0")
+    return filled.replace("{name}", name).replace("{token_id}", "a0").replace("{session_id}", "s0")
 
 
 @pytest.fixture

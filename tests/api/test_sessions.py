@@ -70,6 +70,40 @@ def test_a_session_is_nobody_elses_to_end(hub):
     assert alice.get("/hub/home").status_code == 200
 
 
+def test_a_session_is_listed_and_ended_by_the_api_with_what_was_issued_in_it(hub, admin):
+    browser, other = hub.browser("alice"), hub.browser("alice")
+    alice = hub.as_user("alice")
+    told = alice.get("/users/alice/sessions").json()["sessions"]
+    assert [(one["agent"], set(one)) for one in told] == [("a browser", {"id", "created", "expires_at", "agent"})] * 2
+    issued = hub.as_user("alice", session_id=told[0]["id"])
+    assert issued.get("/user").status_code == 200
+    assert alice.delete(f"/users/alice/sessions/{told[0]['id']}").status_code == 204
+    assert alice.delete(f"/users/alice/sessions/{told[0]['id']}").status_code == 404
+    assert issued.get("/user").status_code == 403
+    assert browser.get("/hub/home").status_code == 302
+    assert other.get("/hub/home").status_code == 200
+
+
+def test_all_sessions_of_somebody_are_ended_by_who_may_and_by_nobody_else(hub, admin, bob):
+    browsers = [hub.browser("alice"), hub.browser("alice")]
+    for method in ("GET", "DELETE"):
+        assert bob(method, "/users/alice/sessions").status_code == 404
+    assert hub.as_user("alice", ["read:tokens!user"]).delete("/users/alice/sessions").status_code == 403
+    assert {browser.get("/hub/home").status_code for browser in browsers} == {200}
+    assert admin.delete("/users/alice/sessions").status_code == 204
+    assert {browser.get("/hub/home").status_code for browser in browsers} == {302}
+
+
+def test_an_admin_logs_somebody_out_on_the_admin_page(hub):
+    hub.user("boss", admin=True)
+    boss, alice, bob = hub.browser("boss"), hub.browser("alice"), hub.browser("bob")
+    assert bob.submit("/hub/admin/users/alice/log-out").status_code == 404
+    assert boss.post("/hub/admin/users/alice/log-out", data={}).status_code == 403
+    assert alice.get("/hub/home").status_code == 200
+    assert "alice is logged out everywhere" in boss.submit("/hub/admin/users/alice/log-out").text
+    assert alice.get("/hub/home").status_code == 302
+
+
 def test_a_session_ends_at_its_time_whether_or_not_it_is_swept(hub, monkeypatch):
     browser = hub.browser("alice")
     later = hub.hub.clock.now() + hub.hub.settings.hub.cookie_max_age + timedelta(seconds=1)

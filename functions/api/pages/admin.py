@@ -66,6 +66,14 @@ async def set_admin(request: Request, name: str, form: OwnForm, who: Person) -> 
     return RedirectResponse("/hub/admin", 303)
 
 
+@router.post("/admin/users/{name:segment}/log-out")
+async def log_out_everywhere(request: Request, name: str, form: OwnForm, who: Person) -> Response:  # noqa: ARG001 the token
+    """End all sessions of a user, with the tokens that were issued in them."""
+    user = _subject(request, who, name, "tokens")
+    hub_of(request).logins.close_all(user)
+    return _page(request, who, message=f"{user.name} is logged out everywhere")
+
+
 @router.post("/admin/users/{name:segment}/password-link")
 async def password_link(request: Request, name: str, form: OwnForm, who: Person) -> Response:  # noqa: ARG001 the token
     """Make a one-time link with which the user sets a password."""
