@@ -134,7 +134,7 @@ async def set_password(request: Request) -> Response:
 
 def _password_page(request: Request, user: User, *, error: str | None = None, status: int = 200) -> Response:
     return page(
-        request, "set_password.html", status_code=status, headers={"Referrer-Policy": "no-referrer"}, user_name=user.name,
+        request, "set_password.html", status_code=status, headers={"Referrer-Policy": "strict-origin"}, user_name=user.name,
         action=f"/hub/set-password?key={request.query_params.get('key', '')}", error=error, minimum_length=MINIMUM_PASSWORD,
     )  # fmt: skip
 
