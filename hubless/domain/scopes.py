@@ -160,7 +160,7 @@ def parse(text: str) -> Scope:
     if not marked:
         return Scope(name)
     kind, equals, value = rest.partition("=")
-    if kind not in _FILTERS or (equals and not value) or (kind == GROUP and not value):
+    if kind not in _FILTERS or (equals and not value) or (kind == GROUP and not value) or (kind == USER and "/" in value):
         raise InvalidRequestError(f"No such filter: {rest!r} in scope {text!r}")
     if kind == SERVER and equals and "/" not in value:
         raise InvalidRequestError(f"A server filter is `!server=USER/SERVER`: {text!r} has no slash")

@@ -58,6 +58,7 @@ class Client:
     server_id: str | None = None
     launch_id: str | None = None
     owner_id: str | None = None  # the server's owner, who is never asked to confirm
+    service: str | None = None  # the service's name: what `!service` means in what it asks for
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,7 @@ def test_a_filter_without_a_value_means_the_bearer():
     assert texts("access:servers!server") == []
 
 
-@pytest.mark.parametrize("raw", ["fly", "read:users!", "read:users!planet=mars", "x!user=a", "groups!group", "access:servers!server=a", "custom:x-"])
+@pytest.mark.parametrize("raw", ["fly", "read:users!", "read:users!planet=mars", "x!user=a", "groups!group", "users!user=a/b", "access:servers!server=a", "custom:x-"])
 def test_what_is_unknown_is_refused_by_name(raw):
     with pytest.raises(InvalidRequestError):
         parse(raw)
