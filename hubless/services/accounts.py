@@ -174,11 +174,15 @@ class Accounts:
         """
         check_password(password)
         name = names.normalise_user_name(name)
-        if name in self.admins or self.is_kept(name):
+        if self.brings_something(name):
             raise NameTakenError("User", name)
         user = self.add(name)
         self.passwords.set(user.id, self.hasher.hash(password))
         return user
+
+    def brings_something(self, name: str) -> bool:
+        """Say whether settings give something to whoever bears *name*: only admins give such names."""
+        return name in self.admins or self.is_kept(name)
 
     def _set_password(self, user: User, password: str) -> None:
         self.passwords.set(user.id, self.hasher.hash(password))

@@ -5,6 +5,7 @@ The list of requests is the OpenAPI document's, so that no route is forgotten.
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -148,11 +149,28 @@ def plain_helper(world, monkeypatch):
     ("PATCH", "/users/boss", {"admin": False}),
     ("PATCH", "/users/boss", {"name": "mine"}),
     ("DELETE", "/users/boss", {}),
+    ("POST", "/users/boss/tokens", {}),
+    ("POST", "/users", {"usernames": ["new", "teacher"]}),
+    ("POST", "/users/teacher", {}),
+    ("PATCH", "/users/inside", {"name": "TEACHER"}),
+    ("POST", "/groups/sharers/users", {"users": ["inside"]}),
+    ("POST", "/groups/lost", {"users": ["inside"]}),
+    ("POST", "/groups", {"groups": ["new", "lost"], "users": ["inside"]}),
 ])  # fmt: skip
-def test_who_is_no_admin_makes_unmakes_and_moves_no_admin(world, plain_helper, method, path, body):
+def test_who_is_no_admin_makes_nobody_more_than_they_are_themselves(world, plain_helper, method, path, body):
+    role = type(world.hub.roles["user"])
+    world.hub.roles["lost"] = role("lost", ("read:hub",), groups=frozenset({"lost"}))  # of a group that is not there now
     before = snapshot(world)
     assert plain_helper(method, path, json=body).status_code == 403
     assert snapshot(world) == before
+
+
+def test_who_holds_what_a_groups_role_gives_may_give_it_by_the_group(world, plain_helper):
+    role = type(world.hub.roles["user"])
+    world.hub.roles["ours"] = role("ours", ("read:users", "self"), groups=frozenset({"ours"}))
+    world.hub.roles["helper"] = replace(world.hub.roles["helper"], scopes=(*world.hub.roles["helper"].scopes, "servers", "shares"))
+    assert plain_helper.post("/groups/ours/users", {"users": ["outside"]}).status_code == 200
+    assert plain_helper.delete("/groups/ours/users", {"users": ["outside"]}).status_code == 200
 
 
 @pytest.mark.parametrize("scopes", [["admin:users"], ["self", "admin-ui"], ["read:users!group=ours"], ["read:users!user=outside"], ["tokens"]])

@@ -36,7 +36,7 @@ async def add_users(request: Request, form: OwnForm, who: Person) -> Response:
     _require(who, "admin:users")
     wanted = [names.normalise_user_name(line.strip()) for line in form.text("usernames").splitlines() if line.strip()]
     make_admin = form.text("admin") == "1"
-    if make_admin:
+    if make_admin or any(map(hub_of(request).accounts.brings_something, wanted)):
         _require_admin(who)
     try:
         added = hub_of(request).accounts.add_many(wanted, admin=make_admin)

@@ -34,6 +34,8 @@ async def create_token(ask: Ask, name: str, request: Request) -> Response:
     body = await bodies.read(request, bodies.NewToken)
     user = await _user_by_password(ask, name, body.auth, request) if ask.actor is None else _user(ask, name)
     actor = ask.actor
+    if actor is not None and user.admin and not actor.is_admin:
+        raise HTTPException(403, "Only admins can issue tokens of admins")
     if body.roles is not None and body.scopes is not None:
         raise InvalidRequestError("Specify scopes or roles, not both")
     note = body.note or (

@@ -77,8 +77,10 @@ async def create_users(ask: Ask, request: Request) -> Response:
     """Create many users; those that exist are left out."""
     actor = ask.needs_everywhere("admin:users")
     body = await bodies.read(request, bodies.NewUsers)
+    wanted = [names.normalise_user_name(name) for name in body.usernames]
     _may_make_admin(actor, wanted=body.admin)
-    added = ask.hub.accounts.add_many([names.normalise_user_name(n) for n in body.usernames], admin=body.admin)
+    _may_give_names(ask, actor, wanted)
+    added = ask.hub.accounts.add_many(wanted, admin=body.admin)
     if not added:
         raise HTTPException(409, f"All {len(body.usernames)} users already exist")
     return JSONResponse(models(ask, actor, added, include_stopped=False), 201)
@@ -110,6 +112,7 @@ async def create_user(ask: Ask, name: str, request: Request) -> Response:
         raise HTTPException(404, OUT_OF_REACH)
     body = await bodies.read(request, bodies.NewUser)
     _may_make_admin(actor, wanted=body.admin)
+    _may_give_names(ask, actor, [name])
     user = ask.hub.accounts.add(name, admin=body.admin)
     return JSONResponse(_model(ask, actor, user), 201)
 
@@ -127,6 +130,8 @@ async def change_user(ask: Ask, name: str, request: Request) -> Response:
     new_name = None if body.name is None else names.normalise_user_name(body.name)
     if new_name is not None and new_name != name and not actor.scopes.has_everywhere("admin:users"):
         raise HTTPException(403, "A filtered admin cannot rename: the new name would be out of reach")
+    if new_name is not None and new_name != name:
+        _may_give_names(ask, actor, [new_name])
     try:
         changed = ask.hub.accounts.change(user, name=new_name, admin=body.admin)
     except NameTakenError as taken:
@@ -137,6 +142,11 @@ async def change_user(ask: Ask, name: str, request: Request) -> Response:
 def _may_make_admin(actor: Actor, *, wanted: bool) -> None:
     if wanted and not actor.is_admin:
         raise HTTPException(403, "Only admins can grant admin permissions")
+
+
+def _may_give_names(ask: Asking, actor: Actor, wanted: list[str]) -> None:
+    if not actor.is_admin and any(map(ask.hub.accounts.brings_something, wanted)):
+        raise HTTPException(403, "Only admins can give a name to which the hub's settings give something")
 
 
 @router.delete("/users/{name:segment}", Operation(("delete:users",), status=204))
