@@ -38,7 +38,8 @@ from hubless.bootstrap import Hub
 _API = (hub_routes, users, servers, tokens, groups, shares, services, session_routes, authorizations, oauth)
 _PAGES = (sessions, home, sharing, spawn, token, admin, plain)
 _PAGE_POLICY = (
-    "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; form-action *; report-uri /hub/security/csp-report"
+    "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action *;"
+    " report-uri /hub/security/csp-report"
 )
 _API_POLICY = "frame-ancestors 'none'; report-uri /hub/security/csp-report; default-src 'none'"
 
@@ -155,4 +156,5 @@ def _headers(policy: str) -> list[tuple[bytes, bytes]]:
     return [(name.encode(), value.encode()) for name, value in facts.items()]
 
 
-_HEADERS = {True: _headers(_API_POLICY), False: _headers(_PAGE_POLICY)}
+# What the API tells is of one person: no cache keeps it for another. Pages say so themselves, files say how long they keep.
+_HEADERS = {True: [*_headers(_API_POLICY), (b"cache-control", b"private, no-cache")], False: _headers(_PAGE_POLICY)}

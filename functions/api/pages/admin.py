@@ -81,7 +81,7 @@ async def password_link(request: Request, name: str, form: OwnForm, who: Person)
     if user.admin:
         _require_admin(who)
     path = hub_of(request).accounts.password_link(user.name)
-    return _page(request, who, link=str(request.base_url).rstrip("/") + path)
+    return _page(request, who, link=(hub_of(request).settings.hub.public_url or str(request.base_url)).rstrip("/") + path)
 
 
 def _subject(request: Request, who: Actor, name: str, scope: str) -> User:

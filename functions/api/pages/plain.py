@@ -54,11 +54,12 @@ async def metrics(request: Request) -> Response:
     return metrics_text(ask)
 
 
-@router.get("/error/{status}")
+@router.get("/error/{status:int}")
 async def error(request: Request, status: int) -> Response:
     """Show the page of an error, for proxies that ask for it."""
     known = {404: ("Not Found", "There is nothing here."), 503: ("Service Unavailable", "The server does not answer.")}
     title, message = known.get(status, ("Error", "Something went wrong."))
+    status = status if status in known else 500  # an address puts no text of its own on a page, not even digits
     return page(
         request, "error.html", status=status, title=title, message=message, detail=None, correlation_id=None,
     )  # fmt: skip
