@@ -181,6 +181,14 @@ def test_a_token_is_issued_with_nothing_that_its_owner_lacks(world, scopes):
     assert "does not hold them" in refused.json()["message"]
 
 
+def test_scopes_that_a_service_asks_for_a_user_are_the_users(world):
+    made = world.as_token(An.ADMIN_TOKEN).post("/users/inside/tokens", {"scopes": ["read:users!user", "tokens!user"]})
+    assert made.status_code == 201
+    assert {"read:users!user=inside", "tokens!user=inside"} <= set(world.as_token(made.json()["token"]).scopes())
+    for scopes in (["admin:users"], ["read:services!service"], ["access:servers!server"], ["list:services"]):
+        assert world.as_token(An.ADMIN_TOKEN).post("/users/inside/tokens", {"scopes": scopes}).status_code == 400
+
+
 @given(stored=st.lists(st.sampled_from([f"{name}{fence}" for name in DEFINITIONS for fence in (
     "", "!user=inside", "!user", "!group=ours", "!group=theirs", "!server=inside/lab", "!server=outside/lab", "!service=checker")]), max_size=6))  # fmt: skip
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
