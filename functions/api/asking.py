@@ -242,7 +242,7 @@ def _visitor(request: Request) -> Visitor:
     if actor is not None and actor.session is not None:
         token = xsrf.session_token(hub.key, actor.session.sha256)
         return Visitor(
-            actor.user, actor.scopes.has("admin-ui"), token, _services(hub, actor), session_xsrf=True, secure=secure
+            actor.user, actor.scopes.has_everywhere("admin-ui"), token, _services(hub, actor), session_xsrf=True, secure=secure
         )
     agent = request.headers.get("user-agent", "")
     for kept in cookies(request, XSRF_COOKIE):

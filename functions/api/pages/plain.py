@@ -49,7 +49,7 @@ async def health() -> Response:
 async def metrics(request: Request) -> Response:
     """Return the metrics as Prometheus text."""
     ask = await asking(request)
-    if ask.actor is None or not ask.actor.scopes.has("read:metrics"):
+    if ask.actor is None or not ask.actor.scopes.has_everywhere("read:metrics"):
         raise HTTPException(403, "Reading the metrics needs the scope read:metrics")
     return metrics_text(ask)
 

@@ -11,6 +11,7 @@ from functions.api.asking import OUT_OF_REACH, Ask, Asking
 from functions.api.jsontext import JSONResponse
 from functions.api.openapi import PAGING, Operation
 from functions.api.routing import Router
+from hubless.bootstrap import Hub
 from hubless.domain import names
 from hubless.domain.errors import InvalidRequestError, NameTakenError
 from hubless.domain.server import Server
@@ -47,18 +48,18 @@ async def list_users(ask: Ask, request: Request) -> Response:
         descending=sort.startswith("-"),
         name_contains=query.get("name_filter") or None,
         state=state,
-        **_reach(ask, actor),
+        **users_within_reach(ask.hub, actor),
     )
     stopped = query.get("include_stopped_servers")
     include = stopped is not None and stopped.lower() not in {"0", "false"}
     return paging.reply(request, part, models(ask, actor, found, include_stopped=include), total)
 
 
-def _reach(ask: Asking, actor: Actor) -> dict[str, Any]:
+def users_within_reach(hub: Hub, actor: Actor) -> dict[str, Any]:
     """Return which users *actor* may list: all, or those of its user and group filters."""
     if actor.scopes.has_everywhere("list:users"):
         return {}
-    found = [ask.hub.users.find(name) for name in actor.scopes.values("list:users", "user")]
+    found = [hub.users.find(name) for name in actor.scopes.values("list:users", "user")]
     return {"ids": [user.id for user in found if user], "groups": actor.scopes.values("list:users", "group")}
 
 
