@@ -1,7 +1,8 @@
 """Logging in and out: guesses are counted, sessions are known to the hub and can be ended at once."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from hubless.domain import names, tokens
 from hubless.domain.errors import InvalidRequestError, NotFoundError
@@ -51,10 +52,8 @@ class Logins:
         now = self.clock.now()
         hashed, by_address = tokens.sha256(name), f"address:{address}"
         by_name, by_both = f"name:{hashed}", f"name:{hashed} {by_address}"
-        limits = {by_both: 1, by_name: NAME_FACTOR, by_address: ADDRESS_FACTOR}
-        since = now - self.lock_for
-        if any(self.attempts.failures(key, since) >= self.max_failures * factor for key, factor in limits.items()):
-            return LockedOut(minutes=max(1, round(self.lock_for.total_seconds() / 60)))
+        if self._is_locked({by_both: 1, by_name: NAME_FACTOR, by_address: ADDRESS_FACTOR}, now):
+            return self._locked_out()
         self.attempts.add(by_both, now)
         self.attempts.add(by_name, now)
         answer = self.authenticator.authenticate(name, password)
@@ -64,6 +63,18 @@ class Logins:
         self.attempts.clear(by_both)
         self.attempts.clear(by_name)
         return self.accounts.log_in(answer.name, admin=answer.admin)
+
+    def sign_up(self, user_name: str, password: str, address: str) -> User | LockedOut:
+        """Add a user with a password of its own choice; one address adds so many and no more.
+
+        Raises:
+            InvalidRequestError, NameTakenError: saying why not.
+        """
+        now, by_address = self.clock.now(), f"sign-up:{address}"
+        if self._is_locked({by_address: ADDRESS_FACTOR}, now):
+            return self._locked_out()
+        self.attempts.add(by_address, now)
+        return self.accounts.sign_up(user_name, password)
 
     def open_session(self, user: User, agent: str) -> tuple[Session, str]:
         """Begin a browser session and return it with the secret of its cookie."""
@@ -102,6 +113,13 @@ class Logins:
     def close_all(self, user: User) -> None:
         """Log the user out everywhere, with every token that was issued in a browser."""
         self.sessions.end_all(user.id)
+
+    def _is_locked(self, factors: Mapping[str, int], now: datetime) -> bool:
+        since = now - self.lock_for
+        return any(self.attempts.failures(key, since) >= self.max_failures * factor for key, factor in factors.items())
+
+    def _locked_out(self) -> LockedOut:
+        return LockedOut(minutes=max(1, round(self.lock_for.total_seconds() / 60)))
 
     @staticmethod
     def _is_plausible(name: str, password: str) -> bool:

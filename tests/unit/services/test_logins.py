@@ -94,6 +94,15 @@ def test_what_is_counted_holds_no_name(world):
     assert not any("alice" in key for key in keys)
 
 
+def test_one_address_makes_so_many_accounts_and_no_more(world):
+    made = [world.logins.sign_up(f"name{n}", "long enough", "6.6.6.6") for n in range(LIMIT * ADDRESS_FACTOR + 1)]
+    assert isinstance(made[-1], LockedOut)
+    assert all(isinstance(user, User) for user in made[:-1])
+    assert world.users.find(f"name{LIMIT * ADDRESS_FACTOR}") is None
+    assert isinstance(world.logins.sign_up("another", "long enough", "7.7.7.7"), User)
+    assert right(world, address="6.6.6.6") is User
+
+
 class HasherThatCounts(PlainHasher):
     """Says for whom it worked: as much for nobody as for somebody."""
 
