@@ -114,6 +114,8 @@ backend servers
     http-request track-sc0 var(txn.to) if at_work
     # Over https the hub's login cookie belongs to every path of the host; it is nobody's but the hub's.
     http-request replace-header Cookie ^(.*)__Host-jupyterhub-hub-login=[^;]*(.*)$ \\1\\2
+    # There are two only where a server's page has planted one (for itself as a third party): nothing of it is passed on.
+    http-request del-header Cookie if {{ req.hdr(Cookie) -m sub __Host-jupyterhub-hub-login= }}
     http-request set-var(txn.here) pathq
     retries 1
     server task 0.0.0.0:0 no-check

@@ -126,7 +126,9 @@ def build(settings: Settings) -> Hub:
         run_as_system_users=settings.servers.run_as_system_users,
         environment=settings.server_environment,
     )
-    accounts = Accounts(users, servers, password_store, sessions, hasher, clock, frozenset(settings.login.admins))
+    accounts = Accounts(
+        users, servers, password_store, sessions, hasher, clock, frozenset(settings.login.admins), _kept_names(settings)
+    )
     shares, share_codes = share_stores.SqliteShareStore(database), share_stores.SqliteShareCodeStore(database)
     routing = Routing(SqliteRouteStore(database), clock)
     services = Directory({s.name: s for s in settings.services}, SqliteServiceStore(database), role_table, routing)
@@ -158,7 +160,7 @@ def build(settings: Settings) -> Hub:
             _authenticator(settings, users, password_store, hasher), accounts, attempts, sessions, clock,
             settings.login.max_failures, settings.login.lock_for, settings.hub.cookie_max_age,
         ),
-        tokens=Tokens(token_store, accounts, identities, clock, settings.tokens.max_lifetime),
+        tokens=Tokens(token_store, accounts, groups, identities, clock, settings.tokens.max_lifetime),
         authorizations=Authorizations(clients, token_store, identities, clock),
         spawning=Spawning(
             servers, queue, clock, profiles, deadlines, settings.servers.named_limit, settings.servers.active_limit
@@ -268,13 +270,24 @@ def version() -> str:
         return "0"
 
 
+def _kept_names(settings: Settings) -> Callable[[str], bool]:
+    """Return a test of whether a name has something waiting for it: a role, a group, or files of this machine."""
+    from hubless.adapters.processes.accounts import is_system_user
+
+    given = {name for role in settings.roles for name in role.users}
+    given |= {name for group in settings.groups.values() for name in group.users}
+    as_system_users = settings.servers.run_as_system_users
+    return lambda name: name in given or is_system_user(name, as_system_users=as_system_users)
+
+
 def _authenticator(settings: Settings, users: UserStore, passwords: PasswordStore, hasher: PasswordHasher) -> Authenticator:
     if settings.login.kind == "shared-password":
         from hubless.adapters.logins.shared import SharedPasswordAuthenticator
 
         return SharedPasswordAuthenticator(
-            settings.login.password, frozenset(settings.login.admins), frozenset(settings.login.allow_users)
-        )
+            settings.login.password, frozenset(settings.login.admins), frozenset(settings.login.allow_users),
+            settings.login.admin_password,
+        )  # fmt: skip
     from hubless.adapters.logins.passwords import PasswordAuthenticator
 
     return PasswordAuthenticator(users, passwords, hasher)

@@ -120,6 +120,23 @@ class Tokens(TypedDict):
 
 
 @_closed
+class Session(TypedDict):
+    """A browser in which somebody is logged in."""
+
+    id: str
+    created: Instant
+    expires_at: Instant
+    agent: str
+
+
+@_closed
+class Sessions(TypedDict):
+    """A user's sessions, oldest first."""
+
+    sessions: list[Session]
+
+
+@_closed
 class Group(TypedDict, total=False):
     """A group."""
 

@@ -29,15 +29,17 @@ from functions.api.routes import (
     users,
 )
 from functions.api.routes import hub as hub_routes
+from functions.api.routes import sessions as session_routes
 from functions.api.routing import Router
 from functions.api.segments import ENCODED_SLASH
 from hubless.bootstrap import Hub
 
 # What is asked most comes first: routes are tried in order.
-_API = (hub_routes, users, servers, tokens, groups, shares, services, authorizations, oauth)
+_API = (hub_routes, users, servers, tokens, groups, shares, services, session_routes, authorizations, oauth)
 _PAGES = (sessions, home, sharing, spawn, token, admin, plain)
 _PAGE_POLICY = (
-    "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; form-action *; report-uri /hub/security/csp-report"
+    "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action *;"
+    " report-uri /hub/security/csp-report"
 )
 _API_POLICY = "frame-ancestors 'none'; report-uri /hub/security/csp-report; default-src 'none'"
 
@@ -154,4 +156,5 @@ def _headers(policy: str) -> list[tuple[bytes, bytes]]:
     return [(name.encode(), value.encode()) for name, value in facts.items()]
 
 
-_HEADERS = {True: _headers(_API_POLICY), False: _headers(_PAGE_POLICY)}
+# What the API tells is of one person: no cache keeps it for another. Pages say so themselves, files say how long they keep.
+_HEADERS = {True: [*_headers(_API_POLICY), (b"cache-control", b"private, no-cache")], False: _headers(_PAGE_POLICY)}

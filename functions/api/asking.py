@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Annotated, Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -25,6 +25,7 @@ XSRF_COOKIE = "_xsrf"
 HUB_PATH = "/hub/"
 NO_CREDENTIALS = "Missing or invalid credentials."
 OUT_OF_REACH = "No access to resources or resources not found"
+FOREIGN = "A page of another site sent this"
 
 
 class LoginRequired(Exception):  # noqa: N818 it leads somewhere, it is no failure
@@ -53,8 +54,15 @@ def _by_token(request: Request) -> Actor | None:
 
 
 def _by_cookie(request: Request) -> Actor | None:
-    secret = request.cookies.get(login_cookie(request)[0])
-    return hub_of(request).identities.of_session(secret) if secret else None
+    # Two of one name: a page on this host or beside it has planted one, and nothing tells which. Then neither counts.
+    sent = cookies(request, login_cookie(request)[0])
+    return hub_of(request).identities.of_session(sent[0]) if len(sent) == 1 else None
+
+
+def cookies(request: Request, name: str) -> list[str]:
+    """Return the different values that the browser sends for the cookie *name*, as often as it may be set by path or host."""
+    pairs = (part.partition("=") for header in request.headers.getlist("cookie") for part in header.split(";"))
+    return list(dict.fromkeys(value.strip() for key, _, value in pairs if key.strip() == name and value.strip()))
 
 
 # --- the API ---------------------------------------------------------------------------------------------------------
@@ -155,6 +163,8 @@ async def asking(request: Request) -> Asking:
     if actor is not None and actor.session is not None:
         if not is_json_or_empty(request):
             actor = None
+        elif request.method not in xsrf.READ_ONLY and is_foreign(request):
+            raise HTTPException(403, FOREIGN)
         elif xsrf.needs_token(request):
             require_session_token(request, actor, given=header_token(request))
     return Asking(request, hub_of(request), actor)
@@ -232,12 +242,12 @@ def _visitor(request: Request) -> Visitor:
     if actor is not None and actor.session is not None:
         token = xsrf.session_token(hub.key, actor.session.sha256)
         return Visitor(
-            actor.user, actor.scopes.has("admin-ui"), token, _services(hub, actor), session_xsrf=True, secure=secure
+            actor.user, actor.scopes.has_everywhere("admin-ui"), token, _services(hub, actor), session_xsrf=True, secure=secure
         )
     agent = request.headers.get("user-agent", "")
-    kept = request.cookies.get(XSRF_COOKIE, "")
-    if xsrf.is_anonymous_token(hub.key, agent, kept):
-        return Visitor(None, may_admin=False, xsrf=kept, secure=secure)
+    for kept in cookies(request, XSRF_COOKIE):
+        if xsrf.is_anonymous_token(hub.key, agent, kept):
+            return Visitor(None, may_admin=False, xsrf=kept, secure=secure)
     fresh = xsrf.anonymous_token(hub.key, agent, new_secret())
     return Visitor(None, may_admin=False, xsrf=fresh, fresh=fresh, secure=secure)
 
@@ -293,11 +303,13 @@ async def own_form(request: Request) -> Form:
 
     Raises:
         LoginRequired: when nobody is.
-        HTTPException: 403 without the session's token.
+        HTTPException: 403 without the session's token, or when a foreign page sent it.
     """
     actor = actor_of(request)
     if actor is None or actor.user is None:
         raise LoginRequired
+    if is_foreign(request):
+        raise HTTPException(403, FOREIGN)
     fields = await request.form(max_fields=200)
     given = fields.get(XSRF_COOKIE) or header_token(request)
     if actor.session is not None:
@@ -309,18 +321,23 @@ OwnForm = Annotated[Form, Needs(own_form)]
 
 
 async def anonymous_form(request: Request) -> Form | None:
-    """Return the form of somebody who may not be logged in, or None when its token is missing, old or made up."""
+    """Return the form of somebody who may not be logged in, or None when its token is missing, old, made up or foreign."""
     fields = await request.form(max_fields=50)
-    given, kept = fields.get(XSRF_COOKIE), request.cookies.get(XSRF_COOKIE)
-    if not isinstance(given, str) or not kept:
+    given, kept = fields.get(XSRF_COOKIE), cookies(request, XSRF_COOKIE)
+    if not isinstance(given, str) or given not in kept or is_foreign(request):
         return None
     actor = actor_of(request)
     if actor is not None and actor.session is not None:
         expected = xsrf.session_token(hub_of(request).key, actor.session.sha256)
         return Form(fields) if xsrf.is_same(expected, given) else None
     agent = request.headers.get("user-agent", "")
-    fits = xsrf.is_same(kept, given) and xsrf.is_anonymous_token(hub_of(request).key, agent, given)
-    return Form(fields) if fits else None
+    return Form(fields) if xsrf.is_anonymous_token(hub_of(request).key, agent, given) else None
+
+
+def is_foreign(request: Request) -> bool:
+    """Say whether a page of another host than this hub's sent the request."""
+    public = urlsplit(hub_of(request).settings.hub.public_url).netloc
+    return xsrf.is_foreign(request, {request.headers.get("host"), request.headers.get("x-forwarded-host"), public})
 
 
 def to_login(request: Request) -> Response:

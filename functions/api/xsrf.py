@@ -6,6 +6,7 @@ mode, unless it is a navigation that only reads.
 
 import hashlib
 import hmac
+from collections.abc import Container
 
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 from starlette.requests import Request
@@ -41,6 +42,21 @@ def needs_token(request: Request) -> bool:
     if mode in {None, "navigate"}:
         return False
     return not (mode == "no-cors" and site == "same-origin")
+
+
+def is_foreign(request: Request, own: Container[str | None]) -> bool:
+    """Say whether the browser tells that a page of another origin than *own* hosts sent this, its own token or not.
+
+    Older browsers, and all of them over plain http, send no Sec-Fetch-Site; all send Origin with what may change something.
+    """
+    site = request.headers.get("sec-fetch-site")
+    if site is not None:
+        return site not in {"same-origin", "none"}
+    origin = request.headers.get("origin")
+    if origin is None:
+        return False
+    host = origin.partition("://")[2]  # none in `null`, which sandboxed frames send
+    return not host or host not in own
 
 
 def is_same(expected: str, given: str) -> bool:

@@ -1,7 +1,7 @@
 """Which names are allowed, and the one normaliser that every way in passes.
 
-Rules: JupyterHub 6.1 (no slash, no edge spaces, not only dots; lower case at login), plus no control characters,
-which JupyterHub lets through.
+Rules: JupyterHub 6.1 (no slash, no edge spaces, not only dots; lower case at login), plus no control characters
+and none that turn the reading direction, which JupyterHub lets through.
 """
 
 import re
@@ -13,6 +13,7 @@ from hubless.domain.errors import InvalidRequestError
 
 MAX_USER_NAME = 255
 MAX_DISPLAY_NAME = 255
+_TURNS = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})  # with these "nimda" reads "admin"
 _SERVER_NAME = re.compile(r"[a-z](?:[a-z0-9]|-(?!-)){0,28}[a-z0-9]|[a-z]")
 
 
@@ -100,6 +101,8 @@ def _fault_of_user_name(name: str) -> str | None:  # noqa: PLR0911 one line a ru
         return "starts or ends with a space"
     if any(unicodedata.category(c) in {"Cc", "Cs", "Zl", "Zp"} for c in name):
         return "has a control character"
+    if any(unicodedata.bidirectional(c) in _TURNS for c in name):
+        return "turns the direction in which it is read"
     if not unquote(name).strip("."):
         return "is only dots"
     return None

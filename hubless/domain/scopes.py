@@ -160,7 +160,7 @@ def parse(text: str) -> Scope:
     if not marked:
         return Scope(name)
     kind, equals, value = rest.partition("=")
-    if kind not in _FILTERS or (equals and not value) or (kind == GROUP and not value):
+    if kind not in _FILTERS or (equals and not value) or (kind == GROUP and not value) or (kind == USER and "/" in value):
         raise InvalidRequestError(f"No such filter: {rest!r} in scope {text!r}")
     if kind == SERVER and equals and "/" not in value:
         raise InvalidRequestError(f"A server filter is `!server=USER/SERVER`: {text!r} has no slash")
@@ -193,7 +193,8 @@ def _expanded(raw: tuple[str, ...], bearer: Bearer) -> frozenset[Scope]:
             found |= _self(bearer)
         elif scope.name not in _METASCOPES and (resolved := _resolved(scope, bearer)) is not None:
             found |= {s for name in _contained(resolved.name) if (s := _handed_down(resolved, name)) is not None}
-    return frozenset(found)
+    everywhere = {scope.name for scope in found if not scope.kind}
+    return frozenset(s for s in found if not s.kind or s.name not in everywhere)  # a filter takes nothing away
 
 
 def _self(bearer: Bearer) -> set[Scope]:
@@ -220,7 +221,7 @@ def _contained(name: str) -> tuple[str, ...]:
 
 def _handed_down(scope: Scope, name: str) -> Scope | None:
     """Return *name* with the filter of *scope*; a filter on one server says nothing about reading its owner."""
-    if scope.kind == SERVER and name != scope.name and name.startswith("read:users"):
+    if scope.kind == SERVER and name.startswith("read:users"):
         return None
     return Scope(name, scope.kind, scope.value)
 
@@ -244,7 +245,7 @@ class Scopes:
         return hash(self.all)
 
     def texts(self) -> list[str]:
-        """Return the scopes as sorted texts, those that an unfiltered one covers left out as JupyterHub does not."""
+        """Return the scopes as sorted texts."""
         return sorted(map(str, self.all))
 
     def filters(self, name: str) -> set[tuple[str, str]]:

@@ -5,9 +5,12 @@ Secrets are never kept: each record is found by the SHA-256 of its secret.
 
 import hashlib
 import hmac
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+
+from hubless.domain.scopes import GROUP, SERVER, USER
 
 MAX_SECRET_LENGTH = 64  # JupyterHub 6.1: longer ones are refused unread
 
@@ -55,6 +58,7 @@ class Client:
     server_id: str | None = None
     launch_id: str | None = None
     owner_id: str | None = None  # the server's owner, who is never asked to confirm
+    service: str | None = None  # the service's name: what `!service` means in what it asks for
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,24 @@ class Session:
     created_at: datetime
     expires_at: datetime
     agent: str = ""  # what the browser calls itself, for its owner to recognise
+
+
+def with_names_of_today(raw: Iterable[str], today: Mapping[str, str | None]) -> tuple[str, ...]:
+    """Return *raw* scopes with the names that what they are filtered by has now.
+
+    *today* gives to a filter as it was written (`user=bob`) the present name of whom it meant. A filter on a user, group or
+    server that is no more, or never was, takes its scope along: who comes to bear the name later is somebody else.
+    """
+    return tuple(scope for text in raw if (scope := _of_today(text, today)) is not None)
+
+
+def _of_today(text: str, today: Mapping[str, str | None]) -> str | None:
+    name, _, kept = text.partition("!")
+    kind, has_value, _ = kept.partition("=")
+    if not has_value or kind not in {USER, GROUP, SERVER}:
+        return text
+    present = today.get(kept)
+    return None if present is None else f"{name}!{kind}={present}"
 
 
 def sha256(secret: str) -> str:

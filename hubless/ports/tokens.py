@@ -9,7 +9,12 @@ from hubless.domain.users import User
 
 
 class TokenStore(Protocol):
-    """Holds tokens. Reads return expired ones too: the services ask `is_expired`."""
+    """Holds tokens. Reads return expired ones too: the services ask `is_expired`.
+
+    A scope's filter on a user, a group or a server (`!user=bob`) holds on to whom it names when the token is added: it is
+    read with today's name, and left out once that user, group or server is gone, or when there was none. A server that did
+    not exist yet is meant by its name, of this very owner.
+    """
 
     def find(self, sha256: str) -> Token | None:
         """Return the token of that hash or None."""
@@ -32,7 +37,8 @@ class TokenStore(Protocol):
 
         Raises:
             StoreConflictError: when its id or hash is there already.
-            NotFoundError: when its owner is a user who does not exist.
+            NotFoundError: when its owner is a user who does not exist, or the session that it is issued in has ended: of the
+                two at once, either the token is never there or the session's end takes it.
         """
         ...
 
@@ -87,7 +93,7 @@ class ClientStore(Protocol):
         """Keep an authorization code.
 
         Raises:
-            NotFoundError: when its user does not exist (any more).
+            NotFoundError: when its user does not exist (any more), or its session has ended, as with a token.
         """
         ...
 

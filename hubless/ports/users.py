@@ -33,7 +33,8 @@ class UserStore(Protocol):
         """Write *after*'s name, admin and user_info over *before*.
 
         Raises:
-            StoreConflictError: when the user is gone or its revision is not *before*'s.
+            StoreConflictError: when the user is gone, its revision is not *before*'s, or its name would change while a server
+                of its is neither stopped nor failed (addresses of servers hold the name).
             NameTakenError: when *after*'s name belongs to another.
         """
         ...

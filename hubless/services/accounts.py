@@ -1,5 +1,6 @@
 """Users: adding, renaming, removing, and the passwords and one-time links of those who log in with one."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -36,6 +37,7 @@ class Accounts:
     hasher: PasswordHasher
     clock: Clock
     admins: frozenset[str] = frozenset()  # names that settings make admins
+    is_kept: Callable[[str], bool] = lambda _name: False  # whether a name brings something with it
 
     def find(self, name: str) -> User:
         """Return the user of that name.
@@ -165,15 +167,22 @@ class Accounts:
         self._set_password(self.find(name), password)
 
     def sign_up(self, name: str, password: str) -> User:
-        """Add a user with a password of its own choice.
+        """Add a user with a password of its own choice; a name that brings something with it is as good as taken.
 
         Raises:
             InvalidRequestError, NameTakenError: saying why not.
         """
         check_password(password)
-        user = self.add(names.normalise_user_name(name))
+        name = names.normalise_user_name(name)
+        if self.brings_something(name):
+            raise NameTakenError("User", name)
+        user = self.add(name)
         self.passwords.set(user.id, self.hasher.hash(password))
         return user
+
+    def brings_something(self, name: str) -> bool:
+        """Say whether settings give something to whoever bears *name*: only admins give such names."""
+        return name in self.admins or self.is_kept(name)
 
     def _set_password(self, user: User, password: str) -> None:
         self.passwords.set(user.id, self.hasher.hash(password))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from hubless.domain import scopes
-from hubless.domain.scopes import IDENTIFY, Bearer
+from hubless.domain.scopes import IDENTIFY, Bearer, Scopes
 from hubless.domain.tokens import Client, Code, OwnerKind, Token, sha256
 from hubless.domain.users import User
 from hubless.ports.clock import Clock
@@ -14,6 +14,7 @@ from hubless.services.identifiers import new_id
 from hubless.services.identity import Identities
 
 CODE_LIFETIME = timedelta(minutes=5)  # JupyterHub's
+_WHOEVER = "/"  # stands for the user who is asked; no user has this name
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +37,10 @@ class Authorizations:
     clock: Clock
 
     def may_ask(self, client: Client, wanted: Iterable[str]) -> bool:
-        """Say whether *client* may ask for these scopes: its access scopes, who the user is, and what it is allowed."""
-        allowed = {*client.access_scopes, *client.allowed_scopes, *IDENTIFY}
-        return all(scope in allowed for scope in wanted)
+        """Say whether *client* may ask for these scopes: access, who the user is, and what lies within what it is allowed."""
+        raw, bearer = (*client.access_scopes, *client.allowed_scopes, *IDENTIFY), Bearer(user=_WHOEVER, service=client.service)
+        allowed = scopes.expand(raw, bearer)
+        return all(scope in raw or _lies_within(scopes.expand([scope], bearer), allowed) for scope in wanted)
 
     def is_open_to(self, user: User, client: Client) -> bool:
         """Say whether *user* may use what *client* stands before."""
@@ -54,7 +56,8 @@ class Authorizations:
             asked = scopes.expand([raw], Bearer(user=user.name))
             return bool(asked.all) and bool(asked.intersection(held, groups_of).all)
 
-        kept = [scope for scope in wanted if scope not in IDENTIFY and is_held(scope)]
+        named = (f"{scope}={client.service}" if scope.endswith("!service") else scope for scope in wanted)
+        kept = [scope for scope in named if scope not in IDENTIFY and is_held(scope)]
         return tuple(dict.fromkeys((*kept, *IDENTIFY, *client.access_scopes)))
 
     def needs_consent(self, user: User, client: Client, wanted: tuple[str, ...]) -> bool:
@@ -111,3 +114,7 @@ class Authorizations:
         )
         self.tokens.create(token)
         return token
+
+
+def _lies_within(asked: Scopes, allowed: Scopes) -> bool:
+    return bool(asked.all) and all(allowed.covers(scope, lambda _user: ()) for scope in asked.all)

@@ -102,6 +102,7 @@ def _client(service: Service) -> Client | None:
         access_scopes=(f"access:services!service={service.name}",),
         allowed_scopes=service.oauth_client_allowed_scopes,
         no_confirm=service.oauth_no_confirm,
+        service=service.name,
     )
 
 

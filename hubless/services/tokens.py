@@ -5,11 +5,12 @@ from datetime import timedelta
 
 from hubless.domain import scopes
 from hubless.domain.errors import InvalidRequestError, NotFoundError
-from hubless.domain.scopes import Bearer, Scopes
+from hubless.domain.scopes import Bearer, Scope, Scopes
 from hubless.domain.tokens import OwnerKind, Token, sha256
 from hubless.domain.users import User
 from hubless.ports.clock import Clock
 from hubless.ports.tokens import TokenStore
+from hubless.ports.users import GroupStore
 from hubless.services.accounts import Accounts
 from hubless.services.identifiers import new_id, new_secret
 from hubless.services.identity import Identities
@@ -24,6 +25,7 @@ class Tokens:
 
     store: TokenStore
     accounts: Accounts
+    groups: GroupStore
     identities: Identities
     clock: Clock
     max_lifetime: timedelta | None = None
@@ -52,7 +54,8 @@ class Tokens:
         """Issue a token to *owner* and return it with its secret.
 
         Raises:
-            InvalidRequestError: when a scope is unknown or not held by *owner*, or the lifetime is out of bounds.
+            InvalidRequestError: when a scope is unknown, not held by *owner* or filtered by the name of nobody, or the
+                lifetime is out of bounds.
         """
         now = self.clock.now()
         wanted = tuple(dict.fromkeys(raw_scopes)) if raw_scopes is not None else INHERIT
@@ -112,6 +115,16 @@ class Tokens:
         if lacking:
             named = ", ".join(sorted(map(str, lacking))[:5])
             raise InvalidRequestError(f"Not assigning requested scopes {named}: {owner.name} does not hold them")
+        for one in map(scopes.parse, wanted):
+            self._check_filter(one)
+
+    def _check_filter(self, scope: Scope) -> None:
+        """Refuse a filter by a name that nobody has: it would hold on to nobody, also not to who comes to have the name."""
+        owner = scope.value.partition("/")[0] if scope.kind == scopes.SERVER else scope.value
+        if scope.kind in {scopes.USER, scopes.SERVER} and owner and self.accounts.users.find(owner) is None:
+            raise InvalidRequestError(f"No such user: {owner[:60]!r} in scope {str(scope)[:120]!r}")
+        if scope.kind == scopes.GROUP and self.groups.find(scope.value) is None:
+            raise InvalidRequestError(f"No such group: {scope.value[:60]!r} in scope {str(scope)[:120]!r}")
 
     def _checked_lifetime(self, asked: timedelta | None) -> timedelta | None:
         if asked is not None and asked <= timedelta(0):

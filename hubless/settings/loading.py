@@ -34,6 +34,7 @@ from hubless.settings.sections import (
 DEFAULT_FILE = "hubless.toml"
 MIN_TOKEN_LENGTH = 8
 SHARED_PASSWORD = "HUBLESS_SHARED_PASSWORD"  # noqa: S105 a variable's name
+ADMIN_PASSWORD = "HUBLESS_ADMIN_PASSWORD"  # noqa: S105 a variable's name
 _SERVICE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]*")
 _REACHED_BY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 compared with, not bound
 _ENVIRON = os.environ  # noqa: TID251 the one place
@@ -242,8 +243,11 @@ def _login(login: LoginSettings, environ: Mapping[str, str]) -> LoginSettings:
             raise SettingsError(
                 'login.sign_up has no meaning where login.kind is "shared-password"'
             )
-        return replace(login, password=password)
-    for key in ("password", "allow_users"):
+        admin_password = login.admin_password or environ.get(ADMIN_PASSWORD, "")
+        if admin_password == password:
+            raise SettingsError("login.admin_password is the one that all share: choose another")
+        return replace(login, password=password, admin_password=admin_password)
+    for key in ("password", "admin_password", "allow_users"):
         if getattr(login, key):
             raise SettingsError(
                 f'login.{key} has a meaning only where login.kind is "shared-password"'

@@ -70,6 +70,11 @@ class LoginSettings:
         SECRET,
         "The shared password (or in the environment, as `HUBLESS_SHARED_PASSWORD`); `shared-password` only",
     )
+    admin_password: str = setting(
+        "",
+        SECRET,
+        "The password that `admins` must give instead (or `HUBLESS_ADMIN_PASSWORD`); `shared-password` only",
+    )
     admins: tuple[str, ...] = setting([], USER_NAMES, "Users who are made admins when they log in")
     sign_up: bool = setting(
         False, FLAG, "Whether strangers may make themselves an account; `password` only"
@@ -78,7 +83,7 @@ class LoginSettings:
         [], USER_NAMES, "Who may log in with the shared password; empty for all"
     )
     max_failures: int = setting(
-        10, count(1), "Wrong guesses at a name or from an address before it is locked"
+        10, count(1), "Wrong guesses at a name from one address before it is locked there; ten times as many lock it everywhere"
     )
     lock_for: timedelta = setting("10m", DURATION, "How long it is locked then")
 

@@ -44,6 +44,11 @@ name = "sharer"
 scopes = ["shares!user", "read:users:name", "read:groups:name"]
 groups = ["sharers"]
 
+[[roles]]
+name = "teachers"
+scopes = ["list:users"]
+users = ["teacher"]
+
 [groups.sharers]
 """
 

@@ -2,6 +2,8 @@
 
 import base64
 import hashlib
+import re
+from dataclasses import replace
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
@@ -80,11 +82,67 @@ def test_a_code_of_a_session_that_ended_opens_nothing(hub, member):
     assert exchange(hub, code).status_code == 400
 
 
+def test_a_token_of_the_very_moment_in_which_its_session_ends_is_none(hub, member, monkeypatch):
+    code = code_of(consent(member, authorize(member), "access:services!service=checker"))
+    store = type(hub.hub.clients)
+    take = store.take_code
+
+    def take_while_the_session_ends(self, sha256):
+        taken = take(self, sha256)
+        hub.hub.sessions.end(taken.session_id)
+        return taken
+
+    monkeypatch.setattr(store, "take_code", take_while_the_session_ends)
+    refused = exchange(hub, code)
+    assert (refused.status_code, refused.json()) == (400, {"error": "invalid_grant"})
+    assert hub.hub.tokens.of(hub.user("mira")) == []
+
+
 def test_revoking_the_application_ends_all_its_tokens(hub, member):
     one, two = token_of(hub, member), hub.as_token(exchange(hub, code_of(authorize(member))).json()["access_token"])
     member.submit("/hub/token/revoke", client_id=CLIENT)
     assert {one.get("/user").status_code, two.get("/user").status_code} == {403}
     assert authorize(member).status_code == 200  # asked anew
+
+
+@pytest.fixture
+def reader(hub, member):
+    """The service may now ask for more than who somebody is."""
+    service = hub.hub.services.configured["checker"]
+    allowed = ("read:services!service", "read:users!user", "list:groups")
+    hub.hub.services._by_client[CLIENT] = replace(service, oauth_client_allowed_scopes=allowed)
+    guests = hub.hub.roles["guests"]
+    hub.hub.roles["guests"] = replace(guests, scopes=(*guests.scopes, "read:services", "list:groups"))
+    return member
+
+
+def scopes_with(hub, browser, *asked):
+    page = authorize(browser, scope=" ".join(asked))
+    assert page.status_code == 200, page.headers
+    shown = re.findall(r'name="scopes" value="([^"]+)"', page.text)
+    answer = exchange(hub, code_of(consent(browser, page, *shown)))
+    return set(hub.as_token(answer.json()["access_token"]).scopes())
+
+
+def test_a_service_asks_for_what_it_is_allowed_or_less(hub, reader):
+    assert {"read:services!service=checker", "read:services:name!service=checker"} <= scopes_with(hub, reader, "read:services!service")
+    assert {"list:groups!group=guests", "read:groups:name!group=guests"} <= scopes_with(hub, reader, "list:groups!group=guests")
+    assert "read:users:activity!user=mira" in scopes_with(hub, reader, "read:users:activity!user")
+
+
+@pytest.mark.parametrize("asked", [
+    "read:services", "read:services!service=admin", "read:users", "read:users!user=root", "read:users!group=guests", "groups",
+    "access:services", "access:services!service=admin", "servers!user", "self", "inherit", "(no_scope)", "read:users!user=/",
+])  # fmt: skip
+def test_a_service_asks_for_nothing_beyond(reader, asked):
+    refused = authorize(reader, scope=asked)
+    assert refused.status_code == 302
+    assert "error=invalid_scope" in refused.headers["location"]
+
+
+def test_what_a_user_does_not_hold_is_not_given_to_a_service_that_may_ask_for_it(hub, reader):
+    hub.hub.roles["guests"] = replace(hub.hub.roles["guests"], scopes=("access:services!service=checker",))
+    assert not any("list:groups" in scope for scope in scopes_with(hub, reader, "list:groups"))
 
 
 def test_losing_access_ends_it_at_the_next_request(hub, member):

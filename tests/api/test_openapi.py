@@ -22,7 +22,7 @@ SCHEMA = schemathesis.openapi.from_dict(api_document())
 OPERATIONS = [found.ok() for found in SCHEMA.get_all_operations()]
 NAMES = {
     "name": ["alice", "bob", "staff", "checker", "jupyterhub-hub-login"], "owner": ["alice", "bob"], "server": ["lab", "new"],
-    "secret": ["x"], "token_id": ["a0"],
+    "secret": ["x"], "token_id": ["a0"], "session_id": ["a0"],
 }  # fmt: skip
 BODIES = st.one_of(
     st.none(), st.booleans(), st.integers(), st.text(max_size=20), st.lists(st.integers(), max_size=3),

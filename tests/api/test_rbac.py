@@ -5,6 +5,7 @@ The list of requests is the OpenAPI document's, so that no route is forgotten.
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -42,7 +43,7 @@ def body_of(path):
 
 def place(path, name):
     filled = path.replace("{owner}", "outside" if "/shared/" in path else name).replace("{server}", "lab")
-    return filled.replace("{name}", name).replace("{token_id}", "a0")
+    return filled.replace("{name}", name).replace("{token_id}", "a0").replace("{session_id}", "s0")
 
 
 @pytest.fixture
@@ -125,6 +126,77 @@ def test_a_servers_inner_state_is_shown_only_with_its_scope(world):
     assert set(inner) - set(plain) == {"state"}
 
 
+@pytest.fixture
+def assistant(world):
+    """A browser of somebody who administers one group only, by all that the pages ask for."""
+    role = type(world.hub.roles["user"])
+    fenced = ("admin:users", "admin:servers", "tokens", "list:users", "delete:users", "access:servers")
+    world.hub.roles["assistants"] = role("assistants", ("admin-ui", *(f"{s}!group=ours" for s in fenced)), users=frozenset({"anna"}))
+    world.user("anna")
+    return world.browser("anna")
+
+
+def test_a_filtered_admins_pages_show_and_change_what_is_within(world, assistant):
+    page = assistant.get("/hub/admin").text
+    assert "inside" in page
+    assert "outside" not in page
+    assert assistant.submit("/hub/admin/users/inside/log-out").status_code == 200
+    assert assistant.submit("/hub/admin/users/inside/password-link").status_code == 200
+    assert assistant.submit("/hub/admin/users/inside/delete").status_code == 303
+
+
+@pytest.mark.parametrize(("path", "fields"), [
+    ("/hub/admin/users", {"usernames": "made-by-nobody"}), ("/hub/admin/users", {"usernames": "x", "admin": "1"}),
+    *((f"/hub/admin/users/{name}/{what}", {"admin": "1"}) for name in ("outside", "boss") for what in ("delete", "admin", "log-out", "password-link")),
+    ("/hub/admin/users/inside/admin", {"admin": "1"}), ("/hub/stop/outside", {}), ("/hub/stop/outside/lab", {}),
+    ("/hub/delete/outside/lab", {}), ("/hub/spawn/outside", {}), ("/hub/spawn/outside/lab", {}),
+])  # fmt: skip
+def test_a_filtered_admins_pages_reach_nothing_outside(world, assistant, path, fields):
+    before = snapshot(world)
+    there = world.browser("outside")
+    assert assistant.submit(path, **fields).status_code in {403, 404}
+    assert snapshot(world) == before
+    assert there.get("/hub/home").status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/hub/spawn/outside", "/hub/spawn-pending/outside", "/hub/user/outside/", "/hub/user/outside/lab/", "/hub/user/nobody-at-all/"])
+def test_a_filtered_admins_pages_show_nothing_of_what_is_outside(world, assistant, path):
+    answer = assistant.get(path)
+    assert answer.status_code == 404
+    assert "not within your reach" in answer.text
+
+
+def test_the_admin_page_shows_of_people_what_the_scopes_show(world):
+    role = type(world.hub.roles["user"])
+    world.hub.roles["lookers"] = role("lookers", ("admin-ui", "list:users!user=outside"), users=frozenset({"anna"}))
+    world.user("anna")
+    page = world.browser("anna").get("/hub/admin").text
+    assert "<h2>outside</h2>" in page
+    assert not any(fact in page for fact in ("inside", "theirs", "active</li>", "Last active", "Since", 'class="servers"', ">lab "))
+
+
+def test_an_admin_is_not_removed_on_the_page_by_who_is_none(world):
+    role = type(world.hub.roles["user"])
+    world.hub.roles["removers"] = role("removers", ("admin-ui", "admin:users", "tokens"), users=frozenset({"anna"}))
+    world.user("anna")
+    anna = world.browser("anna")
+    for what in ("delete", "admin", "password-link"):
+        assert anna.submit(f"/hub/admin/users/boss/{what}", admin="0").status_code == 403
+    assert anna.submit("/hub/admin/users", usernames="teacher").status_code == 403
+    assert world.hub.users.find("teacher") is None
+    assert world.user("boss").admin
+
+
+@pytest.mark.parametrize(("method", "path", "scope"), [
+    ("GET", "/info", "read:hub"), ("GET", "/metrics", "read:metrics"), ("GET", "/proxy", "proxy"), ("POST", "/proxy", "proxy"),
+    ("PATCH", "/proxy", "proxy"), ("POST", "/shutdown", "shutdown"), ("POST", "/users", "admin:users"), ("POST", "/groups", "admin:groups"),
+])  # fmt: skip
+def test_a_scope_for_somebody_is_none_for_the_hub_as_a_whole(world, method, path, scope):
+    for fence in ("user=boss", "group=ours", "server=inside/lab", "service=checker"):
+        assert world.as_user("boss", [f"{scope}!{fence}"])(method, path, json=BODIES.get(path, {})).status_code == 404
+    assert world.as_user("boss", [scope])(method, path, json=BODIES.get(path, {})).status_code < 300
+
+
 # --- nobody comes to hold more than they were given --------------------------------------------------------------------
 
 
@@ -148,11 +220,28 @@ def plain_helper(world, monkeypatch):
     ("PATCH", "/users/boss", {"admin": False}),
     ("PATCH", "/users/boss", {"name": "mine"}),
     ("DELETE", "/users/boss", {}),
+    ("POST", "/users/boss/tokens", {}),
+    ("POST", "/users", {"usernames": ["new", "teacher"]}),
+    ("POST", "/users/teacher", {}),
+    ("PATCH", "/users/inside", {"name": "TEACHER"}),
+    ("POST", "/groups/sharers/users", {"users": ["inside"]}),
+    ("POST", "/groups/lost", {"users": ["inside"]}),
+    ("POST", "/groups", {"groups": ["new", "lost"], "users": ["inside"]}),
 ])  # fmt: skip
-def test_who_is_no_admin_makes_unmakes_and_moves_no_admin(world, plain_helper, method, path, body):
+def test_who_is_no_admin_makes_nobody_more_than_they_are_themselves(world, plain_helper, method, path, body):
+    role = type(world.hub.roles["user"])
+    world.hub.roles["lost"] = role("lost", ("read:hub",), groups=frozenset({"lost"}))  # of a group that is not there now
     before = snapshot(world)
     assert plain_helper(method, path, json=body).status_code == 403
     assert snapshot(world) == before
+
+
+def test_who_holds_what_a_groups_role_gives_may_give_it_by_the_group(world, plain_helper):
+    role = type(world.hub.roles["user"])
+    world.hub.roles["ours"] = role("ours", ("read:users", "self"), groups=frozenset({"ours"}))
+    world.hub.roles["helper"] = replace(world.hub.roles["helper"], scopes=(*world.hub.roles["helper"].scopes, "servers", "shares"))
+    assert plain_helper.post("/groups/ours/users", {"users": ["outside"]}).status_code == 200
+    assert plain_helper.delete("/groups/ours/users", {"users": ["outside"]}).status_code == 200
 
 
 @pytest.mark.parametrize("scopes", [["admin:users"], ["self", "admin-ui"], ["read:users!group=ours"], ["read:users!user=outside"], ["tokens"]])
@@ -161,6 +250,14 @@ def test_a_token_is_issued_with_nothing_that_its_owner_lacks(world, scopes):
     refused = inside.post("/users/inside/tokens", {"scopes": scopes})
     assert refused.status_code == 400
     assert "does not hold them" in refused.json()["message"]
+
+
+def test_scopes_that_a_service_asks_for_a_user_are_the_users(world):
+    made = world.as_token(An.ADMIN_TOKEN).post("/users/inside/tokens", {"scopes": ["read:users!user", "tokens!user"]})
+    assert made.status_code == 201
+    assert {"read:users!user=inside", "tokens!user=inside"} <= set(world.as_token(made.json()["token"]).scopes())
+    for scopes in (["admin:users"], ["read:services!service"], ["access:servers!server"], ["list:services"]):
+        assert world.as_token(An.ADMIN_TOKEN).post("/users/inside/tokens", {"scopes": scopes}).status_code == 400
 
 
 @given(stored=st.lists(st.sampled_from([f"{name}{fence}" for name in DEFINITIONS for fence in (

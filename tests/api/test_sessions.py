@@ -70,6 +70,40 @@ def test_a_session_is_nobody_elses_to_end(hub):
     assert alice.get("/hub/home").status_code == 200
 
 
+def test_a_session_is_listed_and_ended_by_the_api_with_what_was_issued_in_it(hub, admin):
+    browser, other = hub.browser("alice"), hub.browser("alice")
+    alice = hub.as_user("alice")
+    told = alice.get("/users/alice/sessions").json()["sessions"]
+    assert [(one["agent"], set(one)) for one in told] == [("a browser", {"id", "created", "expires_at", "agent"})] * 2
+    issued = hub.as_user("alice", session_id=told[0]["id"])
+    assert issued.get("/user").status_code == 200
+    assert alice.delete(f"/users/alice/sessions/{told[0]['id']}").status_code == 204
+    assert alice.delete(f"/users/alice/sessions/{told[0]['id']}").status_code == 404
+    assert issued.get("/user").status_code == 403
+    assert browser.get("/hub/home").status_code == 302
+    assert other.get("/hub/home").status_code == 200
+
+
+def test_all_sessions_of_somebody_are_ended_by_who_may_and_by_nobody_else(hub, admin, bob):
+    browsers = [hub.browser("alice"), hub.browser("alice")]
+    for method in ("GET", "DELETE"):
+        assert bob(method, "/users/alice/sessions").status_code == 404
+    assert hub.as_user("alice", ["read:tokens!user"]).delete("/users/alice/sessions").status_code == 403
+    assert {browser.get("/hub/home").status_code for browser in browsers} == {200}
+    assert admin.delete("/users/alice/sessions").status_code == 204
+    assert {browser.get("/hub/home").status_code for browser in browsers} == {302}
+
+
+def test_an_admin_logs_somebody_out_on_the_admin_page(hub):
+    hub.user("boss", admin=True)
+    boss, alice, bob = hub.browser("boss"), hub.browser("alice"), hub.browser("bob")
+    assert bob.submit("/hub/admin/users/alice/log-out").status_code == 404
+    assert boss.post("/hub/admin/users/alice/log-out", data={}).status_code == 403
+    assert alice.get("/hub/home").status_code == 200
+    assert "alice is logged out everywhere" in boss.submit("/hub/admin/users/alice/log-out").text
+    assert alice.get("/hub/home").status_code == 302
+
+
 def test_a_session_ends_at_its_time_whether_or_not_it_is_swept(hub, monkeypatch):
     browser = hub.browser("alice")
     later = hub.hub.clock.now() + hub.hub.settings.hub.cookie_max_age + timedelta(seconds=1)
@@ -146,12 +180,62 @@ def test_a_cookie_with_a_form_is_no_client_of_the_api(hub):
     assert browser.post("/hub/api/users/alice/tokens", content="{}", headers=sent).status_code == 201
 
 
-def test_two_login_cookies_do_not_make_one(hub):
+FOREIGN = [
+    {"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}, {"Sec-Fetch-Site": "same-site", "Origin": "http://hub.test"},
+    {"Origin": "http://evil.example"}, {"Origin": "null"}, {"Origin": ""}, {"Origin": "http://hub.test.evil.example"},
+    {"Origin": "http://hub.test:81"}, {"Origin": "http://bob.hub.test"},
+]  # fmt: skip
+OWN = [
+    {}, {"Origin": "http://hub.test"}, {"Sec-Fetch-Site": "same-origin", "Origin": "http://hub.test"}, {"Sec-Fetch-Site": "none"},
+    {"Origin": "https://hub.example", "X-Forwarded-Host": "hub.example"},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("headers", FOREIGN)
+def test_a_foreign_page_that_got_hold_of_the_token_still_changes_nothing(hub, headers):
+    alice = hub.browser("alice")
+    assert alice.post("/hub/token", data={"_xsrf": alice.xsrf}, headers=headers).status_code == 403
+    sent = {"X-XSRFToken": alice.xsrf, "Content-Type": "application/json", **headers}
+    assert alice.post("/hub/api/users/alice/tokens", content="{}", headers=sent).status_code == 403
+    assert hub.hub.tokens.of(hub.user("alice")) == []
+
+
+@pytest.mark.parametrize("headers", FOREIGN)
+def test_nobody_is_logged_in_by_a_foreign_page_under_a_name_of_its_choice(hub, headers):
+    browser = hub.browser()
+    answer = browser.log_in("mallory", headers=headers)
+    assert answer.status_code == 403
+    assert "jupyterhub-hub-login" not in browser.cookies
+
+
+@pytest.mark.parametrize("headers", OWN)
+def test_the_hubs_own_pages_may_change_what_they_are_for(hub, headers):
+    alice = hub.browser()
+    assert alice.log_in("alice", headers=headers).status_code == 302
+    assert alice.post("/hub/token", data={"_xsrf": alice.xsrf}, headers=headers).status_code == 201
+
+
+def test_of_two_login_cookies_neither_counts(hub):
+    """A page beside the hub may plant one for another path; which of the two is the person's, nothing tells."""
     alice, bob = hub.browser("alice"), hub.browser("bob")
     secrets = [browser.cookies.get("jupyterhub-hub-login", path="/hub/") for browser in (alice, bob)]
-    both = "; ".join(f"jupyterhub-hub-login={secret}" for secret in secrets)
-    answer = hub.browser().post("/hub/token", data={"note": "x", "_xsrf": alice.xsrf}, headers={"Cookie": both})
-    assert answer.status_code == 403 or "alice" in answer.text
+    for pair in (secrets, secrets[::-1]):
+        both = "; ".join(f"jupyterhub-hub-login={secret}" for secret in pair)
+        for token in (alice.xsrf, bob.xsrf):
+            answer = hub.browser().post("/hub/token", data={"note": "x", "_xsrf": token}, headers={"Cookie": both})
+            assert answer.status_code == 403
+        assert hub.browser().get("/hub/home", headers={"Cookie": both}).status_code == 302
+    twice = "; ".join(f"jupyterhub-hub-login={secret}" for secret in secrets[:1] * 2)
+    assert hub.browser().get("/hub/home", headers={"Cookie": twice}).status_code == 200
+
+
+def test_a_planted_token_cookie_does_not_keep_anybody_from_logging_in(hub):
+    browser = hub.browser()
+    browser.get("/hub/login")
+    both = {"Cookie": f"_xsrf=planted; _xsrf={browser.xsrf}"}
+    form = {"username": "alice", "password": An.PASSWORD}
+    assert browser.post("/hub/login", data=form | {"_xsrf": "planted"}, headers=both).status_code == 403
+    assert browser.post("/hub/login", data=form | {"_xsrf": browser.xsrf}, headers=both).status_code == 302
 
 
 # --- guessing -----------------------------------------------------------------------------------------------------------

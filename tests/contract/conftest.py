@@ -12,7 +12,7 @@ from hubless.adapters.sqlite.shares import SqliteShareCodeStore, SqliteShareStor
 from hubless.adapters.sqlite.tokens import SqliteClientStore, SqliteSessionStore, SqliteTokenStore
 from hubless.adapters.sqlite.usage import SqliteUsageLog
 from hubless.adapters.sqlite.users import SqliteGroupStore, SqliteUserStore
-from tests.builders import a_user
+from tests.builders import a_session, a_user
 
 
 def sqlite(folder):
@@ -60,3 +60,11 @@ def bob(stores):
     user = a_user("bob")
     stores.users.create([user])
     return user
+
+
+@pytest.fixture
+def session(stores, alice):
+    """A browser in which alice is logged in."""
+    made = a_session()
+    stores.sessions.create(made)
+    return made

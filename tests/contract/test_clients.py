@@ -8,7 +8,7 @@ from hubless.domain.server import State
 from tests.builders import NOW, a_client, a_code, a_server, a_token
 from tests.contract.together import MANY, at_once
 
-pytestmark = pytest.mark.usefixtures("alice", "bob")
+pytestmark = pytest.mark.usefixtures("alice", "bob", "session")
 OWN, ISSUED = a_token("own", server_id="s-alice-"), a_token("issued", "bob", client_id="c1")
 
 

@@ -44,7 +44,7 @@ def test_a_token_or_client_id_is_given_once(stores, same):
     assert stores.services.find("other") is None
 
 
-def test_a_service_goes_with_the_tokens_and_codes_that_it_was_issued(stores, alice):
+def test_a_service_goes_with_the_tokens_and_codes_that_it_was_issued(stores, alice, session):
     stores.services.create(GRADER)
     stores.tokens.create(a_token("issued", client_id="service-grader"))
     stores.tokens.create(a_token("other"))

@@ -3,6 +3,7 @@ from datetime import timedelta
 import pytest
 
 from hubless.domain.errors import NotFoundError
+from hubless.domain.tokens import OwnerKind
 from hubless.domain.users import Group
 from tests.builders import NOW, a_code, a_session, a_token
 from tests.contract.together import MANY, at_once
@@ -90,6 +91,35 @@ def test_eight_ends_at_once_are_one(stores):
     logged_in(stores, "one")
     assert at_once(lambda _: stores.sessions.end("session-one")) == [None] * MANY
     assert remains(stores, "one") == [False] * 3
+
+
+def test_nothing_is_issued_in_a_session_that_has_ended(stores):
+    logged_in(stores, "one")
+    stores.sessions.end("session-one")
+    with pytest.raises(NotFoundError):
+        stores.tokens.create(a_token("late", session_id="session-one"))
+    with pytest.raises(NotFoundError):
+        stores.clients.add_code(a_code("late", session_id="session-one"))
+    assert stores.tokens.find(a_token("late").sha256) is None
+    assert stores.clients.find_code(a_code("late").sha256) is None
+
+
+def test_what_is_issued_in_the_very_moment_of_the_end_does_not_survive_it(stores):
+    for turn in range(15):
+        session = a_session(f"turn{turn}")
+        stores.sessions.create(session)
+
+        def act(n, session=session):
+            if n == 0:
+                return stores.sessions.end(session.id)
+            if n % 2:
+                return stores.tokens.create(a_token(f"{session.id}-{n}", session_id=session.id))
+            return stores.clients.add_code(a_code(f"{session.id}-{n}", session_id=session.id))
+
+        outcomes = at_once(act)
+        assert all(outcome is None or isinstance(outcome, NotFoundError) for outcome in outcomes)
+        assert [token.id for token in stores.tokens.of_owner(OwnerKind.USER, "u-alice")] == []
+        assert [n for n in range(MANY) if stores.clients.find_code(a_code(f"{session.id}-{n}").sha256)] == []
 
 
 def test_a_session_of_a_user_who_was_just_removed_is_refused(stores):

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -5,7 +6,7 @@ import pytest
 from hubless.domain.errors import NotFoundError, StoreConflictError
 from hubless.domain.tokens import OwnerKind
 from hubless.domain.users import Group
-from tests.builders import NOW, a_token
+from tests.builders import NOW, a_server, a_session, a_token, a_user
 from tests.contract.together import MANY, at_once
 
 pytestmark = pytest.mark.usefixtures("alice", "bob")
@@ -17,8 +18,9 @@ def of_service(secret, name="culler", **facts):
 
 
 def test_a_token_comes_back_as_it_was_written(stores):
+    stores.sessions.create(a_session("x"))
     token = a_token(
-        scopes=("a", "b!user=x"), note="nöte", expires_at=LATER, last_activity_at=NOW, session_id="x", client_id="c",
+        scopes=("a", "b!user=alice"), note="nöte", expires_at=LATER, last_activity_at=NOW, session_id="session-x", client_id="c",
         server_id="s",
     )  # fmt: skip
     stores.tokens.create(token)
@@ -100,6 +102,77 @@ def test_a_token_of_nobody_is_refused(stores):
     assert stores.tokens.find(a_token().sha256) is None
 
 
+HELD = ("x!user=bob", "x!group=staff", "x!server=bob/lab", "x!server=bob/", "x!service=s", "x!user", "x")
+
+
+@pytest.fixture
+def held(stores):
+    """A function that reads a token of alice's whose filters name bob, a group of his, a server that he has and one to come."""
+    stores.groups.create(Group("g1", "staff", ("bob",)))
+    stores.servers.create(a_server("lab", "bob"), named_limit=5)
+    stores.tokens.create(a_token(scopes=HELD))
+
+    def read():
+        ways = [
+            stores.tokens.find(a_token().sha256),
+            stores.tokens.find_with_user(a_token().sha256)[0],
+            stores.tokens.get(OwnerKind.USER, "u-alice", a_token().id),
+            *stores.tokens.of_owner(OwnerKind.USER, "u-alice"),
+        ]
+        assert len({way.scopes for way in ways}) == 1
+        return ways[0].scopes
+
+    return read
+
+
+def test_filters_follow_whom_they_name_and_no_name_that_is_given_again(stores, held, bob):
+    assert held() == HELD
+    stores.users.change(bob, replace(bob, name="rob", revision=1))
+    stores.users.create([a_user("bob", id="u-other")])
+    stores.servers.create(a_server("lab", "bob", id="s-other", owner_id="u-other"), named_limit=5)
+    assert held() == ("x!user=rob", "x!group=staff", "x!server=rob/lab", "x!server=rob/", "x!service=s", "x!user", "x")
+
+
+def test_filters_on_who_is_gone_are_left_out_whoever_has_the_name_next(stores, held):
+    stores.users.delete("u-bob")
+    stores.groups.delete("g1")
+    stores.users.create([a_user("bob", id="u-other")])
+    stores.groups.create(Group("g2", "staff", ("bob",)))
+    stores.servers.create(a_server("lab", "bob", id="s-other", owner_id="u-other"), named_limit=5)
+    assert held() == ("x!service=s", "x!user", "x")
+
+
+def test_a_filter_on_a_server_follows_it_and_not_its_name(stores, held):
+    lab = stores.servers.get("s-bob-lab")
+    stores.servers.write(lab, replace(lab, name="den", revision=lab.revision + 1))
+    stores.servers.create(a_server("lab", "bob", id="s-other"), named_limit=5)
+    assert held()[2] == "x!server=bob/den"
+    stores.servers.delete(stores.servers.get("s-bob-lab"))
+    assert [scope for scope in held() if "server" in scope] == ["x!server=bob/"]
+
+
+def test_a_filter_on_a_server_to_come_waits_for_it_with_this_owner(stores, held):
+    stores.servers.create(a_server("", "bob"), named_limit=0)
+    assert held()[3] == "x!server=bob/"
+
+
+def test_a_filter_by_the_name_of_nobody_stays_without_effect(stores):
+    stores.tokens.create(a_token(scopes=("x!user=later", "x!group=later", "x!server=later/", "x!user=u-bob", "x!group=a!user=bob", "y")))
+    stores.users.create([a_user("later")])
+    stores.groups.create(Group("g1", "later"))
+    stores.groups.create(Group("g2", "a!user=bob"))
+    assert stores.tokens.find(a_token().sha256).scopes == ("y",)
+
+
+@pytest.mark.parametrize("name", ["a=b", "a!user=bob", "%", "*?[x]", "group=g", 'a"b\\', "ä ö", "bob'--"])
+def test_any_name_may_stand_in_a_filter(stores, name):
+    stores.users.create([a_user(name)])
+    stores.groups.create(Group("g1", name, (name,)))
+    scopes = (f"x!user={name}", f"x!group={name}", f"x!server={name}/lab")
+    stores.tokens.create(a_token(scopes=scopes))
+    assert stores.tokens.find(a_token().sha256).scopes == scopes
+
+
 def test_deletion_is_of_those_named_and_can_be_done_again(stores):
     for secret in "abc":
         stores.tokens.create(a_token(secret))
@@ -122,10 +195,12 @@ def test_issued_tokens_go_by_user_and_client(stores):
 
 
 def test_tokens_of_a_session_go_with_it(stores):
-    stores.tokens.create(a_token("gone", session_id="x"))
-    stores.tokens.create(a_token("kept", session_id="y"))
+    for secret in "xy":
+        stores.sessions.create(a_session(secret))
+    stores.tokens.create(a_token("gone", session_id="session-x"))
+    stores.tokens.create(a_token("kept", session_id="session-y"))
     stores.tokens.create(a_token("own"))
-    stores.tokens.delete_session("x")
+    stores.tokens.delete_session("session-x")
     assert [t.note or t.id for t in stores.tokens.of_owner(OwnerKind.USER, "u-alice")] == ["a-kept", "a-own"]
 
 

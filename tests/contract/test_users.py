@@ -108,6 +108,39 @@ def test_a_name_of_another_is_taken(stores, alice, bob):
     assert stores.users.get(alice.id) == alice
 
 
+@pytest.mark.parametrize("state", sorted(set(State) - INACTIVE))
+def test_who_has_an_active_server_keeps_its_name_and_may_change_else(stores, alice, state):
+    stores.servers.create(a_server(state=state))
+    with pytest.raises(StoreConflictError):
+        stores.users.change(alice, replace(alice, name="alicia", revision=1))
+    stores.users.change(alice, replace(alice, admin=True, revision=1))
+    assert stores.users.get(alice.id) == replace(alice, admin=True, revision=1)
+
+
+@pytest.mark.parametrize("state", sorted(INACTIVE))
+def test_inactive_servers_hold_no_name(stores, alice, state):
+    stores.servers.create(a_server(state=state))
+    stores.users.change(alice, replace(alice, name="alicia", revision=1))
+    assert stores.users.find("alicia").id == alice.id
+
+
+def test_a_rename_and_a_start_at_once_never_leave_a_server_under_an_old_name(stores):
+    for turn in range(10):
+        user, server = a_user(f"user{turn}", id=f"u{turn}"), a_server(id=f"s{turn}", owner_id=f"u{turn}")
+        stores.users.create([user])
+        stores.servers.create(server)
+        started = replace(server, state=State.REQUESTED, launch_id="l", revision=1)
+
+        def act(n, user=user, server=server, started=started):
+            if n == 0:
+                stores.servers.write(server, started)
+                return stores.users.get(user.id).name  # what the launch is told
+            return stores.users.change(user, replace(user, name=f"new{user.name}", revision=1))
+
+        told, _ = at_once(act, 2)
+        assert stores.users.get(user.id).name == told
+
+
 def test_of_eight_changes_one_wins(stores, alice):
     def change(number):
         stores.users.change(alice, replace(alice, user_info={"by": number}, revision=1))
@@ -224,7 +257,7 @@ def test_inactive_servers_do_not_hold_their_owner(stores, alice, state):
 
 def test_deletion_and_a_start_at_once_never_leave_a_server_without_owner(stores):
     for turn in range(10):
-        user, server = a_user(id=f"u{turn}"), a_server(id=f"s{turn}", owner_id=f"u{turn}")
+        user, server = a_user(f"user{turn}", id=f"u{turn}"), a_server(id=f"s{turn}", owner_id=f"u{turn}")
         stores.users.create([user])
         stores.servers.create(server)
         started = replace(server, state=State.REQUESTED, launch_id="l", revision=1)
@@ -235,8 +268,6 @@ def test_deletion_and_a_start_at_once_never_leave_a_server_without_owner(stores)
         outcomes = at_once(act, 2)
         assert sum(isinstance(o, StoreConflictError) for o in outcomes) == 1
         assert (stores.users.get(user.id) is None) == (stores.servers.get(server.id) is None)
-        if stores.users.get(user.id):
-            stores.users.change(user, replace(user, name=f"kept{turn}", revision=1))
 
 
 # --- pages ---

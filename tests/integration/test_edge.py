@@ -465,6 +465,18 @@ def test_the_hubs_login_cookie_reaches_the_hub_and_no_server(world: World, sent:
     assert world.ask("/hub/home", headers=(f"Cookie: {sent}",)).said["headers"]["cookie"] == [sent]
 
 
+@pytest.mark.parametrize("sent", [
+    ("__Host-jupyterhub-hub-login=secret; a=1; __Host-jupyterhub-hub-login=planted",),
+    ("a=1", "__Host-jupyterhub-hub-login=secret; __Host-jupyterhub-hub-login=b; __Host-jupyterhub-hub-login=c"),
+    ("__Host-jupyterhub-hub-login=secret", "a=1", "__Host-jupyterhub-hub-login=planted"),
+])  # fmt: skip
+def test_a_second_login_cookie_that_a_server_planted_carries_the_first_to_no_server(world: World, sent: tuple[str, ...]) -> None:
+    world.route("/user/alice/", "alice")
+    world.started()
+    passed = world.ask("/user/alice/", headers=tuple(f"Cookie: {cookies}" for cookies in sent)).said["headers"].get("cookie", [])
+    assert not any("secret" in cookies or "hub-login" in cookies for cookies in passed)
+
+
 # --- changes ---
 
 

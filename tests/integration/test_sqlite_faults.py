@@ -1,5 +1,6 @@
 """What the SQLite store says and keeps when the file, the disk or a process fails."""
 
+import json
 import os
 import signal
 import sqlite3
@@ -12,6 +13,7 @@ import pytest
 from hubless.adapters.sqlite import schema
 from hubless.adapters.sqlite.database import Database
 from hubless.adapters.sqlite.queue import SqliteQueue
+from hubless.adapters.sqlite.tokens import SqliteTokenStore
 from hubless.adapters.sqlite.users import SqliteGroupStore, SqliteUserStore
 from hubless.domain.errors import StoreUnavailableError
 from hubless.domain.messages import Kind, Message
@@ -92,6 +94,29 @@ def test_a_file_of_the_first_version_takes_the_steps_that_it_lacks(tmp_path):
     database = Database(path)
     assert SqliteUserStore(database).find("alice").shared == ()
     assert database.read_one("PRAGMA user_version") == (schema.VERSION,)
+    database.close()
+
+
+def test_filters_of_an_older_files_tokens_hold_on_to_whom_they_name_at_the_upgrade(tmp_path):
+    path = tmp_path / "hub.sqlite"
+    scopes = ["read:users!user=bob", "groups!group=staff", "servers!server=bob/lab", "servers!server=bob/", "users!user=nobody", "x"]
+    with sqlite3.connect(path) as raw:
+        for step in schema.STEPS[:3]:
+            raw.executescript(step)
+        raw.execute("INSERT INTO users VALUES ('u1', 'bob', 'bob', 0, 0, NULL, NULL, 0)")
+        raw.execute("INSERT INTO groups VALUES ('g1', 'staff', '{}')")
+        raw.execute("INSERT INTO servers VALUES ('s1', 'u1', 'lab', 'stopped', NULL, 0, 0, NULL, '{}')")
+        raw.execute(
+            "INSERT INTO tokens (id, sha256, owner_kind, owner_id, user_id, scopes, created_at, note)"
+            " VALUES ('a1', 'digest', 'user', 'u1', 'u1', ?, 0, '')", (json.dumps(scopes),)
+        )
+        raw.execute("PRAGMA user_version = 3")
+    raw.close()
+    database = Database(path)
+    database.write("UPDATE users SET name = 'rob' WHERE id = 'u1'")
+    database.write("INSERT INTO users VALUES ('u2', 'bob', 'bob', 0, 0, NULL, NULL, 0)")
+    found = SqliteTokenStore(database).find("digest")
+    assert found.scopes == ("read:users!user=rob", "groups!group=staff", "servers!server=rob/lab", "servers!server=rob/", "x")
     database.close()
 
 

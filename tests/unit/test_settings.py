@@ -192,7 +192,13 @@ class TestLogin:
     def test_a_shared_password_is_needed_where_that_is_the_way_in(self) -> None:
         assert "HUBLESS_SHARED_PASSWORD" in complaint('login.kind = "shared-password"')
 
-    @pytest.mark.parametrize("line", ['password = "x"', 'allow_users = ["ada"]'])
+    def test_the_admins_password_is_another(self) -> None:
+        shared = '[login]\nkind = "shared-password"\npassword = "for all"\n'
+
+        assert read(shared, HUBLESS_ADMIN_PASSWORD="from outside").login.admin_password == "from outside"
+        assert "choose another" in complaint(shared + 'admin_password = "for all"')
+
+    @pytest.mark.parametrize("line", ['password = "x"', 'admin_password = "x"', 'allow_users = ["ada"]'])
     def test_what_would_have_no_effect_is_refused(self, line: str) -> None:
         assert 'only where login.kind is "shared-password"' in complaint(f"[login]\n{line}")
 
@@ -288,7 +294,7 @@ class TestTogether:
 class TestSecrets:
     def test_are_in_no_representation(self) -> None:
         settings = read(
-            '[login]\nkind = "shared-password"\npassword = "s3cret-shared"\n'
+            '[login]\nkind = "shared-password"\npassword = "s3cret-shared"\nadmin_password = "s3cret-admins"\n'
             '[[services]]\nname = "bot"\ntoken = "s3cret-token"'
         )
 

@@ -11,6 +11,7 @@ from functions.api import paging
 from functions.api.asking import OwnForm, Person, hub_of
 from functions.api.pages.views import server_view
 from functions.api.rendering import page
+from functions.api.routes.users import users_within_reach
 from functions.api.routing import Router
 from functions.api.wire import instant
 from hubless.domain import names
@@ -36,7 +37,7 @@ async def add_users(request: Request, form: OwnForm, who: Person) -> Response:
     _require(who, "admin:users")
     wanted = [names.normalise_user_name(line.strip()) for line in form.text("usernames").splitlines() if line.strip()]
     make_admin = form.text("admin") == "1"
-    if make_admin:
+    if make_admin or any(map(hub_of(request).accounts.brings_something, wanted)):
         _require_admin(who)
     try:
         added = hub_of(request).accounts.add_many(wanted, admin=make_admin)
@@ -50,6 +51,8 @@ async def add_users(request: Request, form: OwnForm, who: Person) -> Response:
 async def delete_user(request: Request, name: str, form: OwnForm, who: Person) -> Response:  # noqa: ARG001 the token
     """Stop and remove a user."""
     user = _subject(request, who, name, "delete:users")
+    if user.admin:
+        _require_admin(who)
     try:
         await hub_of(request).departures.remove(user)
     except HublessError as refused:
@@ -66,6 +69,14 @@ async def set_admin(request: Request, name: str, form: OwnForm, who: Person) -> 
     return RedirectResponse("/hub/admin", 303)
 
 
+@router.post("/admin/users/{name:segment}/log-out")
+async def log_out_everywhere(request: Request, name: str, form: OwnForm, who: Person) -> Response:  # noqa: ARG001 the token
+    """End all sessions of a user, with the tokens that were issued in them."""
+    user = _subject(request, who, name, "tokens")
+    hub_of(request).logins.close_all(user)
+    return _page(request, who, message=f"{user.name} is logged out everywhere")
+
+
 @router.post("/admin/users/{name:segment}/password-link")
 async def password_link(request: Request, name: str, form: OwnForm, who: Person) -> Response:  # noqa: ARG001 the token
     """Make a one-time link with which the user sets a password."""
@@ -73,7 +84,7 @@ async def password_link(request: Request, name: str, form: OwnForm, who: Person)
     if user.admin:
         _require_admin(who)
     path = hub_of(request).accounts.password_link(user.name)
-    return _page(request, who, link=str(request.base_url).rstrip("/") + path)
+    return _page(request, who, link=(hub_of(request).settings.hub.public_url or str(request.base_url)).rstrip("/") + path)
 
 
 def _subject(request: Request, who: Actor, name: str, scope: str) -> User:
@@ -86,7 +97,7 @@ def _subject(request: Request, who: Actor, name: str, scope: str) -> User:
 
 
 def _require(who: Actor, scope: str) -> None:
-    if not who.scopes.has(scope):
+    if not who.scopes.has_everywhere(scope):
         raise HTTPException(403, "This page is for admins")
 
 
@@ -102,9 +113,7 @@ def _page(
     hub, query, part = hub_of(request), request.query_params, paging.window(request)
     state = query.get("state") if query.get("state") in _STATES else None
     limit = min(part.limit, hub.settings.servers.api_page_limit)
-    reach: dict[str, Any] = {}
-    if not who.scopes.has_everywhere("list:users"):
-        reach = {"ids": [], "groups": who.scopes.values("list:users", "group")}
+    reach = users_within_reach(hub, who)
     found, total = hub.users.page(
         offset=part.offset, limit=limit, sort="name", name_contains=query.get("name_filter") or None, state=state, **reach
     )
@@ -113,7 +122,7 @@ def _page(
         servers.setdefault(server.owner_id, []).append(server)
     kept = {k: v for k, v in query.items() if k in {"name_filter", "state", "limit"} and v}
     return page(
-        request, "admin.html", status_code=status, users=[_view(request, user, servers.get(user.id, [])) for user in found],
+        request, "admin.html", status_code=status, users=[_view(request, who, user, servers.get(user.id, [])) for user in found],
         total=total, offset=part.offset, limit=limit, name_filter=query.get("name_filter", ""), state=state or "",
         previous_url=_turn(kept, max(0, part.offset - limit)) if part.offset else None,
         next_url=_turn(kept, part.offset + limit) if part.offset + limit < total else None,
@@ -130,18 +139,22 @@ def _edit_url(name: str, what: str) -> str:
     return f"/hub/admin/users/{names.url_name(name)}/{what}"
 
 
-def _view(request: Request, user: User, servers: list[Server]) -> dict[str, Any]:
-    hub = hub_of(request)
-    shown = [server_view(hub, user, s) for s in servers if s.state in ACTIVE or not s.name]
-    if not any(not s.name for s in servers):
+def _view(request: Request, who: Actor, user: User, servers: list[Server]) -> dict[str, Any]:
+    """Return what *who* may see of a user and its servers."""
+    hub, scopes = hub_of(request), who.scopes
+    seen = [s for s in servers if scopes.covers_server("read:servers", user.name, s.name, user.groups)]
+    sees_activity = scopes.covers_user("read:users:activity", user.name, user.groups)
+    shown = [server_view(hub, user, s) for s in seen if s.state in ACTIVE or not s.name]
+    if scopes.covers_user("read:servers", user.name, user.groups) and not any(not s.name for s in servers):
         shown.insert(0, {"name": "", "state": "stopped", "url": names.server_prefix(user.name, ""),
                          "spawn_url": f"/hub/spawn/{names.url_name(user.name)}",
                          "stop_url": f"/hub/stop/{names.url_name(user.name)}"})  # fmt: skip
     return {
         "name": user.name,
         "admin": user.admin,
-        "groups": list(user.groups),
+        "groups": list(user.groups) if scopes.covers_user("read:users:groups", user.name, user.groups) else [],
         "servers": shown,
-        "last_activity": instant(user.last_activity_at),
-        "created": instant(user.created_at),
+        "sees_activity": sees_activity,
+        "last_activity": instant(user.last_activity_at) if sees_activity else None,
+        "created": instant(user.created_at) if scopes.covers_user("read:users", user.name, user.groups) else None,
     }

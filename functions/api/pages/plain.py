@@ -49,16 +49,17 @@ async def health() -> Response:
 async def metrics(request: Request) -> Response:
     """Return the metrics as Prometheus text."""
     ask = await asking(request)
-    if ask.actor is None or not ask.actor.scopes.has("read:metrics"):
+    if ask.actor is None or not ask.actor.scopes.has_everywhere("read:metrics"):
         raise HTTPException(403, "Reading the metrics needs the scope read:metrics")
     return metrics_text(ask)
 
 
-@router.get("/error/{status}")
+@router.get("/error/{status:int}")
 async def error(request: Request, status: int) -> Response:
     """Show the page of an error, for proxies that ask for it."""
     known = {404: ("Not Found", "There is nothing here."), 503: ("Service Unavailable", "The server does not answer.")}
     title, message = known.get(status, ("Error", "Something went wrong."))
+    status = status if status in known else 500  # an address puts no text of its own on a page, not even digits
     return page(
         request, "error.html", status=status, title=title, message=message, detail=None, correlation_id=None,
     )  # fmt: skip

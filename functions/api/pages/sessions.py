@@ -1,6 +1,5 @@
 """Logging in and out, signing up, and the one-time links that set a password."""
 
-from anyio import to_thread
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -20,6 +19,7 @@ from functions.api.asking import (
 from functions.api.destinations import safe_next
 from functions.api.rendering import page
 from functions.api.routing import Router
+from functions.api.slowly import slowly
 from hubless.domain.errors import HublessError, InvalidRequestError
 from hubless.domain.users import User
 from hubless.ports.authenticator import Refused
@@ -50,7 +50,7 @@ async def log_in(request: Request) -> Response:
         return _login_page(request, following, error=EXPIRED, status=403)
     name = form.text("username")
     address = request.client.host if request.client else "unknown"
-    found = await to_thread.run_sync(hub_of(request).logins.check, name, form.text("password"), address)
+    found = await slowly(hub_of(request).logins.check, name, form.text("password"), address)
     match found:
         case Refused(why):
             return _login_page(request, following, username=name[:255], error=why, status=403)
@@ -126,7 +126,7 @@ async def set_password(request: Request) -> Response:
         return _password_page(request, user, error=EXPIRED, status=403)
     try:
         _same_twice(form)
-        user = await to_thread.run_sync(hub.accounts.use_link, key, form.text("password"))
+        user = await slowly(hub.accounts.use_link, key, form.text("password"))
     except InvalidRequestError as invalid:
         return _password_page(request, user, error=str(invalid), status=400)
     return open_session(request, user, None)
@@ -134,7 +134,7 @@ async def set_password(request: Request) -> Response:
 
 def _password_page(request: Request, user: User, *, error: str | None = None, status: int = 200) -> Response:
     return page(
-        request, "set_password.html", status_code=status, headers={"Referrer-Policy": "no-referrer"}, user_name=user.name,
+        request, "set_password.html", status_code=status, headers={"Referrer-Policy": "strict-origin"}, user_name=user.name,
         action=f"/hub/set-password?key={request.query_params.get('key', '')}", error=error, minimum_length=MINIMUM_PASSWORD,
     )  # fmt: skip
 
@@ -154,11 +154,14 @@ async def sign_up(request: Request) -> Response:
     _require_sign_up(request)
     try:
         _same_twice(form)
-        accounts = hub_of(request).accounts
-        user = await to_thread.run_sync(accounts.sign_up, form.text("username"), form.text("password"))
+        address = request.client.host if request.client else "unknown"
+        made = await slowly(hub_of(request).logins.sign_up, form.text("username"), form.text("password"), address)
     except HublessError as refused:
         return _sign_up_page(request, username=form.text("username")[:255], error=str(refused), status=400)
-    return open_session(request, user, None)
+    if isinstance(made, LockedOut):
+        error = f"Too many accounts were made from here. Try again in {made.minutes} minutes."
+        return _sign_up_page(request, username=form.text("username")[:255], error=error, status=429)
+    return open_session(request, made, None)
 
 
 def _sign_up_page(request: Request, *, username: str = "", error: str | None = None, status: int = 200) -> Response:

@@ -1,5 +1,6 @@
 """The token page: one's tokens, the applications that hold some, the browsers that are logged in."""
 
+import contextlib
 from datetime import timedelta
 from typing import Any
 
@@ -11,7 +12,7 @@ from functions.api.clients import describe_client
 from functions.api.rendering import page
 from functions.api.routing import Router
 from functions.api.wire import instant
-from hubless.domain.errors import HublessError, InvalidRequestError
+from hubless.domain.errors import HublessError, InvalidRequestError, NotFoundError
 from hubless.domain.tokens import Token
 from hubless.services.identity import Actor
 
@@ -56,9 +57,8 @@ async def end_session(request: Request, form: OwnForm, who: Person) -> Response:
     """End one of this person's browser sessions."""
     hub = hub_of(request)
     assert who.user is not None  # noqa: S101 a person is a user
-    own = {session.id: session for session in hub.sessions.of_user(who.user.id)}
-    if session := own.get(form.text("session_id")):
-        hub.logins.close_session(session)
+    with contextlib.suppress(NotFoundError):  # it has ended, which is what is wanted
+        hub.logins.close(who.user, form.text("session_id"))
     return RedirectResponse("/hub/token", 303)
 
 
@@ -84,8 +84,7 @@ def _page(
         applications=_applications(request, [t for t in held if t.client_id is not None]),
         sessions=[
             {"id": s.id, "agent": s.agent, "created": instant(s.created_at), "is_this": s.id == who.session_id}
-            for s in hub.sessions.of_user(user.id)
-            if s.expires_at > hub.clock.now()
+            for s in hub.logins.sessions_of(user)
         ],
         new_token=secret, max_lifetime=None if lifetime is None else int(lifetime.total_seconds()), error=error,
     )  # fmt: skip

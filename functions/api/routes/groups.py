@@ -1,5 +1,7 @@
 """Groups: listing, creating, members, properties, removing."""
 
+from collections.abc import Iterable
+
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -11,6 +13,8 @@ from functions.api.openapi import PAGING, Operation
 from functions.api.routing import Router
 from hubless.domain import names
 from hubless.domain.errors import InvalidRequestError, NotFoundError
+from hubless.domain.roles import of_group
+from hubless.domain.scopes import Bearer, expand
 from hubless.domain.users import Group
 from hubless.services.identifiers import new_id
 
@@ -63,6 +67,7 @@ async def delete_group(ask: Ask, name: str) -> Response:
 async def add_members(ask: Ask, name: str, request: Request) -> Response:
     """Make users members."""
     group, body = group_within_reach(ask, name, "groups"), await bodies.read(request, bodies.Members)
+    _may_give_roles(ask, [name], body.users)
     try:
         ask.hub.groups.add_users(group.id, body.users)
     except NotFoundError as missing:
@@ -107,7 +112,20 @@ def _again(ask: Asking, name: str) -> Group:
     return group
 
 
+def _may_give_roles(ask: Asking, group_names: Iterable[str], members: Iterable[str]) -> None:
+    """Refuse to make somebody, oneself perhaps, hold by a group's roles what the asker neither holds nor administers."""
+    actor, given = ask.known(), dict.fromkeys(role for name in group_names for role in of_group(name, ask.hub.roles))
+    if actor.is_admin or not given:
+        return
+    groups_of = ask.hub.identities.groups_of(*filter(None, [actor.user]))
+    for member in members:
+        raw = tuple(scope for role in given for scope in ask.hub.roles[role].scopes)
+        if not all(actor.scopes.covers(scope, groups_of) for scope in expand(raw, Bearer(user=member)).all):
+            raise HTTPException(403, f"The roles of this group allow more than you may: only an admin adds {member[:60]}")
+
+
 def _create(ask: Asking, wanted: list[str], users: list[str], properties: dict[str, object]) -> list[Group]:
+    _may_give_roles(ask, wanted, users)
     now, members = ask.hub.clock.now(), tuple(sorted(set(users)))
     groups = [Group(new_id("g", now), names.check_group_name(name), members, properties) for name in dict.fromkeys(wanted)]
     try:

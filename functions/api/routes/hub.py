@@ -33,7 +33,7 @@ async def version() -> Response:
 @router.get("/info", Operation(("read:hub",), gives=answers.Info))
 async def info(ask: Ask) -> Response:
     """Return what runs here."""
-    ask.needs("read:hub")
+    ask.needs_everywhere("read:hub")
     hub = ask.hub
     return JSONResponse({
         "version": VERSION,
@@ -53,7 +53,7 @@ async def health() -> Response:
 @router.get("/metrics", Operation(("read:metrics",), gives=str, media="text/plain"))
 async def metrics(ask: Ask) -> Response:
     """Return the metrics as Prometheus text."""
-    ask.needs("read:metrics")
+    ask.needs_everywhere("read:metrics")
     return metrics_text(ask)
 
 
@@ -114,7 +114,7 @@ def _identity(ask: Asking, actor: Actor) -> dict[str, object]:
 @router.get("/proxy", Operation(("proxy",), gives=dict[str, answers.Route] | answers.RoutePage, query=PAGING))
 async def read_routes(ask: Ask, request: Request) -> Response:
     """Return the route table."""
-    ask.needs("proxy")
+    ask.needs_everywhere("proxy")
     part = paging.window(request)
     table = sorted(ask.hub.routing.routes.all(), key=lambda route: route.prefix)
     shown = {
@@ -127,7 +127,7 @@ async def read_routes(ask: Ask, request: Request) -> Response:
 @router.post("/proxy", Operation(("proxy",)))
 async def check_routes(ask: Ask) -> Response:
     """Have the routes of services written anew; servers' routes follow their records by themselves."""
-    ask.needs("proxy")
+    ask.needs_everywhere("proxy")
     ask.hub.routing.settle_services(ask.hub.services.all())
     return Response(status_code=200)
 
@@ -135,7 +135,7 @@ async def check_routes(ask: Ask) -> Response:
 @router.patch("/proxy", Operation(("proxy",), takes=bodies.NewProxy, needs_body=True))
 async def replace_proxy(ask: Ask, request: Request) -> Response:
     """Accept JupyterHub's word of a new proxy; edges find the table by themselves, so there is nothing to tell them."""
-    ask.needs("proxy")
+    ask.needs_everywhere("proxy")
     if not isinstance(await bodies.raw_json(request), dict):
         raise HTTPException(400, "need JSON body")
     return Response(media_type="application/json")
@@ -144,7 +144,7 @@ async def replace_proxy(ask: Ask, request: Request) -> Response:
 @router.post("/shutdown", Operation(("shutdown",), takes=bodies.Shutdown, gives=answers.Message, status=202))
 async def shutdown(ask: Ask, request: Request) -> Response:
     """Stop the users' servers where that is asked for; the hub itself has nothing to shut down and says so."""
-    ask.needs("shutdown")
+    ask.needs_everywhere("shutdown")
     body = await bodies.read(request, bodies.Shutdown)
     running = ask.hub.servers.in_states(ACTIVE) if body.servers else []
     for server in running:

@@ -16,6 +16,7 @@ from functions.api.provider import FatalClientError, OAuthError, Provider
 from functions.api.rendering import page
 from functions.api.routing import Router
 from hubless.domain import scopes
+from hubless.domain.errors import NotFoundError
 from hubless.domain.tokens import Client
 from hubless.services.identity import Actor
 
@@ -63,6 +64,8 @@ def _authorize(request: Request, actor: Actor, form: Form | None) -> Response:
         if form is None and hub.authorizations.needs_consent(user, client, granted):
             return _question(request, client, granted)
         return _redirect(provider, request, credentials, actor, granted)
+    except NotFoundError:  # the session ended in this very moment
+        return to_login(request)
     except FatalClientError as fatal:
         return answer(request_as_page(request), 400, _SHOWN_ERRORS.get(str(fatal.error), fatal.description or str(fatal.error)))
     except OAuthError as error:
@@ -124,7 +127,10 @@ async def token(request: Request) -> Response:
     """Exchange a code for a token."""
     form = await request.form(max_fields=20)
     body = urlencode([(k, v) for k, v in form.multi_items() if isinstance(v, str)])
-    headers, text, status = request.app.state.provider.create_token_response(str(request.url), "POST", body, {})
     safe = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+    try:
+        headers, text, status = request.app.state.provider.create_token_response(str(request.url), "POST", body, {})
+    except NotFoundError:  # the person or the session ended in this very moment
+        return JSONResponse({"error": "invalid_grant"}, 400, safe)
     content_type = headers.get("Content-Type", "application/json")
     return Response(text, status, safe, media_type=content_type) if text else JSONResponse({}, status, safe)

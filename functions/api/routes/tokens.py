@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 
-from anyio import to_thread
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -13,6 +12,7 @@ from functions.api.clients import describe_client
 from functions.api.jsontext import JSONResponse
 from functions.api.openapi import Operation
 from functions.api.routing import Router
+from functions.api.slowly import slowly
 from hubless.domain.errors import InvalidRequestError, NotFoundError
 from hubless.domain.names import normalise_user_name
 from hubless.domain.tokens import Token
@@ -34,6 +34,8 @@ async def create_token(ask: Ask, name: str, request: Request) -> Response:
     body = await bodies.read(request, bodies.NewToken)
     user = await _user_by_password(ask, name, body.auth, request) if ask.actor is None else _user(ask, name)
     actor = ask.actor
+    if actor is not None and user.admin and not actor.is_admin:
+        raise HTTPException(403, "Only admins can issue tokens of admins")
     if body.roles is not None and body.scopes is not None:
         raise InvalidRequestError("Specify scopes or roles, not both")
     note = body.note or (
@@ -76,7 +78,7 @@ async def _user_by_password(ask: Asking, name: str, auth: bodies.PasswordLogin |
     if auth is None:
         raise HTTPException(403, NO_CREDENTIALS)
     address = request.client.host if request.client else "unknown"
-    found = await to_thread.run_sync(ask.hub.logins.check, auth.username, auth.password, address)
+    found = await slowly(ask.hub.logins.check, auth.username, auth.password, address)
     if not isinstance(found, User) or found.name != normalise_user_name(name):
         raise HTTPException(403, "Invalid username or password")
     return found

@@ -11,6 +11,7 @@ from functions.api.asking import OUT_OF_REACH, Ask, Asking
 from functions.api.jsontext import JSONResponse
 from functions.api.openapi import PAGING, Operation
 from functions.api.routing import Router
+from hubless.bootstrap import Hub
 from hubless.domain import names
 from hubless.domain.errors import InvalidRequestError, NameTakenError
 from hubless.domain.server import Server
@@ -47,18 +48,18 @@ async def list_users(ask: Ask, request: Request) -> Response:
         descending=sort.startswith("-"),
         name_contains=query.get("name_filter") or None,
         state=state,
-        **_reach(ask, actor),
+        **users_within_reach(ask.hub, actor),
     )
     stopped = query.get("include_stopped_servers")
     include = stopped is not None and stopped.lower() not in {"0", "false"}
     return paging.reply(request, part, models(ask, actor, found, include_stopped=include), total)
 
 
-def _reach(ask: Asking, actor: Actor) -> dict[str, Any]:
+def users_within_reach(hub: Hub, actor: Actor) -> dict[str, Any]:
     """Return which users *actor* may list: all, or those of its user and group filters."""
     if actor.scopes.has_everywhere("list:users"):
         return {}
-    found = [ask.hub.users.find(name) for name in actor.scopes.values("list:users", "user")]
+    found = [hub.users.find(name) for name in actor.scopes.values("list:users", "user")]
     return {"ids": [user.id for user in found if user], "groups": actor.scopes.values("list:users", "group")}
 
 
@@ -77,8 +78,10 @@ async def create_users(ask: Ask, request: Request) -> Response:
     """Create many users; those that exist are left out."""
     actor = ask.needs_everywhere("admin:users")
     body = await bodies.read(request, bodies.NewUsers)
+    wanted = [names.normalise_user_name(name) for name in body.usernames]
     _may_make_admin(actor, wanted=body.admin)
-    added = ask.hub.accounts.add_many([names.normalise_user_name(n) for n in body.usernames], admin=body.admin)
+    _may_give_names(ask, actor, wanted)
+    added = ask.hub.accounts.add_many(wanted, admin=body.admin)
     if not added:
         raise HTTPException(409, f"All {len(body.usernames)} users already exist")
     return JSONResponse(models(ask, actor, added, include_stopped=False), 201)
@@ -110,6 +113,7 @@ async def create_user(ask: Ask, name: str, request: Request) -> Response:
         raise HTTPException(404, OUT_OF_REACH)
     body = await bodies.read(request, bodies.NewUser)
     _may_make_admin(actor, wanted=body.admin)
+    _may_give_names(ask, actor, [name])
     user = ask.hub.accounts.add(name, admin=body.admin)
     return JSONResponse(_model(ask, actor, user), 201)
 
@@ -127,6 +131,8 @@ async def change_user(ask: Ask, name: str, request: Request) -> Response:
     new_name = None if body.name is None else names.normalise_user_name(body.name)
     if new_name is not None and new_name != name and not actor.scopes.has_everywhere("admin:users"):
         raise HTTPException(403, "A filtered admin cannot rename: the new name would be out of reach")
+    if new_name is not None and new_name != name:
+        _may_give_names(ask, actor, [new_name])
     try:
         changed = ask.hub.accounts.change(user, name=new_name, admin=body.admin)
     except NameTakenError as taken:
@@ -137,6 +143,11 @@ async def change_user(ask: Ask, name: str, request: Request) -> Response:
 def _may_make_admin(actor: Actor, *, wanted: bool) -> None:
     if wanted and not actor.is_admin:
         raise HTTPException(403, "Only admins can grant admin permissions")
+
+
+def _may_give_names(ask: Asking, actor: Actor, wanted: list[str]) -> None:
+    if not actor.is_admin and any(map(ask.hub.accounts.brings_something, wanted)):
+        raise HTTPException(403, "Only admins can give a name to which the hub's settings give something")
 
 
 @router.delete("/users/{name:segment}", Operation(("delete:users",), status=204))

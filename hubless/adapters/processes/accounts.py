@@ -44,6 +44,11 @@ def account_of(owner_name: str, owner_id: str, homes: Path, *, as_system_users: 
     )  # fmt: skip
 
 
+def is_system_user(name: str, *, as_system_users: bool) -> bool:
+    """Say whether a server of an owner of that name would run as a system user."""
+    return as_system_users and os.geteuid() == 0 and _entry(name) is not None
+
+
 def _entry(name: str) -> pwd.struct_passwd | None:
     try:
         return pwd.getpwnam(name)

@@ -190,5 +190,20 @@ CREATE TRIGGER user_removed AFTER DELETE ON users
     BEGIN DELETE FROM trigrams WHERE user_id = old.id; END;
 """
 
-STEPS = (_FIRST, _SHARES_AND_SERVICES, _SEARCHING)
+# Filters of tokens hold on to whom they name; those that are there hold on to who bears the name at this step.
+_HOLDS = """
+ALTER TABLE tokens ADD COLUMN holds TEXT NOT NULL DEFAULT '{}';
+UPDATE tokens SET holds = (SELECT json_group_object(filter, id) FROM (
+    SELECT filter, CASE
+        WHEN filter GLOB 'user=*' THEN (SELECT u.id FROM users u WHERE u.name = substr(filter, 6))
+        WHEN filter GLOB 'group=*' THEN (SELECT g.id FROM groups g WHERE g.name = substr(filter, 7))
+        WHEN filter GLOB 'server=*/*' THEN (
+            SELECT coalesce(s.id, u.id || substr(filter, instr(filter, '/')))
+            FROM users u LEFT JOIN servers s ON s.owner_id = u.id AND s.name = substr(filter, instr(filter, '/') + 1)
+            WHERE u.name = substr(filter, 8, instr(filter, '/') - 8))
+    END AS id FROM (SELECT DISTINCT substr(value, instr(value, '!') + 1) AS filter FROM json_each(tokens.scopes)))
+    WHERE id IS NOT NULL);
+"""
+
+STEPS = (_FIRST, _SHARES_AND_SERVICES, _SEARCHING, _HOLDS)
 VERSION = len(STEPS)  # of a file that has taken all steps

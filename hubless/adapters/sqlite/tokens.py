@@ -11,14 +11,40 @@ from hubless.adapters.sqlite.users import COLUMNS as USER_COLUMNS
 from hubless.adapters.sqlite.users import user_of
 from hubless.domain.errors import NotFoundError, StoreConflictError
 from hubless.domain.server import PENDING_START
-from hubless.domain.tokens import Client, Code, OwnerKind, Session, Token
+from hubless.domain.tokens import (
+    Client,
+    Code,
+    OwnerKind,
+    Session,
+    Token,
+    with_names_of_today,
+)
 from hubless.domain.users import User
 
+# What a token's filters hold on to: {"user=bob": <id>, "group=g": <id>, "server=bob/lab": <id> or <owner's id>/lab}.
+_HOLDS = """(SELECT json_group_object(filter, id) FROM (
+    SELECT filter, CASE
+        WHEN filter GLOB 'user=*' THEN (SELECT u.id FROM users u WHERE u.name = substr(filter, 6))
+        WHEN filter GLOB 'group=*' THEN (SELECT g.id FROM groups g WHERE g.name = substr(filter, 7))
+        WHEN filter GLOB 'server=*/*' THEN (
+            SELECT coalesce(s.id, u.id || substr(filter, instr(filter, '/')))
+            FROM users u LEFT JOIN servers s ON s.owner_id = u.id AND s.name = substr(filter, instr(filter, '/') + 1)
+            WHERE u.name = substr(filter, 8, instr(filter, '/') - 8))
+    END AS id FROM (SELECT DISTINCT substr(value, instr(value, '!') + 1) AS filter FROM json_each(?6)))
+    WHERE id IS NOT NULL)"""
+# The same with the names of today, or null for what is gone.
+_NAMES = """CASE t.holds WHEN '{}' THEN '{}' ELSE (SELECT json_group_object(h.key, coalesce(
+    (SELECT name FROM users WHERE id = h.value),
+    (SELECT name FROM groups WHERE id = h.value),
+    (SELECT o.name || '/' || s.name FROM servers s JOIN users o ON o.id = s.owner_id WHERE s.id = h.value),
+    (SELECT o.name || substr(h.value, instr(h.value, '/')) FROM users o
+     WHERE o.id = substr(h.value, 1, instr(h.value, '/') - 1))
+)) FROM json_each(t.holds) h) END"""
 _COLUMNS = (
     "t.id, t.sha256, t.owner_kind, t.owner_id, t.scopes, t.created_at, t.note, t.expires_at, t.last_activity_at,"
-    " t.session_id, t.client_id, t.server_id"
+    f" t.session_id, t.client_id, t.server_id, {_NAMES}"
 )
-_WIDTH = 12
+_WIDTH = 13
 _SESSION = "s.id, s.sha256, s.user_id, s.created_at, s.expires_at, s.agent"
 
 
@@ -123,12 +149,15 @@ class SqliteClientStore:
         }
         values = (code.sha256, code.client_id, code.user_id, code.session_id, to_number(code.expires_at), json.dumps(facts))
         try:
-            self._database.write(
-                "INSERT INTO codes (sha256, client_id, user_id, session_id, expires_at, facts) VALUES (?, ?, ?, ?, ?, ?)",
+            added = self._database.write(
+                "INSERT INTO codes (sha256, client_id, user_id, session_id, expires_at, facts) SELECT ?1, ?2, ?3, ?4, ?5, ?6"
+                " WHERE EXISTS (SELECT 1 FROM sessions WHERE id = ?4)",
                 values,
             )
         except sqlite3.IntegrityError as gone:
             raise NotFoundError("User", code.user_id) from gone
+        if not added:
+            raise NotFoundError("Session", code.session_id)
 
     def find_code(self, sha256: str) -> Code | None:
         return _code(self._database.read_one("SELECT * FROM codes WHERE sha256 = ?", (sha256,)))
@@ -216,12 +245,16 @@ class SqliteSessionStore:
 def insert(database: Database, token: Token) -> None:
     """Add *token*, alone or within a transaction; the port says what it raises."""
     user_id = token.owner_id if token.owner_kind is OwnerKind.USER else None
+    scopes = json.dumps(token.scopes)
     try:
-        database.write(
-            "INSERT INTO tokens (id, sha256, owner_kind, owner_id, user_id, scopes, created_at, note, expires_at,"
-            " last_activity_at, session_id, client_id, server_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        # The condition and the write are one statement: a session that ends now ends before it or takes the token along.
+        added = database.write(
+            "INSERT INTO tokens (id, sha256, owner_kind, owner_id, user_id, scopes, created_at, note, expires_at,"  # noqa: S608
+            " last_activity_at, session_id, client_id, server_id, holds)"
+            f" SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, {_HOLDS}"
+            " WHERE ?11 IS NULL OR EXISTS (SELECT 1 FROM sessions WHERE id = ?11)",
             (
-                token.id, token.sha256, token.owner_kind.value, token.owner_id, user_id, json.dumps(token.scopes),
+                token.id, token.sha256, token.owner_kind.value, token.owner_id, user_id, scopes,
                 to_number(token.created_at), token.note, to_number(token.expires_at), to_number(token.last_activity_at),
                 token.session_id, token.client_id, token.server_id,
             ),
@@ -230,10 +263,12 @@ def insert(database: Database, token: Token) -> None:
         if broken.sqlite_errorcode == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:
             raise NotFoundError("User", token.owner_id) from broken
         raise StoreConflictError(f"Token {token.id} is there already") from broken
+    if not added:
+        raise NotFoundError("Session", token.session_id or "")
 
 
 def _token(row: Sequence[Any]) -> Token:
-    token_id, sha256, kind, owner_id, scopes, created, note, expires, active, session_id, client_id, server_id = row
+    token_id, sha256, kind, owner_id, scopes, created, note, expires, active, session_id, client_id, server_id, names = row
     created_at = to_instant(created)
     assert created_at is not None  # noqa: S101 the column is NOT NULL
     return Token(
@@ -241,7 +276,7 @@ def _token(row: Sequence[Any]) -> Token:
         sha256=sha256,
         owner_kind=OwnerKind(kind),
         owner_id=owner_id,
-        scopes=tuple(json.loads(scopes)),
+        scopes=with_names_of_today(json.loads(scopes), json.loads(names)),
         created_at=created_at,
         note=note,
         expires_at=to_instant(expires),

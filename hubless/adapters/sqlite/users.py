@@ -83,8 +83,10 @@ class SqliteUserStore:
     def change(self, before: User, after: User) -> None:
         try:
             changed = self._database.write(
-                "UPDATE users SET name = ?, folded = ?, admin = ?, user_info = ?, revision = ?"
-                " WHERE id = ? AND revision = ?",  # the revision that was read: nobody's change is overwritten unseen
+                "UPDATE users SET name = ?1, folded = ?2, admin = ?3, user_info = ?4, revision = ?5"
+                " WHERE id = ?6 AND revision = ?7"  # the revision that was read: nobody's change is overwritten unseen
+                " AND (name = ?1 OR NOT EXISTS (SELECT 1 FROM servers s WHERE s.owner_id = ?6"
+                " AND s.state NOT IN ('stopped', 'failed')))",
                 (
                     after.name, after.name.casefold(), after.admin, _json(after.user_info), after.revision,
                     before.id, before.revision,
@@ -93,7 +95,7 @@ class SqliteUserStore:
         except sqlite3.IntegrityError as taken:
             raise NameTakenError("User", after.name) from taken
         if not changed:
-            raise StoreConflictError(f"User {before.name} was changed or removed meanwhile")
+            raise StoreConflictError(f"User {before.name} was changed or removed, or a server of theirs started, meanwhile")
 
     def delete(self, user_id: str) -> None:
         with self._database.transaction():

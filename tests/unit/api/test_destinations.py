@@ -15,6 +15,7 @@ EVIL = [
     "//evil.example", "///evil.example", "////evil.example", "/\\evil.example", "\\\\evil.example", "\\/evil.example",
     "https:evil.example", "http:evil.example", "https://evil.example/", "javascript:alert(1)", "data:text/html,x",
     "http://hub.example:8000//evil.example", "http://hub.example:8000///evil.example", "http://hub.example:8000/\\evil",
+    "http://hub.example:8000////evil.example", "http://hub.example:8000/////evil.example", "HTTP://hub.example:8000//evil.example",
     "http://hub.example:8000@evil.example/", "http://hub.example:80000/", "https://hub.example:8000/x",
     "/\t/evil.example", "\t//evil.example", "/\n/evil.example", " //evil.example", "/%0a\n/evil", "evil.example", "?x", "",
     "http://[bad", "\x00/x", "/x\x7f", "x" * 5000,

@@ -26,6 +26,12 @@ def test_a_scope_contains_its_subscopes_with_its_filter():
 
 def test_a_filter_on_a_server_says_nothing_about_reading_its_owner():
     assert texts("read:servers!server=bob/lab") == ["read:servers!server=bob/lab"]
+    assert texts("read:users!server=bob/lab", "users:activity!server=bob/lab") == ["users:activity!server=bob/lab"]
+
+
+def test_what_is_held_everywhere_is_not_held_here_and_there_too():
+    assert texts("proxy", "proxy!user=bob") == ["proxy"]
+    assert texts("list:groups!group=g", "read:groups:name") == ["list:groups!group=g", "read:groups:name"]
 
 
 def test_self_is_all_of_ones_own_and_nothing_for_a_service():
@@ -43,7 +49,7 @@ def test_a_filter_without_a_value_means_the_bearer():
     assert texts("access:servers!server") == []
 
 
-@pytest.mark.parametrize("raw", ["fly", "read:users!", "read:users!planet=mars", "x!user=a", "groups!group", "access:servers!server=a", "custom:x-"])
+@pytest.mark.parametrize("raw", ["fly", "read:users!", "read:users!planet=mars", "x!user=a", "groups!group", "users!user=a/b", "access:servers!server=a", "custom:x-"])
 def test_what_is_unknown_is_refused_by_name(raw):
     with pytest.raises(InvalidRequestError):
         parse(raw)

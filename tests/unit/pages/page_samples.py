@@ -151,12 +151,12 @@ admin = {
     "can_set_passwords": True,
 }
 PEOPLE = [
-    {"name": "ada", "admin": True, "groups": [], "servers": [server(owner="ada")], "last_activity": WAS, "created": WAS},
-    {"name": "alice", "admin": False, "groups": ["physics", "first-year"], "last_activity": WAS, "created": WAS,
+    {"name": "ada", "admin": True, "groups": [], "servers": [server(owner="ada")], "sees_activity": True, "last_activity": WAS, "created": WAS},
+    {"name": "alice", "admin": False, "groups": ["physics", "first-year"], "sees_activity": True, "last_activity": WAS, "created": WAS,
      "servers": [server(state="ready"), server("dask", "starting"), server("old", "failed", **FAILED)]},
-    {"name": "zoë o'neil@uni.example", "admin": False, "groups": [], "servers": [], "last_activity": None, "created": WAS},
+    {"name": "zoë o'neil@uni.example", "admin": False, "groups": [], "servers": [], "sees_activity": True, "last_activity": None, "created": WAS},
     {"name": "bob", "admin": True, "groups": ["teachers"], "servers": [server(state="stopping", owner="bob")],
-     "last_activity": WAS, "created": WAS},
+     "sees_activity": True, "last_activity": WAS, "created": WAS},
 ]  # fmt: skip
 oauth = {
     "client_description": "Server at /user/alice/",

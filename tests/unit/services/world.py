@@ -60,7 +60,7 @@ class World:
         self.shares, self.share_codes = SqliteShareStore(self.database), SqliteShareCodeStore(self.database)
         self.accounts = Accounts(self.users, self.servers, self.passwords, self.sessions, PlainHasher(), self.clock)
         self.identities = Identities(self.tokens, self.sessions, self.users, self.clock, roles.DEFAULTS, self.services)
-        self.issuing = Tokens(self.tokens, self.accounts, self.identities, self.clock)
+        self.issuing = Tokens(self.tokens, self.accounts, self.groups, self.identities, self.clock)
         self.authorizations = Authorizations(self.clients, self.tokens, self.identities, self.clock)
         self.credentials = Credentials(self.clients, self.clock, b"k" * 32, "http://hub/hub/api")
         self.activity = Activity(self.servers, self.users, self.queue, self.clock)

@@ -1,0 +1,180 @@
+"""Which names open with what: sign-up, the class's password and the admins', locked names, one-time links."""
+
+import pwd
+import re
+from datetime import timedelta
+
+import pytest
+
+from tests.api.hub import build_hub
+
+OWN = """
+[login]
+kind = "password"
+admins = ["boss"]
+sign_up = true
+max_failures = 3
+
+[[roles]]
+name = "teachers"
+scopes = ["admin:users"]
+users = ["teacher"]
+
+[groups.staff]
+users = ["member"]
+"""
+SHARED = """
+[login]
+kind = "shared-password"
+password = "the class's password"
+admin_password = "the admins' own password"
+admins = ["boss"]
+allow_users = ["pupil"]
+"""
+
+
+@pytest.fixture
+def open_hub(tmp_path):
+    made = build_hub(tmp_path, OWN)
+    with made.client:
+        yield made
+
+
+def sign_up(hub, name, password="long enough"):
+    browser = hub.browser()
+    browser.get("/hub/sign-up")
+    return browser, browser.post("/hub/sign-up", data={"username": name, "password": password, "again": password, "_xsrf": browser.xsrf})
+
+
+def log_in(browser, name, password):
+    browser.get("/hub/login")
+    return browser.post("/hub/login", data={"username": name, "password": password, "_xsrf": browser.xsrf})
+
+
+def test_a_stranger_who_signs_up_is_a_plain_user(open_hub):
+    browser, answer = sign_up(open_hub, "Stranger")
+    assert answer.status_code == 302
+    told = browser.get("/hub/api/user").json()
+    assert (told["name"], told["admin"], told["roles"], told["groups"]) == ("stranger", False, ["user"], [])
+
+
+@pytest.mark.parametrize("name", ["boss", "BOSS", "teacher", "Teacher", "member"])
+def test_nobody_signs_up_under_a_name_to_which_settings_give_something(open_hub, name):
+    for user in ("boss", "member"):  # an admin removed or renamed them
+        open_hub.hub.accounts.remove(user)
+    _, answer = sign_up(open_hub, name)
+    assert answer.status_code == 400
+    assert "already exists" in answer.text
+    assert open_hub.hub.users.find(name.lower()) is None
+
+
+def test_where_root_runs_the_hub_nobody_signs_up_as_a_system_user(open_hub, monkeypatch):
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setattr(pwd, "getpwnam", lambda name: {"ubuntu": object()}[name])
+    assert sign_up(open_hub, "ubuntu")[1].status_code == 400
+    assert sign_up(open_hub, "stranger")[1].status_code == 302
+
+
+def test_nobody_signs_up_where_that_is_not_offered(tmp_path):
+    hub = build_hub(tmp_path, OWN.replace("sign_up = true", ""))
+    browser = hub.browser()
+    browser.get("/hub/login")
+    form = {"username": "x", "password": "long enough", "again": "long enough", "_xsrf": browser.xsrf}
+    assert browser.post("/hub/sign-up", data=form).status_code == 404
+    assert hub.hub.users.find("x") is None
+
+
+def test_admins_names_open_with_the_admins_password_alone(tmp_path):
+    hub = build_hub(tmp_path, SHARED)
+    for name in ("boss", "BOSS", "Boss"):
+        assert log_in(hub.browser(), name, "the class's password").status_code == 403
+        assert log_in(hub.browser(), name, "the admins' own password").status_code == 302
+    assert log_in(hub.browser(), "pupil", "the admins' own password").status_code == 403
+    assert log_in(hub.browser(), "pupil", "the class's password").status_code == 302
+    assert not hub.user("pupil").admin
+
+
+@pytest.mark.parametrize("name", ["stranger", "Pupil2", "PUPİL"])
+def test_who_is_not_on_the_list_does_not_get_in_however_the_name_is_written(tmp_path, name):
+    hub = build_hub(tmp_path, SHARED)
+    assert log_in(hub.browser(), name, "the class's password").status_code == 403
+    assert {user.name for user in hub.hub.accounts.all()} == {"boss"}
+
+
+def test_many_wrong_guesses_lock_the_name_for_the_right_password_too_and_no_other_name(open_hub, monkeypatch):
+    sign_up(open_hub, "one", "the right one")
+    sign_up(open_hub, "two", "the right one")
+    for _ in range(3):
+        assert log_in(open_hub.browser(), "one", "a wrong one").status_code == 403
+    assert log_in(open_hub.browser(), "one", "the right one").status_code == 429
+    assert log_in(open_hub.browser(), "two", "the right one").status_code == 302
+    later = open_hub.hub.clock.now() + timedelta(minutes=10, seconds=1)
+    monkeypatch.setattr(type(open_hub.hub.clock), "now", lambda _: later)
+    assert log_in(open_hub.browser(), "one", "the right one").status_code == 302
+
+
+def test_a_lock_ends_no_session_that_is_open(open_hub):
+    browser, _ = sign_up(open_hub, "one")
+    for _ in range(5):
+        log_in(open_hub.browser(), "one", "a wrong one")
+    assert browser.get("/hub/home").status_code == 200
+
+
+def test_guesses_by_the_api_count_like_those_by_the_page(open_hub):
+    sign_up(open_hub, "one", "the right one")
+    for _ in range(3):
+        wrong = {"auth": {"username": "one", "password": "a wrong one"}}
+        assert open_hub.anybody.post("/users/one/tokens", wrong).status_code == 403
+    right = {"auth": {"username": "one", "password": "the right one"}}
+    assert open_hub.anybody.post("/users/one/tokens", right).status_code == 403
+
+
+def test_a_password_opens_tokens_of_its_owner_alone(open_hub):
+    sign_up(open_hub, "one", "the right one")
+    sign_up(open_hub, "two", "the right one")
+    right = {"auth": {"username": "one", "password": "the right one"}}
+    assert open_hub.anybody.post("/users/two/tokens", right).status_code == 403
+    assert open_hub.anybody.post("/users/one/tokens", right).status_code == 201
+
+
+def test_a_link_sets_one_password_once_and_ends_what_was_open(open_hub):
+    before, _ = sign_up(open_hub, "one", "the old one")
+    path = open_hub.hub.accounts.password_link("one")
+    for status in (302, 404):
+        browser = open_hub.browser()
+        browser.get(path)
+        browser.get("/hub/login")
+        form = {"password": "the new one", "again": "the new one", "_xsrf": browser.xsrf}
+        assert browser.post(path, data=form).status_code == status
+    assert before.get("/hub/home").headers["location"].startswith("/hub/login")
+    assert log_in(open_hub.browser(), "one", "the old one").status_code == 403
+
+
+def test_a_link_is_shown_to_nobody_elses_address(open_hub):
+    page = open_hub.browser().get(open_hub.hub.accounts.password_link("boss"))
+    assert page.status_code == 200
+    assert page.headers["referrer-policy"] == "strict-origin"
+    assert page.headers["cache-control"] == "no-store"
+
+
+def test_the_session_that_was_open_before_a_login_is_not_the_one_after_it(open_hub):
+    browser, _ = sign_up(open_hub, "one", "the right one")
+    before = dict(browser.cookies)
+    log_in(browser, "one", "the right one")
+    browser.cookies.delete("_xsrf", path="/hub/")
+    browser.get("/hub/logout")
+    log_in(browser, "one", "the right one")
+    after = dict(browser.cookies)
+    assert all(before[name] != after[name] for name in ("jupyterhub-hub-login", "jupyterhub-session-id", "_xsrf"))
+
+
+def test_a_cookie_that_was_planted_before_the_login_opens_nothing_after_it(open_hub):
+    sign_up(open_hub, "one", "the right one")
+    browser = open_hub.browser()
+    browser.cookies.set("jupyterhub-hub-login", "planted", domain="hub.test", path="/hub/")
+    browser.cookies.set("jupyterhub-session-id", "planted", domain="hub.test", path="/")
+    log_in(browser, "one", "the right one")
+    sessions = [cookie.value for cookie in browser.cookies.jar if re.search("login|session", cookie.name)]
+    assert len(sessions) == 2
+    assert "planted" not in sessions
+    assert open_hub.hub.identities.of_session("planted") is None

@@ -1,0 +1,164 @@
+"""Each server guards itself: HTTP and WebSockets of a real jupyterhub-singleuser behind the edge open to whom they may alone."""
+
+import contextlib
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+
+from tests.ports import free_port
+
+TOP = Path(__file__).parents[2]
+ADMIN_TOKEN = "isolation-token-0123456789"
+PATIENCE = 120
+SETTINGS = f"""
+[login]
+kind = "shared-password"
+password = "isolation"
+[servers]
+run_as_system_users = false
+[[profiles]]
+name = "default"
+args = ["--ServerApp.terminals_enabled=False"]
+[[services]]
+name = "tests"
+admin = true
+token = "{ADMIN_TOKEN}"
+"""
+
+
+class Hub:
+    def __init__(self, folder):
+        self.folder, self.port = folder, free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        (folder / "hubless.toml").write_text(SETTINGS)
+        self.process = subprocess.Popen(
+            [TOP / ".venv/bin/hubless", "up", "--data", folder / "data", "--settings", folder / "hubless.toml", "--port",
+             str(self.port), "--stop-servers-on-exit", "--ready-line"],
+            stdout=subprocess.PIPE, stderr=(folder / "log").open("wb"), text=True, cwd=folder, start_new_session=True,
+        )  # fmt: skip
+        assert self.process.stdout.readline() == "ready\n", self.log()
+        self.admin = httpx.Client(base_url=f"{self.url}/hub/api", headers={"Authorization": f"token {ADMIN_TOKEN}"}, timeout=30)
+
+    def log(self):
+        return (self.folder / "log").read_text()
+
+    def close(self):
+        self.process.send_signal(signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(60)
+        self.process.kill()
+
+    def start(self, user):
+        self.admin.post(f"/users/{user}")
+        self.admin.post(f"/users/{user}/server").raise_for_status()
+        self.until(lambda: self.admin.get(f"/users/{user}/server").json()["ready"])
+
+    def until(self, what):
+        give_up_at = time.monotonic() + PATIENCE
+        while not what():
+            assert time.monotonic() < give_up_at, f"never\n{self.log()[-3000:]}"
+            time.sleep(0.2)
+
+    def token(self, user, *scopes):
+        self.admin.post(f"/users/{user}")
+        made = self.admin.post(f"/users/{user}/tokens", json={"scopes": list(scopes)} if scopes else {})
+        assert made.status_code == 201, made.text
+        return made.json()["token"]
+
+    def http(self, path, token=None, **headers):
+        sent = ({"Authorization": f"token {token}"} if token else {}) | headers
+        return httpx.get(self.url + path, headers=sent, timeout=30).status_code
+
+    def socket(self, path, token=None, **headers):
+        """Return the status that an upgrade is answered with."""
+        sent = ({"Authorization": f"token {token}"} if token else {}) | headers
+        try:
+            with connect(f"ws://127.0.0.1:{self.port}{path}", additional_headers=sent, open_timeout=30):
+                return 101
+        except InvalidStatus as refused:
+            return refused.response.status_code
+
+
+@pytest.fixture(scope="module")
+def hub():
+    folder = Path(tempfile.mkdtemp(prefix="hubless-isolation-"))
+    one = Hub(folder)
+    one.start("alice")
+    yield one
+    one.close()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+PAGE, SOCKET = "/user/alice/api/contents", "/user/alice/api/events/subscribe"
+
+
+def test_the_owner_is_let_in_by_http_and_by_websocket(hub):
+    token = hub.token("alice")
+    assert hub.http(PAGE, token) == 200
+    assert hub.socket(SOCKET, token) == 101
+
+
+@pytest.mark.parametrize("who", ["nobody", "a made-up token", "another user", "a token without access", "a session id", "an address"])
+def test_nobody_else_is_by_neither(hub, who):
+    query, token, headers = "", None, {}
+    if who == "a made-up token":
+        token = "0123456789abcdef" * 2
+    if who == "another user":
+        token = hub.token("bob")
+    if who == "a token without access":
+        token = hub.token("alice", "read:users!user")
+    if who == "a session id":
+        headers = {"Cookie": "jupyterhub-session-id=made-up; jupyterhub-user-alice=made-up; jupyterhub-hub-login=made-up"}
+    if who == "an address":
+        query = f"?token={hub.token('alice')}"
+    assert hub.http(PAGE + query, token, **headers) in {302, 403}
+    assert hub.socket(SOCKET + query, token, **headers) == 403
+
+
+def test_a_foreign_page_opens_no_websocket_with_somebodys_cookies(hub):
+    with httpx.Client(base_url=hub.url, follow_redirects=True, timeout=30, headers={"Accept": "text/html"}) as browser:
+        browser.get("/hub/login")
+        form = {"username": "alice", "password": "isolation", "_xsrf": browser.cookies.get("_xsrf", path="/hub/")}
+        browser.post("/hub/login", data=form)
+        assert browser.get("/user/alice/lab").status_code == 200
+        kept = "; ".join(f"{c.name}={c.value}" for c in browser.cookies.jar if c.path in {"/user/alice/", "/"})
+    assert hub.http(PAGE, Cookie=kept) == 200
+    assert hub.socket(SOCKET, Cookie=kept, Origin=hub.url) == 101
+    assert hub.socket(SOCKET, Cookie=kept, Origin="http://evil.example") == 403
+
+
+def test_the_token_of_one_server_opens_no_other(hub):
+    hub.start("bob")
+    tokens = {}
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            environment = process.environ()
+            if environment.get("JUPYTERHUB_API_URL", "").startswith(hub.url):
+                tokens[environment["JUPYTERHUB_USER"]] = environment["JUPYTERHUB_API_TOKEN"]
+    assert set(tokens) == {"alice", "bob"}
+    assert hub.http(PAGE, tokens["alice"]) == 200
+    assert hub.http(PAGE, tokens["bob"]) == 403
+    assert hub.socket(SOCKET, tokens["bob"]) == 403
+    assert hub.http("/hub/api/users", tokens["bob"]) == 403
+    hub.admin.delete("/users/bob/server")
+
+
+def test_a_stopped_servers_place_leads_nowhere_whoever_has_its_address_next(hub):
+    hub.start("carol")
+    token = hub.token("carol")
+    assert hub.http("/user/carol/api/contents", token) == 200
+    hub.admin.delete("/users/carol/server")
+    hub.until(lambda: hub.admin.get("/users/carol/server").json()["stopped"])
+    hub.start("dave")
+    assert hub.http("/user/carol/api/contents", token) in {302, 424}
+    assert hub.http("/user/dave/api/contents", token) == 403
+    hub.admin.delete("/users/dave/server")

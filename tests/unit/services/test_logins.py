@@ -1,0 +1,122 @@
+"""Guesses are counted by name, by address and by both; nobody locks out somebody elsewhere."""
+
+from datetime import timedelta
+
+import pytest
+
+from hubless.adapters.logins.passwords import PasswordAuthenticator
+from hubless.domain.users import User
+from hubless.ports.authenticator import Refused
+from hubless.services.logins import ADDRESS_FACTOR, NAME_FACTOR, LockedOut, Logins
+from tests.fakes import PlainHasher
+from tests.unit.services.world import World
+
+LIMIT, LOCK = 3, timedelta(minutes=10)
+
+
+@pytest.fixture
+def world():
+    made = World()
+    made.accounts.add("bob")
+    for name in ("alice", "bob"):
+        made.accounts.set_password(name, "the right one")
+    authenticator = PasswordAuthenticator(made.users, made.passwords, PlainHasher())
+    made.logins = Logins(
+        authenticator, made.accounts, made.attempts, made.sessions, made.clock, LIMIT, LOCK, timedelta(days=14)
+    )
+    return made
+
+
+def guess(world, name="alice", address="10.0.0.1", times=1, password="a wrong one"):
+    answers = [world.logins.check(name, password, address) for _ in range(times)]
+    return [type(answer) for answer in answers]
+
+
+def right(world, name="alice", address="10.0.0.1"):
+    return guess(world, name, address, password="the right one")[0]
+
+
+def test_a_name_is_locked_at_the_limit_for_right_passwords_too(world):
+    assert guess(world, times=LIMIT + 1) == [Refused] * LIMIT + [LockedOut]
+    assert right(world) is LockedOut
+
+
+def test_nobody_locks_out_somebody_at_another_address(world):
+    guess(world, address="6.6.6.6", times=LIMIT * 5)
+    assert right(world) is User
+
+
+def test_a_guess_from_everywhere_ends_all_the_same(world):
+    for number in range(NAME_FACTOR):
+        guess(world, address=f"6.6.6.{number}", times=LIMIT)
+    assert right(world, address="7.7.7.7") is LockedOut
+    assert right(world, "bob") is User
+
+
+def test_one_address_does_not_try_every_name(world):
+    for number in range(ADDRESS_FACTOR):
+        guess(world, f"name{number}", times=LIMIT)
+    assert right(world, "bob") is LockedOut
+    assert right(world, "bob", "10.0.0.2") is User
+
+
+def test_how_a_name_is_written_makes_no_second_count(world):
+    for name in ("alice", "ALICE", "Alice"):
+        guess(world, name)
+    assert right(world) is LockedOut
+
+
+def test_a_lock_ends_at_its_time_and_a_login_forgets_the_guesses(world):
+    guess(world, times=LIMIT)
+    world.clock.advance(LOCK + timedelta(seconds=1))
+    assert right(world) is User
+    guess(world, times=LIMIT - 1)
+    assert right(world) is User
+    assert guess(world, times=LIMIT) == [Refused] * LIMIT
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "x" * 10_000, "a\nb", "..", "a\0b"])
+def test_what_nobody_typed_is_neither_counted_nor_hashed(world, name):
+    assert guess(world, name, times=LIMIT * 2) == [Refused] * LIMIT * 2
+    assert world.database.read_one("SELECT count(*) FROM attempts") == (0,)
+
+
+@pytest.mark.parametrize("password", ["", "x" * 2000, "a\0b"])
+def test_a_password_that_is_none_is_not_hashed(world, password):
+    assert guess(world, times=LIMIT * 2, password=password) == [Refused] * LIMIT * 2
+    assert world.database.read_one("SELECT count(*) FROM attempts") == (0,)
+
+
+def test_what_is_counted_holds_no_name(world):
+    guess(world)
+    keys = [key for (key,) in world.database.read("SELECT key FROM attempts")]
+    assert len(keys) == 3
+    assert not any("alice" in key for key in keys)
+
+
+def test_one_address_makes_so_many_accounts_and_no_more(world):
+    made = [world.logins.sign_up(f"name{n}", "long enough", "6.6.6.6") for n in range(LIMIT * ADDRESS_FACTOR + 1)]
+    assert isinstance(made[-1], LockedOut)
+    assert all(isinstance(user, User) for user in made[:-1])
+    assert world.users.find(f"name{LIMIT * ADDRESS_FACTOR}") is None
+    assert isinstance(world.logins.sign_up("another", "long enough", "7.7.7.7"), User)
+    assert right(world, address="6.6.6.6") is User
+
+
+class HasherThatCounts(PlainHasher):
+    """Says for whom it worked: as much for nobody as for somebody."""
+
+    def __init__(self):
+        self.asked = []
+
+    def verify(self, password_hash, password):
+        self.asked.append(password_hash is None)
+        return super().verify(password_hash, password)
+
+
+@pytest.mark.parametrize("name", ["alice", "nobody", "without"])
+def test_the_same_work_is_done_for_names_that_are_there_and_that_are_not(world, name):
+    world.accounts.add("without")  # a password
+    hasher = HasherThatCounts()
+    assert isinstance(PasswordAuthenticator(world.users, world.passwords, hasher).authenticate(name, "a wrong one"), Refused)
+    assert len(hasher.asked) == 1
