@@ -161,7 +161,7 @@ async def asking(request: Request) -> Asking:
     """
     actor = actor_of(request)
     if actor is not None and actor.session is not None:
-        if not is_json_or_empty(request):
+        if not is_no_form(request):
             actor = None
         elif request.method not in xsrf.READ_ONLY and is_foreign(request):
             raise HTTPException(403, FOREIGN)
@@ -173,12 +173,12 @@ async def asking(request: Request) -> Asking:
 Ask = Annotated[Asking, Needs(asking)]
 
 
-def is_json_or_empty(request: Request) -> bool:
+def is_no_form(request: Request) -> bool:
     """Say whether a form could not have sent this body."""
     if request.method in xsrf.READ_ONLY:
         return True
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    return kind == "application/json" or (not kind and request.headers.get("content-length", "0") == "0")
+    return kind in {"application/json", ""}  # forms name a type; the token is asked for besides
 
 
 def header_token(request: Request) -> str | None:
@@ -323,7 +323,7 @@ OwnForm = Annotated[Form, Needs(own_form)]
 async def anonymous_form(request: Request) -> Form | None:
     """Return the form of somebody who may not be logged in, or None when its token is missing, old, made up or foreign."""
     fields = await request.form(max_fields=50)
-    given, kept = fields.get(XSRF_COOKIE), cookies(request, XSRF_COOKIE)
+    given, kept = fields.get(XSRF_COOKIE) or header_token(request), cookies(request, XSRF_COOKIE)
     if not isinstance(given, str) or given not in kept or is_foreign(request):
         return None
     actor = actor_of(request)

@@ -11,9 +11,10 @@ def safe_next(request: Request, given: str) -> str | None:
     """Return *given* as a path with one leading slash, or None when a browser might follow it elsewhere.
 
     Browsers drop tabs and newlines, take a backslash for a slash and `//host` for an address (WHATWG URL): whatever holds
-    one of these is not followed at all. A full address of this very host is cut to its path, and that is looked at again.
+    one of these is not followed at all. Spaces at the ends are dropped here, as there, and others encoded. A full address of this very host is cut to its path, and that is looked at again.
     """
-    if not given or len(given) > _MAX or any(c <= " " or c in "\\\x7f" for c in given):
+    given = given.strip(" ")
+    if not given or len(given) > _MAX or any(c < " " or c in "\\\x7f" for c in given):
         return None
     try:
         url = urlsplit(given)

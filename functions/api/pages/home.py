@@ -6,7 +6,7 @@ from starlette.responses import RedirectResponse, Response
 
 from functions.api.asking import OwnForm, Person, hub_of
 from functions.api.pages.sharing import shared_servers
-from functions.api.pages.views import place, server_view
+from functions.api.pages.views import own_place, place, server_view
 from functions.api.rendering import page
 from functions.api.routing import Router
 from hubless.bootstrap import Hub
@@ -21,12 +21,8 @@ router = Router()
 
 @router.get("/")
 async def front_door(request: Request, who: Person) -> Response:
-    """Lead a person to their server when it runs, and home else."""
-    user = _user(who)
-    default = hub_of(request).servers.find(user.id, "")
-    if default is not None and default.state is State.READY:
-        return RedirectResponse(names.server_prefix(user.name, ""), 302)
-    return RedirectResponse("/hub/home", 302)
+    """Lead a person to their server when it runs, and to its start else."""
+    return RedirectResponse(own_place(hub_of(request), _user(who)), 302)
 
 
 @router.get("/home")

@@ -17,6 +17,7 @@ from functions.api.asking import (
     login_cookie,
 )
 from functions.api.destinations import safe_next
+from functions.api.pages.views import own_place
 from functions.api.rendering import page
 from functions.api.routing import Router
 from functions.api.slowly import slowly
@@ -28,7 +29,7 @@ from hubless.services.logins import LockedOut
 
 router = Router()
 EXPIRED = "This form is invalid or expired. Try again."
-AFTER_LOGIN = "/hub/"
+FIRST_PLACE = "/hub/home"  # who has just come to have an account looks around first
 
 
 @router.get("/login")
@@ -37,7 +38,8 @@ async def login_form(request: Request) -> Response:
     following = safe_next(request, request.query_params.get("next", ""))
     actor = actor_of(request)
     if actor is not None and actor.session is not None:
-        return RedirectResponse(following or AFTER_LOGIN, 302)
+        assert actor.user is not None  # noqa: S101 a session is a user's
+        return RedirectResponse(following or own_place(hub_of(request), actor.user), 302)
     return _login_page(request, following)
 
 
@@ -79,7 +81,7 @@ def open_session(request: Request, user: User, following: str | None) -> Respons
     if before is not None and before.session is not None:
         hub.logins.close_session(before.session)
     session, secret = hub.logins.open_session(user, request.headers.get("user-agent", ""))
-    response = RedirectResponse(following or AFTER_LOGIN, 302)
+    response = RedirectResponse(following or own_place(hub, user), 302)
     lifetime = int(hub.settings.hub.cookie_max_age.total_seconds())
     name, path = login_cookie(request)
     response.set_cookie(name, secret, max_age=lifetime, path=path, httponly=True, samesite="lax", secure=secure)
@@ -129,7 +131,7 @@ async def set_password(request: Request) -> Response:
         user = await slowly(hub.accounts.use_link, key, form.text("password"))
     except InvalidRequestError as invalid:
         return _password_page(request, user, error=str(invalid), status=400)
-    return open_session(request, user, None)
+    return open_session(request, user, FIRST_PLACE)
 
 
 def _password_page(request: Request, user: User, *, error: str | None = None, status: int = 200) -> Response:
@@ -161,7 +163,7 @@ async def sign_up(request: Request) -> Response:
     if isinstance(made, LockedOut):
         error = f"Too many accounts were made from here. Try again in {made.minutes} minutes."
         return _sign_up_page(request, username=form.text("username")[:255], error=error, status=429)
-    return open_session(request, made, None)
+    return open_session(request, made, FIRST_PLACE)
 
 
 def _sign_up_page(request: Request, *, username: str = "", error: str | None = None, status: int = 200) -> Response:

@@ -39,7 +39,7 @@ async def ask(request: Request, who: Person) -> Response:
 @router.post("/accept-share")
 async def accept(request: Request, form: OwnForm, who: Person) -> Response:
     """Take what is offered and lead to the server."""
-    secret = form.text("code")
+    secret = form.text("code") or request.query_params.get("code", "")
     assert who.user is not None  # noqa: S101 a person is a user
     _offered(request, secret, 400)
     taken = hub_of(request).sharing.accept(secret, who.user)

@@ -14,6 +14,7 @@ from functions.api.pages.views import place
 from functions.api.rendering import page
 from functions.api.routing import Router
 from functions.api.wire import progress_url
+from functions.api.xsrf import READ_ONLY
 from hubless.bootstrap import Hub
 from hubless.domain import names
 from hubless.domain import server as lifecycle
@@ -25,6 +26,7 @@ from hubless.services.identity import Actor
 router = Router()
 MAX_REDIRECTS = 5
 OPTION = "opt-"  # JupyterHub 6: query parameters that choose options
+NO_OPTIONS = frozenset({"next", "display_name", "_xsrf", OPTION})
 
 
 @router.get("/spawn")
@@ -37,11 +39,15 @@ async def spawn(request: Request, who: Person, owner: str | None = None, server:
     found = hub.servers.find(user.id, server)
     if found is not None and found.state is State.STOPPING:
         return _stopping(request, user, server)
+    if found is not None and found.state is State.READY:
+        following = safe_next(request, request.query_params.get("next", ""))
+        return RedirectResponse(following or names.server_prefix(user.name, server), 302)
     if found is not None and found.state in lifecycle.ACTIVE:
         return _to_pending(request, user, server)
     options = _options(request)
     if options or len(hub.spawning.profiles) == 1:
-        return _start(request, user, server, options or None)
+        display_name = request.query_params.get("display_name") if server and found is None else None
+        return _start(request, user, server, options or None, display_name=display_name)
     return _choice(request, user, server, found)
 
 
@@ -61,11 +67,12 @@ async def spawn_chosen(
 
 
 def _start(
-    request: Request, user: User, server_name: str, options: dict[str, Any] | None, *, see_other: bool = False
-) -> Response:
+    request: Request, user: User, server_name: str, options: dict[str, Any] | None, *,
+    display_name: str | None = None, see_other: bool = False,
+) -> Response:  # fmt: skip
     hub = hub_of(request)
     try:
-        hub.spawning.start(user, server_name, user_options=options)
+        hub.spawning.start(user, server_name, user_options=options, display_name=display_name)
     except StoreConflictError:
         pass  # another request came first: wait for what it started
     except HublessError as refused:
@@ -106,15 +113,19 @@ def _gib(size: int | None) -> str:
 
 
 def _options(request: Request) -> dict[str, Any]:
-    return {
-        key.removeprefix(OPTION): value
-        for key, value in request.query_params.items()
-        if key.startswith(OPTION) and key != OPTION
-    }
+    """Return the options in the query: those with the prefix, or, as in old links, all where none has it."""
+    query = request.query_params
+    keys = [key for key in query if key not in NO_OPTIONS]
+    marked = [key for key in keys if key.startswith(OPTION)]
+    return {key.removeprefix(OPTION): _one_or_many(query.getlist(key)) for key in marked or keys}
 
 
 def _form_options(form: Form) -> dict[str, Any]:
-    return {name: form.text(name) for name in form.names() if name not in {"_xsrf", "next"}}
+    return {name: _one_or_many(form.texts(name)) for name in form.names() if name not in {"_xsrf", "next"}}
+
+
+def _one_or_many(values: list[str]) -> str | list[str]:
+    return values[0] if len(values) == 1 else values
 
 
 @router.get("/spawn-pending/{owner:segment}")
@@ -124,6 +135,8 @@ async def spawn_pending(request: Request, who: Person, owner: str, server: str =
     hub = hub_of(request)
     user = _owner(hub, who, owner, server)
     found = hub.servers.find(user.id, server)
+    if server and found is None:
+        raise HTTPException(404, f"{user.name} has no server of this name")
     following = safe_next(request, request.query_params.get("next", ""))
     if found is not None and found.state is State.READY:
         return RedirectResponse(following or names.server_prefix(user.name, server), 302)
@@ -183,7 +196,7 @@ async def server_place(request: Request, owner: str, path: str = "") -> Response
     hub, actor = hub_of(request), actor_of(request)
     program = _is_program(request, path)
     if actor is None:
-        return _gone(owner, "") if program else to_login(request)
+        return _gone(request, owner, "") if program else to_login(request)
     user = hub.users.find(owner)
     server_name, found = _addressed(hub, user, path)
     if user is None or not actor.scopes.covers_server("access:servers", user.name, server_name, user.groups):
@@ -191,10 +204,10 @@ async def server_place(request: Request, owner: str, path: str = "") -> Response
     if found is not None and found.state is State.READY:
         hub.launching.follow_safely(found)  # the edge could not reach it: look whether it is still there
         found = hub.servers.get(found.id)
-    if found is not None and found.state is State.READY and not program:
+    if found is not None and found.state is State.READY and request.method in READ_ONLY:
         return _back(request, user, path)
     if program:
-        return _gone(user.name, server_name)
+        return _gone(request, user.name, server_name)
     if found is not None and found.state in lifecycle.PENDING:
         following = with_query(f"{names.server_prefix(user.name, '')}{_raw_rest(request)}", request)
         return RedirectResponse(with_next(f"/hub/spawn-pending/{place(user, server_name)}", following), 303)
@@ -237,18 +250,17 @@ def with_query(path: str, request: Request) -> str:
 
 def _is_program(request: Request, path: str) -> bool:
     accept = request.headers.get("accept", "")
-    if request.method not in {"GET", "HEAD"}:
+    if request.method not in READ_ONLY or "api" in path.split("/"):
         return True
-    if "text/html" in accept:
-        return False
-    return "application/json" in accept or "api" in path.split("/")
+    return "application/json" in accept and "text/html" not in accept
 
 
-def _gone(owner_name: str, server_name: str) -> Response:
+def _gone(request: Request, owner_name: str, server_name: str) -> Response:
+    """Say what is not running and where to start it, in the words and the address that JupyterLab shows to people."""
     where = f"{names.url_name(owner_name)}" + (f"/{names.url_name(server_name)}" if server_name else "")
-    url = names.server_prefix(owner_name, server_name)
-    message = f"JupyterHub server no longer running at {url}. Restart the server at /hub/spawn/{where}"
-    return JSONResponse({"message": message}, 424)
+    asked: str = request.scope["raw_path"].decode("ascii", "replace").removeprefix("/hub")
+    start = request.url.replace(path=f"/hub/spawn/{where}", query="", fragment="")
+    return JSONResponse({"message": f"JupyterHub server no longer running at {asked}. Restart the server at {start}"}, 424)
 
 
 def _owner(hub: Hub, who: Actor, owner_name: str | None, server_name: str) -> User:

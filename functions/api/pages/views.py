@@ -5,13 +5,19 @@ from typing import Any
 from functions.api.wire import instant
 from hubless.bootstrap import Hub
 from hubless.domain import names
-from hubless.domain.server import Server
+from hubless.domain.server import Server, State
 from hubless.domain.users import User
 
 
 def place(owner: User, server_name: str) -> str:
     """Return `<user>` or `<user>/<server>` as it stands in the pages' addresses."""
     return names.url_name(owner.name) + (f"/{names.url_name(server_name)}" if server_name else "")
+
+
+def own_place(hub: Hub, user: User) -> str:
+    """Return where a person is led who did not say where to: their server where it runs, and else its start."""
+    server = hub.servers.find(user.id, "")
+    return names.server_prefix(user.name, "") if server is not None and server.state is State.READY else "/hub/spawn"
 
 
 def server_view(hub: Hub, owner: User, server: Server) -> dict[str, Any]:

@@ -17,7 +17,7 @@ EVIL = [
     "http://hub.example:8000//evil.example", "http://hub.example:8000///evil.example", "http://hub.example:8000/\\evil",
     "http://hub.example:8000////evil.example", "http://hub.example:8000/////evil.example", "HTTP://hub.example:8000//evil.example",
     "http://hub.example:8000@evil.example/", "http://hub.example:80000/", "https://hub.example:8000/x",
-    "/\t/evil.example", "\t//evil.example", "/\n/evil.example", " //evil.example", "/%0a\n/evil", "evil.example", "?x", "",
+    "/\t/evil.example", "\t//evil.example", "/\n/evil.example", " //evil.example", "http://hub.example:8000 /x", "/%0a\n/evil", "evil.example", "?x", "",
     "http://[bad", "\x00/x", "/x\x7f", "x" * 5000,
 ]  # fmt: skip
 
@@ -32,6 +32,9 @@ def test_nothing_that_might_lead_elsewhere_is_followed(given):
     [
         ("/hub/token", "/hub/token"),
         ("/user/a%40b/lab?x=1&y=%2F#z", "/user/a%40b/lab?x=1&y=%2F#z"),
+        ("/user/alice/lab/tree/My Notebook.ipynb", "/user/alice/lab/tree/My%20Notebook.ipynb"),
+        (" /hub/token ", "/hub/token"),
+        ("/ /evil", "/%20/evil"),
         ("/user/alice/lab/tree/ü.ipynb", "/user/alice/lab/tree/%C3%BC.ipynb"),
         ("http://hub.example:8000/user/alice/lab?x=1", "/user/alice/lab?x=1"),
         ("/hub/api/oauth2/authorize?redirect_uri=%2Fuser%2Fa%2Foauth_callback", "/hub/api/oauth2/authorize?redirect_uri=%2Fuser%2Fa%2Foauth_callback"),

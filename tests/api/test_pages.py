@@ -1,0 +1,133 @@
+"""Pages as scripts use them: where they lead, what they take, and what a prefix without a server says."""
+
+import json
+
+import pytest
+
+from hubless.domain.server import State
+from tests.api.hub import ADDRESS, An
+from tests.builders import NOW, a_server
+
+
+def options(hub, name="alice", server=""):
+    return hub.hub.servers.find(hub.user(name).id, server).user_options
+
+
+def ready(hub, name="alice", server=""):
+    facts = {"state": State.READY, "launch_id": "l1", "task": "t1", "address": "127.0.0.1:1", "started_at": NOW}
+    hub.hub.servers.create(a_server(server, owner_id=hub.user(name).id, **facts), named_limit=0)
+
+
+@pytest.fixture
+def alice(hub):
+    return hub.browser("alice")
+
+
+# --- logging in ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shown", ["form", "query", "X-XSRFToken", "X-CSRFToken"])
+def test_a_login_shows_its_token_in_any_of_jupyterhubs_places(hub, shown):
+    browser = hub.browser()
+    browser.get("/hub/login")
+    form, query, headers = {"username": "alice", "password": An.PASSWORD}, {}, {}
+    {"form": form, "query": query}.get(shown, headers)["_xsrf" if shown in {"form", "query"} else shown] = browser.xsrf
+
+    assert browser.post("/hub/login", data=form, params=query, headers=headers).status_code == 302
+    assert browser.get("/hub/home").status_code == 200
+
+
+@pytest.mark.parametrize("shown", [{"params": {"_xsrf": "x"}}, {"headers": {"X-XSRFToken": "x"}}, {}])
+def test_a_login_with_another_token_or_none_is_refused(hub, shown):
+    browser = hub.browser()
+    browser.get("/hub/login")
+
+    assert browser.post("/hub/login", data={"username": "alice", "password": An.PASSWORD}, **shown).status_code == 403
+
+
+def test_who_does_not_say_where_to_is_led_to_the_start_of_their_server(hub):
+    browser = hub.browser()
+
+    assert browser.log_in("alice").headers["location"] == "/hub/spawn"
+    assert browser.get("/hub/").headers["location"] == "/hub/spawn"
+    assert browser.get("/hub/login").headers["location"] == "/hub/spawn"
+
+
+def test_who_does_not_say_where_to_is_led_to_their_server_when_it_runs(hub):
+    ready(hub)
+    browser = hub.browser()
+
+    assert browser.log_in("alice").headers["location"] == "/user/alice/"
+    assert browser.get("/hub/").headers["location"] == "/user/alice/"
+    assert browser.get("/hub/spawn").headers["location"] == "/user/alice/"
+    assert browser.get("/hub/spawn?next=/user/alice/tree").headers["location"] == "/user/alice/tree"
+
+
+def test_a_script_with_a_cookie_need_not_name_a_type_but_show_the_token(alice):
+    path, body = "/hub/api/users/alice/tokens", b"{}"
+
+    assert alice.post(path, content=body, headers={"X-XSRFToken": alice.xsrf}).status_code == 201
+    assert alice.post(path, content=body).status_code == 403
+    as_form = {"X-XSRFToken": alice.xsrf, "Content-Type": "text/plain"}
+    assert alice.post(path, content=body, headers=as_form).status_code == 403
+
+
+# --- starting --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("query", "chosen"), [
+    ("opt-a=1&opt-b=x&opt-b=y&c=2", {"a": "1", "b": ["x", "y"]}),
+    ("a=1&b=x&b=y&next=/hub/home&display_name=Q", {"a": "1", "b": ["x", "y"]}),
+    ("next=/hub/home&opt-=1", {}),
+])  # fmt: skip
+def test_options_of_a_link_are_those_with_the_prefix_or_all(hub, alice, query, chosen):
+    assert alice.get(f"/hub/spawn?{query}").status_code == 302
+    assert options(hub) == chosen
+
+
+def test_a_form_loses_no_value(hub, alice):
+    assert alice.submit("/hub/spawn", a="1", b=["x", "y"]).status_code == 303
+    assert options(hub) == {"a": "1", "b": ["x", "y"]}
+
+
+def test_a_link_to_a_new_server_may_say_how_it_is_shown(hub, alice):
+    alice.get("/hub/spawn/alice/lab?display_name=My+Lab")
+
+    assert hub.hub.servers.find(hub.user("alice").id, "lab").display_name == "My Lab"
+
+
+def test_a_server_that_is_not_there_is_not_waited_for(alice):
+    assert alice.get("/hub/spawn-pending/alice/none").status_code == 404
+    assert alice.get("/hub/spawn-pending/alice").status_code == 200
+
+
+# --- a prefix without a server ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("accept", ["*/*", "text/html", "application/json"])
+def test_a_program_is_told_what_does_not_run_and_where_to_start_it(alice, accept):
+    answer = alice.get("/hub/user/alice/api/kernels?x=1", headers={"Accept": accept})
+
+    assert answer.status_code == 424
+    assert json.loads(answer.text) == {
+        "message": "JupyterHub server no longer running at /user/alice/api/kernels."
+        f" Restart the server at {ADDRESS}/hub/spawn/alice"
+    }
+
+
+def test_a_person_is_shown_a_page(alice):
+    for accept in ("text/html", "text/html, application/json", "*/*"):
+        answer = alice.get("/hub/user/alice/lab", headers={"Accept": accept})
+        assert (answer.status_code, answer.headers["content-type"][:9]) == (424, "text/html")
+
+
+# --- shares ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("place", ["form", "query"])
+def test_a_share_is_accepted_with_the_code_in_the_form_or_the_address(hub, alice, place):
+    hub.user("bob")
+    code = hub.as_token(An.ADMIN_TOKEN).post("/share-codes/bob/", {}).json()["code"]
+    answer = alice.submit("/hub/accept-share", code=code) if place == "form" else alice.submit(f"/hub/accept-share?code={code}")
+
+    assert (answer.status_code, answer.headers["location"]) == (302, "/user/bob/")
