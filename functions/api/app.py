@@ -41,6 +41,7 @@ _PAGE_POLICY = (
     "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action *;"
     " report-uri /hub/security/csp-report"
 )
+_OPEN_TO_ALL = frozenset({"/hub/api", "/hub/api/", "/hub/api/openapi.json"})  # to pages of any origin, whatever the method
 _API_POLICY = "frame-ancestors 'none'; report-uri /hub/security/csp-report; default-src 'none'"
 
 
@@ -67,7 +68,7 @@ def api_document() -> dict[str, Any]:
 
 
 async def _openapi(_request: Request) -> Response:
-    return JSONResponse(api_document(), headers=hub_routes.OPEN_TO_ALL)
+    return JSONResponse(api_document())
 
 
 async def _login(request: Request, _error: Exception) -> Response:
@@ -120,6 +121,8 @@ class Surroundings:
             return
         is_api = scope["path"] == "/hub/api" or scope["path"].startswith("/hub/api/")
         headers = _HEADERS[is_api and not scope["path"].startswith("/hub/api/oauth2/authorize")]
+        if scope["path"] in _OPEN_TO_ALL:
+            headers = [*headers, (b"access-control-allow-origin", b"*")]
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -127,10 +130,11 @@ class Surroundings:
                 message["headers"] = [*message["headers"], *((n, v) for n, v in headers if n not in there)]
             await send(message)
 
-        answering = validators.adding(scope, send_with_headers) if is_api and scope["method"] == "GET" else send_with_headers
+        reads = is_api and scope["method"] in {"GET", "HEAD"}
+        answering = validators.adding(scope, send_with_headers) if reads else send_with_headers
 
         if scope["method"] == "OPTIONS" and is_api:
-            await Response(status_code=200)(scope, receive, send_with_headers)
+            await Response(status_code=200, media_type="application/json")(scope, receive, send_with_headers)
             return
         await self.app(scope, bodies.bounded(receive), answering)
 

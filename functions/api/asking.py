@@ -94,20 +94,29 @@ class Asking:
         """
         actor = self.known()
         if not any(actor.scopes.has(name) for name in names):
-            raise HTTPException(
-                403, f"Action is not authorized with current scopes; requires any of [{', '.join(names)}]"
-            )
+            raise _lacking(names)
         return actor
 
     def needs_everywhere(self, *names: str) -> Actor:
-        """Return the actor when it holds one of these scopes unfiltered.
+        """Return the actor when it holds one of these scopes unfiltered: for what no filter could single out.
 
         Raises:
-            HTTPException: 403, or 404 when it holds them for some things only.
+            HTTPException: 403 naming the scopes that would do.
         """
-        actor = self.needs(*names)
+        actor = self.known()
         if not any(actor.scopes.has_everywhere(name) for name in names):
-            raise HTTPException(404, OUT_OF_REACH)
+            raise _lacking(names)
+        return actor
+
+    def needs_of(self, name: str, *kinds: str) -> Actor:
+        """Return the actor when it holds the scope unfiltered or under a filter of one of these *kinds*.
+
+        Raises:
+            HTTPException: 403 when it holds none such.
+        """
+        actor = self.needs(name)
+        if not any(kind in {"", *kinds} for kind, _ in actor.scopes.filters(name)):
+            raise HTTPException(403)
         return actor
 
     def user(self, name: str, *needed: str) -> User:
@@ -151,6 +160,10 @@ class Asking:
             return owner, (self.hub.spawning.stored if change else self.hub.spawning.find)(owner, server)
         except NotFoundError:
             raise HTTPException(404, f"{name} has no server named '{server}'") from None
+
+
+def _lacking(names: Iterable[str]) -> HTTPException:
+    return HTTPException(403, f"Action is not authorized with current scopes; requires any of [{', '.join(names)}]")
 
 
 async def asking(request: Request) -> Asking:

@@ -22,6 +22,12 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
+class Open(Body):
+    """A JSON object whose other keys are passed over, where JupyterHub does so and clients may have come to rely on it."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
 def bounded(receive: Receive) -> Receive:
     """Return *receive* that hands over so much of a body and no more, whoever reads it and for what."""
     size = 0
@@ -97,48 +103,51 @@ def _instant(value: Any) -> datetime:
 Instant = Annotated[datetime, BeforeValidator(_instant)]
 
 
-class NewUsers(Body):
+class NewUser(Body):
+    """POST /users/{name}; what else a user's model holds is taken and, as by JupyterHub, nothing comes of it."""
+
+    admin: bool = False
+    name: str = ""
+    groups: list[Any] = Field(default_factory=list)
+    roles: list[Any] = Field(default_factory=list)
+    auth_state: dict[str, Any] = Field(default_factory=dict)
+
+
+class NewUsers(NewUser):
     """POST /users."""
 
     usernames: list[str] = Field(min_length=1, max_length=MAX_NAMES)
-    admin: bool = False
-
-
-class NewUser(Body):
-    """POST /users/{name}."""
-
-    admin: bool = False
 
 
 class UserChange(Body):
-    """PATCH /users/{name}."""
+    """PATCH /users/{name}; a key that is not given changes nothing, and null is no value."""
 
-    name: str | None = None
-    admin: bool | None = None
-    auth_state: dict[str, Any] | None = None
+    name: str = ""
+    admin: bool = False
+    auth_state: dict[str, Any] = Field(default_factory=dict)
 
 
-class ServerActivity(Body):
+class ServerActivity(Open):
     """Activity of one server."""
 
     last_activity: Instant
 
 
-class ActivityReport(Body):
+class ActivityReport(Open):
     """POST /users/{name}/activity."""
 
     last_activity: Instant | None = None
     servers: dict[str, ServerActivity] = Field(default_factory=dict, max_length=100)
 
 
-class PasswordLogin(Body):
+class PasswordLogin(Open):
     """Name and password in place of a token."""
 
     username: str = Field(max_length=255)
     password: str = Field(max_length=1024)
 
 
-class NewToken(Body):
+class NewToken(Open):
     """POST /users/{name}/tokens."""
 
     note: str | None = None
@@ -148,18 +157,25 @@ class NewToken(Body):
     auth: PasswordLogin | None = None
 
 
-class ServerFacts(Body):
-    """PUT and PATCH of a server, and the new form of POST."""
+class ServerStart(Open):
+    """PUT and POST of a server, in JupyterHub 6's form."""
 
-    name: str | None = None
-    display_name: str | None = None
+    display_name: str = ""
     user_options: dict[str, Any] | None = None
 
 
-class Removal(Body):
+class ServerChange(Body):
+    """PATCH of a server; an empty name of either kind changes nothing."""
+
+    name: str | None = None
+    display_name: str | None = None
+    user_options: dict[str, Any] = Field(default_factory=dict)
+
+
+class Removal(Open):
     """DELETE of a server."""
 
-    remove: bool = False
+    remove: bool | None = None
 
 
 class Members(Body):
@@ -169,8 +185,9 @@ class Members(Body):
 
 
 class NewGroup(Body):
-    """POST /groups/{name}."""
+    """POST /groups/{name}; a name and roles are taken and, as by JupyterHub, nothing comes of them."""
 
+    name: str = ""
     users: list[str] = Field(default_factory=list, max_length=MAX_NAMES)
     roles: list[str] = Field(default_factory=list, max_length=50)
     properties: dict[str, Any] = Field(default_factory=dict)
@@ -198,10 +215,10 @@ class ShareWith(Body):
 
 
 class NewShareCode(Body):
-    """POST /share-codes/{owner}/{server}; seconds, bounds and default are JupyterHub's."""
+    """POST /share-codes/{owner}/{server}; seconds, bounds, default and leniency are JupyterHub's."""
 
     scopes: list[str] | None = Field(default=None, max_length=MAX_SCOPES)
-    expires_in: int = Field(default=86_400, ge=60, le=31_536_000)
+    expires_in: int = Field(default=86_400, ge=60, le=31_536_000, strict=False)
 
 
 class NewService(Body):
@@ -223,7 +240,7 @@ class NewService(Body):
     user: str | None = None
 
 
-class Shutdown(Body):
+class Shutdown(Open):
     """POST /shutdown."""
 
     proxy: bool | None = None

@@ -30,7 +30,9 @@ def window(request: Request) -> Window:
         HTTPException: 400 when offset or limit is no number.
     """
     bounds = hub_of(request).settings.servers
-    wrapped = PAGINATED in request.headers.get("accept", "")
+    # JupyterHub looks for the type alone: one with parameters is another.
+    accepted = request.headers.get("accept", "").lower().split(",")
+    wrapped = PAGINATED in {kind.strip() for kind in accepted}
     offset = abs(_number(request, "offset", 0))
     limit = abs(_number(request, "limit", bounds.api_page_limit if wrapped else bounds.api_page_max_limit))
     return Window(offset, min(max(limit, 1), bounds.api_page_max_limit), wrapped)

@@ -59,12 +59,8 @@ class UserView:
         self._sees_servers = self.scopes.has_everywhere("read:servers")
         self._has_bearers = any(role.users for role in self.role_table.values())
 
-    def model(self, user: User, servers: Iterable[Server], *, one: bool = False) -> dict[str, Any] | None:
-        """Return the user's model with what may be seen of it, or None when that is nothing.
-
-        Args:
-            one: whether this user was asked for alone: only then is auth_state told.
-        """
+    def model(self, user: User, servers: Iterable[Server]) -> dict[str, Any] | None:
+        """Return the user's model with what may be seen of it, or None when that is nothing; servers alone are nothing."""
         shown: dict[str, Any] = {}
         default = None
         for server in servers:
@@ -83,9 +79,8 @@ class UserView:
             "created": user.created_at,
             "last_activity": user.last_activity_at,
             "servers": shown,
+            "auth_state": None,
         }
-        if one:
-            facts["auth_state"] = None
         return facts if self._all else self._visible(facts, user)
 
     def _visible(self, facts: Mapping[str, Any], user: User) -> dict[str, Any] | None:
@@ -93,9 +88,10 @@ class UserView:
             *(fields for scope, fields in self._here_and_there.items()
               if self.scopes.covers_user(scope, user.name, user.groups))
         )  # fmt: skip
-        if facts["servers"]:
-            visible |= {"servers"}
-        return {key: fact for key, fact in facts.items() if key in visible or key in _ALWAYS} if visible else None
+        if not visible:
+            return None
+        always = {"servers", *_ALWAYS} if facts["servers"] else _ALWAYS
+        return {key: fact for key, fact in facts.items() if key in visible or key in always}
 
     def _shows(self, user: User, server: Server) -> bool:
         return self._sees_servers or self.scopes.covers_server("read:servers", user.name, server.name, user.groups)
@@ -117,7 +113,7 @@ def server_model(server: Server, owner: User, *, scopes: Scopes, public_url: str
         "display_name": server.display_name,
         "full_name": f"{owner.name}/{server.name}",
         "last_activity": server.last_activity_at or server.started_at,
-        "started": server.started_at or (server.requested_at if server.state in ACTIVE else None),
+        "started": (server.started_at or server.requested_at) if server.state in ACTIVE else None,
         "pending": pending(server),
         "ready": server.state is State.READY,
         "stopped": server.state not in ACTIVE,
@@ -160,7 +156,7 @@ def group_model(group: Group, scopes: Scopes, role_table: Mapping[str, Role]) ->
     model: dict[str, Any] = {"kind": "group", "name": group.name}
     if scopes.covers_group("read:groups", group.name):
         model |= {"users": list(group.users), "properties": dict(group.properties)}
-    if scopes.covers_group("read:groups", group.name) or scopes.covers_group("read:roles:groups", group.name):
+    if scopes.covers_group("read:roles:groups", group.name):
         model["roles"] = roles.of_group(group.name, role_table)
     return model
 
@@ -168,9 +164,11 @@ def group_model(group: Group, scopes: Scopes, role_table: Mapping[str, Role]) ->
 def service_model(service: Service, scopes: Scopes, role_table: Mapping[str, Role]) -> dict[str, Any]:
     """Return a service's model with what *scopes* show of it."""
     model: dict[str, Any] = {"kind": "service", "name": service.name}
+    reads_roles = scopes.covers_service("read:roles:services", service.name)
+    if reads_roles or scopes.covers_service("read:services:name", service.name):
+        model["admin"] = service.admin
     if scopes.covers_service("read:services", service.name):
         model |= {
-            "admin": service.admin,
             "url": service.url or "",
             "prefix": service.prefix if service.url else "",
             "command": [],
@@ -178,7 +176,7 @@ def service_model(service: Service, scopes: Scopes, role_table: Mapping[str, Rol
             "info": dict(service.info),
             "display": service.display,
         }
-    if scopes.covers_service("read:services", service.name) or scopes.covers_service("read:roles:services", service.name):
+    if reads_roles:
         model["roles"] = roles.of_service(service, role_table)
     return model
 

@@ -94,6 +94,7 @@ ADMIN_ROLE = (
 USER_ROLE = ("self",)
 SERVER_ROLE = ("users:activity!user", "access:servers!server")
 IDENTIFY = ("read:users:name!user", "read:users:groups!user")
+IDENTIFY_SERVICE = ("read:services:name!service",)
 _METASCOPES = frozenset({"self", "inherit", "(no_scope)"})
 _CUSTOM = re.compile(r"custom:[a-z0-9][a-z0-9_\-*:]+[a-z0-9_*]")
 _custom: dict[str, Definition] = {}  # of the one hub that this process serves; see `define`
@@ -160,6 +161,8 @@ def parse(text: str) -> Scope:
     if not marked:
         return Scope(name)
     kind, equals, value = rest.partition("=")
+    if name in _METASCOPES:
+        raise InvalidRequestError(f"{name} stands for others and takes no filter: {text!r}")
     if kind not in _FILTERS or (equals and not value) or (kind == GROUP and not value) or (kind == USER and "/" in value):
         raise InvalidRequestError(f"No such filter: {rest!r} in scope {text!r}")
     if kind == SERVER and equals and "/" not in value:

@@ -42,7 +42,8 @@ class Activity:
             if instant is not None and instant > self.clock.now() + TOLERATED_FUTURE:
                 raise InvalidRequestError(f"Activity {instant.isoformat()} is too far in the future")
         known = {name: self.servers.find(user.id, name) for name in servers}
-        if missing := [name for name, server in known.items() if server is None]:
+        # The default server always counts as there, even where nobody has started it yet.
+        if missing := [name for name, server in known.items() if server is None and name]:
             raise InvalidRequestError(f"No such server '{missing[0][:60]}' for user {user.name}")
         for name, server in known.items():
             if server is not None:

@@ -36,6 +36,11 @@ class Actor:
         return self.user.admin if self.user else bool(self.service and self.service.admin)
 
     @property
+    def token_id(self) -> str | None:
+        """Return the id of the token that proved who this is; a service has one token, so its name is enough."""
+        return self.token.id if self.token else (f"a-{self.service.name}" if self.service else None)
+
+    @property
     def session_id(self) -> str | None:
         """Return the browser session that this request belongs to."""
         return self.session.id if self.session else (self.token.session_id if self.token else None)

@@ -168,7 +168,7 @@ class Spawning:
             name=name,
             created_at=now,
             entered_at=now,
-            display_name=names.check_display_name(display_name) if display_name else "",
+            display_name=names.check_display_name(display_name) if display_name else name,
             user_options=dict(user_options or {}),
         )
         try:

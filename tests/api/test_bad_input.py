@@ -46,9 +46,57 @@ def test_what_is_no_object_is_said_to_be_none(admin, method, path, body):
     assert "object" in refused(admin(method, path, json=body))
 
 
-@pytest.mark.parametrize(("method", "path"), [w for w in WRITES if w not in {("POST", "/users/alice/server"), ("PUT", "/groups/staff/properties")}])
+# Where JupyterHub takes what it does not know as options or properties, or passes it over.
+LENIENT = {
+    ("POST", "/users/alice/server"), ("PUT", "/users/alice/servers/lab"), ("PUT", "/groups/staff/properties"),
+    ("POST", "/users/alice/activity"), ("POST", "/users/alice/tokens"), ("DELETE", "/users/alice/servers/lab"), ("POST", "/shutdown"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("method", "path"), [write for write in WRITES if write not in LENIENT])
 def test_an_unknown_key_is_named(admin, method, path):
     assert "planet" in refused(admin(method, path, json={"planet": "mars"}))
+
+
+@pytest.mark.parametrize(("method", "path", "body", "status"), [
+    ("POST", "/users/alice/activity", {"last_activity": "2026-01-01T00:00:00Z"}, 200),
+    ("POST", "/users/alice/activity", {"servers": {"lab": {"last_activity": "2026-01-01T00:00:00Z", "planet": "mars"}}}, 200),
+    ("POST", "/users/alice/tokens", {"note": "a"}, 201),
+    ("DELETE", "/users/alice/servers/lab", {"remove": True}, 204),
+    ("DELETE", "/users/alice/servers/lab", {"remove": None}, 204),
+    ("POST", "/users/alice/server", {"user_options": {}}, 202),
+    ("PUT", "/users/alice/servers/new", {"display_name": "New"}, 201),
+    ("POST", "/shutdown", {}, 202),
+])  # fmt: skip
+def test_a_key_that_jupyterhub_passes_over_is_passed_over(admin, method, path, body, status):
+    assert admin(method, path, json=body | {"planet": "mars"}).status_code == status
+
+
+@pytest.mark.parametrize(("method", "path", "body"), [
+    ("PATCH", "/users/alice", None), ("PATCH", "/users/alice", {"name": None}), ("PATCH", "/users/alice", {"admin": None}),
+    ("PATCH", "/users/alice", {"auth_state": None}), ("PATCH", "/users/alice/servers/lab", {"user_options": None}),
+    ("PUT", "/users/alice/servers/new", {"display_name": None}), ("POST", "/users/alice/server", {"display_name": None}),
+])  # fmt: skip
+def test_null_is_no_value(admin, method, path, body):
+    refused(admin(method, path, json=body))
+
+
+@pytest.mark.parametrize("path", ["/users/new", "/users"])
+def test_the_rest_of_a_users_model_is_taken_and_nothing_comes_of_it(admin, path):
+    rest = {"name": "other", "groups": ["staff"], "roles": ["admin"], "auth_state": {"a": 1}}
+    body = rest if path == "/users/new" else rest | {"usernames": ["new"]}
+
+    assert admin.post(path, body).status_code == 201
+    assert admin.get("/users/new").json() | {"created": None} == {
+        "kind": "user", "name": "new", "admin": False, "groups": [], "roles": ["user"], "server": None, "pending": None,
+        "created": None, "last_activity": None, "servers": {}, "user_info": None, "auth_state": None,
+    }  # fmt: skip
+
+
+def test_the_rest_of_a_groups_model_is_taken_and_nothing_comes_of_it(admin):
+    assert admin.post("/groups/new", {"name": "other", "roles": ["admin"]}).json() == {
+        "kind": "group", "name": "new", "users": [], "properties": {}, "roles": [],
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("number", [10**400, -(10**400), 1e308, -1, 0, 2**63])

@@ -115,7 +115,7 @@ def test_a_field_is_shown_only_with_its_scope(world):
     assert shown("read:users:groups!user=inside") == {"kind", "name", "groups"}
     assert shown("read:users:activity!user=inside") == {"kind", "name", "last_activity"}
     assert shown("read:roles:users!user=inside") == {"kind", "name", "roles", "admin"}
-    assert shown("read:servers!server=inside/lab") == {"kind", "name", "servers"}
+    assert shown("read:users:name!user=inside", "read:servers!server=inside/lab") == {"kind", "name", "admin", "user_info", "servers"}
     assert shown("read:users!group=ours") >= {"created", "pending", "server"}
     assert "auth_state" not in shown("read:users!user=inside")
 

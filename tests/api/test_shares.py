@@ -73,7 +73,9 @@ def test_a_friend_with_start_scope_starts_the_server_and_no_other(owner, bob, ad
     admin.post("/shares/olga/lab", {"user": "bob", "scopes": ["access:servers", "servers"]})
     assert bob.post("/users/olga/servers/lab", {}).status_code == 202
     assert bob.post("/users/olga/server", {}).status_code == 404
-    assert set(bob.get("/users/olga").json()["servers"]) == {"lab"}
+    assert bob.get("/users/olga/servers/lab").json()["pending"] == "spawn"
+    assert bob.get("/users/olga/server").status_code == 404
+    assert bob.get("/users/olga").status_code == 404  # one server says nothing of its owner
 
 
 def test_a_token_narrower_than_the_share_stays_narrow(hub, owner, bob):

@@ -51,7 +51,8 @@ def _owner(ask: Asking, found: Actor | None) -> Response:
     shown = ask.known().scopes
     if found.user is None:
         assert found.service is not None  # noqa: S101 an actor is one or the other
+        shown |= scopes.expand(scopes.IDENTIFY_SERVICE, Bearer(service=found.service.name))
         return JSONResponse(wire.service_model(found.service, shown, ask.hub.roles))
     shown |= scopes.expand(scopes.IDENTIFY, Bearer(user=found.user.name))
     servers = ask.hub.servers.of_owners([found.user.id]) if shown.has("read:servers") else ()
-    return JSONResponse(wire.UserView(shown, ask.hub.roles).model(found.user, servers, one=True))
+    return JSONResponse(wire.UserView(shown, ask.hub.roles).model(found.user, servers))

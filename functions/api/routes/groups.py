@@ -25,7 +25,7 @@ _READS = ("read:groups", "read:groups:name", "read:roles:groups")
 @router.get("/groups", Operation(("list:groups",), gives=list[answers.Group] | answers.Page[answers.Group], query=PAGING))
 async def list_groups(ask: Ask, request: Request) -> Response:
     """List groups, page by page."""
-    actor, part = ask.needs("list:groups"), paging.window(request)
+    actor, part = ask.needs_of("list:groups", "group"), paging.window(request)
     reach = None if actor.scopes.has_everywhere("list:groups") else actor.scopes.values("list:groups", "group")
     found, total = ask.hub.groups.page(offset=part.offset, limit=part.limit, names=reach)
     return paging.reply(request, part, [_model(ask, group) for group in found], total)
@@ -77,8 +77,11 @@ async def add_members(ask: Ask, name: str, request: Request) -> Response:
 
 @router.delete("/groups/{name:segment}/users", Operation(("groups",), takes=bodies.Members, gives=answers.Group, needs_body=True))
 async def remove_members(ask: Ask, name: str, request: Request) -> Response:
-    """End users' membership."""
+    """End users' membership; who is no member stays none, but who is no user is a mistake."""
     group, body = group_within_reach(ask, name, "groups"), await bodies.read(request, bodies.Members)
+    for user in set(body.users).difference(group.users):
+        if ask.hub.users.find(user) is None:
+            raise InvalidRequestError(f"No such user: {user[:60]}")
     ask.hub.groups.remove_users(group.id, body.users)
     return JSONResponse(_model(ask, _again(ask, name)))
 
@@ -108,7 +111,7 @@ def group_within_reach(ask: Asking, name: str, *needed: str) -> Group:
 def _again(ask: Asking, name: str) -> Group:
     group = ask.hub.groups.find(name)
     if group is None:
-        raise HTTPException(404)
+        raise HTTPException(404, f"No such group: {name[:60]}")
     return group
 
 

@@ -14,12 +14,13 @@ from functions.api.jsontext import JSONResponse
 from functions.api.openapi import PAGING, Operation
 from functions.api.rendering import VERSION
 from functions.api.routing import Router
-from hubless.domain.roles import of_service
+from hubless.bootstrap import Hub
+from hubless.domain import names, scopes
+from hubless.domain.scopes import Bearer
 from hubless.domain.server import ACTIVE, State
 from hubless.services.identity import Actor
 
 router = Router()
-OPEN_TO_ALL = {"Access-Control-Allow-Origin": "*"}
 _PERIODS = {"24h": timedelta(days=1), "7d": timedelta(days=7), "30d": timedelta(days=30)}
 
 
@@ -27,7 +28,7 @@ _PERIODS = {"24h": timedelta(days=1), "7d": timedelta(days=7), "30d": timedelta(
 @router.get("", Operation(gives=answers.Version, is_open=True))
 async def version() -> Response:
     """Return the version of the API that this implements."""
-    return JSONResponse({"version": VERSION}, headers=OPEN_TO_ALL)
+    return JSONResponse({"version": VERSION})
 
 
 @router.get("/info", Operation(("read:hub",), gives=answers.Info))
@@ -89,23 +90,17 @@ async def whoami(ask: Ask) -> Response:
 
 
 def _identity(ask: Asking, actor: Actor) -> dict[str, object]:
-    """Return the actor's model; its name is always told, its other fields as its scopes show them."""
+    """Return the actor's model; who it is is always told, its other fields as its scopes show them."""
     if actor.user is not None:
-        servers = ask.hub.servers.of_owners([actor.user.id]) if actor.scopes.has("read:servers") else ()
-        shown = wire.UserView(actor.scopes, ask.hub.roles).model(actor.user, servers, one=True)
-        model: dict[str, object] = {
-            "kind": "user",
-            "name": actor.name,
-            "admin": actor.user.admin,
-            "groups": list(actor.user.groups),
-            "user_info": actor.user.user_info,
-        } | (shown or {})
+        shown = actor.scopes | scopes.expand(scopes.IDENTIFY, Bearer(user=actor.name))
+        servers = ask.hub.servers.of_owners([actor.user.id]) if shown.has("read:servers") else ()
+        model = wire.UserView(shown, ask.hub.roles, ask.hub.settings.hub.public_url).model(actor.user, servers) or {}
     else:
         assert actor.service is not None  # noqa: S101 an actor is one or the other
-        roles = of_service(actor.service, ask.hub.roles)
-        model = {"kind": "service", "name": actor.name, "admin": actor.service.admin, "roles": roles}
+        shown = actor.scopes | scopes.expand(scopes.IDENTIFY_SERVICE, Bearer(service=actor.name))
+        model = wire.service_model(actor.service, shown, ask.hub.roles)
     return model | {
-        "token_id": actor.token.id if actor.token else None,
+        "token_id": actor.token_id,
         "session_id": actor.session_id,
         "scopes": actor.scopes.texts(),
     }
@@ -117,11 +112,24 @@ async def read_routes(ask: Ask, request: Request) -> Response:
     ask.needs_everywhere("proxy")
     part = paging.window(request)
     table = sorted(ask.hub.routing.routes.all(), key=lambda route: route.prefix)
+    data = _of_whom(ask.hub)
     shown = {
-        route.prefix: {"routespec": route.prefix, "target": f"http://{route.address}", "data": {"launch_id": route.launch_id}}
+        route.prefix: {"routespec": route.prefix, "target": f"http://{route.address}", "data": data.get(route.prefix, {})}
         for route in table[part.offset : part.offset + part.limit]
     }
     return paging.reply(request, part, shown, len(table))
+
+
+def _of_whom(hub: Hub) -> dict[str, dict[str, object]]:
+    """Return what JupyterHub tells of each route that there may be, by prefix."""
+    running = hub.servers.in_states(ACTIVE)
+    owners = hub.users.get_many({server.owner_id for server in running})
+    told: dict[str, dict[str, object]] = {service.prefix: {"service": service.name} for service in hub.services.all()}
+    for server in running:
+        if owner := owners.get(server.owner_id):
+            facts: dict[str, object] = {"user": owner.name, "server_name": server.name, "last_activity": server.last_activity_at}
+            told[names.route_prefix(owner.name, server.name)] = facts
+    return told
 
 
 @router.post("/proxy", Operation(("proxy",)))

@@ -25,10 +25,11 @@ router = Router()
 POLL = 0.15  # seconds between looks at a server that starts
 KEEPALIVE = 8.0  # seconds, JupyterHub's
 NEW_FORM = frozenset({"user_options", "display_name"})
+PLAIN = {"Content-Type": "text/plain"}  # as it stands: with a charset it is another to who compares
 _READ = Operation(("read:servers",), gives=answers.Server)
-_CREATE = Operation(("start:servers",), takes=bodies.ServerFacts, gives=answers.Server, status=201, also=(409,))
+_CREATE = Operation(("start:servers",), takes=bodies.Anything, gives=answers.Server, status=201, also=(409,))
 _START = Operation(("start:servers",), takes=bodies.Anything, status=202, also=(409, 429))
-_EDIT = Operation(("start:servers",), takes=bodies.ServerFacts, gives=answers.Server, also=(409,), needs_body=True)
+_EDIT = Operation(("start:servers",), takes=bodies.ServerChange, gives=answers.Server, also=(409,), needs_body=True)
 _STOP = Operation(("delete:servers",), takes=bodies.Removal, status=204, or_accepted=True, also=(409,))
 _FOLLOW = Operation(("read:servers",), gives=str, media="text/event-stream")
 
@@ -63,10 +64,8 @@ async def create_default(ask: Ask, name: str) -> Response:
 async def create_named(ask: Ask, name: str, server: str, request: Request) -> Response:
     """Make a named server without starting it."""
     owner = ask.user_with_server(name, server, "start:servers")
-    body = await bodies.read(request, bodies.ServerFacts)
-    made = ask.hub.spawning.create(
-        owner, server, display_name=body.display_name or "", user_options=body.user_options or {}
-    )
+    body = await _facts(request)
+    made = ask.hub.spawning.create(owner, server, display_name=body.display_name, user_options=body.user_options)
     return JSONResponse(_model(ask, made, owner), 201)
 
 
@@ -85,20 +84,21 @@ async def start_named(ask: Ask, name: str, server: str, request: Request) -> Res
 
 async def _start(ask: Asking, name: str, server_name: str, request: Request) -> Response:
     owner = ask.user_with_server(name, server_name, "start:servers")
-    body = await bodies.raw_json(request)
-    if body is not None and not isinstance(body, dict):
-        raise HTTPException(400, "The body must be a JSON object")
-    # JupyterHub 6: with one of the new keys the body is of the new form, without it is all user_options.
-    if body and NEW_FORM & body.keys():
-        facts = bodies.checked(body, bodies.ServerFacts)
-    else:
-        facts = bodies.ServerFacts(user_options=body or None)
+    facts = await _facts(request)
     known = ask.hub.servers.find(owner.id, server_name)
     if known is None or known.state not in lifecycle.PENDING_START:
         ask.hub.spawning.start(
             owner, server_name, user_options=facts.user_options, display_name=facts.display_name
         )
-    return Response(status_code=202, media_type="text/plain")
+    return Response(status_code=202, headers=PLAIN)
+
+
+async def _facts(request: Request) -> bodies.ServerStart:
+    """Return what the body says of a server: in JupyterHub 6's form where it has one of its keys, all of it options else."""
+    body = await bodies.raw_json(request)
+    if isinstance(body, dict) and body and not NEW_FORM & body.keys():
+        return bodies.ServerStart(user_options=body)
+    return bodies.checked(body, bodies.ServerStart)
 
 
 @router.patch("/users/{name:segment}/server", _EDIT)
@@ -116,11 +116,12 @@ async def edit_named(ask: Ask, name: str, server: str, request: Request) -> Resp
 
 async def _edit(ask: Asking, name: str, server_name: str, request: Request) -> Response:
     owner, server = ask.server(name, server_name, "start:servers", change=True)
-    body = await bodies.read(request, bodies.ServerFacts)
+    body = await bodies.read(request, bodies.ServerChange)
     if not body.model_fields_set:
         raise HTTPException(400, "Nothing to change: give name, display_name or user_options")
+    options = body.user_options if "user_options" in body.model_fields_set else None
     changed = ask.hub.spawning.edit(
-        owner, server, name=body.name, display_name=body.display_name, user_options=body.user_options
+        owner, server, name=body.name, display_name=body.display_name or None, user_options=options
     )
     return JSONResponse(_model(ask, changed, owner))
 
@@ -154,7 +155,7 @@ async def _stop(ask: Asking, name: str, server_name: str, request: Request) -> R
         out = await ask.hub.departures.ended(out)
         if out.state in INACTIVE:
             ask.hub.spawning.remove(out)
-    return Response(status_code=204 if out.state in INACTIVE else 202, media_type="text/plain")
+    return Response(status_code=204) if out.state in INACTIVE else Response(status_code=202, headers=PLAIN)
 
 
 @router.get("/users/{name:segment}/server/progress", _FOLLOW)
@@ -176,8 +177,7 @@ def _follow(ask: Asking, name: str, server_name: str) -> Response:
         raise HTTPException(400, f"{owner.name}'s server is not starting")
     return StreamingResponse(
         _frames(ask.hub, owner, server),
-        media_type="text/event-stream",
-        headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"},
+        headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache", "X-Accel-Buffering": "no"},
     )
 
 

@@ -177,7 +177,7 @@ async def offer(ask: Ask, owner: str, request: Request, server: str = "") -> Res
 async def withdraw(ask: Ask, owner: str, request: Request, server: str = "") -> Response:
     """Withdraw one code by its secret or id, or all of a server; shares that came of them stay."""
     of = _shared(ask, owner, server, "shares")
-    secret, code_id = request.query_params.get("code"), request.query_params.get("id")
+    secret, code_id = request.query_params.get("code") or None, request.query_params.get("id") or None
     if not ask.hub.sharing.withdraw(of.server, secret=secret, code_id=code_id) and (secret or code_id):
         raise HTTPException(404, "No matching code found" if secret else f"No code found matching id={(code_id or '')[:60]}")
     return Response(status_code=204)

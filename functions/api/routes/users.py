@@ -33,9 +33,9 @@ _LISTING: dict[str, dict[str, object]] = {
 @router.get("/users", Operation(("list:users",), gives=list[answers.User] | answers.Page[answers.User], query={**PAGING, **_LISTING}))
 async def list_users(ask: Ask, request: Request) -> Response:
     """List users, page by page."""
-    actor, part = ask.needs("list:users"), paging.window(request)
+    actor, part = ask.needs_of("list:users", "user", "group"), paging.window(request)
     query = request.query_params
-    state = query.get("state")
+    state = query.get("state") or None
     if state is not None and state not in _STATES:
         raise HTTPException(400, f"Unrecognized state filter: {state[:40]!r}; it is one of {', '.join(sorted(_STATES))}")
     sort = query.get("sort", "id")
@@ -46,7 +46,7 @@ async def list_users(ask: Ask, request: Request) -> Response:
         limit=part.limit,
         sort=sort.removeprefix("-"),
         descending=sort.startswith("-"),
-        name_contains=query.get("name_filter") or None,
+        name_contains=query.get("name_filter", "").strip() or None,
         state=state,
         **users_within_reach(ask.hub, actor),
     )
@@ -90,26 +90,23 @@ async def create_users(ask: Ask, request: Request) -> Response:
 @router.get("/users/{name:segment}", Operation(wire.READS_USER, gives=answers.User, query=_STOPPED))
 async def read_user(ask: Ask, name: str, request: Request) -> Response:
     """Return one user with what the asker may see of it."""
-    actor = ask.needs(*wire.READS_USER)
+    user = ask.user(name, *wire.READS_USER)
     stopped = request.query_params.get("include_stopped_servers")
-    user = ask.hub.users.find(name)
-    model = user and _model(ask, actor, user, include_stopped=stopped is not None and stopped.lower() not in {"0", "false"})
-    if model is None:
-        covers = any(actor.scopes.covers_user(s, name) for s in wire.READS_USER)
-        raise HTTPException(404, None if covers else OUT_OF_REACH)
-    return JSONResponse(model)
+    include = stopped is not None and stopped.lower() not in {"0", "false"}
+    return JSONResponse(_model(ask, ask.known(), user, include_stopped=include))
 
 
 def _model(ask: Asking, actor: Actor, user: User, *, include_stopped: bool = False) -> dict[str, Any] | None:
     view = wire.UserView(actor.scopes, ask.hub.roles, ask.hub.settings.hub.public_url, include_stopped)
-    return view.model(user, ask.hub.servers.of_owners([user.id]), one=True)
+    return view.model(user, ask.hub.servers.of_owners([user.id]))
 
 
 @router.post("/users/{name:segment}", Operation(("admin:users",), takes=bodies.NewUser, gives=answers.User, status=201, also=(409,)))
 async def create_user(ask: Ask, name: str, request: Request) -> Response:
     """Create one user."""
     actor = ask.needs("admin:users")
-    if not actor.scopes.covers_user("admin:users", name):
+    known = ask.hub.users.find(name)
+    if not actor.scopes.covers_user("admin:users", name, known.groups if known else ()):
         raise HTTPException(404, OUT_OF_REACH)
     body = await bodies.read(request, bodies.NewUser)
     _may_make_admin(actor, wanted=body.admin)
@@ -121,20 +118,23 @@ async def create_user(ask: Ask, name: str, request: Request) -> Response:
 @router.patch("/users/{name:segment}", Operation(("admin:users",), takes=bodies.UserChange, gives=answers.User, also=(409,)))
 async def change_user(ask: Ask, name: str, request: Request) -> Response:
     """Rename a user or change its admin flag."""
-    user, body = ask.user(name, "admin:users"), await bodies.read(request, bodies.UserChange)
+    user, given = ask.user(name, "admin:users"), await bodies.raw_json(request)
+    if given is None:
+        raise HTTPException(400, "The body must be a JSON object")
+    body = bodies.checked(given, bodies.UserChange)
     actor = ask.known()
     if user.admin and not actor.is_admin:
         raise HTTPException(403, "Only admins can modify other admins")
-    _may_make_admin(actor, wanted=bool(body.admin))
-    if body.auth_state is not None:
+    _may_make_admin(actor, wanted=body.admin)
+    if "auth_state" in body.model_fields_set:
         raise HTTPException(400, "auth_state is not enabled on this hub: its logins have none")
-    new_name = None if body.name is None else names.normalise_user_name(body.name)
+    new_name = names.normalise_user_name(body.name) if "name" in body.model_fields_set else None
     if new_name is not None and new_name != name and not actor.scopes.has_everywhere("admin:users"):
         raise HTTPException(403, "A filtered admin cannot rename: the new name would be out of reach")
     if new_name is not None and new_name != name:
         _may_give_names(ask, actor, [new_name])
     try:
-        changed = ask.hub.accounts.change(user, name=new_name, admin=body.admin)
+        changed = ask.hub.accounts.change(user, name=new_name, admin=body.admin if "admin" in body.model_fields_set else None)
     except NameTakenError as taken:
         raise HTTPException(400, str(taken)) from taken  # JupyterHub's status for a rename
     return JSONResponse(_model(ask, actor, changed) or {"kind": "user", "name": changed.name})
@@ -171,7 +171,7 @@ async def post_activity(ask: Ask, name: str, request: Request) -> Response:
         raise InvalidRequestError("body must contain at least one of `last_activity` or `servers`")
     token, servers = ask.known().token, {n: s.last_activity for n, s in report.servers.items()}
     ask.hub.activity.report(user, report.last_activity, servers, by_server=token.server_id if token else None)
-    return Response(status_code=200)
+    return Response(status_code=200, media_type="application/json")
 
 
 @router.post("/users/{name:segment}/admin-access", Operation(("servers",), gives=answers.Problem, status=403))

@@ -147,3 +147,9 @@ def test_expanding_twice_is_expanding_once(raw):
     once = expand(raw, ALICE)
 
     assert expand(once.texts(), ALICE) == once
+
+
+@pytest.mark.parametrize("name", ["self", "inherit", "(no_scope)"])
+def test_what_stands_for_other_scopes_takes_no_filter(name):
+    with pytest.raises(InvalidRequestError, match="takes no filter"):
+        parse(f"{name}!user=alice")
