@@ -9,7 +9,7 @@ from datetime import timedelta
 from tests.doubles.ecs.definitions import DefinitionCalls
 from tests.doubles.ecs.errors import AwsError, throttled
 from tests.doubles.ecs.storage import EfsCalls, S3Calls
-from tests.doubles.ecs.tasks import TaskCalls
+from tests.doubles.ecs.tasks import LATENCY, TaskCalls
 
 NUMBER, REGION = "123456789012", "eu-central-1"
 EXECUTION_ROLE, TASK_ROLE = f"arn:aws:iam::{NUMBER}:role/hub-execution", f"arn:aws:iam::{NUMBER}:role/hub-task"
@@ -44,6 +44,7 @@ class Account(TaskCalls, DefinitionCalls, S3Calls, EfsCalls):
         self.broken_images = {}  # image → what pulling it says
         self.definitions, self.tasks, self.client_tokens = {}, {}, {}
         self.buckets, self.file_systems, self.access_points = {"hub-launches": {}}, {"fs-0123456789abcdef0"}, {}
+        self.latency = LATENCY
         self.full = {}  # capacity provider → "failure" or "exception"
         self.quota = None  # of tasks at once
         self.runtime = None  # what makes RUNNING tasks real
@@ -115,6 +116,12 @@ class Account(TaskCalls, DefinitionCalls, S3Calls, EfsCalls):
                 step()
             finally:
                 self._present = None
+        if self.runtime:
+            for task, code in self.runtime.ended():
+                if task["desiredStatus"] == "STOPPED":
+                    self._exit(task, code, None)
+                else:
+                    self._die(task, code)
 
     def hex(self, digits):
         return f"{self.random.getrandbits(digits * 4):0{digits}x}"

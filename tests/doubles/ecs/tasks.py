@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 from collections import defaultdict
 from copy import deepcopy
 from datetime import datetime, timedelta
@@ -152,10 +153,10 @@ class TaskCalls:
             "platformFamily": "Linux", "enableExecuteCommand": given.get("enableExecuteCommand", False), "healthStatus": "UNKNOWN",
             "availabilityZone": "eu-central-1a", "tags": given.get("tags", []), "version": 0,
         }  # fmt: skip
-        task["definition"], task["stop_seconds"] = definition, EXIT_SECONDS
+        task["definition"] = definition
         self.tasks[arn] = task
         self._tell(task)
-        latency = self.random.uniform(*LATENCY)
+        latency = self.random.uniform(*self.latency)
         self.later(latency * ATTACHED, lambda: self._attach(task))
         self.later(latency * PULLED, lambda: self._activate(task))
         self.later(latency, lambda: self._run(task))
@@ -211,9 +212,9 @@ class TaskCalls:
         task["lastStatus"], task["startedAt"] = "RUNNING", self._at
         for container in task["containers"]:
             container["lastStatus"] = "RUNNING"
-        self._tell(task)
         if self.runtime:
-            self.runtime.start(self, task)
+            self.runtime.start(task, self.environment_of(task))
+        self._tell(task)
 
     def environment_of(self, task):
         """Return what the task's process sees: the definition's variables, the overrides' over them, the files' under both."""
@@ -232,7 +233,9 @@ class TaskCalls:
     def die(self, arn, code=1, reason=None):
         """Have the container of a task end by itself."""
         self.settle()
-        task = self.tasks[arn]
+        self._die(self.tasks[arn], code, reason)
+
+    def _die(self, task, code, reason=None):
         if task["lastStatus"] == "STOPPED" or task["containers"][0]["lastStatus"] == "STOPPED":
             return
         task["desiredStatus"], task["stopCode"], task["stoppedReason"] = "STOPPED", "EssentialContainerExited", ESSENTIAL
@@ -266,10 +269,12 @@ class TaskCalls:
         if task["containers"][0]["lastStatus"] == "RUNNING":
             task["lastStatus"] = "DEACTIVATING"
             self._tell(task)
-            if self.runtime and not notice:
-                self.runtime.stop(task)
+            if self.runtime:
+                self.runtime.end(task, signal.SIGTERM)
+                patience = task["definition"]["containerDefinitions"][0].get("stopTimeout", 30)
+                self.later(patience, lambda: self.runtime.end(task, signal.SIGKILL))
                 return
-            self.later(notice or task["stop_seconds"], lambda: self._exit(task, 137 if notice else 0, None))
+            self.later(notice or EXIT_SECONDS, lambda: self._exit(task, 137 if notice else 0, None))
             return
         self._go_away(task)
 
@@ -331,7 +336,7 @@ class TaskCalls:
         return "stoppedAt" not in task or self.now() - task["stoppedAt"] < REMEMBERED
 
     def _shown(self, task, *, tags=False):
-        hidden = {"definition", "stop_seconds"} | (set() if tags else {"tags"})
+        hidden = {"definition"} | (set() if tags else {"tags"})
         shown = {key: deepcopy(value) for key, value in task.items() if key not in hidden}
         return {key: value.timestamp() if isinstance(value, datetime) else value for key, value in shown.items()}
 
@@ -340,7 +345,7 @@ class TaskCalls:
     def _tell(self, task):
         """Note one change of a task as EventBridge tells of it: texts for instants, other words for the interface, no tags."""
         task["version"] += 1
-        detail = {key: deepcopy(value) for key, value in task.items() if key not in {"definition", "stop_seconds", "tags"}}
+        detail = {key: deepcopy(value) for key, value in task.items() if key not in {"definition", "tags"}}
         detail = {key: value.strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z" if isinstance(value, datetime) else value
                   for key, value in detail.items()}  # fmt: skip
         detail["attachments"][0]["type"] = "eni"
