@@ -17,6 +17,7 @@ class Profile:
     args: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict, hash=False)
     default_url: str = "/lab"
+    image: str = ""  # of a container; empty for the hub's own
     memory_bytes: int | None = None
     cpus: float | None = None
     patience: Patience = field(default_factory=Patience)

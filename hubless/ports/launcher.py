@@ -86,13 +86,19 @@ class Launcher(Protocol):
         ...
 
     def stop(self, task: str, *, force: bool = False) -> None:
-        """Ask the task to end, or end it at once with *force*; returns without waiting. A task that is gone is no error."""
+        """Ask the task to end, or end it at once with *force*; returns without waiting. A task that is gone is no error.
+
+        A launcher whose tasks are killed by themselves some time after they are asked may do the same for both.
+        """
         ...
 
     def tasks(self) -> list[Task]:
-        """Return every task of this hub that exists, known to the store or not, and how it is."""
+        """Return every task of this hub that exists, known to the store or not, and how it is.
+
+        A launch that left something behind may be among them without a task, as gone: `forget` takes that away.
+        """
         ...
 
     def forget(self, task: str) -> None:
-        """Remove what a gone task left behind (its log excepted); nothing when it still exists."""
+        """Remove what a gone task left behind (its log excepted); nothing when it is still to run."""
         ...

@@ -280,6 +280,7 @@ def _profile(given: ProfileSettings) -> Profile:
         args=given.args,
         environment=given.environment,
         default_url=given.default_url,
+        image=given.image,
         memory_bytes=given.memory,
         cpus=given.cpus,
         patience=Patience(idle_after=given.idle_after, max_age=given.max_age),

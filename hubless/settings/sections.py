@@ -168,6 +168,7 @@ class ProfileSettings:
     args: tuple[str, ...] = setting([], TEXTS, "Its further arguments")
     environment: Mapping[str, str] = setting({}, TEXT_TABLE, "Its further environment")
     default_url: str = setting("/lab", TEXT, "Where a started server opens")
+    image: str = setting("", TEXT, "Its container image, on ECS; empty for the hub's own")
     memory: int | None = setting("", SIZE, "Memory a server may use")
     cpus: float | None = setting(0, CPUS, "Processors a server may use")
     idle_after: timedelta | None = setting(

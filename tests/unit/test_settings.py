@@ -78,6 +78,11 @@ class TestValues:
 
         assert profile.memory_bytes == size
 
+    def test_a_profile_may_name_an_image(self) -> None:
+        plain, own = read('[[profiles]]\nname = "a"\n[[profiles]]\nname = "b"\nimage = "quay.io/jupyter/r:1"').profiles
+
+        assert (plain.image, own.image) == ("", "quay.io/jupyter/r:1")
+
     @pytest.mark.parametrize(
         ("line", "said"),
         [

@@ -264,6 +264,7 @@ def database():
     return Database()
 
 
+@pytest.mark.timeout(1200)
 @given(steps=HISTORIES)
 @settings(max_examples=int(os.environ.get("HISTORIES", "10000")), deadline=None, derandomize=True, database=None)
 def test_no_history_has_a_bad_end(database, steps):

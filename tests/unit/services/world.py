@@ -43,16 +43,17 @@ from tests.fakes import (
 
 class World:
     def __init__(self, *, patience=None, profiles=(), services=None, by_user=None, active_limit=0, named_limit=5,
-                 readiness=None, around=lambda port: port, database=None):
-        """*around* puts something around the ports that a launch writes to."""
+                 readiness=None, around=lambda port: port, database=None, launcher=None, deadlines=None):
+        """*around* puts something around the ports that a launch writes to; *launcher* makes one that goes by the clock."""
         self.database, self.clock = database or Database(), StoppedClock(NOW)
         self.users, self.servers = SqliteUserStore(self.database), around(SqliteServerStore(self.database))
         self.tokens, self.clients = SqliteTokenStore(self.database), around(SqliteClientStore(self.database))
         self.sessions, self.routes = SqliteSessionStore(self.database), around(SqliteRouteStore(self.database))
         self.passwords, self.attempts = SqlitePasswordStore(self.database), SqliteAttemptStore(self.database)
         self.usage, self.queue = around(SqliteUsageLog(self.database)), around(RecordingQueue())
-        self.launcher, self.readiness = around(ScriptedLauncher()), readiness or ScriptedReadiness()
-        self.edge, self.deadlines = InstantEdge(self.routes, self.clock), Deadlines()
+        self.launcher = around(launcher(self.clock) if launcher else ScriptedLauncher())
+        self.readiness = readiness or ScriptedReadiness()
+        self.edge, self.deadlines = InstantEdge(self.routes, self.clock), deadlines or Deadlines()
         offered = {p.name: p for p in profiles or (Profile("default"),)}
         self.routing = Routing(self.routes, self.clock)
         self.services = Directory(services or {}, SqliteServiceStore(self.database), roles.DEFAULTS, self.routing)
@@ -115,6 +116,10 @@ class World:
         self.turn()
         return self.server(name)
 
+    def launches(self):
+        """Return the launch of each task that was ever started."""
+        return [launch.launch_id for launch in self.launcher.started]
+
     def assert_settled(self):
         """Check that nothing is lost, double or left over."""
         active = self.servers.in_states(ACTIVE)
@@ -122,7 +127,7 @@ class World:
         assert not self.servers.in_states(PENDING)
         assert {t.launch_id for t in self.launcher.tasks()} == live
         assert {r.launch_id for r in self.routes.all()} == live
-        assert len({launch.launch_id for launch in self.launcher.started}) == len(self.launcher.started)
+        assert len(set(self.launches())) == len(self.launches())
         held = {row[0] for row in self.database.read("SELECT launch_id FROM clients")}
         assert held == live
         own = self.database.read_one("SELECT count(*) FROM tokens WHERE server_id IS NOT NULL")[0]

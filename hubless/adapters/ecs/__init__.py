@@ -1,0 +1,1 @@
+"""Servers as tasks of Amazon ECS on Fargate."""

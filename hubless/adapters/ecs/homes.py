@@ -1,0 +1,39 @@
+"""The users' files on EFS: an access point for each owner, which confines their servers to their own folder."""
+
+from botocore.exceptions import ClientError
+
+from hubless.adapters.ecs import translation
+from hubless.adapters.ecs.clients import Clients
+from hubless.adapters.ecs.facts import Facts, Homes
+from hubless.adapters.ecs.naming import digest
+
+
+class AccessPoints:
+    """Makes access points at the first launch of an owner, and finds them again."""
+
+    def __init__(self, facts: Facts, homes: Homes, clients: Clients) -> None:
+        self._facts, self._homes, self._clients = facts, homes, clients
+        self._known: dict[str, str] = {}
+
+    def of(self, owner_id: str) -> str:
+        """Return the id of the owner's access point; by the immutable id, so a recreated user does not inherit it."""
+        if owner_id not in self._known:
+            self._known[owner_id] = self._made(owner_id)
+        return self._known[owner_id]
+
+    def _made(self, owner_id: str) -> str:
+        owner = {"Uid": self._homes.uid, "Gid": self._homes.gid}
+        made_for = {"OwnerUid": self._homes.uid, "OwnerGid": self._homes.gid, "Permissions": "0700"}
+        try:
+            made = self._clients.efs.create_access_point(
+                ClientToken=digest("home", self._facts.hub, self._homes.file_system, owner_id),
+                FileSystemId=self._homes.file_system,
+                PosixUser=owner,
+                RootDirectory={"Path": f"{self._homes.folder}/{owner_id}", "CreationInfo": made_for},
+                Tags=[{"Key": "hubless:hub", "Value": self._facts.hub}, {"Key": "hubless:owner", "Value": owner_id}],
+            )
+        except ClientError as error:
+            if translation.code_of(error) != "AccessPointAlreadyExists":
+                raise
+            return str(error.response["AccessPointId"])
+        return str(made["AccessPointId"])

@@ -1,0 +1,185 @@
+"""Starts servers as Fargate tasks, and knows of them whoever started them."""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from hubless.adapters.ecs import naming, translation
+from hubless.adapters.ecs.clients import Clients
+from hubless.adapters.ecs.definitions import SERVICE_URL, Definitions
+from hubless.adapters.ecs.facts import Capacity, Facts
+from hubless.adapters.ecs.files import LaunchFiles
+from hubless.adapters.ecs.homes import AccessPoints
+from hubless.adapters.ecs.reading import is_to_run, status_of
+from hubless.adapters.ecs.translation import NoPlaceError, in_words
+from hubless.ports.clock import Clock
+from hubless.ports.launcher import Coming, Gone, Launch, Task, TaskStatus
+
+logger = logging.getLogger(__name__)
+
+# For so long may ECS not know yet of a task that it has just started: its own advice is to ask again for five minutes.
+UNKNOWN_FOR = timedelta(minutes=5)
+PER_QUESTION = 100  # tasks
+NEVER = Gone("was never started")
+FARGATE, SPOT = "FARGATE", "FARGATE_SPOT"
+
+
+class EcsLauncher:
+    """Runs servers on Fargate.
+
+    A task's name is its launch id and its ARN. A launch is started at most once, by whomever and however often: the launch
+    id is the client token of RunTask, and ECS answers the same token with the same task.
+    """
+
+    name = "ecs"
+
+    def __init__(self, facts: Facts, clients: Clients, clock: Clock) -> None:
+        self._facts, self._clients, self._clock = facts, clients, clock
+        self._files = LaunchFiles(facts, clients)
+        self._definitions = Definitions(facts, clients)
+        self._homes = AccessPoints(facts, facts.homes, clients) if facts.homes else None
+
+    def launch(self, launch: Launch) -> str:
+        with in_words("launching"):
+            access_point = self._homes.of(launch.owner_id) if self._homes else None
+            family = self._definitions.family_for(launch, access_point)
+            self._files.put(launch.launch_id, launch.secrets)
+            return naming.task_name(launch.launch_id, self._run(launch, family))
+
+    def describe(self, task: str) -> TaskStatus:
+        arn = naming.arn_of(task)
+        if arn is None:
+            return NEVER
+        with in_words("describing"):
+            found = self._find(arn)
+            if found is not None:
+                return status_of(found, self._facts.port)
+            return Coming() if self._is_new(task) else Gone("ended; ECS no longer knows how")
+
+    def stop(self, task: str, *, force: bool = False) -> None:  # noqa: ARG002 ECS asks first and then kills by itself
+        arn = naming.arn_of(task)
+        if arn is None:
+            return
+        with in_words("stopping"):
+            try:
+                self._clients.ecs.stop_task(cluster=self._facts.cluster, task=arn, reason=f"asked by {self._facts.started_by}")
+            except ClientError as error:
+                if "task was not found" not in translation.said_by(error):
+                    raise
+
+    def tasks(self) -> list[Task]:
+        with in_words("listing"):
+            found = [self._task(task) for task in self._all() if naming.marks_of(task)[0]]
+            known = {task.launch_id for task in found}
+            left = (one for one in self._files.launches() if one not in known)
+            return found + [Task(naming.task_name(launch_id), launch_id, NEVER) for launch_id in left]
+
+    def forget(self, task: str) -> None:
+        arn = naming.arn_of(task)
+        with in_words("forgetting"):
+            if arn is not None:
+                found = self._find(arn)
+                if is_to_run(found) if found is not None else self._is_new(task):
+                    return
+            if launch_id := naming.launch_of(task):
+                self._files.remove(launch_id)
+
+    # --- starting ---
+
+    def _run(self, launch: Launch, family: str) -> str:
+        if self._facts.capacity is Capacity.FARGATE:
+            return self._run_on(FARGATE, launch, family)
+        if self._facts.capacity is Capacity.SPOT:
+            return self._run_on(SPOT, launch, family)
+        if not self._files.is_on_demand(launch.launch_id):
+            try:
+                return self._run_on(SPOT, launch, family)
+            except NoPlaceError as full:
+                logger.info("launch %s runs on demand: %s", launch.launch_id, full)
+                # Noted first: a second try after a crash must not find a place on Spot beside what runs on demand.
+                self._files.turn_to_demand(launch.launch_id)
+        return self._run_on(FARGATE, launch, family)
+
+    def _run_on(self, provider: str, launch: Launch, family: str) -> str:
+        try:
+            answer = self._clients.ecs.run_task(**self._order(provider, launch, family))
+        except ClientError as error:
+            if translation.code_of(error) == "ConflictException" and (arns := error.response.get("resourceIds")):
+                return str(arns[0])  # started already, before the settings changed
+            raise translation.meaning_of(error, "launching") from error
+        if not answer.get("tasks"):
+            raise translation.meaning_of_failures(answer.get("failures") or ())
+        return str(answer["tasks"][0]["taskArn"])
+
+    def _order(self, provider: str, launch: Launch, family: str) -> dict[str, Any]:
+        facts = self._facts
+        tags = {
+            "hubless:hub": facts.hub,
+            "hubless:launch": launch.launch_id,
+            "hubless:server": launch.server_id,
+            "hubless:owner": launch.owner_id,
+        }
+        vpc = {
+            "subnets": list(facts.subnets),
+            "securityGroups": list(facts.security_groups),
+            "assignPublicIp": "ENABLED" if facts.public_addresses else "DISABLED",
+        }
+        server = {
+            "name": naming.CONTAINER,
+            "environment": _pairs(self._environment(launch), "name", "value"),
+            "environmentFiles": [{"type": "s3", "value": self._files.reference(launch.launch_id)}],
+        }
+        return {
+            "cluster": facts.cluster,
+            "taskDefinition": family,
+            "count": 1,
+            "clientToken": naming.digest("launch", facts.hub, provider, launch.launch_id),
+            "startedBy": facts.started_by,
+            "capacityProviderStrategy": [{"capacityProvider": provider, "weight": 1}],
+            "platformVersion": facts.platform_version,
+            "networkConfiguration": {"awsvpcConfiguration": vpc},
+            "enableExecuteCommand": False,
+            "enableECSManagedTags": True,
+            "tags": _pairs(tags, "key", "value"),
+            "overrides": {"containerOverrides": [server]},
+        }
+
+    def _environment(self, launch: Launch) -> dict[str, str]:
+        """Return what the task's description may show: the launch's own variables, and whose they are."""
+        shared, secret = launch.profile.environment, launch.secrets
+        own = {name: text for name, text in launch.environment.items() if shared.get(name) != text and name not in secret}
+        service = {SERVICE_URL: f"http://0.0.0.0:{self._facts.port}{launch.prefix}"}
+        return own | service | {naming.LAUNCH: launch.launch_id, naming.SERVER: launch.server_id}
+
+    # --- asking ---
+
+    def _find(self, arn: str) -> Mapping[str, Any] | None:
+        return next(iter(self._described([arn])), None)
+
+    def _described(self, arns: Sequence[str]) -> Iterator[Mapping[str, Any]]:
+        for first in range(0, len(arns), PER_QUESTION):
+            some = list(arns[first : first + PER_QUESTION])
+            yield from self._clients.ecs.describe_tasks(cluster=self._facts.cluster, tasks=some)["tasks"]
+
+    def _all(self) -> Iterator[Mapping[str, Any]]:
+        """Go through the tasks that are to run, those included that have not come up yet."""
+        pages = self._clients.ecs.get_paginator("list_tasks").paginate(
+            cluster=self._facts.cluster, startedBy=self._facts.started_by
+        )
+        return self._described([arn for page in pages for arn in page["taskArns"]])
+
+    def _task(self, task: Mapping[str, Any]) -> Task:
+        launch_id, _ = naming.marks_of(task)
+        return Task(naming.task_name(launch_id, str(task["taskArn"])), launch_id, status_of(task, self._facts.port))
+
+    def _is_new(self, task: str) -> bool:
+        """Say whether ECS may only not know yet of a task; one that it no longer knows was started long ago."""
+        at = self._files.written_at(naming.launch_of(task))
+        return at is not None and self._clock.now() - at < UNKNOWN_FOR
+
+
+def _pairs(values: Mapping[str, str], key: str, value: str) -> list[dict[str, str]]:
+    return [{key: name, value: text} for name, text in values.items()]

@@ -1,0 +1,38 @@
+"""A hub's place in the cloud: an account with all that the hub needs made in it, and launchers over it."""
+
+from hubless.adapters.ecs.clients import Clients
+from hubless.adapters.ecs.facts import Facts, Homes
+from hubless.adapters.ecs.launcher import EcsLauncher
+from tests.doubles.ecs.account import EXECUTION_ROLE, REGION, TASK_ROLE, Account
+from tests.doubles.ecs.wire import Wire
+
+HOMES = Homes("fs-0123456789abcdef0")
+# Making botocore's clients takes a quarter of a second: all tests share them, each with an account of its own behind.
+_wire = Wire()
+_clients = Clients(REGION, _wire.session, attempts=1)
+
+
+def facts(**others):
+    standard = {
+        "hub": "school", "region": REGION, "cluster": "hub", "image": "jupyter/minimal:1", "bucket": "hub-launches",
+        "execution_role": EXECUTION_ROLE, "task_role": TASK_ROLE, "subnets": ("subnet-a", "subnet-b"),
+        "security_groups": ("sg-servers",), "log_group": "/hub/servers",
+    }  # fmt: skip
+    return Facts(**standard | others)
+
+
+class Cloud:
+    """One account and one hub in it."""
+
+    def __init__(self, clock, seed=0, *, lag=0.0, describe_lag=0.0, **others):
+        self.clock, self.facts = clock, facts(**others)
+        self.account, self.wire = Account(clock, seed, lag=lag, describe_lag=describe_lag), _wire
+        self.wire.account, self.wire.before, self.wire.after = self.account, None, None
+
+    def launcher(self, **others):
+        """Return a launcher that knows nothing of what others did, with some of the hub's facts changed."""
+        return EcsLauncher(facts(**others) if others else self.facts, _clients, self.clock)
+
+    def launches_running(self):
+        """Return the launch of each task that is to run."""
+        return [self.account.environment_of(task)["HUBLESS_LAUNCH_ID"] for task in self.account.running()]

@@ -1,0 +1,377 @@
+import contextlib
+import json
+import os
+import pwd
+import re
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from hubless.adapters.processes.accounts import account_of
+from hubless.adapters.processes.launcher import ProcessLauncher
+from hubless.adapters.processes.readiness import HttpReadiness
+from hubless.domain.errors import LaunchFailedError
+from hubless.domain.profiles import Profile
+from hubless.ports.launcher import Gone, Launch, Running, Task
+from tests.builders import a_server
+from tests.contract.together import eventually
+
+ROOT = Path(__file__).parents[2]
+SECRET = "s3cr3t-0f-th3-l4unch"
+PREFIX = "/user/alice/"
+
+SERVER = """
+import json, os, signal, subprocess, sys, time
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from urllib.parse import urlsplit
+
+what = sys.argv[1:]
+home = Path(os.environ["HOME"])
+with open(home / "starts", "a") as starts:
+    starts.write(f"{os.getpid()}\\n")
+(home / "environment.json").write_text(json.dumps(dict(os.environ)))
+if "fail" in what:
+    print("first line", flush=True)
+    print("no module named nonsense", file=sys.stderr, flush=True)
+    sys.exit(3)
+if "tell" in what:
+    print("my token is", os.environ["JUPYTERHUB_API_TOKEN"], flush=True)
+    sys.exit(4)
+if "stubborn" in what:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    code = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
+    kernel = subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
+    (home / "kernel").write_text(str(kernel.pid))
+if "orphan" in what:
+    # Forked without closing what it inherits, and left behind.
+    if (child := os.fork()) == 0:
+        os.setsid()
+        time.sleep(600)
+        os._exit(0)
+    (home / "orphan").write_text(str(child))
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+    def log_message(self, *_):
+        pass
+
+url = urlsplit(os.environ["JUPYTERHUB_SERVICE_URL"])
+server = HTTPServer((url.hostname, url.port), Handler)
+(home / "up").touch()
+server.serve_forever()
+"""
+
+
+class Place:
+    """Folders with a server program, and launchers over them."""
+
+    def __init__(self, folder):
+        self.servers, self.homes, self.script = folder / "servers", folder / "homes", folder / "server.py"
+        self.script.write_text(SERVER)
+        self.environment = {"PATH": os.environ["PATH"]}
+        self.home = self.homes / "u-alice"
+
+    def launcher(self):
+        return ProcessLauncher(self.servers, self.homes, run_as_system_users=False, environment=self.environment)
+
+    def launch(self, *what, launch_id="l1", command=None, **facts):
+        profile = Profile("small", command=command or (sys.executable, str(self.script)), args=what)
+        secrets = {"secrets": {"JUPYTERHUB_API_TOKEN": SECRET}, "environment": {"GIVEN": "yes"}}
+        return Launch(launch_id, "s1", "u-alice", "alice", "", PREFIX, profile, **secrets | facts)
+
+    def starts(self):
+        return (self.home / "starts").read_text().split()
+
+    def pid(self, launch_id="l1"):
+        return int((self.servers / launch_id / "pid").read_text())
+
+
+@pytest.fixture
+def place(tmp_path):
+    made = Place(tmp_path)
+    yield made
+    for kernel in made.home.glob("orphan"):
+        end(int(kernel.read_text()))
+    ender = made.launcher()
+    for task in ender.tasks():
+        ender.stop(task.task, force=True)
+    eventually(lambda: not ender.tasks())
+
+
+@pytest.fixture
+def launcher(place):
+    return place.launcher()
+
+
+def end(pid):
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def is_alive(pid):
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def answers(address):
+    return HttpReadiness().answers(a_server(address=address), PREFIX)
+
+
+def running(launcher, task="l1"):
+    """Wait until the task answers, and return its status."""
+
+    def answering():
+        status = launcher.describe(task)
+        assert not isinstance(status, Gone), status
+        return status if isinstance(status, Running) and answers(status.address) else None
+
+    return eventually(answering)
+
+
+def gone(launcher, task="l1"):
+    return eventually(lambda: status if isinstance(status := launcher.describe(task), Gone) else None)
+
+
+# --- starting ---
+
+
+def test_a_launch_runs_at_an_address_of_its_own(place, launcher):
+    task = launcher.launch(place.launch())
+    status = running(launcher, task)
+    assert re.fullmatch(r"127\.0\.0\.1:\d+", status.address)
+    assert launcher.tasks() == [Task(task, "l1", launcher.describe(task))]
+    other = launcher.launch(place.launch(launch_id="l2"))
+    assert running(launcher, other).address != status.address
+    assert sorted(t.launch_id for t in launcher.tasks()) == ["l1", "l2"]
+
+
+def test_a_missing_program_is_named(place, launcher):
+    with pytest.raises(LaunchFailedError, match="no-such-program-here"):
+        launcher.launch(place.launch(command=("no-such-program-here",)))
+    assert launcher.tasks() == []
+    assert isinstance(launcher.describe("l1"), Gone)
+
+
+def test_a_program_that_is_no_program_ends_in_gone_with_why(place, launcher):
+    broken = place.script.with_name("broken")
+    broken.write_text("#!/no/such/interpreter\n")
+    broken.chmod(0o755)
+    launcher.launch(place.launch(command=(str(broken),)))
+    status = gone(launcher)
+    assert "exited with code" in status.why
+    assert "broken" in " ".join(status.log_tail)
+
+
+# --- knowing of what others started ---
+
+
+def test_a_task_survives_a_launcher_that_is_killed_right_after_the_launch(place):
+    code = """
+import os, signal, sys
+from pathlib import Path
+from hubless.adapters.processes.launcher import ProcessLauncher
+from hubless.domain.profiles import Profile
+from hubless.ports.launcher import Launch
+servers, homes, script = map(Path, sys.argv[1:])
+launcher = ProcessLauncher(servers, homes, run_as_system_users=False, environment={"PATH": os.environ["PATH"]})
+profile = Profile("small", command=(sys.executable, str(script)))
+print(launcher.launch(Launch("l1", "s1", "u-alice", "alice", "", "/user/alice/", profile)), flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    died = subprocess.run(
+        [sys.executable, "-c", code, str(place.servers), str(place.homes), str(place.script)],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (died.returncode, died.stdout.strip()) == (-signal.SIGKILL, "l1"), died.stderr
+    heir = place.launcher()
+    assert heir.tasks() == [Task("l1", "l1", heir.describe("l1"))]
+    running(heir)
+    assert heir.launch(place.launch()) == "l1"
+    assert len(place.starts()) == 1
+    heir.stop("l1")
+    gone(heir)
+
+
+# --- ends ---
+
+
+def test_an_early_exit_is_gone_with_its_code_and_last_lines(place, launcher):
+    launcher.launch(place.launch("fail"))
+    assert gone(launcher) == Gone("exited with code 3", ("first line", "no module named nonsense"))
+    assert launcher.tasks() == []
+
+
+def test_the_first_who_hears_of_the_end_hears_the_code(place, launcher):
+    for number in range(10):
+        launcher.launch(place.launch("fail", launch_id=f"l{number}"))
+        assert gone(launcher, f"l{number}").why == "exited with code 3"
+
+
+def test_a_killed_server_is_gone_by_that_signal(place, launcher):
+    launcher.launch(place.launch())
+    running(launcher)
+    os.kill(place.pid(), signal.SIGKILL)
+    assert "SIGKILL" in gone(launcher).why
+
+
+def test_another_launcher_sees_the_end_and_the_last_lines_too(place, launcher):
+    launcher.launch(place.launch("fail"))
+    status = gone(place.launcher())
+    assert status.log_tail[-1] == "no module named nonsense"
+
+
+def test_what_never_was_is_gone(launcher):
+    for task in ("never", "", ".", "..", "../x", "ended", "/etc"):
+        assert isinstance(launcher.describe(task), Gone)
+        launcher.stop(task)
+        launcher.stop(task, force=True)
+        launcher.forget(task)
+    assert launcher.tasks() == []
+
+
+def test_force_ends_a_stubborn_server_with_a_kernel_in_a_session_of_its_own(place, launcher):
+    launcher.launch(place.launch("stubborn"))
+    running(launcher)
+    server, kernel = place.pid(), int((place.home / "kernel").read_text())
+    launcher.stop("l1")
+    assert isinstance(launcher.describe("l1"), Running)
+    assert os.getsid(kernel) != os.getsid(server)
+    launcher.stop("l1", force=True)
+    gone(launcher)
+    eventually(lambda: not is_alive(server) and not is_alive(kernel))
+
+
+def test_a_server_is_gone_when_it_ended_though_a_fork_of_it_lives(place, launcher):
+    launcher.launch(place.launch("orphan"))
+    running(launcher)
+    orphan = int((place.home / "orphan").read_text())
+    os.kill(place.pid(), signal.SIGKILL)
+    gone(launcher)
+    assert is_alive(orphan)
+    assert isinstance(place.launcher().describe("l1"), Gone)
+    assert launcher.tasks() == []
+
+
+def test_forget_removes_the_folder_and_keeps_the_log(place, launcher):
+    launcher.launch(place.launch("fail"))
+    gone(launcher)
+    launcher.forget("l1")
+    launcher.forget("l1")
+    assert not (place.servers / "l1").exists()
+    assert [file.read_text() for file in place.servers.rglob("*") if file.is_file()] == ["first line\nno module named nonsense\n"]
+    assert place.home.is_dir()
+    assert isinstance(launcher.describe("l1"), Gone)
+    assert launcher.tasks() == []
+
+
+# --- secrets and surroundings ---
+
+
+def environment_of(place):
+    return json.loads((place.home / "environment.json").read_text())
+
+
+def test_the_server_gets_what_the_launch_gives_it(place, launcher):
+    launcher.launch(place.launch())
+    address = running(launcher).address
+    seen = environment_of(place)
+    assert seen["JUPYTERHUB_API_TOKEN"] == SECRET
+    assert seen["GIVEN"] == "yes"
+    assert seen["JUPYTERHUB_SERVICE_URL"] == f"http://{address}{PREFIX}"
+    assert (seen["HOME"], seen["USER"]) == (str(place.home), "alice")
+
+
+def test_secrets_are_nowhere_but_in_the_environment(place, launcher):
+    launch = place.launch()
+    launcher.launch(launch)
+    status = running(launcher)
+    pid = place.pid()
+    assert SECRET.encode() in Path(f"/proc/{pid}/environ").read_bytes()
+    for process in [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]:
+        assert SECRET not in " ".join(process.cmdline())
+    files = [file for file in place.servers.rglob("*") if file.is_file()]
+    assert files
+    assert [file for file in files if SECRET.encode() in file.read_bytes()] == []
+    assert SECRET not in repr(launch) + repr(status) + repr(launcher.tasks())
+    assert (place.servers / "l1").stat().st_mode & 0o077 == 0
+
+
+def test_secrets_that_the_server_says_are_blotted_out_of_its_last_lines(place, launcher):
+    launcher.launch(place.launch("tell"))
+    status = gone(launcher)
+    assert status.log_tail == ("my token is ***",)
+    assert SECRET not in repr(status)
+
+
+def test_the_hubs_own_environment_does_not_leak(place, monkeypatch):
+    monkeypatch.setenv("HUBLESS_KEY", "the hub's own")
+    place.environment["SHOWN"] = "yes"
+    launcher = place.launcher()
+    launcher.launch(place.launch())
+    running(launcher)
+    seen = environment_of(place)
+    assert "HUBLESS_KEY" not in seen
+    assert "the hub's own" not in seen.values()
+    assert seen["SHOWN"] == "yes"
+    by_python_and_shell = {"LC_CTYPE", "PWD", "OLDPWD", "SHLVL", "_"}
+    given = {"PATH", "SHOWN", "GIVEN", "HOME", "USER", "LOGNAME", "SHELL", "JUPYTERHUB_SERVICE_URL", "JUPYTERHUB_API_TOKEN"}
+    assert set(seen) - by_python_and_shell == given
+
+
+def test_the_hubs_open_files_do_not_leak(place, launcher, tmp_path):
+    with (tmp_path / "private").open("w") as private, socket.socket() as listening:
+        os.set_inheritable(private.fileno(), True)
+        os.set_inheritable(listening.fileno(), True)
+        launcher.launch(place.launch())
+        running(launcher)
+        targets = [str(f.readlink()) for f in Path(f"/proc/{place.pid()}/fd").iterdir()]
+        inode = f"socket:[{os.fstat(listening.fileno()).st_ino}]"
+    assert str(tmp_path / "private") not in targets
+    assert inode not in targets
+
+
+# --- accounts ---
+
+
+def as_root_with(monkeypatch, uid):
+    entry = pwd.struct_passwd(("someone", "x", uid, uid, "", "/home/someone", "/bin/zsh"))
+    monkeypatch.setattr(pwd, "getpwnam", lambda name: {"someone": entry}[name])
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(os, "getgrouplist", lambda name, gid: [gid, 4242])
+
+
+@pytest.mark.parametrize("uid", [0, 1, 33, 999])
+def test_no_server_runs_as_root_or_a_system_account(monkeypatch, tmp_path, uid):
+    as_root_with(monkeypatch, uid)
+    with pytest.raises(LaunchFailedError, match="someone"):
+        account_of("someone", "u-1", tmp_path, as_system_users=True)
+
+
+def test_a_server_runs_as_the_system_user_of_its_owners_name(monkeypatch, tmp_path):
+    as_root_with(monkeypatch, 1000)
+    account = account_of("someone", "u-1", tmp_path, as_system_users=True)
+    assert (account.uid, account.gid, account.groups) == (1000, 1000, (1000, 4242))
+    assert (account.home, account.shell) == (Path("/home/someone"), "/bin/zsh")
+
+
+def test_who_is_no_system_user_gets_a_folder_by_id(monkeypatch, tmp_path):
+    as_root_with(monkeypatch, 1000)
+    for name, as_system_users in (("nobody-here", True), ("someone", False)):
+        account = account_of(name, "u-1", tmp_path, as_system_users=as_system_users)
+        assert (account.uid, account.home) == (None, tmp_path / "u-1")
+
+
+def test_who_is_not_root_runs_all_servers_as_itself(monkeypatch, tmp_path):
+    as_root_with(monkeypatch, 1000)
+    monkeypatch.setattr(os, "geteuid", lambda: 1234)
+    assert account_of("someone", "u-1", tmp_path, as_system_users=True).uid is None

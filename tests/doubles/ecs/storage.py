@@ -1,0 +1,68 @@
+"""As much of S3 and of EFS as launches use."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from tests.doubles.ecs.errors import AwsError
+
+
+@dataclass(frozen=True)
+class Stored:
+    body: bytes
+    at: datetime
+    key: str | None  # of KMS
+
+
+class S3Calls:
+    """Objects in buckets; strongly consistent, as S3 is."""
+
+    def put_object(self, given):
+        self._bucket(given)[given["Key"]] = Stored(given.get("Body", b""), self.now(), given.get("SSEKMSKeyId"))
+        return {"ETag": '"0"'}
+
+    def delete_object(self, given):
+        self._bucket(given).pop(given["Key"], None)  # S3 does not mind either
+        return {}
+
+    def list_objects_v2(self, given):
+        assert given.keys() <= {"Bucket", "Prefix", "MaxKeys", "ContinuationToken"}
+        keys = sorted(key for key in self._bucket(given) if key.startswith(given.get("Prefix", "")))
+        keys = [key for key in keys if key > given.get("ContinuationToken", "")]
+        shown = keys[: int(given.get("MaxKeys", 1000))]
+        objects = [(key, self.buckets[given["Bucket"]][key]) for key in shown]
+        return {"objects": objects, "next": shown[-1] if len(shown) < len(keys) else None}
+
+    def _bucket(self, given):
+        if given["Bucket"] not in self.buckets:
+            raise AwsError("NoSuchBucket", "The specified bucket does not exist", 404)
+        return self.buckets[given["Bucket"]]
+
+    def read_file(self, arn):
+        """Return the text of the object that an ARN names, as ECS reads it; None when it is not there."""
+        bucket, _, key = arn.partition(":::")[2].partition("/")
+        found = self.buckets.get(bucket, {}).get(key)
+        return None if found is None else found.body.decode()
+
+    def secrets(self):
+        """Return everything that lies in buckets."""
+        return {key: stored.body.decode() for bucket in self.buckets.values() for key, stored in bucket.items()}
+
+
+class EfsCalls:
+    """Access points; made once for a client token."""
+
+    def create_access_point(self, given):
+        if given["FileSystemId"] not in self.file_systems:
+            raise AwsError("FileSystemNotFound", f"File system '{given['FileSystemId']}' does not exist.", 404)
+        for number, point in self.access_points.items():
+            if point["ClientToken"] == given["ClientToken"]:
+                raise AwsError("AccessPointAlreadyExists", f"Access point already exists with creation token {given['ClientToken']}",
+                               409, AccessPointId=number)  # fmt: skip
+        path = given["RootDirectory"]["Path"]
+        if len(path) > 100 or path.count("/") > 4:
+            raise AwsError("BadRequest", "RootDirectory.Path must have at most 100 characters and four folders.")
+        if len(self.access_points) >= 10_000:
+            raise AwsError("AccessPointLimitExceeded", "You have reached the maximum number of access points", 403)
+        number = f"fsap-{self.hex(17)}"
+        self.access_points[number] = given
+        return given | {"AccessPointId": number, "LifeCycleState": "creating"}

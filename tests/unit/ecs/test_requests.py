@@ -1,0 +1,223 @@
+"""The exact requests: what AWS is asked, and that secrets are in one of them only."""
+
+from dataclasses import replace
+from typing import ClassVar
+
+import botocore.session
+import pytest
+from botocore.stub import Stubber
+
+from hubless.adapters.ecs.clients import Clients
+from hubless.adapters.ecs.launcher import EcsLauncher
+from hubless.domain.errors import LaunchFailedError
+from hubless.domain.profiles import Profile
+from hubless.ports.launcher import Launch, Running, Task
+from tests.builders import NOW
+from tests.cloud import HOMES, facts
+from tests.fakes import StoppedClock
+
+SECRET = "5ec2e75ec2e75ec2e75ec2e75ec2e75e"
+ARN = "arn:aws:ecs:eu-central-1:123456789012:task/hub/0123456789abcdef0123456789abcdef"
+POINT = "fsap-0123456789abcdef0"
+FAMILY = "school-f2da475e8b41e66e06a4190f9dbebbd4"
+KEY = "launches/school/l1.env"
+LAUNCH = Launch(
+    "l1", "s1", "u1", "alice", "", "/user/alice/",
+    Profile("big", args=("--debug",), environment={"SHARED": "by all"}, image="jupyter/r:1", cpus=2, memory_bytes=5 * 1024**3),
+    {"JUPYTERHUB_USER": "alice", "SHARED": "by all"}, {"JUPYTERHUB_API_TOKEN": SECRET, "JPY_API_TOKEN": SECRET},
+)  # fmt: skip
+HEALTH = (
+    'import os, urllib.request; urllib.request.urlopen("http://127.0.0.1:8888" + os.environ["JUPYTERHUB_SERVICE_PREFIX"]'
+    ' + "api", timeout=5)'
+)
+
+DEFINITION = {
+    "networkMode": "awsvpc", "requiresCompatibilities": ["FARGATE"], "cpu": "2048", "memory": "5120",
+    "executionRoleArn": "arn:aws:iam::123456789012:role/hub-execution",
+    "taskRoleArn": "arn:aws:iam::123456789012:role/hub-task",
+    "runtimePlatform": {"operatingSystemFamily": "LINUX", "cpuArchitecture": "X86_64"},
+    "containerDefinitions": [{
+        "name": "server", "image": "jupyter/r:1", "essential": True, "command": ["jupyterhub-singleuser", "--debug"],
+        "environment": [{"name": "SHARED", "value": "by all"}],
+        "portMappings": [{"containerPort": 8888, "protocol": "tcp"}],
+        "mountPoints": [{"sourceVolume": "home", "containerPath": "/home/jovyan", "readOnly": False}],
+        "stopTimeout": 30, "readonlyRootFilesystem": False,
+        "linuxParameters": {"initProcessEnabled": True, "capabilities": {"drop": ["NET_RAW"]}},
+        "healthCheck": {
+            "command": ["CMD", "python3", "-c", HEALTH],
+            "interval": 60, "timeout": 10, "retries": 3, "startPeriod": 120,
+        },
+        "logConfiguration": {"logDriver": "awslogs", "options": {
+            "awslogs-group": "/hub/servers", "awslogs-region": "eu-central-1", "awslogs-stream-prefix": "school",
+            "mode": "non-blocking",
+        }},
+    }],
+    "volumes": [{"name": "home", "efsVolumeConfiguration": {
+        "fileSystemId": "fs-0123456789abcdef0", "transitEncryption": "ENABLED",
+        "authorizationConfig": {"accessPointId": POINT, "iam": "ENABLED"},
+    }}],
+}  # fmt: skip
+
+RUN = {
+    "cluster": "hub", "taskDefinition": FAMILY, "count": 1, "clientToken": "26e3ab57bff7c3ede48f5547fe2e480f",
+    "startedBy": "hubless/school", "capacityProviderStrategy": [{"capacityProvider": "FARGATE", "weight": 1}],
+    "platformVersion": "1.4.0", "enableExecuteCommand": False, "enableECSManagedTags": True,
+    "networkConfiguration": {"awsvpcConfiguration": {
+        "subnets": ["subnet-a", "subnet-b"], "securityGroups": ["sg-servers"], "assignPublicIp": "DISABLED",
+    }},
+    "tags": [{"key": "hubless:hub", "value": "school"}, {"key": "hubless:launch", "value": "l1"},
+             {"key": "hubless:server", "value": "s1"}, {"key": "hubless:owner", "value": "u1"}],
+    "overrides": {"containerOverrides": [{
+        "name": "server",
+        "environment": [
+            {"name": "JUPYTERHUB_USER", "value": "alice"},
+            {"name": "JUPYTERHUB_SERVICE_URL", "value": "http://0.0.0.0:8888/user/alice/"},
+            {"name": "HUBLESS_LAUNCH_ID", "value": "l1"}, {"name": "HUBLESS_SERVER_ID", "value": "s1"},
+        ],
+        "environmentFiles": [{"type": "s3", "value": f"arn:aws:s3:::hub-launches/{KEY}"}],
+    }]},
+}  # fmt: skip
+ACCESS_POINT = {
+    "ClientToken": "0316a55d425a72ac2d4db16a63972aba", "FileSystemId": "fs-0123456789abcdef0",
+    "PosixUser": {"Uid": 1000, "Gid": 100},
+    "RootDirectory": {"Path": "/homes/u1", "CreationInfo": {"OwnerUid": 1000, "OwnerGid": 100, "Permissions": "0700"}},
+    "Tags": [{"Key": "hubless:hub", "Value": "school"}, {"Key": "hubless:owner", "Value": "u1"}],
+}  # fmt: skip
+
+
+class Scripted:
+    """A launcher whose clients answer what is written down for exactly the requests that are written down."""
+
+    session = botocore.session.Session()
+    session.set_credentials("AKIDEXAMPLE", "an example")
+    clients = Clients("eu-central-1", session)  # made once: that takes longer than all that is done with them
+    sent: ClassVar[list] = []  # (operation, its parameters as text)
+    session.register("provide-client-params", lambda params, model, **_: Scripted.sent.append((model.name, repr(params))))
+
+    def __init__(self, **others):
+        self.launcher = EcsLauncher(facts(**others), self.clients, StoppedClock(NOW))
+        self.stubbers = self.ecs, self.s3, self.efs = [Stubber(c) for c in (self.clients.ecs, self.clients.s3, self.clients.efs)]
+        for stubber in self.stubbers:
+            stubber.activate()
+        self.sent.clear()
+
+    def close(self):
+        for stubber in self.stubbers:
+            stubber.deactivate()
+
+    def assert_all_asked(self):
+        for stubber in self.stubbers:
+            stubber.assert_no_pending_responses()
+
+
+@pytest.fixture
+def scripted():
+    made = []
+
+    def make(**others):
+        made.append(Scripted(**others))
+        return made[-1]
+
+    yield make
+    for script in made:
+        script.close()
+
+
+def test_a_first_launch_makes_the_home_registers_writes_the_secrets_and_runs(scripted):
+    script = scripted(homes=HOMES, key="arn:aws:kms:eu-central-1:123456789012:key/k")
+    script.efs.add_response("create_access_point", {"AccessPointId": POINT}, ACCESS_POINT)
+    script.ecs.add_response("list_task_definitions", {"taskDefinitionArns": []},
+                            {"familyPrefix": FAMILY, "status": "ACTIVE", "maxResults": 1})  # fmt: skip
+    script.ecs.add_response("register_task_definition", {"taskDefinition": {}},
+                            {"family": FAMILY, "tags": [{"key": "hubless:hub", "value": "school"}]} | DEFINITION)  # fmt: skip
+    script.s3.add_response("put_object", {}, {
+        "Bucket": "hub-launches", "Key": KEY, "ContentType": "text/plain", "ServerSideEncryption": "aws:kms",
+        "SSEKMSKeyId": "arn:aws:kms:eu-central-1:123456789012:key/k",
+        "Body": f"JPY_API_TOKEN={SECRET}\nJUPYTERHUB_API_TOKEN={SECRET}\n".encode(),
+    })  # fmt: skip
+    script.ecs.add_response("run_task", {"tasks": [{"taskArn": ARN}], "failures": []}, RUN)
+
+    assert script.launcher.launch(LAUNCH) == f"l1/{ARN}"
+
+    script.assert_all_asked()
+
+
+def test_a_second_launch_of_the_same_kind_asks_for_two_things(scripted):
+    script = scripted()
+    script.ecs.add_response("list_task_definitions", {"taskDefinitionArns": ["arn:aws:ecs:…:task-definition/school-1:1"]})
+    for _ in range(2):
+        script.s3.add_response("put_object", {})
+        script.ecs.add_response("run_task", {"tasks": [{"taskArn": ARN}]})
+
+    for _ in range(2):
+        script.launcher.launch(LAUNCH)
+
+    script.assert_all_asked()
+
+
+def test_a_secret_is_in_the_file_and_in_no_other_request(scripted):
+    script = scripted(homes=HOMES)
+    script.efs.add_response("create_access_point", {"AccessPointId": POINT})
+    script.ecs.add_response("list_task_definitions", {"taskDefinitionArns": []})
+    script.ecs.add_response("register_task_definition", {"taskDefinition": {}})
+    script.s3.add_response("put_object", {})
+    script.ecs.add_response("run_task", {"tasks": [{"taskArn": ARN}]})
+    found = {"taskArn": ARN, "lastStatus": "RUNNING", "desiredStatus": "RUNNING", "overrides": RUN["overrides"], "attachments": [
+        {"type": "ElasticNetworkInterface", "details": [{"name": "privateIPv4Address", "value": "10.0.0.9"}]}]}  # fmt: skip
+    asked = {"cluster": "hub", "tasks": [ARN]}
+    script.ecs.add_response("describe_tasks", {"tasks": [found]}, asked)
+    script.ecs.add_response("stop_task", {}, {"cluster": "hub", "task": ARN, "reason": "asked by hubless/school"})
+    script.ecs.add_response("list_tasks", {"taskArns": [ARN]}, {"cluster": "hub", "startedBy": "hubless/school"})
+    script.ecs.add_response("describe_tasks", {"tasks": [found]}, asked)
+    script.s3.add_response("list_objects_v2", {}, {"Bucket": "hub-launches", "Prefix": "launches/school/"})
+    script.ecs.add_response("describe_tasks", {"tasks": [found | {"desiredStatus": "STOPPED"}]}, asked)
+    script.s3.add_response("delete_object", {}, {"Bucket": "hub-launches", "Key": KEY})
+    script.s3.add_response("delete_object", {}, {"Bucket": "hub-launches", "Key": "launches/school/l1.on-demand"})
+
+    task = script.launcher.launch(LAUNCH)
+    assert script.launcher.describe(task) == Running("10.0.0.9:8888")
+    script.launcher.stop(task)
+    assert script.launcher.tasks() == [Task(task, "l1", Running("10.0.0.9:8888"))]
+    script.launcher.forget(task)
+
+    script.assert_all_asked()
+    assert [operation for operation, told in script.sent if SECRET in told] == ["PutObject"]
+    assert len(script.sent) == 13
+
+
+def test_servers_get_public_addresses_only_where_the_facts_say_so(scripted):
+    script = scripted(public_addresses=True)
+
+    order = script.launcher._order("FARGATE", LAUNCH, "school-1")
+
+    assert order["networkConfiguration"]["awsvpcConfiguration"]["assignPublicIp"] == "ENABLED"
+
+
+@pytest.mark.parametrize("changed", [{"image": "jupyter/r:2"}, {"cpus": 1.0}, {"args": ()}, {"environment": {}}])
+def test_whatever_a_definition_says_is_in_its_familys_name(changed, scripted):
+    script = scripted()
+    families = []
+    for profile in (LAUNCH.profile, replace(LAUNCH.profile, **changed)):
+        script.ecs.add_response("list_task_definitions", {"taskDefinitionArns": ["one"]})
+        families.append(script.launcher._definitions.family_for(replace(LAUNCH, profile=profile), None))
+
+    assert families[0] != families[1]
+
+
+def test_no_fact_of_a_launch_or_its_owner_is_in_a_definition_without_homes(scripted):
+    other = replace(LAUNCH, launch_id="l2", server_id="s2", owner_id="u2", owner_name="bob", prefix="/user/bob/",
+                    environment={"JUPYTERHUB_USER": "bob"}, secrets={"JUPYTERHUB_API_TOKEN": "x", "JPY_API_TOKEN": "x"})  # fmt: skip
+    definitions = scripted().launcher._definitions
+
+    assert definitions._content(LAUNCH, None) == definitions._content(other, None)
+
+
+@pytest.mark.parametrize("value", ["", "a=b", "a\nPATH=/evil", "a\rb", "ä", "a b"])
+def test_a_secret_that_a_file_of_variables_cannot_hold_is_refused_before_anything_runs(value, scripted):
+    script = scripted()
+    script.ecs.add_response("list_task_definitions", {"taskDefinitionArns": ["one"]})
+
+    with pytest.raises(LaunchFailedError, match="JUPYTERHUB_API_TOKEN") as refused:
+        script.launcher.launch(replace(LAUNCH, secrets={"JUPYTERHUB_API_TOKEN": value}))
+
+    assert not value or value not in str(refused.value)
