@@ -13,6 +13,7 @@ from hubless.adapters.sqlite.tokens import SqliteClientStore, SqliteSessionStore
 from hubless.adapters.sqlite.usage import SqliteUsageLog
 from hubless.adapters.sqlite.users import SqliteGroupStore, SqliteUserStore
 from tests.builders import a_session, a_user
+from tests.dynamodb import in_new_table, ministack, moto
 
 
 def sqlite(folder):
@@ -37,13 +38,27 @@ def sqlite(folder):
 
 
 ADAPTERS = {
-    "sqlite": sqlite,
+    "sqlite": lambda request: sqlite(request.getfixturevalue("tmp_path")),
+    "dynamodb-moto": lambda request: in_new_table(request.getfixturevalue("in_moto")),
+    "dynamodb-ministack": lambda request: in_new_table(request.getfixturevalue("in_ministack")),
 }
 
 
+@pytest.fixture(scope="session")
+def in_moto():
+    with moto() as database:
+        yield database
+
+
+@pytest.fixture(scope="session")
+def in_ministack(tmp_path_factory):
+    with ministack(tmp_path_factory.mktemp("ministack")) as database:
+        yield database
+
+
 @pytest.fixture(params=ADAPTERS)
-def stores(request, tmp_path):
-    made = ADAPTERS[request.param](tmp_path)
+def stores(request):
+    made = ADAPTERS[request.param](request)
     yield made
     made.close()
 
@@ -68,3 +83,10 @@ def session(stores, alice):
     made = a_session()
     stores.sessions.create(made)
     return made
+
+
+@pytest.fixture
+def names_are_kept_in_dynamodb(request):
+    """Filters of tokens are kept by name there: docs/dynamodb.md says so among what is missing."""
+    if "dynamodb" in request.node.name:
+        request.applymarker(pytest.mark.xfail(strict=True, reason="filters of tokens are kept by name in DynamoDB"))

@@ -179,3 +179,40 @@ def test_a_launch_that_another_has_followed_is_given_nothing(stores, launched):
 def test_a_server_that_is_gone_is_given_nothing(stores):
     with pytest.raises(StoreConflictError):
         stores.clients.put(a_client(server_id="s9"), a_token("own", server_id="s9"))
+
+
+def many(stores):
+    tokens = [a_token(f"many{number}", "bob", client_id="c1") for number in range(60)]
+    for token in tokens:
+        stores.tokens.create(token)
+    return [f"many{number}" for number in range(60)]
+
+
+def test_a_client_to_which_much_was_issued_goes_whole(stores, launched):
+    issued = many(stores)
+    stores.clients.delete("c1", "l1")
+    assert stores.clients.get("c1") is None
+    assert not any(there(stores, "own", "issued", *issued))
+    assert_other_untouched(stores)
+
+
+def test_a_new_launch_clears_whatever_the_old_one_left(stores, launched):
+    issued = many(stores)
+    at_launch(stores, launch_id="l2")
+    stores.clients.put(a_client(launch_id="l2"), a_token("own of l2", server_id="s-alice-"))
+    assert stores.clients.get("c1").launch_id == "l2"
+    assert there(stores, "own of l2") == [True]
+    assert not any(there(stores, "own", "issued", *issued))
+    assert_other_untouched(stores)
+
+
+def test_a_new_launch_that_fails_leaves_also_a_large_old_one_whole(stores, launched):
+    issued = many(stores)
+    stores.tokens.create(a_token("clash"))
+    at_launch(stores, launch_id="l2")
+    with pytest.raises(StoreConflictError):
+        stores.clients.put(a_client(launch_id="l2"), a_token("clash", id="a-x", server_id="s-alice-"))
+    with pytest.raises(StoreConflictError):
+        stores.clients.put(a_client(launch_id="l0"), a_token("own of l0", server_id="s-alice-"))
+    assert stores.clients.get("c1") == a_client()
+    assert all(there(stores, "own", "issued", *issued))

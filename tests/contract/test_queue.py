@@ -1,9 +1,12 @@
 from datetime import timedelta
 
+import pytest
+
 from hubless.domain.messages import Kind, Message
 from tests.builders import NOW
 from tests.contract.together import MANY, at_once
 
+pytestmark = pytest.mark.parametrize("stores", ["sqlite"], indirect=True)  # in the cloud the queue is another service
 MINUTE = timedelta(minutes=1)
 ONE, TWO = Message(Kind.LAUNCH, "s1", "l1"), Message(Kind.STOP, "s1", "l1")
 

@@ -1,0 +1,176 @@
+"""OAuth clients of launches, and authorization codes, in DynamoDB."""
+
+from datetime import datetime
+from typing import Any
+
+from hubless.adapters.dynamodb import expiry, keys, people, removals
+from hubless.adapters.dynamodb.database import (
+    TRANSACTION,
+    BrokenError,
+    Check,
+    Database,
+    Delete,
+    Put,
+    Step,
+    Update,
+)
+from hubless.adapters.dynamodb.table import ClientItem, CodeItem, Pointer, ServerItem
+from hubless.adapters.dynamodb.tokens import added, heads, in_session, is_gone, owned
+from hubless.domain.errors import StoreConflictError
+from hubless.domain.server import PENDING_START
+from hubless.domain.tokens import Client, Code, Token
+
+_FACTS = (
+    "id", "secret_sha256", "redirect_uri", "description", "access_scopes", "allowed_scopes", "no_confirm", "server_id",
+    "launch_id", "owner_id",
+)  # fmt: skip
+_CODE = (
+    "sha256", "client_id", "user_id", "session_id", "redirect_uri", "scopes", "expires_at", "challenge", "challenge_method",
+)  # fmt: skip
+
+
+class DynamoClientStore:
+    """Holds clients and codes."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def get(self, client_id: str) -> Client | None:
+        item = self._database.get(ClientItem, keys.client_head(client_id))
+        return None if item is None or item.gone else _client(item)
+
+    def put(self, client: Client, token: Token) -> None:
+        self._database.insist(lambda: self._put(client, token))
+
+    def delete(self, client_id: str, launch_id: str) -> None:
+        item = self._database.get(ClientItem, keys.client_head(client_id))
+        if item is None or item.launch_id != launch_id:  # a newer launch's is not ours to take away
+            return
+        ours = ClientItem.launch_id == launch_id
+        listed = [] if item.owner_id is None else [keys.client_of(item.owner_id, client_id)]
+        try:
+            removals.remove_issued(
+                self._database,
+                keys.client(client_id),
+                head=Delete(item.key, ours),
+                mark=Update(item.key, [ClientItem.gone.set(True)], ours),
+                note=removals.begin_client(client_id),
+                more=listed,
+            )
+        except BrokenError:
+            return  # it was removed meanwhile, or a newer launch has it
+
+    def add_code(self, code: Code) -> None:
+        item = CodeItem(*keys.code(code.sha256), ttl=code.expires_at, expiry=expiry.CODE, **{n: getattr(code, n) for n in _CODE})
+        listed: dict[str, Any] = {
+            "sha256": code.sha256, "owner": code.user_id, "session": code.session_id, "client": code.client_id,
+            "ttl": code.expires_at,
+        }  # fmt: skip
+        self._database.transact([
+            owned(code.user_id),
+            in_session(code.session_id),
+            Put(item),
+            *(Put(Pointer(*key, **listed)) for key in removals.keys_of_code(item) if key != item.key),
+        ])
+
+    def find_code(self, sha256: str) -> Code | None:
+        item = self._code(sha256)
+        return None if item is None else _code(item)
+
+    def take_code(self, sha256: str) -> Code | None:
+        item = self._code(sha256)
+        if item is None:
+            return None
+        return _code(item) if self._remove([item]) else None
+
+    def delete_expired_codes(self, now: datetime, limit: int) -> int:
+        return expiry.remove(self._database, expiry.CODE, CodeItem, now, limit=limit, remove_some=self._remove)
+
+    def _code(self, sha256: str) -> CodeItem | None:
+        item = self._database.get(CodeItem, keys.code(sha256))
+        if item is None:
+            return None
+        issued_by = heads(item.session_id, item.client_id)
+        found = self._database.get_many([*issued_by, keys.account(item.user_id)])
+        return None if is_gone(found, issued_by) or people.account_of(found, item.user_id) is None else item
+
+    def _remove(self, items: list[CodeItem]) -> int:
+        return sum(
+            self._database.transact_each([
+                [
+                    Delete(item.key, CodeItem.pk.exists()),  # of two at once one finds it
+                    *(Delete(key) for key in removals.keys_of_code(item) if key != item.key),
+                ]
+                for item in items
+            ])
+        )
+
+    def _put(self, client: Client, token: Token) -> None:
+        there = self._database.get(ClientItem, keys.client_head(client.id))
+        # The same launch again has written all of this: what browsers were issued since stays good.
+        if there is not None and not there.gone and there.launch_id == client.launch_id:
+            return None
+        as_read = ClientItem.pk.does_not_exist() if there is None else _is(there)
+        new = _written(client, token, as_read)
+        left = [] if there is None else removals.issued(self._database, keys.client(client.id))
+        if there is not None and there.owner_id is not None and there.owner_id != client.owner_id:
+            left.append(keys.client_of(there.owner_id, client.id))
+        if there is not None and len(left) + len(new) >= TRANSACTION:
+            self._clear(there, client, token)
+            return self._put(client, token)
+        written = {step.key for step in new}
+        self._database.transact([
+            *new,
+            *(Delete(key) for key in dict.fromkeys(left) if key not in written),
+            *([Delete(keys.begun("client", client.id))] if there is not None and there.gone else []),
+        ])
+        return None
+
+    def _clear(self, there: ClientItem, client: Client, token: Token) -> None:
+        """Take what an old launch left, which is more than a transaction holds; its client counts no more from here on."""
+        if not there.gone:
+            taken = StoreConflictError(f"Token {token.id} is there already")
+            self._database.transact([
+                Update(there.key, [ClientItem.gone.set(True)], _is(there)),
+                # Not for a launch that cannot take its place.
+                _is_launching(client),
+                *(Check(key, Pointer.pk.does_not_exist(), taken) for key in (keys.token_hash(token.sha256), keys.token_id(token.id))),
+                removals.begin_client(client.id),
+            ])
+        self._database.delete_many(removals.issued(self._database, keys.client(client.id)))
+
+
+def _is(there: ClientItem) -> Any:
+    """Return the condition that the client is as it was read."""
+    same = ClientItem.launch_id == there.launch_id if there.launch_id is not None else ClientItem.launch_id.does_not_exist()
+    return same & (ClientItem.gone.exists() if there.gone else ClientItem.gone.does_not_exist())
+
+
+def _written(client: Client, token: Token, as_read: Any) -> list[Step]:
+    facts = {name: getattr(client, name) for name in _FACTS}
+    item = ClientItem(*keys.client_head(client.id), launch_id=client.launch_id, owner_id=client.owner_id, facts=facts)
+    listed = [] if client.owner_id is None else [Put(Pointer(*keys.client_of(client.owner_id, client.id), to=client.id))]
+    return [Put(item, as_read), _is_launching(client), *listed, *added(token, client.id)]
+
+
+def _is_launching(client: Client) -> Step:
+    """Return the check that the client's server is on its way up in the client's launch."""
+    coming = [state.value for state in sorted(PENDING_START)]
+    return Check(
+        keys.server_item(client.owner_id or "", client.server_id or ""),
+        ServerItem.state.is_in(*coming) & (ServerItem.launch_id == client.launch_id),
+        StoreConflictError(f"Launch {client.launch_id} is over, or on its way out"),
+    )
+
+
+def _client(item: ClientItem) -> Client | None:
+    if item.facts is None:
+        return None
+    facts = dict(item.facts)
+    for name in ("access_scopes", "allowed_scopes"):
+        facts[name] = tuple(facts[name])
+    return Client(**facts)
+
+
+def _code(item: CodeItem) -> Code:
+    return Code(**{name: getattr(item, name) for name in _CODE})

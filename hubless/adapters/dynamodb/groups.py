@@ -1,0 +1,153 @@
+"""Groups in DynamoDB."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from hubless.adapters.dynamodb import keys, removals
+from hubless.adapters.dynamodb.database import (
+    TRANSACTION,
+    BrokenError,
+    Check,
+    Database,
+    Put,
+    Step,
+    Update,
+    chunks,
+)
+from hubless.adapters.dynamodb.table import Account, GroupItem, Pointer
+from hubless.domain.errors import NameTakenError, NotFoundError
+from hubless.domain.users import Group
+
+NAMES = "NAMES#group"
+MANY = 1000  # members whose names are walked rather than got: ten round trips more or less
+
+
+class DynamoGroupStore:
+    """Holds groups."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def find(self, name: str) -> Group | None:
+        pointer = self._database.get(Pointer, keys.name("group", name))
+        found = self._read([pointer.to or ""]) if pointer else []
+        return found[0] if found else None
+
+    def names(self, group_ids: Iterable[str]) -> dict[str, str]:
+        found = self._database.get_many(keys.group_item(group_id) for group_id in group_ids)
+        groups = [found.item(GroupItem, key) for key in found]
+        return {group.id: group.name for group in groups if group is not None and not group.gone}
+
+    def create(self, *groups: Group) -> None:
+        members = {group.id: self._ids(group.users) for group in groups}  # nothing is written before all are known
+        made = _made(groups)
+        steps = [*made, *_all_joined(groups, members)]
+        if len(steps) <= TRANSACTION:
+            self._database.transact(steps)
+            return
+        # The groups are there at once, with a note of who is still to join: whoever finds it goes on.
+        notes = [removals.begin_members(group.id, members[group.id]) for group in groups]
+        for part in chunks([step for both in zip(made[::2], made[1::2], notes, strict=True) for step in both], 3 * 33):
+            self._database.transact(part)
+        for group in groups:
+            removals.join_members(self._database, group.id)
+
+    def delete(self, group_id: str) -> None:
+        removals.remove_group(self._database, group_id)
+
+    def add_users(self, group_id: str, user_names: Sequence[str]) -> None:
+        ids = self._ids(user_names)
+        item = self._database.get(GroupItem, keys.group_item(group_id))
+        if item is None or item.gone:
+            raise NotFoundError("Group", group_id)
+        there = Check(item.key, GroupItem.pk.exists() & GroupItem.gone.does_not_exist(), NotFoundError("Group", item.name))
+        for part in chunks(ids, (TRANSACTION - 1) // 2):
+            self._database.transact([there, *(step for user_id in part for step in removals.joined(user_id, {group_id: item.name}))])
+
+    def remove_users(self, group_id: str, user_names: Sequence[str]) -> None:
+        named = self._database.get_many(keys.name("user", name) for name in user_names)
+        pointers = [pointer for key in named if (pointer := named.item(Pointer, key)) is not None]
+        self._database.transact_each([removals.left(group_id, pointer.to or "") for pointer in pointers])
+
+    def set_properties(self, group_id: str, properties: Mapping[str, Any]) -> None:
+        try:
+            self._database.write(
+                Update(keys.group_item(group_id), [GroupItem.properties.set(dict(properties))], GroupItem.pk.exists())
+            )
+        except BrokenError:
+            return  # it is gone
+
+    def page(self, *, offset: int, limit: int, names: Iterable[str] | None = None) -> tuple[list[Group], int]:
+        if names is None:
+            pointers = list(self._database.query(Pointer, NAMES))
+        else:
+            found = self._database.get_many(keys.name("group", name) for name in names)
+            pointers = [pointer for key in found if (pointer := found.item(Pointer, key)) is not None]
+        ids = sorted(pointer.to or "" for pointer in pointers)
+        return self._read(ids[offset : offset + limit]), len(ids)
+
+    def _read(self, group_ids: Iterable[str]) -> list[Group]:
+        """Return the groups: a query each, and their members' names together."""
+        groups, members = list[GroupItem](), dict[str, list[str]]()
+        for group_id in group_ids:
+            for item in self._database.query(GroupItem, keys.group(group_id)):
+                if item.sk == "GROUP":
+                    groups.append(item)
+                else:
+                    members.setdefault(group_id, []).append(item.sk.removeprefix("MEMBER#"))
+        names = self._names({user_id for some in members.values() for user_id in some})
+        return [
+            Group(
+                group.id,
+                group.name,
+                tuple(sorted(names[user_id] for user_id in members.get(group.id, ()) if user_id in names)),
+                group.properties,
+            )
+            for group in groups
+            if not group.gone
+        ]
+
+    def _names(self, user_ids: set[str]) -> dict[str, str]:
+        if len(user_ids) > MANY:
+            return {pointer.to or "": pointer.sk[1:] for pointer in self._database.query(Pointer, "NAMES#user")}
+        found = self._database.get_many(keys.account(user_id) for user_id in user_ids)
+        accounts = [found.item(Account, key) for key in found]
+        return {account.id: account.name for account in accounts if account is not None and not account.gone}
+
+    def _ids(self, user_names: Sequence[str]) -> list[str]:
+        """Return the ids of the users, each once.
+
+        Raises:
+            NotFoundError: naming the first who does not exist.
+        """
+        named = {name: keys.name("user", name) for name in user_names}
+        found = self._database.get_many(named.values())
+        ids = []
+        for name, key in named.items():
+            pointer = None if key is None else found.item(Pointer, key)
+            if pointer is None:
+                raise NotFoundError("User", name)
+            ids.append(pointer.to or "")
+        return ids
+
+
+def _made(groups: Sequence[Group]) -> list[Step]:
+    """Return two steps a group: its name and itself."""
+    names: set[str] = set()
+    steps = list[Step]()
+    for group in groups:
+        named, taken = keys.name("group", group.name), NameTakenError("Group", group.name)
+        if named is None or group.name in names:
+            raise taken
+        names.add(group.name)
+        item = GroupItem(*keys.group_item(group.id), id=group.id, name=group.name, properties=dict(group.properties))
+        steps += [Put(Pointer(*named, to=group.id), Pointer.pk.does_not_exist(), taken), Put(item)]
+    return steps
+
+
+def _all_joined(groups: Sequence[Group], members: Mapping[str, Sequence[str]]) -> list[Step]:
+    by_user: dict[str, dict[str, str]] = {}
+    for group in groups:
+        for user_id in members[group.id]:
+            by_user.setdefault(user_id, {})[group.id] = group.name
+    return [step for user_id, names in by_user.items() for step in removals.joined(user_id, names)]

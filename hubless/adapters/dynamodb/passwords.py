@@ -1,0 +1,71 @@
+"""Password hashes, one-time links and wrong guesses in DynamoDB."""
+
+import secrets
+from datetime import datetime, timedelta
+
+from hubless.adapters.dynamodb import keys
+from hubless.adapters.dynamodb.database import BrokenError, Database, Put, Update
+from hubless.adapters.dynamodb.table import Account, Attempt, Item, Password, Pointer
+from hubless.adapters.dynamodb.tokens import owned
+
+ATTEMPTS_STAY = timedelta(days=7)  # far beyond what anybody asks for; then DynamoDB removes them
+
+
+class DynamoPasswordStore:
+    """Holds one hash a user, and links."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def get(self, user_id: str) -> str | None:
+        item = self._database.get(Password, keys.password(user_id))
+        return None if item is None else item.hash
+
+    def set(self, user_id: str, password_hash: str) -> None:
+        self._database.transact([owned(user_id), Put(Password(*keys.password(user_id), hash=password_hash))])
+
+    def add_link(self, sha256: str, user_id: str, expires_at: datetime) -> None:
+        link = Pointer(*keys.link(sha256), to=user_id, expires_at=expires_at, ttl=expires_at)
+        self._database.transact([owned(user_id), Put(link)])
+
+    def find_link(self, sha256: str, now: datetime) -> str | None:
+        link = self._database.get(Pointer, keys.link(sha256))
+        return None if link is None or link.expires_at <= now else self._still_there(link)
+
+    def take_link(self, sha256: str, now: datetime) -> str | None:
+        link = self._database.take(Pointer, keys.link(sha256), Pointer.expires_at > now)
+        return None if link is None else self._still_there(link)
+
+    def _still_there(self, link: Pointer) -> str | None:
+        """Return whom the link is for: links are not listed with their user, so the user is asked for."""
+        account = self._database.get(Account, keys.account(link.to or ""))
+        return None if account is None or account.gone else account.id
+
+
+class DynamoAttemptStore:
+    """Counts wrong guesses. They are forgotten by one write of the instant before which none counts."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def failures(self, key: str, since: datetime) -> int:
+        forgotten = self._database.get(Attempt, keys.FORGOTTEN)
+        after = Item.sk > f"{keys.sortable(since)}~"  # `~` sorts after whatever follows the same instant
+        if forgotten is not None and forgotten.at > since:
+            after = Item.sk >= keys.sortable(forgotten.at)
+        return self._database.count(keys.attempts(key), after)
+
+    def add(self, key: str, at: datetime) -> None:
+        where = keys.Key(keys.attempts(key), f"{keys.sortable(at)}#{secrets.token_hex(8)}")
+        self._database.write(Put(Attempt(*where, at=at, ttl=at + ATTEMPTS_STAY)))
+
+    def clear(self, key: str) -> None:
+        self._database.delete_many([item.key for item in self._database.query(Item, keys.attempts(key))])
+
+    def delete_before(self, at: datetime) -> None:
+        try:
+            self._database.write(
+                Update(keys.FORGOTTEN, [Attempt.at.set(at)], Attempt.at.does_not_exist() | (Attempt.at < at))
+            )
+        except BrokenError:
+            return  # a later one stands already

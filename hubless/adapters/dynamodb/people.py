@@ -1,0 +1,122 @@
+"""Users as every reader sees them: account, activity, groups and what is shared, in as few round trips as can be.
+
+One for most. What is shared with a user costs one more, as it is told under today's names of server and owner; a group that
+has shares costs one before that.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from hubless.adapters.dynamodb import keys
+from hubless.adapters.dynamodb.database import Database, Found
+from hubless.adapters.dynamodb.keys import Key
+from hubless.adapters.dynamodb.table import Account, GroupItem, Hints, Seen, ServerItem
+from hubless.domain.shares import Share, on_server
+from hubless.domain.users import User
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A share as it stands with the user or group that has it."""
+
+    share_id: str
+    server_id: str
+    owner_id: str  # of the server
+    scopes: tuple[str, ...]
+    created_at: datetime
+
+    def text(self) -> str:
+        """Return it as it is stored."""
+        return json.dumps([self.share_id, self.owner_id, self.scopes, keys.to_number(self.created_at)])
+
+    def share(self, *, user_id: str | None = None, group_id: str | None = None) -> Share:
+        """Return it as the share that it is."""
+        return Share(self.share_id, self.server_id, self.scopes, self.created_at, user_id, group_id)
+
+
+def grants(shared: Mapping[str, str]) -> list[Grant]:
+    """Return what the map of a user or a group holds."""
+    found = []
+    for server_id, text in shared.items():
+        share_id, owner_id, scopes, created = json.loads(text)
+        found.append(Grant(share_id, server_id, owner_id, tuple(scopes), keys.to_instant(created)))
+    return found
+
+
+def keys_of(user_ids: Iterable[str]) -> list[Key]:
+    """Return what is to be read of users; more keys may be read with them."""
+    return [keys.HINTS, *(key for user_id in user_ids for key in (keys.account(user_id), keys.seen(user_id)))]
+
+
+def read(database: Database, user_ids: Iterable[str]) -> dict[str, User]:
+    """Return those of the users that exist, by id."""
+    wanted = list(user_ids)
+    return users_of(database, database.get_many(keys_of(wanted)), wanted) if wanted else {}
+
+
+def users_of(database: Database, found: Found, user_ids: Iterable[str]) -> dict[str, User]:
+    """Return the users by id of whom *found* holds what `keys_of` names."""
+    accounts = [account for user_id in user_ids if (account := account_of(found, user_id)) is not None]
+    hints = found.item(Hints, keys.HINTS) or Hints()
+    gone, sharing = hints.gone or set(), (hints.sharing or set()) - (hints.gone or set())
+    by_group = _of_groups(database, {group_id for account in accounts for group_id in account.groups if group_id in sharing})
+    held = {a.id: [*grants(a.shared), *(grant for g in a.groups for grant in by_group.get(g, ()))] for a in accounts}
+    scopes = _scopes(database, held)
+    return {a.id: _user(a, found.item(Seen, keys.seen(a.id)), gone, scopes[a.id]) for a in accounts}
+
+
+def account_of(found: Found, user_id: str) -> Account | None:
+    """Return the account unless the user is gone or going."""
+    account = found.item(Account, keys.account(user_id))
+    return None if account is None or account.gone else account
+
+
+def last_seen(seen: Seen | None) -> datetime | None:
+    """Return when the user was last active, by itself or through one of its servers."""
+    if seen is None:
+        return None
+    through = max(seen.servers.values(), default=0)
+    at = max(keys.to_number(seen.at) if seen.at else 0, through)
+    return keys.to_instant(at) if at else None
+
+
+def _of_groups(database: Database, group_ids: set[str]) -> dict[str, list[Grant]]:
+    if not group_ids:
+        return {}
+    found = database.get_many(keys.group_item(group_id) for group_id in group_ids)
+    groups = [found.item(GroupItem, key) for key in found]
+    return {group.id: grants(group.shared) for group in groups if group is not None}
+
+
+def _scopes(database: Database, held: Mapping[str, list[Grant]]) -> dict[str, set[str]]:
+    """Return what each user may do on others' servers, under the names that those have now."""
+    named = {key for some in held.values() for grant in some for key in _names_of(grant)}
+    found = database.get_many(named) if named else Found()
+    return {
+        user_id: {scope for grant in some for scope in _told(grant, found)} for user_id, some in held.items()
+    }
+
+
+def _names_of(grant: Grant) -> tuple[Key, Key]:
+    return keys.account(grant.owner_id), keys.server_item(grant.owner_id, grant.server_id)
+
+
+def _told(grant: Grant, found: Found) -> list[str]:
+    owner, server = account_of(found, grant.owner_id), found.item(ServerItem, _names_of(grant)[1])
+    return [] if owner is None or server is None else on_server(grant.scopes, owner.name, server.name)
+
+
+def _user(account: Account, seen: Seen | None, gone: set[str], scopes: set[str]) -> User:
+    return User(
+        id=account.id,
+        name=account.name,
+        created_at=account.created_at,
+        admin=account.admin,
+        groups=tuple(sorted(name for group_id, name in account.groups.items() if group_id not in gone)),
+        shared=tuple(sorted(scopes)),
+        last_activity_at=last_seen(seen),
+        user_info=account.user_info,
+        revision=int(account.revision),
+    )

@@ -1,0 +1,105 @@
+"""The route table and its change log in DynamoDB.
+
+The number of the newest change is an item of its own, raised in the transaction that writes the change: so the log has no
+gaps, and a follower that has seen number n misses nothing after it. Two who change routes at once find the number raised and
+try again.
+"""
+
+from collections.abc import Callable, Iterator
+
+from hubless.adapters.dynamodb import keys
+from hubless.adapters.dynamodb.database import Database, Delete, Put, Step
+from hubless.adapters.dynamodb.table import ChangeItem, Counter, EdgeItem, Item, RouteItem
+from hubless.domain.routes import EdgeReport, Route, RouteChange
+
+TRIES = 40  # all routes share one number: a class that starts at once queues here
+
+
+class DynamoRouteStore:
+    """Holds routes."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def put(self, route: Route) -> int:
+        return self._database.insist(lambda: self._put(route), TRIES)
+
+    def remove(self, prefix: str, launch_id: str) -> int | None:
+        return self._database.insist(lambda: self._remove(prefix, launch_id), TRIES)
+
+    def all(self) -> Iterator[Route]:
+        for item in self._database.query(RouteItem, "ROUTES"):
+            yield Route(item.prefix, item.address, item.launch_id)
+
+    def sequence(self) -> int:
+        counter = self._database.get(Counter, keys.SEQUENCE)
+        return 0 if counter is None else int(counter.n)
+
+    def changes_since(self, sequence: int, limit: int) -> list[RouteChange] | None:
+        found = self._changes_from(sequence, limit + 1)
+        if not found:
+            newest = self.sequence()
+            if newest <= sequence:
+                return [] if newest == sequence else None
+            found = self._changes_from(sequence, limit + 1)  # a change came in between, or all were trimmed
+        # The last change that the follower knows, where it is there still, says that nothing after it was trimmed.
+        after = [change for change in found if change.sequence > sequence][:limit]
+        known = bool(found) and found[0].sequence <= sequence + 1
+        return after if known else None
+
+    def trim(self, keep: int) -> None:
+        last = self.sequence() - keep
+        if last > 0:
+            old = self._database.query(Item, "CHANGES", Item.sk <= keys.change(last).sk)
+            self._database.delete_many([item.key for item in old])
+
+    def report(self, report: EdgeReport) -> None:
+        item = EdgeItem(*keys.edge(report.edge_id), id=report.edge_id, sequence=report.sequence, seen_at=report.seen_at)
+        self._database.write(Put(item))
+
+    def reports(self) -> list[EdgeReport]:
+        return [EdgeReport(item.id, int(item.sequence), item.seen_at) for item in self._database.query(EdgeItem, "EDGES")]
+
+    def forget_edge(self, edge_id: str) -> None:
+        self._database.write(Delete(keys.edge(edge_id)))
+
+    def _changes_from(self, sequence: int, limit: int) -> list[RouteChange]:
+        since = Item.sk >= keys.change(sequence).sk
+        return [_change(item) for item in self._database.query(ChangeItem, "CHANGES", since, limit=limit)]
+
+    def _put(self, route: Route) -> int:
+        there, newest = self._read(route.prefix)
+        if there is not None and (there.address, there.launch_id) == (route.address, route.launch_id):
+            return int(there.sequence)
+        return self._log(newest, route.prefix, route.address, lambda sequence: _written(route, sequence, there))
+
+    def _remove(self, prefix: str, launch_id: str) -> int | None:
+        there, newest = self._read(prefix)
+        if there is None or there.launch_id != launch_id:
+            return None
+        return self._log(newest, prefix, None, lambda _: Delete(there.key, RouteItem.sequence == there.sequence))
+
+    def _read(self, prefix: str) -> tuple[RouteItem | None, int]:
+        found = self._database.get_many([keys.route(prefix), keys.SEQUENCE])
+        counter = found.item(Counter, keys.SEQUENCE)
+        return found.item(RouteItem, keys.route(prefix)), 0 if counter is None else int(counter.n)
+
+    def _log(self, newest: int, prefix: str, address: str | None, changed: Callable[[int], Step]) -> int:
+        sequence = newest + 1
+        self._database.transact([
+            Put(Counter(*keys.SEQUENCE, n=sequence), Counter.n == newest if newest else Counter.n.does_not_exist()),
+            Put(ChangeItem(*keys.change(sequence), sequence=sequence, prefix=prefix, address=address)),
+            changed(sequence),
+        ])
+        return sequence
+
+
+def _written(route: Route, sequence: int, there: RouteItem | None) -> Step:
+    item = RouteItem(
+        *keys.route(route.prefix), prefix=route.prefix, address=route.address, launch_id=route.launch_id, sequence=sequence
+    )
+    return Put(item, RouteItem.sequence == there.sequence if there else RouteItem.pk.does_not_exist())
+
+
+def _change(item: ChangeItem) -> RouteChange:
+    return RouteChange(int(item.sequence), item.prefix, item.address)

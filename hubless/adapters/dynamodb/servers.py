@@ -1,0 +1,270 @@
+"""Servers in DynamoDB.
+
+A server is with its owner; who has only its id asks first who that is. The owner's account knows the names and how many are
+active, so that names, limits and removals of users are decided by its condition. Each server is listed once under its state.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.update import Action
+
+from hubless.adapters.dynamodb import keys, removals
+from hubless.adapters.dynamodb.database import (
+    BrokenError,
+    Database,
+    Delete,
+    Put,
+    Step,
+    Update,
+    size,
+)
+from hubless.adapters.dynamodb.keys import Key
+from hubless.adapters.dynamodb.table import Account, Pointer, Seen, ServerItem
+from hubless.domain.errors import (
+    HublessError,
+    NameTakenError,
+    NotFoundError,
+    QuotaExceededError,
+    StoreConflictError,
+)
+from hubless.domain.server import ACTIVE, Server, State
+
+_FIELDS = (
+    "id", "owner_id", "name", "created_at", "entered_at", "display_name", "profile", "launch_id", "task", "address",
+    "requested_at", "started_at", "deadline_at", "failure", "log_tail", "revision",
+)  # fmt: skip
+# In the order of a life: a server that moves on while states are read one by one is met again, never missed.
+_IN_ORDER = (
+    State.REQUESTED, State.LAUNCHING, State.STARTING, State.READY, State.STOPPING, State.STOPPED, State.FAILED,
+)  # fmt: skip
+_DEFAULT = keys.map_key("")
+
+
+class DynamoServerStore:
+    """Holds servers."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def get(self, server_id: str) -> Server | None:
+        owner = self._database.get(Pointer, keys.server_owner(server_id))
+        return None if owner is None else self._read([(owner.owner or "", server_id)]).get(server_id)
+
+    def find(self, owner_id: str, name: str) -> Server | None:
+        return next((server for server in self._of_owner(owner_id) if server.name == name), None)
+
+    def get_many(self, server_ids: Iterable[str]) -> dict[str, Server]:
+        found = self._database.get_many(keys.server_owner(server_id) for server_id in server_ids)
+        owners = [pointer for key in found if (pointer := found.item(Pointer, key)) is not None]
+        return self._read([(pointer.owner or "", pointer.to or "") for pointer in owners])
+
+    def of_owners(self, owner_ids: Iterable[str]) -> list[Server]:
+        wanted = list(dict.fromkeys(owner_ids))
+        if len(wanted) == 1:
+            return self._of_owner(wanted[0])
+        found = self._database.get_many(keys.account(owner_id) for owner_id in wanted)
+        accounts = [account for key in found if (account := found.item(Account, key)) is not None and not account.gone]
+        servers = self._read([(account.id, server_id) for account in accounts for server_id in account.servers.values()])
+        return sorted(servers.values(), key=lambda server: server.id)
+
+    def create(self, server: Server, *, named_limit: int = 0) -> None:
+        self._database.insist(lambda: self._create(server, named_limit))
+
+    def write(self, before: Server, after: Server) -> None:
+        known = [at for at in (before.last_activity_at, after.last_activity_at) if at is not None]
+        steps: list[Step] = [Put(_item(after, max(known, default=None)), _as_read(before), _conflict(before))]
+        if (before.state, before.entered_at) != (after.state, after.entered_at):
+            steps += [Delete(_where_listed(before)), _listed(after)]
+        change = (after.state in ACTIVE) - (before.state in ACTIVE)
+        if change or after.name != before.name:
+            steps.append(_of_account(before, after, change))
+        self._database.transact(steps)
+
+    def delete(self, server: Server) -> None:
+        self._database.insist(lambda: self._delete(server))
+        removals.sweep_server(self._database, server.id)
+
+    def touch(self, server_id: str, at: datetime) -> None:
+        owner = self._database.get(Pointer, keys.server_owner(server_id))
+        if owner is None:
+            return
+        # The owner's activity is the latest of its own and its servers', so that one write is enough for both.
+        known = Seen.servers[server_id]
+        try:
+            self._database.write(Update(keys.seen(owner.owner or ""), [known.set(keys.to_number(at))], known < keys.to_number(at)))
+        except BrokenError:
+            return  # what is stored is later, or it is gone
+
+    def in_states(self, states: Iterable[State]) -> list[Server]:
+        wanted = set(states)
+        listed = {
+            pointer.to or "": pointer.owner or ""
+            for state in _IN_ORDER
+            if state in wanted
+            for pointer in self._database.query(Pointer, _state(state))
+        }
+        servers = self._read([(owner_id, server_id) for server_id, owner_id in listed.items()])
+        found = [server for server in servers.values() if server.state in wanted]
+        return sorted(found, key=lambda server: (server.entered_at, server.id))
+
+    def count(self, states: Iterable[State]) -> int:
+        return sum(self._database.count(_state(state)) for state in set(states))
+
+    def ahead_of(self, server: Server) -> int:
+        return self._database.count(_state(State.REQUESTED), Pointer.sk < keys.sortable(server.entered_at))
+
+    def _create(self, server: Server, named_limit: int) -> None:
+        account = self._account(server.owner_id)
+        self._check_free(account, server.name, named_limit)
+        named, limit = Account.servers[keys.map_key(server.name)], _within(account, named_limit)
+        self._database.transact([
+            Update(
+                account.key,
+                [named.set(server.id), *_counted(int(server.state in ACTIVE))],
+                # The owner is there, the name is free, and two at once never pass the limit.
+                Account.gone.does_not_exist() & named.does_not_exist() & limit,
+            ),
+            Put(_item(server, server.last_activity_at), ServerItem.pk.does_not_exist()),
+            Put(Pointer(*keys.server_owner(server.id), owner=server.owner_id, to=server.id)),
+            _listed(server),
+            Update(keys.seen(server.owner_id), [Seen.servers[server.id].set(0)]),
+        ])
+
+    def _delete(self, server: Server) -> None:
+        seen = self._database.get(Seen, keys.seen(server.owner_id))
+        self._database.transact([
+            Delete(keys.server_item(server.owner_id, server.id), _as_read(server), _conflict(server)),
+            Delete(keys.server_owner(server.id)),
+            Delete(_where_listed(server)),
+            Update(
+                keys.account(server.owner_id),
+                [Account.servers[keys.map_key(server.name)].remove(), *_counted(-int(server.state in ACTIVE))],
+                Account.pk.exists(),
+            ),
+            *_folded(seen, server.id),
+            removals.begin_server(server.id),
+        ])
+
+    def _account(self, owner_id: str) -> Account:
+        account = self._database.get(Account, keys.account(owner_id))
+        if account is None or account.gone:
+            raise NotFoundError("User", owner_id)
+        return account
+
+    @staticmethod
+    def _check_free(account: Account, name: str, named_limit: int) -> None:
+        if keys.map_key(name) in account.servers:
+            raise NameTakenError("Server", name)
+        if named_limit and len(account.servers.keys() - {_DEFAULT}) >= named_limit:
+            raise QuotaExceededError(f"The limit of {named_limit} named servers is reached", limit=named_limit)
+
+    def _of_owner(self, owner_id: str) -> list[Server]:
+        """Return an owner's servers, oldest first, by one query that brings their activity too."""
+        found = self._database.all_of(keys.user(owner_id), ServerItem.sk.between("SEEN", "SERVER$"))
+        seen = found.item(Seen, keys.seen(owner_id))
+        return [_server(item, seen) for item in found.each(ServerItem, "SERVER#")]
+
+    def _read(self, wanted: Iterable[tuple[str, str]]) -> dict[str, Server]:
+        pairs = list(wanted)
+        found = self._database.get_many(
+            key for owner, server_id in pairs for key in (keys.server_item(owner, server_id), keys.seen(owner))
+        )
+        return {
+            server_id: _server(item, found.item(Seen, keys.seen(owner)))
+            for owner, server_id in pairs
+            if (item := found.item(ServerItem, keys.server_item(owner, server_id))) is not None
+        }
+
+
+def _state(state: State) -> str:
+    return f"STATE#{state.value}"
+
+
+def _where_listed(server: Server) -> Key:
+    return keys.in_state(server.state.value, server.entered_at, server.id)
+
+
+def _listed(server: Server) -> Step:
+    return Put(Pointer(*_where_listed(server), to=server.id, owner=server.owner_id))
+
+
+def _counted(change: int) -> list[Action]:
+    return [Account.active.add(change)] if change else []
+
+
+def _within(account: Account, named_limit: int) -> Condition:
+    """Return the condition that the owner may have one more named server; the default one does not count."""
+    if not named_limit:
+        return Account.pk.exists()
+    default, servers = Account.servers[_DEFAULT], size(Account.servers)
+    within: Condition = default.does_not_exist() & (servers < named_limit)
+    if _DEFAULT in account.servers:
+        within = default.exists() & (servers <= named_limit)
+    return within
+
+
+def _as_read(server: Server) -> Condition:
+    launch = ServerItem.launch_id
+    as_read: Condition = (
+        (ServerItem.state == server.state.value)  # the step was decided for this state …
+        # … of this launch, not of one that was asked for since …
+        & (launch.does_not_exist() if server.launch_id is None else launch == server.launch_id)
+        & (ServerItem.revision == server.revision)  # … and nobody took a step between reading and writing
+    )
+    return as_read
+
+
+def _conflict(server: Server) -> HublessError:
+    return StoreConflictError(f"Server {server.id} is no longer {server.state} as read")
+
+
+def _of_account(before: Server, after: Server, change: int) -> Step:
+    """Return what the owner's account must know: how many are active, and which names are taken."""
+    if after.name == before.name:
+        # A start is refused when the owner's removal was begun.
+        there = Account.pk.exists() & Account.gone.does_not_exist()
+        return Update(keys.account(after.owner_id), _counted(change), there, _conflict(before))
+    old, new = Account.servers[keys.map_key(before.name)], Account.servers[keys.map_key(after.name)]
+    return Update(
+        keys.account(after.owner_id),
+        [old.remove(), new.set(after.id), *_counted(change)],
+        Account.pk.exists() & Account.gone.does_not_exist() & new.does_not_exist(),
+        NameTakenError("Server", after.name),
+    )
+
+
+def _folded(seen: Seen | None, server_id: str) -> list[Step]:
+    """Return what takes a server out of its owner's activity without taking that back."""
+    at = None if seen is None else seen.servers.get(server_id)
+    if seen is None or at is None:
+        return []
+    known, own = Seen.servers[server_id], Seen.at
+    if at <= (keys.to_number(seen.at) if seen.at else 0):
+        return [Update(seen.key, [known.remove()], known == at)]
+    as_read = own == seen.at if seen.at else own.does_not_exist()
+    return [Update(seen.key, [known.remove(), own.set(keys.to_instant(at))], (known == at) & as_read)]
+
+
+def _item(server: Server, active_at: datetime | None) -> ServerItem:
+    return ServerItem(
+        *keys.server_item(server.owner_id, server.id),
+        state=server.state.value,
+        user_options=dict(server.user_options),
+        last_activity_at=active_at,
+        **{name: getattr(server, name) for name in _FIELDS},
+    )
+
+
+def _server(item: ServerItem, seen: Seen | None) -> Server:
+    reported = seen.servers.get(item.id) if seen is not None else None
+    known = [at for at in (item.last_activity_at, keys.to_instant(reported) if reported else None) if at is not None]
+    facts: Mapping[str, Any] = {name: getattr(item, name) for name in _FIELDS}
+    return Server(
+        **{**facts, "revision": int(item.revision)},
+        state=State(item.state),
+        user_options=item.user_options,
+        last_activity_at=max(known, default=None),
+    )

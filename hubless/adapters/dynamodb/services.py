@@ -1,0 +1,81 @@
+"""Services that were added by the API, in DynamoDB: each three times, as they never change and are asked for by three things."""
+
+from typing import Any
+
+from hubless.adapters.dynamodb import keys, removals
+from hubless.adapters.dynamodb.database import Database, Delete, Put, Step, Update
+from hubless.adapters.dynamodb.keys import Key
+from hubless.adapters.dynamodb.table import ClientItem, ServiceItem
+from hubless.domain.errors import NameTakenError, StoreConflictError
+from hubless.domain.users import Service
+
+_FACTS = (
+    "admin", "url", "token_sha256", "oauth_client_id", "oauth_redirect_uri", "oauth_no_confirm",
+    "oauth_client_allowed_scopes", "info", "display",
+)  # fmt: skip
+
+
+class DynamoServiceStore:
+    """Holds services."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def find(self, name: str) -> Service | None:
+        return self._read(keys.service(name))
+
+    def of_token(self, sha256: str) -> Service | None:
+        return self._read(keys.service_token(sha256))
+
+    def of_client(self, client_id: str) -> Service | None:
+        return self._read(keys.service_client(client_id))
+
+    def all(self) -> list[Service]:
+        found = [_service(item) for item in self._database.query(ServiceItem, "SERVICES")]
+        return sorted(found, key=lambda service: service.name)
+
+    def create(self, service: Service) -> None:
+        facts: dict[str, Any] = {name: getattr(service, name) for name in _FACTS}
+        taken = NameTakenError("Service", service.name)
+        anothers = StoreConflictError("This token or OAuth client id belongs to another service")
+        first, *others = _where(service)
+        steps: list[Step] = [
+            Put(ServiceItem(*key, name=service.name, facts=facts), ServiceItem.pk.does_not_exist(), error)
+            for key, error in [(first, taken), *((key, anothers) for key in others)]
+        ]
+        self._database.transact(steps)
+
+    def delete(self, service: Service) -> None:
+        first, *others = _where(service)
+        client_id = service.oauth_client_id
+        if client_id is None:
+            self._database.transact([Delete(key) for key in (first, *others)])
+            return
+        head = keys.client_head(client_id)
+        removals.remove_issued(
+            self._database,
+            keys.client(client_id),
+            head=Delete(head),
+            mark=Update(head, [ClientItem.gone.set(True)]),
+            note=removals.begin_client(client_id),
+            more=[first, *others],
+        )
+
+    def _read(self, key: Key) -> Service | None:
+        item = self._database.get(ServiceItem, key)
+        return None if item is None else _service(item)
+
+
+def _where(service: Service) -> list[Key]:
+    """Return where a service is, by its name first."""
+    return [
+        keys.service(service.name),
+        *([] if service.token_sha256 is None else [keys.service_token(service.token_sha256)]),
+        *([] if service.oauth_client_id is None else [keys.service_client(service.oauth_client_id)]),
+    ]
+
+
+def _service(item: ServiceItem) -> Service:
+    facts = dict(item.facts)
+    facts["oauth_client_allowed_scopes"] = tuple(facts["oauth_client_allowed_scopes"])
+    return Service(name=item.name, from_settings=False, **facts)

@@ -1,0 +1,180 @@
+"""Tokens in DynamoDB.
+
+A token is with its owner. Its hash leads there and says in whose session and to which client it was issued, so that one
+more read finds the token, its owner, and whether any of these is gone.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from hubless.adapters.dynamodb import expiry, keys, people, removals
+from hubless.adapters.dynamodb.database import (
+    BrokenError,
+    Check,
+    Database,
+    Delete,
+    Found,
+    Put,
+    Step,
+    Update,
+)
+from hubless.adapters.dynamodb.keys import Key
+from hubless.adapters.dynamodb.table import Account, Pointer, TokenItem
+from hubless.domain.errors import NotFoundError, StoreConflictError
+from hubless.domain.tokens import OwnerKind, Token
+from hubless.domain.users import User
+
+
+class DynamoTokenStore:
+    """Holds tokens."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def find(self, sha256: str) -> Token | None:
+        found = self._find(sha256)
+        return None if found is None else found[0]
+
+    def find_with_user(self, sha256: str) -> tuple[Token, User | None] | None:
+        found = self._find(sha256)
+        if found is None:
+            return None
+        token, read = found
+        if token.owner_kind is not OwnerKind.USER:
+            return token, None
+        return token, people.users_of(self._database, read, [token.owner_id])[token.owner_id]
+
+    def get(self, owner_kind: OwnerKind, owner_id: str, token_id: str) -> Token | None:
+        item = self._database.get(TokenItem, keys.token(owner_kind.value, owner_id, token_id))
+        return None if item is None else _token(item)
+
+    def of_owner(self, owner_kind: OwnerKind, owner_id: str) -> list[Token]:
+        return [_token(item) for item in self._of_owner(owner_kind, owner_id)]
+
+    def create(self, token: Token) -> None:
+        self._database.transact(added(token, token.client_id))
+
+    def delete(self, token_ids: Iterable[str]) -> None:
+        found = self._database.get_many(keys.token_id(token_id) for token_id in token_ids)
+        self._remove([pointer for key in found if (pointer := found.item(Pointer, key)) is not None])
+
+    def delete_issued(self, owner_id: str, client_id: str) -> None:
+        items = [item for item in self._of_owner(OwnerKind.USER, owner_id) if item.client_id == client_id]
+        self._database.transact_each([[Delete(key) for key in removals.keys_of_token(item)] for item in items])
+
+    def delete_session(self, session_id: str) -> None:
+        where = Pointer.sk.startswith("TOKEN#")
+        self._remove(list(self._database.query(Pointer, keys.session(session_id), where)))
+
+    def touch(self, token_id: str, at: datetime) -> None:
+        pointer = self._database.get(Pointer, keys.token_id(token_id))
+        if pointer is None:
+            return
+        known = TokenItem.last_activity_at
+        try:
+            self._database.write(
+                Update(
+                    keys.token(pointer.kind or "", pointer.owner or "", token_id),
+                    [known.set(at)],
+                    TokenItem.pk.exists() & (known.does_not_exist() | (known < at)),
+                )
+            )
+        except BrokenError:
+            return  # what is stored is later, or it is gone
+
+    def delete_expired(self, now: datetime, limit: int) -> int:
+        removals.finish(self._database)
+        return expiry.remove(self._database, expiry.TOKEN, TokenItem, now, limit=limit, remove_some=self._remove_expired)
+
+    def _find(self, sha256: str) -> tuple[Token, Found] | None:
+        pointer = self._database.get(Pointer, keys.token_hash(sha256))
+        if pointer is None:
+            return None
+        kind, owner = pointer.kind or "", pointer.owner or ""
+        where, of_user = keys.token(kind, owner, pointer.to or ""), kind == OwnerKind.USER.value
+        issued_by = heads(pointer.session, pointer.client)
+        found = self._database.get_many([where, *issued_by, *(people.keys_of([owner]) if of_user else ())])
+        item = found.item(TokenItem, where)
+        if item is None or is_gone(found, issued_by) or (of_user and people.account_of(found, owner) is None):
+            return None
+        return _token(item), found
+
+    def _of_owner(self, owner_kind: OwnerKind, owner_id: str) -> list[TokenItem]:
+        where = TokenItem.sk.startswith("TOKEN#")
+        return list(self._database.query(TokenItem, keys.owner(owner_kind.value, owner_id), where))
+
+    def _remove(self, pointers: list[Pointer]) -> None:
+        self._database.transact_each([[Delete(key) for key in removals.keys_of_listed(pointer)] for pointer in pointers])
+
+    def _remove_expired(self, items: list[TokenItem]) -> int:
+        return sum(
+            self._database.transact_each([
+                [
+                    Delete(item.key, TokenItem.pk.exists()),
+                    *(Delete(key) for key in removals.keys_of_token(item) if key != item.key),
+                ]
+                for item in items
+            ])
+        )
+
+
+def heads(session_id: str | None, client_id: str | None) -> list[Key]:
+    """Return where it is said that a session or client is being removed, and with it all that was issued."""
+    found = [keys.session_head(session_id)] if session_id is not None else []
+    return [*found, keys.client_head(client_id)] if client_id is not None else found
+
+
+def is_gone(found: Found, heads: Iterable[Key]) -> bool:
+    """Say whether one of the *heads* is being removed."""
+    return any(pointer.gone for key in heads if (pointer := found.item(Pointer, key)) is not None)
+
+
+def added(token: Token, client_id: str | None) -> list[Step]:
+    """Return what adds *token*, listed under *client_id*: the client that it was issued to, or whose own it is."""
+    there = StoreConflictError(f"Token {token.id} is there already")
+    listed: dict[str, Any] = {
+        "kind": token.owner_kind.value, "owner": token.owner_id, "to": token.id, "sha256": token.sha256,
+        "session": token.session_id, "client": client_id, "ttl": token.expires_at,
+    }  # fmt: skip
+    item = TokenItem(
+        *keys.token(token.owner_kind.value, token.owner_id, token.id),
+        ttl=token.expires_at,
+        expiry=None if token.expires_at is None else expiry.TOKEN,
+        **{name: getattr(token, name) for name in _FIELDS},
+        owner_kind=token.owner_kind.value,
+    )
+    steps: list[Step] = [
+        Put(item, TokenItem.pk.does_not_exist(), there),
+        Put(Pointer(*keys.token_hash(token.sha256), **listed), Pointer.pk.does_not_exist(), there),
+        Put(Pointer(*keys.token_id(token.id), **listed), Pointer.pk.does_not_exist(), there),
+    ]
+    if token.session_id is not None:
+        steps.append(in_session(token.session_id))
+        steps.append(Put(Pointer(keys.session(token.session_id), f"TOKEN#{token.id}", **listed)))
+    if client_id is not None:
+        steps.append(Put(Pointer(keys.client(client_id), f"TOKEN#{token.id}", **listed)))
+    if token.owner_kind is OwnerKind.USER:
+        steps.append(owned(token.owner_id))
+    return steps
+
+
+def owned(user_id: str) -> Step:
+    """Return the check that a user exists, for what is to belong to it."""
+    return Check(keys.account(user_id), Account.pk.exists() & Account.gone.does_not_exist(), NotFoundError("User", user_id))
+
+
+def in_session(session_id: str) -> Step:
+    """Return the check that a session has not ended, for what is issued in it."""
+    lives = Pointer.pk.exists() & Pointer.gone.does_not_exist()
+    return Check(keys.session_head(session_id), lives, NotFoundError("Session", session_id))
+
+
+_FIELDS = (
+    "id", "sha256", "owner_id", "scopes", "created_at", "note", "expires_at", "last_activity_at", "session_id", "client_id",
+    "server_id",
+)  # fmt: skip
+
+
+def _token(item: TokenItem) -> Token:
+    return Token(owner_kind=OwnerKind(item.owner_kind), **{name: getattr(item, name) for name in _FIELDS})

@@ -1,0 +1,183 @@
+"""Users in DynamoDB."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from hubless.adapters.dynamodb import keys, people, removals
+from hubless.adapters.dynamodb.database import (
+    BrokenError,
+    Database,
+    Delete,
+    Put,
+    Step,
+    Update,
+    is_there,
+)
+from hubless.adapters.dynamodb.keys import Key
+from hubless.adapters.dynamodb.table import ACTIVITY, Account, Pointer, Seen
+from hubless.domain.errors import NameTakenError, StoreConflictError
+from hubless.domain.server import ACTIVE, State
+from hubless.domain.users import User
+
+_STATES = {"active": ACTIVE, "ready": {State.READY}, "inactive": ACTIVE}  # the last: who is not among these
+NAMES = "NAMES#user"  # the partition of all names: small items, so that listing walks few pages
+
+
+class DynamoUserStore:
+    """Holds users."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def get(self, user_id: str) -> User | None:
+        return people.read(self._database, [user_id]).get(user_id)
+
+    def find(self, name: str) -> User | None:
+        pointer = self._database.get(Pointer, keys.name("user", name))
+        return None if pointer is None else self.get(_id(pointer))
+
+    def get_many(self, user_ids: Iterable[str]) -> dict[str, User]:
+        return people.read(self._database, dict.fromkeys(user_ids))
+
+    def create(self, users: Sequence[User]) -> list[User]:
+        first = {user.name: user for user in reversed(users)}  # of a name that comes twice the first counts
+        named = {user.name: key for user in users if (key := keys.name("user", user.name)) is not None}
+        taken = self._database.get_many(named.values())
+        free = [user for user in users if user is first[user.name] and named[user.name] not in taken]
+        # The unique name decides between two who add it at once.
+        added = self._database.transact_each([_added(user, named[user.name]) for user in free])
+        return [user for user, was_added in zip(free, added, strict=True) if was_added]
+
+    def change(self, before: User, after: User) -> None:
+        # The revision that was read: nobody's change is overwritten unseen.
+        expected = (Account.revision == before.revision) & Account.gone.does_not_exist()
+        if after.name != before.name:
+            expected &= Account.active == 0  # addresses of servers hold the name
+        steps: list[Step] = [
+            Update(
+                keys.account(before.id),
+                [
+                    Account.name.set(after.name),
+                    Account.admin.set(after.admin),
+                    Account.user_info.set(dict(after.user_info)) if after.user_info is not None else Account.user_info.remove(),
+                    Account.revision.set(after.revision),
+                ],
+                expected,
+                StoreConflictError(f"User {before.name} was changed or removed, or a server of theirs started, meanwhile"),
+            )
+        ]
+        if after.name != before.name:
+            steps += _renamed(before, after)
+        self._database.transact(steps)
+
+    def delete(self, user_id: str) -> None:
+        removals.remove_user(self._database, user_id)
+
+    def count(self, *, active_since: datetime | None = None) -> int:
+        if active_since is None:
+            return self._database.count(NAMES)
+        return sum(at is not None and at >= active_since for at in self._activity().values())
+
+    def page(
+        self,
+        *,
+        offset: int,
+        limit: int,
+        sort: str = "id",
+        descending: bool = False,
+        name_contains: str | None = None,
+        state: str | None = None,
+        ids: Iterable[str] | None = None,
+        groups: Iterable[str] | None = None,
+    ) -> tuple[list[User], int]:
+        # Names are walked whole, as the total is asked for; only the users of the page are read.
+        known = {_id(pointer): pointer.sk[1:] for pointer in self._database.query(Pointer, NAMES)}
+        if name_contains:
+            part = name_contains.casefold()
+            known = {user_id: name for user_id, name in known.items() if part in name.casefold()}
+        if ids is not None or groups is not None:
+            wanted = {*(ids or ()), *self._members(groups or ())}
+            known = {user_id: name for user_id, name in known.items() if user_id in wanted}
+        if state is not None:
+            running = self._owners(_STATES[state])
+            known = {user_id: name for user_id, name in known.items() if (user_id in running) != (state == "inactive")}
+        page = self._sorted(known, sort, descending=descending)[offset : offset + limit]
+        read = people.read(self._database, page)
+        return [read[user_id] for user_id in page if user_id in read], len(known)
+
+    def touch(self, user_id: str, at: datetime) -> None:
+        try:
+            self._database.write(
+                Update(
+                    keys.seen(user_id),
+                    [Seen.at.set(at)],
+                    is_there() & (Seen.at.does_not_exist() | (Seen.at < at)),
+                )
+            )
+        except BrokenError:
+            return  # what is stored is later, or nobody is there
+
+    def _sorted(self, known: dict[str, str], sort: str, *, descending: bool) -> list[str]:
+        ordered = sorted(known)
+        if sort == "name":
+            ordered.sort(key=known.__getitem__, reverse=descending)
+        elif sort == "last_activity":
+            seen = self._activity()
+            ordered.sort(key=lambda user_id: keys.sortable(at) if (at := seen.get(user_id)) else "", reverse=descending)
+        elif descending:
+            ordered.reverse()
+        return ordered
+
+    def _activity(self) -> dict[str, datetime | None]:
+        """Return who was active when. The index may lag by a moment: it is for looking at."""
+        return {
+            seen.user_id: people.last_seen(seen) for seen in self._database.query(Seen, "user", index=ACTIVITY)
+        }
+
+    def _members(self, groups: Iterable[str]) -> set[str]:
+        pointers = self._database.get_many(keys.name("group", name) for name in groups)
+        found = [pointer for key in pointers if (pointer := pointers.item(Pointer, key)) is not None]
+        return {
+            member.sk.removeprefix("MEMBER#")
+            for pointer in found
+            for member in self._database.query(Pointer, keys.group(_id(pointer)), Pointer.sk.startswith("MEMBER#"))
+        }
+
+    def _owners(self, states: Iterable[State]) -> set[str]:
+        return {
+            pointer.owner or ""
+            for state in sorted(states)
+            for pointer in self._database.query(Pointer, f"STATE#{state.value}")
+        }
+
+
+def _added(user: User, named: Key) -> list[Step]:
+    account = Account(
+        *keys.account(user.id),
+        id=user.id,
+        name=user.name,
+        created_at=user.created_at,
+        admin=user.admin,
+        user_info=None if user.user_info is None else dict(user.user_info),
+        revision=user.revision,
+    )
+    return [
+        Put(Pointer(*named, to=user.id), Pointer.pk.does_not_exist()),
+        Put(account, Account.pk.does_not_exist()),
+        Put(Seen(*keys.seen(user.id), user_id=user.id, at=user.last_activity_at)),
+    ]
+
+
+def _renamed(before: User, after: User) -> list[Step]:
+    old, new = keys.name("user", before.name), keys.name("user", after.name)
+    taken = NameTakenError("User", after.name)
+    if old is None or new is None:
+        raise taken
+    return [
+        Delete(old, Pointer.to == before.id, StoreConflictError(f"User {before.name} was renamed meanwhile")),
+        Put(Pointer(*new, to=after.id), Pointer.pk.does_not_exist(), taken),
+    ]
+
+
+def _id(pointer: Pointer) -> str:
+    return pointer.to or ""

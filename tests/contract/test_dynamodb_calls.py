@@ -1,0 +1,303 @@
+"""What each operation costs on DynamoDB: the real calls are counted, and docs/dynamodb.md is held to the count."""
+
+import inspect
+import re
+from collections import Counter
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from hubless.domain.routes import EdgeReport, Route
+from hubless.domain.server import ACTIVE, State
+from hubless.domain.shares import Share, ShareCode
+from hubless.domain.tokens import OwnerKind, sha256
+from hubless.domain.usage import Usage
+from hubless.domain.users import Group, Service
+from hubless.ports.passwords import AttemptStore, PasswordStore
+from hubless.ports.routes import RouteStore
+from hubless.ports.servers import ServerStore
+from hubless.ports.services import ServiceStore
+from hubless.ports.shares import ShareCodeStore, ShareStore
+from hubless.ports.tokens import ClientStore, SessionStore, TokenStore
+from hubless.ports.usage import UsageLog
+from hubless.ports.users import GroupStore, UserStore
+from tests.builders import NOW, a_client, a_code, a_server, a_session, a_token, a_user
+from tests.dynamodb import Contents, in_new_table
+
+PORTS = {
+    "users": UserStore, "groups": GroupStore, "servers": ServerStore, "tokens": TokenStore, "clients": ClientStore,
+    "sessions": SessionStore, "shares": ShareStore, "codes": ShareCodeStore, "services": ServiceStore,
+    "passwords": PasswordStore, "attempts": AttemptStore, "routes": RouteStore, "usage": UsageLog,
+}  # fmt: skip
+READS = {"GetItem", "BatchGetItem", "Query", "Scan"}
+LATER, MUCH_LATER = NOW + timedelta(minutes=5), NOW + timedelta(days=30)
+DOCUMENT = Path(__file__).parents[2] / "docs" / "dynamodb.md"
+ROW = re.compile(r"\| `([^`]+)`([^|]*)\| (\d+) \| (\d+) \| (\d+) \|")
+
+ALICE, BOB = a_user(), a_user("bob")
+READY = a_server(state=State.READY, launch_id="l1", entered_at=NOW, task="t1", address="10.0.0.1:8888")
+WAITING = a_server("lab", state=State.REQUESTED, launch_id="l2")
+IDLE = a_server("idle")
+SHARE = Share("h1", READY.id, ("access:servers",), NOW, user_id=BOB.id)
+TO_GROUP = Share("h2", READY.id, ("access:servers",), NOW, group_id="g1")
+A_SHARE_CODE = ShareCode("sc1", sha256("sc1"), READY.id, ("access:servers",), NOW, LATER)
+GRADER = Service("grader", token_sha256="t", oauth_client_id="service-grader", from_settings=False)
+ROUTE = Route("/user/alice/", "10.0.0.1:8888", "l1")
+USAGE = Usage("l1", READY.id, ALICE.id, "small", NOW, LATER, "stopped")
+
+
+@pytest.fixture(scope="module")
+def hub(in_moto):
+    """A hub at work: two users in a group, three servers, and what these hold."""
+    made = in_new_table(in_moto)
+    made.users.create([ALICE, BOB])
+    made.groups.create(Group("g1", "staff", ("alice", "bob")))
+    for server in (replace(READY, state=State.STARTING), WAITING, IDLE):
+        made.servers.create(server)
+    made.clients.put(a_client(), a_token("own", server_id=READY.id))
+    made.servers.write(replace(READY, state=State.STARTING), READY)
+    made.tokens.create(a_token())
+    made.sessions.create(a_session())
+    made.tokens.create(a_token("issued", session_id="session-cookie", client_id="c1", expires_at=LATER))
+    made.clients.add_code(a_code())
+    made.codes.create(A_SHARE_CODE)
+    made.services.create(GRADER)
+    made.routes.put(ROUTE)
+    made.passwords.set(ALICE.id, "hash")
+    made.passwords.add_link("link", ALICE.id, LATER)
+    made.attempts.add("alice", NOW)
+    made.usage.add(USAGE)
+    yield made, Contents().keep()
+    made.close()
+
+
+@pytest.fixture
+def stores(hub):
+    made, kept = hub
+    Contents().bring_back(kept)
+    return made
+
+
+class Counted:
+    """Counts the calls that are made within it."""
+
+    def __init__(self, database):
+        self._events = database.client.meta.events
+        self.calls = Counter()
+        self.items = 0
+
+    def __enter__(self):
+        self._events.register("before-call.dynamodb", self._count)
+        return self
+
+    def __exit__(self, *_):
+        self._events.unregister("before-call.dynamodb", self._count)
+
+    def _count(self, model, **_):
+        self.calls[model.name] += 1
+
+    @property
+    def cost(self):
+        reads = sum(number for name, number in self.calls.items() if name in READS)
+        return reads, self.calls.total() - reads
+
+
+USUAL = {
+    "users.get": lambda s: s.users.get(ALICE.id),
+    "users.find": lambda s: s.users.find("alice"),
+    "users.get_many": lambda s: s.users.get_many([ALICE.id, BOB.id]),
+    "users.create": lambda s: s.users.create([a_user(f"new{n}") for n in range(33)]),
+    "users.change": lambda s: s.users.change(ALICE, replace(ALICE, name="alicia", revision=1)),
+    "users.delete": lambda s: s.users.delete(BOB.id),
+    "users.count": lambda s: s.users.count(),
+    "users.page": lambda s: s.users.page(offset=0, limit=50, name_contains="a"),
+    "users.touch": lambda s: s.users.touch(ALICE.id, LATER),
+    "groups.find": lambda s: s.groups.find("staff"),
+    "groups.names": lambda s: s.groups.names(["g1"]),
+    "groups.create": lambda s: s.groups.create(Group("g2", "new", ("alice", "bob"))),
+    "groups.delete": lambda s: s.groups.delete("g1"),
+    "groups.add_users": lambda s: s.groups.add_users("g1", ["alice"]),
+    "groups.remove_users": lambda s: s.groups.remove_users("g1", ["alice"]),
+    "groups.set_properties": lambda s: s.groups.set_properties("g1", {"a": 1}),
+    "groups.page": lambda s: s.groups.page(offset=0, limit=50),
+    "servers.get": lambda s: s.servers.get(READY.id),
+    "servers.find": lambda s: s.servers.find(ALICE.id, ""),
+    "servers.get_many": lambda s: s.servers.get_many([READY.id, IDLE.id]),
+    "servers.of_owners": lambda s: s.servers.of_owners([ALICE.id, BOB.id]),
+    "servers.create": lambda s: s.servers.create(a_server("new"), named_limit=9),
+    "servers.write": lambda s: s.servers.write(READY, replace(READY, state=State.STOPPING, entered_at=LATER, revision=1)),
+    "servers.delete": lambda s: s.servers.delete(IDLE),
+    "servers.touch": lambda s: s.servers.touch(READY.id, LATER),
+    "servers.in_states": lambda s: s.servers.in_states(ACTIVE),
+    "servers.count": lambda s: s.servers.count([State.READY]),
+    "servers.ahead_of": lambda s: s.servers.ahead_of(WAITING),
+    "tokens.find": lambda s: s.tokens.find(a_token().sha256),
+    "tokens.find_with_user": lambda s: s.tokens.find_with_user(a_token().sha256),
+    "tokens.get": lambda s: s.tokens.get(OwnerKind.USER, ALICE.id, a_token().id),
+    "tokens.of_owner": lambda s: s.tokens.of_owner(OwnerKind.USER, ALICE.id),
+    "tokens.create": lambda s: s.tokens.create(a_token("new")),
+    "tokens.delete": lambda s: s.tokens.delete([a_token().id, a_token("issued").id]),
+    "tokens.delete_issued": lambda s: s.tokens.delete_issued(ALICE.id, "c1"),
+    "tokens.delete_session": lambda s: s.tokens.delete_session("session-cookie"),
+    "tokens.touch": lambda s: s.tokens.touch(a_token().id, LATER),
+    "tokens.delete_expired": lambda s: s.tokens.delete_expired(NOW, 500),
+    "clients.get": lambda s: s.clients.get("c1"),
+    "clients.put": lambda s: s.clients.put(
+        a_client("c2", server_id=WAITING.id, launch_id="l2"), a_token("own2", server_id=WAITING.id)
+    ),
+    "clients.delete": lambda s: s.clients.delete("c1", "l1"),
+    "clients.add_code": lambda s: s.clients.add_code(a_code("new")),
+    "clients.find_code": lambda s: s.clients.find_code(a_code().sha256),
+    "clients.take_code": lambda s: s.clients.take_code(a_code().sha256),
+    "clients.delete_expired_codes": lambda s: s.clients.delete_expired_codes(NOW, 500),
+    "sessions.find_with_user": lambda s: s.sessions.find_with_user(a_session().sha256),
+    "sessions.create": lambda s: s.sessions.create(a_session("new")),
+    "sessions.of_user": lambda s: s.sessions.of_user(ALICE.id),
+    "sessions.end": lambda s: s.sessions.end("session-cookie"),
+    "sessions.end_all": lambda s: s.sessions.end_all(ALICE.id),
+    "sessions.delete_expired": lambda s: s.sessions.delete_expired(NOW, 500),
+    "shares.grant": lambda s: s.shares.grant(SHARE),
+    "shares.revoke": lambda s: s.shares.revoke("h1"),
+    "shares.find": lambda s: s.shares.find(READY.id, user_id=BOB.id),
+    "shares.delete_of_server": lambda s: s.shares.delete_of_server(READY.id),
+    "shares.page": lambda s: s.shares.page(offset=0, limit=50, server_id=READY.id),
+    "codes.create": lambda s: s.codes.create(replace(A_SHARE_CODE, id="sc2", sha256=sha256("sc2"))),
+    "codes.find": lambda s: s.codes.find(sha256("sc1")),
+    "codes.exchange": lambda s: s.codes.exchange(A_SHARE_CODE, SHARE, NOW),
+    "codes.delete": lambda s: s.codes.delete(READY.id),
+    "codes.page": lambda s: s.codes.page(offset=0, limit=50, server_id=READY.id),
+    "codes.delete_expired": lambda s: s.codes.delete_expired(NOW, 500),
+    "services.find": lambda s: s.services.find("grader"),
+    "services.of_token": lambda s: s.services.of_token("t"),
+    "services.of_client": lambda s: s.services.of_client("service-grader"),
+    "services.all": lambda s: s.services.all(),
+    "services.create": lambda s: s.services.create(Service("other", oauth_client_id="service-other")),
+    "services.delete": lambda s: s.services.delete(GRADER),
+    "passwords.get": lambda s: s.passwords.get(ALICE.id),
+    "passwords.set": lambda s: s.passwords.set(ALICE.id, "other"),
+    "passwords.add_link": lambda s: s.passwords.add_link("other", ALICE.id, LATER),
+    "passwords.find_link": lambda s: s.passwords.find_link("link", NOW),
+    "passwords.take_link": lambda s: s.passwords.take_link("link", NOW),
+    "attempts.failures": lambda s: s.attempts.failures("alice", NOW),
+    "attempts.add": lambda s: s.attempts.add("alice", NOW),
+    "attempts.clear": lambda s: s.attempts.clear("alice"),
+    "attempts.delete_before": lambda s: s.attempts.delete_before(NOW),
+    "routes.put": lambda s: s.routes.put(Route("/user/bob/", "10.0.0.2:8888", "l3")),
+    "routes.remove": lambda s: s.routes.remove(ROUTE.prefix, "l1"),
+    "routes.all": lambda s: list(s.routes.all()),
+    "routes.sequence": lambda s: s.routes.sequence(),
+    "routes.changes_since": lambda s: s.routes.changes_since(1, 100),
+    "routes.trim": lambda s: s.routes.trim(100),
+    "routes.report": lambda s: s.routes.report(EdgeReport("e1", 1, NOW)),
+    "routes.reports": lambda s: s.routes.reports(),
+    "routes.forget_edge": lambda s: s.routes.forget_edge("e1"),
+    "usage.add": lambda s: s.usage.add(replace(USAGE, launch_id="l9")),
+    "usage.of_owner": lambda s: s.usage.of_owner(ALICE.id),
+}
+PREPARED = {
+    "shares.revoke": lambda s: s.shares.grant(SHARE),
+    "shares.find": lambda s: s.shares.grant(SHARE),
+    "shares.delete_of_server": lambda s: s.shares.grant(SHARE),
+    "users.delete": lambda s: s.users.touch(BOB.id, NOW),
+}
+
+
+def documented():
+    rows = {name: tuple(map(int, numbers)) for name, _, *numbers in ROW.findall(DOCUMENT.read_text())}
+    assert rows, "docs/dynamodb.md has no table of calls"
+    return rows
+
+
+def counted(stores, act):
+    with Counted(stores.database) as counter:
+        act(stores)
+    return counter
+
+
+def test_every_operation_of_every_store_is_documented_and_counted():
+    operations = {
+        f"{store}.{name}" for store, port in PORTS.items() for name, _ in inspect.getmembers(port, inspect.isfunction)
+        if not name.startswith("_")
+    }  # fmt: skip
+    assert set(USUAL) == operations
+    assert {name for name in documented() if "." in name} == operations
+
+
+@pytest.mark.parametrize("operation", USUAL)
+def test_an_operation_costs_what_is_documented(stores, operation):
+    PREPARED.get(operation, lambda _: None)(stores)
+    found = counted(stores, USUAL[operation])
+    reads, writes, trips = documented()[operation]
+    assert found.cost == (reads, writes), found.calls
+    assert trips == reads + writes
+    assert "Scan" not in found.calls
+
+
+@pytest.mark.parametrize("proof", ["token", "session"])
+def test_an_authenticated_request_costs_two_round_trips(stores, proof):
+    ask = {
+        "token": lambda s: s.tokens.find_with_user(a_token("issued").sha256),
+        "session": lambda s: s.sessions.find_with_user(a_session().sha256),
+    }[proof]
+    assert ask(stores)[1].groups == ("staff",)
+    assert counted(stores, ask).cost == (2, 0)
+
+
+def test_what_is_shared_costs_one_more_and_through_a_group_two(stores):
+    def ask(s):
+        return s.tokens.find_with_user(a_token("bobs", "bob").sha256)
+
+    stores.tokens.create(a_token("bobs", "bob"))
+    stores.shares.grant(SHARE)
+    assert ask(stores)[1].shared
+    assert counted(stores, ask).cost == (3, 0)
+    stores.shares.revoke("h1")
+    stores.shares.grant(TO_GROUP)
+    assert ask(stores)[1].shared
+    assert counted(stores, ask).cost == (4, 0)
+
+
+def test_activity_of_a_server_and_its_owner_is_one_write_of_one_item(stores):
+    found = counted(stores, USUAL["servers.touch"])
+    assert (found.calls["UpdateItem"], found.cost[1]) == (1, 1)
+    assert stores.users.get(ALICE.id).last_activity_at == LATER
+
+
+def test_a_spawn_is_at_most_six_writes(stores):
+    stores.servers.delete(IDLE)
+    stores.servers.create(IDLE)
+
+    def spawn(s):
+        steps = [
+            replace(IDLE, state=State.REQUESTED, launch_id="l5", revision=1, entered_at=NOW + timedelta(seconds=1)),
+            replace(IDLE, state=State.LAUNCHING, launch_id="l5", revision=2, entered_at=NOW + timedelta(seconds=2), task="t"),
+            replace(IDLE, state=State.STARTING, launch_id="l5", revision=3, entered_at=NOW + timedelta(seconds=3), task="t"),
+            replace(IDLE, state=State.READY, launch_id="l5", revision=4, entered_at=NOW + timedelta(seconds=4), task="t"),
+        ]
+        s.servers.write(IDLE, steps[0])
+        s.clients.put(a_client("c5", server_id=IDLE.id, launch_id="l5"), a_token("own5", server_id=IDLE.id))
+        s.servers.write(steps[0], steps[1])
+        s.servers.write(steps[1], steps[2])
+        s.routes.put(Route("/user/alice/idle/", "10.0.0.3:8888", "l5"))
+        s.servers.write(steps[2], steps[3])
+
+    assert counted(stores, spawn).cost[1] <= 6
+
+
+def test_a_listing_of_fifty_of_ten_thousand_reads_names_and_fifty_users(stores):
+    from hubless.adapters.dynamodb import keys
+
+    table = Contents()
+    for number in range(10_000):
+        key = keys.name("user", f"student-{number:05}")
+        table.add({"pk": {"S": key.pk}, "sk": {"S": key.sk}, "to": {"S": f"u0{number:025}"}, "v": {"N": "1"}})
+    stores.users.create([a_user(f"zz{n}", id=f"u9{n:025}") for n in range(50)])
+    for how in ({}, {"name_contains": "zz"}, {"sort": "name"}, {"sort": "last_activity"}, {"state": "inactive"}):
+        page = []
+        found = counted(stores, lambda s, how=how, page=page: page.append(s.users.page(offset=0, limit=50, descending=True, **how)))
+        assert len(page[0][0]) == 50 or how.get("sort") == "last_activity"
+        assert set(found.calls) <= {"Query", "BatchGetItem"}
+        assert found.calls["BatchGetItem"] == 2  # a hundred keys a call: each user's account and activity, and the hints
+        assert found.calls["Query"] <= 2 + {"sort": 1, "state": len(ACTIVE)}.get(next(iter(how), ""), 0)

@@ -1,0 +1,183 @@
+"""DynamoDB for tests: moto within the process, and MiniStack as a process of its own."""
+
+import copy
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections import defaultdict
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from hubless.adapters.dynamodb.clients import DynamoClientStore
+from hubless.adapters.dynamodb.database import Database
+from hubless.adapters.dynamodb.groups import DynamoGroupStore
+from hubless.adapters.dynamodb.passwords import DynamoAttemptStore, DynamoPasswordStore
+from hubless.adapters.dynamodb.routes import DynamoRouteStore
+from hubless.adapters.dynamodb.servers import DynamoServerStore
+from hubless.adapters.dynamodb.services import DynamoServiceStore
+from hubless.adapters.dynamodb.sessions import DynamoSessionStore
+from hubless.adapters.dynamodb.shares import DynamoShareCodeStore, DynamoShareStore
+from hubless.adapters.dynamodb.tokens import DynamoTokenStore
+from hubless.adapters.dynamodb.usage import DynamoUsageLog
+from hubless.adapters.dynamodb.users import DynamoUserStore
+from tests.ports import free_port
+
+REGION = "eu-central-1"
+
+
+def stores_of(database, close=lambda: None):
+    """Return all the stores of one table."""
+    return SimpleNamespace(
+        database=database,
+        users=DynamoUserStore(database),
+        groups=DynamoGroupStore(database),
+        servers=DynamoServerStore(database),
+        shares=DynamoShareStore(database),
+        codes=DynamoShareCodeStore(database),
+        services=DynamoServiceStore(database),
+        tokens=DynamoTokenStore(database),
+        clients=DynamoClientStore(database),
+        sessions=DynamoSessionStore(database),
+        routes=DynamoRouteStore(database),
+        passwords=DynamoPasswordStore(database),
+        attempts=DynamoAttemptStore(database),
+        usage=DynamoUsageLog(database),
+        close=close,
+    )
+
+
+@contextmanager
+def moto():
+    """Give a database in moto; its client is made once, as loading it takes longer than a test."""
+    from moto import mock_aws
+
+    with mock_aws(), pytest.MonkeyPatch.context() as patch:
+        copy_less(patch)
+        database = Database("hubless", region=REGION)
+        one_at_a_time(database)
+        yield database
+
+
+def in_new_table(database):
+    """Return the stores of a table that is made now and removed when they are closed."""
+    database.create(expires=False)  # tests have a clock of their own
+    return stores_of(database, database.drop)
+
+
+def one_at_a_time(database):
+    """Have moto, which reads and writes without a lock, answer threads one after the other."""
+    from moto.core.models import botocore_stubber
+
+    lock = threading.Lock()
+
+    def answer(event_name, request, **context):
+        with lock:
+            return botocore_stubber(event_name, request, **context)
+
+    events = database.client.meta.events
+    events.unregister("before-send", botocore_stubber)
+    events.register("before-send", answer)
+
+
+def copy_less(patch):
+    """Have moto's transactions keep copies of the items that they name, rather than of the whole table for each of them."""
+    from moto.dynamodb.models import DynamoDBBackend, DynamoType, Table
+
+    named = set()
+    transact = DynamoDBBackend.transact_write_items
+
+    def naming(backend, transact_items):
+        named.clear()
+        for step in transact_items:
+            (arguments,) = step.values()
+            key = arguments.get("Key") or arguments["Item"]
+            named.add((DynamoType(key["pk"]), DynamoType(key["sk"])))
+        return transact(backend, transact_items)
+
+    def copied(table, memo):
+        twin = copy.copy(table)
+        twin.items = defaultdict(dict, {pk: dict(items) for pk, items in table.items.items()})
+        for pk, sk in named:
+            if sk in twin.items.get(pk, ()):
+                twin.items[pk][sk] = copy.deepcopy(twin.items[pk][sk], memo)
+        return twin
+
+    patch.setattr(DynamoDBBackend, "transact_write_items", naming)
+    patch.setattr(Table, "__deepcopy__", copied, raising=False)
+
+
+class Contents:
+    """What is in moto's table: to be compared, and to be brought back."""
+
+    def __init__(self):
+        from moto.core import DEFAULT_ACCOUNT_ID
+        from moto.dynamodb.models import dynamodb_backends
+
+        self._tables = dynamodb_backends[DEFAULT_ACCOUNT_ID][REGION].tables
+        (self._name,) = self._tables
+
+    def keep(self):
+        """Return a copy that `bring_back` takes."""
+        return copy.deepcopy(self._tables[self._name].items)
+
+    def bring_back(self, kept):
+        """Have the table hold what it held when *kept* was made."""
+        self._tables[self._name].items = copy.deepcopy(kept)
+
+    def read(self):
+        """Return every item by its key."""
+        items = (item for some in self._tables[self._name].items.values() for item in some.values())
+        found = [item.to_json()["Attributes"] for item in items]
+        return {(one["pk"]["S"], one["sk"]["S"]): {name: _in_order(value) for name, value in one.items()} for one in found}
+
+    def add(self, item):
+        """Put an item, without the cost of a call."""
+        self._tables[self._name].put_item(item)
+
+
+def _in_order(value):
+    """Return a set of texts as what it is: without an order."""
+    return {"SS": sorted(value["SS"])} if "SS" in value else value
+
+
+@contextmanager
+def ministack(folder):
+    """Run the emulator and give a database in it."""
+    port = free_port()
+    environment = {
+        "PATH": os.environ["PATH"], "HOME": str(folder), "TMPDIR": str(folder), "GATEWAY_PORT": str(port),
+        "BIND_HOST": "127.0.0.1", "MINISTACK_HOST": "127.0.0.1", "SERVICES": "dynamodb", "LOG_LEVEL": "ERROR",
+    }  # fmt: skip
+    program = Path(sys.executable).with_name("ministack")
+    assert shutil.which(program), "MiniStack is not installed: `make test` installs it"
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        (folder / "ministack.log").open("wb") as log,
+        subprocess.Popen([program], env=environment, stdout=log, stderr=log) as process,
+    ):
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            patch.setenv(name, "test")
+        try:
+            _wait(f"http://127.0.0.1:{port}", process, folder / "ministack.log")
+            yield Database("hubless", region=REGION, endpoint=f"http://127.0.0.1:{port}")
+        finally:
+            process.terminate()
+
+
+def _wait(endpoint, process, log):
+    end = time.monotonic() + 60
+    while True:
+        try:
+            with urllib.request.urlopen(f"{endpoint}/_ministack/health", timeout=5):
+                return
+        except OSError:
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < end, "MiniStack did not answer within a minute"
+            time.sleep(0.1)

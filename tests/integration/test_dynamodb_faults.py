@@ -1,0 +1,285 @@
+"""Deaths in the middle of what takes several calls to DynamoDB, before and after each of them; and a table that refuses."""
+
+import io
+import json
+from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from botocore.awsrequest import AWSResponse
+
+from hubless.domain.errors import HublessError, StoreUnavailableError
+from hubless.domain.routes import Route
+from hubless.domain.server import State
+from hubless.domain.shares import Share, ShareCode
+from hubless.domain.tokens import sha256
+from hubless.domain.users import Group, Service
+from tests.builders import NOW, a_client, a_code, a_server, a_session, a_token, a_user
+from tests.dynamodb import Contents, in_new_table, moto
+
+LATER = NOW + timedelta(minutes=5)
+MANY = 26  # tokens of each kind: with where they are listed more than a transaction holds
+CROWD = [a_user(f"n{number:02}") for number in range(52)]
+READY = a_server(state=State.READY, launch_id="l1")
+IDLE = a_server("idle")
+SHARE = Share("h1", IDLE.id, ("access:servers", "read:servers"), NOW, user_id="u-bob")
+CODE = ShareCode("sc1", sha256("sc1"), IDLE.id, ("access:servers",), NOW, LATER)
+GRADER = Service("grader", oauth_client_id="service-grader", from_settings=False)
+ISSUED = {
+    "clients.delete": [f"client{n}" for n in range(MANY)],
+    "sessions.end": [f"session{n}" for n in range(MANY)],
+    "services.delete": [f"service{n}" for n in range(MANY)],
+}
+ISSUED["users.delete"] = ISSUED["sessions.end"]
+
+REMOVALS = {
+    "users.delete": lambda s: s.users.delete("u-bob"),
+    "groups.delete": lambda s: s.groups.delete("g1"),
+    "servers.delete": lambda s: s.servers.delete(IDLE),
+    "clients.delete": lambda s: s.clients.delete("c1", "l1"),
+    "sessions.end": lambda s: s.sessions.end("session-bobs"),
+    "services.delete": lambda s: s.services.delete(GRADER),
+}
+OPERATIONS = REMOVALS | {
+    "users.create": lambda s: s.users.create([a_user(f"new{n}") for n in range(40)]),
+    "users.change": lambda s: s.users.change(a_user(), a_user(name="alicia", admin=True, revision=1)),
+    "users.touch": lambda s: s.users.touch("u-alice", LATER),
+    "groups.create": lambda s: s.groups.create(Group("g2", "new", tuple(user.name for user in CROWD))),
+    "groups.add_users": lambda s: s.groups.add_users("g1", [user.name for user in CROWD]),
+    "groups.remove_users": lambda s: s.groups.remove_users("g1", ["alice", "bob", "n01"]),
+    "servers.create": lambda s: s.servers.create(a_server("new"), named_limit=9),
+    "servers.write": lambda s: s.servers.write(IDLE, replace(IDLE, name="other", state=State.REQUESTED, launch_id="l", revision=1)),
+    "servers.touch": lambda s: s.servers.touch(READY.id, LATER),
+    "tokens.create": lambda s: s.tokens.create(a_token("new", session_id="x", client_id="c1")),
+    "tokens.delete": lambda s: s.tokens.delete([f"a-client{n}" for n in range(MANY)]),
+    "tokens.delete_issued": lambda s: s.tokens.delete_issued("u-alice", "c1"),
+    "tokens.delete_session": lambda s: s.tokens.delete_session("session-bobs"),
+    "tokens.delete_expired": lambda s: s.tokens.delete_expired(LATER, 500),
+    "clients.put": lambda s: s.clients.put(a_client(launch_id="l2"), a_token("own2", server_id=READY.id)),
+    "clients.add_code": lambda s: s.clients.add_code(a_code("new")),
+    "clients.take_code": lambda s: s.clients.take_code(a_code().sha256),
+    "sessions.create": lambda s: s.sessions.create(a_session("new")),
+    "sessions.end_all": lambda s: s.sessions.end_all("u-bob"),
+    "shares.grant": lambda s: s.shares.grant(replace(SHARE, id="h9", scopes=("start:servers",))),
+    "shares.revoke": lambda s: s.shares.revoke("h1", ["read:servers"]),
+    "shares.delete_of_server": lambda s: s.shares.delete_of_server(IDLE.id),
+    "codes.create": lambda s: s.codes.create(replace(CODE, id="sc2", sha256=sha256("sc2"))),
+    "codes.delete": lambda s: s.codes.delete(IDLE.id),
+    "services.create": lambda s: s.services.create(Service("other", token_sha256="t9", oauth_client_id="service-other")),
+    "passwords.set": lambda s: s.passwords.set("u-alice", "hash"),
+    "passwords.take_link": lambda s: s.passwords.take_link("link", NOW),
+    "attempts.clear": lambda s: s.attempts.clear("alice"),
+    "routes.put": lambda s: s.routes.put(Route("/user/bob/", "10.0.0.2:8888", "l3")),
+    "routes.remove": lambda s: s.routes.remove("/user/alice/", "l1"),
+    "routes.trim": lambda s: s.routes.trim(1),
+}
+BEFORE = {  # what makes an operation large, or possible
+    "clients.put": lambda s: s.servers.write(READY, replace(READY, state=State.STARTING, launch_id="l2", revision=1)),
+}
+
+
+class Death(BaseException):
+    """The process dies here."""
+
+
+class Calls:
+    """Counts the calls to DynamoDB, and dies at one of them."""
+
+    def __init__(self, database):
+        self._events = database.client.meta.events
+        self._dies_at = None
+        self.made = 0
+
+    def __enter__(self):
+        self._events.register("before-call.dynamodb", self._before)
+        self._events.register("after-call.dynamodb", self._after)
+        return self
+
+    def __exit__(self, *_):
+        self._events.unregister("before-call.dynamodb", self._before)
+        self._events.unregister("after-call.dynamodb", self._after)
+
+    def die(self, number, when):
+        """Die *when* ("before" or "after") the call of that number, counted from now."""
+        self.made, self._dies_at = 0, (number, when)
+        return self
+
+    def _before(self, **_):
+        self.made += 1
+        self._die("before")
+
+    def _after(self, **_):
+        self._die("after")
+
+    def _die(self, when):
+        if self._dies_at == (self.made, when):
+            raise Death
+
+
+@pytest.fixture(scope="module")
+def hub():
+    """A hub in which every kind of thing has much hanging on it."""
+    with moto() as database:
+        made = in_new_table(database)
+        made.users.create([a_user(), a_user("bob"), *CROWD])
+        made.groups.create(Group("g1", "staff", ("alice", "bob", *(user.name for user in CROWD[:50]))))
+        made.servers.create(replace(READY, state=State.STARTING))
+        made.servers.create(IDLE)
+        made.servers.create(a_server("old", "bob"))
+        made.clients.put(a_client(), a_token("own", server_id=READY.id))
+        made.servers.write(replace(READY, state=State.STARTING), READY)
+        made.services.create(GRADER)
+        made.sessions.create(a_session("bobs", "bob"))
+        for secret in ISSUED["clients.delete"]:
+            made.tokens.create(a_token(secret, client_id="c1", expires_at=LATER))
+        for secret in ISSUED["sessions.end"]:
+            made.tokens.create(a_token(secret, "bob", session_id="session-bobs"))
+        for secret in ISSUED["services.delete"]:
+            made.tokens.create(a_token(secret, client_id="service-grader"))
+        made.clients.add_code(a_code(session_id="session-bobs", user_id="u-bob"))
+        made.clients.add_code(a_code())
+        made.shares.grant(SHARE)
+        made.shares.grant(Share("h2", IDLE.id, ("access:servers",), NOW, group_id="g1"))
+        made.shares.grant(Share("h3", "s-bob-old", ("access:servers",), NOW, user_id="u-alice"))
+        made.codes.create(CODE)
+        made.passwords.set("u-bob", "hash")
+        made.passwords.add_link("link", "u-bob", LATER)
+        made.attempts.add("alice", NOW)
+        for number in range(30):
+            made.routes.put(Route("/user/alice/", f"10.0.0.{number}:8888", "l1"))
+        yield made, Contents().keep()
+        made.close()
+
+
+@pytest.fixture
+def stores(hub, request):
+    made, kept = hub
+    Contents().bring_back(kept)
+    BEFORE.get(request.node.callspec.params["operation"], lambda _: None)(made)
+    return made
+
+
+def sweep(stores):
+    stores.tokens.delete_expired(NOW, 500)
+
+
+def deaths(stores, act):
+    """Yield once after each death that *act* can die, with the table as it was then."""
+    table = Contents()
+    kept = table.keep()
+    with Calls(stores.database) as calls:
+        act(stores)
+        number_of_calls = calls.made
+    for number in range(1, number_of_calls + 1):
+        for when in ("before", "after"):
+            table.bring_back(kept)
+            with Calls(stores.database) as calls, pytest.raises(Death):
+                act(calls.die(number, when) and stores)
+            yield number, when
+
+
+def outcome(stores, act):
+    """Return what the table holds before and after *act*, which is undone."""
+    table = Contents()
+    kept, before = table.keep(), table.read()
+    act(stores)
+    sweep(stores)
+    after = table.read()
+    table.bring_back(kept)
+    return before, after
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_after_a_death_at_any_call_a_repeat_ends_where_it_would_have(stores, operation):
+    act = OPERATIONS[operation]
+    before, after = outcome(stores, act)
+    assert after != before
+    for death in deaths(stores, act):
+        with suppress(HublessError):  # it may hear that it was done already
+            act(stores)
+        sweep(stores)
+        assert Contents().read() == after, death
+
+
+@pytest.mark.parametrize("operation", REMOVALS)
+def test_a_removal_that_was_begun_is_finished_by_the_sweep_and_nothing_authenticates_before(stores, operation):
+    before, after = outcome(stores, REMOVALS[operation])
+    hashes = [sha256(secret) for secret in ISSUED.get(operation, ())]
+    for death in deaths(stores, REMOVALS[operation]):
+        begun = Contents().read() != before
+        found = [digest for digest in hashes if stores.tokens.find_with_user(digest) is not None]
+        assert found == ([] if begun else hashes), death
+        logged_in = stores.sessions.find_with_user(a_session("bobs").sha256) is not None
+        assert logged_in == (not begun or operation not in {"users.delete", "sessions.end"}), death
+        sweep(stores)
+        assert Contents().read() == (after if begun else before), death
+
+
+# --- a table that refuses ---
+
+
+class Refusals:
+    """Has DynamoDB answer with an error, and counts how often it is asked."""
+
+    def __init__(self, database, status, code):
+        self._events = database.client.meta.events
+        self._answer = status, json.dumps({"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": "no"}).encode()
+        self.asked = 0
+
+    def __enter__(self):
+        self._events.register_first("before-send", self._refuse)
+        return self
+
+    def __exit__(self, *_):
+        self._events.unregister("before-send", self._refuse)
+
+    def _refuse(self, request, **_):
+        self.asked += 1
+        status, body = self._answer
+        return AWSResponse(request.url, status, {}, Raw(body))
+
+
+class Raw(io.BytesIO):
+    def stream(self, **_):
+        yield self.read()
+
+
+@pytest.fixture
+def alone():
+    with moto() as database:
+        made = in_new_table(database)
+        made.users.create([a_user()])
+        yield made
+        made.close()
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "asked"),
+    [
+        (400, "ProvisionedThroughputExceededException", 4),
+        (400, "ThrottlingException", 4),
+        (500, "InternalServerError", 4),
+        (503, "ServiceUnavailable", 4),
+        (400, "ResourceNotFoundException", 1),
+        (400, "AccessDeniedException", 1),
+        (400, "ExpiredTokenException", 1),
+    ],
+)
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda s: s.users.get("u-alice"),
+        lambda s: s.users.touch("u-alice", LATER),
+        lambda s: s.tokens.create(a_token()),
+        lambda s: s.users.count(),
+        lambda s: s.routes.put(Route("/user/bob/", "10.0.0.2:8888", "l3")),
+    ],
+)
+def test_a_table_that_refuses_is_unavailable_after_few_tries_and_nothing_was_written(alone, act, status, code, asked):
+    before = Contents().read()
+    with Refusals(alone.database, status, code) as refusals, pytest.raises(StoreUnavailableError, match=code):
+        act(alone)
+    assert refusals.asked == asked
+    assert Contents().read() == before
+
