@@ -109,7 +109,7 @@ USUAL = {
     "users.find": lambda s: s.users.find("alice"),
     "users.get_many": lambda s: s.users.get_many([ALICE.id, BOB.id]),
     "users.create": lambda s: s.users.create([a_user(f"new{n}") for n in range(33)]),
-    "users.change": lambda s: s.users.change(ALICE, replace(ALICE, name="alicia", revision=1)),
+    "users.change": lambda s: s.users.change(BOB, replace(BOB, name="bobby", revision=1)),
     "users.delete": lambda s: s.users.delete(BOB.id),
     "users.count": lambda s: s.users.count(),
     "users.page": lambda s: s.users.page(offset=0, limit=50, name_contains="a"),

@@ -138,6 +138,7 @@ def hub():
         for secret in ISSUED["services.delete"]:
             made.tokens.create(a_token(secret, client_id="service-grader"))
         made.clients.add_code(a_code(session_id="session-bobs", user_id="u-bob"))
+        made.sessions.create(a_session())
         made.clients.add_code(a_code())
         made.shares.grant(SHARE)
         made.shares.grant(Share("h2", IDLE.id, ("access:servers",), NOW, group_id="g1"))
