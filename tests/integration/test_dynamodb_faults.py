@@ -43,7 +43,7 @@ REMOVALS = {
 }
 OPERATIONS = REMOVALS | {
     "users.create": lambda s: s.users.create([a_user(f"new{n}") for n in range(40)]),
-    "users.change": lambda s: s.users.change(a_user(), a_user(name="alicia", admin=True, revision=1)),
+    "users.change": lambda s: s.users.change(a_user("bob"), replace(a_user("bob"), name="bobby", admin=True, revision=1)),
     "users.touch": lambda s: s.users.touch("u-alice", LATER),
     "groups.create": lambda s: s.groups.create(Group("g2", "new", tuple(user.name for user in CROWD))),
     "groups.add_users": lambda s: s.groups.add_users("g1", [user.name for user in CROWD]),
@@ -51,7 +51,7 @@ OPERATIONS = REMOVALS | {
     "servers.create": lambda s: s.servers.create(a_server("new"), named_limit=9),
     "servers.write": lambda s: s.servers.write(IDLE, replace(IDLE, name="other", state=State.REQUESTED, launch_id="l", revision=1)),
     "servers.touch": lambda s: s.servers.touch(READY.id, LATER),
-    "tokens.create": lambda s: s.tokens.create(a_token("new", session_id="x", client_id="c1")),
+    "tokens.create": lambda s: s.tokens.create(a_token("new", session_id="session-cookie", client_id="c1")),
     "tokens.delete": lambda s: s.tokens.delete([f"a-client{n}" for n in range(MANY)]),
     "tokens.delete_issued": lambda s: s.tokens.delete_issued("u-alice", "c1"),
     "tokens.delete_session": lambda s: s.tokens.delete_session("session-bobs"),
