@@ -1,15 +1,12 @@
 """Deaths in the middle of what takes several calls to DynamoDB, before and after each of them; and a table that refuses."""
 
-import io
-import json
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from botocore.awsrequest import AWSResponse
 
-from hubless.domain.errors import HublessError, StoreUnavailableError
+from hubless.domain.errors import HublessError
 from hubless.domain.routes import Route
 from hubless.domain.server import State
 from hubless.domain.shares import Share, ShareCode
@@ -218,69 +215,3 @@ def test_a_removal_that_was_begun_is_finished_by_the_sweep_and_nothing_authentic
 
 
 # --- a table that refuses ---
-
-
-class Refusals:
-    """Has DynamoDB answer with an error, and counts how often it is asked."""
-
-    def __init__(self, database, status, code):
-        self._events = database.client.meta.events
-        self._answer = status, json.dumps({"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": "no"}).encode()
-        self.asked = 0
-
-    def __enter__(self):
-        self._events.register_first("before-send", self._refuse)
-        return self
-
-    def __exit__(self, *_):
-        self._events.unregister("before-send", self._refuse)
-
-    def _refuse(self, request, **_):
-        self.asked += 1
-        status, body = self._answer
-        return AWSResponse(request.url, status, {}, Raw(body))
-
-
-class Raw(io.BytesIO):
-    def stream(self, **_):
-        yield self.read()
-
-
-@pytest.fixture
-def alone():
-    with moto() as database:
-        made = in_new_table(database)
-        made.users.create([a_user()])
-        yield made
-        made.close()
-
-
-@pytest.mark.parametrize(
-    ("status", "code", "asked"),
-    [
-        (400, "ProvisionedThroughputExceededException", 4),
-        (400, "ThrottlingException", 4),
-        (500, "InternalServerError", 4),
-        (503, "ServiceUnavailable", 4),
-        (400, "ResourceNotFoundException", 1),
-        (400, "AccessDeniedException", 1),
-        (400, "ExpiredTokenException", 1),
-    ],
-)
-@pytest.mark.parametrize(
-    "act",
-    [
-        lambda s: s.users.get("u-alice"),
-        lambda s: s.users.touch("u-alice", LATER),
-        lambda s: s.tokens.create(a_token()),
-        lambda s: s.users.count(),
-        lambda s: s.routes.put(Route("/user/bob/", "10.0.0.2:8888", "l3")),
-    ],
-)
-def test_a_table_that_refuses_is_unavailable_after_few_tries_and_nothing_was_written(alone, act, status, code, asked):
-    before = Contents().read()
-    with Refusals(alone.database, status, code) as refusals, pytest.raises(StoreUnavailableError, match=code):
-        act(alone)
-    assert refusals.asked == asked
-    assert Contents().read() == before
-
