@@ -83,10 +83,3 @@ def session(stores, alice):
     made = a_session()
     stores.sessions.create(made)
     return made
-
-
-@pytest.fixture
-def names_are_kept_in_dynamodb(request):
-    """Filters of tokens are kept by name there: docs/dynamodb.md says so among what is missing."""
-    if "dynamodb" in request.node.name:
-        request.applymarker(pytest.mark.xfail(strict=True, reason="filters of tokens are kept by name in DynamoDB"))

@@ -125,7 +125,6 @@ def held(stores):
     return read
 
 
-@pytest.mark.usefixtures("names_are_kept_in_dynamodb")
 def test_filters_follow_whom_they_name_and_no_name_that_is_given_again(stores, held, bob):
     assert held() == HELD
     stores.users.change(bob, replace(bob, name="rob", revision=1))
@@ -134,7 +133,6 @@ def test_filters_follow_whom_they_name_and_no_name_that_is_given_again(stores, h
     assert held() == ("x!user=rob", "x!group=staff", "x!server=rob/lab", "x!server=rob/", "x!service=s", "x!user", "x")
 
 
-@pytest.mark.usefixtures("names_are_kept_in_dynamodb")
 def test_filters_on_who_is_gone_are_left_out_whoever_has_the_name_next(stores, held):
     stores.users.delete("u-bob")
     stores.groups.delete("g1")
@@ -144,7 +142,6 @@ def test_filters_on_who_is_gone_are_left_out_whoever_has_the_name_next(stores, h
     assert held() == ("x!service=s", "x!user", "x")
 
 
-@pytest.mark.usefixtures("names_are_kept_in_dynamodb")
 def test_a_filter_on_a_server_follows_it_and_not_its_name(stores, held):
     lab = stores.servers.get("s-bob-lab")
     stores.servers.write(lab, replace(lab, name="den", revision=lab.revision + 1))
@@ -159,7 +156,6 @@ def test_a_filter_on_a_server_to_come_waits_for_it_with_this_owner(stores, held)
     assert held()[3] == "x!server=bob/"
 
 
-@pytest.mark.usefixtures("names_are_kept_in_dynamodb")
 def test_a_filter_by_the_name_of_nobody_stays_without_effect(stores):
     stores.tokens.create(a_token(scopes=("x!user=later", "x!group=later", "x!server=later/", "x!user=u-bob", "x!group=a!user=bob", "y")))
     stores.users.create([a_user("later")])

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from hubless.adapters.dynamodb import expiry, keys, people, removals
+from hubless.adapters.dynamodb import expiry, filters, keys, people, removals
 from hubless.adapters.dynamodb.database import (
     TRANSACTION,
     BrokenError,
@@ -15,7 +15,7 @@ from hubless.adapters.dynamodb.database import (
     Update,
 )
 from hubless.adapters.dynamodb.table import ClientItem, CodeItem, Pointer, ServerItem
-from hubless.adapters.dynamodb.tokens import added, heads, in_session, is_gone, owned
+from hubless.adapters.dynamodb.tokens import added, heads, in_session, is_over, owned
 from hubless.domain.errors import StoreConflictError
 from hubless.domain.server import PENDING_START
 from hubless.domain.tokens import Client, Code, Token
@@ -40,7 +40,8 @@ class DynamoClientStore:
         return None if item is None or item.gone else _client(item)
 
     def put(self, client: Client, token: Token) -> None:
-        self._database.insist(lambda: self._put(client, token))
+        holds = filters.held(self._database, token.scopes)
+        self._database.insist(lambda: self._put(client, token, holds))
 
     def delete(self, client_id: str, launch_id: str) -> None:
         item = self._database.get(ClientItem, keys.client_head(client_id))
@@ -90,9 +91,9 @@ class DynamoClientStore:
         item = self._database.get(CodeItem, keys.code(sha256))
         if item is None:
             return None
-        issued_by = heads(item.session_id, item.client_id)
-        found = self._database.get_many([*issued_by, keys.account(item.user_id)])
-        return None if is_gone(found, issued_by) or people.account_of(found, item.user_id) is None else item
+        found = self._database.get_many([*heads(item.session_id, item.client_id), keys.account(item.user_id)])
+        over = is_over(found, item.session_id, item.client_id)
+        return None if over or people.account_of(found, item.user_id) is None else item
 
     def _remove(self, items: list[CodeItem]) -> int:
         return sum(
@@ -105,19 +106,19 @@ class DynamoClientStore:
             ])
         )
 
-    def _put(self, client: Client, token: Token) -> None:
+    def _put(self, client: Client, token: Token, holds: str) -> None:
         there = self._database.get(ClientItem, keys.client_head(client.id))
         # The same launch again has written all of this: what browsers were issued since stays good.
         if there is not None and not there.gone and there.launch_id == client.launch_id:
             return None
         as_read = ClientItem.pk.does_not_exist() if there is None else _is(there)
-        new = _written(client, token, as_read)
+        new = _written(client, as_read, added(token, client.id, holds))
         left = [] if there is None else removals.issued(self._database, keys.client(client.id))
         if there is not None and there.owner_id is not None and there.owner_id != client.owner_id:
             left.append(keys.client_of(there.owner_id, client.id))
         if there is not None and len(left) + len(new) >= TRANSACTION:
             self._clear(there, client, token)
-            return self._put(client, token)
+            return self._put(client, token, holds)
         written = {step.key for step in new}
         self._database.transact([
             *new,
@@ -146,11 +147,11 @@ def _is(there: ClientItem) -> Any:
     return same & (ClientItem.gone.exists() if there.gone else ClientItem.gone.does_not_exist())
 
 
-def _written(client: Client, token: Token, as_read: Any) -> list[Step]:
+def _written(client: Client, as_read: Any, token: list[Step]) -> list[Step]:
     facts = {name: getattr(client, name) for name in _FACTS}
     item = ClientItem(*keys.client_head(client.id), launch_id=client.launch_id, owner_id=client.owner_id, facts=facts)
     listed = [] if client.owner_id is None else [Put(Pointer(*keys.client_of(client.owner_id, client.id), to=client.id))]
-    return [Put(item, as_read), _is_launching(client), *listed, *added(token, client.id)]
+    return [Put(item, as_read), _is_launching(client), *listed, *token]
 
 
 def _is_launching(client: Client) -> Step:

@@ -6,7 +6,7 @@ from typing import Any
 from hubless.adapters.dynamodb import expiry, keys, people, removals
 from hubless.adapters.dynamodb.database import BrokenError, Database, Delete, Put, Update
 from hubless.adapters.dynamodb.table import Pointer, SessionItem
-from hubless.adapters.dynamodb.tokens import is_gone, owned
+from hubless.adapters.dynamodb.tokens import is_over, owned
 from hubless.domain.errors import StoreConflictError
 from hubless.domain.tokens import Session
 from hubless.domain.users import User
@@ -28,17 +28,16 @@ class DynamoSessionStore:
         where, head = keys.session_item(user_id, session_id), keys.session_head(session_id)
         found = self._database.get_many([where, head, *people.keys_of([user_id])])
         item = found.item(SessionItem, where)
-        if item is None or is_gone(found, [head]):
+        if item is None or is_over(found, session_id, None):
             return None
         user = people.users_of(self._database, found, [user_id]).get(user_id)
         return None if user is None else (_session(item), user)
 
     def create(self, session: Session) -> None:
         there = StoreConflictError(f"Session {session.id} is there already")
-        listed: dict[str, Any] = {"to": session.id, "owner": session.user_id, "sha256": session.sha256, "ttl": session.expires_at}
+        listed: dict[str, Any] = {"to": session.id, "owner": session.user_id, "sha256": session.sha256}
         item = SessionItem(
             *keys.session_item(session.user_id, session.id),
-            ttl=session.expires_at,
             expiry=expiry.SESSION,
             **{name: getattr(session, name) for name in _FIELDS},
         )

@@ -125,6 +125,7 @@ class Pointer(Item):
     session = Text()
     client = Text()
     ids = Names(null=True)
+    holds = Text()
     gone = BooleanAttribute(null=True)  # its removal was begun
     expires_at = Instant(null=True)
 
@@ -240,6 +241,7 @@ class TokenItem(Expiring):
     owner_kind = UnicodeAttribute()
     owner_id = UnicodeAttribute()
     scopes = Names()
+    holds = Text()  # whom the filters of the scopes mean
     created_at = Instant()
     note = UnicodeAttribute(default="")
     last_activity_at = Instant(null=True)

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from hubless.adapters.dynamodb import expiry, keys, people, removals
+from hubless.adapters.dynamodb import expiry, filters, keys, people, removals
 from hubless.adapters.dynamodb.database import (
     BrokenError,
     Check,
@@ -47,13 +47,13 @@ class DynamoTokenStore:
 
     def get(self, owner_kind: OwnerKind, owner_id: str, token_id: str) -> Token | None:
         item = self._database.get(TokenItem, keys.token(owner_kind.value, owner_id, token_id))
-        return None if item is None else _token(item)
+        return None if item is None else self._tokens([item])[0]
 
     def of_owner(self, owner_kind: OwnerKind, owner_id: str) -> list[Token]:
-        return [_token(item) for item in self._of_owner(owner_kind, owner_id)]
+        return self._tokens(self._of_owner(owner_kind, owner_id))
 
     def create(self, token: Token) -> None:
-        self._database.transact(added(token, token.client_id))
+        self._database.transact(added(token, token.client_id, filters.held(self._database, token.scopes)))
 
     def delete(self, token_ids: Iterable[str]) -> None:
         found = self._database.get_many(keys.token_id(token_id) for token_id in token_ids)
@@ -94,11 +94,18 @@ class DynamoTokenStore:
         kind, owner = pointer.kind or "", pointer.owner or ""
         where, of_user = keys.token(kind, owner, pointer.to or ""), kind == OwnerKind.USER.value
         issued_by = heads(pointer.session, pointer.client)
-        found = self._database.get_many([where, *issued_by, *(people.keys_of([owner]) if of_user else ())])
+        users = people.keys_of([owner]) if of_user else []
+        found = self._database.get_many([where, *issued_by, *users, *filters.keys_of(pointer.holds)])
         item = found.item(TokenItem, where)
-        if item is None or is_gone(found, issued_by) or (of_user and people.account_of(found, owner) is None):
+        owner_is_gone = of_user and people.account_of(found, owner) is None
+        if item is None or owner_is_gone or is_over(found, pointer.session, pointer.client):
             return None
-        return _token(item), found
+        return _token(item, found), found
+
+    def _tokens(self, items: list[TokenItem]) -> list[Token]:
+        named = [key for item in items for key in filters.keys_of(item.holds)]
+        found = self._database.get_many(named) if named else Found()
+        return [_token(item, found) for item in items]
 
     def _of_owner(self, owner_kind: OwnerKind, owner_id: str) -> list[TokenItem]:
         where = TokenItem.sk.startswith("TOKEN#")
@@ -125,17 +132,25 @@ def heads(session_id: str | None, client_id: str | None) -> list[Key]:
     return [*found, keys.client_head(client_id)] if client_id is not None else found
 
 
-def is_gone(found: Found, heads: Iterable[Key]) -> bool:
-    """Say whether one of the *heads* is being removed."""
-    return any(pointer.gone for key in heads if (pointer := found.item(Pointer, key)) is not None)
+def is_over(found: Found, session_id: str | None, client_id: str | None) -> bool:
+    """Say whether the session has ended or the client is being removed, of which *found* holds the `heads`."""
+    session = None if session_id is None else found.item(Pointer, keys.session_head(session_id))
+    client = None if client_id is None else found.item(Pointer, keys.client_head(client_id))
+    ended = session_id is not None and (session is None or bool(session.gone))
+    return ended or (client is not None and bool(client.gone))
 
 
-def added(token: Token, client_id: str | None) -> list[Step]:
-    """Return what adds *token*, listed under *client_id*: the client that it was issued to, or whose own it is."""
+def added(token: Token, client_id: str | None, holds: str) -> list[Step]:
+    """Return what adds *token*.
+
+    Args:
+        client_id: where it is listed: the client that it was issued to, or whose own it is.
+        holds: whom its filters mean.
+    """
     there = StoreConflictError(f"Token {token.id} is there already")
     listed: dict[str, Any] = {
         "kind": token.owner_kind.value, "owner": token.owner_id, "to": token.id, "sha256": token.sha256,
-        "session": token.session_id, "client": client_id, "ttl": token.expires_at,
+        "session": token.session_id, "client": client_id, "ttl": token.expires_at, "holds": holds,
     }  # fmt: skip
     item = TokenItem(
         *keys.token(token.owner_kind.value, token.owner_id, token.id),
@@ -143,6 +158,7 @@ def added(token: Token, client_id: str | None) -> list[Step]:
         expiry=None if token.expires_at is None else expiry.TOKEN,
         **{name: getattr(token, name) for name in _FIELDS},
         owner_kind=token.owner_kind.value,
+        holds=holds,
     )
     steps: list[Step] = [
         Put(item, TokenItem.pk.does_not_exist(), there),
@@ -176,5 +192,7 @@ _FIELDS = (
 )  # fmt: skip
 
 
-def _token(item: TokenItem) -> Token:
-    return Token(owner_kind=OwnerKind(item.owner_kind), **{name: getattr(item, name) for name in _FIELDS})
+def _token(item: TokenItem, found: Found) -> Token:
+    facts: dict[str, Any] = {name: getattr(item, name) for name in _FIELDS}
+    facts["scopes"] = filters.told(item.scopes, item.holds, found)
+    return Token(owner_kind=OwnerKind(item.owner_kind), **facts)
