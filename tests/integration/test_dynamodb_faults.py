@@ -1,19 +1,25 @@
 """Deaths in the middle of what takes several calls to DynamoDB, before and after each of them; and a table that refuses."""
 
+import json
+import threading
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from hubless.domain.errors import HublessError
+from hubless.adapters.dynamodb.database import TRIES, Database
+from hubless.adapters.dynamodb.keys import account, name, to_number, token, token_hash
+from hubless.domain.errors import HublessError, StoreUnavailableError
 from hubless.domain.routes import Route
 from hubless.domain.server import State
 from hubless.domain.shares import Share, ShareCode
 from hubless.domain.tokens import sha256
 from hubless.domain.users import Group, Service
 from tests.builders import NOW, a_client, a_code, a_server, a_session, a_token, a_user
-from tests.dynamodb import Contents, in_new_table, moto
+from tests.dynamodb import REGION, Contents, in_new_table, moto, stores_of
+from tests.ports import free_port
 
 LATER = NOW + timedelta(minutes=5)
 MANY = 26  # tokens of each kind: with where they are listed more than a transaction holds
@@ -215,3 +221,103 @@ def test_a_removal_that_was_begun_is_finished_by_the_sweep_and_nothing_authentic
 
 
 # --- a table that refuses ---
+
+
+# --- a table that refuses ---
+
+
+class Refusing(BaseHTTPRequestHandler):
+    """Answers every request with its server's error."""
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        status, code = self.server.answer
+        self.server.asked += 1
+        body = json.dumps({"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": "no"}).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def credentials(monkeypatch):
+    for variable in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(variable, "test")
+
+
+@pytest.fixture
+def refusing(credentials):
+    with HTTPServer(("127.0.0.1", free_port()), Refusing) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        server.asked = 0
+        server.stores = stores_of(Database("hubless", region=REGION, endpoint=f"http://127.0.0.1:{server.server_port}"))
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "asked"),
+    [
+        (400, "ProvisionedThroughputExceededException", 4),
+        (500, "InternalServerError", 4),
+        (400, "ResourceNotFoundException", 1),
+        (400, "AccessDeniedException", 1),
+    ],
+)
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda s: s.users.get("u-alice"),
+        lambda s: s.users.touch("u-alice", LATER),
+        lambda s: s.tokens.create(a_token()),
+        lambda s: s.users.count(),
+    ],
+)
+def test_a_table_that_refuses_is_unavailable_after_few_tries(refusing, act, status, code, asked):
+    refusing.answer = status, code
+    with pytest.raises(StoreUnavailableError, match=code):
+        act(refusing.stores)
+    assert refusing.asked == asked
+
+
+def test_a_record_that_others_are_always_at_is_unavailable_after_some_tries(refusing):
+    refusing.answer = 400, "TransactionConflictException"
+    with pytest.raises(StoreUnavailableError, match="busy"):
+        refusing.stores.users.touch("u-alice", LATER)
+    assert refusing.asked == TRIES
+
+
+def test_a_table_that_does_not_answer_is_unavailable(credentials):
+    stores = stores_of(Database("hubless", region=REGION, endpoint=f"http://127.0.0.1:{free_port()}"))
+    with pytest.raises(StoreUnavailableError, match="does not work"):
+        stores.users.get("u-alice")
+
+
+# --- items of an older shape ---
+
+
+def test_what_an_older_item_lacks_is_read_as_its_default():
+    with moto() as database:
+        stores = in_new_table(database)
+        user, digest = a_user(), sha256("old")
+        at = {"N": str(to_number(NOW))}
+        items = [
+            (name("user", user.name), {"to": {"S": user.id}}),
+            (account(user.id), {"id": {"S": user.id}, "name": {"S": user.name}, "created_at": at}),
+            (token_hash(digest), {"to": {"S": "a-old"}, "owner": {"S": user.id}, "kind": {"S": "user"}}),
+            (token("user", user.id, "a-old"), {
+                "id": {"S": "a-old"}, "sha256": {"S": digest}, "owner_kind": {"S": "user"}, "owner_id": {"S": user.id},
+                "scopes": {"S": '["inherit"]'}, "created_at": at, "what is not known": {"S": "any more"},
+            }),
+        ]  # fmt: skip
+        for key, facts in items:
+            Contents().add({"pk": {"S": key.pk}, "sk": {"S": key.sk}} | facts)
+        assert stores.users.find(user.name) == user
+        assert stores.tokens.find_with_user(digest) == (a_token("old"), user)
+        stores.close()
