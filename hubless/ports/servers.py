@@ -19,11 +19,11 @@ class ServerStore(Protocol):
         ...
 
     def get_many(self, server_ids: Iterable[str]) -> dict[str, Server]:
-        """Return those of the servers that exist, by id, in one round trip."""
+        """Return those of the servers that exist, by id; no round trip for each."""
         ...
 
     def of_owners(self, owner_ids: Iterable[str]) -> list[Server]:
-        """Return all servers of these owners, oldest first, in one round trip."""
+        """Return all servers of these owners, oldest first; no round trip for each."""
         ...
 
     def create(self, server: Server, *, named_limit: int = 0) -> None:
@@ -59,7 +59,7 @@ class ServerStore(Protocol):
         ...
 
     def touch(self, server_id: str, at: datetime) -> None:
-        """Set the last activity of the server and of its owner to *at* where that is later; one transaction."""
+        """Set the last activity of the server and of its owner to *at* where that is later; one round trip writes both."""
         ...
 
     def in_states(self, states: Iterable[State]) -> list[Server]:

@@ -34,5 +34,5 @@ class ServiceStore(Protocol):
         ...
 
     def delete(self, service: Service) -> None:
-        """Remove the service with its codes and every token that it was issued, in one transaction."""
+        """Remove the service with its codes and every token that it was issued: from the first write on none of it counts."""
         ...

@@ -83,7 +83,9 @@ class ClientStore(Protocol):
         ...
 
     def delete(self, client_id: str, launch_id: str) -> None:
-        """Remove the client with its server's token, every token issued to it and its codes, in one transaction.
+        """Remove the client with its server's token, every token issued to it and its codes.
+
+        One transaction where the store's holds it; otherwise none of it authenticates from the first write on.
 
         Nothing happens when the client belongs to another launch, or is gone.
         """
@@ -130,7 +132,7 @@ class SessionStore(Protocol):
         ...
 
     def end(self, session_id: str) -> None:
-        """Remove the session, every token issued in it and its codes, in one transaction."""
+        """Remove the session, every token issued in it and its codes, as `ClientStore.delete` does."""
         ...
 
     def end_all(self, user_id: str) -> None:

@@ -19,13 +19,13 @@ class UserStore(Protocol):
         ...
 
     def get_many(self, user_ids: Iterable[str]) -> dict[str, User]:
-        """Return those of the users that exist, by id, in one round trip."""
+        """Return those of the users that exist, by id; no round trip for each."""
         ...
 
     def create(self, users: Sequence[User]) -> list[User]:
-        """Add each user whose name is free, all in one transaction, and return those added.
+        """Add each user whose name is free and return those added; as many together as a transaction holds.
 
-        Two at once for one name: one adds it, the other is told by its absence.
+        Two at once for one name: one adds it, the other is told by its absence. After a crash, asking again adds the rest.
         """
         ...
 
@@ -41,6 +41,8 @@ class UserStore(Protocol):
 
     def delete(self, user_id: str) -> None:
         """Remove the user with its inactive servers, tokens, sessions, codes, password and memberships.
+
+        From the first write on it is gone, whoever dies before the last.
 
         Raises:
             StoreConflictError: when one of its servers is neither stopped nor failed; nothing was removed.
@@ -83,7 +85,7 @@ class GroupStore(Protocol):
         ...
 
     def create(self, *groups: Group) -> None:
-        """Add *groups* and their members (names of users), all or none.
+        """Add *groups* and their members (names of users), all or none; members of a large one may follow it.
 
         Raises:
             NameTakenError: naming the first whose name is taken; nothing was written.
