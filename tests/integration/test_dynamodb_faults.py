@@ -2,6 +2,7 @@
 
 import json
 import threading
+from collections import defaultdict
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -302,22 +303,21 @@ def test_a_table_that_does_not_answer_is_unavailable(credentials):
 # --- items of an older shape ---
 
 
-def test_what_an_older_item_lacks_is_read_as_its_default():
-    with moto() as database:
-        stores = in_new_table(database)
-        user, digest = a_user(), sha256("old")
-        at = {"N": str(to_number(NOW))}
-        items = [
-            (name("user", user.name), {"to": {"S": user.id}}),
-            (account(user.id), {"id": {"S": user.id}, "name": {"S": user.name}, "created_at": at}),
-            (token_hash(digest), {"to": {"S": "a-old"}, "owner": {"S": user.id}, "kind": {"S": "user"}}),
-            (token("user", user.id, "a-old"), {
-                "id": {"S": "a-old"}, "sha256": {"S": digest}, "owner_kind": {"S": "user"}, "owner_id": {"S": user.id},
-                "scopes": {"S": '["inherit"]'}, "created_at": at, "what is not known": {"S": "any more"},
-            }),
-        ]  # fmt: skip
-        for key, facts in items:
-            Contents().add({"pk": {"S": key.pk}, "sk": {"S": key.sk}} | facts)
-        assert stores.users.find(user.name) == user
-        assert stores.tokens.find_with_user(digest) == (a_token("old"), user)
-        stores.close()
+def test_what_an_older_item_lacks_is_read_as_its_default(hub):
+    stores, _ = hub
+    Contents().bring_back(defaultdict(dict))
+    user, digest = a_user(), sha256("old")
+    at = {"N": str(to_number(NOW))}
+    items = [
+        (name("user", user.name), {"to": {"S": user.id}}),
+        (account(user.id), {"id": {"S": user.id}, "name": {"S": user.name}, "created_at": at}),
+        (token_hash(digest), {"to": {"S": "a-old"}, "owner": {"S": user.id}, "kind": {"S": "user"}}),
+        (token("user", user.id, "a-old"), {
+            "id": {"S": "a-old"}, "sha256": {"S": digest}, "owner_kind": {"S": "user"}, "owner_id": {"S": user.id},
+            "scopes": {"S": '["inherit"]'}, "created_at": at, "what is not known": {"S": "any more"},
+        }),
+    ]  # fmt: skip
+    for key, facts in items:
+        Contents().add({"pk": {"S": key.pk}, "sk": {"S": key.sk}} | facts)
+    assert stores.users.find(user.name) == user
+    assert stores.tokens.find_with_user(digest) == (a_token("old"), user)
