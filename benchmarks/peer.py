@@ -87,7 +87,7 @@ class JupyterHub:
         self._wait()
 
     def _wait(self):
-        for _ in range(300):
+        for _ in range(1500):  # its first start with many users gives each of them a role, which takes minutes
             try:
                 urllib.request.urlopen(f"{self.url}/hub/api", timeout=2).close()
             except OSError:
