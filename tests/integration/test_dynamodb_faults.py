@@ -224,9 +224,6 @@ def test_a_removal_that_was_begun_is_finished_by_the_sweep_and_nothing_authentic
 # --- a table that refuses ---
 
 
-# --- a table that refuses ---
-
-
 class Refusing(BaseHTTPRequestHandler):
     """Answers every request with its server's error."""
 

@@ -42,12 +42,7 @@ class Cloud(World):
     def deliver_patiently(self):
         """Hand out messages until none waits; those that come too early come again after the edge has looked."""
         for _ in range(5):
-            waiting, self.queue.sent = self.queue.sent, []
-            for message in waiting:
-                try:
-                    self.launching.carry_out(message)
-                except NotYetError:
-                    self.queue.sent.append(message)
+            self.deliver_in_time()
             self.edge.look()
 
 

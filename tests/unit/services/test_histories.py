@@ -19,7 +19,6 @@ from hubless.domain.errors import (
     CapacityUnavailableError,
     HublessError,
     LaunchFailedError,
-    NotYetError,
 )
 from hubless.domain.server import ACTIVE
 from hubless.domain.tokens import launch_secret, sha256
@@ -223,12 +222,7 @@ class History(World):
     def work(self):
         """Let messages be done, tasks run and speak; no event is told."""
         for turn in range(6):
-            waiting, self.queue.sent = self.queue.sent, []
-            for message in waiting:
-                try:
-                    self.launching.carry_out(message)
-                except NotYetError:
-                    self.queue.sent.append(message)
+            self.deliver_in_time()
             for task, status in self.launcher.status.items():
                 if isinstance(status, Coming):
                     self.launcher.status[task] = Running(f"10.0.1.{turn}:8888")

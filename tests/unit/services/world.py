@@ -14,6 +14,7 @@ from hubless.adapters.sqlite.usage import SqliteUsageLog
 from hubless.adapters.sqlite.users import SqliteGroupStore, SqliteUserStore
 from hubless.adapters.unpaced import Unpaced
 from hubless.domain import roles
+from hubless.domain.errors import NotYetError
 from hubless.domain.idleness import Patience
 from hubless.domain.profiles import Profile
 from hubless.domain.server import ACTIVE, PENDING, Deadlines
@@ -93,6 +94,15 @@ class World:
         waiting, self.queue.sent = self.queue.sent, []
         for message in waiting:
             self.launching.carry_out(message)
+
+    def deliver_in_time(self):
+        """Hand out every message that waits, once; what comes too early waits on."""
+        waiting, self.queue.sent = self.queue.sent, []
+        for message in waiting:
+            try:
+                self.launching.carry_out(message)
+            except NotYetError:
+                self.queue.sent.append(message)
 
     def turn(self, times=3):
         """Let the hub and the edges work for a while."""
