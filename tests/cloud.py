@@ -1,6 +1,6 @@
 """A hub's place in the cloud: an account with all that the hub needs made in it, and launchers over it."""
 
-from hubless.adapters.ecs.clients import Clients
+from hubless.adapters.aws import Clients
 from hubless.adapters.ecs.facts import Facts, Homes
 from hubless.adapters.ecs.launcher import EcsLauncher
 from tests.doubles.ecs.account import EXECUTION_ROLE, REGION, TASK_ROLE, Account

@@ -8,7 +8,7 @@ from pathlib import Path
 import botocore.session
 import pytest
 
-from hubless.adapters.ecs.clients import Clients
+from hubless.adapters.aws import Clients
 from hubless.adapters.ecs.events import read
 from hubless.adapters.ecs.launcher import EcsLauncher
 from hubless.adapters.processes.readiness import HttpReadiness

@@ -7,7 +7,7 @@ finding it is one question. Nothing of a launch is in it: ECS takes one registra
 import json
 from typing import Any
 
-from hubless.adapters.ecs.clients import Clients
+from hubless.adapters.aws import Clients
 from hubless.adapters.ecs.facts import Facts
 from hubless.adapters.ecs.naming import CONTAINER, digest
 from hubless.adapters.ecs.sizes import size_for

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 
-from hubless.adapters.ecs.clients import Clients
+from hubless.adapters.aws import Clients
 from hubless.adapters.ecs.facts import Facts
 from hubless.domain.errors import LaunchFailedError
 

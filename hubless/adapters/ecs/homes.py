@@ -2,8 +2,8 @@
 
 from botocore.exceptions import ClientError
 
+from hubless.adapters.aws import Clients
 from hubless.adapters.ecs import translation
-from hubless.adapters.ecs.clients import Clients
 from hubless.adapters.ecs.facts import Facts, Homes
 from hubless.adapters.ecs.naming import digest
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from hubless.adapters.aws import Clients
 from hubless.adapters.ecs import naming, translation
-from hubless.adapters.ecs.clients import Clients
 from hubless.adapters.ecs.definitions import SERVICE_URL, Definitions
 from hubless.adapters.ecs.facts import Capacity, Facts
 from hubless.adapters.ecs.files import LaunchFiles

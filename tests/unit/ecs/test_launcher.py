@@ -481,7 +481,7 @@ def test_facts_that_cannot_be_are_refused(wrong):
 
 
 def test_botocore_tries_again_by_itself_and_clients_are_made_once():
-    from hubless.adapters.ecs.clients import Clients
+    from hubless.adapters.aws import Clients
 
     cloud = a_cloud()
     clients = Clients("eu-central-1", cloud.wire.session)

@@ -7,7 +7,7 @@ import botocore.session
 import pytest
 from botocore.stub import Stubber
 
-from hubless.adapters.ecs.clients import Clients
+from hubless.adapters.aws import Clients
 from hubless.adapters.ecs.launcher import EcsLauncher
 from hubless.domain.errors import LaunchFailedError
 from hubless.domain.profiles import Profile

@@ -1,4 +1,4 @@
-"""The clients of AWS: each is made when it is first used, and once."""
+"""The clients of AWS that the adapters share: each is made when it is first used, and once."""
 
 import threading
 from typing import Any
@@ -29,19 +29,10 @@ class Clients:
         self._made: dict[str, Any] = {}
         self._guard = threading.Lock()
 
-    @property
-    def ecs(self) -> Any:
-        return self._client("ecs")
-
-    @property
-    def s3(self) -> Any:
-        return self._client("s3")
-
-    @property
-    def efs(self) -> Any:
-        return self._client("efs")
-
-    def _client(self, service: str) -> Any:
+    def __getattr__(self, service: str) -> Any:
+        """Return the client of *service* by botocore's name of it, as in `clients.ecs`."""
+        if service.startswith("_"):
+            raise AttributeError(service)
         with self._guard:
             if service not in self._made:
                 self._session = self._session or botocore.session.get_session()
