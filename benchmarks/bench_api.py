@@ -34,8 +34,8 @@ SERVE = """
 import gc, sys, uvicorn
 from pathlib import Path
 from functions.api.app import create_app
-from hubless import bootstrap, settings
-hub = bootstrap.build(settings.load(Path(sys.argv[1]) / "hubless.toml", Path(sys.argv[1])))
+from hubless.bootstrap import machine, settings
+hub = machine.build(settings.load(Path(sys.argv[1]) / "hubless.toml", Path(sys.argv[1])))
 app = create_app(hub)
 gc.collect()
 gc.freeze()  # as the embedded hub does

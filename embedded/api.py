@@ -15,7 +15,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from embedded import children
 from embedded.children import Line, Order
 from functions.api.app import create_app
-from hubless import bootstrap
+from hubless.bootstrap import machine
 from hubless.settings import Settings
 
 LAST_REQUESTS_SECONDS = 5
@@ -76,7 +76,7 @@ def from_the_edge(app: ASGIApp, trusted_proxies: Iterable[str]) -> ASGIApp:
 
 def run(line: Line, order: Order, settings: Settings) -> None:
     """Serve until the supervisor says so or is gone."""
-    app = from_the_edge(create_app(bootstrap.build(settings)), settings.hub.trusted_proxies)
+    app = from_the_edge(create_app(machine.build(settings)), settings.hub.trusted_proxies)
     # What was made by now stays: looking it over for garbage would hold up requests by 30 ms each time.
     gc.collect()
     gc.freeze()

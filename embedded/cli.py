@@ -16,7 +16,7 @@ from hubless.domain.errors import HublessError
 from hubless.settings import DEFAULT_FILE, Settings, SettingsError, parse, read_text
 
 if TYPE_CHECKING:
-    from hubless.bootstrap import Hub
+    from hubless.bootstrap.hub import Hub
 
 _DATA = click.option(
     "--data",
@@ -58,7 +58,7 @@ def _hub(data: Path, file: Path | None, *, new: bool = False) -> "Iterator[Hub]"
     """Open the hub's store, whether the hub runs or not; *new* makes one where there is none."""
     with _in_words():
         from embedded import places
-        from hubless import bootstrap
+        from hubless.bootstrap import machine
 
         settings = _settings(data, file)
         if not new and not settings.database.exists():
@@ -66,7 +66,7 @@ def _hub(data: Path, file: Path | None, *, new: bool = False) -> "Iterator[Hub]"
                 f"There is no hub in {settings.data}. Name its folder with --data."
             )
         places.prepare(settings)
-        yield bootstrap.build(settings)
+        yield machine.build(settings)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -146,11 +146,11 @@ def up(
 def check(data: Path, file: Path | None) -> None:
     """Look whether the settings are right and everything is installed, without starting anything."""
     from embedded import places, preflight
-    from hubless import bootstrap
+    from hubless.bootstrap.roles import role_table_of
 
     with _in_words():
         settings = _settings(data, file)
-        bootstrap.role_table_of(settings)
+        role_table_of(settings)
         if (facts := places.running(settings.data)) is not None:
             preflight.check_programs(settings)
             click.echo(f"All is well. A hub runs in {settings.data} already: {facts.get('url')}")

@@ -10,7 +10,7 @@ from edge_proxy.agent import Agent
 from edge_proxy.configuration import EdgeConfiguration
 from embedded import children
 from embedded.children import Line, Order
-from hubless import bootstrap
+from hubless.bootstrap import machine
 from hubless.settings import Settings
 
 EDGE_ID = "local"
@@ -18,8 +18,8 @@ EDGE_ID = "local"
 
 def run(line: Line, order: Order, settings: Settings) -> None:
     """Keep the edge until told to end in order; when the supervisor is gone, leave HAProxy to the next start."""
-    routes, changed = bootstrap.open_routes(settings)
-    activity, clock = bootstrap.open_activity(settings), bootstrap.open_clock()
+    routes, changed = machine.open_routes(settings)
+    activity, clock = machine.open_activity(settings), machine.open_clock()
 
     def report(seen: Mapping[str, datetime]) -> None:
         activity.report_routes(routes, seen)

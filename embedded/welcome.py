@@ -9,7 +9,7 @@ from hubless.domain.server import ACTIVE, PENDING, State
 from hubless.settings import Settings
 
 if TYPE_CHECKING:
-    from hubless.bootstrap import Hub
+    from hubless.bootstrap.hub import Hub
 
 STALE_SECONDS = 10  # an edge reports every few
 

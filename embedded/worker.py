@@ -10,10 +10,10 @@ from datetime import timedelta
 
 from embedded import children
 from embedded.children import Line, Order
-from functions.reaper import handler as reaper
-from functions.spawn import handler as spawn
-from hubless import bootstrap
-from hubless.bootstrap import Hub
+from functions.reaper import work as reaper
+from functions.spawn import work as spawn
+from hubless.bootstrap import machine
+from hubless.bootstrap.machine import MachineHub
 from hubless.domain import messages
 from hubless.domain.errors import StoreUnavailableError
 from hubless.domain.server import ACTIVE, PENDING
@@ -33,11 +33,11 @@ VISIBLE_AFTER = timedelta(seconds=30)
 class Worker:
     """Runs the handlers whenever there is something to do."""
 
-    def __init__(self, hub: Hub, settings: Settings) -> None:
+    def __init__(self, hub: MachineHub, settings: Settings) -> None:
         self._hub = hub
         self._sweep_every = settings.culling.sweep_every.total_seconds()
         self._stop_limit = settings.servers.stop_timeout.total_seconds() + 5
-        self._changed = hub.changes()
+        self._changed = hub.watcher()
         self._pending = 1  # how many servers were under way at the last look
         self._waiting = 1  # how many messages there were
         self._checked_at = 0.0
@@ -120,7 +120,7 @@ class Worker:
 
 def run(line: Line, _order: Order, settings: Settings) -> None:
     """Work until the supervisor says so or is gone."""
-    hub = bootstrap.build(settings)
+    hub = machine.build(settings)
     worker = Worker(hub, settings)
 
     def heard(word: str | None) -> None:

@@ -32,6 +32,22 @@ class RecordingQueue:
     def release(self, receipt, after, now):
         self.released.append((receipt, after))
 
+    def depth(self):
+        return len(self.sent)
+
+
+class RecordingMetrics:
+    """Keeps what was measured: (metric, outcome) → the values."""
+
+    def __init__(self):
+        self.measured = {}
+
+    def count(self, metric, value=1, *, outcome=""):
+        self.measured.setdefault((str(metric), outcome), []).append(value)
+
+    def duration(self, metric, took):
+        self.measured.setdefault((str(metric), ""), []).append(took.total_seconds())
+
 
 class ScriptedLauncher:
     """Runs tasks that a test moves on: each is Running until it is told to be gone."""

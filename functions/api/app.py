@@ -32,7 +32,7 @@ from functions.api.routes import hub as hub_routes
 from functions.api.routes import sessions as session_routes
 from functions.api.routing import Router
 from functions.api.segments import ENCODED_SLASH
-from hubless.bootstrap import Hub
+from hubless.bootstrap.hub import Hub
 
 # What is asked most comes first: routes are tried in order.
 _API = (hub_routes, users, servers, tokens, groups, shares, services, session_routes, authorizations, oauth)

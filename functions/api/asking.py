@@ -11,7 +11,7 @@ from starlette.responses import RedirectResponse, Response
 
 from functions.api import xsrf
 from functions.api.routing import Needs
-from hubless.bootstrap import Hub
+from hubless.bootstrap.hub import Hub
 from hubless.domain.errors import NotFoundError
 from hubless.domain.server import Server
 from hubless.domain.users import User

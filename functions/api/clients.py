@@ -1,6 +1,6 @@
 """OAuth clients, whichever place they come from: running servers or services."""
 
-from hubless.bootstrap import Hub
+from hubless.bootstrap.hub import Hub
 from hubless.domain.tokens import Client, Token
 
 

@@ -1,21 +1,6 @@
-"""The web as a Lambda function behind API Gateway."""
+"""Lambda's entry: requests that API Gateway hands over."""
 
-from collections.abc import Mapping
-from functools import lru_cache
-from typing import Any
+from functions.api.gateway import handle
+from hubless.bootstrap.cloud import entry
 
-from mangum import Mangum
-
-from functions.api.app import create_app
-from hubless.bootstrap import Hub
-
-
-@lru_cache(maxsize=1)
-def _adapter(hub: Hub) -> Mangum:
-    return Mangum(create_app(hub), lifespan="off")
-
-
-def handle(hub: Hub, event: Mapping[str, Any], context: Any) -> dict[str, Any]:
-    """Serve one request that API Gateway hands over (HTTP API, payload format 2.0)."""
-    answer: dict[str, Any] = _adapter(hub)(dict(event), context)
-    return answer
+handler = entry(handle, "api")

@@ -16,7 +16,7 @@ from oauthlib.oauth2 import (
 from oauthlib.oauth2.rfc6749 import errors as oauth_errors
 
 from functions.api.clients import find_client
-from hubless.bootstrap import Hub
+from hubless.bootstrap.hub import Hub
 from hubless.domain import tokens
 from hubless.domain.tokens import MAX_SECRET_LENGTH, Client
 from hubless.domain.users import User

@@ -1,18 +1,23 @@
-"""Runs the sweep on a schedule."""
+"""Lambda's entry: the schedule."""
 
-import logging
 from collections.abc import Mapping
-from dataclasses import asdict
+from functools import lru_cache
 from typing import Any
 
-from hubless.bootstrap import Hub
+from functions.reaper.work import handle
+from hubless.bootstrap.cloud import entry
+from hubless.bootstrap.hub import Hub, settle_settings
 
-logger = logging.getLogger(__name__)
+
+@lru_cache(maxsize=1)
+def _settle_once(hub: Hub) -> None:
+    """Make the admins and groups that settings name; new settings come with a deploy, and that with new environments."""
+    settle_settings(hub)
 
 
-def handle(hub: Hub, event: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG001 a schedule says nothing
-    """Sweep once and return what was done."""
-    done = asdict(hub.reaping.sweep())
-    if any(done[key] for key in ("reaped", "orphans", "stale_routes")):
-        logger.info("sweep: %s", done)
-    return done
+def _sweep(hub: Hub, event: Mapping[str, Any], _context: Any) -> dict[str, Any]:
+    _settle_once(hub)
+    return handle(hub, event)
+
+
+handler = entry(_sweep, "reaper")

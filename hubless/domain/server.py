@@ -172,6 +172,11 @@ def is_heard(server: Server) -> bool:
     )
 
 
+def marks(server: Server) -> dict[str, str | None]:
+    """Return the keys by which structured logs find all that was said of a launch."""
+    return {"server_id": server.id, "launch_id": server.launch_id}
+
+
 def is_overdue(server: Server, now: datetime) -> bool:
     """Say whether *server* has been in its state longer than it may."""
     return server.deadline_at is not None and now >= server.deadline_at

@@ -26,3 +26,7 @@ class Queue(Protocol):
     def release(self, receipt: str, after: timedelta, now: datetime) -> None:
         """Have a message that somebody works on handed out again *after* so long; nothing when the claim has passed on."""
         ...
+
+    def depth(self) -> int:
+        """Return how many messages there are, about: those included that somebody works on."""
+        ...

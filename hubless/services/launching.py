@@ -22,6 +22,7 @@ from hubless.domain.server import PENDING, PENDING_START, Deadlines, Server, Sta
 from hubless.domain.users import User
 from hubless.ports.clock import Clock
 from hubless.ports.launcher import Coming, Gone, Launcher, Running, TaskEvent, TaskStatus
+from hubless.ports.metrics import Metric, Metrics
 from hubless.ports.pace import Pace
 from hubless.ports.queue import Queue
 from hubless.ports.readiness import Readiness
@@ -50,6 +51,7 @@ class Launching:
     clock: Clock
     deadlines: Deadlines
     profiles: Mapping[str, Profile]
+    metrics: Metrics
 
     def carry_out(self, message: Message) -> None:
         """Do what *message* asks, unless its launch is over or has come further already.
@@ -68,7 +70,10 @@ class Launching:
             elif message.kind is Kind.STOP and server.state is State.STOPPING:
                 self.stopping.carry_out(server)
         except StoreConflictError:
-            logger.info("server %s moved meanwhile; its record says what is next", server.id)
+            logger.info("server %s moved meanwhile; its record says what is next", server.id, extra=lifecycle.marks(server))
+        except CapacityUnavailableError:
+            self.metrics.count(Metric.THROTTLES)
+            raise
 
     def observe(self, event: TaskEvent) -> None:
         """Take the step that *event* tells of, unless it was taken already.
@@ -83,7 +88,7 @@ class Launching:
                 server = self._note_task(server, event.task)
             self.follow(server, event.status)
         except StoreConflictError:
-            logger.info("server %s moved meanwhile; its record says what is next", server.id)
+            logger.info("server %s moved meanwhile; its record says what is next", server.id, extra=lifecycle.marks(server))
         if lifecycle.is_heard(server) and server.state in PENDING_START:  # before this event came
             self.queue.send(Message(Kind.FOLLOW, server.id, event.launch_id))
 
@@ -104,9 +109,9 @@ class Launching:
         try:
             self.follow(server)
         except StoreConflictError:
-            logger.info("server %s moved meanwhile; its record says what is next", server.id)
+            logger.info("server %s moved meanwhile; its record says what is next", server.id, extra=lifecycle.marks(server))
         except Exception:
-            logger.exception("server %s could not be followed", server.id)
+            logger.exception("server %s could not be followed", server.id, extra=lifecycle.marks(server))
 
     def follow(self, server: Server, status: TaskStatus | None = None) -> None:
         """Take the next step that *server*'s task and the time allow; without *status* the launcher is asked for it."""
@@ -133,8 +138,6 @@ class Launching:
         launch = self.credentials.issue(server, owner, profile)
         try:
             task = self.launcher.launch(launch)
-        except CapacityUnavailableError:
-            raise
         except LaunchFailedError as failed:
             self.stopping.fail(server, str(failed))
             return
@@ -146,6 +149,7 @@ class Launching:
     def _note_task(self, server: Server, task: str) -> Server:
         launched = lifecycle.launched(server, task=task, now=self.clock.now(), deadlines=self.deadlines)
         self.servers.write(server, launched)
+        logger.info("server %s runs as task %s", server.id, task, extra=lifecycle.marks(server))
         return launched
 
     def _undo_unless_wanted(self, server: Server, task: str) -> None:
@@ -186,12 +190,17 @@ class Launching:
             self._welcome(server, owner)
 
     def _welcome(self, server: Server, owner: User) -> None:
+        now = self.clock.now()
+        took = now - (server.requested_at or now)
         try:
-            self.servers.write(server, lifecycle.answered(server, now=self.clock.now(), deadlines=self.deadlines))
+            self.servers.write(server, lifecycle.answered(server, now=now, deadlines=self.deadlines))
+            logger.info("server %s is ready after %.1f s", server.id, took.total_seconds(), extra=lifecycle.marks(server))
+            self.metrics.count(Metric.SPAWNS, outcome="ready")
+            self.metrics.duration(Metric.SPAWN_DURATION, took)
         except StoreConflictError:
             # A stop may have taken the route away before we put it: what is not ready must not be routed.
-            now = self.servers.get(server.id)
-            if now is None or now.launch_id != server.launch_id or now.state is not State.READY:
+            found = self.servers.get(server.id)
+            if found is None or found.launch_id != server.launch_id or found.state is not State.READY:
                 self.routing.remove(names.route_prefix(owner.name, server.name), server.launch_id or "")
             raise
 

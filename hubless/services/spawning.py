@@ -1,5 +1,6 @@
 """What the API does about servers: asking for a start, naming, editing, removing. It never launches anything itself."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,6 +21,8 @@ from hubless.ports.clock import Clock
 from hubless.ports.queue import Queue
 from hubless.ports.servers import ServerStore
 from hubless.services.identifiers import new_id
+
+logger = logging.getLogger(__name__)
 
 RESERVED_OPTION = "__jupyterhub_"  # JupyterHub 6.1 keeps these keys to itself
 MAX_OPTIONS = 16_384  # characters of JSON; a server's record stays small
@@ -105,6 +108,7 @@ class Spawning:
         )
         self.servers.write(server, asked)
         self.queue.send(Message(Kind.LAUNCH, asked.id, asked.launch_id or ""))
+        logger.info("server %s of %s is asked for as %s", asked.id, owner.name, profile.name, extra=lifecycle.marks(asked))
         return asked
 
     def edit(

@@ -15,6 +15,7 @@ from hubless.domain.server import Deadlines, Server, State
 from hubless.domain.usage import Usage
 from hubless.ports.clock import Clock
 from hubless.ports.launcher import Gone, Launcher, TaskStatus
+from hubless.ports.metrics import Metric, Metrics
 from hubless.ports.queue import Queue
 from hubless.ports.servers import ServerStore
 from hubless.ports.usage import UsageLog
@@ -38,6 +39,7 @@ class Stopping:
     queue: Queue
     clock: Clock
     deadlines: Deadlines
+    metrics: Metrics
 
     def request(self, server: Server) -> Server:
         """Ask for *server* to stop and return it as `stopping`; it may be in any active state, and stopping already.
@@ -50,14 +52,21 @@ class Stopping:
             return server
         out = lifecycle.stopping(server, now=self.clock.now(), deadlines=self.deadlines)
         self.servers.write(server, out)
+        logger.info("server %s is to stop", server.id, extra=lifecycle.marks(server))
+        if server.state in lifecycle.PENDING_START:
+            self.metrics.count(Metric.SPAWNS, outcome="stopped")
         self.queue.send(Message(Kind.STOP, out.id, out.launch_id or ""))
         return out
 
     def fail(self, server: Server, why: str, log_tail: tuple[str, ...] = ()) -> None:
         """End *server* because of *why*: in one write it is on its way out, and at once where nothing runs any more."""
-        logger.warning("server %s of launch %s failed: %s", server.id, server.launch_id, why)
         out = lifecycle.stopping(server, now=self.clock.now(), deadlines=self.deadlines, failure=why, log_tail=log_tail)
         self.servers.write(server, out)
+        logger.warning("server %s of launch %s failed: %s", server.id, server.launch_id, why, extra=lifecycle.marks(server))
+        if server.state is State.READY:
+            self.metrics.count(Metric.DEATHS)
+        else:
+            self.metrics.count(Metric.SPAWNS, outcome="failed")
         self.carry_out(out, force=True)
 
     def carry_out(self, server: Server, *, force: bool = False) -> None:

@@ -147,6 +147,18 @@ def _origin(given: Any) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
+def _web_origin(given: Any) -> str:
+    if not given:
+        raise ValueError
+    return _origin(given)
+
+
+def _some(given: Any) -> tuple[str, ...]:
+    if not _texts(given):
+        raise ValueError
+    return _texts(given)
+
+
 def _url(given: Any) -> str:
     if given == "":
         return ""
@@ -196,6 +208,8 @@ LIMIT = Kind(
 SIZE = Kind('a size such as "512M" or "2G", or "" for no limit', _size)
 CPUS = Kind("a number of processors such as 0.5 or 2, or 0 for no limit", _cpus)
 ORIGIN = Kind('an address such as "https://hub.example.org", without a path, or ""', _origin)
+WEB_ORIGIN = Kind('an address such as "https://hub.example.org", without a path', _web_origin)
+SOME = Kind("a list of at least one text", _some)
 URL = Kind('an address that starts with http:// or https://, or ""', _url)
 NETWORKS = Kind('a list of networks such as "10.0.0.0/8"', _networks)
 USER_NAMES = Kind("a list of user names", _user_names)

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from hubless.domain.idleness import Patience
@@ -13,6 +14,7 @@ from hubless.domain.profiles import Profile
 from hubless.domain.tokens import MAX_SECRET_LENGTH, sha256
 from hubless.domain.users import Service
 from hubless.settings import kinds
+from hubless.settings.environment import ENVIRON
 from hubless.settings.kinds import SettingsError
 from hubless.settings.sections import (
     LISTS,
@@ -37,7 +39,6 @@ SHARED_PASSWORD = "HUBLESS_SHARED_PASSWORD"  # noqa: S105 a variable's name
 ADMIN_PASSWORD = "HUBLESS_ADMIN_PASSWORD"  # noqa: S105 a variable's name
 _SERVICE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]*")
 _REACHED_BY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 compared with, not bound
-_ENVIRON = os.environ  # noqa: TID251 the one place
 _KEPT = ("LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR")
 _Section = TypeVar("_Section")
 
@@ -97,7 +98,7 @@ class Settings:
         return self.hub.public_url or self.local_url
 
 
-def load(path: Path | None, data: Path, environ: Mapping[str, str] = _ENVIRON) -> Settings:
+def load(path: Path | None, data: Path, environ: Mapping[str, str] = ENVIRON) -> Settings:
     """Return the settings of the file at *path*, or the defaults without one.
 
     Raises:
@@ -123,17 +124,30 @@ def read_text(path: Path | None) -> str:
 
 
 def parse(
-    text: str, data: Path, environ: Mapping[str, str] = _ENVIRON, *, source: str = DEFAULT_FILE
+    text: str,
+    data: Path,
+    environ: Mapping[str, str] = ENVIRON,
+    *,
+    source: str = DEFAULT_FILE,
+    defaults: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
 ) -> Settings:
     """Return the settings that *text* holds; *source* is what errors call it.
+
+    *defaults* are those of a place, by section and key as in the file, where they are not the usual ones.
 
     Raises:
         SettingsError: as `load` does.
     """
     try:
-        return _settings(_toml(text), data.absolute(), environ)
+        return _settings(_with(defaults, _toml(text)), data.absolute(), environ)
     except SettingsError as error:
         raise SettingsError(f"{source}: {error}") from None
+
+
+def _with(defaults: Mapping[str, Mapping[str, Any]], toml: dict[str, Any]) -> dict[str, Any]:
+    """Return *toml* with *defaults* where it is silent; what is wrong in it stays so, to be told of."""
+    sections = {name: {**keys, **toml.get(name, {})} for name, keys in defaults.items() if isinstance(toml.get(name, {}), dict)}
+    return {**toml, **sections}
 
 
 def _toml(text: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ import asyncio
 import httpx
 
 from functions.api.app import create_app
-from hubless import bootstrap
+from hubless.bootstrap import machine
 from hubless.domain.tokens import OwnerKind, Token, sha256
 from hubless.services.identifiers import new_id, new_secret
 from hubless.settings import parse
@@ -159,4 +159,4 @@ class Browser(httpx.Client):
 def build_hub(folder, settings=SETTINGS):
     folder.mkdir(exist_ok=True)
     (folder / "secret").write_bytes(b"k" * 32)
-    return TheHub(bootstrap.build(parse(settings, folder, {"PATH": "/usr/bin"})))
+    return TheHub(machine.build(parse(settings, folder, {"PATH": "/usr/bin"})))

@@ -9,7 +9,7 @@ from functions.api.pages.sharing import shared_servers
 from functions.api.pages.views import own_place, place, server_view
 from functions.api.rendering import page
 from functions.api.routing import Router
-from hubless.bootstrap import Hub
+from hubless.bootstrap.hub import Hub
 from hubless.domain import names
 from hubless.domain.errors import HublessError, NotFoundError
 from hubless.domain.server import INACTIVE, Server, State

@@ -15,7 +15,7 @@ from functions.api.rendering import page
 from functions.api.routing import Router
 from functions.api.wire import progress_url
 from functions.api.xsrf import READ_ONLY
-from hubless.bootstrap import Hub
+from hubless.bootstrap.hub import Hub
 from hubless.domain import names
 from hubless.domain import server as lifecycle
 from hubless.domain.errors import HublessError, InvalidRequestError, StoreConflictError

@@ -14,7 +14,7 @@ from functions.api.jsontext import JSONResponse
 from functions.api.openapi import PAGING, Operation
 from functions.api.rendering import VERSION
 from functions.api.routing import Router
-from hubless.bootstrap import Hub
+from hubless.bootstrap.hub import Hub
 from hubless.domain import names, scopes
 from hubless.domain.scopes import Bearer
 from hubless.domain.server import ACTIVE, State

@@ -14,7 +14,7 @@ from functions.api.asking import Ask, Asking
 from functions.api.jsontext import JSONResponse
 from functions.api.openapi import Operation
 from functions.api.routing import Router
-from hubless.bootstrap import Hub
+from hubless.bootstrap.hub import Hub
 from hubless.domain import names
 from hubless.domain import server as lifecycle
 from hubless.domain.errors import NotFoundError
@@ -23,6 +23,7 @@ from hubless.domain.users import User
 
 router = Router()
 POLL = 0.15  # seconds between looks at a server that starts
+ASK_AGAIN_MS = 3000  # milliseconds
 KEEPALIVE = 8.0  # seconds, JupyterHub's
 NEW_FORM = frozenset({"user_options", "display_name"})
 PLAIN = {"Content-Type": "text/plain"}  # as it stands: with a charset it is another to who compares
@@ -184,6 +185,8 @@ def _follow(ask: Asking, name: str, server_name: str) -> Response:
 async def _frames(hub: Hub, owner: User, server: Server) -> AsyncIterator[str]:
     """Yield the events of one start as server-sent events, with blank lines where nothing happens for long."""
     silent = 0.0
+    if hub.follow_seconds is not None:
+        yield f"retry: {ASK_AGAIN_MS}\n\n"  # an EventSource comes back by itself where the stream ends before the start does
     async for event in events(hub, owner, server):
         if event is None:
             silent += POLL
@@ -196,10 +199,10 @@ async def _frames(hub: Hub, owner: User, server: Server) -> AsyncIterator[str]:
 
 
 async def events(hub: Hub, owner: User, server: Server) -> AsyncIterator[dict[str, Any] | None]:
-    """Yield what is new of a start, None where nothing is, until it is ready or has failed."""
-    launch_id, said = server.launch_id, None
+    """Yield what is new of a start, None where nothing is, until it is ready or has failed, or the hub follows no longer."""
+    launch_id, said, followed = server.launch_id, None, 0.0
     current: Server | None = server
-    if server.state in lifecycle.PENDING_START:
+    if server.state in lifecycle.PENDING_START and hub.follow_seconds is None:
         yield {"progress": 0, "message": "Server requested"}
     while True:
         if current is None or current.launch_id != launch_id or current.state in {*INACTIVE, State.STOPPING}:
@@ -210,7 +213,9 @@ async def events(hub: Hub, owner: User, server: Server) -> AsyncIterator[dict[st
             return
         event = _step(hub, current)
         yield event if event != said else None
-        said = event
+        if hub.follow_seconds is not None and followed >= hub.follow_seconds:
+            return
+        said, followed = event, followed + POLL
         await asyncio.sleep(POLL)
         current = hub.servers.get(server.id)
 

@@ -11,7 +11,7 @@ from functions.api.asking import OUT_OF_REACH, Ask, Asking
 from functions.api.jsontext import JSONResponse
 from functions.api.openapi import PAGING, Operation
 from functions.api.routing import Router
-from hubless.bootstrap import Hub
+from hubless.bootstrap.hub import Hub
 from hubless.domain import names
 from hubless.domain.errors import InvalidRequestError, NameTakenError
 from hubless.domain.server import Server

@@ -7,7 +7,7 @@ import pytest
 
 BUILD = """
 import tempfile; from pathlib import Path
-from embedded import places; from hubless import bootstrap; from hubless.settings import Settings
+from embedded import places; from hubless.bootstrap import machine; from hubless.settings import Settings
 settings = Settings(Path(tempfile.mkdtemp())); places.prepare(settings)
 """
 
@@ -20,11 +20,11 @@ settings = Settings(Path(tempfile.mkdtemp())); places.prepare(settings)
             "sqlite3 asyncio starlette pydantic psutil uvicorn",
         ),
         (
-            f"{BUILD}; import embedded.worker; bootstrap.build(settings)",
+            f"{BUILD}; import embedded.worker; machine.build(settings)",
             "pydantic starlette uvicorn click",
         ),
         (
-            f"{BUILD}; import embedded.edge; bootstrap.open_routes(settings); bootstrap.open_activity(settings)",
+            f"{BUILD}; import embedded.edge; machine.open_routes(settings); machine.open_activity(settings)",
             "pydantic starlette uvicorn click psutil argon2",
         ),
     ],

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from functions.spawn.handler import handle
+from functions.spawn.work import handle
 from hubless.domain.errors import CapacityUnavailableError
 from hubless.domain.messages import Kind, Message, encode
 from hubless.domain.server import State

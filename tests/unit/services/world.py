@@ -35,6 +35,7 @@ from tests.builders import NOW
 from tests.fakes import (
     InstantEdge,
     PlainHasher,
+    RecordingMetrics,
     RecordingQueue,
     ScriptedLauncher,
     ScriptedReadiness,
@@ -54,6 +55,7 @@ class World:
         self.usage, self.queue = around(SqliteUsageLog(self.database)), around(RecordingQueue())
         self.launcher = around(launcher(self.clock) if launcher else ScriptedLauncher())
         self.readiness = readiness or ScriptedReadiness()
+        self.metrics = RecordingMetrics()
         self.edge, self.deadlines = InstantEdge(self.routes, self.clock), deadlines or Deadlines()
         offered = {p.name: p for p in profiles or (Profile("default"),)}
         self.routing = Routing(self.routes, self.clock)
@@ -72,11 +74,11 @@ class World:
         )
         self.stopping = Stopping(
             self.servers, self.users, self.launcher, self.routing, self.credentials, self.usage, self.queue, self.clock,
-            self.deadlines,
+            self.deadlines, self.metrics,
         )  # fmt: skip
         self.launching = Launching(
             self.servers, self.users, self.launcher, self.readiness, self.routing, self.credentials, self.stopping,
-            self.queue, Unpaced(), self.clock, self.deadlines, offered,
+            self.queue, Unpaced(), self.clock, self.deadlines, offered, self.metrics,
         )  # fmt: skip
         self.reaping = Reaping(
             self.servers, self.users, self.launcher, self.launching, self.stopping, self.routing, self.tokens, self.clients,

@@ -1,0 +1,68 @@
+"""Does what the queue asks and follows launches; runs on SQS batches, on task events and, embedded, on ticks."""
+
+import json
+import logging
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from hubless.bootstrap.hub import Hub
+from hubless.domain import messages
+from hubless.domain.errors import NotYetError
+
+logger = logging.getLogger(__name__)
+
+LONGEST_PAUSE = timedelta(minutes=1)  # between two tries of what fails again and again
+
+FOLLOW, CHECK = "Follow", "Check"  # the detail-types of ticks: what is under way, what is at rest
+
+
+def handle(hub: Hub, event: Mapping[str, Any]) -> dict[str, Any]:
+    """Handle one event and return the SQS partial batch response: the records to be delivered again."""
+    if "Records" in event:
+        failed = [record["messageId"] for record in event["Records"] if not _is_done(hub, record)]
+        return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
+    if event.get("detail-type") == FOLLOW:
+        return {"pending": hub.launching.follow_pending()}
+    if event.get("detail-type") == CHECK:
+        hub.launching.check_running()
+        return {}
+    _observe(hub, event)
+    return {}
+
+
+def _is_done(hub: Hub, record: Mapping[str, Any]) -> bool:
+    """Carry one record out; one that failed does not hold up its batch, and comes again after a pause."""
+    try:
+        _carry_out(hub, record["body"])
+    except NotYetError as later:
+        logger.info("a message waits: %s", later)
+        pause = later.after
+    except Exception:
+        logger.exception("record %s failed and will be delivered again", record.get("messageId"))
+        pause = _pause_after(int(record["attributes"]["ApproximateReceiveCount"]))
+    else:
+        return True
+    hub.queue.release(record["receiptHandle"], pause, hub.clock.now())
+    return False
+
+
+def _carry_out(hub: Hub, body: str) -> None:
+    """Do what *body* asks: one of our messages, or an event that came by the queue."""
+    facts = json.loads(body)
+    if "detail-type" in facts:
+        _observe(hub, facts)
+    else:
+        hub.launching.carry_out(messages.decode(facts))
+
+
+def _observe(hub: Hub, event: Mapping[str, Any]) -> None:
+    told = hub.read_event(event)
+    if told is None:
+        logger.warning("an event of no known kind was ignored: %s", sorted(event)[:10])
+    else:
+        hub.launching.observe(told)
+
+
+def _pause_after(tries: int) -> timedelta:
+    return min(timedelta(seconds=2 ** min(tries, 10)), LONGEST_PAUSE)

@@ -1,0 +1,1 @@
+"""Powertools for AWS Lambda: what a function says of itself."""

@@ -1,0 +1,23 @@
+"""Takes what proves somebody's identity out of a line for the log, wherever it came from: an exception's words, a header, a URL."""
+
+import re
+
+HIDDEN = "***"
+_SEPARATOR = r"""\\?["']?\s*[:=]\s*\\?["']?"""
+_WORDS = r"(?:[a-z_-]*(?:password|passwd|secret|token|cookie|xsrf|verifier)|authorization|jpy_api_token|api[_-]?key)"
+_PATTERNS = (
+    # A header's value may hold blanks: all of it goes.
+    re.compile(rf"((?:authorization|(?:set-)?cookie){_SEPARATOR})[^\"'\\\r\n]+", re.IGNORECASE),
+    re.compile(rf"({_WORDS}{_SEPARATOR})[^\s\"'&,;}}\\]+", re.IGNORECASE),
+    re.compile(r"([?&](?:code|state)=)[^\s\"'&\\]+", re.IGNORECASE),
+    re.compile(r"(\b(?:bearer|token)\s+)[A-Za-z0-9._~+/=-]{16,}", re.IGNORECASE),
+    re.compile(r"()\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"),
+    re.compile(r"()\$argon2id\$[^\s\"'\\]+"),
+)
+
+
+def scrubbed(line: str) -> str:
+    """Return *line* with each such value as `***`; what stands round it stays, so that one sees what was there."""
+    for pattern in _PATTERNS:
+        line = pattern.sub(rf"\g<1>{HIDDEN}", line)
+    return line

@@ -1,0 +1,1 @@
+"""What AWS Systems Manager keeps."""

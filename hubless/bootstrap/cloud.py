@@ -1,0 +1,244 @@
+"""The hub in AWS: DynamoDB, SQS and ECS. And how its functions are made from it."""
+# ruff: noqa: PLC0415 adapters are imported where they are used
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from hubless.bootstrap.hub import Hub
+from hubless.settings import Settings
+from hubless.settings.cloud import CloudSettings, cloud_settings, load, runtime
+
+if TYPE_CHECKING:
+    from hubless.adapters.aws import Clients
+    from hubless.adapters.dynamodb.database import Database
+    from hubless.adapters.ecs.facts import Facts
+    from hubless.ports.clock import Clock
+    from hubless.ports.launcher import Launcher, TaskEvent
+    from hubless.ports.metrics import Metrics
+    from hubless.ports.pace import Pace
+    from hubless.ports.passwords import AttemptStore, PasswordStore
+    from hubless.ports.queue import Queue
+    from hubless.ports.readiness import Readiness
+    from hubless.ports.routes import RouteStore
+    from hubless.ports.servers import ServerStore
+    from hubless.ports.services import ServiceStore
+    from hubless.ports.shares import ShareCodeStore, ShareStore
+    from hubless.ports.tokens import ClientStore, SessionStore, TokenStore
+    from hubless.ports.usage import UsageLog
+    from hubless.ports.users import GroupStore, UserStore
+
+T = TypeVar("T")
+# A little below what AWS takes (RunTask 20 a second, Fargate 100 at once and 20 a second): another may launch too.
+LAUNCHES_A_SECOND = 19.0
+LAUNCHES_AT_ONCE = 80
+LONGEST_TURN = timedelta(seconds=5)  # whose turn is further off waits in the queue, where waiting costs nothing
+
+
+class CloudHub(Hub):
+    """A hub whose state is a table and whose servers are Fargate tasks."""
+
+    follow_seconds = 0.0  # API Gateway hands an answer on when it is whole: who follows a start asks again
+
+    def __init__(self, settings: Settings, cloud: CloudSettings, region: str, secrets: Mapping[str, str]) -> None:
+        super().__init__(settings)
+        self._cloud, self._region, self._secrets = cloud, region, secrets
+
+    @cached_property
+    def key(self) -> bytes:
+        return self._secrets["key"].encode()
+
+    @property
+    def api_url(self) -> str:
+        return f"{self._cloud.url}/hub/api"
+
+    def read_event(self, event: Mapping[str, Any]) -> "TaskEvent | None":
+        from hubless.adapters.ecs import events
+
+        return events.read(event, self._facts)
+
+    @cached_property
+    def clock(self) -> "Clock":
+        from hubless.adapters.system_clock import SystemClock
+
+        return SystemClock()
+
+    @cached_property
+    def _clients(self) -> "Clients":
+        from hubless.adapters.aws import Clients
+
+        return Clients(self._region)
+
+    @cached_property
+    def _database(self) -> "Database":
+        from hubless.adapters.dynamodb.database import Database
+
+        return Database(self._cloud.table, region=self._region)
+
+    @cached_property
+    def _facts(self) -> "Facts":
+        from hubless.adapters.ecs.facts import Capacity, Facts, Homes
+
+        cloud, defaults = self._cloud, {"cpus": self._cloud.cpus, "memory_bytes": self._cloud.memory}
+        return Facts(
+            hub=cloud.hub,
+            region=self._region,
+            cluster=cloud.cluster,
+            image=cloud.image,
+            bucket=cloud.bucket,
+            key=cloud.bucket_key,
+            execution_role=cloud.execution_role,
+            task_role=cloud.task_role,
+            subnets=cloud.subnets,
+            security_groups=cloud.security_groups,
+            log_group=cloud.log_group,
+            public_addresses=cloud.public_addresses,
+            capacity=Capacity(cloud.capacity),
+            architecture=cloud.architecture,
+            homes=Homes(cloud.file_system) if cloud.file_system else None,
+            **{name: value for name, value in defaults.items() if value},  # type: ignore[arg-type]
+        )
+
+    @cached_property
+    def users(self) -> "UserStore":
+        from hubless.adapters.dynamodb.users import DynamoUserStore
+
+        return DynamoUserStore(self._database)
+
+    @cached_property
+    def groups(self) -> "GroupStore":
+        from hubless.adapters.dynamodb.groups import DynamoGroupStore
+
+        return DynamoGroupStore(self._database)
+
+    @cached_property
+    def servers(self) -> "ServerStore":
+        from hubless.adapters.dynamodb.servers import DynamoServerStore
+
+        return DynamoServerStore(self._database)
+
+    @cached_property
+    def token_store(self) -> "TokenStore":
+        from hubless.adapters.dynamodb.tokens import DynamoTokenStore
+
+        return DynamoTokenStore(self._database)
+
+    @cached_property
+    def clients(self) -> "ClientStore":
+        from hubless.adapters.dynamodb.clients import DynamoClientStore
+
+        return DynamoClientStore(self._database)
+
+    @cached_property
+    def sessions(self) -> "SessionStore":
+        from hubless.adapters.dynamodb.sessions import DynamoSessionStore
+
+        return DynamoSessionStore(self._database)
+
+    @cached_property
+    def passwords(self) -> "PasswordStore":
+        from hubless.adapters.dynamodb.passwords import DynamoPasswordStore
+
+        return DynamoPasswordStore(self._database)
+
+    @cached_property
+    def attempts(self) -> "AttemptStore":
+        from hubless.adapters.dynamodb.passwords import DynamoAttemptStore
+
+        return DynamoAttemptStore(self._database)
+
+    @cached_property
+    def shares(self) -> "ShareStore":
+        from hubless.adapters.dynamodb.shares import DynamoShareStore
+
+        return DynamoShareStore(self._database)
+
+    @cached_property
+    def share_codes(self) -> "ShareCodeStore":
+        from hubless.adapters.dynamodb.shares import DynamoShareCodeStore
+
+        return DynamoShareCodeStore(self._database)
+
+    @cached_property
+    def service_store(self) -> "ServiceStore":
+        from hubless.adapters.dynamodb.services import DynamoServiceStore
+
+        return DynamoServiceStore(self._database)
+
+    @cached_property
+    def routes(self) -> "RouteStore":
+        from hubless.adapters.dynamodb.routes import DynamoRouteStore
+
+        return DynamoRouteStore(self._database)
+
+    @cached_property
+    def usage(self) -> "UsageLog":
+        from hubless.adapters.dynamodb.usage import DynamoUsageLog
+
+        return DynamoUsageLog(self._database)
+
+    @cached_property
+    def queue(self) -> "Queue":
+        from hubless.adapters.sqs.queue import SqsQueue
+
+        return SqsQueue(self._cloud.queue, self._clients)
+
+    @cached_property
+    def pace(self) -> "Pace":
+        from hubless.adapters.unpaced import Unpaced
+
+        return Unpaced()
+
+    @cached_property
+    def launcher(self) -> "Launcher":
+        from hubless.adapters.ecs.launcher import EcsLauncher
+
+        return EcsLauncher(self._facts, self._clients, self.clock)
+
+    @cached_property
+    def readiness(self) -> "Readiness":
+        from hubless.adapters.heard import HeardReadiness
+
+        return HeardReadiness()
+
+    @cached_property
+    def metrics(self) -> "Metrics":
+        from hubless.adapters.powertools.metrics import EmfMetrics
+
+        return EmfMetrics(self._cloud.hub)
+
+
+def build() -> CloudHub:
+    """Return the hub that the environment of a function tells of. Nothing is asked of AWS yet.
+
+    Raises:
+        SettingsError: naming the variable or the key that is missing or wrong.
+    """
+    cloud, here = cloud_settings(), runtime()
+    secrets = open_secrets(cloud, here.region)
+    return CloudHub(load(cloud, here.settings_file, secrets), cloud, here.region, secrets)
+
+
+def open_secrets(cloud: CloudSettings, region: str) -> Mapping[str, str]:
+    """Return the hub's secrets by name, read when the first is asked for."""
+    from hubless.adapters.aws import Clients
+    from hubless.adapters.ssm.secrets import SsmSecrets
+
+    return SsmSecrets(cloud.secrets, Clients(region))
+
+
+def entry(handle: Callable[[CloudHub, Mapping[str, Any], Any], T], function: str) -> Callable[[Mapping[str, Any], Any], T]:
+    """Return what Lambda calls: *handle* with the hub, which is put together now, while Lambda starts the environment."""
+    from hubless.adapters.powertools.logs import Logs
+
+    cloud = cloud_settings()
+    logs = Logs(cloud.hub, function, cloud.log_level)
+    with logs.failures():
+        hub = build()
+
+    def handler(event: Mapping[str, Any], context: Any) -> T:
+        with logs.invocation(event, context):
+            return handle(hub, event, context)
+
+    return handler

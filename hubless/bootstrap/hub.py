@@ -1,0 +1,345 @@
+"""The hub: its services on the ports of a place, each made when it is first asked for."""
+# ruff: noqa: PLC0415 as said above
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from hubless.domain.server import Deadlines
+from hubless.settings import Settings
+
+if TYPE_CHECKING:
+    from hubless.domain.idleness import Patience
+    from hubless.domain.profiles import Profile
+    from hubless.domain.roles import Role
+    from hubless.ports.authenticator import Authenticator
+    from hubless.ports.clock import Clock
+    from hubless.ports.launcher import Launcher, TaskEvent
+    from hubless.ports.metrics import Metrics
+    from hubless.ports.pace import Pace
+    from hubless.ports.passwords import AttemptStore, PasswordHasher, PasswordStore
+    from hubless.ports.queue import Queue
+    from hubless.ports.readiness import Readiness
+    from hubless.ports.routes import RouteStore
+    from hubless.ports.servers import ServerStore
+    from hubless.ports.services import ServiceStore
+    from hubless.ports.shares import ShareCodeStore, ShareStore
+    from hubless.ports.tokens import ClientStore, SessionStore, TokenStore
+    from hubless.ports.usage import UsageLog
+    from hubless.ports.users import GroupStore, UserStore
+    from hubless.services.accounts import Accounts
+    from hubless.services.activity import Activity
+    from hubless.services.authorizations import Authorizations
+    from hubless.services.credentials import Credentials
+    from hubless.services.departures import Departures
+    from hubless.services.directory import Directory
+    from hubless.services.identity import Identities
+    from hubless.services.launching import Launching
+    from hubless.services.logins import Logins
+    from hubless.services.reaping import Reaping
+    from hubless.services.routing import Routing
+    from hubless.services.sharing import Sharing
+    from hubless.services.spawning import Spawning
+    from hubless.services.stopping import Stopping
+    from hubless.services.tokens import Tokens
+
+
+class Hub(ABC):
+    """Everything that a function needs. A place (a machine, the cloud) gives the ports; the services are the same."""
+
+    follow_seconds: float | None = None
+    """For how long an answer may follow a start; None for as long as that takes."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    # --- what a place gives ---
+
+    @property
+    @abstractmethod
+    def key(self) -> bytes:
+        """Return the secret from which launches' tokens and the pages' are derived."""
+
+    @property
+    @abstractmethod
+    def api_url(self) -> str:
+        """Return where servers reach the API."""
+
+    @abstractmethod
+    def read_event(self, event: Mapping[str, Any]) -> "TaskEvent | None":
+        """Return what the launcher's side tells by itself, or None when *event* is about something else."""
+
+    def is_claimed(self, name: str) -> bool:
+        """Say whether something that is no record of the hub waits for a user of that name: settings give it something."""
+        return any(name in role.users for role in self.settings.roles) or any(
+            name in group.users for group in self.settings.groups.values()
+        )
+
+    @property
+    @abstractmethod
+    def clock(self) -> "Clock": ...
+
+    @property
+    @abstractmethod
+    def users(self) -> "UserStore": ...
+
+    @property
+    @abstractmethod
+    def groups(self) -> "GroupStore": ...
+
+    @property
+    @abstractmethod
+    def servers(self) -> "ServerStore": ...
+
+    @property
+    @abstractmethod
+    def token_store(self) -> "TokenStore": ...
+
+    @property
+    @abstractmethod
+    def clients(self) -> "ClientStore": ...
+
+    @property
+    @abstractmethod
+    def sessions(self) -> "SessionStore": ...
+
+    @property
+    @abstractmethod
+    def passwords(self) -> "PasswordStore": ...
+
+    @property
+    @abstractmethod
+    def attempts(self) -> "AttemptStore": ...
+
+    @property
+    @abstractmethod
+    def shares(self) -> "ShareStore": ...
+
+    @property
+    @abstractmethod
+    def share_codes(self) -> "ShareCodeStore": ...
+
+    @property
+    @abstractmethod
+    def service_store(self) -> "ServiceStore": ...
+
+    @property
+    @abstractmethod
+    def routes(self) -> "RouteStore": ...
+
+    @property
+    @abstractmethod
+    def usage(self) -> "UsageLog": ...
+
+    @property
+    @abstractmethod
+    def queue(self) -> "Queue": ...
+
+    @property
+    @abstractmethod
+    def pace(self) -> "Pace": ...
+
+    @property
+    @abstractmethod
+    def launcher(self) -> "Launcher": ...
+
+    @property
+    @abstractmethod
+    def readiness(self) -> "Readiness": ...
+
+    @property
+    @abstractmethod
+    def metrics(self) -> "Metrics": ...
+
+    # --- the same everywhere ---
+
+    @cached_property
+    def version(self) -> str:
+        """Return this product's own version."""
+        from importlib.metadata import PackageNotFoundError
+        from importlib.metadata import version as installed_version
+
+        try:
+            return installed_version("hubless")
+        except PackageNotFoundError:
+            return "0"
+
+    @property
+    def has_passwords(self) -> bool:
+        """Say whether users log in with passwords of their own."""
+        return self.settings.login.kind == "password"
+
+    @cached_property
+    def profiles(self) -> "Mapping[str, Profile]":
+        return {profile.name: profile for profile in self.settings.profiles}
+
+    @cached_property
+    def deadlines(self) -> Deadlines:
+        servers = self.settings.servers
+        return Deadlines(launching=servers.launch_timeout, starting=servers.start_timeout, stopping=servers.stop_timeout)
+
+    @cached_property
+    def roles(self) -> "Mapping[str, Role]":
+        from hubless.bootstrap.roles import role_table_of
+
+        return role_table_of(self.settings)
+
+    @cached_property
+    def hasher(self) -> "PasswordHasher":
+        from hubless.adapters.passwords.argon2 import Argon2PasswordHasher
+
+        return Argon2PasswordHasher()
+
+    @cached_property
+    def authenticator(self) -> "Authenticator":
+        login = self.settings.login
+        if login.kind == "shared-password":
+            from hubless.adapters.logins.shared import SharedPasswordAuthenticator
+
+            return SharedPasswordAuthenticator(
+                login.password, frozenset(login.admins), frozenset(login.allow_users), login.admin_password
+            )
+        from hubless.adapters.logins.passwords import PasswordAuthenticator
+
+        return PasswordAuthenticator(self.users, self.passwords, self.hasher)
+
+    @cached_property
+    def services(self) -> "Directory":
+        from hubless.services.directory import Directory
+
+        return Directory({s.name: s for s in self.settings.services}, self.service_store, self.roles, self.routing)
+
+    @cached_property
+    def accounts(self) -> "Accounts":
+        from hubless.services.accounts import Accounts
+
+        return Accounts(
+            self.users, self.servers, self.passwords, self.sessions, self.hasher, self.clock,
+            frozenset(self.settings.login.admins), self.is_claimed,
+        )  # fmt: skip
+
+    @cached_property
+    def identities(self) -> "Identities":
+        from hubless.services.identity import Identities
+
+        return Identities(self.token_store, self.sessions, self.users, self.clock, self.roles, self.services)
+
+    @cached_property
+    def logins(self) -> "Logins":
+        from hubless.services.logins import Logins
+
+        login = self.settings.login
+        return Logins(
+            self.authenticator, self.accounts, self.attempts, self.sessions, self.clock, login.max_failures, login.lock_for,
+            self.settings.hub.cookie_max_age,
+        )  # fmt: skip
+
+    @cached_property
+    def tokens(self) -> "Tokens":
+        from hubless.services.tokens import Tokens
+
+        return Tokens(
+            self.token_store, self.accounts, self.groups, self.identities, self.clock, self.settings.tokens.max_lifetime
+        )
+
+    @cached_property
+    def authorizations(self) -> "Authorizations":
+        from hubless.services.authorizations import Authorizations
+
+        return Authorizations(self.clients, self.token_store, self.identities, self.clock)
+
+    @cached_property
+    def credentials(self) -> "Credentials":
+        from hubless.services.credentials import Credentials
+
+        return Credentials(self.clients, self.clock, self.key, self.api_url, self.settings.hub.public_url)
+
+    @cached_property
+    def routing(self) -> "Routing":
+        from hubless.services.routing import Routing
+
+        return Routing(self.routes, self.clock)
+
+    @cached_property
+    def spawning(self) -> "Spawning":
+        from hubless.services.spawning import Spawning
+
+        servers = self.settings.servers
+        return Spawning(
+            self.servers, self.queue, self.clock, self.profiles, self.deadlines, servers.named_limit, servers.active_limit
+        )
+
+    @cached_property
+    def stopping(self) -> "Stopping":
+        from hubless.services.stopping import Stopping
+
+        return Stopping(
+            self.servers, self.users, self.launcher, self.routing, self.credentials, self.usage, self.queue, self.clock,
+            self.deadlines, self.metrics,
+        )  # fmt: skip
+
+    @cached_property
+    def launching(self) -> "Launching":
+        from hubless.services.launching import Launching
+
+        return Launching(
+            self.servers, self.users, self.launcher, self.readiness, self.routing, self.credentials, self.stopping,
+            self.queue, self.pace, self.clock, self.deadlines, self.profiles, self.metrics,
+        )  # fmt: skip
+
+    @cached_property
+    def departures(self) -> "Departures":
+        from hubless.services.departures import Departures
+
+        return Departures(self.servers, self.stopping, self.accounts)
+
+    @cached_property
+    def reaping(self) -> "Reaping":
+        from hubless.services.reaping import Reaping
+
+        return Reaping(
+            self.servers, self.users, self.launcher, self.launching, self.stopping, self.routing, self.token_store,
+            self.clients, self.sessions, self.attempts, self.queue, self.clock, self._patience,
+            self._patience_by_user, self.profiles, self.services, self.share_codes, self.settings.login.lock_for,
+        )  # fmt: skip
+
+    @cached_property
+    def activity(self) -> "Activity":
+        from hubless.services.activity import Activity
+
+        return Activity(self.servers, self.users, self.queue, self.clock)
+
+    @cached_property
+    def sharing(self) -> "Sharing":
+        from hubless.services.sharing import Sharing
+
+        return Sharing(self.shares, self.share_codes, self.servers, self.users, self.groups, self.clock)
+
+    @property
+    def _patience(self) -> "Patience":
+        from hubless.domain.idleness import Patience
+
+        return Patience(self.settings.culling.idle_after, self.settings.culling.max_age)
+
+    @property
+    def _patience_by_user(self) -> "Mapping[str, Patience]":
+        from hubless.domain.idleness import Patience
+
+        return {name: Patience(own.idle_after, own.max_age) for name, own in self.settings.culling.users.items()}
+
+
+def settle_settings(hub: Hub) -> None:
+    """Make what settings name and the store lacks: admins and groups."""
+    from hubless.domain.users import Group
+    from hubless.services.identifiers import new_id
+
+    missing = [name for name in hub.settings.login.admins if hub.users.find(name) is None]
+    if missing:
+        hub.accounts.add_many(missing, admin=True)
+    for name, group in hub.settings.groups.items():
+        users = [user for user in group.users if hub.users.find(user) is None]
+        if users:
+            hub.accounts.add_many(users)
+        if hub.groups.find(name) is None:
+            hub.groups.create(Group(new_id("g", hub.clock.now()), name, tuple(group.users), dict(group.properties)))

@@ -1,0 +1,221 @@
+"""The hub of one machine: SQLite and local processes."""
+# ruff: noqa: PLC0415 adapters are imported where they are used
+
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from hubless.bootstrap.hub import Hub, settle_settings
+from hubless.settings import Settings
+
+if TYPE_CHECKING:
+    from hubless.adapters.sqlite.database import Database
+    from hubless.adapters.sqlite.queue import SqliteQueue
+    from hubless.ports.clock import Clock
+    from hubless.ports.launcher import Launcher, TaskEvent
+    from hubless.ports.metrics import Metrics
+    from hubless.ports.pace import Pace
+    from hubless.ports.passwords import AttemptStore, PasswordStore
+    from hubless.ports.readiness import Readiness
+    from hubless.ports.routes import RouteStore
+    from hubless.ports.servers import ServerStore
+    from hubless.ports.services import ServiceStore
+    from hubless.ports.shares import ShareCodeStore, ShareStore
+    from hubless.ports.tokens import ClientStore, SessionStore, TokenStore
+    from hubless.ports.usage import UsageLog
+    from hubless.ports.users import GroupStore, UserStore
+    from hubless.services.activity import Activity
+
+
+class MachineHub(Hub):
+    """A hub whose state is one SQLite file and whose servers are processes."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self._database = open_database(settings)
+
+    @cached_property
+    def key(self) -> bytes:
+        return self.settings.secret_file.read_bytes()
+
+    @property
+    def api_url(self) -> str:
+        return f"{self.settings.local_url}/hub/api"
+
+    def read_event(self, event: Mapping[str, Any]) -> "TaskEvent | None":  # noqa: ARG002 processes tell nothing by themselves
+        return None
+
+    def is_claimed(self, name: str) -> bool:
+        """Say so also where this machine has files for the user."""
+        from hubless.adapters.processes.accounts import is_system_user
+
+        as_system_users = self.settings.servers.run_as_system_users
+        return super().is_claimed(name) or is_system_user(name, as_system_users=as_system_users)
+
+    def watcher(self) -> Callable[[], bool]:
+        """Return a cheap test of whether the store may have changed since it was last asked."""
+        return self._database.watcher()
+
+    @cached_property
+    def clock(self) -> "Clock":
+        return open_clock()
+
+    @cached_property
+    def users(self) -> "UserStore":
+        from hubless.adapters.sqlite.users import SqliteUserStore
+
+        return SqliteUserStore(self._database)
+
+    @cached_property
+    def groups(self) -> "GroupStore":
+        from hubless.adapters.sqlite.users import SqliteGroupStore
+
+        return SqliteGroupStore(self._database)
+
+    @cached_property
+    def servers(self) -> "ServerStore":
+        from hubless.adapters.sqlite.servers import SqliteServerStore
+
+        return SqliteServerStore(self._database)
+
+    @cached_property
+    def token_store(self) -> "TokenStore":
+        from hubless.adapters.sqlite.tokens import SqliteTokenStore
+
+        return SqliteTokenStore(self._database)
+
+    @cached_property
+    def clients(self) -> "ClientStore":
+        from hubless.adapters.sqlite.tokens import SqliteClientStore
+
+        return SqliteClientStore(self._database)
+
+    @cached_property
+    def sessions(self) -> "SessionStore":
+        from hubless.adapters.sqlite.tokens import SqliteSessionStore
+
+        return SqliteSessionStore(self._database)
+
+    @cached_property
+    def passwords(self) -> "PasswordStore":
+        from hubless.adapters.sqlite.passwords import SqlitePasswordStore
+
+        return SqlitePasswordStore(self._database)
+
+    @cached_property
+    def attempts(self) -> "AttemptStore":
+        from hubless.adapters.sqlite.passwords import SqliteAttemptStore
+
+        return SqliteAttemptStore(self._database)
+
+    @cached_property
+    def shares(self) -> "ShareStore":
+        from hubless.adapters.sqlite.shares import SqliteShareStore
+
+        return SqliteShareStore(self._database)
+
+    @cached_property
+    def share_codes(self) -> "ShareCodeStore":
+        from hubless.adapters.sqlite.shares import SqliteShareCodeStore
+
+        return SqliteShareCodeStore(self._database)
+
+    @cached_property
+    def service_store(self) -> "ServiceStore":
+        from hubless.adapters.sqlite.services import SqliteServiceStore
+
+        return SqliteServiceStore(self._database)
+
+    @cached_property
+    def routes(self) -> "RouteStore":
+        from hubless.adapters.sqlite.routes import SqliteRouteStore
+
+        return SqliteRouteStore(self._database)
+
+    @cached_property
+    def usage(self) -> "UsageLog":
+        from hubless.adapters.sqlite.usage import SqliteUsageLog
+
+        return SqliteUsageLog(self._database)
+
+    @cached_property
+    def queue(self) -> "SqliteQueue":
+        from hubless.adapters.sqlite.queue import SqliteQueue
+
+        return SqliteQueue(self._database)
+
+    @cached_property
+    def pace(self) -> "Pace":
+        from hubless.adapters.unpaced import Unpaced
+
+        return Unpaced()
+
+    @cached_property
+    def launcher(self) -> "Launcher":
+        from hubless.adapters.processes.launcher import ProcessLauncher
+
+        return ProcessLauncher(
+            self.settings.launches,
+            self.settings.homes,
+            run_as_system_users=self.settings.servers.run_as_system_users,
+            environment=self.settings.server_environment,
+        )
+
+    @cached_property
+    def readiness(self) -> "Readiness":
+        from hubless.adapters.processes.readiness import HttpReadiness
+
+        return HttpReadiness()
+
+    @cached_property
+    def metrics(self) -> "Metrics":
+        from hubless.adapters.unmeasured import Unmeasured
+
+        return Unmeasured()
+
+
+def build(settings: Settings) -> MachineHub:
+    """Return the hub of one machine, with what settings name made in its store.
+
+    Raises:
+        StoreUnavailableError: when the data folder's database cannot be used.
+        SettingsError: when roles in *settings* hold a scope that does not exist.
+    """
+    hub = MachineHub(settings)
+    hub.roles  # noqa: B018 wrong roles stop the start
+    settle_settings(hub)
+    return hub
+
+
+def open_database(settings: Settings) -> "Database":
+    """Open the data folder's SQLite file."""
+    from hubless.adapters.sqlite.database import Database
+
+    return Database(settings.database)
+
+
+def open_routes(settings: Settings) -> "tuple[RouteStore, Callable[[], bool]]":
+    """Return the route table and a cheap test of whether it may have changed: all that an edge's agent needs."""
+    from hubless.adapters.sqlite.routes import SqliteRouteStore
+
+    database = open_database(settings)
+    return SqliteRouteStore(database), database.watcher()
+
+
+def open_clock() -> "Clock":
+    """Return the machine's clock."""
+    from hubless.adapters.system_clock import SystemClock
+
+    return SystemClock()
+
+
+def open_activity(settings: Settings) -> "Activity":
+    """Return where an edge's agent reports who was active."""
+    from hubless.adapters.sqlite.queue import SqliteQueue
+    from hubless.adapters.sqlite.servers import SqliteServerStore
+    from hubless.adapters.sqlite.users import SqliteUserStore
+    from hubless.adapters.system_clock import SystemClock
+    from hubless.services.activity import Activity
+
+    database = open_database(settings)
+    return Activity(SqliteServerStore(database), SqliteUserStore(database), SqliteQueue(database), SystemClock())

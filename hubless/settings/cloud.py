@@ -1,0 +1,79 @@
+"""What the infrastructure made for a hub in AWS, as its functions are told it: names and addresses, nothing secret.
+
+Whoever deploys writes it with `as_environment`, the functions read it with `from_environment`.
+"""
+
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from hubless.settings.environment import ENVIRON, from_environment
+from hubless.settings.kinds import CPUS, FLAG, NAME, SIZE, SOME, TEXT, WEB_ORIGIN, choice, setting
+from hubless.settings.loading import DEFAULT_FILE, Settings, parse, read_text
+
+# Fargate needs longer than a process does. A task that dies says so at once: these are for news that never come.
+DEFAULTS: Mapping[str, Mapping[str, Any]] = {
+    "servers": {"launch_timeout": "10m", "start_timeout": "3m", "stop_timeout": "3m"}
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CloudSettings:
+    """Where the hub keeps things and runs servers."""
+
+    url: str = setting(None, WEB_ORIGIN, "What browsers and servers call the hub")
+    hub: str = setting("hubless", NAME, "Tells this hub's things from another's in the same account")
+    table: str = setting(None, NAME, "The DynamoDB table")
+    queue: str = setting(None, NAME, "The address of the SQS queue")
+    secrets: str = setting(None, NAME, "The SSM parameter that holds the hub's secrets")
+    cluster: str = setting(None, NAME, "The ECS cluster")
+    image: str = setting(None, NAME, "The image of profiles that name none")
+    bucket: str = setting(None, NAME, "The S3 bucket in which each launch's secrets lie")
+    bucket_key: str = setting("", TEXT, "The KMS key of that bucket; empty for S3's own")
+    execution_role: str = setting(None, NAME, "The role by which ECS starts tasks")
+    task_role: str = setting(None, NAME, "The role of the servers, which may do nothing")
+    subnets: tuple[str, ...] = setting(None, SOME, "The subnets in which servers run")
+    security_groups: tuple[str, ...] = setting(None, SOME, "The security groups of servers")
+    log_group: str = setting(None, NAME, "The log group of servers")
+    public_addresses: bool = setting(False, FLAG, "Whether servers have addresses of their own: where no NAT is")
+    capacity: str = setting("fargate", choice("fargate", "spot", "spot-or-fargate"), "On what servers run")
+    architecture: str = setting("X86_64", choice("X86_64", "ARM64"), "What their images are made for")
+    cpus: float | None = setting(0.5, CPUS, "Processors of profiles that name none")
+    memory: int | None = setting("2G", SIZE, "Memory of profiles that name none")
+    file_system: str = setting("", TEXT, "The EFS file system of the users' files; empty: they go with the server")
+    log_level: str = setting("info", choice("debug", "info", "warning", "error"), "How much is logged")
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """What Lambda itself says."""
+
+    region: str
+    settings_file: Path | None = field(default=None)
+
+
+def runtime(environ: Mapping[str, str] = ENVIRON) -> Runtime:
+    """Return the region, and the settings file that lies beside the functions where there is one."""
+    beside = Path(environ.get("LAMBDA_TASK_ROOT", ".")) / DEFAULT_FILE
+    return Runtime(environ.get("AWS_REGION", ""), beside if beside.exists() else None)
+
+
+def load(cloud: CloudSettings, file: Path | None, secrets: Mapping[str, str]) -> Settings:
+    """Return the hub's settings in the cloud; what may not stand in *file* is among the *secrets*.
+
+    Raises:
+        SettingsError: as `loading.load` does.
+    """
+    read = parse(read_text(file), Path(), secrets, source=str(file or DEFAULT_FILE), defaults=DEFAULTS)
+    return replace(read, hub=replace(read.hub, public_url=read.hub.public_url or cloud.url))
+
+
+def cloud_settings(environ: Mapping[str, str] = ENVIRON) -> CloudSettings:
+    """Return what the environment says.
+
+    Raises:
+        SettingsError: naming the variable that is missing or wrong.
+    """
+    return from_environment(CloudSettings, environ)
