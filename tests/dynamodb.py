@@ -149,11 +149,11 @@ def _in_order(value):
 
 @contextmanager
 def ministack(folder):
-    """Run the emulator and give a database in it."""
+    """Run the emulator and give its address."""
     port = free_port()
     environment = {
         "PATH": os.environ["PATH"], "HOME": str(folder), "TMPDIR": str(folder), "GATEWAY_PORT": str(port),
-        "BIND_HOST": "127.0.0.1", "MINISTACK_HOST": "127.0.0.1", "SERVICES": "dynamodb", "LOG_LEVEL": "ERROR",
+        "BIND_HOST": "127.0.0.1", "MINISTACK_HOST": "127.0.0.1", "SERVICES": "dynamodb,sqs", "LOG_LEVEL": "ERROR",
     }  # fmt: skip
     program = Path(sys.executable).with_name("ministack")
     assert shutil.which(program), "MiniStack is not installed: `make test` installs it"
@@ -166,7 +166,7 @@ def ministack(folder):
             patch.setenv(name, "test")
         try:
             _wait(f"http://127.0.0.1:{port}", process, folder / "ministack.log")
-            yield Database("hubless", region=REGION, endpoint=f"http://127.0.0.1:{port}")
+            yield f"http://127.0.0.1:{port}"
         finally:
             process.terminate()
 

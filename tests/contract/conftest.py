@@ -2,6 +2,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from hubless.adapters.dynamodb.database import Database as DynamoDatabase
 from hubless.adapters.sqlite.database import Database
 from hubless.adapters.sqlite.passwords import SqliteAttemptStore, SqlitePasswordStore
 from hubless.adapters.sqlite.queue import SqliteQueue
@@ -13,7 +14,7 @@ from hubless.adapters.sqlite.tokens import SqliteClientStore, SqliteSessionStore
 from hubless.adapters.sqlite.usage import SqliteUsageLog
 from hubless.adapters.sqlite.users import SqliteGroupStore, SqliteUserStore
 from tests.builders import a_session, a_user
-from tests.dynamodb import in_new_table, ministack, moto
+from tests.dynamodb import REGION, in_new_table, ministack, moto
 
 
 def sqlite(folder):
@@ -51,9 +52,14 @@ def in_moto():
 
 
 @pytest.fixture(scope="session")
-def in_ministack(tmp_path_factory):
-    with ministack(tmp_path_factory.mktemp("ministack")) as database:
-        yield database
+def ministack_url(tmp_path_factory):
+    with ministack(tmp_path_factory.mktemp("ministack")) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def in_ministack(ministack_url):
+    return DynamoDatabase("hubless", region=REGION, endpoint=ministack_url)
 
 
 @pytest.fixture(params=ADAPTERS)

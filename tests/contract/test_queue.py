@@ -1,120 +1,211 @@
+"""The queue's promises. Time passes as told, but on MiniStack: there tests wait for the shortest times that SQS knows."""
+
+from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
 
+from hubless.adapters.sqlite.database import Database
+from hubless.adapters.sqlite.queue import SqliteQueue
 from hubless.domain.messages import Kind, Message
+from tests import sqs
 from tests.builders import NOW
 from tests.contract.together import MANY, at_once
 
-pytestmark = pytest.mark.parametrize("stores", ["sqlite"], indirect=True)  # in the cloud the queue is another service
-MINUTE = timedelta(minutes=1)
 ONE, TWO = Message(Kind.LAUNCH, "s1", "l1"), Message(Kind.STOP, "s1", "l1")
+SECOND, MICROSECOND = timedelta(seconds=1), timedelta(microseconds=1)
 
 
-def claim(stores, at=NOW, limit=10):
-    return stores.queue.receive(limit, MINUTE, at)
+class SqliteReader:
+    """A queue, and one who reads it as the embedded hub's worker does."""
+
+    def __init__(self, queue):
+        self.queue, self.now = queue, NOW
+
+    def claim(self, limit=10, seconds=60):
+        return self.queue.receive(limit, timedelta(seconds=seconds), self.now)
+
+    def release(self, receipt, after):
+        self.queue.release(receipt, after, self.now)
+
+    def delete(self, receipt):
+        self.queue.delete(receipt)
+
+    def wait(self, seconds):
+        self.now += timedelta(seconds=seconds)
 
 
-def test_messages_come_as_they_were_sent_oldest_first(stores):
-    stores.queue.send(ONE)
-    stores.queue.send(TWO)
-    got = claim(stores)
-    assert [g.message for g in got] == [ONE, TWO]
+@contextmanager
+def in_sqlite(folder):
+    database = Database(folder / "hub.sqlite")
+    yield SqliteReader(SqliteQueue(database))
+    database.close()
+
+
+@pytest.fixture(params=["sqlite", "sqs-moto", "sqs-ministack"])
+def reader(request):
+    def given(name):
+        return request.getfixturevalue(name)
+
+    if request.param == "sqlite":
+        place = in_sqlite(given("tmp_path"))
+    elif request.param == "sqs-moto":
+        given("in_moto")
+        place = sqs.in_moto()
+    else:
+        place = sqs.in_ministack(given("ministack_url"))
+    with place as made:
+        yield made
+
+
+@pytest.fixture
+def local(tmp_path):
+    """The queue of which more is known than SQS promises."""
+    with in_sqlite(tmp_path) as made:
+        yield made
+
+
+def test_messages_come_as_they_were_sent(reader):
+    reader.queue.send(ONE)
+    reader.queue.send(TWO)
+    got = reader.claim() + reader.claim()
+    assert sorted(g.message.kind for g in got) == [Kind.LAUNCH, Kind.STOP]
+    assert {g.message for g in got} == {ONE, TWO}
     assert [g.attempts for g in got] == [1, 1]
 
 
-def test_no_more_come_than_were_asked_for(stores):
+def test_no_more_come_than_were_asked_for(reader):
     for _ in range(3):
-        stores.queue.send(ONE)
-    assert len(claim(stores, limit=2)) == 2
-    assert len(claim(stores, limit=2)) == 1
+        reader.queue.send(ONE)
+    assert len(reader.claim(limit=2)) == 2
+    assert len(reader.claim(limit=2)) == 1
 
 
-def test_a_claimed_message_is_hidden_and_counted(stores):
-    stores.queue.send(ONE)
-    claim(stores)
-    assert claim(stores) == []
-    assert claim(stores, NOW + MINUTE - timedelta(microseconds=1)) == []
-    assert stores.queue.depth() == 1
+def test_a_claimed_message_is_hidden_and_counted(reader):
+    reader.queue.send(ONE)
+    reader.queue.send(TWO)
+    reader.claim(limit=1)
+    assert len(reader.claim()) == 1
+    assert reader.claim() == []
+    assert reader.queue.depth() == 2
 
 
-def test_a_message_that_was_not_deleted_is_handed_out_again(stores):
-    stores.queue.send(ONE)
-    claim(stores)
-    (again,) = claim(stores, NOW + MINUTE)
+def test_a_message_that_was_not_deleted_is_handed_out_again(reader):
+    reader.queue.send(ONE)
+    reader.claim(seconds=1)
+    reader.wait(1.1)
+    (again,) = reader.claim()
     assert (again.message, again.attempts) == (ONE, 2)
 
 
-def test_a_deleted_message_never_comes_again(stores):
-    stores.queue.send(ONE)
-    (got,) = claim(stores)
-    stores.queue.delete(got.receipt)
-    stores.queue.delete(got.receipt)
-    assert stores.queue.depth() == 0
-    assert claim(stores, NOW + 10 * MINUTE) == []
+def test_a_deleted_message_never_comes_again(reader):
+    reader.queue.send(ONE)
+    (got,) = reader.claim(seconds=1)
+    reader.delete(got.receipt)
+    assert reader.queue.depth() == 0
+    reader.wait(1.1)
+    assert reader.claim() == []
 
 
-def test_receipts_of_a_lost_claim_do_nothing(stores):
-    stores.queue.send(ONE)
-    (lost,) = claim(stores)
-    (held,) = claim(stores, NOW + MINUTE)
-    stores.queue.delete(lost.receipt)
-    stores.queue.release(lost.receipt, timedelta(), NOW)
-    assert stores.queue.depth() == 1
-    assert claim(stores, NOW + MINUTE) == []
-    stores.queue.delete(held.receipt)
-    assert stores.queue.depth() == 0
-
-
-def test_receipts_are_of_one_message_also_after_it_is_gone(stores):
-    stores.queue.send(ONE)
-    (got,) = claim(stores)
-    stores.queue.delete(got.receipt)
-    stores.queue.send(TWO)
-    (other,) = claim(stores)
-    stores.queue.delete(got.receipt)
+def test_a_message_that_is_done_is_not_released(reader):
+    reader.queue.send(ONE)
+    (got,) = reader.claim()
+    reader.delete(got.receipt)
+    reader.queue.send(TWO)
+    (other,) = reader.claim()
+    reader.release(got.receipt, timedelta())
     assert other.receipt != got.receipt
-    assert stores.queue.depth() == 1
+    assert reader.claim() == []
+    assert reader.queue.depth() == 1
 
 
-def test_a_released_message_comes_again_after_its_time(stores):
-    stores.queue.send(ONE)
-    (got,) = claim(stores)
-    stores.queue.release(got.receipt, timedelta(seconds=5), NOW)
-    assert claim(stores, NOW + timedelta(seconds=4)) == []
-    (again,) = claim(stores, NOW + timedelta(seconds=5))
+def test_a_released_message_comes_again_after_its_time(reader):
+    reader.queue.send(ONE)
+    (got,) = reader.claim()
+    reader.release(got.receipt, SECOND)
+    assert reader.claim() == []
+    reader.wait(1.1)
+    (again,) = reader.claim()
     assert again.attempts == 2
 
 
-def test_a_release_may_also_hide_longer(stores):
-    stores.queue.send(ONE)
-    (got,) = claim(stores)
-    stores.queue.release(got.receipt, 5 * MINUTE, NOW)
-    assert claim(stores, NOW + 4 * MINUTE) == []
-    assert len(claim(stores, NOW + 5 * MINUTE)) == 1
+def test_a_message_released_for_no_time_comes_at_once(reader):
+    reader.queue.send(ONE)
+    (got,) = reader.claim()
+    reader.release(got.receipt, timedelta())
+    reader.wait(0.01)
+    assert [g.message for g in reader.claim()] == [ONE]
 
 
-def test_the_same_message_may_wait_twice(stores):
-    stores.queue.send(ONE)
-    stores.queue.send(ONE)
-    assert [g.message for g in claim(stores)] == [ONE, ONE]
+def test_a_release_may_also_hide_longer(reader):
+    reader.queue.send(ONE)
+    (got,) = reader.claim(seconds=1)
+    reader.release(got.receipt, 60 * SECOND)
+    reader.wait(1.1)
+    assert reader.claim() == []
 
 
-def test_of_eight_who_claim_each_message_goes_to_one(stores):
+def test_the_same_message_may_wait_twice(reader):
+    reader.queue.send(ONE)
+    reader.queue.send(ONE)
+    assert [g.message for g in reader.claim() + reader.claim()] == [ONE, ONE]
+
+
+def test_eight_senders_lose_nothing(reader):
+    sent = [Message(Kind.STOP, f"s{n}", str(m)) for n in range(MANY) for m in range(5)]
+    assert at_once(lambda n: [reader.queue.send(m) for m in sent if m.server_id == f"s{n}"]) == [[None] * 5] * MANY
+    assert reader.queue.depth() == len(sent)
+    got = [g.message for _ in range(10) for g in reader.claim()]
+    assert sorted((m.server_id, m.launch_id) for m in got) == sorted((m.server_id, m.launch_id) for m in sent)
+
+
+# --- what SQLite promises and SQS does not ---
+
+
+def test_messages_come_oldest_first(local):
+    local.queue.send(TWO)
+    local.queue.send(ONE)
+    assert [g.message for g in local.claim()] == [TWO, ONE]
+
+
+def test_times_are_exact(local):
+    local.queue.send(ONE)
+    local.claim(seconds=60)
+    local.now = NOW + 60 * SECOND - MICROSECOND
+    assert local.claim() == []
+    local.now += MICROSECOND
+    (got,) = local.claim()
+    local.release(got.receipt, 5 * SECOND)
+    local.now += 5 * SECOND - MICROSECOND
+    assert local.claim() == []
+    local.now += MICROSECOND
+    assert len(local.claim()) == 1
+
+
+def test_receipts_of_a_lost_claim_do_nothing(local):
+    local.queue.send(ONE)
+    (lost,) = local.claim()
+    local.wait(60)
+    (held,) = local.claim()
+    local.delete(lost.receipt)
+    local.release(lost.receipt, timedelta())
+    assert local.queue.depth() == 1
+    assert local.claim() == []
+    local.delete(held.receipt)
+    local.delete(held.receipt)
+    assert local.queue.depth() == 0
+
+
+def test_of_eight_who_claim_each_message_goes_to_one(local):
     sent = [Message(Kind.LAUNCH, f"s{n}", f"l{n}") for n in range(40)]
     for message in sent:
-        stores.queue.send(message)
+        local.queue.send(message)
 
     def work(_):
         got = []
         for _turn in range(60):
-            got += claim(stores, limit=3)
+            got += local.claim(limit=3)
         return got
 
     got = [g for some in at_once(work) for g in some]
     assert sorted(g.message.launch_id for g in got) == sorted(m.launch_id for m in sent)
-
-
-def test_eight_senders_lose_nothing(stores):
-    assert at_once(lambda n: [stores.queue.send(Message(Kind.STOP, f"s{n}", str(m))) for m in range(10)])
-    assert stores.queue.depth() == 10 * MANY
