@@ -11,11 +11,12 @@ from hubless.bootstrap.hub import Hub
 
 
 @lru_cache(maxsize=1)
-def _adapter(hub: Hub) -> Mangum:
+def adapter(hub: Hub) -> Mangum:
+    """Return the web of *hub*, ready for API Gateway's events."""
     return Mangum(create_app(hub), lifespan="off")
 
 
 def handle(hub: Hub, event: Mapping[str, Any], context: Any) -> dict[str, Any]:
     """Serve one request."""
-    answer: dict[str, Any] = _adapter(hub)(dict(event), context)
+    answer: dict[str, Any] = adapter(hub)(dict(event), context)
     return answer

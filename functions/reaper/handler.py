@@ -20,4 +20,4 @@ def _sweep(hub: Hub, event: Mapping[str, Any], _context: Any) -> dict[str, Any]:
     return handle(hub, event)
 
 
-handler = entry(_sweep, "reaper")
+handler = entry(_sweep, "reaper", lambda hub: hub.reaping)

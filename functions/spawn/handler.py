@@ -3,4 +3,4 @@
 from functions.spawn.work import handle
 from hubless.bootstrap.cloud import entry
 
-handler = entry(lambda hub, event, _context: handle(hub, event), "spawn")
+handler = entry(lambda hub, event, _context: handle(hub, event), "spawn", lambda hub: hub.launching)

@@ -228,14 +228,21 @@ def open_secrets(cloud: CloudSettings, region: str) -> Mapping[str, str]:
     return SsmSecrets(cloud.secrets, Clients(region))
 
 
-def entry(handle: Callable[[CloudHub, Mapping[str, Any], Any], T], function: str) -> Callable[[Mapping[str, Any], Any], T]:
-    """Return what Lambda calls: *handle* with the hub, which is put together now, while Lambda starts the environment."""
+def entry(
+    handle: Callable[[CloudHub, Mapping[str, Any], Any], T], function: str, prepare: Callable[[CloudHub], object]
+) -> Callable[[Mapping[str, Any], Any], T]:
+    """Return what Lambda calls: *handle* with the hub.
+
+    The hub is put together now, and *prepare* asks it for all that every invocation needs: while Lambda starts the environment,
+    it gives a whole processor, however small the function.
+    """
     from hubless.adapters.powertools.logs import Logs
 
     cloud = cloud_settings()
     logs = Logs(cloud.hub, function, cloud.log_level)
     with logs.failures():
         hub = build()
+        prepare(hub)
 
     def handler(event: Mapping[str, Any], context: Any) -> T:
         with logs.invocation(event, context):

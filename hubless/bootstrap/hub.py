@@ -253,7 +253,7 @@ class Hub(ABC):
     def credentials(self) -> "Credentials":
         from hubless.services.credentials import Credentials
 
-        return Credentials(self.clients, self.clock, self.key, self.api_url, self.settings.hub.public_url)
+        return Credentials(self.clients, self.clock, lambda: self.key, self.api_url, self.settings.hub.public_url)
 
     @cached_property
     def routing(self) -> "Routing":

@@ -1,6 +1,7 @@
 """What a server holds to prove itself: its token, its OAuth client, and the environment that tells it of them."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from hubless.domain import names, tokens
@@ -25,7 +26,7 @@ class Credentials:
 
     clients: ClientStore
     clock: Clock
-    key: bytes
+    key: Callable[[], bytes]  # asked for only where a launch is issued: in the cloud that is a question to AWS
     api_url: str  # how servers reach the API, e.g. http://127.0.0.1:8000/hub/api
     public_url: str = ""
 
@@ -35,7 +36,7 @@ class Credentials:
         The token is derived from the launch id: the same message twice writes and hands out the same.
         """
         launch_id = server.launch_id or ""
-        secret = tokens.launch_secret(self.key, launch_id)
+        secret = tokens.launch_secret(self.key(), launch_id)
         prefix = names.server_prefix(owner.name, server.name)
         access = (f"access:servers!server={owner.name}/{server.name}", f"access:servers!user={owner.name}")
         client = Client(

@@ -19,7 +19,7 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CloudSettings:
     """Where the hub keeps things and runs servers."""
 
@@ -66,7 +66,8 @@ def load(cloud: CloudSettings, file: Path | None, secrets: Mapping[str, str]) ->
     Raises:
         SettingsError: as `loading.load` does.
     """
-    read = parse(read_text(file), Path(), secrets, source=str(file or DEFAULT_FILE), defaults=DEFAULTS)
+    source = str(file or DEFAULT_FILE)
+    read = parse(read_text(file), Path(), {}, source=source, secrets=secrets, defaults=DEFAULTS)
     return replace(read, hub=replace(read.hub, public_url=read.hub.public_url or cloud.url))
 
 

@@ -129,17 +129,19 @@ def parse(
     environ: Mapping[str, str] = ENVIRON,
     *,
     source: str = DEFAULT_FILE,
+    secrets: Mapping[str, str] | None = None,
     defaults: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
 ) -> Settings:
     """Return the settings that *text* holds; *source* is what errors call it.
 
-    *defaults* are those of a place, by section and key as in the file, where they are not the usual ones.
+    *secrets* are what may stand outside the file, in *environ* where nothing else is said. *defaults* are those of a place, by
+    section and key as in the file, where they are not the usual ones.
 
     Raises:
         SettingsError: as `load` does.
     """
     try:
-        return _settings(_with(defaults, _toml(text)), data.absolute(), environ)
+        return _settings(_with(defaults, _toml(text)), data.absolute(), environ, environ if secrets is None else secrets)
     except SettingsError as error:
         raise SettingsError(f"{source}: {error}") from None
 
@@ -162,7 +164,9 @@ def _toml(text: str) -> dict[str, Any]:
         raise SettingsError(f"{where.rstrip(')')}: {what}" if what else str(error)) from None
 
 
-def _settings(toml: Mapping[str, Any], data: Path, environ: Mapping[str, str]) -> Settings:
+def _settings(
+    toml: Mapping[str, Any], data: Path, environ: Mapping[str, str], secrets: Mapping[str, str]
+) -> Settings:
     for name in toml:
         if name not in TABLES | LISTS | NAMED:
             raise SettingsError(_unknown_section(name))
@@ -175,13 +179,13 @@ def _settings(toml: Mapping[str, Any], data: Path, environ: Mapping[str, str]) -
     return Settings(
         data=data,
         hub=read["hub"],
-        login=_login(read["login"], environ),
+        login=_login(read["login"], secrets),
         servers=_servers(read["servers"]),
         culling=_culling(read["culling"]),
         tokens=read["tokens"],
         profiles=tuple(map(_profile, _named(ProfileSettings, toml, "profiles")))
         or (Profile("default"),),
-        services=_services(services, environ),
+        services=_services(services, secrets),
         roles=roles,
         groups=_entries(GroupSettings, toml.get("groups", {}), "groups"),
         custom_scopes=_entries(CustomScopeSettings, toml.get("custom_scopes", {}), "custom_scopes"),

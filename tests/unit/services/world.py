@@ -66,7 +66,7 @@ class World:
         self.identities = Identities(self.tokens, self.sessions, self.users, self.clock, roles.DEFAULTS, self.services)
         self.issuing = Tokens(self.tokens, self.accounts, self.groups, self.identities, self.clock)
         self.authorizations = Authorizations(self.clients, self.tokens, self.identities, self.clock)
-        self.credentials = Credentials(self.clients, self.clock, b"k" * 32, "http://hub/hub/api")
+        self.credentials = Credentials(self.clients, self.clock, lambda: b"k" * 32, "http://hub/hub/api")
         self.activity = Activity(self.servers, self.users, self.queue, self.clock)
         self.sharing = Sharing(self.shares, self.share_codes, self.servers, self.users, self.groups, self.clock)
         self.spawning = Spawning(
