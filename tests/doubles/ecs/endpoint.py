@@ -8,9 +8,12 @@ from tests.doubles.ecs.wire import answer, read
 
 
 @contextmanager
-def serve(account, port=0):
-    """Answer for *account* until the block ends, and give the address; its time should be the machine's."""
-    guard = threading.Lock()
+def serve(account, port=0, guard=None):
+    """Answer for *account* until the block ends, and give the address; its time should be the machine's.
+
+    Whoever else uses the account meanwhile holds *guard*.
+    """
+    guard = guard or threading.Lock()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"

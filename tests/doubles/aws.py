@@ -1,0 +1,130 @@
+"""A hub in AWS, whole: its functions in Lambda's runtime client, DynamoDB, SQS and SSM in MiniStack, ECS as `ecs` doubles it.
+
+What moves events between them in AWS does so here: the event source mapping of the queue, the rule for task events. Both
+deliver at least once; what fails is delivered again. The schedule is the test's: `sweep`.
+"""
+
+import json
+import threading
+from contextlib import ExitStack, contextmanager
+
+import botocore.session
+
+from hubless.adapters.dynamodb.database import Database
+from hubless.adapters.system_clock import SystemClock
+from hubless.settings.cloud import CloudSettings
+from hubless.settings.environment import as_environment
+from tests.doubles.ecs.account import EXECUTION_ROLE, REGION, TASK_ROLE, Account
+from tests.doubles.ecs.endpoint import serve
+from tests.doubles.gateway import gateway
+from tests.doubles.lambdas import FunctionError, deployed
+from tests.dynamodb import ministack
+
+SECRETS = "/hub/secrets"
+BATCH = 10
+VISIBILITY = 60  # seconds
+
+
+class Deployment:
+    """What `deploy` made. *table* is the hub's; *account* what launches servers."""
+
+    def __init__(self, folder, emulator, account, environment):
+        self.folder, self.emulator, self.account, self.environment = folder, emulator, account, environment
+        self.guard, self.leaving = threading.Lock(), threading.Event()
+        self.functions = {}
+
+    def database(self):
+        return Database(self.environment["HUBLESS_TABLE"], region=REGION, endpoint=self.emulator)
+
+    def client(self, service):
+        return botocore.session.get_session().create_client(service, region_name=REGION, endpoint_url=self.emulator)
+
+    def sweep(self):
+        """Do what the schedule does once a minute."""
+        return self.functions["reaper"].invoke({"detail-type": "Scheduled Event", "source": "aws.scheduler", "id": "tick"})
+
+    def log(self, function):
+        """Return what a function has logged, each line read."""
+        lines = (self.folder / f"{function}.log").read_text().splitlines()
+        return [json.loads(line) for line in lines if line.startswith("{")]
+
+    # --- what AWS does by itself ---
+
+    def map_queue(self):
+        """Hand batches of the queue to `spawn`, and delete what it does not name as failed."""
+        sqs, url = self.client("sqs"), self.environment["HUBLESS_QUEUE"]
+        while not self.leaving.is_set():
+            found = sqs.receive_message(
+                QueueUrl=url, MaxNumberOfMessages=BATCH, WaitTimeSeconds=1, AttributeNames=["ApproximateReceiveCount"]
+            ).get("Messages", [])
+            if found:
+                failed = self._invoke("spawn", {"Records": [_record(one) for one in found]})
+                for one in found:
+                    if failed is not None and one["MessageId"] not in failed:
+                        sqs.delete_message(QueueUrl=url, ReceiptHandle=one["ReceiptHandle"])
+
+    def deliver_events(self):
+        """Hand each task event to `spawn`."""
+        while not self.leaving.wait(0.1):
+            with self.guard:
+                news = self.account.take_news()
+            for event in news:
+                self._invoke("spawn", event)
+
+    def _invoke(self, name, event):
+        try:
+            answer = self.functions[name].invoke(event)
+        except FunctionError:
+            return None
+        return {one["itemIdentifier"] for one in answer.get("batchItemFailures", ())}
+
+
+def _record(message):
+    return {
+        "messageId": message["MessageId"], "receiptHandle": message["ReceiptHandle"], "body": message["Body"],
+        "attributes": message.get("Attributes", {}), "messageAttributes": {}, "eventSource": "aws:sqs", "awsRegion": REGION,
+    }  # fmt: skip
+
+
+@contextmanager
+def deploy(folder, *, url, settings_text, secrets, runtime, api_socket):
+    """Deploy a hub that browsers and servers reach at *url*, whose API is to be found at *api_socket*."""
+    with ExitStack() as stack:
+        emulator = stack.enter_context(ministack(folder, "dynamodb,sqs,ssm"))
+        account = Account(SystemClock())
+        account.latency, account.runtime = (0.5, 1), runtime
+        stack.callback(runtime.close)
+        guard = threading.Lock()
+        ecs = stack.enter_context(serve(account, guard=guard))
+        (folder / "hubless.toml").write_text(settings_text)
+        made = Deployment(folder, emulator, account, {})
+        made.guard = guard
+        made.environment = _environment(made, folder, url, ecs)
+        made.database().create()
+        made.client("ssm").put_parameter(Name=SECRETS, Type="SecureString", Value=json.dumps(secrets))
+        for name, environments in (("api", 3), ("spawn", 2), ("reaper", 1)):
+            deployed_function = deployed(f"functions.{name}.handler.handler", made.environment, folder / f"{name}.log", environments)
+            made.functions[name] = stack.enter_context(deployed_function)
+        stack.enter_context(gateway(made.functions["api"], api_socket))
+        workers = [threading.Thread(target=work, daemon=True) for work in (made.map_queue, made.deliver_events)]
+        for worker in workers:
+            worker.start()
+        try:
+            yield made
+        finally:
+            made.leaving.set()
+            for worker in workers:
+                worker.join(10)
+
+
+def _environment(made, folder, url, ecs):
+    queue = made.client("sqs").create_queue(QueueName="hub", Attributes={"VisibilityTimeout": str(VISIBILITY)})["QueueUrl"]
+    cloud = CloudSettings(
+        url=url, hub="school", table="hub", queue=queue, secrets=SECRETS, cluster="hub", image="jupyter/minimal:1",
+        bucket="hub-launches", execution_role=EXECUTION_ROLE, task_role=TASK_ROLE, subnets=("subnet-a", "subnet-b"),
+        security_groups=("sg-servers",), log_group="/hub/servers", log_level="info",
+    )  # fmt: skip
+    endpoints = {f"AWS_ENDPOINT_URL_{name}": made.emulator for name in ("DYNAMODB", "SQS", "SSM")}
+    endpoints |= {f"AWS_ENDPOINT_URL_{name}": ecs for name in ("ECS", "S3", "EFS")}
+    lambda_ = {"AWS_REGION": REGION, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "LAMBDA_TASK_ROOT": str(folder)}
+    return as_environment(cloud) | endpoints | lambda_

@@ -1,0 +1,93 @@
+"""API Gateway's HTTP API (payload format 2.0) before one function, on a unix socket where an edge finds it.
+
+As AWS's, it decodes the path, cuts it at an encoded `?`, joins headers of one name, hands cookies on apart, and gives up
+after 30 seconds. As CloudFront does before it, it hands on the path as it was sent in a header of its own.
+"""
+
+import base64
+import threading
+import uuid
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler
+from socketserver import ThreadingMixIn, UnixStreamServer
+from time import time
+from urllib.parse import unquote
+
+from tests.doubles.lambdas import FunctionError
+
+LIMIT = 30  # seconds
+
+
+def event_of(method, target, headers, body, source="127.0.0.1"):
+    """Return the event for a request."""
+    raw, _, query = target.partition("?")
+    joined = {}
+    for name, value in headers:
+        joined.setdefault(name.lower(), []).append(value)
+    cookies = [cookie for value in joined.pop("cookie", []) for cookie in value.split("; ")]
+    path = unquote(raw).partition("?")[0]
+    about = {"method": method, "path": path, "protocol": "HTTP/1.1", "sourceIp": source, "userAgent": joined.get("user-agent", [""])[0]}
+    event = {
+        "version": "2.0", "routeKey": "$default", "rawPath": path, "rawQueryString": query,
+        "headers": {name: ",".join(values) for name, values in joined.items()} | {"x-hubless-path": raw},
+        "requestContext": {"http": about, "requestId": str(uuid.uuid4()), "stage": "$default", "apiId": "double",
+                           "domainName": "double.execute-api.eu-central-1.amazonaws.com", "timeEpoch": int(time() * 1000)},
+        "isBase64Encoded": False,
+    }  # fmt: skip
+    if cookies:
+        event["cookies"] = cookies
+    if body:
+        event |= {"body": base64.b64encode(body).decode(), "isBase64Encoded": True}
+    return event
+
+
+def body_of(answer):
+    body = answer.get("body") or ""
+    return base64.b64decode(body) if answer.get("isBase64Encoded") else body.encode()
+
+
+@contextmanager
+def gateway(function, socket_path):
+    """Serve *function* on a unix socket until the block ends."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_any(self):
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            event = event_of(self.command, self.path, self.headers.items(), body)
+            try:
+                answer = function.invoke(event, LIMIT)
+            except (FunctionError, AssertionError):
+                answer = {"statusCode": 502, "body": '{"message":"Internal Server Error"}', "headers": {}}
+            said = body_of(answer)
+            self.send_response(answer["statusCode"])
+            for name, value in answer.get("headers", {}).items():
+                if name.lower() != "content-length":
+                    self.send_header(name, value)
+            for cookie in answer.get("cookies", ()):
+                self.send_header("Set-Cookie", cookie)
+            self.send_header("Content-Length", str(len(said)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(said)
+
+        do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_any
+
+        def address_string(self):
+            return "edge"
+
+        def log_message(self, *_):
+            pass
+
+    class Server(ThreadingMixIn, UnixStreamServer):
+        daemon_threads = True
+        request_queue_size = 128
+
+    server = Server(str(socket_path), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()

@@ -1,0 +1,115 @@
+"""Lambda, as far as functions need one: each runs in AWS's own runtime client, which asks here for its next event.
+
+How it differs from AWS: environments are processes of this machine, started beforehand, as many as are asked for, and never
+recycled; nothing limits memory or time but `PATIENCE`; whoever invokes waits.
+"""
+
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+import uuid
+from concurrent.futures import Future
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from time import time
+
+PATIENCE = 60  # seconds that an invocation may take
+
+
+class FunctionError(Exception):
+    """Raised when the function's code raised: what the runtime told of it."""
+
+
+class Function:
+    """One deployed function. `invoke` is the RequestResponse of Lambda's Invoke."""
+
+    def __init__(self, handler, environment, log, environments=1):
+        self._waiting, self._open = queue.Queue(), {}
+        self.log = log
+        self._server = _runtime_api(self)
+        known = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
+        own = {"AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{self._server.server_port}", "_HANDLER": handler, "PYTHONUNBUFFERED": "1"}
+        with log.open("ab") as out:
+            self._processes = [
+                subprocess.Popen([sys.executable, "-m", "awslambdaric", handler], env=known | environment | own, stdout=out, stderr=out)
+                for _ in range(environments)
+            ]
+
+    def invoke(self, event, patience=PATIENCE):
+        request_id, answer = str(uuid.uuid4()), Future()
+        self._open[request_id] = answer
+        self._waiting.put((request_id, json.dumps(event).encode()))
+        try:
+            return answer.result(patience)
+        except TimeoutError:
+            raise AssertionError(f"{self.log.name} did not answer:\n{self.log.read_text()[-3000:]}") from None
+
+    def close(self):
+        for process in self._processes:
+            process.kill()
+            process.wait()
+        self._server.shutdown()
+        self._server.server_close()
+
+    # --- asked by the runtime ---
+
+    def next(self):
+        return self._waiting.get()
+
+    def answered(self, request_id, body):
+        self._open.pop(request_id).set_result(json.loads(body))
+
+    def failed(self, request_id, body):
+        said = FunctionError(json.loads(body)["errorMessage"])
+        for known in [request_id] if request_id else list(self._open):
+            self._open.pop(known).set_exception(said)
+
+
+def _runtime_api(function):
+    """Serve the Runtime API (Lambda's documentation, `2018-06-01`) on loopback."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self):
+            request_id, body = function.next()
+            self.send_response(200)
+            self.send_header("Lambda-Runtime-Aws-Request-Id", request_id)
+            self.send_header("Lambda-Runtime-Deadline-Ms", str(int((time() + PATIENCE) * 1000)))
+            self.send_header("Lambda-Runtime-Invoked-Function-Arn", "arn:aws:lambda:eu-central-1:123456789012:function:hub")
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            *_, request_id, what = self.path.split("/")
+            if what == "response":
+                function.answered(request_id, body)
+            else:
+                function.failed("" if request_id == "init" else request_id, body)
+            self.send_response(202)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server
+
+
+@contextmanager
+def deployed(handler, environment, log, environments=1):
+    """Run a function until the block ends."""
+    function = Function(handler, environment, log, environments)
+    try:
+        yield function
+    finally:
+        function.close()

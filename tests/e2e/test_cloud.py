@@ -1,0 +1,154 @@
+"""The whole hub in the cloud, with real parts: functions in Lambda's own runtime client, a real edge, real Jupyter servers.
+
+What is AWS's is doubled (`tests/doubles/aws.py` says how); what is ours runs as it does there.
+"""
+
+import json
+import shutil
+import tempfile
+import threading
+from pathlib import Path
+from urllib.parse import quote
+
+import httpx
+import pytest
+from playwright.sync_api import expect
+
+from edge_proxy.agent import Agent
+from edge_proxy.configuration import EdgeConfiguration
+from hubless.adapters.dynamodb.routes import DynamoRouteStore
+from hubless.adapters.system_clock import SystemClock
+from hubless.domain.tokens import launch_secret
+from tests.contract.together import eventually
+from tests.doubles.aws import deploy
+from tests.doubles.ecs.processes import Processes
+from tests.e2e.conftest import SECONDS
+from tests.e2e.test_browser import log_in, run_first_cell, shot
+from tests.ports import free_port
+
+PROGRAMS = Path(__file__).parents[2] / ".venv-servers" / "bin"
+TOKEN, PASSWORD = "a-token-of-the-tests-0123456789", "all of the class knows"
+PATIENCE = 120
+SETTINGS = """
+[login]
+kind = "shared-password"
+[culling]
+users = { idler = { max_age = "1s" } }
+[[profiles]]
+name = "lab"
+args = ["--ServerApp.terminals_enabled=False", "--LabApp.news_url=None"]
+[[profiles]]
+name = "broken"
+image = "no/such:image"
+[[services]]
+name = "tests"
+admin = true
+token_env = "TESTS_TOKEN"
+"""
+pytestmark = pytest.mark.real
+
+
+class Cloud:
+    def __init__(self, deployment, url):
+        self.deployment, self.url, self.account = deployment, url, deployment.account
+        self.admin = httpx.Client(base_url=f"{url}/hub/api", headers={"Authorization": f"token {TOKEN}"}, timeout=40)
+
+    def start(self, name, **options):
+        self.admin.post(f"/users/{name}")
+        asked = self.admin.post(f"/users/{name}/server", json=options)
+        assert asked.status_code == 202, asked.text
+
+    def progress(self, name):
+        """Return the newest event of a start."""
+        told = [line for line in self.admin.get(f"/users/{name}/server/progress").text.splitlines() if line.startswith("data:")]
+        return json.loads(told[-1].removeprefix("data:")) if told else {}
+
+    def server(self, name):
+        return self.admin.get(f"/users/{name}?include_stopped_servers=true").json()["servers"].get("", {})
+
+
+@pytest.fixture(scope="module")
+def cloud():
+    folder = Path(tempfile.mkdtemp(prefix="hubless-cloud-"))
+    port, home, leaving = free_port(), folder / "home", threading.Event()
+    home.mkdir()
+    url, api_socket = f"http://127.0.0.1:{port}", folder / "api.sock"
+    secrets = {"key": "k" * 40, "HUBLESS_SHARED_PASSWORD": PASSWORD, "TESTS_TOKEN": TOKEN}
+    with deploy(
+        folder, url=url, settings_text=SETTINGS, secrets=secrets, runtime=Processes(PROGRAMS, home), api_socket=api_socket
+    ) as deployment:
+        edge = EdgeConfiguration("127.0.0.1", port, api_socket, folder / "edge")
+        agent = Agent(edge, DynamoRouteStore(deployment.database()), edge_id="edge-1", clock=SystemClock().now, poll_seconds=0.3)
+        agent.start()
+        turning = threading.Thread(target=agent.run, args=(leaving,))
+        turning.start()
+        yield Cloud(deployment, url)
+        leaving.set()
+        turning.join(20)
+        agent.close()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_a_person_logs_in_starts_a_server_runs_a_cell_and_stops_it(cloud, new_page):
+    page = new_page()
+
+    page.goto(f"{cloud.url}/hub/user-redirect/lab?reset")
+    log_in(page, "maria", PASSWORD)
+    page.locator("[type=radio][value=lab]").check()
+    page.get_by_role("button", name="Start").click()
+    page.wait_for_url("**/hub/spawn-pending/maria**")
+    expect(page.locator("progress")).to_be_visible()
+    shot(page, "cloud-progress")
+    page.wait_for_url("**/user/maria/lab**")
+    page.locator(".jp-LauncherCard[data-category='Notebook']").first.click()
+    expect(page.get_by_text("Python 3 (ipykernel) | Idle")).to_be_visible(timeout=SECONDS)
+    run_first_cell(page, "6*7", "42")
+    shot(page, "cloud-lab")
+
+    page.goto(f"{cloud.url}/hub/home")
+    page.get_by_role("button", name="Stop").first.click()
+    eventually(lambda: cloud.server("maria")["stopped"] and not cloud.account.running(), PATIENCE)
+    eventually(lambda: cloud.account.secrets() == {})
+
+
+def test_a_task_that_cannot_start_is_told_of_in_the_words_of_ecs(cloud):
+    cloud.account.broken_images["no/such:image"] = "CannotPullContainerError: pull image manifest has been retried 5 time(s)"
+
+    cloud.start("noah", profile="broken")
+
+    with cloud.admin.stream("GET", "/users/noah/server/progress") as stream:
+        assert b"retry: 3000" in b"".join(stream.iter_bytes())  # an answer that ends, and whoever follows asks again
+    why = eventually(lambda: (following := cloud.progress("noah")).get("failed") and following["message"], PATIENCE)
+    assert "CannotPullContainerError" in why
+    eventually(lambda: cloud.account.secrets() == {})
+
+
+def test_the_schedule_reaps_what_is_too_old_and_finds_tasks_that_nobody_knows(cloud):
+    cloud.start("idler")
+    eventually(lambda: cloud.server("idler").get("ready"), PATIENCE)
+
+    swept = eventually(lambda: (done := cloud.deployment.sweep())["reaped"] and done, PATIENCE)
+
+    assert swept["orphans"] == 0
+    eventually(lambda: cloud.server("idler")["stopped"], PATIENCE)
+
+
+def test_names_reach_the_hub_as_they_were_sent(cloud):
+    for name in ("50%2Foff", "what?", "a b", "zoë"):
+        path = quote(name, safe="")
+        assert cloud.admin.post(f"/users/{path}").status_code == 201, name
+        assert cloud.admin.get(f"/users/{path}").json()["name"] == name
+        assert cloud.admin.delete(f"/users/{path}").status_code == 204
+
+
+def test_what_the_functions_say_of_a_launch_is_found_by_its_id_and_holds_no_secret(cloud):
+    said = [line for name in ("api", "spawn", "reaper") for line in cloud.deployment.log(name)]
+    text = "".join((cloud.deployment.folder / f"{name}.log").read_text() for name in ("api", "spawn", "reaper"))
+
+    launch_id = next(line["launch_id"] for line in said if "is asked for" in str(line.get("message")))
+    services = {line["service"] for line in said if line.get("launch_id") == launch_id}
+    assert {"school-api", "school-spawn"} <= services
+    assert any(line.get("Spawns") == [1.0] and line.get("outcome") == "ready" for line in said)
+    assert any("RunningServers" in line for line in said)
+    for secret in (TOKEN, PASSWORD, "k" * 40, launch_secret(b"k" * 40, launch_id)):
+        assert secret not in text
