@@ -135,7 +135,7 @@ USUAL = {
     "servers.touch": lambda s: s.servers.touch(READY.id, LATER),
     "servers.in_states": lambda s: s.servers.in_states(ACTIVE),
     "servers.count": lambda s: s.servers.count([State.READY]),
-    "servers.ahead_of": lambda s: s.servers.ahead_of(WAITING),
+    "servers.ahead_of": lambda s: s.servers.ahead_of(WAITING, NOW),
     "tokens.find": lambda s: s.tokens.find(a_token().sha256),
     "tokens.find_with_user": lambda s: s.tokens.find_with_user(a_token().sha256),
     "tokens.get": lambda s: s.tokens.get(OwnerKind.USER, ALICE.id, a_token().id),

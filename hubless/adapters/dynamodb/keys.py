@@ -214,6 +214,7 @@ def attempts(key: str) -> str:
 FORGOTTEN = Key("ATTEMPTS", "FORGOTTEN")  # up to when wrong guesses do not count any more
 
 
+PLACES = Key("PLACES", "REQUESTED")  # the digest of the queue of those who asked for a start
 PACE = Key("PACE", "LAUNCHES")  # the next turn to launch that nobody has, as `to_number` writes it
 
 
