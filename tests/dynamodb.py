@@ -10,6 +10,7 @@ import time
 import urllib.request
 from collections import defaultdict
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,6 +19,7 @@ import pytest
 from hubless.adapters.dynamodb.clients import DynamoClientStore
 from hubless.adapters.dynamodb.database import Database
 from hubless.adapters.dynamodb.groups import DynamoGroupStore
+from hubless.adapters.dynamodb.pace import DynamoPace
 from hubless.adapters.dynamodb.passwords import DynamoAttemptStore, DynamoPasswordStore
 from hubless.adapters.dynamodb.routes import DynamoRouteStore
 from hubless.adapters.dynamodb.servers import DynamoServerStore
@@ -27,6 +29,8 @@ from hubless.adapters.dynamodb.shares import DynamoShareCodeStore, DynamoShareSt
 from hubless.adapters.dynamodb.tokens import DynamoTokenStore
 from hubless.adapters.dynamodb.usage import DynamoUsageLog
 from hubless.adapters.dynamodb.users import DynamoUserStore
+from tests.builders import NOW
+from tests.fakes import StoppedClock
 from tests.ports import free_port
 
 REGION = "eu-central-1"
@@ -49,8 +53,15 @@ def stores_of(database, close=lambda: None):
         passwords=DynamoPasswordStore(database),
         attempts=DynamoAttemptStore(database),
         usage=DynamoUsageLog(database),
+        pace=a_pace(database),
         close=close,
     )
+
+
+def a_pace(database, clock=None, sleep=lambda seconds: None):
+    """Return one who takes turns: ten a second, three at once after a rest, waiting for a second at most."""
+    clock, second = clock or StoppedClock(NOW), timedelta(seconds=1)
+    return DynamoPace(database, rate=10, burst=3, longest_wait=second, clock=clock, sleep=sleep)
 
 
 @contextmanager

@@ -70,6 +70,11 @@ class ServerStore(Protocol):
         """Return how many servers are in one of *states*."""
         ...
 
-    def ahead_of(self, server: Server) -> int:
-        """Return how many requested servers entered their state before *server*: its place in the queue."""
+    def ahead_of(self, server: Server, now: datetime) -> int:
+        """Return how many requested servers entered their state before *server*: its place in the queue.
+
+        It costs little however many ask and wait. Up to a hundred are counted. Beyond that the answer may be as old as five
+        seconds, thirty where the store is hard pressed, and wrong by a hundredth of the queue's length; and in the moment in
+        which a queue has just become so long, it may be that there are more than a hundred.
+        """
         ...

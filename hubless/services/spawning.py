@@ -154,8 +154,8 @@ class Spawning:
         self.servers.delete(server)
 
     def position(self, server: Server) -> int:
-        """Return how many servers are launched before this one that waits."""
-        return self.servers.ahead_of(server)
+        """Return how many servers are launched before this one that waits, about so many where they are more than a hundred."""
+        return self.servers.ahead_of(server, self.clock.now())
 
     def _create(
         self, owner: User, name: str, *, display_name: str, user_options: Mapping[str, Any] | None = None

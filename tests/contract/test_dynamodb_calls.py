@@ -15,6 +15,7 @@ from hubless.domain.shares import Share, ShareCode
 from hubless.domain.tokens import OwnerKind, sha256
 from hubless.domain.usage import Usage
 from hubless.domain.users import Group, Service
+from hubless.ports.pace import Pace
 from hubless.ports.passwords import AttemptStore, PasswordStore
 from hubless.ports.routes import RouteStore
 from hubless.ports.servers import ServerStore
@@ -30,6 +31,7 @@ PORTS = {
     "users": UserStore, "groups": GroupStore, "servers": ServerStore, "tokens": TokenStore, "clients": ClientStore,
     "sessions": SessionStore, "shares": ShareStore, "codes": ShareCodeStore, "services": ServiceStore,
     "passwords": PasswordStore, "attempts": AttemptStore, "routes": RouteStore, "usage": UsageLog,
+    "pace": Pace,
 }  # fmt: skip
 READS = {"GetItem", "BatchGetItem", "Query", "Scan"}
 LATER, MUCH_LATER = NOW + timedelta(minutes=5), NOW + timedelta(days=30)
@@ -69,6 +71,7 @@ def hub(in_moto):
     made.passwords.add_link("link", ALICE.id, LATER)
     made.attempts.add("alice", NOW)
     made.usage.add(USAGE)
+    made.pace.wait()
     yield made, Contents().keep()
     made.close()
 
@@ -132,7 +135,7 @@ USUAL = {
     "servers.touch": lambda s: s.servers.touch(READY.id, LATER),
     "servers.in_states": lambda s: s.servers.in_states(ACTIVE),
     "servers.count": lambda s: s.servers.count([State.READY]),
-    "servers.ahead_of": lambda s: s.servers.ahead_of(WAITING),
+    "servers.ahead_of": lambda s: s.servers.ahead_of(WAITING, NOW),
     "tokens.find": lambda s: s.tokens.find(a_token().sha256),
     "tokens.find_with_user": lambda s: s.tokens.find_with_user(a_token().sha256),
     "tokens.get": lambda s: s.tokens.get(OwnerKind.USER, ALICE.id, a_token().id),
@@ -195,12 +198,14 @@ USUAL = {
     "routes.forget_edge": lambda s: s.routes.forget_edge("e1"),
     "usage.add": lambda s: s.usage.add(replace(USAGE, launch_id="l9")),
     "usage.of_owner": lambda s: s.usage.of_owner(ALICE.id),
+    "pace.wait": lambda s: s.pace.wait(),
 }
 PREPARED = {
     "shares.revoke": lambda s: s.shares.grant(SHARE),
     "shares.find": lambda s: s.shares.grant(SHARE),
     "shares.delete_of_server": lambda s: s.shares.grant(SHARE),
     "users.delete": lambda s: s.users.touch(BOB.id, NOW),
+    "pace.wait": lambda s: s.pace.wait(),
 }
 
 

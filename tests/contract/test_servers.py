@@ -265,6 +265,22 @@ def test_the_place_in_the_queue_counts_who_was_requested_before(stores):
         made.append(a_server(owner=f"w{number}", state=State.REQUESTED, entered_at=NOW + timedelta(seconds=number)))
         stores.servers.create(made[-1])
     stores.servers.create(a_server("r", state=State.READY, entered_at=NOW - timedelta(days=1)))
-    assert [stores.servers.ahead_of(server) for server in made] == [0, 1, 2]
+    assert [stores.servers.ahead_of(server, NOW) for server in made] == [0, 1, 2]
     stores.servers.write(made[0], moved(made[0], state=State.LAUNCHING))
-    assert [stores.servers.ahead_of(server) for server in made[1:]] == [0, 1]
+    assert [stores.servers.ahead_of(server, NOW) for server in made[1:]] == [0, 1]
+
+
+def test_the_place_in_a_long_queue_is_about_right_and_goes_down(stores):
+    many = [a_server(f"n{n}", state=State.REQUESTED, entered_at=NOW + timedelta(seconds=n * n / 100)) for n in range(106)]
+    for server in many:
+        stores.servers.create(server)
+
+    for number in (0, 1, 99, 100):
+        assert stores.servers.ahead_of(many[number], LATER) == number
+    for number in (102, 105):
+        assert abs(stores.servers.ahead_of(many[number], LATER) - number) <= 1
+
+    for server in many[:3]:
+        stores.servers.write(server, moved(server, state=State.LAUNCHING))
+    assert 102 <= stores.servers.ahead_of(many[-1], LATER) <= 105
+    assert stores.servers.ahead_of(many[-1], LATER + timedelta(seconds=31)) == 102

@@ -22,6 +22,7 @@ from hubless.adapters.dynamodb.table import SCHEMA, TTL, Item
 from hubless.adapters.dynamodb.translation import (
     VENDOR_ERRORS,
     broken,
+    found_instead,
     in_words,
     is_broken_condition,
     is_passing,
@@ -245,6 +246,18 @@ class Database:
             return None
         return model.from_raw_data(answer["Attributes"])
 
+    def change(self, model: type[M], step: Update) -> tuple[bool, M | None]:
+        """Do *step* by itself, and return whether its condition held and the item: as it is now, or as it was found.
+
+        For what may be done twice.
+        """
+        try:
+            raw = self._call(lambda: self._update(step))["Attributes"]
+        except _Cancelled as error:
+            found = found_instead(error)
+            return False, None if found is None else model.from_raw_data(found)
+        return True, model.from_raw_data(raw)
+
     def transact(self, steps: Sequence[Step]) -> None:
         """Do all the steps or none; at most a hundred, each on an item of its own.
 
@@ -333,6 +346,17 @@ class Database:
                 return self._connection.delete_item(self._table, *step.key, condition=step.condition)
             case Check():
                 raise TypeError("a check by itself writes nothing")
+
+    def _update(self, step: Update) -> dict[str, Any]:
+        arguments = self._connection.get_operation_kwargs(
+            self._table,
+            *step.key,
+            actions=step.actions,
+            condition=step.condition,
+            return_values="ALL_NEW",
+            return_values_on_condition_failure="ALL_OLD",
+        )
+        return self._connection.dispatch("UpdateItem", arguments)
 
     def _arguments(self, step: Step) -> dict[str, Any]:
         how: dict[str, Any] = {}

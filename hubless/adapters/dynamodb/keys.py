@@ -214,6 +214,10 @@ def attempts(key: str) -> str:
 FORGOTTEN = Key("ATTEMPTS", "FORGOTTEN")  # up to when wrong guesses do not count any more
 
 
+PLACES = Key("PLACES", "REQUESTED")  # the digest of the queue of those who asked for a start
+PACE = Key("PACE", "LAUNCHES")  # the next turn to launch that nobody has, as `to_number` writes it
+
+
 def usage(owner_id: str, launch_id: str) -> Key:
     """Return where the usage of a launch is; not with its owner, whom it outlives."""
     return Key(f"USAGE#{owner_id}", f"LAUNCH#{launch_id}")

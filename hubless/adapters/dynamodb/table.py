@@ -202,6 +202,16 @@ class ServerItem(Item):
     revision = NumberAttribute(default=0)
 
 
+class PlacesItem(Item):
+    """A digest of the queue of those who asked for a start, and who is at writing it anew: since when."""
+
+    claimed_at = Instant(null=True)
+    at = Instant(null=True)
+    length = NumberAttribute(default=0)
+    step = NumberAttribute(default=1)
+    marks = JSONAttribute(null=True)
+
+
 class ShareItem(Item):
     """A share."""
 

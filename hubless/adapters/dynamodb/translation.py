@@ -38,6 +38,18 @@ def is_broken_condition(error: Exception) -> bool:
     return code_of(error) in _CONDITION_FAILED
 
 
+def found_instead(error: BaseException | None) -> dict[str, Any] | None:
+    """Return the item that a single write found in another state than it named, where it asked for it and there is one.
+
+    PynamoDB passes only a part of the answer on; the whole of it is with what its error came from.
+    """
+    while error is not None:
+        if isinstance(error, ClientError) and error.response.get("Item"):
+            return dict(error.response["Item"])
+        error = error.__cause__
+    return None
+
+
 def is_passing(error: Exception) -> bool:
     """Say whether nothing was written only because another transaction was at work."""
     return code_of(error) in _PASSING or any(reason is not None and reason.code in _PASSING for reason in _reasons(error))

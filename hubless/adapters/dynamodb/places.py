@@ -1,0 +1,86 @@
+"""How many wait before a server, without a hot partition: a class of thousands asks again and again.
+
+Up to `EXACT` are counted. Beyond that a digest of the queue answers, an item of a few KB that whoever finds it too old writes
+anew: a claim on it, one conditional write, says who. It is remembered, so that most questions ask the table nothing.
+"""
+
+from contextlib import suppress
+from datetime import datetime, timedelta
+
+from hubless.adapters.dynamodb import keys
+from hubless.adapters.dynamodb.database import BrokenError, Database, Update
+from hubless.adapters.dynamodb.table import Item, PlacesItem, Pointer
+from hubless.domain import places
+from hubless.domain.places import Digest
+
+EXACT = 100
+FRESH_FOR = timedelta(seconds=5)
+GOOD_FOR = timedelta(seconds=30)  # where whoever was to write a new one did not
+
+
+class Places:
+    """The places in one queue: a partition whose sort keys begin with when somebody came."""
+
+    def __init__(self, database: Database, partition: str) -> None:
+        self._database, self._partition = database, partition
+        self._known: Digest | None = None
+
+    def ahead_of(self, came_at: datetime, now: datetime) -> int:
+        """Return how many came before *came_at*."""
+        known = self._remembered(now)
+        if known is None:
+            counted = self._count(came_at)
+            known = self._digest(now) if counted > EXACT else None
+            if known is None:
+                return counted  # beyond what is counted only while the first digest is being written
+        elif now - known.at > FRESH_FOR:
+            known = self._digest(now) or known
+        place = known.ahead_of(came_at)
+        return place if place > EXACT else self._count(came_at)
+
+    def _count(self, came_at: datetime) -> int:
+        before = Item.sk < keys.sortable(came_at)
+        return sum(1 for _ in self._database.query(Pointer, self._partition, before, limit=EXACT + 1))
+
+    def _remembered(self, now: datetime) -> Digest | None:
+        return self._known if self._known is not None and now - self._known.at <= GOOD_FOR else None
+
+    def _digest(self, now: datetime) -> Digest | None:
+        """Return the digest that is there or, where it is too old and nobody is at it, a new one; None when there is none yet."""
+        item = self._database.get(PlacesItem, keys.PLACES)
+        found = None if item is None else _read(item)
+        if found is None or now - found.at > FRESH_FOR:
+            found = self._rewritten(now) or found
+        if found is not None and now - found.at <= GOOD_FOR:
+            self._known = found
+        return self._remembered(now)
+
+    def _rewritten(self, now: datetime) -> Digest | None:
+        claim = PlacesItem.claimed_at
+        is_free = claim.does_not_exist() | (claim < now - FRESH_FOR)  # nobody is at it, or whoever was has died
+        try:
+            self._database.write(Update(keys.PLACES, [claim.set(now)], is_free))
+        except BrokenError:
+            return None
+        made = places.digest([_came_at(item) for item in self._database.query(Item, self._partition)], now)
+        actions = [
+            PlacesItem.at.set(now),
+            PlacesItem.length.set(made.length),
+            PlacesItem.step.set(made.step),
+            PlacesItem.marks.set([keys.to_number(mark) for mark in made.marks]),
+        ]
+        with suppress(BrokenError):  # it took so long that another has done it since
+            self._database.write(Update(keys.PLACES, actions, claim == now))
+        return made
+
+
+def _came_at(item: Item) -> datetime:
+    return keys.to_instant(int(item.sk.partition("#")[0]))
+
+
+def _read(item: PlacesItem) -> Digest | None:
+    """Return the digest; None where the first one is claimed and not written yet."""
+    if item.at is None:
+        return None
+    marks = tuple(keys.to_instant(number) for number in item.marks or ())
+    return Digest(item.at, int(item.length), int(item.step), marks)

@@ -1,0 +1,152 @@
+"""What places in a long queue cost on DynamoDB, and who writes the digest anew: one of many, also when one dies at it."""
+
+from collections import Counter
+from datetime import timedelta
+
+import pytest
+
+from hubless.adapters.dynamodb import keys
+from hubless.adapters.dynamodb.servers import DynamoServerStore
+from hubless.domain.errors import StoreUnavailableError
+from hubless.domain.server import State
+from tests.builders import NOW, a_server
+from tests.contract.together import MANY, at_once
+from tests.dynamodb import Contents, in_new_table
+
+LONG = 600
+SIX, MINUTE = timedelta(seconds=6), timedelta(minutes=1)
+
+
+def came_at(number):
+    return NOW - timedelta(seconds=LONG - number)
+
+
+def waiting(number):
+    return a_server(state=State.REQUESTED, entered_at=came_at(number))
+
+
+@pytest.fixture
+def queue(in_moto):
+    """A table in which so many wait, one a second."""
+    made, table = in_new_table(in_moto), Contents()
+    for number in range(LONG):
+        key = keys.in_state("requested", came_at(number), f"s{number}")
+        table.add({"pk": {"S": key.pk}, "sk": {"S": key.sk}, "to": {"S": f"s{number}"}, "owner": {"S": "u"}})
+    yield made.database
+    made.close()
+
+
+class Calls:
+    """Counts what DynamoDB is asked, and fails the calls that a test names."""
+
+    def __init__(self, database):
+        self._events, self.seen, self.failing = database.client.meta.events, Counter(), lambda name, number: False
+
+    def __enter__(self):
+        self._events.register("before-call.dynamodb", self._count)
+        return self
+
+    def __exit__(self, *_):
+        self._events.unregister("before-call.dynamodb", self._count)
+
+    def _count(self, model, **_):
+        self.seen[model.name] += 1
+        if self.failing(model.name, self.seen[model.name]):
+            raise StoreUnavailableError("the function died here")
+
+    def take(self):
+        seen, self.seen = dict(self.seen), Counter()
+        return seen
+
+
+def test_a_digest_is_written_once_and_then_most_questions_ask_nothing(queue):
+    with Calls(queue) as calls:
+        store = DynamoServerStore(queue)
+        assert store.ahead_of(waiting(500), NOW) == 500
+        assert calls.take() == {"Query": 2, "GetItem": 1, "UpdateItem": 2}  # a hundred, all; the claim and the digest
+
+        assert [store.ahead_of(waiting(number), NOW + SIX / 2) for number in (101, 300, 599)] == [101, 300, 599]
+        assert calls.take() == {}
+        assert store.ahead_of(waiting(40), NOW) == 40
+        assert calls.take() == {"Query": 1}
+
+        other = DynamoServerStore(queue)
+        assert other.ahead_of(waiting(500), NOW) == 500
+        assert calls.take() == {"Query": 1, "GetItem": 1}
+
+
+def test_a_digest_is_a_few_kilobytes(queue):
+    store = DynamoServerStore(queue)
+    store.ahead_of(waiting(500), NOW)
+
+    item = Contents().read()[keys.PLACES]
+
+    assert len(item["marks"]["S"]) < 4096
+
+
+def test_it_is_written_anew_after_five_seconds_by_one_of_many(queue):
+    stores = [DynamoServerStore(queue) for _ in range(MANY)]
+    for store in stores:
+        store.ahead_of(waiting(500), NOW)
+    queue.delete_many(keys.in_state("requested", came_at(number), f"s{number}") for number in range(50))
+
+    with Calls(queue) as calls:
+        told = at_once(lambda n: stores[n].ahead_of(waiting(500), NOW + SIX))
+        asked = calls.take()
+
+    assert set(told) <= {450, 500}  # some are told what was known before
+    assert 450 in told
+    assert asked["Query"] == 1
+    assert asked["UpdateItem"] <= MANY + 1
+
+
+def test_of_many_who_find_no_digest_one_writes_it_and_the_others_are_told_that_many_are_ahead(queue):
+    with Calls(queue) as calls:
+        told = at_once(lambda n: DynamoServerStore(queue).ahead_of(waiting(500), NOW))
+        asked = calls.take()
+
+    assert set(told) <= {101, 500}
+    assert 500 in told
+    assert asked["Query"] == MANY + 1
+
+
+def test_who_dies_while_writing_it_is_followed_by_another_and_the_old_one_serves_meanwhile(queue):
+    store, other = DynamoServerStore(queue), DynamoServerStore(queue)
+    store.ahead_of(waiting(500), NOW)
+    other.ahead_of(waiting(500), NOW)
+    queue.delete_many(keys.in_state("requested", came_at(number), f"s{number}") for number in range(50))
+
+    with Calls(queue) as calls:
+        calls.failing = lambda name, number: name == "UpdateItem" and number == 2
+        with pytest.raises(StoreUnavailableError):
+            store.ahead_of(waiting(500), NOW + SIX)
+
+    assert other.ahead_of(waiting(500), NOW + SIX * 1.5) == 500
+    assert other.ahead_of(waiting(500), NOW + SIX * 2) == 450
+
+
+def test_an_old_digest_is_not_believed(queue):
+    DynamoServerStore(queue).ahead_of(waiting(500), NOW)
+    queue.delete_many(keys.in_state("requested", came_at(number), f"s{number}") for number in range(20, LONG))
+    store = DynamoServerStore(queue)
+
+    with Calls(queue) as calls:
+        assert store.ahead_of(waiting(500), NOW + MINUTE) == 20
+        assert calls.take() == {"Query": 1}
+
+
+def test_one_whose_writing_took_too_long_does_not_overwrite_a_newer_digest(queue):
+    slow, fast = DynamoServerStore(queue), DynamoServerStore(queue)
+
+    def overtaken(name, number):
+        if name == "Query" and number == 2:
+            calls.failing = lambda name, number: False
+            fast.ahead_of(waiting(500), NOW + SIX)
+        return False
+
+    with Calls(queue) as calls:
+        calls.failing = overtaken
+        assert slow.ahead_of(waiting(500), NOW) == 500
+
+    written = Contents().read()[keys.PLACES]
+    assert written["at"]["N"] == str(keys.to_number(NOW + SIX))

@@ -1,0 +1,59 @@
+from bisect import bisect_left
+from datetime import timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hubless.domain.places import MARKS, Digest, digest
+from tests.builders import NOW
+
+seconds = st.integers(0, 10**8).map(lambda number: timedelta(microseconds=number))
+queues = st.lists(seconds, max_size=900).map(lambda times: [NOW + time for time in sorted(times)])
+
+
+def every(second, length):
+    return [NOW + timedelta(seconds=second * number) for number in range(length)]
+
+
+def test_a_short_queue_is_held_whole():
+    queue = every(1, MARKS)
+
+    made = digest(queue, NOW)
+
+    assert made == Digest(NOW, MARKS, 1, tuple(queue))
+    assert [made.ahead_of(at) for at in queue] == list(range(MARKS))
+
+
+def test_nobody_is_ahead_in_an_empty_queue():
+    assert digest([], NOW).ahead_of(NOW) == 0
+
+
+def test_of_two_thousand_every_tenth_is_held_and_the_places_between_are_told_by_the_time():
+    queue = every(0.03, 2000)
+
+    made = digest(queue, NOW)
+
+    assert (made.length, made.step, len(made.marks)) == (2000, 10, MARKS + 1)
+    assert [made.ahead_of(at) for at in queue] == list(range(2000))
+
+
+def test_who_came_after_the_digest_was_made_is_behind_all_that_are_in_it():
+    assert digest(every(1, 1000), NOW).ahead_of(NOW + timedelta(days=1)) == 1000
+
+
+@given(queues, seconds)
+def test_a_place_is_wrong_by_less_than_a_step(queue, later):
+    made = digest(queue, NOW)
+
+    assert len(made.marks) <= MARKS + 1
+    for at in [*queue[:: max(1, len(queue) // 50)], NOW + later]:
+        assert abs(made.ahead_of(at) - bisect_left(queue, at)) < made.step
+
+
+@given(queues, st.lists(seconds, min_size=2, max_size=20))
+def test_who_came_later_is_never_told_a_better_place(queue, times):
+    made = digest(queue, NOW)
+
+    told = [made.ahead_of(NOW + at) for at in sorted(times)]
+
+    assert told == sorted(told)
