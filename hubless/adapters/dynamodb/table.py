@@ -297,6 +297,8 @@ class RouteItem(Item):
     address = UnicodeAttribute()
     launch_id = UnicodeAttribute()
     sequence = NumberAttribute()
+    server_id = Text()
+    owner_id = Text()
 
 
 class ChangeItem(Item):
@@ -305,6 +307,8 @@ class ChangeItem(Item):
     sequence = NumberAttribute()
     prefix = UnicodeAttribute()
     address = Text()
+    server_id = Text()
+    owner_id = Text()
 
 
 class Counter(Item):
