@@ -1,23 +1,29 @@
-"""The agent: follows the route table and keeps HAProxy's map equal to it, reports what it applied and who was active."""
+"""The agent: follows the route table and keeps HAProxy's map equal to it, reports what it applied and who was active.
+
+Whatever becomes of the table, HAProxy serves on what it knows, and the agent goes on asking.
+"""
 
 import logging
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterator
+from datetime import datetime
 
-from edge_proxy.configuration import EdgeConfiguration, key_of
+from edge_proxy.activity import ActivityReports, Report
+from edge_proxy.backoff import Backoff
+from edge_proxy.configuration import EdgeConfiguration, key_of, value_of
 from edge_proxy.engine import find_engine
 from edge_proxy.errors import EdgeError
 from edge_proxy.proxy import Proxy
 from hubless.domain.errors import StoreUnavailableError
-from hubless.domain.routes import EdgeReport
+from hubless.domain.routes import EdgeReport, RouteChange
 from hubless.ports.routes import RouteStore
 
 logger = logging.getLogger(__name__)
-HEARTBEAT_SECONDS = 2.0
-CHANGES = 500
+CHANGES = 500  # read at once
+LONGEST_WAIT = 10.0  # seconds between two tries where the table is away
+RELOAD_AFTER = 30.0  # seconds away: a table that was brought back from a backup may count its changes anew
 
 
 class Agent:
@@ -31,23 +37,44 @@ class Agent:
         edge_id: str,
         clock: Callable[[], datetime],
         changed: Callable[[], bool] | None = None,
-        report_activity: Callable[[Mapping[str, datetime]], None] | None = None,
+        report_activity: Report | None = None,
         poll_seconds: float = 0.05,
+        heartbeat_seconds: float = 2.0,
         activity_seconds: float = 30.0,
+        longest_wait: float = LONGEST_WAIT,
+        reload_after: float = RELOAD_AFTER,
     ) -> None:
+        """Prepare; nothing is started or asked.
+
+        Args:
+            edge_id: under which this edge reports; no two at once may have the same.
+            changed: a cheap test of whether the table may have changed; without one it is asked at every poll.
+            report_activity: takes who was active when, a batch at a time.
+            poll_seconds: how long it rests between two looks.
+            heartbeat_seconds: how often it says that it lives while nothing changes; less than half of what routing
+                waits before it calls an edge lost.
+            activity_seconds: how often activity is reported.
+            longest_wait: the most seconds between two tries while the table is away.
+            reload_after: how many seconds away make the table a new one, to be read whole.
+        """
         self._edge = configuration
         self._routes = routes
         self._edge_id = edge_id
         self._clock = clock
         self._changed = changed or (lambda: True)
-        self._report_activity = report_activity
         self._poll_seconds = poll_seconds
-        self._activity_seconds = activity_seconds
+        self._heartbeat_seconds = heartbeat_seconds
+        self._reload_after = reload_after
         self._proxy = Proxy(configuration, find_engine())
+        self._activity = report_activity and ActivityReports(
+            configuration, self._proxy.runtime, report_activity, clock=clock, every_seconds=activity_seconds
+        )
         self._sequence: int | None = None  # what is applied; None: the map is to be loaded whole
-        self._reported_at = 0.0
-        self._asked_at = 0.0
-        self._is_store_away = False
+        self._told: int | None = None  # what was reported
+        self._told_at = 0.0
+        self._away_since: float | None = None
+        self._ask_at = self._mend_at = 0.0  # not before
+        self._asking, self._mending = (Backoff(min(poll_seconds, longest_wait), longest_wait) for _ in range(2))
 
     @property
     def proxy_pid(self) -> int | None:
@@ -57,42 +84,49 @@ class Agent:
     def start(self) -> None:
         """Start HAProxy, or take over the one that an earlier agent left, and load the routes.
 
+        Where they cannot be read yet, HAProxy sends everything to the API, and whoever runs the agent goes on trying.
+
         Raises:
             EdgeError: saying why it cannot.
-            StoreUnavailableError: when the routes cannot be read.
         """
         self._edge.run_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         adopted = self._proxy.start()
         if adopted:
             logger.info("took over the running HAProxy %s", self._proxy.pid)
-        self._load()
+        self._ask()
 
     def run(self, stop: threading.Event) -> None:
         """Follow the table until *stop* is set."""
-        while not stop.wait(self._poll_seconds):
+        while not stop.wait(self._rest()):
             self.turn()
 
     def turn(self) -> None:
         """Do what is due: keep HAProxy alive, apply changes, report."""
+        if time.monotonic() < self._mend_at:
+            return
         try:
             self._keep_alive()
-            self._follow()
-            self._report_seen()
-            self._is_store_away = False
-        except StoreUnavailableError as away:
-            # What HAProxy knows, it serves on.
-            if not self._is_store_away:
-                logger.error("the route table cannot be read, routes stay as they are: %s", away)  # noqa: TRY400 no bug
-            self._is_store_away = True
-            time.sleep(min(1.0, 20 * self._poll_seconds))
+            self._ask()
+            if self._activity is not None and self._away_since is None:
+                self._activity.turn()
+            self._mending.succeeded()
         except EdgeError as error:
             logger.error("edge: %s", error)  # noqa: TRY400 no bug
             self._sequence = None
-            time.sleep(min(1.0, 20 * self._poll_seconds))
+            self._mend_at = time.monotonic() + self._mending.failed()
 
     def close(self) -> None:
         """End HAProxy in order and be forgotten, so that no launch waits for this edge."""
         self._proxy.close()
+        self._sign_off()
+
+    def _rest(self) -> float:
+        """Return how many seconds nothing is to be done."""
+        is_held_up = self._away_since is not None or time.monotonic() < self._mend_at
+        is_busy = self._activity is not None and self._activity.is_waiting
+        return 0 if is_busy and not is_held_up else self._poll_seconds
+
+    def _sign_off(self) -> None:
         try:
             self._routes.forget_edge(self._edge_id)
         except StoreUnavailableError as away:
@@ -104,30 +138,53 @@ class Agent:
             self._sequence = None
             self._proxy.start()
 
+    def _ask(self) -> None:
+        """Follow the table unless it was away a moment ago."""
+        now = time.monotonic()
+        if now < self._ask_at:
+            return
+        if self._away_since is not None and now - self._away_since >= self._reload_after:
+            self._sequence = None
+        try:
+            self._follow()
+        except StoreUnavailableError as away:
+            if self._away_since is None:
+                self._away_since = now
+                logger.error("the route table cannot be read, routes stay as they are: %s", away)  # noqa: TRY400 no bug
+            self._ask_at = time.monotonic() + self._asking.failed()
+            return
+        if self._away_since is not None:
+            logger.info("the route table is back after %.0f seconds", time.monotonic() - self._away_since)
+            self._away_since = None
+        self._asking.succeeded()
+
     def _follow(self) -> None:
-        is_due = time.monotonic() - self._reported_at >= HEARTBEAT_SECONDS
         if self._sequence is None:
             self._load()
-        elif self._changed() or is_due:
-            self._apply(is_due=is_due)
+        elif self._changed() or self._is_report_due() or self._away_since is not None:
+            while self._apply():
+                self._report()
+        if self._is_report_due():
+            self._report()
 
-    def _apply(self, *, is_due: bool) -> None:
+    def _apply(self) -> bool:
+        """Apply the next changes, and say whether more are there."""
         assert self._sequence is not None  # noqa: S101 `_follow` has looked
         changes = self._routes.changes_since(self._sequence, CHANGES)
         if changes is None:
             self._load()
-            return
+            return False
         for change in changes:
-            address = None if change.address is None else resolved(change.address)
-            if address is None:  # also when its host leads nowhere: where the prefix led before, it must not lead on
-                self._proxy.runtime.remove(self._edge.map_file, key_of(change.prefix))
-            else:
-                self._proxy.runtime.set(self._edge.map_file, key_of(change.prefix), address)
+            self._apply_one(change)
             self._sequence = change.sequence
-        if changes or is_due:
-            self._report()
-        if len(changes) == CHANGES:
-            self._apply(is_due=False)
+        return len(changes) == CHANGES
+
+    def _apply_one(self, change: RouteChange) -> None:
+        address = None if change.address is None else resolved(change.address)
+        if address is None:  # also when its host leads nowhere: where the prefix led before, it must not lead on
+            self._proxy.runtime.remove(self._edge.map_file, key_of(change.prefix))
+        else:
+            self._proxy.runtime.set(self._edge.map_file, key_of(change.prefix), value_of(address, change.server))
 
     def _load(self) -> None:
         """Swap the whole map. Changes made while it is read come again through the log: applying twice is no harm."""
@@ -135,32 +192,19 @@ class Agent:
         count = self._proxy.runtime.replace(self._edge.map_file, self._entries())
         self._sequence = sequence
         logger.info("%s routes loaded", count)
-        self._report()
 
     def _entries(self) -> Iterator[tuple[str, str]]:
         for route in self._routes.all():
             if (address := resolved(route.address)) is not None:
-                yield key_of(route.prefix), address
+                yield key_of(route.prefix), value_of(address, route.server)
+
+    def _is_report_due(self) -> bool:
+        """Say whether something was applied that was not told, or the last word is a while ago."""
+        return self._sequence != self._told or time.monotonic() - self._told_at >= self._heartbeat_seconds
 
     def _report(self) -> None:
         self._routes.report(EdgeReport(self._edge_id, self._sequence or 0, self._clock()))
-        self._reported_at = time.monotonic()
-
-    def _report_seen(self) -> None:
-        if self._report_activity is None or time.monotonic() - self._asked_at < self._activity_seconds:
-            return
-        self._asked_at = time.monotonic()
-        self._report_activity(self.last_activity())
-
-    def last_activity(self) -> dict[str, datetime]:
-        """Return when a person last did something under each prefix, of those seen in the last hours."""
-        idle = self._proxy.runtime.idle_seconds("servers", self._edge.activity_seconds)
-        if not idle:
-            return {}
-        now = self._clock()
-        return {
-            route.prefix: now - timedelta(seconds=idle[route.address]) for route in self._routes.all() if route.address in idle
-        }
+        self._told, self._told_at = self._sequence, time.monotonic()
 
 
 def resolved(address: str) -> str | None:
@@ -171,5 +215,3 @@ def resolved(address: str) -> str | None:
     except OSError:
         logger.warning("the address %s of a route leads nowhere", host)
         return None
-
-

@@ -4,6 +4,8 @@ import resource
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hubless.domain.routes import ServerKey
+
 FORWARDED = ("X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-Port")
 OTHERS_CLAIMS = ("Forwarded", "X-Real-IP", "X-Scheme", "Proxy", "X-Forwarded-Server", "X-Original-URL", "X-Rewrite-URL")
 MOST_CONNECTIONS = 20_000
@@ -54,6 +56,17 @@ def affordable_connections() -> int:
 def key_of(prefix: str) -> str:
     """Return the map's key for a decoded prefix: hex, so that no character of a name means anything to HAProxy."""
     return prefix.encode().hex().upper()
+
+
+def value_of(address: str, server: ServerKey | None) -> str:
+    """Return the map's value for a route to *address* (ip:port), with whose activity it is where it is a server's."""
+    return address if server is None else f"{address}:{server.owner_id}:{server.server_id}"
+
+
+def server_of(tracked: str) -> ServerKey:
+    """Return the server that a key of the table of activity stands for: the end of a value of the map."""
+    owner_id, _, server_id = tracked.partition(":")
+    return ServerKey(server_id, owner_id)
 
 
 def render(edge: EdgeConfiguration) -> str:
@@ -107,11 +120,13 @@ backend api
     http-error status 503 content-type "text/html; charset=utf-8" file {edge.run_folder}/restarting.html hdr Retry-After 3 hdr Refresh 3 hdr Cache-Control no-store
 
 backend servers
-    stick-table type string len 48 size 100k expire {edge.activity_seconds}s store http_req_cnt
+    stick-table type string len 80 size 100k expire {edge.activity_seconds}s store http_req_cnt
     # What a person does: pages that are opened and requests that change something. An open tab asks by itself all the time.
     acl at_work method POST PUT PATCH DELETE
     acl at_work req.hdr(sec-fetch-mode) -m str navigate
-    http-request track-sc0 var(txn.to) if at_work
+    # Whose activity it is, and not at which address: that may be another's soon.
+    http-request set-var(txn.whose) var(txn.to),field(3,:,0) if at_work
+    http-request track-sc0 var(txn.whose) if {{ var(txn.whose) -m found }}
     # Over https the hub's login cookie belongs to every path of the host; it is nobody's but the hub's.
     http-request replace-header Cookie ^(.*)__Host-jupyterhub-hub-login=[^;]*(.*)$ \\1\\2
     # There are two only where a server's page has planted one (for itself as a third party): nothing of it is passed on.

@@ -1,5 +1,6 @@
 """HAProxy's Runtime API: routes come and go without a reload."""
 
+import contextlib
 import re
 import socket
 from collections.abc import Iterable, Iterator
@@ -42,10 +43,10 @@ class Runtime:
         except EdgeError:
             return False
 
-    def set(self, map_file: Path, key: str, address: str) -> None:
-        """Lead *key* to *address*, whether it is there or not."""
-        if self.command(f"set map {map_file} {key} {address}"):  # it says so when there is no such entry
-            self._quietly(f"add map {map_file} {key} {address}")
+    def set(self, map_file: Path, key: str, value: str) -> None:
+        """Let *key* stand for *value*, whether it is there or not."""
+        if self.command(f"set map {map_file} {key} {value}"):  # it says so when there is no such entry
+            self._quietly(f"add map {map_file} {key} {value}")
 
     def remove(self, map_file: Path, key: str) -> None:
         """Take *key* away; one that is gone is no error."""
@@ -56,18 +57,28 @@ class Runtime:
         version = self.command(f"prepare map {map_file}").rpartition(" ")[2]
         if not version.isdigit():
             raise EdgeError(f"HAProxy does not know the map {map_file}")
-        count = 0
-        for batch in _batches(entries):
-            payload = "".join(f"{key} {address}\n" for key, address in batch)
-            self._quietly(f"add map @{version} {map_file} <<\n{payload}")
-            count += len(batch)
-        self._quietly(f"commit map @{version} {map_file}")
+        try:
+            count = self._add(version, map_file, entries)
+            self._quietly(f"commit map @{version} {map_file}")
+        except BaseException:
+            # What was not committed serves nobody, but would stay in memory.
+            with contextlib.suppress(EdgeError):
+                self.command(f"clear map @{version} {map_file}")
+            raise
         return count
 
     def idle_seconds(self, table: str, expire_seconds: int) -> dict[str, float]:
         """Return how long ago each key of a stick table was last tracked."""
         told = self.command(f"show table {table}")
         return {key: expire_seconds - int(left) / 1000 for key, left in _ENTRY.findall(told)}
+
+    def _add(self, version: str, map_file: Path, entries: Iterable[tuple[str, str]]) -> int:
+        count = 0
+        for batch in _batches(entries):
+            payload = "".join(f"{key} {value}\n" for key, value in batch)
+            self._quietly(f"add map @{version} {map_file} <<\n{payload}")
+            count += len(batch)
+        return count
 
     def _quietly(self, text: str) -> None:
         if said := self.command(text):

@@ -2,8 +2,6 @@
 
 import signal
 import threading
-from collections.abc import Mapping
-from datetime import datetime
 from pathlib import Path
 
 from edge_proxy.agent import Agent
@@ -20,10 +18,6 @@ def run(line: Line, order: Order, settings: Settings) -> None:
     """Keep the edge until told to end in order; when the supervisor is gone, leave HAProxy to the next start."""
     routes, changed = machine.open_routes(settings)
     activity, clock = machine.open_activity(settings), machine.open_clock()
-
-    def report(seen: Mapping[str, datetime]) -> None:
-        activity.report_routes(routes, seen)
-
     agent = Agent(
         EdgeConfiguration(
             host=settings.hub.host,
@@ -36,7 +30,7 @@ def run(line: Line, order: Order, settings: Settings) -> None:
         edge_id=EDGE_ID,
         clock=clock.now,
         changed=changed,
-        report_activity=report,
+        report_activity=activity.report_seen,
     )
     leaving, in_order = threading.Event(), threading.Event()
 

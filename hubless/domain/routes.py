@@ -5,12 +5,24 @@ from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True)
+class ServerKey:
+    """A server's id and its owner's: all that is needed to note that it was active. Ids hold no colon and no space."""
+
+    server_id: str
+    owner_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
-    """A prefix (decoded, slashes at both ends) that leads to *address* (ip:port) for one launch."""
+    """A prefix (decoded, slashes at both ends) that leads to *address* (ip:port) for one launch.
+
+    *server* is whose activity its requests are; None for a service, and in routes that older code wrote.
+    """
 
     prefix: str
     address: str
     launch_id: str
+    server: ServerKey | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +32,7 @@ class RouteChange:
     sequence: int
     prefix: str
     address: str | None
+    server: ServerKey | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ class RouteStore(Protocol):
     def put(self, route: Route) -> int:
         """Write *route* over whatever its prefix led to, and return the change's sequence.
 
-        Writing what is there already makes no new change and returns the sequence of the one that put it there.
+        Writing what is there already makes no new change and returns the sequence of the one that put it there; a server
+        that an older route does not name yet is a change.
         """
         ...
 

@@ -58,8 +58,11 @@ class ServerStore(Protocol):
         """
         ...
 
-    def touch(self, server_id: str, at: datetime) -> None:
-        """Set the last activity of the server and of its owner to *at* where that is later; one round trip writes both."""
+    def touch(self, server_id: str, at: datetime, *, owner_id: str | None = None) -> None:
+        """Set the last activity of the server and of its owner to *at* where that is later; one round trip writes both.
+
+        *owner_id*, where the caller knows it, saves looking it up; of a server that is gone nothing is written.
+        """
         ...
 
     def in_states(self, states: Iterable[State]) -> list[Server]:

@@ -6,11 +6,11 @@ from datetime import datetime, timedelta
 
 from hubless.domain.errors import InvalidRequestError
 from hubless.domain.messages import Kind, Message
-from hubless.domain.server import ACTIVE, PENDING_START
+from hubless.domain.routes import ServerKey
+from hubless.domain.server import PENDING_START
 from hubless.domain.users import User
 from hubless.ports.clock import Clock
 from hubless.ports.queue import Queue
-from hubless.ports.routes import RouteStore
 from hubless.ports.servers import ServerStore
 from hubless.ports.users import UserStore
 
@@ -53,11 +53,7 @@ class Activity:
         if at is not None:
             self.users.touch(user.id, at)
 
-    def report_routes(self, routes: RouteStore, seen: Mapping[str, datetime]) -> None:
-        """Note what an edge saw pass, by route prefix."""
-        if not seen:
-            return
-        launches = {route.launch_id: seen[route.prefix] for route in routes.all() if route.prefix in seen}
-        for server in self.servers.in_states(ACTIVE):
-            if server.launch_id in launches:
-                self.servers.touch(server.id, launches[server.launch_id])
+    def report_seen(self, seen: Mapping[ServerKey, datetime]) -> None:
+        """Note what an edge saw pass: one write for each of *seen*, and no reads."""
+        for server, at in seen.items():
+            self.servers.touch(server.server_id, at, owner_id=server.owner_id)

@@ -18,6 +18,7 @@ from hubless.domain.errors import (
 )
 from hubless.domain.messages import Kind, Message
 from hubless.domain.profiles import Profile
+from hubless.domain.routes import ServerKey
 from hubless.domain.server import PENDING, PENDING_START, Deadlines, Server, State
 from hubless.domain.users import User
 from hubless.ports.clock import Clock
@@ -185,7 +186,12 @@ class Launching:
         owner = self.users.get(server.owner_id)
         if owner is None or not self.readiness.answers(server, names.server_prefix(owner.name, server.name)):
             return
-        sequence = self.routing.add(names.route_prefix(owner.name, server.name), status.address, server.launch_id or "")
+        sequence = self.routing.add(
+            names.route_prefix(owner.name, server.name),
+            status.address,
+            server.launch_id or "",
+            ServerKey(server.id, server.owner_id),
+        )
         if self.routing.is_served(sequence):
             self._welcome(server, owner)
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from urllib.parse import urlsplit
 
-from hubless.domain.routes import Route
+from hubless.domain.routes import Route, ServerKey
 from hubless.domain.users import Service
 from hubless.ports.clock import Clock
 from hubless.ports.routes import RouteStore
 
-EDGE_IS_LOST_AFTER = timedelta(seconds=10)  # edges report every 2 s: nobody waits for one that is gone
+EDGE_IS_LOST_AFTER = timedelta(seconds=10)  # edges report every 2 to 5 s: nobody waits for one that is gone
 LOG_LENGTH = 10_000
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -22,9 +22,9 @@ class Routing:
     routes: RouteStore
     clock: Clock
 
-    def add(self, prefix: str, address: str, launch_id: str) -> int:
+    def add(self, prefix: str, address: str, launch_id: str, server: ServerKey | None = None) -> int:
         """Lead *prefix* to *address* and return the sequence that edges must reach; doing it twice is doing it once."""
-        return self.routes.put(Route(prefix, address, launch_id))
+        return self.routes.put(Route(prefix, address, launch_id, server))
 
     def remove(self, prefix: str, launch_id: str) -> None:
         """Take the route of that launch away; a newer launch's stays."""

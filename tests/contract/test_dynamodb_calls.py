@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from hubless.domain.routes import EdgeReport, Route
+from edge_proxy.agent import Agent
+from edge_proxy.configuration import EdgeConfiguration
+from hubless.domain.routes import EdgeReport, Route, ServerKey
 from hubless.domain.server import ACTIVE, State
 from hubless.domain.shares import Share, ShareCode
 from hubless.domain.tokens import OwnerKind, sha256
@@ -24,6 +26,7 @@ from hubless.ports.shares import ShareCodeStore, ShareStore
 from hubless.ports.tokens import ClientStore, SessionStore, TokenStore
 from hubless.ports.usage import UsageLog
 from hubless.ports.users import GroupStore, UserStore
+from hubless.services.activity import Activity
 from tests.builders import NOW, a_client, a_code, a_server, a_session, a_token, a_user
 from tests.dynamodb import Contents, in_new_table
 
@@ -209,6 +212,24 @@ PREPARED = {
 }
 
 
+class NoProxy:
+    """Takes every route, and is no HAProxy."""
+
+    def set(self, map_file, key, value):
+        pass
+
+    def replace(self, map_file, entries):
+        return len(list(entries))
+
+
+def an_agent(routes, folder):
+    """Return an edge's agent without its HAProxy."""
+    edge = EdgeConfiguration(host="127.0.0.1", port=1, api_socket=folder / "api.sock", run_folder=folder)
+    agent = Agent(edge, routes, edge_id="e1", clock=lambda: NOW, heartbeat_seconds=3600)
+    agent._proxy.runtime = NoProxy()
+    return agent
+
+
 def documented():
     rows = {name: tuple(map(int, numbers)) for name, _, *numbers in ROW.findall(DOCUMENT.read_text())}
     assert rows, "docs/dynamodb.md has no table of calls"
@@ -271,6 +292,24 @@ def test_activity_of_a_server_and_its_owner_is_one_write_of_one_item(stores):
     found = counted(stores, USUAL["servers.touch"])
     assert (found.calls["UpdateItem"], found.cost[1]) == (1, 1)
     assert stores.users.get(ALICE.id).last_activity_at == LATER
+
+
+def test_activity_that_an_edge_saw_is_one_write_a_server_and_no_read(stores):
+    activity = Activity(stores.servers, stores.users, queue=None, clock=None)
+    seen = {ServerKey(server.id, ALICE.id): LATER for server in (READY, WAITING, IDLE)}
+    found = counted(stores, lambda _: activity.report_seen(seen))
+    assert found.calls == {"UpdateItem": 3}
+    assert [stores.servers.get(server.server_id).last_activity_at for server in seen] == [LATER] * 3
+
+
+def test_an_edge_at_rest_is_a_query_a_poll_and_a_write_a_heartbeat(stores, tmp_path):
+    agent = an_agent(stores.routes, tmp_path)
+    agent._ask()  # loads
+    found = counted(stores, lambda _: [agent._ask() for _ in range(5)])
+    assert found.calls == {"Query": 5}
+    stores.routes.put(Route("/user/bob/", "10.0.0.2:8888", "l3"))
+    found = counted(stores, lambda _: [agent._ask() for _ in range(5)])
+    assert found.calls == {"Query": 5, "PutItem": 1}
 
 
 def test_a_spawn_is_at_most_six_writes(stores):

@@ -1,6 +1,7 @@
+from dataclasses import replace
 from datetime import timedelta
 
-from hubless.domain.routes import EdgeReport, Route, RouteChange
+from hubless.domain.routes import EdgeReport, Route, RouteChange, ServerKey
 from tests.builders import NOW
 from tests.contract.together import MANY, at_once
 
@@ -19,6 +20,23 @@ def test_a_route_comes_back_and_its_change_is_logged(stores):
     assert list(stores.routes.all()) == [A]
     assert stores.routes.sequence() == sequence
     assert stores.routes.changes_since(0, 9) == [RouteChange(sequence, A.prefix, A.address)]
+
+
+def test_a_route_says_whose_activity_it_is_and_so_does_its_change(stores):
+    route = replace(A, server=ServerKey("s1", "u1"))
+    first = stores.routes.put(route)
+    assert stores.routes.put(route) == first
+    assert list(stores.routes.all()) == [route]
+    assert stores.routes.changes_since(0, 9) == [RouteChange(first, A.prefix, A.address, route.server)]
+    stores.routes.remove(A.prefix, A.launch_id)
+    assert stores.routes.changes_since(first, 9) == [RouteChange(first + 1, A.prefix, None)]
+
+
+def test_an_older_route_learns_whose_it_is_by_a_change(stores):
+    first = stores.routes.put(A)
+    route = replace(A, server=ServerKey("s1", "u1"))
+    assert stores.routes.put(route) == first + 1
+    assert list(stores.routes.all()) == [route]
 
 
 def test_every_change_gets_the_next_number(stores):

@@ -219,8 +219,18 @@ def test_activity_is_the_owners_too_and_goes_forward_for_each_by_itself(stores, 
     assert stores.users.get("u-bob").last_activity_at is None
 
 
+def test_activity_by_who_knows_the_owner_is_the_same(stores, server):
+    stores.servers.touch(server.id, LATER, owner_id="u-alice")
+    stores.servers.touch(server.id, NOW, owner_id="u-alice")
+    assert stores.servers.get(server.id).last_activity_at == LATER
+    assert stores.users.get("u-alice").last_activity_at == LATER
+
+
 def test_activity_of_a_server_that_is_gone_is_no_error(stores):
     stores.servers.touch("s-none", NOW)
+    stores.servers.touch("s-none", NOW, owner_id="u-none")
+    stores.servers.touch("s-none", NOW, owner_id="u-alice")
+    assert stores.servers.get("s-none") is None
 
 
 def test_activity_and_transitions_at_once_lose_neither(stores, server):

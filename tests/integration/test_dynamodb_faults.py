@@ -11,9 +11,17 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from hubless.adapters.dynamodb.database import TRIES, Database
-from hubless.adapters.dynamodb.keys import account, name, to_number, token, token_hash
+from hubless.adapters.dynamodb.keys import (
+    account,
+    change,
+    name,
+    route,
+    to_number,
+    token,
+    token_hash,
+)
 from hubless.domain.errors import HublessError, StoreUnavailableError
-from hubless.domain.routes import Route
+from hubless.domain.routes import Route, RouteChange
 from hubless.domain.server import State
 from hubless.domain.shares import Share, ShareCode
 from hubless.domain.tokens import sha256
@@ -314,7 +322,11 @@ def test_what_an_older_item_lacks_is_read_as_its_default(hub):
             "scopes": {"S": '["inherit"]'}, "created_at": at, "what is not known": {"S": "any more"},
         }),
     ]  # fmt: skip
+    leads = {"prefix": {"S": "/user/alice/"}, "address": {"S": "10.0.0.1:8888"}, "sequence": {"N": "1"}}
+    items += [(route("/user/alice/"), leads | {"launch_id": {"S": "l1"}}), (change(1), leads)]
     for key, facts in items:
         Contents().add({"pk": {"S": key.pk}, "sk": {"S": key.sk}} | facts)
+    assert list(stores.routes.all()) == [Route("/user/alice/", "10.0.0.1:8888", "l1")]
+    assert stores.routes.changes_since(0, 9) == [RouteChange(1, "/user/alice/", "10.0.0.1:8888")]
     assert stores.users.find(user.name) == user
     assert stores.tokens.find_with_user(digest) == (a_token("old"), user)

@@ -11,7 +11,7 @@ import socket
 import socketserver
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,10 +27,11 @@ from edge_proxy.errors import EdgeError
 from hubless.adapters.sqlite.database import Database
 from hubless.adapters.sqlite.routes import SqliteRouteStore
 from hubless.domain.errors import StoreUnavailableError
-from hubless.domain.routes import Route
+from hubless.domain.routes import Route, ServerKey
 from tests.ports import free_port
 
 pytestmark = pytest.mark.real
+OF_AGENT = ("heartbeat_seconds", "reload_after", "report_activity", "activity_seconds")
 SUBPROTOCOL = "v1.kernel.websocket.jupyter.org"
 
 
@@ -105,9 +106,10 @@ class AwayStore:
     def __init__(self, real: SqliteRouteStore) -> None:
         self._real = real
         self.is_away = False
+        self.refuses = ""
 
     def __getattr__(self, name: str) -> Any:
-        if self.is_away:
+        if self.is_away or name == self.refuses:
             raise StoreUnavailableError("the table is away")
         return getattr(self._real, name)
 
@@ -136,6 +138,7 @@ class World:
         self.api_socket.unlink()
 
     def agent(self, **facts: Any) -> Agent:
+        of_agent = {name: facts.pop(name) for name in OF_AGENT if name in facts}
         facts = {"host": "127.0.0.1", "port": self.port, "api_socket": self.api_socket, "run_folder": self.folder / "e"} | facts
         agent = Agent(
             EdgeConfiguration(max_connections=200, **facts),
@@ -143,6 +146,8 @@ class World:
             edge_id="edge-1",
             clock=lambda: datetime.now(UTC),
             poll_seconds=0.001,
+            longest_wait=0,
+            **of_agent,
         )
         self.agents.append(agent)
         return agent
@@ -164,7 +169,7 @@ class World:
         return self.addresses[name]
 
     def route(self, prefix: str, name: str) -> None:
-        self.routes.put(Route(prefix, self.server(name), f"launch-{name}"))
+        self.routes.put(Route(prefix, self.server(name), f"launch-{name}", ServerKey(f"s-{name}", f"u-{name}")))
 
     def web_socket_server(self) -> str:
         """Start a WebSocket server that echoes, and return its address."""
@@ -560,6 +565,73 @@ def test_a_store_that_is_away_stops_no_request(world: World) -> None:
     assert world.ask("/user/bob/").who == "bob"
 
 
+def test_an_agent_that_starts_while_the_table_is_away_sends_all_to_the_api_until_it_is_back(world: World) -> None:
+    world.route("/user/alice/", "alice")
+    world.store.is_away = True
+    agent = world.started()
+    agent.turn()
+    assert world.ask("/user/alice/").who == "API"
+    world.store.is_away = False
+    agent.turn()
+    assert world.ask("/user/alice/").who == "alice"
+    assert world.routes.reports()[0].sequence == world.routes.sequence()
+
+
+def test_what_was_applied_is_told_as_soon_as_the_table_takes_it(world: World) -> None:
+    agent = world.started(heartbeat_seconds=3600)
+    before = world.routes.reports()
+    world.route("/user/alice/", "alice")
+    world.store.refuses = "report"
+    agent.turn()
+    assert world.ask("/user/alice/").who == "alice"
+    assert world.routes.reports() == before
+    world.store.refuses = ""
+    agent.turn()
+    assert world.routes.reports()[0].sequence == world.routes.sequence()
+
+
+def test_while_nothing_changes_it_is_told_at_heartbeats_only(world: World) -> None:
+    agent = world.started(heartbeat_seconds=3600)
+    before = world.routes.reports()
+    agent.turn()
+    assert world.routes.reports() == before
+    often = world.agent(heartbeat_seconds=0)
+    often.start()
+    often.turn()
+    assert world.routes.reports()[0].seen_at > before[0].seen_at
+
+
+def test_a_table_that_was_away_for_long_is_read_whole(world: World) -> None:
+    world.route("/user/alice/", "alice")
+    world.route("/user/bob/", "bob")
+    agent = world.started(reload_after=0)
+    world.store.is_away = True
+    agent.turn()
+    # It comes back from a backup of before bob, and has as many changes by now.
+    with world.routes._database.transaction():
+        world.routes._database.write("DELETE FROM routes WHERE prefix = '/user/bob/'")
+        world.routes._database.write("UPDATE route_changes SET prefix = '/user/x/' WHERE sequence = 2")
+    world.store.is_away = False
+    agent.turn()
+    assert [world.ask(f"/user/{name}/").who for name in ("alice", "bob")] == ["alice", "API"]
+
+
+def test_a_load_that_breaks_off_leaves_the_routes_and_nothing_in_memory(world: World) -> None:
+    world.route("/user/alice/", "alice")
+    agent = world.started()
+    runtime, file = agent._proxy.runtime, agent._edge.map_file
+
+    def breaks_off() -> Iterator[tuple[str, str]]:
+        yield "00", "127.0.0.1:1"
+        raise StoreUnavailableError("the table is away")
+
+    for _ in range(3):
+        with pytest.raises(StoreUnavailableError):
+            runtime.replace(file, breaks_off())
+    assert "entry_cnt=1" in runtime.command("show map")
+    assert world.ask("/user/alice/").who == "alice"
+
+
 def test_run_follows_until_it_is_stopped(world: World) -> None:
     agent = world.started()
     stop = threading.Event()
@@ -709,13 +781,33 @@ def test_the_runtime_socket_is_nobody_elses(world: World) -> None:
 def test_activity_is_what_a_person_does(world: World) -> None:
     for name in ("poster", "visitor", "idler"):
         world.route(f"/user/{name}/", name)
-    agent = world.started()
-    assert agent.last_activity() == {}
+    world.routes.put(Route("/services/s/", world.server("service"), "service:/services/s/"))
+    told: list[Mapping[ServerKey, datetime]] = []
+    agent = world.started(report_activity=told.append, activity_seconds=0)
+    agent.turn()
+    assert told == []
     before = datetime.now(UTC)
     world.ask("/user/poster/api", "POST", body="{}")
     world.ask("/user/visitor/lab", headers=("Sec-Fetch-Mode: navigate",))
     world.ask("/user/idler/api/status", headers=("Sec-Fetch-Mode: cors",))
     world.ask("/user/idler/api/kernels")
-    seen = agent.last_activity()
-    assert set(seen) == {"/user/poster/", "/user/visitor/"}
+    assert world.ask("/services/s/", "POST").who == "service"
+    agent.turn()
+    (seen,) = told
+    assert set(seen) == {ServerKey("s-poster", "u-poster"), ServerKey("s-visitor", "u-visitor")}
     assert all(abs((at - before).total_seconds()) < 60 for at in seen.values())
+
+
+def test_activity_is_the_servers_and_not_the_next_ones_at_its_address(world: World) -> None:
+    told: list[Mapping[ServerKey, datetime]] = []
+    address, alice, bob = world.server("task"), ServerKey("s1", "u1"), ServerKey("s2", "u2")
+    world.routes.put(Route("/user/alice/", address, "l1", alice))
+    agent = world.started(report_activity=told.append, activity_seconds=0)
+    world.ask("/user/alice/api", "POST")
+    world.routes.remove("/user/alice/", "l1")
+    world.routes.put(Route("/user/bob/", address, "l2", bob))
+    agent.turn()
+    assert [set(seen) for seen in told] == [{alice}]
+    world.ask("/user/bob/api", "POST")
+    agent.turn()
+    assert set(told[-1]) == {bob}

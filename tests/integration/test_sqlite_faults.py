@@ -13,10 +13,12 @@ import pytest
 from hubless.adapters.sqlite import schema
 from hubless.adapters.sqlite.database import Database
 from hubless.adapters.sqlite.queue import SqliteQueue
+from hubless.adapters.sqlite.routes import SqliteRouteStore
 from hubless.adapters.sqlite.tokens import SqliteTokenStore
 from hubless.adapters.sqlite.users import SqliteGroupStore, SqliteUserStore
 from hubless.domain.errors import StoreUnavailableError
 from hubless.domain.messages import Kind, Message
+from hubless.domain.routes import RouteChange, ServerKey
 from hubless.domain.users import Group
 from tests.builders import NOW, a_user
 from tests.contract.together import at_once
@@ -117,6 +119,25 @@ def test_filters_of_an_older_files_tokens_hold_on_to_whom_they_name_at_the_upgra
     database.write("INSERT INTO users VALUES ('u2', 'bob', 'bob', 0, 0, NULL, NULL, 0)")
     found = SqliteTokenStore(database).find("digest")
     assert found.scopes == ("read:users!user=rob", "groups!group=staff", "servers!server=rob/lab", "servers!server=rob/", "x")
+    database.close()
+
+
+def test_routes_of_an_older_file_learn_whose_they_are(tmp_path):
+    path = tmp_path / "hub.sqlite"
+    with sqlite3.connect(path) as raw:
+        for step in schema.STEPS[:4]:
+            raw.executescript(step)
+        raw.execute("INSERT INTO users VALUES ('u1', 'bob', 'bob', 0, 0, NULL, NULL, 0)")
+        raw.execute("INSERT INTO servers VALUES ('s1', 'u1', '', 'ready', 'l1', 0, 0, NULL, '{}')")
+        for prefix, launch in (("/user/bob/", "l1"), ("/services/x/", "service:/services/x/")):
+            raw.execute("INSERT INTO routes VALUES (?, '127.0.0.1:1', ?, 1)", (prefix, launch))
+        raw.execute("INSERT INTO route_changes (prefix, address) VALUES ('/user/bob/', '127.0.0.1:1')")
+        raw.execute("PRAGMA user_version = 4")
+    raw.close()
+    database = Database(path)
+    routes = SqliteRouteStore(database)
+    assert {route.prefix: route.server for route in routes.all()} == {"/services/x/": None, "/user/bob/": ServerKey("s1", "u1")}
+    assert routes.changes_since(0, 9) == [RouteChange(1, "/user/bob/", "127.0.0.1:1")]
     database.close()
 
 

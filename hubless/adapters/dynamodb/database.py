@@ -32,8 +32,9 @@ from hubless.domain.errors import HublessError, StoreUnavailableError
 TRANSACTION, BATCH_GET, BATCH_WRITE = 100, 100, 25  # items (DynamoDB's)
 TRIES = 9  # where another transaction is in the way, or where a step that was read for has changed
 _FIRST_WAIT, _LONGEST_WAIT = 0.02, 0.5  # seconds
-_CONNECT_SECONDS, _READ_SECONDS = 2, 6  # well within a request's own limit
-_RETRIES = 3  # the client's own, of throttling and failures within
+READ_SECONDS = 6  # how long an answer may take: well within a request's own limit
+RETRIES = 3  # the client's own, of throttling and failures within
+_CONNECT_SECONDS = 2
 M = TypeVar("M", bound=Item)
 T = TypeVar("T")
 
@@ -114,16 +115,32 @@ class Found(dict[Key, dict[str, Any]]):
 class Database:
     """A table. Its client is made once, at the first call; nothing is asked before."""
 
-    def __init__(self, table: str, *, region: str | None = None, endpoint: str | None = None) -> None:
+    def __init__(
+        self,
+        table: str,
+        *,
+        region: str | None = None,
+        endpoint: str | None = None,
+        read_seconds: float = READ_SECONDS,
+        retries: int = RETRIES,
+    ) -> None:
+        """Use the table of that name.
+
+        Args:
+            region: the environment's own where it is None.
+            endpoint: where an emulator listens.
+            read_seconds: how long one answer is waited for; who has other work at hand gives less.
+            retries: how often the client itself asks again where it is throttled or nobody answers.
+        """
         self._table = table
         self._lock = threading.Lock()
         self._ready = False
         self._connection = Connection(
             region=region,
             host=endpoint,
-            connect_timeout_seconds=_CONNECT_SECONDS,
-            read_timeout_seconds=_READ_SECONDS,
-            max_retry_attempts=_RETRIES,
+            connect_timeout_seconds=min(_CONNECT_SECONDS, read_seconds),
+            read_timeout_seconds=read_seconds,
+            max_retry_attempts=retries,
         )
         self._connection.add_meta_table(MetaTable({"TableName": table, **SCHEMA}))
 

@@ -5,12 +5,12 @@ gaps, and a follower that has seen number n misses nothing after it. Two who cha
 try again.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from hubless.adapters.dynamodb import keys
 from hubless.adapters.dynamodb.database import Database, Delete, Put, Step
 from hubless.adapters.dynamodb.table import ChangeItem, Counter, EdgeItem, Item, RouteItem
-from hubless.domain.routes import EdgeReport, Route, RouteChange
+from hubless.domain.routes import EdgeReport, Route, RouteChange, ServerKey
 
 TRIES = 40  # all routes share one number: a class that starts at once queues here
 
@@ -29,7 +29,7 @@ class DynamoRouteStore:
 
     def all(self) -> Iterator[Route]:
         for item in self._database.query(RouteItem, "ROUTES"):
-            yield Route(item.prefix, item.address, item.launch_id)
+            yield _route(item)
 
     def sequence(self) -> int:
         counter = self._database.get(Counter, keys.SEQUENCE)
@@ -69,37 +69,70 @@ class DynamoRouteStore:
 
     def _put(self, route: Route) -> int:
         there, newest = self._read(route.prefix)
-        if there is not None and (there.address, there.launch_id) == (route.address, route.launch_id):
+        if there is not None and _route(there) == route:
             return int(there.sequence)
-        return self._log(newest, route.prefix, route.address, lambda sequence: _written(route, sequence, there))
+        change = RouteChange(newest + 1, route.prefix, route.address, route.server)
+        return self._log(change, _written(route, change.sequence, there))
 
     def _remove(self, prefix: str, launch_id: str) -> int | None:
         there, newest = self._read(prefix)
         if there is None or there.launch_id != launch_id:
             return None
-        return self._log(newest, prefix, None, lambda _: Delete(there.key, RouteItem.sequence == there.sequence))
+        change = RouteChange(newest + 1, prefix, None)
+        return self._log(change, Delete(there.key, RouteItem.sequence == there.sequence))
 
     def _read(self, prefix: str) -> tuple[RouteItem | None, int]:
         found = self._database.get_many([keys.route(prefix), keys.SEQUENCE])
         counter = found.item(Counter, keys.SEQUENCE)
         return found.item(RouteItem, keys.route(prefix)), 0 if counter is None else int(counter.n)
 
-    def _log(self, newest: int, prefix: str, address: str | None, changed: Callable[[int], Step]) -> int:
-        sequence = newest + 1
+    def _log(self, change: RouteChange, changed: Step) -> int:
+        sequence, newest = change.sequence, change.sequence - 1
         self._database.transact([
             Put(Counter(*keys.SEQUENCE, n=sequence), Counter.n == newest if newest else Counter.n.does_not_exist()),
-            Put(ChangeItem(*keys.change(sequence), sequence=sequence, prefix=prefix, address=address)),
-            changed(sequence),
+            Put(
+                ChangeItem(
+                    *keys.change(sequence),
+                    sequence=sequence,
+                    prefix=change.prefix,
+                    address=change.address,
+                    server_id=_server_id(change.server),
+                    owner_id=_owner_id(change.server),
+                )
+            ),
+            changed,
         ])
         return sequence
 
 
 def _written(route: Route, sequence: int, there: RouteItem | None) -> Step:
     item = RouteItem(
-        *keys.route(route.prefix), prefix=route.prefix, address=route.address, launch_id=route.launch_id, sequence=sequence
+        *keys.route(route.prefix),
+        prefix=route.prefix,
+        address=route.address,
+        launch_id=route.launch_id,
+        sequence=sequence,
+        server_id=_server_id(route.server),
+        owner_id=_owner_id(route.server),
     )
     return Put(item, RouteItem.sequence == there.sequence if there else RouteItem.pk.does_not_exist())
 
 
+def _route(item: RouteItem) -> Route:
+    return Route(item.prefix, item.address, item.launch_id, _server(item))
+
+
 def _change(item: ChangeItem) -> RouteChange:
-    return RouteChange(int(item.sequence), item.prefix, item.address)
+    return RouteChange(int(item.sequence), item.prefix, item.address, _server(item))
+
+
+def _server_id(server: ServerKey | None) -> str | None:
+    return None if server is None else server.server_id
+
+
+def _owner_id(server: ServerKey | None) -> str | None:
+    return None if server is None else server.owner_id
+
+
+def _server(item: RouteItem | ChangeItem) -> ServerKey | None:
+    return ServerKey(item.server_id, item.owner_id) if item.server_id and item.owner_id else None

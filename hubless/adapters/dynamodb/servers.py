@@ -89,14 +89,16 @@ class DynamoServerStore:
         self._database.insist(lambda: self._delete(server))
         removals.sweep_server(self._database, server.id)
 
-    def touch(self, server_id: str, at: datetime) -> None:
-        owner = self._database.get(Pointer, keys.server_owner(server_id))
-        if owner is None:
-            return
+    def touch(self, server_id: str, at: datetime, *, owner_id: str | None = None) -> None:
+        if owner_id is None:
+            owner = self._database.get(Pointer, keys.server_owner(server_id))
+            if owner is None:
+                return
+            owner_id = owner.owner or ""
         # The owner's activity is the latest of its own and its servers', so that one write is enough for both.
         known = Seen.servers[server_id]
         try:
-            self._database.write(Update(keys.seen(owner.owner or ""), [known.set(keys.to_number(at))], known < keys.to_number(at)))
+            self._database.write(Update(keys.seen(owner_id), [known.set(keys.to_number(at))], known < keys.to_number(at)))
         except BrokenError:
             return  # what is stored is later, or it is gone
 

@@ -307,6 +307,8 @@ class RouteItem(Item):
     address = UnicodeAttribute()
     launch_id = UnicodeAttribute()
     sequence = NumberAttribute()
+    server_id = Text()
+    owner_id = Text()
 
 
 class ChangeItem(Item):
@@ -315,6 +317,8 @@ class ChangeItem(Item):
     sequence = NumberAttribute()
     prefix = UnicodeAttribute()
     address = Text()
+    server_id = Text()
+    owner_id = Text()
 
 
 class Counter(Item):

@@ -1,11 +1,13 @@
 """The route table and its change log in SQLite."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from hubless.adapters.sqlite.database import Database, to_instant, to_number
-from hubless.domain.routes import EdgeReport, Route, RouteChange
+from hubless.domain.routes import EdgeReport, Route, RouteChange, ServerKey
 
 BATCH = 1000
+_ROUTE = "prefix, address, launch_id, server_id, owner_id"
 
 
 class SqliteRouteStore:
@@ -16,18 +18,15 @@ class SqliteRouteStore:
 
     def put(self, route: Route) -> int:
         with self._database.transaction():
-            known = self._database.read_one(
-                "SELECT sequence FROM routes WHERE prefix = ? AND address = ? AND launch_id = ?",
-                (route.prefix, route.address, route.launch_id),
-            )
-            if known is not None:
+            known = self._database.read_one(f"SELECT sequence, {_ROUTE} FROM routes WHERE prefix = ?", (route.prefix,))  # noqa: S608 constant
+            if known is not None and _route(known[1:]) == route:
                 sequence: int = known[0]
                 return sequence
-            sequence = self._log(route.prefix, route.address)
+            ids = _ids(route.server)
+            sequence = self._log(route.prefix, route.address, ids)
             self._database.write(
-                "INSERT INTO routes (prefix, address, launch_id, sequence) VALUES (?, ?, ?, ?) ON CONFLICT (prefix)"
-                " DO UPDATE SET address = excluded.address, launch_id = excluded.launch_id, sequence = excluded.sequence",
-                (route.prefix, route.address, route.launch_id, sequence),
+                f"INSERT OR REPLACE INTO routes ({_ROUTE}, sequence) VALUES (?, ?, ?, ?, ?, ?)",  # noqa: S608 constant
+                (route.prefix, route.address, route.launch_id, *ids, sequence),
             )
             return sequence
 
@@ -35,15 +34,15 @@ class SqliteRouteStore:
         with self._database.transaction():
             if not self._database.write("DELETE FROM routes WHERE prefix = ? AND launch_id = ?", (prefix, launch_id)):
                 return None
-            return self._log(prefix, None)
+            return self._log(prefix, None, (None, None))
 
     def all(self) -> Iterator[Route]:
         last = ""
         while True:
             rows = self._database.read(
-                "SELECT prefix, address, launch_id FROM routes WHERE prefix > ? ORDER BY prefix LIMIT ?", (last, BATCH)
+                f"SELECT {_ROUTE} FROM routes WHERE prefix > ? ORDER BY prefix LIMIT ?", (last, BATCH)  # noqa: S608 constant
             )
-            yield from (Route(*row) for row in rows)
+            yield from (_route(row) for row in rows)
             if len(rows) < BATCH:
                 return
             last = rows[-1][0]
@@ -56,11 +55,12 @@ class SqliteRouteStore:
     def changes_since(self, sequence: int, limit: int) -> list[RouteChange] | None:
         newest = self.sequence()  # asked first: a change that comes between the two is then among the rows
         rows = self._database.read(
-            "SELECT sequence, prefix, address FROM route_changes WHERE sequence > ? ORDER BY sequence LIMIT ?",
+            "SELECT sequence, prefix, address, server_id, owner_id FROM route_changes WHERE sequence > ?"
+            " ORDER BY sequence LIMIT ?",
             (sequence, limit),
         )
         if rows:
-            return [RouteChange(*row) for row in rows] if rows[0][0] == sequence + 1 else None
+            return [_change(row) for row in rows] if rows[0][0] == sequence + 1 else None
         return [] if newest == sequence else None
 
     def trim(self, keep: int) -> None:
@@ -80,7 +80,25 @@ class SqliteRouteStore:
     def forget_edge(self, edge_id: str) -> None:
         self._database.write("DELETE FROM edges WHERE id = ?", (edge_id,))
 
-    def _log(self, prefix: str, address: str | None) -> int:
-        self._database.write("INSERT INTO route_changes (prefix, address) VALUES (?, ?)", (prefix, address))
+    def _log(self, prefix: str, address: str | None, ids: tuple[str | None, str | None]) -> int:
+        self._database.write(
+            "INSERT INTO route_changes (prefix, address, server_id, owner_id) VALUES (?, ?, ?, ?)", (prefix, address, *ids)
+        )
         sequence: int = self._database.read_one("SELECT last_insert_rowid()")[0]
         return sequence
+
+
+def _route(row: Sequence[Any]) -> Route:
+    return Route(row[0], row[1], row[2], _server(row[3], row[4]))
+
+
+def _change(row: Sequence[Any]) -> RouteChange:
+    return RouteChange(row[0], row[1], row[2], _server(row[3], row[4]))
+
+
+def _server(server_id: str | None, owner_id: str | None) -> ServerKey | None:
+    return ServerKey(server_id, owner_id) if server_id and owner_id else None
+
+
+def _ids(server: ServerKey | None) -> tuple[str | None, str | None]:
+    return (None, None) if server is None else (server.server_id, server.owner_id)

@@ -205,5 +205,15 @@ UPDATE tokens SET holds = (SELECT json_group_object(filter, id) FROM (
     WHERE id IS NOT NULL);
 """
 
-STEPS = (_FIRST, _SHARES_AND_SERVICES, _SEARCHING, _HOLDS)
+# Edges report activity by server; routes that are there learn whose they are.
+_WHOSE_ROUTES = """
+ALTER TABLE routes ADD COLUMN server_id TEXT;
+ALTER TABLE routes ADD COLUMN owner_id TEXT;
+ALTER TABLE route_changes ADD COLUMN server_id TEXT;
+ALTER TABLE route_changes ADD COLUMN owner_id TEXT;
+UPDATE routes SET (server_id, owner_id) =
+    (SELECT s.id, s.owner_id FROM servers s WHERE s.launch_id = routes.launch_id);
+"""
+
+STEPS = (_FIRST, _SHARES_AND_SERVICES, _SEARCHING, _HOLDS, _WHOSE_ROUTES)
 VERSION = len(STEPS)  # of a file that has taken all steps

@@ -81,7 +81,7 @@ class SqliteServerStore:
         if not deleted:
             raise StoreConflictError(f"Server {server.id} is no longer {server.state} as read")
 
-    def touch(self, server_id: str, at: datetime) -> None:
+    def touch(self, server_id: str, at: datetime, *, owner_id: str | None = None) -> None:  # noqa: ARG002 found by the way
         number = to_number(at)
         with self._database.transaction():
             self._database.write(

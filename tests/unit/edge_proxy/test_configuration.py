@@ -15,7 +15,10 @@ from edge_proxy.configuration import (
     key_of,
     pages,
     render,
+    server_of,
+    value_of,
 )
+from hubless.domain.routes import ServerKey
 
 
 def configuration(**facts: Any) -> EdgeConfiguration:
@@ -97,6 +100,14 @@ def test_no_character_of_a_prefix_is_left_in_a_key(prefix: str) -> None:
 def test_keys_begin_with_each_other_just_as_prefixes_do(one: str, other: str) -> None:
     assert key_of(one + other).startswith(key_of(one))
     assert key_of(other).startswith(key_of(one)) == other.encode().startswith(one.encode())
+
+
+def test_a_value_is_an_address_and_whose_activity_it_is() -> None:
+    assert value_of("10.0.0.1:8888", None) == "10.0.0.1:8888"
+    server = ServerKey("s01", "u01")
+    value = value_of("10.0.0.1:8888", server)
+    assert value.split(":")[:2] == ["10.0.0.1", "8888"]
+    assert server_of(":".join(value.split(":")[2:])) == server
 
 
 def test_connections_are_bounded() -> None:

@@ -1,0 +1,104 @@
+"""What an edge saw is reported once, in batches, and not lost where the table takes none."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from edge_proxy.activity import BATCH, ActivityReports
+from edge_proxy.configuration import EdgeConfiguration
+from hubless.domain.errors import StoreUnavailableError
+from hubless.domain.routes import ServerKey
+from tests.builders import NOW
+
+ALICE, BOB = ServerKey("s1", "u1"), ServerKey("s2", "u2")
+
+
+class Edge:
+    """What HAProxy says, and who is told; the clock stands unless a test moves it."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+        self.last: dict[str, datetime] = {}
+        self.told: list[dict[ServerKey, datetime]] = []
+        self.is_away = False
+        self.asked = 0
+        configuration = EdgeConfiguration(host="", port=1, api_socket=Path("a"), run_folder=Path("r"))
+        self.reports = ActivityReports(configuration, self, self.take, clock=lambda: self.now, every_seconds=0)  # type: ignore[arg-type]
+
+    def idle_seconds(self, table: str, expire_seconds: int) -> dict[str, float]:
+        self.asked += 1
+        return {key: (self.now - at).total_seconds() for key, at in self.last.items()}
+
+    def take(self, seen: Mapping[ServerKey, datetime]) -> None:
+        if self.is_away:
+            raise StoreUnavailableError("the table is away")
+        self.told.append(dict(seen))
+
+    def sees(self, server: ServerKey, **later: Any) -> datetime:
+        at = self.now + timedelta(**later)
+        self.last[f"{server.owner_id}:{server.server_id}"] = at
+        return at
+
+
+def test_what_was_reported_is_not_reported_again() -> None:
+    edge = Edge()
+    first = edge.sees(ALICE)
+    edge.reports.turn()
+    edge.now += timedelta(minutes=1)
+    edge.reports.turn()
+    second = edge.sees(BOB)
+    edge.reports.turn()
+    assert edge.told == [{ALICE: first}, {BOB: second}]
+
+
+def test_what_is_seen_again_is_reported_again() -> None:
+    edge = Edge()
+    edge.sees(ALICE)
+    edge.reports.turn()
+    edge.now += timedelta(minutes=1)
+    again = edge.sees(ALICE)
+    edge.reports.turn()
+    assert edge.told[1:] == [{ALICE: again}]
+
+
+def test_the_same_request_read_a_little_later_is_no_news() -> None:
+    edge = Edge()
+    edge.sees(ALICE)
+    edge.reports.turn()
+    edge.sees(ALICE, milliseconds=900)
+    edge.reports.turn()
+    assert len(edge.told) == 1
+
+
+def test_many_are_reported_a_batch_a_turn() -> None:
+    edge = Edge()
+    servers = [ServerKey(f"s{n}", "u") for n in range(2 * BATCH + 1)]
+    for server in servers:
+        edge.sees(server)
+    for turn in range(3):
+        assert edge.reports.is_waiting == (turn > 0)
+        edge.reports.turn()
+    assert not edge.reports.is_waiting
+    assert [len(batch) for batch in edge.told] == [BATCH, BATCH, 1]
+    assert {server for batch in edge.told for server in batch} == set(servers)
+    assert edge.asked == 1
+
+
+def test_a_report_that_was_not_taken_is_made_again() -> None:
+    edge = Edge()
+    at = edge.sees(ALICE)
+    edge.is_away = True
+    edge.reports.turn()
+    edge.is_away = False
+    edge.reports.turn()
+    assert edge.told == [{ALICE: at}]
+
+
+def test_a_server_that_haproxy_has_forgotten_is_forgotten() -> None:
+    edge = Edge()
+    edge.sees(ALICE)
+    edge.reports.turn()
+    edge.last.clear()
+    edge.reports.turn()
+    assert edge.reports._reported == {}
