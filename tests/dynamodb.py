@@ -24,6 +24,7 @@ from hubless.adapters.dynamodb.servers import DynamoServerStore
 from hubless.adapters.dynamodb.services import DynamoServiceStore
 from hubless.adapters.dynamodb.sessions import DynamoSessionStore
 from hubless.adapters.dynamodb.shares import DynamoShareCodeStore, DynamoShareStore
+from hubless.adapters.dynamodb.sweeps import DynamoSweepStore
 from hubless.adapters.dynamodb.tokens import DynamoTokenStore
 from hubless.adapters.dynamodb.usage import DynamoUsageLog
 from hubless.adapters.dynamodb.users import DynamoUserStore
@@ -49,6 +50,7 @@ def stores_of(database, close=lambda: None):
         passwords=DynamoPasswordStore(database),
         attempts=DynamoAttemptStore(database),
         usage=DynamoUsageLog(database),
+        sweeps=DynamoSweepStore(database),
         close=close,
     )
 

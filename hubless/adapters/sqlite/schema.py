@@ -205,5 +205,11 @@ UPDATE tokens SET holds = (SELECT json_group_object(filter, id) FROM (
     WHERE id IS NOT NULL);
 """
 
-STEPS = (_FIRST, _SHARES_AND_SERVICES, _SEARCHING, _HOLDS)
+# Where a sweep that had no time for all goes on.
+_SWEEP = """
+CREATE TABLE sweep (place TEXT NOT NULL) STRICT;
+INSERT INTO sweep VALUES ('');
+"""
+
+STEPS = (_FIRST, _SHARES_AND_SERVICES, _SEARCHING, _HOLDS, _SWEEP)
 VERSION = len(STEPS)  # of a file that has taken all steps
