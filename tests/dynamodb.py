@@ -26,6 +26,7 @@ from hubless.adapters.dynamodb.servers import DynamoServerStore
 from hubless.adapters.dynamodb.services import DynamoServiceStore
 from hubless.adapters.dynamodb.sessions import DynamoSessionStore
 from hubless.adapters.dynamodb.shares import DynamoShareCodeStore, DynamoShareStore
+from hubless.adapters.dynamodb.sweeps import DynamoSweepStore
 from hubless.adapters.dynamodb.tokens import DynamoTokenStore
 from hubless.adapters.dynamodb.usage import DynamoUsageLog
 from hubless.adapters.dynamodb.users import DynamoUserStore
@@ -54,6 +55,7 @@ def stores_of(database, close=lambda: None):
         attempts=DynamoAttemptStore(database),
         usage=DynamoUsageLog(database),
         pace=a_pace(database),
+        sweeps=DynamoSweepStore(database),
         close=close,
     )
 

@@ -73,6 +73,9 @@ class ScriptedLauncher:
     def describe(self, task):
         return self.status.get(task, Gone("was never started"))
 
+    def describe_many(self, tasks):
+        return {task: self.describe(task) for task in tasks}
+
     def stop(self, task, *, force=False):
         if (self.obeys_stop or force) and not isinstance(self.describe(task), Gone):
             self.status[task] = Gone("ended")
@@ -82,6 +85,9 @@ class ScriptedLauncher:
 
     def forget(self, task):
         self.forgotten.append(task)
+
+    def discard_unused(self, offered):
+        return 0
 
     def dies(self, task, why="exited with code 1", log_tail=("boom",)):
         self.status[task] = Gone(why, log_tail)

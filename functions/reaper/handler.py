@@ -1,6 +1,7 @@
 """Lambda's entry: the schedule."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -15,9 +16,9 @@ def _settle_once(hub: Hub) -> None:
     settle_settings(hub)
 
 
-def _sweep(hub: Hub, event: Mapping[str, Any], _context: Any) -> dict[str, Any]:
+def _sweep(hub: Hub, event: Mapping[str, Any], context: Any) -> dict[str, Any]:
     _settle_once(hub)
-    return handle(hub, event)
+    return handle(hub, event, time_left=timedelta(milliseconds=context.get_remaining_time_in_millis()))
 
 
 handler = entry(_sweep, "reaper", lambda hub: hub.reaping)

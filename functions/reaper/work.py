@@ -1,8 +1,14 @@
-"""Runs the sweep on a schedule."""
+"""Runs the sweep on a schedule.
+
+A sweep that has no time for all says so (`is_cut`) and nothing more is done about it here: the place is in the store, and the
+next run of the schedule, which comes within the minute, goes on from there. A message to ourselves would come a little
+sooner, but could be lost, be doubled, and go on for ever.
+"""
 
 import logging
 from collections.abc import Mapping
 from dataclasses import asdict
+from datetime import timedelta
 from typing import Any
 
 from hubless.bootstrap.hub import Hub
@@ -12,19 +18,24 @@ from hubless.services.reaping import Sweep
 logger = logging.getLogger(__name__)
 
 
-def handle(hub: Hub, event: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG001 a schedule says nothing
-    """Sweep once and return what was done."""
-    sweep = hub.reaping.sweep()
+# Kept back of the time that is left: a step that was begun is to end, and where we stopped is to be written.
+RESERVE = timedelta(seconds=15)
+
+
+def handle(hub: Hub, event: Mapping[str, Any], *, time_left: timedelta | None = None) -> dict[str, Any]:  # noqa: ARG001 a schedule says nothing
+    """Sweep once and return what was done; *time_left* says when this run is ended by force, if it is."""
+    until = None if time_left is None else hub.clock.now() + time_left - RESERVE
+    sweep = hub.reaping.sweep(until)
     measure(hub.metrics, sweep, hub.queue.depth())
     done = asdict(sweep)
-    if any(done[key] for key in ("reaped", "orphans", "stale_routes")):
+    if any(done[key] for key in ("reaped", "orphans", "stale_routes", "discarded", "is_cut")):
         logger.info("sweep: %s", done)
     return done
 
 
 def measure(metrics: Metrics, sweep: Sweep, waiting: int) -> None:
     """Tell the operators what a sweep saw and did."""
-    metrics.count(Metric.RUNNING_SERVERS, sweep.looked_at)
+    metrics.count(Metric.RUNNING_SERVERS, sweep.active)
     metrics.count(Metric.QUEUE_LENGTH, waiting)
     metrics.count(Metric.CULLS, sweep.reaped)
     metrics.count(Metric.ORPHANS, sweep.orphans)

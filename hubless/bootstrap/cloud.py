@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from hubless.ports.servers import ServerStore
     from hubless.ports.services import ServiceStore
     from hubless.ports.shares import ShareCodeStore, ShareStore
+    from hubless.ports.sweeps import SweepStore
     from hubless.ports.tokens import ClientStore, SessionStore, TokenStore
     from hubless.ports.usage import UsageLog
     from hubless.ports.users import GroupStore, UserStore
@@ -179,6 +180,12 @@ class CloudHub(Hub):
         return DynamoUsageLog(self._database)
 
     @cached_property
+    def sweeps(self) -> "SweepStore":
+        from hubless.adapters.dynamodb.sweeps import DynamoSweepStore
+
+        return DynamoSweepStore(self._database)
+
+    @cached_property
     def queue(self) -> "Queue":
         from hubless.adapters.sqs.queue import SqsQueue
 
@@ -186,9 +193,11 @@ class CloudHub(Hub):
 
     @cached_property
     def pace(self) -> "Pace":
-        from hubless.adapters.unpaced import Unpaced
+        from hubless.adapters.dynamodb.pace import DynamoPace
 
-        return Unpaced()
+        return DynamoPace(
+            self._database, rate=LAUNCHES_A_SECOND, burst=LAUNCHES_AT_ONCE, longest_wait=LONGEST_TURN, clock=self.clock
+        )
 
     @cached_property
     def launcher(self) -> "Launcher":

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from hubless.ports.servers import ServerStore
     from hubless.ports.services import ServiceStore
     from hubless.ports.shares import ShareCodeStore, ShareStore
+    from hubless.ports.sweeps import SweepStore
     from hubless.ports.tokens import ClientStore, SessionStore, TokenStore
     from hubless.ports.usage import UsageLog
     from hubless.ports.users import GroupStore, UserStore
@@ -131,6 +132,10 @@ class Hub(ABC):
     @property
     @abstractmethod
     def usage(self) -> "UsageLog": ...
+
+    @property
+    @abstractmethod
+    def sweeps(self) -> "SweepStore": ...
 
     @property
     @abstractmethod
@@ -302,6 +307,7 @@ class Hub(ABC):
             self.servers, self.users, self.launcher, self.launching, self.stopping, self.routing, self.token_store,
             self.clients, self.sessions, self.attempts, self.queue, self.clock, self._patience,
             self._patience_by_user, self.profiles, self.services, self.share_codes, self.settings.login.lock_for,
+            self.sweeps,
         )  # fmt: skip
 
     @cached_property

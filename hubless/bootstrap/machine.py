@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from hubless.ports.servers import ServerStore
     from hubless.ports.services import ServiceStore
     from hubless.ports.shares import ShareCodeStore, ShareStore
+    from hubless.ports.sweeps import SweepStore
     from hubless.ports.tokens import ClientStore, SessionStore, TokenStore
     from hubless.ports.usage import UsageLog
     from hubless.ports.users import GroupStore, UserStore
@@ -137,6 +138,12 @@ class MachineHub(Hub):
         from hubless.adapters.sqlite.usage import SqliteUsageLog
 
         return SqliteUsageLog(self._database)
+
+    @cached_property
+    def sweeps(self) -> "SweepStore":
+        from hubless.adapters.sqlite.sweeps import SqliteSweepStore
+
+        return SqliteSweepStore(self._database)
 
     @cached_property
     def queue(self) -> "SqliteQueue":

@@ -1,6 +1,6 @@
 """What runs servers: processes here, Fargate tasks in the cloud."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -85,6 +85,10 @@ class Launcher(Protocol):
         """Say how the task is."""
         ...
 
+    def describe_many(self, tasks: Iterable[str]) -> dict[str, TaskStatus]:
+        """Say how each of the tasks is; no round trip for each."""
+        ...
+
     def stop(self, task: str, *, force: bool = False) -> None:
         """Ask the task to end, or end it at once with *force*; returns without waiting. A task that is gone is no error.
 
@@ -101,4 +105,12 @@ class Launcher(Protocol):
 
     def forget(self, task: str) -> None:
         """Remove what a gone task left behind (its log excepted); nothing when it is still to run."""
+        ...
+
+    def discard_unused(self, offered: Iterable[Profile]) -> int:
+        """Put away what was made for profiles that are no longer *offered*, and return how many things went.
+
+        Only what nothing has been launched from for long goes, a little a call; a launch from it at that very moment
+        succeeds all the same.
+        """
         ...

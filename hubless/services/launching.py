@@ -171,7 +171,7 @@ class Launching:
 
     def _follow_start(self, server: Server, status: TaskStatus) -> None:
         if isinstance(status, Gone):
-            self.stopping.fail(server, f"The server {status.why}", status.log_tail)
+            self.stopping.fail(server, f"The server {status.why}", status.log_tail, status=status)
         elif lifecycle.is_overdue(server, self.clock.now()):
             self.stopping.fail(server, self._lateness(server), self._said(server))
         elif isinstance(status, Running):
@@ -212,7 +212,7 @@ class Launching:
 
     def _check(self, server: Server, status: TaskStatus) -> None:
         if isinstance(status, Gone):
-            self.stopping.fail(server, f"The server {status.why}", status.log_tail)
+            self.stopping.fail(server, f"The server {status.why}", status.log_tail, status=status)
 
     def _lateness(self, server: Server) -> str:
         seconds = (self.deadlines.launching if server.state is State.LAUNCHING else self.deadlines.starting).total_seconds()

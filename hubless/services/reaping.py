@@ -4,44 +4,64 @@ Its cost grows with running servers, not with users. One bad server does not spo
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from enum import IntEnum
+from functools import partial
 
 from hubless.domain import idleness
 from hubless.domain.errors import StoreConflictError
 from hubless.domain.idleness import Patience, Reap
 from hubless.domain.messages import Kind, Message
 from hubless.domain.profiles import Profile
+from hubless.domain.routes import Route
 from hubless.domain.server import ACTIVE, Server, State
 from hubless.ports.clock import Clock
-from hubless.ports.launcher import Launcher, Task, TaskStatus
+from hubless.ports.launcher import Gone, Launcher, Task, TaskStatus
 from hubless.ports.passwords import AttemptStore
 from hubless.ports.queue import Queue
 from hubless.ports.servers import ServerStore
 from hubless.ports.shares import ShareCodeStore
+from hubless.ports.sweeps import SweepStore
 from hubless.ports.tokens import ClientStore, SessionStore, TokenStore
 from hubless.ports.users import UserStore
 from hubless.services.directory import Directory
 from hubless.services.launching import Launching
+from hubless.services.rounds import Round, Step, go_round
 from hubless.services.routing import Routing
 from hubless.services.stopping import Stopping
 
 logger = logging.getLogger(__name__)
 
 MESSAGE_IS_LOST_AFTER = timedelta(seconds=20)
-BATCH = 500
+BATCH, PIECE = 500, 50  # of what is expired: at most in one run, and at once
+
+
+class Part(IntEnum):
+    """What a sweep looks after, in this order."""
+
+    SERVERS = 1
+    TASKS = 2  # that no record knows
+    ROUTES = 3  # that lead nowhere
+    TIDYING = 4
+    EXPIRED = 5
+    UNUSED = 6  # what was made for profiles that are no longer on offer
 
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """What one sweep did."""
+    """What one run of the sweep did, and whether it was cut: then the next one begins where this one ended."""
 
+    active: int  # servers that run or are on their way, at its beginning
     looked_at: int
     reaped: int
     orphans: int
     stale_routes: int
     expired: int
+    discarded: int
+    is_cut: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,21 +86,35 @@ class Reaping:
     services: Directory
     share_codes: ShareCodeStore
     lock_for: timedelta
+    sweeps: SweepStore
 
-    def sweep(self) -> Sweep:
-        """Go round once."""
+    def sweep(self, until: datetime | None = None) -> Sweep:
+        """Go round once, from where the last run was cut; stop at *until*, after one step at least.
+
+        Only the lists are made in any case: a round trip for a hundred servers.
+        """
         # Tasks and routes are listed before the records: whatever is listed was made by a launch whose record the
         # later look must show as live, unless it is over.
         tasks, routes = self.launcher.tasks(), list(self.routing.routes.all())
-        active = self.servers.in_states(ACTIVE)
+        active, now = self.servers.in_states(ACTIVE), self.clock.now()
         live = frozenset(s.launch_id for s in active if s.launch_id)
-        reaped = self._look_after(active, {task.task: task.status for task in tasks})
+        steps = [
+            *self._look_after(active, {task.task: task.status for task in tasks}, now),
+            *(Step(Part.TASKS, task.launch_id, partial(self._end_orphan, task)) for task in tasks if task.launch_id not in live),
+            *(Step(Part.ROUTES, route.prefix, partial(self._drop, route)) for route in self.routing.stale(routes, live)),
+            *self._tidy(routes, now, until),
+            Step(Part.UNUSED, "", lambda: self.launcher.discard_unused(self.profiles.values())),
+        ]
+        this = self._go_round(steps, until)
         return Sweep(
-            looked_at=len(active),
-            reaped=reaped,
-            orphans=self._end_orphans(tasks, live),
-            stale_routes=self.routing.drop_stale(routes, live),
-            expired=self._tidy(),
+            active=len(active),
+            looked_at=this.taken[Part.SERVERS],
+            reaped=this.done[Part.SERVERS],
+            orphans=this.done[Part.TASKS],
+            stale_routes=this.done[Part.ROUTES],
+            expired=this.done[Part.EXPIRED],
+            discarded=this.done[Part.UNUSED],
+            is_cut=bool(this.cut_after),
         )
 
     def patience_for(self, server: Server, owner_name: str) -> Patience:
@@ -89,26 +123,49 @@ class Reaping:
         limits = self.patience.overridden_by(profile.patience) if profile else self.patience
         return limits.overridden_by(self.patience_by_user.get(owner_name, Patience()))
 
-    def _look_after(self, active: list[Server], statuses: Mapping[str, TaskStatus]) -> int:
-        owners = self.users.get_many({s.owner_id for s in active})
-        reaped = 0
-        for server in active:
-            try:
-                owner = owners.get(server.owner_id)
-                reaped += self._look_at(server, owner.name if owner else "", statuses.get(server.task or ""))
-            except StoreConflictError:
-                logger.info("server %s moved meanwhile", server.id)
-            except Exception:
-                logger.exception("server %s could not be looked after", server.id)
-        return reaped
+    # --- in which order, and for how long ---
 
-    def _look_at(self, server: Server, owner_name: str, status: TaskStatus | None) -> int:
-        now = self.clock.now()
-        if server.state is State.READY:
-            verdict = idleness.verdict(server, self.patience_for(server, owner_name), now)
-            if isinstance(verdict, Reap):
-                logger.info("server %s of %s is reaped: %s", server.id, owner_name, verdict.why)
-                self.stopping.request(server)
+    def _go_round(self, steps: list[Step], until: datetime | None) -> Round:
+        """Take the steps from where the last run was cut, and note where this one was.
+
+        The place is noted once, at the end: who dies before has the next run repeat what it did, which does no harm. Two
+        runs at once go the same way; where both are cut, either's place is right, as each has done all before its own.
+        """
+        before = self.sweeps.place()
+        this = go_round(steps, before, lambda: self._is_over(until))
+        if this.cut_after != before:
+            with suppress(StoreConflictError):
+                self.sweeps.move(before, this.cut_after)
+        return this
+
+    def _is_over(self, until: datetime | None) -> bool:
+        return until is not None and self.clock.now() >= until
+
+    # --- servers ---
+
+    def _look_after(self, active: list[Server], listed: Mapping[str, TaskStatus], now: datetime) -> Iterator[Step]:
+        owners = self.users.get_many({s.owner_id for s in active})
+        statuses = {**listed, **self._asked([s.task for s in active if s.task and s.task not in listed])}
+        for server in active:
+            owner = owners.get(server.owner_id)
+            name, status = owner.name if owner else "", statuses.get(server.task or "")
+            yield Step(Part.SERVERS, server.id, partial(self._look_at, server, name, status, now))
+
+    def _asked(self, unlisted: list[str]) -> Mapping[str, TaskStatus]:
+        """Ask for tasks that the launcher did not list: they have come just now, or are gone."""
+        try:
+            return self.launcher.describe_many(unlisted)
+        except Exception:
+            logger.exception("%d tasks could not be asked for at once", len(unlisted))
+            return {}  # each is asked for by itself
+
+    def _look_at(self, server: Server, owner_name: str, status: TaskStatus | None, now: datetime) -> int:
+        # What has died is told as such, however idle it was.
+        if not isinstance(status, Gone) and self._is_to_go(server, owner_name, now):
+            current = self.servers.get(server.id)
+            # Looked at again: what was active since the list was made stays, and no write would mind that.
+            if current is not None and current.revision == server.revision and self._is_to_go(current, owner_name, now):
+                self.stopping.request(current)
                 return 1
         if server.state is State.REQUESTED and now - server.entered_at >= MESSAGE_IS_LOST_AFTER:
             self.queue.send(Message(Kind.LAUNCH, server.id, server.launch_id or ""))
@@ -117,25 +174,55 @@ class Reaping:
         self.launching.follow(server, status)  # the launcher is asked again only for what it did not list
         return 0
 
-    def _end_orphans(self, tasks: list[Task], live: frozenset[str]) -> int:
-        """End tasks that no record knows as live: a crash or a lost message left them."""
-        orphans = [task for task in tasks if task.launch_id not in live]
-        for task in orphans:
-            logger.warning("task %s belongs to no live server and is ended", task.task)
-            self.launcher.stop(task.task, force=True)
-            self.launcher.forget(task.task)
-        return len(orphans)
+    def _is_to_go(self, server: Server, owner_name: str, now: datetime) -> bool:
+        if server.state is not State.READY:
+            return False
+        verdict = idleness.verdict(server, self.patience_for(server, owner_name), now)
+        if isinstance(verdict, Reap):
+            logger.info("server %s of %s is to be reaped: %s", server.id, owner_name, verdict.why)
+        return isinstance(verdict, Reap)
 
-    def _tidy(self) -> int:
-        now = self.clock.now()
-        self.attempts.delete_before(now - self.lock_for)
-        self.routing.settle_services(self.services.all())
-        self.routing.tidy()
-        return (
-            self.tokens.delete_expired(now, BATCH)
-            + self.sessions.delete_expired(now, BATCH)
-            + self.clients.delete_expired_codes(now, BATCH)
-            + self.share_codes.delete_expired(now, BATCH)
-        )
+    # --- what belongs to nobody ---
+
+    def _end_orphan(self, task: Task) -> int:
+        """End a task that no record knows as live: a crash or a lost message left it."""
+        logger.warning("task %s belongs to no live server and is ended", task.task)
+        self.launcher.stop(task.task, force=True)
+        self.launcher.forget(task.task)
+        return 1
+
+    def _drop(self, route: Route) -> int:
+        return int(self.routing.routes.remove(route.prefix, route.launch_id) is not None)
+
+    # --- the rest ---
+
+    def _tidy(self, routes: list[Route], now: datetime, until: datetime | None) -> Iterator[Step]:
+        tidying: Mapping[str, Callable[[], None]] = {
+            "attempts": lambda: self.attempts.delete_before(now - self.lock_for),
+            "edges": self.routing.tidy,
+            "services": lambda: self.routing.settle_services(self.services.all(), routes),
+        }
+        expiring: Mapping[str, Callable[[datetime, int], int]] = {
+            "tokens": self.tokens.delete_expired,
+            "sessions": self.sessions.delete_expired,
+            "authorization codes": self.clients.delete_expired_codes,
+            "share codes": self.share_codes.delete_expired,
+        }
+        for key, tidy in tidying.items():
+            yield Step(Part.TIDYING, key, partial(_uncounted, tidy))
+        for key, remove in expiring.items():
+            yield Step(Part.EXPIRED, key, partial(self._expire, remove, now, until))
+
+    def _expire(self, remove: Callable[[datetime, int], int], now: datetime, until: datetime | None) -> int:
+        removed = 0
+        while removed < BATCH:
+            some = remove(now, PIECE)
+            removed += some
+            if some < PIECE or self._is_over(until):
+                break
+        return removed
 
 
+def _uncounted(act: Callable[[], None]) -> int:
+    act()
+    return 0

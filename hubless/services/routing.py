@@ -36,23 +36,27 @@ class Routing:
         alive = [report for report in self.routes.reports() if report.seen_at >= oldest]
         return bool(alive) and all(report.sequence >= sequence for report in alive)
 
-    def settle_services(self, services: Iterable[Service]) -> None:
-        """Lead each service's prefix to its URL, and drop the routes of services that are no more."""
+    def settle_services(self, services: Iterable[Service], routes: Iterable[Route] | None = None) -> None:
+        """Lead each service's prefix to its URL, and drop the routes of services that are no more.
+
+        Args:
+            routes: those that there are, where the caller has just read them.
+        """
+        known = {route.prefix: route for route in (self.routes.all() if routes is None else routes)}
         wanted = {}
         for service in services:
             if address := _address_of(service):
-                wanted[service.prefix] = address
-                self.add(service.prefix, address, _launch_of(service.prefix))
-        for route in list(self.routes.all()):
-            if route.launch_id == _launch_of(route.prefix) and route.prefix not in wanted:
-                self.remove(route.prefix, route.launch_id)
+                wanted[service.prefix] = Route(service.prefix, address, _launch_of(service.prefix))
+        for prefix, route in wanted.items():
+            if known.get(prefix) != route:
+                self.routes.put(route)
+        for prefix, route in known.items():
+            if route.launch_id == _launch_of(prefix) and prefix not in wanted:
+                self.remove(prefix, route.launch_id)
 
-    def drop_stale(self, routes: Iterable[Route], live: frozenset[str]) -> int:
-        """Drop those of *routes* whose launch is not *live*, and return how many. Services' routes stay."""
-        stale = [r for r in routes if r.launch_id not in live and r.launch_id != _launch_of(r.prefix)]
-        for route in stale:
-            self.remove(route.prefix, route.launch_id)
-        return len(stale)
+    def stale(self, routes: Iterable[Route], live: frozenset[str]) -> list[Route]:
+        """Return those of *routes* whose launch is not *live*. Services' routes never are stale."""
+        return [r for r in routes if r.launch_id not in live and r.launch_id != _launch_of(r.prefix)]
 
     def tidy(self) -> None:
         """Forget edges that left long ago and old entries of the log."""

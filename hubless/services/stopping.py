@@ -58,8 +58,12 @@ class Stopping:
         self.queue.send(Message(Kind.STOP, out.id, out.launch_id or ""))
         return out
 
-    def fail(self, server: Server, why: str, log_tail: tuple[str, ...] = ()) -> None:
-        """End *server* because of *why*: in one write it is on its way out, and at once where nothing runs any more."""
+    def fail(self, server: Server, why: str, log_tail: tuple[str, ...] = (), *, status: TaskStatus | None = None) -> None:
+        """End *server* because of *why*: in one write it is on its way out, and at once where nothing runs any more.
+
+        Args:
+            status: how its task is, where that is known: what is gone needs neither a stop nor a question.
+        """
         out = lifecycle.stopping(server, now=self.clock.now(), deadlines=self.deadlines, failure=why, log_tail=log_tail)
         self.servers.write(server, out)
         logger.warning("server %s of launch %s failed: %s", server.id, server.launch_id, why, extra=lifecycle.marks(server))
@@ -67,7 +71,10 @@ class Stopping:
             self.metrics.count(Metric.DEATHS)
         else:
             self.metrics.count(Metric.SPAWNS, outcome="failed")
-        self.carry_out(out, force=True)
+        if isinstance(status, Gone):
+            self.settle(out, status)
+        else:
+            self.carry_out(out, force=True)
 
     def carry_out(self, server: Server, *, force: bool = False) -> None:
         """Take the route away and ask the task to end; settle the server where it has ended already."""

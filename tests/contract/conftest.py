@@ -10,6 +10,7 @@ from hubless.adapters.sqlite.routes import SqliteRouteStore
 from hubless.adapters.sqlite.servers import SqliteServerStore
 from hubless.adapters.sqlite.services import SqliteServiceStore
 from hubless.adapters.sqlite.shares import SqliteShareCodeStore, SqliteShareStore
+from hubless.adapters.sqlite.sweeps import SqliteSweepStore
 from hubless.adapters.sqlite.tokens import SqliteClientStore, SqliteSessionStore, SqliteTokenStore
 from hubless.adapters.sqlite.usage import SqliteUsageLog
 from hubless.adapters.sqlite.users import SqliteGroupStore, SqliteUserStore
@@ -34,6 +35,7 @@ def sqlite(folder):
         passwords=SqlitePasswordStore(database),
         attempts=SqliteAttemptStore(database),
         usage=SqliteUsageLog(database),
+        sweeps=SqliteSweepStore(database),
         close=database.close,
     )
 

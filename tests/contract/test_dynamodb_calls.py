@@ -23,6 +23,7 @@ from hubless.ports.routes import RouteStore
 from hubless.ports.servers import ServerStore
 from hubless.ports.services import ServiceStore
 from hubless.ports.shares import ShareCodeStore, ShareStore
+from hubless.ports.sweeps import SweepStore
 from hubless.ports.tokens import ClientStore, SessionStore, TokenStore
 from hubless.ports.usage import UsageLog
 from hubless.ports.users import GroupStore, UserStore
@@ -35,6 +36,7 @@ PORTS = {
     "sessions": SessionStore, "shares": ShareStore, "codes": ShareCodeStore, "services": ServiceStore,
     "passwords": PasswordStore, "attempts": AttemptStore, "routes": RouteStore, "usage": UsageLog,
     "pace": Pace,
+    "sweeps": SweepStore,
 }  # fmt: skip
 READS = {"GetItem", "BatchGetItem", "Query", "Scan"}
 LATER, MUCH_LATER = NOW + timedelta(minutes=5), NOW + timedelta(days=30)
@@ -200,6 +202,8 @@ USUAL = {
     "routes.reports": lambda s: s.routes.reports(),
     "routes.forget_edge": lambda s: s.routes.forget_edge("e1"),
     "usage.add": lambda s: s.usage.add(replace(USAGE, launch_id="l9")),
+    "sweeps.place": lambda s: s.sweeps.place(),
+    "sweeps.move": lambda s: s.sweeps.move("", "2 l1"),
     "usage.of_owner": lambda s: s.usage.of_owner(ALICE.id),
     "pace.wait": lambda s: s.pace.wait(),
 }

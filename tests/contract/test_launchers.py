@@ -174,6 +174,25 @@ def test_each_launch_runs_at_an_address_of_its_own_and_is_listed(place, launcher
     ]
 
 
+def test_many_are_described_at_once_as_each_by_itself(place, launcher):
+    ending, staying = (launcher.launch(a_launch(place, launch_id=launch_id)) for launch_id in ("l1", "l2"))
+    described = launcher.describe_many([ending, staying])
+    assert not [status for status in described.values() if isinstance(status, Gone)]  # listed or not
+    for task in (ending, staying):
+        running(place, launcher, task)
+    launcher.stop(ending, force=True)
+    gone(place, launcher, ending)
+
+    expected = {task: launcher.describe(task) for task in (ending, staying)}
+    assert launcher.describe_many(iter([ending, staying])) == expected
+    assert launcher.describe_many([]) == {}
+
+
+def test_nothing_is_put_away_while_its_profile_is_on_offer(place, launcher):
+    launcher.launch(a_launch(place))
+    assert launcher.discard_unused([place.profile()]) == 0
+
+
 def test_eight_launches_at_once_have_eight_addresses(place, launcher):
     tasks = at_once(lambda n: launcher.launch(a_launch(place, launch_id=f"l{n}")))
 

@@ -211,6 +211,8 @@ def attempts(key: str) -> str:
     return f"ATTEMPTS#{digest(key)}"
 
 
+SWEEP = Key("SWEEP", "PLACE")  # where the next run of the sweep goes on
+
 FORGOTTEN = Key("ATTEMPTS", "FORGOTTEN")  # up to when wrong guesses do not count any more
 
 

@@ -1,16 +1,25 @@
 """Task definitions: what is the same for every launch of a profile, registered once.
 
-A definition's family is the hub's name and a digest of all that the definition says, so one that exists is right and
-finding it is one question. Nothing of a launch is in it: ECS takes one registration a second, and a class starts at once.
+A definition's family is the hub's name, a digest of what a profile makes it say, whoever starts it (its kind), and a digest
+of all that it says: so one that exists is right, finding it is one question, and its name tells for what it was made. Nothing
+of a launch is in it: ECS takes one registration a second, and a class starts at once.
 """
 
 import json
+from collections.abc import Collection, Iterable
+from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
 from hubless.adapters.aws import Clients
+from hubless.adapters.ecs import naming
 from hubless.adapters.ecs.facts import Facts
+from hubless.adapters.ecs.kinds import DISUSED_AFTER, Kinds
 from hubless.adapters.ecs.naming import CONTAINER, digest
 from hubless.adapters.ecs.sizes import size_for
+from hubless.domain.errors import LaunchFailedError
+from hubless.domain.profiles import Profile
+from hubless.ports.clock import Clock
 from hubless.ports.launcher import Launch
 
 SERVICE_URL = "JUPYTERHUB_SERVICE_URL"
@@ -20,28 +29,62 @@ _HOME = "home"
 class Definitions:
     """Builds and registers task definitions."""
 
-    def __init__(self, facts: Facts, clients: Clients) -> None:
-        self._facts, self._clients = facts, clients
+    def __init__(self, facts: Facts, clients: Clients, clock: Clock) -> None:
+        self._facts, self._clients, self._clock = facts, clients, clock
+        self._kinds = Kinds(facts, clients)
         self._known: set[str] = set()
+        self._marked: dict[str, datetime] = {}
 
     def family_for(self, launch: Launch, access_point: str | None) -> str:
         """Return the family by which *launch* is run, registered where it was not."""
-        content = self._content(launch, access_point)
-        family = f"{self._facts.hub}-{digest(json.dumps(content, sort_keys=True))}"
+        kind, family, content = self._named(launch, access_point)
+        self._mark(kind)
         if family not in self._known:
-            self._ensure(family, content)
+            if not self._is_there(family):
+                self._register(family, content)
             self._known.add(family)
         return family
 
-    def _ensure(self, family: str, content: dict[str, Any]) -> None:
-        found = self._clients.ecs.list_task_definitions(familyPrefix=family, status="ACTIVE", maxResults=1)
-        if not found["taskDefinitionArns"]:
-            # Two who are here at once register the same twice: it does not matter which one runs.
-            tags = [{"key": "hubless:hub", "value": self._facts.hub}]
-            self._clients.ecs.register_task_definition(family=family, tags=tags, **content)
+    def register_again(self, launch: Launch, access_point: str | None) -> None:
+        """Register what was deregistered just now; nobody is asked, as ECS's lists may not know of that yet."""
+        kind, family, content = self._named(launch, access_point)
+        self._marked.pop(kind, None)
+        self._mark(kind)
+        self._register(family, content)
 
-    def _content(self, launch: Launch, access_point: str | None) -> dict[str, Any]:
-        facts, profile = self._facts, launch.profile
+    def kinds_of(self, profiles: Iterable[Profile]) -> set[str]:
+        """Return the kinds of definitions by which servers of *profiles* are run."""
+        found = set()
+        for profile in profiles:
+            with suppress(LaunchFailedError):  # larger than Fargate has: nothing is ever run by it
+                found.add(self._kind_of(profile))
+        return found
+
+    def _named(self, launch: Launch, access_point: str | None) -> tuple[str, str, dict[str, Any]]:
+        content, kind = self._content(launch.profile, launch.secrets.keys(), access_point), self._kind_of(launch.profile)
+        return kind, f"{naming.families_of(self._facts.hub, kind)}{_digest(content)}", content
+
+    def _kind_of(self, profile: Profile) -> str:
+        return _digest(self._content(profile, (), "" if self._facts.homes else None))
+
+    def _mark(self, kind: str) -> None:
+        """Note that the kind is in use: before anything of it is there, and long before the note is too old."""
+        now = self._clock.now()
+        if kind not in self._marked or now - self._marked[kind] >= DISUSED_AFTER / 2:
+            self._kinds.mark(kind)
+            self._marked[kind] = now
+
+    def _is_there(self, family: str) -> bool:
+        found = self._clients.ecs.list_task_definitions(familyPrefix=family, status="ACTIVE", maxResults=1)
+        return bool(found["taskDefinitionArns"])
+
+    def _register(self, family: str, content: dict[str, Any]) -> None:
+        # Two who are here at once register the same twice: it does not matter which one runs.
+        tags = [{"key": "hubless:hub", "value": self._facts.hub}]
+        self._clients.ecs.register_task_definition(family=family, tags=tags, **content)
+
+    def _content(self, profile: Profile, secrets: Collection[str], access_point: str | None) -> dict[str, Any]:
+        facts = self._facts
         size = size_for(
             cpus=profile.cpus or facts.cpus, memory_bytes=profile.memory_bytes or facts.memory_bytes, profile=profile.name
         )
@@ -53,12 +96,12 @@ class Definitions:
             "executionRoleArn": facts.execution_role,
             "taskRoleArn": facts.task_role,
             "runtimePlatform": {"operatingSystemFamily": "LINUX", "cpuArchitecture": facts.architecture},
-            "containerDefinitions": [self._container(launch, has_home=access_point is not None)],
-            "volumes": [self._volume(access_point)] if access_point else [],
+            "containerDefinitions": [self._container(profile, secrets, has_home=access_point is not None)],
+            "volumes": [self._volume(access_point)] if access_point is not None else [],
         }
 
-    def _container(self, launch: Launch, *, has_home: bool) -> dict[str, Any]:
-        facts, profile = self._facts, launch.profile
+    def _container(self, profile: Profile, secrets: Collection[str], *, has_home: bool) -> dict[str, Any]:
+        facts = self._facts
         home = [{"sourceVolume": _HOME, "containerPath": facts.homes.mounted_at, "readOnly": False}] if facts.homes else []
         return {
             "name": CONTAINER,
@@ -69,7 +112,7 @@ class Definitions:
             "environment": [
                 {"name": name, "value": value}
                 for name, value in sorted(profile.environment.items())
-                if name != SERVICE_URL and name not in launch.secrets
+                if name != SERVICE_URL and name not in secrets
             ],
             "portMappings": [{"containerPort": facts.port, "protocol": "tcp"}],
             "mountPoints": home if has_home else [],
@@ -101,3 +144,7 @@ class Definitions:
             "authorizationConfig": {"accessPointId": access_point, "iam": "ENABLED"},
         }
         return {"name": _HOME, "efsVolumeConfiguration": efs}
+
+
+def _digest(content: dict[str, Any]) -> str:
+    return digest(json.dumps(content, sort_keys=True))

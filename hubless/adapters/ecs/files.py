@@ -50,11 +50,15 @@ class LaunchFiles:
         at: datetime | None = found["Contents"][0]["LastModified"] if found.get("Contents") else None
         return at
 
-    def launches(self) -> list[str]:
-        """Return every launch that has something here."""
+    def launches(self) -> dict[str, datetime]:
+        """Return every launch that has something here, and when it was last about to be started."""
         pages = self._clients.s3.get_paginator("list_objects_v2").paginate(Bucket=self._facts.bucket, Prefix=self._folder)
-        keys = (item["Key"] for page in pages for item in page.get("Contents") or ())
-        return sorted({key.removeprefix(self._folder).partition(".")[0] for key in keys})
+        found: dict[str, datetime] = {}
+        for item in (item for page in pages for item in page.get("Contents") or ()):
+            launch_id, _, kind = str(item["Key"]).removeprefix(self._folder).partition(".")
+            if f".{kind}" == FILE or launch_id not in found:
+                found[launch_id] = item["LastModified"]
+        return found
 
     def remove(self, launch_id: str) -> None:
         """Remove all that the launch has here."""

@@ -1,8 +1,8 @@
 """Starts servers as Fargate tasks, and knows of them whoever started them."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import timedelta
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -10,11 +10,13 @@ from botocore.exceptions import ClientError
 from hubless.adapters.aws import Clients
 from hubless.adapters.ecs import naming, translation
 from hubless.adapters.ecs.definitions import SERVICE_URL, Definitions
+from hubless.adapters.ecs.disused import DisusedDefinitions
 from hubless.adapters.ecs.facts import Capacity, Facts
 from hubless.adapters.ecs.files import LaunchFiles
 from hubless.adapters.ecs.homes import AccessPoints
 from hubless.adapters.ecs.reading import is_to_run, status_of
-from hubless.adapters.ecs.translation import NoPlaceError, in_words
+from hubless.adapters.ecs.translation import NoDefinitionError, NoPlaceError, in_words
+from hubless.domain.profiles import Profile
 from hubless.ports.clock import Clock
 from hubless.ports.launcher import Coming, Gone, Launch, Task, TaskStatus
 
@@ -39,7 +41,8 @@ class EcsLauncher:
     def __init__(self, facts: Facts, clients: Clients, clock: Clock) -> None:
         self._facts, self._clients, self._clock = facts, clients, clock
         self._files = LaunchFiles(facts, clients)
-        self._definitions = Definitions(facts, clients)
+        self._definitions = Definitions(facts, clients, clock)
+        self._disused = DisusedDefinitions(facts, clients, clock)
         self._homes = AccessPoints(facts, facts.homes, clients) if facts.homes else None
 
     def launch(self, launch: Launch) -> str:
@@ -47,7 +50,12 @@ class EcsLauncher:
             access_point = self._homes.of(launch.owner_id) if self._homes else None
             family = self._definitions.family_for(launch, access_point)
             self._files.put(launch.launch_id, launch.secrets)
-            return naming.task_name(launch.launch_id, self._run(launch, family))
+            try:
+                arn = self._run(launch, family)
+            except NoDefinitionError:  # it was put away as unused at this very moment
+                self._definitions.register_again(launch, access_point)
+                arn = self._run(launch, family)
+            return naming.task_name(launch.launch_id, arn)
 
     def describe(self, task: str) -> TaskStatus:
         arn = naming.arn_of(task)
@@ -55,9 +63,20 @@ class EcsLauncher:
             return NEVER
         with in_words("describing"):
             found = self._find(arn)
-            if found is not None:
-                return status_of(found, self._facts.port)
-            return Coming() if self._is_new(task) else Gone("ended; ECS no longer knows how")
+            return self._unknown(self._written_at(task)) if found is None else status_of(found, self._facts.port)
+
+    def describe_many(self, tasks: Iterable[str]) -> dict[str, TaskStatus]:
+        names = {arn: task for task in tasks if (arn := naming.arn_of(task)) is not None}
+        with in_words("describing"):
+            found = {str(one["taskArn"]): one for one in self._described(list(names))}
+            # One listing for all that ECS does not know (yet, or any more).
+            written = self._files.launches() if found.keys() < names.keys() else {}
+        return {
+            task: status_of(found[arn], self._facts.port)
+            if arn in found
+            else self._unknown(written.get(naming.launch_of(task)))
+            for arn, task in names.items()
+        }
 
     def stop(self, task: str, *, force: bool = False) -> None:  # noqa: ARG002 ECS asks first and then kills by itself
         arn = naming.arn_of(task)
@@ -74,7 +93,7 @@ class EcsLauncher:
         with in_words("listing"):
             found = [self._task(task) for task in self._all() if naming.marks_of(task)[0]]
             known = {task.launch_id for task in found}
-            left = (one for one in self._files.launches() if one not in known)
+            left = sorted(self._files.launches().keys() - known)
             return found + [Task(naming.task_name(launch_id), launch_id, NEVER) for launch_id in left]
 
     def forget(self, task: str) -> None:
@@ -82,10 +101,14 @@ class EcsLauncher:
         with in_words("forgetting"):
             if arn is not None:
                 found = self._find(arn)
-                if is_to_run(found) if found is not None else self._is_new(task):
+                if is_to_run(found) if found is not None else self._is_new(self._written_at(task)):
                     return
             if launch_id := naming.launch_of(task):
                 self._files.remove(launch_id)
+
+    def discard_unused(self, offered: Iterable[Profile]) -> int:
+        with in_words("discarding definitions"):
+            return self._disused.discard(self._definitions.kinds_of(offered))
 
     # --- starting ---
 
@@ -175,10 +198,15 @@ class EcsLauncher:
         launch_id, _ = naming.marks_of(task)
         return Task(naming.task_name(launch_id, str(task["taskArn"])), launch_id, status_of(task, self._facts.port))
 
-    def _is_new(self, task: str) -> bool:
+    def _written_at(self, task: str) -> datetime | None:
+        return self._files.written_at(naming.launch_of(task))
+
+    def _is_new(self, written_at: datetime | None) -> bool:
         """Say whether ECS may only not know yet of a task; one that it no longer knows was started long ago."""
-        at = self._files.written_at(naming.launch_of(task))
-        return at is not None and self._clock.now() - at < UNKNOWN_FOR
+        return written_at is not None and self._clock.now() - written_at < UNKNOWN_FOR
+
+    def _unknown(self, written_at: datetime | None) -> TaskStatus:
+        return Coming() if self._is_new(written_at) else Gone("ended; ECS no longer knows how")
 
 
 def _pairs(values: Mapping[str, str], key: str, value: str) -> list[dict[str, str]]:

@@ -34,6 +34,11 @@ def marks_of(task: Mapping[str, Any]) -> tuple[str, str]:
     return "", ""
 
 
+def families_of(hub: str, kind: str) -> str:
+    """Return how the families of all definitions of a kind begin; no other hub's begin so, as names of hubs are short."""
+    return f"{hub}-{kind}-"
+
+
 def digest(*parts: str) -> str:
     """Return 32 hex digits for *parts*; no two different lists of parts meet in one."""
     framed = "".join(f"{len(part.encode())}:{part}" for part in parts)

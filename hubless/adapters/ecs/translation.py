@@ -22,6 +22,7 @@ _LATER = frozenset(
 # ECS says these by exceptions that elsewhere mean a wrong request.
 _FULL = ("capacity is unavailable", "reached the limit on the number of", "tasks in the provisioning")
 _BUSY = ("rate exceeded", "too many concurrent attempts")
+_DEREGISTERED = ("taskdefinition not found", "taskdefinition is inactive")
 _NEVER = frozenset({"ATTRIBUTE", "INACTIVE", "LOCATION", "MISSING"})  # reasons of failures that stay
 
 
@@ -30,6 +31,10 @@ class NoPlaceError(CapacityUnavailableError):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, after=FULL_FOR)
+
+
+class NoDefinitionError(CapacityUnavailableError):
+    """Raised when the task definition was deregistered just now; once it is registered again, it serves."""
 
 
 @contextmanager
@@ -51,6 +56,8 @@ def meaning_of(error: ClientError, doing: str) -> HublessError:
     words, lower = f"AWS refused ({doing}): {code_of(error)}: {said}", said.lower()
     if any(phrase in lower for phrase in _FULL):
         return NoPlaceError(words)
+    if any(phrase in lower for phrase in _DEREGISTERED):
+        return NoDefinitionError(words)
     if code_of(error) in _LATER or status >= SERVER_ERROR or any(phrase in lower for phrase in _BUSY):
         return CapacityUnavailableError(words)
     return LaunchFailedError(words)

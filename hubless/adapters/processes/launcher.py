@@ -9,7 +9,7 @@ import subprocess
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ import psutil
 from hubless.adapters.processes.accounts import Account, account_of
 from hubless.adapters.processes.folders import LaunchFolder, Note
 from hubless.domain.errors import LaunchFailedError
+from hubless.domain.profiles import Profile
 from hubless.ports.launcher import Coming, Gone, Launch, Running, Task, TaskStatus
 
 logger = logging.getLogger(__name__)
@@ -77,6 +78,9 @@ class ProcessLauncher:
         self._await_exit(task)
         return Gone(self._end_of(task, folder), folder.log_tail(self._secrets.get(task, ())))
 
+    def describe_many(self, tasks: Iterable[str]) -> dict[str, TaskStatus]:
+        return {task: self.describe(task) for task in tasks}
+
     def stop(self, task: str, *, force: bool = False) -> None:
         folder = self._folder(task)
         pid = folder.pid()
@@ -112,6 +116,9 @@ class ProcessLauncher:
         with self._guard:
             for known in (self._children, self._exit_codes, self._secrets):
                 known.pop(task, None)
+
+    def discard_unused(self, offered: Iterable[Profile]) -> int:  # noqa: ARG002 a profile is started from as it is
+        return 0
 
     # --- starting ---
 

@@ -215,5 +215,11 @@ UPDATE routes SET (server_id, owner_id) =
     (SELECT s.id, s.owner_id FROM servers s WHERE s.launch_id = routes.launch_id);
 """
 
-STEPS = (_FIRST, _SHARES_AND_SERVICES, _SEARCHING, _HOLDS, _WHOSE_ROUTES)
+# Where a sweep that had no time for all goes on.
+_SWEEP = """
+CREATE TABLE sweep (place TEXT NOT NULL) STRICT;
+INSERT INTO sweep VALUES ('');
+"""
+
+STEPS = (_FIRST, _SHARES_AND_SERVICES, _SEARCHING, _HOLDS, _WHOSE_ROUTES, _SWEEP)
 VERSION = len(STEPS)  # of a file that has taken all steps

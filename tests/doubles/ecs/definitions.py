@@ -79,6 +79,14 @@ class DefinitionCalls:
             arns.reverse()
         return page(arns, given, "taskDefinitionArns")
 
+    def list_task_definition_families(self, given):
+        assert given.keys() <= {"familyPrefix", "status", "maxResults", "nextToken"}
+        wanted = given.get("status", "ALL")
+        families = [family for family, revisions in sorted(self.definitions.items())
+                    if family.startswith(given.get("familyPrefix", ""))
+                    and wanted in {"ALL", "ACTIVE" if "ACTIVE" in {one["status"] for one in revisions} else "INACTIVE"}]  # fmt: skip
+        return page(families, given, "families")
+
     def deregister_task_definition(self, given):
         found = self.definition_of(given["taskDefinition"], "The specified task definition does not exist.")
         found["status"] = "INACTIVE"

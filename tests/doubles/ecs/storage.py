@@ -43,9 +43,10 @@ class S3Calls:
         found = self.buckets.get(bucket, {}).get(key)
         return None if found is None else found.body.decode()
 
-    def secrets(self):
-        """Return everything that lies in buckets."""
-        return {key: stored.body.decode() for bucket in self.buckets.values() for key, stored in bucket.items()}
+    def secrets(self, prefix="launches/"):
+        """Return what lies in buckets under a prefix."""
+        found = (item for bucket in self.buckets.values() for item in bucket.items())
+        return {key: stored.body.decode() for key, stored in found if key.startswith(prefix)}
 
 
 class EfsCalls:

@@ -19,7 +19,8 @@ from tests.fakes import StoppedClock
 SECRET = "5ec2e75ec2e75ec2e75ec2e75ec2e75e"
 ARN = "arn:aws:ecs:eu-central-1:123456789012:task/hub/0123456789abcdef0123456789abcdef"
 POINT = "fsap-0123456789abcdef0"
-FAMILY = "school-f2da475e8b41e66e06a4190f9dbebbd4"
+KIND = "1facb8baffbd10486c2c47b4f516632b"
+FAMILY = f"school-{KIND}-f2da475e8b41e66e06a4190f9dbebbd4"
 KEY = "launches/school/l1.env"
 LAUNCH = Launch(
     "l1", "s1", "u1", "alice", "", "/user/alice/",
@@ -126,6 +127,7 @@ def scripted():
 def test_a_first_launch_makes_the_home_registers_writes_the_secrets_and_runs(scripted):
     script = scripted(homes=HOMES, key="arn:aws:kms:eu-central-1:123456789012:key/k")
     script.efs.add_response("create_access_point", {"AccessPointId": POINT}, ACCESS_POINT)
+    script.s3.add_response("put_object", {}, {"Bucket": "hub-launches", "Key": f"definitions/school/{KIND}", "Body": b""})
     script.ecs.add_response("list_task_definitions", {"taskDefinitionArns": []},
                             {"familyPrefix": FAMILY, "status": "ACTIVE", "maxResults": 1})  # fmt: skip
     script.ecs.add_response("register_task_definition", {"taskDefinition": {}},
@@ -144,6 +146,7 @@ def test_a_first_launch_makes_the_home_registers_writes_the_secrets_and_runs(scr
 
 def test_a_second_launch_of_the_same_kind_asks_for_two_things(scripted):
     script = scripted()
+    script.s3.add_response("put_object", {})  # the mark of the kind
     script.ecs.add_response("list_task_definitions", {"taskDefinitionArns": ["arn:aws:ecs:…:task-definition/school-1:1"]})
     for _ in range(2):
         script.s3.add_response("put_object", {})
@@ -158,6 +161,7 @@ def test_a_second_launch_of_the_same_kind_asks_for_two_things(scripted):
 def test_a_secret_is_in_the_file_and_in_no_other_request(scripted):
     script = scripted(homes=HOMES)
     script.efs.add_response("create_access_point", {"AccessPointId": POINT})
+    script.s3.add_response("put_object", {})
     script.ecs.add_response("list_task_definitions", {"taskDefinitionArns": []})
     script.ecs.add_response("register_task_definition", {"taskDefinition": {}})
     script.s3.add_response("put_object", {})
@@ -182,7 +186,7 @@ def test_a_secret_is_in_the_file_and_in_no_other_request(scripted):
 
     script.assert_all_asked()
     assert [operation for operation, told in script.sent if SECRET in told] == ["PutObject"]
-    assert len(script.sent) == 13
+    assert len(script.sent) == 14
 
 
 def test_servers_get_public_addresses_only_where_the_facts_say_so(scripted):
@@ -198,6 +202,7 @@ def test_whatever_a_definition_says_is_in_its_familys_name(changed, scripted):
     script = scripted()
     families = []
     for profile in (LAUNCH.profile, replace(LAUNCH.profile, **changed)):
+        script.s3.add_response("put_object", {})
         script.ecs.add_response("list_task_definitions", {"taskDefinitionArns": ["one"]})
         families.append(script.launcher._definitions.family_for(replace(LAUNCH, profile=profile), None))
 
@@ -209,12 +214,13 @@ def test_no_fact_of_a_launch_or_its_owner_is_in_a_definition_without_homes(scrip
                     environment={"JUPYTERHUB_USER": "bob"}, secrets={"JUPYTERHUB_API_TOKEN": "x", "JPY_API_TOKEN": "x"})  # fmt: skip
     definitions = scripted().launcher._definitions
 
-    assert definitions._content(LAUNCH, None) == definitions._content(other, None)
+    assert definitions._named(LAUNCH, None) == definitions._named(other, None)
 
 
 @pytest.mark.parametrize("value", ["", "a=b", "a\nPATH=/evil", "a\rb", "ä", "a b"])
 def test_a_secret_that_a_file_of_variables_cannot_hold_is_refused_before_anything_runs(value, scripted):
     script = scripted()
+    script.s3.add_response("put_object", {})
     script.ecs.add_response("list_task_definitions", {"taskDefinitionArns": ["one"]})
 
     with pytest.raises(LaunchFailedError, match="JUPYTERHUB_API_TOKEN") as refused:

@@ -9,6 +9,7 @@ from hubless.adapters.sqlite.routes import SqliteRouteStore
 from hubless.adapters.sqlite.servers import SqliteServerStore
 from hubless.adapters.sqlite.services import SqliteServiceStore
 from hubless.adapters.sqlite.shares import SqliteShareCodeStore, SqliteShareStore
+from hubless.adapters.sqlite.sweeps import SqliteSweepStore
 from hubless.adapters.sqlite.tokens import SqliteClientStore, SqliteSessionStore, SqliteTokenStore
 from hubless.adapters.sqlite.usage import SqliteUsageLog
 from hubless.adapters.sqlite.users import SqliteGroupStore, SqliteUserStore
@@ -56,6 +57,7 @@ class World:
         self.launcher = around(launcher(self.clock) if launcher else ScriptedLauncher())
         self.readiness = readiness or ScriptedReadiness()
         self.metrics = RecordingMetrics()
+        self.sweeps = SqliteSweepStore(self.database)
         self.edge, self.deadlines = InstantEdge(self.routes, self.clock), deadlines or Deadlines()
         offered = {p.name: p for p in profiles or (Profile("default"),)}
         self.routing = Routing(self.routes, self.clock)
@@ -83,7 +85,7 @@ class World:
         self.reaping = Reaping(
             self.servers, self.users, self.launcher, self.launching, self.stopping, self.routing, self.tokens, self.clients,
             self.sessions, self.attempts, self.queue, self.clock, patience or Patience(), by_user or {}, offered,
-            self.services, self.share_codes, timedelta(minutes=10),
+            self.services, self.share_codes, timedelta(minutes=10), self.sweeps,
         )  # fmt: skip
         self.alice = self.accounts.add("alice")
 

@@ -1,0 +1,25 @@
+"""The place of the sweep in DynamoDB."""
+
+from hubless.adapters.dynamodb import keys
+from hubless.adapters.dynamodb.database import Database, Delete, Put
+from hubless.adapters.dynamodb.table import Pointer
+from hubless.domain.errors import StoreConflictError
+
+
+class DynamoSweepStore:
+    """Remembers the place at which the next run goes on; the beginning is no item at all."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def place(self) -> str:
+        there = self._database.get(Pointer, keys.SWEEP)
+        return "" if there is None else there.to or ""
+
+    def move(self, before: str, after: str) -> None:
+        as_read = Pointer.to == before if before else Pointer.pk.does_not_exist()
+        cut = StoreConflictError("Another sweep was cut meanwhile")
+        if after:
+            self._database.write(Put(Pointer(*keys.SWEEP, to=after), as_read, cut))
+        else:
+            self._database.write(Delete(keys.SWEEP, as_read, cut))

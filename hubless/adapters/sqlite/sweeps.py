@@ -1,0 +1,19 @@
+"""The place of the sweep in SQLite."""
+
+from hubless.adapters.sqlite.database import Database
+from hubless.domain.errors import StoreConflictError
+
+
+class SqliteSweepStore:
+    """Remembers the place at which the next run goes on."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def place(self) -> str:
+        place: str = self._database.read_one("SELECT place FROM sweep")[0]
+        return place
+
+    def move(self, before: str, after: str) -> None:
+        if not self._database.write("UPDATE sweep SET place = ? WHERE place = ?", (after, before)):
+            raise StoreConflictError("Another sweep was cut meanwhile")

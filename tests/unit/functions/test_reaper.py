@@ -1,0 +1,42 @@
+import logging
+from datetime import timedelta
+
+import pytest
+
+from functions.reaper.work import RESERVE, handle
+from hubless.domain.server import State
+from tests.unit.services.world import World
+
+SCHEDULED = {"detail-type": "Scheduled Event"}
+NAMES = ["a", "b", "c", "d"]
+
+
+@pytest.fixture
+def world():
+    made = World()
+    for name in NAMES:
+        made.launcher.dies(made.running(name).task)
+    return made
+
+
+def test_a_sweep_says_what_it_did(world, caplog):
+    caplog.set_level(logging.INFO)
+
+    assert handle(world, SCHEDULED) == {
+        "active": 4, "looked_at": 4, "reaped": 0, "orphans": 0, "stale_routes": 0, "expired": 0, "discarded": 0, "is_cut": False,
+    }  # fmt: skip
+    assert "sweep:" not in caplog.text  # nothing that anybody would look for
+
+
+def test_a_run_without_enough_time_says_so_and_the_next_ones_go_on(world, caplog):
+    caplog.set_level(logging.INFO)
+    runs = [handle(world, SCHEDULED, time_left=RESERVE) for _ in NAMES]
+
+    assert [run["is_cut"] for run in runs] == [True] * len(NAMES)
+    assert [run["looked_at"] for run in runs] == [1] * len(NAMES)
+    assert {world.server(name).state for name in NAMES} == {State.FAILED}
+    assert "'is_cut': True" in caplog.text
+
+
+def test_time_enough_cuts_nothing(world):
+    assert not handle(world, SCHEDULED, time_left=RESERVE + timedelta(seconds=1))["is_cut"]

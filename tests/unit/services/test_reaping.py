@@ -1,0 +1,211 @@
+"""The sweep: what it costs, how it is cut and goes on, and two of them at once."""
+
+from datetime import timedelta
+
+import pytest
+
+from hubless.domain.idleness import Patience
+from hubless.domain.messages import Kind
+from hubless.domain.routes import Route
+from hubless.domain.server import State
+from hubless.domain.tokens import OwnerKind
+from hubless.domain.users import Service
+from hubless.ports.launcher import Gone, Running
+from tests.builders import a_session, a_token
+from tests.unit.services.world import World
+
+HOUR = timedelta(hours=1)
+NAMES = [f"n{number}" for number in range(6)]
+
+
+class Around:
+    """Counts the calls of ports, and does something at each of them."""
+
+    def __init__(self):
+        self.before = lambda: None
+
+    def __call__(self, port):
+        return Watched(port, self)
+
+
+class Watched:
+    def __init__(self, port, around):
+        self.__dict__.update(port=port, around=around)
+
+    def __getattr__(self, name):
+        part = getattr(self.port, name)
+        if not callable(part):
+            return part
+
+        def call(*args, **kwargs):
+            self.around.before()
+            return part(*args, **kwargs)
+
+        return call
+
+    def __setattr__(self, name, value):
+        setattr(self.port, name, value)
+
+
+def busy_world(**others):
+    """Some servers that have been idle too long, some that died, tasks and routes of nobody, and things that expired."""
+    world = World(patience=Patience(idle_after=HOUR), named_limit=50, **others)
+    for name in NAMES:
+        world.running(name)
+    world.clock.advance(2 * HOUR)
+    for name in NAMES[:3]:
+        world.launcher.dies(world.server(name).task)
+    for number in range(3):
+        world.launcher.status[f"l-unknown{number}"] = Running(f"10.9.9.{number}:1")
+        world.routes.put(Route(f"/user/gone{number}/", "10.9.9.9:1", f"l-gone{number}"))
+    for number in range(60):
+        world.tokens.create(a_token(f"t{number}", owner_id=world.alice.id, expires_at=world.clock.now()))
+    world.sessions.create(a_session(user_id=world.alice.id, expires_at=world.clock.now()))
+    return world
+
+
+def assert_swept(world):
+    states = [world.server(name).state for name in NAMES]
+    assert states == [State.FAILED] * 3 + [State.STOPPED] * 3
+    assert world.sessions.of_user(world.alice.id) == []
+    assert world.tokens.of_owner(OwnerKind.USER, world.alice.id) == []
+    outcomes = [usage.outcome for usage in world.usage.of_owner(world.alice.id)]
+    assert len(outcomes) == len(NAMES)
+    world.assert_settled()
+
+
+def test_a_sweep_that_has_time_does_all_and_says_so():
+    world = busy_world()
+
+    done = world.reaping.sweep(until=world.clock.now() + HOUR)
+    world.turn()
+
+    assert (done.looked_at, done.reaped, done.orphans, done.stale_routes) == (6, 3, 3, 3)
+    assert (done.expired, done.is_cut) == (61, False)
+    assert world.sweeps.place() == ""
+    assert_swept(world)
+
+
+@pytest.mark.parametrize("seconds", range(0, 40, 3))
+def test_a_sweep_that_is_cut_again_and_again_comes_to_everything(seconds):
+    """Every call takes a second; each run has some of them, and begins where the last one was cut."""
+    around = Around()
+    world = busy_world(around=around)
+    around.before = lambda: world.clock.advance(timedelta(seconds=1))
+
+    cut = 0
+    for _ in range(40):
+        listed_at = world.clock.now() + timedelta(seconds=5)  # that making the lists takes
+        done = world.reaping.sweep(until=listed_at + timedelta(seconds=seconds))
+        cut += done.is_cut
+        if not done.is_cut and world.sweeps.place() == "":
+            break
+    around.before = lambda: None
+    world.turn()
+    world.sweep()
+
+    assert cut >= 1
+    assert_swept(world)
+
+
+def test_a_bad_server_in_front_does_not_keep_a_cut_sweep_from_those_behind():
+    world = World(named_limit=50)
+    for name in NAMES:
+        world.launcher.dies(world.running(name).task)
+    plain, tries = world.launcher.describe, []
+
+    def describe(task):
+        if task == world.server(NAMES[0]).task:
+            tries.append(task)
+            world.clock.advance(HOUR)  # it takes all the time that there is
+            raise RuntimeError("the launcher stumbles")
+        return plain(task)
+
+    world.launcher.describe = describe
+    world.launcher.describe_many = lambda _: {}
+    for _ in range(30):
+        world.reaping.sweep(until=world.clock.now() + timedelta(seconds=1))
+
+    assert {world.server(name).state for name in NAMES[1:]} == {State.FAILED}
+    assert len(tries) > 1
+
+
+def test_another_whole_sweep_at_any_call_of_a_sweep_does_no_harm():
+    def calls_of_a_sweep():
+        made, around = [], Around()
+        world = busy_world(around=around)
+        around.before = lambda: made.append(1)
+        world.reaping.sweep()
+        return len(made)
+
+    for number in range(calls_of_a_sweep()):
+        around, left = Around(), [number]
+        world = busy_world(around=around)
+
+        def be_faster(left=left, around=around, world=world):
+            left[0] -= 1
+            if left[0] < 0:
+                around.before = lambda: None
+                world.reaping.sweep()
+
+        around.before = be_faster
+        world.reaping.sweep()
+        world.turn()
+
+        assert left[0] < 0
+        assert_swept(world)
+
+
+def test_a_server_that_was_active_since_the_list_was_made_is_not_reaped():
+    world = World(patience=Patience(idle_after=HOUR))
+    server = world.running()
+    world.clock.advance(HOUR)
+    plain = world.users.get_many
+
+    def meanwhile(ids):
+        world.servers.touch(server.id, world.clock.now())
+        return plain(ids)
+
+    world.users.get_many = meanwhile
+
+    assert world.reaping.sweep().reaped == 0
+    assert world.server().state is State.READY
+
+
+def test_tasks_that_are_not_listed_are_asked_for_together():
+    world, asked = World(), []
+    for name in NAMES[:3]:
+        world.running(name)
+    for name in NAMES[:3]:
+        world.launcher.dies(world.server(name).task)
+    world.launcher.describe_many = lambda tasks: asked.append(tasks) or {task: Gone("exited with code 1") for task in tasks}
+    world.launcher.describe = None  # nobody asks for one
+
+    world.reaping.sweep()
+
+    assert [len(tasks) for tasks in asked] == [3]
+    assert {world.server(name).state for name in NAMES[:3]} == {State.FAILED}
+
+
+def test_services_that_are_routed_already_cost_no_look_at_their_routes():
+    services = {name: Service(name, url=f"http://10.1.1.{n}:80") for n, name in enumerate(("a", "b"))}
+    around, calls = Around(), []
+    world = World(services=services, around=around)
+    world.reaping.sweep()
+    assert len(list(world.routes.all())) == 2
+    plain = world.routes.port.put
+    world.routes.port.put = lambda route: calls.append(route) or plain(route)
+
+    world.reaping.sweep()
+
+    assert calls == []
+
+
+def test_a_message_that_is_lost_again_is_sent_again_by_each_sweep():
+    world = World()
+    world.spawning.start(world.alice, "")
+    for _ in range(2):
+        world.queue.sent.clear()
+        world.clock.advance(timedelta(seconds=20))
+        world.reaping.sweep()
+        assert [message.kind for message in world.queue.sent] == [Kind.LAUNCH]

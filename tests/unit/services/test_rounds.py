@@ -1,0 +1,85 @@
+import pytest
+
+from hubless.domain.errors import StoreConflictError
+from hubless.services.rounds import Step, go_round
+
+KEYS = "abcdefg"
+
+
+class Hours:
+    """Some steps, and a time that is over after as many as fit."""
+
+    def __init__(self, fit=99):
+        self.fit, self.taken = fit, []
+
+    def step(self, key, part=1, act=lambda: 1):
+        def taken():
+            self.taken.append(key)
+            return act()
+
+        return Step(part, key, taken)
+
+    def go(self, steps, after=""):
+        first = len(self.taken)
+        return go_round(steps, after, lambda: len(self.taken) - first >= self.fit)
+
+
+def test_a_round_takes_every_step_once_in_the_order_of_parts_and_names():
+    hours = Hours()
+    steps = [hours.step("x", 2), hours.step("b"), hours.step("a"), hours.step("c", 2, lambda: 0)]
+
+    this = hours.go(steps)
+
+    assert hours.taken == ["a", "b", "c", "x"]
+    assert (this.taken, this.done, this.cut_after) == ({1: 2, 2: 2}, {1: 2, 2: 1}, "")
+
+
+@pytest.mark.parametrize("fit", range(1, 9))
+def test_rounds_that_are_cut_go_on_where_they_were_and_miss_nothing(fit):
+    hours, place, runs = Hours(fit), "", 0
+    while set(hours.taken) != set(KEYS):
+        place, runs = hours.go([hours.step(key) for key in KEYS], place).cut_after, runs + 1
+
+    assert runs == -(-len(KEYS) // fit)
+    assert hours.taken[: len(KEYS)] == list(KEYS)
+
+
+def test_a_round_begins_behind_its_place_whatever_came_and_went_since():
+    hours = Hours()
+
+    hours.go([hours.step(key) for key in "abdef"], "1 c")
+
+    assert hours.taken == ["d", "e", "f", "a", "b"]
+
+
+@pytest.mark.parametrize("place", ["", "0", "1 g", "9", "~"])
+def test_a_place_at_either_end_or_of_nothing_known_loses_nothing(place):
+    hours = Hours()
+
+    assert hours.go([hours.step(key) for key in KEYS], place).cut_after == ""
+    assert sorted(hours.taken) == list(KEYS)
+
+
+def test_time_that_is_over_before_the_beginning_is_enough_for_one_step():
+    hours = Hours(0)
+
+    assert hours.go([hours.step(key) for key in KEYS]).cut_after == "1 a"
+    assert hours.taken == ["a"]
+
+
+def test_time_that_is_over_with_the_last_step_cuts_nothing():
+    hours = Hours(len(KEYS))
+
+    assert hours.go([hours.step(key) for key in KEYS]).cut_after == ""
+
+
+@pytest.mark.parametrize("error", [StoreConflictError("moved"), RuntimeError("the launcher stumbles")])
+def test_a_bad_step_does_not_spoil_the_round_for_the_others(error):
+    def fail():
+        raise error
+
+    hours = Hours()
+    this = hours.go([hours.step("a"), hours.step("b", act=fail), hours.step("c")])
+
+    assert hours.taken == ["a", "b", "c"]
+    assert (this.taken, this.done) == ({1: 3}, {1: 2})
