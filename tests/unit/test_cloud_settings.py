@@ -1,0 +1,113 @@
+"""What a function in the cloud is told by its environment, and its settings file."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from hubless.settings import SettingsError
+from hubless.settings.cloud import CloudSettings, cloud_settings, load
+from hubless.settings.environment import as_environment, variable_of
+
+CLOUD = CloudSettings(
+    url="https://hub.example.org", table="hub", queue="https://sqs/1/hub", secrets="/hub/secrets", cluster="hub",
+    image="jupyter/minimal:1", bucket="launches", execution_role="arn:x:1", task_role="arn:x:2", subnets=("a", "b"),
+    security_groups=("sg",), log_group="/hub",
+)  # fmt: skip
+NEEDED = ["url", "table", "queue", "secrets", "cluster", "image", "bucket", "execution_role", "task_role", "subnets",
+          "security_groups", "log_group"]  # fmt: skip
+
+
+class Secrets(dict):
+    """Notes who is asked for."""
+
+    def __init__(self, **secrets):
+        super().__init__(secrets)
+        self.asked = []
+
+    def __getitem__(self, name):
+        self.asked.append(name)
+        return super().__getitem__(name)
+
+    def get(self, name, default=None):
+        self.asked.append(name)
+        return super().get(name, default)
+
+
+@pytest.mark.parametrize(
+    "cloud",
+    [
+        CLOUD,
+        replace(CLOUD, public_addresses=True, capacity="spot-or-fargate", architecture="ARM64", cpus=2.0, memory=3 * 1024**3),
+        replace(CLOUD, cpus=None, memory=None, file_system="fs-1", bucket_key="arn:kms", log_level="debug"),
+    ],
+)
+def test_what_a_deployment_writes_its_functions_read(cloud):
+    assert cloud_settings(as_environment(cloud)) == cloud
+
+
+@pytest.mark.parametrize("name", NEEDED)
+def test_a_variable_that_is_missing_is_named_with_what_it_is(name):
+    environ = as_environment(CLOUD)
+    del environ[variable_of(name)]
+
+    with pytest.raises(SettingsError, match=rf"^{variable_of(name)} is missing from the environment: \w"):
+        cloud_settings(environ)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("url", "hub.example.org", 'HUBLESS_URL is "hub.example.org", but it must be an address'),
+        ("url", "https://hub.example.org/hub", "HUBLESS_URL is"),
+        ("subnets", "", "HUBLESS_SUBNETS is [], but it must be a list of at least one text"),
+        ("public_addresses", "yes", 'HUBLESS_PUBLIC_ADDRESSES is "yes", but it must be true or false'),
+        ("capacity", "cheap", "HUBLESS_CAPACITY is"),
+        ("cpus", "two", 'HUBLESS_CPUS is "two", but it must be a number of processors'),
+        ("memory", "lots", "HUBLESS_MEMORY is"),
+        ("table", "", "HUBLESS_TABLE is"),
+    ],
+)
+def test_a_wrong_variable_is_named_with_what_is_allowed(name, text, said):
+    with pytest.raises(SettingsError) as wrong:
+        cloud_settings(as_environment(CLOUD) | {variable_of(name): text})
+
+    assert str(wrong.value).startswith(said)
+
+
+def test_the_hub_is_called_by_its_address_in_the_cloud_unless_the_file_says_another(tmp_path):
+    file = tmp_path / "hubless.toml"
+    file.write_text('[hub]\npublic_url = "https://jupyter.example.org"')
+
+    assert load(CLOUD, None, {}).hub.public_url == "https://hub.example.org"
+    assert load(CLOUD, file, {}).hub.public_url == "https://jupyter.example.org"
+
+
+def test_servers_get_the_time_that_fargate_needs_unless_the_file_says_another(tmp_path):
+    file = tmp_path / "hubless.toml"
+    file.write_text('[servers]\nstart_timeout = "1h"')
+
+    assert load(CLOUD, None, {}).servers.start_timeout == timedelta(minutes=3)
+    assert load(CLOUD, file, {}).servers.start_timeout == timedelta(hours=1)
+    assert load(CLOUD, file, {}).servers.launch_timeout == timedelta(minutes=10)
+
+
+def test_a_wrong_file_is_named_and_so_is_the_key(tmp_path):
+    file = tmp_path / "hubless.toml"
+    file.write_text("servers = 3")
+
+    with pytest.raises(SettingsError, match=r"hubless.toml: servers must be a table"):
+        load(CLOUD, file, {})
+
+
+def test_secrets_are_asked_for_only_where_the_file_needs_them(tmp_path):
+    file = tmp_path / "hubless.toml"
+    file.write_text('[[services]]\nname = "culler"\ntoken_env = "CULLER_TOKEN"\n[login]\nkind = "shared-password"')
+    none, some = Secrets(), Secrets(CULLER_TOKEN="a culler's token", HUBLESS_SHARED_PASSWORD="all know it", key="k" * 40)
+
+    assert load(CLOUD, None, none).server_environment.keys() == {"PATH"}
+    assert none.asked == []
+    read = load(CLOUD, file, some)
+    assert read.login.password == "all know it"
+    assert "key" not in some.asked
+    assert "all know it" not in repr(read) + str(read.server_environment)
