@@ -43,8 +43,14 @@ def _is_done(hub: Hub, record: Mapping[str, Any]) -> bool:
         pause = _pause_after(int(record["attributes"]["ApproximateReceiveCount"]))
     else:
         return True
-    hub.queue.release(record["receiptHandle"], pause, hub.clock.now())
+    hub.queue.release(_receipt_of(record), pause, hub.clock.now())
     return False
+
+
+def _receipt_of(record: Mapping[str, Any]) -> str:
+    """Return by what the queue knows the claim: which of the queues it came from, where the record says so, is part of it."""
+    _, _, queue = record.get("eventSourceARN", "").rpartition(":")
+    return f"{queue}:{record['receiptHandle']}" if queue else str(record["receiptHandle"])
 
 
 def _carry_out(hub: Hub, body: str) -> None:

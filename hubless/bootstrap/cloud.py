@@ -2,11 +2,11 @@
 # ruff: noqa: PLC0415 adapters are imported where they are used
 
 from collections.abc import Callable, Mapping
-from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hubless.bootstrap.hub import Hub
+from hubless.domain.errors import StoreUnavailableError
 from hubless.settings import Settings
 from hubless.settings.cloud import CloudSettings, cloud_settings, load, runtime
 
@@ -31,10 +31,7 @@ if TYPE_CHECKING:
     from hubless.ports.users import GroupStore, UserStore
 
 T = TypeVar("T")
-# A little below what AWS takes (RunTask 20 a second, Fargate 100 at once and 20 a second): another may launch too.
-LAUNCHES_A_SECOND = 19.0
-LAUNCHES_AT_ONCE = 80
-LONGEST_TURN = timedelta(seconds=5)  # whose turn is further off waits in the queue, where waiting costs nothing
+SHORTEST_KEY = 32  # characters
 
 
 class CloudHub(Hub):
@@ -48,7 +45,12 @@ class CloudHub(Hub):
 
     @cached_property
     def key(self) -> bytes:
-        return self._secrets["key"].encode()
+        key = self._secrets.get("key", "")
+        if len(key) < SHORTEST_KEY:
+            raise StoreUnavailableError(
+                f"The parameter {self._cloud.secrets} holds no `key` of at least {SHORTEST_KEY} characters"
+            )
+        return key.encode()
 
     @property
     def api_url(self) -> str:
@@ -189,14 +191,15 @@ class CloudHub(Hub):
     def queue(self) -> "Queue":
         from hubless.adapters.sqs.queue import SqsQueue
 
-        return SqsQueue(self._cloud.queue, self._clients)
+        return SqsQueue(self._cloud.queue, self._clients, launches_url=self._cloud.launches_queue)
 
     @cached_property
     def pace(self) -> "Pace":
         from hubless.adapters.dynamodb.pace import DynamoPace
+        from hubless.adapters.ecs import limits
 
         return DynamoPace(
-            self._database, rate=LAUNCHES_A_SECOND, burst=LAUNCHES_AT_ONCE, longest_wait=LONGEST_TURN, clock=self.clock
+            self._database, rate=limits.RATE, burst=limits.BURST, longest_wait=limits.LONGEST_WAIT, clock=self.clock
         )
 
     @cached_property

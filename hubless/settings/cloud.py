@@ -27,6 +27,7 @@ class CloudSettings:
     hub: str = setting("hubless", NAME, "Tells this hub's things from another's in the same account")
     table: str = setting(None, NAME, "The DynamoDB table")
     queue: str = setting(None, NAME, "The address of the SQS queue")
+    launches_queue: str = setting("", TEXT, "The queue of launches, which wait for their turns; empty: all in one")
     secrets: str = setting(None, NAME, "The SSM parameter that holds the hub's secrets")
     cluster: str = setting(None, NAME, "The ECS cluster")
     image: str = setting(None, NAME, "The image of profiles that name none")

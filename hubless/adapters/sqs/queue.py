@@ -1,4 +1,7 @@
-"""The queue in SQS: a standard queue, at least once and in any order.
+"""The queue in SQS: standard queues, at least once and in any order.
+
+Launches may have a queue of their own. They wait for turns, and what stands behind them in one queue waits too, though it needs
+none: a server that has just spoken would stay unserved until all who pressed before are launched.
 
 Lambda's event source mapping receives and deletes, by what the spawn function answers; so nothing here does.
 """
@@ -14,7 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from hubless.adapters.aws import Clients
 from hubless.domain import messages
 from hubless.domain.errors import StoreUnavailableError
-from hubless.domain.messages import Message
+from hubless.domain.messages import Kind, Message
 
 # A message may be hidden for twelve hours in all (SQS's limit), of which a batch window and the function's own run, five and
 # fifteen minutes at most, may be over.
@@ -39,25 +42,30 @@ _REMEDIES: Mapping[str, str] = {
 class SqsQueue:
     """Takes messages."""
 
-    def __init__(self, url: str, clients: Clients) -> None:
+    def __init__(self, url: str, clients: Clients, *, launches_url: str = "") -> None:
+        """Send to the queue at *url*, and launches to the one at *launches_url* where they have one."""
         self._url, self._clients = url, clients
+        self._launches_url = launches_url or url
+        self._urls = {_name(each): each for each in (self._launches_url, url)}
 
     def send(self, message: Message) -> None:
-        with self._in_words():
-            self._clients.sqs.send_message(QueueUrl=self._url, MessageBody=json.dumps(messages.encode(message)))
+        url = self._launches_url if message.kind is Kind.LAUNCH else self._url
+        with _in_words(url):
+            self._clients.sqs.send_message(QueueUrl=url, MessageBody=json.dumps(messages.encode(message)))
 
     def release(self, receipt: str, after: timedelta, now: datetime) -> None:  # noqa: ARG002 SQS has a clock of its own
         """Do what the port says, in whole seconds, rounded up, and at most `LONGEST_HIDDEN`.
 
-        A receipt that another claim has followed may still be good to SQS. Then that claim ends sooner or later than it would
-        have, and the message may be worked on twice, which it may at any time.
+        *receipt* is SQS's own; before it may stand the name of the queue and a colon. One that another claim has followed may
+        still be good to SQS. Then that claim ends sooner or later than it would have, and the message may be worked on twice,
+        which it may at any time.
         """
+        name, _, handle = receipt.partition(":")
+        url, handle = (self._urls[name], handle) if name in self._urls else (self._url, receipt)
         seconds = math.ceil(min(max(after, timedelta()), LONGEST_HIDDEN).total_seconds())
-        with self._in_words():
+        with _in_words(url):
             try:
-                self._clients.sqs.change_message_visibility(
-                    QueueUrl=self._url, ReceiptHandle=receipt, VisibilityTimeout=seconds
-                )
+                self._clients.sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=handle, VisibilityTimeout=seconds)
             except ClientError as error:
                 if not _is_late(error):
                     raise
@@ -69,25 +77,31 @@ class SqsQueue:
         and up to a minute late.
 
         Raises:
-            StoreUnavailableError: when the queue cannot be asked.
+            StoreUnavailableError: when a queue cannot be asked.
         """
-        with self._in_words():
-            found = self._clients.sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=list(_COUNTED))["Attributes"]
+        return sum(self._depth(url) for url in self._urls.values())
+
+    def _depth(self, url: str) -> int:
+        with _in_words(url):
+            found = self._clients.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=list(_COUNTED))["Attributes"]
             return sum(int(found.get(name, 0)) for name in _COUNTED)
 
-    @contextmanager
-    def _in_words(self) -> Iterator[None]:
-        """Turn what botocore raises into what the product knows."""
-        try:
-            yield
-        except ClientError as error:
-            code = _code_of(error)
-            raise StoreUnavailableError(f"{self} does not work ({code}). {_REMEDIES.get(code, '')}".rstrip()) from error
-        except BotoCoreError as error:
-            raise StoreUnavailableError(f"{self} cannot be reached ({type(error).__name__}).") from error
 
-    def __str__(self) -> str:
-        return f"The queue {self._url.rpartition('/')[2]}"
+@contextmanager
+def _in_words(url: str) -> Iterator[None]:
+    """Turn what botocore raises into what the product knows."""
+    try:
+        yield
+    except ClientError as error:
+        code = _code_of(error)
+        words = f"The queue {_name(url)} does not work ({code}). {_REMEDIES.get(code, '')}".rstrip()
+        raise StoreUnavailableError(words) from error
+    except BotoCoreError as error:
+        raise StoreUnavailableError(f"The queue {_name(url)} cannot be reached ({type(error).__name__}).") from error
+
+
+def _name(url: str) -> str:
+    return url.rpartition("/")[2]
 
 
 def _is_late(error: ClientError) -> bool:

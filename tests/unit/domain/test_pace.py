@@ -1,7 +1,7 @@
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hubless.domain.pace import Rhythm, TooFarOff, Turn
@@ -76,6 +76,7 @@ def test_turns_are_under_way_while_the_next_one_has_not_gone_by_and_is_near(free
     assert RHYTHM.is_under_way(at, NOW) is is_under_way
 
 
+@settings(max_examples=200, deadline=None, derandomize=True, database=None)
 @given(
     rate=st.floats(0.5, 50),
     burst=st.integers(1, 20),
@@ -101,6 +102,7 @@ def test_no_stretch_of_time_has_more_turns_than_burst_and_rate_allow_and_clocks_
             assert (last - first + 1 - burst) * rhythm.interval <= end - start + differ
 
 
+@settings(max_examples=200, deadline=None, derandomize=True, database=None)
 @given(st.lists(st.floats(0, 5), min_size=1, max_size=60))
 def test_no_turn_is_left_idle_while_somebody_waits(arrivals):
     rhythm = Rhythm(10, 1, seconds(60))

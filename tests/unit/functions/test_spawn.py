@@ -55,6 +55,16 @@ def test_what_cannot_be_done_yet_is_handed_out_again_in_its_time_and_holds_up_no
     assert (hub.server("one").state, hub.server("two").state) == (State.REQUESTED, State.LAUNCHING)
 
 
+def test_what_is_handed_out_again_goes_back_to_the_queue_from_which_it_came(hub):
+    message = asked(hub)
+    hub.launcher.refusal = CapacityUnavailableError("full", after=timedelta(seconds=7))
+    record = a_record(message) | {"eventSourceARN": "arn:aws:sqs:eu-central-1:123456789012:hub-launches"}
+
+    handle(hub, {"Records": [record]})
+
+    assert hub.queue.released == [("hub-launches:receipt of m1", timedelta(seconds=7))]
+
+
 @pytest.mark.parametrize(("tries", "seconds"), [(1, 2), (3, 8), (5, 32), (50, 60)])
 def test_what_fails_again_and_again_is_tried_ever_more_rarely(hub, tries, seconds):
     message = asked(hub)

@@ -13,7 +13,8 @@ from hubless.domain.errors import StoreUnavailableError
 from hubless.domain.messages import Kind, Message
 from tests.builders import NOW
 
-URL = "https://sqs.eu-central-1.amazonaws.com/123456789012/hub-launches"
+URL = "https://sqs.eu-central-1.amazonaws.com/123456789012/hub"
+LAUNCHES = URL + "-launches"
 MESSAGE = Message(Kind.LAUNCH, "s1", "l1")
 BODY = '{"kind": "launch", "server_id": "s1", "launch_id": "l1"}'
 GONE = ("Value AQEB for parameter ReceiptHandle is invalid. "
@@ -53,6 +54,40 @@ def test_a_message_is_sent_as_the_function_reads_it(queue, asked):
     queue.send(MESSAGE)
 
 
+def test_launches_have_a_queue_of_their_own_where_there_is_one(clients, asked):
+    queue = SqsQueue(URL, clients, launches_url=LAUNCHES)
+    other = '{"kind": "follow", "server_id": "s1", "launch_id": "l1"}'
+    asked.add_response("send_message", {"MessageId": "m1"}, {"QueueUrl": LAUNCHES, "MessageBody": BODY})
+    asked.add_response("send_message", {"MessageId": "m2"}, {"QueueUrl": URL, "MessageBody": other})
+
+    queue.send(MESSAGE)
+    queue.send(Message(Kind.FOLLOW, "s1", "l1"))
+
+
+@pytest.mark.parametrize(
+    ("receipt", "url", "handle"),
+    [
+        ("hub-launches:AQEB/x+y==", LAUNCHES, "AQEB/x+y=="),
+        ("hub:AQEB/x+y==", URL, "AQEB/x+y=="),
+        ("AQEB/x+y==", URL, "AQEB/x+y=="),
+        ("of:another:kind", URL, "of:another:kind"),
+    ],
+)
+def test_a_message_goes_back_to_the_queue_that_its_receipt_names(clients, asked, receipt, url, handle):
+    asked.add_response(
+        "change_message_visibility", {}, {"QueueUrl": url, "ReceiptHandle": handle, "VisibilityTimeout": 7}
+    )
+
+    SqsQueue(URL, clients, launches_url=LAUNCHES).release(receipt, timedelta(seconds=7), NOW)
+
+
+def test_the_depth_is_that_of_both_queues(clients, asked):
+    for number in ("2000", "40"):
+        asked.add_response("get_queue_attributes", {"Attributes": {"ApproximateNumberOfMessages": number}})
+
+    assert SqsQueue(URL, clients, launches_url=LAUNCHES).depth() == 2040
+
+
 @pytest.mark.parametrize(
     ("after", "seconds"),
     [
@@ -88,7 +123,7 @@ def test_a_claim_that_is_over_or_a_message_that_is_done_needs_no_release(queue, 
 def test_another_invalid_value_is_no_claim_that_is_over(queue, asked):
     refuse(asked, "change_message_visibility", "InvalidParameterValue", "Value 99 for parameter VisibilityTimeout is invalid.")
 
-    with pytest.raises(StoreUnavailableError, match=r"The queue hub-launches does not work \(InvalidParameterValue\)\.$"):
+    with pytest.raises(StoreUnavailableError, match=r"The queue hub does not work \(InvalidParameterValue\)\.$"):
         queue.release("r1", timedelta(seconds=7), NOW)
 
 
@@ -126,7 +161,7 @@ def test_a_refusal_says_in_words_what_is_wrong_and_how_to_mend_it(queue, asked, 
     with pytest.raises(StoreUnavailableError, match=remedy) as refused:
         act(queue)
 
-    assert "hub-launches" in str(refused.value)
+    assert "The queue hub " in str(refused.value)
     assert refused.value.__cause__.response["Error"]["Code"] == code
 
 
@@ -136,7 +171,7 @@ def test_a_network_that_does_not_answer_is_said_so(queue, clients):
 
     clients.sqs.meta.events.register("before-send", unreachable)
     try:
-        with pytest.raises(StoreUnavailableError, match=r"hub-launches cannot be reached \(EndpointConnectionError\)"):
+        with pytest.raises(StoreUnavailableError, match=r"The queue hub cannot be reached \(EndpointConnectionError\)"):
             queue.send(MESSAGE)
     finally:
         clients.sqs.meta.events.unregister("before-send", unreachable)

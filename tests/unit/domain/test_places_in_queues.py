@@ -1,7 +1,7 @@
 from bisect import bisect_left
 from datetime import timedelta
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hubless.domain.places import MARKS, Digest, digest
@@ -41,6 +41,7 @@ def test_who_came_after_the_digest_was_made_is_behind_all_that_are_in_it():
     assert digest(every(1, 1000), NOW).ahead_of(NOW + timedelta(days=1)) == 1000
 
 
+@settings(max_examples=200, deadline=None, derandomize=True, database=None)
 @given(queues, seconds)
 def test_a_place_is_wrong_by_less_than_a_step(queue, later):
     made = digest(queue, NOW)
@@ -50,6 +51,7 @@ def test_a_place_is_wrong_by_less_than_a_step(queue, later):
         assert abs(made.ahead_of(at) - bisect_left(queue, at)) < made.step
 
 
+@settings(max_examples=200, deadline=None, derandomize=True, database=None)
 @given(queues, st.lists(seconds, min_size=2, max_size=20))
 def test_who_came_later_is_never_told_a_better_place(queue, times):
     made = digest(queue, NOW)

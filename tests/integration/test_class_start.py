@@ -1,0 +1,66 @@
+"""A class presses start, in simulated time; `benchmarks/bench_class_start.py` does the same with 2,000."""
+
+import pytest
+
+from hubless.adapters.dynamodb.pace import DynamoPace
+from hubless.adapters.ecs import limits
+from hubless.domain.server import State
+from tests.dynamodb import in_new_table, moto
+from tests.simulation.class_start import School
+from tests.simulation.outcome import Plan
+
+
+def assert_nothing_is_lost(school, out):
+    assert out.states == {State.READY: out.plan.students}, out.failures
+    assert set(out.starts.values()) == {1}
+    live = {server.launch_id for server in school.servers.in_states([State.READY])}
+    assert set(out.starts) == live
+    assert {route.launch_id for route in school.routes.all()} == live
+
+
+def test_a_class_is_ready_nearly_as_soon_as_the_limits_allow_and_asks_for_no_more_than_they_do():
+    school = School(Plan(students=200, within=3))
+
+    out = school.run()
+
+    assert_nothing_is_lost(school, out)
+    assert out.ratio <= 1.1
+    assert out.throttled == []
+    assert out.waited[-1] < 10  # nobody's server runs for long before it is served
+    assert out.most_tries <= 3
+
+
+def test_the_table_keeps_the_pace():
+    with moto() as database:
+        made = in_new_table(database)
+
+        def pace(school):
+            return DynamoPace(
+                database, rate=limits.RATE, burst=limits.BURST, longest_wait=limits.LONGEST_WAIT, clock=school.clock,
+                sleep=school.loop.sleep,
+            )  # fmt: skip
+
+        school = School(Plan(students=45, within=0.5), pace)
+        out = school.run()
+        made.close()
+
+    assert_nothing_is_lost(school, out)
+    assert out.throttled == []
+    assert len(out.calls) == 45
+    assert max(out.launched) < 1.05 * 45 / limits.RATE + 3
+
+
+@pytest.mark.parametrize("how", ["no pace", "another hub in the account"])
+def test_who_is_throttled_all_the_same_is_late_and_not_lost(how):
+    if how == "no pace":
+        school = School(Plan(students=80, within=2, rate=1000, burst=1000))
+    else:
+        school = School(Plan(students=80, within=2))
+        bucket = school.account.limits["RunTask"]
+        school.loop.every(0.1, lambda: bucket.take(school.loop.right.now()))
+        bucket.tokens = 0.0
+
+    out = school.run()
+
+    assert_nothing_is_lost(school, out)
+    assert out.throttled

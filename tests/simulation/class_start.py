@@ -1,0 +1,256 @@
+"""A class presses start: the hub's services, the spawn function's handler and the ECS launcher, in an account with AWS's limits.
+
+What the hub does is its own code, over SQLite in memory. What AWS does is played: the ECS double refuses what is over the limits
+(RunTask 20 a second, Fargate a hundred and then 20 a second) and takes 20 to 90 s to start a task; events come late, out of
+order, twice or not at all; messages come at least once. Every call takes the time that it takes, and so does a cold start.
+"""
+
+import json
+import random
+from collections import Counter
+from dataclasses import replace
+from datetime import timedelta
+from types import SimpleNamespace
+
+from functions.spawn.work import handle
+from hubless.adapters.ecs.events import read
+from hubless.adapters.heard import HeardReadiness
+from hubless.domain.errors import CapacityUnavailableError
+from hubless.domain.pace import Rhythm, TooFarOff
+from hubless.domain.routes import EdgeReport
+from hubless.domain.server import Deadlines, State
+from tests import cloud
+from tests.cloud import Cloud
+from tests.doubles.ecs.errors import AwsError
+from tests.fakes import RecordingQueue, ScriptedLauncher
+from tests.simulation.loop import Loop
+from tests.simulation.outcome import Outcome
+from tests.simulation.queue import Lane, Mapping, SimulatedQueue
+from tests.unit.services.world import World
+
+STORE, ROUTE = (0.004, 0.015), 0.02  # seconds of a call to DynamoDB; of a change of routes, one after the other
+AWS = {"RunTask": (0.15, 0.5), "PutObject": (0.02, 0.08)}  # of a call to others; what is not here: as S3's
+BOOT = (1.0, 3.0)  # seconds from RUNNING to a server's first word
+NEWS = (0.3, 3.0)  # seconds that an event is on its way
+LOST, DOUBLED = 0.01, 0.03  # shares of events
+POLL, HEARTBEAT, EDGES = 1.0, 2.0, 3
+SWEEP = 60.0
+DEADLINES = Deadlines(
+    requested=timedelta(minutes=10), launching=timedelta(minutes=5), starting=timedelta(minutes=2), stopping=timedelta(minutes=1)
+)
+
+
+class SharedPace:
+    """The pace as the store keeps it: one number, read and moved on at once."""
+
+    def __init__(self, school):
+        plan = school.plan
+        self.school, self.rhythm = school, Rhythm(plan.rate, plan.burst, timedelta(seconds=plan.longest_wait))
+
+    def wait(self):
+        school = self.school
+        school.loop.sleep(school.random.uniform(*STORE))
+        got = self.rhythm.next(school.next_turn, school.clock.now())
+        if isinstance(got, TooFarOff):
+            raise CapacityUnavailableError("not yet", after=got.after + school.random.random() * self.rhythm.longest_wait)
+        school.next_turn = got.following
+        school.loop.sleep(max(0.0, (got.at - school.clock.now()).total_seconds()))
+
+
+class Slow:
+    """A port whose every call takes a while."""
+
+    def __init__(self, port, loop, random):
+        self._port, self._loop, self._random = port, loop, random
+
+    def __getattr__(self, name):
+        found = getattr(self._port, name)
+        if not callable(found):
+            return found
+
+        def call(*arguments, **named):
+            self._loop.sleep(self._random.uniform(*STORE))
+            return found(*arguments, **named)
+
+        return call
+
+
+class SlowRoutes(Slow):
+    """The route log: changes are numbered, so they come one after the other."""
+
+    _free_at = 0.0
+
+    def __getattr__(self, name):
+        if name not in {"put", "remove"}:
+            return super().__getattr__(name)
+
+        def change(*arguments):
+            self._free_at = max(self._free_at, self._loop.seconds) + ROUTE
+            self._loop.sleep(self._free_at - self._loop.seconds)
+            return getattr(self._port, name)(*arguments)
+
+        return change
+
+
+class School(World):
+    """A hub in the cloud with a class of students."""
+
+    def __init__(self, plan, pace=None):
+        """*pace* makes one for each function's environment, given the school."""
+        self.plan, self.random = plan, random.Random(plan.seed)
+        self.outcome, self.lane_of = Outcome(plan), {}
+        super().__init__(around=self._around, launcher=self._launcher, readiness=HeardReadiness(), deadlines=DEADLINES)
+        self.read_event = lambda event: read(event, self.cloud.facts)
+        self._make_pace = pace or SharedPace
+        self.next_turn = None  # as `SharedPace` keeps it
+        self._count_calls()
+        self._mappings = self._mapped()
+        self.students = [*self.accounts.add_many([f"student-{number:04}" for number in range(plan.students)])]
+        self._edges = [SimpleNamespace(id=f"edge-{n}", sequence=0, at=-HEARTBEAT) for n in range(EDGES)]
+        self._is_watched = True
+
+    # --- putting it together ---
+
+    def _around(self, port):
+        if isinstance(port, RecordingQueue):
+            self.loop = Loop(self.clock)
+            launches = Lane(self.loop, self.random)
+            self.lane_of = {"launches": launches, "others": Lane(self.loop, self.random) if self.plan.lanes else launches}
+            return Slow(SimulatedQueue(**self.lane_of), self.loop, self.random)
+        return _Late(self, port)
+
+    def _launcher(self, clock):
+        self.cloud = Cloud(self.loop.right, self.plan.seed)
+        self.account = self.cloud.account
+        return self.cloud.launcher()
+
+    def _mapped(self):
+        def mapping(name, batch, at_once):
+            return Mapping(self.loop, self.random, name, self.lane_of[name], self._environment, batch, at_once)
+
+        mappings = [mapping("launches", self.plan.batch, self.plan.functions)]
+        return mappings + ([mapping("others", 10, 50)] if self.plan.lanes else [])
+
+    def _environment(self):
+        """Return a function's environment: its clock is a little wrong, and what it knows is its own."""
+        hub = SimpleNamespace(
+            launching=replace(self.launching, pace=self._make_pace(self), launcher=self.cloud.launcher()),
+            queue=self.queue, clock=self.clock, read_event=self.read_event,
+        )  # fmt: skip
+        return SimpleNamespace(skew=self.random.uniform(-1, 1) * self.plan.skew, handle=lambda event: handle(hub, event))
+
+    def _count_calls(self):
+        ask = self.account.ask
+
+        def counted(operation, parameters):
+            if operation == "RunTask":
+                self.outcome.calls.append(self.loop.seconds)
+            try:
+                return ask(operation, parameters)
+            except AwsError as error:
+                if operation == "RunTask" and error.code == "ThrottlingException":
+                    self.outcome.throttled.append(self.loop.seconds)
+                raise
+
+        self.account.ask = counted
+
+    # --- what happens ---
+
+    def run(self):
+        """Let the class start and return what came of it."""
+        clients = [cloud._clients.ecs, cloud._clients.s3]
+        for client in clients:
+            client.meta.events.register("before-call", self._call_takes_a_while)
+            client.meta.events.register("after-call", self._call_takes_a_while)
+        try:
+            for student in self.students:
+                at = self.random.uniform(0, self.plan.within)
+                self.outcome.pressed.append(at)
+                self.loop.at(at, lambda student=student: self.loop.start(lambda: self.spawning.start(student, "")))
+            for mapping in self._mappings:
+                self.loop.every(0.1, lambda mapping=mapping: mapping.poll(0.1))
+            for edge in self._edges:
+                self.loop.after(self.random.random(), lambda edge=edge: self.loop.every(POLL, lambda: self._apply(edge)))
+            self.loop.every(0.25, self._tell)
+            self.loop.after(SWEEP / 2, lambda: self.loop.every(SWEEP, lambda: self.loop.start(self.reaping.sweep)))
+            self.loop.every(1.0, self._look)
+            self.loop.run(lambda: not self._is_watched, self.plan.limit)
+            return self._told()
+        finally:
+            for client in clients:
+                client.meta.events.unregister("before-call", self._call_takes_a_while)
+                client.meta.events.unregister("after-call", self._call_takes_a_while)
+            self.loop.close()
+
+    def _call_takes_a_while(self, model, **_):
+        fast, slow = AWS.get(model.name, AWS["PutObject"])
+        self.loop.sleep(self.random.uniform(fast, slow) / 2)
+
+    def _apply(self, edge):
+        sequence = self.routes._port.sequence()
+        if sequence != edge.sequence or self.loop.seconds - edge.at >= HEARTBEAT:
+            edge.sequence, edge.at = sequence, self.loop.seconds
+            self.routes._port.report(EdgeReport(edge.id, sequence, self.loop.right.now()))
+
+    def _tell(self):
+        """Send the account's news on their way, and have servers that run speak."""
+        for event in self.account.take_news():
+            if event["detail"]["lastStatus"] == "RUNNING" and event["detail"]["desiredStatus"] == "RUNNING":
+                self.loop.after(self.random.uniform(*BOOT), lambda event=event: self.loop.start(lambda: self._speak(event)))
+            for _ in range(1 + (self.random.random() < DOUBLED)):
+                if self.random.random() >= LOST:
+                    body = json.dumps(event)
+                    self.loop.after(self.random.uniform(*NEWS), lambda body=body: self.lane_of["others"].put(body))
+
+    def _speak(self, event):
+        server = self.servers.get(self.read_event(event).server_id)
+        now = self.clock.now()
+        self.activity.report(self.users.get(server.owner_id), now, {server.name: now}, by_server=server.id)
+
+    def _look(self):
+        states = Counter(dict(self.database.read("SELECT state, count(*) FROM servers GROUP BY state")))
+        done = states[State.READY] + states[State.FAILED]
+        self._is_watched = done < self.plan.students or any(lane.waiting for lane in self.lane_of.values())
+
+    # --- what came of it ---
+
+    def _told(self):
+        out = self.outcome
+        out.pressed.sort()
+        tasks = sorted(self.account.tasks.values(), key=lambda task: task["createdAt"])
+        out.launched = [self._since(task["createdAt"]) for task in tasks]
+        out.running = [self._since(task["startedAt"]) for task in tasks if "startedAt" in task]
+        servers = self.servers.of_owners([student.id for student in self.students])
+        out.states = Counter(server.state for server in servers)
+        out.failures = [server.failure for server in servers if server.failure]
+        ready = [server for server in servers if server.state is State.READY]
+        out.ready = sorted(self._since(server.started_at) for server in ready)
+        up = {self.account.environment_of(task)["HUBLESS_LAUNCH_ID"]: task["startedAt"] for task in tasks if "startedAt" in task}
+        out.waited = sorted((server.started_at - up[server.launch_id]).total_seconds() for server in ready)
+        out.starts = Counter(self.account.starts_of())
+        out.most_tries = max(lane.most_tries for lane in self.lane_of.values())
+        out.delays = {name: sorted(lane.delays) for name, lane in self.lane_of.items()}
+        out.invocations = {one.name: one.invocations for one in self._mappings}
+        out.busy_seconds = {one.name: one.busy_seconds for one in self._mappings}
+        return out
+
+    def _since(self, at):
+        return (at - self.loop._start).total_seconds()
+
+
+def _Late(school, port):
+    """Return what makes *port* slow as soon as there is a loop: stores are made before it."""
+    if isinstance(port, ScriptedLauncher) or type(port).__name__ == "EcsLauncher":
+        return port
+    kind = SlowRoutes if type(port).__name__ == "SqliteRouteStore" else Slow
+    return kind(port, _LateLoop(school), school.random)
+
+
+class _LateLoop:
+    def __init__(self, school):
+        self._school = school
+
+    seconds = property(lambda self: self._school.loop.seconds)
+
+    def sleep(self, seconds):
+        self._school.loop.sleep(seconds)
