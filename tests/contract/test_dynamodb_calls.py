@@ -195,6 +195,7 @@ USUAL = {
     "routes.trim": lambda s: s.routes.trim(100),
     "routes.report": lambda s: s.routes.report(EdgeReport("e1", 1, NOW)),
     "routes.reports": lambda s: s.routes.reports(),
+    "routes.is_applied": lambda s: s.routes.is_applied(1, NOW),
     "routes.forget_edge": lambda s: s.routes.forget_edge("e1"),
     "usage.add": lambda s: s.usage.add(replace(USAGE, launch_id="l9")),
     "usage.of_owner": lambda s: s.usage.of_owner(ALICE.id),
