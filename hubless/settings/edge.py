@@ -80,7 +80,7 @@ class EdgeSettings:
     trusted_proxies: tuple[str, ...] = setting("", _NETWORKS, "Who may say for whom requests are forwarded: the load balancer's or CloudFront's networks.")
     health_path: str = setting("/edge/health", Kind('a path such as "/edge/health", or ""', _path),
                                "What a load balancer asks: 200 once routes are loaded, 503 before and when it leaves.")  # fmt: skip
-    poll_seconds: float = setting("1", _seconds(0.05, 60), "How often the table is asked for changes; docs/dynamodb.md says what that costs.")
+    poll_seconds: float = setting("1", _seconds(0.05, 3), "How often the table is asked for changes; docs/dynamodb.md says what that costs.")
     heartbeat_seconds: float = setting("5", _seconds(0.05, 5), "How often it says that it lives while nothing changes; after 10 seconds nobody waits for it.")
     activity_seconds: float = setting("60", _seconds(0.05, 3600), "How often it reports who was active.")
     drain_seconds: float = setting("30", _seconds(0, 7200), "For how long connections are kept when it is told to leave.")

@@ -10,12 +10,16 @@ from datetime import timedelta
 import pytest
 
 from hubless.adapters.alb import naming
+from hubless.adapters.alb.routes import AlbRouteStore
+from hubless.adapters.sqlite.routes import SqliteRouteStore
 from hubless.domain.routes import Route
+from hubless.domain.server import State
 from hubless.services.routing import Routing
-from tests.alb import alb, clients, contents
+from tests.alb import a_balancer, alb, clients, contents
 from tests.builders import NOW
 from tests.contract.together import MANY, at_once
 from tests.fakes import StoppedClock
+from tests.unit.services.world import World
 
 A = Route("/user/alice/", "10.0.0.1:8888", "l1")
 LAB = Route("/user/alice/lab/", "10.0.0.2:8888", "l2")
@@ -107,15 +111,34 @@ def test_a_change_is_applied_when_its_own_target_is_healthy(hub):
 
 def test_two_hubs_on_one_balancer_do_not_see_each_other(hub):
     from hubless.adapters.alb.balancer import Balancer
-    from hubless.adapters.alb.routes import AlbRouteStore
     from hubless.adapters.sqlite.database import Database
-    from hubless.adapters.sqlite.routes import SqliteRouteStore
 
     other = AlbRouteStore(SqliteRouteStore(Database()), Balancer(replace(hub.balancer.facts, hub="other"), clients()))
     hub.routes.put(A)
     other.put(LAB)
     assert [route.launch_id for route in hub.routes.all()] == ["l1"]
     assert [route.launch_id for route in other.all()] == ["l2"]
+
+
+def test_a_server_comes_up_and_goes_and_a_lost_one_is_swept_away(in_moto):
+    """The services as they are, over a load balancer."""
+    balancer = a_balancer()
+    world = World(around=lambda port: AlbRouteStore(port, balancer) if isinstance(port, SqliteRouteStore) else port)
+    server = world.running()
+    assert server.state is State.READY
+    assert contents(balancer) == [("/user/alice/*", [server.address])]
+    world.stopping.request(server)
+    world.launcher.dies(server.task)
+    world.turn()
+    assert contents(balancer) == []
+
+    again = world.running()
+    world.routes._table.remove("/user/alice/", again.launch_id)  # it dies in the middle of a stop …
+    world.launcher.dies(again.task)
+    world.database.write("UPDATE servers SET state = 'failed', launch_id = NULL")  # … of which nothing else is left
+    world.sweep(2)
+    assert contents(balancer) == []
+    assert balancer.led() == {}
 
 
 # --- deaths ---

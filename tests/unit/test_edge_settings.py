@@ -42,7 +42,7 @@ def test_what_is_missing_or_empty_is_named(name):
 
 
 @pytest.mark.parametrize(("name", "text"), [
-    ("port", "http"), ("port", "0"), ("port", "70000"), ("poll_seconds", "0"), ("poll_seconds", "often"), ("poll_seconds", "nan"),
+    ("port", "http"), ("port", "0"), ("port", "70000"), ("poll_seconds", "0"), ("poll_seconds", "often"), ("poll_seconds", "nan"), ("poll_seconds", "5"),
     ("heartbeat_seconds", "9"), ("drain_seconds", "-1"), ("trusted_proxies", "10.0.0.0/8,nobody"), ("api", "http://api.example.org"),
     ("api", "https://api.example.org/prod"), ("api", "https://a b"), ("api", "api.example.org"), ("api_name", "a b"),
     ("api_name", "x\n server evil"), ("health_path", "edge"), ("health_path", "/a } b"), ("endpoint", "here"),
