@@ -11,6 +11,7 @@ from ipaddress import ip_address
 
 from hubless.adapters.alb.balancer import Balancer
 from hubless.adapters.alb.naming import name_of
+from hubless.domain.errors import StoreUnavailableError
 from hubless.domain.routes import EdgeReport, Route, RouteChange
 from hubless.ports.routes import RouteStore
 
@@ -45,12 +46,11 @@ class AlbRouteStore:
 
     def all(self) -> Iterator[Route]:
         # The balancer first: what is listed there was put by then, and is in the table unless it was removed.
-        led = self._balancer.led()
+        led = self._led()
         for route in self._table.all():
             led.pop(name_of(self._balancer.facts.hub, route.prefix, route.launch_id), None)
             yield route
-        for prefix, launch_id in self._balancer.marks(list(led.values())):
-            yield Route(prefix, "", launch_id)
+        yield from self._orphans(list(led.values()))
 
     def is_applied(self, sequence: int, since: datetime) -> bool:  # noqa: ARG002 there is no edge that could be gone
         seen, self._just_seen = self._just_seen, None
@@ -61,6 +61,20 @@ class AlbRouteStore:
             return False
         (change,) = changes
         return change.address is not None and self._balancer.is_healthy(change.prefix, change.address)
+
+    def _led(self) -> dict[str, str]:
+        try:
+            return self._balancer.led()
+        except StoreUnavailableError as away:  # who goes round with this list has more to do than orphans
+            logger.warning("what was left over at the load balancer is looked for next time: %s", away)
+            return {}
+
+    def _orphans(self, groups: list[str]) -> list[Route]:
+        try:
+            return [Route(prefix, "", launch_id) for prefix, launch_id in self._balancer.marks(groups)]
+        except StoreUnavailableError as away:  # one may be gone by now
+            logger.warning("what was left over at the load balancer is looked for next time: %s", away)
+            return []
 
     def sequence(self) -> int:
         return self._table.sequence()

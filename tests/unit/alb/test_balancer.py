@@ -6,8 +6,11 @@ from botocore.stub import ANY, Stubber
 
 from hubless.adapters.alb import naming
 from hubless.adapters.alb.balancer import Balancer, Facts
+from hubless.adapters.alb.routes import AlbRouteStore
 from hubless.adapters.alb.translation import TRIES
 from hubless.adapters.aws import Clients
+from hubless.adapters.sqlite.database import Database
+from hubless.adapters.sqlite.routes import SqliteRouteStore
 from hubless.domain.errors import InvalidRequestError, QuotaExceededError, StoreUnavailableError
 from hubless.domain.routes import Route
 
@@ -179,6 +182,17 @@ def test_rules_come_in_pages(script):
     script.answers("describe_rules", {"Rules": [a_rule(A)]}, **RULES, Marker="m")
     script.finds(n1="healthy")
     assert script.balancer.lead(A)
+
+
+@pytest.mark.parametrize("fails_at", ["describe_target_groups", "describe_tags"])
+def test_while_elb_has_no_time_the_table_is_listed_without_orphans(script, fails_at):
+    table = SqliteRouteStore(Database())
+    table.put(A)
+    if fails_at == "describe_tags":
+        orphan = {"TargetGroupName": naming.family_of("hub") + "0", "TargetGroupArn": "arn:0"}
+        script.answers("describe_target_groups", {"TargetGroups": [orphan]})
+    script.refuses(fails_at, "Throttling", TRIES)
+    assert list(AlbRouteStore(table, script.balancer).all()) == [A]
 
 
 def test_an_elb_that_cannot_be_reached_is_unavailable(clients):
