@@ -35,12 +35,12 @@ import sys, threading
 from datetime import UTC, datetime
 from pathlib import Path
 from edge_proxy.agent import Agent
-from edge_proxy.configuration import EdgeConfiguration
+from edge_proxy.configuration import EdgeConfiguration, Socket
 from hubless.adapters.sqlite.database import Database
 from hubless.adapters.sqlite.routes import SqliteRouteStore
 folder, port = Path(sys.argv[1]), int(sys.argv[2])
 database = Database(folder / "hub.sqlite")
-agent = Agent(EdgeConfiguration("127.0.0.1", port, folder / "api.sock", folder / "run"), SqliteRouteStore(database),
+agent = Agent(EdgeConfiguration("127.0.0.1", port, Socket(folder / "api.sock"), folder / "run"), SqliteRouteStore(database),
               edge_id="bench", clock=lambda: datetime.now(UTC), changed=database.watcher())
 agent.start()
 print(agent.proxy_pid, flush=True)

@@ -46,6 +46,10 @@ class ActivityReports:
         """Say whether there is more to be reported right now."""
         return bool(self._waiting) and time.monotonic() >= self._due_at
 
+    def hurry(self) -> None:
+        """Report at the next turn, whenever the last report was."""
+        self._due_at = 0.0
+
     def turn(self) -> None:
         """Report the next batch, where it is time. A table that takes none is asked again later; nothing is forgotten.
 

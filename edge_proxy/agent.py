@@ -12,7 +12,7 @@ from datetime import datetime
 
 from edge_proxy.activity import ActivityReports, Report
 from edge_proxy.backoff import Backoff
-from edge_proxy.configuration import EdgeConfiguration, key_of, value_of
+from edge_proxy.configuration import LOADED, STATE, EdgeConfiguration, key_of, value_of
 from edge_proxy.engine import find_engine
 from edge_proxy.errors import EdgeError
 from edge_proxy.proxy import Proxy
@@ -72,6 +72,7 @@ class Agent:
         self._sequence: int | None = None  # what is applied; None: the map is to be loaded whole
         self._told: int | None = None  # what was reported
         self._told_at = 0.0
+        self._is_leaving = False
         self._away_since: float | None = None
         self._ask_at = self._mend_at = 0.0  # not before
         self._asking, self._mending = (Backoff(min(poll_seconds, longest_wait), longest_wait) for _ in range(2))
@@ -114,6 +115,23 @@ class Agent:
             logger.error("edge: %s", error)  # noqa: TRY400 no bug
             self._sequence = None
             self._mend_at = time.monotonic() + self._mending.failed()
+
+    def drain(self, seconds: float, cut_short: threading.Event) -> None:
+        """Leave in order: a load balancer is told first, then routing; connections are kept for *seconds*.
+
+        Meanwhile whoever is still sent here is served as ever. *cut_short* ends it sooner; `close` comes next.
+        """
+        end = time.monotonic() + seconds
+        self._is_leaving = True
+        try:
+            self._tell_health()
+        except EdgeError as error:
+            logger.warning("the load balancer could not be told: %s", error)
+        self._sign_off()
+        if self._activity is not None:
+            self._activity.hurry()
+        while (left := end - time.monotonic()) > 0 and not cut_short.wait(min(left, self._rest())):
+            self.turn()
 
     def close(self) -> None:
         """End HAProxy in order and be forgotten, so that no launch waits for this edge."""
@@ -191,6 +209,7 @@ class Agent:
         sequence = self._routes.sequence()
         count = self._proxy.runtime.replace(self._edge.map_file, self._entries())
         self._sequence = sequence
+        self._tell_health()
         logger.info("%s routes loaded", count)
 
     def _entries(self) -> Iterator[tuple[str, str]]:
@@ -198,11 +217,17 @@ class Agent:
             if (address := resolved(route.address)) is not None:
                 yield key_of(route.prefix), value_of(address, route.server)
 
+    def _tell_health(self) -> None:
+        if self._edge.health_path:
+            self._proxy.runtime.set_up(STATE, LOADED, is_up=not self._is_leaving)
+
     def _is_report_due(self) -> bool:
         """Say whether something was applied that was not told, or the last word is a while ago."""
         return self._sequence != self._told or time.monotonic() - self._told_at >= self._heartbeat_seconds
 
     def _report(self) -> None:
+        if self._is_leaving:
+            return  # it was signed off
         self._routes.report(EdgeReport(self._edge_id, self._sequence or 0, self._clock()))
         self._told, self._told_at = self._sequence, time.monotonic()
 

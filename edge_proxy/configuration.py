@@ -2,6 +2,7 @@
 
 import resource
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 
 from hubless.domain.routes import ServerKey
@@ -9,6 +10,33 @@ from hubless.domain.routes import ServerKey
 FORWARDED = ("X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-Port")
 OTHERS_CLAIMS = ("Forwarded", "X-Real-IP", "X-Scheme", "Proxy", "X-Forwarded-Server", "X-Original-URL", "X-Rewrite-URL")
 MOST_CONNECTIONS = 20_000
+STATE, LOADED = "state", "loaded"  # what is up while routes are loaded
+
+
+@dataclass(frozen=True, slots=True)
+class Socket:
+    """An API on this machine, at a unix socket; it may be away for a moment while it is started again."""
+
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class HttpsOrigin:
+    """An API elsewhere. It is asked, and its certificate checked, by *name*; *address* is where that is, a name or an IP."""
+
+    address: str
+    port: int
+    name: str
+    authorities: str = "@system-ca"  # a file, or HAProxy's word for the system's
+
+    @property
+    def is_name(self) -> bool:
+        """Say whether the address is to be looked up."""
+        try:
+            ip_address(self.address)
+        except ValueError:
+            return True
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +45,9 @@ class EdgeConfiguration:
 
     host: str
     port: int
-    api_socket: Path
+    api: Socket | HttpsOrigin
     run_folder: Path
+    health_path: str = ""  # what a load balancer asks; "" for none
     trusted_proxies: tuple[str, ...] = ()
     threads: int = 1  # as measured: more gain nothing on two cores
     max_connections: int = field(default_factory=lambda: affordable_connections())  # noqa: PLW0108 defined below
@@ -98,7 +127,7 @@ defaults
 
 frontend public
     bind {edge.bind}
-{_trust(edge)}
+{_health(edge)}{_trust(edge)}
     http-request set-var(txn.path) path,url_dec
     acl for_hub var(txn.path) -m beg /hub/
     acl for_hub var(txn.path) -m str /hub
@@ -112,11 +141,7 @@ frontend public
     default_backend api
 
 backend api
-    # Without `option redispatch`: only a retry at the same server waits before it tries again.
-    retries 20
-    retry-on conn-failure empty-response
-    timeout connect 500ms
-    server api unix@{edge.api_socket} maxconn 2000
+{_api(edge.api)}
     http-error status 503 content-type "text/html; charset=utf-8" file {edge.run_folder}/restarting.html hdr Retry-After 3 hdr Refresh 3 hdr Cache-Control no-store
 
 backend servers
@@ -136,7 +161,7 @@ backend servers
     server task 0.0.0.0:0 no-check
     http-error status 503 content-type "text/html; charset=utf-8" file {edge.run_folder}/away.html hdr Refresh "2; url=/hub%[var(txn.here)]" hdr Cache-Control no-store
     http-error status 504 content-type "text/html; charset=utf-8" file {edge.run_folder}/away.html hdr Cache-Control no-store
-"""
+{_state(edge)}"""
 
 
 def pages(edge: EdgeConfiguration) -> dict[Path, str]:
@@ -151,6 +176,62 @@ def pages(edge: EdgeConfiguration) -> dict[Path, str]:
             'It may be busy or gone; this page looks again by itself. <a href="/hub/home">Go home</a> to see how it is.',
         ),
     }
+
+
+def _api(api: Socket | HttpsOrigin) -> str:
+    """Return how the API is reached."""
+    if isinstance(api, Socket):
+        return f"""\
+    # Without `option redispatch`: only a retry at the same server waits before it tries again.
+    retries 20
+    retry-on conn-failure empty-response
+    timeout connect 500ms
+    server api unix@{api.path} maxconn 2000"""
+    # Its addresses change: they are looked up again and again, and the last known ones serve where nobody can tell.
+    looked_up = " resolvers system init-addr last,libc,none resolve-prefer ipv4" if api.is_name else ""
+    address = f"[{api.address}]" if ":" in api.address else api.address
+    return f"""\
+    retries 3
+    retry-on conn-failure empty-response
+    http-request disable-l7-retry unless METH_GET
+    http-request set-header Host {api.name}
+    server api {address}:{api.port} ssl verify required ca-file {api.authorities} sni str({api.name}) maxconn 2000{looked_up}"""
+
+
+def _health(edge: EdgeConfiguration) -> str:
+    """Return what is answered to who asks whether this edge may be sent requests."""
+    if not edge.health_path:
+        return ""
+    asked = f"{{ path {edge.health_path} }}"
+    plain = "content-type text/plain hdr Cache-Control no-store"
+    return f"""\
+    http-request return status 200 {plain} string ready if {asked} {{ nbsrv({STATE}) gt 0 }}
+    http-request return status 503 {plain} string "not ready" if {asked}
+"""
+
+
+def _state(edge: EdgeConfiguration) -> str:
+    """Return what remembers whether the edge is ready, and what looks names up."""
+    state = resolvers = ""
+    if edge.health_path:
+        state = f"""
+backend {STATE}
+    # Nobody is sent here: that it is up says that the routes are loaded. The agent says so to HAProxy, which outlives it.
+    server {LOADED} 127.0.0.1:1 disabled
+"""
+    if isinstance(edge.api, HttpsOrigin) and edge.api.is_name:
+        resolvers = """
+resolvers system
+    parse-resolv-conf
+    accepted_payload_size 8192
+    hold valid 10s
+    hold nx 1h
+    hold timeout 1h
+    hold refused 1h
+    hold other 1h
+    hold obsolete 30s
+"""
+    return state + resolvers
 
 
 def _trust(edge: EdgeConfiguration) -> str:

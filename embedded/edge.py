@@ -5,7 +5,7 @@ import threading
 from pathlib import Path
 
 from edge_proxy.agent import Agent
-from edge_proxy.configuration import EdgeConfiguration
+from edge_proxy.configuration import EdgeConfiguration, Socket
 from embedded import children
 from embedded.children import Line, Order
 from hubless.bootstrap import machine
@@ -22,7 +22,7 @@ def run(line: Line, order: Order, settings: Settings) -> None:
         EdgeConfiguration(
             host=settings.hub.host,
             port=settings.hub.port,
-            api_socket=order.api_socket,
+            api=Socket(order.api_socket),
             run_folder=Path(order.run_folder),
             trusted_proxies=settings.hub.trusted_proxies,
         ),

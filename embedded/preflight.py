@@ -5,7 +5,7 @@ import shutil
 import socket
 from pathlib import Path
 
-from edge_proxy.configuration import EdgeConfiguration
+from edge_proxy.configuration import EdgeConfiguration, Socket
 from edge_proxy.engine import find_engine
 from hubless.domain.errors import HublessError
 from hubless.settings import Settings
@@ -31,7 +31,7 @@ def check(settings: Settings, run_folder: Path) -> None:
 
 def has_proxy(settings: Settings, run_folder: Path) -> bool:
     """Say whether a HAProxy of this hub runs still: the next agent takes it over, port and all."""
-    edge = EdgeConfiguration(settings.hub.host, settings.hub.port, Path(), run_folder)
+    edge = EdgeConfiguration(settings.hub.host, settings.hub.port, Socket(Path()), run_folder)
     with socket.socket(socket.AF_UNIX) as trial:
         return trial.connect_ex(str(edge.runtime_socket)) == 0
 

@@ -74,7 +74,7 @@ def moto():
     with mock_aws(), pytest.MonkeyPatch.context() as patch:
         copy_less(patch)
         database = Database("hubless", region=REGION)
-        one_at_a_time(database)
+        one_at_a_time(database.client)
         yield database
 
 
@@ -84,7 +84,7 @@ def in_new_table(database):
     return stores_of(database, database.drop)
 
 
-def one_at_a_time(database):
+def one_at_a_time(client):
     """Have moto, which reads and writes without a lock, answer threads one after the other."""
     from moto.core.models import botocore_stubber
 
@@ -94,7 +94,7 @@ def one_at_a_time(database):
         with lock:
             return botocore_stubber(event_name, request, **context)
 
-    events = database.client.meta.events
+    events = client.meta.events
     events.unregister("before-send", botocore_stubber)
     events.register("before-send", answer)
 

@@ -1,5 +1,6 @@
 """Routes: which prefix leads to which address, and the log of changes that edges follow."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -42,3 +43,9 @@ class EdgeReport:
     edge_id: str
     sequence: int
     seen_at: datetime
+
+
+def is_applied(reports: Iterable[EdgeReport], sequence: int, since: datetime) -> bool:
+    """Say whether every edge that reported since *since* has applied the change, and at least one has."""
+    alive = [report for report in reports if report.seen_at >= since]
+    return bool(alive) and all(report.sequence >= sequence for report in alive)

@@ -1,6 +1,7 @@
 """The route table and its change log, which edges follow."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Protocol
 
 from hubless.domain.routes import EdgeReport, Route, RouteChange
@@ -43,6 +44,10 @@ class RouteStore(Protocol):
 
     def reports(self) -> list[EdgeReport]:
         """Return the newest report of each edge."""
+        ...
+
+    def is_applied(self, sequence: int, since: datetime) -> bool:
+        """Say whether every edge that reported since *since* has applied the change, and at least one has."""
         ...
 
     def forget_edge(self, edge_id: str) -> None:

@@ -32,9 +32,7 @@ class Routing:
 
     def is_served(self, sequence: int) -> bool:
         """Say whether every edge that is alive has applied the change, and at least one has."""
-        oldest = self.clock.now() - EDGE_IS_LOST_AFTER
-        alive = [report for report in self.routes.reports() if report.seen_at >= oldest]
-        return bool(alive) and all(report.sequence >= sequence for report in alive)
+        return self.routes.is_applied(sequence, self.clock.now() - EDGE_IS_LOST_AFTER)
 
     def settle_services(self, services: Iterable[Service], routes: Iterable[Route] | None = None) -> None:
         """Lead each service's prefix to its URL, and drop the routes of services that are no more.

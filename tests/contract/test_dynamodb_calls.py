@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from edge_proxy.agent import Agent
-from edge_proxy.configuration import EdgeConfiguration
+from edge_proxy.configuration import EdgeConfiguration, Socket
 from hubless.domain.routes import EdgeReport, Route, ServerKey
 from hubless.domain.server import ACTIVE, State
 from hubless.domain.shares import Share, ShareCode
@@ -200,6 +200,7 @@ USUAL = {
     "routes.trim": lambda s: s.routes.trim(100),
     "routes.report": lambda s: s.routes.report(EdgeReport("e1", 1, NOW)),
     "routes.reports": lambda s: s.routes.reports(),
+    "routes.is_applied": lambda s: s.routes.is_applied(1, NOW),
     "routes.forget_edge": lambda s: s.routes.forget_edge("e1"),
     "usage.add": lambda s: s.usage.add(replace(USAGE, launch_id="l9")),
     "sweeps.place": lambda s: s.sweeps.place(),
@@ -228,7 +229,7 @@ class NoProxy:
 
 def an_agent(routes, folder):
     """Return an edge's agent without its HAProxy."""
-    edge = EdgeConfiguration(host="127.0.0.1", port=1, api_socket=folder / "api.sock", run_folder=folder)
+    edge = EdgeConfiguration(host="127.0.0.1", port=1, api=Socket(folder / "api.sock"), run_folder=folder)
     agent = Agent(edge, routes, edge_id="e1", clock=lambda: NOW, heartbeat_seconds=3600)
     agent._proxy.runtime = NoProxy()
     return agent

@@ -1,9 +1,38 @@
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
+
 from hubless.domain.routes import EdgeReport, Route, RouteChange, ServerKey
+from tests.alb import alb
 from tests.builders import NOW
+from tests.contract.conftest import ADAPTERS
 from tests.contract.together import MANY, at_once
+
+
+@pytest.fixture
+def tables(stores):
+    """Stores of any size; a load balancer has room for a hundred routes."""
+    return stores
+
+
+def pytest_generate_tests(metafunc):
+    """Hold the load balancer's store to what asks for no more than it has room for."""
+    if "stores" in metafunc.fixturenames:
+        names = [*ADAPTERS] if "tables" in metafunc.fixturenames else [*ADAPTERS, "alb-moto"]
+        metafunc.parametrize("stores", names, indirect=True)
+
+
+@pytest.fixture
+def stores(request):
+    if request.param == "alb-moto":
+        request.getfixturevalue("in_moto")
+        made = alb(request.getfixturevalue("tmp_path") / "hub.sqlite")
+    else:
+        made = ADAPTERS[request.param](request)
+    yield made
+    made.close()
+
 
 A = Route("/user/alice/", "127.0.0.1:1", "l1")
 
@@ -94,11 +123,11 @@ def test_prefixes_are_told_apart_by_case_and_bytes(stores):
     assert len(list(stores.routes.all())) == 4
 
 
-def test_all_yields_each_of_many_once(stores):
+def test_all_yields_each_of_many_once(tables):
     prefixes = {f"/user/n{n}/" for n in range(1100)}
     for prefix in prefixes:
-        stores.routes.put(Route(prefix, "127.0.0.1:1", "l"))
-    found = [route.prefix for route in stores.routes.all()]
+        tables.routes.put(Route(prefix, "127.0.0.1:1", "l"))
+    found = [route.prefix for route in tables.routes.all()]
     assert len(found) == 1100
     assert set(found) == prefixes
 
@@ -143,11 +172,11 @@ def test_who_is_ahead_of_the_log_is_told_to_start_anew(stores):
     assert stores.routes.changes_since(7, 9) is None
 
 
-def test_eight_writers_make_a_log_without_gaps(stores):
-    outcomes = at_once(lambda n: [stores.routes.put(Route(f"/{n}/{m}/", "127.0.0.1:1", "l")) for m in range(10)])
+def test_eight_writers_make_a_log_without_gaps(tables):
+    outcomes = at_once(lambda n: [tables.routes.put(Route(f"/{n}/{m}/", "127.0.0.1:1", "l")) for m in range(10)])
     numbers = sorted(number for some in outcomes for number in some)
     assert numbers == list(range(1, 10 * MANY + 1))
-    assert [c.sequence for c in stores.routes.changes_since(0, 999)] == numbers
+    assert [c.sequence for c in tables.routes.changes_since(0, 999)] == numbers
 
 
 def test_of_eight_who_put_the_same_one_makes_the_change(stores):
@@ -161,17 +190,17 @@ def test_of_eight_who_remove_the_same_one_makes_the_change(stores):
     assert stores.routes.sequence() == 2
 
 
-def test_who_follows_a_log_that_grows_never_has_to_start_anew(stores):
+def test_who_follows_a_log_that_grows_never_has_to_start_anew(tables):
     per_writer, readers = 20, 4
 
     def act(n):
         if n >= readers:
             for m in range(per_writer):
-                stores.routes.put(Route(f"/{n}/{m}/", "127.0.0.1:1", "l"))
+                tables.routes.put(Route(f"/{n}/{m}/", "127.0.0.1:1", "l"))
             return True
         seen = 0
         while seen < per_writer * (MANY - readers):
-            changes = stores.routes.changes_since(seen, 5)
+            changes = tables.routes.changes_since(seen, 5)
             if changes is None:
                 return False
             seen += len(changes)
@@ -185,6 +214,18 @@ def test_the_newest_report_of_each_edge_counts(stores):
         stores.routes.report(EdgeReport(edge, sequence, NOW + timedelta(seconds=sequence)))
     expected = [EdgeReport("e1", 2, NOW + timedelta(seconds=2)), EdgeReport("e2", 3, NOW + timedelta(seconds=3))]
     assert sorted(stores.routes.reports(), key=lambda report: report.edge_id) == expected
+
+
+def test_a_change_is_applied_when_every_edge_alive_has_and_one_is(tables):
+    before = tables.routes.put(A)
+    sequence = tables.routes.put(replace(A, address="127.0.0.1:2"))
+    assert not tables.routes.is_applied(sequence, NOW)
+    tables.routes.report(EdgeReport("e1", sequence, NOW))
+    tables.routes.report(EdgeReport("lost", before, NOW - timedelta(seconds=1)))
+    assert tables.routes.is_applied(sequence, NOW)
+    tables.routes.report(EdgeReport("e2", before, NOW))
+    assert not tables.routes.is_applied(sequence, NOW)
+    assert tables.routes.is_applied(before, NOW)
 
 
 def test_an_edge_that_left_is_forgotten(stores):

@@ -3,16 +3,14 @@
 import contextlib
 import http.client
 import http.server
-import json
 import os
 import shutil
 import signal
 import socket
-import socketserver
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,82 +20,19 @@ from websockets.sync.client import connect
 from websockets.sync.server import serve
 
 from edge_proxy.agent import Agent
-from edge_proxy.configuration import EdgeConfiguration
+from edge_proxy.configuration import EdgeConfiguration, HttpsOrigin, Socket
 from edge_proxy.errors import EdgeError
 from hubless.adapters.sqlite.database import Database
 from hubless.adapters.sqlite.routes import SqliteRouteStore
 from hubless.domain.errors import StoreUnavailableError
 from hubless.domain.routes import Route, ServerKey
+from tests.contract.together import eventually
+from tests.edge import Echo, TcpServer, Told, UnixServer, ask_on, certificate, over_tls, running
 from tests.ports import free_port
 
 pytestmark = pytest.mark.real
 OF_AGENT = ("heartbeat_seconds", "reload_after", "report_activity", "activity_seconds")
 SUBPROTOCOL = "v1.kernel.websocket.jupyter.org"
-
-
-class Echo(http.server.BaseHTTPRequestHandler):
-    """Answers with its server's name and what exactly arrived."""
-
-    protocol_version = "HTTP/1.1"
-
-    def _answer(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        said = {
-            "who": self.server.name,  # type: ignore[attr-defined]
-            "method": self.command,
-            "path": self.requestline.split(" ")[1],  # self.path would be tidied up
-            "headers": {name.lower(): self.headers.get_all(name) for name in self.headers},
-            "body": body.decode(),
-        }
-        told = json.dumps(said).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(told)))
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(told)
-
-    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _answer
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-
-class TcpServer(socketserver.ThreadingMixIn, socketserver.TCPServer):
-    daemon_threads = True
-    block_on_close = False
-    allow_reuse_address = True
-    name = ""
-
-
-class UnixServer(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
-    daemon_threads = True
-    block_on_close = False
-    name = "API"
-
-
-def running(server: Any) -> Any:
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-    return server
-
-
-
-@dataclass
-class Told:
-    """An answer."""
-
-    status: int
-    headers: http.client.HTTPMessage
-    text: str
-
-    @property
-    def said(self) -> dict[str, Any]:
-        said: dict[str, Any] = json.loads(self.text)
-        return said
-
-    @property
-    def who(self) -> str:
-        return str(self.said["who"])
 
 
 class AwayStore:
@@ -139,7 +74,7 @@ class World:
 
     def agent(self, **facts: Any) -> Agent:
         of_agent = {name: facts.pop(name) for name in OF_AGENT if name in facts}
-        facts = {"host": "127.0.0.1", "port": self.port, "api_socket": self.api_socket, "run_folder": self.folder / "e"} | facts
+        facts = {"host": "127.0.0.1", "port": self.port, "api": Socket(self.api_socket), "run_folder": self.folder / "e"} | facts
         agent = Agent(
             EdgeConfiguration(max_connections=200, **facts),
             self.store,  # type: ignore[arg-type]
@@ -195,16 +130,6 @@ class World:
         self.api.shutdown()
         self.api.server_close()
         self._undo.close()
-
-
-def ask_on(line: socket.socket, path: str, method: str = "GET", headers: tuple[str, ...] = (), body: str = "") -> Told:
-    head = "\r\n".join([f"{method} {path} HTTP/1.1", "Host: hub.example.org", *headers, f"Content-Length: {len(body)}"])
-    line.sendall(f"{head}\r\n\r\n{body}".encode("latin-1"))
-    answer = http.client.HTTPResponse(line, method=method)
-    answer.begin()
-    told = Told(answer.status, answer.headers, answer.read().decode())
-    answer.close()
-    return told
 
 
 @pytest.fixture
@@ -645,6 +570,105 @@ def test_run_follows_until_it_is_stopped(world: World) -> None:
     finally:
         stop.set()
         thread.join()
+
+
+# --- an API elsewhere ---
+
+
+@pytest.fixture
+def far_api(world: World) -> Iterator[tuple[HttpsOrigin, list[str]]]:
+    """An API that is reached over TLS under another name than its address, and the names that it was asked by."""
+    pem, names = certificate(world.folder, "api.example.org"), list[str]()
+    server = running(over_tls(pem, names))
+    yield HttpsOrigin("127.0.0.1", server.server_address[1], "api.example.org", str(pem)), names
+    server.shutdown()
+    server.server_close()
+
+
+def test_an_api_elsewhere_is_asked_over_tls_by_its_name(world: World, far_api: tuple[HttpsOrigin, list[str]]) -> None:
+    origin, names = far_api
+    world.route("/user/alice/", "alice")
+    world.started(api=origin)
+    told = world.ask("/hub/x%2Fy?a=%20", "POST", ("Cookie: a=1",), body="text")
+    assert (told.who, told.said["path"], told.said["body"], told.said["headers"]["cookie"]) == ("API", "/hub/x%2Fy?a=%20", "text", ["a=1"])
+    assert told.said["headers"]["host"] == ["api.example.org"]
+    assert told.said["headers"]["x-forwarded-host"] == ["hub.example.org"]
+    assert set(names) == {"api.example.org"}
+    alice = world.ask("/user/alice/")
+    assert (alice.who, alice.said["headers"]["host"]) == ("alice", ["hub.example.org"])
+
+
+def test_an_api_with_another_name_in_its_certificate_is_told_nothing(world: World, far_api: tuple[HttpsOrigin, list[str]]) -> None:
+    origin, _ = far_api
+    world.started(api=replace(origin, name="api.example.com"))
+    assert world.ask("/hub/home").status == 503
+
+
+def test_an_api_whose_certificate_nobody_vouches_for_is_told_nothing(world: World, far_api: tuple[HttpsOrigin, list[str]]) -> None:
+    origin, _ = far_api
+    other = certificate(world.folder, "other.example.org")
+    world.started(api=replace(origin, authorities=str(other)))
+    assert world.ask("/hub/home").status == 503
+
+
+def test_an_api_whose_name_cannot_be_looked_up_stops_no_edge(world: World) -> None:
+    world.route("/user/alice/", "alice")
+    world.started(api=HttpsOrigin("api.invalid", 443, "api.invalid", str(certificate(world.folder, "api.invalid"))))
+    assert world.ask("/user/alice/").who == "alice"
+    assert world.ask("/hub/home").status == 503
+
+
+# --- health ---
+
+
+def test_it_is_healthy_once_routes_are_loaded_and_no_longer_when_it_leaves(world: World) -> None:
+    world.route("/user/alice/", "alice")
+    world.store.is_away = True
+    agent = world.started(health_path="/edge/health")
+    assert (world.ask("/edge/health").status, world.ask("/edge/healthy").who) == (503, "API")
+    world.store.is_away = False
+    agent.turn()
+    assert (world.ask("/edge/health").status, world.ask("/edge/health?x=1").text) == (200, "ready")
+    world.store.is_away = True
+    agent.turn()
+    assert world.ask("/edge/health").status == 200  # it serves what it knows
+    world.store.is_away = False
+    agent.drain(0, threading.Event())
+    assert (world.ask("/edge/health").status, world.ask("/user/alice/").who) == (503, "alice")
+    assert world.routes.reports() == []
+
+
+def test_a_killed_haproxy_is_unhealthy_until_it_has_its_routes(world: World) -> None:
+    agent = world.started(health_path="/edge/health")
+    os.kill(agent.proxy_pid or 0, signal.SIGKILL)
+    agent._proxy._process.wait()  # type: ignore[union-attr]
+    world.store.is_away = True
+    agent.turn()
+    assert world.ask("/edge/health").status == 503
+    world.store.is_away = False
+    agent.turn()
+    assert world.ask("/edge/health").status == 200
+
+
+def test_who_leaves_serves_on_follows_on_and_reports_activity_but_not_itself(world: World) -> None:
+    told: list[Mapping[ServerKey, datetime]] = []
+    world.route("/user/alice/", "alice")
+    agent = world.started(health_path="/edge/health", report_activity=told.append, activity_seconds=3600)
+    agent.turn()
+    world.ask("/user/alice/", "POST")
+    cut_short = threading.Event()
+    leaving = threading.Thread(target=agent.drain, args=(60, cut_short))
+    leaving.start()
+    try:
+        eventually(lambda: world.ask("/edge/health").status == 503)
+        world.route("/user/bob/", "bob")
+        eventually(lambda: world.ask("/user/bob/").who == "bob")
+        eventually(lambda: told)
+        assert world.routes.reports() == []
+    finally:
+        cut_short.set()
+        leaving.join()
+    assert set(told[0]) == {ServerKey("s-alice", "u-alice")}
 
 
 # --- WebSockets ---

@@ -6,11 +6,12 @@ try again.
 """
 
 from collections.abc import Iterator
+from datetime import datetime
 
 from hubless.adapters.dynamodb import keys
 from hubless.adapters.dynamodb.database import Database, Delete, Put, Step
 from hubless.adapters.dynamodb.table import ChangeItem, Counter, EdgeItem, Item, RouteItem
-from hubless.domain.routes import EdgeReport, Route, RouteChange, ServerKey
+from hubless.domain.routes import EdgeReport, Route, RouteChange, ServerKey, is_applied
 
 TRIES = 40  # all routes share one number: a class that starts at once queues here
 
@@ -59,6 +60,9 @@ class DynamoRouteStore:
 
     def reports(self) -> list[EdgeReport]:
         return [EdgeReport(item.id, int(item.sequence), item.seen_at) for item in self._database.query(EdgeItem, "EDGES")]
+
+    def is_applied(self, sequence: int, since: datetime) -> bool:
+        return is_applied(self.reports(), sequence, since)
 
     def forget_edge(self, edge_id: str) -> None:
         self._database.write(Delete(keys.edge(edge_id)))

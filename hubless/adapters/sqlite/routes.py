@@ -1,10 +1,11 @@
 """The route table and its change log in SQLite."""
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Any
 
 from hubless.adapters.sqlite.database import Database, to_instant, to_number
-from hubless.domain.routes import EdgeReport, Route, RouteChange, ServerKey
+from hubless.domain.routes import EdgeReport, Route, RouteChange, ServerKey, is_applied
 
 BATCH = 1000
 _ROUTE = "prefix, address, launch_id, server_id, owner_id"
@@ -76,6 +77,9 @@ class SqliteRouteStore:
     def reports(self) -> list[EdgeReport]:
         rows = self._database.read("SELECT id, sequence, seen_at FROM edges ORDER BY id")
         return [EdgeReport(i, sequence, at) for i, sequence, seen_at in rows if (at := to_instant(seen_at)) is not None]
+
+    def is_applied(self, sequence: int, since: datetime) -> bool:
+        return is_applied(self.reports(), sequence, since)
 
     def forget_edge(self, edge_id: str) -> None:
         self._database.write("DELETE FROM edges WHERE id = ?", (edge_id,))

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_proxy.activity import BATCH, ActivityReports
-from edge_proxy.configuration import EdgeConfiguration
+from edge_proxy.configuration import EdgeConfiguration, Socket
 from hubless.domain.errors import StoreUnavailableError
 from hubless.domain.routes import ServerKey
 from tests.builders import NOW
@@ -23,7 +23,7 @@ class Edge:
         self.told: list[dict[ServerKey, datetime]] = []
         self.is_away = False
         self.asked = 0
-        configuration = EdgeConfiguration(host="", port=1, api_socket=Path("a"), run_folder=Path("r"))
+        configuration = EdgeConfiguration(host="", port=1, api=Socket(Path("a")), run_folder=Path("r"))
         self.reports = ActivityReports(configuration, self, self.take, clock=lambda: self.now, every_seconds=0)  # type: ignore[arg-type]
 
     def idle_seconds(self, table: str, expire_seconds: int) -> dict[str, float]:

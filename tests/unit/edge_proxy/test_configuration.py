@@ -11,6 +11,8 @@ from edge_proxy.configuration import (
     FORWARDED,
     OTHERS_CLAIMS,
     EdgeConfiguration,
+    HttpsOrigin,
+    Socket,
     affordable_connections,
     key_of,
     pages,
@@ -22,7 +24,7 @@ from hubless.domain.routes import ServerKey
 
 
 def configuration(**facts: Any) -> EdgeConfiguration:
-    known: dict[str, Any] = {"host": "127.0.0.1", "port": 8000, "api_socket": Path("/run/api.sock"), "run_folder": Path("/run/edge")}
+    known: dict[str, Any] = {"host": "127.0.0.1", "port": 8000, "api": Socket(Path("/run/api.sock")), "run_folder": Path("/run/edge")}
     return EdgeConfiguration(**(known | facts))
 
 
@@ -108,6 +110,27 @@ def test_a_value_is_an_address_and_whose_activity_it_is() -> None:
     value = value_of("10.0.0.1:8888", server)
     assert value.split(":")[:2] == ["10.0.0.1", "8888"]
     assert server_of(":".join(value.split(":")[2:])) == server
+
+
+def test_an_api_elsewhere_is_checked_and_its_name_looked_up_again_and_again() -> None:
+    text = lines(configuration(api=HttpsOrigin("abc.example.org", 443, "api.example.org")))
+    (server,) = (line for line in text if line.startswith("server api "))
+    for words in ("abc.example.org:443 ssl verify required ca-file @system-ca sni str(api.example.org)", " resolvers system "):
+        assert words in server
+    assert "http-request set-header Host api.example.org" in text
+    assert "resolvers system" in text
+
+
+@pytest.mark.parametrize(("address", "written"), [("10.0.0.1", "10.0.0.1:443"), ("fd00::1", "[fd00::1]:443")])
+def test_an_address_is_not_looked_up(address: str, written: str) -> None:
+    text = render(configuration(api=HttpsOrigin(address, 443, "api.example.org")))
+    assert f"server api {written} ssl verify required" in text
+    assert "resolvers" not in text
+
+
+def test_nothing_of_an_edge_without_a_health_path_is_asked() -> None:
+    assert "nbsrv" not in render(configuration())
+    assert "/edge/health" in render(configuration(health_path="/edge/health"))
 
 
 def test_connections_are_bounded() -> None:

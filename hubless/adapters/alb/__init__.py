@@ -1,0 +1,1 @@
+"""Routes served by an Application Load Balancer: a rule and a target group for each."""

@@ -1,0 +1,260 @@
+"""One listener of a load balancer: leading paths to addresses, and undoing that.
+
+A route is a target group with one address, and a rule that forwards to it. The rule is made last and removed first: where
+there is one, the rest is there. Every step may be done twice, and two at once end where one would.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from hubless.adapters.alb import naming
+from hubless.adapters.alb.translation import ask, code_of, meaning_of
+from hubless.adapters.aws import Clients
+from hubless.domain.errors import StoreUnavailableError
+from hubless.domain.routes import Route
+
+TARGET_GROUPS = 100  # of one load balancer; AWS raises it for nobody
+RULES = 100  # of one load balancer, unless AWS has raised it
+SPARE = 4  # for the API's own and for services
+PRIORITIES_TRIED = 10
+PAGE, TAGS_PAGE = 400, 20  # ELB's
+HEALTH: Mapping[str, Any] = {
+    "HealthCheckProtocol": "HTTP", "HealthCheckIntervalSeconds": 5, "HealthCheckTimeoutSeconds": 4,
+    "HealthyThresholdCount": 2, "UnhealthyThresholdCount": 5, "Matcher": {"HttpCode": "200"},
+}  # fmt: skip
+# A task's address may be another's as soon as the task has ended: no connection outlives its route.
+ATTRIBUTES = [{"Key": "deregistration_delay.timeout_seconds", "Value": "0"}]
+_GONE = frozenset({"RuleNotFound", "TargetGroupNotFound"})
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Which load balancer, and what it may hold."""
+
+    hub: str  # tells hubs of one account apart
+    listener: str  # its ARN
+    vpc: str
+    rules: int = RULES
+    spare: int = SPARE
+
+    @property
+    def capacity(self) -> int:
+        """Return how many servers can be led to at once."""
+        return max(0, min(TARGET_GROUPS, self.rules) - self.spare)
+
+
+class Balancer:
+    """One listener."""
+
+    def __init__(self, facts: Facts, clients: Clients, *, sleep: Callable[[float], None] = time.sleep) -> None:
+        """Use the clients' ELB; *sleep* waits where that has no time."""
+        self.facts = facts
+        self._clients = clients
+        self._sleep = sleep
+
+    def lead(self, route: Route) -> bool:
+        """Have *route* served, in the place of whatever its prefix led to, and say whether ELB finds its target healthy.
+
+        Raises:
+            InvalidRequestError: when the prefix is too long for a rule, or the address no private one.
+            QuotaExceededError: when there is no room for one more.
+            StoreUnavailableError: when ELB cannot be asked.
+        """
+        condition = naming.condition_of(route.prefix)
+        name = naming.name_of(self.facts.hub, route.prefix, route.launch_id)
+        with self._in_words():
+            rules = self._rules()
+            own = next((group for rule in rules if naming.name_in(group := _group_of(rule)) == name), None)
+            if own is None:
+                own = self._make(route, name, condition)
+            is_healthy = self._aim(own, route.address)
+            self._remove_others(rules, name, condition)
+        return is_healthy
+
+    def is_healthy(self, prefix: str, address: str) -> bool:
+        """Say whether ELB leads *prefix* to *address* and to nothing else, and finds that healthy."""
+        wanted = naming.values_of(naming.condition_of(prefix))
+        with self._in_words():
+            groups = [_group_of(rule) for rule in self._rules() if _values_of(rule) == wanted]
+            return len(groups) == 1 and _is_served_alone(self._health(groups[0]), address)
+
+    def withdraw(self, prefix: str, launch_id: str) -> None:
+        """Have the route of that launch served no more; one that is not there is no error.
+
+        Raises:
+            StoreUnavailableError: when ELB cannot be asked; ask again.
+        """
+        name = naming.name_of(self.facts.hub, prefix, launch_id)
+        with self._in_words():
+            group = self._group_named(name)
+            if group is not None:
+                self._remove([rule for rule in self._rules() if _group_of(rule) == group], group)
+
+    def led(self) -> dict[str, str]:
+        """Return the target groups of this hub: what ELB calls them, by name."""
+        family = naming.family_of(self.facts.hub)
+        with self._in_words():
+            groups = self._pages("describe_target_groups", "TargetGroups", PageSize=PAGE)
+            return {g["TargetGroupName"]: g["TargetGroupArn"] for g in groups if g["TargetGroupName"].startswith(family)}
+
+    def marks(self, groups: Sequence[str]) -> Iterator[tuple[str, str]]:
+        """Yield prefix and launch id of those of *groups* that bear this hub's tags."""
+        for start in range(0, len(groups), TAGS_PAGE):
+            with self._in_words():
+                told = self._ask("describe_tags", ResourceArns=list(groups[start : start + TAGS_PAGE]))
+            for one in told["TagDescriptions"]:
+                if (marks := naming.marks_of(self.facts.hub, one["Tags"])) is not None:
+                    yield marks
+
+    # --- steps ---
+
+    def _make(self, route: Route, name: str, condition: Mapping[str, Any]) -> str:
+        group = self._group(route, name)
+        self._ask("modify_target_group_attributes", TargetGroupArn=group, Attributes=ATTRIBUTES)
+        self._ask("register_targets", TargetGroupArn=group, Targets=[_target(route.address)])
+        self._make_rule(route, group, condition)
+        return group
+
+    def _group(self, route: Route, name: str) -> str:
+        try:
+            made = self._ask(
+                "create_target_group",
+                Name=name,
+                Protocol="HTTP",
+                Port=int(route.address.rpartition(":")[2]),
+                VpcId=self.facts.vpc,
+                TargetType="ip",
+                HealthCheckPath=f"{naming.path_of(route.prefix)}api",
+                Tags=naming.tags_of(self.facts.hub, route.prefix, route.launch_id),
+                **HEALTH,
+            )
+        except ClientError as error:
+            there = self._group_named(name) if code_of(error) == "DuplicateTargetGroupName" else None
+            if there is None:
+                raise
+            return there
+        return str(made["TargetGroups"][0]["TargetGroupArn"])
+
+    def _make_rule(self, route: Route, group: str, condition: Mapping[str, Any]) -> None:
+        """Make the rule at the first free of its priorities, unless somebody else just did."""
+        for _, priority in zip(range(PRIORITIES_TRIED), naming.priorities_of(route.prefix, route.launch_id), strict=False):
+            try:
+                self._ask(
+                    "create_rule",
+                    ListenerArn=self.facts.listener,
+                    Conditions=[condition],
+                    Priority=priority,
+                    Actions=[{"Type": "forward", "TargetGroupArn": group}],
+                    Tags=naming.tags_of(self.facts.hub, route.prefix, route.launch_id),
+                )
+            except ClientError as error:
+                if code_of(error) != "PriorityInUse":
+                    raise
+                if any(_group_of(rule) == group for rule in self._rules()):
+                    return
+            else:
+                return
+        raise StoreUnavailableError(f"The load balancer has other rules where the one for {route.prefix} is to be")
+
+    def _aim(self, group: str, address: str) -> bool:
+        """Have the group hold *address* alone, and say whether that is healthy."""
+        health = self._health(group)
+        if address not in health:
+            self._ask("register_targets", TargetGroupArn=group, Targets=[_target(address)])
+        if others := [_target(other) for other, state in health.items() if other != address and state != "draining"]:
+            self._ask("deregister_targets", TargetGroupArn=group, Targets=others)
+        return _is_served_alone(health, address)
+
+    def _remove_others(self, rules: Sequence[Mapping[str, Any]], name: str, condition: Mapping[str, Any]) -> None:
+        """Remove what other launches left at the same prefix: it would go on getting requests, or get them first."""
+        wanted, family = naming.values_of(condition), naming.family_of(self.facts.hub)
+        for rule in rules:
+            other = naming.name_in(_group_of(rule))
+            if other.startswith(family) and other != name and _values_of(rule) == wanted:
+                self._remove([rule], _group_of(rule))
+
+    def _remove(self, rules: Sequence[Mapping[str, Any]], group: str) -> None:
+        for rule in rules:
+            with _unless_gone():
+                self._ask("delete_rule", RuleArn=rule["RuleArn"])
+        with _unless_gone():
+            self._ask("delete_target_group", TargetGroupArn=group)  # its rule may be seen for a moment still: asked again
+
+    # --- reading ---
+
+    def _rules(self) -> list[Mapping[str, Any]]:
+        return list(self._pages("describe_rules", "Rules", ListenerArn=self.facts.listener, PageSize=PAGE))
+
+    def _group_named(self, name: str) -> str | None:
+        try:
+            found = self._ask("describe_target_groups", Names=[name])["TargetGroups"]
+        except ClientError as error:
+            if code_of(error) != "TargetGroupNotFound":
+                raise
+            return None
+        return str(found[0]["TargetGroupArn"]) if found else None
+
+    def _health(self, group: str) -> dict[str, str]:
+        """Return the state of each address of *group*, in ELB's words."""
+        told = self._ask("describe_target_health", TargetGroupArn=group)
+        return {
+            f"{one['Target']['Id']}:{one['Target']['Port']}": one["TargetHealth"]["State"]
+            for one in told["TargetHealthDescriptions"]
+        }
+
+    def _pages(self, operation: str, what: str, **arguments: Any) -> Iterator[Mapping[str, Any]]:
+        while True:
+            told = self._ask(operation, **arguments)
+            yield from told[what]
+            if not told.get("NextMarker"):
+                return
+            arguments["Marker"] = told["NextMarker"]
+
+    def _ask(self, operation: str, **arguments: Any) -> Mapping[str, Any]:
+        return ask(lambda: getattr(self._clients.elbv2, operation)(**arguments), self._sleep)
+
+    @contextmanager
+    def _in_words(self) -> Iterator[None]:
+        try:
+            yield
+        except ClientError as error:
+            raise meaning_of(error, self.facts.capacity) from error
+
+
+@contextmanager
+def _unless_gone() -> Iterator[None]:
+    try:
+        yield
+    except ClientError as error:
+        if code_of(error) not in _GONE:
+            raise
+
+
+def _group_of(rule: Mapping[str, Any]) -> str:
+    """Return the target group that *rule* forwards to, or nothing."""
+    for action in rule.get("Actions", ()):
+        groups = [action.get("TargetGroupArn"), *(g["TargetGroupArn"] for g in action.get("ForwardConfig", {}).get("TargetGroups", ()))]
+        if found := next(filter(None, groups), None):
+            return str(found)
+    return ""
+
+
+def _values_of(rule: Mapping[str, Any]) -> frozenset[str]:
+    return frozenset(value for condition in rule.get("Conditions", ()) for value in naming.values_of(condition))
+
+
+def _is_served_alone(health: Mapping[str, str], address: str) -> bool:
+    """Say whether *address* is healthy and gets every new request."""
+    return health.get(address) == "healthy" and all(
+        state == "draining" for other, state in health.items() if other != address
+    )
+
+
+def _target(address: str) -> dict[str, Any]:
+    host, _, port = address.rpartition(":")
+    return {"Id": host, "Port": int(port)}

@@ -1,0 +1,76 @@
+"""A load balancer in moto, which neither checks health nor counts what there is room for."""
+
+import itertools
+from types import SimpleNamespace
+
+from hubless.adapters.alb.balancer import Balancer, Facts
+from hubless.adapters.alb.naming import values_of
+from hubless.adapters.alb.routes import AlbRouteStore
+from hubless.adapters.aws import Clients
+from hubless.adapters.sqlite.database import Database
+from hubless.adapters.sqlite.routes import SqliteRouteStore
+from tests.dynamodb import REGION, one_at_a_time
+
+_clients, _numbers = {}, itertools.count(1)
+
+
+def clients():
+    """Return clients of moto; made once, as loading them takes longer than a test."""
+    if not _clients:
+        take_expressions()
+        made = Clients(REGION)
+        one_at_a_time(made.elbv2)
+        _clients["elbv2"] = made
+    return _clients["elbv2"]
+
+
+def take_expressions():
+    """Have moto take `RegexValues`, which it refuses for want of `Values`; ELB has them since 2025."""
+    from moto.elbv2.models import ELBv2Backend
+
+    check = ELBv2Backend._validate_path_pattern_condition
+
+    def checked(backend, condition):
+        config = condition.get("PathPatternConfig", {})
+        given = [*config.get("Values", ()), *config.get("RegexValues", ())]
+        check(backend, {"Field": "path-pattern", "PathPatternConfig": {"Values": given}} if config else condition)
+
+    ELBv2Backend._validate_path_pattern_condition = checked
+
+
+def a_balancer():
+    """Return a balancer with a listener of its own; within moto."""
+    from moto.core import DEFAULT_ACCOUNT_ID
+    from moto.ec2.models import ec2_backends
+
+    number, elb = next(_numbers), clients().elbv2
+    subnet = next(iter(next(iter(ec2_backends[DEFAULT_ACCOUNT_ID][REGION].subnets.values())).values()))
+    balancer = elb.create_load_balancer(Name=f"alb-{number}", Subnets=[subnet.id], Scheme="internal")["LoadBalancers"][0]
+    listener = elb.create_listener(
+        LoadBalancerArn=balancer["LoadBalancerArn"], Protocol="HTTP", Port=80,
+        DefaultActions=[{"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "404"}}],
+    )["Listeners"][0]  # fmt: skip
+    return Balancer(Facts(f"hub-{number}", listener["ListenerArn"], subnet.vpc_id), clients(), sleep=lambda _: None)
+
+
+def alb(file=None):
+    """Return the route store of a hub whose edge is a balancer in moto; several at once need a *file* for the table."""
+    database, balancer = Database(file), a_balancer()
+    table = SqliteRouteStore(database)
+    return SimpleNamespace(
+        routes=AlbRouteStore(table, balancer), table=table, balancer=balancer, database=database, close=database.close
+    )
+
+
+def contents(balancer):
+    """Return what ELB holds for the hub: for each rule its paths and targets, in the order in which rules are asked."""
+    elb = clients().elbv2
+    rules = [r for r in elb.describe_rules(ListenerArn=balancer.facts.listener)["Rules"] if r["Priority"] != "default"]
+    found = []
+    for rule in sorted(rules, key=lambda rule: int(rule["Priority"])):
+        group = rule["Actions"][0]["TargetGroupArn"]
+        health = elb.describe_target_health(TargetGroupArn=group)["TargetHealthDescriptions"]
+        (condition,) = rule["Conditions"]
+        (value,) = values_of(condition)
+        found.append((value, ["{Id}:{Port}".format(**one["Target"]) for one in health]))
+    return found

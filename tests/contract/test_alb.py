@@ -1,0 +1,263 @@
+"""A load balancer as the edge: what the table says is what ELB holds, whoever dies when, and however many come at once.
+
+On moto. It finds every target healthy and counts no limits; what ELB says then is scripted in tests/unit/alb.
+"""
+
+import re
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from hubless.adapters.alb import naming
+from hubless.adapters.alb.routes import AlbRouteStore
+from hubless.adapters.sqlite.routes import SqliteRouteStore
+from hubless.domain.routes import Route
+from hubless.domain.server import State
+from hubless.services.routing import Routing
+from tests.alb import a_balancer, alb, clients, contents
+from tests.builders import NOW
+from tests.contract.together import MANY, at_once
+from tests.fakes import StoppedClock
+from tests.unit.services.world import World
+
+A = Route("/user/alice/", "10.0.0.1:8888", "l1")
+LAB = Route("/user/alice/lab/", "10.0.0.2:8888", "l2")
+AT_A = ("/user/alice/*", ["10.0.0.1:8888"])
+
+
+@pytest.fixture
+def hub(in_moto, tmp_path):
+    made = alb(tmp_path / "hub.sqlite")
+    yield made
+    made.close()
+
+
+def groups(hub):
+    return sorted(hub.balancer.led())
+
+
+def test_a_route_is_a_rule_and_a_group_with_one_address(hub):
+    hub.routes.put(A)
+    assert contents(hub.balancer) == [AT_A]
+    (arn,) = hub.balancer.led().values()
+    (group,) = clients().elbv2.describe_target_groups(TargetGroupArns=[arn])["TargetGroups"]
+    assert (group["HealthCheckPath"], group["TargetType"], group["Matcher"]) == ("/user/alice/api", "ip", {"HttpCode": "200"})
+    attributes = clients().elbv2.describe_target_group_attributes(TargetGroupArn=arn)["Attributes"]
+    assert {"Key": "deregistration_delay.timeout_seconds", "Value": "0"} in attributes
+    assert list(hub.balancer.marks([arn])) == [(A.prefix, A.launch_id)]
+
+
+def test_a_named_servers_rule_is_asked_before_the_default_ones(hub):
+    for route in (A, LAB, replace(A, prefix="/services/x/"), replace(LAB, prefix="/user/bob/lab/"), replace(A, prefix="/user/bob/")):
+        hub.routes.put(route)
+    paths = [path for path, _ in contents(hub.balancer)]
+    assert {*paths[:2]} == {"/user/alice/lab/*", "/user/bob/lab/*"}
+    assert {*paths[2:]} == {"/user/alice/*", "/user/bob/*", "/services/x/*"}
+
+
+def test_nothing_is_left_of_a_route_that_is_removed(hub):
+    hub.routes.put(A)
+    hub.routes.put(LAB)
+    hub.routes.remove(A.prefix, "l1")
+    assert contents(hub.balancer) == [("/user/alice/lab/*", ["10.0.0.2:8888"])]
+    assert len(groups(hub)) == 1
+
+
+def test_a_new_launch_takes_the_prefix_and_its_predecessors_removal_takes_nothing(hub):
+    hub.routes.put(A)
+    hub.routes.put(replace(A, address="10.0.0.9:8888", launch_id="l9"))
+    assert contents(hub.balancer) == [("/user/alice/*", ["10.0.0.9:8888"])]
+    hub.routes.remove(A.prefix, "l1")
+    assert contents(hub.balancer) == [("/user/alice/*", ["10.0.0.9:8888"])]
+    assert len(groups(hub)) == 1
+
+
+def test_another_address_of_the_same_launch_takes_the_place_of_the_first(hub):
+    hub.routes.put(A)
+    hub.routes.put(replace(A, address="10.0.0.9:8888"))
+    assert contents(hub.balancer) == [("/user/alice/*", ["10.0.0.9:8888"])]
+
+
+@pytest.mark.parametrize("name", ["zoë", "ann smith", "50%", "a*b", "q?", 'x"y', "学生"])
+def test_any_name_is_led(hub, name):
+    route = replace(A, prefix=f"/user/{name}/")
+    hub.routes.put(route)
+    assert hub.routes.is_applied(1, NOW)
+    hub.routes.remove(route.prefix, "l1")
+    assert contents(hub.balancer) == []
+
+
+def test_a_service_under_a_hosts_name_is_in_the_table_only(hub):
+    hub.routes.put(replace(A, address="grader.example.org:443"))
+    assert contents(hub.balancer) == []
+    assert not hub.routes.is_applied(1, NOW)
+    assert hub.routes.remove(A.prefix, "l1")
+
+
+def test_a_change_is_applied_when_its_own_target_is_healthy(hub):
+    routing = Routing(hub.routes, StoppedClock(NOW))
+    sequence = routing.add(A.prefix, A.address, A.launch_id)
+    assert routing.is_served(sequence)  # as `put` saw it
+    assert routing.is_served(sequence)  # as ELB says
+    routing.add(A.prefix, "10.0.0.9:8888", A.launch_id)
+    routing.add(LAB.prefix, LAB.address, LAB.launch_id)
+    assert not routing.is_served(sequence)  # ELB leads elsewhere
+    routing.remove(LAB.prefix, LAB.launch_id)
+    assert not routing.is_served(3)
+    assert not routing.is_served(4)  # a removal serves nothing
+    assert not routing.is_served(99)
+
+
+def test_two_hubs_on_one_balancer_do_not_see_each_other(hub):
+    from hubless.adapters.alb.balancer import Balancer
+    from hubless.adapters.sqlite.database import Database
+
+    other = AlbRouteStore(SqliteRouteStore(Database()), Balancer(replace(hub.balancer.facts, hub="other"), clients()))
+    hub.routes.put(A)
+    other.put(LAB)
+    assert [route.launch_id for route in hub.routes.all()] == ["l1"]
+    assert [route.launch_id for route in other.all()] == ["l2"]
+
+
+def test_a_server_comes_up_and_goes_and_a_lost_one_is_swept_away(in_moto):
+    """The services as they are, over a load balancer."""
+    balancer = a_balancer()
+    world = World(around=lambda port: AlbRouteStore(port, balancer) if isinstance(port, SqliteRouteStore) else port)
+    server = world.running()
+    assert server.state is State.READY
+    assert contents(balancer) == [("/user/alice/*", [server.address])]
+    world.stopping.request(server)
+    world.launcher.dies(server.task)
+    world.turn()
+    assert contents(balancer) == []
+
+    again = world.running()
+    world.routes._table.remove("/user/alice/", again.launch_id)  # it dies in the middle of a stop …
+    world.launcher.dies(again.task)
+    world.database.write("UPDATE servers SET state = 'failed', launch_id = NULL")  # … of which nothing else is left
+    world.sweep(2)
+    assert contents(balancer) == []
+    assert balancer.led() == {}
+
+
+# --- deaths ---
+
+
+class Death(BaseException):
+    """The process dies here."""
+
+
+class Calls:
+    """Counts the calls to ELB, and dies at one of them."""
+
+    def __init__(self, dies_at=None):
+        self._dies_at, self.made = dies_at, []
+
+    def __enter__(self):
+        events = clients().elbv2.meta.events
+        events.register("before-call.elastic-load-balancing-v2", self._before)
+        events.register("after-call.elastic-load-balancing-v2", self._after)
+        return self
+
+    def __exit__(self, *_):
+        events = clients().elbv2.meta.events
+        events.unregister("before-call.elastic-load-balancing-v2", self._before)
+        events.unregister("after-call.elastic-load-balancing-v2", self._after)
+
+    def _before(self, model, **_):
+        self.made.append(model.name)
+        self._die("before")
+
+    def _after(self, **_):
+        self._die("after")
+
+    def _die(self, when):
+        if self._dies_at == (len(self.made), when):
+            raise Death
+
+
+def put(hub):
+    hub.routes.put(A)
+
+
+def replaced(hub):
+    hub.routes.put(replace(A, launch_id="l0", address="10.0.0.7:8888"))
+
+
+def remove(hub):
+    hub.routes.remove(A.prefix, "l1")
+
+
+CASES = {"put": (lambda _: None, put, [AT_A]), "put over another": (replaced, put, [AT_A]), "remove": (put, remove, [])}
+
+
+def deaths(case):
+    """Yield a hub that died at each call of *case*'s act, before it and after it."""
+    prepare, act, _ = CASES[case]
+    whole = alb()
+    prepare(whole)
+    with Calls() as calls:
+        act(whole)
+    for number in range(1, len(calls.made) + 1):
+        for when in ("before", "after"):
+            hub = alb()
+            prepare(hub)
+            with Calls((number, when)), pytest.raises(Death):
+                act(hub)
+            yield hub
+            hub.close()
+    whole.close()
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_after_a_death_at_any_call_a_repeat_ends_where_it_would_have(in_moto, case):
+    _, act, expected = CASES[case]
+    for hub in deaths(case):
+        act(hub)
+        assert contents(hub.balancer) == expected
+        # A group that no rule forwards to may be left of what was replaced; it serves nobody, and the sweep finds it.
+        Routing(hub.routes, StoppedClock(NOW)).drop_stale(list(hub.routes.all()), frozenset({"l1"}))
+        assert contents(hub.balancer) == expected
+        assert len(groups(hub)) == len(expected)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_after_a_death_at_any_call_the_sweep_leaves_what_is_alive(in_moto, case):
+    for hub in deaths(case):
+        routing = Routing(hub.routes, StoppedClock(NOW))
+        routing.drop_stale(list(hub.routes.all()), frozenset())  # the launch came to nothing
+        assert contents(hub.balancer) == []
+        assert groups(hub) == []
+        assert list(hub.routes.all()) == []
+
+
+def test_an_orphan_is_listed_with_its_launch_and_what_is_alive_is_not_dropped(hub):
+    hub.routes.put(A)
+    hub.routes.put(LAB)
+    hub.table.remove(LAB.prefix, "l2")  # and then came a crash
+    listed = list(hub.routes.all())
+    assert [(route.prefix, route.launch_id) for route in listed] == [(A.prefix, "l1"), (LAB.prefix, "l2")]
+    assert Routing(hub.routes, StoppedClock(NOW)).drop_stale(listed, frozenset({"l1"})) == 1
+    assert contents(hub.balancer) == [AT_A]
+
+
+def test_of_eight_who_put_at_once_there_is_one_rule(hub):
+    assert at_once(lambda _: hub.routes.put(A)) == [1] * MANY
+    assert contents(hub.balancer) == [AT_A]
+    assert len(groups(hub)) == 1
+
+
+def test_who_looks_again_asks_twice(hub):
+    hub.routes.put(A)
+    with Calls() as calls:
+        sequence = hub.routes.put(A)
+        assert hub.routes.is_applied(sequence, NOW - timedelta(seconds=10))
+    assert calls.made == ["DescribeRules", "DescribeTargetHealth"]
+
+
+def test_names_fit_into_what_elb_takes(hub):
+    hub.routes.put(replace(A, prefix="/user/" + "x" * 100 + "/"))
+    for name in groups(hub):
+        assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]{0,30}[A-Za-z0-9]", name)
+        assert name.startswith(naming.family_of(hub.balancer.facts.hub))

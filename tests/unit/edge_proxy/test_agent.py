@@ -1,0 +1,138 @@
+"""When the agent asks the table, and when it lets it be; HAProxy and the table are stood in for."""
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge_proxy.agent import Agent
+from edge_proxy.configuration import EdgeConfiguration, Socket
+from edge_proxy.errors import EdgeError
+from hubless.adapters.sqlite.database import Database
+from hubless.adapters.sqlite.routes import SqliteRouteStore
+from hubless.domain.errors import StoreUnavailableError
+from hubless.domain.routes import Route
+from tests.builders import NOW
+
+A = Route("/user/alice/", "10.0.0.1:8888", "l1")
+
+
+class Table:
+    """A table that counts what it is asked, and can be away."""
+
+    def __init__(self) -> None:
+        self.real, self.asked, self.is_away = SqliteRouteStore(Database()), 0, False
+
+    def __getattr__(self, name: str) -> Any:
+        self.asked += 1
+        if self.is_away:
+            raise StoreUnavailableError("the table is away")
+        return getattr(self.real, name)
+
+
+class Proxy:
+    """HAProxy, as far as the agent speaks to it."""
+
+    def __init__(self) -> None:
+        self.runtime, self.map, self.is_up = self, dict[str, str](), True
+        self.starts = 0
+
+    def is_alive(self) -> bool:
+        return self.is_up
+
+    def start(self) -> bool:
+        self.starts += 1
+        if not self.is_up:
+            raise EdgeError("HAProxy did not start")
+        return False
+
+    def set(self, _file: Path, key: str, value: str) -> None:
+        self.map[key] = value
+
+    def remove(self, _file: Path, key: str) -> None:
+        self.map.pop(key, None)
+
+    def replace(self, _file: Path, entries: Any) -> int:
+        self.map = dict(entries)
+        return len(self.map)
+
+
+@pytest.fixture
+def table() -> Table:
+    return Table()
+
+
+def started(table: Table, folder: Path, **facts: Any) -> tuple[Agent, Proxy]:
+    edge = EdgeConfiguration(host="", port=1, api=Socket(folder / "a"), run_folder=folder)
+    agent = Agent(edge, table, edge_id="e1", clock=lambda: NOW, **{"heartbeat_seconds": 3600.0} | facts)  # type: ignore[arg-type]
+    proxy = Proxy()
+    agent._proxy = proxy  # type: ignore[assignment]
+    agent.start()
+    return agent, proxy
+
+
+def test_a_table_that_is_away_is_let_be_for_a_while(table: Table, tmp_path: Path) -> None:
+    agent, _ = started(table, tmp_path, poll_seconds=3600.0, longest_wait=3600.0)
+    table.is_away = True
+    agent.turn()
+    asked = table.asked
+    for _ in range(5):
+        agent.turn()
+    assert table.asked == asked
+
+
+def test_while_the_table_is_let_be_haproxy_is_looked_after(table: Table, tmp_path: Path) -> None:
+    agent, proxy = started(table, tmp_path, poll_seconds=3600.0, longest_wait=3600.0)
+    table.is_away = True
+    agent.turn()
+    proxy.is_alive = lambda: False  # type: ignore[method-assign]
+    agent.turn()
+    assert proxy.starts == 2
+
+
+def test_a_haproxy_that_does_not_start_is_not_started_without_pause(table: Table, tmp_path: Path) -> None:
+    agent, proxy = started(table, tmp_path, poll_seconds=3600.0, longest_wait=3600.0)
+    proxy.is_up = False
+    for _ in range(5):
+        agent.turn()
+    assert proxy.starts == 2
+
+
+def test_without_a_cheap_look_the_table_is_asked_at_every_turn(table: Table, tmp_path: Path) -> None:
+    agent, proxy = started(table, tmp_path)
+    table.real.put(A)
+    agent.turn()
+    assert proxy.map
+    asked = table.asked
+    for _ in range(3):
+        agent.turn()
+    assert table.asked == asked + 3
+
+
+def test_with_a_cheap_look_that_says_no_it_is_not_asked(table: Table, tmp_path: Path) -> None:
+    agent, _ = started(table, tmp_path, changed=lambda: False)
+    asked = table.asked
+    agent.turn()
+    assert table.asked == asked
+
+
+def test_what_came_while_the_table_was_away_is_not_missed_by_a_cheap_look(table: Table, tmp_path: Path) -> None:
+    looks = iter([True, False, False])
+    agent, proxy = started(table, tmp_path, changed=lambda: next(looks), longest_wait=0.0)
+    table.real.put(A)
+    table.is_away = True
+    agent.turn()
+    table.is_away = False
+    agent.turn()
+    assert proxy.map
+
+
+def test_who_is_told_to_stop_while_the_table_is_away_stops_at_once(table: Table, tmp_path: Path) -> None:
+    agent, _ = started(table, tmp_path, poll_seconds=3600.0)
+    stop = threading.Event()
+    running = threading.Thread(target=agent.run, args=(stop,))
+    running.start()
+    stop.set()
+    running.join(20)
+    assert not running.is_alive()

@@ -1,0 +1,76 @@
+"""What an edge is told in its environment: typed, frozen, and every mistake named."""
+
+import re
+from dataclasses import FrozenInstanceError, fields
+from pathlib import Path
+
+import pytest
+
+from edge_proxy.cloud import configuration_of
+from edge_proxy.configuration import HttpsOrigin
+from hubless.settings.edge import EdgeSettings, variable
+from hubless.settings.kinds import SettingsError
+
+LEAST = {"HUBLESS_EDGE_TABLE": "hub", "HUBLESS_EDGE_REGION": "eu-central-1", "HUBLESS_EDGE_API": "https://api.example.org"}
+DOCUMENT = Path(__file__).parents[2] / "docs" / "edge.md"
+
+
+def settings(**given):
+    return EdgeSettings.from_environment(LEAST | {f"HUBLESS_EDGE_{name.upper()}": text for name, text in given.items()})
+
+
+def test_three_variables_are_enough():
+    found = settings()
+    assert (found.table, found.region, found.api) == ("hub", "eu-central-1", "https://api.example.org:443")
+    assert (found.poll_seconds, found.heartbeat_seconds, found.drain_seconds) == (1.0, 5.0, 30.0)
+    assert (found.port, found.health_path, found.trusted_proxies) == (8080, "/edge/health", ())
+    with pytest.raises(FrozenInstanceError):
+        found.table = "other"
+
+
+def test_the_region_is_where_aws_runs_it():
+    given = {name: text for name, text in LEAST.items() if not name.endswith("REGION")}
+    assert EdgeSettings.from_environment(given | {"AWS_REGION": "us-east-1"}).region == "us-east-1"
+    assert EdgeSettings.from_environment(LEAST | {"AWS_REGION": "us-east-1"}).region == "eu-central-1"
+
+
+@pytest.mark.parametrize("name", LEAST)
+def test_what_is_missing_or_empty_is_named(name):
+    for given in ({n: t for n, t in LEAST.items() if n != name}, LEAST | {name: ""}):
+        with pytest.raises(SettingsError, match=f"{name} is missing"):
+            EdgeSettings.from_environment(given)
+
+
+@pytest.mark.parametrize(("name", "text"), [
+    ("port", "http"), ("port", "0"), ("port", "70000"), ("poll_seconds", "0"), ("poll_seconds", "often"), ("poll_seconds", "nan"), ("poll_seconds", "5"),
+    ("heartbeat_seconds", "9"), ("drain_seconds", "-1"), ("trusted_proxies", "10.0.0.0/8,nobody"), ("api", "http://api.example.org"),
+    ("api", "https://api.example.org/prod"), ("api", "https://a b"), ("api", "api.example.org"), ("api_name", "a b"),
+    ("api_name", "x\n server evil"), ("health_path", "edge"), ("health_path", "/a } b"), ("endpoint", "here"),
+])  # fmt: skip
+def test_what_is_wrong_is_named_with_what_is_allowed(name, text):
+    with pytest.raises(SettingsError, match=rf"(?s)HUBLESS_EDGE_{name.upper()} is .*, but it must be "):
+        settings(**{name: text})
+
+
+def test_a_variable_that_does_not_exist_is_named():
+    with pytest.raises(SettingsError, match="There is no setting HUBLESS_EDGE_POLL"):
+        settings(poll="1")
+
+
+def test_lists_have_commas():
+    assert settings(trusted_proxies="10.0.0.0/8, 192.0.2.1").trusted_proxies == ("10.0.0.0/8", "192.0.2.1/32")
+
+
+@pytest.mark.parametrize(("given", "expected"), [
+    ({}, HttpsOrigin("api.example.org", 443, "api.example.org")),
+    ({"api": "https://vpce.example.org:8443", "api_name": "api.example.org", "api_ca": "/ca.pem"},
+     HttpsOrigin("vpce.example.org", 8443, "api.example.org", "/ca.pem")),
+])  # fmt: skip
+def test_the_api_is_asked_by_its_name(given, expected):
+    assert configuration_of(settings(**given)).api == expected
+
+
+def test_every_variable_is_documented():
+    documented = re.findall(r"^\| `(HUBLESS_EDGE_[A-Z_]+)` \| `?([^|`]*)`? \|", DOCUMENT.read_text(), re.MULTILINE)
+    defaults = {variable(field.name): field.metadata["default"] for field in fields(EdgeSettings)}
+    assert dict(documented) == {name: "required" if default is None else default for name, default in defaults.items()}
