@@ -13,9 +13,9 @@ import sys
 import threading
 
 from edge_proxy.agent import Agent
-from edge_proxy.cloud import configuration_of, open_cloud_routes
+from edge_proxy.cloud import configuration_of
 from edge_proxy.errors import EdgeError
-from hubless.adapters.system_clock import SystemClock
+from hubless.bootstrap.edge import open_clock, open_routes
 from hubless.settings.edge import EdgeSettings
 from hubless.settings.kinds import SettingsError
 
@@ -46,12 +46,12 @@ def main() -> int:
 
 
 def _agent(settings: EdgeSettings) -> Agent:
-    routes, report_activity = open_cloud_routes(settings.table, settings.region, settings.endpoint)
+    routes, report_activity = open_routes(settings.table, settings.region, settings.endpoint)
     return Agent(
         configuration_of(settings),
         routes,
         edge_id=settings.id or f"{socket.gethostname()}-{secrets.token_hex(4)}",
-        clock=SystemClock().now,
+        clock=open_clock().now,
         report_activity=report_activity,
         poll_seconds=settings.poll_seconds,
         heartbeat_seconds=settings.heartbeat_seconds,

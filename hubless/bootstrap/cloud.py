@@ -11,6 +11,7 @@ from hubless.settings import Settings
 from hubless.settings.cloud import CloudSettings, cloud_settings, load, runtime
 
 if TYPE_CHECKING:
+    from hubless.adapters.alb.balancer import Balancer
     from hubless.adapters.aws import Clients
     from hubless.adapters.dynamodb.database import Database
     from hubless.adapters.ecs.facts import Facts
@@ -83,7 +84,7 @@ class CloudHub(Hub):
     def _facts(self) -> "Facts":
         from hubless.adapters.ecs.facts import Capacity, Facts, Homes
 
-        cloud, defaults = self._cloud, {"cpus": self._cloud.cpus, "memory_bytes": self._cloud.memory}
+        cloud = self._cloud
         return Facts(
             hub=cloud.hub,
             region=self._region,
@@ -99,8 +100,9 @@ class CloudHub(Hub):
             public_addresses=cloud.public_addresses,
             capacity=Capacity(cloud.capacity),
             architecture=cloud.architecture,
+            cpus=cloud.cpus,
+            memory_bytes=cloud.memory,
             homes=Homes(cloud.file_system) if cloud.file_system else None,
-            **{name: value for name, value in defaults.items() if value},  # type: ignore[arg-type]
         )
 
     @cached_property
@@ -173,7 +175,28 @@ class CloudHub(Hub):
     def routes(self) -> "RouteStore":
         from hubless.adapters.dynamodb.routes import DynamoRouteStore
 
-        return DynamoRouteStore(self._database)
+        table = DynamoRouteStore(self._database)
+        if not self._cloud.alb_listener:
+            return table
+        from hubless.adapters.alb.routes import AlbRouteStore
+
+        return AlbRouteStore(table, self._balancer)
+
+    @cached_property
+    def _balancer(self) -> "Balancer":
+        from hubless.adapters.alb.balancer import Balancer, Facts
+
+        cloud = self._cloud
+        return Balancer(Facts(cloud.hub, cloud.alb_listener, cloud.alb_vpc, rules=cloud.alb_rules), self._clients)
+
+    @property
+    def active_limit(self) -> int:
+        """Return what settings say, or what a load balancer has room for where that is less."""
+        wanted = super().active_limit
+        if not self._cloud.alb_listener:
+            return wanted
+        room = self._balancer.facts.capacity
+        return min(wanted or room, room)
 
     @cached_property
     def usage(self) -> "UsageLog":

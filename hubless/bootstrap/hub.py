@@ -179,6 +179,11 @@ class Hub(ABC):
     def profiles(self) -> "Mapping[str, Profile]":
         return {profile.name: profile for profile in self.settings.profiles}
 
+    @property
+    def active_limit(self) -> int:
+        """Return how many servers may run at once; 0 for any number."""
+        return self.settings.servers.active_limit
+
     @cached_property
     def deadlines(self) -> Deadlines:
         servers = self.settings.servers
@@ -270,9 +275,9 @@ class Hub(ABC):
     def spawning(self) -> "Spawning":
         from hubless.services.spawning import Spawning
 
-        servers = self.settings.servers
+        named_limit = self.settings.servers.named_limit
         return Spawning(
-            self.servers, self.queue, self.clock, self.profiles, self.deadlines, servers.named_limit, servers.active_limit
+            self.servers, self.queue, self.clock, self.profiles, self.deadlines, named_limit, self.active_limit
         )
 
     @cached_property

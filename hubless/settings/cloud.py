@@ -1,6 +1,6 @@
 """What the infrastructure made for a hub in AWS, as its functions are told it: names and addresses, nothing secret.
 
-Whoever deploys writes it with `as_environment`, the functions read it with `from_environment`.
+Whoever deploys writes the variables (`written`), the functions read them (`cloud_settings`).
 """
 
 
@@ -9,10 +9,21 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from hubless.settings.environment import ENVIRON, from_environment
-from hubless.settings.kinds import CPUS, FLAG, NAME, SIZE, SOME, TEXT, WEB_ORIGIN, choice, setting
+from hubless.settings.edge import PREFIX as EDGE
+from hubless.settings.environment import (
+    ENVIRON,
+    FLAG_TEXT,
+    as_environment,
+    from_environment,
+    listed,
+    of_text,
+)
+from hubless.settings.kinds import CPUS, NAME, SIZE, SOME, TEXT, WEB_ORIGIN, choice, count, setting
 from hubless.settings.loading import DEFAULT_FILE, Settings, parse, read_text
 
+PREFIX = "HUBLESS_"
+_SOME = of_text(SOME, listed, "texts with commas between them, one at least")
+_CPUS = of_text(CPUS, float)
 # Fargate needs longer than a process does. A task that dies says so at once: these are for news that never come.
 DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "servers": {"launch_timeout": "10m", "start_timeout": "3m", "stop_timeout": "3m"}
@@ -35,15 +46,18 @@ class CloudSettings:
     bucket_key: str = setting("", TEXT, "The KMS key of that bucket; empty for S3's own")
     execution_role: str = setting(None, NAME, "The role by which ECS starts tasks")
     task_role: str = setting(None, NAME, "The role of the servers, which may do nothing")
-    subnets: tuple[str, ...] = setting(None, SOME, "The subnets in which servers run")
-    security_groups: tuple[str, ...] = setting(None, SOME, "The security groups of servers")
+    subnets: tuple[str, ...] = setting(None, _SOME, "The subnets in which servers run")
+    security_groups: tuple[str, ...] = setting(None, _SOME, "The security groups of servers")
     log_group: str = setting(None, NAME, "The log group of servers")
-    public_addresses: bool = setting(False, FLAG, "Whether servers have addresses of their own: where no NAT is")
+    public_addresses: bool = setting("false", FLAG_TEXT, "Whether servers have addresses of their own: where no NAT is")
     capacity: str = setting("fargate", choice("fargate", "spot", "spot-or-fargate"), "On what servers run")
     architecture: str = setting("X86_64", choice("X86_64", "ARM64"), "What their images are made for")
-    cpus: float | None = setting(0.5, CPUS, "Processors of profiles that name none")
-    memory: int | None = setting("2G", SIZE, "Memory of profiles that name none")
+    cpus: float = setting("0.5", _CPUS, "Processors of profiles that name none")
+    memory: int = setting("2G", SIZE, "Memory of profiles that name none")
     file_system: str = setting("", TEXT, "The EFS file system of the users' files; empty: they go with the server")
+    alb_listener: str = setting("", TEXT, "The load balancer's listener, where that is the edge; empty where HAProxy is")
+    alb_vpc: str = setting("", TEXT, "The VPC of the servers, where a load balancer is the edge")
+    alb_rules: int = setting("100", of_text(count(1), int, "a whole number of at least 1"), "How many rules it may have")
     log_level: str = setting("info", choice("debug", "info", "warning", "error"), "How much is logged")
 
 
@@ -78,4 +92,9 @@ def cloud_settings(environ: Mapping[str, str] = ENVIRON) -> CloudSettings:
     Raises:
         SettingsError: naming the variable that is missing or wrong.
     """
-    return from_environment(CloudSettings, environ)
+    return from_environment(CloudSettings, environ, PREFIX, others=(EDGE,))
+
+
+def written(cloud: CloudSettings) -> dict[str, str]:
+    """Return the variables from which `cloud_settings` reads *cloud* again."""
+    return as_environment(cloud, PREFIX)

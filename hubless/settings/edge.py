@@ -3,25 +3,19 @@
 An edge in a container or on an instance has no file of settings; everything it needs are these few texts.
 """
 
-import os
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from hubless.settings.kinds import NAME, NETWORKS, PORT, TEXT, URL, Kind, SettingsError, setting
+from hubless.settings.environment import ENVIRON, NETWORKS_TEXT, PORT_TEXT, from_environment
+from hubless.settings.kinds import NAME, TEXT, URL, Kind, setting
 
 PREFIX = "HUBLESS_EDGE_"
 AWS_REGION = "AWS_REGION"  # set where AWS runs the edge
-_ENVIRON = os.environ  # noqa: TID251 of the one place that reads it
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
 _PATH = re.compile(r"(/[A-Za-z0-9_-]+)+")
-
-
-def _of_text(kind: Kind, parse: Callable[[str], Any], allowed: str = "") -> Kind:
-    """Return *kind* for values that come as texts; *parse* makes of one what a file would hold."""
-    return Kind(allowed or kind.allowed, lambda given: kind.read(parse(given)))
 
 
 def _origin(given: Any) -> str:
@@ -55,14 +49,6 @@ def _seconds(least: float, most: float) -> Kind:
     return Kind(f"a number of seconds from {least:g} to {most:g}", read)
 
 
-def _listed(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]
-
-
-_PORT = _of_text(PORT, int)
-_NETWORKS = _of_text(NETWORKS, _listed, 'networks such as "10.0.0.0/8, 192.0.2.1", with commas between them')
-
-
 @dataclass(frozen=True, slots=True)
 class EdgeSettings:
     """What one edge is told."""
@@ -76,8 +62,8 @@ class EdgeSettings:
     api_ca: str = setting("", TEXT, "A file of the authorities that the API's certificate is checked against; the system's without one.")
     id: str = setting("", TEXT, "Under which it reports; no two at once may have the same. The host's name and something random without one.")
     host: str = setting("0.0.0.0", NAME, "Where it listens.")  # noqa: S104 a container's whole point
-    port: int = setting("8080", _PORT, "Where it listens.")
-    trusted_proxies: tuple[str, ...] = setting("", _NETWORKS, "Who may say for whom requests are forwarded: the load balancer's or CloudFront's networks.")
+    port: int = setting("8080", PORT_TEXT, "Where it listens.")
+    trusted_proxies: tuple[str, ...] = setting("", NETWORKS_TEXT, "Who may say for whom requests are forwarded: the load balancer's or CloudFront's networks.")
     health_path: str = setting("/edge/health", Kind('a path such as "/edge/health", or ""', _path),
                                "What a load balancer asks: 200 once routes are loaded, 503 before and when it leaves.")  # fmt: skip
     poll_seconds: float = setting("1", _seconds(0.05, 3), "How often the table is asked for changes; docs/dynamodb.md says what that costs.")
@@ -88,24 +74,14 @@ class EdgeSettings:
     endpoint: str = setting("", URL, "Where DynamoDB is asked, for emulators.")
 
     @classmethod
-    def from_environment(cls, environ: Mapping[str, str] = _ENVIRON) -> "EdgeSettings":
+    def from_environment(cls, environ: Mapping[str, str] = ENVIRON) -> "EdgeSettings":
         """Return what *environ* says.
 
         Raises:
             SettingsError: naming the variable that is missing, unknown or wrong, and what is allowed.
         """
-        known = {variable(field.name): field for field in fields(cls)}
-        if unknown := sorted(name for name in environ if name.startswith(PREFIX) and name not in known):
-            raise SettingsError(f"There is no setting {unknown[0]}; there are {', '.join(known)}")
-        given = {field.name: environ[name] for name, field in known.items() if environ.get(name)}
-        given.setdefault("region", environ.get(AWS_REGION, ""))
-        values = {}
-        for name, field in known.items():
-            if text := given.get(field.name, ""):
-                values[field.name] = field.metadata["kind"].value(text, name)
-            elif field.metadata["default"] is None:
-                raise SettingsError(f"{name} is missing: it must be {field.metadata['kind'].allowed}")
-        return cls(**values)
+        where_aws_runs_it = {variable("region"): environ[AWS_REGION]} if AWS_REGION in environ else {}
+        return from_environment(cls, {**where_aws_runs_it, **environ}, PREFIX)
 
 
 def variable(field: str) -> str:

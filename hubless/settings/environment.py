@@ -1,66 +1,60 @@
-"""Facts from environment variables: for what runs where the infrastructure says in what it finds itself."""
+"""Settings from environment variables: for what runs where the infrastructure says in what it finds itself."""
 
-import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any, TypeVar
 
-from hubless.settings import kinds
-from hubless.settings.kinds import SettingsError
+from hubless.settings.kinds import FLAG, NETWORKS, PORT, TEXTS, Kind, SettingsError
 
 ENVIRON = os.environ  # noqa: TID251 the one place
-PREFIX = "HUBLESS_"
 _FLAGS = {"true": True, "false": False}
-_LISTS = frozenset({kinds.TEXTS, kinds.NETWORKS, kinds.SOME})
-_NUMBERS = frozenset({kinds.CPUS, kinds.PORT})
 T = TypeVar("T")
 
 
-def variable_of(name: str) -> str:
-    """Return the environment variable of the setting *name*."""
-    return f"{PREFIX}{name.upper()}"
+def of_text(kind: Kind, parse: Callable[[str], Any], allowed: str = "") -> Kind:
+    """Return *kind* for values that come as texts; *parse* makes of one what a file would hold."""
+    return Kind(allowed or kind.allowed, lambda given: kind.read(parse(given)))
 
 
-def from_environment(section: type[T], environ: Mapping[str, str] = ENVIRON) -> T:
-    """Return the *section* whose settings are in *environ*; what is not there keeps its default.
+def listed(text: str) -> list[str]:
+    """Return the parts of *text* between commas."""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+FLAG_TEXT = of_text(FLAG, lambda text: _FLAGS.get(text, text))
+PORT_TEXT = of_text(PORT, int)
+TEXTS_TEXT = of_text(TEXTS, listed, "texts with commas between them")
+NETWORKS_TEXT = of_text(NETWORKS, listed, 'networks such as "10.0.0.0/8, 192.0.2.1", with commas between them')
+
+
+def from_environment(section: type[T], environ: Mapping[str, str], prefix: str, *, others: tuple[str, ...] = ()) -> T:
+    """Return the *section* whose settings *environ* holds, each in a variable of its name after *prefix*.
+
+    What is not there or empty has its default. Variables that begin with one of *others* are somebody else's.
 
     Raises:
-        SettingsError: naming the variable that is missing or wrong.
+        SettingsError: naming the variable that is missing, unknown or wrong, and what is allowed.
     """
-    known = {field.name: field.metadata for field in fields(section)}  # type: ignore[arg-type]
-    given = {name: environ[variable_of(name)] for name in known if variable_of(name) in environ}
-    for name, facts in known.items():
-        if facts["default"] is None and name not in given:
-            raise SettingsError(f"{variable_of(name)} is missing from the environment: {facts['meaning']}")
-    return section(**{name: _value(known[name]["kind"], text, variable_of(name)) for name, text in given.items()})
+    known = {prefix + field.name.upper(): field for field in fields(section)}  # type: ignore[arg-type]
+    for name in sorted(environ):
+        if name.startswith(prefix) and name not in known and not name.startswith(others):
+            raise SettingsError(f"There is no setting {name}; there are {', '.join(known)}")
+    values = {}
+    for name, field in known.items():
+        if text := environ.get(name, ""):
+            values[field.name] = field.metadata["kind"].value(text, name)
+        elif field.metadata["default"] is None:
+            raise SettingsError(f"{name} is missing: it must be {field.metadata['kind'].allowed}")
+    return section(**values)
 
 
-def as_environment(section: Any) -> dict[str, str]:
+def as_environment(section: Any, prefix: str) -> dict[str, str]:
     """Return the variables from which `from_environment` reads *section* again."""
-    return {variable_of(field.name): _text(getattr(section, field.name)) for field in fields(section)}
-
-
-def _value(kind: kinds.Kind, text: str, variable: str) -> Any:
-    if kind is kinds.FLAG:
-        return kind.value(_FLAGS.get(text, text), variable)
-    if kind in _LISTS:
-        return kind.value([part for part in text.split(",") if part], variable)
-    if kind in _NUMBERS:
-        return kind.value(_number(text), variable)
-    return kind.value(text, variable)
-
-
-def _number(text: str) -> Any:
-    try:
-        return json.loads(text or "0")
-    except ValueError:
-        return text
+    return {prefix + field.name.upper(): _text(getattr(section, field.name)) for field in fields(section)}
 
 
 def _text(value: Any) -> str:
-    if value is None:
-        return ""
     if isinstance(value, tuple):
         return ",".join(value)
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -12,8 +12,7 @@ import botocore.session
 
 from hubless.adapters.dynamodb.database import Database
 from hubless.adapters.system_clock import SystemClock
-from hubless.settings.cloud import CloudSettings
-from hubless.settings.environment import as_environment
+from hubless.settings.cloud import CloudSettings, written
 from tests.doubles.ecs.account import EXECUTION_ROLE, REGION, TASK_ROLE, Account
 from tests.doubles.ecs.endpoint import serve
 from tests.doubles.gateway import gateway
@@ -127,4 +126,4 @@ def _environment(made, folder, url, ecs):
     endpoints = {f"AWS_ENDPOINT_URL_{name}": made.emulator for name in ("DYNAMODB", "SQS", "SSM")}
     endpoints |= {f"AWS_ENDPOINT_URL_{name}": ecs for name in ("ECS", "S3", "EFS")}
     lambda_ = {"AWS_REGION": REGION, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "LAMBDA_TASK_ROOT": str(folder)}
-    return as_environment(cloud) | endpoints | lambda_
+    return written(cloud) | endpoints | lambda_

@@ -15,7 +15,7 @@ import pytest
 from playwright.sync_api import expect
 
 from edge_proxy.agent import Agent
-from edge_proxy.configuration import EdgeConfiguration
+from edge_proxy.configuration import EdgeConfiguration, Socket
 from hubless.adapters.dynamodb.routes import DynamoRouteStore
 from hubless.adapters.system_clock import SystemClock
 from hubless.domain.tokens import launch_secret
@@ -77,7 +77,7 @@ def cloud():
     with deploy(
         folder, url=url, settings_text=SETTINGS, secrets=secrets, runtime=Processes(PROGRAMS, home), api_socket=api_socket
     ) as deployment:
-        edge = EdgeConfiguration("127.0.0.1", port, api_socket, folder / "edge")
+        edge = EdgeConfiguration("127.0.0.1", port, Socket(api_socket), folder / "edge")
         agent = Agent(edge, DynamoRouteStore(deployment.database()), edge_id="edge-1", clock=SystemClock().now, poll_seconds=0.3)
         agent.start()
         turning = threading.Thread(target=agent.run, args=(leaving,))

@@ -20,6 +20,7 @@ import pytest
 from websockets.sync.client import connect
 from websockets.sync.server import serve
 
+from hubless.adapters.dynamodb.database import Database
 from hubless.adapters.dynamodb.routes import DynamoRouteStore
 from hubless.adapters.dynamodb.servers import DynamoServerStore
 from hubless.adapters.dynamodb.users import DynamoUserStore
@@ -39,8 +40,8 @@ ALICE = "/user/alice/"
 
 @pytest.fixture(scope="module")
 def emulator(tmp_path_factory):
-    with ministack(tmp_path_factory.mktemp("ministack")) as database:
-        yield database
+    with ministack(tmp_path_factory.mktemp("ministack")) as url:
+        yield Database("hubless", region=REGION, endpoint=url)
 
 
 class Edge:

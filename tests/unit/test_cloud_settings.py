@@ -6,8 +6,7 @@ from datetime import timedelta
 import pytest
 
 from hubless.settings import SettingsError
-from hubless.settings.cloud import CloudSettings, cloud_settings, load
-from hubless.settings.environment import as_environment, variable_of
+from hubless.settings.cloud import CloudSettings, cloud_settings, load, written
 
 CLOUD = CloudSettings(
     url="https://hub.example.org", table="hub", queue="https://sqs/1/hub", secrets="/hub/secrets", cluster="hub",
@@ -39,19 +38,19 @@ class Secrets(dict):
     [
         CLOUD,
         replace(CLOUD, public_addresses=True, capacity="spot-or-fargate", architecture="ARM64", cpus=2.0, memory=3 * 1024**3),
-        replace(CLOUD, cpus=None, memory=None, file_system="fs-1", bucket_key="arn:kms", log_level="debug"),
+        replace(CLOUD, launches_queue="https://sqs/1/launches", file_system="fs-1", bucket_key="arn:kms", log_level="debug"),
     ],
 )
 def test_what_a_deployment_writes_its_functions_read(cloud):
-    assert cloud_settings(as_environment(cloud)) == cloud
+    assert cloud_settings(written(cloud)) == cloud
 
 
 @pytest.mark.parametrize("name", NEEDED)
 def test_a_variable_that_is_missing_is_named_with_what_it_is(name):
-    environ = as_environment(CLOUD)
-    del environ[variable_of(name)]
+    environ = written(CLOUD)
+    del environ[f"HUBLESS_{name.upper()}"]
 
-    with pytest.raises(SettingsError, match=rf"^{variable_of(name)} is missing from the environment: \w"):
+    with pytest.raises(SettingsError, match=rf"^HUBLESS_{name.upper()} is missing: it must be \w"):
         cloud_settings(environ)
 
 
@@ -60,17 +59,17 @@ def test_a_variable_that_is_missing_is_named_with_what_it_is(name):
     [
         ("url", "hub.example.org", 'HUBLESS_URL is "hub.example.org", but it must be an address'),
         ("url", "https://hub.example.org/hub", "HUBLESS_URL is"),
-        ("subnets", "", "HUBLESS_SUBNETS is [], but it must be a list of at least one text"),
+        ("subnets", " , ", 'HUBLESS_SUBNETS is " , ", but it must be texts with commas between them, one at least'),
         ("public_addresses", "yes", 'HUBLESS_PUBLIC_ADDRESSES is "yes", but it must be true or false'),
         ("capacity", "cheap", "HUBLESS_CAPACITY is"),
         ("cpus", "two", 'HUBLESS_CPUS is "two", but it must be a number of processors'),
         ("memory", "lots", "HUBLESS_MEMORY is"),
-        ("table", "", "HUBLESS_TABLE is"),
+        ("tabel", "hub", "There is no setting HUBLESS_TABEL; there are HUBLESS_URL, "),
     ],
 )
 def test_a_wrong_variable_is_named_with_what_is_allowed(name, text, said):
     with pytest.raises(SettingsError) as wrong:
-        cloud_settings(as_environment(CLOUD) | {variable_of(name): text})
+        cloud_settings(written(CLOUD) | {f"HUBLESS_{name.upper()}": text})
 
     assert str(wrong.value).startswith(said)
 
