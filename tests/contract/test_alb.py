@@ -210,6 +210,15 @@ def deaths(case):
     whole.close()
 
 
+def drop_stale(hub, listed, live):
+    """Remove what the sweep finds stale of *listed*, and return how many that are."""
+    routing = Routing(hub.routes, StoppedClock(NOW))
+    stale = routing.stale(listed, frozenset(live))
+    for route in stale:
+        routing.remove(route.prefix, route.launch_id)
+    return len(stale)
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_after_a_death_at_any_call_a_repeat_ends_where_it_would_have(in_moto, case):
     _, act, expected = CASES[case]
@@ -217,7 +226,7 @@ def test_after_a_death_at_any_call_a_repeat_ends_where_it_would_have(in_moto, ca
         act(hub)
         assert contents(hub.balancer) == expected
         # A group that no rule forwards to may be left of what was replaced; it serves nobody, and the sweep finds it.
-        Routing(hub.routes, StoppedClock(NOW)).drop_stale(list(hub.routes.all()), frozenset({"l1"}))
+        drop_stale(hub, list(hub.routes.all()), {"l1"})
         assert contents(hub.balancer) == expected
         assert len(groups(hub)) == len(expected)
 
@@ -225,8 +234,7 @@ def test_after_a_death_at_any_call_a_repeat_ends_where_it_would_have(in_moto, ca
 @pytest.mark.parametrize("case", CASES)
 def test_after_a_death_at_any_call_the_sweep_leaves_what_is_alive(in_moto, case):
     for hub in deaths(case):
-        routing = Routing(hub.routes, StoppedClock(NOW))
-        routing.drop_stale(list(hub.routes.all()), frozenset())  # the launch came to nothing
+        drop_stale(hub, list(hub.routes.all()), set())  # the launch came to nothing
         assert contents(hub.balancer) == []
         assert groups(hub) == []
         assert list(hub.routes.all()) == []
@@ -238,7 +246,7 @@ def test_an_orphan_is_listed_with_its_launch_and_what_is_alive_is_not_dropped(hu
     hub.table.remove(LAB.prefix, "l2")  # and then came a crash
     listed = list(hub.routes.all())
     assert [(route.prefix, route.launch_id) for route in listed] == [(A.prefix, "l1"), (LAB.prefix, "l2")]
-    assert Routing(hub.routes, StoppedClock(NOW)).drop_stale(listed, frozenset({"l1"})) == 1
+    assert drop_stale(hub, listed, {"l1"}) == 1
     assert contents(hub.balancer) == [AT_A]
 
 
