@@ -16,7 +16,6 @@ from functions.api.asking import LoginRequired, to_login
 from functions.api.jsontext import JSONResponse
 from functions.api.openapi import document
 from functions.api.pages import admin, home, plain, sessions, sharing, spawn, token
-from functions.api.provider import Provider
 from functions.api.rendering import VERSION
 from functions.api.routes import (
     authorizations,
@@ -57,7 +56,6 @@ def create_app(hub: Hub) -> Starlette:
     )
     app.router.redirect_slashes = False
     app.state.hub = hub
-    app.state.provider = Provider(hub)
     return app
 
 

@@ -19,7 +19,7 @@ Shape = TypeVar("Shape", bound="Body")
 class Body(BaseModel):
     """A JSON object with known keys of known types; nothing is converted silently."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, defer_build=True)  # built when the first such body comes
 
 
 class Open(Body):

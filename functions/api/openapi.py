@@ -2,18 +2,16 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any
-
-from pydantic import TypeAdapter
-from pydantic.json_schema import GenerateJsonSchema
 
 from functions.api import answers
 from functions.api.bodies import Body
 from functions.api.rendering import VERSION
 from hubless.domain.scopes import DEFINITIONS
+from hubless.domain.values import value
 
 _JSON = "application/json"
 _REF = "#/components/schemas/{model}"
@@ -26,7 +24,7 @@ PAGING: Mapping[str, _Schema] = MappingProxyType({
 })
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Operation:
     """What a route promises.
 
@@ -57,7 +55,7 @@ class Operation:
     problem: Any = answers.Problem
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Documented:
     """A route with what it promises."""
 
@@ -100,6 +98,9 @@ class _Shapes:
         self.all: dict[str, _Schema] = {}
 
     def of(self, model: Any, *, mode: Any = "serialization") -> _Schema:
+        from pydantic import TypeAdapter  # noqa: PLC0415 few ask for the document
+        from pydantic.json_schema import GenerateJsonSchema  # noqa: PLC0415
+
         schema = TypeAdapter(model).json_schema(ref_template=_REF, mode=mode, schema_generator=GenerateJsonSchema)
         self.all.update(schema.pop("$defs", {}))
         title = schema.get("title")

@@ -1,6 +1,6 @@
 """Pages of lists, as JupyterHub's `Accept: application/jupyterhub-pagination+json` has them."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -9,12 +9,13 @@ from starlette.requests import Request
 
 from functions.api.asking import hub_of
 from functions.api.jsontext import JSONResponse
+from hubless.domain.values import value
 
 PAGINATED = "application/jupyterhub-pagination+json"
 _LARGEST = 2**53  # what every JSON reader keeps exactly
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Window:
     """Which part of a list is wanted, and whether it is to be wrapped."""
 

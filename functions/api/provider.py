@@ -4,6 +4,7 @@ RFC 6749 4.1 with PKCE (RFC 7636). As in JupyterHub a redirect URI may be a path
 """
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from oauthlib.oauth2 import (
@@ -22,12 +23,18 @@ from hubless.domain.tokens import MAX_SECRET_LENGTH, Client
 from hubless.domain.users import User
 from hubless.services.authorizations import Grant
 
-OAuthError = oauth_errors.OAuth2Error
-FatalClientError = oauth_errors.FatalClientError
+
+@lru_cache(maxsize=1)
+def provider_of(hub: Hub) -> "Provider":
+    """Return the provider of *hub*."""
+    return Provider(hub)
 
 
 class Provider(AuthorizationEndpoint, TokenEndpoint):  # type: ignore[misc]
     """The two endpoints, with the one grant that servers and services use."""
+
+    Error = oauth_errors.OAuth2Error
+    FatalClientError = oauth_errors.FatalClientError
 
     def __init__(self, hub: Hub) -> None:
         validator = _Validator(hub)

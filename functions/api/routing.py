@@ -6,7 +6,6 @@ Starlette's routes hand over the request alone. The rest of FastAPI costs more t
 
 import inspect
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from functools import wraps
 from typing import Annotated, Any, TypeVar, get_args, get_origin
 
@@ -15,12 +14,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from functions.api.openapi import Documented, Operation
+from hubless.domain.values import value
 
 Handler = TypeVar("Handler", bound=Callable[..., Awaitable[Response]])
 Worked = Callable[[Request], Awaitable[Any]]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Needs:
     """Marks an argument, as `Annotated[Asking, Needs(asking)]`: what *by* makes of the request."""
 

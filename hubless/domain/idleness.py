@@ -1,12 +1,12 @@
 """When a running server has been alone long enough: pure verdicts with one *now* a sweep."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from hubless.domain.server import Server
+from hubless.domain.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Patience:
     """How long a server may be idle and how old it may grow; None means for ever."""
 
@@ -21,12 +21,12 @@ class Patience:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Keep:
     """The server may go on."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Reap:
     """The server is to be stopped; *why* goes to the log and the audit trail."""
 

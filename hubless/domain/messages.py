@@ -1,9 +1,10 @@
 """What travels through the queue from the API to the spawn function."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+
+from hubless.domain.values import value
 
 
 class Kind(StrEnum):
@@ -14,7 +15,7 @@ class Kind(StrEnum):
     STOP = "stop"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Message:
     """One thing to do for one launch; doing it twice is doing it once."""
 

@@ -12,15 +12,16 @@ when to ask again. Those who were sent away have no claim on what comes then: wi
 idle for them, and nobody needs to remember them.
 """
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from hubless.domain.values import value
 
 # The farthest turn that a right clock can have given away is as far off as the longest wait. Clocks of functions differ by
 # milliseconds, at times by seconds; what lies yet a minute farther was written by one that is wrong, and holds up nobody.
 WRONG_BY = timedelta(minutes=1)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Turn:
     """A turn that may be taken: *at* which instant, and which turn is then the next free one."""
 
@@ -28,14 +29,14 @@ class Turn:
     following: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class TooFarOff:
     """All turns near enough are given away; the next one comes within reach *after* so long."""
 
     after: timedelta
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Rhythm:
     """How turns follow each other: *rate* a second, up to *burst* of them together after a rest."""
 

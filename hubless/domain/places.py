@@ -2,13 +2,14 @@
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
+
+from hubless.domain.values import value
 
 MARKS = 200  # of a digest: places are right to half a hundredth of the queue's length
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Digest:
     """A queue in brief, as it was *at* an instant: its length, and when every *step*-th of those in it, and the last, came."""
 

@@ -1,12 +1,13 @@
 """Profiles: what an admin offers to start."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from hubless.domain.idleness import Patience
+from hubless.domain.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Profile:
     """Image or command, size and limits of a server; *name* is what `user_options` chooses by."""
 

@@ -1,14 +1,14 @@
 """Roles: named lists of scopes, and who bears them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 
 from hubless.domain import scopes
 from hubless.domain.users import Service, User
+from hubless.domain.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Role:
     """A list of scopes and its bearers by name."""
 

@@ -1,11 +1,12 @@
 """Routes: which prefix leads to which address, and the log of changes that edges follow."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 
+from hubless.domain.values import value
 
-@dataclass(frozen=True, slots=True)
+
+@value
 class ServerKey:
     """A server's id and its owner's: all that is needed to note that it was active. Ids hold no colon and no space."""
 
@@ -13,7 +14,7 @@ class ServerKey:
     owner_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Route:
     """A prefix (decoded, slashes at both ends) that leads to *address* (ip:port) for one launch.
 
@@ -26,7 +27,7 @@ class Route:
     server: ServerKey | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class RouteChange:
     """One entry of the log: a prefix got an address, or lost it (None)."""
 
@@ -36,7 +37,7 @@ class RouteChange:
     server: ServerKey | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class EdgeReport:
     """What one edge proxy has applied, and when it said so."""
 

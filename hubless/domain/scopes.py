@@ -6,18 +6,18 @@ which its filter is handed down; a token can never do more than its owner can at
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from functools import cache, lru_cache
 from types import MappingProxyType
 
 from hubless.domain.errors import InvalidRequestError
+from hubless.domain.values import value
 
 USER, GROUP, SERVER, SERVICE = "user", "group", "server", "service"
 _FILTERS = frozenset({USER, GROUP, SERVER, SERVICE})
 GroupsOf = Callable[[str], Iterable[str]]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Definition:
     """What a scope allows, in a sentence, and which scopes it contains directly."""
 
@@ -100,7 +100,7 @@ _CUSTOM = re.compile(r"custom:[a-z0-9][a-z0-9_\-*:]+[a-z0-9_*]")
 _custom: dict[str, Definition] = {}  # of the one hub that this process serves; see `define`
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Scope:
     """One scope: a name and at most one filter; a filter without a value still waits for its owner."""
 
@@ -170,7 +170,7 @@ def parse(text: str) -> Scope:
     return Scope(name, kind, value)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Bearer:
     """Who holds scopes: what `self` and filters without a value stand for."""
 

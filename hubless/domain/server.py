@@ -5,12 +5,13 @@ that names the state, launch and revision found before: that write is the lock, 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 from hubless.domain.errors import IllegalTransitionError
+from hubless.domain.values import value
 
 
 class State(StrEnum):
@@ -55,7 +56,7 @@ ACTIVE = PENDING | {S.READY}
 INACTIVE = frozenset({S.STOPPED, S.FAILED})
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Server:
     """A user's Jupyter server: the default one (*name* empty) or a named one."""
 
@@ -80,7 +81,7 @@ class Server:
     revision: int = 0  # +1 at every write but activity
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Deadlines:
     """How long a server may stay in each state before the reaper settles it."""
 

@@ -5,11 +5,11 @@ rename of owner or server changes what a share says and never what it opens.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from hubless.domain.errors import InvalidRequestError
 from hubless.domain.scopes import SERVER, is_custom, parse
+from hubless.domain.values import value
 
 ACCESS = ("access:servers",)
 # What says something of one server. JupyterHub lets any scope be shared, also those that a server has no part in.
@@ -21,7 +21,7 @@ SHORTEST, LONGEST = timedelta(minutes=1), timedelta(days=365)  # of a code's lif
 A_DAY = timedelta(days=1)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Share:
     """A grant on a server to exactly one user or one group."""
 
@@ -33,7 +33,7 @@ class Share:
     group_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ShareCode:
     """A secret that gives whoever shows it a share, as often as it is shown until it expires."""
 

@@ -6,11 +6,11 @@ Secrets are never kept: each record is found by the SHA-256 of its secret.
 import hashlib
 import hmac
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from hubless.domain.scopes import GROUP, SERVER, USER
+from hubless.domain.values import value
 
 MAX_SECRET_LENGTH = 64  # JupyterHub 6.1: longer ones are refused unread
 
@@ -22,7 +22,7 @@ class OwnerKind(StrEnum):
     SERVICE = "service"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Token:
     """A bearer token; *scopes* are as asked for, narrowed at every use to what the owner holds then."""
 
@@ -44,7 +44,7 @@ class Token:
         return self.expires_at is not None and now >= self.expires_at
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Client:
     """An OAuth client: a server (for as long as one launch runs) or a service."""
 
@@ -61,7 +61,7 @@ class Client:
     service: str | None = None  # the service's name: what `!service` means in what it asks for
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Code:
     """An OAuth authorization code (RFC 6749 4.1, PKCE RFC 7636): opens once."""
 
@@ -76,7 +76,7 @@ class Code:
     challenge_method: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Session:
     """A browser that is logged in; *id* is readable by the user's servers, the cookie's secret is not kept."""
 

@@ -1,10 +1,11 @@
 """Usage: what a launch used, to the second."""
 
-from dataclasses import dataclass
 from datetime import datetime
 
+from hubless.domain.values import value
 
-@dataclass(frozen=True, slots=True)
+
+@value
 class Usage:
     """One launch from request to end, written once when it ends."""
 

@@ -1,12 +1,14 @@
 """Users: who owns servers and tokens."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any
 
+from hubless.domain.values import value
 
-@dataclass(frozen=True, slots=True)
+
+@value
 class User:
     """A person known to the hub; *id* never changes, *name* may."""
 
@@ -21,7 +23,7 @@ class User:
     revision: int = 0  # +1 at each change of name, admin or info; a change names the revision it expects
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Group:
     """A set of users with properties; its members inherit its roles."""
 
@@ -31,7 +33,7 @@ class Group:
     properties: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Service:
     """A program that holds a token and may be an OAuth client (JupyterHub's external services)."""
 

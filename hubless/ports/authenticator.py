@@ -1,11 +1,13 @@
 """Who may log in with what."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Protocol
 
+from hubless.domain.values import value
 
-@dataclass(frozen=True, slots=True)
+
+@value
 class Identity:
     """Who logged in; *admin* None leaves the flag as it is, *groups* None the memberships."""
 
@@ -15,7 +17,7 @@ class Identity:
     creates: bool = True  # whether a first login makes the user
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Refused:
     """The login failed; *why* is a sentence for the one who tried."""
 

@@ -1,13 +1,14 @@
 """What runs servers: processes here, Fargate tasks in the cloud."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
 
 from hubless.domain.profiles import Profile
+from hubless.domain.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Launch:
     """All that a launcher must know. *secrets* never reach logs, arguments or anything that lists tasks."""
 
@@ -22,19 +23,19 @@ class Launch:
     secrets: Mapping[str, str] = field(default_factory=dict, hash=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Coming:
     """The task exists but has no address yet."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Running:
     """The task runs and will listen on *address* (ip:port)."""
 
     address: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Gone:
     """The task ended or never was; *why* in words, and the last lines it said."""
 
@@ -45,7 +46,7 @@ class Gone:
 TaskStatus = Coming | Running | Gone
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Task:
     """A task that exists, as the launcher lists it."""
 
@@ -54,7 +55,7 @@ class Task:
     status: TaskStatus
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class TaskEvent:
     """What the launcher's side tells by itself of a task. Events get lost, come twice, late and out of order."""
 

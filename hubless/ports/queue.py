@@ -1,13 +1,13 @@
 """The queue between the API and the spawn function."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from hubless.domain.messages import Message
+from hubless.domain.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Received:
     """A message that somebody works on; *receipt* is good until the claim ends."""
 

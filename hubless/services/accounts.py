@@ -1,7 +1,7 @@
 """Users: adding, renaming, removing, and the passwords and one-time links of those who log in with one."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 
 from hubless.domain import names, tokens
@@ -13,6 +13,7 @@ from hubless.domain.errors import (
 )
 from hubless.domain.server import ACTIVE
 from hubless.domain.users import User
+from hubless.domain.values import value
 from hubless.ports.clock import Clock
 from hubless.ports.passwords import PasswordHasher, PasswordStore
 from hubless.ports.servers import ServerStore
@@ -26,7 +27,7 @@ LINK_LIFETIME = timedelta(days=3)
 FIRST_ADMIN = "admin"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Accounts:
     """The hub's users."""
 

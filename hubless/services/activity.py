@@ -1,7 +1,6 @@
 """Activity: what servers, edges and clients report, kept as the latest instant; one write a server."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from hubless.domain.errors import InvalidRequestError
@@ -9,6 +8,7 @@ from hubless.domain.messages import Kind, Message
 from hubless.domain.routes import ServerKey
 from hubless.domain.server import PENDING_START
 from hubless.domain.users import User
+from hubless.domain.values import value
 from hubless.ports.clock import Clock
 from hubless.ports.queue import Queue
 from hubless.ports.servers import ServerStore
@@ -17,7 +17,7 @@ from hubless.ports.users import UserStore
 TOLERATED_FUTURE = timedelta(minutes=59)  # JupyterHub's
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Activity:
     """Who was active when."""
 

@@ -1,13 +1,13 @@
 """What a person lets an OAuth client do: which scopes, whether to ask, the codes and the tokens that come of it."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import timedelta
 
 from hubless.domain import scopes
 from hubless.domain.scopes import IDENTIFY, Bearer, Scopes
 from hubless.domain.tokens import Client, Code, OwnerKind, Token, sha256
 from hubless.domain.users import User
+from hubless.domain.values import value
 from hubless.ports.clock import Clock
 from hubless.ports.tokens import ClientStore, TokenStore
 from hubless.services.identifiers import new_id
@@ -17,7 +17,7 @@ CODE_LIFETIME = timedelta(minutes=5)  # JupyterHub's
 _WHOEVER = "/"  # stands for the user who is asked; no user has this name
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Grant:
     """A client may act for a user, in one browser session, with these scopes."""
 
@@ -27,7 +27,7 @@ class Grant:
     scopes: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Authorizations:
     """Consent and what follows from it."""
 

@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from hubless.domain import names, tokens
 from hubless.domain.profiles import Profile
 from hubless.domain.server import Server
 from hubless.domain.tokens import Client, OwnerKind, Token
 from hubless.domain.users import User
+from hubless.domain.values import value
 from hubless.ports.clock import Clock
 from hubless.ports.launcher import Launch
 from hubless.ports.tokens import ClientStore
@@ -20,7 +20,7 @@ def client_id_of(server_id: str) -> str:
     return f"jupyterhub-user-{server_id}"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Credentials:
     """Issues and removes what one launch holds (singleuser-contract, 1.1 and 1.2)."""
 

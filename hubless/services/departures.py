@@ -1,11 +1,11 @@
 """Waiting for ends: of a server that is to be removed, of all servers of a user who is."""
 
 import asyncio
-from dataclasses import dataclass
 
 from hubless.domain.errors import InvalidRequestError
 from hubless.domain.server import INACTIVE, Server
 from hubless.domain.users import User
+from hubless.domain.values import value
 from hubless.ports.servers import ServerStore
 from hubless.services.accounts import Accounts
 from hubless.services.stopping import Stopping
@@ -14,7 +14,7 @@ PATIENCE = 9.0  # seconds: JupyterHub's slow_stop_timeout, and less than API Gat
 POLL = 0.1
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Departures:
     """The removal of what may still run."""
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from urllib.parse import urlsplit
 
 from hubless.domain import roles, scopes
@@ -11,6 +11,7 @@ from hubless.domain.roles import Role
 from hubless.domain.scopes import Bearer, Scopes
 from hubless.domain.tokens import Client
 from hubless.domain.users import Service
+from hubless.domain.values import value
 from hubless.ports.services import ServiceStore
 from hubless.services.routing import Routing
 
@@ -18,7 +19,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,254}")
 CLIENT_ID_PREFIX = "service-"  # JupyterHub: no service can pose as a server
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Directory:
     """Where services are looked up; settings come first, and are not changed at run time."""
 

@@ -1,7 +1,6 @@
 """Who is asking, and what they may do at this moment."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from hubless.domain import roles, scopes, tokens
@@ -9,6 +8,7 @@ from hubless.domain.roles import Role
 from hubless.domain.scopes import Bearer, Scopes
 from hubless.domain.tokens import OwnerKind, Session, Token
 from hubless.domain.users import Service, User
+from hubless.domain.values import value
 from hubless.ports.clock import Clock
 from hubless.ports.tokens import SessionStore, TokenStore
 from hubless.ports.users import UserStore
@@ -17,7 +17,7 @@ from hubless.services.directory import Directory
 ACTIVITY_RESOLUTION = timedelta(seconds=30)  # JupyterHub's activity_resolution: finer is not worth a write
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Actor:
     """A user or a service that proved who it is, with the scopes that it holds now."""
 
@@ -46,7 +46,7 @@ class Actor:
         return self.session.id if self.session else (self.token.session_id if self.token else None)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Identities:
     """Turns proofs into actors."""
 

@@ -6,7 +6,6 @@ Whoever calls may crash after any line or call twice: the record says what was r
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from hubless.domain import names
 from hubless.domain import server as lifecycle
@@ -21,6 +20,7 @@ from hubless.domain.profiles import Profile
 from hubless.domain.routes import ServerKey
 from hubless.domain.server import PENDING, PENDING_START, Deadlines, Server, State
 from hubless.domain.users import User
+from hubless.domain.values import value
 from hubless.ports.clock import Clock
 from hubless.ports.launcher import Coming, Gone, Launcher, Running, TaskEvent, TaskStatus
 from hubless.ports.metrics import Metric, Metrics
@@ -36,7 +36,7 @@ from hubless.services.stopping import Stopping
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Launching:
     """The way up."""
 

@@ -1,13 +1,13 @@
 """Logging in and out: guesses are counted, sessions are known to the hub and can be ended at once."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from hubless.domain import names, tokens
 from hubless.domain.errors import InvalidRequestError, NotFoundError
 from hubless.domain.tokens import Session
 from hubless.domain.users import User
+from hubless.domain.values import value
 from hubless.ports.authenticator import Authenticator, Refused
 from hubless.ports.clock import Clock
 from hubless.ports.passwords import AttemptStore
@@ -20,14 +20,14 @@ NAME_FACTOR = 10  # from everywhere together: locking somebody out takes more th
 ADDRESS_FACTOR = 20  # a classroom behind one address may err this many times as often as one name
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class LockedOut:
     """Too many wrong guesses; *minutes* says how long to wait at most."""
 
     minutes: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Logins:
     """The hub's front door."""
 

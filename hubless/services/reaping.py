@@ -6,7 +6,6 @@ Its cost grows with running servers, not with users. One bad server does not spo
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum
 from functools import partial
@@ -18,6 +17,7 @@ from hubless.domain.messages import Kind, Message
 from hubless.domain.profiles import Profile
 from hubless.domain.routes import Route
 from hubless.domain.server import ACTIVE, Server, State
+from hubless.domain.values import value
 from hubless.ports.clock import Clock
 from hubless.ports.launcher import Gone, Launcher, Task, TaskStatus
 from hubless.ports.passwords import AttemptStore
@@ -50,7 +50,7 @@ class Part(IntEnum):
     UNUSED = 6  # what was made for profiles that are no longer on offer
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Sweep:
     """What one run of the sweep did, and whether it was cut: then the next one begins where this one ended."""
 
@@ -64,7 +64,7 @@ class Sweep:
     is_cut: bool
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Reaping:
     """The hub's housekeeping."""
 

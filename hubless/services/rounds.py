@@ -8,14 +8,14 @@ import logging
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 from hubless.domain.errors import StoreConflictError
+from hubless.domain.values import value
 
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Step:
     """One thing to look at; *part* says of what kind and comes first in the order, *act* returns how many things it did."""
 
@@ -29,7 +29,7 @@ class Step:
         return f"{self.part} {self.key}"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Round:
     """How far a round came: by part, how many steps were taken and how many things they did."""
 

@@ -1,12 +1,12 @@
 """Routes: putting them in the table, and knowing when every edge serves them."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import timedelta
 from urllib.parse import urlsplit
 
 from hubless.domain.routes import Route, ServerKey
 from hubless.domain.users import Service
+from hubless.domain.values import value
 from hubless.ports.clock import Clock
 from hubless.ports.routes import RouteStore
 
@@ -15,7 +15,7 @@ LOG_LENGTH = 10_000
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Routing:
     """The table that edges follow."""
 

@@ -1,7 +1,7 @@
 """Sharing servers: granting, revoking, codes and what becomes of them, and lists of it all."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 
 from hubless.domain.errors import InvalidRequestError, NotFoundError
@@ -9,6 +9,7 @@ from hubless.domain.server import Server
 from hubless.domain.shares import Share, ShareCode
 from hubless.domain.tokens import MAX_SECRET_LENGTH, sha256
 from hubless.domain.users import Group, User
+from hubless.domain.values import value
 from hubless.ports.clock import Clock
 from hubless.ports.servers import ServerStore
 from hubless.ports.shares import ShareCodeStore, ShareStore
@@ -16,7 +17,7 @@ from hubless.ports.users import GroupStore, UserStore
 from hubless.services.identifiers import new_id, new_secret
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SharedServer:
     """A server that is shared, and whose it is."""
 
@@ -24,7 +25,7 @@ class SharedServer:
     owner: User
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Granted:
     """A share with the names of today."""
 
@@ -34,7 +35,7 @@ class Granted:
     group: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Offered:
     """A share code with the names of today."""
 
@@ -42,7 +43,7 @@ class Offered:
     of: SharedServer
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Sharing:
     """Shares and codes; what they allow is seen at the very next request of whom they are for."""
 

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from hubless.domain import names
@@ -17,6 +17,7 @@ from hubless.domain.messages import Kind, Message
 from hubless.domain.profiles import Profile
 from hubless.domain.server import ACTIVE, INACTIVE, Deadlines, Server
 from hubless.domain.users import User
+from hubless.domain.values import value
 from hubless.ports.clock import Clock
 from hubless.ports.queue import Queue
 from hubless.ports.servers import ServerStore
@@ -28,7 +29,7 @@ RESERVED_OPTION = "__jupyterhub_"  # JupyterHub 6.1 keeps these keys to itself
 MAX_OPTIONS = 16_384  # characters of JSON; a server's record stays small
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Spawning:
     """The servers of users, as far as a request may change them."""
 

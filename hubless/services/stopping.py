@@ -5,7 +5,6 @@ nothing is left.
 """
 
 import logging
-from dataclasses import dataclass
 
 from hubless.domain import names
 from hubless.domain import server as lifecycle
@@ -13,6 +12,7 @@ from hubless.domain.errors import IllegalTransitionError, StoreConflictError
 from hubless.domain.messages import Kind, Message
 from hubless.domain.server import Deadlines, Server, State
 from hubless.domain.usage import Usage
+from hubless.domain.values import value
 from hubless.ports.clock import Clock
 from hubless.ports.launcher import Gone, Launcher, TaskStatus
 from hubless.ports.metrics import Metric, Metrics
@@ -26,7 +26,7 @@ from hubless.services.routing import Routing
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Stopping:
     """The way out."""
 

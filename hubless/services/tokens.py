@@ -1,6 +1,5 @@
 """Tokens: issuing, listing, revoking. A token is shown once and kept as a hash."""
 
-from dataclasses import dataclass
 from datetime import timedelta
 
 from hubless.domain import scopes
@@ -8,6 +7,7 @@ from hubless.domain.errors import InvalidRequestError, NotFoundError
 from hubless.domain.scopes import Bearer, Scope, Scopes
 from hubless.domain.tokens import OwnerKind, Token, sha256
 from hubless.domain.users import User
+from hubless.domain.values import value
 from hubless.ports.clock import Clock
 from hubless.ports.tokens import TokenStore
 from hubless.ports.users import GroupStore
@@ -19,7 +19,7 @@ INHERIT = ("inherit",)
 MAX_NOTE = 1024
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Tokens:
     """The tokens of users."""
 

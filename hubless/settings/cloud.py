@@ -5,12 +5,13 @@ Whoever deploys writes the variables (`written`), the functions read them (`clou
 
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Any
 
-from hubless.settings.edge import PREFIX as EDGE
+from hubless.domain.values import value
 from hubless.settings.environment import (
+    EDGE_PREFIX,
     ENVIRON,
     FLAG_TEXT,
     as_environment,
@@ -30,7 +31,7 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(kw_only=True)
 class CloudSettings:
     """Where the hub keeps things and runs servers."""
 
@@ -61,7 +62,7 @@ class CloudSettings:
     log_level: str = setting("info", choice("debug", "info", "warning", "error"), "How much is logged")
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Runtime:
     """What Lambda itself says."""
 
@@ -92,7 +93,7 @@ def cloud_settings(environ: Mapping[str, str] = ENVIRON) -> CloudSettings:
     Raises:
         SettingsError: naming the variable that is missing or wrong.
     """
-    return from_environment(CloudSettings, environ, PREFIX, others=(EDGE,))
+    return from_environment(CloudSettings, environ, PREFIX, others=(EDGE_PREFIX,))
 
 
 def written(cloud: CloudSettings) -> dict[str, str]:

@@ -5,14 +5,19 @@ An edge in a container or on an instance has no file of settings; everything it 
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from hubless.settings.environment import ENVIRON, NETWORKS_TEXT, PORT_TEXT, from_environment
+from hubless.domain.values import value
+from hubless.settings.environment import (
+    EDGE_PREFIX,
+    ENVIRON,
+    NETWORKS_TEXT,
+    PORT_TEXT,
+    from_environment,
+)
 from hubless.settings.kinds import NAME, TEXT, URL, Kind, setting
 
-PREFIX = "HUBLESS_EDGE_"
 AWS_REGION = "AWS_REGION"  # set where AWS runs the edge
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
 _PATH = re.compile(r"(/[A-Za-z0-9_-]+)+")
@@ -49,7 +54,7 @@ def _seconds(least: float, most: float) -> Kind:
     return Kind(f"a number of seconds from {least:g} to {most:g}", read)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class EdgeSettings:
     """What one edge is told."""
 
@@ -81,9 +86,9 @@ class EdgeSettings:
             SettingsError: naming the variable that is missing, unknown or wrong, and what is allowed.
         """
         where_aws_runs_it = {variable("region"): environ[AWS_REGION]} if AWS_REGION in environ else {}
-        return from_environment(cls, {**where_aws_runs_it, **environ}, PREFIX)
+        return from_environment(cls, {**where_aws_runs_it, **environ}, EDGE_PREFIX)
 
 
 def variable(field: str) -> str:
     """Return the name of the variable that a field is read from."""
-    return PREFIX + field.upper()
+    return EDGE_PREFIX + field.upper()

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from hubless.settings.kinds import FLAG, NETWORKS, PORT, TEXTS, Kind, SettingsError
 
 ENVIRON = os.environ  # noqa: TID251 the one place
+EDGE_PREFIX = "HUBLESS_EDGE_"
 _FLAGS = {"true": True, "false": False}
 T = TypeVar("T")
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import timedelta
 from ipaddress import ip_network
 from typing import Any
@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from hubless.domain.errors import InvalidRequestError
 from hubless.domain.names import check_user_name, normalise_user_name
+from hubless.domain.values import value
 
 NEVER = timedelta.max  # a limit that no server reaches
 _DURATION = re.compile(r"(?:[0-9]+[smhd])+")
@@ -24,7 +25,7 @@ class SettingsError(Exception):
     """Raised when settings cannot be used; the message is a sentence that names the key."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Kind:
     """A kind of value; *read* raises ValueError or TypeError for what is not *allowed*."""
 

@@ -4,7 +4,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import field, fields, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -13,6 +13,7 @@ from hubless.domain.idleness import Patience
 from hubless.domain.profiles import Profile
 from hubless.domain.tokens import MAX_SECRET_LENGTH, sha256
 from hubless.domain.users import Service
+from hubless.domain.values import value
 from hubless.settings import kinds
 from hubless.settings.environment import ENVIRON
 from hubless.settings.kinds import SettingsError
@@ -43,7 +44,7 @@ _KEPT = ("LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "TZ", "SSL_CERT_FILE", "SSL_C
 _Section = TypeVar("_Section")
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Settings:
     """All settings of a hub. *data* is the folder that holds everything it keeps."""
 
@@ -242,12 +243,12 @@ def _entries(section: type[_Section], table: Any, where: str) -> dict[str, _Sect
 
 def _check_unique(values: Iterable[str], what: str, *, secret: bool = False) -> None:
     seen: set[str] = set()
-    for value in values:
-        if value in seen:
+    for one in values:
+        if one in seen:
             raise SettingsError(
-                f"{what} is given twice" if secret else f'{what} "{value}" is given twice'
+                f"{what} is given twice" if secret else f'{what} "{one}" is given twice'
             )
-        seen.add(value)
+        seen.add(one)
 
 
 def _login(login: LoginSettings, environ: Mapping[str, str]) -> LoginSettings:

@@ -1,11 +1,11 @@
 """The sections of hubless.toml, each key with its kind, its default and its meaning."""
-# ruff: noqa: RUF009 `setting` is dataclasses.field by another name
+
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from hubless.domain.values import value
 from hubless.settings.kinds import (
     COMMAND,
     CPUS,
@@ -30,7 +30,7 @@ from hubless.settings.kinds import (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class HubSettings:
     """The hub as a whole."""
 
@@ -56,7 +56,7 @@ class HubSettings:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class LoginSettings:
     """Who may log in and how."""
 
@@ -88,7 +88,7 @@ class LoginSettings:
     lock_for: timedelta = setting("10m", DURATION, "How long it is locked then")
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ServersSettings:
     """Users' servers."""
 
@@ -122,7 +122,7 @@ class ServersSettings:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PatienceSettings:
     """How long a server may be idle and how old it may grow; what is not set comes from further out."""
 
@@ -130,7 +130,7 @@ class PatienceSettings:
     max_age: timedelta | None = setting("", LIMIT, "Stop after so long in any case")
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class CullingSettings:
     """When servers are stopped by themselves. A profile's limits replace these, a user's replace both."""
 
@@ -146,7 +146,7 @@ class CullingSettings:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class TokensSettings:
     """API tokens."""
 
@@ -155,7 +155,7 @@ class TokensSettings:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ProfileSettings:
     """One of `[[profiles]]`: what an admin offers to start. Without any there is one, `default`."""
 
@@ -177,7 +177,7 @@ class ProfileSettings:
     max_age: timedelta | None = setting("", LIMIT, "As in `[culling]`, for servers of this profile")
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ServiceSettings:
     """One of `[[services]]`: a program with a token, an OAuth client, or both."""
 
@@ -204,7 +204,7 @@ class ServiceSettings:
     display: bool = setting(True, FLAG, "Whether the pages list it")
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class RoleSettings:
     """One of `[[roles]]`: scopes and who bears them. Scopes for `user` or `server` replace the default ones."""
 
@@ -216,7 +216,7 @@ class RoleSettings:
     services: tuple[str, ...] = setting([], TEXTS, "Services that bear it")
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class GroupSettings:
     """One of `[groups]`: made at start where it does not exist; its users are added."""
 
@@ -224,7 +224,7 @@ class GroupSettings:
     properties: Mapping[str, Any] = setting({}, TABLE, "Anything, for the groups API")
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class CustomScopeSettings:
     """One of `[custom_scopes]`: a scope that the hub grants and shows like its own, and that services look for."""
 

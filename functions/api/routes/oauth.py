@@ -1,6 +1,6 @@
 """The OAuth endpoints: authorize (for browsers) and token (for servers and services)."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from starlette.exceptions import HTTPException
@@ -12,13 +12,15 @@ from functions.api.asking import Form, OwnForm, hub_of, person, to_login
 from functions.api.jsontext import JSONResponse
 from functions.api.openapi import Operation
 from functions.api.problems import answer
-from functions.api.provider import FatalClientError, OAuthError, Provider
 from functions.api.rendering import page
 from functions.api.routing import Router
 from hubless.domain import scopes
 from hubless.domain.errors import NotFoundError
 from hubless.domain.tokens import Client
 from hubless.services.identity import Actor
+
+if TYPE_CHECKING:
+    from functions.api.provider import Provider
 
 router = Router()
 _SHOWN_ERRORS = {"invalid_client_id": "No such OAuth client", "mismatching_redirect_uri": "That redirect URI is not registered"}
@@ -43,6 +45,12 @@ async def consent(request: Request, form: OwnForm) -> Response:
     return _authorize(request, await person(request), form=form)
 
 
+def _provider(request: Request) -> "Provider":
+    from functions.api.provider import provider_of  # noqa: PLC0415 oauthlib, which few requests need
+
+    return provider_of(hub_of(request))
+
+
 def _session_of(request: Request) -> object | None:
     from functions.api.asking import actor_of  # noqa: PLC0415 beside its only use
 
@@ -51,7 +59,7 @@ def _session_of(request: Request) -> object | None:
 
 
 def _authorize(request: Request, actor: Actor, form: Form | None) -> Response:
-    provider: Provider = request.app.state.provider
+    provider = _provider(request)
     hub, user = hub_of(request), actor.user
     assert user is not None  # noqa: S101 a person is a user
     try:
@@ -66,9 +74,9 @@ def _authorize(request: Request, actor: Actor, form: Form | None) -> Response:
         return _redirect(provider, request, credentials, actor, granted)
     except NotFoundError:  # the session ended in this very moment
         return to_login(request)
-    except FatalClientError as fatal:
+    except provider.FatalClientError as fatal:
         return answer(request_as_page(request), 400, _SHOWN_ERRORS.get(str(fatal.error), fatal.description or str(fatal.error)))
-    except OAuthError as error:
+    except provider.Error as error:
         back = error.in_uri(error.redirect_uri or client_uri(hub, request))
         return RedirectResponse(back, 302)
 
@@ -93,7 +101,7 @@ def _agreed(hub: Any, client: Client, form: Form) -> list[str]:
 
 
 def _redirect(
-    provider: Provider, request: Request, credentials: dict[str, Any], actor: Actor, granted: tuple[str, ...]
+    provider: "Provider", request: Request, credentials: dict[str, Any], actor: Actor, granted: tuple[str, ...]
 ) -> Response:
     facts = {"user": actor.user, "session_id": actor.session_id or ""}
     headers, _body, status = provider.create_authorization_response(
@@ -129,7 +137,7 @@ async def token(request: Request) -> Response:
     body = urlencode([(k, v) for k, v in form.multi_items() if isinstance(v, str)])
     safe = {"Cache-Control": "no-store", "Pragma": "no-cache"}
     try:
-        headers, text, status = request.app.state.provider.create_token_response(str(request.url), "POST", body, {})
+        headers, text, status = _provider(request).create_token_response(str(request.url), "POST", body, {})
     except NotFoundError:  # the person or the session ended in this very moment
         return JSONResponse({"error": "invalid_grant"}, 400, safe)
     content_type = headers.get("Content-Type", "application/json")

@@ -7,7 +7,6 @@ there is one, the rest is there. Every step may be done twice, and two at once e
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -17,6 +16,7 @@ from hubless.adapters.alb.translation import ask, code_of, meaning_of
 from hubless.adapters.aws import Clients
 from hubless.domain.errors import StoreUnavailableError
 from hubless.domain.routes import Route
+from hubless.domain.values import value
 
 TARGET_GROUPS = 100  # of one load balancer; AWS raises it for nobody
 RULES = 100  # of one load balancer, unless AWS has raised it
@@ -32,7 +32,7 @@ ATTRIBUTES = [{"Key": "deregistration_delay.timeout_seconds", "Value": "0"}]
 _GONE = frozenset({"RuleNotFound", "TargetGroupNotFound"})
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Facts:
     """Which load balancer, and what it may hold."""
 

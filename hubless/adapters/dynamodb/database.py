@@ -8,7 +8,6 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from pynamodb.attributes import Attribute
@@ -28,6 +27,7 @@ from hubless.adapters.dynamodb.translation import (
     is_passing,
 )
 from hubless.domain.errors import HublessError, StoreUnavailableError
+from hubless.domain.values import value
 
 TRANSACTION, BATCH_GET, BATCH_WRITE = 100, 100, 25  # items (DynamoDB's)
 TRIES = 9  # where another transaction is in the way, or where a step that was read for has changed
@@ -39,7 +39,7 @@ M = TypeVar("M", bound=Item)
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@value(eq=False)
 class Put:
     """Write the whole item."""
 
@@ -53,7 +53,7 @@ class Put:
         return self.item.key
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@value(eq=False)
 class Update:
     """Change attributes."""
 
@@ -63,7 +63,7 @@ class Update:
     otherwise: HublessError | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@value(eq=False)
 class Delete:
     """Remove the item; one that is gone is no error unless the condition says so."""
 
@@ -72,7 +72,7 @@ class Delete:
     otherwise: HublessError | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@value(eq=False)
 class Check:
     """Change nothing, but let the transaction happen only if the condition holds."""
 

@@ -6,7 +6,6 @@ has shares costs one before that.
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 
 from hubless.adapters.dynamodb import keys
@@ -15,9 +14,10 @@ from hubless.adapters.dynamodb.keys import Key
 from hubless.adapters.dynamodb.table import Account, GroupItem, Hints, Seen, ServerItem
 from hubless.domain.shares import Share, on_server
 from hubless.domain.users import User
+from hubless.domain.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Grant:
     """A share as it stands with the user or group that has it."""
 

@@ -1,10 +1,10 @@
 """What the infrastructure made for this hub, by name: all that the launcher must be told."""
 
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 
 from hubless.domain.errors import InvalidRequestError
+from hubless.domain.values import value
 
 GIB = 1024**3
 MAX_STOP_SECONDS = 120  # Fargate's own limit
@@ -19,7 +19,7 @@ class Capacity(StrEnum):
     SPOT_OR_FARGATE = "spot-or-fargate"  # on demand where Spot has no place at the moment
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Homes:
     """The EFS file system that holds the users' files: for each owner an access point and a folder of that id."""
 
@@ -30,7 +30,7 @@ class Homes:
     gid: int = 100
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Facts:
     """Where and how servers run. *hub* tells this hub's things from another's in the same account and region."""
 

@@ -1,9 +1,9 @@
 """The sizes that Fargate offers."""
 
-from dataclasses import dataclass
 from itertools import chain
 
 from hubless.domain.errors import LaunchFailedError
+from hubless.domain.values import value
 
 MIB = 1024**2
 UNITS = 1024  # of a processor
@@ -11,7 +11,7 @@ UNITS = 1024  # of a processor
 _GIBS_A_CPU = 9
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Size:
     """A legal combination: *cpu* in 1/1024 of a processor, *memory* in MiB."""
 

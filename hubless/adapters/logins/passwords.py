@@ -1,13 +1,13 @@
 """Users with passwords of their own, kept as hashes."""
 
-from dataclasses import dataclass
 
+from hubless.domain.values import value
 from hubless.ports.authenticator import Identity, Refused
 from hubless.ports.passwords import PasswordHasher, PasswordStore
 from hubless.ports.users import UserStore
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PasswordAuthenticator:
     """Knows users by the password that each has set."""
 

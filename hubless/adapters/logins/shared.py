@@ -1,12 +1,13 @@
 """One password for a whole class."""
 
 import hmac
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from hubless.domain.values import value
 from hubless.ports.authenticator import Identity, Refused
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SharedPasswordAuthenticator:
     """Lets in whoever knows the class's password, under any allowed name; the first login makes the user."""
 

@@ -1,15 +1,23 @@
 """Argon2id through argon2-cffi, with RFC 9106's settings for little memory."""
 
-from argon2 import PasswordHasher, profiles
-from argon2.exceptions import Argon2Error, InvalidHashError
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from argon2 import PasswordHasher
 
 
 class Argon2PasswordHasher:
     """Hashes slowly on purpose; needs 64 MiB while it does."""
 
     def __init__(self) -> None:
-        self._hasher = PasswordHasher.from_parameters(profiles.RFC_9106_LOW_MEMORY)
         self._nobodys: str | None = None
+
+    @cached_property
+    def _hasher(self) -> "PasswordHasher":
+        from argon2 import PasswordHasher, profiles  # noqa: PLC0415 few requests bring a password
+
+        return PasswordHasher.from_parameters(profiles.RFC_9106_LOW_MEMORY)
 
     def hash(self, password: str) -> str:
         """Return a hash with a salt of its own."""
@@ -29,6 +37,8 @@ class Argon2PasswordHasher:
         return self._hasher.check_needs_rehash(password_hash)
 
     def _fits(self, password_hash: str, password: str) -> bool:
+        from argon2.exceptions import Argon2Error, InvalidHashError  # noqa: PLC0415
+
         try:
             return self._hasher.verify(password_hash, password)
         except (Argon2Error, InvalidHashError):

@@ -2,15 +2,15 @@
 
 import os
 import pwd
-from dataclasses import dataclass
 from pathlib import Path
 
 from hubless.domain.errors import LaunchFailedError
+from hubless.domain.values import value
 
 FIRST_PERSON = 1000  # below are root and the accounts of services (login.defs' UID_MIN)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Account:
     """Who a process is: *uid* None for whoever runs the hub."""
 

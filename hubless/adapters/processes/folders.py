@@ -3,16 +3,18 @@
 import fcntl
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import psutil
+
+from hubless.domain.values import value
 
 LOG_BYTES = 8192
 LOG_LINES = 40
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Note:
     """What the launcher writes down before it starts the process; no secrets."""
 
@@ -21,7 +23,7 @@ class Note:
     uid: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class LaunchFolder:
     """The files of one launch. *lock* is held exactly as long as the server's own process lives."""
 

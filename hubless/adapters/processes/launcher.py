@@ -11,7 +11,6 @@ import time
 from collections import deque
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -20,6 +19,7 @@ from hubless.adapters.processes.accounts import Account, account_of
 from hubless.adapters.processes.folders import LaunchFolder, Note
 from hubless.domain.errors import LaunchFailedError
 from hubless.domain.profiles import Profile
+from hubless.domain.values import value
 from hubless.ports.launcher import Coming, Gone, Launch, Running, Task, TaskStatus
 
 logger = logging.getLogger(__name__)
@@ -224,7 +224,7 @@ class ProcessLauncher:
         return LaunchFolder(self._servers / task)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class _Files:
     """The open files that a child is given."""
 

