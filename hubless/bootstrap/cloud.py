@@ -1,5 +1,4 @@
 """The hub in AWS: DynamoDB, SQS and ECS. And how its functions are made from it."""
-# ruff: noqa: PLC0415 adapters are imported where they are used
 
 from collections.abc import Callable, Mapping
 from functools import cached_property

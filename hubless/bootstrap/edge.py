@@ -1,5 +1,4 @@
 """What an edge in the cloud follows and reports to: the table alone."""
-# ruff: noqa: PLC0415 adapters are imported where they are used
 
 from collections.abc import Callable, Mapping
 from datetime import datetime

@@ -1,5 +1,4 @@
 """The hub: its services on the ports of a place, each made when it is first asked for."""
-# ruff: noqa: PLC0415 as said above
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping

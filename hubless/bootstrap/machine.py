@@ -1,5 +1,4 @@
 """The hub of one machine: SQLite and local processes."""
-# ruff: noqa: PLC0415 adapters are imported where they are used
 
 from collections.abc import Callable, Mapping
 from functools import cached_property

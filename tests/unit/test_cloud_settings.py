@@ -1,7 +1,8 @@
 """What a function in the cloud is told by its environment, and its settings file."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -110,3 +111,17 @@ def test_secrets_are_asked_for_only_where_the_file_needs_them(tmp_path):
     assert read.login.password == "all know it"
     assert "key" not in some.asked
     assert "all know it" not in repr(read) + str(read.server_environment)
+
+
+def test_the_document_lists_every_variable():
+    def default_of(field):
+        default = field.metadata["default"]
+        return "" if default is None else f"`{default}`" if default else "-"
+
+    rows = [
+        f"| `HUBLESS_{field.name.upper()}` | {field.metadata['kind'].allowed} | {default_of(field)} | {field.metadata['meaning']} |"
+        for field in fields(CloudSettings)
+    ]
+    text = (Path(__file__).parents[2] / "docs/cloud.md").read_text()
+
+    assert "\n".join(rows) in text, "docs/cloud.md needs:\n" + "\n".join(rows)
