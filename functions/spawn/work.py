@@ -8,7 +8,7 @@ from typing import Any
 
 from hubless.bootstrap.hub import Hub
 from hubless.domain import messages
-from hubless.domain.errors import NotYetError
+from hubless.domain.errors import NotYetError, StoreUnavailableError
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +43,10 @@ def _is_done(hub: Hub, record: Mapping[str, Any]) -> bool:
         pause = _pause_after(int(record["attributes"]["ApproximateReceiveCount"]))
     else:
         return True
-    hub.queue.release(_receipt_of(record), pause, hub.clock.now())
+    try:
+        hub.queue.release(_receipt_of(record), pause, hub.clock.now())
+    except StoreUnavailableError as away:  # it comes again all the same, when its claim ends
+        logger.warning("record %s could not be put back: %s", record.get("messageId"), away)
     return False
 
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from functions.spawn.work import handle
-from hubless.domain.errors import CapacityUnavailableError
+from hubless.domain.errors import CapacityUnavailableError, StoreUnavailableError
 from hubless.domain.messages import Kind, Message, encode
 from hubless.domain.server import State
 from hubless.ports.launcher import Coming, Running, TaskEvent
@@ -23,6 +23,10 @@ def a_record(message, name="m1", tries=1):
     body = message if isinstance(message, str) else json.dumps(encode(message))
     return {"messageId": name, "receiptHandle": f"receipt of {name}", "body": body,
             "attributes": {"ApproximateReceiveCount": str(tries)}}  # fmt: skip
+
+
+def raising(error):
+    raise error
 
 
 def asked(hub, name=""):
@@ -63,6 +67,18 @@ def test_what_is_handed_out_again_goes_back_to_the_queue_from_which_it_came(hub)
     handle(hub, {"Records": [record]})
 
     assert hub.queue.released == [("hub-launches:receipt of m1", timedelta(seconds=7))]
+
+
+def test_a_batch_is_answered_for_also_where_nothing_can_be_put_back(hub):
+    first, second = asked(hub, "one"), asked(hub, "two")
+    launch, refusals = hub.launcher.launch, [CapacityUnavailableError("full")]
+    hub.launcher.launch = lambda order: launch(order) if not refusals else raising(refusals.pop())
+    hub.queue.release = lambda *_: raising(StoreUnavailableError("SQS is away"))
+
+    answer = handle(hub, {"Records": [a_record(first, "m1"), a_record(second, "m2")]})
+
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "m1"}]}
+    assert hub.server("two").state is State.LAUNCHING
 
 
 @pytest.mark.parametrize(("tries", "seconds"), [(1, 2), (3, 8), (5, 32), (50, 60)])
