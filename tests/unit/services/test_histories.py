@@ -23,6 +23,7 @@ from hubless.domain.errors import (
 from hubless.domain.server import ACTIVE
 from hubless.domain.tokens import launch_secret, sha256
 from hubless.ports.launcher import Coming, Gone, Running, TaskEvent
+from tests.sqlite import stores_of
 from tests.unit.services.world import World
 
 NAMES = ("", "lab")
@@ -84,7 +85,8 @@ class Mortal:
 class History(World):
     def __init__(self, database=None):
         self.fate = Fate()
-        super().__init__(readiness=HeardReadiness(), around=self.fate.around, database=database)
+        stores = database and stores_of(database)
+        super().__init__(readiness=HeardReadiness(), around=self.fate.around, stores=stores)
         self.launcher.begins_as = Coming()
         self.events, self.deaths = [], {}
         self.edge.look()
