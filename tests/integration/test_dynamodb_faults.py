@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections import defaultdict
 from contextlib import suppress
 from dataclasses import replace
@@ -209,7 +210,8 @@ def credentials(monkeypatch):
 
 
 @pytest.fixture
-def refusing(credentials):
+def refusing(credentials, monkeypatch):
+    monkeypatch.setattr(time, "sleep", lambda _seconds: None)  # how long is waited between tries is not what is asked
     with HTTPServer(("127.0.0.1", free_port()), Refusing) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
