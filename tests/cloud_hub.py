@@ -48,7 +48,7 @@ class CloudHub(World):
     # --- what the cloud does ---
 
     def handle_next(self):
-        """Have the function handle a batch; what it did is deleted, what it did not is handed out again at once."""
+        """Have the function handle a batch; what it did is deleted, what it did not stays hidden until it is shown."""
         records = self.sqs.receive()
         if not records:
             return False
@@ -56,6 +56,7 @@ class CloudHub(World):
         for record in records:
             if record["messageId"] not in failed:
                 self.sqs.delete(record)
+        self.sqs.hide_claimed()
         return True
 
     def tell(self, event):
@@ -79,7 +80,8 @@ class CloudHub(World):
         token = self.tokens.find(sha256(launch_secret(b"k" * 32, launch_id)))
         server = token and self.servers.get(token.server_id)
         if server:
-            self.activity.report(self.alice, None, {server.name: self.clock.now()}, by_server=server.id)
+            owner = self.users.get(server.owner_id)
+            self.activity.report(owner, None, {server.name: self.clock.now()}, by_server=server.id)
             self.heard.add(launch_id)
 
     def work(self, seconds, step=40):
@@ -106,7 +108,7 @@ class CloudHub(World):
         tasks = [(arn, task["lastStatus"], task["desiredStatus"]) for arn, task in account.tasks.items()]
         definitions = [(name, one["status"]) for name, revisions in account.definitions.items() for one in revisions]
         files = [(name, sorted(bucket.items())) for name, bucket in account.buckets.items()]
-        messages = sorted((message.body, message.visible_at) for message in self.sqs.messages())
+        messages = sorted(message.body for message in self.sqs.messages())
         return tasks, definitions, files, sorted(account.access_points), messages, sorted(Contents().read().items())
 
     # --- what must be true in the end ---

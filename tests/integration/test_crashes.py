@@ -19,26 +19,15 @@ from tests.builders import a_code, a_session, a_token
 from tests.cloud import HOMES
 from tests.cloud_hub import CloudHub
 from tests.deaths import Deaths
-from tests.dynamodb import Contents, in_new_table, moto
-from tests.sqs import Sqs
 
 IDLE_AFTER = timedelta(days=2)
 UP = timedelta(seconds=100)  # longer than any task takes to come up
 OLD = Profile("old", image="jupyter/r:1")
 
 
-@pytest.fixture(scope="module")
-def places():
-    with moto() as database:
-        yield in_new_table(database), Sqs()
-
-
 @pytest.fixture
 def hub(places):
-    stores, sqs = places
-    Contents().clear()
-    sqs.clear()
-    made = CloudHub(stores, sqs, patience=Patience(idle_after=IDLE_AFTER), homes=HOMES, capacity=Capacity.SPOT_OR_FARGATE)
+    made = CloudHub(*places, patience=Patience(idle_after=IDLE_AFTER), homes=HOMES, capacity=Capacity.SPOT_OR_FARGATE)
     made.account.full["FARGATE_SPOT"] = "failure"  # so that what is done where Spot is full is done too
     return made
 
