@@ -33,6 +33,10 @@ class Cloud:
         """Return a launcher that knows nothing of what others did, with some of the hub's facts changed."""
         return EcsLauncher(facts(**others) if others else self.facts, _clients, self.clock)
 
+    def clients(self):
+        """Return the clients through which launchers call."""
+        return [_clients.ecs, _clients.s3, _clients.efs]
+
     def launches_running(self):
         """Return the launch of each task that is to run."""
         return [self.account.environment_of(task)["HUBLESS_LAUNCH_ID"] for task in self.account.running()]

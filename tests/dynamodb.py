@@ -1,6 +1,7 @@
 """DynamoDB for tests: moto within the process, and MiniStack as a process of its own."""
 
 import copy
+import json
 import os
 import shutil
 import subprocess
@@ -35,6 +36,9 @@ from tests.fakes import StoppedClock
 from tests.ports import free_port
 
 REGION = "eu-central-1"
+DIRECT = frozenset(  # what moto is asked without HTTP
+    ["GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "TransactWriteItems"]
+)
 
 
 def stores_of(database, close=lambda: None):
@@ -56,6 +60,7 @@ def stores_of(database, close=lambda: None):
         usage=DynamoUsageLog(database),
         pace=a_pace(database),
         sweeps=DynamoSweepStore(database),
+        held=lambda: _held(Contents().read()),
         close=close,
     )
 
@@ -66,6 +71,17 @@ def a_pace(database, clock=None, sleep=lambda seconds: None):
     return DynamoPace(database, rate=10, burst=3, longest_wait=second, clock=clock, sleep=sleep)
 
 
+def _held(items):
+    """Return the launches that have a client, one each, and the hashes of servers' own tokens, wherever they still lead from."""
+    launches = [item["launch_id"]["S"] for (pk, sk), item in items.items() if pk.startswith("CLIENT#") and sk == "HEAD"]
+    own = {item["sha256"]["S"] for (_, sk), item in items.items() if sk.startswith("TOKEN#") and "server_id" in item}
+    led = {pk.removeprefix("TOKENHASH#") for pk, _ in items if pk.startswith("TOKENHASH#")}
+    ids = {item["sha256"]["S"] for (pk, _), item in items.items() if pk.startswith("TOKENID#")}
+    assert led == ids
+    assert own <= led
+    return launches, sorted(own)
+
+
 @contextmanager
 def moto():
     """Give a database in moto; its client is made once, as loading it takes longer than a test."""
@@ -73,8 +89,11 @@ def moto():
 
     with mock_aws(), pytest.MonkeyPatch.context() as patch:
         copy_less(patch)
+        compare_quickly(patch)
         database = Database("hubless", region=REGION)
-        one_at_a_time(database.client)
+        lock = threading.RLock()
+        one_at_a_time(database.client, lock)
+        directly(database, lock)
         yield database
 
 
@@ -84,11 +103,11 @@ def in_new_table(database):
     return stores_of(database, database.drop)
 
 
-def one_at_a_time(client):
+def one_at_a_time(client, lock=None):
     """Have moto, which reads and writes without a lock, answer threads one after the other."""
     from moto.core.models import botocore_stubber
 
-    lock = threading.Lock()
+    lock = lock or threading.RLock()
 
     def answer(event_name, request, **context):
         with lock:
@@ -99,15 +118,43 @@ def one_at_a_time(client):
     events.register("before-send", answer)
 
 
+def directly(database, lock):
+    """Have moto asked without HTTP in between, which takes more time than all else; what it refuses is asked again by HTTP.
+
+    Requests are still validated and serialized by botocore, and events still sent.
+    """
+    from botocore import xform_name
+    from moto.core import DEFAULT_ACCOUNT_ID
+    from moto.core.exceptions import HTTPException, ServiceException
+    from moto.dynamodb.responses import DynamoHandler
+
+    def answer(model, params, **_):
+        if model.name not in DIRECT:
+            return None
+        asked = DynamoHandler()
+        asked.current_account, asked.region = DEFAULT_ACCOUNT_ID, REGION
+        asked.body = asked.params = json.loads(params["body"])
+        with lock:
+            try:
+                given = getattr(asked, xform_name(model.name))()
+            except (HTTPException, ServiceException):
+                return None  # nothing was written
+            plain = json.loads(json.dumps(given.result))
+        return SimpleNamespace(status_code=200), {name: value for name, value in plain.items() if value is not None}
+
+    database.client.meta.events.register_last("before-call", answer)  # after all who want to see the call
+
+
 def copy_less(patch):
-    """Have moto's transactions keep copies of the items that they name, rather than of the whole table for each of them."""
+    """Have moto's transactions keep one copy of the items that they name, rather than one of the whole table for each."""
     from moto.dynamodb.models import DynamoDBBackend, DynamoType, Table
 
-    named = set()
+    named, twins = set(), []
     transact = DynamoDBBackend.transact_write_items
 
     def naming(backend, transact_items):
         named.clear()
+        twins.clear()
         for step in transact_items:
             (arguments,) = step.values()
             key = arguments.get("Key") or arguments["Item"]
@@ -115,7 +162,10 @@ def copy_less(patch):
         return transact(backend, transact_items)
 
     def copied(table, memo):
+        if twins:  # all copies are made before anything is changed
+            return twins[0]
         twin = copy.copy(table)
+        twins.append(twin)
         twin.items = defaultdict(dict, {pk: dict(items) for pk, items in table.items.items()})
         for pk, sk in named:
             if sk in twin.items.get(pk, ()):
@@ -124,6 +174,14 @@ def copy_less(patch):
 
     patch.setattr(DynamoDBBackend, "transact_write_items", naming)
     patch.setattr(Table, "__deepcopy__", copied, raising=False)
+
+
+def compare_quickly(patch):
+    """Have moto not ask of a text whether it is a number, a set, a list or a map each time that it is compared."""
+    from moto.dynamodb.models.dynamo_type import DynamoType
+
+    slowly = DynamoType.cast_value.fget
+    patch.setattr(DynamoType, "cast_value", property(lambda one: one.value if one.type == "S" else slowly(one)))
 
 
 class Contents:
@@ -143,6 +201,10 @@ class Contents:
     def bring_back(self, kept):
         """Have the table hold what it held when *kept* was made."""
         self._tables[self._name].items = copy.deepcopy(kept)
+
+    def clear(self):
+        """Have the table hold nothing."""
+        self.bring_back(defaultdict(dict))
 
     def read(self):
         """Return every item by its key."""

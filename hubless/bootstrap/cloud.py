@@ -1,6 +1,7 @@
 """The hub in AWS: DynamoDB, SQS and ECS. And how its functions are made from it."""
 
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -37,6 +38,7 @@ SHORTEST_KEY = 32  # characters
 class CloudHub(Hub):
     """A hub whose state is a table and whose servers are Fargate tasks."""
 
+    message_is_lost_after = timedelta(minutes=2)  # a class of 2,000 waits nearly that long for its turns
     follow_seconds = 0.0  # API Gateway hands an answer on when it is whole: who follows a start asks again
 
     def __init__(self, settings: Settings, cloud: CloudSettings, region: str, secrets: Mapping[str, str]) -> None:

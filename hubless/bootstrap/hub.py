@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +48,9 @@ if TYPE_CHECKING:
 
 class Hub(ABC):
     """Everything that a function needs. A place (a machine, the cloud) gives the ports; the services are the same."""
+
+    message_is_lost_after = timedelta(seconds=20)
+    """When the sweep asks again for a start that still waits; a stop sooner."""
 
     follow_seconds: float | None = None
     """For how long an answer may follow a start; None for as long as that takes."""
@@ -311,7 +315,7 @@ class Hub(ABC):
             self.servers, self.users, self.launcher, self.launching, self.stopping, self.routing, self.token_store,
             self.clients, self.sessions, self.attempts, self.queue, self.clock, self._patience,
             self._patience_by_user, self.profiles, self.services, self.share_codes, self.settings.login.lock_for,
-            self.sweeps,
+            self.sweeps, self.message_is_lost_after,
         )  # fmt: skip
 
     @cached_property

@@ -35,7 +35,6 @@ from hubless.services.stopping import Stopping
 
 logger = logging.getLogger(__name__)
 
-MESSAGE_IS_LOST_AFTER = timedelta(seconds=20)
 BATCH, PIECE = 500, 50  # of what is expired: at most in one run, and at once
 
 
@@ -87,6 +86,7 @@ class Reaping:
     share_codes: ShareCodeStore
     lock_for: timedelta
     sweeps: SweepStore
+    message_is_lost_after: timedelta = timedelta(seconds=20)  # for so long a request to start or stop may wait its turn
 
     def sweep(self, until: datetime | None = None) -> Sweep:
         """Go round once, from where the last run was cut; stop at *until*, after one step at least.
@@ -167,9 +167,9 @@ class Reaping:
             if current is not None and current.revision == server.revision and self._is_to_go(current, owner_name, now):
                 self.stopping.request(current)
                 return 1
-        if server.state is State.REQUESTED and now - server.entered_at >= MESSAGE_IS_LOST_AFTER:
+        if server.state is State.REQUESTED and now - server.entered_at >= self.message_is_lost_after:
             self.queue.send(Message(Kind.LAUNCH, server.id, server.launch_id or ""))
-        if server.state is State.STOPPING and now - server.entered_at >= MESSAGE_IS_LOST_AFTER / 4:
+        if server.state is State.STOPPING and now - server.entered_at >= self.message_is_lost_after / 4:
             self.queue.send(Message(Kind.STOP, server.id, server.launch_id or ""))
         self.launching.follow(server, status)  # the launcher is asked again only for what it did not list
         return 0

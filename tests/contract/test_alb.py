@@ -135,7 +135,7 @@ def test_a_server_comes_up_and_goes_and_a_lost_one_is_swept_away(in_moto):
     again = world.running()
     world.routes._table.remove("/user/alice/", again.launch_id)  # it dies in the middle of a stop …
     world.launcher.dies(again.task)
-    world.database.write("UPDATE servers SET state = 'failed', launch_id = NULL")  # … of which nothing else is left
+    world.stores.database.write("UPDATE servers SET state = 'failed', launch_id = NULL")  # … of which nothing else is left
     world.sweep(2)
     assert contents(balancer) == []
     assert balancer.led() == {}

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections import defaultdict
 from contextlib import suppress
 from dataclasses import replace
@@ -27,6 +28,7 @@ from hubless.domain.shares import Share, ShareCode
 from hubless.domain.tokens import sha256
 from hubless.domain.users import Group, Service
 from tests.builders import NOW, a_client, a_code, a_server, a_session, a_token, a_user
+from tests.deaths import Deaths
 from tests.dynamodb import REGION, Contents, in_new_table, moto, stores_of
 from tests.ports import free_port
 
@@ -91,44 +93,6 @@ BEFORE = {  # what makes an operation large, or possible
 }
 
 
-class Death(BaseException):
-    """The process dies here."""
-
-
-class Calls:
-    """Counts the calls to DynamoDB, and dies at one of them."""
-
-    def __init__(self, database):
-        self._events = database.client.meta.events
-        self._dies_at = None
-        self.made = 0
-
-    def __enter__(self):
-        self._events.register("before-call.dynamodb", self._before)
-        self._events.register("after-call.dynamodb", self._after)
-        return self
-
-    def __exit__(self, *_):
-        self._events.unregister("before-call.dynamodb", self._before)
-        self._events.unregister("after-call.dynamodb", self._after)
-
-    def die(self, number, when):
-        """Die *when* ("before" or "after") the call of that number, counted from now."""
-        self.made, self._dies_at = 0, (number, when)
-        return self
-
-    def _before(self, **_):
-        self.made += 1
-        self._die("before")
-
-    def _after(self, **_):
-        self._die("after")
-
-    def _die(self, when):
-        if self._dies_at == (self.made, when):
-            raise Death
-
-
 @pytest.fixture(scope="module")
 def hub():
     """A hub in which every kind of thing has much hanging on it."""
@@ -177,19 +141,11 @@ def sweep(stores):
     stores.tokens.delete_expired(NOW, 500)
 
 
-def deaths(stores, act):
-    """Yield once after each death that *act* can die, with the table as it was then."""
-    table = Contents()
-    kept = table.keep()
-    with Calls(stores.database) as calls:
-        act(stores)
-        number_of_calls = calls.made
-    for number in range(1, number_of_calls + 1):
-        for when in ("before", "after"):
-            table.bring_back(kept)
-            with Calls(stores.database) as calls, pytest.raises(Death):
-                act(calls.die(number, when) and stores)
-            yield number, when
+def each_death(stores, act, then):
+    """Have *act* die wherever it calls, and do *then* after each death."""
+    deaths = Deaths([stores.database.client], lambda: sorted(Contents().read().items()), then)
+    deaths.act(lambda: act(stores))
+    deaths.assert_none_ended_badly()
 
 
 def outcome(stores, act):
@@ -208,25 +164,31 @@ def test_after_a_death_at_any_call_a_repeat_ends_where_it_would_have(stores, ope
     act = OPERATIONS[operation]
     before, after = outcome(stores, act)
     assert after != before
-    for death in deaths(stores, act):
+
+    def again():
         with suppress(HublessError):  # it may hear that it was done already
             act(stores)
         sweep(stores)
-        assert Contents().read() == after, death
+        assert Contents().read() == after
+
+    each_death(stores, act, again)
 
 
 @pytest.mark.parametrize("operation", REMOVALS)
 def test_a_removal_that_was_begun_is_finished_by_the_sweep_and_nothing_authenticates_before(stores, operation):
     before, after = outcome(stores, REMOVALS[operation])
     hashes = [sha256(secret) for secret in ISSUED.get(operation, ())]
-    for death in deaths(stores, REMOVALS[operation]):
+
+    def look():
         begun = Contents().read() != before
         found = [digest for digest in hashes if stores.tokens.find_with_user(digest) is not None]
-        assert found == ([] if begun else hashes), death
+        assert found == ([] if begun else hashes)
         logged_in = stores.sessions.find_with_user(a_session("bobs").sha256) is not None
-        assert logged_in == (not begun or operation not in {"users.delete", "sessions.end"}), death
+        assert logged_in == (not begun or operation not in {"users.delete", "sessions.end"})
         sweep(stores)
-        assert Contents().read() == (after if begun else before), death
+        assert Contents().read() == (after if begun else before)
+
+    each_death(stores, REMOVALS[operation], look)
 
 
 # --- a table that refuses ---
@@ -256,7 +218,8 @@ def credentials(monkeypatch):
 
 
 @pytest.fixture
-def refusing(credentials):
+def refusing(credentials, monkeypatch):
+    monkeypatch.setattr(time, "sleep", lambda _seconds: None)  # how long is waited between tries is not what is asked
     with HTTPServer(("127.0.0.1", free_port()), Refusing) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()

@@ -208,7 +208,7 @@ class School(World):
         self.activity.report(self.users.get(server.owner_id), now, {server.name: now}, by_server=server.id)
 
     def _look(self):
-        states = Counter(dict(self.database.read("SELECT state, count(*) FROM servers GROUP BY state")))
+        states = Counter(dict(self.stores.database.read("SELECT state, count(*) FROM servers GROUP BY state")))
         done = states[State.READY] + states[State.FAILED]
         self._is_watched = done < self.plan.students or any(lane.waiting for lane in self.lane_of.values())
 

@@ -21,7 +21,8 @@ class Wire:
         self._guard = threading.RLock()
         self.session = botocore.session.Session()
         self.session.set_credentials("AKIDEXAMPLE", "an example")
-        self.session.register("before-send", self._answer)
+        # First: whoever else answers in this process (moto) is for other sessions.
+        self.session.get_component("event_emitter").register_first("before-send", self._answer)
 
     def _answer(self, request, **_):
         operation, parameters = read(request.method, request.url, request.headers, body_of(request))

@@ -78,18 +78,18 @@ def test_a_lock_ends_at_its_time_and_a_login_forgets_the_guesses(world):
 @pytest.mark.parametrize("name", ["", "a/b", "x" * 10_000, "a\nb", "..", "a\0b"])
 def test_what_nobody_typed_is_neither_counted_nor_hashed(world, name):
     assert guess(world, name, times=LIMIT * 2) == [Refused] * LIMIT * 2
-    assert world.database.read_one("SELECT count(*) FROM attempts") == (0,)
+    assert world.stores.database.read_one("SELECT count(*) FROM attempts") == (0,)
 
 
 @pytest.mark.parametrize("password", ["", "x" * 2000, "a\0b"])
 def test_a_password_that_is_none_is_not_hashed(world, password):
     assert guess(world, times=LIMIT * 2, password=password) == [Refused] * LIMIT * 2
-    assert world.database.read_one("SELECT count(*) FROM attempts") == (0,)
+    assert world.stores.database.read_one("SELECT count(*) FROM attempts") == (0,)
 
 
 def test_what_is_counted_holds_no_name(world):
     guess(world)
-    keys = [key for (key,) in world.database.read("SELECT key FROM attempts")]
+    keys = [key for (key,) in world.stores.database.read("SELECT key FROM attempts")]
     assert len(keys) == 3
     assert not any("alice" in key for key in keys)
 

@@ -1,18 +1,9 @@
-"""A whole hub's services over SQLite in memory and a scripted world."""
+"""A whole hub's services over a set of stores (SQLite in memory, where none is given) and a scripted world."""
 
 from dataclasses import replace
 from datetime import timedelta
 
 from hubless.adapters.sqlite.database import Database
-from hubless.adapters.sqlite.passwords import SqliteAttemptStore, SqlitePasswordStore
-from hubless.adapters.sqlite.routes import SqliteRouteStore
-from hubless.adapters.sqlite.servers import SqliteServerStore
-from hubless.adapters.sqlite.services import SqliteServiceStore
-from hubless.adapters.sqlite.shares import SqliteShareCodeStore, SqliteShareStore
-from hubless.adapters.sqlite.sweeps import SqliteSweepStore
-from hubless.adapters.sqlite.tokens import SqliteClientStore, SqliteSessionStore, SqliteTokenStore
-from hubless.adapters.sqlite.usage import SqliteUsageLog
-from hubless.adapters.sqlite.users import SqliteGroupStore, SqliteUserStore
 from hubless.adapters.unpaced import Unpaced
 from hubless.domain import roles
 from hubless.domain.errors import NotYetError
@@ -42,28 +33,28 @@ from tests.fakes import (
     ScriptedReadiness,
     StoppedClock,
 )
+from tests.sqlite import stores_of
 
 
 class World:
     def __init__(self, *, patience=None, profiles=(), services=None, by_user=None, active_limit=0, named_limit=5,
-                 readiness=None, around=lambda port: port, database=None, launcher=None, deadlines=None):
+                 readiness=None, around=lambda port: port, stores=None, queue=None, launcher=None, deadlines=None):
         """*around* puts something around the ports that a launch writes to; *launcher* makes one that goes by the clock."""
-        self.database, self.clock = database or Database(), StoppedClock(NOW)
-        self.users, self.servers = SqliteUserStore(self.database), around(SqliteServerStore(self.database))
-        self.tokens, self.clients = SqliteTokenStore(self.database), around(SqliteClientStore(self.database))
-        self.sessions, self.routes = SqliteSessionStore(self.database), around(SqliteRouteStore(self.database))
-        self.passwords, self.attempts = SqlitePasswordStore(self.database), SqliteAttemptStore(self.database)
-        self.usage, self.queue = around(SqliteUsageLog(self.database)), around(RecordingQueue())
+        self.stores, self.clock = stores or stores_of(Database()), StoppedClock(NOW)
+        self.users, self.servers = self.stores.users, around(self.stores.servers)
+        self.tokens, self.clients = self.stores.tokens, around(self.stores.clients)
+        self.sessions, self.routes = self.stores.sessions, around(self.stores.routes)
+        self.passwords, self.attempts = self.stores.passwords, self.stores.attempts
+        self.usage, self.queue = around(self.stores.usage), around(queue or RecordingQueue())
+        self.groups, self.sweeps = self.stores.groups, self.stores.sweeps
+        self.shares, self.share_codes = self.stores.shares, self.stores.codes
         self.launcher = around(launcher(self.clock) if launcher else ScriptedLauncher())
         self.readiness = readiness or ScriptedReadiness()
         self.metrics = RecordingMetrics()
-        self.sweeps = SqliteSweepStore(self.database)
         self.edge, self.deadlines = InstantEdge(self.routes, self.clock), deadlines or Deadlines()
         offered = {p.name: p for p in profiles or (Profile("default"),)}
         self.routing = Routing(self.routes, self.clock)
-        self.services = Directory(services or {}, SqliteServiceStore(self.database), roles.DEFAULTS, self.routing)
-        self.groups = SqliteGroupStore(self.database)
-        self.shares, self.share_codes = SqliteShareStore(self.database), SqliteShareCodeStore(self.database)
+        self.services = Directory(services or {}, self.stores.services, roles.DEFAULTS, self.routing)
         self.accounts = Accounts(self.users, self.servers, self.passwords, self.sessions, PlainHasher(), self.clock)
         self.identities = Identities(self.tokens, self.sessions, self.users, self.clock, roles.DEFAULTS, self.services)
         self.issuing = Tokens(self.tokens, self.accounts, self.groups, self.identities, self.clock)
@@ -142,7 +133,6 @@ class World:
         assert {t.launch_id for t in self.launcher.tasks()} == live
         assert {r.launch_id for r in self.routes.all()} == live
         assert len(set(self.launches())) == len(self.launches())
-        held = {row[0] for row in self.database.read("SELECT launch_id FROM clients")}
-        assert held == live
-        own = self.database.read_one("SELECT count(*) FROM tokens WHERE server_id IS NOT NULL")[0]
-        assert own == len(active)
+        launches, own = self.stores.held()
+        assert sorted(launches) == sorted(live)
+        assert len(own) == len(active)

@@ -1,0 +1,20 @@
+import pytest
+
+from tests.dynamodb import Contents, in_new_table, moto
+from tests.lambda_queue import Sqs
+
+
+@pytest.fixture(scope="module")
+def amazon():
+    """A table and a queue in moto: what takes a while to make and a moment to empty."""
+    with moto() as database:
+        yield in_new_table(database), Sqs()
+
+
+@pytest.fixture
+def places(amazon):
+    """The stores and the queue of a hub, empty."""
+    stores, sqs = amazon
+    Contents().clear()
+    sqs.clear()
+    return stores, sqs

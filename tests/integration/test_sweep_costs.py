@@ -1,0 +1,80 @@
+"""What a sweep costs in the cloud: it grows with what runs, and with nothing else. docs/dynamodb.md is held to the count."""
+
+import re
+from collections import Counter
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from hubless.domain.profiles import Profile
+from hubless.domain.routes import Route
+from hubless.domain.server import State
+from hubless.ports.launcher import Launch
+from tests.builders import a_server, a_session, a_token, a_user
+from tests.cloud_hub import CloudHub
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "dynamodb.md"
+
+
+@pytest.fixture
+def hub(places):
+    return CloudHub(*places, lag=0, describe_lag=0)
+
+
+def running(hub, count):
+    """Add servers that run, each of a user of its own."""
+    hub.account.limits.clear()
+    hub.account.places.tokens = hub.account.places.burst = count
+    for number in range(count):
+        user = a_user(f"runs{number}")
+        launch = Launch(f"l{number}", f"s{number}", user.id, user.name, "", f"/user/{user.name}/", Profile("default"), {}, {"T": "x"})
+        task = hub.launcher.launch(launch)
+        hub.users.create([user])
+        hub.servers.create(a_server("", user.name, id=f"s{number}", launch_id=f"l{number}", task=task, state=State.READY))
+        hub.routes.put(Route(f"/user/{user.name}/", f"10.0.0.{number}:8888", f"l{number}"))
+    hub.clock.advance(timedelta(seconds=120))
+
+
+def cost(hub):
+    """Return how often a sweep asks each service."""
+    calls = Counter()
+
+    def count(model, **_):
+        calls[model.service_model.service_name] += 1
+
+    for client in hub.aws():
+        client.meta.events.register("before-call", count)
+    done = hub.sweep_once()
+    for client in hub.aws():
+        client.meta.events.unregister("before-call", count)
+    assert not done["is_cut"]
+    return dict(calls)
+
+
+def documented():
+    found = re.findall(r"^\| a sweep of (\d+) running servers \| (\d+) \| (\d+) \| (\d+) \| (\d+) \|", DOCUMENT.read_text(), re.MULTILINE)
+    assert found, "docs/dynamodb.md does not say what a sweep costs"
+    return [[int(number) for number in row] for row in found]
+
+
+def test_a_sweep_costs_the_same_however_many_users_tokens_and_stopped_servers_there_are(hub):
+    running(hub, 2)
+    cost(hub)  # the first of a process looks at task definitions too
+    before = cost(hub)
+    hub.users.create([a_user(f"n{number:03}") for number in range(300)])
+    for number in range(60):
+        owner = f"n{number:03}"
+        hub.tokens.create(a_token(f"t{number}", owner))
+        hub.sessions.create(a_session(f"c{number}", owner))
+        hub.servers.create(a_server("", owner))
+
+    assert cost(hub) == before
+
+
+@pytest.mark.parametrize(("servers", "dynamodb", "ecs", "s3", "sqs"), documented())
+def test_a_sweep_costs_what_is_documented(hub, servers, dynamodb, ecs, s3, sqs):
+    running(hub, servers)
+    cost(hub)
+
+    assert cost(hub) == {"dynamodb": dynamodb, "ecs": ecs, "s3": s3, "sqs": sqs}

@@ -1,0 +1,44 @@
+"""SQLite for tests."""
+
+from types import SimpleNamespace
+
+from hubless.adapters.sqlite.passwords import SqliteAttemptStore, SqlitePasswordStore
+from hubless.adapters.sqlite.queue import SqliteQueue
+from hubless.adapters.sqlite.routes import SqliteRouteStore
+from hubless.adapters.sqlite.servers import SqliteServerStore
+from hubless.adapters.sqlite.services import SqliteServiceStore
+from hubless.adapters.sqlite.shares import SqliteShareCodeStore, SqliteShareStore
+from hubless.adapters.sqlite.sweeps import SqliteSweepStore
+from hubless.adapters.sqlite.tokens import SqliteClientStore, SqliteSessionStore, SqliteTokenStore
+from hubless.adapters.sqlite.usage import SqliteUsageLog
+from hubless.adapters.sqlite.users import SqliteGroupStore, SqliteUserStore
+
+
+def stores_of(database):
+    """Return all the stores of one database."""
+    return SimpleNamespace(
+        database=database,
+        users=SqliteUserStore(database),
+        groups=SqliteGroupStore(database),
+        servers=SqliteServerStore(database),
+        shares=SqliteShareStore(database),
+        codes=SqliteShareCodeStore(database),
+        services=SqliteServiceStore(database),
+        tokens=SqliteTokenStore(database),
+        clients=SqliteClientStore(database),
+        sessions=SqliteSessionStore(database),
+        routes=SqliteRouteStore(database),
+        queue=SqliteQueue(database),
+        passwords=SqlitePasswordStore(database),
+        attempts=SqliteAttemptStore(database),
+        usage=SqliteUsageLog(database),
+        sweeps=SqliteSweepStore(database),
+        held=lambda: _held(database),
+        close=database.close,
+    )
+
+
+def _held(database):
+    """Return the launches that have a client, one each, and the hashes of servers' own tokens."""
+    launches = [row[0] for row in database.read("SELECT launch_id FROM clients")]
+    return launches, [row[0] for row in database.read("SELECT sha256 FROM tokens WHERE server_id IS NOT NULL")]
