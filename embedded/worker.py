@@ -37,6 +37,7 @@ class Worker:
         self._hub = hub
         self._sweep_every = settings.culling.sweep_every.total_seconds()
         self._stop_limit = settings.servers.stop_timeout.total_seconds() + 5
+        hub.launching, hub.reaping  # noqa: B018 made before there are threads, so that all have the same ones
         self._changed = hub.watcher()
         self._pending = 1  # how many servers were under way at the last look
         self._waiting = 1  # how many messages there were

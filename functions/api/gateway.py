@@ -1,9 +1,10 @@
-"""The web behind API Gateway (HTTP API, payload format 2.0)."""
+"""The web behind API Gateway (HTTP API, payload format 2.0), which is itself behind what browsers speak to."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from ipaddress import ip_address, ip_network
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from mangum import Mangum
 from starlette.types import Receive, Scope, Send
@@ -19,14 +20,25 @@ _PLAIN = "/:@!$&'()*+,;=~"
 
 @lru_cache(maxsize=1)
 def adapter(hub: Hub) -> Mangum:
-    """Return the web of *hub*, ready for API Gateway's events."""
-    app = create_app(hub)
+    """Return the web of *hub*, ready for API Gateway's events.
 
-    async def with_its_path(scope: Scope, receive: Receive, send: Send) -> None:
-        scope["raw_path"] = raw_path(scope["aws.event"]).encode()
+    Raises:
+        SettingsError: when a role of the settings holds a scope that does not exist.
+    """
+    app, public = create_app(hub), urlsplit(hub.settings.hub.public_url)
+    hub.roles  # noqa: B018 wrong roles stop the start
+
+    async def as_it_was_asked(scope: Scope, receive: Receive, send: Send) -> None:
+        event = scope["aws.event"]
+        scope["raw_path"] = raw_path(event).encode()
+        scope["client"] = (client_of(event, hub.settings.hub.trusted_proxies), 0)
+        # API Gateway is asked by its own name. Addresses that the hub tells are those that people know it by.
+        scope["scheme"] = public.scheme
+        headers = [header for header in scope["headers"] if bytes(header[0]).lower() != b"host"]
+        scope["headers"] = [*headers, (b"host", public.netloc.encode())]
         await app(scope, receive, send)
 
-    return Mangum(with_its_path, lifespan="off")
+    return Mangum(as_it_was_asked, lifespan="off")
 
 
 def handle(hub: Hub, event: Mapping[str, Any], context: Any) -> dict[str, Any]:
@@ -44,3 +56,25 @@ def raw_path(event: Mapping[str, Any]) -> str:
     # The address of a function itself has the same format and does not decode.
     is_as_sent = ".lambda-url." in str(event.get("requestContext", {}).get("domainName", ""))
     return quote(path, safe=_PLAIN + "%" if is_as_sent else _PLAIN)
+
+
+def client_of(event: Mapping[str, Any], trusted_proxies: Iterable[str]) -> str:
+    """Return who asks: whoever the last proxy that settings trust heard from.
+
+    What stands further left in `X-Forwarded-For` is anybody's claim, so it is read from the right.
+    """
+    source = str(event.get("requestContext", {}).get("http", {}).get("sourceIp", ""))
+    trusted = [ip_network(network) for network in trusted_proxies]
+    claims = [claim.strip() for claim in str(event.get("headers", {}).get("x-forwarded-for", "")).split(",") if claim.strip()]
+    if claims and claims[-1] == source:  # API Gateway itself has added it
+        claims.pop()
+    while claims and _is_in(source, trusted):
+        source = claims.pop()
+    return source
+
+
+def _is_in(address: str, networks: Iterable[Any]) -> bool:
+    try:
+        return any(ip_address(address) in network for network in networks)
+    except ValueError:  # a claim may be anything
+        return False

@@ -1,5 +1,6 @@
 """Lambda's entry: the schedule."""
 
+import logging
 from collections.abc import Mapping
 from datetime import timedelta
 from functools import lru_cache
@@ -8,6 +9,9 @@ from typing import Any
 from functions.reaper.work import handle
 from hubless.bootstrap.cloud import entry
 from hubless.bootstrap.hub import Hub, settle_settings
+from hubless.domain.errors import HublessError
+
+logger = logging.getLogger(__name__)
 
 
 @lru_cache(maxsize=1)
@@ -17,7 +21,10 @@ def _settle_once(hub: Hub) -> None:
 
 
 def _sweep(hub: Hub, event: Mapping[str, Any], context: Any) -> dict[str, Any]:
-    _settle_once(hub)
+    try:
+        _settle_once(hub)
+    except HublessError as why:  # another run may be at it; either way it is tried again, and servers are not to wait for it
+        logger.warning("what settings name could not be made: %s", why)
     return handle(hub, event, time_left=timedelta(milliseconds=context.get_remaining_time_in_millis()))
 
 

@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 from hubless.bootstrap.hub import Hub
+from hubless.domain.errors import StoreUnavailableError
 from hubless.ports.metrics import Metric, Metrics
 from hubless.services.reaping import Sweep
 
@@ -26,17 +27,20 @@ def handle(hub: Hub, event: Mapping[str, Any], *, time_left: timedelta | None = 
     """Sweep once and return what was done; *time_left* says when this run is ended by force, if it is."""
     until = None if time_left is None else hub.clock.now() + time_left - RESERVE
     sweep = hub.reaping.sweep(until)
-    measure(hub.metrics, sweep, hub.queue.depth())
+    measure(hub.metrics, sweep)
+    try:
+        hub.metrics.count(Metric.QUEUE_LENGTH, hub.queue.depth())
+    except StoreUnavailableError as away:  # what was done counts all the same
+        logger.warning("the queue's length is not known: %s", away)
     done = asdict(sweep)
     if any(done[key] for key in ("reaped", "orphans", "stale_routes", "discarded", "is_cut")):
         logger.info("sweep: %s", done)
     return done
 
 
-def measure(metrics: Metrics, sweep: Sweep, waiting: int) -> None:
+def measure(metrics: Metrics, sweep: Sweep) -> None:
     """Tell the operators what a sweep saw and did."""
     metrics.count(Metric.RUNNING_SERVERS, sweep.active)
-    metrics.count(Metric.QUEUE_LENGTH, waiting)
     metrics.count(Metric.CULLS, sweep.reaped)
     metrics.count(Metric.ORPHANS, sweep.orphans)
     metrics.count(Metric.STALE_ROUTES, sweep.stale_routes)

@@ -33,13 +33,15 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 SHORTEST_KEY = 32  # characters
+SECRETS_ATTEMPTS = 8
 
 
 class CloudHub(Hub):
     """A hub whose state is a table and whose servers are Fargate tasks."""
 
     message_is_lost_after = timedelta(minutes=2)  # a class of 2,000 waits nearly that long for its turns
-    follow_seconds = 0.0  # API Gateway hands an answer on when it is whole: who follows a start asks again
+    follow_seconds = 20.0  # API Gateway hands an answer on when it is whole, and waits for thirty
+    look_seconds = 1.0  # each look is two reads
 
     def __init__(self, settings: Settings, cloud: CloudSettings, region: str, secrets: Mapping[str, str]) -> None:
         super().__init__(settings)
@@ -261,7 +263,8 @@ def open_secrets(cloud: CloudSettings, region: str) -> Mapping[str, str]:
     from hubless.adapters.aws import Clients
     from hubless.adapters.ssm.secrets import SsmSecrets
 
-    return SsmSecrets(cloud.secrets, Clients(region))
+    # A class that comes at once starts many environments at once, and SSM answers forty a second by default.
+    return SsmSecrets(cloud.secrets, Clients(region, attempts=SECRETS_ATTEMPTS))
 
 
 def entry(

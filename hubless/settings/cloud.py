@@ -4,6 +4,7 @@ Whoever deploys writes the variables (`written`), the functions read them (`clou
 """
 
 
+import re
 from collections.abc import Mapping
 from dataclasses import field, replace
 from pathlib import Path
@@ -19,12 +20,41 @@ from hubless.settings.environment import (
     listed,
     of_text,
 )
-from hubless.settings.kinds import CPUS, NAME, SIZE, SOME, TEXT, WEB_ORIGIN, choice, count, setting
+from hubless.settings.kinds import (
+    CPUS,
+    NAME,
+    SIZE,
+    SOME,
+    TEXT,
+    WEB_ORIGIN,
+    Kind,
+    SettingsError,
+    choice,
+    count,
+    setting,
+)
 from hubless.settings.loading import DEFAULT_FILE, Settings, parse, read_text
 
 PREFIX = "HUBLESS_"
+HUB_NAME = re.compile(r"[a-z](?:[a-z0-9]|-(?=[a-z0-9])){0,31}")  # it is part of names in ECS and S3
+
+
+def _some_of(read: Any) -> Any:
+    if not read:
+        raise ValueError
+    return read
+
+
+def _matching(pattern: re.Pattern[str], given: Any) -> str:
+    if not pattern.fullmatch(given):
+        raise ValueError
+    return str(given)
+
+
 _SOME = of_text(SOME, listed, "texts with commas between them, one at least")
-_CPUS = of_text(CPUS, float)
+_CPUS = Kind("a number of processors such as 0.5 or 2", lambda given: _some_of(CPUS.read(float(given))))
+_MEMORY = Kind('a size such as "512M" or "2G"', lambda given: _some_of(SIZE.read(given)))
+_HUB_NAME = Kind("1 to 32 of a-z, 0-9 and single hyphens, beginning with a letter", lambda given: _matching(HUB_NAME, given))
 # Fargate needs longer than a process does. A task that dies says so at once: these are for news that never come.
 DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "servers": {"launch_timeout": "10m", "start_timeout": "3m", "stop_timeout": "3m"}
@@ -36,7 +66,7 @@ class CloudSettings:
     """Where the hub keeps things and runs servers."""
 
     url: str = setting(None, WEB_ORIGIN, "What browsers and servers call the hub")
-    hub: str = setting("hubless", NAME, "Tells this hub's things from another's in the same account")
+    hub: str = setting("hubless", _HUB_NAME, "Tells this hub's things from another's in the same account")
     table: str = setting(None, NAME, "The DynamoDB table")
     queue: str = setting(None, NAME, "The address of the SQS queue")
     launches_queue: str = setting("", TEXT, "The queue of launches, which wait for their turns; empty: all in one")
@@ -54,7 +84,7 @@ class CloudSettings:
     capacity: str = setting("fargate", choice("fargate", "spot", "spot-or-fargate"), "On what servers run")
     architecture: str = setting("X86_64", choice("X86_64", "ARM64"), "What their images are made for")
     cpus: float = setting("0.5", _CPUS, "Processors of profiles that name none")
-    memory: int = setting("2G", SIZE, "Memory of profiles that name none")
+    memory: int = setting("2G", _MEMORY, "Memory of profiles that name none")
     file_system: str = setting("", TEXT, "The EFS file system of the users' files; empty: they go with the server")
     alb_listener: str = setting("", TEXT, "The load balancer's listener, where that is the edge; empty where HAProxy is")
     alb_vpc: str = setting("", TEXT, "The VPC of the servers, where a load balancer is the edge")
@@ -93,7 +123,10 @@ def cloud_settings(environ: Mapping[str, str] = ENVIRON) -> CloudSettings:
     Raises:
         SettingsError: naming the variable that is missing or wrong.
     """
-    return from_environment(CloudSettings, environ, PREFIX, others=(EDGE_PREFIX,))
+    read = from_environment(CloudSettings, environ, PREFIX, others=(EDGE_PREFIX,))
+    if bool(read.alb_listener) != bool(read.alb_vpc):
+        raise SettingsError("HUBLESS_ALB_LISTENER and HUBLESS_ALB_VPC belong together: give both or neither")
+    return read
 
 
 def written(cloud: CloudSettings) -> dict[str, str]:

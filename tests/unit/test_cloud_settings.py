@@ -64,7 +64,12 @@ def test_a_variable_that_is_missing_is_named_with_what_it_is(name):
         ("public_addresses", "yes", 'HUBLESS_PUBLIC_ADDRESSES is "yes", but it must be true or false'),
         ("capacity", "cheap", "HUBLESS_CAPACITY is"),
         ("cpus", "two", 'HUBLESS_CPUS is "two", but it must be a number of processors'),
+        ("cpus", "0", 'HUBLESS_CPUS is "0", but it must be a number of processors'),
         ("memory", "lots", "HUBLESS_MEMORY is"),
+        ("memory", "0.3", "HUBLESS_MEMORY is"),
+        ("hub", "My Hub", 'HUBLESS_HUB is "My Hub", but it must be 1 to 32 of a-z'),
+        ("alb_listener", "arn:listener", "HUBLESS_ALB_LISTENER and HUBLESS_ALB_VPC belong together"),
+        ("alb_vpc", "vpc-1", "HUBLESS_ALB_LISTENER and HUBLESS_ALB_VPC belong together"),
         ("tabel", "hub", "There is no setting HUBLESS_TABEL; there are HUBLESS_URL, "),
     ],
 )

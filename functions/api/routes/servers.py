@@ -22,7 +22,6 @@ from hubless.domain.server import INACTIVE, Server, State
 from hubless.domain.users import User
 
 router = Router()
-POLL = 0.15  # seconds between looks at a server that starts
 ASK_AGAIN_MS = 3000  # milliseconds
 KEEPALIVE = 8.0  # seconds, JupyterHub's
 NEW_FORM = frozenset({"user_options", "display_name"})
@@ -176,20 +175,23 @@ def _follow(ask: Asking, name: str, server_name: str) -> Response:
     owner, server = ask.server(name, server_name, "read:servers")
     if server.state in {State.STOPPED, State.STOPPING}:
         raise HTTPException(400, f"{owner.name}'s server is not starting")
+    # An EventSource says what it wants and comes back by itself where the stream ends before the start does.
+    comes_again = "text/event-stream" in ask.request.headers.get("accept", "")
+    until = 0.0 if comes_again and ask.hub.follow_seconds is not None else ask.hub.follow_seconds
     return StreamingResponse(
-        _frames(ask.hub, owner, server),
+        _frames(ask.hub, owner, server, until),
         headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache", "X-Accel-Buffering": "no"},
     )
 
 
-async def _frames(hub: Hub, owner: User, server: Server) -> AsyncIterator[str]:
+async def _frames(hub: Hub, owner: User, server: Server, follow_seconds: float | None) -> AsyncIterator[str]:
     """Yield the events of one start as server-sent events, with blank lines where nothing happens for long."""
     silent = 0.0
-    if hub.follow_seconds is not None:
-        yield f"retry: {ASK_AGAIN_MS}\n\n"  # an EventSource comes back by itself where the stream ends before the start does
-    async for event in events(hub, owner, server):
+    if follow_seconds is not None:
+        yield f"retry: {ASK_AGAIN_MS}\n\n"
+    async for event in events(hub, owner, server, follow_seconds):
         if event is None:
-            silent += POLL
+            silent += hub.look_seconds
             if silent < KEEPALIVE:
                 continue
             yield "\n\n"
@@ -198,11 +200,13 @@ async def _frames(hub: Hub, owner: User, server: Server) -> AsyncIterator[str]:
         silent = 0.0
 
 
-async def events(hub: Hub, owner: User, server: Server) -> AsyncIterator[dict[str, Any] | None]:
-    """Yield what is new of a start, None where nothing is, until it is ready or has failed, or the hub follows no longer."""
+async def events(
+    hub: Hub, owner: User, server: Server, follow_seconds: float | None
+) -> AsyncIterator[dict[str, Any] | None]:
+    """Yield what is new of a start, None where nothing is, until it is ready or has failed or *follow_seconds* are over."""
     launch_id, said, followed = server.launch_id, None, 0.0
     current: Server | None = server
-    if server.state in lifecycle.PENDING_START and hub.follow_seconds is None:
+    if server.state in lifecycle.PENDING_START and follow_seconds is None:
         yield {"progress": 0, "message": "Server requested"}
     while True:
         if current is None or current.launch_id != launch_id or current.state in {*INACTIVE, State.STOPPING}:
@@ -213,10 +217,10 @@ async def events(hub: Hub, owner: User, server: Server) -> AsyncIterator[dict[st
             return
         event = _step(hub, current)
         yield event if event != said else None
-        if hub.follow_seconds is not None and followed >= hub.follow_seconds:
+        if follow_seconds is not None and followed >= follow_seconds:
             return
-        said, followed = event, followed + POLL
-        await asyncio.sleep(POLL)
+        said, followed = event, followed + hub.look_seconds
+        await asyncio.sleep(hub.look_seconds)
         current = hub.servers.get(server.id)
 
 

@@ -12,7 +12,7 @@ from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
 from hubless.adapters.powertools.scrubbing import scrubbed
 
 logger = logging.getLogger(__name__)
-_TALKATIVE = ("botocore", "urllib3", "pynamodb", "mangum")
+_TALKATIVE = ("botocore", "urllib3", "pynamodb", "mangum", "oauthlib")
 
 
 class InvocationFailedError(Exception):

@@ -3,13 +3,16 @@
 import re
 
 HIDDEN = "***"
-_SEPARATOR = r"""\\?["']?\s*[:=]\s*\\?["']?"""
+_QUOTE = r"""\\?["']?"""
+_SEPARATOR = rf"{_QUOTE}\s*[:=]\s*{_QUOTE}"
 _WORDS = r"(?:[a-z_-]*(?:password|passwd|secret|token|cookie|xsrf|verifier)|authorization|jpy_api_token|api[_-]?key)"
 _PATTERNS = (
     # A header's value may hold blanks: all of it goes.
     re.compile(rf"((?:authorization|(?:set-)?cookie){_SEPARATOR})[^\"'\\\r\n]+", re.IGNORECASE),
     re.compile(rf"({_WORDS}{_SEPARATOR})[^\s\"'&,;}}\\]+", re.IGNORECASE),
-    re.compile(r"([?&](?:code|state)=)[^\s\"'&\\]+", re.IGNORECASE),
+    re.compile(r"([?&](?:code|state|key)=)[^\s\"'&\\]+", re.IGNORECASE),
+    re.compile(rf"(\bcode\\?[\"']{_SEPARATOR.removeprefix(_QUOTE)})[^\s\"'&\\]+", re.IGNORECASE),  # a grant, not an exit's
+    re.compile(r"((?:hub-login|session-id)=)[^\s\"';,\\]+", re.IGNORECASE),
     re.compile(r"(\b(?:bearer|token)\s+)[A-Za-z0-9._~+/=-]{16,}", re.IGNORECASE),
     re.compile(r"()\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"),
     re.compile(r"()\$argon2id\$[^\s\"'\\]+"),
