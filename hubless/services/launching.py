@@ -35,6 +35,8 @@ from hubless.services.stopping import Stopping
 
 logger = logging.getLogger(__name__)
 
+_UP = frozenset({State.LAUNCHING, State.STARTING, State.READY})  # in which a launch's task and route are its own
+
 
 @value
 class Launching:
@@ -154,12 +156,14 @@ class Launching:
         return launched
 
     def _undo_unless_wanted(self, server: Server, task: str) -> None:
-        """End a task that somebody's stop overtook; the same message doubled keeps it."""
+        """End a task that somebody's stop overtook, or that is a launch's second; the same message doubled keeps it."""
         now = self.servers.get(server.id)
-        if now is not None and now.launch_id == server.launch_id and now.task == task:
+        is_live = now is not None and now.launch_id == server.launch_id and now.state in _UP
+        if now is not None and is_live and now.task == task:
             return
         self.launcher.stop(task, force=True)
-        self.credentials.remove(server)
+        if not is_live:  # else they are the first task's
+            self.credentials.remove(server)
 
     def _follow_heard(self, server: Server) -> None:
         """Lead a server that was heard of to where it is served. Nobody asks for its task: who speaks is alive."""
@@ -194,6 +198,8 @@ class Launching:
         )
         if self.routing.is_served(sequence):
             self._welcome(server, owner)
+        else:
+            self._unroute_unless_wanted(server, owner)
 
     def _welcome(self, server: Server, owner: User) -> None:
         now = self.clock.now()
@@ -204,11 +210,14 @@ class Launching:
             self.metrics.count(Metric.SPAWNS, outcome="ready")
             self.metrics.duration(Metric.SPAWN_DURATION, took)
         except StoreConflictError:
-            # A stop may have taken the route away before we put it: what is not ready must not be routed.
-            found = self.servers.get(server.id)
-            if found is None or found.launch_id != server.launch_id or found.state is not State.READY:
-                self.routing.remove(names.route_prefix(owner.name, server.name), server.launch_id or "")
+            self._unroute_unless_wanted(server, owner)
             raise
+
+    def _unroute_unless_wanted(self, server: Server, owner: User) -> None:
+        """Take a route away that was put after a stop had taken it away: its address is soon another's."""
+        found = self.servers.get(server.id)
+        if found is None or found.launch_id != server.launch_id or found.state not in _UP:
+            self.routing.remove(names.route_prefix(owner.name, server.name), server.launch_id or "")
 
     def _check(self, server: Server, status: TaskStatus) -> None:
         if isinstance(status, Gone):

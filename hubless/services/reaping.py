@@ -10,13 +10,14 @@ from datetime import datetime, timedelta
 from enum import IntEnum
 from functools import partial
 
-from hubless.domain import idleness
-from hubless.domain.errors import StoreConflictError
+from hubless.domain import idleness, names
+from hubless.domain.errors import StoreConflictError, StoreUnavailableError
 from hubless.domain.idleness import Patience, Reap
 from hubless.domain.messages import Kind, Message
 from hubless.domain.profiles import Profile
-from hubless.domain.routes import Route
+from hubless.domain.routes import Route, ServerKey
 from hubless.domain.server import ACTIVE, Server, State
+from hubless.domain.users import User
 from hubless.domain.values import value
 from hubless.ports.clock import Clock
 from hubless.ports.launcher import Gone, Launcher, Task, TaskStatus
@@ -35,6 +36,8 @@ from hubless.services.stopping import Stopping
 
 logger = logging.getLogger(__name__)
 
+_WAITING = {State.REQUESTED: Kind.LAUNCH, State.STOPPING: Kind.STOP}  # for a message of this kind
+AGAIN = timedelta(minutes=1)  # as long as sweeps are apart in the cloud
 BATCH, PIECE = 500, 50  # of what is expired: at most in one run, and at once
 
 
@@ -61,6 +64,15 @@ class Sweep:
     expired: int
     discarded: int
     is_cut: bool
+
+
+@value
+class _Seen:
+    """What was seen before servers are looked at one by one."""
+
+    now: datetime
+    led: frozenset[tuple[str, str | None, str | None]]  # prefix, launch and address of each route
+    is_short_of_messages: bool
 
 
 @value
@@ -99,8 +111,9 @@ class Reaping:
         active, now = self.servers.in_states(ACTIVE), self.clock.now()
         live = frozenset(s.launch_id for s in active if s.launch_id)
         steps = [
-            *self._look_after(active, {task.task: task.status for task in tasks}, now),
+            *self._look_after(active, {task.task: task.status for task in tasks}, routes, now),
             *(Step(Part.TASKS, task.launch_id, partial(self._end_orphan, task)) for task in tasks if task.launch_id not in live),
+            *(Step(Part.TASKS, task.launch_id, partial(self._end_second, task)) for task in _seconds(tasks, active)),
             *(Step(Part.ROUTES, route.prefix, partial(self._drop, route)) for route in self.routing.stale(routes, live)),
             *self._tidy(routes, now, until),
             Step(Part.UNUSED, "", lambda: self.launcher.discard_unused(self.profiles.values())),
@@ -143,13 +156,25 @@ class Reaping:
 
     # --- servers ---
 
-    def _look_after(self, active: list[Server], listed: Mapping[str, TaskStatus], now: datetime) -> Iterator[Step]:
+    def _look_after(
+        self, active: list[Server], listed: Mapping[str, TaskStatus], routes: list[Route], now: datetime
+    ) -> Iterator[Step]:
         owners = self.users.get_many({s.owner_id for s in active})
         statuses = {**listed, **self._asked([s.task for s in active if s.task and s.task not in listed])}
+        led = frozenset((route.prefix, route.launch_id, route.address) for route in routes)
+        seen = _Seen(now, led, self._is_short_of_messages(active))
         for server in active:
-            owner = owners.get(server.owner_id)
-            name, status = owner.name if owner else "", statuses.get(server.task or "")
-            yield Step(Part.SERVERS, server.id, partial(self._look_at, server, name, status, now))
+            status = statuses.get(server.task or "")
+            yield Step(Part.SERVERS, server.id, partial(self._look_at, server, owners.get(server.owner_id), status, seen))
+
+    def _is_short_of_messages(self, active: list[Server]) -> bool:
+        """Say whether fewer messages are under way than there are servers that wait for one."""
+        waiting = sum(server.state in _WAITING for server in active)
+        try:
+            return waiting > 0 and self.queue.depth() < waiting
+        except StoreUnavailableError as away:  # then nothing can be sent either
+            logger.warning("nobody knows how many messages there are: %s", away)
+            return False
 
     def _asked(self, unlisted: list[str]) -> Mapping[str, TaskStatus]:
         """Ask for tasks that the launcher did not list: they have come just now, or are gone."""
@@ -159,7 +184,8 @@ class Reaping:
             logger.exception("%d tasks could not be asked for at once", len(unlisted))
             return {}  # each is asked for by itself
 
-    def _look_at(self, server: Server, owner_name: str, status: TaskStatus | None, now: datetime) -> int:
+    def _look_at(self, server: Server, owner: User | None, status: TaskStatus | None, seen: "_Seen") -> int:
+        owner_name, now = owner.name if owner else "", seen.now
         # What has died is told as such, however idle it was.
         if not isinstance(status, Gone) and self._is_to_go(server, owner_name, now):
             current = self.servers.get(server.id)
@@ -167,12 +193,33 @@ class Reaping:
             if current is not None and current.revision == server.revision and self._is_to_go(current, owner_name, now):
                 self.stopping.request(current)
                 return 1
-        if server.state is State.REQUESTED and now - server.entered_at >= self.message_is_lost_after:
-            self.queue.send(Message(Kind.LAUNCH, server.id, server.launch_id or ""))
-        if server.state is State.STOPPING and now - server.entered_at >= self.message_is_lost_after / 4:
-            self.queue.send(Message(Kind.STOP, server.id, server.launch_id or ""))
+        if server.state in _WAITING and self._is_message_lost(server, seen):
+            self.queue.send(Message(_WAITING[server.state], server.id, server.launch_id or ""))
         self.launching.follow(server, status)  # the launcher is asked again only for what it did not list
+        if owner is not None and server.state is State.READY and status is not None and not isinstance(status, Gone):
+            self._route_again(server, owner, seen)
         return 0
+
+    def _is_message_lost(self, server: Server, seen: "_Seen") -> bool:
+        """Say whether a server that waits is to be asked for again.
+
+        Where messages are missing, at once. Where there are enough, they may still be others': then ever more rarely, as each
+        that is too many takes a turn from those who wait for capacity.
+        """
+        first = self.message_is_lost_after / (4 if server.state is State.STOPPING else 1)
+        waited = seen.now - server.entered_at
+        return waited >= first and (seen.is_short_of_messages or _is_time_again(waited, first))
+
+    def _route_again(self, server: Server, owner: User, seen: "_Seen") -> None:
+        """Lead to a server that is ready and has no route: somebody who was late with another launch's took it."""
+        prefix = names.route_prefix(owner.name, server.name)
+        if (prefix, server.launch_id, server.address) in seen.led:
+            return
+        current = self.servers.get(server.id)
+        if current is None or current.revision != server.revision or not current.address:
+            return
+        logger.warning("server %s is ready and had no route", server.id)
+        self.routing.add(prefix, current.address, current.launch_id or "", ServerKey(current.id, current.owner_id))
 
     def _is_to_go(self, server: Server, owner_name: str, now: datetime) -> bool:
         if server.state is not State.READY:
@@ -189,6 +236,12 @@ class Reaping:
         logger.warning("task %s belongs to no live server and is ended", task.task)
         self.launcher.stop(task.task, force=True)
         self.launcher.forget(task.task)
+        return 1
+
+    def _end_second(self, task: Task) -> int:
+        """End a launch's second task: who started it died before it saw the first. What the launch has is the first one's."""
+        logger.warning("task %s is the second of its launch and is ended", task.task)
+        self.launcher.stop(task.task, force=True)
         return 1
 
     def _drop(self, route: Route) -> int:
@@ -226,3 +279,18 @@ class Reaping:
 def _uncounted(act: Callable[[], None]) -> int:
     act()
     return 0
+
+
+def _seconds(tasks: list[Task], active: list[Server]) -> Iterator[Task]:
+    """Yield tasks that run for a launch whose record has another one."""
+    known = {server.launch_id: server.task for server in active if server.task}
+    for task in tasks:
+        if known.get(task.launch_id, task.task) != task.task and not isinstance(task.status, Gone):
+            yield task
+
+
+def _is_time_again(waited: timedelta, first: timedelta) -> bool:
+    """Say so for a while after *first*, after four times that, and so on."""
+    while first * 4 <= waited:
+        first *= 4
+    return waited < first + AGAIN

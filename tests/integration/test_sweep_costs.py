@@ -31,7 +31,8 @@ def running(hub, count):
         launch = Launch(f"l{number}", f"s{number}", user.id, user.name, "", f"/user/{user.name}/", Profile("default"), {}, {"T": "x"})
         task = hub.launcher.launch(launch)
         hub.users.create([user])
-        hub.servers.create(a_server("", user.name, id=f"s{number}", launch_id=f"l{number}", task=task, state=State.READY))
+        hub.servers.create(a_server("", user.name, id=f"s{number}", launch_id=f"l{number}", task=task, state=State.READY,
+                                    address=f"10.0.0.{number}:8888"))
         hub.routes.put(Route(f"/user/{user.name}/", f"10.0.0.{number}:8888", f"l{number}"))
     hub.clock.advance(timedelta(seconds=120))
 

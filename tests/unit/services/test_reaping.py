@@ -1,9 +1,12 @@
 """The sweep: what it costs, how it is cut and goes on, and two of them at once."""
 
+from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from hubless.domain.errors import StoreConflictError, StoreUnavailableError
 from hubless.domain.idleness import Patience
 from hubless.domain.messages import Kind
 from hubless.domain.routes import Route
@@ -209,3 +212,102 @@ def test_a_message_that_is_lost_again_is_sent_again_by_each_sweep():
         world.clock.advance(timedelta(seconds=20))
         world.reaping.sweep()
         assert [message.kind for message in world.queue.sent] == [Kind.LAUNCH]
+
+
+# --- what two who were at it at once may leave ---
+
+
+def second_task(world, task):
+    """Have the launcher run another task of the same launch, as where Spot and demand were tried at once."""
+    launcher, name = world.launcher, f"{task}-second"
+    launcher.status[name] = Running("127.0.0.1:9999")
+    listed = launcher.tasks
+    launcher.tasks = lambda: [replace(one, launch_id=task) if one.task == name else one for one in listed()]
+    return name
+
+
+def test_the_second_task_of_a_launch_is_ended_and_what_the_launch_has_is_kept():
+    world = World()
+    server = world.running()
+    second = second_task(world, server.task)
+
+    world.sweep()
+
+    assert isinstance(world.launcher.describe(second), Gone)
+    assert isinstance(world.launcher.describe(server.task), Running)
+    assert world.server().state is State.READY
+    assert world.launcher.forgotten == []
+    assert world.stores.held()[0] == [server.launch_id]
+
+
+def test_who_notes_a_second_task_ends_it_and_leaves_the_first_its_credentials():
+    world = World()
+    world.spawning.start(world.alice, "")
+    (message,) = world.queue.sent
+    world.deliver()
+    first = world.server()
+    world.launcher.launch = lambda launch: second_task(world, launch.launch_id)
+
+    world.launching._launch(replace(first, state=State.REQUESTED, task=None, revision=first.revision - 1))
+
+    assert world.server().task == first.task
+    assert isinstance(world.launcher.describe(f"{first.task}-second"), Gone)
+    assert isinstance(world.launcher.describe(first.task), Running)
+    assert world.stores.held()[0] == [message.launch_id]
+
+
+def test_a_ready_server_that_lost_its_route_to_one_who_was_late_gets_it_back():
+    world = World()
+    server = world.running()
+    route = next(iter(world.routes.all()))
+    world.routes.put(replace(route, address="10.9.9.9:8888", launch_id="an earlier launch"))
+
+    world.sweep(2)
+
+    assert list(world.routes.all()) == [route]
+    assert world.server() == server
+
+
+def test_a_route_that_was_put_after_a_stop_took_it_away_is_taken_away_again():
+    world = World()
+    world.spawning.start(world.alice, "")
+    world.deliver()
+    world.launching.follow_pending()
+    stale = world.server()
+    world.routes.remove("/user/alice/", stale.launch_id)
+    world.launcher.dies(stale.task)
+    world.launching.follow(stale)
+    assert world.server().state is State.FAILED
+
+    with suppress(StoreConflictError):
+        world.launching.follow(stale, Running(stale.address))
+
+    assert list(world.routes.all()) == []
+
+
+@pytest.mark.parametrize(
+    ("minutes", "messages", "sent"),
+    [(1, 0, 0), (2.5, 0, 1), (5, 0, 1), (2.5, 1, 1), (5, 1, 0), (7.9, 1, 0), (8.5, 1, 1), (9.5, 1, 0)],
+)
+def test_a_launch_that_waits_is_asked_for_again_where_its_message_may_be_lost(minutes, messages, sent):
+    world = World()
+    world.spawning.start(world.alice, "")
+    world.queue.sent = world.queue.sent[:messages]
+    world.clock.advance(timedelta(minutes=minutes))
+
+    replace(world.reaping, message_is_lost_after=timedelta(minutes=2)).sweep()
+
+    assert len(world.queue.sent) == messages + sent
+
+
+def test_where_the_queue_does_not_say_how_long_it_is_the_sweep_goes_on():
+    world = World()
+    world.spawning.start(world.alice, "")
+    world.clock.advance(timedelta(minutes=1.5))
+
+    def away():
+        raise StoreUnavailableError("SQS is away")
+
+    world.queue.depth = away
+
+    assert world.reaping.sweep().looked_at == 1
