@@ -1,6 +1,6 @@
 """A hub in AWS, whole: its functions in Lambda's runtime client, DynamoDB, SQS and SSM in MiniStack, ECS as `ecs` doubles it.
 
-What moves events between them in AWS does so here: the event source mapping of the queue, the rule for task events. Both
+What moves events between them in AWS does so here: the event source mappings of the queues, the rule for task events. Both
 deliver at least once; what fails is delivered again. The schedule is the test's: `sweep`.
 """
 
@@ -49,15 +49,15 @@ class Deployment:
 
     # --- what AWS does by itself ---
 
-    def map_queue(self):
-        """Hand batches of the queue to `spawn`, and delete what it does not name as failed."""
-        sqs, url = self.client("sqs"), self.environment["HUBLESS_QUEUE"]
+    def map_queue(self, url, batch):
+        """Hand batches of a queue to `spawn`, and delete what it does not name as failed."""
+        sqs = self.client("sqs")
         while not self.leaving.is_set():
             found = sqs.receive_message(
-                QueueUrl=url, MaxNumberOfMessages=BATCH, WaitTimeSeconds=1, AttributeNames=["ApproximateReceiveCount"]
+                QueueUrl=url, MaxNumberOfMessages=batch, WaitTimeSeconds=1, AttributeNames=["ApproximateReceiveCount"]
             ).get("Messages", [])
             if found:
-                failed = self._invoke("spawn", {"Records": [_record(one) for one in found]})
+                failed = self._invoke("spawn", {"Records": [_record(one, url) for one in found]})
                 for one in found:
                     if failed is not None and one["MessageId"] not in failed:
                         sqs.delete_message(QueueUrl=url, ReceiptHandle=one["ReceiptHandle"])
@@ -78,10 +78,11 @@ class Deployment:
         return {one["itemIdentifier"] for one in answer.get("batchItemFailures", ())}
 
 
-def _record(message):
+def _record(message, url):
     return {
         "messageId": message["MessageId"], "receiptHandle": message["ReceiptHandle"], "body": message["Body"],
         "attributes": message.get("Attributes", {}), "messageAttributes": {}, "eventSource": "aws:sqs", "awsRegion": REGION,
+        "eventSourceARN": f"arn:aws:sqs:{REGION}:000000000000:{url.rpartition('/')[2]}",
     }  # fmt: skip
 
 
@@ -105,7 +106,9 @@ def deploy(folder, *, url, settings_text, secrets, runtime, api_socket):
             deployed_function = deployed(f"functions.{name}.handler.handler", made.environment, folder / f"{name}.log", environments)
             made.functions[name] = stack.enter_context(deployed_function)
         stack.enter_context(gateway(made.functions["api"], api_socket))
-        workers = [threading.Thread(target=work, daemon=True) for work in (made.map_queue, made.deliver_events)]
+        queues = ((made.environment["HUBLESS_QUEUE"], BATCH), (made.environment["HUBLESS_LAUNCHES_QUEUE"], 1))
+        workers = [threading.Thread(target=made.map_queue, args=mapped, daemon=True) for mapped in queues]
+        workers.append(threading.Thread(target=made.deliver_events, daemon=True))
         for worker in workers:
             worker.start()
         try:
@@ -117,9 +120,10 @@ def deploy(folder, *, url, settings_text, secrets, runtime, api_socket):
 
 
 def _environment(made, folder, url, ecs):
-    queue = made.client("sqs").create_queue(QueueName="hub", Attributes={"VisibilityTimeout": str(VISIBILITY)})["QueueUrl"]
+    sqs, hidden = made.client("sqs"), {"VisibilityTimeout": str(VISIBILITY)}
+    queue, launches = (sqs.create_queue(QueueName=name, Attributes=hidden)["QueueUrl"] for name in ("hub", "hub-launches"))
     cloud = CloudSettings(
-        url=url, hub="school", table="hub", queue=queue, secrets=SECRETS, cluster="hub", image="jupyter/minimal:1",
+        url=url, hub="school", table="hub", queue=queue, launches_queue=launches, secrets=SECRETS, cluster="hub", image="jupyter/minimal:1",
         bucket="hub-launches", execution_role=EXECUTION_ROLE, task_role=TASK_ROLE, subnets=("subnet-a", "subnet-b"),
         security_groups=("sg-servers",), log_group="/hub/servers", log_level="info",
     )  # fmt: skip
