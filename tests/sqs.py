@@ -2,10 +2,14 @@
 
 import json
 import math
+from contextlib import contextmanager
 from datetime import timedelta
+
+from botocore.exceptions import BotoCoreError, ClientError
 
 from hubless.adapters.aws import Clients
 from hubless.domain import messages
+from hubless.domain.errors import StoreUnavailableError
 from tests.dynamodb import REGION
 
 
@@ -16,11 +20,21 @@ class BareQueue:
         self.url, self.clients = url, clients
 
     def send(self, message):
-        self.clients.sqs.send_message(QueueUrl=self.url, MessageBody=json.dumps(messages.encode(message)))
+        with in_words():
+            self.clients.sqs.send_message(QueueUrl=self.url, MessageBody=json.dumps(messages.encode(message)))
 
     def release(self, receipt, after, now):
         seconds = int(max(after, timedelta()).total_seconds())
-        self.clients.sqs.change_message_visibility(QueueUrl=self.url, ReceiptHandle=receipt, VisibilityTimeout=seconds)
+        with in_words():
+            self.clients.sqs.change_message_visibility(QueueUrl=self.url, ReceiptHandle=receipt, VisibilityTimeout=seconds)
+
+
+@contextmanager
+def in_words():
+    try:
+        yield
+    except (BotoCoreError, ClientError) as error:
+        raise StoreUnavailableError("The queue does not work") from error
 
 
 class Sqs:
@@ -33,6 +47,8 @@ class Sqs:
 
     def receive(self):
         """Return up to ten records as Lambda hands them to a function; each stays until it is deleted."""
+        if not any(message.visible for message in self.messages()):
+            return []
         answer = self._lambdas.sqs.receive_message(
             QueueUrl=self.url, MaxNumberOfMessages=10, VisibilityTimeout=30, MessageSystemAttributeNames=["ApproximateReceiveCount"]
         )
