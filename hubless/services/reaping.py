@@ -170,6 +170,7 @@ class Reaping:
         if server.state is State.STOPPING and now - server.entered_at >= MESSAGE_IS_LOST_AFTER / 4:
             self.queue.send(Message(Kind.STOP, server.id, server.launch_id or ""))
         self.launching.follow(server, status)  # the launcher is asked again only for what it did not list
+        self.launching.follow_if_heard(server)  # who said so may have died before the message was sent
         return 0
 
     def _is_to_go(self, server: Server, owner_name: str, now: datetime) -> bool:
