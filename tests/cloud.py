@@ -1,5 +1,7 @@
 """A hub's place in the cloud: an account with all that the hub needs made in it, and launchers over it."""
 
+from datetime import timedelta
+
 from hubless.adapters.aws import Clients
 from hubless.adapters.ecs.facts import Facts, Homes
 from hubless.adapters.ecs.launcher import EcsLauncher
@@ -21,12 +23,22 @@ def facts(**others):
     return Facts(**standard | others)
 
 
+class TrueClock:
+    """The time of a clock however far off those are who look at it: AWS's own."""
+
+    def __init__(self, clock):
+        self._clock = clock
+
+    def now(self):
+        return self._clock.now() - getattr(self._clock, "skew", timedelta())
+
+
 class Cloud:
     """One account and one hub in it."""
 
     def __init__(self, clock, seed=0, *, lag=0.0, describe_lag=0.0, **others):
         self.clock, self.facts = clock, facts(**others)
-        self.account, self.wire = Account(clock, seed, lag=lag, describe_lag=describe_lag), _wire
+        self.account, self.wire = Account(TrueClock(clock), seed, lag=lag, describe_lag=describe_lag), _wire
         self.wire.account, self.wire.before, self.wire.after = self.account, None, None
 
     def launcher(self, **others):

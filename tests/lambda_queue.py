@@ -17,6 +17,8 @@ class Sqs:
 
     def receive(self):
         """Return up to ten records as Lambda hands them to a function; each stays until it is deleted."""
+        if not any(message.visible for message in self.messages()):
+            return []
         answer = self._lambdas.sqs.receive_message(
             QueueUrl=self.url, MaxNumberOfMessages=10, VisibilityTimeout=30, MessageSystemAttributeNames=["ApproximateReceiveCount"]
         )

@@ -92,8 +92,12 @@ class Launching:
             self.follow(server, event.status)
         except StoreConflictError:
             logger.info("server %s moved meanwhile; its record says what is next", server.id, extra=lifecycle.marks(server))
-        if lifecycle.is_heard(server) and server.state in PENDING_START:  # before this event came
-            self.queue.send(Message(Kind.FOLLOW, server.id, event.launch_id))
+        self.follow_if_heard(server)  # before this event came
+
+    def follow_if_heard(self, server: Server) -> None:
+        """Have a server on its way up that has been heard of led to where it is served, as soon as the edges serve it."""
+        if lifecycle.is_heard(server) and server.state in PENDING_START:
+            self.queue.send(Message(Kind.FOLLOW, server.id, server.launch_id or ""))
 
     def follow_pending(self) -> int:
         """Move on every server that is between two rests, and return how many there are."""
@@ -148,6 +152,8 @@ class Launching:
             self._note_task(server, task)
         except StoreConflictError:
             self._undo_unless_wanted(server, task)
+            return
+        self.follow_if_heard(server)  # its launch came to us twice, and it was faster
 
     def _note_task(self, server: Server, task: str) -> Server:
         launched = lifecycle.launched(server, task=task, now=self.clock.now(), deadlines=self.deadlines)
@@ -176,30 +182,34 @@ class Launching:
     def _follow_start(self, server: Server, status: TaskStatus) -> None:
         if isinstance(status, Gone):
             self.stopping.fail(server, f"The server {status.why}", status.log_tail, status=status)
-        elif lifecycle.is_overdue(server, self.clock.now()):
+            return
+        # Nobody may have looked for longer than the deadline: what has come further meanwhile is not failed for that.
+        if isinstance(status, Running) and self._approach(server, status):
+            return
+        if lifecycle.is_overdue(server, self.clock.now()):
             self.stopping.fail(server, self._lateness(server), self._said(server))
-        elif isinstance(status, Running):
-            self._approach(server, status)
 
-    def _approach(self, server: Server, status: Running) -> None:
-        """Note the address, then ask the server itself, then have it routed, then call it ready."""
+    def _approach(self, server: Server, status: Running) -> bool:
+        """Note the address, then ask the server itself, then have it routed, then call it ready; say whether it moved."""
+        came_from = server.state
         if server.state is State.LAUNCHING:
             here = lifecycle.addressed(server, address=status.address, now=self.clock.now(), deadlines=self.deadlines)
             self.servers.write(server, here)
             server = here
         owner = self.users.get(server.owner_id)
         if owner is None or not self.readiness.answers(server, names.server_prefix(owner.name, server.name)):
-            return
+            return server.state is not came_from
         sequence = self.routing.add(
             names.route_prefix(owner.name, server.name),
             status.address,
             server.launch_id or "",
             ServerKey(server.id, server.owner_id),
         )
-        if self.routing.is_served(sequence):
-            self._welcome(server, owner)
-        else:
+        if not self.routing.is_served(sequence):
             self._unroute_unless_wanted(server, owner)
+            return server.state is not came_from
+        self._welcome(server, owner)
+        return True
 
     def _welcome(self, server: Server, owner: User) -> None:
         now = self.clock.now()
@@ -226,6 +236,8 @@ class Launching:
     def _lateness(self, server: Server) -> str:
         seconds = (self.deadlines.launching if server.state is State.LAUNCHING else self.deadlines.starting).total_seconds()
         what = "get an address" if server.state is State.LAUNCHING else "answer"
+        if lifecycle.is_heard(server):
+            what = "come to be served by every edge"
         return f"The server did not {what} within {seconds:.0f} seconds"
 
     def _said(self, server: Server) -> tuple[str, ...]:

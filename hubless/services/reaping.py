@@ -198,6 +198,7 @@ class Reaping:
         self.launching.follow(server, status)  # the launcher is asked again only for what it did not list
         if owner is not None and server.state is State.READY and status is not None and not isinstance(status, Gone):
             self._route_again(server, owner, seen)
+        self.launching.follow_if_heard(server)  # who said so may have died before the message was sent
         return 0
 
     def _is_message_lost(self, server: Server, seen: "_Seen") -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from hubless.adapters.sqlite import schema
@@ -46,6 +47,7 @@ class Database:
         self._path = path
         self._where = str(path) if path else f"file:hubless-{next(_memories)}?mode=memory&cache=shared"
         self._local = threading.local()
+        self._in_words = _InWords(self)
         # Memory lives as long as one connection to it does.
         self._keeper = None if path else self._connect()
         with self.transaction():
@@ -53,23 +55,23 @@ class Database:
 
     def read(self, statement: str, values: Sequence[Any] | dict[str, Any] = ()) -> list[Any]:
         """Return all rows of a query."""
-        with self._in_words():
+        with self._in_words:
             rows: list[Any] = self._connection().execute(statement, values).fetchall()
             return rows
 
     def read_one(self, statement: str, values: Sequence[Any] | dict[str, Any] = ()) -> Any:
         """Return the first row of a query, or None."""
-        with self._in_words():
+        with self._in_words:
             return self._connection().execute(statement, values).fetchone()
 
     def write(self, statement: str, values: Sequence[Any] | dict[str, Any] = ()) -> int:
         """Run one writing statement, by itself or within the thread's transaction, and return how many rows it changed."""
-        with self._in_words():
+        with self._in_words:
             return self._connection().execute(statement, values).rowcount
 
     def write_many(self, statement: str, values: Iterable[Sequence[Any]]) -> int:
         """Run one writing statement for each of *values*; call it within a transaction."""
-        with self._in_words():
+        with self._in_words:
             return self._connection().executemany(statement, values).rowcount
 
     @contextmanager
@@ -79,7 +81,7 @@ class Database:
         if connection.in_transaction:
             yield
             return
-        with self._in_words():
+        with self._in_words:
             connection.execute("BEGIN IMMEDIATE")  # the lock comes first: two writers never deadlock on upgrading a read
             try:
                 yield
@@ -99,7 +101,7 @@ class Database:
         seen: list[tuple[int, int]] = []
 
         def changed() -> bool:
-            with self._in_words():
+            with self._in_words:
                 connection = self._connection()
                 # data_version changes with others' writes, total_changes with our own.
                 now = (connection.execute("PRAGMA data_version").fetchone()[0], connection.total_changes)
@@ -124,7 +126,7 @@ class Database:
         return connection
 
     def _connect(self) -> sqlite3.Connection:
-        with self._in_words():
+        with self._in_words:
             connection = sqlite3.connect(
                 self._where,
                 timeout=BUSY_SECONDS,
@@ -155,17 +157,8 @@ class Database:
         if found < schema.VERSION:
             self.write(f"PRAGMA user_version = {schema.VERSION}")
 
-    @contextmanager
-    def _in_words(self) -> Iterator[None]:
-        """Translate SQLite's errors, here and nowhere else; a broken promise of ours goes through as it is."""
-        try:
-            yield
-        except sqlite3.IntegrityError:
-            raise
-        except sqlite3.Error as error:
-            raise StoreUnavailableError(self._sentence(error)) from error
-
-    def _sentence(self, error: sqlite3.Error) -> str:
+    def sentence(self, error: sqlite3.Error) -> str:
+        """Return what *error* means, and what to do."""
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         remedy = {
             sqlite3.SQLITE_FULL: "The disk is full: make room, then go on; what was acknowledged is safe.",
@@ -177,6 +170,23 @@ class Database:
             sqlite3.SQLITE_IOERR: "Reading or writing failed: look at the disk and its free space.",
         }.get(code, "")
         return f"The database {self._path or 'in memory'} does not work ({error}). {remedy}".rstrip()
+
+
+class _InWords:
+    """Translates SQLite's errors, here and nowhere else; a broken promise of ours goes through as it is.
+
+    Every statement goes through it, so it is no generator: that would take as long as SQLite does.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(self, _kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None) -> None:
+        if isinstance(error, sqlite3.Error) and not isinstance(error, sqlite3.IntegrityError):
+            raise StoreUnavailableError(self._database.sentence(error)) from error
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:

@@ -233,3 +233,59 @@ def test_a_message_to_follow_what_is_over_does_nothing(cloud):
 
     cloud.launching.carry_out(Message(Kind.FOLLOW, server.id, server.launch_id))
     assert cloud.server() == ended
+
+
+def test_a_sweep_has_a_server_that_was_heard_of_followed_to_the_end(cloud):
+    """The event of its address is lost, and so is the message that it spoke: the sweep sees both."""
+    server = cloud.spawn()
+    cloud.launcher.status[server.task] = Running(ADDRESS)
+    cloud.speak()
+    cloud.queue.sent.clear()
+
+    cloud.reaping.sweep()
+    assert cloud.server().state is State.STARTING  # the edge does not serve it yet
+    cloud.deliver_patiently()
+    assert cloud.server().state is State.READY
+
+
+def test_a_server_that_spoke_before_its_launch_was_noted_is_followed(cloud):
+    cloud.spawning.start(cloud.alice, "")
+    cloud.launcher.launch(cloud.credentials.issue(cloud.server(), cloud.alice, cloud.launching.profiles["default"]))
+    cloud.launcher.status[cloud.server().launch_id] = Running(ADDRESS)
+    cloud.speak()
+    launch, follow = cloud.queue.sent
+    cloud.queue.sent.clear()
+
+    cloud.launching.carry_out(follow)  # too early, and done with
+    cloud.launching.carry_out(launch)
+    cloud.deliver_patiently()
+    assert cloud.server().state is State.READY
+
+
+@pytest.mark.parametrize("spoke", [True, False])
+def test_a_deadline_at_which_nobody_looked_fails_nobody_who_came_further_since(cloud, spoke):
+    cloud.spawn()
+    if spoke:
+        cloud.speak()
+        cloud.queue.sent.clear()
+    cloud.clock.advance(cloud.deadlines.launching)
+    cloud.edge.look()
+
+    cloud.tell(Running(ADDRESS))
+    assert cloud.server().state is State.STARTING
+
+    cloud.clock.advance(cloud.deadlines.starting)
+    cloud.edge.look()
+    cloud.launching.follow(cloud.server(), Running(ADDRESS))
+    assert cloud.server().state is (State.READY if spoke else State.FAILED)
+    assert spoke or "did not answer" in cloud.server().failure
+
+
+def test_a_server_that_spoke_and_that_no_edge_serves_fails_in_words_that_say_so(cloud):
+    cloud.spawn()
+    cloud.tell(Running(ADDRESS))
+    cloud.speak()
+    cloud.clock.advance(cloud.deadlines.starting)
+
+    cloud.launching.follow(cloud.server(), Running(ADDRESS))
+    assert "did not come to be served by every edge within 60 seconds" in cloud.server().failure
