@@ -50,3 +50,6 @@ class Sqs:
 
     def clear(self):
         self.messages().clear()
+
+    def close(self):
+        self._lambdas.sqs.delete_queue(QueueUrl=self.url)

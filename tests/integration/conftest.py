@@ -8,7 +8,11 @@ from tests.lambda_queue import Sqs
 def amazon():
     """A table and a queue in moto: what takes a while to make and a moment to empty."""
     with moto() as database:
-        yield in_new_table(database), Sqs()
+        stores, sqs = in_new_table(database), Sqs()
+        yield stores, sqs
+        # Other tests of the same run may have a mock of their own round this one, and then it all stays.
+        stores.close()
+        sqs.close()
 
 
 @pytest.fixture
