@@ -53,9 +53,16 @@ class Runtime:
             self._quietly(f"add map {map_file} {key} {value}")
 
     def remove(self, map_file: Path, key: str) -> None:
-        """Take *key* away; one that is gone is no error."""
-        if len(key) < LONGEST:  # a longer one never was there
-            self.command(f"del map {map_file} {key}")
+        """Take *key* away; one that is gone is no error.
+
+        Raises:
+            EdgeError: when HAProxy does not, for whatever other reason.
+        """
+        if len(key) >= LONGEST:
+            return  # it never was there
+        said = self.command(f"del map {map_file} {key}")
+        if said and "key not found" not in said.lower():
+            raise _refusal(said)
 
     def replace(self, map_file: Path, entries: Iterable[tuple[str, str]]) -> int:
         """Put all *entries* in the place of the whole map at once, and return how many; meanwhile the old one serves.
@@ -93,7 +100,11 @@ class Runtime:
 
     def _quietly(self, text: str) -> None:
         if said := self.command(text):
-            raise EdgeError(f"HAProxy refuses: {said[:200]}")
+            raise _refusal(said)
+
+
+def _refusal(said: str) -> EdgeError:
+    return EdgeError(f"HAProxy refuses: {said[:200]}")
 
 
 def _fits(key: str, value: str) -> bool:

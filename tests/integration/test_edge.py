@@ -476,6 +476,14 @@ def test_an_entry_is_taken_up_to_a_length_and_a_longer_one_costs_neither_the_oth
     assert agent._proxy.is_alive()
 
 
+def test_a_removal_that_haproxy_refuses_is_an_error_and_one_of_what_is_gone_is_none(world: World) -> None:
+    agent = world.started()
+    runtime = agent._proxy.runtime
+    runtime.remove(agent._edge.map_file, "AA")
+    with pytest.raises(EdgeError, match="Unknown map"):
+        runtime.remove(world.folder / "other.map", "AA")
+
+
 def test_a_trimmed_log_means_a_full_load(world: World) -> None:
     world.route("/user/alice/", "alice")
     agent = world.started()
