@@ -4,7 +4,6 @@ Whatever becomes of the table, HAProxy serves on what it knows, and the agent go
 """
 
 import logging
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,9 +14,10 @@ from edge_proxy.backoff import Backoff
 from edge_proxy.configuration import LOADED, STATE, EdgeConfiguration, key_of, value_of
 from edge_proxy.engine import find_engine
 from edge_proxy.errors import EdgeError
+from edge_proxy.names import Names
 from edge_proxy.proxy import Proxy
 from hubless.domain.errors import StoreUnavailableError
-from hubless.domain.routes import EdgeReport, RouteChange
+from hubless.domain.routes import EdgeReport, RouteChange, ServerKey
 from hubless.ports.routes import RouteStore
 
 logger = logging.getLogger(__name__)
@@ -41,6 +41,7 @@ class Agent:
         poll_seconds: float = 0.05,
         heartbeat_seconds: float = 2.0,
         activity_seconds: float = 30.0,
+        names: Names | None = None,
         longest_wait: float = LONGEST_WAIT,
         reload_after: float = RELOAD_AFTER,
     ) -> None:
@@ -54,6 +55,7 @@ class Agent:
             heartbeat_seconds: how often it says that it lives while nothing changes; less than half of what routing
                 waits before it calls an edge lost.
             activity_seconds: how often activity is reported.
+            names: looks up hosts that routes name.
             longest_wait: the most seconds between two tries while the table is away.
             reload_after: how many seconds away make the table a new one, to be read whole.
         """
@@ -65,6 +67,7 @@ class Agent:
         self._poll_seconds = poll_seconds
         self._heartbeat_seconds = heartbeat_seconds
         self._reload_after = reload_after
+        self._names = names or Names()
         self._proxy = Proxy(configuration, find_engine())
         self._activity = report_activity and ActivityReports(
             configuration, self._proxy.runtime, report_activity, clock=clock, every_seconds=activity_seconds
@@ -108,6 +111,7 @@ class Agent:
         try:
             self._keep_alive()
             self._ask()
+            self._follow_names()
             if self._activity is not None and self._away_since is None:
                 self._activity.turn()
             self._mending.succeeded()
@@ -198,11 +202,22 @@ class Agent:
         return len(changes) == CHANGES
 
     def _apply_one(self, change: RouteChange) -> None:
-        address = None if change.address is None else resolved(change.address)
-        if address is None:  # also when its host leads nowhere: where the prefix led before, it must not lead on
-            self._proxy.runtime.remove(self._edge.map_file, key_of(change.prefix))
+        if change.address is None:
+            self._names.forget(change.prefix)
+            address = None
         else:
-            self._proxy.runtime.set(self._edge.map_file, key_of(change.prefix), value_of(address, change.server))
+            address = self._names.resolved(change.prefix, change.address, change.server)
+        self._lead(change.prefix, address, change.server)
+
+    def _lead(self, prefix: str, address: str | None, server: ServerKey | None) -> None:
+        if address is None:  # also when its host leads nowhere: where the prefix led before, it must not lead on
+            self._proxy.runtime.remove(self._edge.map_file, key_of(prefix))
+        else:
+            self._proxy.runtime.set(self._edge.map_file, key_of(prefix), value_of(address, server))
+
+    def _follow_names(self) -> None:
+        for named in self._names.moved():
+            self._lead(named.prefix, named.address, named.server)
 
     def _load(self) -> None:
         """Swap the whole map. Changes made while it is read come again through the log: applying twice is no harm."""
@@ -213,8 +228,9 @@ class Agent:
         logger.info("%s routes loaded", count)
 
     def _entries(self) -> Iterator[tuple[str, str]]:
+        self._names.clear()
         for route in self._routes.all():
-            if (address := resolved(route.address)) is not None:
+            if (address := self._names.resolved(route.prefix, route.address, route.server)) is not None:
                 yield key_of(route.prefix), value_of(address, route.server)
 
     def _tell_health(self) -> None:
@@ -230,13 +246,3 @@ class Agent:
             return  # it was signed off
         self._routes.report(EdgeReport(self._edge_id, self._sequence or 0, self._clock()))
         self._told, self._told_at = self._sequence, time.monotonic()
-
-
-def resolved(address: str) -> str | None:
-    """Return *address* as ip:port, which is all that HAProxy dials; None when the host's name leads nowhere (yet)."""
-    host, _, port = address.rpartition(":")
-    try:
-        return f"{socket.gethostbyname(host)}:{port}"
-    except OSError:
-        logger.warning("the address %s of a route leads nowhere", host)
-        return None

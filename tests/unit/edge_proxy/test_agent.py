@@ -9,11 +9,13 @@ import pytest
 from edge_proxy.agent import Agent
 from edge_proxy.configuration import EdgeConfiguration, Socket
 from edge_proxy.errors import EdgeError
+from edge_proxy.names import Names
 from hubless.adapters.sqlite.database import Database
 from hubless.adapters.sqlite.routes import SqliteRouteStore
 from hubless.domain.errors import StoreUnavailableError
 from hubless.domain.routes import Route
 from tests.builders import NOW
+from tests.contract.together import eventually
 
 A = Route("/user/alice/", "10.0.0.1:8888", "l1")
 
@@ -126,6 +128,29 @@ def test_what_came_while_the_table_was_away_is_not_missed_by_a_cheap_look(table:
     table.is_away = False
     agent.turn()
     assert proxy.map
+
+
+def test_a_route_whose_host_cannot_be_a_name_ends_no_agent_and_harms_no_other_route(table: Table, tmp_path: Path) -> None:
+    table.real.put(Route("/services/bad/", "a..b:80", "service:/services/bad/"))
+    agent, proxy = started(table, tmp_path)
+    table.real.put(Route("/services/worse/", f"{'x' * 64}.org:80", "service:/services/worse/"))
+    table.real.put(A)
+    agent.turn()
+    assert list(proxy.map.values()) == [A.address]
+
+
+def test_a_host_that_moves_is_followed_while_nothing_changes_and_the_table_is_away(table: Table, tmp_path: Path) -> None:
+    hosts = {"grader": "10.0.0.1"}
+    table.real.put(Route("/services/grader/", "grader:80", "service:/services/grader/"))
+    agent, proxy = started(table, tmp_path, names=Names(hosts.__getitem__, every_seconds=0.0))
+    table.is_away = True
+    hosts["grader"] = "10.0.0.2"
+
+    def has_moved() -> bool:
+        agent.turn()
+        return list(proxy.map.values()) == ["10.0.0.2:80"]
+
+    eventually(has_moved)
 
 
 def test_who_is_told_to_stop_while_the_table_is_away_stops_at_once(table: Table, tmp_path: Path) -> None:
