@@ -35,7 +35,7 @@ from tests.edge import Echo, TcpServer, Told, UnixServer, ask_on, certificate, o
 from tests.ports import free_port
 
 pytestmark = pytest.mark.real
-OF_AGENT = ("heartbeat_seconds", "reload_after", "report_activity", "activity_seconds")
+OF_AGENT = ("heartbeat_seconds", "reload_after", "doubt_after", "report_activity", "activity_seconds")
 SUBPROTOCOL = "v1.kernel.websocket.jupyter.org"
 
 
@@ -679,6 +679,19 @@ def test_it_is_healthy_once_routes_are_loaded_and_no_longer_when_it_leaves(world
     agent.drain(0, threading.Event())
     assert (world.ask("/edge/health").status, world.ask("/user/alice/").who) == (503, "alice")
     assert world.routes.reports() == []
+
+
+def test_it_is_unhealthy_once_the_table_has_been_away_for_long_and_healthy_again_with_the_routes(world: World) -> None:
+    world.route("/user/alice/", "alice")
+    agent = world.started(health_path="/edge/health", doubt_after=0)
+    world.store.is_away = True
+    agent.turn()
+    agent.turn()
+    assert (world.ask("/edge/health").status, world.ask("/user/alice/").who) == (503, "alice")
+    world.routes.remove("/user/alice/", "launch-alice")
+    world.store.is_away = False
+    agent.turn()
+    assert (world.ask("/edge/health").status, world.ask("/user/alice/").who) == (200, "API")
 
 
 def test_a_killed_haproxy_is_unhealthy_until_it_has_its_routes(world: World) -> None:
