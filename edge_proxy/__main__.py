@@ -5,7 +5,6 @@ takes that over.
 """
 
 import logging
-import queue
 import secrets
 import signal
 import socket
@@ -15,6 +14,7 @@ import threading
 from edge_proxy.agent import Agent
 from edge_proxy.cloud import configuration_of
 from edge_proxy.errors import EdgeError
+from edge_proxy.signals import at_signals
 from hubless.bootstrap.edge import open_clock, open_routes
 from hubless.settings.edge import EdgeSettings
 from hubless.settings.kinds import SettingsError
@@ -31,7 +31,8 @@ def main() -> int:
     except SettingsError as wrong:
         logger.error("%s", wrong)  # noqa: TRY400 a sentence, no trace
         return BAD_SETTINGS
-    leaving, at_once = _told_by_signals()
+    leaving, at_once = threading.Event(), threading.Event()
+    at_signals((signal.SIGTERM, signal.SIGINT), leaving.set, at_once.set)
     try:
         agent = _agent(settings)
         agent.start()
@@ -57,23 +58,6 @@ def _agent(settings: EdgeSettings) -> Agent:
         heartbeat_seconds=settings.heartbeat_seconds,
         activity_seconds=settings.activity_seconds,
     )
-
-
-def _told_by_signals() -> tuple[threading.Event, threading.Event]:
-    """Return what the first signal to end sets, and what the second sets."""
-    told: queue.SimpleQueue[int] = queue.SimpleQueue()
-    events = threading.Event(), threading.Event()
-
-    def pass_on() -> None:
-        for event in events:
-            told.get()
-            event.set()
-
-    # An event that a signal's handler sets may be just being waited for, with its lock held; this queue has none.
-    threading.Thread(target=pass_on, name="signals", daemon=True).start()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda number, _frame: told.put(number))
-    return events
 
 
 if __name__ == "__main__":

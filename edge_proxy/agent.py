@@ -1,10 +1,10 @@
 """The agent: follows the route table and keeps HAProxy's map equal to it, reports what it applied and who was active.
 
-Whatever becomes of the table, HAProxy serves on what it knows, and the agent goes on asking.
+Whatever becomes of the table, HAProxy serves on what it knows, and the agent goes on asking. An edge that has not known the
+table for a while says that it is unhealthy, as addresses are another's in the end; where there is a healthy one, that is asked.
 """
 
 import logging
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,14 +15,16 @@ from edge_proxy.backoff import Backoff
 from edge_proxy.configuration import LOADED, STATE, EdgeConfiguration, key_of, value_of
 from edge_proxy.engine import find_engine
 from edge_proxy.errors import EdgeError
+from edge_proxy.names import Names
 from edge_proxy.proxy import Proxy
 from hubless.domain.errors import StoreUnavailableError
-from hubless.domain.routes import EdgeReport, RouteChange
+from hubless.domain.routes import EdgeReport, RouteChange, ServerKey
 from hubless.ports.routes import RouteStore
 
 logger = logging.getLogger(__name__)
 CHANGES = 500  # read at once
 LONGEST_WAIT = 10.0  # seconds between two tries where the table is away
+DOUBT_AFTER = 60.0  # seconds without the table, or without the map being equal to it
 RELOAD_AFTER = 30.0  # seconds away: a table that was brought back from a backup may count its changes anew
 
 
@@ -41,8 +43,10 @@ class Agent:
         poll_seconds: float = 0.05,
         heartbeat_seconds: float = 2.0,
         activity_seconds: float = 30.0,
+        names: Names | None = None,
         longest_wait: float = LONGEST_WAIT,
         reload_after: float = RELOAD_AFTER,
+        doubt_after: float = DOUBT_AFTER,
     ) -> None:
         """Prepare; nothing is started or asked.
 
@@ -54,8 +58,10 @@ class Agent:
             heartbeat_seconds: how often it says that it lives while nothing changes; less than half of what routing
                 waits before it calls an edge lost.
             activity_seconds: how often activity is reported.
+            names: looks up hosts that routes name.
             longest_wait: the most seconds between two tries while the table is away.
             reload_after: how many seconds away make the table a new one, to be read whole.
+            doubt_after: how many seconds without the table make the edge unhealthy.
         """
         self._edge = configuration
         self._routes = routes
@@ -65,6 +71,8 @@ class Agent:
         self._poll_seconds = poll_seconds
         self._heartbeat_seconds = heartbeat_seconds
         self._reload_after = reload_after
+        self._doubt_after = doubt_after
+        self._names = names or Names()
         self._proxy = Proxy(configuration, find_engine())
         self._activity = report_activity and ActivityReports(
             configuration, self._proxy.runtime, report_activity, clock=clock, every_seconds=activity_seconds
@@ -73,9 +81,12 @@ class Agent:
         self._told: int | None = None  # what was reported
         self._told_at = 0.0
         self._is_leaving = False
-        self._away_since: float | None = None
-        self._ask_at = self._mend_at = 0.0  # not before
+        self._is_doubtful = False  # whether it says so
+        self._away_since: float | None = None  # the table
+        self._behind_since: float | None = None  # the map, for whatever reason
+        self._ask_at = self._mend_at = self._report_at = 0.0  # not before
         self._asking, self._mending = (Backoff(min(poll_seconds, longest_wait), longest_wait) for _ in range(2))
+        self._reporting = Backoff(min(poll_seconds, longest_wait), min(heartbeat_seconds, longest_wait))
 
     @property
     def proxy_pid(self) -> int | None:
@@ -107,13 +118,16 @@ class Agent:
             return
         try:
             self._keep_alive()
+            self._doubt()
             self._ask()
+            self._follow_names()
             if self._activity is not None and self._away_since is None:
                 self._activity.turn()
             self._mending.succeeded()
         except EdgeError as error:
             logger.error("edge: %s", error)  # noqa: TRY400 no bug
             self._sequence = None
+            self._fall_behind()
             self._mend_at = time.monotonic() + self._mending.failed()
 
     def drain(self, seconds: float, cut_short: threading.Event) -> None:
@@ -124,7 +138,7 @@ class Agent:
         end = time.monotonic() + seconds
         self._is_leaving = True
         try:
-            self._tell_health()
+            self._tell_health(is_up=False)
         except EdgeError as error:
             logger.warning("the load balancer could not be told: %s", error)
         self._sign_off()
@@ -156,6 +170,21 @@ class Agent:
             self._sequence = None
             self._proxy.start()
 
+    def _fall_behind(self) -> None:
+        if self._behind_since is None:
+            self._behind_since = time.monotonic()
+
+    def _doubt(self) -> None:
+        """Say that the edge is unhealthy once its routes have been old for long; they serve on, for who is sent here."""
+        if self._is_doubtful or self._behind_since is None:
+            return
+        behind = time.monotonic() - self._behind_since
+        if behind < self._doubt_after:
+            return
+        self._tell_health(is_up=False)
+        self._is_doubtful, self._sequence = True, None
+        logger.error("the routes are as they were %.0f seconds ago: this edge is unhealthy until they are loaded", behind)
+
     def _ask(self) -> None:
         """Follow the table unless it was away a moment ago."""
         now = time.monotonic()
@@ -169,8 +198,10 @@ class Agent:
             if self._away_since is None:
                 self._away_since = now
                 logger.error("the route table cannot be read, routes stay as they are: %s", away)  # noqa: TRY400 no bug
+            self._fall_behind()
             self._ask_at = time.monotonic() + self._asking.failed()
             return
+        self._behind_since = None
         if self._away_since is not None:
             logger.info("the route table is back after %.0f seconds", time.monotonic() - self._away_since)
             self._away_since = None
@@ -182,8 +213,7 @@ class Agent:
         elif self._changed() or self._is_report_due() or self._away_since is not None:
             while self._apply():
                 self._report()
-        if self._is_report_due():
-            self._report()
+        self._report()
 
     def _apply(self) -> bool:
         """Apply the next changes, and say whether more are there."""
@@ -198,45 +228,58 @@ class Agent:
         return len(changes) == CHANGES
 
     def _apply_one(self, change: RouteChange) -> None:
-        address = None if change.address is None else resolved(change.address)
-        if address is None:  # also when its host leads nowhere: where the prefix led before, it must not lead on
-            self._proxy.runtime.remove(self._edge.map_file, key_of(change.prefix))
+        if change.address is None:
+            self._names.forget(change.prefix)
+            address = None
         else:
-            self._proxy.runtime.set(self._edge.map_file, key_of(change.prefix), value_of(address, change.server))
+            address = self._names.resolved(change.prefix, change.address, change.server)
+        self._lead(change.prefix, address, change.server)
+
+    def _lead(self, prefix: str, address: str | None, server: ServerKey | None) -> None:
+        if address is None:  # also when its host leads nowhere: where the prefix led before, it must not lead on
+            self._proxy.runtime.remove(self._edge.map_file, key_of(prefix))
+        else:
+            self._proxy.runtime.set(self._edge.map_file, key_of(prefix), value_of(address, server))
+
+    def _follow_names(self) -> None:
+        for named in self._names.moved():
+            self._lead(named.prefix, named.address, named.server)
 
     def _load(self) -> None:
         """Swap the whole map. Changes made while it is read come again through the log: applying twice is no harm."""
         sequence = self._routes.sequence()
         count = self._proxy.runtime.replace(self._edge.map_file, self._entries())
-        self._sequence = sequence
-        self._tell_health()
+        self._tell_health(is_up=not self._is_leaving)
+        self._sequence, self._is_doubtful = sequence, False
         logger.info("%s routes loaded", count)
 
     def _entries(self) -> Iterator[tuple[str, str]]:
+        self._names.clear()
         for route in self._routes.all():
-            if (address := resolved(route.address)) is not None:
+            if (address := self._names.resolved(route.prefix, route.address, route.server)) is not None:
                 yield key_of(route.prefix), value_of(address, route.server)
 
-    def _tell_health(self) -> None:
+    def _tell_health(self, *, is_up: bool) -> None:
         if self._edge.health_path:
-            self._proxy.runtime.set_up(STATE, LOADED, is_up=not self._is_leaving)
+            self._proxy.runtime.set_up(STATE, LOADED, is_up=is_up)
 
     def _is_report_due(self) -> bool:
         """Say whether something was applied that was not told, or the last word is a while ago."""
-        return self._sequence != self._told or time.monotonic() - self._told_at >= self._heartbeat_seconds
+        now = time.monotonic()
+        is_news = self._sequence != self._told or now - self._told_at >= self._heartbeat_seconds
+        return is_news and now >= self._report_at and not self._is_leaving  # who leaves was signed off
 
     def _report(self) -> None:
-        if self._is_leaving:
-            return  # it was signed off
-        self._routes.report(EdgeReport(self._edge_id, self._sequence or 0, self._clock()))
+        """Report where it is due. A table that takes no report is followed on: it may be read though nobody may write."""
+        if not self._is_report_due():
+            return
+        try:
+            self._routes.report(EdgeReport(self._edge_id, self._sequence or 0, self._clock()))
+        except StoreUnavailableError as away:
+            if not self._report_at:
+                logger.warning("what is applied could not be reported, and is reported later: %s", away)
+            self._report_at = time.monotonic() + self._reporting.failed()
+            return
+        self._reporting.succeeded()
+        self._report_at = 0.0
         self._told, self._told_at = self._sequence, time.monotonic()
-
-
-def resolved(address: str) -> str | None:
-    """Return *address* as ip:port, which is all that HAProxy dials; None when the host's name leads nowhere (yet)."""
-    host, _, port = address.rpartition(":")
-    try:
-        return f"{socket.gethostbyname(host)}:{port}"
-    except OSError:
-        logger.warning("the address %s of a route leads nowhere", host)
-        return None

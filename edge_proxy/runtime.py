@@ -1,15 +1,17 @@
 """HAProxy's Runtime API: routes come and go without a reload."""
 
 import contextlib
+import logging
 import re
 import socket
 from collections.abc import Iterable, Iterator
-from itertools import islice
 from pathlib import Path
 
 from edge_proxy.errors import EdgeError
 
-BATCH = 200  # entries of one command's payload; HAProxy's buffer holds 16 KB
+logger = logging.getLogger(__name__)
+# Bytes of one command's entries. HAProxy's buffer holds 16,384: it refuses more, and just as many have HAProxy 2.8 abort.
+LONGEST = 8_192
 TIMEOUT = 5.0
 _ENTRY = re.compile(r"key=(\S+) .*?exp=(\d+)")
 
@@ -44,16 +46,29 @@ class Runtime:
             return False
 
     def set(self, map_file: Path, key: str, value: str) -> None:
-        """Let *key* stand for *value*, whether it is there or not."""
-        if self.command(f"set map {map_file} {key} {value}"):  # it says so when there is no such entry
+        """Let *key* stand for *value*, whether it is there or not; for nothing where they are too long for HAProxy."""
+        if not _fits(key, value):
+            self.remove(map_file, key)
+        elif self.command(f"set map {map_file} {key} {value}"):  # it says so when there is no such entry
             self._quietly(f"add map {map_file} {key} {value}")
 
     def remove(self, map_file: Path, key: str) -> None:
-        """Take *key* away; one that is gone is no error."""
-        self.command(f"del map {map_file} {key}")
+        """Take *key* away; one that is gone is no error.
+
+        Raises:
+            EdgeError: when HAProxy does not, for whatever other reason.
+        """
+        if len(key) >= LONGEST:
+            return  # it never was there
+        said = self.command(f"del map {map_file} {key}")
+        if said and "key not found" not in said.lower():
+            raise _refusal(said)
 
     def replace(self, map_file: Path, entries: Iterable[tuple[str, str]]) -> int:
-        """Put all *entries* in the place of the whole map at once, and return how many; meanwhile the old one serves."""
+        """Put all *entries* in the place of the whole map at once, and return how many; meanwhile the old one serves.
+
+        Those that are too long for HAProxy are left out.
+        """
         version = self.command(f"prepare map {map_file}").rpartition(" ")[2]
         if not version.isdigit():
             raise EdgeError(f"HAProxy does not know the map {map_file}")
@@ -78,18 +93,40 @@ class Runtime:
 
     def _add(self, version: str, map_file: Path, entries: Iterable[tuple[str, str]]) -> int:
         count = 0
-        for batch in _batches(entries):
-            payload = "".join(f"{key} {value}\n" for key, value in batch)
-            self._quietly(f"add map @{version} {map_file} <<\n{payload}")
-            count += len(batch)
+        for lines in _batches(_line(key, value) for key, value in entries if _fits(key, value)):
+            self._quietly(f"add map @{version} {map_file} <<\n{''.join(lines)}")
+            count += len(lines)
         return count
 
     def _quietly(self, text: str) -> None:
         if said := self.command(text):
-            raise EdgeError(f"HAProxy refuses: {said[:200]}")
+            raise _refusal(said)
 
 
-def _batches(entries: Iterable[tuple[str, str]]) -> Iterator[list[tuple[str, str]]]:
-    iterator = iter(entries)
-    while batch := list(islice(iterator, BATCH)):
+def _refusal(said: str) -> EdgeError:
+    return EdgeError(f"HAProxy refuses: {said[:200]}")
+
+
+def _fits(key: str, value: str) -> bool:
+    """Say whether HAProxy takes the entry. Names are short enough that each does; one that is not must not cost the rest."""
+    if len(_line(key, value)) <= LONGEST:
+        return True
+    logger.warning("a route is left out, as it is too long for HAProxy: %s…", key[:80])
+    return False
+
+
+def _line(key: str, value: str) -> str:
+    return f"{key} {value}\n"
+
+
+def _batches(lines: Iterable[str]) -> Iterator[list[str]]:
+    """Yield *lines*, as many at once as one command may hold."""
+    batch, size = list[str](), 0
+    for line in lines:
+        if batch and size + len(line) > LONGEST:
+            yield batch
+            batch, size = [], 0
+        batch.append(line)
+        size += len(line)
+    if batch:
         yield batch

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from edge_proxy.agent import Agent
 from edge_proxy.configuration import EdgeConfiguration, Socket
+from edge_proxy.signals import at_signals
 from embedded import children
 from embedded.children import Line, Order
 from hubless.bootstrap import machine
@@ -34,11 +35,11 @@ def run(line: Line, order: Order, settings: Settings) -> None:
     )
     leaving, in_order = threading.Event(), threading.Event()
 
-    def end(*_: object) -> None:
+    def end() -> None:
         in_order.set()
         leaving.set()
 
-    signal.signal(signal.SIGTERM, end)
+    at_signals((signal.SIGTERM,), end)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     children.listen(line, lambda word: leaving.set() if word is None else None)
     agent.start()

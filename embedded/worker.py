@@ -8,6 +8,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
+from edge_proxy.signals import at_signals
 from embedded import children
 from embedded.children import Line, Order
 from functions.reaper import work as reaper
@@ -130,7 +131,7 @@ def run(line: Line, _order: Order, settings: Settings) -> None:
         elif word is None:
             worker.leave()
 
-    signal.signal(signal.SIGTERM, lambda *_: worker.leave())
+    at_signals((signal.SIGTERM,), worker.leave)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     children.listen(line, heard)
     link = hub.accounts.first_admin_link() if hub.has_passwords else None

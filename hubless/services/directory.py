@@ -16,6 +16,7 @@ from hubless.ports.services import ServiceStore
 from hubless.services.routing import Routing
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,254}")
+LONGEST_HOST, LONGEST_LABEL = 253, 63  # bytes (RFC 1035)
 CLIENT_ID_PREFIX = "service-"  # JupyterHub: no service can pose as a server
 
 
@@ -130,4 +131,13 @@ def _is_address(url: str) -> bool:
     except ValueError:
         return False
     plain = url.isprintable() and not any(c in url for c in " \\\"'")
-    return plain and parts.scheme in {"http", "https"} and bool(parts.hostname) and "@" not in parts.netloc and port_is_good
+    return plain and parts.scheme in {"http", "https"} and _is_host(parts.hostname) and "@" not in parts.netloc and port_is_good
+
+
+def _is_host(name: str | None) -> bool:
+    """Say whether it can be looked up: each part of a name has 1 to 63 bytes as DNS writes it."""
+    try:
+        written = (name or "").removesuffix(".").encode("idna")
+    except UnicodeError:
+        return False
+    return 0 < len(written) <= LONGEST_HOST and all(0 < len(part) <= LONGEST_LABEL for part in written.split(b"."))

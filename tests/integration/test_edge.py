@@ -14,6 +14,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from websockets.sync.client import connect
@@ -22,16 +23,19 @@ from websockets.sync.server import serve
 from edge_proxy.agent import Agent
 from edge_proxy.configuration import EdgeConfiguration, HttpsOrigin, Socket
 from edge_proxy.errors import EdgeError
+from edge_proxy.runtime import LONGEST
 from hubless.adapters.sqlite.database import Database
 from hubless.adapters.sqlite.routes import SqliteRouteStore
 from hubless.domain.errors import StoreUnavailableError
+from hubless.domain.names import MAX_USER_NAME
 from hubless.domain.routes import Route, ServerKey
+from hubless.services.identifiers import new_id
 from tests.contract.together import eventually
 from tests.edge import Echo, TcpServer, Told, UnixServer, ask_on, certificate, over_tls, running
 from tests.ports import free_port
 
 pytestmark = pytest.mark.real
-OF_AGENT = ("heartbeat_seconds", "reload_after", "report_activity", "activity_seconds")
+OF_AGENT = ("heartbeat_seconds", "reload_after", "doubt_after", "report_activity", "activity_seconds")
 SUBPROTOCOL = "v1.kernel.websocket.jupyter.org"
 
 
@@ -441,6 +445,45 @@ def test_more_changes_than_one_page_holds(world: World) -> None:
     assert world.routes.reports()[0].sequence == 1201
 
 
+@pytest.mark.parametrize("length", [12, MAX_USER_NAME])
+def test_a_thousand_routes_with_names_and_ids_as_they_are_can_be_loaded(world: World, length: int) -> None:
+    address, now = world.server("it"), datetime.now(UTC)
+    names = [f"{n:04}".ljust(length, "é") for n in range(1000)]
+    with world.routes._database.transaction():
+        for name in names:
+            world.routes.put(Route(f"/user/{name}/", address, new_id("l", now), ServerKey(new_id("s", now), new_id("u", now))))
+    agent = world.started()
+    assert "entry_cnt=1000" in agent._proxy.runtime.command("show map")
+    for name in (names[0], names[500], names[-1]):
+        assert world.ask(f"/user/{quote(name)}/").who == "it"
+
+
+@pytest.mark.parametrize("length", [LONGEST, LONGEST + 1, 2 * LONGEST, 2 * LONGEST + 1, 4 * LONGEST])
+def test_an_entry_is_taken_up_to_a_length_and_a_longer_one_costs_neither_the_others_nor_haproxy(world: World, length: int) -> None:
+    agent = world.started()
+    runtime, file = agent._proxy.runtime, agent._edge.map_file
+    key = "A" * (length - len(" 10.0.0.1:1\n"))
+    is_taken = length <= LONGEST
+
+    assert runtime.replace(file, [("BB", "10.0.0.1:1"), (key, "10.0.0.1:1"), ("CC", "10.0.0.1:1")]) == 2 + is_taken
+    runtime.set(file, key, "10.0.0.2:1")
+    runtime.set(file, "BB", "10.0.0.2:1")
+
+    entries = {line.split()[1]: line.split()[2] for line in runtime.command(f"show map {file}").splitlines()}
+    assert entries == {"BB": "10.0.0.2:1", "CC": "10.0.0.1:1"} | ({key: "10.0.0.2:1"} if is_taken else {})
+    runtime.remove(file, key)
+    assert runtime.command(f"show map {file}").count("\n") == 1
+    assert agent._proxy.is_alive()
+
+
+def test_a_removal_that_haproxy_refuses_is_an_error_and_one_of_what_is_gone_is_none(world: World) -> None:
+    agent = world.started()
+    runtime = agent._proxy.runtime
+    runtime.remove(agent._edge.map_file, "AA")
+    with pytest.raises(EdgeError, match="Unknown map"):
+        runtime.remove(world.folder / "other.map", "AA")
+
+
 def test_a_trimmed_log_means_a_full_load(world: World) -> None:
     world.route("/user/alice/", "alice")
     agent = world.started()
@@ -636,6 +679,19 @@ def test_it_is_healthy_once_routes_are_loaded_and_no_longer_when_it_leaves(world
     agent.drain(0, threading.Event())
     assert (world.ask("/edge/health").status, world.ask("/user/alice/").who) == (503, "alice")
     assert world.routes.reports() == []
+
+
+def test_it_is_unhealthy_once_the_table_has_been_away_for_long_and_healthy_again_with_the_routes(world: World) -> None:
+    world.route("/user/alice/", "alice")
+    agent = world.started(health_path="/edge/health", doubt_after=0)
+    world.store.is_away = True
+    agent.turn()
+    agent.turn()
+    assert (world.ask("/edge/health").status, world.ask("/user/alice/").who) == (503, "alice")
+    world.routes.remove("/user/alice/", "launch-alice")
+    world.store.is_away = False
+    agent.turn()
+    assert (world.ask("/edge/health").status, world.ask("/user/alice/").who) == (200, "API")
 
 
 def test_a_killed_haproxy_is_unhealthy_until_it_has_its_routes(world: World) -> None:

@@ -9,11 +9,13 @@ import pytest
 from edge_proxy.agent import Agent
 from edge_proxy.configuration import EdgeConfiguration, Socket
 from edge_proxy.errors import EdgeError
+from edge_proxy.names import Names
 from hubless.adapters.sqlite.database import Database
 from hubless.adapters.sqlite.routes import SqliteRouteStore
 from hubless.domain.errors import StoreUnavailableError
 from hubless.domain.routes import Route
 from tests.builders import NOW
+from tests.contract.together import eventually
 
 A = Route("/user/alice/", "10.0.0.1:8888", "l1")
 
@@ -22,11 +24,13 @@ class Table:
     """A table that counts what it is asked, and can be away."""
 
     def __init__(self) -> None:
-        self.real, self.asked, self.is_away = SqliteRouteStore(Database()), 0, False
+        self.real, self.asked, self.is_away, self.is_read_only = SqliteRouteStore(Database()), 0, False, False
+        self.reports_asked = 0
 
     def __getattr__(self, name: str) -> Any:
         self.asked += 1
-        if self.is_away:
+        self.reports_asked += name == "report"
+        if self.is_away or (self.is_read_only and name == "report"):
             raise StoreUnavailableError("the table is away")
         return getattr(self.real, name)
 
@@ -36,6 +40,7 @@ class Proxy:
 
     def __init__(self) -> None:
         self.runtime, self.map, self.is_up = self, dict[str, str](), True
+        self.is_healthy, self.takes_maps = False, True
         self.starts = 0
 
     def is_alive(self) -> bool:
@@ -53,7 +58,12 @@ class Proxy:
     def remove(self, _file: Path, key: str) -> None:
         self.map.pop(key, None)
 
+    def set_up(self, _backend: str, _server: str, *, is_up: bool) -> None:
+        self.is_healthy = is_up
+
     def replace(self, _file: Path, entries: Any) -> int:
+        if not self.takes_maps:
+            raise EdgeError("HAProxy refuses")
         self.map = dict(entries)
         return len(self.map)
 
@@ -64,7 +74,7 @@ def table() -> Table:
 
 
 def started(table: Table, folder: Path, **facts: Any) -> tuple[Agent, Proxy]:
-    edge = EdgeConfiguration(host="", port=1, api=Socket(folder / "a"), run_folder=folder)
+    edge = EdgeConfiguration(host="", port=1, api=Socket(folder / "a"), run_folder=folder, health_path="/health")
     agent = Agent(edge, table, edge_id="e1", clock=lambda: NOW, **{"heartbeat_seconds": 3600.0} | facts)  # type: ignore[arg-type]
     proxy = Proxy()
     agent._proxy = proxy  # type: ignore[assignment]
@@ -99,6 +109,82 @@ def test_a_haproxy_that_does_not_start_is_not_started_without_pause(table: Table
     assert proxy.starts == 2
 
 
+def test_an_edge_that_has_not_known_the_table_for_long_is_unhealthy_until_it_has_loaded_and_keeps_its_routes(
+    table: Table, tmp_path: Path
+) -> None:
+    table.real.put(A)
+    agent, proxy = started(table, tmp_path, longest_wait=0.0, doubt_after=0.0)
+    table.is_away = True
+    agent.turn()  # from now on it is away
+    assert proxy.is_healthy
+    agent.turn()
+    assert not proxy.is_healthy
+    assert proxy.map
+    table.real.remove(A.prefix, A.launch_id)
+    table.is_away = False
+    agent.turn()
+    assert proxy.is_healthy
+    assert not proxy.map
+
+
+def test_an_edge_that_misses_the_table_for_a_while_stays_healthy(table: Table, tmp_path: Path) -> None:
+    agent, proxy = started(table, tmp_path, longest_wait=0.0, doubt_after=3600.0)
+    table.is_away = True
+    for _ in range(5):
+        agent.turn()
+    assert proxy.is_healthy
+
+
+def test_an_edge_whose_map_cannot_be_loaded_for_long_is_unhealthy_until_it_can(table: Table, tmp_path: Path) -> None:
+    agent, proxy = started(table, tmp_path, longest_wait=0.0, doubt_after=0.0)
+    table.real.put(A)
+    proxy.takes_maps, proxy.is_up = False, False
+    proxy.is_alive = lambda: False  # type: ignore[method-assign]
+    agent.turn()
+    proxy.is_alive, proxy.is_up = lambda: True, True  # type: ignore[method-assign]
+    for _ in range(2):
+        agent.turn()
+    assert not proxy.is_healthy
+    proxy.takes_maps = True
+    agent.turn()
+    assert proxy.is_healthy
+    assert proxy.map
+
+
+def test_who_leaves_stays_unhealthy_whatever_it_loads(table: Table, tmp_path: Path) -> None:
+    agent, proxy = started(table, tmp_path, longest_wait=0.0, doubt_after=0.0)
+    agent.drain(0, threading.Event())
+    for table.is_away in (True, True, False):
+        agent.turn()
+    assert not proxy.is_healthy
+
+
+def test_a_table_that_takes_no_report_is_followed_without_delay(table: Table, tmp_path: Path) -> None:
+    agent, proxy = started(table, tmp_path, poll_seconds=3600.0, longest_wait=3600.0)
+    table.is_read_only = True
+    table.real.put(A)
+    agent.turn()
+    assert proxy.map
+    table.real.remove(A.prefix, A.launch_id)
+    agent.turn()
+    assert not proxy.map
+    assert proxy.is_healthy
+
+
+def test_a_table_that_takes_no_report_is_not_asked_to_at_every_turn_and_told_all_in_the_end(table: Table, tmp_path: Path) -> None:
+    agent, _ = started(table, tmp_path, poll_seconds=3600.0, longest_wait=3600.0)
+    table.is_read_only = True
+    table.real.put(A)
+    asked = table.reports_asked
+    for _ in range(5):
+        agent.turn()
+    assert table.reports_asked == asked + 1
+    table.is_read_only = False
+    agent._report_at = 0.0  # later
+    agent.turn()
+    assert table.real.reports()[0].sequence == table.real.sequence()
+
+
 def test_without_a_cheap_look_the_table_is_asked_at_every_turn(table: Table, tmp_path: Path) -> None:
     agent, proxy = started(table, tmp_path)
     table.real.put(A)
@@ -126,6 +212,29 @@ def test_what_came_while_the_table_was_away_is_not_missed_by_a_cheap_look(table:
     table.is_away = False
     agent.turn()
     assert proxy.map
+
+
+def test_a_route_whose_host_cannot_be_a_name_ends_no_agent_and_harms_no_other_route(table: Table, tmp_path: Path) -> None:
+    table.real.put(Route("/services/bad/", "a..b:80", "service:/services/bad/"))
+    agent, proxy = started(table, tmp_path)
+    table.real.put(Route("/services/worse/", f"{'x' * 64}.org:80", "service:/services/worse/"))
+    table.real.put(A)
+    agent.turn()
+    assert list(proxy.map.values()) == [A.address]
+
+
+def test_a_host_that_moves_is_followed_while_nothing_changes_and_the_table_is_away(table: Table, tmp_path: Path) -> None:
+    hosts = {"grader": "10.0.0.1"}
+    table.real.put(Route("/services/grader/", "grader:80", "service:/services/grader/"))
+    agent, proxy = started(table, tmp_path, names=Names(hosts.__getitem__, every_seconds=0.0))
+    table.is_away = True
+    hosts["grader"] = "10.0.0.2"
+
+    def has_moved() -> bool:
+        agent.turn()
+        return list(proxy.map.values()) == ["10.0.0.2:80"]
+
+    eventually(has_moved)
 
 
 def test_who_is_told_to_stop_while_the_table_is_away_stops_at_once(table: Table, tmp_path: Path) -> None:
