@@ -156,13 +156,21 @@ def test_names_reach_the_hub_as_they_were_sent(cloud):
 
 
 def test_what_the_functions_say_of_a_launch_is_found_by_its_id_and_holds_no_secret(cloud):
-    said = [line for name in ("api", "spawn", "reaper") for line in cloud.deployment.log(name)]
-    text = "".join((cloud.deployment.folder / f"{name}.log").read_text() for name in ("api", "spawn", "reaper"))
+    browser = httpx.Client(base_url=cloud.url, follow_redirects=False, timeout=40)
+    xsrf = browser.get("/hub/login").cookies["_xsrf"]
+    browser.post("/hub/login", data={"username": "reader", "password": PASSWORD, "_xsrf": xsrf})
+    assert browser.get("/hub/home").status_code == 200
+    cloud.start("reader")
+    eventually(lambda: cloud.server("reader").get("ready"), PATIENCE)
+    cloud.deployment.sweep()
 
-    launch_id = next(line["launch_id"] for line in said if "is asked for" in str(line.get("message")))
+    names = ("api", "spawn", "reaper")
+    said = [line for name in names for line in cloud.deployment.log(name)]
+    text = "".join((cloud.deployment.folder / f"{name}.log").read_text() for name in names)
+    launch_id = next(line["launch_id"] for line in said if "of reader is asked for" in str(line.get("message")))
     services = {line["service"] for line in said if line.get("launch_id") == launch_id}
     assert {"school-api", "school-spawn"} <= services
     assert any(line.get("Spawns") == [1.0] and line.get("outcome") == "ready" for line in said)
     assert any("RunningServers" in line for line in said)
-    for secret in (TOKEN, PASSWORD, "k" * 40, launch_secret(b"k" * 40, launch_id)):
+    for secret in (TOKEN, PASSWORD, "k" * 40, launch_secret(b"k" * 40, launch_id), xsrf, *browser.cookies.values()):
         assert secret not in text
