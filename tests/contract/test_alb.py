@@ -14,6 +14,7 @@ from hubless.adapters.alb.routes import AlbRouteStore
 from hubless.adapters.sqlite.routes import SqliteRouteStore
 from hubless.domain.routes import Route
 from hubless.domain.server import State
+from hubless.domain.users import Service
 from hubless.services.routing import Routing
 from tests.alb import a_balancer, alb, clients, contents
 from tests.builders import NOW
@@ -248,6 +249,53 @@ def test_an_orphan_is_listed_with_its_launch_and_what_is_alive_is_not_dropped(hu
     assert [(route.prefix, route.launch_id) for route in listed] == [(A.prefix, "l1"), (LAB.prefix, "l2")]
     assert drop_stale(hub, listed, {"l1"}) == 1
     assert contents(hub.balancer) == [AT_A]
+
+
+@pytest.mark.parametrize("what", ["its rule", "its rule and its group", "what a late one put in its place"])
+def test_what_the_balancer_holds_no_more_is_listed_without_its_address_until_it_is_put_again(hub, what):
+    hub.routes.put(A)
+    hub.routes.put(LAB)
+    elb, rules = clients().elbv2, {}
+    for rule in clients().elbv2.describe_rules(ListenerArn=hub.balancer.facts.listener)["Rules"]:
+        if rule["Priority"] != "default":
+            rules[rule["Actions"][0]["TargetGroupArn"]] = rule["RuleArn"]
+    group = hub.balancer.led()[naming.name_of(hub.balancer.facts.hub, A.prefix, "l1")]
+    if what == "what a late one put in its place":
+        hub.balancer.lead(replace(A, launch_id="l0", address="10.0.0.7:8888"))
+    else:
+        elb.delete_rule(RuleArn=rules[group])
+    if what == "its rule and its group":
+        elb.delete_target_group(TargetGroupArn=group)
+
+    listed = list(hub.routes.all())
+    drop_stale(hub, listed, {"l1", "l2"})
+
+    assert Route(A.prefix, "", "l1") in listed
+    assert LAB in listed
+    hub.routes.put(A)
+    assert {*hub.routes.all()} == {A, LAB}
+    assert AT_A in contents(hub.balancer)
+    assert drop_stale(hub, list(hub.routes.all()), {"l2"}) == 1
+
+
+def test_what_is_listed_without_its_address_is_dropped_with_its_launch(hub):
+    hub.routes.put(A)
+    hub.balancer.withdraw(A.prefix, "l1")
+    assert drop_stale(hub, list(hub.routes.all()), set()) == 1
+    assert list(hub.routes.all()) == []
+
+
+def test_a_service_whose_rule_is_gone_is_led_again_by_the_sweep_and_one_under_a_name_is_let_be(hub):
+    routing = Routing(hub.routes, StoppedClock(NOW))
+    services = [Service("grader", url="http://10.0.0.3:80"), Service("named", url="http://grader.example.org:80")]
+    routing.settle_services(services)
+    grader = next(route for route in hub.table.all() if "grader" in route.prefix)
+    hub.balancer.withdraw(grader.prefix, grader.launch_id)
+    routing.settle_services(services)
+    assert contents(hub.balancer) == [("/services/grader/*", ["10.0.0.3:80"])]
+    with Calls() as calls:
+        routing.settle_services(services)
+    assert calls.made == ["DescribeTargetGroups", "DescribeRules"]
 
 
 def test_of_eight_who_put_at_once_there_is_one_rule(hub):

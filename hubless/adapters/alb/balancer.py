@@ -80,8 +80,8 @@ class Balancer:
         """Say whether ELB leads *prefix* to *address* and to nothing else, and finds that healthy."""
         wanted = naming.values_of(naming.condition_of(prefix))
         with self._in_words():
-            groups = [_group_of(rule) for rule in self._rules() if _values_of(rule) == wanted]
-            return len(groups) == 1 and _is_served_alone(self._health(groups[0]), address)
+            groups = {_group_of(rule) for rule in self._rules() if _values_of(rule) == wanted}
+            return len(groups) == 1 and _is_served_alone(self._health(groups.pop()), address)
 
     def withdraw(self, prefix: str, launch_id: str) -> None:
         """Have the route of that launch served no more; one that is not there is no error.
@@ -101,6 +101,13 @@ class Balancer:
         with self._in_words():
             groups = self._pages("describe_target_groups", "TargetGroups", PageSize=PAGE)
             return {g["TargetGroupName"]: g["TargetGroupArn"] for g in groups if g["TargetGroupName"].startswith(family)}
+
+    def ruled(self) -> frozenset[str]:
+        """Return the names of the target groups of this hub that a rule forwards to."""
+        family = naming.family_of(self.facts.hub)
+        with self._in_words():
+            names = (naming.name_in(_group_of(rule)) for rule in self._rules())
+            return frozenset(name for name in names if name.startswith(family))
 
     def marks(self, groups: Sequence[str]) -> Iterator[tuple[str, str]]:
         """Yield prefix and launch id of those of *groups* that bear this hub's tags."""

@@ -1,11 +1,12 @@
 """The route table of a hub whose edge is a load balancer: the table itself, and what it says written to the balancer at once.
 
 The table comes first in everything: what it does not know is an orphan, and listed with the rest for whoever drops stale
-routes. docs/adr/0013-alb.md says why there is no agent.
+routes; what the balancer does not hold any more, by whosever hand, is listed without its address, for whoever puts it again.
+docs/adr/0013-alb.md says why there is no agent.
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime
 from ipaddress import ip_address
 
@@ -45,11 +46,17 @@ class AlbRouteStore:
         return sequence
 
     def all(self) -> Iterator[Route]:
+        """Yield every route; one that the balancer does not serve has no address.
+
+        Two calls to ELB, and one more for each 20 orphans.
+        """
         # The balancer first: what is listed there was put by then, and is in the table unless it was removed.
-        led = self._led()
+        led, ruled = self._led()
         for route in self._table.all():
-            led.pop(name_of(self._balancer.facts.hub, route.prefix, route.launch_id), None)
-            yield route
+            name = name_of(self._balancer.facts.hub, route.prefix, route.launch_id)
+            led.pop(name, None)
+            is_missing = ruled is not None and name not in ruled and _is_ip(route.address)
+            yield route if not is_missing else Route(route.prefix, "", route.launch_id, route.server)
         yield from self._orphans(list(led.values()))
 
     def is_applied(self, sequence: int, since: datetime) -> bool:  # noqa: ARG002 there is no edge that could be gone
@@ -62,12 +69,13 @@ class AlbRouteStore:
         (change,) = changes
         return change.address is not None and self._balancer.is_healthy(change.prefix, change.address)
 
-    def _led(self) -> dict[str, str]:
+    def _led(self) -> tuple[dict[str, str], Collection[str] | None]:
+        """Return the groups by name, and the names of those that are served; nothing and None where ELB cannot be asked."""
         try:
-            return self._balancer.led()
+            return self._balancer.led(), self._balancer.ruled()
         except StoreUnavailableError as away:  # who goes round with this list has more to do than orphans
             logger.warning("what was left over at the load balancer is looked for next time: %s", away)
-            return {}
+            return {}, None
 
     def _orphans(self, groups: list[str]) -> list[Route]:
         try:

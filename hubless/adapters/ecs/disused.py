@@ -3,7 +3,7 @@
 A few at a time: ECS throttles. What is put away while somebody launches by it after all is registered again by the launcher.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, timedelta
 
 from hubless.adapters.aws import Clients
@@ -13,6 +13,7 @@ from hubless.adapters.ecs.kinds import DISUSED_AFTER, Kinds
 from hubless.ports.clock import Clock
 
 AT_ONCE = 10  # definitions a call: as many as ECS deletes at once
+LOOKS = 30  # families a call: with homes there may be one for each owner, and each that tasks still run by costs a question
 LOOK_EVERY = timedelta(hours=1)  # a listing costs, and profiles change seldom
 
 
@@ -23,37 +24,56 @@ class DisusedDefinitions:
         self._facts, self._clients, self._clock = facts, clients, clock
         self._kinds = Kinds(facts, clients)
         self._all_done_at: datetime | None = None
+        self._kind = ""  # where the last call stopped …
+        self._walk: Iterator[int] | None = None  # … in the midst of that kind's families
+        self._gone = 0  # since the first kind
 
     def discard(self, kinds_in_use: Collection[str]) -> int:
-        """Put away up to `AT_ONCE` definitions of other kinds and return how many; nothing soon after all was done."""
+        """Put away up to `AT_ONCE` definitions of other kinds and return how many; nothing soon after all was done.
+
+        It looks at `LOOKS` families at most, and the next call goes on behind them.
+        """
         now = self._clock.now()
         if self._all_done_at is not None and now - self._all_done_at < LOOK_EVERY:
             return 0
+        used = self._kinds.all()
+        disused = [kind for kind in sorted(used) if kind not in kinds_in_use and now - used[kind] >= DISUSED_AFTER]
         gone = 0
-        for kind, used_at in sorted(self._kinds.all().items()):
-            if kind in kinds_in_use or now - used_at < DISUSED_AFTER:
-                continue
-            gone += self._discard(kind, AT_ONCE - gone)
-            if gone >= AT_ONCE:
+        for looks, put_away in enumerate(self._go_on(disused), 1):
+            gone += put_away
+            self._gone += put_away
+            if gone >= AT_ONCE or looks >= LOOKS:
                 return gone
-        if not gone:
+        if not self._gone:
             self._all_done_at = now
+        self._kind, self._gone = "", 0
         return gone
 
-    def _discard(self, kind: str, limit: int) -> int:
+    def _go_on(self, kinds: Sequence[str]) -> Iterator[int]:
+        """Yield, for each family from where the last call stopped, how many of its definitions were put away."""
+        for kind in kinds:
+            if kind < self._kind:
+                continue
+            if kind > self._kind or self._walk is None:
+                self._kind, self._walk = kind, self._discard(kind)
+            try:
+                for put_away in self._walk:  # noqa: UP028 `yield from` would end the walk with this call
+                    yield put_away
+            except Exception:
+                self._walk = None  # this kind is begun again
+                raise
+
+    def _discard(self, kind: str) -> Iterator[int]:
         prefix, gone, is_run_by = naming.families_of(self._facts.hub, kind), 0, False
         # Those that are inactive already were left by whoever died before deleting them.
         for status in ("ACTIVE", "INACTIVE"):
             for family in self._families(prefix, status):
-                if status == "ACTIVE" and self._is_run_by(family):
-                    is_run_by = True
-                    continue
-                gone += self._put_away(family, status)
-                if gone >= limit:
-                    return gone
+                is_used = status == "ACTIVE" and self._is_run_by(family)
+                put_away = 0 if is_used else self._put_away(family, status)
+                is_run_by, gone = is_run_by or is_used, gone + put_away
+                yield put_away
         if not gone and not is_run_by:
             self._kinds.remove(kind)
-        return gone
 
     def _families(self, prefix: str, status: str) -> Iterator[str]:
         pages = self._clients.ecs.get_paginator("list_task_definition_families").paginate(familyPrefix=prefix, status=status)

@@ -98,6 +98,11 @@ def test_while_another_rule_has_the_same_paths_it_is_not_served(script):
     assert not script.balancer.is_healthy(A.prefix, A.address)
 
 
+def test_two_rules_to_the_same_group_serve_as_one_does(script):
+    script.holds(a_rule(A), a_rule(A, 2)).finds(n1="healthy")
+    assert script.balancer.is_healthy(A.prefix, A.address)
+
+
 def test_where_elb_has_no_time_it_is_asked_again_later_and_later(script):
     script.refuses("describe_rules", "Throttling", TRIES - 1).holds(a_rule(A)).finds(n1="healthy")
     assert script.balancer.lead(A)
@@ -184,13 +189,15 @@ def test_rules_come_in_pages(script):
     assert script.balancer.lead(A)
 
 
-@pytest.mark.parametrize("fails_at", ["describe_target_groups", "describe_tags"])
+@pytest.mark.parametrize("fails_at", ["describe_target_groups", "describe_rules", "describe_tags"])
 def test_while_elb_has_no_time_the_table_is_listed_without_orphans(script, fails_at):
     table = SqliteRouteStore(Database())
     table.put(A)
-    if fails_at == "describe_tags":
+    if fails_at != "describe_target_groups":
         orphan = {"TargetGroupName": naming.family_of("hub") + "0", "TargetGroupArn": "arn:0"}
         script.answers("describe_target_groups", {"TargetGroups": [orphan]})
+    if fails_at == "describe_tags":
+        script.holds(a_rule(A))
     script.refuses(fails_at, "Throttling", TRIES)
     assert list(AlbRouteStore(table, script.balancer).all()) == [A]
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from hubless.adapters.ecs.disused import AT_ONCE, LOOK_EVERY
+from hubless.adapters.ecs.disused import AT_ONCE, LOOK_EVERY, LOOKS
 from hubless.adapters.ecs.kinds import DISUSED_AFTER
 from hubless.domain.errors import CapacityUnavailableError
 from hubless.domain.profiles import Profile
@@ -117,6 +117,55 @@ def test_a_few_go_at_once_and_in_the_end_all():
 
     assert {status for _, status in statuses(cloud)} == {"DELETE_IN_PROGRESS"}
     assert cloud.account.secrets("definitions/") == {}
+
+
+def many_that_run(cloud, running):
+    """Have that many owners' tasks run by definitions of their own, and the definitions be old."""
+    for number in range(running):
+        cloud.launcher().launch(a_launch(f"r{number}", owner=f"r{number}"))
+        cloud.clock.advance(timedelta(seconds=1))
+
+
+def test_however_many_are_in_use_a_look_asks_for_a_few_and_the_next_goes_on_behind_them():
+    cloud = a_cloud(homes=HOMES)
+    for number in range(3):
+        run_and_end(cloud, a_launch(f"l{number}", owner=f"u{number}"))
+    many_that_run(cloud, 2 * LOOKS)
+    cloud.clock.advance(LONG)
+    launcher, asked = cloud.launcher(), []
+
+    for _ in range(4):
+        cloud.account.calls.clear()
+        launcher.discard_unused([NEW])
+        asked.append(cloud.account.count().get("ListTasks", 0))
+
+    assert asked == [LOOKS, LOOKS, 3, LOOKS]  # the fourth begins anew: something went
+    assert sum(status == "DELETE_IN_PROGRESS" for _, status in statuses(cloud)) == 3
+    assert sum(status == "ACTIVE" for _, status in statuses(cloud)) == 2 * LOOKS
+
+
+def test_where_all_that_is_left_is_in_use_it_is_looked_at_once_and_then_let_be():
+    cloud = a_cloud(homes=HOMES)
+    many_that_run(cloud, LOOKS + 5)
+    cloud.clock.advance(LONG)
+    launcher = cloud.launcher()
+    cloud.account.calls.clear()
+
+    assert [launcher.discard_unused([NEW]) for _ in range(5)] == [0] * 5
+
+    assert cloud.account.count()["ListTasks"] == LOOKS + 5
+    assert len(cloud.account.secrets("definitions/")) == 1
+
+
+def test_what_is_on_offer_again_in_the_midst_of_a_look_stays():
+    cloud = a_cloud(homes=HOMES)
+    for number in range(AT_ONCE + 5):
+        run_and_end(cloud, a_launch(f"l{number}", owner=f"u{number}"))
+        cloud.clock.advance(timedelta(seconds=1))
+    cloud.clock.advance(LONG)
+    launcher = cloud.launcher()
+
+    assert [launcher.discard_unused(offered) for offered in ([NEW], [OLD], [NEW], [NEW])] == [AT_ONCE, 0, 5, 0]
 
 
 def test_what_was_looked_at_just_now_costs_nothing_to_look_at_again():
