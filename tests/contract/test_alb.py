@@ -142,6 +142,22 @@ def test_a_server_comes_up_and_goes_and_a_lost_one_is_swept_away(in_moto):
     assert balancer.led() == {}
 
 
+def test_the_sweep_puts_a_rule_back_that_somebody_deleted(in_moto):
+    balancer = a_balancer()
+    world = World(around=lambda port: AlbRouteStore(port, balancer) if isinstance(port, SqliteRouteStore) else port)
+    server = world.running()
+    elbv2 = clients().elbv2
+    for rule in elbv2.describe_rules(ListenerArn=balancer.facts.listener)["Rules"]:
+        if not rule["IsDefault"]:
+            elbv2.delete_rule(RuleArn=rule["RuleArn"])
+    assert contents(balancer) == []
+
+    world.sweep()
+
+    assert contents(balancer) == [("/user/alice/*", [server.address])]
+    assert world.server().state is State.READY
+
+
 # --- deaths ---
 
 
