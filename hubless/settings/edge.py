@@ -70,7 +70,7 @@ class EdgeSettings:
     port: int = setting("8080", PORT_TEXT, "Where it listens.")
     trusted_proxies: tuple[str, ...] = setting("", NETWORKS_TEXT, "Who may say for whom requests are forwarded: the load balancer's or CloudFront's networks.")
     health_path: str = setting("/edge/health", Kind('a path such as "/edge/health", or ""', _path),
-                               "What a load balancer asks: 200 once routes are loaded, 503 before and when it leaves.")  # fmt: skip
+                               "What a load balancer asks: 200 once routes are loaded, 503 before, when it leaves, and while it has not known the table for a minute.")  # fmt: skip
     poll_seconds: float = setting("1", _seconds(0.05, 3), "How often the table is asked for changes; docs/dynamodb.md says what that costs.")
     heartbeat_seconds: float = setting("5", _seconds(0.05, 5), "How often it says that it lives while nothing changes; after 10 seconds nobody waits for it.")
     activity_seconds: float = setting("60", _seconds(0.05, 3600), "How often it reports who was active.")

@@ -170,6 +170,7 @@ def _url(given: Any) -> str:
         or any(c.isspace() for c in given)
     ):
         raise ValueError
+    parts.hostname.encode("idna")  # a name with an empty or too long part leads nowhere
     return str(given)
 
 

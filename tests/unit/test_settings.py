@@ -250,6 +250,10 @@ class TestServices:
                 'url = "127.0.0.1"',
                 'services.bot.url is "127.0.0.1", but it must be an address that starts with http',
             ),
+            (
+                'url = "http://a..b:80"',
+                'services.bot.url is "http://a..b:80", but it must be an address that starts with http',
+            ),
         ],
     )
     def test_what_could_not_work_is_refused(self, lines: str, said: str) -> None:
