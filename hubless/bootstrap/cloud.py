@@ -1,5 +1,6 @@
 """The hub in AWS: DynamoDB, SQS and ECS. And how its functions are made from it."""
 
+import gc
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import cached_property
@@ -282,6 +283,8 @@ def entry(
     with logs.failures():
         hub = build()
         prepare(hub)
+    gc.freeze()  # what was made by now stays
+    gc.enable()
 
     def handler(event: Mapping[str, Any], context: Any) -> T:
         with logs.invocation(event, context):

