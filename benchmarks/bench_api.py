@@ -34,7 +34,8 @@ SERVE = """
 import gc, sys, uvicorn
 from pathlib import Path
 from functions.api.app import create_app
-from hubless.bootstrap import machine, settings
+from hubless import settings
+from hubless.bootstrap import machine
 hub = machine.build(settings.load(Path(sys.argv[1]) / "hubless.toml", Path(sys.argv[1])))
 app = create_app(hub)
 gc.collect()
