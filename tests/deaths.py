@@ -23,19 +23,11 @@ class Death(BaseException):
     """The process dies: nothing catches this."""
 
 
-class Deaths:
-    """Watches clients of botocore.
+class AtCalls:
+    """Is told of each call of *clients*, before it is sent and after it was answered, for as long as it is entered."""
 
-    Args:
-        left_behind: returns all that outlives the process.
-        then: what comes after a death, and whatever must be true in the end.
-    """
-
-    def __init__(self, clients, left_behind, then):
+    def __init__(self, clients):
         self._events = [client.meta.events for client in clients]
-        self._left_behind, self._then = left_behind, then
-        self.calls, self.lived, self._failures = Counter(), 0, []
-        self._seen, self._acts, self._is_first, self._told = set(), 0, True, None
 
     def __enter__(self):
         for events in self._events:
@@ -47,6 +39,21 @@ class Deaths:
         for events in self._events:
             events.unregister("before-call", self._before)
             events.unregister("after-call", self._after)
+
+
+class Deaths(AtCalls):
+    """Watches clients of botocore.
+
+    Args:
+        left_behind: returns all that outlives the process.
+        then: what comes after a death, and whatever must be true in the end.
+    """
+
+    def __init__(self, clients, left_behind, then):
+        super().__init__(clients)
+        self._left_behind, self._then = left_behind, then
+        self.calls, self.lived, self._failures = Counter(), 0, []
+        self._seen, self._acts, self._is_first, self._told = set(), 0, True, None
 
     def act(self, step):
         """Have a function take *step*, and die over it wherever it calls."""

@@ -66,8 +66,6 @@ def client_of(event: Mapping[str, Any], trusted_proxies: Iterable[str]) -> str:
     source = str(event.get("requestContext", {}).get("http", {}).get("sourceIp", ""))
     trusted = [ip_network(network) for network in trusted_proxies]
     claims = [claim.strip() for claim in str(event.get("headers", {}).get("x-forwarded-for", "")).split(",") if claim.strip()]
-    if claims and claims[-1] == source:  # API Gateway itself has added it
-        claims.pop()
     while claims and _is_in(source, trusted):
         source = claims.pop()
     return source

@@ -14,6 +14,7 @@ from hubless.domain.errors import InvalidRequestError
 MAX_USER_NAME = 255
 MAX_DISPLAY_NAME = 255
 _TURNS = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})  # with these "nimda" reads "admin"
+_HUB = re.compile(r"[a-z](?:[a-z0-9]|-(?=[a-z0-9])){0,31}")
 _SERVER_NAME = re.compile(r"[a-z](?:[a-z0-9]|-(?!-)){0,28}[a-z0-9]|[a-z]")
 
 
@@ -110,3 +111,8 @@ def _fault_of_user_name(name: str) -> str | None:  # noqa: PLR0911 one line a ru
 
 def _shown(name: str) -> str:
     return repr(name if len(name) <= 60 else name[:60] + "…")  # noqa: PLR2004 as much as an error needs
+
+
+def is_hub_name(text: str) -> bool:
+    """Say whether a hub in the cloud may be called so: it is part of what its things in ECS and S3 are called."""
+    return _HUB.fullmatch(text) is not None

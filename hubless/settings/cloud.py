@@ -4,12 +4,12 @@ Whoever deploys writes the variables (`written`), the functions read them (`clou
 """
 
 
-import re
 from collections.abc import Mapping
 from dataclasses import field, replace
 from pathlib import Path
 from typing import Any
 
+from hubless.domain import names
 from hubless.domain.values import value
 from hubless.settings.environment import (
     EDGE_PREFIX,
@@ -36,7 +36,6 @@ from hubless.settings.kinds import (
 from hubless.settings.loading import DEFAULT_FILE, Settings, parse, read_text
 
 PREFIX = "HUBLESS_"
-HUB_NAME = re.compile(r"[a-z](?:[a-z0-9]|-(?=[a-z0-9])){0,31}")  # it is part of names in ECS and S3
 
 
 def _some_of(read: Any) -> Any:
@@ -45,8 +44,8 @@ def _some_of(read: Any) -> Any:
     return read
 
 
-def _matching(pattern: re.Pattern[str], given: Any) -> str:
-    if not pattern.fullmatch(given):
+def _hub_name(given: Any) -> str:
+    if not names.is_hub_name(given):
         raise ValueError
     return str(given)
 
@@ -54,7 +53,7 @@ def _matching(pattern: re.Pattern[str], given: Any) -> str:
 _SOME = of_text(SOME, listed, "texts with commas between them, one at least")
 _CPUS = Kind("a number of processors such as 0.5 or 2", lambda given: _some_of(CPUS.read(float(given))))
 _MEMORY = Kind('a size such as "512M" or "2G"', lambda given: _some_of(SIZE.read(given)))
-_HUB_NAME = Kind("1 to 32 of a-z, 0-9 and single hyphens, beginning with a letter", lambda given: _matching(HUB_NAME, given))
+_HUB_NAME = Kind("1 to 32 of a-z, 0-9 and single hyphens, beginning with a letter", _hub_name)
 # Fargate needs longer than a process does. A task that dies says so at once: these are for news that never come.
 DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "servers": {"launch_timeout": "10m", "start_timeout": "3m", "stop_timeout": "3m"}

@@ -1,5 +1,9 @@
 """Starting servers: the page, and what comes back of what they are started with."""
 
+import pytest
+
+from functions.api.routes import servers
+
 
 def test_a_start_waits_for_the_stop_before_it(hub, alice):
     alice.post("/users/alice/server")
@@ -19,3 +23,23 @@ def test_options_come_back_as_they_were_sent(alice):
     options = {"n": 10**40, "deep": [{"ü": 1.5}], "none": None}
     assert alice.put("/users/alice/servers/one", {"user_options": options}).json()["user_options"] == options
     assert alice.get("/users/alice/servers/one").json()["user_options"] == options
+
+
+@pytest.mark.parametrize(
+    ("accept", "looks"),
+    [("text/event-stream", 1), ("*/*", 3)],  # an EventSource comes back by itself; others are kept a while
+)
+def test_where_an_answer_must_end_a_start_is_followed_for_so_long_and_asked_for_again(hub, alice, monkeypatch, accept, looks):
+    monkeypatch.setattr(hub.hub, "follow_seconds", 0.2, raising=False)
+    monkeypatch.setattr(hub.hub, "look_seconds", 0.1, raising=False)
+    alice.post("/users/alice/server")
+    asked = []
+    step = servers._step
+    monkeypatch.setattr(servers, "_step", lambda *given: asked.append(1) or step(*given))
+
+    told = alice.get("/users/alice/server/progress", headers={"Accept": accept}).text
+
+    assert told.startswith("retry: 3000\n\n")
+    assert '"progress": 10' in told
+    assert "ready" not in told
+    assert len(asked) == looks

@@ -21,7 +21,7 @@ from hubless.domain.errors import HublessError
 from hubless.domain.server import ACTIVE, State
 from tests.cloud import HOMES
 from tests.cloud_hub import SCHEDULED, CloudHub
-from tests.deaths import Death
+from tests.deaths import AtCalls, Death
 from tests.dynamodb import Contents
 
 NAMES = ("", "lab")
@@ -31,23 +31,12 @@ LAGS = ((0, 0), (4, 3), (30, 20), (60, 45))  # seconds until ECS's lists and des
 HOMES_AND_SPOT = {"homes": HOMES, "capacity": Capacity.SPOT_OR_FARGATE}
 
 
-class Fate:
+class Fate(AtCalls):
     """Has something happen before or after one of the next calls to AWS: to any service, by whichever function."""
 
     def __init__(self, clients):
         self.forget()
-        self._events = [client.meta.events for client in clients]
-
-    def __enter__(self):
-        for events in self._events:
-            events.register("before-call", self._before)
-            events.register("after-call", self._after)
-        return self
-
-    def __exit__(self, *_):
-        for events in self._events:
-            events.unregister("before-call", self._before)
-            events.unregister("after-call", self._after)
+        super().__init__(clients)
 
     def forget(self):
         self._left, self._after_it, self._blow = None, False, None

@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from hubless.settings import SettingsError
-from hubless.settings.cloud import CloudSettings, cloud_settings, load, written
+from hubless.adapters.alb.balancer import SPARE
+from hubless.bootstrap.cloud import CloudHub
+from hubless.domain.errors import StoreUnavailableError
+from hubless.settings import SettingsError, parse
+from hubless.settings.cloud import DEFAULTS, CloudSettings, cloud_settings, load, written
 
 CLOUD = CloudSettings(
     url="https://hub.example.org", table="hub", queue="https://sqs/1/hub", secrets="/hub/secrets", cluster="hub",
@@ -130,3 +133,27 @@ def test_the_document_lists_every_variable():
     text = (Path(__file__).parents[2] / "docs/cloud.md").read_text()
 
     assert "\n".join(rows) in text, "docs/cloud.md needs:\n" + "\n".join(rows)
+
+
+# --- the hub that is made of them ---
+
+
+def hub_of(cloud, text="", secrets=None):
+    settings = parse(text, Path(), {}, defaults=DEFAULTS)
+    return CloudHub(settings, cloud, "eu-central-1", {} if secrets is None else secrets)
+
+
+@pytest.mark.parametrize(("wanted", "limit"), [(0, 95 - SPARE), (20, 20), (500, 95 - SPARE)])
+def test_where_a_load_balancer_is_the_edge_no_more_servers_run_than_it_has_room_for(wanted, limit):
+    cloud = replace(CLOUD, alb_listener="arn:listener", alb_vpc="vpc-1", alb_rules=95)
+    hub = hub_of(cloud, f"[servers]\nactive_limit = {wanted}")
+
+    assert hub.active_limit == limit
+    assert hub.spawning.active_limit == hub.active_limit
+    assert hub_of(CLOUD, f"[servers]\nactive_limit = {wanted}").active_limit == wanted
+
+
+@pytest.mark.parametrize("secrets", [{}, {"key": "short"}])
+def test_a_hub_without_a_long_key_says_where_it_is_looked_for(secrets):
+    with pytest.raises(StoreUnavailableError, match="The parameter /hub/secrets holds no `key` of at least 32 characters"):
+        hub_of(CLOUD, secrets=secrets).key  # noqa: B018 asked for

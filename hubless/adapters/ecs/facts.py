@@ -1,14 +1,13 @@
 """What the infrastructure made for this hub, by name: all that the launcher must be told."""
 
-import re
 from enum import StrEnum
 
+from hubless.domain import names
 from hubless.domain.errors import InvalidRequestError
 from hubless.domain.values import value
 
 GIB = 1024**3
 MAX_STOP_SECONDS = 120  # Fargate's own limit
-_HUB = re.compile(r"[a-z](?:[a-z0-9]|-(?=[a-z0-9])){0,31}")
 
 
 class Capacity(StrEnum):
@@ -56,7 +55,7 @@ class Facts:
     homes: Homes | None = None
 
     def __post_init__(self) -> None:
-        if _HUB.fullmatch(self.hub) is None:
+        if not names.is_hub_name(self.hub):
             raise InvalidRequestError(
                 f"The hub is called {self.hub!r}: it must be 1 to 32 of a-z, 0-9 and single hyphens and start with a letter"
             )

@@ -4,6 +4,7 @@ from datetime import timedelta
 import pytest
 
 from functions.reaper.work import RESERVE, handle
+from hubless.domain.errors import StoreUnavailableError
 from hubless.domain.server import State
 from tests.unit.services.world import World
 
@@ -40,3 +41,22 @@ def test_a_run_without_enough_time_says_so_and_the_next_ones_go_on(world, caplog
 
 def test_time_enough_cuts_nothing(world):
     assert not handle(world, SCHEDULED, time_left=RESERVE + timedelta(seconds=1))["is_cut"]
+
+
+def test_what_a_sweep_saw_and_did_is_counted(world):
+    handle(world, SCHEDULED)
+
+    assert {name: values for (name, _), values in world.metrics.measured.items() if name not in {"Spawns", "SpawnDuration"}} == {
+        "Deaths": [1] * len(NAMES), "RunningServers": [4], "QueueLength": [0], "Culls": [0], "Orphans": [0], "StaleRoutes": [0],
+    }  # fmt: skip
+
+
+def test_a_queue_that_is_away_leaves_what_was_done_counted(world):
+    def away():
+        raise StoreUnavailableError("SQS is away")
+
+    world.queue.depth = away
+
+    assert handle(world, SCHEDULED)["looked_at"] == len(NAMES)
+    assert world.metrics.measured["RunningServers", ""] == [4]
+    assert ("QueueLength", "") not in world.metrics.measured

@@ -476,3 +476,34 @@ def test_a_stopped_servers_token_is_dead(world):
     world.turn()
 
     assert world.identities.of_token(secret) is None
+
+
+# --- what is counted ---
+
+
+def test_each_launch_is_counted_once_by_what_became_of_it(world):
+    ready = world.running()
+    world.stopping.request(ready)
+    world.turn()
+    world.spawning.start(world.alice, "lab")
+    world.stopping.request(world.server("lab"))
+    world.turn()
+    world.launcher.refusal = LaunchFailedError("no such image")
+    world.spawning.start(world.alice, "")
+    world.turn()
+
+    counted = {outcome: values for (name, outcome), values in world.metrics.measured.items() if name == "Spawns"}
+    assert counted == {"ready": [1], "stopped": [1], "failed": [1]}
+    assert len(world.metrics.measured["SpawnDuration", ""]) == 1
+
+
+def test_a_server_that_dies_and_a_launch_that_is_put_off_are_counted(world):
+    world.launcher.dies(world.running().task)
+    world.launching.check_running()
+    world.launcher.refusal = CapacityUnavailableError("full")
+    world.spawning.start(world.alice, "lab")
+    with pytest.raises(CapacityUnavailableError):
+        world.deliver()
+
+    assert world.metrics.measured["Deaths", ""] == [1]
+    assert world.metrics.measured["Throttles", ""] == [1]

@@ -43,13 +43,7 @@ class CloudWorld(World):
         self.account, self.hears, self.polls = self.cloud.account, hears, polls
 
     def deliver(self):
-        """Hand out what waits; what finds no place is handed out again."""
-        waiting, self.queue.sent = self.queue.sent, []
-        for message in waiting:
-            try:
-                self.launching.carry_out(message)
-            except NotYetError:
-                self.queue.sent.append(message)
+        self.deliver_in_time()
 
     def hear(self, news):
         for event in news:
