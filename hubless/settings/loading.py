@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from hubless.domain.idleness import Patience
-from hubless.domain.origins import host_in, is_domain
+from hubless.domain.origins import Origins, host_in, is_domain
 from hubless.domain.profiles import Profile
 from hubless.domain.tokens import MAX_SECRET_LENGTH, sha256
 from hubless.domain.users import Service
@@ -99,6 +99,11 @@ class Settings:
     def url(self) -> str:
         """Return the hub's address as people are told it."""
         return self.hub.public_url or self.local_url
+
+    @property
+    def origins(self) -> Origins:
+        """Return where browsers find the hub, its users' servers and its services."""
+        return Origins(self.hub.public_url, self.hub.subdomains)
 
 
 def load(path: Path | None, data: Path, environ: Mapping[str, str] = ENVIRON) -> Settings:
