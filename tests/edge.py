@@ -117,7 +117,7 @@ class Told:
 
 
 def ask_on(
-    line: socket.socket, path: str, method: str = "GET", headers: tuple[str, ...] = (), body: str = "", host: str = "hub.example.org"
+    line: socket.socket, path: str, method: str = "GET", headers: tuple[str, ...] = (), body: str = "", *, host: str = "hub.example.org"
 ) -> Told:
     head = "\r\n".join([f"{method} {path} HTTP/1.1", f"Host: {host}", *headers, f"Content-Length: {len(body)}"])
     line.sendall(f"{head}\r\n\r\n{body}".encode("latin-1"))

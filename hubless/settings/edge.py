@@ -40,7 +40,7 @@ def _host(given: Any) -> str:
 
 
 def _domain(given: Any) -> str:
-    host = TEXT.read(given).lower()
+    host = str(TEXT.read(given)).lower()
     if host and not is_domain(host):
         raise ValueError
     return host
