@@ -21,6 +21,7 @@ def configuration_of(settings: EdgeSettings) -> EdgeConfiguration:
             **({"authorities": settings.api_ca} if settings.api_ca else {}),
         ),
         run_folder=Path(settings.run_folder),
+        domain=settings.domain,
         trusted_proxies=settings.trusted_proxies,
         health_path=settings.health_path,
     )
