@@ -147,10 +147,12 @@ def check(data: Path, file: Path | None) -> None:
     """Look whether the settings are right and everything is installed, without starting anything."""
     from embedded import places, preflight
     from hubless.bootstrap.roles import role_table_of
+    from hubless.settings.stage import load_stages
 
     with _in_words():
         settings = _settings(data, file)
         role_table_of(settings)
+        load_stages(_file(file))
         if (facts := places.running(settings.data)) is not None:
             preflight.check_programs(settings)
             click.echo(f"All is well. A hub runs in {settings.data} already: {facts.get('url')}")
