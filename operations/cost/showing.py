@@ -26,7 +26,7 @@ def text(demand: Demand, prices: Prices, amounts: Amounts) -> str:
     """Return the bill as a table."""
     full, empty = bill(demand, prices, amounts), idle(demand, prices, amounts)
     return "\n".join([
-        f"A month of {demand.users} users, {demand.hours} hours a day on {demand.days} days; edge: {demand.edge}. "
+        f"A month of {demand.users} users, {demand.hours} hours a day on {demand.days} days; edge: {demand.edge}.",
         f"{prices.region}, prices of {prices.as_of}, without free tiers.",
         *_table(full),
         "",
@@ -35,7 +35,7 @@ def text(demand: Demand, prices: Prices, amounts: Amounts) -> str:
         "",
         *map(_goal, goals(demand, prices, amounts)),
         f"CloudFront's free tier takes ${_cents(free_of_cloudfront(demand, prices, amounts))} of it off.",
-        f"From memory, to be looked up: {_unsure(prices)}.",
+        _unsure(prices),
     ])  # fmt: skip
 
 
@@ -75,4 +75,5 @@ def _cents(usd: Decimal) -> str:
 
 
 def _unsure(prices: Prices) -> str:
-    return ", ".join(sorted({name.partition(".")[0] for name, price in prices.table.items() if not price.sure}))
+    unsure = sum(not price.sure for price in prices.table.values())
+    return f"{unsure} of {len(prices.table)} prices are from memory: look those up that matter to you (operations/prices.toml)."
