@@ -14,6 +14,7 @@ import click
 
 from hubless.domain.errors import HublessError
 from hubless.settings import DEFAULT_FILE, Settings, SettingsError, parse, read_text
+from operations import commands
 
 if TYPE_CHECKING:
     from hubless.bootstrap.hub import Hub
@@ -73,6 +74,10 @@ def _hub(data: Path, file: Path | None, *, new: bool = False) -> "Iterator[Hub]"
 @click.version_option(package_name="hubless", message="hubless %(version)s")
 def main() -> None:
     """JupyterHub without a hub to run."""
+
+
+for _command in commands.ALL:
+    main.add_command(_command)
 
 
 @main.command()
