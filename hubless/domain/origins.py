@@ -93,6 +93,9 @@ class Origins:
         return f"{parts.scheme}://{host}{port}"
 
 
+SHARED = Origins()  # by a hub of whose address nothing tells
+
+
 def host_in(netloc: str) -> str:
     """Return the name of the host in what a `Host` header holds: without a port, in lower case."""
     return netloc.partition(":")[0].lower()
