@@ -25,18 +25,12 @@ def safe_next(request: Request, given: str) -> str | None:
         return None
     if url.scheme or url.netloc:
         own = (request.url.scheme, request.headers.get("host", ""))
-        if (url.scheme, url.netloc) != own and not _is_ours(request, url.netloc):
+        if (url.scheme, url.netloc) != own and not hub_of(request).origins.is_below(url.scheme, url.netloc):
             return None
         given = url._replace(scheme="", netloc="").geturl() if url.path.startswith("/") else ""
     if not given.startswith("/") or given.startswith("//"):
         return None
     return quote(given, safe="/?#&=+%@:;,!*'()[]~$-._")
-
-
-def _is_ours(request: Request, netloc: str) -> bool:
-    """Say whether *netloc* is one of the hosts below the hub's: the path alone says then at which one it is."""
-    origins = hub_of(request).origins
-    return origins.subdomains and "@" not in netloc and (origins.is_hub(netloc) or origins.is_below(netloc))
 
 
 def located(request: Request, path: str) -> str:
