@@ -129,6 +129,10 @@ class _Validator(RequestValidator):  # type: ignore[misc]
     def confirm_redirect_uri(self, _client_id: str, _code: str, redirect_uri: str | None, _client: Any, request: Any, *_: Any, **__: Any) -> bool:
         return redirect_uri is None or is_registered(redirect_uri, request.kept_code.redirect_uri, self.hub.origins)
 
+    def get_default_redirect_uri(self, _client_id: str, request: Any, *_: Any, **__: Any) -> str:
+        uri: str = request.client.redirect_uri
+        return uri
+
     def is_pkce_required(self, *_: Any, **__: Any) -> bool:
         return False
 
