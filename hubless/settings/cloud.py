@@ -88,6 +88,8 @@ class CloudSettings:
     alb_listener: str = setting("", TEXT, "The load balancer's listener, where that is the edge; empty where HAProxy is")
     alb_vpc: str = setting("", TEXT, "The VPC of the servers, where a load balancer is the edge")
     alb_rules: int = setting("100", of_text(count(1), int, "a whole number of at least 1"), "How many rules it may have")
+    economy_instance: str = setting("", TEXT, "The EC2 instance that is the edge and sleeps while no server runs; empty: none does")
+    economy_idle_minutes: int = setting("10", of_text(count(1), int, "a whole number of at least 1"), "For how many minutes nothing needs it before it sleeps")
     log_level: str = setting("info", choice("debug", "info", "warning", "error"), "How much is logged")
 
 
@@ -125,6 +127,8 @@ def cloud_settings(environ: Mapping[str, str] = ENVIRON) -> CloudSettings:
     read = from_environment(CloudSettings, environ, PREFIX, others=(EDGE_PREFIX,))
     if bool(read.alb_listener) != bool(read.alb_vpc):
         raise SettingsError("HUBLESS_ALB_LISTENER and HUBLESS_ALB_VPC belong together: give both or neither")
+    if read.alb_listener and read.economy_instance:
+        raise SettingsError("HUBLESS_ALB_LISTENER and HUBLESS_ECONOMY_INSTANCE are two edges: give one of them")
     return read
 
 

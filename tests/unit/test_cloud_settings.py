@@ -73,6 +73,7 @@ def test_a_variable_that_is_missing_is_named_with_what_it_is(name):
         ("hub", "My Hub", 'HUBLESS_HUB is "My Hub", but it must be 1 to 32 of a-z'),
         ("alb_listener", "arn:listener", "HUBLESS_ALB_LISTENER and HUBLESS_ALB_VPC belong together"),
         ("alb_vpc", "vpc-1", "HUBLESS_ALB_LISTENER and HUBLESS_ALB_VPC belong together"),
+        ("economy_idle_minutes", "0", "HUBLESS_ECONOMY_IDLE_MINUTES is"),
         ("tabel", "hub", "There is no setting HUBLESS_TABEL; there are HUBLESS_URL, "),
     ],
 )
