@@ -205,11 +205,8 @@ async def server_place(request: Request, owner: str, path: str = "") -> Response
     if found is not None and found.state is State.READY:
         hub.launching.follow_safely(found)  # the edge could not reach it: look whether it is still there
         found = hub.servers.get(found.id)
-    if found is not None and found.state is State.READY:
-        if hub.waking.is_away():
-            return _unreached(request, user, server_name, program=program, waking=True)
-        if request.method in READ_ONLY:
-            return _back(request, user, server_name, program=program)
+    if found is not None and found.state is State.READY and (answer := _of_ready(request, user, server_name, program=program)):
+        return answer
     if program:
         return _gone(request, user.name, server_name)
     if found is not None and found.state in lifecycle.PENDING:
@@ -228,6 +225,13 @@ def _addressed(hub: Hub, user: User | None, path: str) -> tuple[str, Server | No
     return (first, named) if named is not None else ("", hub.servers.find(user.id, ""))
 
 
+def _of_ready(request: Request, user: User, server_name: str, *, program: bool) -> Response | None:
+    """Answer for a server that runs: the way to it is to be had in a while, or at once."""
+    if hub_of(request).waking.is_away():
+        return _unreached(request, user, server_name, program=program, waking=True)
+    return _back(request, user, server_name, program=program) if request.method in READ_ONLY else None
+
+
 def _back(request: Request, user: User, server_name: str, *, program: bool) -> Response:
     """Lead back to a server that runs; count, so that one that never answers ends in words and not in a loop."""
     try:
@@ -236,9 +240,14 @@ def _back(request: Request, user: User, server_name: str, *, program: bool) -> R
         count = 0
     if count >= MAX_REDIRECTS:
         return _unreached(request, user, server_name, program=program, waking=False)
-    query = [(k, v) for k, v in request.query_params.multi_items() if k != "redirects"]
+    return RedirectResponse(_asked_for(request, user, redirects=count + 1), 302)
+
+
+def _asked_for(request: Request, user: User, **added: int) -> str:
+    """Return what was asked for, without the hub's prefix; of its query all but the count of redirects, and what is *added*."""
+    query = [*((k, v) for k, v in request.query_params.multi_items() if k != "redirects"), *added.items()]
     target = f"{names.server_prefix(user.name, '')}{_raw_rest(request)}"
-    return RedirectResponse(f"{target}?{urlencode([*query, ('redirects', count + 1)])}", 302)
+    return f"{target}?{urlencode(query)}" if query else target
 
 
 def _unreached(request: Request, user: User, server_name: str, *, program: bool, waking: bool) -> Response:
@@ -249,7 +258,7 @@ def _unreached(request: Request, user: User, server_name: str, *, program: bool,
         return JSONResponse({"status": 503, "message": f"{why}. Try again in a moment."}, 503, again)
     return page(
         request, "unreached.html", status_code=503, headers=again, waking=waking, for_user=_other(request, user),
-        server_name=server_name, seconds=LOOKS_AGAIN_AFTER, url=f"{names.server_prefix(user.name, '')}{_raw_rest(request)}",
+        server_name=server_name, seconds=LOOKS_AGAIN_AFTER, url=f"/hub{_asked_for(request, user)}",
     )  # fmt: skip
 
 
