@@ -164,6 +164,8 @@ def cloud_settings(environ: Mapping[str, str] = ENVIRON) -> CloudSettings:
     read = from_environment(CloudSettings, environ, PREFIX, others=(EDGE_PREFIX,))
     if bool(read.alb_listener) != bool(read.alb_vpc):
         raise SettingsError("HUBLESS_ALB_LISTENER and HUBLESS_ALB_VPC belong together: give both or neither")
+    if read.alb_listener and read.economy_instance:
+        raise SettingsError("HUBLESS_ALB_LISTENER and HUBLESS_ECONOMY_INSTANCE are two edges: give one of them")
     return read
 
 

@@ -6,7 +6,15 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_elasticloadbalancingv2 as balancers
 from constructs import Construct
 
-from infra.constructs.edge import KEEP_SECONDS, ORIGIN, READ_SECONDS, Edge, as_it_is, http_only, let_cloudfront_in
+from infra.constructs.edge import (
+    KEEP_SECONDS,
+    ORIGIN,
+    READ_SECONDS,
+    Edge,
+    as_it_is,
+    http_only,
+    let_cloudfront_in,
+)
 from infra.stacks.cluster import ClusterStack
 from infra.stacks.state import StateStack
 

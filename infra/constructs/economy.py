@@ -15,7 +15,15 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3_assets as assets
 from constructs import Construct
 
-from infra.constructs.edge import KEEP_SECONDS, ORIGIN, READ_SECONDS, TABLE_ACTIONS, Edge, let_cloudfront_in, variables_of
+from infra.constructs.edge import (
+    KEEP_SECONDS,
+    ORIGIN,
+    READ_SECONDS,
+    TABLE_ACTIONS,
+    Edge,
+    let_cloudfront_in,
+    variables_of,
+)
 from infra.places import TOP
 from infra.reasons import reasoned
 from infra.stacks.cluster import EDGE_PORT, ClusterStack

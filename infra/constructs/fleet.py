@@ -11,7 +11,17 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from infra.constructs.edge import KEEP_SECONDS, ORIGIN, READ_SECONDS, TABLE_ACTIONS, Edge, as_it_is, http_only, let_cloudfront_in, variables_of
+from infra.constructs.edge import (
+    KEEP_SECONDS,
+    ORIGIN,
+    READ_SECONDS,
+    TABLE_ACTIONS,
+    Edge,
+    as_it_is,
+    http_only,
+    let_cloudfront_in,
+    variables_of,
+)
 from infra.places import TOP
 from infra.reasons import reasoned
 from infra.stacks.base import retention
