@@ -71,6 +71,7 @@ class CloudSettings:
     queue: str = setting(None, NAME, "The address of the SQS queue")
     launches_queue: str = setting("", TEXT, "The queue of launches, which wait for their turns; empty: all in one")
     secrets: str = setting(None, NAME, "The SSM parameter that holds the hub's secrets")
+    front: str = setting("", TEXT, "The SSM parameter that holds the text by which the API knows what comes by CloudFront; empty: all may ask")
     cluster: str = setting(None, NAME, "The ECS cluster")
     image: str = setting(None, NAME, "The image of profiles that name none")
     bucket: str = setting(None, NAME, "The S3 bucket in which each launch's secrets lie")

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
 from socketserver import ThreadingMixIn, UnixStreamServer
 from time import time
-from urllib.parse import unquote
+from urllib.parse import parse_qsl, unquote
 
 from tests.doubles.lambdas import FunctionError
 
@@ -39,6 +39,53 @@ def event_of(method, target, headers, body, source="127.0.0.1"):
     if body:
         event |= {"body": base64.b64encode(body).decode(), "isBase64Encoded": True}
     return event
+
+
+def rest_event_of(method, target, headers, body, source="127.0.0.1"):
+    """Return the event of a REST API (payload format 1.0) for a request."""
+    raw, _, query = target.partition("?")
+    several, queries = _lists([*headers, ("x-hubless-path", raw)]), _lists(parse_qsl(query, keep_blank_values=True))
+    path = unquote(raw)
+    event = {
+        "resource": "/{proxy+}", "path": path, "httpMethod": method, "pathParameters": {"proxy": path.lstrip("/")}, "stageVariables": None,
+        "headers": {name: values[-1] for name, values in several.items()}, "multiValueHeaders": several,
+        "queryStringParameters": {name: values[-1] for name, values in queries.items()} or None,
+        "multiValueQueryStringParameters": queries or None,
+        "requestContext": {"identity": {"sourceIp": source}, "requestId": str(uuid.uuid4()), "path": f"/hub{path}", "stage": "hub",
+                           "httpMethod": method, "domainName": "double.execute-api.eu-central-1.amazonaws.com"},
+        "body": None, "isBase64Encoded": False,
+    }  # fmt: skip
+    return event | ({"body": base64.b64encode(body).decode(), "isBase64Encoded": True} if body else {})
+
+
+def balancer_event_of(method, target, headers, body, source="127.0.0.1", *, several=True, path_header=True):
+    """Return the event of a load balancer for a request; *several* where its target group has headers of more than one value."""
+    raw, _, query = target.partition("?")
+    given = _lists([(name.lower(), value) for name, value in headers] + [("x-hubless-path", raw)] * path_header)
+    given["x-forwarded-for"] = [", ".join([*given.get("x-forwarded-for", ()), source])]
+    if not several and "cookie" in given:
+        given["cookie"] = ["; ".join(given["cookie"])]  # HTTP/2's, which it puts together
+    queries = _lists(part.partition("=")[::2] for part in query.split("&") if part)
+    listed = (given, queries) if several else ({n: v[-1] for n, v in given.items()}, {n: v[-1] for n, v in queries.items()})
+    names = ("multiValueHeaders", "multiValueQueryStringParameters") if several else ("headers", "queryStringParameters")
+    event = {
+        "requestContext": {"elb": {"targetGroupArn": "arn:aws:elasticloadbalancing:eu-central-1:1:targetgroup/hub/1"}},
+        "httpMethod": method, "path": raw, "body": "", "isBase64Encoded": False, **dict(zip(names, listed, strict=True)),
+    }  # fmt: skip
+    return event | ({"body": base64.b64encode(body).decode(), "isBase64Encoded": True} if body else {})
+
+
+def _lists(pairs):
+    lists = {}
+    for name, value in pairs:
+        lists.setdefault(name, []).append(value)
+    return lists
+
+
+def headers_of(answer):
+    """Return what an answer gives as headers, whatever it was asked by."""
+    pairs = [*(answer.get("headers") or {}).items(), *(("set-cookie", cookie) for cookie in answer.get("cookies") or ())]
+    return pairs + [(name, value) for name, values in (answer.get("multiValueHeaders") or {}).items() for value in values]
 
 
 def body_of(answer):
