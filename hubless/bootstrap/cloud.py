@@ -41,7 +41,8 @@ class CloudHub(Hub):
     """A hub whose state is a table and whose servers are Fargate tasks."""
 
     message_is_lost_after = timedelta(minutes=2)  # a class of 2,000 waits nearly that long for its turns
-    follow_seconds = 20.0  # API Gateway hands an answer on when it is whole, and waits for thirty
+    streams = False
+    follow_seconds = 20.0  # API Gateway waits for thirty
     look_seconds = 1.0  # each look is two reads
 
     def __init__(
@@ -272,7 +273,14 @@ class CloudHub(Hub):
         return EmfMetrics(self._cloud.hub)
 
 
-def build() -> CloudHub:
+class StreamingHub(CloudHub):
+    """A hub in the cloud whose answers are streamed. Lambda ends them after fifteen minutes, and bills each second of them."""
+
+    streams = True
+    follow_seconds = 840.0
+
+
+def build(kind: type[CloudHub] = CloudHub) -> CloudHub:
     """Return the hub that the environment of a function tells of. Nothing is asked of AWS yet.
 
     Raises:
@@ -280,7 +288,7 @@ def build() -> CloudHub:
     """
     cloud, here = cloud_settings(), runtime()
     secrets, text_of = open_secrets(cloud, here.region)
-    return CloudHub(load(cloud, here.settings_file, secrets), cloud, here.region, secrets, text_of)
+    return kind(load(cloud, here.settings_file, secrets), cloud, here.region, secrets, text_of)
 
 
 def open_secrets(cloud: CloudSettings, region: str) -> tuple[Mapping[str, str], Callable[[str], str]]:
@@ -296,7 +304,10 @@ def open_secrets(cloud: CloudSettings, region: str) -> tuple[Mapping[str, str], 
 
 
 def entry(
-    handle: Callable[[CloudHub, Mapping[str, Any], Any], T], function: str, prepare: Callable[[CloudHub], object]
+    handle: Callable[[CloudHub, Mapping[str, Any], Any], T],
+    function: str,
+    prepare: Callable[[CloudHub], object],
+    kind: type[CloudHub] = CloudHub,
 ) -> Callable[[Mapping[str, Any], Any], T]:
     """Return what Lambda calls: *handle* with the hub.
 
@@ -308,7 +319,7 @@ def entry(
     cloud = cloud_settings()
     logs = Logs(cloud.hub, function, cloud.log_level)
     with logs.failures():
-        hub = build()
+        hub = build(kind)
         prepare(hub)
     gc.freeze()  # what was made by now stays
     gc.enable()

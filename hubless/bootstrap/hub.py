@@ -55,6 +55,9 @@ class Hub(ABC):
     follow_seconds: float | None = None
     """For how long an answer may follow a start; None for as long as that takes."""
 
+    streams = True
+    """Whether an answer reaches who asked as it is made, and not when it is whole."""
+
     look_seconds = 0.15
     """How often whoever follows a start looks."""
 

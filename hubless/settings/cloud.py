@@ -4,7 +4,7 @@ Whoever deploys writes the variables (`written`), the functions read them (`clou
 """
 
 
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import field, replace
 from pathlib import Path
 from typing import Any
@@ -99,12 +99,18 @@ class Runtime:
 
     region: str
     settings_file: Path | None = field(default=None)
+    api: str = ""  # the host and port at which a function's own client asks for its events
 
 
 def runtime(environ: Mapping[str, str] = ENVIRON) -> Runtime:
     """Return the region, and the settings file that lies beside the functions where there is one."""
     beside = Path(environ.get("LAMBDA_TASK_ROOT", ".")) / DEFAULT_FILE
-    return Runtime(environ.get("AWS_REGION", ""), beside if beside.exists() else None)
+    return Runtime(environ.get("AWS_REGION", ""), beside if beside.exists() else None, environ.get("AWS_LAMBDA_RUNTIME_API", ""))
+
+
+def trace(trace_id: str, environ: MutableMapping[str, str] = ENVIRON) -> None:
+    """Tell libraries which trace the invocation belongs to, as Lambda's own client does."""
+    environ["_X_AMZN_TRACE_ID"] = trace_id
 
 
 def load(cloud: CloudSettings, file: Path | None, secrets: Mapping[str, str]) -> Settings:

@@ -1,21 +1,28 @@
-"""API Gateway's HTTP API (payload format 2.0) before one function, on a unix socket where an edge finds it.
+"""API Gateway before the API's functions, on a unix socket where an edge finds it.
 
-As AWS's, it decodes the path, cuts it at an encoded `?`, joins headers of one name, hands cookies on apart, and gives up
+An HTTP API (payload format 2.0) asks one function; a REST API asks the other, which streams, where starts are followed. As AWS's, it decodes the path, cuts it at an encoded `?`, joins headers of one name, hands cookies on apart, and gives up
 after 30 seconds. As CloudFront does before it, it hands on the path as it was sent in a header of its own.
 """
 
 import base64
+import json
+import re
 import threading
 import uuid
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
+from itertools import chain
 from socketserver import ThreadingMixIn, UnixStreamServer
 from time import time
 from urllib.parse import parse_qsl, unquote
 
 from tests.doubles.lambdas import FunctionError
 
-LIMIT = 30  # seconds
+LIMIT = 30  # seconds, of an HTTP API
+LONGEST_STREAM = 900  # seconds, of a REST API
+LARGEST_PRELUDE = 16 * 1024
+# What CloudFront hands to the REST API, as its path pattern says it: `*` is anything, slashes too.
+FOLLOWING = re.compile(r"/hub/api/users/.*/progress")
 
 
 def event_of(method, target, headers, body, source="127.0.0.1"):
@@ -93,15 +100,30 @@ def body_of(answer):
     return base64.b64decode(body) if answer.get("isBase64Encoded") else body.encode()
 
 
+def split_prelude(parts):
+    """Return what a streamed answer begins with, and an iterator over its body."""
+    held, parts = b"", iter(parts)
+    while b"\0" * 8 not in held:
+        assert len(held) < LARGEST_PRELUDE
+        held += next(parts)
+    prelude, _, first = held.partition(b"\0" * 8)
+    told = json.loads(prelude)
+    assert told.keys() <= {"statusCode", "headers", "multiValueHeaders", "cookies"}
+    return told, chain([first] if first else [], parts)
+
+
 @contextmanager
-def gateway(function, socket_path):
-    """Serve *function* on a unix socket until the block ends."""
+def gateway(function, socket_path, streaming=None):
+    """Serve *function* on a unix socket until the block ends; starts are followed at *streaming* where there is such a one."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_any(self):
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            if streaming and FOLLOWING.fullmatch(self.path.partition("?")[0]):
+                self.stream(streaming.stream(rest_event_of(self.command, self.path, self.headers.items(), body), LONGEST_STREAM))
+                return
             event = event_of(self.command, self.path, self.headers.items(), body)
             try:
                 answer = function.invoke(event, LIMIT)
@@ -118,6 +140,22 @@ def gateway(function, socket_path):
             self.end_headers()
             if self.command != "HEAD":
                 self.wfile.write(said)
+
+        def stream(self, parts):
+            told, body = split_prelude(parts)
+            self.send_response(told["statusCode"])
+            for name, value in headers_of(told):
+                self.send_header(name, value)
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            try:
+                for part in body:
+                    self.wfile.write(b"%x\r\n%b\r\n" % (len(part), part))
+                self.wfile.write(b"0\r\n\r\n")
+            except OSError:
+                self.close_connection = True
+            finally:
+                parts.close()
 
         do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_any
 
