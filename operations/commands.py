@@ -52,8 +52,12 @@ def stage_of(file: Path | None, name: str) -> "Stage":
     """
     from hubless.settings.stage import load_stage
 
+    return load_stage(_file(file), name)
+
+
+def _file(file: Path | None) -> Path | None:
     default = Path(DEFAULT_FILE)
-    return load_stage(file or (default if default.exists() else None), name)
+    return file or (default if default.exists() else None)
 
 
 SETTINGS = click.option(
@@ -96,4 +100,28 @@ def cost(*, users: int, stage: str | None, file: Path | None, as_json: bool, **g
             click.echo(showing.text(demand, known(), Amounts()))
 
 
-ALL = (cost,)
+@click.command()
+@STAGE
+@SETTINGS
+@click.option("--create-roles", is_flag=True, help="Make service-linked roles that are missing.")
+@JSON
+def preflight(*, stage: str, file: Path | None, create_roles: bool, as_json: bool) -> None:
+    """Say what would keep a stage from being deployed, before it is; 1 where anything would."""
+    from operations import findings
+    from operations.aws import Aws
+    from operations.preflight.checks import Preflight, images_of
+
+    with in_words():
+        chosen = stage_of(file, stage)
+        looked = Preflight(chosen, Aws(chosen.settings.region), images_of(_file(file)), create_roles=create_roles)
+        found = []
+        for finding in looked.findings():
+            found.append(finding)
+            if not as_json:
+                click.echo(finding.text())
+        click.echo(json.dumps(findings.as_json(found), indent=2) if as_json else f"\n{findings.summary(found)}")
+        if findings.has_problem(found):
+            raise SystemExit(1)
+
+
+ALL = (cost, preflight)
