@@ -82,7 +82,7 @@ def read(stage: Stage, aws: Aws) -> Deployment:
     return parse(found["Parameter"]["Value"], parameter)
 
 
-def open_hub(stage: Stage, file: Path | None, aws: Aws | None = None) -> "CloudHub":
+def open_hub(stage: Stage, file: Path | None, deployment: Deployment | None = None) -> "CloudHub":
     """Return the hub of *stage* as its functions have it, reached with the operator's own credentials.
 
     Raises:
@@ -92,6 +92,6 @@ def open_hub(stage: Stage, file: Path | None, aws: Aws | None = None) -> "CloudH
     from hubless.bootstrap import cloud as bootstrap  # noqa: PLC0415 only where a hub is opened
 
     region = stage.settings.region
-    cloud = read(stage, aws or Aws(region)).cloud
+    cloud = (deployment or read(stage, Aws(region))).cloud
     secrets = bootstrap.open_secrets(cloud, region)
     return bootstrap.CloudHub(load(cloud, file, secrets), cloud, region, secrets)

@@ -59,6 +59,7 @@ def as_json(findings: Iterable[Finding]) -> list[dict[str, Any]]:
 
 def summary(findings: Iterable[Finding]) -> str:
     """Return how many there are of each level."""
-    counts = [f"{sum(one.level is level for one in findings)} {word}" for level, word in
+    found = list(findings)
+    counts = [f"{sum(one.level is level for one in found)} {word}" for level, word in
               ((Level.OK, "well"), (Level.WARNING, "warnings"), (Level.PROBLEM, "problems"))]  # fmt: skip
     return ", ".join(counts)
