@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from hubless.adapters.dynamodb.database import Database
     from hubless.adapters.ecs.facts import Facts
     from hubless.ports.clock import Clock
+    from hubless.ports.edges import EdgeMachine, EdgeWishStore
     from hubless.ports.launcher import Launcher, TaskEvent
     from hubless.ports.metrics import Metrics
     from hubless.ports.pace import Pace
@@ -47,6 +48,7 @@ class CloudHub(Hub):
     def __init__(self, settings: Settings, cloud: CloudSettings, region: str, secrets: Mapping[str, str]) -> None:
         super().__init__(settings)
         self._cloud, self._region, self._secrets = cloud, region, secrets
+        self.edge_sleeps_after = timedelta(minutes=cloud.economy_idle_minutes)
 
     @cached_property
     def key(self) -> bytes:
@@ -213,6 +215,20 @@ class CloudHub(Hub):
         from hubless.adapters.dynamodb.sweeps import DynamoSweepStore
 
         return DynamoSweepStore(self._database)
+
+    @cached_property
+    def edge_machine(self) -> "EdgeMachine":
+        if not self._cloud.economy_instance:
+            return super().edge_machine
+        from hubless.adapters.ec2.machine import Ec2Machine
+
+        return Ec2Machine(self._cloud.economy_instance, self._clients)
+
+    @cached_property
+    def edge_wishes(self) -> "EdgeWishStore":
+        from hubless.adapters.dynamodb.wishes import DynamoEdgeWishStore
+
+        return DynamoEdgeWishStore(self._database)
 
     @cached_property
     def queue(self) -> "Queue":

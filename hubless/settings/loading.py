@@ -8,8 +8,10 @@ from dataclasses import field, fields, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from hubless.domain.idleness import Patience
+from hubless.domain.origins import Origins, host_in, is_domain
 from hubless.domain.profiles import Profile
 from hubless.domain.tokens import MAX_SECRET_LENGTH, sha256
 from hubless.domain.users import Service
@@ -99,6 +101,11 @@ class Settings:
         """Return the hub's address as people are told it."""
         return self.hub.public_url or self.local_url
 
+    @property
+    def origins(self) -> Origins:
+        """Return where browsers find the hub, its users' servers and its services."""
+        return Origins(self.hub.public_url, self.hub.subdomains)
+
 
 def load(path: Path | None, data: Path, environ: Mapping[str, str] = ENVIRON) -> Settings:
     """Return the settings of the file at *path*, or the defaults without one.
@@ -185,7 +192,7 @@ def _settings(
     _check_roles(roles, services)
     return Settings(
         data=data,
-        hub=read["hub"],
+        hub=_hub(read["hub"]),
         login=_login(read["login"], secrets),
         servers=_servers(read["servers"]),
         culling=_culling(read["culling"]),
@@ -260,6 +267,15 @@ def _check_unique(values: Iterable[str], what: str, *, secret: bool = False) -> 
                 f"{what} is given twice" if secret else f'{what} "{one}" is given twice'
             )
         seen.add(one)
+
+
+def _hub(hub: HubSettings) -> HubSettings:
+    if hub.subdomains and not is_domain(host_in(urlsplit(hub.public_url).netloc)):
+        raise SettingsError(
+            f'hub.subdomains needs hub.public_url to name a host below which there can be others, as in "https://hub.example.org",'
+            f' but that is "{hub.public_url}"'
+        )
+    return hub
 
 
 def _login(login: LoginSettings, environ: Mapping[str, str]) -> LoginSettings:

@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import http.server
+import json
 import os
 import shutil
 import signal
@@ -17,6 +18,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 from websockets.sync.server import serve
 
@@ -28,6 +30,7 @@ from hubless.adapters.sqlite.database import Database
 from hubless.adapters.sqlite.routes import SqliteRouteStore
 from hubless.domain.errors import StoreUnavailableError
 from hubless.domain.names import MAX_USER_NAME
+from hubless.domain.origins import user_label
 from hubless.domain.routes import Route, ServerKey
 from hubless.services.identifiers import new_id
 from tests.contract.together import eventually
@@ -96,10 +99,10 @@ class World:
         agent.start()
         return agent
 
-    def server(self, name: str) -> str:
+    def server(self, name: str, handler: type[Echo] = Echo) -> str:
         """Start a server that says *name*, and return its address."""
         if name not in self.addresses:
-            server = TcpServer(("127.0.0.1", 0), Echo)
+            server = TcpServer(("127.0.0.1", 0), handler)
             server.name = name
             running(server)
             self._undo.callback(server.server_close)
@@ -117,15 +120,16 @@ class World:
         self._undo.callback(server.shutdown)
         return f"127.0.0.1:{server.socket.getsockname()[1]}"
 
-    def web_socket(self, path: str) -> Any:
+    def web_socket(self, path: str, host: str = "127.0.0.1") -> Any:
+        """Open a WebSocket at *host*, which is this edge."""
         return connect(
-            f"ws://127.0.0.1:{self.port}{path}", subprotocols=[SUBPROTOCOL], proxy=None, ping_interval=None  # type: ignore[list-item]
+            f"ws://{host}:{self.port}{path}", address=("127.0.0.1", self.port), subprotocols=[SUBPROTOCOL], proxy=None, ping_interval=None  # type: ignore[list-item]
         )
 
-    def ask(self, path: str, method: str = "GET", headers: tuple[str, ...] = (), body: str = "") -> Told:
+    def ask(self, path: str, method: str = "GET", headers: tuple[str, ...] = (), body: str = "", **host: str) -> Told:
         """Send *path* just as it is."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=20) as line:
-            return ask_on(line, path, method, (*headers, "Connection: close"), body)
+            return ask_on(line, path, method, (*headers, "Connection: close"), body, **host)
 
     def close(self) -> None:
         self.store.is_away = False
@@ -295,6 +299,84 @@ def test_other_dots_are_only_names(world: World, path: str) -> None:
     world.route("/user/bob/", "bob")
     world.started()
     assert world.ask(path).who == "bob"
+
+
+# --- at which host ---
+
+OTHER_HOSTS = [
+    "hub.example.org", "alice.hub.example.org", "bob.hub.example.org.", "bob.hub.example.org.evil.example", "bob.example.org",
+    "xbob.hub.example.org", "bob.hub.example.orgx", "ob.hub.example.org", "b", "127.0.0.1", "[::1]", "bob", "bob--service.hub.example.org",
+    "alice.hub.example.org,bob.hub.example.org", "bob.hub.example.org/user/bob/", "bob.hub.example.org/x", "",
+]  # fmt: skip
+
+
+@pytest.fixture
+def below(world: World) -> World:
+    """Return an edge at which each has a host of their own."""
+    for name in ("alice", "bob"):
+        world.route(f"/user/{name}/", name)
+    world.route("/user/bob/lab/", "bob's lab")
+    world.route("/services/grades/", "grades")
+    world.started(domain="hub.example.org")
+    return world
+
+
+def test_a_server_is_reached_at_its_owners_host_and_at_no_other(below: World) -> None:
+    for host in ("bob.hub.example.org", "bob.hub.example.org:8443", "BOB.Hub.example.org"):
+        told = below.ask("/user/bob/lab", host=host)
+        assert (told.who, told.said["headers"]["host"], told.said["path"]) == ("bob", [host], "/user/bob/lab")
+    assert below.ask("/user/bob/lab/", host="bob.hub.example.org").who == "bob's lab"
+    for host in OTHER_HOSTS:
+        for path in ("/user/bob/", "/user/bob/lab/", "/x", "/"):
+            told = below.ask(path, host=host)
+            assert told.status == 400 or told.who == "API", (host, path)
+
+
+def test_a_service_is_reached_at_its_own_host_and_at_no_other(below: World) -> None:
+    assert below.ask("/services/grades/x", host="grades--service.hub.example.org").who == "grades"
+    for host in ("hub.example.org", "grades.hub.example.org", "bob.hub.example.org"):
+        assert below.ask("/services/grades/x", host=host).who == "API"
+
+
+def test_the_hubs_own_paths_go_to_the_api_at_whatever_host(below: World) -> None:
+    for host in ("hub.example.org", "bob.hub.example.org", "grades--service.hub.example.org"):
+        told = below.ask("/hub/login", host=host)
+        assert (told.who, told.said["headers"]["x-forwarded-host"]) == ("API", [host])
+
+
+def test_what_a_client_says_of_the_host_beside_it_counts_for_nothing(below: World) -> None:
+    claims = ("X-Forwarded-Host: bob.hub.example.org", "Forwarded: host=bob.hub.example.org", "X-Original-URL: /user/bob/")
+    assert below.ask("/user/bob/", headers=claims).who == "API"
+    assert below.ask("http://hub.example.org/user/bob/").who == "API"
+
+
+def test_of_two_hosts_on_one_connection_each_request_counts_by_its_own(below: World) -> None:
+    with socket.create_connection(("127.0.0.1", below.port), timeout=20) as line:
+        for name, other in [("alice", "bob"), ("bob", "alice")] * 3:
+            assert ask_on(line, f"/user/{name}/", host=f"{name}.hub.example.org").who == name
+            assert ask_on(line, f"/user/{other}/", host=f"{name}.hub.example.org").who == "API"
+
+
+@pytest.mark.parametrize("name", ["zoë", "a@b.org", "%41", "www"])
+def test_any_name_has_a_host_at_which_its_server_is_reached(below: World, name: str) -> None:
+    host = f"{user_label(name)}.hub.example.org"
+    below.route(f"/user/{name}/", "it")
+    below.agents[0].turn()
+    assert below.ask(f"/user/{quote(name)}/lab", host=host).who == "it"
+    assert below.ask(f"/user/{quote(name)}/lab", host="bob.hub.example.org").who == "API"
+    below.routes.remove(f"/user/{name}/", "launch-it")
+    below.agents[0].turn()
+    assert below.ask(f"/user/{quote(name)}/lab", host=host).who == "API"
+
+
+def test_a_web_socket_is_led_by_its_host_too(below: World) -> None:
+    below.routes.put(Route("/user/carol/", below.web_socket_server(), "l", ServerKey("s", "u")))
+    below.agents[0].turn()
+    with below.web_socket("/user/carol/api/kernels/1/channels", host="carol.hub.example.org") as line:
+        line.send("hello")
+        assert line.recv(timeout=10) == "hello"
+    with pytest.raises(InvalidStatus):
+        below.web_socket("/user/carol/api/kernels/1/channels", host="bob.hub.example.org")
 
 
 def test_the_hubs_own_paths_cannot_be_taken(world: World) -> None:
@@ -659,6 +741,103 @@ def test_an_api_whose_name_cannot_be_looked_up_stops_no_edge(world: World) -> No
     world.started(api=HttpsOrigin("api.invalid", 443, "api.invalid", str(certificate(world.folder, "api.invalid"))))
     assert world.ask("/user/alice/").who == "alice"
     assert world.ask("/hub/home").status == 503
+
+
+def test_an_api_elsewhere_is_told_the_path_as_it_was_sent_and_nothing_that_a_browser_claims_of_it(
+    world: World, far_api: tuple[HttpsOrigin, list[str]]
+) -> None:
+    world.started(api=far_api[0])
+    headers = world.ask("/hub/x%2Fy?a=1", headers=("x-hubless-path: /hub/admin", "X-Hubless-Front: guess")).said["headers"]
+    assert {name: value for name, value in headers.items() if name.startswith("x-hubless-")} == {"x-hubless-path": ["/hub/x%2Fy"]}
+
+
+# --- no API: CloudFront asks it ---
+
+ASKERS = {
+    "a page": (("Accept: text/html,*/*;q=0.8",), "GET", "/user/bob/lab", False),
+    "anybody": ((), "HEAD", "/user/bob/lab", False),
+    "a form": (("Sec-Fetch-Mode: navigate", "Accept: text/html"), "POST", "/user/bob/lab", False),
+    "the server's API": (("Accept: text/html",), "GET", "/user/bob/api/contents", True),
+    "JSON": (("Accept: application/json",), "GET", "/user/bob/files/x", True),
+    "a script": (("Sec-Fetch-Mode: cors",), "POST", "/user/bob/x", True),
+}
+
+
+@pytest.mark.parametrize("asker", ASKERS)
+def test_without_an_api_what_has_no_route_or_no_answer_is_told_in_the_askers_words(apiless: World, asker: str) -> None:
+    headers, method, path, is_program = ASKERS[asker]
+    for place in (path, path.replace("bob", "away")):
+        told = apiless.ask(place, method, headers)
+        assert (told.status, told.headers["Cache-Control"]) == (503, "no-store")
+        assert told.headers.get_all("Content-Type") == ["application/json" if is_program else "text/html; charset=utf-8"]
+        if is_program:
+            assert (said := json.loads(told.text)).keys() == {"status", "message"}
+            assert said["status"] == 503
+        elif method != "HEAD":
+            assert "<h1>" in told.text
+
+
+@pytest.mark.parametrize("path", ["/", "/hub/home", "/user/alice/../bob/", "/user/alice/x/./y"])
+def test_without_an_api_neither_the_hubs_paths_nor_dots_lead_anywhere(apiless: World, path: str) -> None:
+    assert apiless.ask(path).status == 503
+
+
+def test_what_a_server_says_passes_as_it_is(apiless: World) -> None:
+    told = apiless.ask("/user/busy/api/x", headers=("Accept: application/json",))
+    assert (told.status, told.headers["Content-Type"], told.text) == (503, "text/plain", "ask later")
+
+
+@pytest.fixture
+def apiless(world: World) -> World:
+    world.route("/user/alice/", "alice")
+    world.routes.put(Route("/user/away/", f"127.0.0.1:{free_port()}", "launch-1"))
+    world.routes.put(Route("/user/busy/", world.server("busy", Busy), "launch-2"))
+    world.started(api=None)
+    return world
+
+
+class Busy(Echo):
+    """A server that has no time."""
+
+    def do_GET(self) -> None:
+        self.send_response(503)
+        self.send_header("Content-Type", "text/plain")
+        self.send_header("Content-Length", "9")
+        self.end_headers()
+        self.wfile.write(b"ask later")
+
+
+# --- behind CloudFront ---
+
+
+def test_it_is_as_if_the_browser_had_asked_the_edge_itself(world: World) -> None:
+    world.route("/user/alice/", "alice")
+    world.started(api=None, host_header="x-hubless-host")
+    handed_on = ("x-hubless-host: alice.hub.example.com", "x-hubless-address: 192.0.2.7", "x-hubless-path: /user/alice/")
+    claims = ("X-Forwarded-For: 6.6.6.6, 192.0.2.7", "X-Forwarded-Host: evil.example", "X-Forwarded-Proto: ftp", "X-Real-IP: 6.6.6.6")
+    headers = world.ask("/user/alice/", headers=(*handed_on, *claims)).said["headers"]
+    assert headers["host"] == headers["x-forwarded-host"] == ["alice.hub.example.com"]
+    assert headers["x-forwarded-for"] == ["192.0.2.7"]
+    assert (headers["x-forwarded-proto"], headers["x-forwarded-port"]) == (["https"], ["443"])
+    assert not [name for name in headers if name.startswith("x-hubless-") or name == "x-real-ip"]
+
+
+def test_plain_http_is_what_the_front_may_say_it_was(world: World) -> None:
+    world.route("/user/alice/", "alice")
+    world.started(host_header="x-host")
+    headers = world.ask("/user/alice/", headers=("x-host: hub.example.com", "CloudFront-Forwarded-Proto: http")).said["headers"]
+    assert (headers["host"], headers["x-forwarded-proto"], headers["x-forwarded-port"]) == (["hub.example.com"], ["http"], ["80"])
+    assert "x-host" not in headers
+    bare = world.ask("/user/alice/").said["headers"]
+    assert (bare["host"], bare["x-forwarded-for"]) == (["hub.example.org"], ["127.0.0.1"])
+
+
+def test_where_no_front_is_named_nobody_says_what_the_host_was(world: World) -> None:
+    world.route("/user/alice/", "alice")
+    world.started()
+    headers = world.ask("/user/alice/", headers=("x-hubless-host: evil.example", "x-hubless-address: 6.6.6.6")).said["headers"]
+    assert headers["host"] == ["hub.example.org"]
+    assert not [name for name in headers if name.startswith("x-hubless-")]
 
 
 # --- health ---

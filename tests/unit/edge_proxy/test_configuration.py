@@ -76,8 +76,9 @@ def test_headers_are_cleared_before_they_are_set() -> None:
         assert cleared < next(n for n, line in enumerate(text) if line.startswith(f"http-request set-header {name}"))
 
 
-def test_every_file_that_it_names_is_written() -> None:
-    edge = configuration()
+@pytest.mark.parametrize("api", [Socket(Path("/run/api.sock")), None])
+def test_every_file_that_it_names_is_written(api: Socket | None) -> None:
+    edge = configuration(api=api)
     text = render(edge)
     for file in pages(edge):
         assert str(file) in text
@@ -85,7 +86,7 @@ def test_every_file_that_it_names_is_written() -> None:
 
 
 def test_pages_refer_to_nothing_outside() -> None:
-    for content in pages(configuration()).values():
+    for content in (*pages(configuration()).values(), *pages(configuration(api=None)).values()):
         assert "http:" not in content
         assert "https:" not in content
         assert "<script" not in content
@@ -102,6 +103,12 @@ def test_no_character_of_a_prefix_is_left_in_a_key(prefix: str) -> None:
 def test_keys_begin_with_each_other_just_as_prefixes_do(one: str, other: str) -> None:
     assert key_of(one + other).startswith(key_of(one))
     assert key_of(other).startswith(key_of(one)) == other.encode().startswith(one.encode())
+
+
+def test_where_each_has_a_host_a_key_begins_with_the_one_at_which_its_prefix_is_served() -> None:
+    assert bytes.fromhex(key_of("/user/bob/", "hub.example.org")) == b"bob.hub.example.org/user/bob/"
+    assert "txn.host" not in render(configuration())
+    assert "var(txn.host),concat(,txn.path),hex,map_beg" in render(configuration(domain="hub.example.org"))
 
 
 def test_a_value_is_an_address_and_whose_activity_it_is() -> None:
@@ -131,6 +138,20 @@ def test_an_address_is_not_looked_up(address: str, written: str) -> None:
 def test_nothing_of_an_edge_without_a_health_path_is_asked() -> None:
     assert "nbsrv" not in render(configuration())
     assert "/edge/health" in render(configuration(health_path="/edge/health"))
+
+
+def test_an_edge_without_an_api_knows_none() -> None:
+    text = render(configuration(api=None))
+    assert "backend api" not in text
+    assert "restarting" not in text
+
+
+def test_what_the_front_says_is_taken_before_it_is_taken_away() -> None:
+    text = lines(configuration(host_header="x-hubless-host"))
+    gone = text.index("http-request del-header x-hubless- -m beg")
+    assert all(n < gone for n, line in enumerate(text) if "req.fhdr(x-hubless-" in line)
+    assert "option forwardfor if-none" in text
+    assert "http-request del-header x-hubless- -m beg" in lines(configuration())
 
 
 def test_connections_are_bounded() -> None:
