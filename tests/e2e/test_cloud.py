@@ -4,7 +4,9 @@ What is AWS's is doubled (`tests/doubles/aws.py` says how); what is ours runs as
 """
 
 import json
+import os
 import shutil
+import subprocess
 import tempfile
 import threading
 from collections import Counter
@@ -22,11 +24,13 @@ from hubless.adapters.system_clock import SystemClock
 from hubless.domain.tokens import launch_secret
 from tests.contract.together import eventually
 from tests.doubles.aws import deploy
+from tests.doubles.ecs.account import REGION
 from tests.doubles.ecs.processes import Processes
 from tests.e2e.conftest import SECONDS
 from tests.e2e.test_browser import log_in, run_first_cell, shot
 from tests.ports import free_port
 
+HUBLESS = Path(__file__).parents[2] / ".venv/bin/hubless"
 PROGRAMS = Path(__file__).parents[2] / ".venv-servers" / "bin"
 TOKEN, PASSWORD = "a-token-of-the-tests-0123456789", "all of the class knows"
 PATIENCE = 120
@@ -173,3 +177,27 @@ def test_what_the_functions_say_of_a_launch_is_found_by_its_id_and_holds_no_secr
     assert any("RunningServers" in line for line in said)
     for secret in (TOKEN, PASSWORD, "k" * 40, launch_secret(b"k" * 40, launch_id), xsrf, *browser.cookies.values()):
         assert secret not in text
+
+
+def test_an_operator_makes_the_first_admin_and_looks_the_hub_over_from_a_shell(cloud, tmp_path):
+    deployment = cloud.deployment
+    told = {"variables": {name: text for name, text in deployment.environment.items() if name.startswith("HUBLESS_")}}
+    deployment.client("ssm").put_parameter(Name="/hubless-prod/deployment", Type="String", Value=json.dumps(told))
+    settings = tmp_path / "hubless.toml"
+    settings.write_text(SETTINGS.replace('kind = "shared-password"', "") + f'[stages.prod]\nregion = "{REGION}"\n')
+    shell = os.environ | {"AWS_ENDPOINT_URL": deployment.emulator, "TESTS_TOKEN": TOKEN}
+    shell |= {name: text for name, text in deployment.environment.items() if name.startswith("AWS_")}
+
+    def run(*words):
+        done = subprocess.run([HUBLESS, *words, "--stage", "prod", "--settings", settings], env=shell, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    assert f"{cloud.url}/hub/set-password?key=" in run("admin", "head")
+    assert cloud.admin.get("/users/head").json()["admin"]
+    found = {step["check"]: step["level"] for step in json.loads(run("doctor", "--json"))}
+    assert {check: found[check] for check in ("API", "login page", "static files", "edges")} == dict.fromkeys(
+        ("API", "login page", "static files", "edges"), "ok"
+    )
+    token = run("token", "head", "--expires-in", "1h").strip()
+    assert httpx.get(f"{cloud.url}/hub/api/user", headers={"Authorization": f"token {token}"}, timeout=40).json()["name"] == "head"
