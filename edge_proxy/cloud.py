@@ -9,19 +9,20 @@ from hubless.settings.edge import EdgeSettings
 
 def configuration_of(settings: EdgeSettings) -> EdgeConfiguration:
     """Return what HAProxy is told."""
-    api = urlsplit(settings.api)
-    address = api.hostname or ""
     return EdgeConfiguration(
         host=settings.host,
         port=settings.port,
-        api=HttpsOrigin(
-            address,
-            api.port or 443,
-            settings.api_name or address,
-            **({"authorities": settings.api_ca} if settings.api_ca else {}),
-        ),
+        api=_api_of(settings) if settings.api else None,
         run_folder=Path(settings.run_folder),
         domain=settings.domain,
         trusted_proxies=settings.trusted_proxies,
         health_path=settings.health_path,
+        host_header=settings.host_header,
     )
+
+
+def _api_of(settings: EdgeSettings) -> HttpsOrigin:
+    api = urlsplit(settings.api)
+    address = api.hostname or ""
+    authorities = {"authorities": settings.api_ca} if settings.api_ca else {}
+    return HttpsOrigin(address, api.port or 443, settings.api_name or address, **authorities)

@@ -1,5 +1,6 @@
 """HAProxy's configuration: a pure function of a few facts."""
 
+import json
 import resource
 from dataclasses import dataclass, field
 from ipaddress import ip_address
@@ -10,7 +11,13 @@ from hubless.domain.routes import ServerKey
 
 FORWARDED = ("X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-Port")
 OTHERS_CLAIMS = ("Forwarded", "X-Real-IP", "X-Scheme", "Proxy", "X-Forwarded-Server", "X-Original-URL", "X-Rewrite-URL")
+FRONTS_OWN = "x-hubless-"  # how the headers begin that the web's front sets and takes away from everybody else
+PATH_HEADER = f"{FRONTS_OWN}path"  # the path as it was sent: API Gateway decodes it
+ADDRESS_HEADER = f"{FRONTS_OWN}address"  # who asks
+SCHEME_HEADER = "CloudFront-Forwarded-Proto"
 MOST_CONNECTIONS = 20_000
+PAGE, PROGRAM = "page", "program"  # who asks
+_HTML = 'content-type "text/html; charset=utf-8"'
 STATE, LOADED = "state", "loaded"  # what is up while routes are loaded
 
 
@@ -46,10 +53,11 @@ class EdgeConfiguration:
 
     host: str
     port: int
-    api: Socket | HttpsOrigin
+    api: Socket | HttpsOrigin | None  # None: what has no route is answered here, and who stands before the edge asks the API
     run_folder: Path
     domain: str = ""  # the hub's host, below which each user and service has one; "" where all are served at any
     health_path: str = ""  # what a load balancer asks; "" for none
+    host_header: str = ""  # in which the front, which alone can reach this edge, hands on the Host that browsers sent
     trusted_proxies: tuple[str, ...] = ()
     threads: int = 1  # as measured: more gain nothing on two cores
     max_connections: int = field(default_factory=lambda: affordable_connections())  # noqa: PLW0108 defined below
@@ -106,8 +114,9 @@ def server_of(tracked: str) -> ServerKey:
 def render(edge: EdgeConfiguration) -> str:
     """Return haproxy.cfg.
 
-    A prefix is compared with the decoded path, and the longest wins, where each user has a host only at that host; what is passed on is the path as it was sent. A path
-    in which dots might lead out of its prefix goes to the API, whatever it begins with.
+    A prefix is compared with the decoded path, where each user has a host after that host, and the longest wins; what is
+    passed on is the path as it was sent. A path in which dots might lead out of its prefix goes to the API (or is refused,
+    where that is none of the edge's business), whatever it begins with.
     """
     return f"""\
 global
@@ -132,7 +141,8 @@ defaults
 
 frontend public
     bind {edge.bind}
-{_health(edge)}{_trust(edge)}
+{_health(edge)}{_front(edge) if edge.host_header else _trust(edge)}
+    http-request del-header {FRONTS_OWN} -m beg
 {_host(edge)}    http-request set-var(txn.path) path,url_dec
     acl for_hub var(txn.path) -m beg /hub/
     acl for_hub var(txn.path) -m str /hub
@@ -143,12 +153,7 @@ frontend public
     http-request set-dst var(txn.to),field(1,:) if routed
     http-request set-dst-port var(txn.to),field(2,:) if routed
     use_backend servers if routed
-    default_backend api
-
-backend api
-{_api(edge.api)}
-    http-error status 503 content-type "text/html; charset=utf-8" file {edge.run_folder}/restarting.html hdr Retry-After 3 hdr Refresh 3 hdr Cache-Control no-store
-
+{_elsewhere(edge)}
 backend servers
     stick-table type string len 80 size 100k expire {edge.activity_seconds}s store http_req_cnt
     # What a person does: pages that are opened and requests that change something. An open tab asks by itself all the time.
@@ -164,23 +169,72 @@ backend servers
     http-request set-var(txn.here) pathq
     retries 1
     server task 0.0.0.0:0 no-check
-    http-error status 503 content-type "text/html; charset=utf-8" file {edge.run_folder}/away.html hdr Refresh "2; url=/hub%[var(txn.here)]" hdr Cache-Control no-store
-    http-error status 504 content-type "text/html; charset=utf-8" file {edge.run_folder}/away.html hdr Cache-Control no-store
-{_state(edge)}"""
+{_away(edge)}{_state(edge)}"""
 
 
 def pages(edge: EdgeConfiguration) -> dict[Path, str]:
     """Return the files that the configuration names, with their content."""
-    return {
-        edge.map_file: "",
-        edge.run_folder / "restarting.html": _page(
-            "The hub is starting", "It answers in a moment; this page tries again by itself."
-        ),
-        edge.run_folder / "away.html": _page(
-            "This server does not answer",
-            'It may be busy or gone; this page looks again by itself. <a href="/hub/home">Go home</a> to see how it is.',
-        ),
-    }
+    away = _page(
+        "This server does not answer",
+        'It may be busy or gone; this page looks again by itself. <a href="/hub/home">Go home</a> to see how it is.',
+    )
+    if edge.api is None:
+        nowhere = _page("There is no server here", '<a href="/hub/home">Go home</a> to see what runs and to start it.')
+        return {
+            edge.map_file: "",
+            edge.run_folder / "nowhere.html": nowhere,
+            edge.run_folder / "nowhere.json": _problem("There is no server here"),
+            edge.run_folder / "away.map": f"{PAGE} {away}{PROGRAM} {_problem('This server does not answer')}",
+        }
+    starting = _page("The hub is starting", "It answers in a moment; this page tries again by itself.")
+    return {edge.map_file: "", edge.run_folder / "restarting.html": starting, edge.run_folder / "away.html": away}
+
+
+def _elsewhere(edge: EdgeConfiguration) -> str:
+    """Return where that goes which has no route, from the end of the frontend on."""
+    if edge.api is None:
+        return f"""\
+    # Who asks: somebody at a browser's address bar or in its links, or a program that wants its answer in JSON.
+    acl reads method GET HEAD
+    acl opens req.hdr(sec-fetch-mode) -m str navigate
+    acl of_the_api var(txn.path) -m sub /api/
+    acl of_the_api var(txn.path) -m end /api
+    acl json req.hdr(accept) -m sub application/json
+    acl html req.hdr(accept) -m sub text/html
+    http-request set-var(txn.asker) str({PAGE})
+    http-request set-var(txn.asker) str({PROGRAM}) if of_the_api or !reads !opens or json !html
+    default_backend nowhere
+
+backend nowhere
+    # Who stands before the edge asks the API instead where that may be done twice.
+    http-request return status 503 content-type application/json file {edge.run_folder}/nowhere.json hdr Cache-Control no-store if {{ var(txn.asker) -m str {PROGRAM} }}
+    http-request return status 503 {_HTML} file {edge.run_folder}/nowhere.html hdr Cache-Control no-store
+"""
+    return f"""\
+    default_backend api
+
+backend api
+{_api(edge.api)}
+    http-error status 503 {_HTML} file {edge.run_folder}/restarting.html hdr Retry-After 3 hdr Refresh 3 hdr Cache-Control no-store
+"""
+
+
+def _away(edge: EdgeConfiguration) -> str:
+    """Return what is answered for a server that does not answer itself."""
+    refresh = 'hdr Refresh "2; url=/hub%[var(txn.here)]"'
+    if edge.api is None:
+        words = f'lf-string "%[var(txn.asker),map_str({edge.run_folder}/away.map)]"'
+        return f"""\
+    http-error status 503 {_HTML} {words} {refresh} hdr Cache-Control no-store
+    http-error status 504 {_HTML} {words} hdr Cache-Control no-store
+    # Only what a server says itself is seen by this rule: its answers pass as they are.
+    http-response set-var(txn.is_servers) bool(true)
+    http-after-response set-header Content-Type application/json if !{{ var(txn.is_servers) -m found }} {{ var(txn.asker) -m str {PROGRAM} }}
+"""
+    return f"""\
+    http-error status 503 {_HTML} file {edge.run_folder}/away.html {refresh} hdr Cache-Control no-store
+    http-error status 504 {_HTML} file {edge.run_folder}/away.html hdr Cache-Control no-store
+"""
 
 
 def _api(api: Socket | HttpsOrigin) -> str:
@@ -200,6 +254,7 @@ def _api(api: Socket | HttpsOrigin) -> str:
     retry-on conn-failure empty-response
     http-request disable-l7-retry unless METH_GET
     http-request set-header Host {api.name}
+    http-request set-header {PATH_HEADER} %[path]
     server api {address}:{api.port} ssl verify required ca-file {api.authorities} sni str({api.name}) maxconn 2000{looked_up}"""
 
 
@@ -249,6 +304,24 @@ resolvers system
     return state + resolvers
 
 
+def _front(edge: EdgeConfiguration) -> str:
+    """Return the rules by which it is as if the browser had asked the edge itself, by what the front says."""
+    lines = [f"    http-request del-header {name}" for name in (*OTHERS_CLAIMS, *FORWARDED)]
+    lines += [
+        f"    http-request set-header Host %[req.fhdr({edge.host_header})] if {{ req.fhdr({edge.host_header}) -m found }}",
+        f"    http-request del-header {edge.host_header}",
+        f"    http-request set-header X-Forwarded-For %[req.fhdr({ADDRESS_HEADER})] if {{ req.fhdr({ADDRESS_HEADER}) -m found }}",
+        "    option forwardfor if-none",
+        f"    acl plain req.hdr({SCHEME_HEADER}) -m str http",  # else it is https: nothing else is on the web
+        "    http-request set-header X-Forwarded-Proto http if plain",
+        "    http-request set-header X-Forwarded-Port 80 if plain",
+        "    http-request set-header X-Forwarded-Proto https unless plain",
+        "    http-request set-header X-Forwarded-Port 443 unless plain",
+        "    http-request set-header X-Forwarded-Host %[req.hdr(Host)]",
+    ]
+    return "\n".join(lines)
+
+
 def _trust(edge: EdgeConfiguration) -> str:
     """Return the rules by which forwarding headers come from us or from proxies that settings trust."""
     untrusted = " if !trusted" if edge.trusted_proxies else ""
@@ -270,3 +343,7 @@ def _page(title: str, text: str) -> str:
         f"<title>{title}</title><style>body{{font:1.1rem/1.5 system-ui,sans-serif;max-width:34rem;margin:20vh auto;"
         f"padding:0 1rem;color-scheme:light dark}}</style><h1>{title}</h1><p>{text}</p></html>\n"
     )
+
+
+def _problem(message: str) -> str:
+    return json.dumps({"status": 503, "message": message}) + "\n"

@@ -31,6 +31,7 @@ from hubless.adapters.dynamodb.sweeps import DynamoSweepStore
 from hubless.adapters.dynamodb.tokens import DynamoTokenStore
 from hubless.adapters.dynamodb.usage import DynamoUsageLog
 from hubless.adapters.dynamodb.users import DynamoUserStore
+from hubless.adapters.dynamodb.wishes import DynamoEdgeWishStore
 from tests.builders import NOW
 from tests.fakes import StoppedClock
 from tests.ports import free_port
@@ -60,6 +61,7 @@ def stores_of(database, close=lambda: None):
         usage=DynamoUsageLog(database),
         pace=a_pace(database),
         sweeps=DynamoSweepStore(database),
+        wishes=DynamoEdgeWishStore(database),
         held=lambda: _held(Contents().read()),
         close=close,
     )

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from hubless.domain.errors import NotYetError
 from hubless.domain.routes import EdgeReport
 from hubless.ports.launcher import Gone, Running, Task
 
@@ -124,3 +125,53 @@ class PlainHasher:
 
     def is_outdated(self, password_hash):
         return False
+
+
+class SleepyMachine:
+    """The edge's machine as EC2 has it: on its way up it cannot be stopped, and on its way down not be started.
+
+    On it runs an edge, which reports while it is up and signs off when it goes down.
+    """
+
+    sleeps = True
+    COMES_UP, GOES_DOWN = timedelta(seconds=25), timedelta(seconds=40)
+
+    def __init__(self, routes, clock):
+        self.edge, self.clock = InstantEdge(routes, clock), clock
+        self.state, self.until = "running", clock.now()
+        self.refuses = None
+        self.calls = []
+
+    def look(self):
+        self._move_on()
+        if self.state == "running":
+            self.edge.look()
+
+    def start(self):
+        return self._turn("start", to="pending", while_="stopped", refused="stopping", takes=self.COMES_UP)
+
+    def stop(self):
+        was_on = self._turn("stop", to="stopping", while_="running", refused="pending", takes=self.GOES_DOWN)
+        if was_on:
+            self.edge.routes.forget_edge(self.edge.edge_id)
+        return was_on
+
+    def is_up(self):
+        self._move_on()
+        return self.state == "running"
+
+    def _turn(self, call, *, to, while_, refused, takes):
+        self._move_on()
+        self.calls.append(call)
+        if self.refuses:
+            raise self.refuses
+        if self.state == refused:
+            raise NotYetError(f"it is {self.state}")
+        if self.state != while_:
+            return False
+        self.state, self.until = to, self.clock.now() + takes
+        return True
+
+    def _move_on(self):
+        if self.clock.now() >= self.until:
+            self.state = {"pending": "running", "stopping": "stopped"}.get(self.state, self.state)

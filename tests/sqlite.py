@@ -12,6 +12,7 @@ from hubless.adapters.sqlite.sweeps import SqliteSweepStore
 from hubless.adapters.sqlite.tokens import SqliteClientStore, SqliteSessionStore, SqliteTokenStore
 from hubless.adapters.sqlite.usage import SqliteUsageLog
 from hubless.adapters.sqlite.users import SqliteGroupStore, SqliteUserStore
+from hubless.adapters.sqlite.wishes import SqliteEdgeWishStore
 
 
 def stores_of(database):
@@ -33,6 +34,7 @@ def stores_of(database):
         attempts=SqliteAttemptStore(database),
         usage=SqliteUsageLog(database),
         sweeps=SqliteSweepStore(database),
+        wishes=SqliteEdgeWishStore(database),
         held=lambda: _held(database),
         close=database.close,
     )

@@ -27,6 +27,7 @@ STATUSES: dict[type[errors.HublessError], int] = {
     errors.QuotaExceededError: 400,
     errors.StoreConflictError: 409,
     errors.StoreUnavailableError: 503,
+    errors.EdgeUnavailableError: 503,
     errors.LaunchFailedError: 500,
     errors.NotYetError: 503,
     errors.CapacityUnavailableError: 503,

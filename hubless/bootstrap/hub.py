@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from hubless.domain.roles import Role
     from hubless.ports.authenticator import Authenticator
     from hubless.ports.clock import Clock
+    from hubless.ports.edges import EdgeMachine, EdgeWishStore
     from hubless.ports.launcher import Launcher, TaskEvent
     from hubless.ports.metrics import Metrics
     from hubless.ports.pace import Pace
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from hubless.services.spawning import Spawning
     from hubless.services.stopping import Stopping
     from hubless.services.tokens import Tokens
+    from hubless.services.waking import Waking
 
 
 class Hub(ABC):
@@ -55,6 +57,12 @@ class Hub(ABC):
 
     follow_seconds: float | None = None
     """For how long an answer may follow a start; None for as long as that takes."""
+
+    edge_sleeps_after = timedelta(minutes=10)
+    """How long nothing needs an edge that may sleep before it does."""
+
+    streams = True
+    """Whether an answer reaches who asked as it is made, and not when it is whole."""
 
     look_seconds = 0.15
     """How often whoever follows a start looks."""
@@ -143,6 +151,17 @@ class Hub(ABC):
     @property
     @abstractmethod
     def sweeps(self) -> "SweepStore": ...
+
+    @property
+    def edge_machine(self) -> "EdgeMachine":
+        """Return the edge's machine; one that never sleeps where a place has no other."""
+        from hubless.adapters.sleepless import Sleepless
+
+        return Sleepless()
+
+    @property
+    @abstractmethod
+    def edge_wishes(self) -> "EdgeWishStore": ...
 
     @property
     @abstractmethod
@@ -307,8 +326,16 @@ class Hub(ABC):
 
         return Launching(
             self.servers, self.users, self.launcher, self.readiness, self.routing, self.credentials, self.stopping,
-            self.queue, self.pace, self.clock, self.deadlines, self.profiles, self.metrics,
+            self.queue, self.pace, self.clock, self.deadlines, self.profiles, self.metrics, self.waking,
         )  # fmt: skip
+
+    @cached_property
+    def waking(self) -> "Waking":
+        from hubless.services.waking import Waking
+
+        return Waking(
+            self.edge_machine, self.edge_wishes, self.servers, self.routing, self.clock, self.metrics, self.edge_sleeps_after
+        )
 
     @cached_property
     def departures(self) -> "Departures":
@@ -324,7 +351,7 @@ class Hub(ABC):
             self.servers, self.users, self.launcher, self.launching, self.stopping, self.routing, self.token_store,
             self.clients, self.sessions, self.attempts, self.queue, self.clock, self._patience,
             self._patience_by_user, self.profiles, self.services, self.share_codes, self.settings.login.lock_for,
-            self.sweeps, self.message_is_lost_after,
+            self.sweeps, self.waking, self.message_is_lost_after,
         )  # fmt: skip
 
     @cached_property

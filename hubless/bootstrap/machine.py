@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from hubless.adapters.sqlite.database import Database
     from hubless.adapters.sqlite.queue import SqliteQueue
     from hubless.ports.clock import Clock
+    from hubless.ports.edges import EdgeWishStore
     from hubless.ports.launcher import Launcher, TaskEvent
     from hubless.ports.metrics import Metrics
     from hubless.ports.pace import Pace
@@ -143,6 +144,12 @@ class MachineHub(Hub):
         from hubless.adapters.sqlite.sweeps import SqliteSweepStore
 
         return SqliteSweepStore(self._database)
+
+    @cached_property
+    def edge_wishes(self) -> "EdgeWishStore":
+        from hubless.adapters.sqlite.wishes import SqliteEdgeWishStore
+
+        return SqliteEdgeWishStore(self._database)
 
     @cached_property
     def queue(self) -> "SqliteQueue":

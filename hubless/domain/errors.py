@@ -85,6 +85,12 @@ class StoreUnavailableError(HublessError):
     code = "store-unavailable"
 
 
+class EdgeUnavailableError(HublessError):
+    """Raised when the edge's machine cannot be started or stopped however often it is tried; the message says how to mend it."""
+
+    code = "edge-unavailable"
+
+
 class LaunchFailedError(HublessError):
     """Raised when a launch cannot succeed however often it is tried; the message is the reason in words."""
 

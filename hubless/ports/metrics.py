@@ -17,6 +17,8 @@ class Metric(StrEnum):
     CULLS = "Culls"  # servers stopped because they were idle or old
     ORPHANS = "Orphans"  # tasks without a record, ended
     STALE_ROUTES = "StaleRoutes"  # routes without a server, removed
+    EDGE_WAKES = "EdgeWakes"  # starts of an edge that slept
+    EDGE_SLEEPS = "EdgeSleeps"  # stops of an edge that nothing needed
 
 
 class Metrics(Protocol):

@@ -32,6 +32,7 @@ from hubless.ports.users import UserStore
 from hubless.services.credentials import Credentials
 from hubless.services.routing import Routing
 from hubless.services.stopping import Stopping
+from hubless.services.waking import Waking
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +56,7 @@ class Launching:
     deadlines: Deadlines
     profiles: Mapping[str, Profile]
     metrics: Metrics
+    waking: Waking
 
     def carry_out(self, message: Message) -> None:
         """Do what *message* asks, unless its launch is over or has come further already.
@@ -67,6 +69,7 @@ class Launching:
             return
         try:
             if message.kind is Kind.LAUNCH and server.state is State.REQUESTED:
+                self.waking.call()  # as early as can be: both take half a minute to come up
                 self._launch(server)
             elif message.kind is Kind.FOLLOW and server.state in {State.LAUNCHING, State.STARTING}:
                 self._follow_heard(server)
@@ -206,6 +209,7 @@ class Launching:
             ServerKey(server.id, server.owner_id),
         )
         if not self.routing.is_served(sequence):
+            self.waking.call()
             self._unroute_unless_wanted(server, owner)
             return server.state is not came_from
         self._welcome(server, owner)

@@ -33,6 +33,7 @@ from hubless.services.launching import Launching
 from hubless.services.rounds import Round, Step, go_round
 from hubless.services.routing import Routing
 from hubless.services.stopping import Stopping
+from hubless.services.waking import Waking
 
 logger = logging.getLogger(__name__)
 
@@ -98,6 +99,7 @@ class Reaping:
     share_codes: ShareCodeStore
     lock_for: timedelta
     sweeps: SweepStore
+    waking: Waking
     message_is_lost_after: timedelta = timedelta(seconds=20)  # for so long a request to start or stop may wait its turn
 
     def sweep(self, until: datetime | None = None) -> Sweep:
@@ -109,6 +111,7 @@ class Reaping:
         # later look must show as live, unless it is over.
         tasks, routes = self.launcher.tasks(), list(self.routing.routes.all())
         active, now = self.servers.in_states(ACTIVE), self.clock.now()
+        self._settle_edge(active, routes)
         live = frozenset(s.launch_id for s in active if s.launch_id)
         steps = [
             *self._look_after(active, {task.task: task.status for task in tasks}, routes, now),
@@ -135,6 +138,13 @@ class Reaping:
         profile = self.profiles.get(server.profile)
         limits = self.patience.overridden_by(profile.patience) if profile else self.patience
         return limits.overridden_by(self.patience_by_user.get(owner_name, Patience()))
+
+    def _settle_edge(self, active: list[Server], routes: list[Route]) -> None:
+        """See to the edge at every run, wherever the round is: without it nobody reaches what runs."""
+        try:
+            self.waking.settle(is_needed=bool(active) or self.routing.leads_to_services(routes))
+        except Exception:
+            logger.exception("the edge could not be looked after")
 
     # --- in which order, and for how long ---
 

@@ -4,12 +4,13 @@ Whoever deploys writes the variables (`written`), the functions read them (`clou
 """
 
 
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import field, replace
 from pathlib import Path
 from typing import Any
 
 from hubless.domain import names
+from hubless.domain.tokens import MAX_SECRET_LENGTH, sha256
 from hubless.domain.values import value
 from hubless.settings.environment import (
     EDGE_PREFIX,
@@ -33,7 +34,7 @@ from hubless.settings.kinds import (
     count,
     setting,
 )
-from hubless.settings.loading import DEFAULT_FILE, Settings, parse, read_text
+from hubless.settings.loading import DEFAULT_FILE, Settings, parse, parse_toml, read_text
 
 PREFIX = "HUBLESS_"
 
@@ -71,6 +72,7 @@ class CloudSettings:
     queue: str = setting(None, NAME, "The address of the SQS queue")
     launches_queue: str = setting("", TEXT, "The queue of launches, which wait for their turns; empty: all in one")
     secrets: str = setting(None, NAME, "The SSM parameter that holds the hub's secrets")
+    front: str = setting("", TEXT, "The SSM parameter that holds the text by which the API knows what comes by CloudFront; empty: all may ask")
     cluster: str = setting(None, NAME, "The ECS cluster")
     image: str = setting(None, NAME, "The image of profiles that name none")
     bucket: str = setting(None, NAME, "The S3 bucket in which each launch's secrets lie")
@@ -89,6 +91,8 @@ class CloudSettings:
     alb_listener: str = setting("", TEXT, "The load balancer's listener, where that is the edge; empty where HAProxy is")
     alb_vpc: str = setting("", TEXT, "The VPC of the servers, where a load balancer is the edge")
     alb_rules: int = setting("100", of_text(count(1), int, "a whole number of at least 1"), "How many rules it may have")
+    economy_instance: str = setting("", TEXT, "The EC2 instance that is the edge and sleeps while no server runs; empty: none does")
+    economy_idle_minutes: int = setting("10", of_text(count(1), int, "a whole number of at least 1"), "For how many minutes nothing needs it before it sleeps")
     log_level: str = setting("info", choice("debug", "info", "warning", "error"), "How much is logged")
 
 
@@ -98,12 +102,18 @@ class Runtime:
 
     region: str
     settings_file: Path | None = field(default=None)
+    api: str = ""  # the host and port at which a function's own client asks for its events
 
 
 def runtime(environ: Mapping[str, str] = ENVIRON) -> Runtime:
     """Return the region, and the settings file that lies beside the functions where there is one."""
     beside = Path(environ.get("LAMBDA_TASK_ROOT", ".")) / DEFAULT_FILE
-    return Runtime(environ.get("AWS_REGION", ""), beside if beside.exists() else None)
+    return Runtime(environ.get("AWS_REGION", ""), beside if beside.exists() else None, environ.get("AWS_LAMBDA_RUNTIME_API", ""))
+
+
+def trace(trace_id: str, environ: MutableMapping[str, str] = ENVIRON) -> None:
+    """Tell libraries which trace the invocation belongs to, as Lambda's own client does."""
+    environ["_X_AMZN_TRACE_ID"] = trace_id
 
 
 def load(cloud: CloudSettings, file: Path | None, secrets: Mapping[str, str]) -> Settings:
@@ -118,6 +128,39 @@ def load(cloud: CloudSettings, file: Path | None, secrets: Mapping[str, str]) ->
     return replace(read, hub=replace(read.hub, public_url=read.hub.public_url or cloud.url))
 
 
+def check_for_deployment(file: Path | None) -> Settings:
+    """Return the hub's settings in *file*, which is to go with the functions' code: it may hold no secret.
+
+    Raises:
+        SettingsError: as `load` does, and naming a secret that stands in the file.
+    """
+    toml = parse_toml(read_text(file))
+    source = str(file or DEFAULT_FILE)
+    for where in _secrets_in(toml):
+        raise SettingsError(f"{source}: {where} is a secret, and this file is deployed: put it into the stage's secret (docs/deploy.md)")
+    return parse(read_text(file), Path(), {}, source=source, secrets=_AnySecret(), defaults=DEFAULTS)
+
+
+class _AnySecret(dict[str, str]):
+    """Has a secret of every name, each another: those of the deployment are not known where it is described."""
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+    def __missing__(self, name: str) -> str:
+        return sha256(name)[:MAX_SECRET_LENGTH]
+
+    def get(self, name: str, default: Any = None) -> Any:  # noqa: ARG002 there is always one
+        return self[name]
+
+
+def _secrets_in(toml: Mapping[str, Any]) -> list[str]:
+    login, services = toml.get("login", {}), toml.get("services", [])
+    found = [f"login.{key}" for key in ("password", "admin_password") if isinstance(login, dict) and login.get(key)]
+    listed_services = [service for service in services if isinstance(service, dict)] if isinstance(services, list) else []
+    return found + [f"services.{service.get('name')}.token" for service in listed_services if service.get("token")]
+
+
 def cloud_settings(environ: Mapping[str, str] = ENVIRON) -> CloudSettings:
     """Return what the environment says.
 
@@ -127,6 +170,8 @@ def cloud_settings(environ: Mapping[str, str] = ENVIRON) -> CloudSettings:
     read = from_environment(CloudSettings, environ, PREFIX, others=(EDGE_PREFIX,))
     if bool(read.alb_listener) != bool(read.alb_vpc):
         raise SettingsError("HUBLESS_ALB_LISTENER and HUBLESS_ALB_VPC belong together: give both or neither")
+    if read.alb_listener and read.economy_instance:
+        raise SettingsError("HUBLESS_ALB_LISTENER and HUBLESS_ECONOMY_INSTANCE are two edges: give one of them")
     return read
 
 

@@ -17,14 +17,17 @@ from hubless.settings.environment import (
     PORT_TEXT,
     from_environment,
 )
-from hubless.settings.kinds import NAME, TEXT, URL, Kind, setting
+from hubless.settings.kinds import NAME, TEXT, URL, Kind, SettingsError, setting
 
 AWS_REGION = "AWS_REGION"  # set where AWS runs the edge
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
+_HEADER = re.compile(r"[A-Za-z0-9-]+")
 _PATH = re.compile(r"(/[A-Za-z0-9_-]+)+")
 
 
 def _origin(given: Any) -> str:
+    if not given:
+        return ""
     parts = urlsplit(TEXT.read(given))
     if parts.scheme != "https" or not _HOST.fullmatch(parts.hostname or "") or parts.username is not None:
         raise ValueError
@@ -44,6 +47,12 @@ def _domain(given: Any) -> str:
     if host and not is_domain(host):
         raise ValueError
     return host
+
+
+def _header(given: Any) -> str:
+    if given and not _HEADER.fullmatch(TEXT.read(given)):
+        raise ValueError
+    return str(given)
 
 
 def _path(given: Any) -> str:
@@ -68,8 +77,8 @@ class EdgeSettings:
 
     table: str = setting(None, NAME, "The hub's table in DynamoDB.")
     region: str = setting(None, NAME, "Where the table is; AWS_REGION is read where this is not given.")
-    api: str = setting(None, Kind("an address such as https://api.example.org, without a path", _origin),
-                       "The API, which gets all that has no route.")  # fmt: skip
+    api: str = setting("", Kind('an address such as https://api.example.org, without a path, or ""', _origin),
+                       "The API, which gets all that has no route; without one that is answered with 503, and CloudFront asks the API.")  # fmt: skip
     api_name: str = setting("", Kind('a host\'s name, or ""', _host),
                             "The name that the API's certificate bears and that it is asked by, where its address has another.")  # fmt: skip
     api_ca: str = setting("", TEXT, "A file of the authorities that the API's certificate is checked against; the system's without one.")
@@ -79,6 +88,8 @@ class EdgeSettings:
     host: str = setting("0.0.0.0", NAME, "Where it listens.")  # noqa: S104 a container's whole point
     port: int = setting("8080", PORT_TEXT, "Where it listens.")
     trusted_proxies: tuple[str, ...] = setting("", NETWORKS_TEXT, "Who may say for whom requests are forwarded: the load balancer's or CloudFront's networks.")
+    host_header: str = setting("", Kind('a header\'s name such as "x-hubless-host", or ""', _header),
+                               "In which CloudFront hands on the Host that browsers sent. Only where nothing but CloudFront can reach the edge: it is believed.")  # fmt: skip
     health_path: str = setting("/edge/health", Kind('a path such as "/edge/health", or ""', _path),
                                "What a load balancer asks: 200 once routes are loaded, 503 before, when it leaves, and while it has not known the table for a minute.")  # fmt: skip
     poll_seconds: float = setting("1", _seconds(0.05, 3), "How often the table is asked for changes; docs/dynamodb.md says what that costs.")
@@ -96,7 +107,13 @@ class EdgeSettings:
             SettingsError: naming the variable that is missing, unknown or wrong, and what is allowed.
         """
         where_aws_runs_it = {variable("region"): environ[AWS_REGION]} if AWS_REGION in environ else {}
-        return from_environment(cls, {**where_aws_runs_it, **environ}, EDGE_PREFIX)
+        read = from_environment(cls, {**where_aws_runs_it, **environ}, EDGE_PREFIX)
+        if read.host_header and read.trusted_proxies:
+            both = f"{variable('host_header')} and {variable('trusted_proxies')}"
+            raise SettingsError(f"{both} do not go together: either CloudFront alone reaches the edge, or proxies are named")
+        if not read.api and (read.api_name or read.api_ca):
+            raise SettingsError(f"{variable('api_name')} and {variable('api_ca')} are nothing without {variable('api')}")
+        return read
 
 
 def variable(field: str) -> str:

@@ -250,3 +250,4 @@ LISTS: dict[str, type] = {
     "roles": RoleSettings,
 }
 NAMED: dict[str, type] = {"groups": GroupSettings, "custom_scopes": CustomScopeSettings}
+ELSEWHERE = frozenset({"stages"})  # what only a deployment reads (hubless.settings.stage)

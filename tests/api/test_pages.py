@@ -1,12 +1,15 @@
 """Pages as scripts use them: where they lead, what they take, and what a prefix without a server says."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from hubless.domain.server import State
+from hubless.ports.launcher import Running
 from tests.api.hub import ADDRESS, An
 from tests.builders import NOW, a_server
+from tests.fakes import ScriptedLauncher, SleepyMachine
 
 
 def options(hub, name="alice", server=""):
@@ -119,6 +122,65 @@ def test_a_person_is_shown_a_page(alice):
     for accept in ("text/html", "text/html, application/json", "*/*"):
         answer = alice.get("/hub/user/alice/lab", headers={"Accept": accept})
         assert (answer.status_code, answer.headers["content-type"][:9]) == (424, "text/html")
+
+
+# --- a server that runs and is not reached: the edge is away, or the server does not answer ---
+
+
+JSON = {"Accept": "application/json"}
+
+
+@pytest.fixture
+def reached(hub):
+    """alice's server runs as far as its launcher can tell."""
+    ready(hub)
+    hub.hub.launcher = ScriptedLauncher()
+    hub.hub.launcher.status["t1"] = Running("127.0.0.1:1")
+    return hub
+
+
+@pytest.fixture
+def sleepy(reached):
+    """The edge's machine, which sleeps."""
+    machine = SleepyMachine(reached.hub.routes, reached.hub.clock)
+    machine.state = "stopped"
+    reached.hub.waking = replace(reached.hub.waking, machine=machine)
+    return machine
+
+
+def test_who_asks_for_a_server_while_the_edge_sleeps_wakes_it_and_waits_for_it_on_a_page(sleepy, alice):
+    answer = alice.get("/hub/user/alice/lab/tree/a%2Fb?x=1&redirects=1")
+
+    assert (answer.status_code, answer.headers["retry-after"], sleepy.calls) == (503, "5", ["start"])
+    assert 'content="5; url=/hub/user/alice/lab/tree/a%2Fb?x=1"' in answer.text
+    assert "waking up" in answer.text
+    sleepy.edge.look()
+    assert alice.get("/hub/user/alice/lab").headers["location"] == "/user/alice/lab?redirects=1"
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "/hub/user/alice/api/status"), ("POST", "/hub/user/alice/x"), ("GET", "/hub/user/alice/x")])
+def test_a_program_is_told_that_the_edge_sleeps_in_json(sleepy, alice, method, path):
+    answer = alice.request(method, path, headers=JSON)
+
+    assert (answer.status_code, sleepy.calls) == (503, ["start"])
+    assert answer.json() == {"status": 503, "message": "The way to the server is asleep and wakes up. Try again in a moment."}
+
+
+def test_an_edge_that_never_sleeps_is_not_looked_for(reached, alice):
+    reached.hub.routes.reports = None
+    assert alice.get("/hub/user/alice/lab").status_code == 302
+
+
+def test_a_server_that_never_answers_ends_in_words_and_not_in_a_loop(reached, alice):
+    asked, seen = "/hub/user/alice/lab?x=a%20b", []
+    while (answer := alice.get(asked)).status_code == 302:
+        seen.append(answer.headers["location"])
+        asked = "/hub" + answer.headers["location"]  # where the edge, or CloudFront for it, leads
+    assert seen == ["/user/alice/lab?x=a+b&redirects=1", "/user/alice/lab?x=a+b&redirects=2"]
+    assert (answer.status_code, answer.headers["cache-control"]) == (503, "no-store")
+    assert 'url=/hub/user/alice/lab?x=a+b"' in answer.text
+    told = alice.get("/hub/user/alice/api/status?redirects=2", headers=JSON)
+    assert (told.status_code, told.json()["status"]) == (503, 503)
 
 
 # --- shares ----------------------------------------------------------------------------------------------------------

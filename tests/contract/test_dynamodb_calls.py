@@ -11,12 +11,14 @@ import pytest
 
 from edge_proxy.agent import Agent
 from edge_proxy.configuration import EdgeConfiguration, Socket
+from hubless.domain.edges import FIRST, EdgeWish, Wanted
 from hubless.domain.routes import EdgeReport, Route, ServerKey
 from hubless.domain.server import ACTIVE, State
 from hubless.domain.shares import Share, ShareCode
 from hubless.domain.tokens import OwnerKind, sha256
 from hubless.domain.usage import Usage
 from hubless.domain.users import Group, Service
+from hubless.ports.edges import EdgeWishStore
 from hubless.ports.pace import Pace
 from hubless.ports.passwords import AttemptStore, PasswordStore
 from hubless.ports.routes import RouteStore
@@ -37,6 +39,7 @@ PORTS = {
     "passwords": PasswordStore, "attempts": AttemptStore, "routes": RouteStore, "usage": UsageLog,
     "pace": Pace,
     "sweeps": SweepStore,
+    "wishes": EdgeWishStore,
 }  # fmt: skip
 READS = {"GetItem", "BatchGetItem", "Query", "Scan"}
 LATER, MUCH_LATER = NOW + timedelta(minutes=5), NOW + timedelta(days=30)
@@ -205,6 +208,8 @@ USUAL = {
     "usage.add": lambda s: s.usage.add(replace(USAGE, launch_id="l9")),
     "sweeps.place": lambda s: s.sweeps.place(),
     "sweeps.move": lambda s: s.sweeps.move("", "2 l1"),
+    "wishes.read": lambda s: s.wishes.read(),
+    "wishes.write": lambda s: s.wishes.write(FIRST, EdgeWish(Wanted.UP, NOW)),
     "usage.of_owner": lambda s: s.usage.of_owner(ALICE.id),
     "pace.wait": lambda s: s.pace.wait(),
 }

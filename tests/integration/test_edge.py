@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import http.server
+import json
 import os
 import shutil
 import signal
@@ -98,10 +99,10 @@ class World:
         agent.start()
         return agent
 
-    def server(self, name: str) -> str:
+    def server(self, name: str, handler: type[Echo] = Echo) -> str:
         """Start a server that says *name*, and return its address."""
         if name not in self.addresses:
-            server = TcpServer(("127.0.0.1", 0), Echo)
+            server = TcpServer(("127.0.0.1", 0), handler)
             server.name = name
             running(server)
             self._undo.callback(server.server_close)
@@ -740,6 +741,103 @@ def test_an_api_whose_name_cannot_be_looked_up_stops_no_edge(world: World) -> No
     world.started(api=HttpsOrigin("api.invalid", 443, "api.invalid", str(certificate(world.folder, "api.invalid"))))
     assert world.ask("/user/alice/").who == "alice"
     assert world.ask("/hub/home").status == 503
+
+
+def test_an_api_elsewhere_is_told_the_path_as_it_was_sent_and_nothing_that_a_browser_claims_of_it(
+    world: World, far_api: tuple[HttpsOrigin, list[str]]
+) -> None:
+    world.started(api=far_api[0])
+    headers = world.ask("/hub/x%2Fy?a=1", headers=("x-hubless-path: /hub/admin", "X-Hubless-Front: guess")).said["headers"]
+    assert {name: value for name, value in headers.items() if name.startswith("x-hubless-")} == {"x-hubless-path": ["/hub/x%2Fy"]}
+
+
+# --- no API: CloudFront asks it ---
+
+ASKERS = {
+    "a page": (("Accept: text/html,*/*;q=0.8",), "GET", "/user/bob/lab", False),
+    "anybody": ((), "HEAD", "/user/bob/lab", False),
+    "a form": (("Sec-Fetch-Mode: navigate", "Accept: text/html"), "POST", "/user/bob/lab", False),
+    "the server's API": (("Accept: text/html",), "GET", "/user/bob/api/contents", True),
+    "JSON": (("Accept: application/json",), "GET", "/user/bob/files/x", True),
+    "a script": (("Sec-Fetch-Mode: cors",), "POST", "/user/bob/x", True),
+}
+
+
+@pytest.mark.parametrize("asker", ASKERS)
+def test_without_an_api_what_has_no_route_or_no_answer_is_told_in_the_askers_words(apiless: World, asker: str) -> None:
+    headers, method, path, is_program = ASKERS[asker]
+    for place in (path, path.replace("bob", "away")):
+        told = apiless.ask(place, method, headers)
+        assert (told.status, told.headers["Cache-Control"]) == (503, "no-store")
+        assert told.headers.get_all("Content-Type") == ["application/json" if is_program else "text/html; charset=utf-8"]
+        if is_program:
+            assert (said := json.loads(told.text)).keys() == {"status", "message"}
+            assert said["status"] == 503
+        elif method != "HEAD":
+            assert "<h1>" in told.text
+
+
+@pytest.mark.parametrize("path", ["/", "/hub/home", "/user/alice/../bob/", "/user/alice/x/./y"])
+def test_without_an_api_neither_the_hubs_paths_nor_dots_lead_anywhere(apiless: World, path: str) -> None:
+    assert apiless.ask(path).status == 503
+
+
+def test_what_a_server_says_passes_as_it_is(apiless: World) -> None:
+    told = apiless.ask("/user/busy/api/x", headers=("Accept: application/json",))
+    assert (told.status, told.headers["Content-Type"], told.text) == (503, "text/plain", "ask later")
+
+
+@pytest.fixture
+def apiless(world: World) -> World:
+    world.route("/user/alice/", "alice")
+    world.routes.put(Route("/user/away/", f"127.0.0.1:{free_port()}", "launch-1"))
+    world.routes.put(Route("/user/busy/", world.server("busy", Busy), "launch-2"))
+    world.started(api=None)
+    return world
+
+
+class Busy(Echo):
+    """A server that has no time."""
+
+    def do_GET(self) -> None:
+        self.send_response(503)
+        self.send_header("Content-Type", "text/plain")
+        self.send_header("Content-Length", "9")
+        self.end_headers()
+        self.wfile.write(b"ask later")
+
+
+# --- behind CloudFront ---
+
+
+def test_it_is_as_if_the_browser_had_asked_the_edge_itself(world: World) -> None:
+    world.route("/user/alice/", "alice")
+    world.started(api=None, host_header="x-hubless-host")
+    handed_on = ("x-hubless-host: alice.hub.example.com", "x-hubless-address: 192.0.2.7", "x-hubless-path: /user/alice/")
+    claims = ("X-Forwarded-For: 6.6.6.6, 192.0.2.7", "X-Forwarded-Host: evil.example", "X-Forwarded-Proto: ftp", "X-Real-IP: 6.6.6.6")
+    headers = world.ask("/user/alice/", headers=(*handed_on, *claims)).said["headers"]
+    assert headers["host"] == headers["x-forwarded-host"] == ["alice.hub.example.com"]
+    assert headers["x-forwarded-for"] == ["192.0.2.7"]
+    assert (headers["x-forwarded-proto"], headers["x-forwarded-port"]) == (["https"], ["443"])
+    assert not [name for name in headers if name.startswith("x-hubless-") or name == "x-real-ip"]
+
+
+def test_plain_http_is_what_the_front_may_say_it_was(world: World) -> None:
+    world.route("/user/alice/", "alice")
+    world.started(host_header="x-host")
+    headers = world.ask("/user/alice/", headers=("x-host: hub.example.com", "CloudFront-Forwarded-Proto: http")).said["headers"]
+    assert (headers["host"], headers["x-forwarded-proto"], headers["x-forwarded-port"]) == (["hub.example.com"], ["http"], ["80"])
+    assert "x-host" not in headers
+    bare = world.ask("/user/alice/").said["headers"]
+    assert (bare["host"], bare["x-forwarded-for"]) == (["hub.example.org"], ["127.0.0.1"])
+
+
+def test_where_no_front_is_named_nobody_says_what_the_host_was(world: World) -> None:
+    world.route("/user/alice/", "alice")
+    world.started()
+    headers = world.ask("/user/alice/", headers=("x-hubless-host: evil.example", "x-hubless-address: 6.6.6.6")).said["headers"]
+    assert headers["host"] == ["hub.example.org"]
+    assert not [name for name in headers if name.startswith("x-hubless-")]
 
 
 # --- health ---

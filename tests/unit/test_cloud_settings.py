@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from hubless.adapters.alb.balancer import SPARE
+from hubless.adapters.ec2.machine import Ec2Machine
 from hubless.bootstrap.cloud import CloudHub
 from hubless.domain.errors import StoreUnavailableError
 from hubless.settings import SettingsError, parse
@@ -73,6 +74,7 @@ def test_a_variable_that_is_missing_is_named_with_what_it_is(name):
         ("hub", "My Hub", 'HUBLESS_HUB is "My Hub", but it must be 1 to 32 of a-z'),
         ("alb_listener", "arn:listener", "HUBLESS_ALB_LISTENER and HUBLESS_ALB_VPC belong together"),
         ("alb_vpc", "vpc-1", "HUBLESS_ALB_LISTENER and HUBLESS_ALB_VPC belong together"),
+        ("economy_idle_minutes", "0", "HUBLESS_ECONOMY_IDLE_MINUTES is"),
         ("tabel", "hub", "There is no setting HUBLESS_TABEL; there are HUBLESS_URL, "),
     ],
 )
@@ -161,6 +163,19 @@ def test_where_a_load_balancer_is_the_edge_no_more_servers_run_than_it_has_room_
     assert hub.active_limit == limit
     assert hub.spawning.active_limit == hub.active_limit
     assert hub_of(CLOUD, f"[servers]\nactive_limit = {wanted}").active_limit == wanted
+
+
+def test_where_an_instance_is_named_the_edge_sleeps():
+    hub = hub_of(replace(CLOUD, economy_instance="i-1", economy_idle_minutes=3))
+
+    assert isinstance(hub.edge_machine, Ec2Machine)
+    assert (hub.waking.machine.sleeps, hub.waking.sleeps_after) == (True, timedelta(minutes=3))
+    assert hub_of(CLOUD).waking.machine.sleeps is False
+
+
+def test_an_edge_that_sleeps_is_not_a_load_balancer():
+    with pytest.raises(SettingsError, match="HUBLESS_ALB_LISTENER and HUBLESS_ECONOMY_INSTANCE are two edges"):
+        cloud_settings(written(replace(CLOUD, alb_listener="a", alb_vpc="v", economy_instance="i-1")))
 
 
 @pytest.mark.parametrize("secrets", [{}, {"key": "short"}])

@@ -11,7 +11,8 @@ from edge_proxy.configuration import HttpsOrigin
 from hubless.settings.edge import EdgeSettings, variable
 from hubless.settings.kinds import SettingsError
 
-LEAST = {"HUBLESS_EDGE_TABLE": "hub", "HUBLESS_EDGE_REGION": "eu-central-1", "HUBLESS_EDGE_API": "https://api.example.org"}
+LEAST = {"HUBLESS_EDGE_TABLE": "hub", "HUBLESS_EDGE_REGION": "eu-central-1"}
+API = {"api": "https://api.example.org"}
 DOCUMENT = Path(__file__).parents[2] / "docs" / "edge.md"
 
 
@@ -19,9 +20,9 @@ def settings(**given):
     return EdgeSettings.from_environment(LEAST | {f"HUBLESS_EDGE_{name.upper()}": text for name, text in given.items()})
 
 
-def test_three_variables_are_enough():
+def test_two_variables_are_enough():
     found = settings()
-    assert (found.table, found.region, found.api) == ("hub", "eu-central-1", "https://api.example.org:443")
+    assert (found.table, found.region, found.api, found.host_header) == ("hub", "eu-central-1", "", "")
     assert (found.poll_seconds, found.heartbeat_seconds, found.drain_seconds) == (1.0, 5.0, 30.0)
     assert (found.port, found.health_path, found.trusted_proxies) == (8080, "/edge/health", ())
     with pytest.raises(FrozenInstanceError):
@@ -46,6 +47,7 @@ def test_what_is_missing_or_empty_is_named(name):
     ("heartbeat_seconds", "9"), ("drain_seconds", "-1"), ("trusted_proxies", "10.0.0.0/8,nobody"), ("api", "http://api.example.org"),
     ("api", "https://api.example.org/prod"), ("api", "https://a b"), ("api", "api.example.org"), ("api_name", "a b"),
     ("api_name", "x\n server evil"), ("health_path", "edge"), ("health_path", "/a } b"), ("endpoint", "here"),
+    ("host_header", "x host"), ("host_header", "x)\n"),
 ])  # fmt: skip
 def test_what_is_wrong_is_named_with_what_is_allowed(name, text):
     with pytest.raises(SettingsError, match=rf"(?s)HUBLESS_EDGE_{name.upper()} is .*, but it must be "):
@@ -62,12 +64,25 @@ def test_lists_have_commas():
 
 
 @pytest.mark.parametrize(("given", "expected"), [
-    ({}, HttpsOrigin("api.example.org", 443, "api.example.org")),
+    ({}, None),
+    (API, HttpsOrigin("api.example.org", 443, "api.example.org")),
     ({"api": "https://vpce.example.org:8443", "api_name": "api.example.org", "api_ca": "/ca.pem"},
      HttpsOrigin("vpce.example.org", 8443, "api.example.org", "/ca.pem")),
 ])  # fmt: skip
 def test_the_api_is_asked_by_its_name(given, expected):
     assert configuration_of(settings(**given)).api == expected
+
+
+@pytest.mark.parametrize("given", [
+    {"host_header": "x-hubless-host", "trusted_proxies": "10.0.0.0/8"}, {"api_name": "api.example.org"}, {"api_ca": "/ca.pem"},
+])  # fmt: skip
+def test_what_does_not_go_together_is_named(given):
+    with pytest.raises(SettingsError, match=" and "):
+        settings(**given)
+
+
+def test_what_the_front_hands_on_reaches_haproxy():
+    assert configuration_of(settings(host_header="x-hubless-host")).host_header == "x-hubless-host"
 
 
 def test_every_variable_is_documented():

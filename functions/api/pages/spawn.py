@@ -25,7 +25,8 @@ from hubless.domain.users import User
 from hubless.services.identity import Actor
 
 router = Router()
-MAX_REDIRECTS = 5
+MAX_REDIRECTS = 2
+LOOKS_AGAIN_AFTER = 5  # seconds
 OPTION = "opt-"  # JupyterHub 6: query parameters that choose options
 NO_OPTIONS = frozenset({"next", "display_name", "_xsrf", OPTION})
 
@@ -205,8 +206,8 @@ async def server_place(request: Request, owner: str, path: str = "") -> Response
     if found is not None and found.state is State.READY:
         hub.launching.follow_safely(found)  # the edge could not reach it: look whether it is still there
         found = hub.servers.get(found.id)
-    if found is not None and found.state is State.READY and request.method in READ_ONLY:
-        return _back(request, user)
+    if found is not None and found.state is State.READY and (answer := _of_ready(request, user, server_name, program=program)):
+        return answer
     if program:
         return _gone(request, user.name, server_name)
     if found is not None and found.state in lifecycle.PENDING:
@@ -245,20 +246,56 @@ def _addressed(hub: Hub, user: User | None, path: str) -> tuple[str, Server | No
     return (first, named) if named is not None else ("", hub.servers.find(user.id, ""))
 
 
-def _back(request: Request, user: User) -> Response:
-    """Lead back to a server that runs; count, so that a route that never comes ends in words and not in a loop."""
+def _of_ready(request: Request, user: User, server_name: str, *, program: bool) -> Response | None:
+    """Answer for a server that runs: the way to it is to be had in a while, or at once."""
+    if hub_of(request).waking.is_away():
+        return _unreached(request, user, server_name, program=program, waking=True)
+    return _back(request, user, server_name, program=program) if request.method in READ_ONLY else None
+
+
+def _back(request: Request, user: User, server_name: str, *, program: bool) -> Response:
+    """Lead back to a server that runs; count, so that one that never answers ends in words and not in a loop."""
+    if _times_led(request) >= MAX_REDIRECTS:
+        return _unreached(request, user, server_name, program=program, waking=False)
     return _once_more(request, f"{names.server_prefix(user.name, '')}{_raw_rest(request)}")
 
 
 def _once_more(request: Request, target: str) -> Response:
-    try:
-        count = int(request.query_params.get("redirects", "0"))
-    except ValueError:
-        count = 0
-    if count >= MAX_REDIRECTS:
+    """Lead to *target* once more.
+
+    Raises:
+        HTTPException: 503 when that was done often enough.
+    """
+    led = _times_led(request)
+    if led >= MAX_REDIRECTS:
         raise HTTPException(503, "The server runs but cannot be reached through the edge. Try again in a moment.")
-    query = [(k, v) for k, v in request.query_params.multi_items() if k != "redirects"]
-    return RedirectResponse(f"{located(request, target)}?{urlencode([*query, ('redirects', count + 1)])}", 302)
+    return RedirectResponse(f"{located(request, target)}?{urlencode([*_asked(request), ('redirects', str(led + 1))])}", 302)
+
+
+def _times_led(request: Request) -> int:
+    try:
+        return int(request.query_params.get("redirects", "0"))
+    except ValueError:
+        return 0
+
+
+def _asked(request: Request) -> list[tuple[str, str]]:
+    """Return the query that was asked, without the count of redirects."""
+    return [(key, value) for key, value in request.query_params.multi_items() if key != "redirects"]
+
+
+def _unreached(request: Request, user: User, server_name: str, *, program: bool, waking: bool) -> Response:
+    """Say that a server runs and why nobody reaches it; a page looks again by itself."""
+    again = {"Retry-After": str(LOOKS_AGAIN_AFTER), "Cache-Control": "no-store"}
+    if program:
+        why = "The way to the server is asleep and wakes up" if waking else "The server runs but does not answer"
+        return JSONResponse({"status": 503, "message": f"{why}. Try again in a moment."}, 503, again)
+    asked_again = f"/hub{names.server_prefix(user.name, '')}{_raw_rest(request)}"
+    query = f"?{urlencode(asked)}" if (asked := _asked(request)) else ""
+    return page(
+        request, "unreached.html", status_code=503, headers=again, waking=waking, for_user=_other(request, user),
+        server_name=server_name, seconds=LOOKS_AGAIN_AFTER, url=f"{asked_again}{query}",
+    )  # fmt: skip
 
 
 def _raw_rest(request: Request) -> str:

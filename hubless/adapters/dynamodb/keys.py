@@ -213,6 +213,8 @@ def attempts(key: str) -> str:
 
 SWEEP = Key("SWEEP", "PLACE")  # where the next run of the sweep goes on
 
+EDGE_WISH = Key("EDGE", "WISH")  # what is wanted of an edge that may sleep
+
 FORGOTTEN = Key("ATTEMPTS", "FORGOTTEN")  # up to when wrong guesses do not count any more
 
 

@@ -335,6 +335,13 @@ class EdgeItem(Item):
     seen_at = Instant()
 
 
+class EdgeWishItem(Item):
+    """What is wanted of an edge that may sleep."""
+
+    wanted = UnicodeAttribute()
+    since = Instant()
+
+
 class Attempt(Item):
     """A wrong guess, or the instant up to which they are forgotten."""
 

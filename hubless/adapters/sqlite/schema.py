@@ -221,5 +221,11 @@ CREATE TABLE sweep (place TEXT NOT NULL) STRICT;
 INSERT INTO sweep VALUES ('');
 """
 
-STEPS = (_FIRST, _SHARES_AND_SERVICES, _SEARCHING, _HOLDS, _WHOSE_ROUTES, _SWEEP)
+# What is wanted of an edge that may sleep; nothing yet.
+_EDGE_WISH = """
+CREATE TABLE edge_wish (wanted TEXT NOT NULL, since INTEGER NOT NULL) STRICT;
+INSERT INTO edge_wish VALUES ('up', 0);
+"""
+
+STEPS = (_FIRST, _SHARES_AND_SERVICES, _SEARCHING, _HOLDS, _WHOSE_ROUTES, _SWEEP, _EDGE_WISH)
 VERSION = len(STEPS)  # of a file that has taken all steps

@@ -76,8 +76,9 @@ def test_headers_are_cleared_before_they_are_set() -> None:
         assert cleared < next(n for n, line in enumerate(text) if line.startswith(f"http-request set-header {name}"))
 
 
-def test_every_file_that_it_names_is_written() -> None:
-    edge = configuration()
+@pytest.mark.parametrize("api", [Socket(Path("/run/api.sock")), None])
+def test_every_file_that_it_names_is_written(api: Socket | None) -> None:
+    edge = configuration(api=api)
     text = render(edge)
     for file in pages(edge):
         assert str(file) in text
@@ -85,7 +86,7 @@ def test_every_file_that_it_names_is_written() -> None:
 
 
 def test_pages_refer_to_nothing_outside() -> None:
-    for content in pages(configuration()).values():
+    for content in (*pages(configuration()).values(), *pages(configuration(api=None)).values()):
         assert "http:" not in content
         assert "https:" not in content
         assert "<script" not in content
@@ -137,6 +138,20 @@ def test_an_address_is_not_looked_up(address: str, written: str) -> None:
 def test_nothing_of_an_edge_without_a_health_path_is_asked() -> None:
     assert "nbsrv" not in render(configuration())
     assert "/edge/health" in render(configuration(health_path="/edge/health"))
+
+
+def test_an_edge_without_an_api_knows_none() -> None:
+    text = render(configuration(api=None))
+    assert "backend api" not in text
+    assert "restarting" not in text
+
+
+def test_what_the_front_says_is_taken_before_it_is_taken_away() -> None:
+    text = lines(configuration(host_header="x-hubless-host"))
+    gone = text.index("http-request del-header x-hubless- -m beg")
+    assert all(n < gone for n, line in enumerate(text) if "req.fhdr(x-hubless-" in line)
+    assert "option forwardfor if-none" in text
+    assert "http-request del-header x-hubless- -m beg" in lines(configuration())
 
 
 def test_connections_are_bounded() -> None:

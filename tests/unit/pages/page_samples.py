@@ -228,6 +228,10 @@ PAGES = {
         frame(ROOT) | spawn_pending | {"for_user": "alice", "server_name": "dask", "position": 12, "log_tail": TAIL},
     ),
     "stop_pending": ("stop_pending.html", frame(ALICE) | {"server_name": "dask"}),
+    "unreached": ("unreached.html", frame(ALICE) | {"server_name": "", "waking": False, "seconds": 5, "url": "/hub/user/alice/lab?a=1"}),
+    "unreached_waking": (
+        "unreached.html", frame(ROOT) | {"for_user": "alice", "server_name": "dask", "waking": True, "seconds": 5, "url": "/hub/user/alice/dask/"},
+    ),
     "not_running": ("not_running.html", frame(ALICE) | not_running),
     "not_running_failed": ("not_running.html", frame(ALICE) | not_running | FAILED | {"state": "failed"}),
     "not_running_starts": ("not_running.html", frame(ALICE) | not_running | {"implicit": True}),

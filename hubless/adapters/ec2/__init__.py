@@ -1,0 +1,1 @@
+"""EC2: the machine of an edge that sleeps."""

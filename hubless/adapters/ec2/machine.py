@@ -1,0 +1,65 @@
+"""The edge's machine as an EC2 instance, started and stopped.
+
+Nothing is asked beside the two calls: both say how the instance was before. What an instance is on its way to is refused by
+EC2 for a minute or so, and whoever needs it calls again.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from hubless.adapters.aws import Clients
+from hubless.domain.errors import EdgeUnavailableError, HublessError, NotYetError
+
+SERVER_ERROR = 500
+_LATER = frozenset(
+    {
+        "IncorrectInstanceState", "IncorrectState", "InternalError", "InternalFailure", "RequestLimitExceeded",
+        "ServiceUnavailable", "Throttling", "Unavailable",
+    }
+)  # fmt: skip
+_FULL = ("InsufficientInstanceCapacity", "InsufficientCapacity", "InsufficientHostCapacity", "InsufficientAddressCapacity")
+_GONE = "It is not there: deploy it, or look at HUBLESS_ECONOMY_INSTANCE and the region."
+_FORBIDDEN = "The function's role may not do this: grant it the instance."
+_REMEDIES = {
+    "InvalidInstanceID.NotFound": _GONE,
+    "InvalidInstanceID.Malformed": _GONE,
+    "UnauthorizedOperation": _FORBIDDEN,
+    "AccessDenied": _FORBIDDEN,
+}
+
+
+class Ec2Machine:
+    """One instance."""
+
+    sleeps = True
+
+    def __init__(self, instance: str, clients: Clients) -> None:
+        self._instance, self._clients = instance, clients
+
+    def start(self) -> bool:
+        answer = self._ask(lambda: self._clients.ec2.start_instances(InstanceIds=[self._instance]))
+        return self._was(answer["StartingInstances"]) == "stopped"
+
+    def stop(self) -> bool:
+        answer = self._ask(lambda: self._clients.ec2.stop_instances(InstanceIds=[self._instance]))
+        return self._was(answer["StoppingInstances"]) in {"pending", "running"}
+
+    def _was(self, changes: list[dict[str, Any]]) -> str:
+        return next((str(one["PreviousState"]["Name"]) for one in changes if one["InstanceId"] == self._instance), "")
+
+    def _ask(self, call: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        try:
+            return call()
+        except ClientError as error:
+            raise self._meaning_of(error) from error
+        except BotoCoreError as error:
+            raise NotYetError(f"EC2 cannot be reached for the instance {self._instance} ({type(error).__name__})") from error
+
+    def _meaning_of(self, error: ClientError) -> HublessError:
+        code = str(error.response.get("Error", {}).get("Code", ""))
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        if code in _LATER or code in _FULL or status >= SERVER_ERROR:
+            return NotYetError(f"EC2 does not do it with the instance {self._instance} now ({code})")
+        return EdgeUnavailableError(f"EC2 refused it for the instance {self._instance} ({code}). {_REMEDIES.get(code, '')}".rstrip())

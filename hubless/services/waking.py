@@ -1,0 +1,119 @@
+"""The edge that sleeps: called when somebody needs it, let sleep when nobody has for a while.
+
+Whoever needs the edge calls again until it reports, so nothing depends on any one call. The sweep decides on sleep: it writes
+that down, looks once more whether a server is there, and only then has the machine stopped. A launch is written down before
+its call reads what is wanted: so either the sweep sees the launch, or the call sees that the edge was to sleep.
+"""
+
+import logging
+from datetime import timedelta
+
+from hubless.domain import edges
+from hubless.domain.edges import EdgeWish, Wanted
+from hubless.domain.errors import HublessError, NotYetError, StoreConflictError
+from hubless.domain.server import ACTIVE
+from hubless.domain.values import value
+from hubless.ports.clock import Clock
+from hubless.ports.edges import EdgeMachine, EdgeWishStore
+from hubless.ports.metrics import Metric, Metrics
+from hubless.ports.servers import ServerStore
+from hubless.services.routing import Routing
+
+logger = logging.getLogger(__name__)
+
+
+@value
+class Waking:
+    """Has the edge up when it is needed."""
+
+    machine: EdgeMachine
+    wishes: EdgeWishStore
+    servers: ServerStore
+    routing: Routing
+    clock: Clock
+    metrics: Metrics
+    sleeps_after: timedelta
+
+    def call(self) -> None:
+        """Have an edge that may sleep come up, where it is not up; never raises, as whoever needs it calls again."""
+        if self.machine.sleeps:
+            try:
+                self._call()
+            except HublessError as away:
+                logger.warning("nobody could see whether the edge is up: %s", away)
+
+    def is_away(self) -> bool:
+        """Say whether an edge that may sleep is not there; then it is called."""
+        if not self.machine.sleeps or self.routing.has_edge():
+            return False
+        self.call()
+        return True
+
+    def settle(self, *, is_needed: bool) -> None:
+        """Have the edge up or let it sleep, as it is needed or not."""
+        if not self.machine.sleeps:
+            return
+        wish, lives, now = self.wishes.read(), self.routing.has_edge(), self.clock.now()
+        if is_needed:
+            self._keep(wish, lives=lives)
+            return
+        if edges.is_to_be_stopped(wish, now, lives=lives):
+            self._stop()
+        elif (other := edges.when_unneeded(wish, now, self.sleeps_after)) and self._wish(wish, other):
+            self._let_sleep(other)
+
+    def _call(self) -> None:
+        wish = self.wishes.read()
+        if edges.when_needed(wish, self.clock.now(), lives=False) is None:
+            return  # somebody has just called, and it is too early to look again
+        self._start_where_needed(wish, lives=self.routing.has_edge())
+
+    def _keep(self, wish: EdgeWish, *, lives: bool) -> None:
+        if lives and (kept := edges.when_kept(wish, self.clock.now())):
+            self._wish(wish, kept)
+            return
+        self._start_where_needed(wish, lives=lives)
+
+    def _start_where_needed(self, wish: EdgeWish, *, lives: bool) -> None:
+        """Call the machine where it is to be called and nobody else does so at this moment."""
+        needed = edges.when_needed(wish, self.clock.now(), lives=lives)
+        if needed is not None and self._wish(wish, needed):
+            self._start()
+
+    def _let_sleep(self, wish: EdgeWish) -> None:
+        if wish.wanted is not Wanted.ASLEEP:
+            return
+        if self.servers.count(ACTIVE):
+            self._call()  # whoever asked for a server since may have seen that the edge was up
+            return
+        logger.info("nothing has needed the edge for %.0f minutes: it is stopped", self.sleeps_after.total_seconds() / 60)
+        self._stop()
+
+    def _wish(self, before: EdgeWish, after: EdgeWish) -> bool:
+        """Write what is wanted now, and say whether nobody was faster."""
+        try:
+            self.wishes.write(before, after)
+        except StoreConflictError:
+            return False
+        return True
+
+    def _start(self) -> None:
+        try:
+            if self.machine.start():
+                self.metrics.count(Metric.EDGE_WAKES)
+                logger.info("the edge was asleep and is started")
+            else:
+                logger.info("the edge's machine is on, and no edge reports yet")
+        except NotYetError as later:
+            logger.info("the edge is started a little later: %s", later)
+        except HublessError as why:
+            logger.error("the edge cannot be started: %s", why)  # noqa: TRY400 a sentence, no trace
+
+    def _stop(self) -> None:
+        try:
+            if self.machine.stop():
+                self.metrics.count(Metric.EDGE_SLEEPS)
+        except NotYetError as later:
+            logger.info("the edge is stopped a little later: %s", later)
+        except HublessError as why:
+            logger.error("the edge cannot be stopped: %s", why)  # noqa: TRY400 a sentence, no trace

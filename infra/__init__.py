@@ -1,0 +1,1 @@
+"""The deployment: stacks of AWS's CDK. It shares the settings with the product, and nothing else."""

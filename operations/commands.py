@@ -1,0 +1,177 @@
+"""The operator's commands, for `hubless` to offer beside those of a hub on one machine."""
+
+import contextlib
+import json
+import signal
+from collections.abc import Iterator
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hubless.domain.errors import HublessError
+from hubless.settings import DEFAULT_FILE, SettingsError
+from hubless.settings.environment import ENVIRON
+from hubless.settings.kinds import SIZE
+
+if TYPE_CHECKING:
+    from hubless.settings.stage import Stage
+
+_GIB = 1024**3
+
+
+def _number(given: Any) -> Decimal:
+    """Return a number as it is typed: money is no float."""
+    with contextlib.suppress(InvalidOperation):
+        if (number := Decimal(given)).is_finite() and number >= 0:
+            return number
+    raise click.BadParameter(f"{given!r} is not a number of at least 0")
+
+
+def _gigabytes(given: Any) -> Decimal:
+    with contextlib.suppress(SettingsError):
+        if size := SIZE.value(given, ""):
+            return Decimal(size) / _GIB
+    raise click.BadParameter(f"{given!r} is not a size such as 512M or 4G")
+
+
+@contextlib.contextmanager
+def in_words() -> Iterator[None]:
+    """Show an anticipated failure as the sentence that it is, and leave with 1."""
+    try:
+        yield
+    except (HublessError, SettingsError) as error:
+        click.echo(f"hubless: {error}", err=True)
+        raise SystemExit(1) from None
+
+
+def stage_of(file: Path | None, name: str) -> "Stage":
+    """Return the stage of that name, or the only one.
+
+    Raises:
+        SettingsError: when there is none.
+    """
+    from hubless.settings.stage import load_stage
+
+    return load_stage(_file(file), name)
+
+
+def _file(file: Path | None) -> Path | None:
+    default = Path(DEFAULT_FILE)
+    return file or (default if default.exists() else None)
+
+
+SETTINGS = click.option(
+    "--settings",
+    "file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help=f"Settings file.  [default: {DEFAULT_FILE}, where there is one]",
+)
+STAGE = click.option("--stage", metavar="NAME", default="", help="Which of the settings' [stages].  [default: the only one]")
+JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@click.command()
+@click.option("--users", type=click.IntRange(0), required=True, help="People who use the hub.")
+@click.option("--hours", type=_number, metavar="NUMBER", default="8", show_default=True, help="Hours a day for which each has a server.")
+@click.option("--days", type=_number, metavar="NUMBER", default="20", show_default=True, help="Days a month on which they come.")
+@click.option("--edge", type=click.Choice(["economy", "fleet", "alb"]), help="What leads to servers.  [default: economy]")
+@click.option("--vcpu", type=_number, metavar="NUMBER", help="Processors of a server.  [default: 1]")
+@click.option("--memory", type=_gigabytes, metavar="SIZE", help="Memory of a server.  [default: 4G]")
+@click.option("--architecture", type=click.Choice(["arm", "x86"]), help="What servers run on.  [default: arm]")
+@click.option("--spot", type=click.IntRange(0, 100), help="Percent of servers' hours on Fargate Spot.  [default: 0]")
+@click.option("--home-gb", type=_number, metavar="NUMBER", help="GB of files a user.  [default: 1]")
+@click.option("--waf/--no-waf", default=None, help="Whether AWS WAF is on.  [default: no]")
+@click.option("--stage", metavar="NAME", help="Take what is not given from this one of the settings' [stages].")
+@SETTINGS
+@JSON
+def cost(*, users: int, stage: str | None, file: Path | None, as_json: bool, **given: Any) -> None:
+    """Say what a hub in AWS costs a month, part by part."""
+    from operations.cost import showing
+    from operations.cost.amounts import Amounts
+    from operations.cost.demand import demand_of
+    from operations.cost.prices import known
+
+    with in_words():
+        demand = demand_of(users, given, None if stage is None else stage_of(file, stage).settings)
+        showing.check(demand, known())
+        if as_json:
+            click.echo(json.dumps(showing.as_json(demand, known(), Amounts()), indent=2))
+        else:
+            click.echo(showing.text(demand, known(), Amounts()))
+
+
+@click.command()
+@STAGE
+@SETTINGS
+@click.option("--create-roles", is_flag=True, help="Make service-linked roles that are missing.")
+@JSON
+def preflight(*, stage: str, file: Path | None, create_roles: bool, as_json: bool) -> None:
+    """Say what would keep a stage from being deployed, before it is; 1 where anything would."""
+    from operations import findings
+    from operations.aws import Aws
+    from operations.preflight.checks import Preflight, images_of
+
+    with in_words():
+        chosen = stage_of(file, stage)
+        looked = Preflight(chosen, Aws(chosen.settings.region), images_of(_file(file)), create_roles=create_roles)
+        found = []
+        for finding in looked.findings():
+            found.append(finding)
+            if not as_json:
+                click.echo(finding.text())
+        click.echo(json.dumps(findings.as_json(found), indent=2) if as_json else f"\n{findings.summary(found)}")
+        if findings.has_problem(found):
+            raise SystemExit(1)
+
+
+@click.command()
+@click.option("--url", help="A hub's address, such as http://127.0.0.1:8000, rather than that of a stage.")
+@STAGE
+@SETTINGS
+@click.option("--token-env", metavar="VARIABLE", help="Where an admin's API token is: then a server is started and removed again.")
+@click.option("--profile", default="", help="The profile that is started.  [default: the hub's first]")
+@click.option("--patience", type=click.FloatRange(1), default=300, show_default=True, help="Seconds in which a server is ready.")
+@JSON
+def doctor(*, url: str | None, stage: str, file: Path | None, token_env: str | None, profile: str, patience: float, as_json: bool) -> None:
+    """Try a live hub end to end, and say what is wrong and what to do; 1 where anything is."""
+    from operations import findings
+    from operations.doctor import visits
+    from operations.doctor.steps import Step
+
+    def report(step: Step) -> None:
+        if not as_json:
+            click.echo(step.text())
+
+    with in_words(), _ending_as_ctrl_c():
+        token = _token(token_env)
+        visit = visits.of_url(url, token) if url else visits.of_stage(stage_of(file, stage), _file(file), token)
+        try:
+            visit.look(report, profile=profile, patience=patience)
+        finally:
+            done = visit.done
+            click.echo(json.dumps([step.data() for step in done], indent=2) if as_json else f"\n{findings.summary(step.finding for step in done)}")
+        if findings.has_problem(step.finding for step in done):
+            raise SystemExit(1)
+
+
+def _token(variable: str | None) -> str:
+    if variable is None:
+        return ""
+    if token := ENVIRON.get(variable, ""):
+        return token
+    raise SettingsError(f"{variable}, which is to hold an admin's token, is not in the environment. `hubless token` makes one")
+
+
+@contextlib.contextmanager
+def _ending_as_ctrl_c() -> Iterator[None]:
+    """Have whoever ends this process politely be heard as Ctrl-C is, so that nothing is left behind."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+ALL = (cost, preflight, doctor)

@@ -1,0 +1,152 @@
+"""The machine of an edge that sleeps, and what is wanted of it: the same promises in each adapter."""
+
+from datetime import timedelta
+from types import SimpleNamespace
+
+import botocore.session
+import pytest
+
+from hubless.adapters.aws import Clients
+from hubless.adapters.ec2.machine import Ec2Machine
+from hubless.adapters.sleepless import Sleepless
+from hubless.domain.edges import FIRST, EdgeWish, Wanted
+from hubless.domain.errors import EdgeUnavailableError, NotYetError, StoreConflictError
+from tests.builders import NOW
+from tests.contract.together import MANY, at_once
+from tests.doubles.ec2 import INSTANCE, Ec2, serve
+from tests.fakes import SleepyMachine, StoppedClock
+
+UP, ASLEEP = EdgeWish(Wanted.UP, NOW), EdgeWish(Wanted.ASLEEP, NOW + timedelta(microseconds=1))
+
+
+@pytest.fixture(scope="module")
+def ec2():
+    """EC2, and the clients that ask it: making one takes a third of a second."""
+    double = Ec2()
+    with serve(double) as url:
+        session = botocore.session.Session()
+        session.set_credentials("test", "test")
+        yield double, Clients("eu-central-1", session, endpoint_url=url, attempts=1)
+
+
+@pytest.fixture(params=["fake", "ec2"])
+def place(request):
+    """A machine that runs, and a way to let it arrive where it is on its way to."""
+    if request.param == "fake":
+        clock = StoppedClock(NOW)
+        machine = SleepyMachine(SimpleNamespace(forget_edge=lambda _: None), clock)
+        return machine, lambda: clock.advance(timedelta(minutes=1))
+    double, clients = request.getfixturevalue("ec2")
+    double.state, double.refuses = "running", None
+    return Ec2Machine(INSTANCE, clients), double.arrive
+
+
+# --- the machine ---
+
+
+def test_a_machine_goes_down_and_comes_up_and_says_whether_it_had_to(place):
+    machine, arrive = place
+    assert machine.sleeps
+    assert machine.start() is False
+    assert [machine.stop(), machine.stop()] == [True, False]
+    arrive()
+    assert machine.stop() is False
+    assert [machine.start(), machine.start()] == [True, False]
+    arrive()
+    assert [machine.start(), machine.stop()] == [False, True]
+
+
+def test_what_is_on_its_way_is_asked_to_turn_round_later(place):
+    machine, arrive = place
+    machine.stop()
+    with pytest.raises(NotYetError):
+        machine.start()
+    arrive()
+    machine.start()
+    with pytest.raises(NotYetError):
+        machine.stop()
+    arrive()
+    assert machine.stop() is True
+
+
+@pytest.mark.parametrize("code", [
+    "RequestLimitExceeded", "InsufficientInstanceCapacity", "Unavailable", "InternalError", "ServiceUnavailable",
+])  # fmt: skip
+def test_what_ec2_refuses_for_now_is_asked_for_later(ec2, code):
+    double, clients = ec2
+    double.refuses = code
+    for call in (Ec2Machine(INSTANCE, clients).start, Ec2Machine(INSTANCE, clients).stop):
+        with pytest.raises(NotYetError, match=f"{INSTANCE} now .{code}."):
+            call()
+
+
+@pytest.mark.parametrize(("code", "remedy"), [
+    ("UnauthorizedOperation", "grant it the instance"), ("InvalidInstanceID.Malformed", "HUBLESS_ECONOMY_INSTANCE"),
+    ("UnsupportedOperation", ""),
+])  # fmt: skip
+def test_what_ec2_refuses_for_good_is_told_with_what_to_do(ec2, code, remedy):
+    double, clients = ec2
+    double.refuses = code
+    with pytest.raises(EdgeUnavailableError, match=rf"{code}.*{remedy}"):
+        Ec2Machine(INSTANCE, clients).start()
+
+
+def test_an_instance_that_is_not_there_is_named(ec2):
+    double, clients = ec2
+    double.refuses = None
+    with pytest.raises(EdgeUnavailableError, match="i-0gone"):
+        Ec2Machine("i-0gone", clients).start()
+
+
+def test_an_ec2_that_cannot_be_reached_is_asked_later():
+    machine = Ec2Machine(INSTANCE, SimpleNamespace(ec2=_Unreachable()))
+    with pytest.raises(NotYetError, match="cannot be reached"):
+        machine.stop()
+
+
+class _Unreachable:
+    def stop_instances(self, **_):
+        from botocore.exceptions import EndpointConnectionError
+
+        raise EndpointConnectionError(endpoint_url="https://ec2")
+
+
+def test_an_edge_that_never_sleeps_does_nothing():
+    never = Sleepless()
+    assert (never.sleeps, never.start(), never.stop()) == (False, False, False)
+
+
+# --- what is wanted ---
+
+
+def test_before_anybody_wished_anything_it_is_wanted_up(stores):
+    assert stores.wishes.read() == FIRST
+
+
+def test_a_wish_is_the_one_that_was_written_last(stores):
+    for before, after in ((FIRST, UP), (UP, ASLEEP), (ASLEEP, UP)):
+        stores.wishes.write(before, after)
+        assert stores.wishes.read() == after
+
+
+@pytest.mark.parametrize("there", [FIRST, UP])
+@pytest.mark.parametrize("before", [FIRST, UP, EdgeWish(Wanted.UP_FOR_NOW, NOW), EdgeWish(Wanted.UP, NOW + timedelta(microseconds=1))])
+def test_who_wishes_after_another_changes_nothing(stores, there, before):
+    if there != FIRST:
+        stores.wishes.write(FIRST, there)
+    if before == there:
+        return
+    with pytest.raises(StoreConflictError):
+        stores.wishes.write(before, ASLEEP)
+    assert stores.wishes.read() == there
+
+
+def test_of_eight_who_wish_at_once_one_is_first(stores):
+    def act(number):
+        try:
+            stores.wishes.write(FIRST, EdgeWish(Wanted.UP, NOW + timedelta(seconds=number)))
+        except StoreConflictError:
+            return False
+        return True
+
+    assert sorted(at_once(act)) == [False] * (MANY - 1) + [True]

@@ -1,0 +1,314 @@
+"""An edge that sleeps: up whenever somebody needs it, asleep when nobody has for a while, whatever comes between."""
+
+from datetime import timedelta
+
+import pytest
+
+from hubless.adapters.sqlite.database import Database
+from hubless.domain.edges import FIRST, EdgeWish, Wanted
+from hubless.domain.errors import EdgeUnavailableError, StoreUnavailableError
+from hubless.domain.server import Deadlines, State
+from hubless.domain.users import Service
+from tests.builders import NOW
+from tests.deaths import Death
+from tests.fakes import SleepyMachine
+from tests.sqlite import stores_of
+from tests.unit.services.world import World
+
+MINUTE = timedelta(minutes=1)
+DEADLINES = Deadlines(launching=10 * MINUTE, starting=3 * MINUTE, stopping=3 * MINUTE)  # the cloud's
+
+
+class Points:
+    """Counts what is done at the ports of the edge's sleep, and does something, or dies, before one of them or after."""
+
+    def __init__(self):
+        self.passed, self.at, self.act = 0, None, None
+
+    def plan(self, at, act):
+        self.passed, self.at, self.act = 0, at, act
+
+    def around(self, port):
+        return _Around(port, self)
+
+    def hit(self):
+        here, self.passed = self.passed, self.passed + 1
+        if here == self.at:
+            self.act()
+
+
+class _Around:
+    def __init__(self, port, points):
+        self.__dict__.update(_port=port, _points=points)
+
+    def __getattr__(self, name):
+        found = getattr(self._port, name)
+        if name not in {"read", "write", "start", "stop"}:
+            return found
+
+        def act(*given):
+            self._points.hit()
+            answer = found(*given)
+            self._points.hit()
+            return answer
+
+        return act
+
+
+class Economy(World):
+    """A hub whose edge sleeps. Time passes in steps of five seconds; the sweep comes once a minute."""
+
+    def __init__(self, services=None):
+        points, stores = Points(), stores_of(Database())
+        stores.wishes = points.around(stores.wishes)
+        super().__init__(
+            stores=stores, services=services, deadlines=DEADLINES, machine=lambda routes, clock: points.around(SleepyMachine(routes, clock))
+        )
+        self.points, self.edge = points, self.machine._port
+        self.edge.look()
+
+    def live(self, time, *, sweeps=True):
+        for second in range(5, int(time.total_seconds()) + 1, 5):
+            self.clock.advance(timedelta(seconds=5))
+            self.edge.look()
+            self.deliver_in_time()
+            self.launching.follow_pending()
+            if sweeps and second % 60 == 0:
+                self.edge.look()
+                self.reaping.sweep()
+
+    def start(self):
+        self.spawning.start(self.alice, "")
+
+    def stop(self):
+        self.stopping.request(self.server())
+
+    def asleep(self):
+        self.live(13 * MINUTE)
+        assert (self.edge.state, self.wish().wanted) == ("stopped", Wanted.ASLEEP)
+        self.edge.calls.clear()
+
+    def wish(self):
+        return self.stores.wishes.read()
+
+
+@pytest.fixture
+def hub():
+    return Economy()
+
+
+def test_it_sleeps_once_nothing_has_needed_it_for_so_long(hub):
+    hub.live(10 * MINUTE)
+    assert (hub.edge.state, hub.edge.calls) == ("running", [])
+    hub.live(2 * MINUTE)
+    assert (hub.edge.state, hub.wish().wanted) == ("stopped", Wanted.ASLEEP)
+    assert hub.metrics.measured["EdgeSleeps", ""] == [1]
+    hub.live(60 * MINUTE)
+    assert set(hub.edge.calls) == {"stop"}
+    assert len(hub.edge.calls) <= 7  # some minutes long, and then nobody calls
+
+
+def test_it_is_up_as_long_as_a_server_is(hub):
+    hub.running()
+    hub.live(40 * MINUTE)
+    assert (hub.edge.state, hub.edge.calls, hub.wish()) == ("running", [], FIRST)
+
+
+def test_what_ends_and_begins_again_begins_the_time_anew(hub):
+    hub.live(9 * MINUTE)
+    assert hub.wish().wanted is Wanted.UP_FOR_NOW
+    hub.running()
+    hub.live(MINUTE)
+    assert hub.wish().wanted is Wanted.UP
+    hub.stop()
+    hub.live(10 * MINUTE)
+    assert hub.edge.calls == []
+
+
+def test_a_service_keeps_it_up_and_wakes_it():
+    hub = Economy(services={"grader": Service("grader", url="http://10.0.0.9")})
+    hub.live(20 * MINUTE)
+    assert hub.edge.calls == []
+    hub.edge.stop()
+    hub.live(3 * MINUTE)
+    assert hub.edge.is_up()
+
+
+def test_a_start_wakes_it_before_anything_is_launched(hub):
+    hub.asleep()
+    hub.start()
+    hub.launcher.refusal = StoreUnavailableError("later")
+    with pytest.raises(StoreUnavailableError):
+        hub.deliver()
+    assert (hub.edge.state, hub.edge.calls) == ("pending", ["start"])
+
+
+def test_a_start_while_it_sleeps_is_ready_once_it_is_up_without_a_sweep(hub):
+    hub.asleep()
+    hub.start()
+    hub.live(MINUTE, sweeps=False)
+    assert hub.server().state is State.READY
+    assert set(hub.edge.calls) == {"start"}
+    assert hub.metrics.measured["EdgeWakes", ""] == [1]
+
+
+def test_a_start_while_it_goes_down_is_ready_as_soon_as_it_can_be(hub):
+    hub.asleep()
+    hub.edge.state, hub.edge.until = "stopping", hub.clock.now() + SleepyMachine.GOES_DOWN
+    hub.start()
+    hub.live(2 * MINUTE, sweeps=False)
+    assert hub.server().state is State.READY
+    assert len(hub.edge.calls) <= 6  # one in fifteen seconds, however many wait
+
+
+def test_an_edge_that_is_gone_under_a_server_is_started_by_the_sweep(hub):
+    hub.running()
+    hub.edge.stop()
+    hub.live(3 * MINUTE)
+    assert hub.edge.is_up()
+
+
+def test_who_finds_no_edge_has_it_started_and_is_told(hub):
+    hub.running()
+    assert hub.waking.is_away() is False
+    hub.edge.stop()
+    hub.clock.advance(MINUTE)
+    assert hub.waking.is_away() is True
+    hub.clock.advance(SleepyMachine.COMES_UP)
+    hub.edge.look()
+    assert hub.waking.is_away() is False
+
+
+@pytest.mark.parametrize("why", [EdgeUnavailableError("it is not there"), StoreUnavailableError("away")])
+def test_a_machine_that_cannot_be_called_fails_neither_a_start_nor_a_sweep(hub, why):
+    hub.asleep()
+    hub.edge.refuses = why
+    hub.start()
+    hub.live(2 * MINUTE)
+    assert hub.server().state is State.STARTING
+    hub.edge.refuses = None
+    hub.live(2 * MINUTE)
+    assert hub.server().state is State.READY
+
+
+def test_an_edge_that_somebody_starts_by_hand_is_stopped_again(hub):
+    hub.asleep()
+    hub.live(30 * MINUTE)
+    hub.edge.start()
+    hub.live(3 * MINUTE)
+    assert hub.edge.state == "stopped"
+
+
+def test_one_of_many_who_need_it_at_once_calls(hub):
+    hub.asleep()
+    for _ in range(20):
+        hub.waking.call()
+    assert hub.edge.calls == ["start"]
+
+
+def test_nothing_is_read_where_no_edge_sleeps():
+    world = World()
+    world.stores.wishes.read = None
+    assert world.waking.is_away() is False
+    world.running()
+    world.sweep()
+
+
+# --- races and deaths: whatever happens at any point of another's step, in the end the edge is as it is needed ---
+
+
+def about_to_sleep(hub):
+    hub.live(10 * MINUTE)
+    hub.clock.advance(MINUTE)
+    hub.edge.look()
+
+
+def points_of(prepare, step):
+    hub = Economy()
+    prepare(hub)
+    hub.points.plan(None, None)
+    step(hub)
+    return hub.points.passed
+
+
+def sweep(hub):
+    hub.reaping.sweep()
+
+
+def spawn(hub):
+    hub.start()
+    hub.deliver_in_time()
+
+
+def die():
+    raise Death
+
+
+SLEEP = points_of(about_to_sleep, sweep)
+WAKE = points_of(Economy.asleep, spawn)
+
+
+def test_there_are_points_to_look_at():
+    assert (SLEEP, WAKE) == (6, 6)
+
+
+@pytest.mark.parametrize("point", range(SLEEP))
+def test_a_start_at_any_point_of_the_sweep_that_lets_it_sleep_is_ready_in_the_end(hub, point):
+    about_to_sleep(hub)
+    hub.points.plan(point, lambda: spawn(hub))
+    hub.reaping.sweep()
+    hub.live(4 * MINUTE)
+    assert hub.server().state is State.READY
+    assert hub.edge.is_up()
+
+
+@pytest.mark.parametrize("point", range(SLEEP - 2))
+def test_until_the_machine_is_called_a_start_keeps_the_edge_up(hub, point):
+    about_to_sleep(hub)
+    hub.points.plan(point, lambda: spawn(hub))
+    hub.reaping.sweep()
+    assert "stop" not in hub.edge.calls
+
+
+@pytest.mark.parametrize("point", range(WAKE))
+def test_a_sweep_at_any_point_of_a_start_does_no_harm(hub, point):
+    hub.asleep()
+    hub.points.plan(point, hub.reaping.sweep)
+    spawn(hub)
+    hub.live(4 * MINUTE)
+    assert hub.server().state is State.READY
+
+
+@pytest.mark.parametrize("point", range(SLEEP))
+def test_a_sweep_that_dies_at_any_point_is_made_good_by_the_next(hub, point):
+    about_to_sleep(hub)
+    hub.points.plan(point, die)
+    with pytest.raises(Death):
+        hub.reaping.sweep()
+    hub.live(3 * MINUTE)
+    assert hub.edge.state == "stopped"
+
+
+@pytest.mark.parametrize("point", range(WAKE))
+def test_a_start_that_dies_at_any_point_of_its_call_is_ready_in_the_end(hub, point):
+    hub.asleep()
+    hub.start()
+    messages = list(hub.queue.sent)
+    hub.points.plan(point, die)
+    with pytest.raises(Death):
+        hub.deliver_in_time()
+    hub.queue.sent = messages
+    hub.live(2 * MINUTE, sweeps=False)
+    assert hub.server().state is State.READY
+
+
+def test_two_sweeps_at_once_stop_it_once(hub):
+    about_to_sleep(hub)
+    hub.points.plan(2, hub.reaping.sweep)
+    hub.reaping.sweep()
+    assert hub.metrics.measured["EdgeSleeps", ""] == [1]
+
+
+def test_what_is_wanted_first_is_that_it_is_up():
+    assert EdgeWish(Wanted.UP, FIRST.since) == FIRST
+    assert FIRST.since < NOW
