@@ -237,9 +237,12 @@ class Agent:
 
     def _lead(self, prefix: str, address: str | None, server: ServerKey | None) -> None:
         if address is None:  # also when its host leads nowhere: where the prefix led before, it must not lead on
-            self._proxy.runtime.remove(self._edge.map_file, key_of(prefix))
+            self._proxy.runtime.remove(self._edge.map_file, self._key(prefix))
         else:
-            self._proxy.runtime.set(self._edge.map_file, key_of(prefix), value_of(address, server))
+            self._proxy.runtime.set(self._edge.map_file, self._key(prefix), value_of(address, server))
+
+    def _key(self, prefix: str) -> str:
+        return key_of(prefix, self._edge.domain)
 
     def _follow_names(self) -> None:
         for named in self._names.moved():
@@ -257,7 +260,7 @@ class Agent:
         self._names.clear()
         for route in self._routes.all():
             if (address := self._names.resolved(route.prefix, route.address, route.server)) is not None:
-                yield key_of(route.prefix), value_of(address, route.server)
+                yield self._key(route.prefix), value_of(address, route.server)
 
     def _tell_health(self, *, is_up: bool) -> None:
         if self._edge.health_path:

@@ -14,6 +14,7 @@ def configuration_of(settings: EdgeSettings) -> EdgeConfiguration:
         port=settings.port,
         api=_api_of(settings) if settings.api else None,
         run_folder=Path(settings.run_folder),
+        domain=settings.domain,
         trusted_proxies=settings.trusted_proxies,
         health_path=settings.health_path,
         host_header=settings.host_header,

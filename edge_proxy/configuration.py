@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
 
+from hubless.domain.origins import host_of_route
 from hubless.domain.routes import ServerKey
 
 FORWARDED = ("X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-Port")
@@ -54,6 +55,7 @@ class EdgeConfiguration:
     port: int
     api: Socket | HttpsOrigin | None  # None: what has no route is answered here, and who stands before the edge asks the API
     run_folder: Path
+    domain: str = ""  # the hub's host, below which each user and service has one; "" where all are served at any
     health_path: str = ""  # what a load balancer asks; "" for none
     host_header: str = ""  # in which the front, which alone can reach this edge, hands on the Host that browsers sent
     trusted_proxies: tuple[str, ...] = ()
@@ -90,9 +92,12 @@ def affordable_connections() -> int:
     return max(100, min(MOST_CONNECTIONS, (files - 200) // 2))
 
 
-def key_of(prefix: str) -> str:
-    """Return the map's key for a decoded prefix: hex, so that no character of a name means anything to HAProxy."""
-    return prefix.encode().hex().upper()
+def key_of(prefix: str, domain: str = "") -> str:
+    """Return the map's key for a decoded prefix: hex, so that no character of a name means anything to HAProxy.
+
+    With the hub's *domain* the one host at which the prefix is served stands before it: at any other there is no such route.
+    """
+    return f"{host_of_route(prefix, domain)}{prefix}".encode().hex().upper()
 
 
 def value_of(address: str, server: ServerKey | None) -> str:
@@ -109,9 +114,9 @@ def server_of(tracked: str) -> ServerKey:
 def render(edge: EdgeConfiguration) -> str:
     """Return haproxy.cfg.
 
-    A prefix is compared with the decoded path, and the longest wins; what is passed on is the path as it was sent. A path
-    in which dots might lead out of its prefix goes to the API (or is refused, where that is none of the edge's business),
-    whatever it begins with.
+    A prefix is compared with the decoded path, and the longest wins, where each user has a host only at that host; what is
+    passed on is the path as it was sent. A path in which dots might lead out of its prefix goes to the API (or is answered
+    here, where the edge is told of none), whatever it begins with.
     """
     return f"""\
 global
@@ -138,12 +143,12 @@ frontend public
     bind {edge.bind}
 {_health(edge)}{_front(edge) if edge.host_header else _trust(edge)}
     http-request del-header {FRONTS_OWN} -m beg
-    http-request set-var(txn.path) path,url_dec
+{_host(edge)}    http-request set-var(txn.path) path,url_dec
     acl for_hub var(txn.path) -m beg /hub/
     acl for_hub var(txn.path) -m str /hub
     acl dots var(txn.path) -m sub /../ /./
     acl dots var(txn.path) -m end /.. /.
-    http-request set-var(txn.to) var(txn.path),hex,map_beg({edge.map_file}) if !for_hub !dots
+    http-request set-var(txn.to) {_place(edge)},hex,map_beg({edge.map_file}) if !for_hub !dots
     acl routed var(txn.to) -m found
     http-request set-dst var(txn.to),field(1,:) if routed
     http-request set-dst-port var(txn.to),field(2,:) if routed
@@ -251,6 +256,16 @@ def _api(api: Socket | HttpsOrigin) -> str:
     http-request set-header Host {api.name}
     http-request set-header {PATH_HEADER} %[path]
     server api {address}:{api.port} ssl verify required ca-file {api.authorities} sni str({api.name}) maxconn 2000{looked_up}"""
+
+
+def _host(edge: EdgeConfiguration) -> str:
+    """Return what notes the host that is asked, without its port; no slash, or it would say something of the path."""
+    return "    http-request set-var(txn.host) req.fhdr(Host),lower,field(1,:/)\n" if edge.domain else ""
+
+
+def _place(edge: EdgeConfiguration) -> str:
+    """Return what is looked up in the map."""
+    return "var(txn.host),concat(,txn.path)" if edge.domain else "var(txn.path)"
 
 
 def _health(edge: EdgeConfiguration) -> str:

@@ -14,6 +14,7 @@ import click
 
 from hubless.domain.errors import HublessError
 from hubless.settings import DEFAULT_FILE, Settings, SettingsError, parse, read_text
+from operations import commands
 
 if TYPE_CHECKING:
     from hubless.bootstrap.hub import Hub
@@ -73,6 +74,10 @@ def _hub(data: Path, file: Path | None, *, new: bool = False) -> "Iterator[Hub]"
 @click.version_option(package_name="hubless", message="hubless %(version)s")
 def main() -> None:
     """JupyterHub without a hub to run."""
+
+
+for _command in commands.ALL:
+    main.add_command(_command)
 
 
 @main.command()
@@ -147,10 +152,12 @@ def check(data: Path, file: Path | None) -> None:
     """Look whether the settings are right and everything is installed, without starting anything."""
     from embedded import places, preflight
     from hubless.bootstrap.roles import role_table_of
+    from hubless.settings.stage import load_stages
 
     with _in_words():
         settings = _settings(data, file)
         role_table_of(settings)
+        load_stages(_file(file))
         if (facts := places.running(settings.data)) is not None:
             preflight.check_programs(settings)
             click.echo(f"All is well. A hub runs in {settings.data} already: {facts.get('url')}")

@@ -25,6 +25,7 @@ def run(line: Line, order: Order, settings: Settings) -> None:
             port=settings.hub.port,
             api=Socket(order.api_socket),
             run_folder=Path(order.run_folder),
+            domain=settings.origins.domain,
             trusted_proxies=settings.hub.trusted_proxies,
         ),
         routes,

@@ -116,8 +116,10 @@ class Told:
         return str(self.said["who"])
 
 
-def ask_on(line: socket.socket, path: str, method: str = "GET", headers: tuple[str, ...] = (), body: str = "") -> Told:
-    head = "\r\n".join([f"{method} {path} HTTP/1.1", "Host: hub.example.org", *headers, f"Content-Length: {len(body)}"])
+def ask_on(
+    line: socket.socket, path: str, method: str = "GET", headers: tuple[str, ...] = (), body: str = "", *, host: str = "hub.example.org"
+) -> Told:
+    head = "\r\n".join([f"{method} {path} HTTP/1.1", f"Host: {host}", *headers, f"Content-Length: {len(body)}"])
     line.sendall(f"{head}\r\n\r\n{body}".encode("latin-1"))
     answer = http.client.HTTPResponse(line, method=method)
     answer.begin()

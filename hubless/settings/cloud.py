@@ -66,6 +66,7 @@ class CloudSettings:
 
     url: str = setting(None, WEB_ORIGIN, "What browsers and servers call the hub")
     hub: str = setting("hubless", _HUB_NAME, "Tells this hub's things from another's in the same account")
+    subdomains: bool = setting("false", FLAG_TEXT, "Whether each user and service has a host of its own below that of the hub")
     table: str = setting(None, NAME, "The DynamoDB table")
     queue: str = setting(None, NAME, "The address of the SQS queue")
     launches_queue: str = setting("", TEXT, "The queue of launches, which wait for their turns; empty: all in one")
@@ -114,7 +115,8 @@ def load(cloud: CloudSettings, file: Path | None, secrets: Mapping[str, str]) ->
         SettingsError: as `loading.load` does.
     """
     source = str(file or DEFAULT_FILE)
-    read = parse(read_text(file), Path(), {}, source=source, secrets=secrets, defaults=DEFAULTS)
+    told = {"hub": {"public_url": cloud.url, "subdomains": cloud.subdomains}}
+    read = parse(read_text(file), Path(), {}, source=source, secrets=secrets, defaults={**DEFAULTS, **told})
     return replace(read, hub=replace(read.hub, public_url=read.hub.public_url or cloud.url))
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from hubless.domain.origins import is_domain
 from hubless.domain.values import value
 from hubless.settings.environment import (
     EDGE_PREFIX,
@@ -47,6 +48,13 @@ def _header(given: Any) -> str:
     return str(given)
 
 
+def _domain(given: Any) -> str:
+    host = str(TEXT.read(given)).lower()
+    if host and not is_domain(host):
+        raise ValueError
+    return host
+
+
 def _path(given: Any) -> str:
     if given and not _PATH.fullmatch(TEXT.read(given)):
         raise ValueError
@@ -74,6 +82,8 @@ class EdgeSettings:
     api_name: str = setting("", Kind('a host\'s name, or ""', _host),
                             "The name that the API's certificate bears and that it is asked by, where its address has another.")  # fmt: skip
     api_ca: str = setting("", TEXT, "A file of the authorities that the API's certificate is checked against; the system's without one.")
+    domain: str = setting("", Kind('the name of a host such as "hub.example.org", or ""', _domain),
+                          "The hub's host, below which each user and service has one of its own; without it they share it.")  # fmt: skip
     id: str = setting("", TEXT, "Under which it reports; no two at once may have the same. The host's name and something random without one.")
     host: str = setting("0.0.0.0", NAME, "Where it listens.")  # noqa: S104 a container's whole point
     port: int = setting("8080", PORT_TEXT, "Where it listens.")

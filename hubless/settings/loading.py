@@ -8,8 +8,10 @@ from dataclasses import field, fields, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from hubless.domain.idleness import Patience
+from hubless.domain.origins import Origins, host_in, is_domain
 from hubless.domain.profiles import Profile
 from hubless.domain.tokens import MAX_SECRET_LENGTH, sha256
 from hubless.domain.users import Service
@@ -18,6 +20,7 @@ from hubless.settings import kinds
 from hubless.settings.environment import ENVIRON
 from hubless.settings.kinds import SettingsError
 from hubless.settings.sections import (
+    ELSEWHERE,
     LISTS,
     NAMED,
     TABLES,
@@ -98,6 +101,11 @@ class Settings:
         """Return the hub's address as people are told it."""
         return self.hub.public_url or self.local_url
 
+    @property
+    def origins(self) -> Origins:
+        """Return where browsers find the hub, its users' servers and its services."""
+        return Origins(self.hub.public_url, self.hub.subdomains)
+
 
 def load(path: Path | None, data: Path, environ: Mapping[str, str] = ENVIRON) -> Settings:
     """Return the settings of the file at *path*, or the defaults without one.
@@ -142,7 +150,7 @@ def parse(
         SettingsError: as `load` does.
     """
     try:
-        return _settings(_with(defaults, _toml(text)), data.absolute(), environ, environ if secrets is None else secrets)
+        return _settings(_with(defaults, parse_toml(text)), data.absolute(), environ, environ if secrets is None else secrets)
     except SettingsError as error:
         raise SettingsError(f"{source}: {error}") from None
 
@@ -153,7 +161,12 @@ def _with(defaults: Mapping[str, Mapping[str, Any]], toml: dict[str, Any]) -> di
     return {**toml, **sections}
 
 
-def _toml(text: str) -> dict[str, Any]:
+def parse_toml(text: str) -> dict[str, Any]:
+    """Return what *text* holds.
+
+    Raises:
+        SettingsError: naming the line that is wrong.
+    """
     if not text:
         return {}
     import tomllib  # noqa: PLC0415 a hub without a file does not need it
@@ -169,17 +182,17 @@ def _settings(
     toml: Mapping[str, Any], data: Path, environ: Mapping[str, str], secrets: Mapping[str, str]
 ) -> Settings:
     for name in toml:
-        if name not in TABLES | LISTS | NAMED:
+        if name not in TABLES | LISTS | NAMED and name not in ELSEWHERE:
             raise SettingsError(_unknown_section(name))
     read: dict[str, Any] = {
-        name: _section(kind, toml.get(name, {}), name) for name, kind in TABLES.items()
+        name: read_section(kind, toml.get(name, {}), name) for name, kind in TABLES.items()
     }
     services = _named(ServiceSettings, toml, "services")
     roles = _named(RoleSettings, toml, "roles")
     _check_roles(roles, services)
     return Settings(
         data=data,
-        hub=read["hub"],
+        hub=_hub(read["hub"]),
         login=_login(read["login"], secrets),
         servers=_servers(read["servers"]),
         culling=_culling(read["culling"]),
@@ -202,7 +215,12 @@ def _server_environment(environ: Mapping[str, str]) -> dict[str, str]:
     return kept | {"PATH": os.pathsep.join([*folders, environ.get("PATH", os.defpath)])}
 
 
-def _section(section: type[_Section], table: Any, where: str) -> _Section:
+def read_section(section: type[_Section], table: Any, where: str) -> _Section:
+    """Return the *section* that *table* holds; *where* is what errors call it.
+
+    Raises:
+        SettingsError: naming the key that is missing, unknown or wrong, and what is allowed.
+    """
     if not isinstance(table, dict):
         raise SettingsError(f"{where} must be a table, as in [{where}]")
     known = {f.name: f.metadata for f in fields(section)}  # type: ignore[arg-type]
@@ -223,7 +241,7 @@ def _named(section: type[_Section], toml: Mapping[str, Any], where: str) -> tupl
     if not isinstance(entries, list):
         raise SettingsError(f"{where} must be a list of tables, each as in [[{where}]]")
     read = tuple(
-        _section(section, entry, f"{where}.{_label(entry, number)}")
+        read_section(section, entry, f"{where}.{_label(entry, number)}")
         for number, entry in enumerate(entries, start=1)
     )
     _check_unique((entry.name for entry in read), f"{where}: the name")  # type: ignore[attr-defined]
@@ -238,7 +256,7 @@ def _label(entry: Any, number: int) -> str:
 def _entries(section: type[_Section], table: Any, where: str) -> dict[str, _Section]:
     if not isinstance(table, dict):
         raise SettingsError(f"{where} must be a table, as in [{where}]")
-    return {name: _section(section, entry, f"{where}.{name}") for name, entry in table.items()}
+    return {name: read_section(section, entry, f"{where}.{name}") for name, entry in table.items()}
 
 
 def _check_unique(values: Iterable[str], what: str, *, secret: bool = False) -> None:
@@ -249,6 +267,15 @@ def _check_unique(values: Iterable[str], what: str, *, secret: bool = False) -> 
                 f"{what} is given twice" if secret else f'{what} "{one}" is given twice'
             )
         seen.add(one)
+
+
+def _hub(hub: HubSettings) -> HubSettings:
+    if hub.subdomains and not is_domain(host_in(urlsplit(hub.public_url).netloc)):
+        raise SettingsError(
+            f'hub.subdomains needs hub.public_url to name a host below which there can be others, as in "https://hub.example.org",'
+            f' but that is "{hub.public_url}"'
+        )
+    return hub
 
 
 def _login(login: LoginSettings, environ: Mapping[str, str]) -> LoginSettings:

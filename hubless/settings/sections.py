@@ -47,6 +47,11 @@ class HubSettings:
     public_url: str = setting(
         "", ORIGIN, "What browsers call the hub where something in front of it does TLS"
     )
+    subdomains: bool = setting(
+        False,
+        FLAG,
+        "Whether each user and service has a host of its own below that of `public_url`, as docs/security.md explains",
+    )
     trusted_proxies: tuple[str, ...] = setting(
         [], NETWORKS, "Whose `X-Forwarded-*` headers are believed"
     )
@@ -245,3 +250,4 @@ LISTS: dict[str, type] = {
     "roles": RoleSettings,
 }
 NAMED: dict[str, type] = {"groups": GroupSettings, "custom_scopes": CustomScopeSettings}
+ELSEWHERE = frozenset({"stages"})  # what only a deployment reads (hubless.settings.stage)

@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 from websockets.sync.server import serve
 
@@ -29,6 +30,7 @@ from hubless.adapters.sqlite.database import Database
 from hubless.adapters.sqlite.routes import SqliteRouteStore
 from hubless.domain.errors import StoreUnavailableError
 from hubless.domain.names import MAX_USER_NAME
+from hubless.domain.origins import user_label
 from hubless.domain.routes import Route, ServerKey
 from hubless.services.identifiers import new_id
 from tests.contract.together import eventually
@@ -118,15 +120,16 @@ class World:
         self._undo.callback(server.shutdown)
         return f"127.0.0.1:{server.socket.getsockname()[1]}"
 
-    def web_socket(self, path: str) -> Any:
+    def web_socket(self, path: str, host: str = "127.0.0.1") -> Any:
+        """Open a WebSocket at *host*, which is this edge."""
         return connect(
-            f"ws://127.0.0.1:{self.port}{path}", subprotocols=[SUBPROTOCOL], proxy=None, ping_interval=None  # type: ignore[list-item]
+            f"ws://{host}:{self.port}{path}", address=("127.0.0.1", self.port), subprotocols=[SUBPROTOCOL], proxy=None, ping_interval=None  # type: ignore[list-item]
         )
 
-    def ask(self, path: str, method: str = "GET", headers: tuple[str, ...] = (), body: str = "") -> Told:
+    def ask(self, path: str, method: str = "GET", headers: tuple[str, ...] = (), body: str = "", **host: str) -> Told:
         """Send *path* just as it is."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=20) as line:
-            return ask_on(line, path, method, (*headers, "Connection: close"), body)
+            return ask_on(line, path, method, (*headers, "Connection: close"), body, **host)
 
     def close(self) -> None:
         self.store.is_away = False
@@ -296,6 +299,84 @@ def test_other_dots_are_only_names(world: World, path: str) -> None:
     world.route("/user/bob/", "bob")
     world.started()
     assert world.ask(path).who == "bob"
+
+
+# --- at which host ---
+
+OTHER_HOSTS = [
+    "hub.example.org", "alice.hub.example.org", "bob.hub.example.org.", "bob.hub.example.org.evil.example", "bob.example.org",
+    "xbob.hub.example.org", "bob.hub.example.orgx", "ob.hub.example.org", "b", "127.0.0.1", "[::1]", "bob", "bob--service.hub.example.org",
+    "alice.hub.example.org,bob.hub.example.org", "bob.hub.example.org/user/bob/", "bob.hub.example.org/x", "",
+]  # fmt: skip
+
+
+@pytest.fixture
+def below(world: World) -> World:
+    """Return an edge at which each has a host of their own."""
+    for name in ("alice", "bob"):
+        world.route(f"/user/{name}/", name)
+    world.route("/user/bob/lab/", "bob's lab")
+    world.route("/services/grades/", "grades")
+    world.started(domain="hub.example.org")
+    return world
+
+
+def test_a_server_is_reached_at_its_owners_host_and_at_no_other(below: World) -> None:
+    for host in ("bob.hub.example.org", "bob.hub.example.org:8443", "BOB.Hub.example.org"):
+        told = below.ask("/user/bob/lab", host=host)
+        assert (told.who, told.said["headers"]["host"], told.said["path"]) == ("bob", [host], "/user/bob/lab")
+    assert below.ask("/user/bob/lab/", host="bob.hub.example.org").who == "bob's lab"
+    for host in OTHER_HOSTS:
+        for path in ("/user/bob/", "/user/bob/lab/", "/x", "/"):
+            told = below.ask(path, host=host)
+            assert told.status == 400 or told.who == "API", (host, path)
+
+
+def test_a_service_is_reached_at_its_own_host_and_at_no_other(below: World) -> None:
+    assert below.ask("/services/grades/x", host="grades--service.hub.example.org").who == "grades"
+    for host in ("hub.example.org", "grades.hub.example.org", "bob.hub.example.org"):
+        assert below.ask("/services/grades/x", host=host).who == "API"
+
+
+def test_the_hubs_own_paths_go_to_the_api_at_whatever_host(below: World) -> None:
+    for host in ("hub.example.org", "bob.hub.example.org", "grades--service.hub.example.org"):
+        told = below.ask("/hub/login", host=host)
+        assert (told.who, told.said["headers"]["x-forwarded-host"]) == ("API", [host])
+
+
+def test_what_a_client_says_of_the_host_beside_it_counts_for_nothing(below: World) -> None:
+    claims = ("X-Forwarded-Host: bob.hub.example.org", "Forwarded: host=bob.hub.example.org", "X-Original-URL: /user/bob/")
+    assert below.ask("/user/bob/", headers=claims).who == "API"
+    assert below.ask("http://hub.example.org/user/bob/").who == "API"
+
+
+def test_of_two_hosts_on_one_connection_each_request_counts_by_its_own(below: World) -> None:
+    with socket.create_connection(("127.0.0.1", below.port), timeout=20) as line:
+        for name, other in [("alice", "bob"), ("bob", "alice")] * 3:
+            assert ask_on(line, f"/user/{name}/", host=f"{name}.hub.example.org").who == name
+            assert ask_on(line, f"/user/{other}/", host=f"{name}.hub.example.org").who == "API"
+
+
+@pytest.mark.parametrize("name", ["zoë", "a@b.org", "%41", "www"])
+def test_any_name_has_a_host_at_which_its_server_is_reached(below: World, name: str) -> None:
+    host = f"{user_label(name)}.hub.example.org"
+    below.route(f"/user/{name}/", "it")
+    below.agents[0].turn()
+    assert below.ask(f"/user/{quote(name)}/lab", host=host).who == "it"
+    assert below.ask(f"/user/{quote(name)}/lab", host="bob.hub.example.org").who == "API"
+    below.routes.remove(f"/user/{name}/", "launch-it")
+    below.agents[0].turn()
+    assert below.ask(f"/user/{quote(name)}/lab", host=host).who == "API"
+
+
+def test_a_web_socket_is_led_by_its_host_too(below: World) -> None:
+    below.routes.put(Route("/user/carol/", below.web_socket_server(), "l", ServerKey("s", "u")))
+    below.agents[0].turn()
+    with below.web_socket("/user/carol/api/kernels/1/channels", host="carol.hub.example.org") as line:
+        line.send("hello")
+        assert line.recv(timeout=10) == "hello"
+    with pytest.raises(InvalidStatus):
+        below.web_socket("/user/carol/api/kernels/1/channels", host="bob.hub.example.org")
 
 
 def test_the_hubs_own_paths_cannot_be_taken(world: World) -> None:

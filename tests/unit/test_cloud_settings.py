@@ -93,6 +93,16 @@ def test_the_hub_is_called_by_its_address_in_the_cloud_unless_the_file_says_anot
     assert load(CLOUD, file, {}).hub.public_url == "https://jupyter.example.org"
 
 
+def test_whether_users_have_hosts_of_their_own_is_the_deployments_word_unless_the_file_says_another(tmp_path):
+    own = cloud_settings(written(CLOUD) | {"HUBLESS_SUBDOMAINS": "true"})
+    file = tmp_path / "hubless.toml"
+    file.write_text("[hub]\nsubdomains = false")
+
+    assert load(own, None, {}).hub.subdomains
+    assert not load(own, file, {}).hub.subdomains
+    assert not load(CLOUD, None, {}).hub.subdomains
+
+
 def test_servers_get_the_time_that_fargate_needs_unless_the_file_says_another(tmp_path):
     file = tmp_path / "hubless.toml"
     file.write_text('[servers]\nstart_timeout = "1h"')

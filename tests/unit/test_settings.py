@@ -111,6 +111,8 @@ class TestValues:
                 'hub.public_url = "hub.example.org"',
                 'hub.public_url is "hub.example.org", but it must be an address such as',
             ),
+            ("hub.subdomains = true", "hub.subdomains needs hub.public_url to name a host"),
+            ('[hub]\nsubdomains = true\npublic_url = "https://192.0.2.1"', "hub.subdomains needs hub.public_url to name a host"),
             (
                 'hub.public_url = "https://h/base/"',
                 'hub.public_url is "https://h/base/", but it must be an address such as',

@@ -105,6 +105,12 @@ def test_keys_begin_with_each_other_just_as_prefixes_do(one: str, other: str) ->
     assert key_of(other).startswith(key_of(one)) == other.encode().startswith(one.encode())
 
 
+def test_where_each_has_a_host_a_key_begins_with_the_one_at_which_its_prefix_is_served() -> None:
+    assert bytes.fromhex(key_of("/user/bob/", "hub.example.org")) == b"bob.hub.example.org/user/bob/"
+    assert "txn.host" not in render(configuration())
+    assert "var(txn.host),concat(,txn.path),hex,map_beg" in render(configuration(domain="hub.example.org"))
+
+
 def test_a_value_is_an_address_and_whose_activity_it_is() -> None:
     assert value_of("10.0.0.1:8888", None) == "10.0.0.1:8888"
     server = ServerKey("s01", "u01")

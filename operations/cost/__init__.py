@@ -1,0 +1,1 @@
+"""What a hub in AWS costs a month, part by part."""

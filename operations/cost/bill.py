@@ -1,0 +1,284 @@
+"""A month's bill: pure arithmetic, exact."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from decimal import Decimal
+from enum import StrEnum
+
+from hubless.domain.values import value
+from operations.cost.amounts import HOURS, SECONDS, Amounts, Demand
+from operations.cost.prices import Prices
+
+IDLE_GOAL, CONTROL_GOAL, GOAL_USERS = Decimal(6), Decimal(15), 200
+FREE_CLOUDFRONT_GB, FREE_CLOUDFRONT_REQUESTS = Decimal(1000), Decimal(10_000_000)
+
+
+class Group(StrEnum):
+    """What a line belongs to: the hub itself, what passes through, or what users run."""
+
+    CONTROL = "control plane"
+    TRAFFIC = "traffic"
+    SERVERS = "servers"
+
+
+@value
+class Line:
+    """A part of the bill; *what* says how much of it there is."""
+
+    group: Group
+    part: str
+    usd: Decimal
+    what: str
+
+
+@value
+class Bill:
+    """What a month costs."""
+
+    lines: tuple[Line, ...]
+
+    def total(self, *groups: Group) -> Decimal:
+        """Return the sum of these groups; of all where none is named."""
+        return sum((line.usd for line in self.lines if line.group in (groups or tuple(Group))), Decimal(0))
+
+    def usd(self, part: str) -> Decimal:
+        """Return what the part of that name costs."""
+        return sum((line.usd for line in self.lines if line.part == part), Decimal(0))
+
+
+@value
+class Goal:
+    """What something may cost, and what it does."""
+
+    what: str
+    usd: Decimal
+    at_most: Decimal
+
+    @property
+    def is_met(self) -> bool:
+        return self.usd <= self.at_most
+
+
+def bill(demand: Demand, prices: Prices, amounts: Amounts) -> Bill:
+    """Return the bill of a month."""
+    month = _Month(demand, prices, amounts)
+    return Bill(tuple(line for line in month.lines() if line.usd))
+
+
+def idle(demand: Demand, prices: Prices, amounts: Amounts) -> Bill:
+    """Return the bill of the same hub in a month in which nobody comes."""
+    return bill(replace(demand, users=0), prices, amounts)
+
+
+def goals(demand: Demand, prices: Prices, amounts: Amounts) -> tuple[Goal, ...]:
+    """Return what was promised of a hub that is set up like this."""
+    full = bill(replace(demand, users=GOAL_USERS), prices, amounts)
+    return (
+        Goal("nobody comes for a month", idle(demand, prices, amounts).total(), IDLE_GOAL),
+        Goal(f"control plane of {GOAL_USERS} users", full.total(Group.CONTROL), CONTROL_GOAL),
+    )
+
+
+@value
+class _Month:
+    demand: Demand
+    prices: Prices
+    amounts: Amounts
+
+    def lines(self) -> Iterator[Line]:
+        yield from self._functions()
+        yield from self._web()
+        yield from self._table()
+        yield from self._events()
+        yield from self._watching()
+        yield from self._standing()
+        yield from self._edge()
+        yield from self._traffic()
+        yield from self._servers()
+
+    @property
+    def requests(self) -> Decimal:
+        """Return how often the hub is asked."""
+        each = self.amounts.activity_posts + self.amounts.token_checks + self.amounts.other_requests
+        return self.demand.server_hours * each
+
+    @property
+    def server_requests(self) -> Decimal:
+        return self.demand.server_hours * self.amounts.server_requests
+
+    def _functions(self) -> Iterator[Line]:
+        amounts, launches = self.amounts, self.demand.launches
+        of_launches = launches * amounts.launch_invocations
+        runs = self.requests + of_launches + launches + amounts.sweeps
+        seconds = (
+            self.requests * amounts.api_seconds
+            + of_launches * amounts.spawn_seconds
+            + launches * amounts.stream_seconds
+            + amounts.sweeps * amounts.sweep_seconds
+        )
+        gb_seconds = seconds * amounts.api_memory_gb
+        usd = self.prices.of_million("lambda.million_requests", runs) + self.prices.usd("lambda.gb_second") * gb_seconds
+        yield Line(Group.CONTROL, "Lambda", usd, f"{_short(runs)} runs, {_short(gb_seconds)} GB-seconds")
+        if self.demand.snap_start:
+            cached = self.prices.usd("lambda.snapshot_gb_second") * SECONDS * amounts.api_memory_gb
+            restored = self.prices.usd("lambda.snapshot_gb_restored") * amounts.api_memory_gb * self._cold_starts
+            yield Line(Group.CONTROL, "Lambda snapshots", cached + restored, "one function's")
+
+    @property
+    def _cold_starts(self) -> Decimal:
+        return self.requests * self.amounts.cold_starts
+
+    def _web(self) -> Iterator[Line]:
+        http = self.prices.of_million("api_gateway.million_http", self.requests)
+        rest = self.prices.of_million("api_gateway.million_rest", self.demand.launches)
+        yield Line(Group.CONTROL, "API Gateway", http + rest, f"{_short(self.requests)} requests, {_short(self.demand.launches)} streams")
+        yield Line(Group.CONTROL, "CloudFront to the hub", self._cloudfront(self.requests), f"{_short(self.requests)} requests")
+        if self.demand.waf:
+            rules = self.prices.usd("waf.web_acl") + self.prices.usd("waf.rule") * self.amounts.waf_rules
+            seen = self.requests + self.server_requests
+            usd = rules + self.prices.of_million("waf.million_requests", seen)
+            yield Line(Group.CONTROL, "WAF", usd, f"{self.amounts.waf_rules} rules, {_short(seen)} requests")
+
+    def _cloudfront(self, requests: Decimal) -> Decimal:
+        """Return what CloudFront asks for requests; the function that notes the viewer runs at each."""
+        asked = self.prices.of_million("cloudfront.million_requests", requests)
+        return asked + self.prices.of_million("cloudfront.million_function_runs", requests)
+
+    def _table(self) -> Iterator[Line]:
+        demand, amounts = self.demand, self.amounts
+        seconds = self._edge_hours * 3600
+        running = demand.server_hours * 60  # minutes of servers: each sweep looks at those that run
+        reads = (
+            self.requests * amounts.request_read_units
+            + demand.launches * (amounts.launch_read_units + amounts.stream_seconds * amounts.stream_reads)
+            + amounts.sweeps * amounts.sweep_reads
+            + running * amounts.sweep_reads_a_server
+            + seconds / amounts.edge_poll_seconds
+        )
+        reports = demand.server_hours * 3600 / amounts.edge_activity_seconds if self._has_haproxy else Decimal(0)
+        writes = (
+            demand.server_hours * amounts.activity_posts * amounts.activity_write_units
+            + demand.launches * amounts.launch_write_units
+            + amounts.sweeps * amounts.sweep_writes
+            + seconds / amounts.edge_heartbeat_seconds
+            + reports * amounts.edge_activity_write_units
+        )
+        asked = self.prices.of_million("dynamodb.million_reads", reads) + self.prices.of_million("dynamodb.million_writes", writes)
+        yield Line(Group.CONTROL, "DynamoDB", asked, f"{_short(reads)} read and {_short(writes)} write units")
+        kept = (self.prices.usd("dynamodb.gb") + self.prices.usd("dynamodb.backed_up_gb")) * amounts.table_gb
+        yield Line(Group.CONTROL, "DynamoDB storage", kept, f"{amounts.table_gb} GB, backed up")
+
+    def _events(self) -> Iterator[Line]:
+        amounts = self.amounts
+        asked = amounts.queues * amounts.polls_a_queue + amounts.sweeps + self.demand.launches * amounts.launch_messages
+        yield Line(Group.CONTROL, "SQS", self.prices.of_million("sqs.million_requests", asked), f"{_short(asked)} requests, most of them Lambda's polls")
+        yield Line(Group.CONTROL, "EventBridge", self.prices.of_million("scheduler.million_calls", amounts.sweeps), f"{_short(amounts.sweeps)} sweeps")
+        lists = amounts.sweeps * amounts.sweep_lists
+        put = self.prices.of_million("s3.million_writes", lists + self.demand.launches)
+        got = self.prices.of_million("s3.million_reads", self.demand.launches)
+        yield Line(Group.CONTROL, "S3", put + got, f"{_short(lists)} lists by the sweep, {_short(self.demand.launches)} launches' secrets")
+
+    def _watching(self) -> Iterator[Line]:
+        amounts, price = self.amounts, self.prices.usd
+        logged = (
+            self.requests * amounts.request_log_gb
+            + self.demand.launches * amounts.launch_log_gb
+            + amounts.sweeps * amounts.sweep_log_gb
+        )
+        usd = logged * (price("cloudwatch.gb_logged") + price("cloudwatch.gb_kept"))
+        yield Line(Group.CONTROL, "CloudWatch logs", usd, f"{logged:.2f} GB")
+        metrics = amounts.standing_metrics + amounts.other_metrics * self.demand.awake_hours / HOURS
+        yield Line(Group.CONTROL, "CloudWatch metrics", price("cloudwatch.metric") * metrics, f"{metrics:.1f}, by the hours in which they are written")
+        yield Line(Group.CONTROL, "CloudWatch alarms", price("cloudwatch.alarm") * amounts.alarms, f"{amounts.alarms}")
+
+    def _standing(self) -> Iterator[Line]:
+        amounts, price = self.amounts, self.prices.usd
+        yield Line(Group.CONTROL, "Secrets Manager", price("secrets_manager.secret") * amounts.secrets, f"{amounts.secrets} secrets")
+        yield Line(Group.CONTROL, "KMS", price("kms.key") * amounts.keys, f"{amounts.keys} keys")
+        yield Line(Group.CONTROL, "Parameters", self.prices.of_million("ssm.million_calls", self._cold_starts), f"{_short(self._cold_starts)} reads at higher throughput")
+        yield Line(Group.CONTROL, "Route 53", price("route53.zone"), "1 zone")
+        yield Line(Group.CONTROL, "ECR", price("ecr.gb") * amounts.images_gb, f"{amounts.images_gb} GB of images")
+
+    # --- the edge ---
+
+    @property
+    def _has_haproxy(self) -> bool:
+        return self.demand.edge != "alb"
+
+    @property
+    def _edge_hours(self) -> Decimal:
+        """Return for how long edges follow the table, each of them counted."""
+        if self.demand.edge == "economy":
+            return self.demand.awake_hours
+        return HOURS * self.demand.fleet if self.demand.edge == "fleet" else Decimal(0)
+
+    def _edge(self) -> Iterator[Line]:
+        if self.demand.edge == "economy":
+            yield from self._instance()
+        elif self.demand.edge == "fleet":
+            yield from self._fleet()
+        else:
+            yield self._balancer("alb", "Load balancer (ALB)")
+
+    def _instance(self) -> Iterator[Line]:
+        kind = self.demand.instance_type
+        usd = self.prices.usd(f"ec2_hour.{kind}") * self.demand.awake_hours
+        yield Line(Group.CONTROL, "Edge instance", usd, f"{kind}, {_short(self.demand.awake_hours)} of 730 hours awake")
+        disk = self.prices.usd("ec2.disk_gb") * self.amounts.edge_disk_gb
+        yield Line(Group.CONTROL, "Edge disk", disk, f"{self.amounts.edge_disk_gb} GB, awake or not")
+
+    def _fleet(self) -> Iterator[Line]:
+        amounts = self.amounts
+        each = self._fargate_hour(amounts.edge_vcpus, amounts.edge_memory_gb, is_arm=True)
+        yield Line(Group.CONTROL, "Edge fleet", each * HOURS * self.demand.fleet, f"{self.demand.fleet} tasks of {amounts.edge_vcpus} vCPU, all the time")
+        yield self._balancer("nlb", "Load balancer (NLB)")
+
+    def _balancer(self, kind: str, name: str) -> Line:
+        units = self.demand.server_hours * self.amounts.server_gb  # by bytes: of the rest there is less
+        usd = self.prices.usd(f"balancer.{kind}_hour") * HOURS + self.prices.usd(f"balancer.{kind}_unit_hour") * units
+        return Line(Group.CONTROL, name, usd, f"730 hours, {_short(units)} unit-hours")
+
+    # --- what passes through, and what users run ---
+
+    def _traffic(self) -> Iterator[Line]:
+        gb = self.demand.server_hours * self.amounts.server_gb
+        yield Line(Group.TRAFFIC, "CloudFront data", self.prices.usd("cloudfront.gb") * gb, f"{_short(gb)} GB")
+        yield Line(Group.TRAFFIC, "CloudFront to servers", self._cloudfront(self.server_requests), f"{_short(self.server_requests)} requests")
+        crossed = gb * self.amounts.zones_crossed
+        yield Line(Group.TRAFFIC, "Between zones", self.prices.usd("ec2.gb_between_zones") * crossed, f"{_short(crossed)} GB")
+
+    def _servers(self) -> Iterator[Line]:
+        demand, amounts, price = self.demand, self.amounts, self.prices.usd
+        hour = self._fargate_hour(demand.vcpus, demand.memory_gb, is_arm=demand.is_arm)
+        on_spot = demand.server_hours * demand.spot
+        machine = f"{demand.vcpus} vCPU, {demand.memory_gb} GB, {'arm' if demand.is_arm else 'x86'}"
+        usd = hour * (demand.server_hours - on_spot)
+        yield Line(Group.SERVERS, "Fargate", usd, f"{_short(demand.server_hours - on_spot)} hours of {machine}")
+        yield Line(Group.SERVERS, "Fargate Spot", hour * price("fargate.spot_share") * on_spot, f"{_short(on_spot)} hours of {machine}")
+        yield Line(Group.SERVERS, "Addresses", price("ec2.ipv4_hour") * demand.server_hours, f"{_short(demand.server_hours)} hours of IPv4")
+        homes = demand.home_gb * demand.users
+        moved = demand.home_gb * demand.launches
+        used = price("efs.gb_read") * moved * amounts.home_reads + price("efs.gb_written") * moved * amounts.home_writes
+        yield Line(Group.SERVERS, "Home folders (EFS)", price("efs.gb") * homes + used, f"{_short(homes)} GB")
+        logged = demand.launches * amounts.server_log_gb
+        usd = logged * (price("cloudwatch.gb_logged") + price("cloudwatch.gb_kept"))
+        yield Line(Group.SERVERS, "Servers' logs", usd, f"{logged:.2f} GB")
+
+    def _fargate_hour(self, vcpus: Decimal, memory_gb: Decimal, *, is_arm: bool) -> Decimal:
+        kind = "arm" if is_arm else "x86"
+        return self.prices.usd(f"fargate.{kind}_vcpu_hour") * vcpus + self.prices.usd(f"fargate.{kind}_gb_hour") * memory_gb
+
+
+def free_of_cloudfront(demand: Demand, prices: Prices, amounts: Amounts) -> Decimal:
+    """Return what CloudFront's free tier takes off a bill: 1 TB and ten million requests a month, in every month."""
+    month = _Month(demand, prices, amounts)
+    gb = min(demand.server_hours * amounts.server_gb, FREE_CLOUDFRONT_GB)
+    requests = min(month.requests + month.server_requests, FREE_CLOUDFRONT_REQUESTS)
+    return prices.usd("cloudfront.gb") * gb + prices.of_million("cloudfront.million_requests", requests)
+
+
+def _short(amount: Decimal) -> str:
+    """Return *amount* as one says it: 1.2 M, 38,400 or 0.5."""
+    if amount >= 1_000_000:  # noqa: PLR2004 a million
+        return f"{amount / 1_000_000:.2f} M"
+    return f"{amount:,.0f}" if amount == amount.to_integral_value() or amount >= 100 else f"{amount:.1f}"  # noqa: PLR2004

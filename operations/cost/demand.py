@@ -1,0 +1,38 @@
+"""What a bill is for: what is said on the command line, and a stage of the settings where that is silent."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from hubless.settings.stage import StageSettings
+from operations.cost.amounts import Demand
+
+_GIB = 1024**3
+
+
+def demand_of(users: int, given: Mapping[str, Any], stage: StageSettings | None = None) -> Demand:
+    """Return the demand of *users*; options that are None are as in *stage*, and as usual without one."""
+    facts = (_of_stage(stage) if stage else {}) | {_NAMES.get(name, name): value for name, value in given.items() if value is not None}
+    if "spot" in facts:
+        facts["spot"] = Decimal(facts["spot"]) / 100
+    if "architecture" in facts:
+        facts["is_arm"] = facts.pop("architecture") == "arm"
+    return Demand(users=users, **facts)
+
+
+_NAMES = {"vcpu": "vcpus", "memory": "memory_gb"}
+
+
+def _of_stage(stage: StageSettings) -> dict[str, Any]:
+    return {
+        "edge": stage.edge,
+        "instance_type": stage.instance_type,
+        "fleet": stage.fleet_least,
+        "vcpus": Decimal(str(stage.cpus)),
+        "memory_gb": Decimal(stage.memory) / _GIB,
+        "architecture": "arm" if stage.architecture == "ARM64" else "x86",
+        "spot": 0 if stage.capacity == "fargate" else 100,
+        "home_gb": Decimal(1) if stage.homes else Decimal(0),
+        "waf": stage.waf,
+        "snap_start": stage.snap_start,
+    }

@@ -1,0 +1,52 @@
+"""The table of prices."""
+
+import tomllib
+from collections.abc import Mapping
+from datetime import date
+from decimal import Decimal
+from functools import lru_cache
+from pathlib import Path
+
+from hubless.domain.values import value
+
+FILE = Path(__file__).parents[1] / "prices.toml"
+
+
+@value
+class Price:
+    """A price as somebody found it; one that is not sure is from memory."""
+
+    usd: Decimal
+    source: str
+    sure: bool = True
+
+
+@value
+class Prices:
+    """Prices by section and name, as in `dynamodb.million_reads`."""
+
+    as_of: date
+    region: str
+    table: Mapping[str, Price]
+
+    def usd(self, name: str) -> Decimal:
+        """Return what one costs."""
+        return self.table[name].usd
+
+    def of_million(self, name: str, amount: Decimal) -> Decimal:
+        """Return what *amount* of something costs that is sold by the million."""
+        return self.usd(name) * amount / 1_000_000
+
+
+def parse(text: str) -> Prices:
+    """Return the prices that *text* holds, exactly as they are written there."""
+    read = tomllib.loads(text, parse_float=Decimal)
+    sections = {section: table for section, table in read.items() if isinstance(table, dict)}
+    table = {f"{section}.{name}": Price(**facts) for section, prices in sections.items() for name, facts in prices.items()}
+    return Prices(read["as_of"], read["region"], table)
+
+
+@lru_cache(maxsize=1)
+def known() -> Prices:
+    """Return the prices that come with hubless."""
+    return parse(FILE.read_text(encoding="utf-8"))

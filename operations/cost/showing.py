@@ -1,0 +1,79 @@
+"""The bill as people and programs read it."""
+
+from collections.abc import Iterator
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
+
+from operations.cost.amounts import Amounts, Demand
+from operations.cost.bill import Bill, Goal, Group, bill, free_of_cloudfront, goals, idle
+from operations.cost.prices import Prices
+from operations.errors import OperationsError
+
+_CENT = Decimal("0.01")
+
+
+def check(demand: Demand, prices: Prices) -> None:
+    """Look whether there is a price of all that the hub consists of.
+
+    Raises:
+        OperationsError: naming what has none.
+    """
+    if demand.edge == "economy" and f"ec2_hour.{demand.instance_type}" not in prices.table:
+        raise OperationsError(f"There is no price of a {demand.instance_type} yet: add it to [ec2_hour] of operations/prices.toml")
+
+
+def text(demand: Demand, prices: Prices, amounts: Amounts) -> str:
+    """Return the bill as a table."""
+    full, empty = bill(demand, prices, amounts), idle(demand, prices, amounts)
+    return "\n".join([
+        f"A month of {demand.users} users, {demand.hours} hours a day on {demand.days} days; edge: {demand.edge}.",
+        f"{prices.region}, prices of {prices.as_of}, without free tiers.",
+        *_table(full),
+        "",
+        _row("All together", full.total(), ""),
+        _row("Nobody comes", empty.total(), ""),
+        "",
+        *map(_goal, goals(demand, prices, amounts)),
+        f"CloudFront's free tier takes ${_cents(free_of_cloudfront(demand, prices, amounts))} of it off.",
+        _unsure(prices),
+    ])  # fmt: skip
+
+
+def as_json(demand: Demand, prices: Prices, amounts: Amounts) -> dict[str, Any]:
+    """Return the bill as data; amounts of money are texts, exact to the cent."""
+    full, empty = bill(demand, prices, amounts), idle(demand, prices, amounts)
+    return {
+        "region": prices.region,
+        "prices_as_of": prices.as_of.isoformat(),
+        "users": demand.users,
+        "edge": demand.edge,
+        "lines": [{"group": line.group, "part": line.part, "usd": _cents(line.usd), "what": line.what} for line in full.lines],
+        "totals": {group.value: _cents(full.total(group)) for group in Group} | {"all": _cents(full.total()), "idle": _cents(empty.total())},
+        "goals": [{"what": goal.what, "usd": _cents(goal.usd), "at_most": _cents(goal.at_most), "met": goal.is_met} for goal in goals(demand, prices, amounts)],
+    }  # fmt: skip
+
+
+def _table(full: Bill) -> Iterator[str]:
+    for group in Group:
+        lines = [line for line in full.lines if line.group is group]
+        if lines:
+            yield ""
+            yield _row(group.capitalize(), full.total(group), "")
+            yield from (_row(f"  {line.part}", line.usd, line.what) for line in sorted(lines, key=lambda line: -line.usd))
+
+
+def _row(name: str, usd: Decimal, what: str) -> str:
+    return f"{name:<26}{_cents(usd):>12}  {what}".rstrip()
+
+
+def _goal(goal: Goal) -> str:
+    return f"Goal, {goal.what}: ${_cents(goal.usd)} of ${goal.at_most} at most: {'met' if goal.is_met else 'NOT met'}"
+
+
+def _cents(usd: Decimal) -> str:
+    return str(usd.quantize(_CENT, ROUND_HALF_UP))
+
+
+def _unsure(prices: Prices) -> str:
+    unsure = sum(not price.sure for price in prices.table.values())
+    return f"{unsure} of {len(prices.table)} prices are from memory: look those up that matter to you (operations/prices.toml)."

@@ -1,0 +1,133 @@
+"""What is deployed runs with nothing beside it, on the machine that it was made for."""
+
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+from hubless.settings.cloud import written
+from infra import bundling
+from infra.bundling import PARTS, SERVICES, TOP, BundlingError, bundle
+from tests.unit.test_cloud_settings import CLOUD
+
+HERE = {"architecture": {"x86_64": "x86_64", "aarch64": "arm64"}[platform.machine()], "python": f"{sys.version_info[0]}.{sys.version_info[1]}"}
+ELF_MACHINES = {"arm64": 183, "x86_64": 62}
+OF_ONE_MACHINE = ("hubless.adapters.sqlite", "hubless.adapters.processes", "hubless.bootstrap.machine")
+# Every module of ours is imported: what is imported late, and was pruned, would be missed by a request long after the start.
+ALONE = """
+import importlib, json, pathlib, sys
+folder, entry, services, left_out = sys.argv[1], sys.argv[2], json.loads(sys.argv[3]), tuple(json.loads(sys.argv[4]))
+sys.path.insert(0, folder)
+importlib.import_module(entry)
+for top in ("hubless", entry.partition(".")[0]):
+    for file in sorted(pathlib.Path(folder, top).rglob("*.py")):
+        name = ".".join(file.relative_to(folder).with_suffix("").parts).removesuffix(".__init__")
+        if not name.startswith(left_out) and not name.endswith("__main__"):
+            importlib.import_module(name)
+import botocore.session
+session = botocore.session.get_session()
+for service in services:
+    session.create_client(service, region_name="eu-central-1", aws_access_key_id="a", aws_secret_access_key="b")
+foreign = sorted({m.__file__ for m in list(sys.modules.values()) if "site-packages" in (getattr(m, "__file__", None) or "")})
+print(json.dumps({"foreign": foreign, "cached": all(m.__cached__.startswith(folder) and pathlib.Path(m.__cached__).exists()
+    for n, m in sys.modules.items() if n.startswith("hubless"))}))
+"""
+# An edge has no log and no metrics of Lambda's, and routes alone to ask the table for.
+NOT_OF_AN_EDGE = ("hubless.adapters.powertools", "hubless.adapters.passwords")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("bundles")
+    return lambda name, **how: bundle(name, into=folder, **HERE | how)
+
+
+@pytest.mark.parametrize(
+    ("name", "entry", "left_out"),
+    [
+        ("api", "functions.api.handler", ()),
+        ("spawn", "functions.spawn.handler", ("hubless.adapters.passwords",)),
+        ("reaper", "functions.reaper.handler", ("hubless.adapters.passwords",)),
+        ("edge", "edge_proxy.__main__", NOT_OF_AN_EDGE),
+    ],
+)
+def test_a_bundle_runs_with_nothing_beside_it(made, tmp_path, name, entry, left_out):
+    folder = made(name)
+    what = [str(folder), entry, json.dumps(sorted(PARTS[name].services)), json.dumps([*OF_ONE_MACHINE, *left_out])]
+    environ = written(CLOUD) | {"AWS_REGION": "eu-central-1", "PATH": os.environ["PATH"], "LAMBDA_TASK_ROOT": str(folder)}
+
+    told = subprocess.run([sys.executable, "-I", "-S", "-c", ALONE, *what], env=environ, cwd=tmp_path, capture_output=True, text=True,
+                          check=False)  # fmt: skip
+
+    assert told.returncode == 0, told.stderr
+    assert json.loads(told.stdout.splitlines()[-1]) == {"foreign": [], "cached": True}
+
+
+def test_a_function_holds_none_of_anothers_code(made):
+    folder = made("spawn")
+
+    assert {path.name for path in (folder / "functions").iterdir()} == {"__init__.py", "__pycache__", "spawn"}
+    assert not (folder / "starlette").exists()
+    assert {path.name for path in (folder / "botocore/data").iterdir() if path.is_dir()} == SERVICES
+
+
+def test_the_services_that_botocore_keeps_are_those_that_adapters_ask():
+    asked = {name for file in (TOP / "hubless/adapters").rglob("*.py") for name in re.findall(r"_clients\.([a-z]+[0-9]*)\b", file.read_text())}
+
+    assert asked | {"dynamodb"} == SERVICES
+
+
+def test_a_bundle_for_another_machine_holds_no_library_of_this_one(made):
+    other = "arm64" if HERE["architecture"] == "x86_64" else "x86_64"
+    folder = made("api", architecture=other, python="3.13")
+
+    libraries = [file.read_bytes()[:20] for file in folder.rglob("*.so*")]
+
+    assert libraries
+    assert {int.from_bytes(head[18:20], "little") for head in libraries} == {ELF_MACHINES[other]}
+
+
+def test_settings_lie_beside_the_code_and_are_part_of_what_is_deployed(made, tmp_path):
+    settings = tmp_path / "school.toml"
+    settings.write_text("[hub]\n")
+    first = made("edge", settings_file=settings)
+    again = made("edge", settings_file=settings)
+    settings.write_text("[servers]\n")
+    changed = made("edge", settings_file=settings)
+
+    assert (first / "hubless.toml").read_text() == "[hub]\n"
+    assert again == first
+    assert changed != first
+    assert (changed / "hubless.toml").read_text() == "[servers]\n"
+
+
+def test_what_goes_in_decides_what_comes_out(made, tmp_path):
+    shutil.copytree(made("edge"), tmp_path / "first")
+
+    again = bundle("edge", into=tmp_path / "elsewhere", **HERE)
+
+    assert again.name == made("edge").name
+    assert contents_of(again) == contents_of(tmp_path / "first") == contents_of(made("edge"))
+    assert {file.stat().st_mtime for file in again.rglob("*")} == {bundling.EPOCH}
+
+
+def contents_of(folder):
+    return {str(file.relative_to(folder)): (file.stat().st_mode, file.read_bytes()) for file in folder.rglob("*") if file.is_file()}
+
+
+def test_a_bundle_above_its_bound_is_refused_with_what_to_do(made, monkeypatch):
+    monkeypatch.setitem(PARTS, "edge", replace(PARTS["edge"], packages=("hubless", "edge_proxy", "embedded"), bound=1_000_000))
+
+    with pytest.raises(BundlingError, match=r"The bundle of edge has \d\.\d MB beyond botocore and may have 1: take a dependency"):
+        made("edge")
+
+
+def test_a_machine_that_nothing_is_made_for_is_refused(made):
+    with pytest.raises(BundlingError, match='No bundles are made for "riscv64": give one of arm64, x86_64'):
+        made("edge", architecture="riscv64")

@@ -1,0 +1,121 @@
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hubless.domain.names import normalise_user_name
+from hubless.domain.origins import (
+    Origins,
+    host_of_route,
+    is_domain,
+    service_label,
+    user_label,
+)
+
+HUB = Origins("https://hub.example.org", subdomains=True)
+NAMES = st.one_of(
+    st.text(min_size=1, max_size=80),
+    st.text("abé-_.0ßx", min_size=1, max_size=6),
+    st.from_regex(r"(xn--|u-)?[a-z0-9é-]{1,8}(--service|--[a-z2-7]{26})?", fullmatch=True),
+).map(normalise_user_name)
+WRITTEN = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        ("alice", "alice"), ("a-b", "a-b"), ("x1", "x1"), ("x" * 63, "x" * 63),
+        ("josé", "xn--jos-dma"), ("名前", "xn--ldr85b"), ("שלום", "xn--9dbne9b"),
+    ],
+)  # fmt: skip
+def test_a_name_is_written_as_jupyterhub_writes_it_where_that_is_safe(name, label):
+    assert user_label(name) == label
+    assert len(service_label(name)) <= 63
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("bob@example.org", "u-bobexamp--"), ("a_b", "u-ab--"), ("a.b", "u-ab--"), ("1234567", "u-1234567--"), ("-x", "u-x--"),
+        ("a--b", "u-ab--"), ("xn--jos-dma", "u-xnjosdma--"), ("Alice", "u-alice--"), ("x" * 64, "u-xxxxxxxx--"), ("☃", "u-x--"),
+        ("straße", "u-strae--"), ("www", "u-www--"), ("مرحبا١", "u-x--"), ("\uff46ull", "u-ull--"), ("..", "u-x--"),
+    ],
+)  # fmt: skip
+def test_any_other_name_is_a_hash_that_nobody_finds_again(name, shown):
+    assert re.fullmatch(re.escape(shown) + "[a-z2-7]{26}", user_label(name))
+
+
+@settings(max_examples=60)
+@given(NAMES)
+def test_every_name_gives_a_label_that_dns_takes(name):
+    for label in (user_label(name), service_label(name)):
+        assert WRITTEN.fullmatch(label)
+        assert len(label) <= 63
+        assert label[2:4] != "--" or label.startswith("xn--")
+
+
+@settings(max_examples=60)
+@given(NAMES, NAMES)
+def test_no_two_share_a_label(one, other):
+    assert (user_label(one) == user_label(other)) == (one == other)
+    assert (service_label(one) == service_label(other)) == (one == other)
+    assert user_label(one) != service_label(re.sub(r"[^A-Za-z0-9._~-]", "x", other))
+
+
+def test_names_that_jupyterhubs_hook_takes_for_one_are_two():
+    assert len({user_label(name) for name in ("strasse", "straße", "alice", "Alice", "ﬁ", "fi")}) == 6
+
+
+@pytest.mark.parametrize(
+    ("prefix", "host"),
+    [
+        ("/user/alice/", "alice.hub.example.org"), ("/user/alice/lab/", "alice.hub.example.org"),
+        ("/user/a%41/", f"{user_label('a%41')}.hub.example.org"), ("/services/grades/", "grades--service.hub.example.org"),
+        ("/", "hub.example.org"), ("/user/", "hub.example.org"), ("/users/alice/", "hub.example.org"),
+    ],
+)  # fmt: skip
+def test_a_route_is_served_at_its_owners_host_alone(prefix, host):
+    assert host_of_route(prefix, "hub.example.org") == host
+    assert host_of_route(prefix, "") == ""
+
+
+def test_what_belongs_to_somebody_is_led_to_at_their_host_and_the_hubs_own_pages_as_paths():
+    assert HUB.located("/user/alice/lab?a=/user/bob/") == "https://alice.hub.example.org/user/alice/lab?a=/user/bob/"
+    assert HUB.located("/user/jos%C3%A9/") == "https://xn--jos-dma.hub.example.org/user/jos%C3%A9/"
+    assert HUB.located("/services/grades/") == "https://grades--service.hub.example.org/services/grades/"
+    assert HUB.located("/hub/home") == "/hub/home"
+    assert HUB.full("/hub/home") == "https://hub.example.org/hub/home"
+    assert HUB.full("/user/alice/") == HUB.located("/user/alice/")
+
+
+def test_a_port_is_kept_unless_browsers_leave_it_out():
+    assert Origins("http://hub.localhost:8000", subdomains=True).located("/user/a/") == "http://a.hub.localhost:8000/user/a/"
+    assert Origins("https://hub.org:443", subdomains=True).located("/user/a/") == "https://a.hub.org/user/a/"
+
+
+@pytest.mark.parametrize("shared", [Origins(), Origins("https://hub.example.org")])
+def test_where_all_share_one_origin_paths_are_enough(shared):
+    assert shared.located("/user/alice/lab") == "/user/alice/lab"
+    assert shared.domain == shared.own_hub == ""
+    assert shared.is_hub("whatever.example")
+    assert not shared.is_below("alice.hub.example.org")
+    assert shared.full("/user/alice/") == (shared.hub + "/user/alice/" if shared.hub else None)
+
+
+def test_a_host_is_the_hubs_one_below_or_neither():
+    assert [HUB.is_hub(host) for host in ("hub.example.org", "HUB.example.org:443", "alice.hub.example.org", "")] == [True, True, False, False]
+    below = ["alice.hub.example.org", "a.b.hub.example.org:8443", "hub.example.org", "evilhub.example.org", "hub.example.org.evil"]
+    assert [HUB.is_below(host) for host in below] == [True, True, False, False, False]
+    assert HUB.is_at_home("/user/alice/api", "Alice.hub.example.org:443")
+    assert not HUB.is_at_home("/user/bob/api", "alice.hub.example.org")
+
+
+@pytest.mark.parametrize("host", ["hub.example.org", "localhost", "hub.localhost", "a" * 63 + ".org"])
+def test_there_can_be_hosts_below_a_name(host):
+    assert is_domain(host)
+
+
+@pytest.mark.parametrize("host", ["", "127.0.0.1", "[::1]", "bücher.example", "a..b", "hub.example.org.", "a_b.org", "a" * 64 + ".org", "a." * 95 + "org"])
+def test_there_can_be_none_below_anything_else(host):
+    assert not is_domain(host)

@@ -1,0 +1,171 @@
+"""The bill, by hand and by order of magnitude."""
+
+import json
+import re
+from dataclasses import fields, replace
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from embedded.cli import main
+from hubless.settings.stage import StageSettings
+from operations.cost import showing
+from operations.cost.amounts import Amounts, Demand
+from operations.cost.bill import Group, bill, free_of_cloudfront, goals, idle
+from operations.cost.demand import demand_of
+from operations.cost.prices import known, parse
+from operations.errors import OperationsError
+
+CLASS = Demand(users=200)
+DOCUMENT = (Path(__file__).parents[3] / "docs/dynamodb.md").read_text()
+
+
+def of(demand, **amounts):
+    return bill(demand, known(), replace(Amounts(), **amounts))
+
+
+def test_prices_are_read_to_the_last_digit():
+    read = parse('as_of = 2026-01-02\nregion = "r"\n[lambda]\ngb = { usd = 0.0000133334, source = "s" }')
+
+    assert read.usd("lambda.gb") == Decimal("0.0000133334")
+
+
+def test_each_price_says_where_it_is_from():
+    assert all(price.source and price.usd > 0 for price in known().table.values())
+
+
+def test_a_class_of_200_on_arm_is_what_the_calculator_says():
+    bill_of_servers = of(CLASS)
+
+    # 32,000 hours of 0.03238 + 4 times 0.00356 dollars, and of an address at half a cent.
+    assert bill_of_servers.usd("Fargate") == Decimal("1491.84")
+    assert bill_of_servers.usd("Addresses") == 160
+
+
+@pytest.mark.parametrize(("users", "on_demand", "on_spot"), [(20, 202, 98), (200, 1695, 651), (2000, 16670, 6227)])
+def test_with_the_fleet_all_is_of_the_size_that_was_reckoned_before(users, on_demand, on_spot):
+    demand = Demand(users=users, edge="fleet", home_gb=Decimal(0))
+    for spot, expected in ((0, on_demand), (1, on_spot)):
+        made = of(replace(demand, spot=Decimal(spot)))
+        assert made.total(Group.CONTROL, Group.SERVERS) == pytest.approx(expected, rel=Decimal("0.06"))
+
+
+def test_half_on_spot_is_half_at_its_price():
+    halves = of(replace(CLASS, spot=Decimal("0.5")))
+
+    assert (halves.usd("Fargate"), halves.usd("Fargate Spot")) == (Decimal("745.92"), Decimal("223.776"))
+
+
+def test_nobody_pays_for_servers_or_traffic_while_nobody_comes():
+    empty = idle(CLASS, known(), Amounts())
+
+    assert empty.total(Group.TRAFFIC, Group.SERVERS) == 0
+    assert empty.usd("Edge instance") == 0
+    assert empty.usd("Edge disk") == Decimal("0.64")
+    assert empty.usd("CloudWatch metrics") == Decimal("1.50")
+
+
+def test_what_an_edge_costs_is_what_docs_say():
+    """0.33 $ a month of polls and as much of heartbeats, each of an edge that is awake all the time."""
+    one = Demand(users=0, edge="fleet", fleet=1)
+    nothing = {"sweep_reads": Decimal(0), "sweep_writes": Decimal(0)}
+
+    found = re.search(r"polling each second .*?\| (\d\.\d\d) \|\n(?:\|.*\n)*?\| a heartbeat each 5 seconds .*?\| (\d\.\d\d) \|", DOCUMENT)
+
+    assert of(one, **nothing).usd("DynamoDB").quantize(Decimal("0.01")) == Decimal(found[1]) + Decimal(found[2])
+
+
+def test_a_hundred_peoples_activity_is_what_docs_say():
+    found = re.search(r"A hundred people at work 160 hours a month: .*, \$(\d\.\d\d)\.", DOCUMENT)
+    with_reports, without = (of(Demand(users=100), edge_activity_seconds=Decimal(s)) for s in (60, 10**9))
+
+    assert (with_reports.usd("DynamoDB") - without.usd("DynamoDB")).quantize(Decimal("0.01")) == Decimal(found[1])
+
+
+def test_a_sweep_asks_as_often_as_docs_say():
+    found = re.search(r"\| a sweep of 0 running servers \| (\d+) \|", DOCUMENT)
+
+    assert Amounts().sweep_reads + Amounts().sweep_writes == int(found[1])
+
+
+def test_metrics_are_paid_by_the_hours_in_which_they_are_written():
+    assert of(replace(CLASS, hours=Decimal(24), days=Decimal(31))).usd("CloudWatch metrics") == Decimal("3.30")
+
+
+def test_a_balancer_is_paid_whether_somebody_comes_or_not():
+    empty = idle(Demand(users=20, edge="alb"), known(), Amounts())
+
+    assert empty.usd("Load balancer (ALB)") == Decimal("16.425")
+    assert not [line for line in empty.lines if line.part.startswith("Edge")]
+
+
+def test_waf_and_snapshots_cost_only_where_they_are_on():
+    parts = {line.part for line in of(CLASS).lines}
+    more = {line.part for line in of(replace(CLASS, waf=True, snap_start=True)).lines}
+
+    assert more - parts == {"WAF", "Lambda snapshots"}
+
+
+def test_the_free_tier_is_told_of_and_not_used():
+    # 320 GB at 0.085, and ten million requests at a dollar a million.
+    assert free_of_cloudfront(CLASS, known(), Amounts()) == Decimal("37.20")
+
+
+def test_goals_are_for_200_users_whoever_asks():
+    few, many = (goals(replace(CLASS, users=users), known(), Amounts()) for users in (1, 5000))
+
+    assert few == many
+    assert [goal.at_most for goal in few] == [6, 15]
+
+
+def test_a_hub_in_which_nobody_works_costs_at_most_six_dollars():
+    assert goals(CLASS, known(), Amounts())[0].is_met
+
+
+def test_what_has_no_price_is_named():
+    with pytest.raises(OperationsError, match=r"no price of a m7g\.large"):
+        showing.check(replace(CLASS, instance_type="m7g.large"), known())
+
+
+def test_a_stage_says_what_the_command_line_does_not():
+    stage = StageSettings(region="eu-central-1", edge="fleet", cpus=2.0, memory=8 * 1024**3, capacity="spot", architecture="X86_64")
+
+    demand = demand_of(7, {"vcpu": Decimal(4), "edge": None, "memory": None}, stage)
+
+    assert demand == Demand(
+        users=7, edge="fleet", vcpus=Decimal(4), memory_gb=Decimal(8), spot=Decimal(1), is_arm=False, fleet=stage.fleet_least
+    )
+
+
+def test_each_amount_is_used():
+    """What changes nothing is there for nothing."""
+    demand = Demand(users=200, edge="fleet", waf=True, snap_start=True)
+    for field in fields(Amounts):
+        more = {field.name: getattr(Amounts(), field.name) * 2 + 1}
+        changed = [of(replace(demand, edge=edge), **more) != of(replace(demand, edge=edge)) for edge in ("fleet", "economy")]
+        assert any(changed), field.name
+
+
+def test_the_command_prints_a_table():
+    answer = CliRunner().invoke(main, ["cost", "--users", "200", "--hours", "8", "--memory", "4G"])
+
+    assert answer.exit_code == 0, answer.output
+    assert "32,000 hours of 1 vCPU, 4 GB, arm" in answer.output
+    assert "Goal, nobody comes for a month:" in answer.output
+
+
+def test_the_command_prints_json():
+    answer = CliRunner().invoke(main, ["cost", "--users", "20", "--spot", "100", "--edge", "fleet", "--json"])
+
+    told = json.loads(answer.output)
+    assert sum(Decimal(line["usd"]) for line in told["lines"]) == pytest.approx(Decimal(told["totals"]["all"]), abs=Decimal("0.2"))
+
+
+@pytest.mark.parametrize("wrong", [["--hours", "many"], ["--hours", "-1"], ["--hours", "nan"], ["--memory", "4X"], ["--edge", "none"]])
+def test_what_cannot_be_is_refused(wrong):
+    answer = CliRunner().invoke(main, ["cost", "--users", "1", *wrong])
+
+    assert answer.exit_code == 2
+    assert wrong[0] in answer.output

@@ -1,0 +1,116 @@
+"""What `[stages.NAME]` may say: everything wrong stops a deployment with a sentence that names the key."""
+
+from pathlib import Path
+
+import pytest
+
+from hubless.settings import SettingsError, parse
+from hubless.settings.stage import Stage, StageSettings, load_stage, load_stages
+from tests.unit.test_settings import table_of
+
+ROOT = Path(__file__).parents[2]
+OWN_VPC = """
+vpc_id = "vpc-1"
+zones = ["a", "b"]
+public_subnets = ["subnet-1", "subnet-2"]
+private_subnets = ["subnet-3", "subnet-4"]
+"""
+
+
+@pytest.fixture
+def stage_of(tmp_path):
+    def read(keys: str = "", name: str = "prod", *, chosen: str = "") -> Stage:
+        file = tmp_path / "hubless.toml"
+        file.write_text(f'[stages.{name}]\nregion = "eu-central-1"\n{keys}\n')
+        return load_stage(file, chosen)
+
+    return read
+
+
+class TestAStage:
+    def test_needs_no_more_than_a_region(self, stage_of) -> None:
+        stage = stage_of()
+
+        assert (stage.name, stage.hub, stage.settings) == ("prod", "hubless-prod", StageSettings(region="eu-central-1"))
+        assert not stage.has_subdomains
+
+    def test_gives_users_origins_of_their_own_where_it_has_a_domain(self, stage_of) -> None:
+        domain = 'domain = "hub.example.org"\nzone_id = "Z0123456789"\nzone_name = "example.org"'
+
+        assert stage_of(domain).has_subdomains
+        assert not stage_of(domain + "\nsubdomains = false").has_subdomains
+
+    def test_may_have_a_network_of_somebody_else(self, stage_of) -> None:
+        assert stage_of(OWN_VPC).settings.private_subnets == ("subnet-3", "subnet-4")
+
+    @pytest.mark.parametrize(
+        ("keys", "message"),
+        [
+            ("colour = 1", "stages.prod.colour is not a setting"),
+            ("edges = 1", "stages.prod.edges is not a setting; did you mean stages.prod.edge?"),
+            ('edge = "huge"', 'stages.prod.edge is "huge", but it must be "economy", "fleet" or "alb"'),
+            ("account = 123456789012", "stages.prod.account is 123456789012, but it must be an account's twelve digits"),
+            ('domain = "hub_1.example.org"', 'stages.prod.domain is "hub_1.example.org", but it must be a name such as'),
+            ('domain = "localhost"', "stages.prod.domain is"),
+            ('domain = "hub.example.org"', "stages.prod.domain needs zone_id"),
+            ('zone_id = "Z0123"', "stages.prod.domain is missing"),
+            ('domain = "hub.example.org"\nzone_id = "Z0123"\nzone_name = "ample.org"', 'does not lie in the zone "ample.org"'),
+            ('domain = "a.b"\ncertificate = "arn:aws:acm:eu-west-1:123456789012:certificate/1"', "the ARN of a certificate in us-east-1"),
+            ('instance_type = "t3.nano"', "a type of instance with Graviton"),
+            ("sleep_after = 0", "stages.prod.sleep_after is 0, but it must be a whole number from 2 to 1440"),
+            ("fleet_least = 9", "stages.prod.fleet_least is 9, more than fleet_most, which is 6"),
+            ('network = "8.8.0.0/16"', "a private network from /16 to /22"),
+            ('network = "10.0.0.0/28"', "a private network from /16 to /22"),
+            ('network = "10.0.0.1/16"', "has host bits set"),
+            ('vpc_id = "vpc-1"', "belong together: give all or none"),
+            (OWN_VPC.replace('"subnet-1", ', ""), "must have as many entries as each other"),
+            (OWN_VPC.replace("subnet-2", "subnet-1"), "public_subnets is"),
+            ('edge = "fleet"' + OWN_VPC.replace('"a", ', "").replace('"subnet-1", ', "").replace('"subnet-3", ', ""), "two at least"),
+            ("cpus = 0", "stages.prod.cpus is 0, but it must be a number of processors such as 0.5 or 2"),
+            ('memory = ""', 'stages.prod.memory is "", but it must be a size'),
+            ("monthly_budget = 100", "stages.prod.monthly_budget needs alarm_email"),
+            ("log_days = 31", "stages.prod.log_days is 31, but it must be one of 1, 3, 5"),
+        ],
+    )  # fmt: skip
+    def test_that_is_wrong_is_refused_by_key(self, stage_of, keys: str, message: str) -> None:
+        with pytest.raises(SettingsError) as refused:
+            stage_of(keys)
+
+        assert message in str(refused.value)
+        assert "hubless.toml: " in str(refused.value)
+
+    @pytest.mark.parametrize("name", ["Prod", "a_b", '"a.b"', "x" * 25, "a--b"])
+    def test_has_a_name_that_things_in_aws_may_have(self, stage_of, name: str) -> None:
+        with pytest.raises(SettingsError, match="a stage's name has 1 to 24"):
+            stage_of(name=name)
+
+
+class TestChoosing:
+    def test_is_not_needed_where_there_is_one(self, stage_of) -> None:
+        assert stage_of(name="test").name == "test"
+
+    def test_says_which_there_are(self, tmp_path) -> None:
+        file = tmp_path / "hubless.toml"
+        file.write_text('[stages.a]\nregion = "eu-west-1"\n[stages.b]\nregion = "eu-west-1"\n')
+
+        assert load_stage(file, "b").name == "b"
+        with pytest.raises(SettingsError, match="has several stages: choose one of a, b"):
+            load_stage(file)
+        with pytest.raises(SettingsError, match=r"has no \[stages.c\]: choose one of a, b"):
+            load_stage(file, "c")
+
+    def test_says_what_is_missing_where_there_is_none(self) -> None:
+        with pytest.raises(SettingsError, match=r"hubless.toml has no \[stages.NAME\], which says what to deploy"):
+            load_stage(None)
+
+    def test_notices_a_file_that_cannot_be_read(self, tmp_path) -> None:
+        with pytest.raises(SettingsError, match="cannot be read"):
+            load_stages(tmp_path / "none.toml")
+
+
+def test_a_hub_on_one_machine_takes_no_notice_of_stages() -> None:
+    assert parse('[stages.prod]\nregion = "x"', ROOT).services == ()
+
+
+def test_the_documentation_has_every_key() -> None:
+    assert table_of(StageSettings) in (ROOT / "docs" / "deploy.md").read_text(), table_of(StageSettings)
