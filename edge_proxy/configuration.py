@@ -114,9 +114,9 @@ def server_of(tracked: str) -> ServerKey:
 def render(edge: EdgeConfiguration) -> str:
     """Return haproxy.cfg.
 
-    A prefix is compared with the decoded path, and the longest wins, where each user has a host only at that host; what is
-    passed on is the path as it was sent. A path in which dots might lead out of its prefix goes to the API (or is answered
-    here, where the edge is told of none), whatever it begins with.
+    A prefix is compared with the decoded path, where each user has a host after that host, and the longest wins; what is
+    passed on is the path as it was sent. A path in which dots might lead out of its prefix goes to the API (or is refused,
+    where that is none of the edge's business), whatever it begins with.
     """
     return f"""\
 global

@@ -1,1 +1,1 @@
-"""What is deployed, and how it is put together."""
+"""The deployment: stacks of AWS's CDK. It shares the settings with the product, and nothing else."""

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from functions.api import bodies, problems, validators
 from functions.api.asking import LoginRequired, to_login
+from functions.api.hosts import astray
 from functions.api.jsontext import JSONResponse
 from functions.api.openapi import document
 from functions.api.pages import admin, home, plain, sessions, sharing, spawn, token
@@ -133,6 +134,9 @@ class Surroundings:
 
         if scope["method"] == "OPTIONS" and is_api:
             await Response(status_code=200, media_type="application/json")(scope, receive, send_with_headers)
+            return
+        if (elsewhere := astray(Request(scope))) is not None:
+            await elsewhere(scope, receive, send_with_headers)
             return
         await self.app(scope, bodies.bounded(receive), answering)
 

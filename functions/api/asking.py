@@ -54,6 +54,9 @@ def _by_token(request: Request) -> Actor | None:
 
 
 def _by_cookie(request: Request) -> Actor | None:
+    # Pages at another host are somebody's server's: whatever cookie there is at that host, it was not set by the hub.
+    if not hub_of(request).origins.is_hub(request.headers.get("host", "")):
+        return None
     # Two of one name: a page on this host or beside it has planted one, and nothing tells which. Then neither counts.
     sent = cookies(request, login_cookie(request)[0])
     return hub_of(request).identities.of_session(sent[0]) if len(sent) == 1 else None
@@ -267,7 +270,7 @@ def _visitor(request: Request) -> Visitor:
 
 def _services(hub: Hub, actor: Actor) -> list[dict[str, str]]:
     return [
-        {"name": service.name, "url": service.prefix}
+        {"name": service.name, "url": hub.origins.located(service.prefix)}
         for service in hub.services.all()
         if service.url and service.display and actor.scopes.covers_service("access:services", service.name)
     ]
@@ -359,7 +362,7 @@ def to_login(request: Request) -> Response:
     raw = request.scope.get("raw_path", b"").decode("ascii", "replace") if request.method in xsrf.READ_ONLY else here
     query = request.url.query if request.method in xsrf.READ_ONLY else ""
     target = (raw or quote(here)) + (f"?{query}" if query else "")
-    return RedirectResponse(f"/hub/login?next={quote(target, safe='')}", 302)
+    return RedirectResponse(f"{hub_of(request).origins.own_hub}/hub/login?next={quote(target, safe='')}", 302)
 
 
 def login_cookie(request: Request) -> tuple[str, str]:

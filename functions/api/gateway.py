@@ -15,6 +15,8 @@ from hubless.bootstrap.hub import Hub
 # What stands in front of API Gateway hands on here what was asked for, as it was sent: API Gateway decodes paths, so that
 # `%2F` and `/` become one, and cuts them at an encoded `?`.
 PATH_HEADER = "x-hubless-path"
+# And which host was asked, which an edge hands on as every proxy does. API Gateway is always asked by its own.
+HOST_HEADERS = ("x-hubless-host", "x-forwarded-host")
 _PLAIN = "/:@!$&'()*+,;=~"
 
 
@@ -32,10 +34,11 @@ def adapter(hub: Hub) -> Mangum:
         event = scope["aws.event"]
         scope["raw_path"] = raw_path(event).encode()
         scope["client"] = (client_of(event, hub.settings.hub.trusted_proxies), 0)
-        # API Gateway is asked by its own name. Addresses that the hub tells are those that people know it by.
+        # Addresses that the hub tells are those that people know it by.
         scope["scheme"] = public.scheme
+        host = host_of(event) if hub.origins.subdomains else public.netloc
         headers = [header for header in scope["headers"] if bytes(header[0]).lower() != b"host"]
-        scope["headers"] = [*headers, (b"host", public.netloc.encode())]
+        scope["headers"] = [*headers, (b"host", host.encode())]
         await app(scope, receive, send)
 
     return Mangum(as_it_was_asked, lifespan="off")
@@ -56,6 +59,13 @@ def raw_path(event: Mapping[str, Any]) -> str:
     # The address of a function itself has the same format and does not decode.
     is_as_sent = ".lambda-url." in str(event.get("requestContext", {}).get("domainName", ""))
     return quote(path, safe=_PLAIN + "%" if is_as_sent else _PLAIN)
+
+
+def host_of(event: Mapping[str, Any]) -> str:
+    """Return the host that a browser asked; nothing where nobody tells, as the hub's pages are at its own host alone."""
+    headers = event.get("headers", {})
+    told = next((str(headers[name]) for name in HOST_HEADERS if headers.get(name)), "")
+    return told if told.isascii() and told.isprintable() else ""
 
 
 def client_of(event: Mapping[str, Any], trusted_proxies: Iterable[str]) -> str:

@@ -19,6 +19,7 @@ from oauthlib.oauth2.rfc6749 import errors as oauth_errors
 from functions.api.clients import find_client
 from hubless.bootstrap.hub import Hub
 from hubless.domain import tokens
+from hubless.domain.origins import Origins
 from hubless.domain.tokens import MAX_SECRET_LENGTH, Client
 from hubless.domain.users import User
 from hubless.services.authorizations import Grant
@@ -61,8 +62,12 @@ class _PathGrant(AuthorizationCodeGrant):  # type: ignore[misc]
         request.using_default_redirect_uri = request.redirect_uri is None
         if request.redirect_uri is None:
             request.redirect_uri = request.client.redirect_uri
-        elif request.redirect_uri != request.client.redirect_uri:
+        elif not self._is_registered(request.redirect_uri, request.client.redirect_uri):
             raise oauth_errors.MismatchingRedirectURIError(request=request)
+        request.redirect_uri = request.client.redirect_uri
+
+    def _is_registered(self, given: str, registered: str) -> bool:
+        return is_registered(given, registered, self.request_validator.hub.origins)
 
 
 class _Validator(RequestValidator):  # type: ignore[misc]
@@ -122,8 +127,11 @@ class _Validator(RequestValidator):  # type: ignore[misc]
         return grant_type == "authorization_code"
 
     def confirm_redirect_uri(self, _client_id: str, _code: str, redirect_uri: str | None, _client: Any, request: Any, *_: Any, **__: Any) -> bool:
-        registered: str = request.kept_code.redirect_uri
-        return redirect_uri in {None, registered}
+        return redirect_uri is None or is_registered(redirect_uri, request.kept_code.redirect_uri, self.hub.origins)
+
+    def get_default_redirect_uri(self, _client_id: str, request: Any, *_: Any, **__: Any) -> str:
+        uri: str = request.client.redirect_uri
+        return uri
 
     def is_pkce_required(self, *_: Any, **__: Any) -> bool:
         return False
@@ -143,6 +151,11 @@ class _Validator(RequestValidator):  # type: ignore[misc]
 
     def invalidate_authorization_code(self, *_: Any, **__: Any) -> None:
         """Do nothing: `validate_code` has taken it."""
+
+
+def is_registered(given: str, registered: str, origins: Origins) -> bool:
+    """Say whether *given* is the *registered* redirect URI, or the path of one at a host that only the hub knew of."""
+    return given == registered or (given.startswith("/") and origins.located(given) == registered)
 
 
 class _ClientView:

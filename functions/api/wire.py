@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from hubless.domain import names, roles, shares
+from hubless.domain.origins import SHARED, Origins
 from hubless.domain.roles import Role
 from hubless.domain.scopes import Scopes
 from hubless.domain.server import ACTIVE, PENDING_START, Server, State
@@ -38,7 +39,7 @@ class UserView:
 
     scopes: Scopes
     role_table: Mapping[str, Role]
-    public_url: str = ""
+    origins: Origins = SHARED
     include_stopped: bool = False
     _everywhere: frozenset[str] = field(init=False)  # fields shown of every user
     _here_and_there: Mapping[str, tuple[str, ...]] = field(init=False)  # what shows more of some
@@ -66,7 +67,7 @@ class UserView:
         for server in servers:
             default = default if server.name else server
             if (self.include_stopped or server.state in ACTIVE) and self._shows(user, server):
-                shown[server.name] = server_model(server, user, scopes=self.scopes, public_url=self.public_url)
+                shown[server.name] = server_model(server, user, scopes=self.scopes, origins=self.origins)
         facts: dict[str, Any] = {
             "kind": "user",
             "name": user.name,
@@ -74,7 +75,7 @@ class UserView:
             "admin": user.admin,
             "roles": roles.of_user(user, self.role_table if self._has_bearers else {}),
             "groups": user.groups,
-            "server": names.server_prefix(user.name, "") if default and default.state is State.READY else None,
+            "server": self._place(user) if default and default.state is State.READY else None,
             "pending": pending(default) if default else None,
             "created": user.created_at,
             "last_activity": user.last_activity_at,
@@ -93,6 +94,9 @@ class UserView:
         always = {"servers", *_ALWAYS} if facts["servers"] else _ALWAYS
         return {key: fact for key, fact in facts.items() if key in visible or key in always}
 
+    def _place(self, user: User) -> str:
+        return self.origins.located(names.server_prefix(user.name, ""))
+
     def _shows(self, user: User, server: Server) -> bool:
         return self._sees_servers or self.scopes.covers_server("read:servers", user.name, server.name, user.groups)
 
@@ -104,7 +108,7 @@ def pending(server: Server) -> str | None:
     return "stop" if server.state is State.STOPPING else None
 
 
-def server_model(server: Server, owner: User, *, scopes: Scopes, public_url: str = "") -> dict[str, Any]:
+def server_model(server: Server, owner: User, *, scopes: Scopes, origins: Origins = SHARED) -> dict[str, Any]:
     """Return a server's model; its inner state only with `admin:server_state`."""
     path = names.server_prefix(owner.name, server.name)
     progress = progress_url(owner.name, server.name)
@@ -117,11 +121,11 @@ def server_model(server: Server, owner: User, *, scopes: Scopes, public_url: str
         "pending": pending(server),
         "ready": server.state is State.READY,
         "stopped": server.state not in ACTIVE,
-        "url": path,
+        "url": origins.located(path),
         "user_options": dict(server.user_options),
         "progress_url": progress,
-        "full_url": public_url.rstrip("/") + path if public_url else None,
-        "full_progress_url": public_url.rstrip("/") + progress if public_url else None,
+        "full_url": origins.full(path),
+        "full_progress_url": origins.full(progress),
     }
     if scopes.covers_server("admin:server_state", owner.name, server.name, owner.groups):
         model["state"] = {"launch_id": server.launch_id, "state": server.state.value, "address": server.address}
@@ -181,10 +185,10 @@ def service_model(service: Service, scopes: Scopes, role_table: Mapping[str, Rol
     return model
 
 
-def share_model(granted: Granted, public_url: str) -> dict[str, Any]:
+def share_model(granted: Granted, origins: Origins) -> dict[str, Any]:
     """Return a share's model."""
     return {
-        "server": _shared_server(granted.of, public_url),
+        "server": _shared_server(granted.of, origins),
         "scopes": _scopes_on(granted.share.scopes, granted.of),
         "user": {"name": granted.user} if granted.user else None,
         "group": {"name": granted.group} if granted.group else None,
@@ -193,11 +197,11 @@ def share_model(granted: Granted, public_url: str) -> dict[str, Any]:
     }
 
 
-def share_code_model(offered: Offered, public_url: str, secret: str | None = None) -> dict[str, Any]:
+def share_code_model(offered: Offered, origins: Origins, secret: str | None = None) -> dict[str, Any]:
     """Return a share code's model; *secret* is given once, when it is made."""
     code = offered.code
     model = {
-        "server": _shared_server(offered.of, public_url),
+        "server": _shared_server(offered.of, origins),
         "scopes": _scopes_on(code.scopes, offered.of),
         "id": code.id,
         "created_at": code.created_at,
@@ -208,17 +212,16 @@ def share_code_model(offered: Offered, public_url: str, secret: str | None = Non
     if secret is None:
         return model
     accept_url = f"/hub/accept-share?code={secret}"
-    full_url = public_url.rstrip("/") + accept_url if public_url else None
-    return model | {"code": secret, "accept_url": accept_url, "full_accept_url": full_url}
+    return model | {"code": secret, "accept_url": accept_url, "full_accept_url": origins.full(accept_url)}
 
 
-def _shared_server(of: SharedServer, public_url: str) -> dict[str, Any]:
+def _shared_server(of: SharedServer, origins: Origins) -> dict[str, Any]:
     path = names.server_prefix(of.owner.name, of.server.name)
     return {
         "user": {"name": of.owner.name},
         "name": of.server.name,
-        "url": path,
-        "full_url": public_url.rstrip("/") + path if public_url else None,
+        "url": origins.located(path),
+        "full_url": origins.full(path),
         "ready": of.server.state is State.READY,
     }
 

@@ -11,6 +11,7 @@ from hubless.settings import Settings
 
 if TYPE_CHECKING:
     from hubless.domain.idleness import Patience
+    from hubless.domain.origins import Origins
     from hubless.domain.profiles import Profile
     from hubless.domain.roles import Role
     from hubless.ports.authenticator import Authenticator
@@ -192,6 +193,11 @@ class Hub(ABC):
         except PackageNotFoundError:
             return "0"
 
+    @cached_property
+    def origins(self) -> "Origins":
+        """Return where browsers find the hub, its users' servers and its services."""
+        return self.settings.origins
+
     @property
     def has_passwords(self) -> bool:
         """Say whether users log in with passwords of their own."""
@@ -240,7 +246,7 @@ class Hub(ABC):
     def services(self) -> "Directory":
         from hubless.services.directory import Directory
 
-        return Directory({s.name: s for s in self.settings.services}, self.service_store, self.roles, self.routing)
+        return Directory({s.name: s for s in self.settings.services}, self.service_store, self.roles, self.routing, self.origins)
 
     @cached_property
     def accounts(self) -> "Accounts":
@@ -285,7 +291,7 @@ class Hub(ABC):
     def credentials(self) -> "Credentials":
         from hubless.services.credentials import Credentials
 
-        return Credentials(self.clients, self.clock, lambda: self.key, self.api_url, self.settings.hub.public_url)
+        return Credentials(self.clients, self.clock, lambda: self.key, self.api_url, self.origins)
 
     @cached_property
     def routing(self) -> "Routing":

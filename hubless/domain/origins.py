@@ -65,9 +65,10 @@ class Origins:
         """Say whether what a request calls its *host*, with or without a port, is the hub's own; where all is at one, it is."""
         return not self.subdomains or host_in(host) == self.domain
 
-    def is_below(self, host: str) -> bool:
-        """Say whether *host* is one of those below the hub's."""
-        return self.subdomains and host_in(host).endswith(f".{self.domain}")
+    def is_below(self, scheme: str, netloc: str) -> bool:
+        """Say whether that is an origin below the hub's."""
+        hub = urlsplit(self.hub)
+        return self.subdomains and scheme == hub.scheme and "@" not in netloc and netloc.lower().endswith(f".{hub.netloc.lower()}")
 
     def is_at_home(self, path: str, host: str) -> bool:
         """Say whether *path* belongs to whose *host* was asked."""
@@ -91,6 +92,9 @@ class Origins:
             return self.hub
         port = "" if parts.port in {None, _DEFAULT_PORTS.get(parts.scheme)} else f":{parts.port}"
         return f"{parts.scheme}://{host}{port}"
+
+
+SHARED = Origins()  # by a hub of whose address nothing tells
 
 
 def host_in(netloc: str) -> str:

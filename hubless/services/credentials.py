@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 
 from hubless.domain import names, tokens
+from hubless.domain.origins import SHARED, Origins
 from hubless.domain.profiles import Profile
 from hubless.domain.server import Server
 from hubless.domain.tokens import Client, OwnerKind, Token
@@ -28,7 +29,7 @@ class Credentials:
     clock: Clock
     key: Callable[[], bytes]  # asked for only where a launch is issued: in the cloud that is a question to AWS
     api_url: str  # how servers reach the API, e.g. http://127.0.0.1:8000/hub/api
-    public_url: str = ""
+    origins: Origins = SHARED
 
     def issue(self, server: Server, owner: User, profile: Profile) -> Launch:
         """Write token and client of the present launch and return all that the launcher must know.
@@ -42,7 +43,7 @@ class Credentials:
         client = Client(
             id=client_id_of(server.id),
             secret_sha256=tokens.sha256(secret),
-            redirect_uri=f"{prefix}oauth_callback",
+            redirect_uri=self.origins.located(f"{prefix}oauth_callback"),
             description=f"Server at {prefix}",
             access_scopes=access[:1],
             server_id=server.id,
@@ -92,17 +93,17 @@ class Credentials:
             "JUPYTERHUB_SERVICE_PREFIX": prefix,
             "JUPYTERHUB_USER": owner.name,
             "JUPYTERHUB_SERVER_NAME": server.name,
-            "JUPYTERHUB_HOST": "",
+            "JUPYTERHUB_HOST": self.origins.own_hub,
             "JUPYTERHUB_OAUTH_CALLBACK_URL": client.redirect_uri,
             "JUPYTERHUB_OAUTH_ACCESS_SCOPES": json.dumps(access),
             "JUPYTERHUB_OAUTH_SCOPES": json.dumps(access),
             "JUPYTERHUB_OAUTH_CLIENT_ALLOWED_SCOPES": "[]",
-            "JUPYTERHUB_COOKIE_HOST_PREFIX_ENABLED": "0",
+            # At an origin of its own no other server sees its cookies, and over https then none can plant one either.
+            "JUPYTERHUB_COOKIE_HOST_PREFIX_ENABLED": str(int(self.origins.own_hub.startswith("https:"))),
             "JUPYTERHUB_DEFAULT_URL": profile.default_url,
         }
-        if self.public_url:
-            environment["JUPYTERHUB_PUBLIC_URL"] = self.public_url.rstrip("/") + prefix
-            environment["JUPYTERHUB_PUBLIC_HUB_URL"] = self.public_url.rstrip("/") + "/hub/"
+        if (here := self.origins.full(prefix)) and (hub := self.origins.full("/hub/")):
+            environment |= {"JUPYTERHUB_PUBLIC_URL": here, "JUPYTERHUB_PUBLIC_HUB_URL": hub}
         if profile.memory_bytes:
             environment["MEM_LIMIT"] = str(profile.memory_bytes)
         if profile.cpus:

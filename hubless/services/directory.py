@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from hubless.domain import roles, scopes
 from hubless.domain.errors import InvalidRequestError, NameTakenError, NotFoundError
+from hubless.domain.origins import SHARED, Origins
 from hubless.domain.roles import Role
 from hubless.domain.scopes import Bearer, Scopes
 from hubless.domain.tokens import Client
@@ -28,6 +29,7 @@ class Directory:
     store: ServiceStore
     roles: Mapping[str, Role]
     routing: Routing
+    origins: Origins = SHARED
     _by_token: dict[str, Service] = field(init=False, default_factory=dict, repr=False)
     _by_client: dict[str, Service] = field(init=False, default_factory=dict, repr=False)
 
@@ -59,7 +61,7 @@ class Directory:
             service = self.store.of_client(client_id)
             if service is not None and service.name in self.configured:
                 return None  # settings have taken its name since
-        return None if service is None else _client(service)
+        return None if service is None else _client(service, self.origins)
 
     def add(self, service: Service, held: Scopes, groups_of: Callable[[str], Iterable[str]]) -> None:
         """Add *service* for somebody who holds *held*, and have the edges lead its prefix to it.
@@ -93,13 +95,14 @@ class Directory:
         self.routing.settle_services(self.all())
 
 
-def _client(service: Service) -> Client | None:
+def _client(service: Service, origins: Origins) -> Client | None:
     if not service.token_sha256 or not service.oauth_client_id:
         return None
+    uri = service.oauth_redirect_uri or f"{service.prefix}oauth_callback"
     return Client(
         id=service.oauth_client_id,
         secret_sha256=service.token_sha256,
-        redirect_uri=service.oauth_redirect_uri or f"{service.prefix}oauth_callback",
+        redirect_uri=uri if "://" in uri else origins.located(uri),
         description=f"Service {service.name}",
         access_scopes=(f"access:services!service={service.name}",),
         allowed_scopes=service.oauth_client_allowed_scopes,

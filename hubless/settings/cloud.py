@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hubless.domain import names
+from hubless.domain.tokens import MAX_SECRET_LENGTH, sha256
 from hubless.domain.values import value
 from hubless.settings.environment import (
     EDGE_PREFIX,
@@ -33,7 +34,7 @@ from hubless.settings.kinds import (
     count,
     setting,
 )
-from hubless.settings.loading import DEFAULT_FILE, Settings, parse, read_text
+from hubless.settings.loading import DEFAULT_FILE, Settings, parse, parse_toml, read_text
 
 PREFIX = "HUBLESS_"
 
@@ -91,6 +92,7 @@ class CloudSettings:
     alb_rules: int = setting("100", of_text(count(1), int, "a whole number of at least 1"), "How many rules it may have")
     economy_instance: str = setting("", TEXT, "The EC2 instance that is the edge and sleeps while no server runs; empty: none does")
     economy_idle_minutes: int = setting("10", of_text(count(1), int, "a whole number of at least 1"), "For how many minutes nothing needs it before it sleeps")
+    front: str = setting("", TEXT, "The SSM parameter that holds the text by which the API knows what comes by CloudFront; empty: all may ask")
     log_level: str = setting("info", choice("debug", "info", "warning", "error"), "How much is logged")
 
 
@@ -118,6 +120,39 @@ def load(cloud: CloudSettings, file: Path | None, secrets: Mapping[str, str]) ->
     told = {"hub": {"public_url": cloud.url, "subdomains": cloud.subdomains}}
     read = parse(read_text(file), Path(), {}, source=source, secrets=secrets, defaults={**DEFAULTS, **told})
     return replace(read, hub=replace(read.hub, public_url=read.hub.public_url or cloud.url))
+
+
+def check_for_deployment(file: Path | None) -> Settings:
+    """Return the hub's settings in *file*, which is to go with the functions' code: it may hold no secret.
+
+    Raises:
+        SettingsError: as `load` does, and naming a secret that stands in the file.
+    """
+    toml = parse_toml(read_text(file))
+    source = str(file or DEFAULT_FILE)
+    for where in _secrets_in(toml):
+        raise SettingsError(f"{source}: {where} is a secret, and this file is deployed: put it into the stage's secret (docs/deploy.md)")
+    return parse(read_text(file), Path(), {}, source=source, secrets=_AnySecret(), defaults=DEFAULTS)
+
+
+class _AnySecret(dict[str, str]):
+    """Has a secret of every name, each another: those of the deployment are not known where it is described."""
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+    def __missing__(self, name: str) -> str:
+        return sha256(name)[:MAX_SECRET_LENGTH]
+
+    def get(self, name: str, default: Any = None) -> Any:  # noqa: ARG002 there is always one
+        return self[name]
+
+
+def _secrets_in(toml: Mapping[str, Any]) -> list[str]:
+    login, services = toml.get("login", {}), toml.get("services", [])
+    found = [f"login.{key}" for key in ("password", "admin_password") if isinstance(login, dict) and login.get(key)]
+    listed_services = [service for service in services if isinstance(service, dict)] if isinstance(services, list) else []
+    return found + [f"services.{service.get('name')}.token" for service in listed_services if service.get("token")]
 
 
 def cloud_settings(environ: Mapping[str, str] = ENVIRON) -> CloudSettings:

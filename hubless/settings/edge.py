@@ -42,17 +42,17 @@ def _host(given: Any) -> str:
     return str(given)
 
 
-def _header(given: Any) -> str:
-    if given and not _HEADER.fullmatch(TEXT.read(given)):
-        raise ValueError
-    return str(given)
-
-
 def _domain(given: Any) -> str:
     host = str(TEXT.read(given)).lower()
     if host and not is_domain(host):
         raise ValueError
     return host
+
+
+def _header(given: Any) -> str:
+    if given and not _HEADER.fullmatch(TEXT.read(given)):
+        raise ValueError
+    return str(given)
 
 
 def _path(given: Any) -> str:

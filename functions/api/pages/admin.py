@@ -146,7 +146,7 @@ def _view(request: Request, who: Actor, user: User, servers: list[Server]) -> di
     sees_activity = scopes.covers_user("read:users:activity", user.name, user.groups)
     shown = [server_view(hub, user, s) for s in seen if s.state in ACTIVE or not s.name]
     if scopes.covers_user("read:servers", user.name, user.groups) and not any(not s.name for s in servers):
-        shown.insert(0, {"name": "", "state": "stopped", "url": names.server_prefix(user.name, ""),
+        shown.insert(0, {"name": "", "state": "stopped", "url": hub.origins.located(names.server_prefix(user.name, "")),
                          "spawn_url": f"/hub/spawn/{names.url_name(user.name)}",
                          "stop_url": f"/hub/stop/{names.url_name(user.name)}"})  # fmt: skip
     return {

@@ -16,7 +16,7 @@ from functions.api.asking import (
     is_secure,
     login_cookie,
 )
-from functions.api.destinations import safe_next
+from functions.api.destinations import located, safe_next
 from functions.api.pages.views import own_place
 from functions.api.rendering import page
 from functions.api.routing import Router
@@ -39,7 +39,7 @@ async def login_form(request: Request) -> Response:
     actor = actor_of(request)
     if actor is not None and actor.session is not None:
         assert actor.user is not None  # noqa: S101 a session is a user's
-        return RedirectResponse(following or own_place(hub_of(request), actor.user), 302)
+        return RedirectResponse(_next(request, following, actor.user), 302)
     return _login_page(request, following)
 
 
@@ -81,15 +81,21 @@ def open_session(request: Request, user: User, following: str | None) -> Respons
     if before is not None and before.session is not None:
         hub.logins.close_session(before.session)
     session, secret = hub.logins.open_session(user, request.headers.get("user-agent", ""))
-    response = RedirectResponse(following or own_place(hub, user), 302)
+    response = RedirectResponse(_next(request, following, user), 302)
     lifetime = int(hub.settings.hub.cookie_max_age.total_seconds())
     name, path = login_cookie(request)
     response.set_cookie(name, secret, max_age=lifetime, path=path, httponly=True, samesite="lax", secure=secure)
     # Readable by the user's servers: it is part of the key of what they remember (singleuser-contract, 6).
-    response.set_cookie(SESSION_COOKIE, session.id, path="/", httponly=True, samesite="lax", secure=secure)
+    response.set_cookie(
+        SESSION_COOKIE, session.id, path="/", domain=hub.origins.domain or None, httponly=True, samesite="lax", secure=secure
+    )
     token = xsrf.session_token(hub.key, session.sha256)
     response.set_cookie(XSRF_COOKIE, token, path=HUB_PATH, httponly=False, samesite="lax", secure=secure)
     return response
+
+
+def _next(request: Request, following: str | None, user: User) -> str:
+    return located(request, following) if following else own_place(hub_of(request), user)
 
 
 @router.get("/logout")
@@ -104,7 +110,7 @@ async def log_out(request: Request) -> Response:
     name, path = login_cookie(request)
     response.delete_cookie(name, path=path, secure=is_secure(request), httponly=True, samesite="lax")
     response.delete_cookie(XSRF_COOKIE, path=HUB_PATH)
-    response.delete_cookie(SESSION_COOKIE, path="/")
+    response.delete_cookie(SESSION_COOKIE, path="/", domain=hub_of(request).origins.domain or None)
     return response
 
 

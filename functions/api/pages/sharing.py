@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from functions.api.asking import OwnForm, Person, hub_of
-from functions.api.destinations import safe_next
+from functions.api.destinations import located, safe_next
 from functions.api.rendering import page
 from functions.api.routing import Router
 from hubless.domain import names, scopes
@@ -44,7 +44,8 @@ async def accept(request: Request, form: OwnForm, who: Person) -> Response:
     _offered(request, secret, 400)
     taken = hub_of(request).sharing.accept(secret, who.user)
     following = safe_next(request, form.text("next") or request.query_params.get("next", ""))
-    return RedirectResponse(following or names.server_prefix(taken.of.owner.name, taken.of.server.name), 302)
+    place = following or names.server_prefix(taken.of.owner.name, taken.of.server.name)
+    return RedirectResponse(located(request, place), 302)
 
 
 def _offered(request: Request, secret: str, status: int) -> Offered:
@@ -65,7 +66,7 @@ def shared_servers(request: Request, who: User) -> list[dict[str, Any]]:
         granted.of.server.id: {
             "owner": granted.of.owner.name,
             "title": _title(granted.of),
-            "url": names.server_prefix(granted.of.owner.name, granted.of.server.name),
+            "url": located(request, names.server_prefix(granted.of.owner.name, granted.of.server.name)),
             "state": granted.of.server.state.value,
             "through": granted.group,
         }

@@ -8,11 +8,12 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from functions.api.asking import Form, OwnForm, Person, actor_of, hub_of, to_login, visitor
-from functions.api.destinations import safe_next, with_next
+from functions.api.destinations import located, safe_next, with_next
 from functions.api.jsontext import JSONResponse
 from functions.api.pages.views import place
 from functions.api.rendering import page
 from functions.api.routing import Router
+from functions.api.segments import ENCODED_SLASH
 from functions.api.wire import progress_url
 from functions.api.xsrf import READ_ONLY
 from hubless.bootstrap.hub import Hub
@@ -42,7 +43,7 @@ async def spawn(request: Request, who: Person, owner: str | None = None, server:
         return _stopping(request, user, server)
     if found is not None and found.state is State.READY:
         following = safe_next(request, request.query_params.get("next", ""))
-        return RedirectResponse(following or names.server_prefix(user.name, server), 302)
+        return RedirectResponse(located(request, following or names.server_prefix(user.name, server)), 302)
     if found is not None and found.state in lifecycle.ACTIVE:
         return _to_pending(request, user, server)
     options = _options(request)
@@ -140,7 +141,7 @@ async def spawn_pending(request: Request, who: Person, owner: str, server: str =
         raise HTTPException(404, f"{user.name} has no server of this name")
     following = safe_next(request, request.query_params.get("next", ""))
     if found is not None and found.state is State.READY:
-        return RedirectResponse(following or names.server_prefix(user.name, server), 302)
+        return RedirectResponse(located(request, following or names.server_prefix(user.name, server)), 302)
     if found is not None and found.state in PENDING_START:
         return _progress(request, user, found, following)
     if found is not None and found.state is State.STOPPING:
@@ -161,7 +162,7 @@ def _progress(request: Request, user: User, server: Server, following: str | Non
     return page(
         request, "spawn_pending.html", server_name=server.name, for_user=_other(request, user), progress=percent,
         message=message, position=ahead or None, progress_url=f"{progress_url(user.name, server.name)}?{token}",
-        next_url=following or names.server_prefix(user.name, server.name),
+        next_url=located(request, following or names.server_prefix(user.name, server.name)),
         stop_url=f"/hub/stop/{place(user, server.name)}", log_tail=[],
     )  # fmt: skip
 
@@ -173,7 +174,7 @@ def _not_running(
     can_start = actor is not None and actor.scopes.covers_server("start:servers", user.name, server_name, user.groups)
     return page(
         request, "not_running.html", status_code=status, server_name=server_name, for_user=_other(request, user),
-        url=names.server_prefix(user.name, server_name), state=found.state.value if found else "stopped",
+        url=located(request, names.server_prefix(user.name, server_name)), state=found.state.value if found else "stopped",
         failure=found.failure if found else None, log_tail=list(found.log_tail) if found else [],
         spawn_url=with_next(f"/hub/spawn/{place(user, server_name)}", following), can_start=can_start, implicit=False,
     )  # fmt: skip
@@ -216,6 +217,26 @@ async def server_place(request: Request, owner: str, path: str = "") -> Response
     return _not_running(request, user, server_name, found, following, status=424)
 
 
+def gone_where_it_was(request: Request, path: str) -> Response | None:
+    """Answer a program that asks for a server at the server's own host, where nobody is logged in; None for a person.
+
+    Leading it to the hub would lead nowhere: a page's scripts may not read what another origin answers.
+    """
+    _, kind, owner, *rest = (*path.split("/", 3), "", "")
+    return _gone(request, owner.replace(ENCODED_SLASH, "/"), "") if kind == "user" and _is_program(request, "".join(rest)) else None
+
+
+@router.get("/services/{name:segment}")
+@router.get("/services/{name:segment}/{path:path}")
+async def service_place(request: Request, name: str) -> Response:
+    """Lead to a service whose host was not asked."""
+    service = hub_of(request).services.get(name) if hub_of(request).origins.subdomains else None
+    if service is None or not service.url:
+        raise HTTPException(404)
+    raw: str = request.scope["raw_path"].decode("ascii", "replace").removeprefix("/hub")
+    return _once_more(request, raw)
+
+
 def _addressed(hub: Hub, user: User | None, path: str) -> tuple[str, Server | None]:
     """Return which server *path* under a user's prefix means: the named one that it begins with, or the default."""
     if user is None:
@@ -234,20 +255,33 @@ def _of_ready(request: Request, user: User, server_name: str, *, program: bool) 
 
 def _back(request: Request, user: User, server_name: str, *, program: bool) -> Response:
     """Lead back to a server that runs; count, so that one that never answers ends in words and not in a loop."""
-    try:
-        count = int(request.query_params.get("redirects", "0"))
-    except ValueError:
-        count = 0
-    if count >= MAX_REDIRECTS:
+    if _times_led(request) >= MAX_REDIRECTS:
         return _unreached(request, user, server_name, program=program, waking=False)
-    return RedirectResponse(_asked_for(request, user, redirects=count + 1), 302)
+    return _once_more(request, f"{names.server_prefix(user.name, '')}{_raw_rest(request)}")
 
 
-def _asked_for(request: Request, user: User, **added: int) -> str:
-    """Return what was asked for, without the hub's prefix; of its query all but the count of redirects, and what is *added*."""
-    query = [*((k, v) for k, v in request.query_params.multi_items() if k != "redirects"), *added.items()]
-    target = f"{names.server_prefix(user.name, '')}{_raw_rest(request)}"
-    return f"{target}?{urlencode(query)}" if query else target
+def _once_more(request: Request, target: str) -> Response:
+    """Lead to *target* once more.
+
+    Raises:
+        HTTPException: 503 when that was done often enough.
+    """
+    led = _times_led(request)
+    if led >= MAX_REDIRECTS:
+        raise HTTPException(503, "The server runs but cannot be reached through the edge. Try again in a moment.")
+    return RedirectResponse(f"{located(request, target)}?{urlencode([*_asked(request), ('redirects', str(led + 1))])}", 302)
+
+
+def _times_led(request: Request) -> int:
+    try:
+        return int(request.query_params.get("redirects", "0"))
+    except ValueError:
+        return 0
+
+
+def _asked(request: Request) -> list[tuple[str, str]]:
+    """Return the query that was asked, without the count of redirects."""
+    return [(key, value) for key, value in request.query_params.multi_items() if key != "redirects"]
 
 
 def _unreached(request: Request, user: User, server_name: str, *, program: bool, waking: bool) -> Response:
@@ -256,9 +290,11 @@ def _unreached(request: Request, user: User, server_name: str, *, program: bool,
     if program:
         why = "The way to the server is asleep and wakes up" if waking else "The server runs but does not answer"
         return JSONResponse({"status": 503, "message": f"{why}. Try again in a moment."}, 503, again)
+    asked_again = f"/hub{names.server_prefix(user.name, '')}{_raw_rest(request)}"
+    query = f"?{urlencode(asked)}" if (asked := _asked(request)) else ""
     return page(
         request, "unreached.html", status_code=503, headers=again, waking=waking, for_user=_other(request, user),
-        server_name=server_name, seconds=LOOKS_AGAIN_AFTER, url=f"/hub{_asked_for(request, user)}",
+        server_name=server_name, seconds=LOOKS_AGAIN_AFTER, url=f"{asked_again}{query}",
     )  # fmt: skip
 
 
@@ -284,7 +320,8 @@ def _gone(request: Request, owner_name: str, server_name: str) -> Response:
     """Say what is not running and where to start it, in the words and the address that JupyterLab shows to people."""
     where = f"{names.url_name(owner_name)}" + (f"/{names.url_name(server_name)}" if server_name else "")
     asked: str = request.scope["raw_path"].decode("ascii", "replace").removeprefix("/hub")
-    start = request.url.replace(path=f"/hub/spawn/{where}", query="", fragment="")
+    spawn = f"/hub/spawn/{where}"
+    start = f"{hub}{spawn}" if (hub := hub_of(request).origins.own_hub) else request.url.replace(path=spawn, query="", fragment="")
     return JSONResponse({"message": f"JupyterHub server no longer running at {asked}. Restart the server at {start}"}, 424)
 
 

@@ -17,7 +17,8 @@ def place(owner: User, server_name: str) -> str:
 def own_place(hub: Hub, user: User) -> str:
     """Return where a person is led who did not say where to: their server where it runs, and else its start."""
     server = hub.servers.find(user.id, "")
-    return names.server_prefix(user.name, "") if server is not None and server.state is State.READY else "/hub/spawn"
+    is_ready = server is not None and server.state is State.READY
+    return hub.origins.located(names.server_prefix(user.name, "")) if is_ready else "/hub/spawn"
 
 
 def server_view(hub: Hub, owner: User, server: Server) -> dict[str, Any]:
@@ -28,7 +29,7 @@ def server_view(hub: Hub, owner: User, server: Server) -> dict[str, Any]:
         "name": server.name,
         "display_name": server.display_name or server.name or "Default server",
         "state": server.state.value,
-        "url": names.server_prefix(owner.name, server.name),
+        "url": hub.origins.located(names.server_prefix(owner.name, server.name)),
         "spawn_url": f"/hub/spawn/{where}",
         "stop_url": f"/hub/stop/{where}",
         "delete_url": f"/hub/delete/{where}",

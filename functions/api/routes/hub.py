@@ -16,6 +16,7 @@ from functions.api.rendering import VERSION
 from functions.api.routing import Router
 from hubless.bootstrap.hub import Hub
 from hubless.domain import names, scopes
+from hubless.domain.origins import host_of_route
 from hubless.domain.scopes import Bearer
 from hubless.domain.server import ACTIVE, State
 from hubless.services.identity import Actor
@@ -94,7 +95,7 @@ def _identity(ask: Asking, actor: Actor) -> dict[str, object]:
     if actor.user is not None:
         shown = actor.scopes | scopes.expand(scopes.IDENTIFY, Bearer(user=actor.name))
         servers = ask.hub.servers.of_owners([actor.user.id]) if shown.has("read:servers") else ()
-        model = wire.UserView(shown, ask.hub.roles, ask.hub.settings.hub.public_url).model(actor.user, servers) or {}
+        model = wire.UserView(shown, ask.hub.roles, ask.hub.origins).model(actor.user, servers) or {}
     else:
         assert actor.service is not None  # noqa: S101 an actor is one or the other
         shown = actor.scopes | scopes.expand(scopes.IDENTIFY_SERVICE, Bearer(service=actor.name))
@@ -114,8 +115,9 @@ async def read_routes(ask: Ask, request: Request) -> Response:
     table = sorted(ask.hub.routing.routes.all(), key=lambda route: route.prefix)
     data = _of_whom(ask.hub)
     shown = {
-        route.prefix: {"routespec": route.prefix, "target": f"http://{route.address}", "data": data.get(route.prefix, {})}
+        spec: {"routespec": spec, "target": f"http://{route.address}", "data": data.get(route.prefix, {})}
         for route in table[part.offset : part.offset + part.limit]
+        if (spec := host_of_route(route.prefix, ask.hub.origins.domain) + route.prefix)
     }
     return paging.reply(request, part, shown, len(table))
 

@@ -78,7 +78,7 @@ def _authorize(request: Request, actor: Actor, form: Form | None) -> Response:
         return answer(request_as_page(request), 400, _SHOWN_ERRORS.get(str(fatal.error), fatal.description or str(fatal.error)))
     except provider.Error as error:
         back = error.in_uri(error.redirect_uri or client_uri(hub, request))
-        return RedirectResponse(back, 302)
+        return RedirectResponse(_located(request, back), 302)
 
 
 def client_uri(hub: Any, request: Request) -> str:
@@ -107,9 +107,14 @@ def _redirect(
     headers, _body, status = provider.create_authorization_response(
         str(request.url), "GET", scopes=list(granted), credentials=credentials | facts | {"scopes": list(granted)}
     )
-    response = RedirectResponse(headers["Location"], status)
+    response = RedirectResponse(_located(request, headers["Location"]), status)
     response.headers["Cache-Control"] = "no-store"
     return response
+
+
+def _located(request: Request, uri: str) -> str:
+    """Return *uri*; where it is a path, as with a server that was launched before each had a host, at whose host that is."""
+    return hub_of(request).origins.located(uri) if uri.startswith("/") else uri
 
 
 def _question(request: Request, client: Client, granted: tuple[str, ...]) -> Response:

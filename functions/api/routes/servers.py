@@ -213,7 +213,7 @@ async def events(
             yield _failed(current if current and current.launch_id == launch_id else None)
             return
         if current.state is State.READY:
-            yield _ready(owner, current)
+            yield _ready(hub, owner, current)
             return
         event = _step(hub, current)
         yield event if event != said else None
@@ -231,8 +231,8 @@ def _step(hub: Hub, server: Server) -> dict[str, Any]:
     return {"progress": percent, "message": message}
 
 
-def _ready(owner: User, server: Server) -> dict[str, Any]:
-    url = names.server_prefix(owner.name, server.name)
+def _ready(hub: Hub, owner: User, server: Server) -> dict[str, Any]:
+    url = hub.origins.located(names.server_prefix(owner.name, server.name))
     return {
         "progress": 100,
         "ready": True,
@@ -248,6 +248,4 @@ def _failed(server: Server | None) -> dict[str, Any]:
 
 
 def _model(ask: Asking, server: Server, owner: User) -> dict[str, Any]:
-    return wire.server_model(
-        server, owner, scopes=ask.known().scopes, public_url=ask.hub.settings.hub.public_url
-    )
+    return wire.server_model(server, owner, scopes=ask.known().scopes, origins=ask.hub.origins)

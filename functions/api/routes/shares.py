@@ -169,7 +169,7 @@ async def offer(ask: Ask, owner: str, request: Request, server: str = "") -> Res
     body = await bodies.read(request, bodies.NewShareCode)
     names = _may_give(ask, of, body.scopes)
     code, secret = ask.hub.sharing.offer(of.server, names, timedelta(seconds=body.expires_in))
-    return JSONResponse(wire.share_code_model(Offered(code, of), ask.hub.settings.hub.public_url, secret))
+    return JSONResponse(wire.share_code_model(Offered(code, of), ask.hub.origins, secret))
 
 
 @router.delete("/share-codes/{owner:segment}/", Operation(("shares",), status=204, query=_WHICH))
@@ -235,14 +235,14 @@ def _target(ask: Asking, body: bodies.ShareWith) -> User | Group | None:
 
 def _model(ask: Asking, share: Share, of: SharedServer, to: User | Group) -> dict[str, object]:
     user, group = (to.name, None) if isinstance(to, User) else (None, to.name)
-    return wire.share_model(Granted(share, of, user, group), ask.hub.settings.hub.public_url)
+    return wire.share_model(Granted(share, of, user, group), ask.hub.origins)
 
 
 def _page(ask: Asking, request: Request, part: paging.Window, found: tuple[list[Granted], int]) -> Response:
-    models = [wire.share_model(granted, ask.hub.settings.hub.public_url) for granted in found[0]]
+    models = [wire.share_model(granted, ask.hub.origins) for granted in found[0]]
     return paging.reply(request, part, models, found[1])
 
 
 def _code_page(ask: Asking, request: Request, part: paging.Window, found: tuple[list[Offered], int]) -> Response:
-    models = [wire.share_code_model(offered, ask.hub.settings.hub.public_url) for offered in found[0]]
+    models = [wire.share_code_model(offered, ask.hub.origins) for offered in found[0]]
     return paging.reply(request, part, models, found[1])

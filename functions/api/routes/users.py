@@ -68,7 +68,7 @@ def models(ask: Asking, actor: Actor, users: list[User], *, include_stopped: boo
     servers: dict[str, list[Server]] = {}
     for server in ask.hub.servers.of_owners([u.id for u in users]) if users else []:
         servers.setdefault(server.owner_id, []).append(server)
-    view = wire.UserView(actor.scopes, ask.hub.roles, ask.hub.settings.hub.public_url, include_stopped)
+    view = wire.UserView(actor.scopes, ask.hub.roles, ask.hub.origins, include_stopped)
     made = (view.model(user, servers.get(user.id, ())) for user in users)
     return [model for model in made if model is not None]
 
@@ -97,7 +97,7 @@ async def read_user(ask: Ask, name: str, request: Request) -> Response:
 
 
 def _model(ask: Asking, actor: Actor, user: User, *, include_stopped: bool = False) -> dict[str, Any] | None:
-    view = wire.UserView(actor.scopes, ask.hub.roles, ask.hub.settings.hub.public_url, include_stopped)
+    view = wire.UserView(actor.scopes, ask.hub.roles, ask.hub.origins, include_stopped)
     return view.model(user, ask.hub.servers.of_owners([user.id]))
 
 

@@ -1,11 +1,18 @@
+from types import SimpleNamespace
+
 import pytest
 from starlette.requests import Request
 
-from functions.api.destinations import safe_next
+from functions.api.destinations import located, safe_next
+from hubless.domain.origins import SHARED, Origins
+
+BELOW = Origins("http://hub.example:8000", subdomains=True)
 
 
-def a_request(host="hub.example:8000", scheme="http"):
+def a_request(host="hub.example:8000", scheme="http", origins=SHARED):
+    app = SimpleNamespace(state=SimpleNamespace(hub=SimpleNamespace(origins=origins)))
     return Request({
+        "app": app,
         "type": "http", "method": "GET", "scheme": scheme, "path": "/hub/login", "query_string": b"",
         "headers": [(b"host", host.encode())], "server": ("127.0.0.1", 8000),
     })  # fmt: skip
@@ -22,9 +29,43 @@ EVIL = [
 ]  # fmt: skip
 
 
+@pytest.mark.parametrize("origins", [SHARED, BELOW])
 @pytest.mark.parametrize("given", EVIL)
-def test_nothing_that_might_lead_elsewhere_is_followed(given):
+def test_nothing_that_might_lead_elsewhere_is_followed(given, origins):
+    assert safe_next(a_request(origins=origins), given) is None
+
+
+ELSEWHERE = [
+    "http://evil.example/user/alice/", "http://hub.example.evil/user/alice/", "http://evilhub.example:8000/user/alice/", "ftp:///user/alice/",
+    "//alice.hub.example:8000/user/alice/", "http://x@alice.hub.example:8000/user/alice/", "http://alice.hub.example:8000@evil.example/",
+    "http://alice.hub.example:8000//evil.example/", "http://alice.hub.example:8000/\\evil.example", "javascript://alice.hub.example/%0aalert(1)",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("given", ELSEWHERE)
+def test_where_each_has_a_host_nothing_else_is_followed_either(given):
+    assert safe_next(a_request(origins=BELOW), given) is None
     assert safe_next(a_request(), given) is None
+
+
+@pytest.mark.parametrize(
+    ("given", "place"),
+    [
+        ("/user/alice/lab?x=1", "http://alice.hub.example:8000/user/alice/lab?x=1"),
+        ("http://alice.hub.example:8000/user/alice/lab#z", "http://alice.hub.example:8000/user/alice/lab#z"),
+        ("http://alice.hub.example:8000/user/bob/", "http://bob.hub.example:8000/user/bob/"),
+        ("http://alice.hub.example:8000/hub/token", "/hub/token"),
+        ("/services/x/", "http://x--service.hub.example:8000/services/x/"),
+        ("/user/%65vil.example%2F/", "http://u-evilexam--{}.hub.example:8000/user/%65vil.example%2F/"),
+        ("/user/@evil.example/", "http://u-evilexam--{}.hub.example:8000/user/@evil.example/"),
+    ],
+)
+def test_whose_path_it_is_says_at_which_host_it_is_followed(given, place):
+    request = a_request(origins=BELOW)
+    led = located(request, safe_next(request, given))
+    before, _, after = place.partition("{}")
+    assert led.startswith(before)
+    assert led.endswith(after or before)
 
 
 @pytest.mark.parametrize(

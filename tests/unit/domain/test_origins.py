@@ -99,14 +99,16 @@ def test_where_all_share_one_origin_paths_are_enough(shared):
     assert shared.located("/user/alice/lab") == "/user/alice/lab"
     assert shared.domain == shared.own_hub == ""
     assert shared.is_hub("whatever.example")
-    assert not shared.is_below("alice.hub.example.org")
+    assert not shared.is_below("https", "alice.hub.example.org")
     assert shared.full("/user/alice/") == (shared.hub + "/user/alice/" if shared.hub else None)
 
 
 def test_a_host_is_the_hubs_one_below_or_neither():
     assert [HUB.is_hub(host) for host in ("hub.example.org", "HUB.example.org:443", "alice.hub.example.org", "")] == [True, True, False, False]
-    below = ["alice.hub.example.org", "a.b.hub.example.org:8443", "hub.example.org", "evilhub.example.org", "hub.example.org.evil"]
-    assert [HUB.is_below(host) for host in below] == [True, True, False, False, False]
+    assert HUB.is_below("https", "Alice.hub.example.org")
+    for netloc in ("a.hub.example.org:8443", "hub.example.org", "evilhub.example.org", "hub.example.org.evil", "x@a.hub.example.org"):
+        assert not HUB.is_below("https", netloc)
+    assert not HUB.is_below("http", "alice.hub.example.org")
     assert HUB.is_at_home("/user/alice/api", "Alice.hub.example.org:443")
     assert not HUB.is_at_home("/user/bob/api", "alice.hub.example.org")
 

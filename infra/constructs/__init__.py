@@ -1,0 +1,1 @@
+"""The larger parts that stacks are made of."""

@@ -1,0 +1,65 @@
+"""A load balancer as the edge: the hub writes a rule and a target group for each server (ADR 13). No proxy runs."""
+
+from aws_cdk import Duration
+from aws_cdk import aws_cloudfront_origins as origins
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_elasticloadbalancingv2 as balancers
+from constructs import Construct
+
+from infra.constructs.edge import (
+    KEEP_SECONDS,
+    ORIGIN,
+    READ_SECONDS,
+    Edge,
+    as_it_is,
+    http_only,
+    let_cloudfront_in,
+)
+from infra.stacks.cluster import ClusterStack
+from infra.stacks.state import StateStack
+
+PORT, IDLE_SECONDS = 80, 4_000  # servers ping each half minute; a request may think for an hour
+
+
+class Balancer(Construct):
+    """The load balancer and its listener; rules are the hub's."""
+
+    def __init__(self, scope: Construct, *, cluster: ClusterStack, state: StateStack) -> None:
+        super().__init__(scope, "Balancer")
+        self._vpc = cluster.vpc
+        let_cloudfront_in(self, cluster.edge_group, PORT)
+        self._balancer = balancers.ApplicationLoadBalancer(
+            self,
+            "Balancer",
+            vpc=cluster.vpc,
+            internet_facing=False,
+            vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED),
+            security_group=as_it_is(self, cluster.edge_group),
+            idle_timeout=Duration.seconds(IDLE_SECONDS),
+            drop_invalid_header_fields=True,
+        )
+        self._balancer.log_access_logs(state.logs, "balancer")
+        # The last rule leads to the API: it belongs to the stack that knows the API's function.
+        self.listener = self._balancer.add_listener(
+            "Servers",
+            port=PORT,
+            protocol=balancers.ApplicationProtocol.HTTP,
+            open=False,
+            default_action=balancers.ListenerAction.fixed_response(503, content_type="text/plain", message_body="The hub is being deployed"),
+        )
+
+    def edge(self) -> Edge:
+        """Return what the rest is told of it."""
+        return Edge(
+            origin=origins.VpcOrigin.with_application_load_balancer(
+                self._balancer,
+                origin_id=ORIGIN,
+                http_port=PORT,
+                protocol_policy=http_only(),
+                read_timeout=Duration.seconds(READ_SECONDS),
+                keepalive_timeout=Duration.seconds(KEEP_SECONDS),
+            ),
+            is_told_the_host=False,
+            told={"alb_listener": self.listener.listener_arn, "alb_vpc": self._vpc.vpc_id},
+            listener=self.listener,
+        )

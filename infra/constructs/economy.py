@@ -1,0 +1,128 @@
+"""The smallest edge: one instance with HAProxy and the agent. It is stopped while no server runs.
+
+The instance is never replaced: CloudFront does not let go of a VPC origin that is in use, and a new instance would cut every
+connection. What changes at a deployment is a tag, which tells the instance where its code lies; it looks at that each minute and
+puts new code in place while HAProxy goes on. The image of its system is the newest when it is made; later ones come by `dnf`.
+"""
+
+from typing import Any
+
+from aws_cdk import CfnTag, Duration, Fn, Stack, Tags
+from aws_cdk import aws_cloudfront as cloudfront
+from aws_cdk import aws_cloudfront_origins as origins
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_s3_assets as assets
+from constructs import Construct
+
+from infra.constructs.edge import (
+    KEEP_SECONDS,
+    ORIGIN,
+    READ_SECONDS,
+    TABLE_ACTIONS,
+    Edge,
+    let_cloudfront_in,
+    variables_of,
+)
+from infra.places import TOP
+from infra.reasons import reasoned
+from infra.stacks.cluster import EDGE_PORT, ClusterStack
+from infra.stacks.state import StateStack
+
+IMAGE = "resolve:ssm:/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-arm64"
+CODE_TAG = "hubless-code"
+DISK_GIB = 8  # the least that Amazon's image takes
+SCRIPT = TOP / "infra" / "constructs" / "economy.sh"
+
+
+class Economy(Construct):
+    """One instance, and what it may do."""
+
+    def __init__(self, scope: Construct, *, cluster: ClusterStack, state: StateStack, code: str) -> None:
+        super().__init__(scope, "Economy")
+        self._stage, given = cluster.stage, cluster.stage.settings
+        role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("ec2.amazonaws.com"), description="Of the edge")
+        role.add_to_policy(iam.PolicyStatement(actions=list(TABLE_ACTIONS), resources=[state.table.table_arn]))
+        bundle = assets.Asset(self, "Code", path=code)
+        bundle.grant_read(role)
+        reasoned(role, {"AwsSolutions-IAM5": "The CDK's own grant to read one asset: its name is a digest"})
+        let_cloudfront_in(self, cluster.edge_group, EDGE_PORT)
+        template = self._template(role, variables_of(Stack.of(self), table=state.table.table_name))
+        self._instance = ec2.CfnInstance(
+            self,
+            "Instance",
+            # The first version for ever: see above.
+            launch_template=ec2.CfnInstance.LaunchTemplateSpecificationProperty(launch_template_id=template.ref, version="1"),
+            instance_type=given.instance_type,
+            subnet_id=cluster.vpc.isolated_subnets[0].subnet_id,
+            security_group_ids=[cluster.edge_group.security_group_id],
+            tags=[CfnTag(key="Name", value=f"{cluster.stage.hub}-edge")],
+        )
+        Tags.of(self._instance).add(CODE_TAG, bundle.s3_object_url)
+        reasoned(
+            self._instance,
+            {
+                "AwsSolutions-EC28": "Who waits sees a page; detailed metrics of one small instance cost half of what it does",
+                "AwsSolutions-EC29": "It keeps nothing: what it knows it reads from the table",
+            },
+        )
+
+    def edge(self) -> Edge:
+        """Return what the rest is told of it."""
+        instance = self._instance
+        arn = Fn.sub("arn:${AWS::Partition}:ec2:${AWS::Region}:${AWS::AccountId}:instance/${Id}", {"Id": instance.ref})
+        made = cloudfront.CfnVpcOrigin(
+            self,
+            "VpcOrigin",
+            vpc_origin_endpoint_config=cloudfront.CfnVpcOrigin.VpcOriginEndpointConfigProperty(
+                arn=arn, name=f"{self._stage.hub}-edge", http_port=EDGE_PORT, https_port=443, origin_protocol_policy="http-only"
+            ),
+        )
+        origin = cloudfront.VpcOrigin.from_vpc_origin_id(self, "Origin", made.attr_id)
+        return Edge(
+            origin=origins.VpcOrigin.with_vpc_origin(
+                origin,
+                origin_id=ORIGIN,
+                domain_name=instance.attr_private_dns_name,
+                read_timeout=Duration.seconds(READ_SECONDS),
+                keepalive_timeout=Duration.seconds(KEEP_SECONDS),
+                connection_attempts=1,
+                connection_timeout=Duration.seconds(2),  # one that sleeps answers nothing at all
+            ),
+            is_told_the_host=True,
+            told={"economy_instance": instance.ref, "economy_idle_minutes": self._stage.settings.sleep_after},
+        )
+
+    def _template(self, role: iam.Role, variables: dict[str, str]) -> ec2.CfnLaunchTemplate:
+        profile = iam.CfnInstanceProfile(self, "Profile", roles=[role.role_name])
+        disk: Any = ec2.CfnLaunchTemplate.BlockDeviceMappingProperty(
+            device_name="/dev/xvda",
+            ebs=ec2.CfnLaunchTemplate.EbsProperty(volume_size=DISK_GIB, volume_type="gp3", encrypted=True, delete_on_termination=True),
+        )
+        return ec2.CfnLaunchTemplate(
+            self,
+            "Template",
+            launch_template_data=ec2.CfnLaunchTemplate.LaunchTemplateDataProperty(
+                image_id=IMAGE,
+                iam_instance_profile=ec2.CfnLaunchTemplate.IamInstanceProfileProperty(arn=profile.attr_arn),
+                block_device_mappings=[disk],
+                instance_initiated_shutdown_behavior="stop",
+                maintenance_options=ec2.CfnLaunchTemplate.MaintenanceOptionsProperty(auto_recovery="default"),
+                credit_specification=ec2.CfnLaunchTemplate.CreditSpecificationProperty(cpu_credits="standard"),
+                metadata_options=ec2.CfnLaunchTemplate.MetadataOptionsProperty(
+                    http_tokens="required", http_put_response_hop_limit=1, instance_metadata_tags="enabled"
+                ),
+                user_data=Fn.base64(_first_boot(variables)),
+            ),
+        )
+
+
+def _first_boot(variables: dict[str, str]) -> str:
+    """Return what the instance does once in its life: it writes the variables, and the script that keeps its code new."""
+    written = "\n".join(f"{name}={value}" for name, value in variables.items())
+    script = SCRIPT.read_text()
+    return (
+        "#!/bin/bash\nset -eu\nmkdir -p /opt/hubless /etc/hubless\n"
+        f"cat > /etc/hubless/edge.env <<'END'\n{written}\nHUBLESS_EDGE_PORT={EDGE_PORT}\nEND\n"
+        f"cat > /opt/hubless/keep <<'END'\n{script}END\nchmod 755 /opt/hubless/keep\n/opt/hubless/keep --install\n"
+    )

@@ -1,0 +1,80 @@
+"""What every kind of edge offers the rest of the deployment."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from aws_cdk import Stack
+from aws_cdk import aws_cloudfront as cloudfront
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_elasticloadbalancingv2 as balancers
+from aws_cdk import custom_resources as custom
+from constructs import Construct
+
+from infra.reasons import reasoned
+
+ORIGIN, READ_SECONDS, KEEP_SECONDS = "edge", 60, 60
+
+
+@dataclass(frozen=True)
+class Edge:
+    """An edge: the origin of users' servers, and what the functions are told of it."""
+
+    origin: cloudfront.IOrigin
+    is_told_the_host: bool  # by a header of the front's; otherwise CloudFront hands the viewer's Host on
+    told: Mapping[str, Any] = field(default_factory=dict)  # what functions are told, by setting
+    listener: balancers.IApplicationListener | None = None  # where what has no route is to lead to the API
+
+
+def let_cloudfront_in(scope: Construct, group: ec2.ISecurityGroup, port: int) -> None:
+    """Let CloudFront, and nobody else, reach *port* of *group*.
+
+    The list of its networks has another id in each region; it is asked for at the deployment, as synth looks nothing up.
+    """
+    call = custom.AwsSdkCall(
+        service="EC2",
+        action="describeManagedPrefixLists",
+        parameters={"Filters": [{"Name": "prefix-list-name", "Values": ["com.amazonaws.global.cloudfront.origin-facing"]}]},
+        physical_resource_id=custom.PhysicalResourceId.of("cloudfront-origin-facing"),
+        output_paths=["PrefixLists.0.PrefixListId"],
+    )
+    found = custom.AwsCustomResource(
+        scope,
+        "CloudFrontNetworks",
+        on_update=call,
+        policy=custom.AwsCustomResourcePolicy.from_sdk_calls(resources=custom.AwsCustomResourcePolicy.ANY_RESOURCE),
+        install_latest_aws_sdk=False,
+    )
+    reasoned(found, {"AwsSolutions-IAM5": "ec2:DescribeManagedPrefixLists knows no resources"})
+    ec2.CfnSecurityGroupIngress(
+        scope,
+        "CloudFrontIn",
+        group_id=group.security_group_id,
+        ip_protocol="tcp",
+        from_port=port,
+        to_port=port,
+        source_prefix_list_id=found.get_response_field("PrefixLists.0.PrefixListId"),
+        description="CloudFront to edges",
+    )
+
+
+def as_it_is(scope: Construct, group: ec2.ISecurityGroup) -> ec2.ISecurityGroup:
+    """Return *group*, to which no construct adds rules of its own: it belongs to another stack, and its rules are in plain sight."""
+    return ec2.SecurityGroup.from_security_group_id(scope, "EdgeGroup", group.security_group_id, mutable=False)
+
+
+def http_only() -> cloudfront.OriginProtocolPolicy:
+    """Return how CloudFront asks an edge: its way there is AWS's own network, and edges hold no certificate."""
+    return cloudfront.OriginProtocolPolicy.HTTP_ONLY
+
+
+def variables_of(stack: Stack, *, table: str) -> dict[str, str]:
+    """Return what every HAProxy edge behind CloudFront is told."""
+    return {
+        "HUBLESS_EDGE_TABLE": table,
+        "HUBLESS_EDGE_REGION": stack.region,
+        "HUBLESS_EDGE_HOST_HEADER": "x-hubless-host",
+    }
+
+
+TABLE_ACTIONS = ("dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem")

@@ -1,0 +1,177 @@
+"""Edges in several zones: HAProxy tasks on Fargate behind an internal load balancer of connections."""
+
+from aws_cdk import Duration, RemovalPolicy, Stack
+from aws_cdk import aws_applicationautoscaling as scaling
+from aws_cdk import aws_cloudfront_origins as origins
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_ecr_assets as assets
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_elasticloadbalancingv2 as balancers
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from infra.constructs.edge import (
+    KEEP_SECONDS,
+    ORIGIN,
+    READ_SECONDS,
+    TABLE_ACTIONS,
+    Edge,
+    as_it_is,
+    http_only,
+    let_cloudfront_in,
+    variables_of,
+)
+from infra.places import TOP
+from infra.reasons import reasoned
+from infra.stacks.base import retention
+from infra.stacks.cluster import EDGE_PORT, ClusterStack
+from infra.stacks.state import StateStack
+
+CPU, MEMORY_MIB = 256, 512  # the least of Fargate: HAProxy took 16 MB at 10,000 routes
+DRAIN_SECONDS, STOP_SECONDS = 90, 115  # Fargate kills after 120
+FLOWS = 4_000  # connections that one edge carries before another comes; it could five times as many
+HEALTH_PATH = "/edge/health"
+DOCKERFILE = "images/edge_proxy/Dockerfile"
+
+
+class Fleet(Construct):
+    """A service of edges."""
+
+    def __init__(self, scope: Construct, *, cluster: ClusterStack, state: StateStack) -> None:
+        super().__init__(scope, "Fleet")
+        self._stage, self._cluster, self._group = cluster.stage, cluster, as_it_is(self, cluster.edge_group)
+        self._balancer, group = self._balanced()
+        ec2.CfnSecurityGroupIngress(
+            self,
+            "BalancerIn",
+            group_id=self._group.security_group_id,
+            ip_protocol="tcp",
+            from_port=EDGE_PORT,
+            to_port=EDGE_PORT,
+            source_security_group_id=group.security_group_id,
+            description="balancer to edges",
+        )
+        let_cloudfront_in(self, group, EDGE_PORT)
+        service = self._service(self._definition(state))
+        targets = self._balancer.add_listener("Edges", port=EDGE_PORT).add_targets(
+            "Edges",
+            port=EDGE_PORT,
+            targets=[service],
+            deregistration_delay=Duration.seconds(DRAIN_SECONDS),
+            health_check=balancers.HealthCheck(
+                protocol=balancers.Protocol.HTTP,
+                path=HEALTH_PATH,
+                interval=Duration.seconds(10),
+                timeout=Duration.seconds(5),
+                healthy_threshold_count=2,
+                unhealthy_threshold_count=2,
+            ),
+        )
+        # Connections that last hours stay where they are when a target turns unhealthy only because it leaves.
+        targets.set_attribute("target_health_state.unhealthy.connection_termination.enabled", "false")
+        self._scale(service)
+
+    def edge(self) -> Edge:
+        """Return what the rest is told of it."""
+        return Edge(
+            origin=origins.VpcOrigin.with_network_load_balancer(
+                self._balancer,
+                origin_id=ORIGIN,
+                http_port=EDGE_PORT,
+                protocol_policy=http_only(),
+                read_timeout=Duration.seconds(READ_SECONDS),
+                keepalive_timeout=Duration.seconds(KEEP_SECONDS),
+            ),
+            is_told_the_host=True,
+        )
+
+    def _balanced(self) -> tuple[balancers.NetworkLoadBalancer, ec2.SecurityGroup]:
+        vpc = self._cluster.vpc
+        group = ec2.SecurityGroup(self, "BalancerGroup", vpc=vpc, description="Balancer of the edges, reached by CloudFront", allow_all_outbound=False)
+        group.add_egress_rule(self._group, ec2.Port.tcp(EDGE_PORT), "balancer to edges")
+        balancer = balancers.NetworkLoadBalancer(
+            self,
+            "Balancer",
+            vpc=vpc,
+            internet_facing=False,
+            vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED),
+            cross_zone_enabled=True,
+            security_groups=[group],
+        )
+        reasoned(balancer, {"AwsSolutions-ELB2": "It logs nothing of plain TCP; CloudFront logs each request"})
+        return balancer, group
+
+    def _definition(self, state: StateStack) -> ecs.FargateTaskDefinition:
+        definition = ecs.FargateTaskDefinition(
+            self,
+            "Task",
+            cpu=CPU,
+            memory_limit_mib=MEMORY_MIB,
+            runtime_platform=ecs.RuntimePlatform(
+                cpu_architecture=ecs.CpuArchitecture.ARM64, operating_system_family=ecs.OperatingSystemFamily.LINUX
+            ),
+        )
+        definition.add_to_task_role_policy(iam.PolicyStatement(actions=list(TABLE_ACTIONS), resources=[state.table.table_arn]))
+        image = ecs.ContainerImage.from_asset(str(TOP), file=DOCKERFILE, platform=assets.Platform.LINUX_ARM64)
+        log_group = logs.LogGroup(
+            self, "Logs", retention=retention(self._stage.settings.log_days), removal_policy=RemovalPolicy.DESTROY
+        )
+        definition.add_container(
+            "edge",
+            image=image,
+            essential=True,
+            readonly_root_filesystem=True,
+            environment=variables_of(Stack.of(self), table=state.table.table_name)
+            | {"HUBLESS_EDGE_PORT": str(EDGE_PORT), "HUBLESS_EDGE_DRAIN_SECONDS": str(DRAIN_SECONDS)},
+            port_mappings=[ecs.PortMapping(container_port=EDGE_PORT)],
+            stop_timeout=Duration.seconds(STOP_SECONDS),
+            logging=ecs.LogDriver.aws_logs(stream_prefix="edge", log_group=log_group),
+            linux_parameters=ecs.LinuxParameters(self, "Linux", init_process_enabled=True),
+        ).add_mount_points(ecs.MountPoint(container_path="/run/hubless-edge", source_volume="run", read_only=False))
+        definition.add_volume(name="run")
+        reasoned(
+            definition,
+            {
+                "AwsSolutions-IAM5": "ecr:GetAuthorizationToken knows no resources",
+                "AwsSolutions-ECS2": "What an edge is told are names, nothing secret",
+            },
+        )
+        return definition
+
+    def _service(self, definition: ecs.FargateTaskDefinition) -> ecs.FargateService:
+        return ecs.FargateService(
+            self,
+            "Service",
+            cluster=self._cluster.cluster,
+            task_definition=definition,
+            desired_count=self._stage.settings.fleet_least,
+            # Addresses of their own, to fetch their image: no group lets anybody but the balancer in.
+            assign_public_ip=True,
+            vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PUBLIC),
+            security_groups=[self._group],
+            min_healthy_percent=100,
+            max_healthy_percent=200,
+            circuit_breaker=ecs.DeploymentCircuitBreaker(enable=True, rollback=True),
+            availability_zone_rebalancing=ecs.AvailabilityZoneRebalancing.ENABLED,
+            health_check_grace_period=Duration.seconds(60),
+        )
+
+    def _scale(self, service: ecs.FargateService) -> None:
+        given = self._stage.settings
+        if given.fleet_most == given.fleet_least:
+            return
+        target = service.auto_scale_task_count(min_capacity=given.fleet_least, max_capacity=given.fleet_most)
+        steps = [scaling.ScalingInterval(upper=FLOWS * given.fleet_least, change=given.fleet_least)]
+        steps += [
+            scaling.ScalingInterval(lower=FLOWS * (count - 1), change=count)
+            for count in range(given.fleet_least + 1, given.fleet_most + 1)
+        ]
+        target.scale_on_metric(
+            "Connections",
+            metric=self._balancer.metrics.active_flow_count(period=Duration.minutes(1), statistic="Maximum"),
+            adjustment_type=scaling.AdjustmentType.EXACT_CAPACITY,
+            scaling_steps=steps,
+            evaluation_periods=3,  # edges that leave cut what they still carry: not for one quiet minute
+            datapoints_to_alarm=3,
+        )

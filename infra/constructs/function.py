@@ -1,0 +1,85 @@
+"""A function as each of ours is: its own bundle, role and log, and versions behind an alias."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from infra.reasons import reasoned
+from infra.stacks.base import retention
+
+ALIAS = "live"
+_ARCHITECTURES = {"arm64": lambda_.Architecture.ARM_64, "x86_64": lambda_.Architecture.X86_64}
+
+
+@dataclass(frozen=True)
+class Target:
+    """What functions run on."""
+
+    architecture: str = "arm64"
+    python: str = "3.13"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one function is."""
+
+    name: str
+    code: Path
+    handler: str
+    memory_mib: int
+    seconds: int
+    target: Target
+    log_days: int
+    snap_start: bool = False
+
+
+class HubFunction(Construct):
+    """A function; `alias` is what others call. A deployment makes a version, and the alias leads to it when it is there:
+    what runs goes on with the code it began with.
+    """
+
+    def __init__(
+        self, scope: Construct, plan: Plan, *, variables: Mapping[str, str], grants: Sequence[iam.PolicyStatement]
+    ) -> None:
+        super().__init__(scope, plan.name.capitalize())
+        log_group = logs.LogGroup(self, "Log", retention=retention(plan.log_days), removal_policy=RemovalPolicy.DESTROY)
+        role = iam.Role(
+            self,
+            "Role",
+            assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
+            description=f"Of the function {plan.name}",
+            inline_policies={"hub": iam.PolicyDocument(statements=list(grants))},
+        )
+        log_group.grant_write(role)
+        more: dict[str, Any] = {"snap_start": lambda_.SnapStartConf.ON_PUBLISHED_VERSIONS} if plan.snap_start else {}
+        self.function = lambda_.Function(
+            self,
+            "Function",
+            description=f"hubless: {plan.name}",
+            code=lambda_.Code.from_asset(str(plan.code)),
+            handler=plan.handler,
+            runtime=lambda_.Runtime(f"python{plan.target.python}", lambda_.RuntimeFamily.PYTHON, supports_inline_code=True),
+            architecture=_ARCHITECTURES[plan.target.architecture],
+            memory_size=plan.memory_mib,
+            timeout=Duration.seconds(plan.seconds),
+            environment=dict(variables),
+            role=role,
+            log_group=log_group,
+            current_version_options=lambda_.VersionOptions(removal_policy=RemovalPolicy.RETAIN),
+            **more,
+        )
+        self.alias = lambda_.Alias(self, "Alias", alias_name=ALIAS, version=self.function.current_version)
+        reasoned(
+            self,
+            {
+                "AwsSolutions-IAM5": "What cannot be named before it is made, or knows no resources: infra/grants.py says which and why",
+                "AwsSolutions-L1": "The version of Python that the wheels in uv.lock were tested with",
+            },
+        )

@@ -1,0 +1,62 @@
+"""All stacks of a stage, put together."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from constructs import Construct
+
+from hubless.settings.cloud import check_for_deployment
+from hubless.settings.stage import Stage
+from infra.bundling import bundle
+from infra.constructs.function import Target
+from infra.stacks.certificates import CertificatesStack
+from infra.stacks.cluster import ClusterStack
+from infra.stacks.control import Code, ControlStack
+from infra.stacks.state import StateStack
+from infra.stacks.watch import WatchStack
+from infra.stacks.web import WebStack
+
+EDGE_TARGET = Target("arm64", "3.11")  # Amazon Linux's package that is there for longest
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """The stacks of a stage."""
+
+    state: StateStack
+    cluster: ClusterStack
+    web: WebStack
+    control: ControlStack
+    watch: WatchStack
+
+
+def deployment(
+    scope: Construct, stage: Stage, *, settings_file: Path | None, bundles: Path, target: Target | None = None
+) -> Deployment:
+    """Add the stacks of *stage* to *scope*; code is bundled below *bundles*, to run on *target*.
+
+    Raises:
+        SettingsError: when the hub's own settings, which go with the functions, are wrong or hold a secret.
+        BundlingError: when the code cannot be bundled.
+    """
+    settings = check_for_deployment(settings_file)
+    runs_on = target or Target()
+    api, spawn, reaper = (
+        bundle(name, architecture=runs_on.architecture, python=runs_on.python, settings_file=settings_file, into=bundles)
+        for name in ("api", "spawn", "reaper")
+    )
+    edge = stage.settings.edge == "economy" and bundle("edge", architecture=EDGE_TARGET.architecture, python=EDGE_TARGET.python, into=bundles)
+    images = tuple(profile.image for profile in settings.profiles if profile.image)
+    certificates = None
+    if CertificatesStack.is_needed(stage):
+        certificates = CertificatesStack(scope, stage, cross_region_references=True)
+    state = StateStack(scope, stage)
+    cluster = ClusterStack(scope, stage, state=state, images=images)
+    web = WebStack(
+        scope, stage, state=state, cluster=cluster, certificates=certificates, edge_code=str(edge or ""), cross_region_references=True
+    )
+    control = ControlStack(
+        scope, stage, state=state, cluster=cluster, web=web, code=Code(api=api, spawn=spawn, reaper=reaper, target=runs_on)
+    )
+    watch = WatchStack(scope, stage, control=control, web=web)
+    return Deployment(state, cluster, web, control, watch)

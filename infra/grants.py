@@ -1,0 +1,138 @@
+"""What each function may do, and nothing else: docs/cloud.md has the same as a table, and a test compares the two."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from aws_cdk import Stack
+from aws_cdk import aws_iam as iam
+
+from infra.stacks.cluster import ClusterStack
+from infra.stacks.state import StateStack
+
+_KIND = "?" * 32  # the digest of a kind of task definition, so that no other hub's family begins alike
+_TABLE = ("GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "ConditionCheckItem")
+_BALANCER_READS = ("DescribeRules", "DescribeTargetGroups", "DescribeTargetHealth", "DescribeTags")
+_BALANCER_GROUPS = (
+    "CreateTargetGroup", "DeleteTargetGroup", "ModifyTargetGroupAttributes", "RegisterTargets", "DeregisterTargets", "AddTags",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Things:
+    """What the statements name."""
+
+    state: StateStack
+    cluster: ClusterStack
+    queues: Sequence[str]  # ARNs
+    listener: str = ""  # the load balancer's, where that is the edge
+    instance: str = ""  # the economy edge's, where that is
+
+    @property
+    def hub(self) -> str:
+        return self.state.stage.hub
+
+    def arn(self, service: str, rest: str) -> str:
+        """Return the ARN of what is *rest* of *service*, in the account and region of the hub."""
+        stack = Stack.of(self.cluster)
+        return f"arn:{stack.partition}:{service}:{stack.region}:{stack.account}:{rest}"
+
+    def parameter(self, secret: str) -> str:
+        """Return the ARN by which SSM hands on what Secrets Manager holds under a name."""
+        return self.arn("ssm", f"parameter/aws/reference/secretsmanager/{secret}")
+
+
+def allow(actions: Sequence[str], *resources: str, service: str = "", **conditions: object) -> iam.PolicyStatement:
+    """Return a statement; *service* is put before each action."""
+    named = [f"{service}:{action}" if service else action for action in actions]
+    return iam.PolicyStatement(actions=named, resources=list(resources), conditions=conditions or None)
+
+
+def of_all(things: Things) -> list[iam.PolicyStatement]:
+    """Return what all three may do: any of them may bring a server to its end, and wake what leads to it."""
+    state, cluster = things.state, things.cluster
+    launches = state.launches.arn_for_objects(f"launches/{things.hub}/*")
+    in_cluster = {"ArnEquals": {"ecs:cluster": cluster.cluster.cluster_arn}}
+    statements = [
+        allow(_TABLE, state.table.table_arn, service="dynamodb"),
+        allow(["Query"], f"{state.table.table_arn}/index/*", service="dynamodb"),
+        allow(["SendMessage", "GetQueueAttributes"], *things.queues, service="sqs"),
+        allow(["ssm:GetParameter", "ssm:GetParameters"], things.parameter(state.secrets.secret_name)),
+        allow(["secretsmanager:GetSecretValue"], state.secrets.secret_arn),
+        allow(["DescribeTasks", "StopTask"], things.arn("ecs", f"task/{cluster.cluster.cluster_name}/*"), service="ecs", **in_cluster),
+        allow(["s3:DeleteObject"], launches),
+        listing(things, "launches"),
+    ]
+    if things.instance:
+        statements.append(allow(["StartInstances", "StopInstances"], things.instance, service="ec2"))
+    if things.listener:
+        statements += _balancing(things)
+    return statements
+
+
+def of_api(things: Things) -> list[iam.PolicyStatement]:
+    """Return what the API may do beside."""
+    front = things.state.front
+    return [
+        allow(["ssm:GetParameter", "ssm:GetParameters"], things.parameter(front.secret_name)),
+        allow(["secretsmanager:GetSecretValue"], front.secret_arn),
+    ]
+
+
+def of_spawn(things: Things) -> list[iam.PolicyStatement]:
+    """Return what it takes beside to start a server."""
+    state, cluster = things.state, things.cluster
+    in_cluster = {"ArnEquals": {"ecs:cluster": cluster.cluster.cluster_arn}}
+    to_ecs = {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
+    made_by_run = {"StringEquals": {"ecs:CreateAction": ["RunTask", "RegisterTaskDefinition"]}}
+    statements = [
+        allow(["RunTask"], things.arn("ecs", f"task-definition/{things.hub}-{_KIND}-*"), service="ecs", **in_cluster),
+        allow(["TagResource"], things.arn("ecs", f"task/{cluster.cluster.cluster_name}/*"), things.arn("ecs", f"task-definition/{things.hub}-{_KIND}-*"), service="ecs", **made_by_run),
+        # Neither knows resources: a definition runs only by a role that may be passed, in a cluster that RunTask may use.
+        allow(["RegisterTaskDefinition", "ListTaskDefinitions"], "*", service="ecs"),
+        allow(["iam:PassRole"], cluster.task_role.role_arn, cluster.execution_role.role_arn, **to_ecs),
+        allow(
+            ["s3:PutObject"],
+            state.launches.arn_for_objects(f"launches/{things.hub}/*"),
+            state.launches.arn_for_objects(f"definitions/{things.hub}/*"),
+        ),
+        allow(["ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility"], *things.queues, service="sqs"),
+    ]
+    if cluster.file_system:
+        made = {"StringEquals": {"elasticfilesystem:CreateAction": "CreateAccessPoint"}}
+        statements += [
+            allow(["CreateAccessPoint"], cluster.file_system.file_system_arn, service="elasticfilesystem"),
+            allow(["TagResource"], things.arn("elasticfilesystem", "access-point/*"), cluster.file_system.file_system_arn, service="elasticfilesystem", **made),
+        ]
+    return statements
+
+
+def of_reaper(things: Things) -> list[iam.PolicyStatement]:
+    """Return what it takes beside to find and remove what nobody pays attention to."""
+    cluster = things.cluster
+    definitions = things.state.launches.arn_for_objects(f"definitions/{things.hub}/*")
+    return [
+        allow(["ListTasks"], "*", service="ecs", ArnEquals={"ecs:cluster": cluster.cluster.cluster_arn}),
+        # None of these knows resources, but the last.
+        allow(["ListTaskDefinitions", "ListTaskDefinitionFamilies", "DeregisterTaskDefinition"], "*", service="ecs"),
+        allow(["DeleteTaskDefinitions"], things.arn("ecs", f"task-definition/{things.hub}-{_KIND}-*"), service="ecs"),
+        allow(["PutObject", "DeleteObject"], definitions, service="s3"),
+        listing(things, "definitions"),
+    ]
+
+
+def listing(things: Things, folder: str) -> iam.PolicyStatement:
+    """Return the right to list a folder of the bucket."""
+    mine = {"StringLike": {"s3:prefix": f"{folder}/{things.hub}/*"}}
+    return allow(["s3:ListBucket"], things.state.launches.bucket_arn, **mine)
+
+
+def _balancing(things: Things) -> list[iam.PolicyStatement]:
+    service = "elasticloadbalancing"
+    name = things.listener.partition(":listener/")[2] if ":listener/" in things.listener else "*"
+    groups = things.arn(service, "targetgroup/hl-*")
+    return [
+        allow(_BALANCER_READS, "*", service=service),  # none of them knows resources
+        allow(["CreateRule"], things.listener, service=service),
+        allow(["DeleteRule", "AddTags"], things.arn(service, f"listener-rule/{name}/*" if name != "*" else "listener-rule/app/*"), service=service),
+        allow(_BALANCER_GROUPS, groups, service=service),
+    ]

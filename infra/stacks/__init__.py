@@ -1,0 +1,1 @@
+"""One module a stack: what there is in it, and who may do what with it."""

@@ -1,0 +1,60 @@
+"""What all stacks of a stage have in common."""
+
+from typing import Any
+
+from aws_cdk import Aws, CfnOutput, Environment, Fn, RemovalPolicy, Stack, Tags
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from hubless.settings.stage import Stage
+
+ZONES = 2
+_KEPT = logs.RetentionDays
+_RETENTIONS = {
+    1: _KEPT.ONE_DAY,
+    3: _KEPT.THREE_DAYS,
+    5: _KEPT.FIVE_DAYS,
+    7: _KEPT.ONE_WEEK,
+    14: _KEPT.TWO_WEEKS,
+    30: _KEPT.ONE_MONTH,
+    60: _KEPT.TWO_MONTHS,
+    90: _KEPT.THREE_MONTHS,
+    180: _KEPT.SIX_MONTHS,
+    365: _KEPT.ONE_YEAR,
+    731: _KEPT.TWO_YEARS,
+}
+
+
+class HubStack(Stack):
+    """A stack of one stage."""
+
+    def __init__(self, scope: Construct, part: str, stage: Stage, *, region: str = "", **more: Any) -> None:
+        given = stage.settings
+        super().__init__(
+            scope,
+            f"{stage.hub}-{part}",
+            env=Environment(region=region or given.region, account=given.account or None),
+            termination_protection=False,
+            **more,
+        )
+        self.stage = stage
+        Tags.of(self).add("hubless:stage", stage.name)
+
+    @property
+    def availability_zones(self) -> list[str]:
+        """Return the first zones of the region, as the deployment finds them: nothing is looked up before."""
+        return [Fn.select(number, Fn.get_azs(Aws.REGION)) for number in range(ZONES)]
+
+    @property
+    def data_policy(self) -> RemovalPolicy:
+        """Return what becomes of people's data when the stack is destroyed."""
+        return RemovalPolicy.RETAIN if self.stage.settings.keep_data else RemovalPolicy.DESTROY
+
+    def tell(self, name: str, value: str, description: str) -> None:
+        """Print *value* when the deployment is done."""
+        CfnOutput(self, f"Told{name}", value=value, description=description).override_logical_id(name)
+
+
+def retention(days: int) -> logs.RetentionDays:
+    """Return for how long logs are kept, in the CDK's words."""
+    return _RETENTIONS[days]

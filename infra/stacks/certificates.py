@@ -1,0 +1,94 @@
+"""What CloudFront takes from us-east-1 alone: the certificate, and the rules of AWS WAF."""
+
+from typing import Any
+
+from aws_cdk import aws_certificatemanager as acm
+from aws_cdk import aws_route53 as route53
+from aws_cdk import aws_wafv2 as waf
+from constructs import Construct
+
+from hubless.settings.stage import CERTIFICATES_REGION, Stage
+from infra.stacks.base import HubStack
+
+LOGIN_PATH, SIGNUP_PATH = "/hub/login", "/hub/signup"
+WINDOW_SECONDS = 300
+
+
+class CertificatesStack(HubStack):
+    """A certificate where the domain's zone is given, web ACL where it is wanted."""
+
+    def __init__(self, scope: Construct, stage: Stage, **more: Any) -> None:
+        super().__init__(
+            scope, "certificates", stage, region=CERTIFICATES_REGION, description="hubless: what CloudFront takes from us-east-1", **more
+        )
+        self.certificate = self._certificate() if stage.settings.zone_id else None
+        self.acl = self._acl() if stage.settings.waf else None
+
+    @staticmethod
+    def is_needed(stage: Stage) -> bool:
+        """Say whether there is anything to be made."""
+        return bool(stage.settings.zone_id) or stage.settings.waf
+
+    def _certificate(self) -> acm.Certificate:
+        given = self.stage.settings
+        return acm.Certificate(
+            self,
+            "Certificate",
+            domain_name=given.domain,
+            subject_alternative_names=[f"*.{given.domain}"] if self.stage.has_subdomains else None,
+            validation=acm.CertificateValidation.from_dns(zone_of(self, self.stage)),
+        )
+
+    def _acl(self) -> waf.CfnWebACL:
+        """Return the rules: so many log-ins an address; everything else passes."""
+        seen = waf.CfnWebACL.VisibilityConfigProperty(
+            cloud_watch_metrics_enabled=True, metric_name=f"{self.stage.hub}-logins", sampled_requests_enabled=False
+        )
+        guesses = waf.CfnWebACL.RateBasedStatementProperty(
+            aggregate_key_type="IP",
+            limit=self.stage.settings.waf_rate,
+            evaluation_window_sec=WINDOW_SECONDS,
+            scope_down_statement=waf.CfnWebACL.StatementProperty(
+                or_statement=waf.CfnWebACL.OrStatementProperty(statements=[_asks(LOGIN_PATH), _asks(SIGNUP_PATH)])
+            ),
+        )
+        return waf.CfnWebACL(
+            self,
+            "Logins",
+            scope="CLOUDFRONT",
+            default_action=waf.CfnWebACL.DefaultActionProperty(allow={}),
+            visibility_config=seen,
+            rules=[
+                waf.CfnWebACL.RuleProperty(
+                    name="logins",
+                    priority=0,
+                    statement=waf.CfnWebACL.StatementProperty(rate_based_statement=guesses),
+                    action=waf.CfnWebACL.RuleActionProperty(
+                        block=waf.CfnWebACL.BlockActionProperty(
+                            custom_response=waf.CfnWebACL.CustomResponseProperty(response_code=429)
+                        )
+                    ),
+                    visibility_config=seen,
+                )
+            ],
+        )
+
+
+def _asks(path: str) -> waf.CfnWebACL.StatementProperty:
+    return waf.CfnWebACL.StatementProperty(
+        byte_match_statement=waf.CfnWebACL.ByteMatchStatementProperty(
+            field_to_match=waf.CfnWebACL.FieldToMatchProperty(uri_path={}),
+            positional_constraint="STARTS_WITH",
+            search_string=path,
+            # The hub decodes what it is asked for; so does this.
+            text_transformations=[waf.CfnWebACL.TextTransformationProperty(priority=0, type="URL_DECODE")],
+        )
+    )
+
+
+def zone_of(scope: Construct, stage: Stage) -> route53.IHostedZone:
+    """Return the domain's zone, as the stage tells of it: nothing is looked up."""
+    given = stage.settings
+    return route53.HostedZone.from_hosted_zone_attributes(
+        scope, "Zone", hosted_zone_id=given.zone_id, zone_name=given.zone_name or given.domain
+    )

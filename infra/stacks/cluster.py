@@ -1,0 +1,184 @@
+"""Where users' servers run: network, ECS, their roles, their files."""
+
+import re
+from typing import Any
+
+from aws_cdk import RemovalPolicy
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_ecr_assets as assets
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_efs as efs
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from hubless.settings.stage import Stage
+from infra.places import IMAGES
+from infra.reasons import reasoned
+from infra.stacks.base import HubStack, retention
+from infra.stacks.state import StateStack
+
+SERVER_PORT, EDGE_PORT, NFS_PORT = 8888, 8080, 2049
+_ECR = re.compile(r"(?P<account>[0-9]{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com/(?P<repository>[^:@]+)")
+PLATFORMS = {"ARM64": assets.Platform.LINUX_ARM64, "X86_64": assets.Platform.LINUX_AMD64}
+
+
+class ClusterStack(HubStack):
+    """The network and what runs in it. *images* are those that profiles name."""
+
+    def __init__(self, scope: Construct, stage: Stage, *, state: StateStack, images: tuple[str, ...] = (), **more: Any) -> None:
+        super().__init__(scope, "cluster", stage, description="hubless: where users' servers run", **more)
+        self._state = state
+        self.vpc = self._vpc()
+        # Servers are reached by the edge alone, and not by each other: no group lets itself in.
+        self.edge_group = self._group("EdgeGroup", "Edges, reached by CloudFront", outbound=True)
+        self.server_group = self._group("ServerGroup", "Servers of users, reached by edges", outbound=True)
+        self.server_group.add_ingress_rule(self.edge_group, ec2.Port.tcp(SERVER_PORT), "edges to servers")
+        self.cluster = self._cluster()
+        self.log_group = logs.LogGroup(
+            self,
+            "ServerLogs",
+            retention=retention(stage.settings.log_days),
+            removal_policy=RemovalPolicy.DESTROY,
+        )
+        self.task_role = iam.Role(
+            self,
+            "TaskRole",
+            assumed_by=iam.ServicePrincipal("ecs-tasks.amazonaws.com"),
+            description="Of users' servers: it may do nothing",
+        )
+        self.execution_role = self._execution_role()
+        self.image = self._image(images)
+        self.file_system = self._file_system() if stage.settings.homes else None
+
+    def _vpc(self) -> ec2.IVpc:
+        given = self.stage.settings
+        if given.vpc_id:
+            return ec2.Vpc.from_vpc_attributes(
+                self,
+                "Vpc",
+                vpc_id=given.vpc_id,
+                availability_zones=list(given.zones),
+                public_subnet_ids=list(given.public_subnets),
+                isolated_subnet_ids=list(given.private_subnets),
+            )
+        vpc = ec2.Vpc(
+            self,
+            "Vpc",
+            ip_addresses=ec2.IpAddresses.cidr(given.network),
+            max_azs=len(self.availability_zones),
+            nat_gateways=0,  # servers have addresses of their own behind a closed group: a NAT costs $33 a month, and each byte
+            restrict_default_security_group=False,
+            subnet_configuration=[
+                ec2.SubnetConfiguration(name="servers", subnet_type=ec2.SubnetType.PUBLIC, map_public_ip_on_launch=False),
+                ec2.SubnetConfiguration(name="edge", subnet_type=ec2.SubnetType.PRIVATE_ISOLATED, cidr_mask=26),
+            ],
+            gateway_endpoints={
+                "DynamoDb": ec2.GatewayVpcEndpointOptions(service=ec2.GatewayVpcEndpointAwsService.DYNAMODB),
+                "S3": ec2.GatewayVpcEndpointOptions(service=ec2.GatewayVpcEndpointAwsService.S3),
+            },
+        )
+        vpc.add_flow_log(
+            "Refused",
+            destination=ec2.FlowLogDestination.to_s3(self._state.logs, "network"),
+            traffic_type=ec2.FlowLogTrafficType.REJECT,
+        )
+        return vpc
+
+    def _group(self, name: str, meaning: str, *, outbound: bool) -> ec2.SecurityGroup:
+        return ec2.SecurityGroup(self, name, vpc=self.vpc, description=meaning, allow_all_outbound=outbound)
+
+    def _cluster(self) -> ecs.Cluster:
+        cluster = ecs.Cluster(self, "Cluster", vpc=self.vpc, enable_fargate_capacity_providers=True)
+        reasoned(
+            cluster,
+            {"AwsSolutions-ECS4": "Container Insights costs more a server than the hub does; the hub's own metrics say how servers are"},
+        )
+        return cluster
+
+    def _execution_role(self) -> iam.Role:
+        """Return the role by which ECS starts a server: its variables, its image, its log."""
+        role = iam.Role(
+            self,
+            "ExecutionRole",
+            assumed_by=iam.ServicePrincipal("ecs-tasks.amazonaws.com"),
+            description="By which ECS starts users' servers",
+        )
+        bucket = self._state.launches
+        role.add_to_policy(
+            iam.PolicyStatement(actions=["s3:GetObject"], resources=[bucket.arn_for_objects(f"launches/{self.stage.hub}/*")])
+        )
+        role.add_to_policy(iam.PolicyStatement(actions=["s3:GetBucketLocation"], resources=[bucket.bucket_arn]))
+        self.log_group.grant_write(role)
+        reasoned(
+            role,
+            {"AwsSolutions-IAM5": "Objects of launches and streams of one log group have names that only the launch knows"},
+        )
+        return role
+
+    def _image(self, named: tuple[str, ...]) -> str:
+        """Return the image of profiles that name none; who starts servers may pull all that are *named*."""
+        given = self.stage.settings
+        repositories = {found for image in (given.image, *named) if (found := self._repository(image))}
+        image = given.image
+        if not image:
+            built = assets.DockerImageAsset(
+                self, "Image", directory=str(IMAGES / "singleuser"), platform=PLATFORMS[given.architecture]
+            )
+            repositories.add(built.repository.repository_arn)
+            image = built.image_uri
+        if repositories:
+            self.execution_role.add_to_policy(
+                iam.PolicyStatement(
+                    actions=["ecr:BatchCheckLayerAvailability", "ecr:GetDownloadUrlForLayer", "ecr:BatchGetImage"],
+                    resources=sorted(repositories),
+                )
+            )
+            self.execution_role.add_to_policy(
+                iam.PolicyStatement(actions=["ecr:GetAuthorizationToken"], resources=["*"])
+            )
+        return image
+
+    def _repository(self, image: str) -> str:
+        """Return the ARN of the ECR repository that *image* names, or nothing where it comes from elsewhere."""
+        if (found := _ECR.match(image)) is None:
+            return ""
+        return f"arn:{self.partition}:ecr:{found['region']}:{found['account']}:repository/{found['repository']}"
+
+    def _file_system(self) -> efs.FileSystem:
+        """Return where users' files are. The hub makes an access point for each user at the first spawn."""
+        group = self._group("HomesGroup", "Files of users, reached by servers", outbound=False)
+        group.add_ingress_rule(self.server_group, ec2.Port.tcp(NFS_PORT), "servers to their files")
+        homes = efs.FileSystem(
+            self,
+            "Homes",
+            vpc=self.vpc,
+            vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED),
+            security_group=group,
+            encrypted=True,
+            throughput_mode=efs.ThroughputMode.ELASTIC,
+            lifecycle_policy=efs.LifecyclePolicy.AFTER_30_DAYS,
+            out_of_infrequent_access_policy=efs.OutOfInfrequentAccessPolicy.AFTER_1_ACCESS,
+            enable_automatic_backups=self.stage.settings.keep_data,
+            allow_anonymous_access=False,
+            removal_policy=self.data_policy,
+            file_system_policy=iam.PolicyDocument(statements=self._who_may_mount()),
+        )
+        return homes
+
+    def _who_may_mount(self) -> list[iam.PolicyStatement]:
+        """Return the policy of the file system: servers, by an access point and TLS, and nobody else."""
+        by_access_point = {"StringLike": {"elasticfilesystem:AccessPointArn": f"arn:{self.partition}:elasticfilesystem:{self.region}:{self.account}:access-point/*"}}
+        return [
+            iam.PolicyStatement(
+                principals=[iam.ArnPrincipal(self.task_role.role_arn)],
+                actions=["elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"],
+                conditions={"Bool": {"elasticfilesystem:AccessedViaMountTarget": "true"}, **by_access_point},
+            ),
+            iam.PolicyStatement(
+                effect=iam.Effect.DENY,
+                principals=[iam.AnyPrincipal()],
+                actions=["*"],
+                conditions={"Bool": {"aws:SecureTransport": "false"}},
+            ),
+        ]

@@ -1,0 +1,247 @@
+"""The hub itself: its three functions, and what calls them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from aws_cdk import Duration, Fn, RemovalPolicy
+from aws_cdk import aws_apigateway as rest
+from aws_cdk import aws_apigatewayv2 as http
+from aws_cdk import aws_apigatewayv2_integrations as integrations
+from aws_cdk import aws_elasticloadbalancingv2 as balancers
+from aws_cdk import aws_elasticloadbalancingv2_targets as balanced
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as event_targets
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda_event_sources as sources
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from hubless.settings.cloud import CloudSettings, written
+from hubless.settings.stage import Stage
+from infra import grants
+from infra.constructs.function import HubFunction, Plan, Target
+from infra.reasons import reasoned
+from infra.stacks.base import HubStack
+from infra.stacks.cluster import ClusterStack
+from infra.stacks.state import StateStack
+from infra.stacks.web import STREAM_STAGE, WebStack
+
+API_SECONDS, SPAWN_SECONDS, REAPER_SECONDS, STREAM_SECONDS = 29, 60, 120, 900
+VISIBILITY_SECONDS = 6 * SPAWN_SECONDS  # what AWS recommends for a queue that feeds a function
+TRIES = 1_000  # what is not possible yet comes back until its deadline, which the hub knows and the queue does not
+BATCH, AT_ONCE = 10, 20
+MEMORY_MIB = {"api": 1024, "stream": 512, "spawn": 512, "reaper": 512}
+LAST_RULE = 50_000  # ELB's highest
+EXEC_WRAPPER = "/var/task/functions/api/stream/bootstrap"
+
+
+@dataclass(frozen=True)
+class Code:
+    """Where the functions' bundles lie, and what they run on."""
+
+    api: Path
+    spawn: Path
+    reaper: Path
+    target: Target
+
+
+class ControlStack(HubStack):
+    """Functions, queues, the schedule. They are told what the other stacks made."""
+
+    def __init__(
+        self, scope: Construct, stage: Stage, *, state: StateStack, cluster: ClusterStack, web: WebStack, code: Code, **more: Any
+    ) -> None:
+        super().__init__(scope, "control", stage, description="hubless: the hub's functions", **more)
+        self._state, self._cluster, self._web, self._code = state, cluster, web, code
+        self.dead = self._queue("Dead", kept=Duration.days(14))
+        self.queue, self.launches = self._queue("Queue", dead=self.dead), self._queue("Launches", dead=self.dead)
+        self._things = grants.Things(
+            state,
+            cluster,
+            (self.queue.queue_arn, self.launches.queue_arn),
+            listener=web.edge.told.get("alb_listener", ""),
+            instance=self._instance_arn(),
+        )
+        self._cloud = self._told()
+        everyone = grants.of_all(self._things)
+        self.api = self._function("api", code.api, API_SECONDS, [*everyone, *grants.of_api(self._things)], is_in_front=True)
+        self.stream = self._function("stream", code.api, STREAM_SECONDS, [*everyone, *grants.of_api(self._things)], is_in_front=True)
+        self.spawn = self._function("spawn", code.spawn, SPAWN_SECONDS, [*everyone, *grants.of_spawn(self._things)])
+        self.reaper = self._function("reaper", code.reaper, REAPER_SECONDS, [*everyone, *grants.of_reaper(self._things)])
+        self._serve()
+        self._serve_streams()
+        self._feed()
+        self.tell("Functions", self.api.function.function_name, "The function that answers requests; `hubless admin` reads its variables")
+
+    def _told(self) -> CloudSettings:
+        given, cluster, state = self.stage.settings, self._cluster, self._state
+        return CloudSettings(
+            url=self._web.url,
+            hub=self.stage.hub,
+            table=state.table.table_name,
+            queue=self.queue.queue_url,
+            launches_queue=self.launches.queue_url,
+            secrets=_by_ssm(state.secrets.secret_name),
+            cluster=cluster.cluster.cluster_name,
+            image=cluster.image,
+            bucket=state.launches.bucket_name,
+            execution_role=cluster.execution_role.role_arn,
+            task_role=cluster.task_role.role_arn,
+            subnets=tuple(subnet.subnet_id for subnet in cluster.vpc.public_subnets),
+            security_groups=(cluster.server_group.security_group_id,),
+            log_group=cluster.log_group.log_group_name,
+            public_addresses=True,
+            capacity=given.capacity,
+            architecture=given.architecture,
+            cpus=given.cpus,
+            memory=given.memory,
+            file_system=cluster.file_system.file_system_id if cluster.file_system else "",
+            subdomains=self.stage.has_subdomains,
+            **self._web.edge.told,
+        )
+
+    def _instance_arn(self) -> str:
+        instance = self._web.edge.told.get("economy_instance", "")
+        return f"arn:{self.partition}:ec2:{self.region}:{self.account}:instance/{instance}" if instance else ""
+
+    def _queue(self, name: str, *, dead: sqs.Queue | None = None, kept: Duration | None = None) -> sqs.Queue:
+        queue = sqs.Queue(
+            self,
+            name,
+            visibility_timeout=Duration.seconds(VISIBILITY_SECONDS),
+            retention_period=kept or Duration.days(4),
+            encryption=sqs.QueueEncryption.SQS_MANAGED,
+            enforce_ssl=True,
+            dead_letter_queue=sqs.DeadLetterQueue(queue=dead, max_receive_count=TRIES) if dead else None,
+            removal_policy=RemovalPolicy.DESTROY,
+        )
+        if dead is None:
+            reasoned(queue, {"AwsSolutions-SQS3": "It is where letters of the others end"})
+        return queue
+
+    def _function(
+        self, name: str, code: Path, seconds: int, statements: Sequence[iam.PolicyStatement], *, is_in_front: bool = False
+    ) -> HubFunction:
+        plan = Plan(
+            name=name,
+            code=code,
+            handler=f"functions.{'api' if name == 'stream' else name}.handler.handler",
+            memory_mib=MEMORY_MIB[name],
+            seconds=seconds,
+            target=self._code.target,
+            log_days=self.stage.settings.log_days,
+            snap_start=self.stage.settings.snap_start and name == "api",
+        )
+        front = _by_ssm(self._state.front.secret_name) if is_in_front else ""
+        variables = written(replace(self._cloud, front=front))
+        if name == "stream":
+            variables |= {"AWS_LAMBDA_EXEC_WRAPPER": EXEC_WRAPPER}
+        return HubFunction(self, plan, variables=variables, grants=statements)
+
+    # --- what calls them ---
+
+    def _serve(self) -> None:
+        """Lead the API's address to its function; with a load balancer as the edge, what has no rule there, too."""
+        proxied = integrations.HttpLambdaIntegration("Integration", self.api.alias, timeout=Duration.seconds(API_SECONDS))
+        http.HttpRoute(self, "Route", http_api=self._web.api, route_key=http.HttpRouteKey.DEFAULT, integration=proxied)
+        if (listener := self._web.edge.listener) is not None:
+            group = balancers.ApplicationTargetGroup(
+                self, "Unrouted", target_type=balancers.TargetType.LAMBDA, targets=[balanced.LambdaTarget(self.api.alias)]
+            )
+            group.set_attribute("lambda.multi_value_headers.enabled", "true")
+            balancers.ApplicationListenerRule(
+                self,
+                "Last",
+                listener=listener,
+                priority=LAST_RULE,
+                conditions=[balancers.ListenerCondition.path_patterns(["/*"])],
+                target_groups=[group],
+            )
+
+    def _serve_streams(self) -> None:
+        """Lead the other address to the function whose answers go on for minutes (ADR 20)."""
+        api, alias = self._web.stream, self.stream.alias
+        resource = rest.CfnResource(
+            self, "StreamPath", rest_api_id=api.ref, parent_id=api.attr_root_resource_id, path_part="{proxy+}"
+        )
+        uri = Fn.sub(
+            "arn:${AWS::Partition}:apigateway:${AWS::Region}:lambda:path/2021-11-15/functions/${Alias}/response-streaming-invocations",
+            {"Alias": alias.function_arn},
+        )
+        method = rest.CfnMethod(
+            self,
+            "StreamMethod",
+            rest_api_id=api.ref,
+            resource_id=resource.ref,
+            http_method="ANY",
+            authorization_type="NONE",
+            integration=rest.CfnMethod.IntegrationProperty(
+                type="AWS_PROXY",
+                integration_http_method="POST",
+                uri=uri,
+                response_transfer_mode="STREAM",
+                timeout_in_millis=STREAM_SECONDS * 1000,
+            ),
+        )
+        deployment = rest.CfnDeployment(self, "StreamDeployment", rest_api_id=api.ref)
+        deployment.add_dependency(method)
+        stage = rest.CfnStage(
+            self, "StreamStage", rest_api_id=api.ref, deployment_id=deployment.ref, stage_name=STREAM_STAGE
+        )
+        alias.add_permission(
+            "Stream",
+            principal=iam.ServicePrincipal("apigateway.amazonaws.com"),
+            source_arn=f"arn:{self.partition}:execute-api:{self.region}:{self.account}:{api.ref}/*",
+        )
+        reasoned(
+            method,
+            {
+                "AwsSolutions-APIG4": "The hub knows who asks, by JupyterHub's own tokens and cookies",
+                "AwsSolutions-COG4": "The hub knows who asks, by JupyterHub's own tokens and cookies",
+            },
+        )
+        reasoned(
+            stage,
+            {
+                "AwsSolutions-APIG1": "CloudFront logs each request, and the function each with its id",
+                "AwsSolutions-APIG3": "WAF is an option of the stage (waf), at CloudFront; here only CloudFront is answered",
+                "AwsSolutions-APIG6": "CloudFront logs each request, and the function each with its id",
+            },
+        )
+
+    def _feed(self) -> None:
+        """Give spawn what waits in the queues and what ECS tells of tasks; call the reaper each minute."""
+        for queue, batch in ((self.queue, BATCH), (self.launches, 1)):
+            source = sources.SqsEventSource(
+                queue, batch_size=batch, report_batch_item_failures=True, max_concurrency=AT_ONCE
+            )
+            self.spawn.alias.add_event_source(source)
+        to_spawn = event_targets.LambdaFunction(
+            self.spawn.alias, dead_letter_queue=self.dead, retry_attempts=10, max_event_age=Duration.hours(1)
+        )
+        events.Rule(
+            self,
+            "Tasks",
+            description=f"{self.stage.hub}: what becomes of tasks",
+            event_pattern=events.EventPattern(
+                source=["aws.ecs"],
+                detail_type=["ECS Task State Change"],
+                detail={"clusterArn": [self._cluster.cluster.cluster_arn], "startedBy": [f"hubless/{self.stage.hub}"]},
+            ),
+            targets=[to_spawn],
+        )
+        events.Rule(
+            self,
+            "Minute",
+            description=f"{self.stage.hub}: the reaper's round",
+            schedule=events.Schedule.rate(Duration.minutes(1)),
+            # The next round comes in a minute: one that failed is not worth another try.
+            targets=[event_targets.LambdaFunction(self.reaper.alias, retry_attempts=0)],
+        )
+
+
+def _by_ssm(secret: str) -> str:
+    """Return the parameter's name by which SSM reads what Secrets Manager holds under the name of *secret*."""
+    return f"/aws/reference/secretsmanager/{secret}"

@@ -1,0 +1,105 @@
+"""What the hub remembers: the table, its secrets, the bucket of launches, the logs of who asked for what."""
+
+from typing import Any
+
+from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_secretsmanager as secretsmanager
+from constructs import Construct
+
+from hubless.settings.stage import Stage
+from infra.reasons import reasoned
+from infra.stacks.base import HubStack
+
+STRING, NUMBER = dynamodb.AttributeType.STRING, dynamodb.AttributeType.NUMBER
+KEY_LENGTH, FRONT_LENGTH = 64, 48  # characters
+
+
+class StateStack(HubStack):
+    """The things that a `cdk destroy` leaves where `keep_data` says so."""
+
+    def __init__(self, scope: Construct, stage: Stage, **more: Any) -> None:
+        super().__init__(scope, "state", stage, description="hubless: what the hub remembers", **more)
+        self.table = self._table()
+        self.secrets = self._secret("Secrets", "Keys and tokens of the hub, as JSON", key="key", length=KEY_LENGTH)
+        self.front = self._secret("Front", "What only CloudFront says to the API", key=None, length=FRONT_LENGTH)
+        self.logs = self._logs()
+        self.launches = self._launches()
+        self.tell("Secrets", self.secrets.secret_name, "Add the secrets that hubless.toml leaves to the environment here")
+        self.tell("Table", self.table.table_name, "The hub's state")
+
+    def _table(self) -> dynamodb.Table:
+        table = dynamodb.Table(
+            self,
+            "Table",
+            partition_key=dynamodb.Attribute(name="pk", type=STRING),
+            sort_key=dynamodb.Attribute(name="sk", type=STRING),
+            billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
+            encryption=dynamodb.TableEncryption.DEFAULT,  # AWS's own key: no call, and no bill, for each request
+            point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
+                point_in_time_recovery_enabled=True
+            ),
+            time_to_live_attribute="ttl",
+            deletion_protection=self.stage.settings.keep_data,
+            removal_policy=self.data_policy,
+        )
+        table.add_global_secondary_index(
+            index_name="activity",
+            partition_key=dynamodb.Attribute(name="activity", type=STRING),
+            sort_key=dynamodb.Attribute(name="pk", type=STRING),
+        )
+        table.add_global_secondary_index(
+            index_name="expiry",
+            partition_key=dynamodb.Attribute(name="expiry", type=STRING),
+            sort_key=dynamodb.Attribute(name="expires_at", type=NUMBER),
+            projection_type=dynamodb.ProjectionType.KEYS_ONLY,
+        )
+        return table
+
+    def _secret(self, name: str, meaning: str, *, key: str | None, length: int) -> secretsmanager.Secret:
+        generated = secretsmanager.SecretStringGenerator(
+            exclude_punctuation=True,
+            password_length=length,
+            generate_string_key=key,
+            secret_string_template="{}" if key else None,
+        )
+        secret = secretsmanager.Secret(
+            self, name, description=meaning, generate_secret_string=generated, removal_policy=self.data_policy
+        )
+        reasoned(
+            secret,
+            {"AwsSolutions-SMG4": "Its rotation is a decision: launches' tokens are derived from it, and end with it (docs/deploy.md)"},
+        )
+        return secret
+
+    def _logs(self) -> s3.Bucket:
+        bucket = s3.Bucket(
+            self,
+            "Logs",
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            encryption=s3.BucketEncryption.S3_MANAGED,
+            enforce_ssl=True,
+            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_PREFERRED,  # CloudFront's logs come by an ACL
+            lifecycle_rules=[s3.LifecycleRule(expiration=Duration.days(self.stage.settings.log_days))],
+            removal_policy=self.data_policy,
+            auto_delete_objects=not self.stage.settings.keep_data,
+        )
+        reasoned(bucket, {"AwsSolutions-S1": "It is what others log to"})
+        return bucket
+
+    def _launches(self) -> s3.Bucket:
+        """Return the bucket in which a launch's variables lie for as long as it lives (ADR 10)."""
+        bucket = s3.Bucket(
+            self,
+            "Launches",
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            encryption=s3.BucketEncryption.S3_MANAGED,
+            enforce_ssl=True,
+            # No versions: what is deleted is gone. `definitions/` holds marks that live longer.
+            lifecycle_rules=[s3.LifecycleRule(prefix="launches/", expiration=Duration.days(1))],
+            removal_policy=RemovalPolicy.DESTROY,
+            auto_delete_objects=True,
+        )
+        reasoned(bucket, {"AwsSolutions-S1": "Only the hub's functions and ECS read it; each access would cost more than it tells"})
+        return bucket

@@ -1,0 +1,147 @@
+"""What tells people how the hub is: a dashboard, alarms, the spend."""
+
+from typing import Any
+
+from aws_cdk import Duration
+from aws_cdk import aws_budgets as budgets
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_cloudwatch_actions as actions
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sns_subscriptions as subscriptions
+from constructs import Construct
+
+from hubless.settings.stage import Stage
+from infra.stacks.base import HubStack
+from infra.stacks.control import ControlStack
+from infra.stacks.web import WebStack
+
+NAMESPACE = "hubless"
+WARN_AT, FAILED_SPAWNS, STALE_MINUTES = 80, 5, 5  # per cent of the budget; within a quarter of an hour
+
+
+class WatchStack(HubStack):
+    """Five alarms: each costs ten cents a month, and each says that somebody has to do something."""
+
+    def __init__(self, scope: Construct, stage: Stage, *, control: ControlStack, web: WebStack, **more: Any) -> None:
+        super().__init__(scope, "watch", stage, description="hubless: dashboard, alarms, spend", **more)
+        self._control, self._web = control, web
+        self._topic = self._told()
+        self._alarms()
+        self._dashboard()
+        self._budget()
+
+    def _told(self) -> sns.Topic | None:
+        email = self.stage.settings.alarm_email
+        if not email:
+            return None
+        topic = sns.Topic(self, "Alarms", display_name=self.stage.hub, enforce_ssl=True)
+        topic.add_subscription(subscriptions.EmailSubscription(email))
+        return topic
+
+    def _metric(self, name: str, statistic: str = "Sum", minutes: int = 5, **dimensions: str) -> cloudwatch.Metric:
+        return cloudwatch.Metric(
+            namespace=NAMESPACE,
+            metric_name=name,
+            dimensions_map={"hub": self.stage.hub, **dimensions},
+            statistic=statistic,
+            period=Duration.minutes(minutes),
+        )
+
+    def _alarm(self, name: str, metric: cloudwatch.IMetric, threshold: float, what_to_do: str, **more: Any) -> None:
+        alarm = cloudwatch.Alarm(
+            self,
+            name,
+            metric=metric,
+            threshold=threshold,
+            evaluation_periods=more.pop("periods", 1),
+            comparison_operator=more.pop("operator", cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD),
+            treat_missing_data=more.pop("missing", cloudwatch.TreatMissingData.NOT_BREACHING),
+            alarm_description=f"{self.stage.hub}: {what_to_do}",
+        )
+        if self._topic:
+            alarm.add_alarm_action(actions.SnsAction(self._topic))
+
+    def _alarms(self) -> None:
+        dead = self._control.dead.metric_approximate_number_of_messages_visible(period=Duration.minutes(5), statistic="Maximum")
+        self._alarm("DeadLetters", dead, 1, "messages were given up. Read them in the dead-letter queue, mend the cause, and redrive them.")
+        self._alarm(
+            "FailedSpawns",
+            self._metric("Spawns", minutes=15, outcome="failed"),
+            FAILED_SPAWNS,
+            "servers do not start. The spawn function's log says why for each.",
+        )
+        self._alarm(
+            "Orphans",
+            self._metric("Orphans", minutes=15),
+            1,
+            "tasks ran that no server belongs to; they were stopped. More than one now and then is a defect: report it with the reaper's log.",
+        )
+        rounds = self._control.reaper.function.metric_invocations(period=Duration.minutes(STALE_MINUTES), statistic="Sum")
+        failed = self._control.reaper.function.metric_errors(period=Duration.minutes(STALE_MINUTES), statistic="Sum")
+        swept = cloudwatch.MathExpression(
+            expression="FILL(rounds, 0) - FILL(failed, 0)",
+            using_metrics={"rounds": rounds, "failed": failed},
+            period=Duration.minutes(STALE_MINUTES),
+            label="rounds that ended well",
+        )
+        self._alarm(
+            "NoSweep",
+            swept,
+            0,
+            "the reaper does not get round: idle servers run on. Its log says why.",
+            operator=cloudwatch.ComparisonOperator.LESS_THAN_OR_EQUAL_TO_THRESHOLD,
+            missing=cloudwatch.TreatMissingData.BREACHING,
+            periods=2,
+        )
+        errors = self._control.api.function.metric_errors(period=Duration.minutes(5), statistic="Sum")
+        self._alarm("ApiErrors", errors, 3, "requests fail. The api function's log says why for each.")
+
+    def _dashboard(self) -> None:
+        control, minute = self._control, Duration.minutes(1)
+        board = cloudwatch.Dashboard(self, "Dashboard", dashboard_name=self.stage.hub)
+        board.add_widgets(
+            _graph("Servers", self._metric("RunningServers", "Maximum", 1), self._metric("QueueLength", "Maximum", 1)),
+            _graph("Spawns", *(self._metric("Spawns", outcome=outcome) for outcome in ("ready", "failed", "stopped"))),
+            _graph("Seconds from asked to ready", *(self._metric("SpawnDuration", statistic) for statistic in ("p50", "p95"))),
+        )
+        board.add_widgets(
+            _graph("Stopped and removed", *(self._metric(name) for name in ("Culls", "Deaths", "Orphans", "StaleRoutes", "Throttles"))),
+            _graph("Requests", control.api.function.metric_invocations(period=minute), control.api.function.metric_errors(period=minute)),
+            _graph("Seconds a request takes", *(control.api.function.metric_duration(period=minute, statistic=s) for s in ("p50", "p95"))),
+        )
+        board.add_widgets(
+            _graph("Given up", control.dead.metric_approximate_number_of_messages_visible()),
+            _graph("Spawn", control.spawn.function.metric_invocations(), control.spawn.function.metric_errors(), control.spawn.function.metric_throttles()),
+            _graph("Reaper", control.reaper.function.metric_duration(), control.reaper.function.metric_errors()),
+        )
+
+    def _budget(self) -> None:
+        given = self.stage.settings
+        if not given.monthly_budget:
+            return
+        mail = budgets.CfnBudget.SubscriberProperty(address=given.alarm_email, subscription_type="EMAIL")
+        notes = [
+            budgets.CfnBudget.NotificationWithSubscribersProperty(
+                notification=budgets.CfnBudget.NotificationProperty(
+                    comparison_operator="GREATER_THAN", notification_type=kind, threshold=threshold, threshold_type="PERCENTAGE"
+                ),
+                subscribers=[mail],
+            )
+            for kind, threshold in (("ACTUAL", WARN_AT), ("FORECASTED", 100))
+        ]
+        budgets.CfnBudget(
+            self,
+            "Budget",
+            budget=budgets.CfnBudget.BudgetDataProperty(
+                budget_name=self.stage.hub,
+                budget_type="COST",
+                time_unit="MONTHLY",
+                budget_limit=budgets.CfnBudget.SpendProperty(amount=given.monthly_budget, unit="USD"),
+                cost_filters={"TagKeyValue": [f"user:hubless:stage${self.stage.name}"]},
+            ),
+            notifications_with_subscribers=notes,
+        )
+
+
+def _graph(title: str, *lines: cloudwatch.IMetric) -> cloudwatch.GraphWidget:
+    return cloudwatch.GraphWidget(title=title, left=list(lines), width=8)

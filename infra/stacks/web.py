@@ -1,0 +1,211 @@
+"""What faces the internet: CloudFront, the API's addresses behind it, and the edge that leads to servers."""
+
+from typing import Any
+
+from aws_cdk import Duration, Fn
+from aws_cdk import aws_apigateway as rest
+from aws_cdk import aws_apigatewayv2 as http
+from aws_cdk import aws_certificatemanager as acm
+from aws_cdk import aws_cloudfront as cloudfront
+from aws_cdk import aws_cloudfront_origins as origins
+from aws_cdk import aws_route53 as route53
+from aws_cdk import aws_route53_targets as targets
+from constructs import Construct
+
+from hubless.settings.stage import Stage
+from infra.constructs.balancer import Balancer
+from infra.constructs.economy import Economy
+from infra.constructs.edge import ORIGIN as EDGE
+from infra.constructs.edge import READ_SECONDS, Edge
+from infra.constructs.fleet import Fleet
+from infra.constructs.front import front
+from infra.reasons import reasoned
+from infra.stacks.base import HubStack
+from infra.stacks.certificates import CertificatesStack, zone_of
+from infra.stacks.cluster import ClusterStack
+from infra.stacks.state import StateStack
+
+API, STREAM = "api", "stream"  # origins, beside the edge
+STREAM_STAGE = "live"
+FRONT_HEADER = "x-hubless-front"
+SERVERS, SERVICES, STATIC, PROGRESS = "/user/*", "/services/*", "/hub/static/*", "/hub/api/users/*/progress"
+
+
+class WebStack(HubStack):
+    """CloudFront and what it asks. The functions behind the API's addresses are the control plane's."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        stage: Stage,
+        *,
+        state: StateStack,
+        cluster: ClusterStack,
+        certificates: CertificatesStack | None,
+        edge_code: str,
+        **more: Any,
+    ) -> None:
+        super().__init__(scope, "web", stage, description="hubless: what faces the internet", **more)
+        self._state, self._certificates = state, certificates
+        self.api = http.HttpApi(self, "Api", description=f"{stage.hub}: the hub", disable_execute_api_endpoint=False)
+        # Made bare, as the rest of it names functions, which are told CloudFront's name, which is made from this one's.
+        self.stream = rest.CfnRestApi(
+            self,
+            "Stream",
+            name=f"{stage.hub}-stream",
+            description="Answers that go on for minutes",
+            endpoint_configuration=rest.CfnRestApi.EndpointConfigurationProperty(types=["REGIONAL"]),
+        )
+        reasoned(self.stream, {"AwsSolutions-APIG2": "The function checks each request, as JupyterHub would"})
+        reasoned(
+            self.api, {"AwsSolutions-APIG1": "CloudFront logs each request, and the function each with its id; a third log costs more than the API"}
+        )
+        self.edge = self._edge(cluster, edge_code)
+        self.distribution = self._distribution()
+        self._name()
+        self.url = f"https://{stage.settings.domain or self.distribution.distribution_domain_name}"
+        self.tell("Url", self.url, "The hub")
+        self.tell("DistributionName", self.distribution.distribution_domain_name, "What a domain of your own is to be an alias of")
+
+    def _edge(self, cluster: ClusterStack, code: str) -> Edge:
+        match self.stage.settings.edge:
+            case "economy":
+                return Economy(self, cluster=cluster, state=self._state, code=code).edge()
+            case "fleet":
+                return Fleet(self, cluster=cluster, state=self._state).edge()
+            case _:
+                return Balancer(self, cluster=cluster, state=self._state).edge()
+
+    def _distribution(self) -> cloudfront.Distribution:
+        stage, given = self.stage, self.stage.settings
+        api, stream = self._origin(API, self.api.api_endpoint), self._origin(STREAM, self.stream_domain(), path=f"/{STREAM_STAGE}")
+        to_api, to_edge = self._function("Front", front()), self._function("EdgeFront", self._edge_front())
+        dynamic = {
+            "allowed_methods": cloudfront.AllowedMethods.ALLOW_ALL,
+            "cache_policy": cloudfront.CachePolicy.CACHING_DISABLED,
+            "viewer_protocol_policy": cloudfront.ViewerProtocolPolicy.REDIRECT_TO_HTTPS,
+            "compress": False,
+            "response_headers_policy": self._headers(),
+        }
+        but_host = cloudfront.OriginRequestPolicy.ALL_VIEWER_EXCEPT_HOST_HEADER
+        to_servers = cloudfront.BehaviorOptions(
+            origin=self.edge.origin,
+            origin_request_policy=but_host if self.edge.is_told_the_host else cloudfront.OriginRequestPolicy.ALL_VIEWER,
+            function_associations=[to_edge],
+            **dynamic,
+        )
+        static = cloudfront.BehaviorOptions(
+            origin=api,
+            cache_policy=self._static_policy(),
+            viewer_protocol_policy=cloudfront.ViewerProtocolPolicy.REDIRECT_TO_HTTPS,
+            response_headers_policy=dynamic["response_headers_policy"],
+            function_associations=[to_api],
+        )
+        distribution = cloudfront.Distribution(
+            self,
+            "Distribution",
+            comment=stage.hub,
+            default_behavior=cloudfront.BehaviorOptions(
+                origin=api, origin_request_policy=but_host, function_associations=[to_api], **dynamic
+            ),
+            additional_behaviors={
+                STATIC: static,
+                PROGRESS: cloudfront.BehaviorOptions(
+                    origin=stream, origin_request_policy=but_host, function_associations=[to_api], **dynamic
+                ),
+                SERVERS: to_servers,
+                SERVICES: to_servers,
+            },
+            domain_names=[given.domain, *([f"*.{given.domain}"] if stage.has_subdomains else [])] if given.domain else None,
+            certificate=self._certificate(),
+            minimum_protocol_version=cloudfront.SecurityPolicyProtocol.TLS_V1_2_2021,
+            http_version=cloudfront.HttpVersion.HTTP2,  # HTTP/3 would carry no WebSockets
+            enable_ipv6=True,
+            price_class=cloudfront.PriceClass.PRICE_CLASS_100,
+            web_acl_id=self._certificates.acl.attr_arn if self._certificates and self._certificates.acl else None,
+            enable_logging=True,
+            log_bucket=self._state.logs,
+            log_file_prefix="web/",
+            log_includes_cookies=False,
+        )
+        reasoned(
+            distribution,
+            {
+                "AwsSolutions-CFR1": "Who may use the hub is the hub's to say, and not a country's",
+                "AwsSolutions-CFR2": "WAF is an option of the stage (waf): the hub itself locks names that are guessed at",
+            }
+            | ({} if given.domain else {"AwsSolutions-CFR4": "CloudFront's own name has CloudFront's own certificate and versions of TLS"})
+            | {"AwsSolutions-CFR5": "An edge is asked by HTTP within AWS's own network, through a VPC origin that nobody else reaches"},
+        )
+        return distribution
+
+    def stream_domain(self) -> str:
+        """Return the name of the API whose answers go on for minutes."""
+        return f"{self.stream.ref}.execute-api.{self.region}.{self.url_suffix}"
+
+    def _origin(self, origin_id: str, address: str, *, path: str = "") -> origins.HttpOrigin:
+        domain = Fn.select(2, Fn.split("/", address)) if "://" in address or address == self.api.api_endpoint else address
+        return origins.HttpOrigin(
+            domain,
+            origin_id=origin_id,
+            origin_path=path or None,
+            protocol_policy=cloudfront.OriginProtocolPolicy.HTTPS_ONLY,
+            origin_ssl_protocols=[cloudfront.OriginSslPolicy.TLS_V1_2],
+            read_timeout=Duration.seconds(READ_SECONDS),
+            # Who does not come through here does not know it, and is refused.
+            custom_headers={FRONT_HEADER: self._state.front.secret_value.unsafe_unwrap()},
+        )
+
+    def _edge_front(self) -> str:
+        """Return the function for servers' paths: a load balancer asks the API itself where it has no rule."""
+        return front(edge=EDGE, api=API) if self.edge.is_told_the_host else front(strips_login=True)
+
+    def _function(self, name: str, source: str) -> cloudfront.FunctionAssociation:
+        made = cloudfront.Function(
+            self, name, code=cloudfront.FunctionCode.from_inline(source), runtime=cloudfront.FunctionRuntime.JS_2_0
+        )
+        return cloudfront.FunctionAssociation(function=made, event_type=cloudfront.FunctionEventType.VIEWER_REQUEST)
+
+    def _static_policy(self) -> cloudfront.CachePolicy:
+        """Return how long static files are kept: those that are named by their content, for as long as the hub says."""
+        return cloudfront.CachePolicy(
+            self,
+            "Static",
+            comment="Static files, by their content's hash",
+            query_string_behavior=cloudfront.CacheQueryStringBehavior.allow_list("v"),
+            min_ttl=Duration.seconds(0),
+            default_ttl=Duration.minutes(5),
+            max_ttl=Duration.days(365),
+            enable_accept_encoding_gzip=True,
+            enable_accept_encoding_brotli=True,
+        )
+
+    def _headers(self) -> cloudfront.ResponseHeadersPolicy:
+        """Return what is said with each answer: only what neither hub nor servers say themselves."""
+        return cloudfront.ResponseHeadersPolicy(
+            self,
+            "Headers",
+            comment="HTTPS only, from now on",
+            security_headers_behavior=cloudfront.ResponseSecurityHeadersBehavior(
+                strict_transport_security=cloudfront.ResponseHeadersStrictTransportSecurity(
+                    access_control_max_age=Duration.days(365), include_subdomains=self.stage.has_subdomains, override=False
+                ),
+                content_type_options=cloudfront.ResponseHeadersContentTypeOptions(override=False),
+            ),
+        )
+
+    def _certificate(self) -> acm.ICertificate | None:
+        if self._certificates and self._certificates.certificate:
+            return self._certificates.certificate
+        given = self.stage.settings.certificate
+        return acm.Certificate.from_certificate_arn(self, "Certificate", given) if given else None
+
+    def _name(self) -> None:
+        """Make the domain's records, where its zone is given."""
+        given = self.stage.settings
+        if not given.zone_id:
+            return
+        zone, target = zone_of(self, self.stage), route53.RecordTarget.from_alias(targets.CloudFrontTarget(self.distribution))
+        for name, record in (("Hub", given.domain), *((("Users", f"*.{given.domain}"),) if self.stage.has_subdomains else ())):
+            route53.ARecord(self, f"{name}Record", zone=zone, record_name=f"{record}.", target=target)
+            route53.AaaaRecord(self, f"{name}Record6", zone=zone, record_name=f"{record}.", target=target)
