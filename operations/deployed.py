@@ -93,5 +93,5 @@ def open_hub(stage: Stage, file: Path | None, deployment: Deployment | None = No
 
     region = stage.settings.region
     cloud = (deployment or read(stage, Aws(region))).cloud
-    secrets = bootstrap.open_secrets(cloud, region)
-    return bootstrap.CloudHub(load(cloud, file, secrets), cloud, region, secrets)
+    secrets, text_of = bootstrap.open_secrets(cloud, region)
+    return bootstrap.CloudHub(load(cloud, file, secrets), cloud, region, secrets, text_of)

@@ -8,8 +8,8 @@ import os
 import shutil
 import subprocess
 import tempfile
-import threading
 from collections import Counter
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import quote
 
@@ -18,14 +18,18 @@ import pytest
 from playwright.sync_api import expect
 
 from edge_proxy.agent import Agent
-from edge_proxy.configuration import EdgeConfiguration, Socket
+from edge_proxy.configuration import EdgeConfiguration
 from hubless.adapters.dynamodb.routes import DynamoRouteStore
+from hubless.adapters.dynamodb.wishes import DynamoEdgeWishStore
 from hubless.adapters.system_clock import SystemClock
+from hubless.domain.edges import EdgeWish, Wanted
 from hubless.domain.tokens import launch_secret
 from tests.contract.together import eventually
 from tests.doubles.aws import deploy
+from tests.doubles.ec2 import Ec2, Machine
 from tests.doubles.ecs.account import REGION
 from tests.doubles.ecs.processes import Processes
+from tests.doubles.front import front
 from tests.e2e.conftest import SECONDS
 from tests.e2e.test_browser import log_in, run_first_cell, shot
 from tests.ports import free_port
@@ -54,8 +58,8 @@ pytestmark = pytest.mark.real
 
 
 class Cloud:
-    def __init__(self, deployment, url):
-        self.deployment, self.url, self.account = deployment, url, deployment.account
+    def __init__(self, deployment, url, ec2):
+        self.deployment, self.url, self.account, self.ec2 = deployment, url, deployment.account, ec2
         self.admin = httpx.Client(base_url=f"{url}/hub/api", headers={"Authorization": f"token {TOKEN}"}, timeout=40)
 
     def start(self, name, **options):
@@ -84,22 +88,19 @@ class Cloud:
 @pytest.fixture(scope="module")
 def cloud():
     folder = Path(tempfile.mkdtemp(prefix="hubless-cloud-"))
-    port, home, leaving = free_port(), folder / "home", threading.Event()
+    port, edge_port, home = free_port(), free_port(), folder / "home"
     home.mkdir()
     url, api_socket = f"http://127.0.0.1:{port}", folder / "api.sock"
+    ec2 = Ec2("stopped")
     secrets = {"key": "k" * 40, "HUBLESS_SHARED_PASSWORD": PASSWORD, "TESTS_TOKEN": TOKEN}
     with deploy(
-        folder, url=url, settings_text=SETTINGS, secrets=secrets, runtime=Processes(PROGRAMS, home), api_socket=api_socket
-    ) as deployment:
-        edge = EdgeConfiguration("127.0.0.1", port, Socket(api_socket), folder / "edge")
-        agent = Agent(edge, DynamoRouteStore(deployment.database()), edge_id="edge-1", clock=SystemClock().now, poll_seconds=0.3)
-        agent.start()
-        turning = threading.Thread(target=agent.run, args=(leaving,))
-        turning.start()
-        yield Cloud(deployment, url)
-        leaving.set()
-        turning.join(20)
-        agent.close()
+        folder, url=url, settings_text=SETTINGS, secrets=secrets, runtime=Processes(PROGRAMS, home), api_socket=api_socket, ec2=ec2
+    ) as deployment, front(port, edge_port, api_socket):
+        edge = EdgeConfiguration("127.0.0.1", edge_port, None, folder / "edge", host_header="x-hubless-host")
+        routes, clock = DynamoRouteStore(deployment.database()), SystemClock()
+        machine = Machine(ec2, lambda: Agent(edge, routes, edge_id="edge-1", clock=clock.now, poll_seconds=0.3))
+        yield Cloud(deployment, url, ec2)
+        machine.close()
     shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -123,6 +124,22 @@ def test_a_person_logs_in_starts_a_server_runs_a_cell_and_stops_it(cloud, new_pa
     page.get_by_role("button", name="Stop").first.click()
     eventually(lambda: cloud.server("maria")["stopped"] and not cloud.account.running(), PATIENCE)
     eventually(lambda: cloud.account.secrets() == {})
+
+
+def test_the_edge_that_the_first_start_woke_sleeps_once_nothing_needs_it_and_a_browser_is_told_by_the_api(cloud):
+    assert (cloud.ec2.state, set(cloud.ec2.calls)) == ("running", {"StartInstances"})
+    wishes = DynamoEdgeWishStore(cloud.deployment.database())
+
+    cloud.deployment.sweep()
+    idle = wishes.read()
+    assert idle.wanted is Wanted.UP_FOR_NOW
+    wishes.write(idle, EdgeWish(Wanted.UP_FOR_NOW, idle.since - timedelta(minutes=11)))
+    cloud.deployment.sweep()
+
+    eventually(lambda: cloud.ec2.state == "stopped")
+    away = httpx.get(f"{cloud.url}/user/maria/lab", timeout=40)
+    assert (away.status_code, away.headers["location"]) == (302, "/hub/user/maria/lab")
+    assert httpx.post(f"{cloud.url}/user/maria/api/kernels", timeout=40).status_code == 502  # nobody may ask twice
 
 
 def test_a_task_that_cannot_start_is_told_of_in_the_words_of_ecs(cloud):
