@@ -65,11 +65,10 @@ class Cloud:
         asked = self.admin.post(f"/users/{name}/server", json=options)
         assert asked.status_code == 202, asked.text
 
-    def progress(self, name):
-        """Return the newest event of a start."""
-        answer = self.admin.get(f"/users/{name}/server/progress", headers={"Accept": "text/event-stream"})
-        told = [line for line in answer.text.splitlines() if line.startswith("data:")]
-        return json.loads(told[-1].removeprefix("data:")) if told else {}
+    def follow(self, name):
+        """Return all events of a start, read in one answer to its end."""
+        answer = self.admin.get(f"/users/{name}/server/progress", headers={"Accept": "text/event-stream"}, timeout=PATIENCE)
+        return [json.loads(line.removeprefix("data:")) for line in answer.text.splitlines() if line.startswith("data:")]
 
     def run_a_task_behind_the_hubs_back(self):
         """Start what a function that died would have left: a task whose launch nobody knows, and return its ARN."""
@@ -133,16 +132,16 @@ def test_a_task_that_cannot_start_is_told_of_in_the_words_of_ecs(cloud):
 
     cloud.start("noah", profile="broken")
 
-    with cloud.admin.stream("GET", "/users/noah/server/progress", headers={"Accept": "text/event-stream"}) as stream:
-        assert b"retry: 3000" in b"".join(stream.iter_bytes())  # an answer that ends, and whoever follows asks again
-    why = eventually(lambda: (following := cloud.progress("noah")).get("failed") and following["message"], PATIENCE)
-    assert "CannotPullContainerError" in why
+    *_, last = cloud.follow("noah")
+    assert last["failed"]
+    assert "CannotPullContainerError" in last["message"]
     eventually(lambda: cloud.account.secrets() == {})
 
 
 def test_the_schedule_reaps_what_is_too_old_and_finds_tasks_that_nobody_knows(cloud):
     cloud.start("idler")
-    eventually(lambda: cloud.server("idler").get("ready"), PATIENCE)
+    first, *_, last = cloud.follow("idler")
+    assert (first["progress"], last.get("ready"), last["url"]) == (0, True, "/user/idler/")
 
     stranger = cloud.run_a_task_behind_the_hubs_back()
     swept = Counter()
@@ -170,7 +169,7 @@ def test_what_the_functions_say_of_a_launch_is_found_by_its_id_and_holds_no_secr
     eventually(lambda: cloud.server("reader").get("ready"), PATIENCE)
     cloud.deployment.sweep()
 
-    names = ("api", "spawn", "reaper")
+    names = ("api", "stream", "spawn", "reaper")
     said = [line for name in names for line in cloud.deployment.log(name)]
     text = "".join((cloud.deployment.folder / f"{name}.log").read_text() for name in names)
     launch_id = next(line["launch_id"] for line in said if "of reader is asked for" in str(line.get("message")))
