@@ -32,6 +32,11 @@ _SETTINGS = click.option(
     type=click.Path(dir_okay=False, path_type=Path),
     help=f"Settings file.  [default: {DEFAULT_FILE}, where there is one]",
 )
+_STAGE = click.option(
+    "--stage",
+    metavar="NAME",
+    help="The hub in AWS that is deployed as this one of the settings' [stages], rather than one of this machine.",
+)
 
 
 @contextlib.contextmanager
@@ -55,9 +60,16 @@ def _settings(data: Path, file: Path | None) -> Settings:
 
 
 @contextlib.contextmanager
-def _hub(data: Path, file: Path | None, *, new: bool = False) -> "Iterator[Hub]":
-    """Open the hub's store, whether the hub runs or not; *new* makes one where there is none."""
+def _hub(
+    data: Path, file: Path | None, stage: str | None = None, *, new: bool = False
+) -> "Iterator[Hub]":
+    """Open the hub's store, whether the hub runs or not; *new* makes one where there is none, on this machine."""
     with _in_words():
+        if stage is not None:
+            from operations import deployed
+
+            yield deployed.open_hub(commands.stage_of(file, stage), _file(file))
+            return
         from embedded import places
         from hubless.bootstrap import machine
 
@@ -177,13 +189,20 @@ def user() -> None:
 @click.argument("name")
 @_DATA
 @_SETTINGS
+@_STAGE
 @click.option("--admin", is_flag=True, help="Make the user an admin.")
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
 def add_user(
-    *, name: str, data: Path, file: Path | None, admin: bool, password_stdin: bool
+    *,
+    name: str,
+    data: Path,
+    file: Path | None,
+    stage: str | None,
+    admin: bool,
+    password_stdin: bool,
 ) -> None:
     """Add the user NAME; without a password, print a link at which one is chosen, once."""
-    with _hub(data, file, new=True) as hub:
+    with _hub(data, file, stage, new=True) as hub:
         hub.accounts.add(name, admin=admin)
         _give_password(hub, name, from_stdin=password_stdin)
 
@@ -192,10 +211,13 @@ def add_user(
 @click.argument("name")
 @_DATA
 @_SETTINGS
+@_STAGE
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
-def change_password(*, name: str, data: Path, file: Path | None, password_stdin: bool) -> None:
+def change_password(
+    *, name: str, data: Path, file: Path | None, stage: str | None, password_stdin: bool
+) -> None:
     """Print a link at which NAME chooses a new password, once; or set the password."""
-    with _hub(data, file) as hub:
+    with _hub(data, file, stage) as hub:
         _give_password(hub, name, from_stdin=password_stdin)
 
 
@@ -212,6 +234,8 @@ def _give_password(hub: "Hub", name: str, *, from_stdin: bool) -> None:
 
 def _address(settings: Settings) -> str:
     """Return where the hub runs, or else where it would."""
+    if settings.hub.public_url:
+        return settings.url
     from embedded import places
 
     facts = places.running(settings.data) or {}
@@ -221,9 +245,10 @@ def _address(settings: Settings) -> str:
 @user.command("list")
 @_DATA
 @_SETTINGS
-def list_users(data: Path, file: Path | None) -> None:
+@_STAGE
+def list_users(data: Path, file: Path | None, stage: str | None) -> None:
     """List all users."""
-    with _hub(data, file) as hub:
+    with _hub(data, file, stage) as hub:
         for one in hub.accounts.all():
             seen = (
                 f"{one.last_activity_at:%Y-%m-%d %H:%M} UTC"
@@ -237,17 +262,36 @@ def list_users(data: Path, file: Path | None) -> None:
 @click.argument("name")
 @_DATA
 @_SETTINGS
-def remove_user(name: str, data: Path, file: Path | None) -> None:
+@_STAGE
+def remove_user(name: str, data: Path, file: Path | None, stage: str | None) -> None:
     """Remove the user NAME with all tokens and servers; the files stay."""
-    with _hub(data, file) as hub:
+    with _hub(data, file, stage) as hub:
         hub.accounts.remove(name)
-        click.echo(f"{name} is removed; the files stay in {hub.settings.homes}.")
+        where = f" in {hub.settings.homes}" if stage is None else ""
+        click.echo(f"{name} is removed; the files stay{where}.")
 
 
 @main.command()
 @click.argument("name")
 @_DATA
 @_SETTINGS
+@_STAGE
+def admin(*, name: str, data: Path, file: Path | None, stage: str | None) -> None:
+    """Make NAME an admin, added where there is no such user, with a link for a first password."""
+    with _hub(data, file, stage, new=True) as hub:
+        found = hub.accounts.log_in(name, admin=True)
+        if hub.has_passwords and hub.passwords.get(found.id):
+            click.echo(f"{found.name} is an admin, with the password of before.")
+        else:
+            click.echo(f"{found.name} is an admin.")
+            _give_password(hub, found.name, from_stdin=False)
+
+
+@main.command()
+@click.argument("name")
+@_DATA
+@_SETTINGS
+@_STAGE
 @click.option("--note", default="", help="What the token is for.")
 @click.option(
     "--expires-in", metavar="DURATION", help="How long it is valid, such as 90s, 8h or 14d."
@@ -263,6 +307,7 @@ def token(
     name: str,
     data: Path,
     file: Path | None,
+    stage: str | None,
     note: str,
     expires_in: str | None,
     scopes: tuple[str, ...],
@@ -270,7 +315,7 @@ def token(
     """Print a new API token of the user NAME."""
     from hubless.settings.kinds import DURATION
 
-    with _hub(data, file) as hub:
+    with _hub(data, file, stage) as hub:
         lifetime = DURATION.value(expires_in, "--expires-in") if expires_in else None
         _, secret = hub.tokens.issue(
             name, note=note, expires_in=lifetime, scopes=list(scopes) or None

@@ -27,7 +27,7 @@ PYTHON = "3.13"  # what functions run on where nobody says otherwise
 PLATFORMS = {"arm64": "aarch64-manylinux_2_28", "x86_64": "x86_64-manylinux_2_28"}
 EPOCH = 315532800  # 1980-01-01: the first day that a zip archive knows
 # Botocore knows four hundred services, in 27 MB. A test holds this to what the adapters ask for.
-SERVICES = frozenset({"dynamodb", "ecs", "efs", "elbv2", "s3", "sqs", "ssm"})
+SERVICES = frozenset({"dynamodb", "ec2", "ecs", "efs", "elbv2", "s3", "sqs", "ssm"})
 
 _NEEDLESS_FOLDERS = frozenset({"__pycache__", "tests", "bin"})
 _NEEDLESS_SUFFIXES = frozenset({".pyi", ".pyc", ".pyx", ".pxd", ".c", ".h"})

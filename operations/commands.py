@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import signal
 from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -11,6 +12,7 @@ import click
 
 from hubless.domain.errors import HublessError
 from hubless.settings import DEFAULT_FILE, SettingsError
+from hubless.settings.environment import ENVIRON
 from hubless.settings.kinds import SIZE
 
 if TYPE_CHECKING:
@@ -52,8 +54,12 @@ def stage_of(file: Path | None, name: str) -> "Stage":
     """
     from hubless.settings.stage import load_stage
 
+    return load_stage(_file(file), name)
+
+
+def _file(file: Path | None) -> Path | None:
     default = Path(DEFAULT_FILE)
-    return load_stage(file or (default if default.exists() else None), name)
+    return file or (default if default.exists() else None)
 
 
 SETTINGS = click.option(
@@ -96,4 +102,76 @@ def cost(*, users: int, stage: str | None, file: Path | None, as_json: bool, **g
             click.echo(showing.text(demand, known(), Amounts()))
 
 
-ALL = (cost,)
+@click.command()
+@STAGE
+@SETTINGS
+@click.option("--create-roles", is_flag=True, help="Make service-linked roles that are missing.")
+@JSON
+def preflight(*, stage: str, file: Path | None, create_roles: bool, as_json: bool) -> None:
+    """Say what would keep a stage from being deployed, before it is; 1 where anything would."""
+    from operations import findings
+    from operations.aws import Aws
+    from operations.preflight.checks import Preflight, images_of
+
+    with in_words():
+        chosen = stage_of(file, stage)
+        looked = Preflight(chosen, Aws(chosen.settings.region), images_of(_file(file)), create_roles=create_roles)
+        found = []
+        for finding in looked.findings():
+            found.append(finding)
+            if not as_json:
+                click.echo(finding.text())
+        click.echo(json.dumps(findings.as_json(found), indent=2) if as_json else f"\n{findings.summary(found)}")
+        if findings.has_problem(found):
+            raise SystemExit(1)
+
+
+@click.command()
+@click.option("--url", help="A hub's address, such as http://127.0.0.1:8000, rather than that of a stage.")
+@STAGE
+@SETTINGS
+@click.option("--token-env", metavar="VARIABLE", help="Where an admin's API token is: then a server is started and removed again.")
+@click.option("--profile", default="", help="The profile that is started.  [default: the hub's first]")
+@click.option("--patience", type=click.FloatRange(1), default=300, show_default=True, help="Seconds in which a server is ready.")
+@JSON
+def doctor(*, url: str | None, stage: str, file: Path | None, token_env: str | None, profile: str, patience: float, as_json: bool) -> None:
+    """Try a live hub end to end, and say what is wrong and what to do; 1 where anything is."""
+    from operations import findings
+    from operations.doctor import visits
+    from operations.doctor.steps import Step
+
+    def report(step: Step) -> None:
+        if not as_json:
+            click.echo(step.text())
+
+    with in_words(), _ending_as_ctrl_c():
+        token = _token(token_env)
+        visit = visits.of_url(url, token) if url else visits.of_stage(stage_of(file, stage), _file(file), token)
+        try:
+            visit.look(report, profile=profile, patience=patience)
+        finally:
+            done = visit.done
+            click.echo(json.dumps([step.data() for step in done], indent=2) if as_json else f"\n{findings.summary(step.finding for step in done)}")
+        if findings.has_problem(step.finding for step in done):
+            raise SystemExit(1)
+
+
+def _token(variable: str | None) -> str:
+    if variable is None:
+        return ""
+    if token := ENVIRON.get(variable, ""):
+        return token
+    raise SettingsError(f"{variable}, which is to hold an admin's token, is not in the environment. `hubless token` makes one")
+
+
+@contextlib.contextmanager
+def _ending_as_ctrl_c() -> Iterator[None]:
+    """Have whoever ends this process politely be heard as Ctrl-C is, so that nothing is left behind."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+ALL = (cost, preflight, doctor)

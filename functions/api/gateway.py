@@ -1,88 +1,98 @@
-"""The web behind API Gateway (HTTP API, payload format 2.0), which is itself behind what browsers speak to."""
+"""The web behind API Gateway or a load balancer, which are themselves behind what browsers speak to (`events` says how)."""
 
-from collections.abc import Iterable, Mapping
+import logging
+from collections.abc import Mapping
+from contextlib import suppress
 from functools import lru_cache
-from ipaddress import ip_address, ip_network
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from mangum import Mangum
+from mangum.types import ASGI
 from starlette.types import Receive, Scope, Send
 
+from functions.api import events, xsrf
 from functions.api.app import create_app
-from hubless.bootstrap.hub import Hub
+from functions.api.jsontext import JSONResponse
+from hubless.bootstrap.cloud import CloudHub
+from hubless.domain.errors import StoreUnavailableError
 
-# What stands in front of API Gateway hands on here what was asked for, as it was sent: API Gateway decodes paths, so that
-# `%2F` and `/` become one, and cuts them at an encoded `?`.
-PATH_HEADER = "x-hubless-path"
-# And which host was asked, which an edge hands on as every proxy does. API Gateway is always asked by its own.
-HOST_HEADERS = ("x-hubless-host", "x-forwarded-host")
-_PLAIN = "/:@!$&'()*+,;=~"
+logger = logging.getLogger(__name__)
+
+FRONT_HEADER = "x-hubless-front"  # what CloudFront adds, and nobody else knows
 
 
 @lru_cache(maxsize=1)
-def adapter(hub: Hub) -> Mangum:
-    """Return the web of *hub*, ready for API Gateway's events.
+def adapter(hub: CloudHub) -> Mangum:
+    """Return the web of *hub*, ready for AWS's events.
+
+    Raises:
+        SettingsError: when a role of the settings holds a scope that does not exist.
+    """
+    return Mangum(web(hub), lifespan="off")
+
+
+def handle(hub: CloudHub, event: Mapping[str, Any], context: Any) -> dict[str, Any]:
+    """Serve one request."""
+    answer: dict[str, Any] = adapter(hub)(dict(event), context)
+    return answer
+
+
+def web(hub: CloudHub) -> ASGI:
+    """Return the application of *hub* for scopes that Mangum made of events: asked as whoever asked did.
 
     Raises:
         SettingsError: when a role of the settings holds a scope that does not exist.
     """
     app, public = create_app(hub), urlsplit(hub.settings.hub.public_url)
     hub.roles  # noqa: B018 wrong roles stop the start
+    with suppress(StoreUnavailableError):  # it is asked for again, and the request gets the answer
+        hub.front  # noqa: B018 while Lambda gives a whole processor
 
     async def as_it_was_asked(scope: Scope, receive: Receive, send: Send) -> None:
         event = scope["aws.event"]
-        scope["raw_path"] = raw_path(event).encode()
-        scope["client"] = (client_of(event, hub.settings.hub.trusted_proxies), 0)
-        # Addresses that the hub tells are those that people know it by.
+        if refusal := _refusal(hub, event):
+            await refusal(scope, receive, send)
+            return
+        client = events.told_client_of(event) if hub.front else ""
+        scope["raw_path"] = events.raw_path(event).encode()
+        scope["client"] = (client or events.client_of(event, hub.settings.hub.trusted_proxies), 0)
+        # API Gateway is asked by its own name. Addresses that the hub tells are those that people know it by.
         scope["scheme"] = public.scheme
-        host = host_of(event) if hub.origins.subdomains else public.netloc
-        headers = [header for header in scope["headers"] if bytes(header[0]).lower() != b"host"]
-        scope["headers"] = [*headers, (b"host", host.encode())]
+        headers = [(name, value) for name, value in scope["headers"] if bytes(name).lower() not in _REPLACED]
+        scope["headers"] = [*headers, (b"host", _host(hub, event, public.netloc).encode())]
+        if cookies := events.cookies(event):
+            scope["headers"].append((b"cookie", cookies.encode()))
         await app(scope, receive, send)
 
-    return Mangum(as_it_was_asked, lifespan="off")
+    return as_it_was_asked
 
 
-def handle(hub: Hub, event: Mapping[str, Any], context: Any) -> dict[str, Any]:
-    """Serve one request."""
-    answer: dict[str, Any] = adapter(hub)(dict(event), context)
-    return answer
+_REPLACED = frozenset({b"host", b"cookie", FRONT_HEADER.encode()})
 
 
-def raw_path(event: Mapping[str, Any]) -> str:
-    """Return the path that was asked for, percent-encoded; without `x-hubless-path` as well as API Gateway lets one know."""
-    given = str(event.get("headers", {}).get(PATH_HEADER, "")).partition("?")[0]
-    if given.startswith("/"):
-        return quote(given, safe=_PLAIN + "%")
-    path = str(event.get("rawPath", "/"))
-    # The address of a function itself has the same format and does not decode.
-    is_as_sent = ".lambda-url." in str(event.get("requestContext", {}).get("domainName", ""))
-    return quote(path, safe=_PLAIN + "%" if is_as_sent else _PLAIN)
-
-
-def host_of(event: Mapping[str, Any]) -> str:
-    """Return the host that a browser asked; nothing where nobody tells, as the hub's pages are at its own host alone."""
-    headers = event.get("headers", {})
-    told = next((str(headers[name]) for name in HOST_HEADERS if headers.get(name)), "")
-    return told if told.isascii() and told.isprintable() else ""
-
-
-def client_of(event: Mapping[str, Any], trusted_proxies: Iterable[str]) -> str:
-    """Return who asks: whoever the last proxy that settings trust heard from.
-
-    What stands further left in `X-Forwarded-For` is anybody's claim, so it is read from the right.
-    """
-    source = str(event.get("requestContext", {}).get("http", {}).get("sourceIp", ""))
-    trusted = [ip_network(network) for network in trusted_proxies]
-    claims = [claim.strip() for claim in str(event.get("headers", {}).get("x-forwarded-for", "")).split(",") if claim.strip()]
-    while claims and _is_in(source, trusted):
-        source = claims.pop()
-    return source
-
-
-def _is_in(address: str, networks: Iterable[Any]) -> bool:
+def _refusal(hub: CloudHub, event: Mapping[str, Any]) -> JSONResponse | None:
+    """Return the answer for who did not come by the front, where the hub has one."""
     try:
-        return any(ip_address(address) in network for network in networks)
-    except ValueError:  # a claim may be anything
-        return False
+        right = hub.front
+    except StoreUnavailableError as away:
+        logger.warning("who comes by the front cannot be told: %s", away)
+        return JSONResponse({"status": 503, "message": "The hub cannot answer just now. Try again in a moment."}, 503)
+    given = events.header(event, FRONT_HEADER)
+    same = [xsrf.is_same(text, given) for text in right]  # all of them, so that the time tells nothing
+    if any(same) or not right:
+        return None
+    return JSONResponse({"status": 403, "message": f"Ask the hub at its own address, {hub.settings.hub.public_url}"}, 403)
+
+
+def _host(hub: CloudHub, event: Mapping[str, Any], public: str) -> str:
+    """Return the host that a browser asked, where each user has one; nothing where nobody tells, as the hub's pages are at its
+    own host alone.
+
+    A front says so itself. Without one an edge does, as every proxy does.
+    """
+    if not hub.origins.subdomains:
+        return public
+    names = (events.HOST_HEADER,) if hub.front else (events.HOST_HEADER, "x-forwarded-host")
+    told = next((given for name in names if (given := events.header(event, name).strip())), "")
+    return told if told.isascii() and told.isprintable() else ""

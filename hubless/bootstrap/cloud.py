@@ -42,12 +42,21 @@ class CloudHub(Hub):
     """A hub whose state is a table and whose servers are Fargate tasks."""
 
     message_is_lost_after = timedelta(minutes=2)  # a class of 2,000 waits nearly that long for its turns
-    follow_seconds = 20.0  # API Gateway hands an answer on when it is whole, and waits for thirty
+    streams = False
+    follow_seconds = 20.0  # API Gateway waits for thirty
     look_seconds = 1.0  # each look is two reads
 
-    def __init__(self, settings: Settings, cloud: CloudSettings, region: str, secrets: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        cloud: CloudSettings,
+        region: str,
+        secrets: Mapping[str, str],
+        text_of: Callable[[str], str] | None = None,
+    ) -> None:
+        """Put a hub together; *text_of* reads a parameter that is no JSON object of secrets."""
         super().__init__(settings)
-        self._cloud, self._region, self._secrets = cloud, region, secrets
+        self._cloud, self._region, self._secrets, self._text_of = cloud, region, secrets, text_of
         self.edge_sleeps_after = timedelta(minutes=cloud.economy_idle_minutes)
 
     @cached_property
@@ -58,6 +67,22 @@ class CloudHub(Hub):
                 f"The parameter {self._cloud.secrets} holds no `key` of at least {SHORTEST_KEY} characters"
             )
         return key.encode()
+
+    @cached_property
+    def front(self) -> tuple[str, ...]:
+        """Return the texts of which requests must bear one, two while it is changed; () where all may ask.
+
+        Raises:
+            StoreUnavailableError: when there are to be some, and they cannot be read.
+        """
+        if not self._cloud.front or self._text_of is None:
+            return ()
+        texts = tuple(self._text_of(self._cloud.front).split())
+        if not texts or min(map(len, texts)) < SHORTEST_KEY:
+            raise StoreUnavailableError(
+                f"The parameter {self._cloud.front} must hold a text of at least {SHORTEST_KEY} characters, or two with a blank between"
+            )
+        return texts
 
     @property
     def api_url(self) -> str:
@@ -264,28 +289,41 @@ class CloudHub(Hub):
         return EmfMetrics(self._cloud.hub)
 
 
-def build() -> CloudHub:
+class StreamingHub(CloudHub):
+    """A hub in the cloud whose answers are streamed. Lambda ends them after fifteen minutes, and bills each second of them."""
+
+    streams = True
+    follow_seconds = 840.0
+
+
+def build(kind: type[CloudHub] = CloudHub) -> CloudHub:
     """Return the hub that the environment of a function tells of. Nothing is asked of AWS yet.
 
     Raises:
         SettingsError: naming the variable or the key that is missing or wrong.
     """
     cloud, here = cloud_settings(), runtime()
-    secrets = open_secrets(cloud, here.region)
-    return CloudHub(load(cloud, here.settings_file, secrets), cloud, here.region, secrets)
+    secrets, text_of = open_secrets(cloud, here.region)
+    return kind(load(cloud, here.settings_file, secrets), cloud, here.region, secrets, text_of)
 
 
-def open_secrets(cloud: CloudSettings, region: str) -> Mapping[str, str]:
-    """Return the hub's secrets by name, read when the first is asked for."""
+def open_secrets(cloud: CloudSettings, region: str) -> tuple[Mapping[str, str], Callable[[str], str]]:
+    """Return the hub's secrets by name, and what reads another parameter: all are read when the first is asked for."""
     from hubless.adapters.aws import Clients
+    from hubless.adapters.ssm.parameters import SsmParameters
     from hubless.adapters.ssm.secrets import SsmSecrets
 
     # A class that comes at once starts many environments at once, and SSM answers forty a second by default.
-    return SsmSecrets(cloud.secrets, Clients(region, attempts=SECRETS_ATTEMPTS))
+    clients = Clients(region, attempts=SECRETS_ATTEMPTS)
+    parameters = SsmParameters(tuple(filter(None, (cloud.secrets, cloud.front))), clients)
+    return SsmSecrets(cloud.secrets, parameters), parameters.text
 
 
 def entry(
-    handle: Callable[[CloudHub, Mapping[str, Any], Any], T], function: str, prepare: Callable[[CloudHub], object]
+    handle: Callable[[CloudHub, Mapping[str, Any], Any], T],
+    function: str,
+    prepare: Callable[[CloudHub], object],
+    kind: type[CloudHub] = CloudHub,
 ) -> Callable[[Mapping[str, Any], Any], T]:
     """Return what Lambda calls: *handle* with the hub.
 
@@ -297,7 +335,7 @@ def entry(
     cloud = cloud_settings()
     logs = Logs(cloud.hub, function, cloud.log_level)
     with logs.failures():
-        hub = build()
+        hub = build(kind)
         prepare(hub)
     gc.freeze()  # what was made by now stays
     gc.enable()

@@ -61,6 +61,9 @@ class Hub(ABC):
     edge_sleeps_after = timedelta(minutes=10)
     """How long nothing needs an edge that may sleep before it does."""
 
+    streams = True
+    """Whether an answer reaches who asked as it is made, and not when it is whole."""
+
     look_seconds = 0.15
     """How often whoever follows a start looks."""
 

@@ -4,7 +4,7 @@ Whoever deploys writes the variables (`written`), the functions read them (`clou
 """
 
 
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import field, replace
 from pathlib import Path
 from typing import Any
@@ -72,6 +72,7 @@ class CloudSettings:
     queue: str = setting(None, NAME, "The address of the SQS queue")
     launches_queue: str = setting("", TEXT, "The queue of launches, which wait for their turns; empty: all in one")
     secrets: str = setting(None, NAME, "The SSM parameter that holds the hub's secrets")
+    front: str = setting("", TEXT, "The SSM parameter that holds the text by which the API knows what comes by CloudFront; empty: all may ask")
     cluster: str = setting(None, NAME, "The ECS cluster")
     image: str = setting(None, NAME, "The image of profiles that name none")
     bucket: str = setting(None, NAME, "The S3 bucket in which each launch's secrets lie")
@@ -92,7 +93,6 @@ class CloudSettings:
     alb_rules: int = setting("100", of_text(count(1), int, "a whole number of at least 1"), "How many rules it may have")
     economy_instance: str = setting("", TEXT, "The EC2 instance that is the edge and sleeps while no server runs; empty: none does")
     economy_idle_minutes: int = setting("10", of_text(count(1), int, "a whole number of at least 1"), "For how many minutes nothing needs it before it sleeps")
-    front: str = setting("", TEXT, "The SSM parameter that holds the text by which the API knows what comes by CloudFront; empty: all may ask")
     log_level: str = setting("info", choice("debug", "info", "warning", "error"), "How much is logged")
 
 
@@ -102,12 +102,18 @@ class Runtime:
 
     region: str
     settings_file: Path | None = field(default=None)
+    api: str = ""  # the host and port at which a function's own client asks for its events
 
 
 def runtime(environ: Mapping[str, str] = ENVIRON) -> Runtime:
     """Return the region, and the settings file that lies beside the functions where there is one."""
     beside = Path(environ.get("LAMBDA_TASK_ROOT", ".")) / DEFAULT_FILE
-    return Runtime(environ.get("AWS_REGION", ""), beside if beside.exists() else None)
+    return Runtime(environ.get("AWS_REGION", ""), beside if beside.exists() else None, environ.get("AWS_LAMBDA_RUNTIME_API", ""))
+
+
+def trace(trace_id: str, environ: MutableMapping[str, str] = ENVIRON) -> None:
+    """Tell libraries which trace the invocation belongs to, as Lambda's own client does."""
+    environ["_X_AMZN_TRACE_ID"] = trace_id
 
 
 def load(cloud: CloudSettings, file: Path | None, secrets: Mapping[str, str]) -> Settings:

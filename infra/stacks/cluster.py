@@ -149,7 +149,7 @@ class ClusterStack(HubStack):
         """Return where users' files are. The hub makes an access point for each user at the first spawn."""
         group = self._group("HomesGroup", "Files of users, reached by servers", outbound=False)
         group.add_ingress_rule(self.server_group, ec2.Port.tcp(NFS_PORT), "servers to their files")
-        homes = efs.FileSystem(
+        return efs.FileSystem(
             self,
             "Homes",
             vpc=self.vpc,
@@ -164,7 +164,6 @@ class ClusterStack(HubStack):
             removal_policy=self.data_policy,
             file_system_policy=iam.PolicyDocument(statements=self._who_may_mount()),
         )
-        return homes
 
     def _who_may_mount(self) -> list[iam.PolicyStatement]:
         """Return the policy of the file system: servers, by an access point and TLS, and nobody else."""

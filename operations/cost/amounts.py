@@ -59,13 +59,15 @@ class Amounts:
     # … and in requests to its server: JupyterLab asks for kernels, sessions and files each ten seconds (estimated).
     server_requests: Decimal = field(default=Decimal(500))
     server_gb: Decimal = field(default=Decimal("0.01"))
+    flow_log_gb: Decimal = field(default=Decimal("0.00002"))  # of the network, estimated
     zones_crossed: Decimal = field(default=Decimal("0.5"))  # the share of it between an edge and a server of another zone
 
     # A request: a token or a session with whatever has to be read along, strongly consistent (docs/dynamodb.md).
     request_read_units: Decimal = field(default=Decimal(6))
     activity_write_units: Decimal = field(default=Decimal(2))  # and the index
-    api_memory_gb: Decimal = field(default=Decimal("0.5"))
-    api_seconds: Decimal = field(default=Decimal("0.06"))  # estimated
+    api_memory_gb: Decimal = field(default=Decimal(1))
+    api_seconds: Decimal = field(default=Decimal("0.035"))  # estimated
+    memory_gb: Decimal = field(default=Decimal("0.5"))  # of all other functions
     request_log_gb: Decimal = field(default=Decimal("0.0000015"))  # ours, Lambda's and API Gateway's: 1.5 KB, estimated
 
     # A launch from being asked for to being gone: transactions count twice (docs/dynamodb.md).
@@ -104,7 +106,8 @@ class Amounts:
     # What stands there.
     standing_metrics: Decimal = field(default=Decimal(5))  # each sweep writes them (docs/cloud.md)
     other_metrics: Decimal = field(default=Decimal(6))  # Spawns by outcome, SpawnDuration, Deaths, Throttles
-    alarms: Decimal = field(default=Decimal(10))
+    alarms: Decimal = field(default=Decimal(5))
+    dashboards: Decimal = field(default=Decimal(1))
     secrets: Decimal = field(default=Decimal(2))
     keys: Decimal = field(default=Decimal(0))
     images_gb: Decimal = field(default=Decimal(2))

@@ -110,13 +110,8 @@ class _Month:
         amounts, launches = self.amounts, self.demand.launches
         of_launches = launches * amounts.launch_invocations
         runs = self.requests + of_launches + launches + amounts.sweeps
-        seconds = (
-            self.requests * amounts.api_seconds
-            + of_launches * amounts.spawn_seconds
-            + launches * amounts.stream_seconds
-            + amounts.sweeps * amounts.sweep_seconds
-        )
-        gb_seconds = seconds * amounts.api_memory_gb
+        seconds = of_launches * amounts.spawn_seconds + launches * amounts.stream_seconds + amounts.sweeps * amounts.sweep_seconds
+        gb_seconds = self.requests * amounts.api_seconds * amounts.api_memory_gb + seconds * amounts.memory_gb
         usd = self.prices.of_million("lambda.million_requests", runs) + self.prices.usd("lambda.gb_second") * gb_seconds
         yield Line(Group.CONTROL, "Lambda", usd, f"{_short(runs)} runs, {_short(gb_seconds)} GB-seconds")
         if self.demand.snap_start:
@@ -190,6 +185,9 @@ class _Month:
         metrics = amounts.standing_metrics + amounts.other_metrics * self.demand.awake_hours / HOURS
         yield Line(Group.CONTROL, "CloudWatch metrics", price("cloudwatch.metric") * metrics, f"{metrics:.1f}, by the hours in which they are written")
         yield Line(Group.CONTROL, "CloudWatch alarms", price("cloudwatch.alarm") * amounts.alarms, f"{amounts.alarms}")
+        yield Line(Group.CONTROL, "CloudWatch dashboard", price("cloudwatch.dashboard") * amounts.dashboards, "an account's first three cost nothing")
+        flows = self.demand.server_hours * amounts.flow_log_gb
+        yield Line(Group.CONTROL, "Network's logs", price("cloudwatch.gb_flow_logged") * flows, f"{flows:.2f} GB")
 
     def _standing(self) -> Iterator[Line]:
         amounts, price = self.amounts, self.prices.usd

@@ -30,6 +30,7 @@ def test_options_come_back_as_they_were_sent(alice):
     [("text/event-stream", 1), ("*/*", 3)],  # an EventSource comes back by itself; others are kept a while
 )
 def test_where_an_answer_must_end_a_start_is_followed_for_so_long_and_asked_for_again(hub, alice, monkeypatch, accept, looks):
+    monkeypatch.setattr(hub.hub, "streams", False, raising=False)
     monkeypatch.setattr(hub.hub, "follow_seconds", 0.2, raising=False)
     monkeypatch.setattr(hub.hub, "look_seconds", 0.1, raising=False)
     alice.post("/users/alice/server")
@@ -43,3 +44,17 @@ def test_where_an_answer_must_end_a_start_is_followed_for_so_long_and_asked_for_
     assert '"progress": 10' in told
     assert "ready" not in told
     assert len(asked) == looks
+
+
+def test_where_answers_stream_an_event_source_follows_a_start_for_as_long_as_others_do(hub, alice, monkeypatch):
+    monkeypatch.setattr(hub.hub, "follow_seconds", 0.2, raising=False)
+    monkeypatch.setattr(hub.hub, "look_seconds", 0.1, raising=False)
+    alice.post("/users/alice/server")
+    asked = []
+    step = servers._step
+    monkeypatch.setattr(servers, "_step", lambda *given: asked.append(1) or step(*given))
+
+    told = alice.get("/users/alice/server/progress", headers={"Accept": "text/event-stream"}).text
+
+    assert told.startswith('retry: 3000\n\ndata: {"progress": 0, "message": "Server requested"}\n\n')  # comes again after it, too
+    assert len(asked) == 3

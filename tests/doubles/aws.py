@@ -8,6 +8,7 @@ deliver at least once; what fails is delivered again. The schedule is the test's
 import json
 import threading
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import botocore.session
 
@@ -23,6 +24,7 @@ from tests.doubles.lambdas import FunctionError, deployed
 from tests.dynamodb import ministack
 
 SECRETS = "/hub/secrets"
+RUN = Path(__file__).parents[2] / "functions/api/stream/run"
 BATCH = 10
 VISIBILITY = 60  # seconds
 
@@ -109,7 +111,9 @@ def deploy(folder, *, url, settings_text, secrets, runtime, api_socket, ec2):
         for name, environments in (("api", 3), ("spawn", 2), ("reaper", 1)):
             deployed_function = deployed(f"functions.{name}.handler.handler", made.environment, folder / f"{name}.log", environments)
             made.functions[name] = stack.enter_context(deployed_function)
-        stack.enter_context(gateway(made.functions["api"], api_socket))
+        streams = made.environment | {"AWS_LAMBDA_EXEC_WRAPPER": str(RUN)}
+        made.functions["stream"] = stack.enter_context(deployed("functions.api.stream.handler.handler", streams, folder / "stream.log", 2))
+        stack.enter_context(gateway(made.functions["api"], api_socket, made.functions["stream"]))
         queues = ((made.environment["HUBLESS_QUEUE"], BATCH), (made.environment["HUBLESS_LAUNCHES_QUEUE"], 1))
         workers = [threading.Thread(target=made.map_queue, args=mapped, daemon=True) for mapped in queues]
         workers.append(threading.Thread(target=made.deliver_events, daemon=True))

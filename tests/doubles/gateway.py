@@ -1,21 +1,28 @@
-"""API Gateway's HTTP API (payload format 2.0) before one function, on a unix socket where an edge finds it.
+"""API Gateway before the API's functions, on a unix socket where an edge finds it.
 
-As AWS's, it decodes the path, cuts it at an encoded `?`, joins headers of one name, hands cookies on apart, and gives up
+An HTTP API (payload format 2.0) asks one function; a REST API asks the other, which streams, where starts are followed. As AWS's, it decodes the path, cuts it at an encoded `?`, joins headers of one name, hands cookies on apart, and gives up
 after 30 seconds. As CloudFront does before it, it hands on the path as it was sent in a header of its own.
 """
 
 import base64
+import json
+import re
 import threading
 import uuid
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
+from itertools import chain
 from socketserver import ThreadingMixIn, UnixStreamServer
 from time import time
-from urllib.parse import unquote
+from urllib.parse import parse_qsl, unquote
 
 from tests.doubles.lambdas import FunctionError
 
-LIMIT = 30  # seconds
+LIMIT = 30  # seconds, of an HTTP API
+LONGEST_STREAM = 900  # seconds, of a REST API
+LARGEST_PRELUDE = 16 * 1024
+# What CloudFront hands to the REST API, as its path pattern says it: `*` is anything, slashes too.
+FOLLOWING = re.compile(r"/hub/api/users/.*/progress")
 
 
 def event_of(method, target, headers, body, source="127.0.0.1"):
@@ -41,20 +48,82 @@ def event_of(method, target, headers, body, source="127.0.0.1"):
     return event
 
 
+def rest_event_of(method, target, headers, body, source="127.0.0.1"):
+    """Return the event of a REST API (payload format 1.0) for a request."""
+    raw, _, query = target.partition("?")
+    several, queries = _lists([*headers, ("x-hubless-path", raw)]), _lists(parse_qsl(query, keep_blank_values=True))
+    path = unquote(raw)
+    event = {
+        "resource": "/{proxy+}", "path": path, "httpMethod": method, "pathParameters": {"proxy": path.lstrip("/")}, "stageVariables": None,
+        "headers": {name: values[-1] for name, values in several.items()}, "multiValueHeaders": several,
+        "queryStringParameters": {name: values[-1] for name, values in queries.items()} or None,
+        "multiValueQueryStringParameters": queries or None,
+        "requestContext": {"identity": {"sourceIp": source}, "requestId": str(uuid.uuid4()), "path": f"/hub{path}", "stage": "hub",
+                           "httpMethod": method, "domainName": "double.execute-api.eu-central-1.amazonaws.com"},
+        "body": None, "isBase64Encoded": False,
+    }  # fmt: skip
+    return event | ({"body": base64.b64encode(body).decode(), "isBase64Encoded": True} if body else {})
+
+
+def balancer_event_of(method, target, headers, body, source="127.0.0.1", *, several=True, path_header=True):
+    """Return the event of a load balancer for a request; *several* where its target group has headers of more than one value."""
+    raw, _, query = target.partition("?")
+    given = _lists([(name.lower(), value) for name, value in headers] + [("x-hubless-path", raw)] * path_header)
+    given["x-forwarded-for"] = [", ".join([*given.get("x-forwarded-for", ()), source])]
+    if not several and "cookie" in given:
+        given["cookie"] = ["; ".join(given["cookie"])]  # HTTP/2's, which it puts together
+    queries = _lists(part.partition("=")[::2] for part in query.split("&") if part)
+    listed = (given, queries) if several else ({n: v[-1] for n, v in given.items()}, {n: v[-1] for n, v in queries.items()})
+    names = ("multiValueHeaders", "multiValueQueryStringParameters") if several else ("headers", "queryStringParameters")
+    event = {
+        "requestContext": {"elb": {"targetGroupArn": "arn:aws:elasticloadbalancing:eu-central-1:1:targetgroup/hub/1"}},
+        "httpMethod": method, "path": raw, "body": "", "isBase64Encoded": False, **dict(zip(names, listed, strict=True)),
+    }  # fmt: skip
+    return event | ({"body": base64.b64encode(body).decode(), "isBase64Encoded": True} if body else {})
+
+
+def _lists(pairs):
+    lists = {}
+    for name, value in pairs:
+        lists.setdefault(name, []).append(value)
+    return lists
+
+
+def headers_of(answer):
+    """Return what an answer gives as headers, whatever it was asked by."""
+    pairs = [*(answer.get("headers") or {}).items(), *(("set-cookie", cookie) for cookie in answer.get("cookies") or ())]
+    return pairs + [(name, value) for name, values in (answer.get("multiValueHeaders") or {}).items() for value in values]
+
+
 def body_of(answer):
     body = answer.get("body") or ""
     return base64.b64decode(body) if answer.get("isBase64Encoded") else body.encode()
 
 
+def split_prelude(parts):
+    """Return what a streamed answer begins with, and an iterator over its body."""
+    held, parts = b"", iter(parts)
+    while b"\0" * 8 not in held:
+        assert len(held) < LARGEST_PRELUDE
+        held += next(parts)
+    prelude, _, first = held.partition(b"\0" * 8)
+    told = json.loads(prelude)
+    assert told.keys() <= {"statusCode", "headers", "multiValueHeaders", "cookies"}
+    return told, chain([first] if first else [], parts)
+
+
 @contextmanager
-def gateway(function, socket_path):
-    """Serve *function* on a unix socket until the block ends."""
+def gateway(function, socket_path, streaming=None):
+    """Serve *function* on a unix socket until the block ends; starts are followed at *streaming* where there is such a one."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_any(self):
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            if streaming and FOLLOWING.fullmatch(self.path.partition("?")[0]):
+                self.stream(streaming.stream(rest_event_of(self.command, self.path, self.headers.items(), body), LONGEST_STREAM))
+                return
             event = event_of(self.command, self.path, self.headers.items(), body)
             try:
                 answer = function.invoke(event, LIMIT)
@@ -71,6 +140,22 @@ def gateway(function, socket_path):
             self.end_headers()
             if self.command != "HEAD":
                 self.wfile.write(said)
+
+        def stream(self, parts):
+            told, body = split_prelude(parts)
+            self.send_response(told["statusCode"])
+            for name, value in headers_of(told):
+                self.send_header(name, value)
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            try:
+                for part in body:
+                    self.wfile.write(b"%x\r\n%b\r\n" % (len(part), part))
+                self.wfile.write(b"0\r\n\r\n")
+            except OSError:
+                self.close_connection = True
+            finally:
+                parts.close()
 
         do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_any
 

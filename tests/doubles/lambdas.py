@@ -1,5 +1,7 @@
 """Lambda, as far as functions need one: each runs in AWS's own runtime client, which asks here for its next event.
 
+`invoke` gives an answer when it is whole. `stream` is InvokeWithResponseStream of a function whose answers are streamed.
+
 How it differs from AWS: environments are processes of this machine, started beforehand, as many as are asked for, and never
 recycled; nothing limits memory or time but `PATIENCE`; whoever invokes waits.
 """
@@ -11,8 +13,10 @@ import subprocess
 import sys
 import threading
 import uuid
+from base64 import b64decode
 from concurrent.futures import Future
 from contextlib import contextmanager
+from http.client import parse_headers
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from time import time
 
@@ -32,10 +36,12 @@ class Function:
         self._server = _runtime_api(self)
         known = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
         own = {"AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{self._server.server_port}", "_HANDLER": handler, "PYTHONUNBUFFERED": "1"}
+        command = [sys.executable, "-m", "awslambdaric", handler]
+        if wrapper := environment.get("AWS_LAMBDA_EXEC_WRAPPER"):
+            command.insert(0, wrapper)
         with log.open("ab") as out:
             self._processes = [
-                subprocess.Popen([sys.executable, "-m", "awslambdaric", handler], env=known | environment | own, stdout=out, stderr=out)
-                for _ in range(environments)
+                subprocess.Popen(command, env=known | environment | own, stdout=out, stderr=out) for _ in range(environments)
             ]
 
     def invoke(self, event, patience=PATIENCE):
@@ -46,6 +52,13 @@ class Function:
             return answer.result(patience)
         except TimeoutError:
             raise AssertionError(f"{self.log.name} did not answer:\n{self.log.read_text()[-3000:]}") from None
+
+    def stream(self, event, patience=PATIENCE):
+        """Return the answer's parts as they come; whoever closes them has hung up."""
+        request_id, parts = str(uuid.uuid4()), Parts(patience)
+        self._open[request_id] = parts
+        self._waiting.put((request_id, json.dumps(event).encode()))
+        return parts
 
     def close(self):
         for process in self._processes:
@@ -59,6 +72,9 @@ class Function:
     def next(self):
         return self._waiting.get()
 
+    def streaming(self, request_id):
+        return self._open.pop(request_id)
+
     def answered(self, request_id, body):
         self._open.pop(request_id).set_result(json.loads(body))
 
@@ -66,6 +82,28 @@ class Function:
         said = FunctionError(json.loads(body)["errorMessage"])
         for known in [request_id] if request_id else list(self._open):
             self._open.pop(known).set_exception(said)
+
+
+class Parts:
+    """A streamed answer, on its way from the function to who reads it."""
+
+    def __init__(self, patience):
+        self._patience, self._parts = patience, queue.Queue()
+        self.is_closed = False
+
+    def __iter__(self):
+        while (part := self._parts.get(timeout=self._patience)) is not None:
+            if isinstance(part, Exception):
+                raise part
+            yield part
+
+    def close(self):
+        self.is_closed = True
+
+    def put(self, part):
+        self._parts.put(part)
+
+    set_exception = put  # as of an answer that is whole
 
 
 def _runtime_api(function):
@@ -79,6 +117,7 @@ def _runtime_api(function):
             self.send_response(200)
             self.send_header("Lambda-Runtime-Aws-Request-Id", request_id)
             self.send_header("Lambda-Runtime-Deadline-Ms", str(int((time() + PATIENCE) * 1000)))
+            self.send_header("Lambda-Runtime-Trace-Id", "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=0")
             self.send_header("Lambda-Runtime-Invoked-Function-Arn", "arn:aws:lambda:eu-central-1:123456789012:function:hub")
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
@@ -86,12 +125,32 @@ def _runtime_api(function):
             self.wfile.write(body)
 
         def do_POST(self):
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             *_, request_id, what = self.path.split("/")
+            if self.headers.get("Lambda-Runtime-Function-Response-Mode") == "streaming":
+                self.take_stream(function.streaming(request_id))
+                return
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             if what == "response":
                 function.answered(request_id, body)
             else:
                 function.failed("" if request_id == "init" else request_id, body)
+            self.send_response(202)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def take_stream(self, parts):
+            assert self.headers["Transfer-Encoding"] == "chunked"
+            assert self.headers["Content-Type"] == "application/vnd.awslambda.http-integration-response"
+            while size := int(self.rfile.readline(), 16):
+                part, end = self.rfile.read(size), self.rfile.read(2)
+                assert end == b"\r\n"
+                if parts.is_closed:
+                    self.close_connection = True
+                    return
+                parts.put(part)
+            trailers = parse_headers(self.rfile)
+            error = trailers.get("Lambda-Runtime-Function-Error-Body")
+            parts.put(FunctionError(json.loads(b64decode(error))["errorMessage"]) if error else None)
             self.send_response(202)
             self.send_header("Content-Length", "0")
             self.end_headers()

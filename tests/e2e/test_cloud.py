@@ -4,7 +4,9 @@ What is AWS's is doubled (`tests/doubles/aws.py` says how); what is ours runs as
 """
 
 import json
+import os
 import shutil
+import subprocess
 import tempfile
 from collections import Counter
 from datetime import timedelta
@@ -25,12 +27,14 @@ from hubless.domain.tokens import launch_secret
 from tests.contract.together import eventually
 from tests.doubles.aws import deploy
 from tests.doubles.ec2 import Ec2, Machine
+from tests.doubles.ecs.account import REGION
 from tests.doubles.ecs.processes import Processes
 from tests.doubles.front import front
 from tests.e2e.conftest import SECONDS
 from tests.e2e.test_browser import log_in, run_first_cell, shot
 from tests.ports import free_port
 
+HUBLESS = Path(__file__).parents[2] / ".venv/bin/hubless"
 PROGRAMS = Path(__file__).parents[2] / ".venv-servers" / "bin"
 TOKEN, PASSWORD = "a-token-of-the-tests-0123456789", "all of the class knows"
 PATIENCE = 120
@@ -63,11 +67,10 @@ class Cloud:
         asked = self.admin.post(f"/users/{name}/server", json=options)
         assert asked.status_code == 202, asked.text
 
-    def progress(self, name):
-        """Return the newest event of a start."""
-        answer = self.admin.get(f"/users/{name}/server/progress", headers={"Accept": "text/event-stream"})
-        told = [line for line in answer.text.splitlines() if line.startswith("data:")]
-        return json.loads(told[-1].removeprefix("data:")) if told else {}
+    def follow(self, name):
+        """Return all events of a start, read in one answer to its end."""
+        answer = self.admin.get(f"/users/{name}/server/progress", headers={"Accept": "text/event-stream"}, timeout=PATIENCE)
+        return [json.loads(line.removeprefix("data:")) for line in answer.text.splitlines() if line.startswith("data:")]
 
     def run_a_task_behind_the_hubs_back(self):
         """Start what a function that died would have left: a task whose launch nobody knows, and return its ARN."""
@@ -116,6 +119,7 @@ def test_a_person_logs_in_starts_a_server_runs_a_cell_and_stops_it(cloud, new_pa
     expect(page.get_by_text("Python 3 (ipykernel) | Idle")).to_be_visible(timeout=SECONDS)
     run_first_cell(page, "6*7", "42")
     shot(page, "cloud-lab")
+    assert (cloud.ec2.state, set(cloud.ec2.calls)) == ("running", {"StartInstances"})  # the edge slept until now
 
     page.goto(f"{cloud.url}/hub/home")
     page.get_by_role("button", name="Stop").first.click()
@@ -123,8 +127,7 @@ def test_a_person_logs_in_starts_a_server_runs_a_cell_and_stops_it(cloud, new_pa
     eventually(lambda: cloud.account.secrets() == {})
 
 
-def test_the_edge_that_the_first_start_woke_sleeps_once_nothing_needs_it_and_a_browser_is_told_by_the_api(cloud):
-    assert (cloud.ec2.state, set(cloud.ec2.calls)) == ("running", {"StartInstances"})
+def test_the_edge_sleeps_once_nothing_needs_it_and_a_browser_is_told_by_the_api(cloud):
     wishes = DynamoEdgeWishStore(cloud.deployment.database())
 
     cloud.deployment.sweep()
@@ -144,16 +147,16 @@ def test_a_task_that_cannot_start_is_told_of_in_the_words_of_ecs(cloud):
 
     cloud.start("noah", profile="broken")
 
-    with cloud.admin.stream("GET", "/users/noah/server/progress", headers={"Accept": "text/event-stream"}) as stream:
-        assert b"retry: 3000" in b"".join(stream.iter_bytes())  # an answer that ends, and whoever follows asks again
-    why = eventually(lambda: (following := cloud.progress("noah")).get("failed") and following["message"], PATIENCE)
-    assert "CannotPullContainerError" in why
+    *_, last = cloud.follow("noah")
+    assert last["failed"]
+    assert "CannotPullContainerError" in last["message"]
     eventually(lambda: cloud.account.secrets() == {})
 
 
 def test_the_schedule_reaps_what_is_too_old_and_finds_tasks_that_nobody_knows(cloud):
     cloud.start("idler")
-    eventually(lambda: cloud.server("idler").get("ready"), PATIENCE)
+    first, *_, last = cloud.follow("idler")
+    assert (first["progress"], last.get("ready"), last["url"]) == (0, True, "/user/idler/")
 
     stranger = cloud.run_a_task_behind_the_hubs_back()
     swept = Counter()
@@ -181,7 +184,7 @@ def test_what_the_functions_say_of_a_launch_is_found_by_its_id_and_holds_no_secr
     eventually(lambda: cloud.server("reader").get("ready"), PATIENCE)
     cloud.deployment.sweep()
 
-    names = ("api", "spawn", "reaper")
+    names = ("api", "stream", "spawn", "reaper")
     said = [line for name in names for line in cloud.deployment.log(name)]
     text = "".join((cloud.deployment.folder / f"{name}.log").read_text() for name in names)
     launch_id = next(line["launch_id"] for line in said if "of reader is asked for" in str(line.get("message")))
@@ -191,3 +194,27 @@ def test_what_the_functions_say_of_a_launch_is_found_by_its_id_and_holds_no_secr
     assert any("RunningServers" in line for line in said)
     for secret in (TOKEN, PASSWORD, "k" * 40, launch_secret(b"k" * 40, launch_id), xsrf, *browser.cookies.values()):
         assert secret not in text
+
+
+def test_an_operator_makes_the_first_admin_and_looks_the_hub_over_from_a_shell(cloud, tmp_path):
+    deployment = cloud.deployment
+    told = {"variables": {name: text for name, text in deployment.environment.items() if name.startswith("HUBLESS_")}}
+    deployment.client("ssm").put_parameter(Name="/hubless-prod/deployment", Type="String", Value=json.dumps(told))
+    settings = tmp_path / "hubless.toml"
+    settings.write_text(SETTINGS.replace('kind = "shared-password"', "") + f'[stages.prod]\nregion = "{REGION}"\n')
+    shell = os.environ | {"AWS_ENDPOINT_URL": deployment.emulator, "TESTS_TOKEN": TOKEN}
+    shell |= {name: text for name, text in deployment.environment.items() if name.startswith("AWS_")}
+
+    def run(*words):
+        done = subprocess.run([HUBLESS, *words, "--stage", "prod", "--settings", settings], env=shell, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    assert f"{cloud.url}/hub/set-password?key=" in run("admin", "head")
+    assert cloud.admin.get("/users/head").json()["admin"]
+    found = {step["check"]: step["level"] for step in json.loads(run("doctor", "--json"))}
+    assert {check: found[check] for check in ("API", "login page", "static files", "edges")} == dict.fromkeys(
+        ("API", "login page", "static files", "edges"), "ok"
+    )
+    token = run("token", "head", "--expires-in", "1h").strip()
+    assert httpx.get(f"{cloud.url}/hub/api/user", headers={"Authorization": f"token {token}"}, timeout=40).json()["name"] == "head"

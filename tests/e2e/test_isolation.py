@@ -1,6 +1,8 @@
 """Each server guards itself: HTTP and WebSockets of a real jupyterhub-singleuser behind the edge open to whom they may alone."""
 
 import contextlib
+import json
+import os
 import shutil
 import signal
 import subprocess
@@ -134,6 +136,40 @@ def test_a_foreign_page_opens_no_websocket_with_somebodys_cookies(hub):
     assert hub.http(PAGE, Cookie=kept) == 200
     assert hub.socket(SOCKET, Cookie=kept, Origin=hub.url) == 101
     assert hub.socket(SOCKET, Cookie=kept, Origin="http://evil.example") == 403
+
+
+def doctor(hub, *options):
+    return subprocess.Popen(
+        [TOP / ".venv/bin/hubless", "doctor", "--url", hub.url, "--token-env", "DOCTORS", *options],
+        stdout=subprocess.PIPE, text=True, env=os.environ | {"DOCTORS": ADMIN_TOKEN},
+    )  # fmt: skip
+
+
+def users(hub):
+    return {user["name"] for user in hub.admin.get("/users").json() if user["name"].startswith("doctor-")}
+
+
+def test_the_doctor_finds_a_hub_well_and_leaves_it_as_it_was(hub):
+    process = doctor(hub, "--json")
+    told = json.loads(process.communicate(timeout=PATIENCE)[0])
+
+    assert {step["check"]: step["said"] for step in told if step["level"] != "ok"} == {}
+    assert next(step["said"] for step in told if step["check"] == "kernel") == "6 * 7 is 42, over a WebSocket"
+    assert next(step["said"] for step in told if step["check"] == "closed to others") == "without a token: 403"
+    assert (process.returncode, users(hub)) == (0, set())
+
+
+def test_a_doctor_who_is_sent_away_removes_what_was_made(hub):
+    process = doctor(hub)
+    lines = iter(process.stdout.readline, "")
+    assert any("a server is asked for" in line for line in lines)
+    assert len(users(hub)) == 1
+    process.send_signal(signal.SIGINT)
+
+    said = process.communicate(timeout=PATIENCE)[0]
+
+    assert "is removed" in said
+    assert (process.returncode, users(hub)) == (1, set())
 
 
 def test_the_token_of_one_server_opens_no_other(hub):

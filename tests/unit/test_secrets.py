@@ -6,6 +6,7 @@ import botocore.session
 import pytest
 from botocore.stub import Stubber
 
+from hubless.adapters.ssm.parameters import SsmParameters
 from hubless.adapters.ssm.secrets import SsmSecrets
 from hubless.domain.errors import StoreUnavailableError
 
@@ -32,11 +33,16 @@ def asked(clients):
 
 
 def holds(stub, text):
-    stub.add_response("get_parameter", {"Parameter": {"Value": text}}, {"Name": "/hub", "WithDecryption": True})
+    known = {"Name": "/hub", "ARN": "arn:aws:ssm:eu-central-1:1:parameter/hub", "Value": text}
+    stub.add_response("get_parameters", {"Parameters": [known]}, {"Names": ["/hub"], "WithDecryption": True})
+
+
+def secrets_of(clients):
+    return SsmSecrets("/hub", SsmParameters(("/hub",), clients))
 
 
 def test_the_parameter_is_read_once_and_not_before_it_is_needed(clients, asked):
-    secrets = SsmSecrets("/hub", clients)
+    secrets = secrets_of(clients)
     holds(asked, json.dumps(SECRETS))
 
     assert secrets["key"] == "k" * 40
@@ -52,13 +58,33 @@ def test_a_parameter_that_holds_something_else_is_named_and_not_shown(clients, a
     holds(asked, text)
 
     with pytest.raises(StoreUnavailableError, match="The parameter /hub must hold a JSON object of texts") as told:
-        SsmSecrets("/hub", clients)["key"]
+        secrets_of(clients)["key"]
     assert "hunter2" not in str(told.value)
     assert told.value.__cause__ is None
 
 
 def test_a_parameter_that_cannot_be_read_is_named_with_the_reason(clients, asked):
-    asked.add_client_error("get_parameter", "ParameterNotFound")
+    asked.add_client_error("get_parameters", "AccessDeniedException")
 
-    with pytest.raises(StoreUnavailableError, match="/hub cannot be read: ParameterNotFound"):
-        SsmSecrets("/hub", clients)["key"]
+    with pytest.raises(StoreUnavailableError, match="/hub cannot be read: AccessDeniedException"):
+        secrets_of(clients)["key"]
+
+
+def test_a_parameter_that_is_not_there_is_named(clients, asked):
+    asked.add_response("get_parameters", {"Parameters": [], "InvalidParameters": ["/hub"]})
+
+    with pytest.raises(StoreUnavailableError, match="There is no parameter /hub in SSM"):
+        secrets_of(clients)["key"]
+
+
+@pytest.mark.parametrize("name", ["/hub", "/hub:3", "arn:aws:ssm:eu-central-1:1:parameter/hub"])
+def test_all_parameters_are_read_in_one_call_by_whatever_they_are_called(clients, asked, name):
+    other = "/aws/reference/secretsmanager/front"
+    known = {"Name": "/hub", "ARN": "arn:aws:ssm:eu-central-1:1:parameter/hub", "Selector": ":3", "Value": "one"}
+    reference = {"Name": other, "Value": "two"}
+    asked.add_response("get_parameters", {"Parameters": [reference, known]}, {"Names": [name, other], "WithDecryption": True})
+
+    parameters = SsmParameters((name, other), clients)
+
+    assert (parameters.text(name), parameters.text(other)) == ("one", "two")
+    assert "one" not in repr(parameters)

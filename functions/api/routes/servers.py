@@ -175,9 +175,9 @@ def _follow(ask: Asking, name: str, server_name: str) -> Response:
     owner, server = ask.server(name, server_name, "read:servers")
     if server.state in {State.STOPPED, State.STOPPING}:
         raise HTTPException(400, f"{owner.name}'s server is not starting")
-    # An EventSource says what it wants and comes back by itself where the stream ends before the start does.
+    # An EventSource says what it wants and comes back by itself: what it gets when it is whole is best told at once.
     comes_again = "text/event-stream" in ask.request.headers.get("accept", "")
-    until = 0.0 if comes_again and ask.hub.follow_seconds is not None else ask.hub.follow_seconds
+    until = 0.0 if comes_again and not ask.hub.streams else ask.hub.follow_seconds
     return StreamingResponse(
         _frames(ask.hub, owner, server, until),
         headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache", "X-Accel-Buffering": "no"},
@@ -206,7 +206,7 @@ async def events(
     """Yield what is new of a start, None where nothing is, until it is ready or has failed or *follow_seconds* are over."""
     launch_id, said, followed = server.launch_id, None, 0.0
     current: Server | None = server
-    if server.state in lifecycle.PENDING_START and follow_seconds is None:
+    if server.state in lifecycle.PENDING_START and hub.streams:
         yield {"progress": 0, "message": "Server requested"}
     while True:
         if current is None or current.launch_id != launch_id or current.state in {*INACTIVE, State.STOPPING}:

@@ -8,7 +8,7 @@ _SEPARATOR = rf"{_QUOTE}\s*[:=]\s*{_QUOTE}"
 _WORDS = r"(?:[a-z_-]*(?:password|passwd|secret|token|cookie|xsrf|verifier)|authorization|jpy_api_token|api[_-]?key)"
 _PATTERNS = (
     # A header's value may hold blanks: all of it goes.
-    re.compile(rf"((?:authorization|(?:set-)?cookie){_SEPARATOR})[^\"'\\\r\n]+", re.IGNORECASE),
+    re.compile(rf"((?:authorization|(?:set-)?cookie|x-hubless-front){_SEPARATOR})[^\"'\\\r\n]+", re.IGNORECASE),
     re.compile(rf"({_WORDS}{_SEPARATOR})[^\s\"'&,;}}\\]+", re.IGNORECASE),
     re.compile(r"([?&](?:code|state|key)=)[^\s\"'&\\]+", re.IGNORECASE),
     re.compile(rf"(\bcode\\?[\"']{_SEPARATOR.removeprefix(_QUOTE)})[^\s\"'&\\]+", re.IGNORECASE),  # a grant, not an exit's

@@ -4,17 +4,15 @@ import json
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from hubless.adapters.aws import Clients
+from hubless.adapters.ssm.parameters import SsmParameters
 from hubless.domain.errors import StoreUnavailableError
 
 
 class SsmSecrets(Mapping[str, str]):
     """Reads the parameter when the first secret is asked for, and then keeps it: who changes it deploys anew."""
 
-    def __init__(self, parameter: str, clients: Clients) -> None:
-        self._parameter, self._clients = parameter, clients
+    def __init__(self, parameter: str, parameters: SsmParameters) -> None:
+        self._parameter, self._parameters = parameter, parameters
 
     def __getitem__(self, name: str) -> str:
         """Return a secret.
@@ -37,17 +35,7 @@ class SsmSecrets(Mapping[str, str]):
     @cached_property
     def _values(self) -> Mapping[str, str]:
         try:
-            found = self._clients.ssm.get_parameter(Name=self._parameter, WithDecryption=True)
-        except ClientError as error:
-            code = error.response.get("Error", {}).get("Code", "")
-            raise StoreUnavailableError(f"The secrets in the parameter {self._parameter} cannot be read: {code}") from error
-        except BotoCoreError as error:
-            raise StoreUnavailableError(f"The secrets in the parameter {self._parameter} cannot be read: {error}") from error
-        return self._checked(found["Parameter"]["Value"])
-
-    def _checked(self, text: str) -> Mapping[str, str]:
-        try:
-            values = json.loads(text)
+            values = json.loads(self._parameters.text(self._parameter))
         except ValueError:
             values = None
         if not isinstance(values, dict) or not all(isinstance(value, str) for value in values.values()):

@@ -1,0 +1,75 @@
+"""What AWS says of a request, read for what was asked and by whom, whichever of its services hands it over.
+
+These are API Gateway's HTTP API (payload format 2.0) and REST API (1.0), a load balancer, and a function's own address.
+"""
+
+from collections.abc import Iterable, Mapping
+from ipaddress import ip_address, ip_network
+from typing import Any
+from urllib.parse import quote
+
+# What stands in front hands on here what was asked for, as it was sent: API Gateway decodes paths, so that `%2F` and `/`
+# become one, and cuts them at an encoded `?`. Likewise who asked, and by which name: itself it asks by another.
+PATH_HEADER, HOST_HEADER, ADDRESS_HEADER = "x-hubless-path", "x-hubless-host", "x-hubless-address"
+_PLAIN = "/:@!$&'()*+,;=~"
+
+
+def header(event: Mapping[str, Any], name: str, between: str = ",") -> str:
+    """Return the value of a header, all of them with *between* where there are several; "" where there is none."""
+    several = event.get("multiValueHeaders")
+    if several:
+        return between.join(value for known, values in several.items() if known.lower() == name for value in values)
+    return between.join(value for known, value in (event.get("headers") or {}).items() if known.lower() == name)
+
+
+def cookies(event: Mapping[str, Any]) -> str:
+    """Return all cookies, as one header would hold them."""
+    return "; ".join(event.get("cookies") or ()) or header(event, "cookie", "; ")
+
+
+def raw_path(event: Mapping[str, Any]) -> str:
+    """Return the path that was asked for, percent-encoded; without `x-hubless-path` as well as the event lets one know."""
+    given = header(event, PATH_HEADER).partition("?")[0]
+    if given.startswith("/"):
+        return quote(given, safe=_PLAIN + "%")
+    path = str(event.get("rawPath") or event.get("path") or "/")
+    return quote(path, safe=_PLAIN + "%" if _hands_paths_on(event) else _PLAIN)
+
+
+def _hands_paths_on(event: Mapping[str, Any]) -> bool:
+    """Say whether the path is as it was sent: a load balancer and the address of a function itself do not decode."""
+    about = event.get("requestContext") or {}
+    return "elb" in about or ".lambda-url." in str(about.get("domainName", ""))
+
+
+def client_of(event: Mapping[str, Any], trusted_proxies: Iterable[str]) -> str:
+    """Return who asks: whoever the last proxy that settings trust heard from.
+
+    What stands further left in `X-Forwarded-For` is anybody's claim, so it is read from the right.
+    """
+    claims = [claim for given in header(event, "x-forwarded-for").split(",") if (claim := given.strip())]
+    about = event.get("requestContext") or {}
+    if "elb" in about:
+        source = claims.pop() if claims else ""  # it says nowhere else from whom it heard
+    else:
+        source = str((about.get("http") or about.get("identity") or {}).get("sourceIp") or "")
+    trusted = [ip_network(network) for network in trusted_proxies]
+    while claims and _is_in(source, trusted):
+        source = claims.pop()
+    return source
+
+
+def told_client_of(event: Mapping[str, Any]) -> str:
+    """Return who asks, by the word of what stands in front, which is to be known for that; "" where it says nothing."""
+    told = header(event, ADDRESS_HEADER).strip()
+    try:
+        return str(ip_address(told))
+    except ValueError:
+        return ""
+
+
+def _is_in(address: str, networks: Iterable[Any]) -> bool:
+    try:
+        return any(ip_address(address) in network for network in networks)
+    except ValueError:  # a claim may be anything
+        return False

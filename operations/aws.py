@@ -1,0 +1,117 @@
+"""AWS as the operator's own credentials reach it: clients, and what a refusal means."""
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from operations.errors import OperationsError
+
+if TYPE_CHECKING:
+    from botocore.exceptions import BotoCoreError, ClientError
+
+INSTALL = "uv sync --group operations"
+_RIGHT = re.compile(r"perform:? ([a-z0-9-]+:[A-Za-z]+)")
+_DENIED = ("AccessDenied", "Unauthorized", "NotAuthorized", "Forbidden", "AuthorizationError")
+_NO_CREDENTIALS = (
+    "There are no credentials of AWS here. Log in with `aws sso login` or `aws configure`, and choose a profile with AWS_PROFILE "
+    "where there are several"
+)
+
+
+class NotAskedError(OperationsError):
+    """Raised when AWS did not answer what was asked; *right* is what is missing, where that is why."""
+
+    def __init__(self, message: str, *, right: str = "", code: str = "") -> None:
+        super().__init__(message)
+        self.right, self.reason = right, code
+
+
+class Aws:
+    """Clients of one region, and of others where that is said. Each call answers or raises NotAskedError."""
+
+    def __init__(self, region: str, session: Any = None) -> None:
+        self.region = region
+        self._session = session
+        self._clients: dict[tuple[str, str], Any] = {}
+
+    def call(self, service: str, operation: str, /, *, region: str = "", **arguments: Any) -> dict[str, Any]:
+        """Return what *operation* of *service* answers, both by botocore's names, as in `call("ec2", "describe_vpcs")`.
+
+        Raises:
+            NotAskedError: when it does not.
+        """
+        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 only where AWS is asked
+
+        try:
+            client = self._client(service, region or self.region)
+            answer: dict[str, Any] = getattr(client, operation)(**arguments)
+        except ClientError as error:
+            raise _refused(error, service) from None
+        except BotoCoreError as error:
+            raise _unreached(error, service) from None
+        return answer
+
+    def pages(self, service: str, operation: str, key: str, /, *, region: str = "", **arguments: Any) -> list[Any]:
+        """Return all that is under *key* of *operation*'s answers, page after page.
+
+        Raises:
+            NotAskedError: when it is not answered.
+        """
+        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 only where AWS is asked
+
+        try:
+            pages = self._client(service, region or self.region).get_paginator(operation).paginate(**arguments)
+            return [one for page in pages for one in page.get(key, ())]
+        except ClientError as error:
+            raise _refused(error, service) from None
+        except BotoCoreError as error:
+            raise _unreached(error, service) from None
+
+    def regions_of(self, service: str) -> list[str]:
+        """Return the regions that have *service*, as botocore knows."""
+        names: list[str] = self._opened().get_available_regions(service)
+        return names
+
+    def _opened(self) -> Any:
+        if self._session is None:
+            self._session = open_session()
+        return self._session
+
+    def _client(self, service: str, region: str) -> Any:
+        from botocore.config import Config  # noqa: PLC0415 only where AWS is asked
+
+        if (service, region) not in self._clients:
+            config = Config(connect_timeout=5, read_timeout=15, retries={"mode": "standard", "total_max_attempts": 3})
+            self._clients[service, region] = self._opened().create_client(service, region_name=region, config=config)
+        return self._clients[service, region]
+
+
+def open_session() -> Any:
+    """Return botocore's session of the environment.
+
+    Raises:
+        OperationsError: when botocore is not installed.
+    """
+    try:
+        import botocore.session  # noqa: PLC0415 only where AWS is asked
+    except ImportError:
+        raise OperationsError(f"This command asks AWS, and what it needs for that is not installed. Install it: {INSTALL}") from None
+    return botocore.session.get_session()
+
+
+def _refused(error: "ClientError", service: str) -> NotAskedError:
+    found = error.response.get("Error", {})
+    code, message = str(found.get("Code", "")), str(found.get("Message", ""))
+    if any(code.startswith(word) for word in _DENIED):
+        named = _RIGHT.search(message)
+        right = named[1] if named else f"{service}:{error.operation_name}"
+        return NotAskedError(f"the right {right} is missing", right=right, code=code)
+    return NotAskedError(f"{service} answered {code}: {message}".rstrip(": "), code=code)
+
+
+def _unreached(error: "BotoCoreError", service: str) -> NotAskedError:
+    name = type(error).__name__
+    if name in {"NoCredentialsError", "PartialCredentialsError", "ProfileNotFound", "SSOTokenLoadError", "UnauthorizedSSOTokenError", "TokenRetrievalError"}:
+        return NotAskedError(_NO_CREDENTIALS, code=name)
+    if name == "EndpointConnectionError":
+        return NotAskedError(f"{service} cannot be reached from here: {error}", code=name)
+    return NotAskedError(f"{service} could not be asked: {error}", code=name)

@@ -1,0 +1,115 @@
+"""How the doctor asks: one request after the other, no redirect followed, no cookie kept."""
+
+import http.client
+import json
+import ssl
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import field
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+from hubless.domain.values import value
+from operations.errors import OperationsError
+
+SECONDS = 45  # API Gateway answers within thirty
+
+
+class NotAnsweredError(OperationsError):
+    """Raised when there was no answer at all."""
+
+
+@value
+class Answer:
+    """What came back; names of headers are small."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict, hash=False)
+    body: bytes = b""
+
+    def json(self) -> Any:
+        """Return what the body holds, None where that is no JSON."""
+        try:
+            return json.loads(self.body)
+        except ValueError:
+            return None
+
+    @property
+    def text(self) -> str:
+        return self.body.decode(errors="replace")
+
+    @property
+    def why(self) -> str:
+        """Return the status and what the hub says about it."""
+        told = self.json()
+        said = told.get("message", "") if isinstance(told, dict) else ""
+        return f"{self.status} {said}".strip()
+
+
+class Web:
+    """A hub at an address, asked with a token where there is one."""
+
+    def __init__(self, url: str, token: str = "") -> None:
+        self.url, self.token = url.rstrip("/"), token
+
+    @property
+    def authorization(self) -> dict[str, str]:
+        return {"Authorization": f"token {self.token}"}
+
+    def ask(self, method: str, address: str, *, body: Any = None, is_known: bool = False) -> Answer:
+        """Return the answer to one request; *address* may be a path of the hub, the token goes along where *is_known*.
+
+        Raises:
+            NotAnsweredError: when there is none.
+        """
+        with closing(_connection(urljoin(f"{self.url}/", address))) as connection:
+            return self._whole(connection, self._send(connection, method, address, body, is_known=is_known))
+
+    def follow(self, address: str) -> Iterator[dict[str, Any]]:
+        """Yield the events of a stream until it ends.
+
+        Raises:
+            NotAnsweredError: when there is none.
+        """
+        with closing(_connection(urljoin(f"{self.url}/", address))) as connection:
+            response = self._send(connection, "GET", address, None, is_known=True, accept="text/event-stream")
+            if response.status != http.client.OK:
+                raise NotAnsweredError(f"following the start was answered with {self._whole(connection, response).why}")
+            try:
+                for line in response:
+                    if line.startswith(b"data:"):
+                        yield json.loads(line.removeprefix(b"data:"))
+            except (OSError, http.client.HTTPException, ValueError):
+                return  # what breaks off is asked for again
+
+    def _send(
+        self, connection: http.client.HTTPConnection, method: str, address: str, body: Any, *, is_known: bool, accept: str = "*/*"
+    ) -> http.client.HTTPResponse:
+        parts = urlsplit(urljoin(f"{self.url}/", address))
+        headers = {"Accept": accept, "User-Agent": "hubless-doctor"} | (self.authorization if is_known else {})
+        text = None if body is None else json.dumps(body).encode()
+        if text is not None:
+            headers["Content-Type"] = "application/json"
+        try:
+            connection.request(method, parts.path + (f"?{parts.query}" if parts.query else ""), text, headers)
+            return connection.getresponse()
+        except (OSError, http.client.HTTPException) as error:
+            raise NotAnsweredError(f"{parts.hostname} did not answer: {_words(error)}") from None
+
+    def _whole(self, connection: http.client.HTTPConnection, response: http.client.HTTPResponse) -> Answer:
+        try:
+            body = response.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise NotAnsweredError(f"{connection.host} broke off: {_words(error)}") from None
+        return Answer(response.status, {name.lower(): text for name, text in response.getheaders()}, body)
+
+
+def _connection(url: str) -> http.client.HTTPConnection:
+    parts = urlsplit(url)
+    if parts.scheme == "https":
+        return http.client.HTTPSConnection(parts.hostname or "", parts.port, timeout=SECONDS, context=ssl.create_default_context())
+    return http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=SECONDS)
+
+
+def _words(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__

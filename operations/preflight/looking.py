@@ -1,0 +1,197 @@
+"""Where the facts come from: AWS as the operator's credentials see it. Each function reads one fact, or raises NotAskedError."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hubless.settings.stage import CERTIFICATES_REGION, Stage
+from operations.aws import Aws, NotAskedError
+from operations.preflight.judging import Certificate, Identity, Network, Quota, Zone
+
+BOOTSTRAP = "/cdk-bootstrap/hnb659fds/version"
+HIGH_THROUGHPUT = "/ssm/parameter-store/high-throughput-enabled"
+SERVICES = ("lambda", "ecs", "efs", "dynamodb", "sqs", "apigatewayv2", "scheduler")
+_ECR = re.compile(r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com/(?P<name>[^:@]+)(?::(?P<tag>[^@]+))?(?:@(?P<digest>.+))?")
+
+
+def identity(aws: Aws) -> Identity:
+    """Return who asks."""
+    told = aws.call("sts", "get_caller_identity", region=CERTIFICATES_REGION)  # the stage's may not be one
+    return Identity(told["Account"], told["Arn"])
+
+
+def regions(aws: Aws) -> dict[str, str]:
+    """Return whether each region is enabled."""
+    # Of a region that is not there nobody can be asked: any other knows them all.
+    told = aws.call("ec2", "describe_regions", region=CERTIFICATES_REGION, AllRegions=True)
+    return {one["RegionName"]: one["OptInStatus"] for one in told["Regions"]}
+
+
+def has_services(aws: Aws) -> bool:
+    """Say whether the region has all that a hub is made of, as far as botocore knows."""
+    return all(aws.region in aws.regions_of(service) for service in SERVICES)
+
+
+def quota(aws: Aws, service: str, code: str) -> float:
+    """Return how much this account may have; what was never changed is as AWS gives it."""
+    try:
+        told = aws.call("service-quotas", "get_service_quota", ServiceCode=service, QuotaCode=code)
+    except NotAskedError as error:
+        if error.reason != "NoSuchResourceException":
+            raise
+        told = aws.call("service-quotas", "get_aws_default_service_quota", ServiceCode=service, QuotaCode=code)
+    return float(told["Quota"]["Value"])
+
+
+def concurrency(aws: Aws) -> Quota:
+    """Return how many functions may run at once: Lambda itself knows best what new accounts have."""
+    limit = aws.call("lambda", "get_account_settings")["AccountLimit"]
+    return Quota(float(limit["ConcurrentExecutions"]))
+
+
+def vpcs(aws: Aws) -> Quota:
+    """Return how many VPCs there may be, and are."""
+    return Quota(quota(aws, "vpc", "L-F678F1CE"), len(aws.pages("ec2", "describe_vpcs", "Vpcs")))
+
+
+def balancers(aws: Aws, kind: str) -> Quota:
+    """Return how many load balancers of a *kind* there may be, and are."""
+    code = {"application": "L-53DA6B97", "network": "L-69A177A2"}[kind]
+    found = aws.pages("elbv2", "describe_load_balancers", "LoadBalancers")
+    return Quota(quota(aws, "elasticloadbalancing", code), sum(one["Type"] == kind for one in found))
+
+
+def certificate(aws: Aws, arn: str) -> Certificate | None:
+    """Return the certificate, where there is one."""
+    try:
+        told = aws.call("acm", "describe_certificate", region=CERTIFICATES_REGION, CertificateArn=arn)["Certificate"]
+    except NotAskedError as error:
+        if error.reason in {"ResourceNotFoundException", "InvalidArnException"}:
+            return None
+        raise
+    return Certificate(told["Status"], tuple(dict.fromkeys([told["DomainName"], *told.get("SubjectAlternativeNames", [])])))
+
+
+def zone(aws: Aws, zone_id: str, answering: Any) -> Zone | None:
+    """Return the hosted zone; *answering* looks up who answers for a name."""
+    try:
+        told = aws.call("route53", "get_hosted_zone", Id=zone_id)
+    except NotAskedError as error:
+        if error.reason in {"NoSuchHostedZone", "InvalidInput"}:
+            return None
+        raise
+    name = told["HostedZone"]["Name"].rstrip(".")
+    is_private = bool(told["HostedZone"].get("Config", {}).get("PrivateZone"))
+    servers = tuple(one.rstrip(".").lower() for one in told.get("DelegationSet", {}).get("NameServers", ()))
+    return Zone(name, is_private, servers, None if is_private else answering(name))
+
+
+def has_service_role(aws: Aws, name: str) -> bool:
+    """Say whether a role is there."""
+    return _there(aws, "NoSuchEntity", "iam", "get_role", RoleName=name)
+
+
+def create_service_role(aws: Aws, service: str) -> None:
+    """Make the role by which AWS acts in *service*."""
+    aws.call("iam", "create_service_linked_role", AWSServiceName=f"{service}.amazonaws.com")
+
+
+def bootstrap_version(aws: Aws, region: str) -> int | None:
+    """Return how CDK was bootstrapped in a region, where it was."""
+    try:
+        return int(aws.call("ssm", "get_parameter", region=region, Name=BOOTSTRAP)["Parameter"]["Value"])
+    except NotAskedError as error:
+        if error.reason == "ParameterNotFound":
+            return None
+        raise
+
+
+def stacks(aws: Aws, stage: Stage) -> dict[str, str]:
+    """Return in what state the stage's stacks are."""
+    found = aws.pages("cloudformation", "describe_stacks", "Stacks")
+    return {one["StackName"]: one["StackStatus"] for one in found if one["StackName"].startswith(stage.hub)}
+
+
+def has_image(aws: Aws, name: str) -> bool | None:
+    """Say whether an image is in ECR; None where it is elsewhere."""
+    matched = _ECR.fullmatch(name)
+    if matched is None:
+        return None
+    wanted = {"imageDigest": matched["digest"]} if matched["digest"] else {"imageTag": matched["tag"] or "latest"}
+    where = {"registryId": matched["account"], "repositoryName": matched["name"], "imageIds": [wanted]}
+    try:
+        aws.call("ecr", "describe_images", region=matched["region"], **where)
+    except NotAskedError as error:
+        if error.reason in {"ImageNotFoundException", "RepositoryNotFoundException"}:
+            return False
+        raise
+    return True
+
+
+def has_high_throughput(aws: Aws) -> bool:
+    """Say whether SSM answers as often as it can."""
+    told = aws.call("ssm", "get_service_setting", SettingId=HIGH_THROUGHPUT)
+    return str(told["ServiceSetting"]["SettingValue"]).lower() == "true"
+
+
+def zone_ids(aws: Aws) -> dict[str, str]:
+    """Return the ids of the region's zones, by the names that this account has for them."""
+    found = aws.call("ec2", "describe_availability_zones")["AvailabilityZones"]
+    return {one["ZoneName"]: one["ZoneId"] for one in found if one.get("ZoneType", "availability-zone") == "availability-zone"}
+
+
+def offered(aws: Aws, instance_type: str) -> list[str]:
+    """Return the zones that have a type of instance."""
+    wanted = [{"Name": "instance-type", "Values": [instance_type]}]
+    told = aws.call("ec2", "describe_instance_type_offerings", LocationType="availability-zone", Filters=wanted)
+    return [one["Location"] for one in told["InstanceTypeOfferings"]]
+
+
+def network(aws: Aws, stage: Stage) -> Network:
+    """Return the VPC that the stage names, with its subnets."""
+    of_vpc = [{"Name": "vpc-id", "Values": [stage.settings.vpc_id]}]
+    if not _there(aws, "InvalidVpcID.NotFound", "ec2", "describe_vpcs", VpcIds=[stage.settings.vpc_id]):
+        return Network(exists=False)
+    subnets = aws.pages("ec2", "describe_subnets", "Subnets", Filters=of_vpc)
+    tables = _tables(aws.pages("ec2", "describe_route_tables", "RouteTables", Filters=of_vpc), [one["SubnetId"] for one in subnets])
+    endpoints = aws.pages("ec2", "describe_vpc_endpoints", "VpcEndpoints", Filters=of_vpc)
+    wanted = {*stage.settings.public_subnets, *stage.settings.private_subnets}
+    return Network(
+        exists=True,
+        zones={one["SubnetId"]: one["AvailabilityZone"] for one in subnets if one["SubnetId"] in wanted},
+        to_the_internet=frozenset(subnet for subnet, table in tables.items() if _leads_out(table)),
+        to_services={subnet: _services(table, endpoints) for subnet, table in tables.items()},
+    )
+
+
+def _tables(tables: Sequence[Mapping[str, Any]], subnets: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+    """Return the routes of each subnet: the VPC's main table where it has none of its own."""
+    by_subnet: dict[str, Mapping[str, Any]] = {}
+    main = None
+    for table in tables:
+        for association in table.get("Associations", ()):
+            if association.get("Main"):
+                main = table
+            if "SubnetId" in association:
+                by_subnet[association["SubnetId"]] = table
+    return {subnet: found for subnet in subnets if (found := by_subnet.get(subnet, main)) is not None}
+
+
+def _leads_out(table: Mapping[str, Any]) -> bool:
+    everywhere = [route for route in table.get("Routes", ()) if route.get("DestinationCidrBlock") == "0.0.0.0/0"]
+    return any(route.get("GatewayId", "").startswith("igw-") or route.get("NatGatewayId") or route.get("TransitGatewayId") for route in everywhere)
+
+
+def _services(table: Mapping[str, Any], endpoints: Sequence[Mapping[str, Any]]) -> frozenset[str]:
+    here = [one for one in endpoints if table["RouteTableId"] in one.get("RouteTableIds", ())]
+    return frozenset(str(one["ServiceName"]).rpartition(".")[2] for one in here)
+
+
+def _there(aws: Aws, absent: str, service: str, operation: str, **arguments: Any) -> bool:
+    try:
+        aws.call(service, operation, **arguments)
+    except NotAskedError as error:
+        if error.reason == absent:
+            return False
+        raise
+    return True

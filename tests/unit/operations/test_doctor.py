@@ -1,0 +1,327 @@
+"""The doctor's judgement, and its trial on a hub that has bad days."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from hubless.domain.routes import EdgeReport
+from hubless.settings.stage import Stage, StageSettings
+from operations.aws import NotAskedError
+from operations.deployed import Deployment
+from operations.doctor import inside, kernel, outside
+from operations.doctor.inside import Inside, Queue
+from operations.doctor.steps import StepFailedError, Steps
+from operations.doctor.trial import Trial
+from operations.doctor.web import Answer, NotAnsweredError
+from operations.findings import Level, ok
+
+NOW = datetime(2026, 11, 25, 9, tzinfo=UTC)
+PAGE = '<input name="_xsrf"><script src="/hub/static/a.js?v=1"></script>'
+EDGE = EdgeReport("e1", 7, NOW)
+
+
+def answer(body="", status=200, **headers):
+    text = body if isinstance(body, str) else json.dumps(body)
+    return Answer(status, {name.replace("_", "-"): value for name, value in headers.items()}, text.encode())
+
+
+class Time:
+    """A clock that only waiting moves."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        return self.now
+
+    def sleep(self, seconds):
+        self.now += seconds
+
+
+class Web:
+    """A hub as its answers: by method and what the address ends with. Each list is used up to its last."""
+
+    url, token, authorization = "https://hub.example.org", "secret", {}
+
+    def __init__(self, **changed):
+        self.users, self.asked = set(), []
+        self.answers = {"server": [answer(status=202)], "stop": [answer(status=202), answer(status=204)], "events": [[{"ready": True, "message": "ready"}]]}
+        self.answers |= changed
+
+    def next(self, what):
+        some = self.answers[what]
+        found = some.pop(0) if len(some) > 1 else some[0]
+        if isinstance(found, BaseException):
+            raise found
+        return found
+
+    def ask(self, method, address, *, body=None, is_known=False):
+        self.asked.append((method, address))
+        name = address.removeprefix("/hub/api/users/").partition("/")[0]
+        if method == "POST" and address.endswith(name):
+            self.users.add(name)
+            return self.answers.get("user", [answer(status=201)])[0]
+        if method == "DELETE" and address.endswith(name):
+            self.users.discard(name)
+            return self.next("removal") if "removal" in self.answers else answer(status=204)
+        if address.endswith("/server"):
+            return {"POST": lambda: self.next("server"), "DELETE": lambda: self.next("stop"), "GET": lambda: answer({"url": f"/user/{name}/"})}[method]()
+        if address.endswith("api/contents?content=0"):
+            return self.answers.get("contents", [answer(status=403)])[0]
+        return self.answers.get("opened", [answer({"version": "2.0"})])[0]
+
+    def follow(self, address):
+        yield from self.next("events")
+
+
+def trial(web, **facts):
+    time = Time()
+    steps = Steps(lambda step: None, time)
+    tried = Trial(web=web, name="doctor-1", clock=time, sleep=time.sleep, run_cell=lambda web, where: ok("kernel", where), **facts)
+    return tried, steps
+
+
+def levels(steps):
+    return {finding.check: finding.level for finding in steps.findings}
+
+
+def test_a_hub_that_is_well_is_tried_and_left_as_it_was():
+    web = Web()
+    tried, steps = trial(web)
+
+    tried.run(steps)
+
+    assert levels(steps) == dict.fromkeys(["user", "start", "ready", "server", "closed to others", "kernel", "stop", "removal"], Level.OK)
+    assert web.users == set()
+    assert steps.findings[3].said == "https://hub.example.org/user/doctor-1/ answers, Jupyter Server 2.0"
+
+
+def test_a_stream_that_ends_early_is_followed_again():
+    web = Web(events=[[{"message": "waiting"}], [], [{"ready": True, "message": "there"}]])
+    tried, steps = trial(web)
+
+    tried.run(steps)
+
+    assert levels(steps)["ready"] is Level.OK
+
+
+@pytest.mark.parametrize(
+    ("changed", "check", "said"),
+    [
+        ({"user": [answer({"message": "no"}, 403)]}, "user", "doctor-1 could not be added: 403 no"),
+        ({"server": [answer({"message": "too many"}, 429)]}, "start", "no server was started: 429 too many"),
+        ({"events": [[{"failed": True, "message": "Spawn failed: no image"}]]}, "ready", "Spawn failed: no image"),
+        ({"events": [[{"message": "2 servers are ahead"}]]}, "ready", "the last that was heard: 2 servers are ahead"),
+        ({"events": [NotAnsweredError("hub did not answer")]}, "ready", "hub did not answer"),
+        ({"opened": [answer(status=503)]}, "server", "api answered 503"),
+        ({"contents": [answer({"path": ""})]}, "closed to others", "shows its files to whoever asks"),
+    ],
+)
+def test_what_fails_is_said_and_everything_is_removed_all_the_same(changed, check, said):
+    web = Web(**changed)
+    tried, steps = trial(web, patience=5.0)
+
+    tried.run(steps)
+
+    failed = {finding.check: finding.said for finding in steps.findings if finding.level is Level.PROBLEM}
+    assert list(failed) == [check]
+    assert said in failed[check]
+    assert web.users == set()
+    assert ("DELETE", "/hub/api/users/doctor-1/server") in web.asked
+
+
+def test_ctrl_c_removes_what_was_made():
+    web = Web(events=[KeyboardInterrupt()])
+    tried, steps = trial(web)
+
+    with pytest.raises(KeyboardInterrupt):
+        tried.run(steps)
+
+    assert web.users == set()
+    assert levels(steps)["removal"] is Level.OK
+
+
+def test_a_second_ctrl_c_says_what_is_left():
+    web = Web(events=[KeyboardInterrupt()], stop=[KeyboardInterrupt()])
+    tried, steps = trial(web)
+
+    with pytest.raises(KeyboardInterrupt):
+        tried.run(steps)
+
+    assert steps.findings[-1].said == "doctor-1 may still be there"
+
+
+def test_who_does_not_answer_is_asked_again_to_stop():
+    web = Web(stop=[NotAnsweredError("away"), answer(status=204)])
+    tried, steps = trial(web)
+
+    tried.run(steps)
+
+    assert levels(steps)["stop"] is Level.OK
+
+
+def test_a_server_that_does_not_stop_is_told_of():
+    web = Web(stop=[answer(status=202)], removal=[answer({"message": "its servers must be stopped"}, 400)])
+    tried, steps = trial(web, patience=5.0)
+
+    tried.run(steps)
+
+    failed = [finding for finding in steps.findings if finding.level is Level.PROBLEM]
+    assert [finding.check for finding in failed] == ["stop", "removal"]
+    assert all(finding.do == "Remove the user doctor-1 on the admin page" for finding in failed)
+
+
+# --- from outside ---
+
+
+class Pages(Web):
+    def __init__(self, **pages):
+        super().__init__()
+        self.pages = {"/hub/api/": answer({"version": "6.1.1"}, x_jupyterhub_version="6.1.1"), "/hub/login": answer(PAGE),
+                      "/hub/static/a.js?v=1": answer(cache_control="public, immutable"), "/hub/health": answer(),
+                      "/hub/api/user": answer({"name": "ada", "scopes": ["admin:users", "admin:servers"]})} | pages  # fmt: skip
+
+    def ask(self, method, address, *, body=None, is_known=False):
+        return self.pages[address]
+
+
+@pytest.mark.parametrize("look", [outside.api, outside.health, outside.login, outside.static, outside.token])
+def test_pages_that_are_as_they_should_be_are_well(look):
+    assert look(Pages()).level is Level.OK
+
+
+@pytest.mark.parametrize(
+    ("look", "pages", "said"),
+    [
+        (outside.api, {"/hub/api/": answer("<html>")}, "the API answered 200"),
+        (outside.api, {"/hub/api/": answer({"message": "Forbidden"}, 403)}, "the API answered 403 Forbidden"),
+        (outside.api, {"/hub/api/": answer({"version": "6.1.1"})}, "its header X-JupyterHub-Version is missing"),
+        (outside.health, {"/hub/health": answer(status=502)}, "/hub/health answered 502"),
+        (outside.login, {"/hub/login": answer(status=404)}, "the login page answered 404"),
+        (outside.login, {"/hub/login": answer(PAGE, set_cookie="_xsrf=1; Path=/hub")}, "sets cookies that go over plain HTTP too"),
+        (outside.static, {"/hub/login": answer("_xsrf")}, "names no static file"),
+        (outside.static, {"/hub/static/a.js?v=1": answer(status=404)}, "a.js?v=1 answered 404"),
+        (outside.token, {"/hub/api/user": answer({"message": "Forbidden"}, 403)}, "the token is not good: 403 Forbidden"),
+        (outside.token, {"/hub/api/user": answer({"name": "bob", "scopes": ["self"]})}, "of bob lacks admin:users and admin:servers"),
+    ],
+)
+def test_pages_that_are_not_say_why(look, pages, said):
+    with pytest.raises(StepFailedError) as failed:
+        look(Pages(**pages))
+
+    assert said in str(failed.value)
+    assert failed.value.do
+
+
+@pytest.mark.parametrize(
+    ("headers", "level"),
+    [
+        ({"cache_control": "immutable", "x_amz_cf_id": "1", "x_cache": "Hit from cloudfront"}, Level.OK),
+        ({"cache_control": "immutable", "x_amz_cf_id": "1", "x_cache": "Miss from cloudfront"}, Level.WARNING),
+        ({}, Level.WARNING),
+    ],
+)
+def test_static_files_are_kept(headers, level):
+    assert outside.static(Pages(**{"/hub/static/a.js?v=1": answer(**headers)})).level is level
+
+
+def test_api_gateway_has_to_refuse_who_comes_by_its_own_name():
+    assert outside.direct(Pages()).level is Level.PROBLEM
+    assert outside.direct(Pages(**{"/hub/api/": answer(status=403)})).level is Level.OK
+
+
+def test_a_certificate_that_expires_soon_is_a_warning():
+    assert outside.judged_expiry(NOW + timedelta(days=13), NOW, "TLSv1.3").level is Level.WARNING
+    assert outside.judged_expiry(NOW + timedelta(days=90), NOW, "TLSv1.3").level is Level.OK
+
+
+def test_a_hub_without_tls_is_well_on_this_machine_alone():
+    assert outside.certificate("http://127.0.0.1:8000", NOW).level is Level.OK
+    assert outside.certificate("http://hub.example.org", NOW).level is Level.WARNING
+
+
+def test_a_cells_result_is_told_from_what_else_a_kernel_says():
+    asked = kernel.request()
+    mine = {"parent_header": asked["header"]}
+    said = [
+        {"parent_header": {"msg_id": "another"}, "msg_type": "execute_result"},
+        {**mine, "msg_type": "status"},
+        {**mine, "msg_type": "execute_result", "content": {"data": {"text/plain": "42"}}},
+        {**mine, "msg_type": "error", "content": {"ename": "NameError", "evalue": "no"}},
+    ]
+
+    assert [kernel._result(json.dumps(one), asked) for one in said] == [None, None, "42", "NameError: no"]
+    assert kernel._result(b"\x00\xff", asked) is None
+
+
+# --- from inside ---
+
+
+@pytest.mark.parametrize(
+    ("reports", "running", "may_sleep", "level"),
+    [
+        ([], 0, True, Level.OK),
+        ([], 0, False, Level.PROBLEM),
+        ([], 2, True, Level.PROBLEM),
+        ([EdgeReport("e1", 7, NOW - timedelta(seconds=30))], 2, True, Level.PROBLEM),
+        ([EDGE], 2, True, Level.OK),
+        ([EDGE, EdgeReport("e2", 6, NOW)], 2, False, Level.WARNING),
+    ],
+)
+def test_edges_follow_unless_they_may_sleep(reports, running, may_sleep, level):
+    assert inside.judged_edges(reports, 7, running, NOW, may_sleep=may_sleep).level is level
+
+
+def test_sweeps_that_do_not_come_or_all_fail_are_a_problem():
+    assert [inside.judged_sweeps("r", *counts).level for counts in ((0, 0), (9, 9), (9, 1))] == [Level.PROBLEM, Level.PROBLEM, Level.OK]
+
+
+def test_what_waits_too_long_is_a_problem_and_what_waits_is_not():
+    assert inside.judged_queue("queue", Queue(500, 20, 120)).level is Level.OK
+    assert inside.judged_queue("queue", Queue(1, 0, 900)).level is Level.PROBLEM
+
+
+class Amazon:
+    """AWS by its answers; what has none is refused."""
+
+    def __init__(self, **answers):
+        self.answers, self.asked = answers, []
+
+    def call(self, service, operation, **arguments):
+        self.asked.append((operation, arguments))
+        if operation not in self.answers:
+            raise NotAskedError(f"the right {service}:{operation} is missing", right=f"{service}:{operation}")
+        return self.answers[operation]
+
+
+def look_inside(aws, edge="economy"):
+    deployment = Deployment(
+        {"HUBLESS_QUEUE": "https://sqs/1/hub", "HUBLESS_LAUNCHES_QUEUE": "https://sqs/1/launches"}, {"api": "a", "reaper": "r"}, ("https://sqs/1/dead",)
+    )
+    steps = Steps(lambda step: None, lambda: 0.0)
+    stage = Stage("prod", StageSettings(region="eu-central-1", edge=edge))
+    Inside(stage, deployment, aws, lambda: ([EDGE], 7, 1), lambda: NOW).look(steps)
+    return levels(steps), [finding.said for finding in steps.findings]
+
+
+def test_a_deployment_is_looked_at_in_all_its_parts():
+    messages = {"Attributes": {"ApproximateNumberOfMessages": "3", "ApproximateNumberOfMessagesNotVisible": "1"}}
+    points = {"Datapoints": [{"Sum": 2.0, "Maximum": 20.0}, {"Sum": 1.0, "Maximum": 10.0}]}
+
+    found, said = look_inside(Amazon(get_queue_attributes=messages, get_metric_statistics=points, get_service_setting={"ServiceSetting": {"SettingValue": "true"}}))
+
+    assert found == {
+        "queue": Level.OK, "launches": Level.OK, "dead letters": Level.PROBLEM, "function api": Level.WARNING, "function reaper": Level.WARNING,
+        "sweeps": Level.PROBLEM, "edges": Level.OK, "SSM": Level.OK,
+    }  # fmt: skip
+    assert "3 messages in dead were given up" in said
+    assert "3 errors and 3 throttles within an hour" in said
+
+
+def test_rights_that_are_missing_are_warnings():
+    found, said = look_inside(Amazon(), edge="alb")
+
+    assert set(found.values()) == {Level.WARNING}
+    assert "could not look: the right sqs:get_queue_attributes is missing" in said
+    assert "edges" not in found

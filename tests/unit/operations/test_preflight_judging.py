@@ -1,0 +1,229 @@
+"""What facts mean for a stage."""
+
+from dataclasses import replace
+
+import pytest
+
+from hubless.settings.stage import Stage, StageSettings
+from operations import findings
+from operations.findings import Level
+from operations.preflight import judging
+from operations.preflight.judging import Certificate, Identity, Network, Quota, Zone
+
+REGION = "eu-central-1"
+ARN = "arn:aws:acm:us-east-1:123456789012:certificate/abc"
+SERVERS = ("ns-1.awsdns-00.com", "ns-2.awsdns-00.net")
+ZONE = Zone("example.org", is_private=False, servers=SERVERS, answering=SERVERS)
+
+
+def stage(**settings):
+    return Stage("prod", StageSettings(region=REGION, **settings))
+
+
+GIVEN = stage(
+    vpc_id="vpc-1", zones=("a", "b"), public_subnets=("subnet-1", "subnet-2"), private_subnets=("subnet-3", "subnet-4")
+)
+BOTH = frozenset({"dynamodb", "s3"})
+NETWORK = Network(
+    exists=True,
+    zones={"subnet-1": "a", "subnet-2": "b", "subnet-3": "a", "subnet-4": "b"},
+    to_the_internet=frozenset({"subnet-1", "subnet-2"}),
+    to_services={"subnet-3": BOTH, "subnet-4": BOTH},
+)
+
+
+def judged(found, level, said):
+    assert (found.level, found.said) == (level, found.said)
+    assert said in found.said
+    assert found.do or level is Level.OK
+    return True
+
+
+def test_credentials_of_another_account_are_a_problem():
+    asked = Identity("111111111111", "arn:aws:iam::111111111111:user/ada")
+
+    assert judged(judging.identity(asked, stage()), Level.OK, "account 111111111111, as user/ada")
+    assert judged(judging.identity(asked, stage(account="222222222222")), Level.PROBLEM, "but the stage prod is for 222222222222")
+
+
+@pytest.mark.parametrize(
+    ("states", "has_services", "level", "said"),
+    [
+        ({REGION: "opt-in-not-required"}, True, Level.OK, "is enabled"),
+        ({REGION: "opted-in"}, True, Level.OK, "is enabled"),
+        ({REGION: "not-opted-in"}, True, Level.PROBLEM, "is not enabled"),
+        ({"us-east-1": "opted-in"}, True, Level.PROBLEM, "there is no region eu-central-1"),
+        ({REGION: "opted-in"}, False, Level.PROBLEM, "has not all services"),
+    ],
+)
+def test_a_region_is_there_enabled_and_complete(states, has_services, level, said):
+    assert judged(judging.region(states, stage(), has_services=has_services), level, said)
+
+
+def test_six_vcpus_of_a_new_account_are_too_few_for_a_class_and_it_says_for_how_many_they_are_enough():
+    found = judging.fargate(Quota(6), stage(expected_servers=20), spot=False)
+
+    assert judged(found, Level.PROBLEM, "6 vCPU are allowed; 20 servers of 0.5 need 10: no more than 12 would start")
+    assert "Ask for 10 or more" in found.do
+
+
+def test_a_fleet_needs_processors_too():
+    asked = stage(expected_servers=12, edge="fleet", fleet_least=2)
+
+    assert judged(judging.fargate(Quota(6), asked, spot=False), Level.PROBLEM, "and edges 0.5: no more than 11 would start")
+    assert judged(judging.fargate(Quota(6), asked, spot=True), Level.OK, "6 vCPU are allowed")
+    assert judged(judging.fargate(Quota(6.5), asked, spot=False), Level.OK, "6.5 vCPU are allowed")
+
+
+def test_ten_functions_at_once_are_a_warning():
+    assert judged(judging.functions(Quota(10), stage()), Level.WARNING, "runs 10 functions at once")
+    assert judged(judging.functions(Quota(1000), stage()), Level.OK, "runs 1000 functions at once")
+
+
+def test_there_must_be_room_for_one_more():
+    assert judged(judging.room("VPCs", Quota(5, 5), 1, "VPCs per Region"), Level.PROBLEM, "5 of 5 are there")
+    assert judged(judging.room("VPCs", Quota(5, 4), 1, "VPCs per Region"), Level.OK, "4 of 5 are there")
+
+
+def test_more_users_than_access_points_are_a_warning():
+    assert judging.homes(stage(expected_servers=10_001)).level is Level.WARNING
+    assert judging.homes(stage(expected_servers=10_000)).level is Level.OK
+
+
+@pytest.mark.parametrize(
+    ("facts", "level", "said"),
+    [
+        (None, Level.PROBLEM, "there is none of that ARN"),
+        (Certificate("PENDING_VALIDATION", ("hub.example.org",)), Level.PROBLEM, "not issued: PENDING_VALIDATION"),
+        (Certificate("ISSUED", ("hub.example.org",)), Level.PROBLEM, "but not for *.hub.example.org"),
+        (Certificate("ISSUED", ("*.hub.example.org",)), Level.PROBLEM, "but not for hub.example.org"),
+        (Certificate("ISSUED", ("hub.example.org", "*.hub.example.org")), Level.OK, "issued for hub.example.org and *.hub.example.org"),
+        (Certificate("ISSUED", ("*.example.org", "*.hub.example.org")), Level.OK, "issued for"),
+    ],
+)
+def test_a_certificate_is_issued_for_all_names(facts, level, said):
+    assert judged(judging.certificate(facts, stage(domain="hub.example.org", certificate=ARN)), level, said)
+
+
+def test_one_origin_for_all_needs_no_star():
+    asked = stage(domain="hub.example.org", certificate=ARN, subdomains=False)
+
+    assert judging.certificate(Certificate("ISSUED", ("hub.example.org",)), asked).level is Level.OK
+
+
+def test_a_star_stands_for_one_label():
+    assert judging.covers(["*.example.org"], "hub.example.org")
+    assert not judging.covers(["*.example.org"], "a.hub.example.org")
+    assert not judging.covers(["*.example.org"], "example.org")
+    assert not judging.covers(["*.org"], "*.example.org")
+
+
+@pytest.mark.parametrize(
+    ("facts", "level", "said"),
+    [
+        (None, Level.PROBLEM, "there is no Z1234567890 in this account"),
+        (replace(ZONE, name="example.com"), Level.PROBLEM, "is example.com, not example.org"),
+        (replace(ZONE, is_private=True), Level.PROBLEM, "is private"),
+        (replace(ZONE, answering=None), Level.WARNING, "could not be looked at"),
+        (replace(ZONE, answering=()), Level.PROBLEM, "answered for by nobody"),
+        (replace(ZONE, answering=("ns.other.net",)), Level.PROBLEM, "answered for by ns.other.net"),
+        (ZONE, Level.OK, "example.org answers for the domain"),
+    ],
+)
+def test_a_zone_is_the_domains_and_the_internet_asks_it(facts, level, said):
+    asked = stage(domain="hub.example.org", zone_id="Z1234567890", zone_name="example.org")
+
+    assert judged(judging.zone(facts, asked), level, said)
+
+
+def test_a_role_that_is_missing_is_made_by_the_first_use():
+    assert judging.service_role("ecs", exists=False).level is Level.WARNING
+    assert judging.service_role("ecs", exists=True).level is Level.OK
+
+
+@pytest.mark.parametrize(("version", "level"), [(None, Level.PROBLEM), (5, Level.PROBLEM), (6, Level.OK), (28, Level.OK)])
+def test_cdk_is_bootstrapped_and_new_enough(version, level):
+    assert judging.bootstrap(version, REGION, "1").level is level
+
+
+@pytest.mark.parametrize(
+    ("state", "level"),
+    [
+        ("CREATE_COMPLETE", Level.OK),
+        ("UPDATE_ROLLBACK_COMPLETE", Level.OK),
+        ("ROLLBACK_COMPLETE", Level.PROBLEM),
+        ("DELETE_FAILED", Level.PROBLEM),
+        ("UPDATE_ROLLBACK_FAILED", Level.PROBLEM),
+        ("UPDATE_IN_PROGRESS", Level.PROBLEM),
+    ],
+)
+def test_a_stack_of_an_earlier_deploy_may_be_in_the_way(state, level):
+    assert judging.stacks({"hubless-prod": state}).level is level
+
+
+def test_no_stack_is_in_nobodys_way():
+    assert judged(judging.stacks({}), Level.OK, "none are there yet")
+
+
+def test_a_network_that_has_all_is_well():
+    assert [found.level for found in judging.network(NETWORK, GIVEN)] == [Level.OK]
+
+
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        (Network(exists=False), "there is no vpc-1"),
+        (replace(NETWORK, zones={**NETWORK.zones, "subnet-2": "a"}), "subnet-2 is in a, not in b"),
+        (replace(NETWORK, zones={k: v for k, v in NETWORK.zones.items() if k != "subnet-3"}), "subnet-3 is not in vpc-1"),
+        (replace(NETWORK, to_the_internet=frozenset({"subnet-1"})), "subnet-2 has no way to the internet"),
+        (replace(NETWORK, to_services={"subnet-3": BOTH, "subnet-4": frozenset({"s3"})}), "subnet-4 has no gateway endpoint of dynamodb"),
+    ],
+)
+def test_what_a_network_lacks_is_named(facts, said):
+    found = judging.network(facts, GIVEN)
+
+    assert judged(found[0], Level.PROBLEM, said)
+
+
+def test_one_zone_is_a_warning():
+    one = stage(vpc_id="vpc-1", zones=("a",), public_subnets=("subnet-1",), private_subnets=("subnet-3",))
+
+    assert [found.level for found in judging.network(NETWORK, one)] == [Level.WARNING]
+
+
+def test_cloudfront_does_not_reach_into_all_zones():
+    ids = {"us-east-1a": "use1-az1", "us-east-1b": "use1-az3"}
+    given = stage(vpc_id="vpc-1", zones=("us-east-1b",), public_subnets=("subnet-1",), private_subnets=("subnet-2",))
+
+    assert judged(judging.origins(ids, given), Level.PROBLEM, "does not reach into us-east-1b (use1-az3)")
+    assert judged(judging.origins(ids, stage()), Level.OK, "all zones but us-east-1b")
+    assert judged(judging.origins({"a": "euc1-az1"}, stage()), Level.OK, "reaches into the zones")
+
+
+def test_an_instance_must_be_on_offer():
+    assert judged(judging.instance([], stage()), Level.PROBLEM, "there is no t4g.nano in eu-central-1")
+    assert judged(judging.instance(["b"], GIVEN), Level.OK, "t4g.nano is in b")
+    assert judged(judging.instance(["c"], GIVEN), Level.PROBLEM, "there is no t4g.nano in a, b")
+
+
+def test_an_image_elsewhere_is_not_looked_for():
+    assert judged(judging.image("quay.io/jupyter/base", found=None), Level.OK, "was not looked for")
+    assert judging.image("x", found=False).level is Level.PROBLEM
+
+
+def test_docker_is_needed_where_images_are_built():
+    assert judging.docker(works=False).level is Level.PROBLEM
+
+
+def test_parameters_are_read_often_when_many_come_at_once():
+    assert judging.throughput(stage(expected_servers=200), is_high=False).level is Level.WARNING
+    assert judging.throughput(stage(expected_servers=20), is_high=False).level is Level.OK
+    assert judging.throughput(stage(expected_servers=200), is_high=True).level is Level.OK
+
+
+def test_a_finding_is_a_line_and_what_to_do_is_below_it():
+    found = findings.problem("region", "there is none", "Choose one", "https://example.org")
+
+    assert found.text() == "problem  region: there is none\n         Choose one\n         https://example.org"
+    assert findings.ok("region", "is there").text() == "ok       region: is there"
+    assert findings.summary([found, found]) == "0 well, 0 warnings, 2 problems"
