@@ -218,7 +218,8 @@ class CloudHub(Hub):
         from hubless.adapters.alb.balancer import Balancer, Facts
 
         cloud = self._cloud
-        return Balancer(Facts(cloud.hub, cloud.alb_listener, cloud.alb_vpc, rules=cloud.alb_rules), self._clients)
+        facts = Facts(cloud.hub, cloud.alb_listener, cloud.alb_vpc, rules=cloud.alb_rules, domain=self.origins.domain)
+        return Balancer(facts, self._clients)
 
     @property
     def active_limit(self) -> int:
