@@ -1,7 +1,7 @@
 """CloudFront before a hub, as far as its requests go: one address, two origins, and what its function does.
 
 A read that is no upgrade is asked of the API where the edge answers 503 or cannot be reached. No origin is told the Host that
-the browser sent. Unlike CloudFront, it says goodbye after each answer.
+the browser sent. Unlike CloudFront, it says goodbye after each answer, and leaves `x-hubless-path` to `gateway`.
 """
 
 import socket
@@ -68,7 +68,7 @@ def front(port, edge_port, api_socket):
             kept = [(n, v) for n, v in pairs if n.lower() not in {"host", "connection"} and not n.lower().startswith("x-hubless-")]
             own = [
                 ("Host", "origin.internal"), ("Connection", "upgrade" if is_upgrade else "close"), ("CloudFront-Forwarded-Proto", "http"),
-                ("x-hubless-path", target.partition("?")[0]), ("x-hubless-host", sent.get("host", "")), ("x-hubless-address", "192.0.2.1"),
+                ("x-hubless-host", sent.get("host", "")), ("x-hubless-address", "192.0.2.1"),
             ]  # fmt: skip
             asked = _bytes(first, kept + own) + body
             to_edge = target.startswith(("/user/", "/services/"))

@@ -121,6 +121,7 @@ def test_a_person_logs_in_starts_a_server_runs_a_cell_and_stops_it(cloud, new_pa
     expect(page.get_by_text("Python 3 (ipykernel) | Idle")).to_be_visible(timeout=SECONDS)
     run_first_cell(page, "6*7", "42")
     shot(page, "cloud-lab")
+    assert (cloud.ec2.state, set(cloud.ec2.calls)) == ("running", {"StartInstances"})  # the edge slept until now
 
     page.goto(f"{cloud.url}/hub/home")
     page.get_by_role("button", name="Stop").first.click()
@@ -128,8 +129,7 @@ def test_a_person_logs_in_starts_a_server_runs_a_cell_and_stops_it(cloud, new_pa
     eventually(lambda: cloud.account.secrets() == {})
 
 
-def test_the_edge_that_the_first_start_woke_sleeps_once_nothing_needs_it_and_a_browser_is_told_by_the_api(cloud):
-    assert (cloud.ec2.state, set(cloud.ec2.calls)) == ("running", {"StartInstances"})
+def test_the_edge_sleeps_once_nothing_needs_it_and_a_browser_is_told_by_the_api(cloud):
     wishes = DynamoEdgeWishStore(cloud.deployment.database())
 
     cloud.deployment.sweep()
