@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hubless.domain.values import value
-from hubless.settings.cloud import PREFIX, CloudSettings, cloud_settings, load
+from hubless.settings.cloud import PREFIX, CloudSettings, cloud_settings
 from hubless.settings.environment import EDGE_PREFIX
 from hubless.settings.stage import Stage
 from operations.aws import Aws, NotAskedError
@@ -96,6 +96,4 @@ def open_hub(stage: Stage, file: Path | None, deployment: Deployment | None = No
     from hubless.bootstrap import cloud as bootstrap  # noqa: PLC0415 only where a hub is opened
 
     region = stage.settings.region
-    cloud = (deployment or read(stage, Aws(region))).cloud
-    secrets, text_of = bootstrap.open_secrets(cloud, region)
-    return bootstrap.CloudHub(load(cloud, file, secrets), cloud, region, secrets, text_of)
+    return bootstrap.assemble((deployment or read(stage, Aws(region))).cloud, region, file)
