@@ -111,7 +111,7 @@ def read_back(out):
     return Synthesis(out, templates, findings, reasons)
 
 
-def plain(value):
+def plain(value):  # noqa: PLR0911 one for each function of CloudFormation's
     """Return *value* with a short text for each intrinsic function: `state.Table.Arn` for another stack's, `Queue.Arn` for one's own."""
     if isinstance(value, list):
         return [plain(one) for one in value]
