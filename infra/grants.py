@@ -17,6 +17,20 @@ _BALANCER_GROUPS = (
 )  # fmt: skip
 
 
+# Why rights name what they do by a pattern, by what they name.
+WILDCARDS = {
+    r"^Resource::\*$": "ECS's lists and (de)registrations, and ELB's descriptions, know no resources",
+    r"/index/\*$": "The table's two indexes",
+    r":task-definition/hubless-[a-z0-9-]+-\?{32}-\*$": "A definition is named by a digest of what it says; no other hub's begins so",
+    r":task/[^*]+/\*$": "ECS names tasks; the cluster is the hub's own",
+    r"/(launches|definitions)/hubless-[a-z0-9-]+/\*$": "Objects are named by launches and by kinds of definitions",
+    r":access-point/\*$": "It is tagged while it is made, and has no name before",
+    r":targetgroup/hl-\*$": "A group is named by a digest of its launch",
+    r":listener-rule/app/": "ELB names rules; of other listeners' none is in reach of what the hub looks for",
+    r"^Resource::<.*Log.*\.Arn>(:\*)?$|:log-group:.*:\*$": "Streams of one log group",
+}
+
+
 @dataclass(frozen=True)
 class Things:
     """What the statements name."""

@@ -4,6 +4,7 @@ import gc
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hubless.bootstrap.hub import Hub
@@ -304,8 +305,17 @@ def build(kind: type[CloudHub] = CloudHub) -> CloudHub:
         SettingsError: naming the variable or the key that is missing or wrong.
     """
     cloud, here = cloud_settings(), runtime()
-    secrets, text_of = open_secrets(cloud, here.region)
-    return kind(load(cloud, here.settings_file, secrets), cloud, here.region, secrets, text_of)
+    return assemble(cloud, here.region, here.settings_file, kind)
+
+
+def assemble(cloud: CloudSettings, region: str, file: Path | None, kind: type[CloudHub] = CloudHub) -> CloudHub:
+    """Return the hub of which *cloud* tells, with the settings of *file*, for a function or for an operator's command.
+
+    Raises:
+        SettingsError: naming the key that is missing or wrong.
+    """
+    secrets, text_of = open_secrets(cloud, region)
+    return kind(load(cloud, file, secrets), cloud, region, secrets, text_of)
 
 
 def open_secrets(cloud: CloudSettings, region: str) -> tuple[Mapping[str, str], Callable[[str], str]]:

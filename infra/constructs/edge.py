@@ -45,7 +45,7 @@ def let_cloudfront_in(scope: Construct, group: ec2.ISecurityGroup, port: int) ->
         policy=custom.AwsCustomResourcePolicy.from_sdk_calls(resources=custom.AwsCustomResourcePolicy.ANY_RESOURCE),
         install_latest_aws_sdk=False,
     )
-    reasoned(found, {"AwsSolutions-IAM5": "ec2:DescribeManagedPrefixLists knows no resources"})
+    reasoned(found, {"AwsSolutions-IAM5[Resource::*]": "ec2:DescribeManagedPrefixLists knows no resources"})
     ec2.CfnSecurityGroupIngress(
         scope,
         "CloudFrontIn",

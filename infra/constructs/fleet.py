@@ -133,7 +133,7 @@ class Fleet(Construct):
         reasoned(
             definition,
             {
-                "AwsSolutions-IAM5": "ecr:GetAuthorizationToken knows no resources",
+                "AwsSolutions-IAM5[Resource::*]": "ecr:GetAuthorizationToken knows no resources",
                 "AwsSolutions-ECS2": "What an edge is told are names, nothing secret",
             },
         )

@@ -34,6 +34,7 @@ TRIES = 1_000  # what is not possible yet comes back until its deadline, which t
 BATCH, AT_ONCE = 10, 20
 MEMORY_MIB = {"api": 1024, "stream": 512, "spawn": 512, "reaper": 512}
 LAST_RULE = 50_000  # ELB's highest
+KNOWS_WHO_ASKS = "The hub itself knows who asks, by JupyterHub's own tokens and cookies"
 EXEC_WRAPPER = "/var/task/functions/api/stream/bootstrap"
 
 
@@ -138,14 +139,15 @@ class ControlStack(HubStack):
         variables = written(replace(self._cloud, front=front))
         if name == "stream":
             variables |= {"AWS_LAMBDA_EXEC_WRAPPER": EXEC_WRAPPER}
-        return HubFunction(self, plan, variables=variables, grants=statements)
+        return HubFunction(self, plan, variables=variables, may=statements)
 
     # --- what calls them ---
 
     def _serve(self) -> None:
         """Lead the API's address to its function; with a load balancer as the edge, what has no rule there, too."""
         proxied = integrations.HttpLambdaIntegration("Integration", self.api.alias, timeout=Duration.seconds(API_SECONDS))
-        http.HttpRoute(self, "Route", http_api=self._web.api, route_key=http.HttpRouteKey.DEFAULT, integration=proxied)
+        route = http.HttpRoute(self, "Route", http_api=self._web.api, route_key=http.HttpRouteKey.DEFAULT, integration=proxied)
+        reasoned(route, {"AwsSolutions-APIG4": KNOWS_WHO_ASKS})
         if (listener := self._web.edge.listener) is not None:
             group = balancers.ApplicationTargetGroup(
                 self, "Unrouted", target_type=balancers.TargetType.LAMBDA, targets=[balanced.LambdaTarget(self.api.alias)]
@@ -198,8 +200,8 @@ class ControlStack(HubStack):
         reasoned(
             method,
             {
-                "AwsSolutions-APIG4": "The hub knows who asks, by JupyterHub's own tokens and cookies",
-                "AwsSolutions-COG4": "The hub knows who asks, by JupyterHub's own tokens and cookies",
+                "AwsSolutions-APIG4": KNOWS_WHO_ASKS,
+                "AwsSolutions-COG4": KNOWS_WHO_ASKS,
             },
         )
         reasoned(

@@ -61,6 +61,13 @@ class WebStack(HubStack):
             self.api, {"AwsSolutions-APIG1": "CloudFront logs each request, and the function each with its id; a third log costs more than the API"}
         )
         self.edge = self._edge(cluster, edge_code)
+        reasoned(
+            self,
+            {
+                "AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole]": "Of the CDK's own function, which asks for CloudFront's networks",
+                "AwsSolutions-L1": "The same",
+            },
+        )
         self.distribution = self._distribution()
         self._name()
         self.url = f"https://{stage.settings.domain or self.distribution.distribution_domain_name}"
