@@ -27,10 +27,10 @@ waf = true
 [stages.fleet]
 region = "eu-west-1"
 edge = "fleet"
-vpc_id = "vpc-1"
+vpc_id = "vpc-0a1b2c3d4e5f67890"
 zones = ["eu-west-1a", "eu-west-1b"]
-public_subnets = ["subnet-1", "subnet-2"]
-private_subnets = ["subnet-3", "subnet-4"]
+public_subnets = ["subnet-0a1b2c3d4e5f67891", "subnet-0a1b2c3d4e5f67892"]
+private_subnets = ["subnet-0a1b2c3d4e5f67893", "subnet-0a1b2c3d4e5f67894"]
 image = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/courses/physics:7"
 snap_start = true
 
@@ -76,7 +76,7 @@ class Synthesis:
 
 
 @lru_cache
-def synthesized(stage, settings="", folder=None):
+def synthesized(stage, settings, folder, looked_over=True):
     """Synthesize a stage once, with cdk-nag looking on."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -84,12 +84,13 @@ def synthesized(stage, settings="", folder=None):
     file.write_text(settings + STAGES)
     out = folder / stage
     app = App(outdir=str(out), context=json.loads((TOP / "cdk.json").read_text())["context"])
-    Validations.of(app).add_plugins(AwsSolutionsChecks(app))
+    if looked_over:
+        Validations.of(app).add_plugins(AwsSolutionsChecks(app))
     deployment(app, load_stage(file, stage), settings_file=file if settings else None, bundles=folder / "bundles")
     try:
         app.synth()
     except RuntimeError as failed:
-        if "Validation failed" not in str(failed):
+        if "does not have a cdk-nag rule suppression" not in str(failed):  # the findings are in a file, too
             raise
     return read_back(out)
 
