@@ -14,9 +14,10 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from io import BytesIO
 from itertools import chain
 from pathlib import Path
@@ -116,10 +117,10 @@ def bundle(
             to = folder / ("hubless.toml" if file == settings_file else file.relative_to(TOP))
             to.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(file, to)
+        _check(function, part, folder)
         for package in {Path(package).parts[0] for package in part.packages}:
             _compile(folder / package, target, within=folder)
         _settle(folder)
-        _check(function, part, folder)
 
     return _once(into.absolute() / f"{function}-{architecture}-{python}-{_digest([needed, function], files)}", lay_together)
 
@@ -162,7 +163,8 @@ def _platform(architecture: str) -> str:
         raise BundlingError(f'No bundles are made for "{architecture}": give one of {", ".join(PLATFORMS)}') from None
 
 
-def _requirements(groups: Sequence[str]) -> str:
+@lru_cache
+def _requirements(groups: tuple[str, ...]) -> str:
     """Return what uv.lock holds of *groups*, with hashes."""
     named = chain.from_iterable(("--group", group) for group in groups)
     return _uv("export", "--frozen", "--no-default-groups", *named, "--no-emit-project", "--no-header", "--no-annotate", "-q")
@@ -187,6 +189,7 @@ def _uv(*args: str) -> str:
     return told.stdout
 
 
+@lru_cache
 def _interpreter(python: str) -> _Interpreter | None:
     """Return a Python of that version which is installed here; None where there is none."""
     names = [sys.executable, f"python{python}"]
