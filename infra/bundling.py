@@ -88,19 +88,25 @@ class Size:
 
 
 def bundle(
-    function: str, *, into: Path, architecture: str = "arm64", python: str = PYTHON, settings_file: Path | None = None
+    function: str,
+    *,
+    into: Path,
+    architecture: str = "arm64",
+    python: str = PYTHON,
+    settings_file: Path | None = None,
+    compiled: bool = True,
 ) -> Path:
     """Return a folder below *into* that holds all that *function* (or the edge) needs to run; made only where it is not there.
 
     *architecture* is "arm64" or "x86_64", and *python* the version without its last number. *settings_file* is laid beside
-    the code as `hubless.toml`. Modules are compiled where a Python of that version is installed here: without that a cold
-    start takes two to three times as long.
+    the code as `hubless.toml`. Modules are *compiled* where a Python of that version is installed here: without that a cold
+    start takes two to three times as long, but what comes out is the same on every machine.
 
     Raises:
         BundlingError: when a wheel is missing or the bundle is larger than its bound.
     """
     part = PARTS[function]
-    target = _Target(_platform(architecture), python, _interpreter(python))
+    target = _Target(_platform(architecture), python, _interpreter(python) if compiled else None)
     wanted = _requirements(part.groups)
     needed = _digest([wanted, repr(target), *sorted(part.services)], [Path(__file__)])
     files = [*_sources(part), *([settings_file] if settings_file else [])]
@@ -208,6 +214,9 @@ def _prune(folder: Path, services: frozenset[str]) -> None:
     for path in sorted(folder.rglob("*"), reverse=True):  # what lies in a folder before the folder
         if _is_needless(path.relative_to(folder), services):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
+    for service in services:  # botocore takes the newest version where nobody asks for another
+        for old in sorted((folder / "botocore/data" / service).iterdir())[:-1]:
+            shutil.rmtree(old)
 
 
 def _is_needless(path: Path, services: frozenset[str]) -> bool:
