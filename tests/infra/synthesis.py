@@ -76,8 +76,8 @@ class Synthesis:
 
 
 @lru_cache
-def synthesized(stage, settings, folder, looked_over=True):
-    """Synthesize a stage once, with cdk-nag looking on."""
+def synthesized(stage, settings, folder, bundles, looked_over=True):
+    """Synthesize a stage once, with cdk-nag looking on; code is bundled below *bundles*."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "hubless.toml"
@@ -86,7 +86,7 @@ def synthesized(stage, settings, folder, looked_over=True):
     app = App(outdir=str(out), context=json.loads((TOP / "cdk.json").read_text())["context"])
     if looked_over:
         Validations.of(app).add_plugins(AwsSolutionsChecks(app))
-    deployment(app, load_stage(file, stage), settings_file=file if settings else None, bundles=folder / "bundles")
+    deployment(app, load_stage(file, stage), settings_file=file if settings else None, bundles=Path(bundles))
     try:
         app.synth()
     except RuntimeError as failed:
@@ -130,7 +130,9 @@ def plain(value):  # noqa: PLR0911 one for each function of CloudFormation's
             return _joined(given[0], given[1])
         if name == "Fn::Base64":
             return plain(given)
-        if name == "Fn::Sub" and isinstance(given, list):
+        if name == "Fn::Sub" and isinstance(given, str):
+            return re.sub(r"\$\{([\w:]+)\}", r"<\1>", given)
+        if name == "Fn::Sub":
             return re.sub(r"\$\{(\w+)\}", lambda found: str(plain(given[1].get(found[1], f"<{found[1]}>"))), given[0])
         if name == "Fn::Select" and isinstance(given[1], dict):
             return plain(given[1].get("Fn::Split", ["", given[1]])[1])
