@@ -27,7 +27,6 @@ WILDCARDS = {
     r":access-point/\*$": "It is tagged while it is made, and has no name before",
     r":targetgroup/hl-\*$": "A group is named by a digest of its launch",
     r":listener-rule/app/": "ELB names rules; of other listeners' none is in reach of what the hub looks for",
-    r"^Resource::<.*Log.*\.Arn>(:\*)?$|:log-group:.*:\*$": "Streams of one log group",
 }
 
 
