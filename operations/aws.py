@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 INSTALL = "uv sync --group operations"
 _RIGHT = re.compile(r"perform:? ([a-z0-9-]+:[A-Za-z]+)")
+RIGHTS_OF = {"service-quotas": "servicequotas", "elbv2": "elasticloadbalancing"}  # where rights have another name than clients
 _DENIED = ("AccessDenied", "Unauthorized", "NotAuthorized", "Forbidden", "AuthorizationError")
 _NO_CREDENTIALS = (
     "There are no credentials of AWS here. Log in with `aws sso login` or `aws configure`, and choose a profile with AWS_PROFILE "
@@ -103,7 +104,7 @@ def _refused(error: "ClientError", service: str) -> NotAskedError:
     code, message = str(found.get("Code", "")), str(found.get("Message", ""))
     if any(code.startswith(word) for word in _DENIED):
         named = _RIGHT.search(message)
-        right = named[1] if named else f"{service}:{error.operation_name}"
+        right = named[1] if named else f"{RIGHTS_OF.get(service, service)}:{error.operation_name}"
         return NotAskedError(f"the right {right} is missing", right=right, code=code)
     return NotAskedError(f"{service} answered {code}: {message}".rstrip(": "), code=code)
 

@@ -1,13 +1,13 @@
-"""What a deploy left behind for operators: one SSM parameter, which says how its functions were told to find everything."""
+"""A stage as it is deployed: its stacks say what there is, and a function of it how all of that is found."""
 
-import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hubless.domain.values import value
-from hubless.settings.cloud import CloudSettings, cloud_settings, load
+from hubless.settings.cloud import PREFIX, CloudSettings, cloud_settings
+from hubless.settings.environment import EDGE_PREFIX
 from hubless.settings.stage import Stage
 from operations.aws import Aws, NotAskedError
 from operations.errors import OperationsError
@@ -15,10 +15,22 @@ from operations.errors import OperationsError
 if TYPE_CHECKING:
     from hubless.bootstrap.cloud import CloudHub
 
+CONTROL, WEB = "control", "web"  # the stacks that hold the functions, and what faces the internet
+FUNCTIONS = ("api", "stream", "spawn", "reaper")
+
+
+@value
+class Resource:
+    """Something that a stack made: what the stack calls it, and what AWS does."""
+
+    kind: str
+    logical: str
+    physical: str
+
 
 @value
 class Deployment:
-    """A hub as it is deployed. What is not needed to reach its table may be missing."""
+    """A hub as it is deployed."""
 
     variables: Mapping[str, str] = field(hash=False)  # those of the api's function
     functions: Mapping[str, str] = field(default_factory=dict, hash=False)  # names by what they are: api, spawn, reaper
@@ -30,56 +42,48 @@ class Deployment:
         return cloud_settings(self.variables)
 
 
-def parameter_of(stage: Stage) -> str:
-    """Return the name of the parameter that a deploy of *stage* writes."""
-    return f"/{stage.hub}/deployment"
-
-
-def parse(text: str, parameter: str) -> Deployment:
-    """Return the deployment that *text* tells of.
-
-    Raises:
-        OperationsError: when it tells of none.
-    """
-    try:
-        read = json.loads(text)
-        return Deployment(
-            variables=_texts(read["variables"]),
-            functions=_texts(read.get("functions", {})),
-            dead_letters=tuple(_list(read.get("dead_letters", []))),
-            api=str(read.get("api", "")),
-        )
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise OperationsError(f"The parameter {parameter} does not tell of a deployment. Deploy the stage again") from None
-
-
-def _texts(given: Any) -> dict[str, str]:
-    return {str(name): str(one) for name, one in given.items()}
-
-
-def _list(given: Any) -> list[str]:
-    if not isinstance(given, list):
-        raise TypeError
-    return [str(one) for one in given]
-
-
 def read(stage: Stage, aws: Aws) -> Deployment:
     """Return how *stage* is deployed.
 
     Raises:
         OperationsError: when it is not, or nobody may know.
     """
-    parameter = parameter_of(stage)
+    control, web = (_resources(stage, part, aws) for part in (CONTROL, WEB))
+    functions = functions_of(control)
+    if "api" not in functions:
+        raise OperationsError(f"The stack {stage.hub}-{CONTROL} has no function api. Deploy the stage again")
     try:
-        found = aws.call("ssm", "get_parameter", Name=parameter)
+        found = aws.call("lambda", "get_function_configuration", FunctionName=functions["api"])
     except NotAskedError as error:
-        if error.reason == "ParameterNotFound":
+        raise OperationsError(f"How the stage {stage.name} finds its things could not be read: {error}") from None
+    variables = found.get("Environment", {}).get("Variables", {})
+    gateways = [one.physical for one in web if one.kind == "AWS::ApiGatewayV2::Api"]
+    return Deployment(
+        variables={name: text for name, text in variables.items() if name.startswith(PREFIX) and not name.startswith(EDGE_PREFIX)},
+        functions=functions,
+        dead_letters=tuple(one.physical for one in control if one.kind == "AWS::SQS::Queue" and one.logical.startswith("Dead")),
+        api=f"https://{gateways[0]}.execute-api.{aws.region}.amazonaws.com" if gateways else "",
+    )
+
+
+def functions_of(resources: Iterable[Resource]) -> dict[str, str]:
+    """Return the names of a stack's functions by what they are."""
+    made = [one for one in resources if one.kind == "AWS::Lambda::Function"]
+    return {kind: one.physical for kind in FUNCTIONS for one in made if one.logical.startswith(f"{kind.capitalize()}Function")}
+
+
+def _resources(stage: Stage, part: str, aws: Aws) -> list[Resource]:
+    stack = f"{stage.hub}-{part}"
+    try:
+        found = aws.pages("cloudformation", "list_stack_resources", "StackResourceSummaries", StackName=stack)
+    except NotAskedError as error:
+        if error.reason == "ValidationError":
             raise OperationsError(
-                f"The stage {stage.name} is not deployed in {aws.region} of this account: there is no parameter {parameter}. "
+                f"The stage {stage.name} is not deployed in {aws.region} of this account: there is no stack {stack}. "
                 f"`cdk deploy` makes it; AWS_PROFILE chooses another account"
             ) from None
-        raise OperationsError(f"How the stage {stage.name} is deployed could not be read: {error}") from None
-    return parse(found["Parameter"]["Value"], parameter)
+        raise OperationsError(f"Whether the stage {stage.name} is deployed could not be read: {error}") from None
+    return [Resource(one["ResourceType"], one["LogicalResourceId"], one.get("PhysicalResourceId", "")) for one in found]
 
 
 def open_hub(stage: Stage, file: Path | None, deployment: Deployment | None = None) -> "CloudHub":
@@ -92,6 +96,4 @@ def open_hub(stage: Stage, file: Path | None, deployment: Deployment | None = No
     from hubless.bootstrap import cloud as bootstrap  # noqa: PLC0415 only where a hub is opened
 
     region = stage.settings.region
-    cloud = (deployment or read(stage, Aws(region))).cloud
-    secrets = bootstrap.open_secrets(cloud, region)
-    return bootstrap.CloudHub(load(cloud, file, secrets), cloud, region, secrets)
+    return bootstrap.assemble((deployment or read(stage, Aws(region))).cloud, region, file)

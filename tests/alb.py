@@ -1,6 +1,7 @@
 """A load balancer in moto, which neither checks health nor counts what there is room for."""
 
 import itertools
+from operator import itemgetter
 from types import SimpleNamespace
 
 from hubless.adapters.alb.balancer import Balancer, Facts
@@ -38,7 +39,7 @@ def take_expressions():
     ELBv2Backend._validate_path_pattern_condition = checked
 
 
-def a_balancer():
+def a_balancer(**facts):
     """Return a balancer with a listener of its own; within moto."""
     from moto.core import DEFAULT_ACCOUNT_ID
     from moto.ec2.models import ec2_backends
@@ -50,12 +51,12 @@ def a_balancer():
         LoadBalancerArn=balancer["LoadBalancerArn"], Protocol="HTTP", Port=80,
         DefaultActions=[{"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "404"}}],
     )["Listeners"][0]  # fmt: skip
-    return Balancer(Facts(f"hub-{number}", listener["ListenerArn"], subnet.vpc_id), clients(), sleep=lambda _: None)
+    return Balancer(Facts(f"hub-{number}", listener["ListenerArn"], subnet.vpc_id, **facts), clients(), sleep=lambda _: None)
 
 
-def alb(file=None):
+def alb(file=None, **facts):
     """Return the route store of a hub whose edge is a balancer in moto; several at once need a *file* for the table."""
-    database, balancer = Database(file), a_balancer()
+    database, balancer = Database(file), a_balancer(**facts)
     table = SqliteRouteStore(database)
     return SimpleNamespace(
         routes=AlbRouteStore(table, balancer), table=table, balancer=balancer, database=database, close=database.close
@@ -63,14 +64,13 @@ def alb(file=None):
 
 
 def contents(balancer):
-    """Return what ELB holds for the hub: for each rule its paths and targets, in the order in which rules are asked."""
+    """Return what ELB holds for the hub: for each rule its hosts, paths and targets, in the order in which rules are asked."""
     elb = clients().elbv2
     rules = [r for r in elb.describe_rules(ListenerArn=balancer.facts.listener)["Rules"] if r["Priority"] != "default"]
     found = []
     for rule in sorted(rules, key=lambda rule: int(rule["Priority"])):
         group = rule["Actions"][0]["TargetGroupArn"]
         health = elb.describe_target_health(TargetGroupArn=group)["TargetHealthDescriptions"]
-        (condition,) = rule["Conditions"]
-        (value,) = values_of(condition)
-        found.append((value, ["{Id}:{Port}".format(**one["Target"]) for one in health]))
+        places = [next(iter(values_of(condition))) for condition in sorted(rule["Conditions"], key=itemgetter("Field"))]
+        found.append(("".join(places), ["{Id}:{Port}".format(**one["Target"]) for one in health]))
     return found

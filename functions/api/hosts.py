@@ -1,7 +1,7 @@
 """Requests at other hosts than the hub's own, where users and services have hosts below it.
 
 What is served there has that host's origin: were it the hub's pages, whoever logs in at them would hand their session to the
-server whose host it is. So of the hub nothing is there but its API, for programs that show a token.
+server whose host it is. So of the hub nothing is there but its API, for programs that show a token, and its files.
 """
 
 from starlette.requests import Request
@@ -13,6 +13,7 @@ from functions.api.pages.spawn import gone_where_it_was
 from functions.api.xsrf import READ_ONLY
 
 _FOR_PROGRAMS = ("/hub/api", "/hub/health", "/hub/metrics")
+_FILES = ("/hub/static", "/hub/logo")  # the same for all, and kept by caches that do not tell hosts apart
 _FOR_PEOPLE = "/hub/api/oauth2/authorize"
 
 
@@ -20,9 +21,11 @@ def astray(request: Request) -> Response | None:
     """Return what leads a request that is not the hub's to answer to where it is; None for one that is."""
     origins, path = hub_of(request).origins, request.scope["path"]
     host = request.headers.get("host", "")
-    if origins.subdomains and not host and not _is_under(path, _FOR_PROGRAMS):
+    if _is_under(path, (*_FOR_PROGRAMS, *_FILES)) and not _is_under(path, (_FOR_PEOPLE,)):
+        return None
+    if origins.subdomains and not host:
         return JSONResponse({"status": 400, "message": "Whatever stands before the hub does not say which host was asked"}, 400)
-    if origins.is_hub(host) or (_is_under(path, _FOR_PROGRAMS) and not _is_under(path, (_FOR_PEOPLE,))):
+    if origins.is_hub(host):
         return None
     raw: str = request.scope["raw_path"].decode("ascii", "replace").partition("?")[0]
     if origins.is_at_home(raw, host) and (told := gone_where_it_was(request, path)) is not None:

@@ -4,6 +4,7 @@ import gc
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hubless.bootstrap.hub import Hub
@@ -219,7 +220,8 @@ class CloudHub(Hub):
         from hubless.adapters.alb.balancer import Balancer, Facts
 
         cloud = self._cloud
-        return Balancer(Facts(cloud.hub, cloud.alb_listener, cloud.alb_vpc, rules=cloud.alb_rules), self._clients)
+        facts = Facts(cloud.hub, cloud.alb_listener, cloud.alb_vpc, rules=cloud.alb_rules, domain=self.origins.domain)
+        return Balancer(facts, self._clients)
 
     @property
     def active_limit(self) -> int:
@@ -304,9 +306,18 @@ def build(kind: type[CloudHub] = CloudHub) -> CloudHub:
         SettingsError: naming the variable or the key that is missing or wrong.
     """
     cloud, here = cloud_settings(), runtime()
-    parameters = open_parameters(cloud, here.region)
+    return assemble(cloud, here.region, here.settings_file, kind)
+
+
+def assemble(cloud: CloudSettings, region: str, file: Path | None, kind: type[CloudHub] = CloudHub) -> CloudHub:
+    """Return the hub of which *cloud* tells, with the settings of *file*, for a function or for an operator's command.
+
+    Raises:
+        SettingsError: naming the key that is missing or wrong.
+    """
+    parameters = open_parameters(cloud, region)
     secrets = secrets_among(parameters, cloud)
-    return kind(load(cloud, here.settings_file, secrets), cloud, here.region, secrets, parameters.text)
+    return kind(load(cloud, file, secrets), cloud, region, secrets, parameters.text)
 
 
 def open_secrets(cloud: CloudSettings, region: str) -> Mapping[str, str]:

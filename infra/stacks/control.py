@@ -32,8 +32,9 @@ API_SECONDS, SPAWN_SECONDS, REAPER_SECONDS, STREAM_SECONDS = 29, 60, 120, 900
 VISIBILITY_SECONDS = 6 * SPAWN_SECONDS  # what AWS recommends for a queue that feeds a function
 TRIES = 1_000  # what is not possible yet comes back until its deadline, which the hub knows and the queue does not
 BATCH, AT_ONCE = 10, 20
-MEMORY_MIB = {"api": 1024, "stream": 512, "spawn": 512, "reaper": 512}
+MEMORY_MIB = {"api": 1024, "stream": 256, "spawn": 512, "reaper": 512}
 LAST_RULE = 50_000  # ELB's highest
+KNOWS_WHO_ASKS = "The hub itself knows who asks, by JupyterHub's own tokens and cookies"
 EXEC_WRAPPER = "/var/task/functions/api/stream/bootstrap"
 
 
@@ -127,7 +128,7 @@ class ControlStack(HubStack):
         plan = Plan(
             name=name,
             code=code,
-            handler=f"functions.{'api' if name == 'stream' else name}.handler.handler",
+            handler=f"functions.{'api.stream' if name == 'stream' else name}.handler.handler",
             memory_mib=MEMORY_MIB[name],
             seconds=seconds,
             target=self._code.target,
@@ -138,14 +139,15 @@ class ControlStack(HubStack):
         variables = written(replace(self._cloud, front=front))
         if name == "stream":
             variables |= {"AWS_LAMBDA_EXEC_WRAPPER": EXEC_WRAPPER}
-        return HubFunction(self, plan, variables=variables, grants=statements)
+        return HubFunction(self, plan, variables=variables, may=statements)
 
     # --- what calls them ---
 
     def _serve(self) -> None:
         """Lead the API's address to its function; with a load balancer as the edge, what has no rule there, too."""
         proxied = integrations.HttpLambdaIntegration("Integration", self.api.alias, timeout=Duration.seconds(API_SECONDS))
-        http.HttpRoute(self, "Route", http_api=self._web.api, route_key=http.HttpRouteKey.DEFAULT, integration=proxied)
+        route = http.HttpRoute(self, "Route", http_api=self._web.api, route_key=http.HttpRouteKey.DEFAULT, integration=proxied)
+        reasoned(route, {"AwsSolutions-APIG4": KNOWS_WHO_ASKS})
         if (listener := self._web.edge.listener) is not None:
             group = balancers.ApplicationTargetGroup(
                 self, "Unrouted", target_type=balancers.TargetType.LAMBDA, targets=[balanced.LambdaTarget(self.api.alias)]
@@ -163,7 +165,7 @@ class ControlStack(HubStack):
     def _serve_streams(self) -> None:
         """Lead the other address to the function whose answers go on for minutes (ADR 20)."""
         api, alias = self._web.stream, self.stream.alias
-        resource = rest.CfnResource(
+        path = rest.CfnResource(
             self, "StreamPath", rest_api_id=api.ref, parent_id=api.attr_root_resource_id, path_part="{proxy+}"
         )
         uri = Fn.sub(
@@ -174,7 +176,7 @@ class ControlStack(HubStack):
             self,
             "StreamMethod",
             rest_api_id=api.ref,
-            resource_id=resource.ref,
+            resource_id=path.ref,
             http_method="ANY",
             authorization_type="NONE",
             integration=rest.CfnMethod.IntegrationProperty(
@@ -186,7 +188,7 @@ class ControlStack(HubStack):
             ),
         )
         deployment = rest.CfnDeployment(self, "StreamDeployment", rest_api_id=api.ref)
-        deployment.add_dependency(method)
+        deployment.add_resource_dependency(method)
         stage = rest.CfnStage(
             self, "StreamStage", rest_api_id=api.ref, deployment_id=deployment.ref, stage_name=STREAM_STAGE
         )
@@ -198,8 +200,8 @@ class ControlStack(HubStack):
         reasoned(
             method,
             {
-                "AwsSolutions-APIG4": "The hub knows who asks, by JupyterHub's own tokens and cookies",
-                "AwsSolutions-COG4": "The hub knows who asks, by JupyterHub's own tokens and cookies",
+                "AwsSolutions-APIG4": KNOWS_WHO_ASKS,
+                "AwsSolutions-COG4": KNOWS_WHO_ASKS,
             },
         )
         reasoned(

@@ -14,6 +14,7 @@ INSTANCE_VCPUS = 2  # of every small Graviton instance
 EFS_ACCESS_POINTS = 10_000
 SSM_READS = 40  # a second, and each environment that starts is one
 FLEET_VCPUS = 0.25
+OWN_ZONES = 2  # the first of the region, where a deploy makes the VPC
 ZONES_WITHOUT_ORIGINS = frozenset({"use1-az3", "usw1-az2", "apne1-az3", "apne2-az1", "cac1-az3"})
 
 QUOTAS_LINK = "https://console.aws.amazon.com/servicequotas/home"
@@ -271,16 +272,16 @@ def _ways(facts: Network, stage: Stage) -> list[Finding]:
 
 def origins(zone_ids: Mapping[str, str], stage: Stage) -> Finding:
     """Say whether CloudFront reaches into the zones in which edges are; *zone_ids* are by the zones' names."""
-    shut = sorted(name for name, one in zone_ids.items() if one in ZONES_WITHOUT_ORIGINS)
-    used = [name for name in shut if name in stage.settings.zones]
-    if used:
-        return problem(
-            "VPC origins", f"CloudFront does not reach into {', '.join(used)} ({', '.join(zone_ids[name] for name in used)})",
-            f"Choose other zones of {stage.settings.region} in stages.{stage.name}", ORIGINS_LINK,
-        )  # fmt: skip
-    if shut and not stage.settings.zones:
-        return ok("VPC origins", f"CloudFront reaches into all zones but {', '.join(shut)}, where no edge may be")
-    return ok("VPC origins", "CloudFront reaches into the zones")
+    used = stage.settings.zones or sorted(zone_ids)[:OWN_ZONES]
+    shut = [name for name in used if zone_ids.get(name) in ZONES_WITHOUT_ORIGINS]
+    if not shut:
+        return ok("VPC origins", f"CloudFront reaches into {', '.join(used)}")
+    others = [name for name in sorted(zone_ids) if zone_ids[name] not in ZONES_WITHOUT_ORIGINS]
+    return problem(
+        "VPC origins", f"CloudFront does not reach into {', '.join(shut)} ({', '.join(zone_ids[name] for name in shut)}), where edges would be",
+        f"Name a VPC in stages.{stage.name} whose zones are among {', '.join(others)}: vpc_id, zones and subnets; or take another region",
+        ORIGINS_LINK,
+    )  # fmt: skip
 
 
 def instance(offered: Iterable[str], stage: Stage) -> Finding:

@@ -184,6 +184,7 @@ def test_the_api_answers_programs_with_a_token_by_whatever_name_they_know_it(hub
         asked = browser(hub, at=at)
         assert asked.get("/hub/api/user", headers={"Authorization": f"token {secret}"}).json()["name"] == "alice"
         assert asked.get("/hub/health").status_code == asked.get("/hub/api/health").status_code == 200
+        assert asked.get("/hub/static/style.css").status_code == 200  # caches may keep it for every host
 
 
 def test_scripts_of_a_page_are_told_at_their_own_host_that_the_server_is_gone(hub):

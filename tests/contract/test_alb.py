@@ -49,6 +49,19 @@ def test_a_route_is_a_rule_and_a_group_with_one_address(hub):
     assert list(hub.balancer.marks([arn])) == [(A.prefix, A.launch_id)]
 
 
+def test_where_each_has_a_host_a_rule_holds_at_its_owners_alone(in_moto):
+    below = alb(domain="hub.example.org")
+    for route in (A, replace(A, address="10.0.0.9:8888", launch_id="l9"), replace(LAB, prefix="/services/x/")):
+        sequence = below.routes.put(route)
+        assert below.routes.is_applied(sequence, NOW)
+    assert contents(below.balancer) == [
+        ("alice.hub.example.org/user/alice/*", ["10.0.0.9:8888"]), ("x--service.hub.example.org/services/x/*", ["10.0.0.2:8888"])
+    ]  # fmt: skip
+    below.routes.remove(A.prefix, "l9")
+    assert [place for place, _ in contents(below.balancer)] == ["x--service.hub.example.org/services/x/*"]
+    below.close()
+
+
 def test_a_named_servers_rule_is_asked_before_the_default_ones(hub):
     for route in (A, LAB, replace(A, prefix="/services/x/"), replace(LAB, prefix="/user/bob/lab/"), replace(A, prefix="/user/bob/")):
         hub.routes.put(route)

@@ -1,4 +1,5 @@
-"""A hub in AWS, whole: its functions in Lambda's runtime client, DynamoDB, SQS and SSM in MiniStack, ECS as `ecs` doubles it.
+"""A hub in AWS, whole: its functions in Lambda's runtime client, DynamoDB, SQS and SSM in MiniStack, ECS as `ecs` doubles it,
+CloudFront as `front` and EC2 as `ec2`.
 
 What moves events between them in AWS does so here: the event source mappings of the queues, the rule for task events. Both
 deliver at least once; what fails is delivered again. The schedule is the test's: `sweep`.
@@ -14,6 +15,8 @@ import botocore.session
 from hubless.adapters.dynamodb.database import Database
 from hubless.adapters.system_clock import SystemClock
 from hubless.settings.cloud import CloudSettings, written
+from tests.doubles.ec2 import INSTANCE
+from tests.doubles.ec2 import serve as serve_ec2
 from tests.doubles.ecs.account import EXECUTION_ROLE, REGION, TASK_ROLE, Account
 from tests.doubles.ecs.endpoint import serve
 from tests.doubles.gateway import gateway
@@ -89,8 +92,8 @@ def _record(message, url):
 
 
 @contextmanager
-def deploy(folder, *, url, settings_text, secrets, runtime, api_socket):
-    """Deploy a hub that browsers and servers reach at *url*, whose API is to be found at *api_socket*."""
+def deploy(folder, *, url, settings_text, secrets, runtime, api_socket, ec2):
+    """Deploy a hub that browsers and servers reach at *url*, whose API is to be found at *api_socket*, and its edge in *ec2*."""
     with ExitStack() as stack:
         emulator = stack.enter_context(ministack(folder, "dynamodb,sqs,ssm"))
         account = Account(SystemClock())
@@ -98,10 +101,11 @@ def deploy(folder, *, url, settings_text, secrets, runtime, api_socket):
         stack.callback(runtime.close)
         guard = threading.Lock()
         ecs = stack.enter_context(serve(account, guard=guard))
+        machines = stack.enter_context(serve_ec2(ec2))
         (folder / "hubless.toml").write_text(settings_text)
         made = Deployment(folder, emulator, account, {})
         made.guard = guard
-        made.environment = _environment(made, folder, url, ecs)
+        made.environment = _environment(made, folder, url, ecs, machines)
         made.database().create()
         made.client("ssm").put_parameter(Name=SECRETS, Type="SecureString", Value=json.dumps(secrets))
         for name, environments in (("api", 3), ("spawn", 2), ("reaper", 1)):
@@ -123,15 +127,16 @@ def deploy(folder, *, url, settings_text, secrets, runtime, api_socket):
                 worker.join(10)
 
 
-def _environment(made, folder, url, ecs):
+def _environment(made, folder, url, ecs, machines):
     sqs, hidden = made.client("sqs"), {"VisibilityTimeout": str(VISIBILITY)}
     queue, launches = (sqs.create_queue(QueueName=name, Attributes=hidden)["QueueUrl"] for name in ("hub", "hub-launches"))
     cloud = CloudSettings(
         url=url, hub="school", table="hub", queue=queue, launches_queue=launches, secrets=SECRETS, cluster="hub", image="jupyter/minimal:1",
         bucket="hub-launches", execution_role=EXECUTION_ROLE, task_role=TASK_ROLE, subnets=("subnet-a", "subnet-b"),
         security_groups=("sg-servers",), log_group="/hub/servers", log_level="info",
+        economy_instance=INSTANCE,
     )  # fmt: skip
     endpoints = {f"AWS_ENDPOINT_URL_{name}": made.emulator for name in ("DYNAMODB", "SQS", "SSM")}
-    endpoints |= {f"AWS_ENDPOINT_URL_{name}": ecs for name in ("ECS", "S3", "EFS")}
+    endpoints |= {f"AWS_ENDPOINT_URL_{name}": ecs for name in ("ECS", "S3", "EFS")} | {"AWS_ENDPOINT_URL_EC2": machines}
     lambda_ = {"AWS_REGION": REGION, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "LAMBDA_TASK_ROOT": str(folder)}
     return written(cloud) | endpoints | lambda_

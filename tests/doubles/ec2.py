@@ -17,6 +17,45 @@ _TURNS = {  # call → from which state to which, and in which it is refused
 }
 
 
+class Machine:
+    """What runs on the instance: *make* makes it, with a `start`, a `run` and a `close`, each time that the instance comes up."""
+
+    def __init__(self, ec2, make):
+        self._ec2, self._make, self._leaving = ec2, make, threading.Event()
+        self._up = None
+        self._watching = threading.Thread(target=self._watch, daemon=True)
+        self._watching.start()
+
+    def close(self):
+        self._leaving.set()
+        self._watching.join(20)
+        self._go_down()
+
+    def _watch(self):
+        while not self._leaving.wait(0.05):
+            if self._ec2.state == "pending":
+                self._come_up()
+                self._ec2.arrive()
+            elif self._ec2.state == "stopping":
+                self._go_down()
+                self._ec2.arrive()
+
+    def _come_up(self):
+        what, told = self._make(), threading.Event()
+        what.start()
+        running = threading.Thread(target=what.run, args=(told,), daemon=True)
+        running.start()
+        self._up = what, told, running
+
+    def _go_down(self):
+        if self._up:
+            what, told, running = self._up
+            told.set()
+            running.join(20)
+            what.close()
+            self._up = None
+
+
 class Ec2:
     """One instance. A test, or what runs on it, says when it has arrived: `arrive`."""
 

@@ -8,8 +8,8 @@ import os
 import shutil
 import subprocess
 import tempfile
-import threading
 from collections import Counter
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import quote
 
@@ -18,14 +18,19 @@ import pytest
 from playwright.sync_api import expect
 
 from edge_proxy.agent import Agent
-from edge_proxy.configuration import EdgeConfiguration, Socket
+from edge_proxy.configuration import EdgeConfiguration
 from hubless.adapters.dynamodb.routes import DynamoRouteStore
+from hubless.adapters.dynamodb.wishes import DynamoEdgeWishStore
 from hubless.adapters.system_clock import SystemClock
+from hubless.domain.edges import EdgeWish, Wanted
 from hubless.domain.tokens import launch_secret
 from tests.contract.together import eventually
 from tests.doubles.aws import deploy
+from tests.doubles.ec2 import Ec2, Machine
 from tests.doubles.ecs.account import REGION
 from tests.doubles.ecs.processes import Processes
+from tests.doubles.front import front
+from tests.doubles.stacks import told_by_stacks
 from tests.e2e.conftest import SECONDS
 from tests.e2e.test_browser import log_in, run_first_cell, shot
 from tests.ports import free_port
@@ -34,6 +39,7 @@ HUBLESS = Path(__file__).parents[2] / ".venv/bin/hubless"
 PROGRAMS = Path(__file__).parents[2] / ".venv-servers" / "bin"
 TOKEN, PASSWORD = "a-token-of-the-tests-0123456789", "all of the class knows"
 PATIENCE = 120
+WELL = ("API", "health", "login page", "static files")
 SETTINGS = """
 [login]
 kind = "shared-password"
@@ -54,8 +60,8 @@ pytestmark = pytest.mark.real
 
 
 class Cloud:
-    def __init__(self, deployment, url):
-        self.deployment, self.url, self.account = deployment, url, deployment.account
+    def __init__(self, deployment, url, ec2):
+        self.deployment, self.url, self.account, self.ec2 = deployment, url, deployment.account, ec2
         self.admin = httpx.Client(base_url=f"{url}/hub/api", headers={"Authorization": f"token {TOKEN}"}, timeout=40)
 
     def start(self, name, **options):
@@ -84,22 +90,19 @@ class Cloud:
 @pytest.fixture(scope="module")
 def cloud():
     folder = Path(tempfile.mkdtemp(prefix="hubless-cloud-"))
-    port, home, leaving = free_port(), folder / "home", threading.Event()
+    port, edge_port, home = free_port(), free_port(), folder / "home"
     home.mkdir()
     url, api_socket = f"http://127.0.0.1:{port}", folder / "api.sock"
+    ec2 = Ec2("stopped")
     secrets = {"key": "k" * 40, "HUBLESS_SHARED_PASSWORD": PASSWORD, "TESTS_TOKEN": TOKEN}
     with deploy(
-        folder, url=url, settings_text=SETTINGS, secrets=secrets, runtime=Processes(PROGRAMS, home), api_socket=api_socket
-    ) as deployment:
-        edge = EdgeConfiguration("127.0.0.1", port, Socket(api_socket), folder / "edge")
-        agent = Agent(edge, DynamoRouteStore(deployment.database()), edge_id="edge-1", clock=SystemClock().now, poll_seconds=0.3)
-        agent.start()
-        turning = threading.Thread(target=agent.run, args=(leaving,))
-        turning.start()
-        yield Cloud(deployment, url)
-        leaving.set()
-        turning.join(20)
-        agent.close()
+        folder, url=url, settings_text=SETTINGS, secrets=secrets, runtime=Processes(PROGRAMS, home), api_socket=api_socket, ec2=ec2
+    ) as deployment, front(port, edge_port, api_socket):
+        edge = EdgeConfiguration("127.0.0.1", edge_port, None, folder / "edge", host_header="x-hubless-host")
+        routes, clock = DynamoRouteStore(deployment.database()), SystemClock()
+        machine = Machine(ec2, lambda: Agent(edge, routes, edge_id="edge-1", clock=clock.now, poll_seconds=0.3))
+        yield Cloud(deployment, url, ec2)
+        machine.close()
     shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -118,11 +121,27 @@ def test_a_person_logs_in_starts_a_server_runs_a_cell_and_stops_it(cloud, new_pa
     expect(page.get_by_text("Python 3 (ipykernel) | Idle")).to_be_visible(timeout=SECONDS)
     run_first_cell(page, "6*7", "42")
     shot(page, "cloud-lab")
+    assert (cloud.ec2.state, set(cloud.ec2.calls)) == ("running", {"StartInstances"})  # the edge slept until now
 
     page.goto(f"{cloud.url}/hub/home")
     page.get_by_role("button", name="Stop").first.click()
     eventually(lambda: cloud.server("maria")["stopped"] and not cloud.account.running(), PATIENCE)
     eventually(lambda: cloud.account.secrets() == {})
+
+
+def test_the_edge_sleeps_once_nothing_needs_it_and_a_browser_is_told_by_the_api(cloud):
+    wishes = DynamoEdgeWishStore(cloud.deployment.database())
+
+    cloud.deployment.sweep()
+    idle = wishes.read()
+    assert idle.wanted is Wanted.UP_FOR_NOW
+    wishes.write(idle, EdgeWish(Wanted.UP_FOR_NOW, idle.since - timedelta(minutes=11)))
+    cloud.deployment.sweep()
+
+    eventually(lambda: cloud.ec2.state == "stopped")
+    away = httpx.get(f"{cloud.url}/user/maria/lab", timeout=40)
+    assert (away.status_code, away.headers["location"]) == (302, "/hub/user/maria/lab")
+    assert httpx.post(f"{cloud.url}/user/maria/api/kernels", timeout=40).status_code == 502  # nobody may ask twice
 
 
 def test_a_task_that_cannot_start_is_told_of_in_the_words_of_ecs(cloud):
@@ -179,25 +198,28 @@ def test_what_the_functions_say_of_a_launch_is_found_by_its_id_and_holds_no_secr
         assert secret not in text
 
 
-def test_an_operator_makes_the_first_admin_and_looks_the_hub_over_from_a_shell(cloud, tmp_path):
+@pytest.fixture
+def stacks(cloud):
+    """Give the address of what says how the hub is deployed."""
+    with told_by_stacks("hubless-prod", cloud.deployment.environment) as url:
+        yield url
+
+
+def test_an_operator_makes_the_first_admin_and_looks_the_hub_over_from_a_shell(cloud, stacks, tmp_path):
     deployment = cloud.deployment
-    told = {"variables": {name: text for name, text in deployment.environment.items() if name.startswith("HUBLESS_")}}
-    deployment.client("ssm").put_parameter(Name="/hubless-prod/deployment", Type="String", Value=json.dumps(told))
     settings = tmp_path / "hubless.toml"
     settings.write_text(SETTINGS.replace('kind = "shared-password"', "") + f'[stages.prod]\nregion = "{REGION}"\n')
     shell = os.environ | {"AWS_ENDPOINT_URL": deployment.emulator, "TESTS_TOKEN": TOKEN}
     shell |= {name: text for name, text in deployment.environment.items() if name.startswith("AWS_")}
+    shell |= {f"AWS_ENDPOINT_URL_{service}": stacks for service in ("CLOUDFORMATION", "LAMBDA")}
 
     def run(*words):
-        done = subprocess.run([HUBLESS, *words, "--stage", "prod", "--settings", settings], env=shell, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        return subprocess.run([HUBLESS, *words, "--stage", "prod", "--settings", settings], env=shell, capture_output=True, text=True, check=False)
 
-    assert f"{cloud.url}/hub/set-password?key=" in run("admin", "head")
+    made = run("admin", "head")
+    assert f"{cloud.url}/hub/set-password?key=" in made.stdout, made.stderr
     assert cloud.admin.get("/users/head").json()["admin"]
-    found = {step["check"]: step["level"] for step in json.loads(run("doctor", "--json"))}
-    assert {check: found[check] for check in ("API", "login page", "static files", "edges")} == dict.fromkeys(
-        ("API", "login page", "static files", "edges"), "ok"
-    )
-    token = run("token", "head", "--expires-in", "1h").strip()
-    assert httpx.get(f"{cloud.url}/hub/api/user", headers={"Authorization": f"token {token}"}, timeout=40).json()["name"] == "head"
+    looked = run("doctor", "--json")
+    found = {step["check"]: step["level"] for step in json.loads(looked.stdout)}
+    assert {check: found[check] for check in WELL} == dict.fromkeys(WELL, "ok")
+    assert "edges" in found

@@ -36,6 +36,7 @@ from tests.ports import free_port
 pytestmark = pytest.mark.real
 TOP = Path(__file__).parents[2]
 ALICE = "/user/alice/"
+ECONOMY = {"API": "", "API_NAME": "", "API_CA": "", "HOST_HEADER": "x-hubless-host"}
 
 
 @pytest.fixture(scope="module")
@@ -236,6 +237,30 @@ def test_an_agent_that_is_killed_leaves_haproxy_to_the_next(cloud):
     edge.start()
     eventually(lambda: edge.who("/user/bob/") == "bob", within=60)
     assert (edge.haproxy(), edge.status()) == (haproxy, 200)
+
+
+def test_an_instance_that_is_stopped_and_started_leaves_in_order_and_comes_back_with_the_routes_of_now(cloud):
+    """What its service does when the instance is stopped is SIGTERM, and the same command when it comes up again."""
+    cloud.database.create(expires=False)
+    address = cloud.server("alice")
+    cloud.route("alice", address)
+    cloud.route("gone", address, "l2")
+    edge = cloud.ready_edge(**ECONOMY)
+    haproxy = edge.haproxy()
+    assert [edge.who(ALICE), edge.told("/user/bob/").status] == ["alice", 503]
+
+    edge.process.send_signal(signal.SIGTERM)
+    assert edge.process.wait(20) == 0
+    assert cloud.routes.reports() == []
+    with pytest.raises(ProcessLookupError):
+        os.kill(haproxy, 0)
+
+    cloud.routing.remove("/user/gone/", "l2")
+    sequence = cloud.route("bob", cloud.server("bob"), "l3")
+    edge.start()
+    eventually(lambda: cloud.routing.is_served(sequence), within=60)
+    assert [edge.who(f"/user/{name}/") for name in ("alice", "bob")] == ["alice", "bob"]
+    assert (edge.told("/user/gone/").status, edge.status()) == (503, 200)
 
 
 def test_a_table_that_never_answers_holds_up_neither_requests_nor_the_care_for_haproxy(cloud):

@@ -46,7 +46,8 @@ def test_what_is_missing_or_empty_is_named(name):
     ("port", "http"), ("port", "0"), ("port", "70000"), ("poll_seconds", "0"), ("poll_seconds", "often"), ("poll_seconds", "nan"), ("poll_seconds", "5"),
     ("heartbeat_seconds", "9"), ("drain_seconds", "-1"), ("trusted_proxies", "10.0.0.0/8,nobody"), ("api", "http://api.example.org"),
     ("api", "https://api.example.org/prod"), ("api", "https://a b"), ("api", "api.example.org"), ("api_name", "a b"),
-    ("api_name", "x\n server evil"), ("health_path", "edge"), ("health_path", "/a } b"), ("endpoint", "here"),
+    ("api_name", "x\n server evil"), ("health_path", "edge"), ("domain", "10.0.0.1"), ("domain", "hub.example.org:8443"),
+    ("domain", "a b"), ("health_path", "/a } b"), ("endpoint", "here"),
     ("host_header", "x host"), ("host_header", "x)\n"),
 ])  # fmt: skip
 def test_what_is_wrong_is_named_with_what_is_allowed(name, text):

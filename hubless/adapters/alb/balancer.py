@@ -41,6 +41,7 @@ class Facts:
     vpc: str
     rules: int = RULES
     spare: int = SPARE
+    domain: str = ""  # the hub's host, below which each user and service has one; "" where all are served at any
 
     @property
     def capacity(self) -> int:
@@ -65,20 +66,20 @@ class Balancer:
             QuotaExceededError: when there is no room for one more.
             StoreUnavailableError: when ELB cannot be asked.
         """
-        condition = naming.condition_of(route.prefix)
+        conditions = naming.conditions_of(route.prefix, self.facts.domain)
         name = naming.name_of(self.facts.hub, route.prefix, route.launch_id)
         with self._in_words():
             rules = self._rules()
             own = next((group for rule in rules if naming.name_in(group := _group_of(rule)) == name), None)
             if own is None:
-                own = self._make(route, name, condition)
+                own = self._make(route, name, conditions)
             is_healthy = self._aim(own, route.address)
-            self._remove_others(rules, name, condition)
+            self._remove_others(rules, name, conditions)
         return is_healthy
 
     def is_healthy(self, prefix: str, address: str) -> bool:
         """Say whether ELB leads *prefix* to *address* and to nothing else, and finds that healthy."""
-        wanted = naming.values_of(naming.condition_of(prefix))
+        wanted = naming.values_of_all(naming.conditions_of(prefix, self.facts.domain))
         with self._in_words():
             groups = {_group_of(rule) for rule in self._rules() if _values_of(rule) == wanted}
             return len(groups) == 1 and _is_served_alone(self._health(groups.pop()), address)
@@ -120,11 +121,11 @@ class Balancer:
 
     # --- steps ---
 
-    def _make(self, route: Route, name: str, condition: Mapping[str, Any]) -> str:
+    def _make(self, route: Route, name: str, conditions: list[Mapping[str, Any]]) -> str:
         group = self._group(route, name)
         self._ask("modify_target_group_attributes", TargetGroupArn=group, Attributes=ATTRIBUTES)
         self._ask("register_targets", TargetGroupArn=group, Targets=[_target(route.address)])
-        self._make_rule(route, group, condition)
+        self._make_rule(route, group, conditions)
         return group
 
     def _group(self, route: Route, name: str) -> str:
@@ -147,14 +148,14 @@ class Balancer:
             return there
         return str(made["TargetGroups"][0]["TargetGroupArn"])
 
-    def _make_rule(self, route: Route, group: str, condition: Mapping[str, Any]) -> None:
+    def _make_rule(self, route: Route, group: str, conditions: list[Mapping[str, Any]]) -> None:
         """Make the rule at the first free of its priorities, unless somebody else just did."""
         for _, priority in zip(range(PRIORITIES_TRIED), naming.priorities_of(route.prefix, route.launch_id), strict=False):
             try:
                 self._ask(
                     "create_rule",
                     ListenerArn=self.facts.listener,
-                    Conditions=[condition],
+                    Conditions=conditions,
                     Priority=priority,
                     Actions=[{"Type": "forward", "TargetGroupArn": group}],
                     Tags=naming.tags_of(self.facts.hub, route.prefix, route.launch_id),
@@ -177,9 +178,9 @@ class Balancer:
             self._ask("deregister_targets", TargetGroupArn=group, Targets=others)
         return _is_served_alone(health, address)
 
-    def _remove_others(self, rules: Sequence[Mapping[str, Any]], name: str, condition: Mapping[str, Any]) -> None:
+    def _remove_others(self, rules: Sequence[Mapping[str, Any]], name: str, conditions: Sequence[Mapping[str, Any]]) -> None:
         """Remove what other launches left at the same prefix: it would go on getting requests, or get them first."""
-        wanted, family = naming.values_of(condition), naming.family_of(self.facts.hub)
+        wanted, family = naming.values_of_all(conditions), naming.family_of(self.facts.hub)
         for rule in rules:
             other = naming.name_in(_group_of(rule))
             if other.startswith(family) and other != name and _values_of(rule) == wanted:
@@ -252,7 +253,7 @@ def _group_of(rule: Mapping[str, Any]) -> str:
 
 
 def _values_of(rule: Mapping[str, Any]) -> frozenset[str]:
-    return frozenset(value for condition in rule.get("Conditions", ()) for value in naming.values_of(condition))
+    return naming.values_of_all(rule.get("Conditions", ()))
 
 
 def _is_served_alone(health: Mapping[str, str], address: str) -> bool:

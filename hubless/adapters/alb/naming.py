@@ -4,11 +4,12 @@ whoever comes again after a crash, or at the same time, names the same things.
 
 import base64
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
 from hubless.domain.errors import InvalidRequestError
+from hubless.domain.origins import host_of_route
 
 LONGEST_PATTERN = 128  # characters (ELB's)
 PRIORITIES = 50_000  # ELB's highest
@@ -47,12 +48,27 @@ def condition_of(prefix: str) -> Mapping[str, Any]:
     return {"Field": "path-pattern", "PathPatternConfig": values}
 
 
+def conditions_of(prefix: str, domain: str) -> list[Mapping[str, Any]]:
+    """Return all that must hold for a request to be led by *prefix*: with the hub's *domain*, its host besides.
+
+    Raises:
+        InvalidRequestError: when one is longer than ELB takes.
+    """
+    host = host_of_route(prefix, domain)
+    if len(host) > LONGEST_PATTERN:
+        raise InvalidRequestError(f"The host {host[:60]}… is longer than a load balancer's rules can hold ({LONGEST_PATTERN} characters)")
+    return [condition_of(prefix), *([{"Field": "host-header", "HostHeaderConfig": {"Values": [host]}}] if host else [])]
+
+
 def values_of(condition: Mapping[str, Any]) -> frozenset[str]:
-    """Return what a condition compares paths with, however ELB writes it."""
-    config = condition.get("PathPatternConfig") or {}
-    return frozenset(
-        value for where in (condition, config) for name in ("Values", "RegexValues") for value in where.get(name) or ()
-    )
+    """Return what a condition compares paths or hosts with, however ELB writes it."""
+    places = (condition, condition.get("PathPatternConfig") or {}, condition.get("HostHeaderConfig") or {})
+    return frozenset(value for where in places for name in ("Values", "RegexValues") for value in where.get(name) or ())
+
+
+def values_of_all(conditions: Iterable[Mapping[str, Any]]) -> frozenset[str]:
+    """Return what all of *conditions* compare with."""
+    return frozenset(value for condition in conditions for value in values_of(condition))
 
 
 def priorities_of(prefix: str, launch_id: str) -> Iterator[int]:

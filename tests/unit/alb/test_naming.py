@@ -73,6 +73,11 @@ def test_the_longest_name_that_fits_fits():
     assert naming.values_of(naming.condition_of(f"/user/{'x' * 120}/")) == {f"/user/{'x' * 120}/*"}
 
 
+def test_a_host_that_is_too_long_is_refused_in_words():
+    with pytest.raises(InvalidRequestError, match=r"The host alice.* is longer"):
+        naming.conditions_of("/user/alice/", f"{'x' * 60}.{'y' * 60}.org")
+
+
 @given(USERS, st.sampled_from(["lab", "a"]))
 def test_every_named_servers_priority_is_before_every_default_ones(name, server):
     named = islice(naming.priorities_of(f"/user/{name}/{server}/", "l1"), 20)

@@ -90,7 +90,7 @@ def test_without_the_rights_it_says_which_are_missing_and_goes_on(account):
 
     found = account.look()
 
-    assert found["Fargate on demand"].said == "could not look: the right service-quotas:GetServiceQuota is missing"
+    assert found["Fargate on demand"].said == "could not look: the right servicequotas:GetServiceQuota is missing"
     assert [found[check].level for check in ("Fargate on demand", "stacks", "SSM")] == [Level.WARNING] * 3
 
 

@@ -1,0 +1,114 @@
+"""CloudFront before a hub, as far as its requests go: one address, two origins, and what its function does.
+
+A read that is no upgrade is asked of the API where the edge answers 503 or cannot be reached. No origin is told the Host that
+the browser sent. Unlike CloudFront, it says goodbye after each answer, and leaves `x-hubless-path` to `gateway`.
+"""
+
+import socket
+import socketserver
+import threading
+from contextlib import contextmanager, suppress
+
+PATIENCE = 60  # seconds
+READS = {"GET", "HEAD", "OPTIONS"}
+
+
+def _head(line):
+    """Return the head that comes on *line*, and what came behind it."""
+    got = b""
+    while b"\r\n\r\n" not in got:
+        more = line.recv(65_536)
+        if not more:
+            return None, b""
+        got += more
+    head, _, rest = got.partition(b"\r\n\r\n")
+    first, *pairs = head.decode("latin-1").split("\r\n")
+    return (first, [tuple(pair.split(": ", 1)) if ": " in pair else (pair.rstrip(":"), "") for pair in pairs]), rest
+
+
+def _bytes(first, pairs):
+    return "".join([f"{first}\r\n", *(f"{name}: {value}\r\n" for name, value in pairs), "\r\n"]).encode("latin-1")
+
+
+def _pass_on(source, target):
+    with suppress(OSError):
+        while data := source.recv(65_536):
+            target.sendall(data)
+    with suppress(OSError):
+        target.shutdown(socket.SHUT_WR)
+
+
+@contextmanager
+def front(port, edge_port, api_socket):
+    """Listen on *port* until the block ends."""
+
+    def api():
+        line = socket.socket(socket.AF_UNIX)
+        line.settimeout(PATIENCE)
+        line.connect(str(api_socket))
+        return line
+
+    def edge():
+        return socket.create_connection(("127.0.0.1", edge_port), timeout=PATIENCE)
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self):
+            with suppress(OSError):
+                told, body = _head(self.request)
+                if told:
+                    self._serve(*told, body)
+
+        def _serve(self, first, pairs, body):
+            method, target, _ = first.split(" ")
+            sent = {name.lower(): value for name, value in pairs}
+            is_upgrade = "upgrade" in sent
+            length = int(sent.get("content-length", 0))
+            while len(body) < length:
+                body += self.request.recv(65_536)
+            kept = [(n, v) for n, v in pairs if n.lower() not in {"host", "connection"} and not n.lower().startswith("x-hubless-")]
+            own = [
+                ("Host", "origin.internal"), ("Connection", "upgrade" if is_upgrade else "close"), ("CloudFront-Forwarded-Proto", "http"),
+                ("x-hubless-host", sent.get("host", "")), ("x-hubless-address", "192.0.2.1"),
+            ]  # fmt: skip
+            asked = _bytes(first, kept + own) + body
+            to_edge = target.startswith(("/user/", "/services/"))
+            for origin in ([edge, api] if method in READS and not is_upgrade else [edge]) if to_edge else [api]:
+                if self._ask(origin, asked, is_last=origin is api or method not in READS or is_upgrade):
+                    return
+            self.request.sendall(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+
+        def _ask(self, origin, asked, *, is_last):
+            """Hand on what an origin answers, and say whether that was to be."""
+            try:
+                line = origin()
+            except OSError:
+                return False
+            with line:
+                line.sendall(asked)
+                told, rest = _head(line)
+                if told is None or (" 503 " in told[0] and not is_last):
+                    return False
+                if " 101 " in told[0]:
+                    self.request.sendall(_bytes(*told) + rest)
+                    line.settimeout(None)
+                    threading.Thread(target=_pass_on, args=(self.request, line), daemon=True).start()
+                else:
+                    first, pairs = told
+                    pairs = [(name, value) for name, value in pairs if name.lower() != "connection"]
+                    self.request.sendall(_bytes(first, [*pairs, ("Connection", "close")]) + rest)
+                _pass_on(line, self.request)
+            return True
+
+    class Server(socketserver.ThreadingTCPServer):
+        daemon_threads = True
+        block_on_close = False
+        allow_reuse_address = True
+        request_queue_size = 128
+
+    server = Server(("127.0.0.1", port), Handler)
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()

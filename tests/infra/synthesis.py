@@ -1,0 +1,177 @@
+"""Stages as `cdk synth` makes them, read back: templates with short names in the place of intrinsic functions, and findings."""
+
+import json
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from aws_cdk import App, Validations
+from cdk_nag import AwsSolutionsChecks
+
+from hubless.settings.stage import load_stage
+from infra.deployment import deployment
+from infra.reasons import WILDCARDS
+
+TOP = Path(__file__).parents[2]
+STAGES = """
+[stages.prod]
+region = "eu-central-1"
+domain = "hub.example.org"
+zone_id = "Z0123456789"
+zone_name = "example.org"
+alarm_email = "ops@example.org"
+monthly_budget = 500
+waf = true
+
+[stages.fleet]
+region = "eu-west-1"
+edge = "fleet"
+vpc_id = "vpc-0a1b2c3d4e5f67890"
+zones = ["eu-west-1a", "eu-west-1b"]
+public_subnets = ["subnet-0a1b2c3d4e5f67891", "subnet-0a1b2c3d4e5f67892"]
+private_subnets = ["subnet-0a1b2c3d4e5f67893", "subnet-0a1b2c3d4e5f67894"]
+image = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/courses/physics:7"
+snap_start = true
+
+[stages.alb]
+region = "us-east-1"
+edge = "alb"
+keep_data = false
+homes = false
+image = "quay.io/jupyter/minimal-notebook:2026-11-01"
+domain = "jupyter.example.edu"
+certificate = "arn:aws:acm:us-east-1:123456789012:certificate/0a1b2c3d"
+subdomains = false
+"""
+_EXPORT = re.compile(r"hubless-\w+-(\w+):ExportsOutput(?:Ref|FnGetAtt)([A-Za-z0-9]+?)[0-9A-F]{8}(Arn|GroupId|Id|DomainName)?[0-9A-F]{8}")
+
+
+@dataclass(frozen=True)
+class Synthesis:
+    """One stage: its templates by part, what cdk-nag found, and the reasons for patterns in rights, by where they are given."""
+
+    folder: Path
+    templates: dict[str, dict]
+    findings: list[tuple[str, str]]  # rule (with its finding), path
+    reasons: dict[str, dict[str, str]]
+
+    def all(self, kind, part=None):
+        """Return the properties of each resource of a *kind*, by logical id."""
+        return {
+            name: plain(one.get("Properties", {}))
+            for which, template in self.templates.items() if part in (None, which)
+            for name, one in template["Resources"].items() if one["Type"] == kind
+        }  # fmt: skip
+
+    def one(self, kind, part=None):
+        """Return the properties of the only resource of a *kind*."""
+        (only,) = self.all(kind, part).values()
+        return only
+
+    def named(self, kind, beginning):
+        """Return the properties of the resource of a *kind* whose logical id begins so."""
+        (only,) = [found for name, found in self.all(kind).items() if name.startswith(beginning)]
+        return only
+
+
+@lru_cache
+def synthesized(stage, settings, folder, bundles, looked_over=True):
+    """Synthesize a stage once, with cdk-nag looking on; code is bundled below *bundles*."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "hubless.toml"
+    file.write_text(settings + STAGES)
+    out = folder / stage
+    app = App(outdir=str(out), context=json.loads((TOP / "cdk.json").read_text())["context"])
+    if looked_over:
+        Validations.of(app).add_plugins(AwsSolutionsChecks(app))
+    deployment(app, load_stage(file, stage), settings_file=file if settings else None, bundles=Path(bundles))
+    try:
+        app.synth()
+    except RuntimeError as failed:
+        if "does not have a cdk-nag rule suppression" not in str(failed):  # the findings are in a file, too
+            raise
+    return read_back(out)
+
+
+def read_back(out):
+    templates = {file.name.split(".")[0].split("-")[-1]: json.loads(file.read_text()) for file in sorted(out.glob("*.template.json"))}
+    reasons = {}
+    for file in out.glob("*.metadata.json"):
+        for path, entries in json.loads(file.read_text()).items():
+            for entry in entries:
+                if entry["type"] == WILDCARDS:
+                    reasons.setdefault(path.lstrip("/"), {}).update(entry["data"])
+    report = out / "validation-report.json"
+    plugins = json.loads(report.read_text())["pluginReports"] if report.exists() else []
+    findings = [
+        (violation["ruleName"], where["constructPath"])
+        for plugin in plugins for violation in plugin["violations"] for where in violation["violatingConstructs"]
+    ]  # fmt: skip
+    return Synthesis(out, templates, findings, reasons)
+
+
+def plain(value):  # noqa: PLR0911 one for each function of CloudFormation's
+    """Return *value* with a short text for each intrinsic function: `state.Table.Arn` for another stack's, `Queue.Arn` for one's own."""
+    if isinstance(value, list):
+        return [plain(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    if len(value) == 1:
+        ((name, given),) = value.items()
+        if name == "Ref":
+            return f"<{_short(given)}>"
+        if name == "Fn::GetAtt":
+            return f"<{_short(given[0])}.{given[1]}>"
+        if name == "Fn::ImportValue":
+            return f"<{_imported(given)}>" if isinstance(given, str) else plain(given)
+        if name == "Fn::Join":
+            return _joined(given[0], given[1])
+        if name == "Fn::Base64":
+            return plain(given)
+        if name == "Fn::Sub" and isinstance(given, str):
+            return re.sub(r"\$\{([\w:]+)\}", r"<\1>", given)
+        if name == "Fn::Sub":
+            return re.sub(r"\$\{(\w+)\}", lambda found: str(plain(given[1].get(found[1], f"<{found[1]}>"))), given[0])
+        if name == "Fn::Select" and isinstance(given[1], dict):
+            return plain(given[1].get("Fn::Split", ["", given[1]])[1])
+    return {key: plain(one) for key, one in value.items()}
+
+
+def _joined(between, parts):
+    if not isinstance(parts, list):
+        return plain(parts)
+    texts = [str(plain(part)) for part in parts]
+    # The CDK takes the name of a secret out of its ARN like this.
+    return texts[0] if between == "-" and len(set(texts)) == 1 else between.join(texts)
+
+
+def _short(logical):
+    return re.sub(r"[0-9A-F]{8}$", "", logical)
+
+
+def _imported(name):
+    found = _EXPORT.fullmatch(name)
+    return f"{found[1]}.{found[2]}" + (f".{found[3]}" if found[3] else "") if found else name
+
+
+def rights_of(synthesis, role, part="control"):
+    """Return what a role may do: for each statement its actions, its resources, its conditions."""
+    statements = []
+    for name, found in synthesis.all("AWS::IAM::Role", part).items():
+        if _short(name) == role:
+            statements += [one for policy in found.get("Policies", ()) for one in policy["PolicyDocument"]["Statement"]]
+            assert not found.get("ManagedPolicyArns"), f"{role} has policies of AWS's"
+    for found in synthesis.all("AWS::IAM::Policy", part).values():
+        if f"<{role}>" in found["Roles"]:
+            statements += found["PolicyDocument"]["Statement"]
+    return sorted({(_texts(one["Action"]), _texts(one["Resource"]), _condition(one.get("Condition"))) for one in statements})
+
+
+def _texts(given):
+    return " ".join(sorted(given)) if isinstance(given, list) else given
+
+
+def _condition(given):
+    return "" if not given else "; ".join(f"{key} {_texts(value)}" for test in given.values() for key, value in test.items())
