@@ -70,14 +70,14 @@ def of_all(things: Things) -> list[iam.PolicyStatement]:
         allow(_TABLE, state.table.table_arn, service="dynamodb"),
         allow(["Query"], f"{state.table.table_arn}/index/*", service="dynamodb"),
         allow(["SendMessage", "GetQueueAttributes"], *things.queues, service="sqs"),
-        allow(["ssm:GetParameter", "ssm:GetParameters"], things.parameter(state.secrets.secret_name)),
+        allow(["ssm:GetParameters"], things.parameter(state.secrets.secret_name)),
         allow(["secretsmanager:GetSecretValue"], state.secrets.secret_arn),
         allow(["DescribeTasks", "StopTask"], things.arn("ecs", f"task/{cluster.cluster.cluster_name}/*"), service="ecs", **in_cluster),
         allow(["s3:DeleteObject"], launches),
         listing(things, "launches"),
     ]
     if things.instance:
-        statements.append(allow(["StartInstances", "StopInstances"], things.instance, service="ec2"))
+        statements.append(allow(["StartInstances"], things.instance, service="ec2"))
     if things.listener:
         statements += _balancing(things)
     return statements
@@ -87,13 +87,13 @@ def of_api(things: Things) -> list[iam.PolicyStatement]:
     """Return what the API may do beside."""
     front = things.state.front
     return [
-        allow(["ssm:GetParameter", "ssm:GetParameters"], things.parameter(front.secret_name)),
+        allow(["ssm:GetParameters"], things.parameter(front.secret_name)),
         allow(["secretsmanager:GetSecretValue"], front.secret_arn),
     ]
 
 
 def of_spawn(things: Things) -> list[iam.PolicyStatement]:
-    """Return what it takes beside to start a server."""
+    """Return what it takes beside to start a server. What its event source mappings need, the CDK grants with them."""
     state, cluster = things.state, things.cluster
     in_cluster = {"ArnEquals": {"ecs:cluster": cluster.cluster.cluster_arn}}
     to_ecs = {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
@@ -109,7 +109,6 @@ def of_spawn(things: Things) -> list[iam.PolicyStatement]:
             state.launches.arn_for_objects(f"launches/{things.hub}/*"),
             state.launches.arn_for_objects(f"definitions/{things.hub}/*"),
         ),
-        allow(["ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility"], *things.queues, service="sqs"),
     ]
     if cluster.file_system:
         made = {"StringEquals": {"elasticfilesystem:CreateAction": "CreateAccessPoint"}}
@@ -131,6 +130,7 @@ def of_reaper(things: Things) -> list[iam.PolicyStatement]:
         allow(["DeleteTaskDefinitions"], things.arn("ecs", f"task-definition/{things.hub}-{_KIND}-*"), service="ecs"),
         allow(["PutObject", "DeleteObject"], definitions, service="s3"),
         listing(things, "definitions"),
+        *([allow(["StopInstances"], things.instance, service="ec2")] if things.instance else []),
     ]
 
 

@@ -31,6 +31,7 @@ _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _ZONE = re.compile(r"Z[A-Z0-9]{4,31}")
 _CERTIFICATE = re.compile(rf"arn:aws:acm:{CERTIFICATES_REGION}:[0-9]{{12}}:certificate/[0-9a-f-]+")
+_ZONE_NAME = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9][a-z]")
 _VPC, _SUBNET = re.compile(r"vpc-[0-9a-f]+"), re.compile(r"subnet-[0-9a-f]+")
 _LOG_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 180, 365, 731)  # what CloudWatch Logs allows, up to two years
 _TOP_LABELS = 2  # a name that somebody can own
@@ -108,8 +109,8 @@ class StageSettings:
     fleet_least: int = setting(2, count(1, 50), "Edges of `fleet` that run all the time")
     fleet_most: int = setting(6, count(1, 50), "Edges of `fleet` at most")
     network: str = setting("10.64.0.0/16", Kind('a private network from /16 to /22 such as "10.64.0.0/16"', _network), "Addresses of the VPC that is made")
-    vpc_id: str = setting("", _matching(_VPC, 'a VPC\'s id such as "vpc-0123abcd"'), "A VPC that is there already; with `zones`, `public_subnets` and `private_subnets`")
-    zones: tuple[str, ...] = setting([], TEXTS, "Its availability zones, in the order of the subnets")
+    vpc_id: str = setting("", _matching(_VPC, 'a VPC\'s id such as "vpc-0123abcd"'), "A VPC that is there already, with `zones`, `public_subnets` and `private_subnets`")
+    zones: tuple[str, ...] = setting([], _all_matching(_ZONE_NAME, 'a list of zones such as "eu-central-1a"'), "Availability zones: those of the subnets in their order, or of the VPC that is made; empty for its first two")
     public_subnets: tuple[str, ...] = setting([], _all_matching(_SUBNET, "a list of subnets' ids"), "Its subnets with a way to the internet, one in each zone: where servers run")
     private_subnets: tuple[str, ...] = setting([], _all_matching(_SUBNET, "a list of subnets' ids"), "Its subnets without one, with endpoints for DynamoDB and S3: where edges run")
     image: str = setting("", TEXT, "The image of profiles that name none; empty for images/singleuser, which the deployment builds")
@@ -120,7 +121,7 @@ class StageSettings:
     homes: bool = setting(True, FLAG, "Whether users' files are kept, on EFS; without, they go with the server")
     expected_servers: int = setting(20, count(1, 100_000), "Servers at once that quotas are checked for")
     snap_start: bool = setting(False, FLAG, "Whether the api's function starts from a snapshot: sooner, for some $2 a month")
-    waf: bool = setting(False, FLAG, "Whether AWS WAF limits how often one address may try to log in, for some $7 a month")
+    waf: bool = setting(False, FLAG, "Whether AWS WAF limits how often one address may try to log in, for $6 a month and 60 cents a million requests")
     waf_rate: int = setting(300, count(10, 20_000_000), "Log-ins that one address may try in five minutes")
     alarm_email: str = setting("", _matching(_EMAIL, "an e-mail address"), "Who is told of alarms")
     monthly_budget: int = setting(0, count(0), "Dollars a month from 80 % of which that address is told of the spend; 0 for no limit")
@@ -197,7 +198,7 @@ def _stage(name: str, table: Any) -> Stage:
 def _contradictions(stage: Stage) -> list[tuple[bool, str]]:
     """Return what does not go together, each with why."""
     given = stage.settings
-    own_vpc = (given.zones, given.public_subnets, given.private_subnets)
+    own_vpc, own_subnets = (given.zones, given.public_subnets, given.private_subnets), given.public_subnets + given.private_subnets
     return [
         (bool(given.zone_id or given.certificate) and not given.domain, ".domain is missing: a zone or a certificate is for a domain"),
         (bool(given.domain) and not (given.zone_id or given.certificate),
@@ -206,10 +207,10 @@ def _contradictions(stage: Stage) -> list[tuple[bool, str]]:
         (bool(given.zone_name) and not given.zone_id, ".zone_name has a meaning only with zone_id"),
         (bool(given.zone_id) and not stage.is_in_zone(), f'.domain "{given.domain}" does not lie in the zone "{given.zone_name}"'),
         (given.fleet_least > given.fleet_most, f".fleet_least is {given.fleet_least}, more than fleet_most, which is {given.fleet_most}"),
-        (bool(given.vpc_id) != any(own_vpc), ".vpc_id, zones, public_subnets and private_subnets belong together: give all or none"),
+        (bool(given.vpc_id) != bool(own_subnets), ".vpc_id, zones, public_subnets and private_subnets belong together: give all or none"),
         (bool(given.vpc_id) and len({len(part) for part in own_vpc}) != 1,
          ".zones, public_subnets and private_subnets must have as many entries as each other: one a zone"),
-        (bool(given.vpc_id) and len(given.zones) < 2 and given.edge != "economy",  # noqa: PLR2004 zones
+        (bool(given.zones) and len(given.zones) < 2 and given.edge != "economy",  # noqa: PLR2004 zones
          f'.zones must be two at least where edge is "{given.edge}"'),
         (bool(given.monthly_budget) and not given.alarm_email, ".monthly_budget needs alarm_email: who is told"),
     ]  # fmt: skip

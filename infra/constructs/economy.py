@@ -31,6 +31,7 @@ from infra.stacks.state import StateStack
 
 IMAGE = "resolve:ssm:/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-arm64"
 CODE_TAG = "hubless-code"
+DRAIN_SECONDS = 2  # nobody uses it when it is stopped, and while it stops nobody can start it
 DISK_GIB = 8  # the least that Amazon's image takes
 SCRIPT = TOP / "infra" / "constructs" / "economy.sh"
 
@@ -41,13 +42,14 @@ class Economy(Construct):
     def __init__(self, scope: Construct, *, cluster: ClusterStack, state: StateStack, code: str) -> None:
         super().__init__(scope, "Economy")
         self._stage, given = cluster.stage, cluster.stage.settings
+        domain = given.domain if self._stage.has_subdomains else ""
         role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("ec2.amazonaws.com"), description="Of the edge")
         role.add_to_policy(iam.PolicyStatement(actions=list(TABLE_ACTIONS), resources=[state.table.table_arn]))
         bundle = assets.Asset(self, "Code", path=code)
         bundle.grant_read(role)
         wild(role, {r"^Action::s3:(GetObject|GetBucket|List)\*$|:s3:::cdk-": "The CDK's own grant to read its assets, of which one is this code"})
         let_cloudfront_in(self, cluster.edge_group, EDGE_PORT)
-        template = self._template(role, variables_of(Stack.of(self), table=state.table.table_name))
+        template = self._template(role, variables_of(Stack.of(self), table=state.table.table_name, domain=domain, drain_seconds=DRAIN_SECONDS))
         self._instance = ec2.CfnInstance(
             self,
             "Instance",
@@ -123,6 +125,6 @@ def _first_boot(variables: dict[str, str]) -> str:
     script = SCRIPT.read_text()
     return (
         "#!/bin/bash\nset -eu\nmkdir -p /opt/hubless /etc/hubless\n"
-        f"cat > /etc/hubless/edge.env <<'END'\n{written}\nHUBLESS_EDGE_PORT={EDGE_PORT}\nEND\n"
+        f"cat > /etc/hubless/edge.env <<'END'\n{written}\nEND\n"
         f"cat > /opt/hubless/keep <<'END'\n{script}END\nchmod 755 /opt/hubless/keep\n/opt/hubless/keep --install\n"
     )

@@ -12,8 +12,10 @@ from aws_cdk import custom_resources as custom
 from constructs import Construct
 
 from infra.reasons import reasoned
+from infra.stacks.cluster import EDGE_PORT
 
 ORIGIN, READ_SECONDS, KEEP_SECONDS = "edge", 60, 60
+ACTIVITY_SECONDS = 300  # as often as JupyterHub's servers tell it; each report is a write for each server in use
 
 
 @dataclass(frozen=True)
@@ -68,12 +70,16 @@ def http_only() -> cloudfront.OriginProtocolPolicy:
     return cloudfront.OriginProtocolPolicy.HTTP_ONLY
 
 
-def variables_of(stack: Stack, *, table: str) -> dict[str, str]:
-    """Return what every HAProxy edge behind CloudFront is told."""
+def variables_of(stack: Stack, *, table: str, domain: str, drain_seconds: int) -> dict[str, str]:
+    """Return what every HAProxy edge behind CloudFront is told; *domain* where each user has a host below it."""
     return {
         "HUBLESS_EDGE_TABLE": table,
         "HUBLESS_EDGE_REGION": stack.region,
         "HUBLESS_EDGE_HOST_HEADER": "x-hubless-host",
+        "HUBLESS_EDGE_DOMAIN": domain,
+        "HUBLESS_EDGE_PORT": str(EDGE_PORT),
+        "HUBLESS_EDGE_ACTIVITY_SECONDS": str(ACTIVITY_SECONDS),
+        "HUBLESS_EDGE_DRAIN_SECONDS": str(drain_seconds),
     }
 
 

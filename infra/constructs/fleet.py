@@ -103,6 +103,7 @@ class Fleet(Construct):
         return balancer, group
 
     def _definition(self, state: StateStack) -> ecs.FargateTaskDefinition:
+        given = self._stage.settings
         definition = ecs.FargateTaskDefinition(
             self,
             "Task",
@@ -122,8 +123,9 @@ class Fleet(Construct):
             image=image,
             essential=True,
             readonly_root_filesystem=True,
-            environment=variables_of(Stack.of(self), table=state.table.table_name)
-            | {"HUBLESS_EDGE_PORT": str(EDGE_PORT), "HUBLESS_EDGE_DRAIN_SECONDS": str(DRAIN_SECONDS)},
+            environment=variables_of(
+                Stack.of(self), table=state.table.table_name, domain=given.domain if self._stage.has_subdomains else "", drain_seconds=DRAIN_SECONDS
+            ),
             port_mappings=[ecs.PortMapping(container_port=EDGE_PORT)],
             stop_timeout=Duration.seconds(STOP_SECONDS),
             logging=ecs.LogDriver.aws_logs(stream_prefix="edge", log_group=log_group),

@@ -29,7 +29,7 @@ class HubStack(Stack):
     """A stack of one stage."""
 
     def __init__(self, scope: Construct, part: str, stage: Stage, *, region: str = "", **more: Any) -> None:
-        given = stage.settings
+        given, self.stage = stage.settings, stage
         super().__init__(
             scope,
             f"{stage.hub}-{part}",
@@ -37,12 +37,13 @@ class HubStack(Stack):
             termination_protection=False,
             **more,
         )
-        self.stage = stage
         Tags.of(self).add("hubless:stage", stage.name)
 
     @property
     def availability_zones(self) -> list[str]:
-        """Return the first zones of the region, as the deployment finds them: nothing is looked up before."""
+        """Return the stage's zones, or the first of the region as the deployment finds them: nothing is looked up before."""
+        if self.stage.settings.zones:
+            return list(self.stage.settings.zones)
         return [Fn.select(number, Fn.get_azs(Aws.REGION)) for number in range(ZONES)]
 
     @property

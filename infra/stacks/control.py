@@ -32,7 +32,7 @@ API_SECONDS, SPAWN_SECONDS, REAPER_SECONDS, STREAM_SECONDS = 29, 60, 120, 900
 VISIBILITY_SECONDS = 6 * SPAWN_SECONDS  # what AWS recommends for a queue that feeds a function
 TRIES = 1_000  # what is not possible yet comes back until its deadline, which the hub knows and the queue does not
 BATCH, AT_ONCE = 10, 20
-MEMORY_MIB = {"api": 1024, "stream": 512, "spawn": 512, "reaper": 512}
+MEMORY_MIB = {"api": 1024, "stream": 256, "spawn": 512, "reaper": 512}
 LAST_RULE = 50_000  # ELB's highest
 KNOWS_WHO_ASKS = "The hub itself knows who asks, by JupyterHub's own tokens and cookies"
 EXEC_WRAPPER = "/var/task/functions/api/stream/bootstrap"
@@ -128,7 +128,7 @@ class ControlStack(HubStack):
         plan = Plan(
             name=name,
             code=code,
-            handler=f"functions.{'api' if name == 'stream' else name}.handler.handler",
+            handler=f"functions.{'api.stream' if name == 'stream' else name}.handler.handler",
             memory_mib=MEMORY_MIB[name],
             seconds=seconds,
             target=self._code.target,
@@ -165,7 +165,7 @@ class ControlStack(HubStack):
     def _serve_streams(self) -> None:
         """Lead the other address to the function whose answers go on for minutes (ADR 20)."""
         api, alias = self._web.stream, self.stream.alias
-        resource = rest.CfnResource(
+        path = rest.CfnResource(
             self, "StreamPath", rest_api_id=api.ref, parent_id=api.attr_root_resource_id, path_part="{proxy+}"
         )
         uri = Fn.sub(
@@ -176,7 +176,7 @@ class ControlStack(HubStack):
             self,
             "StreamMethod",
             rest_api_id=api.ref,
-            resource_id=resource.ref,
+            resource_id=path.ref,
             http_method="ANY",
             authorization_type="NONE",
             integration=rest.CfnMethod.IntegrationProperty(
@@ -188,7 +188,7 @@ class ControlStack(HubStack):
             ),
         )
         deployment = rest.CfnDeployment(self, "StreamDeployment", rest_api_id=api.ref)
-        deployment.add_dependency(method)
+        deployment.add_resource_dependency(method)
         stage = rest.CfnStage(
             self, "StreamStage", rest_api_id=api.ref, deployment_id=deployment.ref, stage_name=STREAM_STAGE
         )

@@ -28,6 +28,7 @@ from infra.stacks.state import StateStack
 API, STREAM = "api", "stream"  # origins, beside the edge
 STREAM_STAGE = "live"
 FRONT_HEADER = "x-hubless-front"
+KEPT_ERRORS = (400, 403, 404, 405, 414, 416, 500, 501, 502, 503, 504)  # those that CloudFront keeps
 SERVERS, SERVICES, STATIC, PROGRESS = "/user/*", "/services/*", "/hub/static/*", "/hub/api/users/*/progress"
 
 
@@ -130,6 +131,8 @@ class WebStack(HubStack):
             enable_ipv6=True,
             price_class=cloudfront.PriceClass.PRICE_CLASS_100,
             web_acl_id=self._certificates.acl.attr_arn if self._certificates and self._certificates.acl else None,
+            # An error is kept ten seconds where nobody says otherwise, whoever asked: one user's 403 would be another's.
+            error_responses=[cloudfront.ErrorResponse(http_status=status, ttl=Duration.seconds(0)) for status in KEPT_ERRORS],
             enable_logging=True,
             log_bucket=self._state.logs,
             log_file_prefix="web/",

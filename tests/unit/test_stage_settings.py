@@ -11,7 +11,7 @@ from tests.unit.test_settings import table_of
 ROOT = Path(__file__).parents[2]
 OWN_VPC = """
 vpc_id = "vpc-1"
-zones = ["a", "b"]
+zones = ["eu-central-1a", "eu-central-1b"]
 public_subnets = ["subnet-1", "subnet-2"]
 private_subnets = ["subnet-3", "subnet-4"]
 """
@@ -65,7 +65,9 @@ class TestAStage:
             ('vpc_id = "vpc-1"', "belong together: give all or none"),
             (OWN_VPC.replace('"subnet-1", ', ""), "must have as many entries as each other"),
             (OWN_VPC.replace("subnet-2", "subnet-1"), "public_subnets is"),
-            ('edge = "fleet"' + OWN_VPC.replace('"a", ', "").replace('"subnet-1", ', "").replace('"subnet-3", ', ""), "two at least"),
+            ('edge = "fleet"' + OWN_VPC.replace('"eu-central-1a", ', "").replace('"subnet-1", ', "").replace('"subnet-3", ', ""), "two at least"),
+            ('zones = ["a"]', 'a list of zones such as "eu-central-1a"'),
+            ('edge = "alb"\nzones = ["eu-central-1a"]', "two at least"),
             ("cpus = 0", "stages.prod.cpus is 0, but it must be a number of processors such as 0.5 or 2"),
             ('memory = ""', 'stages.prod.memory is "", but it must be a size'),
             ("monthly_budget = 100", "stages.prod.monthly_budget needs alarm_email"),
