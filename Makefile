@@ -11,10 +11,14 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 UV := $(shell uv --version >/dev/null 2>&1 && command -v uv || echo .venv-uv/bin/uv)
 export UV_PYTHON_DOWNLOADS := never
 unexport VIRTUAL_ENV UV_PROJECT_ENVIRONMENT
+# Compiling anew at every start takes longer than most starts do.
+unexport PYTHONDONTWRITEBYTECODE
 
 DATA ?= hub-data
 ARGS ?=
 CONFORMANCE ?= ../shared/conformance
+# How tests run on all cores; tests/conftest.py says which go together.
+TOGETHER := --numprocesses logical --maxprocesses 4 --max-worker-restart 0 --dist loadgroup --no-loadscope-reorder
 # One environment for the hub; `up` needs less of it than the tests, and a later target adds what an earlier left out.
 HUB := .venv/.hub-ready
 DEV := .venv/.dev-ready
@@ -32,8 +36,7 @@ up: $(HUB) $(SERVERS) ## Start the hub here: http://127.0.0.1:8000 (DATA=folder,
 .PHONY: test
 test: $(DEV) $(SERVERS) $(CHECKER) browser ## Run all tests: layers, unit to end-to-end, and conformance where its checks are at hand
 	.venv/bin/lint-imports
-	.venv/bin/pytest
-	@$(MAKE) conformance
+	CONFORMANCE='$(abspath $(CONFORMANCE))' .venv/bin/pytest $(TOGETHER)
 
 .PHONY: conformance
 conformance: $(SERVERS) $(DEV) ## Run the JupyterHub conformance checks against this hub (ARGS='-k spawn')
@@ -90,7 +93,7 @@ $(DEV): uv.lock pyproject.toml | uv
 
 $(SERVERS): uv.lock | uv
 	@echo "Installing JupyterLab for the users' servers into .venv-servers …"
-	@UV_PROJECT_ENVIRONMENT=.venv-servers '$(UV)' sync --frozen --only-group singleuser --no-install-project
+	@UV_COMPILE_BYTECODE=1 UV_PROJECT_ENVIRONMENT=.venv-servers '$(UV)' sync --frozen --only-group singleuser --no-install-project
 	@touch '$@'
 
 $(CHECKER): uv.lock | uv
