@@ -24,12 +24,28 @@ HUB := .venv/.hub-ready
 DEV := .venv/.dev-ready
 SERVERS := .venv-servers/.ready
 CHECKER := .venv-conformance/.ready
+DEPLOYER := .venv/.deployer-ready
+# The command line of the CDK; what it runs is Python (cdk.json), and its version is that of uv.lock's libraries or newer.
+CDK := JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION=1 npx --yes aws-cdk@2
 
 ##@ Use
 
 .PHONY: up
 up: $(HUB) $(SERVERS) ## Start the hub here: http://127.0.0.1:8000 (DATA=folder, ARGS='--port 8080 …')
 	@exec .venv/bin/hubless up --data '$(DATA)' $(ARGS)
+
+##@ Use it in AWS (docs/deploy.md)
+
+.PHONY: deployer
+deployer: $(DEPLOYER) ## Install what deploying needs: the CDK, and hubless preflight, cost, admin and doctor
+
+.PHONY: deploy
+deploy: $(DEPLOYER) ## Deploy a stage of hubless.toml, or what is new of it (STAGE=prod, ARGS='…' for cdk)
+	$(CDK) deploy --all $(if $(STAGE),-c stage='$(STAGE)') $(ARGS)
+
+.PHONY: destroy
+destroy: $(DEPLOYER) ## Take a stage away; docs/deploy.md says what stays
+	$(CDK) destroy --all $(if $(STAGE),-c stage='$(STAGE)') $(ARGS)
 
 ##@ Work on it
 
@@ -95,6 +111,15 @@ $(DEV): uv.lock pyproject.toml | uv
 	@echo 'Installing the hub and what its tests need into .venv …'
 	@'$(UV)' sync --frozen
 	@touch '$@' '$(HUB)'
+
+$(DEPLOYER): uv.lock pyproject.toml | uv
+	@command -v npx >/dev/null || { echo 'Deploying needs Node 20 or newer (npx), which is not here.' >&2; exit 1; }
+	@if [ -e '$(DEV)' ]; then $(MAKE) '$(DEV)'; else \
+	echo 'Installing what deploying needs into .venv …'; '$(UV)' sync --frozen --no-default-groups --group operations --group infra; fi
+	@# Functions whose modules are compiled start twice as fast: that takes a Python of Lambda's version.
+	@UV_PYTHON_DOWNLOADS=automatic '$(UV)' python find 3.13 >/dev/null 2>&1 || UV_PYTHON_DOWNLOADS=automatic '$(UV)' python install --quiet 3.13 || \
+	  echo 'There is no Python 3.13 here and none could be fetched: functions will take longer to start cold.' >&2
+	@touch '$@'
 
 $(SERVERS): uv.lock | uv
 	@echo "Installing JupyterLab for the users' servers into .venv-servers …"
