@@ -66,6 +66,11 @@ check: $(DEV) ## Quick checks: lint, types, layers, unit tests
 	.venv/bin/lint-imports
 	HISTORIES=300 .venv/bin/pytest -q tests/unit
 
+.PHONY: images
+images: | uv ## Write what images/singleuser installs, from uv.lock
+	@'$(UV)' export --frozen --only-group singleuser --no-emit-project --no-annotate --no-header --quiet \
+	  --output-file images/singleuser/requirements.txt
+
 .PHONY: bench
 bench: $(DEV) $(SERVERS) ## Measure: starts, requests, routes, memory
 	@ran=; for b in benchmarks/bench_*.py; do [ -e "$$b" ] || continue; ran=1; echo "== $$b"; .venv/bin/python "$$b"; done; \
