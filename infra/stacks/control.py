@@ -134,6 +134,7 @@ class ControlStack(HubStack):
             target=self._code.target,
             log_days=self.stage.settings.log_days,
             snap_start=self.stage.settings.snap_start and name == "api",
+            at_once=self.stage.settings.streams_at_once if name == "stream" else 0,
         )
         front = _by_ssm(self._state.front.secret_name) if is_in_front else ""
         variables = written(replace(self._cloud, front=front))

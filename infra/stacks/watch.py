@@ -20,7 +20,7 @@ WARN_AT, FAILED_SPAWNS, STALE_MINUTES = 80, 5, 5  # per cent of the budget; with
 
 
 class WatchStack(HubStack):
-    """Five alarms: each costs ten cents a month, and each says that somebody has to do something."""
+    """Some alarms: each costs ten cents a month, and each says that somebody has to do something."""
 
     def __init__(self, scope: Construct, stage: Stage, *, control: ControlStack, web: WebStack, **more: Any) -> None:
         super().__init__(scope, "watch", stage, description="hubless: dashboard, alarms, spend", **more)
@@ -93,6 +93,13 @@ class WatchStack(HubStack):
             missing=cloudwatch.TreatMissingData.BREACHING,
             periods=2,
         )
+        if self.stage.settings.edge == "economy":
+            self._alarm(
+                "EdgeRefused",
+                self._metric("EdgeRefusals"),
+                1,
+                "EC2 has no room for the edge, and servers are not reached. It is asked again each minute; if it lasts, choose another instance_type or edge.",
+            )
         errors = self._control.api.function.metric_errors(period=Duration.minutes(5), statistic="Sum")
         self._alarm("ApiErrors", errors, 3, "requests fail. The api function's log says why for each.")
 

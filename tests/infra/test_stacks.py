@@ -437,6 +437,16 @@ def test_the_streams_method_streams(stage):
     assert stage("prod").named("AWS::Lambda::Function", "StreamFunction")["Handler"] == "functions.api.stream.handler.handler"
 
 
+def test_streams_are_kept_apart_where_the_stage_says_so(stage):
+    reserved = {
+        kind: stage(name).named("AWS::Lambda::Function", f"{kind}Function").get("ReservedConcurrentExecutions")
+        for name, kind in (("prod", "Stream"), ("prod", "Api"))
+    }
+
+    assert reserved == {"Stream": 50, "Api": None}
+    assert "ReservedConcurrentExecutions" not in stage("fleet").named("AWS::Lambda::Function", "StreamFunction")
+
+
 def test_with_a_load_balancer_what_has_no_rule_is_the_apis(stage):
     last = stage("alb").one("AWS::ElasticLoadBalancingV2::ListenerRule")
 
@@ -485,7 +495,7 @@ def test_alarms_say_what_to_do_and_reach_somebody_where_there_is_somebody(stage,
     alarms = stage(name).all("AWS::CloudWatch::Alarm")
 
     alarms = {name[:-8]: one for name, one in alarms.items() if not name.startswith("FleetService")}  # its scaling
-    assert set(alarms) == {"DeadLetters", "FailedSpawns", "Orphans", "NoSweep", "ApiErrors"}
+    assert set(alarms) == {"DeadLetters", "FailedSpawns", "Orphans", "NoSweep", "ApiErrors"} | ({"EdgeRefused"} if name == "prod" else set())
     for alarm in alarms.values():
         assert alarm["AlarmDescription"].startswith(f"hubless-{name}: ")
         assert bool(alarm.get("AlarmActions")) == (name == "prod")
