@@ -540,7 +540,7 @@ def test_what_viewers_say_in_the_fronts_name_is_replaced():
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
 def test_reads_that_no_edge_answers_go_to_the_api(method):
     assert ask(front(edge="edge", api="api"), method)["group"] == {
-        "originIds": [{"originId": "edge"}, {"originId": "api"}], "failoverCriteria": {"statusCodes": [503]},
+        "originIds": [{"originId": "edge"}, {"originId": "api"}], "failoverCriteria": {"statusCodes": [502, 503, 504]},
     }  # fmt: skip
 
 
