@@ -10,7 +10,12 @@ from hubless.adapters.aws import Clients
 from hubless.adapters.ec2.machine import Ec2Machine
 from hubless.adapters.sleepless import Sleepless
 from hubless.domain.edges import FIRST, EdgeWish, Wanted
-from hubless.domain.errors import EdgeFullError, EdgeUnavailableError, NotYetError, StoreConflictError
+from hubless.domain.errors import (
+    EdgeFullError,
+    EdgeUnavailableError,
+    NotYetError,
+    StoreConflictError,
+)
 from tests.builders import NOW
 from tests.contract.together import MANY, at_once
 from tests.doubles.ec2 import INSTANCE, Ec2, serve

@@ -6,7 +6,12 @@ import pytest
 
 from hubless.adapters.sqlite.database import Database
 from hubless.domain.edges import FIRST, EdgeWish, Wanted
-from hubless.domain.errors import EdgeFullError, EdgeUnavailableError, NotYetError, StoreUnavailableError
+from hubless.domain.errors import (
+    EdgeFullError,
+    EdgeUnavailableError,
+    NotYetError,
+    StoreUnavailableError,
+)
 from hubless.domain.server import Deadlines, State
 from hubless.domain.users import Service
 from tests.builders import NOW
