@@ -114,7 +114,7 @@ $(DEV): uv.lock pyproject.toml | uv
 	@touch '$@' '$(HUB)'
 
 $(DEPLOYER): uv.lock pyproject.toml | uv
-	@command -v npx >/dev/null || { echo 'Deploying needs Node 20 or newer (npx), which is not here.' >&2; exit 1; }
+	@command -v npx >/dev/null || { echo 'Deploying needs Node 22 or newer (npx), which is not here.' >&2; exit 1; }
 	@if [ -e '$(DEV)' ]; then $(MAKE) '$(DEV)'; else \
 	echo 'Installing what deploying needs into .venv …'; '$(UV)' sync --frozen --no-default-groups --group operations --group infra; fi
 	@# Functions whose modules are compiled start twice as fast: that takes a Python of Lambda's version.
