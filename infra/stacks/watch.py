@@ -6,12 +6,13 @@ from aws_cdk import Duration
 from aws_cdk import aws_budgets as budgets
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
 from hubless.settings.stage import Stage
-from infra.stacks.base import HubStack
+from infra.stacks.base import HUB_TAG, HubStack
 from infra.stacks.control import ControlStack
 from infra.stacks.web import WebStack
 
@@ -36,6 +37,15 @@ class WatchStack(HubStack):
             return None
         topic = sns.Topic(self, "Alarms", display_name=self.stage.hub, enforce_ssl=True)
         topic.add_subscription(subscriptions.EmailSubscription(email))
+        # A policy that only denies takes the place of SNS's own, by which the account's alarms may publish.
+        topic.add_to_resource_policy(
+            iam.PolicyStatement(
+                principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
+                actions=["sns:Publish"],
+                resources=[topic.topic_arn],
+                conditions={"StringEquals": {"aws:SourceAccount": self.account}},
+            )
+        )
         return topic
 
     def _metric(self, name: str, statistic: str = "Sum", minutes: int = 5, **dimensions: str) -> cloudwatch.Metric:
@@ -144,7 +154,7 @@ class WatchStack(HubStack):
                 budget_type="COST",
                 time_unit="MONTHLY",
                 budget_limit=budgets.CfnBudget.SpendProperty(amount=given.monthly_budget, unit="USD"),
-                cost_filters={"TagKeyValue": [f"user:hubless:stage${self.stage.name}"]},
+                cost_filters={"TagKeyValue": [f"user:{HUB_TAG}${self.stage.hub}"]},
             ),
             notifications_with_subscribers=notes,
         )
