@@ -44,7 +44,8 @@ deploy: $(DEPLOYER) ## Deploy a stage of hubless.toml, or what is new of it (STA
 	$(CDK) deploy --all $(if $(STAGE),-c stage='$(STAGE)') $(ARGS)
 
 .PHONY: destroy
-destroy: $(DEPLOYER) ## Take a stage away; docs/deploy.md says what stays
+destroy: $(DEPLOYER) ## Stop a stage's servers and take it away; docs/deploy.md says what stays (ARGS=--force asks nothing)
+	.venv/bin/hubless empty $(if $(STAGE),--stage '$(STAGE)') $(if $(filter --force -f,$(ARGS)),--yes)
 	$(CDK) destroy --all $(if $(STAGE),-c stage='$(STAGE)') $(ARGS)
 
 ##@ Work on it
@@ -113,7 +114,7 @@ $(DEV): uv.lock pyproject.toml | uv
 	@touch '$@' '$(HUB)'
 
 $(DEPLOYER): uv.lock pyproject.toml | uv
-	@command -v npx >/dev/null || { echo 'Deploying needs Node 20 or newer (npx), which is not here.' >&2; exit 1; }
+	@command -v npx >/dev/null || { echo 'Deploying needs Node 22 or newer (npx), which is not here.' >&2; exit 1; }
 	@if [ -e '$(DEV)' ]; then $(MAKE) '$(DEV)'; else \
 	echo 'Installing what deploying needs into .venv …'; '$(UV)' sync --frozen --no-default-groups --group operations --group infra; fi
 	@# Functions whose modules are compiled start twice as fast: that takes a Python of Lambda's version.
