@@ -14,9 +14,10 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from io import BytesIO
 from itertools import chain
 from pathlib import Path
@@ -87,19 +88,25 @@ class Size:
 
 
 def bundle(
-    function: str, *, into: Path, architecture: str = "arm64", python: str = PYTHON, settings_file: Path | None = None
+    function: str,
+    *,
+    into: Path,
+    architecture: str = "arm64",
+    python: str = PYTHON,
+    settings_file: Path | None = None,
+    compiled: bool = True,
 ) -> Path:
     """Return a folder below *into* that holds all that *function* (or the edge) needs to run; made only where it is not there.
 
     *architecture* is "arm64" or "x86_64", and *python* the version without its last number. *settings_file* is laid beside
-    the code as `hubless.toml`. Modules are compiled where a Python of that version is installed here: without that a cold
-    start takes two to three times as long.
+    the code as `hubless.toml`. Modules are *compiled* where a Python of that version is installed here: without that a cold
+    start takes two to three times as long, but what comes out is the same on every machine.
 
     Raises:
         BundlingError: when a wheel is missing or the bundle is larger than its bound.
     """
     part = PARTS[function]
-    target = _Target(_platform(architecture), python, _interpreter(python))
+    target = _Target(_platform(architecture), python, _interpreter(python) if compiled else None)
     wanted = _requirements(part.groups)
     needed = _digest([wanted, repr(target), *sorted(part.services)], [Path(__file__)])
     files = [*_sources(part), *([settings_file] if settings_file else [])]
@@ -116,10 +123,10 @@ def bundle(
             to = folder / ("hubless.toml" if file == settings_file else file.relative_to(TOP))
             to.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(file, to)
+        _check(function, part, folder)
         for package in {Path(package).parts[0] for package in part.packages}:
             _compile(folder / package, target, within=folder)
         _settle(folder)
-        _check(function, part, folder)
 
     return _once(into.absolute() / f"{function}-{architecture}-{python}-{_digest([needed, function], files)}", lay_together)
 
@@ -162,7 +169,8 @@ def _platform(architecture: str) -> str:
         raise BundlingError(f'No bundles are made for "{architecture}": give one of {", ".join(PLATFORMS)}') from None
 
 
-def _requirements(groups: Sequence[str]) -> str:
+@lru_cache
+def _requirements(groups: tuple[str, ...]) -> str:
     """Return what uv.lock holds of *groups*, with hashes."""
     named = chain.from_iterable(("--group", group) for group in groups)
     return _uv("export", "--frozen", "--no-default-groups", *named, "--no-emit-project", "--no-header", "--no-annotate", "-q")
@@ -187,6 +195,7 @@ def _uv(*args: str) -> str:
     return told.stdout
 
 
+@lru_cache
 def _interpreter(python: str) -> _Interpreter | None:
     """Return a Python of that version which is installed here; None where there is none."""
     names = [sys.executable, f"python{python}"]
@@ -205,6 +214,9 @@ def _prune(folder: Path, services: frozenset[str]) -> None:
     for path in sorted(folder.rglob("*"), reverse=True):  # what lies in a folder before the folder
         if _is_needless(path.relative_to(folder), services):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
+    for service in services:  # botocore takes the newest version where nobody asks for another
+        for old in sorted((folder / "botocore/data" / service).iterdir())[:-1]:
+            shutil.rmtree(old)
 
 
 def _is_needless(path: Path, services: frozenset[str]) -> bool:

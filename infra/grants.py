@@ -70,7 +70,7 @@ def of_all(things: Things) -> list[iam.PolicyStatement]:
         allow(_TABLE, state.table.table_arn, service="dynamodb"),
         allow(["Query"], f"{state.table.table_arn}/index/*", service="dynamodb"),
         allow(["SendMessage", "GetQueueAttributes"], *things.queues, service="sqs"),
-        allow(["ssm:GetParameter", "ssm:GetParameters"], things.parameter(state.secrets.secret_name)),
+        allow(["ssm:GetParameters"], things.parameter(state.secrets.secret_name)),
         allow(["secretsmanager:GetSecretValue"], state.secrets.secret_arn),
         allow(["DescribeTasks", "StopTask"], things.arn("ecs", f"task/{cluster.cluster.cluster_name}/*"), service="ecs", **in_cluster),
         allow(["s3:DeleteObject"], launches),
@@ -87,7 +87,7 @@ def of_api(things: Things) -> list[iam.PolicyStatement]:
     """Return what the API may do beside."""
     front = things.state.front
     return [
-        allow(["ssm:GetParameter", "ssm:GetParameters"], things.parameter(front.secret_name)),
+        allow(["ssm:GetParameters"], things.parameter(front.secret_name)),
         allow(["secretsmanager:GetSecretValue"], front.secret_arn),
     ]
 

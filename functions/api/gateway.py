@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Mapping
-from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
@@ -46,8 +45,6 @@ def web(hub: CloudHub) -> ASGI:
     """
     app, public = create_app(hub), urlsplit(hub.settings.hub.public_url)
     hub.roles  # noqa: B018 wrong roles stop the start
-    with suppress(StoreUnavailableError):  # it is asked for again, and the request gets the answer
-        hub.front  # noqa: B018 while Lambda gives a whole processor
 
     async def as_it_was_asked(scope: Scope, receive: Receive, send: Send) -> None:
         event = scope["aws.event"]

@@ -39,8 +39,9 @@ def handle(hub: Hub, event: Mapping[str, Any], *, time_left: timedelta | None = 
 
 
 def measure(metrics: Metrics, sweep: Sweep) -> None:
-    """Tell the operators what a sweep saw and did."""
+    """Tell the operators what a sweep saw and did; what it did not do is not told, as each metric costs by the hours it is told."""
     metrics.count(Metric.RUNNING_SERVERS, sweep.active)
-    metrics.count(Metric.CULLS, sweep.reaped)
-    metrics.count(Metric.ORPHANS, sweep.orphans)
-    metrics.count(Metric.STALE_ROUTES, sweep.stale_routes)
+    done = {Metric.CULLS: sweep.reaped, Metric.ORPHANS: sweep.orphans, Metric.STALE_ROUTES: sweep.stale_routes}
+    for metric, times in done.items():
+        if times:
+            metrics.count(metric, times)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from hubless.adapters.aws import Clients
     from hubless.adapters.dynamodb.database import Database
     from hubless.adapters.ecs.facts import Facts
+    from hubless.adapters.ssm.parameters import SsmParameters
     from hubless.ports.clock import Clock
     from hubless.ports.edges import EdgeMachine, EdgeWishStore
     from hubless.ports.launcher import Launcher, TaskEvent
@@ -314,20 +315,30 @@ def assemble(cloud: CloudSettings, region: str, file: Path | None, kind: type[Cl
     Raises:
         SettingsError: naming the key that is missing or wrong.
     """
-    secrets, text_of = open_secrets(cloud, region)
-    return kind(load(cloud, file, secrets), cloud, region, secrets, text_of)
+    parameters = open_parameters(cloud, region)
+    secrets = secrets_among(parameters, cloud)
+    return kind(load(cloud, file, secrets), cloud, region, secrets, parameters.text)
 
 
-def open_secrets(cloud: CloudSettings, region: str) -> tuple[Mapping[str, str], Callable[[str], str]]:
-    """Return the hub's secrets by name, and what reads another parameter: all are read when the first is asked for."""
+def open_secrets(cloud: CloudSettings, region: str) -> Mapping[str, str]:
+    """Return the hub's secrets by name, read when the first is asked for."""
+    return secrets_among(open_parameters(cloud, region), cloud)
+
+
+def open_parameters(cloud: CloudSettings, region: str) -> "SsmParameters":
+    """Return all parameters that the hub is told of, read when the first is asked for."""
     from hubless.adapters.aws import Clients
     from hubless.adapters.ssm.parameters import SsmParameters
-    from hubless.adapters.ssm.secrets import SsmSecrets
 
     # A class that comes at once starts many environments at once, and SSM answers forty a second by default.
-    clients = Clients(region, attempts=SECRETS_ATTEMPTS)
-    parameters = SsmParameters(tuple(filter(None, (cloud.secrets, cloud.front))), clients)
-    return SsmSecrets(cloud.secrets, parameters), parameters.text
+    return SsmParameters(tuple(filter(None, (cloud.secrets, cloud.front))), Clients(region, attempts=SECRETS_ATTEMPTS))
+
+
+def secrets_among(parameters: "SsmParameters", cloud: CloudSettings) -> Mapping[str, str]:
+    """Return the hub's secrets by name."""
+    from hubless.adapters.ssm.secrets import SsmSecrets
+
+    return SsmSecrets(cloud.secrets, parameters)
 
 
 def entry(

@@ -136,6 +136,10 @@ def check_for_deployment(file: Path | None) -> Settings:
     """
     toml = parse_toml(read_text(file))
     source = str(file or DEFAULT_FILE)
+    hub = toml.get("hub", {})
+    for key in ("public_url", "subdomains"):
+        if isinstance(hub, dict) and key in hub:
+            raise SettingsError(f"{source}: hub.{key} is the stage's to say (domain, subdomains): leave it out of [hub]")
     for where in _secrets_in(toml):
         raise SettingsError(f"{source}: {where} is a secret, and this file is deployed: put it into the stage's secret (docs/deploy.md)")
     return parse(read_text(file), Path(), {}, source=source, secrets=_AnySecret(), defaults=DEFAULTS)

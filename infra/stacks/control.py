@@ -128,7 +128,7 @@ class ControlStack(HubStack):
         plan = Plan(
             name=name,
             code=code,
-            handler=f"functions.{'api' if name == 'stream' else name}.handler.handler",
+            handler=f"functions.{'api.stream' if name == 'stream' else name}.handler.handler",
             memory_mib=MEMORY_MIB[name],
             seconds=seconds,
             target=self._code.target,
@@ -165,7 +165,7 @@ class ControlStack(HubStack):
     def _serve_streams(self) -> None:
         """Lead the other address to the function whose answers go on for minutes (ADR 20)."""
         api, alias = self._web.stream, self.stream.alias
-        resource = rest.CfnResource(
+        path = rest.CfnResource(
             self, "StreamPath", rest_api_id=api.ref, parent_id=api.attr_root_resource_id, path_part="{proxy+}"
         )
         uri = Fn.sub(
@@ -176,7 +176,7 @@ class ControlStack(HubStack):
             self,
             "StreamMethod",
             rest_api_id=api.ref,
-            resource_id=resource.ref,
+            resource_id=path.ref,
             http_method="ANY",
             authorization_type="NONE",
             integration=rest.CfnMethod.IntegrationProperty(
@@ -188,7 +188,7 @@ class ControlStack(HubStack):
             ),
         )
         deployment = rest.CfnDeployment(self, "StreamDeployment", rest_api_id=api.ref)
-        deployment.add_dependency(method)
+        deployment.add_resource_dependency(method)
         stage = rest.CfnStage(
             self, "StreamStage", rest_api_id=api.ref, deployment_id=deployment.ref, stage_name=STREAM_STAGE
         )

@@ -16,7 +16,7 @@ NEVER = OF_ONE_MACHINE | {"boto3", "argon2", "aws_xray_sdk", "fastapi"}
 LOOK = """
 import gc, json, sys
 import functions.{name}.handler as module
-hub = [cell.cell_contents for cell in module.handler.__closure__ if type(cell.cell_contents).__name__ == "CloudHub"][0]
+hub = [cell.cell_contents for cell in module.handler.__closure__ if type(cell.cell_contents).__name__ in {{"CloudHub", "StreamingHub"}}][0]
 made = hub.__dict__["_clients"].__dict__["_made"] if "_clients" in hub.__dict__ else {{}}
 print(json.dumps({{"modules": sorted(sys.modules), "clients": sorted(made), "table": hub._database._ready, "gc": gc.isenabled()}}))
 """
@@ -35,6 +35,7 @@ def loaded(name):
         ("spawn", {"botocore", "pynamodb"}, WEB | NEVER, {"services.launching", "adapters.ecs.launcher", "adapters.dynamodb.servers"}),
         ("reaper", {"botocore", "pynamodb"}, WEB | NEVER, {"services.reaping", "adapters.ecs.launcher"}),
         ("api", {"starlette", "pydantic", "mangum"}, NEVER | {"jinja2", "oauthlib", "uvicorn"}, set()),
+        ("api.stream", {"starlette", "pydantic", "mangum"}, NEVER | {"jinja2", "oauthlib", "uvicorn"}, set()),
     ],
 )
 def test_a_function_starts_with_what_every_request_needs_and_nothing_else(name, needed, unneeded, parts):

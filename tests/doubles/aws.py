@@ -24,7 +24,7 @@ from tests.doubles.lambdas import FunctionError, deployed
 from tests.dynamodb import ministack
 
 SECRETS = "/hub/secrets"
-RUN = Path(__file__).parents[2] / "functions/api/stream/run"
+RUN = Path(__file__).parents[2] / "functions/api/stream/bootstrap"
 BATCH = 10
 VISIBILITY = 60  # seconds
 

@@ -11,7 +11,7 @@ from tests.doubles.gateway import event_of, rest_event_of, split_prelude
 from tests.doubles.lambdas import Function, FunctionError
 from tests.unit.test_cloud_settings import CLOUD
 
-RUN = Path(__file__).parents[2] / "functions/api/stream/run"
+RUN = Path(__file__).parents[2] / "functions/api/stream/bootstrap"
 ENVIRONMENT = {"AWS_REGION": "eu-central-1", "AWS_LAMBDA_EXEC_WRAPPER": str(RUN)}
 # The runtime client and its serving are real, and so is the process; what is served is a small application that does as it is
 # asked, so that no store is needed. `functions.api.gateway` puts the hub's own in that place.

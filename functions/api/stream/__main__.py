@@ -1,4 +1,4 @@
-"""Started by `run`: makes the function's environment ready, and serves until Lambda ends it."""
+"""Started by `bootstrap`: makes the function's environment ready, and serves until Lambda ends it."""
 
 import sys
 

@@ -1,0 +1,591 @@
+"""What `cdk synth` makes of a stage, held to what the code and the documents say of it."""
+
+import json
+import re
+import shutil
+import subprocess
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from cfnlint.api import lint
+from cfnlint.config import ManualArgs
+
+from edge_proxy.configuration import FRONTS_OWN
+from hubless.adapters.dynamodb.table import SCHEMA, TTL
+from hubless.settings import SettingsError
+from hubless.settings.cloud import CloudSettings, cloud_settings
+from hubless.settings.edge import EdgeSettings
+from infra import cdk_app
+from infra.bundling import PARTS
+from infra.constructs.front import front
+from tests.infra.synthesis import STAGES, rights_of, synthesized
+
+TOP = Path(__file__).parents[2]
+REGIONS = {"prod": "eu-central-1", "fleet": "eu-west-1", "alb": "us-east-1"}
+FUNCTIONS = {"Api": "api", "Stream": "stream", "Spawn": "spawn", "Reaper": "reaper"}
+SETTINGS = """
+[login]
+kind = "shared-password"
+[[services]]
+name = "reports"
+token_env = "REPORTS_TOKEN"
+"""
+
+
+@pytest.fixture(scope="module")
+def bundles(tmp_path_factory):
+    return str(tmp_path_factory.mktemp("bundles"))
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory, bundles):
+    folder = str(tmp_path_factory.mktemp("stages"))
+    return lambda name: synthesized(name, SETTINGS, folder, bundles)
+
+
+every_stage = pytest.mark.parametrize("name", list(REGIONS))
+
+
+# --- what others say of it ---
+
+
+@every_stage
+def test_cdk_nag_finds_nothing_without_a_reason_beside_it(stage, name):
+    unexplained = []
+    for rule, path in stage(name).findings:
+        finding = rule.partition("[")[2].removesuffix("]")
+        reasons = [why for where, why in stage(name).reasons.items() if path.startswith(where + "/")]
+        if not finding or not any(re.search(pattern, finding) for why in reasons for pattern in why):
+            unexplained.append((rule, path))
+
+    assert unexplained == []
+
+
+def test_no_reason_is_given_for_what_is_not_found(stage):
+    found = [rule.partition("[")[2].removesuffix("]") for name in REGIONS for rule, _ in stage(name).findings]
+    patterns = {pattern for name in REGIONS for why in stage(name).reasons.values() for pattern in why}
+
+    assert [pattern for pattern in sorted(patterns) if not any(re.search(pattern, finding) for finding in found)] == []
+
+
+@every_stage
+def test_cfn_lint_finds_nothing(stage, name):
+    # W3005: the CDK writes dependencies that are there anyhow.
+    rules = ManualArgs(ignore_checks=["W3005"], regions=[REGIONS[name]])
+    said = {part: [str(one) for one in lint(json.dumps(template), config=rules)] for part, template in stage(name).templates.items()}
+
+    assert {part: found for part, found in said.items() if found} == {}
+
+
+@every_stage
+def test_nothing_is_looked_up_in_the_account(stage, name):
+    manifest = json.loads((stage(name).folder / "manifest.json").read_text())
+
+    assert not manifest.get("missing")
+
+
+# --- what the code says of it ---
+
+
+def test_the_table_is_as_its_adapter_wants_it(stage):
+    table = stage("prod").one("AWS::DynamoDB::Table")
+
+    def by_name(given):
+        return sorted(given, key=lambda one: json.dumps(one, sort_keys=True))
+
+    assert table["KeySchema"] == SCHEMA["KeySchema"]
+    assert by_name(table["AttributeDefinitions"]) == by_name(SCHEMA["AttributeDefinitions"])
+    assert by_name(table["GlobalSecondaryIndexes"]) == by_name(SCHEMA["GlobalSecondaryIndexes"])
+    assert table["TimeToLiveSpecification"] == {"AttributeName": TTL, "Enabled": True}
+    assert table["BillingMode"] == "PAY_PER_REQUEST"
+    assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+
+
+@every_stage
+def test_functions_are_told_what_they_read(stage, name):
+    for kind in FUNCTIONS:
+        variables = stage(name).named("AWS::Lambda::Function", f"{kind}Function")["Environment"]["Variables"]
+        told = cloud_settings({"AWS_REGION": REGIONS[name], **{key: _made(text) for key, text in variables.items()}})
+
+        assert told.hub == f"hubless-{name}"
+        assert bool(told.front) == (kind in {"Api", "Stream"})
+        assert told.subdomains == (name == "prod")
+        assert bool(told.economy_instance) == (name == "prod")
+        assert bool(told.alb_listener) == (name == "alb")
+        assert bool(told.file_system) == (name != "alb")
+
+
+def _made(text):
+    """Return what a deployment would make of a text with references in it."""
+    return text if text.startswith("/") or "<" not in text else re.sub(r"<[^>]*>", "made", text)
+
+
+@pytest.mark.parametrize("name", ["prod", "fleet"])
+def test_edges_are_told_what_they_read(stage, name):
+    told = EdgeSettings.from_environment({"HUBLESS_EDGE_TABLE": "t"} | {key: _made(text) for key, text in _edge_variables(stage(name)).items()})
+
+    assert told.region == REGIONS[name]
+    assert told.domain == ("hub.example.org" if name == "prod" else "")
+    assert (told.host_header, told.api, told.port) == ("x-hubless-host", "", 8080)
+
+
+def _edge_variables(synthesis):
+    definitions = synthesis.all("AWS::ECS::TaskDefinition")
+    if definitions:
+        ((container,),) = [one["ContainerDefinitions"] for one in definitions.values()]
+        return {pair["Name"]: pair["Value"] for pair in container["Environment"]}
+    script = synthesis.one("AWS::EC2::LaunchTemplate")["LaunchTemplateData"]["UserData"]
+    lines = script.partition("edge.env <<'END'\n")[2].partition("\nEND\n")[0]
+    return dict(line.split("=", 1) for line in lines.splitlines())
+
+
+def test_functions_are_called_by_their_aliases_alone(stage):
+    control = json.dumps([stage("prod").all(kind, "control") for kind in (
+        "AWS::Lambda::EventSourceMapping", "AWS::Events::Rule", "AWS::ApiGatewayV2::Integration", "AWS::ApiGateway::Method", "AWS::Lambda::Permission",
+    )])  # fmt: skip
+
+    assert set(re.findall(r"<(\w+(?:Alias|Function))\b[^>]*>", control)) == {f"{kind}Alias" for kind in FUNCTIONS}
+
+
+def test_a_changed_setting_makes_a_new_version_of_each_function(stage, tmp_path, bundles):
+    before = stage("prod").templates["control"]["Resources"]
+    changed = synthesized("prod", SETTINGS + "\n[servers]\nnamed_limit = 1\n", str(tmp_path), bundles, False).templates["control"]["Resources"]
+
+    assert len(versions_in(changed) - versions_in(before)) == len(FUNCTIONS)
+
+
+def versions_in(resources):
+    return {name for name, one in resources.items() if one["Type"] == "AWS::Lambda::Version"}
+
+
+def test_queues_are_as_the_functions_need_them(stage):
+    queues = {name[:-8]: one for name, one in stage("prod").all("AWS::SQS::Queue").items()}
+    mappings = {one["EventSourceArn"]: one for one in stage("prod").all("AWS::Lambda::EventSourceMapping").values()}
+    spawn = stage("prod").named("AWS::Lambda::Function", "SpawnFunction")
+
+    assert set(queues) == {"Queue", "Launches", "Dead"}
+    for name, batch in (("Queue", 10), ("Launches", 1)):
+        assert queues[name]["VisibilityTimeout"] > spawn["Timeout"]
+        assert queues[name]["RedrivePolicy"] == {"deadLetterTargetArn": "<Dead.Arn>", "maxReceiveCount": 1000}
+        mapping = mappings[f"<{name}.Arn>"]
+        assert (mapping["BatchSize"], mapping["FunctionResponseTypes"]) == (batch, ["ReportBatchItemFailures"])
+        assert mapping["ScalingConfig"] == {"MaximumConcurrency": 20}
+
+
+def test_the_reaper_goes_round_each_minute_and_task_events_of_this_hub_reach_spawn(stage):
+    minute, tasks = (stage("prod").named("AWS::Events::Rule", name) for name in ("Minute", "Tasks"))
+
+    assert minute["ScheduleExpression"] == "rate(1 minute)"
+    assert [target["Arn"] for target in minute["Targets"]] == ["<ReaperAlias>"]
+    assert tasks["EventPattern"] == {
+        "source": ["aws.ecs"], "detail-type": ["ECS Task State Change"],
+        "detail": {"clusterArn": ["<cluster.Cluster.Arn>"], "startedBy": ["hubless/hubless-prod"]},
+    }  # fmt: skip
+    assert tasks["Targets"][0]["DeadLetterConfig"] == {"Arn": "<Dead.Arn>"}
+
+
+# --- who may do what ---
+
+TABLE = ("dynamodb:BatchGetItem dynamodb:BatchWriteItem dynamodb:ConditionCheckItem dynamodb:DeleteItem dynamodb:GetItem "
+         "dynamodb:PutItem dynamodb:Query dynamodb:UpdateItem")  # fmt: skip
+OF_REGION = "arn:<AWS::Partition>:{}:eu-central-1:<AWS::AccountId>:{}"
+DEFINITION = OF_REGION.format("ecs", "task-definition/hubless-prod-????????????????????????????????-*")
+TASK = OF_REGION.format("ecs", "task/<cluster.Cluster>/*")
+INSTANCE = OF_REGION.format("ec2", "instance/<web.EconomyInstance>")
+IN_CLUSTER = "ecs:cluster <cluster.Cluster.Arn>"
+LAUNCHES, DEFINITIONS = (f"<state.Launches.Arn>/{folder}/hubless-prod/*" for folder in ("launches", "definitions"))
+
+
+def parameter(secret):
+    return OF_REGION.format("ssm", f"parameter/aws/reference/secretsmanager/<state.{secret}>")
+
+
+EVERYONE = {
+    (TABLE, "<state.Table.Arn>", ""),
+    ("dynamodb:Query", "<state.Table.Arn>/index/*", ""),
+    ("ec2:StartInstances", INSTANCE, ""),
+    ("ecs:DescribeTasks ecs:StopTask", TASK, IN_CLUSTER),
+    ("s3:DeleteObject", LAUNCHES, ""),
+    ("s3:ListBucket", "<state.Launches.Arn>", "s3:prefix launches/hubless-prod/*"),
+    ("secretsmanager:GetSecretValue", "<state.Secrets>", ""),
+    ("sqs:GetQueueAttributes sqs:SendMessage", "<Launches.Arn> <Queue.Arn>", ""),
+    ("ssm:GetParameters", parameter("Secrets"), ""),
+}
+FRONT = {("secretsmanager:GetSecretValue", "<state.Front>", ""), ("ssm:GetParameters", parameter("Front"), "")}
+FEED = "sqs:ChangeMessageVisibility sqs:DeleteMessage sqs:GetQueueAttributes sqs:GetQueueUrl sqs:ReceiveMessage"
+RIGHTS = {
+    "ApiRole": FRONT,
+    "StreamRole": FRONT,
+    "SpawnRole": {
+        ("ecs:RunTask", DEFINITION, IN_CLUSTER),
+        ("ecs:TagResource", f"{DEFINITION} {TASK}", "ecs:CreateAction RegisterTaskDefinition RunTask"),
+        ("ecs:ListTaskDefinitions ecs:RegisterTaskDefinition", "*", ""),
+        ("iam:PassRole", "<cluster.ExecutionRole.Arn> <cluster.TaskRole.Arn>", "iam:PassedToService ecs-tasks.amazonaws.com"),
+        ("s3:PutObject", f"{DEFINITIONS} {LAUNCHES}", ""),
+        ("elasticfilesystem:CreateAccessPoint", "<cluster.Homes.Arn>", ""),
+        ("elasticfilesystem:TagResource", f"<cluster.Homes.Arn> {OF_REGION.format('elasticfilesystem', 'access-point/*')}",
+         "elasticfilesystem:CreateAction CreateAccessPoint"),
+        (FEED, "<Launches.Arn>", ""),
+        (FEED, "<Queue.Arn>", ""),
+    },
+    "ReaperRole": {
+        ("ec2:StopInstances", INSTANCE, ""),
+        ("ecs:ListTasks", "*", IN_CLUSTER),
+        ("ecs:DeregisterTaskDefinition ecs:ListTaskDefinitionFamilies ecs:ListTaskDefinitions", "*", ""),
+        ("ecs:DeleteTaskDefinitions", DEFINITION, ""),
+        ("s3:DeleteObject s3:PutObject", DEFINITIONS, ""),
+        ("s3:ListBucket", "<state.Launches.Arn>", "s3:prefix definitions/hubless-prod/*"),
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("role", list(RIGHTS))
+def test_a_function_may_do_this_and_nothing_else(stage, role):
+    log = {("logs:CreateLogStream logs:PutLogEvents", f"<{role.removesuffix('Role')}Log.Arn>", "")}
+
+    assert set(rights_of(stage("prod"), role)) == EVERYONE | RIGHTS[role] | log
+
+
+def test_where_a_load_balancer_is_the_edge_functions_may_write_its_rules_and_groups_and_start_no_instance(stage):
+    granted = [right for right in rights_of(stage("alb"), "SpawnRole") if right[0].startswith(("elasticload", "ec2:", "elasticfile"))]
+    balancer = "arn:<AWS::Partition>:elasticloadbalancing:us-east-1:<AWS::AccountId>:"
+
+    assert {resource for _, resource, _ in granted} == {
+        "*", "<web.BalancerServers>", f"{balancer}targetgroup/hl-*", f"{balancer}listener-rule/app/*",
+    }  # fmt: skip
+    assert {actions for actions, resource, _ in granted if resource == "*"} == {
+        "elasticloadbalancing:DescribeRules elasticloadbalancing:DescribeTags elasticloadbalancing:DescribeTargetGroups elasticloadbalancing:DescribeTargetHealth"
+    }
+
+
+@every_stage
+def test_the_rights_of_functions_are_those_of_the_document(stage, name):
+    text = (TOP / "docs/cloud.md").read_text().partition("## Rights")[2].partition("\n## ")[0]
+    documented = set(re.findall(r"`(?:[a-z0-9]+:)?([A-Z][A-Za-z]+)`", text)) | {"CreateLogStream", "PutLogEvents", "GetQueueUrl"}
+    granted = {action.partition(":")[2] for role in RIGHTS for actions, _, _ in rights_of(stage(name), role) for action in actions.split()}
+
+    assert granted <= documented
+
+
+@every_stage
+def test_a_server_may_do_nothing_and_who_starts_it_only_what_that_takes(stage, name):
+    assert rights_of(stage(name), "TaskRole", "cluster") == []
+    actions = {action for given, _, _ in rights_of(stage(name), "ExecutionRole", "cluster") for action in given.split()}
+    pulling = {"ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetAuthorizationToken", "ecr:GetDownloadUrlForLayer"}
+
+    assert actions == {"logs:CreateLogStream", "logs:PutLogEvents", "s3:GetObject", "s3:GetBucketLocation"} | (pulling if name != "alb" else set())
+
+
+@pytest.mark.parametrize(("name", "role"), [("prod", "EconomyRole"), ("fleet", "FleetTaskTaskRole")])
+def test_an_edge_may_read_and_write_the_table_alone(stage, name, role):
+    granted = {(actions, resource) for actions, resource, _ in rights_of(stage(name), role, "web") if not actions.startswith("s3:")}
+
+    assert granted == {("dynamodb:DeleteItem dynamodb:GetItem dynamodb:PutItem dynamodb:Query dynamodb:UpdateItem", "<state.Table.Arn>")}
+
+
+@every_stage
+def test_no_secret_stands_in_what_is_deployed(stage, name):
+    for part, template in stage(name).templates.items():
+        text = json.dumps(template)
+        resolved = re.findall(r"\{\{resolve:secretsmanager:", text)
+        # CloudFront has no other way to be told what it is to say.
+        assert bool(resolved) == (part == "web"), part
+
+
+# --- who reaches whom ---
+
+
+@every_stage
+def test_servers_are_reached_by_edges_alone_and_files_by_servers_alone(stage, name):
+    rules = stage(name).all("AWS::EC2::SecurityGroupIngress", "cluster").values()
+    reached = {(one["GroupId"], one["SourceSecurityGroupId"], one["FromPort"], one["ToPort"]) for one in rules}
+    files = {("<HomesGroup.GroupId>", "<ServerGroup.GroupId>", 2049, 2049)} if name != "alb" else set()
+
+    assert reached == {("<ServerGroup.GroupId>", "<EdgeGroup.GroupId>", 8888, 8888)} | files
+    for group in stage(name).all("AWS::EC2::SecurityGroup").values():
+        assert not group.get("SecurityGroupIngress"), group
+
+
+@every_stage
+def test_the_edge_is_reached_by_cloudfront_alone(stage, name):
+    rules = list(stage(name).all("AWS::EC2::SecurityGroupIngress", "web").values())
+
+    by_list = [one for one in rules if one.get("SourcePrefixListId") == "<CloudFrontNetworks.PrefixLists.0.PrefixListId>"
+               or "CloudFrontNetworks" in one.get("SourcePrefixListId", "")]
+    others = [one for one in rules if one not in by_list]
+    assert len(by_list) == 1
+    assert [one["SourceSecurityGroupId"] for one in others] == (["<FleetBalancerGroup.GroupId>"] if name == "fleet" else [])
+    for one in stage(name).all("AWS::ElasticLoadBalancingV2::LoadBalancer").values():
+        assert one["Scheme"] == "internal"
+
+
+def test_the_economy_edge_has_no_public_address_and_is_never_replaced(stage):
+    instance = stage("prod").one("AWS::EC2::Instance")
+    template = stage("prod").one("AWS::EC2::LaunchTemplate")["LaunchTemplateData"]
+
+    assert instance["SubnetId"].startswith("<cluster.Vpcedge")
+    assert instance["LaunchTemplate"]["Version"] == "1"
+    assert template["ImageId"].startswith("resolve:ssm:")  # asked for when an instance is made, and never again
+    assert template["MetadataOptions"]["HttpTokens"] == "required"
+    assert "NetworkInterfaces" not in template
+    assert {tag["Key"] for tag in instance["Tags"]} >= {"hubless-code"}
+    assert stage("prod").all("AWS::EC2::NatGateway") == {}
+
+
+def test_new_code_for_the_economy_edge_changes_a_tag_alone(stage, tmp_path, bundles, monkeypatch):
+    import infra.deployment
+
+    real = infra.deployment.bundle
+
+    def other_edge(function, **how):
+        made = real(function, **how)
+        if function != "edge":
+            return made
+        copied = tmp_path / "edge"
+        shutil.copytree(made, copied)
+        (copied / "edge_proxy" / "new.py").write_text("# newer\n")
+        return copied
+
+    monkeypatch.setattr(infra.deployment, "bundle", other_edge)
+    made = synthesized("prod", SETTINGS, str(tmp_path / "stages"), bundles, False).templates
+    after, before = made["web"]["Resources"], stage("prod").templates["web"]["Resources"]
+    different = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+
+    assert {after[name]["Type"] for name in different} == {"AWS::EC2::Instance"} or {
+        after[name]["Type"] for name in different
+    } == {"AWS::EC2::Instance", "AWS::IAM::Policy"}
+    (instance,) = [name for name in different if after[name]["Type"] == "AWS::EC2::Instance"]
+    changed = {key for key in after[instance]["Properties"] if after[instance]["Properties"][key] != before[instance]["Properties"][key]}
+    assert changed == {"Tags"}
+    assert made["control"] == stage("prod").templates["control"]  # and no function has a new version
+
+
+# --- what browsers speak to ---
+
+
+@pytest.fixture(scope="module")
+def web(stage):
+    return lambda name: stage(name).one("AWS::CloudFront::Distribution")["DistributionConfig"]
+
+
+@every_stage
+def test_each_path_leads_where_it_belongs(web, name):
+    config = web(name)
+    leads = {one["PathPattern"]: one["TargetOriginId"] for one in config["CacheBehaviors"]}
+
+    assert config["DefaultCacheBehavior"]["TargetOriginId"] == "api"
+    assert leads == {"/hub/static/*": "api", "/hub/api/users/*/progress": "stream", "/user/*": "edge", "/services/*": "edge"}
+
+
+@every_stage
+def test_only_static_files_are_kept_and_no_error_is(web, name):
+    disabled = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad"  # CachingDisabled
+    config = web(name)
+    kept = [one["PathPattern"] for one in config["CacheBehaviors"] if one["CachePolicyId"] != disabled]
+
+    assert kept == ["/hub/static/*"]
+    assert config["DefaultCacheBehavior"]["CachePolicyId"] == disabled
+    assert {(one["ErrorCode"], one["ErrorCachingMinTTL"]) for one in config["CustomErrorResponses"]} == {
+        (code, 0) for code in (400, 403, 404, 405, 414, 416, 500, 501, 502, 503, 504)
+    }
+
+
+@every_stage
+def test_the_viewers_host_reaches_servers(web, name):
+    (to_servers,) = [one for one in web(name)["CacheBehaviors"] if one["PathPattern"] == "/user/*"]
+    all_viewer, but_host = "216adef6-5c7f-47e4-b989-5492eafa07d3", "b689b0a8-53d0-40ab-baf2-68738e2966ac"
+
+    # HAProxy is told by the front, so that the API, which stands in for it, is not asked by a name that it refuses.
+    assert to_servers["OriginRequestPolicyId"] == (all_viewer if name == "alb" else but_host)
+    assert len(to_servers["AllowedMethods"]) == 7
+
+
+@every_stage
+def test_the_apis_origins_alone_say_what_only_cloudfront_knows(web, name):
+    origins = {one["Id"]: one for one in web(name)["Origins"]}
+
+    assert set(origins) == {"api", "stream", "edge"}
+    for origin in ("api", "stream"):
+        (header,) = origins[origin]["OriginCustomHeaders"]
+        assert header["HeaderName"] == "x-hubless-front"
+        assert "resolve:secretsmanager" in header["HeaderValue"]
+        assert origins[origin]["CustomOriginConfig"]["OriginProtocolPolicy"] == "https-only"
+    assert "OriginCustomHeaders" not in origins["edge"]
+    assert "VpcOriginConfig" in origins["edge"]
+
+
+def test_names_and_certificates_are_the_stages(web, stage):
+    assert web("prod")["Aliases"] == ["hub.example.org", "*.hub.example.org"]
+    assert web("alb")["Aliases"] == ["jupyter.example.edu"]
+    assert "Aliases" not in web("fleet")
+    records = {one["Name"] for one in stage("prod").all("AWS::Route53::RecordSet").values()}
+    assert records == {"hub.example.org.", "*.hub.example.org."}
+    assert stage("prod").one("AWS::CertificateManager::Certificate")["SubjectAlternativeNames"] == ["*.hub.example.org"]
+    assert not stage("alb").all("AWS::Route53::RecordSet")
+
+
+def test_the_streams_method_streams(stage):
+    integration = stage("prod").one("AWS::ApiGateway::Method")["Integration"]
+
+    assert integration["ResponseTransferMode"] == "STREAM"
+    assert integration["Uri"].endswith("/response-streaming-invocations")
+    wrapper = stage("prod").named("AWS::Lambda::Function", "StreamFunction")["Environment"]["Variables"]["AWS_LAMBDA_EXEC_WRAPPER"]
+    assert (TOP / wrapper.removeprefix("/var/task/")).stat().st_mode & 0o111
+    assert wrapper.split("/")[3:5] == PARTS["api"].packages[1].split("/")
+    assert stage("prod").named("AWS::Lambda::Function", "StreamFunction")["Handler"] == "functions.api.stream.handler.handler"
+
+
+def test_with_a_load_balancer_what_has_no_rule_is_the_apis(stage):
+    last = stage("alb").one("AWS::ElasticLoadBalancingV2::ListenerRule")
+
+    assert last["Priority"] == 50_000
+    assert last["Conditions"][0]["PathPatternConfig"]["Values"] == ["/*"]
+    (idle,) = [one["Value"] for one in stage("alb").one("AWS::ElasticLoadBalancingV2::LoadBalancer")["LoadBalancerAttributes"]
+               if one["Key"] == "idle_timeout.timeout_seconds"]
+    assert int(idle) >= 300
+
+
+def test_log_ins_are_limited_where_the_stage_wants_it(stage):
+    (rule,) = stage("prod").one("AWS::WAFv2::WebACL")["Rules"]
+
+    assert rule["Statement"]["RateBasedStatement"]["Limit"] == 300
+    assert "WebACLId" in stage("prod").one("AWS::CloudFront::Distribution")["DistributionConfig"]
+    assert not stage("fleet").all("AWS::WAFv2::WebACL")
+
+
+# --- what stays, what is watched ---
+
+
+def test_a_destroy_leaves_what_people_made_where_the_stage_says_so(stage):
+    kept = ("AWS::DynamoDB::Table", "AWS::EFS::FileSystem", "AWS::SecretsManager::Secret")
+    for name, policy in (("prod", "Retain"), ("alb", "Delete")):
+        for template in stage(name).templates.values():
+            for one in template["Resources"].values():
+                if one["Type"] in kept:
+                    assert (one["DeletionPolicy"], one["UpdateReplacePolicy"]) == (policy, policy), one["Type"]
+    assert stage("prod").one("AWS::DynamoDB::Table")["DeletionProtectionEnabled"] is True
+    assert stage("alb").one("AWS::DynamoDB::Table")["DeletionProtectionEnabled"] is False
+
+
+def test_files_are_encrypted_and_mounted_by_an_access_point_and_tls_alone(stage):
+    homes = stage("prod").one("AWS::EFS::FileSystem")
+    allowed, denied, *more = homes["FileSystemPolicy"]["Statement"]
+
+    assert homes["Encrypted"] is True
+    assert more == [], more
+    assert allowed["Principal"] == {"AWS": "<TaskRole.Arn>"}
+    assert "elasticfilesystem:AccessPointArn" in json.dumps(allowed["Condition"])
+    assert denied["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+@every_stage
+def test_alarms_say_what_to_do_and_reach_somebody_where_there_is_somebody(stage, name):
+    alarms = stage(name).all("AWS::CloudWatch::Alarm")
+
+    alarms = {name[:-8]: one for name, one in alarms.items() if not name.startswith("FleetService")}  # its scaling
+    assert set(alarms) == {"DeadLetters", "FailedSpawns", "Orphans", "NoSweep", "ApiErrors"}
+    for alarm in alarms.values():
+        assert alarm["AlarmDescription"].startswith(f"hubless-{name}: ")
+        assert bool(alarm.get("AlarmActions")) == (name == "prod")
+    assert len(stage(name).all("AWS::CloudWatch::Dashboard")) == 1
+    assert len(stage(name).all("AWS::Budgets::Budget")) == (name == "prod")
+
+
+# --- CloudFront's own function, in Node ---
+
+RUN = """
+const cf = { createRequestOriginGroup: (group) => { told.group = group; } };
+const told = {};
+%s
+told.request = handler(%s);
+console.log(JSON.stringify(told));
+"""
+
+
+def ask(source, method="GET", uri="/user/maria/lab", headers=None, cookies=None):
+    event = {
+        "viewer": {"ip": "203.0.113.9"},
+        "request": {
+            "method": method, "uri": uri, "querystring": {},
+            "headers": {name: {"value": value} for name, value in {"host": "maria.hub.example.org", **(headers or {})}.items()},
+            "cookies": {name: {"value": value} for name, value in (cookies or {}).items()},
+        },
+    }  # fmt: skip
+    program = RUN % (re.sub(r"^import .*$", "", source, flags=re.MULTILINE), json.dumps(event))
+    return json.loads(subprocess.run(["node", "-e", program], check=True, capture_output=True, text=True).stdout)
+
+
+def test_what_viewers_say_in_the_fronts_name_is_replaced():
+    lies = {"x-hubless-path": "/hub/admin", "x-hubless-host": "hub.example.org", "x-hubless-address": "127.0.0.1", "x-hubless-front": "guess"}
+    headers = ask(front(), uri="/hub/api/users/a%2Fb", headers=lies)["request"]["headers"]
+
+    assert {name: one["value"] for name, one in headers.items()} == {
+        "host": "maria.hub.example.org", "x-hubless-path": "/hub/api/users/a%2Fb", "x-hubless-host": "maria.hub.example.org",
+        "x-hubless-address": "203.0.113.9",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
+def test_reads_that_no_edge_answers_go_to_the_api(method):
+    assert ask(front(edge="edge", api="api"), method)["group"] == {
+        "originIds": [{"originId": "edge"}, {"originId": "api"}], "failoverCriteria": {"statusCodes": [503]},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("method", "headers"), [("POST", {}), ("DELETE", {}), ("PATCH", {}), ("GET", {"upgrade": "websocket"})])
+def test_what_must_not_be_asked_twice_is_the_edges_alone(method, headers):
+    assert "group" not in ask(front(edge="edge", api="api"), method, headers=headers)
+
+
+def test_before_a_load_balancer_the_hubs_login_ends():
+    cookies = {"__Host-jupyterhub-hub-login": "secret", "_xsrf": "x"}
+
+    assert ask(front(strips_login=True), cookies=cookies)["request"]["cookies"] == {"_xsrf": {"value": "x"}}
+    assert set(ask(front(edge="edge", api="api"), cookies=cookies)["request"]["cookies"]) == set(cookies)
+
+
+def test_the_front_says_what_hub_and_edge_listen_to():
+    from functions.api import events
+    from functions.api.gateway import FRONT_HEADER
+
+    headers = ask(front())["request"]["headers"]
+
+    assert {events.PATH_HEADER, events.HOST_HEADER, events.ADDRESS_HEADER} <= set(headers)
+    assert all(name.startswith(FRONTS_OWN) for name in (events.PATH_HEADER, events.HOST_HEADER, events.ADDRESS_HEADER, FRONT_HEADER))
+
+
+# --- what cannot be deployed ---
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ('[login]\nkind = "shared-password"\npassword = "for all"', "login.password is a secret, and this file is deployed"),
+        ('[[services]]\nname = "a"\ntoken = "0123456789"', "services.a.token is a secret"),
+        ("[hub]\nsubdomains = true", "hub.subdomains is the stage's to say"),
+        ('[hub]\npublic_url = "https://a.example.org"', "hub.public_url is the stage's to say"),
+        ("[hub]\ncolour = 1", "hub.colour is not a setting"),
+    ],
+)
+def test_settings_that_must_not_be_deployed_are_refused_by_key(tmp_path, settings, message):
+    with pytest.raises(SettingsError) as refused:
+        synthesized("prod", settings, str(tmp_path), str(tmp_path))
+
+    assert message in str(refused.value)
+    assert "hubless.toml: " in str(refused.value)
+
+
+def test_the_entry_says_in_a_sentence_why_nothing_is_deployed(tmp_path, monkeypatch):
+    file = tmp_path / "hubless.toml"
+    file.write_text(STAGES)
+    monkeypatch.setenv("CDK_CONTEXT_JSON", json.dumps({"stage": "nowhere", "settings": str(file)}))
+
+    with pytest.raises(SystemExit, match=r"Nothing was deployed\. .*hubless.toml has no \[stages.nowhere\]: choose one of alb, fleet, prod"):
+        cdk_app.main()
+
+
+def test_every_variable_of_the_functions_is_set_by_the_deployment(stage):
+    told = {name for kind in FUNCTIONS for name in stage("prod").named("AWS::Lambda::Function", f"{kind}Function")["Environment"]["Variables"]}
+
+    assert {f"HUBLESS_{one.name.upper()}" for one in fields(CloudSettings)} <= told
