@@ -1,4 +1,4 @@
-"""A stage in MiniStack, put there by the real `cdk deploy`, and what AWS does around it that MiniStack does not."""
+"""A stage in MiniStack, put there by the real `cdk deploy`."""
 
 import json
 import os
@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import botocore.session
-import httpx
 from aws_cdk import App
 
 from hubless.settings.stage import load_stage
@@ -115,27 +114,3 @@ class Stage:
     def secret(self, variable):
         return self.client("secretsmanager").get_secret_value(SecretId=self.variables()[variable].removeprefix(STANDING_IN))["SecretString"]
 
-
-class Front(httpx.BaseTransport):
-    """CloudFront, for a client that asks the hub by its own name: API Gateway is asked, with the headers of the front.
-
-    *secret* is None for who comes by another way.
-    """
-
-    def __init__(self, stage, secret):
-        self._api, self._secret = stage.named("web", "AWS::ApiGatewayV2::Api", "Api"), secret
-        self._address, self._beyond = httpx.URL(stage.emulator), httpx.HTTPTransport()
-
-    def handle_request(self, request):
-        path = request.url.raw_path.decode()
-        host = f"{self._api}.execute-api.127.0.0.1:{self._address.port}"
-        kept = [(name, value) for name, value in request.headers.raw if not name.lower().startswith(b"x-hubless-") and name.lower() != b"host"]
-        own = {"host": host, "x-hubless-path": path.partition("?")[0], "x-hubless-host": request.url.netloc.decode(), "x-hubless-address": "192.0.2.1"}
-        if self._secret is not None:
-            own["x-hubless-front"] = self._secret
-        asked = [*kept, *((name.encode(), value.encode()) for name, value in own.items())]
-        url = self._address.copy_with(raw_path=request.url.raw_path)
-        return self._beyond.handle_request(httpx.Request(request.method, url, headers=asked, stream=request.stream, extensions=request.extensions))
-
-    def close(self):
-        self._beyond.close()
