@@ -119,7 +119,7 @@ class Instance:
     LOOKS_EVERY = 0.5  # seconds
 
     def __init__(self, stage, instance):
-        self._ec2, self._instance = stage.client("ec2"), instance
+        self._ec2, self.name = stage.client("ec2"), instance
         self._is_up, self._seen, self._at = False, "stopped", 0.0
 
     @property
@@ -129,7 +129,7 @@ class Instance:
         return {("running", False): "pending", ("stopped", True): "stopping"}.get((self._seen, self._is_up), self._seen)
 
     def look(self):
-        (told,) = self._ec2.describe_instances(InstanceIds=[self._instance])["Reservations"][0]["Instances"]
+        (told,) = self._ec2.describe_instances(InstanceIds=[self.name])["Reservations"][0]["Instances"]
         return told["State"]["Name"]
 
     def arrive(self):

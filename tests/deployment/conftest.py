@@ -71,6 +71,12 @@ class Deployed:
     def server(self, name):
         return self.admin.get(f"/users/{name}?include_stopped_servers=true").json()["servers"].get("", {})
 
+    def versions(self):
+        """Return to which version of each function what calls it is led."""
+        names = ("api", "stream", "spawn", "reaper")
+        aliases = self.stage.client("lambda").get_alias
+        return {name: aliases(FunctionName=self.stage.function(name), Name="live")["FunctionVersion"] for name in names}
+
     def through_edge(self, path, token=TOKEN):
         """Ask as CloudFront asks an edge; None where nobody answers."""
         own = {"Authorization": f"token {token}", "x-hubless-host": httpx.URL(self.url).host}

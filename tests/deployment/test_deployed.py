@@ -2,6 +2,7 @@
 
 import json
 import threading
+from contextlib import contextmanager
 
 import httpx
 import pytest
@@ -9,7 +10,6 @@ import pytest
 from tests.contract.together import eventually
 from tests.deployment.around import Front
 from tests.deployment.conftest import AFTER, BEFORE, PASSWORD, SETTINGS, TOKEN
-from tests.deployment.stage import HUB
 
 PATIENCE = 120
 pytestmark = pytest.mark.real
@@ -80,3 +80,49 @@ def _run_a_task_behind_the_hubs_back(deployed):
         arn = deployed.account.ask("RunTask", order)["tasks"][0]["taskArn"]
         deployed.account.latency = known
     return arn
+
+
+def test_an_upgrade_drops_no_request_keeps_what_was_written_and_leaves_servers_alone(deployed, tmp_path):
+    browser = deployed.browser()
+    browser.get("/hub/login")
+    browser.submit("/hub/login", username="maria", password=PASSWORD)
+    token = deployed.admin.post("/users/noah/tokens", {"note": "before"}).json()["token"]
+    server, process = deployed.server("maria"), deployed.through_edge("/user/maria/api/status").json()["started"]
+    before = deployed.versions()
+    deployed.stage.synthesize(SETTINGS.format(name=AFTER), tmp_path / "after", deployed.instance.name)
+
+    with asking_all_the_time(deployed, token) as answers:
+        deployed.stage.deploy(tmp_path / "after")
+        eventually(lambda: AFTER in deployed.browser().get("/hub/login").text)
+
+    assert set(answers) == {200}
+    after = deployed.versions()
+    assert all(before[name] != after[name] for name in before), after
+    assert deployed.asking(token).get("/user").json()["name"] == "noah"
+    assert "maria" in browser.get("/hub/home").text
+    assert deployed.server("maria") == server | {"last_activity": deployed.server("maria")["last_activity"]}
+    assert deployed.through_edge("/user/maria/api/status").json()["started"] == process
+
+    assert deployed.admin.delete("/users/maria/server").status_code in {202, 204}
+    eventually(lambda: deployed.server("maria")["stopped"] and not deployed.account.running(), PATIENCE)
+    assert deployed.account.secrets() == {}
+
+
+@contextmanager
+def asking_all_the_time(deployed, token):
+    """Ask the API again and again from several threads until the block ends; give the statuses of the answers."""
+    done, statuses = threading.Event(), []
+
+    def ask(path):
+        while not done.is_set():
+            statuses.append(deployed.asking(token).get(path).status_code)
+
+    threads = [threading.Thread(target=ask, args=(path,)) for path in ("/user", "/users/noah/tokens")]
+    for thread in threads:
+        thread.start()
+    try:
+        yield statuses
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join(60)
