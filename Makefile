@@ -11,15 +11,22 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 UV := $(shell uv --version >/dev/null 2>&1 && command -v uv || echo .venv-uv/bin/uv)
 export UV_PYTHON_DOWNLOADS := never
 unexport VIRTUAL_ENV UV_PROJECT_ENVIRONMENT
+# Compiling anew at every start takes longer than most starts do.
+unexport PYTHONDONTWRITEBYTECODE
 
 DATA ?= hub-data
 ARGS ?=
 CONFORMANCE ?= ../shared/conformance
+# How tests run on all cores; tests/conftest.py says which go together.
+TOGETHER := --numprocesses logical --maxprocesses 4 --max-worker-restart 0 --dist loadgroup --no-loadscope-reorder
 # One environment for the hub; `up` needs less of it than the tests, and a later target adds what an earlier left out.
 HUB := .venv/.hub-ready
 DEV := .venv/.dev-ready
 SERVERS := .venv-servers/.ready
 CHECKER := .venv-conformance/.ready
+DEPLOYER := .venv/.deployer-ready
+# The command line of the CDK; what it runs is Python (cdk.json), and its version is that of uv.lock's libraries or newer.
+CDK := JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION=1 npx --yes aws-cdk@2
 
 ##@ Use
 
@@ -27,13 +34,25 @@ CHECKER := .venv-conformance/.ready
 up: $(HUB) $(SERVERS) ## Start the hub here: http://127.0.0.1:8000 (DATA=folder, ARGS='--port 8080 …')
 	@exec .venv/bin/hubless up --data '$(DATA)' $(ARGS)
 
+##@ Use it in AWS (docs/deploy.md)
+
+.PHONY: deployer
+deployer: $(DEPLOYER) ## Install what deploying needs: the CDK, and hubless preflight, cost, admin and doctor
+
+.PHONY: deploy
+deploy: $(DEPLOYER) ## Deploy a stage of hubless.toml, or what is new of it (STAGE=prod, ARGS='…' for cdk)
+	$(CDK) deploy --all $(if $(STAGE),-c stage='$(STAGE)') $(ARGS)
+
+.PHONY: destroy
+destroy: $(DEPLOYER) ## Take a stage away; docs/deploy.md says what stays
+	$(CDK) destroy --all $(if $(STAGE),-c stage='$(STAGE)') $(ARGS)
+
 ##@ Work on it
 
 .PHONY: test
 test: $(DEV) $(SERVERS) $(CHECKER) browser ## Run all tests: layers, unit to end-to-end, and conformance where its checks are at hand
 	.venv/bin/lint-imports
-	.venv/bin/pytest
-	@$(MAKE) conformance
+	CONFORMANCE='$(abspath $(CONFORMANCE))' .venv/bin/pytest $(TOGETHER)
 
 .PHONY: conformance
 conformance: $(SERVERS) $(DEV) ## Run the JupyterHub conformance checks against this hub (ARGS='-k spawn')
@@ -88,9 +107,18 @@ $(DEV): uv.lock pyproject.toml | uv
 	@'$(UV)' sync --frozen
 	@touch '$@' '$(HUB)'
 
+$(DEPLOYER): uv.lock pyproject.toml | uv
+	@command -v npx >/dev/null || { echo 'Deploying needs Node 20 or newer (npx), which is not here.' >&2; exit 1; }
+	@if [ -e '$(DEV)' ]; then $(MAKE) '$(DEV)'; else \
+	echo 'Installing what deploying needs into .venv …'; '$(UV)' sync --frozen --no-default-groups --group operations --group infra; fi
+	@# Functions whose modules are compiled start twice as fast: that takes a Python of Lambda's version.
+	@UV_PYTHON_DOWNLOADS=automatic '$(UV)' python find 3.13 >/dev/null 2>&1 || UV_PYTHON_DOWNLOADS=automatic '$(UV)' python install --quiet 3.13 || \
+	  echo 'There is no Python 3.13 here and none could be fetched: functions will take longer to start cold.' >&2
+	@touch '$@'
+
 $(SERVERS): uv.lock | uv
 	@echo "Installing JupyterLab for the users' servers into .venv-servers …"
-	@UV_PROJECT_ENVIRONMENT=.venv-servers '$(UV)' sync --frozen --only-group singleuser --no-install-project
+	@UV_COMPILE_BYTECODE=1 UV_PROJECT_ENVIRONMENT=.venv-servers '$(UV)' sync --frozen --only-group singleuser --no-install-project
 	@touch '$@'
 
 $(CHECKER): uv.lock | uv

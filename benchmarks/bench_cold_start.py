@@ -1,8 +1,8 @@
 """Cold starts: each function as it is packaged, in Lambda's runtime client under AWS's emulator, against the bare import of the
 third-party modules that it loads. Prints INIT (what Lambda does before the first request) and the first request itself.
 
-The packages are built for this machine and this Python. The emulator is the binary in the wheel of aws-sam-cli; state is in
-MiniStack, ECS is the tests' double. Run it on a machine that does nothing else.
+They are bundled as they are deployed (`infra.bundling`), for this machine and this Python. The emulator is the binary in the
+wheel of aws-sam-cli; state is in MiniStack, ECS is the tests' double. Run it on a machine that does nothing else.
 """
 
 import json
@@ -26,6 +26,7 @@ sys.path.insert(0, str(TOP))
 from hubless.adapters.dynamodb.database import Database  # noqa: E402
 from hubless.adapters.system_clock import SystemClock  # noqa: E402
 from hubless.settings.cloud import CloudSettings, written  # noqa: E402
+from infra.bundling import bundle, own_size_of  # noqa: E402
 from tests.doubles.ecs.account import EXECUTION_ROLE, REGION, TASK_ROLE, Account  # noqa: E402
 from tests.doubles.ecs.endpoint import serve  # noqa: E402
 from tests.doubles.gateway import event_of  # noqa: E402
@@ -33,7 +34,7 @@ from tests.dynamodb import ministack  # noqa: E402
 
 GOAL = 1.25
 ROUNDS = int(os.environ.get("ROUNDS", "9"))
-GROUPS = {"api": ["api", "functions"], "spawn": ["functions"], "reaper": ["functions"]}
+FUNCTIONS = ("api", "spawn", "reaper")
 FOLLOW = json.dumps({"kind": "follow", "server_id": "s1", "launch_id": "l1"})
 EVENTS = {
     "api": event_of("GET", "/hub/api/user", [("authorization", "token 0123456789abcdef0123456789abcdef")], b""),
@@ -68,17 +69,9 @@ def uv(*args, **how):
 
 
 def package(name, folder):
-    """Build a function as it is deployed: its own dependencies, its own code, compiled."""
-    groups = [part for group in GROUPS[name] for part in ("--group", group)]
-    wanted = folder.with_suffix(".txt")
-    wanted.write_text(uv("export", "--frozen", "--no-default-groups", *groups, "--no-emit-project", "--no-hashes", "-q"))
-    uv("pip", "install", "--target", str(folder), "--python", sys.executable, "-q", "-r", str(wanted))
-    ignored = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(TOP / "hubless", folder / "hubless", ignore=ignored)
-    (folder / "functions").mkdir()
-    shutil.copy(TOP / "functions/__init__.py", folder / "functions")
-    shutil.copytree(TOP / "functions" / name, folder / "functions" / name, ignore=ignored)
-    compiled(folder)
+    """Make a function's bundle as it is deployed, for this machine."""
+    here = {"architecture": {"x86_64": "x86_64", "aarch64": "arm64"}[platform.machine()], "python": "{}.{}".format(*sys.version_info)}
+    shutil.copytree(bundle(name, into=folder.parent / "bundles", **here), folder)
 
 
 def bare(name, folder, environment):
@@ -98,12 +91,6 @@ def compiled(folder):
 
 def python():
     return str(Path(sys.base_prefix) / "bin" / "python3")
-
-
-def size_of(folder):
-    """Return MB of what is deployed: without botocore, which Lambda has, and without what was compiled."""
-    parts = (file for file in folder.rglob("*") if file.is_file() and "__pycache__" not in file.parts)
-    return sum(file.stat().st_size for file in parts if file.relative_to(folder).parts[0].partition("-")[0] != "botocore") / 1e6
 
 
 def emulator(folder):
@@ -191,10 +178,10 @@ def main():
         print(f"Python {platform.python_version()}, {ROUNDS} cold starts each, medians in ms; goal: INIT at most {GOAL}x\n")
         print("| function | MB beyond botocore | INIT | bare import | ratio | first request | bare | second request |")
         print("| --- | --- | --- | --- | --- | --- | --- | --- |")
-        for name in GROUPS:
+        for name in FUNCTIONS:
             folder = top / name
             package(name, folder)
-            size = size_of(folder)
+            size = own_size_of(folder) / 1e6
             bare(name, folder, environment)
             ours, theirs = [], []
             for _ in range(ROUNDS):  # in turns, so that whatever slows the machine slows both

@@ -14,9 +14,8 @@ from infra.places import TOP
 BUNDLES = TOP / "cdk.out.bundles"
 
 
-def main() -> None:
+def main(app: App) -> None:
     """Write the stacks of the stage that the context names (`-c stage=NAME`, `-c settings=FILE`)."""
-    app = App()
     given = app.node.try_get_context("settings")
     beside = TOP / DEFAULT_FILE
     file = Path(given) if given else beside if beside.exists() else None
@@ -29,4 +28,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(App())

@@ -1,7 +1,8 @@
 """What each function may do, and nothing else: docs/cloud.md has the same as a table, and a test compares the two."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from aws_cdk import Stack
 from aws_cdk import aws_iam as iam
@@ -27,7 +28,6 @@ WILDCARDS = {
     r":access-point/\*$": "It is tagged while it is made, and has no name before",
     r":targetgroup/hl-\*$": "A group is named by a digest of its launch",
     r":listener-rule/app/": "ELB names rules; of other listeners' none is in reach of what the hub looks for",
-    r"^Resource::<.*Log.*\.Arn>(:\*)?$|:log-group:.*:\*$": "Streams of one log group",
 }
 
 
@@ -55,10 +55,12 @@ class Things:
         return self.arn("ssm", f"parameter/aws/reference/secretsmanager/{secret}")
 
 
-def allow(actions: Sequence[str], *resources: str, service: str = "", **conditions: object) -> iam.PolicyStatement:
-    """Return a statement; *service* is put before each action."""
+def allow(
+    actions: Sequence[str], *resources: str, service: str = "", where: Mapping[str, Any] | None = None
+) -> iam.PolicyStatement:
+    """Return a statement that holds *where* the conditions do; *service* is put before each action."""
     named = [f"{service}:{action}" if service else action for action in actions]
-    return iam.PolicyStatement(actions=named, resources=list(resources), conditions=conditions or None)
+    return iam.PolicyStatement(actions=named, resources=list(resources), conditions=where)
 
 
 def of_all(things: Things) -> list[iam.PolicyStatement]:
@@ -72,7 +74,7 @@ def of_all(things: Things) -> list[iam.PolicyStatement]:
         allow(["SendMessage", "GetQueueAttributes"], *things.queues, service="sqs"),
         allow(["ssm:GetParameters"], things.parameter(state.secrets.secret_name)),
         allow(["secretsmanager:GetSecretValue"], state.secrets.secret_arn),
-        allow(["DescribeTasks", "StopTask"], things.arn("ecs", f"task/{cluster.cluster.cluster_name}/*"), service="ecs", **in_cluster),
+        allow(["DescribeTasks", "StopTask"], things.arn("ecs", f"task/{cluster.cluster.cluster_name}/*"), service="ecs", where=in_cluster),
         allow(["s3:DeleteObject"], launches),
         listing(things, "launches"),
     ]
@@ -99,11 +101,11 @@ def of_spawn(things: Things) -> list[iam.PolicyStatement]:
     to_ecs = {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
     made_by_run = {"StringEquals": {"ecs:CreateAction": ["RunTask", "RegisterTaskDefinition"]}}
     statements = [
-        allow(["RunTask"], things.arn("ecs", f"task-definition/{things.hub}-{_KIND}-*"), service="ecs", **in_cluster),
-        allow(["TagResource"], things.arn("ecs", f"task/{cluster.cluster.cluster_name}/*"), things.arn("ecs", f"task-definition/{things.hub}-{_KIND}-*"), service="ecs", **made_by_run),
+        allow(["RunTask"], things.arn("ecs", f"task-definition/{things.hub}-{_KIND}-*"), service="ecs", where=in_cluster),
+        allow(["TagResource"], things.arn("ecs", f"task/{cluster.cluster.cluster_name}/*"), things.arn("ecs", f"task-definition/{things.hub}-{_KIND}-*"), service="ecs", where=made_by_run),
         # Neither knows resources: a definition runs only by a role that may be passed, in a cluster that RunTask may use.
         allow(["RegisterTaskDefinition", "ListTaskDefinitions"], "*", service="ecs"),
-        allow(["iam:PassRole"], cluster.task_role.role_arn, cluster.execution_role.role_arn, **to_ecs),
+        allow(["iam:PassRole"], cluster.task_role.role_arn, cluster.execution_role.role_arn, where=to_ecs),
         allow(
             ["s3:PutObject"],
             state.launches.arn_for_objects(f"launches/{things.hub}/*"),
@@ -114,7 +116,7 @@ def of_spawn(things: Things) -> list[iam.PolicyStatement]:
         made = {"StringEquals": {"elasticfilesystem:CreateAction": "CreateAccessPoint"}}
         statements += [
             allow(["CreateAccessPoint"], cluster.file_system.file_system_arn, service="elasticfilesystem"),
-            allow(["TagResource"], things.arn("elasticfilesystem", "access-point/*"), cluster.file_system.file_system_arn, service="elasticfilesystem", **made),
+            allow(["TagResource"], things.arn("elasticfilesystem", "access-point/*"), cluster.file_system.file_system_arn, service="elasticfilesystem", where=made),
         ]
     return statements
 
@@ -124,7 +126,7 @@ def of_reaper(things: Things) -> list[iam.PolicyStatement]:
     cluster = things.cluster
     definitions = things.state.launches.arn_for_objects(f"definitions/{things.hub}/*")
     return [
-        allow(["ListTasks"], "*", service="ecs", ArnEquals={"ecs:cluster": cluster.cluster.cluster_arn}),
+        allow(["ListTasks"], "*", service="ecs", where={"ArnEquals": {"ecs:cluster": cluster.cluster.cluster_arn}}),
         # None of these knows resources, but the last.
         allow(["ListTaskDefinitions", "ListTaskDefinitionFamilies", "DeregisterTaskDefinition"], "*", service="ecs"),
         allow(["DeleteTaskDefinitions"], things.arn("ecs", f"task-definition/{things.hub}-{_KIND}-*"), service="ecs"),
@@ -137,7 +139,7 @@ def of_reaper(things: Things) -> list[iam.PolicyStatement]:
 def listing(things: Things, folder: str) -> iam.PolicyStatement:
     """Return the right to list a folder of the bucket."""
     mine = {"StringLike": {"s3:prefix": f"{folder}/{things.hub}/*"}}
-    return allow(["s3:ListBucket"], things.state.launches.bucket_arn, **mine)
+    return allow(["s3:ListBucket"], things.state.launches.bucket_arn, where=mine)
 
 
 def _balancing(things: Things) -> list[iam.PolicyStatement]:

@@ -163,7 +163,7 @@ class ClusterStack(HubStack):
             lifecycle_policy=efs.LifecyclePolicy.AFTER_30_DAYS,
             out_of_infrequent_access_policy=efs.OutOfInfrequentAccessPolicy.AFTER_1_ACCESS,
             enable_automatic_backups=self.stage.settings.keep_data,
-            allow_anonymous_access=False,
+            allow_anonymous_access=True,  # it is not: without this the CDK lets everybody write and be root, beside the policy
             removal_policy=self.data_policy,
             file_system_policy=iam.PolicyDocument(statements=self._who_may_mount()),
         )

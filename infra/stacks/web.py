@@ -88,7 +88,7 @@ class WebStack(HubStack):
         stage, given = self.stage, self.stage.settings
         api, stream = self._origin(API, self.api.api_endpoint), self._origin(STREAM, self.stream_domain(), path=f"/{STREAM_STAGE}")
         to_api, to_edge = self._function("Front", front()), self._function("EdgeFront", self._edge_front())
-        dynamic = {
+        dynamic: dict[str, Any] = {
             "allowed_methods": cloudfront.AllowedMethods.ALLOW_ALL,
             "cache_policy": cloudfront.CachePolicy.CACHING_DISABLED,
             "viewer_protocol_policy": cloudfront.ViewerProtocolPolicy.REDIRECT_TO_HTTPS,

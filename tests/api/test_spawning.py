@@ -46,7 +46,8 @@ def test_where_an_answer_must_end_a_start_is_followed_for_so_long_and_asked_for_
     assert len(asked) == looks
 
 
-def test_where_answers_stream_an_event_source_follows_a_start_for_as_long_as_others_do(hub, alice, monkeypatch):
+@pytest.mark.parametrize(("headers", "looks"), [({}, 3), ({"Sec-Fetch-Mode": "cors"}, 1)])
+def test_where_answers_stream_all_follow_a_start_for_long_but_browsers_which_come_back(hub, alice, monkeypatch, headers, looks):
     monkeypatch.setattr(hub.hub, "follow_seconds", 0.2, raising=False)
     monkeypatch.setattr(hub.hub, "look_seconds", 0.1, raising=False)
     alice.post("/users/alice/server")
@@ -54,7 +55,7 @@ def test_where_answers_stream_an_event_source_follows_a_start_for_as_long_as_oth
     step = servers._step
     monkeypatch.setattr(servers, "_step", lambda *given: asked.append(1) or step(*given))
 
-    told = alice.get("/users/alice/server/progress", headers={"Accept": "text/event-stream"}).text
+    told = alice.get("/users/alice/server/progress", headers={"Accept": "text/event-stream", **headers}).text
 
     assert told.startswith('retry: 3000\n\ndata: {"progress": 0, "message": "Server requested"}\n\n')  # comes again after it, too
-    assert len(asked) == 3
+    assert len(asked) == looks

@@ -8,6 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
+from aws_cdk import App
 from cfnlint.api import lint
 from cfnlint.config import ManualArgs
 
@@ -576,13 +577,13 @@ def test_settings_that_must_not_be_deployed_are_refused_by_key(tmp_path, setting
     assert "hubless.toml: " in str(refused.value)
 
 
-def test_the_entry_says_in_a_sentence_why_nothing_is_deployed(tmp_path, monkeypatch):
+def test_the_entry_says_in_a_sentence_why_nothing_is_deployed(tmp_path):
     file = tmp_path / "hubless.toml"
     file.write_text(STAGES)
-    monkeypatch.setenv("CDK_CONTEXT_JSON", json.dumps({"stage": "nowhere", "settings": str(file)}))
+    app = App(context={"stage": "nowhere", "settings": str(file)})
 
     with pytest.raises(SystemExit, match=r"Nothing was deployed\. .*hubless.toml has no \[stages.nowhere\]: choose one of alb, fleet, prod"):
-        cdk_app.main()
+        cdk_app.main(app)
 
 
 def test_every_variable_of_the_functions_is_set_by_the_deployment(stage):

@@ -175,13 +175,23 @@ def _follow(ask: Asking, name: str, server_name: str) -> Response:
     owner, server = ask.server(name, server_name, "read:servers")
     if server.state in {State.STOPPED, State.STOPPING}:
         raise HTTPException(400, f"{owner.name}'s server is not starting")
-    # An EventSource says what it wants and comes back by itself: what it gets when it is whole is best told at once.
-    comes_again = "text/event-stream" in ask.request.headers.get("accept", "")
-    until = 0.0 if comes_again and not ask.hub.streams else ask.hub.follow_seconds
+    until = 0.0 if _comes_again(ask) else ask.hub.follow_seconds
     return StreamingResponse(
         _frames(ask.hub, owner, server, until),
         headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache", "X-Accel-Buffering": "no"},
     )
+
+
+def _comes_again(ask: Asking) -> bool:
+    """Say whether who follows is best told what there is at once, and comes back for the rest.
+
+    An EventSource does so by itself. Where an answer is only seen when it is whole, that is all of them; where a function is
+    paid for as long as it answers, it is those of browsers: a class that waits would hold as many functions.
+    """
+    headers = ask.request.headers
+    if ask.hub.follow_seconds is None or "text/event-stream" not in headers.get("accept", ""):
+        return False
+    return not ask.hub.streams or "sec-fetch-mode" in headers
 
 
 async def _frames(hub: Hub, owner: User, server: Server, follow_seconds: float | None) -> AsyncIterator[str]:

@@ -3,9 +3,10 @@ from datetime import timedelta
 
 import pytest
 
-from functions.reaper.work import RESERVE, handle
+from functions.reaper.work import RESERVE, handle, measure
 from hubless.domain.errors import StoreUnavailableError
 from hubless.domain.server import State
+from hubless.services.reaping import Sweep
 from tests.unit.services.world import World
 
 SCHEDULED = {"detail-type": "Scheduled Event"}
@@ -47,7 +48,7 @@ def test_what_a_sweep_saw_and_did_is_counted(world):
     handle(world, SCHEDULED)
 
     assert {name: values for (name, _), values in world.metrics.measured.items() if name not in {"Spawns", "SpawnDuration"}} == {
-        "Deaths": [1] * len(NAMES), "RunningServers": [4], "QueueLength": [0], "Culls": [0], "Orphans": [0], "StaleRoutes": [0],
+        "Deaths": [1] * len(NAMES), "RunningServers": [4], "QueueLength": [0],
     }  # fmt: skip
 
 
@@ -60,3 +61,10 @@ def test_a_queue_that_is_away_leaves_what_was_done_counted(world):
     assert handle(world, SCHEDULED)["looked_at"] == len(NAMES)
     assert world.metrics.measured["RunningServers", ""] == [4]
     assert ("QueueLength", "") not in world.metrics.measured
+
+
+def test_only_what_was_done_is_told_as_each_metric_costs_by_the_hour(world):
+    measure(world.metrics, Sweep(active=1, looked_at=1, reaped=2, orphans=0, stale_routes=1, expired=3, discarded=0, is_cut=False))
+
+    told = {name: values for (name, _), values in world.metrics.measured.items() if name not in {"Spawns", "SpawnDuration"}}
+    assert told == {"RunningServers": [1], "Culls": [2], "StaleRoutes": [1]}
