@@ -102,7 +102,7 @@ def events_of(account, guard, stage):
                 news = account.take_news()
             for event in news:
                 if events.test_event_pattern(EventPattern=pattern, Event=json.dumps(event))["Result"]:
-                    stage.client("lambda").invoke(FunctionName=target["Arn"], InvocationType="Event", Payload=json.dumps(event))
+                    stage.client("lambda").invoke(FunctionName=target["Arn"], Payload=json.dumps(event))
 
     worker = threading.Thread(target=deliver, daemon=True)
     worker.start()

@@ -42,10 +42,12 @@ def _is_left_out(resource):
 def _replaced(value, gone):
     if isinstance(value, list):
         return [_replaced(one, gone) for one in value]
-    if isinstance(value, str):
-        return value.replace(REFERENCES, STANDING_IN)
-    if not isinstance(value, dict):
-        return value
+    if isinstance(value, dict):
+        return _instead(value, gone)
+    return value.replace(REFERENCES, STANDING_IN) if isinstance(value, str) else value
+
+
+def _instead(value, gone):
     match value:
         case {"Ref": str(name)} if name in gone:
             return gone[name]["Ref"]

@@ -49,7 +49,7 @@ class Stage:
         file = self.folder / "hubless.toml"
         file.write_text(settings)
         context = json.loads((TOP / "cdk.json").read_text())["context"]
-        app = App(outdir=str(out), context=context)
+        app = App(outdir=str(out), context=context | {"aws:cdk:disable-asset-staging": True})  # bundles need no copies
         deployment(app, load_stage(file, NAME), settings_file=file, bundles=self._bundles, target=HERE)
         app.synth()
         fit(out, instance)
