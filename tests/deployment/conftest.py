@@ -1,5 +1,7 @@
 """One stage for all tests of the folder: what it takes to deploy it is most of what they take."""
 
+import json
+import os
 import shutil
 import tempfile
 import threading
@@ -44,6 +46,7 @@ image = "jupyter/minimal:1"
 edge = "economy"
 keep_data = false
 """
+ROOM = 2 << 30  # bytes
 BEFORE, AFTER = "The first hub", "The second hub"
 
 
@@ -71,6 +74,14 @@ class Deployed:
     def server(self, name):
         return self.admin.get(f"/users/{name}?include_stopped_servers=true").json()["servers"].get("", {})
 
+    def follow(self, name):
+        """Return the last event of a start, which is read answer by answer: none of API Gateway's is longer than half a minute."""
+        while True:
+            lines = self.admin.get(f"/users/{name}/server/progress").text.splitlines()
+            last = json.loads([line for line in lines if line.startswith("data:")][-1].removeprefix("data:"))
+            if last.get("ready") or last.get("failed"):
+                return last
+
     def versions(self):
         """Return to which version of each function what calls it is led."""
         names = ("api", "stream", "spawn", "reaper")
@@ -88,7 +99,7 @@ class Deployed:
 
 @pytest.fixture(scope="session")
 def deployed():
-    folder = Path(tempfile.mkdtemp(prefix="hubless-stage-"))
+    folder = Path(tempfile.mkdtemp(prefix="hubless-stage-", dir=_in_memory()))
     account, guard = Account(SystemClock()), threading.Lock()
     with ExitStack() as stack:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
@@ -113,6 +124,19 @@ def deployed():
         account.runtime.hub = hub.url
         account.runtime.address_of_hub = stack.enter_context(listening(hub.client))
         yield hub
+
+
+def _in_memory():
+    """Return a folder whose files are no disk's, where there is room in one and programs may run from it: functions are unpacked
+    again and again, some 20,000 files in all.
+    """
+    folder = "/dev/shm"
+    try:
+        about = os.statvfs(folder)
+    except OSError:
+        return None
+    may_be_used = not about.f_flag & os.ST_NOEXEC and about.f_bavail * about.f_frsize > ROOM
+    return folder if may_be_used else None
 
 
 def _an_instance(ec2):
