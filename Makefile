@@ -19,7 +19,7 @@ DATA ?= hub-data
 ARGS ?=
 CONFORMANCE ?= ../shared/conformance
 # How tests run on all cores; tests/conftest.py says which go together.
-TOGETHER := --numprocesses logical --maxprocesses 4 --max-worker-restart 0 --dist loadgroup --no-loadscope-reorder
+TOGETHER := --numprocesses logical --maxprocesses 4 --max-worker-restart 0
 # One environment for the hub; `up` needs less of it than the tests, and a later target adds what an earlier left out.
 HUB := .venv/.hub-ready
 DEV := .venv/.dev-ready
@@ -69,6 +69,11 @@ check: $(DEV) ## Quick checks: lint, types, layers, unit tests
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 	HISTORIES=300 .venv/bin/pytest -q tests/unit
+
+.PHONY: images
+images: | uv ## Write what images/singleuser installs, from uv.lock
+	@'$(UV)' export --frozen --only-group singleuser --no-emit-project --no-annotate --no-header --quiet \
+	  --output-file images/singleuser/requirements.txt
 
 .PHONY: bench
 bench: $(DEV) $(SERVERS) ## Measure: starts, requests, routes, memory

@@ -1,6 +1,8 @@
 """An unmodified Jupyter server as a task: the launcher over HTTP, the double's account, and a real process."""
 
 import json
+import os
+import subprocess
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -21,6 +23,7 @@ from tests.contract.together import eventually
 from tests.doubles.ecs.account import REGION, Account
 from tests.doubles.ecs.endpoint import serve
 from tests.doubles.ecs.processes import Processes
+from tests.images import Recipe
 from tests.ports import free_port
 
 PROGRAMS = Path(__file__).parents[2] / ".venv-servers" / "bin"
@@ -70,6 +73,22 @@ def account(tmp_path):
     made.runtime.close()
 
 
+def is_healthy(address):
+    """Return whether the check of the image that we make finds a server well; a task's loopback is an address of its own here."""
+    recipe = Recipe("singleuser")
+    assert tuple(recipe.command) == Profile("small").command
+    host, _, port = address.partition(":")
+    command = [word.replace("127.0.0.1", host) for word in recipe.health_check]
+    known = {"PATH": f"{PROGRAMS}:{os.defpath}", "JUPYTERHUB_SERVICE_PREFIX": PREFIX, "http_proxy": "http://127.0.0.1:9"}
+
+    def check(asked):
+        environment = known | {"JUPYTERHUB_SERVICE_URL": f"http://0.0.0.0:{asked}{PREFIX}"}
+        return subprocess.run(command, env=environment, capture_output=True, check=False).returncode == 0
+
+    assert not check(free_port()), "nobody is there"
+    return check(port)
+
+
 def test_an_unmodified_server_runs_as_a_task_and_speaks_with_its_own_token(account, api):
     url = f"http://127.0.0.1:{api.server_port}/hub/api"
     environment = {
@@ -92,6 +111,7 @@ def test_an_unmodified_server_runs_as_a_task_and_speaks_with_its_own_token(accou
         eventually(lambda: api.tokens, 60)
         assert set(api.tokens) == {f"token {SECRET}"}
         assert launcher.tasks() == [Task(task, "l1", status)]
+        assert is_healthy(status.address)
 
         launcher.stop(task)
         gone = eventually(lambda: found if isinstance(found := launcher.describe(task), Gone) else None, 60)

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import threading
 from contextlib import ExitStack, suppress
@@ -31,6 +32,7 @@ from tests.builders import a_server, a_user
 from tests.contract.together import eventually
 from tests.dynamodb import REGION, ministack
 from tests.edge import Echo, TcpServer, ask_on, certificate, over_tls, running
+from tests.images import Recipe
 from tests.ports import free_port
 
 pytestmark = pytest.mark.real
@@ -48,14 +50,14 @@ def emulator(tmp_path_factory):
 class Edge:
     """One edge."""
 
-    def __init__(self, folder, port, environment):
-        self.port, self.folder, self._environment = port, folder, environment
+    def __init__(self, folder, port, environment, command=(sys.executable, "-m", "edge_proxy"), place=TOP):
+        self.port, self.folder, self.environment, self._command, self._place = port, folder, environment, command, place
         self.log = folder.with_suffix(".log")
         self.start()
 
     def start(self):
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen([sys.executable, "-m", "edge_proxy"], cwd=TOP, env=self._environment, stdout=log, stderr=log)
+            self.process = subprocess.Popen(self._command, cwd=self._place, env=self.environment, stdout=log, stderr=log)
 
     def told(self, path):
         """Return the answer, or None where nobody listens."""
@@ -97,7 +99,7 @@ class Cloud:
         self.undo.callback(server.shutdown)
         return server
 
-    def edge(self, **others):
+    def edge(self, image=None, **others):
         port, number = free_port(), len(self.edges) + 1
         facts = {
             "TABLE": "hubless", "REGION": REGION, "ENDPOINT": self.database.client.meta.endpoint_url, "ID": f"edge-{number}",
@@ -107,7 +109,7 @@ class Cloud:
         }  # fmt: skip
         environment = {f"HUBLESS_EDGE_{name}": text for name, text in (facts | others).items()}
         environment |= {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "PATH": os.environ["PATH"]}
-        edge = Edge(self.folder / f"e{number}", port, environment)
+        edge = image.edge(self.folder / f"e{number}", port, environment) if image else Edge(self.folder / f"e{number}", port, environment)
         self.undo.callback(edge.end)
         self.edges.append(edge)
         return edge
@@ -138,6 +140,48 @@ def cloud(emulator):
 
         undo.callback(dropped)
         yield Cloud(emulator, folder, undo)
+
+
+class Image:
+    """What the image of edges holds of the code, laid out as its recipe says, and the libraries, without this checkout."""
+
+    def __init__(self, root):
+        self.recipe, self.root = Recipe("edge_proxy"), root
+        for sources, target in self.recipe.copies:
+            for source in sources:
+                if (TOP / source).is_dir():
+                    shutil.copytree(TOP / source, self.within(target), ignore=shutil.ignore_patterns("__pycache__"))
+
+    def within(self, path):
+        return self.root / path.lstrip("/")
+
+    def here(self, command):
+        assert command[0] == "python"
+        return [sys.executable, "-S", *command[1:]]  # -S: site-packages lead to the checkout, as a path alone they do not
+
+    def edge(self, folder, port, environment):
+        own = self.recipe.environment
+        libraries = sysconfig.get_path("purelib")
+        environment |= own | {"PYTHONPATH": f"{self.within(own['PYTHONPATH'])}{os.pathsep}{libraries}"}
+        return Edge(folder, port, environment, self.here(self.recipe.command), self.root)
+
+    def finds_well(self, edge):
+        return subprocess.run(self.here(self.recipe.health_check), env=edge.environment, cwd=self.root, capture_output=True, check=False).returncode == 0
+
+
+def test_what_the_image_of_edges_holds_is_all_that_one_needs(cloud):
+    cloud.database.create(expires=False)
+    image = Image(cloud.folder / "image")
+    edge = cloud.edge(image)
+    assert not image.finds_well(edge), "before it listens"
+    eventually(lambda: edge.status() == 200, within=60)
+    assert image.finds_well(edge)
+    cloud.route("alice", cloud.server("alice"))
+    eventually(lambda: edge.who(ALICE) == "alice")
+
+    edge.process.send_signal(signal.SIGTERM)
+    assert edge.process.wait(20) == 0
+    assert not image.finds_well(edge)
 
 
 def test_two_edges_follow_one_table_and_each_leaves_in_order(cloud):
