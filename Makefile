@@ -82,7 +82,7 @@ bench: $(DEV) $(SERVERS) ## Measure: starts, requests, routes, memory
 
 .PHONY: clean
 clean: ## Remove the environments and caches (never the data)
-	rm -rf .venv .venv-servers .venv-conformance .venv-uv .venv-cdk .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-servers .venv-conformance .venv-uv .venv-cdk dist cdk.out cdk.out.bundles .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 .PHONY: help
 help: ## List these targets
