@@ -1,5 +1,6 @@
 # Everything that is needed is installed into this checkout; nothing outside it is touched but, as root and for
-# `make test`, Chromium's package. Needed beforehand: Python 3.11 or newer and the internet (or mirrors of PyPI).
+# `make test`, Chromium's package. Needed beforehand: Python 3.11 or newer and the internet (or mirrors of PyPI); for deploying and
+# for `make test` Node 20 or newer, too.
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
@@ -18,15 +19,18 @@ DATA ?= hub-data
 ARGS ?=
 CONFORMANCE ?= ../shared/conformance
 # How tests run on all cores; tests/conftest.py says which go together.
-TOGETHER := --numprocesses logical --maxprocesses 4 --max-worker-restart 0 --dist loadgroup --no-loadscope-reorder
+TOGETHER := --numprocesses logical --maxprocesses 4 --max-worker-restart 0
 # One environment for the hub; `up` needs less of it than the tests, and a later target adds what an earlier left out.
 HUB := .venv/.hub-ready
 DEV := .venv/.dev-ready
 SERVERS := .venv-servers/.ready
 CHECKER := .venv-conformance/.ready
 DEPLOYER := .venv/.deployer-ready
-# The command line of the CDK; what it runs is Python (cdk.json), and its version is that of uv.lock's libraries or newer.
-CDK := JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION=1 npx --yes aws-cdk@2
+# The command line of the CDK, which tests deploy with too; what it runs is Python (cdk.json). It reads what uv.lock's libraries
+# write where it is as new as they are.
+CDK_VERSION := 2.1148.1
+CDK_READY := .venv-cdk/.ready-$(CDK_VERSION)
+CDK := JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION=1 .venv-cdk/node_modules/.bin/cdk
 
 ##@ Use
 
@@ -37,20 +41,21 @@ up: $(HUB) $(SERVERS) ## Start the hub here: http://127.0.0.1:8000 (DATA=folder,
 ##@ Use it in AWS (docs/deploy.md)
 
 .PHONY: deployer
-deployer: $(DEPLOYER) ## Install what deploying needs: the CDK, and hubless preflight, cost, admin and doctor
+deployer: $(DEPLOYER) $(CDK_READY) ## Install what deploying needs: the CDK, and hubless preflight, cost, admin and doctor
 
 .PHONY: deploy
-deploy: $(DEPLOYER) ## Deploy a stage of hubless.toml, or what is new of it (STAGE=prod, ARGS='…' for cdk)
+deploy: $(DEPLOYER) $(CDK_READY) ## Deploy a stage of hubless.toml, or what is new of it (STAGE=prod, ARGS='…' for cdk)
 	$(CDK) deploy --all $(if $(STAGE),-c stage='$(STAGE)') $(ARGS)
 
 .PHONY: destroy
-destroy: $(DEPLOYER) ## Take a stage away; docs/deploy.md says what stays
+destroy: $(DEPLOYER) $(CDK_READY) ## Stop a stage's servers and take it away; docs/deploy.md says what stays (ARGS=--force asks nothing)
+	.venv/bin/hubless empty $(if $(STAGE),--stage '$(STAGE)') $(if $(filter --force -f,$(ARGS)),--yes)
 	$(CDK) destroy --all $(if $(STAGE),-c stage='$(STAGE)') $(ARGS)
 
 ##@ Work on it
 
 .PHONY: test
-test: $(DEV) $(SERVERS) $(CHECKER) browser ## Run all tests: layers, unit to end-to-end, and conformance where its checks are at hand
+test: $(DEV) $(SERVERS) $(CHECKER) $(CDK_READY) browser ## Run all tests: layers, unit to end-to-end, and conformance where its checks are at hand
 	.venv/bin/lint-imports
 	CONFORMANCE='$(abspath $(CONFORMANCE))' .venv/bin/pytest $(TOGETHER)
 
@@ -78,7 +83,7 @@ bench: $(DEV) $(SERVERS) ## Measure: starts, requests, routes, memory
 
 .PHONY: clean
 clean: ## Remove the environments and caches (never the data)
-	rm -rf .venv .venv-servers .venv-conformance .venv-uv .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-servers .venv-conformance .venv-uv .venv-cdk dist cdk.out cdk.out.bundles .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 .PHONY: help
 help: ## List these targets
@@ -113,12 +118,17 @@ $(DEV): uv.lock pyproject.toml | uv
 	@touch '$@' '$(HUB)'
 
 $(DEPLOYER): uv.lock pyproject.toml | uv
-	@command -v npx >/dev/null || { echo 'Deploying needs Node 20 or newer (npx), which is not here.' >&2; exit 1; }
 	@if [ -e '$(DEV)' ]; then $(MAKE) '$(DEV)'; else \
 	echo 'Installing what deploying needs into .venv …'; '$(UV)' sync --frozen --no-default-groups --group operations --group infra; fi
 	@# Functions whose modules are compiled start twice as fast: that takes a Python of Lambda's version.
 	@UV_PYTHON_DOWNLOADS=automatic '$(UV)' python find 3.13 >/dev/null 2>&1 || UV_PYTHON_DOWNLOADS=automatic '$(UV)' python install --quiet 3.13 || \
 	  echo 'There is no Python 3.13 here and none could be fetched: functions will take longer to start cold.' >&2
+	@touch '$@'
+
+$(CDK_READY):
+	@command -v npm >/dev/null || { echo 'Deploying, and its tests, need Node 20 or newer with npm, which is not here.' >&2; exit 1; }
+	@echo "Installing the CDK's command line into .venv-cdk …"
+	@npm install --prefix .venv-cdk --no-save --no-audit --no-fund --loglevel=error 'aws-cdk@$(CDK_VERSION)' >/dev/null
 	@touch '$@'
 
 $(SERVERS): uv.lock | uv

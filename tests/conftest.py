@@ -9,24 +9,32 @@ TESTS = Path(__file__).parent
 # so that nobody waits for it in the end.
 WHOLE_HUBS = ("e2e", "conformance")
 FIRST = (
-    *WHOLE_HUBS, "unit/services/test_histories.py", "integration/test_crashes.py", "integration/test_dynamodb_faults.py",
-    "integration/test_cloud_histories.py", "integration", "contract", "api",
+    *WHOLE_HUBS, "deployment", "unit/services/test_histories.py", "integration/test_crashes.py", "integration/test_dynamodb_faults.py",
+    "integration/test_cloud_histories.py", "integration", "contract", "architecture", "api",
 )  # fmt: skip
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    places = {item: _place(item.path.relative_to(TESTS)) for item in items}
-    items.sort(key=lambda item: places[item][0])  # the rest keeps its order
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(places[item][1]))
+    turns = {item: _turn(str(item.path.relative_to(TESTS))) for item in items}
+    items.sort(key=turns.get)  # the rest keeps its order
 
 
-def _place(path):
-    """Return when the tests of a file run, and with which others in one process: what they share is made once."""
-    here = [str(path), *map(str, path.parents)]
-    turn = next((turn for turn, first in enumerate(FIRST) if first in here), len(FIRST))
-    return turn, "whole hubs" if turn < len(WHOLE_HUBS) else str(path)
+def _turn(file):
+    return next((turn for turn, first in enumerate(FIRST) if f"{file}/".startswith(f"{first}/")), len(FIRST))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Have the tests of a file run in one process, in order: what they share is made once."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Together(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            file = nodeid.split("::")[0].removeprefix("tests/")
+            return "whole hubs" if file.startswith(WHOLE_HUBS) else file
+
+    config.option.loadscopereorder = False
+    return Together(config, log)
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -225,13 +225,13 @@ def _in_order(value):
 
 
 @contextmanager
-def ministack(folder, services="dynamodb,sqs"):
-    """Run the emulator and give its address."""
+def ministack(folder, services="dynamodb,sqs", **more):
+    """Run the emulator, told *more* by its environment, and give its address."""
     port = free_port()
     environment = {
         "PATH": os.environ["PATH"], "HOME": str(folder), "TMPDIR": str(folder), "GATEWAY_PORT": str(port),
         "BIND_HOST": "127.0.0.1", "MINISTACK_HOST": "127.0.0.1", "SERVICES": services, "LOG_LEVEL": "ERROR",
-    }  # fmt: skip
+    } | more  # fmt: skip
     program = Path(sys.executable).with_name("ministack")
     assert shutil.which(program), "MiniStack is not installed: `make test` installs it"
     with (

@@ -47,17 +47,25 @@ _API_POLICY = "frame-ancestors 'none'; report-uri /hub/security/csp-report; defa
 
 def create_app(hub: Hub) -> Starlette:
     """Return the application that serves *hub*."""
-    routes = [route for module in _API for route in module.router.under("/hub/api")]
-    routes += [Route("/hub/api/openapi.json", _openapi)]
-    routes += [route for module in _PAGES for route in module.router.under("/hub")]
     app = Starlette(
-        routes=[*routes, *_everywhere_else().under("")],
+        routes=_routes(),
         middleware=[Middleware(Surroundings)],
         exception_handlers={**problems.HANDLERS, LoginRequired: _login},
     )
     app.router.redirect_slashes = False
     app.state.hub = hub
     return app
+
+
+@lru_cache(maxsize=1)
+def _routes() -> tuple[Route, ...]:
+    """Return all routes, which are the same for every hub."""
+    return (
+        *(route for module in _API for route in module.router.under("/hub/api")),
+        Route("/hub/api/openapi.json", _openapi),
+        *(route for module in _PAGES for route in module.router.under("/hub")),
+        *_everywhere_else().under(""),
+    )
 
 
 @lru_cache(maxsize=1)

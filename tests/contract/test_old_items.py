@@ -1,0 +1,68 @@
+"""What older code wrote into a table is read, and brought to its end, by the code of today: no deployment needs a migration."""
+
+import json
+
+import pytest
+
+from hubless.adapters.dynamodb import table
+from tests.dynamodb import Contents, in_new_table
+from tests.items import DATA, end, fill, read
+
+FILES = sorted(DATA.glob("items-v*.json"))
+SHORT_LIVED = {table.PlacesItem}  # a digest is good for half a minute
+
+
+@pytest.fixture(params=FILES, ids=lambda file: file.stem)
+def old(request, in_moto):
+    stores = in_new_table(in_moto)
+    told = json.loads(request.param.read_text())
+    for item in told["items"]:
+        Contents().add(item)
+    yield stores, told
+    stores.close()
+
+
+def test_what_was_read_is_read_still(old):
+    stores, told = old
+    assert _of(told["read"], read(stores)) == told["read"]
+
+
+def test_what_was_written_is_brought_to_its_end_as_what_is_written_today(old):
+    stores, _ = old
+    end(stores)
+    left = _kinds_of_keys()
+
+    Contents().clear()
+    fill(stores)
+    assert left < _kinds_of_keys()
+    end(stores)
+    assert left == _kinds_of_keys()
+
+
+def test_there_is_an_item_of_every_kind():
+    newest = json.loads(FILES[-1].read_text())["items"]
+    kinds = {kind for kind in vars(table).values() if isinstance(kind, type) and issubclass(kind, table.Item)}
+    needed = {kind: _attributes(kind) for kind in kinds - SHORT_LIVED - {table.Item, table.Expiring}}
+    assert [kind for kind, (least, most) in needed.items() if not any(least <= item.keys() <= most for item in newest)] == []
+
+
+def test_the_file_of_the_present_version_is_there():
+    assert FILES[-1].stem == f"items-v{table.VERSION}", "`python -m tests.items tests/data/items-vN.json` writes it"
+
+
+def _kinds_of_keys():
+    return {(pk.partition("#")[0], sk.partition("#")[0].rstrip("0123456789")) for pk, sk in Contents().read()}
+
+
+def _attributes(kind):
+    attributes = kind.get_attributes()
+    return {name for name, one in attributes.items() if not one.null and one.default is None}, set(attributes)
+
+
+def _of(wanted, found):
+    """Return what of *found* has a counterpart in *wanted*: newer code may know more of a thing."""
+    if isinstance(wanted, dict) and isinstance(found, dict):
+        return {name: _of(one, found[name]) for name, one in wanted.items() if name in found}
+    if isinstance(wanted, list) and isinstance(found, list) and len(wanted) == len(found):
+        return [_of(*pair) for pair in zip(wanted, found, strict=True)]
+    return found

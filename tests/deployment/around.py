@@ -1,0 +1,136 @@
+"""What AWS does around a stage that MiniStack does not: CloudFront, ECS and its events, the edge's instance as it boots."""
+
+import json
+import threading
+import time
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import httpx
+
+from tests.doubles.ecs.processes import Processes
+
+VIEWER = "192.0.2.1"
+
+
+class Front(httpx.BaseTransport):
+    """CloudFront, for a client that asks the hub by its own name: API Gateway is asked, with the headers of the front.
+
+    *secret* is None for who comes by another way.
+    """
+
+    def __init__(self, stage, secret):
+        self._address, self._beyond = httpx.URL(stage.emulator), httpx.HTTPTransport()
+        self._host = f"{stage.named('web', 'AWS::ApiGatewayV2::Api', 'Api')}.execute-api.127.0.0.1:{self._address.port}"
+        self._own = {} if secret is None else {"x-hubless-front": secret}
+
+    def handle_request(self, request):
+        path = request.url.raw_path.decode().partition("?")[0]
+        own = {"host": self._host, "x-hubless-path": path, "x-hubless-host": request.url.netloc.decode(), "x-hubless-address": VIEWER}
+        kept = {name: value for name, value in request.headers.items() if name != "host" and not name.startswith("x-hubless-")}
+        url = self._address.copy_with(raw_path=request.url.raw_path)
+        asked = httpx.Request(request.method, url, headers=kept | own | self._own, stream=request.stream, extensions=request.extensions)
+        return self._beyond.handle_request(asked)
+
+    def close(self):
+        self._beyond.close()
+
+
+@contextmanager
+def listening(client):
+    """Answer on a port of this machine as *client* is answered, for programs that cannot ask the hub by its name; give the address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_any(self):
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            kept = [(name, value) for name, value in self.headers.items() if name.lower() not in {"host", "connection", "accept-encoding"}]
+            told = client.request(self.command, self.path, headers=kept, content=body)
+            self.send_response(told.status_code)
+            for name, value in told.headers.multi_items():
+                if name not in {"content-length", "transfer-encoding", "connection", "date", "server", "content-encoding"}:
+                    self.send_header(name, value)
+            self.send_header("Content-Length", str(len(told.content)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(told.content)
+
+        do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_any
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+class Servers(Processes):
+    """Servers as processes that reach the hub, whose name nobody else knows, at *address*."""
+
+    hub = address_of_hub = ""
+
+    def start(self, task, environment):
+        super().start(task, {name: value.replace(self.hub, self.address_of_hub) for name, value in environment.items()})
+
+
+def settle(account, told):
+    """Have the double's account hold what the stack made, as the functions are *told* of it."""
+    account.clusters = {told["HUBLESS_CLUSTER"]: {"FARGATE", "FARGATE_SPOT"}}
+    account.subnets, account.security_groups = set(told["HUBLESS_SUBNETS"].split(",")), set(told["HUBLESS_SECURITY_GROUPS"].split(","))
+    account.roles, account.log_groups = {told["HUBLESS_EXECUTION_ROLE"], told["HUBLESS_TASK_ROLE"]}, {told["HUBLESS_LOG_GROUP"]}
+    account.buckets, account.file_systems = {told["HUBLESS_BUCKET"]: {}}, {told["HUBLESS_FILE_SYSTEM"]}
+
+
+@contextmanager
+def events_of(account, guard, stage):
+    """Hand the events of *account* to what the stage's rule says, where it matches: EventBridge takes none by the name of AWS."""
+    events, leaving = stage.client("events"), threading.Event()
+    rule = stage.named("control", "AWS::Events::Rule", "Tasks").rpartition("/")[2].rpartition("|")[2]
+    pattern = events.describe_rule(Name=rule)["EventPattern"]
+    (target,) = events.list_targets_by_rule(Rule=rule)["Targets"]
+
+    def deliver():
+        while not leaving.wait(0.1):
+            with guard:
+                news = account.take_news()
+            for event in news:
+                if events.test_event_pattern(EventPattern=pattern, Event=json.dumps(event))["Result"]:
+                    stage.client("lambda").invoke(FunctionName=target["Arn"], Payload=json.dumps(event))
+
+    worker = threading.Thread(target=deliver, daemon=True)
+    worker.start()
+    try:
+        yield
+    finally:
+        leaving.set()
+        worker.join(20)
+
+
+class Instance:
+    """The edge's instance in MiniStack as `Machine` wants it: there, each is at once where it is sent; here, when it has `arrived`."""
+
+    LOOKS_EVERY = 0.5  # seconds
+
+    def __init__(self, stage, instance):
+        self._ec2, self.name = stage.client("ec2"), instance
+        self._is_up, self._seen, self._at = False, "stopped", 0.0
+
+    @property
+    def state(self):
+        if time.monotonic() - self._at > self.LOOKS_EVERY:
+            self._seen, self._at = self.look(), time.monotonic()
+        return {("running", False): "pending", ("stopped", True): "stopping"}.get((self._seen, self._is_up), self._seen)
+
+    def look(self):
+        (told,) = self._ec2.describe_instances(InstanceIds=[self.name])["Reservations"][0]["Instances"]
+        return told["State"]["Name"]
+
+    def arrive(self):
+        self._is_up = self._seen == "running"

@@ -1,0 +1,152 @@
+"""One stage for all tests of the folder: what it takes to deploy it is most of what they take."""
+
+import json
+import os
+import shutil
+import tempfile
+import threading
+from contextlib import ExitStack
+from pathlib import Path
+
+import httpx
+import pytest
+
+from edge_proxy.agent import Agent
+from edge_proxy.configuration import EdgeConfiguration
+from hubless.adapters.dynamodb.database import Database
+from hubless.adapters.dynamodb.routes import DynamoRouteStore
+from hubless.adapters.system_clock import SystemClock
+from tests.api.hub import Api, Browser
+from tests.deployment.around import Front, Instance, Servers, events_of, listening, settle
+from tests.deployment.stage import ACCOUNT, REGION, TOP, Stage
+from tests.doubles.ec2 import Machine
+from tests.doubles.ecs.account import Account
+from tests.doubles.ecs.endpoint import serve
+from tests.dynamodb import ministack
+from tests.ports import free_port
+
+TOKEN, PASSWORD = "a-token-of-the-tests-0123456789", "all of the class knows"
+SETTINGS = """
+[hub]
+name = "{name}"
+[login]
+kind = "shared-password"
+[culling]
+users = {{ idler = {{ max_age = "1s" }} }}
+[[profiles]]
+name = "lab"
+args = ["--ServerApp.terminals_enabled=False", "--LabApp.news_url=None"]
+[[services]]
+name = "tests"
+admin = true
+token_env = "TESTS_TOKEN"
+[stages.test]
+region = "eu-central-1"
+image = "jupyter/minimal:1"
+edge = "economy"
+keep_data = false
+"""
+ROOM = 2 << 30  # bytes
+BEFORE, AFTER = "The first hub", "The second hub"
+
+
+class Deployed:
+    """A hub, deployed. *account* is where its servers run, *edge* is what leads to them."""
+
+    def __init__(self, stage, account, guard, instance, edge):
+        self.stage, self.account, self.guard, self.instance, self.edge = stage, account, guard, instance, edge
+        self.url = stage.outputs("web")["Url"]
+        self._secret = stage.secret("HUBLESS_FRONT")
+        self.client = httpx.Client(base_url=self.url, transport=self.by_front(), timeout=40)
+        self.admin = self.asking(TOKEN)
+
+    def by_front(self):
+        return Front(self.stage, self._secret)
+
+    def asking(self, token):
+        return Api(self.client, token)
+
+    def browser(self):
+        browser = Browser(self.by_front(), self.url)
+        browser.timeout = 40
+        return browser
+
+    def server(self, name):
+        return self.admin.get(f"/users/{name}?include_stopped_servers=true").json()["servers"].get("", {})
+
+    def follow(self, name):
+        """Return the last event of a start, which is read answer by answer: none of API Gateway's is longer than half a minute."""
+        while True:
+            lines = self.admin.get(f"/users/{name}/server/progress").text.splitlines()
+            last = json.loads([line for line in lines if line.startswith("data:")][-1].removeprefix("data:"))
+            if last.get("ready") or last.get("failed"):
+                return last
+
+    def versions(self):
+        """Return to which version of each function what calls it is led."""
+        names = ("api", "stream", "spawn", "reaper")
+        aliases = self.stage.client("lambda").get_alias
+        return {name: aliases(FunctionName=self.stage.function(name), Name="live")["FunctionVersion"] for name in names}
+
+    def through_edge(self, path, token=TOKEN):
+        """Ask as CloudFront asks an edge; None where nobody answers."""
+        own = {"Authorization": f"token {token}", "x-hubless-host": httpx.URL(self.url).host}
+        try:
+            return httpx.get(f"{self.edge}{path}", headers=own, timeout=20)
+        except httpx.TransportError:
+            return None
+
+
+@pytest.fixture(scope="session")
+def deployed():
+    folder = Path(tempfile.mkdtemp(prefix="hubless-stage-", dir=_in_memory()))
+    account, guard = Account(SystemClock()), threading.Lock()
+    with ExitStack() as stack:
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        home = folder / "home"
+        home.mkdir()
+        account.latency, account.runtime = (0.5, 1), Servers(TOP / ".venv-servers/bin", home)
+        stack.callback(account.runtime.close)
+        ecs = stack.enter_context(serve(account, guard=guard))
+        beside = {f"AWS_ENDPOINT_URL_{name}": ecs for name in ("ECS", "S3", "EFS")}
+        emulator = stack.enter_context(ministack(folder, "", MINISTACK_ACCOUNT_ID=ACCOUNT, MINISTACK_REGION=REGION, **beside))
+        stage = Stage(emulator, folder, TOP / "dist/bundles")
+        stage.bootstrap()
+        instance = _an_instance(stage.client("ec2"))
+        stage.synthesize(SETTINGS.format(name=BEFORE), folder / "before", instance)
+        stage.deploy(folder / "before")
+        stage.tell_secrets({"HUBLESS_SHARED_PASSWORD": PASSWORD, "TESTS_TOKEN": TOKEN})
+        settle(account, stage.variables())
+        stack.enter_context(events_of(account, guard, stage))
+        edge, machine = free_port(), Instance(stage, instance)
+        stack.callback(_boots(machine, edge, folder / "edge", stage).close)
+        hub = Deployed(stage, account, guard, machine, f"http://127.0.0.1:{edge}")
+        account.runtime.hub = hub.url
+        account.runtime.address_of_hub = stack.enter_context(listening(hub.client))
+        yield hub
+
+
+def _in_memory():
+    """Return a folder whose files are no disk's, where there is room in one and programs may run from it: functions are unpacked
+    again and again, some 20,000 files in all.
+    """
+    folder = "/dev/shm"
+    try:
+        about = os.statvfs(folder)
+    except OSError:
+        return None
+    may_be_used = not about.f_flag & os.ST_NOEXEC and about.f_bavail * about.f_frsize > ROOM
+    return folder if may_be_used else None
+
+
+def _an_instance(ec2):
+    """Make the edge's instance, which MiniStack's CloudFormation cannot, and let it sleep."""
+    (made,) = ec2.run_instances(ImageId="ami-1", MinCount=1, MaxCount=1)["Instances"]
+    ec2.stop_instances(InstanceIds=[made["InstanceId"]])
+    return made["InstanceId"]
+
+
+def _boots(machine, port, folder, stage):
+    edge = EdgeConfiguration("127.0.0.1", port, None, folder, host_header="x-hubless-host")
+    routes = DynamoRouteStore(Database(stage.variables()["HUBLESS_TABLE"], region=REGION, endpoint=stage.emulator))
+    return Machine(machine, lambda: Agent(edge, routes, edge_id="edge-1", clock=SystemClock().now, poll_seconds=0.3))

@@ -1,0 +1,135 @@
+"""Items of DynamoDB as one version of the code wrote them, and what it read from them: `tests/data/items-vN.json`.
+
+A file is written once, when the shape of items changes (`python -m tests.items tests/data/items-v2.json`), and never again:
+tables that are full of such items are read by all later code, without a migration.
+"""
+
+import json
+import sys
+from dataclasses import fields, is_dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+from pathlib import Path
+
+from hubless.domain.edges import FIRST, EdgeWish, Wanted
+from hubless.domain.routes import EdgeReport, Route, ServerKey
+from hubless.domain.server import State
+from hubless.domain.shares import Share, ShareCode
+from hubless.domain.tokens import OwnerKind, sha256
+from hubless.domain.usage import Usage
+from hubless.domain.users import Group, Service
+from tests.builders import NOW, a_client, a_code, a_server, a_session, a_token, a_user
+from tests.dynamodb import Contents, in_new_table, moto
+
+DATA = Path(__file__).parent / "data"
+LATER, SOON = NOW + timedelta(hours=1), NOW + timedelta(minutes=5)
+FULL = {
+    "profile": "lab", "user_options": {"size": [1, "ü"]}, "display_name": "Fourier", "launch_id": "l1", "task": "l1 arn:task",
+    "address": "10.0.0.9:8888", "requested_at": NOW, "started_at": NOW, "deadline_at": LATER, "last_activity_at": NOW, "revision": 3,
+}  # fmt: skip
+ENDED = {"failure": "CannotPullContainerError: no", "log_tail": ("one", "two")}
+READER = Service(name="reader", url="http://10.0.0.3:80", token_sha256="t1", oauth_client_id="service-reader",
+                 oauth_redirect_uri="/services/reader/oauth_callback", oauth_client_allowed_scopes=("self",), info={"of": 1}, from_settings=False)  # fmt: skip
+
+
+def fill(stores):
+    """Write something of every kind."""
+    stores.users.create([a_user(admin=True, user_info={"mail": "a@example.org"}), a_user("bob"), a_user("zoë")])
+    stores.users.touch("u-bob", LATER)
+    stores.groups.create(Group("g-class", "class", users=("alice", "zoë"), properties={"room": 7}))
+    started = a_server(state=State.STARTING, **FULL | {"started_at": None})
+    for server in (started, a_server("second"), a_server(owner="bob", state=State.FAILED, **FULL | ENDED)):
+        stores.servers.create(server)
+    stores.clients.put(a_client(), a_token("own", owner_kind=OwnerKind.USER, server_id="s-alice-", scopes=("users:activity!user",)))
+    ready = a_server(state=State.READY, **FULL | {"revision": 4})
+    stores.servers.write(started, ready)
+    stores.servers.touch("s-alice-", LATER, owner_id="u-alice")
+    stores.sessions.create(a_session())
+    stores.clients.add_code(a_code(challenge="c", challenge_method="S256"))
+    stores.tokens.create(a_token(note="of the tests", scopes=("read:users!user=bob", "self"), expires_at=LATER))
+    stores.tokens.create(a_token("issued", client_id="c1", session_id="session-cookie"))
+    stores.tokens.create(a_token("service", owner_kind=OwnerKind.SERVICE, owner_id="reader"))
+    stores.tokens.touch("a-secret", LATER)
+    stores.services.create(READER)
+    stores.shares.grant(Share("h-1", "s-alice-", ("access:servers",), NOW, user_id="u-bob"))
+    stores.shares.grant(Share("h-2", "s-alice-", ("access:servers", "read:servers"), NOW, group_id="g-class"))
+    stores.codes.create(ShareCode("k-1", sha256("share"), "s-alice-", ("access:servers",), NOW, LATER))
+    stores.routes.put(Route("/user/alice/", "10.0.0.9:8888", "l1", ServerKey("s-alice-", "u-alice")))
+    stores.routes.put(Route("/user/bob/", "10.0.0.10:8888", "l2", ServerKey("s-bob-", "u-bob")))
+    stores.routes.remove("/user/bob/", "l2")
+    stores.routes.report(EdgeReport("edge-1", 2, NOW))
+    stores.passwords.set("u-alice", "$argon2id$hash")
+    stores.passwords.add_link(sha256("link"), "u-bob", LATER)
+    stores.attempts.add("alice", NOW)
+    stores.attempts.delete_before(NOW - timedelta(hours=1))
+    stores.usage.add(Usage("l0", "s-alice-", "u-alice", "lab", NOW, LATER, "stopped"))
+    stores.pace.wait()
+    stores.sweeps.move("", "s-alice-")
+    stores.wishes.write(FIRST, EdgeWish(Wanted.UP, NOW))
+
+
+def read(stores):
+    """Return all that the stores say of what `fill` wrote, as JSON has it."""
+    told = {
+        "users": [stores.users.get("u-alice"), stores.users.find("bob"), stores.users.get_many(["u-zoë"])],
+        "page": stores.users.page(offset=0, limit=9, sort="last_activity"),
+        "ready": stores.users.page(offset=0, limit=9, state="ready"),
+        "active": stores.users.count(active_since=LATER),
+        "groups": [stores.groups.find("class"), stores.groups.page(offset=0, limit=9)],
+        "servers": stores.servers.of_owners(["u-alice", "u-bob"]),
+        "in_states": [stores.servers.in_states([state]) for state in State],
+        "token": [stores.tokens.find_with_user(sha256(secret)) for secret in ("secret", "own", "issued", "service")],
+        "tokens": stores.tokens.of_owner(OwnerKind.USER, "u-alice"),
+        "client": [stores.clients.get("c1"), stores.clients.find_code(sha256("code"))],
+        "sessions": [stores.sessions.find_with_user(sha256("cookie")), stores.sessions.of_user("u-alice")],
+        "services": [stores.services.all(), stores.services.of_token("t1"), stores.services.of_client("service-reader")],
+        "shares": [stores.shares.page(offset=0, limit=9, server_id="s-alice-"), stores.shares.page(offset=0, limit=9, user_id="u-zoë")],
+        "codes": [stores.codes.find(sha256("share")), stores.codes.page(offset=0, limit=9, server_id="s-alice-")],
+        "routes": [list(stores.routes.all()), stores.routes.changes_since(0, 9), stores.routes.sequence(), stores.routes.reports()],
+        "passwords": [stores.passwords.get("u-alice"), stores.passwords.find_link(sha256("link"), NOW)],
+        "failures": [stores.attempts.failures("alice", NOW - timedelta(days=1))],
+        "usage": stores.usage.of_owner("u-alice"),
+        "place": stores.sweeps.place(),
+        "wish": stores.wishes.read(),
+    }  # fmt: skip
+    return _plain(told)
+
+
+def end(stores):
+    """Bring to its end what `fill` wrote, as people do and the sweep."""
+    stores.clients.delete("c1", "l1")
+    stores.routes.remove("/user/alice/", "l1")
+    ready = stores.servers.find("u-alice", "")
+    stores.servers.write(ready, a_server(state=State.STOPPED, **FULL | {"revision": ready.revision + 1}))
+    for user_id in ("u-alice", "u-bob", "u-zoë"):
+        stores.users.delete(user_id)
+    stores.groups.delete("g-class")
+    stores.services.delete(stores.services.find("reader"))
+
+
+def _plain(value):
+    if is_dataclass(value):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, dict):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, set | frozenset):
+        return sorted(map(_plain, value))
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    if isinstance(value, Enum):
+        return value.value
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def main(file):
+    with moto() as database:
+        stores = in_new_table(database)
+        fill(stores)
+        items = [one for _, one in sorted(Contents().read().items())]
+        lines = ",\n".join(json.dumps(item, sort_keys=True, ensure_ascii=False) for item in items)
+        told = ",\n".join(f'"{name}": {json.dumps(one, sort_keys=True, ensure_ascii=False)}' for name, one in read(stores).items())
+        Path(file).write_text(f'{{"items": [\n{lines}\n], "read": {{\n{told}\n}}}}\n')
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
