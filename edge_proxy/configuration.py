@@ -151,7 +151,7 @@ frontend public
     acl routed var(txn.to) -m found
     http-request set-dst var(txn.to),field(1,:) if routed
     http-request set-dst-port var(txn.to),field(2,:) if routed
-    use_backend servers if routed
+{_asker(edge)}    use_backend servers if routed
 {_elsewhere(edge)}
 backend servers
     stick-table type string len 80 size 100k expire {edge.activity_seconds}s store http_req_cnt
@@ -189,19 +189,26 @@ def pages(edge: EdgeConfiguration) -> dict[Path, str]:
     return {edge.map_file: "", edge.run_folder / "restarting.html": starting, edge.run_folder / "away.html": away}
 
 
+def _asker(edge: EdgeConfiguration) -> str:
+    """Return what notes who asks, where that is answered here which has no route."""
+    if edge.api is not None:
+        return ""
+    return f"""\
+    # Who asks: somebody at a browser's address bar or in its links, or a program that wants its answer in JSON.
+    acl reads method GET HEAD
+    acl opens req.hdr(sec-fetch-mode) -m str navigate
+    acl html req.hdr(accept) -m sub text/html
+    acl json req.hdr(accept) -m sub application/json
+    acl of_an_api var(txn.path) -m reg ^/(user|services)/[^/]+/(.*/)?api(/|$)
+    http-request set-var(txn.asker) str({PAGE})
+    http-request set-var(txn.asker) str({PROGRAM}) if !opens !html of_an_api or !opens !html !reads or !opens !html json
+"""
+
+
 def _elsewhere(edge: EdgeConfiguration) -> str:
     """Return where that goes which has no route, from the end of the frontend on."""
     if edge.api is None:
         return f"""\
-    # Who asks: somebody at a browser's address bar or in its links, or a program that wants its answer in JSON.
-    acl reads method GET HEAD
-    acl opens req.hdr(sec-fetch-mode) -m str navigate
-    acl of_the_api var(txn.path) -m sub /api/
-    acl of_the_api var(txn.path) -m end /api
-    acl json req.hdr(accept) -m sub application/json
-    acl html req.hdr(accept) -m sub text/html
-    http-request set-var(txn.asker) str({PAGE})
-    http-request set-var(txn.asker) str({PROGRAM}) if of_the_api or !reads !opens or json !html
     default_backend nowhere
 
 backend nowhere

@@ -78,8 +78,10 @@ class CloudHub(Hub):
         Raises:
             StoreUnavailableError: when there are to be some, and they cannot be read.
         """
-        if not self._cloud.front or self._text_of is None:
+        if not self._cloud.front:
             return ()
+        if self._text_of is None:
+            raise StoreUnavailableError(f"Nothing here reads the parameter {self._cloud.front}: give the hub what does")
         texts = front.texts_in(self._text_of(self._cloud.front))
         if not texts or min(map(len, texts)) < SHORTEST_KEY:
             raise StoreUnavailableError(
@@ -297,7 +299,7 @@ class StreamingHub(CloudHub):
     """A hub in the cloud whose answers are streamed. Lambda ends them after fifteen minutes, and bills each second of them."""
 
     streams = True
-    follow_seconds = 840.0
+    follow_seconds = 300.0  # longer than a start takes: each that is followed holds an environment, and an account has 1,000
 
 
 def build(kind: type[CloudHub] = CloudHub) -> CloudHub:

@@ -110,7 +110,7 @@ def is_domain(host: str) -> bool:
 
 
 def _parts(path: str) -> list[str]:
-    return [unquote(part) for part in path.partition("?")[0].split("/", 3)[1:3]]
+    return [unquote(part) for part in re.split("[?#]", path, maxsplit=1)[0].split("/", 3)[1:3]]
 
 
 def _host_of(parts: list[str], domain: str) -> str:

@@ -19,6 +19,7 @@ _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)([KMGT]?)")
 _SIZES = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
 _LONGEST_DAYS = 36500  # timedelta and the stores' integers can hold it
 _HIGHEST_PORT = 65535
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class SettingsError(Exception):
@@ -145,7 +146,10 @@ def _origin(given: Any) -> str:
         raise ValueError
     if parts.path.strip("/") or parts.query or parts.fragment:
         raise ValueError
-    return f"{parts.scheme}://{parts.netloc}"
+    # As browsers write it in `Origin`, with which it is compared.
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    port = "" if parts.port in {None, _DEFAULT_PORTS[parts.scheme]} else f":{parts.port}"
+    return f"{parts.scheme}://{host}{port}"
 
 
 def _web_origin(given: Any) -> str:

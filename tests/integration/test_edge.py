@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
@@ -23,7 +24,8 @@ from websockets.sync.client import connect
 from websockets.sync.server import serve
 
 from edge_proxy.agent import Agent
-from edge_proxy.configuration import EdgeConfiguration, HttpsOrigin, Socket
+from edge_proxy.configuration import EdgeConfiguration, HttpsOrigin, Socket, pages, render
+from edge_proxy.engine import find_engine
 from edge_proxy.errors import EdgeError
 from edge_proxy.runtime import LONGEST
 from hubless.adapters.sqlite.database import Database
@@ -757,7 +759,10 @@ ASKERS = {
     "a page": (("Accept: text/html,*/*;q=0.8",), "GET", "/user/bob/lab", False),
     "anybody": ((), "HEAD", "/user/bob/lab", False),
     "a form": (("Sec-Fetch-Mode: navigate", "Accept: text/html"), "POST", "/user/bob/lab", False),
-    "the server's API": (("Accept: text/html",), "GET", "/user/bob/api/contents", True),
+    "a form of a browser that says little": (("Accept: text/html,*/*;q=0.8",), "POST", "/user/bob/lab", False),
+    "the server's API": (("Accept: */*",), "GET", "/user/bob/api/contents", True),
+    "the server's API, opened": (("Accept: text/html",), "GET", "/user/bob/api/contents", False),
+    "a folder whose name begins so": ((), "GET", "/user/bob/lab/tree/apis/x", False),
     "JSON": (("Accept: application/json",), "GET", "/user/bob/files/x", True),
     "a script": (("Sec-Fetch-Mode: cors",), "POST", "/user/bob/x", True),
 }
@@ -1071,3 +1076,12 @@ def test_activity_is_the_servers_and_not_the_next_ones_at_its_address(world: Wor
     world.ask("/user/bob/api", "POST")
     agent.turn()
     assert set(told[-1]) == {bob}
+
+
+@pytest.mark.parametrize("api", [None, Socket(Path("/run/api.sock"))])
+def test_haproxy_has_nothing_to_remark_on_what_it_is_given(tmp_path: Path, api: Socket | None) -> None:
+    edge = EdgeConfiguration("127.0.0.1", 8000, api, tmp_path, domain="hub.example.org", host_header="x-hubless-host", health_path="/health")
+    for file, text in {**pages(edge), edge.file: render(edge)}.items():
+        file.write_text(text)
+    told = subprocess.run([find_engine().program, "-c", "-f", edge.file], capture_output=True, text=True, check=True)
+    assert "WARNING" not in told.stdout + told.stderr

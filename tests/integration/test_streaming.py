@@ -49,6 +49,10 @@ async def at_once(request):
     answer.set_cookie("b", "2")
     answer.headers.append("x-two", "1")
     answer.headers.append("x-two", "2")
+    if "after" in request.query_params:
+        async def too_late():
+            raise ValueError("too late for anybody")
+        answer.background = too_late
     return answer
 
 gateway.create_app = lambda hub: Starlette(routes=[Route("/slowly", slowly), Route("/at-once", at_once, methods=["GET", "POST"])])
@@ -116,6 +120,14 @@ def test_an_error_before_the_answer_is_an_answer(deploy):
     told, parts = ask(deploy(), "/at-once?fails")
 
     assert (told["statusCode"], b"".join(parts)) == (500, b"Internal Server Error")
+
+
+def test_an_error_after_the_whole_answer_is_told_in_the_log(deploy):
+    function = deploy()
+
+    assert ask(function, "/at-once?after")[0]["statusCode"] == 200
+    eventually(lambda: "ValueError: too late for anybody" in function.log.read_text())
+    assert "an answer was whole, and what made it failed after that" in function.log.read_text()
 
 
 def test_an_error_in_the_midst_of_an_answer_is_told_and_the_next_one_is_served(deploy):

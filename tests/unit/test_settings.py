@@ -144,6 +144,16 @@ class TestValues:
     def test_an_address_loses_its_slash(self) -> None:
         assert read('hub.public_url = "https://hub.example.org/"').hub.public_url == "https://hub.example.org"
 
+    @pytest.mark.parametrize(
+        ("given", "address"),
+        [
+            ("HTTPS://Hub.Example.org:443", "https://hub.example.org"), ("http://h:80/", "http://h"),
+            ("https://h:80", "https://h:80"), ("https://[2001:DB8::1]:443", "https://[2001:db8::1]"),
+        ],
+    )  # fmt: skip
+    def test_an_address_is_written_as_browsers_write_it(self, given: str, address: str) -> None:
+        assert read(f'hub.public_url = "{given}"').hub.public_url == address
+
     def test_names_of_users_are_written_as_they_are_stored(self) -> None:
         assert read('[login]\nadmins = ["Ada"]').login.admins == ("ada",)
 

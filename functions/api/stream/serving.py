@@ -36,8 +36,10 @@ async def _answer(app: ASGI, scope: Scope, body: bytes, invocation: Invocation, 
         logger.info("an answer is ended before Lambda does it")
         task.cancel()
         await asyncio.wait({task})
-    if not task.cancelled() and (error := task.exception()) and not answering.is_complete:
-        raise error
+    if not task.cancelled() and (error := task.exception()):
+        if not answering.is_complete:
+            raise error
+        logger.error("an answer was whole, and what made it failed after that", exc_info=error)
     await answering.complete()
 
 

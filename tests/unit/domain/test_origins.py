@@ -84,6 +84,8 @@ def test_what_belongs_to_somebody_is_led_to_at_their_host_and_the_hubs_own_pages
     assert HUB.located("/user/alice/lab?a=/user/bob/") == "https://alice.hub.example.org/user/alice/lab?a=/user/bob/"
     assert HUB.located("/user/jos%C3%A9/") == "https://xn--jos-dma.hub.example.org/user/jos%C3%A9/"
     assert HUB.located("/services/grades/") == "https://grades--service.hub.example.org/services/grades/"
+    assert HUB.located("/user/alice#/lab") == "https://alice.hub.example.org/user/alice#/lab"
+    assert HUB.located("/user/alice?x#y") == "https://alice.hub.example.org/user/alice?x#y"
     assert HUB.located("/hub/home") == "/hub/home"
     assert HUB.full("/hub/home") == "https://hub.example.org/hub/home"
     assert HUB.full("/user/alice/") == HUB.located("/user/alice/")

@@ -187,6 +187,10 @@ def test_a_front_that_cannot_be_read_lets_nobody_in_until_it_can_and_is_read_onc
     assert [gateway.handle(hub, by_the_front("HTTP API", FRONT), None)["statusCode"] for _ in range(3)] == [503, 200, 200]
 
 
+def test_a_front_whose_text_nobody_here_reads_lets_nobody_in(ask):
+    assert ask(by_the_front("HTTP API", ""), "/front", text_of=None)[0]["statusCode"] == 503
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_without_a_front_nobody_is_believed_about_who_asks(ask, kind):
     _, told = ask(by_the_front(kind, "anything", x_hubless_address="6.6.6.6", x_hubless_host="maria.hub.example.org"))
