@@ -6,17 +6,16 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
 
+from hubless.domain.front import ADDRESS_HEADER, OWN, PATH_HEADER
 from hubless.domain.origins import host_of_route
 from hubless.domain.routes import ServerKey
 
 FORWARDED = ("X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-Port")
 OTHERS_CLAIMS = ("Forwarded", "X-Real-IP", "X-Scheme", "Proxy", "X-Forwarded-Server", "X-Original-URL", "X-Rewrite-URL")
-FRONTS_OWN = "x-hubless-"  # how the headers begin that the web's front sets and takes away from everybody else
-PATH_HEADER = f"{FRONTS_OWN}path"  # the path as it was sent: API Gateway decodes it
-ADDRESS_HEADER = f"{FRONTS_OWN}address"  # who asks
 SCHEME_HEADER = "CloudFront-Forwarded-Proto"
 MOST_CONNECTIONS = 20_000
 PAGE, PROGRAM = "page", "program"  # who asks
+_FRONTS_OWN = f"^{OWN}".replace("-", "[-_]")  # gateways to programs (WSGI, CGI) take both for one
 _HTML = 'content-type "text/html; charset=utf-8"'
 STATE, LOADED = "state", "loaded"  # what is up while routes are loaded
 
@@ -142,7 +141,7 @@ defaults
 frontend public
     bind {edge.bind}
 {_health(edge)}{_front(edge) if edge.host_header else _trust(edge)}
-    http-request del-header {FRONTS_OWN} -m beg
+    http-request del-header {_FRONTS_OWN} -m reg
 {_host(edge)}    http-request set-var(txn.path) path,url_dec
     acl for_hub var(txn.path) -m beg /hub/
     acl for_hub var(txn.path) -m str /hub

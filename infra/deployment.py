@@ -45,7 +45,9 @@ def deployment(
         bundle(name, architecture=runs_on.architecture, python=runs_on.python, settings_file=settings_file, into=bundles)
         for name in ("api", "spawn", "reaper")
     )
-    edge = stage.settings.edge == "economy" and bundle("edge", architecture=EDGE_TARGET.architecture, python=EDGE_TARGET.python, into=bundles)
+    edge = None
+    if stage.settings.edge == "economy":
+        edge = bundle("edge", architecture=EDGE_TARGET.architecture, python=EDGE_TARGET.python, into=bundles)
     images = tuple(profile.image for profile in settings.profiles if profile.image)
     certificates = None
     if CertificatesStack.is_needed(stage):
@@ -53,7 +55,7 @@ def deployment(
     state = StateStack(scope, stage)
     cluster = ClusterStack(scope, stage, state=state, images=images)
     web = WebStack(
-        scope, stage, state=state, cluster=cluster, certificates=certificates, edge_code=str(edge or ""), cross_region_references=True
+        scope, stage, state=state, cluster=cluster, certificates=certificates, edge_code=edge, cross_region_references=True
     )
     control = ControlStack(
         scope, stage, state=state, cluster=cluster, web=web, code=Code(api=api, spawn=spawn, reaper=reaper, target=runs_on)

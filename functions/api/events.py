@@ -8,9 +8,8 @@ from ipaddress import ip_address, ip_network
 from typing import Any
 from urllib.parse import quote
 
-# What stands in front hands on here what was asked for, as it was sent: API Gateway decodes paths, so that `%2F` and `/`
-# become one, and cuts them at an encoded `?`. Likewise who asked, and by which name: itself it asks by another.
-PATH_HEADER, HOST_HEADER, ADDRESS_HEADER = "x-hubless-path", "x-hubless-host", "x-hubless-address"
+from hubless.domain.front import ADDRESS_HEADER, PATH_HEADER
+
 _PLAIN = "/:@!$&'()*+,;=~"
 
 
@@ -28,7 +27,10 @@ def cookies(event: Mapping[str, Any]) -> str:
 
 
 def raw_path(event: Mapping[str, Any]) -> str:
-    """Return the path that was asked for, percent-encoded; without `x-hubless-path` as well as the event lets one know."""
+    """Return the path that was asked for, percent-encoded; without `x-hubless-path` as well as the event lets one know.
+
+    API Gateway decodes paths, so that `%2F` and `/` become one, and cuts them at an encoded `?`.
+    """
     given = header(event, PATH_HEADER).partition("?")[0]
     if given.startswith("/"):
         return quote(given, safe=_PLAIN + "%")
@@ -36,10 +38,14 @@ def raw_path(event: Mapping[str, Any]) -> str:
     return quote(path, safe=_PLAIN + "%" if _hands_paths_on(event) else _PLAIN)
 
 
+def is_of_balancer(event: Mapping[str, Any]) -> bool:
+    """Say whether a load balancer made the event. No client says so: a service writes its own part of what it hands over."""
+    return "elb" in (event.get("requestContext") or {})
+
+
 def _hands_paths_on(event: Mapping[str, Any]) -> bool:
     """Say whether the path is as it was sent: a load balancer and the address of a function itself do not decode."""
-    about = event.get("requestContext") or {}
-    return "elb" in about or ".lambda-url." in str(about.get("domainName", ""))
+    return is_of_balancer(event) or ".lambda-url." in str((event.get("requestContext") or {}).get("domainName", ""))
 
 
 def client_of(event: Mapping[str, Any], trusted_proxies: Iterable[str]) -> str:
@@ -48,10 +54,10 @@ def client_of(event: Mapping[str, Any], trusted_proxies: Iterable[str]) -> str:
     What stands further left in `X-Forwarded-For` is anybody's claim, so it is read from the right.
     """
     claims = [claim for given in header(event, "x-forwarded-for").split(",") if (claim := given.strip())]
-    about = event.get("requestContext") or {}
-    if "elb" in about:
+    if is_of_balancer(event):
         source = claims.pop() if claims else ""  # it says nowhere else from whom it heard
     else:
+        about = event.get("requestContext") or {}
         source = str((about.get("http") or about.get("identity") or {}).get("sourceIp") or "")
     trusted = [ip_network(network) for network in trusted_proxies]
     while claims and _is_in(source, trusted):

@@ -15,10 +15,9 @@ from functions.api.app import create_app
 from functions.api.jsontext import JSONResponse
 from hubless.bootstrap.cloud import CloudHub
 from hubless.domain.errors import StoreUnavailableError
+from hubless.domain.front import FRONT_HEADER, HOST_HEADER
 
 logger = logging.getLogger(__name__)
-
-FRONT_HEADER = "x-hubless-front"  # what CloudFront adds, and nobody else knows
 
 
 @lru_cache(maxsize=1)
@@ -75,6 +74,8 @@ def _refusal(hub: CloudHub, event: Mapping[str, Any]) -> JSONResponse | None:
     except StoreUnavailableError as away:
         logger.warning("who comes by the front cannot be told: %s", away)
         return JSONResponse({"status": 503, "message": "The hub cannot answer just now. Try again in a moment."}, 503)
+    if events.is_of_balancer(event):
+        return None  # none but the front reaches it, and it takes no header out: servers would learn the secret (ADR 13)
     given = events.header(event, FRONT_HEADER)
     same = [xsrf.is_same(text, given) for text in right]  # all of them, so that the time tells nothing
     if any(same) or not right:
@@ -90,6 +91,6 @@ def _host(hub: CloudHub, event: Mapping[str, Any], public: str) -> str:
     """
     if not hub.origins.subdomains:
         return public
-    names = (events.HOST_HEADER,) if hub.front else (events.HOST_HEADER, "x-forwarded-host")
+    names = (HOST_HEADER,) if hub.front else (HOST_HEADER, "x-forwarded-host")
     told = next((given for name in names if (given := events.header(event, name).strip())), "")
     return told if told.isascii() and told.isprintable() else ""

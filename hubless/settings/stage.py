@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hubless.domain import names
+from hubless.domain.origins import is_domain
 from hubless.domain.values import value
 from hubless.settings.kinds import (
     CPUS,
@@ -121,6 +122,7 @@ class StageSettings:
     homes: bool = setting(True, FLAG, "Whether users' files are kept, on EFS; without, they go with the server")
     expected_servers: int = setting(20, count(1, 100_000), "Servers at once that quotas are checked for")
     snap_start: bool = setting(False, FLAG, "Whether the api's function starts from a snapshot: sooner, for some $2 a month")
+    streams_at_once: int = setting(0, count(0), "Starts that scripts may follow at once, kept apart from all else as Lambda's reserved concurrency; 0 for as many as the account has")
     waf: bool = setting(False, FLAG, "Whether AWS WAF limits how often one address may try to log in, for $6 a month and 60 cents a million requests")
     waf_rate: int = setting(300, count(10, 20_000_000), "Log-ins that one address may try in five minutes")
     alarm_email: str = setting("", _matching(_EMAIL, "an e-mail address"), "Who is told of alarms")
@@ -206,6 +208,8 @@ def _contradictions(stage: Stage) -> list[tuple[bool, str]]:
         (bool(given.zone_id and given.certificate), ".certificate is made by itself where zone_id is given: leave one of them out"),
         (bool(given.zone_name) and not given.zone_id, ".zone_name has a meaning only with zone_id"),
         (bool(given.zone_id) and not stage.is_in_zone(), f'.domain "{given.domain}" does not lie in the zone "{given.zone_name}"'),
+        (stage.has_subdomains and not is_domain(given.domain),
+         f'.domain "{given.domain}" leaves no room for hosts below it: choose a shorter one, or subdomains = false'),
         (given.fleet_least > given.fleet_most, f".fleet_least is {given.fleet_least}, more than fleet_most, which is {given.fleet_most}"),
         (bool(given.vpc_id) != bool(own_subnets), ".vpc_id, zones, public_subnets and private_subnets belong together: give all or none"),
         (bool(given.vpc_id) and len({len(part) for part in own_vpc}) != 1,

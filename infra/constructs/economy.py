@@ -1,10 +1,16 @@
 """The smallest edge: one instance with HAProxy and the agent. It is stopped while no server runs.
 
 The instance is never replaced: CloudFront does not let go of a VPC origin that is in use, and a new instance would cut every
-connection. What changes at a deployment is a tag, which tells the instance where its code lies; it looks at that each minute and
-puts new code in place while HAProxy goes on. The image of its system is the newest when it is made; later ones come by `dnf`.
+connection. What changes at a deployment is a tag, which tells the instance where its code lies, with all that it is told and that
+installs it (infra/economy); it looks at that each minute and puts new code in place while HAProxy goes on. The image of its system
+is the newest when it is made; what is newer later comes by `dnf`. ADR 23.
 """
 
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from aws_cdk import CfnTag, Duration, Fn, Stack, Tags
@@ -19,13 +25,14 @@ from infra.constructs.edge import (
     KEEP_SECONDS,
     ORIGIN,
     READ_SECONDS,
-    TABLE_ACTIONS,
     Edge,
+    edge_place,
+    edge_told,
     let_cloudfront_in,
-    variables_of,
+    may_use_table,
 )
 from infra.places import TOP
-from infra.reasons import reasoned, wild
+from infra.reasons import reasoned
 from infra.stacks.cluster import EDGE_PORT, ClusterStack
 from infra.stacks.state import StateStack
 
@@ -33,23 +40,22 @@ IMAGE = "resolve:ssm:/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-defa
 CODE_TAG = "hubless-code"
 DRAIN_SECONDS = 2  # nobody uses it when it is stopped, and while it stops nobody can start it
 DISK_GIB = 8  # the least that Amazon's image takes
-SCRIPT = TOP / "infra" / "constructs" / "economy.sh"
+FILES = TOP / "infra" / "economy"
 
 
 class Economy(Construct):
     """One instance, and what it may do."""
 
-    def __init__(self, scope: Construct, *, cluster: ClusterStack, state: StateStack, code: str) -> None:
+    def __init__(self, scope: Construct, *, cluster: ClusterStack, state: StateStack, code: Path) -> None:
         super().__init__(scope, "Economy")
         self._stage, given = cluster.stage, cluster.stage.settings
-        domain = given.domain if self._stage.has_subdomains else ""
         role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("ec2.amazonaws.com"), description="Of the edge")
-        role.add_to_policy(iam.PolicyStatement(actions=list(TABLE_ACTIONS), resources=[state.table.table_arn]))
-        bundle = assets.Asset(self, "Code", path=code)
-        bundle.grant_read(role)
-        wild(role, {r"^Action::s3:(GetObject|GetBucket|List)\*$|:s3:::cdk-": "The CDK's own grant to read its assets, of which one is this code"})
+        may_use_table(role, state.table.table_arn)
+        told = edge_told(cluster.stage, drain_seconds=DRAIN_SECONDS)
+        bundle = assets.Asset(self, "Code", path=str(_with_installer(code, told, code.parent)))
+        role.add_to_policy(iam.PolicyStatement(actions=["s3:GetObject"], resources=[bundle.bucket.arn_for_objects(bundle.s3_object_key)]))
         let_cloudfront_in(self, cluster.edge_group, EDGE_PORT)
-        template = self._template(role, variables_of(Stack.of(self), table=state.table.table_name, domain=domain, drain_seconds=DRAIN_SECONDS))
+        template = self._template(role, edge_place(Stack.of(self), state.table.table_name))
         self._instance = ec2.CfnInstance(
             self,
             "Instance",
@@ -95,11 +101,11 @@ class Economy(Construct):
             told={"economy_instance": instance.ref, "economy_idle_minutes": self._stage.settings.sleep_after},
         )
 
-    def _template(self, role: iam.Role, variables: dict[str, str]) -> ec2.CfnLaunchTemplate:
+    def _template(self, role: iam.Role, place: dict[str, str]) -> ec2.CfnLaunchTemplate:
         profile = iam.CfnInstanceProfile(self, "Profile", roles=[role.role_name])
         disk: Any = ec2.CfnLaunchTemplate.BlockDeviceMappingProperty(
             device_name="/dev/xvda",
-            ebs=ec2.CfnLaunchTemplate.EbsProperty(volume_size=DISK_GIB, volume_type="gp3", encrypted=True, delete_on_termination=True),
+            ebs=ec2.CfnLaunchTemplate.EbsProperty(volume_size=DISK_GIB, volume_type="gp3", encrypted=True, kms_key_id="alias/aws/ebs", delete_on_termination=True),
         )
         return ec2.CfnLaunchTemplate(
             self,
@@ -110,21 +116,36 @@ class Economy(Construct):
                 block_device_mappings=[disk],
                 instance_initiated_shutdown_behavior="stop",
                 maintenance_options=ec2.CfnLaunchTemplate.MaintenanceOptionsProperty(auto_recovery="default"),
-                credit_specification=ec2.CfnLaunchTemplate.CreditSpecificationProperty(cpu_credits="standard"),
+                credit_specification=ec2.CfnLaunchTemplate.CreditSpecificationProperty(cpu_credits="unlimited"),
                 metadata_options=ec2.CfnLaunchTemplate.MetadataOptionsProperty(
                     http_tokens="required", http_put_response_hop_limit=1, instance_metadata_tags="enabled"
                 ),
-                user_data=Fn.base64(_first_boot(variables)),
+                user_data=Fn.base64(_first_boot(place)),
             ),
         )
 
 
-def _first_boot(variables: dict[str, str]) -> str:
-    """Return what the instance does once in its life: it writes the variables, and the script that keeps its code new."""
-    written = "\n".join(f"{name}={value}" for name, value in variables.items())
-    script = SCRIPT.read_text()
+def _first_boot(place: dict[str, str]) -> str:
+    """Return what the instance does once in its life: it notes where it is, and fetches its code. All else comes with that."""
+    written = "\n".join(f"{name}={value}" for name, value in place.items())
     return (
-        "#!/bin/bash\nset -eu\nmkdir -p /opt/hubless /etc/hubless\n"
-        f"cat > /etc/hubless/edge.env <<'END'\n{written}\nEND\n"
-        f"cat > /opt/hubless/keep <<'END'\n{script}END\nchmod 755 /opt/hubless/keep\n/opt/hubless/keep --install\n"
+        "#!/bin/bash\nexec > >(tee /dev/console) 2>&1\nset -u\nmkdir -p /opt/hubless /etc/hubless\n"
+        f"cat > /etc/hubless/place.env <<'END'\n{written}\nEND\n"
+        f"cat > /opt/hubless/keep <<'END'\n{(FILES / 'keep').read_text()}END\nchmod 755 /opt/hubless/keep\n"
+        "until /opt/hubless/keep; do sleep 5; done\n"
     )
+
+
+def _with_installer(code: Path, told: Mapping[str, str], into: Path) -> Path:
+    """Return the edge's *code* with what installs it and what the edge is *told*, in a folder below *into*."""
+    written = "".join(f"{name}={value}\n" for name, value in told.items())
+    texts = [written, *(file.read_text() for file in sorted(FILES.iterdir()))]
+    made = into / f"{code.name}-{hashlib.sha256(chr(0).join(texts).encode()).hexdigest()[:16]}"
+    if not made.exists():
+        with tempfile.TemporaryDirectory(dir=into) as temporary:
+            whole = Path(temporary) / "whole"
+            shutil.copytree(code, whole)
+            shutil.copytree(FILES, whole / "economy")
+            (whole / "economy" / "edge.env").write_text(written)
+            whole.rename(made)
+    return made

@@ -1,6 +1,6 @@
 """What every kind of edge offers the rest of the deployment."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,9 +8,11 @@ from aws_cdk import Stack
 from aws_cdk import aws_cloudfront as cloudfront
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_elasticloadbalancingv2 as balancers
+from aws_cdk import aws_iam as iam
 from aws_cdk import custom_resources as custom
 from constructs import Construct
 
+from hubless.settings.stage import Stage
 from infra.reasons import reasoned
 from infra.stacks.cluster import EDGE_PORT
 
@@ -70,17 +72,40 @@ def http_only() -> cloudfront.OriginProtocolPolicy:
     return cloudfront.OriginProtocolPolicy.HTTP_ONLY
 
 
-def variables_of(stack: Stack, *, table: str, domain: str, drain_seconds: int) -> dict[str, str]:
-    """Return what every HAProxy edge behind CloudFront is told; *domain* where each user has a host below it."""
+def edge_place(stack: Stack, table: str) -> dict[str, str]:
+    """Return what only a deployment knows of what an edge is told."""
+    return {"HUBLESS_EDGE_TABLE": table, "HUBLESS_EDGE_REGION": stack.region}
+
+
+def edge_told(stage: Stage, *, drain_seconds: int) -> dict[str, str]:
+    """Return what else every HAProxy edge behind CloudFront is told: a domain where each user has a host below it."""
     return {
-        "HUBLESS_EDGE_TABLE": table,
-        "HUBLESS_EDGE_REGION": stack.region,
         "HUBLESS_EDGE_HOST_HEADER": "x-hubless-host",
-        "HUBLESS_EDGE_DOMAIN": domain,
+        "HUBLESS_EDGE_DOMAIN": stage.settings.domain if stage.has_subdomains else "",
         "HUBLESS_EDGE_PORT": str(EDGE_PORT),
         "HUBLESS_EDGE_ACTIVITY_SECONDS": str(ACTIVITY_SECONDS),
         "HUBLESS_EDGE_DRAIN_SECONDS": str(drain_seconds),
     }
 
 
-TABLE_ACTIONS = ("dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem")
+def may_use_table(role: iam.Role, table: str) -> None:
+    """Let an edge read routes, report itself and note who is at work: it speaks with everybody, and knows no tokens or people.
+
+    The leading key of what it may touch is the partition (hubless/adapters/dynamodb/keys.py).
+    """
+
+    def allow(actions: Sequence[str], where: Mapping[str, Mapping[str, Any]]) -> None:
+        role.add_to_policy(
+            iam.PolicyStatement(actions=[f"dynamodb:{action}" for action in actions], resources=[table], conditions=where)
+        )
+
+    allow(["GetItem", "Query"], {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["ROUTES", "CHANGES", "SEQUENCE"]}})
+    allow(["PutItem", "DeleteItem"], {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["EDGES"]}})
+    allow(
+        ["UpdateItem"],
+        {
+            "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["USER#*"]},
+            "ForAllValues:StringEquals": {"dynamodb:Attributes": ["pk", "sk", "servers"]},
+            "StringEqualsIfExists": {"dynamodb:ReturnValues": ["NONE", "UPDATED_OLD", "UPDATED_NEW"]},
+        },
+    )

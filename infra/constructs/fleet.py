@@ -15,12 +15,13 @@ from infra.constructs.edge import (
     KEEP_SECONDS,
     ORIGIN,
     READ_SECONDS,
-    TABLE_ACTIONS,
     Edge,
     as_it_is,
+    edge_place,
+    edge_told,
     http_only,
     let_cloudfront_in,
-    variables_of,
+    may_use_table,
 )
 from infra.places import TOP
 from infra.reasons import reasoned
@@ -103,17 +104,18 @@ class Fleet(Construct):
         return balancer, group
 
     def _definition(self, state: StateStack) -> ecs.FargateTaskDefinition:
-        given = self._stage.settings
+        task_role = iam.Role(self, "TaskRole", assumed_by=iam.ServicePrincipal("ecs-tasks.amazonaws.com"), description="Of edges")
         definition = ecs.FargateTaskDefinition(
             self,
             "Task",
             cpu=CPU,
             memory_limit_mib=MEMORY_MIB,
+            task_role=task_role,
             runtime_platform=ecs.RuntimePlatform(
                 cpu_architecture=ecs.CpuArchitecture.ARM64, operating_system_family=ecs.OperatingSystemFamily.LINUX
             ),
         )
-        definition.add_to_task_role_policy(iam.PolicyStatement(actions=list(TABLE_ACTIONS), resources=[state.table.table_arn]))
+        may_use_table(task_role, state.table.table_arn)
         image = ecs.ContainerImage.from_asset(str(TOP), file=DOCKERFILE, platform=assets.Platform.LINUX_ARM64)
         log_group = logs.LogGroup(
             self, "Logs", retention=retention(self._stage.settings.log_days), removal_policy=RemovalPolicy.DESTROY
@@ -123,9 +125,7 @@ class Fleet(Construct):
             image=image,
             essential=True,
             readonly_root_filesystem=True,
-            environment=variables_of(
-                Stack.of(self), table=state.table.table_name, domain=given.domain if self._stage.has_subdomains else "", drain_seconds=DRAIN_SECONDS
-            ),
+            environment=edge_place(Stack.of(self), state.table.table_name) | edge_told(self._stage, drain_seconds=DRAIN_SECONDS),
             port_mappings=[ecs.PortMapping(container_port=EDGE_PORT)],
             stop_timeout=Duration.seconds(STOP_SECONDS),
             logging=ecs.LogDriver.aws_logs(stream_prefix="edge", log_group=log_group),
@@ -142,12 +142,15 @@ class Fleet(Construct):
         return definition
 
     def _service(self, definition: ecs.FargateTaskDefinition) -> ecs.FargateService:
+        given = self._stage.settings
+        scales = given.fleet_most > given.fleet_least
         return ecs.FargateService(
             self,
             "Service",
             cluster=self._cluster.cluster,
             task_definition=definition,
-            desired_count=self._stage.settings.fleet_least,
+            # Where it scales, how many there are is not the deployment's to say: it would cut what is more than this.
+            desired_count=None if scales else given.fleet_least,
             # Addresses of their own, to fetch their image: no group lets anybody but the balancer in.
             assign_public_ip=True,
             vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PUBLIC),
@@ -164,9 +167,10 @@ class Fleet(Construct):
         if given.fleet_most == given.fleet_least:
             return
         target = service.auto_scale_task_count(min_capacity=given.fleet_least, max_capacity=given.fleet_most)
-        steps = [scaling.ScalingInterval(upper=FLOWS * given.fleet_least, change=given.fleet_least)]
+        flows = FLOWS // len(self._cluster.vpc.availability_zones)  # each zone tells of its own, and the largest counts
+        steps = [scaling.ScalingInterval(upper=flows * given.fleet_least, change=given.fleet_least)]
         steps += [
-            scaling.ScalingInterval(lower=FLOWS * (count - 1), change=count)
+            scaling.ScalingInterval(lower=flows * (count - 1), change=count)
             for count in range(given.fleet_least + 1, given.fleet_most + 1)
         ]
         target.scale_on_metric(

@@ -13,14 +13,15 @@ function handler(event) {
     headers['x-hubless-host'] = { value: headers.host ? headers.host.value : '' };
     headers['x-hubless-address'] = { value: event.viewer.ip };
     delete headers['x-hubless-front'];
+    delete headers['cloudfront-forwarded-proto'];
     {{COOKIES}}
     const reads = request.method === 'GET' || request.method === 'HEAD' || request.method === 'OPTIONS';
     if (EDGE && reads && !headers.upgrade) {
-        // An edge that sleeps, or has no route: the API says why, and wakes it. 503 is also what CloudFront
-        // counts an origin as that it cannot connect to.
+        // An edge that has no route (503), or sleeps: CloudFront calls one that it cannot reach 502 or 504. The API says
+        // why, and wakes it.
         cf.createRequestOriginGroup({
             originIds: [{ originId: EDGE }, { originId: API }],
-            failoverCriteria: { statusCodes: [503] },
+            failoverCriteria: { statusCodes: [502, 503, 504] },
         });
     }
     return request;

@@ -39,6 +39,7 @@ class Plan:
     target: Target
     log_days: int
     snap_start: bool = False
+    at_once: int = 0  # environments that are kept for it; 0 for none
 
 
 class HubFunction(Construct):
@@ -74,6 +75,7 @@ class HubFunction(Construct):
             role=role,
             log_group=log_group,
             current_version_options=lambda_.VersionOptions(removal_policy=RemovalPolicy.RETAIN),
+            reserved_concurrent_executions=plan.at_once or None,
             **more,
         )
         self.alias = lambda_.Alias(self, "Alias", alias_name=ALIAS, version=self.function.current_version)

@@ -9,6 +9,7 @@ from constructs import Construct
 from hubless.settings.stage import Stage
 
 ZONES = 2
+HUB_TAG = "hubless:hub"
 _KEPT = logs.RetentionDays
 _RETENTIONS = {
     1: _KEPT.ONE_DAY,
@@ -38,6 +39,7 @@ class HubStack(Stack):
             **more,
         )
         Tags.of(self).add("hubless:stage", stage.name)
+        Tags.of(self).add(HUB_TAG, stage.hub)  # as tasks and access points have, which the hub makes
 
     @property
     def availability_zones(self) -> list[str]:

@@ -33,6 +33,7 @@ VISIBILITY_SECONDS = 6 * SPAWN_SECONDS  # what AWS recommends for a queue that f
 TRIES = 1_000  # what is not possible yet comes back until its deadline, which the hub knows and the queue does not
 BATCH, AT_ONCE = 10, 20
 MEMORY_MIB = {"api": 1024, "stream": 256, "spawn": 512, "reaper": 512}
+STREAM_VERSION = 1  # raised with each change of the method
 LAST_RULE = 50_000  # ELB's highest
 KNOWS_WHO_ASKS = "The hub itself knows who asks, by JupyterHub's own tokens and cookies"
 EXEC_WRAPPER = "/var/task/functions/api/stream/bootstrap"
@@ -134,6 +135,7 @@ class ControlStack(HubStack):
             target=self._code.target,
             log_days=self.stage.settings.log_days,
             snap_start=self.stage.settings.snap_start and name == "api",
+            at_once=self.stage.settings.streams_at_once if name == "stream" else 0,
         )
         front = _by_ssm(self._state.front.secret_name) if is_in_front else ""
         variables = written(replace(self._cloud, front=front))
@@ -187,7 +189,8 @@ class ControlStack(HubStack):
                 timeout_in_millis=STREAM_SECONDS * 1000,
             ),
         )
-        deployment = rest.CfnDeployment(self, "StreamDeployment", rest_api_id=api.ref)
+        # A stage serves the deployment that it names: another method has to make another.
+        deployment = rest.CfnDeployment(self, f"StreamDeployment{STREAM_VERSION}", rest_api_id=api.ref)
         deployment.add_resource_dependency(method)
         stage = rest.CfnStage(
             self, "StreamStage", rest_api_id=api.ref, deployment_id=deployment.ref, stage_name=STREAM_STAGE

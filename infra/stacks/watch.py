@@ -6,12 +6,13 @@ from aws_cdk import Duration
 from aws_cdk import aws_budgets as budgets
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
 from hubless.settings.stage import Stage
-from infra.stacks.base import HubStack
+from infra.stacks.base import HUB_TAG, HubStack
 from infra.stacks.control import ControlStack
 from infra.stacks.web import WebStack
 
@@ -20,7 +21,7 @@ WARN_AT, FAILED_SPAWNS, STALE_MINUTES = 80, 5, 5  # per cent of the budget; with
 
 
 class WatchStack(HubStack):
-    """Five alarms: each costs ten cents a month, and each says that somebody has to do something."""
+    """Some alarms: each costs ten cents a month, and each says that somebody has to do something."""
 
     def __init__(self, scope: Construct, stage: Stage, *, control: ControlStack, web: WebStack, **more: Any) -> None:
         super().__init__(scope, "watch", stage, description="hubless: dashboard, alarms, spend", **more)
@@ -36,6 +37,15 @@ class WatchStack(HubStack):
             return None
         topic = sns.Topic(self, "Alarms", display_name=self.stage.hub, enforce_ssl=True)
         topic.add_subscription(subscriptions.EmailSubscription(email))
+        # A policy that only denies takes the place of SNS's own, by which the account's alarms may publish.
+        topic.add_to_resource_policy(
+            iam.PolicyStatement(
+                principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
+                actions=["sns:Publish"],
+                resources=[topic.topic_arn],
+                conditions={"StringEquals": {"aws:SourceAccount": self.account}},
+            )
+        )
         return topic
 
     def _metric(self, name: str, statistic: str = "Sum", minutes: int = 5, **dimensions: str) -> cloudwatch.Metric:
@@ -93,6 +103,13 @@ class WatchStack(HubStack):
             missing=cloudwatch.TreatMissingData.BREACHING,
             periods=2,
         )
+        if self.stage.settings.edge == "economy":
+            self._alarm(
+                "EdgeRefused",
+                self._metric("EdgeRefusals"),
+                1,
+                "EC2 has no room for the edge, and servers are not reached. It is asked again each minute; if it lasts, choose another instance_type or edge.",
+            )
         errors = self._control.api.function.metric_errors(period=Duration.minutes(5), statistic="Sum")
         self._alarm("ApiErrors", errors, 3, "requests fail. The api function's log says why for each.")
 
@@ -137,7 +154,7 @@ class WatchStack(HubStack):
                 budget_type="COST",
                 time_unit="MONTHLY",
                 budget_limit=budgets.CfnBudget.SpendProperty(amount=given.monthly_budget, unit="USD"),
-                cost_filters={"TagKeyValue": [f"user:hubless:stage${self.stage.name}"]},
+                cost_filters={"TagKeyValue": [f"user:{HUB_TAG}${self.stage.hub}"]},
             ),
             notifications_with_subscribers=notes,
         )

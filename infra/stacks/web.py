@@ -1,5 +1,6 @@
 """What faces the internet: CloudFront, the API's addresses behind it, and the edge that leads to servers."""
 
+from pathlib import Path
 from typing import Any
 
 from aws_cdk import Duration, Fn
@@ -27,6 +28,7 @@ from infra.stacks.state import StateStack
 
 API, STREAM = "api", "stream"  # origins, beside the edge
 STREAM_STAGE = "live"
+RATE, BURST = 1_000, 2_000  # requests a second: a class of 2,000 that opens the hub at once
 FRONT_HEADER = "x-hubless-front"
 KEPT_ERRORS = (400, 403, 404, 405, 414, 416, 500, 501, 502, 503, 504)  # those that CloudFront keeps
 SERVERS, SERVICES, STATIC, PROGRESS = "/user/*", "/services/*", "/hub/static/*", "/hub/api/users/*/progress"
@@ -43,12 +45,21 @@ class WebStack(HubStack):
         state: StateStack,
         cluster: ClusterStack,
         certificates: CertificatesStack | None,
-        edge_code: str,
+        edge_code: Path | None,
         **more: Any,
     ) -> None:
         super().__init__(scope, "web", stage, description="hubless: what faces the internet", **more)
         self._state, self._certificates = state, certificates
-        self.api = http.HttpApi(self, "Api", description=f"{stage.hub}: the hub", disable_execute_api_endpoint=False)
+        self.api = http.HttpApi(self, "Api", api_name=stage.hub, description=f"{stage.hub}: the hub", create_default_stage=False)
+        # The address is public, though only what CloudFront asks is answered: strangers are not to cost much.
+        http.HttpStage(
+            self,
+            "ApiStage",
+            http_api=self.api,
+            stage_name="$default",
+            auto_deploy=True,
+            throttle=http.ThrottleSettings(rate_limit=RATE, burst_limit=BURST),
+        )
         # Made bare, as the rest of it names functions, which are told CloudFront's name, which is made from this one's.
         self.stream = rest.CfnRestApi(
             self,
@@ -75,9 +86,10 @@ class WebStack(HubStack):
         self.tell("Url", self.url, "The hub")
         self.tell("DistributionName", self.distribution.distribution_domain_name, "What a domain of your own is to be an alias of")
 
-    def _edge(self, cluster: ClusterStack, code: str) -> Edge:
+    def _edge(self, cluster: ClusterStack, code: Path | None) -> Edge:
         match self.stage.settings.edge:
             case "economy":
+                assert code is not None  # noqa: S101 it is bundled for this edge
                 return Economy(self, cluster=cluster, state=self._state, code=code).edge()
             case "fleet":
                 return Fleet(self, cluster=cluster, state=self._state).edge()

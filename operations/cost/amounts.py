@@ -78,8 +78,10 @@ class Amounts:
     spawn_seconds: Decimal = field(default=Decimal("0.3"))  # each, estimated
     launch_messages: Decimal = field(default=Decimal(12))  # requests to SQS
     launch_log_gb: Decimal = field(default=Decimal("0.00005"))
-    stream_seconds: Decimal = field(default=Decimal(60))  # for which a browser follows it
-    stream_reads: Decimal = field(default=Decimal(2))  # a second: `look_seconds` in hubless/bootstrap/cloud.py
+    follows: Decimal = field(default=Decimal(20))  # a browser asks how it is each three seconds, for a minute
+    follow_read_units: Decimal = field(default=Decimal(8))  # a request's, and a look at the server
+    follow_seconds: Decimal = field(default=Decimal("0.05"))  # estimated
+    follow_memory_gb: Decimal = field(default=Decimal("0.25"))
     server_log_gb: Decimal = field(default=Decimal("0.0002"))
 
     # A sweep where nothing is to be done (docs/dynamodb.md, "What a sweep costs").
@@ -94,7 +96,7 @@ class Amounts:
     # An edge at rest (docs/dynamodb.md, "What an edge costs").
     edge_poll_seconds: Decimal = field(default=Decimal(1))
     edge_heartbeat_seconds: Decimal = field(default=Decimal(5))
-    edge_activity_seconds: Decimal = field(default=Decimal(60))
+    edge_activity_seconds: Decimal = field(default=Decimal(300))  # as deployed (infra/constructs/edge.py)
     edge_activity_write_units: Decimal = field(default=Decimal(2))  # and the index
     edge_vcpus: Decimal = field(default=Decimal("0.25"))  # of a fleet's task
     edge_memory_gb: Decimal = field(default=Decimal("0.5"))
@@ -105,10 +107,10 @@ class Amounts:
     polls_a_queue: Decimal = field(default=5 * SECONDS / 20)
 
     # What stands there.
-    standing_metrics: Decimal = field(default=Decimal(5))  # each sweep writes them (docs/cloud.md)
-    other_metrics: Decimal = field(default=Decimal(6))  # Spawns by outcome, SpawnDuration, Deaths, Throttles
+    standing_metrics: Decimal = field(default=Decimal(2))  # each sweep writes them (docs/cloud.md)
+    other_metrics: Decimal = field(default=Decimal(9))  # Spawns by outcome, SpawnDuration, Deaths, Throttles, what sweeps did
     alarms: Decimal = field(default=Decimal(5))
-    dashboards: Decimal = field(default=Decimal(1))
+    dashboards: Decimal = field(default=Decimal(0))  # beyond an account's first three, which cost nothing, and not for a year alone
     secrets: Decimal = field(default=Decimal(2))
     keys: Decimal = field(default=Decimal(0))
     images_gb: Decimal = field(default=Decimal(2))

@@ -103,15 +103,24 @@ class _Month:
         return self.demand.server_hours * each
 
     @property
+    def follows(self) -> Decimal:
+        """Return how often browsers ask how a start is getting on."""
+        return self.demand.launches * self.amounts.follows
+
+    @property
     def server_requests(self) -> Decimal:
         return self.demand.server_hours * self.amounts.server_requests
 
     def _functions(self) -> Iterator[Line]:
         amounts, launches = self.amounts, self.demand.launches
         of_launches = launches * amounts.launch_invocations
-        runs = self.requests + of_launches + launches + amounts.sweeps
-        seconds = of_launches * amounts.spawn_seconds + launches * amounts.stream_seconds + amounts.sweeps * amounts.sweep_seconds
-        gb_seconds = self.requests * amounts.api_seconds * amounts.api_memory_gb + seconds * amounts.memory_gb
+        runs = self.requests + self.follows + of_launches + amounts.sweeps
+        seconds = of_launches * amounts.spawn_seconds + amounts.sweeps * amounts.sweep_seconds
+        gb_seconds = (
+            self.requests * amounts.api_seconds * amounts.api_memory_gb
+            + self.follows * amounts.follow_seconds * amounts.follow_memory_gb
+            + seconds * amounts.memory_gb
+        )
         usd = self.prices.of_million("lambda.million_requests", runs) + self.prices.usd("lambda.gb_second") * gb_seconds
         yield Line(Group.CONTROL, "Lambda", usd, f"{_short(runs)} runs, {_short(gb_seconds)} GB-seconds")
         if self.demand.snap_start:
@@ -125,12 +134,13 @@ class _Month:
 
     def _web(self) -> Iterator[Line]:
         http = self.prices.of_million("api_gateway.million_http", self.requests)
-        rest = self.prices.of_million("api_gateway.million_rest", self.demand.launches)
-        yield Line(Group.CONTROL, "API Gateway", http + rest, f"{_short(self.requests)} requests, {_short(self.demand.launches)} streams")
-        yield Line(Group.CONTROL, "CloudFront to the hub", self._cloudfront(self.requests), f"{_short(self.requests)} requests")
+        rest = self.prices.of_million("api_gateway.million_rest", self.follows)
+        asked = self.requests + self.follows
+        yield Line(Group.CONTROL, "API Gateway", http + rest, f"{_short(self.requests)} requests, {_short(self.follows)} of starts")
+        yield Line(Group.CONTROL, "CloudFront to the hub", self._cloudfront(asked), f"{_short(asked)} requests")
         if self.demand.waf:
             rules = self.prices.usd("waf.web_acl") + self.prices.usd("waf.rule") * self.amounts.waf_rules
-            seen = self.requests + self.server_requests
+            seen = asked + self.server_requests
             usd = rules + self.prices.of_million("waf.million_requests", seen)
             yield Line(Group.CONTROL, "WAF", usd, f"{self.amounts.waf_rules} rules, {_short(seen)} requests")
 
@@ -145,7 +155,8 @@ class _Month:
         running = demand.server_hours * 60  # minutes of servers: each sweep looks at those that run
         reads = (
             self.requests * amounts.request_read_units
-            + demand.launches * (amounts.launch_read_units + amounts.stream_seconds * amounts.stream_reads)
+            + demand.launches * amounts.launch_read_units
+            + self.follows * amounts.follow_read_units
             + amounts.sweeps * amounts.sweep_reads
             + running * amounts.sweep_reads_a_server
             + seconds / amounts.edge_poll_seconds

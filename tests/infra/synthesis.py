@@ -23,6 +23,7 @@ zone_name = "example.org"
 alarm_email = "ops@example.org"
 monthly_budget = 500
 waf = true
+streams_at_once = 50
 
 [stages.fleet]
 region = "eu-west-1"

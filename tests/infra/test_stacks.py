@@ -12,14 +12,15 @@ from aws_cdk import App
 from cfnlint.api import lint
 from cfnlint.config import ManualArgs
 
-from edge_proxy.configuration import FRONTS_OWN
 from hubless.adapters.dynamodb.table import SCHEMA, TTL
+from hubless.domain import front as names
 from hubless.settings import SettingsError
 from hubless.settings.cloud import CloudSettings, cloud_settings
 from hubless.settings.edge import EdgeSettings
 from infra import cdk_app
 from infra.bundling import PARTS
 from infra.constructs.front import front
+from infra.stacks.web import FRONT_HEADER
 from tests.infra.synthesis import STAGES, rights_of, synthesized
 
 TOP = Path(__file__).parents[2]
@@ -437,6 +438,16 @@ def test_the_streams_method_streams(stage):
     assert stage("prod").named("AWS::Lambda::Function", "StreamFunction")["Handler"] == "functions.api.stream.handler.handler"
 
 
+def test_streams_are_kept_apart_where_the_stage_says_so(stage):
+    reserved = {
+        kind: stage(name).named("AWS::Lambda::Function", f"{kind}Function").get("ReservedConcurrentExecutions")
+        for name, kind in (("prod", "Stream"), ("prod", "Api"))
+    }
+
+    assert reserved == {"Stream": 50, "Api": None}
+    assert "ReservedConcurrentExecutions" not in stage("fleet").named("AWS::Lambda::Function", "StreamFunction")
+
+
 def test_with_a_load_balancer_what_has_no_rule_is_the_apis(stage):
     last = stage("alb").one("AWS::ElasticLoadBalancingV2::ListenerRule")
 
@@ -485,7 +496,7 @@ def test_alarms_say_what_to_do_and_reach_somebody_where_there_is_somebody(stage,
     alarms = stage(name).all("AWS::CloudWatch::Alarm")
 
     alarms = {name[:-8]: one for name, one in alarms.items() if not name.startswith("FleetService")}  # its scaling
-    assert set(alarms) == {"DeadLetters", "FailedSpawns", "Orphans", "NoSweep", "ApiErrors"}
+    assert set(alarms) == {"DeadLetters", "FailedSpawns", "Orphans", "NoSweep", "ApiErrors"} | ({"EdgeRefused"} if name == "prod" else set())
     for alarm in alarms.values():
         assert alarm["AlarmDescription"].startswith(f"hubless-{name}: ")
         assert bool(alarm.get("AlarmActions")) == (name == "prod")
@@ -530,7 +541,7 @@ def test_what_viewers_say_in_the_fronts_name_is_replaced():
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
 def test_reads_that_no_edge_answers_go_to_the_api(method):
     assert ask(front(edge="edge", api="api"), method)["group"] == {
-        "originIds": [{"originId": "edge"}, {"originId": "api"}], "failoverCriteria": {"statusCodes": [503]},
+        "originIds": [{"originId": "edge"}, {"originId": "api"}], "failoverCriteria": {"statusCodes": [502, 503, 504]},
     }  # fmt: skip
 
 
@@ -547,13 +558,13 @@ def test_before_a_load_balancer_the_hubs_login_ends():
 
 
 def test_the_front_says_what_hub_and_edge_listen_to():
-    from functions.api import events
-    from functions.api.gateway import FRONT_HEADER
+    told = {names.PATH_HEADER, names.HOST_HEADER, names.ADDRESS_HEADER}
 
-    headers = ask(front())["request"]["headers"]
+    headers = ask(front(), headers={names.FRONT_HEADER: "guess"})["request"]["headers"]
 
-    assert {events.PATH_HEADER, events.HOST_HEADER, events.ADDRESS_HEADER} <= set(headers)
-    assert all(name.startswith(FRONTS_OWN) for name in (events.PATH_HEADER, events.HOST_HEADER, events.ADDRESS_HEADER, FRONT_HEADER))
+    assert set(headers) == {"host", *told}
+    assert FRONT_HEADER == names.FRONT_HEADER
+    assert all(name.startswith(names.OWN) for name in (*told, names.FRONT_HEADER))
 
 
 # --- what cannot be deployed ---

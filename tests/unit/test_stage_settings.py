@@ -58,6 +58,7 @@ class TestAStage:
             ('domain = "a.b"\ncertificate = "arn:aws:acm:eu-west-1:123456789012:certificate/1"', "the ARN of a certificate in us-east-1"),
             ('instance_type = "t3.nano"', "a type of instance with Graviton"),
             ("sleep_after = 0", "stages.prod.sleep_after is 0, but it must be a whole number from 2 to 1440"),
+            ('domain = "hub.1"\nzone_id = "Z0123"', '.domain "hub.1" leaves no room for hosts below it'),
             ("fleet_least = 9", "stages.prod.fleet_least is 9, more than fleet_most, which is 6"),
             ('network = "8.8.0.0/16"', "a private network from /16 to /22"),
             ('network = "10.0.0.0/28"', "a private network from /16 to /22"),

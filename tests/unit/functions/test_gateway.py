@@ -133,9 +133,10 @@ def by_the_front(kind, front, target="/hub/", source="130.176.1.1", **headers):
     return KINDS[kind]("GET", target, given, b"", source)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_what_comes_by_the_front_is_believed(ask, kind):
-    event = by_the_front(kind, FRONT, x_hubless_address="203.0.113.9", x_hubless_host="maria.hub.example.org")
+@pytest.mark.parametrize(("kind", "given"), [("HTTP API", FRONT), ("REST API", FRONT), ("load balancer", ""), ("load balancer", "guess")])
+def test_what_comes_by_the_front_is_believed(ask, kind, given):
+    """Nobody but the front reaches a load balancer, and the front gives it no secret: ELB would hand it on to servers."""
+    event = by_the_front(kind, given, x_hubless_address="203.0.113.9", x_hubless_host="maria.hub.example.org")
 
     answer, told = ask(event, "/front", subdomains=True, text_of={"/front": FRONT}.__getitem__)
 
@@ -144,13 +145,20 @@ def test_what_comes_by_the_front_is_believed(ask, kind):
     assert "x-hubless-front" not in told["headers"]  # nothing behind may tell of it
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["HTTP API", "REST API"])
 @pytest.mark.parametrize("given", ["", "a" * 40, FRONT[:-1], f"{FRONT},{FRONT}", f"{FRONT} {OLD}", "ü"])
 def test_what_does_not_come_by_the_front_is_refused_with_where_to_ask(ask, kind, given):
     answer, told = ask(by_the_front(kind, given), "/front", text_of={"/front": f"{FRONT} {OLD}"}.__getitem__)
 
     assert answer["statusCode"] == 403
     assert told == {"status": 403, "message": "Ask the hub at its own address, https://hub.example.org"}
+
+
+@pytest.mark.parametrize("kind", ["HTTP API", "REST API"])
+def test_nobody_becomes_a_load_balancer_by_what_they_say(ask, kind):
+    event = by_the_front(kind, "", requestContext='{"elb": {}}', x_amzn_elb="1", elb="1")
+
+    assert ask(event, "/front", text_of={"/front": FRONT}.__getitem__)[0]["statusCode"] == 403
 
 
 @pytest.mark.parametrize("given", [FRONT, OLD])
