@@ -49,7 +49,8 @@ deploy: $(DEPLOYER) $(CDK_READY) ## Deploy a stage of hubless.toml, or what is n
 	$(CDK) deploy --all $(if $(STAGE),-c stage='$(STAGE)') $(ARGS)
 
 .PHONY: destroy
-destroy: $(DEPLOYER) $(CDK_READY) ## Take a stage away; docs/deploy.md says what stays
+destroy: $(DEPLOYER) $(CDK_READY) ## Stop a stage's servers and take it away; docs/deploy.md says what stays (ARGS=--force asks nothing)
+	.venv/bin/hubless empty $(if $(STAGE),--stage '$(STAGE)') $(if $(filter --force -f,$(ARGS)),--yes)
 	$(CDK) destroy --all $(if $(STAGE),-c stage='$(STAGE)') $(ARGS)
 
 ##@ Work on it

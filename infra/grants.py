@@ -27,7 +27,7 @@ WILDCARDS = {
     r"/(launches|definitions)/hubless-[a-z0-9-]+/\*$": "Objects are named by launches and by kinds of definitions",
     r":access-point/\*$": "It is tagged while it is made, and has no name before",
     r":targetgroup/hl-\*$": "A group is named by a digest of its launch",
-    r":listener-rule/app/": "ELB names rules; of other listeners' none is in reach of what the hub looks for",
+    r":listener-rule/.*/\*$": "ELB names rules; the load balancer is the hub's own",
 }
 
 
@@ -39,6 +39,7 @@ class Things:
     cluster: ClusterStack
     queues: Sequence[str]  # ARNs
     listener: str = ""  # the load balancer's, where that is the edge
+    balancer: str = ""  # and its full name
     instance: str = ""  # the economy edge's, where that is
 
     @property
@@ -144,11 +145,10 @@ def listing(things: Things, folder: str) -> iam.PolicyStatement:
 
 def _balancing(things: Things) -> list[iam.PolicyStatement]:
     service = "elasticloadbalancing"
-    name = things.listener.partition(":listener/")[2] if ":listener/" in things.listener else "*"
     groups = things.arn(service, "targetgroup/hl-*")
     return [
         allow(_BALANCER_READS, "*", service=service),  # none of them knows resources
         allow(["CreateRule"], things.listener, service=service),
-        allow(["DeleteRule", "AddTags"], things.arn(service, f"listener-rule/{name}/*" if name != "*" else "listener-rule/app/*"), service=service),
+        allow(["DeleteRule", "AddTags"], things.arn(service, f"listener-rule/{things.balancer}/*"), service=service),
         allow(_BALANCER_GROUPS, groups, service=service),
     ]

@@ -174,4 +174,38 @@ def _ending_as_ctrl_c() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-ALL = (cost, preflight, doctor)
+@click.command()
+@STAGE
+@SETTINGS
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--definitions", is_flag=True, help="Deregister the hub's task definitions, too: they cost nothing, and it takes a second each.")
+def empty(*, stage: str, file: Path | None, yes: bool, definitions: bool) -> None:
+    """Stop all servers of a stage, so that `cdk destroy` can take it away; 1 where any is left."""
+    from operations import emptying
+    from operations.aws import Aws
+
+    with in_words(), _ending_as_ctrl_c():
+        chosen = stage_of(file, stage)
+        found = emptying.of_stage(chosen, Aws(chosen.settings.region), click.echo)
+        if found is None:
+            click.echo(f"The stage {chosen.name} has no cluster in {chosen.settings.region} of this account: nothing of it runs")
+            return
+        if not yes:
+            click.echo(f"{found.look().text()}. All are stopped, and what is not saved in them is lost")
+            if click.prompt("The stage's name, to go on") != chosen.name:
+                raise SettingsError(f"That is not {chosen.name}: nothing was stopped")
+        try:
+            left = found.stop_servers()
+        except KeyboardInterrupt:
+            click.echo("Servers may still run, and are paid for: run it again")
+            raise
+        groups = found.remove_target_groups() if chosen.settings.edge == "alb" else 0
+        if definitions:
+            found.deregister_definitions()
+        if left.count or groups:
+            click.echo(f"{left.text()}. {groups} target groups are in use. Run it again: the hub may have started more meanwhile", err=True)
+            raise SystemExit(1)
+        click.echo(f"Nothing of {chosen.hub} runs. People can start servers until its functions are gone: take it away now")
+
+
+ALL = (cost, preflight, doctor, empty)

@@ -15,8 +15,12 @@ from operations.errors import OperationsError
 if TYPE_CHECKING:
     from hubless.bootstrap.cloud import CloudHub
 
-CONTROL, WEB = "control", "web"  # the stacks that hold the functions, and what faces the internet
+CONTROL, WEB, CLUSTER = "control", "web", "cluster"  # the stacks that hold the functions, what faces the internet, and servers
 FUNCTIONS = ("api", "stream", "spawn", "reaper")
+
+
+class NotDeployedError(OperationsError):
+    """Raised when there is no such stack."""
 
 
 @value
@@ -66,6 +70,19 @@ def read(stage: Stage, aws: Aws) -> Deployment:
     )
 
 
+def cluster_of(stage: Stage, aws: Aws) -> str:
+    """Return what ECS calls the cluster of *stage*, or nothing where there is none.
+
+    Raises:
+        OperationsError: when nobody may know.
+    """
+    try:
+        found = _resources(stage, CLUSTER, aws)
+    except NotDeployedError:
+        return ""
+    return next((one.physical for one in found if one.kind == "AWS::ECS::Cluster"), "")
+
+
 def functions_of(resources: Iterable[Resource]) -> dict[str, str]:
     """Return the names of a stack's functions by what they are."""
     made = [one for one in resources if one.kind == "AWS::Lambda::Function"]
@@ -78,12 +95,13 @@ def _resources(stage: Stage, part: str, aws: Aws) -> list[Resource]:
         found = aws.pages("cloudformation", "list_stack_resources", "StackResourceSummaries", StackName=stack)
     except NotAskedError as error:
         if error.reason == "ValidationError":
-            raise OperationsError(
+            raise NotDeployedError(
                 f"The stage {stage.name} is not deployed in {aws.region} of this account: there is no stack {stack}. "
                 f"`cdk deploy` makes it; AWS_PROFILE chooses another account"
             ) from None
         raise OperationsError(f"Whether the stage {stage.name} is deployed could not be read: {error}") from None
-    return [Resource(one["ResourceType"], one["LogicalResourceId"], one.get("PhysicalResourceId", "")) for one in found]
+    there = [one for one in found if one.get("ResourceStatus") != "DELETE_COMPLETE"]  # a stack that is half deleted tells of both
+    return [Resource(one["ResourceType"], one["LogicalResourceId"], one.get("PhysicalResourceId", "")) for one in there]
 
 
 def open_hub(stage: Stage, file: Path | None, deployment: Deployment | None = None) -> "CloudHub":

@@ -5,12 +5,19 @@ import shutil
 import subprocess
 
 _SERVER = re.compile(r"nameserver = (\S+)")
+_NODE = re.compile(r"v(\d+)\.")
 _SECONDS = 20
 
 
 def has_docker() -> bool:
     """Say whether a Docker answers here."""
     return shutil.which("docker") is not None and _said("docker", "info", "--format", "{{.ServerVersion}}") is not None
+
+
+def node_version() -> int | None:
+    """Return which Node runs here, by its first number; None where none does."""
+    found = _NODE.match(_said("node", "--version") or "")
+    return int(found[1]) if found else None
 
 
 def answering(name: str) -> tuple[str, ...] | None:

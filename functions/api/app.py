@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from functions.api import bodies, problems, validators
 from functions.api.asking import LoginRequired, to_login
-from functions.api.hosts import astray
+from functions.api.hosts import astray, is_at_its_server
 from functions.api.jsontext import JSONResponse
 from functions.api.openapi import document
 from functions.api.pages import admin, home, plain, sessions, sharing, spawn, token
@@ -140,13 +140,20 @@ class Surroundings:
         reads = is_api and scope["method"] in {"GET", "HEAD"}
         answering = validators.adding(scope, send_with_headers) if reads else send_with_headers
 
-        if scope["method"] == "OPTIONS" and is_api:
-            await Response(status_code=200, media_type="application/json")(scope, receive, send_with_headers)
-            return
-        if (elsewhere := astray(Request(scope))) is not None:
-            await elsewhere(scope, receive, send_with_headers)
+        if (answer := _at_once(scope, is_api=is_api)) is not None:
+            await answer(scope, receive, send_with_headers)
             return
         await self.app(scope, bodies.bounded(receive), answering)
+
+
+def _at_once(scope: Scope, *, is_api: bool) -> Response | None:
+    """Return the answer for what no route sees; where the hub answers in a server's stead, *scope* becomes the hub's path for it."""
+    if scope["method"] == "OPTIONS" and is_api:
+        return Response(status_code=200, media_type="application/json")
+    if is_at_its_server(Request(scope)):
+        scope["path"], scope["raw_path"] = f"/hub{scope['path']}", b"/hub" + scope["raw_path"]
+        return None
+    return astray(Request(scope))
 
 
 def _decoded(raw: bytes) -> str:

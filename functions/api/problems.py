@@ -11,6 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ExceptionHandler
 
+from functions.api.asking import hub_of
 from functions.api.jsontext import JSONResponse
 from functions.api.rendering import page
 from hubless.domain import errors
@@ -28,6 +29,7 @@ STATUSES: dict[type[errors.HublessError], int] = {
     errors.StoreConflictError: 409,
     errors.StoreUnavailableError: 503,
     errors.EdgeUnavailableError: 503,
+    errors.EdgeFullError: 503,
     errors.LaunchFailedError: 500,
     errors.NotYetError: 503,
     errors.CapacityUnavailableError: 503,
@@ -35,16 +37,11 @@ STATUSES: dict[type[errors.HublessError], int] = {
 RETRY_AFTER = 30  # seconds, where waiting helps
 
 
-def wants_json(request: Request) -> bool:
-    """Say whether the asker is a program: by the path or by what it accepts."""
-    path: str = request.scope["path"]
-    return path.startswith("/hub/api/") or path == "/hub/api" or "text/html" not in request.headers.get("accept", "*/*")
-
-
 def answer(request: Request, status: int, message: str | None, headers: dict[str, str] | None = None) -> Response:
-    """Return the answer that says what went wrong."""
+    """Return the answer that says what went wrong: in JSON to who asks the API, or at a host at which no page of the hub's may be."""
     path: str = request.scope["path"]
-    if path.startswith("/hub/api/") or path == "/hub/api":
+    is_elsewhere = not hub_of(request).origins.is_hub(request.headers.get("host", ""))
+    if is_elsewhere or path.startswith("/hub/api/") or path == "/hub/api":
         return JSONResponse({"status": status, "message": message}, status, headers)
     return page(
         request, "error.html", status_code=status, headers=headers, status=status, title=HTTPStatus(status).phrase,

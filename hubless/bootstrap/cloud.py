@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hubless.bootstrap.hub import Hub
+from hubless.domain import front
 from hubless.domain.errors import StoreUnavailableError
 from hubless.settings import Settings
 from hubless.settings.cloud import CloudSettings, cloud_settings, load, runtime
@@ -79,10 +80,10 @@ class CloudHub(Hub):
         """
         if not self._cloud.front or self._text_of is None:
             return ()
-        texts = tuple(self._text_of(self._cloud.front).split())
+        texts = front.texts_in(self._text_of(self._cloud.front))
         if not texts or min(map(len, texts)) < SHORTEST_KEY:
             raise StoreUnavailableError(
-                f"The parameter {self._cloud.front} must hold a text of at least {SHORTEST_KEY} characters, or two with a blank between"
+                f"The parameter {self._cloud.front} must hold a text of at least {SHORTEST_KEY} characters, or two as JSON (`now` and `next`)"
             )
         return texts
 

@@ -91,6 +91,12 @@ class EdgeUnavailableError(HublessError):
     code = "edge-unavailable"
 
 
+class EdgeFullError(HublessError):
+    """Raised when there is no room for the edge's machine: it may be there in a while, and nobody can say when."""
+
+    code = "edge-full"
+
+
 class LaunchFailedError(HublessError):
     """Raised when a launch cannot succeed however often it is tried; the message is the reason in words."""
 

@@ -17,7 +17,8 @@ class EdgeMachine(Protocol):
         """Have it start; say whether it was off.
 
         Raises:
-            NotYetError: when it is on its way down, or there is no room for it now.
+            NotYetError: when it is on its way down.
+            EdgeFullError: when there is no room for it now.
             EdgeUnavailableError: when trying again does not help; the message says how to mend it.
         """
         ...

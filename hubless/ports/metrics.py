@@ -19,6 +19,7 @@ class Metric(StrEnum):
     STALE_ROUTES = "StaleRoutes"  # routes without a server, removed
     EDGE_WAKES = "EdgeWakes"  # starts of an edge that slept
     EDGE_SLEEPS = "EdgeSleeps"  # stops of an edge that nothing needed
+    EDGE_REFUSALS = "EdgeRefusals"  # starts and stops of it that were refused, for want of room or of rights
 
 
 class Metrics(Protocol):

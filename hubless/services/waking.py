@@ -1,8 +1,9 @@
 """The edge that sleeps: called when somebody needs it, let sleep when nobody has for a while.
 
 Whoever needs the edge calls again until it reports, so nothing depends on any one call. The sweep decides on sleep: it writes
-that down, looks once more whether a server is there, and only then has the machine stopped. A launch is written down before
-its call reads what is wanted: so either the sweep sees the launch, or the call sees that the edge was to sleep.
+that down, looks once more whether a server is there, and only then has the machine stopped; likewise each time that it has it
+stopped again. A launch is written down before its call reads what is wanted: so either the sweep sees the launch, or the call
+sees that the edge was to sleep.
 """
 
 import logging
@@ -10,7 +11,7 @@ from datetime import timedelta
 
 from hubless.domain import edges
 from hubless.domain.edges import EdgeWish, Wanted
-from hubless.domain.errors import HublessError, NotYetError, StoreConflictError
+from hubless.domain.errors import EdgeFullError, HublessError, NotYetError, StoreConflictError
 from hubless.domain.server import ACTIVE
 from hubless.domain.values import value
 from hubless.ports.clock import Clock
@@ -57,9 +58,10 @@ class Waking:
         if is_needed:
             self._keep(wish, lives=lives)
             return
-        if edges.is_to_be_stopped(wish, now, lives=lives):
-            self._stop()
-        elif (other := edges.when_unneeded(wish, now, self.sleeps_after)) and self._wish(wish, other):
+        # What was decided before is written once more, as it is: it fails where somebody has needed the edge since it was read.
+        is_repeated = edges.is_to_be_stopped(wish, now, lives=lives)
+        other = wish if is_repeated else edges.when_unneeded(wish, now, self.sleeps_after)
+        if other and self._wish(wish, other):
             self._let_sleep(other)
 
     def _call(self) -> None:
@@ -86,7 +88,6 @@ class Waking:
         if self.servers.count(ACTIVE):
             self._call()  # whoever asked for a server since may have seen that the edge was up
             return
-        logger.info("nothing has needed the edge for %.0f minutes: it is stopped", self.sleeps_after.total_seconds() / 60)
         self._stop()
 
     def _wish(self, before: EdgeWish, after: EdgeWish) -> bool:
@@ -106,14 +107,21 @@ class Waking:
                 logger.info("the edge's machine is on, and no edge reports yet")
         except NotYetError as later:
             logger.info("the edge is started a little later: %s", later)
+        except EdgeFullError as full:
+            self.metrics.count(Metric.EDGE_REFUSALS)
+            logger.warning("there is no room for the edge now, and nobody reaches a server until there is: %s", full)
         except HublessError as why:
+            self.metrics.count(Metric.EDGE_REFUSALS)
             logger.error("the edge cannot be started: %s", why)  # noqa: TRY400 a sentence, no trace
 
     def _stop(self) -> None:
         try:
             if self.machine.stop():
                 self.metrics.count(Metric.EDGE_SLEEPS)
+                minutes = self.sleeps_after.total_seconds() / 60
+                logger.info("nothing has needed the edge for %.0f minutes: it is stopped", minutes)
         except NotYetError as later:
             logger.info("the edge is stopped a little later: %s", later)
         except HublessError as why:
+            self.metrics.count(Metric.EDGE_REFUSALS)
             logger.error("the edge cannot be stopped: %s", why)  # noqa: TRY400 a sentence, no trace

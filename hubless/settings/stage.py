@@ -122,6 +122,7 @@ class StageSettings:
     homes: bool = setting(True, FLAG, "Whether users' files are kept, on EFS; without, they go with the server")
     expected_servers: int = setting(20, count(1, 100_000), "Servers at once that quotas are checked for")
     snap_start: bool = setting(False, FLAG, "Whether the api's function starts from a snapshot: sooner, for some $2 a month")
+    front_turn: int = setting(0, count(0), "Raised by one to have CloudFront read anew what only it says to the API (docs/cloud.md)")
     streams_at_once: int = setting(0, count(0), "Starts that scripts may follow at once, kept apart from all else as Lambda's reserved concurrency; 0 for as many as the account has")
     waf: bool = setting(False, FLAG, "Whether AWS WAF limits how often one address may try to log in, for $6 a month and 60 cents a million requests")
     waf_rate: int = setting(300, count(10, 20_000_000), "Log-ins that one address may try in five minutes")

@@ -15,8 +15,8 @@ from infra.constructs.edge import (
     http_only,
     let_cloudfront_in,
 )
+from infra.reasons import reasoned
 from infra.stacks.cluster import ClusterStack
-from infra.stacks.state import StateStack
 
 PORT, IDLE_SECONDS = 80, 4_000  # servers ping each half minute; a request may think for an hour
 
@@ -24,7 +24,7 @@ PORT, IDLE_SECONDS = 80, 4_000  # servers ping each half minute; a request may t
 class Balancer(Construct):
     """The load balancer and its listener; rules are the hub's."""
 
-    def __init__(self, scope: Construct, *, cluster: ClusterStack, state: StateStack) -> None:
+    def __init__(self, scope: Construct, *, cluster: ClusterStack) -> None:
         super().__init__(scope, "Balancer")
         self._vpc = cluster.vpc
         let_cloudfront_in(self, cluster.edge_group, PORT)
@@ -38,7 +38,7 @@ class Balancer(Construct):
             idle_timeout=Duration.seconds(IDLE_SECONDS),
             drop_invalid_header_fields=True,
         )
-        self._balancer.log_access_logs(state.logs, "balancer")
+        reasoned(self._balancer, {"AwsSolutions-ELB2": "Its logs hold addresses whole, and so tokens in URLs"})
         # The last rule leads to the API: it belongs to the stack that knows the API's function.
         self.listener = self._balancer.add_listener(
             "Servers",
@@ -61,5 +61,6 @@ class Balancer(Construct):
             ),
             is_told_the_host=False,
             told={"alb_listener": self.listener.listener_arn, "alb_vpc": self._vpc.vpc_id},
+            balancer=self._balancer.load_balancer_full_name,
             listener=self.listener,
         )

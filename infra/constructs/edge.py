@@ -27,6 +27,7 @@ class Edge:
     origin: cloudfront.IOrigin
     is_told_the_host: bool  # by a header of the front's; otherwise CloudFront hands the viewer's Host on
     told: Mapping[str, Any] = field(default_factory=dict)  # what functions are told, by setting
+    balancer: str = ""  # the load balancer's own name for itself, where rules of its listeners are the hub's to write
     listener: balancers.IApplicationListener | None = None  # where what has no route is to lead to the API
 
 

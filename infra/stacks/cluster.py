@@ -44,7 +44,7 @@ class ClusterStack(HubStack):
         self.task_role = iam.Role(
             self,
             "TaskRole",
-            assumed_by=iam.ServicePrincipal("ecs-tasks.amazonaws.com"),
+            assumed_by=self._ecs(),
             description="Of users' servers: it may do nothing",
         )
         self.execution_role = self._execution_role()
@@ -96,12 +96,16 @@ class ClusterStack(HubStack):
         )
         return cluster
 
+    def _ecs(self) -> iam.ServicePrincipal:
+        """Return ECS, for tasks of this account alone."""
+        return iam.ServicePrincipal("ecs-tasks.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": self.account}})
+
     def _execution_role(self) -> iam.Role:
         """Return the role by which ECS starts a server: its variables, its image, its log."""
         role = iam.Role(
             self,
             "ExecutionRole",
-            assumed_by=iam.ServicePrincipal("ecs-tasks.amazonaws.com"),
+            assumed_by=self._ecs(),
             description="By which ECS starts users' servers",
         )
         bucket = self._state.launches

@@ -26,7 +26,7 @@ from infra.reasons import reasoned
 from infra.stacks.base import HubStack
 from infra.stacks.cluster import ClusterStack
 from infra.stacks.state import StateStack
-from infra.stacks.web import STREAM_STAGE, WebStack
+from infra.stacks.web import NO_ACCESS_LOG, STREAM_STAGE, WebStack
 
 API_SECONDS, SPAWN_SECONDS, REAPER_SECONDS, STREAM_SECONDS = 29, 60, 120, 900
 VISIBILITY_SECONDS = 6 * SPAWN_SECONDS  # what AWS recommends for a queue that feeds a function
@@ -64,6 +64,7 @@ class ControlStack(HubStack):
             cluster,
             (self.queue.queue_arn, self.launches.queue_arn),
             listener=web.edge.told.get("alb_listener", ""),
+            balancer=web.edge.balancer,
             instance=self._instance_arn(),
         )
         self._cloud = self._told()
@@ -210,9 +211,9 @@ class ControlStack(HubStack):
         reasoned(
             stage,
             {
-                "AwsSolutions-APIG1": "CloudFront logs each request, and the function each with its id",
+                "AwsSolutions-APIG1": NO_ACCESS_LOG,
                 "AwsSolutions-APIG3": "WAF is an option of the stage (waf), at CloudFront; here only CloudFront is answered",
-                "AwsSolutions-APIG6": "CloudFront logs each request, and the function each with its id",
+                "AwsSolutions-APIG6": NO_ACCESS_LOG,
             },
         )
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import Duration, ReferenceStrength, RemovalPolicy
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_secretsmanager as secretsmanager
@@ -23,7 +23,7 @@ class StateStack(HubStack):
         super().__init__(scope, "state", stage, description="hubless: what the hub remembers", **more)
         self.table = self._table()
         self.secrets = self._secret("Secrets", "Keys and tokens of the hub, as JSON", key="key", length=KEY_LENGTH)
-        self.front = self._secret("Front", "What only CloudFront says to the API", key=None, length=FRONT_LENGTH)
+        self.front = self._secret("Front", "What only CloudFront says to the API: now, and next while it is changed", key="now", length=FRONT_LENGTH)
         self.logs = self._logs()
         self.launches = self._launches()
         self.tell("Secrets", self.secrets.secret_name, "Add the secrets that hubless.toml leaves to the environment here")
@@ -57,16 +57,18 @@ class StateStack(HubStack):
         )
         return table
 
-    def _secret(self, name: str, meaning: str, *, key: str | None, length: int) -> secretsmanager.Secret:
+    def _secret(self, name: str, meaning: str, *, key: str, length: int) -> secretsmanager.Secret:
         generated = secretsmanager.SecretStringGenerator(
             exclude_punctuation=True,
             password_length=length,
             generate_string_key=key,
-            secret_string_template="{}" if key else None,
+            secret_string_template="{}",  # noqa: S106 what it is generated into
         )
         secret = secretsmanager.Secret(
             self, name, description=meaning, generate_secret_string=generated, removal_policy=self.data_policy
         )
+        # Its name is cut out of its ARN where it is used, and CloudFormation cuts nothing out of a weak reference. It never changes.
+        secret.apply_cross_stack_reference_strength(ReferenceStrength.STRONG)
         reasoned(
             secret,
             {"AwsSolutions-SMG4": "Its rotation is a decision: launches' tokens are derived from it, and end with it (docs/deploy.md)"},
@@ -80,7 +82,6 @@ class StateStack(HubStack):
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
             encryption=s3.BucketEncryption.S3_MANAGED,
             enforce_ssl=True,
-            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_PREFERRED,  # CloudFront's logs come by an ACL
             lifecycle_rules=[s3.LifecycleRule(expiration=Duration.days(self.stage.settings.log_days))],
             removal_policy=self.data_policy,
             auto_delete_objects=not self.stage.settings.keep_data,

@@ -115,7 +115,7 @@ class WatchStack(HubStack):
 
     def _dashboard(self) -> None:
         control, minute = self._control, Duration.minutes(1)
-        board = cloudwatch.Dashboard(self, "Dashboard", dashboard_name=self.stage.hub)
+        board = cloudwatch.Dashboard(self, "Dashboard", dashboard_name=f"{self.stage.hub}-{self.region}")
         board.add_widgets(
             _graph("Servers", self._metric("RunningServers", "Maximum", 1), self._metric("QueueLength", "Maximum", 1)),
             _graph("Spawns", *(self._metric("Spawns", outcome=outcome) for outcome in ("ready", "failed", "stopped"))),
@@ -150,7 +150,7 @@ class WatchStack(HubStack):
             self,
             "Budget",
             budget=budgets.CfnBudget.BudgetDataProperty(
-                budget_name=self.stage.hub,
+                budget_name=f"{self.stage.hub}-{self.region}",
                 budget_type="COST",
                 time_unit="MONTHLY",
                 budget_limit=budgets.CfnBudget.SpendProperty(amount=given.monthly_budget, unit="USD"),

@@ -28,6 +28,7 @@ from infra.stacks.state import StateStack
 
 API, STREAM = "api", "stream"  # origins, beside the edge
 STREAM_STAGE = "live"
+NO_ACCESS_LOG = "The function logs each request with its id, and without what is secret in its address"
 RATE, BURST = 1_000, 2_000  # requests a second: a class of 2,000 that opens the hub at once
 FRONT_HEADER = "x-hubless-front"
 KEPT_ERRORS = (400, 403, 404, 405, 414, 416, 500, 501, 502, 503, 504)  # those that CloudFront keeps
@@ -52,14 +53,9 @@ class WebStack(HubStack):
         self._state, self._certificates = state, certificates
         self.api = http.HttpApi(self, "Api", api_name=stage.hub, description=f"{stage.hub}: the hub", create_default_stage=False)
         # The address is public, though only what CloudFront asks is answered: strangers are not to cost much.
-        http.HttpStage(
-            self,
-            "ApiStage",
-            http_api=self.api,
-            stage_name="$default",
-            auto_deploy=True,
-            throttle=http.ThrottleSettings(rate_limit=RATE, burst_limit=BURST),
-        )
+        throttle = http.ThrottleSettings(rate_limit=RATE, burst_limit=BURST)
+        served = http.HttpStage(self, "ApiStage", http_api=self.api, stage_name="$default", auto_deploy=True, throttle=throttle)
+        reasoned(served, {"AwsSolutions-APIG1": NO_ACCESS_LOG})
         # Made bare, as the rest of it names functions, which are told CloudFront's name, which is made from this one's.
         self.stream = rest.CfnRestApi(
             self,
@@ -69,9 +65,6 @@ class WebStack(HubStack):
             endpoint_configuration=rest.CfnRestApi.EndpointConfigurationProperty(types=["REGIONAL"]),
         )
         reasoned(self.stream, {"AwsSolutions-APIG2": "The function checks each request, as JupyterHub would"})
-        reasoned(
-            self.api, {"AwsSolutions-APIG1": "CloudFront logs each request, and the function each with its id; a third log costs more than the API"}
-        )
         self.edge = self._edge(cluster, edge_code)
         reasoned(
             self,
@@ -94,7 +87,7 @@ class WebStack(HubStack):
             case "fleet":
                 return Fleet(self, cluster=cluster, state=self._state).edge()
             case _:
-                return Balancer(self, cluster=cluster, state=self._state).edge()
+                return Balancer(self, cluster=cluster).edge()
 
     def _distribution(self) -> cloudfront.Distribution:
         stage, given = self.stage, self.stage.settings
@@ -124,7 +117,7 @@ class WebStack(HubStack):
         distribution = cloudfront.Distribution(
             self,
             "Distribution",
-            comment=stage.hub,
+            comment=f"{stage.hub} {given.front_turn}".removesuffix(" 0"),  # a changed distribution reads the front's text anew
             default_behavior=cloudfront.BehaviorOptions(
                 origin=api, origin_request_policy=but_host, function_associations=[to_api], **dynamic
             ),
@@ -145,15 +138,12 @@ class WebStack(HubStack):
             web_acl_id=self._certificates.acl.attr_arn if self._certificates and self._certificates.acl else None,
             # An error is kept ten seconds where nobody says otherwise, whoever asked: one user's 403 would be another's.
             error_responses=[cloudfront.ErrorResponse(http_status=status, ttl=Duration.seconds(0)) for status in KEPT_ERRORS],
-            enable_logging=True,
-            log_bucket=self._state.logs,
-            log_file_prefix="web/",
-            log_includes_cookies=False,
         )
         reasoned(
             distribution,
             {
                 "AwsSolutions-CFR1": "Who may use the hub is the hub's to say, and not a country's",
+                "AwsSolutions-CFR3": "Its logs hold addresses whole: one-time links, and tokens in URLs. The functions log each request without",
                 "AwsSolutions-CFR2": "WAF is an option of the stage (waf): the hub itself locks names that are guessed at",
             }
             | ({} if given.domain else {"AwsSolutions-CFR4": "CloudFront's own name has CloudFront's own certificate and versions of TLS"})
@@ -175,7 +165,7 @@ class WebStack(HubStack):
             origin_ssl_protocols=[cloudfront.OriginSslPolicy.TLS_V1_2],
             read_timeout=Duration.seconds(READ_SECONDS),
             # Who does not come through here does not know it, and is refused.
-            custom_headers={FRONT_HEADER: self._state.front.secret_value.unsafe_unwrap()},
+            custom_headers={FRONT_HEADER: self._state.front.secret_value_from_json("now").unsafe_unwrap()},
         )
 
     def _edge_front(self) -> str:
@@ -207,6 +197,7 @@ class WebStack(HubStack):
         return cloudfront.ResponseHeadersPolicy(
             self,
             "Headers",
+            response_headers_policy_name=f"{self.stage.hub}-{self.region}",
             comment="HTTPS only, from now on",
             security_headers_behavior=cloudfront.ResponseSecurityHeadersBehavior(
                 strict_transport_security=cloudfront.ResponseHeadersStrictTransportSecurity(

@@ -35,6 +35,7 @@ class Preflight:
     create_roles: bool = False
     answering: Callable[[str], tuple[str, ...] | None] = field(default=machine.answering)
     has_docker: Callable[[], bool] = field(default=machine.has_docker)
+    node_version: Callable[[], int | None] = field(default=machine.node_version)
 
     def findings(self) -> Iterator[Finding]:
         """Look at one thing after the other; without credentials or region there is nothing else to look at."""
@@ -59,6 +60,7 @@ class Preflight:
         yield from self._seen("region", lambda: judging.region(looking.regions(self.aws), self.stage, has_services=has_services))
 
     def _cdk(self) -> Iterator[Finding]:
+        yield judging.node(self.node_version())
         settings = self.stage.settings
         places = [settings.region]
         if settings.zone_id or settings.waf:  # certificates and web ACLs of CloudFront are made there
@@ -78,7 +80,7 @@ class Preflight:
             yield from self._quota("Fargate on demand", lambda given: judging.fargate(given, stage, spot=False), "fargate", "L-3032A538")
         if settings.capacity != "fargate":
             yield from self._quota("Fargate Spot", lambda given: judging.fargate(given, stage, spot=True), "fargate", "L-36FBB829")
-        yield from self._seen("Lambda", lambda: judging.functions(looking.concurrency(aws), stage))
+        yield from self._seen("Lambda", self._concurrency)
         if settings.edge == "economy":
             name = "Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances"
             yield from self._quota("EC2", lambda given: judging.room("EC2", given, judging.INSTANCE_VCPUS, name), "ec2", "L-1216C47A")
@@ -89,6 +91,10 @@ class Preflight:
             yield from self._seen("VPCs", lambda: judging.room("VPCs", looking.vpcs(aws), 1, "VPCs per Region"))
         if settings.homes:
             yield judging.homes(stage)
+
+    def _concurrency(self) -> list[Finding]:
+        quota = looking.concurrency(self.aws)
+        return [judging.functions(quota, self.stage), *judging.streams(quota, self.stage)]
 
     def _quota(self, check: str, judge: Callable[[judging.Quota], Finding], service: str, code: str) -> Iterator[Finding]:
         yield from self._seen(check, lambda: judge(judging.Quota(looking.quota(self.aws, service, code))))

@@ -1,6 +1,6 @@
 """What facts of an account mean for a stage: pure, each fact as somebody read it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field
 
 from hubless.domain.values import value
@@ -9,6 +9,8 @@ from operations.findings import Finding, ok, problem, warning
 
 LEAST_BOOTSTRAP = 6  # what the stacks of today's CDK ask for
 OWN_CONCURRENCY = 30  # twenty launches at once, and some for pages
+UNRESERVED_CONCURRENCY = 100  # which Lambda keeps for the functions that have none of their own
+LEAST_NODE = 22
 LAMBDA_BY_DEFAULT = 1000
 INSTANCE_VCPUS = 2  # of every small Graviton instance
 EFS_ACCESS_POINTS = 10_000
@@ -121,6 +123,21 @@ def functions(quota: Quota, stage: Stage) -> Finding:
         "Lambda", f"{said}: when {stage.settings.expected_servers} people come at once, some are answered with errors",
         'Ask for 1,000 of "Concurrent executions" (Service Quotas, AWS Lambda); new accounts begin with 10', QUOTAS_LINK,
     )  # fmt: skip
+
+
+def streams(quota: Quota, stage: Stage) -> list[Finding]:
+    """Say whether the function that streams can be given what the stage keeps for it; nothing where that is nothing."""
+    wanted, free = stage.settings.streams_at_once, max(int(quota.allowed) - UNRESERVED_CONCURRENCY, 0)
+    if wanted <= free:
+        return [ok("streams", f"{wanted} of {_number(quota.allowed)} functions at once are kept for them")] if wanted else []
+    where = f"stages.{stage.name}.streams_at_once"
+    lower = f"Set {where} to {free} or less" if free else f"Set {where} = 0, so that they share what there is"
+    return [
+        problem(
+            "streams", f"{wanted} functions at once cannot be kept for them: of {_number(quota.allowed)}, Lambda leaves {UNRESERVED_CONCURRENCY} to all others",
+            f'{lower}, or ask for more "Concurrent executions" (Service Quotas, AWS Lambda)', QUOTAS_LINK,
+        )
+    ]  # fmt: skip
 
 
 def room(check: str, quota: Quota, needs: int, name: str) -> Finding:
@@ -279,9 +296,18 @@ def origins(zone_ids: Mapping[str, str], stage: Stage) -> Finding:
     others = [name for name in sorted(zone_ids) if zone_ids[name] not in ZONES_WITHOUT_ORIGINS]
     return problem(
         "VPC origins", f"CloudFront does not reach into {', '.join(shut)} ({', '.join(zone_ids[name] for name in shut)}), where edges would be",
-        f"Name a VPC in stages.{stage.name} whose zones are among {', '.join(others)}: vpc_id, zones and subnets; or take another region",
-        ORIGINS_LINK,
+        _other_zones(others, stage), ORIGINS_LINK,
     )  # fmt: skip
+
+
+def _other_zones(reached: Sequence[str], stage: Stage) -> str:
+    where = f"stages.{stage.name}"
+    if stage.settings.vpc_id:
+        return f"Name subnets of {where}.vpc_id in other zones: {', '.join(reached)}"
+    if len(reached) < (1 if stage.settings.edge == "economy" else OWN_ZONES):
+        return f"Change {where}.region, or its edge to economy, which can be in one zone: CloudFront reaches into {', '.join(reached) or 'none'} here"
+    quoted = ", ".join(f'"{name}"' for name in reached[:OWN_ZONES])
+    return f"Set {where}.zones = [{quoted}]; CloudFront reaches into {', '.join(reached)}"
 
 
 def instance(offered: Iterable[str], stage: Stage) -> Finding:
@@ -307,6 +333,14 @@ def docker(*, works: bool) -> Finding:
     if works:
         return ok("Docker", "runs, so that images can be built")
     return problem("Docker", "images are to be built and no Docker answers here", "Start Docker; or set `image` to one that is in a registry (and edge other than fleet)")
+
+
+def node(version: int | None) -> Finding:
+    """Say whether the CDK's command line runs here."""
+    if version is not None and version >= LEAST_NODE:
+        return ok("Node", f"{version} runs the CDK")
+    said = "there is none here" if version is None else f"{version} is here, which the CDK does not support any more"
+    return warning("Node", f"{said}: `make deploy` needs it", f"Install Node {LEAST_NODE} or newer: https://nodejs.org/en/download")
 
 
 def throughput(stage: Stage, *, is_high: bool) -> Finding:

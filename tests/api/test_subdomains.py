@@ -1,13 +1,15 @@
 """Each user and service at a host of their own: where everything leads, and what the hub answers at which host."""
 
+from dataclasses import replace
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 
 from hubless.domain.messages import Kind, Message
 from tests.api.hub import SETTINGS, An, build_hub
-from tests.fakes import InstantEdge, ScriptedLauncher, ScriptedReadiness
+from tests.fakes import InstantEdge, ScriptedLauncher, ScriptedReadiness, SleepyMachine
 
+JSON = {"Accept": "application/json"}
 HUB, ALICES, BOBS, CHECKERS = (f"https://{label}hub.test" for label in ("", "alice.", "bob.", "checker--service."))
 CHECKER = 'name = "checker"\nurl = "http://127.0.0.1:18555"\ntoken = "checker-service-token-0123456789"\noauth_no_confirm = true'
 SUBDOMAINS = f"""
@@ -136,12 +138,16 @@ def test_a_servers_path_at_another_host_leads_to_its_own_by_the_hub(hub, launche
     person.log_in("alice")
     assert led_to(person.get(by_the_hub)) == f"{ALICES}/user/alice/lab/tree/a%2Fb?x=1&redirects=1"
     assert person.get(by_the_hub + "&redirects=5").status_code == 503
+    assert led_to(person.get(by_the_hub + "&redirects=-5")).endswith("&redirects=1")
 
 
 def test_a_services_path_at_another_host_leads_to_its_own(hub):
     assert led_to(browser(hub).get("/services/checker/a%20b?x=1")) == "/hub/services/checker/a%20b?x=1"
     assert led_to(browser(hub).get("/hub/services/checker/a%20b?x=1")) == f"{CHECKERS}/services/checker/a%20b?x=1&redirects=1"
     assert browser(hub).get("/hub/services/elsewhere/").status_code == browser(hub).get("/hub/services/none/").status_code == 404
+    assert led_to(browser(hub).get("/hub/services/checker")) == f"{CHECKERS}/services/checker/?redirects=1"
+    told = browser(hub).get("/hub/services/checker/?redirects=2")
+    assert (told.status_code, "The service checker cannot be reached" in told.text) == (503, True)
 
 
 def test_who_accepts_a_share_comes_to_the_servers_host(hub, launched):
@@ -195,6 +201,50 @@ def test_scripts_of_a_page_are_told_at_their_own_host_that_the_server_is_gone(hu
         assert told.json()["message"].endswith(f"Restart the server at {HUB}/hub/spawn/alice")
     assert led_to(page.get("/user/alice/lab")) == f"{HUB}/hub/user/alice/lab"
     assert led_to(browser(hub, at=BOBS).get("/user/alice/api/kernels")) == f"{HUB}/hub/user/alice/api/kernels"
+
+
+@pytest.fixture
+def sleepy(hub, launched):
+    """The edge's machine, which sleeps while alice's server runs."""
+    machine = SleepyMachine(hub.hub.routes, hub.hub.clock)
+    machine.stop()
+    hub.hub.routes.forget_edge("edge-1")
+    machine.calls.clear()
+    hub.hub.waking = replace(hub.hub.waking, machine=machine)
+    return machine
+
+
+@pytest.mark.parametrize("path", ["/user/alice/api/kernels", "/user/alice/api/../x"])
+def test_scripts_of_a_page_are_told_at_their_own_host_that_a_server_that_runs_is_reached_later(hub, launched, path):
+    for method in ("GET", "POST"):
+        told = browser(hub, at=ALICES).request(method, path.replace("..", "%2e."), headers=JSON)
+        assert (told.status_code, told.headers["retry-after"], told.headers["cache-control"]) == (503, "5", "no-store")
+        assert told.json()["message"] == "The server runs but does not answer. Try again in a moment."
+
+
+def test_scripts_of_a_page_wake_the_edge_of_a_server_that_runs(hub, sleepy):
+    told = browser(hub, at=ALICES).get("/user/alice/api/kernels", headers=JSON)
+    assert (told.status_code, told.json()["message"][:39]) == (503, "The way to the server is asleep and wak")
+    assert sleepy.calls == ["start"]
+    assert browser(hub, at=BOBS).get("/user/bob/api/kernels", headers=JSON).status_code == 424
+
+
+def test_a_program_with_a_token_is_led_back_at_its_servers_host_or_told_what_is_true(hub, launched):
+    token = {"Authorization": f"token {hub.as_user('alice').secret}", **JSON}
+    at = browser(hub, at=ALICES)
+    assert led_to(at.get("/user/alice/api/kernels?a=1", headers=token)) == f"{ALICES}/user/alice/api/kernels?a=1&redirects=1"
+    assert at.get("/user/alice/api/kernels?redirects=2", headers=token).status_code == 503
+    assert at.post("/user/alice/api/kernels", headers=token).status_code == 503
+    bobs = {"Authorization": f"token {hub.as_user('bob').secret}", **JSON}
+    told = at.get("/user/alice/api/kernels", headers=bobs)
+    assert (told.status_code, told.json()["status"]) == (404, 404)
+
+
+@pytest.mark.parametrize("path", ["/user/%ff/x", "/user/alice/%ff", "/hub/static/none.css", "/hub/static", "/hub/metrics/x", "/hub/api/%ff"])
+def test_no_page_of_the_hubs_tells_of_an_error_at_another_host(hub, path):
+    told = browser(hub, at=ALICES).get(path)
+    assert (told.status_code, told.headers["content-type"]) == (404, "application/json")
+    assert told.json()["status"] == 404
 
 
 def test_the_login_is_the_hubs_own_and_what_servers_may_read_goes_to_all_hosts(hub):

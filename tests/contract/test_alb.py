@@ -16,9 +16,12 @@ from hubless.domain.routes import Route
 from hubless.domain.server import State
 from hubless.domain.users import Service
 from hubless.services.routing import Routing
+from operations.aws import Aws
+from operations.emptying import Emptying
 from tests.alb import a_balancer, alb, clients, contents
 from tests.builders import NOW
 from tests.contract.together import MANY, at_once
+from tests.dynamodb import REGION
 from tests.fakes import StoppedClock
 from tests.unit.services.world import World
 
@@ -346,3 +349,19 @@ def test_names_fit_into_what_elb_takes(hub):
     for name in groups(hub):
         assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]{0,30}[A-Za-z0-9]", name)
         assert name.startswith(naming.family_of(hub.balancer.facts.hub))
+
+
+def test_of_a_hub_that_is_taken_away_no_rule_and_no_group_is_left_and_another_hubs_stay(in_moto, tmp_path):
+    mine, other = (alb(tmp_path / f"{number}.sqlite") for number in (1, 2))
+    for hub in (mine, other):
+        for route in (A, LAB):
+            hub.routes.put(route)
+    said = []
+
+    left = Emptying(mine.balancer.facts.hub, "cluster", Aws(REGION), said.append).remove_target_groups()
+
+    assert (left, said) == (0, ["2 target groups are removed"])
+    assert (contents(mine.balancer), groups(mine)) == ([], [])
+    assert (len(contents(other.balancer)), len(groups(other))) == (2, 2)
+    mine.close()
+    other.close()

@@ -10,7 +10,12 @@ from hubless.adapters.aws import Clients
 from hubless.adapters.ec2.machine import Ec2Machine
 from hubless.adapters.sleepless import Sleepless
 from hubless.domain.edges import FIRST, EdgeWish, Wanted
-from hubless.domain.errors import EdgeUnavailableError, NotYetError, StoreConflictError
+from hubless.domain.errors import (
+    EdgeFullError,
+    EdgeUnavailableError,
+    NotYetError,
+    StoreConflictError,
+)
 from tests.builders import NOW
 from tests.contract.together import MANY, at_once
 from tests.doubles.ec2 import INSTANCE, Ec2, serve
@@ -70,7 +75,7 @@ def test_what_is_on_its_way_is_asked_to_turn_round_later(place):
 
 
 @pytest.mark.parametrize("code", [
-    "RequestLimitExceeded", "InsufficientInstanceCapacity", "Unavailable", "InternalError", "ServiceUnavailable",
+    "RequestLimitExceeded", "Unavailable", "InternalError", "ServiceUnavailable",
 ])  # fmt: skip
 def test_what_ec2_refuses_for_now_is_asked_for_later(ec2, code):
     double, clients = ec2
@@ -78,6 +83,14 @@ def test_what_ec2_refuses_for_now_is_asked_for_later(ec2, code):
     for call in (Ec2Machine(INSTANCE, clients).start, Ec2Machine(INSTANCE, clients).stop):
         with pytest.raises(NotYetError, match=f"{INSTANCE} now .{code}."):
             call()
+
+
+@pytest.mark.parametrize("code", ["InsufficientInstanceCapacity", "InsufficientHostCapacity"])
+def test_an_ec2_without_room_is_told_of_with_what_to_do(ec2, code):
+    double, clients = ec2
+    double.refuses = code
+    with pytest.raises(EdgeFullError, match=f"no room for the instance {INSTANCE} .{code}.*another zone"):
+        Ec2Machine(INSTANCE, clients).start()
 
 
 @pytest.mark.parametrize(("code", "remedy"), [

@@ -12,7 +12,8 @@ from aws_cdk import App
 from cfnlint.api import lint
 from cfnlint.config import ManualArgs
 
-from hubless.adapters.dynamodb.table import SCHEMA, TTL
+from hubless.adapters.dynamodb import keys
+from hubless.adapters.dynamodb.table import SCHEMA, TTL, Seen
 from hubless.domain import front as names
 from hubless.settings import SettingsError
 from hubless.settings.cloud import CloudSettings, cloud_settings
@@ -138,8 +139,9 @@ def _edge_variables(synthesis):
         ((container,),) = [one["ContainerDefinitions"] for one in definitions.values()]
         return {pair["Name"]: pair["Value"] for pair in container["Environment"]}
     script = synthesis.one("AWS::EC2::LaunchTemplate")["LaunchTemplateData"]["UserData"]
-    lines = script.partition("edge.env <<'END'\n")[2].partition("\nEND\n")[0]
-    return dict(line.split("=", 1) for line in lines.splitlines())
+    lines = script.partition("place.env <<'END'\n")[2].partition("\nEND\n")[0].splitlines()
+    (told,) = synthesis.folder.glob("asset.*/economy/edge.env")
+    return dict(line.split("=", 1) for line in [*lines, *told.read_text().splitlines()])
 
 
 def test_functions_are_called_by_their_aliases_alone(stage):
@@ -254,7 +256,7 @@ def test_where_a_load_balancer_is_the_edge_functions_may_write_its_rules_and_gro
     balancer = "arn:<AWS::Partition>:elasticloadbalancing:us-east-1:<AWS::AccountId>:"
 
     assert {resource for _, resource, _ in granted} == {
-        "*", "<web.BalancerServers>", f"{balancer}targetgroup/hl-*", f"{balancer}listener-rule/app/*",
+        "*", "<web.BalancerServers>", f"{balancer}targetgroup/hl-*", f"{balancer}listener-rule/<web.Balancer.LoadBalancerFullName>/*",
     }  # fmt: skip
     assert {actions for actions, resource, _ in granted if resource == "*"} == {
         "elasticloadbalancing:DescribeRules elasticloadbalancing:DescribeTags elasticloadbalancing:DescribeTargetGroups elasticloadbalancing:DescribeTargetHealth"
@@ -279,11 +281,26 @@ def test_a_server_may_do_nothing_and_who_starts_it_only_what_that_takes(stage, n
     assert actions == {"logs:CreateLogStream", "logs:PutLogEvents", "s3:GetObject", "s3:GetBucketLocation"} | (pulling if name != "alb" else set())
 
 
-@pytest.mark.parametrize(("name", "role"), [("prod", "EconomyRole"), ("fleet", "FleetTaskTaskRole")])
-def test_an_edge_may_read_and_write_the_table_alone(stage, name, role):
-    granted = {(actions, resource) for actions, resource, _ in rights_of(stage(name), role, "web") if not actions.startswith("s3:")}
+@pytest.mark.parametrize(("name", "role"), [("prod", "EconomyRole"), ("fleet", "FleetTaskRole")])
+def test_an_edge_may_touch_its_own_partitions_of_the_table_and_note_who_is_at_work(stage, name, role):
+    granted = set(rights_of(stage(name), role, "web"))
+    code = {right for right in granted if right[0] == "s3:GetObject"}
 
-    assert granted == {("dynamodb:DeleteItem dynamodb:GetItem dynamodb:PutItem dynamodb:Query dynamodb:UpdateItem", "<state.Table.Arn>")}
+    assert granted - code == {
+        ("dynamodb:GetItem dynamodb:Query", "<state.Table.Arn>", "dynamodb:LeadingKeys CHANGES ROUTES SEQUENCE"),
+        ("dynamodb:DeleteItem dynamodb:PutItem", "<state.Table.Arn>", "dynamodb:LeadingKeys EDGES"),
+        ("dynamodb:UpdateItem", "<state.Table.Arn>",
+         "dynamodb:LeadingKeys USER#*; dynamodb:Attributes pk servers sk; dynamodb:ReturnValues NONE UPDATED_NEW UPDATED_OLD"),
+    }  # fmt: skip
+    assert len(code) == (name == "prod")
+    assert all("*" not in resource for _, resource, _ in code)
+
+
+def test_the_partitions_of_an_edge_are_those_that_its_adapter_reads_and_writes():
+    assert {keys.route("/user/a/").pk, keys.change(1).pk, keys.SEQUENCE.pk} == {"ROUTES", "CHANGES", "SEQUENCE"}
+    assert keys.edge("e").pk == "EDGES"
+    assert keys.seen("u").pk == "USER#u"
+    assert Seen.servers.attr_name == "servers"
 
 
 @every_stage
@@ -293,6 +310,8 @@ def test_no_secret_stands_in_what_is_deployed(stage, name):
         resolved = re.findall(r"\{\{resolve:secretsmanager:", text)
         # CloudFront has no other way to be told what it is to say.
         assert bool(resolved) == (part == "web"), part
+        exported = {output["Export"]["Name"].partition("ExportsOutput")[2] for output in template.get("Outputs", {}).values() if "Export" in output}
+        assert all(name.startswith(("RefSecrets", "RefFront")) for name in exported)  # all else stays free to change
 
 
 # --- who reaches whom ---
@@ -500,6 +519,9 @@ def test_alarms_say_what_to_do_and_reach_somebody_where_there_is_somebody(stage,
     for alarm in alarms.values():
         assert alarm["AlarmDescription"].startswith(f"hubless-{name}: ")
         assert bool(alarm.get("AlarmActions")) == (name == "prod")
+    for policy in stage(name).all("AWS::SNS::TopicPolicy").values():
+        allowed = [one["Principal"] for one in policy["PolicyDocument"]["Statement"] if one["Effect"] == "Allow"]
+        assert allowed == [{"Service": "cloudwatch.amazonaws.com"}]
     assert len(stage(name).all("AWS::CloudWatch::Dashboard")) == 1
     assert len(stage(name).all("AWS::Budgets::Budget")) == (name == "prod")
 

@@ -77,6 +77,17 @@ def test_a_parameter_that_is_not_there_is_named(clients, asked):
         secrets_of(clients)["key"]
 
 
+def test_a_parameter_that_was_missing_is_asked_for_again(clients, asked):
+    parameters = SsmParameters(("/hub", "/front"), clients)
+    there = {"Name": "/hub", "Value": "one"}
+    asked.add_response("get_parameters", {"Parameters": [there], "InvalidParameters": ["/front"]})
+    asked.add_response("get_parameters", {"Parameters": [there, {"Name": "/front", "Value": "two"}]})
+
+    with pytest.raises(StoreUnavailableError, match="There is no parameter /front in SSM"):
+        parameters.text("/front")
+    assert (parameters.text("/front"), parameters.text("/hub")) == ("two", "one")
+
+
 @pytest.mark.parametrize("name", ["/hub", "/hub:3", "arn:aws:ssm:eu-central-1:1:parameter/hub"])
 def test_all_parameters_are_read_in_one_call_by_whatever_they_are_called(clients, asked, name):
     other = "/aws/reference/secretsmanager/front"

@@ -13,7 +13,6 @@ from functions.api.jsontext import JSONResponse
 from functions.api.pages.views import place
 from functions.api.rendering import page
 from functions.api.routing import Router
-from functions.api.segments import ENCODED_SLASH
 from functions.api.wire import progress_url
 from functions.api.xsrf import READ_ONLY
 from hubless.bootstrap.hub import Hub
@@ -197,17 +196,19 @@ async def server_place(request: Request, owner: str, path: str = "") -> Response
     """Answer for a server that the edge has no route to: lead on, or say what it is and how to start it."""
     hub, actor = hub_of(request), actor_of(request)
     program = _is_program(request, path)
-    if actor is None:
-        return _gone(request, owner, "") if program else to_login(request)
+    if actor is None and not program:
+        return to_login(request)
     user = hub.users.find(owner)
     server_name, found = _addressed(hub, user, path)
+    if actor is None:
+        return _for_nobody(request, owner, user, found)
     if user is None or not actor.scopes.covers_server("access:servers", user.name, server_name, user.groups):
         raise HTTPException(404, "No such user, or not within your reach")
     if found is not None and found.state is State.READY:
         hub.launching.follow_safely(found)  # the edge could not reach it: look whether it is still there
         found = hub.servers.get(found.id)
-    if found is not None and found.state is State.READY and (answer := _of_ready(request, user, server_name, program=program)):
-        return answer
+    if found is not None and found.state is State.READY:
+        return _of_ready(request, user, server_name, program=program)
     if program:
         return _gone(request, user.name, server_name)
     if found is not None and found.state in lifecycle.PENDING:
@@ -217,13 +218,20 @@ async def server_place(request: Request, owner: str, path: str = "") -> Response
     return _not_running(request, user, server_name, found, following, status=424)
 
 
-def gone_where_it_was(request: Request, path: str) -> Response | None:
-    """Answer a program that asks for a server at the server's own host, where nobody is logged in; None for a person.
+def _for_nobody(request: Request, owner: str, user: User | None, found: Server | None) -> Response:
+    """Answer a program that shows nothing of the hub's, as a page's scripts do at the server's own host.
 
-    Leading it to the hub would lead nowhere: a page's scripts may not read what another origin answers.
+    Who asks for a server that runs learns no more than the server itself would tell by answering.
     """
-    _, kind, owner, *rest = (*path.split("/", 3), "", "")
-    return _gone(request, owner.replace(ENCODED_SLASH, "/"), "") if kind == "user" and _is_program(request, "".join(rest)) else None
+    if user is None or found is None or found.state is not State.READY:
+        return _gone(request, owner, "")
+    return _unreached(request, user, found.name, program=True, waking=hub_of(request).waking.is_away())
+
+
+def is_for_a_server(request: Request, path: str) -> bool:
+    """Say whether it is a program that asks for what is at a server's *path*."""
+    _, kind, _owner, *rest = (*path.split("/", 3), "", "")
+    return kind == "user" and _is_program(request, "".join(rest))
 
 
 @router.get("/services/{name:segment}")
@@ -233,8 +241,9 @@ async def service_place(request: Request, name: str) -> Response:
     service = hub_of(request).services.get(name) if hub_of(request).origins.subdomains else None
     if service is None or not service.url:
         raise HTTPException(404)
-    raw: str = request.scope["raw_path"].decode("ascii", "replace").removeprefix("/hub")
-    return _once_more(request, raw)
+    if _times_led(request) >= MAX_REDIRECTS:
+        raise HTTPException(503, f"The service {name} cannot be reached through the edge. Try again in a moment.")
+    return _once_more(request, f"/services/{names.url_name(name)}/{_raw_rest(request, 'services')}")
 
 
 def _addressed(hub: Hub, user: User | None, path: str) -> tuple[str, Server | None]:
@@ -246,35 +255,26 @@ def _addressed(hub: Hub, user: User | None, path: str) -> tuple[str, Server | No
     return (first, named) if named is not None else ("", hub.servers.find(user.id, ""))
 
 
-def _of_ready(request: Request, user: User, server_name: str, *, program: bool) -> Response | None:
-    """Answer for a server that runs: the way to it is to be had in a while, or at once."""
-    if hub_of(request).waking.is_away():
-        return _unreached(request, user, server_name, program=program, waking=True)
-    return _back(request, user, server_name, program=program) if request.method in READ_ONLY else None
+def _of_ready(request: Request, user: User, server_name: str, *, program: bool) -> Response:
+    """Answer for a server that runs: lead back to it, or say why that is of no use now.
 
-
-def _back(request: Request, user: User, server_name: str, *, program: bool) -> Response:
-    """Lead back to a server that runs; count, so that one that never answers ends in words and not in a loop."""
-    if _times_led(request) >= MAX_REDIRECTS:
-        return _unreached(request, user, server_name, program=program, waking=False)
+    Who is led is counted, so that a server that never answers ends in words and not in a loop.
+    """
+    waking = hub_of(request).waking.is_away()
+    if waking or request.method not in READ_ONLY or _times_led(request) >= MAX_REDIRECTS:
+        return _unreached(request, user, server_name, program=program, waking=waking)
     return _once_more(request, f"{names.server_prefix(user.name, '')}{_raw_rest(request)}")
 
 
 def _once_more(request: Request, target: str) -> Response:
-    """Lead to *target* once more.
-
-    Raises:
-        HTTPException: 503 when that was done often enough.
-    """
-    led = _times_led(request)
-    if led >= MAX_REDIRECTS:
-        raise HTTPException(503, "The server runs but cannot be reached through the edge. Try again in a moment.")
-    return RedirectResponse(f"{located(request, target)}?{urlencode([*_asked(request), ('redirects', str(led + 1))])}", 302)
+    """Lead to *target*, and count."""
+    query = urlencode([*_asked(request), ("redirects", str(_times_led(request) + 1))])
+    return RedirectResponse(f"{located(request, target)}?{query}", 302)
 
 
 def _times_led(request: Request) -> int:
     try:
-        return int(request.query_params.get("redirects", "0"))
+        return max(0, int(request.query_params.get("redirects", "0")))
     except ValueError:
         return 0
 
@@ -298,10 +298,10 @@ def _unreached(request: Request, user: User, server_name: str, *, program: bool,
     )  # fmt: skip
 
 
-def _raw_rest(request: Request) -> str:
+def _raw_rest(request: Request, kind: str = "user") -> str:
     """Return what follows `/hub/user/<name>/`, as it was sent."""
     raw: str = request.scope["raw_path"].decode("ascii", "replace")
-    return raw.partition("/hub/user/")[2].partition("/")[2].lstrip("/")
+    return raw.partition(f"/hub/{kind}/")[2].partition("/")[2].lstrip("/")
 
 
 def with_query(path: str, request: Request) -> str:

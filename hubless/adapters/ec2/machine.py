@@ -10,7 +10,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from hubless.adapters.aws import Clients
-from hubless.domain.errors import EdgeUnavailableError, HublessError, NotYetError
+from hubless.domain.errors import EdgeFullError, EdgeUnavailableError, HublessError, NotYetError
 
 SERVER_ERROR = 500
 _LATER = frozenset(
@@ -19,7 +19,7 @@ _LATER = frozenset(
         "ServiceUnavailable", "Throttling", "Unavailable",
     }
 )  # fmt: skip
-_FULL = ("InsufficientInstanceCapacity", "InsufficientCapacity", "InsufficientHostCapacity", "InsufficientAddressCapacity")
+_FULL = frozenset({"InsufficientAddressCapacity", "InsufficientCapacity", "InsufficientHostCapacity", "InsufficientInstanceCapacity"})
 _GONE = "It is not there: deploy it, or look at HUBLESS_ECONOMY_INSTANCE and the region."
 _FORBIDDEN = "The function's role may not do this: grant it the instance."
 _REMEDIES = {
@@ -60,6 +60,10 @@ class Ec2Machine:
     def _meaning_of(self, error: ClientError) -> HublessError:
         code = str(error.response.get("Error", {}).get("Code", ""))
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        if code in _LATER or code in _FULL or status >= SERVER_ERROR:
+        if code in _FULL:
+            return EdgeFullError(
+                f"EC2 has no room for the instance {self._instance} ({code}). If this lasts, deploy the edge in another zone or of another type."
+            )
+        if code in _LATER or status >= SERVER_ERROR:
             return NotYetError(f"EC2 does not do it with the instance {self._instance} now ({code})")
         return EdgeUnavailableError(f"EC2 refused it for the instance {self._instance} ({code}). {_REMEDIES.get(code, '')}".rstrip())

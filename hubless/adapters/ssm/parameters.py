@@ -21,10 +21,7 @@ class SsmParameters:
         Raises:
             StoreUnavailableError: when it cannot be read.
         """
-        try:
-            return self._texts[name]
-        except KeyError:
-            raise StoreUnavailableError(f"There is no parameter {name} in SSM") from None
+        return self._texts[name]
 
     def __repr__(self) -> str:
         return f"SsmParameters({self._names!r})"  # never what they hold
@@ -32,14 +29,16 @@ class SsmParameters:
     @cached_property
     def _texts(self) -> Mapping[str, str]:
         try:
-            found = self._clients.ssm.get_parameters(Names=list(self._names), WithDecryption=True)["Parameters"]
+            answer = self._clients.ssm.get_parameters(Names=list(self._names), WithDecryption=True)
         except ClientError as error:
             raise self._unread(error.response.get("Error", {}).get("Code", "")) from error
         except BotoCoreError as error:
             raise self._unread(str(error)) from error
+        if missing := answer.get("InvalidParameters"):  # not kept: they may be there when they are asked for again
+            raise StoreUnavailableError(f"There is no parameter {' and none '.join(missing)} in SSM")
         # One may be asked for by its ARN, or with a version or a label behind its name.
         calls = (("ARN", ""), ("Name", ""), ("Name", "Selector"))
-        return {one.get(name, "") + one.get(more, ""): one["Value"] for one in found for name, more in calls}
+        return {one.get(name, "") + one.get(more, ""): one["Value"] for one in answer["Parameters"] for name, more in calls}
 
     def _unread(self, why: str) -> StoreUnavailableError:
         return StoreUnavailableError(f"SSM's parameters {' and '.join(self._names)} cannot be read: {why}")

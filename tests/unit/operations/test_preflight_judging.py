@@ -80,6 +80,27 @@ def test_ten_functions_at_once_are_a_warning():
     assert judged(judging.functions(Quota(1000), stage()), Level.OK, "runs 1000 functions at once")
 
 
+def test_streams_are_kept_no_more_than_lambda_leaves():
+    assert judging.streams(Quota(10), stage()) == []
+    assert judged(judging.streams(Quota(1000), stage(streams_at_once=900))[0], Level.OK, "900 of 1000 functions")
+
+    (over,) = judging.streams(Quota(1000), stage(streams_at_once=901))
+    (new,) = judging.streams(Quota(10), stage(streams_at_once=1))
+
+    assert judged(over, Level.PROBLEM, "901 functions at once cannot be kept for them: of 1000, Lambda leaves 100 to all others")
+    assert "Set stages.prod.streams_at_once to 900 or less" in over.do
+    assert judged(new, Level.PROBLEM, "of 10, Lambda leaves 100")
+    assert "Set stages.prod.streams_at_once = 0" in new.do
+
+
+@pytest.mark.parametrize(
+    ("version", "level", "said"),
+    [(None, Level.WARNING, "there is none here"), (20, Level.WARNING, "20 is here"), (22, Level.OK, "22 runs"), (24, Level.OK, "24 runs")],
+)
+def test_the_cdk_runs_on_a_node_that_is_new_enough(version, level, said):
+    assert judged(judging.node(version), level, said)
+
+
 def test_there_must_be_room_for_one_more():
     assert judged(judging.room("VPCs", Quota(5, 5), 1, "VPCs per Region"), Level.PROBLEM, "5 of 5 are there")
     assert judged(judging.room("VPCs", Quota(5, 4), 1, "VPCs per Region"), Level.OK, "4 of 5 are there")
@@ -197,6 +218,12 @@ def test_cloudfront_does_not_reach_into_all_zones():
 
     assert judged(judging.origins(ids, given), Level.PROBLEM, "does not reach into us-east-1b (use1-az3)")
     assert judged(judging.origins(ids, stage()), Level.PROBLEM, "does not reach into us-east-1b (use1-az3)")
+    assert "Name subnets of stages.prod.vpc_id in other zones: us-east-1a" in judging.origins(ids, given).do
+    assert 'Set stages.prod.zones = ["us-east-1a"]; ' in judging.origins(ids, stage()).do
+    assert "Change stages.prod.region" in judging.origins(ids, stage(edge="fleet")).do  # one zone is not enough
+    more = judging.origins({**ids, "us-east-1c": "use1-az2", "us-east-1d": "use1-az4"}, stage())
+    assert more.do == 'Set stages.prod.zones = ["us-east-1a", "us-east-1c"]; CloudFront reaches into us-east-1a, us-east-1c, us-east-1d'
+    assert judging.origins({"a": "use1-az3", "b": "use1-az1", "c": "use1-az2"}, stage(zones=("b", "c"))).level is Level.OK
     assert judged(judging.origins({"a": "use1-az1", "b": "use1-az2", "c": "use1-az3"}, stage()), Level.OK, "reaches into a, b")
     assert judged(judging.origins({"a": "euc1-az1"}, stage()), Level.OK, "reaches into a")
 

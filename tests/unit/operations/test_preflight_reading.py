@@ -10,6 +10,7 @@ from moto import mock_aws
 
 from embedded.cli import main
 from hubless.settings.stage import Stage, StageSettings
+from operations import machine
 from operations.aws import Aws
 from operations.findings import Level
 from operations.preflight.checks import Preflight, images_of
@@ -45,7 +46,7 @@ class Account:
 
     def look(self, images=(), *, create_roles=False, docker=True, **settings):
         stage = Stage("prod", StageSettings(region=REGION, **settings))
-        looked = Preflight(stage, self.aws, images, create_roles=create_roles, answering=lambda name: SERVERS, has_docker=lambda: docker)
+        looked = Preflight(stage, self.aws, images, create_roles=create_roles, answering=lambda name: SERVERS, has_docker=lambda: docker, node_version=lambda: 24)
         return {finding.check: finding for finding in looked.findings()}
 
 
@@ -69,7 +70,7 @@ def test_a_new_account_is_told_all_that_it_lacks(account):
     found = account.look(expected_servers=20)
 
     assert {check: one.level for check, one in found.items()} == {
-        "credentials": Level.OK, "region": Level.OK, "CDK in eu-central-1": Level.PROBLEM, "stacks": Level.OK,
+        "credentials": Level.OK, "region": Level.OK, "Node": Level.OK, "CDK in eu-central-1": Level.PROBLEM, "stacks": Level.OK,
         "Fargate on demand": Level.PROBLEM, "Lambda": Level.WARNING, "EC2": Level.OK, "VPCs": Level.OK, "home folders": Level.OK,
         "role of ecs": Level.WARNING, "Docker": Level.OK, "VPC origins": Level.OK, "instance": Level.OK, "SSM": Level.OK,
     }  # fmt: skip
@@ -108,6 +109,12 @@ def test_a_region_that_is_not_there_ends_it(account):
     found = list(Preflight(stage, Aws("eu-central-9", account.session)).findings())
 
     assert [(one.check, one.level) for one in found] == [("credentials", Level.OK), ("region", Level.PROBLEM)]
+
+
+def test_what_is_kept_for_streams_is_held_to_what_the_account_has(account):
+    found = account.look(streams_at_once=50)
+
+    assert (found["Lambda"].level, found["streams"].level) == (Level.WARNING, Level.PROBLEM)
 
 
 def test_a_zone_is_looked_up_with_those_who_answer_for_it(account):
@@ -167,8 +174,15 @@ def test_a_network_is_read_with_its_ways(account):
 
 def network(account, **settings):
     stage = Stage("prod", StageSettings(region=REGION, **settings))
-    looked = Preflight(stage, account.aws, has_docker=lambda: True)
+    looked = Preflight(stage, account.aws, has_docker=lambda: True, node_version=lambda: 24)
     return [finding for finding in looked.findings() if finding.check == "network"]
+
+
+@pytest.mark.parametrize(("said", "version"), [("v22.11.0\n", 22), ("v9.1.0\n", 9), ("", None), (None, None)])
+def test_the_version_of_node_is_its_first_number(monkeypatch, said, version):
+    monkeypatch.setattr(machine, "_said", lambda *command: said)
+
+    assert machine.node_version() == version
 
 
 def test_images_are_read_from_profiles_whatever_else_is_wrong(tmp_path):

@@ -87,6 +87,12 @@ def test_what_began_it_is_known_by_the_id_that_aws_gave_it(event, expected):
         f'{{\\"code\\": \\"{SECRET}\\"}}',
         f"/hub/set-password?key={SECRET}",
         f"[b'jupyterhub-hub-login={SECRET}']",
+        json.dumps({"multiValueHeaders": {"x-hubless-front": [SECRET], "X-XSRFToken": [SECRET, SECRET], "Cookie": [f"a={SECRET}", f"b={SECRET}"]}}),
+        json.dumps(json.dumps({"multiValueHeaders": {"x-hubless-front": [SECRET], "Cookie": [f'a="{SECRET}"', f"b={SECRET}"]}})),
+        repr({"x-hubless-front": [SECRET], "cookies": (f"a={SECRET}", f"b={SECRET}"), "Set-Cookie": [f"it's={SECRET}", f"b={SECRET}"]}),
+        repr([(b"x-hubless-front", SECRET.encode()), (b"x-xsrftoken", SECRET.encode()), (b"cookie", f"a={SECRET}; b={SECRET}".encode())]),
+        json.dumps({"cookies": [f"jupyterhub-user-alice={SECRET}", f"a={SECRET}"]}, indent=1),
+        f'"Cookie": ["a={SECRET}',  # cut
         f"jupyterhub-session-id={SECRET}; a=b",
         f"refused: token {SECRET}",
         "AKIAIOSFODNN7EXAMPLE",
@@ -101,6 +107,20 @@ def test_a_line_is_scrubbed_of_what_proves_who_somebody_is(line):
     assert not any(part in clean for part in ("AKIA", "c29tZXNhbHQ"))
 
 
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("line", ['"cookie": ["' + "x" * 100_000, "a_" * 50_000 + "token", '"cookie": ["x"' * 8_000, "\\" * 100_000])
+def test_a_line_that_somebody_makes_long_holds_nobody_up(line):
+    scrubbed(line)
+
+
+def test_what_is_scrubbed_is_still_json():
+    told = {"cookies": [f'a="{SECRET}"', f"b={SECRET}"], "headers": {"Authorization": f"token {SECRET}", "Accept": "*/*"}, "x": ["y", "z"]}
+
+    assert json.loads(scrubbed(json.dumps(told))) == {
+        "cookies": ["***"], "headers": {"Authorization": "***", "Accept": "*/*"}, "x": ["y", "z"],
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize(
     "line",
     [
@@ -108,6 +128,8 @@ def test_a_line_is_scrubbed_of_what_proves_who_somebody_is(line):
         '{"launch_id":"l01m89ktxaa8b9yxhw09xbdc71p","message":"server s1 runs as task l1/arn:aws:ecs:eu-central-1:1:task/hub/0123456789abcdef"}',
         "a message waits: The next turn to launch comes in 3.2 seconds at the earliest",
         '{"cold_start":true,"service":"school-api","exit_code":1}',
+        "a cookie, planted by a page, counts for nothing; tokens: ['a1', 'a2']",
+        '{"multiValueHeaders": {"accept": ["*/*"], "x-hubless-host": ["hub.example.org"]}}',
     ],
 )
 def test_what_is_no_secret_stays(line):

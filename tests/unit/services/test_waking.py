@@ -6,7 +6,12 @@ import pytest
 
 from hubless.adapters.sqlite.database import Database
 from hubless.domain.edges import FIRST, EdgeWish, Wanted
-from hubless.domain.errors import EdgeUnavailableError, StoreUnavailableError
+from hubless.domain.errors import (
+    EdgeFullError,
+    EdgeUnavailableError,
+    NotYetError,
+    StoreUnavailableError,
+)
 from hubless.domain.server import Deadlines, State
 from hubless.domain.users import Service
 from tests.builders import NOW
@@ -179,7 +184,17 @@ def test_who_finds_no_edge_has_it_started_and_is_told(hub):
     assert hub.waking.is_away() is False
 
 
-@pytest.mark.parametrize("why", [EdgeUnavailableError("it is not there"), StoreUnavailableError("away")])
+@pytest.mark.parametrize(("why", "level"), [(EdgeFullError("no room"), "WARNING"), (EdgeUnavailableError("it is not there"), "ERROR")])
+def test_a_refusal_that_keeps_people_from_their_servers_is_counted_and_told_aloud(hub, caplog, why, level):
+    hub.asleep()
+    hub.edge.refuses = why
+    hub.start()
+    hub.deliver_in_time()
+    assert hub.metrics.measured["EdgeRefusals", ""] == [1]
+    assert [(one.levelname, str(why) in one.message) for one in caplog.records] == [(level, True)]
+
+
+@pytest.mark.parametrize("why", [EdgeFullError("no room"), EdgeUnavailableError("it is not there"), StoreUnavailableError("away")])
 def test_a_machine_that_cannot_be_called_fails_neither_a_start_nor_a_sweep(hub, why):
     hub.asleep()
     hub.edge.refuses = why
@@ -244,17 +259,39 @@ def die():
     raise Death
 
 
+def refused_to_sleep(hub):
+    """The machine was told to stop a minute ago, and could not just then."""
+    about_to_sleep(hub)
+    hub.edge.refuses = NotYetError("it is on its way up")
+    hub.reaping.sweep()
+    hub.edge.refuses = None
+    hub.clock.advance(MINUTE)
+    hub.edge.look()
+    hub.edge.calls.clear()
+
+
+def started_by_hand(hub):
+    hub.asleep()
+    hub.live(30 * MINUTE)
+    hub.edge.start()
+    hub.clock.advance(SleepyMachine.COMES_UP)
+    hub.edge.look()
+    hub.edge.calls.clear()
+
+
+STOPS = {"decides": about_to_sleep, "repeats": refused_to_sleep, "finds it up": started_by_hand}
 SLEEP = points_of(about_to_sleep, sweep)
 WAKE = points_of(Economy.asleep, spawn)
 
 
 def test_there_are_points_to_look_at():
-    assert (SLEEP, WAKE) == (6, 6)
+    assert {points_of(prepare, sweep) for prepare in STOPS.values()} == {SLEEP} == {WAKE} == {6}
 
 
+@pytest.mark.parametrize("stop", STOPS)
 @pytest.mark.parametrize("point", range(SLEEP))
-def test_a_start_at_any_point_of_the_sweep_that_lets_it_sleep_is_ready_in_the_end(hub, point):
-    about_to_sleep(hub)
+def test_a_start_at_any_point_of_a_sweep_that_stops_it_is_ready_in_the_end(hub, stop, point):
+    STOPS[stop](hub)
     hub.points.plan(point, lambda: spawn(hub))
     hub.reaping.sweep()
     hub.live(4 * MINUTE)
@@ -262,12 +299,15 @@ def test_a_start_at_any_point_of_the_sweep_that_lets_it_sleep_is_ready_in_the_en
     assert hub.edge.is_up()
 
 
+@pytest.mark.parametrize("stop", STOPS)
 @pytest.mark.parametrize("point", range(SLEEP - 2))
-def test_until_the_machine_is_called_a_start_keeps_the_edge_up(hub, point):
-    about_to_sleep(hub)
+def test_until_the_machine_is_called_a_start_keeps_the_edge_up(hub, stop, point):
+    STOPS[stop](hub)
     hub.points.plan(point, lambda: spawn(hub))
     hub.reaping.sweep()
     assert "stop" not in hub.edge.calls
+    hub.live(MINUTE)
+    assert hub.server().state is State.READY
 
 
 @pytest.mark.parametrize("point", range(WAKE))
@@ -279,9 +319,10 @@ def test_a_sweep_at_any_point_of_a_start_does_no_harm(hub, point):
     assert hub.server().state is State.READY
 
 
+@pytest.mark.parametrize("stop", STOPS)
 @pytest.mark.parametrize("point", range(SLEEP))
-def test_a_sweep_that_dies_at_any_point_is_made_good_by_the_next(hub, point):
-    about_to_sleep(hub)
+def test_a_sweep_that_dies_at_any_point_is_made_good_by_the_next(hub, stop, point):
+    STOPS[stop](hub)
     hub.points.plan(point, die)
     with pytest.raises(Death):
         hub.reaping.sweep()

@@ -1,0 +1,22 @@
+"""The texts by which the API knows its front."""
+
+import pytest
+
+from hubless.domain.front import texts_in
+
+
+@pytest.mark.parametrize(
+    ("parameter", "texts"),
+    [
+        ("one", ("one",)),
+        (" one\ntwo ", ("one", "two")),
+        ('{"now": "one"}', ("one",)),
+        ('{"now": "one", "next": "two"}', ("one", "two")),
+        ('{"now": "one", "next": ""}', ("one",)),
+        ("", ()),
+        ("{", ()),
+        ("{}", ()),
+    ],
+)
+def test_are_one_or_two_while_they_are_changed(parameter, texts):
+    assert texts_in(parameter) == texts

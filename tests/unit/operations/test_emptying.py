@@ -1,0 +1,258 @@
+"""A stage is emptied: no server of the hub is left, and nothing of anybody else is touched."""
+
+import copy
+import itertools
+from datetime import timedelta
+from types import SimpleNamespace
+
+import botocore.session
+import pytest
+from click.testing import CliRunner
+
+from embedded.cli import main
+from hubless.domain.profiles import Profile
+from hubless.ports.launcher import Launch
+from hubless.settings.stage import Stage, StageSettings
+from operations import deployed, emptying
+from operations.aws import Aws, NotAskedError
+from operations.emptying import LONGEST, Emptying, Servers
+from operations.errors import OperationsError
+from tests.builders import NOW
+from tests.cloud import HOMES, Cloud
+from tests.doubles.ecs.account import REGION
+from tests.doubles.ecs.errors import AwsError
+from tests.fakes import StoppedClock
+
+HUB = "hubless-prod"
+STAGES = f'[stages.prod]\nregion = "{REGION}"\n'
+DENIED = AwsError("AccessDeniedException", "User: ada is not authorized to perform: ecs:StopTask on resource: x")
+
+
+class Stacks:
+    """CloudFormation as far as it is asked here, and who asks."""
+
+    def __init__(self, session):
+        self.resources = None
+        session.get_component("event_emitter").register("before-call", self._answer)
+
+    def _answer(self, model, **_):
+        if model.name == "GetCallerIdentity":
+            return SimpleNamespace(status_code=200), {"Account": "123456789012", "Arn": "arn:aws:iam::123456789012:user/ada"}
+        if model.name != "ListStackResources":
+            return None
+        if self.resources is None:
+            return SimpleNamespace(status_code=400), {"Error": {"Code": "ValidationError", "Message": "Stack does not exist"}}
+        names = ("ResourceType", "LogicalResourceId", "PhysicalResourceId", "ResourceStatus")
+        return SimpleNamespace(status_code=200), {"StackResourceSummaries": [dict(zip(names, one, strict=True)) for one in self.resources]}
+
+
+class Place:
+    """A stage's cluster with its servers, and what empties it; waiting moves the time on."""
+
+    def __init__(self, stacks, **others):
+        self.cloud, self.said = Cloud(StoppedClock(NOW), **others), []
+        self.stacks, self.clock = stacks, self.cloud.clock
+        stacks.resources = [("AWS::ECS::Cluster", "Cluster1", "hub", "CREATE_COMPLETE")]
+        self.aws = Aws(REGION, self.cloud.wire.session)
+        self.begun, self.numbers = self.clock.now(), itertools.count()
+
+    def sleep(self, seconds):
+        self.clock.advance(timedelta(seconds=seconds))
+
+    @property
+    def emptying(self):
+        return self.of(HUB)
+
+    def of(self, hub):
+        return Emptying(hub, "hub", self.aws, self.said.append, lambda: (self.clock.now() - self.begun).total_seconds(), self.sleep)
+
+    def run(self, count, hub=HUB, **others):
+        launcher = self.cloud.launcher(hub=hub, **others)
+        for number in itertools.islice(self.numbers, count):
+            launcher.launch(Launch(f"{hub}-{number}", f"s{number}", f"u{number}", "alice", "", "/user/alice/", Profile("small"), {}, {"JUPYTERHUB_API_TOKEN": "5ec2e7"}))
+
+    def running(self):
+        return sorted(task["startedBy"] for task in self.cloud.account.running())
+
+
+@pytest.fixture(scope="module")
+def stacks():
+    return Stacks(Cloud(StoppedClock(NOW)).wire.session)
+
+
+@pytest.fixture
+def stage(stacks):
+    return Place(stacks)
+
+
+def test_servers_are_stopped_and_it_is_waited_until_they_have_ended(stage):
+    stage.run(3)
+    stage.clock.advance(timedelta(minutes=2))
+
+    assert stage.emptying.stop_servers() == Servers()
+
+    assert [task["lastStatus"] for task in stage.cloud.account.tasks.values()] == ["STOPPED"] * 3
+    assert {task["stoppedReason"] for task in stage.cloud.account.tasks.values()} == {"The hub is being taken away"}
+    assert stage.said == ["3 servers run, 0 are ending", "0 servers run, 3 are ending", "0 servers run, 0 are ending"]
+
+
+def test_another_hubs_servers_run_on(stage):
+    stage.run(1)
+    stage.run(1, hub=f"{HUB}-2")
+    stage.clock.advance(timedelta(minutes=2))
+    other = stage.of(f"{HUB}-2")
+
+    stage.emptying.stop_servers()
+
+    assert stage.running() == [f"hubless/{HUB}-2"]
+    assert other.look().count == 1
+
+
+def test_pages_of_servers_are_all_stopped(stage):
+    stage.run(1)
+    tasks = stage.cloud.account.tasks
+    ((arn, task),) = tasks.items()
+    tasks |= {f"{arn}{number}": {**copy.deepcopy(task), "taskArn": f"{arn}{number}"} for number in range(119)}
+    stage.cloud.account.limits = {}
+
+    assert stage.emptying.look().count == 120
+    assert not stage.emptying.stop_servers().count
+    assert not stage.running()
+
+
+def test_who_comes_while_they_end_is_stopped_too(stage):
+    stage.run(1)
+    coming = iter((0, 0, 1))
+
+    def sleep(seconds):
+        stage.run(next(coming, 0), hub=HUB, cpus=1.0)
+        stage.sleep(seconds)
+
+    found = Emptying(HUB, "hub", stage.aws, stage.said.append, lambda: 0.0, sleep)
+
+    assert not found.stop_servers().count
+    assert stage.cloud.account.count()["StopTask"] >= 2
+    assert not stage.running()
+
+
+def test_what_ecs_would_not_hear_is_said_again(stage):
+    stage.run(2)
+    stage.cloud.account.refuse("StopTask", AwsError("InvalidParameterException", "The referenced task was not found."))
+
+    assert not stage.emptying.stop_servers().count
+
+
+def test_after_five_minutes_it_says_what_is_left(stage):
+    stage.run(1)
+    stage.cloud.account.refuse("StopTask", AwsError("ClientException", "Not now"), times=1000)
+
+    left = stage.emptying.stop_servers()
+
+    assert (len(left.running), left.ending) == (1, 0)
+    assert timedelta(0) <= stage.clock.now() - stage.begun - timedelta(seconds=LONGEST) < timedelta(seconds=10)
+
+
+def test_a_right_that_is_missing_ends_it(stage):
+    stage.run(1)
+    stage.cloud.account.refuse("StopTask", DENIED)
+
+    with pytest.raises(NotAskedError, match="the right ecs:StopTask is missing"):
+        stage.emptying.stop_servers()
+
+
+def test_a_cluster_that_is_gone_holds_nothing(stage):
+    stage.cloud.account.clusters.clear()
+
+    assert stage.emptying.look() == Servers()
+
+
+def test_the_mark_is_that_of_the_hubs_own_tasks(stage):
+    assert emptying.mark_of("school") == stage.cloud.facts.started_by
+
+
+def test_its_task_definitions_are_deregistered_and_nobody_elses(stage):
+    stage.run(2, homes=HOMES)
+    stage.run(1, hub=f"{HUB}-2")
+
+    assert stage.emptying.deregister_definitions() == 2
+
+    left = [family for family, revisions in stage.cloud.account.definitions.items() if revisions[0]["status"] == "ACTIVE"]
+    assert [family.rpartition("-")[0].rpartition("-")[0] for family in left] == [f"{HUB}-2"]
+
+
+# --- the command ---
+
+
+@pytest.fixture
+def shell(stage, monkeypatch, tmp_path):
+    monkeypatch.setattr(botocore.session, "get_session", lambda *_: stage.cloud.wire.session)
+    monkeypatch.setattr(emptying, "Emptying", lambda hub, cluster, aws, say: Emptying(hub, cluster, aws, say, sleep=stage.sleep))
+    (tmp_path / "hubless.toml").write_text(STAGES)
+
+    def run(*words, typed=None):
+        return CliRunner().invoke(main, ["empty", *words, "--settings", str(tmp_path / "hubless.toml")], input=typed)
+
+    return run
+
+
+def test_the_command_asks_for_the_stages_name_and_stops_all(shell, stage):
+    stage.run(2)
+
+    answer = shell("--stage", "prod", "--definitions", typed="prod\n")
+
+    assert answer.exit_code == 0, answer.output
+    assert "2 servers run, 0 are ending. All are stopped, and what is not saved in them is lost" in answer.output
+    assert f"Nothing of {HUB} runs" in answer.output
+    assert not stage.running()
+
+
+@pytest.mark.parametrize("typed", ["y\n", "staging\n", ""])
+def test_whoever_types_another_name_stops_nothing(shell, stage, typed):
+    stage.run(1)
+
+    answer = shell(typed=typed)
+
+    assert answer.exit_code == 1
+    assert len(stage.running()) == 1
+
+
+def test_what_is_left_fails_so_that_nothing_is_taken_away_below_it(shell, stage, monkeypatch):
+    stage.run(1)
+    monkeypatch.setattr(emptying, "LONGEST", 0.0)
+
+    answer = shell("--yes")
+
+    assert answer.exit_code == 1
+    assert "1 servers run, 0 are ending" in answer.output
+    assert "Run it again" in answer.output
+
+
+def test_ctrl_c_says_that_servers_may_still_run(shell, stage, monkeypatch):
+    stage.run(1)
+
+    def interrupted(seconds):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(stage, "sleep", interrupted)
+
+    answer = shell("--yes")
+
+    assert answer.exit_code == 1
+    assert "Servers may still run, and are paid for: run it again" in answer.output
+
+
+@pytest.mark.parametrize("resources", [None, [("AWS::ECS::Cluster", "Cluster1", "hub", "DELETE_COMPLETE")]])
+def test_a_stage_without_a_cluster_is_empty(shell, stacks, resources):
+    stacks.resources = resources
+
+    answer = shell()
+
+    assert (answer.exit_code, answer.output) == (0, f"The stage prod has no cluster in {REGION} of this account: nothing of it runs\n")
+
+
+def test_another_account_than_the_stages_is_left_alone(stage):
+    chosen = Stage("prod", StageSettings(region=REGION, account="222222222222"))
+
+    with pytest.raises(OperationsError, match="they are of the account 123456789012, but the stage prod is for 222222222222"):
+        emptying.of_stage(chosen, stage.aws, stage.said.append)
+    assert deployed.cluster_of(chosen, stage.aws) == "hub"
