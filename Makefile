@@ -11,6 +11,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { command -v $$p; break; }; done)
 UV := $(shell uv --version >/dev/null 2>&1 && command -v uv || echo .venv-uv/bin/uv)
 export UV_PYTHON_DOWNLOADS := never
+export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 1  # Node 20
 unexport VIRTUAL_ENV UV_PROJECT_ENVIRONMENT
 # Compiling anew at every start takes longer than most starts do.
 unexport PYTHONDONTWRITEBYTECODE
@@ -30,7 +31,7 @@ DEPLOYER := .venv/.deployer-ready
 # write where it is as new as they are.
 CDK_VERSION := 2.1148.1
 CDK_READY := .venv-cdk/.ready-$(CDK_VERSION)
-CDK := JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION=1 .venv-cdk/node_modules/.bin/cdk
+CDK := .venv-cdk/node_modules/.bin/cdk
 
 ##@ Use
 

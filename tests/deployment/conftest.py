@@ -97,7 +97,7 @@ class Deployed:
             return None
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def deployed():
     folder = Path(tempfile.mkdtemp(prefix="hubless-stage-", dir=_in_memory()))
     account, guard = Account(SystemClock()), threading.Lock()
