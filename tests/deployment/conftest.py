@@ -56,7 +56,7 @@ class Deployed:
     def __init__(self, stage, account, guard, instance, edge):
         self.stage, self.account, self.guard, self.instance, self.edge = stage, account, guard, instance, edge
         self.url = stage.outputs("web")["Url"]
-        self._secret = stage.secret("HUBLESS_FRONT")
+        self._secret = json.loads(stage.secret("HUBLESS_FRONT"))["now"]
         self.client = httpx.Client(base_url=self.url, transport=self.by_front(), timeout=40)
         self.admin = self.asking(TOKEN)
 
