@@ -11,7 +11,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { command -v $$p; break; }; done)
 UV := $(shell uv --version >/dev/null 2>&1 && command -v uv || echo .venv-uv/bin/uv)
 export UV_PYTHON_DOWNLOADS := never
-export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 1  # Node 20
+export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 1
 unexport VIRTUAL_ENV UV_PROJECT_ENVIRONMENT
 # Compiling anew at every start takes longer than most starts do.
 unexport PYTHONDONTWRITEBYTECODE

@@ -16,20 +16,20 @@ VIEWER = "192.0.2.1"
 class Front(httpx.BaseTransport):
     """CloudFront, for a client that asks the hub by its own name: API Gateway is asked, with the headers of the front.
 
-    *secret* is None for who comes by another way.
+    *said* are those of the origin; none for who comes by another way.
     """
 
-    def __init__(self, stage, secret):
+    def __init__(self, stage, said):
         self._address, self._beyond = httpx.URL(stage.emulator), httpx.HTTPTransport()
         self._host = f"{stage.named('web', 'AWS::ApiGatewayV2::Api', 'Api')}.execute-api.127.0.0.1:{self._address.port}"
-        self._own = {} if secret is None else {"x-hubless-front": secret}
+        self._said = said
 
     def handle_request(self, request):
         path = request.url.raw_path.decode().partition("?")[0]
         own = {"host": self._host, "x-hubless-path": path, "x-hubless-host": request.url.netloc.decode(), "x-hubless-address": VIEWER}
         kept = {name: value for name, value in request.headers.items() if name != "host" and not name.startswith("x-hubless-")}
         url = self._address.copy_with(raw_path=request.url.raw_path)
-        asked = httpx.Request(request.method, url, headers=kept | own | self._own, stream=request.stream, extensions=request.extensions)
+        asked = httpx.Request(request.method, url, headers=kept | own | self._said, stream=request.stream, extensions=request.extensions)
         return self._beyond.handle_request(asked)
 
     def close(self):

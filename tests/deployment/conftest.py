@@ -56,12 +56,12 @@ class Deployed:
     def __init__(self, stage, account, guard, instance, edge):
         self.stage, self.account, self.guard, self.instance, self.edge = stage, account, guard, instance, edge
         self.url = stage.outputs("web")["Url"]
-        self._secret = json.loads(stage.secret("HUBLESS_FRONT"))["now"]
+        self._said = stage.said_by_front()
         self.client = httpx.Client(base_url=self.url, transport=self.by_front(), timeout=40)
         self.admin = self.asking(TOKEN)
 
     def by_front(self):
-        return Front(self.stage, self._secret)
+        return Front(self.stage, self._said)
 
     def asking(self, token):
         return Api(self.client, token)

@@ -111,6 +111,9 @@ class Stage:
                 manager.put_secret_value(SecretId=secret, SecretString=text)
             parameters.put_parameter(Name=told[variable], Type="SecureString", Value=text, Overwrite=True)
 
-    def secret(self, variable):
-        return self.client("secretsmanager").get_secret_value(SecretId=self.variables()[variable].removeprefix(STANDING_IN))["SecretString"]
-
+    def said_by_front(self):
+        """Return what CloudFront is to say to the API, and nobody else can."""
+        distribution = self.named("web", "AWS::CloudFront::Distribution", "Distribution")
+        made = self.client("cloudfront").get_distribution_config(Id=distribution)["DistributionConfig"]["Origins"]["Items"]
+        (api,) = [origin for origin in made if origin["Id"] == "api"]
+        return {one["HeaderName"]: one["HeaderValue"] for one in api["CustomHeaders"]["Items"]}

@@ -5,6 +5,7 @@ listen at the task's own address instead of at all, and root's servers are allow
 """
 
 import os
+import random
 import signal
 import subprocess
 from pathlib import Path
@@ -15,11 +16,11 @@ class Processes:
 
     def __init__(self, programs: Path, home: Path):
         self.programs, self.home = programs, home
-        self._addresses = (f"127.0.{high}.{low}" for high in range(9, 256) for low in range(1, 255))
         self._children = []
 
     def address(self):
-        return next(self._addresses)
+        """Return one that no other run on this machine has: by chance, out of sixteen million."""
+        return f"127.{random.randint(1, 254)}.{random.randint(0, 255)}.{random.randint(1, 254)}"
 
     def start(self, task, environment):
         command = task["definition"]["containerDefinitions"][0]["command"]
