@@ -142,6 +142,8 @@ def doctor(hub, *options):
     return subprocess.Popen(
         [TOP / ".venv/bin/hubless", "doctor", "--url", hub.url, "--token-env", "DOCTORS", *options],
         stdout=subprocess.PIPE, text=True, env=os.environ | {"DOCTORS": ADMIN_TOKEN},
+        # Whoever is run in the background by a shell has it that Ctrl-C is ignored, and so have all that it starts.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 no thread of ours holds a lock
     )  # fmt: skip
 
 
