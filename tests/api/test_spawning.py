@@ -25,18 +25,24 @@ def test_options_come_back_as_they_were_sent(alice):
     assert alice.get("/users/alice/servers/one").json()["user_options"] == options
 
 
-@pytest.mark.parametrize(
-    ("accept", "looks"),
-    [("text/event-stream", 1), ("*/*", 3)],  # an EventSource comes back by itself; others are kept a while
-)
-def test_where_an_answer_must_end_a_start_is_followed_for_so_long_and_asked_for_again(hub, alice, monkeypatch, accept, looks):
-    monkeypatch.setattr(hub.hub, "streams", False, raising=False)
+def looks_at_a_start(hub, alice, monkeypatch):
+    """Have a start that is followed for two looks after the first, and return where each look is noted."""
     monkeypatch.setattr(hub.hub, "follow_seconds", 0.2, raising=False)
     monkeypatch.setattr(hub.hub, "look_seconds", 0.1, raising=False)
     alice.post("/users/alice/server")
     asked = []
     step = servers._step
     monkeypatch.setattr(servers, "_step", lambda *given: asked.append(1) or step(*given))
+    return asked
+
+
+@pytest.mark.parametrize(
+    ("accept", "looks"),
+    [("text/event-stream", 1), ("*/*", 3)],  # an EventSource comes back by itself; others are kept a while
+)
+def test_where_an_answer_must_end_a_start_is_followed_for_so_long_and_asked_for_again(hub, alice, monkeypatch, accept, looks):
+    monkeypatch.setattr(hub.hub, "streams", False, raising=False)
+    asked = looks_at_a_start(hub, alice, monkeypatch)
 
     told = alice.get("/users/alice/server/progress", headers={"Accept": accept}).text
 
@@ -48,12 +54,7 @@ def test_where_an_answer_must_end_a_start_is_followed_for_so_long_and_asked_for_
 
 @pytest.mark.parametrize(("headers", "looks"), [({}, 3), ({"Sec-Fetch-Mode": "cors"}, 1)])
 def test_where_answers_stream_all_follow_a_start_for_long_but_browsers_which_come_back(hub, alice, monkeypatch, headers, looks):
-    monkeypatch.setattr(hub.hub, "follow_seconds", 0.2, raising=False)
-    monkeypatch.setattr(hub.hub, "look_seconds", 0.1, raising=False)
-    alice.post("/users/alice/server")
-    asked = []
-    step = servers._step
-    monkeypatch.setattr(servers, "_step", lambda *given: asked.append(1) or step(*given))
+    asked = looks_at_a_start(hub, alice, monkeypatch)
 
     told = alice.get("/users/alice/server/progress", headers={"Accept": "text/event-stream", **headers}).text
 

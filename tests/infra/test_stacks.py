@@ -551,7 +551,8 @@ def ask(source, method="GET", uri="/user/maria/lab", headers=None, cookies=None)
 
 
 def test_what_viewers_say_in_the_fronts_name_is_replaced():
-    lies = {"x-hubless-path": "/hub/admin", "x-hubless-host": "hub.example.org", "x-hubless-address": "127.0.0.1", "x-hubless-front": "guess"}
+    lies = {"x-hubless-path": "/hub/admin", "x-hubless-host": "hub.example.org", "x-hubless-address": "127.0.0.1", "x-hubless-front": "guess",
+            "cloudfront-forwarded-proto": "http"}  # fmt: skip
     headers = ask(front(), uri="/hub/api/users/a%2Fb", headers=lies)["request"]["headers"]
 
     assert {name: one["value"] for name, one in headers.items()} == {
