@@ -61,10 +61,15 @@ CASES = [
     Case("`GET /user`", 3, "GET", '"/hub/api/user"', as_user=True),
     Case("`GET /users/{name}`", 6, "GET", RANDOM),
     Case("`GET /users?limit=50`", 20, "GET", '"/hub/api/users?limit=50&offset=" .. math.random(0, 9900)'),
-    Case("`GET /users?name_filter=`", 20, "GET", '"/hub/api/users?name_filter=" .. string.format("%04d", math.random(0, 999))'),
+    Case(
+        "`GET /users?name_filter=`",
+        20,
+        "GET",
+        '"/hub/api/users?name_filter=" .. string.format("%04d", math.random(0, 999))',
+    ),
     Case("`POST /users/{name}/activity`", 8, "POST", RANDOM + ' .. "/activity"', r'"{\"last_activity\":\"NOW\"}"'),
     Case("`POST /users/{name}/tokens`", 8, "POST", RANDOM + ' .. "/tokens"', '"{}"'),
-]  # fmt: skip
+]
 
 
 def script(case, token):
@@ -82,9 +87,22 @@ def load(folder, url, case, token, seconds):
     """Return (requests/s, p50 ms, p99 ms) and fail on any error answer."""
     (folder / "case.lua").write_text(script(case, token))
     out = subprocess.run(
-        ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout", "30s", "--latency", "-s", folder / "case.lua", url],
-        capture_output=True, text=True, check=True,
-    ).stdout  # fmt: skip
+        [
+            "wrk",
+            "-t1",
+            f"-c{CONNECTIONS}",
+            f"-d{seconds}s",
+            "--timeout",
+            "30s",
+            "--latency",
+            "-s",
+            folder / "case.lua",
+            url,
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
     if "Non-2xx" in out:
         raise RuntimeError(f"{case.name}: {out}")
     return float(re.search(r"Requests/sec:\s+([\d.]+)", out)[1]), milliseconds(out, "50%"), milliseconds(out, "99%")
@@ -122,8 +140,20 @@ def fill(folder):
             tokens.create(Token(f"a{n:06}", sha256(f"t{n}"), OwnerKind.USER, f"u{n % USERS:05}", ("inherit",), now))
         for n in range(SERVERS):
             owner = f"u{n * (USERS // SERVERS):05}"
-            servers.create(Server(id=f"s{n}", owner_id=owner, name="", created_at=now, entered_at=now, state=State.READY,
-                                  launch_id=f"l{n}", started_at=now, address="127.0.0.1:1", profile="default"))  # fmt: skip
+            servers.create(
+                Server(
+                    id=f"s{n}",
+                    owner_id=owner,
+                    name="",
+                    created_at=now,
+                    entered_at=now,
+                    state=State.READY,
+                    launch_id=f"l{n}",
+                    started_at=now,
+                    address="127.0.0.1:1",
+                    profile="default",
+                )
+            )
     database.close()
 
 
@@ -168,9 +198,13 @@ def main():
     print("| request | requests/s | JupyterHub | ratio | goal | p50, p99 ms | JupyterHub's p50 |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
     for case, (rate, p50, p99), (peer_rate, peer_p50, _) in zip(CASES, ours, theirs, strict=True):
-        print(f"| {case.name} | {rate:.0f} | {peer_rate:.0f} | {rate / peer_rate:.1f} | ≥ {case.goal} | {p50:.1f}, {p99:.1f}"
-              f" | {peer_p50:.1f} |")  # fmt: skip
-    print(f"| `POST /users`, {BULK} at once, users/s | {our_bulk:.0f} | {their_bulk:.0f} | {our_bulk / their_bulk:.1f} | ≥ 20 | | |")
+        print(
+            f"| {case.name} | {rate:.0f} | {peer_rate:.0f} | {rate / peer_rate:.1f} | ≥ {case.goal} | {p50:.1f}, {p99:.1f}"
+            f" | {peer_p50:.1f} |"
+        )
+    print(
+        f"| `POST /users`, {BULK} at once, users/s | {our_bulk:.0f} | {their_bulk:.0f} | {our_bulk / their_bulk:.1f} | ≥ 20 | | |"
+    )
 
 
 if __name__ == "__main__":

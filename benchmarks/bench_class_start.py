@@ -29,9 +29,17 @@ RUNS = {
     "no pace": Plan(STUDENTS, rate=1000, burst=1000),
 }
 HEAD = (
-    "run", "last launch, s (possible)", "last ready, s (possible running)", "ratio", "ready", "calls of RunTask, throttled",
-    "most in a second", "running to ready, s (median, most)", "reads of a message at most", "functions' seconds, launching",
-)  # fmt: skip
+    "run",
+    "last launch, s (possible)",
+    "last ready, s (possible running)",
+    "ratio",
+    "ready",
+    "calls of RunTask, throttled",
+    "most in a second",
+    "running to ready, s (median, most)",
+    "reads of a message at most",
+    "functions' seconds, launching",
+)
 
 
 def row(name, out):
@@ -64,7 +72,9 @@ def draw(out):
     from matplotlib import pyplot as plt
 
     times = [second / 2 for second in range(2 * int(out.ready[-1] + 10))]
-    figure, (people, calls) = plt.subplots(2, 1, figsize=(8, 6), sharex=True, height_ratios=(3, 1), layout="constrained")
+    figure, (people, calls) = plt.subplots(
+        2, 1, figsize=(8, 6), sharex=True, height_ratios=(3, 1), layout="constrained"
+    )
     limit = {"color": "0.45", "linestyle": (0, (4, 3)), "linewidth": 1.2}
     for instants, name, how in (
         (out.pressed, "asked for", {"color": "#999933"}),
@@ -77,13 +87,32 @@ def draw(out):
         ordered = sorted(instants)
         people.plot(times, [bisect_right(ordered, at) for at in times], label=name, **how)
     people.axvline(1.1 * out.bound, color="0.7", linewidth=1)
-    people.annotate("1.1 times the last possible", (1.1 * out.bound, 0), (-4, 4), textcoords="offset points", ha="right", color="0.4")
-    people.set(ylabel="servers", ylim=(0, None), title=f"A class of {out.plan.students:,} presses start within a minute (simulated)")
+    people.annotate(
+        "1.1 times the last possible",
+        (1.1 * out.bound, 0),
+        (-4, 4),
+        textcoords="offset points",
+        ha="right",
+        color="0.4",
+    )
+    people.set(
+        ylabel="servers",
+        ylim=(0, None),
+        title=f"A class of {out.plan.students:,} presses start within a minute (simulated)",
+    )
     people.legend(frameon=False, loc="center right", bbox_to_anchor=(0.92, 0.35))
     counts = a_second(out.calls)
     calls.step(range(len(counts)), counts, where="post", color="#0072b2")
     calls.axhline(20, **limit)
-    calls.annotate("AWS takes 20 a second, and 20 at once after a rest", (1, 20), (0, 3), xycoords=("axes fraction", "data"), textcoords="offset points", ha="right", color="0.4")
+    calls.annotate(
+        "AWS takes 20 a second, and 20 at once after a rest",
+        (1, 20),
+        (0, 3),
+        xycoords=("axes fraction", "data"),
+        textcoords="offset points",
+        ha="right",
+        color="0.4",
+    )
     calls.set(ylabel="RunTask calls a second", xlabel="seconds", ylim=(0, 32))
     for axes in (people, calls):
         axes.spines[["top", "right"]].set_visible(False)

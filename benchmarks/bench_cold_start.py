@@ -38,7 +38,11 @@ FUNCTIONS = ("api", "spawn", "reaper")
 FOLLOW = json.dumps({"kind": "follow", "server_id": "s1", "launch_id": "l1"})
 EVENTS = {
     "api": event_of("GET", "/hub/api/user", [("authorization", "token 0123456789abcdef0123456789abcdef")], b""),
-    "spawn": {"Records": [{"messageId": "m", "receiptHandle": "r", "body": FOLLOW, "attributes": {"ApproximateReceiveCount": "1"}}]},
+    "spawn": {
+        "Records": [
+            {"messageId": "m", "receiptHandle": "r", "body": FOLLOW, "attributes": {"ApproximateReceiveCount": "1"}}
+        ]
+    },
     "reaper": {"detail-type": "Scheduled Event", "source": "aws.scheduler"},
 }
 BARE = """
@@ -65,20 +69,30 @@ for name, module in list(sys.modules.items()):
 
 def uv(*args, **how):
     tool = TOP / ".venv-uv/bin/uv"
-    return subprocess.run([tool if tool.exists() else "uv", *args], check=True, cwd=TOP, capture_output=True, text=True, **how).stdout
+    return subprocess.run(
+        [tool if tool.exists() else "uv", *args], check=True, cwd=TOP, capture_output=True, text=True, **how
+    ).stdout
 
 
 def package(name, folder):
     """Make a function's bundle as it is deployed, for this machine."""
-    here = {"architecture": {"x86_64": "x86_64", "aarch64": "arm64"}[platform.machine()], "python": "{}.{}".format(*sys.version_info)}
+    here = {
+        "architecture": {"x86_64": "x86_64", "aarch64": "arm64"}[platform.machine()],
+        "python": "{}.{}".format(*sys.version_info),
+    }
     shutil.copytree(bundle(name, into=folder.parent / "bundles", **here), folder)
 
 
 def bare(name, folder, environment):
     """Build what only imports what the function *name* loads of others, in that order, and asks the table once."""
     env = environment | {"PYTHONPATH": str(folder)}
-    told = subprocess.run([python(), "-c", LOADED, f"functions.{name}.handler", str(folder)], env=env, check=True,
-                          capture_output=True, text=True).stdout  # fmt: skip
+    told = subprocess.run(
+        [python(), "-c", LOADED, f"functions.{name}.handler", str(folder)],
+        env=env,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
     modules = told.split()
     (folder / "bare.py").write_text(BARE.format(imports="\n".join(f"import {one}" for one in modules), region=REGION))
     compiled(folder)
@@ -116,23 +130,50 @@ def state():
         ssm = botocore.session.get_session().create_client("ssm", region_name=REGION, endpoint_url=address)
         ssm.put_parameter(Name="/hub/secrets", Type="SecureString", Value=json.dumps({"key": "k" * 40}))
         cloud = CloudSettings(
-            url="https://hub.example.org", hub="school", table="hub", queue=sqs.create_queue(QueueName="hub")["QueueUrl"],
-            secrets="/hub/secrets", cluster="hub", image="jupyter/minimal:1", bucket="hub-launches",
-            execution_role=EXECUTION_ROLE, task_role=TASK_ROLE, subnets=("subnet-a",), security_groups=("sg-servers",),
+            url="https://hub.example.org",
+            hub="school",
+            table="hub",
+            queue=sqs.create_queue(QueueName="hub")["QueueUrl"],
+            secrets="/hub/secrets",
+            cluster="hub",
+            image="jupyter/minimal:1",
+            bucket="hub-launches",
+            execution_role=EXECUTION_ROLE,
+            task_role=TASK_ROLE,
+            subnets=("subnet-a",),
+            security_groups=("sg-servers",),
             log_group="/hub/servers",
-        )  # fmt: skip
+        )
         endpoints = {f"AWS_ENDPOINT_URL_{name}": address for name in ("DYNAMODB", "SQS", "SSM")}
         endpoints |= {f"AWS_ENDPOINT_URL_{name}": ecs for name in ("ECS", "S3", "EFS")}
-        own = {"AWS_REGION": REGION, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "PATH": os.environ["PATH"]}
+        own = {
+            "AWS_REGION": REGION,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "PATH": os.environ["PATH"],
+        }
         yield written(cloud) | endpoints | own
 
 
 def cold_start(programs, folder, handler, event, environment):
     """Start an environment, ask twice, and return milliseconds: of INIT, of the first request, of the second."""
     (rie, runtime), ports = programs, [free_port(), free_port()]
-    env = environment | {"PYTHONPATH": f"{folder}:{runtime}", "LAMBDA_TASK_ROOT": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
-    command = [rie, "--runtime-interface-emulator-address", f"127.0.0.1:{ports[0]}", "--runtime-api-address",
-               f"127.0.0.1:{ports[1]}", python(), "-m", "awslambdaric", handler]  # fmt: skip
+    env = environment | {
+        "PYTHONPATH": f"{folder}:{runtime}",
+        "LAMBDA_TASK_ROOT": str(folder),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    command = [
+        rie,
+        "--runtime-interface-emulator-address",
+        f"127.0.0.1:{ports[0]}",
+        "--runtime-api-address",
+        f"127.0.0.1:{ports[1]}",
+        python(),
+        "-m",
+        "awslambdaric",
+        handler,
+    ]
     log = Path(folder).with_suffix(".log")
     with log.open("wb") as out, subprocess.Popen(command, env=env, stdout=out, stderr=out, cwd=folder) as process:
         wait_for(ports[0])
@@ -175,7 +216,9 @@ def main():
         rie, runtime = emulator(top / "sam"), top / "runtime"
         uv("pip", "install", "--target", str(runtime), "--python", sys.executable, "-q", "awslambdaric")
         compiled(runtime)
-        print(f"Python {platform.python_version()}, {ROUNDS} cold starts each, medians in ms; goal: INIT at most {GOAL}x\n")
+        print(
+            f"Python {platform.python_version()}, {ROUNDS} cold starts each, medians in ms; goal: INIT at most {GOAL}x\n"
+        )
         print("| function | MB beyond botocore | INIT | bare import | ratio | first request | bare | second request |")
         print("| --- | --- | --- | --- | --- | --- | --- | --- |")
         for name in FUNCTIONS:
@@ -185,13 +228,18 @@ def main():
             bare(name, folder, environment)
             ours, theirs = [], []
             for _ in range(ROUNDS):  # in turns, so that whatever slows the machine slows both
-                ours.append(cold_start((rie, runtime), folder, f"functions.{name}.handler.handler", EVENTS[name], environment))
+                ours.append(
+                    cold_start((rie, runtime), folder, f"functions.{name}.handler.handler", EVENTS[name], environment)
+                )
                 theirs.append(cold_start((rie, runtime), folder, "bare.handler", EVENTS[name], environment))
             init, first, second = (statistics.median(figures) for figures in zip(*ours, strict=True))
             bare_init, bare_first, _ = (statistics.median(figures) for figures in zip(*theirs, strict=True))
             ratio = init / bare_init
-            print(f"| {name} | {size:.1f} | {init:.0f} | {bare_init:.0f} | {ratio:.2f}{'' if ratio <= GOAL else ' (missed)'} |"
-                  f" {first:.0f} | {bare_first:.0f} | {second:.0f} |", flush=True)  # fmt: skip
+            print(
+                f"| {name} | {size:.1f} | {init:.0f} | {bare_init:.0f} | {ratio:.2f}{'' if ratio <= GOAL else ' (missed)'} |"
+                f" {first:.0f} | {bare_first:.0f} | {second:.0f} |",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

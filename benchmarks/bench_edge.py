@@ -78,12 +78,27 @@ def load(folder, port, routes, seconds=SECONDS):
     """Return (requests/s, p99 in ms, failed)."""
     (folder / "paths.lua").write_text(LUA.format(last=routes - 1))
     said = subprocess.run(
-        ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency", "-s", folder / "paths.lua", f"http://127.0.0.1:{port}"],
-        capture_output=True, text=True, check=True,
-    ).stdout  # fmt: skip
+        [
+            "wrk",
+            "-t1",
+            f"-c{CONNECTIONS}",
+            f"-d{seconds}s",
+            "--latency",
+            "-s",
+            folder / "paths.lua",
+            f"http://127.0.0.1:{port}",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
     number, unit = re.search(r"99%\s+([\d.]+)(us|ms|s)", said).groups()
     failed = sum(map(int, re.findall(r"(?:Non-2xx or 3xx responses: |connect |read |write |timeout )(\d+)", said)))
-    return float(re.search(r"Requests/sec:\s+([\d.]+)", said)[1]), float(number) * {"us": 0.001, "ms": 1, "s": 1000}[unit], failed
+    return (
+        float(re.search(r"Requests/sec:\s+([\d.]+)", said)[1]),
+        float(number) * {"us": 0.001, "ms": 1, "s": 1000}[unit],
+        failed,
+    )
 
 
 def fill(store, database, count, address):
@@ -94,8 +109,14 @@ def fill(store, database, count, address):
 
 
 def edge(folder, port):
-    agent = subprocess.Popen([sys.executable, "-c", AGENT, folder, str(port)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                             stderr=subprocess.DEVNULL, text=True, cwd=TOP)  # fmt: skip
+    agent = subprocess.Popen(
+        [sys.executable, "-c", AGENT, folder, str(port)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        cwd=TOP,
+    )
     return agent, int(agent.stdout.readline())
 
 
@@ -109,15 +130,31 @@ def peer(folder, routes, address):
     program = proxy_program(folder)
     port, api = free_port(), free_port()
     process = subprocess.Popen(
-        [program, "--ip", "127.0.0.1", "--port", str(port), "--api-ip", "127.0.0.1", "--api-port", str(api), "--log-level", "error"],
+        [
+            program,
+            "--ip",
+            "127.0.0.1",
+            "--port",
+            str(port),
+            "--api-ip",
+            "127.0.0.1",
+            "--api-port",
+            str(api),
+            "--log-level",
+            "error",
+        ],
         env=os.environ | {"CONFIGPROXY_AUTH_TOKEN": "bench"},
-    )  # fmt: skip
+    )
     time.sleep(2)
     for number in range(routes):
-        urllib.request.urlopen(urllib.request.Request(
-            f"http://127.0.0.1:{api}/api/routes/user/u{number}", method="POST", headers={"Authorization": "token bench"},
-            data=json.dumps({"target": f"http://{address}"}).encode(),
-        )).close()  # fmt: skip
+        urllib.request.urlopen(
+            urllib.request.Request(
+                f"http://127.0.0.1:{api}/api/routes/user/u{number}",
+                method="POST",
+                headers={"Authorization": "token bench"},
+                data=json.dumps({"target": f"http://{address}"}).encode(),
+            )
+        ).close()
     return process, port
 
 
@@ -176,14 +213,22 @@ def main():
     agent.wait(20)
     up.terminate()
     best = max(ours[0], again[0])
-    print(f"| measured ({CONNECTIONS} connections) | here | configurable-http-proxy 5.3.0 | ratio | goal |\n| --- | --- | --- | --- | --- |")
-    print(f"| 10,000 routes, requests/s | {ours[0]:.0f}, again {again[0]:.0f} | {theirs[0]:.0f} | {ours[0] / theirs[0]:.1f}x | ≥ 12x |")
+    print(
+        f"| measured ({CONNECTIONS} connections) | here | configurable-http-proxy 5.3.0 | ratio | goal |\n| --- | --- | --- | --- | --- |"
+    )
+    print(
+        f"| 10,000 routes, requests/s | {ours[0]:.0f}, again {again[0]:.0f} | {theirs[0]:.0f} | {ours[0] / theirs[0]:.1f}x | ≥ 12x |"
+    )
     print(f"| HAProxy without routes and rules, requests/s | {ceiling[0]:.0f} | | {ceiling[0] / theirs[0]:.1f}x | |")
     print(f"| 10,000 routes, p99, ms | {ours[1]:.1f} | {theirs[1]:.1f} | 1/{theirs[1] / ours[1]:.0f} | ≤ 1/8 |")
     print(f"| 10,000 routes, failed requests | {ours[2] + again[2]} | {theirs[2]} | | 0 |")
-    print(f"| 10,000 routes, memory, MB (PSS; RSS) | {ours_memory[0]:.0f}; {ours_memory[1]:.0f} | {theirs_memory[0]:.0f}; {theirs_memory[1]:.0f} | | |")
+    print(
+        f"| 10,000 routes, memory, MB (PSS; RSS) | {ours_memory[0]:.0f}; {ours_memory[1]:.0f} | {theirs_memory[0]:.0f}; {theirs_memory[1]:.0f} | | |"
+    )
     print(f"| 100,000 routes, requests/s | {large[0]:.0f} | | {100 * (1 - large[0] / best):.0f} % lost | < 10 % |")
-    print(f"| 100,000 routes, HAProxy and agent, MB (PSS; RSS) | {large_memory[0]:.0f}; {large_memory[1]:.0f} | | | ≤ 64 |")
+    print(
+        f"| 100,000 routes, HAProxy and agent, MB (PSS; RSS) | {large_memory[0]:.0f}; {large_memory[1]:.0f} | | | ≤ 64 |"
+    )
     print(f"| 1,000 route changes under load | {failed} requests failed, {dropped} WebSockets dropped | | | 0, 0 |")
 
 

@@ -52,10 +52,22 @@ def settings(folder):
 def start_hub(folder, port):
     began = time.monotonic()
     hub = subprocess.Popen(
-        [TOP / ".venv/bin/hubless", "up", "--data", folder / "data", "--settings", folder / "hubless.toml", "--port",
-         str(port), "--stop-servers-on-exit", "--ready-line"],
-        stdout=subprocess.PIPE, stderr=(folder / "log").open("ab"), text=True,
-    )  # fmt: skip
+        [
+            TOP / ".venv/bin/hubless",
+            "up",
+            "--data",
+            folder / "data",
+            "--settings",
+            folder / "hubless.toml",
+            "--port",
+            str(port),
+            "--stop-servers-on-exit",
+            "--ready-line",
+        ],
+        stdout=subprocess.PIPE,
+        stderr=(folder / "log").open("ab"),
+        text=True,
+    )
     assert hub.stdout.readline() == "ready\n", (folder / "log").read_text()
     return hub, time.monotonic() - began
 
@@ -102,13 +114,25 @@ def main():
     rows = [
         ("`hubless up`, first start, s", f"{first_start:.1f}", ""),
         (f"`hubless up`, with {USERS} users stored, s", f"{next_start:.1f}", "< 3"),
-        ("listening to `ready`, one start at a time, ms (median, maximum of 20)", f"{statistics.median(alone):.0f}, {max(alone):.0f}", "≤ 250"),
-        (f"listening to `ready`, {AT_ONCE} starts at once, ms (median, p99 of {STARTS})", f"{statistics.median(busy):.0f}, {busy[int(len(busy) * 0.99) - 1]:.0f}", ""),
-        ("first request through the edge after `ready` succeeded", f"{sum(ok for _, ok in done)} of {STARTS}", f"{STARTS} of {STARTS}"),
+        (
+            "listening to `ready`, one start at a time, ms (median, maximum of 20)",
+            f"{statistics.median(alone):.0f}, {max(alone):.0f}",
+            "≤ 250",
+        ),
+        (
+            f"listening to `ready`, {AT_ONCE} starts at once, ms (median, p99 of {STARTS})",
+            f"{statistics.median(busy):.0f}, {busy[int(len(busy) * 0.99) - 1]:.0f}",
+            "",
+        ),
+        (
+            "first request through the edge after `ready` succeeded",
+            f"{sum(ok for _, ok in done)} of {STARTS}",
+            f"{STARTS} of {STARTS}",
+        ),
         (f"idle, {USERS} users, all processes, MB (PSS; sum of RSS)", f"{pss:.0f}; {rss:.0f}", "≤ 200"),
         ("the same, JupyterHub 6.1.1 with its proxy", f"{peer_pss:.0f}; {peer_rss:.0f}", ""),
         ("bulk creation of users, users/s", f"{users_per_second:.0f}", ""),
-    ]  # fmt: skip
+    ]
     print("| measured | here | goal |\n| --- | --- | --- |")
     for row in rows:
         print("| " + " | ".join(row) + " |")

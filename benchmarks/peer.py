@@ -49,7 +49,9 @@ def proxy_program(folder):
     """Return configurable-http-proxy 5.3.0, installed when need be."""
     program = os.environ.get("CHP")
     if program is None:
-        subprocess.run(["npm", "install", "--silent", "--prefix", folder / "npm", "configurable-http-proxy@5.3.0"], check=True)
+        subprocess.run(
+            ["npm", "install", "--silent", "--prefix", folder / "npm", "configurable-http-proxy@5.3.0"], check=True
+        )
         program = folder / "npm/node_modules/.bin/configurable-http-proxy"
     return Path(program)
 
@@ -82,8 +84,13 @@ class JupyterHub:
         python = program.parent / "python"
         subprocess.run([program, "upgrade-db"], cwd=self.folder, env=environment, check=True, capture_output=True)
         subprocess.run([python, "-c", FILL, str(users)], cwd=self.folder, check=True)
-        self.process = subprocess.Popen([program, "-f", "config.py"], cwd=self.folder, env=environment,
-                                        stdout=(self.folder / "log").open("w"), stderr=subprocess.STDOUT)  # fmt: skip
+        self.process = subprocess.Popen(
+            [program, "-f", "config.py"],
+            cwd=self.folder,
+            env=environment,
+            stdout=(self.folder / "log").open("w"),
+            stderr=subprocess.STDOUT,
+        )
         self._wait()
 
     def _wait(self):

@@ -183,7 +183,9 @@ class Agent:
             return
         self._tell_health(is_up=False)
         self._is_doubtful, self._sequence = True, None
-        logger.error("the routes are as they were %.0f seconds ago: this edge is unhealthy until they are loaded", behind)
+        logger.error(
+            "the routes are as they were %.0f seconds ago: this edge is unhealthy until they are loaded", behind
+        )
 
     def _ask(self) -> None:
         """Follow the table unless it was away a moment ago."""

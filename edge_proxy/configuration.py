@@ -52,7 +52,9 @@ class EdgeConfiguration:
 
     host: str
     port: int
-    api: Socket | HttpsOrigin | None  # None: what has no route is answered here, and who stands before the edge asks the API
+    api: (
+        Socket | HttpsOrigin | None
+    )  # None: what has no route is answered here, and who stands before the edge asks the API
     run_folder: Path
     domain: str = ""  # the hub's host, below which each user and service has one; "" where all are served at any
     health_path: str = ""  # what a load balancer asks; "" for none

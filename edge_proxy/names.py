@@ -99,7 +99,10 @@ class Names:
             return self._look_up(host)
         except OSError as error:
             return None if isinstance(error, socket.gaierror) and error.errno in _NO_SUCH else before
-        except (ValueError, TypeError):  # no host has such a name: a part of it is empty, or too long, or has a zero in it
+        except (
+            ValueError,
+            TypeError,
+        ):  # no host has such a name: a part of it is empty, or too long, or has a zero in it
             return None
 
     def _note(self, host: str, ip: str | None) -> None:

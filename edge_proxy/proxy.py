@@ -124,8 +124,11 @@ class Proxy:
         with log:
             self._process = subprocess.Popen(
                 [str(self._engine.program), "-db", "-f", str(self._edge.file)],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-            )  # fmt: skip
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
         self._pid = self._process.pid
         self._pid_file.write_text(f"{self._pid} {self._mark}")
         give_up_at = time.monotonic() + START_SECONDS

@@ -19,9 +19,7 @@ from hubless.bootstrap import machine
 from hubless.settings import Settings
 
 LAST_REQUESTS_SECONDS = 5
-IDLE_CONNECTION_SECONDS = (
-    75  # longer than the edge keeps one, so that it is never the API that hangs up
-)
+IDLE_CONNECTION_SECONDS = 75  # longer than the edge keeps one, so that it is never the API that hangs up
 DATE_SECONDS = 1.0
 _EDGE = "the edge"
 

@@ -65,11 +65,7 @@ def overridden(
     """Return *settings* with what the command line gave in their place."""
     given: dict[str, Any] = {"host": host, "port": port, "workers": workers}
     hub = replace(settings.hub, **{key: value for key, value in given.items() if value is not None})
-    servers = (
-        settings.servers
-        if stop_on_exit is None
-        else replace(settings.servers, stop_on_exit=stop_on_exit)
-    )
+    servers = settings.servers if stop_on_exit is None else replace(settings.servers, stop_on_exit=stop_on_exit)
     return replace(settings, hub=hub, servers=servers)
 
 
@@ -146,12 +142,8 @@ def main(run: Callable[[Line, Order, Settings], None]) -> None:
 
 def log_to_stderr(level: str) -> None:
     """Log in one line an event."""
-    logging.getLogger("uvicorn").setLevel(
-        logging.WARNING
-    )  # it tells of each start, as the supervisor does
-    logging.basicConfig(
-        level=level.upper(), format="%(asctime)s %(levelname)-7s %(name)s: %(message)s"
-    )
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)  # it tells of each start, as the supervisor does
+    logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
 
 
 def listen(line: Line, heard: Callable[[str | None], None]) -> None:

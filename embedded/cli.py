@@ -60,9 +60,7 @@ def _settings(data: Path, file: Path | None) -> Settings:
 
 
 @contextlib.contextmanager
-def _hub(
-    data: Path, file: Path | None, stage: str | None = None, *, new: bool = False
-) -> "Iterator[Hub]":
+def _hub(data: Path, file: Path | None, stage: str | None = None, *, new: bool = False) -> "Iterator[Hub]":
     """Open the hub's store, whether the hub runs or not; *new* makes one where there is none, on this machine."""
     with _in_words():
         if stage is not None:
@@ -75,9 +73,7 @@ def _hub(
 
         settings = _settings(data, file)
         if not new and not settings.database.exists():
-            raise places.PlaceError(
-                f"There is no hub in {settings.data}. Name its folder with --data."
-            )
+            raise places.PlaceError(f"There is no hub in {settings.data}. Name its folder with --data.")
         places.prepare(settings)
         yield machine.build(settings)
 
@@ -97,12 +93,8 @@ for _command in commands.ALL:
 @_SETTINGS
 @click.option("--host", help="Address to listen on; 0.0.0.0 for every one.  [default: 127.0.0.1]")
 @click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on.  [default: 8000]")
-@click.option(
-    "--workers", type=click.IntRange(1, 64), help="Processes that answer requests.  [default: 1]"
-)
-@click.option(
-    "--stop-servers-on-exit", is_flag=True, default=None, help="End users' servers with the hub."
-)
+@click.option("--workers", type=click.IntRange(1, 64), help="Processes that answer requests.  [default: 1]")
+@click.option("--stop-servers-on-exit", is_flag=True, default=None, help="End users' servers with the hub.")
 @click.option("--open-browser", is_flag=True, help="Open the hub in a browser once it is ready.")
 @click.option(
     "--ready-line",
@@ -175,9 +167,7 @@ def check(data: Path, file: Path | None) -> None:
             click.echo(f"All is well. A hub runs in {settings.data} already: {facts.get('url')}")
             return
         preflight.check(settings, places.run_folder_of(settings.data))
-    click.echo(
-        f"All is well. `hubless up` would start at {settings.url}, its data in {settings.data}."
-    )
+    click.echo(f"All is well. `hubless up` would start at {settings.url}, its data in {settings.data}.")
 
 
 @main.group()
@@ -213,9 +203,7 @@ def add_user(
 @_SETTINGS
 @_STAGE
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
-def change_password(
-    *, name: str, data: Path, file: Path | None, stage: str | None, password_stdin: bool
-) -> None:
+def change_password(*, name: str, data: Path, file: Path | None, stage: str | None, password_stdin: bool) -> None:
     """Print a link at which NAME chooses a new password, once; or set the password."""
     with _hub(data, file, stage) as hub:
         _give_password(hub, name, from_stdin=password_stdin)
@@ -250,11 +238,7 @@ def list_users(data: Path, file: Path | None, stage: str | None) -> None:
     """List all users."""
     with _hub(data, file, stage) as hub:
         for one in hub.accounts.all():
-            seen = (
-                f"{one.last_activity_at:%Y-%m-%d %H:%M} UTC"
-                if one.last_activity_at
-                else "never here"
-            )
+            seen = f"{one.last_activity_at:%Y-%m-%d %H:%M} UTC" if one.last_activity_at else "never here"
             click.echo(f"{one.name:<30}  {'admin' if one.admin else '':<5}  {seen}")
 
 
@@ -293,9 +277,7 @@ def admin(*, name: str, data: Path, file: Path | None, stage: str | None) -> Non
 @_SETTINGS
 @_STAGE
 @click.option("--note", default="", help="What the token is for.")
-@click.option(
-    "--expires-in", metavar="DURATION", help="How long it is valid, such as 90s, 8h or 14d."
-)
+@click.option("--expires-in", metavar="DURATION", help="How long it is valid, such as 90s, 8h or 14d.")
 @click.option(
     "--scope",
     "scopes",
@@ -317,9 +299,7 @@ def token(
 
     with _hub(data, file, stage) as hub:
         lifetime = DURATION.value(expires_in, "--expires-in") if expires_in else None
-        _, secret = hub.tokens.issue(
-            name, note=note, expires_in=lifetime, scopes=list(scopes) or None
-        )
+        _, secret = hub.tokens.issue(name, note=note, expires_in=lifetime, scopes=list(scopes) or None)
         click.echo(secret)
 
 

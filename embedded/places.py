@@ -76,9 +76,7 @@ def _make_secret(file: Path) -> None:
     """Make the hub's key whole or not at all: of two processes at once, both use the one that came first."""
     if not file.exists():
         draft = file.with_name(f"{file.name}.{secrets.token_hex(4)}")
-        descriptor = os.open(
-            draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, stat.S_IRUSR | stat.S_IWUSR
-        )
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, stat.S_IRUSR | stat.S_IWUSR)
         try:
             with os.fdopen(descriptor, "wb") as out:
                 out.write(secrets.token_bytes(SECRET_BYTES))
@@ -105,18 +103,14 @@ def lock(data: Path, *, patience: float = 15.0) -> Lock:
     own = _open(data / _LOCK)
     if not _hold(own):
         os.close(own)
-        raise PlaceError(
-            f"A hub runs in {data} already: {_told(running(data))}. Stop it, or choose another --data."
-        )
+        raise PlaceError(f"A hub runs in {data} already: {_told(running(data))}. Stop it, or choose another --data.")
     tree = _open(data / _TREE)
     give_up_at = time.monotonic() + patience
     while not _hold(tree):
         if time.monotonic() > give_up_at:
             os.close(tree)
             os.close(own)
-            raise PlaceError(
-                f"Processes of an earlier hub in {data} do not end. Stop them, then start again."
-            )
+            raise PlaceError(f"Processes of an earlier hub in {data} do not end. Stop them, then start again.")
         time.sleep(0.05)
     return Lock(own, tree)
 
@@ -181,9 +175,7 @@ def run_folder(data: Path) -> Path:
     folder.mkdir(mode=stat.S_IRWXU, exist_ok=True)
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
-        raise PlaceError(
-            f"{folder} is not this user's alone. Remove it, or choose a shorter --data."
-        )
+        raise PlaceError(f"{folder} is not this user's alone. Remove it, or choose a shorter --data.")
     return folder
 
 

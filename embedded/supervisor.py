@@ -82,9 +82,7 @@ class Supervisor:
         self._workers = [Child("worker", programs["worker"])]
         self._edges = [Child("edge", programs["edge"])]
         count = settings.hub.workers
-        self._apis = [
-            Child(f"api {n + 1}" if count > 1 else "api", programs["api"]) for n in range(count)
-        ]
+        self._apis = [Child(f"api {n + 1}" if count > 1 else "api", programs["api"]) for n in range(count)]
         self._signals = 0
         self._ending = False
         self._facts: dict[str, Any] = {}  # what the children said when they were ready
@@ -119,9 +117,7 @@ class Supervisor:
         while not self._signals and not all(child.was_ready for child in self._children):
             if time.monotonic() > give_up_at:
                 late = next(child for child in self._children if not child.was_ready)
-                raise ChildError(
-                    _last_words(late, f"did not start within {START_SECONDS:.0f} seconds")
-                )
+                raise ChildError(_last_words(late, f"did not start within {START_SECONDS:.0f} seconds"))
             self._turn(min(self._pause() or 1.0, 1.0))
 
     def _start(self, child: Child) -> None:
@@ -176,9 +172,7 @@ class Supervisor:
         if self._ending or self._signals:
             return
         how = (
-            f"was ended by signal {-process.returncode}"
-            if process.returncode < 0
-            else f"ended ({process.returncode})"
+            f"was ended by signal {-process.returncode}" if process.returncode < 0 else f"ended ({process.returncode})"
         )
         if not child.was_ready:
             raise ChildError(child.why or _last_words(child, f"{how} before it was ready"))
@@ -189,14 +183,10 @@ class Supervisor:
         child.deaths.append(now)
         recent = [at for at in child.deaths if now - at < TOO_OFTEN_WITHIN]
         if len(recent) >= TOO_OFTEN:
-            raise ChildError(
-                _last_words(child, f"{how}, for the {TOO_OFTEN}th time within a minute")
-            )
+            raise ChildError(_last_words(child, f"{how}, for the {TOO_OFTEN}th time within a minute"))
         pause = PAUSES[len(recent) - 1]
         child.start_at = now + pause
-        self._say(
-            f"The {child.name} {how}; it is started again{f' in {pause} s' if pause else ''}."
-        )
+        self._say(f"The {child.name} {how}; it is started again{f' in {pause} s' if pause else ''}.")
 
     def _hear(self, line: Line, child: Child) -> None:
         """Take what a child says; its end of the socket closes when it dies, which `_look_at` sees."""
@@ -247,9 +237,7 @@ class Supervisor:
         self._end(self._workers, END_SECONDS)
         self._end(self._edges, END_SECONDS, at_least=1.0)
 
-    def _end(
-        self, ending: Iterable[Child], seconds: float, *, say: str = "", at_least: float = 0.0
-    ) -> None:
+    def _end(self, ending: Iterable[Child], seconds: float, *, say: str = "", at_least: float = 0.0) -> None:
         """Ask *ending* to end and wait; kill what does not, at once after a second signal."""
         alive = [child for child in ending if child.process is not None]
         for child in alive:

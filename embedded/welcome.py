@@ -70,11 +70,7 @@ def _edges(hub: "Hub", now: datetime) -> list[str]:
     lines = []
     for report in hub.routing.routes.reports():
         age = (now - report.seen_at).total_seconds()
-        state = (
-            "up to date"
-            if report.sequence >= newest
-            else f"{newest - report.sequence} changes behind"
-        )
+        state = "up to date" if report.sequence >= newest else f"{newest - report.sequence} changes behind"
         silent = f", silent for {age:.0f} s" if age > STALE_SECONDS else ""
         lines.append(f"edge      {report.edge_id}: {state}{silent}")
     return lines or ["edge      none has reported yet"]

@@ -33,7 +33,9 @@ SERVICES = frozenset({"dynamodb", "ec2", "ecs", "efs", "elbv2", "s3", "sqs", "ss
 _NEEDLESS_FOLDERS = frozenset({"__pycache__", "tests", "bin"})
 _NEEDLESS_SUFFIXES = frozenset({".pyi", ".pyc", ".pyx", ".pxd", ".c", ".h"})
 _NEEDLESS_FILES = frozenset({".lock"})
-_NEEDLESS_FACTS = frozenset({"RECORD", "WHEEL", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json", "top_level.txt"})
+_NEEDLESS_FACTS = frozenset(
+    {"RECORD", "WHEEL", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json", "top_level.txt"}
+)
 # Of Powertools the log's format and metrics are used, which import one of its utilities; the rest is web frameworks and the like.
 _NEEDLESS_PARTS = ("aws_lambda_powertools/event_handler", "pydantic/v1", "pydantic/mypy.py")
 _POWERTOOLS_UTILITIES = "aws_lambda_powertools/utilities"
@@ -118,7 +120,9 @@ def bundle(
         _compile(folder, target)
 
     def lay_together(folder: Path) -> None:
-        shutil.copytree(_once(into / f".needed-{needed}", install), folder)  # there are uv's own files: nothing changes them
+        shutil.copytree(
+            _once(into / f".needed-{needed}", install), folder
+        )  # there are uv's own files: nothing changes them
         for file in files:
             to = folder / ("hubless.toml" if file == settings_file else file.relative_to(TOP))
             to.parent.mkdir(parents=True, exist_ok=True)
@@ -128,7 +132,9 @@ def bundle(
             _compile(folder / package, target, within=folder)
         _settle(folder)
 
-    return _once(into.absolute() / f"{function}-{architecture}-{python}-{_digest([needed, function], files)}", lay_together)
+    return _once(
+        into.absolute() / f"{function}-{architecture}-{python}-{_digest([needed, function], files)}", lay_together
+    )
 
 
 def _once(made: Path, make: Callable[[Path], None]) -> Path:
@@ -159,7 +165,9 @@ def size_of(folder: Path) -> Size:
 def own_size_of(folder: Path) -> int:
     """Return the bytes that have a bound: beyond botocore, which no function is without, and without what was compiled."""
     parts = (file for file in _files(folder) if file.suffix != ".pyc")
-    return sum(file.stat().st_size for file in parts if file.relative_to(folder).parts[0].partition("-")[0] != "botocore")
+    return sum(
+        file.stat().st_size for file in parts if file.relative_to(folder).parts[0].partition("-")[0] != "botocore"
+    )
 
 
 def _platform(architecture: str) -> str:
@@ -173,15 +181,29 @@ def _platform(architecture: str) -> str:
 def _requirements(groups: tuple[str, ...]) -> str:
     """Return what uv.lock holds of *groups*, with hashes."""
     named = chain.from_iterable(("--group", group) for group in groups)
-    return _uv("export", "--frozen", "--no-default-groups", *named, "--no-emit-project", "--no-header", "--no-annotate", "-q")
+    return _uv(
+        "export", "--frozen", "--no-default-groups", *named, "--no-emit-project", "--no-header", "--no-annotate", "-q"
+    )
 
 
 def _install(wanted: str, folder: Path, target: _Target) -> None:
     listed = folder.with_name("requirements.txt")
     listed.write_text(wanted)
     machine = ("--python-platform", target.platform, "--python-version", target.python, "--only-binary", ":all:")
-    _uv("pip", "install", "-q", "--target", str(folder), *machine, "--no-deps", "--require-hashes", "-r", str(listed),
-        "--python", sys.executable)  # fmt: skip
+    _uv(
+        "pip",
+        "install",
+        "-q",
+        "--target",
+        str(folder),
+        *machine,
+        "--no-deps",
+        "--require-hashes",
+        "-r",
+        str(listed),
+        "--python",
+        sys.executable,
+    )
 
 
 def _uv(*args: str) -> str:
@@ -289,7 +311,9 @@ def _files(folder: Path) -> Iterator[Path]:
 def main() -> None:
     """Make all bundles for the machine and the Python of the command line, and print how large they are."""
     parser = argparse.ArgumentParser(prog="python -m infra.bundling", description="Make the bundles that are deployed.")
-    parser.add_argument("--into", type=Path, default=TOP / "dist/bundles", help="the folder to make them in (%(default)s)")
+    parser.add_argument(
+        "--into", type=Path, default=TOP / "dist/bundles", help="the folder to make them in (%(default)s)"
+    )
     parser.add_argument("--architecture", choices=PLATFORMS, default="arm64")
     parser.add_argument("--python", default=PYTHON, help="(%(default)s)")
     parser.add_argument("--settings-file", type=Path, help="hubless.toml")
@@ -298,12 +322,20 @@ def main() -> None:
     print("| --- | --- | --- | --- | --- | --- | --- |")
     for name, part in PARTS.items():
         try:
-            made = bundle(name, into=asked.into, architecture=asked.architecture, python=asked.python, settings_file=asked.settings_file)
+            made = bundle(
+                name,
+                into=asked.into,
+                architecture=asked.architecture,
+                python=asked.python,
+                settings_file=asked.settings_file,
+            )
         except BundlingError as why:
             sys.exit(str(why))
         size = size_of(made)
         figures = " | ".join(f"{figure / 1e6:.1f}" for figure in (size.own, part.bound, size.whole, size.zipped))
-        print(f"| {name} | {figures} | {'yes' if size.is_compiled else f'no: no Python {asked.python} here'} | {made.name} |")
+        print(
+            f"| {name} | {figures} | {'yes' if size.is_compiled else f'no: no Python {asked.python} here'} | {made.name} |"
+        )
 
 
 if __name__ == "__main__":

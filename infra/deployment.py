@@ -42,7 +42,9 @@ def deployment(
     settings = check_for_deployment(settings_file)
     runs_on = target or Target()
     api, spawn, reaper = (
-        bundle(name, architecture=runs_on.architecture, python=runs_on.python, settings_file=settings_file, into=bundles)
+        bundle(
+            name, architecture=runs_on.architecture, python=runs_on.python, settings_file=settings_file, into=bundles
+        )
         for name in ("api", "spawn", "reaper")
     )
     edge = None
@@ -55,10 +57,21 @@ def deployment(
     state = StateStack(scope, stage)
     cluster = ClusterStack(scope, stage, state=state, images=images)
     web = WebStack(
-        scope, stage, state=state, cluster=cluster, certificates=certificates, edge_code=edge, cross_region_references=True
+        scope,
+        stage,
+        state=state,
+        cluster=cluster,
+        certificates=certificates,
+        edge_code=edge,
+        cross_region_references=True,
     )
     control = ControlStack(
-        scope, stage, state=state, cluster=cluster, web=web, code=Code(api=api, spawn=spawn, reaper=reaper, target=runs_on)
+        scope,
+        stage,
+        state=state,
+        cluster=cluster,
+        web=web,
+        code=Code(api=api, spawn=spawn, reaper=reaper, target=runs_on),
     )
     watch = WatchStack(scope, stage, control=control, web=web)
     return Deployment(state, cluster, web, control, watch)

@@ -11,11 +11,25 @@ from infra.stacks.cluster import ClusterStack
 from infra.stacks.state import StateStack
 
 _KIND = "?" * 32  # the digest of a kind of task definition, so that no other hub's family begins alike
-_TABLE = ("GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "ConditionCheckItem")
+_TABLE = (
+    "GetItem",
+    "BatchGetItem",
+    "Query",
+    "PutItem",
+    "UpdateItem",
+    "DeleteItem",
+    "BatchWriteItem",
+    "ConditionCheckItem",
+)
 _BALANCER_READS = ("DescribeRules", "DescribeTargetGroups", "DescribeTargetHealth", "DescribeTags")
 _BALANCER_GROUPS = (
-    "CreateTargetGroup", "DeleteTargetGroup", "ModifyTargetGroupAttributes", "RegisterTargets", "DeregisterTargets", "AddTags",
-)  # fmt: skip
+    "CreateTargetGroup",
+    "DeleteTargetGroup",
+    "ModifyTargetGroupAttributes",
+    "RegisterTargets",
+    "DeregisterTargets",
+    "AddTags",
+)
 
 
 # Why rights name what they do by a pattern, by what they name.
@@ -75,7 +89,12 @@ def of_all(things: Things) -> list[iam.PolicyStatement]:
         allow(["SendMessage", "GetQueueAttributes"], *things.queues, service="sqs"),
         allow(["ssm:GetParameters"], things.parameter(state.secrets.secret_name)),
         allow(["secretsmanager:GetSecretValue"], state.secrets.secret_arn),
-        allow(["DescribeTasks", "StopTask"], things.arn("ecs", f"task/{cluster.cluster.cluster_name}/*"), service="ecs", where=in_cluster),
+        allow(
+            ["DescribeTasks", "StopTask"],
+            things.arn("ecs", f"task/{cluster.cluster.cluster_name}/*"),
+            service="ecs",
+            where=in_cluster,
+        ),
         allow(["s3:DeleteObject"], launches),
         listing(things, "launches"),
     ]
@@ -102,8 +121,16 @@ def of_spawn(things: Things) -> list[iam.PolicyStatement]:
     to_ecs = {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
     made_by_run = {"StringEquals": {"ecs:CreateAction": ["RunTask", "RegisterTaskDefinition"]}}
     statements = [
-        allow(["RunTask"], things.arn("ecs", f"task-definition/{things.hub}-{_KIND}-*"), service="ecs", where=in_cluster),
-        allow(["TagResource"], things.arn("ecs", f"task/{cluster.cluster.cluster_name}/*"), things.arn("ecs", f"task-definition/{things.hub}-{_KIND}-*"), service="ecs", where=made_by_run),
+        allow(
+            ["RunTask"], things.arn("ecs", f"task-definition/{things.hub}-{_KIND}-*"), service="ecs", where=in_cluster
+        ),
+        allow(
+            ["TagResource"],
+            things.arn("ecs", f"task/{cluster.cluster.cluster_name}/*"),
+            things.arn("ecs", f"task-definition/{things.hub}-{_KIND}-*"),
+            service="ecs",
+            where=made_by_run,
+        ),
         # Neither knows resources: a definition runs only by a role that may be passed, in a cluster that RunTask may use.
         allow(["RegisterTaskDefinition", "ListTaskDefinitions"], "*", service="ecs"),
         allow(["iam:PassRole"], cluster.task_role.role_arn, cluster.execution_role.role_arn, where=to_ecs),
@@ -117,7 +144,13 @@ def of_spawn(things: Things) -> list[iam.PolicyStatement]:
         made = {"StringEquals": {"elasticfilesystem:CreateAction": "CreateAccessPoint"}}
         statements += [
             allow(["CreateAccessPoint"], cluster.file_system.file_system_arn, service="elasticfilesystem"),
-            allow(["TagResource"], things.arn("elasticfilesystem", "access-point/*"), cluster.file_system.file_system_arn, service="elasticfilesystem", where=made),
+            allow(
+                ["TagResource"],
+                things.arn("elasticfilesystem", "access-point/*"),
+                cluster.file_system.file_system_arn,
+                service="elasticfilesystem",
+                where=made,
+            ),
         ]
     return statements
 

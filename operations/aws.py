@@ -10,7 +10,10 @@ if TYPE_CHECKING:
 
 INSTALL = "uv sync --group operations"
 _RIGHT = re.compile(r"perform:? ([a-z0-9-]+:[A-Za-z]+)")
-RIGHTS_OF = {"service-quotas": "servicequotas", "elbv2": "elasticloadbalancing"}  # where rights have another name than clients
+RIGHTS_OF = {
+    "service-quotas": "servicequotas",
+    "elbv2": "elasticloadbalancing",
+}  # where rights have another name than clients
 _DENIED = ("AccessDenied", "Unauthorized", "NotAuthorized", "Forbidden", "AuthorizationError")
 _NO_CREDENTIALS = (
     "There are no credentials of AWS here. Log in with `aws sso login` or `aws configure`, and choose a profile with AWS_PROFILE "
@@ -95,7 +98,9 @@ def open_session() -> Any:
     try:
         import botocore.session  # noqa: PLC0415 only where AWS is asked
     except ImportError:
-        raise OperationsError(f"This command asks AWS, and what it needs for that is not installed. Install it: {INSTALL}") from None
+        raise OperationsError(
+            f"This command asks AWS, and what it needs for that is not installed. Install it: {INSTALL}"
+        ) from None
     return botocore.session.get_session()
 
 
@@ -111,7 +116,14 @@ def _refused(error: "ClientError", service: str) -> NotAskedError:
 
 def _unreached(error: "BotoCoreError", service: str) -> NotAskedError:
     name = type(error).__name__
-    if name in {"NoCredentialsError", "PartialCredentialsError", "ProfileNotFound", "SSOTokenLoadError", "UnauthorizedSSOTokenError", "TokenRetrievalError"}:
+    if name in {
+        "NoCredentialsError",
+        "PartialCredentialsError",
+        "ProfileNotFound",
+        "SSOTokenLoadError",
+        "UnauthorizedSSOTokenError",
+        "TokenRetrievalError",
+    }:
         return NotAskedError(_NO_CREDENTIALS, code=name)
     if name == "EndpointConnectionError":
         return NotAskedError(f"{service} cannot be reached from here: {error}", code=name)

@@ -68,15 +68,28 @@ SETTINGS = click.option(
     type=click.Path(dir_okay=False, path_type=Path),
     help=f"Settings file.  [default: {DEFAULT_FILE}, where there is one]",
 )
-STAGE = click.option("--stage", metavar="NAME", default="", help="Which of the settings' [stages].  [default: the only one]")
+STAGE = click.option(
+    "--stage", metavar="NAME", default="", help="Which of the settings' [stages].  [default: the only one]"
+)
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @click.command()
 @click.option("--users", type=click.IntRange(0), required=True, help="People who use the hub.")
-@click.option("--hours", type=_number, metavar="NUMBER", default="8", show_default=True, help="Hours a day for which each has a server.")
-@click.option("--days", type=_number, metavar="NUMBER", default="20", show_default=True, help="Days a month on which they come.")
-@click.option("--edge", type=click.Choice(["economy", "fleet", "alb"]), help="What leads to servers.  [default: economy]")
+@click.option(
+    "--hours",
+    type=_number,
+    metavar="NUMBER",
+    default="8",
+    show_default=True,
+    help="Hours a day for which each has a server.",
+)
+@click.option(
+    "--days", type=_number, metavar="NUMBER", default="20", show_default=True, help="Days a month on which they come."
+)
+@click.option(
+    "--edge", type=click.Choice(["economy", "fleet", "alb"]), help="What leads to servers.  [default: economy]"
+)
 @click.option("--vcpu", type=_number, metavar="NUMBER", help="Processors of a server.  [default: 1]")
 @click.option("--memory", type=_gigabytes, metavar="SIZE", help="Memory of a server.  [default: 4G]")
 @click.option("--architecture", type=click.Choice(["arm", "x86"]), help="What servers run on.  [default: arm]")
@@ -130,11 +143,24 @@ def preflight(*, stage: str, file: Path | None, create_roles: bool, as_json: boo
 @click.option("--url", help="A hub's address, such as http://127.0.0.1:8000, rather than that of a stage.")
 @STAGE
 @SETTINGS
-@click.option("--token-env", metavar="VARIABLE", help="Where an admin's API token is: then a server is started and removed again.")
+@click.option(
+    "--token-env", metavar="VARIABLE", help="Where an admin's API token is: then a server is started and removed again."
+)
 @click.option("--profile", default="", help="The profile that is started.  [default: the hub's first]")
-@click.option("--patience", type=click.FloatRange(1), default=300, show_default=True, help="Seconds in which a server is ready.")
+@click.option(
+    "--patience", type=click.FloatRange(1), default=300, show_default=True, help="Seconds in which a server is ready."
+)
 @JSON
-def doctor(*, url: str | None, stage: str, file: Path | None, token_env: str | None, profile: str, patience: float, as_json: bool) -> None:
+def doctor(
+    *,
+    url: str | None,
+    stage: str,
+    file: Path | None,
+    token_env: str | None,
+    profile: str,
+    patience: float,
+    as_json: bool,
+) -> None:
     """Try a live hub end to end, and say what is wrong and what to do; 1 where anything is."""
     from operations import findings
     from operations.doctor import visits
@@ -151,7 +177,11 @@ def doctor(*, url: str | None, stage: str, file: Path | None, token_env: str | N
             visit.look(report, profile=profile, patience=patience)
         finally:
             done = visit.done
-            click.echo(json.dumps([step.data() for step in done], indent=2) if as_json else f"\n{findings.summary(step.finding for step in done)}")
+            click.echo(
+                json.dumps([step.data() for step in done], indent=2)
+                if as_json
+                else f"\n{findings.summary(step.finding for step in done)}"
+            )
         if findings.has_problem(step.finding for step in done):
             raise SystemExit(1)
 
@@ -161,7 +191,9 @@ def _token(variable: str | None) -> str:
         return ""
     if token := ENVIRON.get(variable, ""):
         return token
-    raise SettingsError(f"{variable}, which is to hold an admin's token, is not in the environment. `hubless token` makes one")
+    raise SettingsError(
+        f"{variable}, which is to hold an admin's token, is not in the environment. `hubless token` makes one"
+    )
 
 
 @contextlib.contextmanager
@@ -178,7 +210,11 @@ def _ending_as_ctrl_c() -> Iterator[None]:
 @STAGE
 @SETTINGS
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--definitions", is_flag=True, help="Deregister the hub's task definitions, too: they cost nothing, and it takes a second each.")
+@click.option(
+    "--definitions",
+    is_flag=True,
+    help="Deregister the hub's task definitions, too: they cost nothing, and it takes a second each.",
+)
 def empty(*, stage: str, file: Path | None, yes: bool, definitions: bool) -> None:
     """Stop all servers of a stage, so that `cdk destroy` can take it away; 1 where any is left."""
     from operations import emptying
@@ -188,7 +224,9 @@ def empty(*, stage: str, file: Path | None, yes: bool, definitions: bool) -> Non
         chosen = stage_of(file, stage)
         found = emptying.of_stage(chosen, Aws(chosen.settings.region), click.echo)
         if found is None:
-            click.echo(f"The stage {chosen.name} has no cluster in {chosen.settings.region} of this account: nothing of it runs")
+            click.echo(
+                f"The stage {chosen.name} has no cluster in {chosen.settings.region} of this account: nothing of it runs"
+            )
             return
         if not yes:
             click.echo(f"{found.look().text()}. All are stopped, and what is not saved in them is lost")
@@ -203,9 +241,14 @@ def empty(*, stage: str, file: Path | None, yes: bool, definitions: bool) -> Non
         if definitions:
             found.deregister_definitions()
         if left.count or groups:
-            click.echo(f"{left.text()}. {groups} target groups are in use. Run it again: the hub may have started more meanwhile", err=True)
+            click.echo(
+                f"{left.text()}. {groups} target groups are in use. Run it again: the hub may have started more meanwhile",
+                err=True,
+            )
             raise SystemExit(1)
-        click.echo(f"Nothing of {chosen.hub} runs. People can start servers until its functions are gone: take it away now")
+        click.echo(
+            f"Nothing of {chosen.hub} runs. People can start servers until its functions are gone: take it away now"
+        )
 
 
 ALL = (cost, preflight, doctor, empty)

@@ -15,7 +15,11 @@ from operations.errors import OperationsError
 if TYPE_CHECKING:
     from hubless.bootstrap.cloud import CloudHub
 
-CONTROL, WEB, CLUSTER = "control", "web", "cluster"  # the stacks that hold the functions, what faces the internet, and servers
+CONTROL, WEB, CLUSTER = (
+    "control",
+    "web",
+    "cluster",
+)  # the stacks that hold the functions, what faces the internet, and servers
 FUNCTIONS = ("api", "stream", "spawn", "reaper")
 
 
@@ -63,9 +67,15 @@ def read(stage: Stage, aws: Aws) -> Deployment:
     variables = found.get("Environment", {}).get("Variables", {})
     gateways = [one.physical for one in web if one.kind == "AWS::ApiGatewayV2::Api"]
     return Deployment(
-        variables={name: text for name, text in variables.items() if name.startswith(PREFIX) and not name.startswith(EDGE_PREFIX)},
+        variables={
+            name: text
+            for name, text in variables.items()
+            if name.startswith(PREFIX) and not name.startswith(EDGE_PREFIX)
+        },
         functions=functions,
-        dead_letters=tuple(one.physical for one in control if one.kind == "AWS::SQS::Queue" and one.logical.startswith("Dead")),
+        dead_letters=tuple(
+            one.physical for one in control if one.kind == "AWS::SQS::Queue" and one.logical.startswith("Dead")
+        ),
         api=f"https://{gateways[0]}.execute-api.{aws.region}.amazonaws.com" if gateways else "",
     )
 
@@ -86,7 +96,12 @@ def cluster_of(stage: Stage, aws: Aws) -> str:
 def functions_of(resources: Iterable[Resource]) -> dict[str, str]:
     """Return the names of a stack's functions by what they are."""
     made = [one for one in resources if one.kind == "AWS::Lambda::Function"]
-    return {kind: one.physical for kind in FUNCTIONS for one in made if one.logical.startswith(f"{kind.capitalize()}Function")}
+    return {
+        kind: one.physical
+        for kind in FUNCTIONS
+        for one in made
+        if one.logical.startswith(f"{kind.capitalize()}Function")
+    }
 
 
 def _resources(stage: Stage, part: str, aws: Aws) -> list[Resource]:
@@ -100,7 +115,9 @@ def _resources(stage: Stage, part: str, aws: Aws) -> list[Resource]:
                 f"`cdk deploy` makes it; AWS_PROFILE chooses another account"
             ) from None
         raise OperationsError(f"Whether the stage {stage.name} is deployed could not be read: {error}") from None
-    there = [one for one in found if one.get("ResourceStatus") != "DELETE_COMPLETE"]  # a stack that is half deleted tells of both
+    there = [
+        one for one in found if one.get("ResourceStatus") != "DELETE_COMPLETE"
+    ]  # a stack that is half deleted tells of both
     return [Resource(one["ResourceType"], one["LogicalResourceId"], one.get("PhysicalResourceId", "")) for one in there]
 
 

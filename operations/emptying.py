@@ -86,10 +86,14 @@ class Emptying:
             NotAskedError: when AWS does not tell.
         """
         running = self._listed(startedBy=mark_of(self.hub))
-        stopped = self._listed(desiredStatus="STOPPED")  # ECS lists them for an hour, ended or not, and by no other mark
+        stopped = self._listed(
+            desiredStatus="STOPPED"
+        )  # ECS lists them for an hour, ended or not, and by no other mark
         count = 0
         for start in range(0, len(stopped), _DESCRIBED):
-            told = self.aws.call("ecs", "describe_tasks", cluster=self.cluster, tasks=stopped[start : start + _DESCRIBED])
+            told = self.aws.call(
+                "ecs", "describe_tasks", cluster=self.cluster, tasks=stopped[start : start + _DESCRIBED]
+            )
             count += ending(told["tasks"], self.hub)
         return Servers(tuple(running), count)
 
@@ -149,7 +153,11 @@ class Emptying:
         arns, found = list(named), []
         for start in range(0, len(arns), _TAGGED):
             told = self.aws.call("elbv2", "describe_tags", ResourceArns=arns[start : start + _TAGGED])
-            found += [named[one["ResourceArn"]] for one in told["TagDescriptions"] if {"Key": "hubless:hub", "Value": self.hub} in one["Tags"]]
+            found += [
+                named[one["ResourceArn"]]
+                for one in told["TagDescriptions"]
+                if {"Key": "hubless:hub", "Value": self.hub} in one["Tags"]
+            ]
         return found
 
     def _rules_of(self, balancers: Collection[str]) -> dict[str, list[str]]:
@@ -180,10 +188,14 @@ class Emptying:
         Raises:
             NotAskedError: when AWS does not do it.
         """
-        every = self.aws.pages("ecs", "list_task_definition_families", "families", familyPrefix=f"{self.hub}-", status="ACTIVE")
+        every = self.aws.pages(
+            "ecs", "list_task_definition_families", "families", familyPrefix=f"{self.hub}-", status="ACTIVE"
+        )
         own, count = families(every, self.hub), 0
         for turn, family in enumerate(own, 1):
-            for arn in self.aws.pages("ecs", "list_task_definitions", "taskDefinitionArns", familyPrefix=family, status="ACTIVE"):
+            for arn in self.aws.pages(
+                "ecs", "list_task_definitions", "taskDefinitionArns", familyPrefix=family, status="ACTIVE"
+            ):
                 self.aws.call("ecs", "deregister_task_definition", taskDefinition=arn)
                 count += 1
                 self.sleep(EVERY_DEFINITION)

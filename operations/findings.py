@@ -60,6 +60,8 @@ def as_json(findings: Iterable[Finding]) -> list[dict[str, Any]]:
 def summary(findings: Iterable[Finding]) -> str:
     """Return how many there are of each level."""
     found = list(findings)
-    counts = [f"{sum(one.level is level for one in found)} {word}" for level, word in
-              ((Level.OK, "well"), (Level.WARNING, "warnings"), (Level.PROBLEM, "problems"))]  # fmt: skip
+    counts = [
+        f"{sum(one.level is level for one in found)} {word}"
+        for level, word in ((Level.OK, "well"), (Level.WARNING, "warnings"), (Level.PROBLEM, "problems"))
+    ]
     return ", ".join(counts)

@@ -46,12 +46,18 @@ def a_balancer(**facts):
 
     number, elb = next(_numbers), clients().elbv2
     subnet = next(iter(next(iter(ec2_backends[DEFAULT_ACCOUNT_ID][REGION].subnets.values())).values()))
-    balancer = elb.create_load_balancer(Name=f"alb-{number}", Subnets=[subnet.id], Scheme="internal")["LoadBalancers"][0]
+    balancer = elb.create_load_balancer(Name=f"alb-{number}", Subnets=[subnet.id], Scheme="internal")["LoadBalancers"][
+        0
+    ]
     listener = elb.create_listener(
-        LoadBalancerArn=balancer["LoadBalancerArn"], Protocol="HTTP", Port=80,
+        LoadBalancerArn=balancer["LoadBalancerArn"],
+        Protocol="HTTP",
+        Port=80,
         DefaultActions=[{"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "404"}}],
-    )["Listeners"][0]  # fmt: skip
-    return Balancer(Facts(f"hub-{number}", listener["ListenerArn"], subnet.vpc_id, **facts), clients(), sleep=lambda _: None)
+    )["Listeners"][0]
+    return Balancer(
+        Facts(f"hub-{number}", listener["ListenerArn"], subnet.vpc_id, **facts), clients(), sleep=lambda _: None
+    )
 
 
 def alb(file=None, **facts):

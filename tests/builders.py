@@ -15,31 +15,56 @@ def a_user(name="alice", **facts):
 
 def a_server(name="", owner="alice", **facts):
     return Server(
-        **{"id": f"s-{owner}-{name}", "owner_id": f"u-{owner}", "name": name, "created_at": NOW, "entered_at": NOW} | facts
+        **{"id": f"s-{owner}-{name}", "owner_id": f"u-{owner}", "name": name, "created_at": NOW, "entered_at": NOW}
+        | facts
     )
 
 
 def a_token(secret="secret", owner="alice", **facts):
-    standard = {"id": f"a-{secret}", "sha256": sha256(secret), "owner_kind": OwnerKind.USER, "owner_id": f"u-{owner}",
-                "scopes": ("inherit",), "created_at": NOW}  # fmt: skip
+    standard = {
+        "id": f"a-{secret}",
+        "sha256": sha256(secret),
+        "owner_kind": OwnerKind.USER,
+        "owner_id": f"u-{owner}",
+        "scopes": ("inherit",),
+        "created_at": NOW,
+    }
     return Token(**standard | facts)
 
 
 def a_session(secret="cookie", owner="alice", **facts):
-    standard = {"id": f"session-{secret}", "sha256": sha256(secret), "user_id": f"u-{owner}", "created_at": NOW,
-                "expires_at": NOW + timedelta(days=14)}  # fmt: skip
+    standard = {
+        "id": f"session-{secret}",
+        "sha256": sha256(secret),
+        "user_id": f"u-{owner}",
+        "created_at": NOW,
+        "expires_at": NOW + timedelta(days=14),
+    }
     return Session(**standard | facts)
 
 
 def a_client(client_id="c1", **facts):
-    standard = {"id": client_id, "secret_sha256": sha256("s"), "redirect_uri": "/user/alice/oauth_callback",
-                "description": "Server at /user/alice/", "access_scopes": ("access:servers!server=alice/",),
-                "server_id": "s-alice-", "launch_id": "l1", "owner_id": "u-alice"}  # fmt: skip
+    standard = {
+        "id": client_id,
+        "secret_sha256": sha256("s"),
+        "redirect_uri": "/user/alice/oauth_callback",
+        "description": "Server at /user/alice/",
+        "access_scopes": ("access:servers!server=alice/",),
+        "server_id": "s-alice-",
+        "launch_id": "l1",
+        "owner_id": "u-alice",
+    }
     return Client(**standard | facts)
 
 
 def a_code(secret="code", **facts):
-    standard = {"sha256": sha256(secret), "client_id": "c1", "user_id": "u-alice", "session_id": "session-cookie",
-                "redirect_uri": "/user/alice/oauth_callback", "scopes": ("read:users:name!user",),
-                "expires_at": NOW + timedelta(minutes=5)}  # fmt: skip
+    standard = {
+        "sha256": sha256(secret),
+        "client_id": "c1",
+        "user_id": "u-alice",
+        "session_id": "session-cookie",
+        "redirect_uri": "/user/alice/oauth_callback",
+        "scopes": ("read:users:name!user",),
+        "expires_at": NOW + timedelta(minutes=5),
+    }
     return Code(**standard | facts)

@@ -16,10 +16,17 @@ _clients = Clients(REGION, _wire.session, attempts=1)
 
 def facts(**others):
     standard = {
-        "hub": "school", "region": REGION, "cluster": "hub", "image": "jupyter/minimal:1", "bucket": "hub-launches",
-        "execution_role": EXECUTION_ROLE, "task_role": TASK_ROLE, "subnets": ("subnet-a", "subnet-b"),
-        "security_groups": ("sg-servers",), "log_group": "/hub/servers",
-    }  # fmt: skip
+        "hub": "school",
+        "region": REGION,
+        "cluster": "hub",
+        "image": "jupyter/minimal:1",
+        "bucket": "hub-launches",
+        "execution_role": EXECUTION_ROLE,
+        "task_role": TASK_ROLE,
+        "subnets": ("subnet-a", "subnet-b"),
+        "security_groups": ("sg-servers",),
+        "log_group": "/hub/servers",
+    }
     return Facts(**standard | others)
 
 

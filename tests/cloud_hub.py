@@ -39,7 +39,12 @@ class CloudHub(World):
 
         self.sqs = sqs
         super().__init__(
-            launcher=launcher, readiness=HeardReadiness(), deadlines=DEADLINES, stores=stores, queue=sqs.queue, patience=patience
+            launcher=launcher,
+            readiness=HeardReadiness(),
+            deadlines=DEADLINES,
+            stores=stores,
+            queue=sqs.queue,
+            patience=patience,
         )
         self.account, self.heard = self.cloud.account, set()
         self.read_event = lambda event: read(event, self.cloud.facts)
@@ -120,5 +125,7 @@ class CloudHub(World):
         super().assert_settled()
         live = sorted(server.launch_id for server in self.servers.in_states(ACTIVE))
         assert sorted(self.cloud.launches_running()) == live
-        assert sorted({key.removeprefix("launches/school/").partition(".")[0] for key in self.account.secrets()}) == live
+        assert (
+            sorted({key.removeprefix("launches/school/").partition(".")[0] for key in self.account.secrets()}) == live
+        )
         assert self.sqs.messages() == []

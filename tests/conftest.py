@@ -9,9 +9,17 @@ TESTS = Path(__file__).parent
 # so that nobody waits for it in the end.
 WHOLE_HUBS = ("e2e", "conformance")
 FIRST = (
-    *WHOLE_HUBS, "deployment", "unit/services/test_histories.py", "integration/test_crashes.py", "integration/test_dynamodb_faults.py",
-    "integration/test_cloud_histories.py", "integration", "contract", "architecture", "api",
-)  # fmt: skip
+    *WHOLE_HUBS,
+    "deployment",
+    "unit/services/test_histories.py",
+    "integration/test_crashes.py",
+    "integration/test_dynamodb_faults.py",
+    "integration/test_cloud_histories.py",
+    "integration",
+    "contract",
+    "architecture",
+    "api",
+)
 
 
 def pytest_collection_modifyitems(items):

@@ -85,7 +85,9 @@ class Deaths(AtCalls):
             self._seen.add(left)
             self.lived += 1
             if failure := self._fork():
-                self._failures.append(f"death {when} call {self.calls.total()}, {model.name}, in act {self._acts}:\n{failure}")
+                self._failures.append(
+                    f"death {when} call {self.calls.total()}, {model.name}, in act {self._acts}:\n{failure}"
+                )
 
     def _fork(self):
         reader, writer = os.pipe()

@@ -212,7 +212,9 @@ class Contents:
         """Return every item by its key."""
         items = (item for some in self._tables[self._name].items.values() for item in some.values())
         found = [item.to_json()["Attributes"] for item in items]
-        return {(one["pk"]["S"], one["sk"]["S"]): {name: _in_order(value) for name, value in one.items()} for one in found}
+        return {
+            (one["pk"]["S"], one["sk"]["S"]): {name: _in_order(value) for name, value in one.items()} for one in found
+        }
 
     def add(self, item):
         """Put an item, without the cost of a call."""
@@ -229,9 +231,15 @@ def ministack(folder, services="dynamodb,sqs", **more):
     """Run the emulator, told *more* by its environment, and give its address."""
     port = free_port()
     environment = {
-        "PATH": os.environ["PATH"], "HOME": str(folder), "TMPDIR": str(folder), "GATEWAY_PORT": str(port),
-        "BIND_HOST": "127.0.0.1", "MINISTACK_HOST": "127.0.0.1", "SERVICES": services, "LOG_LEVEL": "ERROR",
-    } | more  # fmt: skip
+        "PATH": os.environ["PATH"],
+        "HOME": str(folder),
+        "TMPDIR": str(folder),
+        "GATEWAY_PORT": str(port),
+        "BIND_HOST": "127.0.0.1",
+        "MINISTACK_HOST": "127.0.0.1",
+        "SERVICES": services,
+        "LOG_LEVEL": "ERROR",
+    } | more
     program = Path(sys.executable).with_name("ministack")
     assert shutil.which(program), "MiniStack is not installed: `make test` installs it"
     with (

@@ -67,19 +67,23 @@ def running(server: Any) -> Any:
     return server
 
 
-
 def certificate(folder: Path, name: str) -> Path:
     """Write a certificate that is its own authority, for *name*, with its key into one file, and return that."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
     now = datetime.now(UTC)
     made = (
-        x509.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(key.public_key())
-        .serial_number(x509.random_serial_number()).not_valid_before(now - timedelta(hours=1)).not_valid_after(now + timedelta(days=1))
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(days=1))
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
-    )  # fmt: skip
+    )
     file = folder / f"{name}.pem"
     file.write_bytes(
         key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()) + made.public_bytes(Encoding.PEM)
@@ -117,7 +121,13 @@ class Told:
 
 
 def ask_on(
-    line: socket.socket, path: str, method: str = "GET", headers: tuple[str, ...] = (), body: str = "", *, host: str = "hub.example.org"
+    line: socket.socket,
+    path: str,
+    method: str = "GET",
+    headers: tuple[str, ...] = (),
+    body: str = "",
+    *,
+    host: str = "hub.example.org",
 ) -> Told:
     head = "\r\n".join([f"{method} {path} HTTP/1.1", f"Host: {host}", *headers, f"Content-Length: {len(body)}"])
     line.sendall(f"{head}\r\n\r\n{body}".encode("latin-1"))

@@ -57,5 +57,8 @@ class Recipe:
     def pins(self):
         """Return of each package that the context's requirements pin its name, version, marker and hashes."""
         text = (self.context / "requirements.txt").read_text().replace("\\\n", " ")
-        found = [re.fullmatch(r"([a-z0-9_.-]+)==([^ ;]+)(?: ; (.*?))?((?:\s+--hash=sha256:\w+)+)\s*", line) for line in text.splitlines()]
+        found = [
+            re.fullmatch(r"([a-z0-9_.-]+)==([^ ;]+)(?: ; (.*?))?((?:\s+--hash=sha256:\w+)+)\s*", line)
+            for line in text.splitlines()
+        ]
         return [(one[1], one[2], one[3], set(re.findall(r"sha256:\w+", one[4]))) for one in found]

@@ -24,12 +24,29 @@ from tests.dynamodb import Contents, in_new_table, moto
 DATA = Path(__file__).parent / "data"
 LATER, SOON = NOW + timedelta(hours=1), NOW + timedelta(minutes=5)
 FULL = {
-    "profile": "lab", "user_options": {"size": [1, "ü"]}, "display_name": "Fourier", "launch_id": "l1", "task": "l1 arn:task",
-    "address": "10.0.0.9:8888", "requested_at": NOW, "started_at": NOW, "deadline_at": LATER, "last_activity_at": NOW, "revision": 3,
-}  # fmt: skip
+    "profile": "lab",
+    "user_options": {"size": [1, "ü"]},
+    "display_name": "Fourier",
+    "launch_id": "l1",
+    "task": "l1 arn:task",
+    "address": "10.0.0.9:8888",
+    "requested_at": NOW,
+    "started_at": NOW,
+    "deadline_at": LATER,
+    "last_activity_at": NOW,
+    "revision": 3,
+}
 ENDED = {"failure": "CannotPullContainerError: no", "log_tail": ("one", "two")}
-READER = Service(name="reader", url="http://10.0.0.3:80", token_sha256="t1", oauth_client_id="service-reader",
-                 oauth_redirect_uri="/services/reader/oauth_callback", oauth_client_allowed_scopes=("self",), info={"of": 1}, from_settings=False)  # fmt: skip
+READER = Service(
+    name="reader",
+    url="http://10.0.0.3:80",
+    token_sha256="t1",
+    oauth_client_id="service-reader",
+    oauth_redirect_uri="/services/reader/oauth_callback",
+    oauth_client_allowed_scopes=("self",),
+    info={"of": 1},
+    from_settings=False,
+)
 
 
 def fill(stores):
@@ -40,7 +57,9 @@ def fill(stores):
     started = a_server(state=State.STARTING, **FULL | {"started_at": None})
     for server in (started, a_server("second"), a_server(owner="bob", state=State.FAILED, **FULL | ENDED)):
         stores.servers.create(server)
-    stores.clients.put(a_client(), a_token("own", owner_kind=OwnerKind.USER, server_id="s-alice-", scopes=("users:activity!user",)))
+    stores.clients.put(
+        a_client(), a_token("own", owner_kind=OwnerKind.USER, server_id="s-alice-", scopes=("users:activity!user",))
+    )
     ready = a_server(state=State.READY, **FULL | {"revision": 4})
     stores.servers.write(started, ready)
     stores.servers.touch("s-alice-", LATER, owner_id="u-alice")
@@ -82,16 +101,28 @@ def read(stores):
         "tokens": stores.tokens.of_owner(OwnerKind.USER, "u-alice"),
         "client": [stores.clients.get("c1"), stores.clients.find_code(sha256("code"))],
         "sessions": [stores.sessions.find_with_user(sha256("cookie")), stores.sessions.of_user("u-alice")],
-        "services": [stores.services.all(), stores.services.of_token("t1"), stores.services.of_client("service-reader")],
-        "shares": [stores.shares.page(offset=0, limit=9, server_id="s-alice-"), stores.shares.page(offset=0, limit=9, user_id="u-zoë")],
+        "services": [
+            stores.services.all(),
+            stores.services.of_token("t1"),
+            stores.services.of_client("service-reader"),
+        ],
+        "shares": [
+            stores.shares.page(offset=0, limit=9, server_id="s-alice-"),
+            stores.shares.page(offset=0, limit=9, user_id="u-zoë"),
+        ],
         "codes": [stores.codes.find(sha256("share")), stores.codes.page(offset=0, limit=9, server_id="s-alice-")],
-        "routes": [list(stores.routes.all()), stores.routes.changes_since(0, 9), stores.routes.sequence(), stores.routes.reports()],
+        "routes": [
+            list(stores.routes.all()),
+            stores.routes.changes_since(0, 9),
+            stores.routes.sequence(),
+            stores.routes.reports(),
+        ],
         "passwords": [stores.passwords.get("u-alice"), stores.passwords.find_link(sha256("link"), NOW)],
         "failures": [stores.attempts.failures("alice", NOW - timedelta(days=1))],
         "usage": stores.usage.of_owner("u-alice"),
         "place": stores.sweeps.place(),
         "wish": stores.wishes.read(),
-    }  # fmt: skip
+    }
     return _plain(told)
 
 
@@ -127,7 +158,9 @@ def main(file):
         fill(stores)
         items = [one for _, one in sorted(Contents().read().items())]
         lines = ",\n".join(json.dumps(item, sort_keys=True, ensure_ascii=False) for item in items)
-        told = ",\n".join(f'"{name}": {json.dumps(one, sort_keys=True, ensure_ascii=False)}' for name, one in read(stores).items())
+        told = ",\n".join(
+            f'"{name}": {json.dumps(one, sort_keys=True, ensure_ascii=False)}' for name, one in read(stores).items()
+        )
         Path(file).write_text(f'{{"items": [\n{lines}\n], "read": {{\n{told}\n}}}}\n')
 
 

@@ -20,10 +20,18 @@ class Sqs:
         if not any(message.visible for message in self.messages()):
             return []
         answer = self._lambdas.sqs.receive_message(
-            QueueUrl=self.url, MaxNumberOfMessages=10, VisibilityTimeout=30, MessageSystemAttributeNames=["ApproximateReceiveCount"]
+            QueueUrl=self.url,
+            MaxNumberOfMessages=10,
+            VisibilityTimeout=30,
+            MessageSystemAttributeNames=["ApproximateReceiveCount"],
         )
         return [
-            {"messageId": one["MessageId"], "receiptHandle": one["ReceiptHandle"], "body": one["Body"], "attributes": one["Attributes"]}
+            {
+                "messageId": one["MessageId"],
+                "receiptHandle": one["ReceiptHandle"],
+                "body": one["Body"],
+                "attributes": one["Attributes"],
+            }
             for one in answer.get("Messages", [])
         ]
 

@@ -30,16 +30,19 @@ class Reader:
     def claim(self, limit=10, seconds=60):
         """Return what is to be read now, hidden from others for so long."""
         found = self._sqs.receive_message(
-            QueueUrl=self.url, MaxNumberOfMessages=limit, VisibilityTimeout=seconds,
+            QueueUrl=self.url,
+            MaxNumberOfMessages=limit,
+            VisibilityTimeout=seconds,
             MessageSystemAttributeNames=["ApproximateReceiveCount"],
-        ).get("Messages", [])  # fmt: skip
+        ).get("Messages", [])
         return [
             Received(
-                one["ReceiptHandle"], messages.decode(json.loads(one["Body"])),
+                one["ReceiptHandle"],
+                messages.decode(json.loads(one["Body"])),
                 int(one["Attributes"]["ApproximateReceiveCount"]),
             )
             for one in found
-        ]  # fmt: skip
+        ]
 
     def release(self, receipt, after):
         self.queue.release(receipt, after, NOW)

@@ -214,7 +214,6 @@ class Nothing(TypedDict):
     """An empty object."""
 
 
-
 @_closed
 class Route(TypedDict):
     """Where a prefix leads."""

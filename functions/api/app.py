@@ -41,7 +41,9 @@ _PAGE_POLICY = (
     "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action *;"
     " report-uri /hub/security/csp-report"
 )
-_OPEN_TO_ALL = frozenset({"/hub/api", "/hub/api/", "/hub/api/openapi.json"})  # to pages of any origin, whatever the method
+_OPEN_TO_ALL = frozenset(
+    {"/hub/api", "/hub/api/", "/hub/api/openapi.json"}
+)  # to pages of any origin, whatever the method
 _API_POLICY = "frame-ancestors 'none'; report-uri /hub/security/csp-report; default-src 'none'"
 
 

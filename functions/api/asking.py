@@ -200,7 +200,9 @@ def is_no_form(request: Request) -> bool:
 def header_token(request: Request) -> str | None:
     """Return the XSRF token that a script or a link sends."""
     return (
-        request.headers.get("x-xsrftoken") or request.headers.get("x-csrftoken") or request.query_params.get(XSRF_COOKIE)
+        request.headers.get("x-xsrftoken")
+        or request.headers.get("x-csrftoken")
+        or request.query_params.get(XSRF_COOKIE)
     )
 
 
@@ -237,7 +239,13 @@ class Visitor:
         lifetime = None if self.session_xsrf else xsrf.ANONYMOUS_LIFETIME
         if self.fresh or self.session_xsrf:
             response.set_cookie(
-                XSRF_COOKIE, self.xsrf, max_age=lifetime, path=HUB_PATH, httponly=False, samesite="lax", secure=self.secure
+                XSRF_COOKIE,
+                self.xsrf,
+                max_age=lifetime,
+                path=HUB_PATH,
+                httponly=False,
+                samesite="lax",
+                secure=self.secure,
             )
 
 
@@ -258,7 +266,12 @@ def _visitor(request: Request) -> Visitor:
     if actor is not None and actor.session is not None:
         token = xsrf.session_token(hub.key, actor.session.sha256)
         return Visitor(
-            actor.user, actor.scopes.has_everywhere("admin-ui"), token, _services(hub, actor), session_xsrf=True, secure=secure
+            actor.user,
+            actor.scopes.has_everywhere("admin-ui"),
+            token,
+            _services(hub, actor),
+            session_xsrf=True,
+            secure=secure,
         )
     agent = request.headers.get("user-agent", "")
     for kept in cookies(request, XSRF_COOKIE):

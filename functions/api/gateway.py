@@ -75,12 +75,16 @@ def _refusal(hub: CloudHub, event: Mapping[str, Any]) -> JSONResponse | None:
         logger.warning("who comes by the front cannot be told: %s", away)
         return JSONResponse({"status": 503, "message": "The hub cannot answer just now. Try again in a moment."}, 503)
     if events.is_of_balancer(event):
-        return None  # none but the front reaches it, and it takes no header out: servers would learn the secret (ADR 13)
+        return (
+            None  # none but the front reaches it, and it takes no header out: servers would learn the secret (ADR 13)
+        )
     given = events.header(event, FRONT_HEADER)
     same = [xsrf.is_same(text, given) for text in right]  # all of them, so that the time tells nothing
     if any(same) or not right:
         return None
-    return JSONResponse({"status": 403, "message": f"Ask the hub at its own address, {hub.settings.hub.public_url}"}, 403)
+    return JSONResponse(
+        {"status": 403, "message": f"Ask the hub at its own address, {hub.settings.hub.public_url}"}, 403
+    )
 
 
 def _host(hub: CloudHub, event: Mapping[str, Any], public: str) -> str:

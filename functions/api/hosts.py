@@ -35,7 +35,9 @@ def astray(request: Request) -> Response | None:
     if _is_under(path, (*_FOR_PROGRAMS, *_FILES)) and not _is_under(path, (_FOR_PEOPLE,)):
         return None
     if origins.subdomains and not host:
-        return JSONResponse({"status": 400, "message": "Whatever stands before the hub does not say which host was asked"}, 400)
+        return JSONResponse(
+            {"status": 400, "message": "Whatever stands before the hub does not say which host was asked"}, 400
+        )
     if origins.is_hub(host):
         return None
     if request.method not in READ_ONLY:

@@ -18,10 +18,12 @@ _REF = "#/components/schemas/{model}"
 _Schema = dict[str, Any]
 _TEXT: _Schema = {"type": "string"}
 _EVERYWHERE = (400, 403, 404, 503)
-PAGING: Mapping[str, _Schema] = MappingProxyType({
-    "offset": {"type": "integer", "description": "How many to leave out"},
-    "limit": {"type": "integer", "description": "How many to show; the hub has a maximum"},
-})
+PAGING: Mapping[str, _Schema] = MappingProxyType(
+    {
+        "offset": {"type": "integer", "description": "How many to leave out"},
+        "limit": {"type": "integer", "description": "How many to show; the hub has a maximum"},
+    }
+)
 
 
 @value
@@ -140,6 +142,8 @@ def _responses(operation: Operation, shapes: _Shapes) -> _Schema:
         success["content"] = {operation.media: {"schema": shapes.of(operation.gives)}}
     problem = {_JSON: {"schema": shapes.of(operation.problem)}}
     statuses = (*_EVERYWHERE, *operation.also, *((413,) if operation.takes else ()))
-    refused = {str(status): {"description": HTTPStatus(status).phrase, "content": problem} for status in sorted(set(statuses))}
+    refused = {
+        str(status): {"description": HTTPStatus(status).phrase, "content": problem} for status in sorted(set(statuses))
+    }
     accepted = {"202": {"description": "Accepted", "content": {"text/plain": {}}}} if operation.or_accepted else {}
     return {str(operation.status): success} | accepted | refused

@@ -44,9 +44,16 @@ def answer(request: Request, status: int, message: str | None, headers: dict[str
     if is_elsewhere or path.startswith("/hub/api/") or path == "/hub/api":
         return JSONResponse({"status": status, "message": message}, status, headers)
     return page(
-        request, "error.html", status_code=status, headers=headers, status=status, title=HTTPStatus(status).phrase,
-        message=message or _PLAIN.get(status, "That did not work."), detail=None, correlation_id=None,
-    )  # fmt: skip
+        request,
+        "error.html",
+        status_code=status,
+        headers=headers,
+        status=status,
+        title=HTTPStatus(status).phrase,
+        message=message or _PLAIN.get(status, "That did not work."),
+        detail=None,
+        correlation_id=None,
+    )
 
 
 _PLAIN = {
@@ -89,9 +96,11 @@ async def _gone(_request: Request, _error: Exception) -> Response:
     return Response(status_code=400)
 
 
-HANDLERS: Mapping[Any, ExceptionHandler] = MappingProxyType({
-    errors.HublessError: _anticipated,
-    HTTPException: _refused,
-    ClientDisconnect: _gone,
-    Exception: _unanticipated,
-})
+HANDLERS: Mapping[Any, ExceptionHandler] = MappingProxyType(
+    {
+        errors.HublessError: _anticipated,
+        HTTPException: _refused,
+        ClientDisconnect: _gone,
+        Exception: _unanticipated,
+    }
+)

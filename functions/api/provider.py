@@ -45,9 +45,11 @@ class Provider(AuthorizationEndpoint, TokenEndpoint):  # type: ignore[misc]
             self, default_response_type="code", default_token_type=bearer, response_types={"code": grant}
         )
         TokenEndpoint.__init__(
-            self, default_grant_type="authorization_code", default_token_type=bearer,
+            self,
+            default_grant_type="authorization_code",
+            default_token_type=bearer,
             grant_types={"authorization_code": grant},
-        )  # fmt: skip
+        )
 
 
 class _PathGrant(AuthorizationCodeGrant):  # type: ignore[misc]
@@ -90,7 +92,9 @@ class _Validator(RequestValidator):  # type: ignore[misc]
     def validate_scopes(self, _client_id: str, scopes: Iterable[str], client: Client, *_: Any, **__: Any) -> bool:
         return self.hub.authorizations.may_ask(client, scopes)
 
-    def save_authorization_code(self, _client_id: str, code: Mapping[str, str], request: Any, *_: Any, **__: Any) -> None:
+    def save_authorization_code(
+        self, _client_id: str, code: Mapping[str, str], request: Any, *_: Any, **__: Any
+    ) -> None:
         user: User = request.user
         self.hub.authorizations.keep_code(
             code["code"],
@@ -126,7 +130,9 @@ class _Validator(RequestValidator):  # type: ignore[misc]
     def validate_grant_type(self, _client_id: str, grant_type: str, *_: Any, **__: Any) -> bool:
         return grant_type == "authorization_code"
 
-    def confirm_redirect_uri(self, _client_id: str, _code: str, redirect_uri: str | None, _client: Any, request: Any, *_: Any, **__: Any) -> bool:
+    def confirm_redirect_uri(
+        self, _client_id: str, _code: str, redirect_uri: str | None, _client: Any, request: Any, *_: Any, **__: Any
+    ) -> bool:
         return redirect_uri is None or is_registered(redirect_uri, request.kept_code.redirect_uri, self.hub.origins)
 
     def get_default_redirect_uri(self, _client_id: str, request: Any, *_: Any, **__: Any) -> str:
@@ -147,7 +153,9 @@ class _Validator(RequestValidator):  # type: ignore[misc]
     def save_bearer_token(self, token: dict[str, Any], request: Any, *_: Any, **__: Any) -> None:
         kept = request.kept_code
         granted = Grant(request.client.client, request.user, kept.session_id, tuple(request.scopes))
-        self.hub.authorizations.keep_token(token["access_token"], granted, lifetime=self.hub.settings.hub.cookie_max_age)
+        self.hub.authorizations.keep_token(
+            token["access_token"], granted, lifetime=self.hub.settings.hub.cookie_max_age
+        )
 
     def invalidate_authorization_code(self, *_: Any, **__: Any) -> None:
         """Do nothing: `validate_code` has taken it."""

@@ -45,16 +45,20 @@ def page(
     from functions.api.asking import visitor  # noqa: PLC0415 an error page must be possible while asking fails
 
     who = visitor(request)
-    html = _environment().get_template(template).render(
-        hub_name=request.app.state.hub.settings.hub.name,
-        user=who.user,
-        xsrf=who.xsrf,
-        base_url="/hub/",
-        static_url=static_url,
-        version=VERSION,
-        may_admin=who.may_admin,
-        services=who.services,
-        **context,
+    html = (
+        _environment()
+        .get_template(template)
+        .render(
+            hub_name=request.app.state.hub.settings.hub.name,
+            user=who.user,
+            xsrf=who.xsrf,
+            base_url="/hub/",
+            static_url=static_url,
+            version=VERSION,
+            may_admin=who.may_admin,
+            services=who.services,
+            **context,
+        )
     )
     response = HTMLResponse(html, status_code, dict(headers or {}))
     response.headers["Cache-Control"] = "no-store"

@@ -70,7 +70,9 @@ class Router:
 
     def under(self, prefix: str) -> list[Route]:
         """Return the routes, in the order in which they were written, with *prefix* before their paths."""
-        return [Route(prefix + path, _called(handler), methods=list(methods)) for path, methods, handler in self._routes]
+        return [
+            Route(prefix + path, _called(handler), methods=list(methods)) for path, methods, handler in self._routes
+        ]
 
 
 def _called(handler: Callable[..., Awaitable[Response]]) -> Worked:

@@ -25,7 +25,14 @@ _USER_FIELDS = {
 }
 _FIELDS = frozenset(f for fields in _USER_FIELDS.values() for f in fields)
 _ALWAYS = frozenset({"kind", "name"})
-READS_USER = ("read:users", "read:users:name", "read:servers", "read:users:groups", "read:users:activity", "read:roles:users")
+READS_USER = (
+    "read:users",
+    "read:users:name",
+    "read:servers",
+    "read:users:groups",
+    "read:users:activity",
+    "read:roles:users",
+)
 
 
 def instant(at: datetime | None) -> str | None:
@@ -86,9 +93,12 @@ class UserView:
 
     def _visible(self, facts: Mapping[str, Any], user: User) -> dict[str, Any] | None:
         visible = self._everywhere.union(
-            *(fields for scope, fields in self._here_and_there.items()
-              if self.scopes.covers_user(scope, user.name, user.groups))
-        )  # fmt: skip
+            *(
+                fields
+                for scope, fields in self._here_and_there.items()
+                if self.scopes.covers_user(scope, user.name, user.groups)
+            )
+        )
         if not visible:
             return None
         always = {"servers", *_ALWAYS} if facts["servers"] else _ALWAYS

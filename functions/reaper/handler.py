@@ -28,7 +28,9 @@ def _settle_once(hub: Hub) -> None:
 def _sweep(hub: Hub, event: Mapping[str, Any], context: Any) -> dict[str, Any]:
     try:
         _settle_once(hub)
-    except HublessError as why:  # another run may be at it; either way it is tried again, and servers are not to wait for it
+    except (
+        HublessError
+    ) as why:  # another run may be at it; either way it is tried again, and servers are not to wait for it
         logger.warning("what settings name could not be made: %s", why)
     return handle(hub, event, time_left=timedelta(milliseconds=context.get_remaining_time_in_millis()))
 

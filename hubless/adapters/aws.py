@@ -6,7 +6,9 @@ from typing import Any
 import botocore.session
 from botocore.config import Config
 
-ATTEMPTS = 3  # and seconds, below, are few: whoever waits here holds up a queue, which itself tries again for long enough
+ATTEMPTS = (
+    3  # and seconds, below, are few: whoever waits here holds up a queue, which itself tries again for long enough
+)
 
 
 class Clients:

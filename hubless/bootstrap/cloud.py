@@ -299,7 +299,9 @@ class StreamingHub(CloudHub):
     """A hub in the cloud whose answers are streamed. Lambda ends them after fifteen minutes, and bills each second of them."""
 
     streams = True
-    follow_seconds = 300.0  # longer than a start takes: each that is followed holds an environment, and an account has 1,000
+    follow_seconds = (
+        300.0  # longer than a start takes: each that is followed holds an environment, and an account has 1,000
+    )
 
 
 def build(kind: type[CloudHub] = CloudHub) -> CloudHub:

@@ -218,7 +218,9 @@ class Hub(ABC):
     @cached_property
     def deadlines(self) -> Deadlines:
         servers = self.settings.servers
-        return Deadlines(launching=servers.launch_timeout, starting=servers.start_timeout, stopping=servers.stop_timeout)
+        return Deadlines(
+            launching=servers.launch_timeout, starting=servers.start_timeout, stopping=servers.stop_timeout
+        )
 
     @cached_property
     def roles(self) -> "Mapping[str, Role]":
@@ -249,16 +251,24 @@ class Hub(ABC):
     def services(self) -> "Directory":
         from hubless.services.directory import Directory
 
-        return Directory({s.name: s for s in self.settings.services}, self.service_store, self.roles, self.routing, self.origins)
+        return Directory(
+            {s.name: s for s in self.settings.services}, self.service_store, self.roles, self.routing, self.origins
+        )
 
     @cached_property
     def accounts(self) -> "Accounts":
         from hubless.services.accounts import Accounts
 
         return Accounts(
-            self.users, self.servers, self.passwords, self.sessions, self.hasher, self.clock,
-            frozenset(self.settings.login.admins), self.is_claimed,
-        )  # fmt: skip
+            self.users,
+            self.servers,
+            self.passwords,
+            self.sessions,
+            self.hasher,
+            self.clock,
+            frozenset(self.settings.login.admins),
+            self.is_claimed,
+        )
 
     @cached_property
     def identities(self) -> "Identities":
@@ -272,9 +282,15 @@ class Hub(ABC):
 
         login = self.settings.login
         return Logins(
-            self.authenticator, self.accounts, self.attempts, self.sessions, self.clock, login.max_failures, login.lock_for,
+            self.authenticator,
+            self.accounts,
+            self.attempts,
+            self.sessions,
+            self.clock,
+            login.max_failures,
+            login.lock_for,
             self.settings.hub.cookie_max_age,
-        )  # fmt: skip
+        )
 
     @cached_property
     def tokens(self) -> "Tokens":
@@ -316,25 +332,51 @@ class Hub(ABC):
         from hubless.services.stopping import Stopping
 
         return Stopping(
-            self.servers, self.users, self.launcher, self.routing, self.credentials, self.usage, self.queue, self.clock,
-            self.deadlines, self.metrics,
-        )  # fmt: skip
+            self.servers,
+            self.users,
+            self.launcher,
+            self.routing,
+            self.credentials,
+            self.usage,
+            self.queue,
+            self.clock,
+            self.deadlines,
+            self.metrics,
+        )
 
     @cached_property
     def launching(self) -> "Launching":
         from hubless.services.launching import Launching
 
         return Launching(
-            self.servers, self.users, self.launcher, self.readiness, self.routing, self.credentials, self.stopping,
-            self.queue, self.pace, self.clock, self.deadlines, self.profiles, self.metrics, self.waking,
-        )  # fmt: skip
+            self.servers,
+            self.users,
+            self.launcher,
+            self.readiness,
+            self.routing,
+            self.credentials,
+            self.stopping,
+            self.queue,
+            self.pace,
+            self.clock,
+            self.deadlines,
+            self.profiles,
+            self.metrics,
+            self.waking,
+        )
 
     @cached_property
     def waking(self) -> "Waking":
         from hubless.services.waking import Waking
 
         return Waking(
-            self.edge_machine, self.edge_wishes, self.servers, self.routing, self.clock, self.metrics, self.edge_sleeps_after
+            self.edge_machine,
+            self.edge_wishes,
+            self.servers,
+            self.routing,
+            self.clock,
+            self.metrics,
+            self.edge_sleeps_after,
         )
 
     @cached_property
@@ -348,11 +390,28 @@ class Hub(ABC):
         from hubless.services.reaping import Reaping
 
         return Reaping(
-            self.servers, self.users, self.launcher, self.launching, self.stopping, self.routing, self.token_store,
-            self.clients, self.sessions, self.attempts, self.queue, self.clock, self._patience,
-            self._patience_by_user, self.profiles, self.services, self.share_codes, self.settings.login.lock_for,
-            self.sweeps, self.waking, self.message_is_lost_after,
-        )  # fmt: skip
+            self.servers,
+            self.users,
+            self.launcher,
+            self.launching,
+            self.stopping,
+            self.routing,
+            self.token_store,
+            self.clients,
+            self.sessions,
+            self.attempts,
+            self.queue,
+            self.clock,
+            self._patience,
+            self._patience_by_user,
+            self.profiles,
+            self.services,
+            self.share_codes,
+            self.settings.login.lock_for,
+            self.sweeps,
+            self.waking,
+            self.message_is_lost_after,
+        )
 
     @cached_property
     def activity(self) -> "Activity":

@@ -19,7 +19,9 @@ def role_table_of(settings: Settings) -> Mapping[str, Role]:
     table = dict(roles_.DEFAULTS)
     for role in settings.roles:
         if role.name == "admin" and role.scopes:
-            raise SettingsError("roles.admin: the scopes of the role `admin` cannot be changed; give it users or groups")
+            raise SettingsError(
+                "roles.admin: the scopes of the role `admin` cannot be changed; give it users or groups"
+            )
         for scope in role.scopes:
             try:
                 parse(scope)
@@ -27,14 +29,20 @@ def role_table_of(settings: Settings) -> Mapping[str, Role]:
                 raise SettingsError(f"roles.{role.name}.scopes: {unknown}") from unknown
         default = table.get(role.name, Role(role.name))
         table[role.name] = Role(
-            role.name, tuple(role.scopes) or default.scopes, role.description or default.description,
-            frozenset(role.users), frozenset(role.groups), frozenset(role.services),
-        )  # fmt: skip
+            role.name,
+            tuple(role.scopes) or default.scopes,
+            role.description or default.description,
+            frozenset(role.users),
+            frozenset(role.groups),
+            frozenset(role.services),
+        )
     return table
 
 
 def _define_custom_scopes(settings: Settings) -> None:
     try:
-        define({name: Definition(one.description, tuple(one.subscopes)) for name, one in settings.custom_scopes.items()})
+        define(
+            {name: Definition(one.description, tuple(one.subscopes)) for name, one in settings.custom_scopes.items()}
+        )
     except InvalidRequestError as wrong:
         raise SettingsError(f"custom_scopes: {wrong}") from wrong

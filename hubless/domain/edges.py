@@ -9,8 +9,12 @@ from enum import StrEnum
 
 from hubless.domain.values import value
 
-ASKED_AGAIN_AFTER = timedelta(seconds=15)  # for so long whoever needs the edge trusts that somebody has called the machine
-STOPPED_FOR_SURE = timedelta(minutes=5)  # after which a stop that was decided has been carried out, or somebody will see the edge
+ASKED_AGAIN_AFTER = timedelta(
+    seconds=15
+)  # for so long whoever needs the edge trusts that somebody has called the machine
+STOPPED_FOR_SURE = timedelta(
+    minutes=5
+)  # after which a stop that was decided has been carried out, or somebody will see the edge
 
 
 class Wanted(StrEnum):

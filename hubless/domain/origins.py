@@ -20,8 +20,22 @@ _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 _STUB = 8  # characters of a name that are shown beside its hash
 _BITS = 130  # of that hash: names can be chosen, and JupyterHub's 28 bits are found again within a minute
 # Of themselves, hosts of these names mean something: to browsers and mail clients, or to who sets up a hub.
-_RESERVED = frozenset({"api", "autoconfig", "autodiscover", "edge", "hub", "localhost", "mta-sts", "origin", "services", "static",
-                       "wpad", "www"})  # fmt: skip
+_RESERVED = frozenset(
+    {
+        "api",
+        "autoconfig",
+        "autodiscover",
+        "edge",
+        "hub",
+        "localhost",
+        "mta-sts",
+        "origin",
+        "services",
+        "static",
+        "wpad",
+        "www",
+    }
+)
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -68,7 +82,12 @@ class Origins:
     def is_below(self, scheme: str, netloc: str) -> bool:
         """Say whether that is an origin below the hub's."""
         hub = urlsplit(self.hub)
-        return self.subdomains and scheme == hub.scheme and "@" not in netloc and netloc.lower().endswith(f".{hub.netloc.lower()}")
+        return (
+            self.subdomains
+            and scheme == hub.scheme
+            and "@" not in netloc
+            and netloc.lower().endswith(f".{hub.netloc.lower()}")
+        )
 
     def is_at_home(self, path: str, host: str) -> bool:
         """Say whether *path* belongs to whose *host* was asked."""

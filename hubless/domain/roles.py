@@ -20,11 +20,13 @@ class Role:
     services: frozenset[str] = frozenset()
 
 
-DEFAULTS: Mapping[str, Role] = MappingProxyType({
-    "user": Role("user", scopes.USER_ROLE, "What every user may do"),
-    "admin": Role("admin", scopes.ADMIN_ROLE, "What admins may do"),
-    "server": Role("server", scopes.SERVER_ROLE, "What a server's own token may do"),
-})
+DEFAULTS: Mapping[str, Role] = MappingProxyType(
+    {
+        "user": Role("user", scopes.USER_ROLE, "What every user may do"),
+        "admin": Role("admin", scopes.ADMIN_ROLE, "What admins may do"),
+        "server": Role("server", scopes.SERVER_ROLE, "What a server's own token may do"),
+    }
+)
 
 
 def of_user(user: User, roles: Mapping[str, Role]) -> list[str]:

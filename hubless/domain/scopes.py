@@ -25,72 +25,105 @@ class Definition:
     contains: tuple[str, ...] = ()
 
 
-DEFINITIONS: Mapping[str, Definition] = MappingProxyType({
-    "(no_scope)": Definition("Know who you are."),
-    "self": Definition("Everything of your own."),
-    "inherit": Definition("Everything that you may do."),
-    "admin-ui": Definition("Open the admin page."),
-    "admin:users": Definition(
-        "Create, change and remove users and read their authentication state.",
-        ("admin:auth_state", "users", "read:roles:users", "delete:users"),
-    ),
-    "admin:auth_state": Definition("Read the authentication state of users."),
-    "users": Definition("Read and change users.", ("read:users", "list:users", "users:activity")),
-    "delete:users": Definition("Remove users."),
-    "list:users": Definition("List users by name.", ("read:users:name",)),
-    "read:users": Definition("Read users.", ("read:users:name", "read:users:groups", "read:users:activity")),
-    "read:users:name": Definition("Read the names of users."),
-    "read:users:groups": Definition("Read which groups users are in."),
-    "read:users:activity": Definition("Read when users were last active."),
-    "read:roles": Definition("Read who has which role.", ("read:roles:users", "read:roles:services", "read:roles:groups")),
-    "read:roles:users": Definition("Read the roles of users."),
-    "read:roles:services": Definition("Read the roles of services."),
-    "read:roles:groups": Definition("Read the roles of groups."),
-    "users:activity": Definition("Report that users are active.", ("read:users:activity",)),
-    "admin:servers": Definition("Start and stop servers and read their inner state.", ("admin:server_state", "servers")),
-    "admin:server_state": Definition("Read the inner state of servers."),
-    "servers": Definition("Start and stop servers.", ("read:servers", "start:servers", "delete:servers")),
-    "read:servers": Definition("Read servers and the names of their owners.", ("read:users:name",)),
-    "start:servers": Definition("Start and edit servers."),
-    "delete:servers": Definition("Stop and remove servers."),
-    "tokens": Definition("Create, read and revoke tokens of users.", ("read:tokens",)),
-    "read:tokens": Definition("Read tokens of users."),
-    "admin:groups": Definition("Create, change and remove groups.", ("groups", "read:roles:groups", "delete:groups")),
-    "groups": Definition("Read groups and change who is in them.", ("read:groups", "list:groups")),
-    "list:groups": Definition("List groups by name.", ("read:groups:name",)),
-    "read:groups": Definition("Read groups.", ("read:groups:name",)),
-    "read:groups:name": Definition("Read the names of groups."),
-    "delete:groups": Definition("Remove groups."),
-    "admin:services": Definition(
-        "Create, change and remove services.", ("list:services", "read:services", "read:roles:services")
-    ),
-    "list:services": Definition("List services by name.", ("read:services:name",)),
-    "read:services": Definition("Read services.", ("read:services:name",)),
-    "read:services:name": Definition("Read the names of services."),
-    "read:hub": Definition("Read details of the hub."),
-    "access:servers": Definition("Use servers, in a browser and by API."),
-    "access:services": Definition("Use services, in a browser and by API."),
-    "users:shares": Definition("Read and give up what is shared with users.", ("read:users:shares",)),
-    "read:users:shares": Definition("Read what is shared with users."),
-    "groups:shares": Definition("Read and give up what is shared with groups.", ("read:groups:shares",)),
-    "read:groups:shares": Definition("Read what is shared with groups."),
-    "read:shares": Definition("Read with whom servers are shared."),
-    "shares": Definition("Share servers.", ("access:servers", "read:shares", "users:shares", "groups:shares")),
-    "proxy": Definition("Read the routes and have them checked."),
-    "shutdown": Definition("Shut the hub down (it has no process: nothing happens)."),
-    "read:metrics": Definition("Read the metrics."),
-})
+DEFINITIONS: Mapping[str, Definition] = MappingProxyType(
+    {
+        "(no_scope)": Definition("Know who you are."),
+        "self": Definition("Everything of your own."),
+        "inherit": Definition("Everything that you may do."),
+        "admin-ui": Definition("Open the admin page."),
+        "admin:users": Definition(
+            "Create, change and remove users and read their authentication state.",
+            ("admin:auth_state", "users", "read:roles:users", "delete:users"),
+        ),
+        "admin:auth_state": Definition("Read the authentication state of users."),
+        "users": Definition("Read and change users.", ("read:users", "list:users", "users:activity")),
+        "delete:users": Definition("Remove users."),
+        "list:users": Definition("List users by name.", ("read:users:name",)),
+        "read:users": Definition("Read users.", ("read:users:name", "read:users:groups", "read:users:activity")),
+        "read:users:name": Definition("Read the names of users."),
+        "read:users:groups": Definition("Read which groups users are in."),
+        "read:users:activity": Definition("Read when users were last active."),
+        "read:roles": Definition(
+            "Read who has which role.", ("read:roles:users", "read:roles:services", "read:roles:groups")
+        ),
+        "read:roles:users": Definition("Read the roles of users."),
+        "read:roles:services": Definition("Read the roles of services."),
+        "read:roles:groups": Definition("Read the roles of groups."),
+        "users:activity": Definition("Report that users are active.", ("read:users:activity",)),
+        "admin:servers": Definition(
+            "Start and stop servers and read their inner state.", ("admin:server_state", "servers")
+        ),
+        "admin:server_state": Definition("Read the inner state of servers."),
+        "servers": Definition("Start and stop servers.", ("read:servers", "start:servers", "delete:servers")),
+        "read:servers": Definition("Read servers and the names of their owners.", ("read:users:name",)),
+        "start:servers": Definition("Start and edit servers."),
+        "delete:servers": Definition("Stop and remove servers."),
+        "tokens": Definition("Create, read and revoke tokens of users.", ("read:tokens",)),
+        "read:tokens": Definition("Read tokens of users."),
+        "admin:groups": Definition(
+            "Create, change and remove groups.", ("groups", "read:roles:groups", "delete:groups")
+        ),
+        "groups": Definition("Read groups and change who is in them.", ("read:groups", "list:groups")),
+        "list:groups": Definition("List groups by name.", ("read:groups:name",)),
+        "read:groups": Definition("Read groups.", ("read:groups:name",)),
+        "read:groups:name": Definition("Read the names of groups."),
+        "delete:groups": Definition("Remove groups."),
+        "admin:services": Definition(
+            "Create, change and remove services.", ("list:services", "read:services", "read:roles:services")
+        ),
+        "list:services": Definition("List services by name.", ("read:services:name",)),
+        "read:services": Definition("Read services.", ("read:services:name",)),
+        "read:services:name": Definition("Read the names of services."),
+        "read:hub": Definition("Read details of the hub."),
+        "access:servers": Definition("Use servers, in a browser and by API."),
+        "access:services": Definition("Use services, in a browser and by API."),
+        "users:shares": Definition("Read and give up what is shared with users.", ("read:users:shares",)),
+        "read:users:shares": Definition("Read what is shared with users."),
+        "groups:shares": Definition("Read and give up what is shared with groups.", ("read:groups:shares",)),
+        "read:groups:shares": Definition("Read what is shared with groups."),
+        "read:shares": Definition("Read with whom servers are shared."),
+        "shares": Definition("Share servers.", ("access:servers", "read:shares", "users:shares", "groups:shares")),
+        "proxy": Definition("Read the routes and have them checked."),
+        "shutdown": Definition("Shut the hub down (it has no process: nothing happens)."),
+        "read:metrics": Definition("Read the metrics."),
+    }
+)
 
 SELF = (
-    "read:users", "read:users:name", "read:users:groups", "read:users:activity", "users:shares", "read:users:shares",
-    "read:shares", "users:activity", "servers", "read:servers", "start:servers", "delete:servers", "tokens", "read:tokens",
+    "read:users",
+    "read:users:name",
+    "read:users:groups",
+    "read:users:activity",
+    "users:shares",
+    "read:users:shares",
+    "read:shares",
+    "users:activity",
+    "servers",
+    "read:servers",
+    "start:servers",
+    "delete:servers",
+    "tokens",
+    "read:tokens",
     "access:servers",
-)  # fmt: skip
+)
 ADMIN_ROLE = (
-    "admin-ui", "admin:users", "admin:servers", "admin:services", "tokens", "admin:groups", "list:services",
-    "read:services", "read:hub", "proxy", "shutdown", "access:services", "access:servers", "read:roles", "read:metrics",
+    "admin-ui",
+    "admin:users",
+    "admin:servers",
+    "admin:services",
+    "tokens",
+    "admin:groups",
+    "list:services",
+    "read:services",
+    "read:hub",
+    "proxy",
+    "shutdown",
+    "access:services",
+    "access:servers",
+    "read:roles",
+    "read:metrics",
     "shares",
-)  # fmt: skip
+)
 USER_ROLE = ("self",)
 SERVER_ROLE = ("users:activity!user", "access:servers!server")
 IDENTIFY = ("read:users:name!user", "read:users:groups!user")
@@ -163,7 +196,12 @@ def parse(text: str) -> Scope:
     kind, equals, value = rest.partition("=")
     if name in _METASCOPES:
         raise InvalidRequestError(f"{name} stands for others and takes no filter: {text!r}")
-    if kind not in _FILTERS or (equals and not value) or (kind == GROUP and not value) or (kind == USER and "/" in value):
+    if (
+        kind not in _FILTERS
+        or (equals and not value)
+        or (kind == GROUP and not value)
+        or (kind == USER and "/" in value)
+    ):
         raise InvalidRequestError(f"No such filter: {rest!r} in scope {text!r}")
     if kind == SERVER and equals and "/" not in value:
         raise InvalidRequestError(f"A server filter is `!server=USER/SERVER`: {text!r} has no slash")
@@ -292,8 +330,10 @@ class Scopes:
 
     def covers(self, scope: Scope, groups_of: GroupsOf) -> bool:
         """Say whether *scope* is within this set."""
-        return any(_meet((scope.kind, scope.value), held, groups_of) == (scope.kind, scope.value)
-                   for held in self.filters(scope.name))  # fmt: skip
+        return any(
+            _meet((scope.kind, scope.value), held, groups_of) == (scope.kind, scope.value)
+            for held in self.filters(scope.name)
+        )
 
     def __and__(self, other: "Scopes") -> "Scopes":
         return self.intersection(other, lambda _user: ())

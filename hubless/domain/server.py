@@ -114,7 +114,13 @@ def after(state: State, event: Event) -> State:
 
 
 def requested(
-    server: Server, *, launch_id: str, profile: str, user_options: Mapping[str, Any], now: datetime, deadlines: Deadlines
+    server: Server,
+    *,
+    launch_id: str,
+    profile: str,
+    user_options: Mapping[str, Any],
+    now: datetime,
+    deadlines: Deadlines,
 ) -> Server:
     """Return *server* as asked to start: a new launch that knows nothing of the last one."""
     state = after(server.state, Event.SPAWN)

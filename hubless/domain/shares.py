@@ -13,10 +13,19 @@ from hubless.domain.values import value
 
 ACCESS = ("access:servers",)
 # What says something of one server. JupyterHub lets any scope be shared, also those that a server has no part in.
-SHAREABLE = frozenset({
-    "access:servers", "servers", "read:servers", "start:servers", "delete:servers", "admin:servers", "admin:server_state",
-    "shares", "read:shares",
-})  # fmt: skip
+SHAREABLE = frozenset(
+    {
+        "access:servers",
+        "servers",
+        "read:servers",
+        "start:servers",
+        "delete:servers",
+        "admin:servers",
+        "admin:server_state",
+        "shares",
+        "read:shares",
+    }
+)
 SHORTEST, LONGEST = timedelta(minutes=1), timedelta(days=365)  # of a code's life (JupyterHub)
 A_DAY = timedelta(days=1)
 

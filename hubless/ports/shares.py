@@ -33,8 +33,14 @@ class ShareStore(Protocol):
         ...
 
     def page(
-        self, *, offset: int, limit: int, server_id: str | None = None, owner_id: str | None = None,
-        user_id: str | None = None, group_id: str | None = None,
+        self,
+        *,
+        offset: int,
+        limit: int,
+        server_id: str | None = None,
+        owner_id: str | None = None,
+        user_id: str | None = None,
+        group_id: str | None = None,
     ) -> tuple[list[Share], int]:
         """Return one page, oldest first, and the total, of exactly one of these.
 

@@ -54,8 +54,15 @@ class UserStore(Protocol):
         ...
 
     def page(
-        self, *, offset: int, limit: int, sort: str = "id", descending: bool = False,
-        name_contains: str | None = None, state: str | None = None, ids: Iterable[str] | None = None,
+        self,
+        *,
+        offset: int,
+        limit: int,
+        sort: str = "id",
+        descending: bool = False,
+        name_contains: str | None = None,
+        state: str | None = None,
+        ids: Iterable[str] | None = None,
         groups: Iterable[str] | None = None,
     ) -> tuple[list[User], int]:
         """Return one page and the total over all pages.

@@ -74,9 +74,12 @@ class Accounts:
         """
         now = self.clock.now()
         wanted = [names.check_user_name(name) for name in dict.fromkeys(user_names)]
-        return self.users.create([
-            User(id=new_id("u", now), name=name, created_at=now, admin=admin or name in self.admins) for name in wanted
-        ])
+        return self.users.create(
+            [
+                User(id=new_id("u", now), name=name, created_at=now, admin=admin or name in self.admins)
+                for name in wanted
+            ]
+        )
 
     def log_in(self, name: str, *, admin: bool | None) -> User:
         """Return the user who logs in, added at the first login; *admin* None leaves the flag as it is."""
@@ -99,7 +102,9 @@ class Accounts:
         if name is not None and name != user.name:
             names.check_user_name(name)
             if any(s.state in ACTIVE for s in self.servers.of_owners([user.id])):
-                raise InvalidRequestError(f"Stop the servers of {user.name} before renaming: their addresses hold the name")
+                raise InvalidRequestError(
+                    f"Stop the servers of {user.name} before renaming: their addresses hold the name"
+                )
             after = replace(after, name=name)
         if admin is not None:
             after = replace(after, admin=admin)

@@ -38,7 +38,10 @@ class Authorizations:
 
     def may_ask(self, client: Client, wanted: Iterable[str]) -> bool:
         """Say whether *client* may ask for these scopes: access, who the user is, and what lies within what it is allowed."""
-        raw, bearer = (*client.access_scopes, *client.allowed_scopes, *IDENTIFY), Bearer(user=_WHOEVER, service=client.service)
+        raw, bearer = (
+            (*client.access_scopes, *client.allowed_scopes, *IDENTIFY),
+            Bearer(user=_WHOEVER, service=client.service),
+        )
         allowed = scopes.expand(raw, bearer)
         return all(scope in raw or _lies_within(scopes.expand([scope], bearer), allowed) for scope in wanted)
 

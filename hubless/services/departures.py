@@ -43,5 +43,7 @@ class Departures:
             self.stopping.request_until_done(server)
         for server in running:
             if (await self.ended(server)).state not in INACTIVE:
-                raise InvalidRequestError(f"{user.name}'s server is still stopping: delete {user.name} when it has stopped")
+                raise InvalidRequestError(
+                    f"{user.name}'s server is still stopping: delete {user.name} when it has stopped"
+                )
         self.accounts.remove(user.name)

@@ -134,7 +134,13 @@ def _is_address(url: str) -> bool:
     except ValueError:
         return False
     plain = url.isprintable() and not any(c in url for c in " \\\"'")
-    return plain and parts.scheme in {"http", "https"} and _is_host(parts.hostname) and "@" not in parts.netloc and port_is_good
+    return (
+        plain
+        and parts.scheme in {"http", "https"}
+        and _is_host(parts.hostname)
+        and "@" not in parts.netloc
+        and port_is_good
+    )
 
 
 def _is_host(name: str | None) -> bool:

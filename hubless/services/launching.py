@@ -76,7 +76,9 @@ class Launching:
             elif message.kind is Kind.STOP and server.state is State.STOPPING:
                 self.stopping.carry_out(server)
         except StoreConflictError:
-            logger.info("server %s moved meanwhile; its record says what is next", server.id, extra=lifecycle.marks(server))
+            logger.info(
+                "server %s moved meanwhile; its record says what is next", server.id, extra=lifecycle.marks(server)
+            )
         except CapacityUnavailableError:
             self.metrics.count(Metric.THROTTLES)
             raise
@@ -94,7 +96,9 @@ class Launching:
                 server = self._note_task(server, event.task)
             self.follow(server, event.status)
         except StoreConflictError:
-            logger.info("server %s moved meanwhile; its record says what is next", server.id, extra=lifecycle.marks(server))
+            logger.info(
+                "server %s moved meanwhile; its record says what is next", server.id, extra=lifecycle.marks(server)
+            )
         self.follow_if_heard(server)  # before this event came
 
     def follow_if_heard(self, server: Server) -> None:
@@ -119,7 +123,9 @@ class Launching:
         try:
             self.follow(server)
         except StoreConflictError:
-            logger.info("server %s moved meanwhile; its record says what is next", server.id, extra=lifecycle.marks(server))
+            logger.info(
+                "server %s moved meanwhile; its record says what is next", server.id, extra=lifecycle.marks(server)
+            )
         except Exception:
             logger.exception("server %s could not be followed", server.id, extra=lifecycle.marks(server))
 
@@ -220,7 +226,9 @@ class Launching:
         took = now - (server.requested_at or now)
         try:
             self.servers.write(server, lifecycle.answered(server, now=now, deadlines=self.deadlines))
-            logger.info("server %s is ready after %.1f s", server.id, took.total_seconds(), extra=lifecycle.marks(server))
+            logger.info(
+                "server %s is ready after %.1f s", server.id, took.total_seconds(), extra=lifecycle.marks(server)
+            )
             self.metrics.count(Metric.SPAWNS, outcome="ready")
             self.metrics.duration(Metric.SPAWN_DURATION, took)
         except StoreConflictError:
@@ -238,7 +246,9 @@ class Launching:
             self.stopping.fail(server, f"The server {status.why}", status.log_tail, status=status)
 
     def _lateness(self, server: Server) -> str:
-        seconds = (self.deadlines.launching if server.state is State.LAUNCHING else self.deadlines.starting).total_seconds()
+        seconds = (
+            self.deadlines.launching if server.state is State.LAUNCHING else self.deadlines.starting
+        ).total_seconds()
         what = "get an address" if server.state is State.LAUNCHING else "answer"
         if lifecycle.is_heard(server):
             what = "come to be served by every edge"

@@ -129,5 +129,3 @@ class Logins:
         except InvalidRequestError:
             return False
         return 0 < len(password) <= MAXIMUM_PASSWORD and "\0" not in password
-
-

@@ -115,9 +115,16 @@ class Reaping:
         live = frozenset(s.launch_id for s in active if s.launch_id)
         steps = [
             *self._look_after(active, {task.task: task.status for task in tasks}, routes, now),
-            *(Step(Part.TASKS, task.launch_id, partial(self._end_orphan, task)) for task in tasks if task.launch_id not in live),
+            *(
+                Step(Part.TASKS, task.launch_id, partial(self._end_orphan, task))
+                for task in tasks
+                if task.launch_id not in live
+            ),
             *(Step(Part.TASKS, task.launch_id, partial(self._end_second, task)) for task in _seconds(tasks, active)),
-            *(Step(Part.ROUTES, route.prefix, partial(self._drop, route)) for route in self.routing.stale(routes, live)),
+            *(
+                Step(Part.ROUTES, route.prefix, partial(self._drop, route))
+                for route in self.routing.stale(routes, live)
+            ),
             *self._tidy(routes, now, until),
             Step(Part.UNUSED, "", lambda: self.launcher.discard_unused(self.profiles.values())),
         ]
@@ -175,7 +182,9 @@ class Reaping:
         seen = _Seen(now, led, self._is_short_of_messages(active))
         for server in active:
             status = statuses.get(server.task or "")
-            yield Step(Part.SERVERS, server.id, partial(self._look_at, server, owners.get(server.owner_id), status, seen))
+            yield Step(
+                Part.SERVERS, server.id, partial(self._look_at, server, owners.get(server.owner_id), status, seen)
+            )
 
     def _is_short_of_messages(self, active: list[Server]) -> bool:
         """Say whether fewer messages are under way than there are servers that wait for one."""

@@ -83,15 +83,24 @@ class Sharing:
         self.shares.revoke(share.id)
 
     def page(
-        self, *, offset: int, limit: int, of_server: Server | None = None, of_owner: User | None = None,
-        with_user: User | None = None, with_group: Group | None = None,
-    ) -> tuple[list[Granted], int]:  # fmt: skip
+        self,
+        *,
+        offset: int,
+        limit: int,
+        of_server: Server | None = None,
+        of_owner: User | None = None,
+        with_user: User | None = None,
+        with_group: Group | None = None,
+    ) -> tuple[list[Granted], int]:
         """Return one page and the total of the shares of a server, of an owner, with a user or with a group."""
         found, total = self.shares.page(
-            offset=offset, limit=limit, server_id=of_server.id if of_server else None,
-            owner_id=of_owner.id if of_owner else None, user_id=with_user.id if with_user else None,
+            offset=offset,
+            limit=limit,
+            server_id=of_server.id if of_server else None,
+            owner_id=of_owner.id if of_owner else None,
+            user_id=with_user.id if with_user else None,
             group_id=with_group.id if with_group else None,
-        )  # fmt: skip
+        )
         return self.shown(found), total
 
     def shown(self, shares: Sequence[Share]) -> list[Granted]:
@@ -101,12 +110,14 @@ class Sharing:
         groups = self.groups.names({share.group_id for share in shares if share.group_id})
         made = [
             Granted(
-                share, servers[share.server_id], users[share.user_id].name if share.user_id in users else None,
+                share,
+                servers[share.server_id],
+                users[share.user_id].name if share.user_id in users else None,
                 groups.get(share.group_id or ""),
             )
             for share in shares
             if share.server_id in servers
-        ]  # fmt: skip
+        ]
         return [granted for granted in made if granted.user or granted.group]
 
     # --- codes -------------------------------------------------------------------------------------------------------
@@ -156,9 +167,11 @@ class Sharing:
     ) -> tuple[list[Offered], int]:
         """Return one page and the total of the codes of a server or of an owner."""
         found, total = self.codes.page(
-            offset=offset, limit=limit, server_id=of_server.id if of_server else None,
+            offset=offset,
+            limit=limit,
+            server_id=of_server.id if of_server else None,
             owner_id=of_owner.id if of_owner else None,
-        )  # fmt: skip
+        )
         now = self.clock.now()
         return self.shown_codes([code for code in found if not code.is_expired(now)]), total
 

@@ -109,7 +109,9 @@ class Spawning:
         )
         self.servers.write(server, asked)
         self.queue.send(Message(Kind.LAUNCH, asked.id, asked.launch_id or ""))
-        logger.info("server %s of %s is asked for as %s", asked.id, owner.name, profile.name, extra=lifecycle.marks(asked))
+        logger.info(
+            "server %s of %s is asked for as %s", asked.id, owner.name, profile.name, extra=lifecycle.marks(asked)
+        )
         return asked
 
     def edit(
@@ -195,7 +197,9 @@ class Spawning:
     def _check_active_limit(self) -> None:
         if self.active_limit and self.servers.count(ACTIVE) >= self.active_limit:
             raise QuotaExceededError(
-                "The hub runs as many servers as it may. Try again in a few minutes.", limit=self.active_limit, retry=True
+                "The hub runs as many servers as it may. Try again in a few minutes.",
+                limit=self.active_limit,
+                retry=True,
             )
 
     def _chosen(self, options: Mapping[str, Any]) -> Profile:

@@ -58,7 +58,9 @@ class Stopping:
         self.queue.send(Message(Kind.STOP, out.id, out.launch_id or ""))
         return out
 
-    def fail(self, server: Server, why: str, log_tail: tuple[str, ...] = (), *, status: TaskStatus | None = None) -> None:
+    def fail(
+        self, server: Server, why: str, log_tail: tuple[str, ...] = (), *, status: TaskStatus | None = None
+    ) -> None:
         """End *server* because of *why*: in one write it is on its way out, and at once where nothing runs any more.
 
         Args:
@@ -66,7 +68,9 @@ class Stopping:
         """
         out = lifecycle.stopping(server, now=self.clock.now(), deadlines=self.deadlines, failure=why, log_tail=log_tail)
         self.servers.write(server, out)
-        logger.warning("server %s of launch %s failed: %s", server.id, server.launch_id, why, extra=lifecycle.marks(server))
+        logger.warning(
+            "server %s of launch %s failed: %s", server.id, server.launch_id, why, extra=lifecycle.marks(server)
+        )
         if server.state is State.READY:
             self.metrics.count(Metric.DEATHS)
         else:

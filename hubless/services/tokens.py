@@ -136,5 +136,3 @@ class Tokens:
                 f"expires_in may be at most {int(self.max_lifetime.total_seconds())} seconds on this hub"
             )
         return asked or self.max_lifetime
-
-

@@ -3,7 +3,6 @@
 Whoever deploys writes the variables (`written`), the functions read them (`cloud_settings`).
 """
 
-
 from collections.abc import Mapping, MutableMapping
 from dataclasses import field, replace
 from pathlib import Path
@@ -67,12 +66,18 @@ class CloudSettings:
 
     url: str = setting(None, WEB_ORIGIN, "What browsers and servers call the hub")
     hub: str = setting("hubless", _HUB_NAME, "Tells this hub's things from another's in the same account")
-    subdomains: bool = setting("false", FLAG_TEXT, "Whether each user and service has a host of its own below that of the hub")
+    subdomains: bool = setting(
+        "false", FLAG_TEXT, "Whether each user and service has a host of its own below that of the hub"
+    )
     table: str = setting(None, NAME, "The DynamoDB table")
     queue: str = setting(None, NAME, "The address of the SQS queue")
     launches_queue: str = setting("", TEXT, "The queue of launches, which wait for their turns; empty: all in one")
     secrets: str = setting(None, NAME, "The SSM parameter that holds the hub's secrets")
-    front: str = setting("", TEXT, "The SSM parameter that holds the text by which the API knows what comes by CloudFront; empty: all may ask")
+    front: str = setting(
+        "",
+        TEXT,
+        "The SSM parameter that holds the text by which the API knows what comes by CloudFront; empty: all may ask",
+    )
     cluster: str = setting(None, NAME, "The ECS cluster")
     image: str = setting(None, NAME, "The image of profiles that name none")
     bucket: str = setting(None, NAME, "The S3 bucket in which each launch's secrets lie")
@@ -88,11 +93,21 @@ class CloudSettings:
     cpus: float = setting("0.5", _CPUS, "Processors of profiles that name none")
     memory: int = setting("2G", _MEMORY, "Memory of profiles that name none")
     file_system: str = setting("", TEXT, "The EFS file system of the users' files; empty: they go with the server")
-    alb_listener: str = setting("", TEXT, "The load balancer's listener, where that is the edge; empty where HAProxy is")
+    alb_listener: str = setting(
+        "", TEXT, "The load balancer's listener, where that is the edge; empty where HAProxy is"
+    )
     alb_vpc: str = setting("", TEXT, "The VPC of the servers, where a load balancer is the edge")
-    alb_rules: int = setting("100", of_text(count(1), int, "a whole number of at least 1"), "How many rules it may have")
-    economy_instance: str = setting("", TEXT, "The EC2 instance that is the edge and sleeps while no server runs; empty: none does")
-    economy_idle_minutes: int = setting("10", of_text(count(1), int, "a whole number of at least 1"), "For how many minutes nothing needs it before it sleeps")
+    alb_rules: int = setting(
+        "100", of_text(count(1), int, "a whole number of at least 1"), "How many rules it may have"
+    )
+    economy_instance: str = setting(
+        "", TEXT, "The EC2 instance that is the edge and sleeps while no server runs; empty: none does"
+    )
+    economy_idle_minutes: int = setting(
+        "10",
+        of_text(count(1), int, "a whole number of at least 1"),
+        "For how many minutes nothing needs it before it sleeps",
+    )
     log_level: str = setting("info", choice("debug", "info", "warning", "error"), "How much is logged")
 
 
@@ -108,7 +123,9 @@ class Runtime:
 def runtime(environ: Mapping[str, str] = ENVIRON) -> Runtime:
     """Return the region, and the settings file that lies beside the functions where there is one."""
     beside = Path(environ.get("LAMBDA_TASK_ROOT", ".")) / DEFAULT_FILE
-    return Runtime(environ.get("AWS_REGION", ""), beside if beside.exists() else None, environ.get("AWS_LAMBDA_RUNTIME_API", ""))
+    return Runtime(
+        environ.get("AWS_REGION", ""), beside if beside.exists() else None, environ.get("AWS_LAMBDA_RUNTIME_API", "")
+    )
 
 
 def trace(trace_id: str, environ: MutableMapping[str, str] = ENVIRON) -> None:
@@ -139,9 +156,13 @@ def check_for_deployment(file: Path | None) -> Settings:
     hub = toml.get("hub", {})
     for key in ("public_url", "subdomains"):
         if isinstance(hub, dict) and key in hub:
-            raise SettingsError(f"{source}: hub.{key} is the stage's to say (domain, subdomains): leave it out of [hub]")
+            raise SettingsError(
+                f"{source}: hub.{key} is the stage's to say (domain, subdomains): leave it out of [hub]"
+            )
     for where in _secrets_in(toml):
-        raise SettingsError(f"{source}: {where} is a secret, and this file is deployed: put it into the stage's secret (docs/deploy.md)")
+        raise SettingsError(
+            f"{source}: {where} is a secret, and this file is deployed: put it into the stage's secret (docs/deploy.md)"
+        )
     return parse(read_text(file), Path(), {}, source=source, secrets=_AnySecret(), defaults=DEFAULTS)
 
 
@@ -161,7 +182,9 @@ class _AnySecret(dict[str, str]):
 def _secrets_in(toml: Mapping[str, Any]) -> list[str]:
     login, services = toml.get("login", {}), toml.get("services", [])
     found = [f"login.{key}" for key in ("password", "admin_password") if isinstance(login, dict) and login.get(key)]
-    listed_services = [service for service in services if isinstance(service, dict)] if isinstance(services, list) else []
+    listed_services = (
+        [service for service in services if isinstance(service, dict)] if isinstance(services, list) else []
+    )
     return found + [f"services.{service.get('name')}.token" for service in listed_services if service.get("token")]
 
 

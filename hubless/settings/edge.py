@@ -77,26 +77,59 @@ class EdgeSettings:
 
     table: str = setting(None, NAME, "The hub's table in DynamoDB.")
     region: str = setting(None, NAME, "Where the table is; AWS_REGION is read where this is not given.")
-    api: str = setting("", Kind('an address such as https://api.example.org, without a path, or ""', _origin),
-                       "The API, which gets all that has no route; without one that is answered with 503, and CloudFront asks the API.")  # fmt: skip
-    api_name: str = setting("", Kind('a host\'s name, or ""', _host),
-                            "The name that the API's certificate bears and that it is asked by, where its address has another.")  # fmt: skip
-    api_ca: str = setting("", TEXT, "A file of the authorities that the API's certificate is checked against; the system's without one.")
-    domain: str = setting("", Kind('the name of a host such as "hub.example.org", or ""', _domain),
-                          "The hub's host, below which each user and service has one of its own; without it they share it.")  # fmt: skip
-    id: str = setting("", TEXT, "Under which it reports; no two at once may have the same. The host's name and something random without one.")
+    api: str = setting(
+        "",
+        Kind('an address such as https://api.example.org, without a path, or ""', _origin),
+        "The API, which gets all that has no route; without one that is answered with 503, and CloudFront asks the API.",
+    )
+    api_name: str = setting(
+        "",
+        Kind('a host\'s name, or ""', _host),
+        "The name that the API's certificate bears and that it is asked by, where its address has another.",
+    )
+    api_ca: str = setting(
+        "", TEXT, "A file of the authorities that the API's certificate is checked against; the system's without one."
+    )
+    domain: str = setting(
+        "",
+        Kind('the name of a host such as "hub.example.org", or ""', _domain),
+        "The hub's host, below which each user and service has one of its own; without it they share it.",
+    )
+    id: str = setting(
+        "",
+        TEXT,
+        "Under which it reports; no two at once may have the same. The host's name and something random without one.",
+    )
     host: str = setting("0.0.0.0", NAME, "Where it listens.")  # noqa: S104 a container's whole point
     port: int = setting("8080", PORT_TEXT, "Where it listens.")
-    trusted_proxies: tuple[str, ...] = setting("", NETWORKS_TEXT, "Who may say for whom requests are forwarded: the load balancer's or CloudFront's networks.")
-    host_header: str = setting("", Kind('a header\'s name such as "x-hubless-host", or ""', _header),
-                               "In which CloudFront hands on the Host that browsers sent. Only where nothing but CloudFront can reach the edge: it is believed.")  # fmt: skip
-    health_path: str = setting("/edge/health", Kind('a path such as "/edge/health", or ""', _path),
-                               "What a load balancer asks: 200 once routes are loaded, 503 before, when it leaves, and while it has not known the table for a minute.")  # fmt: skip
-    poll_seconds: float = setting("1", _seconds(0.05, 3), "How often the table is asked for changes; docs/dynamodb.md says what that costs.")
-    heartbeat_seconds: float = setting("5", _seconds(0.05, 5), "How often it says that it lives while nothing changes; after 10 seconds nobody waits for it.")
+    trusted_proxies: tuple[str, ...] = setting(
+        "", NETWORKS_TEXT, "Who may say for whom requests are forwarded: the load balancer's or CloudFront's networks."
+    )
+    host_header: str = setting(
+        "",
+        Kind('a header\'s name such as "x-hubless-host", or ""', _header),
+        "In which CloudFront hands on the Host that browsers sent. Only where nothing but CloudFront can reach the edge: it is believed.",
+    )
+    health_path: str = setting(
+        "/edge/health",
+        Kind('a path such as "/edge/health", or ""', _path),
+        "What a load balancer asks: 200 once routes are loaded, 503 before, when it leaves, and while it has not known the table for a minute.",
+    )
+    poll_seconds: float = setting(
+        "1", _seconds(0.05, 3), "How often the table is asked for changes; docs/dynamodb.md says what that costs."
+    )
+    heartbeat_seconds: float = setting(
+        "5",
+        _seconds(0.05, 5),
+        "How often it says that it lives while nothing changes; after 10 seconds nobody waits for it.",
+    )
     activity_seconds: float = setting("60", _seconds(0.05, 3600), "How often it reports who was active.")
-    drain_seconds: float = setting("30", _seconds(0, 7200), "For how long connections are kept when it is told to leave.")
-    run_folder: str = setting("/run/hubless-edge", NAME, "Where HAProxy's configuration and socket are; a short path of its own.")
+    drain_seconds: float = setting(
+        "30", _seconds(0, 7200), "For how long connections are kept when it is told to leave."
+    )
+    run_folder: str = setting(
+        "/run/hubless-edge", NAME, "Where HAProxy's configuration and socket are; a short path of its own."
+    )
     endpoint: str = setting("", URL, "Where DynamoDB is asked, for emulators.")
 
     @classmethod
@@ -110,9 +143,13 @@ class EdgeSettings:
         read = from_environment(cls, {**where_aws_runs_it, **environ}, EDGE_PREFIX)
         if read.host_header and read.trusted_proxies:
             both = f"{variable('host_header')} and {variable('trusted_proxies')}"
-            raise SettingsError(f"{both} do not go together: either CloudFront alone reaches the edge, or proxies are named")
+            raise SettingsError(
+                f"{both} do not go together: either CloudFront alone reaches the edge, or proxies are named"
+            )
         if not read.api and (read.api_name or read.api_ca):
-            raise SettingsError(f"{variable('api_name')} and {variable('api_ca')} are nothing without {variable('api')}")
+            raise SettingsError(
+                f"{variable('api_name')} and {variable('api_ca')} are nothing without {variable('api')}"
+            )
         return read
 
 

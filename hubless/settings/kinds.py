@@ -107,9 +107,7 @@ def _duration(given: Any) -> timedelta:
         raise ValueError
     parts = re.findall(r"([0-9]+)([smhd])", given)
     try:
-        total = sum(
-            (timedelta(**{_UNITS[unit]: int(number)}) for number, unit in parts), timedelta()
-        )
+        total = sum((timedelta(**{_UNITS[unit]: int(number)}) for number, unit in parts), timedelta())
     except OverflowError:
         total = NEVER
     if not timedelta() < total <= timedelta(days=_LONGEST_DAYS):
@@ -168,11 +166,7 @@ def _url(given: Any) -> str:
     if given == "":
         return ""
     parts = urlsplit(_text(given))
-    if (
-        parts.scheme not in {"http", "https"}
-        or not parts.hostname
-        or any(c.isspace() for c in given)
-    ):
+    if parts.scheme not in {"http", "https"} or not parts.hostname or any(c.isspace() for c in given):
         raise ValueError
     parts.hostname.encode("idna")  # a name with an empty or too long part leads nowhere
     return str(given)

@@ -150,14 +150,18 @@ def parse(
         SettingsError: as `load` does.
     """
     try:
-        return _settings(_with(defaults, parse_toml(text)), data.absolute(), environ, environ if secrets is None else secrets)
+        return _settings(
+            _with(defaults, parse_toml(text)), data.absolute(), environ, environ if secrets is None else secrets
+        )
     except SettingsError as error:
         raise SettingsError(f"{source}: {error}") from None
 
 
 def _with(defaults: Mapping[str, Mapping[str, Any]], toml: dict[str, Any]) -> dict[str, Any]:
     """Return *toml* with *defaults* where it is silent; what is wrong in it stays so, to be told of."""
-    sections = {name: {**keys, **toml.get(name, {})} for name, keys in defaults.items() if isinstance(toml.get(name, {}), dict)}
+    sections = {
+        name: {**keys, **toml.get(name, {})} for name, keys in defaults.items() if isinstance(toml.get(name, {}), dict)
+    }
     return {**toml, **sections}
 
 
@@ -178,15 +182,11 @@ def parse_toml(text: str) -> dict[str, Any]:
         raise SettingsError(f"{where.rstrip(')')}: {what}" if what else str(error)) from None
 
 
-def _settings(
-    toml: Mapping[str, Any], data: Path, environ: Mapping[str, str], secrets: Mapping[str, str]
-) -> Settings:
+def _settings(toml: Mapping[str, Any], data: Path, environ: Mapping[str, str], secrets: Mapping[str, str]) -> Settings:
     for name in toml:
         if name not in TABLES | LISTS | NAMED and name not in ELSEWHERE:
             raise SettingsError(_unknown_section(name))
-    read: dict[str, Any] = {
-        name: read_section(kind, toml.get(name, {}), name) for name, kind in TABLES.items()
-    }
+    read: dict[str, Any] = {name: read_section(kind, toml.get(name, {}), name) for name, kind in TABLES.items()}
     services = _named(ServiceSettings, toml, "services")
     roles = _named(RoleSettings, toml, "roles")
     _check_roles(roles, services)
@@ -197,8 +197,7 @@ def _settings(
         servers=_servers(read["servers"]),
         culling=_culling(read["culling"]),
         tokens=read["tokens"],
-        profiles=tuple(map(_profile, _named(ProfileSettings, toml, "profiles")))
-        or (Profile("default"),),
+        profiles=tuple(map(_profile, _named(ProfileSettings, toml, "profiles"))) or (Profile("default"),),
         services=_services(services, secrets),
         roles=roles,
         groups=_entries(GroupSettings, toml.get("groups", {}), "groups"),
@@ -230,9 +229,7 @@ def read_section(section: type[_Section], table: Any, where: str) -> _Section:
     for key, facts in known.items():
         if facts["default"] is None and key not in table:
             raise SettingsError(f"{where} has no {key}, which it needs")
-    return section(
-        **{key: known[key]["kind"].value(given, f"{where}.{key}") for key, given in table.items()}
-    )
+    return section(**{key: known[key]["kind"].value(given, f"{where}.{key}") for key, given in table.items()})
 
 
 def _named(section: type[_Section], toml: Mapping[str, Any], where: str) -> tuple[_Section, ...]:
@@ -263,9 +260,7 @@ def _check_unique(values: Iterable[str], what: str, *, secret: bool = False) -> 
     seen: set[str] = set()
     for one in values:
         if one in seen:
-            raise SettingsError(
-                f"{what} is given twice" if secret else f'{what} "{one}" is given twice'
-            )
+            raise SettingsError(f"{what} is given twice" if secret else f'{what} "{one}" is given twice')
         seen.add(one)
 
 
@@ -286,18 +281,14 @@ def _login(login: LoginSettings, environ: Mapping[str, str]) -> LoginSettings:
                 f'login.password is missing: login.kind = "shared-password" needs it, here or in {SHARED_PASSWORD}'
             )
         if login.sign_up:
-            raise SettingsError(
-                'login.sign_up has no meaning where login.kind is "shared-password"'
-            )
+            raise SettingsError('login.sign_up has no meaning where login.kind is "shared-password"')
         admin_password = login.admin_password or environ.get(ADMIN_PASSWORD, "")
         if admin_password == password:
             raise SettingsError("login.admin_password is the one that all share: choose another")
         return replace(login, password=password, admin_password=admin_password)
     for key in ("password", "admin_password", "allow_users"):
         if getattr(login, key):
-            raise SettingsError(
-                f'login.{key} has a meaning only where login.kind is "shared-password"'
-            )
+            raise SettingsError(f'login.{key} has a meaning only where login.kind is "shared-password"')
     return login
 
 
@@ -333,15 +324,11 @@ def _profile(given: ProfileSettings) -> Profile:
     )
 
 
-def _services(
-    given: tuple[ServiceSettings, ...], environ: Mapping[str, str]
-) -> tuple[Service, ...]:
+def _services(given: tuple[ServiceSettings, ...], environ: Mapping[str, str]) -> tuple[Service, ...]:
     tokens = {service.name: _token(service, environ) for service in given}
     _check_unique(filter(None, tokens.values()), "services: one token", secret=True)
     services = tuple(_service(service, tokens[service.name]) for service in given)
-    _check_unique(
-        (s.oauth_client_id for s in services if s.oauth_client_id), "services: the oauth_client_id"
-    )
+    _check_unique((s.oauth_client_id for s in services if s.oauth_client_id), "services: the oauth_client_id")
     return services
 
 
@@ -350,9 +337,7 @@ def _token(service: ServiceSettings, environ: Mapping[str, str]) -> str:
     if service.token and service.token_env:
         raise SettingsError(f"{where} and {where}_env cannot both be given")
     if service.token_env and service.token_env not in environ:
-        raise SettingsError(
-            f"{where}_env names {service.token_env}, which is not in the environment"
-        )
+        raise SettingsError(f"{where}_env names {service.token_env}, which is not in the environment")
     token = environ[service.token_env] if service.token_env else service.token
     if (token or service.token_env) and not MIN_TOKEN_LENGTH <= len(token) <= MAX_SECRET_LENGTH:
         raise SettingsError(
@@ -369,16 +354,12 @@ def _service(given: ServiceSettings, token: str) -> Service:
         )
     client_id = given.oauth_client_id
     if client_id and not client_id.startswith("service-"):
-        raise SettingsError(
-            f'{where}.oauth_client_id is "{client_id}", but it must start with "service-"'
-        )
+        raise SettingsError(f'{where}.oauth_client_id is "{client_id}", but it must start with "service-"')
     redirect_uri = given.oauth_redirect_uri or (
         f"/services/{given.name}/oauth_callback" if given.url or client_id else ""
     )
     if redirect_uri and not redirect_uri.startswith(("http://", "https://", "/")):
-        raise SettingsError(
-            f'{where}.oauth_redirect_uri is "{redirect_uri}", but it must be an address or a path'
-        )
+        raise SettingsError(f'{where}.oauth_redirect_uri is "{redirect_uri}", but it must be an address or a path')
     is_client = bool(redirect_uri and token)
     return Service(
         name=given.name,
@@ -399,9 +380,7 @@ def _check_roles(roles: tuple[RoleSettings, ...], services: tuple[ServiceSetting
     for role in roles:
         for name in role.services:
             if name not in names:
-                raise SettingsError(
-                    f'roles.{role.name}.services names "{name}", which is none of the services'
-                )
+                raise SettingsError(f'roles.{role.name}.services names "{name}", which is none of the services')
 
 
 def _unknown_section(name: str) -> str:
@@ -409,9 +388,7 @@ def _unknown_section(name: str) -> str:
 
 
 def _unknown_key(where: str, key: str, known: Mapping[str, Any]) -> str:
-    elsewhere = [
-        name for name, section in TABLES.items() if key in {f.name for f in fields(section)}
-    ]
+    elsewhere = [name for name, section in TABLES.items() if key in {f.name for f in fields(section)}]
     if meant := _meant(key, known, where + ".{}"):
         return f"{where}.{key} is not a setting{meant}"
     if elsewhere and where in TABLES:

@@ -1,6 +1,5 @@
 """The sections of hubless.toml, each key with its kind, its default and its meaning."""
 
-
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
@@ -41,24 +40,16 @@ class HubSettings:
         "Address to listen on; `0.0.0.0` for every one (`--host` comes before it)",
     )
     port: int = setting(8000, PORT, "Port to listen on (`--port` comes before it)")
-    workers: int = setting(
-        1, count(1, 64), "Processes that answer requests (`--workers` comes before it)"
-    )
-    public_url: str = setting(
-        "", ORIGIN, "What browsers call the hub where something in front of it does TLS"
-    )
+    workers: int = setting(1, count(1, 64), "Processes that answer requests (`--workers` comes before it)")
+    public_url: str = setting("", ORIGIN, "What browsers call the hub where something in front of it does TLS")
     subdomains: bool = setting(
         False,
         FLAG,
         "Whether each user and service has a host of its own below that of `public_url`, as docs/security.md explains",
     )
-    trusted_proxies: tuple[str, ...] = setting(
-        [], NETWORKS, "Whose `X-Forwarded-*` headers are believed"
-    )
+    trusted_proxies: tuple[str, ...] = setting([], NETWORKS, "Whose `X-Forwarded-*` headers are believed")
     cookie_max_age: timedelta = setting("14d", DURATION, "How long a browser stays logged in")
-    log_level: str = setting(
-        "info", choice("debug", "info", "warning", "error"), "How much is logged"
-    )
+    log_level: str = setting("info", choice("debug", "info", "warning", "error"), "How much is logged")
 
 
 @value
@@ -81,14 +72,12 @@ class LoginSettings:
         "The password that `admins` must give instead (or `HUBLESS_ADMIN_PASSWORD`); `shared-password` only",
     )
     admins: tuple[str, ...] = setting([], USER_NAMES, "Users who are made admins when they log in")
-    sign_up: bool = setting(
-        False, FLAG, "Whether strangers may make themselves an account; `password` only"
-    )
-    allow_users: tuple[str, ...] = setting(
-        [], USER_NAMES, "Who may log in with the shared password; empty for all"
-    )
+    sign_up: bool = setting(False, FLAG, "Whether strangers may make themselves an account; `password` only")
+    allow_users: tuple[str, ...] = setting([], USER_NAMES, "Who may log in with the shared password; empty for all")
     max_failures: int = setting(
-        10, count(1), "Wrong guesses at a name from one address before it is locked there; ten times as many lock it everywhere"
+        10,
+        count(1),
+        "Wrong guesses at a name from one address before it is locked there; ten times as many lock it everywhere",
     )
     lock_for: timedelta = setting("10m", DURATION, "How long it is locked then")
 
@@ -98,28 +87,14 @@ class ServersSettings:
     """Users' servers."""
 
     named_limit: int = setting(5, count(0), "Named servers a user may have; 0 turns them off")
-    active_limit: int = setting(
-        0, count(0), "Servers that may run at once in the whole hub; 0 for any number"
-    )
-    launch_timeout: timedelta = setting(
-        "60s", DURATION, "How long the launch of a process may take"
-    )
-    start_timeout: timedelta = setting(
-        "60s", DURATION, "How long a server may take until it answers"
-    )
-    stop_timeout: timedelta = setting(
-        "15s", DURATION, "How long a server may take to end before it is killed"
-    )
-    stop_on_exit: bool = setting(
-        False, FLAG, "Whether servers end with the hub (`--stop-servers-on-exit`)"
-    )
-    api_page_limit: int = setting(
-        50, count(1), "Entries of an API page where the asker names no number"
-    )
+    active_limit: int = setting(0, count(0), "Servers that may run at once in the whole hub; 0 for any number")
+    launch_timeout: timedelta = setting("60s", DURATION, "How long the launch of a process may take")
+    start_timeout: timedelta = setting("60s", DURATION, "How long a server may take until it answers")
+    stop_timeout: timedelta = setting("15s", DURATION, "How long a server may take to end before it is killed")
+    stop_on_exit: bool = setting(False, FLAG, "Whether servers end with the hub (`--stop-servers-on-exit`)")
+    api_page_limit: int = setting(50, count(1), "Entries of an API page where the asker names no number")
     api_page_max_limit: int = setting(200, count(1), "Entries of an API page at most")
-    homes: str = setting(
-        "", TEXT, "Folder of the users' files; empty for `homes` in the data folder"
-    )
+    homes: str = setting("", TEXT, "Folder of the users' files; empty for `homes` in the data folder")
     run_as_system_users: bool = setting(
         True,
         FLAG,
@@ -139,12 +114,8 @@ class PatienceSettings:
 class CullingSettings:
     """When servers are stopped by themselves. A profile's limits replace these, a user's replace both."""
 
-    idle_after: timedelta | None = setting(
-        "", LIMIT, "Stop a server after so long without activity; empty for never"
-    )
-    max_age: timedelta | None = setting(
-        "", LIMIT, "Stop a server after so long in any case; empty for never"
-    )
+    idle_after: timedelta | None = setting("", LIMIT, "Stop a server after so long without activity; empty for never")
+    max_age: timedelta | None = setting("", LIMIT, "Stop a server after so long in any case; empty for never")
     sweep_every: timedelta = setting("30s", DURATION, "How often that is looked at")
     users: Mapping[str, PatienceSettings] = setting(
         {}, TABLE, 'Limits of single users, as in `users = { alice = { idle_after = "8h" } }`'
@@ -155,9 +126,7 @@ class CullingSettings:
 class TokensSettings:
     """API tokens."""
 
-    max_lifetime: timedelta | None = setting(
-        "", LIMIT, "How long a token may be valid; empty for ever"
-    )
+    max_lifetime: timedelta | None = setting("", LIMIT, "How long a token may be valid; empty for ever")
 
 
 @value
@@ -167,18 +136,14 @@ class ProfileSettings:
     name: str = setting(None, NAME, "What the spawn API chooses by")
     display_name: str = setting("", TEXT, "What the spawn page calls it; empty for the name")
     description: str = setting("", TEXT, "A sentence for the spawn page")
-    command: tuple[str, ...] = setting(
-        ["jupyterhub-singleuser"], COMMAND, "The program of the server"
-    )
+    command: tuple[str, ...] = setting(["jupyterhub-singleuser"], COMMAND, "The program of the server")
     args: tuple[str, ...] = setting([], TEXTS, "Its further arguments")
     environment: Mapping[str, str] = setting({}, TEXT_TABLE, "Its further environment")
     default_url: str = setting("/lab", TEXT, "Where a started server opens")
     image: str = setting("", TEXT, "Its container image, on ECS; empty for the hub's own")
     memory: int | None = setting("", SIZE, "Memory a server may use")
     cpus: float | None = setting(0, CPUS, "Processors a server may use")
-    idle_after: timedelta | None = setting(
-        "", LIMIT, "As in `[culling]`, for servers of this profile"
-    )
+    idle_after: timedelta | None = setting("", LIMIT, "As in `[culling]`, for servers of this profile")
     max_age: timedelta | None = setting("", LIMIT, "As in `[culling]`, for servers of this profile")
 
 
@@ -188,9 +153,7 @@ class ServiceSettings:
 
     name: str = setting(None, NAME, "Its name, and its place under `/services/`")
     url: str = setting("", URL, "Where it listens; the hub leads `/services/<name>/` there")
-    token: str = setting(
-        "", SECRET, "Its API token, which is its OAuth client secret too: 8 to 64 characters"
-    )
+    token: str = setting("", SECRET, "Its API token, which is its OAuth client secret too: 8 to 64 characters")
     token_env: str = setting("", TEXT, "The environment variable that holds the token instead")
     admin: bool = setting(False, FLAG, "Whether it may do all that admins may")
     oauth_client_id: str = setting("", TEXT, "Its OAuth client id; empty for `service-<name>`")
@@ -199,12 +162,8 @@ class ServiceSettings:
         TEXT,
         "Its OAuth redirect URI; empty for `/services/<name>/oauth_callback` where it has a URL",
     )
-    oauth_no_confirm: bool = setting(
-        False, FLAG, "Whether users are sent to it without being asked"
-    )
-    oauth_client_allowed_scopes: tuple[str, ...] = setting(
-        [], TEXTS, "Scopes that it may ask users for"
-    )
+    oauth_no_confirm: bool = setting(False, FLAG, "Whether users are sent to it without being asked")
+    oauth_client_allowed_scopes: tuple[str, ...] = setting([], TEXTS, "Scopes that it may ask users for")
     info: Mapping[str, Any] = setting({}, TABLE, "Anything, for the services API")
     display: bool = setting(True, FLAG, "Whether the pages list it")
 

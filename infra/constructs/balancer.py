@@ -45,7 +45,9 @@ class Balancer(Construct):
             port=PORT,
             protocol=balancers.ApplicationProtocol.HTTP,
             open=False,
-            default_action=balancers.ListenerAction.fixed_response(503, content_type="text/plain", message_body="The hub is being deployed"),
+            default_action=balancers.ListenerAction.fixed_response(
+                503, content_type="text/plain", message_body="The hub is being deployed"
+            ),
         )
 
     def edge(self) -> Edge:

@@ -53,14 +53,20 @@ class Economy(Construct):
         may_use_table(role, state.table.table_arn)
         told = edge_told(cluster.stage, drain_seconds=DRAIN_SECONDS)
         bundle = assets.Asset(self, "Code", path=str(_with_installer(code, told, code.parent)))
-        role.add_to_policy(iam.PolicyStatement(actions=["s3:GetObject"], resources=[bundle.bucket.arn_for_objects(bundle.s3_object_key)]))
+        role.add_to_policy(
+            iam.PolicyStatement(
+                actions=["s3:GetObject"], resources=[bundle.bucket.arn_for_objects(bundle.s3_object_key)]
+            )
+        )
         let_cloudfront_in(self, cluster.edge_group, EDGE_PORT)
         template = self._template(role, edge_place(Stack.of(self), state.table.table_name))
         self._instance = ec2.CfnInstance(
             self,
             "Instance",
             # The first version for ever: see above.
-            launch_template=ec2.CfnInstance.LaunchTemplateSpecificationProperty(launch_template_id=template.ref, version="1"),
+            launch_template=ec2.CfnInstance.LaunchTemplateSpecificationProperty(
+                launch_template_id=template.ref, version="1"
+            ),
             instance_type=given.instance_type,
             subnet_id=cluster.vpc.isolated_subnets[0].subnet_id,
             security_group_ids=[cluster.edge_group.security_group_id],
@@ -83,7 +89,11 @@ class Economy(Construct):
             self,
             "VpcOrigin",
             vpc_origin_endpoint_config=cloudfront.CfnVpcOrigin.VpcOriginEndpointConfigProperty(
-                arn=arn, name=f"{self._stage.hub}-edge", http_port=EDGE_PORT, https_port=443, origin_protocol_policy="http-only"
+                arn=arn,
+                name=f"{self._stage.hub}-edge",
+                http_port=EDGE_PORT,
+                https_port=443,
+                origin_protocol_policy="http-only",
             ),
         )
         origin = cloudfront.VpcOrigin.from_vpc_origin_id(self, "Origin", made.attr_id)
@@ -105,7 +115,13 @@ class Economy(Construct):
         profile = iam.CfnInstanceProfile(self, "Profile", roles=[role.role_name])
         disk: Any = ec2.CfnLaunchTemplate.BlockDeviceMappingProperty(
             device_name="/dev/xvda",
-            ebs=ec2.CfnLaunchTemplate.EbsProperty(volume_size=DISK_GIB, volume_type="gp3", encrypted=True, kms_key_id="alias/aws/ebs", delete_on_termination=True),
+            ebs=ec2.CfnLaunchTemplate.EbsProperty(
+                volume_size=DISK_GIB,
+                volume_type="gp3",
+                encrypted=True,
+                kms_key_id="alias/aws/ebs",
+                delete_on_termination=True,
+            ),
         )
         return ec2.CfnLaunchTemplate(
             self,

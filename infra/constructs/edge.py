@@ -39,7 +39,9 @@ def let_cloudfront_in(scope: Construct, group: ec2.ISecurityGroup, port: int) ->
     call = custom.AwsSdkCall(
         service="EC2",
         action="describeManagedPrefixLists",
-        parameters={"Filters": [{"Name": "prefix-list-name", "Values": ["com.amazonaws.global.cloudfront.origin-facing"]}]},
+        parameters={
+            "Filters": [{"Name": "prefix-list-name", "Values": ["com.amazonaws.global.cloudfront.origin-facing"]}]
+        },
         physical_resource_id=custom.PhysicalResourceId.of("cloudfront-origin-facing"),
         output_paths=["PrefixLists.0.PrefixListId"],
     )
@@ -97,10 +99,14 @@ def may_use_table(role: iam.Role, table: str) -> None:
 
     def allow(actions: Sequence[str], where: Mapping[str, Mapping[str, Any]]) -> None:
         role.add_to_policy(
-            iam.PolicyStatement(actions=[f"dynamodb:{action}" for action in actions], resources=[table], conditions=where)
+            iam.PolicyStatement(
+                actions=[f"dynamodb:{action}" for action in actions], resources=[table], conditions=where
+            )
         )
 
-    allow(["GetItem", "Query"], {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["ROUTES", "CHANGES", "SEQUENCE"]}})
+    allow(
+        ["GetItem", "Query"], {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["ROUTES", "CHANGES", "SEQUENCE"]}}
+    )
     allow(["PutItem", "DeleteItem"], {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["EDGES"]}})
     allow(
         ["UpdateItem"],

@@ -89,7 +89,13 @@ class Fleet(Construct):
 
     def _balanced(self) -> tuple[balancers.NetworkLoadBalancer, ec2.SecurityGroup]:
         vpc = self._cluster.vpc
-        group = ec2.SecurityGroup(self, "BalancerGroup", vpc=vpc, description="Balancer of the edges, reached by CloudFront", allow_all_outbound=False)
+        group = ec2.SecurityGroup(
+            self,
+            "BalancerGroup",
+            vpc=vpc,
+            description="Balancer of the edges, reached by CloudFront",
+            allow_all_outbound=False,
+        )
         group.add_egress_rule(self._group, ec2.Port.tcp(EDGE_PORT), "balancer to edges")
         balancer = balancers.NetworkLoadBalancer(
             self,
@@ -104,7 +110,9 @@ class Fleet(Construct):
         return balancer, group
 
     def _definition(self, state: StateStack) -> ecs.FargateTaskDefinition:
-        task_role = iam.Role(self, "TaskRole", assumed_by=iam.ServicePrincipal("ecs-tasks.amazonaws.com"), description="Of edges")
+        task_role = iam.Role(
+            self, "TaskRole", assumed_by=iam.ServicePrincipal("ecs-tasks.amazonaws.com"), description="Of edges"
+        )
         definition = ecs.FargateTaskDefinition(
             self,
             "Task",
@@ -125,7 +133,8 @@ class Fleet(Construct):
             image=image,
             essential=True,
             readonly_root_filesystem=True,
-            environment=edge_place(Stack.of(self), state.table.table_name) | edge_told(self._stage, drain_seconds=DRAIN_SECONDS),
+            environment=edge_place(Stack.of(self), state.table.table_name)
+            | edge_told(self._stage, drain_seconds=DRAIN_SECONDS),
             port_mappings=[ecs.PortMapping(container_port=EDGE_PORT)],
             stop_timeout=Duration.seconds(STOP_SECONDS),
             logging=ecs.LogDriver.aws_logs(stream_prefix="edge", log_group=log_group),

@@ -67,7 +67,9 @@ class HubFunction(Construct):
             description=f"hubless: {plan.name}",
             code=lambda_.Code.from_asset(str(plan.code)),
             handler=plan.handler,
-            runtime=lambda_.Runtime(f"python{plan.target.python}", lambda_.RuntimeFamily.PYTHON, supports_snap_start=True),
+            runtime=lambda_.Runtime(
+                f"python{plan.target.python}", lambda_.RuntimeFamily.PYTHON, supports_snap_start=True
+            ),
             architecture=_ARCHITECTURES[plan.target.architecture],
             memory_size=plan.memory_mib,
             timeout=Duration.seconds(plan.seconds),

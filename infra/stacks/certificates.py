@@ -19,7 +19,12 @@ class CertificatesStack(HubStack):
 
     def __init__(self, scope: Construct, stage: Stage, **more: Any) -> None:
         super().__init__(
-            scope, "certificates", stage, region=CERTIFICATES_REGION, description="hubless: what CloudFront takes from us-east-1", **more
+            scope,
+            "certificates",
+            stage,
+            region=CERTIFICATES_REGION,
+            description="hubless: what CloudFront takes from us-east-1",
+            **more,
         )
         self.certificate = self._certificate() if stage.settings.zone_id else None
         self.acl = self._acl() if stage.settings.waf else None

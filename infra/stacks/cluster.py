@@ -26,7 +26,9 @@ PLATFORMS = {"ARM64": assets.Platform.LINUX_ARM64, "X86_64": assets.Platform.LIN
 class ClusterStack(HubStack):
     """The network and what runs in it. *images* are those that profiles name."""
 
-    def __init__(self, scope: Construct, stage: Stage, *, state: StateStack, images: tuple[str, ...] = (), **more: Any) -> None:
+    def __init__(
+        self, scope: Construct, stage: Stage, *, state: StateStack, images: tuple[str, ...] = (), **more: Any
+    ) -> None:
         super().__init__(scope, "cluster", stage, description="hubless: where users' servers run", **more)
         self._state = state
         self.vpc = self._vpc()
@@ -70,7 +72,9 @@ class ClusterStack(HubStack):
             nat_gateways=0,  # servers have addresses of their own behind a closed group: a NAT costs $33 a month, and each byte
             restrict_default_security_group=False,
             subnet_configuration=[
-                ec2.SubnetConfiguration(name="servers", subnet_type=ec2.SubnetType.PUBLIC, map_public_ip_on_launch=False),
+                ec2.SubnetConfiguration(
+                    name="servers", subnet_type=ec2.SubnetType.PUBLIC, map_public_ip_on_launch=False
+                ),
                 ec2.SubnetConfiguration(name="edge", subnet_type=ec2.SubnetType.PRIVATE_ISOLATED, cidr_mask=26),
             ],
             gateway_endpoints={
@@ -92,13 +96,17 @@ class ClusterStack(HubStack):
         cluster = ecs.Cluster(self, "Cluster", vpc=self.vpc, enable_fargate_capacity_providers=True)
         reasoned(
             cluster,
-            {"AwsSolutions-ECS4": "Container Insights costs more a server than the hub does; the hub's own metrics say how servers are"},
+            {
+                "AwsSolutions-ECS4": "Container Insights costs more a server than the hub does; the hub's own metrics say how servers are"
+            },
         )
         return cluster
 
     def _ecs(self) -> iam.ServicePrincipal:
         """Return ECS, for tasks of this account alone."""
-        return iam.ServicePrincipal("ecs-tasks.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": self.account}})
+        return iam.ServicePrincipal(
+            "ecs-tasks.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": self.account}}
+        )
 
     def _execution_role(self) -> iam.Role:
         """Return the role by which ECS starts a server: its variables, its image, its log."""
@@ -110,7 +118,9 @@ class ClusterStack(HubStack):
         )
         bucket = self._state.launches
         role.add_to_policy(
-            iam.PolicyStatement(actions=["s3:GetObject"], resources=[bucket.arn_for_objects(f"launches/{self.stage.hub}/*")])
+            iam.PolicyStatement(
+                actions=["s3:GetObject"], resources=[bucket.arn_for_objects(f"launches/{self.stage.hub}/*")]
+            )
         )
         role.add_to_policy(iam.PolicyStatement(actions=["s3:GetBucketLocation"], resources=[bucket.bucket_arn]))
         self.log_group.grant_write(role)
@@ -174,7 +184,11 @@ class ClusterStack(HubStack):
 
     def _who_may_mount(self) -> list[iam.PolicyStatement]:
         """Return the policy of the file system: servers, by an access point and TLS, and nobody else."""
-        by_access_point = {"StringLike": {"elasticfilesystem:AccessPointArn": f"arn:{self.partition}:elasticfilesystem:{self.region}:{self.account}:access-point/*"}}
+        by_access_point = {
+            "StringLike": {
+                "elasticfilesystem:AccessPointArn": f"arn:{self.partition}:elasticfilesystem:{self.region}:{self.account}:access-point/*"
+            }
+        }
         return [
             iam.PolicyStatement(
                 principals=[iam.ArnPrincipal(self.task_role.role_arn)],

@@ -53,7 +53,15 @@ class ControlStack(HubStack):
     """Functions, queues, the schedule. They are told what the other stacks made."""
 
     def __init__(
-        self, scope: Construct, stage: Stage, *, state: StateStack, cluster: ClusterStack, web: WebStack, code: Code, **more: Any
+        self,
+        scope: Construct,
+        stage: Stage,
+        *,
+        state: StateStack,
+        cluster: ClusterStack,
+        web: WebStack,
+        code: Code,
+        **more: Any,
     ) -> None:
         super().__init__(scope, "control", stage, description="hubless: the hub's functions", **more)
         self._state, self._cluster, self._web, self._code = state, cluster, web, code
@@ -69,14 +77,24 @@ class ControlStack(HubStack):
         )
         self._cloud = self._told()
         everyone = grants.of_all(self._things)
-        self.api = self._function("api", code.api, API_SECONDS, [*everyone, *grants.of_api(self._things)], is_in_front=True)
-        self.stream = self._function("stream", code.api, STREAM_SECONDS, [*everyone, *grants.of_api(self._things)], is_in_front=True)
+        self.api = self._function(
+            "api", code.api, API_SECONDS, [*everyone, *grants.of_api(self._things)], is_in_front=True
+        )
+        self.stream = self._function(
+            "stream", code.api, STREAM_SECONDS, [*everyone, *grants.of_api(self._things)], is_in_front=True
+        )
         self.spawn = self._function("spawn", code.spawn, SPAWN_SECONDS, [*everyone, *grants.of_spawn(self._things)])
-        self.reaper = self._function("reaper", code.reaper, REAPER_SECONDS, [*everyone, *grants.of_reaper(self._things)])
+        self.reaper = self._function(
+            "reaper", code.reaper, REAPER_SECONDS, [*everyone, *grants.of_reaper(self._things)]
+        )
         self._serve()
         self._serve_streams()
         self._feed()
-        self.tell("Functions", self.api.function.function_name, "The function that answers requests; `hubless admin` reads its variables")
+        self.tell(
+            "Functions",
+            self.api.function.function_name,
+            "The function that answers requests; `hubless admin` reads its variables",
+        )
 
     def _told(self) -> CloudSettings:
         given, cluster, state = self.stage.settings, self._cluster, self._state
@@ -125,7 +143,13 @@ class ControlStack(HubStack):
         return queue
 
     def _function(
-        self, name: str, code: Path, seconds: int, statements: Sequence[iam.PolicyStatement], *, is_in_front: bool = False
+        self,
+        name: str,
+        code: Path,
+        seconds: int,
+        statements: Sequence[iam.PolicyStatement],
+        *,
+        is_in_front: bool = False,
     ) -> HubFunction:
         plan = Plan(
             name=name,
@@ -148,12 +172,19 @@ class ControlStack(HubStack):
 
     def _serve(self) -> None:
         """Lead the API's address to its function; with a load balancer as the edge, what has no rule there, too."""
-        proxied = integrations.HttpLambdaIntegration("Integration", self.api.alias, timeout=Duration.seconds(API_SECONDS))
-        route = http.HttpRoute(self, "Route", http_api=self._web.api, route_key=http.HttpRouteKey.DEFAULT, integration=proxied)
+        proxied = integrations.HttpLambdaIntegration(
+            "Integration", self.api.alias, timeout=Duration.seconds(API_SECONDS)
+        )
+        route = http.HttpRoute(
+            self, "Route", http_api=self._web.api, route_key=http.HttpRouteKey.DEFAULT, integration=proxied
+        )
         reasoned(route, {"AwsSolutions-APIG4": KNOWS_WHO_ASKS})
         if (listener := self._web.edge.listener) is not None:
             group = balancers.ApplicationTargetGroup(
-                self, "Unrouted", target_type=balancers.TargetType.LAMBDA, targets=[balanced.LambdaTarget(self.api.alias)]
+                self,
+                "Unrouted",
+                target_type=balancers.TargetType.LAMBDA,
+                targets=[balanced.LambdaTarget(self.api.alias)],
             )
             group.set_attribute("lambda.multi_value_headers.enabled", "true")
             balancers.ApplicationListenerRule(

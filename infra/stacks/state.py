@@ -23,10 +23,17 @@ class StateStack(HubStack):
         super().__init__(scope, "state", stage, description="hubless: what the hub remembers", **more)
         self.table = self._table()
         self.secrets = self._secret("Secrets", "Keys and tokens of the hub, as JSON", key="key", length=KEY_LENGTH)
-        self.front = self._secret("Front", "What only CloudFront says to the API: now, and next while it is changed", key="now", length=FRONT_LENGTH)
+        self.front = self._secret(
+            "Front",
+            "What only CloudFront says to the API: now, and next while it is changed",
+            key="now",
+            length=FRONT_LENGTH,
+        )
         self.logs = self._logs()
         self.launches = self._launches()
-        self.tell("Secrets", self.secrets.secret_name, "Add the secrets that hubless.toml leaves to the environment here")
+        self.tell(
+            "Secrets", self.secrets.secret_name, "Add the secrets that hubless.toml leaves to the environment here"
+        )
         self.tell("Table", self.table.table_name, "The hub's state")
 
     def _table(self) -> dynamodb.Table:
@@ -71,7 +78,9 @@ class StateStack(HubStack):
         secret.apply_cross_stack_reference_strength(ReferenceStrength.STRONG)
         reasoned(
             secret,
-            {"AwsSolutions-SMG4": "Its rotation is a decision: launches' tokens are derived from it, and end with it (docs/deploy.md)"},
+            {
+                "AwsSolutions-SMG4": "Its rotation is a decision: launches' tokens are derived from it, and end with it (docs/deploy.md)"
+            },
         )
         return secret
 
@@ -102,5 +111,8 @@ class StateStack(HubStack):
             removal_policy=RemovalPolicy.DESTROY,
             auto_delete_objects=True,
         )
-        reasoned(bucket, {"AwsSolutions-S1": "Only the hub's functions and ECS read it; each access would cost more than it tells"})
+        reasoned(
+            bucket,
+            {"AwsSolutions-S1": "Only the hub's functions and ECS read it; each access would cost more than it tells"},
+        )
         return bucket

@@ -72,8 +72,15 @@ class WatchStack(HubStack):
             alarm.add_alarm_action(actions.SnsAction(self._topic))
 
     def _alarms(self) -> None:
-        dead = self._control.dead.metric_approximate_number_of_messages_visible(period=Duration.minutes(5), statistic="Maximum")
-        self._alarm("DeadLetters", dead, 1, "messages were given up. Read them in the dead-letter queue, mend the cause, and redrive them.")
+        dead = self._control.dead.metric_approximate_number_of_messages_visible(
+            period=Duration.minutes(5), statistic="Maximum"
+        )
+        self._alarm(
+            "DeadLetters",
+            dead,
+            1,
+            "messages were given up. Read them in the dead-letter queue, mend the cause, and redrive them.",
+        )
         self._alarm(
             "FailedSpawns",
             self._metric("Spawns", minutes=15, outcome="failed"),
@@ -86,7 +93,9 @@ class WatchStack(HubStack):
             1,
             "tasks ran that no server belongs to; they were stopped. More than one now and then is a defect: report it with the reaper's log.",
         )
-        rounds = self._control.reaper.function.metric_invocations(period=Duration.minutes(STALE_MINUTES), statistic="Sum")
+        rounds = self._control.reaper.function.metric_invocations(
+            period=Duration.minutes(STALE_MINUTES), statistic="Sum"
+        )
         failed = self._control.reaper.function.metric_errors(period=Duration.minutes(STALE_MINUTES), statistic="Sum")
         swept = cloudwatch.MathExpression(
             expression="FILL(rounds, 0) - FILL(failed, 0)",
@@ -119,16 +128,34 @@ class WatchStack(HubStack):
         board.add_widgets(
             _graph("Servers", self._metric("RunningServers", "Maximum", 1), self._metric("QueueLength", "Maximum", 1)),
             _graph("Spawns", *(self._metric("Spawns", outcome=outcome) for outcome in ("ready", "failed", "stopped"))),
-            _graph("Seconds from asked to ready", *(self._metric("SpawnDuration", statistic) for statistic in ("p50", "p95"))),
+            _graph(
+                "Seconds from asked to ready",
+                *(self._metric("SpawnDuration", statistic) for statistic in ("p50", "p95")),
+            ),
         )
         board.add_widgets(
-            _graph("Stopped and removed", *(self._metric(name) for name in ("Culls", "Deaths", "Orphans", "StaleRoutes", "Throttles"))),
-            _graph("Requests", control.api.function.metric_invocations(period=minute), control.api.function.metric_errors(period=minute)),
-            _graph("Seconds a request takes", *(control.api.function.metric_duration(period=minute, statistic=s) for s in ("p50", "p95"))),
+            _graph(
+                "Stopped and removed",
+                *(self._metric(name) for name in ("Culls", "Deaths", "Orphans", "StaleRoutes", "Throttles")),
+            ),
+            _graph(
+                "Requests",
+                control.api.function.metric_invocations(period=minute),
+                control.api.function.metric_errors(period=minute),
+            ),
+            _graph(
+                "Seconds a request takes",
+                *(control.api.function.metric_duration(period=minute, statistic=s) for s in ("p50", "p95")),
+            ),
         )
         board.add_widgets(
             _graph("Given up", control.dead.metric_approximate_number_of_messages_visible()),
-            _graph("Spawn", control.spawn.function.metric_invocations(), control.spawn.function.metric_errors(), control.spawn.function.metric_throttles()),
+            _graph(
+                "Spawn",
+                control.spawn.function.metric_invocations(),
+                control.spawn.function.metric_errors(),
+                control.spawn.function.metric_throttles(),
+            ),
             _graph("Reaper", control.reaper.function.metric_duration(), control.reaper.function.metric_errors()),
         )
 
@@ -140,7 +167,10 @@ class WatchStack(HubStack):
         notes = [
             budgets.CfnBudget.NotificationWithSubscribersProperty(
                 notification=budgets.CfnBudget.NotificationProperty(
-                    comparison_operator="GREATER_THAN", notification_type=kind, threshold=threshold, threshold_type="PERCENTAGE"
+                    comparison_operator="GREATER_THAN",
+                    notification_type=kind,
+                    threshold=threshold,
+                    threshold_type="PERCENTAGE",
                 ),
                 subscribers=[mail],
             )

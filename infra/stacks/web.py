@@ -51,10 +51,14 @@ class WebStack(HubStack):
     ) -> None:
         super().__init__(scope, "web", stage, description="hubless: what faces the internet", **more)
         self._state, self._certificates = state, certificates
-        self.api = http.HttpApi(self, "Api", api_name=stage.hub, description=f"{stage.hub}: the hub", create_default_stage=False)
+        self.api = http.HttpApi(
+            self, "Api", api_name=stage.hub, description=f"{stage.hub}: the hub", create_default_stage=False
+        )
         # The address is public, though only what CloudFront asks is answered: strangers are not to cost much.
         throttle = http.ThrottleSettings(rate_limit=RATE, burst_limit=BURST)
-        served = http.HttpStage(self, "ApiStage", http_api=self.api, stage_name="$default", auto_deploy=True, throttle=throttle)
+        served = http.HttpStage(
+            self, "ApiStage", http_api=self.api, stage_name="$default", auto_deploy=True, throttle=throttle
+        )
         reasoned(served, {"AwsSolutions-APIG1": NO_ACCESS_LOG})
         # Made bare, as the rest of it names functions, which are told CloudFront's name, which is made from this one's.
         self.stream = rest.CfnRestApi(
@@ -77,7 +81,11 @@ class WebStack(HubStack):
         self._name()
         self.url = f"https://{stage.settings.domain or self.distribution.distribution_domain_name}"
         self.tell("Url", self.url, "The hub")
-        self.tell("DistributionName", self.distribution.distribution_domain_name, "What a domain of your own is to be an alias of")
+        self.tell(
+            "DistributionName",
+            self.distribution.distribution_domain_name,
+            "What a domain of your own is to be an alias of",
+        )
 
     def _edge(self, cluster: ClusterStack, code: Path | None) -> Edge:
         match self.stage.settings.edge:
@@ -91,7 +99,10 @@ class WebStack(HubStack):
 
     def _distribution(self) -> cloudfront.Distribution:
         stage, given = self.stage, self.stage.settings
-        api, stream = self._origin(API, self.api.api_endpoint), self._origin(STREAM, self.stream_domain(), path=f"/{STREAM_STAGE}")
+        api, stream = (
+            self._origin(API, self.api.api_endpoint),
+            self._origin(STREAM, self.stream_domain(), path=f"/{STREAM_STAGE}"),
+        )
         to_api, to_edge = self._function("Front", front()), self._function("EdgeFront", self._edge_front())
         dynamic: dict[str, Any] = {
             "allowed_methods": cloudfront.AllowedMethods.ALLOW_ALL,
@@ -117,7 +128,9 @@ class WebStack(HubStack):
         distribution = cloudfront.Distribution(
             self,
             "Distribution",
-            comment=f"{stage.hub} {given.front_turn}".removesuffix(" 0"),  # a changed distribution reads the front's text anew
+            comment=f"{stage.hub} {given.front_turn}".removesuffix(
+                " 0"
+            ),  # a changed distribution reads the front's text anew
             default_behavior=cloudfront.BehaviorOptions(
                 origin=api, origin_request_policy=but_host, function_associations=[to_api], **dynamic
             ),
@@ -129,7 +142,9 @@ class WebStack(HubStack):
                 SERVERS: to_servers,
                 SERVICES: to_servers,
             },
-            domain_names=[given.domain, *([f"*.{given.domain}"] if stage.has_subdomains else [])] if given.domain else None,
+            domain_names=[given.domain, *([f"*.{given.domain}"] if stage.has_subdomains else [])]
+            if given.domain
+            else None,
             certificate=self._certificate(),
             minimum_protocol_version=cloudfront.SecurityPolicyProtocol.TLS_V1_2_2021,
             http_version=cloudfront.HttpVersion.HTTP2,  # HTTP/3 would carry no WebSockets
@@ -137,7 +152,9 @@ class WebStack(HubStack):
             price_class=cloudfront.PriceClass.PRICE_CLASS_100,
             web_acl_id=self._certificates.acl.attr_arn if self._certificates and self._certificates.acl else None,
             # An error is kept ten seconds where nobody says otherwise, whoever asked: one user's 403 would be another's.
-            error_responses=[cloudfront.ErrorResponse(http_status=status, ttl=Duration.seconds(0)) for status in KEPT_ERRORS],
+            error_responses=[
+                cloudfront.ErrorResponse(http_status=status, ttl=Duration.seconds(0)) for status in KEPT_ERRORS
+            ],
         )
         reasoned(
             distribution,
@@ -146,8 +163,14 @@ class WebStack(HubStack):
                 "AwsSolutions-CFR3": "Its logs hold addresses whole: one-time links, and tokens in URLs. The functions log each request without",
                 "AwsSolutions-CFR2": "WAF is an option of the stage (waf): the hub itself locks names that are guessed at",
             }
-            | ({} if given.domain else {"AwsSolutions-CFR4": "CloudFront's own name has CloudFront's own certificate and versions of TLS"})
-            | {"AwsSolutions-CFR5": "An edge is asked by HTTP within AWS's own network, through a VPC origin that nobody else reaches"},
+            | (
+                {}
+                if given.domain
+                else {"AwsSolutions-CFR4": "CloudFront's own name has CloudFront's own certificate and versions of TLS"}
+            )
+            | {
+                "AwsSolutions-CFR5": "An edge is asked by HTTP within AWS's own network, through a VPC origin that nobody else reaches"
+            },
         )
         return distribution
 
@@ -156,7 +179,9 @@ class WebStack(HubStack):
         return f"{self.stream.ref}.execute-api.{self.region}.{self.url_suffix}"
 
     def _origin(self, origin_id: str, address: str, *, path: str = "") -> origins.HttpOrigin:
-        domain = Fn.select(2, Fn.split("/", address)) if "://" in address or address == self.api.api_endpoint else address
+        domain = (
+            Fn.select(2, Fn.split("/", address)) if "://" in address or address == self.api.api_endpoint else address
+        )
         return origins.HttpOrigin(
             domain,
             origin_id=origin_id,
@@ -201,7 +226,9 @@ class WebStack(HubStack):
             comment="HTTPS only, from now on",
             security_headers_behavior=cloudfront.ResponseSecurityHeadersBehavior(
                 strict_transport_security=cloudfront.ResponseHeadersStrictTransportSecurity(
-                    access_control_max_age=Duration.days(365), include_subdomains=self.stage.has_subdomains, override=False
+                    access_control_max_age=Duration.days(365),
+                    include_subdomains=self.stage.has_subdomains,
+                    override=False,
                 ),
                 content_type_options=cloudfront.ResponseHeadersContentTypeOptions(override=False),
             ),
@@ -218,7 +245,13 @@ class WebStack(HubStack):
         given = self.stage.settings
         if not given.zone_id:
             return
-        zone, target = zone_of(self, self.stage), route53.RecordTarget.from_alias(targets.CloudFrontTarget(self.distribution))
-        for name, record in (("Hub", given.domain), *((("Users", f"*.{given.domain}"),) if self.stage.has_subdomains else ())):
+        zone, target = (
+            zone_of(self, self.stage),
+            route53.RecordTarget.from_alias(targets.CloudFrontTarget(self.distribution)),
+        )
+        for name, record in (
+            ("Hub", given.domain),
+            *((("Users", f"*.{given.domain}"),) if self.stage.has_subdomains else ()),
+        ):
             route53.ARecord(self, f"{name}Record", zone=zone, record_name=f"{record}.", target=target)
             route53.AaaaRecord(self, f"{name}Record6", zone=zone, record_name=f"{record}.", target=target)

@@ -61,7 +61,9 @@ class Amounts:
     server_requests: Decimal = field(default=Decimal(1160))
     server_gb: Decimal = field(default=Decimal("0.01"))
     flow_log_gb: Decimal = field(default=Decimal("0.00002"))  # of the network, estimated
-    zones_crossed: Decimal = field(default=Decimal("0.5"))  # the share of it between an edge and a server of another zone
+    zones_crossed: Decimal = field(
+        default=Decimal("0.5")
+    )  # the share of it between an edge and a server of another zone
 
     # A request: a token or a session with whatever has to be read along, strongly consistent (docs/dynamodb.md).
     request_read_units: Decimal = field(default=Decimal(6))
@@ -88,7 +90,9 @@ class Amounts:
     sweeps: Decimal = field(default=MINUTES)
     sweep_reads: Decimal = field(default=Decimal(15))
     sweep_writes: Decimal = field(default=Decimal(1))
-    sweep_reads_a_server: Decimal = field(default=Decimal(4))  # the server, its activity, its owner: counted, of 120 that run
+    sweep_reads_a_server: Decimal = field(
+        default=Decimal(4)
+    )  # the server, its activity, its owner: counted, of 120 that run
     sweep_seconds: Decimal = field(default=Decimal("0.5"))  # estimated
     sweep_lists: Decimal = field(default=Decimal(1))  # of the bucket
     sweep_log_gb: Decimal = field(default=Decimal("0.000003"))
@@ -108,9 +112,13 @@ class Amounts:
 
     # What stands there.
     standing_metrics: Decimal = field(default=Decimal(2))  # each sweep writes them (docs/cloud.md)
-    other_metrics: Decimal = field(default=Decimal(9))  # Spawns by outcome, SpawnDuration, Deaths, Throttles, what sweeps did
+    other_metrics: Decimal = field(
+        default=Decimal(9)
+    )  # Spawns by outcome, SpawnDuration, Deaths, Throttles, what sweeps did
     alarms: Decimal = field(default=Decimal(5))
-    dashboards: Decimal = field(default=Decimal(0))  # beyond an account's first three, which cost nothing, and not for a year alone
+    dashboards: Decimal = field(
+        default=Decimal(0)
+    )  # beyond an account's first three, which cost nothing, and not for a year alone
     secrets: Decimal = field(default=Decimal(2))
     keys: Decimal = field(default=Decimal(0))
     images_gb: Decimal = field(default=Decimal(2))

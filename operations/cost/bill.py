@@ -136,7 +136,12 @@ class _Month:
         http = self.prices.of_million("api_gateway.million_http", self.requests)
         rest = self.prices.of_million("api_gateway.million_rest", self.follows)
         asked = self.requests + self.follows
-        yield Line(Group.CONTROL, "API Gateway", http + rest, f"{_short(self.requests)} requests, {_short(self.follows)} of starts")
+        yield Line(
+            Group.CONTROL,
+            "API Gateway",
+            http + rest,
+            f"{_short(self.requests)} requests, {_short(self.follows)} of starts",
+        )
         yield Line(Group.CONTROL, "CloudFront to the hub", self._cloudfront(asked), f"{_short(asked)} requests")
         if self.demand.waf:
             rules = self.prices.usd("waf.web_acl") + self.prices.usd("waf.rule") * self.amounts.waf_rules
@@ -169,7 +174,9 @@ class _Month:
             + seconds / amounts.edge_heartbeat_seconds
             + reports * amounts.edge_activity_write_units
         )
-        asked = self.prices.of_million("dynamodb.million_reads", reads) + self.prices.of_million("dynamodb.million_writes", writes)
+        asked = self.prices.of_million("dynamodb.million_reads", reads) + self.prices.of_million(
+            "dynamodb.million_writes", writes
+        )
         yield Line(Group.CONTROL, "DynamoDB", asked, f"{_short(reads)} read and {_short(writes)} write units")
         kept = (self.prices.usd("dynamodb.gb") + self.prices.usd("dynamodb.backed_up_gb")) * amounts.table_gb
         yield Line(Group.CONTROL, "DynamoDB storage", kept, f"{amounts.table_gb} GB, backed up")
@@ -177,12 +184,27 @@ class _Month:
     def _events(self) -> Iterator[Line]:
         amounts = self.amounts
         asked = amounts.queues * amounts.polls_a_queue + amounts.sweeps + self.demand.launches * amounts.launch_messages
-        yield Line(Group.CONTROL, "SQS", self.prices.of_million("sqs.million_requests", asked), f"{_short(asked)} requests, most of them Lambda's polls")
-        yield Line(Group.CONTROL, "EventBridge", self.prices.of_million("scheduler.million_calls", amounts.sweeps), f"{_short(amounts.sweeps)} sweeps")
+        yield Line(
+            Group.CONTROL,
+            "SQS",
+            self.prices.of_million("sqs.million_requests", asked),
+            f"{_short(asked)} requests, most of them Lambda's polls",
+        )
+        yield Line(
+            Group.CONTROL,
+            "EventBridge",
+            self.prices.of_million("scheduler.million_calls", amounts.sweeps),
+            f"{_short(amounts.sweeps)} sweeps",
+        )
         lists = amounts.sweeps * amounts.sweep_lists
         put = self.prices.of_million("s3.million_writes", lists + self.demand.launches)
         got = self.prices.of_million("s3.million_reads", self.demand.launches)
-        yield Line(Group.CONTROL, "S3", put + got, f"{_short(lists)} lists by the sweep, {_short(self.demand.launches)} launches' secrets")
+        yield Line(
+            Group.CONTROL,
+            "S3",
+            put + got,
+            f"{_short(lists)} lists by the sweep, {_short(self.demand.launches)} launches' secrets",
+        )
 
     def _watching(self) -> Iterator[Line]:
         amounts, price = self.amounts, self.prices.usd
@@ -194,17 +216,37 @@ class _Month:
         usd = logged * (price("cloudwatch.gb_logged") + price("cloudwatch.gb_kept"))
         yield Line(Group.CONTROL, "CloudWatch logs", usd, f"{logged:.2f} GB")
         metrics = amounts.standing_metrics + amounts.other_metrics * self.demand.awake_hours / HOURS
-        yield Line(Group.CONTROL, "CloudWatch metrics", price("cloudwatch.metric") * metrics, f"{metrics:.1f}, by the hours in which they are written")
+        yield Line(
+            Group.CONTROL,
+            "CloudWatch metrics",
+            price("cloudwatch.metric") * metrics,
+            f"{metrics:.1f}, by the hours in which they are written",
+        )
         yield Line(Group.CONTROL, "CloudWatch alarms", price("cloudwatch.alarm") * amounts.alarms, f"{amounts.alarms}")
-        yield Line(Group.CONTROL, "CloudWatch dashboard", price("cloudwatch.dashboard") * amounts.dashboards, "an account's first three cost nothing")
+        yield Line(
+            Group.CONTROL,
+            "CloudWatch dashboard",
+            price("cloudwatch.dashboard") * amounts.dashboards,
+            "an account's first three cost nothing",
+        )
         flows = self.demand.server_hours * amounts.flow_log_gb
         yield Line(Group.CONTROL, "Network's logs", price("cloudwatch.gb_flow_logged") * flows, f"{flows:.2f} GB")
 
     def _standing(self) -> Iterator[Line]:
         amounts, price = self.amounts, self.prices.usd
-        yield Line(Group.CONTROL, "Secrets Manager", price("secrets_manager.secret") * amounts.secrets, f"{amounts.secrets} secrets")
+        yield Line(
+            Group.CONTROL,
+            "Secrets Manager",
+            price("secrets_manager.secret") * amounts.secrets,
+            f"{amounts.secrets} secrets",
+        )
         yield Line(Group.CONTROL, "KMS", price("kms.key") * amounts.keys, f"{amounts.keys} keys")
-        yield Line(Group.CONTROL, "Parameters", self.prices.of_million("ssm.million_calls", self._cold_starts), f"{_short(self._cold_starts)} reads at higher throughput")
+        yield Line(
+            Group.CONTROL,
+            "Parameters",
+            self.prices.of_million("ssm.million_calls", self._cold_starts),
+            f"{_short(self._cold_starts)} reads at higher throughput",
+        )
         yield Line(Group.CONTROL, "Route 53", price("route53.zone"), "1 zone")
         yield Line(Group.CONTROL, "ECR", price("ecr.gb") * amounts.images_gb, f"{amounts.images_gb} GB of images")
 
@@ -239,7 +281,12 @@ class _Month:
     def _fleet(self) -> Iterator[Line]:
         amounts = self.amounts
         each = self._fargate_hour(amounts.edge_vcpus, amounts.edge_memory_gb, is_arm=True)
-        yield Line(Group.CONTROL, "Edge fleet", each * HOURS * self.demand.fleet, f"{self.demand.fleet} tasks of {amounts.edge_vcpus} vCPU, all the time")
+        yield Line(
+            Group.CONTROL,
+            "Edge fleet",
+            each * HOURS * self.demand.fleet,
+            f"{self.demand.fleet} tasks of {amounts.edge_vcpus} vCPU, all the time",
+        )
         yield self._balancer("nlb", "Load balancer (NLB)")
 
     def _balancer(self, kind: str, name: str) -> Line:
@@ -252,9 +299,16 @@ class _Month:
     def _traffic(self) -> Iterator[Line]:
         gb = self.demand.server_hours * self.amounts.server_gb
         yield Line(Group.TRAFFIC, "CloudFront data", self.prices.usd("cloudfront.gb") * gb, f"{_short(gb)} GB")
-        yield Line(Group.TRAFFIC, "CloudFront to servers", self._cloudfront(self.server_requests), f"{_short(self.server_requests)} requests")
+        yield Line(
+            Group.TRAFFIC,
+            "CloudFront to servers",
+            self._cloudfront(self.server_requests),
+            f"{_short(self.server_requests)} requests",
+        )
         crossed = gb * self.amounts.zones_crossed
-        yield Line(Group.TRAFFIC, "Between zones", self.prices.usd("ec2.gb_between_zones") * crossed, f"{_short(crossed)} GB")
+        yield Line(
+            Group.TRAFFIC, "Between zones", self.prices.usd("ec2.gb_between_zones") * crossed, f"{_short(crossed)} GB"
+        )
 
     def _servers(self) -> Iterator[Line]:
         demand, amounts, price = self.demand, self.amounts, self.prices.usd
@@ -263,8 +317,18 @@ class _Month:
         machine = f"{demand.vcpus} vCPU, {demand.memory_gb} GB, {'arm' if demand.is_arm else 'x86'}"
         usd = hour * (demand.server_hours - on_spot)
         yield Line(Group.SERVERS, "Fargate", usd, f"{_short(demand.server_hours - on_spot)} hours of {machine}")
-        yield Line(Group.SERVERS, "Fargate Spot", hour * price("fargate.spot_share") * on_spot, f"{_short(on_spot)} hours of {machine}")
-        yield Line(Group.SERVERS, "Addresses", price("ec2.ipv4_hour") * demand.server_hours, f"{_short(demand.server_hours)} hours of IPv4")
+        yield Line(
+            Group.SERVERS,
+            "Fargate Spot",
+            hour * price("fargate.spot_share") * on_spot,
+            f"{_short(on_spot)} hours of {machine}",
+        )
+        yield Line(
+            Group.SERVERS,
+            "Addresses",
+            price("ec2.ipv4_hour") * demand.server_hours,
+            f"{_short(demand.server_hours)} hours of IPv4",
+        )
         homes = demand.home_gb * demand.users
         moved = demand.home_gb * demand.launches
         used = price("efs.gb_read") * moved * amounts.home_reads + price("efs.gb_written") * moved * amounts.home_writes
@@ -275,7 +339,10 @@ class _Month:
 
     def _fargate_hour(self, vcpus: Decimal, memory_gb: Decimal, *, is_arm: bool) -> Decimal:
         kind = "arm" if is_arm else "x86"
-        return self.prices.usd(f"fargate.{kind}_vcpu_hour") * vcpus + self.prices.usd(f"fargate.{kind}_gb_hour") * memory_gb
+        return (
+            self.prices.usd(f"fargate.{kind}_vcpu_hour") * vcpus
+            + self.prices.usd(f"fargate.{kind}_gb_hour") * memory_gb
+        )
 
 
 def free_of_cloudfront(demand: Demand, prices: Prices, amounts: Amounts) -> Decimal:

@@ -12,7 +12,9 @@ _GIB = 1024**3
 
 def demand_of(users: int, given: Mapping[str, Any], stage: StageSettings | None = None) -> Demand:
     """Return the demand of *users*; options that are None are as in *stage*, and as usual without one."""
-    facts = (_of_stage(stage) if stage else {}) | {_NAMES.get(name, name): value for name, value in given.items() if value is not None}
+    facts = (_of_stage(stage) if stage else {}) | {
+        _NAMES.get(name, name): value for name, value in given.items() if value is not None
+    }
     if "spot" in facts:
         facts["spot"] = Decimal(facts["spot"]) / 100
     if "architecture" in facts:

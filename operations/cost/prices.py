@@ -42,7 +42,9 @@ def parse(text: str) -> Prices:
     """Return the prices that *text* holds, exactly as they are written there."""
     read = tomllib.loads(text, parse_float=Decimal)
     sections = {section: table for section, table in read.items() if isinstance(table, dict)}
-    table = {f"{section}.{name}": Price(**facts) for section, prices in sections.items() for name, facts in prices.items()}
+    table = {
+        f"{section}.{name}": Price(**facts) for section, prices in sections.items() for name, facts in prices.items()
+    }
     return Prices(read["as_of"], read["region"], table)
 
 

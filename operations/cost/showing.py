@@ -19,24 +19,28 @@ def check(demand: Demand, prices: Prices) -> None:
         OperationsError: naming what has none.
     """
     if demand.edge == "economy" and f"ec2_hour.{demand.instance_type}" not in prices.table:
-        raise OperationsError(f"There is no price of a {demand.instance_type} yet: add it to [ec2_hour] of operations/prices.toml")
+        raise OperationsError(
+            f"There is no price of a {demand.instance_type} yet: add it to [ec2_hour] of operations/prices.toml"
+        )
 
 
 def text(demand: Demand, prices: Prices, amounts: Amounts) -> str:
     """Return the bill as a table."""
     full, empty = bill(demand, prices, amounts), idle(demand, prices, amounts)
-    return "\n".join([
-        f"A month of {demand.users} users, {demand.hours} hours a day on {demand.days} days; edge: {demand.edge}.",
-        f"{prices.region}, prices of {prices.as_of}, without free tiers.",
-        *_table(full),
-        "",
-        _row("All together", full.total(), ""),
-        _row("Nobody comes", empty.total(), ""),
-        "",
-        *map(_goal, goals(demand, prices, amounts)),
-        f"CloudFront's free tier takes ${_cents(free_of_cloudfront(demand, prices, amounts))} of it off.",
-        _unsure(prices),
-    ])  # fmt: skip
+    return "\n".join(
+        [
+            f"A month of {demand.users} users, {demand.hours} hours a day on {demand.days} days; edge: {demand.edge}.",
+            f"{prices.region}, prices of {prices.as_of}, without free tiers.",
+            *_table(full),
+            "",
+            _row("All together", full.total(), ""),
+            _row("Nobody comes", empty.total(), ""),
+            "",
+            *map(_goal, goals(demand, prices, amounts)),
+            f"CloudFront's free tier takes ${_cents(free_of_cloudfront(demand, prices, amounts))} of it off.",
+            _unsure(prices),
+        ]
+    )
 
 
 def as_json(demand: Demand, prices: Prices, amounts: Amounts) -> dict[str, Any]:
@@ -47,10 +51,16 @@ def as_json(demand: Demand, prices: Prices, amounts: Amounts) -> dict[str, Any]:
         "prices_as_of": prices.as_of.isoformat(),
         "users": demand.users,
         "edge": demand.edge,
-        "lines": [{"group": line.group, "part": line.part, "usd": _cents(line.usd), "what": line.what} for line in full.lines],
-        "totals": {group.value: _cents(full.total(group)) for group in Group} | {"all": _cents(full.total()), "idle": _cents(empty.total())},
-        "goals": [{"what": goal.what, "usd": _cents(goal.usd), "at_most": _cents(goal.at_most), "met": goal.is_met} for goal in goals(demand, prices, amounts)],
-    }  # fmt: skip
+        "lines": [
+            {"group": line.group, "part": line.part, "usd": _cents(line.usd), "what": line.what} for line in full.lines
+        ],
+        "totals": {group.value: _cents(full.total(group)) for group in Group}
+        | {"all": _cents(full.total()), "idle": _cents(empty.total())},
+        "goals": [
+            {"what": goal.what, "usd": _cents(goal.usd), "at_most": _cents(goal.at_most), "met": goal.is_met}
+            for goal in goals(demand, prices, amounts)
+        ],
+    }
 
 
 def _table(full: Bill) -> Iterator[str]:
@@ -59,7 +69,9 @@ def _table(full: Bill) -> Iterator[str]:
         if lines:
             yield ""
             yield _row(group.capitalize(), full.total(group), "")
-            yield from (_row(f"  {line.part}", line.usd, line.what) for line in sorted(lines, key=lambda line: -line.usd))
+            yield from (
+                _row(f"  {line.part}", line.usd, line.what) for line in sorted(lines, key=lambda line: -line.usd)
+            )
 
 
 def _row(name: str, usd: Decimal, what: str) -> str:

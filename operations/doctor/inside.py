@@ -42,30 +42,65 @@ class Inside:
     def look(self, steps: Steps) -> None:
         """Look at one thing after the other."""
         variables = self.deployment.variables
-        for check, url in (("queue", variables.get("HUBLESS_QUEUE")), ("launches", variables.get("HUBLESS_LAUNCHES_QUEUE"))):
+        for check, url in (
+            ("queue", variables.get("HUBLESS_QUEUE")),
+            ("launches", variables.get("HUBLESS_LAUNCHES_QUEUE")),
+        ):
             if url:
-                steps.do(check, lambda check=check, url=url: self._seen(check, lambda: judged_queue(check, self._queue(url))))  # type: ignore[misc]
+                steps.do(
+                    check,
+                    lambda check=check, url=url: self._seen(check, lambda: judged_queue(check, self._queue(url))),  # type: ignore[misc]
+                )
         for url in self.deployment.dead_letters:
             name = url.rpartition("/")[2]
-            steps.do("dead letters", lambda name=name, url=url: self._seen("dead letters", lambda: judged_dead_letters(name, self._depth(url)[0])))  # type: ignore[misc]
+            steps.do(
+                "dead letters",
+                lambda name=name, url=url: self._seen(  # type: ignore[misc]
+                    "dead letters", lambda: judged_dead_letters(name, self._depth(url)[0])
+                ),
+            )
         for kind, function in self.deployment.functions.items():
-            steps.do(f"function {kind}", lambda kind=kind, function=function: self._seen(f"function {kind}", lambda: self._function(kind, function)))  # type: ignore[misc]
+            steps.do(
+                f"function {kind}",
+                lambda kind=kind, function=function: self._seen(  # type: ignore[misc]
+                    f"function {kind}", lambda: self._function(kind, function)
+                ),
+            )
         if reaper := self.deployment.functions.get("reaper"):
             steps.do("sweeps", lambda: self._seen("sweeps", lambda: self._sweeps(reaper)))
         if self.stage.settings.edge != "alb":
-            steps.do("edges", lambda: judged_edges(*self.edges(), self.now(), may_sleep=self.stage.settings.edge == "economy"))
-        steps.do("SSM", lambda: self._seen("SSM", lambda: judging.throughput(self.stage, is_high=looking.has_high_throughput(self.aws))))
+            steps.do(
+                "edges",
+                lambda: judged_edges(*self.edges(), self.now(), may_sleep=self.stage.settings.edge == "economy"),
+            )
+        steps.do(
+            "SSM",
+            lambda: self._seen(
+                "SSM", lambda: judging.throughput(self.stage, is_high=looking.has_high_throughput(self.aws))
+            ),
+        )
 
     def _seen(self, check: str, look: Callable[[], Finding]) -> Finding:
         try:
             return look()
         except NotAskedError as error:
-            return warning(check, f"could not look: {error}", "docs/operations.md has the rights that doctor needs" if error.right else "Try again")
+            return warning(
+                check,
+                f"could not look: {error}",
+                "docs/operations.md has the rights that doctor needs" if error.right else "Try again",
+            )
 
     def _queue(self, url: str) -> Queue:
         waiting, in_hand = self._depth(url)
         name = url.rpartition("/")[2]
-        return Queue(waiting, in_hand, max(self._metric("AWS/SQS", "ApproximateAgeOfOldestMessage", "Maximum", SWEEPS_WITHIN, QueueName=name), default=0.0))
+        return Queue(
+            waiting,
+            in_hand,
+            max(
+                self._metric("AWS/SQS", "ApproximateAgeOfOldestMessage", "Maximum", SWEEPS_WITHIN, QueueName=name),
+                default=0.0,
+            ),
+        )
 
     def _depth(self, url: str) -> tuple[int, int]:
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
@@ -84,9 +119,16 @@ class Inside:
 
     def _metric(self, namespace: str, metric: str, statistic: str, since: timedelta, **dimensions: str) -> list[float]:
         told = self.aws.call(
-            "cloudwatch", "get_metric_statistics", Namespace=namespace, MetricName=metric, Statistics=[statistic], Period=60,
-            StartTime=self.now() - since, EndTime=self.now(), Dimensions=_dimensions(dimensions),
-        )  # fmt: skip
+            "cloudwatch",
+            "get_metric_statistics",
+            Namespace=namespace,
+            MetricName=metric,
+            Statistics=[statistic],
+            Period=60,
+            StartTime=self.now() - since,
+            EndTime=self.now(),
+            Dimensions=_dimensions(dimensions),
+        )
         return [float(point[statistic]) for point in told.get("Datapoints", ())]
 
 
@@ -98,7 +140,12 @@ def judged_queue(check: str, queue: Queue) -> Finding:
     """Say whether what waits gets its turn."""
     said = f"{queue.waiting} wait, {queue.in_hand} are in hand"
     if queue.oldest_seconds > LONGEST_WAIT:
-        return problem(check, f"{said}; the oldest has waited for {queue.oldest_seconds:.0f} seconds", "See the log of the function spawn", LOGS_LINK)
+        return problem(
+            check,
+            f"{said}; the oldest has waited for {queue.oldest_seconds:.0f} seconds",
+            "See the log of the function spawn",
+            LOGS_LINK,
+        )
     return ok(check, said)
 
 
@@ -106,10 +153,11 @@ def judged_dead_letters(name: str, count: int) -> Finding:
     """Say whether anything was given up."""
     if count:
         return problem(
-            "dead letters", f"{count} messages in {name} were given up",
+            "dead letters",
+            f"{count} messages in {name} were given up",
             "See why in the log of the function spawn; then start the redrive of that queue, or purge it: the sweep has settled their servers",
             LOGS_LINK,
-        )  # fmt: skip
+        )
     return ok("dead letters", f"none in {name}")
 
 
@@ -117,9 +165,11 @@ def judged_function(kind: str, function: str, errors: float, throttles: float) -
     """Say whether a function fails."""
     if errors or throttles:
         return warning(
-            f"function {kind}", f"{errors:.0f} errors and {throttles:.0f} throttles within an hour",
-            f"See /aws/lambda/{function}{'; ask for more concurrent executions' if throttles else ''}", LOGS_LINK,
-        )  # fmt: skip
+            f"function {kind}",
+            f"{errors:.0f} errors and {throttles:.0f} throttles within an hour",
+            f"See /aws/lambda/{function}{'; ask for more concurrent executions' if throttles else ''}",
+            LOGS_LINK,
+        )
     return ok(f"function {kind}", "no errors within an hour")
 
 
@@ -127,23 +177,36 @@ def judged_sweeps(function: str, runs: float, errors: float) -> Finding:
     """Say whether the reaper looks after what runs."""
     within = f"within {SWEEPS_WITHIN.total_seconds() / 60:.0f} minutes"
     if not runs:
-        return problem("sweeps", f"the reaper did not run {within}: nothing is culled, and what is lost stays", f"Is the schedule of {function} enabled?")
+        return problem(
+            "sweeps",
+            f"the reaper did not run {within}: nothing is culled, and what is lost stays",
+            f"Is the schedule of {function} enabled?",
+        )
     if errors >= runs:
         return problem("sweeps", f"all {runs:.0f} sweeps {within} failed", f"See /aws/lambda/{function}", LOGS_LINK)
     return ok("sweeps", f"{runs:.0f} {within}")
 
 
-def judged_edges(reports: Sequence[EdgeReport], newest: int, running: int, now: datetime, *, may_sleep: bool) -> Finding:
+def judged_edges(
+    reports: Sequence[EdgeReport], newest: int, running: int, now: datetime, *, may_sleep: bool
+) -> Finding:
     """Say whether edges follow the route table."""
     live = [report for report in reports if now - report.seen_at <= SILENT_AFTER]
     if not live and may_sleep and not running:
         return ok("edges", "asleep, as no server runs")
     if not live:
         return problem(
-            "edges", f"none has reported within {SILENT_AFTER.total_seconds():.0f} seconds, and {running} servers run" if running else "none reports",
+            "edges",
+            f"none has reported within {SILENT_AFTER.total_seconds():.0f} seconds, and {running} servers run"
+            if running
+            else "none reports",
             "No start gets ready without one: see the edge's log, and whether its clock is right",
-        )  # fmt: skip
+        )
     behind = [report for report in live if report.sequence < newest]
     if behind:
-        return warning("edges", f"{len(behind)} of {len(live)} are behind the route table", "Look again: they follow within a second or two")
+        return warning(
+            "edges",
+            f"{len(behind)} of {len(live)} are behind the route table",
+            "Look again: they follow within a second or two",
+        )
     return ok("edges", f"{len(live)} follow the route table")

@@ -32,10 +32,14 @@ def _run(web: Web, address: str) -> Finding:
         from websockets.exceptions import WebSocketException  # noqa: PLC0415 not where only the cost is asked for
         from websockets.sync.client import connect  # noqa: PLC0415 as above
     except ImportError:
-        return warning("kernel", "WebSockets were not tried: the package websockets is not installed", "uv sync --group operations")
+        return warning(
+            "kernel", "WebSockets were not tried: the package websockets is not installed", "uv sync --group operations"
+        )
     message = request()
     try:
-        with connect(f"ws{address.removeprefix('http')}", additional_headers=web.authorization, open_timeout=SECONDS) as socket:
+        with connect(
+            f"ws{address.removeprefix('http')}", additional_headers=web.authorization, open_timeout=SECONDS
+        ) as socket:
             socket.send(json.dumps(message))
             while (said := _result(socket.recv(SECONDS), message)) is None:
                 pass
@@ -51,9 +55,29 @@ def _run(web: Web, address: str) -> Finding:
 
 def request() -> dict[str, Any]:
     """Return the message that has the cell executed."""
-    header = {"msg_id": uuid4().hex, "session": uuid4().hex, "username": "doctor", "msg_type": "execute_request", "version": "5.3"}
-    content = {"code": CODE, "silent": False, "store_history": False, "user_expressions": {}, "allow_stdin": False, "stop_on_error": True}
-    return {"header": header, "parent_header": {}, "metadata": {}, "content": content, "channel": "shell", "buffers": []}
+    header = {
+        "msg_id": uuid4().hex,
+        "session": uuid4().hex,
+        "username": "doctor",
+        "msg_type": "execute_request",
+        "version": "5.3",
+    }
+    content = {
+        "code": CODE,
+        "silent": False,
+        "store_history": False,
+        "user_expressions": {},
+        "allow_stdin": False,
+        "stop_on_error": True,
+    }
+    return {
+        "header": header,
+        "parent_header": {},
+        "metadata": {},
+        "content": content,
+        "channel": "shell",
+        "buffers": [],
+    }
 
 
 def _result(text: str | bytes, asked: dict[str, Any]) -> str | None:

@@ -24,7 +24,8 @@ def name(url: str) -> Finding:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except OSError:
         raise StepFailedError(
-            f"{host} leads nowhere", "Make the records that docs/deploy.md names, or wait: new ones take some minutes to be known everywhere"
+            f"{host} leads nowhere",
+            "Make the records that docs/deploy.md names, or wait: new ones take some minutes to be known everywhere",
         ) from None
     addresses = list(dict.fromkeys(str(one[4][0]) for one in found))
     return ok("name", f"{host} leads to {addresses[0]}{f' and {len(addresses) - 1} more' if addresses[1:] else ''}")
@@ -37,7 +38,11 @@ def certificate(url: str, now: datetime) -> Finding:
     if parts.scheme != "https":
         if _LOOPBACK.fullmatch(host):
             return ok("TLS", "none, and none is needed on this machine")
-        return warning("TLS", f"{url} is not encrypted: passwords go over the wire as they are typed", "Put TLS in front of it: docs/settings.md, public_url")
+        return warning(
+            "TLS",
+            f"{url} is not encrypted: passwords go over the wire as they are typed",
+            "Put TLS in front of it: docs/settings.md, public_url",
+        )
     try:
         with (
             socket.create_connection((host, parts.port or 443), timeout=10) as plain,
@@ -45,17 +50,28 @@ def certificate(url: str, now: datetime) -> Finding:
         ):
             shown, version = secure.getpeercert() or {}, secure.version()
     except ssl.SSLCertVerificationError as error:
-        raise StepFailedError(f"the certificate is not good: {error.verify_message}", f"Get one that is for {host}; `hubless preflight` looks at it") from None
+        raise StepFailedError(
+            f"the certificate is not good: {error.verify_message}",
+            f"Get one that is for {host}; `hubless preflight` looks at it",
+        ) from None
     except OSError as error:
-        raise StepFailedError(f"no TLS at {host}: {error.strerror or error}", "See whether the distribution is deployed") from None
-    return judged_expiry(datetime.fromtimestamp(ssl.cert_time_to_seconds(str(shown["notAfter"])), UTC), now, str(version))
+        raise StepFailedError(
+            f"no TLS at {host}: {error.strerror or error}", "See whether the distribution is deployed"
+        ) from None
+    return judged_expiry(
+        datetime.fromtimestamp(ssl.cert_time_to_seconds(str(shown["notAfter"])), UTC), now, str(version)
+    )
 
 
 def judged_expiry(expires: datetime, now: datetime, version: str) -> Finding:
     """Say whether a certificate is good for long enough."""
     days = (expires - now).days
     if expires - now < SOON:
-        return warning("TLS", f"the certificate expires in {days} days", "ACM renews by itself while the records that it named are there: see whether they are")
+        return warning(
+            "TLS",
+            f"the certificate expires in {days} days",
+            "ACM renews by itself while the records that it named are there: see whether they are",
+        )
     return ok("TLS", f"{version}, the certificate is good for {days} days")
 
 
@@ -66,7 +82,10 @@ def api(web: Web) -> Finding:
     if answer.status != 200 or not isinstance(told, dict) or not told.get("version"):  # noqa: PLR2004 HTTP
         raise StepFailedError(f"the API answered {answer.why}", _do_of(answer))
     if header != told["version"]:
-        raise StepFailedError(f"the API says that it is {told['version']} and its header X-JupyterHub-Version {header or 'is missing'}", "Let headers of the hub through")
+        raise StepFailedError(
+            f"the API says that it is {told['version']} and its header X-JupyterHub-Version {header or 'is missing'}",
+            "Let headers of the hub through",
+        )
     front = "through CloudFront" if "x-amz-cf-id" in answer.headers else "directly"
     return ok("API", f"JupyterHub {header}, {front}")
 
@@ -94,7 +113,10 @@ def login(web: Web) -> Finding:
         raise StepFailedError(f"the login page answered {answer.status}", _do_of(answer))
     cookies = answer.headers.get("set-cookie", "")
     if web.url.startswith("https:") and cookies and "secure" not in cookies.lower():
-        raise StepFailedError("the login page sets cookies that go over plain HTTP too", 'Set [hub] public_url to an address that begins with "https://"')
+        raise StepFailedError(
+            "the login page sets cookies that go over plain HTTP too",
+            'Set [hub] public_url to an address that begins with "https://"',
+        )
     return ok("login page", "is there")
 
 
@@ -108,9 +130,17 @@ def static(web: Web) -> Finding:
     if answer.status != 200:  # noqa: PLR2004 HTTP
         raise StepFailedError(f"{found[1]} answered {answer.why}", _do_of(answer))
     if "immutable" not in answer.headers.get("cache-control", ""):
-        return warning("static files", "browsers are not told to keep them", "Let the header Cache-Control of the hub through")
-    if "x-amz-cf-id" in answer.headers and not answer.headers.get("x-cache", "").lower().startswith(("hit", "refreshhit")):
-        return warning("static files", "CloudFront asks the hub for them each time", "See that its behaviour of /hub/static/* has a cache policy")
+        return warning(
+            "static files", "browsers are not told to keep them", "Let the header Cache-Control of the hub through"
+        )
+    if "x-amz-cf-id" in answer.headers and not answer.headers.get("x-cache", "").lower().startswith(
+        ("hit", "refreshhit")
+    ):
+        return warning(
+            "static files",
+            "CloudFront asks the hub for them each time",
+            "See that its behaviour of /hub/static/* has a cache policy",
+        )
     return ok("static files", "kept by browsers" + (" and by CloudFront" if "x-amz-cf-id" in answer.headers else ""))
 
 
@@ -119,10 +149,15 @@ def token(web: Web) -> Finding:
     answer = web.ask("GET", "/hub/api/user", is_known=True)
     told = answer.json()
     if answer.status != 200 or not isinstance(told, dict):  # noqa: PLR2004 HTTP
-        raise StepFailedError(f"the token is not good: {answer.why}", "Make one: hubless token NAME --expires-in 1h (with --stage for a hub in AWS)")
+        raise StepFailedError(
+            f"the token is not good: {answer.why}",
+            "Make one: hubless token NAME --expires-in 1h (with --stage for a hub in AWS)",
+        )
     held = set(told.get("scopes", ()))
     if missing := [scope for scope in NEEDED_SCOPES if scope not in held]:
-        raise StepFailedError(f"the token of {told.get('name')} lacks {' and '.join(missing)}", "Take the token of an admin")
+        raise StepFailedError(
+            f"the token of {told.get('name')} lacks {' and '.join(missing)}", "Take the token of an admin"
+        )
     return ok("token", f"of {told.get('name')}")
 
 
@@ -133,7 +168,8 @@ def direct(web: Web) -> Finding:
         answer = web.ask("GET", "/hub/api/")
     if answer is not None and answer.status < 400:  # noqa: PLR2004 HTTP
         return problem(
-            "front door", f"{web.url} answers whoever asks it directly, past CloudFront and what that filters",
+            "front door",
+            f"{web.url} answers whoever asks it directly, past CloudFront and what that filters",
             "The functions must know the secret that CloudFront sends along: deploy again",
-        )  # fmt: skip
+        )
     return ok("front door", "API Gateway refuses whoever comes past CloudFront")

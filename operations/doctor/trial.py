@@ -61,7 +61,9 @@ class Trial:
         options = {"profile": self.profile} if self.profile else {}
         answer = self.web.ask("POST", f"{self.user}/server", body=options, is_known=True)
         if answer.status not in {201, 202}:
-            raise StepFailedError(f"no server was started: {answer.why}", "Try another profile with --profile; see docs/operations.md")
+            raise StepFailedError(
+                f"no server was started: {answer.why}", "Try another profile with --profile; see docs/operations.md"
+            )
         return ok("start", "a server is asked for")
 
     def _follow(self) -> Finding:
@@ -72,7 +74,9 @@ class Trial:
                 if event.get("ready"):
                     return ok("ready", last)
                 if event.get("failed"):
-                    raise StepFailedError(last, "See the log of the server and of the function spawn: docs/operations.md says where")
+                    raise StepFailedError(
+                        last, "See the log of the server and of the function spawn: docs/operations.md says where"
+                    )
                 if self.clock() >= give_up_at:
                     break
             self.sleep(PAUSE)
@@ -93,7 +97,10 @@ class Trial:
     def _open(self, where: str) -> Finding:
         answer = self.web.ask("GET", f"{where}api", is_known=True)
         if answer.status != 200:  # noqa: PLR2004 HTTP
-            raise StepFailedError(f"{where}api answered {answer.why}", "Does the edge know the route? Does its security group let it to servers?")
+            raise StepFailedError(
+                f"{where}api answered {answer.why}",
+                "Does the edge know the route? Does its security group let it to servers?",
+            )
         told = answer.json()
         version = told.get("version", "") if isinstance(told, dict) else ""
         return ok("server", f"{where} answers{f', Jupyter Server {version}' if version else ''}")
@@ -102,7 +109,10 @@ class Trial:
         """Ask for what only the owner may see, without a token."""
         answer = self.web.ask("GET", f"{where}api/contents?content=0")
         if answer.status == 200 and "path" in (answer.json() or {}):  # noqa: PLR2004 HTTP
-            raise StepFailedError("the server shows its files to whoever asks", "It must run as jupyterhub-singleuser: see the profile's command")
+            raise StepFailedError(
+                "the server shows its files to whoever asks",
+                "It must run as jupyterhub-singleuser: see the profile's command",
+            )
         return ok("closed to others", f"without a token: {answer.status}")
 
     # --- on every way out ---

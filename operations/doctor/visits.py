@@ -42,17 +42,29 @@ class Visit:
             report(step)
 
         steps, web = Steps(noted, time.monotonic), self.web
-        reached = steps.do("name", lambda: outside.name(web.url)) and steps.do("TLS", lambda: outside.certificate(web.url, now()))
+        reached = steps.do("name", lambda: outside.name(web.url)) and steps.do(
+            "TLS", lambda: outside.certificate(web.url, now())
+        )
         answers = reached and steps.do("API", lambda: outside.api(web))
         if answers:
-            for check, look in (("health", outside.health), ("login page", outside.login), ("static files", outside.static)):
+            for check, look in (
+                ("health", outside.health),
+                ("login page", outside.login),
+                ("static files", outside.static),
+            ):
                 steps.do(check, lambda look=look: look(web))  # type: ignore[misc]
         if self.gateway:
             steps.do("front door", lambda: outside.direct(Web(self.gateway)))
         if self.inside:
             self.inside.look(steps)
         if not web.token:
-            steps.tell(warning("trial", "no server was started, as there is no token", "Name the variable that holds an admin's: --token-env"))
+            steps.tell(
+                warning(
+                    "trial",
+                    "no server was started, as there is no token",
+                    "Name the variable that holds an admin's: --token-env",
+                )
+            )
         elif answers and steps.do("token", lambda: outside.token(web)):
             Trial(web=web, profile=profile, patience=patience).run(steps)
 

@@ -83,7 +83,14 @@ class Web:
                 return  # what breaks off is asked for again
 
     def _send(
-        self, connection: http.client.HTTPConnection, method: str, address: str, body: Any, *, is_known: bool, accept: str = "*/*"
+        self,
+        connection: http.client.HTTPConnection,
+        method: str,
+        address: str,
+        body: Any,
+        *,
+        is_known: bool,
+        accept: str = "*/*",
     ) -> http.client.HTTPResponse:
         parts = urlsplit(urljoin(f"{self.url}/", address))
         headers = {"Accept": accept, "User-Agent": "hubless-doctor"} | (self.authorization if is_known else {})
@@ -107,7 +114,9 @@ class Web:
 def _connection(url: str) -> http.client.HTTPConnection:
     parts = urlsplit(url)
     if parts.scheme == "https":
-        return http.client.HTTPSConnection(parts.hostname or "", parts.port, timeout=SECONDS, context=ssl.create_default_context())
+        return http.client.HTTPSConnection(
+            parts.hostname or "", parts.port, timeout=SECONDS, context=ssl.create_default_context()
+        )
     return http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=SECONDS)
 
 

@@ -45,8 +45,16 @@ class Preflight:
             if has_problem(found):
                 return
         for check in (
-            self._cdk, self._stacks, self._quotas, self._roles, self._names, self._images, self._network, self._edge, self._parameters,
-        ):  # fmt: skip
+            self._cdk,
+            self._stacks,
+            self._quotas,
+            self._roles,
+            self._names,
+            self._images,
+            self._network,
+            self._edge,
+            self._parameters,
+        ):
             yield from check()
 
     def _credentials(self) -> Iterator[Finding]:
@@ -57,7 +65,9 @@ class Preflight:
 
     def _region(self) -> Iterator[Finding]:
         has_services = looking.has_services(self.aws)
-        yield from self._seen("region", lambda: judging.region(looking.regions(self.aws), self.stage, has_services=has_services))
+        yield from self._seen(
+            "region", lambda: judging.region(looking.regions(self.aws), self.stage, has_services=has_services)
+        )
 
     def _cdk(self) -> Iterator[Finding]:
         yield judging.node(self.node_version())
@@ -68,7 +78,9 @@ class Preflight:
         for place in dict.fromkeys(places):
             yield from self._seen(
                 f"CDK in {place}",
-                lambda place=place: judging.bootstrap(looking.bootstrap_version(self.aws, place), place, settings.account or "ACCOUNT"),  # type: ignore[misc]
+                lambda place=place: judging.bootstrap(
+                    looking.bootstrap_version(self.aws, place), place, settings.account or "ACCOUNT"
+                ),  # type: ignore[misc]
             )
 
     def _stacks(self) -> Iterator[Finding]:
@@ -77,16 +89,27 @@ class Preflight:
     def _quotas(self) -> Iterator[Finding]:
         aws, stage, settings = self.aws, self.stage, self.stage.settings
         if settings.capacity != "spot":
-            yield from self._quota("Fargate on demand", lambda given: judging.fargate(given, stage, spot=False), "fargate", "L-3032A538")
+            yield from self._quota(
+                "Fargate on demand", lambda given: judging.fargate(given, stage, spot=False), "fargate", "L-3032A538"
+            )
         if settings.capacity != "fargate":
-            yield from self._quota("Fargate Spot", lambda given: judging.fargate(given, stage, spot=True), "fargate", "L-36FBB829")
+            yield from self._quota(
+                "Fargate Spot", lambda given: judging.fargate(given, stage, spot=True), "fargate", "L-36FBB829"
+            )
         yield from self._seen("Lambda", self._concurrency)
         if settings.edge == "economy":
             name = "Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances"
-            yield from self._quota("EC2", lambda given: judging.room("EC2", given, judging.INSTANCE_VCPUS, name), "ec2", "L-1216C47A")
+            yield from self._quota(
+                "EC2", lambda given: judging.room("EC2", given, judging.INSTANCE_VCPUS, name), "ec2", "L-1216C47A"
+            )
         if settings.edge != "economy":
             kind = "application" if settings.edge == "alb" else "network"
-            yield from self._seen("load balancers", lambda: judging.room("load balancers", looking.balancers(aws, kind), 1, f"{kind.capitalize()} Load Balancers per Region"))
+            yield from self._seen(
+                "load balancers",
+                lambda: judging.room(
+                    "load balancers", looking.balancers(aws, kind), 1, f"{kind.capitalize()} Load Balancers per Region"
+                ),
+            )
         if not settings.vpc_id:
             yield from self._seen("VPCs", lambda: judging.room("VPCs", looking.vpcs(aws), 1, "VPCs per Region"))
         if settings.homes:
@@ -96,13 +119,18 @@ class Preflight:
         quota = looking.concurrency(self.aws)
         return [judging.functions(quota, self.stage), *judging.streams(quota, self.stage)]
 
-    def _quota(self, check: str, judge: Callable[[judging.Quota], Finding], service: str, code: str) -> Iterator[Finding]:
+    def _quota(
+        self, check: str, judge: Callable[[judging.Quota], Finding], service: str, code: str
+    ) -> Iterator[Finding]:
         yield from self._seen(check, lambda: judge(judging.Quota(looking.quota(self.aws, service, code))))
 
     def _roles(self) -> Iterator[Finding]:
         for service, name in ROLES.items():
             if service == "ecs" or self.stage.settings.edge != "economy":
-                yield from self._seen(f"role of {service}", lambda service=service, name=name: self._role(service, name))  # type: ignore[misc]
+                yield from self._seen(
+                    f"role of {service}",
+                    lambda service=service, name=name: self._role(service, name),  # type: ignore[misc]
+                )
 
     def _role(self, service: str, name: str) -> Finding:
         exists = looking.has_service_role(self.aws, name)
@@ -114,14 +142,21 @@ class Preflight:
     def _names(self) -> Iterator[Finding]:
         aws, settings = self.aws, self.stage.settings
         if settings.certificate:
-            yield from self._seen("certificate", lambda: judging.certificate(looking.certificate(aws, settings.certificate), self.stage))
+            yield from self._seen(
+                "certificate", lambda: judging.certificate(looking.certificate(aws, settings.certificate), self.stage)
+            )
         if settings.zone_id:
-            yield from self._seen("hosted zone", lambda: judging.zone(looking.zone(aws, settings.zone_id, self.answering), self.stage))
+            yield from self._seen(
+                "hosted zone", lambda: judging.zone(looking.zone(aws, settings.zone_id, self.answering), self.stage)
+            )
 
     def _images(self) -> Iterator[Finding]:
         settings = self.stage.settings
         for name in dict.fromkeys(filter(None, (settings.image, *self.images))):
-            yield from self._seen("image", lambda name=name: judging.image(name, found=looking.has_image(self.aws, name)))  # type: ignore[misc]
+            yield from self._seen(
+                "image",
+                lambda name=name: judging.image(name, found=looking.has_image(self.aws, name)),  # type: ignore[misc]
+            )
         if not settings.image or settings.edge == "fleet":
             yield judging.docker(works=self.has_docker())
 
@@ -133,10 +168,14 @@ class Preflight:
         aws, settings = self.aws, self.stage.settings
         yield from self._seen("VPC origins", lambda: judging.origins(looking.zone_ids(aws), self.stage))
         if settings.edge == "economy":
-            yield from self._seen("instance", lambda: judging.instance(looking.offered(aws, settings.instance_type), self.stage))
+            yield from self._seen(
+                "instance", lambda: judging.instance(looking.offered(aws, settings.instance_type), self.stage)
+            )
 
     def _parameters(self) -> Iterator[Finding]:
-        yield from self._seen("SSM", lambda: judging.throughput(self.stage, is_high=looking.has_high_throughput(self.aws)))
+        yield from self._seen(
+            "SSM", lambda: judging.throughput(self.stage, is_high=looking.has_high_throughput(self.aws))
+        )
 
     def _seen(self, check: str, judge: Callable[[], Any]) -> Iterator[Finding]:
         """Give what *judge* finds, or that it could not look: a right that is missing here may be there where CDK deploys."""

@@ -21,7 +21,9 @@ ZONES_WITHOUT_ORIGINS = frozenset({"use1-az3", "usw1-az2", "apne1-az3", "apne2-a
 
 QUOTAS_LINK = "https://console.aws.amazon.com/servicequotas/home"
 ORIGINS_LINK = "https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/private-content-vpc-origins.html"
-CERTIFICATE_LINK = "https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/cnames-and-https-requirements.html"
+CERTIFICATE_LINK = (
+    "https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/cnames-and-https-requirements.html"
+)
 BOOTSTRAP_LINK = "https://docs.aws.amazon.com/cdk/v2/guide/bootstrapping-env.html"
 ROLE_LINK = "https://docs.aws.amazon.com/AmazonECS/latest/developerguide/using-service-linked-roles.html"
 REGION_LINK = "https://docs.aws.amazon.com/accounts/latest/reference/manage-acct-regions.html"
@@ -78,9 +80,10 @@ def identity(facts: Identity, stage: Stage) -> Finding:
     wanted = stage.settings.account
     if wanted and facts.account != wanted:
         return problem(
-            "credentials", f"they are of the account {facts.account}, but the stage {stage.name} is for {wanted}",
+            "credentials",
+            f"they are of the account {facts.account}, but the stage {stage.name} is for {wanted}",
             f"Choose the right profile: AWS_PROFILE=…; or change stages.{stage.name}.account",
-        )  # fmt: skip
+        )
     return ok("credentials", f"account {facts.account}, as {facts.arn.rpartition(':')[2]}")
 
 
@@ -88,11 +91,23 @@ def region(states: Mapping[str, str], stage: Stage, *, has_services: bool) -> Fi
     """Say whether the region can be used; *states* are those of opting in, by region."""
     name = stage.settings.region
     if name not in states:
-        return problem("region", f"there is no region {name}", f"Change stages.{stage.name}.region: {', '.join(sorted(states))}", REGION_LINK)
+        return problem(
+            "region",
+            f"there is no region {name}",
+            f"Change stages.{stage.name}.region: {', '.join(sorted(states))}",
+            REGION_LINK,
+        )
     if states[name] == "not-opted-in":
-        return problem("region", f"{name} is not enabled in this account", f"Enable it: aws account enable-region --region-name {name}", REGION_LINK)
+        return problem(
+            "region",
+            f"{name} is not enabled in this account",
+            f"Enable it: aws account enable-region --region-name {name}",
+            REGION_LINK,
+        )
     if not has_services:
-        return problem("region", f"{name} has not all services that a hub needs", f"Change stages.{stage.name}.region", REGION_LINK)
+        return problem(
+            "region", f"{name} has not all services that a hub needs", f"Change stages.{stage.name}.region", REGION_LINK
+        )
     return ok("region", f"{name} is enabled")
 
 
@@ -108,10 +123,12 @@ def fargate(quota: Quota, stage: Stage, *, spot: bool) -> Finding:
     name = "Fargate Spot vCPU resource count" if spot else "Fargate On-Demand vCPU resource count"
     first = int((quota.allowed - edges - quota.used) // settings.cpus)
     return problem(
-        check, f"{said}{f' and edges {_number(edges)}' if edges else ''}: no more than {max(first, 0)} would start",
+        check,
+        f"{said}{f' and edges {_number(edges)}' if edges else ''}: no more than {max(first, 0)} would start",
         f'Ask for {_number(needed)} or more of "{name}" (Service Quotas, AWS Fargate, {settings.region}); it takes hours to days. '
-        f"Or lower stages.{stage.name}.expected_servers", QUOTAS_LINK,
-    )  # fmt: skip
+        f"Or lower stages.{stage.name}.expected_servers",
+        QUOTAS_LINK,
+    )
 
 
 def functions(quota: Quota, stage: Stage) -> Finding:
@@ -120,24 +137,32 @@ def functions(quota: Quota, stage: Stage) -> Finding:
     if quota.allowed >= OWN_CONCURRENCY:
         return ok("Lambda", said)
     return warning(
-        "Lambda", f"{said}: when {stage.settings.expected_servers} people come at once, some are answered with errors",
-        'Ask for 1,000 of "Concurrent executions" (Service Quotas, AWS Lambda); new accounts begin with 10', QUOTAS_LINK,
-    )  # fmt: skip
+        "Lambda",
+        f"{said}: when {stage.settings.expected_servers} people come at once, some are answered with errors",
+        'Ask for 1,000 of "Concurrent executions" (Service Quotas, AWS Lambda); new accounts begin with 10',
+        QUOTAS_LINK,
+    )
 
 
 def streams(quota: Quota, stage: Stage) -> list[Finding]:
     """Say whether the function that streams can be given what the stage keeps for it; nothing where that is nothing."""
     wanted, free = stage.settings.streams_at_once, max(int(quota.allowed) - UNRESERVED_CONCURRENCY, 0)
     if wanted <= free:
-        return [ok("streams", f"{wanted} of {_number(quota.allowed)} functions at once are kept for them")] if wanted else []
+        return (
+            [ok("streams", f"{wanted} of {_number(quota.allowed)} functions at once are kept for them")]
+            if wanted
+            else []
+        )
     where = f"stages.{stage.name}.streams_at_once"
     lower = f"Set {where} to {free} or less" if free else f"Set {where} = 0, so that they share what there is"
     return [
         problem(
-            "streams", f"{wanted} functions at once cannot be kept for them: of {_number(quota.allowed)}, Lambda leaves {UNRESERVED_CONCURRENCY} to all others",
-            f'{lower}, or ask for more "Concurrent executions" (Service Quotas, AWS Lambda)', QUOTAS_LINK,
+            "streams",
+            f"{wanted} functions at once cannot be kept for them: of {_number(quota.allowed)}, Lambda leaves {UNRESERVED_CONCURRENCY} to all others",
+            f'{lower}, or ask for more "Concurrent executions" (Service Quotas, AWS Lambda)',
+            QUOTAS_LINK,
         )
-    ]  # fmt: skip
+    ]
 
 
 def room(check: str, quota: Quota, needs: int, name: str) -> Finding:
@@ -145,16 +170,22 @@ def room(check: str, quota: Quota, needs: int, name: str) -> Finding:
     said = f"{_number(quota.used)} of {_number(quota.allowed)} are there"
     if quota.used + needs <= quota.allowed:
         return ok(check, said)
-    return problem(check, f"{said}: there is no room for {needs} more", f'Ask for more of "{name}", or remove what nobody needs', QUOTAS_LINK)
+    return problem(
+        check,
+        f"{said}: there is no room for {needs} more",
+        f'Ask for more of "{name}", or remove what nobody needs',
+        QUOTAS_LINK,
+    )
 
 
 def homes(stage: Stage) -> Finding:
     """Say whether each who has files can have an access point."""
     if stage.settings.expected_servers > EFS_ACCESS_POINTS:
         return warning(
-            "home folders", f"a file system has at most {EFS_ACCESS_POINTS:,} access points, one a user",
+            "home folders",
+            f"a file system has at most {EFS_ACCESS_POINTS:,} access points, one a user",
             f"Let stages of no more than {EFS_ACCESS_POINTS:,} users share the work",
-        )  # fmt: skip
+        )
     return ok("home folders", f"one file system has room for {EFS_ACCESS_POINTS:,} users")
 
 
@@ -162,19 +193,28 @@ def certificate(facts: Certificate | None, stage: Stage) -> Finding:
     """Say whether CloudFront can show the stage's certificate for its names."""
     check, wanted = "certificate", names_of(stage)
     if facts is None:
-        return problem(check, "there is none of that ARN in this account", f"Change stages.{stage.name}.certificate", CERTIFICATE_LINK)
+        return problem(
+            check,
+            "there is none of that ARN in this account",
+            f"Change stages.{stage.name}.certificate",
+            CERTIFICATE_LINK,
+        )
     if facts.status != "ISSUED":
         return problem(
-            check, f"it is not issued: {facts.status}",
+            check,
+            f"it is not issued: {facts.status}",
             f"Make the records that ACM names for it, and wait: aws acm describe-certificate --region {CERTIFICATES_REGION} "
-            f"--certificate-arn {stage.settings.certificate}", CERTIFICATE_LINK,
-        )  # fmt: skip
+            f"--certificate-arn {stage.settings.certificate}",
+            CERTIFICATE_LINK,
+        )
     missing = [name for name in wanted if not covers(facts.covers, name)]
     if missing:
         return problem(
-            check, f"it is for {', '.join(facts.covers)}, but not for {' and '.join(missing)}",
-            f"Ask ACM in {CERTIFICATES_REGION} for one that holds {' and '.join(wanted)}", CERTIFICATE_LINK,
-        )  # fmt: skip
+            check,
+            f"it is for {', '.join(facts.covers)}, but not for {' and '.join(missing)}",
+            f"Ask ACM in {CERTIFICATES_REGION} for one that holds {' and '.join(wanted)}",
+            CERTIFICATE_LINK,
+        )
     return ok(check, f"issued for {' and '.join(wanted)}")
 
 
@@ -186,7 +226,10 @@ def names_of(stage: Stage) -> tuple[str, ...]:
 
 def covers(held: Iterable[str], name: str) -> bool:
     """Say whether a certificate that holds these names is one for *name*: a star stands for one label."""
-    return any(one == name or (one.startswith("*.") and not name.startswith("*.") and one[2:] == name.partition(".")[2]) for one in held)
+    return any(
+        one == name or (one.startswith("*.") and not name.startswith("*.") and one[2:] == name.partition(".")[2])
+        for one in held
+    )
 
 
 def zone(facts: Zone | None, stage: Stage) -> Finding:
@@ -194,18 +237,35 @@ def zone(facts: Zone | None, stage: Stage) -> Finding:
     check, settings = "hosted zone", stage.settings
     wanted = settings.zone_name or settings.domain
     if facts is None:
-        return problem(check, f"there is no {settings.zone_id} in this account", f"Change stages.{stage.name}.zone_id: aws route53 list-hosted-zones", ZONE_LINK)
+        return problem(
+            check,
+            f"there is no {settings.zone_id} in this account",
+            f"Change stages.{stage.name}.zone_id: aws route53 list-hosted-zones",
+            ZONE_LINK,
+        )
     if facts.name != wanted:
-        return problem(check, f"{settings.zone_id} is {facts.name}, not {wanted}", f'Set stages.{stage.name}.zone_name = "{facts.name}", or another zone_id')
+        return problem(
+            check,
+            f"{settings.zone_id} is {facts.name}, not {wanted}",
+            f'Set stages.{stage.name}.zone_name = "{facts.name}", or another zone_id',
+        )
     if facts.is_private:
-        return problem(check, f"{facts.name} is private: browsers do not find what it holds", "Name the public zone", ZONE_LINK)
+        return problem(
+            check, f"{facts.name} is private: browsers do not find what it holds", "Name the public zone", ZONE_LINK
+        )
     if facts.answering is None:
-        return warning(check, f"{facts.name}: whether the internet asks it could not be looked at", f"See that `nslookup -type=NS {facts.name}` names {facts.servers[0]}")
+        return warning(
+            check,
+            f"{facts.name}: whether the internet asks it could not be looked at",
+            f"See that `nslookup -type=NS {facts.name}` names {facts.servers[0]}",
+        )
     if not set(facts.answering) & set(facts.servers):
         return problem(
-            check, f"nobody asks it: {facts.name} is answered for by {', '.join(facts.answering) or 'nobody'}",
-            f"Where {facts.name} is registered (or in the zone above it), name these servers: {', '.join(facts.servers)}", ZONE_LINK,
-        )  # fmt: skip
+            check,
+            f"nobody asks it: {facts.name} is answered for by {', '.join(facts.answering) or 'nobody'}",
+            f"Where {facts.name} is registered (or in the zone above it), name these servers: {', '.join(facts.servers)}",
+            ZONE_LINK,
+        )
     return ok(check, f"{facts.name} answers for the domain")
 
 
@@ -214,10 +274,11 @@ def service_role(service: str, *, exists: bool) -> Finding:
     if exists:
         return ok(f"role of {service}", "there")
     return warning(
-        f"role of {service}", "its service-linked role is missing; AWS makes it at the first use, which may fail once",
+        f"role of {service}",
+        "its service-linked role is missing; AWS makes it at the first use, which may fail once",
         f"Make it now: hubless preflight --create-roles, or aws iam create-service-linked-role --aws-service-name {service}.amazonaws.com",
         ROLE_LINK,
-    )  # fmt: skip
+    )
 
 
 def bootstrap(version: int | None, place: str, account: str) -> Finding:
@@ -226,18 +287,28 @@ def bootstrap(version: int | None, place: str, account: str) -> Finding:
     if version is None:
         return problem(check, "it was never bootstrapped", do, BOOTSTRAP_LINK)
     if version < LEAST_BOOTSTRAP:
-        return problem(check, f"it was bootstrapped with version {version}, and {LEAST_BOOTSTRAP} is needed", do, BOOTSTRAP_LINK)
+        return problem(
+            check, f"it was bootstrapped with version {version}, and {LEAST_BOOTSTRAP} is needed", do, BOOTSTRAP_LINK
+        )
     return ok(check, f"bootstrapped, version {version}")
 
 
 def stacks(states: Mapping[str, str]) -> Finding:
     """Say whether an earlier deploy left something in the way."""
-    broken = {name: state for name, state in states.items() if state == "ROLLBACK_COMPLETE" or state.endswith("_FAILED")}
+    broken = {
+        name: state for name, state in states.items() if state == "ROLLBACK_COMPLETE" or state.endswith("_FAILED")
+    }
     busy = {name: state for name, state in states.items() if state.endswith("_IN_PROGRESS")}
     if broken:
         name, state = next(iter(broken.items()))
         do = f"See why in its events; then delete it: aws cloudformation delete-stack --stack-name {name}"
-        return problem("stacks", f"{name} is in {state}", do if state != "UPDATE_ROLLBACK_FAILED" else f"aws cloudformation continue-update-rollback --stack-name {name}")
+        return problem(
+            "stacks",
+            f"{name} is in {state}",
+            do
+            if state != "UPDATE_ROLLBACK_FAILED"
+            else f"aws cloudformation continue-update-rollback --stack-name {name}",
+        )
     if busy:
         name, state = next(iter(busy.items()))
         return problem("stacks", f"{name} is in {state}", "Wait until that deploy has ended")
@@ -252,7 +323,13 @@ def network(facts: Network, stage: Stage) -> list[Finding]:
         return [problem(check, f"there is no {given.vpc_id} in {given.region}", f"Change {where}.vpc_id")]
     wrong = [*_subnets(facts, stage), *_ways(facts, stage)]
     if len({facts.zones.get(one) for one in given.public_subnets} - {None}) < 2:  # noqa: PLR2004 zones
-        wrong.append(warning(check, "all servers are in one zone: none start while that is away", f"Name subnets of two zones in {where}"))
+        wrong.append(
+            warning(
+                check,
+                "all servers are in one zone: none start while that is away",
+                f"Name subnets of two zones in {where}",
+            )
+        )
     return wrong or [ok(check, f"{given.vpc_id} with {len(facts.zones)} subnets")]
 
 
@@ -262,29 +339,47 @@ def _subnets(facts: Network, stage: Stage) -> list[Finding]:
         for subnet, expected in zip(getattr(given, kind), given.zones, strict=False):
             found = facts.zones.get(subnet)
             if found is None:
-                wrong.append(problem("network", f"{subnet} is not in {given.vpc_id}", f"Change stages.{stage.name}.{kind}"))
+                wrong.append(
+                    problem("network", f"{subnet} is not in {given.vpc_id}", f"Change stages.{stage.name}.{kind}")
+                )
             elif found != expected:
-                wrong.append(problem("network", f"{subnet} is in {found}, not in {expected}", f"Put stages.{stage.name}.{kind} in the order of zones"))
+                wrong.append(
+                    problem(
+                        "network",
+                        f"{subnet} is in {found}, not in {expected}",
+                        f"Put stages.{stage.name}.{kind} in the order of zones",
+                    )
+                )
     return wrong
 
 
 def _ways(facts: Network, stage: Stage) -> list[Finding]:
     given = stage.settings
     shut = [one for one in given.public_subnets if one in facts.zones and one not in facts.to_the_internet]
-    lacking = {one: {"dynamodb", "s3"} - facts.to_services.get(one, frozenset()) for one in given.private_subnets if one in facts.zones}
+    lacking = {
+        one: {"dynamodb", "s3"} - facts.to_services.get(one, frozenset())
+        for one in given.private_subnets
+        if one in facts.zones
+    }
     return [
         *(
-            problem("network", f"{subnet} has no way to the internet: servers could not reach the hub", "Add a route to an internet gateway")
+            problem(
+                "network",
+                f"{subnet} has no way to the internet: servers could not reach the hub",
+                "Add a route to an internet gateway",
+            )
             for subnet in shut
         ),
         *(
             problem(
-                "network", f"{subnet} has no gateway endpoint of {' and '.join(sorted(missing))}: edges could not read routes",
+                "network",
+                f"{subnet} has no gateway endpoint of {' and '.join(sorted(missing))}: edges could not read routes",
                 f"aws ec2 create-vpc-endpoint --vpc-id {given.vpc_id} --service-name com.amazonaws.{given.region}.{min(missing)} --route-table-ids …",
             )
-            for subnet, missing in lacking.items() if missing
+            for subnet, missing in lacking.items()
+            if missing
         ),
-    ]  # fmt: skip
+    ]
 
 
 def origins(zone_ids: Mapping[str, str], stage: Stage) -> Finding:
@@ -295,9 +390,11 @@ def origins(zone_ids: Mapping[str, str], stage: Stage) -> Finding:
         return ok("VPC origins", f"CloudFront reaches into {', '.join(used)}")
     others = [name for name in sorted(zone_ids) if zone_ids[name] not in ZONES_WITHOUT_ORIGINS]
     return problem(
-        "VPC origins", f"CloudFront does not reach into {', '.join(shut)} ({', '.join(zone_ids[name] for name in shut)}), where edges would be",
-        _other_zones(others, stage), ORIGINS_LINK,
-    )  # fmt: skip
+        "VPC origins",
+        f"CloudFront does not reach into {', '.join(shut)} ({', '.join(zone_ids[name] for name in shut)}), where edges would be",
+        _other_zones(others, stage),
+        ORIGINS_LINK,
+    )
 
 
 def _other_zones(reached: Sequence[str], stage: Stage) -> str:
@@ -315,7 +412,11 @@ def instance(offered: Iterable[str], stage: Stage) -> Finding:
     kind, zones = stage.settings.instance_type, sorted(offered)
     wanted = [zone for zone in stage.settings.zones if zone not in zones]
     if not zones or (wanted and len(wanted) == len(stage.settings.zones)):
-        return problem("instance", f"there is no {kind} in {', '.join(wanted) or stage.settings.region}", f"Choose another stages.{stage.name}.instance_type, such as t4g.micro")
+        return problem(
+            "instance",
+            f"there is no {kind} in {', '.join(wanted) or stage.settings.region}",
+            f"Choose another stages.{stage.name}.instance_type, such as t4g.micro",
+        )
     return ok("instance", f"{kind} is in {', '.join(zones)}")
 
 
@@ -324,7 +425,11 @@ def image(name: str, *, found: bool | None) -> Finding:
     if found is None:
         return ok("image", f"{name} is in another registry and was not looked for")
     if not found:
-        return problem("image", f"{name} is not there", "Push it, or change the name: a tag that was never pushed looks like this too")
+        return problem(
+            "image",
+            f"{name} is not there",
+            "Push it, or change the name: a tag that was never pushed looks like this too",
+        )
     return ok("image", f"{name} is there")
 
 
@@ -332,7 +437,11 @@ def docker(*, works: bool) -> Finding:
     """Say whether images can be built."""
     if works:
         return ok("Docker", "runs, so that images can be built")
-    return problem("Docker", "images are to be built and no Docker answers here", "Start Docker; or set `image` to one that is in a registry (and edge other than fleet)")
+    return problem(
+        "Docker",
+        "images are to be built and no Docker answers here",
+        "Start Docker; or set `image` to one that is in a registry (and edge other than fleet)",
+    )
 
 
 def node(version: int | None) -> Finding:
@@ -340,7 +449,9 @@ def node(version: int | None) -> Finding:
     if version is not None and version >= LEAST_NODE:
         return ok("Node", f"{version} runs the CDK")
     said = "there is none here" if version is None else f"{version} is here, which the CDK does not support any more"
-    return warning("Node", f"{said}: `make deploy` needs it", f"Install Node {LEAST_NODE} or newer: https://nodejs.org/en/download")
+    return warning(
+        "Node", f"{said}: `make deploy` needs it", f"Install Node {LEAST_NODE} or newer: https://nodejs.org/en/download"
+    )
 
 
 def throughput(stage: Stage, *, is_high: bool) -> Finding:
@@ -351,10 +462,11 @@ def throughput(stage: Stage, *, is_high: bool) -> Finding:
     if stage.settings.expected_servers <= SSM_READS:
         return ok("SSM", said)
     return warning(
-        "SSM", f"{said}, and a class of {stage.settings.expected_servers} starts more functions at once",
+        "SSM",
+        f"{said}, and a class of {stage.settings.expected_servers} starts more functions at once",
         "Turn higher throughput on: aws ssm update-service-setting --setting-id /ssm/parameter-store/high-throughput-enabled --setting-value true",
         THROUGHPUT_LINK,
-    )  # fmt: skip
+    )
 
 
 def _number(number: float) -> str:

@@ -11,7 +11,9 @@ from operations.preflight.judging import Certificate, Identity, Network, Quota, 
 BOOTSTRAP = "/cdk-bootstrap/hnb659fds/version"
 HIGH_THROUGHPUT = "/ssm/parameter-store/high-throughput-enabled"
 SERVICES = ("lambda", "ecs", "efs", "dynamodb", "sqs", "apigatewayv2", "scheduler")
-_ECR = re.compile(r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com/(?P<name>[^:@]+)(?::(?P<tag>[^@]+))?(?:@(?P<digest>.+))?")
+_ECR = re.compile(
+    r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com/(?P<name>[^:@]+)(?::(?P<tag>[^@]+))?(?:@(?P<digest>.+))?"
+)
 
 
 def identity(aws: Aws) -> Identity:
@@ -69,7 +71,9 @@ def certificate(aws: Aws, arn: str) -> Certificate | None:
         if error.reason in {"ResourceNotFoundException", "InvalidArnException"}:
             return None
         raise
-    return Certificate(told["Status"], tuple(dict.fromkeys([told["DomainName"], *told.get("SubjectAlternativeNames", [])])))
+    return Certificate(
+        told["Status"], tuple(dict.fromkeys([told["DomainName"], *told.get("SubjectAlternativeNames", [])]))
+    )
 
 
 def zone(aws: Aws, zone_id: str, answering: Any) -> Zone | None:
@@ -137,7 +141,11 @@ def has_high_throughput(aws: Aws) -> bool:
 def zone_ids(aws: Aws) -> dict[str, str]:
     """Return the ids of the region's zones, by the names that this account has for them."""
     found = aws.call("ec2", "describe_availability_zones")["AvailabilityZones"]
-    return {one["ZoneName"]: one["ZoneId"] for one in found if one.get("ZoneType", "availability-zone") == "availability-zone"}
+    return {
+        one["ZoneName"]: one["ZoneId"]
+        for one in found
+        if one.get("ZoneType", "availability-zone") == "availability-zone"
+    }
 
 
 def offered(aws: Aws, instance_type: str) -> list[str]:
@@ -153,7 +161,9 @@ def network(aws: Aws, stage: Stage) -> Network:
     if not _there(aws, "InvalidVpcID.NotFound", "ec2", "describe_vpcs", VpcIds=[stage.settings.vpc_id]):
         return Network(exists=False)
     subnets = aws.pages("ec2", "describe_subnets", "Subnets", Filters=of_vpc)
-    tables = _tables(aws.pages("ec2", "describe_route_tables", "RouteTables", Filters=of_vpc), [one["SubnetId"] for one in subnets])
+    tables = _tables(
+        aws.pages("ec2", "describe_route_tables", "RouteTables", Filters=of_vpc), [one["SubnetId"] for one in subnets]
+    )
     endpoints = aws.pages("ec2", "describe_vpc_endpoints", "VpcEndpoints", Filters=of_vpc)
     wanted = {*stage.settings.public_subnets, *stage.settings.private_subnets}
     return Network(
@@ -179,7 +189,10 @@ def _tables(tables: Sequence[Mapping[str, Any]], subnets: Sequence[str]) -> dict
 
 def _leads_out(table: Mapping[str, Any]) -> bool:
     everywhere = [route for route in table.get("Routes", ()) if route.get("DestinationCidrBlock") == "0.0.0.0/0"]
-    return any(route.get("GatewayId", "").startswith("igw-") or route.get("NatGatewayId") or route.get("TransitGatewayId") for route in everywhere)
+    return any(
+        route.get("GatewayId", "").startswith("igw-") or route.get("NatGatewayId") or route.get("TransitGatewayId")
+        for route in everywhere
+    )
 
 
 def _services(table: Mapping[str, Any], endpoints: Sequence[Mapping[str, Any]]) -> frozenset[str]:

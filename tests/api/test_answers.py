@@ -30,10 +30,18 @@ def boss(hub, admin):
 
 
 @pytest.mark.parametrize("filtered", ["!user=alice", "!group=staff", "!server=alice/lab"])
-@pytest.mark.parametrize(("method", "path", "scope"), [
-    ("GET", "/info", "read:hub"), ("GET", "/proxy", "proxy"), ("POST", "/proxy", "proxy"), ("PATCH", "/proxy", "proxy"),
-    ("POST", "/shutdown", "shutdown"), ("POST", "/users", "admin:users"), ("POST", "/groups", "admin:groups"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("method", "path", "scope"),
+    [
+        ("GET", "/info", "read:hub"),
+        ("GET", "/proxy", "proxy"),
+        ("POST", "/proxy", "proxy"),
+        ("PATCH", "/proxy", "proxy"),
+        ("POST", "/shutdown", "shutdown"),
+        ("POST", "/users", "admin:users"),
+        ("POST", "/groups", "admin:groups"),
+    ],
+)
 def test_what_no_filter_can_single_out_needs_the_scope_without_one(boss, method, path, scope, filtered):
     answer = boss(scope + filtered)(method, path, json={})
 
@@ -41,12 +49,19 @@ def test_what_no_filter_can_single_out_needs_the_scope_without_one(boss, method,
     assert answer.json()["message"] == f"Action is not authorized with current scopes; requires any of [{scope}]"
 
 
-@pytest.mark.parametrize(("path", "scope", "status"), [
-    ("/users", "list:users!user=alice", 200), ("/users", "list:users!group=staff", 200),
-    ("/users", "list:users!server=alice/lab", 403), ("/users", "list:users!service=checker", 403),
-    ("/groups", "list:groups!group=staff", 200), ("/groups", "list:groups!user=alice", 403),
-    ("/services", "list:services!service=checker", 200), ("/services", "list:services!user=alice", 200),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("path", "scope", "status"),
+    [
+        ("/users", "list:users!user=alice", 200),
+        ("/users", "list:users!group=staff", 200),
+        ("/users", "list:users!server=alice/lab", 403),
+        ("/users", "list:users!service=checker", 403),
+        ("/groups", "list:groups!group=staff", 200),
+        ("/groups", "list:groups!user=alice", 403),
+        ("/services", "list:services!service=checker", 200),
+        ("/services", "list:services!user=alice", 200),
+    ],
+)
 def test_users_and_groups_are_not_listed_by_a_filter_of_another_kind(boss, path, scope, status):
     assert boss(scope).get(path).status_code == status
 
@@ -82,14 +97,31 @@ def test_a_member_of_a_group_within_reach_is_known_to_exist_already(boss):
 def test_a_service_learns_of_itself_what_its_scopes_show(hub, admin):
     told = admin.get("/user").json()
     assert set(told) == {
-        "kind", "name", "admin", "roles", "url", "prefix", "command", "pid", "info", "display", "token_id", "session_id", "scopes",
-    }  # fmt: skip
+        "kind",
+        "name",
+        "admin",
+        "roles",
+        "url",
+        "prefix",
+        "command",
+        "pid",
+        "info",
+        "display",
+        "token_id",
+        "session_id",
+        "scopes",
+    }
     assert told["token_id"].startswith("a")
 
     told = hub.as_token("checker-service-token-0123456789").get("/user").json()
     assert told | {"token_id": ""} == {
-        "kind": "service", "name": "checker", "admin": False, "token_id": "", "session_id": None, "scopes": [],
-    }  # fmt: skip
+        "kind": "service",
+        "name": "checker",
+        "admin": False,
+        "token_id": "",
+        "session_id": None,
+        "scopes": [],
+    }
 
 
 def test_ones_own_server_is_shown_with_a_scope_for_it_alone(hub, admin):
@@ -97,7 +129,11 @@ def test_ones_own_server_is_shown_with_a_scope_for_it_alone(hub, admin):
     told = hub.as_user("alice", ["read:servers!server=alice/lab"]).get("/user").json()
 
     assert set(told["servers"]) == {"lab"}
-    assert told["scopes"] == ["read:servers!server=alice/lab", "read:users:groups!user=alice", "read:users:name!user=alice"]
+    assert told["scopes"] == [
+        "read:servers!server=alice/lab",
+        "read:users:groups!user=alice",
+        "read:users:name!user=alice",
+    ]
 
 
 def test_a_token_holds_no_filtered_scope_beside_the_same_without(hub, admin):
@@ -108,10 +144,13 @@ def test_a_token_holds_no_filtered_scope_beside_the_same_without(hub, admin):
     assert "read:users:name!user=friend" not in scopes
 
 
-@pytest.mark.parametrize(("body", "left"), [
-    ({"scopes": ["access:servers!server", "read:users:activity!user"]}, {"read:users:activity!user=alice"}),
-    ({"roles": ["server"]}, {"users:activity!user=alice", "read:users:activity!user=alice"}),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("body", "left"),
+    [
+        ({"scopes": ["access:servers!server", "read:users:activity!user"]}, {"read:users:activity!user=alice"}),
+        ({"roles": ["server"]}, {"users:activity!user=alice", "read:users:activity!user=alice"}),
+    ],
+)
 def test_a_scope_that_waits_for_a_server_comes_to_nothing_in_a_users_token(admin, body, left):
     made = admin.post("/users/alice/tokens", body)
 
@@ -127,10 +166,17 @@ def test_a_token_is_not_made_of_a_filter_on_everything(admin, scope):
 # --- lists -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("accept", "is_wrapped"), [
-    (PAGINATED, True), (f"text/html, {PAGINATED}", True), (PAGINATED.upper(), True), (f"{PAGINATED};q=0.5", False),
-    (f"{PAGINATED}x", False), ("*/*", False),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("accept", "is_wrapped"),
+    [
+        (PAGINATED, True),
+        (f"text/html, {PAGINATED}", True),
+        (PAGINATED.upper(), True),
+        (f"{PAGINATED};q=0.5", False),
+        (f"{PAGINATED}x", False),
+        ("*/*", False),
+    ],
+)
 def test_a_page_is_wrapped_for_who_accepts_the_very_type(admin, accept, is_wrapped):
     assert isinstance(admin.get("/users", headers={"Accept": accept}).json(), dict) is is_wrapped
 
@@ -215,9 +261,10 @@ def test_a_route_says_whose_it_is(hub, admin):
     admin.post("/users/alice/servers/lab", {})
     hub.hub.routing.add("/user/alice/lab/", "127.0.0.1:1", "l1")
     assert admin.get("/proxy").json()["/user/alice/lab/"] == {
-        "routespec": "/user/alice/lab/", "target": "http://127.0.0.1:1",
+        "routespec": "/user/alice/lab/",
+        "target": "http://127.0.0.1:1",
         "data": {"user": "alice", "server_name": "lab", "last_activity": None},
-    }  # fmt: skip
+    }
 
 
 @pytest.mark.parametrize("path", ["", "/"])

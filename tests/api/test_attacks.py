@@ -19,24 +19,44 @@ SPLIT = "x\r\nSet-Cookie: planted=1\r\n\r\n<script>"
 # --- headers -----------------------------------------------------------------------------------------------------------
 
 CLAIMS = [
-    {"X-Forwarded-For": "127.0.0.1"}, {"X-Forwarded-User": "root"}, {"X-Remote-User": "root"}, {"REMOTE_USER": "root"},
-    {"X-JupyterHub-User": "root"}, {"X-Forwarded-Prefix": "/evil"}, {"X-Original-URL": "/hub/api/users"},
-    {"X-Rewrite-URL": "/hub/api/users"}, {"Forwarded": "for=127.0.0.1;host=evil.example"}, {"X-Forwarded-Host": "evil.example"},
+    {"X-Forwarded-For": "127.0.0.1"},
+    {"X-Forwarded-User": "root"},
+    {"X-Remote-User": "root"},
+    {"REMOTE_USER": "root"},
+    {"X-JupyterHub-User": "root"},
+    {"X-Forwarded-Prefix": "/evil"},
+    {"X-Original-URL": "/hub/api/users"},
+    {"X-Rewrite-URL": "/hub/api/users"},
+    {"Forwarded": "for=127.0.0.1;host=evil.example"},
+    {"X-Forwarded-Host": "evil.example"},
     {"X-Http-Method-Override": "GET", "Referer": "http://hub.test/hub/admin"},
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: next(iter(claim)))
 def test_no_header_makes_anybody_somebody(hub, claim):
     assert hub.anybody.get("/users", headers=claim).status_code == 403
     assert hub.anybody.get("/user", headers=claim).status_code == 403
-    assert hub.browser().get("/hub/admin", headers=claim).headers["location"].startswith("/hub/login?next=%2Fhub%2Fadmin")
+    assert (
+        hub.browser().get("/hub/admin", headers=claim).headers["location"].startswith("/hub/login?next=%2Fhub%2Fadmin")
+    )
 
 
-@pytest.mark.parametrize("host", ["evil.example", "hub.test:81", "hub.test@evil.example", "hub.test\\evil.example", "[::1", "a b", ""])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "hub.test:81", "hub.test@evil.example", "hub.test\\evil.example", "[::1", "a b", ""]
+)
 def test_no_host_header_leads_a_person_elsewhere(hub, host):
     browser = hub.browser("alice")
-    for path in ("/", "/hub", "/hub/", "/hub/home", "/hub/logout", "/hub/user-redirect/lab", "/user/alice/lab", "//evil.example/x"):
+    for path in (
+        "/",
+        "/hub",
+        "/hub/",
+        "/hub/home",
+        "/hub/logout",
+        "/hub/user-redirect/lab",
+        "/user/alice/lab",
+        "//evil.example/x",
+    ):
         answer = browser.request("GET", "http://hub.test" + path, headers={"Host": host})
         assert answer.status_code < 500
         assert re.match(r"/(?![/\\])|$", answer.headers.get("location", "")), answer.headers["location"]
@@ -72,14 +92,22 @@ def test_of_two_authorizations_one_counts_and_none_is_mixed(hub, alice, bob):
     assert told.status_code == 403 or told.json()["name"] == "alice"
 
 
-@pytest.mark.parametrize("way", ["?token={}", "?access_token={}", "?api_token={}", "?_xsrf={}", "?authorization=token%20{}"])
+@pytest.mark.parametrize(
+    "way", ["?token={}", "?access_token={}", "?api_token={}", "?_xsrf={}", "?authorization=token%20{}"]
+)
 def test_no_token_counts_that_stands_in_an_address(hub, admin, way):
     assert hub.client.get("/hub/api/users" + way.format(An.ADMIN_TOKEN)).status_code == 403
     assert hub.client.get("/hub/home" + way.format(An.ADMIN_TOKEN)).status_code == 302
 
 
 def test_no_token_counts_that_stands_in_a_cookie(hub, alice):
-    for name in ("jupyterhub-hub-login", "__Host-jupyterhub-hub-login", "jupyterhub-session-id", "token", "Authorization"):
+    for name in (
+        "jupyterhub-hub-login",
+        "__Host-jupyterhub-hub-login",
+        "jupyterhub-session-id",
+        "token",
+        "Authorization",
+    ):
         assert hub.client.get("/hub/api/user", headers={"Cookie": f"{name}={alice.secret}"}).status_code == 403
 
 
@@ -102,7 +130,9 @@ def hostile(hub):
     api, place = hub.as_user(name), quote(name, safe="")
     admin = hub.as_token(An.ADMIN_TOKEN)
     admin.post(f"/groups/{quote(EVIL.replace('/', ''), safe='')}", {"users": [name], "properties": {EVIL: EVIL}})
-    assert api.put(f"/users/{place}/servers/lab", {"display_name": EVIL, "user_options": {EVIL: EVIL}}).status_code == 201
+    assert (
+        api.put(f"/users/{place}/servers/lab", {"display_name": EVIL, "user_options": {EVIL: EVIL}}).status_code == 201
+    )
     assert api.post(f"/users/{place}/tokens", {"note": EVIL}).status_code == 201
     hub.user("victim")
     assert api.post(f"/shares/{place}/lab", {"user": "victim"}).status_code == 200
@@ -147,13 +177,23 @@ def assert_harmless(answer):
 def test_nothing_that_people_write_runs_in_anybodys_page(hub, hostile):
     at = hostile.place
     pages = [
-        "/hub/home", "/hub/token", "/hub/admin", f"/hub/admin?name_filter={quote(EVIL)}&state={quote(EVIL)}", f"/hub/spawn/{at}",
-        f"/hub/spawn-pending/{at}/lab", f"/hub/user/{at}/lab/x", f"/hub/user/{at}/{quote(EVIL)}", f"/hub/{quote(EVIL)}",
-        f"/hub/login?next={quote(EVIL)}&username={quote(EVIL)}", f"/hub/accept-share?code={quote(EVIL)}",
+        "/hub/home",
+        "/hub/token",
+        "/hub/admin",
+        f"/hub/admin?name_filter={quote(EVIL)}&state={quote(EVIL)}",
+        f"/hub/spawn/{at}",
+        f"/hub/spawn-pending/{at}/lab",
+        f"/hub/user/{at}/lab/x",
+        f"/hub/user/{at}/{quote(EVIL)}",
+        f"/hub/{quote(EVIL)}",
+        f"/hub/login?next={quote(EVIL)}&username={quote(EVIL)}",
+        f"/hub/accept-share?code={quote(EVIL)}",
         f"/hub/api/oauth2/authorize?client_id={quote(EVIL)}&redirect_uri={quote(EVIL)}&state={quote(EVIL)}&scope={quote(EVIL)}",
         f"/hub/api/oauth2/authorize?client_id=service-checker&redirect_uri={quote(EVIL)}&response_type={quote(EVIL)}",
-        f"/hub/error/404?url={quote(EVIL)}", f"/hub/error/{quote(EVIL, safe='')}", f"/hub/spawn?opt-profile={quote(EVIL)}",
-    ]  # fmt: skip
+        f"/hub/error/404?url={quote(EVIL)}",
+        f"/hub/error/{quote(EVIL, safe='')}",
+        f"/hub/spawn?opt-profile={quote(EVIL)}",
+    ]
     seen = [hostile.get(page) for page in pages]
     victim = hub.browser("victim")
     seen += [victim.get("/hub/home"), victim.get(f"/hub/accept-share?code={hostile.code}&next={quote(EVIL)}")]
@@ -167,9 +207,12 @@ def test_nothing_that_people_write_runs_in_anybodys_page(hub, hostile):
 
 def test_what_forms_are_given_comes_back_as_text(hub, hostile):
     sent = [
-        ("/hub/admin/users", {"usernames": EVIL}), ("/hub/home/new-server", {"server_name": EVIL}), ("/hub/token", {"scopes": EVIL}),
-        ("/hub/token", {"note": EVIL, "expires_in": EVIL}), ("/hub/accept-share", {"code": EVIL, "next": EVIL}),
-    ]  # fmt: skip
+        ("/hub/admin/users", {"usernames": EVIL}),
+        ("/hub/home/new-server", {"server_name": EVIL}),
+        ("/hub/token", {"scopes": EVIL}),
+        ("/hub/token", {"note": EVIL, "expires_in": EVIL}),
+        ("/hub/accept-share", {"code": EVIL, "next": EVIL}),
+    ]
     for path, fields in sent:
         answer = hostile.submit(path, **fields)
         assert answer.status_code in {201, 400}
@@ -188,10 +231,17 @@ def test_an_address_writes_no_text_of_its_own_onto_a_page(hub, status):
     assert re.search(r'class="number">(404|500)<', page.text)
 
 
-@pytest.mark.parametrize("path", [
-    "/hub/login?next={}", "/hub/user-redirect/{}", "/{}", "/hub/user/alice/{}", "/hub/spawn?next={}",
-    "/hub/api/oauth2/authorize?client_id=service-checker&response_type=token&state={}&redirect_uri=http%3A%2F%2F127.0.0.1%3A18555%2Fservices%2Fchecker%2Foauth_callback",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/hub/login?next={}",
+        "/hub/user-redirect/{}",
+        "/{}",
+        "/hub/user/alice/{}",
+        "/hub/spawn?next={}",
+        "/hub/api/oauth2/authorize?client_id=service-checker&response_type=token&state={}&redirect_uri=http%3A%2F%2F127.0.0.1%3A18555%2Fservices%2Fchecker%2Foauth_callback",
+    ],
+)
 def test_no_text_in_an_address_becomes_a_header(hub, path):
     hub.hub.roles["user"] = type(hub.hub.roles["user"])("user", ("self", "access:services"))
     for browser in (hub.browser(), hub.browser("alice")):
@@ -200,22 +250,48 @@ def test_no_text_in_an_address_becomes_a_header(hub, path):
         assert not any("\r" in value or "\n" in value for value in answer.headers.values())
 
 
-@pytest.mark.parametrize("url", ["javascript:alert(1)", "data:text/html,x", "JaVaScRiPt:alert(1)", " javascript:alert(1)", "vbscript:x", "file:///etc/passwd"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "javascript:alert(1)",
+        "data:text/html,x",
+        "JaVaScRiPt:alert(1)",
+        " javascript:alert(1)",
+        "vbscript:x",
+        "file:///etc/passwd",
+    ],
+)
 def test_no_service_has_an_address_that_a_browser_would_run(hub, admin, url):
     body = {"url": url, "api_token": "another-token-0123456"}
     assert admin.post("/services/sly", body).status_code == 400
-    assert admin.post("/services/sly", {"oauth_redirect_uri": url, "api_token": "another-token-0123456"}).status_code == 400
+    assert (
+        admin.post("/services/sly", {"oauth_redirect_uri": url, "api_token": "another-token-0123456"}).status_code
+        == 400
+    )
     assert admin.get("/services/sly").status_code == 404
 
 
 # --- text without end --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", [
-    "/hub/login?next={}", "/hub/accept-share?code={}", "/hub/set-password?key={}", "/hub/{}", "/hub/user/{}/", "/hub/api/users/{}",
-    "/hub/api/users?name_filter={}", "/hub/api/authorizations/token/{}", "/hub/api/authorizations/cookie/jupyterhub-hub-login/{}",
-    "/hub/api/oauth2/authorize?client_id={}", "/hub/spawn?opt-profile={}", "/hub/admin?name_filter={}", "/hub/error/{}",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/hub/login?next={}",
+        "/hub/accept-share?code={}",
+        "/hub/set-password?key={}",
+        "/hub/{}",
+        "/hub/user/{}/",
+        "/hub/api/users/{}",
+        "/hub/api/users?name_filter={}",
+        "/hub/api/authorizations/token/{}",
+        "/hub/api/authorizations/cookie/jupyterhub-hub-login/{}",
+        "/hub/api/oauth2/authorize?client_id={}",
+        "/hub/spawn?opt-profile={}",
+        "/hub/admin?name_filter={}",
+        "/hub/error/{}",
+    ],
+)
 def test_what_is_absurdly_long_is_answered_short_and_logged_shorter(hub, path, caplog):
     caplog.set_level("DEBUG")
     hub.user("alice", admin=True)
@@ -228,7 +304,11 @@ def test_what_is_absurdly_long_is_answered_short_and_logged_shorter(hub, path, c
 
 
 def test_cookies_and_tokens_without_end_are_refused_unread(hub):
-    for headers in ({"Authorization": "token " + "x" * 60_000}, {"Cookie": "jupyterhub-hub-login=" + "x" * 60_000}, {"Cookie": "a=b;" * 20_000}):
+    for headers in (
+        {"Authorization": "token " + "x" * 60_000},
+        {"Cookie": "jupyterhub-hub-login=" + "x" * 60_000},
+        {"Cookie": "a=b;" * 20_000},
+    ):
         assert hub.client.get("/hub/api/user", headers=headers).status_code == 403
 
 
@@ -240,7 +320,9 @@ def test_what_a_browser_calls_itself_is_kept_short(hub):
     assert len(session.agent) == 200
 
 
-@pytest.mark.parametrize("name", ["a\nFAKE LOG LINE", "a\r\nx", "\x1b[31mred", "a\x00b", "\u202enimda", "a\x85b", "a\u2028b"])
+@pytest.mark.parametrize(
+    "name", ["a\nFAKE LOG LINE", "a\r\nx", "\x1b[31mred", "a\x00b", "\u202enimda", "a\x85b", "a\u2028b"]
+)
 def test_no_name_forges_a_line_of_a_log_or_a_terminal(hub, admin, caplog, name):
     caplog.set_level("DEBUG")
     hub.browser().log_in(name)
@@ -261,12 +343,34 @@ def test_no_secret_is_in_a_page_an_error_a_model_or_the_store(hub, admin, tmp_pa
     made = alice.post("/users/alice/tokens", {"note": "x"}).json()
     link = hub.hub.accounts.password_link("alice").partition("key=")[2]
     login = browser.cookies.get("jupyterhub-hub-login", path="/hub/")
-    secrets = [made["token"], alice.secret, login, An.ADMIN_TOKEN, An.PASSWORD, link, "checker-service-token-0123456789"]
+    secrets = [
+        made["token"],
+        alice.secret,
+        login,
+        An.ADMIN_TOKEN,
+        An.PASSWORD,
+        link,
+        "checker-service-token-0123456789",
+    ]
     hub.user("boss", admin=True)
     boss = hub.browser("boss")
     seen = [browser.get(f"/hub/{page}").text for page in ("home", "token", "spawn", "nothing-here")]
     seen += [boss.get("/hub/admin").text, boss.get("/hub/token").text]
-    seen += [admin.get(path).text for path in ("/users", "/users/alice/tokens", f"/users/alice/tokens/{made['id']}", "/services", "/info", "/proxy", "/openapi.json", "/groups", "/users/alice/sessions", "/metrics")]
+    seen += [
+        admin.get(path).text
+        for path in (
+            "/users",
+            "/users/alice/tokens",
+            f"/users/alice/tokens/{made['id']}",
+            "/services",
+            "/info",
+            "/proxy",
+            "/openapi.json",
+            "/groups",
+            "/users/alice/sessions",
+            "/metrics",
+        )
+    ]
     seen += [hub.as_token(secret + "x").get("/user").text for secret in secrets]
     seen += [admin.get("/users/" + quote(secret, safe="")).text for secret in (login, made["token"])]
     seen += [admin.get(f"/authorizations/token/{made['token']}").text, repr(hub.hub.settings), repr(hub.hub)]
@@ -291,10 +395,29 @@ def test_a_failure_tells_no_path_of_this_machine(hub, alice, tmp_path, monkeypat
 # --- frames, caches, policies ------------------------------------------------------------------------------------------
 
 PLACES = [
-    "/", "/hub", "/hub/", "/hub/home", "/hub/token", "/hub/admin", "/hub/login", "/hub/logout", "/hub/spawn", "/hub/nothing",
-    "/hub/accept-share?code=x", "/hub/set-password?key=x", "/hub/user/alice/", "/hub/api", "/hub/api/user", "/hub/api/users",
-    "/hub/api/nothing", "/hub/api/oauth2/authorize?client_id=x", "/hub/health", "/hub/logo", "/hub/static/style.css", "/hub/metrics",
-]  # fmt: skip
+    "/",
+    "/hub",
+    "/hub/",
+    "/hub/home",
+    "/hub/token",
+    "/hub/admin",
+    "/hub/login",
+    "/hub/logout",
+    "/hub/spawn",
+    "/hub/nothing",
+    "/hub/accept-share?code=x",
+    "/hub/set-password?key=x",
+    "/hub/user/alice/",
+    "/hub/api",
+    "/hub/api/user",
+    "/hub/api/users",
+    "/hub/api/nothing",
+    "/hub/api/oauth2/authorize?client_id=x",
+    "/hub/health",
+    "/hub/logo",
+    "/hub/static/style.css",
+    "/hub/metrics",
+]
 
 
 @pytest.mark.parametrize("path", PLACES)
@@ -320,7 +443,11 @@ def test_what_is_of_one_person_is_in_no_cache(hub, alice):
 
 
 def test_no_other_origin_may_read_what_needs_a_login(hub, alice):
-    sent = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "x-xsrftoken"}
+    sent = {
+        "Origin": "https://evil.example",
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "x-xsrftoken",
+    }
     for method in ("GET", "OPTIONS"):
         for path in ("/user", "/users/alice", "/users/alice/tokens", "/oauth2/token"):
             headers = alice(method, path, headers=sent).headers

@@ -8,14 +8,42 @@ import pytest
 from tests.api.hub import An
 
 WRITES = [
-    ("POST", "/users"), ("POST", "/users/new"), ("PATCH", "/users/alice"), ("POST", "/users/alice/activity"),
-    ("POST", "/users/alice/tokens"), ("POST", "/users/alice/server"), ("PATCH", "/users/alice/server"),
-    ("PUT", "/users/alice/servers/lab"), ("DELETE", "/users/alice/servers/lab"), ("POST", "/groups"), ("POST", "/groups/g"),
-    ("POST", "/groups/staff/users"), ("DELETE", "/groups/staff/users"), ("PUT", "/groups/staff/properties"),
-    ("POST", "/shares/alice/"), ("PATCH", "/shares/alice/"), ("POST", "/share-codes/alice/"), ("POST", "/services/s"),
+    ("POST", "/users"),
+    ("POST", "/users/new"),
+    ("PATCH", "/users/alice"),
+    ("POST", "/users/alice/activity"),
+    ("POST", "/users/alice/tokens"),
+    ("POST", "/users/alice/server"),
+    ("PATCH", "/users/alice/server"),
+    ("PUT", "/users/alice/servers/lab"),
+    ("DELETE", "/users/alice/servers/lab"),
+    ("POST", "/groups"),
+    ("POST", "/groups/g"),
+    ("POST", "/groups/staff/users"),
+    ("DELETE", "/groups/staff/users"),
+    ("PUT", "/groups/staff/properties"),
+    ("POST", "/shares/alice/"),
+    ("PATCH", "/shares/alice/"),
+    ("POST", "/share-codes/alice/"),
+    ("POST", "/services/s"),
     ("POST", "/shutdown"),
-]  # fmt: skip
-NAMES = ["a\nb", "a\x00b", "a\x7fb", "a\u2028b", "a\ud800b", " a", "a ", "", ".", "..", "a/b", "%2e%2e", "x" * 256, "%2E"]
+]
+NAMES = [
+    "a\nb",
+    "a\x00b",
+    "a\x7fb",
+    "a\u2028b",
+    "a\ud800b",
+    " a",
+    "a ",
+    "",
+    ".",
+    "..",
+    "a/b",
+    "%2e%2e",
+    "x" * 256,
+    "%2E",
+]
 
 
 @pytest.fixture
@@ -35,7 +63,21 @@ def refused(answer, *statuses):
 
 
 @pytest.mark.parametrize(("method", "path"), WRITES)
-@pytest.mark.parametrize("content", [b"{", b"nonsense", b"{'a': 1}", b'{"a": NaN}', b'{"a": 1e999}', b'{"a": -1e9999}', b"\xef\xbb\xbf{}", b"\xff\xfe", b"[" * 100_000, b'"' + b"x" * 10])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"{",
+        b"nonsense",
+        b"{'a': 1}",
+        b'{"a": NaN}',
+        b'{"a": 1e999}',
+        b'{"a": -1e9999}',
+        b"\xef\xbb\xbf{}",
+        b"\xff\xfe",
+        b"[" * 100_000,
+        b'"' + b"x" * 10,
+    ],
+)
 def test_what_is_no_json_is_said_to_be_none(admin, method, path, content):
     assert refused(admin(method, path, content=content)) == "Invalid JSON in body of request"
 
@@ -48,9 +90,14 @@ def test_what_is_no_object_is_said_to_be_none(admin, method, path, body):
 
 # Where JupyterHub takes what it does not know as options or properties, or passes it over.
 LENIENT = {
-    ("POST", "/users/alice/server"), ("PUT", "/users/alice/servers/lab"), ("PUT", "/groups/staff/properties"),
-    ("POST", "/users/alice/activity"), ("POST", "/users/alice/tokens"), ("DELETE", "/users/alice/servers/lab"), ("POST", "/shutdown"),
-}  # fmt: skip
+    ("POST", "/users/alice/server"),
+    ("PUT", "/users/alice/servers/lab"),
+    ("PUT", "/groups/staff/properties"),
+    ("POST", "/users/alice/activity"),
+    ("POST", "/users/alice/tokens"),
+    ("DELETE", "/users/alice/servers/lab"),
+    ("POST", "/shutdown"),
+}
 
 
 @pytest.mark.parametrize(("method", "path"), [write for write in WRITES if write not in LENIENT])
@@ -58,25 +105,40 @@ def test_an_unknown_key_is_named(admin, method, path):
     assert "planet" in refused(admin(method, path, json={"planet": "mars"}))
 
 
-@pytest.mark.parametrize(("method", "path", "body", "status"), [
-    ("POST", "/users/alice/activity", {"last_activity": "2026-01-01T00:00:00Z"}, 200),
-    ("POST", "/users/alice/activity", {"servers": {"lab": {"last_activity": "2026-01-01T00:00:00Z", "planet": "mars"}}}, 200),
-    ("POST", "/users/alice/tokens", {"note": "a"}, 201),
-    ("DELETE", "/users/alice/servers/lab", {"remove": True}, 204),
-    ("DELETE", "/users/alice/servers/lab", {"remove": None}, 204),
-    ("POST", "/users/alice/server", {"user_options": {}}, 202),
-    ("PUT", "/users/alice/servers/new", {"display_name": "New"}, 201),
-    ("POST", "/shutdown", {}, 202),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("POST", "/users/alice/activity", {"last_activity": "2026-01-01T00:00:00Z"}, 200),
+        (
+            "POST",
+            "/users/alice/activity",
+            {"servers": {"lab": {"last_activity": "2026-01-01T00:00:00Z", "planet": "mars"}}},
+            200,
+        ),
+        ("POST", "/users/alice/tokens", {"note": "a"}, 201),
+        ("DELETE", "/users/alice/servers/lab", {"remove": True}, 204),
+        ("DELETE", "/users/alice/servers/lab", {"remove": None}, 204),
+        ("POST", "/users/alice/server", {"user_options": {}}, 202),
+        ("PUT", "/users/alice/servers/new", {"display_name": "New"}, 201),
+        ("POST", "/shutdown", {}, 202),
+    ],
+)
 def test_a_key_that_jupyterhub_passes_over_is_passed_over(admin, method, path, body, status):
     assert admin(method, path, json=body | {"planet": "mars"}).status_code == status
 
 
-@pytest.mark.parametrize(("method", "path", "body"), [
-    ("PATCH", "/users/alice", None), ("PATCH", "/users/alice", {"name": None}), ("PATCH", "/users/alice", {"admin": None}),
-    ("PATCH", "/users/alice", {"auth_state": None}), ("PATCH", "/users/alice/servers/lab", {"user_options": None}),
-    ("PUT", "/users/alice/servers/new", {"display_name": None}), ("POST", "/users/alice/server", {"display_name": None}),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("PATCH", "/users/alice", None),
+        ("PATCH", "/users/alice", {"name": None}),
+        ("PATCH", "/users/alice", {"admin": None}),
+        ("PATCH", "/users/alice", {"auth_state": None}),
+        ("PATCH", "/users/alice/servers/lab", {"user_options": None}),
+        ("PUT", "/users/alice/servers/new", {"display_name": None}),
+        ("POST", "/users/alice/server", {"display_name": None}),
+    ],
+)
 def test_null_is_no_value(admin, method, path, body):
     refused(admin(method, path, json=body))
 
@@ -88,27 +150,48 @@ def test_the_rest_of_a_users_model_is_taken_and_nothing_comes_of_it(admin, path)
 
     assert admin.post(path, body).status_code == 201
     assert admin.get("/users/new").json() | {"created": None} == {
-        "kind": "user", "name": "new", "admin": False, "groups": [], "roles": ["user"], "server": None, "pending": None,
-        "created": None, "last_activity": None, "servers": {}, "user_info": None, "auth_state": None,
-    }  # fmt: skip
+        "kind": "user",
+        "name": "new",
+        "admin": False,
+        "groups": [],
+        "roles": ["user"],
+        "server": None,
+        "pending": None,
+        "created": None,
+        "last_activity": None,
+        "servers": {},
+        "user_info": None,
+        "auth_state": None,
+    }
 
 
 def test_the_rest_of_a_groups_model_is_taken_and_nothing_comes_of_it(admin):
     assert admin.post("/groups/new", {"name": "other", "roles": ["admin"]}).json() == {
-        "kind": "group", "name": "new", "users": [], "properties": {}, "roles": [],
-    }  # fmt: skip
+        "kind": "group",
+        "name": "new",
+        "users": [],
+        "properties": {},
+        "roles": [],
+    }
 
 
 @pytest.mark.parametrize("number", [10**400, -(10**400), 1e308, -1, 0, 2**63])
-@pytest.mark.parametrize(("method", "path", "key"), [
-    ("POST", "/users/alice/tokens", "expires_in"), ("POST", "/share-codes/alice/", "expires_in"),
-    ("POST", "/users/alice/activity", "last_activity"), ("PATCH", "/users/alice", "name"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("method", "path", "key"),
+    [
+        ("POST", "/users/alice/tokens", "expires_in"),
+        ("POST", "/share-codes/alice/", "expires_in"),
+        ("POST", "/users/alice/activity", "last_activity"),
+        ("PATCH", "/users/alice", "name"),
+    ],
+)
 def test_a_number_that_is_none_of_ours_is_refused(admin, method, path, key, number):
     assert key in refused(admin(method, path, content=json.dumps({key: number})))
 
 
-@pytest.mark.parametrize("query", ["limit=x", "offset=1.5", "limit=" + "9" * 400, "state=dead", "sort=planet", "offset=%00"])
+@pytest.mark.parametrize(
+    "query", ["limit=x", "offset=1.5", "limit=" + "9" * 400, "state=dead", "sort=planet", "offset=%00"]
+)
 def test_a_query_that_means_nothing_is_refused(admin, query):
     refused(admin.get(f"/users?{query}"))
 
@@ -164,37 +247,48 @@ def test_ten_thousand_names_with_a_bad_one_among_them_make_nobody(admin):
 @pytest.mark.parametrize("part", ["%", "_", "\\", "'", '"', "%%", "*"])
 def test_no_sign_in_a_name_filter_means_another(hub, admin, part):
     hub.user("a%b_c")
-    assert [u["name"] for u in admin.get("/users", params={"name_filter": part}).json()] == (["a%b_c"] if part in "%_" else [])
+    assert [u["name"] for u in admin.get("/users", params={"name_filter": part}).json()] == (
+        ["a%b_c"] if part in "%_" else []
+    )
 
 
-@pytest.mark.parametrize(("body", "status"), [
-    ({"user_options": {"__jupyterhub_x": 1}}, 400),
-    ({"__jupyterhub_x": 1}, 400),
-    ({"user_options": {"profile": "none"}}, 400),
-    ({"user_options": {"x": "y" * 20_000}}, 400),
-    ({"user_options": {"image": "evil:latest"}}, 202),
-    ({"display_name": "a\nb"}, 400),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"user_options": {"__jupyterhub_x": 1}}, 400),
+        ({"__jupyterhub_x": 1}, 400),
+        ({"user_options": {"profile": "none"}}, 400),
+        ({"user_options": {"x": "y" * 20_000}}, 400),
+        ({"user_options": {"image": "evil:latest"}}, 202),
+        ({"display_name": "a\nb"}, 400),
+    ],
+)
 def test_options_that_choose_nothing_on_offer_start_nothing(hub, admin, body, status):
     assert admin.post("/users/alice/server", body).status_code == status
     state = hub.hub.servers.find(hub.user("alice").id, "")
     assert (state is not None and state.launch_id is not None) == (status == 202)
 
 
-@pytest.mark.parametrize("path", ["/nothing", "/users/", "/users/alice/nothing", "/groups/", "/..", "/users/alice/servers/lab/extra"])
+@pytest.mark.parametrize(
+    "path", ["/nothing", "/users/", "/users/alice/nothing", "/groups/", "/..", "/users/alice/servers/lab/extra"]
+)
 def test_a_path_that_is_none_is_a_plain_404(admin, path):
     answer = admin.get(path)
     assert answer.status_code in {404, 301}  # the client resolves dots by itself
     assert answer.status_code == 301 or answer.json() == {"status": 404, "message": None}
 
 
-@pytest.mark.parametrize(("method", "path"), [("PUT", "/users"), ("DELETE", "/users"), ("POST", "/user"), ("PATCH", "/groups/staff")])
+@pytest.mark.parametrize(
+    ("method", "path"), [("PUT", "/users"), ("DELETE", "/users"), ("POST", "/user"), ("PATCH", "/groups/staff")]
+)
 def test_a_method_that_is_none_is_a_plain_405(admin, method, path):
     answer = admin(method, path)
     assert (answer.status_code, answer.json()) == (405, {"status": 405, "message": None})
 
 
-@pytest.mark.parametrize("header", ["token", "Bearer", "Basic YTpi", "token  ", "token a b", "bearer " + "x" * 100, "\x80", ""])
+@pytest.mark.parametrize(
+    "header", ["token", "Bearer", "Basic YTpi", "token  ", "token a b", "bearer " + "x" * 100, "\x80", ""]
+)
 def test_an_authorization_that_is_none_is_403(hub, header):
     answer = hub.client.get("/hub/api/users", headers={b"Authorization": header.encode("latin-1")})
     assert (answer.status_code, answer.json()["message"]) == (403, "Missing or invalid credentials.")
@@ -212,10 +306,17 @@ def test_a_fault_of_our_own_tells_nothing_of_the_inside(hub, admin, monkeypatch,
     assert any(mark in record.getMessage() for record in caplog.records)
 
 
-@pytest.mark.parametrize(("path", "body"), [
-    ("/shares/alice/", {"user": "\ud800"}), ("/users/alice/tokens", {"note": "\udfff"}), ("/groups/staff/users", {"users": ["\ud800"]}),
-    ("/users", {"usernames": ["\ud800"]}), ("/services/s", {"info": {"\ud800": 1}}), ("/users/alice/server", {"a": "\ud800"}),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/shares/alice/", {"user": "\ud800"}),
+        ("/users/alice/tokens", {"note": "\udfff"}),
+        ("/groups/staff/users", {"users": ["\ud800"]}),
+        ("/users", {"usernames": ["\ud800"]}),
+        ("/services/s", {"info": {"\ud800": 1}}),
+        ("/users/alice/server", {"a": "\ud800"}),
+    ],
+)
 def test_half_a_character_is_no_text(admin, path, body):
     assert refused(admin.post(path, content=json.dumps(body))) == "Invalid JSON in body of request"
 
@@ -225,7 +326,17 @@ def test_a_whole_character_of_two_halves_is_text(admin):
     assert made.json()["note"] == "\N{PARTY POPPER}"
 
 
-@pytest.mark.parametrize("form", [b"username=%ff&password=%ff&_xsrf=%ff", b"\xff\xfe", b"=&=&=", b"username=" + b"a" * 5_000_000, b"x" * 2_000_000, b"&".join(b"a%d=1" % n for n in range(5000))])
+@pytest.mark.parametrize(
+    "form",
+    [
+        b"username=%ff&password=%ff&_xsrf=%ff",
+        b"\xff\xfe",
+        b"=&=&=",
+        b"username=" + b"a" * 5_000_000,
+        b"x" * 2_000_000,
+        b"&".join(b"a%d=1" % n for n in range(5000)),
+    ],
+)
 def test_a_form_that_is_none_is_refused(hub, form):
     browser = hub.browser()
     browser.get("/hub/login")

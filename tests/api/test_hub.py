@@ -13,7 +13,13 @@ def test_a_token_is_told_whose_another_is(hub, admin, alice):
 
 
 def test_who_holds_a_secret_sees_of_its_owner_no_more_than_their_own_scopes_show(alice, bob):
-    assert set(alice.get(f"/authorizations/token/{bob.secret}").json()) == {"kind", "name", "user_info", "admin", "groups"}
+    assert set(alice.get(f"/authorizations/token/{bob.secret}").json()) == {
+        "kind",
+        "name",
+        "user_info",
+        "admin",
+        "groups",
+    }
 
 
 def test_a_token_is_told_whose_a_cookie_is(hub, admin):
@@ -35,7 +41,10 @@ def test_shutting_down_stops_servers_only_where_asked(hub, admin, alice):
     assert "no server was touched" in admin.post("/shutdown", {}).json()["message"]
     assert alice.get("/users/alice").json()["pending"] == "spawn"
     done = admin.post("/shutdown", {"servers": True, "proxy": True})
-    assert (done.status_code, done.json()["message"]) == (202, "The hub has no process to shut down; 1 servers are being stopped")
+    assert (done.status_code, done.json()["message"]) == (
+        202,
+        "The hub has no process to shut down; 1 servers are being stopped",
+    )
     assert alice.get("/users/alice").json()["pending"] != "spawn"
 
 

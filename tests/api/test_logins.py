@@ -43,7 +43,9 @@ def open_hub(tmp_path):
 def sign_up(hub, name, password="long enough"):
     browser = hub.browser()
     browser.get("/hub/sign-up")
-    return browser, browser.post("/hub/sign-up", data={"username": name, "password": password, "again": password, "_xsrf": browser.xsrf})
+    return browser, browser.post(
+        "/hub/sign-up", data={"username": name, "password": password, "again": password, "_xsrf": browser.xsrf}
+    )
 
 
 def log_in(browser, name, password):

@@ -82,7 +82,10 @@ def test_a_filter_by_the_name_of_nobody_is_refused(boss, scope):
 
 def test_who_may_not_know_of_others_learns_nothing_of_them_by_a_filter(hub, boss):
     bob = hub.as_user("bob")
-    told = {bob.post("/users/bob/tokens", {"scopes": [f"read:users!user={name}"]}).text.replace(name, "") for name in ("boss", "none")}
+    told = {
+        bob.post("/users/bob/tokens", {"scopes": [f"read:users!user={name}"]}).text.replace(name, "")
+        for name in ("boss", "none")
+    }
     assert len(told) == 1
 
 

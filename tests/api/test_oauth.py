@@ -19,22 +19,40 @@ CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest())
 @pytest.fixture
 def member(hub):
     """A browser of somebody who may use the service."""
-    hub.hub.roles["guests"] = type(hub.hub.roles["user"])("guests", ("access:services!service=checker",), groups=frozenset({"guests"}))
+    hub.hub.roles["guests"] = type(hub.hub.roles["user"])(
+        "guests", ("access:services!service=checker",), groups=frozenset({"guests"})
+    )
     hub.user("mira", groups=["guests"])
     return hub.browser("mira")
 
 
 def authorize(browser, **more):
-    asked = {"client_id": CLIENT, "redirect_uri": CALLBACK, "response_type": "code", "state": "s", "code_challenge": CHALLENGE,
-             "code_challenge_method": "S256"}  # fmt: skip
+    asked = {
+        "client_id": CLIENT,
+        "redirect_uri": CALLBACK,
+        "response_type": "code",
+        "state": "s",
+        "code_challenge": CHALLENGE,
+        "code_challenge_method": "S256",
+    }
     return browser.get("/hub/api/oauth2/authorize?" + urlencode(asked | more))
 
 
 def consent(browser, page, *scopes):
     fields = [("_xsrf", browser.xsrf), *(("scopes", scope) for scope in scopes)]
-    action = "/hub/api/oauth2/authorize?" + urlencode({"client_id": CLIENT, "redirect_uri": CALLBACK, "response_type": "code",
-                                                       "state": "s", "code_challenge": CHALLENGE, "code_challenge_method": "S256"})  # fmt: skip
-    return browser.post(action, content=urlencode(fields), headers={"Content-Type": "application/x-www-form-urlencoded"})
+    action = "/hub/api/oauth2/authorize?" + urlencode(
+        {
+            "client_id": CLIENT,
+            "redirect_uri": CALLBACK,
+            "response_type": "code",
+            "state": "s",
+            "code_challenge": CHALLENGE,
+            "code_challenge_method": "S256",
+        }
+    )
+    return browser.post(
+        action, content=urlencode(fields), headers={"Content-Type": "application/x-www-form-urlencoded"}
+    )
 
 
 def code_of(answer):
@@ -43,8 +61,14 @@ def code_of(answer):
 
 
 def exchange(hub, code, /, **more):
-    form = {"grant_type": "authorization_code", "code": code, "redirect_uri": CALLBACK, "client_id": CLIENT, "client_secret": SECRET,
-            "code_verifier": VERIFIER} | more  # fmt: skip
+    form = {
+        "grant_type": "authorization_code",
+        "code": code,
+        "redirect_uri": CALLBACK,
+        "client_id": CLIENT,
+        "client_secret": SECRET,
+        "code_verifier": VERIFIER,
+    } | more
     return hub.client.post("/hub/api/oauth2/token", data={k: v for k, v in form.items() if v is not None})
 
 
@@ -60,7 +84,11 @@ def test_a_service_is_told_who_agreed_and_nothing_more(hub, member):
     assert "Service checker" in page.text
     me = token_of(hub, member).get("/user").json()
     assert me["name"] == "mira"
-    assert me["scopes"] == ["access:services!service=checker", "read:users:groups!user=mira", "read:users:name!user=mira"]
+    assert me["scopes"] == [
+        "access:services!service=checker",
+        "read:users:groups!user=mira",
+        "read:users:name!user=mira",
+    ]
 
 
 def test_what_was_agreed_to_once_is_not_asked_again(hub, member):
@@ -125,15 +153,33 @@ def scopes_with(hub, browser, *asked):
 
 
 def test_a_service_asks_for_what_it_is_allowed_or_less(hub, reader):
-    assert {"read:services!service=checker", "read:services:name!service=checker"} <= scopes_with(hub, reader, "read:services!service")
-    assert {"list:groups!group=guests", "read:groups:name!group=guests"} <= scopes_with(hub, reader, "list:groups!group=guests")
+    assert {"read:services!service=checker", "read:services:name!service=checker"} <= scopes_with(
+        hub, reader, "read:services!service"
+    )
+    assert {"list:groups!group=guests", "read:groups:name!group=guests"} <= scopes_with(
+        hub, reader, "list:groups!group=guests"
+    )
     assert "read:users:activity!user=mira" in scopes_with(hub, reader, "read:users:activity!user")
 
 
-@pytest.mark.parametrize("asked", [
-    "read:services", "read:services!service=admin", "read:users", "read:users!user=root", "read:users!group=guests", "groups",
-    "access:services", "access:services!service=admin", "servers!user", "self", "inherit", "(no_scope)", "read:users!user=/",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "read:services",
+        "read:services!service=admin",
+        "read:users",
+        "read:users!user=root",
+        "read:users!group=guests",
+        "groups",
+        "access:services",
+        "access:services!service=admin",
+        "servers!user",
+        "self",
+        "inherit",
+        "(no_scope)",
+        "read:users!user=/",
+    ],
+)
 def test_a_service_asks_for_nothing_beyond(reader, asked):
     refused = authorize(reader, scope=asked)
     assert refused.status_code == 302
@@ -158,18 +204,29 @@ def test_who_may_not_use_the_service_is_told_so(hub):
     assert "do not have permission" in refused.text
 
 
-@pytest.mark.parametrize("asked", [
-    {"redirect_uri": "http://evil.example/"}, {"redirect_uri": CALLBACK + "/"}, {"redirect_uri": CALLBACK + "?x=1"},
-    {"redirect_uri": "//127.0.0.1:18555/services/checker/oauth_callback"}, {"redirect_uri": CALLBACK.replace("127.0.0.1", "127.0.0.1@evil.example")},
-    {"client_id": "service-none"}, {"client_id": "x" * 5000}, {"client_id": "jupyterhub-user-x"},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"redirect_uri": "http://evil.example/"},
+        {"redirect_uri": CALLBACK + "/"},
+        {"redirect_uri": CALLBACK + "?x=1"},
+        {"redirect_uri": "//127.0.0.1:18555/services/checker/oauth_callback"},
+        {"redirect_uri": CALLBACK.replace("127.0.0.1", "127.0.0.1@evil.example")},
+        {"client_id": "service-none"},
+        {"client_id": "x" * 5000},
+        {"client_id": "jupyterhub-user-x"},
+    ],
+)
 def test_a_client_or_a_redirect_that_is_not_registered_is_never_followed(member, asked):
     refused = authorize(member, **asked)
     assert refused.status_code == 400
     assert "location" not in refused.headers
 
 
-@pytest.mark.parametrize("asked", [{"response_type": "token"}, {"scope": "admin:users"}, {"scope": "nonsense"}, {"code_challenge_method": "none"}])
+@pytest.mark.parametrize(
+    "asked",
+    [{"response_type": "token"}, {"scope": "admin:users"}, {"scope": "nonsense"}, {"code_challenge_method": "none"}],
+)
 def test_what_may_not_be_asked_goes_back_as_an_error(member, asked):
     refused = authorize(member, **asked)
     assert refused.status_code == 302
@@ -177,11 +234,23 @@ def test_what_may_not_be_asked_goes_back_as_an_error(member, asked):
     assert "error=" in refused.headers["location"]
 
 
-@pytest.mark.parametrize("wrong", [
-    {"client_secret": "wrong"}, {"client_secret": None}, {"code_verifier": "w" * 50}, {"code_verifier": None}, {"client_id": "service-none"},
-    {"redirect_uri": "http://evil.example/"}, {"code": "made-up"}, {"code": "x" * 100_000}, {"grant_type": "password"},
-    {"grant_type": "client_credentials"}, {"grant_type": "refresh_token"}, {"client_secret": "x" * 100_000},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"client_secret": "wrong"},
+        {"client_secret": None},
+        {"code_verifier": "w" * 50},
+        {"code_verifier": None},
+        {"client_id": "service-none"},
+        {"redirect_uri": "http://evil.example/"},
+        {"code": "made-up"},
+        {"code": "x" * 100_000},
+        {"grant_type": "password"},
+        {"grant_type": "client_credentials"},
+        {"grant_type": "refresh_token"},
+        {"client_secret": "x" * 100_000},
+    ],
+)
 def test_a_code_is_exchanged_by_its_client_alone(hub, member, wrong):
     code = code_of(consent(member, authorize(member), "access:services!service=checker"))
     refused = exchange(hub, code, **wrong)
@@ -198,14 +267,19 @@ def test_a_code_opens_once(hub, member):
 def test_consent_by_a_foreign_page_is_none(hub, member):
     member.get("/hub/home")
     for fields in ({}, {"_xsrf": "made-up"}):
-        refused = member.post("/hub/api/oauth2/authorize?" + urlencode({"client_id": CLIENT, "redirect_uri": CALLBACK, "response_type": "code"}),
-                              data=fields)  # fmt: skip
+        refused = member.post(
+            "/hub/api/oauth2/authorize?"
+            + urlencode({"client_id": CLIENT, "redirect_uri": CALLBACK, "response_type": "code"}),
+            data=fields,
+        )
         assert refused.status_code == 403
 
 
 def test_a_token_of_the_api_gives_no_consent(hub, member):
     api = hub.as_user("mira")
-    assert api.post(f"/oauth2/authorize?client_id={CLIENT}&redirect_uri={CALLBACK}&response_type=code").status_code == 403
+    assert (
+        api.post(f"/oauth2/authorize?client_id={CLIENT}&redirect_uri={CALLBACK}&response_type=code").status_code == 403
+    )
 
 
 def test_a_rename_ends_nothing_and_shows_the_new_name(hub, member):

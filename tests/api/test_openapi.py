@@ -21,16 +21,29 @@ CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance,
 SCHEMA = schemathesis.openapi.from_dict(api_document())
 OPERATIONS = [found.ok() for found in SCHEMA.get_all_operations()]
 NAMES = {
-    "name": ["alice", "bob", "staff", "checker", "jupyterhub-hub-login"], "owner": ["alice", "bob"], "server": ["lab", "new"],
-    "secret": ["x"], "token_id": ["a0"], "session_id": ["a0"],
-}  # fmt: skip
+    "name": ["alice", "bob", "staff", "checker", "jupyterhub-hub-login"],
+    "owner": ["alice", "bob"],
+    "server": ["lab", "new"],
+    "secret": ["x"],
+    "token_id": ["a0"],
+    "session_id": ["a0"],
+}
 BODIES = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.text(max_size=20), st.lists(st.integers(), max_size=3),
-    st.dictionaries(st.sampled_from(["name", "usernames", "users", "scopes", "expires_in", "user", "admin", "servers", "url"]),
-                    st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
-                                 lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
-                                 max_leaves=5), max_size=4),
-)  # fmt: skip
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.text(max_size=20),
+    st.lists(st.integers(), max_size=3),
+    st.dictionaries(
+        st.sampled_from(["name", "usernames", "users", "scopes", "expires_in", "user", "admin", "servers", "url"]),
+        st.recursive(
+            st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+            lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+            max_leaves=5,
+        ),
+        max_size=4,
+    ),
+)
 # A start that nobody carries out here is followed without an end; tests/e2e follow real ones.
 ENDLESS = "/progress"
 LEAVES_ALONE = {"POST /shutdown", "POST /oauth2/token"}  # stops what others look at; takes no JSON
@@ -56,15 +69,16 @@ def send(hub, case, headers):
     return hub.client.request(**case.as_transport_kwargs(base_url="http://hub.test/hub/api", headers=headers))
 
 
-@pytest.mark.parametrize("operation", [o for o in OPERATIONS if ENDLESS not in o.path], ids=lambda operation: operation.label)
+@pytest.mark.parametrize(
+    "operation", [o for o in OPERATIONS if ENDLESS not in o.path], ids=lambda operation: operation.label
+)
 @pytest.mark.timeout(60)
 def test_whatever_is_asked_is_answered_as_the_document_says(filled, operation):
     admin = {"Authorization": f"token {An.ADMIN_TOKEN}"}
     restore = [name for name in ("alice", "bob") if operation.method.upper() in {"DELETE", "PATCH", "POST"}]
 
     @given(case=operation.as_strategy(), known=st.data())
-    @settings(max_examples=25, deadline=None, database=None, derandomize=True,
-              suppress_health_check=list(HealthCheck))  # fmt: skip
+    @settings(max_examples=25, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
     def ask(case, known):
         for part in case.path_parameters or {}:
             if known.draw(st.integers(0, 3)):
@@ -76,7 +90,9 @@ def test_whatever_is_asked_is_answered_as_the_document_says(filled, operation):
     ask()
 
 
-@pytest.mark.parametrize("operation", [o for o in OPERATIONS if o.method.upper() not in {"GET", "HEAD"}], ids=lambda o: o.label)
+@pytest.mark.parametrize(
+    "operation", [o for o in OPERATIONS if o.method.upper() not in {"GET", "HEAD"}], ids=lambda o: o.label
+)
 @pytest.mark.timeout(60)
 def test_no_body_however_wrong_is_an_error_of_the_hub(filled, operation):
     path = re.sub(r"{(\w+)}", lambda part: NAMES[part[1]][0], operation.path)
@@ -113,7 +129,9 @@ def test_who_holds_no_scope_is_told_the_documented_ones(filled, operation):
         return
     path = re.sub(r"{(\w+)}", lambda part: NAMES[part[1]][0], operation.path)
     nobody = filled.as_user("bob", ["read:users:name!user=nobody"])
-    refused = nobody(operation.method.upper(), path, json={"last_activity": "2026-01-01T00:00:00Z"} if "activity" in path else {})
+    refused = nobody(
+        operation.method.upper(), path, json={"last_activity": "2026-01-01T00:00:00Z"} if "activity" in path else {}
+    )
     assert refused.status_code == 403
     if operation.label != "POST /users/{name}/tokens":
         assert refused.json()["message"].endswith(f"requires any of [{', '.join(scopes)}]")

@@ -78,11 +78,14 @@ def test_a_script_with_a_cookie_need_not_name_a_type_but_show_the_token(alice):
 # --- starting --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("query", "chosen"), [
-    ("opt-a=1&opt-b=x&opt-b=y&c=2", {"a": "1", "b": ["x", "y"]}),
-    ("a=1&b=x&b=y&next=/hub/home&display_name=Q", {"a": "1", "b": ["x", "y"]}),
-    ("next=/hub/home&opt-=1", {}),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("query", "chosen"),
+    [
+        ("opt-a=1&opt-b=x&opt-b=y&c=2", {"a": "1", "b": ["x", "y"]}),
+        ("a=1&b=x&b=y&next=/hub/home&display_name=Q", {"a": "1", "b": ["x", "y"]}),
+        ("next=/hub/home&opt-=1", {}),
+    ],
+)
 def test_options_of_a_link_are_those_with_the_prefix_or_all(hub, alice, query, chosen):
     assert alice.get(f"/hub/spawn?{query}").status_code == 302
     assert options(hub) == chosen
@@ -158,12 +161,18 @@ def test_who_asks_for_a_server_while_the_edge_sleeps_wakes_it_and_waits_for_it_o
     assert alice.get("/hub/user/alice/lab").headers["location"] == "/user/alice/lab?redirects=1"
 
 
-@pytest.mark.parametrize(("method", "path"), [("GET", "/hub/user/alice/api/status"), ("POST", "/hub/user/alice/x"), ("GET", "/hub/user/alice/x")])
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", "/hub/user/alice/api/status"), ("POST", "/hub/user/alice/x"), ("GET", "/hub/user/alice/x")],
+)
 def test_a_program_is_told_that_the_edge_sleeps_in_json(sleepy, alice, method, path):
     answer = alice.request(method, path, headers=JSON)
 
     assert (answer.status_code, sleepy.calls) == (503, ["start"])
-    assert answer.json() == {"status": 503, "message": "The way to the server is asleep and wakes up. Try again in a moment."}
+    assert answer.json() == {
+        "status": 503,
+        "message": "The way to the server is asleep and wakes up. Try again in a moment.",
+    }
 
 
 def test_an_edge_that_never_sleeps_is_not_looked_for(reached, alice):
@@ -190,6 +199,10 @@ def test_a_server_that_never_answers_ends_in_words_and_not_in_a_loop(reached, al
 def test_a_share_is_accepted_with_the_code_in_the_form_or_the_address(hub, alice, place):
     hub.user("bob")
     code = hub.as_token(An.ADMIN_TOKEN).post("/share-codes/bob/", {}).json()["code"]
-    answer = alice.submit("/hub/accept-share", code=code) if place == "form" else alice.submit(f"/hub/accept-share?code={code}")
+    answer = (
+        alice.submit("/hub/accept-share", code=code)
+        if place == "form"
+        else alice.submit(f"/hub/accept-share?code={code}")
+    )
 
     assert (answer.status_code, answer.headers["location"]) == (302, "/user/bob/")

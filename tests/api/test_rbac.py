@@ -24,7 +24,7 @@ BODIES = {
     "/groups/{name}/users": {"users": ["inside"]},
     "/shares": {"user": "inside"},
     "/services": {"display": False},
-}  # fmt: skip
+}
 OPERATIONS = [
     (method.upper(), path, [scope for each in told.get("security", []) for scope in each.get("token", [])])
     for path, methods in api_document()["paths"].items()
@@ -59,9 +59,17 @@ def world(hub):
 
 def snapshot(hub):
     admin = hub.as_token(An.ADMIN_TOKEN)
-    seen = [admin.get(path).json() for path in (
-        "/users?include_stopped_servers", "/groups", "/services", "/users/outside/tokens", "/shares/outside", "/share-codes/outside",
-    )]  # fmt: skip
+    seen = [
+        admin.get(path).json()
+        for path in (
+            "/users?include_stopped_servers",
+            "/groups",
+            "/services",
+            "/users/outside/tokens",
+            "/shares/outside",
+            "/share-codes/outside",
+        )
+    ]
     return re.sub(r'"last_activity": ("[^"]*"|null)', "", json.dumps(seen))
 
 
@@ -73,7 +81,11 @@ def test_a_filtered_scope_reaches_nothing_outside(world, method, path, scopes):
         for fence in ("user=inside", "group=ours", "server=inside/lab", "service=checker"):
             held = world.as_user("boss", [f"{scope}!{fence}", *([f"{up}!{fence}" for up in above(scope)])])
             told = [held(method, place(path, target), json=body_of(path)) for target in targets]
-            assert {answer.status_code for answer in told} <= {403, 404}, (scope, fence, [answer.text for answer in told])
+            assert {answer.status_code for answer in told} <= {403, 404}, (
+                scope,
+                fence,
+                [answer.text for answer in told],
+            )
             # Who may not look learns nothing of what is there.
             assert len({(answer.status_code, answer.text) for answer in told}) == 1
     assert snapshot(world) == before
@@ -83,7 +95,10 @@ def above(scope):
     return [name for name, definition in DEFINITIONS.items() if scope in definition.contains]
 
 
-@pytest.mark.parametrize(("method", "path"), [("POST", "/users"), ("POST", "/groups"), ("POST", "/users/made-by-nobody"), ("POST", "/groups/made")])
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("POST", "/users"), ("POST", "/groups"), ("POST", "/users/made-by-nobody"), ("POST", "/groups/made")],
+)
 def test_a_filtered_admin_makes_nothing_outside(world, method, path):
     held = world.as_user("boss", ["admin:users!group=ours", "admin:groups!group=ours", "admin:users!user=inside"])
     before = snapshot(world)
@@ -115,7 +130,13 @@ def test_a_field_is_shown_only_with_its_scope(world):
     assert shown("read:users:groups!user=inside") == {"kind", "name", "groups"}
     assert shown("read:users:activity!user=inside") == {"kind", "name", "last_activity"}
     assert shown("read:roles:users!user=inside") == {"kind", "name", "roles", "admin"}
-    assert shown("read:users:name!user=inside", "read:servers!server=inside/lab") == {"kind", "name", "admin", "user_info", "servers"}
+    assert shown("read:users:name!user=inside", "read:servers!server=inside/lab") == {
+        "kind",
+        "name",
+        "admin",
+        "user_info",
+        "servers",
+    }
     assert shown("read:users!group=ours") >= {"created", "pending", "server"}
     assert "auth_state" not in shown("read:users!user=inside")
 
@@ -131,7 +152,9 @@ def assistant(world):
     """A browser of somebody who administers one group only, by all that the pages ask for."""
     role = type(world.hub.roles["user"])
     fenced = ("admin:users", "admin:servers", "tokens", "list:users", "delete:users", "access:servers")
-    world.hub.roles["assistants"] = role("assistants", ("admin-ui", *(f"{s}!group=ours" for s in fenced)), users=frozenset({"anna"}))
+    world.hub.roles["assistants"] = role(
+        "assistants", ("admin-ui", *(f"{s}!group=ours" for s in fenced)), users=frozenset({"anna"})
+    )
     world.user("anna")
     return world.browser("anna")
 
@@ -145,12 +168,24 @@ def test_a_filtered_admins_pages_show_and_change_what_is_within(world, assistant
     assert assistant.submit("/hub/admin/users/inside/delete").status_code == 303
 
 
-@pytest.mark.parametrize(("path", "fields"), [
-    ("/hub/admin/users", {"usernames": "made-by-nobody"}), ("/hub/admin/users", {"usernames": "x", "admin": "1"}),
-    *((f"/hub/admin/users/{name}/{what}", {"admin": "1"}) for name in ("outside", "boss") for what in ("delete", "admin", "log-out", "password-link")),
-    ("/hub/admin/users/inside/admin", {"admin": "1"}), ("/hub/stop/outside", {}), ("/hub/stop/outside/lab", {}),
-    ("/hub/delete/outside/lab", {}), ("/hub/spawn/outside", {}), ("/hub/spawn/outside/lab", {}),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [
+        ("/hub/admin/users", {"usernames": "made-by-nobody"}),
+        ("/hub/admin/users", {"usernames": "x", "admin": "1"}),
+        *(
+            (f"/hub/admin/users/{name}/{what}", {"admin": "1"})
+            for name in ("outside", "boss")
+            for what in ("delete", "admin", "log-out", "password-link")
+        ),
+        ("/hub/admin/users/inside/admin", {"admin": "1"}),
+        ("/hub/stop/outside", {}),
+        ("/hub/stop/outside/lab", {}),
+        ("/hub/delete/outside/lab", {}),
+        ("/hub/spawn/outside", {}),
+        ("/hub/spawn/outside/lab", {}),
+    ],
+)
 def test_a_filtered_admins_pages_reach_nothing_outside(world, assistant, path, fields):
     before = snapshot(world)
     there = world.browser("outside")
@@ -159,7 +194,16 @@ def test_a_filtered_admins_pages_reach_nothing_outside(world, assistant, path, f
     assert there.get("/hub/home").status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/hub/spawn/outside", "/hub/spawn-pending/outside", "/hub/user/outside/", "/hub/user/outside/lab/", "/hub/user/nobody-at-all/"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/hub/spawn/outside",
+        "/hub/spawn-pending/outside",
+        "/hub/user/outside/",
+        "/hub/user/outside/lab/",
+        "/hub/user/nobody-at-all/",
+    ],
+)
 def test_a_filtered_admins_pages_show_nothing_of_what_is_outside(world, assistant, path):
     answer = assistant.get(path)
     assert answer.status_code == 404
@@ -172,7 +216,9 @@ def test_the_admin_page_shows_of_people_what_the_scopes_show(world):
     world.user("anna")
     page = world.browser("anna").get("/hub/admin").text
     assert "<h2>outside</h2>" in page
-    assert not any(fact in page for fact in ("inside", "theirs", "active</li>", "Last active", "Since", 'class="servers"', ">lab "))
+    assert not any(
+        fact in page for fact in ("inside", "theirs", "active</li>", "Last active", "Since", 'class="servers"', ">lab ")
+    )
 
 
 def test_an_admin_is_not_removed_on_the_page_by_who_is_none(world):
@@ -187,13 +233,24 @@ def test_an_admin_is_not_removed_on_the_page_by_who_is_none(world):
     assert world.user("boss").admin
 
 
-@pytest.mark.parametrize(("method", "path", "scope"), [
-    ("GET", "/info", "read:hub"), ("GET", "/metrics", "read:metrics"), ("GET", "/proxy", "proxy"), ("POST", "/proxy", "proxy"),
-    ("PATCH", "/proxy", "proxy"), ("POST", "/shutdown", "shutdown"), ("POST", "/users", "admin:users"), ("POST", "/groups", "admin:groups"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("method", "path", "scope"),
+    [
+        ("GET", "/info", "read:hub"),
+        ("GET", "/metrics", "read:metrics"),
+        ("GET", "/proxy", "proxy"),
+        ("POST", "/proxy", "proxy"),
+        ("PATCH", "/proxy", "proxy"),
+        ("POST", "/shutdown", "shutdown"),
+        ("POST", "/users", "admin:users"),
+        ("POST", "/groups", "admin:groups"),
+    ],
+)
 def test_a_scope_for_somebody_is_none_for_the_hub_as_a_whole(world, method, path, scope):
     for fence in ("user=boss", "group=ours", "server=inside/lab", "service=checker"):
-        assert world.as_user("boss", [f"{scope}!{fence}"])(method, path, json=BODIES.get(path, {})).status_code == 403  # JupyterHub says so
+        assert (
+            world.as_user("boss", [f"{scope}!{fence}"])(method, path, json=BODIES.get(path, {})).status_code == 403
+        )  # JupyterHub says so
     assert world.as_user("boss", [scope])(method, path, json=BODIES.get(path, {})).status_code < 300
 
 
@@ -209,28 +266,35 @@ def plain_helper(world, monkeypatch):
 
     table = world.hub.roles
     table["helper"] = Role("helper", ("admin:users", "admin:groups", "tokens"), services=frozenset({"helper"}))
-    world.hub.services.store.create(Service("helper", token_sha256=sha256("helper-token-0123456789"), from_settings=False))
+    world.hub.services.store.create(
+        Service("helper", token_sha256=sha256("helper-token-0123456789"), from_settings=False)
+    )
     return world.as_token("helper-token-0123456789")
 
 
-@pytest.mark.parametrize(("method", "path", "body"), [
-    ("PATCH", "/users/inside", {"admin": True}),
-    ("POST", "/users", {"usernames": ["new"], "admin": True}),
-    ("POST", "/users/new", {"admin": True}),
-    ("PATCH", "/users/boss", {"admin": False}),
-    ("PATCH", "/users/boss", {"name": "mine"}),
-    ("DELETE", "/users/boss", {}),
-    ("POST", "/users/boss/tokens", {}),
-    ("POST", "/users", {"usernames": ["new", "teacher"]}),
-    ("POST", "/users/teacher", {}),
-    ("PATCH", "/users/inside", {"name": "TEACHER"}),
-    ("POST", "/groups/sharers/users", {"users": ["inside"]}),
-    ("POST", "/groups/lost", {"users": ["inside"]}),
-    ("POST", "/groups", {"groups": ["new", "lost"], "users": ["inside"]}),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("PATCH", "/users/inside", {"admin": True}),
+        ("POST", "/users", {"usernames": ["new"], "admin": True}),
+        ("POST", "/users/new", {"admin": True}),
+        ("PATCH", "/users/boss", {"admin": False}),
+        ("PATCH", "/users/boss", {"name": "mine"}),
+        ("DELETE", "/users/boss", {}),
+        ("POST", "/users/boss/tokens", {}),
+        ("POST", "/users", {"usernames": ["new", "teacher"]}),
+        ("POST", "/users/teacher", {}),
+        ("PATCH", "/users/inside", {"name": "TEACHER"}),
+        ("POST", "/groups/sharers/users", {"users": ["inside"]}),
+        ("POST", "/groups/lost", {"users": ["inside"]}),
+        ("POST", "/groups", {"groups": ["new", "lost"], "users": ["inside"]}),
+    ],
+)
 def test_who_is_no_admin_makes_nobody_more_than_they_are_themselves(world, plain_helper, method, path, body):
     role = type(world.hub.roles["user"])
-    world.hub.roles["lost"] = role("lost", ("read:hub",), groups=frozenset({"lost"}))  # of a group that is not there now
+    world.hub.roles["lost"] = role(
+        "lost", ("read:hub",), groups=frozenset({"lost"})
+    )  # of a group that is not there now
     before = snapshot(world)
     assert plain_helper(method, path, json=body).status_code == 403
     assert snapshot(world) == before
@@ -239,12 +303,17 @@ def test_who_is_no_admin_makes_nobody_more_than_they_are_themselves(world, plain
 def test_who_holds_what_a_groups_role_gives_may_give_it_by_the_group(world, plain_helper):
     role = type(world.hub.roles["user"])
     world.hub.roles["ours"] = role("ours", ("read:users", "self"), groups=frozenset({"ours"}))
-    world.hub.roles["helper"] = replace(world.hub.roles["helper"], scopes=(*world.hub.roles["helper"].scopes, "servers", "shares"))
+    world.hub.roles["helper"] = replace(
+        world.hub.roles["helper"], scopes=(*world.hub.roles["helper"].scopes, "servers", "shares")
+    )
     assert plain_helper.post("/groups/ours/users", {"users": ["outside"]}).status_code == 200
     assert plain_helper.delete("/groups/ours/users", {"users": ["outside"]}).status_code == 200
 
 
-@pytest.mark.parametrize("scopes", [["admin:users"], ["self", "admin-ui"], ["read:users!group=ours"], ["read:users!user=outside"], ["tokens"]])
+@pytest.mark.parametrize(
+    "scopes",
+    [["admin:users"], ["self", "admin-ui"], ["read:users!group=ours"], ["read:users!user=outside"], ["tokens"]],
+)
 def test_a_token_is_issued_with_nothing_that_its_owner_lacks(world, scopes):
     inside = world.as_user("inside")
     refused = inside.post("/users/inside/tokens", {"scopes": scopes})
@@ -265,8 +334,27 @@ def test_scopes_that_a_service_asks_for_a_user_are_the_users(world):
         assert set(world.as_token(made.json()["token"]).scopes()) <= plain
 
 
-@given(stored=st.lists(st.sampled_from([f"{name}{fence}" for name in DEFINITIONS for fence in (
-    "", "!user=inside", "!user", "!group=ours", "!group=theirs", "!server=inside/lab", "!server=outside/lab", "!service=checker")]), max_size=6))  # fmt: skip
+@given(
+    stored=st.lists(
+        st.sampled_from(
+            [
+                f"{name}{fence}"
+                for name in DEFINITIONS
+                for fence in (
+                    "",
+                    "!user=inside",
+                    "!user",
+                    "!group=ours",
+                    "!group=theirs",
+                    "!server=inside/lab",
+                    "!server=outside/lab",
+                    "!service=checker",
+                )
+            ]
+        ),
+        max_size=6,
+    )
+)
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_stored_token_does_what_its_owner_cannot_at_that_moment(world, stored):
     full = set(world.as_user("inside").scopes())
@@ -293,7 +381,9 @@ def test_leaving_a_group_ends_what_its_role_gave(world):
     assert "shares!user=inside" not in inside.scopes()
 
 
-@pytest.mark.parametrize("body", [{"expires_in": 0}, {"expires_in": -1}, {"expires_in": 1.5}, {"expires_in": "1"}, {"expires_in": True}])
+@pytest.mark.parametrize(
+    "body", [{"expires_in": 0}, {"expires_in": -1}, {"expires_in": 1.5}, {"expires_in": "1"}, {"expires_in": True}]
+)
 def test_an_expiry_that_is_none_is_refused(world, body):
     assert world.as_user("inside").post("/users/inside/tokens", body).status_code == 400
 

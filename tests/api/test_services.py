@@ -14,9 +14,17 @@ def test_a_service_that_was_added_knows_itself_and_is_a_client(hub, admin):
     made = admin.post("/services/grader", body)
     assert made.status_code == 201
     assert made.json() == {
-        "kind": "service", "name": "grader", "admin": False, "roles": [], "url": "http://127.0.0.1:9999",
-        "prefix": "/services/grader/", "command": [], "pid": 0, "info": {"course": 1}, "display": True,
-    }  # fmt: skip
+        "kind": "service",
+        "name": "grader",
+        "admin": False,
+        "roles": [],
+        "url": "http://127.0.0.1:9999",
+        "prefix": "/services/grader/",
+        "command": [],
+        "pid": 0,
+        "info": {"course": 1},
+        "display": True,
+    }
     me = hub.as_token(TOKEN).get("/user").json()
     assert (me["kind"], me["name"], me["scopes"]) == ("service", "grader", [])
     assert hub.hub.services.client("service-grader").redirect_uri == "/services/grader/oauth_callback"
@@ -43,24 +51,27 @@ def test_it_is_there_after_a_restart(hub, admin, tmp_path):
     assert build_hub(tmp_path).as_token(TOKEN).get("/user").json()["name"] == "grader"
 
 
-@pytest.mark.parametrize(("body", "fault"), [
-    ({}, "Invalid service data"),
-    ({"url": "ftp://x"}, "url must be an address"),
-    ({"url": "http://user:pass@x"}, "url must be an address"),
-    ({"url": "http://a b"}, "url must be an address"),
-    ({"url": "http://x:99999999"}, "url must be an address"),
-    ({"url": "http://a..b"}, "url must be an address"),
-    ({"url": f"http://{'x' * 64}.org"}, "url must be an address"),
-    ({"url": f"http://{'a.' * 127}org"}, "url must be an address"),
-    ({"url": "http://x\nshow map"}, "url must be an address"),
-    ({"url": 3}, "url"),
-    ({"planet": "mars"}, "planet"),
-    ({"api_token": "short"}, "api_token"),
-    ({"command": ["true"]}, "runs no services itself"),
-    ({"api_token": TOKEN, "url": "http://x", "oauth_client_id": "jupyterhub-user-x"}, "must start with 'service-'"),
-    ({"api_token": TOKEN, "oauth_redirect_uri": "//evil.example/"}, "oauth_redirect_uri"),
-    ({"oauth_client_allowed_scopes": ["nonsense"]}, "No such scope"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("body", "fault"),
+    [
+        ({}, "Invalid service data"),
+        ({"url": "ftp://x"}, "url must be an address"),
+        ({"url": "http://user:pass@x"}, "url must be an address"),
+        ({"url": "http://a b"}, "url must be an address"),
+        ({"url": "http://x:99999999"}, "url must be an address"),
+        ({"url": "http://a..b"}, "url must be an address"),
+        ({"url": f"http://{'x' * 64}.org"}, "url must be an address"),
+        ({"url": f"http://{'a.' * 127}org"}, "url must be an address"),
+        ({"url": "http://x\nshow map"}, "url must be an address"),
+        ({"url": 3}, "url"),
+        ({"planet": "mars"}, "planet"),
+        ({"api_token": "short"}, "api_token"),
+        ({"command": ["true"]}, "runs no services itself"),
+        ({"api_token": TOKEN, "url": "http://x", "oauth_client_id": "jupyterhub-user-x"}, "must start with 'service-'"),
+        ({"api_token": TOKEN, "oauth_redirect_uri": "//evil.example/"}, "oauth_redirect_uri"),
+        ({"oauth_client_allowed_scopes": ["nonsense"]}, "No such scope"),
+    ],
+)
 def test_a_service_that_cannot_be_is_400_and_says_why(hub, admin, body, fault):
     refused = admin.post("/services/grader", body)
     assert refused.status_code == 400

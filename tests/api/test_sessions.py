@@ -129,7 +129,10 @@ def test_a_removed_user_is_logged_out_and_the_next_of_that_name_is_not_logged_in
 # --- requests that a foreign page made ---------------------------------------------------------------------------------
 
 
-SITES, MODES = (None, "same-origin", "same-site", "cross-site", "none"), (None, "navigate", "no-cors", "cors", "same-origin")
+SITES, MODES = (
+    (None, "same-origin", "same-site", "cross-site", "none"),
+    (None, "navigate", "no-cors", "cors", "same-origin"),
+)
 
 
 def fetch_headers(site, mode):
@@ -151,7 +154,9 @@ def test_without_its_token_nothing_is_changed_whatever_the_browser_says(hub, sit
     assert hub.hub.servers.of_owners([hub.user("alice").id]) == []
 
 
-@pytest.mark.parametrize(("site", "mode"), [(s, m) for s in ("same-site", "cross-site") for m in ("no-cors", "cors", "same-origin")])
+@pytest.mark.parametrize(
+    ("site", "mode"), [(s, m) for s in ("same-site", "cross-site") for m in ("no-cors", "cors", "same-origin")]
+)
 def test_a_foreign_pages_read_starts_no_server(hub, site, mode):
     browser = hub.browser("alice")
     for path in ("/hub/spawn", "/hub/spawn/alice", "/hub/user-redirect/lab", "/hub/api/user"):
@@ -181,14 +186,23 @@ def test_a_cookie_with_a_form_is_no_client_of_the_api(hub):
 
 
 FOREIGN = [
-    {"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}, {"Sec-Fetch-Site": "same-site", "Origin": "http://hub.test"},
-    {"Origin": "http://evil.example"}, {"Origin": "null"}, {"Origin": ""}, {"Origin": "http://hub.test.evil.example"},
-    {"Origin": "http://hub.test:81"}, {"Origin": "http://bob.hub.test"},
-]  # fmt: skip
+    {"Sec-Fetch-Site": "cross-site"},
+    {"Sec-Fetch-Site": "same-site"},
+    {"Sec-Fetch-Site": "same-site", "Origin": "http://hub.test"},
+    {"Origin": "http://evil.example"},
+    {"Origin": "null"},
+    {"Origin": ""},
+    {"Origin": "http://hub.test.evil.example"},
+    {"Origin": "http://hub.test:81"},
+    {"Origin": "http://bob.hub.test"},
+]
 OWN = [
-    {}, {"Origin": "http://hub.test"}, {"Sec-Fetch-Site": "same-origin", "Origin": "http://hub.test"}, {"Sec-Fetch-Site": "none"},
+    {},
+    {"Origin": "http://hub.test"},
+    {"Sec-Fetch-Site": "same-origin", "Origin": "http://hub.test"},
+    {"Sec-Fetch-Site": "none"},
     {"Origin": "https://hub.example", "X-Forwarded-Host": "hub.example"},
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("headers", FOREIGN)
@@ -263,12 +277,31 @@ def test_an_absurd_name_is_refused_short_and_unlogged(hub, name, caplog):
     assert all(len(record.getMessage()) < 500 for record in caplog.records)
 
 
-@pytest.mark.parametrize("elsewhere", [
-    "//evil.example", "///evil.example", "////evil.example", "/\\evil.example", "\\\\evil.example", "https:evil.example",
-    "https://evil.example", "http://hub.test//evil.example", "http://hub.test///evil.example", "http://hub.test:80//evil.example",
-    "/\tevil", "/\n/evil.example", "\t//evil.example", "javascript:alert(1)", "http://hub.test@evil.example/", " //evil.example",
-    "http://hub.test\\@evil.example", "/%09/evil.example".replace("%09", "\t"), "data:text/html,x", "HTTP://HUB.TEST//evil.example",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "elsewhere",
+    [
+        "//evil.example",
+        "///evil.example",
+        "////evil.example",
+        "/\\evil.example",
+        "\\\\evil.example",
+        "https:evil.example",
+        "https://evil.example",
+        "http://hub.test//evil.example",
+        "http://hub.test///evil.example",
+        "http://hub.test:80//evil.example",
+        "/\tevil",
+        "/\n/evil.example",
+        "\t//evil.example",
+        "javascript:alert(1)",
+        "http://hub.test@evil.example/",
+        " //evil.example",
+        "http://hub.test\\@evil.example",
+        "/%09/evil.example".replace("%09", "\t"),
+        "data:text/html,x",
+        "HTTP://HUB.TEST//evil.example",
+    ],
+)
 def test_next_leads_to_no_other_host(hub, elsewhere):
     browser = hub.browser()
     browser.get("/hub/login")
@@ -286,7 +319,9 @@ def test_next_leads_back_within_the_hub(hub):
     assert there == "/hub/user-redirect/lab?x=1#a"
 
 
-@pytest.mark.parametrize("elsewhere", ["//evil.example", "https://evil.example", "/\\evil.example", "http://hub.test//evil.example"])
+@pytest.mark.parametrize(
+    "elsewhere", ["//evil.example", "https://evil.example", "/\\evil.example", "http://hub.test//evil.example"]
+)
 def test_a_start_leads_to_no_other_host(hub, elsewhere):
     browser = hub.browser("alice")
     started = browser.get("/hub/spawn", params={"next": elsewhere})
@@ -319,5 +354,11 @@ def test_no_secret_stands_in_a_log(hub, admin, caplog):
     token = admin.post("/users/alice/tokens", {}).json()["token"]
     hub.as_token(token).get("/users/alice")
     hub.as_token("wrong" + token).get("/users/alice")
-    secrets = [token, An.PASSWORD, browser.xsrf, browser.cookies.get("jupyterhub-hub-login", path="/hub/"), An.ADMIN_TOKEN]
+    secrets = [
+        token,
+        An.PASSWORD,
+        browser.xsrf,
+        browser.cookies.get("jupyterhub-hub-login", path="/hub/"),
+        An.ADMIN_TOKEN,
+    ]
     assert not any(secret in caplog.text for secret in secrets)

@@ -80,7 +80,10 @@ def test_a_friend_with_start_scope_starts_the_server_and_no_other(owner, bob, ad
 
 def test_a_token_narrower_than_the_share_stays_narrow(hub, owner, bob):
     owner.post("/shares/olga/lab", {"user": "bob"})
-    assert hub.as_user("bob", ["read:users:name!user"]).scopes() == ["read:users:groups!user=bob", "read:users:name!user=bob"]
+    assert hub.as_user("bob", ["read:users:name!user"]).scopes() == [
+        "read:users:groups!user=bob",
+        "read:users:name!user=bob",
+    ]
     assert "access:servers!server=olga/lab" in hub.as_user("bob", ["access:servers!server=olga/lab"]).scopes()
 
 
@@ -94,17 +97,20 @@ def test_a_second_grant_widens_and_a_revocation_narrows(owner, bob, admin):
     assert admin.patch("/shares/olga/lab", {"user": "nobody"}).json() == {}
 
 
-@pytest.mark.parametrize(("body", "fault"), [
-    ({"user": "bob", "scopes": ["access:servers!user=olga"]}, "only !server=olga/lab"),
-    ({"user": "bob", "scopes": ["access:servers!server=olga/other"]}, "only !server=olga/lab"),
-    ({"user": "bob", "scopes": ["nonsense"]}, "No such scope: 'nonsense'"),
-    ({"user": "bob", "scopes": ["admin-ui"]}, "says nothing of a server"),
-    ({"user": "nobody"}, "No such user: nobody"),
-    ({"group": "nobody"}, "No such group: nobody"),
-    ({"user": "bob", "group": "staff"}, "exactly one"),
-    ({"user": ""}, "user"),
-    ([], "object"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("body", "fault"),
+    [
+        ({"user": "bob", "scopes": ["access:servers!user=olga"]}, "only !server=olga/lab"),
+        ({"user": "bob", "scopes": ["access:servers!server=olga/other"]}, "only !server=olga/lab"),
+        ({"user": "bob", "scopes": ["nonsense"]}, "No such scope: 'nonsense'"),
+        ({"user": "bob", "scopes": ["admin-ui"]}, "says nothing of a server"),
+        ({"user": "nobody"}, "No such user: nobody"),
+        ({"group": "nobody"}, "No such group: nobody"),
+        ({"user": "bob", "group": "staff"}, "exactly one"),
+        ({"user": ""}, "user"),
+        ([], "object"),
+    ],
+)
 def test_a_share_that_cannot_be_is_400_and_says_why(owner, admin, body, fault):
     refused = admin.post("/shares/olga/lab", body)
     assert refused.status_code == 400
@@ -182,12 +188,15 @@ def test_who_is_not_logged_in_is_led_to_the_page_by_the_login(hub, owner):
     assert answer.headers["location"] == f"/hub/accept-share?code={code}"
 
 
-@pytest.mark.parametrize(("sent", "headers"), [
-    ({}, {}),
-    ({"_xsrf": "made-up"}, {}),
-    ({}, {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}),
-    ({}, {"Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "navigate"}),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("sent", "headers"),
+    [
+        ({}, {}),
+        ({"_xsrf": "made-up"}, {}),
+        ({}, {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}),
+        ({}, {"Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "navigate"}),
+    ],
+)
 def test_a_foreign_page_accepts_nothing(hub, owner, bob, sent, headers):
     browser = hub.browser("bob")
     refused = browser.post("/hub/accept-share", data={"code": code_of(owner), **sent}, headers=headers)
@@ -208,7 +217,9 @@ def test_all_that_is_shown_of_an_offer_is_escaped(hub, admin):
     assert "default-src 'self'" in page.headers["content-security-policy"]
 
 
-@pytest.mark.parametrize("elsewhere", ["https://evil.example/", "//evil.example", "/\\evil.example", "http:evil.example"])
+@pytest.mark.parametrize(
+    "elsewhere", ["https://evil.example/", "//evil.example", "/\\evil.example", "http:evil.example"]
+)
 def test_accepting_leads_to_no_other_host(hub, owner, elsewhere):
     browser = hub.browser("bob")
     answer = browser.submit("/hub/accept-share", code=code_of(owner), next=elsewhere)

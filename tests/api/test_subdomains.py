@@ -113,10 +113,14 @@ def test_who_logs_in_comes_to_their_server_at_its_host(hub, launched):
     person = browser(hub)
     assert led_to(person.log_in("alice")) == f"{ALICES}/user/alice/"
     for path, place in {
-        "/hub/": "/user/alice/", "/hub/login": "/user/alice/", "/hub/spawn": "/user/alice/", "/hub/spawn-pending/alice": "/user/alice/",
-        "/hub/spawn?next=/user/alice/lab%3Fx=1": "/user/alice/lab?x=1", "/hub/login?next=/user/alice/tree": "/user/alice/tree",
+        "/hub/": "/user/alice/",
+        "/hub/login": "/user/alice/",
+        "/hub/spawn": "/user/alice/",
+        "/hub/spawn-pending/alice": "/user/alice/",
+        "/hub/spawn?next=/user/alice/lab%3Fx=1": "/user/alice/lab?x=1",
+        "/hub/login?next=/user/alice/tree": "/user/alice/tree",
         f"/hub/login?next={ALICES}/user/alice/tree": "/user/alice/tree",
-    }.items():  # fmt: skip
+    }.items():
         assert led_to(person.get(path)) == f"{ALICES}{place}", path
     assert led_to(person.get(f"/hub/login?next={ALICES}/hub/token")) == "/hub/token"
     assert led_to(person.get("/hub/login?next=https://evil.example/user/alice/")) == f"{ALICES}/user/alice/"
@@ -143,8 +147,15 @@ def test_a_servers_path_at_another_host_leads_to_its_own_by_the_hub(hub, launche
 
 def test_a_services_path_at_another_host_leads_to_its_own(hub):
     assert led_to(browser(hub).get("/services/checker/a%20b?x=1")) == "/hub/services/checker/a%20b?x=1"
-    assert led_to(browser(hub).get("/hub/services/checker/a%20b?x=1")) == f"{CHECKERS}/services/checker/a%20b?x=1&redirects=1"
-    assert browser(hub).get("/hub/services/elsewhere/").status_code == browser(hub).get("/hub/services/none/").status_code == 404
+    assert (
+        led_to(browser(hub).get("/hub/services/checker/a%20b?x=1"))
+        == f"{CHECKERS}/services/checker/a%20b?x=1&redirects=1"
+    )
+    assert (
+        browser(hub).get("/hub/services/elsewhere/").status_code
+        == browser(hub).get("/hub/services/none/").status_code
+        == 404
+    )
     assert led_to(browser(hub).get("/hub/services/checker")) == f"{CHECKERS}/services/checker/?redirects=1"
     told = browser(hub).get("/hub/services/checker/?redirects=2")
     assert (told.status_code, "The service checker cannot be reached" in told.text) == (503, True)
@@ -159,7 +170,9 @@ def test_who_accepts_a_share_comes_to_the_servers_host(hub, launched):
 
 
 @pytest.mark.parametrize("at", [ALICES, CHECKERS, "https://hub.test.evil.example", "https://127.0.0.1:8000", f"{HUB}."])
-@pytest.mark.parametrize("path", ["/hub/login?next=%2Fx", "/hub/home", "/hub", "/hub/sign-up", "/hub/api/oauth2/authorize?client_id=x"])
+@pytest.mark.parametrize(
+    "path", ["/hub/login?next=%2Fx", "/hub/home", "/hub", "/hub/sign-up", "/hub/api/oauth2/authorize?client_id=x"]
+)
 def test_none_of_the_hubs_pages_is_at_another_host(hub, at, path):
     answer = browser(hub, at=at).get(path)
     assert led_to(answer) == f"{HUB}{path}"
@@ -232,7 +245,10 @@ def test_scripts_of_a_page_wake_the_edge_of_a_server_that_runs(hub, sleepy):
 def test_a_program_with_a_token_is_led_back_at_its_servers_host_or_told_what_is_true(hub, launched):
     token = {"Authorization": f"token {hub.as_user('alice').secret}", **JSON}
     at = browser(hub, at=ALICES)
-    assert led_to(at.get("/user/alice/api/kernels?a=1", headers=token)) == f"{ALICES}/user/alice/api/kernels?a=1&redirects=1"
+    assert (
+        led_to(at.get("/user/alice/api/kernels?a=1", headers=token))
+        == f"{ALICES}/user/alice/api/kernels?a=1&redirects=1"
+    )
     assert at.get("/user/alice/api/kernels?redirects=2", headers=token).status_code == 503
     assert at.post("/user/alice/api/kernels", headers=token).status_code == 503
     bobs = {"Authorization": f"token {hub.as_user('bob').secret}", **JSON}
@@ -240,7 +256,9 @@ def test_a_program_with_a_token_is_led_back_at_its_servers_host_or_told_what_is_
     assert (told.status_code, told.json()["status"]) == (404, 404)
 
 
-@pytest.mark.parametrize("path", ["/user/%ff/x", "/user/alice/%ff", "/hub/static/none.css", "/hub/static", "/hub/metrics/x", "/hub/api/%ff"])
+@pytest.mark.parametrize(
+    "path", ["/user/%ff/x", "/user/alice/%ff", "/hub/static/none.css", "/hub/static", "/hub/metrics/x", "/hub/api/%ff"]
+)
 def test_no_page_of_the_hubs_tells_of_an_error_at_another_host(hub, path):
     told = browser(hub, at=ALICES).get(path)
     assert (told.status_code, told.headers["content-type"]) == (404, "application/json")
@@ -258,7 +276,9 @@ def test_the_login_is_the_hubs_own_and_what_servers_may_read_goes_to_all_hosts(h
     assert "Domain=hub.test" in ended["jupyterhub-session-id"]
 
 
-@pytest.mark.parametrize("sent", [{"Sec-Fetch-Site": "same-site"}, {"Origin": ALICES}, {"Origin": "https://hub.test:8443"}])
+@pytest.mark.parametrize(
+    "sent", [{"Sec-Fetch-Site": "same-site"}, {"Origin": ALICES}, {"Origin": "https://hub.test:8443"}]
+)
 def test_a_page_of_a_users_server_changes_nothing_at_the_hub_though_it_knew_the_token(hub, sent):
     person = browser(hub, "bob")
     assert person.submit("/hub/spawn").status_code == 303
@@ -276,7 +296,9 @@ def test_a_page_of_a_users_server_changes_nothing_at_the_hub_though_it_knew_the_
 
 
 def authorize(person, client_id, **more):
-    return person.get("/hub/api/oauth2/authorize?" + urlencode({"client_id": client_id, "response_type": "code", "state": "s"} | more))
+    return person.get(
+        "/hub/api/oauth2/authorize?" + urlencode({"client_id": client_id, "response_type": "code", "state": "s"} | more)
+    )
 
 
 def exchange(hub, client_id, secret, answer, **more):
@@ -291,7 +313,11 @@ def test_a_server_gets_its_code_at_its_own_host(hub, launched):
     answer = authorize(browser(hub, "alice"), client, **callback)
     assert led_to(answer).startswith(f"{ALICES}/user/alice/oauth_callback?code=")
     assert exchange(hub, client, secret, answer, **callback).status_code == 200
-    for elsewhere in (f"{BOBS}/user/alice/oauth_callback", f"{HUB}/user/alice/oauth_callback", "/user/bob/oauth_callback"):
+    for elsewhere in (
+        f"{BOBS}/user/alice/oauth_callback",
+        f"{HUB}/user/alice/oauth_callback",
+        "/user/bob/oauth_callback",
+    ):
         assert authorize(browser(hub, "alice"), client, redirect_uri=elsewhere).status_code == 400
 
 
@@ -300,7 +326,9 @@ def test_nobody_gets_a_code_for_a_server_that_is_not_theirs(hub, launched):
     assert authorize(browser(hub, "bob"), launched.environment["JUPYTERHUB_CLIENT_ID"], **callback).status_code == 403
 
 
-@pytest.mark.parametrize("given", ["/services/checker/oauth_callback", f"{CHECKERS}/services/checker/oauth_callback", None])
+@pytest.mark.parametrize(
+    "given", ["/services/checker/oauth_callback", f"{CHECKERS}/services/checker/oauth_callback", None]
+)
 def test_a_service_gets_its_code_at_its_own_host_whether_it_knows_that_or_not(hub, given):
     callback = {"redirect_uri": given} if given else {}
     answer = authorize(browser(hub, "alice"), "service-checker", **callback)
@@ -316,8 +344,12 @@ def test_a_service_with_an_address_of_its_own_keeps_it(hub):
 def test_a_server_that_was_launched_before_each_had_a_host_still_gets_its_code(hub, launched):
     server = hub.hub.servers.find(hub.user("alice").id, "")
     kept = hub.hub.clients.get(launched.environment["JUPYTERHUB_CLIENT_ID"])
-    before = type(kept)(**{name: getattr(kept, name) for name in kept.__slots__} | {"redirect_uri": "/user/alice/oauth_callback"})
-    token = hub.hub.credentials._token(server, hub.user("alice"), launched.secrets["JUPYTERHUB_API_TOKEN"], "/user/alice/")
+    before = type(kept)(
+        **{name: getattr(kept, name) for name in kept.__slots__} | {"redirect_uri": "/user/alice/oauth_callback"}
+    )
+    token = hub.hub.credentials._token(
+        server, hub.user("alice"), launched.secrets["JUPYTERHUB_API_TOKEN"], "/user/alice/"
+    )
     hub.hub.clients.put(before, token)
     answer = authorize(browser(hub, "alice"), kept.id, redirect_uri="/user/alice/oauth_callback")
     assert led_to(answer).startswith(f"{ALICES}/user/alice/oauth_callback?code=")

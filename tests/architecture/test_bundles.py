@@ -16,7 +16,10 @@ from infra import bundling
 from infra.bundling import PARTS, SERVICES, TOP, BundlingError, bundle
 from tests.unit.test_cloud_settings import CLOUD
 
-HERE = {"architecture": {"x86_64": "x86_64", "aarch64": "arm64"}[platform.machine()], "python": f"{sys.version_info[0]}.{sys.version_info[1]}"}
+HERE = {
+    "architecture": {"x86_64": "x86_64", "aarch64": "arm64"}[platform.machine()],
+    "python": f"{sys.version_info[0]}.{sys.version_info[1]}",
+}
 ELF_MACHINES = {"arm64": 183, "x86_64": 62}
 OF_ONE_MACHINE = ("hubless.adapters.sqlite", "hubless.adapters.processes", "hubless.bootstrap.machine")
 # Every module of ours is imported: what is imported late, and was pruned, would be missed by a request long after the start.
@@ -60,10 +63,20 @@ def made(tmp_path_factory):
 def test_a_bundle_runs_with_nothing_beside_it(made, tmp_path, name, entry, left_out):
     folder = made(name, compiled=name == "edge")  # one is enough to see that, and it takes long
     what = [str(folder), entry, json.dumps(sorted(PARTS[name].services)), json.dumps([*OF_ONE_MACHINE, *left_out])]
-    environ = written(CLOUD) | {"AWS_REGION": "eu-central-1", "PATH": os.environ["PATH"], "LAMBDA_TASK_ROOT": str(folder)}
+    environ = written(CLOUD) | {
+        "AWS_REGION": "eu-central-1",
+        "PATH": os.environ["PATH"],
+        "LAMBDA_TASK_ROOT": str(folder),
+    }
 
-    told = subprocess.run([sys.executable, "-I", "-S", "-B", "-c", ALONE, *what], env=environ, cwd=tmp_path, capture_output=True, text=True,
-                          check=False)  # fmt: skip
+    told = subprocess.run(
+        [sys.executable, "-I", "-S", "-B", "-c", ALONE, *what],
+        env=environ,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
     assert told.returncode == 0, told.stderr
     assert json.loads(told.stdout.splitlines()[-1]) == {"foreign": [], "cached": name == "edge"}
@@ -78,7 +91,11 @@ def test_a_function_holds_none_of_anothers_code(made):
 
 
 def test_the_services_that_botocore_keeps_are_those_that_adapters_ask():
-    asked = {name for file in (TOP / "hubless/adapters").rglob("*.py") for name in re.findall(r"_clients\.([a-z]+[0-9]*)\b", file.read_text())}
+    asked = {
+        name
+        for file in (TOP / "hubless/adapters").rglob("*.py")
+        for name in re.findall(r"_clients\.([a-z]+[0-9]*)\b", file.read_text())
+    }
 
     assert asked | {"dynamodb"} == SERVICES
 
@@ -121,13 +138,21 @@ def test_what_goes_in_decides_what_comes_out(made, tmp_path):
 
 
 def contents_of(folder):
-    return {str(file.relative_to(folder)): (file.stat().st_mode, file.read_bytes()) for file in folder.rglob("*") if file.is_file()}
+    return {
+        str(file.relative_to(folder)): (file.stat().st_mode, file.read_bytes())
+        for file in folder.rglob("*")
+        if file.is_file()
+    }
 
 
 def test_a_bundle_above_its_bound_is_refused_with_what_to_do(made, monkeypatch):
-    monkeypatch.setitem(PARTS, "edge", replace(PARTS["edge"], packages=("hubless", "edge_proxy", "embedded"), bound=1_000_000))
+    monkeypatch.setitem(
+        PARTS, "edge", replace(PARTS["edge"], packages=("hubless", "edge_proxy", "embedded"), bound=1_000_000)
+    )
 
-    with pytest.raises(BundlingError, match=r"The bundle of edge has \d\.\d MB beyond botocore and may have 1: take a dependency"):
+    with pytest.raises(
+        BundlingError, match=r"The bundle of edge has \d\.\d MB beyond botocore and may have 1: take a dependency"
+    ):
         made("edge")
 
 

@@ -24,7 +24,9 @@ print(json.dumps({{"modules": sorted(sys.modules), "clients": sorted(made), "tab
 
 def loaded(name):
     environ = written(CLOUD) | {"AWS_REGION": "eu-central-1", "PATH": os.environ["PATH"]}
-    told = subprocess.run([sys.executable, "-c", LOOK.format(name=name)], env=environ, capture_output=True, text=True, check=False)
+    told = subprocess.run(
+        [sys.executable, "-c", LOOK.format(name=name)], env=environ, capture_output=True, text=True, check=False
+    )
     assert told.returncode == 0, told.stderr
     return json.loads(told.stdout.splitlines()[-1])
 
@@ -32,7 +34,12 @@ def loaded(name):
 @pytest.mark.parametrize(
     ("name", "needed", "unneeded", "parts"),
     [
-        ("spawn", {"botocore", "pynamodb"}, WEB | NEVER, {"services.launching", "adapters.ecs.launcher", "adapters.dynamodb.servers"}),
+        (
+            "spawn",
+            {"botocore", "pynamodb"},
+            WEB | NEVER,
+            {"services.launching", "adapters.ecs.launcher", "adapters.dynamodb.servers"},
+        ),
         ("reaper", {"botocore", "pynamodb"}, WEB | NEVER, {"services.reaping", "adapters.ecs.launcher"}),
         ("api", {"starlette", "pydantic", "mangum"}, NEVER | {"jinja2", "oauthlib", "uvicorn"}, set()),
         ("api.stream", {"starlette", "pydantic", "mangum"}, NEVER | {"jinja2", "oauthlib", "uvicorn"}, set()),
@@ -54,7 +61,10 @@ def test_a_function_starts_with_what_every_request_needs_and_nothing_else(name, 
 def test_what_only_the_web_needs_of_the_hub_is_not_loaded_either(name):
     modules = set(loaded(name)["modules"])
 
-    assert not {f"hubless.services.{part}" for part in ("logins", "sharing", "identity", "authorizations", "spawning")} & modules
+    assert (
+        not {f"hubless.services.{part}" for part in ("logins", "sharing", "identity", "authorizations", "spawning")}
+        & modules
+    )
     assert not {module for module in modules if module.startswith("hubless.adapters.sqlite")}
 
 
@@ -62,8 +72,13 @@ def test_a_function_whose_environment_is_wrong_says_what_is_missing():
     environ = written(CLOUD) | {"PATH": os.environ["PATH"]}
     del environ["HUBLESS_TABLE"]
 
-    told = subprocess.run([sys.executable, "-c", "import functions.spawn.handler"], env=environ, capture_output=True, text=True,
-                          check=False)  # fmt: skip
+    told = subprocess.run(
+        [sys.executable, "-c", "import functions.spawn.handler"],
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
     assert told.returncode == 1
     assert "HUBLESS_TABLE is missing: it must be a text" in told.stderr

@@ -8,7 +8,16 @@ import pytest
 TOP = Path(__file__).parents[2]
 # What a call is called as a right, where that is something else.
 RIGHTS = {"list_objects_v2": "ListBucket"}
-OF_A_TABLE = {"GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "ConditionCheckItem"}
+OF_A_TABLE = {
+    "GetItem",
+    "BatchGetItem",
+    "Query",
+    "PutItem",
+    "UpdateItem",
+    "DeleteItem",
+    "BatchWriteItem",
+    "ConditionCheckItem",
+}
 
 
 def calls():

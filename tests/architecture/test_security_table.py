@@ -10,7 +10,11 @@ import pytest
 
 TOP = Path(__file__).parents[2]
 TABLE = (TOP / "docs/security.md").read_text()
-ROWS = [line for line in TABLE.splitlines() if line.startswith("| ") and not line.startswith(("| advisory", "| requirement", "| attack"))]
+ROWS = [
+    line
+    for line in TABLE.splitlines()
+    if line.startswith("| ") and not line.startswith(("| advisory", "| requirement", "| attack"))
+]
 NAMED = re.compile(r"`(tests/[\w/]+\.py)::([\w:]+)`")
 SAFE = {"jupyter-server": (2, 20, 0), "jupyterhub": (6, 1, 1)}  # the first without what the table names
 
@@ -32,7 +36,9 @@ def names_of_tests(path):
 def test_every_line_names_tests_that_there_are_or_says_why_not(row):
     named = NAMED.findall(row)
     assert named or re.search(r"\| \*none: (cloud|not offered)\* \|$", row)
-    assert [f"{path}::{name}" for path, name in named if not (TOP / path).exists() or name not in names_of_tests(path)] == []
+    assert [
+        f"{path}::{name}" for path, name in named if not (TOP / path).exists() or name not in names_of_tests(path)
+    ] == []
 
 
 def test_the_table_is_read_as_it_is_written():

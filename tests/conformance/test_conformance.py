@@ -17,8 +17,13 @@ def test_what_a_client_of_jupyterhub_observes_is_jupyterhub(record_property):
     if not os.access(CHECKS / "run", os.X_OK):
         pytest.skip(f"no conformance checks at {CHECKS}")
     done = subprocess.run(
-        [HERE / "check", CHECKS], env=os.environ | {"HUB_PORT": str(free_port())},
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", check=False,
-    )  # fmt: skip
+        [HERE / "check", CHECKS],
+        env=os.environ | {"HUB_PORT": str(free_port())},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        check=False,
+    )
     assert done.returncode == 0, done.stdout
     record_property("told", f"conformance: {done.stdout.splitlines()[-1]}")

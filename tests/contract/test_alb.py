@@ -46,7 +46,11 @@ def test_a_route_is_a_rule_and_a_group_with_one_address(hub):
     assert contents(hub.balancer) == [AT_A]
     (arn,) = hub.balancer.led().values()
     (group,) = clients().elbv2.describe_target_groups(TargetGroupArns=[arn])["TargetGroups"]
-    assert (group["HealthCheckPath"], group["TargetType"], group["Matcher"]) == ("/user/alice/api", "ip", {"HttpCode": "200"})
+    assert (group["HealthCheckPath"], group["TargetType"], group["Matcher"]) == (
+        "/user/alice/api",
+        "ip",
+        {"HttpCode": "200"},
+    )
     attributes = clients().elbv2.describe_target_group_attributes(TargetGroupArn=arn)["Attributes"]
     assert {"Key": "deregistration_delay.timeout_seconds", "Value": "0"} in attributes
     assert list(hub.balancer.marks([arn])) == [(A.prefix, A.launch_id)]
@@ -58,15 +62,22 @@ def test_where_each_has_a_host_a_rule_holds_at_its_owners_alone(in_moto):
         sequence = below.routes.put(route)
         assert below.routes.is_applied(sequence, NOW)
     assert contents(below.balancer) == [
-        ("alice.hub.example.org/user/alice/*", ["10.0.0.9:8888"]), ("x--service.hub.example.org/services/x/*", ["10.0.0.2:8888"])
-    ]  # fmt: skip
+        ("alice.hub.example.org/user/alice/*", ["10.0.0.9:8888"]),
+        ("x--service.hub.example.org/services/x/*", ["10.0.0.2:8888"]),
+    ]
     below.routes.remove(A.prefix, "l9")
     assert [place for place, _ in contents(below.balancer)] == ["x--service.hub.example.org/services/x/*"]
     below.close()
 
 
 def test_a_named_servers_rule_is_asked_before_the_default_ones(hub):
-    for route in (A, LAB, replace(A, prefix="/services/x/"), replace(LAB, prefix="/user/bob/lab/"), replace(A, prefix="/user/bob/")):
+    for route in (
+        A,
+        LAB,
+        replace(A, prefix="/services/x/"),
+        replace(LAB, prefix="/user/bob/lab/"),
+        replace(A, prefix="/user/bob/"),
+    ):
         hub.routes.put(route)
     paths = [path for path, _ in contents(hub.balancer)]
     assert {*paths[:2]} == {"/user/alice/lab/*", "/user/bob/lab/*"}
@@ -152,7 +163,9 @@ def test_a_server_comes_up_and_goes_and_a_lost_one_is_swept_away(in_moto):
     again = world.running()
     world.routes._table.remove("/user/alice/", again.launch_id)  # it dies in the middle of a stop …
     world.launcher.dies(again.task)
-    world.stores.database.write("UPDATE servers SET state = 'failed', launch_id = NULL")  # … of which nothing else is left
+    world.stores.database.write(
+        "UPDATE servers SET state = 'failed', launch_id = NULL"
+    )  # … of which nothing else is left
     world.sweep(2)
     assert contents(balancer) == []
     assert balancer.led() == {}

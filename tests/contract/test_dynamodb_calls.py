@@ -34,13 +34,23 @@ from tests.builders import NOW, a_client, a_code, a_server, a_session, a_token, 
 from tests.dynamodb import Contents, in_new_table
 
 PORTS = {
-    "users": UserStore, "groups": GroupStore, "servers": ServerStore, "tokens": TokenStore, "clients": ClientStore,
-    "sessions": SessionStore, "shares": ShareStore, "codes": ShareCodeStore, "services": ServiceStore,
-    "passwords": PasswordStore, "attempts": AttemptStore, "routes": RouteStore, "usage": UsageLog,
+    "users": UserStore,
+    "groups": GroupStore,
+    "servers": ServerStore,
+    "tokens": TokenStore,
+    "clients": ClientStore,
+    "sessions": SessionStore,
+    "shares": ShareStore,
+    "codes": ShareCodeStore,
+    "services": ServiceStore,
+    "passwords": PasswordStore,
+    "attempts": AttemptStore,
+    "routes": RouteStore,
+    "usage": UsageLog,
     "pace": Pace,
     "sweeps": SweepStore,
     "wishes": EdgeWishStore,
-}  # fmt: skip
+}
 READS = {"GetItem", "BatchGetItem", "Query", "Scan"}
 LATER, MUCH_LATER = NOW + timedelta(minutes=5), NOW + timedelta(days=30)
 DOCUMENT = Path(__file__).parents[2] / "docs" / "dynamodb.md"
@@ -138,7 +148,9 @@ USUAL = {
     "servers.get_many": lambda s: s.servers.get_many([READY.id, IDLE.id]),
     "servers.of_owners": lambda s: s.servers.of_owners([ALICE.id, BOB.id]),
     "servers.create": lambda s: s.servers.create(a_server("new"), named_limit=9),
-    "servers.write": lambda s: s.servers.write(READY, replace(READY, state=State.STOPPING, entered_at=LATER, revision=1)),
+    "servers.write": lambda s: s.servers.write(
+        READY, replace(READY, state=State.STOPPING, entered_at=LATER, revision=1)
+    ),
     "servers.delete": lambda s: s.servers.delete(IDLE),
     "servers.touch": lambda s: s.servers.touch(READY.id, LATER),
     "servers.in_states": lambda s: s.servers.in_states(ACTIVE),
@@ -254,9 +266,11 @@ def counted(stores, act):
 
 def test_every_operation_of_every_store_is_documented_and_counted():
     operations = {
-        f"{store}.{name}" for store, port in PORTS.items() for name, _ in inspect.getmembers(port, inspect.isfunction)
+        f"{store}.{name}"
+        for store, port in PORTS.items()
+        for name, _ in inspect.getmembers(port, inspect.isfunction)
         if not name.startswith("_")
-    }  # fmt: skip
+    }
     assert set(USUAL) == operations
     assert {name for name in documented() if "." in name} == operations
 
@@ -329,12 +343,23 @@ def test_a_spawn_is_at_most_six_writes(stores):
     def spawn(s):
         steps = [
             replace(IDLE, state=State.REQUESTED, launch_id="l5", revision=1, entered_at=NOW + timedelta(seconds=1)),
-            replace(IDLE, state=State.LAUNCHING, launch_id="l5", revision=2, entered_at=NOW + timedelta(seconds=2), task="t"),
-            replace(IDLE, state=State.STARTING, launch_id="l5", revision=3, entered_at=NOW + timedelta(seconds=3), task="t"),
-            replace(IDLE, state=State.READY, launch_id="l5", revision=4, entered_at=NOW + timedelta(seconds=4), task="t"),
+            replace(
+                IDLE, state=State.LAUNCHING, launch_id="l5", revision=2, entered_at=NOW + timedelta(seconds=2), task="t"
+            ),
+            replace(
+                IDLE, state=State.STARTING, launch_id="l5", revision=3, entered_at=NOW + timedelta(seconds=3), task="t"
+            ),
+            replace(
+                IDLE, state=State.READY, launch_id="l5", revision=4, entered_at=NOW + timedelta(seconds=4), task="t"
+            ),
         ]
         s.servers.write(IDLE, steps[0])
-        s.clients.put(a_client("c5", server_id=IDLE.id, launch_id="l5"), a_token("own5", server_id=IDLE.id, scopes=("users:activity!user=alice", "access:servers!server=alice/idle")))
+        s.clients.put(
+            a_client("c5", server_id=IDLE.id, launch_id="l5"),
+            a_token(
+                "own5", server_id=IDLE.id, scopes=("users:activity!user=alice", "access:servers!server=alice/idle")
+            ),
+        )
         s.servers.write(steps[0], steps[1])
         s.servers.write(steps[1], steps[2])
         s.routes.put(Route("/user/alice/idle/", "10.0.0.3:8888", "l5"))
@@ -353,8 +378,12 @@ def test_a_listing_of_fifty_of_ten_thousand_reads_names_and_fifty_users(stores):
     stores.users.create([a_user(f"zz{n}", id=f"u9{n:025}") for n in range(50)])
     for how in ({}, {"name_contains": "zz"}, {"sort": "name"}, {"sort": "last_activity"}, {"state": "inactive"}):
         page = []
-        found = counted(stores, lambda s, how=how, page=page: page.append(s.users.page(offset=0, limit=50, descending=True, **how)))
+        found = counted(
+            stores, lambda s, how=how, page=page: page.append(s.users.page(offset=0, limit=50, descending=True, **how))
+        )
         assert len(page[0][0]) == 50 or how.get("sort") == "last_activity"
         assert set(found.calls) <= {"Query", "BatchGetItem"}
-        assert found.calls["BatchGetItem"] == 2  # a hundred keys a call: each user's account and activity, and the hints
+        assert (
+            found.calls["BatchGetItem"] == 2
+        )  # a hundred keys a call: each user's account and activity, and the hints
         assert found.calls["Query"] <= 2 + {"sort": 1, "state": len(ACTIVE)}.get(next(iter(how), ""), 0)

@@ -74,9 +74,15 @@ def test_what_is_on_its_way_is_asked_to_turn_round_later(place):
     assert machine.stop() is True
 
 
-@pytest.mark.parametrize("code", [
-    "RequestLimitExceeded", "Unavailable", "InternalError", "ServiceUnavailable",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "code",
+    [
+        "RequestLimitExceeded",
+        "Unavailable",
+        "InternalError",
+        "ServiceUnavailable",
+    ],
+)
 def test_what_ec2_refuses_for_now_is_asked_for_later(ec2, code):
     double, clients = ec2
     double.refuses = code
@@ -93,10 +99,14 @@ def test_an_ec2_without_room_is_told_of_with_what_to_do(ec2, code):
         Ec2Machine(INSTANCE, clients).start()
 
 
-@pytest.mark.parametrize(("code", "remedy"), [
-    ("UnauthorizedOperation", "grant it the instance"), ("InvalidInstanceID.Malformed", "HUBLESS_ECONOMY_INSTANCE"),
-    ("UnsupportedOperation", ""),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("code", "remedy"),
+    [
+        ("UnauthorizedOperation", "grant it the instance"),
+        ("InvalidInstanceID.Malformed", "HUBLESS_ECONOMY_INSTANCE"),
+        ("UnsupportedOperation", ""),
+    ],
+)
 def test_what_ec2_refuses_for_good_is_told_with_what_to_do(ec2, code, remedy):
     double, clients = ec2
     double.refuses = code
@@ -143,7 +153,9 @@ def test_a_wish_is_the_one_that_was_written_last(stores):
 
 
 @pytest.mark.parametrize("there", [FIRST, UP])
-@pytest.mark.parametrize("before", [FIRST, UP, EdgeWish(Wanted.UP_FOR_NOW, NOW), EdgeWish(Wanted.UP, NOW + timedelta(microseconds=1))])
+@pytest.mark.parametrize(
+    "before", [FIRST, UP, EdgeWish(Wanted.UP_FOR_NOW, NOW), EdgeWish(Wanted.UP, NOW + timedelta(microseconds=1))]
+)
 def test_who_wishes_after_another_changes_nothing(stores, there, before):
     if there != FIRST:
         stores.wishes.write(FIRST, there)

@@ -53,7 +53,9 @@ class Machine:
         self.script.write_text(SERVER)
 
     def launcher(self):
-        return ProcessLauncher(self.servers, self.homes, run_as_system_users=False, environment={"PATH": os.environ["PATH"]})
+        return ProcessLauncher(
+            self.servers, self.homes, run_as_system_users=False, environment={"PATH": os.environ["PATH"]}
+        )
 
     def profile(self, *what):
         return Profile("small", command=(sys.executable, str(self.script)), args=what, environment={"SHARED": "by all"})
@@ -249,7 +251,16 @@ def test_an_early_exit_is_gone_with_its_code(place, launcher):
 
 
 def test_what_never_was_is_gone(launcher):
-    for task in ("never", "", ".", "..", "../x", "ended", "/etc", "never/arn:aws:ecs:eu-central-1:123456789012:task/hub/0"):
+    for task in (
+        "never",
+        "",
+        ".",
+        "..",
+        "../x",
+        "ended",
+        "/etc",
+        "never/arn:aws:ecs:eu-central-1:123456789012:task/hub/0",
+    ):
         assert isinstance(launcher.describe(task), Gone)
         launcher.stop(task)
         launcher.stop(task, force=True)

@@ -43,7 +43,9 @@ def test_there_is_an_item_of_every_kind():
     newest = json.loads(FILES[-1].read_text())["items"]
     kinds = {kind for kind in vars(table).values() if isinstance(kind, type) and issubclass(kind, table.Item)}
     needed = {kind: _attributes(kind) for kind in kinds - SHORT_LIVED - {table.Item, table.Expiring}}
-    assert [kind for kind, (least, most) in needed.items() if not any(least <= item.keys() <= most for item in newest)] == []
+    assert [
+        kind for kind, (least, most) in needed.items() if not any(least <= item.keys() <= most for item in newest)
+    ] == []
 
 
 def test_the_file_of_the_present_version_is_there():

@@ -190,8 +190,11 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
     died = subprocess.run(
         [sys.executable, "-c", code, str(place.servers), str(place.homes), str(place.script)],
-        cwd=ROOT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert (died.returncode, died.stdout.strip()) == (-signal.SIGKILL, "l1"), died.stderr
     heir = place.launcher()
     assert heir.tasks() == [Task("l1", "l1", heir.describe("l1"))]
@@ -268,7 +271,9 @@ def test_forget_removes_the_folder_and_keeps_the_log(place, launcher):
     launcher.forget("l1")
     launcher.forget("l1")
     assert not (place.servers / "l1").exists()
-    assert [file.read_text() for file in place.servers.rglob("*") if file.is_file()] == ["first line\nno module named nonsense\n"]
+    assert [file.read_text() for file in place.servers.rglob("*") if file.is_file()] == [
+        "first line\nno module named nonsense\n"
+    ]
     assert place.home.is_dir()
     assert isinstance(launcher.describe("l1"), Gone)
     assert launcher.tasks() == []
@@ -324,7 +329,17 @@ def test_the_hubs_own_environment_does_not_leak(place, monkeypatch):
     assert "the hub's own" not in seen.values()
     assert seen["SHOWN"] == "yes"
     by_python_and_shell = {"LC_CTYPE", "PWD", "OLDPWD", "SHLVL", "_"}
-    given = {"PATH", "SHOWN", "GIVEN", "HOME", "USER", "LOGNAME", "SHELL", "JUPYTERHUB_SERVICE_URL", "JUPYTERHUB_API_TOKEN"}
+    given = {
+        "PATH",
+        "SHOWN",
+        "GIVEN",
+        "HOME",
+        "USER",
+        "LOGNAME",
+        "SHELL",
+        "JUPYTERHUB_SERVICE_URL",
+        "JUPYTERHUB_API_TOKEN",
+    }
     assert set(seen) - by_python_and_shell == given
 
 

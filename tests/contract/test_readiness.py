@@ -80,13 +80,17 @@ def test_a_silent_server_does_not_answer():
         assert answers(address) is False
 
 
-@pytest.mark.parametrize("answer", [b"", b"nonsense\r\n\r\n", b"HTTP/1.1 abc\r\n\r\n", b"HTTP/1.1 200 OK\r\nX: " + b"x" * 70000])
+@pytest.mark.parametrize(
+    "answer", [b"", b"nonsense\r\n\r\n", b"HTTP/1.1 abc\r\n\r\n", b"HTTP/1.1 200 OK\r\nX: " + b"x" * 70000]
+)
 def test_what_is_no_http_does_not_answer(answer):
     with a_server(answer) as (address, _):
         assert answers(address) is False
 
 
-@pytest.mark.parametrize("address", ["", "127.0.0.1", "127.0.0.1:", "127.0.0.1:x", "127.0.0.1:99999", "no such host:80"])
+@pytest.mark.parametrize(
+    "address", ["", "127.0.0.1", "127.0.0.1:", "127.0.0.1:x", "127.0.0.1:99999", "no such host:80"]
+)
 def test_what_is_no_address_does_not_answer(address):
     assert answers(address) is False
 

@@ -30,10 +30,23 @@ def server(stores):
 
 def test_a_server_comes_back_as_it_was_written(stores):
     made = a_server(
-        "lab", state=State.FAILED, display_name="Läb 🐈", profile="big", user_options={"a": [1, None]}, launch_id="l1",
-        task="t1", address="127.0.0.1:8888", requested_at=NOW, started_at=LATER, deadline_at=LATER, last_activity_at=LATER,
-        failure="no memory", log_tail=("one", "two"), revision=7, entered_at=NOW + timedelta(microseconds=1),
-    )  # fmt: skip
+        "lab",
+        state=State.FAILED,
+        display_name="Läb 🐈",
+        profile="big",
+        user_options={"a": [1, None]},
+        launch_id="l1",
+        task="t1",
+        address="127.0.0.1:8888",
+        requested_at=NOW,
+        started_at=LATER,
+        deadline_at=LATER,
+        last_activity_at=LATER,
+        failure="no memory",
+        log_tail=("one", "two"),
+        revision=7,
+        entered_at=NOW + timedelta(microseconds=1),
+    )
     stores.servers.create(made)
     assert stores.servers.get(made.id) == made
     assert stores.servers.find("u-alice", "lab") == made
@@ -103,17 +116,32 @@ def test_eight_at_once_never_pass_the_limit(stores):
 
 def test_a_write_writes_all_of_it(stores, server):
     after = moved(
-        server, name="new", state=State.FAILED, display_name="d", profile="p", user_options={"a": 1}, launch_id="l2",
-        task=None, address=None, requested_at=LATER, started_at=LATER, deadline_at=LATER, last_activity_at=LATER,
-        failure="f", log_tail=("x",), entered_at=LATER,
-    )  # fmt: skip
+        server,
+        name="new",
+        state=State.FAILED,
+        display_name="d",
+        profile="p",
+        user_options={"a": 1},
+        launch_id="l2",
+        task=None,
+        address=None,
+        requested_at=LATER,
+        started_at=LATER,
+        deadline_at=LATER,
+        last_activity_at=LATER,
+        failure="f",
+        log_tail=("x",),
+        entered_at=LATER,
+    )
     stores.servers.write(server, after)
     assert stores.servers.get(server.id) == after
     assert stores.servers.find("u-alice", "new") == after
     assert stores.servers.find("u-alice", "") is None
 
 
-@pytest.mark.parametrize("wrong", [{"state": State.STARTING}, {"launch_id": "l0"}, {"launch_id": None}, {"revision": 1}])
+@pytest.mark.parametrize(
+    "wrong", [{"state": State.STARTING}, {"launch_id": "l0"}, {"launch_id": None}, {"revision": 1}]
+)
 def test_another_state_launch_or_revision_is_a_conflict(stores, server, wrong):
     with pytest.raises(StoreConflictError):
         stores.servers.write(replace(server, **wrong), moved(server, state=State.STOPPING))
@@ -281,7 +309,9 @@ def test_the_place_in_the_queue_counts_who_was_requested_before(stores):
 
 
 def test_the_place_in_a_long_queue_is_about_right_and_goes_down(stores):
-    many = [a_server(f"n{n}", state=State.REQUESTED, entered_at=NOW + timedelta(seconds=n * n / 100)) for n in range(106)]
+    many = [
+        a_server(f"n{n}", state=State.REQUESTED, entered_at=NOW + timedelta(seconds=n * n / 100)) for n in range(106)
+    ]
     for server in many:
         stores.servers.create(server)
 

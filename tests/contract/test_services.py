@@ -7,10 +7,18 @@ from tests.builders import a_code, a_token
 from tests.contract.together import MANY, at_once
 
 GRADER = Service(
-    name="grader", admin=True, url="http://127.0.0.1:9", token_sha256="t1", oauth_client_id="service-grader",
-    oauth_redirect_uri="/services/grader/oauth_callback", oauth_no_confirm=True,
-    oauth_client_allowed_scopes=("read:users!user", "self"), info={"for": ["course", 1]}, display=False, from_settings=False,
-)  # fmt: skip
+    name="grader",
+    admin=True,
+    url="http://127.0.0.1:9",
+    token_sha256="t1",
+    oauth_client_id="service-grader",
+    oauth_redirect_uri="/services/grader/oauth_callback",
+    oauth_no_confirm=True,
+    oauth_client_allowed_scopes=("read:users!user", "self"),
+    info={"for": ["course", 1]},
+    display=False,
+    from_settings=False,
+)
 PLAIN = Service(name="a.plain", from_settings=False)
 
 

@@ -19,8 +19,14 @@ def a_share(share_id="h1", server="s-alice-lab", **facts):
 
 
 def a_code(secret="one", server="s-alice-lab", **facts):
-    standard = {"id": f"sc_{secret}", "sha256": sha256(secret), "server_id": server, "scopes": ACCESS, "created_at": NOW,
-                "expires_at": NOW + timedelta(days=1)}  # fmt: skip
+    standard = {
+        "id": f"sc_{secret}",
+        "sha256": sha256(secret),
+        "server_id": server,
+        "scopes": ACCESS,
+        "created_at": NOW,
+        "expires_at": NOW + timedelta(days=1),
+    }
     return ShareCode(**standard | facts)
 
 

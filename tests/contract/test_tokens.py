@@ -20,9 +20,14 @@ def of_service(secret, name="culler", **facts):
 def test_a_token_comes_back_as_it_was_written(stores):
     stores.sessions.create(a_session("x"))
     token = a_token(
-        scopes=("a", "b!user=alice"), note="nöte", expires_at=LATER, last_activity_at=NOW, session_id="session-x", client_id="c",
+        scopes=("a", "b!user=alice"),
+        note="nöte",
+        expires_at=LATER,
+        last_activity_at=NOW,
+        session_id="session-x",
+        client_id="c",
         server_id="s",
-    )  # fmt: skip
+    )
     stores.tokens.create(token)
     assert stores.tokens.find(token.sha256) == token
     assert stores.tokens.get(OwnerKind.USER, "u-alice", token.id) == token
@@ -157,7 +162,9 @@ def test_a_filter_on_a_server_to_come_waits_for_it_with_this_owner(stores, held)
 
 
 def test_a_filter_by_the_name_of_nobody_stays_without_effect(stores):
-    stores.tokens.create(a_token(scopes=("x!user=later", "x!group=later", "x!server=later/", "x!user=u-bob", "x!group=a!user=bob", "y")))
+    stores.tokens.create(
+        a_token(scopes=("x!user=later", "x!group=later", "x!server=later/", "x!user=u-bob", "x!group=a!user=bob", "y"))
+    )
     stores.users.create([a_user("later")])
     stores.groups.create(Group("g1", "later"))
     stores.groups.create(Group("g2", "a!user=bob"))

@@ -26,10 +26,21 @@ class Front(httpx.BaseTransport):
 
     def handle_request(self, request):
         path = request.url.raw_path.decode().partition("?")[0]
-        own = {"host": self._host, "x-hubless-path": path, "x-hubless-host": request.url.netloc.decode(), "x-hubless-address": VIEWER}
-        kept = {name: value for name, value in request.headers.items() if name != "host" and not name.startswith("x-hubless-")}
+        own = {
+            "host": self._host,
+            "x-hubless-path": path,
+            "x-hubless-host": request.url.netloc.decode(),
+            "x-hubless-address": VIEWER,
+        }
+        kept = {
+            name: value
+            for name, value in request.headers.items()
+            if name != "host" and not name.startswith("x-hubless-")
+        }
         url = self._address.copy_with(raw_path=request.url.raw_path)
-        asked = httpx.Request(request.method, url, headers=kept | own | self._said, stream=request.stream, extensions=request.extensions)
+        asked = httpx.Request(
+            request.method, url, headers=kept | own | self._said, stream=request.stream, extensions=request.extensions
+        )
         return self._beyond.handle_request(asked)
 
     def close(self):
@@ -45,11 +56,22 @@ def listening(client):
 
         def do_any(self):
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            kept = [(name, value) for name, value in self.headers.items() if name.lower() not in {"host", "connection", "accept-encoding"}]
+            kept = [
+                (name, value)
+                for name, value in self.headers.items()
+                if name.lower() not in {"host", "connection", "accept-encoding"}
+            ]
             told = client.request(self.command, self.path, headers=kept, content=body)
             self.send_response(told.status_code)
             for name, value in told.headers.multi_items():
-                if name not in {"content-length", "transfer-encoding", "connection", "date", "server", "content-encoding"}:
+                if name not in {
+                    "content-length",
+                    "transfer-encoding",
+                    "connection",
+                    "date",
+                    "server",
+                    "content-encoding",
+                }:
                     self.send_header(name, value)
             self.send_header("Content-Length", str(len(told.content)))
             self.end_headers()
@@ -83,8 +105,14 @@ class Servers(Processes):
 def settle(account, told):
     """Have the double's account hold what the stack made, as the functions are *told* of it."""
     account.clusters = {told["HUBLESS_CLUSTER"]: {"FARGATE", "FARGATE_SPOT"}}
-    account.subnets, account.security_groups = set(told["HUBLESS_SUBNETS"].split(",")), set(told["HUBLESS_SECURITY_GROUPS"].split(","))
-    account.roles, account.log_groups = {told["HUBLESS_EXECUTION_ROLE"], told["HUBLESS_TASK_ROLE"]}, {told["HUBLESS_LOG_GROUP"]}
+    account.subnets, account.security_groups = (
+        set(told["HUBLESS_SUBNETS"].split(",")),
+        set(told["HUBLESS_SECURITY_GROUPS"].split(",")),
+    )
+    account.roles, account.log_groups = (
+        {told["HUBLESS_EXECUTION_ROLE"], told["HUBLESS_TASK_ROLE"]},
+        {told["HUBLESS_LOG_GROUP"]},
+    )
     account.buckets, account.file_systems = {told["HUBLESS_BUCKET"]: {}}, {told["HUBLESS_FILE_SYSTEM"]}
 
 

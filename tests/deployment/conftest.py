@@ -109,7 +109,9 @@ def deployed():
         stack.callback(account.runtime.close)
         ecs = stack.enter_context(serve(account, guard=guard))
         beside = {f"AWS_ENDPOINT_URL_{name}": ecs for name in ("ECS", "S3", "EFS")}
-        emulator = stack.enter_context(ministack(folder, "", MINISTACK_ACCOUNT_ID=ACCOUNT, MINISTACK_REGION=REGION, **beside))
+        emulator = stack.enter_context(
+            ministack(folder, "", MINISTACK_ACCOUNT_ID=ACCOUNT, MINISTACK_REGION=REGION, **beside)
+        )
         stage = Stage(emulator, folder, TOP / "dist/bundles")
         stage.bootstrap()
         instance = _an_instance(stage.client("ec2"))

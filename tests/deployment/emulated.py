@@ -6,7 +6,9 @@ import json
 LEFT_OUT = {
     "AWS::CloudFront::VpcOrigin": {"Id": "vo-0123456789abcdef0"},
     "AWS::EC2::FlowLog": {},
-    "AWS::EC2::Instance": {"PrivateDnsName": "ip-10-64-0-10.eu-central-1.compute.internal"},  # and Ref: one that a test has made
+    "AWS::EC2::Instance": {
+        "PrivateDnsName": "ip-10-64-0-10.eu-central-1.compute.internal"
+    },  # and Ref: one that a test has made
     "AWS::EC2::SecurityGroupIngress": {},
     "AWS::ECS::ClusterCapacityProviderAssociations": {},
     # The CDK's own functions: they need AWS's SDK for JavaScript, which Lambda has and this machine does not.
@@ -25,7 +27,9 @@ def fit(folder, instance):
 
 def _fitted(template, instance):
     resources = template["Resources"]
-    gone = {name: LEFT_OUT.get(one["Type"], {}) | {"Ref": instance} for name, one in resources.items() if _is_left_out(one)}
+    gone = {
+        name: LEFT_OUT.get(one["Type"], {}) | {"Ref": instance} for name, one in resources.items() if _is_left_out(one)
+    }
     template["Resources"] = {name: one for name, one in resources.items() if name not in gone}
     for one in template["Resources"].values():
         if "DependsOn" in one:
@@ -53,6 +57,11 @@ def _instead(value, gone):
             return gone[name]["Ref"]
         case {"Fn::GetAtt": [str(name), str(attribute)]} if name in gone:
             return gone[name][attribute]
-        case {"Fn::Join": ["-", [{"Fn::Select": [0, {"Fn::Split": ["-", {"Fn::Select": [6, {"Fn::Split": [":", secret]}]}]}]}, _]]}:
+        case {
+            "Fn::Join": [
+                "-",
+                [{"Fn::Select": [0, {"Fn::Split": ["-", {"Fn::Select": [6, {"Fn::Split": [":", secret]}]}]}]}, _],
+            ]
+        }:
             return _replaced(secret, gone)  # the name out of an ARN; MiniStack's Ref of a secret is its name
     return {name: _replaced(one, gone) for name, one in value.items()}

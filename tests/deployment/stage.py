@@ -35,7 +35,9 @@ class Stage:
 
     def client(self, service):
         if service not in self._clients:
-            self._clients[service] = self._session.create_client(service, region_name=REGION, endpoint_url=self.emulator)
+            self._clients[service] = self._session.create_client(
+                service, region_name=REGION, endpoint_url=self.emulator
+            )
         return self._clients[service]
 
     # --- deploying ---
@@ -61,11 +63,22 @@ class Stage:
     def _cdk(self, *words):
         assert CDK.exists(), "The CDK's command is not here: `make .venv-cdk/.ready` installs it"
         own = {"AWS_ENDPOINT_URL": self.emulator, "AWS_REGION": REGION, "HOME": str(self.folder), "CI": "1"}
-        own |= {"CDK_DISABLE_CLI_TELEMETRY": "true", "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "1", "NODE_NO_WARNINGS": "1"}
+        own |= {
+            "CDK_DISABLE_CLI_TELEMETRY": "true",
+            "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "1",
+            "NODE_NO_WARNINGS": "1",
+        }
         flags = ("--no-notices", "--no-version-reporting", "--ci")
         command = [CDK, *words, *flags]
-        told = subprocess.run(command, env={"PATH": os.environ["PATH"]} | CREDENTIALS | own, cwd=self.folder,
-                              capture_output=True, text=True, check=False, timeout=240)  # fmt: skip
+        told = subprocess.run(
+            command,
+            env={"PATH": os.environ["PATH"]} | CREDENTIALS | own,
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=240,
+        )
         assert told.returncode == 0, (told.stdout + told.stderr)[-6000:]
 
     # --- what was deployed ---
@@ -81,7 +94,11 @@ class Stage:
 
     def named(self, part, kind, beginning):
         """Return the physical name of the only resource of a type whose logical id begins so."""
-        (found,) = [name for (which, logical), name in self.resources(part).items() if which == kind and logical.startswith(beginning)]
+        (found,) = [
+            name
+            for (which, logical), name in self.resources(part).items()
+            if which == kind and logical.startswith(beginning)
+        ]
         return found
 
     def function(self, name):
@@ -89,11 +106,15 @@ class Stage:
 
     def variables(self, name="api"):
         """Return what a function is told, as the stack made it."""
-        return self.client("lambda").get_function_configuration(FunctionName=self.function(name), Qualifier="live")["Environment"]["Variables"]
+        return self.client("lambda").get_function_configuration(FunctionName=self.function(name), Qualifier="live")[
+            "Environment"
+        ]["Variables"]
 
     def invoke(self, name, event):
         """Invoke a function by its alias."""
-        answer = self.client("lambda").invoke(FunctionName=self.function(name), Qualifier="live", Payload=json.dumps(event))
+        answer = self.client("lambda").invoke(
+            FunctionName=self.function(name), Qualifier="live", Payload=json.dumps(event)
+        )
         told = json.loads(answer["Payload"].read() or "null")
         assert "FunctionError" not in answer, told
         return told
@@ -114,6 +135,8 @@ class Stage:
     def said_by_front(self):
         """Return what CloudFront is to say to the API, and nobody else can."""
         distribution = self.named("web", "AWS::CloudFront::Distribution", "Distribution")
-        made = self.client("cloudfront").get_distribution_config(Id=distribution)["DistributionConfig"]["Origins"]["Items"]
+        made = self.client("cloudfront").get_distribution_config(Id=distribution)["DistributionConfig"]["Origins"][
+            "Items"
+        ]
         (api,) = [origin for origin in made if origin["Id"] == "api"]
         return {one["HeaderName"]: one["HeaderValue"] for one in api["CustomHeaders"]["Items"]}

@@ -70,7 +70,9 @@ def test_the_schedule_reaps_what_is_too_old_and_ends_a_task_that_nobody_knows(de
 
     def is_reaped():
         deployed.stage.invoke("reaper", {"detail-type": "Scheduled Event"})
-        return deployed.server("idler")["stopped"] and stranger not in [task["taskArn"] for task in deployed.account.running()]
+        return deployed.server("idler")["stopped"] and stranger not in [
+            task["taskArn"] for task in deployed.account.running()
+        ]
 
     eventually(is_reaped, PATIENCE)
     assert deployed.server("maria")["ready"]

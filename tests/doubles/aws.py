@@ -45,7 +45,9 @@ class Deployment:
 
     def sweep(self):
         """Do what the schedule does once a minute."""
-        return self.functions["reaper"].invoke({"detail-type": "Scheduled Event", "source": "aws.scheduler", "id": "tick"})
+        return self.functions["reaper"].invoke(
+            {"detail-type": "Scheduled Event", "source": "aws.scheduler", "id": "tick"}
+        )
 
     def log(self, function):
         """Return what a function has logged, each line read."""
@@ -85,10 +87,15 @@ class Deployment:
 
 def _record(message, url):
     return {
-        "messageId": message["MessageId"], "receiptHandle": message["ReceiptHandle"], "body": message["Body"],
-        "attributes": message.get("Attributes", {}), "messageAttributes": {}, "eventSource": "aws:sqs", "awsRegion": REGION,
+        "messageId": message["MessageId"],
+        "receiptHandle": message["ReceiptHandle"],
+        "body": message["Body"],
+        "attributes": message.get("Attributes", {}),
+        "messageAttributes": {},
+        "eventSource": "aws:sqs",
+        "awsRegion": REGION,
         "eventSourceARN": f"arn:aws:sqs:{REGION}:000000000000:{url.rpartition('/')[2]}",
-    }  # fmt: skip
+    }
 
 
 @contextmanager
@@ -109,10 +116,14 @@ def deploy(folder, *, url, settings_text, secrets, runtime, api_socket, ec2):
         made.database().create()
         made.client("ssm").put_parameter(Name=SECRETS, Type="SecureString", Value=json.dumps(secrets))
         for name, environments in (("api", 3), ("spawn", 2), ("reaper", 1)):
-            deployed_function = deployed(f"functions.{name}.handler.handler", made.environment, folder / f"{name}.log", environments)
+            deployed_function = deployed(
+                f"functions.{name}.handler.handler", made.environment, folder / f"{name}.log", environments
+            )
             made.functions[name] = stack.enter_context(deployed_function)
         streams = made.environment | {"AWS_LAMBDA_EXEC_WRAPPER": str(RUN)}
-        made.functions["stream"] = stack.enter_context(deployed("functions.api.stream.handler.handler", streams, folder / "stream.log", 2))
+        made.functions["stream"] = stack.enter_context(
+            deployed("functions.api.stream.handler.handler", streams, folder / "stream.log", 2)
+        )
         stack.enter_context(gateway(made.functions["api"], api_socket, made.functions["stream"]))
         queues = ((made.environment["HUBLESS_QUEUE"], BATCH), (made.environment["HUBLESS_LAUNCHES_QUEUE"], 1))
         workers = [threading.Thread(target=made.map_queue, args=mapped, daemon=True) for mapped in queues]
@@ -129,14 +140,33 @@ def deploy(folder, *, url, settings_text, secrets, runtime, api_socket, ec2):
 
 def _environment(made, folder, url, ecs, machines):
     sqs, hidden = made.client("sqs"), {"VisibilityTimeout": str(VISIBILITY)}
-    queue, launches = (sqs.create_queue(QueueName=name, Attributes=hidden)["QueueUrl"] for name in ("hub", "hub-launches"))
+    queue, launches = (
+        sqs.create_queue(QueueName=name, Attributes=hidden)["QueueUrl"] for name in ("hub", "hub-launches")
+    )
     cloud = CloudSettings(
-        url=url, hub="school", table="hub", queue=queue, launches_queue=launches, secrets=SECRETS, cluster="hub", image="jupyter/minimal:1",
-        bucket="hub-launches", execution_role=EXECUTION_ROLE, task_role=TASK_ROLE, subnets=("subnet-a", "subnet-b"),
-        security_groups=("sg-servers",), log_group="/hub/servers", log_level="info",
+        url=url,
+        hub="school",
+        table="hub",
+        queue=queue,
+        launches_queue=launches,
+        secrets=SECRETS,
+        cluster="hub",
+        image="jupyter/minimal:1",
+        bucket="hub-launches",
+        execution_role=EXECUTION_ROLE,
+        task_role=TASK_ROLE,
+        subnets=("subnet-a", "subnet-b"),
+        security_groups=("sg-servers",),
+        log_group="/hub/servers",
+        log_level="info",
         economy_instance=INSTANCE,
-    )  # fmt: skip
+    )
     endpoints = {f"AWS_ENDPOINT_URL_{name}": made.emulator for name in ("DYNAMODB", "SQS", "SSM")}
     endpoints |= {f"AWS_ENDPOINT_URL_{name}": ecs for name in ("ECS", "S3", "EFS")} | {"AWS_ENDPOINT_URL_EC2": machines}
-    lambda_ = {"AWS_REGION": REGION, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "LAMBDA_TASK_ROOT": str(folder)}
+    lambda_ = {
+        "AWS_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "LAMBDA_TASK_ROOT": str(folder),
+    }
     return written(cloud) | endpoints | lambda_

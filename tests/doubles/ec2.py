@@ -74,7 +74,10 @@ class Ec2:
         with self._guard:
             self.calls.append(call)
             if code := self._refusal(call, instance):
-                return 400, f"<Response><Errors><Error><Code>{code}</Code><Message>no</Message></Error></Errors></Response>"
+                return (
+                    400,
+                    f"<Response><Errors><Error><Code>{code}</Code><Message>no</Message></Error></Errors></Response>",
+                )
             before, (begins, becomes, _) = self.state, _TURNS[call]
             if self.state == begins:
                 self.state = becomes

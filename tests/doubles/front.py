@@ -65,11 +65,18 @@ def front(port, edge_port, api_socket):
             length = int(sent.get("content-length", 0))
             while len(body) < length:
                 body += self.request.recv(65_536)
-            kept = [(n, v) for n, v in pairs if n.lower() not in {"host", "connection"} and not n.lower().startswith("x-hubless-")]
+            kept = [
+                (n, v)
+                for n, v in pairs
+                if n.lower() not in {"host", "connection"} and not n.lower().startswith("x-hubless-")
+            ]
             own = [
-                ("Host", "origin.internal"), ("Connection", "upgrade" if is_upgrade else "close"), ("CloudFront-Forwarded-Proto", "http"),
-                ("x-hubless-host", sent.get("host", "")), ("x-hubless-address", "192.0.2.1"),
-            ]  # fmt: skip
+                ("Host", "origin.internal"),
+                ("Connection", "upgrade" if is_upgrade else "close"),
+                ("CloudFront-Forwarded-Proto", "http"),
+                ("x-hubless-host", sent.get("host", "")),
+                ("x-hubless-address", "192.0.2.1"),
+            ]
             asked = _bytes(first, kept + own) + body
             to_edge = target.startswith(("/user/", "/services/"))
             for origin in ([edge, api] if method in READS and not is_upgrade else [edge]) if to_edge else [api]:

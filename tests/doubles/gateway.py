@@ -33,14 +33,29 @@ def event_of(method, target, headers, body, source="127.0.0.1"):
         joined.setdefault(name.lower(), []).append(value)
     cookies = [cookie for value in joined.pop("cookie", []) for cookie in value.split("; ")]
     path = unquote(raw).partition("?")[0]
-    about = {"method": method, "path": path, "protocol": "HTTP/1.1", "sourceIp": source, "userAgent": joined.get("user-agent", [""])[0]}
+    about = {
+        "method": method,
+        "path": path,
+        "protocol": "HTTP/1.1",
+        "sourceIp": source,
+        "userAgent": joined.get("user-agent", [""])[0],
+    }
     event = {
-        "version": "2.0", "routeKey": "$default", "rawPath": path, "rawQueryString": query,
+        "version": "2.0",
+        "routeKey": "$default",
+        "rawPath": path,
+        "rawQueryString": query,
         "headers": {name: ",".join(values) for name, values in joined.items()} | {"x-hubless-path": raw},
-        "requestContext": {"http": about, "requestId": str(uuid.uuid4()), "stage": "$default", "apiId": "double",
-                           "domainName": "double.execute-api.eu-central-1.amazonaws.com", "timeEpoch": int(time() * 1000)},
+        "requestContext": {
+            "http": about,
+            "requestId": str(uuid.uuid4()),
+            "stage": "$default",
+            "apiId": "double",
+            "domainName": "double.execute-api.eu-central-1.amazonaws.com",
+            "timeEpoch": int(time() * 1000),
+        },
         "isBase64Encoded": False,
-    }  # fmt: skip
+    }
     if cookies:
         event["cookies"] = cookies
     if body:
@@ -54,14 +69,26 @@ def rest_event_of(method, target, headers, body, source="127.0.0.1"):
     several, queries = _lists([*headers, ("x-hubless-path", raw)]), _lists(parse_qsl(query, keep_blank_values=True))
     path = unquote(raw)
     event = {
-        "resource": "/{proxy+}", "path": path, "httpMethod": method, "pathParameters": {"proxy": path.lstrip("/")}, "stageVariables": None,
-        "headers": {name: values[-1] for name, values in several.items()}, "multiValueHeaders": several,
+        "resource": "/{proxy+}",
+        "path": path,
+        "httpMethod": method,
+        "pathParameters": {"proxy": path.lstrip("/")},
+        "stageVariables": None,
+        "headers": {name: values[-1] for name, values in several.items()},
+        "multiValueHeaders": several,
         "queryStringParameters": {name: values[-1] for name, values in queries.items()} or None,
         "multiValueQueryStringParameters": queries or None,
-        "requestContext": {"identity": {"sourceIp": source}, "requestId": str(uuid.uuid4()), "path": f"/hub{path}", "stage": "hub",
-                           "httpMethod": method, "domainName": "double.execute-api.eu-central-1.amazonaws.com"},
-        "body": None, "isBase64Encoded": False,
-    }  # fmt: skip
+        "requestContext": {
+            "identity": {"sourceIp": source},
+            "requestId": str(uuid.uuid4()),
+            "path": f"/hub{path}",
+            "stage": "hub",
+            "httpMethod": method,
+            "domainName": "double.execute-api.eu-central-1.amazonaws.com",
+        },
+        "body": None,
+        "isBase64Encoded": False,
+    }
     return event | ({"body": base64.b64encode(body).decode(), "isBase64Encoded": True} if body else {})
 
 
@@ -73,12 +100,20 @@ def balancer_event_of(method, target, headers, body, source="127.0.0.1", *, seve
     if not several and "cookie" in given:
         given["cookie"] = ["; ".join(given["cookie"])]  # HTTP/2's, which it puts together
     queries = _lists(part.partition("=")[::2] for part in query.split("&") if part)
-    listed = (given, queries) if several else ({n: v[-1] for n, v in given.items()}, {n: v[-1] for n, v in queries.items()})
-    names = ("multiValueHeaders", "multiValueQueryStringParameters") if several else ("headers", "queryStringParameters")
+    listed = (
+        (given, queries) if several else ({n: v[-1] for n, v in given.items()}, {n: v[-1] for n, v in queries.items()})
+    )
+    names = (
+        ("multiValueHeaders", "multiValueQueryStringParameters") if several else ("headers", "queryStringParameters")
+    )
     event = {
         "requestContext": {"elb": {"targetGroupArn": "arn:aws:elasticloadbalancing:eu-central-1:1:targetgroup/hub/1"}},
-        "httpMethod": method, "path": raw, "body": "", "isBase64Encoded": False, **dict(zip(names, listed, strict=True)),
-    }  # fmt: skip
+        "httpMethod": method,
+        "path": raw,
+        "body": "",
+        "isBase64Encoded": False,
+        **dict(zip(names, listed, strict=True)),
+    }
     return event | ({"body": base64.b64encode(body).decode(), "isBase64Encoded": True} if body else {})
 
 
@@ -91,8 +126,13 @@ def _lists(pairs):
 
 def headers_of(answer):
     """Return what an answer gives as headers, whatever it was asked by."""
-    pairs = [*(answer.get("headers") or {}).items(), *(("set-cookie", cookie) for cookie in answer.get("cookies") or ())]
-    return pairs + [(name, value) for name, values in (answer.get("multiValueHeaders") or {}).items() for value in values]
+    pairs = [
+        *(answer.get("headers") or {}).items(),
+        *(("set-cookie", cookie) for cookie in answer.get("cookies") or ()),
+    ]
+    return pairs + [
+        (name, value) for name, values in (answer.get("multiValueHeaders") or {}).items() for value in values
+    ]
 
 
 def body_of(answer):
@@ -122,7 +162,9 @@ def gateway(function, socket_path, streaming=None):
         def do_any(self):
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             if streaming and FOLLOWING.fullmatch(self.path.partition("?")[0]):
-                self.stream(streaming.stream(rest_event_of(self.command, self.path, self.headers.items(), body), LONGEST_STREAM))
+                self.stream(
+                    streaming.stream(rest_event_of(self.command, self.path, self.headers.items(), body), LONGEST_STREAM)
+                )
                 return
             event = event_of(self.command, self.path, self.headers.items(), body)
             try:

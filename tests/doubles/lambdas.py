@@ -35,13 +35,18 @@ class Function:
         self.log = log
         self._server = _runtime_api(self)
         known = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
-        own = {"AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{self._server.server_port}", "_HANDLER": handler, "PYTHONUNBUFFERED": "1"}
+        own = {
+            "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{self._server.server_port}",
+            "_HANDLER": handler,
+            "PYTHONUNBUFFERED": "1",
+        }
         command = [sys.executable, "-m", "awslambdaric", handler]
         if wrapper := environment.get("AWS_LAMBDA_EXEC_WRAPPER"):
             command.insert(0, wrapper)
         with log.open("ab") as out:
             self._processes = [
-                subprocess.Popen(command, env=known | environment | own, stdout=out, stderr=out) for _ in range(environments)
+                subprocess.Popen(command, env=known | environment | own, stdout=out, stderr=out)
+                for _ in range(environments)
             ]
 
     def invoke(self, event, patience=PATIENCE):
@@ -118,7 +123,9 @@ def _runtime_api(function):
             self.send_header("Lambda-Runtime-Aws-Request-Id", request_id)
             self.send_header("Lambda-Runtime-Deadline-Ms", str(int((time() + PATIENCE) * 1000)))
             self.send_header("Lambda-Runtime-Trace-Id", "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=0")
-            self.send_header("Lambda-Runtime-Invoked-Function-Arn", "arn:aws:lambda:eu-central-1:123456789012:function:hub")
+            self.send_header(
+                "Lambda-Runtime-Invoked-Function-Arn", "arn:aws:lambda:eu-central-1:123456789012:function:hub"
+            )
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()

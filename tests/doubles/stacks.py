@@ -25,10 +25,15 @@ def told_by_stacks(hub, variables):
                 return self.give(400, f'<ErrorResponse xmlns="{NAMESPACE}">{text}</ErrorResponse>')
             names = ("ResourceType", "LogicalResourceId", "PhysicalResourceId")
             members = "".join(
-                "<member>" + "".join(f"<{name}>{escape(text)}</{name}>" for name, text in zip(names, one, strict=True)) + "</member>" for one in made[stack]
+                "<member>"
+                + "".join(f"<{name}>{escape(text)}</{name}>" for name, text in zip(names, one, strict=True))
+                + "</member>"
+                for one in made[stack]
             )
             result = f"<ListStackResourcesResult><StackResourceSummaries>{members}</StackResourceSummaries></ListStackResourcesResult>"
-            return self.give(200, f'<ListStackResourcesResponse xmlns="{NAMESPACE}">{result}</ListStackResourcesResponse>')
+            return self.give(
+                200, f'<ListStackResourcesResponse xmlns="{NAMESPACE}">{result}</ListStackResourcesResponse>'
+            )
 
         def do_GET(self):
             assert self.path.endswith("/functions/api/configuration"), self.path

@@ -43,7 +43,6 @@ shutil.which = lambda program, *args, **options: None if program == "haproxy" el
 ROLES = {"api": "embedded.api", "worker": "embedded.worker", "edge": "embedded.edge", "haproxy": "haproxy.cfg"}
 
 
-
 class Hub:
     """A hub in a folder of its own whose servers are small programs."""
 
@@ -67,11 +66,24 @@ class Hub:
 
     def popen(self, **environment):
         return subprocess.Popen(
-            [TOP / ".venv/bin/hubless", "up", "--data", self.folder / "data", "--settings", self.folder / "hubless.toml",
-             "--port", str(self.port), "--ready-line", *self.options],
-            stdout=subprocess.PIPE, stderr=(self.folder / "log").open("ab"), text=True, start_new_session=True,
+            [
+                TOP / ".venv/bin/hubless",
+                "up",
+                "--data",
+                self.folder / "data",
+                "--settings",
+                self.folder / "hubless.toml",
+                "--port",
+                str(self.port),
+                "--ready-line",
+                *self.options,
+            ],
+            stdout=subprocess.PIPE,
+            stderr=(self.folder / "log").open("ab"),
+            text=True,
+            start_new_session=True,
             env=os.environ | environment,
-        )  # fmt: skip
+        )
 
     def refused(self, **environment):
         """Start where it cannot, and return what it says."""
@@ -316,7 +328,9 @@ def test_an_unknown_setting_is_named(hub):
     assert "Traceback" not in said
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root; the store's own test fills one without")
+@pytest.mark.skipif(
+    os.geteuid() != 0, reason="mounting a small disk needs root; the store's own test fills one without"
+)
 def test_on_a_full_disk_the_hub_says_so_and_goes_on_when_there_is_room(hub):
     data = hub.folder / "data"
     data.mkdir()
@@ -329,10 +343,14 @@ def test_on_a_full_disk_the_hub_says_so_and_goes_on_when_there_is_room(hub):
                 ballast.write(b"x" * 4096)
                 ballast.flush()
         refusals = [
-            httpx.post(f"{hub.url}/hub/api/users", headers={"Authorization": f"token {TOKEN}"}, timeout=30,
-                       json={"usernames": [f"full{n}-{i}" for i in range(2000)]}).status_code
+            httpx.post(
+                f"{hub.url}/hub/api/users",
+                headers={"Authorization": f"token {TOKEN}"},
+                timeout=30,
+                json={"usernames": [f"full{n}-{i}" for i in range(2000)]},
+            ).status_code
             for n in range(5)
-        ]  # fmt: skip
+        ]
         assert 503 in refusals
         assert set(refusals) <= {201, 503}
         assert "The disk is full" in hub.log()

@@ -43,7 +43,6 @@ scopes = ["self", "shares!user", "read:users:name"]
 PASSWORD = "correct horse battery"
 
 
-
 class Hub:
     """A hub with passwords in a folder of its own."""
 
@@ -51,10 +50,24 @@ class Hub:
         self.folder, self.url = folder, f"http://127.0.0.1:{free_port()}"
         (folder / "hubless.toml").write_text(SETTINGS)
         self.process = subprocess.Popen(
-            [TOP / ".venv/bin/hubless", "up", "--data", folder / "data", "--settings", folder / "hubless.toml", "--port",
-             self.url.rpartition(":")[2], "--stop-servers-on-exit", "--ready-line"],
-            stdout=subprocess.PIPE, stderr=(folder / "log").open("wb"), text=True, cwd=folder, start_new_session=True,
-        )  # fmt: skip
+            [
+                TOP / ".venv/bin/hubless",
+                "up",
+                "--data",
+                folder / "data",
+                "--settings",
+                folder / "hubless.toml",
+                "--port",
+                self.url.rpartition(":")[2],
+                "--stop-servers-on-exit",
+                "--ready-line",
+            ],
+            stdout=subprocess.PIPE,
+            stderr=(folder / "log").open("wb"),
+            text=True,
+            cwd=folder,
+            start_new_session=True,
+        )
         assert self.process.stdout.readline() == "ready\n", self.log()
 
     def log(self):

@@ -81,7 +81,6 @@ else:
 """
 
 
-
 class Hub:
     def __init__(self, folder):
         self.folder, self.port, self.service_port = folder, free_port(), free_port()
@@ -123,12 +122,28 @@ groups = ["class"]
 users = ["maria"]
 """)
         self.process = subprocess.Popen(
-            [TOP / ".venv/bin/hubless", "up", "--data", folder / "data", "--settings", folder / "hubless.toml", "--port",
-             str(self.port), "--stop-servers-on-exit", "--ready-line"],
-            stdout=subprocess.PIPE, stderr=(folder / "log").open("wb"), text=True, cwd=folder, start_new_session=True,
-        )  # fmt: skip
+            [
+                TOP / ".venv/bin/hubless",
+                "up",
+                "--data",
+                folder / "data",
+                "--settings",
+                folder / "hubless.toml",
+                "--port",
+                str(self.port),
+                "--stop-servers-on-exit",
+                "--ready-line",
+            ],
+            stdout=subprocess.PIPE,
+            stderr=(folder / "log").open("wb"),
+            text=True,
+            cwd=folder,
+            start_new_session=True,
+        )
         assert self.process.stdout.readline() == "ready\n", (folder / "log").read_text()
-        self.admin = httpx.Client(base_url=f"{self.url}/hub/api", headers={"Authorization": f"token {ADMIN_TOKEN}"}, timeout=30)
+        self.admin = httpx.Client(
+            base_url=f"{self.url}/hub/api", headers={"Authorization": f"token {ADMIN_TOKEN}"}, timeout=30
+        )
 
     def close(self):
         self.process.send_signal(signal.SIGINT)
@@ -163,7 +178,14 @@ def hub():
 
 
 def run(*arguments, **environment):
-    done = subprocess.run([CLIENTS, *map(str, arguments)], check=False, env=os.environ | environment, capture_output=True, text=True, timeout=PATIENCE)
+    done = subprocess.run(
+        [CLIENTS, *map(str, arguments)],
+        check=False,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
 
@@ -180,14 +202,26 @@ def test_the_idle_culler_stops_what_is_idle_and_leaves_what_is_at_work(hub):
     for user in ("idle", "busy"):
         hub.start(user)
     culler = subprocess.Popen(
-        [CLIENTS, "-m", "jupyterhub_idle_culler", "--timeout=4", "--cull-every=1", "--api-page-size=1", f"--url={hub.url}/hub/api"],
-        env=os.environ | {"JUPYTERHUB_API_TOKEN": CULLER_TOKEN}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+        [
+            CLIENTS,
+            "-m",
+            "jupyterhub_idle_culler",
+            "--timeout=4",
+            "--cull-every=1",
+            "--api-page-size=1",
+            f"--url={hub.url}/hub/api",
+        ],
+        env=os.environ | {"JUPYTERHUB_API_TOKEN": CULLER_TOKEN},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     try:
 
         def idle_is_culled():
             now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-            hub.admin.post("/users/busy/activity", json={"servers": {"": {"last_activity": now}}, "last_activity": now}).raise_for_status()
+            hub.admin.post(
+                "/users/busy/activity", json={"servers": {"": {"last_activity": now}}, "last_activity": now}
+            ).raise_for_status()
             return hub.state("idle")["servers"][""]["stopped"]
 
         until(idle_is_culled)
@@ -215,11 +249,16 @@ def test_hubauth_knows_whose_a_token_is_and_that_a_revoked_one_is_nobodys(hub):
 def whoami(hub):
     prefix = "/services/whoami/"
     environment = {
-        "JUPYTERHUB_API_TOKEN": WHOAMI_TOKEN, "JUPYTERHUB_API_URL": f"{hub.url}/hub/api", "JUPYTERHUB_BASE_URL": "/",
-        "JUPYTERHUB_SERVICE_NAME": "whoami", "JUPYTERHUB_SERVICE_PREFIX": prefix, "JUPYTERHUB_CLIENT_ID": "service-whoami",
-        "JUPYTERHUB_OAUTH_CALLBACK_URL": f"{prefix}oauth_callback", "JUPYTERHUB_OAUTH_SCOPES": '["access:services!service=whoami"]',
+        "JUPYTERHUB_API_TOKEN": WHOAMI_TOKEN,
+        "JUPYTERHUB_API_URL": f"{hub.url}/hub/api",
+        "JUPYTERHUB_BASE_URL": "/",
+        "JUPYTERHUB_SERVICE_NAME": "whoami",
+        "JUPYTERHUB_SERVICE_PREFIX": prefix,
+        "JUPYTERHUB_CLIENT_ID": "service-whoami",
+        "JUPYTERHUB_OAUTH_CALLBACK_URL": f"{prefix}oauth_callback",
+        "JUPYTERHUB_OAUTH_SCOPES": '["access:services!service=whoami"]',
         "JUPYTERHUB_OAUTH_ACCESS_SCOPES": '["access:services!service=whoami"]',
-    }  # fmt: skip
+    }
     service = subprocess.Popen([CLIENTS, "-c", WHOAMI, str(hub.service_port)], env=os.environ | environment)
     until(lambda: answers(hub.service_port))
     yield f"{hub.url}{prefix}"

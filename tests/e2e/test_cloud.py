@@ -71,7 +71,9 @@ class Cloud:
 
     def follow(self, name):
         """Return all events of a start, read in one answer to its end."""
-        answer = self.admin.get(f"/users/{name}/server/progress", headers={"Accept": "text/event-stream"}, timeout=PATIENCE)
+        answer = self.admin.get(
+            f"/users/{name}/server/progress", headers={"Accept": "text/event-stream"}, timeout=PATIENCE
+        )
         return [json.loads(line.removeprefix("data:")) for line in answer.text.splitlines() if line.startswith("data:")]
 
     def run_a_task_behind_the_hubs_back(self):
@@ -95,9 +97,18 @@ def cloud():
     url, api_socket = f"http://127.0.0.1:{port}", folder / "api.sock"
     ec2 = Ec2("stopped")
     secrets = {"key": "k" * 40, "HUBLESS_SHARED_PASSWORD": PASSWORD, "TESTS_TOKEN": TOKEN}
-    with deploy(
-        folder, url=url, settings_text=SETTINGS, secrets=secrets, runtime=Processes(PROGRAMS, home), api_socket=api_socket, ec2=ec2
-    ) as deployment, front(port, edge_port, api_socket):
+    with (
+        deploy(
+            folder,
+            url=url,
+            settings_text=SETTINGS,
+            secrets=secrets,
+            runtime=Processes(PROGRAMS, home),
+            api_socket=api_socket,
+            ec2=ec2,
+        ) as deployment,
+        front(port, edge_port, api_socket),
+    ):
         edge = EdgeConfiguration("127.0.0.1", edge_port, None, folder / "edge", host_header="x-hubless-host")
         routes, clock = DynamoRouteStore(deployment.database()), SystemClock()
         machine = Machine(ec2, lambda: Agent(edge, routes, edge_id="edge-1", clock=clock.now, poll_seconds=0.3))
@@ -145,7 +156,9 @@ def test_the_edge_sleeps_once_nothing_needs_it_and_a_browser_is_told_by_the_api(
 
 
 def test_a_task_that_cannot_start_is_told_of_in_the_words_of_ecs(cloud):
-    cloud.account.broken_images["no/such:image"] = "CannotPullContainerError: pull image manifest has been retried 5 time(s)"
+    cloud.account.broken_images["no/such:image"] = (
+        "CannotPullContainerError: pull image manifest has been retried 5 time(s)"
+    )
 
     cloud.start("noah", profile="broken")
 
@@ -214,7 +227,13 @@ def test_an_operator_makes_the_first_admin_and_looks_the_hub_over_from_a_shell(c
     shell |= {f"AWS_ENDPOINT_URL_{service}": stacks for service in ("CLOUDFORMATION", "LAMBDA")}
 
     def run(*words):
-        return subprocess.run([HUBLESS, *words, "--stage", "prod", "--settings", settings], env=shell, capture_output=True, text=True, check=False)
+        return subprocess.run(
+            [HUBLESS, *words, "--stage", "prod", "--settings", settings],
+            env=shell,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
 
     made = run("admin", "head")
     assert f"{cloud.url}/hub/set-password?key=" in made.stdout, made.stderr

@@ -43,12 +43,28 @@ class Hub:
         self.url = f"http://127.0.0.1:{self.port}"
         (folder / "hubless.toml").write_text(SETTINGS)
         self.process = subprocess.Popen(
-            [TOP / ".venv/bin/hubless", "up", "--data", folder / "data", "--settings", folder / "hubless.toml", "--port",
-             str(self.port), "--stop-servers-on-exit", "--ready-line"],
-            stdout=subprocess.PIPE, stderr=(folder / "log").open("wb"), text=True, cwd=folder, start_new_session=True,
-        )  # fmt: skip
+            [
+                TOP / ".venv/bin/hubless",
+                "up",
+                "--data",
+                folder / "data",
+                "--settings",
+                folder / "hubless.toml",
+                "--port",
+                str(self.port),
+                "--stop-servers-on-exit",
+                "--ready-line",
+            ],
+            stdout=subprocess.PIPE,
+            stderr=(folder / "log").open("wb"),
+            text=True,
+            cwd=folder,
+            start_new_session=True,
+        )
         assert self.process.stdout.readline() == "ready\n", self.log()
-        self.admin = httpx.Client(base_url=f"{self.url}/hub/api", headers={"Authorization": f"token {ADMIN_TOKEN}"}, timeout=30)
+        self.admin = httpx.Client(
+            base_url=f"{self.url}/hub/api", headers={"Authorization": f"token {ADMIN_TOKEN}"}, timeout=30
+        )
 
     def log(self):
         return (self.folder / "log").read_text()
@@ -109,7 +125,9 @@ def test_the_owner_is_let_in_by_http_and_by_websocket(hub):
     assert hub.socket(SOCKET, token) == 101
 
 
-@pytest.mark.parametrize("who", ["nobody", "a made-up token", "another user", "a token without access", "a session id", "an address"])
+@pytest.mark.parametrize(
+    "who", ["nobody", "a made-up token", "another user", "a token without access", "a session id", "an address"]
+)
 def test_nobody_else_is_by_neither(hub, who):
     query, token, headers = "", None, {}
     if who == "a made-up token":
@@ -119,7 +137,9 @@ def test_nobody_else_is_by_neither(hub, who):
     if who == "a token without access":
         token = hub.token("alice", "read:users!user")
     if who == "a session id":
-        headers = {"Cookie": "jupyterhub-session-id=made-up; jupyterhub-user-alice=made-up; jupyterhub-hub-login=made-up"}
+        headers = {
+            "Cookie": "jupyterhub-session-id=made-up; jupyterhub-user-alice=made-up; jupyterhub-hub-login=made-up"
+        }
     if who == "an address":
         query = f"?token={hub.token('alice')}"
     assert hub.http(PAGE + query, token, **headers) in {302, 403}
@@ -141,10 +161,12 @@ def test_a_foreign_page_opens_no_websocket_with_somebodys_cookies(hub):
 def doctor(hub, *options):
     return subprocess.Popen(
         [TOP / ".venv/bin/hubless", "doctor", "--url", hub.url, "--token-env", "DOCTORS", *options],
-        stdout=subprocess.PIPE, text=True, env=os.environ | {"DOCTORS": ADMIN_TOKEN},
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"DOCTORS": ADMIN_TOKEN},
         # Whoever is run in the background by a shell has it that Ctrl-C is ignored, and so have all that it starts.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 no thread of ours holds a lock
-    )  # fmt: skip
+    )
 
 
 def users(hub):

@@ -72,10 +72,24 @@ class Hub:
         self.url, self.folder = f"http://hub.localhost:{self.port}", folder
         (folder / "hubless.toml").write_text(SETTINGS.format(url=self.url, password=PASSWORD, token=ADMIN_TOKEN))
         self.process = subprocess.Popen(
-            [TOP / ".venv/bin/hubless", "up", "--data", folder / "data", "--settings", folder / "hubless.toml", "--port", str(self.port),
-             "--stop-servers-on-exit", "--ready-line"],
-            stdout=subprocess.PIPE, stderr=(folder / "log").open("wb"), text=True, cwd=folder, start_new_session=True,
-        )  # fmt: skip
+            [
+                TOP / ".venv/bin/hubless",
+                "up",
+                "--data",
+                folder / "data",
+                "--settings",
+                folder / "hubless.toml",
+                "--port",
+                str(self.port),
+                "--stop-servers-on-exit",
+                "--ready-line",
+            ],
+            stdout=subprocess.PIPE,
+            stderr=(folder / "log").open("wb"),
+            text=True,
+            cwd=folder,
+            start_new_session=True,
+        )
         assert self.process.stdout.readline() == "ready\n", self.log()
         headers = {"Authorization": f"token {ADMIN_TOKEN}"}
         self.admin = httpx.Client(base_url=f"http://127.0.0.1:{self.port}/hub/api", headers=headers, timeout=30)
@@ -158,7 +172,12 @@ def test_who_logs_in_comes_to_their_server_at_its_own_host_and_runs_a_kernel(hub
 
 def test_a_page_of_somebody_elses_server_reads_nothing_of_mine_and_nothing_of_the_hub(hub, bob):
     assert bob.evaluate(READ, "/user/alice/api/status").startswith("200")  # its own it does
-    for url in (f"{hub.at('bob')}/user/bob/api/contents", f"{hub.url}/hub/api/user", f"{hub.url}/hub/token", "/hub/api/oauth2/authorize"):
+    for url in (
+        f"{hub.at('bob')}/user/bob/api/contents",
+        f"{hub.url}/hub/api/user",
+        f"{hub.url}/hub/token",
+        "/hub/api/oauth2/authorize",
+    ):
         assert bob.evaluate(READ, url) == "unreadable"
     assert bob.evaluate(READ, "/user/bob/api/contents") == "unreadable"
     assert bob.evaluate(READ, "/hub/api/user").startswith("403")
@@ -168,8 +187,12 @@ def test_a_page_of_somebody_elses_server_reads_nothing_of_mine_and_nothing_of_th
 def test_it_does_nothing_in_my_name(hub, bob):
     (kernel,) = hub.kernels_of("bob")
     tokens = len(hub.admin.get("/users/bob/tokens").json()["api_tokens"])
-    for url in (f"{hub.at('bob')}/user/bob/api/kernels", f"{hub.at('bob')}/user/bob/api/kernels/{kernel['id']}/restart",
-                f"{hub.url}/hub/api/users/bob/tokens", f"{hub.url}/hub/api/users/bob/servers/another"):  # fmt: skip
+    for url in (
+        f"{hub.at('bob')}/user/bob/api/kernels",
+        f"{hub.at('bob')}/user/bob/api/kernels/{kernel['id']}/restart",
+        f"{hub.url}/hub/api/users/bob/tokens",
+        f"{hub.url}/hub/api/users/bob/servers/another",
+    ):
         for headers in ({}, {"Content-Type": "application/x-www-form-urlencoded"}):
             bob.evaluate(SEND, [url, headers])
     channels = f"{hub.at('bob').replace('http', 'ws')}/user/bob/api/kernels/{kernel['id']}/channels"
@@ -177,7 +200,9 @@ def test_it_does_nothing_in_my_name(hub, bob):
     assert [k["id"] for k in hub.kernels_of("bob")] == [kernel["id"]]
     asked = hub.admin.get("/users/bob").json()
     assert asked["servers"].keys() == {""}
-    assert len(hub.admin.get("/users/bob/tokens").json()["api_tokens"]) == tokens + 1  # the one with which kernels were listed
+    assert (
+        len(hub.admin.get("/users/bob/tokens").json()["api_tokens"]) == tokens + 1
+    )  # the one with which kernels were listed
 
 
 def test_it_frames_neither_my_server_nor_the_hub(hub, bob):
@@ -191,7 +216,9 @@ def test_it_frames_neither_my_server_nor_the_hub(hub, bob):
 def test_a_form_of_it_stops_no_server_and_logs_nobody_in(hub, bob):
     page = bob.context.new_page()
     for path in ("/hub/stop/bob", "/hub/login"):
-        page.goto(f"{hub.at('alice')}/user/alice/nowhere")  # JupyterLab, in a second tab, goes on to another page by itself
+        page.goto(
+            f"{hub.at('alice')}/user/alice/nowhere"
+        )  # JupyterLab, in a second tab, goes on to another page by itself
         target = f"{hub.url}{path}"
         with page.expect_navigation(url=target) as done:
             page.evaluate(SUBMIT, target)

@@ -45,7 +45,9 @@ domain = "jupyter.example.edu"
 certificate = "arn:aws:acm:us-east-1:123456789012:certificate/0a1b2c3d"
 subdomains = false
 """
-_OUTPUT = re.compile(r"(?:Publish|Exports)Output(?:Ref|FnGetAtt)([A-Za-z0-9]+?)(?:[0-9A-F]{8})?(Arn|GroupId|RootResourceId|QueueName|LoadBalancerFullName)?[0-9A-F]{8}")
+_OUTPUT = re.compile(
+    r"(?:Publish|Exports)Output(?:Ref|FnGetAtt)([A-Za-z0-9]+?)(?:[0-9A-F]{8})?(Arn|GroupId|RootResourceId|QueueName|LoadBalancerFullName)?[0-9A-F]{8}"
+)
 
 
 @dataclass(frozen=True)
@@ -61,9 +63,11 @@ class Synthesis:
         """Return the properties of each resource of a *kind*, by logical id."""
         return {
             name: plain(one.get("Properties", {}))
-            for which, template in self.templates.items() if part in (None, which)
-            for name, one in template["Resources"].items() if one["Type"] == kind
-        }  # fmt: skip
+            for which, template in self.templates.items()
+            if part in (None, which)
+            for name, one in template["Resources"].items()
+            if one["Type"] == kind
+        }
 
     def one(self, kind, part=None):
         """Return the properties of the only resource of a *kind*."""
@@ -97,7 +101,10 @@ def synthesized(stage, settings, folder, bundles, looked_over=True):
 
 
 def read_back(out):
-    templates = {file.name.split(".")[0].split("-")[-1]: json.loads(file.read_text()) for file in sorted(out.glob("*.template.json"))}
+    templates = {
+        file.name.split(".")[0].split("-")[-1]: json.loads(file.read_text())
+        for file in sorted(out.glob("*.template.json"))
+    }
     reasons = {}
     for file in out.glob("*.metadata.json"):
         for path, entries in json.loads(file.read_text()).items():
@@ -108,8 +115,10 @@ def read_back(out):
     plugins = json.loads(report.read_text())["pluginReports"] if report.exists() else []
     findings = [
         (violation["ruleName"], where["constructPath"])
-        for plugin in plugins for violation in plugin["violations"] for where in violation["violatingConstructs"]
-    ]  # fmt: skip
+        for plugin in plugins
+        for violation in plugin["violations"]
+        for where in violation["violatingConstructs"]
+    ]
     return Synthesis(out, templates, findings, reasons)
 
 
@@ -169,7 +178,9 @@ def rights_of(synthesis, role, part="control"):
     for found in synthesis.all("AWS::IAM::Policy", part).values():
         if f"<{role}>" in found["Roles"]:
             statements += found["PolicyDocument"]["Statement"]
-    return sorted({(_texts(one["Action"]), _texts(one["Resource"]), _condition(one.get("Condition"))) for one in statements})
+    return sorted(
+        {(_texts(one["Action"]), _texts(one["Resource"]), _condition(one.get("Condition"))) for one in statements}
+    )
 
 
 def _texts(given):
@@ -177,4 +188,8 @@ def _texts(given):
 
 
 def _condition(given):
-    return "" if not given else "; ".join(f"{key} {_texts(value)}" for test in given.values() for key, value in test.items())
+    return (
+        ""
+        if not given
+        else "; ".join(f"{key} {_texts(value)}" for test in given.values() for key, value in test.items())
+    )

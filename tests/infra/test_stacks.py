@@ -76,7 +76,10 @@ def test_no_reason_is_given_for_what_is_not_found(stage):
 def test_cfn_lint_finds_nothing(stage, name):
     # W3005: the CDK writes dependencies that are there anyhow.
     rules = ManualArgs(ignore_checks=["W3005"], regions=[REGIONS[name]])
-    said = {part: [str(one) for one in lint(json.dumps(template), config=rules)] for part, template in stage(name).templates.items()}
+    said = {
+        part: [str(one) for one in lint(json.dumps(template), config=rules)]
+        for part, template in stage(name).templates.items()
+    }
 
     assert {part: found for part, found in said.items() if found} == {}
 
@@ -126,7 +129,9 @@ def _made(text):
 
 @pytest.mark.parametrize("name", ["prod", "fleet"])
 def test_edges_are_told_what_they_read(stage, name):
-    told = EdgeSettings.from_environment({"HUBLESS_EDGE_TABLE": "t"} | {key: _made(text) for key, text in _edge_variables(stage(name)).items()})
+    told = EdgeSettings.from_environment(
+        {"HUBLESS_EDGE_TABLE": "t"} | {key: _made(text) for key, text in _edge_variables(stage(name)).items()}
+    )
 
     assert told.region == REGIONS[name]
     assert told.domain == ("hub.example.org" if name == "prod" else "")
@@ -145,16 +150,27 @@ def _edge_variables(synthesis):
 
 
 def test_functions_are_called_by_their_aliases_alone(stage):
-    control = json.dumps([stage("prod").all(kind, "control") for kind in (
-        "AWS::Lambda::EventSourceMapping", "AWS::Events::Rule", "AWS::ApiGatewayV2::Integration", "AWS::ApiGateway::Method", "AWS::Lambda::Permission",
-    )])  # fmt: skip
+    control = json.dumps(
+        [
+            stage("prod").all(kind, "control")
+            for kind in (
+                "AWS::Lambda::EventSourceMapping",
+                "AWS::Events::Rule",
+                "AWS::ApiGatewayV2::Integration",
+                "AWS::ApiGateway::Method",
+                "AWS::Lambda::Permission",
+            )
+        ]
+    )
 
     assert set(re.findall(r"<(\w+(?:Alias|Function))\b[^>]*>", control)) == {f"{kind}Alias" for kind in FUNCTIONS}
 
 
 def test_a_changed_setting_makes_a_new_version_of_each_function(stage, tmp_path, bundles):
     before = stage("prod").templates["control"]["Resources"]
-    changed = synthesized("prod", SETTINGS + "\n[servers]\nnamed_limit = 1\n", str(tmp_path), bundles, False).templates["control"]["Resources"]
+    changed = synthesized("prod", SETTINGS + "\n[servers]\nnamed_limit = 1\n", str(tmp_path), bundles, False).templates[
+        "control"
+    ]["Resources"]
 
     assert len(versions_in(changed) - versions_in(before)) == len(FUNCTIONS)
 
@@ -183,16 +199,19 @@ def test_the_reaper_goes_round_each_minute_and_task_events_of_this_hub_reach_spa
     assert minute["ScheduleExpression"] == "rate(1 minute)"
     assert [target["Arn"] for target in minute["Targets"]] == ["<ReaperAlias>"]
     assert tasks["EventPattern"] == {
-        "source": ["aws.ecs"], "detail-type": ["ECS Task State Change"],
+        "source": ["aws.ecs"],
+        "detail-type": ["ECS Task State Change"],
         "detail": {"clusterArn": ["<cluster.Cluster.Arn>"], "startedBy": ["hubless/hubless-prod"]},
-    }  # fmt: skip
+    }
     assert tasks["Targets"][0]["DeadLetterConfig"] == {"Arn": "<Dead.Arn>"}
 
 
 # --- who may do what ---
 
-TABLE = ("dynamodb:BatchGetItem dynamodb:BatchWriteItem dynamodb:ConditionCheckItem dynamodb:DeleteItem dynamodb:GetItem "
-         "dynamodb:PutItem dynamodb:Query dynamodb:UpdateItem")  # fmt: skip
+TABLE = (
+    "dynamodb:BatchGetItem dynamodb:BatchWriteItem dynamodb:ConditionCheckItem dynamodb:DeleteItem dynamodb:GetItem "
+    "dynamodb:PutItem dynamodb:Query dynamodb:UpdateItem"
+)
 OF_REGION = "arn:<AWS::Partition>:{}:eu-central-1:<AWS::AccountId>:{}"
 DEFINITION = OF_REGION.format("ecs", "task-definition/hubless-prod-????????????????????????????????-*")
 TASK = OF_REGION.format("ecs", "task/<cluster.Cluster>/*")
@@ -225,11 +244,18 @@ RIGHTS = {
         ("ecs:RunTask", DEFINITION, IN_CLUSTER),
         ("ecs:TagResource", f"{DEFINITION} {TASK}", "ecs:CreateAction RegisterTaskDefinition RunTask"),
         ("ecs:ListTaskDefinitions ecs:RegisterTaskDefinition", "*", ""),
-        ("iam:PassRole", "<cluster.ExecutionRole.Arn> <cluster.TaskRole.Arn>", "iam:PassedToService ecs-tasks.amazonaws.com"),
+        (
+            "iam:PassRole",
+            "<cluster.ExecutionRole.Arn> <cluster.TaskRole.Arn>",
+            "iam:PassedToService ecs-tasks.amazonaws.com",
+        ),
         ("s3:PutObject", f"{DEFINITIONS} {LAUNCHES}", ""),
         ("elasticfilesystem:CreateAccessPoint", "<cluster.Homes.Arn>", ""),
-        ("elasticfilesystem:TagResource", f"<cluster.Homes.Arn> {OF_REGION.format('elasticfilesystem', 'access-point/*')}",
-         "elasticfilesystem:CreateAction CreateAccessPoint"),
+        (
+            "elasticfilesystem:TagResource",
+            f"<cluster.Homes.Arn> {OF_REGION.format('elasticfilesystem', 'access-point/*')}",
+            "elasticfilesystem:CreateAction CreateAccessPoint",
+        ),
         (FEED, "<Launches.Arn>", ""),
         (FEED, "<Queue.Arn>", ""),
     },
@@ -241,7 +267,7 @@ RIGHTS = {
         ("s3:DeleteObject s3:PutObject", DEFINITIONS, ""),
         ("s3:ListBucket", "<state.Launches.Arn>", "s3:prefix definitions/hubless-prod/*"),
     },
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("role", list(RIGHTS))
@@ -252,12 +278,19 @@ def test_a_function_may_do_this_and_nothing_else(stage, role):
 
 
 def test_where_a_load_balancer_is_the_edge_functions_may_write_its_rules_and_groups_and_start_no_instance(stage):
-    granted = [right for right in rights_of(stage("alb"), "SpawnRole") if right[0].startswith(("elasticload", "ec2:", "elasticfile"))]
+    granted = [
+        right
+        for right in rights_of(stage("alb"), "SpawnRole")
+        if right[0].startswith(("elasticload", "ec2:", "elasticfile"))
+    ]
     balancer = "arn:<AWS::Partition>:elasticloadbalancing:us-east-1:<AWS::AccountId>:"
 
     assert {resource for _, resource, _ in granted} == {
-        "*", "<web.BalancerServers>", f"{balancer}targetgroup/hl-*", f"{balancer}listener-rule/<web.Balancer.LoadBalancerFullName>/*",
-    }  # fmt: skip
+        "*",
+        "<web.BalancerServers>",
+        f"{balancer}targetgroup/hl-*",
+        f"{balancer}listener-rule/<web.Balancer.LoadBalancerFullName>/*",
+    }
     assert {actions for actions, resource, _ in granted if resource == "*"} == {
         "elasticloadbalancing:DescribeRules elasticloadbalancing:DescribeTags elasticloadbalancing:DescribeTargetGroups elasticloadbalancing:DescribeTargetHealth"
     }
@@ -266,8 +299,17 @@ def test_where_a_load_balancer_is_the_edge_functions_may_write_its_rules_and_gro
 @every_stage
 def test_the_rights_of_functions_are_those_of_the_document(stage, name):
     text = (TOP / "docs/cloud.md").read_text().partition("## Rights")[2].partition("\n## ")[0]
-    documented = set(re.findall(r"`(?:[a-z0-9]+:)?([A-Z][A-Za-z]+)`", text)) | {"CreateLogStream", "PutLogEvents", "GetQueueUrl"}
-    granted = {action.partition(":")[2] for role in RIGHTS for actions, _, _ in rights_of(stage(name), role) for action in actions.split()}
+    documented = set(re.findall(r"`(?:[a-z0-9]+:)?([A-Z][A-Za-z]+)`", text)) | {
+        "CreateLogStream",
+        "PutLogEvents",
+        "GetQueueUrl",
+    }
+    granted = {
+        action.partition(":")[2]
+        for role in RIGHTS
+        for actions, _, _ in rights_of(stage(name), role)
+        for action in actions.split()
+    }
 
     assert granted <= documented
 
@@ -276,9 +318,16 @@ def test_the_rights_of_functions_are_those_of_the_document(stage, name):
 def test_a_server_may_do_nothing_and_who_starts_it_only_what_that_takes(stage, name):
     assert rights_of(stage(name), "TaskRole", "cluster") == []
     actions = {action for given, _, _ in rights_of(stage(name), "ExecutionRole", "cluster") for action in given.split()}
-    pulling = {"ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetAuthorizationToken", "ecr:GetDownloadUrlForLayer"}
+    pulling = {
+        "ecr:BatchCheckLayerAvailability",
+        "ecr:BatchGetImage",
+        "ecr:GetAuthorizationToken",
+        "ecr:GetDownloadUrlForLayer",
+    }
 
-    assert actions == {"logs:CreateLogStream", "logs:PutLogEvents", "s3:GetObject", "s3:GetBucketLocation"} | (pulling if name != "alb" else set())
+    assert actions == {"logs:CreateLogStream", "logs:PutLogEvents", "s3:GetObject", "s3:GetBucketLocation"} | (
+        pulling if name != "alb" else set()
+    )
 
 
 @pytest.mark.parametrize(("name", "role"), [("prod", "EconomyRole"), ("fleet", "FleetTaskRole")])
@@ -289,9 +338,12 @@ def test_an_edge_may_touch_its_own_partitions_of_the_table_and_note_who_is_at_wo
     assert granted - code == {
         ("dynamodb:GetItem dynamodb:Query", "<state.Table.Arn>", "dynamodb:LeadingKeys CHANGES ROUTES SEQUENCE"),
         ("dynamodb:DeleteItem dynamodb:PutItem", "<state.Table.Arn>", "dynamodb:LeadingKeys EDGES"),
-        ("dynamodb:UpdateItem", "<state.Table.Arn>",
-         "dynamodb:LeadingKeys USER#*; dynamodb:Attributes pk servers sk; dynamodb:ReturnValues NONE UPDATED_NEW UPDATED_OLD"),
-    }  # fmt: skip
+        (
+            "dynamodb:UpdateItem",
+            "<state.Table.Arn>",
+            "dynamodb:LeadingKeys USER#*; dynamodb:Attributes pk servers sk; dynamodb:ReturnValues NONE UPDATED_NEW UPDATED_OLD",
+        ),
+    }
     assert len(code) == (name == "prod")
     assert all("*" not in resource for _, resource, _ in code)
 
@@ -310,7 +362,11 @@ def test_no_secret_stands_in_what_is_deployed(stage, name):
         resolved = re.findall(r"\{\{resolve:secretsmanager:", text)
         # CloudFront has no other way to be told what it is to say.
         assert bool(resolved) == (part == "web"), part
-        exported = {output["Export"]["Name"].partition("ExportsOutput")[2] for output in template.get("Outputs", {}).values() if "Export" in output}
+        exported = {
+            output["Export"]["Name"].partition("ExportsOutput")[2]
+            for output in template.get("Outputs", {}).values()
+            if "Export" in output
+        }
         assert all(name.startswith(("RefSecrets", "RefFront")) for name in exported)  # all else stays free to change
 
 
@@ -332,11 +388,17 @@ def test_servers_are_reached_by_edges_alone_and_files_by_servers_alone(stage, na
 def test_the_edge_is_reached_by_cloudfront_alone(stage, name):
     rules = list(stage(name).all("AWS::EC2::SecurityGroupIngress", "web").values())
 
-    by_list = [one for one in rules if one.get("SourcePrefixListId") == "<CloudFrontNetworks.PrefixLists.0.PrefixListId>"
-               or "CloudFrontNetworks" in one.get("SourcePrefixListId", "")]
+    by_list = [
+        one
+        for one in rules
+        if one.get("SourcePrefixListId") == "<CloudFrontNetworks.PrefixLists.0.PrefixListId>"
+        or "CloudFrontNetworks" in one.get("SourcePrefixListId", "")
+    ]
     others = [one for one in rules if one not in by_list]
     assert len(by_list) == 1
-    assert [one["SourceSecurityGroupId"] for one in others] == (["<FleetBalancerGroup.GroupId>"] if name == "fleet" else [])
+    assert [one["SourceSecurityGroupId"] for one in others] == (
+        ["<FleetBalancerGroup.GroupId>"] if name == "fleet" else []
+    )
     for one in stage(name).all("AWS::ElasticLoadBalancingV2::LoadBalancer").values():
         assert one["Scheme"] == "internal"
 
@@ -377,7 +439,11 @@ def test_new_code_for_the_economy_edge_changes_a_tag_alone(stage, tmp_path, bund
         after[name]["Type"] for name in different
     } == {"AWS::EC2::Instance", "AWS::IAM::Policy"}
     (instance,) = [name for name in different if after[name]["Type"] == "AWS::EC2::Instance"]
-    changed = {key for key in after[instance]["Properties"] if after[instance]["Properties"][key] != before[instance]["Properties"][key]}
+    changed = {
+        key
+        for key in after[instance]["Properties"]
+        if after[instance]["Properties"][key] != before[instance]["Properties"][key]
+    }
     assert changed == {"Tags"}
     assert made["control"] == stage("prod").templates["control"]  # and no function has a new version
 
@@ -396,7 +462,12 @@ def test_each_path_leads_where_it_belongs(web, name):
     leads = {one["PathPattern"]: one["TargetOriginId"] for one in config["CacheBehaviors"]}
 
     assert config["DefaultCacheBehavior"]["TargetOriginId"] == "api"
-    assert leads == {"/hub/static/*": "api", "/hub/api/users/*/progress": "stream", "/user/*": "edge", "/services/*": "edge"}
+    assert leads == {
+        "/hub/static/*": "api",
+        "/hub/api/users/*/progress": "stream",
+        "/user/*": "edge",
+        "/services/*": "edge",
+    }
 
 
 @every_stage
@@ -451,10 +522,15 @@ def test_the_streams_method_streams(stage):
 
     assert integration["ResponseTransferMode"] == "STREAM"
     assert integration["Uri"].endswith("/response-streaming-invocations")
-    wrapper = stage("prod").named("AWS::Lambda::Function", "StreamFunction")["Environment"]["Variables"]["AWS_LAMBDA_EXEC_WRAPPER"]
+    wrapper = stage("prod").named("AWS::Lambda::Function", "StreamFunction")["Environment"]["Variables"][
+        "AWS_LAMBDA_EXEC_WRAPPER"
+    ]
     assert (TOP / wrapper.removeprefix("/var/task/")).stat().st_mode & 0o111
     assert wrapper.split("/")[3:5] == PARTS["api"].packages[1].split("/")
-    assert stage("prod").named("AWS::Lambda::Function", "StreamFunction")["Handler"] == "functions.api.stream.handler.handler"
+    assert (
+        stage("prod").named("AWS::Lambda::Function", "StreamFunction")["Handler"]
+        == "functions.api.stream.handler.handler"
+    )
 
 
 def test_streams_are_kept_apart_where_the_stage_says_so(stage):
@@ -472,8 +548,11 @@ def test_with_a_load_balancer_what_has_no_rule_is_the_apis(stage):
 
     assert last["Priority"] == 50_000
     assert last["Conditions"][0]["PathPatternConfig"]["Values"] == ["/*"]
-    (idle,) = [one["Value"] for one in stage("alb").one("AWS::ElasticLoadBalancingV2::LoadBalancer")["LoadBalancerAttributes"]
-               if one["Key"] == "idle_timeout.timeout_seconds"]
+    (idle,) = [
+        one["Value"]
+        for one in stage("alb").one("AWS::ElasticLoadBalancingV2::LoadBalancer")["LoadBalancerAttributes"]
+        if one["Key"] == "idle_timeout.timeout_seconds"
+    ]
     assert int(idle) >= 300
 
 
@@ -515,7 +594,9 @@ def test_alarms_say_what_to_do_and_reach_somebody_where_there_is_somebody(stage,
     alarms = stage(name).all("AWS::CloudWatch::Alarm")
 
     alarms = {name[:-8]: one for name, one in alarms.items() if not name.startswith("FleetService")}  # its scaling
-    assert set(alarms) == {"DeadLetters", "FailedSpawns", "Orphans", "NoSweep", "ApiErrors"} | ({"EdgeRefused"} if name == "prod" else set())
+    assert set(alarms) == {"DeadLetters", "FailedSpawns", "Orphans", "NoSweep", "ApiErrors"} | (
+        {"EdgeRefused"} if name == "prod" else set()
+    )
     for alarm in alarms.values():
         assert alarm["AlarmDescription"].startswith(f"hubless-{name}: ")
         assert bool(alarm.get("AlarmActions")) == (name == "prod")
@@ -541,34 +622,48 @@ def ask(source, method="GET", uri="/user/maria/lab", headers=None, cookies=None)
     event = {
         "viewer": {"ip": "203.0.113.9"},
         "request": {
-            "method": method, "uri": uri, "querystring": {},
-            "headers": {name: {"value": value} for name, value in {"host": "maria.hub.example.org", **(headers or {})}.items()},
+            "method": method,
+            "uri": uri,
+            "querystring": {},
+            "headers": {
+                name: {"value": value} for name, value in {"host": "maria.hub.example.org", **(headers or {})}.items()
+            },
             "cookies": {name: {"value": value} for name, value in (cookies or {}).items()},
         },
-    }  # fmt: skip
+    }
     program = RUN % (re.sub(r"^import .*$", "", source, flags=re.MULTILINE), json.dumps(event))
     return json.loads(subprocess.run(["node", "-e", program], check=True, capture_output=True, text=True).stdout)
 
 
 def test_what_viewers_say_in_the_fronts_name_is_replaced():
-    lies = {"x-hubless-path": "/hub/admin", "x-hubless-host": "hub.example.org", "x-hubless-address": "127.0.0.1", "x-hubless-front": "guess",
-            "cloudfront-forwarded-proto": "http"}  # fmt: skip
+    lies = {
+        "x-hubless-path": "/hub/admin",
+        "x-hubless-host": "hub.example.org",
+        "x-hubless-address": "127.0.0.1",
+        "x-hubless-front": "guess",
+        "cloudfront-forwarded-proto": "http",
+    }
     headers = ask(front(), uri="/hub/api/users/a%2Fb", headers=lies)["request"]["headers"]
 
     assert {name: one["value"] for name, one in headers.items()} == {
-        "host": "maria.hub.example.org", "x-hubless-path": "/hub/api/users/a%2Fb", "x-hubless-host": "maria.hub.example.org",
+        "host": "maria.hub.example.org",
+        "x-hubless-path": "/hub/api/users/a%2Fb",
+        "x-hubless-host": "maria.hub.example.org",
         "x-hubless-address": "203.0.113.9",
-    }  # fmt: skip
+    }
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
 def test_reads_that_no_edge_answers_go_to_the_api(method):
     assert ask(front(edge="edge", api="api"), method)["group"] == {
-        "originIds": [{"originId": "edge"}, {"originId": "api"}], "failoverCriteria": {"statusCodes": [502, 503, 504]},
-    }  # fmt: skip
+        "originIds": [{"originId": "edge"}, {"originId": "api"}],
+        "failoverCriteria": {"statusCodes": [502, 503, 504]},
+    }
 
 
-@pytest.mark.parametrize(("method", "headers"), [("POST", {}), ("DELETE", {}), ("PATCH", {}), ("GET", {"upgrade": "websocket"})])
+@pytest.mark.parametrize(
+    ("method", "headers"), [("POST", {}), ("DELETE", {}), ("PATCH", {}), ("GET", {"upgrade": "websocket"})]
+)
 def test_what_must_not_be_asked_twice_is_the_edges_alone(method, headers):
     assert "group" not in ask(front(edge="edge", api="api"), method, headers=headers)
 
@@ -596,7 +691,10 @@ def test_the_front_says_what_hub_and_edge_listen_to():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ('[login]\nkind = "shared-password"\npassword = "for all"', "login.password is a secret, and this file is deployed"),
+        (
+            '[login]\nkind = "shared-password"\npassword = "for all"',
+            "login.password is a secret, and this file is deployed",
+        ),
         ('[[services]]\nname = "a"\ntoken = "0123456789"', "services.a.token is a secret"),
         ("[hub]\nsubdomains = true", "hub.subdomains is the stage's to say"),
         ('[hub]\npublic_url = "https://a.example.org"', "hub.public_url is the stage's to say"),
@@ -616,11 +714,18 @@ def test_the_entry_says_in_a_sentence_why_nothing_is_deployed(tmp_path):
     file.write_text(STAGES)
     app = App(context={"stage": "nowhere", "settings": str(file)})
 
-    with pytest.raises(SystemExit, match=r"Nothing was deployed\. .*hubless.toml has no \[stages.nowhere\]: choose one of alb, fleet, prod"):
+    with pytest.raises(
+        SystemExit,
+        match=r"Nothing was deployed\. .*hubless.toml has no \[stages.nowhere\]: choose one of alb, fleet, prod",
+    ):
         cdk_app.main(app)
 
 
 def test_every_variable_of_the_functions_is_set_by_the_deployment(stage):
-    told = {name for kind in FUNCTIONS for name in stage("prod").named("AWS::Lambda::Function", f"{kind}Function")["Environment"]["Variables"]}
+    told = {
+        name
+        for kind in FUNCTIONS
+        for name in stage("prod").named("AWS::Lambda::Function", f"{kind}Function")["Environment"]["Variables"]
+    }
 
     assert {f"HUBLESS_{one.name.upper()}" for one in fields(CloudSettings)} <= told

@@ -36,9 +36,13 @@ def test_the_table_keeps_the_pace():
 
         def pace(school):
             return DynamoPace(
-                database, rate=limits.RATE, burst=limits.BURST, longest_wait=limits.LONGEST_WAIT, clock=school.clock,
+                database,
+                rate=limits.RATE,
+                burst=limits.BURST,
+                longest_wait=limits.LONGEST_WAIT,
+                clock=school.clock,
                 sleep=school.loop.sleep,
-            )  # fmt: skip
+            )
 
         school = School(Plan(students=45, within=0.5), pace)
         out = school.run()

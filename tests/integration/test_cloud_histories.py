@@ -26,7 +26,16 @@ from tests.dynamodb import Contents
 
 NAMES = ("", "lab")
 SERVICES = {"ecs": "ECS", "s3": "S3", "sqs": "SQS", "dynamodb": "DynamoDB", "efs": "EFS"}
-THROTTLED = ("RunTask", "ListTasks", "DescribeTasks", "StopTask", "ListObjectsV2", "PutObject", "DeleteObject", "RegisterTaskDefinition")
+THROTTLED = (
+    "RunTask",
+    "ListTasks",
+    "DescribeTasks",
+    "StopTask",
+    "ListObjectsV2",
+    "PutObject",
+    "DeleteObject",
+    "RegisterTaskDefinition",
+)
 LAGS = ((0, 0), (4, 3), (30, 20), (60, 45))  # seconds until ECS's lists and descriptions know of a task
 HOMES_AND_SPOT = {"homes": HOMES, "capacity": Capacity.SPOT_OR_FARGATE}
 
@@ -175,7 +184,10 @@ class History(CloudHub):
 
     def refuse_once(self, number):
         def refuse(model):
-            error = {"Error": {"Code": "ThrottlingException", "Message": "Rate exceeded"}, "ResponseMetadata": {"HTTPStatusCode": 400}}
+            error = {
+                "Error": {"Code": "ThrottlingException", "Message": "Rate exceeded"},
+                "ResponseMetadata": {"HTTPStatusCode": 400},
+            }
             raise ClientError(error, model.name)
 
         self.fate.is_to_come(calls=1 + number % 20, after=False, blow=refuse)
@@ -240,17 +252,49 @@ class History(CloudHub):
 STEPS = {
     step.__name__: step
     for step in (
-        History.start, History.stop, History.deliver, History.deliver_again, History.lose_message, History.task_dies,
-        History.task_fails_to_start, History.place_is_taken_back, History.tell_one, History.tell_first, History.tell_twice, History.lose_event,
-        History.servers_speak, History.throttle, History.capacity, History.lose_answer, History.refuse_once, History.die,
-        History.meanwhile, History.sweep, History.sweep_a_little, History.edge_looks, History.time_passes, History.clock_is_off,
+        History.start,
+        History.stop,
+        History.deliver,
+        History.deliver_again,
+        History.lose_message,
+        History.task_dies,
+        History.task_fails_to_start,
+        History.place_is_taken_back,
+        History.tell_one,
+        History.tell_first,
+        History.tell_twice,
+        History.lose_event,
+        History.servers_speak,
+        History.throttle,
+        History.capacity,
+        History.lose_answer,
+        History.refuse_once,
+        History.die,
+        History.meanwhile,
+        History.sweep,
+        History.sweep_a_little,
+        History.edge_looks,
+        History.time_passes,
+        History.clock_is_off,
         History.go_on,
     )
-}  # fmt: skip
+}
 GOING_WELL = ("deliver", "time_passes", *["tell_first"] * 5, "servers_speak", "deliver", "edge_looks", "deliver")
 _QUICK = ("start", "stop", "deliver", "tell_one", "servers_speak", "sweep", "task_dies", "sweep_a_little")
 # What goes well is drawn more often, so that histories get somewhere.
-_USUAL = ("start", "stop", "deliver", "deliver", "time_passes", "tell_one", "servers_speak", "edge_looks", "go_on", "go_on", "go_on")
+_USUAL = (
+    "start",
+    "stop",
+    "deliver",
+    "deliver",
+    "time_passes",
+    "tell_one",
+    "servers_speak",
+    "edge_looks",
+    "go_on",
+    "go_on",
+    "go_on",
+)
 _DRAWN = (*(step for step in STEPS if step != "tell_first"), *_USUAL)
 
 

@@ -165,7 +165,9 @@ def neglected(hub):
     hub.spawning.start(hub.alice, "asked")
     hub.sqs.clear()  # both messages are lost
     for launch_id in ("l-unknown", "l-left"):
-        hub.launcher.launch(Launch(launch_id, "s-gone", hub.alice.id, "alice", "", "/user/alice/", Profile("default"), {}, {"T": "x"}))
+        hub.launcher.launch(
+            Launch(launch_id, "s-gone", hub.alice.id, "alice", "", "/user/alice/", Profile("default"), {}, {"T": "x"})
+        )
     end(hub, "l-left")
     hub.routes.put(Route("/user/gone/", "10.9.9.9:8888", "l-gone"))
     now = hub.clock.now()
@@ -198,6 +200,10 @@ def assert_swept(hub):
     assert [token.server_id for token in tokens] == [hub.server("asked").id]
     assert hub.clients.find_code(a_code().sha256) is None
     assert [report.edge_id for report in hub.routes.reports()] == ["edge"]
-    images = [one["status"] for family in hub.account.definitions.values() for one in family
-              if one["containerDefinitions"][0]["image"] == OLD.image]  # fmt: skip
+    images = [
+        one["status"]
+        for family in hub.account.definitions.values()
+        for one in family
+        if one["containerDefinitions"][0]["image"] == OLD.image
+    ]
     assert images == ["DELETE_IN_PROGRESS"]

@@ -57,13 +57,17 @@ REMOVALS = {
 }
 OPERATIONS = REMOVALS | {
     "users.create": lambda s: s.users.create([a_user(f"new{n}") for n in range(40)]),
-    "users.change": lambda s: s.users.change(a_user("bob"), replace(a_user("bob"), name="bobby", admin=True, revision=1)),
+    "users.change": lambda s: s.users.change(
+        a_user("bob"), replace(a_user("bob"), name="bobby", admin=True, revision=1)
+    ),
     "users.touch": lambda s: s.users.touch("u-alice", LATER),
     "groups.create": lambda s: s.groups.create(Group("g2", "new", tuple(user.name for user in CROWD))),
     "groups.add_users": lambda s: s.groups.add_users("g1", [user.name for user in CROWD]),
     "groups.remove_users": lambda s: s.groups.remove_users("g1", ["alice", "bob", "n01"]),
     "servers.create": lambda s: s.servers.create(a_server("new"), named_limit=9),
-    "servers.write": lambda s: s.servers.write(IDLE, replace(IDLE, name="other", state=State.REQUESTED, launch_id="l", revision=1)),
+    "servers.write": lambda s: s.servers.write(
+        IDLE, replace(IDLE, name="other", state=State.REQUESTED, launch_id="l", revision=1)
+    ),
     "servers.touch": lambda s: s.servers.touch(READY.id, LATER),
     "tokens.create": lambda s: s.tokens.create(a_token("new", session_id="session-cookie", client_id="c1")),
     "tokens.delete": lambda s: s.tokens.delete([f"a-client{n}" for n in range(MANY)]),
@@ -80,7 +84,9 @@ OPERATIONS = REMOVALS | {
     "shares.delete_of_server": lambda s: s.shares.delete_of_server(IDLE.id),
     "codes.create": lambda s: s.codes.create(replace(CODE, id="sc2", sha256=sha256("sc2"))),
     "codes.delete": lambda s: s.codes.delete(IDLE.id),
-    "services.create": lambda s: s.services.create(Service("other", token_sha256="t9", oauth_client_id="service-other")),
+    "services.create": lambda s: s.services.create(
+        Service("other", token_sha256="t9", oauth_client_id="service-other")
+    ),
     "passwords.set": lambda s: s.passwords.set("u-alice", "hash"),
     "passwords.take_link": lambda s: s.passwords.take_link("link", NOW),
     "attempts.clear": lambda s: s.attempts.clear("alice"),
@@ -280,11 +286,19 @@ def test_what_an_older_item_lacks_is_read_as_its_default(hub):
         (name("user", user.name), {"to": {"S": user.id}}),
         (account(user.id), {"id": {"S": user.id}, "name": {"S": user.name}, "created_at": at}),
         (token_hash(digest), {"to": {"S": "a-old"}, "owner": {"S": user.id}, "kind": {"S": "user"}}),
-        (token("user", user.id, "a-old"), {
-            "id": {"S": "a-old"}, "sha256": {"S": digest}, "owner_kind": {"S": "user"}, "owner_id": {"S": user.id},
-            "scopes": {"S": '["inherit"]'}, "created_at": at, "what is not known": {"S": "any more"},
-        }),
-    ]  # fmt: skip
+        (
+            token("user", user.id, "a-old"),
+            {
+                "id": {"S": "a-old"},
+                "sha256": {"S": digest},
+                "owner_kind": {"S": "user"},
+                "owner_id": {"S": user.id},
+                "scopes": {"S": '["inherit"]'},
+                "created_at": at,
+                "what is not known": {"S": "any more"},
+            },
+        ),
+    ]
     leads = {"prefix": {"S": "/user/alice/"}, "address": {"S": "10.0.0.1:8888"}, "sequence": {"N": "1"}}
     items += [(route("/user/alice/"), leads | {"launch_id": {"S": "l1"}}), (change(1), leads)]
     for key, facts in items:

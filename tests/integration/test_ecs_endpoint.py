@@ -79,7 +79,11 @@ def is_healthy(address):
     assert tuple(recipe.command) == Profile("small").command
     host, _, port = address.partition(":")
     command = [word.replace("127.0.0.1", host) for word in recipe.health_check]
-    known = {"PATH": f"{PROGRAMS}:{os.defpath}", "JUPYTERHUB_SERVICE_PREFIX": PREFIX, "http_proxy": "http://127.0.0.1:9"}
+    known = {
+        "PATH": f"{PROGRAMS}:{os.defpath}",
+        "JUPYTERHUB_SERVICE_PREFIX": PREFIX,
+        "http_proxy": "http://127.0.0.1:9",
+    }
 
     def check(asked):
         environment = known | {"JUPYTERHUB_SERVICE_URL": f"http://0.0.0.0:{asked}{PREFIX}"}
@@ -92,12 +96,17 @@ def is_healthy(address):
 def test_an_unmodified_server_runs_as_a_task_and_speaks_with_its_own_token(account, api):
     url = f"http://127.0.0.1:{api.server_port}/hub/api"
     environment = {
-        "JUPYTERHUB_API_URL": url, "JUPYTERHUB_ACTIVITY_URL": f"{url}/users/alice/activity", "JUPYTERHUB_BASE_URL": "/",
-        "JUPYTERHUB_SERVICE_PREFIX": PREFIX, "JUPYTERHUB_USER": "alice", "JUPYTERHUB_SERVER_NAME": "",
-        "JUPYTERHUB_CLIENT_ID": "jupyterhub-user-s1", "JUPYTERHUB_HOST": "",
+        "JUPYTERHUB_API_URL": url,
+        "JUPYTERHUB_ACTIVITY_URL": f"{url}/users/alice/activity",
+        "JUPYTERHUB_BASE_URL": "/",
+        "JUPYTERHUB_SERVICE_PREFIX": PREFIX,
+        "JUPYTERHUB_USER": "alice",
+        "JUPYTERHUB_SERVER_NAME": "",
+        "JUPYTERHUB_CLIENT_ID": "jupyterhub-user-s1",
+        "JUPYTERHUB_HOST": "",
         "JUPYTERHUB_OAUTH_CALLBACK_URL": f"{PREFIX}oauth_callback",
         "JUPYTERHUB_OAUTH_ACCESS_SCOPES": '["access:servers!server=alice/"]',
-    }  # fmt: skip
+    }
     secrets = {"JUPYTERHUB_API_TOKEN": SECRET, "JPY_API_TOKEN": SECRET}
     session = botocore.session.Session()
     session.set_credentials("AKIDEXAMPLE", "an example")

@@ -83,7 +83,12 @@ class World:
 
     def agent(self, **facts: Any) -> Agent:
         of_agent = {name: facts.pop(name) for name in OF_AGENT if name in facts}
-        facts = {"host": "127.0.0.1", "port": self.port, "api": Socket(self.api_socket), "run_folder": self.folder / "e"} | facts
+        facts = {
+            "host": "127.0.0.1",
+            "port": self.port,
+            "api": Socket(self.api_socket),
+            "run_folder": self.folder / "e",
+        } | facts
         agent = Agent(
             EdgeConfiguration(max_connections=200, **facts),
             self.store,  # type: ignore[arg-type]
@@ -125,7 +130,11 @@ class World:
     def web_socket(self, path: str, host: str = "127.0.0.1") -> Any:
         """Open a WebSocket at *host*, which is this edge."""
         return connect(
-            f"ws://{host}:{self.port}{path}", address=("127.0.0.1", self.port), subprotocols=[SUBPROTOCOL], proxy=None, ping_interval=None  # type: ignore[list-item]
+            f"ws://{host}:{self.port}{path}",
+            address=("127.0.0.1", self.port),
+            subprotocols=[SUBPROTOCOL],
+            proxy=None,
+            ping_interval=None,  # type: ignore[list-item]
         )
 
     def ask(self, path: str, method: str = "GET", headers: tuple[str, ...] = (), body: str = "", **host: str) -> Told:
@@ -170,7 +179,9 @@ def test_longest_prefix_wins(world: World) -> None:
     assert world.ask("/user/al/").who == "al"
 
 
-@pytest.mark.parametrize("path", ["/", "/hub/home", "/hub", "/user/nobody/", "/user/alice", "/user/alicea/", "/x?next=/user/alice/"])
+@pytest.mark.parametrize(
+    "path", ["/", "/hub/home", "/hub", "/user/nobody/", "/user/alice", "/user/alicea/", "/x?next=/user/alice/"]
+)
 def test_what_has_no_route_goes_to_the_api_as_it_was_sent(world: World, path: str) -> None:
     world.route("/user/alice/", "alice")
     world.started()
@@ -180,7 +191,21 @@ def test_what_has_no_route_goes_to_the_api_as_it_was_sent(world: World, path: st
 
 @pytest.mark.parametrize(
     "rest",
-    ["", "a%20b", "a%2Fb", "%C3%A9", "a+b", "a%2bb", "x?", "x?a=%2F..%2F&b=a+b&c=%C3%A9", "x;y=z", "a//b", "%7Euser/~x", "x?next=/../", "100%25"],
+    [
+        "",
+        "a%20b",
+        "a%2Fb",
+        "%C3%A9",
+        "a+b",
+        "a%2bb",
+        "x?",
+        "x?a=%2F..%2F&b=a+b&c=%C3%A9",
+        "x;y=z",
+        "a//b",
+        "%7Euser/~x",
+        "x?next=/../",
+        "100%25",
+    ],
 )
 def test_path_and_query_are_untouched(world: World, rest: str) -> None:
     world.route("/user/alice/", "alice")
@@ -222,7 +247,9 @@ def test_a_plus_is_no_space(world: World) -> None:
     assert world.ask("/user/a+b/").who == "API"
 
 
-@pytest.mark.parametrize("path", ["/user/b%6Fb/", "/%75ser/bob/", "/user%2Fbob/", "/user/bob%2Fx", "http://hub.example.org/user/bob/"])
+@pytest.mark.parametrize(
+    "path", ["/user/b%6Fb/", "/%75ser/bob/", "/user%2Fbob/", "/user/bob%2Fx", "http://hub.example.org/user/bob/"]
+)
 def test_what_decodes_to_the_prefix_is_led_by_it(world: World, path: str) -> None:
     world.route("/user/bob/", "bob")
     world.started()
@@ -288,7 +315,10 @@ def test_no_trick_with_a_path_reaches_bob(world: World, path: str) -> None:
         assert told.status == 400
 
 
-@pytest.mark.parametrize("path", ["/user/alice/../bob/x", "/user/alice/%2e%2e/bob/", "/user/alice%2f..%2fbob/", "/hub/../user/bob/", "/user/bob/.."])
+@pytest.mark.parametrize(
+    "path",
+    ["/user/alice/../bob/x", "/user/alice/%2e%2e/bob/", "/user/alice%2f..%2fbob/", "/hub/../user/bob/", "/user/bob/.."],
+)
 def test_dots_that_may_lead_elsewhere_go_to_the_api(world: World, path: str) -> None:
     world.route("/user/alice/", "alice")
     world.route("/user/bob/", "bob")
@@ -296,7 +326,10 @@ def test_dots_that_may_lead_elsewhere_go_to_the_api(world: World, path: str) -> 
     assert world.ask(path).who == "API"
 
 
-@pytest.mark.parametrize("path", ["/user/bob/...", "/user/bob/.config/x", "/user/bob/a..b/", "/user/bob/..a", "/user/bob/x.", "/user/bob/x?a=/../"])
+@pytest.mark.parametrize(
+    "path",
+    ["/user/bob/...", "/user/bob/.config/x", "/user/bob/a..b/", "/user/bob/..a", "/user/bob/x.", "/user/bob/x?a=/../"],
+)
 def test_other_dots_are_only_names(world: World, path: str) -> None:
     world.route("/user/bob/", "bob")
     world.started()
@@ -306,10 +339,24 @@ def test_other_dots_are_only_names(world: World, path: str) -> None:
 # --- at which host ---
 
 OTHER_HOSTS = [
-    "hub.example.org", "alice.hub.example.org", "bob.hub.example.org.", "bob.hub.example.org.evil.example", "bob.example.org",
-    "xbob.hub.example.org", "bob.hub.example.orgx", "ob.hub.example.org", "b", "127.0.0.1", "[::1]", "bob", "bob--service.hub.example.org",
-    "alice.hub.example.org,bob.hub.example.org", "bob.hub.example.org/user/bob/", "bob.hub.example.org/x", "",
-]  # fmt: skip
+    "hub.example.org",
+    "alice.hub.example.org",
+    "bob.hub.example.org.",
+    "bob.hub.example.org.evil.example",
+    "bob.example.org",
+    "xbob.hub.example.org",
+    "bob.hub.example.orgx",
+    "ob.hub.example.org",
+    "b",
+    "127.0.0.1",
+    "[::1]",
+    "bob",
+    "bob--service.hub.example.org",
+    "alice.hub.example.org,bob.hub.example.org",
+    "bob.hub.example.org/user/bob/",
+    "bob.hub.example.org/x",
+    "",
+]
 
 
 @pytest.fixture
@@ -347,7 +394,11 @@ def test_the_hubs_own_paths_go_to_the_api_at_whatever_host(below: World) -> None
 
 
 def test_what_a_client_says_of_the_host_beside_it_counts_for_nothing(below: World) -> None:
-    claims = ("X-Forwarded-Host: bob.hub.example.org", "Forwarded: host=bob.hub.example.org", "X-Original-URL: /user/bob/")
+    claims = (
+        "X-Forwarded-Host: bob.hub.example.org",
+        "Forwarded: host=bob.hub.example.org",
+        "X-Original-URL: /user/bob/",
+    )
     assert below.ask("/user/bob/", headers=claims).who == "API"
     assert below.ask("http://hub.example.org/user/bob/").who == "API"
 
@@ -432,22 +483,43 @@ def test_forwarding_headers_are_the_edges_own(world: World) -> None:
     world.route("/user/alice/", "alice")
     world.started()
     lies = (
-        "X-Forwarded-For: 6.6.6.6", "X-Forwarded-Proto: https", "X-Forwarded-Host: evil.example", "X-Forwarded-Port: 1",
-        "Forwarded: for=6.6.6.6", "X-Real-IP: 6.6.6.6", "X-Scheme: https", "Proxy: evil", "X-Original-URL: /x", "X-Rewrite-URL: /x",
+        "X-Forwarded-For: 6.6.6.6",
+        "X-Forwarded-Proto: https",
+        "X-Forwarded-Host: evil.example",
+        "X-Forwarded-Port: 1",
+        "Forwarded: for=6.6.6.6",
+        "X-Real-IP: 6.6.6.6",
+        "X-Scheme: https",
+        "Proxy: evil",
+        "X-Original-URL: /x",
+        "X-Rewrite-URL: /x",
         "X-Forwarded-Server: evil",
-    )  # fmt: skip
+    )
     for path in ("/user/alice/", "/hub/"):
         headers = world.ask(path, headers=lies).said["headers"]
         assert headers["x-forwarded-for"] == ["127.0.0.1"]
         assert headers["x-forwarded-proto"] == ["http"]
         assert headers["x-forwarded-host"] == ["hub.example.org"]
         assert headers["x-forwarded-port"] == [str(world.port)]
-        assert not {"forwarded", "x-real-ip", "x-scheme", "proxy", "x-original-url", "x-rewrite-url", "x-forwarded-server"} & set(headers)
+        assert not {
+            "forwarded",
+            "x-real-ip",
+            "x-scheme",
+            "proxy",
+            "x-original-url",
+            "x-rewrite-url",
+            "x-forwarded-server",
+        } & set(headers)
 
 
 def test_a_trusted_proxy_is_believed(world: World) -> None:
     world.started(trusted_proxies=("127.0.0.1",))
-    true = ("X-Forwarded-For: 9.9.9.9", "X-Forwarded-Proto: https", "X-Forwarded-Host: hub.example.com", "X-Forwarded-Port: 443")
+    true = (
+        "X-Forwarded-For: 9.9.9.9",
+        "X-Forwarded-Proto: https",
+        "X-Forwarded-Host: hub.example.com",
+        "X-Forwarded-Port: 443",
+    )
     headers = world.ask("/hub/", headers=true).said["headers"]
     assert ", ".join(headers["x-forwarded-for"]).startswith("9.9.9.9")
     assert headers["x-forwarded-proto"] == ["https"]
@@ -465,17 +537,27 @@ def test_another_proxy_than_the_trusted_is_not_believed(world: World) -> None:
 def test_other_headers_pass_untouched(world: World) -> None:
     world.route("/user/alice/", "alice")
     world.started()
-    sent = ("Cookie: a=1; b=2", "Origin: http://hub.example.org", "Sec-Fetch-Site: same-origin", "Authorization: token x")
+    sent = (
+        "Cookie: a=1; b=2",
+        "Origin: http://hub.example.org",
+        "Sec-Fetch-Site: same-origin",
+        "Authorization: token x",
+    )
     headers = world.ask("/user/alice/", headers=sent).said["headers"]
     assert headers["host"] == ["hub.example.org"]
-    assert {(f"{name}: {headers[name.lower()][0]}") for name in ("Cookie", "Origin", "Sec-Fetch-Site", "Authorization")} == set(sent)
+    assert {
+        (f"{name}: {headers[name.lower()][0]}") for name in ("Cookie", "Origin", "Sec-Fetch-Site", "Authorization")
+    } == set(sent)
 
 
-@pytest.mark.parametrize(("sent", "passed"), [
-    ("a=1; __Host-jupyterhub-hub-login=secret; b=2", "a=1; ; b=2"),
-    ("__Host-jupyterhub-hub-login=secret", ""),
-    ("x__Host-jupyterhub-hub=1; jupyterhub-session-id=2", "x__Host-jupyterhub-hub=1; jupyterhub-session-id=2"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("sent", "passed"),
+    [
+        ("a=1; __Host-jupyterhub-hub-login=secret; b=2", "a=1; ; b=2"),
+        ("__Host-jupyterhub-hub-login=secret", ""),
+        ("x__Host-jupyterhub-hub=1; jupyterhub-session-id=2", "x__Host-jupyterhub-hub=1; jupyterhub-session-id=2"),
+    ],
+)
 def test_the_hubs_login_cookie_reaches_the_hub_and_no_server(world: World, sent: str, passed: str) -> None:
     world.route("/user/alice/", "alice")
     world.started()
@@ -483,15 +565,24 @@ def test_the_hubs_login_cookie_reaches_the_hub_and_no_server(world: World, sent:
     assert world.ask("/hub/home", headers=(f"Cookie: {sent}",)).said["headers"]["cookie"] == [sent]
 
 
-@pytest.mark.parametrize("sent", [
-    ("__Host-jupyterhub-hub-login=secret; a=1; __Host-jupyterhub-hub-login=planted",),
-    ("a=1", "__Host-jupyterhub-hub-login=secret; __Host-jupyterhub-hub-login=b; __Host-jupyterhub-hub-login=c"),
-    ("__Host-jupyterhub-hub-login=secret", "a=1", "__Host-jupyterhub-hub-login=planted"),
-])  # fmt: skip
-def test_a_second_login_cookie_that_a_server_planted_carries_the_first_to_no_server(world: World, sent: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    "sent",
+    [
+        ("__Host-jupyterhub-hub-login=secret; a=1; __Host-jupyterhub-hub-login=planted",),
+        ("a=1", "__Host-jupyterhub-hub-login=secret; __Host-jupyterhub-hub-login=b; __Host-jupyterhub-hub-login=c"),
+        ("__Host-jupyterhub-hub-login=secret", "a=1", "__Host-jupyterhub-hub-login=planted"),
+    ],
+)
+def test_a_second_login_cookie_that_a_server_planted_carries_the_first_to_no_server(
+    world: World, sent: tuple[str, ...]
+) -> None:
     world.route("/user/alice/", "alice")
     world.started()
-    passed = world.ask("/user/alice/", headers=tuple(f"Cookie: {cookies}" for cookies in sent)).said["headers"].get("cookie", [])
+    passed = (
+        world.ask("/user/alice/", headers=tuple(f"Cookie: {cookies}" for cookies in sent))
+        .said["headers"]
+        .get("cookie", [])
+    )
     assert not any("secret" in cookies or "hub-login" in cookies for cookies in passed)
 
 
@@ -535,7 +626,9 @@ def test_a_thousand_routes_with_names_and_ids_as_they_are_can_be_loaded(world: W
     names = [f"{n:04}".ljust(length, "é") for n in range(1000)]
     with world.routes._database.transaction():
         for name in names:
-            world.routes.put(Route(f"/user/{name}/", address, new_id("l", now), ServerKey(new_id("s", now), new_id("u", now))))
+            world.routes.put(
+                Route(f"/user/{name}/", address, new_id("l", now), ServerKey(new_id("s", now), new_id("u", now)))
+            )
     agent = world.started()
     assert "entry_cnt=1000" in agent._proxy.runtime.command("show map")
     for name in (names[0], names[500], names[-1]):
@@ -543,7 +636,9 @@ def test_a_thousand_routes_with_names_and_ids_as_they_are_can_be_loaded(world: W
 
 
 @pytest.mark.parametrize("length", [LONGEST, LONGEST + 1, 2 * LONGEST, 2 * LONGEST + 1, 4 * LONGEST])
-def test_an_entry_is_taken_up_to_a_length_and_a_longer_one_costs_neither_the_others_nor_haproxy(world: World, length: int) -> None:
+def test_an_entry_is_taken_up_to_a_length_and_a_longer_one_costs_neither_the_others_nor_haproxy(
+    world: World, length: int
+) -> None:
     agent = world.started()
     runtime, file = agent._proxy.runtime, agent._edge.map_file
     key = "A" * (length - len(" 10.0.0.1:1\n"))
@@ -587,7 +682,12 @@ def test_a_host_that_leads_nowhere_harms_no_other_route(world: World) -> None:
     world.routes.put(Route("/user/lost2/", "nowhere.invalid:1", "launch-lost"))
     world.route("/user/bob/", "bob")
     agent.turn()
-    assert [world.ask(f"/user/{name}/").who for name in ("alice", "lost", "lost2", "bob")] == ["alice", "API", "API", "bob"]
+    assert [world.ask(f"/user/{name}/").who for name in ("alice", "lost", "lost2", "bob")] == [
+        "alice",
+        "API",
+        "API",
+        "bob",
+    ]
 
 
 def test_a_route_that_now_leads_nowhere_no_longer_leads_where_it_did(world: World) -> None:
@@ -717,7 +817,12 @@ def test_an_api_elsewhere_is_asked_over_tls_by_its_name(world: World, far_api: t
     world.route("/user/alice/", "alice")
     world.started(api=origin)
     told = world.ask("/hub/x%2Fy?a=%20", "POST", ("Cookie: a=1",), body="text")
-    assert (told.who, told.said["path"], told.said["body"], told.said["headers"]["cookie"]) == ("API", "/hub/x%2Fy?a=%20", "text", ["a=1"])
+    assert (told.who, told.said["path"], told.said["body"], told.said["headers"]["cookie"]) == (
+        "API",
+        "/hub/x%2Fy?a=%20",
+        "text",
+        ["a=1"],
+    )
     assert told.said["headers"]["host"] == ["api.example.org"]
     assert told.said["headers"]["x-forwarded-host"] == ["hub.example.org"]
     assert set(names) == {"api.example.org"}
@@ -725,13 +830,17 @@ def test_an_api_elsewhere_is_asked_over_tls_by_its_name(world: World, far_api: t
     assert (alice.who, alice.said["headers"]["host"]) == ("alice", ["hub.example.org"])
 
 
-def test_an_api_with_another_name_in_its_certificate_is_told_nothing(world: World, far_api: tuple[HttpsOrigin, list[str]]) -> None:
+def test_an_api_with_another_name_in_its_certificate_is_told_nothing(
+    world: World, far_api: tuple[HttpsOrigin, list[str]]
+) -> None:
     origin, _ = far_api
     world.started(api=replace(origin, name="api.example.com"))
     assert world.ask("/hub/home").status == 503
 
 
-def test_an_api_whose_certificate_nobody_vouches_for_is_told_nothing(world: World, far_api: tuple[HttpsOrigin, list[str]]) -> None:
+def test_an_api_whose_certificate_nobody_vouches_for_is_told_nothing(
+    world: World, far_api: tuple[HttpsOrigin, list[str]]
+) -> None:
     origin, _ = far_api
     other = certificate(world.folder, "other.example.org")
     world.started(api=replace(origin, authorities=str(other)))
@@ -749,8 +858,12 @@ def test_an_api_elsewhere_is_told_the_path_as_it_was_sent_and_nothing_that_a_bro
     world: World, far_api: tuple[HttpsOrigin, list[str]]
 ) -> None:
     world.started(api=far_api[0])
-    headers = world.ask("/hub/x%2Fy?a=1", headers=("x-hubless-path: /hub/admin", "X-Hubless-Front: guess")).said["headers"]
-    assert {name: value for name, value in headers.items() if name.startswith("x-hubless-")} == {"x-hubless-path": ["/hub/x%2Fy"]}
+    headers = world.ask("/hub/x%2Fy?a=1", headers=("x-hubless-path: /hub/admin", "X-Hubless-Front: guess")).said[
+        "headers"
+    ]
+    assert {name: value for name, value in headers.items() if name.startswith("x-hubless-")} == {
+        "x-hubless-path": ["/hub/x%2Fy"]
+    }
 
 
 # --- no API: CloudFront asks it ---
@@ -774,7 +887,9 @@ def test_without_an_api_what_has_no_route_or_no_answer_is_told_in_the_askers_wor
     for place in (path, path.replace("bob", "away")):
         told = apiless.ask(place, method, headers)
         assert (told.status, told.headers["Cache-Control"]) == (503, "no-store")
-        assert told.headers.get_all("Content-Type") == ["application/json" if is_program else "text/html; charset=utf-8"]
+        assert told.headers.get_all("Content-Type") == [
+            "application/json" if is_program else "text/html; charset=utf-8"
+        ]
         if is_program:
             assert (said := json.loads(told.text)).keys() == {"status", "message"}
             assert said["status"] == 503
@@ -818,8 +933,17 @@ class Busy(Echo):
 def test_it_is_as_if_the_browser_had_asked_the_edge_itself(world: World) -> None:
     world.route("/user/alice/", "alice")
     world.started(api=None, host_header="x-hubless-host")
-    handed_on = ("x-hubless-host: alice.hub.example.com", "x-hubless-address: 192.0.2.7", "x-hubless-path: /user/alice/")
-    claims = ("X-Forwarded-For: 6.6.6.6, 192.0.2.7", "X-Forwarded-Host: evil.example", "X-Forwarded-Proto: ftp", "X-Real-IP: 6.6.6.6")
+    handed_on = (
+        "x-hubless-host: alice.hub.example.com",
+        "x-hubless-address: 192.0.2.7",
+        "x-hubless-path: /user/alice/",
+    )
+    claims = (
+        "X-Forwarded-For: 6.6.6.6, 192.0.2.7",
+        "X-Forwarded-Host: evil.example",
+        "X-Forwarded-Proto: ftp",
+        "X-Real-IP: 6.6.6.6",
+    )
     headers = world.ask("/user/alice/", headers=(*handed_on, *claims)).said["headers"]
     assert headers["host"] == headers["x-forwarded-host"] == ["alice.hub.example.com"]
     assert headers["x-forwarded-for"] == ["192.0.2.7"]
@@ -830,8 +954,14 @@ def test_it_is_as_if_the_browser_had_asked_the_edge_itself(world: World) -> None
 def test_plain_http_is_what_the_front_may_say_it_was(world: World) -> None:
     world.route("/user/alice/", "alice")
     world.started(host_header="x-host")
-    headers = world.ask("/user/alice/", headers=("x-host: hub.example.com", "CloudFront-Forwarded-Proto: http")).said["headers"]
-    assert (headers["host"], headers["x-forwarded-proto"], headers["x-forwarded-port"]) == (["hub.example.com"], ["http"], ["80"])
+    headers = world.ask("/user/alice/", headers=("x-host: hub.example.com", "CloudFront-Forwarded-Proto: http")).said[
+        "headers"
+    ]
+    assert (headers["host"], headers["x-forwarded-proto"], headers["x-forwarded-port"]) == (
+        ["hub.example.com"],
+        ["http"],
+        ["80"],
+    )
     assert "x-host" not in headers
     bare = world.ask("/user/alice/").said["headers"]
     assert (bare["host"], bare["x-forwarded-for"]) == (["hub.example.org"], ["127.0.0.1"])
@@ -840,7 +970,12 @@ def test_plain_http_is_what_the_front_may_say_it_was(world: World) -> None:
 def test_where_no_front_is_named_nobody_says_what_the_host_was(world: World) -> None:
     world.route("/user/alice/", "alice")
     world.started()
-    spellings = ("x-hubless-host: evil.example", "x-hubless-address: 6.6.6.6", "X_Hubless_Host: evil.example", "X-HUBLESS_PATH: /")
+    spellings = (
+        "x-hubless-host: evil.example",
+        "x-hubless-address: 6.6.6.6",
+        "X_Hubless_Host: evil.example",
+        "X-HUBLESS_PATH: /",
+    )
     headers = world.ask("/user/alice/", headers=spellings).said["headers"]
     assert headers["host"] == ["hub.example.org"]
     assert not [name for name in headers if "hubless" in name]
@@ -1080,7 +1215,9 @@ def test_activity_is_the_servers_and_not_the_next_ones_at_its_address(world: Wor
 
 @pytest.mark.parametrize("api", [None, Socket(Path("/run/api.sock"))])
 def test_haproxy_has_nothing_to_remark_on_what_it_is_given(tmp_path: Path, api: Socket | None) -> None:
-    edge = EdgeConfiguration("127.0.0.1", 8000, api, tmp_path, domain="hub.example.org", host_header="x-hubless-host", health_path="/health")
+    edge = EdgeConfiguration(
+        "127.0.0.1", 8000, api, tmp_path, domain="hub.example.org", host_header="x-hubless-host", health_path="/health"
+    )
     for file, text in {**pages(edge), edge.file: render(edge)}.items():
         file.write_text(text)
     told = subprocess.run([find_engine().program, "-c", "-f", edge.file], capture_output=True, text=True, check=True)

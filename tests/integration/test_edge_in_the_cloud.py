@@ -57,11 +57,16 @@ class Edge:
 
     def start(self):
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(self._command, cwd=self._place, env=self.environment, stdout=log, stderr=log)
+            self.process = subprocess.Popen(
+                self._command, cwd=self._place, env=self.environment, stdout=log, stderr=log
+            )
 
     def told(self, path):
         """Return the answer, or None where nobody listens."""
-        with suppress(OSError, http.client.HTTPException), socket.create_connection(("127.0.0.1", self.port), timeout=10) as line:
+        with (
+            suppress(OSError, http.client.HTTPException),
+            socket.create_connection(("127.0.0.1", self.port), timeout=10) as line,
+        ):
             return ask_on(line, path, headers=("Connection: close", "Sec-Fetch-Mode: navigate"))
 
     def status(self):
@@ -102,14 +107,28 @@ class Cloud:
     def edge(self, image=None, **others):
         port, number = free_port(), len(self.edges) + 1
         facts = {
-            "TABLE": "hubless", "REGION": REGION, "ENDPOINT": self.database.client.meta.endpoint_url, "ID": f"edge-{number}",
-            "HOST": "127.0.0.1", "PORT": str(port), "RUN_FOLDER": str(self.folder / f"e{number}"), "API_CA": str(self.pem),
-            "API": f"https://127.0.0.1:{self.api.server_address[1]}", "API_NAME": "api.example.org", "POLL_SECONDS": "0.05",
-            "ACTIVITY_SECONDS": "0.2", "HEARTBEAT_SECONDS": "1", "DRAIN_SECONDS": "0",
-        }  # fmt: skip
+            "TABLE": "hubless",
+            "REGION": REGION,
+            "ENDPOINT": self.database.client.meta.endpoint_url,
+            "ID": f"edge-{number}",
+            "HOST": "127.0.0.1",
+            "PORT": str(port),
+            "RUN_FOLDER": str(self.folder / f"e{number}"),
+            "API_CA": str(self.pem),
+            "API": f"https://127.0.0.1:{self.api.server_address[1]}",
+            "API_NAME": "api.example.org",
+            "POLL_SECONDS": "0.05",
+            "ACTIVITY_SECONDS": "0.2",
+            "HEARTBEAT_SECONDS": "1",
+            "DRAIN_SECONDS": "0",
+        }
         environment = {f"HUBLESS_EDGE_{name}": text for name, text in (facts | others).items()}
         environment |= {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "PATH": os.environ["PATH"]}
-        edge = image.edge(self.folder / f"e{number}", port, environment) if image else Edge(self.folder / f"e{number}", port, environment)
+        edge = (
+            image.edge(self.folder / f"e{number}", port, environment)
+            if image
+            else Edge(self.folder / f"e{number}", port, environment)
+        )
         self.undo.callback(edge.end)
         self.edges.append(edge)
         return edge
@@ -157,7 +176,11 @@ class Image:
 
     def here(self, command):
         assert command[0] == "python"
-        return [sys.executable, "-S", *command[1:]]  # -S: site-packages lead to the checkout, as a path alone they do not
+        return [
+            sys.executable,
+            "-S",
+            *command[1:],
+        ]  # -S: site-packages lead to the checkout, as a path alone they do not
 
     def edge(self, folder, port, environment):
         own = self.recipe.environment
@@ -166,7 +189,16 @@ class Image:
         return Edge(folder, port, environment, self.here(self.recipe.command), self.root)
 
     def finds_well(self, edge):
-        return subprocess.run(self.here(self.recipe.health_check), env=edge.environment, cwd=self.root, capture_output=True, check=False).returncode == 0
+        return (
+            subprocess.run(
+                self.here(self.recipe.health_check),
+                env=edge.environment,
+                cwd=self.root,
+                capture_output=True,
+                check=False,
+            ).returncode
+            == 0
+        )
 
 
 def test_what_the_image_of_edges_holds_is_all_that_one_needs(cloud):
@@ -321,7 +353,12 @@ def test_a_table_that_never_answers_holds_up_neither_requests_nor_the_care_for_h
 
 def test_wrong_settings_end_it_with_a_sentence(tmp_path):
     ended = subprocess.run(
-        [sys.executable, "-m", "edge_proxy"], cwd=TOP, env={"HUBLESS_EDGE_TABLE": "hubless"}, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "edge_proxy"],
+        cwd=TOP,
+        env={"HUBLESS_EDGE_TABLE": "hubless"},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert ended.returncode == 2
     assert "HUBLESS_EDGE_REGION is missing" in ended.stderr

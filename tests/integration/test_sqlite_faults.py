@@ -101,7 +101,14 @@ def test_a_file_of_the_first_version_takes_the_steps_that_it_lacks(tmp_path):
 
 def test_filters_of_an_older_files_tokens_hold_on_to_whom_they_name_at_the_upgrade(tmp_path):
     path = tmp_path / "hub.sqlite"
-    scopes = ["read:users!user=bob", "groups!group=staff", "servers!server=bob/lab", "servers!server=bob/", "users!user=nobody", "x"]
+    scopes = [
+        "read:users!user=bob",
+        "groups!group=staff",
+        "servers!server=bob/lab",
+        "servers!server=bob/",
+        "users!user=nobody",
+        "x",
+    ]
     with sqlite3.connect(path) as raw:
         for step in schema.STEPS[:3]:
             raw.executescript(step)
@@ -110,7 +117,8 @@ def test_filters_of_an_older_files_tokens_hold_on_to_whom_they_name_at_the_upgra
         raw.execute("INSERT INTO servers VALUES ('s1', 'u1', 'lab', 'stopped', NULL, 0, 0, NULL, '{}')")
         raw.execute(
             "INSERT INTO tokens (id, sha256, owner_kind, owner_id, user_id, scopes, created_at, note)"
-            " VALUES ('a1', 'digest', 'user', 'u1', 'u1', ?, 0, '')", (json.dumps(scopes),)
+            " VALUES ('a1', 'digest', 'user', 'u1', 'u1', ?, 0, '')",
+            (json.dumps(scopes),),
         )
         raw.execute("PRAGMA user_version = 3")
     raw.close()
@@ -118,7 +126,13 @@ def test_filters_of_an_older_files_tokens_hold_on_to_whom_they_name_at_the_upgra
     database.write("UPDATE users SET name = 'rob' WHERE id = 'u1'")
     database.write("INSERT INTO users VALUES ('u2', 'bob', 'bob', 0, 0, NULL, NULL, 0)")
     found = SqliteTokenStore(database).find("digest")
-    assert found.scopes == ("read:users!user=rob", "groups!group=staff", "servers!server=rob/lab", "servers!server=rob/", "x")
+    assert found.scopes == (
+        "read:users!user=rob",
+        "groups!group=staff",
+        "servers!server=rob/lab",
+        "servers!server=rob/",
+        "x",
+    )
     database.close()
 
 
@@ -136,7 +150,10 @@ def test_routes_of_an_older_file_learn_whose_they_are(tmp_path):
     raw.close()
     database = Database(path)
     routes = SqliteRouteStore(database)
-    assert {route.prefix: route.server for route in routes.all()} == {"/services/x/": None, "/user/bob/": ServerKey("s1", "u1")}
+    assert {route.prefix: route.server for route in routes.all()} == {
+        "/services/x/": None,
+        "/user/bob/": ServerKey("s1", "u1"),
+    }
     assert routes.changes_since(0, 9) == [RouteChange(1, "/user/bob/", "127.0.0.1:1")]
     database.close()
 

@@ -74,7 +74,12 @@ def deploy(tmp_path_factory):
             (folder / "program.py").write_text(PROGRAM)
             run.write_text(f'#!/bin/sh\nexec "$1" {folder}/program.py\n')
             run.chmod(0o755)
-            environment = written(CLOUD) | ENVIRONMENT | {"AWS_LAMBDA_EXEC_WRAPPER": str(run), "PYTHONPATH": str(RUN.parents[3])} | more
+            environment = (
+                written(CLOUD)
+                | ENVIRONMENT
+                | {"AWS_LAMBDA_EXEC_WRAPPER": str(run), "PYTHONPATH": str(RUN.parents[3])}
+                | more
+            )
             made[known] = Function("functions.api.stream.handler.handler", environment, folder / "log")
         return made[known]
 

@@ -28,11 +28,30 @@ def running(hub, count):
     hub.account.places.tokens = hub.account.places.burst = count
     for number in range(count):
         user = a_user(f"runs{number}")
-        launch = Launch(f"l{number}", f"s{number}", user.id, user.name, "", f"/user/{user.name}/", Profile("default"), {}, {"T": "x"})
+        launch = Launch(
+            f"l{number}",
+            f"s{number}",
+            user.id,
+            user.name,
+            "",
+            f"/user/{user.name}/",
+            Profile("default"),
+            {},
+            {"T": "x"},
+        )
         task = hub.launcher.launch(launch)
         hub.users.create([user])
-        hub.servers.create(a_server("", user.name, id=f"s{number}", launch_id=f"l{number}", task=task, state=State.READY,
-                                    address=f"10.0.0.{number}:8888"))
+        hub.servers.create(
+            a_server(
+                "",
+                user.name,
+                id=f"s{number}",
+                launch_id=f"l{number}",
+                task=task,
+                state=State.READY,
+                address=f"10.0.0.{number}:8888",
+            )
+        )
         hub.routes.put(Route(f"/user/{user.name}/", f"10.0.0.{number}:8888", f"l{number}"))
     hub.clock.advance(timedelta(seconds=120))
 
@@ -54,7 +73,11 @@ def cost(hub):
 
 
 def documented():
-    found = re.findall(r"^\| a sweep of (\d+) running servers \| (\d+) \| (\d+) \| (\d+) \| (\d+) \|", DOCUMENT.read_text(), re.MULTILINE)
+    found = re.findall(
+        r"^\| a sweep of (\d+) running servers \| (\d+) \| (\d+) \| (\d+) \| (\d+) \|",
+        DOCUMENT.read_text(),
+        re.MULTILINE,
+    )
     assert found, "docs/dynamodb.md does not say what a sweep costs"
     return [(int(servers), tuple(map(int, calls))) for servers, *calls in found]
 

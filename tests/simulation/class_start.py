@@ -36,7 +36,10 @@ LOST, DOUBLED = 0.01, 0.03  # shares of events
 POLL, HEARTBEAT, EDGES = 1.0, 2.0, 3
 SWEEP = 60.0
 DEADLINES = Deadlines(
-    requested=timedelta(minutes=10), launching=timedelta(minutes=5), starting=timedelta(minutes=2), stopping=timedelta(minutes=1)
+    requested=timedelta(minutes=10),
+    launching=timedelta(minutes=5),
+    starting=timedelta(minutes=2),
+    stopping=timedelta(minutes=1),
 )
 
 
@@ -52,7 +55,9 @@ class SharedPace:
         school.loop.sleep(school.random.uniform(*STORE))
         got = self.rhythm.next(school.next_turn, school.clock.now())
         if isinstance(got, TooFarOff):
-            raise CapacityUnavailableError("not yet", after=got.after + school.random.random() * self.rhythm.longest_wait)
+            raise CapacityUnavailableError(
+                "not yet", after=got.after + school.random.random() * self.rhythm.longest_wait
+            )
         school.next_turn = got.following
         school.loop.sleep(max(0.0, (got.at - school.clock.now()).total_seconds()))
 
@@ -115,7 +120,10 @@ class School(World):
         if isinstance(port, RecordingQueue):
             self.loop = Loop(self.clock)
             launches = Lane(self.loop, self.random)
-            self.lane_of = {"launches": launches, "others": Lane(self.loop, self.random) if self.plan.lanes else launches}
+            self.lane_of = {
+                "launches": launches,
+                "others": Lane(self.loop, self.random) if self.plan.lanes else launches,
+            }
             return Slow(SimulatedQueue(**self.lane_of), self.loop, self.random)
         return _Late(self, port)
 
@@ -135,9 +143,13 @@ class School(World):
         """Return a function's environment: its clock is a little wrong, and what it knows is its own."""
         hub = SimpleNamespace(
             launching=replace(self.launching, pace=self._make_pace(self), launcher=self.cloud.launcher()),
-            queue=self.queue, clock=self.clock, read_event=self.read_event,
-        )  # fmt: skip
-        return SimpleNamespace(skew=self.random.uniform(-1, 1) * self.plan.skew, handle=lambda event: handle(hub, event))
+            queue=self.queue,
+            clock=self.clock,
+            read_event=self.read_event,
+        )
+        return SimpleNamespace(
+            skew=self.random.uniform(-1, 1) * self.plan.skew, handle=lambda event: handle(hub, event)
+        )
 
     def _count_calls(self):
         ask = self.account.ask
@@ -170,7 +182,9 @@ class School(World):
             for mapping in self._mappings:
                 self.loop.every(0.1, lambda mapping=mapping: mapping.poll(0.1))
             for edge in self._edges:
-                self.loop.after(self.random.random(), lambda edge=edge: self.loop.every(POLL, lambda: self._apply(edge)))
+                self.loop.after(
+                    self.random.random(), lambda edge=edge: self.loop.every(POLL, lambda: self._apply(edge))
+                )
             self.loop.every(0.25, self._tell)
             self.loop.after(SWEEP / 2, lambda: self.loop.every(SWEEP, lambda: self.loop.start(self.reaping.sweep)))
             self.loop.every(1.0, self._look)
@@ -196,7 +210,9 @@ class School(World):
         """Send the account's news on their way, and have servers that run speak."""
         for event in self.account.take_news():
             if event["detail"]["lastStatus"] == "RUNNING" and event["detail"]["desiredStatus"] == "RUNNING":
-                self.loop.after(self.random.uniform(*BOOT), lambda event=event: self.loop.start(lambda: self._speak(event)))
+                self.loop.after(
+                    self.random.uniform(*BOOT), lambda event=event: self.loop.start(lambda: self._speak(event))
+                )
             for _ in range(1 + (self.random.random() < DOUBLED)):
                 if self.random.random() >= LOST:
                     body = json.dumps(event)
@@ -225,7 +241,11 @@ class School(World):
         out.failures = [server.failure for server in servers if server.failure]
         ready = [server for server in servers if server.state is State.READY]
         out.ready = sorted(self._since(server.started_at) for server in ready)
-        up = {self.account.environment_of(task)["HUBLESS_LAUNCH_ID"]: task["startedAt"] for task in tasks if "startedAt" in task}
+        up = {
+            self.account.environment_of(task)["HUBLESS_LAUNCH_ID"]: task["startedAt"]
+            for task in tasks
+            if "startedAt" in task
+        }
         out.waited = sorted((server.started_at - up[server.launch_id]).total_seconds() for server in ready)
         out.starts = Counter(self.account.starts_of())
         out.most_tries = max(lane.most_tries for lane in self.lane_of.values())

@@ -136,9 +136,16 @@ class Mapping:
         self.loop.start(work, skew=place.skew)
 
     def _event(self, found):
-        return {"Records": [
-            {"messageId": receipt, "receiptHandle": receipt, "body": body,
-             "attributes": {"ApproximateReceiveCount": str(tries)}, "eventSource": "aws:sqs",
-             "eventSourceARN": f"arn:aws:sqs:eu-central-1:123456789012:{self.name}"}
-            for _, receipt, body, tries in found
-        ]}  # fmt: skip
+        return {
+            "Records": [
+                {
+                    "messageId": receipt,
+                    "receiptHandle": receipt,
+                    "body": body,
+                    "attributes": {"ApproximateReceiveCount": str(tries)},
+                    "eventSource": "aws:sqs",
+                    "eventSourceARN": f"arn:aws:sqs:eu-central-1:123456789012:{self.name}",
+                }
+                for _, receipt, body, tries in found
+            ]
+        }

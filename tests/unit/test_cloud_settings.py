@@ -14,12 +14,33 @@ from hubless.settings import SettingsError, parse
 from hubless.settings.cloud import DEFAULTS, CloudSettings, cloud_settings, load, written
 
 CLOUD = CloudSettings(
-    url="https://hub.example.org", table="hub", queue="https://sqs/1/hub", secrets="/hub/secrets", cluster="hub",
-    image="jupyter/minimal:1", bucket="launches", execution_role="arn:x:1", task_role="arn:x:2", subnets=("a", "b"),
-    security_groups=("sg",), log_group="/hub",
-)  # fmt: skip
-NEEDED = ["url", "table", "queue", "secrets", "cluster", "image", "bucket", "execution_role", "task_role", "subnets",
-          "security_groups", "log_group"]  # fmt: skip
+    url="https://hub.example.org",
+    table="hub",
+    queue="https://sqs/1/hub",
+    secrets="/hub/secrets",
+    cluster="hub",
+    image="jupyter/minimal:1",
+    bucket="launches",
+    execution_role="arn:x:1",
+    task_role="arn:x:2",
+    subnets=("a", "b"),
+    security_groups=("sg",),
+    log_group="/hub",
+)
+NEEDED = [
+    "url",
+    "table",
+    "queue",
+    "secrets",
+    "cluster",
+    "image",
+    "bucket",
+    "execution_role",
+    "task_role",
+    "subnets",
+    "security_groups",
+    "log_group",
+]
 
 
 class Secrets(dict):
@@ -42,8 +63,12 @@ class Secrets(dict):
     "cloud",
     [
         CLOUD,
-        replace(CLOUD, public_addresses=True, capacity="spot-or-fargate", architecture="ARM64", cpus=2.0, memory=3 * 1024**3),
-        replace(CLOUD, launches_queue="https://sqs/1/launches", file_system="fs-1", bucket_key="arn:kms", log_level="debug"),
+        replace(
+            CLOUD, public_addresses=True, capacity="spot-or-fargate", architecture="ARM64", cpus=2.0, memory=3 * 1024**3
+        ),
+        replace(
+            CLOUD, launches_queue="https://sqs/1/launches", file_system="fs-1", bucket_key="arn:kms", log_level="debug"
+        ),
     ],
 )
 def test_what_a_deployment_writes_its_functions_read(cloud):
@@ -123,7 +148,10 @@ def test_a_wrong_file_is_named_and_so_is_the_key(tmp_path):
 def test_secrets_are_asked_for_only_where_the_file_needs_them(tmp_path):
     file = tmp_path / "hubless.toml"
     file.write_text('[[services]]\nname = "culler"\ntoken_env = "CULLER_TOKEN"\n[login]\nkind = "shared-password"')
-    none, some = Secrets(), Secrets(CULLER_TOKEN="a culler's token", HUBLESS_SHARED_PASSWORD="all know it", key="k" * 40)
+    none, some = (
+        Secrets(),
+        Secrets(CULLER_TOKEN="a culler's token", HUBLESS_SHARED_PASSWORD="all know it", key="k" * 40),
+    )
 
     assert load(CLOUD, None, none).server_environment.keys() == {"PATH"}
     assert none.asked == []
@@ -180,5 +208,7 @@ def test_an_edge_that_sleeps_is_not_a_load_balancer():
 
 @pytest.mark.parametrize("secrets", [{}, {"key": "short"}])
 def test_a_hub_without_a_long_key_says_where_it_is_looked_for(secrets):
-    with pytest.raises(StoreUnavailableError, match="The parameter /hub/secrets holds no `key` of at least 32 characters"):
+    with pytest.raises(
+        StoreUnavailableError, match="The parameter /hub/secrets holds no `key` of at least 32 characters"
+    ):
         hub_of(CLOUD, secrets=secrets).key  # noqa: B018 asked for

@@ -42,14 +42,35 @@ def test_what_is_missing_or_empty_is_named(name):
             EdgeSettings.from_environment(given)
 
 
-@pytest.mark.parametrize(("name", "text"), [
-    ("port", "http"), ("port", "0"), ("port", "70000"), ("poll_seconds", "0"), ("poll_seconds", "often"), ("poll_seconds", "nan"), ("poll_seconds", "5"),
-    ("heartbeat_seconds", "9"), ("drain_seconds", "-1"), ("trusted_proxies", "10.0.0.0/8,nobody"), ("api", "http://api.example.org"),
-    ("api", "https://api.example.org/prod"), ("api", "https://a b"), ("api", "api.example.org"), ("api_name", "a b"),
-    ("api_name", "x\n server evil"), ("health_path", "edge"), ("domain", "10.0.0.1"), ("domain", "hub.example.org:8443"),
-    ("domain", "a b"), ("health_path", "/a } b"), ("endpoint", "here"),
-    ("host_header", "x host"), ("host_header", "x)\n"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("port", "http"),
+        ("port", "0"),
+        ("port", "70000"),
+        ("poll_seconds", "0"),
+        ("poll_seconds", "often"),
+        ("poll_seconds", "nan"),
+        ("poll_seconds", "5"),
+        ("heartbeat_seconds", "9"),
+        ("drain_seconds", "-1"),
+        ("trusted_proxies", "10.0.0.0/8,nobody"),
+        ("api", "http://api.example.org"),
+        ("api", "https://api.example.org/prod"),
+        ("api", "https://a b"),
+        ("api", "api.example.org"),
+        ("api_name", "a b"),
+        ("api_name", "x\n server evil"),
+        ("health_path", "edge"),
+        ("domain", "10.0.0.1"),
+        ("domain", "hub.example.org:8443"),
+        ("domain", "a b"),
+        ("health_path", "/a } b"),
+        ("endpoint", "here"),
+        ("host_header", "x host"),
+        ("host_header", "x)\n"),
+    ],
+)
 def test_what_is_wrong_is_named_with_what_is_allowed(name, text):
     with pytest.raises(SettingsError, match=rf"(?s)HUBLESS_EDGE_{name.upper()} is .*, but it must be "):
         settings(**{name: text})
@@ -64,19 +85,29 @@ def test_lists_have_commas():
     assert settings(trusted_proxies="10.0.0.0/8, 192.0.2.1").trusted_proxies == ("10.0.0.0/8", "192.0.2.1/32")
 
 
-@pytest.mark.parametrize(("given", "expected"), [
-    ({}, None),
-    (API, HttpsOrigin("api.example.org", 443, "api.example.org")),
-    ({"api": "https://vpce.example.org:8443", "api_name": "api.example.org", "api_ca": "/ca.pem"},
-     HttpsOrigin("vpce.example.org", 8443, "api.example.org", "/ca.pem")),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, None),
+        (API, HttpsOrigin("api.example.org", 443, "api.example.org")),
+        (
+            {"api": "https://vpce.example.org:8443", "api_name": "api.example.org", "api_ca": "/ca.pem"},
+            HttpsOrigin("vpce.example.org", 8443, "api.example.org", "/ca.pem"),
+        ),
+    ],
+)
 def test_the_api_is_asked_by_its_name(given, expected):
     assert configuration_of(settings(**given)).api == expected
 
 
-@pytest.mark.parametrize("given", [
-    {"host_header": "x-hubless-host", "trusted_proxies": "10.0.0.0/8"}, {"api_name": "api.example.org"}, {"api_ca": "/ca.pem"},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"host_header": "x-hubless-host", "trusted_proxies": "10.0.0.0/8"},
+        {"api_name": "api.example.org"},
+        {"api_ca": "/ca.pem"},
+    ],
+)
 def test_what_does_not_go_together_is_named(given):
     with pytest.raises(SettingsError, match=" and "):
         settings(**given)

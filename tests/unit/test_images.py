@@ -58,7 +58,9 @@ def test_all_that_is_copied_is_there_and_not_ignored(recipe):
 
 def test_what_apt_fetched_is_not_kept_and_nothing_is_built(recipe):
     for text in recipe.all("RUN"):
-        assert ("apt-get install" in text) <= ("--no-install-recommends" in text and "rm -rf /var/lib/apt/lists/*" in text)
+        assert ("apt-get install" in text) <= (
+            "--no-install-recommends" in text and "rm -rf /var/lib/apt/lists/*" in text
+        )
         assert ("pip install" in text) <= ("--no-cache-dir" in text)
         assert not re.search(r"build-essential|gcc|curl|wget|sudo", text)
 
@@ -78,19 +80,32 @@ def test_a_server_has_what_is_locked_whole_and_by_the_locks_hashes():
     assert {"--require-hashes", "--no-deps", "--only-binary"} <= set(shlex.split(installs))
     for name, version, _, hashes in recipe.pins:
         one = LOCKED[name, version]
-        assert hashes == {file["hash"] for file in [*one.get("wheels", ()), *filter(None, [one.get("sdist")])]}, OUTDATED
+        assert hashes == {file["hash"] for file in [*one.get("wheels", ()), *filter(None, [one.get("sdist")])]}, (
+            OUTDATED
+        )
     assert {name for name, *_ in recipe.pins} == _needed("jupyterhub", "jupyterlab"), OUTDATED
 
 
 @pytest.mark.parametrize("machine", MACHINES)
 def test_all_of_a_server_comes_as_wheels_for(machine):
-    fits = re.compile(rf"-(py3|py2\.py3)-none-any\.whl$|-(cp313-cp313|cp3\d+-abi3|py3-none)-.*{MACHINES[machine]}\.whl$")
-    here = {"sys_platform": "linux", "os_name": "posix", "platform_machine": machine, "python_version": PYTHON,
-            "python_full_version": f"{PYTHON}.0", "platform_system": "Linux", "implementation_name": "cpython",
-            "platform_python_implementation": "CPython"}  # fmt: skip
+    fits = re.compile(
+        rf"-(py3|py2\.py3)-none-any\.whl$|-(cp313-cp313|cp3\d+-abi3|py3-none)-.*{MACHINES[machine]}\.whl$"
+    )
+    here = {
+        "sys_platform": "linux",
+        "os_name": "posix",
+        "platform_machine": machine,
+        "python_version": PYTHON,
+        "python_full_version": f"{PYTHON}.0",
+        "platform_system": "Linux",
+        "implementation_name": "cpython",
+        "platform_python_implementation": "CPython",
+    }
     for name, version, marker, _ in Recipe("singleuser").pins:
         if not marker or Marker(marker).evaluate(here):
-            assert any(fits.search(wheel["url"]) for wheel in LOCKED[name, version]["wheels"]), f"{name} {version} would have to be built"
+            assert any(fits.search(wheel["url"]) for wheel in LOCKED[name, version]["wheels"]), (
+                f"{name} {version} would have to be built"
+            )
 
 
 def _needed(*names):
@@ -103,7 +118,10 @@ def _needed(*names):
         needed.add(name)
         for (known, _), one in LOCKED.items():
             if known == name:
-                more = [one.get("dependencies", []), *(one.get("optional-dependencies", {}).get(extra, []) for extra in extras)]
+                more = [
+                    one.get("dependencies", []),
+                    *(one.get("optional-dependencies", {}).get(extra, []) for extra in extras),
+                ]
                 found = {(each["name"], tuple(each.get("extra", ()))) for some in more for each in some}
                 waiting += found - seen
     return needed

@@ -93,7 +93,9 @@ def test_all_parameters_are_read_in_one_call_by_whatever_they_are_called(clients
     other = "/aws/reference/secretsmanager/front"
     known = {"Name": "/hub", "ARN": "arn:aws:ssm:eu-central-1:1:parameter/hub", "Selector": ":3", "Value": "one"}
     reference = {"Name": other, "Value": "two"}
-    asked.add_response("get_parameters", {"Parameters": [reference, known]}, {"Names": [name, other], "WithDecryption": True})
+    asked.add_response(
+        "get_parameters", {"Parameters": [reference, known]}, {"Names": [name, other], "WithDecryption": True}
+    )
 
     parameters = SsmParameters((name, other), clients)
 

@@ -112,7 +112,10 @@ class TestValues:
                 'hub.public_url is "hub.example.org", but it must be an address such as',
             ),
             ("hub.subdomains = true", "hub.subdomains needs hub.public_url to name a host"),
-            ('[hub]\nsubdomains = true\npublic_url = "https://192.0.2.1"', "hub.subdomains needs hub.public_url to name a host"),
+            (
+                '[hub]\nsubdomains = true\npublic_url = "https://192.0.2.1"',
+                "hub.subdomains needs hub.public_url to name a host",
+            ),
             (
                 'hub.public_url = "https://h/base/"',
                 'hub.public_url is "https://h/base/", but it must be an address such as',
@@ -147,10 +150,12 @@ class TestValues:
     @pytest.mark.parametrize(
         ("given", "address"),
         [
-            ("HTTPS://Hub.Example.org:443", "https://hub.example.org"), ("http://h:80/", "http://h"),
-            ("https://h:80", "https://h:80"), ("https://[2001:DB8::1]:443", "https://[2001:db8::1]"),
+            ("HTTPS://Hub.Example.org:443", "https://hub.example.org"),
+            ("http://h:80/", "http://h"),
+            ("https://h:80", "https://h:80"),
+            ("https://[2001:DB8::1]:443", "https://[2001:db8::1]"),
         ],
-    )  # fmt: skip
+    )
     def test_an_address_is_written_as_browsers_write_it(self, given: str, address: str) -> None:
         assert read(f'hub.public_url = "{given}"').hub.public_url == address
 
@@ -336,9 +341,14 @@ class TestSecrets:
 class TestAddresses:
     @pytest.mark.parametrize(
         ("host", "url"),
-        [("127.0.0.1", "http://127.0.0.1:8000"), ("0.0.0.0", "http://127.0.0.1:8000"), ("::", "http://[::1]:8000"),
-         ("hub.local", "http://hub.local:8000"), ("fe80::1", "http://[fe80::1]:8000")],
-    )  # fmt: skip
+        [
+            ("127.0.0.1", "http://127.0.0.1:8000"),
+            ("0.0.0.0", "http://127.0.0.1:8000"),
+            ("::", "http://[::1]:8000"),
+            ("hub.local", "http://hub.local:8000"),
+            ("fe80::1", "http://[fe80::1]:8000"),
+        ],
+    )
     def test_programs_here_reach_the_hub_where_it_listens(self, host: str, url: str) -> None:
         assert read(f'hub.host = "{host}"').local_url == url
 

@@ -49,13 +49,25 @@ class TestAStage:
             ("colour = 1", "stages.prod.colour is not a setting"),
             ("edges = 1", "stages.prod.edges is not a setting; did you mean stages.prod.edge?"),
             ('edge = "huge"', 'stages.prod.edge is "huge", but it must be "economy", "fleet" or "alb"'),
-            ("account = 123456789012", "stages.prod.account is 123456789012, but it must be an account's twelve digits"),
-            ('domain = "hub_1.example.org"', 'stages.prod.domain is "hub_1.example.org", but it must be a name such as'),
+            (
+                "account = 123456789012",
+                "stages.prod.account is 123456789012, but it must be an account's twelve digits",
+            ),
+            (
+                'domain = "hub_1.example.org"',
+                'stages.prod.domain is "hub_1.example.org", but it must be a name such as',
+            ),
             ('domain = "localhost"', "stages.prod.domain is"),
             ('domain = "hub.example.org"', "stages.prod.domain needs zone_id"),
             ('zone_id = "Z0123"', "stages.prod.domain is missing"),
-            ('domain = "hub.example.org"\nzone_id = "Z0123"\nzone_name = "ample.org"', 'does not lie in the zone "ample.org"'),
-            ('domain = "a.b"\ncertificate = "arn:aws:acm:eu-west-1:123456789012:certificate/1"', "the ARN of a certificate in us-east-1"),
+            (
+                'domain = "hub.example.org"\nzone_id = "Z0123"\nzone_name = "ample.org"',
+                'does not lie in the zone "ample.org"',
+            ),
+            (
+                'domain = "a.b"\ncertificate = "arn:aws:acm:eu-west-1:123456789012:certificate/1"',
+                "the ARN of a certificate in us-east-1",
+            ),
             ('instance_type = "t3.nano"', "a type of instance with Graviton"),
             ("sleep_after = 0", "stages.prod.sleep_after is 0, but it must be a whole number from 2 to 1440"),
             ('domain = "hub.1"\nzone_id = "Z0123"', '.domain "hub.1" leaves no room for hosts below it'),
@@ -66,7 +78,11 @@ class TestAStage:
             ('vpc_id = "vpc-1"', "belong together: give all or none"),
             (OWN_VPC.replace('"subnet-1", ', ""), "must have as many entries as each other"),
             (OWN_VPC.replace("subnet-2", "subnet-1"), "public_subnets is"),
-            ('edge = "fleet"' + OWN_VPC.replace('"eu-central-1a", ', "").replace('"subnet-1", ', "").replace('"subnet-3", ', ""), "two at least"),
+            (
+                'edge = "fleet"'
+                + OWN_VPC.replace('"eu-central-1a", ', "").replace('"subnet-1", ', "").replace('"subnet-3", ', ""),
+                "two at least",
+            ),
             ('zones = ["a"]', 'a list of zones such as "eu-central-1a"'),
             ('edge = "alb"\nzones = ["eu-central-1a"]', "two at least"),
             ("cpus = 0", "stages.prod.cpus is 0, but it must be a number of processors such as 0.5 or 2"),
@@ -74,7 +90,7 @@ class TestAStage:
             ("monthly_budget = 100", "stages.prod.monthly_budget needs alarm_email"),
             ("log_days = 31", "stages.prod.log_days is 31, but it must be one of 1, 3, 5"),
         ],
-    )  # fmt: skip
+    )
     def test_that_is_wrong_is_refused_by_key(self, stage_of, keys: str, message: str) -> None:
         with pytest.raises(SettingsError) as refused:
             stage_of(keys)

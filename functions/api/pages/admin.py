@@ -84,7 +84,9 @@ async def password_link(request: Request, name: str, form: OwnForm, who: Person)
     if user.admin:
         _require_admin(who)
     path = hub_of(request).accounts.password_link(user.name)
-    return _page(request, who, link=(hub_of(request).settings.hub.public_url or str(request.base_url)).rstrip("/") + path)
+    return _page(
+        request, who, link=(hub_of(request).settings.hub.public_url or str(request.base_url)).rstrip("/") + path
+    )
 
 
 def _subject(request: Request, who: Actor, name: str, scope: str) -> User:
@@ -107,28 +109,49 @@ def _require_admin(who: Actor) -> None:
 
 
 def _page(
-    request: Request, who: Actor, *, message: str | None = None, error: str | None = None, link: str | None = None,
+    request: Request,
+    who: Actor,
+    *,
+    message: str | None = None,
+    error: str | None = None,
+    link: str | None = None,
     status: int = 200,
-) -> Response:  # fmt: skip
+) -> Response:
     hub, query, part = hub_of(request), request.query_params, paging.window(request)
     state = query.get("state") if query.get("state") in _STATES else None
     limit = min(part.limit, hub.settings.servers.api_page_limit)
     reach = users_within_reach(hub, who)
     found, total = hub.users.page(
-        offset=part.offset, limit=limit, sort="name", name_contains=query.get("name_filter") or None, state=state, **reach
+        offset=part.offset,
+        limit=limit,
+        sort="name",
+        name_contains=query.get("name_filter") or None,
+        state=state,
+        **reach,
     )
     servers: dict[str, list[Server]] = {}
     for server in hub.servers.of_owners([u.id for u in found]) if found else []:
         servers.setdefault(server.owner_id, []).append(server)
     kept = {k: v for k, v in query.items() if k in {"name_filter", "state", "limit"} and v}
     return page(
-        request, "admin.html", status_code=status, users=[_view(request, who, user, servers.get(user.id, [])) for user in found],
-        total=total, offset=part.offset, limit=limit, name_filter=query.get("name_filter", ""), state=state or "",
+        request,
+        "admin.html",
+        status_code=status,
+        users=[_view(request, who, user, servers.get(user.id, [])) for user in found],
+        total=total,
+        offset=part.offset,
+        limit=limit,
+        name_filter=query.get("name_filter", ""),
+        state=state or "",
         previous_url=_turn(kept, max(0, part.offset - limit)) if part.offset else None,
         next_url=_turn(kept, part.offset + limit) if part.offset + limit < total else None,
-        running=hub.servers.count([State.READY]), message=message, error=error, password_link=link, edit_url=_edit_url,
+        running=hub.servers.count([State.READY]),
+        message=message,
+        error=error,
+        password_link=link,
+        edit_url=_edit_url,
         can_set_passwords=hub.has_passwords,
-    )  # fmt: skip
+    )
 
 
 def _turn(kept: dict[str, str], offset: int) -> str:
@@ -146,9 +169,16 @@ def _view(request: Request, who: Actor, user: User, servers: list[Server]) -> di
     sees_activity = scopes.covers_user("read:users:activity", user.name, user.groups)
     shown = [server_view(hub, user, s) for s in seen if s.state in ACTIVE or not s.name]
     if scopes.covers_user("read:servers", user.name, user.groups) and not any(not s.name for s in servers):
-        shown.insert(0, {"name": "", "state": "stopped", "url": hub.origins.located(names.server_prefix(user.name, "")),
-                         "spawn_url": f"/hub/spawn/{names.url_name(user.name)}",
-                         "stop_url": f"/hub/stop/{names.url_name(user.name)}"})  # fmt: skip
+        shown.insert(
+            0,
+            {
+                "name": "",
+                "state": "stopped",
+                "url": hub.origins.located(names.server_prefix(user.name, "")),
+                "spawn_url": f"/hub/spawn/{names.url_name(user.name)}",
+                "stop_url": f"/hub/stop/{names.url_name(user.name)}",
+            },
+        )
     return {
         "name": user.name,
         "admin": user.admin,

@@ -42,9 +42,16 @@ def _home(request: Request, who: Actor, *, error: str | None = None, status: int
     default = next((server_view(hub, user, s) for s in servers if not s.name), None)
     limit = hub.spawning.named_limit
     return page(
-        request, "home.html", status_code=status, default=default, named=named, named_limit=limit,
-        named_left=max(0, limit - len(named)), shared=shared_servers(request, user), error=error,
-    )  # fmt: skip
+        request,
+        "home.html",
+        status_code=status,
+        default=default,
+        named=named,
+        named_limit=limit,
+        named_left=max(0, limit - len(named)),
+        shared=shared_servers(request, user),
+        error=error,
+    )
 
 
 @router.post("/home/new-server")

@@ -61,8 +61,14 @@ async def error(request: Request, status: int) -> Response:
     title, message = known.get(status, ("Error", "Something went wrong."))
     status = status if status in known else 500  # an address puts no text of its own on a page, not even digits
     return page(
-        request, "error.html", status=status, title=title, message=message, detail=None, correlation_id=None,
-    )  # fmt: skip
+        request,
+        "error.html",
+        status=status,
+        title=title,
+        message=message,
+        detail=None,
+        correlation_id=None,
+    )
 
 
 @router.post("/security/csp-report")

@@ -68,10 +68,16 @@ def _login_page(
 ) -> Response:
     hub = hub_of(request)
     return page(
-        request, "login.html", status_code=status, next=following or "", username=username, error=error,
-        announcement=None, sign_up=hub.settings.login.sign_up and hub.has_passwords,
+        request,
+        "login.html",
+        status_code=status,
+        next=following or "",
+        username=username,
+        error=error,
+        announcement=None,
+        sign_up=hub.settings.login.sign_up and hub.has_passwords,
         action="/hub/login",
-    )  # fmt: skip
+    )
 
 
 def open_session(request: Request, user: User, following: str | None) -> Response:
@@ -87,7 +93,13 @@ def open_session(request: Request, user: User, following: str | None) -> Respons
     response.set_cookie(name, secret, max_age=lifetime, path=path, httponly=True, samesite="lax", secure=secure)
     # Readable by the user's servers: it is part of the key of what they remember (singleuser-contract, 6).
     response.set_cookie(
-        SESSION_COOKIE, session.id, path="/", domain=hub.origins.domain or None, httponly=True, samesite="lax", secure=secure
+        SESSION_COOKIE,
+        session.id,
+        path="/",
+        domain=hub.origins.domain or None,
+        httponly=True,
+        samesite="lax",
+        secure=secure,
     )
     token = xsrf.session_token(hub.key, session.sha256)
     response.set_cookie(XSRF_COOKIE, token, path=HUB_PATH, httponly=False, samesite="lax", secure=secure)
@@ -142,9 +154,15 @@ async def set_password(request: Request) -> Response:
 
 def _password_page(request: Request, user: User, *, error: str | None = None, status: int = 200) -> Response:
     return page(
-        request, "set_password.html", status_code=status, headers={"Referrer-Policy": "strict-origin"}, user_name=user.name,
-        action=f"/hub/set-password?key={request.query_params.get('key', '')}", error=error, minimum_length=MINIMUM_PASSWORD,
-    )  # fmt: skip
+        request,
+        "set_password.html",
+        status_code=status,
+        headers={"Referrer-Policy": "strict-origin"},
+        user_name=user.name,
+        action=f"/hub/set-password?key={request.query_params.get('key', '')}",
+        error=error,
+        minimum_length=MINIMUM_PASSWORD,
+    )
 
 
 @router.get("/sign-up")
@@ -175,9 +193,14 @@ async def sign_up(request: Request) -> Response:
 def _sign_up_page(request: Request, *, username: str = "", error: str | None = None, status: int = 200) -> Response:
     _require_sign_up(request)
     return page(
-        request, "sign_up.html", status_code=status, action="/hub/sign-up", username=username, error=error,
+        request,
+        "sign_up.html",
+        status_code=status,
+        action="/hub/sign-up",
+        username=username,
+        error=error,
         minimum_length=MINIMUM_PASSWORD,
-    )  # fmt: skip
+    )
 
 
 def _require_sign_up(request: Request) -> None:
@@ -189,5 +212,3 @@ def _require_sign_up(request: Request) -> None:
 def _same_twice(form: Form) -> None:
     if form.text("password") != form.text("again"):
         raise InvalidRequestError("The two passwords differ")
-
-

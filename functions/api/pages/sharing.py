@@ -30,10 +30,15 @@ async def ask(request: Request, who: Person) -> Response:
     if offered.of.owner.id == who.user.id:
         raise HTTPException(403, "You can't share with yourself!")
     return page(
-        request, "accept_share.html", owner=offered.of.owner.name, server=_title(offered.of),
-        is_ready=offered.of.server.state is State.READY, code=secret, next=safe_next(request, request.query_params.get("next", "")) or "",
+        request,
+        "accept_share.html",
+        owner=offered.of.owner.name,
+        server=_title(offered.of),
+        is_ready=offered.of.server.state is State.READY,
+        code=secret,
+        next=safe_next(request, request.query_params.get("next", "")) or "",
         scopes=[{"raw": name, "description": scopes.described(name)} for name in offered.code.scopes],
-    )  # fmt: skip
+    )
 
 
 @router.post("/accept-share")

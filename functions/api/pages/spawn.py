@@ -68,9 +68,14 @@ async def spawn_chosen(
 
 
 def _start(
-    request: Request, user: User, server_name: str, options: dict[str, Any] | None, *,
-    display_name: str | None = None, see_other: bool = False,
-) -> Response:  # fmt: skip
+    request: Request,
+    user: User,
+    server_name: str,
+    options: dict[str, Any] | None,
+    *,
+    display_name: str | None = None,
+    see_other: bool = False,
+) -> Response:
     hub = hub_of(request)
     try:
         hub.spawning.start(user, server_name, user_options=options, display_name=display_name)
@@ -96,17 +101,29 @@ def _choice(
     hub = hub_of(request)
     following = safe_next(request, request.query_params.get("next", ""))
     profiles = [
-        {"name": p.name, "display_name": p.display_name or p.name, "description": p.description,
-         "memory": _gib(p.memory_bytes), "cpus": p.cpus}
+        {
+            "name": p.name,
+            "display_name": p.display_name or p.name,
+            "description": p.description,
+            "memory": _gib(p.memory_bytes),
+            "cpus": p.cpus,
+        }
         for p in hub.spawning.profiles.values()
-    ]  # fmt: skip
+    ]
     chosen = str(found.user_options.get("profile", "")) if found else ""
     return page(
-        request, "spawn.html", status_code=status, for_user=_other(request, user), server_name=server_name,
-        display_name=(found.display_name if found else "") or server_name, profiles=profiles,
-        chosen=chosen if chosen in hub.spawning.profiles else profiles[0]["name"], next=following or "",
-        action=f"/hub/spawn/{place(user, server_name)}", error=error,
-    )  # fmt: skip
+        request,
+        "spawn.html",
+        status_code=status,
+        for_user=_other(request, user),
+        server_name=server_name,
+        display_name=(found.display_name if found else "") or server_name,
+        profiles=profiles,
+        chosen=chosen if chosen in hub.spawning.profiles else profiles[0]["name"],
+        next=following or "",
+        action=f"/hub/spawn/{place(user, server_name)}",
+        error=error,
+    )
 
 
 def _gib(size: int | None) -> str:
@@ -159,11 +176,18 @@ def _progress(request: Request, user: User, server: Server, following: str | Non
     ahead = hub.spawning.position(server) if server.state is State.REQUESTED else 0
     token = urlencode({"_xsrf": who.xsrf})
     return page(
-        request, "spawn_pending.html", server_name=server.name, for_user=_other(request, user), progress=percent,
-        message=message, position=ahead or None, progress_url=f"{progress_url(user.name, server.name)}?{token}",
+        request,
+        "spawn_pending.html",
+        server_name=server.name,
+        for_user=_other(request, user),
+        progress=percent,
+        message=message,
+        position=ahead or None,
+        progress_url=f"{progress_url(user.name, server.name)}?{token}",
         next_url=located(request, following or names.server_prefix(user.name, server.name)),
-        stop_url=f"/hub/stop/{place(user, server.name)}", log_tail=[],
-    )  # fmt: skip
+        stop_url=f"/hub/stop/{place(user, server.name)}",
+        log_tail=[],
+    )
 
 
 def _not_running(
@@ -172,11 +196,19 @@ def _not_running(
     actor = actor_of(request)
     can_start = actor is not None and actor.scopes.covers_server("start:servers", user.name, server_name, user.groups)
     return page(
-        request, "not_running.html", status_code=status, server_name=server_name, for_user=_other(request, user),
-        url=located(request, names.server_prefix(user.name, server_name)), state=found.state.value if found else "stopped",
-        failure=found.failure if found else None, log_tail=list(found.log_tail) if found else [],
-        spawn_url=with_next(f"/hub/spawn/{place(user, server_name)}", following), can_start=can_start, implicit=False,
-    )  # fmt: skip
+        request,
+        "not_running.html",
+        status_code=status,
+        server_name=server_name,
+        for_user=_other(request, user),
+        url=located(request, names.server_prefix(user.name, server_name)),
+        state=found.state.value if found else "stopped",
+        failure=found.failure if found else None,
+        log_tail=list(found.log_tail) if found else [],
+        spawn_url=with_next(f"/hub/spawn/{place(user, server_name)}", following),
+        can_start=can_start,
+        implicit=False,
+    )
 
 
 @router.get("/user-redirect")
@@ -293,9 +325,16 @@ def _unreached(request: Request, user: User, server_name: str, *, program: bool,
     asked_again = f"/hub{names.server_prefix(user.name, '')}{_raw_rest(request)}"
     query = f"?{urlencode(asked)}" if (asked := _asked(request)) else ""
     return page(
-        request, "unreached.html", status_code=503, headers=again, waking=waking, for_user=_other(request, user),
-        server_name=server_name, seconds=LOOKS_AGAIN_AFTER, url=f"{asked_again}{query}",
-    )  # fmt: skip
+        request,
+        "unreached.html",
+        status_code=503,
+        headers=again,
+        waking=waking,
+        for_user=_other(request, user),
+        server_name=server_name,
+        seconds=LOOKS_AGAIN_AFTER,
+        url=f"{asked_again}{query}",
+    )
 
 
 def _raw_rest(request: Request, kind: str = "user") -> str:
@@ -321,8 +360,14 @@ def _gone(request: Request, owner_name: str, server_name: str) -> Response:
     where = f"{names.url_name(owner_name)}" + (f"/{names.url_name(server_name)}" if server_name else "")
     asked: str = request.scope["raw_path"].decode("ascii", "replace").removeprefix("/hub")
     spawn = f"/hub/spawn/{where}"
-    start = f"{hub}{spawn}" if (hub := hub_of(request).origins.own_hub) else request.url.replace(path=spawn, query="", fragment="")
-    return JSONResponse({"message": f"JupyterHub server no longer running at {asked}. Restart the server at {start}"}, 424)
+    start = (
+        f"{hub}{spawn}"
+        if (hub := hub_of(request).origins.own_hub)
+        else request.url.replace(path=spawn, query="", fragment="")
+    )
+    return JSONResponse(
+        {"message": f"JupyterHub server no longer running at {asked}. Restart the server at {start}"}, 424
+    )
 
 
 def _owner(hub: Hub, who: Actor, owner_name: str | None, server_name: str) -> User:

@@ -32,9 +32,11 @@ async def new_token(request: Request, form: OwnForm, who: Person) -> Response:
     assert who.user is not None  # noqa: S101 a person is a user
     try:
         _, secret = hub.tokens.issue_to(
-            who.user, note=form.text("note") or "Requested via token page", expires_in=_lifetime(form.text("expires_in")),
+            who.user,
+            note=form.text("note") or "Requested via token page",
+            expires_in=_lifetime(form.text("expires_in")),
             raw_scopes=form.text("scopes").split() or None,
-        )  # fmt: skip
+        )
     except HublessError as refused:
         return _page(request, who, error=str(refused), status=400)
     return _page(request, who, secret=secret, status=201)
@@ -79,15 +81,19 @@ def _page(
     held = hub.tokens.of(user)
     lifetime = hub.tokens.max_lifetime
     return page(
-        request, "token.html", status_code=status,
+        request,
+        "token.html",
+        status_code=status,
         tokens=[_token_view(t) for t in held if t.client_id is None],
         applications=_applications(request, [t for t in held if t.client_id is not None]),
         sessions=[
             {"id": s.id, "agent": s.agent, "created": instant(s.created_at), "is_this": s.id == who.session_id}
             for s in hub.logins.sessions_of(user)
         ],
-        new_token=secret, max_lifetime=None if lifetime is None else int(lifetime.total_seconds()), error=error,
-    )  # fmt: skip
+        new_token=secret,
+        max_lifetime=None if lifetime is None else int(lifetime.total_seconds()),
+        error=error,
+    )
 
 
 def _token_view(token: Token) -> dict[str, Any]:

@@ -22,7 +22,9 @@ router = Router()
 _READS = ("read:groups", "read:groups:name", "read:roles:groups")
 
 
-@router.get("/groups", Operation(("list:groups",), gives=list[answers.Group] | answers.Page[answers.Group], query=PAGING))
+@router.get(
+    "/groups", Operation(("list:groups",), gives=list[answers.Group] | answers.Page[answers.Group], query=PAGING)
+)
 async def list_groups(ask: Ask, request: Request) -> Response:
     """List groups, page by page."""
     actor, part = ask.needs_of("list:groups", "group"), paging.window(request)
@@ -31,7 +33,12 @@ async def list_groups(ask: Ask, request: Request) -> Response:
     return paging.reply(request, part, [_model(ask, group) for group in found], total)
 
 
-@router.post("/groups", Operation(("admin:groups",), takes=bodies.NewGroups, gives=list[answers.Group], status=201, also=(409,), needs_body=True))
+@router.post(
+    "/groups",
+    Operation(
+        ("admin:groups",), takes=bodies.NewGroups, gives=list[answers.Group], status=201, also=(409,), needs_body=True
+    ),
+)
 async def create_groups(ask: Ask, request: Request) -> Response:
     """Create many groups with the same members."""
     ask.needs_everywhere("admin:groups")
@@ -46,7 +53,10 @@ async def read_group(ask: Ask, name: str) -> Response:
     return JSONResponse(_model(ask, group_within_reach(ask, name, *_READS)))
 
 
-@router.post("/groups/{name:segment}", Operation(("admin:groups",), takes=bodies.NewGroup, gives=answers.Group, status=201, also=(409,)))
+@router.post(
+    "/groups/{name:segment}",
+    Operation(("admin:groups",), takes=bodies.NewGroup, gives=answers.Group, status=201, also=(409,)),
+)
 async def create_group(ask: Ask, name: str, request: Request) -> Response:
     """Create one group."""
     actor = ask.needs("admin:groups")
@@ -63,7 +73,9 @@ async def delete_group(ask: Ask, name: str) -> Response:
     return Response(status_code=204)
 
 
-@router.post("/groups/{name:segment}/users", Operation(("groups",), takes=bodies.Members, gives=answers.Group, needs_body=True))
+@router.post(
+    "/groups/{name:segment}/users", Operation(("groups",), takes=bodies.Members, gives=answers.Group, needs_body=True)
+)
 async def add_members(ask: Ask, name: str, request: Request) -> Response:
     """Make users members."""
     group, body = group_within_reach(ask, name, "groups"), await bodies.read(request, bodies.Members)
@@ -75,7 +87,9 @@ async def add_members(ask: Ask, name: str, request: Request) -> Response:
     return JSONResponse(_model(ask, _again(ask, name)))
 
 
-@router.delete("/groups/{name:segment}/users", Operation(("groups",), takes=bodies.Members, gives=answers.Group, needs_body=True))
+@router.delete(
+    "/groups/{name:segment}/users", Operation(("groups",), takes=bodies.Members, gives=answers.Group, needs_body=True)
+)
 async def remove_members(ask: Ask, name: str, request: Request) -> Response:
     """End users' membership; who is no member stays none, but who is no user is a mistake."""
     group, body = group_within_reach(ask, name, "groups"), await bodies.read(request, bodies.Members)
@@ -86,7 +100,10 @@ async def remove_members(ask: Ask, name: str, request: Request) -> Response:
     return JSONResponse(_model(ask, _again(ask, name)))
 
 
-@router.put("/groups/{name:segment}/properties", Operation(("groups",), takes=bodies.Anything, gives=answers.Group, needs_body=True))
+@router.put(
+    "/groups/{name:segment}/properties",
+    Operation(("groups",), takes=bodies.Anything, gives=answers.Group, needs_body=True),
+)
 async def set_properties(ask: Ask, name: str, request: Request) -> Response:
     """Replace a group's properties."""
     group, body = group_within_reach(ask, name, "groups"), await bodies.raw_json(request)
@@ -124,13 +141,17 @@ def _may_give_roles(ask: Asking, group_names: Iterable[str], members: Iterable[s
     for member in members:
         raw = tuple(scope for role in given for scope in ask.hub.roles[role].scopes)
         if not all(actor.scopes.covers(scope, groups_of) for scope in expand(raw, Bearer(user=member)).all):
-            raise HTTPException(403, f"The roles of this group allow more than you may: only an admin adds {member[:60]}")
+            raise HTTPException(
+                403, f"The roles of this group allow more than you may: only an admin adds {member[:60]}"
+            )
 
 
 def _create(ask: Asking, wanted: list[str], users: list[str], properties: dict[str, object]) -> list[Group]:
     _may_give_roles(ask, wanted, users)
     now, members = ask.hub.clock.now(), tuple(sorted(set(users)))
-    groups = [Group(new_id("g", now), names.check_group_name(name), members, properties) for name in dict.fromkeys(wanted)]
+    groups = [
+        Group(new_id("g", now), names.check_group_name(name), members, properties) for name in dict.fromkeys(wanted)
+    ]
     try:
         ask.hub.groups.create(*groups)
     except NotFoundError as missing:

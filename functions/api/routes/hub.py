@@ -37,13 +37,15 @@ async def info(ask: Ask) -> Response:
     """Return what runs here."""
     ask.needs_everywhere("read:hub")
     hub = ask.hub
-    return JSONResponse({
-        "version": VERSION,
-        "python": sys.version,
-        "sys_executable": sys.executable,
-        "spawner": {"class": f"hubless.{hub.launcher.name}", "version": hub.version},
-        "authenticator": {"class": f"hubless.{hub.logins.authenticator.name}", "version": hub.version},
-    })
+    return JSONResponse(
+        {
+            "version": VERSION,
+            "python": sys.version,
+            "sys_executable": sys.executable,
+            "spawner": {"class": f"hubless.{hub.launcher.name}", "version": hub.version},
+            "authenticator": {"class": f"hubless.{hub.logins.authenticator.name}", "version": hub.version},
+        }
+    )
 
 
 @router.route("/health", methods=["GET", "HEAD"], operation=Operation(gives=str, media="text/html", is_open=True))
@@ -66,20 +68,35 @@ def metrics_text(ask: Asking) -> Response:
     """
     hub, now = ask.hub, ask.hub.clock.now()
     lines = [
-        *_gauge("jupyterhub_running_servers", "the number of user servers currently running", {"": hub.servers.count([State.READY])}),
+        *_gauge(
+            "jupyterhub_running_servers",
+            "the number of user servers currently running",
+            {"": hub.servers.count([State.READY])},
+        ),
         *_gauge("jupyterhub_total_users", "total number of users", {"": hub.users.count()}),
-        *_gauge("jupyterhub_active_users", "number of users who were active in the last time period", {
-            f'{{period="{period}"}}': hub.users.count(active_since=now - length) for period, length in _PERIODS.items()
-        }),
-        *_gauge("hubless_servers", "the number of servers on the way to or from running, and of those that run", {
-            f'{{state="{state}"}}': hub.servers.count([state]) for state in sorted(ACTIVE)
-        }),
-    ]  # fmt: skip
+        *_gauge(
+            "jupyterhub_active_users",
+            "number of users who were active in the last time period",
+            {
+                f'{{period="{period}"}}': hub.users.count(active_since=now - length)
+                for period, length in _PERIODS.items()
+            },
+        ),
+        *_gauge(
+            "hubless_servers",
+            "the number of servers on the way to or from running, and of those that run",
+            {f'{{state="{state}"}}': hub.servers.count([state]) for state in sorted(ACTIVE)},
+        ),
+    ]
     return PlainTextResponse("\n".join(lines) + "\n", media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
 def _gauge(name: str, text: str, values: Mapping[str, int]) -> list[str]:
-    return [f"# HELP {name} {text}", f"# TYPE {name} gauge", *(f"{name}{labels} {value}" for labels, value in values.items())]
+    return [
+        f"# HELP {name} {text}",
+        f"# TYPE {name} gauge",
+        *(f"{name}{labels} {value}" for labels, value in values.items()),
+    ]
 
 
 @router.get("/user", Operation(gives=answers.Identity))
@@ -129,7 +146,11 @@ def _of_whom(hub: Hub) -> dict[str, dict[str, object]]:
     told: dict[str, dict[str, object]] = {service.prefix: {"service": service.name} for service in hub.services.all()}
     for server in running:
         if owner := owners.get(server.owner_id):
-            facts: dict[str, object] = {"user": owner.name, "server_name": server.name, "last_activity": server.last_activity_at}
+            facts: dict[str, object] = {
+                "user": owner.name,
+                "server_name": server.name,
+                "last_activity": server.last_activity_at,
+            }
             told[names.route_prefix(owner.name, server.name)] = facts
     return told
 

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from functions.api.provider import Provider
 
 router = Router()
-_SHOWN_ERRORS = {"invalid_client_id": "No such OAuth client", "mismatching_redirect_uri": "That redirect URI is not registered"}
+_SHOWN_ERRORS = {
+    "invalid_client_id": "No such OAuth client",
+    "mismatching_redirect_uri": "That redirect URI is not registered",
+}
 
 
 @router.get("/oauth2/authorize")
@@ -75,7 +78,9 @@ def _authorize(request: Request, actor: Actor, form: Form | None) -> Response:
     except NotFoundError:  # the session ended in this very moment
         return to_login(request)
     except provider.FatalClientError as fatal:
-        return answer(request_as_page(request), 400, _SHOWN_ERRORS.get(str(fatal.error), fatal.description or str(fatal.error)))
+        return answer(
+            request_as_page(request), 400, _SHOWN_ERRORS.get(str(fatal.error), fatal.description or str(fatal.error))
+        )
     except provider.Error as error:
         back = error.in_uri(error.redirect_uri or client_uri(hub, request))
         return RedirectResponse(_located(request, back), 302)
@@ -121,10 +126,15 @@ def _question(request: Request, client: Client, granted: tuple[str, ...]) -> Res
     described = [{"raw": raw, "description": scopes.described(raw)} for raw in granted]
     owner = hub_of(request).users.get(client.owner_id) if client.owner_id else None
     return page(
-        request, "oauth.html", client_description=client.description, client_url=client.redirect_uri, scopes=described,
-        scope_list=list(granted), for_owner=owner.name if owner else None,
+        request,
+        "oauth.html",
+        client_description=client.description,
+        client_url=client.redirect_uri,
+        scopes=described,
+        scope_list=list(granted),
+        for_owner=owner.name if owner else None,
         action="/hub/api/oauth2/authorize?" + urlencode(list(request.query_params.multi_items())),
-    )  # fmt: skip
+    )
 
 
 def request_as_page(request: Request) -> Request:
@@ -132,10 +142,16 @@ def request_as_page(request: Request) -> Request:
     return Request({**request.scope, "path": "/hub/oauth2"}, request.receive)
 
 
-@router.post("/oauth2/token", Operation(
-    gives=dict[str, Any], problem=answers.OAuthProblem, also=(401,), is_open=True,
-    form=("grant_type", "code", "redirect_uri", "client_id", "client_secret", "code_verifier"),
-))
+@router.post(
+    "/oauth2/token",
+    Operation(
+        gives=dict[str, Any],
+        problem=answers.OAuthProblem,
+        also=(401,),
+        is_open=True,
+        form=("grant_type", "code", "redirect_uri", "client_id", "client_secret", "code_verifier"),
+    ),
+)
 async def token(request: Request) -> Response:
     """Exchange a code for a token."""
     form = await request.form(max_fields=20)

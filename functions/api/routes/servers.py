@@ -87,9 +87,7 @@ async def _start(ask: Asking, name: str, server_name: str, request: Request) -> 
     facts = await _facts(request)
     known = ask.hub.servers.find(owner.id, server_name)
     if known is None or known.state not in lifecycle.PENDING_START:
-        ask.hub.spawning.start(
-            owner, server_name, user_options=facts.user_options, display_name=facts.display_name
-        )
+        ask.hub.spawning.start(owner, server_name, user_options=facts.user_options, display_name=facts.display_name)
     return Response(status_code=202, headers=PLAIN)
 
 

@@ -39,7 +39,12 @@ async def read_service(ask: Ask, name: str) -> Response:
     return JSONResponse(_model(ask, service))
 
 
-@router.post("/services/{name:segment}", Operation(("admin:services",), takes=bodies.NewService, gives=answers.Service, status=201, also=(409,), needs_body=True))
+@router.post(
+    "/services/{name:segment}",
+    Operation(
+        ("admin:services",), takes=bodies.NewService, gives=answers.Service, status=201, also=(409,), needs_body=True
+    ),
+)
 async def add_service(ask: Ask, name: str, request: Request) -> Response:
     """Add an external service; whoever adds it must hold all that it will."""
     _within_reach(ask, name, "admin:services")

@@ -34,15 +34,23 @@ async def list_of_owner(ask: Ask, owner: str, request: Request) -> Response:
 
 
 @router.get("/shares/{owner:segment}/", Operation(("read:shares",), gives=answers.Page[answers.Share], query=PAGING))
-@router.get("/shares/{owner:segment}/{server:segment}", Operation(("read:shares",), gives=answers.Page[answers.Share], query=PAGING))
+@router.get(
+    "/shares/{owner:segment}/{server:segment}",
+    Operation(("read:shares",), gives=answers.Page[answers.Share], query=PAGING),
+)
 async def list_of_server(ask: Ask, owner: str, request: Request, server: str = "") -> Response:
     """List with whom a server is shared."""
     of, part = _shared(ask, owner, server, "read:shares"), paging.wrapped(request)
     return _page(ask, request, part, ask.hub.sharing.page(offset=part.offset, limit=part.limit, of_server=of.server))
 
 
-@router.post("/shares/{owner:segment}/", Operation(("shares",), takes=bodies.ShareWith, gives=answers.Share, needs_body=True))
-@router.post("/shares/{owner:segment}/{server:segment}", Operation(("shares",), takes=bodies.ShareWith, gives=answers.Share, needs_body=True))
+@router.post(
+    "/shares/{owner:segment}/", Operation(("shares",), takes=bodies.ShareWith, gives=answers.Share, needs_body=True)
+)
+@router.post(
+    "/shares/{owner:segment}/{server:segment}",
+    Operation(("shares",), takes=bodies.ShareWith, gives=answers.Share, needs_body=True),
+)
 async def grant(ask: Ask, owner: str, request: Request, server: str = "") -> Response:
     """Share a server with a user or a group, on top of what is shared with them."""
     of = _shared(ask, owner, server, "shares")
@@ -55,8 +63,14 @@ async def grant(ask: Ask, owner: str, request: Request, server: str = "") -> Res
     return JSONResponse(_model(ask, ask.hub.sharing.grant(of.server, to, names), of, to))
 
 
-@router.patch("/shares/{owner:segment}/", Operation(("shares",), takes=bodies.ShareWith, gives=answers.Share | answers.Nothing, needs_body=True))
-@router.patch("/shares/{owner:segment}/{server:segment}", Operation(("shares",), takes=bodies.ShareWith, gives=answers.Share | answers.Nothing, needs_body=True))
+@router.patch(
+    "/shares/{owner:segment}/",
+    Operation(("shares",), takes=bodies.ShareWith, gives=answers.Share | answers.Nothing, needs_body=True),
+)
+@router.patch(
+    "/shares/{owner:segment}/{server:segment}",
+    Operation(("shares",), takes=bodies.ShareWith, gives=answers.Share | answers.Nothing, needs_body=True),
+)
 async def revoke(ask: Ask, owner: str, request: Request, server: str = "") -> Response:
     """Take scopes, or all, back from a user or a group; who is not there has nothing to give back."""
     of = _shared(ask, owner, server, "shares")
@@ -78,7 +92,9 @@ async def end(ask: Ask, owner: str, server: str = "") -> Response:
 # --- with a user or a group ------------------------------------------------------------------------------------------
 
 
-@router.get("/users/{name:segment}/shared", Operation(("read:users:shares",), gives=answers.Page[answers.Share], query=PAGING))
+@router.get(
+    "/users/{name:segment}/shared", Operation(("read:users:shares",), gives=answers.Page[answers.Share], query=PAGING)
+)
 async def list_with_user(ask: Ask, name: str, request: Request) -> Response:
     """List what is shared with a user, also through groups."""
     user, part = ask.user(name, "read:users:shares"), paging.wrapped(request)
@@ -86,20 +102,27 @@ async def list_with_user(ask: Ask, name: str, request: Request) -> Response:
 
 
 @router.get("/users/{name:segment}/shared/{owner:segment}/", Operation(("read:users:shares",), gives=answers.Share))
-@router.get("/users/{name:segment}/shared/{owner:segment}/{server:segment}", Operation(("read:users:shares",), gives=answers.Share))
+@router.get(
+    "/users/{name:segment}/shared/{owner:segment}/{server:segment}",
+    Operation(("read:users:shares",), gives=answers.Share),
+)
 async def read_with_user(ask: Ask, name: str, owner: str, server: str = "") -> Response:
     """Return what one server shares with this very user."""
     return _read(ask, ask.user(name, "read:users:shares"), owner, server)
 
 
 @router.delete("/users/{name:segment}/shared/{owner:segment}/", Operation(("users:shares",), status=204))
-@router.delete("/users/{name:segment}/shared/{owner:segment}/{server:segment}", Operation(("users:shares",), status=204))
+@router.delete(
+    "/users/{name:segment}/shared/{owner:segment}/{server:segment}", Operation(("users:shares",), status=204)
+)
 async def leave_as_user(ask: Ask, name: str, owner: str, server: str = "") -> Response:
     """Give up what one server shares with this very user."""
     return _leave(ask, ask.user(name, "users:shares"), owner, server)
 
 
-@router.get("/groups/{name:segment}/shared", Operation(("read:groups:shares",), gives=answers.Page[answers.Share], query=PAGING))
+@router.get(
+    "/groups/{name:segment}/shared", Operation(("read:groups:shares",), gives=answers.Page[answers.Share], query=PAGING)
+)
 async def list_with_group(ask: Ask, name: str, request: Request) -> Response:
     """List what is shared with a group."""
     group, part = group_within_reach(ask, name, "read:groups:shares"), paging.wrapped(request)
@@ -107,14 +130,19 @@ async def list_with_group(ask: Ask, name: str, request: Request) -> Response:
 
 
 @router.get("/groups/{name:segment}/shared/{owner:segment}/", Operation(("read:groups:shares",), gives=answers.Share))
-@router.get("/groups/{name:segment}/shared/{owner:segment}/{server:segment}", Operation(("read:groups:shares",), gives=answers.Share))
+@router.get(
+    "/groups/{name:segment}/shared/{owner:segment}/{server:segment}",
+    Operation(("read:groups:shares",), gives=answers.Share),
+)
 async def read_with_group(ask: Ask, name: str, owner: str, server: str = "") -> Response:
     """Return what one server shares with a group."""
     return _read(ask, group_within_reach(ask, name, "read:groups:shares"), owner, server)
 
 
 @router.delete("/groups/{name:segment}/shared/{owner:segment}/", Operation(("groups:shares",), status=204))
-@router.delete("/groups/{name:segment}/shared/{owner:segment}/{server:segment}", Operation(("groups:shares",), status=204))
+@router.delete(
+    "/groups/{name:segment}/shared/{owner:segment}/{server:segment}", Operation(("groups:shares",), status=204)
+)
 async def leave_as_group(ask: Ask, name: str, owner: str, server: str = "") -> Response:
     """Give up what one server shares with a group."""
     return _leave(ask, group_within_reach(ask, name, "groups:shares"), owner, server)
@@ -145,15 +173,24 @@ def _share_with(ask: Asking, to: User | Group, owner_name: str, server_name: str
 # --- codes -----------------------------------------------------------------------------------------------------------
 
 
-@router.get("/share-codes/{owner:segment}", Operation(("read:shares",), gives=answers.Page[answers.ShareCode], query=PAGING))
+@router.get(
+    "/share-codes/{owner:segment}", Operation(("read:shares",), gives=answers.Page[answers.ShareCode], query=PAGING)
+)
 async def list_codes_of_owner(ask: Ask, owner: str, request: Request) -> Response:
     """List an owner's codes, without their secrets."""
     user, part = ask.user(owner, "read:shares"), paging.wrapped(request)
-    return _code_page(ask, request, part, ask.hub.sharing.code_page(offset=part.offset, limit=part.limit, of_owner=user))
+    return _code_page(
+        ask, request, part, ask.hub.sharing.code_page(offset=part.offset, limit=part.limit, of_owner=user)
+    )
 
 
-@router.get("/share-codes/{owner:segment}/", Operation(("read:shares",), gives=answers.Page[answers.ShareCode], query=PAGING))
-@router.get("/share-codes/{owner:segment}/{server:segment}", Operation(("read:shares",), gives=answers.Page[answers.ShareCode], query=PAGING))
+@router.get(
+    "/share-codes/{owner:segment}/", Operation(("read:shares",), gives=answers.Page[answers.ShareCode], query=PAGING)
+)
+@router.get(
+    "/share-codes/{owner:segment}/{server:segment}",
+    Operation(("read:shares",), gives=answers.Page[answers.ShareCode], query=PAGING),
+)
 async def list_codes(ask: Ask, owner: str, request: Request, server: str = "") -> Response:
     """List a server's codes, without their secrets."""
     of, part = _shared(ask, owner, server, "read:shares"), paging.wrapped(request)
@@ -161,8 +198,13 @@ async def list_codes(ask: Ask, owner: str, request: Request, server: str = "") -
     return _code_page(ask, request, part, found)
 
 
-@router.post("/share-codes/{owner:segment}/", Operation(("shares",), takes=bodies.NewShareCode, gives=answers.ShareCode))
-@router.post("/share-codes/{owner:segment}/{server:segment}", Operation(("shares",), takes=bodies.NewShareCode, gives=answers.ShareCode))
+@router.post(
+    "/share-codes/{owner:segment}/", Operation(("shares",), takes=bodies.NewShareCode, gives=answers.ShareCode)
+)
+@router.post(
+    "/share-codes/{owner:segment}/{server:segment}",
+    Operation(("shares",), takes=bodies.NewShareCode, gives=answers.ShareCode),
+)
 async def offer(ask: Ask, owner: str, request: Request, server: str = "") -> Response:
     """Make a code that shares a server with whoever shows it."""
     of = _shared(ask, owner, server, "shares")
@@ -179,7 +221,9 @@ async def withdraw(ask: Ask, owner: str, request: Request, server: str = "") -> 
     of = _shared(ask, owner, server, "shares")
     secret, code_id = request.query_params.get("code") or None, request.query_params.get("id") or None
     if not ask.hub.sharing.withdraw(of.server, secret=secret, code_id=code_id) and (secret or code_id):
-        raise HTTPException(404, "No matching code found" if secret else f"No code found matching id={(code_id or '')[:60]}")
+        raise HTTPException(
+            404, "No matching code found" if secret else f"No code found matching id={(code_id or '')[:60]}"
+        )
     return Response(status_code=204)
 
 

@@ -28,7 +28,9 @@ async def list_tokens(ask: Ask, name: str) -> Response:
     return JSONResponse({"api_tokens": [_model(ask, token, user) for token in ask.hub.tokens.of(user)]})
 
 
-@router.post("/users/{name:segment}/tokens", Operation(("tokens",), takes=bodies.NewToken, gives=answers.Token, status=201))
+@router.post(
+    "/users/{name:segment}/tokens", Operation(("tokens",), takes=bodies.NewToken, gives=answers.Token, status=201)
+)
 async def create_token(ask: Ask, name: str, request: Request) -> Response:
     """Issue a token; without credentials, to whoever knows the user's password."""
     body = await bodies.read(request, bodies.NewToken)

@@ -21,7 +21,9 @@ from hubless.services.identity import Actor
 router = Router()
 _STATES = frozenset({"active", "ready", "inactive"})
 _SORTS = frozenset({"id", "name", "last_activity"})
-_STOPPED: dict[str, dict[str, object]] = {"include_stopped_servers": {"type": "string", "description": "Anything but 0 and false means yes"}}
+_STOPPED: dict[str, dict[str, object]] = {
+    "include_stopped_servers": {"type": "string", "description": "Anything but 0 and false means yes"}
+}
 _LISTING: dict[str, dict[str, object]] = {
     "state": {"type": "string", "enum": sorted(_STATES)},
     "sort": {"type": "string", "enum": sorted(_SORTS | {f"-{sort}" for sort in _SORTS})},
@@ -30,14 +32,19 @@ _LISTING: dict[str, dict[str, object]] = {
 }
 
 
-@router.get("/users", Operation(("list:users",), gives=list[answers.User] | answers.Page[answers.User], query={**PAGING, **_LISTING}))
+@router.get(
+    "/users",
+    Operation(("list:users",), gives=list[answers.User] | answers.Page[answers.User], query={**PAGING, **_LISTING}),
+)
 async def list_users(ask: Ask, request: Request) -> Response:
     """List users, page by page."""
     actor, part = ask.needs_of("list:users", "user", "group"), paging.window(request)
     query = request.query_params
     state = query.get("state") or None
     if state is not None and state not in _STATES:
-        raise HTTPException(400, f"Unrecognized state filter: {state[:40]!r}; it is one of {', '.join(sorted(_STATES))}")
+        raise HTTPException(
+            400, f"Unrecognized state filter: {state[:40]!r}; it is one of {', '.join(sorted(_STATES))}"
+        )
     sort = query.get("sort", "id")
     if sort.removeprefix("-") not in _SORTS:
         raise HTTPException(400, f"Unrecognized sort: {sort[:40]!r}; it is one of {', '.join(sorted(_SORTS))}")
@@ -73,7 +80,12 @@ def models(ask: Asking, actor: Actor, users: list[User], *, include_stopped: boo
     return [model for model in made if model is not None]
 
 
-@router.post("/users", Operation(("admin:users",), takes=bodies.NewUsers, gives=list[answers.User], status=201, also=(409,), needs_body=True))
+@router.post(
+    "/users",
+    Operation(
+        ("admin:users",), takes=bodies.NewUsers, gives=list[answers.User], status=201, also=(409,), needs_body=True
+    ),
+)
 async def create_users(ask: Ask, request: Request) -> Response:
     """Create many users; those that exist are left out."""
     actor = ask.needs_everywhere("admin:users")
@@ -101,7 +113,10 @@ def _model(ask: Asking, actor: Actor, user: User, *, include_stopped: bool = Fal
     return view.model(user, ask.hub.servers.of_owners([user.id]))
 
 
-@router.post("/users/{name:segment}", Operation(("admin:users",), takes=bodies.NewUser, gives=answers.User, status=201, also=(409,)))
+@router.post(
+    "/users/{name:segment}",
+    Operation(("admin:users",), takes=bodies.NewUser, gives=answers.User, status=201, also=(409,)),
+)
 async def create_user(ask: Ask, name: str, request: Request) -> Response:
     """Create one user."""
     actor = ask.needs("admin:users")
@@ -115,7 +130,9 @@ async def create_user(ask: Ask, name: str, request: Request) -> Response:
     return JSONResponse(_model(ask, actor, user), 201)
 
 
-@router.patch("/users/{name:segment}", Operation(("admin:users",), takes=bodies.UserChange, gives=answers.User, also=(409,)))
+@router.patch(
+    "/users/{name:segment}", Operation(("admin:users",), takes=bodies.UserChange, gives=answers.User, also=(409,))
+)
 async def change_user(ask: Ask, name: str, request: Request) -> Response:
     """Rename a user or change its admin flag."""
     user, given = ask.user(name, "admin:users"), await bodies.raw_json(request)
@@ -134,7 +151,9 @@ async def change_user(ask: Ask, name: str, request: Request) -> Response:
     if new_name is not None and new_name != name:
         _may_give_names(ask, actor, [new_name])
     try:
-        changed = ask.hub.accounts.change(user, name=new_name, admin=body.admin if "admin" in body.model_fields_set else None)
+        changed = ask.hub.accounts.change(
+            user, name=new_name, admin=body.admin if "admin" in body.model_fields_set else None
+        )
     except NameTakenError as taken:
         raise HTTPException(400, str(taken)) from taken  # JupyterHub's status for a rename
     return JSONResponse(_model(ask, actor, changed) or {"kind": "user", "name": changed.name})
@@ -162,7 +181,9 @@ async def delete_user(ask: Ask, name: str) -> Response:
     return Response(status_code=204)
 
 
-@router.post("/users/{name:segment}/activity", Operation(("users:activity",), takes=bodies.ActivityReport, needs_body=True))
+@router.post(
+    "/users/{name:segment}/activity", Operation(("users:activity",), takes=bodies.ActivityReport, needs_body=True)
+)
 async def post_activity(ask: Ask, name: str, request: Request) -> Response:
     """Note what a server (or anyone who may) reports."""
     user = ask.user(name, "users:activity")

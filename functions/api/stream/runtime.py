@@ -123,7 +123,12 @@ def _prelude(status: int, headers: Iterable[tuple[bytes, bytes]]) -> dict[str, A
 
 
 def _trailers(error: Exception) -> bytes:
-    return b"%b: %b\r\n%b: %b\r\n" % (_ERROR_TYPE.encode(), _kind(error).encode(), _ERROR_BODY.encode(), b64encode(_said(error)))
+    return b"%b: %b\r\n%b: %b\r\n" % (
+        _ERROR_TYPE.encode(),
+        _kind(error).encode(),
+        _ERROR_BODY.encode(),
+        b64encode(_said(error)),
+    )
 
 
 def _kind(error: Exception) -> str:

@@ -73,7 +73,13 @@ class _Answering:
     async def complete(self) -> None:
         """Answer something, where the application has had no time to."""
         if not self._invocation.is_begun:
-            await self.send({"type": "http.response.start", "status": _LATE["status"], "headers": [(b"content-type", b"application/json")]})
+            await self.send(
+                {
+                    "type": "http.response.start",
+                    "status": _LATE["status"],
+                    "headers": [(b"content-type", b"application/json")],
+                }
+            )
             await self.send({"type": "http.response.body", "body": json.dumps(_LATE).encode()})
 
 

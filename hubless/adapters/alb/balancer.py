@@ -24,9 +24,13 @@ SPARE = 4  # for the API's own and for services
 PRIORITIES_TRIED = 10
 PAGE, TAGS_PAGE = 400, 20  # ELB's
 HEALTH: Mapping[str, Any] = {
-    "HealthCheckProtocol": "HTTP", "HealthCheckIntervalSeconds": 5, "HealthCheckTimeoutSeconds": 4,
-    "HealthyThresholdCount": 2, "UnhealthyThresholdCount": 5, "Matcher": {"HttpCode": "200"},
-}  # fmt: skip
+    "HealthCheckProtocol": "HTTP",
+    "HealthCheckIntervalSeconds": 5,
+    "HealthCheckTimeoutSeconds": 4,
+    "HealthyThresholdCount": 2,
+    "UnhealthyThresholdCount": 5,
+    "Matcher": {"HttpCode": "200"},
+}
 # A task's address may be another's as soon as the task has ended: no connection outlives its route.
 ATTRIBUTES = [{"Key": "deregistration_delay.timeout_seconds", "Value": "0"}]
 _GONE = frozenset({"RuleNotFound", "TargetGroupNotFound"})
@@ -101,7 +105,9 @@ class Balancer:
         family = naming.family_of(self.facts.hub)
         with self._in_words():
             groups = self._pages("describe_target_groups", "TargetGroups", PageSize=PAGE)
-            return {g["TargetGroupName"]: g["TargetGroupArn"] for g in groups if g["TargetGroupName"].startswith(family)}
+            return {
+                g["TargetGroupName"]: g["TargetGroupArn"] for g in groups if g["TargetGroupName"].startswith(family)
+            }
 
     def ruled(self) -> frozenset[str]:
         """Return the names of the target groups of this hub that a rule forwards to."""
@@ -150,7 +156,9 @@ class Balancer:
 
     def _make_rule(self, route: Route, group: str, conditions: list[Mapping[str, Any]]) -> None:
         """Make the rule at the first free of its priorities, unless somebody else just did."""
-        for _, priority in zip(range(PRIORITIES_TRIED), naming.priorities_of(route.prefix, route.launch_id), strict=False):
+        for _, priority in zip(
+            range(PRIORITIES_TRIED), naming.priorities_of(route.prefix, route.launch_id), strict=False
+        ):
             try:
                 self._ask(
                     "create_rule",
@@ -178,7 +186,9 @@ class Balancer:
             self._ask("deregister_targets", TargetGroupArn=group, Targets=others)
         return _is_served_alone(health, address)
 
-    def _remove_others(self, rules: Sequence[Mapping[str, Any]], name: str, conditions: Sequence[Mapping[str, Any]]) -> None:
+    def _remove_others(
+        self, rules: Sequence[Mapping[str, Any]], name: str, conditions: Sequence[Mapping[str, Any]]
+    ) -> None:
         """Remove what other launches left at the same prefix: it would go on getting requests, or get them first."""
         wanted, family = naming.values_of_all(conditions), naming.family_of(self.facts.hub)
         for rule in rules:
@@ -191,7 +201,9 @@ class Balancer:
             with _unless_gone():
                 self._ask("delete_rule", RuleArn=rule["RuleArn"])
         with _unless_gone():
-            self._ask("delete_target_group", TargetGroupArn=group)  # its rule may be seen for a moment still: asked again
+            self._ask(
+                "delete_target_group", TargetGroupArn=group
+            )  # its rule may be seen for a moment still: asked again
 
     # --- reading ---
 
@@ -246,7 +258,10 @@ def _unless_gone() -> Iterator[None]:
 def _group_of(rule: Mapping[str, Any]) -> str:
     """Return the target group that *rule* forwards to, or nothing."""
     for action in rule.get("Actions", ()):
-        groups = [action.get("TargetGroupArn"), *(g["TargetGroupArn"] for g in action.get("ForwardConfig", {}).get("TargetGroups", ()))]
+        groups = [
+            action.get("TargetGroupArn"),
+            *(g["TargetGroupArn"] for g in action.get("ForwardConfig", {}).get("TargetGroups", ())),
+        ]
         if found := next(filter(None, groups), None):
             return str(found)
     return ""

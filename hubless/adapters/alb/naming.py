@@ -13,7 +13,9 @@ from hubless.domain.origins import host_of_route
 
 LONGEST_PATTERN = 128  # characters (ELB's)
 PRIORITIES = 50_000  # ELB's highest
-_PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.$/~\"'@:+")  # what ELB takes in a pattern
+_PLAIN = frozenset(
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.$/~\"'@:+"
+)  # what ELB takes in a pattern
 # Rules are asked in the order of their priorities: those of longer prefixes come first, so that the longest one wins.
 _BANDS = (range(1, 20_001), range(20_001, 40_001), range(40_001, PRIORITIES + 1))
 _NAMED_SERVER, _SERVER = 3, 2  # parts of their prefixes
@@ -56,7 +58,9 @@ def conditions_of(prefix: str, domain: str) -> list[Mapping[str, Any]]:
     """
     host = host_of_route(prefix, domain)
     if len(host) > LONGEST_PATTERN:
-        raise InvalidRequestError(f"The host {host[:60]}… is longer than a load balancer's rules can hold ({LONGEST_PATTERN} characters)")
+        raise InvalidRequestError(
+            f"The host {host[:60]}… is longer than a load balancer's rules can hold ({LONGEST_PATTERN} characters)"
+        )
     return [condition_of(prefix), *([{"Field": "host-header", "HostHeaderConfig": {"Values": [host]}}] if host else [])]
 
 

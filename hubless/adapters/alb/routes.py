@@ -37,12 +37,16 @@ class AlbRouteStore:
         if _is_ip(route.address):
             self._just_seen = sequence, self._balancer.lead(route)
         else:
-            logger.warning("%s is not routed: a load balancer takes addresses, and %s is a name", route.prefix, route.address)
+            logger.warning(
+                "%s is not routed: a load balancer takes addresses, and %s is a name", route.prefix, route.address
+            )
         return sequence
 
     def remove(self, prefix: str, launch_id: str) -> int | None:
         sequence = self._table.remove(prefix, launch_id)
-        self._balancer.withdraw(prefix, launch_id)  # also when the table knows it no more: a crash may have come between
+        self._balancer.withdraw(
+            prefix, launch_id
+        )  # also when the table knows it no more: a crash may have come between
         return sequence
 
     def all(self) -> Iterator[Route]:

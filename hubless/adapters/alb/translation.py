@@ -15,11 +15,27 @@ from hubless.domain.errors import (
 
 TRIES = 6  # of a call that ELB has no time for; it takes some ten a second
 _FIRST_WAIT, _LONGEST_WAIT = 0.2, 3.0  # seconds
-_BUSY = frozenset({"Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequestsException",
-                   "ServiceUnavailable", "InternalFailure", "InternalError",
-                   "ResourceInUse"})  # fmt: skip  # that a rule is gone is not known everywhere at once
-_FULL = frozenset({"TooManyTargetGroups", "TooManyUniqueTargetGroupsPerLoadBalancer", "TooManyRules", "TooManyTargets",
-                   "TooManyRegistrationsForTargetId"})  # fmt: skip
+_BUSY = frozenset(
+    {
+        "Throttling",
+        "ThrottlingException",
+        "RequestLimitExceeded",
+        "TooManyRequestsException",
+        "ServiceUnavailable",
+        "InternalFailure",
+        "InternalError",
+        "ResourceInUse",
+    }
+)  # that a rule is gone is not known everywhere at once
+_FULL = frozenset(
+    {
+        "TooManyTargetGroups",
+        "TooManyUniqueTargetGroupsPerLoadBalancer",
+        "TooManyRules",
+        "TooManyTargets",
+        "TooManyRegistrationsForTargetId",
+    }
+)
 _REMEDIES = {
     "AccessDenied": "The function's role may not do this: grant it the load balancer.",
     "ListenerNotFound": "There is no such listener: look at the settings' load balancer.",
@@ -63,4 +79,6 @@ def meaning_of(error: ClientError, limit: int) -> HublessError:
         )
     if code == "InvalidTarget":
         return InvalidRequestError(f"The load balancer cannot reach this address: {said}")
-    return StoreUnavailableError(f"The load balancer does not work ({code}: {said}). {_REMEDIES.get(code, '')}".rstrip())
+    return StoreUnavailableError(
+        f"The load balancer does not work ({code}: {said}). {_REMEDIES.get(code, '')}".rstrip()
+    )

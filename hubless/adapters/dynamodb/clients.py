@@ -21,12 +21,28 @@ from hubless.domain.server import PENDING_START
 from hubless.domain.tokens import Client, Code, Token
 
 _FACTS = (
-    "id", "secret_sha256", "redirect_uri", "description", "access_scopes", "allowed_scopes", "no_confirm", "server_id",
-    "launch_id", "owner_id",
-)  # fmt: skip
+    "id",
+    "secret_sha256",
+    "redirect_uri",
+    "description",
+    "access_scopes",
+    "allowed_scopes",
+    "no_confirm",
+    "server_id",
+    "launch_id",
+    "owner_id",
+)
 _CODE = (
-    "sha256", "client_id", "user_id", "session_id", "redirect_uri", "scopes", "expires_at", "challenge", "challenge_method",
-)  # fmt: skip
+    "sha256",
+    "client_id",
+    "user_id",
+    "session_id",
+    "redirect_uri",
+    "scopes",
+    "expires_at",
+    "challenge",
+    "challenge_method",
+)
 
 
 class DynamoClientStore:
@@ -62,17 +78,24 @@ class DynamoClientStore:
             return  # it was removed meanwhile, or a newer launch has it
 
     def add_code(self, code: Code) -> None:
-        item = CodeItem(*keys.code(code.sha256), ttl=code.expires_at, expiry=expiry.CODE, **{n: getattr(code, n) for n in _CODE})
+        item = CodeItem(
+            *keys.code(code.sha256), ttl=code.expires_at, expiry=expiry.CODE, **{n: getattr(code, n) for n in _CODE}
+        )
         listed: dict[str, Any] = {
-            "sha256": code.sha256, "owner": code.user_id, "session": code.session_id, "client": code.client_id,
+            "sha256": code.sha256,
+            "owner": code.user_id,
+            "session": code.session_id,
+            "client": code.client_id,
             "ttl": code.expires_at,
-        }  # fmt: skip
-        self._database.transact([
-            owned(code.user_id),
-            in_session(code.session_id),
-            Put(item),
-            *(Put(Pointer(*key, **listed)) for key in removals.keys_of_code(item) if key != item.key),
-        ])
+        }
+        self._database.transact(
+            [
+                owned(code.user_id),
+                in_session(code.session_id),
+                Put(item),
+                *(Put(Pointer(*key, **listed)) for key in removals.keys_of_code(item) if key != item.key),
+            ]
+        )
 
     def find_code(self, sha256: str) -> Code | None:
         item = self._code(sha256)
@@ -97,13 +120,15 @@ class DynamoClientStore:
 
     def _remove(self, items: list[CodeItem]) -> int:
         return sum(
-            self._database.transact_each([
+            self._database.transact_each(
                 [
-                    Delete(item.key, CodeItem.pk.exists()),  # of two at once one finds it
-                    *(Delete(key) for key in removals.keys_of_code(item) if key != item.key),
+                    [
+                        Delete(item.key, CodeItem.pk.exists()),  # of two at once one finds it
+                        *(Delete(key) for key in removals.keys_of_code(item) if key != item.key),
+                    ]
+                    for item in items
                 ]
-                for item in items
-            ])
+            )
         )
 
     def _put(self, client: Client, token: Token, holds: str) -> None:
@@ -120,37 +145,50 @@ class DynamoClientStore:
             self._clear(there, client, token)
             return self._put(client, token, holds)
         written = {step.key for step in new}
-        self._database.transact([
-            *new,
-            *(Delete(key) for key in dict.fromkeys(left) if key not in written),
-            *([Delete(keys.begun("client", client.id))] if there is not None and there.gone else []),
-        ])
+        self._database.transact(
+            [
+                *new,
+                *(Delete(key) for key in dict.fromkeys(left) if key not in written),
+                *([Delete(keys.begun("client", client.id))] if there is not None and there.gone else []),
+            ]
+        )
         return None
 
     def _clear(self, there: ClientItem, client: Client, token: Token) -> None:
         """Take what an old launch left, which is more than a transaction holds; its client counts no more from here on."""
         if not there.gone:
             taken = StoreConflictError(f"Token {token.id} is there already")
-            self._database.transact([
-                Update(there.key, [ClientItem.gone.set(True)], _is(there)),
-                # Not for a launch that cannot take its place.
-                _is_launching(client),
-                *(Check(key, Pointer.pk.does_not_exist(), taken) for key in (keys.token_hash(token.sha256), keys.token_id(token.id))),
-                removals.begin_client(client.id),
-            ])
+            self._database.transact(
+                [
+                    Update(there.key, [ClientItem.gone.set(True)], _is(there)),
+                    # Not for a launch that cannot take its place.
+                    _is_launching(client),
+                    *(
+                        Check(key, Pointer.pk.does_not_exist(), taken)
+                        for key in (keys.token_hash(token.sha256), keys.token_id(token.id))
+                    ),
+                    removals.begin_client(client.id),
+                ]
+            )
         self._database.delete_many(removals.issued(self._database, keys.client(client.id)))
 
 
 def _is(there: ClientItem) -> Any:
     """Return the condition that the client is as it was read."""
-    same = ClientItem.launch_id == there.launch_id if there.launch_id is not None else ClientItem.launch_id.does_not_exist()
+    same = (
+        ClientItem.launch_id == there.launch_id
+        if there.launch_id is not None
+        else ClientItem.launch_id.does_not_exist()
+    )
     return same & (ClientItem.gone.exists() if there.gone else ClientItem.gone.does_not_exist())
 
 
 def _written(client: Client, as_read: Any, token: list[Step]) -> list[Step]:
     facts = {name: getattr(client, name) for name in _FACTS}
     item = ClientItem(*keys.client_head(client.id), launch_id=client.launch_id, owner_id=client.owner_id, facts=facts)
-    listed = [] if client.owner_id is None else [Put(Pointer(*keys.client_of(client.owner_id, client.id), to=client.id))]
+    listed = (
+        [] if client.owner_id is None else [Put(Pointer(*keys.client_of(client.owner_id, client.id), to=client.id))]
+    )
     return [Put(item, as_read), _is_launching(client), *listed, *token]
 
 

@@ -404,7 +404,9 @@ class Database:
         pause(turn)
 
     def _busy(self) -> StoreUnavailableError:
-        return StoreUnavailableError(f"The table {self._table} is asked for more than it gives at this moment; try again.")
+        return StoreUnavailableError(
+            f"The table {self._table} is asked for more than it gives at this moment; try again."
+        )
 
 
 def chunks(things: Sequence[T], size: int) -> Iterator[Sequence[T]]:

@@ -21,9 +21,7 @@ def remove(
     """
     removed = 0
     for turn in range(TRIES):
-        listed = list(
-            database.query(Expiring, kind, Expiring.expires_at <= now, index=EXPIRY, limit=limit - removed)
-        )
+        listed = list(database.query(Expiring, kind, Expiring.expires_at <= now, index=EXPIRY, limit=limit - removed))
         found = database.get_many(item.key for item in listed)
         removed += remove_some([item for key in found if (item := found.item(model, key)) is not None])
         if not listed or removed >= limit:

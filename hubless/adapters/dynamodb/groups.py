@@ -60,9 +60,13 @@ class DynamoGroupStore:
         item = self._database.get(GroupItem, keys.group_item(group_id))
         if item is None or item.gone:
             raise NotFoundError("Group", group_id)
-        there = Check(item.key, GroupItem.pk.exists() & GroupItem.gone.does_not_exist(), NotFoundError("Group", item.name))
+        there = Check(
+            item.key, GroupItem.pk.exists() & GroupItem.gone.does_not_exist(), NotFoundError("Group", item.name)
+        )
         for part in chunks(ids, (TRANSACTION - 1) // 2):
-            self._database.transact([there, *(step for user_id in part for step in removals.joined(user_id, {group_id: item.name}))])
+            self._database.transact(
+                [there, *(step for user_id in part for step in removals.joined(user_id, {group_id: item.name}))]
+            )
 
     def remove_users(self, group_id: str, user_names: Sequence[str]) -> None:
         named = self._database.get_many(keys.name("user", name) for name in user_names)

@@ -20,7 +20,6 @@ class Key(NamedTuple):
     sk: str
 
 
-
 def user(user_id: str) -> str:
     """Return the partition of a user: the account, and all that it owns."""
     return f"USER#{user_id}"

@@ -61,7 +61,9 @@ def users_of(database: Database, found: Found, user_ids: Iterable[str]) -> dict[
     accounts = [account for user_id in user_ids if (account := account_of(found, user_id)) is not None]
     hints = found.item(Hints, keys.HINTS) or Hints()
     gone, sharing = hints.gone or set(), (hints.sharing or set()) - (hints.gone or set())
-    by_group = _of_groups(database, {group_id for account in accounts for group_id in account.groups if group_id in sharing})
+    by_group = _of_groups(
+        database, {group_id for account in accounts for group_id in account.groups if group_id in sharing}
+    )
     held = {a.id: [*grants(a.shared), *(grant for g in a.groups for grant in by_group.get(g, ()))] for a in accounts}
     scopes = _scopes(database, held)
     return {a.id: _user(a, found.item(Seen, keys.seen(a.id)), gone, scopes[a.id]) for a in accounts}
@@ -94,9 +96,7 @@ def _scopes(database: Database, held: Mapping[str, list[Grant]]) -> dict[str, se
     """Return what each user may do on others' servers, under the names that those have now."""
     named = {key for some in held.values() for grant in some for key in _names_of(grant)}
     found = database.get_many(named) if named else Found()
-    return {
-        user_id: {scope for grant in some for scope in _told(grant, found)} for user_id, some in held.items()
-    }
+    return {user_id: {scope for grant in some for scope in _told(grant, found)} for user_id, some in held.items()}
 
 
 def _names_of(grant: Grant) -> tuple[Key, Key]:

@@ -73,16 +73,18 @@ def remove_user(database: Database, user_id: str) -> None:
             # A server that is under way holds its owner: the task would be left without a record.
             raise StoreConflictError("A server of this user is active")
         named = keys.name("user", account.name)
-        database.transact([
-            Update(
-                account.key,
-                [Account.gone.set(True)],
-                # Still there, under the name that is given up with it, and no server was started since.
-                Account.gone.does_not_exist() & (Account.name == account.name) & (Account.active == 0),
-            ),
-            *([Delete(named)] if named else []),
-            _begin("user", user_id),
-        ])
+        database.transact(
+            [
+                Update(
+                    account.key,
+                    [Account.gone.set(True)],
+                    # Still there, under the name that is given up with it, and no server was started since.
+                    Account.gone.does_not_exist() & (Account.name == account.name) & (Account.active == 0),
+                ),
+                *([Delete(named)] if named else []),
+                _begin("user", user_id),
+            ]
+        )
         return True
 
     if database.insist(mark):
@@ -102,7 +104,9 @@ def _sweep_user(database: Database, user_id: str) -> None:
             listed = keys.in_state(server.state, server.entered_at, server.id)
             database.delete_many([listed, keys.server_owner(server.id), server.key])
         for grant in people.grants(account.shared):
-            database.delete_many([keys.share(grant.server_id, user_id=user_id, group_id=None), keys.share_id(grant.share_id)])
+            database.delete_many(
+                [keys.share(grant.server_id, user_id=user_id, group_id=None), keys.share_id(grant.share_id)]
+            )
         database.delete_many(keys.member(group_id, user_id) for group_id in account.groups)
         tokens = list(database.query(TokenItem, partition, Item.sk.startswith("TOKEN#")))
         database.delete_many(key for token in tokens for key in keys_of_token(token))
@@ -177,12 +181,14 @@ def remove_group(database: Database, group_id: str) -> None:
         if group is None or group.gone:
             return group is not None
         named = keys.name("group", group.name)
-        database.transact([
-            Update(group.key, [GroupItem.gone.set(True)], GroupItem.pk.exists() & GroupItem.gone.does_not_exist()),
-            Update(keys.HINTS, [Hints.gone.add({group_id})]),  # from now on it counts for none of its members
-            *([Delete(named)] if named else []),
-            _begin("group", group_id),
-        ])
+        database.transact(
+            [
+                Update(group.key, [GroupItem.gone.set(True)], GroupItem.pk.exists() & GroupItem.gone.does_not_exist()),
+                Update(keys.HINTS, [Hints.gone.add({group_id})]),  # from now on it counts for none of its members
+                *([Delete(named)] if named else []),
+                _begin("group", group_id),
+            ]
+        )
         return True
 
     if database.insist(mark):
@@ -193,18 +199,22 @@ def _sweep_group(database: Database, group_id: str) -> None:
     group = database.get(GroupItem, keys.group_item(group_id))
     if group is not None:
         for grant in people.grants(group.shared):
-            database.delete_many([keys.share(grant.server_id, user_id=None, group_id=group_id), keys.share_id(grant.share_id)])
+            database.delete_many(
+                [keys.share(grant.server_id, user_id=None, group_id=group_id), keys.share_id(grant.share_id)]
+            )
         members = database.query(Pointer, keys.group(group_id), Item.sk.startswith("MEMBER#"))
         ids = [member.sk.removeprefix("MEMBER#") for member in members]
         done = database.transact_each([left(group_id, user_id) for user_id in ids])
         database.delete_many(
             keys.member(group_id, user_id) for user_id, was_there in zip(ids, done, strict=True) if not was_there
         )
-    database.transact([
-        Delete(keys.group_item(group_id)),
-        Update(keys.HINTS, [Hints.gone.delete({group_id}), Hints.sharing.delete({group_id})]),
-        Delete(keys.begun("group", group_id)),
-    ])
+    database.transact(
+        [
+            Delete(keys.group_item(group_id)),
+            Update(keys.HINTS, [Hints.gone.delete({group_id}), Hints.sharing.delete({group_id})]),
+            Delete(keys.begun("group", group_id)),
+        ]
+    )
 
 
 # --- servers: what hangs on one ---
@@ -295,7 +305,9 @@ def keys_of_listed(pointer: Pointer) -> Iterator[Key]:
     """Yield where a listed token or code is, and where else it is listed."""
     sha256, owner = pointer.sha256 or "", pointer.owner or ""
     if pointer.sk.startswith("TOKEN"):
-        yield from token_keys(pointer.kind or "", owner, pointer.to or "", sha256, session=pointer.session, client=pointer.client)
+        yield from token_keys(
+            pointer.kind or "", owner, pointer.to or "", sha256, session=pointer.session, client=pointer.client
+        )
     elif pointer.sk.startswith("CODE#"):
         yield from code_keys(sha256, owner, pointer.session or "", pointer.client or "")
 
@@ -322,7 +334,9 @@ def code_keys(sha256: str, user_id: str, session: str, client: str) -> Iterator[
 
 def keys_of_token(item: TokenItem) -> Iterator[Key]:
     """Yield where this token is and where it is listed."""
-    return token_keys(item.owner_kind, item.owner_id, item.id, item.sha256, session=item.session_id, client=item.client_id)
+    return token_keys(
+        item.owner_kind, item.owner_id, item.id, item.sha256, session=item.session_id, client=item.client_id
+    )
 
 
 def keys_of_code(item: CodeItem) -> Iterator[Key]:

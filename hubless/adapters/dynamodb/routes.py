@@ -59,7 +59,9 @@ class DynamoRouteStore:
         self._database.write(Put(item))
 
     def reports(self) -> list[EdgeReport]:
-        return [EdgeReport(item.id, int(item.sequence), item.seen_at) for item in self._database.query(EdgeItem, "EDGES")]
+        return [
+            EdgeReport(item.id, int(item.sequence), item.seen_at) for item in self._database.query(EdgeItem, "EDGES")
+        ]
 
     def is_applied(self, sequence: int, since: datetime) -> bool:
         return is_applied(self.reports(), sequence, since)
@@ -92,20 +94,22 @@ class DynamoRouteStore:
 
     def _log(self, change: RouteChange, changed: Step) -> int:
         sequence, newest = change.sequence, change.sequence - 1
-        self._database.transact([
-            Put(Counter(*keys.SEQUENCE, n=sequence), Counter.n == newest if newest else Counter.n.does_not_exist()),
-            Put(
-                ChangeItem(
-                    *keys.change(sequence),
-                    sequence=sequence,
-                    prefix=change.prefix,
-                    address=change.address,
-                    server_id=_server_id(change.server),
-                    owner_id=_owner_id(change.server),
-                )
-            ),
-            changed,
-        ])
+        self._database.transact(
+            [
+                Put(Counter(*keys.SEQUENCE, n=sequence), Counter.n == newest if newest else Counter.n.does_not_exist()),
+                Put(
+                    ChangeItem(
+                        *keys.change(sequence),
+                        sequence=sequence,
+                        prefix=change.prefix,
+                        address=change.address,
+                        server_id=_server_id(change.server),
+                        owner_id=_owner_id(change.server),
+                    )
+                ),
+                changed,
+            ]
+        )
         return sequence
 
 

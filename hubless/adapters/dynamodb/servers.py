@@ -34,13 +34,33 @@ from hubless.domain.errors import (
 from hubless.domain.server import ACTIVE, Server, State
 
 _FIELDS = (
-    "id", "owner_id", "name", "created_at", "entered_at", "display_name", "profile", "launch_id", "task", "address",
-    "requested_at", "started_at", "deadline_at", "failure", "log_tail", "revision",
-)  # fmt: skip
+    "id",
+    "owner_id",
+    "name",
+    "created_at",
+    "entered_at",
+    "display_name",
+    "profile",
+    "launch_id",
+    "task",
+    "address",
+    "requested_at",
+    "started_at",
+    "deadline_at",
+    "failure",
+    "log_tail",
+    "revision",
+)
 # In the order of a life: a server that moves on while states are read one by one is met again, never missed.
 _IN_ORDER = (
-    State.REQUESTED, State.LAUNCHING, State.STARTING, State.READY, State.STOPPING, State.STOPPED, State.FAILED,
-)  # fmt: skip
+    State.REQUESTED,
+    State.LAUNCHING,
+    State.STARTING,
+    State.READY,
+    State.STOPPING,
+    State.STOPPED,
+    State.FAILED,
+)
 _DEFAULT = keys.map_key("")
 
 
@@ -69,7 +89,9 @@ class DynamoServerStore:
             return self._of_owner(wanted[0])
         found = self._database.get_many(keys.account(owner_id) for owner_id in wanted)
         accounts = [account for key in found if (account := found.item(Account, key)) is not None and not account.gone]
-        servers = self._read([(account.id, server_id) for account in accounts for server_id in account.servers.values()])
+        servers = self._read(
+            [(account.id, server_id) for account in accounts for server_id in account.servers.values()]
+        )
         return sorted(servers.values(), key=lambda server: server.id)
 
     def create(self, server: Server, *, named_limit: int = 0) -> None:
@@ -98,7 +120,9 @@ class DynamoServerStore:
         # The owner's activity is the latest of its own and its servers', so that one write is enough for both.
         known = Seen.servers[server_id]
         try:
-            self._database.write(Update(keys.seen(owner_id), [known.set(keys.to_number(at))], known < keys.to_number(at)))
+            self._database.write(
+                Update(keys.seen(owner_id), [known.set(keys.to_number(at))], known < keys.to_number(at))
+            )
         except BrokenError:
             return  # what is stored is later, or it is gone
 
@@ -124,33 +148,37 @@ class DynamoServerStore:
         account = self._account(server.owner_id)
         self._check_free(account, server.name, named_limit)
         named, limit = Account.servers[keys.map_key(server.name)], _within(account, named_limit)
-        self._database.transact([
-            Update(
-                account.key,
-                [named.set(server.id), *_counted(int(server.state in ACTIVE))],
-                # The owner is there, the name is free, and two at once never pass the limit.
-                Account.gone.does_not_exist() & named.does_not_exist() & limit,
-            ),
-            Put(_item(server, server.last_activity_at), ServerItem.pk.does_not_exist()),
-            Put(Pointer(*keys.server_owner(server.id), owner=server.owner_id, to=server.id)),
-            _listed(server),
-            Update(keys.seen(server.owner_id), [Seen.servers[server.id].set(0)]),
-        ])
+        self._database.transact(
+            [
+                Update(
+                    account.key,
+                    [named.set(server.id), *_counted(int(server.state in ACTIVE))],
+                    # The owner is there, the name is free, and two at once never pass the limit.
+                    Account.gone.does_not_exist() & named.does_not_exist() & limit,
+                ),
+                Put(_item(server, server.last_activity_at), ServerItem.pk.does_not_exist()),
+                Put(Pointer(*keys.server_owner(server.id), owner=server.owner_id, to=server.id)),
+                _listed(server),
+                Update(keys.seen(server.owner_id), [Seen.servers[server.id].set(0)]),
+            ]
+        )
 
     def _delete(self, server: Server) -> None:
         seen = self._database.get(Seen, keys.seen(server.owner_id))
-        self._database.transact([
-            Delete(keys.server_item(server.owner_id, server.id), _as_read(server), _conflict(server)),
-            Delete(keys.server_owner(server.id)),
-            Delete(_where_listed(server)),
-            Update(
-                keys.account(server.owner_id),
-                [Account.servers[keys.map_key(server.name)].remove(), *_counted(-int(server.state in ACTIVE))],
-                Account.pk.exists(),
-            ),
-            *_folded(seen, server.id),
-            removals.begin_server(server.id),
-        ])
+        self._database.transact(
+            [
+                Delete(keys.server_item(server.owner_id, server.id), _as_read(server), _conflict(server)),
+                Delete(keys.server_owner(server.id)),
+                Delete(_where_listed(server)),
+                Update(
+                    keys.account(server.owner_id),
+                    [Account.servers[keys.map_key(server.name)].remove(), *_counted(-int(server.state in ACTIVE))],
+                    Account.pk.exists(),
+                ),
+                *_folded(seen, server.id),
+                removals.begin_server(server.id),
+            ]
+        )
 
     def _account(self, owner_id: str) -> Account:
         account = self._database.get(Account, keys.account(owner_id))

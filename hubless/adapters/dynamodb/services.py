@@ -10,9 +10,16 @@ from hubless.domain.errors import NameTakenError, StoreConflictError
 from hubless.domain.users import Service
 
 _FACTS = (
-    "admin", "url", "token_sha256", "oauth_client_id", "oauth_redirect_uri", "oauth_no_confirm",
-    "oauth_client_allowed_scopes", "info", "display",
-)  # fmt: skip
+    "admin",
+    "url",
+    "token_sha256",
+    "oauth_client_id",
+    "oauth_redirect_uri",
+    "oauth_no_confirm",
+    "oauth_client_allowed_scopes",
+    "info",
+    "display",
+)
 
 
 class DynamoServiceStore:

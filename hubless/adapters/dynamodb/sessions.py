@@ -41,12 +41,14 @@ class DynamoSessionStore:
             expiry=expiry.SESSION,
             **{name: getattr(session, name) for name in _FIELDS},
         )
-        self._database.transact([
-            owned(session.user_id),
-            Put(item, SessionItem.pk.does_not_exist(), there),
-            Put(Pointer(*keys.session_head(session.id), **listed), Pointer.pk.does_not_exist(), there),
-            Put(Pointer(*keys.cookie(session.sha256), **listed), Pointer.pk.does_not_exist(), there),
-        ])
+        self._database.transact(
+            [
+                owned(session.user_id),
+                Put(item, SessionItem.pk.does_not_exist(), there),
+                Put(Pointer(*keys.session_head(session.id), **listed), Pointer.pk.does_not_exist(), there),
+                Put(Pointer(*keys.cookie(session.sha256), **listed), Pointer.pk.does_not_exist(), there),
+            ]
+        )
 
     def of_user(self, user_id: str) -> list[Session]:
         found = [_session(item) for item in self._items(user_id)]
@@ -61,7 +63,12 @@ class DynamoSessionStore:
 
     def delete_expired(self, now: datetime, limit: int) -> int:
         return expiry.remove(
-            self._database, expiry.SESSION, SessionItem, now, limit=limit, remove_some=lambda items: sum(self._end(item.id) for item in items)
+            self._database,
+            expiry.SESSION,
+            SessionItem,
+            now,
+            limit=limit,
+            remove_some=lambda items: sum(self._end(item.id) for item in items),
         )
 
     def _items(self, user_id: str) -> list[SessionItem]:

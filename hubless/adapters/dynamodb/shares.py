@@ -98,7 +98,10 @@ class DynamoShareStore:
         if pointer is None:
             return None
         server_id, user_id, group_id = pointer.to or "", pointer.owner, pointer.kind
-        where, (holder, shared) = keys.share(server_id, user_id=user_id, group_id=group_id), removals.holder_of(user_id, group_id)
+        where, (holder, shared) = (
+            keys.share(server_id, user_id=user_id, group_id=group_id),
+            removals.holder_of(user_id, group_id),
+        )
         found = self._database.get_many([where, holder])
         there = found.item(ShareItem, where)
         if there is None or holder not in found:
@@ -110,10 +113,12 @@ class DynamoShareStore:
             self._database.transact([Delete(first.key, _as_read(there)), *rest])
             return None
         share = Share(there.id, server_id, left, there.created_at, user_id, group_id)
-        self._database.transact([
-            Put(_item(share, there.owner_id), _as_read(there)),
-            Update(holder, [shared[server_id].set(_grant(share, there.owner_id).text())], Item.pk.exists()),
-        ])
+        self._database.transact(
+            [
+                Put(_item(share, there.owner_id), _as_read(there)),
+                Update(holder, [shared[server_id].set(_grant(share, there.owner_id).text())], Item.pk.exists()),
+            ]
+        )
         return share
 
 
@@ -133,11 +138,13 @@ class DynamoShareCodeStore:
             **{name: getattr(code, name) for name in _CODE},
         )
         pointer = Pointer(*keys.share_code_hash(code.sha256), to=code.id, owner=code.server_id, ttl=code.expires_at)
-        self._database.transact([
-            _server_is_there(code.server_id),
-            Put(item, ShareCodeItem.pk.does_not_exist(), there),
-            Put(pointer, Pointer.pk.does_not_exist(), there),
-        ])
+        self._database.transact(
+            [
+                _server_is_there(code.server_id),
+                Put(item, ShareCodeItem.pk.does_not_exist(), there),
+                Put(pointer, Pointer.pk.does_not_exist(), there),
+            ]
+        )
 
     def find(self, sha256: str) -> ShareCode | None:
         pointer = self._database.get(Pointer, keys.share_code_hash(sha256))
@@ -159,11 +166,13 @@ class DynamoShareCodeStore:
             return None
 
     def delete(self, server_id: str, *, code_id: str | None = None, sha256: str | None = None) -> int:
-        return self._remove([
-            item
-            for item in self._of_server(server_id)
-            if code_id in {None, item.id} and sha256 in {None, item.sha256}
-        ])
+        return self._remove(
+            [
+                item
+                for item in self._of_server(server_id)
+                if code_id in {None, item.id} and sha256 in {None, item.sha256}
+            ]
+        )
 
     def page(
         self, *, offset: int, limit: int, server_id: str | None = None, owner_id: str | None = None
@@ -184,9 +193,12 @@ class DynamoShareCodeStore:
 
     def _remove(self, items: list[ShareCodeItem]) -> int:
         return sum(
-            self._database.transact_each([
-                [Delete(item.key, ShareCodeItem.pk.exists()), Delete(keys.share_code_hash(item.sha256))] for item in items
-            ])
+            self._database.transact_each(
+                [
+                    [Delete(item.key, ShareCodeItem.pk.exists()), Delete(keys.share_code_hash(item.sha256))]
+                    for item in items
+                ]
+            )
         )
 
 
@@ -199,20 +211,26 @@ def grant(database: Database, share: Share, more: Sequence[Step]) -> Share:
         raise NotFoundError("Server", share.server_id)
     owner_id = owner.owner or ""
     scopes = tuple(sorted({*share.scopes, *(there.scopes if there else ())}))
-    after = share if there is None else Share(there.id, share.server_id, scopes, there.created_at, share.user_id, share.group_id)
+    after = (
+        share
+        if there is None
+        else Share(there.id, share.server_id, scopes, there.created_at, share.user_id, share.group_id)
+    )
     holder, shared = removals.holder_of(share.user_id, share.group_id)
-    database.transact([
-        *more,
-        _server_is_there(share.server_id),
-        Put(_item(after, owner_id), ShareItem.pk.does_not_exist() if there is None else _as_read(there)),
-        Update(
-            holder,
-            [shared[share.server_id].set(_grant(after, owner_id).text())],
-            Account.pk.exists() & Account.gone.does_not_exist(),
-            NotFoundError("User or group", share.user_id or share.group_id or ""),
-        ),
-        *([] if there else _found_by(after)),
-    ])
+    database.transact(
+        [
+            *more,
+            _server_is_there(share.server_id),
+            Put(_item(after, owner_id), ShareItem.pk.does_not_exist() if there is None else _as_read(there)),
+            Update(
+                holder,
+                [shared[share.server_id].set(_grant(after, owner_id).text())],
+                Account.pk.exists() & Account.gone.does_not_exist(),
+                NotFoundError("User or group", share.user_id or share.group_id or ""),
+            ),
+            *([] if there else _found_by(after)),
+        ]
+    )
     return after
 
 
@@ -234,7 +252,9 @@ def _server_is_there(server_id: str) -> Step:
 
 
 def _as_read(item: ShareItem) -> Condition:
-    as_read: Condition = (ShareItem.id == item.id) & (ShareItem.scopes == item.scopes)  # no scope is lost to another grant
+    as_read: Condition = (ShareItem.id == item.id) & (
+        ShareItem.scopes == item.scopes
+    )  # no scope is lost to another grant
     return as_read
 
 

@@ -374,7 +374,10 @@ SCHEMA: Mapping[str, Any] = {
     "GlobalSecondaryIndexes": [
         {
             "IndexName": ACTIVITY,
-            "KeySchema": [{"AttributeName": "activity", "KeyType": "HASH"}, {"AttributeName": "pk", "KeyType": "RANGE"}],
+            "KeySchema": [
+                {"AttributeName": "activity", "KeyType": "HASH"},
+                {"AttributeName": "pk", "KeyType": "RANGE"},
+            ],
             "Projection": {"ProjectionType": "ALL"},
         },
         {

@@ -85,7 +85,9 @@ class DynamoTokenStore:
 
     def delete_expired(self, now: datetime, limit: int) -> int:
         removals.finish(self._database)
-        return expiry.remove(self._database, expiry.TOKEN, TokenItem, now, limit=limit, remove_some=self._remove_expired)
+        return expiry.remove(
+            self._database, expiry.TOKEN, TokenItem, now, limit=limit, remove_some=self._remove_expired
+        )
 
     def _find(self, sha256: str) -> tuple[Token, Found] | None:
         pointer = self._database.get(Pointer, keys.token_hash(sha256))
@@ -112,17 +114,21 @@ class DynamoTokenStore:
         return list(self._database.query(TokenItem, keys.owner(owner_kind.value, owner_id), where))
 
     def _remove(self, pointers: list[Pointer]) -> None:
-        self._database.transact_each([[Delete(key) for key in removals.keys_of_listed(pointer)] for pointer in pointers])
+        self._database.transact_each(
+            [[Delete(key) for key in removals.keys_of_listed(pointer)] for pointer in pointers]
+        )
 
     def _remove_expired(self, items: list[TokenItem]) -> int:
         return sum(
-            self._database.transact_each([
+            self._database.transact_each(
                 [
-                    Delete(item.key, TokenItem.pk.exists()),
-                    *(Delete(key) for key in removals.keys_of_token(item) if key != item.key),
+                    [
+                        Delete(item.key, TokenItem.pk.exists()),
+                        *(Delete(key) for key in removals.keys_of_token(item) if key != item.key),
+                    ]
+                    for item in items
                 ]
-                for item in items
-            ])
+            )
         )
 
 
@@ -149,9 +155,15 @@ def added(token: Token, client_id: str | None, holds: str) -> list[Step]:
     """
     there = StoreConflictError(f"Token {token.id} is there already")
     listed: dict[str, Any] = {
-        "kind": token.owner_kind.value, "owner": token.owner_id, "to": token.id, "sha256": token.sha256,
-        "session": token.session_id, "client": client_id, "ttl": token.expires_at, "holds": holds,
-    }  # fmt: skip
+        "kind": token.owner_kind.value,
+        "owner": token.owner_id,
+        "to": token.id,
+        "sha256": token.sha256,
+        "session": token.session_id,
+        "client": client_id,
+        "ttl": token.expires_at,
+        "holds": holds,
+    }
     item = TokenItem(
         *keys.token(token.owner_kind.value, token.owner_id, token.id),
         ttl=token.expires_at,
@@ -177,7 +189,9 @@ def added(token: Token, client_id: str | None, holds: str) -> list[Step]:
 
 def owned(user_id: str) -> Step:
     """Return the check that a user exists, for what is to belong to it."""
-    return Check(keys.account(user_id), Account.pk.exists() & Account.gone.does_not_exist(), NotFoundError("User", user_id))
+    return Check(
+        keys.account(user_id), Account.pk.exists() & Account.gone.does_not_exist(), NotFoundError("User", user_id)
+    )
 
 
 def in_session(session_id: str) -> Step:
@@ -187,9 +201,18 @@ def in_session(session_id: str) -> Step:
 
 
 _FIELDS = (
-    "id", "sha256", "owner_id", "scopes", "created_at", "note", "expires_at", "last_activity_at", "session_id", "client_id",
+    "id",
+    "sha256",
+    "owner_id",
+    "scopes",
+    "created_at",
+    "note",
+    "expires_at",
+    "last_activity_at",
+    "session_id",
+    "client_id",
     "server_id",
-)  # fmt: skip
+)
 
 
 def _token(item: TokenItem, found: Found) -> Token:

@@ -30,7 +30,11 @@ _TOO_LARGE = ("Item size", "item size")
 def code_of(error: Exception) -> str:
     """Return the vendor's code of *error*, or its kind where it has none (a network that does not answer)."""
     vendor = _vendor(error)
-    return str(vendor.response.get("Error", {}).get("Code", "")) if isinstance(vendor, ClientError) else type(vendor).__name__
+    return (
+        str(vendor.response.get("Error", {}).get("Code", ""))
+        if isinstance(vendor, ClientError)
+        else type(vendor).__name__
+    )
 
 
 def is_broken_condition(error: Exception) -> bool:
@@ -52,7 +56,9 @@ def found_instead(error: BaseException | None) -> dict[str, Any] | None:
 
 def is_passing(error: Exception) -> bool:
     """Say whether nothing was written only because another transaction was at work."""
-    return code_of(error) in _PASSING or any(reason is not None and reason.code in _PASSING for reason in _reasons(error))
+    return code_of(error) in _PASSING or any(
+        reason is not None and reason.code in _PASSING for reason in _reasons(error)
+    )
 
 
 def broken(error: Exception) -> list[int]:

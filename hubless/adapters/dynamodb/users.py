@@ -59,11 +59,15 @@ class DynamoUserStore:
                 [
                     Account.name.set(after.name),
                     Account.admin.set(after.admin),
-                    Account.user_info.set(dict(after.user_info)) if after.user_info is not None else Account.user_info.remove(),
+                    Account.user_info.set(dict(after.user_info))
+                    if after.user_info is not None
+                    else Account.user_info.remove(),
                     Account.revision.set(after.revision),
                 ],
                 expected,
-                StoreConflictError(f"User {before.name} was changed or removed, or a server of theirs started, meanwhile"),
+                StoreConflictError(
+                    f"User {before.name} was changed or removed, or a server of theirs started, meanwhile"
+                ),
             )
         ]
         if after.name != before.name:
@@ -130,9 +134,7 @@ class DynamoUserStore:
 
     def _activity(self) -> dict[str, datetime | None]:
         """Return who was active when. The index may lag by a moment: it is for looking at."""
-        return {
-            seen.user_id: people.last_seen(seen) for seen in self._database.query(Seen, "user", index=ACTIVITY)
-        }
+        return {seen.user_id: people.last_seen(seen) for seen in self._database.query(Seen, "user", index=ACTIVITY)}
 
     def _members(self, groups: Iterable[str]) -> set[str]:
         pointers = self._database.get_many(keys.name("group", name) for name in groups)

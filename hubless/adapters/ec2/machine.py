@@ -15,11 +15,19 @@ from hubless.domain.errors import EdgeFullError, EdgeUnavailableError, HublessEr
 SERVER_ERROR = 500
 _LATER = frozenset(
     {
-        "IncorrectInstanceState", "IncorrectState", "InternalError", "InternalFailure", "RequestLimitExceeded",
-        "ServiceUnavailable", "Throttling", "Unavailable",
+        "IncorrectInstanceState",
+        "IncorrectState",
+        "InternalError",
+        "InternalFailure",
+        "RequestLimitExceeded",
+        "ServiceUnavailable",
+        "Throttling",
+        "Unavailable",
     }
-)  # fmt: skip
-_FULL = frozenset({"InsufficientAddressCapacity", "InsufficientCapacity", "InsufficientHostCapacity", "InsufficientInstanceCapacity"})
+)
+_FULL = frozenset(
+    {"InsufficientAddressCapacity", "InsufficientCapacity", "InsufficientHostCapacity", "InsufficientInstanceCapacity"}
+)
 _GONE = "It is not there: deploy it, or look at HUBLESS_ECONOMY_INSTANCE and the region."
 _FORBIDDEN = "The function's role may not do this: grant it the instance."
 _REMEDIES = {
@@ -55,7 +63,9 @@ class Ec2Machine:
         except ClientError as error:
             raise self._meaning_of(error) from error
         except BotoCoreError as error:
-            raise NotYetError(f"EC2 cannot be reached for the instance {self._instance} ({type(error).__name__})") from error
+            raise NotYetError(
+                f"EC2 cannot be reached for the instance {self._instance} ({type(error).__name__})"
+            ) from error
 
     def _meaning_of(self, error: ClientError) -> HublessError:
         code = str(error.response.get("Error", {}).get("Code", ""))
@@ -66,4 +76,6 @@ class Ec2Machine:
             )
         if code in _LATER or status >= SERVER_ERROR:
             return NotYetError(f"EC2 does not do it with the instance {self._instance} now ({code})")
-        return EdgeUnavailableError(f"EC2 refused it for the instance {self._instance} ({code}). {_REMEDIES.get(code, '')}".rstrip())
+        return EdgeUnavailableError(
+            f"EC2 refused it for the instance {self._instance} ({code}). {_REMEDIES.get(code, '')}".rstrip()
+        )

@@ -61,7 +61,10 @@ class Definitions:
         return found
 
     def _named(self, launch: Launch, access_point: str | None) -> tuple[str, str, dict[str, Any]]:
-        content, kind = self._content(launch.profile, launch.secrets.keys(), access_point), self._kind_of(launch.profile)
+        content, kind = (
+            self._content(launch.profile, launch.secrets.keys(), access_point),
+            self._kind_of(launch.profile),
+        )
         return kind, f"{naming.families_of(self._facts.hub, kind)}{_digest(content)}", content
 
     def _kind_of(self, profile: Profile) -> str:
@@ -86,7 +89,9 @@ class Definitions:
     def _content(self, profile: Profile, secrets: Collection[str], access_point: str | None) -> dict[str, Any]:
         facts = self._facts
         size = size_for(
-            cpus=profile.cpus or facts.cpus, memory_bytes=profile.memory_bytes or facts.memory_bytes, profile=profile.name
+            cpus=profile.cpus or facts.cpus,
+            memory_bytes=profile.memory_bytes or facts.memory_bytes,
+            profile=profile.name,
         )
         return {
             "networkMode": "awsvpc",
@@ -102,7 +107,9 @@ class Definitions:
 
     def _container(self, profile: Profile, secrets: Collection[str], *, has_home: bool) -> dict[str, Any]:
         facts = self._facts
-        home = [{"sourceVolume": _HOME, "containerPath": facts.homes.mounted_at, "readOnly": False}] if facts.homes else []
+        home = (
+            [{"sourceVolume": _HOME, "containerPath": facts.homes.mounted_at, "readOnly": False}] if facts.homes else []
+        )
         return {
             "name": CONTAINER,
             "image": profile.image or facts.image,
@@ -135,7 +142,13 @@ class Definitions:
     def _health_check(self) -> dict[str, Any]:
         url = f'"http://127.0.0.1:{self._facts.port}" + os.environ["JUPYTERHUB_SERVICE_PREFIX"] + "api"'
         code = f"import os, urllib.request; urllib.request.urlopen({url}, timeout=5)"
-        return {"command": ["CMD", "python3", "-c", code], "interval": 60, "timeout": 10, "retries": 3, "startPeriod": 120}
+        return {
+            "command": ["CMD", "python3", "-c", code],
+            "interval": 60,
+            "timeout": 10,
+            "retries": 3,
+            "startPeriod": 120,
+        }
 
     def _volume(self, access_point: str) -> dict[str, Any]:
         efs = {

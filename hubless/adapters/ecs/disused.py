@@ -13,7 +13,9 @@ from hubless.adapters.ecs.kinds import DISUSED_AFTER, Kinds
 from hubless.ports.clock import Clock
 
 AT_ONCE = 10  # definitions a call: as many as ECS deletes at once
-LOOKS = 30  # families a call: with homes there may be one for each owner, and each that tasks still run by costs a question
+LOOKS = (
+    30  # families a call: with homes there may be one for each owner, and each that tasks still run by costs a question
+)
 LOOK_EVERY = timedelta(hours=1)  # a listing costs, and profiles change seldom
 
 
@@ -76,7 +78,9 @@ class DisusedDefinitions:
             self._kinds.remove(kind)
 
     def _families(self, prefix: str, status: str) -> Iterator[str]:
-        pages = self._clients.ecs.get_paginator("list_task_definition_families").paginate(familyPrefix=prefix, status=status)
+        pages = self._clients.ecs.get_paginator("list_task_definition_families").paginate(
+            familyPrefix=prefix, status=status
+        )
         return (str(family) for page in pages for family in page["families"])
 
     def _is_run_by(self, family: str) -> bool:

@@ -36,7 +36,11 @@ class LaunchFiles:
         body = "".join(_line(name, value) for name, value in sorted(secrets.items()))
         encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": self._facts.key} if self._facts.key else {}
         self._clients.s3.put_object(
-            Bucket=self._facts.bucket, Key=self._key(launch_id), Body=body.encode(), ContentType="text/plain", **encryption
+            Bucket=self._facts.bucket,
+            Key=self._key(launch_id),
+            Body=body.encode(),
+            ContentType="text/plain",
+            **encryption,
         )
 
     def reference(self, launch_id: str) -> str:
@@ -52,7 +56,9 @@ class LaunchFiles:
 
     def launches(self) -> dict[str, datetime]:
         """Return every launch that has something here, and when it was last about to be started."""
-        pages = self._clients.s3.get_paginator("list_objects_v2").paginate(Bucket=self._facts.bucket, Prefix=self._folder)
+        pages = self._clients.s3.get_paginator("list_objects_v2").paginate(
+            Bucket=self._facts.bucket, Prefix=self._folder
+        )
         found: dict[str, datetime] = {}
         for item in (item for page in pages for item in page.get("Contents") or ()):
             launch_id, _, kind = str(item["Key"]).removeprefix(self._folder).partition(".")
@@ -80,5 +86,7 @@ class LaunchFiles:
 
 def _line(name: str, value: str) -> str:
     if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
-        raise LaunchFailedError(f"The secret {name[:60]!r} cannot be given to a server: a file of variables cannot hold it")
+        raise LaunchFailedError(
+            f"The secret {name[:60]!r} cannot be given to a server: a file of variables cannot hold it"
+        )
     return f"{name}={value}\n"

@@ -84,7 +84,9 @@ class EcsLauncher:
             return
         with in_words("stopping"):
             try:
-                self._clients.ecs.stop_task(cluster=self._facts.cluster, task=arn, reason=f"asked by {self._facts.started_by}")
+                self._clients.ecs.stop_task(
+                    cluster=self._facts.cluster, task=arn, reason=f"asked by {self._facts.started_by}"
+                )
             except ClientError as error:
                 if "task was not found" not in translation.said_by(error):
                     raise
@@ -173,7 +175,9 @@ class EcsLauncher:
     def _environment(self, launch: Launch) -> dict[str, str]:
         """Return what the task's description may show: the launch's own variables, and whose they are."""
         shared, secret = launch.profile.environment, launch.secrets
-        own = {name: text for name, text in launch.environment.items() if shared.get(name) != text and name not in secret}
+        own = {
+            name: text for name, text in launch.environment.items() if shared.get(name) != text and name not in secret
+        }
         service = {SERVICE_URL: f"http://0.0.0.0:{self._facts.port}{launch.prefix}"}
         return own | service | {naming.LAUNCH: launch.launch_id, naming.SERVER: launch.server_id}
 

@@ -14,11 +14,19 @@ SERVER_ERROR = 500
 FULL_FOR = timedelta(seconds=15)
 _LATER = frozenset(
     {
-        "InternalError", "InternalServerError", "RequestLimitExceeded", "RequestTimeout", "ServerException",
-        "ServiceUnavailable", "ServiceUnavailableException", "SlowDown", "Throttling", "ThrottlingException",
+        "InternalError",
+        "InternalServerError",
+        "RequestLimitExceeded",
+        "RequestTimeout",
+        "ServerException",
+        "ServiceUnavailable",
+        "ServiceUnavailableException",
+        "SlowDown",
+        "Throttling",
+        "ThrottlingException",
         "TooManyRequestsException",
     }
-)  # fmt: skip
+)
 # ECS says these by exceptions that elsewhere mean a wrong request.
 _FULL = ("capacity is unavailable", "reached the limit on the number of", "tasks in the provisioning")
 _BUSY = ("rate exceeded", "too many concurrent attempts")

@@ -1,6 +1,5 @@
 """Users with passwords of their own, kept as hashes."""
 
-
 from hubless.domain.values import value
 from hubless.ports.authenticator import Identity, Refused
 from hubless.ports.passwords import PasswordHasher, PasswordStore

@@ -22,6 +22,8 @@ class EmfMetrics:
         self._write(metric, MetricUnit.Seconds, took.total_seconds(), "")
 
     def _write(self, metric: Metric, unit: MetricUnit, value: float, outcome: str) -> None:
-        with single_metric(metric.value, unit, value, namespace=NAMESPACE, default_dimensions={"hub": self._hub}) as written:
+        with single_metric(
+            metric.value, unit, value, namespace=NAMESPACE, default_dimensions={"hub": self._hub}
+        ) as written:
             if outcome:
                 written.add_dimension("outcome", outcome)

@@ -39,9 +39,13 @@ def account_of(owner_name: str, owner_id: str, homes: Path, *, as_system_users: 
             f"No server runs as {owner_name}: on this machine that is a system account (uid {entry.pw_uid}). Rename the user."
         )
     return Account(
-        owner_name, Path(entry.pw_dir), entry.pw_shell or "/bin/sh", entry.pw_uid, entry.pw_gid,
+        owner_name,
+        Path(entry.pw_dir),
+        entry.pw_shell or "/bin/sh",
+        entry.pw_uid,
+        entry.pw_gid,
         tuple(os.getgrouplist(owner_name, entry.pw_gid)),
-    )  # fmt: skip
+    )
 
 
 def is_system_user(name: str, *, as_system_users: bool) -> bool:

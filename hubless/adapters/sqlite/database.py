@@ -82,7 +82,9 @@ class Database:
             yield
             return
         with self._in_words:
-            connection.execute("BEGIN IMMEDIATE")  # the lock comes first: two writers never deadlock on upgrading a read
+            connection.execute(
+                "BEGIN IMMEDIATE"
+            )  # the lock comes first: two writers never deadlock on upgrading a read
             try:
                 yield
             except BaseException:
@@ -184,7 +186,9 @@ class _InWords:
     def __enter__(self) -> None:
         return
 
-    def __exit__(self, _kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None) -> None:
+    def __exit__(
+        self, _kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
         if isinstance(error, sqlite3.Error) and not isinstance(error, sqlite3.IntegrityError):
             raise StoreUnavailableError(self._database.sentence(error)) from error
 

@@ -33,7 +33,8 @@ class SqliteQueue:
 
     def release(self, receipt: str, after: timedelta, now: datetime) -> None:
         self._database.write(
-            "UPDATE queue SET visible_at = ? WHERE id = ? AND attempts = ?", (to_number(now + after), *_claim_of(receipt))
+            "UPDATE queue SET visible_at = ? WHERE id = ? AND attempts = ?",
+            (to_number(now + after), *_claim_of(receipt)),
         )
 
     def depth(self) -> int:

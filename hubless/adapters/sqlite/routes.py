@@ -41,7 +41,8 @@ class SqliteRouteStore:
         last = ""
         while True:
             rows = self._database.read(
-                f"SELECT {_ROUTE} FROM routes WHERE prefix > ? ORDER BY prefix LIMIT ?", (last, BATCH)  # noqa: S608 constant
+                f"SELECT {_ROUTE} FROM routes WHERE prefix > ? ORDER BY prefix LIMIT ?",  # noqa: S608 constant
+                (last, BATCH),
             )
             yield from (_route(row) for row in rows)
             if len(rows) < BATCH:
@@ -86,7 +87,8 @@ class SqliteRouteStore:
 
     def _log(self, prefix: str, address: str | None, ids: tuple[str | None, str | None]) -> int:
         self._database.write(
-            "INSERT INTO route_changes (prefix, address, server_id, owner_id) VALUES (?, ?, ?, ?)", (prefix, address, *ids)
+            "INSERT INTO route_changes (prefix, address, server_id, owner_id) VALUES (?, ?, ?, ?)",
+            (prefix, address, *ids),
         )
         sequence: int = self._database.read_one("SELECT last_insert_rowid()")[0]
         return sequence

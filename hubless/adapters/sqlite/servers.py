@@ -49,7 +49,8 @@ class SqliteServerStore:
                 raise QuotaExceededError(f"The limit of {named_limit} named servers is reached", limit=named_limit)
             try:
                 self._database.write(
-                    f"INSERT INTO servers ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", _row(server)  # noqa: S608 constant
+                    f"INSERT INTO servers ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 constant
+                    _row(server),
                 )
             except sqlite3.IntegrityError as missing:
                 raise NotFoundError("User", server.owner_id) from missing
@@ -65,9 +66,20 @@ class SqliteServerStore:
                 " AND state = ?"  # the step was decided for this state …
                 " AND launch_id IS ?"  # … of this launch, not of one that was asked for since …
                 " AND revision = ?",  # … and nobody took a step between reading and writing
-                (name, state, launch_id, revision, entered_at, facts, active_at,
-                 before.id, before.state.value, before.launch_id, before.revision),
-            )  # fmt: skip
+                (
+                    name,
+                    state,
+                    launch_id,
+                    revision,
+                    entered_at,
+                    facts,
+                    active_at,
+                    before.id,
+                    before.state.value,
+                    before.launch_id,
+                    before.revision,
+                ),
+            )
         except sqlite3.IntegrityError as taken:
             raise NameTakenError("Server", after.name) from taken
         if not written:
@@ -136,9 +148,16 @@ def _row(server: Server) -> tuple[Any, ...]:
     facts |= {name: getattr(server, name) for name in _TEXTS}
     facts |= {"user_options": dict(server.user_options), "log_tail": list(server.log_tail)}
     return (
-        server.id, server.owner_id, server.name, server.state.value, server.launch_id, server.revision,
-        to_number(server.entered_at), to_number(server.last_activity_at), json.dumps(facts),
-    )  # fmt: skip
+        server.id,
+        server.owner_id,
+        server.name,
+        server.state.value,
+        server.launch_id,
+        server.revision,
+        to_number(server.entered_at),
+        to_number(server.last_activity_at),
+        json.dumps(facts),
+    )
 
 
 def _server(row: Sequence[Any]) -> Server:

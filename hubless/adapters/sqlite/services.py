@@ -10,8 +10,14 @@ from hubless.domain.errors import NameTakenError, StoreConflictError
 from hubless.domain.users import Service
 
 _FACTS = (
-    "admin", "url", "oauth_redirect_uri", "oauth_no_confirm", "oauth_client_allowed_scopes", "info", "display",
-)  # fmt: skip
+    "admin",
+    "url",
+    "oauth_redirect_uri",
+    "oauth_no_confirm",
+    "oauth_client_allowed_scopes",
+    "info",
+    "display",
+)
 _COLUMNS = "name, client_id, token_sha256, facts"
 
 

@@ -77,10 +77,14 @@ class SqliteShareStore:
             self._database.write(
                 "INSERT INTO shares (id, server_id, scopes, created_at, user_id, group_id) VALUES (?, ?, ?, ?, ?, ?)",
                 (
-                    share.id, share.server_id, json.dumps(share.scopes), to_number(share.created_at), share.user_id,
+                    share.id,
+                    share.server_id,
+                    json.dumps(share.scopes),
+                    to_number(share.created_at),
+                    share.user_id,
                     share.group_id,
                 ),
-            )  # fmt: skip
+            )
         except sqlite3.IntegrityError as gone:
             raise NotFoundError("Server, user or group", share.server_id) from gone
 
@@ -107,10 +111,16 @@ class SqliteShareCodeStore:
                 "INSERT INTO share_codes (id, sha256, server_id, scopes, created_at, expires_at, exchange_count,"
                 " last_exchanged_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 (
-                    code.id, code.sha256, code.server_id, json.dumps(code.scopes), to_number(code.created_at),
-                    to_number(code.expires_at), code.exchange_count, to_number(code.last_exchanged_at),
+                    code.id,
+                    code.sha256,
+                    code.server_id,
+                    json.dumps(code.scopes),
+                    to_number(code.created_at),
+                    to_number(code.expires_at),
+                    code.exchange_count,
+                    to_number(code.last_exchanged_at),
                 ),
-            )  # fmt: skip
+            )
         except sqlite3.IntegrityError as gone:
             raise NotFoundError("Server", code.server_id) from gone
 

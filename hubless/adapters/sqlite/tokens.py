@@ -147,7 +147,14 @@ class SqliteClientStore:
             "challenge": code.challenge,
             "challenge_method": code.challenge_method,
         }
-        values = (code.sha256, code.client_id, code.user_id, code.session_id, to_number(code.expires_at), json.dumps(facts))
+        values = (
+            code.sha256,
+            code.client_id,
+            code.user_id,
+            code.session_id,
+            to_number(code.expires_at),
+            json.dumps(facts),
+        )
         try:
             added = self._database.write(
                 "INSERT INTO codes (sha256, client_id, user_id, session_id, expires_at, facts) SELECT ?1, ?2, ?3, ?4, ?5, ?6"
@@ -206,10 +213,14 @@ class SqliteSessionStore:
             self._database.write(
                 "INSERT INTO sessions (id, sha256, user_id, created_at, expires_at, agent) VALUES (?, ?, ?, ?, ?, ?)",
                 (
-                    session.id, session.sha256, session.user_id, to_number(session.created_at),
-                    to_number(session.expires_at), session.agent,
+                    session.id,
+                    session.sha256,
+                    session.user_id,
+                    to_number(session.created_at),
+                    to_number(session.expires_at),
+                    session.agent,
                 ),
-            )  # fmt: skip
+            )
         except sqlite3.IntegrityError as gone:
             raise NotFoundError("User", session.user_id) from gone
 
@@ -254,11 +265,21 @@ def insert(database: Database, token: Token) -> None:
             f" SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, {_HOLDS}"
             " WHERE ?11 IS NULL OR EXISTS (SELECT 1 FROM sessions WHERE id = ?11)",
             (
-                token.id, token.sha256, token.owner_kind.value, token.owner_id, user_id, scopes,
-                to_number(token.created_at), token.note, to_number(token.expires_at), to_number(token.last_activity_at),
-                token.session_id, token.client_id, token.server_id,
+                token.id,
+                token.sha256,
+                token.owner_kind.value,
+                token.owner_id,
+                user_id,
+                scopes,
+                to_number(token.created_at),
+                token.note,
+                to_number(token.expires_at),
+                to_number(token.last_activity_at),
+                token.session_id,
+                token.client_id,
+                token.server_id,
             ),
-        )  # fmt: skip
+        )
     except sqlite3.IntegrityError as broken:
         if broken.sqlite_errorcode == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:
             raise NotFoundError("User", token.owner_id) from broken
@@ -268,7 +289,21 @@ def insert(database: Database, token: Token) -> None:
 
 
 def _token(row: Sequence[Any]) -> Token:
-    token_id, sha256, kind, owner_id, scopes, created, note, expires, active, session_id, client_id, server_id, names = row
+    (
+        token_id,
+        sha256,
+        kind,
+        owner_id,
+        scopes,
+        created,
+        note,
+        expires,
+        active,
+        session_id,
+        client_id,
+        server_id,
+        names,
+    ) = row
     created_at = to_instant(created)
     assert created_at is not None  # noqa: S101 the column is NOT NULL
     return Token(
@@ -288,9 +323,17 @@ def _token(row: Sequence[Any]) -> Token:
 
 
 _CLIENT_FIELDS = (
-    "id", "secret_sha256", "redirect_uri", "description", "access_scopes", "allowed_scopes", "no_confirm", "server_id",
-    "launch_id", "owner_id",
-)  # fmt: skip
+    "id",
+    "secret_sha256",
+    "redirect_uri",
+    "description",
+    "access_scopes",
+    "allowed_scopes",
+    "no_confirm",
+    "server_id",
+    "launch_id",
+    "owner_id",
+)
 
 
 def _client_facts(client: Client) -> dict[str, Any]:

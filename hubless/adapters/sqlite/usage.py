@@ -26,7 +26,8 @@ class SqliteUsageLog:
 
     def of_owner(self, owner_id: str) -> list[Usage]:
         rows = self._database.read(
-            "SELECT launch_id, owner_id, started_at, facts FROM usage WHERE owner_id = ? ORDER BY started_at", (owner_id,)
+            "SELECT launch_id, owner_id, started_at, facts FROM usage WHERE owner_id = ? ORDER BY started_at",
+            (owner_id,),
         )
         return [_usage(*row) for row in rows]
 

@@ -71,14 +71,23 @@ class SqliteUserStore:
 
     def _insert(self, user: User) -> bool:
         # The unique name decides between two who add it at once.
-        return self._database.write(
-            "INSERT INTO users (id, name, folded, admin, created_at, last_activity_at, user_info, revision)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO NOTHING",
-            (
-                user.id, user.name, user.name.casefold(), user.admin, to_number(user.created_at),
-                to_number(user.last_activity_at), _json(user.user_info), user.revision,
-            ),
-        ) > 0  # fmt: skip
+        return (
+            self._database.write(
+                "INSERT INTO users (id, name, folded, admin, created_at, last_activity_at, user_info, revision)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO NOTHING",
+                (
+                    user.id,
+                    user.name,
+                    user.name.casefold(),
+                    user.admin,
+                    to_number(user.created_at),
+                    to_number(user.last_activity_at),
+                    _json(user.user_info),
+                    user.revision,
+                ),
+            )
+            > 0
+        )
 
     def change(self, before: User, after: User) -> None:
         try:
@@ -88,14 +97,21 @@ class SqliteUserStore:
                 " AND (name = ?1 OR NOT EXISTS (SELECT 1 FROM servers s WHERE s.owner_id = ?6"
                 " AND s.state NOT IN ('stopped', 'failed')))",
                 (
-                    after.name, after.name.casefold(), after.admin, _json(after.user_info), after.revision,
-                    before.id, before.revision,
+                    after.name,
+                    after.name.casefold(),
+                    after.admin,
+                    _json(after.user_info),
+                    after.revision,
+                    before.id,
+                    before.revision,
                 ),
-            )  # fmt: skip
+            )
         except sqlite3.IntegrityError as taken:
             raise NameTakenError("User", after.name) from taken
         if not changed:
-            raise StoreConflictError(f"User {before.name} was changed or removed, or a server of theirs started, meanwhile")
+            raise StoreConflictError(
+                f"User {before.name} was changed or removed, or a server of theirs started, meanwhile"
+            )
 
     def delete(self, user_id: str) -> None:
         with self._database.transaction():
@@ -185,7 +201,8 @@ class SqliteGroupStore:
     def names(self, group_ids: Iterable[str]) -> dict[str, str]:
         return dict(
             self._database.read(
-                "SELECT id, name FROM groups WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(list(group_ids)),)
+                "SELECT id, name FROM groups WHERE id IN (SELECT value FROM json_each(?))",
+                (json.dumps(list(group_ids)),),
             )
         )
 
@@ -233,12 +250,16 @@ class SqliteGroupStore:
             f" JOIN users u ON u.id = m.user_id WHERE m.group_id = g.id) FROM groups g WHERE {where}",
             values,
         )
-        return [Group(i, name, tuple(sorted(json.loads(users))), json.loads(properties)) for i, name, properties, users in rows]
+        return [
+            Group(i, name, tuple(sorted(json.loads(users))), json.loads(properties))
+            for i, name, properties, users in rows
+        ]
 
     def _add(self, group_id: str, user_names: Sequence[str]) -> None:
         known: dict[str, str] = dict(
             self._database.read(
-                "SELECT name, id FROM users WHERE name IN (SELECT value FROM json_each(?))", (json.dumps(list(user_names)),)
+                "SELECT name, id FROM users WHERE name IN (SELECT value FROM json_each(?))",
+                (json.dumps(list(user_names)),),
             )
         )
         for name in user_names:

@@ -22,7 +22,11 @@ from hubless.domain.messages import Kind, Message
 # A message may be hidden for twelve hours in all (SQS's limit), of which a batch window and the function's own run, five and
 # fifteen minutes at most, may be over.
 LONGEST_HIDDEN = timedelta(hours=12) - timedelta(minutes=20)
-_COUNTED = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesDelayed")
+_COUNTED = (
+    "ApproximateNumberOfMessages",
+    "ApproximateNumberOfMessagesNotVisible",
+    "ApproximateNumberOfMessagesDelayed",
+)
 _LATE = frozenset({"ReceiptHandleIsInvalid", "MessageNotInflight", "AWS.SimpleQueueService.MessageNotInflight"})
 _GONE = "does not exist or is not available for visibility timeout change"  # said by a code that means other things too
 _MISSING = "There is no such queue here: deploy it, or look at the settings' queue and region."
@@ -65,7 +69,9 @@ class SqsQueue:
         seconds = math.ceil(min(max(after, timedelta()), LONGEST_HIDDEN).total_seconds())
         with _in_words(url):
             try:
-                self._clients.sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=handle, VisibilityTimeout=seconds)
+                self._clients.sqs.change_message_visibility(
+                    QueueUrl=url, ReceiptHandle=handle, VisibilityTimeout=seconds
+                )
             except ClientError as error:
                 if not _is_late(error):
                     raise

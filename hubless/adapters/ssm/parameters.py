@@ -38,7 +38,9 @@ class SsmParameters:
             raise StoreUnavailableError(f"There is no parameter {' and none '.join(missing)} in SSM")
         # One may be asked for by its ARN, or with a version or a label behind its name.
         calls = (("ARN", ""), ("Name", ""), ("Name", "Selector"))
-        return {one.get(name, "") + one.get(more, ""): one["Value"] for one in answer["Parameters"] for name, more in calls}
+        return {
+            one.get(name, "") + one.get(more, ""): one["Value"] for one in answer["Parameters"] for name, more in calls
+        }
 
     def _unread(self, why: str) -> StoreUnavailableError:
         return StoreUnavailableError(f"SSM's parameters {' and '.join(self._names)} cannot be read: {why}")

@@ -51,8 +51,13 @@ class Account(TaskCalls, DefinitionCalls, S3Calls, EfsCalls):
         self.calls = []  # (operation, parameters), as they came
         self.news = []  # events, oldest first, that EventBridge has to deliver
         self.refusals = {}  # operation → errors to be raised, one a call
-        self.limits = {"RunTask": Bucket(20, 20), "RegisterTaskDefinition": Bucket(20, 1), "DescribeTasks": Bucket(100, 20),
-                       "ListTasks": Bucket(100, 20), "StopTask": Bucket(100, 40)}  # fmt: skip
+        self.limits = {
+            "RunTask": Bucket(20, 20),
+            "RegisterTaskDefinition": Bucket(20, 1),
+            "DescribeTasks": Bucket(100, 20),
+            "ListTasks": Bucket(100, 20),
+            "StopTask": Bucket(100, 40),
+        }
         self.places = Bucket(100, 20)  # tasks that Fargate takes
         self.addresses = (f"10.0.{high}.{low}" for high in range(256) for low in range(4, 255))
         self._steps, self._numbers = [], itertools.count(1)

@@ -16,10 +16,34 @@ FARGATE = {
     8192: range(16384, 61440 + 1, 4096),
     16384: range(32768, 122880 + 1, 8192),
 }
-KNOWN = {"family", "networkMode", "requiresCompatibilities", "cpu", "memory", "executionRoleArn", "taskRoleArn",
-         "runtimePlatform", "containerDefinitions", "volumes", "tags"}  # fmt: skip
-KNOWN_OF_CONTAINER = {"name", "image", "essential", "command", "environment", "environmentFiles", "portMappings", "mountPoints",
-                      "stopTimeout", "readonlyRootFilesystem", "linuxParameters", "healthCheck", "logConfiguration"}  # fmt: skip
+KNOWN = {
+    "family",
+    "networkMode",
+    "requiresCompatibilities",
+    "cpu",
+    "memory",
+    "executionRoleArn",
+    "taskRoleArn",
+    "runtimePlatform",
+    "containerDefinitions",
+    "volumes",
+    "tags",
+}
+KNOWN_OF_CONTAINER = {
+    "name",
+    "image",
+    "essential",
+    "command",
+    "environment",
+    "environmentFiles",
+    "portMappings",
+    "mountPoints",
+    "stopTimeout",
+    "readonlyRootFilesystem",
+    "linuxParameters",
+    "healthCheck",
+    "logConfiguration",
+}
 
 
 class DefinitionCalls:
@@ -45,14 +69,21 @@ class DefinitionCalls:
         check_tags(given.get("tags", []))
         revisions = self.definitions.setdefault(family, [])
         made = deepcopy({key: value for key, value in given.items() if key != "tags"})
-        made |= {"taskDefinitionArn": f"{ACCOUNT}:task-definition/{family}:{len(revisions) + 1}", "status": "ACTIVE",
-                 "revision": len(revisions) + 1, "compatibilities": ["EC2", "FARGATE"],
-                 "registeredAt": self.now().timestamp(), "tags": given.get("tags", [])}  # fmt: skip
+        made |= {
+            "taskDefinitionArn": f"{ACCOUNT}:task-definition/{family}:{len(revisions) + 1}",
+            "status": "ACTIVE",
+            "revision": len(revisions) + 1,
+            "compatibilities": ["EC2", "FARGATE"],
+            "registeredAt": self.now().timestamp(),
+            "tags": given.get("tags", []),
+        }
         revisions.append(made)
         return {"taskDefinition": _shown(made), "tags": made["tags"]}
 
     def _check_container(self, container, given):
-        assert container.keys() <= KNOWN_OF_CONTAINER, f"the double does not know {container.keys() - KNOWN_OF_CONTAINER}"
+        assert container.keys() <= KNOWN_OF_CONTAINER, (
+            f"the double does not know {container.keys() - KNOWN_OF_CONTAINER}"
+        )
         if not container.get("image"):
             raise client("Container.image should not be null or empty.")
         driver = container.get("logConfiguration", {}).get("logDriver")
@@ -68,13 +99,19 @@ class DefinitionCalls:
             check_environment_file(file)
 
     def describe_task_definition(self, given):
-        return {"taskDefinition": _shown(self.definition_of(given["taskDefinition"], "Unable to describe task definition."))}
+        return {
+            "taskDefinition": _shown(self.definition_of(given["taskDefinition"], "Unable to describe task definition."))
+        }
 
     def list_task_definitions(self, given):
         assert given.keys() <= {"familyPrefix", "status", "maxResults", "nextToken", "sort"}
         wanted = given.get("status", "ACTIVE")
-        arns = [one["taskDefinitionArn"] for family, revisions in sorted(self.definitions.items()) for one in revisions
-                if given.get("familyPrefix") in {None, family} and one["status"] == wanted]  # fmt: skip
+        arns = [
+            one["taskDefinitionArn"]
+            for family, revisions in sorted(self.definitions.items())
+            for one in revisions
+            if given.get("familyPrefix") in {None, family} and one["status"] == wanted
+        ]
         if given.get("sort") == "DESC":
             arns.reverse()
         return page(arns, given, "taskDefinitionArns")
@@ -82,9 +119,12 @@ class DefinitionCalls:
     def list_task_definition_families(self, given):
         assert given.keys() <= {"familyPrefix", "status", "maxResults", "nextToken"}
         wanted = given.get("status", "ALL")
-        families = [family for family, revisions in sorted(self.definitions.items())
-                    if family.startswith(given.get("familyPrefix", ""))
-                    and wanted in {"ALL", "ACTIVE" if "ACTIVE" in {one["status"] for one in revisions} else "INACTIVE"}]  # fmt: skip
+        families = [
+            family
+            for family, revisions in sorted(self.definitions.items())
+            if family.startswith(given.get("familyPrefix", ""))
+            and wanted in {"ALL", "ACTIVE" if "ACTIVE" in {one["status"] for one in revisions} else "INACTIVE"}
+        ]
         return page(families, given, "families")
 
     def deregister_task_definition(self, given):
@@ -139,7 +179,9 @@ def check_tags(tags):
         if len(tag["key"]) > 128 or len(tag.get("value", "")) > 256:
             raise invalid("Tag keys and values may have at most 128 and 256 characters.")
         if not all(re.fullmatch(r"[\w \u00a0.:/=+\-@]*", text) for text in (tag["key"], tag.get("value", ""))):
-            raise invalid("Some tags contain invalid characters. Valid characters: UTF-8 letters, spaces, numbers and _ . / = + - : @.")
+            raise invalid(
+                "Some tags contain invalid characters. Valid characters: UTF-8 letters, spaces, numbers and _ . / = + - : @."
+            )
 
 
 def page(items, given, name, size=100):

@@ -21,7 +21,9 @@ def serve(account, port=0, guard=None):
         def do_any(self):
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             with guard:
-                status, headers, said = answer(account, *read(self.command, f"http://{self.headers['Host']}{self.path}", self.headers, body))
+                status, headers, said = answer(
+                    account, *read(self.command, f"http://{self.headers['Host']}{self.path}", self.headers, body)
+                )
             self.send_response(status)
             for name, value in (headers | {"Content-Length": str(len(said))}).items():
                 self.send_header(name, value)

@@ -29,8 +29,15 @@ class Processes:
         seen = own | {name: value.replace("//0.0.0.0:", f"//{address}:") for name, value in environment.items()}
         root = ["--allow-root"] if os.geteuid() == 0 and command[0] == "jupyterhub-singleuser" else []
         with (self.home / "server.log").open("ab") as log:
-            child = subprocess.Popen([self.programs / command[0], *command[1:], *root], env=seen, cwd=self.home,
-                                     stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)  # fmt: skip
+            child = subprocess.Popen(
+                [self.programs / command[0], *command[1:], *root],
+                env=seen,
+                cwd=self.home,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
         self._children.append((task, child))
 
     def end(self, task, how):

@@ -57,8 +57,12 @@ class EfsCalls:
             raise AwsError("FileSystemNotFound", f"File system '{given['FileSystemId']}' does not exist.", 404)
         for number, point in self.access_points.items():
             if point["ClientToken"] == given["ClientToken"]:
-                raise AwsError("AccessPointAlreadyExists", f"Access point already exists with creation token {given['ClientToken']}",
-                               409, AccessPointId=number)  # fmt: skip
+                raise AwsError(
+                    "AccessPointAlreadyExists",
+                    f"Access point already exists with creation token {given['ClientToken']}",
+                    409,
+                    AccessPointId=number,
+                )
         path = given["RootDirectory"]["Path"]
         if len(path) > 100 or path.count("/") > 4:
             raise AwsError("BadRequest", "RootDirectory.Path must have at most 100 characters and four folders.")

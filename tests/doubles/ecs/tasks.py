@@ -16,8 +16,22 @@ EXIT_SECONDS = 1  # that a container takes to end when it is asked
 AWAY_SECONDS = 12  # from the container's end to STOPPED
 REMEMBERED = timedelta(hours=1)  # after the end
 TOKEN_IS_VALID = timedelta(hours=24)
-KNOWN = {"cluster", "taskDefinition", "count", "clientToken", "startedBy", "capacityProviderStrategy", "launchType",
-         "platformVersion", "networkConfiguration", "enableExecuteCommand", "enableECSManagedTags", "tags", "overrides", "group"}  # fmt: skip
+KNOWN = {
+    "cluster",
+    "taskDefinition",
+    "count",
+    "clientToken",
+    "startedBy",
+    "capacityProviderStrategy",
+    "launchType",
+    "platformVersion",
+    "networkConfiguration",
+    "enableExecuteCommand",
+    "enableECSManagedTags",
+    "tags",
+    "overrides",
+    "group",
+}
 KNOWN_OVERRIDES = {"name", "command", "environment", "environmentFiles"}
 ESSENTIAL = "Essential container in task exited"
 
@@ -83,12 +97,16 @@ class TaskCalls:
         ):
             for one in wanted:
                 if one not in there:
-                    raise invalid(f"Error retrieving {name} information for [{one}]: The {name} ID '{one}' does not exist (ErrorCode: {kind})")
+                    raise invalid(
+                        f"Error retrieving {name} information for [{one}]: The {name} ID '{one}' does not exist (ErrorCode: {kind})"
+                    )
 
     def _provider(self, given, providers):
         strategy = given.get("capacityProviderStrategy")
         if strategy and given.get("launchType"):
-            raise invalid("Specifying both a launch type and capacity provider strategy is not supported. Remove one and try again.")
+            raise invalid(
+                "Specifying both a launch type and capacity provider strategy is not supported. Remove one and try again."
+            )
         if not strategy:
             assert given.get("launchType") == "FARGATE", "the double knows Fargate only"
             return "FARGATE"
@@ -106,11 +124,15 @@ class TaskCalls:
         for override in overrides.get("containerOverrides", []):
             assert override.keys() <= KNOWN_OVERRIDES, f"the double does not know {override.keys() - KNOWN_OVERRIDES}"
             if override.get("name") not in names:
-                raise invalid(f"Override for container named {override.get('name')} is not a container in the TaskDefinition.")
+                raise invalid(
+                    f"Override for container named {override.get('name')} is not a container in the TaskDefinition."
+                )
             for file in override.get("environmentFiles", []):
                 check_environment_file(file)
                 if not definition.get("executionRoleArn"):
-                    raise client("Fargate requires task definition to have execution role ARN to support environment files.")
+                    raise client(
+                        "Fargate requires task definition to have execution role ARN to support environment files."
+                    )
 
     def _known_by_token(self, given):
         at, parameters, arn = self.client_tokens.get(given.get("clientToken"), (None, None, None))
@@ -124,11 +146,19 @@ class TaskCalls:
     def _refused(self, provider):
         how = self.full.get(provider)
         if how == "exception":
-            raise client("Capacity is unavailable at this time. Please try again later or in a different availability zone")
+            raise client(
+                "Capacity is unavailable at this time. Please try again later or in a different availability zone"
+            )
         if how is not None:
-            return {"reason": "Capacity is unavailable at this time. Please try again later or in a different availability zone"
-                    if how == "failure" else how}  # fmt: skip
-        if self.quota is not None and sum(task["lastStatus"] != "STOPPED" for task in self.tasks.values()) >= self.quota:
+            return {
+                "reason": "Capacity is unavailable at this time. Please try again later or in a different availability zone"
+                if how == "failure"
+                else how
+            }
+        if (
+            self.quota is not None
+            and sum(task["lastStatus"] != "STOPPED" for task in self.tasks.values()) >= self.quota
+        ):
             raise client("You've reached the limit on the number of vCPUs you can run concurrently")
         return None if self.places.take(self.now()) else {"reason": "RESOURCE:ENI"}
 
@@ -136,23 +166,50 @@ class TaskCalls:
         number, cluster = self.hex(32), given["cluster"].rpartition("/")[2]
         arn = f"{ACCOUNT}:task/{cluster}/{number}"
         containers = [
-            {"containerArn": f"{ACCOUNT}:container/{cluster}/{number}/{self.hex(32)}", "taskArn": arn, "name": one["name"],
-             "image": one["image"], "lastStatus": "PENDING", "networkInterfaces": [], "cpu": "0"}
+            {
+                "containerArn": f"{ACCOUNT}:container/{cluster}/{number}/{self.hex(32)}",
+                "taskArn": arn,
+                "name": one["name"],
+                "image": one["image"],
+                "lastStatus": "PENDING",
+                "networkInterfaces": [],
+                "cpu": "0",
+            }
             for one in definition["containerDefinitions"]
-        ]  # fmt: skip
+        ]
         vpc = given["networkConfiguration"]["awsvpcConfiguration"]
-        eni = {"id": self.hex(32), "type": "ElasticNetworkInterface", "status": "PRECREATED",
-               "details": [{"name": "subnetId", "value": vpc["subnets"][0]}]}  # fmt: skip
+        eni = {
+            "id": self.hex(32),
+            "type": "ElasticNetworkInterface",
+            "status": "PRECREATED",
+            "details": [{"name": "subnetId", "value": vpc["subnets"][0]}],
+        }
         task = {
-            "taskArn": arn, "clusterArn": f"{ACCOUNT}:cluster/{cluster}", "taskDefinitionArn": definition["taskDefinitionArn"],
-            "lastStatus": "PROVISIONING", "desiredStatus": "RUNNING", "createdAt": self.now(), "cpu": definition["cpu"],
-            "memory": definition["memory"], "containers": containers, "attachments": [eni], "attributes": [],
-            "overrides": {"containerOverrides": [], "inferenceAcceleratorOverrides": []} | deepcopy(given.get("overrides", {})),
-            "group": given.get("group", f"family:{definition['family']}"), "startedBy": given.get("startedBy", ""),
-            "capacityProviderName": provider, "launchType": "FARGATE", "platformVersion": given.get("platformVersion", "1.4.0"),
-            "platformFamily": "Linux", "enableExecuteCommand": given.get("enableExecuteCommand", False), "healthStatus": "UNKNOWN",
-            "availabilityZone": "eu-central-1a", "tags": given.get("tags", []), "version": 0,
-        }  # fmt: skip
+            "taskArn": arn,
+            "clusterArn": f"{ACCOUNT}:cluster/{cluster}",
+            "taskDefinitionArn": definition["taskDefinitionArn"],
+            "lastStatus": "PROVISIONING",
+            "desiredStatus": "RUNNING",
+            "createdAt": self.now(),
+            "cpu": definition["cpu"],
+            "memory": definition["memory"],
+            "containers": containers,
+            "attachments": [eni],
+            "attributes": [],
+            "overrides": {"containerOverrides": [], "inferenceAcceleratorOverrides": []}
+            | deepcopy(given.get("overrides", {})),
+            "group": given.get("group", f"family:{definition['family']}"),
+            "startedBy": given.get("startedBy", ""),
+            "capacityProviderName": provider,
+            "launchType": "FARGATE",
+            "platformVersion": given.get("platformVersion", "1.4.0"),
+            "platformFamily": "Linux",
+            "enableExecuteCommand": given.get("enableExecuteCommand", False),
+            "healthStatus": "UNKNOWN",
+            "availabilityZone": "eu-central-1a",
+            "tags": given.get("tags", []),
+            "version": 0,
+        }
         task["definition"] = definition
         self.tasks[arn] = task
         self._tell(task)
@@ -170,9 +227,11 @@ class TaskCalls:
         address = self.runtime.address() if self.runtime else next(self.addresses)
         eni = task["attachments"][0]
         eni["status"] = "ATTACHED"
-        eni["details"] += [{"name": "networkInterfaceId", "value": f"eni-{self.hex(17)}"},
-                           {"name": "macAddress", "value": "0a:98:eb:a7:29:ba"},
-                           {"name": "privateIPv4Address", "value": address}]  # fmt: skip
+        eni["details"] += [
+            {"name": "networkInterfaceId", "value": f"eni-{self.hex(17)}"},
+            {"name": "macAddress", "value": "0a:98:eb:a7:29:ba"},
+            {"name": "privateIPv4Address", "value": address},
+        ]
         task["lastStatus"] = "PENDING"
         for container in task["containers"]:
             container["networkInterfaces"] = [{"attachmentId": eni["id"], "privateIpv4Address": address}]
@@ -195,15 +254,25 @@ class TaskCalls:
         for volume in task["definition"].get("volumes", []):
             point = volume["efsVolumeConfiguration"]["authorizationConfig"]["accessPointId"]
             if point not in self.access_points:
-                return ("ResourceInitializationError: failed to invoke EFS utils commands to set up EFS volumes: "
-                        f"stderr: mount.nfs4: access denied by server ({point})")  # fmt: skip
-        missing = [file for override in task["overrides"]["containerOverrides"]
-                   for file in override.get("environmentFiles", []) if self.read_file(file["value"]) is None]  # fmt: skip
+                return (
+                    "ResourceInitializationError: failed to invoke EFS utils commands to set up EFS volumes: "
+                    f"stderr: mount.nfs4: access denied by server ({point})"
+                )
+        missing = [
+            file
+            for override in task["overrides"]["containerOverrides"]
+            for file in override.get("environmentFiles", [])
+            if self.read_file(file["value"]) is None
+        ]
         if missing:
             return "ResourceInitializationError: failed to download env files: file download command: non empty error stream"
-        groups = [one["logConfiguration"]["options"]["awslogs-group"] for one in task["definition"]["containerDefinitions"]]
+        groups = [
+            one["logConfiguration"]["options"]["awslogs-group"] for one in task["definition"]["containerDefinitions"]
+        ]
         if not set(groups) <= self.log_groups:
-            return "ResourceInitializationError: failed to validate logger args: The specified log group does not exist."
+            return (
+                "ResourceInitializationError: failed to validate logger args: The specified log group does not exist."
+            )
         return None
 
     def _run(self, task):
@@ -238,7 +307,11 @@ class TaskCalls:
     def _die(self, task, code, reason=None):
         if task["lastStatus"] == "STOPPED" or task["containers"][0]["lastStatus"] == "STOPPED":
             return
-        task["desiredStatus"], task["stopCode"], task["stoppedReason"] = "STOPPED", "EssentialContainerExited", ESSENTIAL
+        task["desiredStatus"], task["stopCode"], task["stoppedReason"] = (
+            "STOPPED",
+            "EssentialContainerExited",
+            ESSENTIAL,
+        )
         self._exit(task, code, reason)
 
     def interrupt(self, arn):
@@ -302,17 +375,28 @@ class TaskCalls:
     # --- asking ---
 
     def list_tasks(self, given):
-        assert given.keys() <= {"cluster", "startedBy", "family", "desiredStatus", "launchType", "maxResults", "nextToken"}
+        assert given.keys() <= {
+            "cluster",
+            "startedBy",
+            "family",
+            "desiredStatus",
+            "launchType",
+            "maxResults",
+            "nextToken",
+        }
         self._cluster(given)
         if given.get("startedBy") and given.keys() & {"family", "desiredStatus", "launchType"}:
             raise invalid("When you specify startedBy as the filter, it must be the only filter that you use.")
         wanted = given.get("desiredStatus", "RUNNING")
         arns = [
-            arn for arn, task in self.tasks.items()
-            if task["desiredStatus"] == wanted and self.now() - task["createdAt"] >= self.lag
-            and given.get("startedBy") in {None, task["startedBy"]} and self._is_remembered(task)
+            arn
+            for arn, task in self.tasks.items()
+            if task["desiredStatus"] == wanted
+            and self.now() - task["createdAt"] >= self.lag
+            and given.get("startedBy") in {None, task["startedBy"]}
+            and self._is_remembered(task)
             and given.get("family") in {None, task["definition"]["family"]}
-        ]  # fmt: skip
+        ]
         return page(arns, given, "taskArns")
 
     def describe_tasks(self, given):
@@ -346,16 +430,25 @@ class TaskCalls:
         """Note one change of a task as EventBridge tells of it: texts for instants, other words for the interface, no tags."""
         task["version"] += 1
         detail = {key: deepcopy(value) for key, value in task.items() if key not in {"definition", "tags"}}
-        detail = {key: value.strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z" if isinstance(value, datetime) else value
-                  for key, value in detail.items()}  # fmt: skip
+        detail = {
+            key: value.strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z" if isinstance(value, datetime) else value
+            for key, value in detail.items()
+        }
         detail["attachments"][0]["type"] = "eni"
         detail["updatedAt"] = self._at.strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
-        self.news.append({
-            "version": "0", "id": f"{self.hex(8)}-{self.hex(4)}-{self.hex(4)}-{self.hex(4)}-{self.hex(12)}",
-            "detail-type": "ECS Task State Change", "source": "aws.ecs", "account": "123456789012",
-            "time": self._at.strftime("%Y-%m-%dT%H:%M:%SZ"), "region": "eu-central-1", "resources": [task["taskArn"]],
-            "detail": detail,
-        })  # fmt: skip
+        self.news.append(
+            {
+                "version": "0",
+                "id": f"{self.hex(8)}-{self.hex(4)}-{self.hex(4)}-{self.hex(4)}-{self.hex(12)}",
+                "detail-type": "ECS Task State Change",
+                "source": "aws.ecs",
+                "account": "123456789012",
+                "time": self._at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+                "region": "eu-central-1",
+                "resources": [task["taskArn"]],
+                "detail": detail,
+            }
+        )
 
     # --- for tests ---
 

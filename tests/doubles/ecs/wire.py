@@ -66,12 +66,16 @@ def _s3(method, parts, headers, body):
     query = dict(parse_qsl(parts.query, keep_blank_values=True))
     if method == "PUT" and key:
         kms = headers.get("x-amz-server-side-encryption-aws-kms-key-id")
-        return "PutObject", {"Bucket": bucket, "Key": key, "Body": _unchunked(headers, body)} | ({"SSEKMSKeyId": kms} if kms else {})
+        return "PutObject", {"Bucket": bucket, "Key": key, "Body": _unchunked(headers, body)} | (
+            {"SSEKMSKeyId": kms} if kms else {}
+        )
     if method == "DELETE" and key:
         return "DeleteObject", {"Bucket": bucket, "Key": key}
     if method == "GET" and not key and query.get("list-type") == "2":
         names = {"prefix": "Prefix", "max-keys": "MaxKeys", "continuation-token": "ContinuationToken"}
-        return "ListObjectsV2", {"Bucket": bucket} | {names[name]: value for name, value in query.items() if name in names}
+        return "ListObjectsV2", {"Bucket": bucket} | {
+            names[name]: value for name, value in query.items() if name in names
+        }
     raise AssertionError(f"the double does not know {method} {parts.path}?{parts.query}")
 
 
@@ -108,7 +112,12 @@ def _refusal(error, *, s3):
     if s3:
         body = f"<Error><Code>{error.code}</Code><Message>{escape(error.message)}</Message></Error>"
         return error.status, {"Content-Type": "application/xml"}, body.encode()
-    facts = {"__type": error.code, "message": error.message, "ErrorCode": error.code, "Message": error.message} | error.members
+    facts = {
+        "__type": error.code,
+        "message": error.message,
+        "ErrorCode": error.code,
+        "Message": error.message,
+    } | error.members
     headers = {"Content-Type": "application/x-amz-json-1.1", "x-amzn-ErrorType": error.code}
     return error.status, headers, json.dumps(facts).encode()
 

@@ -51,10 +51,15 @@ class Script:
     def makes_a_group(self, route=A):
         self.answers("create_target_group", {"TargetGroups": [{"TargetGroupArn": arn(route)}]})
         self.answers("modify_target_group_attributes", {})
-        return self.answers("register_targets", {}, TargetGroupArn=arn(route), Targets=[{"Id": "10.0.0.1", "Port": 8888}])
+        return self.answers(
+            "register_targets", {}, TargetGroupArn=arn(route), Targets=[{"Id": "10.0.0.1", "Port": 8888}]
+        )
 
     def finds(self, **states):
-        told = [{"Target": {"Id": f"10.0.0.{n[1:]}", "Port": 8888}, "TargetHealth": {"State": state}} for n, state in states.items()]
+        told = [
+            {"Target": {"Id": f"10.0.0.{n[1:]}", "Port": 8888}, "TargetHealth": {"State": state}}
+            for n, state in states.items()
+        ]
         return self.answers("describe_target_health", {"TargetHealthDescriptions": told})
 
 
@@ -72,14 +77,24 @@ def arn(route):
 
 def a_rule(route, number=1):
     return {
-        "RuleArn": f"arn:rule/{number}", "Priority": str(number), "Conditions": [naming.condition_of(route.prefix)],
+        "RuleArn": f"arn:rule/{number}",
+        "Priority": str(number),
+        "Conditions": [naming.condition_of(route.prefix)],
         "Actions": [{"Type": "forward", "TargetGroupArn": arn(route)}],
-    }  # fmt: skip
+    }
 
 
-@pytest.mark.parametrize(("state", "is_healthy"), [
-    ("initial", False), ("unused", False), ("unhealthy", False), ("unavailable", False), ("draining", False), ("healthy", True),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("state", "is_healthy"),
+    [
+        ("initial", False),
+        ("unused", False),
+        ("unhealthy", False),
+        ("unavailable", False),
+        ("draining", False),
+        ("healthy", True),
+    ],
+)
 def test_only_a_healthy_target_is_served(script, state, is_healthy):
     script.holds(a_rule(A)).finds(n1=state)
     assert script.balancer.lead(A) == is_healthy
@@ -134,7 +149,9 @@ def test_an_address_that_elb_cannot_reach_is_said(script):
         script.balancer.lead(A)
 
 
-@pytest.mark.parametrize(("code", "remedy"), [("AccessDenied", "grant it"), ("ListenerNotFound", "settings"), ("Unheard", "Unheard it said")])
+@pytest.mark.parametrize(
+    ("code", "remedy"), [("AccessDenied", "grant it"), ("ListenerNotFound", "settings"), ("Unheard", "Unheard it said")]
+)
 def test_what_else_elb_refuses_is_said_with_its_words(script, code, remedy):
     script.refuses("describe_rules", code)
     with pytest.raises(StoreUnavailableError, match=remedy):
@@ -146,9 +163,14 @@ def test_a_priority_that_another_has_is_passed_over(script):
     stranger = Route("/user/bob/", "10.0.0.2:8888", "l2")
     script.holds().makes_a_group().refuses("create_rule", "PriorityInUse").holds(a_rule(stranger))
     script.answers(
-        "create_rule", {"Rules": []}, ListenerArn="arn:listener", Conditions=[naming.condition_of(A.prefix)], Priority=second,
-        Actions=[{"Type": "forward", "TargetGroupArn": arn(A)}], Tags=ANY,
-    ).finds(n1="initial")  # fmt: skip
+        "create_rule",
+        {"Rules": []},
+        ListenerArn="arn:listener",
+        Conditions=[naming.condition_of(A.prefix)],
+        Priority=second,
+        Actions=[{"Type": "forward", "TargetGroupArn": arn(A)}],
+        Tags=ANY,
+    ).finds(n1="initial")
     assert not script.balancer.lead(A)
     assert first != second
 
@@ -161,7 +183,9 @@ def test_a_rule_that_somebody_else_just_made_is_ours(script):
 def test_a_group_that_is_there_is_used(script):
     script.holds().refuses("create_target_group", "DuplicateTargetGroupName")
     script.answers("describe_target_groups", {"TargetGroups": [{"TargetGroupArn": arn(A)}]})
-    script.answers("modify_target_group_attributes", {}).answers("register_targets", {}).answers("create_rule", {"Rules": []})
+    script.answers("modify_target_group_attributes", {}).answers("register_targets", {}).answers(
+        "create_rule", {"Rules": []}
+    )
     script.finds(n1="healthy")
     assert script.balancer.lead(A)
 

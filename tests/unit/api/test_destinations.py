@@ -11,22 +11,55 @@ BELOW = Origins("http://hub.example:8000", subdomains=True)
 
 def a_request(host="hub.example:8000", scheme="http", origins=SHARED):
     app = SimpleNamespace(state=SimpleNamespace(hub=SimpleNamespace(origins=origins)))
-    return Request({
-        "app": app,
-        "type": "http", "method": "GET", "scheme": scheme, "path": "/hub/login", "query_string": b"",
-        "headers": [(b"host", host.encode())], "server": ("127.0.0.1", 8000),
-    })  # fmt: skip
+    return Request(
+        {
+            "app": app,
+            "type": "http",
+            "method": "GET",
+            "scheme": scheme,
+            "path": "/hub/login",
+            "query_string": b"",
+            "headers": [(b"host", host.encode())],
+            "server": ("127.0.0.1", 8000),
+        }
+    )
 
 
 EVIL = [
-    "//evil.example", "///evil.example", "////evil.example", "/\\evil.example", "\\\\evil.example", "\\/evil.example",
-    "https:evil.example", "http:evil.example", "https://evil.example/", "javascript:alert(1)", "data:text/html,x",
-    "http://hub.example:8000//evil.example", "http://hub.example:8000///evil.example", "http://hub.example:8000/\\evil",
-    "http://hub.example:8000////evil.example", "http://hub.example:8000/////evil.example", "HTTP://hub.example:8000//evil.example",
-    "http://hub.example:8000@evil.example/", "http://hub.example:80000/", "https://hub.example:8000/x",
-    "/\t/evil.example", "\t//evil.example", "/\n/evil.example", " //evil.example", "http://hub.example:8000 /x", "/%0a\n/evil", "evil.example", "?x", "",
-    "http://[bad", "\x00/x", "/x\x7f", "x" * 5000,
-]  # fmt: skip
+    "//evil.example",
+    "///evil.example",
+    "////evil.example",
+    "/\\evil.example",
+    "\\\\evil.example",
+    "\\/evil.example",
+    "https:evil.example",
+    "http:evil.example",
+    "https://evil.example/",
+    "javascript:alert(1)",
+    "data:text/html,x",
+    "http://hub.example:8000//evil.example",
+    "http://hub.example:8000///evil.example",
+    "http://hub.example:8000/\\evil",
+    "http://hub.example:8000////evil.example",
+    "http://hub.example:8000/////evil.example",
+    "HTTP://hub.example:8000//evil.example",
+    "http://hub.example:8000@evil.example/",
+    "http://hub.example:80000/",
+    "https://hub.example:8000/x",
+    "/\t/evil.example",
+    "\t//evil.example",
+    "/\n/evil.example",
+    " //evil.example",
+    "http://hub.example:8000 /x",
+    "/%0a\n/evil",
+    "evil.example",
+    "?x",
+    "",
+    "http://[bad",
+    "\x00/x",
+    "/x\x7f",
+    "x" * 5000,
+]
 
 
 @pytest.mark.parametrize("origins", [SHARED, BELOW])
@@ -36,10 +69,17 @@ def test_nothing_that_might_lead_elsewhere_is_followed(given, origins):
 
 
 ELSEWHERE = [
-    "http://evil.example/user/alice/", "http://hub.example.evil/user/alice/", "http://evilhub.example:8000/user/alice/", "ftp:///user/alice/",
-    "//alice.hub.example:8000/user/alice/", "http://x@alice.hub.example:8000/user/alice/", "http://alice.hub.example:8000@evil.example/",
-    "http://alice.hub.example:8000//evil.example/", "http://alice.hub.example:8000/\\evil.example", "javascript://alice.hub.example/%0aalert(1)",
-]  # fmt: skip
+    "http://evil.example/user/alice/",
+    "http://hub.example.evil/user/alice/",
+    "http://evilhub.example:8000/user/alice/",
+    "ftp:///user/alice/",
+    "//alice.hub.example:8000/user/alice/",
+    "http://x@alice.hub.example:8000/user/alice/",
+    "http://alice.hub.example:8000@evil.example/",
+    "http://alice.hub.example:8000//evil.example/",
+    "http://alice.hub.example:8000/\\evil.example",
+    "javascript://alice.hub.example/%0aalert(1)",
+]
 
 
 @pytest.mark.parametrize("given", ELSEWHERE)
@@ -78,7 +118,10 @@ def test_whose_path_it_is_says_at_which_host_it_is_followed(given, place):
         ("/ /evil", "/%20/evil"),
         ("/user/alice/lab/tree/ü.ipynb", "/user/alice/lab/tree/%C3%BC.ipynb"),
         ("http://hub.example:8000/user/alice/lab?x=1", "/user/alice/lab?x=1"),
-        ("/hub/api/oauth2/authorize?redirect_uri=%2Fuser%2Fa%2Foauth_callback", "/hub/api/oauth2/authorize?redirect_uri=%2Fuser%2Fa%2Foauth_callback"),
+        (
+            "/hub/api/oauth2/authorize?redirect_uri=%2Fuser%2Fa%2Foauth_callback",
+            "/hub/api/oauth2/authorize?redirect_uri=%2Fuser%2Fa%2Foauth_callback",
+        ),
     ],
 )
 def test_places_on_this_host_are_followed_as_they_were_sent(given, followed):

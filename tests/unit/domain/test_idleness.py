@@ -9,9 +9,15 @@ HOUR = timedelta(hours=1)
 
 def a_running_server(*, idle_for=timedelta(0), age=HOUR * 10):
     return Server(
-        id="s", owner_id="u", name="", created_at=NOW - age, entered_at=NOW - age, state=State.READY,
-        started_at=NOW - age, last_activity_at=NOW - idle_for,
-    )  # fmt: skip
+        id="s",
+        owner_id="u",
+        name="",
+        created_at=NOW - age,
+        entered_at=NOW - age,
+        state=State.READY,
+        started_at=NOW - age,
+        last_activity_at=NOW - idle_for,
+    )
 
 
 def test_reaps_at_the_idle_limit_and_not_a_moment_before():

@@ -10,7 +10,25 @@ def test_ordinary_and_unusual_names_are_allowed(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["", " a", "a ", "a/b", ".", "..", "...", "%2e%2E", "a\nb", "a\x00b", "\x7f", "a\u2028b", "x" * 256, "\u202enimda", "a\u2066b", "\u202aa"]
+    "name",
+    [
+        "",
+        " a",
+        "a ",
+        "a/b",
+        ".",
+        "..",
+        "...",
+        "%2e%2E",
+        "a\nb",
+        "a\x00b",
+        "\x7f",
+        "a\u2028b",
+        "x" * 256,
+        "\u202enimda",
+        "a\u2066b",
+        "\u202aa",
+    ],
 )
 def test_names_that_break_a_rule_are_refused_with_the_rule(name):
     with pytest.raises(InvalidRequestError, match="Invalid username"):

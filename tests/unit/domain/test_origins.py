@@ -25,10 +25,15 @@ WRITTEN = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 @pytest.mark.parametrize(
     ("name", "label"),
     [
-        ("alice", "alice"), ("a-b", "a-b"), ("x1", "x1"), ("x" * 63, "x" * 63),
-        ("josé", "xn--jos-dma"), ("名前", "xn--ldr85b"), ("שלום", "xn--9dbne9b"),
+        ("alice", "alice"),
+        ("a-b", "a-b"),
+        ("x1", "x1"),
+        ("x" * 63, "x" * 63),
+        ("josé", "xn--jos-dma"),
+        ("名前", "xn--ldr85b"),
+        ("שלום", "xn--9dbne9b"),
     ],
-)  # fmt: skip
+)
 def test_a_name_is_written_as_jupyterhub_writes_it_where_that_is_safe(name, label):
     assert user_label(name) == label
     assert len(service_label(name)) <= 63
@@ -37,11 +42,23 @@ def test_a_name_is_written_as_jupyterhub_writes_it_where_that_is_safe(name, labe
 @pytest.mark.parametrize(
     ("name", "shown"),
     [
-        ("bob@example.org", "u-bobexamp--"), ("a_b", "u-ab--"), ("a.b", "u-ab--"), ("1234567", "u-1234567--"), ("-x", "u-x--"),
-        ("a--b", "u-ab--"), ("xn--jos-dma", "u-xnjosdma--"), ("Alice", "u-alice--"), ("x" * 64, "u-xxxxxxxx--"), ("☃", "u-x--"),
-        ("straße", "u-strae--"), ("www", "u-www--"), ("مرحبا١", "u-x--"), ("\uff46ull", "u-ull--"), ("..", "u-x--"),
+        ("bob@example.org", "u-bobexamp--"),
+        ("a_b", "u-ab--"),
+        ("a.b", "u-ab--"),
+        ("1234567", "u-1234567--"),
+        ("-x", "u-x--"),
+        ("a--b", "u-ab--"),
+        ("xn--jos-dma", "u-xnjosdma--"),
+        ("Alice", "u-alice--"),
+        ("x" * 64, "u-xxxxxxxx--"),
+        ("☃", "u-x--"),
+        ("straße", "u-strae--"),
+        ("www", "u-www--"),
+        ("مرحبا١", "u-x--"),
+        ("\uff46ull", "u-ull--"),
+        ("..", "u-x--"),
     ],
-)  # fmt: skip
+)
 def test_any_other_name_is_a_hash_that_nobody_finds_again(name, shown):
     assert re.fullmatch(re.escape(shown) + "[a-z2-7]{26}", user_label(name))
 
@@ -70,11 +87,15 @@ def test_names_that_jupyterhubs_hook_takes_for_one_are_two():
 @pytest.mark.parametrize(
     ("prefix", "host"),
     [
-        ("/user/alice/", "alice.hub.example.org"), ("/user/alice/lab/", "alice.hub.example.org"),
-        ("/user/a%41/", f"{user_label('a%41')}.hub.example.org"), ("/services/grades/", "grades--service.hub.example.org"),
-        ("/", "hub.example.org"), ("/user/", "hub.example.org"), ("/users/alice/", "hub.example.org"),
+        ("/user/alice/", "alice.hub.example.org"),
+        ("/user/alice/lab/", "alice.hub.example.org"),
+        ("/user/a%41/", f"{user_label('a%41')}.hub.example.org"),
+        ("/services/grades/", "grades--service.hub.example.org"),
+        ("/", "hub.example.org"),
+        ("/user/", "hub.example.org"),
+        ("/users/alice/", "hub.example.org"),
     ],
-)  # fmt: skip
+)
 def test_a_route_is_served_at_its_owners_host_alone(prefix, host):
     assert host_of_route(prefix, "hub.example.org") == host
     assert host_of_route(prefix, "") == ""
@@ -92,7 +113,10 @@ def test_what_belongs_to_somebody_is_led_to_at_their_host_and_the_hubs_own_pages
 
 
 def test_a_port_is_kept_unless_browsers_leave_it_out():
-    assert Origins("http://hub.localhost:8000", subdomains=True).located("/user/a/") == "http://a.hub.localhost:8000/user/a/"
+    assert (
+        Origins("http://hub.localhost:8000", subdomains=True).located("/user/a/")
+        == "http://a.hub.localhost:8000/user/a/"
+    )
     assert Origins("https://hub.org:443", subdomains=True).located("/user/a/") == "https://a.hub.org/user/a/"
 
 
@@ -106,9 +130,20 @@ def test_where_all_share_one_origin_paths_are_enough(shared):
 
 
 def test_a_host_is_the_hubs_one_below_or_neither():
-    assert [HUB.is_hub(host) for host in ("hub.example.org", "HUB.example.org:443", "alice.hub.example.org", "")] == [True, True, False, False]
+    assert [HUB.is_hub(host) for host in ("hub.example.org", "HUB.example.org:443", "alice.hub.example.org", "")] == [
+        True,
+        True,
+        False,
+        False,
+    ]
     assert HUB.is_below("https", "Alice.hub.example.org")
-    for netloc in ("a.hub.example.org:8443", "hub.example.org", "evilhub.example.org", "hub.example.org.evil", "x@a.hub.example.org"):
+    for netloc in (
+        "a.hub.example.org:8443",
+        "hub.example.org",
+        "evilhub.example.org",
+        "hub.example.org.evil",
+        "x@a.hub.example.org",
+    ):
         assert not HUB.is_below("https", netloc)
     assert not HUB.is_below("http", "alice.hub.example.org")
     assert HUB.is_at_home("/user/alice/api", "Alice.hub.example.org:443")
@@ -120,6 +155,19 @@ def test_there_can_be_hosts_below_a_name(host):
     assert is_domain(host)
 
 
-@pytest.mark.parametrize("host", ["", "127.0.0.1", "[::1]", "bücher.example", "a..b", "hub.example.org.", "a_b.org", "a" * 64 + ".org", "a." * 95 + "org"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "",
+        "127.0.0.1",
+        "[::1]",
+        "bücher.example",
+        "a..b",
+        "hub.example.org.",
+        "a_b.org",
+        "a" * 64 + ".org",
+        "a." * 95 + "org",
+    ],
+)
 def test_there_can_be_none_below_anything_else(host):
     assert not is_domain(host)

@@ -84,7 +84,9 @@ def test_turns_are_under_way_while_the_next_one_has_not_gone_by_and_is_near(free
     skews=st.lists(st.floats(-3, 3), min_size=1, max_size=4),
     askers=st.lists(st.tuples(st.floats(0, 10), st.integers(0, 3)), max_size=60),
 )
-def test_no_stretch_of_time_has_more_turns_than_burst_and_rate_allow_and_clocks_differ(rate, burst, wait, skews, askers):
+def test_no_stretch_of_time_has_more_turns_than_burst_and_rate_allow_and_clocks_differ(
+    rate, burst, wait, skews, askers
+):
     rhythm = Rhythm(rate, burst, seconds(wait))
     free, began = None, []
     for at, clock in sorted(askers):

@@ -20,8 +20,11 @@ def texts(*raw, bearer=ALICE):
 
 def test_a_scope_contains_its_subscopes_with_its_filter():
     assert texts("read:users!user=bob") == [
-        "read:users!user=bob", "read:users:activity!user=bob", "read:users:groups!user=bob", "read:users:name!user=bob",
-    ]  # fmt: skip
+        "read:users!user=bob",
+        "read:users:activity!user=bob",
+        "read:users:groups!user=bob",
+        "read:users:name!user=bob",
+    ]
 
 
 def test_a_filter_on_a_server_says_nothing_about_reading_its_owner():
@@ -49,7 +52,19 @@ def test_a_filter_without_a_value_means_the_bearer():
     assert texts("access:servers!server") == []
 
 
-@pytest.mark.parametrize("raw", ["fly", "read:users!", "read:users!planet=mars", "x!user=a", "groups!group", "users!user=a/b", "access:servers!server=a", "custom:x-"])
+@pytest.mark.parametrize(
+    "raw",
+    [
+        "fly",
+        "read:users!",
+        "read:users!planet=mars",
+        "x!user=a",
+        "groups!group",
+        "users!user=a/b",
+        "access:servers!server=a",
+        "custom:x-",
+    ],
+)
 def test_what_is_unknown_is_refused_by_name(raw):
     with pytest.raises(InvalidRequestError):
         parse(raw)
@@ -57,10 +72,12 @@ def test_what_is_unknown_is_refused_by_name(raw):
 
 @pytest.fixture
 def custom():
-    scopes.define({
-        "custom:grades:read": Definition("Read grades."),
-        "custom:grades": Definition("All of grades.", ("custom:grades:read", "custom:grades")),
-    })
+    scopes.define(
+        {
+            "custom:grades:read": Definition("Read grades."),
+            "custom:grades": Definition("All of grades.", ("custom:grades:read", "custom:grades")),
+        }
+    )
     yield
     scopes.define({})
 
@@ -73,7 +90,9 @@ def test_a_custom_scope_is_one_that_the_hub_defines(custom):
         scopes.parse("custom:other")
 
 
-@pytest.mark.parametrize("name", ["grades", "custom:", "custom:x", "custom:Grades", "custom:-a", "custom:a-", "custom:a b", "admin:users"])
+@pytest.mark.parametrize(
+    "name", ["grades", "custom:", "custom:x", "custom:Grades", "custom:-a", "custom:a-", "custom:a b", "admin:users"]
+)
 def test_a_custom_scope_keeps_to_its_names(name):
     with pytest.raises(InvalidRequestError, match="is no name for a custom scope"):
         scopes.define({name: Definition("x")})

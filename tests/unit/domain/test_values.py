@@ -66,7 +66,16 @@ def test_they_are_made_by_place_and_name_with_defaults_of_their_own(kinds):
     point, _, empty, named, _ = kinds
 
     one, other = point(1, facts={"a": 1}), point(x=1, y=2)
-    assert (one.x, one.y, one.name, one.secret, one.facts, one.count, one.sum, one.seen) == (1, 0, "", "s", {"a": 1}, 7, 1, [])
+    assert (one.x, one.y, one.name, one.secret, one.facts, one.count, one.sum, one.seen) == (
+        1,
+        0,
+        "",
+        "s",
+        {"a": 1},
+        7,
+        1,
+        [],
+    )
     assert other.facts == {}
     assert point(1).facts is not point(1).facts
     assert point(1).seen is not point(1).seen
@@ -75,7 +84,9 @@ def test_they_are_made_by_place_and_name_with_defaults_of_their_own(kinds):
 
 
 @both
-@pytest.mark.parametrize("wrong", [lambda p, n: p(), lambda p, n: p(1, z=2), lambda p, n: p(1, seen=[]), lambda p, n: n(1, 2)])
+@pytest.mark.parametrize(
+    "wrong", [lambda p, n: p(), lambda p, n: p(1, z=2), lambda p, n: p(1, seen=[]), lambda p, n: n(1, 2)]
+)
 def test_what_is_missing_or_unknown_is_refused(kinds, wrong):
     with pytest.raises(TypeError):
         wrong(kinds[0], kinds[3])

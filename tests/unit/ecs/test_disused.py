@@ -210,8 +210,18 @@ def test_what_a_death_left_inactive_is_deleted_later():
     assert cloud.account.secrets("definitions/") == {}
 
 
-@pytest.mark.parametrize("operation", ["ListTaskDefinitionFamilies", "ListTasks", "ListTaskDefinitions",
-                                       "DeregisterTaskDefinition", "DeleteTaskDefinitions", "ListObjectsV2", "DeleteObject"])  # fmt: skip
+@pytest.mark.parametrize(
+    "operation",
+    [
+        "ListTaskDefinitionFamilies",
+        "ListTasks",
+        "ListTaskDefinitions",
+        "DeregisterTaskDefinition",
+        "DeleteTaskDefinitions",
+        "ListObjectsV2",
+        "DeleteObject",
+    ],
+)
 def test_throttles_while_putting_away_delay_and_lose_nothing(operation):
     cloud = a_cloud()
     run_and_end(cloud, a_launch())

@@ -13,14 +13,28 @@ from tests.fakes import StoppedClock
 WIRE = Wire()
 ECS, S3, EFS = (WIRE.session.create_client(name, region_name=REGION) for name in ("ecs", "s3", "efs"))
 CONTAINER = {
-    "name": "server", "image": "jupyter:1",
+    "name": "server",
+    "image": "jupyter:1",
     "logConfiguration": {"logDriver": "awslogs", "options": {"awslogs-group": "/hub/servers"}},
-}  # fmt: skip
-DEFINITION = {"family": "f", "networkMode": "awsvpc", "cpu": "512", "memory": "1024", "executionRoleArn": EXECUTION_ROLE,
-              "taskRoleArn": TASK_ROLE, "containerDefinitions": [CONTAINER]}  # fmt: skip
+}
+DEFINITION = {
+    "family": "f",
+    "networkMode": "awsvpc",
+    "cpu": "512",
+    "memory": "1024",
+    "executionRoleArn": EXECUTION_ROLE,
+    "taskRoleArn": TASK_ROLE,
+    "containerDefinitions": [CONTAINER],
+}
 VPC = {"awsvpcConfiguration": {"subnets": ["subnet-a"], "securityGroups": ["sg-servers"]}}
-RUN = {"cluster": "hub", "taskDefinition": "f", "networkConfiguration": VPC, "startedBy": "me", "clientToken": "t",
-       "capacityProviderStrategy": [{"capacityProvider": "FARGATE"}]}  # fmt: skip
+RUN = {
+    "cluster": "hub",
+    "taskDefinition": "f",
+    "networkConfiguration": VPC,
+    "startedBy": "me",
+    "clientToken": "t",
+    "capacityProviderStrategy": [{"capacityProvider": "FARGATE"}],
+}
 
 
 @pytest.fixture
@@ -63,7 +77,14 @@ def test_a_task_lives_through_all_its_states_and_each_is_told(ready):
     assert ended["containers"][0]["exitCode"] == 0
     told = [event["detail"] for event in ready.take_news()]
     assert [one["lastStatus"] for one in told] == [
-        "PROVISIONING", "PENDING", "ACTIVATING", "RUNNING", "DEACTIVATING", "DEPROVISIONING", "STOPPED"]  # fmt: skip
+        "PROVISIONING",
+        "PENDING",
+        "ACTIVATING",
+        "RUNNING",
+        "DEACTIVATING",
+        "DEPROVISIONING",
+        "STOPPED",
+    ]
     assert [one["version"] for one in told] == [1, 2, 3, 4, 5, 6, 7]
     assert [len(one["attachments"][0]["details"]) for one in told] == [1, 4, 4, 4, 4, 4, 4]
     assert [one["updatedAt"] for one in told] == sorted(one["updatedAt"] for one in told)
@@ -103,21 +124,47 @@ def test_a_client_token_is_good_for_one_request_and_a_day(ready):
         ({"clientToken": "x" * 65}, "InvalidParameterException: clientToken"),
         ({"startedBy": "x" * 129}, "InvalidParameterException: startedBy"),
         ({"startedBy": "a b"}, "InvalidParameterException: startedBy"),
-        ({"tags": [{"key": str(n), "value": ""} for n in range(51)]}, "InvalidParameterException: The maximum number of tags"),
+        (
+            {"tags": [{"key": str(n), "value": ""} for n in range(51)]},
+            "InvalidParameterException: The maximum number of tags",
+        ),
         ({"tags": [{"key": "aws:x", "value": ""}]}, "InvalidParameterException: Tag keys that start with 'aws:'"),
         ({"tags": [{"key": "a", "value": "{}"}]}, "InvalidParameterException: Some tags contain invalid characters"),
         ({"networkConfiguration": {}}, "InvalidParameterException: Network Configuration must be provided"),
-        ({"networkConfiguration": {"awsvpcConfiguration": {"subnets": ["subnet-z"]}}}, "InvalidParameterException: Error retrieving subnet"),
-        ({"capacityProviderStrategy": [{"capacityProvider": "X"}]}, "InvalidParameterException: The specified capacity provider 'X'"),
+        (
+            {"networkConfiguration": {"awsvpcConfiguration": {"subnets": ["subnet-z"]}}},
+            "InvalidParameterException: Error retrieving subnet",
+        ),
+        (
+            {"capacityProviderStrategy": [{"capacityProvider": "X"}]},
+            "InvalidParameterException: The specified capacity provider 'X'",
+        ),
         ({"launchType": "FARGATE"}, "InvalidParameterException: Specifying both a launch type and capacity provider"),
         ({"platformVersion": "7"}, "PlatformUnknownException"),
-        ({"overrides": {"containerOverrides": [{"name": "other"}]}}, "InvalidParameterException: Override for container named other"),
-        ({"overrides": {"containerOverrides": [{"name": "server", "environmentFiles": [{"type": "s3", "value": "arn:aws:s3:::bucket/a"}]}]}},
-         "ClientException: Environment file must have the .env extension."),
-        ({"overrides": {"containerOverrides": [{"name": "server", "environment": [{"name": "A", "value": "x" * 8192}]}]}},
-         "InvalidParameterException: Container Overrides length must be at most 8192"),
+        (
+            {"overrides": {"containerOverrides": [{"name": "other"}]}},
+            "InvalidParameterException: Override for container named other",
+        ),
+        (
+            {
+                "overrides": {
+                    "containerOverrides": [
+                        {"name": "server", "environmentFiles": [{"type": "s3", "value": "arn:aws:s3:::bucket/a"}]}
+                    ]
+                }
+            },
+            "ClientException: Environment file must have the .env extension.",
+        ),
+        (
+            {
+                "overrides": {
+                    "containerOverrides": [{"name": "server", "environment": [{"name": "A", "value": "x" * 8192}]}]
+                }
+            },
+            "InvalidParameterException: Container Overrides length must be at most 8192",
+        ),
     ],
-)  # fmt: skip
+)
 def test_tasks_that_cannot_be_are_refused(ready, changed, words):
     assert refused(ECS.run_task, **RUN | changed).startswith(words)
     assert ready.tasks == {}
@@ -130,12 +177,21 @@ def test_tasks_that_cannot_be_are_refused(ready, changed, words):
         ({"memory": "1025"}, "ClientException: No Fargate configuration exists"),
         ({"networkMode": "bridge"}, "ClientException: Fargate only supports network mode"),
         ({"family": "a/b"}, "ClientException: Family contains invalid characters."),
-        ({"executionRoleArn": ""}, "ClientException: Fargate requires task definition to have execution role ARN to support log driver awslogs."),
-        ({"containerDefinitions": [CONTAINER | {"stopTimeout": 121}]}, "ClientException: Fargate only supports a stop timeout"),
-        ({"containerDefinitions": [CONTAINER | {"mountPoints": [{"sourceVolume": "x"}]}]}, "ClientException: Unknown volume 'x'."),
+        (
+            {"executionRoleArn": ""},
+            "ClientException: Fargate requires task definition to have execution role ARN to support log driver awslogs.",
+        ),
+        (
+            {"containerDefinitions": [CONTAINER | {"stopTimeout": 121}]},
+            "ClientException: Fargate only supports a stop timeout",
+        ),
+        (
+            {"containerDefinitions": [CONTAINER | {"mountPoints": [{"sourceVolume": "x"}]}]},
+            "ClientException: Unknown volume 'x'.",
+        ),
         ({"containerDefinitions": []}, "ClientException: Container list cannot be empty."),
     ],
-)  # fmt: skip
+)
 def test_definitions_that_cannot_be_are_refused(account, changed, words):
     assert refused(ECS.register_task_definition, **DEFINITION | changed).startswith(words)
 
@@ -200,7 +256,10 @@ def test_lists_and_descriptions_may_lag_and_ended_tasks_are_forgotten():
     arn = run()["taskArn"]
     assert ECS.describe_tasks(cluster="hub", tasks=[arn])["failures"] == [{"arn": arn, "reason": "MISSING"}]
     assert ECS.list_tasks(cluster="hub", startedBy="me")["taskArns"] == []
-    assert refused(ECS.stop_task, cluster="hub", task=arn) == "InvalidParameterException: The referenced task was not found."
+    assert (
+        refused(ECS.stop_task, cluster="hub", task=arn)
+        == "InvalidParameterException: The referenced task was not found."
+    )
 
     account.clock.advance(timedelta(seconds=5))
     assert ECS.list_tasks(cluster="hub", startedBy="me")["taskArns"] == [arn]
@@ -230,8 +289,11 @@ def test_tags_are_shown_to_those_who_ask(ready):
 
 def test_a_file_of_variables_is_read_as_ecs_reads_it(ready):
     S3.put_object(Bucket="hub-launches", Key="a.env", Body=b"A=1\n#B=2\nC=x=y\nD=\nF=from the file\n")
-    override = {"name": "server", "environment": [{"name": "E", "value": "a=b"}, {"name": "F", "value": "said"}],
-                "environmentFiles": [{"type": "s3", "value": "arn:aws:s3:::hub-launches/a.env"}]}  # fmt: skip
+    override = {
+        "name": "server",
+        "environment": [{"name": "E", "value": "a=b"}, {"name": "F", "value": "said"}],
+        "environmentFiles": [{"type": "s3", "value": "arn:aws:s3:::hub-launches/a.env"}],
+    }
     arn = run(overrides={"containerOverrides": [override]})["taskArn"]
 
     assert ready.environment_of(ready.tasks[arn]) == {"A": "1", "C": "x", "E": "a=b", "F": "said"}
@@ -242,7 +304,9 @@ def test_objects_are_put_listed_in_pages_and_removed(account):
         S3.put_object(Bucket="hub-launches", Key=f"p/{number} & <ä>.env", Body=b"x")
     S3.put_object(Bucket="hub-launches", Key="q/1", Body=b"y")
 
-    pages = S3.get_paginator("list_objects_v2").paginate(Bucket="hub-launches", Prefix="p/", PaginationConfig={"PageSize": 2})
+    pages = S3.get_paginator("list_objects_v2").paginate(
+        Bucket="hub-launches", Prefix="p/", PaginationConfig={"PageSize": 2}
+    )
     assert [item["Key"] for page in pages for item in page["Contents"]] == [f"p/{n} & <ä>.env" for n in range(5)]
     assert S3.list_objects_v2(Bucket="hub-launches", Prefix="q")["Contents"][0]["LastModified"] == NOW
     S3.delete_object(Bucket="hub-launches", Key="q/1")
@@ -269,5 +333,8 @@ def test_what_a_task_needs_and_lacks_is_found_when_it_starts(ready):
     ready.clock.advance(timedelta(seconds=90))
 
     ended = described(arn)
-    assert (ended["stopCode"], ended["stoppedReason"]) == ("TaskFailedToStart", "CannotPullContainerError: pull access denied")
+    assert (ended["stopCode"], ended["stoppedReason"]) == (
+        "TaskFailedToStart",
+        "CannotPullContainerError: pull access denied",
+    )
     assert "exitCode" not in ended["containers"][0]

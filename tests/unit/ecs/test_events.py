@@ -10,25 +10,65 @@ from tests.cloud import facts
 
 ARN = "arn:aws:ecs:eu-central-1:123456789012:task/hub/0123456789abcdef0123456789abcdef"
 EVENT = {
-    "version": "0", "id": "3317b2af-7005-947d-b652-f55e762e571a", "detail-type": "ECS Task State Change", "source": "aws.ecs",
-    "account": "123456789012", "time": "2026-11-25T09:00:30Z", "region": "eu-central-1", "resources": [ARN],
+    "version": "0",
+    "id": "3317b2af-7005-947d-b652-f55e762e571a",
+    "detail-type": "ECS Task State Change",
+    "source": "aws.ecs",
+    "account": "123456789012",
+    "time": "2026-11-25T09:00:30Z",
+    "region": "eu-central-1",
+    "resources": [ARN],
     "detail": {
-        "attachments": [{
-            "id": "1789bcae-ddfb-4d10-8ebe-8ac87ddba5b8", "type": "eni", "status": "ATTACHED", "details": [
-                {"name": "subnetId", "value": "subnet-a"}, {"name": "networkInterfaceId", "value": "eni-0d"},
-                {"name": "macAddress", "value": "0a:98:eb:a7:29:ba"}, {"name": "privateIPv4Address", "value": "10.0.0.139"},
-            ],
-        }],
-        "availabilityZone": "eu-central-1a", "clusterArn": "arn:aws:ecs:eu-central-1:123456789012:cluster/hub",
-        "containers": [{"containerArn": "…", "lastStatus": "RUNNING", "name": "server", "taskArn": ARN, "cpu": "0",
-                        "networkInterfaces": [{"attachmentId": "1789", "privateIpv4Address": "10.0.0.139"}]}],
-        "createdAt": "2026-11-25T09:00:01.000Z", "launchType": "FARGATE", "cpu": "512", "memory": "2048",
-        "desiredStatus": "RUNNING", "lastStatus": "RUNNING", "group": "family:school-1", "startedBy": "hubless/school",
-        "overrides": {"containerOverrides": [{"name": "server", "environment": [
-            {"name": "HUBLESS_LAUNCH_ID", "value": "l1"}, {"name": "HUBLESS_SERVER_ID", "value": "s1"}]}]},
-        "updatedAt": "2026-11-25T09:00:30.000Z", "taskArn": ARN, "version": 4, "platformVersion": "1.4.0",
+        "attachments": [
+            {
+                "id": "1789bcae-ddfb-4d10-8ebe-8ac87ddba5b8",
+                "type": "eni",
+                "status": "ATTACHED",
+                "details": [
+                    {"name": "subnetId", "value": "subnet-a"},
+                    {"name": "networkInterfaceId", "value": "eni-0d"},
+                    {"name": "macAddress", "value": "0a:98:eb:a7:29:ba"},
+                    {"name": "privateIPv4Address", "value": "10.0.0.139"},
+                ],
+            }
+        ],
+        "availabilityZone": "eu-central-1a",
+        "clusterArn": "arn:aws:ecs:eu-central-1:123456789012:cluster/hub",
+        "containers": [
+            {
+                "containerArn": "…",
+                "lastStatus": "RUNNING",
+                "name": "server",
+                "taskArn": ARN,
+                "cpu": "0",
+                "networkInterfaces": [{"attachmentId": "1789", "privateIpv4Address": "10.0.0.139"}],
+            }
+        ],
+        "createdAt": "2026-11-25T09:00:01.000Z",
+        "launchType": "FARGATE",
+        "cpu": "512",
+        "memory": "2048",
+        "desiredStatus": "RUNNING",
+        "lastStatus": "RUNNING",
+        "group": "family:school-1",
+        "startedBy": "hubless/school",
+        "overrides": {
+            "containerOverrides": [
+                {
+                    "name": "server",
+                    "environment": [
+                        {"name": "HUBLESS_LAUNCH_ID", "value": "l1"},
+                        {"name": "HUBLESS_SERVER_ID", "value": "s1"},
+                    ],
+                }
+            ]
+        },
+        "updatedAt": "2026-11-25T09:00:30.000Z",
+        "taskArn": ARN,
+        "version": 4,
+        "platformVersion": "1.4.0",
     },
-}  # fmt: skip
+}
 
 
 def news(**detail):
@@ -40,7 +80,9 @@ def news(**detail):
 def ended(code=None, reason=None, **detail):
     container = {"name": "server", "lastStatus": "STOPPED"} | ({} if code is None else {"exitCode": code})
     container |= {"reason": reason} if reason else {}
-    return news(**{"desiredStatus": "STOPPED", "lastStatus": "DEPROVISIONING", "containers": [container]} | detail).status
+    return news(
+        **{"desiredStatus": "STOPPED", "lastStatus": "DEPROVISIONING", "containers": [container]} | detail
+    ).status
 
 
 def test_a_running_task_has_its_address_and_names_launch_and_server():
@@ -62,20 +104,37 @@ def test_a_task_that_is_asked_to_end_runs_until_its_container_has(status):
 @pytest.mark.parametrize(
     ("facts_", "why"),
     [
-        ({"code": 3, "stopCode": "EssentialContainerExited", "stoppedReason": "Essential container in task exited"},
-         "exited with code 3"),
-        ({"code": 137, "reason": "OutOfMemoryError: Container killed due to memory usage",
-          "stopCode": "EssentialContainerExited", "stoppedReason": "OutOfMemoryError: Container killed due to memory usage"},
-         "exited with code 137 (OutOfMemoryError: Container killed due to memory usage)"),
-        ({"stopCode": "TaskFailedToStart", "stoppedReason": "CannotPullContainerError: pull access denied for nosuch"},
-         "could not be started: CannotPullContainerError: pull access denied for nosuch"),
+        (
+            {"code": 3, "stopCode": "EssentialContainerExited", "stoppedReason": "Essential container in task exited"},
+            "exited with code 3",
+        ),
+        (
+            {
+                "code": 137,
+                "reason": "OutOfMemoryError: Container killed due to memory usage",
+                "stopCode": "EssentialContainerExited",
+                "stoppedReason": "OutOfMemoryError: Container killed due to memory usage",
+            },
+            "exited with code 137 (OutOfMemoryError: Container killed due to memory usage)",
+        ),
+        (
+            {
+                "stopCode": "TaskFailedToStart",
+                "stoppedReason": "CannotPullContainerError: pull access denied for nosuch",
+            },
+            "could not be started: CannotPullContainerError: pull access denied for nosuch",
+        ),
         ({"stopCode": "TaskFailedToStart"}, "could not be started: ECS does not say why"),
-        ({"code": 0, "stopCode": "UserInitiated", "stoppedReason": "asked by hubless/school"},
-         "was stopped (asked by hubless/school)"),
-        ({"code": 137, "stopCode": "SpotInterruption", "stoppedReason": "Your Spot Task was interrupted."},
-         "lost its place: its Spot capacity was taken back (Your Spot Task was interrupted.)"),
+        (
+            {"code": 0, "stopCode": "UserInitiated", "stoppedReason": "asked by hubless/school"},
+            "was stopped (asked by hubless/school)",
+        ),
+        (
+            {"code": 137, "stopCode": "SpotInterruption", "stoppedReason": "Your Spot Task was interrupted."},
+            "lost its place: its Spot capacity was taken back (Your Spot Task was interrupted.)",
+        ),
     ],
-)  # fmt: skip
+)
 def test_an_end_is_told_in_words_with_ecs_own_reason(facts_, why):
     assert ended(**facts_) == Gone(why)
     assert ended(**facts_, lastStatus="STOPPED") == Gone(why)
@@ -88,7 +147,11 @@ def test_an_end_is_told_in_words_with_ecs_own_reason(facts_, why):
         {"startedBy": "hubless/school2"},
         {"startedBy": "ecs-svc/1234"},
         {"overrides": {"containerOverrides": [{"name": "server"}]}},
-        {"overrides": {"containerOverrides": [{"name": "other", "environment": [{"name": "HUBLESS_LAUNCH_ID", "value": "l1"}]}]}},
+        {
+            "overrides": {
+                "containerOverrides": [{"name": "other", "environment": [{"name": "HUBLESS_LAUNCH_ID", "value": "l1"}]}]
+            }
+        },
         {"overrides": {}},
         {"taskArn": ""},
     ],
@@ -119,4 +182,7 @@ def test_reading_news_loads_nothing_of_botocore():
 
     code = "import sys, hubless.adapters.ecs.events; print('botocore' in sys.modules)"
 
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "False"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+        == "False"
+    )

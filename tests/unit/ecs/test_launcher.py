@@ -110,7 +110,9 @@ def test_what_is_wrong_with_the_facts_is_said_in_awss_words(wrong, words):
 
 def test_a_denied_request_ends_the_launch():
     cloud = a_cloud()
-    cloud.account.refuse("RunTask", AwsError("AccessDeniedException", "User: arn:… is not authorized to perform: ecs:RunTask"))
+    cloud.account.refuse(
+        "RunTask", AwsError("AccessDeniedException", "User: arn:… is not authorized to perform: ecs:RunTask")
+    )
 
     with pytest.raises(LaunchFailedError, match="not authorized to perform: ecs:RunTask"):
         cloud.launcher().launch(LAUNCH)
@@ -132,7 +134,9 @@ def test_an_aws_that_cannot_be_reached_is_tried_again_later():
             cloud.launcher().tasks()
 
 
-@pytest.mark.parametrize("operation", ["ListTaskDefinitions", "RegisterTaskDefinition", "PutObject", "CreateAccessPoint"])
+@pytest.mark.parametrize(
+    "operation", ["ListTaskDefinitions", "RegisterTaskDefinition", "PutObject", "CreateAccessPoint"]
+)
 def test_a_throttle_at_any_step_of_a_launch_is_tried_again_later(operation):
     cloud = a_cloud(homes=HOMES)
     cloud.account.refuse(operation)
@@ -197,7 +201,9 @@ def test_two_hubs_in_one_cluster_do_not_see_each_other():
 
 def test_a_definition_is_registered_where_its_content_is_new():
     cloud = a_cloud()
-    for number, profile in enumerate([Profile("a"), Profile("b"), Profile("c", image="r:1"), Profile("d", image="r:1")]):
+    for number, profile in enumerate(
+        [Profile("a"), Profile("b"), Profile("c", image="r:1"), Profile("d", image="r:1")]
+    ):
         cloud.launcher().launch(a_launch(f"l{number}", profile=profile))
 
     images = [revisions[0]["containerDefinitions"][0]["image"] for revisions in cloud.account.definitions.values()]
@@ -208,15 +214,22 @@ def test_a_definition_is_registered_where_its_content_is_new():
 def test_a_server_sees_its_own_variables_over_its_profiles():
     cloud = a_cloud()
     shared = {"THEME": "dark", "JUPYTERHUB_SERVICE_URL": "http://evil/", "JUPYTERHUB_API_TOKEN": "guess"}
-    launch = a_launch(profile=Profile("p", environment=shared), environment={"JUPYTERHUB_SERVER_NAME": "", "A": "b=c"} | shared)
+    launch = a_launch(
+        profile=Profile("p", environment=shared), environment={"JUPYTERHUB_SERVER_NAME": "", "A": "b=c"} | shared
+    )
     cloud.launcher().launch(launch)
 
     (task,) = cloud.account.running()
     seen = cloud.account.environment_of(task)
     assert seen == {
-        "THEME": "dark", "JUPYTERHUB_SERVER_NAME": "", "A": "b=c", "JUPYTERHUB_API_TOKEN": SECRET,
-        "JUPYTERHUB_SERVICE_URL": "http://0.0.0.0:8888/user/alice/", "HUBLESS_LAUNCH_ID": "l1", "HUBLESS_SERVER_ID": "s1",
-    }  # fmt: skip
+        "THEME": "dark",
+        "JUPYTERHUB_SERVER_NAME": "",
+        "A": "b=c",
+        "JUPYTERHUB_API_TOKEN": SECRET,
+        "JUPYTERHUB_SERVICE_URL": "http://0.0.0.0:8888/user/alice/",
+        "HUBLESS_LAUNCH_ID": "l1",
+        "HUBLESS_SERVER_ID": "s1",
+    }
 
 
 def test_nothing_that_aws_shows_or_tells_holds_a_secret():
@@ -232,8 +245,10 @@ def test_nothing_that_aws_shows_or_tells_holds_a_secret():
     shown = [
         cloud.account.describe_tasks({"cluster": "hub", "tasks": [arn], "include": ["TAGS"]}),
         cloud.account.describe_task_definition({"taskDefinition": family}),
-        cloud.account.take_news(), launcher.tasks(), launcher.describe(task),
-    ]  # fmt: skip
+        cloud.account.take_news(),
+        launcher.tasks(),
+        launcher.describe(task),
+    ]
     assert "launches/school/l1.env" in str(shown)
     assert SECRET not in str(shown)
     assert [name for name, given in cloud.account.calls if SECRET in str(given)] == ["PutObject"]
@@ -321,7 +336,10 @@ def test_an_owner_has_one_access_point_to_a_folder_of_their_id():
     assert sorted(point["RootDirectory"]["Path"] for point in points.values()) == ["/homes/u1", "/homes/u2"]
     mounted = [task["definition"]["volumes"][0]["efsVolumeConfiguration"] for task in cloud.account.running()]
     assert [points[one["authorizationConfig"]["accessPointId"]]["RootDirectory"]["Path"] for one in mounted] == [
-        "/homes/u1", "/homes/u1", "/homes/u2"]  # fmt: skip
+        "/homes/u1",
+        "/homes/u1",
+        "/homes/u2",
+    ]
     assert {one["transitEncryption"] for one in mounted} == {"ENABLED"}
 
 
@@ -335,7 +353,9 @@ def test_owners_whose_ids_begin_alike_do_not_share_a_home():
 
 def test_the_limit_of_access_points_is_said_in_words():
     cloud = a_cloud(homes=HOMES)
-    cloud.account.refuse("CreateAccessPoint", AwsError("AccessPointLimitExceeded", "the maximum number of access points", 403))
+    cloud.account.refuse(
+        "CreateAccessPoint", AwsError("AccessPointLimitExceeded", "the maximum number of access points", 403)
+    )
 
     with pytest.raises(LaunchFailedError, match="maximum number of access points"):
         cloud.launcher().launch(LAUNCH)
@@ -473,7 +493,16 @@ def test_a_throttled_question_is_no_answer():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"hub": "School"}, {"hub": ""}, {"hub": "a--b"}, {"hub": "a" * 33}, {"hub": "a/b"}, {"subnets": ()}, {"stop_seconds": 121}]
+    "wrong",
+    [
+        {"hub": "School"},
+        {"hub": ""},
+        {"hub": "a--b"},
+        {"hub": "a" * 33},
+        {"hub": "a/b"},
+        {"subnets": ()},
+        {"stop_seconds": 121},
+    ],
 )
 def test_facts_that_cannot_be_are_refused(wrong):
     with pytest.raises(InvalidRequestError):

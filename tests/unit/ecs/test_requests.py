@@ -23,67 +23,123 @@ KIND = "1facb8baffbd10486c2c47b4f516632b"
 FAMILY = f"school-{KIND}-f2da475e8b41e66e06a4190f9dbebbd4"
 KEY = "launches/school/l1.env"
 LAUNCH = Launch(
-    "l1", "s1", "u1", "alice", "", "/user/alice/",
-    Profile("big", args=("--debug",), environment={"SHARED": "by all"}, image="jupyter/r:1", cpus=2, memory_bytes=5 * 1024**3),
-    {"JUPYTERHUB_USER": "alice", "SHARED": "by all"}, {"JUPYTERHUB_API_TOKEN": SECRET, "JPY_API_TOKEN": SECRET},
-)  # fmt: skip
+    "l1",
+    "s1",
+    "u1",
+    "alice",
+    "",
+    "/user/alice/",
+    Profile(
+        "big",
+        args=("--debug",),
+        environment={"SHARED": "by all"},
+        image="jupyter/r:1",
+        cpus=2,
+        memory_bytes=5 * 1024**3,
+    ),
+    {"JUPYTERHUB_USER": "alice", "SHARED": "by all"},
+    {"JUPYTERHUB_API_TOKEN": SECRET, "JPY_API_TOKEN": SECRET},
+)
 HEALTH = (
     'import os, urllib.request; urllib.request.urlopen("http://127.0.0.1:8888" + os.environ["JUPYTERHUB_SERVICE_PREFIX"]'
     ' + "api", timeout=5)'
 )
 
 DEFINITION = {
-    "networkMode": "awsvpc", "requiresCompatibilities": ["FARGATE"], "cpu": "2048", "memory": "5120",
+    "networkMode": "awsvpc",
+    "requiresCompatibilities": ["FARGATE"],
+    "cpu": "2048",
+    "memory": "5120",
     "executionRoleArn": "arn:aws:iam::123456789012:role/hub-execution",
     "taskRoleArn": "arn:aws:iam::123456789012:role/hub-task",
     "runtimePlatform": {"operatingSystemFamily": "LINUX", "cpuArchitecture": "X86_64"},
-    "containerDefinitions": [{
-        "name": "server", "image": "jupyter/r:1", "essential": True, "command": ["jupyterhub-singleuser", "--debug"],
-        "environment": [{"name": "SHARED", "value": "by all"}],
-        "portMappings": [{"containerPort": 8888, "protocol": "tcp"}],
-        "mountPoints": [{"sourceVolume": "home", "containerPath": "/home/jovyan", "readOnly": False}],
-        "stopTimeout": 30, "readonlyRootFilesystem": False,
-        "linuxParameters": {"initProcessEnabled": True, "capabilities": {"drop": ["NET_RAW"]}},
-        "healthCheck": {
-            "command": ["CMD", "python3", "-c", HEALTH],
-            "interval": 60, "timeout": 10, "retries": 3, "startPeriod": 120,
-        },
-        "logConfiguration": {"logDriver": "awslogs", "options": {
-            "awslogs-group": "/hub/servers", "awslogs-region": "eu-central-1", "awslogs-stream-prefix": "school",
-            "mode": "non-blocking",
-        }},
-    }],
-    "volumes": [{"name": "home", "efsVolumeConfiguration": {
-        "fileSystemId": "fs-0123456789abcdef0", "transitEncryption": "ENABLED",
-        "authorizationConfig": {"accessPointId": POINT, "iam": "ENABLED"},
-    }}],
-}  # fmt: skip
+    "containerDefinitions": [
+        {
+            "name": "server",
+            "image": "jupyter/r:1",
+            "essential": True,
+            "command": ["jupyterhub-singleuser", "--debug"],
+            "environment": [{"name": "SHARED", "value": "by all"}],
+            "portMappings": [{"containerPort": 8888, "protocol": "tcp"}],
+            "mountPoints": [{"sourceVolume": "home", "containerPath": "/home/jovyan", "readOnly": False}],
+            "stopTimeout": 30,
+            "readonlyRootFilesystem": False,
+            "linuxParameters": {"initProcessEnabled": True, "capabilities": {"drop": ["NET_RAW"]}},
+            "healthCheck": {
+                "command": ["CMD", "python3", "-c", HEALTH],
+                "interval": 60,
+                "timeout": 10,
+                "retries": 3,
+                "startPeriod": 120,
+            },
+            "logConfiguration": {
+                "logDriver": "awslogs",
+                "options": {
+                    "awslogs-group": "/hub/servers",
+                    "awslogs-region": "eu-central-1",
+                    "awslogs-stream-prefix": "school",
+                    "mode": "non-blocking",
+                },
+            },
+        }
+    ],
+    "volumes": [
+        {
+            "name": "home",
+            "efsVolumeConfiguration": {
+                "fileSystemId": "fs-0123456789abcdef0",
+                "transitEncryption": "ENABLED",
+                "authorizationConfig": {"accessPointId": POINT, "iam": "ENABLED"},
+            },
+        }
+    ],
+}
 
 RUN = {
-    "cluster": "hub", "taskDefinition": FAMILY, "count": 1, "clientToken": "26e3ab57bff7c3ede48f5547fe2e480f",
-    "startedBy": "hubless/school", "capacityProviderStrategy": [{"capacityProvider": "FARGATE", "weight": 1}],
-    "platformVersion": "1.4.0", "enableExecuteCommand": False, "enableECSManagedTags": True,
-    "networkConfiguration": {"awsvpcConfiguration": {
-        "subnets": ["subnet-a", "subnet-b"], "securityGroups": ["sg-servers"], "assignPublicIp": "DISABLED",
-    }},
-    "tags": [{"key": "hubless:hub", "value": "school"}, {"key": "hubless:launch", "value": "l1"},
-             {"key": "hubless:server", "value": "s1"}, {"key": "hubless:owner", "value": "u1"}],
-    "overrides": {"containerOverrides": [{
-        "name": "server",
-        "environment": [
-            {"name": "JUPYTERHUB_USER", "value": "alice"},
-            {"name": "JUPYTERHUB_SERVICE_URL", "value": "http://0.0.0.0:8888/user/alice/"},
-            {"name": "HUBLESS_LAUNCH_ID", "value": "l1"}, {"name": "HUBLESS_SERVER_ID", "value": "s1"},
-        ],
-        "environmentFiles": [{"type": "s3", "value": f"arn:aws:s3:::hub-launches/{KEY}"}],
-    }]},
-}  # fmt: skip
+    "cluster": "hub",
+    "taskDefinition": FAMILY,
+    "count": 1,
+    "clientToken": "26e3ab57bff7c3ede48f5547fe2e480f",
+    "startedBy": "hubless/school",
+    "capacityProviderStrategy": [{"capacityProvider": "FARGATE", "weight": 1}],
+    "platformVersion": "1.4.0",
+    "enableExecuteCommand": False,
+    "enableECSManagedTags": True,
+    "networkConfiguration": {
+        "awsvpcConfiguration": {
+            "subnets": ["subnet-a", "subnet-b"],
+            "securityGroups": ["sg-servers"],
+            "assignPublicIp": "DISABLED",
+        }
+    },
+    "tags": [
+        {"key": "hubless:hub", "value": "school"},
+        {"key": "hubless:launch", "value": "l1"},
+        {"key": "hubless:server", "value": "s1"},
+        {"key": "hubless:owner", "value": "u1"},
+    ],
+    "overrides": {
+        "containerOverrides": [
+            {
+                "name": "server",
+                "environment": [
+                    {"name": "JUPYTERHUB_USER", "value": "alice"},
+                    {"name": "JUPYTERHUB_SERVICE_URL", "value": "http://0.0.0.0:8888/user/alice/"},
+                    {"name": "HUBLESS_LAUNCH_ID", "value": "l1"},
+                    {"name": "HUBLESS_SERVER_ID", "value": "s1"},
+                ],
+                "environmentFiles": [{"type": "s3", "value": f"arn:aws:s3:::hub-launches/{KEY}"}],
+            }
+        ]
+    },
+}
 ACCESS_POINT = {
-    "ClientToken": "0316a55d425a72ac2d4db16a63972aba", "FileSystemId": "fs-0123456789abcdef0",
+    "ClientToken": "0316a55d425a72ac2d4db16a63972aba",
+    "FileSystemId": "fs-0123456789abcdef0",
     "PosixUser": {"Uid": 1000, "Gid": 100},
     "RootDirectory": {"Path": "/homes/u1", "CreationInfo": {"OwnerUid": 1000, "OwnerGid": 100, "Permissions": "0700"}},
     "Tags": [{"Key": "hubless:hub", "Value": "school"}, {"Key": "hubless:owner", "Value": "u1"}],
-}  # fmt: skip
+}
 
 
 class Scripted:
@@ -93,11 +149,15 @@ class Scripted:
     session.set_credentials("AKIDEXAMPLE", "an example")
     clients = Clients("eu-central-1", session)  # made once: that takes longer than all that is done with them
     sent: ClassVar[list] = []  # (operation, its parameters as text)
-    session.register("provide-client-params", lambda params, model, **_: Scripted.sent.append((model.name, repr(params))))
+    session.register(
+        "provide-client-params", lambda params, model, **_: Scripted.sent.append((model.name, repr(params)))
+    )
 
     def __init__(self, **others):
         self.launcher = EcsLauncher(facts(**others), self.clients, StoppedClock(NOW))
-        self.stubbers = self.ecs, self.s3, self.efs = [Stubber(c) for c in (self.clients.ecs, self.clients.s3, self.clients.efs)]
+        self.stubbers = self.ecs, self.s3, self.efs = [
+            Stubber(c) for c in (self.clients.ecs, self.clients.s3, self.clients.efs)
+        ]
         for stubber in self.stubbers:
             stubber.activate()
         self.sent.clear()
@@ -127,16 +187,31 @@ def scripted():
 def test_a_first_launch_makes_the_home_registers_writes_the_secrets_and_runs(scripted):
     script = scripted(homes=HOMES, key="arn:aws:kms:eu-central-1:123456789012:key/k")
     script.efs.add_response("create_access_point", {"AccessPointId": POINT}, ACCESS_POINT)
-    script.s3.add_response("put_object", {}, {"Bucket": "hub-launches", "Key": f"definitions/school/{KIND}", "Body": b""})
-    script.ecs.add_response("list_task_definitions", {"taskDefinitionArns": []},
-                            {"familyPrefix": FAMILY, "status": "ACTIVE", "maxResults": 1})  # fmt: skip
-    script.ecs.add_response("register_task_definition", {"taskDefinition": {}},
-                            {"family": FAMILY, "tags": [{"key": "hubless:hub", "value": "school"}]} | DEFINITION)  # fmt: skip
-    script.s3.add_response("put_object", {}, {
-        "Bucket": "hub-launches", "Key": KEY, "ContentType": "text/plain", "ServerSideEncryption": "aws:kms",
-        "SSEKMSKeyId": "arn:aws:kms:eu-central-1:123456789012:key/k",
-        "Body": f"JPY_API_TOKEN={SECRET}\nJUPYTERHUB_API_TOKEN={SECRET}\n".encode(),
-    })  # fmt: skip
+    script.s3.add_response(
+        "put_object", {}, {"Bucket": "hub-launches", "Key": f"definitions/school/{KIND}", "Body": b""}
+    )
+    script.ecs.add_response(
+        "list_task_definitions",
+        {"taskDefinitionArns": []},
+        {"familyPrefix": FAMILY, "status": "ACTIVE", "maxResults": 1},
+    )
+    script.ecs.add_response(
+        "register_task_definition",
+        {"taskDefinition": {}},
+        {"family": FAMILY, "tags": [{"key": "hubless:hub", "value": "school"}]} | DEFINITION,
+    )
+    script.s3.add_response(
+        "put_object",
+        {},
+        {
+            "Bucket": "hub-launches",
+            "Key": KEY,
+            "ContentType": "text/plain",
+            "ServerSideEncryption": "aws:kms",
+            "SSEKMSKeyId": "arn:aws:kms:eu-central-1:123456789012:key/k",
+            "Body": f"JPY_API_TOKEN={SECRET}\nJUPYTERHUB_API_TOKEN={SECRET}\n".encode(),
+        },
+    )
     script.ecs.add_response("run_task", {"tasks": [{"taskArn": ARN}], "failures": []}, RUN)
 
     assert script.launcher.launch(LAUNCH) == f"l1/{ARN}"
@@ -147,7 +222,9 @@ def test_a_first_launch_makes_the_home_registers_writes_the_secrets_and_runs(scr
 def test_a_second_launch_of_the_same_kind_asks_for_two_things(scripted):
     script = scripted()
     script.s3.add_response("put_object", {})  # the mark of the kind
-    script.ecs.add_response("list_task_definitions", {"taskDefinitionArns": ["arn:aws:ecs:…:task-definition/school-1:1"]})
+    script.ecs.add_response(
+        "list_task_definitions", {"taskDefinitionArns": ["arn:aws:ecs:…:task-definition/school-1:1"]}
+    )
     for _ in range(2):
         script.s3.add_response("put_object", {})
         script.ecs.add_response("run_task", {"tasks": [{"taskArn": ARN}]})
@@ -166,8 +243,15 @@ def test_a_secret_is_in_the_file_and_in_no_other_request(scripted):
     script.ecs.add_response("register_task_definition", {"taskDefinition": {}})
     script.s3.add_response("put_object", {})
     script.ecs.add_response("run_task", {"tasks": [{"taskArn": ARN}]})
-    found = {"taskArn": ARN, "lastStatus": "RUNNING", "desiredStatus": "RUNNING", "overrides": RUN["overrides"], "attachments": [
-        {"type": "ElasticNetworkInterface", "details": [{"name": "privateIPv4Address", "value": "10.0.0.9"}]}]}  # fmt: skip
+    found = {
+        "taskArn": ARN,
+        "lastStatus": "RUNNING",
+        "desiredStatus": "RUNNING",
+        "overrides": RUN["overrides"],
+        "attachments": [
+            {"type": "ElasticNetworkInterface", "details": [{"name": "privateIPv4Address", "value": "10.0.0.9"}]}
+        ],
+    }
     asked = {"cluster": "hub", "tasks": [ARN]}
     script.ecs.add_response("describe_tasks", {"tasks": [found]}, asked)
     script.ecs.add_response("stop_task", {}, {"cluster": "hub", "task": ARN, "reason": "asked by hubless/school"})
@@ -210,8 +294,16 @@ def test_whatever_a_definition_says_is_in_its_familys_name(changed, scripted):
 
 
 def test_no_fact_of_a_launch_or_its_owner_is_in_a_definition_without_homes(scripted):
-    other = replace(LAUNCH, launch_id="l2", server_id="s2", owner_id="u2", owner_name="bob", prefix="/user/bob/",
-                    environment={"JUPYTERHUB_USER": "bob"}, secrets={"JUPYTERHUB_API_TOKEN": "x", "JPY_API_TOKEN": "x"})  # fmt: skip
+    other = replace(
+        LAUNCH,
+        launch_id="l2",
+        server_id="s2",
+        owner_id="u2",
+        owner_name="bob",
+        prefix="/user/bob/",
+        environment={"JUPYTERHUB_USER": "bob"},
+        secrets={"JUPYTERHUB_API_TOKEN": "x", "JPY_API_TOKEN": "x"},
+    )
     definitions = scripted().launcher._definitions
 
     assert definitions._named(LAUNCH, None) == definitions._named(other, None)

@@ -171,7 +171,9 @@ def test_a_table_that_takes_no_report_is_followed_without_delay(table: Table, tm
     assert proxy.is_healthy
 
 
-def test_a_table_that_takes_no_report_is_not_asked_to_at_every_turn_and_told_all_in_the_end(table: Table, tmp_path: Path) -> None:
+def test_a_table_that_takes_no_report_is_not_asked_to_at_every_turn_and_told_all_in_the_end(
+    table: Table, tmp_path: Path
+) -> None:
     agent, _ = started(table, tmp_path, poll_seconds=3600.0, longest_wait=3600.0)
     table.is_read_only = True
     table.real.put(A)
@@ -214,7 +216,9 @@ def test_what_came_while_the_table_was_away_is_not_missed_by_a_cheap_look(table:
     assert proxy.map
 
 
-def test_a_route_whose_host_cannot_be_a_name_ends_no_agent_and_harms_no_other_route(table: Table, tmp_path: Path) -> None:
+def test_a_route_whose_host_cannot_be_a_name_ends_no_agent_and_harms_no_other_route(
+    table: Table, tmp_path: Path
+) -> None:
     table.real.put(Route("/services/bad/", "a..b:80", "service:/services/bad/"))
     agent, proxy = started(table, tmp_path)
     table.real.put(Route("/services/worse/", f"{'x' * 64}.org:80", "service:/services/worse/"))
@@ -223,7 +227,9 @@ def test_a_route_whose_host_cannot_be_a_name_ends_no_agent_and_harms_no_other_ro
     assert list(proxy.map.values()) == [A.address]
 
 
-def test_a_host_that_moves_is_followed_while_nothing_changes_and_the_table_is_away(table: Table, tmp_path: Path) -> None:
+def test_a_host_that_moves_is_followed_while_nothing_changes_and_the_table_is_away(
+    table: Table, tmp_path: Path
+) -> None:
     hosts = {"grader": "10.0.0.1"}
     table.real.put(Route("/services/grader/", "grader:80", "service:/services/grader/"))
     agent, proxy = started(table, tmp_path, names=Names(hosts.__getitem__, every_seconds=0.0))

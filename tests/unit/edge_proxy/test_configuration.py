@@ -24,7 +24,12 @@ from hubless.domain.routes import ServerKey
 
 
 def configuration(**facts: Any) -> EdgeConfiguration:
-    known: dict[str, Any] = {"host": "127.0.0.1", "port": 8000, "api": Socket(Path("/run/api.sock")), "run_folder": Path("/run/edge")}
+    known: dict[str, Any] = {
+        "host": "127.0.0.1",
+        "port": 8000,
+        "api": Socket(Path("/run/api.sock")),
+        "run_folder": Path("/run/edge"),
+    }
     return EdgeConfiguration(**(known | facts))
 
 
@@ -38,7 +43,13 @@ def test_same_facts_same_text() -> None:
 
 @pytest.mark.parametrize(
     ("host", "bind"),
-    [("127.0.0.1", "127.0.0.1:8000"), ("0.0.0.0", "*:8000"), ("::1", "[::1]:8000"), ("::", "[::]:8000"), ("hub.local", "hub.local:8000")],
+    [
+        ("127.0.0.1", "127.0.0.1:8000"),
+        ("0.0.0.0", "*:8000"),
+        ("::1", "[::1]:8000"),
+        ("::", "[::]:8000"),
+        ("hub.local", "hub.local:8000"),
+    ],
 )
 def test_where_it_listens(host: str, bind: str) -> None:
     assert f"bind {bind}" in lines(configuration(host=host))
@@ -122,7 +133,10 @@ def test_a_value_is_an_address_and_whose_activity_it_is() -> None:
 def test_an_api_elsewhere_is_checked_and_its_name_looked_up_again_and_again() -> None:
     text = lines(configuration(api=HttpsOrigin("abc.example.org", 443, "api.example.org")))
     (server,) = (line for line in text if line.startswith("server api "))
-    for words in ("abc.example.org:443 ssl verify required ca-file @system-ca sni str(api.example.org)", " resolvers system "):
+    for words in (
+        "abc.example.org:443 ssl verify required ca-file @system-ca sni str(api.example.org)",
+        " resolvers system ",
+    ):
         assert words in server
     assert "http-request set-header Host api.example.org" in text
     assert "resolvers system" in text

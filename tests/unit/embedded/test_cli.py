@@ -40,7 +40,10 @@ def test_an_admin_is_made_or_found_and_gets_a_link_once(shell: Shell) -> None:
     assert "ada is an admin.\n" in new.output
     assert "http://127.0.0.1:8000/hub/set-password?key=" in new.output
     assert found.output == "bob is an admin, with the password of before.\n"
-    assert [line.split()[:2] for line in shell.run("user", "list").output.splitlines()] == [["bob", "admin"], ["ada", "admin"]]
+    assert [line.split()[:2] for line in shell.run("user", "list").output.splitlines()] == [
+        ["bob", "admin"],
+        ["ada", "admin"],
+    ]
 
 
 def test_a_password_may_come_from_standard_input(shell: Shell) -> None:

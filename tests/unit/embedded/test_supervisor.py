@@ -33,9 +33,16 @@ class Tree:
         self._behaviour = behaviour
         self._lock = places.lock(folder)
         self._order = Order(
-            data=str(folder), settings_text="", settings_source="", host="127.0.0.1", port=1, workers=1,
-            stop_on_exit=False, run_folder=str(places.run_folder(folder)), first=True,
-        )  # fmt: skip
+            data=str(folder),
+            settings_text="",
+            settings_source="",
+            host="127.0.0.1",
+            port=1,
+            workers=1,
+            stop_on_exit=False,
+            run_folder=str(places.run_folder(folder)),
+            first=True,
+        )
 
     def run(self, ready: Callable[[dict[str, Any]], None] | None = None) -> None:
         def is_ready(facts: dict[str, Any]) -> None:

@@ -24,14 +24,21 @@ def event(target="/hub/", source="130.176.1.1", **headers):
     return event_of("GET", target, [(name.replace("_", "-"), value) for name, value in headers.items()], b"", source)
 
 
-@pytest.mark.parametrize("path", ["/hub/api/users/a%2Fb", "/hub/api/users/what%3F", "/hub/api/users/100%25", "/hub/api/users/zo%C3%AB", "/a//b"])
+@pytest.mark.parametrize(
+    "path",
+    ["/hub/api/users/a%2Fb", "/hub/api/users/what%3F", "/hub/api/users/100%25", "/hub/api/users/zo%C3%AB", "/a//b"],
+)
 def test_a_path_is_as_it_was_sent(path):
     assert raw_path(event(path + "?limit=1")) == path
 
 
 @pytest.mark.parametrize(
     ("decoded", "encoded"),
-    [("/hub/api/users/zoë", "/hub/api/users/zo%C3%AB"), ("/hub/api/users/100%", "/hub/api/users/100%25"), ("/a b", "/a%20b")],
+    [
+        ("/hub/api/users/zoë", "/hub/api/users/zo%C3%AB"),
+        ("/hub/api/users/100%", "/hub/api/users/100%25"),
+        ("/a b", "/a%20b"),
+    ],
 )
 def test_a_path_that_nobody_hands_on_is_what_api_gateway_has_decoded(decoded, encoded):
     told = event() | {"rawPath": decoded}
@@ -95,7 +102,9 @@ def test_each_kind_of_event_tells_who_asks(kind):
     assert client_of(event, ()) == "130.176.1.1"
 
 
-@pytest.mark.parametrize(("told", "client"), [("203.0.113.9", "203.0.113.9"), (" 2001:DB8::1 ", "2001:db8::1"), ("nobody", ""), ("", "")])
+@pytest.mark.parametrize(
+    ("told", "client"), [("203.0.113.9", "203.0.113.9"), (" 2001:DB8::1 ", "2001:db8::1"), ("nobody", ""), ("", "")]
+)
 def test_an_address_that_the_front_tells_is_one_or_nothing(told, client):
     assert told_client_of(event(x_hubless_address=told)) == client
 
@@ -105,9 +114,16 @@ def test_an_address_that_the_front_tells_is_one_or_nothing(told, client):
 
 async def echo(scope, receive, send):
     request = Request(scope, receive)
-    told = {"path": scope["raw_path"].decode(), "client": request.client.host, "url": str(request.url.replace(path="", query="")),
-            "cookies": request.cookies, "query": scope["query_string"].decode(), "body": (await request.body()).decode(),
-            "headers": sorted(request.headers), "host": request.headers["host"]}  # fmt: skip
+    told = {
+        "path": scope["raw_path"].decode(),
+        "client": request.client.host,
+        "url": str(request.url.replace(path="", query="")),
+        "cookies": request.cookies,
+        "query": scope["query_string"].decode(),
+        "body": (await request.body()).decode(),
+        "headers": sorted(request.headers),
+        "host": request.headers["host"],
+    }
     answer = JSONResponse(told)
     answer.set_cookie("one", "1")
     answer.set_cookie("two", "2")
@@ -120,7 +136,9 @@ def ask(monkeypatch):
 
     def asked(event, front="", subdomains=False, text_of=None):
         cloud = replace(CLOUD, front=front)
-        settings = parse('[hub]\npublic_url = "https://hub.example.org"\nsubdomains = {}'.format(str(subdomains).lower()), Path(), {})
+        settings = parse(
+            '[hub]\npublic_url = "https://hub.example.org"\nsubdomains = {}'.format(str(subdomains).lower()), Path(), {}
+        )
         hub = CloudHub(settings, cloud, "eu-central-1", {}, text_of)
         answer = gateway.handle(hub, event, None)
         return answer, json.loads(answer["body"])
@@ -133,7 +151,9 @@ def by_the_front(kind, front, target="/hub/", source="130.176.1.1", **headers):
     return KINDS[kind]("GET", target, given, b"", source)
 
 
-@pytest.mark.parametrize(("kind", "given"), [("HTTP API", FRONT), ("REST API", FRONT), ("load balancer", ""), ("load balancer", "guess")])
+@pytest.mark.parametrize(
+    ("kind", "given"), [("HTTP API", FRONT), ("REST API", FRONT), ("load balancer", ""), ("load balancer", "guess")]
+)
 def test_what_comes_by_the_front_is_believed(ask, kind, given):
     """Nobody but the front reaches a load balancer, and the front gives it no secret: ELB would hand it on to servers."""
     event = by_the_front(kind, given, x_hubless_address="203.0.113.9", x_hubless_host="maria.hub.example.org")
@@ -163,7 +183,12 @@ def test_nobody_becomes_a_load_balancer_by_what_they_say(ask, kind):
 
 @pytest.mark.parametrize("given", [FRONT, OLD])
 def test_while_the_text_is_changed_both_are_right(ask, given):
-    assert ask(by_the_front("HTTP API", given), "/front", text_of={"/front": f"{FRONT}\n{OLD}\n"}.__getitem__)[0]["statusCode"] == 200
+    assert (
+        ask(by_the_front("HTTP API", given), "/front", text_of={"/front": f"{FRONT}\n{OLD}\n"}.__getitem__)[0][
+            "statusCode"
+        ]
+        == 200
+    )
 
 
 @pytest.mark.parametrize("held", ["", " ", "short", f"{FRONT} short"])
@@ -182,9 +207,19 @@ def test_a_front_that_cannot_be_read_lets_nobody_in_until_it_can_and_is_read_onc
             raise found
         return found
 
-    hub = CloudHub(parse('[hub]\npublic_url = "https://hub.example.org"', Path(), {}), replace(CLOUD, front="/front"), "eu-central-1", {}, text_of)
+    hub = CloudHub(
+        parse('[hub]\npublic_url = "https://hub.example.org"', Path(), {}),
+        replace(CLOUD, front="/front"),
+        "eu-central-1",
+        {},
+        text_of,
+    )
 
-    assert [gateway.handle(hub, by_the_front("HTTP API", FRONT), None)["statusCode"] for _ in range(3)] == [503, 200, 200]
+    assert [gateway.handle(hub, by_the_front("HTTP API", FRONT), None)["statusCode"] for _ in range(3)] == [
+        503,
+        200,
+        200,
+    ]
 
 
 def test_a_front_whose_text_nobody_here_reads_lets_nobody_in(ask):
@@ -212,13 +247,21 @@ def test_without_a_front_nobody_is_believed_about_who_asks(ask, kind):
 )
 def test_where_each_has_a_host_it_is_the_one_that_the_front_says_or_none(ask, told_by, subdomains, heard):
     """Whether it is one of the hub's is asked further on: what is none is led to the hub's own, and none at all is refused."""
-    _, told = ask(by_the_front("HTTP API", FRONT, **told_by), "/front", subdomains=subdomains, text_of={"/front": FRONT}.__getitem__)
+    _, told = ask(
+        by_the_front("HTTP API", FRONT, **told_by),
+        "/front",
+        subdomains=subdomains,
+        text_of={"/front": FRONT}.__getitem__,
+    )
 
     assert told["host"] == heard
 
 
 def test_without_a_front_the_host_is_what_an_edge_says(ask):
-    assert ask(by_the_front("HTTP API", "", x_forwarded_host="maria.hub.example.org"), subdomains=True)[1]["url"] == "https://maria.hub.example.org"
+    assert (
+        ask(by_the_front("HTTP API", "", x_forwarded_host="maria.hub.example.org"), subdomains=True)[1]["url"]
+        == "https://maria.hub.example.org"
+    )
 
 
 @pytest.mark.parametrize("kind", [*KINDS, "load balancer of single headers"])

@@ -25,8 +25,15 @@ def test_a_sweep_says_what_it_did(world, caplog):
     caplog.set_level(logging.INFO)
 
     assert handle(world, SCHEDULED) == {
-        "active": 4, "looked_at": 4, "reaped": 0, "orphans": 0, "stale_routes": 0, "expired": 0, "discarded": 0, "is_cut": False,
-    }  # fmt: skip
+        "active": 4,
+        "looked_at": 4,
+        "reaped": 0,
+        "orphans": 0,
+        "stale_routes": 0,
+        "expired": 0,
+        "discarded": 0,
+        "is_cut": False,
+    }
     assert "sweep:" not in caplog.text  # nothing that anybody would look for
 
 
@@ -47,9 +54,13 @@ def test_time_enough_cuts_nothing(world):
 def test_what_a_sweep_saw_and_did_is_counted(world):
     handle(world, SCHEDULED)
 
-    assert {name: values for (name, _), values in world.metrics.measured.items() if name not in {"Spawns", "SpawnDuration"}} == {
-        "Deaths": [1] * len(NAMES), "RunningServers": [4], "QueueLength": [0],
-    }  # fmt: skip
+    assert {
+        name: values for (name, _), values in world.metrics.measured.items() if name not in {"Spawns", "SpawnDuration"}
+    } == {
+        "Deaths": [1] * len(NAMES),
+        "RunningServers": [4],
+        "QueueLength": [0],
+    }
 
 
 def test_a_queue_that_is_away_leaves_what_was_done_counted(world):
@@ -64,7 +75,12 @@ def test_a_queue_that_is_away_leaves_what_was_done_counted(world):
 
 
 def test_only_what_was_done_is_told_as_each_metric_costs_by_the_hour(world):
-    measure(world.metrics, Sweep(active=1, looked_at=1, reaped=2, orphans=0, stale_routes=1, expired=3, discarded=0, is_cut=False))
+    measure(
+        world.metrics,
+        Sweep(active=1, looked_at=1, reaped=2, orphans=0, stale_routes=1, expired=3, discarded=0, is_cut=False),
+    )
 
-    told = {name: values for (name, _), values in world.metrics.measured.items() if name not in {"Spawns", "SpawnDuration"}}
+    told = {
+        name: values for (name, _), values in world.metrics.measured.items() if name not in {"Spawns", "SpawnDuration"}
+    }
     assert told == {"RunningServers": [1], "Culls": [2], "StaleRoutes": [1]}

@@ -21,8 +21,12 @@ def hub():
 
 def a_record(message, name="m1", tries=1):
     body = message if isinstance(message, str) else json.dumps(encode(message))
-    return {"messageId": name, "receiptHandle": f"receipt of {name}", "body": body,
-            "attributes": {"ApproximateReceiveCount": str(tries)}}  # fmt: skip
+    return {
+        "messageId": name,
+        "receiptHandle": f"receipt of {name}",
+        "body": body,
+        "attributes": {"ApproximateReceiveCount": str(tries)},
+    }
 
 
 def raising(error):
@@ -90,7 +94,9 @@ def test_what_fails_again_and_again_is_tried_ever_more_rarely(hub, tries, second
     assert hub.queue.released == [("receipt of m1", timedelta(seconds=seconds))]
 
 
-@pytest.mark.parametrize("body", ["", "{", "[]", '"text"', "{}", '{"kind": "dance", "server_id": "s", "launch_id": "l"}'])
+@pytest.mark.parametrize(
+    "body", ["", "{", "[]", '"text"', "{}", '{"kind": "dance", "server_id": "s", "launch_id": "l"}']
+)
 def test_a_body_that_is_none_of_ours_fails_alone(hub, body):
     good = asked(hub)
 

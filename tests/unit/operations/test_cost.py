@@ -72,7 +72,10 @@ def test_what_an_edge_costs_is_what_docs_say():
     one = Demand(users=0, edge="fleet", fleet=1)
     nothing = {"sweep_reads": Decimal(0), "sweep_writes": Decimal(0)}
 
-    found = re.search(r"polling each second .*?\| (\d\.\d\d) \|\n(?:\|.*\n)*?\| a heartbeat each 5 seconds .*?\| (\d\.\d\d) \|", DOCUMENT)
+    found = re.search(
+        r"polling each second .*?\| (\d\.\d\d) \|\n(?:\|.*\n)*?\| a heartbeat each 5 seconds .*?\| (\d\.\d\d) \|",
+        DOCUMENT,
+    )
 
     assert of(one, **nothing).usd("DynamoDB").quantize(Decimal("0.01")) == Decimal(found[1]) + Decimal(found[2])
 
@@ -130,12 +133,20 @@ def test_what_has_no_price_is_named():
 
 
 def test_a_stage_says_what_the_command_line_does_not():
-    stage = StageSettings(region="eu-central-1", edge="fleet", cpus=2.0, memory=8 * 1024**3, capacity="spot", architecture="X86_64")
+    stage = StageSettings(
+        region="eu-central-1", edge="fleet", cpus=2.0, memory=8 * 1024**3, capacity="spot", architecture="X86_64"
+    )
 
     demand = demand_of(7, {"vcpu": Decimal(4), "edge": None, "memory": None}, stage)
 
     assert demand == Demand(
-        users=7, edge="fleet", vcpus=Decimal(4), memory_gb=Decimal(8), spot=Decimal(1), is_arm=False, fleet=stage.fleet_least
+        users=7,
+        edge="fleet",
+        vcpus=Decimal(4),
+        memory_gb=Decimal(8),
+        spot=Decimal(1),
+        is_arm=False,
+        fleet=stage.fleet_least,
     )
 
 
@@ -144,7 +155,9 @@ def test_each_amount_is_used():
     demand = Demand(users=200, edge="fleet", waf=True, snap_start=True)
     for field in fields(Amounts):
         more = {field.name: getattr(Amounts(), field.name) * 2 + 1}
-        changed = [of(replace(demand, edge=edge), **more) != of(replace(demand, edge=edge)) for edge in ("fleet", "economy")]
+        changed = [
+            of(replace(demand, edge=edge), **more) != of(replace(demand, edge=edge)) for edge in ("fleet", "economy")
+        ]
         assert any(changed), field.name
 
 
@@ -160,10 +173,14 @@ def test_the_command_prints_json():
     answer = CliRunner().invoke(main, ["cost", "--users", "20", "--spot", "100", "--edge", "fleet", "--json"])
 
     told = json.loads(answer.output)
-    assert sum(Decimal(line["usd"]) for line in told["lines"]) == pytest.approx(Decimal(told["totals"]["all"]), abs=Decimal("0.2"))
+    assert sum(Decimal(line["usd"]) for line in told["lines"]) == pytest.approx(
+        Decimal(told["totals"]["all"]), abs=Decimal("0.2")
+    )
 
 
-@pytest.mark.parametrize("wrong", [["--hours", "many"], ["--hours", "-1"], ["--hours", "nan"], ["--memory", "4X"], ["--edge", "none"]])
+@pytest.mark.parametrize(
+    "wrong", [["--hours", "many"], ["--hours", "-1"], ["--hours", "nan"], ["--memory", "4X"], ["--edge", "none"]]
+)
 def test_what_cannot_be_is_refused(wrong):
     answer = CliRunner().invoke(main, ["cost", "--users", "1", *wrong])
 

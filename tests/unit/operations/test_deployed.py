@@ -47,9 +47,13 @@ class Stacks:
     def _ListStackResources(self, params):
         stack = params["body"]["StackName"]
         if stack not in self.made:
-            return SimpleNamespace(status_code=400), {"Error": {"Code": "ValidationError", "Message": f"Stack with id {stack} does not exist"}}
+            return SimpleNamespace(status_code=400), {
+                "Error": {"Code": "ValidationError", "Message": f"Stack with id {stack} does not exist"}
+            }
         names = ("ResourceType", "LogicalResourceId", "PhysicalResourceId")
-        return SimpleNamespace(status_code=200), {"StackResourceSummaries": [dict(zip(names, one, strict=True)) for one in self.made[stack]]}
+        return SimpleNamespace(status_code=200), {
+            "StackResourceSummaries": [dict(zip(names, one, strict=True)) for one in self.made[stack]]
+        }
 
     def _GetFunctionConfiguration(self, params):
         assert params["url_path"].endswith("/hubless-prod-control-Api-1/configuration")
@@ -134,7 +138,10 @@ def test_a_stage_that_is_not_deployed_is_said_to_be_so(aws, tmp_path):
     answer = CliRunner().invoke(main, ["admin", "ada", "--stage", "prod", "--settings", str(tmp_path / "hubless.toml")])
 
     assert answer.exit_code == 1
-    assert "The stage prod is not deployed in eu-central-1 of this account: there is no stack hubless-prod-control" in answer.output
+    assert (
+        "The stage prod is not deployed in eu-central-1 of this account: there is no stack hubless-prod-control"
+        in answer.output
+    )
 
 
 def test_what_the_stacks_made_is_found_by_what_it_is(shell, aws, tmp_path):

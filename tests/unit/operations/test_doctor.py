@@ -46,7 +46,11 @@ class Web:
 
     def __init__(self, **changed):
         self.users, self.asked = set(), []
-        self.answers = {"server": [answer(status=202)], "stop": [answer(status=202), answer(status=204)], "events": [[{"ready": True, "message": "ready"}]]}
+        self.answers = {
+            "server": [answer(status=202)],
+            "stop": [answer(status=202), answer(status=204)],
+            "events": [[{"ready": True, "message": "ready"}]],
+        }
         self.answers |= changed
 
     def next(self, what):
@@ -66,7 +70,11 @@ class Web:
             self.users.discard(name)
             return self.next("removal") if "removal" in self.answers else answer(status=204)
         if address.endswith("/server"):
-            return {"POST": lambda: self.next("server"), "DELETE": lambda: self.next("stop"), "GET": lambda: answer({"url": f"/user/{name}/"})}[method]()
+            return {
+                "POST": lambda: self.next("server"),
+                "DELETE": lambda: self.next("stop"),
+                "GET": lambda: answer({"url": f"/user/{name}/"}),
+            }[method]()
         if address.endswith("api/contents?content=0"):
             return self.answers.get("contents", [answer(status=403)])[0]
         return self.answers.get("opened", [answer({"version": "2.0"})])[0]
@@ -78,7 +86,9 @@ class Web:
 def trial(web, **facts):
     time = Time()
     steps = Steps(lambda step: None, time)
-    tried = Trial(web=web, name="doctor-1", clock=time, sleep=time.sleep, run_cell=lambda web, where: ok("kernel", where), **facts)
+    tried = Trial(
+        web=web, name="doctor-1", clock=time, sleep=time.sleep, run_cell=lambda web, where: ok("kernel", where), **facts
+    )
     return tried, steps
 
 
@@ -92,7 +102,9 @@ def test_a_hub_that_is_well_is_tried_and_left_as_it_was():
 
     tried.run(steps)
 
-    assert levels(steps) == dict.fromkeys(["user", "start", "ready", "server", "closed to others", "kernel", "stop", "removal"], Level.OK)
+    assert levels(steps) == dict.fromkeys(
+        ["user", "start", "ready", "server", "closed to others", "kernel", "stop", "removal"], Level.OK
+    )
     assert web.users == set()
     assert steps.findings[3].said == "https://hub.example.org/user/doctor-1/ answers, Jupyter Server 2.0"
 
@@ -178,9 +190,13 @@ def test_a_server_that_does_not_stop_is_told_of():
 class Pages(Web):
     def __init__(self, **pages):
         super().__init__()
-        self.pages = {"/hub/api/": answer({"version": "6.1.1"}, x_jupyterhub_version="6.1.1"), "/hub/login": answer(PAGE),
-                      "/hub/static/a.js?v=1": answer(cache_control="public, immutable"), "/hub/health": answer(),
-                      "/hub/api/user": answer({"name": "ada", "scopes": ["admin:users", "admin:servers"]})} | pages  # fmt: skip
+        self.pages = {
+            "/hub/api/": answer({"version": "6.1.1"}, x_jupyterhub_version="6.1.1"),
+            "/hub/login": answer(PAGE),
+            "/hub/static/a.js?v=1": answer(cache_control="public, immutable"),
+            "/hub/health": answer(),
+            "/hub/api/user": answer({"name": "ada", "scopes": ["admin:users", "admin:servers"]}),
+        } | pages
 
     def ask(self, method, address, *, body=None, is_known=False):
         return self.pages[address]
@@ -199,11 +215,23 @@ def test_pages_that_are_as_they_should_be_are_well(look):
         (outside.api, {"/hub/api/": answer({"version": "6.1.1"})}, "its header X-JupyterHub-Version is missing"),
         (outside.health, {"/hub/health": answer(status=502)}, "/hub/health answered 502"),
         (outside.login, {"/hub/login": answer(status=404)}, "the login page answered 404"),
-        (outside.login, {"/hub/login": answer(PAGE, set_cookie="_xsrf=1; Path=/hub")}, "sets cookies that go over plain HTTP too"),
+        (
+            outside.login,
+            {"/hub/login": answer(PAGE, set_cookie="_xsrf=1; Path=/hub")},
+            "sets cookies that go over plain HTTP too",
+        ),
         (outside.static, {"/hub/login": answer("_xsrf")}, "names no static file"),
         (outside.static, {"/hub/static/a.js?v=1": answer(status=404)}, "a.js?v=1 answered 404"),
-        (outside.token, {"/hub/api/user": answer({"message": "Forbidden"}, 403)}, "the token is not good: 403 Forbidden"),
-        (outside.token, {"/hub/api/user": answer({"name": "bob", "scopes": ["self"]})}, "of bob lacks admin:users and admin:servers"),
+        (
+            outside.token,
+            {"/hub/api/user": answer({"message": "Forbidden"}, 403)},
+            "the token is not good: 403 Forbidden",
+        ),
+        (
+            outside.token,
+            {"/hub/api/user": answer({"name": "bob", "scopes": ["self"]})},
+            "of bob lacks admin:users and admin:servers",
+        ),
     ],
 )
 def test_pages_that_are_not_say_why(look, pages, said):
@@ -274,7 +302,11 @@ def test_edges_follow_unless_they_may_sleep(reports, running, may_sleep, level):
 
 
 def test_sweeps_that_do_not_come_or_all_fail_are_a_problem():
-    assert [inside.judged_sweeps("r", *counts).level for counts in ((0, 0), (9, 9), (9, 1))] == [Level.PROBLEM, Level.PROBLEM, Level.OK]
+    assert [inside.judged_sweeps("r", *counts).level for counts in ((0, 0), (9, 9), (9, 1))] == [
+        Level.PROBLEM,
+        Level.PROBLEM,
+        Level.OK,
+    ]
 
 
 def test_what_waits_too_long_is_a_problem_and_what_waits_is_not():
@@ -297,7 +329,9 @@ class Amazon:
 
 def look_inside(aws, edge="economy"):
     deployment = Deployment(
-        {"HUBLESS_QUEUE": "https://sqs/1/hub", "HUBLESS_LAUNCHES_QUEUE": "https://sqs/1/launches"}, {"api": "a", "reaper": "r"}, ("https://sqs/1/dead",)
+        {"HUBLESS_QUEUE": "https://sqs/1/hub", "HUBLESS_LAUNCHES_QUEUE": "https://sqs/1/launches"},
+        {"api": "a", "reaper": "r"},
+        ("https://sqs/1/dead",),
     )
     steps = Steps(lambda step: None, lambda: 0.0)
     stage = Stage("prod", StageSettings(region="eu-central-1", edge=edge))
@@ -309,12 +343,24 @@ def test_a_deployment_is_looked_at_in_all_its_parts():
     messages = {"Attributes": {"ApproximateNumberOfMessages": "3", "ApproximateNumberOfMessagesNotVisible": "1"}}
     points = {"Datapoints": [{"Sum": 2.0, "Maximum": 20.0}, {"Sum": 1.0, "Maximum": 10.0}]}
 
-    found, said = look_inside(Amazon(get_queue_attributes=messages, get_metric_statistics=points, get_service_setting={"ServiceSetting": {"SettingValue": "true"}}))
+    found, said = look_inside(
+        Amazon(
+            get_queue_attributes=messages,
+            get_metric_statistics=points,
+            get_service_setting={"ServiceSetting": {"SettingValue": "true"}},
+        )
+    )
 
     assert found == {
-        "queue": Level.OK, "launches": Level.OK, "dead letters": Level.PROBLEM, "function api": Level.WARNING, "function reaper": Level.WARNING,
-        "sweeps": Level.PROBLEM, "edges": Level.OK, "SSM": Level.OK,
-    }  # fmt: skip
+        "queue": Level.OK,
+        "launches": Level.OK,
+        "dead letters": Level.PROBLEM,
+        "function api": Level.WARNING,
+        "function reaper": Level.WARNING,
+        "sweeps": Level.PROBLEM,
+        "edges": Level.OK,
+        "SSM": Level.OK,
+    }
     assert "3 messages in dead were given up" in said
     assert "3 errors and 3 throttles within an hour" in said
 

@@ -37,13 +37,20 @@ class Stacks:
 
     def _answer(self, model, **_):
         if model.name == "GetCallerIdentity":
-            return SimpleNamespace(status_code=200), {"Account": "123456789012", "Arn": "arn:aws:iam::123456789012:user/ada"}
+            return SimpleNamespace(status_code=200), {
+                "Account": "123456789012",
+                "Arn": "arn:aws:iam::123456789012:user/ada",
+            }
         if model.name != "ListStackResources":
             return None
         if self.resources is None:
-            return SimpleNamespace(status_code=400), {"Error": {"Code": "ValidationError", "Message": "Stack does not exist"}}
+            return SimpleNamespace(status_code=400), {
+                "Error": {"Code": "ValidationError", "Message": "Stack does not exist"}
+            }
         names = ("ResourceType", "LogicalResourceId", "PhysicalResourceId", "ResourceStatus")
-        return SimpleNamespace(status_code=200), {"StackResourceSummaries": [dict(zip(names, one, strict=True)) for one in self.resources]}
+        return SimpleNamespace(status_code=200), {
+            "StackResourceSummaries": [dict(zip(names, one, strict=True)) for one in self.resources]
+        }
 
 
 class Place:
@@ -64,12 +71,26 @@ class Place:
         return self.of(HUB)
 
     def of(self, hub):
-        return Emptying(hub, "hub", self.aws, self.said.append, lambda: (self.clock.now() - self.begun).total_seconds(), self.sleep)
+        return Emptying(
+            hub, "hub", self.aws, self.said.append, lambda: (self.clock.now() - self.begun).total_seconds(), self.sleep
+        )
 
     def run(self, count, hub=HUB, **others):
         launcher = self.cloud.launcher(hub=hub, **others)
         for number in itertools.islice(self.numbers, count):
-            launcher.launch(Launch(f"{hub}-{number}", f"s{number}", f"u{number}", "alice", "", "/user/alice/", Profile("small"), {}, {"JUPYTERHUB_API_TOKEN": "5ec2e7"}))
+            launcher.launch(
+                Launch(
+                    f"{hub}-{number}",
+                    f"s{number}",
+                    f"u{number}",
+                    "alice",
+                    "",
+                    "/user/alice/",
+                    Profile("small"),
+                    {},
+                    {"JUPYTERHUB_API_TOKEN": "5ec2e7"},
+                )
+            )
 
     def running(self):
         return sorted(task["startedBy"] for task in self.cloud.account.running())
@@ -176,7 +197,9 @@ def test_its_task_definitions_are_deregistered_and_nobody_elses(stage):
 
     assert stage.emptying.deregister_definitions() == 2
 
-    left = [family for family, revisions in stage.cloud.account.definitions.items() if revisions[0]["status"] == "ACTIVE"]
+    left = [
+        family for family, revisions in stage.cloud.account.definitions.items() if revisions[0]["status"] == "ACTIVE"
+    ]
     assert [family.rpartition("-")[0].rpartition("-")[0] for family in left] == [f"{HUB}-2"]
 
 
@@ -186,7 +209,9 @@ def test_its_task_definitions_are_deregistered_and_nobody_elses(stage):
 @pytest.fixture
 def shell(stage, monkeypatch, tmp_path):
     monkeypatch.setattr(botocore.session, "get_session", lambda *_: stage.cloud.wire.session)
-    monkeypatch.setattr(emptying, "Emptying", lambda hub, cluster, aws, say: Emptying(hub, cluster, aws, say, sleep=stage.sleep))
+    monkeypatch.setattr(
+        emptying, "Emptying", lambda hub, cluster, aws, say: Emptying(hub, cluster, aws, say, sleep=stage.sleep)
+    )
     (tmp_path / "hubless.toml").write_text(STAGES)
 
     def run(*words, typed=None):
@@ -247,12 +272,17 @@ def test_a_stage_without_a_cluster_is_empty(shell, stacks, resources):
 
     answer = shell()
 
-    assert (answer.exit_code, answer.output) == (0, f"The stage prod has no cluster in {REGION} of this account: nothing of it runs\n")
+    assert (answer.exit_code, answer.output) == (
+        0,
+        f"The stage prod has no cluster in {REGION} of this account: nothing of it runs\n",
+    )
 
 
 def test_another_account_than_the_stages_is_left_alone(stage):
     chosen = Stage("prod", StageSettings(region=REGION, account="222222222222"))
 
-    with pytest.raises(OperationsError, match="they are of the account 123456789012, but the stage prod is for 222222222222"):
+    with pytest.raises(
+        OperationsError, match="they are of the account 123456789012, but the stage prod is for 222222222222"
+    ):
         emptying.of_stage(chosen, stage.aws, stage.said.append)
     assert deployed.cluster_of(chosen, stage.aws) == "hub"

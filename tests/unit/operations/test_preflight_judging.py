@@ -43,7 +43,9 @@ def test_credentials_of_another_account_are_a_problem():
     asked = Identity("111111111111", "arn:aws:iam::111111111111:user/ada")
 
     assert judged(judging.identity(asked, stage()), Level.OK, "account 111111111111, as user/ada")
-    assert judged(judging.identity(asked, stage(account="222222222222")), Level.PROBLEM, "but the stage prod is for 222222222222")
+    assert judged(
+        judging.identity(asked, stage(account="222222222222")), Level.PROBLEM, "but the stage prod is for 222222222222"
+    )
 
 
 @pytest.mark.parametrize(
@@ -70,7 +72,9 @@ def test_six_vcpus_of_a_new_account_are_too_few_for_a_class_and_it_says_for_how_
 def test_a_fleet_needs_processors_too():
     asked = stage(expected_servers=12, edge="fleet", fleet_least=2)
 
-    assert judged(judging.fargate(Quota(6), asked, spot=False), Level.PROBLEM, "and edges 0.5: no more than 11 would start")
+    assert judged(
+        judging.fargate(Quota(6), asked, spot=False), Level.PROBLEM, "and edges 0.5: no more than 11 would start"
+    )
     assert judged(judging.fargate(Quota(6), asked, spot=True), Level.OK, "6 vCPU are allowed")
     assert judged(judging.fargate(Quota(6.5), asked, spot=False), Level.OK, "6.5 vCPU are allowed")
 
@@ -87,7 +91,9 @@ def test_streams_are_kept_no_more_than_lambda_leaves():
     (over,) = judging.streams(Quota(1000), stage(streams_at_once=901))
     (new,) = judging.streams(Quota(10), stage(streams_at_once=1))
 
-    assert judged(over, Level.PROBLEM, "901 functions at once cannot be kept for them: of 1000, Lambda leaves 100 to all others")
+    assert judged(
+        over, Level.PROBLEM, "901 functions at once cannot be kept for them: of 1000, Lambda leaves 100 to all others"
+    )
     assert "Set stages.prod.streams_at_once to 900 or less" in over.do
     assert judged(new, Level.PROBLEM, "of 10, Lambda leaves 100")
     assert "Set stages.prod.streams_at_once = 0" in new.do
@@ -95,7 +101,12 @@ def test_streams_are_kept_no_more_than_lambda_leaves():
 
 @pytest.mark.parametrize(
     ("version", "level", "said"),
-    [(None, Level.WARNING, "there is none here"), (20, Level.WARNING, "20 is here"), (22, Level.OK, "22 runs"), (24, Level.OK, "24 runs")],
+    [
+        (None, Level.WARNING, "there is none here"),
+        (20, Level.WARNING, "20 is here"),
+        (22, Level.OK, "22 runs"),
+        (24, Level.OK, "24 runs"),
+    ],
 )
 def test_the_cdk_runs_on_a_node_that_is_new_enough(version, level, said):
     assert judged(judging.node(version), level, said)
@@ -118,7 +129,11 @@ def test_more_users_than_access_points_are_a_warning():
         (Certificate("PENDING_VALIDATION", ("hub.example.org",)), Level.PROBLEM, "not issued: PENDING_VALIDATION"),
         (Certificate("ISSUED", ("hub.example.org",)), Level.PROBLEM, "but not for *.hub.example.org"),
         (Certificate("ISSUED", ("*.hub.example.org",)), Level.PROBLEM, "but not for hub.example.org"),
-        (Certificate("ISSUED", ("hub.example.org", "*.hub.example.org")), Level.OK, "issued for hub.example.org and *.hub.example.org"),
+        (
+            Certificate("ISSUED", ("hub.example.org", "*.hub.example.org")),
+            Level.OK,
+            "issued for hub.example.org and *.hub.example.org",
+        ),
         (Certificate("ISSUED", ("*.example.org", "*.hub.example.org")), Level.OK, "issued for"),
     ],
 )
@@ -162,7 +177,9 @@ def test_a_role_that_is_missing_is_made_by_the_first_use():
     assert judging.service_role("ecs", exists=True).level is Level.OK
 
 
-@pytest.mark.parametrize(("version", "level"), [(None, Level.PROBLEM), (5, Level.PROBLEM), (6, Level.OK), (28, Level.OK)])
+@pytest.mark.parametrize(
+    ("version", "level"), [(None, Level.PROBLEM), (5, Level.PROBLEM), (6, Level.OK), (28, Level.OK)]
+)
 def test_cdk_is_bootstrapped_and_new_enough(version, level):
     assert judging.bootstrap(version, REGION, "1").level is level
 
@@ -195,9 +212,15 @@ def test_a_network_that_has_all_is_well():
     [
         (Network(exists=False), "there is no vpc-1"),
         (replace(NETWORK, zones={**NETWORK.zones, "subnet-2": "a"}), "subnet-2 is in a, not in b"),
-        (replace(NETWORK, zones={k: v for k, v in NETWORK.zones.items() if k != "subnet-3"}), "subnet-3 is not in vpc-1"),
+        (
+            replace(NETWORK, zones={k: v for k, v in NETWORK.zones.items() if k != "subnet-3"}),
+            "subnet-3 is not in vpc-1",
+        ),
         (replace(NETWORK, to_the_internet=frozenset({"subnet-1"})), "subnet-2 has no way to the internet"),
-        (replace(NETWORK, to_services={"subnet-3": BOTH, "subnet-4": frozenset({"s3"})}), "subnet-4 has no gateway endpoint of dynamodb"),
+        (
+            replace(NETWORK, to_services={"subnet-3": BOTH, "subnet-4": frozenset({"s3"})}),
+            "subnet-4 has no gateway endpoint of dynamodb",
+        ),
     ],
 )
 def test_what_a_network_lacks_is_named(facts, said):
@@ -222,9 +245,16 @@ def test_cloudfront_does_not_reach_into_all_zones():
     assert 'Set stages.prod.zones = ["us-east-1a"]; ' in judging.origins(ids, stage()).do
     assert "Change stages.prod.region" in judging.origins(ids, stage(edge="fleet")).do  # one zone is not enough
     more = judging.origins({**ids, "us-east-1c": "use1-az2", "us-east-1d": "use1-az4"}, stage())
-    assert more.do == 'Set stages.prod.zones = ["us-east-1a", "us-east-1c"]; CloudFront reaches into us-east-1a, us-east-1c, us-east-1d'
-    assert judging.origins({"a": "use1-az3", "b": "use1-az1", "c": "use1-az2"}, stage(zones=("b", "c"))).level is Level.OK
-    assert judged(judging.origins({"a": "use1-az1", "b": "use1-az2", "c": "use1-az3"}, stage()), Level.OK, "reaches into a, b")
+    assert (
+        more.do
+        == 'Set stages.prod.zones = ["us-east-1a", "us-east-1c"]; CloudFront reaches into us-east-1a, us-east-1c, us-east-1d'
+    )
+    assert (
+        judging.origins({"a": "use1-az3", "b": "use1-az1", "c": "use1-az2"}, stage(zones=("b", "c"))).level is Level.OK
+    )
+    assert judged(
+        judging.origins({"a": "use1-az1", "b": "use1-az2", "c": "use1-az3"}, stage()), Level.OK, "reaches into a, b"
+    )
     assert judged(judging.origins({"a": "euc1-az1"}, stage()), Level.OK, "reaches into a")
 
 

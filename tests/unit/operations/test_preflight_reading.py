@@ -24,8 +24,14 @@ ANSWERS = {
     "ssm.GetServiceSetting": {"ServiceSetting": {"SettingValue": "false"}},
     "cloudformation.DescribeStacks": {"Stacks": [{"StackName": "another", "StackStatus": "ROLLBACK_COMPLETE"}]},
     "service-quotas.GetServiceQuota": {"Quota": {"Value": 6.0}},
-    "acm.DescribeCertificate": {"Certificate": {"Status": "ISSUED", "DomainName": "hub.example.org", "SubjectAlternativeNames": ["*.hub.example.org"]}},
-}  # fmt: skip
+    "acm.DescribeCertificate": {
+        "Certificate": {
+            "Status": "ISSUED",
+            "DomainName": "hub.example.org",
+            "SubjectAlternativeNames": ["*.hub.example.org"],
+        }
+    },
+}
 
 
 class Account:
@@ -41,12 +47,22 @@ class Account:
     def _answer(self, model, **_):
         name = f"{model.service_model.service_name}.{model.name}"
         if name in self.refused:
-            raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "You are not authorized"}}, model.name)
+            raise ClientError(
+                {"Error": {"Code": "AccessDeniedException", "Message": "You are not authorized"}}, model.name
+            )
         return (_Http(), ANSWERS[name]) if name in ANSWERS else None
 
     def look(self, images=(), *, create_roles=False, docker=True, **settings):
         stage = Stage("prod", StageSettings(region=REGION, **settings))
-        looked = Preflight(stage, self.aws, images, create_roles=create_roles, answering=lambda name: SERVERS, has_docker=lambda: docker, node_version=lambda: 24)
+        looked = Preflight(
+            stage,
+            self.aws,
+            images,
+            create_roles=create_roles,
+            answering=lambda name: SERVERS,
+            has_docker=lambda: docker,
+            node_version=lambda: 24,
+        )
         return {finding.check: finding for finding in looked.findings()}
 
 
@@ -70,10 +86,22 @@ def test_a_new_account_is_told_all_that_it_lacks(account):
     found = account.look(expected_servers=20)
 
     assert {check: one.level for check, one in found.items()} == {
-        "credentials": Level.OK, "region": Level.OK, "Node": Level.OK, "CDK in eu-central-1": Level.PROBLEM, "stacks": Level.OK,
-        "Fargate on demand": Level.PROBLEM, "Lambda": Level.WARNING, "EC2": Level.OK, "VPCs": Level.OK, "home folders": Level.OK,
-        "role of ecs": Level.WARNING, "Docker": Level.OK, "VPC origins": Level.OK, "instance": Level.OK, "SSM": Level.OK,
-    }  # fmt: skip
+        "credentials": Level.OK,
+        "region": Level.OK,
+        "Node": Level.OK,
+        "CDK in eu-central-1": Level.PROBLEM,
+        "stacks": Level.OK,
+        "Fargate on demand": Level.PROBLEM,
+        "Lambda": Level.WARNING,
+        "EC2": Level.OK,
+        "VPCs": Level.OK,
+        "home folders": Level.OK,
+        "role of ecs": Level.WARNING,
+        "Docker": Level.OK,
+        "VPC origins": Level.OK,
+        "instance": Level.OK,
+        "SSM": Level.OK,
+    }
 
 
 def test_an_account_that_is_prepared_is_well(account):
@@ -87,7 +115,12 @@ def test_an_account_that_is_prepared_is_well(account):
 
 
 def test_without_the_rights_it_says_which_are_missing_and_goes_on(account):
-    account.refused = {"service-quotas.GetServiceQuota", "cloudformation.DescribeStacks", "iam.GetRole", "ssm.GetServiceSetting"}
+    account.refused = {
+        "service-quotas.GetServiceQuota",
+        "cloudformation.DescribeStacks",
+        "iam.GetRole",
+        "ssm.GetServiceSetting",
+    }
 
     found = account.look()
 
@@ -118,7 +151,9 @@ def test_what_is_kept_for_streams_is_held_to_what_the_account_has(account):
 
 
 def test_a_zone_is_looked_up_with_those_who_answer_for_it(account):
-    zone_id = account.aws.call("route53", "create_hosted_zone", Name="example.org", CallerReference="1")["HostedZone"]["Id"].rpartition("/")[2]
+    zone_id = account.aws.call("route53", "create_hosted_zone", Name="example.org", CallerReference="1")["HostedZone"][
+        "Id"
+    ].rpartition("/")[2]
 
     found = account.look(domain="hub.example.org", zone_id=zone_id, zone_name="example.org")
     missing = account.look(domain="hub.example.org", zone_id="Z0000000000", zone_name="example.org")
@@ -136,11 +171,22 @@ def test_a_certificate_is_read_where_cloudfront_takes_it_from(account):
 
 def test_an_image_of_ecr_is_looked_for(account):
     account.aws.call("ecr", "create_repository", repositoryName="jupyter/base")
-    manifest = json.dumps({"schemaVersion": 2, "mediaType": "application/vnd.docker.distribution.manifest.v2+json", "config": {"digest": "sha256:" + "0" * 64}, "layers": []})
+    manifest = json.dumps(
+        {
+            "schemaVersion": 2,
+            "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
+            "config": {"digest": "sha256:" + "0" * 64},
+            "layers": [],
+        }
+    )
     account.aws.call("ecr", "put_image", repositoryName="jupyter/base", imageManifest=manifest, imageTag="1")
 
-    for name, level in ((f"{ECR}/jupyter/base:1", Level.OK), (f"{ECR}/jupyter/base:2", Level.PROBLEM), (f"{ECR}/none", Level.PROBLEM),
-                        ("quay.io/jupyter/base-notebook:1", Level.OK)):  # fmt: skip
+    for name, level in (
+        (f"{ECR}/jupyter/base:1", Level.OK),
+        (f"{ECR}/jupyter/base:2", Level.PROBLEM),
+        (f"{ECR}/none", Level.PROBLEM),
+        ("quay.io/jupyter/base-notebook:1", Level.OK),
+    ):
         assert account.look(image=name, docker=False)["image"].level is level, name
         assert account.look([name])["image"].level is level, name
     assert "Docker" not in account.look(image=f"{ECR}/jupyter/base:1", docker=False)
@@ -151,11 +197,27 @@ def test_a_network_is_read_with_its_ways(account):
     aws = account.aws
     vpc = aws.call("ec2", "create_vpc", CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
     public, private = (
-        [aws.call("ec2", "create_subnet", VpcId=vpc, CidrBlock=f"10.9.{start + n}.0/24", AvailabilityZone=f"{REGION}{'ab'[n]}")["Subnet"]["SubnetId"] for n in (0, 1)]
+        [
+            aws.call(
+                "ec2",
+                "create_subnet",
+                VpcId=vpc,
+                CidrBlock=f"10.9.{start + n}.0/24",
+                AvailabilityZone=f"{REGION}{'ab'[n]}",
+            )["Subnet"]["SubnetId"]
+            for n in (0, 1)
+        ]
         for start in (0, 10)
     )
-    given = {"vpc_id": vpc, "zones": (f"{REGION}a", f"{REGION}b"), "public_subnets": tuple(public), "private_subnets": tuple(private)}
-    assert "no way to the internet" in account.look(**given)["network"].said + " ".join(one.said for one in network(account, **given))
+    given = {
+        "vpc_id": vpc,
+        "zones": (f"{REGION}a", f"{REGION}b"),
+        "public_subnets": tuple(public),
+        "private_subnets": tuple(private),
+    }
+    assert "no way to the internet" in account.look(**given)["network"].said + " ".join(
+        one.said for one in network(account, **given)
+    )
 
     gateway = aws.call("ec2", "create_internet_gateway")["InternetGateway"]["InternetGatewayId"]
     aws.call("ec2", "attach_internet_gateway", InternetGatewayId=gateway, VpcId=vpc)
@@ -163,10 +225,21 @@ def test_a_network_is_read_with_its_ways(account):
     aws.call("ec2", "create_route", RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", GatewayId=gateway)
     for subnet in public:
         aws.call("ec2", "associate_route_table", RouteTableId=table, SubnetId=subnet)
-    main_table = next(one["RouteTableId"] for one in aws.pages("ec2", "describe_route_tables", "RouteTables", Filters=[{"Name": "vpc-id", "Values": [vpc]}])
-                      if one["RouteTableId"] != table)  # fmt: skip
+    main_table = next(
+        one["RouteTableId"]
+        for one in aws.pages(
+            "ec2", "describe_route_tables", "RouteTables", Filters=[{"Name": "vpc-id", "Values": [vpc]}]
+        )
+        if one["RouteTableId"] != table
+    )
     for service in ("s3", "dynamodb"):
-        aws.call("ec2", "create_vpc_endpoint", VpcId=vpc, ServiceName=f"com.amazonaws.{REGION}.{service}", RouteTableIds=[main_table])
+        aws.call(
+            "ec2",
+            "create_vpc_endpoint",
+            VpcId=vpc,
+            ServiceName=f"com.amazonaws.{REGION}.{service}",
+            RouteTableIds=[main_table],
+        )
 
     assert [one.level for one in network(account, **given)] == [Level.OK]
     assert "there is no vpc-0" in account.look(**{**given, "vpc_id": "vpc-0123"})["network"].said

@@ -77,16 +77,27 @@ spawn = {
     "server_name": "",
     "display_name": "",
     "profiles": [
-        {"name": "small", "display_name": "Small", "description": "Notebooks and text.", "memory": "2 GiB", "cpus": 1.0},
-        {"name": "large", "display_name": "Large", "description": "For models and large tables; ask first when you need "
-         "it for more than a day.", "memory": "16 GiB", "cpus": 3.5},
+        {
+            "name": "small",
+            "display_name": "Small",
+            "description": "Notebooks and text.",
+            "memory": "2 GiB",
+            "cpus": 1.0,
+        },
+        {
+            "name": "large",
+            "display_name": "Large",
+            "description": "For models and large tables; ask first when you need it for more than a day.",
+            "memory": "16 GiB",
+            "cpus": 3.5,
+        },
         {"name": "bare", "display_name": "bare", "description": "", "memory": "", "cpus": None},
     ],
     "chosen": "small",
     "next": "",
     "action": "/hub/spawn/alice",
     "error": None,
-}  # fmt: skip
+}
 spawn_pending = {
     "server_name": "",
     "for_user": None,
@@ -110,30 +121,64 @@ not_running = {
     "implicit": False,
 }
 token = {
-    "tokens": [], "applications": [], "new_token": None, "max_lifetime": None, "error": None,
-    "sessions": [{"id": "s1", "agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
-                  "created": WAS, "is_this": True}],
-}  # fmt: skip
+    "tokens": [],
+    "applications": [],
+    "new_token": None,
+    "max_lifetime": None,
+    "error": None,
+    "sessions": [
+        {
+            "id": "s1",
+            "agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+            "created": WAS,
+            "is_this": True,
+        }
+    ],
+}
 token_full = {
     "tokens": [
-        {"id": "a1", "note": "Backup script", "scopes": ["read:users!user=alice", "servers!user=alice"], "created": WAS,
-         "last_activity": WAS, "expires_at": "2127-03-14T09:26:53.000000Z"},
-        {"id": "a2", "note": "", "scopes": ["a", "b", "c", "d", "e"], "created": WAS, "last_activity": None,
-         "expires_at": None},
+        {
+            "id": "a1",
+            "note": "Backup script",
+            "scopes": ["read:users!user=alice", "servers!user=alice"],
+            "created": WAS,
+            "last_activity": WAS,
+            "expires_at": "2127-03-14T09:26:53.000000Z",
+        },
+        {
+            "id": "a2",
+            "note": "",
+            "scopes": ["a", "b", "c", "d", "e"],
+            "created": WAS,
+            "last_activity": None,
+            "expires_at": None,
+        },
     ],
     "applications": [
-        {"client_id": "jupyterhub-user-alice", "description": "Server at /user/alice/", "tokens": 2, "last_activity": WAS,
-         "ids": ["b1", "b2"]},
+        {
+            "client_id": "jupyterhub-user-alice",
+            "description": "Server at /user/alice/",
+            "tokens": 2,
+            "last_activity": WAS,
+            "ids": ["b1", "b2"],
+        },
         {"client_id": "service-grades", "description": "", "tokens": 1, "last_activity": None, "ids": ["b3"]},
     ],
     "sessions": [
         *token["sessions"],
-        {"id": "s2", "agent": "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 Version/18.0 "
-         "Mobile/15E148 Safari/604.1", "created": WAS, "is_this": False},
+        {
+            "id": "s2",
+            "agent": "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 Version/18.0 "
+            "Mobile/15E148 Safari/604.1",
+            "created": WAS,
+            "is_this": False,
+        },
         {"id": "s3", "agent": "", "created": WAS, "is_this": False},
     ],
-    "new_token": "c0ffee0123456789abcdef0123456789", "max_lifetime": 1_209_600, "error": None,
-}  # fmt: skip
+    "new_token": "c0ffee0123456789abcdef0123456789",
+    "max_lifetime": 1_209_600,
+    "error": None,
+}
 admin = {
     "users": [],
     "total": 0,
@@ -151,13 +196,43 @@ admin = {
     "can_set_passwords": True,
 }
 PEOPLE = [
-    {"name": "ada", "admin": True, "groups": [], "servers": [server(owner="ada")], "sees_activity": True, "last_activity": WAS, "created": WAS},
-    {"name": "alice", "admin": False, "groups": ["physics", "first-year"], "sees_activity": True, "last_activity": WAS, "created": WAS,
-     "servers": [server(state="ready"), server("dask", "starting"), server("old", "failed", **FAILED)]},
-    {"name": "zoë o'neil@uni.example", "admin": False, "groups": [], "servers": [], "sees_activity": True, "last_activity": None, "created": WAS},
-    {"name": "bob", "admin": True, "groups": ["teachers"], "servers": [server(state="stopping", owner="bob")],
-     "sees_activity": True, "last_activity": WAS, "created": WAS},
-]  # fmt: skip
+    {
+        "name": "ada",
+        "admin": True,
+        "groups": [],
+        "servers": [server(owner="ada")],
+        "sees_activity": True,
+        "last_activity": WAS,
+        "created": WAS,
+    },
+    {
+        "name": "alice",
+        "admin": False,
+        "groups": ["physics", "first-year"],
+        "sees_activity": True,
+        "last_activity": WAS,
+        "created": WAS,
+        "servers": [server(state="ready"), server("dask", "starting"), server("old", "failed", **FAILED)],
+    },
+    {
+        "name": "zoë o'neil@uni.example",
+        "admin": False,
+        "groups": [],
+        "servers": [],
+        "sees_activity": True,
+        "last_activity": None,
+        "created": WAS,
+    },
+    {
+        "name": "bob",
+        "admin": True,
+        "groups": ["teachers"],
+        "servers": [server(state="stopping", owner="bob")],
+        "sees_activity": True,
+        "last_activity": WAS,
+        "created": WAS,
+    },
+]
 oauth = {
     "client_description": "Server at /user/alice/",
     "client_url": "/user/alice/oauth_callback",
@@ -184,15 +259,22 @@ error = {
 FULL_HOME = {
     "default": server(state="ready"),
     "named": [
-        server("dask", "starting"), server("gpu", "failed", **FAILED), server("thesis", display_name="My thésis"),
-        server("lab", "ready"), server("old", "stopping"),
+        server("dask", "starting"),
+        server("gpu", "failed", **FAILED),
+        server("thesis", display_name="My thésis"),
+        server("lab", "ready"),
+        server("old", "stopping"),
     ],
     "named_left": 0,
     "error": "Invalid server name: 'X' must begin with a letter",
-}  # fmt: skip
+}
 
 accept_share = {
-    "owner": "bob", "server": "Thesis", "is_ready": False, "code": "0123456789abcdef", "next": "",
+    "owner": "bob",
+    "server": "Thesis",
+    "is_ready": False,
+    "code": "0123456789abcdef",
+    "next": "",
     "scopes": [{"raw": "access:servers", "description": "Use servers, in a browser and by API."}],
 }
 SHARED = [
@@ -203,7 +285,9 @@ PAGES = {
     "login": ("login.html", frame() | login),
     "login_refused": (
         "login.html",
-        frame() | login | {"next": "/user/a/lab?x=1&y=2#z", "username": "alice", "error": "Invalid username or password."}
+        frame()
+        | login
+        | {"next": "/user/a/lab?x=1&y=2#z", "username": "alice", "error": "Invalid username or password."}
         | {"announcement": "The hub rests on Sunday from 8 to 9.", "sign_up": True},
     ),
     "set_password": ("set_password.html", frame() | set_password),
@@ -219,8 +303,16 @@ PAGES = {
     "spawn": ("spawn.html", frame(ALICE) | spawn),
     "spawn_other": (
         "spawn.html",
-        frame(ROOT) | spawn | {"for_user": "alice", "server_name": "dask", "display_name": "Dask", "chosen": "",
-         "next": "/user/alice/dask/lab?a=1", "error": "There is no profile 'huge'"},
+        frame(ROOT)
+        | spawn
+        | {
+            "for_user": "alice",
+            "server_name": "dask",
+            "display_name": "Dask",
+            "chosen": "",
+            "next": "/user/alice/dask/lab?a=1",
+            "error": "There is no profile 'huge'",
+        },
     ),
     "spawn_pending": ("spawn_pending.html", frame(ALICE) | spawn_pending),
     "spawn_pending_queued": (
@@ -228,15 +320,21 @@ PAGES = {
         frame(ROOT) | spawn_pending | {"for_user": "alice", "server_name": "dask", "position": 12, "log_tail": TAIL},
     ),
     "stop_pending": ("stop_pending.html", frame(ALICE) | {"server_name": "dask"}),
-    "unreached": ("unreached.html", frame(ALICE) | {"server_name": "", "waking": False, "seconds": 5, "url": "/hub/user/alice/lab?a=1"}),
+    "unreached": (
+        "unreached.html",
+        frame(ALICE) | {"server_name": "", "waking": False, "seconds": 5, "url": "/hub/user/alice/lab?a=1"},
+    ),
     "unreached_waking": (
-        "unreached.html", frame(ROOT) | {"for_user": "alice", "server_name": "dask", "waking": True, "seconds": 5, "url": "/hub/user/alice/dask/"},
+        "unreached.html",
+        frame(ROOT)
+        | {"for_user": "alice", "server_name": "dask", "waking": True, "seconds": 5, "url": "/hub/user/alice/dask/"},
     ),
     "not_running": ("not_running.html", frame(ALICE) | not_running),
     "not_running_failed": ("not_running.html", frame(ALICE) | not_running | FAILED | {"state": "failed"}),
     "not_running_starts": ("not_running.html", frame(ALICE) | not_running | {"implicit": True}),
     "not_running_other": (
-        "not_running.html", frame(ALICE) | not_running | {"for_user": "bob", "server_name": "dask", "can_start": False},
+        "not_running.html",
+        frame(ALICE) | not_running | {"for_user": "bob", "server_name": "dask", "can_start": False},
     ),
     "token_first": ("token.html", frame(ALICE) | token),
     "token_full": ("token.html", frame(ALICE) | token_full),
@@ -244,16 +342,32 @@ PAGES = {
     "admin_empty": ("admin.html", frame(ROOT) | admin | {"name_filter": "x", "error": "Invalid username: '' is empty"}),
     "admin_full": (
         "admin.html",
-        frame(ROOT) | admin | {"users": PEOPLE, "total": 254, "offset": 50, "running": 12, "message": "2 added",
-         "previous_url": "/hub/admin?offset=0", "next_url": "/hub/admin?offset=100&limit=50",
-         "password_link": "https://hub.example/hub/set-password?key=0123456789abcdef"},
+        frame(ROOT)
+        | admin
+        | {
+            "users": PEOPLE,
+            "total": 254,
+            "offset": 50,
+            "running": 12,
+            "message": "2 added",
+            "previous_url": "/hub/admin?offset=0",
+            "next_url": "/hub/admin?offset=100&limit=50",
+            "password_link": "https://hub.example/hub/set-password?key=0123456789abcdef",
+        },
     ),
     "oauth": ("oauth.html", frame(ALICE) | oauth),
     "oauth_other": ("oauth.html", frame(ROOT) | oauth | {"for_owner": "alice", "scopes": [], "client_url": ""}),
     "error": ("error.html", frame(ALICE) | error),
     "error_500": (
         "error.html",
-        frame() | error | {"status": 500, "title": "Internal Server Error", "message": "Something went wrong in the hub.",
-         "detail": "The store did not answer.", "correlation_id": "4f9ac0de"},
+        frame()
+        | error
+        | {
+            "status": 500,
+            "title": "Internal Server Error",
+            "message": "Something went wrong in the hub.",
+            "detail": "The store did not answer.",
+            "correlation_id": "4f9ac0de",
+        },
     ),
-}  # fmt: skip
+}

@@ -164,9 +164,7 @@ def test_no_text_becomes_markup(name):
     page = Page(rendering._environment().get_template(template).render(facts))
 
     assert page.faults == []
-    assert [attributes.get("src") for attributes in page.all("script")] == [
-        "/hub/static/hubless.js?v=1"
-    ]
+    assert [attributes.get("src") for attributes in page.all("script")] == ["/hub/static/hubless.js?v=1"]
     assert not any("onload" in attributes for _, attributes in page.tags)
 
 
@@ -176,9 +174,7 @@ def test_nothing_on_a_page_is_inline_or_from_elsewhere(name):
 
     assert page.all("style") == []
     for tag, attributes in page.tags:
-        assert not any(
-            attribute == "style" or attribute.startswith("on") for attribute in attributes
-        ), tag
+        assert not any(attribute == "style" or attribute.startswith("on") for attribute in attributes), tag
         for address in ("src", "href", "action"):
             assert re.match(r"/(?!/)|#|$", attributes.get(address, "")), attributes
 
@@ -188,9 +184,7 @@ def test_a_page_misses_no_fact_silently(name):
     template, context = PAGES[name]
 
     with pytest.raises(UndefinedError):
-        rendering._environment().get_template(template).render(
-            {k: v for k, v in context.items() if k != "xsrf"}
-        )
+        rendering._environment().get_template(template).render({k: v for k, v in context.items() if k != "xsrf"})
 
 
 @every_source
@@ -205,12 +199,7 @@ def test_a_template_has_no_inline_script_or_style_and_trusts_nothing(source):
 def test_the_script_inserts_text_only():
     script = (rendering.STATIC / "hubless.js").read_text()
 
-    assert (
-        re.search(
-            r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|\.style\b", script
-        )
-        is None
-    )
+    assert re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|\.style\b", script) is None
 
 
 @pytest.mark.parametrize("path", ["style.css", "hubless.js", "favicon.svg", "logo.svg"])

@@ -87,10 +87,32 @@ def test_what_began_it_is_known_by_the_id_that_aws_gave_it(event, expected):
         f'{{\\"code\\": \\"{SECRET}\\"}}',
         f"/hub/set-password?key={SECRET}",
         f"[b'jupyterhub-hub-login={SECRET}']",
-        json.dumps({"multiValueHeaders": {"x-hubless-front": [SECRET], "X-XSRFToken": [SECRET, SECRET], "Cookie": [f"a={SECRET}", f"b={SECRET}"]}}),
-        json.dumps(json.dumps({"multiValueHeaders": {"x-hubless-front": [SECRET], "Cookie": [f'a="{SECRET}"', f"b={SECRET}"]}})),
-        repr({"x-hubless-front": [SECRET], "cookies": (f"a={SECRET}", f"b={SECRET}"), "Set-Cookie": [f"it's={SECRET}", f"b={SECRET}"]}),
-        repr([(b"x-hubless-front", SECRET.encode()), (b"x-xsrftoken", SECRET.encode()), (b"cookie", f"a={SECRET}; b={SECRET}".encode())]),
+        json.dumps(
+            {
+                "multiValueHeaders": {
+                    "x-hubless-front": [SECRET],
+                    "X-XSRFToken": [SECRET, SECRET],
+                    "Cookie": [f"a={SECRET}", f"b={SECRET}"],
+                }
+            }
+        ),
+        json.dumps(
+            json.dumps({"multiValueHeaders": {"x-hubless-front": [SECRET], "Cookie": [f'a="{SECRET}"', f"b={SECRET}"]}})
+        ),
+        repr(
+            {
+                "x-hubless-front": [SECRET],
+                "cookies": (f"a={SECRET}", f"b={SECRET}"),
+                "Set-Cookie": [f"it's={SECRET}", f"b={SECRET}"],
+            }
+        ),
+        repr(
+            [
+                (b"x-hubless-front", SECRET.encode()),
+                (b"x-xsrftoken", SECRET.encode()),
+                (b"cookie", f"a={SECRET}; b={SECRET}".encode()),
+            ]
+        ),
         json.dumps({"cookies": [f"jupyterhub-user-alice={SECRET}", f"a={SECRET}"]}, indent=1),
         f'"Cookie": ["a={SECRET}',  # cut
         f"jupyterhub-session-id={SECRET}; a=b",
@@ -108,17 +130,25 @@ def test_a_line_is_scrubbed_of_what_proves_who_somebody_is(line):
 
 
 @pytest.mark.timeout(20)
-@pytest.mark.parametrize("line", ['"cookie": ["' + "x" * 100_000, "a_" * 50_000 + "token", '"cookie": ["x"' * 8_000, "\\" * 100_000])
+@pytest.mark.parametrize(
+    "line", ['"cookie": ["' + "x" * 100_000, "a_" * 50_000 + "token", '"cookie": ["x"' * 8_000, "\\" * 100_000]
+)
 def test_a_line_that_somebody_makes_long_holds_nobody_up(line):
     scrubbed(line)
 
 
 def test_what_is_scrubbed_is_still_json():
-    told = {"cookies": [f'a="{SECRET}"', f"b={SECRET}"], "headers": {"Authorization": f"token {SECRET}", "Accept": "*/*"}, "x": ["y", "z"]}
+    told = {
+        "cookies": [f'a="{SECRET}"', f"b={SECRET}"],
+        "headers": {"Authorization": f"token {SECRET}", "Accept": "*/*"},
+        "x": ["y", "z"],
+    }
 
     assert json.loads(scrubbed(json.dumps(told))) == {
-        "cookies": ["***"], "headers": {"Authorization": "***", "Accept": "*/*"}, "x": ["y", "z"],
-    }  # fmt: skip
+        "cookies": ["***"],
+        "headers": {"Authorization": "***", "Accept": "*/*"},
+        "x": ["y", "z"],
+    }
 
 
 @pytest.mark.parametrize(
@@ -145,7 +175,11 @@ def test_metrics_are_lines_of_the_log_as_cloudwatch_reads_them(capsys):
 
     spawns, took, waiting = lines(capsys)
     (about,) = spawns["_aws"]["CloudWatchMetrics"]
-    assert (about["Namespace"], about["Metrics"][0]["Name"], about["Metrics"][0]["Unit"]) == ("hubless", "Spawns", "Count")
+    assert (about["Namespace"], about["Metrics"][0]["Name"], about["Metrics"][0]["Unit"]) == (
+        "hubless",
+        "Spawns",
+        "Count",
+    )
     assert sorted(about["Dimensions"][0]) == ["hub", "outcome"]
     assert (spawns["Spawns"], spawns["hub"], spawns["outcome"]) == ([1.0], "school", "ready")
     assert took["SpawnDuration"] == [41.5]

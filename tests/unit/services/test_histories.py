@@ -246,12 +246,28 @@ class History(World):
 STEPS = {
     step.__name__: step
     for step in (
-        History.start, History.stop, History.deliver_one, History.double_message, History.lose_message, History.task_runs,
-        History.task_dies, History.tell, History.tell_twice, History.lose_event, History.speak, History.refuse,
-        History.time_passes, History.clock_is_off, History.die_at, History.meanwhile, History.die_delivering,
-        History.deliver_meanwhile, History.edge_looks, History.sweeps,
+        History.start,
+        History.stop,
+        History.deliver_one,
+        History.double_message,
+        History.lose_message,
+        History.task_runs,
+        History.task_dies,
+        History.tell,
+        History.tell_twice,
+        History.lose_event,
+        History.speak,
+        History.refuse,
+        History.time_passes,
+        History.clock_is_off,
+        History.die_at,
+        History.meanwhile,
+        History.die_delivering,
+        History.deliver_meanwhile,
+        History.edge_looks,
+        History.sweeps,
     )
-}  # fmt: skip
+}
 _QUICK = ("start", "stop", "deliver_one", "tell", "speak", "sweeps", "task_dies", "task_runs")
 # What goes well is drawn more often, so that histories get somewhere.
 _USUAL = ("start", "stop", "deliver_one", "deliver_one", "task_runs", "tell", "speak", "edge_looks")

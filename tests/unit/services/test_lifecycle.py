@@ -358,9 +358,17 @@ class Crash(BaseException):
 
 
 PLACES = [
-    ("servers", "write"), ("clients", "put"), ("clients", "delete"), ("launcher", "launch"), ("launcher", "stop"),
-    ("launcher", "forget"), ("routes", "put"), ("routes", "remove"), ("usage", "add"), ("queue", "send"),
-]  # fmt: skip
+    ("servers", "write"),
+    ("clients", "put"),
+    ("clients", "delete"),
+    ("launcher", "launch"),
+    ("launcher", "stop"),
+    ("launcher", "forget"),
+    ("routes", "put"),
+    ("routes", "remove"),
+    ("usage", "add"),
+    ("queue", "send"),
+]
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -464,9 +472,12 @@ def test_a_servers_own_token_does_little(world):
     actor = world.identities.of_token(world.launcher.started[0].secrets["JUPYTERHUB_API_TOKEN"])
 
     assert set(actor.scopes.texts()) == {
-        "users:activity!user=alice", "read:users:activity!user=alice", "access:servers!server=alice/",
-        "read:users:name!user=alice", "read:users:groups!user=alice",
-    }  # fmt: skip
+        "users:activity!user=alice",
+        "read:users:activity!user=alice",
+        "access:servers!server=alice/",
+        "read:users:name!user=alice",
+        "read:users:groups!user=alice",
+    }
 
 
 def test_a_stopped_servers_token_is_dead(world):

@@ -78,7 +78,9 @@ class CloudWorld(World):
         super().assert_settled()
         live = sorted(server.launch_id for server in self.servers.in_states(list(State)) if server.task)
         assert sorted(self.cloud.launches_running()) == live
-        assert sorted({key.removeprefix("launches/school/").partition(".")[0] for key in self.account.secrets()}) == live
+        assert (
+            sorted({key.removeprefix("launches/school/").partition(".")[0] for key in self.account.secrets()}) == live
+        )
 
 
 @pytest.fixture(params=["asks", "hears", "asks, and is told late"])
@@ -145,7 +147,8 @@ def test_a_stop_at_any_moment_of_a_start_leaves_nothing(world, seconds):
 
 
 @pytest.mark.parametrize(
-    "why", ["CannotPullContainerError: manifest unknown", "ResourceInitializationError: failed to invoke EFS utils commands"]
+    "why",
+    ["CannotPullContainerError: manifest unknown", "ResourceInitializationError: failed to invoke EFS utils commands"],
 )
 def test_a_task_that_cannot_start_fails_the_server_at_once_with_ecs_reason(world, why):
     world.spawning.start(world.alice, "")
@@ -169,7 +172,10 @@ def test_a_server_that_dies_is_told_of_with_its_code_and_reason(world):
         world.launching.check_running()
 
     assert world.server().state is State.FAILED
-    assert world.server().failure == "The server exited with code 137 (OutOfMemoryError: Container killed due to memory usage)"
+    assert (
+        world.server().failure
+        == "The server exited with code 137 (OutOfMemoryError: Container killed due to memory usage)"
+    )
     world.assert_settled()
 
 
@@ -281,8 +287,20 @@ def test_a_lack_of_capacity_that_lasts_fails_in_words_and_leaves_nothing():
     assert world.account.secrets() == {}
 
 
-@pytest.mark.parametrize("operation", ["ListTaskDefinitions", "RegisterTaskDefinition", "PutObject", "RunTask", "DescribeTasks",
-                                       "StopTask", "DeleteObject", "ListTasks", "ListObjectsV2"])  # fmt: skip
+@pytest.mark.parametrize(
+    "operation",
+    [
+        "ListTaskDefinitions",
+        "RegisterTaskDefinition",
+        "PutObject",
+        "RunTask",
+        "DescribeTasks",
+        "StopTask",
+        "DeleteObject",
+        "ListTasks",
+        "ListObjectsV2",
+    ],
+)
 def test_throttles_delay_and_break_nothing(operation):
     world = CloudWorld(lag=3, describe_lag=2)
     world.account.refuse(operation, times=3)
@@ -336,7 +354,9 @@ def test_a_task_that_dies_at_any_moment_is_settled(seconds):
 
 def test_a_task_that_no_record_knows_is_ended_with_its_secrets():
     world = CloudWorld(lag=5)
-    world.launcher.launch(Launch("l-unknown", "s-unknown", "u-unknown", "x", "", "/user/x/", Profile("default"), {}, {"T": "t"}))
+    world.launcher.launch(
+        Launch("l-unknown", "s-unknown", "u-unknown", "x", "", "/user/x/", Profile("default"), {}, {"T": "t"})
+    )
     assert world.account.secrets()
 
     for _ in range(2):
@@ -356,7 +376,10 @@ class Crash(BaseException):
 
 # Each that is made on the way, by name and number; with Spot that is full, some are made once more.
 CALLS = [
-    *[(call, 1, Capacity.FARGATE) for call in ("CreateAccessPoint", "ListTaskDefinitions", "RegisterTaskDefinition", "PutObject")],
+    *[
+        (call, 1, Capacity.FARGATE)
+        for call in ("CreateAccessPoint", "ListTaskDefinitions", "RegisterTaskDefinition", "PutObject")
+    ],
     *[(call, nth, Capacity.FARGATE) for call in ("DescribeTasks", "ListTasks", "ListObjectsV2") for nth in (1, 3)],
     *[(call, nth, Capacity.FARGATE) for call in ("StopTask", "DeleteObject") for nth in (1, 2)],
     *[(call, nth, Capacity.SPOT_OR_FARGATE) for call in ("PutObject", "RunTask") for nth in (1, 2)],
@@ -423,7 +446,9 @@ def test_a_crash_at_any_call_converges_within_two_sweeps(call, nth, capacity, wh
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize(("call", "nth", "capacity"), [call for call in CALLS if call[0] not in {"StopTask", "DeleteObject"}])
+@pytest.mark.parametrize(
+    ("call", "nth", "capacity"), [call for call in CALLS if call[0] not in {"StopTask", "DeleteObject"}]
+)
 def test_a_crash_on_the_way_up_ends_in_one_running_server(call, nth, capacity, when):
     world = CloudWorld(homes=HOMES, lag=4, describe_lag=3, capacity=capacity)
     if capacity is Capacity.SPOT_OR_FARGATE:

@@ -118,5 +118,7 @@ class HasherThatCounts(PlainHasher):
 def test_the_same_work_is_done_for_names_that_are_there_and_that_are_not(world, name):
     world.accounts.add("without")  # a password
     hasher = HasherThatCounts()
-    assert isinstance(PasswordAuthenticator(world.users, world.passwords, hasher).authenticate(name, "a wrong one"), Refused)
+    assert isinstance(
+        PasswordAuthenticator(world.users, world.passwords, hasher).authenticate(name, "a wrong one"), Refused
+    )
     assert len(hasher.asked) == 1

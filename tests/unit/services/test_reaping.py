@@ -181,7 +181,9 @@ def test_tasks_that_are_not_listed_are_asked_for_together():
         world.running(name)
     for name in NAMES[:3]:
         world.launcher.dies(world.server(name).task)
-    world.launcher.describe_many = lambda tasks: asked.append(tasks) or {task: Gone("exited with code 1") for task in tasks}
+    world.launcher.describe_many = lambda tasks: (
+        asked.append(tasks) or {task: Gone("exited with code 1") for task in tasks}
+    )
     world.launcher.describe = None  # nobody asks for one
 
     world.reaping.sweep()

@@ -67,7 +67,10 @@ class Economy(World):
         points, stores = Points(), stores_of(Database())
         stores.wishes = points.around(stores.wishes)
         super().__init__(
-            stores=stores, services=services, deadlines=DEADLINES, machine=lambda routes, clock: points.around(SleepyMachine(routes, clock))
+            stores=stores,
+            services=services,
+            deadlines=DEADLINES,
+            machine=lambda routes, clock: points.around(SleepyMachine(routes, clock)),
         )
         self.points, self.edge = points, self.machine._port
         self.edge.look()
@@ -184,7 +187,9 @@ def test_who_finds_no_edge_has_it_started_and_is_told(hub):
     assert hub.waking.is_away() is False
 
 
-@pytest.mark.parametrize(("why", "level"), [(EdgeFullError("no room"), "WARNING"), (EdgeUnavailableError("it is not there"), "ERROR")])
+@pytest.mark.parametrize(
+    ("why", "level"), [(EdgeFullError("no room"), "WARNING"), (EdgeUnavailableError("it is not there"), "ERROR")]
+)
 def test_a_refusal_that_keeps_people_from_their_servers_is_counted_and_told_aloud(hub, caplog, why, level):
     hub.asleep()
     hub.edge.refuses = why
@@ -194,7 +199,9 @@ def test_a_refusal_that_keeps_people_from_their_servers_is_counted_and_told_alou
     assert [(one.levelname, str(why) in one.message) for one in caplog.records] == [(level, True)]
 
 
-@pytest.mark.parametrize("why", [EdgeFullError("no room"), EdgeUnavailableError("it is not there"), StoreUnavailableError("away")])
+@pytest.mark.parametrize(
+    "why", [EdgeFullError("no room"), EdgeUnavailableError("it is not there"), StoreUnavailableError("away")]
+)
 def test_a_machine_that_cannot_be_called_fails_neither_a_start_nor_a_sweep(hub, why):
     hub.asleep()
     hub.edge.refuses = why

@@ -39,9 +39,23 @@ from tests.sqlite import stores_of
 
 
 class World:
-    def __init__(self, *, patience=None, profiles=(), services=None, by_user=None, active_limit=0, named_limit=5,
-                 readiness=None, around=lambda port: port, stores=None, queue=None, launcher=None, deadlines=None,
-                 machine=None):
+    def __init__(
+        self,
+        *,
+        patience=None,
+        profiles=(),
+        services=None,
+        by_user=None,
+        active_limit=0,
+        named_limit=5,
+        readiness=None,
+        around=lambda port: port,
+        stores=None,
+        queue=None,
+        launcher=None,
+        deadlines=None,
+        machine=None,
+    ):
         """*around* puts something around the ports that a launch writes to; *launcher* and *machine* make ones that go by the clock."""
         self.stores, self.clock = stores or stores_of(Database()), StoppedClock(NOW)
         self.users, self.servers = self.stores.users, around(self.stores.servers)
@@ -69,24 +83,65 @@ class World:
             self.servers, self.queue, self.clock, offered, self.deadlines, named_limit, active_limit
         )
         self.stopping = Stopping(
-            self.servers, self.users, self.launcher, self.routing, self.credentials, self.usage, self.queue, self.clock,
-            self.deadlines, self.metrics,
-        )  # fmt: skip
+            self.servers,
+            self.users,
+            self.launcher,
+            self.routing,
+            self.credentials,
+            self.usage,
+            self.queue,
+            self.clock,
+            self.deadlines,
+            self.metrics,
+        )
         self.machine = machine(self.routes, self.clock) if machine else Sleepless()
         self.waking = Waking(
-            self.machine, self.stores.wishes, self.servers, self.routing, self.clock, self.metrics, timedelta(minutes=10)
+            self.machine,
+            self.stores.wishes,
+            self.servers,
+            self.routing,
+            self.clock,
+            self.metrics,
+            timedelta(minutes=10),
         )
         self.launching = Launching(
-            self.servers, self.users, self.launcher, self.readiness, self.routing, self.credentials, self.stopping,
-            self.queue, Unpaced(), self.clock, self.deadlines, offered, self.metrics,
+            self.servers,
+            self.users,
+            self.launcher,
+            self.readiness,
+            self.routing,
+            self.credentials,
+            self.stopping,
+            self.queue,
+            Unpaced(),
+            self.clock,
+            self.deadlines,
+            offered,
+            self.metrics,
             self.waking,
-        )  # fmt: skip
+        )
         self.reaping = Reaping(
-            self.servers, self.users, self.launcher, self.launching, self.stopping, self.routing, self.tokens, self.clients,
-            self.sessions, self.attempts, self.queue, self.clock, patience or Patience(), by_user or {}, offered,
-            self.services, self.share_codes, timedelta(minutes=10), self.sweeps,
+            self.servers,
+            self.users,
+            self.launcher,
+            self.launching,
+            self.stopping,
+            self.routing,
+            self.tokens,
+            self.clients,
+            self.sessions,
+            self.attempts,
+            self.queue,
+            self.clock,
+            patience or Patience(),
+            by_user or {},
+            offered,
+            self.services,
+            self.share_codes,
+            timedelta(minutes=10),
+            self.sweeps,
             self.waking,
-        )  # fmt: skip
+        )
         self.alice = self.accounts.add("alice")
 
     def with_pace(self, pace):

@@ -17,8 +17,10 @@ URL = "https://sqs.eu-central-1.amazonaws.com/123456789012/hub"
 LAUNCHES = URL + "-launches"
 MESSAGE = Message(Kind.LAUNCH, "s1", "l1")
 BODY = '{"kind": "launch", "server_id": "s1", "launch_id": "l1"}'
-GONE = ("Value AQEB for parameter ReceiptHandle is invalid. "
-        "Reason: Message does not exist or is not available for visibility timeout change.")  # fmt: skip
+GONE = (
+    "Value AQEB for parameter ReceiptHandle is invalid. "
+    "Reason: Message does not exist or is not available for visibility timeout change."
+)
 
 
 @pytest.fixture(scope="module")
@@ -121,14 +123,23 @@ def test_a_claim_that_is_over_or_a_message_that_is_done_needs_no_release(queue, 
 
 
 def test_another_invalid_value_is_no_claim_that_is_over(queue, asked):
-    refuse(asked, "change_message_visibility", "InvalidParameterValue", "Value 99 for parameter VisibilityTimeout is invalid.")
+    refuse(
+        asked,
+        "change_message_visibility",
+        "InvalidParameterValue",
+        "Value 99 for parameter VisibilityTimeout is invalid.",
+    )
 
     with pytest.raises(StoreUnavailableError, match=r"The queue hub does not work \(InvalidParameterValue\)\.$"):
         queue.release("r1", timedelta(seconds=7), NOW)
 
 
 def test_the_depth_counts_whatever_is_not_done(queue, asked):
-    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesDelayed"]
+    names = [
+        "ApproximateNumberOfMessages",
+        "ApproximateNumberOfMessagesNotVisible",
+        "ApproximateNumberOfMessagesDelayed",
+    ]
     numbers = dict(zip(names, ("2000", "40", "3"), strict=True))
     asked.add_response("get_queue_attributes", {"Attributes": numbers}, {"QueueUrl": URL, "AttributeNames": names})
 
