@@ -156,7 +156,7 @@ def test_who_asks_for_a_server_while_the_edge_sleeps_wakes_it_and_waits_for_it_o
 
     assert (answer.status_code, answer.headers["retry-after"], sleepy.calls) == (503, "5", ["start"])
     assert 'content="5; url=/hub/user/alice/lab/tree/a%2Fb?x=1"' in answer.text
-    assert "waking up" in answer.text
+    assert "proxy is starting" in answer.text
     sleepy.edge.look()
     assert alice.get("/hub/user/alice/lab").headers["location"] == "/user/alice/lab?redirects=1"
 

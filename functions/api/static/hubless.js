@@ -1,34 +1,34 @@
-// What the pages do beyond forms and links. Every page works without this.
+// Adds live updates and small comforts to the pages. Every page works without this script.
 
 const xsrf = document.querySelector("meta[name=xsrf]")?.content ?? "";
 
-// Instants in the reader's own words and time zone.
+// Shows times relative to now, in the reader's language and time zone.
 const units = [["year", 31536000], ["month", 2592000], ["day", 86400], ["hour", 3600], ["minute", 60]];
 const words = new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: "auto" });
-function inWords(at) {
+function relativeTime(at) {
   const seconds = (at - Date.now()) / 1000;
   const [unit, length] = units.find(([, length]) => Math.abs(seconds) >= length) ?? ["second", Infinity];
   return words.format(Math.trunc(seconds / length), unit);
 }
-function tellTimes() {
+function showRelativeTimes() {
   for (const time of document.querySelectorAll("time[data-relative]")) {
     const at = new Date(time.dateTime);
     time.title = at.toLocaleString();
-    time.textContent = inWords(at);
+    time.textContent = relativeTime(at);
   }
 }
-tellTimes();
-setInterval(tellTimes, 30_000);
+showRelativeTimes();
+setInterval(showRelativeTimes, 30_000);
 
-// A button that shows what is typed into a password field.
+// Adds a button that shows or hides the typed password.
 for (const field of document.querySelectorAll("input[data-reveal]")) {
   const button = document.createElement("button");
   button.type = "button";
   button.className = "button";
-  const together = document.createElement("div");
-  together.className = "together";
-  field.replaceWith(together);
-  together.append(field, button);
+  const group = document.createElement("div");
+  group.className = "input-group";
+  field.replaceWith(group);
+  group.append(field, button);
   const show = (shown) => {
     field.type = shown ? "text" : "password";
     button.textContent = shown ? "Hide" : "Show";
@@ -40,15 +40,15 @@ for (const field of document.querySelectorAll("input[data-reveal]")) {
   show(false);
 }
 
-// The same password twice.
-for (const again of document.querySelectorAll("input[data-same-as]")) {
-  const first = document.getElementById(again.dataset.sameAs);
-  const compare = () => again.setCustomValidity(again.value === first.value ? "" : "The two passwords differ");
+// Compares the two password fields.
+for (const repeated of document.querySelectorAll("input[data-same-as]")) {
+  const first = document.getElementById(repeated.dataset.sameAs);
+  const compare = () => repeated.setCustomValidity(repeated.value === first.value ? "" : "The two passwords differ");
   first.addEventListener("input", compare);
-  again.addEventListener("input", compare);
+  repeated.addEventListener("input", compare);
 }
 
-// Copying what is shown only once. Browsers lend the clipboard to https and localhost; elsewhere it stays selected.
+// Copies a value that is shown only once. Without https or localhost there is no clipboard: the text is selected.
 for (const button of document.querySelectorAll("button[data-copy]")) {
   const field = document.getElementById(button.dataset.copy);
   field.addEventListener("focus", () => field.select());
@@ -61,7 +61,7 @@ for (const button of document.querySelectorAll("button[data-copy]")) {
   });
 }
 
-// A start, followed as it happens. What the hub says is text and never HTML.
+// Follows a start by server-sent events. Messages are inserted as text, never as HTML.
 const starting = document.getElementById("starting");
 if (starting) {
   const bar = starting.querySelector("progress");
@@ -87,18 +87,18 @@ if (starting) {
       steps.append(step);
     }
   });
-  // The stream ended without an end: look at the page anew, which knows.
+  // The stream broke off before its last event: reload, the page knows the state.
   source.addEventListener("error", () => {
     if (source.readyState === EventSource.CLOSED) setTimeout(() => location.reload(), 2000);
   });
 }
 
-// Servers that are on their way: each is shown anew once it has arrived, and the rest of the page is left alone.
-const onTheirWay = () => [...document.querySelectorAll("[data-phase=spawn], [data-phase=stop]")];
-const ask = (url, kind) => fetch(url, { headers: { "X-XSRFToken": xsrf, Accept: kind } });
+// Polls servers that are starting or stopping, and replaces each one when its state has changed.
+const pendingServers = () => [...document.querySelectorAll("[data-phase=spawn], [data-phase=stop]")];
+const request = (url, kind) => fetch(url, { headers: { "X-XSRFToken": xsrf, Accept: kind } });
 
-async function hasArrived(item) {
-  const answer = await ask(item.dataset.api, "application/json");
+async function hasChanged(item) {
+  const answer = await request(item.dataset.api, "application/json");
   if (!answer.ok) return false;
   const name = item.dataset.server.slice(item.dataset.server.lastIndexOf("/") + 1);
   const server = (await answer.json()).servers?.[name];
@@ -106,11 +106,11 @@ async function hasArrived(item) {
   return phase !== item.dataset.phase;
 }
 
-async function showAnew(items) {
-  // A page that answered a form is not asked for again under the form's address.
+async function refreshServers(items) {
+  // A page that answered a form cannot be fetched from the form's address: fetch the page it belongs to.
   const home = document.querySelector("nav [aria-current]").href;
   const here = location.href.split("#")[0];
-  const answer = await ask(here.split("?")[0] === home ? here : home, "text/html");
+  const answer = await request(here.split("?")[0] === home ? here : home, "text/html");
   if (!answer.ok) return;
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   const fresh = new Map([...page.querySelectorAll("[data-server]")].map((item) => [item.dataset.server, item]));
@@ -121,20 +121,20 @@ async function showAnew(items) {
     news.push(`${item.dataset.called}: ${after.querySelector(".state").textContent}`);
     item.replaceWith(after);
   }
-  tellTimes();
+  showRelativeTimes();
   document.getElementById("live-news").textContent = news.join(". ");
 }
 
-async function look() {
-  const items = document.hidden ? [] : onTheirWay();
-  const arrived = await Promise.all(items.map(hasArrived));
-  if (arrived.includes(true)) await showAnew(items.filter((_, index) => arrived[index]));
+async function poll() {
+  const items = document.hidden ? [] : pendingServers();
+  const changed = await Promise.all(items.map(hasChanged));
+  if (changed.includes(true)) await refreshServers(items.filter((_, index) => changed[index]));
 }
 
-async function keepLooking() {
-  while (onTheirWay().length) {
+async function pollWhilePending() {
+  while (pendingServers().length) {
     await new Promise((resolve) => setTimeout(resolve, 1500));
-    await look().catch(() => {}); // the hub is away for a moment: look again
+    await poll().catch(() => {}); // the hub does not answer at the moment: try again
   }
 }
-keepLooking();
+pollWhilePending();

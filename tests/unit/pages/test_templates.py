@@ -353,7 +353,7 @@ def test_consent_sends_every_scope_that_was_shown():
 
     assert html.count('<input type="hidden" name="scopes"') == 2
     assert 'value="access:servers!server=alice/"' in html
-    assert "alice</strong>. What runs there" in render("oauth_other")
+    assert "only if you trust alice." in render("oauth_other")
 
 
 def test_an_error_shows_its_number_and_its_mark():
