@@ -110,7 +110,7 @@ uv: | python
 # `up` must not take the tests' packages away again: where they are, all is there.
 $(HUB): uv.lock pyproject.toml | uv
 	@if [ -e '$(DEV)' ]; then $(MAKE) '$(DEV)'; else \
-	echo 'Installing the hub into .venv …'; '$(UV)' sync --frozen --no-default-groups --group embedded; fi
+	echo 'Installing the hub into .venv …'; '$(UV)' sync --frozen --no-default-groups; fi
 	@touch '$@'
 
 $(DEV): uv.lock pyproject.toml | uv
@@ -120,7 +120,7 @@ $(DEV): uv.lock pyproject.toml | uv
 
 $(DEPLOYER): uv.lock pyproject.toml | uv
 	@if [ -e '$(DEV)' ]; then $(MAKE) '$(DEV)'; else \
-	echo 'Installing what deploying needs into .venv …'; '$(UV)' sync --frozen --no-default-groups --group operations --group infra; fi
+	echo 'Installing what deploying needs into .venv …'; '$(UV)' sync --frozen --no-default-groups --extra deploy; fi
 	@# Functions whose modules are compiled start twice as fast: that takes a Python of Lambda's version.
 	@UV_PYTHON_DOWNLOADS=automatic '$(UV)' python find 3.13 >/dev/null 2>&1 || UV_PYTHON_DOWNLOADS=automatic '$(UV)' python install --quiet 3.13 || \
 	  echo 'There is no Python 3.13 here and none could be fetched: functions will take longer to start cold.' >&2

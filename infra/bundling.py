@@ -179,11 +179,9 @@ def _platform(architecture: str) -> str:
 
 @lru_cache
 def _requirements(groups: tuple[str, ...]) -> str:
-    """Return what uv.lock holds of *groups*, with hashes."""
-    named = chain.from_iterable(("--group", group) for group in groups)
-    return _uv(
-        "export", "--frozen", "--no-default-groups", *named, "--no-emit-project", "--no-header", "--no-annotate", "-q"
-    )
+    """Return the requirements of *groups* alone from uv.lock, with hashes."""
+    named = chain.from_iterable(("--only-group", group) for group in groups)
+    return _uv("export", "--frozen", *named, "--no-emit-project", "--no-header", "--no-annotate", "-q")
 
 
 def _install(wanted: str, folder: Path, target: _Target) -> None:

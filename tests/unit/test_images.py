@@ -69,8 +69,8 @@ def test_an_edge_has_the_code_and_the_libraries_that_its_bundle_has():
     recipe, part = Recipe("edge_proxy"), PARTS["edge"]
     (installs,) = (text for text in recipe.all("RUN") if "uv sync" in text)
     words = shlex.split(installs)
-    assert tuple(word for before, word in pairwise(words) if before == "--group") == part.groups
-    assert {"--frozen", "--no-default-groups", "--no-install-project", "--no-build"} <= set(words)
+    assert tuple(word for before, word in pairwise(words) if before == "--only-group") == part.groups
+    assert {"--frozen", "--no-install-project", "--no-build"} <= set(words)
     assert [source for sources, _ in recipe.copies[1:] for source in sources] == list(part.packages)
 
 
