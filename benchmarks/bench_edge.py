@@ -22,7 +22,7 @@ from peer import free_port, proxy_program
 from websockets.sync.client import connect
 from websockets.sync.server import serve
 
-from edge_proxy.engine import find_engine
+from edge_proxy.haproxy_binary import find_haproxy
 from hubless.adapters.sqlite.database import Database
 from hubless.adapters.sqlite.routes import SqliteRouteStore
 from hubless.domain.routes import Route
@@ -35,15 +35,15 @@ import sys, threading
 from datetime import UTC, datetime
 from pathlib import Path
 from edge_proxy.agent import Agent
-from edge_proxy.configuration import EdgeConfiguration, Socket
+from edge_proxy.haproxy_config import EdgeConfiguration, UnixSocket
 from hubless.adapters.sqlite.database import Database
 from hubless.adapters.sqlite.routes import SqliteRouteStore
 folder, port = Path(sys.argv[1]), int(sys.argv[2])
 database = Database(folder / "hub.sqlite")
-agent = Agent(EdgeConfiguration("127.0.0.1", port, Socket(folder / "api.sock"), folder / "run"), SqliteRouteStore(database),
+agent = Agent(EdgeConfiguration("127.0.0.1", port, UnixSocket(folder / "api.sock"), folder / "run"), SqliteRouteStore(database),
               edge_id="bench", clock=lambda: datetime.now(UTC), changed=database.watcher())
 agent.start()
-print(agent.proxy_pid, flush=True)
+print(agent.haproxy_pid, flush=True)
 stop = threading.Event()
 threading.Thread(target=lambda: (sys.stdin.read(), stop.set()), daemon=True).start()
 agent.run(stop)
@@ -58,7 +58,9 @@ def upstream(folder):
         "global\n  nbthread 1\ndefaults\n  mode http\n  timeout client 60s\n  timeout http-keep-alive 60s\n"
         f"frontend up\n  bind 127.0.0.1:{port}\n  http-request return status 200 content-type text/plain string ok\n"
     )
-    process = subprocess.Popen([find_engine().program, "-db", "-f", folder / "upstream.cfg"], stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [find_haproxy().program, "-db", "-f", folder / "upstream.cfg"], stderr=subprocess.DEVNULL
+    )
     return process, port
 
 
@@ -69,7 +71,7 @@ def without_rules(folder, address):
         "global\n  nbthread 1\ndefaults\n  mode http\n  timeout client 60s\n  timeout connect 3s\n  timeout server 60s\n"
         f"frontend plain\n  bind 127.0.0.1:{port}\n  default_backend up\nbackend up\n  server up {address}\n"
     )
-    process = subprocess.Popen([find_engine().program, "-db", "-f", folder / "plain.cfg"], stderr=subprocess.DEVNULL)
+    process = subprocess.Popen([find_haproxy().program, "-db", "-f", folder / "plain.cfg"], stderr=subprocess.DEVNULL)
     time.sleep(1)
     return process, port
 

@@ -12,9 +12,9 @@ import sys
 import threading
 
 from edge_proxy.agent import Agent
-from edge_proxy.cloud import configuration_of
+from edge_proxy.cloud_config import edge_configuration
 from edge_proxy.errors import EdgeError
-from edge_proxy.signals import at_signals
+from edge_proxy.signals import on_signals
 from hubless.bootstrap.edge import open_clock, open_routes
 from hubless.settings.edge import EdgeSettings
 from hubless.settings.kinds import SettingsError
@@ -32,7 +32,7 @@ def main() -> int:
         logger.error("%s", wrong)  # noqa: TRY400 a sentence, no trace
         return BAD_SETTINGS
     leaving, at_once = threading.Event(), threading.Event()
-    at_signals((signal.SIGTERM, signal.SIGINT), leaving.set, at_once.set)
+    on_signals((signal.SIGTERM, signal.SIGINT), leaving.set, at_once.set)
     try:
         agent = _agent(settings)
         agent.start()
@@ -49,7 +49,7 @@ def main() -> int:
 def _agent(settings: EdgeSettings) -> Agent:
     routes, report_activity = open_routes(settings.table, settings.region, settings.endpoint)
     return Agent(
-        configuration_of(settings),
+        edge_configuration(settings),
         routes,
         edge_id=settings.id or f"{socket.gethostname()}-{secrets.token_hex(4)}",
         clock=open_clock().now,

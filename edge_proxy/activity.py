@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from itertools import islice
 
 from edge_proxy.backoff import Backoff
-from edge_proxy.configuration import EdgeConfiguration, server_of
-from edge_proxy.runtime import Runtime
+from edge_proxy.haproxy_config import EdgeConfiguration, server_from_activity_key
+from edge_proxy.runtime_api import RuntimeApi
 from hubless.domain.errors import StoreUnavailableError
 from hubless.domain.routes import ServerKey
 
@@ -19,13 +19,13 @@ _FIRST_WAIT, _LONGEST_WAIT = 1.0, 60.0  # seconds
 Report = Callable[[Mapping[ServerKey, datetime]], None]
 
 
-class ActivityReports:
+class ActivityReporter:
     """Reports, every so often, who was active since the last report. It costs what was seen, not what exists."""
 
     def __init__(
         self,
         configuration: EdgeConfiguration,
-        runtime: Runtime,
+        runtime: RuntimeApi,
         report: Report,
         *,
         clock: Callable[[], datetime],
@@ -42,15 +42,15 @@ class ActivityReports:
         self._backoff = Backoff(min(_FIRST_WAIT, every_seconds), _LONGEST_WAIT)
 
     @property
-    def is_waiting(self) -> bool:
+    def has_pending(self) -> bool:
         """Say whether there is more to be reported right now."""
         return bool(self._waiting) and time.monotonic() >= self._due_at
 
-    def hurry(self) -> None:
+    def report_now(self) -> None:
         """Report at the next turn, whenever the last report was."""
         self._due_at = 0.0
 
-    def turn(self) -> None:
+    def run_once(self) -> None:
         """Report the next batch, where it is time. A table that takes none is asked again later; nothing is forgotten.
 
         Raises:
@@ -66,9 +66,9 @@ class ActivityReports:
                 self._report(batch)
         except StoreUnavailableError as away:
             logger.warning("activity could not be reported, and is reported later: %s", away)
-            self._due_at = time.monotonic() + self._backoff.failed()
+            self._due_at = time.monotonic() + self._backoff.next_delay()
             return
-        self._backoff.succeeded()
+        self._backoff.reset()
         self._reported |= batch
         for server in batch:
             del self._waiting[server]
@@ -79,7 +79,9 @@ class ActivityReports:
         """Return when a person last did something with each server, of those seen in the last hours."""
         idle = self._runtime.idle_seconds("servers", self._edge.activity_seconds)
         now = self._clock()
-        return {server_of(tracked): now - timedelta(seconds=seconds) for tracked, seconds in idle.items()}
+        return {
+            server_from_activity_key(tracked): now - timedelta(seconds=seconds) for tracked, seconds in idle.items()
+        }
 
     def _news(self) -> dict[ServerKey, datetime]:
         seen = self.seen()

@@ -10,22 +10,22 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
-from edge_proxy.activity import ActivityReports, Report
+from edge_proxy.activity import ActivityReporter, Report
 from edge_proxy.backoff import Backoff
-from edge_proxy.configuration import LOADED, STATE, EdgeConfiguration, key_of, value_of
-from edge_proxy.engine import find_engine
 from edge_proxy.errors import EdgeError
-from edge_proxy.names import Names
-from edge_proxy.proxy import Proxy
+from edge_proxy.haproxy_binary import find_haproxy
+from edge_proxy.haproxy_config import LOADED, STATE, EdgeConfiguration, map_key, map_value
+from edge_proxy.haproxy_process import HAProxyProcess
+from edge_proxy.host_resolver import HostResolver
 from hubless.domain.errors import StoreUnavailableError
 from hubless.domain.routes import EdgeReport, RouteChange, ServerKey
 from hubless.ports.routes import RouteStore
 
 logger = logging.getLogger(__name__)
 CHANGES = 500  # read at once
-LONGEST_WAIT = 10.0  # seconds between two tries where the table is away
-DOUBT_AFTER = 60.0  # seconds without the table, or without the map being equal to it
-RELOAD_AFTER = 30.0  # seconds away: a table that was brought back from a backup may count its changes anew
+MAX_BACKOFF_SECONDS = 10.0  # seconds between two tries where the table is away
+UNHEALTHY_AFTER_SECONDS = 60.0  # seconds without the table, or without the map being equal to it
+FULL_RELOAD_AFTER_SECONDS = 30.0  # seconds away: a table that was brought back from a backup may count its changes anew
 
 
 class Agent:
@@ -43,10 +43,10 @@ class Agent:
         poll_seconds: float = 0.05,
         heartbeat_seconds: float = 2.0,
         activity_seconds: float = 30.0,
-        names: Names | None = None,
-        longest_wait: float = LONGEST_WAIT,
-        reload_after: float = RELOAD_AFTER,
-        doubt_after: float = DOUBT_AFTER,
+        resolver: HostResolver | None = None,
+        max_backoff_seconds: float = MAX_BACKOFF_SECONDS,
+        full_reload_after_seconds: float = FULL_RELOAD_AFTER_SECONDS,
+        unhealthy_after_seconds: float = UNHEALTHY_AFTER_SECONDS,
     ) -> None:
         """Prepare; nothing is started or asked.
 
@@ -59,9 +59,9 @@ class Agent:
                 waits before it calls an edge lost.
             activity_seconds: how often activity is reported.
             names: looks up hosts that routes name.
-            longest_wait: the most seconds between two tries while the table is away.
-            reload_after: how many seconds away make the table a new one, to be read whole.
-            doubt_after: how many seconds without the table make the edge unhealthy.
+            max_backoff_seconds: the most seconds between two tries while the table is away.
+            full_reload_after_seconds: how many seconds away make the table a new one, to be read whole.
+            unhealthy_after_seconds: how many seconds without the table make the edge unhealthy.
         """
         self._edge = configuration
         self._routes = routes
@@ -70,12 +70,12 @@ class Agent:
         self._changed = changed or (lambda: True)
         self._poll_seconds = poll_seconds
         self._heartbeat_seconds = heartbeat_seconds
-        self._reload_after = reload_after
-        self._doubt_after = doubt_after
-        self._names = names or Names()
-        self._proxy = Proxy(configuration, find_engine())
-        self._activity = report_activity and ActivityReports(
-            configuration, self._proxy.runtime, report_activity, clock=clock, every_seconds=activity_seconds
+        self._reload_after = full_reload_after_seconds
+        self._doubt_after = unhealthy_after_seconds
+        self._resolver = resolver or HostResolver()
+        self._haproxy = HAProxyProcess(configuration, find_haproxy())
+        self._activity = report_activity and ActivityReporter(
+            configuration, self._haproxy.runtime, report_activity, clock=clock, every_seconds=activity_seconds
         )
         self._sequence: int | None = None  # what is applied; None: the map is to be loaded whole
         self._told: int | None = None  # what was reported
@@ -85,13 +85,15 @@ class Agent:
         self._away_since: float | None = None  # the table
         self._behind_since: float | None = None  # the map, for whatever reason
         self._ask_at = self._mend_at = self._report_at = 0.0  # not before
-        self._asking, self._mending = (Backoff(min(poll_seconds, longest_wait), longest_wait) for _ in range(2))
-        self._reporting = Backoff(min(poll_seconds, longest_wait), min(heartbeat_seconds, longest_wait))
+        self._asking, self._mending = (
+            Backoff(min(poll_seconds, max_backoff_seconds), max_backoff_seconds) for _ in range(2)
+        )
+        self._reporting = Backoff(min(poll_seconds, max_backoff_seconds), min(heartbeat_seconds, max_backoff_seconds))
 
     @property
-    def proxy_pid(self) -> int | None:
+    def haproxy_pid(self) -> int | None:
         """Return the process id of HAProxy."""
-        return self._proxy.pid
+        return self._haproxy.pid
 
     def start(self) -> None:
         """Start HAProxy, or take over the one that an earlier agent left, and load the routes.
@@ -102,33 +104,33 @@ class Agent:
             EdgeError: saying why it cannot.
         """
         self._edge.run_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        adopted = self._proxy.start()
+        adopted = self._haproxy.start()
         if adopted:
-            logger.info("took over the running HAProxy %s", self._proxy.pid)
-        self._ask()
+            logger.info("took over the running HAProxy %s", self._haproxy.pid)
+        self._poll_table()
 
     def run(self, stop: threading.Event) -> None:
         """Follow the table until *stop* is set."""
         while not stop.wait(self._rest()):
-            self.turn()
+            self.run_once()
 
-    def turn(self) -> None:
+    def run_once(self) -> None:
         """Do what is due: keep HAProxy alive, apply changes, report."""
         if time.monotonic() < self._mend_at:
             return
         try:
             self._keep_alive()
             self._doubt()
-            self._ask()
+            self._poll_table()
             self._follow_names()
             if self._activity is not None and self._away_since is None:
-                self._activity.turn()
-            self._mending.succeeded()
+                self._activity.run_once()
+            self._mending.reset()
         except EdgeError as error:
             logger.error("edge: %s", error)  # noqa: TRY400 no bug
             self._sequence = None
             self._fall_behind()
-            self._mend_at = time.monotonic() + self._mending.failed()
+            self._mend_at = time.monotonic() + self._mending.next_delay()
 
     def drain(self, seconds: float, cut_short: threading.Event) -> None:
         """Leave in order: a load balancer is told first, then routing; connections are kept for *seconds*.
@@ -143,19 +145,19 @@ class Agent:
             logger.warning("the load balancer could not be told: %s", error)
         self._sign_off()
         if self._activity is not None:
-            self._activity.hurry()
+            self._activity.report_now()
         while (left := end - time.monotonic()) > 0 and not cut_short.wait(min(left, self._rest())):
-            self.turn()
+            self.run_once()
 
     def close(self) -> None:
         """End HAProxy in order and be forgotten, so that no launch waits for this edge."""
-        self._proxy.close()
+        self._haproxy.close()
         self._sign_off()
 
     def _rest(self) -> float:
         """Return how many seconds nothing is to be done."""
         is_held_up = self._away_since is not None or time.monotonic() < self._mend_at
-        is_busy = self._activity is not None and self._activity.is_waiting
+        is_busy = self._activity is not None and self._activity.has_pending
         return 0 if is_busy and not is_held_up else self._poll_seconds
 
     def _sign_off(self) -> None:
@@ -165,10 +167,10 @@ class Agent:
             logger.warning("this edge could not be signed off: %s", away)
 
     def _keep_alive(self) -> None:
-        if not self._proxy.is_alive():
+        if not self._haproxy.is_alive():
             logger.warning("HAProxy died and is started again")
             self._sequence = None
-            self._proxy.start()
+            self._haproxy.start()
 
     def _fall_behind(self) -> None:
         if self._behind_since is None:
@@ -187,7 +189,7 @@ class Agent:
             "the routes are as they were %.0f seconds ago: this edge is unhealthy until they are loaded", behind
         )
 
-    def _ask(self) -> None:
+    def _poll_table(self) -> None:
         """Follow the table unless it was away a moment ago."""
         now = time.monotonic()
         if now < self._ask_at:
@@ -201,13 +203,13 @@ class Agent:
                 self._away_since = now
                 logger.error("the route table cannot be read, routes stay as they are: %s", away)  # noqa: TRY400 no bug
             self._fall_behind()
-            self._ask_at = time.monotonic() + self._asking.failed()
+            self._ask_at = time.monotonic() + self._asking.next_delay()
             return
         self._behind_since = None
         if self._away_since is not None:
             logger.info("the route table is back after %.0f seconds", time.monotonic() - self._away_since)
             self._away_since = None
-        self._asking.succeeded()
+        self._asking.reset()
 
     def _follow(self) -> None:
         if self._sequence is None:
@@ -231,42 +233,42 @@ class Agent:
 
     def _apply_one(self, change: RouteChange) -> None:
         if change.address is None:
-            self._names.forget(change.prefix)
+            self._resolver.forget(change.prefix)
             address = None
         else:
-            address = self._names.resolved(change.prefix, change.address, change.server)
+            address = self._resolver.resolve(change.prefix, change.address, change.server)
         self._lead(change.prefix, address, change.server)
 
     def _lead(self, prefix: str, address: str | None, server: ServerKey | None) -> None:
         if address is None:  # also when its host leads nowhere: where the prefix led before, it must not lead on
-            self._proxy.runtime.remove(self._edge.map_file, self._key(prefix))
+            self._haproxy.runtime.remove(self._edge.map_file, self._key(prefix))
         else:
-            self._proxy.runtime.set(self._edge.map_file, self._key(prefix), value_of(address, server))
+            self._haproxy.runtime.set(self._edge.map_file, self._key(prefix), map_value(address, server))
 
     def _key(self, prefix: str) -> str:
-        return key_of(prefix, self._edge.domain)
+        return map_key(prefix, self._edge.domain)
 
     def _follow_names(self) -> None:
-        for named in self._names.moved():
+        for named in self._resolver.changed_routes():
             self._lead(named.prefix, named.address, named.server)
 
     def _load(self) -> None:
         """Swap the whole map. Changes made while it is read come again through the log: applying twice is no harm."""
         sequence = self._routes.sequence()
-        count = self._proxy.runtime.replace(self._edge.map_file, self._entries())
+        count = self._haproxy.runtime.replace(self._edge.map_file, self._entries())
         self._tell_health(is_up=not self._is_leaving)
         self._sequence, self._is_doubtful = sequence, False
         logger.info("%s routes loaded", count)
 
     def _entries(self) -> Iterator[tuple[str, str]]:
-        self._names.clear()
+        self._resolver.clear()
         for route in self._routes.all():
-            if (address := self._names.resolved(route.prefix, route.address, route.server)) is not None:
-                yield self._key(route.prefix), value_of(address, route.server)
+            if (address := self._resolver.resolve(route.prefix, route.address, route.server)) is not None:
+                yield self._key(route.prefix), map_value(address, route.server)
 
     def _tell_health(self, *, is_up: bool) -> None:
         if self._edge.health_path:
-            self._proxy.runtime.set_up(STATE, LOADED, is_up=is_up)
+            self._haproxy.runtime.set_server_state(STATE, LOADED, is_up=is_up)
 
     def _is_report_due(self) -> bool:
         """Say whether something was applied that was not told, or the last word is a while ago."""
@@ -283,8 +285,8 @@ class Agent:
         except StoreUnavailableError as away:
             if not self._report_at:
                 logger.warning("what is applied could not be reported, and is reported later: %s", away)
-            self._report_at = time.monotonic() + self._reporting.failed()
+            self._report_at = time.monotonic() + self._reporting.next_delay()
             return
-        self._reporting.succeeded()
+        self._reporting.reset()
         self._report_at = 0.0
         self._told, self._told_at = self._sequence, time.monotonic()

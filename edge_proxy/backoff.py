@@ -13,15 +13,15 @@ class Backoff:
 
     first: float  # seconds
     longest: float
-    chance: Callable[[], float] = random.random
+    jitter: Callable[[], float] = random.random
     _failures: int = field(default=0, init=False)
 
-    def failed(self) -> float:
+    def next_delay(self) -> float:
         """Return how many seconds to wait now."""
         seconds = min(self.longest, self.first * 2.0**self._failures)
         self._failures = min(self._failures + 1, _DOUBLINGS)
-        return seconds * (1 + self.chance()) / 2
+        return seconds * (1 + self.jitter()) / 2
 
-    def succeeded(self) -> None:
+    def reset(self) -> None:
         """Begin anew."""
         self._failures = 0

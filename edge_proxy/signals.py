@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Collection
 
 
-def at_signals(numbers: Collection[int], *acts: Callable[[], object]) -> None:
+def on_signals(numbers: Collection[int], *acts: Callable[[], object]) -> None:
     """Have a thread do the next of *acts* at each of these signals; when all are done, signals do nothing more.
 
     A handler runs in the midst of whatever its thread does. An event that it sets may just be being waited for there, with

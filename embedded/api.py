@@ -12,8 +12,8 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from embedded import children
-from embedded.children import Line, Order
+from embedded import ipc
+from embedded.ipc import Channel, ChildConfig
 from functions.api.app import create_app
 from hubless.bootstrap import machine
 from hubless.settings import Settings
@@ -27,7 +27,7 @@ _EDGE = "the edge"
 class Server(uvicorn.Server):
     """Uvicorn that sleeps while nothing comes in, where it would look ten times a second whether it should end."""
 
-    def __init__(self, config: uvicorn.Config, line: Line) -> None:
+    def __init__(self, config: uvicorn.Config, line: Channel) -> None:
         super().__init__(config)
         self._line = line
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -36,8 +36,8 @@ class Server(uvicorn.Server):
     async def main_loop(self) -> None:
         """Serve until told to end; the tick only renews the Date header."""
         self._loop = asyncio.get_running_loop()
-        children.listen(self._line, self._heard)
-        self._line.say(children.READY)
+        ipc.listen(self._line, self._heard)
+        self._line.send_event(ipc.READY)
         while not await self.on_tick(0):
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._leaving.wait(), DATE_SECONDS)
@@ -57,7 +57,7 @@ class Server(uvicorn.Server):
             self._loop.call_soon_threadsafe(self._leaving.set)
 
 
-def from_the_edge(app: ASGIApp, trusted_proxies: Iterable[str]) -> ASGIApp:
+def with_client_address(app: ASGIApp, trusted_proxies: Iterable[str]) -> ASGIApp:
     """Return *app* told who asks: whoever the last proxy that settings trust, or else the edge, heard from.
 
     Only the edge reaches the API's socket, and it lets forwarding headers in from those proxies alone. What stands further
@@ -72,9 +72,9 @@ def from_the_edge(app: ASGIApp, trusted_proxies: Iterable[str]) -> ASGIApp:
     return named
 
 
-def run(line: Line, order: Order, settings: Settings) -> None:
+def run(line: Channel, order: ChildConfig, settings: Settings) -> None:
     """Serve until the supervisor says so or is gone."""
-    app = from_the_edge(create_app(machine.build(settings)), settings.hub.trusted_proxies)
+    app = with_client_address(create_app(machine.build(settings)), settings.hub.trusted_proxies)
     # What was made by now stays: looking it over for garbage would hold up requests by 30 ms each time.
     gc.collect()
     gc.freeze()
@@ -87,7 +87,7 @@ def run(line: Line, order: Order, settings: Settings) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=False,  # `from_the_edge` does it
+        proxy_headers=False,  # `with_client_address` does it
         timeout_keep_alive=IDLE_CONNECTION_SECONDS,
         timeout_graceful_shutdown=LAST_REQUESTS_SECONDS,
     )
@@ -95,4 +95,4 @@ def run(line: Line, order: Order, settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    children.main(run)
+    ipc.main(run)

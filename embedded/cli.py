@@ -40,7 +40,7 @@ _STAGE = click.option(
 
 
 @contextlib.contextmanager
-def _in_words() -> Iterator[None]:
+def _errors_as_messages() -> Iterator[None]:
     """Show an anticipated failure as the sentence that it is, and leave with 1."""
     try:
         yield
@@ -62,19 +62,19 @@ def _settings(data: Path, file: Path | None) -> Settings:
 @contextlib.contextmanager
 def _hub(data: Path, file: Path | None, stage: str | None = None, *, new: bool = False) -> "Iterator[Hub]":
     """Open the hub's store, whether the hub runs or not; *new* makes one where there is none, on this machine."""
-    with _in_words():
+    with _errors_as_messages():
         if stage is not None:
             from operations import deployed
 
             yield deployed.open_hub(commands.stage_of(file, stage), _file(file))
             return
-        from embedded import places
+        from embedded import data_folder
         from hubless.bootstrap import machine
 
         settings = _settings(data, file)
         if not new and not settings.database.exists():
-            raise places.PlaceError(f"There is no hub in {settings.data}. Name its folder with --data.")
-        places.prepare(settings)
+            raise data_folder.DataFolderError(f"There is no hub in {settings.data}. Name its folder with --data.")
+        data_folder.prepare(settings)
         yield machine.build(settings)
 
 
@@ -113,19 +113,19 @@ def up(
     ready_line: bool,
 ) -> None:
     """Start the hub here and stay: everything, on this machine."""
-    from embedded import children, supervisor, welcome
+    from embedded import console_messages, ipc, supervisor
 
-    with _in_words():
+    with _errors_as_messages():
         found = _file(file)
         text, source = read_text(found), str(found or DEFAULT_FILE)
-        settings = children.overridden(
+        settings = ipc.with_overrides(
             parse(text, data, source=source),
             host=host,
             port=port,
             workers=workers,
             stop_on_exit=stop_servers_on_exit,
         )
-        order = children.Order(
+        order = ipc.ChildConfig(
             data=str(settings.data),
             settings_text=text,
             settings_source=source,
@@ -137,14 +137,14 @@ def up(
         )
 
         def ready(facts: dict[str, Any]) -> None:
-            click.echo(welcome.ready(settings, facts), err=True)
+            click.echo(console_messages.ready(settings, facts), err=True)
             if ready_line:
                 click.echo("ready")
             if open_browser:
                 click.launch(settings.url + facts.get("first_admin_link", "/"))
 
         def starting() -> None:
-            click.echo(welcome.starting(settings, found), err=True)
+            click.echo(console_messages.starting(settings, found), err=True)
 
         supervisor.up(order, settings, ready, starting)
 
@@ -154,19 +154,19 @@ def up(
 @_SETTINGS
 def check(data: Path, file: Path | None) -> None:
     """Look whether the settings are right and everything is installed, without starting anything."""
-    from embedded import places, preflight
+    from embedded import data_folder, preflight
     from hubless.bootstrap.roles import role_table_of
     from hubless.settings.stage import load_stages
 
-    with _in_words():
+    with _errors_as_messages():
         settings = _settings(data, file)
         role_table_of(settings)
         load_stages(_file(file))
-        if (facts := places.running(settings.data)) is not None:
+        if (facts := data_folder.running_hub(settings.data)) is not None:
             preflight.check_programs(settings)
             click.echo(f"All is well. A hub runs in {settings.data} already: {facts.get('url')}")
             return
-        preflight.check(settings, places.run_folder_of(settings.data))
+        preflight.check(settings, data_folder.run_folder_path(settings.data))
     click.echo(f"All is well. `hubless up` would start at {settings.url}, its data in {settings.data}.")
 
 
@@ -224,9 +224,9 @@ def _address(settings: Settings) -> str:
     """Return where the hub runs, or else where it would."""
     if settings.hub.public_url:
         return settings.url
-    from embedded import places
+    from embedded import data_folder
 
-    facts = places.running(settings.data) or {}
+    facts = data_folder.running_hub(settings.data) or {}
     return str(facts.get("url") or settings.url)
 
 
@@ -308,16 +308,16 @@ def token(
 @_SETTINGS
 def status(data: Path, file: Path | None) -> None:
     """Say whether the hub runs and how it is."""
-    from embedded import places, welcome
+    from embedded import console_messages, data_folder
 
-    with _in_words():
+    with _errors_as_messages():
         settings = _settings(data, file)
-        facts = places.running(settings.data)
+        facts = data_folder.running_hub(settings.data)
     if facts is None:
         click.echo(f"No hub runs in {settings.data}.")
         raise SystemExit(3)
     with _hub(data, file) as hub:
-        click.echo(welcome.status(hub, facts))
+        click.echo(console_messages.status(hub, facts))
 
 
 if __name__ == "__main__":

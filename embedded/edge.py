@@ -5,17 +5,17 @@ import threading
 from pathlib import Path
 
 from edge_proxy.agent import Agent
-from edge_proxy.configuration import EdgeConfiguration, Socket
-from edge_proxy.signals import at_signals
-from embedded import children
-from embedded.children import Line, Order
+from edge_proxy.haproxy_config import EdgeConfiguration, UnixSocket
+from edge_proxy.signals import on_signals
+from embedded import ipc
+from embedded.ipc import Channel, ChildConfig
 from hubless.bootstrap import machine
 from hubless.settings import Settings
 
 EDGE_ID = "local"
 
 
-def run(line: Line, order: Order, settings: Settings) -> None:
+def run(line: Channel, order: ChildConfig, settings: Settings) -> None:
     """Keep the edge until told to end in order; when the supervisor is gone, leave HAProxy to the next start."""
     routes, changed = machine.open_routes(settings)
     activity, clock = machine.open_activity(settings), machine.open_clock()
@@ -23,7 +23,7 @@ def run(line: Line, order: Order, settings: Settings) -> None:
         EdgeConfiguration(
             host=settings.hub.host,
             port=settings.hub.port,
-            api=Socket(order.api_socket),
+            api=UnixSocket(order.api_socket),
             run_folder=Path(order.run_folder),
             domain=settings.origins.domain,
             trusted_proxies=settings.hub.trusted_proxies,
@@ -40,11 +40,11 @@ def run(line: Line, order: Order, settings: Settings) -> None:
         in_order.set()
         leaving.set()
 
-    at_signals((signal.SIGTERM,), end)
+    on_signals((signal.SIGTERM,), end)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    children.listen(line, lambda word: leaving.set() if word is None else None)
+    ipc.listen(line, lambda word: leaving.set() if word is None else None)
     agent.start()
-    line.say(children.READY)
+    line.send_event(ipc.READY)
     agent.run(leaving)
     # A hub that was killed comes back: what HAProxy carries meanwhile, WebSockets above all, goes on.
     if in_order.is_set():
@@ -52,4 +52,4 @@ def run(line: Line, order: Order, settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    children.main(run)
+    ipc.main(run)

@@ -5,8 +5,8 @@ import shutil
 import socket
 from pathlib import Path
 
-from edge_proxy.configuration import EdgeConfiguration, Socket
-from edge_proxy.engine import find_engine
+from edge_proxy.haproxy_binary import find_haproxy
+from edge_proxy.haproxy_config import EdgeConfiguration, UnixSocket
 from hubless.domain.errors import HublessError
 from hubless.settings import Settings
 
@@ -24,14 +24,14 @@ def check(settings: Settings, run_folder: Path) -> None:
         HublessError: for the first thing that is not.
     """
     check_programs(settings)
-    find_engine()
-    if not has_proxy(settings, run_folder):
+    find_haproxy()
+    if not haproxy_is_running(settings, run_folder):
         check_port(settings)
 
 
-def has_proxy(settings: Settings, run_folder: Path) -> bool:
+def haproxy_is_running(settings: Settings, run_folder: Path) -> bool:
     """Say whether a HAProxy of this hub runs still: the next agent takes it over, port and all."""
-    edge = EdgeConfiguration(settings.hub.host, settings.hub.port, Socket(Path()), run_folder)
+    edge = EdgeConfiguration(settings.hub.host, settings.hub.port, UnixSocket(Path()), run_folder)
     with socket.socket(socket.AF_UNIX) as trial:
         return trial.connect_ex(str(edge.runtime_socket)) == 0
 

@@ -17,17 +17,17 @@ from dataclasses import asdict, dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, TextIO
 
-from embedded import children, places, preflight
-from embedded.children import Line, Order
+from embedded import data_folder, ipc, preflight
+from embedded.ipc import Channel, ChildConfig
 from hubless.domain.errors import HublessError
 from hubless.settings import Settings
 
-TOO_OFTEN = 5  # deaths of one child …
-TOO_OFTEN_WITHIN = 60.0  # … in so many seconds end the hub
-PAUSES = (0.0, 0.2, 0.5, 1.0, 2.0)  # before the first, second … start again
+MAX_CRASHES = 5  # deaths of one child …
+CRASH_WINDOW_SECONDS = 60.0  # … in so many seconds end the hub
+RESTART_DELAYS = (0.0, 0.2, 0.5, 1.0, 2.0)  # before the first, second … start again
 START_SECONDS = 30.0
 END_SECONDS = 10.0
-LAST_LINES = 15
+LOG_TAIL_LINES = 15
 PROGRAMS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {name: ("-P", "-m", f"embedded.{name}") for name in ("worker", "api", "edge")}
 )
@@ -47,12 +47,12 @@ class Child:
     name: str
     program: tuple[str, ...]  # what Python is to run
     process: subprocess.Popen[bytes] | None = None
-    line: Line | None = None
+    line: Channel | None = None
     was_ready: bool = False
     why: str = ""  # it failed, as it said itself
-    said: deque[str] = field(default_factory=lambda: deque(maxlen=LAST_LINES))
+    said: deque[str] = field(default_factory=lambda: deque(maxlen=LOG_TAIL_LINES))
     unfinished: bytes = b""  # of a line whose end has not come yet
-    deaths: deque[float] = field(default_factory=lambda: deque(maxlen=TOO_OFTEN))
+    deaths: deque[float] = field(default_factory=lambda: deque(maxlen=MAX_CRASHES))
     start_at: float | None = None  # when it is to be started again
 
     @property
@@ -66,9 +66,9 @@ class Supervisor:
 
     def __init__(
         self,
-        order: Order,
+        order: ChildConfig,
         settings: Settings,
-        lock: places.Lock,
+        lock: data_folder.Lock,
         *,
         out: TextIO = sys.stderr,
         programs: Mapping[str, tuple[str, ...]] = PROGRAMS,
@@ -132,7 +132,7 @@ class Supervisor:
             process_group=0,  # Ctrl-C is for the supervisor alone, which ends the others in order
         )
         theirs.close()
-        child.line, child.start_at, child.why = Line(ours), None, ""
+        child.line, child.start_at, child.why = Channel(ours), None, ""
         self._selector.register(child.line, selectors.EVENT_READ, (self._hear, child))
         if child.process.stderr is not None:
             os.set_blocking(child.process.stderr.fileno(), False)
@@ -181,22 +181,22 @@ class Supervisor:
     def _schedule(self, child: Child, how: str) -> None:
         now = time.monotonic()
         child.deaths.append(now)
-        recent = [at for at in child.deaths if now - at < TOO_OFTEN_WITHIN]
-        if len(recent) >= TOO_OFTEN:
-            raise ChildError(_last_words(child, f"{how}, for the {TOO_OFTEN}th time within a minute"))
-        pause = PAUSES[len(recent) - 1]
+        recent = [at for at in child.deaths if now - at < CRASH_WINDOW_SECONDS]
+        if len(recent) >= MAX_CRASHES:
+            raise ChildError(_last_words(child, f"{how}, for the {MAX_CRASHES}th time within a minute"))
+        pause = RESTART_DELAYS[len(recent) - 1]
         child.start_at = now + pause
         self._say(f"The {child.name} {how}; it is started again{f' in {pause} s' if pause else ''}.")
 
-    def _hear(self, line: Line, child: Child) -> None:
+    def _hear(self, line: Channel, child: Child) -> None:
         """Take what a child says; its end of the socket closes when it dies, which `_look_at` sees."""
         if line.is_cut:
             return
         for message in line.receive_now():
-            if message["say"] == children.READY:
+            if message["event"] == ipc.READY:
                 child.was_ready = True
                 self._facts |= message.get("facts", {})
-            elif message["say"] == children.FAILED:
+            elif message["event"] == ipc.FAILED:
                 child.why = message["why"]
         if line.is_cut:
             self._selector.unregister(line)
@@ -233,7 +233,7 @@ class Supervisor:
         self._end(self._apis, END_SECONDS)
         if self._settings.servers.stop_on_exit and self._signals < 2:  # noqa: PLR2004 the second is impatient
             limit = self._settings.servers.stop_timeout.total_seconds() + END_SECONDS
-            self._end(self._workers, limit, say=children.STOP_SERVERS)
+            self._end(self._workers, limit, say=ipc.STOP_SERVERS)
         self._end(self._workers, END_SECONDS)
         self._end(self._edges, END_SECONDS, at_least=1.0)
 
@@ -242,7 +242,7 @@ class Supervisor:
         alive = [child for child in ending if child.process is not None]
         for child in alive:
             if say and child.line is not None:
-                child.line.say(say)
+                child.line.send_event(say)
             elif child.process is not None:
                 child.process.terminate()
         began = time.monotonic()
@@ -298,7 +298,7 @@ class Supervisor:
             self._out.flush()
 
 
-def _listening(order: Order) -> socket.socket:
+def _listening(order: ChildConfig) -> socket.socket:
     """Return the API's listening socket; it outlives the API's processes, so that nothing is refused between two."""
     order.api_socket.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX)
@@ -314,7 +314,7 @@ def _last_words(child: Child, how: str) -> str:
 
 
 def up(
-    order: Order,
+    order: ChildConfig,
     settings: Settings,
     ready: Callable[[dict[str, Any]], None],
     starting: Callable[[], None],
@@ -324,15 +324,15 @@ def up(
     Raises:
         HublessError: when it cannot start or go on; the message says why and what to do.
     """
-    places.prepare(settings)
-    lock = places.lock(settings.data)
+    data_folder.prepare(settings)
+    lock = data_folder.lock(settings.data)
     try:
-        folder = places.run_folder(settings.data)
+        folder = data_folder.make_run_folder(settings.data)
         preflight.check(settings, folder)
-        lock.note({"pid": os.getpid(), "url": settings.url, "since": time.time()})
+        lock.write_facts({"pid": os.getpid(), "url": settings.url, "since": time.time()})
         starting()
         Supervisor(replace(order, run_folder=str(folder)), settings, lock).run(ready)
-        if not preflight.has_proxy(settings, folder):
-            places.tidy_run_folder(folder, settings.data)
+        if not preflight.haproxy_is_running(settings, folder):
+            data_folder.remove_run_folder(folder, settings.data)
     finally:
         lock.release()

@@ -8,9 +8,9 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
-from edge_proxy.signals import at_signals
-from embedded import children
-from embedded.children import Line, Order
+from edge_proxy.signals import on_signals
+from embedded import ipc
+from embedded.ipc import Channel, ChildConfig
 from functions.reaper import work as reaper
 from functions.spawn import work as spawn
 from hubless.bootstrap import machine
@@ -120,24 +120,24 @@ class Worker:
             time.sleep(POLL_SECONDS)
 
 
-def run(line: Line, _order: Order, settings: Settings) -> None:
+def run(line: Channel, _order: ChildConfig, settings: Settings) -> None:
     """Work until the supervisor says so or is gone."""
     hub = machine.build(settings)
     worker = Worker(hub, settings)
 
     def heard(word: str | None) -> None:
-        if word == children.STOP_SERVERS:
+        if word == ipc.STOP_SERVERS:
             worker.stop_servers()
         elif word is None:
             worker.leave()
 
-    at_signals((signal.SIGTERM,), worker.leave)
+    on_signals((signal.SIGTERM,), worker.leave)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    children.listen(line, heard)
+    ipc.listen(line, heard)
     link = hub.accounts.first_admin_link() if hub.has_passwords else None
-    line.say(children.READY, facts={"first_admin_link": link} if link else {})
+    line.send_event(ipc.READY, facts={"first_admin_link": link} if link else {})
     worker.run()
 
 
 if __name__ == "__main__":
-    children.main(run)
+    ipc.main(run)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from edge_proxy.agent import Agent
-from edge_proxy.configuration import EdgeConfiguration, Socket
+from edge_proxy.haproxy_config import EdgeConfiguration, UnixSocket
 from hubless.domain.edges import FIRST, EdgeWish, Wanted
 from hubless.domain.routes import EdgeReport, Route, ServerKey
 from hubless.domain.server import ACTIVE, State
@@ -246,9 +246,9 @@ class NoProxy:
 
 def an_agent(routes, folder):
     """Return an edge's agent without its HAProxy."""
-    edge = EdgeConfiguration(host="127.0.0.1", port=1, api=Socket(folder / "api.sock"), run_folder=folder)
+    edge = EdgeConfiguration(host="127.0.0.1", port=1, api=UnixSocket(folder / "api.sock"), run_folder=folder)
     agent = Agent(edge, routes, edge_id="e1", clock=lambda: NOW, heartbeat_seconds=3600)
-    agent._proxy.runtime = NoProxy()
+    agent._haproxy.runtime = NoProxy()
     return agent
 
 
@@ -328,11 +328,11 @@ def test_activity_that_an_edge_saw_is_one_write_a_server_and_no_read(stores):
 
 def test_an_edge_at_rest_is_a_query_a_poll_and_a_write_a_heartbeat(stores, tmp_path):
     agent = an_agent(stores.routes, tmp_path)
-    agent._ask()  # loads
-    found = counted(stores, lambda _: [agent._ask() for _ in range(5)])
+    agent._poll_table()  # loads
+    found = counted(stores, lambda _: [agent._poll_table() for _ in range(5)])
     assert found.calls == {"Query": 5}
     stores.routes.put(Route("/user/bob/", "10.0.0.2:8888", "l3"))
-    found = counted(stores, lambda _: [agent._ask() for _ in range(5)])
+    found = counted(stores, lambda _: [agent._poll_table() for _ in range(5)])
     assert found.calls == {"Query": 5, "PutItem": 1}
 
 

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from edge_proxy.agent import Agent
-from edge_proxy.configuration import EdgeConfiguration
+from edge_proxy.haproxy_config import EdgeConfiguration
 from hubless.adapters.dynamodb.database import Database
 from hubless.adapters.dynamodb.routes import DynamoRouteStore
 from hubless.adapters.system_clock import SystemClock

@@ -18,7 +18,7 @@ import pytest
 from playwright.sync_api import expect
 
 from edge_proxy.agent import Agent
-from edge_proxy.configuration import EdgeConfiguration
+from edge_proxy.haproxy_config import EdgeConfiguration
 from hubless.adapters.dynamodb.routes import DynamoRouteStore
 from hubless.adapters.dynamodb.wishes import DynamoEdgeWishStore
 from hubless.adapters.system_clock import SystemClock

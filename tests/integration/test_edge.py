@@ -24,10 +24,10 @@ from websockets.sync.client import connect
 from websockets.sync.server import serve
 
 from edge_proxy.agent import Agent
-from edge_proxy.configuration import EdgeConfiguration, HttpsOrigin, Socket, pages, render
-from edge_proxy.engine import find_engine
 from edge_proxy.errors import EdgeError
-from edge_proxy.runtime import LONGEST
+from edge_proxy.haproxy_binary import find_haproxy
+from edge_proxy.haproxy_config import EdgeConfiguration, HttpsOrigin, UnixSocket, referenced_files, render
+from edge_proxy.runtime_api import MAX_COMMAND_BYTES
 from hubless.adapters.sqlite.database import Database
 from hubless.adapters.sqlite.routes import SqliteRouteStore
 from hubless.domain.errors import StoreUnavailableError
@@ -40,7 +40,13 @@ from tests.edge import Echo, TcpServer, Told, UnixServer, ask_on, certificate, o
 from tests.ports import free_port
 
 pytestmark = pytest.mark.real
-OF_AGENT = ("heartbeat_seconds", "reload_after", "doubt_after", "report_activity", "activity_seconds")
+OF_AGENT = (
+    "heartbeat_seconds",
+    "full_reload_after_seconds",
+    "unhealthy_after_seconds",
+    "report_activity",
+    "activity_seconds",
+)
 SUBPROTOCOL = "v1.kernel.websocket.jupyter.org"
 
 
@@ -86,7 +92,7 @@ class World:
         facts = {
             "host": "127.0.0.1",
             "port": self.port,
-            "api": Socket(self.api_socket),
+            "api": UnixSocket(self.api_socket),
             "run_folder": self.folder / "e",
         } | facts
         agent = Agent(
@@ -95,7 +101,7 @@ class World:
             edge_id="edge-1",
             clock=lambda: datetime.now(UTC),
             poll_seconds=0.001,
-            longest_wait=0,
+            max_backoff_seconds=0,
             **of_agent,
         )
         self.agents.append(agent)
@@ -231,13 +237,13 @@ NAMES = {
 def test_any_name_has_a_route(world: World, name: str) -> None:
     world.started()
     world.route(f"/user/{name}/", "it")
-    world.agents[0].turn()
+    world.agents[0].run_once()
     for written in NAMES[name]:
         told = world.ask(f"/user/{written}/lab?x=%41")
         assert (told.who, told.said["path"]) == ("it", f"/user/{written}/lab?x=%41")
     assert world.ask(f"/user/{NAMES[name][0]}x/lab").who == "API"
     world.routes.remove(f"/user/{name}/", "launch-it")
-    world.agents[0].turn()
+    world.agents[0].run_once()
     assert world.ask(f"/user/{NAMES[name][0]}/lab").who == "API"
 
 
@@ -414,17 +420,17 @@ def test_of_two_hosts_on_one_connection_each_request_counts_by_its_own(below: Wo
 def test_any_name_has_a_host_at_which_its_server_is_reached(below: World, name: str) -> None:
     host = f"{user_label(name)}.hub.example.org"
     below.route(f"/user/{name}/", "it")
-    below.agents[0].turn()
+    below.agents[0].run_once()
     assert below.ask(f"/user/{quote(name)}/lab", host=host).who == "it"
     assert below.ask(f"/user/{quote(name)}/lab", host="bob.hub.example.org").who == "API"
     below.routes.remove(f"/user/{name}/", "launch-it")
-    below.agents[0].turn()
+    below.agents[0].run_once()
     assert below.ask(f"/user/{quote(name)}/lab", host=host).who == "API"
 
 
 def test_a_web_socket_is_led_by_its_host_too(below: World) -> None:
     below.routes.put(Route("/user/carol/", below.web_socket_server(), "l", ServerKey("s", "u")))
-    below.agents[0].turn()
+    below.agents[0].run_once()
     with below.web_socket("/user/carol/api/kernels/1/channels", host="carol.hub.example.org") as line:
         line.send("hello")
         assert line.recv(timeout=10) == "hello"
@@ -463,7 +469,7 @@ def test_one_connection_is_led_by_each_of_its_requests(world: World) -> None:
                 assert ask_on(line, f"/user/{name}/").who == name
             assert ask_on(line, "/hub/").who == "API"
         world.route("/user/alice/", "alice's next")
-        agent.turn()
+        agent.run_once()
         assert ask_on(line, "/user/alice/").who == "alice's next"
 
 
@@ -593,17 +599,17 @@ def test_a_route_comes_and_goes_at_once(world: World) -> None:
     agent = world.started()
     assert world.ask("/user/alice/").who == "API"
     world.route("/user/alice/", "alice")
-    agent.turn()
+    agent.run_once()
     assert world.ask("/user/alice/").who == "alice"
     world.routes.remove("/user/alice/", "launch-alice")
-    agent.turn()
+    agent.run_once()
     assert world.ask("/user/alice/").who == "API"
 
 
 def test_the_agent_reports_what_it_applied_and_is_forgotten(world: World) -> None:
     agent = world.started()
     world.route("/user/alice/", "alice")
-    agent.turn()
+    agent.run_once()
     assert [(r.edge_id, r.sequence) for r in world.routes.reports()] == [("edge-1", world.routes.sequence())]
     agent.close()
     assert world.routes.reports() == []
@@ -615,7 +621,7 @@ def test_more_changes_than_one_page_holds(world: World) -> None:
     with world.routes._database.transaction():
         for n in range(1201):
             world.route(f"/user/u{n}/", "alice")
-    agent.turn()
+    agent.run_once()
     assert [world.ask(f"/user/u{n}/").who for n in (0, 499, 500, 1000, 1200)] == ["alice"] * 5
     assert world.routes.reports()[0].sequence == 1201
 
@@ -630,19 +636,22 @@ def test_a_thousand_routes_with_names_and_ids_as_they_are_can_be_loaded(world: W
                 Route(f"/user/{name}/", address, new_id("l", now), ServerKey(new_id("s", now), new_id("u", now)))
             )
     agent = world.started()
-    assert "entry_cnt=1000" in agent._proxy.runtime.command("show map")
+    assert "entry_cnt=1000" in agent._haproxy.runtime.command("show map")
     for name in (names[0], names[500], names[-1]):
         assert world.ask(f"/user/{quote(name)}/").who == "it"
 
 
-@pytest.mark.parametrize("length", [LONGEST, LONGEST + 1, 2 * LONGEST, 2 * LONGEST + 1, 4 * LONGEST])
+@pytest.mark.parametrize(
+    "length",
+    [MAX_COMMAND_BYTES, MAX_COMMAND_BYTES + 1, 2 * MAX_COMMAND_BYTES, 2 * MAX_COMMAND_BYTES + 1, 4 * MAX_COMMAND_BYTES],
+)
 def test_an_entry_is_taken_up_to_a_length_and_a_longer_one_costs_neither_the_others_nor_haproxy(
     world: World, length: int
 ) -> None:
     agent = world.started()
-    runtime, file = agent._proxy.runtime, agent._edge.map_file
+    runtime, file = agent._haproxy.runtime, agent._edge.map_file
     key = "A" * (length - len(" 10.0.0.1:1\n"))
-    is_taken = length <= LONGEST
+    is_taken = length <= MAX_COMMAND_BYTES
 
     assert runtime.replace(file, [("BB", "10.0.0.1:1"), (key, "10.0.0.1:1"), ("CC", "10.0.0.1:1")]) == 2 + is_taken
     runtime.set(file, key, "10.0.0.2:1")
@@ -652,12 +661,12 @@ def test_an_entry_is_taken_up_to_a_length_and_a_longer_one_costs_neither_the_oth
     assert entries == {"BB": "10.0.0.2:1", "CC": "10.0.0.1:1"} | ({key: "10.0.0.2:1"} if is_taken else {})
     runtime.remove(file, key)
     assert runtime.command(f"show map {file}").count("\n") == 1
-    assert agent._proxy.is_alive()
+    assert agent._haproxy.is_alive()
 
 
 def test_a_removal_that_haproxy_refuses_is_an_error_and_one_of_what_is_gone_is_none(world: World) -> None:
     agent = world.started()
-    runtime = agent._proxy.runtime
+    runtime = agent._haproxy.runtime
     runtime.remove(agent._edge.map_file, "AA")
     with pytest.raises(EdgeError, match="Unknown map"):
         runtime.remove(world.folder / "other.map", "AA")
@@ -670,7 +679,7 @@ def test_a_trimmed_log_means_a_full_load(world: World) -> None:
     world.route("/user/bob/", "bob")
     world.route("/user/carol/", "carol")
     world.routes.trim(1)
-    agent.turn()
+    agent.run_once()
     assert [world.ask(f"/user/{name}/").who for name in ("alice", "bob", "carol")] == ["API", "bob", "carol"]
     assert world.routes.reports()[0].sequence == world.routes.sequence()
 
@@ -681,7 +690,7 @@ def test_a_host_that_leads_nowhere_harms_no_other_route(world: World) -> None:
     agent = world.started()
     world.routes.put(Route("/user/lost2/", "nowhere.invalid:1", "launch-lost"))
     world.route("/user/bob/", "bob")
-    agent.turn()
+    agent.run_once()
     assert [world.ask(f"/user/{name}/").who for name in ("alice", "lost", "lost2", "bob")] == [
         "alice",
         "API",
@@ -694,7 +703,7 @@ def test_a_route_that_now_leads_nowhere_no_longer_leads_where_it_did(world: Worl
     world.route("/user/alice/", "alice")
     agent = world.started()
     world.routes.put(Route("/user/alice/", "nowhere.invalid:1", "launch-2"))
-    agent.turn()
+    agent.run_once()
     assert world.ask("/user/alice/").who == "API"
 
 
@@ -708,12 +717,12 @@ def test_a_store_that_is_away_stops_no_request(world: World) -> None:
     world.route("/user/alice/", "alice")
     agent = world.started()
     world.store.is_away = True
-    agent.turn()
-    agent.turn()
+    agent.run_once()
+    agent.run_once()
     assert world.ask("/user/alice/").who == "alice"
     world.route("/user/bob/", "bob")
     world.store.is_away = False
-    agent.turn()
+    agent.run_once()
     assert world.ask("/user/bob/").who == "bob"
 
 
@@ -721,10 +730,10 @@ def test_an_agent_that_starts_while_the_table_is_away_sends_all_to_the_api_until
     world.route("/user/alice/", "alice")
     world.store.is_away = True
     agent = world.started()
-    agent.turn()
+    agent.run_once()
     assert world.ask("/user/alice/").who == "API"
     world.store.is_away = False
-    agent.turn()
+    agent.run_once()
     assert world.ask("/user/alice/").who == "alice"
     assert world.routes.reports()[0].sequence == world.routes.sequence()
 
@@ -734,44 +743,44 @@ def test_what_was_applied_is_told_as_soon_as_the_table_takes_it(world: World) ->
     before = world.routes.reports()
     world.route("/user/alice/", "alice")
     world.store.refuses = "report"
-    agent.turn()
+    agent.run_once()
     assert world.ask("/user/alice/").who == "alice"
     assert world.routes.reports() == before
     world.store.refuses = ""
-    agent.turn()
+    agent.run_once()
     assert world.routes.reports()[0].sequence == world.routes.sequence()
 
 
 def test_while_nothing_changes_it_is_told_at_heartbeats_only(world: World) -> None:
     agent = world.started(heartbeat_seconds=3600)
     before = world.routes.reports()
-    agent.turn()
+    agent.run_once()
     assert world.routes.reports() == before
     often = world.agent(heartbeat_seconds=0)
     often.start()
-    often.turn()
+    often.run_once()
     assert world.routes.reports()[0].seen_at > before[0].seen_at
 
 
 def test_a_table_that_was_away_for_long_is_read_whole(world: World) -> None:
     world.route("/user/alice/", "alice")
     world.route("/user/bob/", "bob")
-    agent = world.started(reload_after=0)
+    agent = world.started(full_reload_after_seconds=0)
     world.store.is_away = True
-    agent.turn()
+    agent.run_once()
     # It comes back from a backup of before bob, and has as many changes by now.
     with world.routes._database.transaction():
         world.routes._database.write("DELETE FROM routes WHERE prefix = '/user/bob/'")
         world.routes._database.write("UPDATE route_changes SET prefix = '/user/x/' WHERE sequence = 2")
     world.store.is_away = False
-    agent.turn()
+    agent.run_once()
     assert [world.ask(f"/user/{name}/").who for name in ("alice", "bob")] == ["alice", "API"]
 
 
 def test_a_load_that_breaks_off_leaves_the_routes_and_nothing_in_memory(world: World) -> None:
     world.route("/user/alice/", "alice")
     agent = world.started()
-    runtime, file = agent._proxy.runtime, agent._edge.map_file
+    runtime, file = agent._haproxy.runtime, agent._edge.map_file
 
     def breaks_off() -> Iterator[tuple[str, str]]:
         yield "00", "127.0.0.1:1"
@@ -990,10 +999,10 @@ def test_it_is_healthy_once_routes_are_loaded_and_no_longer_when_it_leaves(world
     agent = world.started(health_path="/edge/health")
     assert (world.ask("/edge/health").status, world.ask("/edge/healthy").who) == (503, "API")
     world.store.is_away = False
-    agent.turn()
+    agent.run_once()
     assert (world.ask("/edge/health").status, world.ask("/edge/health?x=1").text) == (200, "ready")
     world.store.is_away = True
-    agent.turn()
+    agent.run_once()
     assert world.ask("/edge/health").status == 200  # it serves what it knows
     world.store.is_away = False
     agent.drain(0, threading.Event())
@@ -1003,26 +1012,26 @@ def test_it_is_healthy_once_routes_are_loaded_and_no_longer_when_it_leaves(world
 
 def test_it_is_unhealthy_once_the_table_has_been_away_for_long_and_healthy_again_with_the_routes(world: World) -> None:
     world.route("/user/alice/", "alice")
-    agent = world.started(health_path="/edge/health", doubt_after=0)
+    agent = world.started(health_path="/edge/health", unhealthy_after_seconds=0)
     world.store.is_away = True
-    agent.turn()
-    agent.turn()
+    agent.run_once()
+    agent.run_once()
     assert (world.ask("/edge/health").status, world.ask("/user/alice/").who) == (503, "alice")
     world.routes.remove("/user/alice/", "launch-alice")
     world.store.is_away = False
-    agent.turn()
+    agent.run_once()
     assert (world.ask("/edge/health").status, world.ask("/user/alice/").who) == (200, "API")
 
 
 def test_a_killed_haproxy_is_unhealthy_until_it_has_its_routes(world: World) -> None:
     agent = world.started(health_path="/edge/health")
-    os.kill(agent.proxy_pid or 0, signal.SIGKILL)
-    agent._proxy._process.wait()  # type: ignore[union-attr]
+    os.kill(agent.haproxy_pid or 0, signal.SIGKILL)
+    agent._haproxy._process.wait()  # type: ignore[union-attr]
     world.store.is_away = True
-    agent.turn()
+    agent.run_once()
     assert world.ask("/edge/health").status == 503
     world.store.is_away = False
-    agent.turn()
+    agent.run_once()
     assert world.ask("/edge/health").status == 200
 
 
@@ -1030,7 +1039,7 @@ def test_who_leaves_serves_on_follows_on_and_reports_activity_but_not_itself(wor
     told: list[Mapping[ServerKey, datetime]] = []
     world.route("/user/alice/", "alice")
     agent = world.started(health_path="/edge/health", report_activity=told.append, activity_seconds=3600)
-    agent.turn()
+    agent.run_once()
     world.ask("/user/alice/", "POST")
     cut_short = threading.Event()
     leaving = threading.Thread(target=agent.drain, args=(60, cut_short))
@@ -1063,7 +1072,7 @@ def test_a_web_socket_lives_through_300_changes(world: World) -> None:
                 world.route("/user/bob/", "bob")
             if n == 150:
                 world.routes.remove("/user/alice/", "launch-ws")
-            agent.turn()
+            agent.run_once()
             if n % 50 == 0:
                 channel.send(f"message {n}")
                 assert channel.recv(timeout=10) == f"message {n}"
@@ -1103,12 +1112,12 @@ def test_a_killed_haproxy_comes_back_with_all_routes(world: World) -> None:
     for name in ("alice", "bob"):
         world.route(f"/user/{name}/", name)
     agent = world.started()
-    first = agent.proxy_pid
+    first = agent.haproxy_pid
     assert first
     os.kill(first, signal.SIGKILL)
-    agent._proxy._process.wait()  # type: ignore[union-attr]
-    agent.turn()
-    assert agent.proxy_pid not in (None, first)
+    agent._haproxy._process.wait()  # type: ignore[union-attr]
+    agent.run_once()
+    assert agent.haproxy_pid not in (None, first)
     assert [world.ask(f"/user/{name}/").who for name in ("alice", "bob", "x")] == ["alice", "bob", "API"]
 
 
@@ -1120,7 +1129,7 @@ def test_an_agents_death_is_not_haproxys(world: World) -> None:
         world.route("/user/bob/", "bob")
         assert world.ask("/hub/").who == "API"
         second = world.started()
-        assert second.proxy_pid == first.proxy_pid
+        assert second.haproxy_pid == first.haproxy_pid
         channel.send("still here")
         assert channel.recv(timeout=10) == "still here"
         assert world.ask("/user/bob/").who == "bob"
@@ -1131,11 +1140,11 @@ def test_an_adopted_haproxy_that_dies_is_started_again(world: World) -> None:
     first = world.started()
     world.agents.clear()
     second = world.started()
-    assert second.proxy_pid == first.proxy_pid
-    os.kill(second.proxy_pid or 0, signal.SIGKILL)
-    first._proxy._process.wait()  # type: ignore[union-attr]
-    second.turn()
-    assert second.proxy_pid != first.proxy_pid
+    assert second.haproxy_pid == first.haproxy_pid
+    os.kill(second.haproxy_pid or 0, signal.SIGKILL)
+    first._haproxy._process.wait()  # type: ignore[union-attr]
+    second.run_once()
+    assert second.haproxy_pid != first.haproxy_pid
     assert world.ask("/user/alice/").who == "alice"
 
 
@@ -1144,8 +1153,8 @@ def test_another_configuration_ends_the_old_haproxy(world: World) -> None:
     world.agents.clear()
     world.port = free_port()
     second = world.started()
-    assert second.proxy_pid != first.proxy_pid
-    assert not first._proxy.is_alive()
+    assert second.haproxy_pid != first.haproxy_pid
+    assert not first._haproxy.is_alive()
     assert world.ask("/hub/").who == "API"
 
 
@@ -1159,9 +1168,9 @@ def test_a_taken_port_is_named(world: World) -> None:
 
 def test_a_closed_edge_leaves_nothing_running(world: World) -> None:
     agent = world.started()
-    pid = agent.proxy_pid
+    pid = agent.haproxy_pid
     agent.close()
-    assert agent.proxy_pid is None
+    assert agent.haproxy_pid is None
     with pytest.raises(ProcessLookupError):
         os.kill(pid or 0, 0)
     with pytest.raises(ConnectionRefusedError):
@@ -1184,7 +1193,7 @@ def test_activity_is_what_a_person_does(world: World) -> None:
     world.routes.put(Route("/services/s/", world.server("service"), "service:/services/s/"))
     told: list[Mapping[ServerKey, datetime]] = []
     agent = world.started(report_activity=told.append, activity_seconds=0)
-    agent.turn()
+    agent.run_once()
     assert told == []
     before = datetime.now(UTC)
     world.ask("/user/poster/api", "POST", body="{}")
@@ -1192,7 +1201,7 @@ def test_activity_is_what_a_person_does(world: World) -> None:
     world.ask("/user/idler/api/status", headers=("Sec-Fetch-Mode: cors",))
     world.ask("/user/idler/api/kernels")
     assert world.ask("/services/s/", "POST").who == "service"
-    agent.turn()
+    agent.run_once()
     (seen,) = told
     assert set(seen) == {ServerKey("s-poster", "u-poster"), ServerKey("s-visitor", "u-visitor")}
     assert all(abs((at - before).total_seconds()) < 60 for at in seen.values())
@@ -1206,19 +1215,19 @@ def test_activity_is_the_servers_and_not_the_next_ones_at_its_address(world: Wor
     world.ask("/user/alice/api", "POST")
     world.routes.remove("/user/alice/", "l1")
     world.routes.put(Route("/user/bob/", address, "l2", bob))
-    agent.turn()
+    agent.run_once()
     assert [set(seen) for seen in told] == [{alice}]
     world.ask("/user/bob/api", "POST")
-    agent.turn()
+    agent.run_once()
     assert set(told[-1]) == {bob}
 
 
-@pytest.mark.parametrize("api", [None, Socket(Path("/run/api.sock"))])
-def test_haproxy_has_nothing_to_remark_on_what_it_is_given(tmp_path: Path, api: Socket | None) -> None:
+@pytest.mark.parametrize("api", [None, UnixSocket(Path("/run/api.sock"))])
+def test_haproxy_has_nothing_to_remark_on_what_it_is_given(tmp_path: Path, api: UnixSocket | None) -> None:
     edge = EdgeConfiguration(
         "127.0.0.1", 8000, api, tmp_path, domain="hub.example.org", host_header="x-hubless-host", health_path="/health"
     )
-    for file, text in {**pages(edge), edge.file: render(edge)}.items():
+    for file, text in {**referenced_files(edge), edge.file: render(edge)}.items():
         file.write_text(text)
-    told = subprocess.run([find_engine().program, "-c", "-f", edge.file], capture_output=True, text=True, check=True)
+    told = subprocess.run([find_haproxy().program, "-c", "-f", edge.file], capture_output=True, text=True, check=True)
     assert "WARNING" not in told.stdout + told.stderr

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from edge_proxy.cloud import configuration_of
-from edge_proxy.configuration import HttpsOrigin
+from edge_proxy.cloud_config import edge_configuration
+from edge_proxy.haproxy_config import HttpsOrigin
 from hubless.settings.edge import EdgeSettings, variable
 from hubless.settings.kinds import SettingsError
 
@@ -97,7 +97,7 @@ def test_lists_have_commas():
     ],
 )
 def test_the_api_is_asked_by_its_name(given, expected):
-    assert configuration_of(settings(**given)).api == expected
+    assert edge_configuration(settings(**given)).api == expected
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_what_does_not_go_together_is_named(given):
 
 
 def test_what_the_front_hands_on_reaches_haproxy():
-    assert configuration_of(settings(host_header="x-hubless-host")).host_header == "x-hubless-host"
+    assert edge_configuration(settings(host_header="x-hubless-host")).host_header == "x-hubless-host"
 
 
 def test_every_variable_is_documented():

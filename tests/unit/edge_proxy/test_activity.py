@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from edge_proxy.activity import BATCH, ActivityReports
-from edge_proxy.configuration import EdgeConfiguration, Socket
+from edge_proxy.activity import BATCH, ActivityReporter
+from edge_proxy.haproxy_config import EdgeConfiguration, UnixSocket
 from hubless.domain.errors import StoreUnavailableError
 from hubless.domain.routes import ServerKey
 from tests.builders import NOW
@@ -23,8 +23,8 @@ class Edge:
         self.told: list[dict[ServerKey, datetime]] = []
         self.is_away = False
         self.asked = 0
-        configuration = EdgeConfiguration(host="", port=1, api=Socket(Path("a")), run_folder=Path("r"))
-        self.reports = ActivityReports(configuration, self, self.take, clock=lambda: self.now, every_seconds=0)  # type: ignore[arg-type]
+        configuration = EdgeConfiguration(host="", port=1, api=UnixSocket(Path("a")), run_folder=Path("r"))
+        self.reports = ActivityReporter(configuration, self, self.take, clock=lambda: self.now, every_seconds=0)  # type: ignore[arg-type]
 
     def idle_seconds(self, table: str, expire_seconds: int) -> dict[str, float]:
         self.asked += 1
@@ -44,30 +44,30 @@ class Edge:
 def test_what_was_reported_is_not_reported_again() -> None:
     edge = Edge()
     first = edge.sees(ALICE)
-    edge.reports.turn()
+    edge.reports.run_once()
     edge.now += timedelta(minutes=1)
-    edge.reports.turn()
+    edge.reports.run_once()
     second = edge.sees(BOB)
-    edge.reports.turn()
+    edge.reports.run_once()
     assert edge.told == [{ALICE: first}, {BOB: second}]
 
 
 def test_what_is_seen_again_is_reported_again() -> None:
     edge = Edge()
     edge.sees(ALICE)
-    edge.reports.turn()
+    edge.reports.run_once()
     edge.now += timedelta(minutes=1)
     again = edge.sees(ALICE)
-    edge.reports.turn()
+    edge.reports.run_once()
     assert edge.told[1:] == [{ALICE: again}]
 
 
 def test_the_same_request_read_a_little_later_is_no_news() -> None:
     edge = Edge()
     edge.sees(ALICE)
-    edge.reports.turn()
+    edge.reports.run_once()
     edge.sees(ALICE, milliseconds=900)
-    edge.reports.turn()
+    edge.reports.run_once()
     assert len(edge.told) == 1
 
 
@@ -77,9 +77,9 @@ def test_many_are_reported_a_batch_a_turn() -> None:
     for server in servers:
         edge.sees(server)
     for turn in range(3):
-        assert edge.reports.is_waiting == (turn > 0)
-        edge.reports.turn()
-    assert not edge.reports.is_waiting
+        assert edge.reports.has_pending == (turn > 0)
+        edge.reports.run_once()
+    assert not edge.reports.has_pending
     assert [len(batch) for batch in edge.told] == [BATCH, BATCH, 1]
     assert {server for batch in edge.told for server in batch} == set(servers)
     assert edge.asked == 1
@@ -89,16 +89,16 @@ def test_a_report_that_was_not_taken_is_made_again() -> None:
     edge = Edge()
     at = edge.sees(ALICE)
     edge.is_away = True
-    edge.reports.turn()
+    edge.reports.run_once()
     edge.is_away = False
-    edge.reports.turn()
+    edge.reports.run_once()
     assert edge.told == [{ALICE: at}]
 
 
 def test_a_server_that_haproxy_has_forgotten_is_forgotten() -> None:
     edge = Edge()
     edge.sees(ALICE)
-    edge.reports.turn()
+    edge.reports.run_once()
     edge.last.clear()
-    edge.reports.turn()
+    edge.reports.run_once()
     assert edge.reports._reported == {}

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from edge_proxy.agent import Agent
-from edge_proxy.configuration import EdgeConfiguration, Socket
 from edge_proxy.errors import EdgeError
-from edge_proxy.names import Names
+from edge_proxy.haproxy_config import EdgeConfiguration, UnixSocket
+from edge_proxy.host_resolver import HostResolver
 from hubless.adapters.sqlite.database import Database
 from hubless.adapters.sqlite.routes import SqliteRouteStore
 from hubless.domain.errors import StoreUnavailableError
@@ -58,7 +58,7 @@ class Proxy:
     def remove(self, _file: Path, key: str) -> None:
         self.map.pop(key, None)
 
-    def set_up(self, _backend: str, _server: str, *, is_up: bool) -> None:
+    def set_server_state(self, _backend: str, _server: str, *, is_up: bool) -> None:
         self.is_healthy = is_up
 
     def replace(self, _file: Path, entries: Any) -> int:
@@ -74,38 +74,38 @@ def table() -> Table:
 
 
 def started(table: Table, folder: Path, **facts: Any) -> tuple[Agent, Proxy]:
-    edge = EdgeConfiguration(host="", port=1, api=Socket(folder / "a"), run_folder=folder, health_path="/health")
+    edge = EdgeConfiguration(host="", port=1, api=UnixSocket(folder / "a"), run_folder=folder, health_path="/health")
     agent = Agent(edge, table, edge_id="e1", clock=lambda: NOW, **{"heartbeat_seconds": 3600.0} | facts)  # type: ignore[arg-type]
     proxy = Proxy()
-    agent._proxy = proxy  # type: ignore[assignment]
+    agent._haproxy = proxy  # type: ignore[assignment]
     agent.start()
     return agent, proxy
 
 
 def test_a_table_that_is_away_is_let_be_for_a_while(table: Table, tmp_path: Path) -> None:
-    agent, _ = started(table, tmp_path, poll_seconds=3600.0, longest_wait=3600.0)
+    agent, _ = started(table, tmp_path, poll_seconds=3600.0, max_backoff_seconds=3600.0)
     table.is_away = True
-    agent.turn()
+    agent.run_once()
     asked = table.asked
     for _ in range(5):
-        agent.turn()
+        agent.run_once()
     assert table.asked == asked
 
 
 def test_while_the_table_is_let_be_haproxy_is_looked_after(table: Table, tmp_path: Path) -> None:
-    agent, proxy = started(table, tmp_path, poll_seconds=3600.0, longest_wait=3600.0)
+    agent, proxy = started(table, tmp_path, poll_seconds=3600.0, max_backoff_seconds=3600.0)
     table.is_away = True
-    agent.turn()
+    agent.run_once()
     proxy.is_alive = lambda: False  # type: ignore[method-assign]
-    agent.turn()
+    agent.run_once()
     assert proxy.starts == 2
 
 
 def test_a_haproxy_that_does_not_start_is_not_started_without_pause(table: Table, tmp_path: Path) -> None:
-    agent, proxy = started(table, tmp_path, poll_seconds=3600.0, longest_wait=3600.0)
+    agent, proxy = started(table, tmp_path, poll_seconds=3600.0, max_backoff_seconds=3600.0)
     proxy.is_up = False
     for _ in range(5):
-        agent.turn()
+        agent.run_once()
     assert proxy.starts == 2
 
 
@@ -113,60 +113,60 @@ def test_an_edge_that_has_not_known_the_table_for_long_is_unhealthy_until_it_has
     table: Table, tmp_path: Path
 ) -> None:
     table.real.put(A)
-    agent, proxy = started(table, tmp_path, longest_wait=0.0, doubt_after=0.0)
+    agent, proxy = started(table, tmp_path, max_backoff_seconds=0.0, unhealthy_after_seconds=0.0)
     table.is_away = True
-    agent.turn()  # from now on it is away
+    agent.run_once()  # from now on it is away
     assert proxy.is_healthy
-    agent.turn()
+    agent.run_once()
     assert not proxy.is_healthy
     assert proxy.map
     table.real.remove(A.prefix, A.launch_id)
     table.is_away = False
-    agent.turn()
+    agent.run_once()
     assert proxy.is_healthy
     assert not proxy.map
 
 
 def test_an_edge_that_misses_the_table_for_a_while_stays_healthy(table: Table, tmp_path: Path) -> None:
-    agent, proxy = started(table, tmp_path, longest_wait=0.0, doubt_after=3600.0)
+    agent, proxy = started(table, tmp_path, max_backoff_seconds=0.0, unhealthy_after_seconds=3600.0)
     table.is_away = True
     for _ in range(5):
-        agent.turn()
+        agent.run_once()
     assert proxy.is_healthy
 
 
 def test_an_edge_whose_map_cannot_be_loaded_for_long_is_unhealthy_until_it_can(table: Table, tmp_path: Path) -> None:
-    agent, proxy = started(table, tmp_path, longest_wait=0.0, doubt_after=0.0)
+    agent, proxy = started(table, tmp_path, max_backoff_seconds=0.0, unhealthy_after_seconds=0.0)
     table.real.put(A)
     proxy.takes_maps, proxy.is_up = False, False
     proxy.is_alive = lambda: False  # type: ignore[method-assign]
-    agent.turn()
+    agent.run_once()
     proxy.is_alive, proxy.is_up = lambda: True, True  # type: ignore[method-assign]
     for _ in range(2):
-        agent.turn()
+        agent.run_once()
     assert not proxy.is_healthy
     proxy.takes_maps = True
-    agent.turn()
+    agent.run_once()
     assert proxy.is_healthy
     assert proxy.map
 
 
 def test_who_leaves_stays_unhealthy_whatever_it_loads(table: Table, tmp_path: Path) -> None:
-    agent, proxy = started(table, tmp_path, longest_wait=0.0, doubt_after=0.0)
+    agent, proxy = started(table, tmp_path, max_backoff_seconds=0.0, unhealthy_after_seconds=0.0)
     agent.drain(0, threading.Event())
     for table.is_away in (True, True, False):
-        agent.turn()
+        agent.run_once()
     assert not proxy.is_healthy
 
 
 def test_a_table_that_takes_no_report_is_followed_without_delay(table: Table, tmp_path: Path) -> None:
-    agent, proxy = started(table, tmp_path, poll_seconds=3600.0, longest_wait=3600.0)
+    agent, proxy = started(table, tmp_path, poll_seconds=3600.0, max_backoff_seconds=3600.0)
     table.is_read_only = True
     table.real.put(A)
-    agent.turn()
+    agent.run_once()
     assert proxy.map
     table.real.remove(A.prefix, A.launch_id)
-    agent.turn()
+    agent.run_once()
     assert not proxy.map
     assert proxy.is_healthy
 
@@ -174,45 +174,45 @@ def test_a_table_that_takes_no_report_is_followed_without_delay(table: Table, tm
 def test_a_table_that_takes_no_report_is_not_asked_to_at_every_turn_and_told_all_in_the_end(
     table: Table, tmp_path: Path
 ) -> None:
-    agent, _ = started(table, tmp_path, poll_seconds=3600.0, longest_wait=3600.0)
+    agent, _ = started(table, tmp_path, poll_seconds=3600.0, max_backoff_seconds=3600.0)
     table.is_read_only = True
     table.real.put(A)
     asked = table.reports_asked
     for _ in range(5):
-        agent.turn()
+        agent.run_once()
     assert table.reports_asked == asked + 1
     table.is_read_only = False
     agent._report_at = 0.0  # later
-    agent.turn()
+    agent.run_once()
     assert table.real.reports()[0].sequence == table.real.sequence()
 
 
 def test_without_a_cheap_look_the_table_is_asked_at_every_turn(table: Table, tmp_path: Path) -> None:
     agent, proxy = started(table, tmp_path)
     table.real.put(A)
-    agent.turn()
+    agent.run_once()
     assert proxy.map
     asked = table.asked
     for _ in range(3):
-        agent.turn()
+        agent.run_once()
     assert table.asked == asked + 3
 
 
 def test_with_a_cheap_look_that_says_no_it_is_not_asked(table: Table, tmp_path: Path) -> None:
     agent, _ = started(table, tmp_path, changed=lambda: False)
     asked = table.asked
-    agent.turn()
+    agent.run_once()
     assert table.asked == asked
 
 
 def test_what_came_while_the_table_was_away_is_not_missed_by_a_cheap_look(table: Table, tmp_path: Path) -> None:
     looks = iter([True, False, False])
-    agent, proxy = started(table, tmp_path, changed=lambda: next(looks), longest_wait=0.0)
+    agent, proxy = started(table, tmp_path, changed=lambda: next(looks), max_backoff_seconds=0.0)
     table.real.put(A)
     table.is_away = True
-    agent.turn()
+    agent.run_once()
     table.is_away = False
-    agent.turn()
+    agent.run_once()
     assert proxy.map
 
 
@@ -223,7 +223,7 @@ def test_a_route_whose_host_cannot_be_a_name_ends_no_agent_and_harms_no_other_ro
     agent, proxy = started(table, tmp_path)
     table.real.put(Route("/services/worse/", f"{'x' * 64}.org:80", "service:/services/worse/"))
     table.real.put(A)
-    agent.turn()
+    agent.run_once()
     assert list(proxy.map.values()) == [A.address]
 
 
@@ -232,12 +232,12 @@ def test_a_host_that_moves_is_followed_while_nothing_changes_and_the_table_is_aw
 ) -> None:
     hosts = {"grader": "10.0.0.1"}
     table.real.put(Route("/services/grader/", "grader:80", "service:/services/grader/"))
-    agent, proxy = started(table, tmp_path, names=Names(hosts.__getitem__, every_seconds=0.0))
+    agent, proxy = started(table, tmp_path, resolver=HostResolver(hosts.__getitem__, every_seconds=0.0))
     table.is_away = True
     hosts["grader"] = "10.0.0.2"
 
     def has_moved() -> bool:
-        agent.turn()
+        agent.run_once()
         return list(proxy.map.values()) == ["10.0.0.2:80"]
 
     eventually(has_moved)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from edge_proxy.signals import at_signals
+from edge_proxy.signals import on_signals
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def number() -> Iterator[int]:
 
 def test_an_event_is_set_though_the_signal_comes_while_its_lock_is_held(number: int) -> None:
     event = threading.Event()
-    at_signals((number,), event.set)
+    on_signals((number,), event.set)
     with event._cond:  # type: ignore[attr-defined]  # as for a moment within `wait`
         signal.raise_signal(number)  # a handler that set the event would wait here for ever
         assert not event.is_set()
@@ -27,7 +27,7 @@ def test_an_event_is_set_though_the_signal_comes_while_its_lock_is_held(number: 
 
 def test_each_signal_does_the_next_and_those_after_the_last_do_nothing(number: int) -> None:
     first, second = threading.Event(), threading.Event()
-    at_signals((number,), first.set, second.set)
+    on_signals((number,), first.set, second.set)
     signal.raise_signal(number)
     assert first.wait(20)
     assert not second.is_set()

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from embedded.api import from_the_edge
+from embedded.api import with_client_address
 
 
 def seen(*, trusted: tuple[str, ...] = (), **headers: str) -> tuple[str, str]:
@@ -17,7 +17,7 @@ def seen(*, trusted: tuple[str, ...] = (), **headers: str) -> tuple[str, str]:
 
     named = {key.replace("_", "-").encode(): value.encode() for key, value in headers.items()}
     scope = {"type": "http", "scheme": "http", "client": None, "headers": list(named.items())}
-    asyncio.run(from_the_edge(app, trusted)(scope, None, None))  # type: ignore[arg-type]
+    asyncio.run(with_client_address(app, trusted)(scope, None, None))  # type: ignore[arg-type]
     return found["client"][0], found["scheme"]
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from embedded import places
+from embedded import data_folder
 from embedded.cli import main
 
 
@@ -121,8 +121,8 @@ def test_status_says_that_no_hub_runs(shell: Shell) -> None:
 
 def test_status_tells_how_a_running_hub_is(shell: Shell) -> None:
     shell.run("user", "add", "ada")
-    held = places.lock(shell.data)
-    held.note({"pid": 4711, "url": "http://127.0.0.1:1234"})
+    held = data_folder.lock(shell.data)
+    held.write_facts({"pid": 4711, "url": "http://127.0.0.1:1234"})
 
     answer = shell.run("status")
 

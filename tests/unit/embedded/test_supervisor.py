@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from embedded import places
-from embedded.children import Order
+from embedded import data_folder
+from embedded.ipc import ChildConfig
 from embedded.supervisor import ChildError, Supervisor
 from hubless.settings import Settings
 
-STAND_IN = Path(__file__).with_name("stand_in.py")
+FAKE_CHILD = Path(__file__).with_name("fake_child.py")
 pytestmark = pytest.mark.timeout(60)
 
 
@@ -31,8 +31,8 @@ class Tree:
         self.settings = Settings(folder)
         self.facts: dict[str, Any] = {}
         self._behaviour = behaviour
-        self._lock = places.lock(folder)
-        self._order = Order(
+        self._lock = data_folder.lock(folder)
+        self._order = ChildConfig(
             data=str(folder),
             settings_text="",
             settings_source="",
@@ -40,7 +40,7 @@ class Tree:
             port=1,
             workers=1,
             stop_on_exit=False,
-            run_folder=str(places.run_folder(folder)),
+            run_folder=str(data_folder.make_run_folder(folder)),
             first=True,
         )
 
@@ -50,7 +50,7 @@ class Tree:
             (ready or terminate)(facts)
 
         programs = {
-            name: (str(STAND_IN), name, str(self.diary), self._behaviour.get(name, "works").replace("_", " "))
+            name: (str(FAKE_CHILD), name, str(self.diary), self._behaviour.get(name, "works").replace("_", " "))
             for name in ("worker", "api", "edge")
         }
         Supervisor(self._order, self.settings, self._lock, out=self.said, programs=programs).run(is_ready)
@@ -111,7 +111,7 @@ def test_leaves_no_process_and_no_socket(tree: Callable[..., Tree], tmp_path: Pa
     hub.run()
 
     assert not any(lives(pid) for pid in hub.facts.values())
-    assert not (places.run_folder(tmp_path) / "api.sock").exists()
+    assert not (data_folder.make_run_folder(tmp_path) / "api.sock").exists()
 
 
 def test_starts_a_child_that_died_again(tree: Callable[..., Tree]) -> None:
@@ -126,7 +126,7 @@ def test_starts_a_child_that_died_again(tree: Callable[..., Tree]) -> None:
 def test_gives_up_on_a_child_that_dies_again_and_again(
     tree: Callable[..., Tree], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("embedded.supervisor.PAUSES", (0.0,) * 5)
+    monkeypatch.setattr("embedded.supervisor.RESTART_DELAYS", (0.0,) * 5)
     hub = tree(worker="dies")
 
     with pytest.raises(ChildError, match="worker was ended by signal 9, for the 5th time within a minute") as ended:
@@ -211,7 +211,7 @@ def test_children_see_that_a_killed_supervisor_is_gone(tmp_path: Path) -> None:
 
     subprocess.run([sys.executable, "-c", script], check=False)
 
-    places.lock(tmp_path).release()  # is had once the last of them has ended
+    data_folder.lock(tmp_path).release()  # is had once the last of them has ended
     alone = [entry for entry in (tmp_path / "diary").read_text().splitlines() if entry.endswith("alone")]
-    shutil.rmtree(places.run_folder_of(tmp_path))
+    shutil.rmtree(data_folder.run_folder_path(tmp_path))
     assert sorted(alone) == ["api alone", "edge alone", "worker alone"]

@@ -23,7 +23,7 @@ READY, FAILED, STOP_SERVERS = "ready", "failed", "stop-servers"
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class ChildConfig:
     """What a child is told at its start. The settings travel as text: a file edited meanwhile changes nothing."""
 
     data: str
@@ -40,7 +40,7 @@ class Order:
     def settings(self) -> Settings:
         """Return the settings, with what the command line put before the file."""
         read = parse(self.settings_text, Path(self.data), source=self.settings_source)
-        return overridden(
+        return with_overrides(
             read,
             host=self.host,
             port=self.port,
@@ -54,7 +54,7 @@ class Order:
         return Path(self.run_folder) / "api.sock"
 
 
-def overridden(
+def with_overrides(
     settings: Settings,
     *,
     host: str | None = None,
@@ -69,7 +69,7 @@ def overridden(
     return replace(settings, hub=hub, servers=servers)
 
 
-class Line:
+class Channel:
     """One end of the socket."""
 
     def __init__(self, end: socket.socket) -> None:
@@ -78,7 +78,7 @@ class Line:
         self.is_cut = False  # the other side is gone
 
     @classmethod
-    def inherited(cls, descriptor: int) -> "Line":
+    def inherited(cls, descriptor: int) -> "Channel":
         """Return the child's end; what the child starts does not inherit it in turn."""
         os.set_inheritable(descriptor, False)
         return cls(socket.socket(fileno=descriptor))
@@ -87,9 +87,9 @@ class Line:
         """Return the descriptor, for selectors."""
         return self._end.fileno()
 
-    def say(self, word: str, **facts: Any) -> None:
+    def send_event(self, word: str, **facts: Any) -> None:
         """Say *word*; nothing when the other side is gone."""
-        self.send({"say": word} | facts)
+        self.send({"event": word} | facts)
 
     def send(self, message: dict[str, Any]) -> None:
         """Send *message*; nothing when the other side is gone."""
@@ -124,19 +124,19 @@ class Line:
         self.is_cut = not more
 
 
-def main(run: Callable[[Line, Order, Settings], None]) -> None:
+def main(run: Callable[[Channel, ChildConfig, Settings], None]) -> None:
     """Be a child: take the order from the inherited socket and *run*; what fails in words is said in words."""
-    line = Line.inherited(int(sys.argv[1]))
+    line = Channel.inherited(int(sys.argv[1]))
     told = line.receive()
     if told is None:
         return
     try:
-        order = Order(**told)
+        order = ChildConfig(**told)
         settings = order.settings()
         log_to_stderr(settings.hub.log_level)
         run(line, order, settings)
     except (HublessError, SettingsError) as error:
-        line.say(FAILED, why=str(error))
+        line.send_event(FAILED, why=str(error))
         raise SystemExit(1) from None
 
 
@@ -146,12 +146,12 @@ def log_to_stderr(level: str) -> None:
     logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
 
 
-def listen(line: Line, heard: Callable[[str | None], None]) -> None:
+def listen(line: Channel, heard: Callable[[str | None], None]) -> None:
     """Call *heard* with each word that comes, and with None when the supervisor is gone; from a thread of its own."""
 
     def run() -> None:
         while (message := line.receive()) is not None:
-            heard(str(message.get("say")))
+            heard(str(message.get("event")))
         heard(None)
 
     threading.Thread(target=run, name="supervisor", daemon=True).start()

@@ -10,10 +10,18 @@ from hubless.domain.front import ADDRESS_HEADER, OWN, PATH_HEADER
 from hubless.domain.origins import host_of_route
 from hubless.domain.routes import ServerKey
 
-FORWARDED = ("X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-Port")
-OTHERS_CLAIMS = ("Forwarded", "X-Real-IP", "X-Scheme", "Proxy", "X-Forwarded-Server", "X-Original-URL", "X-Rewrite-URL")
+FORWARDED_HEADERS = ("X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-Port")
+UNTRUSTED_HEADERS = (
+    "Forwarded",
+    "X-Real-IP",
+    "X-Scheme",
+    "Proxy",
+    "X-Forwarded-Server",
+    "X-Original-URL",
+    "X-Rewrite-URL",
+)
 SCHEME_HEADER = "CloudFront-Forwarded-Proto"
-MOST_CONNECTIONS = 20_000
+MAX_CONNECTIONS = 20_000
 PAGE, PROGRAM = "page", "program"  # who asks
 _FRONTS_OWN = f"^{OWN}".replace("-", "[-_]")  # gateways to programs (WSGI, CGI) take both for one
 _HTML = 'content-type "text/html; charset=utf-8"'
@@ -21,7 +29,7 @@ STATE, LOADED = "state", "loaded"  # what is up while routes are loaded
 
 
 @dataclass(frozen=True, slots=True)
-class Socket:
+class UnixSocket:
     """An API on this machine, at a unix socket; it may be away for a moment while it is started again."""
 
     path: Path
@@ -53,7 +61,7 @@ class EdgeConfiguration:
     host: str
     port: int
     api: (
-        Socket | HttpsOrigin | None
+        UnixSocket | HttpsOrigin | None
     )  # None: what has no route is answered here, and who stands before the edge asks the API
     run_folder: Path
     domain: str = ""  # the hub's host, below which each user and service has one; "" where all are served at any
@@ -61,7 +69,7 @@ class EdgeConfiguration:
     host_header: str = ""  # in which the front, which alone can reach this edge, hands on the Host that browsers sent
     trusted_proxies: tuple[str, ...] = ()
     threads: int = 1  # as measured: more gain nothing on two cores
-    max_connections: int = field(default_factory=lambda: affordable_connections())  # noqa: PLW0108 defined below
+    max_connections: int = field(default_factory=lambda: connection_limit())  # noqa: PLW0108 defined below
     activity_seconds: int = 7_200  # for how long a server's last request is remembered
 
     @property
@@ -86,14 +94,14 @@ class EdgeConfiguration:
         return f"{'*' if host == '0.0.0.0' else host}:{self.port}"  # noqa: S104 compared, not bound
 
 
-def affordable_connections() -> int:
+def connection_limit() -> int:
     """Return how many connections the limit on open files leaves room for: each has two ends."""
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    files = MOST_CONNECTIONS * 2 if hard == resource.RLIM_INFINITY else hard
-    return max(100, min(MOST_CONNECTIONS, (files - 200) // 2))
+    files = MAX_CONNECTIONS * 2 if hard == resource.RLIM_INFINITY else hard
+    return max(100, min(MAX_CONNECTIONS, (files - 200) // 2))
 
 
-def key_of(prefix: str, domain: str = "") -> str:
+def map_key(prefix: str, domain: str = "") -> str:
     """Return the map's key for a decoded prefix: hex, so that no character of a name means anything to HAProxy.
 
     With the hub's *domain* the one host at which the prefix is served stands before it: at any other there is no such route.
@@ -101,12 +109,12 @@ def key_of(prefix: str, domain: str = "") -> str:
     return f"{host_of_route(prefix, domain)}{prefix}".encode().hex().upper()
 
 
-def value_of(address: str, server: ServerKey | None) -> str:
+def map_value(address: str, server: ServerKey | None) -> str:
     """Return the map's value for a route to *address* (ip:port), with whose activity it is where it is a server's."""
     return address if server is None else f"{address}:{server.owner_id}:{server.server_id}"
 
 
-def server_of(tracked: str) -> ServerKey:
+def server_from_activity_key(tracked: str) -> ServerKey:
     """Return the server that a key of the table of activity stands for: the end of a value of the map."""
     owner_id, _, server_id = tracked.partition(":")
     return ServerKey(server_id, owner_id)
@@ -173,7 +181,7 @@ backend servers
 {_away(edge)}{_state(edge)}"""
 
 
-def pages(edge: EdgeConfiguration) -> dict[Path, str]:
+def referenced_files(edge: EdgeConfiguration) -> dict[Path, str]:
     """Return the files that the configuration names, with their content."""
     away = _page(
         "This server does not answer",
@@ -245,9 +253,9 @@ def _away(edge: EdgeConfiguration) -> str:
 """
 
 
-def _api(api: Socket | HttpsOrigin) -> str:
+def _api(api: UnixSocket | HttpsOrigin) -> str:
     """Return how the API is reached."""
-    if isinstance(api, Socket):
+    if isinstance(api, UnixSocket):
         return f"""\
     # Without `option redispatch`: only a retry at the same server waits before it tries again.
     retries 20
@@ -314,7 +322,7 @@ resolvers system
 
 def _front(edge: EdgeConfiguration) -> str:
     """Return the rules by which it is as if the browser had asked the edge itself, by what the front says."""
-    lines = [f"    http-request del-header {name}" for name in (*OTHERS_CLAIMS, *FORWARDED)]
+    lines = [f"    http-request del-header {name}" for name in (*UNTRUSTED_HEADERS, *FORWARDED_HEADERS)]
     lines += [
         f"    http-request set-header Host %[req.fhdr({edge.host_header})] if {{ req.fhdr({edge.host_header}) -m found }}",
         f"    http-request del-header {edge.host_header}",
@@ -334,8 +342,8 @@ def _trust(edge: EdgeConfiguration) -> str:
     """Return the rules by which forwarding headers come from us or from proxies that settings trust."""
     untrusted = " if !trusted" if edge.trusted_proxies else ""
     lines = [f"    acl trusted src {' '.join(edge.trusted_proxies)}"] if edge.trusted_proxies else []
-    lines += [f"    http-request del-header {name}" for name in OTHERS_CLAIMS]
-    lines += [f"    http-request del-header {name}{untrusted}" for name in FORWARDED]
+    lines += [f"    http-request del-header {name}" for name in UNTRUSTED_HEADERS]
+    lines += [f"    http-request del-header {name}{untrusted}" for name in FORWARDED_HEADERS]
     lines += [
         "    option forwardfor",
         "    http-request set-header X-Forwarded-Proto http unless { req.hdr(X-Forwarded-Proto) -m found }",

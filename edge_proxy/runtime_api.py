@@ -11,12 +11,12 @@ from edge_proxy.errors import EdgeError
 
 logger = logging.getLogger(__name__)
 # Bytes of one command's entries. HAProxy's buffer holds 16,384: it refuses more, and just as many have HAProxy 2.8 abort.
-LONGEST = 8_192
+MAX_COMMAND_BYTES = 8_192
 TIMEOUT = 5.0
 _ENTRY = re.compile(r"key=(\S+) .*?exp=(\d+)")
 
 
-class Runtime:
+class RuntimeApi:
     """Speaks to one HAProxy over its unix socket, a connection a command."""
 
     def __init__(self, path: Path) -> None:
@@ -58,7 +58,7 @@ class Runtime:
         Raises:
             EdgeError: when HAProxy does not, for whatever other reason.
         """
-        if len(key) >= LONGEST:
+        if len(key) >= MAX_COMMAND_BYTES:
             return  # it never was there
         said = self.command(f"del map {map_file} {key}")
         if said and "key not found" not in said.lower():
@@ -82,7 +82,7 @@ class Runtime:
             raise
         return count
 
-    def set_up(self, backend: str, server: str, *, is_up: bool) -> None:
+    def set_server_state(self, backend: str, server: str, *, is_up: bool) -> None:
         """Have a server that nobody checks count as up or not."""
         self._quietly(f"set server {backend}/{server} state {'ready' if is_up else 'maint'}")
 
@@ -109,7 +109,7 @@ def _refusal(said: str) -> EdgeError:
 
 def _fits(key: str, value: str) -> bool:
     """Say whether HAProxy takes the entry. Names are short enough that each does; one that is not must not cost the rest."""
-    if len(_line(key, value)) <= LONGEST:
+    if len(_line(key, value)) <= MAX_COMMAND_BYTES:
         return True
     logger.warning("a route is left out, as it is too long for HAProxy: %s…", key[:80])
     return False
@@ -123,7 +123,7 @@ def _batches(lines: Iterable[str]) -> Iterator[list[str]]:
     """Yield *lines*, as many at once as one command may hold."""
     batch, size = list[str](), 0
     for line in lines:
-        if batch and size + len(line) > LONGEST:
+        if batch and size + len(line) > MAX_COMMAND_BYTES:
             yield batch
             batch, size = [], 0
         batch.append(line)

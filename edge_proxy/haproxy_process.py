@@ -10,26 +10,26 @@ import subprocess
 import time
 from pathlib import Path
 
-from edge_proxy.configuration import EdgeConfiguration, pages, render
-from edge_proxy.engine import Engine
 from edge_proxy.errors import EdgeError
-from edge_proxy.runtime import Runtime
+from edge_proxy.haproxy_binary import HAProxyBinary
+from edge_proxy.haproxy_config import EdgeConfiguration, referenced_files, render
+from edge_proxy.runtime_api import RuntimeApi
 
 logger = logging.getLogger(__name__)
 START_SECONDS = 5.0
 END_SECONDS = 6.0
 
 
-class Proxy:
+class HAProxyProcess:
     """HAProxy in a session of its own: a Ctrl-C reaches only who may end it in order."""
 
-    def __init__(self, configuration: EdgeConfiguration, engine: Engine) -> None:
+    def __init__(self, configuration: EdgeConfiguration, engine: HAProxyBinary) -> None:
         self._edge = configuration
         self._engine = engine
         self._text = render(configuration)
         self._process: subprocess.Popen[bytes] | None = None
         self._pid: int | None = None
-        self.runtime = Runtime(configuration.runtime_socket)
+        self.runtime = RuntimeApi(configuration.runtime_socket)
 
     @property
     def pid(self) -> int | None:
@@ -77,7 +77,7 @@ class Proxy:
         return hashlib.sha256((self._text + str(self._engine.program)).encode()).hexdigest()
 
     def _write_files(self) -> None:
-        for file, content in pages(self._edge).items():
+        for file, content in referenced_files(self._edge).items():
             file.write_text(content, encoding="utf-8")
         self._edge.file.write_text(self._text, encoding="utf-8")
 

@@ -18,7 +18,7 @@ def write(what: str) -> None:
 
 
 def say(word: str, **facts: object) -> None:
-    line.write(json.dumps({"say": word} | facts).encode() + b"\n")
+    line.write(json.dumps({"event": word} | facts).encode() + b"\n")
 
 
 def end(*_: object) -> None:
@@ -49,6 +49,6 @@ if behaviour == "dies once":
     time.sleep(0.05)
     os.kill(os.getppid(), signal.SIGTERM)
 while said := line.readline():
-    write(json.loads(said)["say"])
+    write(json.loads(said)["event"])
     end()
 write("alone")

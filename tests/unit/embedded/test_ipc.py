@@ -8,19 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from embedded import children
-from embedded.children import Line, Order
+from embedded import ipc
+from embedded.ipc import Channel, ChildConfig
 
 
 @pytest.fixture
-def ends() -> Iterator[tuple[Line, Line]]:
-    ours, theirs = map(Line, socket.socketpair())
+def ends() -> Iterator[tuple[Channel, Channel]]:
+    ours, theirs = map(Channel, socket.socketpair())
     yield ours, theirs
     ours.close()
     theirs.close()
 
 
-def an_order(**facts: object) -> Order:
+def an_order(**facts: object) -> ChildConfig:
     told = {
         "data": "/srv/hub",
         "settings_text": "",
@@ -29,48 +29,48 @@ def an_order(**facts: object) -> Order:
         "port": 9,
         "workers": 2,
     }
-    return Order(**told | {"stop_on_exit": True} | facts)  # type: ignore[arg-type]
+    return ChildConfig(**told | {"stop_on_exit": True} | facts)  # type: ignore[arg-type]
 
 
-def test_messages_arrive_as_they_were_sent(ends: tuple[Line, Line]) -> None:
+def test_messages_arrive_as_they_were_sent(ends: tuple[Channel, Channel]) -> None:
     ours, theirs = ends
 
     ours.send(asdict(an_order()))
 
     told = theirs.receive()
     assert told is not None
-    assert Order(**told) == an_order()
+    assert ChildConfig(**told) == an_order()
 
 
-def test_what_came_in_one_piece_is_told_apart(ends: tuple[Line, Line]) -> None:
+def test_what_came_in_one_piece_is_told_apart(ends: tuple[Channel, Channel]) -> None:
     ours, theirs = ends
 
-    theirs.say("ready", facts={"a": 1})
-    theirs.say("failed", why="rain")
+    theirs.send_event("ready", facts={"a": 1})
+    theirs.send_event("failed", why="rain")
 
-    assert [message["say"] for message in ours.receive_now()] == ["ready", "failed"]
+    assert [message["event"] for message in ours.receive_now()] == ["ready", "failed"]
     assert ours.receive_now() == []
 
 
-def test_what_was_said_before_the_end_is_heard(ends: tuple[Line, Line]) -> None:
+def test_what_was_said_before_the_end_is_heard(ends: tuple[Channel, Channel]) -> None:
     ours, theirs = ends
-    theirs.say("failed", why="rain")
+    theirs.send_event("failed", why="rain")
 
     theirs.close()
 
-    assert ours.receive_now() == [{"say": "failed", "why": "rain"}]
+    assert ours.receive_now() == [{"event": "failed", "why": "rain"}]
     assert ours.is_cut
 
 
-def test_speaking_to_nobody_is_no_error(ends: tuple[Line, Line]) -> None:
+def test_speaking_to_nobody_is_no_error(ends: tuple[Channel, Channel]) -> None:
     ours, theirs = ends
 
     theirs.close()
 
-    ours.say("stop-servers")
+    ours.send_event("stop-servers")
 
 
-def test_a_listener_hears_every_word_and_then_that_the_other_is_gone(ends: tuple[Line, Line]) -> None:
+def test_a_listener_hears_every_word_and_then_that_the_other_is_gone(ends: tuple[Channel, Channel]) -> None:
     ours, theirs = ends
     heard: list[str | None] = []
     is_over = threading.Event()
@@ -80,8 +80,8 @@ def test_a_listener_hears_every_word_and_then_that_the_other_is_gone(ends: tuple
         if word is None:
             is_over.set()
 
-    children.listen(theirs, hear)
-    ours.say("stop-servers")
+    ipc.listen(theirs, hear)
+    ours.send_event("stop-servers")
     ours.close()
 
     assert is_over.wait(10)
@@ -100,4 +100,4 @@ def test_the_command_line_comes_before_the_file() -> None:
 def test_what_the_command_line_does_not_name_stays() -> None:
     settings = an_order().settings()
 
-    assert children.overridden(settings) == settings
+    assert ipc.with_overrides(settings) == settings

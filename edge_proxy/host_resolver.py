@@ -17,7 +17,7 @@ LookUp = Callable[[str], str]  # returns an IPv4 address or raises OSError
 
 
 @dataclass(slots=True)
-class Named:
+class ResolvedRoute:
     """A route to a host by its name."""
 
     prefix: str
@@ -32,20 +32,20 @@ class Named:
         return None if self.ip is None else f"{self.ip}:{self.port}"
 
 
-class Names:
+class HostResolver:
     """Remembers those routes alone that lead to a name."""
 
     def __init__(self, look_up: LookUp = socket.gethostbyname, *, every_seconds: float = LOOK_EVERY) -> None:
         """Look up each host with *look_up* every so often."""
         self._look_up = look_up
         self._every_seconds = every_seconds
-        self._routes: dict[str, Named] = {}  # by prefix
+        self._routes: dict[str, ResolvedRoute] = {}  # by prefix
         self._known: dict[str, str | None] = {}  # where each host is
         self._found: queue.SimpleQueue[dict[str, str | None]] = queue.SimpleQueue()
         self._is_looking = False
         self._due_at = time.monotonic() + every_seconds
 
-    def resolved(self, prefix: str, address: str, server: ServerKey | None) -> str | None:
+    def resolve(self, prefix: str, address: str, server: ServerKey | None) -> str | None:
         """Return *address* as ip:port; None while its host's name leads nowhere.
 
         From now on the name is followed, for as long as *prefix* leads there.
@@ -56,7 +56,7 @@ class Names:
             return address
         ip = self._look(host, self._known.get(host))
         self._note(host, ip)
-        self._routes[prefix] = named = Named(prefix, host, port, server, ip)
+        self._routes[prefix] = named = ResolvedRoute(prefix, host, port, server, ip)
         return named.address
 
     def forget(self, prefix: str) -> None:
@@ -67,12 +67,12 @@ class Names:
         """Follow nothing. Where hosts were found last is kept, for when nobody can tell."""
         self._routes.clear()
 
-    def moved(self) -> list[Named]:
+    def changed_routes(self) -> list[ResolvedRoute]:
         """Return the routes that lead elsewhere than before.
 
         Hosts are looked up meanwhile by a thread: where nobody answers that takes long, and other routes do not wait.
         """
-        moved: list[Named] = []
+        moved: list[ResolvedRoute] = []
         if not self._found.empty():
             self._is_looking, self._due_at = False, time.monotonic() + self._every_seconds
             moved = self._apply(self._found.get())
@@ -85,7 +85,7 @@ class Names:
     def _look_at_all(self, known: dict[str, str | None]) -> None:
         self._found.put({host: self._look(host, before) for host, before in known.items()})
 
-    def _apply(self, found: dict[str, str | None]) -> list[Named]:
+    def _apply(self, found: dict[str, str | None]) -> list[ResolvedRoute]:
         for host, ip in found.items():
             self._note(host, ip)
         moved = [named for named in self._routes.values() if named.host in found and named.ip != found[named.host]]

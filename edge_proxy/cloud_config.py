@@ -3,11 +3,11 @@
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from edge_proxy.configuration import EdgeConfiguration, HttpsOrigin
+from edge_proxy.haproxy_config import EdgeConfiguration, HttpsOrigin
 from hubless.settings.edge import EdgeSettings
 
 
-def configuration_of(settings: EdgeSettings) -> EdgeConfiguration:
+def edge_configuration(settings: EdgeSettings) -> EdgeConfiguration:
     """Return what HAProxy is told."""
     return EdgeConfiguration(
         host=settings.host,

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from embedded import places
-from embedded.places import PlaceError
+from embedded import data_folder
+from embedded.data_folder import DataFolderError
 from hubless.settings import Settings
 
 
@@ -19,7 +19,7 @@ def mode(file: Path) -> int:
 def test_makes_the_folder_for_its_owner_alone(tmp_path: Path) -> None:
     settings = Settings(tmp_path / "deep" / "data")
 
-    places.prepare(settings)
+    data_folder.prepare(settings)
 
     assert mode(settings.data) == 0o700
     assert mode(settings.secret_file) == 0o600
@@ -30,10 +30,10 @@ def test_makes_the_folder_for_its_owner_alone(tmp_path: Path) -> None:
 
 def test_keeps_the_key_that_is_there(tmp_path: Path) -> None:
     settings = Settings(tmp_path)
-    places.prepare(settings)
+    data_folder.prepare(settings)
     key = settings.secret_file.read_bytes()
 
-    places.prepare(settings)
+    data_folder.prepare(settings)
 
     assert settings.secret_file.read_bytes() == key
 
@@ -42,7 +42,7 @@ def test_many_at_once_agree_on_one_key(tmp_path: Path) -> None:
     settings = Settings(tmp_path)
 
     def key(_: int) -> bytes:
-        places.prepare(settings)
+        data_folder.prepare(settings)
         return settings.secret_file.read_bytes()
 
     with ThreadPoolExecutor(8) as pool:
@@ -56,86 +56,86 @@ def test_a_damaged_key_stops_the_start_in_words(tmp_path: Path) -> None:
     settings = Settings(tmp_path)
     settings.secret_file.write_bytes(b"short")
 
-    with pytest.raises(PlaceError, match="is damaged"):
-        places.prepare(settings)
+    with pytest.raises(DataFolderError, match="is damaged"):
+        data_folder.prepare(settings)
 
 
 def test_a_folder_that_cannot_be_made_is_named_with_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
-    with pytest.raises(PlaceError, match=r"file/data cannot be used: Not a directory\. .*--data"):
-        places.prepare(Settings(tmp_path / "file" / "data"))
+    with pytest.raises(DataFolderError, match=r"file/data cannot be used: Not a directory\. .*--data"):
+        data_folder.prepare(Settings(tmp_path / "file" / "data"))
 
 
 def test_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(places, "LEAST_FREE_BYTES", 2**80)
+    monkeypatch.setattr(data_folder, "LEAST_FREE_BYTES", 2**80)
 
-    with pytest.raises(PlaceError, match="is full"):
-        places.prepare(Settings(tmp_path))
+    with pytest.raises(DataFolderError, match="is full"):
+        data_folder.prepare(Settings(tmp_path))
 
 
 class TestLock:
     def test_a_second_hub_learns_who_runs(self, tmp_path: Path) -> None:
-        held = places.lock(tmp_path)
-        held.note({"pid": 4711, "url": "http://127.0.0.1:8000"})
+        held = data_folder.lock(tmp_path)
+        held.write_facts({"pid": 4711, "url": "http://127.0.0.1:8000"})
 
-        with pytest.raises(PlaceError, match=r"process 4711, at http://127\.0\.0\.1:8000"):
-            places.lock(tmp_path)
+        with pytest.raises(DataFolderError, match=r"process 4711, at http://127\.0\.0\.1:8000"):
+            data_folder.lock(tmp_path)
 
         held.release()
 
     def test_who_asks_learns_what_was_noted_and_does_not_hold_the_lock(self, tmp_path: Path) -> None:
-        held = places.lock(tmp_path)
-        held.note({"pid": 1})
-        assert places.running(tmp_path) == {"pid": 1}
+        held = data_folder.lock(tmp_path)
+        held.write_facts({"pid": 1})
+        assert data_folder.running_hub(tmp_path) == {"pid": 1}
 
         held.release()
 
-        assert places.running(tmp_path) is None
-        places.lock(tmp_path).release()
+        assert data_folder.running_hub(tmp_path) is None
+        data_folder.lock(tmp_path).release()
 
     def test_nobody_runs_in_a_folder_that_is_none(self, tmp_path: Path) -> None:
-        assert places.running(tmp_path / "none") is None
+        assert data_folder.running_hub(tmp_path / "none") is None
 
     def test_waits_for_the_children_of_a_killed_hub(self, tmp_path: Path) -> None:
-        killed = places.lock(tmp_path)
+        killed = data_folder.lock(tmp_path)
         os.close(killed.own)
 
-        with pytest.raises(PlaceError, match="earlier hub"):
-            places.lock(tmp_path, patience=0.1)
+        with pytest.raises(DataFolderError, match="earlier hub"):
+            data_folder.lock(tmp_path, timeout_seconds=0.1)
 
         os.close(killed.tree)
-        places.lock(tmp_path).release()
+        data_folder.lock(tmp_path).release()
 
 
 class TestRunFolder:
     def test_lies_in_the_data_folder_where_its_path_is_short(self) -> None:
-        assert places.run_folder_of(Path("/srv/hub")) == Path("/srv/hub/run")
+        assert data_folder.run_folder_path(Path("/srv/hub")) == Path("/srv/hub/run")
 
     def test_lies_elsewhere_where_a_socket_would_not_fit(self, tmp_path: Path) -> None:
         data = tmp_path / ("long" * 20)
         data.mkdir()
 
-        folder = places.run_folder(data)
+        folder = data_folder.make_run_folder(data)
 
-        assert len(str(folder)) <= places.LONGEST_RUN_FOLDER
+        assert len(str(folder)) <= data_folder.LONGEST_RUN_FOLDER
         assert mode(folder) == 0o700
-        assert places.run_folder(data) == folder
-        places.tidy_run_folder(folder, data)
+        assert data_folder.make_run_folder(data) == folder
+        data_folder.remove_run_folder(folder, data)
         assert not folder.exists()
 
     def test_stays_with_the_data(self, tmp_path: Path) -> None:
         (tmp_path / "run").mkdir()
 
-        places.tidy_run_folder(tmp_path / "run", tmp_path)
+        data_folder.remove_run_folder(tmp_path / "run", tmp_path)
 
         assert (tmp_path / "run").is_dir()
 
     def test_one_that_others_may_read_is_refused(self, tmp_path: Path) -> None:
-        folder = places.run_folder(tmp_path)
+        folder = data_folder.make_run_folder(tmp_path)
         folder.chmod(0o755)
 
-        with pytest.raises(PlaceError, match="not this user's alone"):
-            places.run_folder(tmp_path)
+        with pytest.raises(DataFolderError, match="not this user's alone"):
+            data_folder.make_run_folder(tmp_path)
 
         folder.rmdir()

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from edge_proxy.engine import Engine, find_engine
 from edge_proxy.errors import EdgeError
+from edge_proxy.haproxy_binary import HAProxyBinary, find_haproxy
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def test_where_the_package_is_missing_the_one_on_the_path_is_taken(
     program.touch(mode=0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
 
-    assert find_engine().program == program
+    assert find_haproxy().program == program
 
 
 def test_where_there_is_none_at_all_it_is_said_how_to_install_one(
@@ -31,7 +31,7 @@ def test_where_there_is_none_at_all_it_is_said_how_to_install_one(
     monkeypatch.setattr(shutil, "which", lambda *_args, **_options: None)
 
     with pytest.raises(EdgeError, match="apt-get install haproxy"):
-        find_engine()
+        find_haproxy()
 
 
 def test_one_that_does_not_run_on_this_machine_is_named(tmp_path: Path) -> None:
@@ -40,4 +40,4 @@ def test_one_that_does_not_run_on_this_machine_is_named(tmp_path: Path) -> None:
     program.chmod(0o755)
 
     with pytest.raises(EdgeError, match=f"{program} does not run: "):
-        Engine(program).version()
+        HAProxyBinary(program).version()

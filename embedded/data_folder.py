@@ -23,10 +23,10 @@ LONGEST_RUN_FOLDER = 60  # a unix socket's path may have 107 bytes, and folders 
 _LOCK, _TREE = "lock", "lock-tree"
 
 
-class PlaceError(HublessError):
+class DataFolderError(HublessError):
     """Raised when the data folder cannot be used; the message says why and what to do."""
 
-    code = "place"
+    code = "data_folder"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Lock:
     own: int
     tree: int
 
-    def note(self, facts: Mapping[str, Any]) -> None:
+    def write_facts(self, facts: Mapping[str, Any]) -> None:
         """Write *facts* about this run, for whoever asks who runs."""
         os.truncate(self.own, 0)
         os.pwrite(self.own, json.dumps(facts).encode(), 0)
@@ -52,7 +52,7 @@ def prepare(settings: Settings) -> None:
     """Make the data folder with all that a hub expects in it; what is there stays.
 
     Raises:
-        PlaceError: when it cannot be made or written, or the disk is full.
+        DataFolderError: when it cannot be made or written, or the disk is full.
     """
     try:
         settings.data.mkdir(parents=True, exist_ok=True)
@@ -61,12 +61,12 @@ def prepare(settings: Settings) -> None:
             folder.mkdir(parents=True, exist_ok=True, mode=stat.S_IRWXU)
         _make_secret(settings.secret_file)
     except OSError as error:
-        raise PlaceError(
+        raise DataFolderError(
             f"The data folder {settings.data} cannot be used: {error.strerror}. "
             "Give its folder to the user that runs the hub, or choose another with --data."
         ) from None
     if (free := shutil.disk_usage(settings.data).free) < LEAST_FREE_BYTES:
-        raise PlaceError(
+        raise DataFolderError(
             f"The disk of {settings.data} is full: {free // 1024**2} MB are free, the hub needs "
             f"{LEAST_FREE_BYTES // 1024**2} MB to start. Make room, or choose another folder with --data."
         )
@@ -88,34 +88,36 @@ def _make_secret(file: Path) -> None:
         finally:
             draft.unlink()
     if file.stat().st_size != SECRET_BYTES:
-        raise PlaceError(
+        raise DataFolderError(
             f"{file} is damaged: it must have {SECRET_BYTES} bytes. Bring it back from a backup, or remove it; "
             "then everybody has to log in again and running servers have to be restarted."
         )
 
 
-def lock(data: Path, *, patience: float = 15.0) -> Lock:
+def lock(data: Path, *, timeout_seconds: float = 15.0) -> Lock:
     """Hold the folder, waiting for what a killed hub left running to end.
 
     Raises:
-        PlaceError: when another hub runs here, saying which.
+        DataFolderError: when another hub runs here, saying which.
     """
     own = _open(data / _LOCK)
     if not _hold(own):
         os.close(own)
-        raise PlaceError(f"A hub runs in {data} already: {_told(running(data))}. Stop it, or choose another --data.")
+        raise DataFolderError(
+            f"A hub runs in {data} already: {_told(running_hub(data))}. Stop it, or choose another --data."
+        )
     tree = _open(data / _TREE)
-    give_up_at = time.monotonic() + patience
+    give_up_at = time.monotonic() + timeout_seconds
     while not _hold(tree):
         if time.monotonic() > give_up_at:
             os.close(tree)
             os.close(own)
-            raise PlaceError(f"Processes of an earlier hub in {data} do not end. Stop them, then start again.")
+            raise DataFolderError(f"Processes of an earlier hub in {data} do not end. Stop them, then start again.")
         time.sleep(0.05)
     return Lock(own, tree)
 
 
-def running(data: Path) -> dict[str, Any] | None:
+def running_hub(data: Path) -> dict[str, Any] | None:
     """Return what the hub that runs in *data* noted about itself, or None when none runs."""
     try:
         descriptor = os.open(data / _LOCK, os.O_RDONLY)
@@ -156,7 +158,7 @@ def _hold(descriptor: int) -> bool:
     return True
 
 
-def run_folder_of(data: Path) -> Path:
+def run_folder_path(data: Path) -> Path:
     """Return the folder for sockets: in the data folder, or a short one where that path is too long."""
     folder = data.resolve() / "run"
     if len(os.fsencode(folder)) <= LONGEST_RUN_FOLDER:
@@ -165,21 +167,21 @@ def run_folder_of(data: Path) -> Path:
     return Path(tempfile.gettempdir()) / f"hubless-{os.getuid()}-{mark}"
 
 
-def run_folder(data: Path) -> Path:
+def make_run_folder(data: Path) -> Path:
     """Return the folder for sockets, made.
 
     Raises:
-        PlaceError: when somebody else has made it.
+        DataFolderError: when somebody else has made it.
     """
-    folder = run_folder_of(data)
+    folder = run_folder_path(data)
     folder.mkdir(mode=stat.S_IRWXU, exist_ok=True)
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
-        raise PlaceError(f"{folder} is not this user's alone. Remove it, or choose a shorter --data.")
+        raise DataFolderError(f"{folder} is not this user's alone. Remove it, or choose a shorter --data.")
     return folder
 
 
-def tidy_run_folder(folder: Path, data: Path) -> None:
+def remove_run_folder(folder: Path, data: Path) -> None:
     """Remove the folder where it is not in the data folder and nothing uses it any more."""
     if folder.parent != data.resolve():
         shutil.rmtree(folder, ignore_errors=True)

@@ -7,8 +7,8 @@ import pytest
 
 BUILD = """
 import tempfile; from pathlib import Path
-from embedded import places; from hubless.bootstrap import machine; from hubless.settings import Settings
-settings = Settings(Path(tempfile.mkdtemp())); places.prepare(settings)
+from embedded import data_folder; from hubless.bootstrap import machine; from hubless.settings import Settings
+settings = Settings(Path(tempfile.mkdtemp())); data_folder.prepare(settings)
 """
 
 
@@ -16,7 +16,7 @@ settings = Settings(Path(tempfile.mkdtemp())); places.prepare(settings)
     ("script", "heavy"),
     [
         (
-            "import embedded.cli, embedded.supervisor, embedded.welcome",
+            "import embedded.cli, embedded.supervisor, embedded.console_messages",
             "sqlite3 asyncio starlette pydantic psutil uvicorn",
         ),
         (
