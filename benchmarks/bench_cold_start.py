@@ -30,7 +30,7 @@ from infra.bundling import bundle, own_size_of  # noqa: E402
 from tests.doubles.ecs.account import EXECUTION_ROLE, REGION, TASK_ROLE, Account  # noqa: E402
 from tests.doubles.ecs.endpoint import serve  # noqa: E402
 from tests.doubles.gateway import event_of  # noqa: E402
-from tests.dynamodb import ministack  # noqa: E402
+from tests.support.dynamodb import ministack  # noqa: E402
 
 GOAL = 1.25
 ROUNDS = int(os.environ.get("ROUNDS", "9"))

@@ -4,7 +4,7 @@ import pytest
 
 from hubless.domain.server import State
 from tests.api.hub import An
-from tests.builders import NOW, a_server
+from tests.support.builders import NOW, a_server
 
 PAGINATED = "application/jupyterhub-pagination+json"
 

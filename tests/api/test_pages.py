@@ -8,8 +8,8 @@ import pytest
 from hubless.domain.server import State
 from hubless.ports.launcher import Running
 from tests.api.hub import ADDRESS, An
-from tests.builders import NOW, a_server
-from tests.fakes import ScriptedLauncher, SleepyMachine
+from tests.support.builders import NOW, a_server
+from tests.support.fakes import ScriptedLauncher, SleepyMachine
 
 
 def options(hub, name="alice", server=""):

@@ -7,7 +7,7 @@ import pytest
 
 from hubless.domain.messages import Kind, Message
 from tests.api.hub import SETTINGS, An, build_hub
-from tests.fakes import InstantEdge, ScriptedLauncher, ScriptedReadiness, SleepyMachine
+from tests.support.fakes import InstantEdge, ScriptedLauncher, ScriptedReadiness, SleepyMachine
 
 JSON = {"Accept": "application/json"}
 HUB, ALICES, BOBS, CHECKERS = (f"https://{label}hub.test" for label in ("", "alice.", "bob.", "checker--service."))

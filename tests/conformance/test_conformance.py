@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.ports import free_port
+from tests.support.free_port import free_port
 
 HERE = Path(__file__).parent
 CHECKS = Path(os.environ.get("CONFORMANCE") or HERE.parents[2] / "shared/conformance")

@@ -2,9 +2,9 @@ import pytest
 
 from hubless.adapters.dynamodb.database import Database as DynamoDatabase
 from hubless.adapters.sqlite.database import Database
-from tests import sqlite
-from tests.builders import a_session, a_user
-from tests.dynamodb import REGION, in_new_table, ministack, moto
+from tests.support import sqlite
+from tests.support.builders import a_session, a_user
+from tests.support.dynamodb import REGION, in_new_table, ministack, moto
 
 ADAPTERS = {
     "sqlite": lambda request: sqlite.stores_of(Database(request.getfixturevalue("tmp_path") / "hub.sqlite")),

@@ -18,12 +18,12 @@ from hubless.domain.users import Service
 from hubless.services.routing import Routing
 from operations.aws import Aws
 from operations.emptying import Emptying
-from tests.alb import a_balancer, alb, clients, contents
-from tests.builders import NOW
-from tests.contract.together import MANY, at_once
-from tests.dynamodb import REGION
-from tests.fakes import StoppedClock
-from tests.unit.services.world import World
+from tests.support.alb import a_balancer, alb, clients, contents
+from tests.support.builders import NOW
+from tests.support.concurrency import MANY, concurrently
+from tests.support.dynamodb import REGION
+from tests.support.fakes import StoppedClock
+from tests.support.world import World
 
 A = Route("/user/alice/", "10.0.0.1:8888", "l1")
 LAB = Route("/user/alice/lab/", "10.0.0.2:8888", "l2")
@@ -344,7 +344,7 @@ def test_a_service_whose_rule_is_gone_is_led_again_by_the_sweep_and_one_under_a_
 
 
 def test_of_eight_who_put_at_once_there_is_one_rule(hub):
-    assert at_once(lambda _: hub.routes.put(A)) == [1] * MANY
+    assert concurrently(lambda _: hub.routes.put(A)) == [1] * MANY
     assert contents(hub.balancer) == [AT_A]
     assert len(groups(hub)) == 1
 

@@ -5,8 +5,8 @@ import pytest
 
 from hubless.domain.errors import StoreConflictError
 from hubless.domain.server import State
-from tests.builders import NOW, a_client, a_code, a_server, a_token
-from tests.contract.together import MANY, at_once
+from tests.support.builders import NOW, a_client, a_code, a_server, a_token
+from tests.support.concurrency import MANY, concurrently
 
 pytestmark = pytest.mark.usefixtures("alice", "bob", "session")
 OWN, ISSUED = a_token("own", server_id="s-alice-"), a_token("issued", "bob", client_id="c1")
@@ -75,7 +75,7 @@ def test_put_for_a_new_launch_clears_what_the_old_one_left(stores, launched):
 
 
 def test_eight_who_put_the_same_launch_write_it_once(stores):
-    assert at_once(lambda _: stores.clients.put(a_client(), OWN)) == [None] * MANY
+    assert concurrently(lambda _: stores.clients.put(a_client(), OWN)) == [None] * MANY
     assert stores.clients.get("c1") == a_client()
     assert stores.tokens.find(OWN.sha256) == OWN
 
@@ -123,7 +123,7 @@ def test_the_old_launchs_delete_at_once_with_the_new_ones_put_leaves_the_new_one
         def act(n, old=old, new=new, token=token):
             return stores.clients.delete(old.id, "l1") if n else stores.clients.put(new, token)
 
-        assert at_once(act, 2) == [None, None]
+        assert concurrently(act, 2) == [None, None]
         assert stores.clients.get(old.id) == new
         assert there(stores, f"old{turn}", f"new{turn}") == [False, True]
 
@@ -141,7 +141,7 @@ def test_of_eight_who_take_a_code_one_gets_it(stores):
     for turn in range(5):
         code = a_code(f"code{turn}")
         stores.clients.add_code(code)
-        outcomes = at_once(lambda _, code=code: stores.clients.take_code(code.sha256))
+        outcomes = concurrently(lambda _, code=code: stores.clients.take_code(code.sha256))
         assert (outcomes.count(code), outcomes.count(None)) == (1, MANY - 1)
 
 

@@ -30,8 +30,8 @@ from hubless.ports.tokens import ClientStore, SessionStore, TokenStore
 from hubless.ports.usage import UsageLog
 from hubless.ports.users import GroupStore, UserStore
 from hubless.services.activity import Activity
-from tests.builders import NOW, a_client, a_code, a_server, a_session, a_token, a_user
-from tests.dynamodb import Contents, in_new_table
+from tests.support.builders import NOW, a_client, a_code, a_server, a_session, a_token, a_user
+from tests.support.dynamodb import Contents, in_new_table
 
 PORTS = {
     "users": UserStore,

@@ -9,9 +9,9 @@ from hubless.adapters.dynamodb import keys
 from hubless.adapters.dynamodb.servers import DynamoServerStore
 from hubless.domain.errors import StoreUnavailableError
 from hubless.domain.server import State
-from tests.builders import NOW, a_server
-from tests.contract.together import MANY, at_once
-from tests.dynamodb import Contents, in_new_table
+from tests.support.builders import NOW, a_server
+from tests.support.concurrency import MANY, concurrently
+from tests.support.dynamodb import Contents, in_new_table
 
 LONG = 600
 SIX, MINUTE = timedelta(seconds=6), timedelta(minutes=1)
@@ -91,7 +91,7 @@ def test_it_is_written_anew_after_five_seconds_by_one_of_many(queue):
     queue.delete_many(keys.in_state("requested", came_at(number), f"s{number}") for number in range(50))
 
     with Calls(queue) as calls:
-        told = at_once(lambda n: stores[n].ahead_of(waiting(500), NOW + SIX))
+        told = concurrently(lambda n: stores[n].ahead_of(waiting(500), NOW + SIX))
         asked = calls.take()
 
     assert set(told) <= {450, 500}  # some are told what was known before
@@ -102,7 +102,7 @@ def test_it_is_written_anew_after_five_seconds_by_one_of_many(queue):
 
 def test_of_many_who_find_no_digest_one_writes_it_and_the_others_are_told_that_many_are_ahead(queue):
     with Calls(queue) as calls:
-        told = at_once(lambda n: DynamoServerStore(queue).ahead_of(waiting(500), NOW))
+        told = concurrently(lambda n: DynamoServerStore(queue).ahead_of(waiting(500), NOW))
         asked = calls.take()
 
     assert set(told) <= {101, 500}

@@ -16,10 +16,10 @@ from hubless.domain.errors import (
     NotYetError,
     StoreConflictError,
 )
-from tests.builders import NOW
-from tests.contract.together import MANY, at_once
 from tests.doubles.ec2 import INSTANCE, Ec2, serve
-from tests.fakes import SleepyMachine, StoppedClock
+from tests.support.builders import NOW
+from tests.support.concurrency import MANY, concurrently
+from tests.support.fakes import SleepyMachine, StoppedClock
 
 UP, ASLEEP = EdgeWish(Wanted.UP, NOW), EdgeWish(Wanted.ASLEEP, NOW + timedelta(microseconds=1))
 
@@ -174,4 +174,4 @@ def test_of_eight_who_wish_at_once_one_is_first(stores):
             return False
         return True
 
-    assert sorted(at_once(act)) == [False] * (MANY - 1) + [True]
+    assert sorted(concurrently(act)) == [False] * (MANY - 1) + [True]

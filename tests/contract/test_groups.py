@@ -2,8 +2,8 @@ import pytest
 
 from hubless.domain.errors import NameTakenError, NotFoundError
 from hubless.domain.users import Group
-from tests.builders import a_user
-from tests.contract.together import MANY, at_once
+from tests.support.builders import a_user
+from tests.support.concurrency import MANY, concurrently
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def test_a_name_is_given_once(stores, staff):
 
 
 def test_of_eight_who_add_one_group_one_does(stores):
-    outcomes = at_once(lambda n: stores.groups.create(Group(f"g{n}", "staff")))
+    outcomes = concurrently(lambda n: stores.groups.create(Group(f"g{n}", "staff")))
     assert outcomes.count(None) == 1
     assert sum(isinstance(o, NameTakenError) for o in outcomes) == MANY - 1
 
@@ -63,7 +63,7 @@ def test_add_users_names_the_first_who_is_missing_and_writes_nothing(stores, sta
 
 def test_eight_who_add_members_lose_none(stores, staff):
     stores.users.create([a_user(f"m{n}") for n in range(MANY)])
-    assert at_once(lambda n: stores.groups.add_users("g1", [f"m{n}"])) == [None] * MANY
+    assert concurrently(lambda n: stores.groups.add_users("g1", [f"m{n}"])) == [None] * MANY
     assert len(stores.groups.find("staff").users) == 2 + MANY
 
 

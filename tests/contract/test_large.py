@@ -4,7 +4,7 @@ import pytest
 
 from hubless.domain.tokens import OwnerKind
 from hubless.domain.users import Group, Service
-from tests.builders import NOW, a_code, a_server, a_session, a_token, a_user
+from tests.support.builders import NOW, a_code, a_server, a_session, a_token, a_user
 
 MANY = 130
 

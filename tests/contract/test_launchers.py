@@ -13,10 +13,10 @@ from hubless.adapters.processes.readiness import HttpReadiness
 from hubless.domain.errors import LaunchFailedError
 from hubless.domain.profiles import Profile
 from hubless.ports.launcher import Gone, Launch, Running, Task
-from tests.builders import NOW, a_server
-from tests.cloud import HOMES, Cloud
-from tests.contract.together import MANY, at_once, eventually
-from tests.fakes import StoppedClock
+from tests.support.builders import NOW, a_server
+from tests.support.concurrency import MANY, concurrently, eventually
+from tests.support.ecs import HOMES, Cloud
+from tests.support.fakes import StoppedClock
 
 SECRET = "s3cr3t-0f-th3-l4unch"
 PREFIX = "/user/alice/"
@@ -196,7 +196,7 @@ def test_nothing_is_put_away_while_its_profile_is_on_offer(place, launcher):
 
 
 def test_eight_launches_at_once_have_eight_addresses(place, launcher):
-    tasks = at_once(lambda n: launcher.launch(a_launch(place, launch_id=f"l{n}")))
+    tasks = concurrently(lambda n: launcher.launch(a_launch(place, launch_id=f"l{n}")))
 
     assert len({running(place, launcher, task).address for task in tasks}) == MANY
 
@@ -204,7 +204,7 @@ def test_eight_launches_at_once_have_eight_addresses(place, launcher):
 def test_the_same_launch_from_eight_threads_starts_one(place, launcher):
     launch = a_launch(place)
 
-    tasks = at_once(lambda _: launcher.launch(launch))
+    tasks = concurrently(lambda _: launcher.launch(launch))
 
     running(place, launcher, tasks[0])
     assert set(tasks) == {tasks[0]}
@@ -215,7 +215,7 @@ def test_the_same_launch_from_eight_threads_starts_one(place, launcher):
 def test_the_same_launch_from_eight_launchers_starts_one(place):
     launchers = [place.launcher() for _ in range(MANY)]
 
-    tasks = at_once(lambda n: launchers[n].launch(a_launch(place)))
+    tasks = concurrently(lambda n: launchers[n].launch(a_launch(place)))
 
     running(place, launchers[0], tasks[0])
     assert set(tasks) == {tasks[0]}

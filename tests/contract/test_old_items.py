@@ -5,8 +5,8 @@ import json
 import pytest
 
 from hubless.adapters.dynamodb import table
-from tests.dynamodb import Contents, in_new_table
-from tests.items import DATA, end, fill, read
+from tests.support.dynamodb import Contents, in_new_table
+from tests.support.stored_items import DATA, end, fill, read
 
 FILES = sorted(DATA.glob("items-v*.json"))
 SHORT_LIVED = {table.PlacesItem}  # a digest is good for half a minute
@@ -49,7 +49,9 @@ def test_there_is_an_item_of_every_kind():
 
 
 def test_the_file_of_the_present_version_is_there():
-    assert FILES[-1].stem == f"items-v{table.VERSION}", "`python -m tests.items tests/data/items-vN.json` writes it"
+    assert FILES[-1].stem == f"items-v{table.VERSION}", (
+        "`python -m tests.support.stored_items tests/data/items-vN.json` writes it"
+    )
 
 
 def _kinds_of_keys():

@@ -6,10 +6,10 @@ import pytest
 
 from hubless.adapters.unpaced import Unpaced
 from hubless.domain.errors import CapacityUnavailableError, StoreUnavailableError
-from tests.builders import NOW
-from tests.contract.together import MANY, at_once
-from tests.dynamodb import Contents, a_pace, in_new_table
-from tests.fakes import StoppedClock
+from tests.support.builders import NOW
+from tests.support.concurrency import MANY, concurrently
+from tests.support.dynamodb import Contents, a_pace, in_new_table
+from tests.support.fakes import StoppedClock
 
 TENTH = timedelta(seconds=0.1)
 
@@ -61,7 +61,7 @@ def test_of_many_at_once_each_has_a_turn_of_its_own(database):
     def take(number):
         a_pace(database, sleep=lambda seconds: waits.__setitem__(number, seconds)).wait()
 
-    assert at_once(take) == [None] * MANY
+    assert concurrently(take) == [None] * MANY
     assert sorted(waits) == pytest.approx([max(0, number - 2) / 10 for number in range(MANY)])
 
 

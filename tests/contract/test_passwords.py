@@ -3,8 +3,8 @@ from datetime import timedelta
 import pytest
 
 from hubless.domain.errors import NotFoundError
-from tests.builders import NOW
-from tests.contract.together import MANY, at_once
+from tests.support.builders import NOW
+from tests.support.concurrency import MANY, concurrently
 
 LATER = NOW + timedelta(minutes=5)
 
@@ -50,7 +50,7 @@ def test_taking_one_link_leaves_the_others(stores, alice, bob):
 def test_of_eight_who_take_a_link_one_gets_it(stores, alice):
     for turn in range(5):
         stores.passwords.add_link(f"link{turn}", alice.id, LATER)
-        outcomes = at_once(lambda _, turn=turn: stores.passwords.take_link(f"link{turn}", NOW))
+        outcomes = concurrently(lambda _, turn=turn: stores.passwords.take_link(f"link{turn}", NOW))
         assert (outcomes.count(alice.id), outcomes.count(None)) == (1, MANY - 1)
 
 
@@ -65,7 +65,7 @@ def test_failures_count_within_the_window_and_for_their_key(stores):
 
 
 def test_failures_at_one_instant_all_count(stores):
-    at_once(lambda _: stores.attempts.add("alice", NOW))
+    concurrently(lambda _: stores.attempts.add("alice", NOW))
     assert stores.attempts.failures("alice", NOW - timedelta(seconds=1)) == MANY
 
 

@@ -18,8 +18,8 @@ from hubless.adapters.processes.readiness import HttpReadiness
 from hubless.domain.errors import LaunchFailedError
 from hubless.domain.profiles import Profile
 from hubless.ports.launcher import Gone, Launch, Running, Task
-from tests.builders import a_server
-from tests.contract.together import eventually
+from tests.support.builders import a_server
+from tests.support.concurrency import eventually
 
 ROOT = Path(__file__).parents[2]
 SECRET = "s3cr3t-0f-th3-l4unch"

@@ -8,9 +8,9 @@ import pytest
 from hubless.adapters.sqlite.database import Database
 from hubless.adapters.sqlite.queue import SqliteQueue
 from hubless.domain.messages import Kind, Message
-from tests import sqs
-from tests.builders import NOW
-from tests.contract.together import MANY, at_once
+from tests.support import sqs
+from tests.support.builders import NOW
+from tests.support.concurrency import MANY, concurrently
 
 ONE, TWO = Message(Kind.LAUNCH, "s1", "l1"), Message(Kind.STOP, "s1", "l1")
 SECOND, MICROSECOND = timedelta(seconds=1), timedelta(microseconds=1)
@@ -153,7 +153,7 @@ def test_the_same_message_may_wait_twice(reader):
 
 def test_eight_senders_lose_nothing(reader):
     sent = [Message(Kind.STOP, f"s{n}", str(m)) for n in range(MANY) for m in range(5)]
-    assert at_once(lambda n: [reader.queue.send(m) for m in sent if m.server_id == f"s{n}"]) == [[None] * 5] * MANY
+    assert concurrently(lambda n: [reader.queue.send(m) for m in sent if m.server_id == f"s{n}"]) == [[None] * 5] * MANY
     assert reader.queue.depth() == len(sent)
     got = [g.message for _ in range(10) for g in reader.claim()]
     assert sorted((m.server_id, m.launch_id) for m in got) == sorted((m.server_id, m.launch_id) for m in sent)
@@ -207,5 +207,5 @@ def test_of_eight_who_claim_each_message_goes_to_one(local):
             got += local.claim(limit=3)
         return got
 
-    got = [g for some in at_once(work) for g in some]
+    got = [g for some in concurrently(work) for g in some]
     assert sorted(g.message.launch_id for g in got) == sorted(m.launch_id for m in sent)

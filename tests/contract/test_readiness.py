@@ -5,7 +5,7 @@ from contextlib import contextmanager
 import pytest
 
 from hubless.adapters.processes.readiness import HttpReadiness
-from tests.builders import a_server as a_stored_server
+from tests.support.builders import a_server as a_stored_server
 
 
 def answers(address, prefix="/user/alice/"):

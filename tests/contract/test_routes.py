@@ -5,10 +5,10 @@ import pytest
 
 from hubless.adapters.sqlite import routes as sqlite_routes
 from hubless.domain.routes import EdgeReport, Route, RouteChange, ServerKey
-from tests.alb import alb
-from tests.builders import NOW
 from tests.contract.conftest import ADAPTERS
-from tests.contract.together import MANY, at_once
+from tests.support.alb import alb
+from tests.support.builders import NOW
+from tests.support.concurrency import MANY, concurrently
 
 
 @pytest.fixture
@@ -175,20 +175,20 @@ def test_who_is_ahead_of_the_log_is_told_to_start_anew(stores):
 
 
 def test_eight_writers_make_a_log_without_gaps(tables):
-    outcomes = at_once(lambda n: [tables.routes.put(Route(f"/{n}/{m}/", "127.0.0.1:1", "l")) for m in range(10)])
+    outcomes = concurrently(lambda n: [tables.routes.put(Route(f"/{n}/{m}/", "127.0.0.1:1", "l")) for m in range(10)])
     numbers = sorted(number for some in outcomes for number in some)
     assert numbers == list(range(1, 10 * MANY + 1))
     assert [c.sequence for c in tables.routes.changes_since(0, 999)] == numbers
 
 
 def test_of_eight_who_put_the_same_one_makes_the_change(stores):
-    assert len(set(at_once(lambda _: stores.routes.put(A)))) == 1
+    assert len(set(concurrently(lambda _: stores.routes.put(A)))) == 1
     assert stores.routes.sequence() == 1
 
 
 def test_of_eight_who_remove_the_same_one_makes_the_change(stores):
     stores.routes.put(A)
-    assert at_once(lambda _: stores.routes.remove(A.prefix, "l1")).count(None) == MANY - 1
+    assert concurrently(lambda _: stores.routes.remove(A.prefix, "l1")).count(None) == MANY - 1
     assert stores.routes.sequence() == 2
 
 
@@ -208,7 +208,7 @@ def test_who_follows_a_log_that_grows_never_has_to_start_anew(tables):
             seen += len(changes)
         return True
 
-    assert at_once(act) == [True] * MANY
+    assert concurrently(act) == [True] * MANY
 
 
 def test_the_newest_report_of_each_edge_counts(stores):

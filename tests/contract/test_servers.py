@@ -10,8 +10,8 @@ from hubless.domain.errors import (
     StoreConflictError,
 )
 from hubless.domain.server import ACTIVE, State
-from tests.builders import NOW, a_server, a_user
-from tests.contract.together import MANY, at_once
+from tests.support.builders import NOW, a_server, a_user
+from tests.support.concurrency import MANY, concurrently
 
 pytestmark = pytest.mark.usefixtures("alice", "bob")
 LATER = NOW + timedelta(minutes=5)
@@ -76,7 +76,7 @@ def test_an_owner_has_each_name_once(stores, server):
 
 
 def test_of_eight_who_add_one_server_one_does(stores):
-    outcomes = at_once(lambda n: stores.servers.create(a_server(id=f"s{n}")))
+    outcomes = concurrently(lambda n: stores.servers.create(a_server(id=f"s{n}")))
     assert outcomes.count(None) == 1
     assert sum(isinstance(o, NameTakenError) for o in outcomes) == MANY - 1
 
@@ -105,7 +105,7 @@ def test_a_name_that_is_there_is_taken_also_at_the_limit(stores):
 
 
 def test_eight_at_once_never_pass_the_limit(stores):
-    outcomes = at_once(lambda n: stores.servers.create(a_server(f"n{n}"), named_limit=3))
+    outcomes = concurrently(lambda n: stores.servers.create(a_server(f"n{n}"), named_limit=3))
     assert outcomes.count(None) == 3
     assert sum(isinstance(o, QuotaExceededError) for o in outcomes) == MANY - 3
     assert len(stores.servers.of_owners(["u-alice"])) == 3
@@ -179,7 +179,7 @@ def test_of_eight_writers_one_wins(stores, server):
         stores.servers.write(server, moved(server, state=State.STOPPING, failure=str(number)))
         return number
 
-    outcomes = at_once(write)
+    outcomes = concurrently(write)
     (winner,) = [o for o in outcomes if isinstance(o, int)]
     assert sum(isinstance(o, StoreConflictError) for o in outcomes) == MANY - 1
     assert stores.servers.get(server.id).failure == str(winner)
@@ -194,7 +194,7 @@ def test_of_a_writer_and_a_deleter_one_wins(stores):
         def act(n, server=server, after=after):
             return stores.servers.delete(server) if n else stores.servers.write(server, after)
 
-        outcomes = at_once(act, 2)
+        outcomes = concurrently(act, 2)
         assert outcomes.count(None) == 1
         assert (stores.servers.get(server.id) is None) == (outcomes[1] is None)
 
@@ -275,7 +275,7 @@ def test_activity_and_transitions_at_once_lose_neither(stores, server):
                 conflicts.append(n)
 
     conflicts = []
-    assert at_once(act) == [None] * MANY
+    assert concurrently(act) == [None] * MANY
     found = stores.servers.get(server.id)
     assert found.last_activity_at == NOW + timedelta(seconds=19 * 10 + MANY - 1)
     assert found.revision + len(conflicts) == 20 * MANY // 2

@@ -3,8 +3,8 @@ import pytest
 from hubless.domain.errors import NameTakenError, StoreConflictError
 from hubless.domain.tokens import OwnerKind
 from hubless.domain.users import Service
-from tests.builders import a_code, a_token
-from tests.contract.together import MANY, at_once
+from tests.support.builders import a_code, a_token
+from tests.support.concurrency import MANY, concurrently
 
 GRADER = Service(
     name="grader",
@@ -39,7 +39,7 @@ def test_who_is_not_there_is_not_found(stores):
 
 
 def test_of_eight_who_add_one_service_one_does(stores):
-    outcomes = at_once(lambda n: stores.services.create(Service(name="grader", token_sha256=f"t{n}")))
+    outcomes = concurrently(lambda n: stores.services.create(Service(name="grader", token_sha256=f"t{n}")))
     assert outcomes.count(None) == 1
     assert sum(isinstance(outcome, NameTakenError) for outcome in outcomes) == MANY - 1
 

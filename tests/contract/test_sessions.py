@@ -5,8 +5,8 @@ import pytest
 from hubless.domain.errors import NotFoundError
 from hubless.domain.tokens import OwnerKind
 from hubless.domain.users import Group
-from tests.builders import NOW, a_code, a_session, a_token
-from tests.contract.together import MANY, at_once
+from tests.support.builders import NOW, a_code, a_session, a_token
+from tests.support.concurrency import MANY, concurrently
 
 pytestmark = pytest.mark.usefixtures("alice", "bob")
 
@@ -89,7 +89,7 @@ def test_up_to_a_limit_of_expired_sessions_goes(stores):
 
 def test_eight_ends_at_once_are_one(stores):
     logged_in(stores, "one")
-    assert at_once(lambda _: stores.sessions.end("session-one")) == [None] * MANY
+    assert concurrently(lambda _: stores.sessions.end("session-one")) == [None] * MANY
     assert remains(stores, "one") == [False] * 3
 
 
@@ -116,7 +116,7 @@ def test_what_is_issued_in_the_very_moment_of_the_end_does_not_survive_it(stores
                 return stores.tokens.create(a_token(f"{session.id}-{n}", session_id=session.id))
             return stores.clients.add_code(a_code(f"{session.id}-{n}", session_id=session.id))
 
-        outcomes = at_once(act)
+        outcomes = concurrently(act)
         assert all(outcome is None or isinstance(outcome, NotFoundError) for outcome in outcomes)
         assert [token.id for token in stores.tokens.of_owner(OwnerKind.USER, "u-alice")] == []
         assert [n for n in range(MANY) if stores.clients.find_code(a_code(f"{session.id}-{n}").sha256)] == []

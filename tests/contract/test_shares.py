@@ -7,8 +7,8 @@ from hubless.domain.errors import NotFoundError
 from hubless.domain.shares import Share, ShareCode
 from hubless.domain.tokens import sha256
 from hubless.domain.users import Group
-from tests.builders import NOW, a_server, a_user
-from tests.contract.together import MANY, at_once
+from tests.support.builders import NOW, a_server, a_user
+from tests.support.concurrency import MANY, concurrently
 
 ACCESS = ("access:servers",)
 
@@ -57,7 +57,7 @@ def test_a_second_grant_adds_its_scopes_to_the_first(stores, lab):
 
 
 def test_of_eight_grants_at_once_no_scope_is_lost(stores, lab):
-    at_once(lambda n: stores.shares.grant(a_share(f"h{n}", scopes=(f"read:servers-{n}",))))
+    concurrently(lambda n: stores.shares.grant(a_share(f"h{n}", scopes=(f"read:servers-{n}",))))
     found, total = stores.shares.page(offset=0, limit=9, server_id=lab.id)
     assert total == 1
     assert len(found[0].scopes) == MANY

@@ -1,7 +1,7 @@
 import pytest
 
 from hubless.domain.errors import StoreConflictError
-from tests.contract.together import MANY, at_once
+from tests.support.concurrency import MANY, concurrently
 
 
 def test_a_sweep_that_was_never_cut_is_at_the_beginning(stores):
@@ -32,4 +32,4 @@ def test_of_eight_who_are_cut_at_once_one_sets_the_place(stores):
             return False
         return True
 
-    assert sorted(at_once(act)) == [False] * (MANY - 1) + [True]
+    assert sorted(concurrently(act)) == [False] * (MANY - 1) + [True]

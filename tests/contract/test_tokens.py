@@ -6,8 +6,8 @@ import pytest
 from hubless.domain.errors import NotFoundError, StoreConflictError
 from hubless.domain.tokens import OwnerKind
 from hubless.domain.users import Group
-from tests.builders import NOW, a_server, a_session, a_token, a_user
-from tests.contract.together import MANY, at_once
+from tests.support.builders import NOW, a_server, a_session, a_token, a_user
+from tests.support.concurrency import MANY, concurrently
 
 pytestmark = pytest.mark.usefixtures("alice", "bob")
 LATER = NOW + timedelta(minutes=5)
@@ -96,7 +96,7 @@ def test_an_id_or_hash_that_is_there_is_a_conflict(stores):
 
 
 def test_of_eight_who_add_one_token_one_does(stores):
-    outcomes = at_once(lambda n: stores.tokens.create(a_token(note=str(n))))
+    outcomes = concurrently(lambda n: stores.tokens.create(a_token(note=str(n))))
     assert outcomes.count(None) == 1
     assert sum(isinstance(o, StoreConflictError) for o in outcomes) == MANY - 1
 
@@ -231,4 +231,4 @@ def test_up_to_a_limit_of_expired_tokens_goes(stores):
 def test_eight_cleaners_count_each_expired_token_once(stores):
     for number in range(30):
         stores.tokens.create(a_token(f"old{number}", expires_at=NOW))
-    assert sum(at_once(lambda _: stores.tokens.delete_expired(NOW, 10))) == 30
+    assert sum(concurrently(lambda _: stores.tokens.delete_expired(NOW, 10))) == 30

@@ -2,8 +2,8 @@ from dataclasses import replace
 from datetime import timedelta
 
 from hubless.domain.usage import Usage
-from tests.builders import NOW
-from tests.contract.together import MANY, at_once
+from tests.support.builders import NOW
+from tests.support.concurrency import MANY, concurrently
 
 ONE = Usage("l1", "s1", "u-alice", "big", NOW, NOW + timedelta(seconds=90, microseconds=5), "stopped")
 
@@ -22,7 +22,7 @@ def test_the_same_launch_again_changes_nothing(stores):
 
 
 def test_of_eight_who_write_one_launch_one_does(stores):
-    at_once(lambda n: stores.usage.add(replace(ONE, outcome=str(n))))
+    concurrently(lambda n: stores.usage.add(replace(ONE, outcome=str(n))))
     assert len(stores.usage.of_owner("u-alice")) == 1
 
 
@@ -36,4 +36,4 @@ def test_usage_outlives_its_user(stores, alice):
     stores.usage.add(ONE)
     stores.users.delete(alice.id)
     assert stores.usage.of_owner(alice.id) == [ONE]
-    assert len(at_once(lambda _: stores.usage.of_owner(alice.id))) == MANY
+    assert len(concurrently(lambda _: stores.usage.of_owner(alice.id))) == MANY

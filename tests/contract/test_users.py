@@ -6,8 +6,8 @@ import pytest
 from hubless.domain.errors import NameTakenError, StoreConflictError
 from hubless.domain.server import ACTIVE, INACTIVE, State
 from hubless.domain.users import Group
-from tests.builders import NOW, a_client, a_code, a_server, a_session, a_token, a_user
-from tests.contract.together import MANY, at_once
+from tests.support.builders import NOW, a_client, a_code, a_server, a_session, a_token, a_user
+from tests.support.concurrency import MANY, concurrently
 
 LATER = NOW + timedelta(minutes=5)
 
@@ -73,7 +73,7 @@ def test_create_adds_a_name_that_comes_twice_once(stores):
 
 
 def test_of_eight_who_add_one_name_one_does(stores):
-    outcomes = at_once(lambda n: stores.users.create([a_user(id=f"u-{n}")]))
+    outcomes = concurrently(lambda n: stores.users.create([a_user(id=f"u-{n}")]))
     assert sorted(len(added) for added in outcomes) == [0] * (MANY - 1) + [1]
     assert stores.users.count() == 1
     (winner,) = next(added for added in outcomes if added)
@@ -137,7 +137,7 @@ def test_a_rename_and_a_start_at_once_never_leave_a_server_under_an_old_name(sto
                 return stores.users.get(user.id).name  # what the launch is told
             return stores.users.change(user, replace(user, name=f"new{user.name}", revision=1))
 
-        told, _ = at_once(act, 2)
+        told, _ = concurrently(act, 2)
         assert stores.users.get(user.id).name == told
 
 
@@ -146,7 +146,7 @@ def test_of_eight_changes_one_wins(stores, alice):
         stores.users.change(alice, replace(alice, user_info={"by": number}, revision=1))
         return number
 
-    outcomes = at_once(change)
+    outcomes = concurrently(change)
     (winner,) = [o for o in outcomes if isinstance(o, int)]
     assert sum(isinstance(o, StoreConflictError) for o in outcomes) == MANY - 1
     assert stores.users.get(alice.id).user_info == {"by": winner}
@@ -154,7 +154,7 @@ def test_of_eight_changes_one_wins(stores, alice):
 
 def test_of_eight_who_take_one_name_one_gets_it(stores):
     users = stores.users.create([a_user(f"u{n}") for n in range(MANY)])
-    outcomes = at_once(lambda n: stores.users.change(users[n], replace(users[n], name="wanted", revision=1)))
+    outcomes = concurrently(lambda n: stores.users.change(users[n], replace(users[n], name="wanted", revision=1)))
     assert outcomes.count(None) == 1
     assert sum(isinstance(o, NameTakenError) for o in outcomes) == MANY - 1
 
@@ -172,7 +172,7 @@ def test_activity_only_goes_forward(stores, alice):
 
 
 def test_of_eight_reports_of_activity_the_latest_stays(stores, alice):
-    at_once(lambda n: stores.users.touch(alice.id, NOW + timedelta(seconds=n)))
+    concurrently(lambda n: stores.users.touch(alice.id, NOW + timedelta(seconds=n)))
     assert stores.users.get(alice.id).last_activity_at == NOW + timedelta(seconds=MANY - 1)
 
 
@@ -265,7 +265,7 @@ def test_deletion_and_a_start_at_once_never_leave_a_server_without_owner(stores)
         def act(n, user=user, server=server, started=started):
             return stores.users.delete(user.id) if n else stores.servers.write(server, started)
 
-        outcomes = at_once(act, 2)
+        outcomes = concurrently(act, 2)
         assert sum(isinstance(o, StoreConflictError) for o in outcomes) == 1
         assert (stores.users.get(user.id) is None) == (stores.servers.get(server.id) is None)
 

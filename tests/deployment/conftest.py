@@ -17,13 +17,13 @@ from hubless.adapters.dynamodb.database import Database
 from hubless.adapters.dynamodb.routes import DynamoRouteStore
 from hubless.adapters.system_clock import SystemClock
 from tests.api.hub import Api, Browser
-from tests.deployment.around import Front, Instance, Servers, events_of, listening, settle
+from tests.deployment.aws_doubles import Front, Instance, Servers, events_of, listening, settle
 from tests.deployment.stage import ACCOUNT, REGION, TOP, Stage
 from tests.doubles.ec2 import Machine
 from tests.doubles.ecs.account import Account
 from tests.doubles.ecs.endpoint import serve
-from tests.dynamodb import ministack
-from tests.ports import free_port
+from tests.support.dynamodb import ministack
+from tests.support.free_port import free_port
 
 TOKEN, PASSWORD = "a-token-of-the-tests-0123456789", "all of the class knows"
 SETTINGS = """

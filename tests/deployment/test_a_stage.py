@@ -7,11 +7,11 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
-from tests.contract.together import eventually
-from tests.deployment.around import Front
+from tests.deployment.aws_doubles import Front
 from tests.deployment.conftest import AFTER, BEFORE, PASSWORD, SETTINGS, TOKEN
 from tests.deployment.emulated import LEFT_OUT
 from tests.deployment.stage import TOP
+from tests.support.concurrency import eventually
 
 PATIENCE = 120
 pytestmark = pytest.mark.real

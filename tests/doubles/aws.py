@@ -21,7 +21,7 @@ from tests.doubles.ecs.account import EXECUTION_ROLE, REGION, TASK_ROLE, Account
 from tests.doubles.ecs.endpoint import serve
 from tests.doubles.gateway import gateway
 from tests.doubles.lambdas import FunctionError, deployed
-from tests.dynamodb import ministack
+from tests.support.dynamodb import ministack
 
 SECRETS = "/hub/secrets"
 RUN = Path(__file__).parents[2] / "functions/api/stream/bootstrap"

@@ -16,7 +16,7 @@ import httpx
 import psutil
 import pytest
 
-from tests.ports import free_port
+from tests.support.free_port import free_port
 
 TOP = Path(__file__).parents[2]
 TOKEN = "bad-days-token-0123456789"

@@ -15,7 +15,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.conftest import SECONDS
-from tests.ports import free_port
+from tests.support.free_port import free_port
 
 TOP = Path(__file__).parents[2]
 BROKEN = "import sys; print('no module named pandas', file=sys.stderr); sys.exit(3)"

@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.ports import free_port
+from tests.support.free_port import free_port
 
 TOP = Path(__file__).parents[2]
 CLIENTS = TOP / ".venv-conformance/bin/python"  # holds jupyterhub 6.1.1 and jupyterhub-idle-culler

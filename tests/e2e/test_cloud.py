@@ -24,7 +24,6 @@ from hubless.adapters.dynamodb.wishes import DynamoEdgeWishStore
 from hubless.adapters.system_clock import SystemClock
 from hubless.domain.edges import EdgeWish, Wanted
 from hubless.domain.tokens import launch_secret
-from tests.contract.together import eventually
 from tests.doubles.aws import deploy
 from tests.doubles.ec2 import Ec2, Machine
 from tests.doubles.ecs.account import REGION
@@ -33,7 +32,8 @@ from tests.doubles.front import front
 from tests.doubles.stacks import told_by_stacks
 from tests.e2e.conftest import SECONDS
 from tests.e2e.test_browser import log_in, run_first_cell, shot
-from tests.ports import free_port
+from tests.support.concurrency import eventually
+from tests.support.free_port import free_port
 
 HUBLESS = Path(__file__).parents[2] / ".venv/bin/hubless"
 PROGRAMS = Path(__file__).parents[2] / ".venv-servers" / "bin"

@@ -16,7 +16,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from tests.ports import free_port
+from tests.support.free_port import free_port
 
 TOP = Path(__file__).parents[2]
 ADMIN_TOKEN = "isolation-token-0123456789"

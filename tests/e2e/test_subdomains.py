@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from tests.e2e.conftest import SECONDS
-from tests.ports import free_port
+from tests.support.free_port import free_port
 
 TOP = Path(__file__).parents[2]
 ADMIN_TOKEN, PASSWORD = "subdomains-token-0123456789", "all know it"

@@ -1,7 +1,7 @@
 import pytest
 
-from tests.dynamodb import Contents, in_new_table, moto
-from tests.lambda_queue import Sqs
+from tests.support.dynamodb import Contents, in_new_table, moto
+from tests.support.event_source_mapping import Sqs
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,9 @@ import pytest
 from hubless.adapters.dynamodb.pace import DynamoPace
 from hubless.adapters.ecs import limits
 from hubless.domain.server import State
-from tests.dynamodb import in_new_table, moto
 from tests.simulation.class_start import School
 from tests.simulation.outcome import Plan
+from tests.support.dynamodb import in_new_table, moto
 
 
 def assert_nothing_is_lost(school, out):

@@ -19,10 +19,10 @@ from functions.reaper import work as reaper
 from hubless.adapters.ecs.facts import Capacity
 from hubless.domain.errors import HublessError
 from hubless.domain.server import ACTIVE, State
-from tests.cloud import HOMES
-from tests.cloud_hub import SCHEDULED, CloudHub
-from tests.deaths import AtCalls, Death
-from tests.dynamodb import Contents
+from tests.support.cloud_hub import SCHEDULED, CloudHub
+from tests.support.crash_points import AwsCallHooks, Crash
+from tests.support.dynamodb import Contents
+from tests.support.ecs import HOMES
 
 NAMES = ("", "lab")
 SERVICES = {"ecs": "ECS", "s3": "S3", "sqs": "SQS", "dynamodb": "DynamoDB", "efs": "EFS"}
@@ -40,7 +40,7 @@ LAGS = ((0, 0), (4, 3), (30, 20), (60, 45))  # seconds until ECS's lists and des
 HOMES_AND_SPOT = {"homes": HOMES, "capacity": Capacity.SPOT_OR_FARGATE}
 
 
-class Fate(AtCalls):
+class Fate(AwsCallHooks):
     """Has something happen before or after one of the next calls to AWS: to any service, by whichever function."""
 
     def __init__(self, clients):
@@ -82,7 +82,7 @@ class History(CloudHub):
     def live_through(self, step, number):
         try:
             STEPS[step](self, number)
-        except Death:
+        except Crash:
             self.forget()
         except HublessError:
             pass  # whoever asked is told, or asks again; of a schedule and of events nobody is told
@@ -198,7 +198,7 @@ class History(CloudHub):
         """Whoever makes one of the next calls dies, before it or after."""
 
         def die(_model):
-            raise Death
+            raise Crash
 
         self.fate.is_to_come(calls=1 + number // 2 % 24, after=bool(number % 2), blow=die)
 

@@ -15,10 +15,10 @@ from hubless.domain.routes import EdgeReport, Route
 from hubless.domain.server import ACTIVE, State
 from hubless.domain.tokens import OwnerKind
 from hubless.ports.launcher import Launch
-from tests.builders import a_code, a_session, a_token
-from tests.cloud import HOMES
-from tests.cloud_hub import CloudHub
-from tests.deaths import Deaths
+from tests.support.builders import a_code, a_session, a_token
+from tests.support.cloud_hub import CloudHub
+from tests.support.crash_points import CrashPoints
+from tests.support.ecs import HOMES
 
 IDLE_AFTER = timedelta(days=2)
 UP = timedelta(seconds=100)  # longer than any task takes to come up
@@ -74,10 +74,10 @@ def told(hub, story, then):
         hub.forget()
         then(hub)
 
-    deaths = Deaths(hub.aws(), hub.left_behind, and_then)
-    story(hub, deaths.act)
-    deaths.assert_none_ended_badly()
-    return deaths
+    crash_points = CrashPoints(hub.aws(), hub.left_behind, and_then)
+    story(hub, crash_points.act)
+    crash_points.assert_none_ended_badly()
+    return crash_points
 
 
 def once(step):
@@ -119,27 +119,27 @@ def sweeps(hub, act):
 
 @pytest.mark.parametrize("then", [ends_well, ends_well_when_stopped])
 def test_a_start_that_dies_at_any_call_ends_well(hub, then):
-    deaths = told(hub, start, then)
+    crash_points = told(hub, start, then)
 
     assert hub.server().state is State.READY
     hub.assert_settled()
-    assert {service for service, _ in deaths.calls} == {"dynamodb", "sqs", "ecs", "s3", "efs"}
-    assert deaths.lived > 20
+    assert {service for service, _ in crash_points.calls} == {"dynamodb", "sqs", "ecs", "s3", "efs"}
+    assert crash_points.lived > 20
 
 
 def test_a_stop_that_dies_at_any_call_ends_well(hub):
     start(hub, once)
-    deaths = told(hub, stop, ends_well)
+    crash_points = told(hub, stop, ends_well)
 
     assert hub.server().state is State.STOPPED
     hub.assert_settled()
-    assert deaths.lived > 10
+    assert crash_points.lived > 10
 
 
 def test_a_sweep_that_dies_at_any_call_ends_well(neglected):
-    deaths = told(neglected, sweeps, ends_well_swept)
+    crash_points = told(neglected, sweeps, ends_well_swept)
 
-    assert deaths.lived > 30
+    assert crash_points.lived > 30
     two_sweeps(neglected)
     assert_swept(neglected)
 

@@ -27,10 +27,10 @@ from hubless.domain.server import State
 from hubless.domain.shares import Share, ShareCode
 from hubless.domain.tokens import sha256
 from hubless.domain.users import Group, Service
-from tests.builders import NOW, a_client, a_code, a_server, a_session, a_token, a_user
-from tests.deaths import Deaths
-from tests.dynamodb import REGION, Contents, in_new_table, moto, stores_of
-from tests.ports import free_port
+from tests.support.builders import NOW, a_client, a_code, a_server, a_session, a_token, a_user
+from tests.support.crash_points import CrashPoints
+from tests.support.dynamodb import REGION, Contents, in_new_table, moto, stores_of
+from tests.support.free_port import free_port
 
 LATER = NOW + timedelta(minutes=5)
 MANY = 26  # tokens of each kind: with where they are listed more than a transaction holds
@@ -149,9 +149,9 @@ def sweep(stores):
 
 def each_death(stores, act, then):
     """Have *act* die wherever it calls, and do *then* after each death."""
-    deaths = Deaths([stores.database.client], lambda: sorted(Contents().read().items()), then)
-    deaths.act(lambda: act(stores))
-    deaths.assert_none_ended_badly()
+    crash_points = CrashPoints([stores.database.client], lambda: sorted(Contents().read().items()), then)
+    crash_points.act(lambda: act(stores))
+    crash_points.assert_none_ended_badly()
 
 
 def outcome(stores, act):

@@ -17,14 +17,14 @@ from hubless.adapters.processes.readiness import HttpReadiness
 from hubless.adapters.system_clock import SystemClock
 from hubless.domain.profiles import Profile
 from hubless.ports.launcher import Gone, Launch, Running, Task
-from tests.builders import a_server
-from tests.cloud import facts
-from tests.contract.together import eventually
 from tests.doubles.ecs.account import REGION, Account
 from tests.doubles.ecs.endpoint import serve
 from tests.doubles.ecs.processes import Processes
-from tests.images import Recipe
-from tests.ports import free_port
+from tests.support.builders import a_server
+from tests.support.concurrency import eventually
+from tests.support.dockerfiles import Recipe
+from tests.support.ecs import facts
+from tests.support.free_port import free_port
 
 PROGRAMS = Path(__file__).parents[2] / ".venv-servers" / "bin"
 SECRET = "5ec2e75ec2e75ec2e75ec2e75ec2e75e"

@@ -35,9 +35,9 @@ from hubless.domain.names import MAX_USER_NAME
 from hubless.domain.origins import user_label
 from hubless.domain.routes import Route, ServerKey
 from hubless.services.identifiers import new_id
-from tests.contract.together import eventually
-from tests.edge import Echo, TcpServer, Told, UnixServer, ask_on, certificate, over_tls, running
-from tests.ports import free_port
+from tests.support.concurrency import eventually
+from tests.support.free_port import free_port
+from tests.support.http_servers import Echo, TcpServer, Told, UnixServer, ask_on, certificate, over_tls, running
 
 pytestmark = pytest.mark.real
 OF_AGENT = (

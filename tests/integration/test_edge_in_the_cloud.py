@@ -28,12 +28,12 @@ from hubless.adapters.dynamodb.users import DynamoUserStore
 from hubless.domain.errors import StoreUnavailableError
 from hubless.domain.routes import ServerKey
 from hubless.services.routing import Routing
-from tests.builders import a_server, a_user
-from tests.contract.together import eventually
-from tests.dynamodb import REGION, ministack
-from tests.edge import Echo, TcpServer, ask_on, certificate, over_tls, running
-from tests.images import Recipe
-from tests.ports import free_port
+from tests.support.builders import a_server, a_user
+from tests.support.concurrency import eventually
+from tests.support.dockerfiles import Recipe
+from tests.support.dynamodb import REGION, ministack
+from tests.support.free_port import free_port
+from tests.support.http_servers import Echo, TcpServer, ask_on, certificate, over_tls, running
 
 pytestmark = pytest.mark.real
 TOP = Path(__file__).parents[2]

@@ -20,8 +20,8 @@ from hubless.domain.errors import StoreUnavailableError
 from hubless.domain.messages import Kind, Message
 from hubless.domain.routes import RouteChange, ServerKey
 from hubless.domain.users import Group
-from tests.builders import NOW, a_user
-from tests.contract.together import at_once
+from tests.support.builders import NOW, a_user
+from tests.support.concurrency import concurrently
 
 ROOT = Path(__file__).parents[2]
 
@@ -176,7 +176,7 @@ def test_eight_who_open_a_new_file_at_once_all_can(tmp_path):
         def opened(n, path=path):
             return SqliteUserStore(Database(path)).create([a_user(f"u{n}")])
 
-        outcomes = at_once(opened)
+        outcomes = concurrently(opened)
         assert [o for o in outcomes if isinstance(o, Exception)] == []
         assert SqliteUserStore(Database(path)).count() == 8
 
@@ -255,7 +255,7 @@ from hubless.adapters.sqlite.database import Database
 from hubless.adapters.sqlite.queue import SqliteQueue
 from hubless.adapters.sqlite.users import SqliteUserStore
 from hubless.domain.messages import Kind, Message
-from tests.builders import a_user
+from tests.support.builders import a_user
 database = Database(Path(sys.argv[1]))
 users, queue = SqliteUserStore(database), SqliteQueue(database)
 for n in range(1_000_000):

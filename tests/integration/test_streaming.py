@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from hubless.settings.cloud import written
-from tests.contract.together import eventually
 from tests.doubles.gateway import event_of, rest_event_of, split_prelude
 from tests.doubles.lambdas import Function, FunctionError
+from tests.support.concurrency import eventually
 from tests.unit.test_cloud_settings import CLOUD
 
 RUN = Path(__file__).parents[2] / "functions/api/stream/bootstrap"

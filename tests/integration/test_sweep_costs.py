@@ -11,8 +11,8 @@ from hubless.domain.profiles import Profile
 from hubless.domain.routes import Route
 from hubless.domain.server import State
 from hubless.ports.launcher import Launch
-from tests.builders import a_server, a_session, a_token, a_user
-from tests.cloud_hub import CloudHub
+from tests.support.builders import a_server, a_session, a_token, a_user
+from tests.support.cloud_hub import CloudHub
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "dynamodb.md"
 

@@ -19,14 +19,14 @@ from hubless.domain.errors import CapacityUnavailableError
 from hubless.domain.pace import Rhythm, TooFarOff
 from hubless.domain.routes import EdgeReport
 from hubless.domain.server import Deadlines, State
-from tests import cloud
-from tests.cloud import Cloud
 from tests.doubles.ecs.errors import AwsError
-from tests.fakes import RecordingQueue, ScriptedLauncher
 from tests.simulation.loop import Loop
 from tests.simulation.outcome import Outcome
 from tests.simulation.queue import Lane, Mapping, SimulatedQueue
-from tests.unit.services.world import World
+from tests.support import ecs
+from tests.support.ecs import Cloud
+from tests.support.fakes import RecordingQueue, ScriptedLauncher
+from tests.support.world import World
 
 STORE, ROUTE = (0.004, 0.015), 0.02  # seconds of a call to DynamoDB; of a change of routes, one after the other
 AWS = {"RunTask": (0.15, 0.5), "PutObject": (0.02, 0.08)}  # of a call to others; what is not here: as S3's
@@ -170,7 +170,7 @@ class School(World):
 
     def run(self):
         """Let the class start and return what came of it."""
-        clients = [cloud._clients.ecs, cloud._clients.s3]
+        clients = [ecs._clients.ecs, ecs._clients.s3]
         for client in clients:
             client.meta.events.register("before-call", self._call_takes_a_while)
             client.meta.events.register("after-call", self._call_takes_a_while)

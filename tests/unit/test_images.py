@@ -10,7 +10,7 @@ import pytest
 from packaging.markers import Marker
 
 from infra.bundling import PARTS
-from tests.images import CONTEXTS, TOP, Recipe
+from tests.support.dockerfiles import CONTEXTS, TOP, Recipe
 
 LOCKED = {(one["name"], one["version"]): one for one in tomllib.loads((TOP / "uv.lock").read_text())["package"]}
 PYTHON = "3.13"

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hubless.domain.pace import Rhythm, TooFarOff, Turn
-from tests.builders import NOW
+from tests.support.builders import NOW
 
 TENTH = timedelta(seconds=0.1)
 RHYTHM = Rhythm(rate=10, burst=3, longest_wait=timedelta(seconds=1))

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hubless.domain.places import MARKS, Digest, digest
-from tests.builders import NOW
+from tests.support.builders import NOW
 
 seconds = st.integers(0, 10**8).map(lambda number: timedelta(microseconds=number))
 queues = st.lists(seconds, max_size=900).map(lambda times: [NOW + time for time in sorted(times)])

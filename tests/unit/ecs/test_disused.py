@@ -10,10 +10,10 @@ from hubless.adapters.ecs.kinds import DISUSED_AFTER
 from hubless.domain.errors import CapacityUnavailableError
 from hubless.domain.profiles import Profile
 from hubless.ports.launcher import Coming, Launch
-from tests.builders import NOW
-from tests.cloud import HOMES, Cloud
 from tests.doubles.ecs.errors import client
-from tests.fakes import StoppedClock
+from tests.support.builders import NOW
+from tests.support.ecs import HOMES, Cloud
+from tests.support.fakes import StoppedClock
 
 OLD, NEW = Profile("small", image="jupyter/r:1"), Profile("small", image="jupyter/r:2")
 HUGE = Profile("huge", cpus=500)

@@ -5,10 +5,10 @@ from datetime import timedelta
 import pytest
 from botocore.exceptions import ClientError, ParamValidationError
 
-from tests.builders import NOW
 from tests.doubles.ecs.account import EXECUTION_ROLE, REGION, TASK_ROLE, Account
 from tests.doubles.ecs.wire import Wire
-from tests.fakes import StoppedClock
+from tests.support.builders import NOW
+from tests.support.fakes import StoppedClock
 
 WIRE = Wire()
 ECS, S3, EFS = (WIRE.session.create_client(name, region_name=REGION) for name in ("ecs", "s3", "efs"))

@@ -6,7 +6,7 @@ import pytest
 
 from hubless.adapters.ecs.events import read
 from hubless.ports.launcher import Coming, Gone, Running, TaskEvent
-from tests.cloud import facts
+from tests.support.ecs import facts
 
 ARN = "arn:aws:ecs:eu-central-1:123456789012:task/hub/0123456789abcdef0123456789abcdef"
 EVENT = {

@@ -10,10 +10,10 @@ from hubless.adapters.ecs.facts import Capacity
 from hubless.domain.errors import CapacityUnavailableError, InvalidRequestError, LaunchFailedError
 from hubless.domain.profiles import Profile
 from hubless.ports.launcher import Coming, Gone, Launch, Running, Task
-from tests.builders import NOW
-from tests.cloud import HOMES, Cloud, facts
 from tests.doubles.ecs.errors import AwsError, client
-from tests.fakes import StoppedClock
+from tests.support.builders import NOW
+from tests.support.ecs import HOMES, Cloud, facts
+from tests.support.fakes import StoppedClock
 
 SECRET = "5ec2e75ec2e75ec2e75ec2e75ec2e75e"
 LAUNCH = Launch("l1", "s1", "u1", "alice", "", "/user/alice/", Profile("small"), {}, {"JUPYTERHUB_API_TOKEN": SECRET})

@@ -12,9 +12,9 @@ from hubless.adapters.ecs.launcher import EcsLauncher
 from hubless.domain.errors import LaunchFailedError
 from hubless.domain.profiles import Profile
 from hubless.ports.launcher import Launch, Running, Task
-from tests.builders import NOW
-from tests.cloud import HOMES, facts
-from tests.fakes import StoppedClock
+from tests.support.builders import NOW
+from tests.support.ecs import HOMES, facts
+from tests.support.fakes import StoppedClock
 
 SECRET = "5ec2e75ec2e75ec2e75ec2e75ec2e75e"
 ARN = "arn:aws:ecs:eu-central-1:123456789012:task/hub/0123456789abcdef0123456789abcdef"

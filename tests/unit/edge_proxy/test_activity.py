@@ -9,7 +9,7 @@ from edge_proxy.activity import BATCH, ActivityReporter
 from edge_proxy.haproxy_config import EdgeConfiguration, UnixSocket
 from hubless.domain.errors import StoreUnavailableError
 from hubless.domain.routes import ServerKey
-from tests.builders import NOW
+from tests.support.builders import NOW
 
 ALICE, BOB = ServerKey("s1", "u1"), ServerKey("s2", "u2")
 

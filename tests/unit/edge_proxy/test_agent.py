@@ -14,8 +14,8 @@ from hubless.adapters.sqlite.database import Database
 from hubless.adapters.sqlite.routes import SqliteRouteStore
 from hubless.domain.errors import StoreUnavailableError
 from hubless.domain.routes import Route
-from tests.builders import NOW
-from tests.contract.together import eventually
+from tests.support.builders import NOW
+from tests.support.concurrency import eventually
 
 A = Route("/user/alice/", "10.0.0.1:8888", "l1")
 

@@ -7,7 +7,7 @@ import pytest
 
 from edge_proxy.host_resolver import HostResolver
 from hubless.domain.routes import ServerKey
-from tests.contract.together import eventually
+from tests.support.concurrency import eventually
 
 GRADER = "/services/grader/"
 TO_GRADER = "grader.example.org:8000"

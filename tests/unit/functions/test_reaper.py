@@ -7,7 +7,7 @@ from functions.reaper.work import RESERVE, handle, measure
 from hubless.domain.errors import StoreUnavailableError
 from hubless.domain.server import State
 from hubless.services.reaping import Sweep
-from tests.unit.services.world import World
+from tests.support.world import World
 
 SCHEDULED = {"detail-type": "Scheduled Event"}
 NAMES = ["a", "b", "c", "d"]

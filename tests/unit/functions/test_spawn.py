@@ -9,7 +9,7 @@ from hubless.domain.errors import CapacityUnavailableError, StoreUnavailableErro
 from hubless.domain.messages import Kind, Message, encode
 from hubless.domain.server import State
 from hubless.ports.launcher import Coming, Running, TaskEvent
-from tests.unit.services.world import World
+from tests.support.world import World
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from hubless.settings.stage import load_stage
 from operations import deployed
 from operations.aws import Aws
 from operations.errors import OperationsError
-from tests.dynamodb import REGION, in_new_table, moto
+from tests.support.dynamodb import REGION, in_new_table, moto
 from tests.unit.test_cloud_settings import CLOUD
 
 STAGES = f'[stages.prod]\nregion = "{REGION}"\n[[services]]\nname = "grader"\ntoken_env = "GRADER_TOKEN"\n'

@@ -17,11 +17,11 @@ from operations import deployed, emptying
 from operations.aws import Aws, NotAskedError
 from operations.emptying import LONGEST, Emptying, Servers
 from operations.errors import OperationsError
-from tests.builders import NOW
-from tests.cloud import HOMES, Cloud
 from tests.doubles.ecs.account import REGION
 from tests.doubles.ecs.errors import AwsError
-from tests.fakes import StoppedClock
+from tests.support.builders import NOW
+from tests.support.ecs import HOMES, Cloud
+from tests.support.fakes import StoppedClock
 
 HUB = "hubless-prod"
 STAGES = f'[stages.prod]\nregion = "{REGION}"\n'

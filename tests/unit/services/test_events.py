@@ -10,7 +10,7 @@ from hubless.domain.errors import CapacityUnavailableError, NotYetError
 from hubless.domain.messages import Kind, Message
 from hubless.domain.server import State
 from hubless.ports.launcher import Coming, Gone, Running, TaskEvent
-from tests.unit.services.world import World
+from tests.support.world import World
 
 ADDRESS = "10.0.0.7:8888"
 

@@ -23,8 +23,8 @@ from hubless.domain.errors import (
 from hubless.domain.server import ACTIVE
 from hubless.domain.tokens import launch_secret, sha256
 from hubless.ports.launcher import Coming, Gone, Running, TaskEvent
-from tests.sqlite import stores_of
-from tests.unit.services.world import World
+from tests.support.sqlite import stores_of
+from tests.support.world import World
 
 NAMES = ("", "lab")
 

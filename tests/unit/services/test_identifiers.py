@@ -1,7 +1,7 @@
 from datetime import timedelta
 
 from hubless.services.identifiers import new_id
-from tests.builders import NOW
+from tests.support.builders import NOW
 
 
 def test_what_is_made_at_one_instant_sorts_in_the_order_in_which_it_was_made():

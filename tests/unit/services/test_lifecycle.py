@@ -14,7 +14,7 @@ from hubless.domain.idleness import Patience
 from hubless.domain.profiles import Profile
 from hubless.domain.server import State
 from hubless.domain.tokens import sha256
-from tests.unit.services.world import World
+from tests.support.world import World
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_a_server_is_not_ready_before_an_edge_serves_its_route(world):
 
 
 def test_one_edge_of_two_is_not_enough(world):
-    from tests.fakes import InstantEdge
+    from tests.support.fakes import InstantEdge
 
     other = InstantEdge(world.routes, world.clock, "other")
     other.look()
@@ -62,7 +62,7 @@ def test_one_edge_of_two_is_not_enough(world):
 
 
 def test_an_edge_that_fell_silent_holds_nobody_up(world):
-    from tests.fakes import InstantEdge
+    from tests.support.fakes import InstantEdge
 
     InstantEdge(world.routes, world.clock, "gone").look()
     world.clock.advance(timedelta(seconds=30))

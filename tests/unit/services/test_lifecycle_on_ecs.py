@@ -13,8 +13,8 @@ from hubless.domain.errors import NotYetError
 from hubless.domain.profiles import Profile
 from hubless.domain.server import Deadlines, State
 from hubless.ports.launcher import Launch
-from tests.cloud import HOMES, Cloud
-from tests.unit.services.world import World
+from tests.support.ecs import HOMES, Cloud
+from tests.support.world import World
 
 DEADLINES = Deadlines(launching=timedelta(minutes=5), starting=timedelta(minutes=2), stopping=timedelta(minutes=1))
 TICK = timedelta(seconds=5)

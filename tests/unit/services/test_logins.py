@@ -8,8 +8,8 @@ from hubless.adapters.logins.passwords import PasswordAuthenticator
 from hubless.domain.users import User
 from hubless.ports.authenticator import Refused
 from hubless.services.logins import ADDRESS_FACTOR, NAME_FACTOR, LockedOut, Logins
-from tests.fakes import PlainHasher
-from tests.unit.services.world import World
+from tests.support.fakes import PlainHasher
+from tests.support.world import World
 
 LIMIT, LOCK = 3, timedelta(minutes=10)
 

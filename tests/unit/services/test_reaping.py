@@ -14,8 +14,8 @@ from hubless.domain.server import State
 from hubless.domain.tokens import OwnerKind
 from hubless.domain.users import Service
 from hubless.ports.launcher import Gone, Running
-from tests.builders import a_session, a_token
-from tests.unit.services.world import World
+from tests.support.builders import a_session, a_token
+from tests.support.world import World
 
 HOUR = timedelta(hours=1)
 NAMES = [f"n{number}" for number in range(6)]

@@ -14,11 +14,11 @@ from hubless.domain.errors import (
 )
 from hubless.domain.server import Deadlines, State
 from hubless.domain.users import Service
-from tests.builders import NOW
-from tests.deaths import Death
-from tests.fakes import SleepyMachine
-from tests.sqlite import stores_of
-from tests.unit.services.world import World
+from tests.support.builders import NOW
+from tests.support.crash_points import Crash
+from tests.support.fakes import SleepyMachine
+from tests.support.sqlite import stores_of
+from tests.support.world import World
 
 MINUTE = timedelta(minutes=1)
 DEADLINES = Deadlines(launching=10 * MINUTE, starting=3 * MINUTE, stopping=3 * MINUTE)  # the cloud's
@@ -263,7 +263,7 @@ def spawn(hub):
 
 
 def die():
-    raise Death
+    raise Crash
 
 
 def refused_to_sleep(hub):
@@ -331,7 +331,7 @@ def test_a_sweep_at_any_point_of_a_start_does_no_harm(hub, point):
 def test_a_sweep_that_dies_at_any_point_is_made_good_by_the_next(hub, stop, point):
     STOPS[stop](hub)
     hub.points.plan(point, die)
-    with pytest.raises(Death):
+    with pytest.raises(Crash):
         hub.reaping.sweep()
     hub.live(3 * MINUTE)
     assert hub.edge.state == "stopped"
@@ -343,7 +343,7 @@ def test_a_start_that_dies_at_any_point_of_its_call_is_ready_in_the_end(hub, poi
     hub.start()
     messages = list(hub.queue.sent)
     hub.points.plan(point, die)
-    with pytest.raises(Death):
+    with pytest.raises(Crash):
         hub.deliver_in_time()
     hub.queue.sent = messages
     hub.live(2 * MINUTE, sweeps=False)

@@ -7,11 +7,11 @@ from types import SimpleNamespace
 import pytest
 
 from hubless.domain.messages import Kind, Message
-from tests.builders import NOW
-from tests.fakes import StoppedClock
 from tests.simulation.loop import Loop
 from tests.simulation.outcome import earliest
 from tests.simulation.queue import Lane, Mapping, SimulatedQueue
+from tests.support.builders import NOW
+from tests.support.fakes import StoppedClock
 
 
 @pytest.fixture

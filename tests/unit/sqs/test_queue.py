@@ -11,7 +11,7 @@ from hubless.adapters.aws import Clients
 from hubless.adapters.sqs.queue import SqsQueue
 from hubless.domain.errors import StoreUnavailableError
 from hubless.domain.messages import Kind, Message
-from tests.builders import NOW
+from tests.support.builders import NOW
 
 URL = "https://sqs.eu-central-1.amazonaws.com/123456789012/hub"
 LAUNCHES = URL + "-launches"

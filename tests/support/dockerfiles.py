@@ -5,7 +5,7 @@ import re
 import shlex
 from pathlib import Path
 
-TOP = Path(__file__).parents[1]
+TOP = Path(__file__).parents[2]
 IMAGES = TOP / "images"
 CONTEXTS = {"singleuser": IMAGES / "singleuser", "edge_proxy": TOP}  # what each is built from
 

@@ -10,7 +10,7 @@ from hubless.adapters.alb.routes import AlbRouteStore
 from hubless.adapters.aws import Clients
 from hubless.adapters.sqlite.database import Database
 from hubless.adapters.sqlite.routes import SqliteRouteStore
-from tests.dynamodb import REGION, one_at_a_time
+from tests.support.dynamodb import REGION, one_at_a_time
 
 _clients, _numbers = {}, itertools.count(1)
 

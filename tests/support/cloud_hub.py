@@ -8,9 +8,9 @@ from hubless.adapters.ecs.events import read
 from hubless.adapters.heard import HeardReadiness
 from hubless.domain.server import ACTIVE, Deadlines
 from hubless.domain.tokens import launch_secret, sha256
-from tests.cloud import Cloud
-from tests.dynamodb import Contents
-from tests.unit.services.world import World
+from tests.support.dynamodb import Contents
+from tests.support.ecs import Cloud
+from tests.support.world import World
 
 DEADLINES = Deadlines(launching=timedelta(minutes=5), starting=timedelta(minutes=2), stopping=timedelta(minutes=1))
 SCHEDULED = {"detail-type": "Scheduled Event"}

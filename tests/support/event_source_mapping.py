@@ -4,7 +4,7 @@ import math
 
 from hubless.adapters.aws import Clients
 from hubless.adapters.sqs.queue import SqsQueue
-from tests.dynamodb import REGION
+from tests.support.dynamodb import REGION
 
 
 class Sqs:

@@ -12,8 +12,8 @@ from hubless.adapters.aws import Clients
 from hubless.adapters.sqs.queue import SqsQueue
 from hubless.domain import messages
 from hubless.ports.queue import Received
-from tests.builders import NOW
-from tests.dynamodb import REGION
+from tests.support.builders import NOW
+from tests.support.dynamodb import REGION
 
 _numbers = itertools.count(1)
 _clients = functools.cache(lambda url: Clients(REGION, endpoint_url=url))  # making one takes longer than a test

@@ -1,4 +1,4 @@
-"""Several at once, and waiting for what must come."""
+"""Run a function in several threads together, and wait for a condition."""
 
 import threading
 import time
@@ -6,8 +6,8 @@ import time
 MANY = 8
 
 
-def at_once(function, times=MANY):
-    """Call *function* with 0, 1, … from as many threads that start together; return what came back or was raised."""
+def concurrently(function, times=MANY):
+    """Call *function* with 0, 1, … from *times* threads that start together; return each result or exception."""
     barrier = threading.Barrier(times)
     outcomes = [None] * times
 
@@ -27,7 +27,7 @@ def at_once(function, times=MANY):
 
 
 def eventually(function, within=20):
-    """Return the first true value of *function*; fail when none comes."""
+    """Return the first true value of *function*; fail when none comes *within* that many seconds."""
     end = time.monotonic() + within
     while not (value := function()):
         assert time.monotonic() < end, f"{function} never came true"

@@ -1,6 +1,6 @@
 """Items of DynamoDB as one version of the code wrote them, and what it read from them: `tests/data/items-vN.json`.
 
-A file is written once, when the shape of items changes (`python -m tests.items tests/data/items-v2.json`), and never again:
+A file is written once, when the shape of items changes (`python -m tests.support.stored_items tests/data/items-v2.json`), and never again:
 tables that are full of such items are read by all later code, without a migration.
 """
 
@@ -18,10 +18,10 @@ from hubless.domain.shares import Share, ShareCode
 from hubless.domain.tokens import OwnerKind, sha256
 from hubless.domain.usage import Usage
 from hubless.domain.users import Group, Service
-from tests.builders import NOW, a_client, a_code, a_server, a_session, a_token, a_user
-from tests.dynamodb import Contents, in_new_table, moto
+from tests.support.builders import NOW, a_client, a_code, a_server, a_session, a_token, a_user
+from tests.support.dynamodb import Contents, in_new_table, moto
 
-DATA = Path(__file__).parent / "data"
+DATA = Path(__file__).parents[1] / "data"
 LATER, SOON = NOW + timedelta(hours=1), NOW + timedelta(minutes=5)
 FULL = {
     "profile": "lab",

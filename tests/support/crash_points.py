@@ -1,11 +1,11 @@
-"""Deaths of a process before and after each call to AWS that it makes, each of them lived through.
+"""Crash a process before and after each call to AWS that it makes, and let each crash play out.
 
-What is watched is done once. Where a call has left something new behind, the process is forked: the child dies there, as
-far as the code under test can tell, and what comes after its death is its test; the parent goes on as if nothing were.
-Nobody lists the calls, so none is forgotten, and what leads to a death is not done again for each.
+The code under test runs once. Wherever a call has left something new behind, the process is forked. In the child the code
+crashes there, and the test goes on with what follows a crash; the parent goes on as if nothing had happened.
+Nobody lists the calls, so none is forgotten, and the steps before a crash are not repeated for each.
 
-A death before a call leaves what the call before it left, and one after a call that only reads does too. Deaths that leave
-the same behind have the same future: one of them is lived through.
+A crash before a call leaves what the call before it left; so does a crash after a call that only reads. Crashes that leave
+the same behind have the same future, so only one of them plays out.
 """
 
 import contextlib
@@ -19,12 +19,12 @@ from collections import Counter
 READS = ("Get", "BatchGet", "Query", "Describe", "List")
 
 
-class Death(BaseException):
-    """The process dies: nothing catches this."""
+class Crash(BaseException):
+    """End the process here: no code under test catches this."""
 
 
-class AtCalls:
-    """Is told of each call of *clients*, before it is sent and after it was answered, for as long as it is entered."""
+class AwsCallHooks:
+    """Run a hook before and after each call of botocore *clients*, for as long as the context is entered."""
 
     def __init__(self, clients):
         self._events = [client.meta.events for client in clients]
@@ -41,12 +41,12 @@ class AtCalls:
             events.unregister("after-call", self._after)
 
 
-class Deaths(AtCalls):
-    """Watches clients of botocore.
+class CrashPoints(AwsCallHooks):
+    """Fork a crash at each call of botocore *clients* that leaves something new behind.
 
     Args:
         left_behind: returns all that outlives the process.
-        then: what comes after a death, and whatever must be true in the end.
+        then: runs after a crash, and asserts what must be true in the end.
     """
 
     def __init__(self, clients, left_behind, then):
@@ -56,37 +56,37 @@ class Deaths(AtCalls):
         self._seen, self._acts, self._is_first, self._told = set(), 0, True, None
 
     def act(self, step):
-        """Have a function take *step*, and die over it wherever it calls."""
+        """Run *step*, and crash wherever it calls AWS."""
         self._acts, self._is_first = self._acts + 1, True
         with self:
             try:
                 return step()
-            except Death:
-                return self._go_on()  # does not return: this is the child
+            except Crash:
+                return self._go_on()  # never returns: this is the child
 
     def assert_none_ended_badly(self):
         assert self.lived, "nothing was ever called"
         told = "\n\n".join(self._failures[:3])
-        assert not self._failures, f"{len(self._failures)} of {self.lived} deaths ended badly:\n\n{told}"
+        assert not self._failures, f"{len(self._failures)} of {self.lived} crashes ended badly:\n\n{told}"
 
     def _before(self, model, **_):
         self.calls[model.service_model.service_name, model.name] += 1
         if self._is_first:
             self._is_first = False
-            self._die_if_new(model, "before")
+            self._crash_if_new(model, "before")
 
     def _after(self, model, **_):
         if not model.name.startswith(READS):
-            self._die_if_new(model, "after")
+            self._crash_if_new(model, "after")
 
-    def _die_if_new(self, model, when):
+    def _crash_if_new(self, model, when):
         left = hashlib.sha256(repr((self._acts, self._left_behind())).encode()).digest()
         if left not in self._seen:
             self._seen.add(left)
             self.lived += 1
             if failure := self._fork():
                 self._failures.append(
-                    f"death {when} call {self.calls.total()}, {model.name}, in act {self._acts}:\n{failure}"
+                    f"crash {when} call {self.calls.total()}, {model.name}, in act {self._acts}:\n{failure}"
                 )
 
     def _fork(self):
@@ -101,7 +101,7 @@ class Deaths(AtCalls):
         os.close(reader)
         self._told = writer
         self.__exit__()
-        raise Death
+        raise Crash
 
     def _go_on(self):
         failure = ""

@@ -25,8 +25,8 @@ from hubless.services.spawning import Spawning
 from hubless.services.stopping import Stopping
 from hubless.services.tokens import Tokens
 from hubless.services.waking import Waking
-from tests.builders import NOW
-from tests.fakes import (
+from tests.support.builders import NOW
+from tests.support.fakes import (
     InstantEdge,
     PlainHasher,
     RecordingMetrics,
@@ -35,7 +35,7 @@ from tests.fakes import (
     ScriptedReadiness,
     StoppedClock,
 )
-from tests.sqlite import stores_of
+from tests.support.sqlite import stores_of
 
 
 class World:

@@ -32,9 +32,9 @@ from hubless.adapters.dynamodb.tokens import DynamoTokenStore
 from hubless.adapters.dynamodb.usage import DynamoUsageLog
 from hubless.adapters.dynamodb.users import DynamoUserStore
 from hubless.adapters.dynamodb.wishes import DynamoEdgeWishStore
-from tests.builders import NOW
-from tests.fakes import StoppedClock
-from tests.ports import free_port
+from tests.support.builders import NOW
+from tests.support.fakes import StoppedClock
+from tests.support.free_port import free_port
 
 REGION = "eu-central-1"
 DIRECT = frozenset(  # what moto is asked without HTTP
