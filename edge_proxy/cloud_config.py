@@ -18,6 +18,7 @@ def edge_configuration(settings: EdgeSettings) -> EdgeConfiguration:
         trusted_proxies=settings.trusted_proxies,
         health_path=settings.health_path,
         host_header=settings.host_header,
+        websocket_timeout_seconds=settings.websocket_timeout_seconds,
     )
 
 

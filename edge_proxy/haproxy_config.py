@@ -68,6 +68,7 @@ class EdgeConfiguration:
     health_path: str = ""  # what a load balancer asks; "" for none
     host_header: str = ""  # in which the front, which alone can reach this edge, hands on the Host that browsers sent
     trusted_proxies: tuple[str, ...] = ()
+    websocket_timeout_seconds: int = 172_800  # of silence; HAProxy takes at most 24 days
     threads: int = 1  # as measured: more gain nothing on two cores
     max_connections: int = field(default_factory=lambda: connection_limit())  # noqa: PLW0108 defined below
     activity_seconds: int = 7_200  # for how long a server's last request is remembered
@@ -144,7 +145,7 @@ defaults
     timeout client 1h
     timeout client-fin 30s
     timeout server 1h
-    timeout tunnel 48h
+    timeout tunnel {edge.websocket_timeout_seconds}s
     option http-keep-alive
     http-reuse safe
 

@@ -15,19 +15,25 @@ from hubless.settings import Settings
 EDGE_ID = "local"
 
 
+def edge_configuration(order: ChildConfig, settings: Settings) -> EdgeConfiguration:
+    """Return what HAProxy needs to know."""
+    return EdgeConfiguration(
+        host=settings.hub.host,
+        port=settings.hub.port,
+        api=UnixSocket(order.api_socket),
+        run_folder=Path(order.run_folder),
+        domain=settings.origins.domain,
+        trusted_proxies=settings.hub.trusted_proxies,
+        websocket_timeout_seconds=int(settings.hub.websocket_timeout.total_seconds()),
+    )
+
+
 def run(line: Channel, order: ChildConfig, settings: Settings) -> None:
     """Keep the edge until told to end in order; when the supervisor is gone, leave HAProxy to the next start."""
     routes, changed = machine.open_routes(settings)
     activity, clock = machine.open_activity(settings), machine.open_clock()
     agent = Agent(
-        EdgeConfiguration(
-            host=settings.hub.host,
-            port=settings.hub.port,
-            api=UnixSocket(order.api_socket),
-            run_folder=Path(order.run_folder),
-            domain=settings.origins.domain,
-            trusted_proxies=settings.hub.trusted_proxies,
-        ),
+        edge_configuration(order, settings),
         routes,
         edge_id=EDGE_ID,
         clock=clock.now,

@@ -16,8 +16,9 @@ from hubless.settings.environment import (
     NETWORKS_TEXT,
     PORT_TEXT,
     from_environment,
+    of_text,
 )
-from hubless.settings.kinds import NAME, TEXT, URL, Kind, SettingsError, setting
+from hubless.settings.kinds import NAME, TEXT, URL, Kind, SettingsError, count, setting
 
 AWS_REGION = "AWS_REGION"  # set where AWS runs the edge
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
@@ -126,6 +127,11 @@ class EdgeSettings:
     activity_seconds: float = setting("60", _seconds(0.05, 3600), "How often it reports who was active.")
     drain_seconds: float = setting(
         "30", _seconds(0, 7200), "For how long connections are kept when it is told to leave."
+    )
+    websocket_timeout_seconds: int = setting(
+        "172800",
+        of_text(count(60, 2_073_600), int),
+        "How long a WebSocket may stay silent before HAProxy closes it (`timeout tunnel`).",
     )
     run_folder: str = setting(
         "/run/hubless-edge", NAME, "Where HAProxy's configuration and socket are; a short path of its own."

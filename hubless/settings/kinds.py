@@ -230,6 +230,21 @@ def count(least: int, most: int | None = None) -> Kind:
 PORT = count(1, _HIGHEST_PORT)
 
 
+def duration(least: str, most: str) -> Kind:
+    """Return the kind of durations from *least* to *most*, both written as in the file."""
+
+    def read(given: Any) -> timedelta:
+        if not _duration(least) <= _duration(given) <= _duration(most):
+            raise ValueError
+        return _duration(given)
+
+    return Kind(f'a duration from "{least}" to "{most}"', read)
+
+
+# Jupyter servers ping every 30 seconds; HAProxy counts milliseconds in 31 bits, which end before 25 days.
+WEBSOCKET_TIMEOUT = duration("1m", "24d")
+
+
 def choice(*words: str) -> Kind:
     """Return the kind of one of *words*."""
 

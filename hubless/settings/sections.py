@@ -23,6 +23,7 @@ from hubless.settings.kinds import (
     TEXTS,
     URL,
     USER_NAMES,
+    WEBSOCKET_TIMEOUT,
     choice,
     count,
     setting,
@@ -48,6 +49,9 @@ class HubSettings:
         "Whether each user and service has a host of its own below that of `public_url`, as docs/security.md explains",
     )
     trusted_proxies: tuple[str, ...] = setting([], NETWORKS, "Whose `X-Forwarded-*` headers are believed")
+    websocket_timeout: timedelta = setting(
+        "48h", WEBSOCKET_TIMEOUT, "How long a WebSocket may stay silent before HAProxy closes it (`timeout tunnel`)"
+    )
     cookie_max_age: timedelta = setting("14d", DURATION, "How long a browser stays logged in")
     log_level: str = setting("info", choice("debug", "info", "warning", "error"), "How much is logged")
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from hubless.settings.kinds import (
     TABLE,
     TEXT,
     TEXTS,
+    WEBSOCKET_TIMEOUT,
     Kind,
     SettingsError,
     choice,
@@ -135,6 +137,11 @@ class StageSettings:
     )
     fleet_least: int = setting(2, count(1, 50), "Edges of `fleet` that run all the time")
     fleet_most: int = setting(6, count(1, 50), "Edges of `fleet` at most")
+    websocket_timeout: timedelta = setting(
+        "48h",
+        WEBSOCKET_TIMEOUT,
+        "How long a WebSocket may stay silent before an edge of `economy` or `fleet` closes it",
+    )
     network: str = setting(
         "10.64.0.0/16",
         Kind('a private network from /16 to /22 such as "10.64.0.0/16"', _network),

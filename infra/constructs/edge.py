@@ -88,6 +88,7 @@ def edge_told(stage: Stage, *, drain_seconds: int) -> dict[str, str]:
         "HUBLESS_EDGE_PORT": str(EDGE_PORT),
         "HUBLESS_EDGE_ACTIVITY_SECONDS": str(ACTIVITY_SECONDS),
         "HUBLESS_EDGE_DRAIN_SECONDS": str(drain_seconds),
+        "HUBLESS_EDGE_WEBSOCKET_TIMEOUT_SECONDS": f"{stage.settings.websocket_timeout.total_seconds():.0f}",
     }
 
 

@@ -136,6 +136,7 @@ def test_edges_are_told_what_they_read(stage, name):
     assert told.region == REGIONS[name]
     assert told.domain == ("hub.example.org" if name == "prod" else "")
     assert (told.host_header, told.api, told.port) == ("x-hubless-host", "", 8080)
+    assert told.websocket_timeout_seconds == (3_600 if name == "fleet" else 172_800)
 
 
 def _edge_variables(synthesis):

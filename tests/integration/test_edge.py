@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 from websockets.sync.server import serve
 
@@ -1079,6 +1079,16 @@ def test_a_web_socket_lives_through_300_changes(world: World) -> None:
         channel.send("x" * 200_000)
         assert channel.recv(timeout=10) == "x" * 200_000
     assert world.ask("/user/alice/").who == "API"
+
+
+def test_a_silent_websocket_is_closed_after_its_timeout(world: World) -> None:
+    world.routes.put(Route("/user/alice/", world.web_socket_server(), "launch-ws"))
+    world.started(websocket_timeout_seconds=1)
+    with world.web_socket("/user/alice/ws") as channel:
+        channel.send("hello")
+        assert channel.recv(timeout=10) == "hello"
+        with pytest.raises(ConnectionClosed):
+            channel.recv(timeout=30)
 
 
 # --- what goes wrong ---

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from edge_proxy.cloud_config import edge_configuration
-from edge_proxy.haproxy_config import HttpsOrigin
+from edge_proxy.haproxy_config import HttpsOrigin, render
 from hubless.settings.edge import EdgeSettings, variable
 from hubless.settings.kinds import SettingsError
 
@@ -54,6 +54,10 @@ def test_what_is_missing_or_empty_is_named(name):
         ("poll_seconds", "5"),
         ("heartbeat_seconds", "9"),
         ("drain_seconds", "-1"),
+        ("websocket_timeout_seconds", "59"),
+        ("websocket_timeout_seconds", "2073601"),
+        ("websocket_timeout_seconds", "1.5"),
+        ("websocket_timeout_seconds", "48h"),
         ("trusted_proxies", "10.0.0.0/8,nobody"),
         ("api", "http://api.example.org"),
         ("api", "https://api.example.org/prod"),
@@ -111,6 +115,11 @@ def test_the_api_is_asked_by_its_name(given, expected):
 def test_what_does_not_go_together_is_named(given):
     with pytest.raises(SettingsError, match=" and "):
         settings(**given)
+
+
+@pytest.mark.parametrize(("given", "seconds"), [({}, 172_800), ({"websocket_timeout_seconds": "60"}, 60)])
+def test_the_websocket_timeout_reaches_haproxy(given, seconds):
+    assert f"    timeout tunnel {seconds}s\n" in render(edge_configuration(settings(**given)))
 
 
 def test_what_the_front_hands_on_reaches_haproxy():

@@ -92,6 +92,15 @@ class TestValues:
             ),
             ("hub.port = 0", "hub.port is 0, but it must be a whole number from 1 to 65535"),
             ("hub.port = true", "hub.port is true, but it must be a whole number from 1 to 65535"),
+            (
+                'hub.websocket_timeout = "59s"',
+                'hub.websocket_timeout is "59s", but it must be a duration from "1m" to "24d"',
+            ),
+            (
+                'hub.websocket_timeout = "25d"',
+                'hub.websocket_timeout is "25d", but it must be a duration from "1m" to "24d"',
+            ),
+            ("hub.websocket_timeout = 90", "hub.websocket_timeout is 90, but it must be a duration from"),
             ("hub.name = 7", "hub.name is 7, but it must be a text that is not empty"),
             (
                 'login.kind = "pam"',

@@ -56,8 +56,9 @@ def test_where_it_listens(host: str, bind: str) -> None:
 
 
 def test_facts_are_in_their_places() -> None:
-    text = lines(configuration(threads=3, max_connections=77, activity_seconds=60))
+    text = lines(configuration(threads=3, max_connections=77, activity_seconds=60, websocket_timeout_seconds=90))
     assert "nbthread 3" in text
+    assert "timeout tunnel 90s" in text
     assert "maxconn 77" in text
     assert "stats socket /run/edge/edge.sock mode 600 level admin" in text
     assert any(line.startswith("server api unix@/run/api.sock") for line in text)

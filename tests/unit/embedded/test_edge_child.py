@@ -1,0 +1,38 @@
+"""The edge on one machine gets HAProxy's facts from the settings."""
+
+import pytest
+
+from edge_proxy.haproxy_config import render
+from embedded.edge import edge_configuration
+from embedded.ipc import ChildConfig
+
+DEFAULT_PORT, OWN_PORT = 8000, 9000
+
+
+def a_child_config(settings_text: str) -> ChildConfig:
+    return ChildConfig(
+        data="/srv/hub",
+        settings_text=settings_text,
+        settings_source="hubless.toml",
+        host="127.0.0.1",
+        port=OWN_PORT,
+        workers=1,
+        stop_on_exit=False,
+        run_folder="/srv/hub/run",
+    )
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("", 172_800), ('hub.websocket_timeout = "1h30m"', 5_400)])
+def test_the_websocket_timeout_reaches_haproxy(text: str, seconds: int) -> None:
+    config = a_child_config(text)
+
+    assert f"    timeout tunnel {seconds}s\n" in render(edge_configuration(config, config.settings()))
+
+
+def test_the_command_line_and_the_run_folder_reach_haproxy() -> None:
+    config = a_child_config(f"hub.port = {DEFAULT_PORT}")
+
+    rendered = render(edge_configuration(config, config.settings()))
+
+    assert f"bind 127.0.0.1:{OWN_PORT}\n" in rendered
+    assert "server api unix@/srv/hub/run/api.sock" in rendered
