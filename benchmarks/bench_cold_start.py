@@ -26,7 +26,7 @@ sys.path.insert(0, str(TOP))
 from hubless.adapters.dynamodb.database import Database  # noqa: E402
 from hubless.adapters.system_clock import SystemClock  # noqa: E402
 from hubless.settings.cloud import CloudSettings, written  # noqa: E402
-from infra.bundling import bundle, own_size_of  # noqa: E402
+from infra.bundling import bundle, size_without_botocore  # noqa: E402
 from tests.doubles.ecs.account import EXECUTION_ROLE, REGION, TASK_ROLE, Account  # noqa: E402
 from tests.doubles.ecs.endpoint import serve  # noqa: E402
 from tests.doubles.gateway import event_of  # noqa: E402
@@ -224,7 +224,7 @@ def main():
         for name in FUNCTIONS:
             folder = top / name
             package(name, folder)
-            size = own_size_of(folder) / 1e6
+            size = size_without_botocore(folder) / 1e6
             bare(name, folder, environment)
             ours, theirs = [], []
             for _ in range(ROUNDS):  # in turns, so that whatever slows the machine slows both

@@ -64,9 +64,9 @@ def _hub(data: Path, file: Path | None, stage: str | None = None, *, new: bool =
     """Open the hub's store, whether the hub runs or not; *new* makes one where there is none, on this machine."""
     with _errors_as_messages():
         if stage is not None:
-            from operations import deployed
+            from operations import deployed_stage
 
-            yield deployed.open_hub(commands.stage_of(file, stage), _file(file))
+            yield deployed_stage.open_hub(commands.stage_of(file, stage), _file(file))
             return
         from embedded import data_folder
         from hubless.bootstrap import machine

@@ -28,7 +28,7 @@ PYTHON = "3.13"  # what functions run on where nobody says otherwise
 PLATFORMS = {"arm64": "aarch64-manylinux_2_28", "x86_64": "x86_64-manylinux_2_28"}
 EPOCH = 315532800  # 1980-01-01: the first day that a zip archive knows
 # Botocore knows four hundred services, in 27 MB. A test holds this to what the adapters ask for.
-SERVICES = frozenset({"dynamodb", "ec2", "ecs", "efs", "elbv2", "s3", "sqs", "ssm"})
+BOTOCORE_SERVICES = frozenset({"dynamodb", "ec2", "ecs", "efs", "elbv2", "s3", "sqs", "ssm"})
 
 _NEEDLESS_FOLDERS = frozenset({"__pycache__", "tests", "bin"})
 _NEEDLESS_SUFFIXES = frozenset({".pyi", ".pyc", ".pyx", ".pxd", ".c", ".h"})
@@ -47,20 +47,20 @@ class BundlingError(Exception):
 
 
 @dataclass(frozen=True)
-class Part:
+class BundleSpec:
     """What one bundle is made of."""
 
     groups: tuple[str, ...]  # of pyproject.toml
     packages: tuple[str, ...]  # ours, as folders
-    bound: int  # bytes beyond botocore, without what was compiled
-    services: frozenset[str] = SERVICES
+    max_bytes: int  # bytes beyond botocore, without what was compiled
+    services: frozenset[str] = BOTOCORE_SERVICES
 
 
-PARTS = {
-    "api": Part(("api", "functions"), ("hubless", "functions/api"), 30_000_000),
-    "spawn": Part(("functions",), ("hubless", "functions/spawn"), 5_000_000),
-    "reaper": Part(("functions",), ("hubless", "functions/reaper"), 5_000_000),
-    "edge": Part(("dynamodb",), ("hubless", "edge_proxy"), 5_000_000, frozenset({"dynamodb"})),
+BUNDLE_SPECS = {
+    "api": BundleSpec(("api", "functions"), ("hubless", "functions/api"), 30_000_000),
+    "spawn": BundleSpec(("functions",), ("hubless", "functions/spawn"), 5_000_000),
+    "reaper": BundleSpec(("functions",), ("hubless", "functions/reaper"), 5_000_000),
+    "edge": BundleSpec(("dynamodb",), ("hubless", "edge_proxy"), 5_000_000, frozenset({"dynamodb"})),
 }
 
 
@@ -107,7 +107,7 @@ def bundle(
     Raises:
         BundlingError: when a wheel is missing or the bundle is larger than its bound.
     """
-    part = PARTS[function]
+    part = BUNDLE_SPECS[function]
     target = _Target(_platform(architecture), python, _interpreter(python) if compiled else None)
     wanted = _requirements(part.groups)
     needed = _digest([wanted, repr(target), *sorted(part.services)], [Path(__file__)])
@@ -159,10 +159,10 @@ def size_of(folder: Path) -> Size:
         for file in files:
             out.write(file, file.relative_to(folder))
     whole = sum(file.stat().st_size for file in files)
-    return Size(own_size_of(folder), whole, archive.tell(), any(file.suffix == ".pyc" for file in files))
+    return Size(size_without_botocore(folder), whole, archive.tell(), any(file.suffix == ".pyc" for file in files))
 
 
-def own_size_of(folder: Path) -> int:
+def size_without_botocore(folder: Path) -> int:
     """Return the bytes that have a bound: beyond botocore, which no function is without, and without what was compiled."""
     parts = (file for file in _files(folder) if file.suffix != ".pyc")
     return sum(
@@ -254,7 +254,7 @@ def _is_needless(path: Path, services: frozenset[str]) -> bool:
     )
 
 
-def _sources(part: Part) -> list[Path]:
+def _sources(part: BundleSpec) -> list[Path]:
     """Return our own files of *part*, and the `__init__.py` of what they lie in."""
     found = [file for package in part.packages for file in _files(TOP / package)]
     above = {TOP / Path(package).parts[0] / "__init__.py" for package in part.packages}
@@ -282,11 +282,11 @@ def _settle(folder: Path) -> None:
         os.utime(path, (EPOCH, EPOCH))
 
 
-def _check(function: str, part: Part, folder: Path) -> None:
-    own = own_size_of(folder)
-    if own > part.bound:
+def _check(function: str, part: BundleSpec, folder: Path) -> None:
+    own = size_without_botocore(folder)
+    if own > part.max_bytes:
         raise BundlingError(
-            f"The bundle of {function} has {own / 1e6:.1f} MB beyond botocore and may have {part.bound / 1e6:.0f}:"
+            f"The bundle of {function} has {own / 1e6:.1f} MB beyond botocore and may have {part.max_bytes / 1e6:.0f}:"
             " take a dependency out of its group in pyproject.toml, or prune what it does not use in infra/bundling.py"
         )
 
@@ -318,7 +318,7 @@ def main() -> None:
     asked = parser.parse_args()
     print("| bundle | MB beyond botocore | bound | whole, unzipped | zipped | compiled | folder |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
-    for name, part in PARTS.items():
+    for name, part in BUNDLE_SPECS.items():
         try:
             made = bundle(
                 name,
@@ -330,7 +330,7 @@ def main() -> None:
         except BundlingError as why:
             sys.exit(str(why))
         size = size_of(made)
-        figures = " | ".join(f"{figure / 1e6:.1f}" for figure in (size.own, part.bound, size.whole, size.zipped))
+        figures = " | ".join(f"{figure / 1e6:.1f}" for figure in (size.own, part.max_bytes, size.whole, size.zipped))
         print(
             f"| {name} | {figures} | {'yes' if size.is_compiled else f'no: no Python {asked.python} here'} | {made.name} |"
         )

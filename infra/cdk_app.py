@@ -8,8 +8,8 @@ from aws_cdk import App
 from hubless.settings import DEFAULT_FILE, SettingsError
 from hubless.settings.stage import load_stage
 from infra.bundling import BundlingError
-from infra.deployment import deployment
-from infra.places import TOP
+from infra.deployment import add_stacks
+from infra.paths import TOP
 
 BUNDLES = TOP / "cdk.out.bundles"
 
@@ -21,7 +21,7 @@ def main(app: App) -> None:
     file = Path(given) if given else beside if beside.exists() else None
     try:
         stage = load_stage(file, app.node.try_get_context("stage") or "")
-        deployment(app, stage, settings_file=file, bundles=BUNDLES)
+        add_stacks(app, stage, settings_file=file, bundles=BUNDLES)
     except (SettingsError, BundlingError) as error:
         sys.exit(f"Nothing was deployed. {error}")
     app.synth()

@@ -12,8 +12,8 @@ from infra.constructs.function import Target
 from infra.stacks.certificates import CertificatesStack
 from infra.stacks.cluster import ClusterStack
 from infra.stacks.control import Code, ControlStack
+from infra.stacks.monitoring import MonitoringStack
 from infra.stacks.state import StateStack
-from infra.stacks.watch import WatchStack
 from infra.stacks.web import WebStack
 
 EDGE_TARGET = Target("arm64", "3.11")  # Amazon Linux's package that is there for longest
@@ -27,10 +27,10 @@ class Deployment:
     cluster: ClusterStack
     web: WebStack
     control: ControlStack
-    watch: WatchStack
+    watch: MonitoringStack
 
 
-def deployment(
+def add_stacks(
     scope: Construct, stage: Stage, *, settings_file: Path | None, bundles: Path, target: Target | None = None
 ) -> Deployment:
     """Add the stacks of *stage* to *scope*; code is bundled below *bundles*, to run on *target*.
@@ -73,5 +73,5 @@ def deployment(
         web=web,
         code=Code(api=api, spawn=spawn, reaper=reaper, target=runs_on),
     )
-    watch = WatchStack(scope, stage, control=control, web=web)
+    watch = MonitoringStack(scope, stage, control=control, web=web)
     return Deployment(state, cluster, web, control, watch)

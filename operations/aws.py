@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 INSTALL = "uv sync --group operations"
 _RIGHT = re.compile(r"perform:? ([a-z0-9-]+:[A-Za-z]+)")
-RIGHTS_OF = {
+IAM_PREFIXES = {
     "service-quotas": "servicequotas",
     "elbv2": "elasticloadbalancing",
 }  # where rights have another name than clients
@@ -21,16 +21,16 @@ _NO_CREDENTIALS = (
 )
 
 
-class NotAskedError(OperationsError):
+class AwsCallError(OperationsError):
     """Raised when AWS did not answer what was asked; *right* is what is missing, where that is why."""
 
-    def __init__(self, message: str, *, right: str = "", code: str = "") -> None:
+    def __init__(self, message: str, *, missing_permission: str = "", error_code: str = "") -> None:
         super().__init__(message)
-        self.right, self.reason = right, code
+        self.missing_permission, self.error_code = missing_permission, error_code
 
 
 class Aws:
-    """Clients of one region, and of others where that is said. Each call answers or raises NotAskedError."""
+    """Clients of one region, and of others where that is said. Each call answers or raises AwsCallError."""
 
     def __init__(self, region: str, session: Any = None) -> None:
         self.region = region
@@ -41,7 +41,7 @@ class Aws:
         """Return what *operation* of *service* answers, both by botocore's names, as in `call("ec2", "describe_vpcs")`.
 
         Raises:
-            NotAskedError: when it does not.
+            AwsCallError: when it does not.
         """
         from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 only where AWS is asked
 
@@ -54,11 +54,11 @@ class Aws:
             raise _unreached(error, service) from None
         return answer
 
-    def pages(self, service: str, operation: str, key: str, /, *, region: str = "", **arguments: Any) -> list[Any]:
+    def paginate(self, service: str, operation: str, key: str, /, *, region: str = "", **arguments: Any) -> list[Any]:
         """Return all that is under *key* of *operation*'s answers, page after page.
 
         Raises:
-            NotAskedError: when it is not answered.
+            AwsCallError: when it is not answered.
         """
         from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 only where AWS is asked
 
@@ -104,17 +104,17 @@ def open_session() -> Any:
     return botocore.session.get_session()
 
 
-def _refused(error: "ClientError", service: str) -> NotAskedError:
+def _refused(error: "ClientError", service: str) -> AwsCallError:
     found = error.response.get("Error", {})
     code, message = str(found.get("Code", "")), str(found.get("Message", ""))
     if any(code.startswith(word) for word in _DENIED):
         named = _RIGHT.search(message)
-        right = named[1] if named else f"{RIGHTS_OF.get(service, service)}:{error.operation_name}"
-        return NotAskedError(f"the right {right} is missing", right=right, code=code)
-    return NotAskedError(f"{service} answered {code}: {message}".rstrip(": "), code=code)
+        right = named[1] if named else f"{IAM_PREFIXES.get(service, service)}:{error.operation_name}"
+        return AwsCallError(f"the right {right} is missing", missing_permission=right, error_code=code)
+    return AwsCallError(f"{service} answered {code}: {message}".rstrip(": "), error_code=code)
 
 
-def _unreached(error: "BotoCoreError", service: str) -> NotAskedError:
+def _unreached(error: "BotoCoreError", service: str) -> AwsCallError:
     name = type(error).__name__
     if name in {
         "NoCredentialsError",
@@ -124,7 +124,7 @@ def _unreached(error: "BotoCoreError", service: str) -> NotAskedError:
         "UnauthorizedSSOTokenError",
         "TokenRetrievalError",
     }:
-        return NotAskedError(_NO_CREDENTIALS, code=name)
+        return AwsCallError(_NO_CREDENTIALS, error_code=name)
     if name == "EndpointConnectionError":
-        return NotAskedError(f"{service} cannot be reached from here: {error}", code=name)
-    return NotAskedError(f"{service} could not be asked: {error}", code=name)
+        return AwsCallError(f"{service} cannot be reached from here: {error}", error_code=name)
+    return AwsCallError(f"{service} could not be asked: {error}", error_code=name)

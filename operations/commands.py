@@ -37,7 +37,7 @@ def _gigabytes(given: Any) -> Decimal:
 
 
 @contextlib.contextmanager
-def in_words() -> Iterator[None]:
+def errors_as_messages() -> Iterator[None]:
     """Show an anticipated failure as the sentence that it is, and leave with 1."""
     try:
         yield
@@ -101,18 +101,18 @@ JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @JSON
 def cost(*, users: int, stage: str | None, file: Path | None, as_json: bool, **given: Any) -> None:
     """Say what a hub in AWS costs a month, part by part."""
-    from operations.cost import showing
+    from operations.cost import report
     from operations.cost.amounts import Amounts
     from operations.cost.demand import demand_of
     from operations.cost.prices import known
 
-    with in_words():
+    with errors_as_messages():
         demand = demand_of(users, given, None if stage is None else stage_of(file, stage).settings)
-        showing.check(demand, known())
+        report.require_prices(demand, known())
         if as_json:
-            click.echo(json.dumps(showing.as_json(demand, known(), Amounts()), indent=2))
+            click.echo(json.dumps(report.as_json(demand, known(), Amounts()), indent=2))
         else:
-            click.echo(showing.text(demand, known(), Amounts()))
+            click.echo(report.text(demand, known(), Amounts()))
 
 
 @click.command()
@@ -122,20 +122,22 @@ def cost(*, users: int, stage: str | None, file: Path | None, as_json: bool, **g
 @JSON
 def preflight(*, stage: str, file: Path | None, create_roles: bool, as_json: bool) -> None:
     """Say what would keep a stage from being deployed, before it is; 1 where anything would."""
-    from operations import findings
+    from operations import check_results
     from operations.aws import Aws
     from operations.preflight.checks import Preflight, images_of
 
-    with in_words():
+    with errors_as_messages():
         chosen = stage_of(file, stage)
         looked = Preflight(chosen, Aws(chosen.settings.region), images_of(_file(file)), create_roles=create_roles)
         found = []
-        for finding in looked.findings():
+        for finding in looked.results():
             found.append(finding)
             if not as_json:
                 click.echo(finding.text())
-        click.echo(json.dumps(findings.as_json(found), indent=2) if as_json else f"\n{findings.summary(found)}")
-        if findings.has_problem(found):
+        click.echo(
+            json.dumps(check_results.as_json(found), indent=2) if as_json else f"\n{check_results.summary(found)}"
+        )
+        if check_results.has_problem(found):
             raise SystemExit(1)
 
 
@@ -162,17 +164,17 @@ def doctor(
     as_json: bool,
 ) -> None:
     """Try a live hub end to end, and say what is wrong and what to do; 1 where anything is."""
-    from operations import findings
-    from operations.doctor import visits
+    from operations import check_results
+    from operations.doctor import runner
     from operations.doctor.steps import Step
 
     def report(step: Step) -> None:
         if not as_json:
             click.echo(step.text())
 
-    with in_words(), _ending_as_ctrl_c():
+    with errors_as_messages(), _ending_as_ctrl_c():
         token = _token(token_env)
-        visit = visits.of_url(url, token) if url else visits.of_stage(stage_of(file, stage), _file(file), token)
+        visit = runner.for_url(url, token) if url else runner.for_stage(stage_of(file, stage), _file(file), token)
         try:
             visit.look(report, profile=profile, patience=patience)
         finally:
@@ -180,9 +182,9 @@ def doctor(
             click.echo(
                 json.dumps([step.data() for step in done], indent=2)
                 if as_json
-                else f"\n{findings.summary(step.finding for step in done)}"
+                else f"\n{check_results.summary(step.result for step in done)}"
             )
-        if findings.has_problem(step.finding for step in done):
+        if check_results.has_problem(step.result for step in done):
             raise SystemExit(1)
 
 
@@ -217,12 +219,12 @@ def _ending_as_ctrl_c() -> Iterator[None]:
 )
 def empty(*, stage: str, file: Path | None, yes: bool, definitions: bool) -> None:
     """Stop all servers of a stage, so that `cdk destroy` can take it away; 1 where any is left."""
-    from operations import emptying
+    from operations import stage_cleanup
     from operations.aws import Aws
 
-    with in_words(), _ending_as_ctrl_c():
+    with errors_as_messages(), _ending_as_ctrl_c():
         chosen = stage_of(file, stage)
-        found = emptying.of_stage(chosen, Aws(chosen.settings.region), click.echo)
+        found = stage_cleanup.of_stage(chosen, Aws(chosen.settings.region), click.echo)
         if found is None:
             click.echo(
                 f"The stage {chosen.name} has no cluster in {chosen.settings.region} of this account: nothing of it runs"

@@ -13,10 +13,10 @@ from aws_cdk import custom_resources as custom
 from constructs import Construct
 
 from hubless.settings.stage import Stage
-from infra.reasons import reasoned
+from infra.nag_exceptions import acknowledge
 from infra.stacks.cluster import EDGE_PORT
 
-ORIGIN, READ_SECONDS, KEEP_SECONDS = "edge", 60, 60
+ORIGIN, READ_SECONDS, KEEPALIVE_SECONDS = "edge", 60, 60
 ACTIVITY_SECONDS = 300  # as often as JupyterHub's servers tell it; each report is a write for each server in use
 
 
@@ -25,13 +25,13 @@ class Edge:
     """An edge: the origin of users' servers, and what the functions are told of it."""
 
     origin: cloudfront.IOrigin
-    is_told_the_host: bool  # by a header of the front's; otherwise CloudFront hands the viewer's Host on
-    told: Mapping[str, Any] = field(default_factory=dict)  # what functions are told, by setting
+    uses_forwarded_host: bool  # by a header of the front's; otherwise CloudFront hands the viewer's Host on
+    function_settings: Mapping[str, Any] = field(default_factory=dict)  # what functions are told, by setting
     balancer: str = ""  # the load balancer's own name for itself, where rules of its listeners are the hub's to write
     listener: balancers.IApplicationListener | None = None  # where what has no route is to lead to the API
 
 
-def let_cloudfront_in(scope: Construct, group: ec2.ISecurityGroup, port: int) -> None:
+def allow_cloudfront_ingress(scope: Construct, group: ec2.ISecurityGroup, port: int) -> None:
     """Let CloudFront, and nobody else, reach *port* of *group*.
 
     The list of its networks has another id in each region; it is asked for at the deployment, as synth looks nothing up.
@@ -52,7 +52,7 @@ def let_cloudfront_in(scope: Construct, group: ec2.ISecurityGroup, port: int) ->
         policy=custom.AwsCustomResourcePolicy.from_sdk_calls(resources=custom.AwsCustomResourcePolicy.ANY_RESOURCE),
         install_latest_aws_sdk=False,
     )
-    reasoned(found, {"AwsSolutions-IAM5[Resource::*]": "ec2:DescribeManagedPrefixLists knows no resources"})
+    acknowledge(found, {"AwsSolutions-IAM5[Resource::*]": "ec2:DescribeManagedPrefixLists knows no resources"})
     ec2.CfnSecurityGroupIngress(
         scope,
         "CloudFrontIn",
@@ -65,7 +65,7 @@ def let_cloudfront_in(scope: Construct, group: ec2.ISecurityGroup, port: int) ->
     )
 
 
-def as_it_is(scope: Construct, group: ec2.ISecurityGroup) -> ec2.ISecurityGroup:
+def immutable_security_group(scope: Construct, group: ec2.ISecurityGroup) -> ec2.ISecurityGroup:
     """Return *group*, to which no construct adds rules of its own: it belongs to another stack, and its rules are in plain sight."""
     return ec2.SecurityGroup.from_security_group_id(scope, "EdgeGroup", group.security_group_id, mutable=False)
 
@@ -75,12 +75,12 @@ def http_only() -> cloudfront.OriginProtocolPolicy:
     return cloudfront.OriginProtocolPolicy.HTTP_ONLY
 
 
-def edge_place(stack: Stack, table: str) -> dict[str, str]:
+def edge_location_variables(stack: Stack, table: str) -> dict[str, str]:
     """Return what only a deployment knows of what an edge is told."""
     return {"HUBLESS_EDGE_TABLE": table, "HUBLESS_EDGE_REGION": stack.region}
 
 
-def edge_told(stage: Stage, *, drain_seconds: int) -> dict[str, str]:
+def edge_settings_variables(stage: Stage, *, drain_seconds: int) -> dict[str, str]:
     """Return what else every HAProxy edge behind CloudFront is told: a domain where each user has a host below it."""
     return {
         "HUBLESS_EDGE_HOST_HEADER": "x-hubless-host",
@@ -92,7 +92,7 @@ def edge_told(stage: Stage, *, drain_seconds: int) -> dict[str, str]:
     }
 
 
-def may_use_table(role: iam.Role, table: str) -> None:
+def grant_edge_table_access(role: iam.Role, table: str) -> None:
     """Let an edge read routes, report itself and note who is at work: it speaks with everybody, and knows no tokens or people.
 
     The leading key of what it may touch is the partition (hubless/adapters/dynamodb/keys.py).

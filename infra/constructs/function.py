@@ -11,8 +11,8 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from infra import grants
-from infra.reasons import reasoned, wild
+from infra import iam_policies
+from infra.nag_exceptions import acknowledge, acknowledge_wildcards
 from infra.stacks.base import retention
 
 ALIAS = "live"
@@ -28,7 +28,7 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Plan:
+class FunctionSpec:
     """What one function is."""
 
     name: str
@@ -39,7 +39,7 @@ class Plan:
     target: Target
     log_days: int
     snap_start: bool = False
-    at_once: int = 0  # environments that are kept for it; 0 for none
+    reserved_concurrency: int = 0  # environments that are kept for it; 0 for none
 
 
 class HubFunction(Construct):
@@ -48,38 +48,38 @@ class HubFunction(Construct):
     """
 
     def __init__(
-        self, scope: Construct, plan: Plan, *, variables: Mapping[str, str], may: Sequence[iam.PolicyStatement]
+        self, scope: Construct, spec: FunctionSpec, *, variables: Mapping[str, str], may: Sequence[iam.PolicyStatement]
     ) -> None:
-        super().__init__(scope, plan.name.capitalize())
-        log_group = logs.LogGroup(self, "Log", retention=retention(plan.log_days), removal_policy=RemovalPolicy.DESTROY)
+        super().__init__(scope, spec.name.capitalize())
+        log_group = logs.LogGroup(self, "Log", retention=retention(spec.log_days), removal_policy=RemovalPolicy.DESTROY)
         role = iam.Role(
             self,
             "Role",
             assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
-            description=f"Of the function {plan.name}",
+            description=f"Of the function {spec.name}",
             inline_policies={"hub": iam.PolicyDocument(statements=list(may))},
         )
         log_group.grant_write(role)
-        more: dict[str, Any] = {"snap_start": lambda_.SnapStartConf.ON_PUBLISHED_VERSIONS} if plan.snap_start else {}
+        more: dict[str, Any] = {"snap_start": lambda_.SnapStartConf.ON_PUBLISHED_VERSIONS} if spec.snap_start else {}
         self.function = lambda_.Function(
             self,
             "Function",
-            description=f"hubless: {plan.name}",
-            code=lambda_.Code.from_asset(str(plan.code)),
-            handler=plan.handler,
+            description=f"hubless: {spec.name}",
+            code=lambda_.Code.from_asset(str(spec.code)),
+            handler=spec.handler,
             runtime=lambda_.Runtime(
-                f"python{plan.target.python}", lambda_.RuntimeFamily.PYTHON, supports_snap_start=True
+                f"python{spec.target.python}", lambda_.RuntimeFamily.PYTHON, supports_snap_start=True
             ),
-            architecture=_ARCHITECTURES[plan.target.architecture],
-            memory_size=plan.memory_mib,
-            timeout=Duration.seconds(plan.seconds),
+            architecture=_ARCHITECTURES[spec.target.architecture],
+            memory_size=spec.memory_mib,
+            timeout=Duration.seconds(spec.seconds),
             environment=dict(variables),
             role=role,
             log_group=log_group,
             current_version_options=lambda_.VersionOptions(removal_policy=RemovalPolicy.RETAIN),
-            reserved_concurrent_executions=plan.at_once or None,
+            reserved_concurrent_executions=spec.reserved_concurrency or None,
             **more,
         )
         self.alias = lambda_.Alias(self, "Alias", alias_name=ALIAS, version=self.function.current_version)
-        wild(role, grants.WILDCARDS)
-        reasoned(self, {"AwsSolutions-L1": "The version of Python that the wheels in uv.lock were tested with"})
+        acknowledge_wildcards(role, iam_policies.WILDCARD_REASONS)
+        acknowledge(self, {"AwsSolutions-L1": "The version of Python that the wheels in uv.lock were tested with"})

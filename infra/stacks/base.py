@@ -49,11 +49,11 @@ class HubStack(Stack):
         return [Fn.select(number, Fn.get_azs(Aws.REGION)) for number in range(ZONES)]
 
     @property
-    def data_policy(self) -> RemovalPolicy:
+    def data_removal_policy(self) -> RemovalPolicy:
         """Return what becomes of people's data when the stack is destroyed."""
         return RemovalPolicy.RETAIN if self.stage.settings.keep_data else RemovalPolicy.DESTROY
 
-    def tell(self, name: str, value: str, description: str) -> None:
+    def add_output(self, name: str, value: str, description: str) -> None:
         """Print *value* when the deployment is done."""
         CfnOutput(self, f"Told{name}", value=value, description=description).override_logical_id(name)
 

@@ -13,8 +13,8 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from hubless.settings.stage import Stage
-from infra.places import IMAGES
-from infra.reasons import reasoned, wild
+from infra.nag_exceptions import acknowledge, acknowledge_wildcards
+from infra.paths import IMAGES
 from infra.stacks.base import HubStack, retention
 from infra.stacks.state import StateStack
 
@@ -94,7 +94,7 @@ class ClusterStack(HubStack):
 
     def _cluster(self) -> ecs.Cluster:
         cluster = ecs.Cluster(self, "Cluster", vpc=self.vpc, enable_fargate_capacity_providers=True)
-        reasoned(
+        acknowledge(
             cluster,
             {
                 "AwsSolutions-ECS4": "Container Insights costs more a server than the hub does; the hub's own metrics say how servers are"
@@ -124,7 +124,7 @@ class ClusterStack(HubStack):
         )
         role.add_to_policy(iam.PolicyStatement(actions=["s3:GetBucketLocation"], resources=[bucket.bucket_arn]))
         self.log_group.grant_write(role)
-        wild(
+        acknowledge_wildcards(
             role,
             {
                 r"/launches/hubless-[a-z0-9-]+/\*$": "Objects are named by launches",
@@ -178,11 +178,11 @@ class ClusterStack(HubStack):
             out_of_infrequent_access_policy=efs.OutOfInfrequentAccessPolicy.AFTER_1_ACCESS,
             enable_automatic_backups=self.stage.settings.keep_data,
             allow_anonymous_access=True,  # it is not: without this the CDK lets everybody write and be root, beside the policy
-            removal_policy=self.data_policy,
-            file_system_policy=iam.PolicyDocument(statements=self._who_may_mount()),
+            removal_policy=self.data_removal_policy,
+            file_system_policy=iam.PolicyDocument(statements=self._mount_statements()),
         )
 
-    def _who_may_mount(self) -> list[iam.PolicyStatement]:
+    def _mount_statements(self) -> list[iam.PolicyStatement]:
         """Return the policy of the file system: servers, by an access point and TLS, and nobody else."""
         by_access_point = {
             "StringLike": {

@@ -20,9 +20,9 @@ from constructs import Construct
 
 from hubless.settings.cloud import CloudSettings, written
 from hubless.settings.stage import Stage
-from infra import grants
-from infra.constructs.function import HubFunction, Plan, Target
-from infra.reasons import reasoned
+from infra import iam_policies
+from infra.constructs.function import FunctionSpec, HubFunction, Target
+from infra.nag_exceptions import acknowledge
 from infra.stacks.base import HubStack
 from infra.stacks.cluster import ClusterStack
 from infra.stacks.state import StateStack
@@ -31,7 +31,7 @@ from infra.stacks.web import NO_ACCESS_LOG, STREAM_STAGE, WebStack
 API_SECONDS, SPAWN_SECONDS, REAPER_SECONDS, STREAM_SECONDS = 29, 60, 120, 900
 VISIBILITY_SECONDS = 6 * SPAWN_SECONDS  # what AWS recommends for a queue that feeds a function
 TRIES = 1_000  # what is not possible yet comes back until its deadline, which the hub knows and the queue does not
-BATCH, AT_ONCE = 10, 20
+BATCH, MAX_CONCURRENCY = 10, 20
 MEMORY_MIB = {"api": 1024, "stream": 256, "spawn": 512, "reaper": 512}
 STREAM_VERSION = 1  # raised with each change of the method
 LAST_RULE = 50_000  # ELB's highest
@@ -67,36 +67,42 @@ class ControlStack(HubStack):
         self._state, self._cluster, self._web, self._code = state, cluster, web, code
         self.dead = self._queue("Dead", kept=Duration.days(14))
         self.queue, self.launches = self._queue("Queue", dead=self.dead), self._queue("Launches", dead=self.dead)
-        self._things = grants.Things(
+        self._targets = iam_policies.GrantTargets(
             state,
             cluster,
             (self.queue.queue_arn, self.launches.queue_arn),
-            listener=web.edge.told.get("alb_listener", ""),
+            listener=web.edge.function_settings.get("alb_listener", ""),
             balancer=web.edge.balancer,
             instance=self._instance_arn(),
         )
-        self._cloud = self._told()
-        everyone = grants.of_all(self._things)
+        self._cloud = self._cloud_settings()
+        everyone = iam_policies.shared_statements(self._targets)
         self.api = self._function(
-            "api", code.api, API_SECONDS, [*everyone, *grants.of_api(self._things)], is_in_front=True
+            "api", code.api, API_SECONDS, [*everyone, *iam_policies.api_statements(self._targets)], is_in_front=True
         )
         self.stream = self._function(
-            "stream", code.api, STREAM_SECONDS, [*everyone, *grants.of_api(self._things)], is_in_front=True
+            "stream",
+            code.api,
+            STREAM_SECONDS,
+            [*everyone, *iam_policies.api_statements(self._targets)],
+            is_in_front=True,
         )
-        self.spawn = self._function("spawn", code.spawn, SPAWN_SECONDS, [*everyone, *grants.of_spawn(self._things)])
+        self.spawn = self._function(
+            "spawn", code.spawn, SPAWN_SECONDS, [*everyone, *iam_policies.spawn_statements(self._targets)]
+        )
         self.reaper = self._function(
-            "reaper", code.reaper, REAPER_SECONDS, [*everyone, *grants.of_reaper(self._things)]
+            "reaper", code.reaper, REAPER_SECONDS, [*everyone, *iam_policies.reaper_statements(self._targets)]
         )
-        self._serve()
-        self._serve_streams()
-        self._feed()
-        self.tell(
+        self._route_http_api()
+        self._route_stream_api()
+        self._add_event_sources()
+        self.add_output(
             "Functions",
             self.api.function.function_name,
             "The function that answers requests; `hubless admin` reads its variables",
         )
 
-    def _told(self) -> CloudSettings:
+    def _cloud_settings(self) -> CloudSettings:
         given, cluster, state = self.stage.settings, self._cluster, self._state
         return CloudSettings(
             url=self._web.url,
@@ -120,11 +126,11 @@ class ControlStack(HubStack):
             memory=given.memory,
             file_system=cluster.file_system.file_system_id if cluster.file_system else "",
             subdomains=self.stage.has_subdomains,
-            **self._web.edge.told,
+            **self._web.edge.function_settings,
         )
 
     def _instance_arn(self) -> str:
-        instance = self._web.edge.told.get("economy_instance", "")
+        instance = self._web.edge.function_settings.get("economy_instance", "")
         return f"arn:{self.partition}:ec2:{self.region}:{self.account}:instance/{instance}" if instance else ""
 
     def _queue(self, name: str, *, dead: sqs.Queue | None = None, kept: Duration | None = None) -> sqs.Queue:
@@ -139,7 +145,7 @@ class ControlStack(HubStack):
             removal_policy=RemovalPolicy.DESTROY,
         )
         if dead is None:
-            reasoned(queue, {"AwsSolutions-SQS3": "It is where letters of the others end"})
+            acknowledge(queue, {"AwsSolutions-SQS3": "It is where letters of the others end"})
         return queue
 
     def _function(
@@ -151,7 +157,7 @@ class ControlStack(HubStack):
         *,
         is_in_front: bool = False,
     ) -> HubFunction:
-        plan = Plan(
+        plan = FunctionSpec(
             name=name,
             code=code,
             handler=f"functions.{'api.stream' if name == 'stream' else name}.handler.handler",
@@ -160,7 +166,7 @@ class ControlStack(HubStack):
             target=self._code.target,
             log_days=self.stage.settings.log_days,
             snap_start=self.stage.settings.snap_start and name == "api",
-            at_once=self.stage.settings.streams_at_once if name == "stream" else 0,
+            reserved_concurrency=self.stage.settings.streams_at_once if name == "stream" else 0,
         )
         front = _by_ssm(self._state.front.secret_name) if is_in_front else ""
         variables = written(replace(self._cloud, front=front))
@@ -170,7 +176,7 @@ class ControlStack(HubStack):
 
     # --- what calls them ---
 
-    def _serve(self) -> None:
+    def _route_http_api(self) -> None:
         """Lead the API's address to its function; with a load balancer as the edge, what has no rule there, too."""
         proxied = integrations.HttpLambdaIntegration(
             "Integration", self.api.alias, timeout=Duration.seconds(API_SECONDS)
@@ -178,7 +184,7 @@ class ControlStack(HubStack):
         route = http.HttpRoute(
             self, "Route", http_api=self._web.api, route_key=http.HttpRouteKey.DEFAULT, integration=proxied
         )
-        reasoned(route, {"AwsSolutions-APIG4": KNOWS_WHO_ASKS})
+        acknowledge(route, {"AwsSolutions-APIG4": KNOWS_WHO_ASKS})
         if (listener := self._web.edge.listener) is not None:
             group = balancers.ApplicationTargetGroup(
                 self,
@@ -196,7 +202,7 @@ class ControlStack(HubStack):
                 target_groups=[group],
             )
 
-    def _serve_streams(self) -> None:
+    def _route_stream_api(self) -> None:
         """Lead the other address to the function whose answers go on for minutes (ADR 20)."""
         api, alias = self._web.stream, self.stream.alias
         path = rest.CfnResource(
@@ -232,14 +238,14 @@ class ControlStack(HubStack):
             principal=iam.ServicePrincipal("apigateway.amazonaws.com"),
             source_arn=f"arn:{self.partition}:execute-api:{self.region}:{self.account}:{api.ref}/*",
         )
-        reasoned(
+        acknowledge(
             method,
             {
                 "AwsSolutions-APIG4": KNOWS_WHO_ASKS,
                 "AwsSolutions-COG4": KNOWS_WHO_ASKS,
             },
         )
-        reasoned(
+        acknowledge(
             stage,
             {
                 "AwsSolutions-APIG1": NO_ACCESS_LOG,
@@ -248,11 +254,11 @@ class ControlStack(HubStack):
             },
         )
 
-    def _feed(self) -> None:
+    def _add_event_sources(self) -> None:
         """Give spawn what waits in the queues and what ECS tells of tasks; call the reaper each minute."""
         for queue, batch in ((self.queue, BATCH), (self.launches, 1)):
             source = sources.SqsEventSource(
-                queue, batch_size=batch, report_batch_item_failures=True, max_concurrency=AT_ONCE
+                queue, batch_size=batch, report_batch_item_failures=True, max_concurrency=MAX_CONCURRENCY
             )
             self.spawn.alias.add_event_source(source)
         to_spawn = event_targets.LambdaFunction(

@@ -9,7 +9,7 @@ from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
 from hubless.settings.stage import Stage
-from infra.reasons import reasoned
+from infra.nag_exceptions import acknowledge
 from infra.stacks.base import HubStack
 
 STRING, NUMBER = dynamodb.AttributeType.STRING, dynamodb.AttributeType.NUMBER
@@ -31,10 +31,10 @@ class StateStack(HubStack):
         )
         self.logs = self._logs()
         self.launches = self._launches()
-        self.tell(
+        self.add_output(
             "Secrets", self.secrets.secret_name, "Add the secrets that hubless.toml leaves to the environment here"
         )
-        self.tell("Table", self.table.table_name, "The hub's state")
+        self.add_output("Table", self.table.table_name, "The hub's state")
 
     def _table(self) -> dynamodb.Table:
         table = dynamodb.Table(
@@ -49,7 +49,7 @@ class StateStack(HubStack):
             ),
             time_to_live_attribute="ttl",
             deletion_protection=self.stage.settings.keep_data,
-            removal_policy=self.data_policy,
+            removal_policy=self.data_removal_policy,
         )
         table.add_global_secondary_index(
             index_name="activity",
@@ -72,11 +72,11 @@ class StateStack(HubStack):
             secret_string_template="{}",  # noqa: S106 what it is generated into
         )
         secret = secretsmanager.Secret(
-            self, name, description=meaning, generate_secret_string=generated, removal_policy=self.data_policy
+            self, name, description=meaning, generate_secret_string=generated, removal_policy=self.data_removal_policy
         )
         # Its name is cut out of its ARN where it is used, and CloudFormation cuts nothing out of a weak reference. It never changes.
         secret.apply_cross_stack_reference_strength(ReferenceStrength.STRONG)
-        reasoned(
+        acknowledge(
             secret,
             {
                 "AwsSolutions-SMG4": "Its rotation is a decision: launches' tokens are derived from it, and end with it (docs/deploy.md)"
@@ -92,10 +92,10 @@ class StateStack(HubStack):
             encryption=s3.BucketEncryption.S3_MANAGED,
             enforce_ssl=True,
             lifecycle_rules=[s3.LifecycleRule(expiration=Duration.days(self.stage.settings.log_days))],
-            removal_policy=self.data_policy,
+            removal_policy=self.data_removal_policy,
             auto_delete_objects=not self.stage.settings.keep_data,
         )
-        reasoned(bucket, {"AwsSolutions-S1": "It is what others log to"})
+        acknowledge(bucket, {"AwsSolutions-S1": "It is what others log to"})
         return bucket
 
     def _launches(self) -> s3.Bucket:
@@ -111,7 +111,7 @@ class StateStack(HubStack):
             removal_policy=RemovalPolicy.DESTROY,
             auto_delete_objects=True,
         )
-        reasoned(
+        acknowledge(
             bucket,
             {"AwsSolutions-S1": "Only the hub's functions and ECS read it; each access would cost more than it tells"},
         )

@@ -14,13 +14,13 @@ from aws_cdk import aws_route53_targets as targets
 from constructs import Construct
 
 from hubless.settings.stage import Stage
-from infra.constructs.balancer import Balancer
-from infra.constructs.economy import Economy
+from infra.constructs.alb_edge import AlbEdge
+from infra.constructs.economy_edge import EconomyEdge
 from infra.constructs.edge import ORIGIN as EDGE
 from infra.constructs.edge import READ_SECONDS, Edge
-from infra.constructs.fleet import Fleet
-from infra.constructs.front import front
-from infra.reasons import reasoned
+from infra.constructs.fleet_edge import FleetEdge
+from infra.constructs.viewer_request import viewer_request_source
+from infra.nag_exceptions import acknowledge
 from infra.stacks.base import HubStack
 from infra.stacks.certificates import CertificatesStack, zone_of
 from infra.stacks.cluster import ClusterStack
@@ -59,7 +59,7 @@ class WebStack(HubStack):
         served = http.HttpStage(
             self, "ApiStage", http_api=self.api, stage_name="$default", auto_deploy=True, throttle=throttle
         )
-        reasoned(served, {"AwsSolutions-APIG1": NO_ACCESS_LOG})
+        acknowledge(served, {"AwsSolutions-APIG1": NO_ACCESS_LOG})
         # Made bare, as the rest of it names functions, which are told CloudFront's name, which is made from this one's.
         self.stream = rest.CfnRestApi(
             self,
@@ -68,9 +68,9 @@ class WebStack(HubStack):
             description="Answers that go on for minutes",
             endpoint_configuration=rest.CfnRestApi.EndpointConfigurationProperty(types=["REGIONAL"]),
         )
-        reasoned(self.stream, {"AwsSolutions-APIG2": "The function checks each request, as JupyterHub would"})
+        acknowledge(self.stream, {"AwsSolutions-APIG2": "The function checks each request, as JupyterHub would"})
         self.edge = self._edge(cluster, edge_code)
-        reasoned(
+        acknowledge(
             self,
             {
                 "AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole]": "Of the CDK's own function, which asks for CloudFront's networks",
@@ -80,8 +80,8 @@ class WebStack(HubStack):
         self.distribution = self._distribution()
         self._name()
         self.url = f"https://{stage.settings.domain or self.distribution.distribution_domain_name}"
-        self.tell("Url", self.url, "The hub")
-        self.tell(
+        self.add_output("Url", self.url, "The hub")
+        self.add_output(
             "DistributionName",
             self.distribution.distribution_domain_name,
             "What a domain of your own is to be an alias of",
@@ -91,11 +91,11 @@ class WebStack(HubStack):
         match self.stage.settings.edge:
             case "economy":
                 assert code is not None  # noqa: S101 it is bundled for this edge
-                return Economy(self, cluster=cluster, state=self._state, code=code).edge()
+                return EconomyEdge(self, cluster=cluster, state=self._state, code=code).edge()
             case "fleet":
-                return Fleet(self, cluster=cluster, state=self._state).edge()
+                return FleetEdge(self, cluster=cluster, state=self._state).edge()
             case _:
-                return Balancer(self, cluster=cluster).edge()
+                return AlbEdge(self, cluster=cluster).edge()
 
     def _distribution(self) -> cloudfront.Distribution:
         stage, given = self.stage, self.stage.settings
@@ -103,7 +103,10 @@ class WebStack(HubStack):
             self._origin(API, self.api.api_endpoint),
             self._origin(STREAM, self.stream_domain(), path=f"/{STREAM_STAGE}"),
         )
-        to_api, to_edge = self._function("Front", front()), self._function("EdgeFront", self._edge_front())
+        to_api, to_edge = (
+            self._function("Front", viewer_request_source()),
+            self._function("EdgeFront", self._edge_front()),
+        )
         dynamic: dict[str, Any] = {
             "allowed_methods": cloudfront.AllowedMethods.ALLOW_ALL,
             "cache_policy": cloudfront.CachePolicy.CACHING_DISABLED,
@@ -114,7 +117,9 @@ class WebStack(HubStack):
         but_host = cloudfront.OriginRequestPolicy.ALL_VIEWER_EXCEPT_HOST_HEADER
         to_servers = cloudfront.BehaviorOptions(
             origin=self.edge.origin,
-            origin_request_policy=but_host if self.edge.is_told_the_host else cloudfront.OriginRequestPolicy.ALL_VIEWER,
+            origin_request_policy=but_host
+            if self.edge.uses_forwarded_host
+            else cloudfront.OriginRequestPolicy.ALL_VIEWER,
             function_associations=[to_edge],
             **dynamic,
         )
@@ -156,7 +161,7 @@ class WebStack(HubStack):
                 cloudfront.ErrorResponse(http_status=status, ttl=Duration.seconds(0)) for status in KEPT_ERRORS
             ],
         )
-        reasoned(
+        acknowledge(
             distribution,
             {
                 "AwsSolutions-CFR1": "Who may use the hub is the hub's to say, and not a country's",
@@ -195,7 +200,11 @@ class WebStack(HubStack):
 
     def _edge_front(self) -> str:
         """Return the function for servers' paths: a load balancer asks the API itself where it has no rule."""
-        return front(edge=EDGE, api=API) if self.edge.is_told_the_host else front(strips_login=True)
+        return (
+            viewer_request_source(edge=EDGE, api=API)
+            if self.edge.uses_forwarded_host
+            else viewer_request_source(strips_login=True)
+        )
 
     def _function(self, name: str, source: str) -> cloudfront.FunctionAssociation:
         made = cloudfront.Function(

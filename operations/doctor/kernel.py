@@ -6,28 +6,28 @@ from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
 
+from operations.check_results import CheckResult, ok, warning
+from operations.doctor.hub_client import HubClient
 from operations.doctor.steps import StepFailedError
-from operations.doctor.web import Web
-from operations.findings import Finding, ok, warning
 
 SECONDS = 60
 CODE, RESULT = "6 * 7", "42"
 
 
-def echo(web: Web, where: str) -> Finding:
+def echo(client: HubClient, where: str) -> CheckResult:
     """Run a cell in a new kernel of the server at *where*."""
-    asked = web.ask("POST", f"{where}api/kernels", body={}, is_known=True)
+    asked = client.request("POST", f"{where}api/kernels", body={}, with_token=True)
     model = asked.json()
     if asked.status != 201 or not isinstance(model, dict):  # noqa: PLR2004 HTTP
-        return warning("kernel", f"the server starts no kernels: {asked.why}", "Other profiles may: --profile")
+        return warning("kernel", f"the server starts no kernels: {asked.summary}", "Other profiles may: --profile")
     kernel = f"api/kernels/{quote(str(model['id']))}"
     try:
-        return _run(web, f"{where}{kernel}/channels")
+        return _run(client, f"{where}{kernel}/channels")
     finally:
-        web.ask("DELETE", f"{where}{kernel}", is_known=True)
+        client.request("DELETE", f"{where}{kernel}", with_token=True)
 
 
-def _run(web: Web, address: str) -> Finding:
+def _run(client: HubClient, address: str) -> CheckResult:
     try:
         from websockets.exceptions import WebSocketException  # noqa: PLC0415 not where only the cost is asked for
         from websockets.sync.client import connect  # noqa: PLC0415 as above
@@ -38,7 +38,7 @@ def _run(web: Web, address: str) -> Finding:
     message = request()
     try:
         with connect(
-            f"ws{address.removeprefix('http')}", additional_headers=web.authorization, open_timeout=SECONDS
+            f"ws{address.removeprefix('http')}", additional_headers=client.authorization, open_timeout=SECONDS
         ) as socket:
             socket.send(json.dumps(message))
             while (said := _result(socket.recv(SECONDS), message)) is None:

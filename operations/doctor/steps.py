@@ -5,8 +5,8 @@ from dataclasses import asdict
 from typing import Any
 
 from hubless.domain.values import value
+from operations.check_results import CheckResult, Level, problem
 from operations.errors import OperationsError
-from operations.findings import Finding, Level, problem
 
 
 class StepFailedError(OperationsError):
@@ -14,23 +14,23 @@ class StepFailedError(OperationsError):
 
     def __init__(self, said: str, do: str = "", link: str = "") -> None:
         super().__init__(said)
-        self.do, self.link = do, link
+        self.action, self.link = do, link
 
 
 @value
 class Step:
     """What a step found, and how long it took."""
 
-    finding: Finding
+    result: CheckResult
     seconds: float
 
     def text(self) -> str:
-        first, *more = self.finding.text().splitlines()
+        first, *more = self.result.text().splitlines()
         level, rest = first[:9], first[9:]
         return "\n".join([f"{level}{self.seconds:7.2f} s  {rest}", *more])
 
     def data(self) -> dict[str, Any]:
-        return asdict(self.finding) | {"seconds": round(self.seconds, 3)}
+        return asdict(self.result) | {"seconds": round(self.seconds, 3)}
 
 
 class Steps:
@@ -40,21 +40,21 @@ class Steps:
         self.done: list[Step] = []
         self._report, self._clock = report, clock
 
-    def do(self, check: str, what: Callable[[], Finding]) -> bool:
+    def run(self, check: str, what: Callable[[], CheckResult]) -> bool:
         """Do one thing and say whether it may go on from there."""
         begun = self._clock()
         try:
             finding = what()
         except OperationsError as error:
-            finding = problem(check, str(error), getattr(error, "do", ""), getattr(error, "link", ""))
-        self.tell(finding, self._clock() - begun)
+            finding = problem(check, str(error), getattr(error, "action", ""), getattr(error, "link", ""))
+        self.record(finding, self._clock() - begun)
         return finding.level is not Level.PROBLEM
 
-    def tell(self, finding: Finding, seconds: float = 0.0) -> None:
+    def record(self, finding: CheckResult, seconds: float = 0.0) -> None:
         """Note what was found by the way."""
         self.done.append(Step(finding, seconds))
         self._report(self.done[-1])
 
     @property
-    def findings(self) -> list[Finding]:
-        return [step.finding for step in self.done]
+    def results(self) -> list[CheckResult]:
+        return [step.result for step in self.done]

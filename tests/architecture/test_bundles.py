@@ -13,7 +13,7 @@ import pytest
 
 from hubless.settings.cloud import written
 from infra import bundling
-from infra.bundling import PARTS, SERVICES, TOP, BundlingError, bundle
+from infra.bundling import BOTOCORE_SERVICES, BUNDLE_SPECS, TOP, BundlingError, bundle
 from tests.unit.test_cloud_settings import CLOUD
 
 HERE = {
@@ -62,7 +62,12 @@ def made(tmp_path_factory):
 )
 def test_a_bundle_runs_with_nothing_beside_it(made, tmp_path, name, entry, left_out):
     folder = made(name, compiled=name == "edge")  # one is enough to see that, and it takes long
-    what = [str(folder), entry, json.dumps(sorted(PARTS[name].services)), json.dumps([*OF_ONE_MACHINE, *left_out])]
+    what = [
+        str(folder),
+        entry,
+        json.dumps(sorted(BUNDLE_SPECS[name].services)),
+        json.dumps([*OF_ONE_MACHINE, *left_out]),
+    ]
     environ = written(CLOUD) | {
         "AWS_REGION": "eu-central-1",
         "PATH": os.environ["PATH"],
@@ -87,7 +92,7 @@ def test_a_function_holds_none_of_anothers_code(made):
 
     assert {path.name for path in (folder / "functions").iterdir()} == {"__init__.py", "spawn"}
     assert not (folder / "starlette").exists()
-    assert {path.name for path in (folder / "botocore/data").iterdir() if path.is_dir()} == SERVICES
+    assert {path.name for path in (folder / "botocore/data").iterdir() if path.is_dir()} == BOTOCORE_SERVICES
 
 
 def test_the_services_that_botocore_keeps_are_those_that_adapters_ask():
@@ -97,7 +102,7 @@ def test_the_services_that_botocore_keeps_are_those_that_adapters_ask():
         for name in re.findall(r"_clients\.([a-z]+[0-9]*)\b", file.read_text())
     }
 
-    assert asked | {"dynamodb"} == SERVICES
+    assert asked | {"dynamodb"} == BOTOCORE_SERVICES
 
 
 def test_a_bundle_for_another_machine_holds_no_library_of_this_one(made):
@@ -147,7 +152,9 @@ def contents_of(folder):
 
 def test_a_bundle_above_its_bound_is_refused_with_what_to_do(made, monkeypatch):
     monkeypatch.setitem(
-        PARTS, "edge", replace(PARTS["edge"], packages=("hubless", "edge_proxy", "embedded"), bound=1_000_000)
+        BUNDLE_SPECS,
+        "edge",
+        replace(BUNDLE_SPECS["edge"], packages=("hubless", "edge_proxy", "embedded"), max_bytes=1_000_000),
     )
 
     with pytest.raises(

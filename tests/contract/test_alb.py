@@ -17,7 +17,7 @@ from hubless.domain.server import State
 from hubless.domain.users import Service
 from hubless.services.routing import Routing
 from operations.aws import Aws
-from operations.emptying import Emptying
+from operations.stage_cleanup import StageCleanup
 from tests.support.alb import a_balancer, alb, clients, contents
 from tests.support.builders import NOW
 from tests.support.concurrency import MANY, concurrently
@@ -371,7 +371,7 @@ def test_of_a_hub_that_is_taken_away_no_rule_and_no_group_is_left_and_another_hu
             hub.routes.put(route)
     said = []
 
-    left = Emptying(mine.balancer.facts.hub, "cluster", Aws(REGION), said.append).remove_target_groups()
+    left = StageCleanup(mine.balancer.facts.hub, "cluster", Aws(REGION), said.append).remove_target_groups()
 
     assert (left, said) == (0, ["2 target groups are removed"])
     assert (contents(mine.balancer), groups(mine)) == ([], [])

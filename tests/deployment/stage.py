@@ -12,8 +12,8 @@ from aws_cdk import App
 
 from hubless.settings.stage import load_stage
 from infra.constructs.function import Target
-from infra.deployment import deployment
-from tests.deployment.emulated import REFERENCES, STANDING_IN, fit
+from infra.deployment import add_stacks
+from tests.deployment.template_adaptation import REFERENCES, STANDING_IN, fit
 
 TOP = Path(__file__).parents[2]
 CDK = TOP / ".venv-cdk/node_modules/.bin/cdk"
@@ -52,7 +52,7 @@ class Stage:
         file.write_text(settings)
         context = json.loads((TOP / "cdk.json").read_text())["context"]
         app = App(outdir=str(out), context=context | {"aws:cdk:disable-asset-staging": True})  # bundles need no copies
-        deployment(app, load_stage(file, NAME), settings_file=file, bundles=self._bundles, target=HERE)
+        add_stacks(app, load_stage(file, NAME), settings_file=file, bundles=self._bundles, target=HERE)
         app.synth()
         fit(out, instance)
 

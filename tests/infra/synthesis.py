@@ -10,8 +10,8 @@ from aws_cdk import App, Validations
 from cdk_nag import AwsSolutionsChecks
 
 from hubless.settings.stage import load_stage
-from infra.deployment import deployment
-from infra.reasons import WILDCARDS
+from infra.deployment import add_stacks
+from infra.nag_exceptions import WILDCARDS_METADATA
 
 TOP = Path(__file__).parents[2]
 STAGES = """
@@ -92,7 +92,7 @@ def synthesized(stage, settings, folder, bundles, looked_over=True):
     app = App(outdir=str(out), context=json.loads((TOP / "cdk.json").read_text())["context"])
     if looked_over:
         Validations.of(app).add_plugins(AwsSolutionsChecks(app))
-    deployment(app, load_stage(file, stage), settings_file=file if settings else None, bundles=Path(bundles))
+    add_stacks(app, load_stage(file, stage), settings_file=file if settings else None, bundles=Path(bundles))
     try:
         app.synth()
     except RuntimeError:
@@ -110,7 +110,7 @@ def read_back(out):
     for file in out.glob("*.metadata.json"):
         for path, entries in json.loads(file.read_text()).items():
             for entry in entries:
-                if entry["type"] == WILDCARDS:
+                if entry["type"] == WILDCARDS_METADATA:
                     reasons.setdefault(path.lstrip("/"), {}).update(entry["data"])
     report = out / "validation-report.json"
     plugins = json.loads(report.read_text())["pluginReports"] if report.exists() else []

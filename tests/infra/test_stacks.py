@@ -19,8 +19,8 @@ from hubless.settings import SettingsError
 from hubless.settings.cloud import CloudSettings, cloud_settings
 from hubless.settings.edge import EdgeSettings
 from infra import cdk_app
-from infra.bundling import PARTS
-from infra.constructs.front import front
+from infra.bundling import BUNDLE_SPECS
+from infra.constructs.viewer_request import viewer_request_source
 from infra.stacks.web import FRONT_HEADER
 from tests.infra.synthesis import STAGES, rights_of, synthesized
 
@@ -527,7 +527,7 @@ def test_the_streams_method_streams(stage):
         "AWS_LAMBDA_EXEC_WRAPPER"
     ]
     assert (TOP / wrapper.removeprefix("/var/task/")).stat().st_mode & 0o111
-    assert wrapper.split("/")[3:5] == PARTS["api"].packages[1].split("/")
+    assert wrapper.split("/")[3:5] == BUNDLE_SPECS["api"].packages[1].split("/")
     assert (
         stage("prod").named("AWS::Lambda::Function", "StreamFunction")["Handler"]
         == "functions.api.stream.handler.handler"
@@ -644,7 +644,7 @@ def test_what_viewers_say_in_the_fronts_name_is_replaced():
         "x-hubless-front": "guess",
         "cloudfront-forwarded-proto": "http",
     }
-    headers = ask(front(), uri="/hub/api/users/a%2Fb", headers=lies)["request"]["headers"]
+    headers = ask(viewer_request_source(), uri="/hub/api/users/a%2Fb", headers=lies)["request"]["headers"]
 
     assert {name: one["value"] for name, one in headers.items()} == {
         "host": "maria.hub.example.org",
@@ -656,7 +656,7 @@ def test_what_viewers_say_in_the_fronts_name_is_replaced():
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
 def test_reads_that_no_edge_answers_go_to_the_api(method):
-    assert ask(front(edge="edge", api="api"), method)["group"] == {
+    assert ask(viewer_request_source(edge="edge", api="api"), method)["group"] == {
         "originIds": [{"originId": "edge"}, {"originId": "api"}],
         "failoverCriteria": {"statusCodes": [502, 503, 504]},
     }
@@ -666,20 +666,24 @@ def test_reads_that_no_edge_answers_go_to_the_api(method):
     ("method", "headers"), [("POST", {}), ("DELETE", {}), ("PATCH", {}), ("GET", {"upgrade": "websocket"})]
 )
 def test_what_must_not_be_asked_twice_is_the_edges_alone(method, headers):
-    assert "group" not in ask(front(edge="edge", api="api"), method, headers=headers)
+    assert "group" not in ask(viewer_request_source(edge="edge", api="api"), method, headers=headers)
 
 
 def test_before_a_load_balancer_the_hubs_login_ends():
     cookies = {"__Host-jupyterhub-hub-login": "secret", "_xsrf": "x"}
 
-    assert ask(front(strips_login=True), cookies=cookies)["request"]["cookies"] == {"_xsrf": {"value": "x"}}
-    assert set(ask(front(edge="edge", api="api"), cookies=cookies)["request"]["cookies"]) == set(cookies)
+    assert ask(viewer_request_source(strips_login=True), cookies=cookies)["request"]["cookies"] == {
+        "_xsrf": {"value": "x"}
+    }
+    assert set(ask(viewer_request_source(edge="edge", api="api"), cookies=cookies)["request"]["cookies"]) == set(
+        cookies
+    )
 
 
 def test_the_front_says_what_hub_and_edge_listen_to():
     told = {names.PATH_HEADER, names.HOST_HEADER, names.ADDRESS_HEADER}
 
-    headers = ask(front(), headers={names.FRONT_HEADER: "guess"})["request"]["headers"]
+    headers = ask(viewer_request_source(), headers={names.FRONT_HEADER: "guess"})["request"]["headers"]
 
     assert set(headers) == {"host", *told}
     assert FRONT_HEADER == names.FRONT_HEADER

@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 from packaging.markers import Marker
 
-from infra.bundling import PARTS
+from infra.bundling import BUNDLE_SPECS
 from tests.support.dockerfiles import CONTEXTS, TOP, Recipe
 
 LOCKED = {(one["name"], one["version"]): one for one in tomllib.loads((TOP / "uv.lock").read_text())["package"]}
@@ -66,7 +66,7 @@ def test_what_apt_fetched_is_not_kept_and_nothing_is_built(recipe):
 
 
 def test_an_edge_has_the_code_and_the_libraries_that_its_bundle_has():
-    recipe, part = Recipe("edge_proxy"), PARTS["edge"]
+    recipe, part = Recipe("edge_proxy"), BUNDLE_SPECS["edge"]
     (installs,) = (text for text in recipe.all("RUN") if "uv sync" in text)
     words = shlex.split(installs)
     assert tuple(word for before, word in pairwise(words) if before == "--only-group") == part.groups

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from embedded.cli import main
 from hubless.settings.stage import StageSettings
-from operations.cost import showing
+from operations.cost import report
 from operations.cost.amounts import Amounts, Demand
 from operations.cost.bill import Group, bill, free_of_cloudfront, goals, idle
 from operations.cost.demand import demand_of
@@ -129,7 +129,7 @@ def test_both_goals_are_met():
 
 def test_what_has_no_price_is_named():
     with pytest.raises(OperationsError, match=r"no price of a m7g\.large"):
-        showing.check(replace(CLASS, instance_type="m7g.large"), known())
+        report.require_prices(replace(CLASS, instance_type="m7g.large"), known())
 
 
 def test_a_stage_says_what_the_command_line_does_not():

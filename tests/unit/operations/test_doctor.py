@@ -7,14 +7,14 @@ import pytest
 
 from hubless.domain.routes import EdgeReport
 from hubless.settings.stage import Stage, StageSettings
-from operations.aws import NotAskedError
-from operations.deployed import Deployment
-from operations.doctor import inside, kernel, outside
-from operations.doctor.inside import Inside, Queue
+from operations.aws import AwsCallError
+from operations.check_results import Level, ok
+from operations.deployed_stage import Deployment
+from operations.doctor import aws_checks, endpoint_checks, kernel
+from operations.doctor.aws_checks import AwsChecks, Queue
+from operations.doctor.hub_client import NoResponseError, Response
+from operations.doctor.smoke_test import SmokeTest
 from operations.doctor.steps import StepFailedError, Steps
-from operations.doctor.trial import Trial
-from operations.doctor.web import Answer, NotAnsweredError
-from operations.findings import Level, ok
 
 NOW = datetime(2026, 11, 25, 9, tzinfo=UTC)
 PAGE = '<input name="_xsrf"><script src="/hub/static/a.js?v=1"></script>'
@@ -23,7 +23,7 @@ EDGE = EdgeReport("e1", 7, NOW)
 
 def answer(body="", status=200, **headers):
     text = body if isinstance(body, str) else json.dumps(body)
-    return Answer(status, {name.replace("_", "-"): value for name, value in headers.items()}, text.encode())
+    return Response(status, {name.replace("_", "-"): value for name, value in headers.items()}, text.encode())
 
 
 class Time:
@@ -39,7 +39,7 @@ class Time:
         self.now += seconds
 
 
-class Web:
+class HubClient:
     """A hub as its answers: by method and what the address ends with. Each list is used up to its last."""
 
     url, token, authorization = "https://hub.example.org", "secret", {}
@@ -60,7 +60,7 @@ class Web:
             raise found
         return found
 
-    def ask(self, method, address, *, body=None, is_known=False):
+    def request(self, method, address, *, body=None, with_token=False):
         self.asked.append((method, address))
         name = address.removeprefix("/hub/api/users/").partition("/")[0]
         if method == "POST" and address.endswith(name):
@@ -83,35 +83,40 @@ class Web:
         yield from self.next("events")
 
 
-def trial(web, **facts):
+def trial(client, **facts):
     time = Time()
     steps = Steps(lambda step: None, time)
-    tried = Trial(
-        web=web, name="doctor-1", clock=time, sleep=time.sleep, run_cell=lambda web, where: ok("kernel", where), **facts
+    tried = SmokeTest(
+        client=client,
+        name="doctor-1",
+        clock=time,
+        sleep=time.sleep,
+        run_cell=lambda client, where: ok("kernel", where),
+        **facts,
     )
     return tried, steps
 
 
 def levels(steps):
-    return {finding.check: finding.level for finding in steps.findings}
+    return {finding.check: finding.level for finding in steps.results}
 
 
 def test_a_hub_that_is_well_is_tried_and_left_as_it_was():
-    web = Web()
-    tried, steps = trial(web)
+    client = HubClient()
+    tried, steps = trial(client)
 
     tried.run(steps)
 
     assert levels(steps) == dict.fromkeys(
         ["user", "start", "ready", "server", "closed to others", "kernel", "stop", "removal"], Level.OK
     )
-    assert web.users == set()
-    assert steps.findings[3].said == "https://hub.example.org/user/doctor-1/ answers, Jupyter Server 2.0"
+    assert client.users == set()
+    assert steps.results[3].message == "https://hub.example.org/user/doctor-1/ answers, Jupyter Server 2.0"
 
 
 def test_a_stream_that_ends_early_is_followed_again():
-    web = Web(events=[[{"message": "waiting"}], [], [{"ready": True, "message": "there"}]])
-    tried, steps = trial(web)
+    client = HubClient(events=[[{"message": "waiting"}], [], [{"ready": True, "message": "there"}]])
+    tried, steps = trial(client)
 
     tried.run(steps)
 
@@ -125,48 +130,48 @@ def test_a_stream_that_ends_early_is_followed_again():
         ({"server": [answer({"message": "too many"}, 429)]}, "start", "no server was started: 429 too many"),
         ({"events": [[{"failed": True, "message": "Spawn failed: no image"}]]}, "ready", "Spawn failed: no image"),
         ({"events": [[{"message": "2 servers are ahead"}]]}, "ready", "the last that was heard: 2 servers are ahead"),
-        ({"events": [NotAnsweredError("hub did not answer")]}, "ready", "hub did not answer"),
+        ({"events": [NoResponseError("hub did not answer")]}, "ready", "hub did not answer"),
         ({"opened": [answer(status=503)]}, "server", "api answered 503"),
         ({"contents": [answer({"path": ""})]}, "closed to others", "shows its files to whoever asks"),
     ],
 )
 def test_what_fails_is_said_and_everything_is_removed_all_the_same(changed, check, said):
-    web = Web(**changed)
-    tried, steps = trial(web, patience=5.0)
+    client = HubClient(**changed)
+    tried, steps = trial(client, patience=5.0)
 
     tried.run(steps)
 
-    failed = {finding.check: finding.said for finding in steps.findings if finding.level is Level.PROBLEM}
+    failed = {finding.check: finding.message for finding in steps.results if finding.level is Level.PROBLEM}
     assert list(failed) == [check]
     assert said in failed[check]
-    assert web.users == set()
-    assert ("DELETE", "/hub/api/users/doctor-1/server") in web.asked
+    assert client.users == set()
+    assert ("DELETE", "/hub/api/users/doctor-1/server") in client.asked
 
 
 def test_ctrl_c_removes_what_was_made():
-    web = Web(events=[KeyboardInterrupt()])
-    tried, steps = trial(web)
+    client = HubClient(events=[KeyboardInterrupt()])
+    tried, steps = trial(client)
 
     with pytest.raises(KeyboardInterrupt):
         tried.run(steps)
 
-    assert web.users == set()
+    assert client.users == set()
     assert levels(steps)["removal"] is Level.OK
 
 
 def test_a_second_ctrl_c_says_what_is_left():
-    web = Web(events=[KeyboardInterrupt()], stop=[KeyboardInterrupt()])
-    tried, steps = trial(web)
+    client = HubClient(events=[KeyboardInterrupt()], stop=[KeyboardInterrupt()])
+    tried, steps = trial(client)
 
     with pytest.raises(KeyboardInterrupt):
         tried.run(steps)
 
-    assert steps.findings[-1].said == "doctor-1 may still be there"
+    assert steps.results[-1].message == "doctor-1 may still be there"
 
 
 def test_who_does_not_answer_is_asked_again_to_stop():
-    web = Web(stop=[NotAnsweredError("away"), answer(status=204)])
-    tried, steps = trial(web)
+    client = HubClient(stop=[NoResponseError("away"), answer(status=204)])
+    tried, steps = trial(client)
 
     tried.run(steps)
 
@@ -174,20 +179,20 @@ def test_who_does_not_answer_is_asked_again_to_stop():
 
 
 def test_a_server_that_does_not_stop_is_told_of():
-    web = Web(stop=[answer(status=202)], removal=[answer({"message": "its servers must be stopped"}, 400)])
-    tried, steps = trial(web, patience=5.0)
+    client = HubClient(stop=[answer(status=202)], removal=[answer({"message": "its servers must be stopped"}, 400)])
+    tried, steps = trial(client, patience=5.0)
 
     tried.run(steps)
 
-    failed = [finding for finding in steps.findings if finding.level is Level.PROBLEM]
+    failed = [finding for finding in steps.results if finding.level is Level.PROBLEM]
     assert [finding.check for finding in failed] == ["stop", "removal"]
-    assert all(finding.do == "Remove the user doctor-1 on the admin page" for finding in failed)
+    assert all(finding.action == "Remove the user doctor-1 on the admin page" for finding in failed)
 
 
 # --- from outside ---
 
 
-class Pages(Web):
+class Pages(HubClient):
     def __init__(self, **pages):
         super().__init__()
         self.pages = {
@@ -198,11 +203,14 @@ class Pages(Web):
             "/hub/api/user": answer({"name": "ada", "scopes": ["admin:users", "admin:servers"]}),
         } | pages
 
-    def ask(self, method, address, *, body=None, is_known=False):
+    def request(self, method, address, *, body=None, with_token=False):
         return self.pages[address]
 
 
-@pytest.mark.parametrize("look", [outside.api, outside.health, outside.login, outside.static, outside.token])
+@pytest.mark.parametrize(
+    "look",
+    [endpoint_checks.api, endpoint_checks.health, endpoint_checks.login, endpoint_checks.static, endpoint_checks.token],
+)
 def test_pages_that_are_as_they_should_be_are_well(look):
     assert look(Pages()).level is Level.OK
 
@@ -210,25 +218,29 @@ def test_pages_that_are_as_they_should_be_are_well(look):
 @pytest.mark.parametrize(
     ("look", "pages", "said"),
     [
-        (outside.api, {"/hub/api/": answer("<html>")}, "the API answered 200"),
-        (outside.api, {"/hub/api/": answer({"message": "Forbidden"}, 403)}, "the API answered 403 Forbidden"),
-        (outside.api, {"/hub/api/": answer({"version": "6.1.1"})}, "its header X-JupyterHub-Version is missing"),
-        (outside.health, {"/hub/health": answer(status=502)}, "/hub/health answered 502"),
-        (outside.login, {"/hub/login": answer(status=404)}, "the login page answered 404"),
+        (endpoint_checks.api, {"/hub/api/": answer("<html>")}, "the API answered 200"),
+        (endpoint_checks.api, {"/hub/api/": answer({"message": "Forbidden"}, 403)}, "the API answered 403 Forbidden"),
         (
-            outside.login,
+            endpoint_checks.api,
+            {"/hub/api/": answer({"version": "6.1.1"})},
+            "its header X-JupyterHub-Version is missing",
+        ),
+        (endpoint_checks.health, {"/hub/health": answer(status=502)}, "/hub/health answered 502"),
+        (endpoint_checks.login, {"/hub/login": answer(status=404)}, "the login page answered 404"),
+        (
+            endpoint_checks.login,
             {"/hub/login": answer(PAGE, set_cookie="_xsrf=1; Path=/hub")},
             "sets cookies that go over plain HTTP too",
         ),
-        (outside.static, {"/hub/login": answer("_xsrf")}, "names no static file"),
-        (outside.static, {"/hub/static/a.js?v=1": answer(status=404)}, "a.js?v=1 answered 404"),
+        (endpoint_checks.static, {"/hub/login": answer("_xsrf")}, "names no static file"),
+        (endpoint_checks.static, {"/hub/static/a.js?v=1": answer(status=404)}, "a.js?v=1 answered 404"),
         (
-            outside.token,
+            endpoint_checks.token,
             {"/hub/api/user": answer({"message": "Forbidden"}, 403)},
             "the token is not good: 403 Forbidden",
         ),
         (
-            outside.token,
+            endpoint_checks.token,
             {"/hub/api/user": answer({"name": "bob", "scopes": ["self"]})},
             "of bob lacks admin:users and admin:servers",
         ),
@@ -239,7 +251,7 @@ def test_pages_that_are_not_say_why(look, pages, said):
         look(Pages(**pages))
 
     assert said in str(failed.value)
-    assert failed.value.do
+    assert failed.value.action
 
 
 @pytest.mark.parametrize(
@@ -251,22 +263,22 @@ def test_pages_that_are_not_say_why(look, pages, said):
     ],
 )
 def test_static_files_are_kept(headers, level):
-    assert outside.static(Pages(**{"/hub/static/a.js?v=1": answer(**headers)})).level is level
+    assert endpoint_checks.static(Pages(**{"/hub/static/a.js?v=1": answer(**headers)})).level is level
 
 
 def test_api_gateway_has_to_refuse_who_comes_by_its_own_name():
-    assert outside.direct(Pages()).level is Level.PROBLEM
-    assert outside.direct(Pages(**{"/hub/api/": answer(status=403)})).level is Level.OK
+    assert endpoint_checks.direct(Pages()).level is Level.PROBLEM
+    assert endpoint_checks.direct(Pages(**{"/hub/api/": answer(status=403)})).level is Level.OK
 
 
 def test_a_certificate_that_expires_soon_is_a_warning():
-    assert outside.judged_expiry(NOW + timedelta(days=13), NOW, "TLSv1.3").level is Level.WARNING
-    assert outside.judged_expiry(NOW + timedelta(days=90), NOW, "TLSv1.3").level is Level.OK
+    assert endpoint_checks.evaluate_expiry(NOW + timedelta(days=13), NOW, "TLSv1.3").level is Level.WARNING
+    assert endpoint_checks.evaluate_expiry(NOW + timedelta(days=90), NOW, "TLSv1.3").level is Level.OK
 
 
 def test_a_hub_without_tls_is_well_on_this_machine_alone():
-    assert outside.certificate("http://127.0.0.1:8000", NOW).level is Level.OK
-    assert outside.certificate("http://hub.example.org", NOW).level is Level.WARNING
+    assert endpoint_checks.certificate("http://127.0.0.1:8000", NOW).level is Level.OK
+    assert endpoint_checks.certificate("http://hub.example.org", NOW).level is Level.WARNING
 
 
 def test_a_cells_result_is_told_from_what_else_a_kernel_says():
@@ -298,11 +310,11 @@ def test_a_cells_result_is_told_from_what_else_a_kernel_says():
     ],
 )
 def test_edges_follow_unless_they_may_sleep(reports, running, may_sleep, level):
-    assert inside.judged_edges(reports, 7, running, NOW, may_sleep=may_sleep).level is level
+    assert aws_checks.evaluate_edges(reports, 7, running, NOW, may_sleep=may_sleep).level is level
 
 
 def test_sweeps_that_do_not_come_or_all_fail_are_a_problem():
-    assert [inside.judged_sweeps("r", *counts).level for counts in ((0, 0), (9, 9), (9, 1))] == [
+    assert [aws_checks.evaluate_sweeps("r", *counts).level for counts in ((0, 0), (9, 9), (9, 1))] == [
         Level.PROBLEM,
         Level.PROBLEM,
         Level.OK,
@@ -310,8 +322,8 @@ def test_sweeps_that_do_not_come_or_all_fail_are_a_problem():
 
 
 def test_what_waits_too_long_is_a_problem_and_what_waits_is_not():
-    assert inside.judged_queue("queue", Queue(500, 20, 120)).level is Level.OK
-    assert inside.judged_queue("queue", Queue(1, 0, 900)).level is Level.PROBLEM
+    assert aws_checks.evaluate_queue("queue", Queue(500, 20, 120)).level is Level.OK
+    assert aws_checks.evaluate_queue("queue", Queue(1, 0, 900)).level is Level.PROBLEM
 
 
 class Amazon:
@@ -323,7 +335,9 @@ class Amazon:
     def call(self, service, operation, **arguments):
         self.asked.append((operation, arguments))
         if operation not in self.answers:
-            raise NotAskedError(f"the right {service}:{operation} is missing", right=f"{service}:{operation}")
+            raise AwsCallError(
+                f"the right {service}:{operation} is missing", missing_permission=f"{service}:{operation}"
+            )
         return self.answers[operation]
 
 
@@ -335,8 +349,8 @@ def look_inside(aws, edge="economy"):
     )
     steps = Steps(lambda step: None, lambda: 0.0)
     stage = Stage("prod", StageSettings(region="eu-central-1", edge=edge))
-    Inside(stage, deployment, aws, lambda: ([EDGE], 7, 1), lambda: NOW).look(steps)
-    return levels(steps), [finding.said for finding in steps.findings]
+    AwsChecks(stage, deployment, aws, lambda: ([EDGE], 7, 1), lambda: NOW).look(steps)
+    return levels(steps), [finding.message for finding in steps.results]
 
 
 def test_a_deployment_is_looked_at_in_all_its_parts():

@@ -20,7 +20,7 @@ def node_version() -> int | None:
     return int(found[1]) if found else None
 
 
-def answering(name: str) -> tuple[str, ...] | None:
+def name_servers(name: str) -> tuple[str, ...] | None:
     """Return the name servers of *name* as the internet knows them; None where it cannot be asked here."""
     if shutil.which("nslookup") is None:
         return None

@@ -7,9 +7,9 @@ import ssl
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
+from operations.check_results import CheckResult, ok, problem, warning
+from operations.doctor.hub_client import HubClient, Response
 from operations.doctor.steps import StepFailedError
-from operations.doctor.web import Answer, Web
-from operations.findings import Finding, ok, problem, warning
 
 SOON = timedelta(days=14)
 NEEDED_SCOPES = ("admin:users", "admin:servers")
@@ -17,7 +17,7 @@ _STATIC = re.compile(r"""["'](/hub/static/[^"']+\?v=[^"']+)["']""")
 _LOOPBACK = re.compile(r"localhost|127\.\d+\.\d+\.\d+|::1")
 
 
-def name(url: str) -> Finding:
+def name(url: str) -> CheckResult:
     """Look up where the hub's name leads."""
     host = urlsplit(url).hostname or ""
     try:
@@ -31,7 +31,7 @@ def name(url: str) -> Finding:
     return ok("name", f"{host} leads to {addresses[0]}{f' and {len(addresses) - 1} more' if addresses[1:] else ''}")
 
 
-def certificate(url: str, now: datetime) -> Finding:
+def certificate(url: str, now: datetime) -> CheckResult:
     """Look at the certificate that the hub shows."""
     parts = urlsplit(url)
     host = parts.hostname or ""
@@ -58,12 +58,12 @@ def certificate(url: str, now: datetime) -> Finding:
         raise StepFailedError(
             f"no TLS at {host}: {error.strerror or error}", "See whether the distribution is deployed"
         ) from None
-    return judged_expiry(
+    return evaluate_expiry(
         datetime.fromtimestamp(ssl.cert_time_to_seconds(str(shown["notAfter"])), UTC), now, str(version)
     )
 
 
-def judged_expiry(expires: datetime, now: datetime, version: str) -> Finding:
+def evaluate_expiry(expires: datetime, now: datetime, version: str) -> CheckResult:
     """Say whether a certificate is good for long enough."""
     days = (expires - now).days
     if expires - now < SOON:
@@ -75,12 +75,12 @@ def judged_expiry(expires: datetime, now: datetime, version: str) -> Finding:
     return ok("TLS", f"{version}, the certificate is good for {days} days")
 
 
-def api(web: Web) -> Finding:
+def api(client: HubClient) -> CheckResult:
     """Ask the API for its version, as every client does first."""
-    answer = web.ask("GET", "/hub/api/")
+    answer = client.request("GET", "/hub/api/")
     told, header = answer.json(), answer.headers.get("x-jupyterhub-version", "")
     if answer.status != 200 or not isinstance(told, dict) or not told.get("version"):  # noqa: PLR2004 HTTP
-        raise StepFailedError(f"the API answered {answer.why}", _do_of(answer))
+        raise StepFailedError(f"the API answered {answer.summary}", _do_of(answer))
     if header != told["version"]:
         raise StepFailedError(
             f"the API says that it is {told['version']} and its header X-JupyterHub-Version {header or 'is missing'}",
@@ -90,7 +90,7 @@ def api(web: Web) -> Finding:
     return ok("API", f"JupyterHub {header}, {front}")
 
 
-def _do_of(answer: Answer) -> str:
+def _do_of(answer: Response) -> str:
     if answer.status == 403:  # noqa: PLR2004 HTTP
         return "The API refuses what does not come from its own CloudFront: is the secret that both know the same?"
     if answer.status >= 500:  # noqa: PLR2004 HTTP
@@ -98,21 +98,21 @@ def _do_of(answer: Answer) -> str:
     return "Is this the address of a hub?"
 
 
-def health(web: Web) -> Finding:
+def health(client: HubClient) -> CheckResult:
     """Ask whether the hub answers."""
-    answer = web.ask("GET", "/hub/health")
+    answer = client.request("GET", "/hub/health")
     if answer.status != 200:  # noqa: PLR2004 HTTP
-        raise StepFailedError(f"/hub/health answered {answer.why}", _do_of(answer))
+        raise StepFailedError(f"/hub/health answered {answer.summary}", _do_of(answer))
     return ok("health", "the hub answers")
 
 
-def login(web: Web) -> Finding:
+def login(client: HubClient) -> CheckResult:
     """Ask for the page at which people log in."""
-    answer = web.ask("GET", "/hub/login")
+    answer = client.request("GET", "/hub/login")
     if answer.status != 200 or "_xsrf" not in answer.text:  # noqa: PLR2004 HTTP
         raise StepFailedError(f"the login page answered {answer.status}", _do_of(answer))
     cookies = answer.headers.get("set-cookie", "")
-    if web.url.startswith("https:") and cookies and "secure" not in cookies.lower():
+    if client.url.startswith("https:") and cookies and "secure" not in cookies.lower():
         raise StepFailedError(
             "the login page sets cookies that go over plain HTTP too",
             'Set [hub] public_url to an address that begins with "https://"',
@@ -120,15 +120,15 @@ def login(web: Web) -> Finding:
     return ok("login page", "is there")
 
 
-def static(web: Web) -> Finding:
+def static(client: HubClient) -> CheckResult:
     """Ask for a static file as the login page names it, twice: the second time it may come from a cache."""
-    found = _STATIC.search(web.ask("GET", "/hub/login").text)
+    found = _STATIC.search(client.request("GET", "/hub/login").text)
     if found is None:
         raise StepFailedError("the login page names no static file", "Is this a hub of hubless?")
-    web.ask("GET", found[1])
-    answer = web.ask("GET", found[1])
+    client.request("GET", found[1])
+    answer = client.request("GET", found[1])
     if answer.status != 200:  # noqa: PLR2004 HTTP
-        raise StepFailedError(f"{found[1]} answered {answer.why}", _do_of(answer))
+        raise StepFailedError(f"{found[1]} answered {answer.summary}", _do_of(answer))
     if "immutable" not in answer.headers.get("cache-control", ""):
         return warning(
             "static files", "browsers are not told to keep them", "Let the header Cache-Control of the hub through"
@@ -144,13 +144,13 @@ def static(web: Web) -> Finding:
     return ok("static files", "kept by browsers" + (" and by CloudFront" if "x-amz-cf-id" in answer.headers else ""))
 
 
-def token(web: Web) -> Finding:
+def token(client: HubClient) -> CheckResult:
     """Ask whose the token is and whether it may do what the doctor tries."""
-    answer = web.ask("GET", "/hub/api/user", is_known=True)
+    answer = client.request("GET", "/hub/api/user", with_token=True)
     told = answer.json()
     if answer.status != 200 or not isinstance(told, dict):  # noqa: PLR2004 HTTP
         raise StepFailedError(
-            f"the token is not good: {answer.why}",
+            f"the token is not good: {answer.summary}",
             "Make one: hubless token NAME --expires-in 1h (with --stage for a hub in AWS)",
         )
     held = set(told.get("scopes", ()))
@@ -161,15 +161,15 @@ def token(web: Web) -> Finding:
     return ok("token", f"of {told.get('name')}")
 
 
-def direct(web: Web) -> Finding:
+def direct(client: HubClient) -> CheckResult:
     """Ask API Gateway by its own name, past CloudFront: it has to refuse."""
     answer = None
     with contextlib.suppress(Exception):
-        answer = web.ask("GET", "/hub/api/")
+        answer = client.request("GET", "/hub/api/")
     if answer is not None and answer.status < 400:  # noqa: PLR2004 HTTP
         return problem(
             "front door",
-            f"{web.url} answers whoever asks it directly, past CloudFront and what that filters",
+            f"{client.url} answers whoever asks it directly, past CloudFront and what that filters",
             "The functions must know the secret that CloudFront sends along: deploy again",
         )
     return ok("front door", "API Gateway refuses whoever comes past CloudFront")

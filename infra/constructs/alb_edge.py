@@ -7,38 +7,38 @@ from aws_cdk import aws_elasticloadbalancingv2 as balancers
 from constructs import Construct
 
 from infra.constructs.edge import (
-    KEEP_SECONDS,
+    KEEPALIVE_SECONDS,
     ORIGIN,
     READ_SECONDS,
     Edge,
-    as_it_is,
+    allow_cloudfront_ingress,
     http_only,
-    let_cloudfront_in,
+    immutable_security_group,
 )
-from infra.reasons import reasoned
+from infra.nag_exceptions import acknowledge
 from infra.stacks.cluster import ClusterStack
 
 PORT, IDLE_SECONDS = 80, 4_000  # servers ping each half minute; a request may think for an hour
 
 
-class Balancer(Construct):
+class AlbEdge(Construct):
     """The load balancer and its listener; rules are the hub's."""
 
     def __init__(self, scope: Construct, *, cluster: ClusterStack) -> None:
         super().__init__(scope, "Balancer")
         self._vpc = cluster.vpc
-        let_cloudfront_in(self, cluster.edge_group, PORT)
+        allow_cloudfront_ingress(self, cluster.edge_group, PORT)
         self._balancer = balancers.ApplicationLoadBalancer(
             self,
             "Balancer",
             vpc=cluster.vpc,
             internet_facing=False,
             vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED),
-            security_group=as_it_is(self, cluster.edge_group),
+            security_group=immutable_security_group(self, cluster.edge_group),
             idle_timeout=Duration.seconds(IDLE_SECONDS),
             drop_invalid_header_fields=True,
         )
-        reasoned(self._balancer, {"AwsSolutions-ELB2": "Its logs hold addresses whole, and so tokens in URLs"})
+        acknowledge(self._balancer, {"AwsSolutions-ELB2": "Its logs hold addresses whole, and so tokens in URLs"})
         # The last rule leads to the API: it belongs to the stack that knows the API's function.
         self.listener = self._balancer.add_listener(
             "Servers",
@@ -59,10 +59,10 @@ class Balancer(Construct):
                 http_port=PORT,
                 protocol_policy=http_only(),
                 read_timeout=Duration.seconds(READ_SECONDS),
-                keepalive_timeout=Duration.seconds(KEEP_SECONDS),
+                keepalive_timeout=Duration.seconds(KEEPALIVE_SECONDS),
             ),
-            is_told_the_host=False,
-            told={"alb_listener": self.listener.listener_arn, "alb_vpc": self._vpc.vpc_id},
+            uses_forwarded_host=False,
+            function_settings={"alb_listener": self.listener.listener_arn, "alb_vpc": self._vpc.vpc_id},
             balancer=self._balancer.load_balancer_full_name,
             listener=self.listener,
         )

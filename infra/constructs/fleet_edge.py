@@ -12,19 +12,19 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from infra.constructs.edge import (
-    KEEP_SECONDS,
+    KEEPALIVE_SECONDS,
     ORIGIN,
     READ_SECONDS,
     Edge,
-    as_it_is,
-    edge_place,
-    edge_told,
+    allow_cloudfront_ingress,
+    edge_location_variables,
+    edge_settings_variables,
+    grant_edge_table_access,
     http_only,
-    let_cloudfront_in,
-    may_use_table,
+    immutable_security_group,
 )
-from infra.places import TOP
-from infra.reasons import reasoned
+from infra.nag_exceptions import acknowledge
+from infra.paths import TOP
 from infra.stacks.base import retention
 from infra.stacks.cluster import EDGE_PORT, ClusterStack
 from infra.stacks.state import StateStack
@@ -36,12 +36,16 @@ HEALTH_PATH = "/edge/health"
 DOCKERFILE = "images/edge_proxy/Dockerfile"
 
 
-class Fleet(Construct):
+class FleetEdge(Construct):
     """A service of edges."""
 
     def __init__(self, scope: Construct, *, cluster: ClusterStack, state: StateStack) -> None:
         super().__init__(scope, "Fleet")
-        self._stage, self._cluster, self._group = cluster.stage, cluster, as_it_is(self, cluster.edge_group)
+        self._stage, self._cluster, self._group = (
+            cluster.stage,
+            cluster,
+            immutable_security_group(self, cluster.edge_group),
+        )
         self._balancer, group = self._balanced()
         ec2.CfnSecurityGroupIngress(
             self,
@@ -53,7 +57,7 @@ class Fleet(Construct):
             source_security_group_id=group.security_group_id,
             description="balancer to edges",
         )
-        let_cloudfront_in(self, group, EDGE_PORT)
+        allow_cloudfront_ingress(self, group, EDGE_PORT)
         service = self._service(self._definition(state))
         targets = self._balancer.add_listener("Edges", port=EDGE_PORT).add_targets(
             "Edges",
@@ -82,9 +86,9 @@ class Fleet(Construct):
                 http_port=EDGE_PORT,
                 protocol_policy=http_only(),
                 read_timeout=Duration.seconds(READ_SECONDS),
-                keepalive_timeout=Duration.seconds(KEEP_SECONDS),
+                keepalive_timeout=Duration.seconds(KEEPALIVE_SECONDS),
             ),
-            is_told_the_host=True,
+            uses_forwarded_host=True,
         )
 
     def _balanced(self) -> tuple[balancers.NetworkLoadBalancer, ec2.SecurityGroup]:
@@ -106,7 +110,7 @@ class Fleet(Construct):
             cross_zone_enabled=True,
             security_groups=[group],
         )
-        reasoned(balancer, {"AwsSolutions-ELB2": "It logs nothing of plain TCP; CloudFront logs each request"})
+        acknowledge(balancer, {"AwsSolutions-ELB2": "It logs nothing of plain TCP; CloudFront logs each request"})
         return balancer, group
 
     def _definition(self, state: StateStack) -> ecs.FargateTaskDefinition:
@@ -123,7 +127,7 @@ class Fleet(Construct):
                 cpu_architecture=ecs.CpuArchitecture.ARM64, operating_system_family=ecs.OperatingSystemFamily.LINUX
             ),
         )
-        may_use_table(task_role, state.table.table_arn)
+        grant_edge_table_access(task_role, state.table.table_arn)
         image = ecs.ContainerImage.from_asset(str(TOP), file=DOCKERFILE, platform=assets.Platform.LINUX_ARM64)
         log_group = logs.LogGroup(
             self, "Logs", retention=retention(self._stage.settings.log_days), removal_policy=RemovalPolicy.DESTROY
@@ -133,15 +137,15 @@ class Fleet(Construct):
             image=image,
             essential=True,
             readonly_root_filesystem=True,
-            environment=edge_place(Stack.of(self), state.table.table_name)
-            | edge_told(self._stage, drain_seconds=DRAIN_SECONDS),
+            environment=edge_location_variables(Stack.of(self), state.table.table_name)
+            | edge_settings_variables(self._stage, drain_seconds=DRAIN_SECONDS),
             port_mappings=[ecs.PortMapping(container_port=EDGE_PORT)],
             stop_timeout=Duration.seconds(STOP_SECONDS),
             logging=ecs.LogDriver.aws_logs(stream_prefix="edge", log_group=log_group),
             linux_parameters=ecs.LinuxParameters(self, "Linux", init_process_enabled=True),
         ).add_mount_points(ecs.MountPoint(container_path="/run/hubless-edge", source_volume="run", read_only=False))
         definition.add_volume(name="run")
-        reasoned(
+        acknowledge(
             definition,
             {
                 "AwsSolutions-IAM5[Resource::*]": "ecr:GetAuthorizationToken knows no resources",

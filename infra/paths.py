@@ -4,4 +4,4 @@ from pathlib import Path
 
 TOP = Path(__file__).parents[1]
 IMAGES = TOP / "images"
-FRONT = TOP / "infra" / "constructs" / "front.js"
+VIEWER_REQUEST_JS = TOP / "infra" / "constructs" / "viewer_request.js"

@@ -10,9 +10,9 @@ from moto import mock_aws
 
 from embedded.cli import main
 from hubless.settings.stage import Stage, StageSettings
-from operations import machine
+from operations import local_tools
 from operations.aws import Aws
-from operations.findings import Level
+from operations.check_results import Level
 from operations.preflight.checks import Preflight, images_of
 
 REGION = "eu-central-1"
@@ -63,7 +63,7 @@ class Account:
             has_docker=lambda: docker,
             node_version=lambda: 24,
         )
-        return {finding.check: finding for finding in looked.findings()}
+        return {finding.check: finding for finding in looked.results()}
 
 
 class _Http:
@@ -124,7 +124,7 @@ def test_without_the_rights_it_says_which_are_missing_and_goes_on(account):
 
     found = account.look()
 
-    assert found["Fargate on demand"].said == "could not look: the right servicequotas:GetServiceQuota is missing"
+    assert found["Fargate on demand"].message == "could not look: the right servicequotas:GetServiceQuota is missing"
     assert [found[check].level for check in ("Fargate on demand", "stacks", "SSM")] == [Level.WARNING] * 3
 
 
@@ -139,7 +139,7 @@ def test_an_account_that_may_nothing_is_one_sentence(account):
 def test_a_region_that_is_not_there_ends_it(account):
     stage = Stage("prod", StageSettings(region="eu-central-9"))
 
-    found = list(Preflight(stage, Aws("eu-central-9", account.session)).findings())
+    found = list(Preflight(stage, Aws("eu-central-9", account.session)).results())
 
     assert [(one.check, one.level) for one in found] == [("credentials", Level.OK), ("region", Level.PROBLEM)]
 
@@ -158,8 +158,8 @@ def test_a_zone_is_looked_up_with_those_who_answer_for_it(account):
     found = account.look(domain="hub.example.org", zone_id=zone_id, zone_name="example.org")
     missing = account.look(domain="hub.example.org", zone_id="Z0000000000", zone_name="example.org")
 
-    assert found["hosted zone"].said == "nobody asks it: example.org is answered for by ns-1.awsdns-00.com"
-    assert "there is no Z0000000000" in missing["hosted zone"].said
+    assert found["hosted zone"].message == "nobody asks it: example.org is answered for by ns-1.awsdns-00.com"
+    assert "there is no Z0000000000" in missing["hosted zone"].message
     assert "CDK in us-east-1" in found
 
 
@@ -215,8 +215,8 @@ def test_a_network_is_read_with_its_ways(account):
         "public_subnets": tuple(public),
         "private_subnets": tuple(private),
     }
-    assert "no way to the internet" in account.look(**given)["network"].said + " ".join(
-        one.said for one in network(account, **given)
+    assert "no way to the internet" in account.look(**given)["network"].message + " ".join(
+        one.message for one in network(account, **given)
     )
 
     gateway = aws.call("ec2", "create_internet_gateway")["InternetGateway"]["InternetGatewayId"]
@@ -227,7 +227,7 @@ def test_a_network_is_read_with_its_ways(account):
         aws.call("ec2", "associate_route_table", RouteTableId=table, SubnetId=subnet)
     main_table = next(
         one["RouteTableId"]
-        for one in aws.pages(
+        for one in aws.paginate(
             "ec2", "describe_route_tables", "RouteTables", Filters=[{"Name": "vpc-id", "Values": [vpc]}]
         )
         if one["RouteTableId"] != table
@@ -242,20 +242,20 @@ def test_a_network_is_read_with_its_ways(account):
         )
 
     assert [one.level for one in network(account, **given)] == [Level.OK]
-    assert "there is no vpc-0" in account.look(**{**given, "vpc_id": "vpc-0123"})["network"].said
+    assert "there is no vpc-0" in account.look(**{**given, "vpc_id": "vpc-0123"})["network"].message
 
 
 def network(account, **settings):
     stage = Stage("prod", StageSettings(region=REGION, **settings))
     looked = Preflight(stage, account.aws, has_docker=lambda: True, node_version=lambda: 24)
-    return [finding for finding in looked.findings() if finding.check == "network"]
+    return [finding for finding in looked.results() if finding.check == "network"]
 
 
 @pytest.mark.parametrize(("said", "version"), [("v22.11.0\n", 22), ("v9.1.0\n", 9), ("", None), (None, None)])
 def test_the_version_of_node_is_its_first_number(monkeypatch, said, version):
-    monkeypatch.setattr(machine, "_said", lambda *command: said)
+    monkeypatch.setattr(local_tools, "_said", lambda *command: said)
 
-    assert machine.node_version() == version
+    assert local_tools.node_version() == version
 
 
 def test_images_are_read_from_profiles_whatever_else_is_wrong(tmp_path):

@@ -1,12 +1,12 @@
-"""Where the facts come from: AWS as the operator's credentials see it. Each function reads one fact, or raises NotAskedError."""
+"""Where the facts come from: AWS as the operator's credentials see it. Each function reads one fact, or raises AwsCallError."""
 
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hubless.settings.stage import CERTIFICATES_REGION, Stage
-from operations.aws import Aws, NotAskedError
-from operations.preflight.judging import Certificate, Identity, Network, Quota, Zone
+from operations.aws import Aws, AwsCallError
+from operations.preflight.evaluate import Certificate, Identity, Network, Quota, Zone
 
 BOOTSTRAP = "/cdk-bootstrap/hnb659fds/version"
 HIGH_THROUGHPUT = "/ssm/parameter-store/high-throughput-enabled"
@@ -38,8 +38,8 @@ def quota(aws: Aws, service: str, code: str) -> float:
     """Return how much this account may have; what was never changed is as AWS gives it."""
     try:
         told = aws.call("service-quotas", "get_service_quota", ServiceCode=service, QuotaCode=code)
-    except NotAskedError as error:
-        if error.reason != "NoSuchResourceException":
+    except AwsCallError as error:
+        if error.error_code != "NoSuchResourceException":
             raise
         told = aws.call("service-quotas", "get_aws_default_service_quota", ServiceCode=service, QuotaCode=code)
     return float(told["Quota"]["Value"])
@@ -53,13 +53,13 @@ def concurrency(aws: Aws) -> Quota:
 
 def vpcs(aws: Aws) -> Quota:
     """Return how many VPCs there may be, and are."""
-    return Quota(quota(aws, "vpc", "L-F678F1CE"), len(aws.pages("ec2", "describe_vpcs", "Vpcs")))
+    return Quota(quota(aws, "vpc", "L-F678F1CE"), len(aws.paginate("ec2", "describe_vpcs", "Vpcs")))
 
 
 def balancers(aws: Aws, kind: str) -> Quota:
     """Return how many load balancers of a *kind* there may be, and are."""
     code = {"application": "L-53DA6B97", "network": "L-69A177A2"}[kind]
-    found = aws.pages("elbv2", "describe_load_balancers", "LoadBalancers")
+    found = aws.paginate("elbv2", "describe_load_balancers", "LoadBalancers")
     return Quota(quota(aws, "elasticloadbalancing", code), sum(one["Type"] == kind for one in found))
 
 
@@ -67,8 +67,8 @@ def certificate(aws: Aws, arn: str) -> Certificate | None:
     """Return the certificate, where there is one."""
     try:
         told = aws.call("acm", "describe_certificate", region=CERTIFICATES_REGION, CertificateArn=arn)["Certificate"]
-    except NotAskedError as error:
-        if error.reason in {"ResourceNotFoundException", "InvalidArnException"}:
+    except AwsCallError as error:
+        if error.error_code in {"ResourceNotFoundException", "InvalidArnException"}:
             return None
         raise
     return Certificate(
@@ -80,8 +80,8 @@ def zone(aws: Aws, zone_id: str, answering: Any) -> Zone | None:
     """Return the hosted zone; *answering* looks up who answers for a name."""
     try:
         told = aws.call("route53", "get_hosted_zone", Id=zone_id)
-    except NotAskedError as error:
-        if error.reason in {"NoSuchHostedZone", "InvalidInput"}:
+    except AwsCallError as error:
+        if error.error_code in {"NoSuchHostedZone", "InvalidInput"}:
             return None
         raise
     name = told["HostedZone"]["Name"].rstrip(".")
@@ -104,15 +104,15 @@ def bootstrap_version(aws: Aws, region: str) -> int | None:
     """Return how CDK was bootstrapped in a region, where it was."""
     try:
         return int(aws.call("ssm", "get_parameter", region=region, Name=BOOTSTRAP)["Parameter"]["Value"])
-    except NotAskedError as error:
-        if error.reason == "ParameterNotFound":
+    except AwsCallError as error:
+        if error.error_code == "ParameterNotFound":
             return None
         raise
 
 
 def stacks(aws: Aws, stage: Stage) -> dict[str, str]:
     """Return in what state the stage's stacks are."""
-    found = aws.pages("cloudformation", "describe_stacks", "Stacks")
+    found = aws.paginate("cloudformation", "describe_stacks", "Stacks")
     return {one["StackName"]: one["StackStatus"] for one in found if one["StackName"].startswith(stage.hub)}
 
 
@@ -125,8 +125,8 @@ def has_image(aws: Aws, name: str) -> bool | None:
     where = {"registryId": matched["account"], "repositoryName": matched["name"], "imageIds": [wanted]}
     try:
         aws.call("ecr", "describe_images", region=matched["region"], **where)
-    except NotAskedError as error:
-        if error.reason in {"ImageNotFoundException", "RepositoryNotFoundException"}:
+    except AwsCallError as error:
+        if error.error_code in {"ImageNotFoundException", "RepositoryNotFoundException"}:
             return False
         raise
     return True
@@ -160,11 +160,12 @@ def network(aws: Aws, stage: Stage) -> Network:
     of_vpc = [{"Name": "vpc-id", "Values": [stage.settings.vpc_id]}]
     if not _there(aws, "InvalidVpcID.NotFound", "ec2", "describe_vpcs", VpcIds=[stage.settings.vpc_id]):
         return Network(exists=False)
-    subnets = aws.pages("ec2", "describe_subnets", "Subnets", Filters=of_vpc)
+    subnets = aws.paginate("ec2", "describe_subnets", "Subnets", Filters=of_vpc)
     tables = _tables(
-        aws.pages("ec2", "describe_route_tables", "RouteTables", Filters=of_vpc), [one["SubnetId"] for one in subnets]
+        aws.paginate("ec2", "describe_route_tables", "RouteTables", Filters=of_vpc),
+        [one["SubnetId"] for one in subnets],
     )
-    endpoints = aws.pages("ec2", "describe_vpc_endpoints", "VpcEndpoints", Filters=of_vpc)
+    endpoints = aws.paginate("ec2", "describe_vpc_endpoints", "VpcEndpoints", Filters=of_vpc)
     wanted = {*stage.settings.public_subnets, *stage.settings.private_subnets}
     return Network(
         exists=True,
@@ -203,8 +204,8 @@ def _services(table: Mapping[str, Any], endpoints: Sequence[Mapping[str, Any]]) 
 def _there(aws: Aws, absent: str, service: str, operation: str, **arguments: Any) -> bool:
     try:
         aws.call(service, operation, **arguments)
-    except NotAskedError as error:
-        if error.reason == absent:
+    except AwsCallError as error:
+        if error.error_code == absent:
             return False
         raise
     return True

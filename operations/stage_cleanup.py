@@ -1,4 +1,4 @@
-"""Emptying a stage before it is taken away: what the hub itself made is in the way of what deletes the stacks, which know nothing of it."""
+"""StageCleanup a stage before it is taken away: what the hub itself made is in the way of what deletes the stacks, which know nothing of it."""
 
 import re
 import time
@@ -8,11 +8,11 @@ from typing import Any
 
 from hubless.domain.values import value
 from hubless.settings.stage import Stage
-from operations import deployed
-from operations.aws import Aws, NotAskedError
+from operations import deployed_stage
+from operations.aws import Aws, AwsCallError
+from operations.check_results import Level
 from operations.errors import OperationsError
-from operations.findings import Level
-from operations.preflight import judging, looking
+from operations.preflight import collect, evaluate
 
 LOOK_EVERY, LONGEST = 5.0, 300.0  # seconds
 CALM = 2  # looks in a row that see nothing: ECS's lists lag, and a launch that waited may come after one
@@ -24,7 +24,7 @@ _GONE = frozenset({"TargetGroupNotFound", "RuleNotFound"})
 
 
 @value
-class Servers:
+class StageServers:
     """Tasks of a hub: those that run or are about to, and how many were told to end and have not yet."""
 
     running: tuple[str, ...] = ()
@@ -40,14 +40,14 @@ class Servers:
         return f"{len(self.running)} servers run, {self.ending} are ending"
 
 
-def mark_of(hub: str) -> str:
+def started_by(hub: str) -> str:
     """Return by whom the tasks of *hub* say that they were started."""
     return f"hubless/{hub}"
 
 
 def ending(tasks: Iterable[Mapping[str, Any]], hub: str) -> int:
     """Return how many of *tasks*, none of which is to run any more, are of *hub* and not at their end."""
-    return sum(task.get("startedBy") == mark_of(hub) and task.get("lastStatus") != "STOPPED" for task in tasks)
+    return sum(task.get("startedBy") == started_by(hub) and task.get("lastStatus") != "STOPPED" for task in tasks)
 
 
 def families(names: Iterable[str], hub: str) -> list[str]:
@@ -63,13 +63,13 @@ def check_account(stage: Stage, aws: Aws) -> None:
         OperationsError: when it is another, or nobody may know.
     """
     if stage.settings.account:
-        found = judging.identity(looking.identity(aws), stage)
+        found = evaluate.identity(collect.identity(aws), stage)
         if found.level is Level.PROBLEM:
-            raise OperationsError(f"The credentials are not the stage's: {found.said}. {found.do}")
+            raise OperationsError(f"The credentials are not the stage's: {found.message}. {found.action}")
 
 
 @value
-class Emptying:
+class StageCleanup:
     """Removes what *hub* made in *cluster* and behind load balancers. *say* is told how it gets on."""
 
     hub: str
@@ -79,13 +79,13 @@ class Emptying:
     clock: Callable[[], float] = field(default=time.monotonic)
     sleep: Callable[[float], None] = field(default=time.sleep)
 
-    def look(self) -> Servers:
+    def look(self) -> StageServers:
         """Return which servers there are.
 
         Raises:
-            NotAskedError: when AWS does not tell.
+            AwsCallError: when AWS does not tell.
         """
-        running = self._listed(startedBy=mark_of(self.hub))
+        running = self._listed(startedBy=started_by(self.hub))
         stopped = self._listed(
             desiredStatus="STOPPED"
         )  # ECS lists them for an hour, ended or not, and by no other mark
@@ -95,13 +95,13 @@ class Emptying:
                 "ecs", "describe_tasks", cluster=self.cluster, tasks=stopped[start : start + _DESCRIBED]
             )
             count += ending(told["tasks"], self.hub)
-        return Servers(tuple(running), count)
+        return StageServers(tuple(running), count)
 
-    def stop_servers(self) -> Servers:
+    def stop_servers(self) -> StageServers:
         """Stop them again and again until there are none, and return those that are left after all that time.
 
         Raises:
-            NotAskedError: when AWS does not do it.
+            AwsCallError: when AWS does not do it.
         """
         begun, calm, before = self.clock(), 0, None
         while True:
@@ -117,9 +117,9 @@ class Emptying:
 
     def _listed(self, **which: str) -> list[str]:
         try:
-            return self.aws.pages("ecs", "list_tasks", "taskArns", cluster=self.cluster, **which)
-        except NotAskedError as error:
-            if error.reason == "ClusterNotFoundException":
+            return self.aws.paginate("ecs", "list_tasks", "taskArns", cluster=self.cluster, **which)
+        except AwsCallError as error:
+            if error.error_code == "ClusterNotFoundException":
                 return []
             raise
 
@@ -127,15 +127,15 @@ class Emptying:
         """Stop one; what ECS would not hear just now, or knows no more, the next look tells."""
         try:
             self.aws.call("ecs", "stop_task", cluster=self.cluster, task=task, reason=REASON)
-        except NotAskedError as error:
-            if error.right:
+        except AwsCallError as error:
+            if error.missing_permission:
                 raise
 
     def remove_target_groups(self) -> int:
         """Remove the hub's rules and target groups, and return how many groups are left.
 
         Raises:
-            NotAskedError: when AWS does not do it.
+            AwsCallError: when AWS does not do it.
         """
         groups = self._target_groups()
         rules = self._rules_of({arn for one in groups for arn in one.get("LoadBalancerArns", ())})
@@ -148,7 +148,7 @@ class Emptying:
         return left
 
     def _target_groups(self) -> list[Mapping[str, Any]]:
-        every = self.aws.pages("elbv2", "describe_target_groups", "TargetGroups")
+        every = self.aws.paginate("elbv2", "describe_target_groups", "TargetGroups")
         named = {one["TargetGroupArn"]: one for one in every if one["TargetGroupName"].startswith(_GROUPS)}
         arns, found = list(named), []
         for start in range(0, len(arns), _TAGGED):
@@ -164,8 +164,8 @@ class Emptying:
         """Return the rules of *balancers* by the group that each forwards to."""
         found: dict[str, list[str]] = {}
         for balancer in sorted(balancers):
-            for listener in self.aws.pages("elbv2", "describe_listeners", "Listeners", LoadBalancerArn=balancer):
-                for rule in self.aws.pages("elbv2", "describe_rules", "Rules", ListenerArn=listener["ListenerArn"]):
+            for listener in self.aws.paginate("elbv2", "describe_listeners", "Listeners", LoadBalancerArn=balancer):
+                for rule in self.aws.paginate("elbv2", "describe_rules", "Rules", ListenerArn=listener["ListenerArn"]):
                     for group in {action["TargetGroupArn"] for action in rule["Actions"] if "TargetGroupArn" in action}:
                         found.setdefault(group, []).append(rule["RuleArn"])
         return found
@@ -176,24 +176,24 @@ class Emptying:
                 self.aws.call("elbv2", "delete_rule", **which)
             else:
                 self.aws.call("elbv2", "delete_target_group", **which)
-        except NotAskedError as error:
-            if error.right:
+        except AwsCallError as error:
+            if error.missing_permission:
                 raise
-            return error.reason in _GONE
+            return error.error_code in _GONE
         return True
 
     def deregister_definitions(self) -> int:
         """Deregister the hub's task definitions, one after the other, and return how many.
 
         Raises:
-            NotAskedError: when AWS does not do it.
+            AwsCallError: when AWS does not do it.
         """
-        every = self.aws.pages(
+        every = self.aws.paginate(
             "ecs", "list_task_definition_families", "families", familyPrefix=f"{self.hub}-", status="ACTIVE"
         )
         own, count = families(every, self.hub), 0
         for turn, family in enumerate(own, 1):
-            for arn in self.aws.pages(
+            for arn in self.aws.paginate(
                 "ecs", "list_task_definitions", "taskDefinitionArns", familyPrefix=family, status="ACTIVE"
             ):
                 self.aws.call("ecs", "deregister_task_definition", taskDefinition=arn)
@@ -205,12 +205,12 @@ class Emptying:
         return count
 
 
-def of_stage(stage: Stage, aws: Aws, say: Callable[[str], None]) -> Emptying | None:
+def of_stage(stage: Stage, aws: Aws, say: Callable[[str], None]) -> StageCleanup | None:
     """Return what empties *stage*; None where it has no cluster, and so no servers.
 
     Raises:
         OperationsError: when the credentials are of another account than the stage's, or nobody may know.
     """
     check_account(stage, aws)
-    cluster = deployed.cluster_of(stage, aws)
-    return Emptying(stage.hub, cluster, aws, say) if cluster else None
+    cluster = deployed_stage.cluster_of(stage, aws)
+    return StageCleanup(stage.hub, cluster, aws, say) if cluster else None

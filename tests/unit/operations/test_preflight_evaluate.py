@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 
 from hubless.settings.stage import Stage, StageSettings
-from operations import findings
-from operations.findings import Level
-from operations.preflight import judging
-from operations.preflight.judging import Certificate, Identity, Network, Quota, Zone
+from operations import check_results
+from operations.check_results import Level
+from operations.preflight import evaluate
+from operations.preflight.evaluate import Certificate, Identity, Network, Quota, Zone
 
 REGION = "eu-central-1"
 ARN = "arn:aws:acm:us-east-1:123456789012:certificate/abc"
@@ -33,18 +33,18 @@ NETWORK = Network(
 
 
 def judged(found, level, said):
-    assert (found.level, found.said) == (level, found.said)
-    assert said in found.said
-    assert found.do or level is Level.OK
+    assert (found.level, found.message) == (level, found.message)
+    assert said in found.message
+    assert found.action or level is Level.OK
     return True
 
 
 def test_credentials_of_another_account_are_a_problem():
     asked = Identity("111111111111", "arn:aws:iam::111111111111:user/ada")
 
-    assert judged(judging.identity(asked, stage()), Level.OK, "account 111111111111, as user/ada")
+    assert judged(evaluate.identity(asked, stage()), Level.OK, "account 111111111111, as user/ada")
     assert judged(
-        judging.identity(asked, stage(account="222222222222")), Level.PROBLEM, "but the stage prod is for 222222222222"
+        evaluate.identity(asked, stage(account="222222222222")), Level.PROBLEM, "but the stage prod is for 222222222222"
     )
 
 
@@ -59,44 +59,44 @@ def test_credentials_of_another_account_are_a_problem():
     ],
 )
 def test_a_region_is_there_enabled_and_complete(states, has_services, level, said):
-    assert judged(judging.region(states, stage(), has_services=has_services), level, said)
+    assert judged(evaluate.region(states, stage(), has_services=has_services), level, said)
 
 
 def test_six_vcpus_of_a_new_account_are_too_few_for_a_class_and_it_says_for_how_many_they_are_enough():
-    found = judging.fargate(Quota(6), stage(expected_servers=20), spot=False)
+    found = evaluate.fargate(Quota(6), stage(expected_servers=20), spot=False)
 
     assert judged(found, Level.PROBLEM, "6 vCPU are allowed; 20 servers of 0.5 need 10: no more than 12 would start")
-    assert "Ask for 10 or more" in found.do
+    assert "Ask for 10 or more" in found.action
 
 
 def test_a_fleet_needs_processors_too():
     asked = stage(expected_servers=12, edge="fleet", fleet_least=2)
 
     assert judged(
-        judging.fargate(Quota(6), asked, spot=False), Level.PROBLEM, "and edges 0.5: no more than 11 would start"
+        evaluate.fargate(Quota(6), asked, spot=False), Level.PROBLEM, "and edges 0.5: no more than 11 would start"
     )
-    assert judged(judging.fargate(Quota(6), asked, spot=True), Level.OK, "6 vCPU are allowed")
-    assert judged(judging.fargate(Quota(6.5), asked, spot=False), Level.OK, "6.5 vCPU are allowed")
+    assert judged(evaluate.fargate(Quota(6), asked, spot=True), Level.OK, "6 vCPU are allowed")
+    assert judged(evaluate.fargate(Quota(6.5), asked, spot=False), Level.OK, "6.5 vCPU are allowed")
 
 
 def test_ten_functions_at_once_are_a_warning():
-    assert judged(judging.functions(Quota(10), stage()), Level.WARNING, "runs 10 functions at once")
-    assert judged(judging.functions(Quota(1000), stage()), Level.OK, "runs 1000 functions at once")
+    assert judged(evaluate.functions(Quota(10), stage()), Level.WARNING, "runs 10 functions at once")
+    assert judged(evaluate.functions(Quota(1000), stage()), Level.OK, "runs 1000 functions at once")
 
 
 def test_streams_are_kept_no_more_than_lambda_leaves():
-    assert judging.streams(Quota(10), stage()) == []
-    assert judged(judging.streams(Quota(1000), stage(streams_at_once=900))[0], Level.OK, "900 of 1000 functions")
+    assert evaluate.streams(Quota(10), stage()) == []
+    assert judged(evaluate.streams(Quota(1000), stage(streams_at_once=900))[0], Level.OK, "900 of 1000 functions")
 
-    (over,) = judging.streams(Quota(1000), stage(streams_at_once=901))
-    (new,) = judging.streams(Quota(10), stage(streams_at_once=1))
+    (over,) = evaluate.streams(Quota(1000), stage(streams_at_once=901))
+    (new,) = evaluate.streams(Quota(10), stage(streams_at_once=1))
 
     assert judged(
         over, Level.PROBLEM, "901 functions at once cannot be kept for them: of 1000, Lambda leaves 100 to all others"
     )
-    assert "Set stages.prod.streams_at_once to 900 or less" in over.do
+    assert "Set stages.prod.streams_at_once to 900 or less" in over.action
     assert judged(new, Level.PROBLEM, "of 10, Lambda leaves 100")
-    assert "Set stages.prod.streams_at_once = 0" in new.do
+    assert "Set stages.prod.streams_at_once = 0" in new.action
 
 
 @pytest.mark.parametrize(
@@ -109,17 +109,17 @@ def test_streams_are_kept_no_more_than_lambda_leaves():
     ],
 )
 def test_the_cdk_runs_on_a_node_that_is_new_enough(version, level, said):
-    assert judged(judging.node(version), level, said)
+    assert judged(evaluate.node(version), level, said)
 
 
 def test_there_must_be_room_for_one_more():
-    assert judged(judging.room("VPCs", Quota(5, 5), 1, "VPCs per Region"), Level.PROBLEM, "5 of 5 are there")
-    assert judged(judging.room("VPCs", Quota(5, 4), 1, "VPCs per Region"), Level.OK, "4 of 5 are there")
+    assert judged(evaluate.room("VPCs", Quota(5, 5), 1, "VPCs per Region"), Level.PROBLEM, "5 of 5 are there")
+    assert judged(evaluate.room("VPCs", Quota(5, 4), 1, "VPCs per Region"), Level.OK, "4 of 5 are there")
 
 
 def test_more_users_than_access_points_are_a_warning():
-    assert judging.homes(stage(expected_servers=10_001)).level is Level.WARNING
-    assert judging.homes(stage(expected_servers=10_000)).level is Level.OK
+    assert evaluate.homes(stage(expected_servers=10_001)).level is Level.WARNING
+    assert evaluate.homes(stage(expected_servers=10_000)).level is Level.OK
 
 
 @pytest.mark.parametrize(
@@ -138,20 +138,20 @@ def test_more_users_than_access_points_are_a_warning():
     ],
 )
 def test_a_certificate_is_issued_for_all_names(facts, level, said):
-    assert judged(judging.certificate(facts, stage(domain="hub.example.org", certificate=ARN)), level, said)
+    assert judged(evaluate.certificate(facts, stage(domain="hub.example.org", certificate=ARN)), level, said)
 
 
 def test_one_origin_for_all_needs_no_star():
     asked = stage(domain="hub.example.org", certificate=ARN, subdomains=False)
 
-    assert judging.certificate(Certificate("ISSUED", ("hub.example.org",)), asked).level is Level.OK
+    assert evaluate.certificate(Certificate("ISSUED", ("hub.example.org",)), asked).level is Level.OK
 
 
 def test_a_star_stands_for_one_label():
-    assert judging.covers(["*.example.org"], "hub.example.org")
-    assert not judging.covers(["*.example.org"], "a.hub.example.org")
-    assert not judging.covers(["*.example.org"], "example.org")
-    assert not judging.covers(["*.org"], "*.example.org")
+    assert evaluate.covers(["*.example.org"], "hub.example.org")
+    assert not evaluate.covers(["*.example.org"], "a.hub.example.org")
+    assert not evaluate.covers(["*.example.org"], "example.org")
+    assert not evaluate.covers(["*.org"], "*.example.org")
 
 
 @pytest.mark.parametrize(
@@ -169,19 +169,19 @@ def test_a_star_stands_for_one_label():
 def test_a_zone_is_the_domains_and_the_internet_asks_it(facts, level, said):
     asked = stage(domain="hub.example.org", zone_id="Z1234567890", zone_name="example.org")
 
-    assert judged(judging.zone(facts, asked), level, said)
+    assert judged(evaluate.zone(facts, asked), level, said)
 
 
 def test_a_role_that_is_missing_is_made_by_the_first_use():
-    assert judging.service_role("ecs", exists=False).level is Level.WARNING
-    assert judging.service_role("ecs", exists=True).level is Level.OK
+    assert evaluate.service_role("ecs", exists=False).level is Level.WARNING
+    assert evaluate.service_role("ecs", exists=True).level is Level.OK
 
 
 @pytest.mark.parametrize(
     ("version", "level"), [(None, Level.PROBLEM), (5, Level.PROBLEM), (6, Level.OK), (28, Level.OK)]
 )
 def test_cdk_is_bootstrapped_and_new_enough(version, level):
-    assert judging.bootstrap(version, REGION, "1").level is level
+    assert evaluate.bootstrap(version, REGION, "1").level is level
 
 
 @pytest.mark.parametrize(
@@ -196,15 +196,15 @@ def test_cdk_is_bootstrapped_and_new_enough(version, level):
     ],
 )
 def test_a_stack_of_an_earlier_deploy_may_be_in_the_way(state, level):
-    assert judging.stacks({"hubless-prod": state}).level is level
+    assert evaluate.stacks({"hubless-prod": state}).level is level
 
 
 def test_no_stack_is_in_nobodys_way():
-    assert judged(judging.stacks({}), Level.OK, "none are there yet")
+    assert judged(evaluate.stacks({}), Level.OK, "none are there yet")
 
 
 def test_a_network_that_has_all_is_well():
-    assert [found.level for found in judging.network(NETWORK, GIVEN)] == [Level.OK]
+    assert [found.level for found in evaluate.network(NETWORK, GIVEN)] == [Level.OK]
 
 
 @pytest.mark.parametrize(
@@ -224,7 +224,7 @@ def test_a_network_that_has_all_is_well():
     ],
 )
 def test_what_a_network_lacks_is_named(facts, said):
-    found = judging.network(facts, GIVEN)
+    found = evaluate.network(facts, GIVEN)
 
     assert judged(found[0], Level.PROBLEM, said)
 
@@ -232,56 +232,56 @@ def test_what_a_network_lacks_is_named(facts, said):
 def test_one_zone_is_a_warning():
     one = stage(vpc_id="vpc-1", zones=("a",), public_subnets=("subnet-1",), private_subnets=("subnet-3",))
 
-    assert [found.level for found in judging.network(NETWORK, one)] == [Level.WARNING]
+    assert [found.level for found in evaluate.network(NETWORK, one)] == [Level.WARNING]
 
 
 def test_cloudfront_does_not_reach_into_all_zones():
     ids = {"us-east-1a": "use1-az1", "us-east-1b": "use1-az3"}
     given = stage(vpc_id="vpc-1", zones=("us-east-1b",), public_subnets=("subnet-1",), private_subnets=("subnet-2",))
 
-    assert judged(judging.origins(ids, given), Level.PROBLEM, "does not reach into us-east-1b (use1-az3)")
-    assert judged(judging.origins(ids, stage()), Level.PROBLEM, "does not reach into us-east-1b (use1-az3)")
-    assert "Name subnets of stages.prod.vpc_id in other zones: us-east-1a" in judging.origins(ids, given).do
-    assert 'Set stages.prod.zones = ["us-east-1a"]; ' in judging.origins(ids, stage()).do
-    assert "Change stages.prod.region" in judging.origins(ids, stage(edge="fleet")).do  # one zone is not enough
-    more = judging.origins({**ids, "us-east-1c": "use1-az2", "us-east-1d": "use1-az4"}, stage())
+    assert judged(evaluate.origins(ids, given), Level.PROBLEM, "does not reach into us-east-1b (use1-az3)")
+    assert judged(evaluate.origins(ids, stage()), Level.PROBLEM, "does not reach into us-east-1b (use1-az3)")
+    assert "Name subnets of stages.prod.vpc_id in other zones: us-east-1a" in evaluate.origins(ids, given).action
+    assert 'Set stages.prod.zones = ["us-east-1a"]; ' in evaluate.origins(ids, stage()).action
+    assert "Change stages.prod.region" in evaluate.origins(ids, stage(edge="fleet")).action  # one zone is not enough
+    more = evaluate.origins({**ids, "us-east-1c": "use1-az2", "us-east-1d": "use1-az4"}, stage())
     assert (
-        more.do
+        more.action
         == 'Set stages.prod.zones = ["us-east-1a", "us-east-1c"]; CloudFront reaches into us-east-1a, us-east-1c, us-east-1d'
     )
     assert (
-        judging.origins({"a": "use1-az3", "b": "use1-az1", "c": "use1-az2"}, stage(zones=("b", "c"))).level is Level.OK
+        evaluate.origins({"a": "use1-az3", "b": "use1-az1", "c": "use1-az2"}, stage(zones=("b", "c"))).level is Level.OK
     )
     assert judged(
-        judging.origins({"a": "use1-az1", "b": "use1-az2", "c": "use1-az3"}, stage()), Level.OK, "reaches into a, b"
+        evaluate.origins({"a": "use1-az1", "b": "use1-az2", "c": "use1-az3"}, stage()), Level.OK, "reaches into a, b"
     )
-    assert judged(judging.origins({"a": "euc1-az1"}, stage()), Level.OK, "reaches into a")
+    assert judged(evaluate.origins({"a": "euc1-az1"}, stage()), Level.OK, "reaches into a")
 
 
 def test_an_instance_must_be_on_offer():
-    assert judged(judging.instance([], stage()), Level.PROBLEM, "there is no t4g.nano in eu-central-1")
-    assert judged(judging.instance(["b"], GIVEN), Level.OK, "t4g.nano is in b")
-    assert judged(judging.instance(["c"], GIVEN), Level.PROBLEM, "there is no t4g.nano in a, b")
+    assert judged(evaluate.instance([], stage()), Level.PROBLEM, "there is no t4g.nano in eu-central-1")
+    assert judged(evaluate.instance(["b"], GIVEN), Level.OK, "t4g.nano is in b")
+    assert judged(evaluate.instance(["c"], GIVEN), Level.PROBLEM, "there is no t4g.nano in a, b")
 
 
 def test_an_image_elsewhere_is_not_looked_for():
-    assert judged(judging.image("quay.io/jupyter/base", found=None), Level.OK, "was not looked for")
-    assert judging.image("x", found=False).level is Level.PROBLEM
+    assert judged(evaluate.image("quay.io/jupyter/base", found=None), Level.OK, "was not looked for")
+    assert evaluate.image("x", found=False).level is Level.PROBLEM
 
 
 def test_docker_is_needed_where_images_are_built():
-    assert judging.docker(works=False).level is Level.PROBLEM
+    assert evaluate.docker(works=False).level is Level.PROBLEM
 
 
 def test_parameters_are_read_often_when_many_come_at_once():
-    assert judging.throughput(stage(expected_servers=200), is_high=False).level is Level.WARNING
-    assert judging.throughput(stage(expected_servers=20), is_high=False).level is Level.OK
-    assert judging.throughput(stage(expected_servers=200), is_high=True).level is Level.OK
+    assert evaluate.throughput(stage(expected_servers=200), is_high=False).level is Level.WARNING
+    assert evaluate.throughput(stage(expected_servers=20), is_high=False).level is Level.OK
+    assert evaluate.throughput(stage(expected_servers=200), is_high=True).level is Level.OK
 
 
 def test_a_finding_is_a_line_and_what_to_do_is_below_it():
-    found = findings.problem("region", "there is none", "Choose one", "https://example.org")
+    found = check_results.problem("region", "there is none", "Choose one", "https://example.org")
 
     assert found.text() == "problem  region: there is none\n         Choose one\n         https://example.org"
-    assert findings.ok("region", "is there").text() == "ok       region: is there"
-    assert findings.summary([found, found]) == "0 well, 0 warnings, 2 problems"
+    assert check_results.ok("region", "is there").text() == "ok       region: is there"
+    assert check_results.summary([found, found]) == "0 well, 0 warnings, 2 problems"

@@ -11,14 +11,14 @@ from hubless.domain.server import ACTIVE
 from hubless.domain.values import value
 from hubless.settings.kinds import WEB_ORIGIN
 from hubless.settings.stage import Stage
-from operations import deployed
+from operations import deployed_stage
 from operations.aws import Aws
-from operations.doctor import outside
-from operations.doctor.inside import Inside
+from operations.check_results import warning
+from operations.doctor import endpoint_checks
+from operations.doctor.aws_checks import AwsChecks
+from operations.doctor.hub_client import HubClient
+from operations.doctor.smoke_test import SmokeTest
 from operations.doctor.steps import Step, Steps
-from operations.doctor.trial import Trial
-from operations.doctor.web import Web
-from operations.findings import warning
 
 if TYPE_CHECKING:
     from hubless.bootstrap.cloud import CloudHub
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
 
 @value(eq=False)
-class Visit:
+class DoctorRun:
     """One look at one hub; *inside* is there where AWS can be asked about it."""
 
-    web: Web
-    inside: Inside | None = None
+    client: HubClient
+    inside: AwsChecks | None = None
     gateway: str = ""  # where API Gateway itself answers
     done: list[Step] = field(default_factory=list)
 
@@ -41,54 +41,54 @@ class Visit:
             self.done.append(step)
             report(step)
 
-        steps, web = Steps(noted, time.monotonic), self.web
-        reached = steps.do("name", lambda: outside.name(web.url)) and steps.do(
-            "TLS", lambda: outside.certificate(web.url, now())
+        steps, client = Steps(noted, time.monotonic), self.client
+        reached = steps.run("name", lambda: endpoint_checks.name(client.url)) and steps.run(
+            "TLS", lambda: endpoint_checks.certificate(client.url, now())
         )
-        answers = reached and steps.do("API", lambda: outside.api(web))
+        answers = reached and steps.run("API", lambda: endpoint_checks.api(client))
         if answers:
             for check, look in (
-                ("health", outside.health),
-                ("login page", outside.login),
-                ("static files", outside.static),
+                ("health", endpoint_checks.health),
+                ("login page", endpoint_checks.login),
+                ("static files", endpoint_checks.static),
             ):
-                steps.do(check, lambda look=look: look(web))  # type: ignore[misc]
+                steps.run(check, lambda look=look: look(client))  # type: ignore[misc]
         if self.gateway:
-            steps.do("front door", lambda: outside.direct(Web(self.gateway)))
+            steps.run("front door", lambda: endpoint_checks.direct(HubClient(self.gateway)))
         if self.inside:
             self.inside.look(steps)
-        if not web.token:
-            steps.tell(
+        if not client.token:
+            steps.record(
                 warning(
                     "trial",
                     "no server was started, as there is no token",
                     "Name the variable that holds an admin's: --token-env",
                 )
             )
-        elif answers and steps.do("token", lambda: outside.token(web)):
-            Trial(web=web, profile=profile, patience=patience).run(steps)
+        elif answers and steps.run("token", lambda: endpoint_checks.token(client)):
+            SmokeTest(client=client, profile=profile, patience=patience).run(steps)
 
 
-def of_url(url: str, token: str) -> Visit:
+def for_url(url: str, token: str) -> DoctorRun:
     """Return the visit to the hub at *url*.
 
     Raises:
         SettingsError: when that is no address.
     """
-    return Visit(Web(WEB_ORIGIN.value(url, "--url"), token))
+    return DoctorRun(HubClient(WEB_ORIGIN.value(url, "--url"), token))
 
 
-def of_stage(stage: Stage, file: Path | None, token: str, aws: Aws | None = None) -> Visit:
+def for_stage(stage: Stage, file: Path | None, token: str, aws: Aws | None = None) -> DoctorRun:
     """Return the visit to the hub that is deployed as *stage*.
 
     Raises:
         OperationsError: when it is not deployed.
     """
     aws = aws or Aws(stage.settings.region)
-    deployment = deployed.read(stage, aws)
-    hub = deployed.open_hub(stage, file, deployment)
-    web = Web(hub.settings.hub.public_url or deployment.cloud.url, token)
-    return Visit(web, Inside(stage, deployment, aws, lambda: _edges(hub), now), deployment.api)
+    deployment = deployed_stage.read(stage, aws)
+    hub = deployed_stage.open_hub(stage, file, deployment)
+    client = HubClient(hub.settings.hub.public_url or deployment.cloud.url, token)
+    return DoctorRun(client, AwsChecks(stage, deployment, aws, lambda: _edges(hub), now), deployment.api)
 
 
 def _edges(hub: "CloudHub") -> "tuple[list[EdgeReport], int, int]":

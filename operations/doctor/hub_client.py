@@ -15,12 +15,12 @@ from operations.errors import OperationsError
 SECONDS = 45  # API Gateway answers within thirty
 
 
-class NotAnsweredError(OperationsError):
+class NoResponseError(OperationsError):
     """Raised when there was no answer at all."""
 
 
 @value
-class Answer:
+class Response:
     """What came back; names of headers are small."""
 
     status: int
@@ -39,14 +39,14 @@ class Answer:
         return self.body.decode(errors="replace")
 
     @property
-    def why(self) -> str:
+    def summary(self) -> str:
         """Return the status and what the hub says about it."""
         told = self.json()
         said = told.get("message", "") if isinstance(told, dict) else ""
         return f"{self.status} {said}".strip()
 
 
-class Web:
+class HubClient:
     """A hub at an address, asked with a token where there is one."""
 
     def __init__(self, url: str, token: str = "") -> None:
@@ -56,25 +56,27 @@ class Web:
     def authorization(self) -> dict[str, str]:
         return {"Authorization": f"token {self.token}"}
 
-    def ask(self, method: str, address: str, *, body: Any = None, is_known: bool = False) -> Answer:
-        """Return the answer to one request; *address* may be a path of the hub, the token goes along where *is_known*.
+    def request(self, method: str, address: str, *, body: Any = None, with_token: bool = False) -> Response:
+        """Return the answer to one request; *address* may be a path of the hub, the token goes along where *with_token*.
 
         Raises:
-            NotAnsweredError: when there is none.
+            NoResponseError: when there is none.
         """
         with closing(_connection(urljoin(f"{self.url}/", address))) as connection:
-            return self._whole(connection, self._send(connection, method, address, body, is_known=is_known))
+            return self._whole(connection, self._send(connection, method, address, body, with_token=with_token))
 
     def follow(self, address: str) -> Iterator[dict[str, Any]]:
         """Yield the events of a stream until it ends.
 
         Raises:
-            NotAnsweredError: when there is none.
+            NoResponseError: when there is none.
         """
         with closing(_connection(urljoin(f"{self.url}/", address))) as connection:
-            response = self._send(connection, "GET", address, None, is_known=True, accept="text/event-stream")
+            response = self._send(connection, "GET", address, None, with_token=True, accept="text/event-stream")
             if response.status != http.client.OK:
-                raise NotAnsweredError(f"following the start was answered with {self._whole(connection, response).why}")
+                raise NoResponseError(
+                    f"following the start was answered with {self._whole(connection, response).summary}"
+                )
             try:
                 for line in response:
                     if line.startswith(b"data:"):
@@ -89,11 +91,11 @@ class Web:
         address: str,
         body: Any,
         *,
-        is_known: bool,
+        with_token: bool,
         accept: str = "*/*",
     ) -> http.client.HTTPResponse:
         parts = urlsplit(urljoin(f"{self.url}/", address))
-        headers = {"Accept": accept, "User-Agent": "hubless-doctor"} | (self.authorization if is_known else {})
+        headers = {"Accept": accept, "User-Agent": "hubless-doctor"} | (self.authorization if with_token else {})
         text = None if body is None else json.dumps(body).encode()
         if text is not None:
             headers["Content-Type"] = "application/json"
@@ -101,14 +103,14 @@ class Web:
             connection.request(method, parts.path + (f"?{parts.query}" if parts.query else ""), text, headers)
             return connection.getresponse()
         except (OSError, http.client.HTTPException) as error:
-            raise NotAnsweredError(f"{parts.hostname} did not answer: {_words(error)}") from None
+            raise NoResponseError(f"{parts.hostname} did not answer: {_words(error)}") from None
 
-    def _whole(self, connection: http.client.HTTPConnection, response: http.client.HTTPResponse) -> Answer:
+    def _whole(self, connection: http.client.HTTPConnection, response: http.client.HTTPResponse) -> Response:
         try:
             body = response.read()
         except (OSError, http.client.HTTPException) as error:
-            raise NotAnsweredError(f"{connection.host} broke off: {_words(error)}") from None
-        return Answer(response.status, {name.lower(): text for name, text in response.getheaders()}, body)
+            raise NoResponseError(f"{connection.host} broke off: {_words(error)}") from None
+        return Response(response.status, {name.lower(): text for name, text in response.getheaders()}, body)
 
 
 def _connection(url: str) -> http.client.HTTPConnection:

@@ -5,7 +5,7 @@ from dataclasses import field
 
 from hubless.domain.values import value
 from hubless.settings.stage import CERTIFICATES_REGION, Stage
-from operations.findings import Finding, ok, problem, warning
+from operations.check_results import CheckResult, ok, problem, warning
 
 LEAST_BOOTSTRAP = 6  # what the stacks of today's CDK ask for
 OWN_CONCURRENCY = 30  # twenty launches at once, and some for pages
@@ -75,7 +75,7 @@ class Network:
     to_services: Mapping[str, frozenset[str]] = field(default_factory=dict, hash=False)  # by subnet: dynamodb, s3
 
 
-def identity(facts: Identity, stage: Stage) -> Finding:
+def identity(facts: Identity, stage: Stage) -> CheckResult:
     """Say in which account the stage would be."""
     wanted = stage.settings.account
     if wanted and facts.account != wanted:
@@ -87,7 +87,7 @@ def identity(facts: Identity, stage: Stage) -> Finding:
     return ok("credentials", f"account {facts.account}, as {facts.arn.rpartition(':')[2]}")
 
 
-def region(states: Mapping[str, str], stage: Stage, *, has_services: bool) -> Finding:
+def region(states: Mapping[str, str], stage: Stage, *, has_services: bool) -> CheckResult:
     """Say whether the region can be used; *states* are those of opting in, by region."""
     name = stage.settings.region
     if name not in states:
@@ -111,7 +111,7 @@ def region(states: Mapping[str, str], stage: Stage, *, has_services: bool) -> Fi
     return ok("region", f"{name} is enabled")
 
 
-def fargate(quota: Quota, stage: Stage, *, spot: bool) -> Finding:
+def fargate(quota: Quota, stage: Stage, *, spot: bool) -> CheckResult:
     """Say whether all servers that are expected may run at once."""
     settings, check = stage.settings, f"Fargate {'Spot' if spot else 'on demand'}"
     servers = settings.expected_servers * settings.cpus
@@ -131,7 +131,7 @@ def fargate(quota: Quota, stage: Stage, *, spot: bool) -> Finding:
     )
 
 
-def functions(quota: Quota, stage: Stage) -> Finding:
+def functions(quota: Quota, stage: Stage) -> CheckResult:
     """Say whether Lambda runs as many functions at once as a class makes it."""
     said = f"Lambda runs {_number(quota.allowed)} functions at once in this account"
     if quota.allowed >= OWN_CONCURRENCY:
@@ -144,7 +144,7 @@ def functions(quota: Quota, stage: Stage) -> Finding:
     )
 
 
-def streams(quota: Quota, stage: Stage) -> list[Finding]:
+def streams(quota: Quota, stage: Stage) -> list[CheckResult]:
     """Say whether the function that streams can be given what the stage keeps for it; nothing where that is nothing."""
     wanted, free = stage.settings.streams_at_once, max(int(quota.allowed) - UNRESERVED_CONCURRENCY, 0)
     if wanted <= free:
@@ -165,7 +165,7 @@ def streams(quota: Quota, stage: Stage) -> list[Finding]:
     ]
 
 
-def room(check: str, quota: Quota, needs: int, name: str) -> Finding:
+def room(check: str, quota: Quota, needs: int, name: str) -> CheckResult:
     """Say whether there is room for *needs* more of what AWS calls *name*."""
     said = f"{_number(quota.used)} of {_number(quota.allowed)} are there"
     if quota.used + needs <= quota.allowed:
@@ -178,7 +178,7 @@ def room(check: str, quota: Quota, needs: int, name: str) -> Finding:
     )
 
 
-def homes(stage: Stage) -> Finding:
+def homes(stage: Stage) -> CheckResult:
     """Say whether each who has files can have an access point."""
     if stage.settings.expected_servers > EFS_ACCESS_POINTS:
         return warning(
@@ -189,7 +189,7 @@ def homes(stage: Stage) -> Finding:
     return ok("home folders", f"one file system has room for {EFS_ACCESS_POINTS:,} users")
 
 
-def certificate(facts: Certificate | None, stage: Stage) -> Finding:
+def certificate(facts: Certificate | None, stage: Stage) -> CheckResult:
     """Say whether CloudFront can show the stage's certificate for its names."""
     check, wanted = "certificate", names_of(stage)
     if facts is None:
@@ -232,7 +232,7 @@ def covers(held: Iterable[str], name: str) -> bool:
     )
 
 
-def zone(facts: Zone | None, stage: Stage) -> Finding:
+def zone(facts: Zone | None, stage: Stage) -> CheckResult:
     """Say whether records that are made in the stage's zone are found."""
     check, settings = "hosted zone", stage.settings
     wanted = settings.zone_name or settings.domain
@@ -269,7 +269,7 @@ def zone(facts: Zone | None, stage: Stage) -> Finding:
     return ok(check, f"{facts.name} answers for the domain")
 
 
-def service_role(service: str, *, exists: bool) -> Finding:
+def service_role(service: str, *, exists: bool) -> CheckResult:
     """Say whether AWS may act for the account in *service*."""
     if exists:
         return ok(f"role of {service}", "there")
@@ -281,7 +281,7 @@ def service_role(service: str, *, exists: bool) -> Finding:
     )
 
 
-def bootstrap(version: int | None, place: str, account: str) -> Finding:
+def bootstrap(version: int | None, place: str, account: str) -> CheckResult:
     """Say whether CDK can deploy to a region."""
     check, do = f"CDK in {place}", f"Run: npx cdk bootstrap aws://{account}/{place}"
     if version is None:
@@ -293,7 +293,7 @@ def bootstrap(version: int | None, place: str, account: str) -> Finding:
     return ok(check, f"bootstrapped, version {version}")
 
 
-def stacks(states: Mapping[str, str]) -> Finding:
+def stacks(states: Mapping[str, str]) -> CheckResult:
     """Say whether an earlier deploy left something in the way."""
     broken = {
         name: state for name, state in states.items() if state == "ROLLBACK_COMPLETE" or state.endswith("_FAILED")
@@ -315,7 +315,7 @@ def stacks(states: Mapping[str, str]) -> Finding:
     return ok("stacks", f"{len(states)} are there" if states else "none are there yet")
 
 
-def network(facts: Network, stage: Stage) -> list[Finding]:
+def network(facts: Network, stage: Stage) -> list[CheckResult]:
     """Say whether the VPC that is given can hold servers and edges."""
     given, check = stage.settings, "network"
     where = f"stages.{stage.name}"
@@ -333,7 +333,7 @@ def network(facts: Network, stage: Stage) -> list[Finding]:
     return wrong or [ok(check, f"{given.vpc_id} with {len(facts.zones)} subnets")]
 
 
-def _subnets(facts: Network, stage: Stage) -> list[Finding]:
+def _subnets(facts: Network, stage: Stage) -> list[CheckResult]:
     given, wrong = stage.settings, []
     for kind in ("public_subnets", "private_subnets"):
         for subnet, expected in zip(getattr(given, kind), given.zones, strict=False):
@@ -353,7 +353,7 @@ def _subnets(facts: Network, stage: Stage) -> list[Finding]:
     return wrong
 
 
-def _ways(facts: Network, stage: Stage) -> list[Finding]:
+def _ways(facts: Network, stage: Stage) -> list[CheckResult]:
     given = stage.settings
     shut = [one for one in given.public_subnets if one in facts.zones and one not in facts.to_the_internet]
     lacking = {
@@ -382,7 +382,7 @@ def _ways(facts: Network, stage: Stage) -> list[Finding]:
     ]
 
 
-def origins(zone_ids: Mapping[str, str], stage: Stage) -> Finding:
+def origins(zone_ids: Mapping[str, str], stage: Stage) -> CheckResult:
     """Say whether CloudFront reaches into the zones in which edges are; *zone_ids* are by the zones' names."""
     used = stage.settings.zones or sorted(zone_ids)[:OWN_ZONES]
     shut = [name for name in used if zone_ids.get(name) in ZONES_WITHOUT_ORIGINS]
@@ -407,7 +407,7 @@ def _other_zones(reached: Sequence[str], stage: Stage) -> str:
     return f"Set {where}.zones = [{quoted}]; CloudFront reaches into {', '.join(reached)}"
 
 
-def instance(offered: Iterable[str], stage: Stage) -> Finding:
+def instance(offered: Iterable[str], stage: Stage) -> CheckResult:
     """Say whether the edge's instance can be had; *offered* are the zones that have its type."""
     kind, zones = stage.settings.instance_type, sorted(offered)
     wanted = [zone for zone in stage.settings.zones if zone not in zones]
@@ -420,7 +420,7 @@ def instance(offered: Iterable[str], stage: Stage) -> Finding:
     return ok("instance", f"{kind} is in {', '.join(zones)}")
 
 
-def image(name: str, *, found: bool | None) -> Finding:
+def image(name: str, *, found: bool | None) -> CheckResult:
     """Say whether servers' image is there; None where it is not in ECR and so not looked for."""
     if found is None:
         return ok("image", f"{name} is in another registry and was not looked for")
@@ -433,7 +433,7 @@ def image(name: str, *, found: bool | None) -> Finding:
     return ok("image", f"{name} is there")
 
 
-def docker(*, works: bool) -> Finding:
+def docker(*, works: bool) -> CheckResult:
     """Say whether images can be built."""
     if works:
         return ok("Docker", "runs, so that images can be built")
@@ -444,7 +444,7 @@ def docker(*, works: bool) -> Finding:
     )
 
 
-def node(version: int | None) -> Finding:
+def node(version: int | None) -> CheckResult:
     """Say whether the CDK's command line runs here."""
     if version is not None and version >= LEAST_NODE:
         return ok("Node", f"{version} runs the CDK")
@@ -454,7 +454,7 @@ def node(version: int | None) -> Finding:
     )
 
 
-def throughput(stage: Stage, *, is_high: bool) -> Finding:
+def throughput(stage: Stage, *, is_high: bool) -> CheckResult:
     """Say whether many functions that start at once can all read the hub's secrets."""
     if is_high:
         return ok("SSM", "higher throughput is on")

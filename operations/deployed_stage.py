@@ -9,7 +9,7 @@ from hubless.domain.values import value
 from hubless.settings.cloud import PREFIX, CloudSettings, cloud_settings
 from hubless.settings.environment import EDGE_PREFIX
 from hubless.settings.stage import Stage
-from operations.aws import Aws, NotAskedError
+from operations.aws import Aws, AwsCallError
 from operations.errors import OperationsError
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def read(stage: Stage, aws: Aws) -> Deployment:
         raise OperationsError(f"The stack {stage.hub}-{CONTROL} has no function api. Deploy the stage again")
     try:
         found = aws.call("lambda", "get_function_configuration", FunctionName=functions["api"])
-    except NotAskedError as error:
+    except AwsCallError as error:
         raise OperationsError(f"How the stage {stage.name} finds its things could not be read: {error}") from None
     variables = found.get("Environment", {}).get("Variables", {})
     gateways = [one.physical for one in web if one.kind == "AWS::ApiGatewayV2::Api"]
@@ -107,9 +107,9 @@ def functions_of(resources: Iterable[Resource]) -> dict[str, str]:
 def _resources(stage: Stage, part: str, aws: Aws) -> list[Resource]:
     stack = f"{stage.hub}-{part}"
     try:
-        found = aws.pages("cloudformation", "list_stack_resources", "StackResourceSummaries", StackName=stack)
-    except NotAskedError as error:
-        if error.reason == "ValidationError":
+        found = aws.paginate("cloudformation", "list_stack_resources", "StackResourceSummaries", StackName=stack)
+    except AwsCallError as error:
+        if error.error_code == "ValidationError":
             raise NotDeployedError(
                 f"The stage {stage.name} is not deployed in {aws.region} of this account: there is no stack {stack}. "
                 f"`cdk deploy` makes it; AWS_PROFILE chooses another account"

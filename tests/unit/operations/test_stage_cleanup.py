@@ -13,10 +13,10 @@ from embedded.cli import main
 from hubless.domain.profiles import Profile
 from hubless.ports.launcher import Launch
 from hubless.settings.stage import Stage, StageSettings
-from operations import deployed, emptying
-from operations.aws import Aws, NotAskedError
-from operations.emptying import LONGEST, Emptying, Servers
+from operations import deployed_stage, stage_cleanup
+from operations.aws import Aws, AwsCallError
 from operations.errors import OperationsError
+from operations.stage_cleanup import LONGEST, StageCleanup, StageServers
 from tests.doubles.ecs.account import REGION
 from tests.doubles.ecs.errors import AwsError
 from tests.support.builders import NOW
@@ -71,7 +71,7 @@ class Place:
         return self.of(HUB)
 
     def of(self, hub):
-        return Emptying(
+        return StageCleanup(
             hub, "hub", self.aws, self.said.append, lambda: (self.clock.now() - self.begun).total_seconds(), self.sleep
         )
 
@@ -110,7 +110,7 @@ def test_servers_are_stopped_and_it_is_waited_until_they_have_ended(stage):
     stage.run(3)
     stage.clock.advance(timedelta(minutes=2))
 
-    assert stage.emptying.stop_servers() == Servers()
+    assert stage.emptying.stop_servers() == StageServers()
 
     assert [task["lastStatus"] for task in stage.cloud.account.tasks.values()] == ["STOPPED"] * 3
     assert {task["stoppedReason"] for task in stage.cloud.account.tasks.values()} == {"The hub is being taken away"}
@@ -149,7 +149,7 @@ def test_who_comes_while_they_end_is_stopped_too(stage):
         stage.run(next(coming, 0), hub=HUB, cpus=1.0)
         stage.sleep(seconds)
 
-    found = Emptying(HUB, "hub", stage.aws, stage.said.append, lambda: 0.0, sleep)
+    found = StageCleanup(HUB, "hub", stage.aws, stage.said.append, lambda: 0.0, sleep)
 
     assert not found.stop_servers().count
     assert stage.cloud.account.count()["StopTask"] >= 2
@@ -177,18 +177,18 @@ def test_a_right_that_is_missing_ends_it(stage):
     stage.run(1)
     stage.cloud.account.refuse("StopTask", DENIED)
 
-    with pytest.raises(NotAskedError, match="the right ecs:StopTask is missing"):
+    with pytest.raises(AwsCallError, match="the right ecs:StopTask is missing"):
         stage.emptying.stop_servers()
 
 
 def test_a_cluster_that_is_gone_holds_nothing(stage):
     stage.cloud.account.clusters.clear()
 
-    assert stage.emptying.look() == Servers()
+    assert stage.emptying.look() == StageServers()
 
 
 def test_the_mark_is_that_of_the_hubs_own_tasks(stage):
-    assert emptying.mark_of("school") == stage.cloud.facts.started_by
+    assert stage_cleanup.started_by("school") == stage.cloud.facts.started_by
 
 
 def test_its_task_definitions_are_deregistered_and_nobody_elses(stage):
@@ -210,7 +210,9 @@ def test_its_task_definitions_are_deregistered_and_nobody_elses(stage):
 def shell(stage, monkeypatch, tmp_path):
     monkeypatch.setattr(botocore.session, "get_session", lambda *_: stage.cloud.wire.session)
     monkeypatch.setattr(
-        emptying, "Emptying", lambda hub, cluster, aws, say: Emptying(hub, cluster, aws, say, sleep=stage.sleep)
+        stage_cleanup,
+        "StageCleanup",
+        lambda hub, cluster, aws, say: StageCleanup(hub, cluster, aws, say, sleep=stage.sleep),
     )
     (tmp_path / "hubless.toml").write_text(STAGES)
 
@@ -243,7 +245,7 @@ def test_whoever_types_another_name_stops_nothing(shell, stage, typed):
 
 def test_what_is_left_fails_so_that_nothing_is_taken_away_below_it(shell, stage, monkeypatch):
     stage.run(1)
-    monkeypatch.setattr(emptying, "LONGEST", 0.0)
+    monkeypatch.setattr(stage_cleanup, "LONGEST", 0.0)
 
     answer = shell("--yes")
 
@@ -284,5 +286,5 @@ def test_another_account_than_the_stages_is_left_alone(stage):
     with pytest.raises(
         OperationsError, match="they are of the account 123456789012, but the stage prod is for 222222222222"
     ):
-        emptying.of_stage(chosen, stage.aws, stage.said.append)
-    assert deployed.cluster_of(chosen, stage.aws) == "hub"
+        stage_cleanup.of_stage(chosen, stage.aws, stage.said.append)
+    assert deployed_stage.cluster_of(chosen, stage.aws) == "hub"

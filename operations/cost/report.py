@@ -12,7 +12,7 @@ from operations.errors import OperationsError
 _CENT = Decimal("0.01")
 
 
-def check(demand: Demand, prices: Prices) -> None:
+def require_prices(demand: Demand, prices: Prices) -> None:
     """Look whether there is a price of all that the hub consists of.
 
     Raises:

@@ -33,7 +33,7 @@ _BALANCER_GROUPS = (
 
 
 # Why rights name what they do by a pattern, by what they name.
-WILDCARDS = {
+WILDCARD_REASONS = {
     r"^Resource::\*$": "ECS's lists and (de)registrations, and ELB's descriptions, know no resources",
     r"/index/\*$": "The table's two indexes",
     r":task-definition/hubless-[a-z0-9-]+-\?{32}-\*$": "A definition is named by a digest of what it says; no other hub's begins so",
@@ -46,7 +46,7 @@ WILDCARDS = {
 
 
 @dataclass(frozen=True)
-class Things:
+class GrantTargets:
     """What the statements name."""
 
     state: StateStack
@@ -78,56 +78,56 @@ def allow(
     return iam.PolicyStatement(actions=named, resources=list(resources), conditions=where)
 
 
-def of_all(things: Things) -> list[iam.PolicyStatement]:
+def shared_statements(targets: GrantTargets) -> list[iam.PolicyStatement]:
     """Return what all three may do: any of them may bring a server to its end, and wake what leads to it."""
-    state, cluster = things.state, things.cluster
-    launches = state.launches.arn_for_objects(f"launches/{things.hub}/*")
+    state, cluster = targets.state, targets.cluster
+    launches = state.launches.arn_for_objects(f"launches/{targets.hub}/*")
     in_cluster = {"ArnEquals": {"ecs:cluster": cluster.cluster.cluster_arn}}
     statements = [
         allow(_TABLE, state.table.table_arn, service="dynamodb"),
         allow(["Query"], f"{state.table.table_arn}/index/*", service="dynamodb"),
-        allow(["SendMessage", "GetQueueAttributes"], *things.queues, service="sqs"),
-        allow(["ssm:GetParameters"], things.parameter(state.secrets.secret_name)),
+        allow(["SendMessage", "GetQueueAttributes"], *targets.queues, service="sqs"),
+        allow(["ssm:GetParameters"], targets.parameter(state.secrets.secret_name)),
         allow(["secretsmanager:GetSecretValue"], state.secrets.secret_arn),
         allow(
             ["DescribeTasks", "StopTask"],
-            things.arn("ecs", f"task/{cluster.cluster.cluster_name}/*"),
+            targets.arn("ecs", f"task/{cluster.cluster.cluster_name}/*"),
             service="ecs",
             where=in_cluster,
         ),
         allow(["s3:DeleteObject"], launches),
-        listing(things, "launches"),
+        allow_listing(targets, "launches"),
     ]
-    if things.instance:
-        statements.append(allow(["StartInstances"], things.instance, service="ec2"))
-    if things.listener:
-        statements += _balancing(things)
+    if targets.instance:
+        statements.append(allow(["StartInstances"], targets.instance, service="ec2"))
+    if targets.listener:
+        statements += _balancer_statements(targets)
     return statements
 
 
-def of_api(things: Things) -> list[iam.PolicyStatement]:
+def api_statements(targets: GrantTargets) -> list[iam.PolicyStatement]:
     """Return what the API may do beside."""
-    front = things.state.front
+    front = targets.state.front
     return [
-        allow(["ssm:GetParameters"], things.parameter(front.secret_name)),
+        allow(["ssm:GetParameters"], targets.parameter(front.secret_name)),
         allow(["secretsmanager:GetSecretValue"], front.secret_arn),
     ]
 
 
-def of_spawn(things: Things) -> list[iam.PolicyStatement]:
+def spawn_statements(targets: GrantTargets) -> list[iam.PolicyStatement]:
     """Return what it takes beside to start a server. What its event source mappings need, the CDK grants with them."""
-    state, cluster = things.state, things.cluster
+    state, cluster = targets.state, targets.cluster
     in_cluster = {"ArnEquals": {"ecs:cluster": cluster.cluster.cluster_arn}}
     to_ecs = {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
     made_by_run = {"StringEquals": {"ecs:CreateAction": ["RunTask", "RegisterTaskDefinition"]}}
     statements = [
         allow(
-            ["RunTask"], things.arn("ecs", f"task-definition/{things.hub}-{_KIND}-*"), service="ecs", where=in_cluster
+            ["RunTask"], targets.arn("ecs", f"task-definition/{targets.hub}-{_KIND}-*"), service="ecs", where=in_cluster
         ),
         allow(
             ["TagResource"],
-            things.arn("ecs", f"task/{cluster.cluster.cluster_name}/*"),
-            things.arn("ecs", f"task-definition/{things.hub}-{_KIND}-*"),
+            targets.arn("ecs", f"task/{cluster.cluster.cluster_name}/*"),
+            targets.arn("ecs", f"task-definition/{targets.hub}-{_KIND}-*"),
             service="ecs",
             where=made_by_run,
         ),
@@ -136,8 +136,8 @@ def of_spawn(things: Things) -> list[iam.PolicyStatement]:
         allow(["iam:PassRole"], cluster.task_role.role_arn, cluster.execution_role.role_arn, where=to_ecs),
         allow(
             ["s3:PutObject"],
-            state.launches.arn_for_objects(f"launches/{things.hub}/*"),
-            state.launches.arn_for_objects(f"definitions/{things.hub}/*"),
+            state.launches.arn_for_objects(f"launches/{targets.hub}/*"),
+            state.launches.arn_for_objects(f"definitions/{targets.hub}/*"),
         ),
     ]
     if cluster.file_system:
@@ -146,7 +146,7 @@ def of_spawn(things: Things) -> list[iam.PolicyStatement]:
             allow(["CreateAccessPoint"], cluster.file_system.file_system_arn, service="elasticfilesystem"),
             allow(
                 ["TagResource"],
-                things.arn("elasticfilesystem", "access-point/*"),
+                targets.arn("elasticfilesystem", "access-point/*"),
                 cluster.file_system.file_system_arn,
                 service="elasticfilesystem",
                 where=made,
@@ -155,33 +155,33 @@ def of_spawn(things: Things) -> list[iam.PolicyStatement]:
     return statements
 
 
-def of_reaper(things: Things) -> list[iam.PolicyStatement]:
+def reaper_statements(targets: GrantTargets) -> list[iam.PolicyStatement]:
     """Return what it takes beside to find and remove what nobody pays attention to."""
-    cluster = things.cluster
-    definitions = things.state.launches.arn_for_objects(f"definitions/{things.hub}/*")
+    cluster = targets.cluster
+    definitions = targets.state.launches.arn_for_objects(f"definitions/{targets.hub}/*")
     return [
         allow(["ListTasks"], "*", service="ecs", where={"ArnEquals": {"ecs:cluster": cluster.cluster.cluster_arn}}),
         # None of these knows resources, but the last.
         allow(["ListTaskDefinitions", "ListTaskDefinitionFamilies", "DeregisterTaskDefinition"], "*", service="ecs"),
-        allow(["DeleteTaskDefinitions"], things.arn("ecs", f"task-definition/{things.hub}-{_KIND}-*"), service="ecs"),
+        allow(["DeleteTaskDefinitions"], targets.arn("ecs", f"task-definition/{targets.hub}-{_KIND}-*"), service="ecs"),
         allow(["PutObject", "DeleteObject"], definitions, service="s3"),
-        listing(things, "definitions"),
-        *([allow(["StopInstances"], things.instance, service="ec2")] if things.instance else []),
+        allow_listing(targets, "definitions"),
+        *([allow(["StopInstances"], targets.instance, service="ec2")] if targets.instance else []),
     ]
 
 
-def listing(things: Things, folder: str) -> iam.PolicyStatement:
+def allow_listing(targets: GrantTargets, folder: str) -> iam.PolicyStatement:
     """Return the right to list a folder of the bucket."""
-    mine = {"StringLike": {"s3:prefix": f"{folder}/{things.hub}/*"}}
-    return allow(["s3:ListBucket"], things.state.launches.bucket_arn, where=mine)
+    mine = {"StringLike": {"s3:prefix": f"{folder}/{targets.hub}/*"}}
+    return allow(["s3:ListBucket"], targets.state.launches.bucket_arn, where=mine)
 
 
-def _balancing(things: Things) -> list[iam.PolicyStatement]:
+def _balancer_statements(targets: GrantTargets) -> list[iam.PolicyStatement]:
     service = "elasticloadbalancing"
-    groups = things.arn(service, "targetgroup/hl-*")
+    groups = targets.arn(service, "targetgroup/hl-*")
     return [
         allow(_BALANCER_READS, "*", service=service),  # none of them knows resources
-        allow(["CreateRule"], things.listener, service=service),
-        allow(["DeleteRule", "AddTags"], things.arn(service, f"listener-rule/{things.balancer}/*"), service=service),
+        allow(["CreateRule"], targets.listener, service=service),
+        allow(["DeleteRule", "AddTags"], targets.arn(service, f"listener-rule/{targets.balancer}/*"), service=service),
         allow(_BALANCER_GROUPS, groups, service=service),
     ]

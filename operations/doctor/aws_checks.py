@@ -7,11 +7,11 @@ from typing import Any
 from hubless.domain.routes import EdgeReport
 from hubless.domain.values import value
 from hubless.settings.stage import Stage
-from operations.aws import Aws, NotAskedError
-from operations.deployed import Deployment
+from operations.aws import Aws, AwsCallError
+from operations.check_results import CheckResult, ok, problem, warning
+from operations.deployed_stage import Deployment
 from operations.doctor.steps import Steps
-from operations.findings import Finding, ok, problem, warning
-from operations.preflight import judging, looking
+from operations.preflight import collect, evaluate
 
 HOUR = timedelta(hours=1)
 SWEEPS_WITHIN = timedelta(minutes=10)  # one a minute, and metrics are some minutes late
@@ -30,7 +30,7 @@ class Queue:
 
 
 @value
-class Inside:
+class AwsChecks:
     """Looks at *deployment* of *stage* with the operator's own credentials."""
 
     stage: Stage
@@ -47,47 +47,47 @@ class Inside:
             ("launches", variables.get("HUBLESS_LAUNCHES_QUEUE")),
         ):
             if url:
-                steps.do(
+                steps.run(
                     check,
-                    lambda check=check, url=url: self._seen(check, lambda: judged_queue(check, self._queue(url))),  # type: ignore[misc]
+                    lambda check=check, url=url: self._seen(check, lambda: evaluate_queue(check, self._queue(url))),  # type: ignore[misc]
                 )
         for url in self.deployment.dead_letters:
             name = url.rpartition("/")[2]
-            steps.do(
+            steps.run(
                 "dead letters",
                 lambda name=name, url=url: self._seen(  # type: ignore[misc]
-                    "dead letters", lambda: judged_dead_letters(name, self._depth(url)[0])
+                    "dead letters", lambda: evaluate_dead_letters(name, self._depth(url)[0])
                 ),
             )
         for kind, function in self.deployment.functions.items():
-            steps.do(
+            steps.run(
                 f"function {kind}",
                 lambda kind=kind, function=function: self._seen(  # type: ignore[misc]
                     f"function {kind}", lambda: self._function(kind, function)
                 ),
             )
         if reaper := self.deployment.functions.get("reaper"):
-            steps.do("sweeps", lambda: self._seen("sweeps", lambda: self._sweeps(reaper)))
+            steps.run("sweeps", lambda: self._seen("sweeps", lambda: self._sweeps(reaper)))
         if self.stage.settings.edge != "alb":
-            steps.do(
+            steps.run(
                 "edges",
-                lambda: judged_edges(*self.edges(), self.now(), may_sleep=self.stage.settings.edge == "economy"),
+                lambda: evaluate_edges(*self.edges(), self.now(), may_sleep=self.stage.settings.edge == "economy"),
             )
-        steps.do(
+        steps.run(
             "SSM",
             lambda: self._seen(
-                "SSM", lambda: judging.throughput(self.stage, is_high=looking.has_high_throughput(self.aws))
+                "SSM", lambda: evaluate.throughput(self.stage, is_high=collect.has_high_throughput(self.aws))
             ),
         )
 
-    def _seen(self, check: str, look: Callable[[], Finding]) -> Finding:
+    def _seen(self, check: str, look: Callable[[], CheckResult]) -> CheckResult:
         try:
             return look()
-        except NotAskedError as error:
+        except AwsCallError as error:
             return warning(
                 check,
                 f"could not look: {error}",
-                "docs/operations.md has the rights that doctor needs" if error.right else "Try again",
+                "docs/operations.md has the rights that doctor needs" if error.missing_permission else "Try again",
             )
 
     def _queue(self, url: str) -> Queue:
@@ -107,15 +107,15 @@ class Inside:
         told = self.aws.call("sqs", "get_queue_attributes", QueueUrl=url, AttributeNames=names)["Attributes"]
         return int(told[names[0]]), int(told[names[1]])
 
-    def _function(self, kind: str, function: str) -> Finding:
+    def _function(self, kind: str, function: str) -> CheckResult:
         errors = sum(self._metric("AWS/Lambda", "Errors", "Sum", HOUR, FunctionName=function))
         throttles = sum(self._metric("AWS/Lambda", "Throttles", "Sum", HOUR, FunctionName=function))
-        return judged_function(kind, function, errors, throttles)
+        return evaluate_function(kind, function, errors, throttles)
 
-    def _sweeps(self, function: str) -> Finding:
+    def _sweeps(self, function: str) -> CheckResult:
         runs = sum(self._metric("AWS/Lambda", "Invocations", "Sum", SWEEPS_WITHIN, FunctionName=function))
         errors = sum(self._metric("AWS/Lambda", "Errors", "Sum", SWEEPS_WITHIN, FunctionName=function))
-        return judged_sweeps(function, runs, errors)
+        return evaluate_sweeps(function, runs, errors)
 
     def _metric(self, namespace: str, metric: str, statistic: str, since: timedelta, **dimensions: str) -> list[float]:
         told = self.aws.call(
@@ -136,7 +136,7 @@ def _dimensions(given: Mapping[str, str]) -> list[dict[str, Any]]:
     return [{"Name": name, "Value": text} for name, text in given.items()]
 
 
-def judged_queue(check: str, queue: Queue) -> Finding:
+def evaluate_queue(check: str, queue: Queue) -> CheckResult:
     """Say whether what waits gets its turn."""
     said = f"{queue.waiting} wait, {queue.in_hand} are in hand"
     if queue.oldest_seconds > LONGEST_WAIT:
@@ -149,7 +149,7 @@ def judged_queue(check: str, queue: Queue) -> Finding:
     return ok(check, said)
 
 
-def judged_dead_letters(name: str, count: int) -> Finding:
+def evaluate_dead_letters(name: str, count: int) -> CheckResult:
     """Say whether anything was given up."""
     if count:
         return problem(
@@ -161,7 +161,7 @@ def judged_dead_letters(name: str, count: int) -> Finding:
     return ok("dead letters", f"none in {name}")
 
 
-def judged_function(kind: str, function: str, errors: float, throttles: float) -> Finding:
+def evaluate_function(kind: str, function: str, errors: float, throttles: float) -> CheckResult:
     """Say whether a function fails."""
     if errors or throttles:
         return warning(
@@ -173,7 +173,7 @@ def judged_function(kind: str, function: str, errors: float, throttles: float) -
     return ok(f"function {kind}", "no errors within an hour")
 
 
-def judged_sweeps(function: str, runs: float, errors: float) -> Finding:
+def evaluate_sweeps(function: str, runs: float, errors: float) -> CheckResult:
     """Say whether the reaper looks after what runs."""
     within = f"within {SWEEPS_WITHIN.total_seconds() / 60:.0f} minutes"
     if not runs:
@@ -187,9 +187,9 @@ def judged_sweeps(function: str, runs: float, errors: float) -> Finding:
     return ok("sweeps", f"{runs:.0f} {within}")
 
 
-def judged_edges(
+def evaluate_edges(
     reports: Sequence[EdgeReport], newest: int, running: int, now: datetime, *, may_sleep: bool
-) -> Finding:
+) -> CheckResult:
     """Say whether edges follow the route table."""
     live = [report for report in reports if now - report.seen_at <= SILENT_AFTER]
     if not live and may_sleep and not running:

@@ -22,17 +22,17 @@ from aws_cdk import aws_s3_assets as assets
 from constructs import Construct
 
 from infra.constructs.edge import (
-    KEEP_SECONDS,
+    KEEPALIVE_SECONDS,
     ORIGIN,
     READ_SECONDS,
     Edge,
-    edge_place,
-    edge_told,
-    let_cloudfront_in,
-    may_use_table,
+    allow_cloudfront_ingress,
+    edge_location_variables,
+    edge_settings_variables,
+    grant_edge_table_access,
 )
-from infra.places import TOP
-from infra.reasons import reasoned
+from infra.nag_exceptions import acknowledge
+from infra.paths import TOP
 from infra.stacks.cluster import EDGE_PORT, ClusterStack
 from infra.stacks.state import StateStack
 
@@ -43,23 +43,23 @@ DISK_GIB = 8  # the least that Amazon's image takes
 FILES = TOP / "infra" / "economy"
 
 
-class Economy(Construct):
+class EconomyEdge(Construct):
     """One instance, and what it may do."""
 
     def __init__(self, scope: Construct, *, cluster: ClusterStack, state: StateStack, code: Path) -> None:
         super().__init__(scope, "Economy")
         self._stage, given = cluster.stage, cluster.stage.settings
         role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("ec2.amazonaws.com"), description="Of the edge")
-        may_use_table(role, state.table.table_arn)
-        told = edge_told(cluster.stage, drain_seconds=DRAIN_SECONDS)
+        grant_edge_table_access(role, state.table.table_arn)
+        told = edge_settings_variables(cluster.stage, drain_seconds=DRAIN_SECONDS)
         bundle = assets.Asset(self, "Code", path=str(_with_installer(code, told, code.parent)))
         role.add_to_policy(
             iam.PolicyStatement(
                 actions=["s3:GetObject"], resources=[bundle.bucket.arn_for_objects(bundle.s3_object_key)]
             )
         )
-        let_cloudfront_in(self, cluster.edge_group, EDGE_PORT)
-        template = self._template(role, edge_place(Stack.of(self), state.table.table_name))
+        allow_cloudfront_ingress(self, cluster.edge_group, EDGE_PORT)
+        template = self._template(role, edge_location_variables(Stack.of(self), state.table.table_name))
         self._instance = ec2.CfnInstance(
             self,
             "Instance",
@@ -73,7 +73,7 @@ class Economy(Construct):
             tags=[CfnTag(key="Name", value=f"{cluster.stage.hub}-edge")],
         )
         Tags.of(self._instance).add(CODE_TAG, bundle.s3_object_url)
-        reasoned(
+        acknowledge(
             self._instance,
             {
                 "AwsSolutions-EC28": "Who waits sees a page; detailed metrics of one small instance cost half of what it does",
@@ -103,12 +103,15 @@ class Economy(Construct):
                 origin_id=ORIGIN,
                 domain_name=instance.attr_private_dns_name,
                 read_timeout=Duration.seconds(READ_SECONDS),
-                keepalive_timeout=Duration.seconds(KEEP_SECONDS),
+                keepalive_timeout=Duration.seconds(KEEPALIVE_SECONDS),
                 connection_attempts=1,
                 connection_timeout=Duration.seconds(2),  # one that sleeps answers nothing at all
             ),
-            is_told_the_host=True,
-            told={"economy_instance": instance.ref, "economy_idle_minutes": self._stage.settings.sleep_after},
+            uses_forwarded_host=True,
+            function_settings={
+                "economy_instance": instance.ref,
+                "economy_idle_minutes": self._stage.settings.sleep_after,
+            },
         )
 
     def _template(self, role: iam.Role, place: dict[str, str]) -> ec2.CfnLaunchTemplate:

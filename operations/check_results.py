@@ -17,47 +17,47 @@ class Level(StrEnum):
 
 
 @value
-class Finding:
+class CheckResult:
     """What was found of one thing; where it is not well, what to do and where to read on."""
 
     check: str
     level: Level
-    said: str
-    do: str = ""
+    message: str
+    action: str = ""
     link: str = ""
 
     def text(self) -> str:
         """Return it as a line, and below what there is to do."""
-        more = [part for part in (self.do, self.link) if part and self.level is not Level.OK]
-        return "\n".join([f"{self.level:<8} {self.check}: {self.said}", *(f"{'':9}{part}" for part in more)])
+        more = [part for part in (self.action, self.link) if part and self.level is not Level.OK]
+        return "\n".join([f"{self.level:<8} {self.check}: {self.message}", *(f"{'':9}{part}" for part in more)])
 
 
-def ok(check: str, said: str) -> Finding:
+def ok(check: str, said: str) -> CheckResult:
     """Return that all is well."""
-    return Finding(check, Level.OK, said)
+    return CheckResult(check, Level.OK, said)
 
 
-def warning(check: str, said: str, do: str = "", link: str = "") -> Finding:
+def warning(check: str, said: str, do: str = "", link: str = "") -> CheckResult:
     """Return that something may go wrong."""
-    return Finding(check, Level.WARNING, said, do, link)
+    return CheckResult(check, Level.WARNING, said, do, link)
 
 
-def problem(check: str, said: str, do: str = "", link: str = "") -> Finding:
+def problem(check: str, said: str, do: str = "", link: str = "") -> CheckResult:
     """Return that something will go wrong."""
-    return Finding(check, Level.PROBLEM, said, do, link)
+    return CheckResult(check, Level.PROBLEM, said, do, link)
 
 
-def has_problem(findings: Iterable[Finding]) -> bool:
+def has_problem(findings: Iterable[CheckResult]) -> bool:
     """Say whether anything will go wrong."""
     return any(finding.level is Level.PROBLEM for finding in findings)
 
 
-def as_json(findings: Iterable[Finding]) -> list[dict[str, Any]]:
+def as_json(findings: Iterable[CheckResult]) -> list[dict[str, Any]]:
     """Return them as data."""
     return [asdict(finding) for finding in findings]
 
 
-def summary(findings: Iterable[Finding]) -> str:
+def summary(findings: Iterable[CheckResult]) -> str:
     """Return how many there are of each level."""
     found = list(findings)
     counts = [

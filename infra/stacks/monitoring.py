@@ -20,18 +20,18 @@ NAMESPACE = "hubless"
 WARN_AT, FAILED_SPAWNS, STALE_MINUTES = 80, 5, 5  # per cent of the budget; within a quarter of an hour
 
 
-class WatchStack(HubStack):
+class MonitoringStack(HubStack):
     """Some alarms: each costs ten cents a month, and each says that somebody has to do something."""
 
     def __init__(self, scope: Construct, stage: Stage, *, control: ControlStack, web: WebStack, **more: Any) -> None:
         super().__init__(scope, "watch", stage, description="hubless: dashboard, alarms, spend", **more)
         self._control, self._web = control, web
-        self._topic = self._told()
+        self._topic = self._alarm_topic()
         self._alarms()
         self._dashboard()
         self._budget()
 
-    def _told(self) -> sns.Topic | None:
+    def _alarm_topic(self) -> sns.Topic | None:
         email = self.stage.settings.alarm_email
         if not email:
             return None

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from operations.aws import RIGHTS_OF
+from operations.aws import IAM_PREFIXES
 
 TOP = Path(__file__).parents[3]
-CALL = re.compile(r"""(?:\.call|\.pages|_there)\(\s*(?:aws, "[^"]+", |aws, )?"([a-z0-9-]+)", "([a-z_0-9]+)\"""")
+CALL = re.compile(r"""(?:\.call|\.paginate|_there)\(\s*(?:aws, "[^"]+", |aws, )?"([a-z0-9-]+)", "([a-z_0-9]+)\"""")
 
 
 def calls():
@@ -33,4 +33,4 @@ def test_there_are_calls_to_look_at():
 def test_a_call_is_among_the_rights(service, operation):
     name = "".join(part.capitalize() for part in operation.split("_")).replace("Aws", "AWS")
 
-    assert f"{RIGHTS_OF.get(service, service)}:{name}" in rights()
+    assert f"{IAM_PREFIXES.get(service, service)}:{name}" in rights()

@@ -12,7 +12,7 @@ from embedded.cli import main
 from hubless.domain.tokens import sha256
 from hubless.settings.cloud import written
 from hubless.settings.stage import load_stage
-from operations import deployed
+from operations import deployed_stage
 from operations.aws import Aws
 from operations.errors import OperationsError
 from tests.support.dynamodb import REGION, in_new_table, moto
@@ -92,7 +92,7 @@ def shell(aws, stacks, tmp_path):
     def run(*words):
         return CliRunner().invoke(main, [*words, "--stage", "prod", "--settings", str(tmp_path / "hubless.toml")])
 
-    run.hub = deployed.open_hub(load_stage(tmp_path / "hubless.toml"), tmp_path / "hubless.toml")
+    run.hub = deployed_stage.open_hub(load_stage(tmp_path / "hubless.toml"), tmp_path / "hubless.toml")
     return run
 
 
@@ -145,7 +145,7 @@ def test_a_stage_that_is_not_deployed_is_said_to_be_so(aws, tmp_path):
 
 
 def test_what_the_stacks_made_is_found_by_what_it_is(shell, aws, tmp_path):
-    found = deployed.read(load_stage(tmp_path / "hubless.toml"), aws)
+    found = deployed_stage.read(load_stage(tmp_path / "hubless.toml"), aws)
 
     assert found.functions == {"api": "hubless-prod-control-Api-1", "reaper": "hubless-prod-control-Reaper-1"}
     assert found.dead_letters == ("https://sqs/1/dead",)
@@ -157,7 +157,7 @@ def test_a_stack_without_functions_is_to_be_deployed_again(shell, stacks, aws, t
     stacks.made["hubless-prod-control"] = OF_CONTROL[3:]
 
     with pytest.raises(OperationsError, match="has no function api"):
-        deployed.read(load_stage(tmp_path / "hubless.toml"), aws)
+        deployed_stage.read(load_stage(tmp_path / "hubless.toml"), aws)
 
 
 def test_without_credentials_the_command_says_how_to_log_in(database, monkeypatch, tmp_path):

@@ -9,8 +9,8 @@ import pytest
 
 from tests.deployment.aws_doubles import Front
 from tests.deployment.conftest import AFTER, BEFORE, PASSWORD, SETTINGS, TOKEN
-from tests.deployment.emulated import LEFT_OUT
 from tests.deployment.stage import TOP
+from tests.deployment.template_adaptation import LEFT_OUT
 from tests.support.concurrency import eventually
 
 PATIENCE = 120
