@@ -21,7 +21,7 @@ from hubless.adapters.sqlite.database import Database
 from hubless.adapters.sqlite.servers import SqliteServerStore
 from hubless.adapters.sqlite.tokens import SqliteTokenStore
 from hubless.adapters.sqlite.users import SqliteUserStore
-from hubless.domain.server import Server, State
+from hubless.domain.lifecycle import Server, State
 from hubless.domain.tokens import OwnerKind, Token, sha256
 from hubless.domain.users import User
 

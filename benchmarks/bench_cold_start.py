@@ -25,7 +25,7 @@ sys.path.insert(0, str(TOP))
 
 from hubless.adapters.dynamodb.database import Database  # noqa: E402
 from hubless.adapters.system_clock import SystemClock  # noqa: E402
-from hubless.settings.cloud import CloudSettings, written  # noqa: E402
+from hubless.settings.cloud import CloudSettings, to_environment  # noqa: E402
 from infra.bundling import bundle, size_without_botocore  # noqa: E402
 from tests.doubles.ecs.account import EXECUTION_ROLE, REGION, TASK_ROLE, Account  # noqa: E402
 from tests.doubles.ecs.endpoint import serve  # noqa: E402
@@ -152,7 +152,7 @@ def state():
             "AWS_SECRET_ACCESS_KEY": "test",
             "PATH": os.environ["PATH"],
         }
-        yield written(cloud) | endpoints | own
+        yield to_environment(cloud) | endpoints | own
 
 
 def cold_start(programs, folder, handler, event, environment):

@@ -17,7 +17,7 @@ from edge_proxy.errors import EdgeError
 from edge_proxy.signals import on_signals
 from hubless.bootstrap.edge import open_clock, open_routes
 from hubless.settings.edge import EdgeSettings
-from hubless.settings.kinds import SettingsError
+from hubless.settings.types import SettingsError
 
 logger = logging.getLogger("edge_proxy")
 BAD_SETTINGS, CANNOT_RUN = 2, 1  # exit statuses

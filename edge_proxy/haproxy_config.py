@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
 
-from hubless.domain.front import ADDRESS_HEADER, OWN, PATH_HEADER
 from hubless.domain.origins import host_of_route
 from hubless.domain.routes import ServerKey
+from hubless.domain.trusted_headers import ADDRESS_HEADER, HEADER_PREFIX, PATH_HEADER
 
 FORWARDED_HEADERS = ("X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-Port")
 UNTRUSTED_HEADERS = (
@@ -23,7 +23,7 @@ UNTRUSTED_HEADERS = (
 SCHEME_HEADER = "CloudFront-Forwarded-Proto"
 MAX_CONNECTIONS = 20_000
 PAGE, PROGRAM = "page", "program"  # who asks
-_FRONTS_OWN = f"^{OWN}".replace("-", "[-_]")  # gateways to programs (WSGI, CGI) take both for one
+_FRONTS_OWN = f"^{HEADER_PREFIX}".replace("-", "[-_]")  # gateways to programs (WSGI, CGI) take both for one
 _HTML = 'content-type "text/html; charset=utf-8"'
 STATE, LOADED = "state", "loaded"  # what is up while routes are loaded
 

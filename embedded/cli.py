@@ -295,7 +295,7 @@ def token(
     scopes: tuple[str, ...],
 ) -> None:
     """Print a new API token of the user NAME."""
-    from hubless.settings.kinds import DURATION
+    from hubless.settings.types import DURATION
 
     with _hub(data, file, stage) as hub:
         lifetime = DURATION.value(expires_in, "--expires-in") if expires_in else None

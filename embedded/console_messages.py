@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hubless.domain.server import ACTIVE, PENDING, State
+from hubless.domain.lifecycle import ACTIVE, PENDING, State
 from hubless.settings import Settings
 
 if TYPE_CHECKING:

@@ -11,13 +11,13 @@ from datetime import timedelta
 from edge_proxy.signals import on_signals
 from embedded import ipc
 from embedded.ipc import Channel, ChildConfig
-from functions.reaper import work as reaper
-from functions.spawn import work as spawn
+from functions.reaper import sweep as reaper
+from functions.spawn import dispatch as spawn
 from hubless.bootstrap import machine
 from hubless.bootstrap.machine import MachineHub
 from hubless.domain import messages
 from hubless.domain.errors import StoreUnavailableError
-from hubless.domain.server import ACTIVE, PENDING
+from hubless.domain.lifecycle import ACTIVE, PENDING
 from hubless.ports.queue import Received
 from hubless.settings import Settings
 
@@ -76,9 +76,9 @@ class Worker:
     def _turn(self) -> None:
         if self._changed() or self._pending or self._waiting:
             self._receive()
-            self._pending = spawn.handle(self._hub, {"detail-type": spawn.FOLLOW})["pending"]
+            self._pending = spawn.handle(self._hub, {"detail-type": spawn.RECONCILE_PENDING})["pending"]
         if time.monotonic() - self._checked_at >= CHECK_SECONDS:
-            spawn.handle(self._hub, {"detail-type": spawn.CHECK})
+            spawn.handle(self._hub, {"detail-type": spawn.RECONCILE_RUNNING})
             self._checked_at = time.monotonic()
 
     def _receive(self) -> None:

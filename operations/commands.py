@@ -13,7 +13,7 @@ import click
 from hubless.domain.errors import HublessError
 from hubless.settings import DEFAULT_FILE, SettingsError
 from hubless.settings.environment import ENVIRON
-from hubless.settings.kinds import SIZE
+from hubless.settings.types import SIZE
 
 if TYPE_CHECKING:
     from hubless.settings.stage import Stage

@@ -13,7 +13,7 @@ from functions.api import xsrf
 from functions.api.routing import Needs
 from hubless.bootstrap.hub import Hub
 from hubless.domain.errors import NotFoundError
-from hubless.domain.server import Server
+from hubless.domain.lifecycle import Server
 from hubless.domain.users import User
 from hubless.services.identifiers import new_secret
 from hubless.services.identity import Actor

@@ -8,7 +8,7 @@ from ipaddress import ip_address, ip_network
 from typing import Any
 from urllib.parse import quote
 
-from hubless.domain.front import ADDRESS_HEADER, PATH_HEADER
+from hubless.domain.trusted_headers import ADDRESS_HEADER, PATH_HEADER
 
 _PLAIN = "/:@!$&'()*+,;=~"
 

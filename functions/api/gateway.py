@@ -15,7 +15,7 @@ from functions.api.app import create_app
 from functions.api.jsontext import JSONResponse
 from hubless.bootstrap.cloud import CloudHub
 from hubless.domain.errors import StoreUnavailableError
-from hubless.domain.front import FRONT_HEADER, HOST_HEADER
+from hubless.domain.trusted_headers import FRONT_HEADER, HOST_HEADER
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ def web(hub: CloudHub) -> ASGI:
         if refusal := _refusal(hub, event):
             await refusal(scope, receive, send)
             return
-        client = events.told_client_of(event) if hub.front else ""
+        client = events.told_client_of(event) if hub.front_secrets else ""
         scope["raw_path"] = events.raw_path(event).encode()
         scope["client"] = (client or events.client_of(event, hub.settings.hub.trusted_proxies), 0)
         # API Gateway is asked by its own name. Addresses that the hub tells are those that people know it by.
@@ -70,7 +70,7 @@ _REPLACED = frozenset({b"host", b"cookie", FRONT_HEADER.encode()})
 def _refusal(hub: CloudHub, event: Mapping[str, Any]) -> JSONResponse | None:
     """Return the answer for who did not come by the front, where the hub has one."""
     try:
-        right = hub.front
+        right = hub.front_secrets
     except StoreUnavailableError as away:
         logger.warning("who comes by the front cannot be told: %s", away)
         return JSONResponse({"status": 503, "message": "The hub cannot answer just now. Try again in a moment."}, 503)
@@ -95,6 +95,6 @@ def _host(hub: CloudHub, event: Mapping[str, Any], public: str) -> str:
     """
     if not hub.origins.subdomains:
         return public
-    names = (HOST_HEADER,) if hub.front else (HOST_HEADER, "x-forwarded-host")
+    names = (HOST_HEADER,) if hub.front_secrets else (HOST_HEADER, "x-forwarded-host")
     told = next((given for name in names if (given := events.header(event, name).strip())), "")
     return told if told.isascii() and told.isprintable() else ""

@@ -29,9 +29,9 @@ STATUSES: dict[type[errors.HublessError], int] = {
     errors.StoreConflictError: 409,
     errors.StoreUnavailableError: 503,
     errors.EdgeUnavailableError: 503,
-    errors.EdgeFullError: 503,
+    errors.EdgeCapacityError: 503,
     errors.LaunchFailedError: 500,
-    errors.NotYetError: 503,
+    errors.RetryLaterError: 503,
     errors.CapacityUnavailableError: 503,
 }
 RETRY_AFTER = 30  # seconds, where waiting helps

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from hubless.domain import names, roles, shares
+from hubless.domain.lifecycle import ACTIVE, PENDING_START, Server, State
 from hubless.domain.origins import SHARED, Origins
 from hubless.domain.roles import Role
 from hubless.domain.scopes import Scopes
-from hubless.domain.server import ACTIVE, PENDING_START, Server, State
 from hubless.domain.tokens import Token
 from hubless.domain.users import Group, Service, User
 from hubless.services.sharing import Granted, Offered, SharedServer

@@ -11,23 +11,23 @@ from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 
-from functions.reaper.work import handle
+from functions.reaper.sweep import handle
 from hubless.bootstrap.cloud import entry
-from hubless.bootstrap.hub import Hub, settle_settings
+from hubless.bootstrap.hub import Hub, apply_settings
 from hubless.domain.errors import HublessError
 
 logger = logging.getLogger(__name__)
 
 
 @lru_cache(maxsize=1)
-def _settle_once(hub: Hub) -> None:
+def _apply_settings_once(hub: Hub) -> None:
     """Make the admins and groups that settings name; new settings come with a deploy, and that with new environments."""
-    settle_settings(hub)
+    apply_settings(hub)
 
 
 def _sweep(hub: Hub, event: Mapping[str, Any], context: Any) -> dict[str, Any]:
     try:
-        _settle_once(hub)
+        _apply_settings_once(hub)
     except (
         HublessError
     ) as why:  # another run may be at it; either way it is tried again, and servers are not to wait for it

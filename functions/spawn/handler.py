@@ -5,7 +5,7 @@ import gc
 
 gc.disable()  # nothing that is loaded now is garbage: to look for some is a tenth of a cold start; `entry` turns it on again
 
-from functions.spawn.work import handle
+from functions.spawn.dispatch import handle
 from hubless.bootstrap.cloud import entry
 
 handler = entry(lambda hub, event, _context: handle(hub, event), "spawn", lambda hub: hub.launching)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hubless.bootstrap.hub import Hub
-from hubless.domain import front
+from hubless.domain import trusted_headers
 from hubless.domain.errors import StoreUnavailableError
 from hubless.settings import Settings
 from hubless.settings.cloud import CloudSettings, cloud_settings, load, runtime
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from hubless.adapters.ecs.facts import Facts
     from hubless.adapters.ssm.parameters import SsmParameters
     from hubless.ports.clock import Clock
-    from hubless.ports.edges import EdgeMachine, EdgeWishStore
+    from hubless.ports.edges import DesiredEdgeStateStore, EdgeMachine
+    from hubless.ports.launch_rate_limiter import LaunchRateLimiter
     from hubless.ports.launcher import Launcher, TaskEvent
     from hubless.ports.metrics import Metrics
-    from hubless.ports.pace import Pace
     from hubless.ports.passwords import AttemptStore, PasswordStore
     from hubless.ports.queue import Queue
     from hubless.ports.readiness import Readiness
@@ -46,8 +46,8 @@ class CloudHub(Hub):
 
     message_is_lost_after = timedelta(minutes=2)  # a class of 2,000 waits nearly that long for its turns
     streams = False
-    follow_seconds = 20.0  # API Gateway waits for thirty
-    look_seconds = 1.0  # each look is two reads
+    progress_seconds = 20.0  # API Gateway waits for thirty
+    progress_poll_seconds = 1.0  # each look is two reads
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class CloudHub(Hub):
         """Put a hub together; *text_of* reads a parameter that is no JSON object of secrets."""
         super().__init__(settings)
         self._cloud, self._region, self._secrets, self._text_of = cloud, region, secrets, text_of
-        self.edge_sleeps_after = timedelta(minutes=cloud.economy_idle_minutes)
+        self.edge_idle_timeout = timedelta(minutes=cloud.economy_idle_minutes)
 
     @cached_property
     def key(self) -> bytes:
@@ -72,7 +72,7 @@ class CloudHub(Hub):
         return key.encode()
 
     @cached_property
-    def front(self) -> tuple[str, ...]:
+    def front_secrets(self) -> tuple[str, ...]:
         """Return the texts of which requests must bear one, two while it is changed; () where all may ask.
 
         Raises:
@@ -82,7 +82,7 @@ class CloudHub(Hub):
             return ()
         if self._text_of is None:
             raise StoreUnavailableError(f"Nothing here reads the parameter {self._cloud.front}: give the hub what does")
-        texts = front.texts_in(self._text_of(self._cloud.front))
+        texts = trusted_headers.secrets_in(self._text_of(self._cloud.front))
         if not texts or min(map(len, texts)) < SHORTEST_KEY:
             raise StoreUnavailableError(
                 f"The parameter {self._cloud.front} must hold a text of at least {SHORTEST_KEY} characters, or two as JSON (`now` and `next`)"
@@ -256,10 +256,10 @@ class CloudHub(Hub):
         return Ec2Machine(self._cloud.economy_instance, self._clients)
 
     @cached_property
-    def edge_wishes(self) -> "EdgeWishStore":
-        from hubless.adapters.dynamodb.wishes import DynamoEdgeWishStore
+    def desired_edge_state(self) -> "DesiredEdgeStateStore":
+        from hubless.adapters.dynamodb.desired_state import DynamoDesiredEdgeStateStore
 
-        return DynamoEdgeWishStore(self._database)
+        return DynamoDesiredEdgeStateStore(self._database)
 
     @cached_property
     def queue(self) -> "Queue":
@@ -268,11 +268,11 @@ class CloudHub(Hub):
         return SqsQueue(self._cloud.queue, self._clients, launches_url=self._cloud.launches_queue)
 
     @cached_property
-    def pace(self) -> "Pace":
-        from hubless.adapters.dynamodb.pace import DynamoPace
+    def launch_rate_limiter(self) -> "LaunchRateLimiter":
+        from hubless.adapters.dynamodb.launch_rate_limiter import DynamoLaunchRateLimiter
         from hubless.adapters.ecs import limits
 
-        return DynamoPace(
+        return DynamoLaunchRateLimiter(
             self._database, rate=limits.RATE, burst=limits.BURST, longest_wait=limits.LONGEST_WAIT, clock=self.clock
         )
 
@@ -284,9 +284,9 @@ class CloudHub(Hub):
 
     @cached_property
     def readiness(self) -> "Readiness":
-        from hubless.adapters.heard import HeardReadiness
+        from hubless.adapters.activity_readiness import ActivityReadiness
 
-        return HeardReadiness()
+        return ActivityReadiness()
 
     @cached_property
     def metrics(self) -> "Metrics":
@@ -299,7 +299,7 @@ class StreamingHub(CloudHub):
     """A hub in the cloud whose answers are streamed. Lambda ends them after fifteen minutes, and bills each second of them."""
 
     streams = True
-    follow_seconds = (
+    progress_seconds = (
         300.0  # longer than a start takes: each that is followed holds an environment, and an account has 1,000
     )
 

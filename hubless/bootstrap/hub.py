@@ -6,20 +6,20 @@ from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from hubless.domain.server import Deadlines
+from hubless.domain.lifecycle import Deadlines
 from hubless.settings import Settings
 
 if TYPE_CHECKING:
-    from hubless.domain.idleness import Patience
+    from hubless.domain.idleness import IdlePolicy
     from hubless.domain.origins import Origins
     from hubless.domain.profiles import Profile
     from hubless.domain.roles import Role
     from hubless.ports.authenticator import Authenticator
     from hubless.ports.clock import Clock
-    from hubless.ports.edges import EdgeMachine, EdgeWishStore
+    from hubless.ports.edges import DesiredEdgeStateStore, EdgeMachine
+    from hubless.ports.launch_rate_limiter import LaunchRateLimiter
     from hubless.ports.launcher import Launcher, TaskEvent
     from hubless.ports.metrics import Metrics
-    from hubless.ports.pace import Pace
     from hubless.ports.passwords import AttemptStore, PasswordHasher, PasswordStore
     from hubless.ports.queue import Queue
     from hubless.ports.readiness import Readiness
@@ -35,18 +35,18 @@ if TYPE_CHECKING:
     from hubless.services.activity import Activity
     from hubless.services.authorizations import Authorizations
     from hubless.services.credentials import Credentials
-    from hubless.services.departures import Departures
-    from hubless.services.directory import Directory
+    from hubless.services.edge_autosuspend import EdgeAutosuspend
     from hubless.services.identity import Identities
     from hubless.services.launching import Launching
     from hubless.services.logins import Logins
     from hubless.services.reaping import Reaping
     from hubless.services.routing import Routing
+    from hubless.services.service_registry import ServiceRegistry
     from hubless.services.sharing import Sharing
     from hubless.services.spawning import Spawning
     from hubless.services.stopping import Stopping
     from hubless.services.tokens import Tokens
-    from hubless.services.waking import Waking
+    from hubless.services.user_removal import UserRemoval
 
 
 class Hub(ABC):
@@ -55,16 +55,16 @@ class Hub(ABC):
     message_is_lost_after = timedelta(seconds=20)
     """When the sweep asks again for a start that still waits; a stop sooner."""
 
-    follow_seconds: float | None = None
+    progress_seconds: float | None = None
     """For how long an answer may follow a start; None for as long as that takes."""
 
-    edge_sleeps_after = timedelta(minutes=10)
+    edge_idle_timeout = timedelta(minutes=10)
     """How long nothing needs an edge that may sleep before it does."""
 
     streams = True
     """Whether an answer reaches who asked as it is made, and not when it is whole."""
 
-    look_seconds = 0.15
+    progress_poll_seconds = 0.15
     """How often whoever follows a start looks."""
 
     def __init__(self, settings: Settings) -> None:
@@ -86,7 +86,7 @@ class Hub(ABC):
     def read_event(self, event: Mapping[str, Any]) -> "TaskEvent | None":
         """Return what the launcher's side tells by itself, or None when *event* is about something else."""
 
-    def is_claimed(self, name: str) -> bool:
+    def is_reserved(self, name: str) -> bool:
         """Say whether something that is no record of the hub waits for a user of that name: settings give it something."""
         return any(name in role.users for role in self.settings.roles) or any(
             name in group.users for group in self.settings.groups.values()
@@ -155,13 +155,13 @@ class Hub(ABC):
     @property
     def edge_machine(self) -> "EdgeMachine":
         """Return the edge's machine; one that never sleeps where a place has no other."""
-        from hubless.adapters.sleepless import Sleepless
+        from hubless.adapters.always_on_edge import AlwaysOnEdge
 
-        return Sleepless()
+        return AlwaysOnEdge()
 
     @property
     @abstractmethod
-    def edge_wishes(self) -> "EdgeWishStore": ...
+    def desired_edge_state(self) -> "DesiredEdgeStateStore": ...
 
     @property
     @abstractmethod
@@ -169,7 +169,7 @@ class Hub(ABC):
 
     @property
     @abstractmethod
-    def pace(self) -> "Pace": ...
+    def launch_rate_limiter(self) -> "LaunchRateLimiter": ...
 
     @property
     @abstractmethod
@@ -248,10 +248,10 @@ class Hub(ABC):
         return PasswordAuthenticator(self.users, self.passwords, self.hasher)
 
     @cached_property
-    def services(self) -> "Directory":
-        from hubless.services.directory import Directory
+    def services(self) -> "ServiceRegistry":
+        from hubless.services.service_registry import ServiceRegistry
 
-        return Directory(
+        return ServiceRegistry(
             {s.name: s for s in self.settings.services}, self.service_store, self.roles, self.routing, self.origins
         )
 
@@ -267,7 +267,7 @@ class Hub(ABC):
             self.hasher,
             self.clock,
             frozenset(self.settings.login.admins),
-            self.is_claimed,
+            self.is_reserved,
         )
 
     @cached_property
@@ -357,33 +357,33 @@ class Hub(ABC):
             self.credentials,
             self.stopping,
             self.queue,
-            self.pace,
+            self.launch_rate_limiter,
             self.clock,
             self.deadlines,
             self.profiles,
             self.metrics,
-            self.waking,
+            self.edge_autosuspend,
         )
 
     @cached_property
-    def waking(self) -> "Waking":
-        from hubless.services.waking import Waking
+    def edge_autosuspend(self) -> "EdgeAutosuspend":
+        from hubless.services.edge_autosuspend import EdgeAutosuspend
 
-        return Waking(
+        return EdgeAutosuspend(
             self.edge_machine,
-            self.edge_wishes,
+            self.desired_edge_state,
             self.servers,
             self.routing,
             self.clock,
             self.metrics,
-            self.edge_sleeps_after,
+            self.edge_idle_timeout,
         )
 
     @cached_property
-    def departures(self) -> "Departures":
-        from hubless.services.departures import Departures
+    def user_removal(self) -> "UserRemoval":
+        from hubless.services.user_removal import UserRemoval
 
-        return Departures(self.servers, self.stopping, self.accounts)
+        return UserRemoval(self.servers, self.stopping, self.accounts)
 
     @cached_property
     def reaping(self) -> "Reaping":
@@ -402,14 +402,14 @@ class Hub(ABC):
             self.attempts,
             self.queue,
             self.clock,
-            self._patience,
-            self._patience_by_user,
+            self._idle_policy,
+            self._idle_policy_by_user,
             self.profiles,
             self.services,
             self.share_codes,
             self.settings.login.lock_for,
             self.sweeps,
-            self.waking,
+            self.edge_autosuspend,
             self.message_is_lost_after,
         )
 
@@ -426,19 +426,19 @@ class Hub(ABC):
         return Sharing(self.shares, self.share_codes, self.servers, self.users, self.groups, self.clock)
 
     @property
-    def _patience(self) -> "Patience":
-        from hubless.domain.idleness import Patience
+    def _idle_policy(self) -> "IdlePolicy":
+        from hubless.domain.idleness import IdlePolicy
 
-        return Patience(self.settings.culling.idle_after, self.settings.culling.max_age)
+        return IdlePolicy(self.settings.culling.idle_after, self.settings.culling.max_age)
 
     @property
-    def _patience_by_user(self) -> "Mapping[str, Patience]":
-        from hubless.domain.idleness import Patience
+    def _idle_policy_by_user(self) -> "Mapping[str, IdlePolicy]":
+        from hubless.domain.idleness import IdlePolicy
 
-        return {name: Patience(own.idle_after, own.max_age) for name, own in self.settings.culling.users.items()}
+        return {name: IdlePolicy(own.idle_after, own.max_age) for name, own in self.settings.culling.users.items()}
 
 
-def settle_settings(hub: Hub) -> None:
+def apply_settings(hub: Hub) -> None:
     """Make what settings name and the store lacks: admins and groups."""
     from hubless.domain.users import Group
     from hubless.services.identifiers import new_id

@@ -4,17 +4,17 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from hubless.bootstrap.hub import Hub, settle_settings
+from hubless.bootstrap.hub import Hub, apply_settings
 from hubless.settings import Settings
 
 if TYPE_CHECKING:
     from hubless.adapters.sqlite.database import Database
     from hubless.adapters.sqlite.queue import SqliteQueue
     from hubless.ports.clock import Clock
-    from hubless.ports.edges import EdgeWishStore
+    from hubless.ports.edges import DesiredEdgeStateStore
+    from hubless.ports.launch_rate_limiter import LaunchRateLimiter
     from hubless.ports.launcher import Launcher, TaskEvent
     from hubless.ports.metrics import Metrics
-    from hubless.ports.pace import Pace
     from hubless.ports.passwords import AttemptStore, PasswordStore
     from hubless.ports.readiness import Readiness
     from hubless.ports.routes import RouteStore
@@ -46,12 +46,12 @@ class MachineHub(Hub):
     def read_event(self, event: Mapping[str, Any]) -> "TaskEvent | None":  # noqa: ARG002 processes tell nothing by themselves
         return None
 
-    def is_claimed(self, name: str) -> bool:
+    def is_reserved(self, name: str) -> bool:
         """Say so also where this machine has files for the user."""
         from hubless.adapters.processes.accounts import is_system_user
 
         as_system_users = self.settings.servers.run_as_system_users
-        return super().is_claimed(name) or is_system_user(name, as_system_users=as_system_users)
+        return super().is_reserved(name) or is_system_user(name, as_system_users=as_system_users)
 
     def watcher(self) -> Callable[[], bool]:
         """Return a cheap test of whether the store may have changed since it was last asked."""
@@ -146,10 +146,10 @@ class MachineHub(Hub):
         return SqliteSweepStore(self._database)
 
     @cached_property
-    def edge_wishes(self) -> "EdgeWishStore":
-        from hubless.adapters.sqlite.wishes import SqliteEdgeWishStore
+    def desired_edge_state(self) -> "DesiredEdgeStateStore":
+        from hubless.adapters.sqlite.desired_state import SqliteDesiredEdgeStateStore
 
-        return SqliteEdgeWishStore(self._database)
+        return SqliteDesiredEdgeStateStore(self._database)
 
     @cached_property
     def queue(self) -> "SqliteQueue":
@@ -158,10 +158,10 @@ class MachineHub(Hub):
         return SqliteQueue(self._database)
 
     @cached_property
-    def pace(self) -> "Pace":
-        from hubless.adapters.unpaced import Unpaced
+    def launch_rate_limiter(self) -> "LaunchRateLimiter":
+        from hubless.adapters.no_rate_limit import NoRateLimit
 
-        return Unpaced()
+        return NoRateLimit()
 
     @cached_property
     def launcher(self) -> "Launcher":
@@ -182,9 +182,9 @@ class MachineHub(Hub):
 
     @cached_property
     def metrics(self) -> "Metrics":
-        from hubless.adapters.unmeasured import Unmeasured
+        from hubless.adapters.null_metrics import NullMetrics
 
-        return Unmeasured()
+        return NullMetrics()
 
 
 def build(settings: Settings) -> MachineHub:
@@ -196,7 +196,7 @@ def build(settings: Settings) -> MachineHub:
     """
     hub = MachineHub(settings)
     hub.roles  # noqa: B018 wrong roles stop the start
-    settle_settings(hub)
+    apply_settings(hub)
     return hub
 
 

@@ -17,47 +17,47 @@ STOPPED_FOR_SURE = timedelta(
 )  # after which a stop that was decided has been carried out, or somebody will see the edge
 
 
-class Wanted(StrEnum):
+class EdgePower(StrEnum):
     """What is wanted of the edge."""
 
-    UP = "up"
-    UP_FOR_NOW = "up-for-now"  # nothing needs it: soon it may sleep
-    ASLEEP = "asleep"
+    RUNNING = "up"
+    IDLE = "up-for-now"  # nothing needs it: soon it may sleep
+    STOPPED = "asleep"
 
 
 @value
-class EdgeWish:
+class DesiredEdgeState:
     """What is wanted of the edge, and since when; in `UP`, when the machine was last called."""
 
-    wanted: Wanted
+    power: EdgePower
     since: datetime
 
 
-FIRST = EdgeWish(Wanted.UP, datetime(1970, 1, 1, tzinfo=UTC))  # before anybody wished anything
+INITIAL_STATE = DesiredEdgeState(EdgePower.RUNNING, datetime(1970, 1, 1, tzinfo=UTC))  # before anybody wished anything
 
 
-def when_needed(wish: EdgeWish, now: datetime, *, lives: bool) -> EdgeWish | None:
+def when_needed(wish: DesiredEdgeState, now: datetime, *, lives: bool) -> DesiredEdgeState | None:
     """Return what is to be wished by who calls the machine; None when it need not be called, or somebody just did."""
-    if wish.wanted is Wanted.ASLEEP:
-        return EdgeWish(Wanted.UP, now)
-    was_just_called = wish.wanted is Wanted.UP and now - wish.since < ASKED_AGAIN_AFTER
-    return None if lives or was_just_called else EdgeWish(Wanted.UP, now)
+    if wish.power is EdgePower.STOPPED:
+        return DesiredEdgeState(EdgePower.RUNNING, now)
+    was_just_called = wish.power is EdgePower.RUNNING and now - wish.since < ASKED_AGAIN_AFTER
+    return None if lives or was_just_called else DesiredEdgeState(EdgePower.RUNNING, now)
 
 
-def when_kept(wish: EdgeWish, now: datetime) -> EdgeWish | None:
+def when_kept(wish: DesiredEdgeState, now: datetime) -> DesiredEdgeState | None:
     """Return what is to be wished where the edge lives and is needed; None when that is wished already."""
-    return EdgeWish(Wanted.UP, now) if wish.wanted is Wanted.UP_FOR_NOW else None
+    return DesiredEdgeState(EdgePower.RUNNING, now) if wish.power is EdgePower.IDLE else None
 
 
-def when_unneeded(wish: EdgeWish, now: datetime, sleeps_after: timedelta) -> EdgeWish | None:
+def when_unneeded(wish: DesiredEdgeState, now: datetime, idle_timeout: timedelta) -> DesiredEdgeState | None:
     """Return what is to be wished where nothing needs the edge; None when things stay as they are for now."""
-    if wish.wanted is Wanted.UP:
-        return EdgeWish(Wanted.UP_FOR_NOW, now)
-    if wish.wanted is Wanted.UP_FOR_NOW and now - wish.since >= sleeps_after:
-        return EdgeWish(Wanted.ASLEEP, now)
+    if wish.power is EdgePower.RUNNING:
+        return DesiredEdgeState(EdgePower.IDLE, now)
+    if wish.power is EdgePower.IDLE and now - wish.since >= idle_timeout:
+        return DesiredEdgeState(EdgePower.STOPPED, now)
     return None
 
 
-def is_to_be_stopped(wish: EdgeWish, now: datetime, *, lives: bool) -> bool:
+def should_stop(wish: DesiredEdgeState, now: datetime, *, lives: bool) -> bool:
     """Say whether the machine is to be told (again) to stop: who decided it may have died before, or been refused."""
-    return wish.wanted is Wanted.ASLEEP and (lives or now - wish.since < STOPPED_FOR_SURE)
+    return wish.power is EdgePower.STOPPED and (lives or now - wish.since < STOPPED_FOR_SURE)

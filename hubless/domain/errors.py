@@ -91,7 +91,7 @@ class EdgeUnavailableError(HublessError):
     code = "edge-unavailable"
 
 
-class EdgeFullError(HublessError):
+class EdgeCapacityError(HublessError):
     """Raised when there is no room for the edge's machine: it may be there in a while, and nobody can say when."""
 
     code = "edge-full"
@@ -103,7 +103,7 @@ class LaunchFailedError(HublessError):
     code = "launch-failed"
 
 
-class NotYetError(HublessError):
+class RetryLaterError(HublessError):
     """Raised when what a message asks is not possible now but will be; *after* says when to ask again."""
 
     code = "not-yet"
@@ -113,7 +113,7 @@ class NotYetError(HublessError):
         self.after = after
 
 
-class CapacityUnavailableError(NotYetError):
+class CapacityUnavailableError(RetryLaterError):
     """Raised when a launch cannot be taken now but may be later."""
 
     code = "capacity-unavailable"

@@ -2,20 +2,20 @@
 
 from datetime import datetime, timedelta
 
-from hubless.domain.server import Server
+from hubless.domain.lifecycle import Server
 from hubless.domain.values import value
 
 
 @value
-class Patience:
+class IdlePolicy:
     """How long a server may be idle and how old it may grow; None means for ever."""
 
     idle_after: timedelta | None = None
     max_age: timedelta | None = None
 
-    def overridden_by(self, other: "Patience") -> "Patience":
+    def overridden_by(self, other: "IdlePolicy") -> "IdlePolicy":
         """Return these limits with each that *other* sets in its place."""
-        return Patience(
+        return IdlePolicy(
             idle_after=self.idle_after if other.idle_after is None else other.idle_after,
             max_age=self.max_age if other.max_age is None else other.max_age,
         )
@@ -33,13 +33,13 @@ class Reap:
     why: str
 
 
-def verdict(server: Server, patience: Patience, now: datetime) -> Keep | Reap:
+def verdict(server: Server, idle_policy: IdlePolicy, now: datetime) -> Keep | Reap:
     """Say whether a ready *server* is to be stopped at *now*. At the limit counts as over it."""
     if server.started_at is None:
         return Keep()
-    if patience.max_age is not None and now - server.started_at >= patience.max_age:
-        return Reap(f"it ran for its maximum age of {patience.max_age}")
+    if idle_policy.max_age is not None and now - server.started_at >= idle_policy.max_age:
+        return Reap(f"it ran for its maximum age of {idle_policy.max_age}")
     active_at = max(server.started_at, server.last_activity_at or server.started_at)
-    if patience.idle_after is not None and now - active_at >= patience.idle_after:
-        return Reap(f"it was idle for {patience.idle_after}")
+    if idle_policy.idle_after is not None and now - active_at >= idle_policy.idle_after:
+        return Reap(f"it was idle for {idle_policy.idle_after}")
     return Keep()

@@ -7,11 +7,11 @@ from typing import Any
 from hubless.domain.values import value
 
 
-class Kind(StrEnum):
+class MessageKind(StrEnum):
     """What is to be done."""
 
     LAUNCH = "launch"
-    FOLLOW = "follow"  # look how far it has come: it was heard of
+    ACTIVITY = "follow"  # look how far it has come: it was heard of
     STOP = "stop"
 
 
@@ -19,7 +19,7 @@ class Kind(StrEnum):
 class Message:
     """One thing to do for one launch; doing it twice is doing it once."""
 
-    kind: Kind
+    kind: MessageKind
     server_id: str
     launch_id: str
 
@@ -35,4 +35,4 @@ def decode(facts: Mapping[str, Any]) -> Message:
     Raises:
         ValueError, KeyError: when *facts* are none of ours.
     """
-    return Message(Kind(facts["kind"]), str(facts["server_id"]), str(facts["launch_id"]))
+    return Message(MessageKind(facts["kind"]), str(facts["server_id"]), str(facts["launch_id"]))

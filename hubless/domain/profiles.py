@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import field
 
-from hubless.domain.idleness import Patience
+from hubless.domain.idleness import IdlePolicy
 from hubless.domain.values import value
 
 
@@ -21,4 +21,4 @@ class Profile:
     image: str = ""  # of a container; empty for the hub's own
     memory_bytes: int | None = None
     cpus: float | None = None
-    patience: Patience = field(default_factory=Patience)
+    idle_policy: IdlePolicy = field(default_factory=IdlePolicy)

@@ -2,14 +2,14 @@
 
 from typing import Protocol
 
-from hubless.domain.edges import EdgeWish
+from hubless.domain.edges import DesiredEdgeState
 
 
 class EdgeMachine(Protocol):
     """The machine of the edge. Both calls return before it is up or down, and may be repeated."""
 
     @property
-    def sleeps(self) -> bool:
+    def can_stop(self) -> bool:
         """Say whether there is one that may be stopped at all; where not, nobody calls it."""
         ...
 
@@ -17,8 +17,8 @@ class EdgeMachine(Protocol):
         """Have it start; say whether it was off.
 
         Raises:
-            NotYetError: when it is on its way down.
-            EdgeFullError: when there is no room for it now.
+            RetryLaterError: when it is on its way down.
+            EdgeCapacityError: when there is no room for it now.
             EdgeUnavailableError: when trying again does not help; the message says how to mend it.
         """
         ...
@@ -27,20 +27,20 @@ class EdgeMachine(Protocol):
         """Have it stop; say whether it was on.
 
         Raises:
-            NotYetError: when it is on its way up.
+            RetryLaterError: when it is on its way up.
             EdgeUnavailableError: as `start`.
         """
         ...
 
 
-class EdgeWishStore(Protocol):
+class DesiredEdgeStateStore(Protocol):
     """Holds what is wanted of the edge."""
 
-    def read(self) -> EdgeWish:
-        """Return what is wanted; `FIRST` where nobody has wished anything yet."""
+    def read(self) -> DesiredEdgeState:
+        """Return what is wanted; `INITIAL_STATE` where nobody has wished anything yet."""
         ...
 
-    def write(self, before: EdgeWish, after: EdgeWish) -> None:
+    def write(self, before: DesiredEdgeState, after: DesiredEdgeState) -> None:
         """Replace *before* by *after*.
 
         Raises:

@@ -24,26 +24,26 @@ class Launch:
 
 
 @value
-class Coming:
+class TaskPending:
     """The task exists but has no address yet."""
 
 
 @value
-class Running:
+class TaskRunning:
     """The task runs and will listen on *address* (ip:port)."""
 
     address: str
 
 
 @value
-class Gone:
+class TaskStopped:
     """The task ended or never was; *why* in words, and the last lines it said."""
 
     why: str
     log_tail: tuple[str, ...] = ()
 
 
-TaskStatus = Coming | Running | Gone
+TaskStatus = TaskPending | TaskRunning | TaskStopped
 
 
 @value
@@ -108,7 +108,7 @@ class Launcher(Protocol):
         """Remove what a gone task left behind (its log excepted); nothing when it is still to run."""
         ...
 
-    def discard_unused(self, offered: Iterable[Profile]) -> int:
+    def garbage_collect(self, offered: Iterable[Profile]) -> int:
         """Put away what was made for profiles that are no longer *offered*, and return how many things went.
 
         Only what nothing has been launched from for long goes, a little a call; a launch from it at that very moment

@@ -10,16 +10,16 @@ class Metric(StrEnum):
 
     SPAWNS = "Spawns"  # launches that came to an end, by `outcome`: ready, failed or stopped
     SPAWN_DURATION = "SpawnDuration"  # seconds from being asked for to being ready
-    DEATHS = "Deaths"  # servers that were ready and ended unasked
+    SERVER_CRASHES = "ServerCrashes"  # servers that were ready and ended unasked
     THROTTLES = "Throttles"  # launches put off because the launcher's limits were reached
     RUNNING_SERVERS = "RunningServers"  # at the moment
     QUEUE_LENGTH = "QueueLength"  # messages at the moment
     CULLS = "Culls"  # servers stopped because they were idle or old
     ORPHANS = "Orphans"  # tasks without a record, ended
     STALE_ROUTES = "StaleRoutes"  # routes without a server, removed
-    EDGE_WAKES = "EdgeWakes"  # starts of an edge that slept
-    EDGE_SLEEPS = "EdgeSleeps"  # stops of an edge that nothing needed
-    EDGE_REFUSALS = "EdgeRefusals"  # starts and stops of it that were refused, for want of room or of rights
+    EDGE_STARTS = "EdgeStarts"  # starts of an edge that slept
+    EDGE_STOPS = "EdgeStops"  # stops of an edge that nothing needed
+    EDGE_FAILURES = "EdgeStartStopFailures"  # starts and stops of it that were refused, for want of room or of rights
 
 
 class Metrics(Protocol):

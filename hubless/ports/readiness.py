@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from hubless.domain.server import Server
+from hubless.domain.lifecycle import Server
 
 
 class Readiness(Protocol):

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Protocol
 
-from hubless.domain.server import Server, State
+from hubless.domain.lifecycle import Server, State
 
 
 class ServerStore(Protocol):
@@ -73,7 +73,7 @@ class ServerStore(Protocol):
         """Return how many servers are in one of *states*."""
         ...
 
-    def ahead_of(self, server: Server, now: datetime) -> int:
+    def queue_position(self, server: Server, now: datetime) -> int:
         """Return how many requested servers entered their state before *server*: its place in the queue.
 
         It costs little however many ask and wait. Up to a hundred are counted. Beyond that the answer may be as old as five

@@ -6,11 +6,11 @@ from typing import Protocol
 class SweepStore(Protocol):
     """Remembers the place at which the next run goes on."""
 
-    def place(self) -> str:
+    def resume_point(self) -> str:
         """Return the place; empty for the beginning."""
         ...
 
-    def move(self, before: str, after: str) -> None:
+    def set_resume_point(self, before: str, after: str) -> None:
         """Set the place to *after*.
 
         Raises:

@@ -11,7 +11,7 @@ from hubless.domain.errors import (
     NotFoundError,
     StoreConflictError,
 )
-from hubless.domain.server import ACTIVE
+from hubless.domain.lifecycle import ACTIVE
 from hubless.domain.users import User
 from hubless.domain.values import value
 from hubless.ports.clock import Clock
@@ -38,7 +38,7 @@ class Accounts:
     hasher: PasswordHasher
     clock: Clock
     admins: frozenset[str] = frozenset()  # names that settings make admins
-    is_kept: Callable[[str], bool] = lambda _name: False  # whether a name brings something with it
+    is_reserved: Callable[[str], bool] = lambda _name: False  # whether a name brings something with it
 
     def find(self, name: str) -> User:
         """Return the user of that name.
@@ -180,15 +180,15 @@ class Accounts:
         """
         check_password(password)
         name = names.normalise_user_name(name)
-        if self.brings_something(name):
+        if self.is_reserved_name(name):
             raise NameTakenError("User", name)
         user = self.add(name)
         self.passwords.set(user.id, self.hasher.hash(password))
         return user
 
-    def brings_something(self, name: str) -> bool:
+    def is_reserved_name(self, name: str) -> bool:
         """Say whether settings give something to whoever bears *name*: only admins give such names."""
-        return name in self.admins or self.is_kept(name)
+        return name in self.admins or self.is_reserved(name)
 
     def _set_password(self, user: User, password: str) -> None:
         self.passwords.set(user.id, self.hasher.hash(password))

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from hubless.domain.errors import InvalidRequestError
-from hubless.domain.messages import Kind, Message
+from hubless.domain.lifecycle import PENDING_START
+from hubless.domain.messages import Message, MessageKind
 from hubless.domain.routes import ServerKey
-from hubless.domain.server import PENDING_START
 from hubless.domain.users import User
 from hubless.domain.values import value
 from hubless.ports.clock import Clock
@@ -49,7 +49,7 @@ class Activity:
             if server is not None:
                 self.servers.touch(server.id, servers[name])
                 if server.id == by_server and server.state in PENDING_START:
-                    self.queue.send(Message(Kind.FOLLOW, server.id, server.launch_id or ""))
+                    self.queue.send(Message(MessageKind.ACTIVITY, server.id, server.launch_id or ""))
         if at is not None:
             self.users.touch(user.id, at)
 

@@ -4,9 +4,9 @@ import json
 from collections.abc import Callable
 
 from hubless.domain import names, tokens
+from hubless.domain.lifecycle import Server
 from hubless.domain.origins import SHARED, Origins
 from hubless.domain.profiles import Profile
-from hubless.domain.server import Server
 from hubless.domain.tokens import Client, OwnerKind, Token
 from hubless.domain.users import User
 from hubless.domain.values import value

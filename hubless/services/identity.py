@@ -12,7 +12,7 @@ from hubless.domain.values import value
 from hubless.ports.clock import Clock
 from hubless.ports.tokens import SessionStore, TokenStore
 from hubless.ports.users import UserStore
-from hubless.services.directory import Directory
+from hubless.services.service_registry import ServiceRegistry
 
 ACTIVITY_RESOLUTION = timedelta(seconds=30)  # JupyterHub's activity_resolution: finer is not worth a write
 
@@ -55,7 +55,7 @@ class Identities:
     users: UserStore
     clock: Clock
     roles: Mapping[str, Role]
-    services: Directory
+    services: ServiceRegistry
 
     def of_token(self, secret: str) -> Actor | None:
         """Return who holds *secret*, or None when nobody does (any more)."""

@@ -1,38 +1,37 @@
 """Launching servers and following them until they are ready, one conditional write a step.
 
 Whoever calls may crash after any line or call twice: the record says what was reached, every step can be repeated, and
-`follow` goes on from there.
+`reconcile` goes on from there.
 """
 
 import logging
 from collections.abc import Mapping
 
-from hubless.domain import names
-from hubless.domain import server as lifecycle
+from hubless.domain import lifecycle, names
 from hubless.domain.errors import (
     CapacityUnavailableError,
     LaunchFailedError,
-    NotYetError,
+    RetryLaterError,
     StoreConflictError,
 )
-from hubless.domain.messages import Kind, Message
+from hubless.domain.lifecycle import PENDING, PENDING_START, Deadlines, Server, State
+from hubless.domain.messages import Message, MessageKind
 from hubless.domain.profiles import Profile
 from hubless.domain.routes import ServerKey
-from hubless.domain.server import PENDING, PENDING_START, Deadlines, Server, State
 from hubless.domain.users import User
 from hubless.domain.values import value
 from hubless.ports.clock import Clock
-from hubless.ports.launcher import Coming, Gone, Launcher, Running, TaskEvent, TaskStatus
+from hubless.ports.launch_rate_limiter import LaunchRateLimiter
+from hubless.ports.launcher import Launcher, TaskEvent, TaskPending, TaskRunning, TaskStatus, TaskStopped
 from hubless.ports.metrics import Metric, Metrics
-from hubless.ports.pace import Pace
 from hubless.ports.queue import Queue
 from hubless.ports.readiness import Readiness
 from hubless.ports.servers import ServerStore
 from hubless.ports.users import UserStore
 from hubless.services.credentials import Credentials
+from hubless.services.edge_autosuspend import EdgeAutosuspend
 from hubless.services.routing import Routing
 from hubless.services.stopping import Stopping
-from hubless.services.waking import Waking
 
 logger = logging.getLogger(__name__)
 
@@ -51,39 +50,39 @@ class Launching:
     credentials: Credentials
     stopping: Stopping
     queue: Queue
-    pace: Pace
+    launch_rate_limiter: LaunchRateLimiter
     clock: Clock
     deadlines: Deadlines
     profiles: Mapping[str, Profile]
     metrics: Metrics
-    waking: Waking
+    edge_autosuspend: EdgeAutosuspend
 
-    def carry_out(self, message: Message) -> None:
+    def on_message(self, message: Message) -> None:
         """Do what *message* asks, unless its launch is over or has come further already.
 
         Raises:
-            NotYetError: when it is to be tried again later.
+            RetryLaterError: when it is to be tried again later.
         """
         server = self.servers.get(message.server_id)
         if server is None or server.launch_id != message.launch_id:
             return
         try:
-            if message.kind is Kind.LAUNCH and server.state is State.REQUESTED:
-                self.waking.call()  # as early as can be: both take half a minute to come up
+            if message.kind is MessageKind.LAUNCH and server.state is State.REQUESTED:
+                self.edge_autosuspend.request_start()  # as early as can be: both take half a minute to come up
                 self._launch(server)
-            elif message.kind is Kind.FOLLOW and server.state in {State.LAUNCHING, State.STARTING}:
-                self._follow_heard(server)
-            elif message.kind is Kind.STOP and server.state is State.STOPPING:
-                self.stopping.carry_out(server)
+            elif message.kind is MessageKind.ACTIVITY and server.state in {State.LAUNCHING, State.STARTING}:
+                self._on_activity(server)
+            elif message.kind is MessageKind.STOP and server.state is State.STOPPING:
+                self.stopping.stop(server)
         except StoreConflictError:
             logger.info(
-                "server %s moved meanwhile; its record says what is next", server.id, extra=lifecycle.marks(server)
+                "server %s moved meanwhile; its record says what is next", server.id, extra=lifecycle.log_fields(server)
             )
         except CapacityUnavailableError:
             self.metrics.count(Metric.THROTTLES)
             raise
 
-    def observe(self, event: TaskEvent) -> None:
+    def on_task_event(self, event: TaskEvent) -> None:
         """Take the step that *event* tells of, unless it was taken already.
 
         No order is needed: a task only ever goes forward, and what an event says of an earlier moment moves nothing.
@@ -94,53 +93,53 @@ class Launching:
         try:
             if server.state is State.REQUESTED:
                 server = self._note_task(server, event.task)
-            self.follow(server, event.status)
+            self.reconcile(server, event.status)
         except StoreConflictError:
             logger.info(
-                "server %s moved meanwhile; its record says what is next", server.id, extra=lifecycle.marks(server)
+                "server %s moved meanwhile; its record says what is next", server.id, extra=lifecycle.log_fields(server)
             )
-        self.follow_if_heard(server)  # before this event came
+        self.resend_activity(server)  # before this event came
 
-    def follow_if_heard(self, server: Server) -> None:
+    def resend_activity(self, server: Server) -> None:
         """Have a server on its way up that has been heard of led to where it is served, as soon as the edges serve it."""
-        if lifecycle.is_heard(server) and server.state in PENDING_START:
-            self.queue.send(Message(Kind.FOLLOW, server.id, server.launch_id or ""))
+        if lifecycle.has_reported(server) and server.state in PENDING_START:
+            self.queue.send(Message(MessageKind.ACTIVITY, server.id, server.launch_id or ""))
 
-    def follow_pending(self) -> int:
+    def reconcile_pending(self) -> int:
         """Move on every server that is between two rests, and return how many there are."""
         pending = self.servers.in_states(PENDING)
         for server in pending:
-            self.follow_safely(server)
+            self.reconcile_safely(server)
         return len(pending)
 
-    def check_running(self) -> None:
+    def reconcile_running(self) -> None:
         """Settle every ready server whose task is gone: its owner is told at the next look, not at a time-out."""
         for server in self.servers.in_states([State.READY]):
-            self.follow_safely(server)
+            self.reconcile_safely(server)
 
-    def follow_safely(self, server: Server) -> None:
-        """Do what `follow` does; one bad server does not hold up the others."""
+    def reconcile_safely(self, server: Server) -> None:
+        """Do what `reconcile` does; one bad server does not hold up the others."""
         try:
-            self.follow(server)
+            self.reconcile(server)
         except StoreConflictError:
             logger.info(
-                "server %s moved meanwhile; its record says what is next", server.id, extra=lifecycle.marks(server)
+                "server %s moved meanwhile; its record says what is next", server.id, extra=lifecycle.log_fields(server)
             )
         except Exception:
-            logger.exception("server %s could not be followed", server.id, extra=lifecycle.marks(server))
+            logger.exception("server %s could not be followed", server.id, extra=lifecycle.log_fields(server))
 
-    def follow(self, server: Server, status: TaskStatus | None = None) -> None:
+    def reconcile(self, server: Server, status: TaskStatus | None = None) -> None:
         """Take the next step that *server*'s task and the time allow; without *status* the launcher is asked for it."""
         match server.state:
             case State.REQUESTED:
                 if lifecycle.is_overdue(server, self.clock.now()):
                     self.stopping.fail(server, "No place was found to launch it in time. Try again later.")
             case State.LAUNCHING | State.STARTING:
-                self._follow_start(server, status or self.launcher.describe(server.task or ""))
+                self._reconcile_start(server, status or self.launcher.describe(server.task or ""))
             case State.READY:
                 self._check(server, status or self.launcher.describe(server.task or ""))
             case State.STOPPING:
-                self.stopping.settle(server, status)
+                self.stopping.reconcile(server, status)
             case State.STOPPED | State.FAILED:
                 pass
 
@@ -150,7 +149,7 @@ class Launching:
         if owner is None or profile is None:
             self.stopping.fail(server, f"Profile {server.profile} is no longer on offer")
             return
-        self.pace.wait()
+        self.launch_rate_limiter.acquire()
         launch = self.credentials.issue(server, owner, profile)
         try:
             task = self.launcher.launch(launch)
@@ -162,12 +161,12 @@ class Launching:
         except StoreConflictError:
             self._undo_unless_wanted(server, task)
             return
-        self.follow_if_heard(server)  # its launch came to us twice, and it was faster
+        self.resend_activity(server)  # its launch came to us twice, and it was faster
 
     def _note_task(self, server: Server, task: str) -> Server:
         launched = lifecycle.launched(server, task=task, now=self.clock.now(), deadlines=self.deadlines)
         self.servers.write(server, launched)
-        logger.info("server %s runs as task %s", server.id, task, extra=lifecycle.marks(server))
+        logger.info("server %s runs as task %s", server.id, task, extra=lifecycle.log_fields(server))
         return launched
 
     def _undo_unless_wanted(self, server: Server, task: str) -> None:
@@ -180,25 +179,25 @@ class Launching:
         if not is_live:  # else they are the first task's
             self.credentials.remove(server)
 
-    def _follow_heard(self, server: Server) -> None:
+    def _on_activity(self, server: Server) -> None:
         """Lead a server that was heard of to where it is served. Nobody asks for its task: who speaks is alive."""
-        self.follow(server, Running(server.address) if server.address else None)
+        self.reconcile(server, TaskRunning(server.address) if server.address else None)
         now = self.servers.get(server.id)
         is_on_its_way = now is not None and now.launch_id == server.launch_id and now.state in PENDING_START
-        if now is not None and is_on_its_way and lifecycle.is_heard(now):
-            raise NotYetError(f"Server {server.id} is not served by every edge yet")
+        if now is not None and is_on_its_way and lifecycle.has_reported(now):
+            raise RetryLaterError(f"Server {server.id} is not served by every edge yet")
 
-    def _follow_start(self, server: Server, status: TaskStatus) -> None:
-        if isinstance(status, Gone):
+    def _reconcile_start(self, server: Server, status: TaskStatus) -> None:
+        if isinstance(status, TaskStopped):
             self.stopping.fail(server, f"The server {status.why}", status.log_tail, status=status)
             return
         # Nobody may have looked for longer than the deadline: what has come further meanwhile is not failed for that.
-        if isinstance(status, Running) and self._approach(server, status):
+        if isinstance(status, TaskRunning) and self._approach(server, status):
             return
         if lifecycle.is_overdue(server, self.clock.now()):
             self.stopping.fail(server, self._lateness(server), self._said(server))
 
-    def _approach(self, server: Server, status: Running) -> bool:
+    def _approach(self, server: Server, status: TaskRunning) -> bool:
         """Note the address, then ask the server itself, then have it routed, then call it ready; say whether it moved."""
         came_from = server.state
         if server.state is State.LAUNCHING:
@@ -215,7 +214,7 @@ class Launching:
             ServerKey(server.id, server.owner_id),
         )
         if not self.routing.is_served(sequence):
-            self.waking.call()
+            self.edge_autosuspend.request_start()
             self._unroute_unless_wanted(server, owner)
             return server.state is not came_from
         self._welcome(server, owner)
@@ -227,7 +226,7 @@ class Launching:
         try:
             self.servers.write(server, lifecycle.answered(server, now=now, deadlines=self.deadlines))
             logger.info(
-                "server %s is ready after %.1f s", server.id, took.total_seconds(), extra=lifecycle.marks(server)
+                "server %s is ready after %.1f s", server.id, took.total_seconds(), extra=lifecycle.log_fields(server)
             )
             self.metrics.count(Metric.SPAWNS, outcome="ready")
             self.metrics.duration(Metric.SPAWN_DURATION, took)
@@ -242,7 +241,7 @@ class Launching:
             self.routing.remove(names.route_prefix(owner.name, server.name), server.launch_id or "")
 
     def _check(self, server: Server, status: TaskStatus) -> None:
-        if isinstance(status, Gone):
+        if isinstance(status, TaskStopped):
             self.stopping.fail(server, f"The server {status.why}", status.log_tail, status=status)
 
     def _lateness(self, server: Server) -> str:
@@ -250,7 +249,7 @@ class Launching:
             self.deadlines.launching if server.state is State.LAUNCHING else self.deadlines.starting
         ).total_seconds()
         what = "get an address" if server.state is State.LAUNCHING else "answer"
-        if lifecycle.is_heard(server):
+        if lifecycle.has_reported(server):
             what = "come to be served by every edge"
         return f"The server did not {what} within {seconds:.0f} seconds"
 
@@ -258,4 +257,4 @@ class Launching:
         """Return what a server that is to be ended has said so far."""
         self.launcher.stop(server.task or "", force=True)
         status = self.launcher.describe(server.task or "")
-        return () if isinstance(status, Coming | Running) else status.log_tail
+        return () if isinstance(status, TaskPending | TaskRunning) else status.log_tail

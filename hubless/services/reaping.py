@@ -12,15 +12,15 @@ from functools import partial
 
 from hubless.domain import idleness, names
 from hubless.domain.errors import StoreConflictError, StoreUnavailableError
-from hubless.domain.idleness import Patience, Reap
-from hubless.domain.messages import Kind, Message
+from hubless.domain.idleness import IdlePolicy, Reap
+from hubless.domain.lifecycle import ACTIVE, Server, State
+from hubless.domain.messages import Message, MessageKind
 from hubless.domain.profiles import Profile
 from hubless.domain.routes import Route, ServerKey
-from hubless.domain.server import ACTIVE, Server, State
 from hubless.domain.users import User
 from hubless.domain.values import value
 from hubless.ports.clock import Clock
-from hubless.ports.launcher import Gone, Launcher, Task, TaskStatus
+from hubless.ports.launcher import Launcher, Task, TaskStatus, TaskStopped
 from hubless.ports.passwords import AttemptStore
 from hubless.ports.queue import Queue
 from hubless.ports.servers import ServerStore
@@ -28,16 +28,16 @@ from hubless.ports.shares import ShareCodeStore
 from hubless.ports.sweeps import SweepStore
 from hubless.ports.tokens import ClientStore, SessionStore, TokenStore
 from hubless.ports.users import UserStore
-from hubless.services.directory import Directory
+from hubless.services.edge_autosuspend import EdgeAutosuspend
 from hubless.services.launching import Launching
-from hubless.services.rounds import Round, Step, go_round
+from hubless.services.resumable_sweep import Step, SweepProgress, run_steps
 from hubless.services.routing import Routing
+from hubless.services.service_registry import ServiceRegistry
 from hubless.services.stopping import Stopping
-from hubless.services.waking import Waking
 
 logger = logging.getLogger(__name__)
 
-_WAITING = {State.REQUESTED: Kind.LAUNCH, State.STOPPING: Kind.STOP}  # for a message of this kind
+_WAITING = {State.REQUESTED: MessageKind.LAUNCH, State.STOPPING: MessageKind.STOP}  # for a message of this kind
 AGAIN = timedelta(minutes=1)  # as long as sweeps are apart in the cloud
 BATCH, PIECE = 500, 50  # of what is expired: at most in one run, and at once
 
@@ -54,17 +54,17 @@ class Part(IntEnum):
 
 
 @value
-class Sweep:
+class SweepReport:
     """What one run of the sweep did, and whether it was cut: then the next one begins where this one ended."""
 
     active: int  # servers that run or are on their way, at its beginning
-    looked_at: int
+    checked: int
     reaped: int
     orphans: int
     stale_routes: int
     expired: int
     discarded: int
-    is_cut: bool
+    is_incomplete: bool
 
 
 @value
@@ -92,17 +92,17 @@ class Reaping:
     attempts: AttemptStore
     queue: Queue
     clock: Clock
-    patience: Patience
-    patience_by_user: Mapping[str, Patience]
+    idle_policy: IdlePolicy
+    idle_policy_by_user: Mapping[str, IdlePolicy]
     profiles: Mapping[str, Profile]
-    services: Directory
+    services: ServiceRegistry
     share_codes: ShareCodeStore
     lock_for: timedelta
     sweeps: SweepStore
-    waking: Waking
+    edge_autosuspend: EdgeAutosuspend
     message_is_lost_after: timedelta = timedelta(seconds=20)  # for so long a request to start or stop may wait its turn
 
-    def sweep(self, until: datetime | None = None) -> Sweep:
+    def sweep(self, until: datetime | None = None) -> SweepReport:
         """Go round once, from where the last run was cut; stop at *until*, after one step at least.
 
         Only the lists are made in any case: a round trip for a hundred servers.
@@ -126,46 +126,46 @@ class Reaping:
                 for route in self.routing.stale(routes, live)
             ),
             *self._tidy(routes, now, until),
-            Step(Part.UNUSED, "", lambda: self.launcher.discard_unused(self.profiles.values())),
+            Step(Part.UNUSED, "", lambda: self.launcher.garbage_collect(self.profiles.values())),
         ]
         this = self._go_round(steps, until)
-        return Sweep(
+        return SweepReport(
             active=len(active),
-            looked_at=this.taken[Part.SERVERS],
+            checked=this.taken[Part.SERVERS],
             reaped=this.done[Part.SERVERS],
             orphans=this.done[Part.TASKS],
             stale_routes=this.done[Part.ROUTES],
             expired=this.done[Part.EXPIRED],
             discarded=this.done[Part.UNUSED],
-            is_cut=bool(this.cut_after),
+            is_incomplete=bool(this.resume_after),
         )
 
-    def patience_for(self, server: Server, owner_name: str) -> Patience:
+    def idle_policy_for(self, server: Server, owner_name: str) -> IdlePolicy:
         """Return the limits for *server*: the hub's, then its profile's, then its owner's own."""
         profile = self.profiles.get(server.profile)
-        limits = self.patience.overridden_by(profile.patience) if profile else self.patience
-        return limits.overridden_by(self.patience_by_user.get(owner_name, Patience()))
+        limits = self.idle_policy.overridden_by(profile.idle_policy) if profile else self.idle_policy
+        return limits.overridden_by(self.idle_policy_by_user.get(owner_name, IdlePolicy()))
 
     def _settle_edge(self, active: list[Server], routes: list[Route]) -> None:
         """See to the edge at every run, wherever the round is: without it nobody reaches what runs."""
         try:
-            self.waking.settle(is_needed=bool(active) or self.routing.leads_to_services(routes))
+            self.edge_autosuspend.reconcile(is_needed=bool(active) or self.routing.has_service_routes(routes))
         except Exception:
             logger.exception("the edge could not be looked after")
 
     # --- in which order, and for how long ---
 
-    def _go_round(self, steps: list[Step], until: datetime | None) -> Round:
+    def _go_round(self, steps: list[Step], until: datetime | None) -> SweepProgress:
         """Take the steps from where the last run was cut, and note where this one was.
 
         The place is noted once, at the end: who dies before has the next run repeat what it did, which does no harm. Two
         runs at once go the same way; where both are cut, either's place is right, as each has done all before its own.
         """
-        before = self.sweeps.place()
-        this = go_round(steps, before, lambda: self._is_over(until))
-        if this.cut_after != before:
+        before = self.sweeps.resume_point()
+        this = run_steps(steps, before, lambda: self._is_over(until))
+        if this.resume_after != before:
             with suppress(StoreConflictError):
-                self.sweeps.move(before, this.cut_after)
+                self.sweeps.set_resume_point(before, this.resume_after)
         return this
 
     def _is_over(self, until: datetime | None) -> bool:
@@ -206,7 +206,7 @@ class Reaping:
     def _look_at(self, server: Server, owner: User | None, status: TaskStatus | None, seen: "_Seen") -> int:
         owner_name, now = owner.name if owner else "", seen.now
         # What has died is told as such, however idle it was.
-        if not isinstance(status, Gone) and self._is_to_go(server, owner_name, now):
+        if not isinstance(status, TaskStopped) and self._is_to_go(server, owner_name, now):
             current = self.servers.get(server.id)
             # Looked at again: what was active since the list was made stays, and no write would mind that.
             if current is not None and current.revision == server.revision and self._is_to_go(current, owner_name, now):
@@ -214,10 +214,15 @@ class Reaping:
                 return 1
         if server.state in _WAITING and self._is_message_lost(server, seen):
             self.queue.send(Message(_WAITING[server.state], server.id, server.launch_id or ""))
-        self.launching.follow(server, status)  # the launcher is asked again only for what it did not list
-        if owner is not None and server.state is State.READY and status is not None and not isinstance(status, Gone):
+        self.launching.reconcile(server, status)  # the launcher is asked again only for what it did not list
+        if (
+            owner is not None
+            and server.state is State.READY
+            and status is not None
+            and not isinstance(status, TaskStopped)
+        ):
             self._route_again(server, owner, seen)
-        self.launching.follow_if_heard(server)  # who said so may have died before the message was sent
+        self.launching.resend_activity(server)  # who said so may have died before the message was sent
         return 0
 
     def _is_message_lost(self, server: Server, seen: "_Seen") -> bool:
@@ -244,7 +249,7 @@ class Reaping:
     def _is_to_go(self, server: Server, owner_name: str, now: datetime) -> bool:
         if server.state is not State.READY:
             return False
-        verdict = idleness.verdict(server, self.patience_for(server, owner_name), now)
+        verdict = idleness.verdict(server, self.idle_policy_for(server, owner_name), now)
         if isinstance(verdict, Reap):
             logger.info("server %s of %s is to be reaped: %s", server.id, owner_name, verdict.why)
         return isinstance(verdict, Reap)
@@ -273,7 +278,7 @@ class Reaping:
         tidying: Mapping[str, Callable[[], None]] = {
             "attempts": lambda: self.attempts.delete_before(now - self.lock_for),
             "edges": self.routing.tidy,
-            "services": lambda: self.routing.settle_services(self.services.all(), routes),
+            "services": lambda: self.routing.sync_services(self.services.all(), routes),
         }
         expiring: Mapping[str, Callable[[datetime, int], int]] = {
             "tokens": self.tokens.delete_expired,
@@ -305,7 +310,7 @@ def _seconds(tasks: list[Task], active: list[Server]) -> Iterator[Task]:
     """Yield tasks that run for a launch whose record has another one."""
     known = {server.launch_id: server.task for server in active if server.task}
     for task in tasks:
-        if known.get(task.launch_id, task.task) != task.task and not isinstance(task.status, Gone):
+        if known.get(task.launch_id, task.task) != task.task and not isinstance(task.status, TaskStopped):
             yield task
 
 

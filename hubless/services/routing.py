@@ -39,11 +39,11 @@ class Routing:
         oldest = self.clock.now() - EDGE_IS_LOST_AFTER
         return any(report.seen_at >= oldest for report in self.routes.reports())
 
-    def leads_to_services(self, routes: Iterable[Route]) -> bool:
+    def has_service_routes(self, routes: Iterable[Route]) -> bool:
         """Say whether one of *routes* leads to a service."""
         return any(route.launch_id == _launch_of(route.prefix) for route in routes)
 
-    def settle_services(self, services: Iterable[Service], routes: Iterable[Route] | None = None) -> None:
+    def sync_services(self, services: Iterable[Service], routes: Iterable[Route] | None = None) -> None:
         """Lead each service's prefix to its URL, and drop the routes of services that are no more.
 
         Args:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from hubless.domain.errors import InvalidRequestError, NotFoundError
-from hubless.domain.server import Server
+from hubless.domain.lifecycle import Server
 from hubless.domain.shares import Share, ShareCode
 from hubless.domain.tokens import MAX_SECRET_LENGTH, sha256
 from hubless.domain.users import Group, User

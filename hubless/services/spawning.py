@@ -5,17 +5,16 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from hubless.domain import names
-from hubless.domain import server as lifecycle
+from hubless.domain import lifecycle, names
 from hubless.domain.errors import (
     InvalidRequestError,
     NameTakenError,
     NotFoundError,
     QuotaExceededError,
 )
-from hubless.domain.messages import Kind, Message
+from hubless.domain.lifecycle import ACTIVE, INACTIVE, Deadlines, Server
+from hubless.domain.messages import Message, MessageKind
 from hubless.domain.profiles import Profile
-from hubless.domain.server import ACTIVE, INACTIVE, Deadlines, Server
 from hubless.domain.users import User
 from hubless.domain.values import value
 from hubless.ports.clock import Clock
@@ -108,9 +107,9 @@ class Spawning:
             deadlines=self.deadlines,
         )
         self.servers.write(server, asked)
-        self.queue.send(Message(Kind.LAUNCH, asked.id, asked.launch_id or ""))
+        self.queue.send(Message(MessageKind.LAUNCH, asked.id, asked.launch_id or ""))
         logger.info(
-            "server %s of %s is asked for as %s", asked.id, owner.name, profile.name, extra=lifecycle.marks(asked)
+            "server %s of %s is asked for as %s", asked.id, owner.name, profile.name, extra=lifecycle.log_fields(asked)
         )
         return asked
 
@@ -158,7 +157,7 @@ class Spawning:
 
     def position(self, server: Server) -> int:
         """Return how many servers are launched before this one that waits, about so many where they are more than a hundred."""
-        return self.servers.ahead_of(server, self.clock.now())
+        return self.servers.queue_position(server, self.clock.now())
 
     def _create(
         self, owner: User, name: str, *, display_name: str, user_options: Mapping[str, Any] | None = None

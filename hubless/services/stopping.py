@@ -6,15 +6,14 @@ nothing is left.
 
 import logging
 
-from hubless.domain import names
-from hubless.domain import server as lifecycle
+from hubless.domain import lifecycle, names
 from hubless.domain.errors import IllegalTransitionError, StoreConflictError
-from hubless.domain.messages import Kind, Message
-from hubless.domain.server import Deadlines, Server, State
+from hubless.domain.lifecycle import Deadlines, Server, State
+from hubless.domain.messages import Message, MessageKind
 from hubless.domain.usage import Usage
 from hubless.domain.values import value
 from hubless.ports.clock import Clock
-from hubless.ports.launcher import Gone, Launcher, TaskStatus
+from hubless.ports.launcher import Launcher, TaskStatus, TaskStopped
 from hubless.ports.metrics import Metric, Metrics
 from hubless.ports.queue import Queue
 from hubless.ports.servers import ServerStore
@@ -52,10 +51,10 @@ class Stopping:
             return server
         out = lifecycle.stopping(server, now=self.clock.now(), deadlines=self.deadlines)
         self.servers.write(server, out)
-        logger.info("server %s is to stop", server.id, extra=lifecycle.marks(server))
+        logger.info("server %s is to stop", server.id, extra=lifecycle.log_fields(server))
         if server.state in lifecycle.PENDING_START:
             self.metrics.count(Metric.SPAWNS, outcome="stopped")
-        self.queue.send(Message(Kind.STOP, out.id, out.launch_id or ""))
+        self.queue.send(Message(MessageKind.STOP, out.id, out.launch_id or ""))
         return out
 
     def fail(
@@ -69,27 +68,27 @@ class Stopping:
         out = lifecycle.stopping(server, now=self.clock.now(), deadlines=self.deadlines, failure=why, log_tail=log_tail)
         self.servers.write(server, out)
         logger.warning(
-            "server %s of launch %s failed: %s", server.id, server.launch_id, why, extra=lifecycle.marks(server)
+            "server %s of launch %s failed: %s", server.id, server.launch_id, why, extra=lifecycle.log_fields(server)
         )
         if server.state is State.READY:
-            self.metrics.count(Metric.DEATHS)
+            self.metrics.count(Metric.SERVER_CRASHES)
         else:
             self.metrics.count(Metric.SPAWNS, outcome="failed")
-        if isinstance(status, Gone):
-            self.settle(out, status)
+        if isinstance(status, TaskStopped):
+            self.reconcile(out, status)
         else:
-            self.carry_out(out, force=True)
+            self.stop(out, force=True)
 
-    def carry_out(self, server: Server, *, force: bool = False) -> None:
+    def stop(self, server: Server, *, force: bool = False) -> None:
         """Take the route away and ask the task to end; settle the server where it has ended already."""
         self._unroute(server)
         if server.task is not None:
             self.launcher.stop(server.task, force=force)
-        self.settle(server)
+        self.reconcile(server)
 
-    def settle(self, server: Server, status: TaskStatus | None = None) -> None:
-        """Write that *server* ended once its task has, by force when it is overdue; as `Launching.follow` on *status*."""
-        if server.task is not None and not isinstance(status or self.launcher.describe(server.task), Gone):
+    def reconcile(self, server: Server, status: TaskStatus | None = None) -> None:
+        """Write that *server* ended once its task has, by force when it is overdue; as `Launching.reconcile` on *status*."""
+        if server.task is not None and not isinstance(status or self.launcher.describe(server.task), TaskStopped):
             if lifecycle.is_overdue(server, self.clock.now()):
                 self._unroute(server)
                 self.launcher.stop(server.task, force=True)

@@ -3,21 +3,21 @@
 A key that is unknown, of the wrong type or out of bounds stops the start with a sentence that names it.
 """
 
-from hubless.settings.kinds import NEVER, SettingsError
 from hubless.settings.loading import DEFAULT_FILE, Settings, load, parse, read_text
 from hubless.settings.sections import (
     CullingSettings,
     CustomScopeSettings,
     GroupSettings,
     HubSettings,
+    IdlePolicySettings,
     LoginSettings,
-    PatienceSettings,
     ProfileSettings,
     RoleSettings,
     ServersSettings,
     ServiceSettings,
     TokensSettings,
 )
+from hubless.settings.types import NEVER, SettingsError
 
 __all__ = [
     "DEFAULT_FILE",
@@ -26,8 +26,8 @@ __all__ = [
     "CustomScopeSettings",
     "GroupSettings",
     "HubSettings",
+    "IdlePolicySettings",
     "LoginSettings",
-    "PatienceSettings",
     "ProfileSettings",
     "RoleSettings",
     "ServersSettings",

@@ -1,6 +1,6 @@
 """What the infrastructure made for a hub in AWS, as its functions are told it: names and addresses, nothing secret.
 
-Whoever deploys writes the variables (`written`), the functions read them (`cloud_settings`).
+Whoever deploys writes the variables (`to_environment`), the functions read them (`cloud_settings`).
 """
 
 from collections.abc import Mapping, MutableMapping
@@ -20,20 +20,20 @@ from hubless.settings.environment import (
     listed,
     of_text,
 )
-from hubless.settings.kinds import (
+from hubless.settings.loading import DEFAULT_FILE, Settings, parse, parse_toml, read_text
+from hubless.settings.types import (
     CPUS,
     NAME,
     SIZE,
     SOME,
     TEXT,
     WEB_ORIGIN,
-    Kind,
     SettingsError,
+    SettingType,
     choice,
     count,
     setting,
 )
-from hubless.settings.loading import DEFAULT_FILE, Settings, parse, parse_toml, read_text
 
 PREFIX = "HUBLESS_"
 
@@ -51,9 +51,9 @@ def _hub_name(given: Any) -> str:
 
 
 _SOME = of_text(SOME, listed, "texts with commas between them, one at least")
-_CPUS = Kind("a number of processors such as 0.5 or 2", lambda given: _some_of(CPUS.read(float(given))))
-_MEMORY = Kind('a size such as "512M" or "2G"', lambda given: _some_of(SIZE.read(given)))
-_HUB_NAME = Kind("1 to 32 of a-z, 0-9 and single hyphens, beginning with a letter", _hub_name)
+_CPUS = SettingType("a number of processors such as 0.5 or 2", lambda given: _some_of(CPUS.read(float(given))))
+_MEMORY = SettingType('a size such as "512M" or "2G"', lambda given: _some_of(SIZE.read(given)))
+_HUB_NAME = SettingType("1 to 32 of a-z, 0-9 and single hyphens, beginning with a letter", _hub_name)
 # Fargate needs longer than a process does. A task that dies says so at once: these are for news that never come.
 DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "servers": {"launch_timeout": "10m", "start_timeout": "3m", "stop_timeout": "3m"}
@@ -202,6 +202,6 @@ def cloud_settings(environ: Mapping[str, str] = ENVIRON) -> CloudSettings:
     return read
 
 
-def written(cloud: CloudSettings) -> dict[str, str]:
+def to_environment(cloud: CloudSettings) -> dict[str, str]:
     """Return the variables from which `cloud_settings` reads *cloud* again."""
     return as_environment(cloud, PREFIX)

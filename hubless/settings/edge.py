@@ -18,7 +18,7 @@ from hubless.settings.environment import (
     from_environment,
     of_text,
 )
-from hubless.settings.kinds import NAME, TEXT, URL, Kind, SettingsError, count, setting
+from hubless.settings.types import NAME, TEXT, URL, SettingsError, SettingType, count, setting
 
 AWS_REGION = "AWS_REGION"  # set where AWS runs the edge
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
@@ -62,14 +62,14 @@ def _path(given: Any) -> str:
     return str(given)
 
 
-def _seconds(least: float, most: float) -> Kind:
+def _seconds(least: float, most: float) -> SettingType:
     def read(given: Any) -> float:
         seconds = float(given)
         if not least <= seconds <= most:
             raise ValueError
         return seconds
 
-    return Kind(f"a number of seconds from {least:g} to {most:g}", read)
+    return SettingType(f"a number of seconds from {least:g} to {most:g}", read)
 
 
 @value
@@ -80,12 +80,12 @@ class EdgeSettings:
     region: str = setting(None, NAME, "Where the table is; AWS_REGION is read where this is not given.")
     api: str = setting(
         "",
-        Kind('an address such as https://api.example.org, without a path, or ""', _origin),
+        SettingType('an address such as https://api.example.org, without a path, or ""', _origin),
         "The API, which gets all that has no route; without one that is answered with 503, and CloudFront asks the API.",
     )
     api_name: str = setting(
         "",
-        Kind('a host\'s name, or ""', _host),
+        SettingType('a host\'s name, or ""', _host),
         "The name that the API's certificate bears and that it is asked by, where its address has another.",
     )
     api_ca: str = setting(
@@ -93,7 +93,7 @@ class EdgeSettings:
     )
     domain: str = setting(
         "",
-        Kind('the name of a host such as "hub.example.org", or ""', _domain),
+        SettingType('the name of a host such as "hub.example.org", or ""', _domain),
         "The hub's host, below which each user and service has one of its own; without it they share it.",
     )
     id: str = setting(
@@ -108,12 +108,12 @@ class EdgeSettings:
     )
     host_header: str = setting(
         "",
-        Kind('a header\'s name such as "x-hubless-host", or ""', _header),
+        SettingType('a header\'s name such as "x-hubless-host", or ""', _header),
         "In which CloudFront hands on the Host that browsers sent. Only where nothing but CloudFront can reach the edge: it is believed.",
     )
     health_path: str = setting(
         "/edge/health",
-        Kind('a path such as "/edge/health", or ""', _path),
+        SettingType('a path such as "/edge/health", or ""', _path),
         "What a load balancer asks: 200 once routes are loaded, 503 before, when it leaves, and while it has not known the table for a minute.",
     )
     poll_seconds: float = setting(

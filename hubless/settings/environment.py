@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any, TypeVar
 
-from hubless.settings.kinds import FLAG, NETWORKS, PORT, TEXTS, Kind, SettingsError
+from hubless.settings.types import FLAG, NETWORKS, PORT, TEXTS, SettingsError, SettingType
 
 ENVIRON = os.environ  # noqa: TID251 the one place
 EDGE_PREFIX = "HUBLESS_EDGE_"
@@ -13,9 +13,9 @@ _FLAGS = {"true": True, "false": False}
 T = TypeVar("T")
 
 
-def of_text(kind: Kind, parse: Callable[[str], Any], allowed: str = "") -> Kind:
+def of_text(kind: SettingType, parse: Callable[[str], Any], allowed: str = "") -> SettingType:
     """Return *kind* for values that come as texts; *parse* makes of one what a file would hold."""
-    return Kind(allowed or kind.allowed, lambda given: kind.read(parse(given)))
+    return SettingType(allowed or kind.allowed, lambda given: kind.read(parse(given)))
 
 
 def listed(text: str) -> list[str]:

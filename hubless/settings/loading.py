@@ -10,15 +10,14 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from hubless.domain.idleness import Patience
+from hubless.domain.idleness import IdlePolicy
 from hubless.domain.origins import Origins, host_in, is_domain
 from hubless.domain.profiles import Profile
 from hubless.domain.tokens import MAX_SECRET_LENGTH, sha256
 from hubless.domain.users import Service
 from hubless.domain.values import value
-from hubless.settings import kinds
+from hubless.settings import types
 from hubless.settings.environment import ENVIRON
-from hubless.settings.kinds import SettingsError
 from hubless.settings.sections import (
     ELSEWHERE,
     LISTS,
@@ -28,14 +27,15 @@ from hubless.settings.sections import (
     CustomScopeSettings,
     GroupSettings,
     HubSettings,
+    IdlePolicySettings,
     LoginSettings,
-    PatienceSettings,
     ProfileSettings,
     RoleSettings,
     ServersSettings,
     ServiceSettings,
     TokensSettings,
 )
+from hubless.settings.types import SettingsError
 
 DEFAULT_FILE = "hubless.toml"
 MIN_TOKEN_LENGTH = 8
@@ -303,8 +303,8 @@ def _servers(servers: ServersSettings) -> ServersSettings:
 
 def _culling(culling: CullingSettings) -> CullingSettings:
     users = {}
-    for given, limits in _entries(PatienceSettings, culling.users, "culling.users").items():
-        users[kinds.USER_NAMES.value([given], "culling.users")[0]] = limits
+    for given, limits in _entries(IdlePolicySettings, culling.users, "culling.users").items():
+        users[types.USER_NAMES.value([given], "culling.users")[0]] = limits
     return replace(culling, users=users)
 
 
@@ -320,7 +320,7 @@ def _profile(given: ProfileSettings) -> Profile:
         image=given.image,
         memory_bytes=given.memory,
         cpus=given.cpus,
-        patience=Patience(idle_after=given.idle_after, max_age=given.max_age),
+        idle_policy=IdlePolicy(idle_after=given.idle_after, max_age=given.max_age),
     )
 
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from hubless.domain.values import value
-from hubless.settings.kinds import (
+from hubless.settings.types import (
     COMMAND,
     CPUS,
     DURATION,
@@ -107,7 +107,7 @@ class ServersSettings:
 
 
 @value
-class PatienceSettings:
+class IdlePolicySettings:
     """How long a server may be idle and how old it may grow; what is not set comes from further out."""
 
     idle_after: timedelta | None = setting("", LIMIT, "Stop after so long without activity")
@@ -121,7 +121,7 @@ class CullingSettings:
     idle_after: timedelta | None = setting("", LIMIT, "Stop a server after so long without activity; empty for never")
     max_age: timedelta | None = setting("", LIMIT, "Stop a server after so long in any case; empty for never")
     sweep_every: timedelta = setting("30s", DURATION, "How often that is looked at")
-    users: Mapping[str, PatienceSettings] = setting(
+    users: Mapping[str, IdlePolicySettings] = setting(
         {}, TABLE, 'Limits of single users, as in `users = { alice = { idle_after = "8h" } }`'
     )
 

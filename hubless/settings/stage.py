@@ -10,7 +10,8 @@ from typing import Any
 from hubless.domain import names
 from hubless.domain.origins import is_domain
 from hubless.domain.values import value
-from hubless.settings.kinds import (
+from hubless.settings.loading import DEFAULT_FILE, parse_toml, read_section, read_text
+from hubless.settings.types import (
     CPUS,
     FLAG,
     SIZE,
@@ -18,13 +19,12 @@ from hubless.settings.kinds import (
     TEXT,
     TEXTS,
     WEBSOCKET_TIMEOUT,
-    Kind,
     SettingsError,
+    SettingType,
     choice,
     count,
     setting,
 )
-from hubless.settings.loading import DEFAULT_FILE, parse_toml, read_section, read_text
 
 SECTION = "stages"
 CERTIFICATES_REGION = "us-east-1"  # CloudFront takes certificates and web ACLs from there alone
@@ -41,22 +41,22 @@ _TOP_LABELS = 2  # a name that somebody can own
 _NETWORK_SIZES = range(16, 23)  # a VPC's largest; the smallest that holds four subnets of a class's size
 
 
-def _matching(pattern: re.Pattern[str], allowed: str, *, needed: bool = False) -> Kind:
+def _matching(pattern: re.Pattern[str], allowed: str, *, needed: bool = False) -> SettingType:
     def read(given: Any) -> str:
         if (given or needed) and not pattern.fullmatch(TEXT.read(given)):
             raise ValueError
         return TEXT.read(given)  # type: ignore[no-any-return]
 
-    return Kind(allowed if needed else f'{allowed}, or ""', read)
+    return SettingType(allowed if needed else f'{allowed}, or ""', read)
 
 
-def _all_matching(pattern: re.Pattern[str], allowed: str) -> Kind:
+def _all_matching(pattern: re.Pattern[str], allowed: str) -> SettingType:
     def read(given: Any) -> tuple[str, ...]:
         if not all(map(pattern.fullmatch, TEXTS.read(given))) or len(set(given)) != len(given):
             raise ValueError
         return tuple(given)
 
-    return Kind(allowed, read)
+    return SettingType(allowed, read)
 
 
 def _domain(given: Any) -> str:
@@ -73,7 +73,7 @@ def _network(given: Any) -> str:
     return str(network)
 
 
-def _given(kind: Kind, allowed: str) -> Kind:
+def _given(kind: SettingType, allowed: str) -> SettingType:
     """Return *kind* without its word for "no limit": Fargate needs a size."""
 
     def read(given: Any) -> Any:
@@ -81,7 +81,7 @@ def _given(kind: Kind, allowed: str) -> Kind:
             raise ValueError
         return size
 
-    return Kind(allowed, read)
+    return SettingType(allowed, read)
 
 
 def _log_days(given: Any) -> int:
@@ -107,7 +107,7 @@ class StageSettings:
     )
     domain: str = setting(
         "",
-        Kind('a name such as "hub.example.org", or ""', _domain),
+        SettingType('a name such as "hub.example.org", or ""', _domain),
         "What browsers call the hub; empty for a name of CloudFront's",
     )
     zone_id: str = setting(
@@ -116,7 +116,9 @@ class StageSettings:
         "The Route 53 zone of `domain`, in which its records and its certificate's are made",
     )
     zone_name: str = setting(
-        "", Kind('a name such as "example.org", or ""', _domain), "The name of that zone; empty for `domain` itself"
+        "",
+        SettingType('a name such as "example.org", or ""', _domain),
+        "The name of that zone; empty for `domain` itself",
     )
     certificate: str = setting(
         "",
@@ -144,7 +146,7 @@ class StageSettings:
     )
     network: str = setting(
         "10.64.0.0/16",
-        Kind('a private network from /16 to /22 such as "10.64.0.0/16"', _network),
+        SettingType('a private network from /16 to /22 such as "10.64.0.0/16"', _network),
         "Addresses of the VPC that is made",
     )
     vpc_id: str = setting(
@@ -201,7 +203,7 @@ class StageSettings:
     )
     keep_data: bool = setting(True, FLAG, "Whether `cdk destroy` leaves the table, the users' files and the secrets")
     log_days: int = setting(
-        30, Kind(f"one of {', '.join(map(str, _LOG_DAYS))}", _log_days), "Days for which logs are kept"
+        30, SettingType(f"one of {', '.join(map(str, _LOG_DAYS))}", _log_days), "Days for which logs are kept"
     )
 
 

@@ -18,7 +18,7 @@ from aws_cdk import aws_lambda_event_sources as sources
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from hubless.settings.cloud import CloudSettings, written
+from hubless.settings.cloud import CloudSettings, to_environment
 from hubless.settings.stage import Stage
 from infra import iam_policies
 from infra.constructs.function import FunctionSpec, HubFunction, Target
@@ -169,7 +169,7 @@ class ControlStack(HubStack):
             reserved_concurrency=self.stage.settings.streams_at_once if name == "stream" else 0,
         )
         front = _by_ssm(self._state.front.secret_name) if is_in_front else ""
-        variables = written(replace(self._cloud, front=front))
+        variables = to_environment(replace(self._cloud, front=front))
         if name == "stream":
             variables |= {"AWS_LAMBDA_EXEC_WRAPPER": EXEC_WRAPPER}
         return HubFunction(self, plan, variables=variables, may=statements)

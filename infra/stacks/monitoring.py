@@ -115,7 +115,7 @@ class MonitoringStack(HubStack):
         if self.stage.settings.edge == "economy":
             self._alarm(
                 "EdgeRefused",
-                self._metric("EdgeRefusals"),
+                self._metric("EdgeStartStopFailures"),
                 1,
                 "EC2 has no room for the edge, and servers are not reached. It is asked again each minute; if it lasts, choose another instance_type or edge.",
             )
@@ -136,7 +136,7 @@ class MonitoringStack(HubStack):
         board.add_widgets(
             _graph(
                 "Stopped and removed",
-                *(self._metric(name) for name in ("Culls", "Deaths", "Orphans", "StaleRoutes", "Throttles")),
+                *(self._metric(name) for name in ("Culls", "ServerCrashes", "Orphans", "StaleRoutes", "Throttles")),
             ),
             _graph(
                 "Requests",

@@ -114,7 +114,7 @@ class Amounts:
     standing_metrics: Decimal = field(default=Decimal(2))  # each sweep writes them (docs/cloud.md)
     other_metrics: Decimal = field(
         default=Decimal(9)
-    )  # Spawns by outcome, SpawnDuration, Deaths, Throttles, what sweeps did
+    )  # Spawns by outcome, SpawnDuration, ServerCrashes, Throttles, what sweeps did
     alarms: Decimal = field(default=Decimal(5))
     dashboards: Decimal = field(
         default=Decimal(0)

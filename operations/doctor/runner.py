@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hubless.domain.server import ACTIVE
+from hubless.domain.lifecycle import ACTIVE
 from hubless.domain.values import value
-from hubless.settings.kinds import WEB_ORIGIN
 from hubless.settings.stage import Stage
+from hubless.settings.types import WEB_ORIGIN
 from operations import deployed_stage
 from operations.aws import Aws
 from operations.check_results import warning

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hubless.domain.server import State
+from hubless.domain.lifecycle import State
 from tests.api.hub import An
 from tests.support.builders import NOW, a_server
 
@@ -255,7 +255,7 @@ def test_types_of_empty_answers_and_of_events_stand_as_they_are(admin):
 
 
 def test_a_route_says_whose_it_is(hub, admin):
-    hub.hub.routing.settle_services(hub.hub.services.all())
+    hub.hub.routing.sync_services(hub.hub.services.all())
     assert admin.get("/proxy").json()["/services/checker/"]["data"] == {"service": "checker"}
 
     admin.post("/users/alice/servers/lab", {})

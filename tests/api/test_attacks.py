@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from functions.api.app import _PAGES
-from hubless.domain.server import State
+from hubless.domain.lifecycle import State
 from tests.api.hub import An, build_hub
 
 EVIL = "\"'><script>alert(1)</script><img src=x onerror=alert(1)>{{7*7}}{% raw %}</title></textarea><!--"

@@ -14,7 +14,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from functions.api.app import api_document, create_app
-from hubless.services import departures
+from hubless.services import user_removal
 from tests.api.hub import An, build_hub
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
@@ -52,7 +52,7 @@ LEAVES_ALONE = {"POST /shutdown", "POST /oauth2/token"}  # stops what others loo
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(departures, "PATIENCE", 0.05)  # nobody carries out what is asked for here: no use to wait
+        patch.setattr(user_removal, "STOP_TIMEOUT", 0.05)  # nobody carries out what is asked for here: no use to wait
         yield filled_hub(tmp_path_factory)
 
 

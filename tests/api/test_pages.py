@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from hubless.domain.server import State
-from hubless.ports.launcher import Running
+from hubless.domain.lifecycle import State
+from hubless.ports.launcher import TaskRunning
 from tests.api.hub import ADDRESS, An
 from tests.support.builders import NOW, a_server
 from tests.support.fakes import ScriptedLauncher, SleepyMachine
@@ -138,7 +138,7 @@ def reached(hub):
     """alice's server runs as far as its launcher can tell."""
     ready(hub)
     hub.hub.launcher = ScriptedLauncher()
-    hub.hub.launcher.status["t1"] = Running("127.0.0.1:1")
+    hub.hub.launcher.status["t1"] = TaskRunning("127.0.0.1:1")
     return hub
 
 
@@ -147,7 +147,7 @@ def sleepy(reached):
     """The edge's machine, which sleeps."""
     machine = SleepyMachine(reached.hub.routes, reached.hub.clock)
     machine.state = "stopped"
-    reached.hub.waking = replace(reached.hub.waking, machine=machine)
+    reached.hub.edge_autosuspend = replace(reached.hub.edge_autosuspend, machine=machine)
     return machine
 
 

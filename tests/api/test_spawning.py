@@ -15,7 +15,7 @@ def test_a_start_waits_for_the_stop_before_it(hub, alice):
     assert "is stopping" in waiting.text
     assert 'http-equiv="refresh"' in waiting.text
 
-    hub.hub.stopping.carry_out(hub.hub.servers.find(hub.user("alice").id, ""))
+    hub.hub.stopping.stop(hub.hub.servers.find(hub.user("alice").id, ""))
     assert browser.get("/hub/spawn").headers["location"] == "/hub/spawn-pending/alice"
 
 
@@ -27,8 +27,8 @@ def test_options_come_back_as_they_were_sent(alice):
 
 def looks_at_a_start(hub, alice, monkeypatch):
     """Have a start that is followed for two looks after the first, and return where each look is noted."""
-    monkeypatch.setattr(hub.hub, "follow_seconds", 0.2, raising=False)
-    monkeypatch.setattr(hub.hub, "look_seconds", 0.1, raising=False)
+    monkeypatch.setattr(hub.hub, "progress_seconds", 0.2, raising=False)
+    monkeypatch.setattr(hub.hub, "progress_poll_seconds", 0.1, raising=False)
     alice.post("/users/alice/server")
     asked = []
     step = servers._step

@@ -5,7 +5,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 
-from hubless.domain.messages import Kind, Message
+from hubless.domain.messages import Message, MessageKind
 from tests.api.hub import SETTINGS, An, build_hub
 from tests.support.fakes import InstantEdge, ScriptedLauncher, ScriptedReadiness, SleepyMachine
 
@@ -53,10 +53,10 @@ def launched(hub):
 
 def launch(hub, name):
     server = hub.hub.spawning.start(hub.user(name), "")
-    hub.hub.launching.carry_out(Message(Kind.LAUNCH, server.id, server.launch_id))
-    hub.hub.launching.follow_pending()
+    hub.hub.launching.on_message(Message(MessageKind.LAUNCH, server.id, server.launch_id))
+    hub.hub.launching.reconcile_pending()
     InstantEdge(hub.hub.routes, hub.hub.clock).look()
-    hub.hub.launching.follow_pending()
+    hub.hub.launching.reconcile_pending()
     return hub.hub.launcher.started[-1]
 
 
@@ -223,7 +223,7 @@ def sleepy(hub, launched):
     machine.stop()
     hub.hub.routes.forget_edge("edge-1")
     machine.calls.clear()
-    hub.hub.waking = replace(hub.hub.waking, machine=machine)
+    hub.hub.edge_autosuspend = replace(hub.hub.edge_autosuspend, machine=machine)
     return machine
 
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pytest
 
-from hubless.settings.cloud import written
+from hubless.settings.cloud import to_environment
 from infra import bundling
 from infra.bundling import BOTOCORE_SERVICES, BUNDLE_SPECS, TOP, BundlingError, bundle
 from tests.unit.test_cloud_settings import CLOUD
@@ -68,7 +68,7 @@ def test_a_bundle_runs_with_nothing_beside_it(made, tmp_path, name, entry, left_
         json.dumps(sorted(BUNDLE_SPECS[name].services)),
         json.dumps([*OF_ONE_MACHINE, *left_out]),
     ]
-    environ = written(CLOUD) | {
+    environ = to_environment(CLOUD) | {
         "AWS_REGION": "eu-central-1",
         "PATH": os.environ["PATH"],
         "LAMBDA_TASK_ROOT": str(folder),

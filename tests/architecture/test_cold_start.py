@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from hubless.settings.cloud import written
+from hubless.settings.cloud import to_environment
 from tests.unit.test_cloud_settings import CLOUD
 
 WEB = {"starlette", "pydantic", "jinja2", "mangum", "oauthlib", "itsdangerous", "orjson", "python_multipart", "uvicorn"}
@@ -23,7 +23,7 @@ print(json.dumps({{"modules": sorted(sys.modules), "clients": sorted(made), "tab
 
 
 def loaded(name):
-    environ = written(CLOUD) | {"AWS_REGION": "eu-central-1", "PATH": os.environ["PATH"]}
+    environ = to_environment(CLOUD) | {"AWS_REGION": "eu-central-1", "PATH": os.environ["PATH"]}
     told = subprocess.run(
         [sys.executable, "-c", LOOK.format(name=name)], env=environ, capture_output=True, text=True, check=False
     )
@@ -69,7 +69,7 @@ def test_what_only_the_web_needs_of_the_hub_is_not_loaded_either(name):
 
 
 def test_a_function_whose_environment_is_wrong_says_what_is_missing():
-    environ = written(CLOUD) | {"PATH": os.environ["PATH"]}
+    environ = to_environment(CLOUD) | {"PATH": os.environ["PATH"]}
     del environ["HUBLESS_TABLE"]
 
     told = subprocess.run(

@@ -20,7 +20,7 @@ def test_imports_follow_the_layers():
     assert lint.returncode == 0, lint.stdout[-3000:] + lint.stderr[-1000:]
 
 
-@pytest.mark.parametrize("module", ["functions.spawn.work", "functions.reaper.work"])
+@pytest.mark.parametrize("module", ["functions.spawn.dispatch", "functions.reaper.sweep"])
 def test_functions_without_a_web_load_no_web(module):
     code = f"import sys, {module}; print(*sorted({{m.partition('.')[0] for m in sys.modules}}))"
 

@@ -12,8 +12,8 @@ import pytest
 from hubless.adapters.alb import naming
 from hubless.adapters.alb.routes import AlbRouteStore
 from hubless.adapters.sqlite.routes import SqliteRouteStore
+from hubless.domain.lifecycle import State
 from hubless.domain.routes import Route
-from hubless.domain.server import State
 from hubless.domain.users import Service
 from hubless.services.routing import Routing
 from operations.aws import Aws
@@ -333,13 +333,13 @@ def test_what_is_listed_without_its_address_is_dropped_with_its_launch(hub):
 def test_a_service_whose_rule_is_gone_is_led_again_by_the_sweep_and_one_under_a_name_is_let_be(hub):
     routing = Routing(hub.routes, StoppedClock(NOW))
     services = [Service("grader", url="http://10.0.0.3:80"), Service("named", url="http://grader.example.org:80")]
-    routing.settle_services(services)
+    routing.sync_services(services)
     grader = next(route for route in hub.table.all() if "grader" in route.prefix)
     hub.balancer.withdraw(grader.prefix, grader.launch_id)
-    routing.settle_services(services)
+    routing.sync_services(services)
     assert contents(hub.balancer) == [("/services/grader/*", ["10.0.0.3:80"])]
     with Calls() as calls:
-        routing.settle_services(services)
+        routing.sync_services(services)
     assert calls.made == ["DescribeTargetGroups", "DescribeRules"]
 
 

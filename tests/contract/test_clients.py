@@ -4,7 +4,7 @@ from datetime import timedelta
 import pytest
 
 from hubless.domain.errors import StoreConflictError
-from hubless.domain.server import State
+from hubless.domain.lifecycle import State
 from tests.support.builders import NOW, a_client, a_code, a_server, a_token
 from tests.support.concurrency import MANY, concurrently
 

@@ -11,15 +11,15 @@ import pytest
 
 from edge_proxy.agent import Agent
 from edge_proxy.haproxy_config import EdgeConfiguration, UnixSocket
-from hubless.domain.edges import FIRST, EdgeWish, Wanted
+from hubless.domain.edges import INITIAL_STATE, DesiredEdgeState, EdgePower
+from hubless.domain.lifecycle import ACTIVE, State
 from hubless.domain.routes import EdgeReport, Route, ServerKey
-from hubless.domain.server import ACTIVE, State
 from hubless.domain.shares import Share, ShareCode
 from hubless.domain.tokens import OwnerKind, sha256
 from hubless.domain.usage import Usage
 from hubless.domain.users import Group, Service
-from hubless.ports.edges import EdgeWishStore
-from hubless.ports.pace import Pace
+from hubless.ports.edges import DesiredEdgeStateStore
+from hubless.ports.launch_rate_limiter import LaunchRateLimiter
 from hubless.ports.passwords import AttemptStore, PasswordStore
 from hubless.ports.routes import RouteStore
 from hubless.ports.servers import ServerStore
@@ -47,9 +47,9 @@ PORTS = {
     "attempts": AttemptStore,
     "routes": RouteStore,
     "usage": UsageLog,
-    "pace": Pace,
+    "launch_rate_limiter": LaunchRateLimiter,
     "sweeps": SweepStore,
-    "wishes": EdgeWishStore,
+    "desired_edge_state": DesiredEdgeStateStore,
 }
 READS = {"GetItem", "BatchGetItem", "Query", "Scan"}
 LATER, MUCH_LATER = NOW + timedelta(minutes=5), NOW + timedelta(days=30)
@@ -89,7 +89,7 @@ def hub(in_moto):
     made.passwords.add_link("link", ALICE.id, LATER)
     made.attempts.add("alice", NOW)
     made.usage.add(USAGE)
-    made.pace.wait()
+    made.launch_rate_limiter.acquire()
     yield made, Contents().keep()
     made.close()
 
@@ -155,7 +155,7 @@ USUAL = {
     "servers.touch": lambda s: s.servers.touch(READY.id, LATER),
     "servers.in_states": lambda s: s.servers.in_states(ACTIVE),
     "servers.count": lambda s: s.servers.count([State.READY]),
-    "servers.ahead_of": lambda s: s.servers.ahead_of(WAITING, NOW),
+    "servers.queue_position": lambda s: s.servers.queue_position(WAITING, NOW),
     "tokens.find": lambda s: s.tokens.find(a_token().sha256),
     "tokens.find_with_user": lambda s: s.tokens.find_with_user(a_token().sha256),
     "tokens.get": lambda s: s.tokens.get(OwnerKind.USER, ALICE.id, a_token().id),
@@ -218,19 +218,21 @@ USUAL = {
     "routes.is_applied": lambda s: s.routes.is_applied(1, NOW),
     "routes.forget_edge": lambda s: s.routes.forget_edge("e1"),
     "usage.add": lambda s: s.usage.add(replace(USAGE, launch_id="l9")),
-    "sweeps.place": lambda s: s.sweeps.place(),
-    "sweeps.move": lambda s: s.sweeps.move("", "2 l1"),
-    "wishes.read": lambda s: s.wishes.read(),
-    "wishes.write": lambda s: s.wishes.write(FIRST, EdgeWish(Wanted.UP, NOW)),
+    "sweeps.resume_point": lambda s: s.sweeps.resume_point(),
+    "sweeps.set_resume_point": lambda s: s.sweeps.set_resume_point("", "2 l1"),
+    "desired_edge_state.read": lambda s: s.desired_edge_state.read(),
+    "desired_edge_state.write": lambda s: s.desired_edge_state.write(
+        INITIAL_STATE, DesiredEdgeState(EdgePower.RUNNING, NOW)
+    ),
     "usage.of_owner": lambda s: s.usage.of_owner(ALICE.id),
-    "pace.wait": lambda s: s.pace.wait(),
+    "launch_rate_limiter.acquire": lambda s: s.launch_rate_limiter.acquire(),
 }
 PREPARED = {
     "shares.revoke": lambda s: s.shares.grant(SHARE),
     "shares.find": lambda s: s.shares.grant(SHARE),
     "shares.delete_of_server": lambda s: s.shares.grant(SHARE),
     "users.delete": lambda s: s.users.touch(BOB.id, NOW),
-    "pace.wait": lambda s: s.pace.wait(),
+    "launch_rate_limiter.acquire": lambda s: s.launch_rate_limiter.acquire(),
 }
 
 

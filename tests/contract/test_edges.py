@@ -6,14 +6,14 @@ from types import SimpleNamespace
 import botocore.session
 import pytest
 
+from hubless.adapters.always_on_edge import AlwaysOnEdge
 from hubless.adapters.aws import Clients
 from hubless.adapters.ec2.machine import Ec2Machine
-from hubless.adapters.sleepless import Sleepless
-from hubless.domain.edges import FIRST, EdgeWish, Wanted
+from hubless.domain.edges import INITIAL_STATE, DesiredEdgeState, EdgePower
 from hubless.domain.errors import (
-    EdgeFullError,
+    EdgeCapacityError,
     EdgeUnavailableError,
-    NotYetError,
+    RetryLaterError,
     StoreConflictError,
 )
 from tests.doubles.ec2 import INSTANCE, Ec2, serve
@@ -21,7 +21,10 @@ from tests.support.builders import NOW
 from tests.support.concurrency import MANY, concurrently
 from tests.support.fakes import SleepyMachine, StoppedClock
 
-UP, ASLEEP = EdgeWish(Wanted.UP, NOW), EdgeWish(Wanted.ASLEEP, NOW + timedelta(microseconds=1))
+UP, ASLEEP = (
+    DesiredEdgeState(EdgePower.RUNNING, NOW),
+    DesiredEdgeState(EdgePower.STOPPED, NOW + timedelta(microseconds=1)),
+)
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +54,7 @@ def place(request):
 
 def test_a_machine_goes_down_and_comes_up_and_says_whether_it_had_to(place):
     machine, arrive = place
-    assert machine.sleeps
+    assert machine.can_stop
     assert machine.start() is False
     assert [machine.stop(), machine.stop()] == [True, False]
     arrive()
@@ -64,11 +67,11 @@ def test_a_machine_goes_down_and_comes_up_and_says_whether_it_had_to(place):
 def test_what_is_on_its_way_is_asked_to_turn_round_later(place):
     machine, arrive = place
     machine.stop()
-    with pytest.raises(NotYetError):
+    with pytest.raises(RetryLaterError):
         machine.start()
     arrive()
     machine.start()
-    with pytest.raises(NotYetError):
+    with pytest.raises(RetryLaterError):
         machine.stop()
     arrive()
     assert machine.stop() is True
@@ -87,7 +90,7 @@ def test_what_ec2_refuses_for_now_is_asked_for_later(ec2, code):
     double, clients = ec2
     double.refuses = code
     for call in (Ec2Machine(INSTANCE, clients).start, Ec2Machine(INSTANCE, clients).stop):
-        with pytest.raises(NotYetError, match=f"{INSTANCE} now .{code}."):
+        with pytest.raises(RetryLaterError, match=f"{INSTANCE} now .{code}."):
             call()
 
 
@@ -95,7 +98,7 @@ def test_what_ec2_refuses_for_now_is_asked_for_later(ec2, code):
 def test_an_ec2_without_room_is_told_of_with_what_to_do(ec2, code):
     double, clients = ec2
     double.refuses = code
-    with pytest.raises(EdgeFullError, match=f"no room for the instance {INSTANCE} .{code}.*another zone"):
+    with pytest.raises(EdgeCapacityError, match=f"no room for the instance {INSTANCE} .{code}.*another zone"):
         Ec2Machine(INSTANCE, clients).start()
 
 
@@ -123,7 +126,7 @@ def test_an_instance_that_is_not_there_is_named(ec2):
 
 def test_an_ec2_that_cannot_be_reached_is_asked_later():
     machine = Ec2Machine(INSTANCE, SimpleNamespace(ec2=_Unreachable()))
-    with pytest.raises(NotYetError, match="cannot be reached"):
+    with pytest.raises(RetryLaterError, match="cannot be reached"):
         machine.stop()
 
 
@@ -135,41 +138,49 @@ class _Unreachable:
 
 
 def test_an_edge_that_never_sleeps_does_nothing():
-    never = Sleepless()
-    assert (never.sleeps, never.start(), never.stop()) == (False, False, False)
+    never = AlwaysOnEdge()
+    assert (never.can_stop, never.start(), never.stop()) == (False, False, False)
 
 
 # --- what is wanted ---
 
 
 def test_before_anybody_wished_anything_it_is_wanted_up(stores):
-    assert stores.wishes.read() == FIRST
+    assert stores.desired_edge_state.read() == INITIAL_STATE
 
 
 def test_a_wish_is_the_one_that_was_written_last(stores):
-    for before, after in ((FIRST, UP), (UP, ASLEEP), (ASLEEP, UP)):
-        stores.wishes.write(before, after)
-        assert stores.wishes.read() == after
+    for before, after in ((INITIAL_STATE, UP), (UP, ASLEEP), (ASLEEP, UP)):
+        stores.desired_edge_state.write(before, after)
+        assert stores.desired_edge_state.read() == after
 
 
-@pytest.mark.parametrize("there", [FIRST, UP])
+@pytest.mark.parametrize("there", [INITIAL_STATE, UP])
 @pytest.mark.parametrize(
-    "before", [FIRST, UP, EdgeWish(Wanted.UP_FOR_NOW, NOW), EdgeWish(Wanted.UP, NOW + timedelta(microseconds=1))]
+    "before",
+    [
+        INITIAL_STATE,
+        UP,
+        DesiredEdgeState(EdgePower.IDLE, NOW),
+        DesiredEdgeState(EdgePower.RUNNING, NOW + timedelta(microseconds=1)),
+    ],
 )
 def test_who_wishes_after_another_changes_nothing(stores, there, before):
-    if there != FIRST:
-        stores.wishes.write(FIRST, there)
+    if there != INITIAL_STATE:
+        stores.desired_edge_state.write(INITIAL_STATE, there)
     if before == there:
         return
     with pytest.raises(StoreConflictError):
-        stores.wishes.write(before, ASLEEP)
-    assert stores.wishes.read() == there
+        stores.desired_edge_state.write(before, ASLEEP)
+    assert stores.desired_edge_state.read() == there
 
 
 def test_of_eight_who_wish_at_once_one_is_first(stores):
     def act(number):
         try:
-            stores.wishes.write(FIRST, EdgeWish(Wanted.UP, NOW + timedelta(seconds=number)))
+            stores.desired_edge_state.write(
+                INITIAL_STATE, DesiredEdgeState(EdgePower.RUNNING, NOW + timedelta(seconds=number))
+            )
         except StoreConflictError:
             return False
         return True

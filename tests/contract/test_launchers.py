@@ -12,7 +12,7 @@ from hubless.adapters.processes.launcher import ProcessLauncher
 from hubless.adapters.processes.readiness import HttpReadiness
 from hubless.domain.errors import LaunchFailedError
 from hubless.domain.profiles import Profile
-from hubless.ports.launcher import Gone, Launch, Running, Task
+from hubless.ports.launcher import Launch, Task, TaskRunning, TaskStopped
 from tests.support.builders import NOW, a_server
 from tests.support.concurrency import MANY, concurrently, eventually
 from tests.support.ecs import HOMES, Cloud
@@ -151,14 +151,14 @@ def running(place, launcher, task):
 
     def answering():
         status = launcher.describe(task)
-        assert not isinstance(status, Gone), status
-        return status if isinstance(status, Running) and place.answers(status.address) else None
+        assert not isinstance(status, TaskStopped), status
+        return status if isinstance(status, TaskRunning) and place.answers(status.address) else None
 
     return place.until(answering)
 
 
 def gone(place, launcher, task):
-    return place.until(lambda: status if isinstance(status := launcher.describe(task), Gone) else None)
+    return place.until(lambda: status if isinstance(status := launcher.describe(task), TaskStopped) else None)
 
 
 def listed(place, launcher, count):
@@ -179,7 +179,7 @@ def test_each_launch_runs_at_an_address_of_its_own_and_is_listed(place, launcher
 def test_many_are_described_at_once_as_each_by_itself(place, launcher):
     ending, staying = (launcher.launch(a_launch(place, launch_id=launch_id)) for launch_id in ("l1", "l2"))
     described = launcher.describe_many([ending, staying])
-    assert not [status for status in described.values() if isinstance(status, Gone)]  # listed or not
+    assert not [status for status in described.values() if isinstance(status, TaskStopped)]  # listed or not
     for task in (ending, staying):
         running(place, launcher, task)
     launcher.stop(ending, force=True)
@@ -192,7 +192,7 @@ def test_many_are_described_at_once_as_each_by_itself(place, launcher):
 
 def test_nothing_is_put_away_while_its_profile_is_on_offer(place, launcher):
     launcher.launch(a_launch(place))
-    assert launcher.discard_unused([place.profile()]) == 0
+    assert launcher.garbage_collect([place.profile()]) == 0
 
 
 def test_eight_launches_at_once_have_eight_addresses(place, launcher):
@@ -225,8 +225,8 @@ def test_the_same_launch_from_eight_launchers_starts_one(place):
 def test_a_task_that_was_just_started_is_not_gone(place, launcher):
     task = launcher.launch(a_launch(place))
 
-    assert not isinstance(launcher.describe(task), Gone)
-    assert not isinstance(place.launcher().describe(task), Gone)
+    assert not isinstance(launcher.describe(task), TaskStopped)
+    assert not isinstance(place.launcher().describe(task), TaskStopped)
 
 
 def test_another_launcher_adopts_what_runs(place, launcher):
@@ -234,8 +234,8 @@ def test_another_launcher_adopts_what_runs(place, launcher):
     address = running(place, launcher, task).address
     other = place.launcher()
 
-    assert other.tasks() == [Task(task, "l1", Running(address))]
-    assert other.describe(task) == Running(address)
+    assert other.tasks() == [Task(task, "l1", TaskRunning(address))]
+    assert other.describe(task) == TaskRunning(address)
     assert other.launch(a_launch(place)) == task
 
     other.stop(task)
@@ -261,7 +261,7 @@ def test_what_never_was_is_gone(launcher):
         "/etc",
         "never/arn:aws:ecs:eu-central-1:123456789012:task/hub/0",
     ):
-        assert isinstance(launcher.describe(task), Gone)
+        assert isinstance(launcher.describe(task), TaskStopped)
         launcher.stop(task)
         launcher.stop(task, force=True)
         launcher.forget(task)
@@ -278,14 +278,14 @@ def test_a_stop_is_asked_for_and_can_be_asked_for_again(place, launcher):
     launcher.stop(task)
     launcher.stop(task, force=True)
 
-    assert isinstance(launcher.describe(task), Gone)
+    assert isinstance(launcher.describe(task), TaskStopped)
 
 
 def test_a_stop_before_the_server_is_up_ends_it(place, launcher):
     task = launcher.launch(a_launch(place))
     listed(place, launcher, 1)
 
-    place.until(lambda: launcher.stop(task, force=True) or isinstance(launcher.describe(task), Gone))
+    place.until(lambda: launcher.stop(task, force=True) or isinstance(launcher.describe(task), TaskStopped))
 
     launcher.forget(task)
     assert launcher.tasks() == []
@@ -298,7 +298,7 @@ def test_a_launch_that_ended_is_not_started_again(place, launcher):
     for other in (launcher, place.launcher()):
         with contextlib.suppress(LaunchFailedError):
             other.launch(a_launch(place, "fail"))
-        assert isinstance(other.describe(task), Gone)
+        assert isinstance(other.describe(task), TaskStopped)
     assert place.starts() == ["l1"]
 
 
@@ -309,7 +309,7 @@ def test_what_is_forgotten_is_gone_and_not_listed(place, launcher):
     launcher.forget(task)
     launcher.forget(task)
 
-    assert isinstance(launcher.describe(task), Gone)
+    assert isinstance(launcher.describe(task), TaskStopped)
     assert launcher.tasks() == []
 
 

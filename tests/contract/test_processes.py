@@ -17,7 +17,7 @@ from hubless.adapters.processes.launcher import ProcessLauncher
 from hubless.adapters.processes.readiness import HttpReadiness
 from hubless.domain.errors import LaunchFailedError
 from hubless.domain.profiles import Profile
-from hubless.ports.launcher import Gone, Launch, Running, Task
+from hubless.ports.launcher import Launch, Task, TaskRunning, TaskStopped
 from tests.support.builders import a_server
 from tests.support.concurrency import eventually
 
@@ -132,14 +132,14 @@ def running(launcher, task="l1"):
 
     def answering():
         status = launcher.describe(task)
-        assert not isinstance(status, Gone), status
-        return status if isinstance(status, Running) and answers(status.address) else None
+        assert not isinstance(status, TaskStopped), status
+        return status if isinstance(status, TaskRunning) and answers(status.address) else None
 
     return eventually(answering)
 
 
 def gone(launcher, task="l1"):
-    return eventually(lambda: status if isinstance(status := launcher.describe(task), Gone) else None)
+    return eventually(lambda: status if isinstance(status := launcher.describe(task), TaskStopped) else None)
 
 
 # --- starting ---
@@ -159,7 +159,7 @@ def test_a_missing_program_is_named(place, launcher):
     with pytest.raises(LaunchFailedError, match="no-such-program-here"):
         launcher.launch(place.launch(command=("no-such-program-here",)))
     assert launcher.tasks() == []
-    assert isinstance(launcher.describe("l1"), Gone)
+    assert isinstance(launcher.describe("l1"), TaskStopped)
 
 
 def test_a_program_that_is_no_program_ends_in_gone_with_why(place, launcher):
@@ -210,7 +210,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 def test_an_early_exit_is_gone_with_its_code_and_last_lines(place, launcher):
     launcher.launch(place.launch("fail"))
-    assert gone(launcher) == Gone("exited with code 3", ("first line", "no module named nonsense"))
+    assert gone(launcher) == TaskStopped("exited with code 3", ("first line", "no module named nonsense"))
     assert launcher.tasks() == []
 
 
@@ -235,7 +235,7 @@ def test_another_launcher_sees_the_end_and_the_last_lines_too(place, launcher):
 
 def test_what_never_was_is_gone(launcher):
     for task in ("never", "", ".", "..", "../x", "ended", "/etc"):
-        assert isinstance(launcher.describe(task), Gone)
+        assert isinstance(launcher.describe(task), TaskStopped)
         launcher.stop(task)
         launcher.stop(task, force=True)
         launcher.forget(task)
@@ -247,7 +247,7 @@ def test_force_ends_a_stubborn_server_with_a_kernel_in_a_session_of_its_own(plac
     running(launcher)
     server, kernel = place.pid(), int((place.home / "kernel").read_text())
     launcher.stop("l1")
-    assert isinstance(launcher.describe("l1"), Running)
+    assert isinstance(launcher.describe("l1"), TaskRunning)
     assert os.getsid(kernel) != os.getsid(server)
     launcher.stop("l1", force=True)
     gone(launcher)
@@ -261,7 +261,7 @@ def test_a_server_is_gone_when_it_ended_though_a_fork_of_it_lives(place, launche
     os.kill(place.pid(), signal.SIGKILL)
     gone(launcher)
     assert is_alive(orphan)
-    assert isinstance(place.launcher().describe("l1"), Gone)
+    assert isinstance(place.launcher().describe("l1"), TaskStopped)
     assert launcher.tasks() == []
 
 
@@ -275,7 +275,7 @@ def test_forget_removes_the_folder_and_keeps_the_log(place, launcher):
         "first line\nno module named nonsense\n"
     ]
     assert place.home.is_dir()
-    assert isinstance(launcher.describe("l1"), Gone)
+    assert isinstance(launcher.describe("l1"), TaskStopped)
     assert launcher.tasks() == []
 
 

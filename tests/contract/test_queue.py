@@ -7,12 +7,12 @@ import pytest
 
 from hubless.adapters.sqlite.database import Database
 from hubless.adapters.sqlite.queue import SqliteQueue
-from hubless.domain.messages import Kind, Message
+from hubless.domain.messages import Message, MessageKind
 from tests.support import sqs
 from tests.support.builders import NOW
 from tests.support.concurrency import MANY, concurrently
 
-ONE, TWO = Message(Kind.LAUNCH, "s1", "l1"), Message(Kind.STOP, "s1", "l1")
+ONE, TWO = Message(MessageKind.LAUNCH, "s1", "l1"), Message(MessageKind.STOP, "s1", "l1")
 SECOND, MICROSECOND = timedelta(seconds=1), timedelta(microseconds=1)
 
 
@@ -69,7 +69,7 @@ def test_messages_come_as_they_were_sent(reader):
     reader.queue.send(ONE)
     reader.queue.send(TWO)
     got = reader.claim() + reader.claim()
-    assert sorted(g.message.kind for g in got) == [Kind.LAUNCH, Kind.STOP]
+    assert sorted(g.message.kind for g in got) == [MessageKind.LAUNCH, MessageKind.STOP]
     assert {g.message for g in got} == {ONE, TWO}
     assert [g.attempts for g in got] == [1, 1]
 
@@ -152,7 +152,7 @@ def test_the_same_message_may_wait_twice(reader):
 
 
 def test_eight_senders_lose_nothing(reader):
-    sent = [Message(Kind.STOP, f"s{n}", str(m)) for n in range(MANY) for m in range(5)]
+    sent = [Message(MessageKind.STOP, f"s{n}", str(m)) for n in range(MANY) for m in range(5)]
     assert concurrently(lambda n: [reader.queue.send(m) for m in sent if m.server_id == f"s{n}"]) == [[None] * 5] * MANY
     assert reader.queue.depth() == len(sent)
     got = [g.message for _ in range(10) for g in reader.claim()]
@@ -197,7 +197,7 @@ def test_receipts_of_a_lost_claim_do_nothing(local):
 
 
 def test_of_eight_who_claim_each_message_goes_to_one(local):
-    sent = [Message(Kind.LAUNCH, f"s{n}", f"l{n}") for n in range(40)]
+    sent = [Message(MessageKind.LAUNCH, f"s{n}", f"l{n}") for n in range(40)]
     for message in sent:
         local.queue.send(message)
 

@@ -9,7 +9,7 @@ from hubless.domain.errors import (
     QuotaExceededError,
     StoreConflictError,
 )
-from hubless.domain.server import ACTIVE, State
+from hubless.domain.lifecycle import ACTIVE, State
 from tests.support.builders import NOW, a_server, a_user
 from tests.support.concurrency import MANY, concurrently
 
@@ -303,9 +303,9 @@ def test_the_place_in_the_queue_counts_who_was_requested_before(stores):
         made.append(a_server(owner=f"w{number}", state=State.REQUESTED, entered_at=NOW + timedelta(seconds=number)))
         stores.servers.create(made[-1])
     stores.servers.create(a_server("r", state=State.READY, entered_at=NOW - timedelta(days=1)))
-    assert [stores.servers.ahead_of(server, NOW) for server in made] == [0, 1, 2]
+    assert [stores.servers.queue_position(server, NOW) for server in made] == [0, 1, 2]
     stores.servers.write(made[0], moved(made[0], state=State.LAUNCHING))
-    assert [stores.servers.ahead_of(server, NOW) for server in made[1:]] == [0, 1]
+    assert [stores.servers.queue_position(server, NOW) for server in made[1:]] == [0, 1]
 
 
 def test_the_place_in_a_long_queue_is_about_right_and_goes_down(stores):
@@ -316,11 +316,11 @@ def test_the_place_in_a_long_queue_is_about_right_and_goes_down(stores):
         stores.servers.create(server)
 
     for number in (0, 1, 99, 100):
-        assert stores.servers.ahead_of(many[number], LATER) == number
+        assert stores.servers.queue_position(many[number], LATER) == number
     for number in (102, 105):
-        assert abs(stores.servers.ahead_of(many[number], LATER) - number) <= 1
+        assert abs(stores.servers.queue_position(many[number], LATER) - number) <= 1
 
     for server in many[:3]:
         stores.servers.write(server, moved(server, state=State.LAUNCHING))
-    assert 102 <= stores.servers.ahead_of(many[-1], LATER) <= 105
-    assert stores.servers.ahead_of(many[-1], LATER + timedelta(seconds=31)) == 102
+    assert 102 <= stores.servers.queue_position(many[-1], LATER) <= 105
+    assert stores.servers.queue_position(many[-1], LATER + timedelta(seconds=31)) == 102

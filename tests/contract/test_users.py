@@ -4,7 +4,7 @@ from datetime import timedelta
 import pytest
 
 from hubless.domain.errors import NameTakenError, StoreConflictError
-from hubless.domain.server import ACTIVE, INACTIVE, State
+from hubless.domain.lifecycle import ACTIVE, INACTIVE, State
 from hubless.domain.users import Group
 from tests.support.builders import NOW, a_client, a_code, a_server, a_session, a_token, a_user
 from tests.support.concurrency import MANY, concurrently

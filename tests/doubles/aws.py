@@ -14,7 +14,7 @@ import botocore.session
 
 from hubless.adapters.dynamodb.database import Database
 from hubless.adapters.system_clock import SystemClock
-from hubless.settings.cloud import CloudSettings, written
+from hubless.settings.cloud import CloudSettings, to_environment
 from tests.doubles.ec2 import INSTANCE
 from tests.doubles.ec2 import serve as serve_ec2
 from tests.doubles.ecs.account import EXECUTION_ROLE, REGION, TASK_ROLE, Account
@@ -169,4 +169,4 @@ def _environment(made, folder, url, ecs, machines):
         "AWS_SECRET_ACCESS_KEY": "test",
         "LAMBDA_TASK_ROOT": str(folder),
     }
-    return written(cloud) | endpoints | lambda_
+    return to_environment(cloud) | endpoints | lambda_

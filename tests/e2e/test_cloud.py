@@ -19,10 +19,10 @@ from playwright.sync_api import expect
 
 from edge_proxy.agent import Agent
 from edge_proxy.haproxy_config import EdgeConfiguration
+from hubless.adapters.dynamodb.desired_state import DynamoDesiredEdgeStateStore
 from hubless.adapters.dynamodb.routes import DynamoRouteStore
-from hubless.adapters.dynamodb.wishes import DynamoEdgeWishStore
 from hubless.adapters.system_clock import SystemClock
-from hubless.domain.edges import EdgeWish, Wanted
+from hubless.domain.edges import DesiredEdgeState, EdgePower
 from hubless.domain.tokens import launch_secret
 from tests.doubles.aws import deploy
 from tests.doubles.ec2 import Ec2, Machine
@@ -141,12 +141,12 @@ def test_a_person_logs_in_starts_a_server_runs_a_cell_and_stops_it(cloud, new_pa
 
 
 def test_the_edge_sleeps_once_nothing_needs_it_and_a_browser_is_told_by_the_api(cloud):
-    wishes = DynamoEdgeWishStore(cloud.deployment.database())
+    wishes = DynamoDesiredEdgeStateStore(cloud.deployment.database())
 
     cloud.deployment.sweep()
     idle = wishes.read()
-    assert idle.wanted is Wanted.UP_FOR_NOW
-    wishes.write(idle, EdgeWish(Wanted.UP_FOR_NOW, idle.since - timedelta(minutes=11)))
+    assert idle.power is EdgePower.IDLE
+    wishes.write(idle, DesiredEdgeState(EdgePower.IDLE, idle.since - timedelta(minutes=11)))
     cloud.deployment.sweep()
 
     eventually(lambda: cloud.ec2.state == "stopped")

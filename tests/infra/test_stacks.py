@@ -14,7 +14,7 @@ from cfnlint.config import ManualArgs
 
 from hubless.adapters.dynamodb import keys
 from hubless.adapters.dynamodb.table import SCHEMA, TTL, Seen
-from hubless.domain import front as names
+from hubless.domain import trusted_headers as names
 from hubless.settings import SettingsError
 from hubless.settings.cloud import CloudSettings, cloud_settings
 from hubless.settings.edge import EdgeSettings
@@ -687,7 +687,7 @@ def test_the_front_says_what_hub_and_edge_listen_to():
 
     assert set(headers) == {"host", *told}
     assert FRONT_HEADER == names.FRONT_HEADER
-    assert all(name.startswith(names.OWN) for name in (*told, names.FRONT_HEADER))
+    assert all(name.startswith(names.HEADER_PREFIX) for name in (*told, names.FRONT_HEADER))
 
 
 # --- what cannot be deployed ---

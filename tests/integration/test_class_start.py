@@ -2,9 +2,9 @@
 
 import pytest
 
-from hubless.adapters.dynamodb.pace import DynamoPace
+from hubless.adapters.dynamodb.launch_rate_limiter import DynamoLaunchRateLimiter
 from hubless.adapters.ecs import limits
-from hubless.domain.server import State
+from hubless.domain.lifecycle import State
 from tests.simulation.class_start import School
 from tests.simulation.outcome import Plan
 from tests.support.dynamodb import in_new_table, moto
@@ -35,7 +35,7 @@ def test_the_table_keeps_the_pace():
         made = in_new_table(database)
 
         def pace(school):
-            return DynamoPace(
+            return DynamoLaunchRateLimiter(
                 database,
                 rate=limits.RATE,
                 burst=limits.BURST,

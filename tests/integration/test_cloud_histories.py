@@ -15,10 +15,10 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
-from functions.reaper import work as reaper
+from functions.reaper import sweep as reaper
 from hubless.adapters.ecs.facts import Capacity
 from hubless.domain.errors import HublessError
-from hubless.domain.server import ACTIVE, State
+from hubless.domain.lifecycle import ACTIVE, State
 from tests.support.cloud_hub import SCHEDULED, CloudHub
 from tests.support.crash_points import AwsCallHooks, Crash
 from tests.support.dynamodb import Contents

@@ -9,10 +9,10 @@ import pytest
 
 from hubless.adapters.ecs.facts import Capacity
 from hubless.adapters.ecs.kinds import DISUSED_AFTER
-from hubless.domain.idleness import Patience
+from hubless.domain.idleness import IdlePolicy
+from hubless.domain.lifecycle import ACTIVE, State
 from hubless.domain.profiles import Profile
 from hubless.domain.routes import EdgeReport, Route
-from hubless.domain.server import ACTIVE, State
 from hubless.domain.tokens import OwnerKind
 from hubless.ports.launcher import Launch
 from tests.support.builders import a_code, a_session, a_token
@@ -27,7 +27,9 @@ OLD = Profile("old", image="jupyter/r:1")
 
 @pytest.fixture
 def hub(places):
-    made = CloudHub(*places, patience=Patience(idle_after=IDLE_AFTER), homes=HOMES, capacity=Capacity.SPOT_OR_FARGATE)
+    made = CloudHub(
+        *places, idle_policy=IdlePolicy(idle_after=IDLE_AFTER), homes=HOMES, capacity=Capacity.SPOT_OR_FARGATE
+    )
     made.account.full["FARGATE_SPOT"] = "failure"  # so that what is done where Spot is full is done too
     return made
 

@@ -22,8 +22,8 @@ from hubless.adapters.dynamodb.keys import (
     token_hash,
 )
 from hubless.domain.errors import HublessError, StoreUnavailableError
+from hubless.domain.lifecycle import State
 from hubless.domain.routes import Route, RouteChange
-from hubless.domain.server import State
 from hubless.domain.shares import Share, ShareCode
 from hubless.domain.tokens import sha256
 from hubless.domain.users import Group, Service

@@ -16,7 +16,7 @@ from hubless.adapters.ecs.launcher import EcsLauncher
 from hubless.adapters.processes.readiness import HttpReadiness
 from hubless.adapters.system_clock import SystemClock
 from hubless.domain.profiles import Profile
-from hubless.ports.launcher import Gone, Launch, Running, Task
+from hubless.ports.launcher import Launch, Task, TaskRunning, TaskStopped
 from tests.doubles.ecs.account import REGION, Account
 from tests.doubles.ecs.endpoint import serve
 from tests.doubles.ecs.processes import Processes
@@ -115,7 +115,7 @@ def test_an_unmodified_server_runs_as_a_task_and_speaks_with_its_own_token(accou
         launcher = EcsLauncher(its_facts, Clients(REGION, session, endpoint_url=endpoint), SystemClock())
         task = launcher.launch(Launch("l1", "s1", "u1", "alice", "", PREFIX, Profile("small"), environment, secrets))
 
-        status = eventually(lambda: found if isinstance(found := launcher.describe(task), Running) else None)
+        status = eventually(lambda: found if isinstance(found := launcher.describe(task), TaskRunning) else None)
         eventually(lambda: HttpReadiness().answers(a_server(address=status.address), PREFIX), 60)
         eventually(lambda: api.tokens, 60)
         assert set(api.tokens) == {f"token {SECRET}"}
@@ -123,7 +123,7 @@ def test_an_unmodified_server_runs_as_a_task_and_speaks_with_its_own_token(accou
         assert is_healthy(status.address)
 
         launcher.stop(task)
-        gone = eventually(lambda: found if isinstance(found := launcher.describe(task), Gone) else None, 60)
+        gone = eventually(lambda: found if isinstance(found := launcher.describe(task), TaskStopped) else None, 60)
         assert gone.why.startswith("was stopped")
         launcher.forget(task)
         assert launcher.tasks() == []

@@ -17,7 +17,7 @@ from hubless.adapters.sqlite.routes import SqliteRouteStore
 from hubless.adapters.sqlite.tokens import SqliteTokenStore
 from hubless.adapters.sqlite.users import SqliteGroupStore, SqliteUserStore
 from hubless.domain.errors import StoreUnavailableError
-from hubless.domain.messages import Kind, Message
+from hubless.domain.messages import Message, MessageKind
 from hubless.domain.routes import RouteChange, ServerKey
 from hubless.domain.users import Group
 from tests.support.builders import NOW, a_user
@@ -234,7 +234,7 @@ def test_when_there_is_room_again_the_same_connection_goes_on(full):
     known, _ = fill(full)
     full.write("PRAGMA max_page_count = 100000")
     SqliteUserStore(full).create([a_user("carol")])
-    SqliteQueue(full).send(Message(Kind.STOP, "s", "l"))
+    SqliteQueue(full).send(Message(MessageKind.STOP, "s", "l"))
     assert SqliteUserStore(full).count() == len(known) + 1
     assert SqliteQueue(full).depth() == 1
 
@@ -254,14 +254,14 @@ from pathlib import Path
 from hubless.adapters.sqlite.database import Database
 from hubless.adapters.sqlite.queue import SqliteQueue
 from hubless.adapters.sqlite.users import SqliteUserStore
-from hubless.domain.messages import Kind, Message
+from hubless.domain.messages import MessageKind, Message
 from tests.support.builders import a_user
 database = Database(Path(sys.argv[1]))
 users, queue = SqliteUserStore(database), SqliteQueue(database)
 for n in range(1_000_000):
     with database.transaction():
         users.create([a_user(f"{sys.argv[2]}-{n}")])
-        queue.send(Message(Kind.LAUNCH, f"{sys.argv[2]}-{n}", "l"))
+        queue.send(Message(MessageKind.LAUNCH, f"{sys.argv[2]}-{n}", "l"))
     print(f"{sys.argv[2]}-{n}", flush=True)
 """
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hubless.settings.cloud import written
+from hubless.settings.cloud import to_environment
 from tests.doubles.gateway import event_of, rest_event_of, split_prelude
 from tests.doubles.lambdas import Function, FunctionError
 from tests.support.concurrency import eventually
@@ -75,7 +75,7 @@ def deploy(tmp_path_factory):
             run.write_text(f'#!/bin/sh\nexec "$1" {folder}/program.py\n')
             run.chmod(0o755)
             environment = (
-                written(CLOUD)
+                to_environment(CLOUD)
                 | ENVIRONMENT
                 | {"AWS_LAMBDA_EXEC_WRAPPER": str(run), "PYTHONPATH": str(RUN.parents[3])}
                 | more
@@ -174,7 +174,7 @@ def test_a_stream_is_ended_before_lambda_does_it(deploy):
 
 
 def test_a_start_that_fails_is_told_in_words(tmp_path):
-    environment = written(CLOUD) | ENVIRONMENT
+    environment = to_environment(CLOUD) | ENVIRONMENT
     del environment["HUBLESS_TABLE"]
     function = Function("functions.api.stream.handler.handler", environment, tmp_path / "log")
     parts = function.stream({})

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from hubless.domain.lifecycle import State
 from hubless.domain.profiles import Profile
 from hubless.domain.routes import Route
-from hubless.domain.server import State
 from hubless.ports.launcher import Launch
 from tests.support.builders import a_server, a_session, a_token, a_user
 from tests.support.cloud_hub import CloudHub
@@ -68,7 +68,7 @@ def cost(hub):
     done = hub.sweep_once()
     for client in hub.aws():
         client.meta.events.unregister("before-call", count)
-    assert not done["is_cut"]
+    assert not done["is_incomplete"]
     return dict(calls)
 
 

@@ -12,13 +12,13 @@ from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
 
-from functions.spawn.work import handle
+from functions.spawn.dispatch import handle
+from hubless.adapters.activity_readiness import ActivityReadiness
 from hubless.adapters.ecs.events import read
-from hubless.adapters.heard import HeardReadiness
 from hubless.domain.errors import CapacityUnavailableError
-from hubless.domain.pace import Rhythm, TooFarOff
+from hubless.domain.launch_rate import LaunchRate, NoFreeSlot
+from hubless.domain.lifecycle import Deadlines, State
 from hubless.domain.routes import EdgeReport
-from hubless.domain.server import Deadlines, State
 from tests.doubles.ecs.errors import AwsError
 from tests.simulation.loop import Loop
 from tests.simulation.outcome import Outcome
@@ -43,22 +43,22 @@ DEADLINES = Deadlines(
 )
 
 
-class SharedPace:
+class SharedRateLimiter:
     """The pace as the store keeps it: one number, read and moved on at once."""
 
     def __init__(self, school):
         plan = school.plan
-        self.school, self.rhythm = school, Rhythm(plan.rate, plan.burst, timedelta(seconds=plan.longest_wait))
+        self.school, self.rhythm = school, LaunchRate(plan.rate, plan.burst, timedelta(seconds=plan.longest_wait))
 
-    def wait(self):
+    def acquire(self):
         school = self.school
         school.loop.sleep(school.random.uniform(*STORE))
-        got = self.rhythm.next(school.next_turn, school.clock.now())
-        if isinstance(got, TooFarOff):
+        got = self.rhythm.next_slot(school.next_turn, school.clock.now())
+        if isinstance(got, NoFreeSlot):
             raise CapacityUnavailableError(
                 "not yet", after=got.after + school.random.random() * self.rhythm.longest_wait
             )
-        school.next_turn = got.following
+        school.next_turn = got.next_free
         school.loop.sleep(max(0.0, (got.at - school.clock.now()).total_seconds()))
 
 
@@ -100,14 +100,16 @@ class SlowRoutes(Slow):
 class School(World):
     """A hub in the cloud with a class of students."""
 
-    def __init__(self, plan, pace=None):
+    def __init__(self, plan, rate_limiter=None):
         """*pace* makes one for each function's environment, given the school."""
         self.plan, self.random = plan, random.Random(plan.seed)
         self.outcome, self.lane_of = Outcome(plan), {}
-        super().__init__(around=self._around, launcher=self._launcher, readiness=HeardReadiness(), deadlines=DEADLINES)
+        super().__init__(
+            around=self._around, launcher=self._launcher, readiness=ActivityReadiness(), deadlines=DEADLINES
+        )
         self.read_event = lambda event: read(event, self.cloud.facts)
-        self._make_pace = pace or SharedPace
-        self.next_turn = None  # as `SharedPace` keeps it
+        self._make_rate_limiter = rate_limiter or SharedRateLimiter
+        self.next_turn = None  # as `SharedRateLimiter` keeps it
         self._count_calls()
         self._mappings = self._mapped()
         self.students = [*self.accounts.add_many([f"student-{number:04}" for number in range(plan.students)])]
@@ -142,7 +144,9 @@ class School(World):
     def _environment(self):
         """Return a function's environment: its clock is a little wrong, and what it knows is its own."""
         hub = SimpleNamespace(
-            launching=replace(self.launching, pace=self._make_pace(self), launcher=self.cloud.launcher()),
+            launching=replace(
+                self.launching, launch_rate_limiter=self._make_rate_limiter(self), launcher=self.cloud.launcher()
+            ),
             queue=self.queue,
             clock=self.clock,
             read_event=self.read_event,

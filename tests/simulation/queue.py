@@ -12,7 +12,7 @@ import math
 from dataclasses import dataclass, field
 
 from hubless.domain import messages
-from hubless.domain.messages import Kind
+from hubless.domain.messages import MessageKind
 
 AT_FIRST, MORE_A_SECOND = 5, 5  # functions at once (300 a minute)
 COLD = (0.8, 1.6)  # seconds of a cold start
@@ -77,7 +77,7 @@ class SimulatedQueue:
         self.launches, self.others = launches, others
 
     def send(self, message):
-        lane = self.launches if message.kind is Kind.LAUNCH else self.others
+        lane = self.launches if message.kind is MessageKind.LAUNCH else self.others
         lane.put(json.dumps(messages.encode(message)))
 
     def release(self, receipt, after, now):

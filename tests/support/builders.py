@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from hubless.domain.server import Server
+from hubless.domain.lifecycle import Server
 from hubless.domain.tokens import Client, Code, OwnerKind, Session, Token, sha256
 from hubless.domain.users import User
 

@@ -2,11 +2,11 @@
 
 from datetime import timedelta
 
-from functions.reaper import work as reaper
-from functions.spawn import work as spawn
+from functions.reaper import sweep as reaper
+from functions.spawn import dispatch as spawn
+from hubless.adapters.activity_readiness import ActivityReadiness
 from hubless.adapters.ecs.events import read
-from hubless.adapters.heard import HeardReadiness
-from hubless.domain.server import ACTIVE, Deadlines
+from hubless.domain.lifecycle import ACTIVE, Deadlines
 from hubless.domain.tokens import launch_secret, sha256
 from tests.support.dynamodb import Contents
 from tests.support.ecs import Cloud
@@ -32,7 +32,7 @@ class Replaced:
 class CloudHub(World):
     """*sqs* is the queue; *others* are facts of the cloud."""
 
-    def __init__(self, stores, sqs, *, patience=None, seed=0, lag=4, describe_lag=3, **others):
+    def __init__(self, stores, sqs, *, idle_policy=None, seed=0, lag=4, describe_lag=3, **others):
         def launcher(clock):
             self.cloud = Cloud(clock, seed, lag=lag, describe_lag=describe_lag, **others)
             return Replaced(self.cloud.launcher)
@@ -40,11 +40,11 @@ class CloudHub(World):
         self.sqs = sqs
         super().__init__(
             launcher=launcher,
-            readiness=HeardReadiness(),
+            readiness=ActivityReadiness(),
             deadlines=DEADLINES,
             stores=stores,
             queue=sqs.queue,
-            patience=patience,
+            idle_policy=idle_policy,
         )
         self.account, self.heard = self.cloud.account, set()
         self.read_event = lambda event: read(event, self.cloud.facts)

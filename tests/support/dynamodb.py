@@ -19,8 +19,9 @@ import pytest
 
 from hubless.adapters.dynamodb.clients import DynamoClientStore
 from hubless.adapters.dynamodb.database import Database
+from hubless.adapters.dynamodb.desired_state import DynamoDesiredEdgeStateStore
 from hubless.adapters.dynamodb.groups import DynamoGroupStore
-from hubless.adapters.dynamodb.pace import DynamoPace
+from hubless.adapters.dynamodb.launch_rate_limiter import DynamoLaunchRateLimiter
 from hubless.adapters.dynamodb.passwords import DynamoAttemptStore, DynamoPasswordStore
 from hubless.adapters.dynamodb.routes import DynamoRouteStore
 from hubless.adapters.dynamodb.servers import DynamoServerStore
@@ -31,7 +32,6 @@ from hubless.adapters.dynamodb.sweeps import DynamoSweepStore
 from hubless.adapters.dynamodb.tokens import DynamoTokenStore
 from hubless.adapters.dynamodb.usage import DynamoUsageLog
 from hubless.adapters.dynamodb.users import DynamoUserStore
-from hubless.adapters.dynamodb.wishes import DynamoEdgeWishStore
 from tests.support.builders import NOW
 from tests.support.fakes import StoppedClock
 from tests.support.free_port import free_port
@@ -59,18 +59,18 @@ def stores_of(database, close=lambda: None):
         passwords=DynamoPasswordStore(database),
         attempts=DynamoAttemptStore(database),
         usage=DynamoUsageLog(database),
-        pace=a_pace(database),
+        launch_rate_limiter=a_rate_limiter(database),
         sweeps=DynamoSweepStore(database),
-        wishes=DynamoEdgeWishStore(database),
+        desired_edge_state=DynamoDesiredEdgeStateStore(database),
         held=lambda: _held(Contents().read()),
         close=close,
     )
 
 
-def a_pace(database, clock=None, sleep=lambda seconds: None):
+def a_rate_limiter(database, clock=None, sleep=lambda seconds: None):
     """Return one who takes turns: ten a second, three at once after a rest, waiting for a second at most."""
     clock, second = clock or StoppedClock(NOW), timedelta(seconds=1)
-    return DynamoPace(database, rate=10, burst=3, longest_wait=second, clock=clock, sleep=sleep)
+    return DynamoLaunchRateLimiter(database, rate=10, burst=3, longest_wait=second, clock=clock, sleep=sleep)
 
 
 def _held(items):

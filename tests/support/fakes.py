@@ -2,9 +2,9 @@
 
 from datetime import timedelta
 
-from hubless.domain.errors import NotYetError
+from hubless.domain.errors import RetryLaterError
 from hubless.domain.routes import EdgeReport
-from hubless.ports.launcher import Gone, Running, Task
+from hubless.ports.launcher import Task, TaskRunning, TaskStopped
 
 
 class StoppedClock:
@@ -68,30 +68,30 @@ class ScriptedLauncher:
             raise self.refusal
         if launch.launch_id not in self.status:
             self.started.append(launch)
-            self.status[launch.launch_id] = self.begins_as or Running(f"127.0.0.1:{9000 + len(self.started)}")
+            self.status[launch.launch_id] = self.begins_as or TaskRunning(f"127.0.0.1:{9000 + len(self.started)}")
         return launch.launch_id
 
     def describe(self, task):
-        return self.status.get(task, Gone("was never started"))
+        return self.status.get(task, TaskStopped("was never started"))
 
     def describe_many(self, tasks):
         return {task: self.describe(task) for task in tasks}
 
     def stop(self, task, *, force=False):
-        if (self.obeys_stop or force) and not isinstance(self.describe(task), Gone):
-            self.status[task] = Gone("ended")
+        if (self.obeys_stop or force) and not isinstance(self.describe(task), TaskStopped):
+            self.status[task] = TaskStopped("ended")
 
     def tasks(self):
-        return [Task(name, name, status) for name, status in self.status.items() if not isinstance(status, Gone)]
+        return [Task(name, name, status) for name, status in self.status.items() if not isinstance(status, TaskStopped)]
 
     def forget(self, task):
         self.forgotten.append(task)
 
-    def discard_unused(self, offered):
+    def garbage_collect(self, offered):
         return 0
 
     def dies(self, task, why="exited with code 1", log_tail=("boom",)):
-        self.status[task] = Gone(why, log_tail)
+        self.status[task] = TaskStopped(why, log_tail)
 
 
 class ScriptedReadiness:
@@ -133,7 +133,7 @@ class SleepyMachine:
     On it runs an edge, which reports while it is up and signs off when it goes down.
     """
 
-    sleeps = True
+    can_stop = True
     COMES_UP, GOES_DOWN = timedelta(seconds=25), timedelta(seconds=40)
 
     def __init__(self, routes, clock):
@@ -166,7 +166,7 @@ class SleepyMachine:
         if self.refuses:
             raise self.refuses
         if self.state == refused:
-            raise NotYetError(f"it is {self.state}")
+            raise RetryLaterError(f"it is {self.state}")
         if self.state != while_:
             return False
         self.state, self.until = to, self.clock.now() + takes

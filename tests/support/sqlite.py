@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+from hubless.adapters.sqlite.desired_state import SqliteDesiredEdgeStateStore
 from hubless.adapters.sqlite.passwords import SqliteAttemptStore, SqlitePasswordStore
 from hubless.adapters.sqlite.queue import SqliteQueue
 from hubless.adapters.sqlite.routes import SqliteRouteStore
@@ -12,7 +13,6 @@ from hubless.adapters.sqlite.sweeps import SqliteSweepStore
 from hubless.adapters.sqlite.tokens import SqliteClientStore, SqliteSessionStore, SqliteTokenStore
 from hubless.adapters.sqlite.usage import SqliteUsageLog
 from hubless.adapters.sqlite.users import SqliteGroupStore, SqliteUserStore
-from hubless.adapters.sqlite.wishes import SqliteEdgeWishStore
 
 
 def stores_of(database):
@@ -34,7 +34,7 @@ def stores_of(database):
         attempts=SqliteAttemptStore(database),
         usage=SqliteUsageLog(database),
         sweeps=SqliteSweepStore(database),
-        wishes=SqliteEdgeWishStore(database),
+        desired_edge_state=SqliteDesiredEdgeStateStore(database),
         held=lambda: _held(database),
         close=database.close,
     )

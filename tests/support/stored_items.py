@@ -11,9 +11,9 @@ from datetime import datetime, timedelta
 from enum import Enum
 from pathlib import Path
 
-from hubless.domain.edges import FIRST, EdgeWish, Wanted
+from hubless.domain.edges import INITIAL_STATE, DesiredEdgeState, EdgePower
+from hubless.domain.lifecycle import State
 from hubless.domain.routes import EdgeReport, Route, ServerKey
-from hubless.domain.server import State
 from hubless.domain.shares import Share, ShareCode
 from hubless.domain.tokens import OwnerKind, sha256
 from hubless.domain.usage import Usage
@@ -82,13 +82,14 @@ def fill(stores):
     stores.attempts.add("alice", NOW)
     stores.attempts.delete_before(NOW - timedelta(hours=1))
     stores.usage.add(Usage("l0", "s-alice-", "u-alice", "lab", NOW, LATER, "stopped"))
-    stores.pace.wait()
-    stores.sweeps.move("", "s-alice-")
-    stores.wishes.write(FIRST, EdgeWish(Wanted.UP, NOW))
+    stores.launch_rate_limiter.acquire()
+    stores.sweeps.set_resume_point("", "s-alice-")
+    stores.desired_edge_state.write(INITIAL_STATE, DesiredEdgeState(EdgePower.RUNNING, NOW))
 
 
 def read(stores):
     """Return all that the stores say of what `fill` wrote, as JSON has it."""
+    edge = stores.desired_edge_state.read()
     told = {
         "users": [stores.users.get("u-alice"), stores.users.find("bob"), stores.users.get_many(["u-zoë"])],
         "page": stores.users.page(offset=0, limit=9, sort="last_activity"),
@@ -120,8 +121,8 @@ def read(stores):
         "passwords": [stores.passwords.get("u-alice"), stores.passwords.find_link(sha256("link"), NOW)],
         "failures": [stores.attempts.failures("alice", NOW - timedelta(days=1))],
         "usage": stores.usage.of_owner("u-alice"),
-        "place": stores.sweeps.place(),
-        "wish": stores.wishes.read(),
+        "place": stores.sweeps.resume_point(),
+        "wish": {"wanted": edge.power, "since": edge.since},  # as the code of version 1 called them
     }
     return _plain(told)
 

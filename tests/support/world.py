@@ -3,28 +3,28 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from hubless.adapters.sleepless import Sleepless
+from hubless.adapters.always_on_edge import AlwaysOnEdge
+from hubless.adapters.no_rate_limit import NoRateLimit
 from hubless.adapters.sqlite.database import Database
-from hubless.adapters.unpaced import Unpaced
 from hubless.domain import roles
-from hubless.domain.errors import NotYetError
-from hubless.domain.idleness import Patience
+from hubless.domain.errors import RetryLaterError
+from hubless.domain.idleness import IdlePolicy
+from hubless.domain.lifecycle import ACTIVE, PENDING, Deadlines
 from hubless.domain.profiles import Profile
-from hubless.domain.server import ACTIVE, PENDING, Deadlines
 from hubless.services.accounts import Accounts
 from hubless.services.activity import Activity
 from hubless.services.authorizations import Authorizations
 from hubless.services.credentials import Credentials
-from hubless.services.directory import Directory
+from hubless.services.edge_autosuspend import EdgeAutosuspend
 from hubless.services.identity import Identities
 from hubless.services.launching import Launching
 from hubless.services.reaping import Reaping
 from hubless.services.routing import Routing
+from hubless.services.service_registry import ServiceRegistry
 from hubless.services.sharing import Sharing
 from hubless.services.spawning import Spawning
 from hubless.services.stopping import Stopping
 from hubless.services.tokens import Tokens
-from hubless.services.waking import Waking
 from tests.support.builders import NOW
 from tests.support.fakes import (
     InstantEdge,
@@ -42,7 +42,7 @@ class World:
     def __init__(
         self,
         *,
-        patience=None,
+        idle_policy=None,
         profiles=(),
         services=None,
         by_user=None,
@@ -71,7 +71,7 @@ class World:
         self.edge, self.deadlines = InstantEdge(self.routes, self.clock), deadlines or Deadlines()
         offered = {p.name: p for p in profiles or (Profile("default"),)}
         self.routing = Routing(self.routes, self.clock)
-        self.services = Directory(services or {}, self.stores.services, roles.DEFAULTS, self.routing)
+        self.services = ServiceRegistry(services or {}, self.stores.services, roles.DEFAULTS, self.routing)
         self.accounts = Accounts(self.users, self.servers, self.passwords, self.sessions, PlainHasher(), self.clock)
         self.identities = Identities(self.tokens, self.sessions, self.users, self.clock, roles.DEFAULTS, self.services)
         self.issuing = Tokens(self.tokens, self.accounts, self.groups, self.identities, self.clock)
@@ -94,10 +94,10 @@ class World:
             self.deadlines,
             self.metrics,
         )
-        self.machine = machine(self.routes, self.clock) if machine else Sleepless()
-        self.waking = Waking(
+        self.machine = machine(self.routes, self.clock) if machine else AlwaysOnEdge()
+        self.edge_autosuspend = EdgeAutosuspend(
             self.machine,
-            self.stores.wishes,
+            self.stores.desired_edge_state,
             self.servers,
             self.routing,
             self.clock,
@@ -113,12 +113,12 @@ class World:
             self.credentials,
             self.stopping,
             self.queue,
-            Unpaced(),
+            NoRateLimit(),
             self.clock,
             self.deadlines,
             offered,
             self.metrics,
-            self.waking,
+            self.edge_autosuspend,
         )
         self.reaping = Reaping(
             self.servers,
@@ -133,34 +133,34 @@ class World:
             self.attempts,
             self.queue,
             self.clock,
-            patience or Patience(),
+            idle_policy or IdlePolicy(),
             by_user or {},
             offered,
             self.services,
             self.share_codes,
             timedelta(minutes=10),
             self.sweeps,
-            self.waking,
+            self.edge_autosuspend,
         )
         self.alice = self.accounts.add("alice")
 
-    def with_pace(self, pace):
+    def with_rate_limiter(self, limiter):
         """Return what launches, at another pace."""
-        return replace(self.launching, pace=pace)
+        return replace(self.launching, launch_rate_limiter=limiter)
 
     def deliver(self):
         """Hand out every message that waits, once."""
         waiting, self.queue.sent = self.queue.sent, []
         for message in waiting:
-            self.launching.carry_out(message)
+            self.launching.on_message(message)
 
     def deliver_in_time(self):
         """Hand out every message that waits, once; what comes too early waits on."""
         waiting, self.queue.sent = self.queue.sent, []
         for message in waiting:
             try:
-                self.launching.carry_out(message)
-            except NotYetError:
+                self.launching.on_message(message)
+            except RetryLaterError:
                 self.queue.sent.append(message)
 
     def turn(self, times=3):
@@ -168,7 +168,7 @@ class World:
         for _ in range(times):
             self.deliver()
             self.edge.look()
-            self.launching.follow_pending()
+            self.launching.reconcile_pending()
             self.edge.look()
 
     def sweep(self, times=1):

@@ -11,7 +11,7 @@ from hubless.adapters.ec2.machine import Ec2Machine
 from hubless.bootstrap.cloud import CloudHub
 from hubless.domain.errors import StoreUnavailableError
 from hubless.settings import SettingsError, parse
-from hubless.settings.cloud import DEFAULTS, CloudSettings, cloud_settings, load, written
+from hubless.settings.cloud import DEFAULTS, CloudSettings, cloud_settings, load, to_environment
 
 CLOUD = CloudSettings(
     url="https://hub.example.org",
@@ -72,12 +72,12 @@ class Secrets(dict):
     ],
 )
 def test_what_a_deployment_writes_its_functions_read(cloud):
-    assert cloud_settings(written(cloud)) == cloud
+    assert cloud_settings(to_environment(cloud)) == cloud
 
 
 @pytest.mark.parametrize("name", NEEDED)
 def test_a_variable_that_is_missing_is_named_with_what_it_is(name):
-    environ = written(CLOUD)
+    environ = to_environment(CLOUD)
     del environ[f"HUBLESS_{name.upper()}"]
 
     with pytest.raises(SettingsError, match=rf"^HUBLESS_{name.upper()} is missing: it must be \w"):
@@ -105,7 +105,7 @@ def test_a_variable_that_is_missing_is_named_with_what_it_is(name):
 )
 def test_a_wrong_variable_is_named_with_what_is_allowed(name, text, said):
     with pytest.raises(SettingsError) as wrong:
-        cloud_settings(written(CLOUD) | {f"HUBLESS_{name.upper()}": text})
+        cloud_settings(to_environment(CLOUD) | {f"HUBLESS_{name.upper()}": text})
 
     assert str(wrong.value).startswith(said)
 
@@ -119,7 +119,7 @@ def test_the_hub_is_called_by_its_address_in_the_cloud_unless_the_file_says_anot
 
 
 def test_whether_users_have_hosts_of_their_own_is_the_deployments_word_unless_the_file_says_another(tmp_path):
-    own = cloud_settings(written(CLOUD) | {"HUBLESS_SUBDOMAINS": "true"})
+    own = cloud_settings(to_environment(CLOUD) | {"HUBLESS_SUBDOMAINS": "true"})
     file = tmp_path / "hubless.toml"
     file.write_text("[hub]\nsubdomains = false")
 
@@ -197,13 +197,13 @@ def test_where_an_instance_is_named_the_edge_sleeps():
     hub = hub_of(replace(CLOUD, economy_instance="i-1", economy_idle_minutes=3))
 
     assert isinstance(hub.edge_machine, Ec2Machine)
-    assert (hub.waking.machine.sleeps, hub.waking.sleeps_after) == (True, timedelta(minutes=3))
-    assert hub_of(CLOUD).waking.machine.sleeps is False
+    assert (hub.edge_autosuspend.machine.can_stop, hub.edge_autosuspend.idle_timeout) == (True, timedelta(minutes=3))
+    assert hub_of(CLOUD).edge_autosuspend.machine.can_stop is False
 
 
 def test_an_edge_that_sleeps_is_not_a_load_balancer():
     with pytest.raises(SettingsError, match="HUBLESS_ALB_LISTENER and HUBLESS_ECONOMY_INSTANCE are two edges"):
-        cloud_settings(written(replace(CLOUD, alb_listener="a", alb_vpc="v", economy_instance="i-1")))
+        cloud_settings(to_environment(replace(CLOUD, alb_listener="a", alb_vpc="v", economy_instance="i-1")))
 
 
 @pytest.mark.parametrize("secrets", [{}, {"key": "short"}])

@@ -9,7 +9,7 @@ import pytest
 from edge_proxy.cloud_config import edge_configuration
 from edge_proxy.haproxy_config import HttpsOrigin, render
 from hubless.settings.edge import EdgeSettings, variable
-from hubless.settings.kinds import SettingsError
+from hubless.settings.types import SettingsError
 
 LEAST = {"HUBLESS_EDGE_TABLE": "hub", "HUBLESS_EDGE_REGION": "eu-central-1"}
 API = {"api": "https://api.example.org"}

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from hubless.domain.idleness import Patience
+from hubless.domain.idleness import IdlePolicy
 from hubless.domain.tokens import sha256
-from hubless.settings import NEVER, PatienceSettings, Settings, SettingsError, load, parse
+from hubless.settings import NEVER, IdlePolicySettings, Settings, SettingsError, load, parse
 from hubless.settings.sections import LISTS, NAMED, TABLES
 
 DATA = Path("/srv/hub")
@@ -316,8 +316,8 @@ class TestTogether:
             '[[profiles]]\nname = "long"\nmax_age = "2d"'
         )
 
-        assert settings.culling.users == {"ada": PatienceSettings(idle_after=NEVER)}
-        assert settings.profiles[0].patience == Patience(max_age=timedelta(days=2))
+        assert settings.culling.users == {"ada": IdlePolicySettings(idle_after=NEVER)}
+        assert settings.profiles[0].idle_policy == IdlePolicy(max_age=timedelta(days=2))
 
     def test_groups_are_read_by_name(self) -> None:
         group = read('[groups.class]\nusers = ["Ada"]\nproperties = { year = 2 }').groups["class"]

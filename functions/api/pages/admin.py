@@ -16,7 +16,7 @@ from functions.api.routing import Router
 from functions.api.wire import instant
 from hubless.domain import names
 from hubless.domain.errors import HublessError
-from hubless.domain.server import ACTIVE, Server, State
+from hubless.domain.lifecycle import ACTIVE, Server, State
 from hubless.domain.users import User
 from hubless.services.identity import Actor
 
@@ -37,7 +37,7 @@ async def add_users(request: Request, form: OwnForm, who: Person) -> Response:
     _require(who, "admin:users")
     wanted = [names.normalise_user_name(line.strip()) for line in form.text("usernames").splitlines() if line.strip()]
     make_admin = form.text("admin") == "1"
-    if make_admin or any(map(hub_of(request).accounts.brings_something, wanted)):
+    if make_admin or any(map(hub_of(request).accounts.is_reserved_name, wanted)):
         _require_admin(who)
     try:
         added = hub_of(request).accounts.add_many(wanted, admin=make_admin)
@@ -54,7 +54,7 @@ async def delete_user(request: Request, name: str, form: OwnForm, who: Person) -
     if user.admin:
         _require_admin(who)
     try:
-        await hub_of(request).departures.remove(user)
+        await hub_of(request).user_removal.remove(user)
     except HublessError as refused:
         return _page(request, who, error=str(refused), status=400)
     return RedirectResponse("/hub/admin", 303)

@@ -12,7 +12,7 @@ from functions.api.routing import Router
 from hubless.bootstrap.hub import Hub
 from hubless.domain import names
 from hubless.domain.errors import HublessError, NotFoundError
-from hubless.domain.server import INACTIVE, Server, State
+from hubless.domain.lifecycle import INACTIVE, Server, State
 from hubless.domain.users import User
 from hubless.services.identity import Actor
 
@@ -36,7 +36,7 @@ def _home(request: Request, who: Actor, *, error: str | None = None, status: int
     servers = hub.servers.of_owners([user.id])
     for server in servers:
         if server.state is State.READY:
-            hub.launching.follow_safely(server)  # what has died is not offered as running
+            hub.launching.reconcile_safely(server)  # what has died is not offered as running
     servers = hub.servers.of_owners([user.id])
     named = [server_view(hub, user, s) for s in servers if s.name]
     default = next((server_view(hub, user, s) for s in servers if not s.name), None)
@@ -92,7 +92,7 @@ async def delete_named(request: Request, owner: str, server: str, form: OwnForm,
     hub = hub_of(request)
     _, found = reachable(hub, who, owner, server, "delete:servers")
     if found.state not in INACTIVE:
-        found = await hub.departures.ended(hub.stopping.request_until_done(found))
+        found = await hub.user_removal.wait_until_stopped(hub.stopping.request_until_done(found))
     try:
         hub.spawning.remove(found)
     except HublessError as refused:

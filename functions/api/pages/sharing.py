@@ -12,7 +12,7 @@ from functions.api.rendering import page
 from functions.api.routing import Router
 from hubless.domain import names, scopes
 from hubless.domain.errors import NotFoundError
-from hubless.domain.server import State
+from hubless.domain.lifecycle import State
 from hubless.domain.users import User
 from hubless.services.sharing import Offered, SharedServer
 

@@ -16,10 +16,9 @@ from functions.api.routing import Router
 from functions.api.wire import progress_url
 from functions.api.xsrf import READ_ONLY
 from hubless.bootstrap.hub import Hub
-from hubless.domain import names
-from hubless.domain import server as lifecycle
+from hubless.domain import lifecycle, names
 from hubless.domain.errors import HublessError, InvalidRequestError, StoreConflictError
-from hubless.domain.server import PENDING_START, Server, State
+from hubless.domain.lifecycle import PENDING_START, Server, State
 from hubless.domain.users import User
 from hubless.services.identity import Actor
 
@@ -237,7 +236,7 @@ async def server_place(request: Request, owner: str, path: str = "") -> Response
     if user is None or not actor.scopes.covers_server("access:servers", user.name, server_name, user.groups):
         raise HTTPException(404, "No such user, or not within your reach")
     if found is not None and found.state is State.READY:
-        hub.launching.follow_safely(found)  # the edge could not reach it: look whether it is still there
+        hub.launching.reconcile_safely(found)  # the edge could not reach it: look whether it is still there
         found = hub.servers.get(found.id)
     if found is not None and found.state is State.READY:
         return _of_ready(request, user, server_name, program=program)
@@ -257,7 +256,7 @@ def _for_nobody(request: Request, owner: str, user: User | None, found: Server |
     """
     if user is None or found is None or found.state is not State.READY:
         return _gone(request, owner, "")
-    return _unreached(request, user, found.name, program=True, waking=hub_of(request).waking.is_away())
+    return _unreached(request, user, found.name, program=True, waking=hub_of(request).edge_autosuspend.start_if_down())
 
 
 def is_for_a_server(request: Request, path: str) -> bool:
@@ -292,7 +291,7 @@ def _of_ready(request: Request, user: User, server_name: str, *, program: bool) 
 
     Who is led is counted, so that a server that never answers ends in words and not in a loop.
     """
-    waking = hub_of(request).waking.is_away()
+    waking = hub_of(request).edge_autosuspend.start_if_down()
     if waking or request.method not in READ_ONLY or _times_led(request) >= MAX_REDIRECTS:
         return _unreached(request, user, server_name, program=program, waking=waking)
     return _once_more(request, f"{names.server_prefix(user.name, '')}{_raw_rest(request)}")

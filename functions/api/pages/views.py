@@ -5,7 +5,7 @@ from typing import Any
 from functions.api.wire import instant
 from hubless.bootstrap.hub import Hub
 from hubless.domain import names
-from hubless.domain.server import Server, State
+from hubless.domain.lifecycle import Server, State
 from hubless.domain.users import User
 
 

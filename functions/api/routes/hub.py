@@ -16,9 +16,9 @@ from functions.api.rendering import VERSION
 from functions.api.routing import Router
 from hubless.bootstrap.hub import Hub
 from hubless.domain import names, scopes
+from hubless.domain.lifecycle import ACTIVE, State
 from hubless.domain.origins import host_of_route
 from hubless.domain.scopes import Bearer
-from hubless.domain.server import ACTIVE, State
 from hubless.services.identity import Actor
 
 router = Router()
@@ -159,7 +159,7 @@ def _of_whom(hub: Hub) -> dict[str, dict[str, object]]:
 async def check_routes(ask: Ask) -> Response:
     """Have the routes of services written anew; servers' routes follow their records by themselves."""
     ask.needs_everywhere("proxy")
-    ask.hub.routing.settle_services(ask.hub.services.all())
+    ask.hub.routing.sync_services(ask.hub.services.all())
     return Response(status_code=200)
 
 

@@ -15,10 +15,9 @@ from functions.api.jsontext import JSONResponse
 from functions.api.openapi import Operation
 from functions.api.routing import Router
 from hubless.bootstrap.hub import Hub
-from hubless.domain import names
-from hubless.domain import server as lifecycle
+from hubless.domain import lifecycle, names
 from hubless.domain.errors import NotFoundError
-from hubless.domain.server import INACTIVE, Server, State
+from hubless.domain.lifecycle import INACTIVE, Server, State
 from hubless.domain.users import User
 
 router = Router()
@@ -150,7 +149,7 @@ async def _stop(ask: Asking, name: str, server_name: str, request: Request) -> R
         raise HTTPException(404, f"{name} has no server named '{server_name[:60]}'") from None
     out = ask.hub.stopping.request_until_done(server)
     if body.remove:
-        out = await ask.hub.departures.ended(out)
+        out = await ask.hub.user_removal.wait_until_stopped(out)
         if out.state in INACTIVE:
             ask.hub.spawning.remove(out)
     return Response(status_code=204) if out.state in INACTIVE else Response(status_code=202, headers=PLAIN)
@@ -173,7 +172,7 @@ def _follow(ask: Asking, name: str, server_name: str) -> Response:
     owner, server = ask.server(name, server_name, "read:servers")
     if server.state in {State.STOPPED, State.STOPPING}:
         raise HTTPException(400, f"{owner.name}'s server is not starting")
-    until = 0.0 if _comes_again(ask) else ask.hub.follow_seconds
+    until = 0.0 if _comes_again(ask) else ask.hub.progress_seconds
     return StreamingResponse(
         _frames(ask.hub, owner, server, until),
         headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache", "X-Accel-Buffering": "no"},
@@ -187,7 +186,7 @@ def _comes_again(ask: Asking) -> bool:
     paid for as long as it answers, it is those of browsers: a class that waits would hold as many functions.
     """
     headers = ask.request.headers
-    if ask.hub.follow_seconds is None or "text/event-stream" not in headers.get("accept", ""):
+    if ask.hub.progress_seconds is None or "text/event-stream" not in headers.get("accept", ""):
         return False
     return not ask.hub.streams or "sec-fetch-mode" in headers
 
@@ -199,7 +198,7 @@ async def _frames(hub: Hub, owner: User, server: Server, follow_seconds: float |
         yield f"retry: {ASK_AGAIN_MS}\n\n"
     async for event in events(hub, owner, server, follow_seconds):
         if event is None:
-            silent += hub.look_seconds
+            silent += hub.progress_poll_seconds
             if silent < KEEPALIVE:
                 continue
             yield "\n\n"
@@ -227,8 +226,8 @@ async def events(
         yield event if event != said else None
         if follow_seconds is not None and followed >= follow_seconds:
             return
-        said, followed = event, followed + hub.look_seconds
-        await asyncio.sleep(hub.look_seconds)
+        said, followed = event, followed + hub.progress_poll_seconds
+        await asyncio.sleep(hub.progress_poll_seconds)
         current = hub.servers.get(server.id)
 
 

@@ -11,7 +11,7 @@ from functions.api.openapi import Operation
 from functions.api.routing import Router
 from hubless.domain.tokens import sha256
 from hubless.domain.users import Service
-from hubless.services.directory import CLIENT_ID_PREFIX
+from hubless.services.service_registry import CLIENT_ID_PREFIX
 
 router = Router()
 _READS = ("read:services", "read:services:name", "read:roles:services")

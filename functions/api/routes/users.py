@@ -14,7 +14,7 @@ from functions.api.routing import Router
 from hubless.bootstrap.hub import Hub
 from hubless.domain import names
 from hubless.domain.errors import InvalidRequestError, NameTakenError
-from hubless.domain.server import Server
+from hubless.domain.lifecycle import Server
 from hubless.domain.users import User
 from hubless.services.identity import Actor
 
@@ -165,7 +165,7 @@ def _may_make_admin(actor: Actor, *, wanted: bool) -> None:
 
 
 def _may_give_names(ask: Asking, actor: Actor, wanted: list[str]) -> None:
-    if not actor.is_admin and any(map(ask.hub.accounts.brings_something, wanted)):
+    if not actor.is_admin and any(map(ask.hub.accounts.is_reserved_name, wanted)):
         raise HTTPException(403, "Only admins can give a name to which the hub's settings give something")
 
 
@@ -177,7 +177,7 @@ async def delete_user(ask: Ask, name: str) -> Response:
         raise HTTPException(400, "Cannot delete yourself!")
     if user.admin and not actor.is_admin:
         raise HTTPException(403, "Only admins can delete other admins")
-    await ask.hub.departures.remove(user)
+    await ask.hub.user_removal.remove(user)
     return Response(status_code=204)
 
 

@@ -17,7 +17,7 @@ from hubless.adapters.dynamodb.database import (
 from hubless.adapters.dynamodb.table import ClientItem, CodeItem, Pointer, ServerItem
 from hubless.adapters.dynamodb.tokens import added, heads, in_session, is_over, owned
 from hubless.domain.errors import StoreConflictError
-from hubless.domain.server import PENDING_START
+from hubless.domain.lifecycle import PENDING_START
 from hubless.domain.tokens import Client, Code, Token
 
 _FACTS = (

@@ -22,7 +22,7 @@ from hubless.adapters.dynamodb.database import (
     size,
 )
 from hubless.adapters.dynamodb.keys import Key
-from hubless.adapters.dynamodb.places import Places
+from hubless.adapters.dynamodb.queue_positions import QueuePositions
 from hubless.adapters.dynamodb.table import Account, Pointer, Seen, ServerItem
 from hubless.domain.errors import (
     HublessError,
@@ -31,7 +31,7 @@ from hubless.domain.errors import (
     QuotaExceededError,
     StoreConflictError,
 )
-from hubless.domain.server import ACTIVE, Server, State
+from hubless.domain.lifecycle import ACTIVE, Server, State
 
 _FIELDS = (
     "id",
@@ -69,7 +69,7 @@ class DynamoServerStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._places = Places(database, _state(State.REQUESTED))
+        self._queue_positions = QueuePositions(database, _state(State.REQUESTED))
 
     def get(self, server_id: str) -> Server | None:
         owner = self._database.get(Pointer, keys.server_owner(server_id))
@@ -141,8 +141,8 @@ class DynamoServerStore:
     def count(self, states: Iterable[State]) -> int:
         return sum(self._database.count(_state(state)) for state in set(states))
 
-    def ahead_of(self, server: Server, now: datetime) -> int:
-        return self._places.ahead_of(server.entered_at, now)
+    def queue_position(self, server: Server, now: datetime) -> int:
+        return self._queue_positions.queue_position(server.entered_at, now)
 
     def _create(self, server: Server, named_limit: int) -> None:
         account = self._account(server.owner_id)

@@ -12,11 +12,11 @@ class DynamoSweepStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def place(self) -> str:
+    def resume_point(self) -> str:
         there = self._database.get(Pointer, keys.SWEEP)
         return "" if there is None else there.to or ""
 
-    def move(self, before: str, after: str) -> None:
+    def set_resume_point(self, before: str, after: str) -> None:
         as_read = Pointer.to == before if before else Pointer.pk.does_not_exist()
         cut = StoreConflictError("Another sweep was cut meanwhile")
         if after:

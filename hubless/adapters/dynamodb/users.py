@@ -16,7 +16,7 @@ from hubless.adapters.dynamodb.database import (
 from hubless.adapters.dynamodb.keys import Key
 from hubless.adapters.dynamodb.table import ACTIVITY, Account, Pointer, Seen
 from hubless.domain.errors import NameTakenError, StoreConflictError
-from hubless.domain.server import ACTIVE, State
+from hubless.domain.lifecycle import ACTIVE, State
 from hubless.domain.users import User
 
 _STATES = {"active": ACTIVE, "ready": {State.READY}, "inactive": ACTIVE}  # the last: who is not among these

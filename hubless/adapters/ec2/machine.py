@@ -10,7 +10,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from hubless.adapters.aws import Clients
-from hubless.domain.errors import EdgeFullError, EdgeUnavailableError, HublessError, NotYetError
+from hubless.domain.errors import EdgeCapacityError, EdgeUnavailableError, HublessError, RetryLaterError
 
 SERVER_ERROR = 500
 _LATER = frozenset(
@@ -41,7 +41,7 @@ _REMEDIES = {
 class Ec2Machine:
     """One instance."""
 
-    sleeps = True
+    can_stop = True
 
     def __init__(self, instance: str, clients: Clients) -> None:
         self._instance, self._clients = instance, clients
@@ -63,7 +63,7 @@ class Ec2Machine:
         except ClientError as error:
             raise self._meaning_of(error) from error
         except BotoCoreError as error:
-            raise NotYetError(
+            raise RetryLaterError(
                 f"EC2 cannot be reached for the instance {self._instance} ({type(error).__name__})"
             ) from error
 
@@ -71,11 +71,11 @@ class Ec2Machine:
         code = str(error.response.get("Error", {}).get("Code", ""))
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         if code in _FULL:
-            return EdgeFullError(
+            return EdgeCapacityError(
                 f"EC2 has no room for the instance {self._instance} ({code}). If this lasts, deploy the edge in another zone or of another type."
             )
         if code in _LATER or status >= SERVER_ERROR:
-            return NotYetError(f"EC2 does not do it with the instance {self._instance} now ({code})")
+            return RetryLaterError(f"EC2 does not do it with the instance {self._instance} now ({code})")
         return EdgeUnavailableError(
             f"EC2 refused it for the instance {self._instance} ({code}). {_REMEDIES.get(code, '')}".rstrip()
         )

@@ -18,14 +18,14 @@ from hubless.adapters.ecs.reading import is_to_run, status_of
 from hubless.adapters.ecs.translation import NoDefinitionError, NoPlaceError, in_words
 from hubless.domain.profiles import Profile
 from hubless.ports.clock import Clock
-from hubless.ports.launcher import Coming, Gone, Launch, Task, TaskStatus
+from hubless.ports.launcher import Launch, Task, TaskPending, TaskStatus, TaskStopped
 
 logger = logging.getLogger(__name__)
 
 # For so long may ECS not know yet of a task that it has just started: its own advice is to ask again for five minutes.
 UNKNOWN_FOR = timedelta(minutes=5)
 PER_QUESTION = 100  # tasks
-NEVER = Gone("was never started")
+NEVER = TaskStopped("was never started")
 FARGATE, SPOT = "FARGATE", "FARGATE_SPOT"
 
 
@@ -108,7 +108,7 @@ class EcsLauncher:
             if launch_id := naming.launch_of(task):
                 self._files.remove(launch_id)
 
-    def discard_unused(self, offered: Iterable[Profile]) -> int:
+    def garbage_collect(self, offered: Iterable[Profile]) -> int:
         with in_words("discarding definitions"):
             return self._disused.discard(self._definitions.kinds_of(offered))
 
@@ -210,7 +210,7 @@ class EcsLauncher:
         return written_at is not None and self._clock.now() - written_at < UNKNOWN_FOR
 
     def _unknown(self, written_at: datetime | None) -> TaskStatus:
-        return Coming() if self._is_new(written_at) else Gone("ended; ECS no longer knows how")
+        return TaskPending() if self._is_new(written_at) else TaskStopped("ended; ECS no longer knows how")
 
 
 def _pairs(values: Mapping[str, str], key: str, value: str) -> list[dict[str, str]]:

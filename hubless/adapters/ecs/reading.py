@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from hubless.adapters.ecs.naming import CONTAINER
-from hubless.ports.launcher import Coming, Gone, Running, TaskStatus
+from hubless.ports.launcher import TaskPending, TaskRunning, TaskStatus, TaskStopped
 
 # From DEPROVISIONING on only the network interface is still being put away.
 _OVER = frozenset({"DEPROVISIONING", "STOPPED", "DELETED"})
@@ -16,9 +16,9 @@ def status_of(task: Mapping[str, Any], port: int) -> TaskStatus:
     """Return how *task* is. It is gone as soon as its container is: nobody waits for Fargate to tidy up."""
     status = task.get("lastStatus")
     if status in _OVER or (task.get("desiredStatus") == "STOPPED" and _container(task).get("lastStatus") == "STOPPED"):
-        return Gone(_why(task))
+        return TaskStopped(_why(task))
     address = next(_addresses(task), None)
-    return Running(f"{address}:{port}") if status in _UP and address else Coming()
+    return TaskRunning(f"{address}:{port}") if status in _UP and address else TaskPending()
 
 
 def is_to_run(task: Mapping[str, Any]) -> bool:

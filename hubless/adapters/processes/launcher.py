@@ -20,7 +20,7 @@ from hubless.adapters.processes.folders import LaunchFolder, Note
 from hubless.domain.errors import LaunchFailedError
 from hubless.domain.profiles import Profile
 from hubless.domain.values import value
-from hubless.ports.launcher import Coming, Gone, Launch, Running, Task, TaskStatus
+from hubless.ports.launcher import Launch, Task, TaskPending, TaskRunning, TaskStatus, TaskStopped
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +76,7 @@ class ProcessLauncher:
         if folder.is_held():
             return _status(folder)
         self._await_exit(task)
-        return Gone(self._end_of(task, folder), folder.log_tail(self._secrets.get(task, ())))
+        return TaskStopped(self._end_of(task, folder), folder.log_tail(self._secrets.get(task, ())))
 
     def describe_many(self, tasks: Iterable[str]) -> dict[str, TaskStatus]:
         return {task: self.describe(task) for task in tasks}
@@ -117,7 +117,7 @@ class ProcessLauncher:
             for known in (self._children, self._exit_codes, self._secrets):
                 known.pop(task, None)
 
-    def discard_unused(self, offered: Iterable[Profile]) -> int:  # noqa: ARG002 a profile is started from as it is
+    def garbage_collect(self, offered: Iterable[Profile]) -> int:  # noqa: ARG002 a profile is started from as it is
         return 0
 
     # --- starting ---
@@ -235,7 +235,7 @@ class _Files:
 
 def _status(held: LaunchFolder) -> TaskStatus:
     note = held.note()
-    return Coming() if note is None or held.pid() is None else Running(f"127.0.0.1:{note.port}")
+    return TaskPending() if note is None or held.pid() is None else TaskRunning(f"127.0.0.1:{note.port}")
 
 
 def _patiently(folder: LaunchFolder) -> int | None:

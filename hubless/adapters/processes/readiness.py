@@ -4,7 +4,7 @@ import http.client
 import logging
 from contextlib import closing
 
-from hubless.domain.server import Server
+from hubless.domain.lifecycle import Server
 
 logger = logging.getLogger(__name__)
 

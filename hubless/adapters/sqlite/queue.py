@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from hubless.adapters.sqlite.database import Database, to_number
-from hubless.domain.messages import Kind, Message
+from hubless.domain.messages import Message, MessageKind
 from hubless.ports.queue import Received
 
 
@@ -53,7 +53,7 @@ class SqliteQueue:
             kind, server_id, launch_id = self._database.read_one(
                 "SELECT kind, server_id, launch_id FROM queue WHERE id = ?", (row_id,)
             )
-        return Received(f"{row_id}.{attempts + 1}", Message(Kind(kind), server_id, launch_id), attempts + 1)
+        return Received(f"{row_id}.{attempts + 1}", Message(MessageKind(kind), server_id, launch_id), attempts + 1)
 
 
 def _claim_of(receipt: str) -> tuple[int, int]:

@@ -13,7 +13,7 @@ from hubless.domain.errors import (
     QuotaExceededError,
     StoreConflictError,
 )
-from hubless.domain.server import Server, State
+from hubless.domain.lifecycle import Server, State
 
 _COLUMNS = "id, owner_id, name, state, launch_id, revision, entered_at, last_activity_at, facts"
 _INSTANTS = ("created_at", "requested_at", "started_at", "deadline_at")
@@ -115,7 +115,7 @@ class SqliteServerStore:
         found: int = self._database.read_one(f"SELECT count(*) FROM servers WHERE {marks}", values)[0]  # noqa: S608 marks only
         return found
 
-    def ahead_of(self, server: Server, now: datetime) -> int:  # noqa: ARG002 counting is cheap here
+    def queue_position(self, server: Server, now: datetime) -> int:  # noqa: ARG002 counting is cheap here
         found: int = self._database.read_one(
             "SELECT count(*) FROM servers WHERE state = 'requested' AND entered_at < ?", (to_number(server.entered_at),)
         )[0]

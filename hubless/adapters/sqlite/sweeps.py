@@ -10,10 +10,10 @@ class SqliteSweepStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def place(self) -> str:
+    def resume_point(self) -> str:
         place: str = self._database.read_one("SELECT place FROM sweep")[0]
         return place
 
-    def move(self, before: str, after: str) -> None:
+    def set_resume_point(self, before: str, after: str) -> None:
         if not self._database.write("UPDATE sweep SET place = ? WHERE place = ?", (after, before)):
             raise StoreConflictError("Another sweep was cut meanwhile")

@@ -10,7 +10,7 @@ from hubless.adapters.sqlite.database import Database, to_instant, to_number
 from hubless.adapters.sqlite.users import COLUMNS as USER_COLUMNS
 from hubless.adapters.sqlite.users import user_of
 from hubless.domain.errors import NotFoundError, StoreConflictError
-from hubless.domain.server import PENDING_START
+from hubless.domain.lifecycle import PENDING_START
 from hubless.domain.tokens import (
     Client,
     Code,

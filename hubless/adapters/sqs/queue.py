@@ -17,7 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from hubless.adapters.aws import Clients
 from hubless.domain import messages
 from hubless.domain.errors import StoreUnavailableError
-from hubless.domain.messages import Kind, Message
+from hubless.domain.messages import Message, MessageKind
 
 # A message may be hidden for twelve hours in all (SQS's limit), of which a batch window and the function's own run, five and
 # fifteen minutes at most, may be over.
@@ -53,7 +53,7 @@ class SqsQueue:
         self._urls = {_name(each): each for each in (self._launches_url, url)}
 
     def send(self, message: Message) -> None:
-        url = self._launches_url if message.kind is Kind.LAUNCH else self._url
+        url = self._launches_url if message.kind is MessageKind.LAUNCH else self._url
         with _in_words(url):
             self._clients.sqs.send_message(QueueUrl=url, MessageBody=json.dumps(messages.encode(message)))
 

@@ -1,7 +1,7 @@
 from datetime import UTC, datetime, timedelta
 
-from hubless.domain.idleness import Keep, Patience, Reap, verdict
-from hubless.domain.server import Server, State
+from hubless.domain.idleness import IdlePolicy, Keep, Reap, verdict
+from hubless.domain.lifecycle import Server, State
 
 NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -21,25 +21,25 @@ def a_running_server(*, idle_for=timedelta(0), age=HOUR * 10):
 
 
 def test_reaps_at_the_idle_limit_and_not_a_moment_before():
-    patience = Patience(idle_after=HOUR)
+    idle_policy = IdlePolicy(idle_after=HOUR)
 
-    assert isinstance(verdict(a_running_server(idle_for=HOUR), patience, NOW), Reap)
-    assert verdict(a_running_server(idle_for=HOUR - timedelta(microseconds=1)), patience, NOW) == Keep()
+    assert isinstance(verdict(a_running_server(idle_for=HOUR), idle_policy, NOW), Reap)
+    assert verdict(a_running_server(idle_for=HOUR - timedelta(microseconds=1)), idle_policy, NOW) == Keep()
 
 
 def test_a_server_that_was_just_started_is_not_idle_however_old_its_last_activity():
     server = a_running_server(idle_for=HOUR * 5, age=timedelta(minutes=1))
 
-    assert verdict(server, Patience(idle_after=HOUR), NOW) == Keep()
+    assert verdict(server, IdlePolicy(idle_after=HOUR), NOW) == Keep()
 
 
 def test_the_maximum_age_counts_busy_servers_too():
-    assert isinstance(verdict(a_running_server(age=HOUR * 8), Patience(max_age=HOUR * 8), NOW), Reap)
+    assert isinstance(verdict(a_running_server(age=HOUR * 8), IdlePolicy(max_age=HOUR * 8), NOW), Reap)
 
 
 def test_without_limits_nothing_is_reaped():
-    assert verdict(a_running_server(idle_for=HOUR * 9), Patience(), NOW) == Keep()
+    assert verdict(a_running_server(idle_for=HOUR * 9), IdlePolicy(), NOW) == Keep()
 
 
 def test_the_narrower_place_overrides_limit_by_limit():
-    assert Patience(HOUR, HOUR * 8).overridden_by(Patience(idle_after=HOUR * 2)) == Patience(HOUR * 2, HOUR * 8)
+    assert IdlePolicy(HOUR, HOUR * 8).overridden_by(IdlePolicy(idle_after=HOUR * 2)) == IdlePolicy(HOUR * 2, HOUR * 8)

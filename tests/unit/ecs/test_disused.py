@@ -9,7 +9,7 @@ from hubless.adapters.ecs.disused import AT_ONCE, LOOK_EVERY, LOOKS
 from hubless.adapters.ecs.kinds import DISUSED_AFTER
 from hubless.domain.errors import CapacityUnavailableError
 from hubless.domain.profiles import Profile
-from hubless.ports.launcher import Coming, Launch
+from hubless.ports.launcher import Launch, TaskPending
 from tests.doubles.ecs.errors import client
 from tests.support.builders import NOW
 from tests.support.ecs import HOMES, Cloud
@@ -47,10 +47,10 @@ def test_what_no_profile_on_offer_needs_goes_and_the_rest_stays(homes):
     run_and_end(cloud, a_launch(), a_launch("l2", NEW))
     cloud.clock.advance(LONG)
 
-    assert cloud.launcher().discard_unused([NEW, HUGE]) == 1
+    assert cloud.launcher().garbage_collect([NEW, HUGE]) == 1
 
     assert statuses(cloud) == [("jupyter/r:1", "DELETE_IN_PROGRESS"), ("jupyter/r:2", "ACTIVE")]
-    assert cloud.launcher().discard_unused([NEW, HUGE]) == 0
+    assert cloud.launcher().garbage_collect([NEW, HUGE]) == 0
     assert len(cloud.account.secrets("definitions/")) == 1
 
 
@@ -61,11 +61,11 @@ def test_what_somebody_began_to_launch_by_less_than_a_day_ago_stays():
     run_and_end(cloud, a_launch("l2"))  # by settings of before: a deployment is not everywhere at once
     cloud.clock.advance(DISUSED_AFTER - timedelta(seconds=1))
 
-    assert cloud.launcher().discard_unused([NEW]) == 0
+    assert cloud.launcher().garbage_collect([NEW]) == 0
     assert statuses(cloud) == [("jupyter/r:1", "ACTIVE")]
 
     cloud.clock.advance(timedelta(seconds=1))
-    assert cloud.launcher().discard_unused([NEW]) == 1
+    assert cloud.launcher().garbage_collect([NEW]) == 1
 
 
 def test_who_launches_for_days_on_end_keeps_it_in_use():
@@ -76,7 +76,7 @@ def test_who_launches_for_days_on_end_keeps_it_in_use():
         cloud.clock.advance(DISUSED_AFTER / 2)
         for task in cloud.account.running():
             cloud.account.die(task["taskArn"])
-        assert cloud.launcher().discard_unused([NEW]) == 0
+        assert cloud.launcher().garbage_collect([NEW]) == 0
 
     assert cloud.account.count()["RegisterTaskDefinition"] == 1
 
@@ -85,13 +85,13 @@ def test_what_a_task_runs_by_stays_until_it_ends():
     cloud = a_cloud()
     cloud.launcher().launch(a_launch())
     cloud.clock.advance(LONG)
-    assert cloud.launcher().discard_unused([NEW]) == 0
+    assert cloud.launcher().garbage_collect([NEW]) == 0
     assert statuses(cloud) == [("jupyter/r:1", "ACTIVE")]
 
     (task,) = cloud.account.running()
     cloud.account.die(task["taskArn"])
 
-    assert cloud.launcher().discard_unused([NEW]) == 1
+    assert cloud.launcher().garbage_collect([NEW]) == 1
 
 
 def test_another_hubs_definitions_stay():
@@ -101,8 +101,8 @@ def test_another_hubs_definitions_stay():
         cloud.account.die(task["taskArn"])
     cloud.clock.advance(LONG)
 
-    assert cloud.launcher().discard_unused([NEW]) == 0
-    assert cloud.launcher(hub="school-2").discard_unused([NEW]) == 1
+    assert cloud.launcher().garbage_collect([NEW]) == 0
+    assert cloud.launcher(hub="school-2").garbage_collect([NEW]) == 1
 
 
 def test_a_few_go_at_once_and_in_the_end_all():
@@ -113,7 +113,7 @@ def test_a_few_go_at_once_and_in_the_end_all():
     cloud.clock.advance(LONG)
     launcher = cloud.launcher()
 
-    assert [launcher.discard_unused([NEW]) for _ in range(4)] == [AT_ONCE, AT_ONCE, 3, 0]
+    assert [launcher.garbage_collect([NEW]) for _ in range(4)] == [AT_ONCE, AT_ONCE, 3, 0]
 
     assert {status for _, status in statuses(cloud)} == {"DELETE_IN_PROGRESS"}
     assert cloud.account.secrets("definitions/") == {}
@@ -136,7 +136,7 @@ def test_however_many_are_in_use_a_look_asks_for_a_few_and_the_next_goes_on_behi
 
     for _ in range(4):
         cloud.account.calls.clear()
-        launcher.discard_unused([NEW])
+        launcher.garbage_collect([NEW])
         asked.append(cloud.account.count().get("ListTasks", 0))
 
     assert asked == [LOOKS, LOOKS, 3, LOOKS]  # the fourth begins anew: something went
@@ -151,7 +151,7 @@ def test_where_all_that_is_left_is_in_use_it_is_looked_at_once_and_then_let_be()
     launcher = cloud.launcher()
     cloud.account.calls.clear()
 
-    assert [launcher.discard_unused([NEW]) for _ in range(5)] == [0] * 5
+    assert [launcher.garbage_collect([NEW]) for _ in range(5)] == [0] * 5
 
     assert cloud.account.count()["ListTasks"] == LOOKS + 5
     assert len(cloud.account.secrets("definitions/")) == 1
@@ -165,20 +165,20 @@ def test_what_is_on_offer_again_in_the_midst_of_a_look_stays():
     cloud.clock.advance(LONG)
     launcher = cloud.launcher()
 
-    assert [launcher.discard_unused(offered) for offered in ([NEW], [OLD], [NEW], [NEW])] == [AT_ONCE, 0, 5, 0]
+    assert [launcher.garbage_collect(offered) for offered in ([NEW], [OLD], [NEW], [NEW])] == [AT_ONCE, 0, 5, 0]
 
 
 def test_what_was_looked_at_just_now_costs_nothing_to_look_at_again():
     cloud = a_cloud()
     launcher = cloud.launcher()
-    launcher.discard_unused([NEW])
+    launcher.garbage_collect([NEW])
     asked = len(cloud.account.calls)
     cloud.clock.advance(LOOK_EVERY - timedelta(seconds=1))
-    launcher.discard_unused([NEW])
+    launcher.garbage_collect([NEW])
     assert len(cloud.account.calls) == asked
 
     cloud.clock.advance(timedelta(seconds=1))
-    launcher.discard_unused([NEW])
+    launcher.garbage_collect([NEW])
     assert len(cloud.account.calls) > asked
 
 
@@ -189,7 +189,7 @@ def test_a_hub_whose_profiles_are_all_on_offer_costs_one_listing_a_look():
     cloud.clock.advance(LONG)
     cloud.account.calls.clear()
 
-    assert cloud.launcher().discard_unused([OLD]) == 0
+    assert cloud.launcher().garbage_collect([OLD]) == 0
 
     assert cloud.account.count() == {"ListObjectsV2": 1}
 
@@ -200,13 +200,13 @@ def test_what_a_death_left_inactive_is_deleted_later():
     cloud.clock.advance(LONG)
     cloud.account.refuse("DeleteTaskDefinitions")
     with pytest.raises(CapacityUnavailableError):
-        cloud.launcher().discard_unused([NEW])
+        cloud.launcher().garbage_collect([NEW])
     assert statuses(cloud) == [("jupyter/r:1", "INACTIVE")]
 
-    assert cloud.launcher().discard_unused([NEW]) == 1
+    assert cloud.launcher().garbage_collect([NEW]) == 1
 
     assert statuses(cloud) == [("jupyter/r:1", "DELETE_IN_PROGRESS")]
-    cloud.launcher().discard_unused([NEW])
+    cloud.launcher().garbage_collect([NEW])
     assert cloud.account.secrets("definitions/") == {}
 
 
@@ -231,7 +231,7 @@ def test_throttles_while_putting_away_delay_and_lose_nothing(operation):
 
     for _ in range(4):
         try:
-            launcher.discard_unused([NEW])
+            launcher.garbage_collect([NEW])
         except CapacityUnavailableError:
             refused += 1
 
@@ -269,7 +269,7 @@ def test_a_launch_by_a_definition_that_is_put_away_at_that_moment_succeeds(when,
     cloud.wire.before = put_away
     task = launcher.launch(a_launch("l2"))
 
-    assert launcher.describe(task) == Coming()
+    assert launcher.describe(task) == TaskPending()
     assert cloud.launches_running() == ["l2"]
     assert cloud.launcher().launch(a_launch("l2")) == task
 
@@ -292,5 +292,5 @@ def test_a_profiles_variables_that_are_the_launchs_own_make_no_other_kind():
     run_and_end(cloud, a_launch(profile=profile))
     cloud.clock.advance(LONG)
 
-    assert cloud.launcher().discard_unused([profile]) == 0
-    assert cloud.launcher().discard_unused([NEW]) == 1
+    assert cloud.launcher().garbage_collect([profile]) == 0
+    assert cloud.launcher().garbage_collect([NEW]) == 1

@@ -5,7 +5,7 @@ from copy import deepcopy
 import pytest
 
 from hubless.adapters.ecs.events import read
-from hubless.ports.launcher import Coming, Gone, Running, TaskEvent
+from hubless.ports.launcher import TaskEvent, TaskPending, TaskRunning, TaskStopped
 from tests.support.ecs import facts
 
 ARN = "arn:aws:ecs:eu-central-1:123456789012:task/hub/0123456789abcdef0123456789abcdef"
@@ -86,19 +86,19 @@ def ended(code=None, reason=None, **detail):
 
 
 def test_a_running_task_has_its_address_and_names_launch_and_server():
-    assert news() == TaskEvent(f"l1/{ARN}", "s1", "l1", Running("10.0.0.139:8888"))
+    assert news() == TaskEvent(f"l1/{ARN}", "s1", "l1", TaskRunning("10.0.0.139:8888"))
 
 
 @pytest.mark.parametrize("status", ["PROVISIONING", "PENDING", "ACTIVATING"])
 def test_a_task_that_comes_up_is_coming_though_it_may_have_an_address(status):
-    assert news(lastStatus=status).status == Coming()
-    assert news(lastStatus=status, attachments=[]).status == Coming()
+    assert news(lastStatus=status).status == TaskPending()
+    assert news(lastStatus=status, attachments=[]).status == TaskPending()
 
 
 @pytest.mark.parametrize("status", ["DEACTIVATING", "STOPPING"])
 def test_a_task_that_is_asked_to_end_runs_until_its_container_has(status):
-    assert news(lastStatus=status, desiredStatus="STOPPED").status == Running("10.0.0.139:8888")
-    assert isinstance(ended(0, lastStatus=status), Gone)
+    assert news(lastStatus=status, desiredStatus="STOPPED").status == TaskRunning("10.0.0.139:8888")
+    assert isinstance(ended(0, lastStatus=status), TaskStopped)
 
 
 @pytest.mark.parametrize(
@@ -136,8 +136,8 @@ def test_a_task_that_is_asked_to_end_runs_until_its_container_has(status):
     ],
 )
 def test_an_end_is_told_in_words_with_ecs_own_reason(facts_, why):
-    assert ended(**facts_) == Gone(why)
-    assert ended(**facts_, lastStatus="STOPPED") == Gone(why)
+    assert ended(**facts_) == TaskStopped(why)
+    assert ended(**facts_, lastStatus="STOPPED") == TaskStopped(why)
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_fields_that_are_new_or_missing_do_no_harm():
     for name in ("attachments", "version", "availabilityZone", "group"):
         del event["detail"][name]
 
-    assert read(event, facts()).status == Running("10.0.0.139:8888")
+    assert read(event, facts()).status == TaskRunning("10.0.0.139:8888")
 
 
 def test_reading_news_loads_nothing_of_botocore():

@@ -9,7 +9,7 @@ import pytest
 from hubless.adapters.ecs.facts import Capacity
 from hubless.domain.errors import CapacityUnavailableError, InvalidRequestError, LaunchFailedError
 from hubless.domain.profiles import Profile
-from hubless.ports.launcher import Coming, Gone, Launch, Running, Task
+from hubless.ports.launcher import Launch, Task, TaskPending, TaskRunning, TaskStopped
 from tests.doubles.ecs.errors import AwsError, client
 from tests.support.builders import NOW
 from tests.support.ecs import HOMES, Cloud, facts
@@ -29,7 +29,7 @@ def a_cloud(**others):
 
 def until_up(cloud, launcher, task):
     for _ in range(100):
-        if isinstance(status := launcher.describe(task), Running):
+        if isinstance(status := launcher.describe(task), TaskRunning):
             return status
         cloud.clock.advance(timedelta(seconds=2))
     raise AssertionError(status)
@@ -37,7 +37,7 @@ def until_up(cloud, launcher, task):
 
 def until_gone(cloud, launcher, task):
     for _ in range(100):
-        if isinstance(status := launcher.describe(task), Gone):
+        if isinstance(status := launcher.describe(task), TaskStopped):
             return status
         cloud.clock.advance(timedelta(seconds=2))
     raise AssertionError(status)
@@ -67,7 +67,7 @@ def test_what_may_pass_is_tried_again_later(error):
 
     task = cloud.launcher().launch(LAUNCH)
     assert cloud.launches_running() == ["l1"]
-    assert cloud.launcher().describe(task) == Coming()
+    assert cloud.launcher().describe(task) == TaskPending()
 
 
 @pytest.mark.parametrize("reason", ["RESOURCE:ENI", "RESOURCE:MEMORY", "AGENT", "failure"])
@@ -195,8 +195,8 @@ def test_two_hubs_in_one_cluster_do_not_see_each_other():
     mine = cloud.launcher().launch(LAUNCH)
     other = cloud.launcher(hub="school-2").launch(a_launch("l2"))
 
-    assert cloud.launcher().tasks() == [Task(mine, "l1", Coming())]
-    assert cloud.launcher(hub="school-2").tasks() == [Task(other, "l2", Coming())]
+    assert cloud.launcher().tasks() == [Task(mine, "l1", TaskPending())]
+    assert cloud.launcher(hub="school-2").tasks() == [Task(other, "l2", TaskPending())]
 
 
 def test_a_definition_is_registered_where_its_content_is_new():
@@ -307,7 +307,7 @@ def test_a_place_that_is_taken_back_is_told_and_runs_until_then():
 
     cloud.account.interrupt(task.partition("/")[2])
 
-    assert isinstance(launcher.describe(task), Running)
+    assert isinstance(launcher.describe(task), TaskRunning)
     assert "Spot capacity was taken back" in until_gone(cloud, launcher, task).why
 
 
@@ -390,14 +390,14 @@ def test_a_task_that_ecs_does_not_know_yet_is_coming_and_one_it_no_longer_knows_
     cloud = a_cloud(describe_lag=299)
     launcher = cloud.launcher()
     task = launcher.launch(LAUNCH)
-    assert launcher.describe(task) == Coming()
+    assert launcher.describe(task) == TaskPending()
 
     cloud.account.describe_lag = timedelta()
     until_up(cloud, launcher, task)
     cloud.account.die(task.partition("/")[2], 1)
     cloud.clock.advance(timedelta(hours=2))
 
-    assert launcher.describe(task) == Gone("ended; ECS no longer knows how")
+    assert launcher.describe(task) == TaskStopped("ended; ECS no longer knows how")
     launcher.forget(task)
     assert cloud.account.secrets() == {}
 
@@ -408,9 +408,9 @@ def test_a_task_that_ecs_never_heard_of_is_not_awaited_for_ever():
     task = launcher.launch(LAUNCH)
     cloud.account.tasks.clear()
 
-    assert launcher.describe(task) == Coming()
+    assert launcher.describe(task) == TaskPending()
     cloud.clock.advance(timedelta(minutes=5))
-    assert isinstance(launcher.describe(task), Gone)
+    assert isinstance(launcher.describe(task), TaskStopped)
 
 
 def test_a_task_that_is_not_known_yet_is_not_forgotten():
@@ -422,7 +422,7 @@ def test_a_task_that_is_not_known_yet_is_not_forgotten():
     launcher.forget(task)
 
     cloud.clock.advance(timedelta(seconds=60))
-    assert isinstance(until_up(cloud, launcher, task), Running)
+    assert isinstance(until_up(cloud, launcher, task), TaskRunning)
 
 
 def test_a_task_that_lists_do_not_show_yet_is_known_by_its_file():
@@ -430,7 +430,7 @@ def test_a_task_that_lists_do_not_show_yet_is_known_by_its_file():
     launcher = cloud.launcher()
     task = launcher.launch(LAUNCH)
 
-    assert launcher.tasks() == [Task("l1/", "l1", Gone("was never started"))]
+    assert launcher.tasks() == [Task("l1/", "l1", TaskStopped("was never started"))]
     cloud.clock.advance(timedelta(seconds=30))
     assert launcher.tasks() == [Task(task, "l1", launcher.describe(task))]
 

@@ -11,7 +11,7 @@ from hubless.adapters.aws import Clients
 from hubless.adapters.ecs.launcher import EcsLauncher
 from hubless.domain.errors import LaunchFailedError
 from hubless.domain.profiles import Profile
-from hubless.ports.launcher import Launch, Running, Task
+from hubless.ports.launcher import Launch, Task, TaskRunning
 from tests.support.builders import NOW
 from tests.support.ecs import HOMES, facts
 from tests.support.fakes import StoppedClock
@@ -263,9 +263,9 @@ def test_a_secret_is_in_the_file_and_in_no_other_request(scripted):
     script.s3.add_response("delete_object", {}, {"Bucket": "hub-launches", "Key": "launches/school/l1.on-demand"})
 
     task = script.launcher.launch(LAUNCH)
-    assert script.launcher.describe(task) == Running("10.0.0.9:8888")
+    assert script.launcher.describe(task) == TaskRunning("10.0.0.9:8888")
     script.launcher.stop(task)
-    assert script.launcher.tasks() == [Task(task, "l1", Running("10.0.0.9:8888"))]
+    assert script.launcher.tasks() == [Task(task, "l1", TaskRunning("10.0.0.9:8888"))]
     script.launcher.forget(task)
 
     script.assert_all_asked()

@@ -3,10 +3,10 @@ from datetime import timedelta
 
 import pytest
 
-from functions.reaper.work import RESERVE, handle, measure
+from functions.reaper.sweep import RESERVE, handle, measure
 from hubless.domain.errors import StoreUnavailableError
-from hubless.domain.server import State
-from hubless.services.reaping import Sweep
+from hubless.domain.lifecycle import State
+from hubless.services.reaping import SweepReport
 from tests.support.world import World
 
 SCHEDULED = {"detail-type": "Scheduled Event"}
@@ -26,13 +26,13 @@ def test_a_sweep_says_what_it_did(world, caplog):
 
     assert handle(world, SCHEDULED) == {
         "active": 4,
-        "looked_at": 4,
+        "checked": 4,
         "reaped": 0,
         "orphans": 0,
         "stale_routes": 0,
         "expired": 0,
         "discarded": 0,
-        "is_cut": False,
+        "is_incomplete": False,
     }
     assert "sweep:" not in caplog.text  # nothing that anybody would look for
 
@@ -41,14 +41,14 @@ def test_a_run_without_enough_time_says_so_and_the_next_ones_go_on(world, caplog
     caplog.set_level(logging.INFO)
     runs = [handle(world, SCHEDULED, time_left=RESERVE) for _ in NAMES]
 
-    assert [run["is_cut"] for run in runs] == [True] * len(NAMES)
-    assert [run["looked_at"] for run in runs] == [1] * len(NAMES)
+    assert [run["is_incomplete"] for run in runs] == [True] * len(NAMES)
+    assert [run["checked"] for run in runs] == [1] * len(NAMES)
     assert {world.server(name).state for name in NAMES} == {State.FAILED}
-    assert "'is_cut': True" in caplog.text
+    assert "'is_incomplete': True" in caplog.text
 
 
 def test_time_enough_cuts_nothing(world):
-    assert not handle(world, SCHEDULED, time_left=RESERVE + timedelta(seconds=1))["is_cut"]
+    assert not handle(world, SCHEDULED, time_left=RESERVE + timedelta(seconds=1))["is_incomplete"]
 
 
 def test_what_a_sweep_saw_and_did_is_counted(world):
@@ -57,7 +57,7 @@ def test_what_a_sweep_saw_and_did_is_counted(world):
     assert {
         name: values for (name, _), values in world.metrics.measured.items() if name not in {"Spawns", "SpawnDuration"}
     } == {
-        "Deaths": [1] * len(NAMES),
+        "ServerCrashes": [1] * len(NAMES),
         "RunningServers": [4],
         "QueueLength": [0],
     }
@@ -69,7 +69,7 @@ def test_a_queue_that_is_away_leaves_what_was_done_counted(world):
 
     world.queue.depth = away
 
-    assert handle(world, SCHEDULED)["looked_at"] == len(NAMES)
+    assert handle(world, SCHEDULED)["checked"] == len(NAMES)
     assert world.metrics.measured["RunningServers", ""] == [4]
     assert ("QueueLength", "") not in world.metrics.measured
 
@@ -77,7 +77,9 @@ def test_a_queue_that_is_away_leaves_what_was_done_counted(world):
 def test_only_what_was_done_is_told_as_each_metric_costs_by_the_hour(world):
     measure(
         world.metrics,
-        Sweep(active=1, looked_at=1, reaped=2, orphans=0, stale_routes=1, expired=3, discarded=0, is_cut=False),
+        SweepReport(
+            active=1, checked=1, reaped=2, orphans=0, stale_routes=1, expired=3, discarded=0, is_incomplete=False
+        ),
     )
 
     told = {

@@ -4,11 +4,11 @@ from datetime import timedelta
 
 import pytest
 
-from functions.spawn.work import handle
+from functions.spawn.dispatch import handle
 from hubless.domain.errors import CapacityUnavailableError, StoreUnavailableError
-from hubless.domain.messages import Kind, Message, encode
-from hubless.domain.server import State
-from hubless.ports.launcher import Coming, Running, TaskEvent
+from hubless.domain.lifecycle import State
+from hubless.domain.messages import Message, MessageKind, encode
+from hubless.ports.launcher import TaskEvent, TaskPending, TaskRunning
 from tests.support.world import World
 
 
@@ -107,11 +107,11 @@ def test_a_body_that_is_none_of_ours_fails_alone(hub, body):
 
 
 def test_an_event_is_observed_whether_it_comes_by_the_queue_or_by_itself(hub):
-    hub.launcher.begins_as = Coming()
+    hub.launcher.begins_as = TaskPending()
     for name in ("one", "two"):
         handle(hub, {"Records": [a_record(asked(hub, name))]})
     one, two = hub.server("one"), hub.server("two")
-    events = {s.name: TaskEvent(s.task, s.id, s.launch_id, Running("10.0.0.7:8888")) for s in (one, two)}
+    events = {s.name: TaskEvent(s.task, s.id, s.launch_id, TaskRunning("10.0.0.7:8888")) for s in (one, two)}
     hub.read_event = lambda event: events[event["detail"]]
 
     handle(hub, {"source": "aws.ecs", "detail-type": "ECS Task State Change", "detail": "one"})
@@ -131,6 +131,6 @@ def test_a_message_to_stop_stops(hub):
     server = hub.running()
     hub.stopping.request(server)
 
-    handle(hub, {"Records": [a_record(Message(Kind.STOP, server.id, server.launch_id))]})
+    handle(hub, {"Records": [a_record(Message(MessageKind.STOP, server.id, server.launch_id))]})
 
     assert hub.server().state is State.STOPPED

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from embedded.cli import main
 from hubless.domain.tokens import sha256
-from hubless.settings.cloud import written
+from hubless.settings.cloud import to_environment
 from hubless.settings.stage import load_stage
 from operations import deployed_stage
 from operations.aws import Aws
@@ -85,7 +85,7 @@ def aws(database, stacks):
 @pytest.fixture
 def shell(aws, stacks, tmp_path):
     (tmp_path / "hubless.toml").write_text(STAGES)
-    stacks.deploy(**written(replace(CLOUD, table="hubless")), PYTHONHASHSEED="0", HUBLESS_EDGE_PORT="1")
+    stacks.deploy(**to_environment(replace(CLOUD, table="hubless")), PYTHONHASHSEED="0", HUBLESS_EDGE_PORT="1")
     secrets = {"key": "k" * 40, "GRADER_TOKEN": "a-graders-token"}
     aws.call("ssm", "put_parameter", Name="/hub/secrets", Value=json.dumps(secrets), Type="String")
 

@@ -13,16 +13,16 @@ import pytest
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
-from hubless.adapters.heard import HeardReadiness
+from hubless.adapters.activity_readiness import ActivityReadiness
 from hubless.adapters.sqlite.database import Database
 from hubless.domain.errors import (
     CapacityUnavailableError,
     HublessError,
     LaunchFailedError,
 )
-from hubless.domain.server import ACTIVE
+from hubless.domain.lifecycle import ACTIVE
 from hubless.domain.tokens import launch_secret, sha256
-from hubless.ports.launcher import Coming, Gone, Running, TaskEvent
+from hubless.ports.launcher import TaskEvent, TaskPending, TaskRunning, TaskStopped
 from tests.support.sqlite import stores_of
 from tests.support.world import World
 
@@ -86,8 +86,8 @@ class History(World):
     def __init__(self, database=None):
         self.fate = Fate()
         stores = database and stores_of(database)
-        super().__init__(readiness=HeardReadiness(), around=self.fate.around, stores=stores)
-        self.launcher.begins_as = Coming()
+        super().__init__(readiness=ActivityReadiness(), around=self.fate.around, stores=stores)
+        self.launcher.begins_as = TaskPending()
         self.events, self.deaths = [], {}
         self.edge.look()
 
@@ -113,7 +113,7 @@ class History(World):
         """Hand out any one message; whoever dies over it finds it again."""
         if self.queue.sent:
             message = self.queue.sent[number % len(self.queue.sent)]
-            self.launching.carry_out(message)
+            self.launching.on_message(message)
             if message in self.queue.sent:  # another function may have been handed it too
                 self.queue.sent.remove(message)
 
@@ -128,17 +128,17 @@ class History(World):
 
     def task(self, number):
         """Return any task that is not gone."""
-        living = [task for task, status in self.launcher.status.items() if not isinstance(status, Gone)]
+        living = [task for task, status in self.launcher.status.items() if not isinstance(status, TaskStopped)]
         return living[number % len(living)] if living else None
 
     def task_runs(self, number):
         if task := self.task(number):
-            self.becomes(task, Running(f"10.0.0.{len(self.launcher.status)}:8888"))
+            self.becomes(task, TaskRunning(f"10.0.0.{len(self.launcher.status)}:8888"))
 
     def task_dies(self, number):
         if task := self.task(number):
             self.deaths[task] = f"exited with code {len(self.deaths)}"
-            self.becomes(task, Gone(self.deaths[task]))
+            self.becomes(task, TaskStopped(self.deaths[task]))
 
     def becomes(self, task, status):
         self.launcher.status[task] = status
@@ -147,11 +147,11 @@ class History(World):
 
     def tell(self, number):
         if self.events:
-            self.launching.observe(self.events.pop(number % len(self.events)))
+            self.launching.on_task_event(self.events.pop(number % len(self.events)))
 
     def tell_twice(self, number):
         if self.events:
-            self.launching.observe(self.events[number % len(self.events)])
+            self.launching.on_task_event(self.events[number % len(self.events)])
 
     def lose_event(self, number):
         if self.events:
@@ -167,7 +167,7 @@ class History(World):
                 self.activity.report(self.alice, None, {server.name: self.clock.now()}, by_server=server.id)
 
     def running_tasks(self):
-        return [task for task, status in self.launcher.status.items() if isinstance(status, Running)]
+        return [task for task, status in self.launcher.status.items() if isinstance(status, TaskRunning)]
 
     def refuse(self, number):
         self.launcher.refusal = (CapacityUnavailableError("full"), LaunchFailedError("no such image"), None)[number % 3]
@@ -228,8 +228,8 @@ class History(World):
         for turn in range(6):
             self.deliver_in_time()
             for task, status in self.launcher.status.items():
-                if isinstance(status, Coming):
-                    self.launcher.status[task] = Running(f"10.0.1.{turn}:8888")
+                if isinstance(status, TaskPending):
+                    self.launcher.status[task] = TaskRunning(f"10.0.1.{turn}:8888")
             for number in range(len(self.running_tasks())):
                 self.speak(number)
             self.edge.look()

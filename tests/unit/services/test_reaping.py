@@ -7,13 +7,13 @@ from datetime import timedelta
 import pytest
 
 from hubless.domain.errors import StoreConflictError, StoreUnavailableError
-from hubless.domain.idleness import Patience
-from hubless.domain.messages import Kind
+from hubless.domain.idleness import IdlePolicy
+from hubless.domain.lifecycle import State
+from hubless.domain.messages import MessageKind
 from hubless.domain.routes import Route
-from hubless.domain.server import State
 from hubless.domain.tokens import OwnerKind
 from hubless.domain.users import Service
-from hubless.ports.launcher import Gone, Running
+from hubless.ports.launcher import TaskRunning, TaskStopped
 from tests.support.builders import a_session, a_token
 from tests.support.world import World
 
@@ -52,14 +52,14 @@ class Watched:
 
 def busy_world(**others):
     """Some servers that have been idle too long, some that died, tasks and routes of nobody, and things that expired."""
-    world = World(patience=Patience(idle_after=HOUR), named_limit=50, **others)
+    world = World(idle_policy=IdlePolicy(idle_after=HOUR), named_limit=50, **others)
     for name in NAMES:
         world.running(name)
     world.clock.advance(2 * HOUR)
     for name in NAMES[:3]:
         world.launcher.dies(world.server(name).task)
     for number in range(3):
-        world.launcher.status[f"l-unknown{number}"] = Running(f"10.9.9.{number}:1")
+        world.launcher.status[f"l-unknown{number}"] = TaskRunning(f"10.9.9.{number}:1")
         world.routes.put(Route(f"/user/gone{number}/", "10.9.9.9:1", f"l-gone{number}"))
     for number in range(60):
         world.tokens.create(a_token(f"t{number}", owner_id=world.alice.id, expires_at=world.clock.now()))
@@ -83,9 +83,9 @@ def test_a_sweep_that_has_time_does_all_and_says_so():
     done = world.reaping.sweep(until=world.clock.now() + HOUR)
     world.turn()
 
-    assert (done.looked_at, done.reaped, done.orphans, done.stale_routes) == (6, 3, 3, 3)
-    assert (done.expired, done.is_cut) == (61, False)
-    assert world.sweeps.place() == ""
+    assert (done.checked, done.reaped, done.orphans, done.stale_routes) == (6, 3, 3, 3)
+    assert (done.expired, done.is_incomplete) == (61, False)
+    assert world.sweeps.resume_point() == ""
     assert_swept(world)
 
 
@@ -100,8 +100,8 @@ def test_a_sweep_that_is_cut_again_and_again_comes_to_everything(seconds):
     for _ in range(40):
         listed_at = world.clock.now() + timedelta(seconds=5)  # that making the lists takes
         done = world.reaping.sweep(until=listed_at + timedelta(seconds=seconds))
-        cut += done.is_cut
-        if not done.is_cut and world.sweeps.place() == "":
+        cut += done.is_incomplete
+        if not done.is_incomplete and world.sweeps.resume_point() == "":
             break
     around.before = lambda: None
     world.turn()
@@ -160,7 +160,7 @@ def test_another_whole_sweep_at_any_call_of_a_sweep_does_no_harm():
 
 
 def test_a_server_that_was_active_since_the_list_was_made_is_not_reaped():
-    world = World(patience=Patience(idle_after=HOUR))
+    world = World(idle_policy=IdlePolicy(idle_after=HOUR))
     server = world.running()
     world.clock.advance(HOUR)
     plain = world.users.get_many
@@ -182,7 +182,7 @@ def test_tasks_that_are_not_listed_are_asked_for_together():
     for name in NAMES[:3]:
         world.launcher.dies(world.server(name).task)
     world.launcher.describe_many = lambda tasks: (
-        asked.append(tasks) or {task: Gone("exited with code 1") for task in tasks}
+        asked.append(tasks) or {task: TaskStopped("exited with code 1") for task in tasks}
     )
     world.launcher.describe = None  # nobody asks for one
 
@@ -213,7 +213,7 @@ def test_a_message_that_is_lost_again_is_sent_again_by_each_sweep():
         world.queue.sent.clear()
         world.clock.advance(timedelta(seconds=20))
         world.reaping.sweep()
-        assert [message.kind for message in world.queue.sent] == [Kind.LAUNCH]
+        assert [message.kind for message in world.queue.sent] == [MessageKind.LAUNCH]
 
 
 # --- what two who were at it at once may leave ---
@@ -222,7 +222,7 @@ def test_a_message_that_is_lost_again_is_sent_again_by_each_sweep():
 def second_task(world, task):
     """Have the launcher run another task of the same launch, as where Spot and demand were tried at once."""
     launcher, name = world.launcher, f"{task}-second"
-    launcher.status[name] = Running("127.0.0.1:9999")
+    launcher.status[name] = TaskRunning("127.0.0.1:9999")
     listed = launcher.tasks
     launcher.tasks = lambda: [replace(one, launch_id=task) if one.task == name else one for one in listed()]
     return name
@@ -235,8 +235,8 @@ def test_the_second_task_of_a_launch_is_ended_and_what_the_launch_has_is_kept():
 
     world.sweep()
 
-    assert isinstance(world.launcher.describe(second), Gone)
-    assert isinstance(world.launcher.describe(server.task), Running)
+    assert isinstance(world.launcher.describe(second), TaskStopped)
+    assert isinstance(world.launcher.describe(server.task), TaskRunning)
     assert world.server().state is State.READY
     assert world.launcher.forgotten == []
     assert world.stores.held()[0] == [server.launch_id]
@@ -253,8 +253,8 @@ def test_who_notes_a_second_task_ends_it_and_leaves_the_first_its_credentials():
     world.launching._launch(replace(first, state=State.REQUESTED, task=None, revision=first.revision - 1))
 
     assert world.server().task == first.task
-    assert isinstance(world.launcher.describe(f"{first.task}-second"), Gone)
-    assert isinstance(world.launcher.describe(first.task), Running)
+    assert isinstance(world.launcher.describe(f"{first.task}-second"), TaskStopped)
+    assert isinstance(world.launcher.describe(first.task), TaskRunning)
     assert world.stores.held()[0] == [message.launch_id]
 
 
@@ -274,15 +274,15 @@ def test_a_route_that_was_put_after_a_stop_took_it_away_is_taken_away_again():
     world = World()
     world.spawning.start(world.alice, "")
     world.deliver()
-    world.launching.follow_pending()
+    world.launching.reconcile_pending()
     stale = world.server()
     world.routes.remove("/user/alice/", stale.launch_id)
     world.launcher.dies(stale.task)
-    world.launching.follow(stale)
+    world.launching.reconcile(stale)
     assert world.server().state is State.FAILED
 
     with suppress(StoreConflictError):
-        world.launching.follow(stale, Running(stale.address))
+        world.launching.reconcile(stale, TaskRunning(stale.address))
 
     assert list(world.routes.all()) == []
 
@@ -312,4 +312,4 @@ def test_where_the_queue_does_not_say_how_long_it_is_the_sweep_goes_on():
 
     world.queue.depth = away
 
-    assert world.reaping.sweep().looked_at == 1
+    assert world.reaping.sweep().checked == 1

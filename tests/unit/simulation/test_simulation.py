@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from hubless.domain.messages import Kind, Message
+from hubless.domain.messages import Message, MessageKind
 from tests.simulation.loop import Loop
 from tests.simulation.outcome import earliest
 from tests.simulation.queue import Lane, Mapping, SimulatedQueue
@@ -119,8 +119,8 @@ def a_mapping(loop, lane, handle, **how):
 
 def test_what_is_done_is_deleted_and_what_failed_comes_again_when_it_is_released(loop, lane):
     seen, queue = [], SimulatedQueue(lane, lane)
-    queue.send(Message(Kind.LAUNCH, "s1", "l1"))
-    queue.send(Message(Kind.STOP, "s2", "l2"))
+    queue.send(Message(MessageKind.LAUNCH, "s1", "l1"))
+    queue.send(Message(MessageKind.STOP, "s2", "l2"))
 
     def handle(event):
         assert len(event["Records"]) <= 2

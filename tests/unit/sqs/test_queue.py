@@ -10,12 +10,12 @@ from botocore.stub import Stubber
 from hubless.adapters.aws import Clients
 from hubless.adapters.sqs.queue import SqsQueue
 from hubless.domain.errors import StoreUnavailableError
-from hubless.domain.messages import Kind, Message
+from hubless.domain.messages import Message, MessageKind
 from tests.support.builders import NOW
 
 URL = "https://sqs.eu-central-1.amazonaws.com/123456789012/hub"
 LAUNCHES = URL + "-launches"
-MESSAGE = Message(Kind.LAUNCH, "s1", "l1")
+MESSAGE = Message(MessageKind.LAUNCH, "s1", "l1")
 BODY = '{"kind": "launch", "server_id": "s1", "launch_id": "l1"}'
 GONE = (
     "Value AQEB for parameter ReceiptHandle is invalid. "
@@ -63,7 +63,7 @@ def test_launches_have_a_queue_of_their_own_where_there_is_one(clients, asked):
     asked.add_response("send_message", {"MessageId": "m2"}, {"QueueUrl": URL, "MessageBody": other})
 
     queue.send(MESSAGE)
-    queue.send(Message(Kind.FOLLOW, "s1", "l1"))
+    queue.send(Message(MessageKind.ACTIVITY, "s1", "l1"))
 
 
 @pytest.mark.parametrize(

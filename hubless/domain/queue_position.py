@@ -10,7 +10,7 @@ MARKS = 200  # of a digest: places are right to half a hundredth of the queue's 
 
 
 @value
-class Digest:
+class QueueDigest:
     """A queue in brief, as it was *at* an instant: its length, and when every *step*-th of those in it, and the last, came."""
 
     at: datetime
@@ -18,7 +18,7 @@ class Digest:
     step: int
     marks: tuple[datetime, ...]
 
-    def ahead_of(self, came_at: datetime) -> int:
+    def queue_position(self, came_at: datetime) -> int:
         """Return how many came before *came_at*, wrong by less than a step; those between two marks count as spread evenly."""
         passed = bisect_left(self.marks, came_at)
         if passed in {0, len(self.marks)}:
@@ -28,11 +28,11 @@ class Digest:
         return place + max(1, round((next_place - place) * ((came_at - before) / (beyond - before))))
 
 
-def digest(came_at: Sequence[datetime], at: datetime) -> Digest:
+def digest(came_at: Sequence[datetime], at: datetime) -> QueueDigest:
     """Return the digest of a queue of those who came at these instants, in their order."""
     length = len(came_at)
     step = max(1, -(-length // MARKS))
     marks = [*came_at[::step]]
     if length and (length - 1) % step:
         marks.append(came_at[-1])
-    return Digest(at, length, step, tuple(marks))
+    return QueueDigest(at, length, step, tuple(marks))

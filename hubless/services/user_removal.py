@@ -3,30 +3,30 @@
 import asyncio
 
 from hubless.domain.errors import InvalidRequestError
-from hubless.domain.server import INACTIVE, Server
+from hubless.domain.lifecycle import INACTIVE, Server
 from hubless.domain.users import User
 from hubless.domain.values import value
 from hubless.ports.servers import ServerStore
 from hubless.services.accounts import Accounts
 from hubless.services.stopping import Stopping
 
-PATIENCE = 9.0  # seconds: JupyterHub's slow_stop_timeout, and less than API Gateway waits
+STOP_TIMEOUT = 9.0  # seconds: JupyterHub's slow_stop_timeout, and less than API Gateway waits
 POLL = 0.1
 
 
 @value
-class Departures:
+class UserRemoval:
     """The removal of what may still run."""
 
     servers: ServerStore
     stopping: Stopping
     accounts: Accounts
 
-    async def ended(self, server: Server) -> Server:
+    async def wait_until_stopped(self, server: Server) -> Server:
         """Return *server* once it has ended, or as it is when that takes too long."""
         waited = 0.0
         current: Server | None = server
-        while current is not None and current.state not in INACTIVE and waited < PATIENCE:
+        while current is not None and current.state not in INACTIVE and waited < STOP_TIMEOUT:
             await asyncio.sleep(POLL)
             waited += POLL
             current = self.servers.get(server.id)
@@ -42,7 +42,7 @@ class Departures:
         for server in running:
             self.stopping.request_until_done(server)
         for server in running:
-            if (await self.ended(server)).state not in INACTIVE:
+            if (await self.wait_until_stopped(server)).state not in INACTIVE:
                 raise InvalidRequestError(
                     f"{user.name}'s server is still stopping: delete {user.name} when it has stopped"
                 )

@@ -1,7 +1,7 @@
 import pytest
 
 from hubless.domain.errors import StoreConflictError
-from hubless.services.rounds import Step, go_round
+from hubless.services.resumable_sweep import Step, run_steps
 
 KEYS = "abcdefg"
 
@@ -21,7 +21,7 @@ class Hours:
 
     def go(self, steps, after=""):
         first = len(self.taken)
-        return go_round(steps, after, lambda: len(self.taken) - first >= self.fit)
+        return run_steps(steps, after, lambda: len(self.taken) - first >= self.fit)
 
 
 def test_a_round_takes_every_step_once_in_the_order_of_parts_and_names():
@@ -31,14 +31,14 @@ def test_a_round_takes_every_step_once_in_the_order_of_parts_and_names():
     this = hours.go(steps)
 
     assert hours.taken == ["a", "b", "c", "x"]
-    assert (this.taken, this.done, this.cut_after) == ({1: 2, 2: 2}, {1: 2, 2: 1}, "")
+    assert (this.taken, this.done, this.resume_after) == ({1: 2, 2: 2}, {1: 2, 2: 1}, "")
 
 
 @pytest.mark.parametrize("fit", range(1, 9))
 def test_rounds_that_are_cut_go_on_where_they_were_and_miss_nothing(fit):
     hours, place, runs = Hours(fit), "", 0
     while set(hours.taken) != set(KEYS):
-        place, runs = hours.go([hours.step(key) for key in KEYS], place).cut_after, runs + 1
+        place, runs = hours.go([hours.step(key) for key in KEYS], place).resume_after, runs + 1
 
     assert runs == -(-len(KEYS) // fit)
     assert hours.taken[: len(KEYS)] == list(KEYS)
@@ -56,21 +56,21 @@ def test_a_round_begins_behind_its_place_whatever_came_and_went_since():
 def test_a_place_at_either_end_or_of_nothing_known_loses_nothing(place):
     hours = Hours()
 
-    assert hours.go([hours.step(key) for key in KEYS], place).cut_after == ""
+    assert hours.go([hours.step(key) for key in KEYS], place).resume_after == ""
     assert sorted(hours.taken) == list(KEYS)
 
 
 def test_time_that_is_over_before_the_beginning_is_enough_for_one_step():
     hours = Hours(0)
 
-    assert hours.go([hours.step(key) for key in KEYS]).cut_after == "1 a"
+    assert hours.go([hours.step(key) for key in KEYS]).resume_after == "1 a"
     assert hours.taken == ["a"]
 
 
 def test_time_that_is_over_with_the_last_step_cuts_nothing():
     hours = Hours(len(KEYS))
 
-    assert hours.go([hours.step(key) for key in KEYS]).cut_after == ""
+    assert hours.go([hours.step(key) for key in KEYS]).resume_after == ""
 
 
 @pytest.mark.parametrize("error", [StoreConflictError("moved"), RuntimeError("the launcher stumbles")])

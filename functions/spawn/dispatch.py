@@ -8,13 +8,16 @@ from typing import Any
 
 from hubless.bootstrap.hub import Hub
 from hubless.domain import messages
-from hubless.domain.errors import NotYetError, StoreUnavailableError
+from hubless.domain.errors import RetryLaterError, StoreUnavailableError
 
 logger = logging.getLogger(__name__)
 
 LONGEST_PAUSE = timedelta(minutes=1)  # between two tries of what fails again and again
 
-FOLLOW, CHECK = "Follow", "Check"  # the detail-types of ticks: what is under way, what is at rest
+RECONCILE_PENDING, RECONCILE_RUNNING = (
+    "Follow",
+    "Check",
+)  # the detail-types of ticks: what is under way, what is at rest
 
 
 def handle(hub: Hub, event: Mapping[str, Any]) -> dict[str, Any]:
@@ -22,10 +25,10 @@ def handle(hub: Hub, event: Mapping[str, Any]) -> dict[str, Any]:
     if "Records" in event:
         failed = [record["messageId"] for record in event["Records"] if not _is_done(hub, record)]
         return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
-    if event.get("detail-type") == FOLLOW:
-        return {"pending": hub.launching.follow_pending()}
-    if event.get("detail-type") == CHECK:
-        hub.launching.check_running()
+    if event.get("detail-type") == RECONCILE_PENDING:
+        return {"pending": hub.launching.reconcile_pending()}
+    if event.get("detail-type") == RECONCILE_RUNNING:
+        hub.launching.reconcile_running()
         return {}
     _observe(hub, event)
     return {}
@@ -35,7 +38,7 @@ def _is_done(hub: Hub, record: Mapping[str, Any]) -> bool:
     """Carry one record out; one that failed does not hold up its batch, and comes again after a pause."""
     try:
         _carry_out(hub, record["body"])
-    except NotYetError as later:
+    except RetryLaterError as later:
         logger.info("a message waits: %s", later)
         pause = later.after
     except Exception:
@@ -62,7 +65,7 @@ def _carry_out(hub: Hub, body: str) -> None:
     if "detail-type" in facts:
         _observe(hub, facts)
     else:
-        hub.launching.carry_out(messages.decode(facts))
+        hub.launching.on_message(messages.decode(facts))
 
 
 def _observe(hub: Hub, event: Mapping[str, Any]) -> None:
@@ -70,7 +73,7 @@ def _observe(hub: Hub, event: Mapping[str, Any]) -> None:
     if told is None:
         logger.warning("an event of no known kind was ignored: %s", sorted(event)[:10])
     else:
-        hub.launching.observe(told)
+        hub.launching.on_task_event(told)
 
 
 def _pause_after(tries: int) -> timedelta:

@@ -10,9 +10,9 @@ from hubless.domain.errors import (
     QuotaExceededError,
     StoreConflictError,
 )
-from hubless.domain.idleness import Patience
+from hubless.domain.idleness import IdlePolicy
+from hubless.domain.lifecycle import State
 from hubless.domain.profiles import Profile
-from hubless.domain.server import State
 from hubless.domain.tokens import sha256
 from tests.support.world import World
 
@@ -34,13 +34,13 @@ def test_a_server_is_not_ready_before_an_edge_serves_its_route(world):
     world.spawning.start(world.alice, "")
     world.deliver()
     for _ in range(5):
-        world.launching.follow_pending()
+        world.launching.reconcile_pending()
 
     assert world.server().state is State.STARTING
     assert list(world.routes.all())
 
     world.edge.look()
-    world.launching.follow_pending()
+    world.launching.reconcile_pending()
 
     assert world.server().state is State.READY
 
@@ -87,7 +87,7 @@ def test_usage_is_metered_to_the_second_and_once(world):
     out = world.stopping.request(server)
     world.turn()
     with pytest.raises(StoreConflictError):
-        world.stopping.settle(out)
+        world.stopping.reconcile(out)
 
     assert [u.seconds for u in world.usage.of_owner(world.alice.id)] == [90]
 
@@ -132,7 +132,7 @@ def test_a_lack_of_capacity_is_waited_out(world):
     message = world.queue.sent[0]
 
     with pytest.raises(CapacityUnavailableError):
-        world.launching.carry_out(message)
+        world.launching.on_message(message)
     assert world.server().state is State.REQUESTED
 
     world.launcher.refusal = None
@@ -155,7 +155,7 @@ def test_a_message_that_comes_twice_launches_once(world):
     message = world.queue.sent[0]
 
     for _ in range(3):
-        world.launching.carry_out(message)
+        world.launching.on_message(message)
     world.turn()
 
     assert len(world.launcher.started) == 1
@@ -169,10 +169,10 @@ def test_a_late_message_of_an_old_launch_does_nothing(world):
     world.stopping.request(server)
     world.turn()
     again = world.running()
-    from hubless.domain.messages import Kind, Message
+    from hubless.domain.messages import Message, MessageKind
 
-    world.launching.carry_out(Message(Kind.STOP, server.id, first))
-    world.launching.carry_out(Message(Kind.LAUNCH, server.id, first))
+    world.launching.on_message(Message(MessageKind.STOP, server.id, first))
+    world.launching.on_message(Message(MessageKind.LAUNCH, server.id, first))
     world.turn()
 
     assert old is world.queue
@@ -199,7 +199,7 @@ def test_a_stop_at_any_moment_of_a_start_leaves_nothing(world, turns):
     if turns:
         world.deliver()
     if turns == 2:
-        world.launching.follow_pending()
+        world.launching.reconcile_pending()
 
     world.stopping.request_until_done(world.server())
     world.turn()
@@ -220,7 +220,7 @@ def test_a_stop_that_overtakes_the_launch_itself_ends_the_task(world):
         return task
 
     world.launcher.launch = slowly
-    world.launching.carry_out(launch)
+    world.launching.on_message(launch)
     world.turn()
 
     assert world.server().state is State.STOPPED
@@ -252,7 +252,7 @@ def test_stopping_what_does_not_run_is_refused(world):
 
 
 def test_idle_servers_are_reaped_and_busy_ones_are_not():
-    world = World(patience=Patience(idle_after=timedelta(hours=1)))
+    world = World(idle_policy=IdlePolicy(idle_after=timedelta(hours=1)))
     world.running()
     world.running("busy")
     world.clock.advance(timedelta(minutes=59))
@@ -267,15 +267,17 @@ def test_idle_servers_are_reaped_and_busy_ones_are_not():
 
 def test_limits_come_from_the_hub_then_the_profile_then_the_user():
     hour = timedelta(hours=1)
-    profiles = [Profile("small"), Profile("big", patience=Patience(idle_after=2 * hour))]
-    world = World(patience=Patience(idle_after=hour), profiles=profiles)
+    profiles = [Profile("small"), Profile("big", idle_policy=IdlePolicy(idle_after=2 * hour))]
+    world = World(idle_policy=IdlePolicy(idle_after=hour), profiles=profiles)
     small, big = world.running("a", profile="small"), world.running("b", profile="big")
 
-    assert world.reaping.patience_for(small, "alice").idle_after == hour
-    assert world.reaping.patience_for(big, "alice").idle_after == 2 * hour
+    assert world.reaping.idle_policy_for(small, "alice").idle_after == hour
+    assert world.reaping.idle_policy_for(big, "alice").idle_after == 2 * hour
 
-    own = World(patience=Patience(idle_after=hour), profiles=profiles, by_user={"alice": Patience(idle_after=3 * hour)})
-    assert own.reaping.patience_for(own.running("b", profile="big"), "alice").idle_after == 3 * hour
+    own = World(
+        idle_policy=IdlePolicy(idle_after=hour), profiles=profiles, by_user={"alice": IdlePolicy(idle_after=3 * hour)}
+    )
+    assert own.reaping.idle_policy_for(own.running("b", profile="big"), "alice").idle_after == 3 * hour
 
 
 def test_a_crashed_server_is_settled_with_its_reason(world):
@@ -290,9 +292,9 @@ def test_a_crashed_server_is_settled_with_its_reason(world):
 
 def test_a_task_that_no_record_knows_is_ended(world):
     world.running()
-    from hubless.ports.launcher import Running
+    from hubless.ports.launcher import TaskRunning
 
-    world.launcher.status["l-unknown"] = Running("127.0.0.1:1")
+    world.launcher.status["l-unknown"] = TaskRunning("127.0.0.1:1")
 
     world.sweep()
 
@@ -327,7 +329,7 @@ def test_a_request_that_nobody_takes_fails_in_words(world):
     world.queue.sent.clear()
     world.clock.advance(world.deadlines.requested)
 
-    world.launching.follow_pending()
+    world.launching.reconcile_pending()
 
     assert world.server().state is State.FAILED
     assert "No place was found" in world.server().failure
@@ -406,14 +408,14 @@ def test_a_crash_at_any_line_converges_within_two_sweeps(part, method, nth, when
     for _ in range(4):
         messages = list(world.queue.sent)
         for message in messages:
-            survive(lambda m=message: world.launching.carry_out(m))
+            survive(lambda m=message: world.launching.on_message(m))
         survive(world.edge.look)
-        survive(world.launching.follow_pending)
+        survive(world.launching.reconcile_pending)
     survive(lambda: world.server() and world.stopping.request_until_done(world.server()))
     world.clock.advance(timedelta(seconds=21))
     for _ in range(2):
         for message in list(world.queue.sent):
-            survive(lambda m=message: world.launching.carry_out(m))
+            survive(lambda m=message: world.launching.on_message(m))
         survive(lambda: world.sweep())
         world.clock.advance(timedelta(seconds=30))
     world.sweep(2)
@@ -510,11 +512,11 @@ def test_each_launch_is_counted_once_by_what_became_of_it(world):
 
 def test_a_server_that_dies_and_a_launch_that_is_put_off_are_counted(world):
     world.launcher.dies(world.running().task)
-    world.launching.check_running()
+    world.launching.reconcile_running()
     world.launcher.refusal = CapacityUnavailableError("full")
     world.spawning.start(world.alice, "lab")
     with pytest.raises(CapacityUnavailableError):
         world.deliver()
 
-    assert world.metrics.measured["Deaths", ""] == [1]
+    assert world.metrics.measured["ServerCrashes", ""] == [1]
     assert world.metrics.measured["Throttles", ""] == [1]

@@ -3,10 +3,10 @@
 from typing import Protocol
 
 
-class Pace(Protocol):
+class LaunchRateLimiter(Protocol):
     """Hands out turns to all who launch, wherever they run, so that together they keep to the launcher's limits."""
 
-    def wait(self) -> None:
+    def acquire(self) -> None:
         """Return when it is the caller's turn to launch one task.
 
         Raises:

@@ -13,13 +13,13 @@ from hubless.adapters.dynamodb import keys
 from hubless.adapters.dynamodb.database import BrokenError, Database, Update
 from hubless.adapters.dynamodb.table import Counter
 from hubless.domain.errors import CapacityUnavailableError
-from hubless.domain.pace import Rhythm, TooFarOff, Turn
+from hubless.domain.launch_rate import LaunchRate, NoFreeSlot, Slot
 from hubless.ports.clock import Clock
 
 TRIES = 40  # after a rest, of all who ask at once one is first, and the others see what it wrote
 
 
-class DynamoPace:
+class DynamoLaunchRateLimiter:
     """Hands out turns to all functions of one hub."""
 
     def __init__(
@@ -34,11 +34,11 @@ class DynamoPace:
     ) -> None:
         """Pace at *rate* turns a second, up to *burst* at once after a rest, waiting for one at most *longest_wait*."""
         self._database, self._clock, self._sleep = database, clock, sleep
-        self._rhythm = Rhythm(rate, burst, longest_wait)
-        self._interval = self._rhythm.interval // timedelta(microseconds=1)
+        self._launch_rate = LaunchRate(rate, burst, longest_wait)
+        self._interval = self._launch_rate.interval // timedelta(microseconds=1)
         self._free: datetime | None = None  # as last seen: a guess that the write proves or mends
 
-    def wait(self) -> None:
+    def acquire(self) -> None:
         at = self._database.insist(self._take, TRIES)
         pause = (at - self._clock.now()).total_seconds()
         if pause > 0:
@@ -47,27 +47,30 @@ class DynamoPace:
     def _take(self) -> datetime:
         """Take the next turn and return when it is; BrokenError when it was another's and is to be tried for again."""
         now, guess = self._clock.now(), self._free
-        match self._rhythm.next(guess, now):
-            case TooFarOff(after):
+        match self._launch_rate.next_slot(guess, now):
+            case NoFreeSlot(after):
                 # Nobody moves the next turn back, so what was seen is still as far off, or farther.
                 raise CapacityUnavailableError(
                     f"The next turn to launch comes in {after.total_seconds():.1f} seconds at the earliest",
-                    after=after + random.random() * self._rhythm.longest_wait,  # noqa: S311 no secret
+                    after=after + random.random() * self._launch_rate.longest_wait,  # noqa: S311 no secret
                 )
-            case Turn() as turn if self._rhythm.is_under_way(guess, now):
+            case Slot() as turn if self._launch_rate.is_under_way(guess, now):
                 return self._move_on(now)
-            case Turn() as turn:
+            case Slot() as turn:
                 return self._start(guess, turn)
 
     def _move_on(self, now: datetime) -> datetime:
-        oldest, farthest = keys.to_number(self._rhythm.oldest(now)), keys.to_number(self._rhythm.farthest(now))
+        oldest, farthest = (
+            keys.to_number(self._launch_rate.oldest(now)),
+            keys.to_number(self._launch_rate.farthest(now)),
+        )
         is_near = Counter.n.between(oldest, farthest)  # it has not gone by, and may be waited for
         following = self._write(Update(keys.PACE, [Counter.n.set(Counter.n + self._interval)], is_near))
         return keys.to_instant(following - self._interval)
 
-    def _start(self, guess: datetime | None, turn: Turn) -> datetime:
+    def _start(self, guess: datetime | None, turn: Slot) -> datetime:
         as_seen = Counter.n.does_not_exist() if guess is None else Counter.n == keys.to_number(guess)
-        self._write(Update(keys.PACE, [Counter.n.set(keys.to_number(turn.following))], as_seen))
+        self._write(Update(keys.PACE, [Counter.n.set(keys.to_number(turn.next_free))], as_seen))
         return turn.at
 
     def _write(self, step: Update) -> int:

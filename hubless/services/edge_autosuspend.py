@@ -10,12 +10,12 @@ import logging
 from datetime import timedelta
 
 from hubless.domain import edges
-from hubless.domain.edges import EdgeWish, Wanted
-from hubless.domain.errors import EdgeFullError, HublessError, NotYetError, StoreConflictError
-from hubless.domain.server import ACTIVE
+from hubless.domain.edges import DesiredEdgeState, EdgePower
+from hubless.domain.errors import EdgeCapacityError, HublessError, RetryLaterError, StoreConflictError
+from hubless.domain.lifecycle import ACTIVE
 from hubless.domain.values import value
 from hubless.ports.clock import Clock
-from hubless.ports.edges import EdgeMachine, EdgeWishStore
+from hubless.ports.edges import DesiredEdgeStateStore, EdgeMachine
 from hubless.ports.metrics import Metric, Metrics
 from hubless.ports.servers import ServerStore
 from hubless.services.routing import Routing
@@ -24,76 +24,76 @@ logger = logging.getLogger(__name__)
 
 
 @value
-class Waking:
+class EdgeAutosuspend:
     """Has the edge up when it is needed."""
 
     machine: EdgeMachine
-    wishes: EdgeWishStore
+    desired_edge_state: DesiredEdgeStateStore
     servers: ServerStore
     routing: Routing
     clock: Clock
     metrics: Metrics
-    sleeps_after: timedelta
+    idle_timeout: timedelta
 
-    def call(self) -> None:
+    def request_start(self) -> None:
         """Have an edge that may sleep come up, where it is not up; never raises, as whoever needs it calls again."""
-        if self.machine.sleeps:
+        if self.machine.can_stop:
             try:
                 self._call()
             except HublessError as away:
                 logger.warning("nobody could see whether the edge is up: %s", away)
 
-    def is_away(self) -> bool:
+    def start_if_down(self) -> bool:
         """Say whether an edge that may sleep is not there; then it is called."""
-        if not self.machine.sleeps or self.routing.has_edge():
+        if not self.machine.can_stop or self.routing.has_edge():
             return False
-        self.call()
+        self.request_start()
         return True
 
-    def settle(self, *, is_needed: bool) -> None:
+    def reconcile(self, *, is_needed: bool) -> None:
         """Have the edge up or let it sleep, as it is needed or not."""
-        if not self.machine.sleeps:
+        if not self.machine.can_stop:
             return
-        wish, lives, now = self.wishes.read(), self.routing.has_edge(), self.clock.now()
+        wish, lives, now = self.desired_edge_state.read(), self.routing.has_edge(), self.clock.now()
         if is_needed:
             self._keep(wish, lives=lives)
             return
         # What was decided before is written once more, as it is: it fails where somebody has needed the edge since it was read.
-        is_repeated = edges.is_to_be_stopped(wish, now, lives=lives)
-        other = wish if is_repeated else edges.when_unneeded(wish, now, self.sleeps_after)
+        is_repeated = edges.should_stop(wish, now, lives=lives)
+        other = wish if is_repeated else edges.when_unneeded(wish, now, self.idle_timeout)
         if other and self._wish(wish, other):
             self._let_sleep(other)
 
     def _call(self) -> None:
-        wish = self.wishes.read()
+        wish = self.desired_edge_state.read()
         if edges.when_needed(wish, self.clock.now(), lives=False) is None:
             return  # somebody has just called, and it is too early to look again
         self._start_where_needed(wish, lives=self.routing.has_edge())
 
-    def _keep(self, wish: EdgeWish, *, lives: bool) -> None:
+    def _keep(self, wish: DesiredEdgeState, *, lives: bool) -> None:
         if lives and (kept := edges.when_kept(wish, self.clock.now())):
             self._wish(wish, kept)
             return
         self._start_where_needed(wish, lives=lives)
 
-    def _start_where_needed(self, wish: EdgeWish, *, lives: bool) -> None:
+    def _start_where_needed(self, wish: DesiredEdgeState, *, lives: bool) -> None:
         """Call the machine where it is to be called and nobody else does so at this moment."""
         needed = edges.when_needed(wish, self.clock.now(), lives=lives)
         if needed is not None and self._wish(wish, needed):
             self._start()
 
-    def _let_sleep(self, wish: EdgeWish) -> None:
-        if wish.wanted is not Wanted.ASLEEP:
+    def _let_sleep(self, wish: DesiredEdgeState) -> None:
+        if wish.power is not EdgePower.STOPPED:
             return
         if self.servers.count(ACTIVE):
             self._call()  # whoever asked for a server since may have seen that the edge was up
             return
         self._stop()
 
-    def _wish(self, before: EdgeWish, after: EdgeWish) -> bool:
+    def _wish(self, before: DesiredEdgeState, after: DesiredEdgeState) -> bool:
         """Write what is wanted now, and say whether nobody was faster."""
         try:
-            self.wishes.write(before, after)
+            self.desired_edge_state.write(before, after)
         except StoreConflictError:
             return False
         return True
@@ -101,27 +101,27 @@ class Waking:
     def _start(self) -> None:
         try:
             if self.machine.start():
-                self.metrics.count(Metric.EDGE_WAKES)
+                self.metrics.count(Metric.EDGE_STARTS)
                 logger.info("the edge was asleep and is started")
             else:
                 logger.info("the edge's machine is on, and no edge reports yet")
-        except NotYetError as later:
+        except RetryLaterError as later:
             logger.info("the edge is started a little later: %s", later)
-        except EdgeFullError as full:
-            self.metrics.count(Metric.EDGE_REFUSALS)
+        except EdgeCapacityError as full:
+            self.metrics.count(Metric.EDGE_FAILURES)
             logger.warning("there is no room for the edge now, and nobody reaches a server until there is: %s", full)
         except HublessError as why:
-            self.metrics.count(Metric.EDGE_REFUSALS)
+            self.metrics.count(Metric.EDGE_FAILURES)
             logger.error("the edge cannot be started: %s", why)  # noqa: TRY400 a sentence, no trace
 
     def _stop(self) -> None:
         try:
             if self.machine.stop():
-                self.metrics.count(Metric.EDGE_SLEEPS)
-                minutes = self.sleeps_after.total_seconds() / 60
+                self.metrics.count(Metric.EDGE_STOPS)
+                minutes = self.idle_timeout.total_seconds() / 60
                 logger.info("nothing has needed the edge for %.0f minutes: it is stopped", minutes)
-        except NotYetError as later:
+        except RetryLaterError as later:
             logger.info("the edge is stopped a little later: %s", later)
         except HublessError as why:
-            self.metrics.count(Metric.EDGE_REFUSALS)
+            self.metrics.count(Metric.EDGE_FAILURES)
             logger.error("the edge cannot be stopped: %s", why)  # noqa: TRY400 a sentence, no trace

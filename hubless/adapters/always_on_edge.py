@@ -1,10 +1,10 @@
 """An edge that never sleeps: on one machine, in a fleet, or a load balancer."""
 
 
-class Sleepless:
+class AlwaysOnEdge:
     """Is up."""
 
-    sleeps = False
+    can_stop = False
 
     def start(self) -> bool:
         return False

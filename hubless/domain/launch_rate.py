@@ -22,22 +22,22 @@ WRONG_BY = timedelta(minutes=1)
 
 
 @value
-class Turn:
+class Slot:
     """A turn that may be taken: *at* which instant, and which turn is then the next free one."""
 
     at: datetime
-    following: datetime
+    next_free: datetime
 
 
 @value
-class TooFarOff:
+class NoFreeSlot:
     """All turns near enough are given away; the next one comes within reach *after* so long."""
 
     after: timedelta
 
 
 @value
-class Rhythm:
+class LaunchRate:
     """How turns follow each other: *rate* a second, up to *burst* of them together after a rest."""
 
     rate: float
@@ -61,14 +61,14 @@ class Rhythm:
         """Say whether the next turn is simply the *free* one: it has not gone by, and it is near enough."""
         return free is not None and self.oldest(now) <= free <= self.farthest(now)
 
-    def next(self, free: datetime | None, now: datetime) -> Turn | TooFarOff:
+    def next_slot(self, free: datetime | None, now: datetime) -> Slot | NoFreeSlot:
         """Return the next turn where *free* is the first that nobody has, or None where none was ever taken."""
         if free is not None and free > self.farthest(now) + self.interval + WRONG_BY:
             return self._turn(now)
         if free is not None and free > self.farthest(now):
-            return TooFarOff(free - self.farthest(now))
+            return NoFreeSlot(free - self.farthest(now))
         oldest = self.oldest(now)
         return self._turn(oldest if free is None else max(free, oldest))
 
-    def _turn(self, at: datetime) -> Turn:
-        return Turn(at, at + self.interval)
+    def _turn(self, at: datetime) -> Slot:
+        return Slot(at, at + self.interval)

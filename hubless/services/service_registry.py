@@ -22,7 +22,7 @@ CLIENT_ID_PREFIX = "service-"  # JupyterHub: no service can pose as a server
 
 
 @value
-class Directory:
+class ServiceRegistry:
     """Where services are looked up; settings come first, and are not changed at run time."""
 
     configured: Mapping[str, Service]
@@ -80,7 +80,7 @@ class Directory:
         if lacking:
             raise InvalidRequestError(f"{service.name} would hold what you do not: {', '.join(lacking[:5])}")
         self.store.create(service)
-        self.routing.settle_services(self.all())
+        self.routing.sync_services(self.all())
 
     def remove(self, name: str) -> None:
         """Remove a service that was added by the API, its route, and the tokens that it was issued.
@@ -92,7 +92,7 @@ class Directory:
         if service is None:
             raise NotFoundError("Service", name)
         self.store.delete(service)
-        self.routing.settle_services(self.all())
+        self.routing.sync_services(self.all())
 
 
 def _client(service: Service, origins: Origins) -> Client | None:

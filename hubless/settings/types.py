@@ -27,7 +27,7 @@ class SettingsError(Exception):
 
 
 @value
-class Kind:
+class SettingType:
     """A kind of value; *read* raises ValueError or TypeError for what is not *allowed*."""
 
     allowed: str  # completes «it must be …»
@@ -192,30 +192,30 @@ def user_name(given: Any) -> str:
         raise ValueError(str(error)) from None
 
 
-TEXT = Kind("a text", _text)
-NAME = Kind("a text that is not empty", _name)
-SECRET = Kind("a text", _text, secret=True)
-FLAG = Kind("true or false", _flag)
-TEXTS = Kind("a list of texts", _texts)
-COMMAND = Kind("a list of texts: the program and its arguments", _command)
-TABLE = Kind("a table", _table)
-TEXT_TABLE = Kind("a table of texts", _text_table)
-DURATION = Kind('a duration such as "90s", "15m", "8h" or "14d"', _duration)
-LIMIT = Kind(
+TEXT = SettingType("a text", _text)
+NAME = SettingType("a text that is not empty", _name)
+SECRET = SettingType("a text", _text, secret=True)
+FLAG = SettingType("true or false", _flag)
+TEXTS = SettingType("a list of texts", _texts)
+COMMAND = SettingType("a list of texts: the program and its arguments", _command)
+TABLE = SettingType("a table", _table)
+TEXT_TABLE = SettingType("a table of texts", _text_table)
+DURATION = SettingType('a duration such as "90s", "15m", "8h" or "14d"', _duration)
+LIMIT = SettingType(
     'a duration such as "90s", "15m", "8h" or "14d", "never", or "" where nothing is to be set',
     _limit,
 )
-SIZE = Kind('a size such as "512M" or "2G", or "" for no limit', _size)
-CPUS = Kind("a number of processors such as 0.5 or 2, or 0 for no limit", _cpus)
-ORIGIN = Kind('an address such as "https://hub.example.org", without a path, or ""', _origin)
-WEB_ORIGIN = Kind('an address such as "https://hub.example.org", without a path', _web_origin)
-SOME = Kind("a list of at least one text", _some)
-URL = Kind('an address that starts with http:// or https://, or ""', _url)
-NETWORKS = Kind('a list of networks such as "10.0.0.0/8"', _networks)
-USER_NAMES = Kind("a list of user names", _user_names)
+SIZE = SettingType('a size such as "512M" or "2G", or "" for no limit', _size)
+CPUS = SettingType("a number of processors such as 0.5 or 2, or 0 for no limit", _cpus)
+ORIGIN = SettingType('an address such as "https://hub.example.org", without a path, or ""', _origin)
+WEB_ORIGIN = SettingType('an address such as "https://hub.example.org", without a path', _web_origin)
+SOME = SettingType("a list of at least one text", _some)
+URL = SettingType('an address that starts with http:// or https://, or ""', _url)
+NETWORKS = SettingType('a list of networks such as "10.0.0.0/8"', _networks)
+USER_NAMES = SettingType("a list of user names", _user_names)
 
 
-def count(least: int, most: int | None = None) -> Kind:
+def count(least: int, most: int | None = None) -> SettingType:
     """Return the kind of whole numbers from *least* to *most*."""
 
     def read(given: Any) -> int:
@@ -224,13 +224,13 @@ def count(least: int, most: int | None = None) -> Kind:
         return _whole(given)
 
     bounds = f"from {least} to {most}" if most is not None else f"of at least {least}"
-    return Kind(f"a whole number {bounds}", read)
+    return SettingType(f"a whole number {bounds}", read)
 
 
 PORT = count(1, _HIGHEST_PORT)
 
 
-def duration(least: str, most: str) -> Kind:
+def duration(least: str, most: str) -> SettingType:
     """Return the kind of durations from *least* to *most*, both written as in the file."""
 
     def read(given: Any) -> timedelta:
@@ -238,14 +238,14 @@ def duration(least: str, most: str) -> Kind:
             raise ValueError
         return _duration(given)
 
-    return Kind(f'a duration from "{least}" to "{most}"', read)
+    return SettingType(f'a duration from "{least}" to "{most}"', read)
 
 
 # Jupyter servers ping every 30 seconds; HAProxy counts milliseconds in 31 bits, which end before 25 days.
 WEBSOCKET_TIMEOUT = duration("1m", "24d")
 
 
-def choice(*words: str) -> Kind:
+def choice(*words: str) -> SettingType:
     """Return the kind of one of *words*."""
 
     def read(given: Any) -> str:
@@ -254,10 +254,10 @@ def choice(*words: str) -> Kind:
         return _text(given)
 
     quoted = [f'"{word}"' for word in words]
-    return Kind(f"{', '.join(quoted[:-1])} or {quoted[-1]}", read)
+    return SettingType(f"{', '.join(quoted[:-1])} or {quoted[-1]}", read)
 
 
-def setting(default: Any, kind: Kind, meaning: str) -> Any:
+def setting(default: Any, kind: SettingType, meaning: str) -> Any:
     """Return a section's field; *default* is written as in the file, None when it must be given."""
     facts: Mapping[str, Any] = {"kind": kind, "default": default, "meaning": meaning}
     if default is None:

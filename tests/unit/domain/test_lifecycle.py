@@ -3,9 +3,9 @@ from itertools import product
 
 import pytest
 
-from hubless.domain import server as lifecycle
+from hubless.domain import lifecycle
 from hubless.domain.errors import IllegalTransitionError
-from hubless.domain.server import ACTIVE, INACTIVE, TRANSITIONS, Deadlines, Event, Server, State
+from hubless.domain.lifecycle import ACTIVE, INACTIVE, TRANSITIONS, Deadlines, Event, Server, State
 
 NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 LIMITS = Deadlines()

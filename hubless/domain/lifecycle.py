@@ -170,7 +170,7 @@ def ended(server: Server, *, now: datetime, deadlines: Deadlines) -> Server:
     return replace(moved, state=State.FAILED) if server.failure else moved
 
 
-def is_heard(server: Server) -> bool:
+def has_reported(server: Server) -> bool:
     """Say whether *server* has reported activity since its launch was asked for, so that it must be listening."""
     return (
         server.last_activity_at is not None
@@ -179,7 +179,7 @@ def is_heard(server: Server) -> bool:
     )
 
 
-def marks(server: Server) -> dict[str, str | None]:
+def log_fields(server: Server) -> dict[str, str | None]:
     """Return the keys by which structured logs find all that was said of a launch."""
     return {"server_id": server.id, "launch_id": server.launch_id}
 

@@ -1,6 +1,6 @@
 """Runs the sweep on a schedule.
 
-A sweep that has no time for all says so (`is_cut`) and nothing more is done about it here: the place is in the store, and the
+A sweep that has no time for all says so (`is_incomplete`) and nothing more is done about it here: the place is in the store, and the
 next run of the schedule, which comes within the minute, goes on from there. A message to ourselves would come a little
 sooner, but could be lost, be doubled, and go on for ever.
 """
@@ -14,7 +14,7 @@ from typing import Any
 from hubless.bootstrap.hub import Hub
 from hubless.domain.errors import StoreUnavailableError
 from hubless.ports.metrics import Metric, Metrics
-from hubless.services.reaping import Sweep
+from hubless.services.reaping import SweepReport
 
 logger = logging.getLogger(__name__)
 
@@ -33,12 +33,12 @@ def handle(hub: Hub, event: Mapping[str, Any], *, time_left: timedelta | None = 
     except StoreUnavailableError as away:  # what was done counts all the same
         logger.warning("the queue's length is not known: %s", away)
     done = asdict(sweep)
-    if any(done[key] for key in ("reaped", "orphans", "stale_routes", "discarded", "is_cut")):
+    if any(done[key] for key in ("reaped", "orphans", "stale_routes", "discarded", "is_incomplete")):
         logger.info("sweep: %s", done)
     return done
 
 
-def measure(metrics: Metrics, sweep: Sweep) -> None:
+def measure(metrics: Metrics, sweep: SweepReport) -> None:
     """Tell the operators what a sweep saw and did; what it did not do is not told, as each metric costs by the hours it is told."""
     metrics.count(Metric.RUNNING_SERVERS, sweep.active)
     done = {Metric.CULLS: sweep.reaped, Metric.ORPHANS: sweep.orphans, Metric.STALE_ROUTES: sweep.stale_routes}

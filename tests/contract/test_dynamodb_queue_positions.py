@@ -8,7 +8,7 @@ import pytest
 from hubless.adapters.dynamodb import keys
 from hubless.adapters.dynamodb.servers import DynamoServerStore
 from hubless.domain.errors import StoreUnavailableError
-from hubless.domain.server import State
+from hubless.domain.lifecycle import State
 from tests.support.builders import NOW, a_server
 from tests.support.concurrency import MANY, concurrently
 from tests.support.dynamodb import Contents, in_new_table
@@ -62,22 +62,22 @@ class Calls:
 def test_a_digest_is_written_once_and_then_most_questions_ask_nothing(queue):
     with Calls(queue) as calls:
         store = DynamoServerStore(queue)
-        assert store.ahead_of(waiting(500), NOW) == 500
+        assert store.queue_position(waiting(500), NOW) == 500
         assert calls.take() == {"Query": 2, "GetItem": 1, "UpdateItem": 2}  # a hundred, all; the claim and the digest
 
-        assert [store.ahead_of(waiting(number), NOW + SIX / 2) for number in (101, 300, 599)] == [101, 300, 599]
+        assert [store.queue_position(waiting(number), NOW + SIX / 2) for number in (101, 300, 599)] == [101, 300, 599]
         assert calls.take() == {}
-        assert store.ahead_of(waiting(40), NOW) == 40
+        assert store.queue_position(waiting(40), NOW) == 40
         assert calls.take() == {"Query": 1}
 
         other = DynamoServerStore(queue)
-        assert other.ahead_of(waiting(500), NOW) == 500
+        assert other.queue_position(waiting(500), NOW) == 500
         assert calls.take() == {"Query": 1, "GetItem": 1}
 
 
 def test_a_digest_is_a_few_kilobytes(queue):
     store = DynamoServerStore(queue)
-    store.ahead_of(waiting(500), NOW)
+    store.queue_position(waiting(500), NOW)
 
     item = Contents().read()[keys.PLACES]
 
@@ -87,11 +87,11 @@ def test_a_digest_is_a_few_kilobytes(queue):
 def test_it_is_written_anew_after_five_seconds_by_one_of_many(queue):
     stores = [DynamoServerStore(queue) for _ in range(MANY)]
     for store in stores:
-        store.ahead_of(waiting(500), NOW)
+        store.queue_position(waiting(500), NOW)
     queue.delete_many(keys.in_state("requested", came_at(number), f"s{number}") for number in range(50))
 
     with Calls(queue) as calls:
-        told = concurrently(lambda n: stores[n].ahead_of(waiting(500), NOW + SIX))
+        told = concurrently(lambda n: stores[n].queue_position(waiting(500), NOW + SIX))
         asked = calls.take()
 
     assert set(told) <= {450, 500}  # some are told what was known before
@@ -102,7 +102,7 @@ def test_it_is_written_anew_after_five_seconds_by_one_of_many(queue):
 
 def test_of_many_who_find_no_digest_one_writes_it_and_the_others_are_told_that_many_are_ahead(queue):
     with Calls(queue) as calls:
-        told = concurrently(lambda n: DynamoServerStore(queue).ahead_of(waiting(500), NOW))
+        told = concurrently(lambda n: DynamoServerStore(queue).queue_position(waiting(500), NOW))
         asked = calls.take()
 
     assert set(told) <= {101, 500}
@@ -112,26 +112,26 @@ def test_of_many_who_find_no_digest_one_writes_it_and_the_others_are_told_that_m
 
 def test_who_dies_while_writing_it_is_followed_by_another_and_the_old_one_serves_meanwhile(queue):
     store, other = DynamoServerStore(queue), DynamoServerStore(queue)
-    store.ahead_of(waiting(500), NOW)
-    other.ahead_of(waiting(500), NOW)
+    store.queue_position(waiting(500), NOW)
+    other.queue_position(waiting(500), NOW)
     queue.delete_many(keys.in_state("requested", came_at(number), f"s{number}") for number in range(50))
 
     with Calls(queue) as calls:
         calls.failing = lambda name, number: name == "UpdateItem" and number == 2
         with pytest.raises(StoreUnavailableError):
-            store.ahead_of(waiting(500), NOW + SIX)
+            store.queue_position(waiting(500), NOW + SIX)
 
-    assert other.ahead_of(waiting(500), NOW + SIX * 1.5) == 500
-    assert other.ahead_of(waiting(500), NOW + SIX * 2) == 450
+    assert other.queue_position(waiting(500), NOW + SIX * 1.5) == 500
+    assert other.queue_position(waiting(500), NOW + SIX * 2) == 450
 
 
 def test_an_old_digest_is_not_believed(queue):
-    DynamoServerStore(queue).ahead_of(waiting(500), NOW)
+    DynamoServerStore(queue).queue_position(waiting(500), NOW)
     queue.delete_many(keys.in_state("requested", came_at(number), f"s{number}") for number in range(20, LONG))
     store = DynamoServerStore(queue)
 
     with Calls(queue) as calls:
-        assert store.ahead_of(waiting(500), NOW + MINUTE) == 20
+        assert store.queue_position(waiting(500), NOW + MINUTE) == 20
         assert calls.take() == {"Query": 1}
 
 
@@ -141,12 +141,12 @@ def test_one_whose_writing_took_too_long_does_not_overwrite_a_newer_digest(queue
     def overtaken(name, number):
         if name == "Query" and number == 2:
             calls.failing = lambda name, number: False
-            fast.ahead_of(waiting(500), NOW + SIX)
+            fast.queue_position(waiting(500), NOW + SIX)
         return False
 
     with Calls(queue) as calls:
         calls.failing = overtaken
-        assert slow.ahead_of(waiting(500), NOW) == 500
+        assert slow.queue_position(waiting(500), NOW) == 500
 
     written = Contents().read()[keys.PLACES]
     assert written["at"]["N"] == str(keys.to_number(NOW + SIX))

@@ -5,14 +5,14 @@ What stands in front (CloudFront, in AWS) sets them on each request, whatever it
 
 import json
 
-OWN = "x-hubless-"  # how all of them begin
-PATH_HEADER = f"{OWN}path"  # the path as it was sent: API Gateway decodes it
-HOST_HEADER = f"{OWN}host"  # the host that was asked: origins are asked by names of their own
-ADDRESS_HEADER = f"{OWN}address"  # who asks
-FRONT_HEADER = f"{OWN}front"  # a secret that says that it is the front
+HEADER_PREFIX = "x-hubless-"  # how all of them begin
+PATH_HEADER = f"{HEADER_PREFIX}path"  # the path as it was sent: API Gateway decodes it
+HOST_HEADER = f"{HEADER_PREFIX}host"  # the host that was asked: origins are asked by names of their own
+ADDRESS_HEADER = f"{HEADER_PREFIX}address"  # who asks
+FRONT_HEADER = f"{HEADER_PREFIX}front"  # a secret that says that it is the front
 
 
-def texts_in(parameter: str) -> tuple[str, ...]:
+def secrets_in(parameter: str) -> tuple[str, ...]:
     """Return the secrets of which a request may bear either: those of a JSON object, or those between blanks."""
     if not parameter.lstrip().startswith("{"):
         return tuple(parameter.split())

@@ -10,22 +10,22 @@ from datetime import datetime, timedelta
 from hubless.adapters.dynamodb import keys
 from hubless.adapters.dynamodb.database import BrokenError, Database, Update
 from hubless.adapters.dynamodb.table import Item, PlacesItem, Pointer
-from hubless.domain import places
-from hubless.domain.places import Digest
+from hubless.domain import queue_position
+from hubless.domain.queue_position import QueueDigest
 
 EXACT = 100
 FRESH_FOR = timedelta(seconds=5)
 GOOD_FOR = timedelta(seconds=30)  # where whoever was to write a new one did not
 
 
-class Places:
+class QueuePositions:
     """The places in one queue: a partition whose sort keys begin with when somebody came."""
 
     def __init__(self, database: Database, partition: str) -> None:
         self._database, self._partition = database, partition
-        self._known: Digest | None = None
+        self._known: QueueDigest | None = None
 
-    def ahead_of(self, came_at: datetime, now: datetime) -> int:
+    def queue_position(self, came_at: datetime, now: datetime) -> int:
         """Return how many came before *came_at*."""
         known = self._remembered(now)
         if known is None:
@@ -35,17 +35,17 @@ class Places:
                 return counted  # beyond what is counted only while the first digest is being written
         elif now - known.at > FRESH_FOR:
             known = self._digest(now) or known
-        place = known.ahead_of(came_at)
+        place = known.queue_position(came_at)
         return place if place > EXACT else self._count(came_at)
 
     def _count(self, came_at: datetime) -> int:
         before = Item.sk < keys.sortable(came_at)
         return sum(1 for _ in self._database.query(Pointer, self._partition, before, limit=EXACT + 1))
 
-    def _remembered(self, now: datetime) -> Digest | None:
+    def _remembered(self, now: datetime) -> QueueDigest | None:
         return self._known if self._known is not None and now - self._known.at <= GOOD_FOR else None
 
-    def _digest(self, now: datetime) -> Digest | None:
+    def _digest(self, now: datetime) -> QueueDigest | None:
         """Return the digest that is there or, where it is too old and nobody is at it, a new one; None when there is none yet."""
         item = self._database.get(PlacesItem, keys.PLACES)
         found = None if item is None else _read(item)
@@ -55,14 +55,14 @@ class Places:
             self._known = found
         return self._remembered(now)
 
-    def _rewritten(self, now: datetime) -> Digest | None:
+    def _rewritten(self, now: datetime) -> QueueDigest | None:
         claim = PlacesItem.claimed_at
         is_free = claim.does_not_exist() | (claim < now - FRESH_FOR)  # nobody is at it, or whoever was has died
         try:
             self._database.write(Update(keys.PLACES, [claim.set(now)], is_free))
         except BrokenError:
             return None
-        made = places.digest([_came_at(item) for item in self._database.query(Item, self._partition)], now)
+        made = queue_position.digest([_came_at(item) for item in self._database.query(Item, self._partition)], now)
         actions = [
             PlacesItem.at.set(now),
             PlacesItem.length.set(made.length),
@@ -78,9 +78,9 @@ def _came_at(item: Item) -> datetime:
     return keys.to_instant(int(item.sk.partition("#")[0]))
 
 
-def _read(item: PlacesItem) -> Digest | None:
+def _read(item: PlacesItem) -> QueueDigest | None:
     """Return the digest; None where the first one is claimed and not written yet."""
     if item.at is None:
         return None
     marks = tuple(keys.to_instant(number) for number in item.marks or ())
-    return Digest(item.at, int(item.length), int(item.step), marks)
+    return QueueDigest(item.at, int(item.length), int(item.step), marks)

@@ -4,11 +4,11 @@ from datetime import timedelta
 
 import pytest
 
-from hubless.adapters.unpaced import Unpaced
+from hubless.adapters.no_rate_limit import NoRateLimit
 from hubless.domain.errors import CapacityUnavailableError, StoreUnavailableError
 from tests.support.builders import NOW
 from tests.support.concurrency import MANY, concurrently
-from tests.support.dynamodb import Contents, a_pace, in_new_table
+from tests.support.dynamodb import Contents, a_rate_limiter, in_new_table
 from tests.support.fakes import StoppedClock
 
 TENTH = timedelta(seconds=0.1)
@@ -19,14 +19,14 @@ class Launcher:
 
     def __init__(self, database, clock=None):
         self.clock, self.turns = clock or StoppedClock(NOW), []
-        self.pace = a_pace(database, self.clock, self.sleep)
+        self.launch_rate_limiter = a_rate_limiter(database, self.clock, self.sleep)
 
     def sleep(self, seconds):
         assert seconds > 0
         self.clock.advance(timedelta(seconds=seconds))
 
     def take(self):
-        self.pace.wait()
+        self.launch_rate_limiter.acquire()
         self.turns.append(self.clock.now())
 
 
@@ -59,7 +59,7 @@ def test_of_many_at_once_each_has_a_turn_of_its_own(database):
     waits = [0.0] * MANY
 
     def take(number):
-        a_pace(database, sleep=lambda seconds: waits.__setitem__(number, seconds)).wait()
+        a_rate_limiter(database, sleep=lambda seconds: waits.__setitem__(number, seconds)).acquire()
 
     assert concurrently(take) == [None] * MANY
     assert sorted(waits) == pytest.approx([max(0, number - 2) / 10 for number in range(MANY)])
@@ -87,7 +87,7 @@ def test_a_turn_that_is_too_far_off_is_refused_with_when_to_ask_and_takes_nothin
         launcher.take()
     refused = []
     for launcher in (Launcher(database), waiting[0], waiting[-1]):
-        launcher.clock = launcher.pace._clock = asleep
+        launcher.clock = launcher.launch_rate_limiter._clock = asleep
         with pytest.raises(CapacityUnavailableError, match=r"comes in 0\.1 seconds") as error:
             launcher.take()
         refused.append(error.value.after)
@@ -154,4 +154,4 @@ def test_a_turn_is_one_write_and_the_first_of_a_function_at_most_two(in_moto):
 
 def test_where_nothing_is_shared_there_is_nothing_to_wait_for():
     for _ in range(1000):
-        assert Unpaced().wait() is None
+        assert NoRateLimit().acquire() is None

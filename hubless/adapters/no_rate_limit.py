@@ -1,8 +1,8 @@
 """No pace: where launches have no limit in common."""
 
 
-class Unpaced:
+class NoRateLimit:
     """Gives everybody the next turn at once."""
 
-    def wait(self) -> None:
+    def acquire(self) -> None:
         return

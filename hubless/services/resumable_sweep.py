@@ -30,15 +30,15 @@ class Step:
 
 
 @value
-class Round:
+class SweepProgress:
     """How far a round came: by part, how many steps were taken and how many things they did."""
 
     taken: Counter[int]
     done: Counter[int]
-    cut_after: str  # the last step that was taken in time; empty when all were
+    resume_after: str  # the last step that was taken in time; empty when all were
 
 
-def go_round(steps: Iterable[Step], after: str, is_over: Callable[[], bool]) -> Round:
+def run_steps(steps: Iterable[Step], after: str, is_over: Callable[[], bool]) -> SweepProgress:
     """Take every step once, beginning behind the one called *after*, until *is_over*; but always one.
 
     One bad step does not spoil the round for the others.
@@ -50,8 +50,8 @@ def go_round(steps: Iterable[Step], after: str, is_over: Callable[[], bool]) -> 
         done[step.part] += _taken(step)
         taken[step.part] += 1
         if taken.total() < len(ordered) and is_over():
-            return Round(taken, done, step.name)
-    return Round(taken, done, "")
+            return SweepProgress(taken, done, step.name)
+    return SweepProgress(taken, done, "")
 
 
 def _taken(step: Step) -> int:

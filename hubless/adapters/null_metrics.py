@@ -5,7 +5,7 @@ from datetime import timedelta
 from hubless.ports.metrics import Metric
 
 
-class Unmeasured:
+class NullMetrics:
     """Forgets every measurement."""
 
     def count(self, metric: Metric, value: float = 1, *, outcome: str = "") -> None: ...

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hubless.domain.front import texts_in
+from hubless.domain.trusted_headers import secrets_in
 
 
 @pytest.mark.parametrize(
@@ -19,4 +19,4 @@ from hubless.domain.front import texts_in
     ],
 )
 def test_are_one_or_two_while_they_are_changed(parameter, texts):
-    assert texts_in(parameter) == texts
+    assert secrets_in(parameter) == texts

@@ -5,14 +5,14 @@ from datetime import timedelta
 import pytest
 
 from hubless.adapters.sqlite.database import Database
-from hubless.domain.edges import FIRST, EdgeWish, Wanted
+from hubless.domain.edges import INITIAL_STATE, DesiredEdgeState, EdgePower
 from hubless.domain.errors import (
-    EdgeFullError,
+    EdgeCapacityError,
     EdgeUnavailableError,
-    NotYetError,
+    RetryLaterError,
     StoreUnavailableError,
 )
-from hubless.domain.server import Deadlines, State
+from hubless.domain.lifecycle import Deadlines, State
 from hubless.domain.users import Service
 from tests.support.builders import NOW
 from tests.support.crash_points import Crash
@@ -65,7 +65,7 @@ class Economy(World):
 
     def __init__(self, services=None):
         points, stores = Points(), stores_of(Database())
-        stores.wishes = points.around(stores.wishes)
+        stores.desired_edge_state = points.around(stores.desired_edge_state)
         super().__init__(
             stores=stores,
             services=services,
@@ -80,7 +80,7 @@ class Economy(World):
             self.clock.advance(timedelta(seconds=5))
             self.edge.look()
             self.deliver_in_time()
-            self.launching.follow_pending()
+            self.launching.reconcile_pending()
             if sweeps and second % 60 == 0:
                 self.edge.look()
                 self.reaping.sweep()
@@ -93,11 +93,11 @@ class Economy(World):
 
     def asleep(self):
         self.live(13 * MINUTE)
-        assert (self.edge.state, self.wish().wanted) == ("stopped", Wanted.ASLEEP)
+        assert (self.edge.state, self.wish().power) == ("stopped", EdgePower.STOPPED)
         self.edge.calls.clear()
 
     def wish(self):
-        return self.stores.wishes.read()
+        return self.stores.desired_edge_state.read()
 
 
 @pytest.fixture
@@ -109,8 +109,8 @@ def test_it_sleeps_once_nothing_has_needed_it_for_so_long(hub):
     hub.live(10 * MINUTE)
     assert (hub.edge.state, hub.edge.calls) == ("running", [])
     hub.live(2 * MINUTE)
-    assert (hub.edge.state, hub.wish().wanted) == ("stopped", Wanted.ASLEEP)
-    assert hub.metrics.measured["EdgeSleeps", ""] == [1]
+    assert (hub.edge.state, hub.wish().power) == ("stopped", EdgePower.STOPPED)
+    assert hub.metrics.measured["EdgeStops", ""] == [1]
     hub.live(60 * MINUTE)
     assert set(hub.edge.calls) == {"stop"}
     assert len(hub.edge.calls) <= 7  # some minutes long, and then nobody calls
@@ -119,15 +119,15 @@ def test_it_sleeps_once_nothing_has_needed_it_for_so_long(hub):
 def test_it_is_up_as_long_as_a_server_is(hub):
     hub.running()
     hub.live(40 * MINUTE)
-    assert (hub.edge.state, hub.edge.calls, hub.wish()) == ("running", [], FIRST)
+    assert (hub.edge.state, hub.edge.calls, hub.wish()) == ("running", [], INITIAL_STATE)
 
 
 def test_what_ends_and_begins_again_begins_the_time_anew(hub):
     hub.live(9 * MINUTE)
-    assert hub.wish().wanted is Wanted.UP_FOR_NOW
+    assert hub.wish().power is EdgePower.IDLE
     hub.running()
     hub.live(MINUTE)
-    assert hub.wish().wanted is Wanted.UP
+    assert hub.wish().power is EdgePower.RUNNING
     hub.stop()
     hub.live(10 * MINUTE)
     assert hub.edge.calls == []
@@ -157,7 +157,7 @@ def test_a_start_while_it_sleeps_is_ready_once_it_is_up_without_a_sweep(hub):
     hub.live(MINUTE, sweeps=False)
     assert hub.server().state is State.READY
     assert set(hub.edge.calls) == {"start"}
-    assert hub.metrics.measured["EdgeWakes", ""] == [1]
+    assert hub.metrics.measured["EdgeStarts", ""] == [1]
 
 
 def test_a_start_while_it_goes_down_is_ready_as_soon_as_it_can_be(hub):
@@ -178,29 +178,29 @@ def test_an_edge_that_is_gone_under_a_server_is_started_by_the_sweep(hub):
 
 def test_who_finds_no_edge_has_it_started_and_is_told(hub):
     hub.running()
-    assert hub.waking.is_away() is False
+    assert hub.edge_autosuspend.start_if_down() is False
     hub.edge.stop()
     hub.clock.advance(MINUTE)
-    assert hub.waking.is_away() is True
+    assert hub.edge_autosuspend.start_if_down() is True
     hub.clock.advance(SleepyMachine.COMES_UP)
     hub.edge.look()
-    assert hub.waking.is_away() is False
+    assert hub.edge_autosuspend.start_if_down() is False
 
 
 @pytest.mark.parametrize(
-    ("why", "level"), [(EdgeFullError("no room"), "WARNING"), (EdgeUnavailableError("it is not there"), "ERROR")]
+    ("why", "level"), [(EdgeCapacityError("no room"), "WARNING"), (EdgeUnavailableError("it is not there"), "ERROR")]
 )
 def test_a_refusal_that_keeps_people_from_their_servers_is_counted_and_told_aloud(hub, caplog, why, level):
     hub.asleep()
     hub.edge.refuses = why
     hub.start()
     hub.deliver_in_time()
-    assert hub.metrics.measured["EdgeRefusals", ""] == [1]
+    assert hub.metrics.measured["EdgeStartStopFailures", ""] == [1]
     assert [(one.levelname, str(why) in one.message) for one in caplog.records] == [(level, True)]
 
 
 @pytest.mark.parametrize(
-    "why", [EdgeFullError("no room"), EdgeUnavailableError("it is not there"), StoreUnavailableError("away")]
+    "why", [EdgeCapacityError("no room"), EdgeUnavailableError("it is not there"), StoreUnavailableError("away")]
 )
 def test_a_machine_that_cannot_be_called_fails_neither_a_start_nor_a_sweep(hub, why):
     hub.asleep()
@@ -224,14 +224,14 @@ def test_an_edge_that_somebody_starts_by_hand_is_stopped_again(hub):
 def test_one_of_many_who_need_it_at_once_calls(hub):
     hub.asleep()
     for _ in range(20):
-        hub.waking.call()
+        hub.edge_autosuspend.request_start()
     assert hub.edge.calls == ["start"]
 
 
 def test_nothing_is_read_where_no_edge_sleeps():
     world = World()
-    world.stores.wishes.read = None
-    assert world.waking.is_away() is False
+    world.stores.desired_edge_state.read = None
+    assert world.edge_autosuspend.start_if_down() is False
     world.running()
     world.sweep()
 
@@ -269,7 +269,7 @@ def die():
 def refused_to_sleep(hub):
     """The machine was told to stop a minute ago, and could not just then."""
     about_to_sleep(hub)
-    hub.edge.refuses = NotYetError("it is on its way up")
+    hub.edge.refuses = RetryLaterError("it is on its way up")
     hub.reaping.sweep()
     hub.edge.refuses = None
     hub.clock.advance(MINUTE)
@@ -354,9 +354,9 @@ def test_two_sweeps_at_once_stop_it_once(hub):
     about_to_sleep(hub)
     hub.points.plan(2, hub.reaping.sweep)
     hub.reaping.sweep()
-    assert hub.metrics.measured["EdgeSleeps", ""] == [1]
+    assert hub.metrics.measured["EdgeStops", ""] == [1]
 
 
 def test_what_is_wanted_first_is_that_it_is_up():
-    assert EdgeWish(Wanted.UP, FIRST.since) == FIRST
-    assert FIRST.since < NOW
+    assert DesiredEdgeState(EdgePower.RUNNING, INITIAL_STATE.since) == INITIAL_STATE
+    assert INITIAL_STATE.since < NOW

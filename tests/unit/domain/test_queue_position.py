@@ -4,7 +4,7 @@ from datetime import timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hubless.domain.places import MARKS, Digest, digest
+from hubless.domain.queue_position import MARKS, QueueDigest, digest
 from tests.support.builders import NOW
 
 seconds = st.integers(0, 10**8).map(lambda number: timedelta(microseconds=number))
@@ -20,12 +20,12 @@ def test_a_short_queue_is_held_whole():
 
     made = digest(queue, NOW)
 
-    assert made == Digest(NOW, MARKS, 1, tuple(queue))
-    assert [made.ahead_of(at) for at in queue] == list(range(MARKS))
+    assert made == QueueDigest(NOW, MARKS, 1, tuple(queue))
+    assert [made.queue_position(at) for at in queue] == list(range(MARKS))
 
 
 def test_nobody_is_ahead_in_an_empty_queue():
-    assert digest([], NOW).ahead_of(NOW) == 0
+    assert digest([], NOW).queue_position(NOW) == 0
 
 
 def test_of_two_thousand_every_tenth_is_held_and_the_places_between_are_told_by_the_time():
@@ -34,11 +34,11 @@ def test_of_two_thousand_every_tenth_is_held_and_the_places_between_are_told_by_
     made = digest(queue, NOW)
 
     assert (made.length, made.step, len(made.marks)) == (2000, 10, MARKS + 1)
-    assert [made.ahead_of(at) for at in queue] == list(range(2000))
+    assert [made.queue_position(at) for at in queue] == list(range(2000))
 
 
 def test_who_came_after_the_digest_was_made_is_behind_all_that_are_in_it():
-    assert digest(every(1, 1000), NOW).ahead_of(NOW + timedelta(days=1)) == 1000
+    assert digest(every(1, 1000), NOW).queue_position(NOW + timedelta(days=1)) == 1000
 
 
 @settings(max_examples=200, deadline=None, derandomize=True, database=None)
@@ -48,7 +48,7 @@ def test_a_place_is_wrong_by_less_than_a_step(queue, later):
 
     assert len(made.marks) <= MARKS + 1
     for at in [*queue[:: max(1, len(queue) // 50)], NOW + later]:
-        assert abs(made.ahead_of(at) - bisect_left(queue, at)) < made.step
+        assert abs(made.queue_position(at) - bisect_left(queue, at)) < made.step
 
 
 @settings(max_examples=200, deadline=None, derandomize=True, database=None)
@@ -56,6 +56,6 @@ def test_a_place_is_wrong_by_less_than_a_step(queue, later):
 def test_who_came_later_is_never_told_a_better_place(queue, times):
     made = digest(queue, NOW)
 
-    told = [made.ahead_of(NOW + at) for at in sorted(times)]
+    told = [made.queue_position(NOW + at) for at in sorted(times)]
 
     assert told == sorted(told)

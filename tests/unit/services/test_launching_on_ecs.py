@@ -9,9 +9,9 @@ import pytest
 
 from hubless.adapters.ecs.events import read
 from hubless.adapters.ecs.facts import Capacity
-from hubless.domain.errors import NotYetError
+from hubless.domain.errors import RetryLaterError
+from hubless.domain.lifecycle import Deadlines, State
 from hubless.domain.profiles import Profile
-from hubless.domain.server import Deadlines, State
 from hubless.ports.launcher import Launch
 from tests.support.ecs import HOMES, Cloud
 from tests.support.world import World
@@ -47,7 +47,7 @@ class CloudWorld(World):
 
     def hear(self, news):
         for event in news:
-            self.launching.observe(read(event, self.cloud.facts))
+            self.launching.on_task_event(read(event, self.cloud.facts))
 
     def turn(self, times=3):
         for _ in range(times):
@@ -56,7 +56,7 @@ class CloudWorld(World):
             if self.hears:
                 self.hear(self.account.take_news())
             if self.polls:
-                self.launching.follow_pending()
+                self.launching.reconcile_pending()
             self.edge.look()
             self.clock.advance(TICK)
 
@@ -169,7 +169,7 @@ def test_a_server_that_dies_is_told_of_with_its_code_and_reason(world):
 
     world.turn(1)
     if not world.hears:
-        world.launching.check_running()
+        world.launching.reconcile_running()
 
     assert world.server().state is State.FAILED
     assert (
@@ -345,7 +345,7 @@ def test_a_task_that_dies_at_any_moment_is_settled(seconds):
     (task,) = world.account.running()
     world.account.die(task["taskArn"], 1)
     world.turn(2)
-    world.launching.check_running()
+    world.launching.reconcile_running()
 
     assert world.server().state is State.FAILED
     assert world.server().failure == "The server exited with code 1"
@@ -401,7 +401,7 @@ def let_die(world, call, nth, when):
 
 
 def survive(step):
-    with contextlib.suppress(Crash, NotYetError):
+    with contextlib.suppress(Crash, RetryLaterError):
         step()
 
 
@@ -418,11 +418,11 @@ def test_a_crash_at_any_call_converges_within_two_sweeps(call, nth, capacity, wh
     def work():
         """Hand every message out, done or not: what was handled comes twice, which must not matter."""
         for message in list(world.queue.sent):
-            survive(lambda message=message: world.launching.carry_out(message))
+            survive(lambda message=message: world.launching.on_message(message))
             if world.has_died and then == "is overtaken by a stop":
                 world.stopping.request_until_done(world.server())
         world.edge.look()
-        survive(world.launching.follow_pending)
+        survive(world.launching.reconcile_pending)
 
     world.spawning.start(world.alice, "")
     for _ in range(7):
@@ -458,10 +458,10 @@ def test_a_crash_on_the_way_up_ends_in_one_running_server(call, nth, capacity, w
     world.spawning.start(world.alice, "")
     for turn in range(14):
         for message in list(world.queue.sent):
-            survive(lambda message=message: world.launching.carry_out(message))
+            survive(lambda message=message: world.launching.on_message(message))
         if turn == 2:
             world.account.full.clear()
-        for step in (world.launching.follow_pending, world.reaping.sweep, world.edge.look):
+        for step in (world.launching.reconcile_pending, world.reaping.sweep, world.edge.look):
             survive(step)
         world.clock.advance(timedelta(seconds=9))
 

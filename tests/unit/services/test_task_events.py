@@ -5,11 +5,11 @@ from itertools import permutations
 
 import pytest
 
-from hubless.adapters.heard import HeardReadiness
-from hubless.domain.errors import CapacityUnavailableError, NotYetError
-from hubless.domain.messages import Kind, Message
-from hubless.domain.server import State
-from hubless.ports.launcher import Coming, Gone, Running, TaskEvent
+from hubless.adapters.activity_readiness import ActivityReadiness
+from hubless.domain.errors import CapacityUnavailableError, RetryLaterError
+from hubless.domain.lifecycle import State
+from hubless.domain.messages import Message, MessageKind
+from hubless.ports.launcher import TaskEvent, TaskPending, TaskRunning, TaskStopped
 from tests.support.world import World
 
 ADDRESS = "10.0.0.7:8888"
@@ -19,8 +19,8 @@ class Cloud(World):
     """A world without ticks, in which tasks take their time and readiness is hearsay."""
 
     def __init__(self):
-        super().__init__(readiness=HeardReadiness())
-        self.launcher.begins_as = Coming()
+        super().__init__(readiness=ActivityReadiness())
+        self.launcher.begins_as = TaskPending()
         self.edge.look()
 
     def spawn(self):
@@ -32,7 +32,7 @@ class Cloud(World):
         """Have the launcher tell of the server's task."""
         server = self.server()
         self.launcher.status[server.launch_id] = status
-        self.launching.observe(TaskEvent(server.launch_id, server.id, launch_id or server.launch_id, status))
+        self.launching.on_task_event(TaskEvent(server.launch_id, server.id, launch_id or server.launch_id, status))
 
     def speak(self):
         """Have the server report its first activity, as with its own token."""
@@ -54,7 +54,7 @@ def cloud():
 def test_a_start_goes_its_way_by_events_and_the_servers_own_word(cloud):
     assert cloud.spawn().state is State.LAUNCHING
 
-    cloud.tell(Running(ADDRESS))
+    cloud.tell(TaskRunning(ADDRESS))
     assert (cloud.server().state, cloud.server().address) == (State.STARTING, ADDRESS)
 
     cloud.speak()
@@ -65,7 +65,7 @@ def test_a_start_goes_its_way_by_events_and_the_servers_own_word(cloud):
 
 def test_an_address_is_no_readiness(cloud):
     cloud.spawn()
-    cloud.tell(Running(ADDRESS))
+    cloud.tell(TaskRunning(ADDRESS))
     cloud.deliver_patiently()
 
     assert cloud.server().state is State.STARTING
@@ -74,27 +74,27 @@ def test_an_address_is_no_readiness(cloud):
 
 def test_a_server_that_spoke_is_not_ready_before_an_edge_serves_it(cloud):
     cloud.spawn()
-    cloud.tell(Running(ADDRESS))
+    cloud.tell(TaskRunning(ADDRESS))
     cloud.speak()
 
-    with pytest.raises(NotYetError):
+    with pytest.raises(RetryLaterError):
         cloud.deliver()
     assert cloud.server().state is State.STARTING
 
 
 def test_what_a_server_said_in_an_earlier_launch_counts_for_nothing(cloud):
     cloud.spawn()
-    cloud.tell(Running(ADDRESS))
+    cloud.tell(TaskRunning(ADDRESS))
     cloud.speak()
     cloud.deliver_patiently()
     cloud.stopping.request(cloud.server())
     cloud.clock.advance(timedelta(seconds=5))
-    cloud.tell(Gone("ended"))
+    cloud.tell(TaskStopped("ended"))
     assert cloud.server().state is State.STOPPED
 
     cloud.queue.sent.clear()
     cloud.spawn()
-    cloud.tell(Running(ADDRESS))
+    cloud.tell(TaskRunning(ADDRESS))
     cloud.deliver_patiently()
     assert cloud.server().state is State.STARTING
 
@@ -108,7 +108,7 @@ def test_what_somebody_else_reports_does_not_call_a_launch_on(cloud):
 
 def test_a_ready_server_that_speaks_costs_no_message(cloud):
     cloud.spawn()
-    cloud.tell(Running(ADDRESS))
+    cloud.tell(TaskRunning(ADDRESS))
     cloud.speak()
     cloud.deliver_patiently()
 
@@ -117,10 +117,10 @@ def test_a_ready_server_that_speaks_costs_no_message(cloud):
 
 
 STEPS = {
-    "coming": lambda cloud: cloud.tell(Coming()),
-    "running": lambda cloud: cloud.tell(Running(ADDRESS)),
-    "running again": lambda cloud: cloud.launching.observe(
-        TaskEvent(cloud.server().launch_id, cloud.server().id, cloud.server().launch_id, Running(ADDRESS))
+    "coming": lambda cloud: cloud.tell(TaskPending()),
+    "running": lambda cloud: cloud.tell(TaskRunning(ADDRESS)),
+    "running again": lambda cloud: cloud.launching.on_task_event(
+        TaskEvent(cloud.server().launch_id, cloud.server().id, cloud.server().launch_id, TaskRunning(ADDRESS))
     ),
     "speaking": lambda cloud: cloud.speak(),
 }
@@ -139,7 +139,7 @@ def test_whatever_comes_first_the_server_gets_ready(cloud, order):
 
 def test_a_lost_event_is_made_good_by_the_servers_own_word(cloud):
     server = cloud.spawn()
-    cloud.launcher.status[server.task] = Running(ADDRESS)  # and nobody tells
+    cloud.launcher.status[server.task] = TaskRunning(ADDRESS)  # and nobody tells
     cloud.speak()
     cloud.deliver_patiently()
 
@@ -152,10 +152,10 @@ def test_an_event_that_overtakes_the_launchs_own_record_notes_the_task(cloud):
     message = cloud.queue.sent[0]
     cloud.launcher.launch(cloud.credentials.issue(cloud.server(), cloud.alice, cloud.launching.profiles["default"]))
 
-    cloud.tell(Running(ADDRESS))
+    cloud.tell(TaskRunning(ADDRESS))
     assert (cloud.server().state, cloud.server().task) == (State.STARTING, cloud.server().launch_id)
 
-    cloud.launching.carry_out(message)
+    cloud.launching.on_message(message)
     assert len(cloud.launcher.started) == 1
     cloud.speak()
     cloud.deliver_patiently()
@@ -164,7 +164,7 @@ def test_an_event_that_overtakes_the_launchs_own_record_notes_the_task(cloud):
 
 def test_an_early_death_is_told_at_once_in_the_launchers_words(cloud):
     cloud.spawn()
-    cloud.tell(Gone("could not pull its image: not found"))
+    cloud.tell(TaskStopped("could not pull its image: not found"))
 
     assert cloud.server().state is State.FAILED
     assert cloud.server().failure == "The server could not pull its image: not found"
@@ -174,12 +174,12 @@ def test_an_early_death_is_told_at_once_in_the_launchers_words(cloud):
 def test_a_stop_is_settled_by_the_event_of_the_end(cloud):
     cloud.launcher.obeys_stop = False
     cloud.spawn()
-    cloud.tell(Running(ADDRESS))
+    cloud.tell(TaskRunning(ADDRESS))
     cloud.stopping.request(cloud.server())
     cloud.deliver()
     assert cloud.server().state is State.STOPPING
 
-    cloud.tell(Gone("ended"))
+    cloud.tell(TaskStopped("ended"))
     assert cloud.server().state is State.STOPPED
     cloud.assert_settled()
 
@@ -187,15 +187,15 @@ def test_a_stop_is_settled_by_the_event_of_the_end(cloud):
 def test_an_event_of_a_launch_that_is_over_moves_nothing(cloud):
     cloud.spawn()
     before = cloud.server()
-    cloud.launching.observe(TaskEvent("old", before.id, "an-older-launch", Gone("ended")))
-    cloud.launching.observe(TaskEvent("x", "no-such-server", "l", Running(ADDRESS)))
+    cloud.launching.on_task_event(TaskEvent("old", before.id, "an-older-launch", TaskStopped("ended")))
+    cloud.launching.on_task_event(TaskEvent("x", "no-such-server", "l", TaskRunning(ADDRESS)))
 
     assert cloud.server() == before
 
 
 def test_following_a_server_that_spoke_asks_nobody_for_its_task(cloud):
     cloud.spawn()
-    cloud.tell(Running(ADDRESS))
+    cloud.tell(TaskRunning(ADDRESS))
     cloud.speak()
     cloud.launcher.describe = None  # whoever asked would fail
 
@@ -205,7 +205,7 @@ def test_following_a_server_that_spoke_asks_nobody_for_its_task(cloud):
 
 def test_a_sweep_asks_only_for_what_was_not_listed(cloud):
     cloud.spawn()
-    cloud.launcher.status[cloud.server().task] = Running(ADDRESS)
+    cloud.launcher.status[cloud.server().task] = TaskRunning(ADDRESS)
     cloud.launcher.describe = None
 
     cloud.reaping.sweep()
@@ -214,10 +214,10 @@ def test_a_sweep_asks_only_for_what_was_not_listed(cloud):
 
 def test_a_launch_out_of_turn_waits_and_has_written_nothing(cloud):
     class Full:
-        def wait(self):
+        def acquire(self):
             raise CapacityUnavailableError("500 launches wait", after=timedelta(seconds=9))
 
-    cloud.launching = cloud.with_pace(Full())
+    cloud.launching = cloud.with_rate_limiter(Full())
     with pytest.raises(CapacityUnavailableError):
         cloud.spawn()
 
@@ -228,17 +228,17 @@ def test_a_launch_out_of_turn_waits_and_has_written_nothing(cloud):
 
 def test_a_message_to_follow_what_is_over_does_nothing(cloud):
     server = cloud.spawn()
-    cloud.tell(Gone("ended"))
+    cloud.tell(TaskStopped("ended"))
     ended = cloud.server()
 
-    cloud.launching.carry_out(Message(Kind.FOLLOW, server.id, server.launch_id))
+    cloud.launching.on_message(Message(MessageKind.ACTIVITY, server.id, server.launch_id))
     assert cloud.server() == ended
 
 
 def test_a_sweep_has_a_server_that_was_heard_of_followed_to_the_end(cloud):
     """The event of its address is lost, and so is the message that it spoke: the sweep sees both."""
     server = cloud.spawn()
-    cloud.launcher.status[server.task] = Running(ADDRESS)
+    cloud.launcher.status[server.task] = TaskRunning(ADDRESS)
     cloud.speak()
     cloud.queue.sent.clear()
 
@@ -251,13 +251,13 @@ def test_a_sweep_has_a_server_that_was_heard_of_followed_to_the_end(cloud):
 def test_a_server_that_spoke_before_its_launch_was_noted_is_followed(cloud):
     cloud.spawning.start(cloud.alice, "")
     cloud.launcher.launch(cloud.credentials.issue(cloud.server(), cloud.alice, cloud.launching.profiles["default"]))
-    cloud.launcher.status[cloud.server().launch_id] = Running(ADDRESS)
+    cloud.launcher.status[cloud.server().launch_id] = TaskRunning(ADDRESS)
     cloud.speak()
     launch, follow = cloud.queue.sent
     cloud.queue.sent.clear()
 
-    cloud.launching.carry_out(follow)  # too early, and done with
-    cloud.launching.carry_out(launch)
+    cloud.launching.on_message(follow)  # too early, and done with
+    cloud.launching.on_message(launch)
     cloud.deliver_patiently()
     assert cloud.server().state is State.READY
 
@@ -271,21 +271,21 @@ def test_a_deadline_at_which_nobody_looked_fails_nobody_who_came_further_since(c
     cloud.clock.advance(cloud.deadlines.launching)
     cloud.edge.look()
 
-    cloud.tell(Running(ADDRESS))
+    cloud.tell(TaskRunning(ADDRESS))
     assert cloud.server().state is State.STARTING
 
     cloud.clock.advance(cloud.deadlines.starting)
     cloud.edge.look()
-    cloud.launching.follow(cloud.server(), Running(ADDRESS))
+    cloud.launching.reconcile(cloud.server(), TaskRunning(ADDRESS))
     assert cloud.server().state is (State.READY if spoke else State.FAILED)
     assert spoke or "did not answer" in cloud.server().failure
 
 
 def test_a_server_that_spoke_and_that_no_edge_serves_fails_in_words_that_say_so(cloud):
     cloud.spawn()
-    cloud.tell(Running(ADDRESS))
+    cloud.tell(TaskRunning(ADDRESS))
     cloud.speak()
     cloud.clock.advance(cloud.deadlines.starting)
 
-    cloud.launching.follow(cloud.server(), Running(ADDRESS))
+    cloud.launching.reconcile(cloud.server(), TaskRunning(ADDRESS))
     assert "did not come to be served by every edge within 60 seconds" in cloud.server().failure
