@@ -110,6 +110,14 @@ def map_key(prefix: str, domain: str = "") -> str:
     return f"{host_of_route(prefix, domain)}{prefix}".encode().hex().upper()
 
 
+def prefix_of_key(key: str) -> str:
+    """Return the prefix, with its host before it where there is one, that `map_key` made *key* of; *key* itself if none."""
+    try:
+        return bytes.fromhex(key).decode(errors="replace")
+    except ValueError:
+        return key
+
+
 def map_value(address: str, server: ServerKey | None) -> str:
     """Return the map's value for a route to *address* (ip:port), with whose activity it is where it is a server's."""
     return address if server is None else f"{address}:{server.owner_id}:{server.server_id}"

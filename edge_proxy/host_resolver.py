@@ -52,7 +52,7 @@ class HostResolver:
         """
         host, _, port = address.rpartition(":")
         self._routes.pop(prefix, None)
-        if _is_ip(host):
+        if is_ip(host):
             return address
         ip = self._look(host, self._known.get(host))
         self._note(host, ip)
@@ -111,7 +111,8 @@ class HostResolver:
         self._known[host] = ip
 
 
-def _is_ip(host: str) -> bool:
+def is_ip(host: str) -> bool:
+    """Say whether *host* is an IPv4 address."""
     try:
         socket.inet_pton(socket.AF_INET, host)
     except (OSError, ValueError, TypeError):

@@ -13,6 +13,7 @@ logger = logging.getLogger(__name__)
 # Bytes of one command's entries. HAProxy's buffer holds 16,384: it refuses more, and just as many have HAProxy 2.8 abort.
 MAX_COMMAND_BYTES = 8_192
 TIMEOUT = 5.0
+_COLUMNS = 3  # of an entry that HAProxy shows: its address in memory, key and value
 _ENTRY = re.compile(r"key=(\S+) .*?exp=(\d+)")
 
 
@@ -81,6 +82,18 @@ class RuntimeApi:
                 self.command(f"clear map @{version} {map_file}")
             raise
         return count
+
+    def entries(self, map_file: Path) -> list[tuple[str, str]]:
+        """Return the map as (key, value).
+
+        Raises:
+            EdgeError: when HAProxy does not answer, or has no such map.
+        """
+        answer = self.command(f"show map {map_file}")
+        lines = [line.split(" ", 2) for line in answer.splitlines()]
+        if any(len(line) != _COLUMNS or not line[0].startswith("0x") for line in lines):
+            raise _refusal(answer)
+        return [(key, value) for _pointer, key, value in lines]
 
     def set_server_state(self, backend: str, server: str, *, is_up: bool) -> None:
         """Have a server that nobody checks count as up or not."""

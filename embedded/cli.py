@@ -19,6 +19,7 @@ from operations import commands
 if TYPE_CHECKING:
     from hubless.bootstrap.hub import Hub
 
+DIFFERENT, CANNOT_SAY = 1, 3  # exit codes of `hubless routes`
 _DATA = click.option(
     "--data",
     type=click.Path(file_okay=False, path_type=Path),
@@ -40,13 +41,13 @@ _STAGE = click.option(
 
 
 @contextlib.contextmanager
-def _errors_as_messages() -> Iterator[None]:
-    """Show an anticipated failure as the sentence that it is, and leave with 1."""
+def _errors_as_messages(exit_code: int = 1) -> Iterator[None]:
+    """Print an anticipated error as one sentence, and exit with *exit_code*."""
     try:
         yield
     except (HublessError, SettingsError) as error:
         click.echo(f"hubless: {error}", err=True)
-        raise SystemExit(1) from None
+        raise SystemExit(exit_code) from None
 
 
 def _file(file: Path | None) -> Path | None:
@@ -318,6 +319,43 @@ def status(data: Path, file: Path | None) -> None:
         raise SystemExit(3)
     with _hub(data, file) as hub:
         click.echo(console_messages.status(hub, facts))
+
+
+@main.command()
+@click.argument("text", default="")
+@_DATA
+@_SETTINGS
+@click.option(
+    "--limit",
+    type=click.IntRange(0),
+    help="Print at most so many routes, those that differ first; 0 for all.  [default: 200; --json prints all]",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def routes(*, text: str, data: Path, file: Path | None, limit: int | None, as_json: bool) -> None:
+    """Compare the store's routes with HAProxy's: all, or those whose prefix contains TEXT.
+
+    Exits with 0 when both agree, 1 when they differ (marked with !), and 3 when they cannot be compared.
+    """
+    from edge_proxy.route_comparison import compare_running
+    from embedded import data_folder, route_report
+    from embedded.edge import edge_configuration
+    from hubless.bootstrap import machine
+
+    with _errors_as_messages(exit_code=CANNOT_SAY):
+        settings = _settings(data, file)
+        if data_folder.running_hub(settings.data) is None:
+            raise data_folder.DataFolderError(
+                f"No hub runs in {settings.data}. Start it with `hubless up`, or name its folder with --data."
+            )
+        store, _ = machine.open_routes(settings)
+        edge = edge_configuration(settings, data_folder.run_folder_path(settings.data))
+        rows = [row for row in compare_running(store, edge) if text in row.prefix]
+    if as_json:
+        click.echo(route_report.as_json(rows, limit or 0))
+    else:
+        click.echo("\n".join(route_report.as_text(rows, route_report.DEFAULT_LIMIT if limit is None else limit)))
+    if any(row.differs for row in rows):
+        raise SystemExit(DIFFERENT)
 
 
 if __name__ == "__main__":

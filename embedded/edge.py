@@ -15,13 +15,13 @@ from hubless.settings import Settings
 EDGE_ID = "local"
 
 
-def edge_configuration(order: ChildConfig, settings: Settings) -> EdgeConfiguration:
+def edge_configuration(settings: Settings, run_folder: Path) -> EdgeConfiguration:
     """Return what HAProxy needs to know."""
     return EdgeConfiguration(
         host=settings.hub.host,
         port=settings.hub.port,
-        api=UnixSocket(order.api_socket),
-        run_folder=Path(order.run_folder),
+        api=UnixSocket(run_folder / ipc.API_SOCKET),
+        run_folder=run_folder,
         domain=settings.origins.domain,
         trusted_proxies=settings.hub.trusted_proxies,
         websocket_timeout_seconds=int(settings.hub.websocket_timeout.total_seconds()),
@@ -33,7 +33,7 @@ def run(line: Channel, order: ChildConfig, settings: Settings) -> None:
     routes, changed = machine.open_routes(settings)
     activity, clock = machine.open_activity(settings), machine.open_clock()
     agent = Agent(
-        edge_configuration(order, settings),
+        edge_configuration(settings, Path(order.run_folder)),
         routes,
         edge_id=EDGE_ID,
         clock=clock.now,

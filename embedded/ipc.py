@@ -19,6 +19,7 @@ from typing import Any
 from hubless.domain.errors import HublessError
 from hubless.settings import Settings, SettingsError, parse
 
+API_SOCKET = "api.sock"  # its name in the run folder
 READY, FAILED, STOP_SERVERS = "ready", "failed", "stop-servers"
 
 
@@ -51,7 +52,7 @@ class ChildConfig:
     @property
     def api_socket(self) -> Path:
         """Return the path under which the API listens."""
-        return Path(self.run_folder) / "api.sock"
+        return Path(self.run_folder) / API_SOCKET
 
 
 def with_overrides(

@@ -1,5 +1,7 @@
 """The edge on one machine gets HAProxy's facts from the settings."""
 
+from pathlib import Path
+
 import pytest
 
 from edge_proxy.haproxy_config import render
@@ -26,13 +28,13 @@ def a_child_config(settings_text: str) -> ChildConfig:
 def test_the_websocket_timeout_reaches_haproxy(text: str, seconds: int) -> None:
     config = a_child_config(text)
 
-    assert f"    timeout tunnel {seconds}s\n" in render(edge_configuration(config, config.settings()))
+    assert f"    timeout tunnel {seconds}s\n" in render(edge_configuration(config.settings(), Path(config.run_folder)))
 
 
 def test_the_command_line_and_the_run_folder_reach_haproxy() -> None:
     config = a_child_config(f"hub.port = {DEFAULT_PORT}")
 
-    rendered = render(edge_configuration(config, config.settings()))
+    rendered = render(edge_configuration(config.settings(), Path(config.run_folder)))
 
     assert f"bind 127.0.0.1:{OWN_PORT}\n" in rendered
     assert "server api unix@/srv/hub/run/api.sock" in rendered
