@@ -11,7 +11,7 @@ WHOLE_HUBS = ("e2e", "conformance")
 FIRST = (
     *WHOLE_HUBS,
     "deployment",
-    "unit/services/test_histories.py",
+    "integration/test_histories.py",
     "integration/test_crashes.py",
     "integration/test_dynamodb_faults.py",
     "integration/test_cloud_histories.py",

@@ -303,7 +303,7 @@ def told(drawn):
     return [(_DRAWN[step % len(_DRAWN)], number % 100) for step, number in zip(drawn[::2], drawn[1::2], strict=False)]
 
 
-# Each takes as long as a hundred on SQLite with scripted tasks (tests/unit/services/test_histories.py).
+# Each takes as long as a hundred on SQLite with scripted tasks (tests/integration/test_histories.py).
 NUMBER = max(1, int(os.environ.get("HISTORIES", "10000")) // 100)
 
 
