@@ -8,7 +8,6 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
-from aws_cdk import App
 from cfnlint.api import lint
 from cfnlint.config import ManualArgs
 
@@ -18,11 +17,10 @@ from hubless.domain import trusted_headers as names
 from hubless.settings import SettingsError
 from hubless.settings.cloud import CloudSettings, cloud_settings
 from hubless.settings.edge import EdgeSettings
-from infra import cdk_app
 from infra.bundling import BUNDLE_SPECS
 from infra.constructs.viewer_request import viewer_request_source
 from infra.stacks.web import FRONT_HEADER
-from tests.infra.synthesis import STAGES, rights_of, synthesized
+from tests.infra.synthesis import rights_of, synthesized
 
 TOP = Path(__file__).parents[2]
 REGIONS = {"prod": "eu-central-1", "fleet": "eu-west-1", "alb": "us-east-1"}
@@ -712,18 +710,6 @@ def test_settings_that_must_not_be_deployed_are_refused_by_key(tmp_path, setting
 
     assert message in str(refused.value)
     assert "hubless.toml: " in str(refused.value)
-
-
-def test_the_entry_says_in_a_sentence_why_nothing_is_deployed(tmp_path):
-    file = tmp_path / "hubless.toml"
-    file.write_text(STAGES)
-    app = App(context={"stage": "nowhere", "settings": str(file)})
-
-    with pytest.raises(
-        SystemExit,
-        match=r"Nothing was deployed\. .*hubless.toml has no \[stages.nowhere\]: choose one of alb, fleet, prod",
-    ):
-        cdk_app.main(app)
 
 
 def test_every_variable_of_the_functions_is_set_by_the_deployment(stage):
