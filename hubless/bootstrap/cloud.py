@@ -187,7 +187,7 @@ class CloudHub(Hub):
     def attempts(self) -> "AttemptStore":
         from hubless.adapters.dynamodb.passwords import DynamoAttemptStore
 
-        return DynamoAttemptStore(self._database)
+        return DynamoAttemptStore(self._database, lock_for=self.lock_policy.lock_for)
 
     @cached_property
     def shares(self) -> "ShareStore":

@@ -11,6 +11,7 @@ from hubless.settings import Settings
 
 if TYPE_CHECKING:
     from hubless.domain.idleness import IdlePolicy
+    from hubless.domain.lock_policy import LockPolicy
     from hubless.domain.origins import Origins
     from hubless.domain.profiles import Profile
     from hubless.domain.roles import Role
@@ -38,7 +39,9 @@ if TYPE_CHECKING:
     from hubless.services.edge_autosuspend import EdgeAutosuspend
     from hubless.services.identity import Identities
     from hubless.services.launching import Launching
+    from hubless.services.login_throttling import LoginThrottle
     from hubless.services.logins import Logins
+    from hubless.services.password_login import PasswordLogin
     from hubless.services.reaping import Reaping
     from hubless.services.routing import Routing
     from hubless.services.service_registry import ServiceRegistry
@@ -280,17 +283,26 @@ class Hub(ABC):
     def logins(self) -> "Logins":
         from hubless.services.logins import Logins
 
-        login = self.settings.login
-        return Logins(
-            self.authenticator,
-            self.accounts,
-            self.attempts,
-            self.sessions,
-            self.clock,
-            login.max_failures,
-            login.lock_for,
-            self.settings.hub.cookie_max_age,
-        )
+        return Logins(self.accounts, self.sessions, self.clock, self.settings.hub.cookie_max_age)
+
+    @cached_property
+    def lock_policy(self) -> "LockPolicy":
+        """Return the one policy that the login and the sweep ask."""
+        from hubless.domain.lock_policy import LockPolicy
+
+        return LockPolicy(self.settings.login.max_failures, self.settings.login.lock_for)
+
+    @cached_property
+    def login_throttle(self) -> "LoginThrottle":
+        from hubless.services.login_throttling import LoginThrottle
+
+        return LoginThrottle(self.attempts, self.clock, self.lock_policy)
+
+    @cached_property
+    def password_login(self) -> "PasswordLogin":
+        from hubless.services.password_login import PasswordLogin
+
+        return PasswordLogin(self.authenticator, self.login_throttle, self.logins, self.accounts)
 
     @cached_property
     def tokens(self) -> "Tokens":
@@ -407,7 +419,7 @@ class Hub(ABC):
             self.profiles,
             self.services,
             self.share_codes,
-            self.settings.login.lock_for,
+            self.lock_policy,
             self.sweeps,
             self.edge_autosuspend,
             self.message_is_lost_after,

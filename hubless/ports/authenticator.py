@@ -1,37 +1,33 @@
-"""Who may log in with what."""
+"""Authenticators: they check a name and a password and return an identity."""
 
-from collections.abc import Mapping
-from dataclasses import field
-from typing import Any, Protocol
+from typing import Protocol
 
 from hubless.domain.values import value
 
 
 @value
 class Identity:
-    """Who logged in; *admin* None leaves the flag as it is, *groups* None the memberships."""
+    """The person who logs in. *admin* sets the user's admin flag; None leaves the flag as it is."""
 
     name: str
     admin: bool | None = None
-    user_info: Mapping[str, Any] | None = field(default=None, hash=False)
-    creates: bool = True  # whether a first login makes the user
 
 
 @value
 class Refused:
-    """The login failed; *why* is a sentence for the one who tried."""
+    """The login failed; *why* is a sentence for the person at the login page."""
 
     why: str = "Invalid username or password"
 
 
 class Authenticator(Protocol):
-    """Checks a name and password. Further kinds (OpenID) come in by pages of their own and end in an Identity too."""
+    """Checks a name and a password. The name has passed `names.normalise_user_name` before."""
 
     @property
     def name(self) -> str:
-        """Return what kind of login this is, for people."""
+        """Return the name of this kind of login, as `/hub/api/info` shows it."""
         ...
 
     def authenticate(self, user_name: str, password: str) -> Identity | Refused:
-        """Say who this is; *user_name* is normalised. Takes as long for names that do not exist."""
+        """Return the identity that the password proves; take as long for a name that does not exist."""
         ...

@@ -14,6 +14,7 @@ from hubless.domain import idleness, names
 from hubless.domain.errors import StoreConflictError, StoreUnavailableError
 from hubless.domain.idleness import IdlePolicy, Reap
 from hubless.domain.lifecycle import ACTIVE, Server, State
+from hubless.domain.lock_policy import LockPolicy
 from hubless.domain.messages import Message, MessageKind
 from hubless.domain.profiles import Profile
 from hubless.domain.routes import Route, ServerKey
@@ -97,7 +98,7 @@ class Reaping:
     profiles: Mapping[str, Profile]
     services: ServiceRegistry
     share_codes: ShareCodeStore
-    lock_for: timedelta
+    lock_policy: LockPolicy
     sweeps: SweepStore
     edge_autosuspend: EdgeAutosuspend
     message_is_lost_after: timedelta = timedelta(seconds=20)  # for so long a request to start or stop may wait its turn
@@ -276,7 +277,7 @@ class Reaping:
 
     def _tidy(self, routes: list[Route], now: datetime, until: datetime | None) -> Iterator[Step]:
         tidying: Mapping[str, Callable[[], None]] = {
-            "attempts": lambda: self.attempts.delete_before(now - self.lock_for),
+            "attempts": lambda: self.attempts.delete_before(self.lock_policy.counts_since(now)),
             "edges": self.routing.tidy,
             "services": lambda: self.routing.sync_services(self.services.all(), routes),
         }

@@ -1,10 +1,12 @@
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from hubless.adapters.dynamodb.passwords import DynamoAttemptStore
 from hubless.domain.errors import NotFoundError
 from tests.support.builders import NOW
 from tests.support.concurrency import MANY, concurrently
+from tests.support.dynamodb import Contents, in_new_table
 
 LATER = NOW + timedelta(minutes=5)
 
@@ -76,6 +78,15 @@ def test_cleared_failures_are_forgotten_for_that_key(stores):
     stores.attempts.clear("nobody")
     assert stores.attempts.failures("alice", NOW - timedelta(days=1)) == 0
     assert stores.attempts.failures("bob", NOW - timedelta(days=1)) == 1
+
+
+def test_dynamodb_keeps_failures_as_long_as_the_lock_lasts(in_moto):
+    made = in_new_table(in_moto)
+    lock_for = timedelta(days=30)
+    DynamoAttemptStore(made.database, lock_for=lock_for).add("alice", NOW)
+    (item,) = [item for item in Contents().read().values() if "ttl" in item]
+    assert datetime.fromtimestamp(int(item["ttl"]["N"]), UTC) >= NOW + lock_for
+    made.close()
 
 
 def test_failures_before_an_instant_are_forgotten(stores):

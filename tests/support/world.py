@@ -10,6 +10,7 @@ from hubless.domain import roles
 from hubless.domain.errors import RetryLaterError
 from hubless.domain.idleness import IdlePolicy
 from hubless.domain.lifecycle import ACTIVE, PENDING, Deadlines
+from hubless.domain.lock_policy import LockPolicy
 from hubless.domain.profiles import Profile
 from hubless.services.accounts import Accounts
 from hubless.services.activity import Activity
@@ -55,6 +56,7 @@ class World:
         launcher=None,
         deadlines=None,
         machine=None,
+        lock_policy=None,
     ):
         """*around* puts something around the ports that a launch writes to; *launcher* and *machine* make ones that go by the clock."""
         self.stores, self.clock = stores or stores_of(Database()), StoppedClock(NOW)
@@ -94,6 +96,7 @@ class World:
             self.deadlines,
             self.metrics,
         )
+        self.lock_policy = lock_policy or LockPolicy(10, timedelta(minutes=10))
         self.machine = machine(self.routes, self.clock) if machine else AlwaysOnEdge()
         self.edge_autosuspend = EdgeAutosuspend(
             self.machine,
@@ -138,7 +141,7 @@ class World:
             offered,
             self.services,
             self.share_codes,
-            timedelta(minutes=10),
+            self.lock_policy,
             self.sweeps,
             self.edge_autosuspend,
         )

@@ -25,7 +25,7 @@ from hubless.domain.errors import HublessError, InvalidRequestError
 from hubless.domain.users import User
 from hubless.ports.authenticator import Refused
 from hubless.services.accounts import MINIMUM_PASSWORD
-from hubless.services.logins import LockedOut
+from hubless.services.login_throttling import LockedOut
 
 router = Router()
 EXPIRED = "This form is invalid or expired. Try again."
@@ -52,7 +52,7 @@ async def log_in(request: Request) -> Response:
         return _login_page(request, following, error=EXPIRED, status=403)
     name = form.text("username")
     address = request.client.host if request.client else "unknown"
-    found = await slowly(hub_of(request).logins.check, name, form.text("password"), address)
+    found = await slowly(hub_of(request).password_login.check, name, form.text("password"), address)
     match found:
         case Refused(why):
             return _login_page(request, following, username=name[:255], error=why, status=403)
@@ -181,7 +181,9 @@ async def sign_up(request: Request) -> Response:
     try:
         _same_twice(form)
         address = request.client.host if request.client else "unknown"
-        made = await slowly(hub_of(request).logins.sign_up, form.text("username"), form.text("password"), address)
+        made = await slowly(
+            hub_of(request).password_login.sign_up, form.text("username"), form.text("password"), address
+        )
     except HublessError as refused:
         return _sign_up_page(request, username=form.text("username")[:255], error=str(refused), status=400)
     if isinstance(made, LockedOut):

@@ -43,7 +43,7 @@ async def info(ask: Ask) -> Response:
             "python": sys.version,
             "sys_executable": sys.executable,
             "spawner": {"class": f"hubless.{hub.launcher.name}", "version": hub.version},
-            "authenticator": {"class": f"hubless.{hub.logins.authenticator.name}", "version": hub.version},
+            "authenticator": {"class": f"hubless.{hub.authenticator.name}", "version": hub.version},
         }
     )
 

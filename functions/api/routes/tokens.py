@@ -80,7 +80,7 @@ async def _user_by_password(ask: Asking, name: str, auth: bodies.PasswordLogin |
     if auth is None:
         raise HTTPException(403, NO_CREDENTIALS)
     address = request.client.host if request.client else "unknown"
-    found = await slowly(ask.hub.logins.check, auth.username, auth.password, address)
+    found = await slowly(ask.hub.password_login.check, auth.username, auth.password, address)
     if not isinstance(found, User) or found.name != normalise_user_name(name):
         raise HTTPException(403, "Invalid username or password")
     return found

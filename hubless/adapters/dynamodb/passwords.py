@@ -8,7 +8,7 @@ from hubless.adapters.dynamodb.database import BrokenError, Database, Put, Updat
 from hubless.adapters.dynamodb.table import Account, Attempt, Item, Password, Pointer
 from hubless.adapters.dynamodb.tokens import owned
 
-ATTEMPTS_STAY = timedelta(days=7)  # far beyond what anybody asks for; then DynamoDB removes them
+ATTEMPTS_STAY = timedelta(days=7)  # then DynamoDB removes them, where no lock lasts longer
 
 
 class DynamoPasswordStore:
@@ -45,8 +45,8 @@ class DynamoPasswordStore:
 class DynamoAttemptStore:
     """Counts wrong guesses. They are forgotten by one write of the instant before which none counts."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, *, lock_for: timedelta = ATTEMPTS_STAY) -> None:
+        self._database, self._keep_for = database, max(lock_for, ATTEMPTS_STAY)
 
     def failures(self, key: str, since: datetime) -> int:
         forgotten = self._database.get(Attempt, keys.FORGOTTEN)
@@ -57,7 +57,7 @@ class DynamoAttemptStore:
 
     def add(self, key: str, at: datetime) -> None:
         where = keys.Key(keys.attempts(key), f"{keys.sortable(at)}#{secrets.token_hex(8)}")
-        self._database.write(Put(Attempt(*where, at=at, ttl=at + ATTEMPTS_STAY)))
+        self._database.write(Put(Attempt(*where, at=at, ttl=at + self._keep_for)))
 
     def clear(self, key: str) -> None:
         self._database.delete_many([item.key for item in self._database.query(Item, keys.attempts(key))])

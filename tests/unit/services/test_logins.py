@@ -1,13 +1,16 @@
-"""Guesses are counted by name, by address and by both; nobody locks out somebody elsewhere."""
+"""Logins: guesses are counted by name, by address and by both; a lock at one address locks nobody elsewhere."""
 
 from datetime import timedelta
 
 import pytest
 
 from hubless.adapters.logins.passwords import PasswordAuthenticator
+from hubless.domain.lock_policy import LockPolicy
 from hubless.domain.users import User
-from hubless.ports.authenticator import Refused
-from hubless.services.logins import ADDRESS_FACTOR, NAME_FACTOR, LockedOut, Logins
+from hubless.ports.authenticator import Identity, Refused
+from hubless.services.login_throttling import ADDRESS_FACTOR, NAME_FACTOR, LockedOut, LoginThrottle
+from hubless.services.logins import Logins
+from hubless.services.password_login import PasswordLogin
 from tests.support.fakes import PlainHasher
 from tests.support.world import World
 
@@ -16,19 +19,23 @@ LIMIT, LOCK = 3, timedelta(minutes=10)
 
 @pytest.fixture
 def world():
-    made = World()
+    return a_world(LockPolicy(LIMIT, LOCK))
+
+
+def a_world(policy):
+    made = World(lock_policy=policy)
     made.accounts.add("bob")
     for name in ("alice", "bob"):
         made.accounts.set_password(name, "the right one")
     authenticator = PasswordAuthenticator(made.users, made.passwords, PlainHasher())
-    made.logins = Logins(
-        authenticator, made.accounts, made.attempts, made.sessions, made.clock, LIMIT, LOCK, timedelta(days=14)
-    )
+    made.logins = Logins(made.accounts, made.sessions, made.clock, timedelta(days=14))
+    throttle = LoginThrottle(made.attempts, made.clock, made.lock_policy)
+    made.password_login = PasswordLogin(authenticator, throttle, made.logins, made.accounts)
     return made
 
 
 def guess(world, name="alice", address="10.0.0.1", times=1, password="a wrong one"):
-    answers = [world.logins.check(name, password, address) for _ in range(times)]
+    answers = [world.password_login.check(name, password, address) for _ in range(times)]
     return [type(answer) for answer in answers]
 
 
@@ -75,6 +82,32 @@ def test_a_lock_ends_at_its_time_and_a_login_forgets_the_guesses(world):
     assert guess(world, times=LIMIT) == [Refused] * LIMIT
 
 
+def test_a_lock_of_hours_survives_the_sweep():
+    world = a_world(LockPolicy(LIMIT, timedelta(hours=3)))
+    guess(world, times=LIMIT)
+    world.clock.advance(timedelta(hours=2))
+    world.reaping.sweep()
+    assert right(world) is LockedOut
+    world.clock.advance(timedelta(hours=1, seconds=1))
+    world.reaping.sweep()
+    assert right(world) is User
+
+
+def test_the_sweep_forgets_guesses_that_no_longer_count(world):
+    guess(world, times=LIMIT)
+    world.clock.advance(LOCK + timedelta(seconds=1))
+    world.reaping.sweep()
+    assert world.stores.database.read_one("SELECT count(*) FROM attempts") == (0,)
+
+
+@pytest.mark.parametrize("admin", [None, True, False])
+def test_any_kind_of_login_ends_in_the_user_of_its_identity(world, admin):
+    user = world.logins.log_in(Identity("from-elsewhere", admin=admin))
+    assert (user, user.admin) == (world.users.find("from-elsewhere"), bool(admin))
+    session, _ = world.logins.open_session(user, "A browser")
+    assert world.logins.sessions_of(user) == [session]
+
+
 @pytest.mark.parametrize("name", ["", "a/b", "x" * 10_000, "a\nb", "..", "a\0b"])
 def test_what_nobody_typed_is_neither_counted_nor_hashed(world, name):
     assert guess(world, name, times=LIMIT * 2) == [Refused] * LIMIT * 2
@@ -95,11 +128,13 @@ def test_what_is_counted_holds_no_name(world):
 
 
 def test_one_address_makes_so_many_accounts_and_no_more(world):
-    made = [world.logins.sign_up(f"name{n}", "long enough", "6.6.6.6") for n in range(LIMIT * ADDRESS_FACTOR + 1)]
+    made = [
+        world.password_login.sign_up(f"name{n}", "long enough", "6.6.6.6") for n in range(LIMIT * ADDRESS_FACTOR + 1)
+    ]
     assert isinstance(made[-1], LockedOut)
     assert all(isinstance(user, User) for user in made[:-1])
     assert world.users.find(f"name{LIMIT * ADDRESS_FACTOR}") is None
-    assert isinstance(world.logins.sign_up("another", "long enough", "7.7.7.7"), User)
+    assert isinstance(world.password_login.sign_up("another", "long enough", "7.7.7.7"), User)
     assert right(world, address="6.6.6.6") is User
 
 

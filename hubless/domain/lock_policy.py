@@ -1,0 +1,26 @@
+"""When wrong guesses lock a login, and for how long: one policy for the login and for the sweep that forgets guesses."""
+
+from datetime import datetime, timedelta
+
+from hubless.domain.values import value
+
+
+@value
+class LockPolicy:
+    """Lock a key for *lock_for* after *max_failures* wrong guesses within that time."""
+
+    max_failures: int
+    lock_for: timedelta
+
+    def counts_since(self, now: datetime) -> datetime:
+        """Return the instant before which a guess no longer counts at *now*: the sweep may forget what is older."""
+        return now - self.lock_for
+
+    def is_locked(self, failures: int, *, factor: int = 1) -> bool:
+        """Say whether this many *failures* lock a key that may fail *factor* times as often as others."""
+        return failures >= self.max_failures * factor
+
+    @property
+    def minutes(self) -> int:
+        """Return how long a lock lasts at most, in whole minutes, at least 1."""
+        return max(1, round(self.lock_for.total_seconds() / 60))

@@ -1,0 +1,57 @@
+"""Login with a name and a password, and sign-up with a password: one kind of login, throttled."""
+
+from hubless.domain import names
+from hubless.domain.errors import InvalidRequestError
+from hubless.domain.users import User
+from hubless.domain.values import value
+from hubless.ports.authenticator import Authenticator, Refused
+from hubless.services.accounts import MAXIMUM_PASSWORD, Accounts
+from hubless.services.login_throttling import LockedOut, LoginThrottle
+from hubless.services.logins import Logins
+
+
+@value
+class PasswordLogin:
+    """Checks passwords. Another kind of login is an adapter and a page, and ends in `Logins.log_in` as this one does."""
+
+    authenticator: Authenticator
+    throttle: LoginThrottle
+    logins: Logins
+    accounts: Accounts
+
+    def check(self, user_name: str, password: str, address: str) -> User | Refused | LockedOut:
+        """Return the user who logs in with this name and password from this address, or why nobody does.
+
+        While a lock lasts, the right password is refused too.
+        """
+        name = names.normalise_user_name(user_name)
+        if not _is_plausible(name, password):
+            return Refused()
+        if locked_out := self.throttle.admit(name, address):
+            return locked_out
+        answer = self.authenticator.authenticate(name, password)
+        if isinstance(answer, Refused):
+            self.throttle.note_failure(name, address)
+            return answer
+        self.throttle.note_success(name, address)
+        return self.logins.log_in(answer)
+
+    def sign_up(self, user_name: str, password: str, address: str) -> User | LockedOut:
+        """Add a user who has chosen this password; one address can add only a limited number of users.
+
+        Raises:
+            InvalidRequestError: when the name or the password is not allowed.
+            NameTakenError: when the name is taken, or when settings reserve it.
+        """
+        if locked_out := self.throttle.admit_sign_up(address):
+            return locked_out
+        return self.accounts.sign_up(user_name, password)
+
+
+def _is_plausible(name: str, password: str) -> bool:
+    """Say whether a person could have typed this: anything else is refused before it is stored or hashed."""
+    try:
+        names.check_user_name(name)
+    except InvalidRequestError:
+        return False
+    return 0 < len(password) <= MAXIMUM_PASSWORD and "\0" not in password
