@@ -1,1 +1,1 @@
-"""The edge: HAProxy's configuration and the agent that feeds it routes."""
+"""The edge: HAProxy, and the agent that keeps its routes up to date."""

@@ -1,7 +1,7 @@
-"""An edge by itself, in a container or on an instance: `python -m edge_proxy`, told by its environment (docs/edge.md).
+"""An edge in a container or on an instance: `python -m edge_proxy`, configured by its environment (docs/edge.md).
 
-SIGTERM has it leave in order, a second one at once. One that is killed leaves HAProxy, and the next one in the same folder
-takes that over.
+SIGTERM ends it in order, a second SIGTERM at once. SIGKILL leaves HAProxy running: the next agent in the same folder
+adopts it.
 """
 
 import logging
@@ -20,27 +20,27 @@ from hubless.settings.edge import EdgeSettings
 from hubless.settings.types import SettingsError
 
 logger = logging.getLogger("edge_proxy")
-BAD_SETTINGS, CANNOT_RUN = 2, 1  # exit statuses
+BAD_SETTINGS, CANNOT_RUN = 2, 1  # exit codes
 
 
 def main() -> int:
-    """Run until told to leave; return the exit status."""
+    """Run until a signal ends it; return the exit code."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
         settings = EdgeSettings.from_environment()
-    except SettingsError as wrong:
-        logger.error("%s", wrong)  # noqa: TRY400 a sentence, no trace
+    except SettingsError as error:
+        logger.error("cannot start with this environment: %s", error)  # noqa: TRY400 a sentence, no trace
         return BAD_SETTINGS
     leaving, at_once = threading.Event(), threading.Event()
     on_signals((signal.SIGTERM, signal.SIGINT), leaving.set, at_once.set)
     try:
         agent = _agent(settings)
         agent.start()
-    except EdgeError as why:
-        logger.error("%s", why)  # noqa: TRY400 a sentence, no trace
+    except EdgeError as error:
+        logger.error("cannot start HAProxy: %s", error)  # noqa: TRY400 a sentence, no trace
         return CANNOT_RUN
     agent.run(leaving)
-    logger.info("leaving: connections are kept for %g seconds", settings.drain_seconds)
+    logger.info("received a signal: leaving, open connections have %g seconds to end", settings.drain_seconds)
     agent.drain(settings.drain_seconds, at_once)
     agent.close()
     return 0

@@ -1,4 +1,4 @@
-"""Who was active: what HAProxy saw, reported in batches and only where it is news."""
+"""Reports which servers people used: what HAProxy saw, in batches, and only what is new."""
 
 import logging
 import time
@@ -13,14 +13,14 @@ from hubless.domain.errors import StoreUnavailableError
 from hubless.domain.routes import ServerKey
 
 logger = logging.getLogger(__name__)
-BATCH = 25  # writes, one after the other; then routes come first again
-IS_NEWS_AFTER = timedelta(seconds=1)  # the same request is seen at instants that differ by less
-_FIRST_WAIT, _LONGEST_WAIT = 1.0, 60.0  # seconds
+BATCH = 25  # writes in a row; then the agent looks after routes again
+NEW_AFTER = timedelta(seconds=1)  # HAProxy dates one and the same request differently by less than this
+_FIRST_DELAY, _LONGEST_DELAY = 1.0, 60.0  # seconds
 Report = Callable[[Mapping[ServerKey, datetime]], None]
 
 
 class ActivityReporter:
-    """Reports, every so often, who was active since the last report. It costs what was seen, not what exists."""
+    """Reports servers that were active since the last report. It costs as much as was seen, not as much as exists."""
 
     def __init__(
         self,
@@ -29,65 +29,66 @@ class ActivityReporter:
         report: Report,
         *,
         clock: Callable[[], datetime],
-        every_seconds: float,
+        interval_seconds: float,
     ) -> None:
         self._edge = configuration
         self._runtime = runtime
         self._report = report
         self._clock = clock
-        self._every_seconds = every_seconds
+        self._interval_seconds = interval_seconds
         self._reported: dict[ServerKey, datetime] = {}
-        self._waiting: dict[ServerKey, datetime] = {}
+        self._pending: dict[ServerKey, datetime] = {}
         self._due_at = 0.0
-        self._backoff = Backoff(min(_FIRST_WAIT, every_seconds), _LONGEST_WAIT)
+        self._backoff = Backoff(min(_FIRST_DELAY, interval_seconds), _LONGEST_DELAY)
 
     @property
     def has_pending(self) -> bool:
-        """Say whether there is more to be reported right now."""
-        return bool(self._waiting) and time.monotonic() >= self._due_at
+        """Say whether the next batch is due now."""
+        return bool(self._pending) and time.monotonic() >= self._due_at
 
     def report_now(self) -> None:
-        """Report at the next turn, whenever the last report was."""
+        """Make the next report due now."""
         self._due_at = 0.0
 
     def run_once(self) -> None:
-        """Report the next batch, where it is time. A table that takes none is asked again later; nothing is forgotten.
+        """Report the next batch, if due. If the store refuses it, retry later; nothing is lost.
 
         Raises:
             EdgeError: when HAProxy does not answer.
         """
         if time.monotonic() < self._due_at:
             return
-        if not self._waiting:
-            self._waiting = self._news()
-        batch = dict(islice(self._waiting.items(), BATCH))
+        if not self._pending:
+            self._pending = self._unreported()
+        batch = dict(islice(self._pending.items(), BATCH))
         try:
             if batch:
                 self._report(batch)
-        except StoreUnavailableError as away:
-            logger.warning("activity could not be reported, and is reported later: %s", away)
-            self._due_at = time.monotonic() + self._backoff.next_delay()
+        except StoreUnavailableError as error:
+            delay = self._backoff.next_delay()
+            self._due_at = time.monotonic() + delay
+            logger.warning(
+                "cannot report activity of %s servers, retry in %.0f seconds: %s", len(self._pending), delay, error
+            )
             return
         self._backoff.reset()
         self._reported |= batch
         for server in batch:
-            del self._waiting[server]
-        if not self._waiting:
-            self._due_at = time.monotonic() + self._every_seconds
+            del self._pending[server]
+        if not self._pending:
+            self._due_at = time.monotonic() + self._interval_seconds
 
-    def seen(self) -> dict[ServerKey, datetime]:
-        """Return when a person last did something with each server, of those seen in the last hours."""
+    def last_seen(self) -> dict[ServerKey, datetime]:
+        """Return when a person last used each server that HAProxy still remembers (two hours by default)."""
         idle = self._runtime.idle_seconds("servers", self._edge.activity_seconds)
         now = self._clock()
-        return {
-            server_from_activity_key(tracked): now - timedelta(seconds=seconds) for tracked, seconds in idle.items()
-        }
+        return {server_from_activity_key(key): now - timedelta(seconds=seconds) for key, seconds in idle.items()}
 
-    def _news(self) -> dict[ServerKey, datetime]:
-        seen = self.seen()
+    def _unreported(self) -> dict[ServerKey, datetime]:
+        seen = self.last_seen()
         self._reported = {server: at for server, at in self._reported.items() if server in seen}
         return {
             server: at
             for server, at in seen.items()
-            if server not in self._reported or at > self._reported[server] + IS_NEWS_AFTER
+            if server not in self._reported or at > self._reported[server] + NEW_AFTER
         }

@@ -1,7 +1,7 @@
-"""The agent: follows the route table and keeps HAProxy's map equal to it, reports what it applied and who was active.
+"""The agent: keeps HAProxy's map equal to the route table, and reports what it applied and which servers were active.
 
-Whatever becomes of the table, HAProxy serves on what it knows, and the agent goes on asking. An edge that has not known the
-table for a while says that it is unhealthy, as addresses are another's in the end; where there is a healthy one, that is asked.
+While the table cannot be read, HAProxy serves the routes that it has, and the agent retries. After a minute without the
+table the edge reports itself unhealthy: by then a task's address may belong to another task.
 """
 
 import logging
@@ -23,13 +23,13 @@ from hubless.ports.routes import RouteStore
 
 logger = logging.getLogger(__name__)
 CHANGES = 500  # read at once
-MAX_BACKOFF_SECONDS = 10.0  # seconds between two tries where the table is away
-UNHEALTHY_AFTER_SECONDS = 60.0  # seconds without the table, or without the map being equal to it
-FULL_RELOAD_AFTER_SECONDS = 30.0  # seconds away: a table that was brought back from a backup may count its changes anew
+MAX_BACKOFF_SECONDS = 10.0  # between two attempts to read the table
+UNHEALTHY_AFTER_SECONDS = 60.0  # without the table, or with a map that differs from it
+FULL_RELOAD_AFTER_SECONDS = 30.0  # without the table: one that was restored from a backup may count its changes anew
 
 
 class Agent:
-    """Feeds one HAProxy. It keeps no table of its own: 100,000 routes cost HAProxy's memory only."""
+    """Feeds one HAProxy. It keeps no route table itself: 100,000 routes cost only HAProxy's memory."""
 
     def __init__(
         self,
@@ -48,20 +48,23 @@ class Agent:
         full_reload_after_seconds: float = FULL_RELOAD_AFTER_SECONDS,
         unhealthy_after_seconds: float = UNHEALTHY_AFTER_SECONDS,
     ) -> None:
-        """Prepare; nothing is started or asked.
+        """Create the agent; it starts nothing and reads nothing yet.
 
         Args:
-            edge_id: under which this edge reports; no two at once may have the same.
-            changed: a cheap test of whether the table may have changed; without one it is asked at every poll.
-            report_activity: takes who was active when, a batch at a time.
-            poll_seconds: how long it rests between two looks.
-            heartbeat_seconds: how often it says that it lives while nothing changes; less than half of what routing
-                waits before it calls an edge lost.
-            activity_seconds: how often activity is reported.
-            names: looks up hosts that routes name.
-            max_backoff_seconds: the most seconds between two tries while the table is away.
-            full_reload_after_seconds: how many seconds away make the table a new one, to be read whole.
-            unhealthy_after_seconds: how many seconds without the table make the edge unhealthy.
+            configuration: what HAProxy needs to know.
+            routes: the route table.
+            edge_id: the name under which this edge reports; two edges must not share one.
+            clock: returns the time that reports bear.
+            changed: a cheap test of whether the table may have changed; without it each poll reads the table.
+            report_activity: takes the last activity of servers, a batch at a time.
+            poll_seconds: seconds between two polls.
+            heartbeat_seconds: seconds between two reports while nothing changes. Routing counts an edge as lost after
+                10 seconds without a report, so this must be less than half of that.
+            activity_seconds: seconds between two reports of activity.
+            resolver: resolves the host names of routes.
+            max_backoff_seconds: the most seconds between two attempts to read the table.
+            full_reload_after_seconds: seconds without the table after which the agent reads all routes again.
+            unhealthy_after_seconds: seconds without the table after which the edge is unhealthy.
         """
         self._edge = configuration
         self._routes = routes
@@ -70,25 +73,27 @@ class Agent:
         self._changed = changed or (lambda: True)
         self._poll_seconds = poll_seconds
         self._heartbeat_seconds = heartbeat_seconds
-        self._reload_after = full_reload_after_seconds
-        self._doubt_after = unhealthy_after_seconds
+        self._full_reload_after = full_reload_after_seconds
+        self._unhealthy_after = unhealthy_after_seconds
         self._resolver = resolver or HostResolver()
         self._haproxy = HAProxyProcess(configuration, find_haproxy())
         self._activity = report_activity and ActivityReporter(
-            configuration, self._haproxy.runtime, report_activity, clock=clock, every_seconds=activity_seconds
+            configuration, self._haproxy.runtime, report_activity, clock=clock, interval_seconds=activity_seconds
         )
-        self._sequence: int | None = None  # what is applied; None: the map is to be loaded whole
-        self._told: int | None = None  # what was reported
-        self._told_at = 0.0
+        self._applied: int | None = None  # the newest change in the map; None: load all routes next
+        self._reported: int | None = None  # the newest change that the last report names
+        self._reported_at = 0.0
         self._is_leaving = False
-        self._is_doubtful = False  # whether it says so
-        self._away_since: float | None = None  # the table
-        self._behind_since: float | None = None  # the map, for whatever reason
-        self._ask_at = self._mend_at = self._report_at = 0.0  # not before
-        self._asking, self._mending = (
+        self._is_unhealthy = False  # because its routes are old
+        self._table_lost_at: float | None = None
+        self._outdated_since: float | None = None  # the map, for whatever reason
+        self._poll_at = self._repair_at = self._report_at = 0.0  # not before
+        self._poll_backoff, self._repair_backoff = (
             Backoff(min(poll_seconds, max_backoff_seconds), max_backoff_seconds) for _ in range(2)
         )
-        self._reporting = Backoff(min(poll_seconds, max_backoff_seconds), min(heartbeat_seconds, max_backoff_seconds))
+        self._report_backoff = Backoff(
+            min(poll_seconds, max_backoff_seconds), min(heartbeat_seconds, max_backoff_seconds)
+        )
 
     @property
     def haproxy_pid(self) -> int | None:
@@ -96,151 +101,149 @@ class Agent:
         return self._haproxy.pid
 
     def start(self) -> None:
-        """Start HAProxy, or take over the one that an earlier agent left, and load the routes.
+        """Start HAProxy, or adopt the one that an earlier agent left running, and load the routes.
 
-        Where they cannot be read yet, HAProxy sends everything to the API, and whoever runs the agent goes on trying.
+        If the table cannot be read yet, HAProxy sends everything to the API until `run` has loaded the routes.
 
         Raises:
-            EdgeError: saying why it cannot.
+            EdgeError: when HAProxy cannot start; the message says why.
         """
         self._edge.run_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         adopted = self._haproxy.start()
         if adopted:
-            logger.info("took over the running HAProxy %s", self._haproxy.pid)
+            logger.info("adopted the running HAProxy, process %s", self._haproxy.pid)
         self._poll_table()
 
     def run(self, stop: threading.Event) -> None:
         """Follow the table until *stop* is set."""
-        while not stop.wait(self._rest()):
+        while not stop.wait(self._pause()):
             self.run_once()
 
     def run_once(self) -> None:
-        """Do what is due: keep HAProxy alive, apply changes, report."""
-        if time.monotonic() < self._mend_at:
+        """Do what is due: restart a dead HAProxy, apply changes, report."""
+        if time.monotonic() < self._repair_at:
             return
         try:
-            self._keep_alive()
-            self._doubt()
+            self._ensure_haproxy_runs()
+            self._check_age()
             self._poll_table()
-            self._follow_names()
-            if self._activity is not None and self._away_since is None:
+            self._apply_changed_hosts()
+            if self._activity is not None and self._table_lost_at is None:
                 self._activity.run_once()
-            self._mending.reset()
+            self._repair_backoff.reset()
         except EdgeError as error:
-            logger.error("edge: %s", error)  # noqa: TRY400 no bug
-            self._sequence = None
-            self._fall_behind()
-            self._mend_at = time.monotonic() + self._mending.next_delay()
+            self._applied = None
+            self._mark_outdated()
+            delay = self._repair_backoff.next_delay()
+            self._repair_at = time.monotonic() + delay
+            logger.error("cannot update HAProxy, retry in %.1f seconds: %s", delay, error)  # noqa: TRY400 no bug
 
     def drain(self, seconds: float, cut_short: threading.Event) -> None:
-        """Leave in order: a load balancer is told first, then routing; connections are kept for *seconds*.
+        """Leave in order: turn unhealthy for the load balancer, deregister, then serve on for *seconds*.
 
-        Meanwhile whoever is still sent here is served as ever. *cut_short* ends it sooner; `close` comes next.
+        Setting *cut_short* ends this sooner. Call `close` next.
         """
         end = time.monotonic() + seconds
         self._is_leaving = True
         try:
-            self._tell_health(is_up=False)
+            self._set_health(is_up=False)
         except EdgeError as error:
-            logger.warning("the load balancer could not be told: %s", error)
-        self._sign_off()
+            logger.warning("cannot turn this edge unhealthy, the load balancer may still send requests: %s", error)
+        self._deregister()
         if self._activity is not None:
             self._activity.report_now()
-        while (left := end - time.monotonic()) > 0 and not cut_short.wait(min(left, self._rest())):
+        while (left := end - time.monotonic()) > 0 and not cut_short.wait(min(left, self._pause())):
             self.run_once()
 
     def close(self) -> None:
-        """End HAProxy in order and be forgotten, so that no launch waits for this edge."""
+        """End HAProxy in order, and deregister, so that no launch waits for this edge."""
         self._haproxy.close()
-        self._sign_off()
+        self._deregister()
 
-    def _rest(self) -> float:
-        """Return how many seconds nothing is to be done."""
-        is_held_up = self._away_since is not None or time.monotonic() < self._mend_at
+    def _pause(self) -> float:
+        """Return the seconds until something is due."""
+        is_backing_off = self._table_lost_at is not None or time.monotonic() < self._repair_at
         is_busy = self._activity is not None and self._activity.has_pending
-        return 0 if is_busy and not is_held_up else self._poll_seconds
+        return 0 if is_busy and not is_backing_off else self._poll_seconds
 
-    def _sign_off(self) -> None:
+    def _deregister(self) -> None:
         try:
             self._routes.forget_edge(self._edge_id)
-        except StoreUnavailableError as away:
-            logger.warning("this edge could not be signed off: %s", away)
+        except StoreUnavailableError as error:
+            logger.warning("cannot deregister edge %s, launches may wait 10 seconds for it: %s", self._edge_id, error)
 
-    def _keep_alive(self) -> None:
+    def _ensure_haproxy_runs(self) -> None:
         if not self._haproxy.is_alive():
-            logger.warning("HAProxy died and is started again")
-            self._sequence = None
+            logger.warning("HAProxy died, restarting it; haproxy.log in %s may say why", self._edge.run_folder)
+            self._applied = None
             self._haproxy.start()
 
-    def _fall_behind(self) -> None:
-        if self._behind_since is None:
-            self._behind_since = time.monotonic()
+    def _mark_outdated(self) -> None:
+        if self._outdated_since is None:
+            self._outdated_since = time.monotonic()
 
-    def _doubt(self) -> None:
-        """Say that the edge is unhealthy once its routes have been old for long; they serve on, for who is sent here."""
-        if self._is_doubtful or self._behind_since is None:
+    def _check_age(self) -> None:
+        """Turn unhealthy once the routes have been old for too long; HAProxy still serves what is sent to it."""
+        if self._is_unhealthy or self._outdated_since is None:
             return
-        behind = time.monotonic() - self._behind_since
-        if behind < self._doubt_after:
+        age = time.monotonic() - self._outdated_since
+        if age < self._unhealthy_after:
             return
-        self._tell_health(is_up=False)
-        self._is_doubtful, self._sequence = True, None
-        logger.error(
-            "the routes are as they were %.0f seconds ago: this edge is unhealthy until they are loaded", behind
-        )
+        self._set_health(is_up=False)
+        self._is_unhealthy, self._applied = True, None
+        logger.error("routes are %.0f seconds old: edge %s is unhealthy until it reloads them", age, self._edge_id)
 
     def _poll_table(self) -> None:
-        """Follow the table unless it was away a moment ago."""
+        """Apply what changed in the table, unless reading it failed a moment ago."""
         now = time.monotonic()
-        if now < self._ask_at:
+        if now < self._poll_at:
             return
-        if self._away_since is not None and now - self._away_since >= self._reload_after:
-            self._sequence = None
+        if self._table_lost_at is not None and now - self._table_lost_at >= self._full_reload_after:
+            self._applied = None
         try:
-            self._follow()
-        except StoreUnavailableError as away:
-            if self._away_since is None:
-                self._away_since = now
-                logger.error("the route table cannot be read, routes stay as they are: %s", away)  # noqa: TRY400 no bug
-            self._fall_behind()
-            self._ask_at = time.monotonic() + self._asking.next_delay()
+            self._sync()
+        except StoreUnavailableError as error:
+            if self._table_lost_at is None:
+                self._table_lost_at = now
+                logger.error("cannot read the route table, HAProxy keeps its routes: %s", error)  # noqa: TRY400 no bug
+            self._mark_outdated()
+            self._poll_at = time.monotonic() + self._poll_backoff.next_delay()
             return
-        self._behind_since = None
-        if self._away_since is not None:
-            logger.info("the route table is back after %.0f seconds", time.monotonic() - self._away_since)
-            self._away_since = None
-        self._asking.reset()
+        self._outdated_since = None
+        if self._table_lost_at is not None:
+            logger.info("the route table is readable again after %.0f seconds", time.monotonic() - self._table_lost_at)
+            self._table_lost_at = None
+        self._poll_backoff.reset()
 
-    def _follow(self) -> None:
-        if self._sequence is None:
-            self._load()
-        elif self._changed() or self._is_report_due() or self._away_since is not None:
-            while self._apply():
+    def _sync(self) -> None:
+        if self._applied is None:
+            self._load_all()
+        elif self._changed() or self._is_report_due() or self._table_lost_at is not None:
+            while self._apply_next(self._applied):
                 self._report()
         self._report()
 
-    def _apply(self) -> bool:
-        """Apply the next changes, and say whether more are there."""
-        assert self._sequence is not None  # noqa: S101 `_follow` has looked
-        changes = self._routes.changes_since(self._sequence, CHANGES)
+    def _apply_next(self, after: int) -> bool:
+        """Apply the next changes, and say whether there are more."""
+        changes = self._routes.changes_since(after, CHANGES)
         if changes is None:
-            self._load()
+            self._load_all()
             return False
         for change in changes:
-            self._apply_one(change)
-            self._sequence = change.sequence
+            self._apply(change)
+            self._applied = change.sequence
         return len(changes) == CHANGES
 
-    def _apply_one(self, change: RouteChange) -> None:
+    def _apply(self, change: RouteChange) -> None:
         if change.address is None:
             self._resolver.forget(change.prefix)
             address = None
         else:
             address = self._resolver.resolve(change.prefix, change.address, change.server)
-        self._lead(change.prefix, address, change.server)
+        self._write_entry(change.prefix, address, change.server)
 
-    def _lead(self, prefix: str, address: str | None, server: ServerKey | None) -> None:
-        if address is None:  # also when its host leads nowhere: where the prefix led before, it must not lead on
+    def _write_entry(self, prefix: str, address: str | None, server: ServerKey | None) -> None:
+        if address is None:  # also when its host does not resolve: the old address must not serve on
             self._haproxy.runtime.remove(self._edge.map_file, self._key(prefix))
         else:
             self._haproxy.runtime.set(self._edge.map_file, self._key(prefix), map_value(address, server))
@@ -248,17 +251,17 @@ class Agent:
     def _key(self, prefix: str) -> str:
         return map_key(prefix, self._edge.domain)
 
-    def _follow_names(self) -> None:
-        for named in self._resolver.changed_routes():
-            self._lead(named.prefix, named.address, named.server)
+    def _apply_changed_hosts(self) -> None:
+        for route in self._resolver.changed_routes():
+            self._write_entry(route.prefix, route.address, route.server)
 
-    def _load(self) -> None:
-        """Swap the whole map. Changes made while it is read come again through the log: applying twice is no harm."""
+    def _load_all(self) -> None:
+        """Replace the whole map. Changes made meanwhile come again through the log; applying one twice does no harm."""
         sequence = self._routes.sequence()
         count = self._haproxy.runtime.replace(self._edge.map_file, self._entries())
-        self._tell_health(is_up=not self._is_leaving)
-        self._sequence, self._is_doubtful = sequence, False
-        logger.info("%s routes loaded", count)
+        self._set_health(is_up=not self._is_leaving)
+        self._applied, self._is_unhealthy = sequence, False
+        logger.info("loaded all %s routes into HAProxy", count)
 
     def _entries(self) -> Iterator[tuple[str, str]]:
         self._resolver.clear()
@@ -266,27 +269,31 @@ class Agent:
             if (address := self._resolver.resolve(route.prefix, route.address, route.server)) is not None:
                 yield self._key(route.prefix), map_value(address, route.server)
 
-    def _tell_health(self, *, is_up: bool) -> None:
+    def _set_health(self, *, is_up: bool) -> None:
         if self._edge.health_path:
             self._haproxy.runtime.set_server_state(STATE, LOADED, is_up=is_up)
 
     def _is_report_due(self) -> bool:
-        """Say whether something was applied that was not told, or the last word is a while ago."""
+        """Say whether something applied is not reported yet, or the last report is older than a heartbeat."""
         now = time.monotonic()
-        is_news = self._sequence != self._told or now - self._told_at >= self._heartbeat_seconds
-        return is_news and now >= self._report_at and not self._is_leaving  # who leaves was signed off
+        is_news = self._applied != self._reported or now - self._reported_at >= self._heartbeat_seconds
+        return is_news and now >= self._report_at and not self._is_leaving  # an edge that leaves has deregistered
 
     def _report(self) -> None:
-        """Report where it is due. A table that takes no report is followed on: it may be read though nobody may write."""
+        """Report what is applied, if due. The agent follows a table that it can read but not write to."""
         if not self._is_report_due():
             return
         try:
-            self._routes.report(EdgeReport(self._edge_id, self._sequence or 0, self._clock()))
-        except StoreUnavailableError as away:
+            self._routes.report(EdgeReport(self._edge_id, self._applied or 0, self._clock()))
+        except StoreUnavailableError as error:
             if not self._report_at:
-                logger.warning("what is applied could not be reported, and is reported later: %s", away)
-            self._report_at = time.monotonic() + self._reporting.next_delay()
+                logger.warning(
+                    "edge %s cannot report its routes and retries; launches do not wait for it: %s",
+                    self._edge_id,
+                    error,
+                )
+            self._report_at = time.monotonic() + self._report_backoff.next_delay()
             return
-        self._reporting.reset()
+        self._report_backoff.reset()
         self._report_at = 0.0
-        self._told, self._told_at = self._sequence, time.monotonic()
+        self._reported, self._reported_at = self._applied, time.monotonic()

@@ -1,4 +1,4 @@
-"""What an edge in the cloud is made of, by its settings."""
+"""HAProxy's configuration of an edge in the cloud, from its environment."""
 
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -8,11 +8,11 @@ from hubless.settings.edge import EdgeSettings
 
 
 def edge_configuration(settings: EdgeSettings) -> EdgeConfiguration:
-    """Return what HAProxy is told."""
+    """Return what HAProxy needs to know."""
     return EdgeConfiguration(
         host=settings.host,
         port=settings.port,
-        api=_api_of(settings) if settings.api else None,
+        api=_api_origin(settings) if settings.api else None,
         run_folder=Path(settings.run_folder),
         domain=settings.domain,
         trusted_proxies=settings.trusted_proxies,
@@ -22,7 +22,7 @@ def edge_configuration(settings: EdgeSettings) -> EdgeConfiguration:
     )
 
 
-def _api_of(settings: EdgeSettings) -> HttpsOrigin:
+def _api_origin(settings: EdgeSettings) -> HttpsOrigin:
     api = urlsplit(settings.api)
     address = api.hostname or ""
     authorities = {"authorities": settings.api_ca} if settings.api_ca else {}

@@ -1,9 +1,9 @@
-"""What goes wrong at the edge."""
+"""Errors of the edge."""
 
 from hubless.domain.errors import HublessError
 
 
 class EdgeError(HublessError):
-    """Raised when the proxy cannot run; the message says why and what to do."""
+    """Raised when HAProxy cannot run or does not answer; the message says why and what to do."""
 
     code = "edge"

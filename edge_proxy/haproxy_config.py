@@ -1,4 +1,4 @@
-"""HAProxy's configuration: a pure function of a few facts."""
+"""Renders HAProxy's configuration from a few facts: a pure function."""
 
 import json
 import resource
@@ -22,22 +22,23 @@ UNTRUSTED_HEADERS = (
 )
 SCHEME_HEADER = "CloudFront-Forwarded-Proto"
 MAX_CONNECTIONS = 20_000
-PAGE, PROGRAM = "page", "program"  # who asks
-_FRONTS_OWN = f"^{HEADER_PREFIX}".replace("-", "[-_]")  # gateways to programs (WSGI, CGI) take both for one
+PAGE, PROGRAM = "page", "program"  # what the client expects: a page for a person, or JSON for a program
+_FRONT_HEADERS = f"^{HEADER_PREFIX}".replace("-", "[-_]")  # WSGI and CGI read both characters as one
 _HTML = 'content-type "text/html; charset=utf-8"'
-STATE, LOADED = "state", "loaded"  # what is up while routes are loaded
+_NO_STORE = "hdr Cache-Control no-store"
+STATE, LOADED = "state", "loaded"  # backend and server whose state says whether the routes are loaded
 
 
 @dataclass(frozen=True, slots=True)
 class UnixSocket:
-    """An API on this machine, at a unix socket; it may be away for a moment while it is started again."""
+    """An API on this machine, at a unix socket. It may be away for a moment while it restarts."""
 
     path: Path
 
 
 @dataclass(frozen=True, slots=True)
 class HttpsOrigin:
-    """An API elsewhere. It is asked, and its certificate checked, by *name*; *address* is where that is, a name or an IP."""
+    """An API elsewhere. *name* is its Host and stands in its certificate; *address* is a host name or an IP address."""
 
     address: str
     port: int
@@ -46,7 +47,7 @@ class HttpsOrigin:
 
     @property
     def is_name(self) -> bool:
-        """Say whether the address is to be looked up."""
+        """Say whether the address is a host name."""
         try:
             ip_address(self.address)
         except ValueError:
@@ -56,22 +57,21 @@ class HttpsOrigin:
 
 @dataclass(frozen=True, slots=True)
 class EdgeConfiguration:
-    """What one edge needs to know."""
+    """What HAProxy needs to know at one edge."""
 
     host: str
     port: int
-    api: (
-        UnixSocket | HttpsOrigin | None
-    )  # None: what has no route is answered here, and who stands before the edge asks the API
+    # None: HAProxy answers requests without a route itself, and CloudFront before it asks the API.
+    api: UnixSocket | HttpsOrigin | None
     run_folder: Path
-    domain: str = ""  # the hub's host, below which each user and service has one; "" where all are served at any
-    health_path: str = ""  # what a load balancer asks; "" for none
-    host_header: str = ""  # in which the front, which alone can reach this edge, hands on the Host that browsers sent
+    domain: str = ""  # the hub's host, if each user and service has a host below it; "" if all share one
+    health_path: str = ""  # what a load balancer requests; "" for none
+    host_header: str = ""  # in which CloudFront passes the browser's Host; only if nothing else can reach this edge
     trusted_proxies: tuple[str, ...] = ()
     websocket_timeout_seconds: int = 172_800  # of silence; HAProxy takes at most 24 days
-    threads: int = 1  # as measured: more gain nothing on two cores
+    threads: int = 1  # measured: more gain nothing on two cores
     max_connections: int = field(default_factory=lambda: connection_limit())  # noqa: PLW0108 defined below
-    activity_seconds: int = 7_200  # for how long a server's last request is remembered
+    activity_seconds: int = 7_200  # for how long HAProxy remembers a server's last request
 
     @property
     def runtime_socket(self) -> Path:
@@ -80,23 +80,23 @@ class EdgeConfiguration:
 
     @property
     def map_file(self) -> Path:
-        """Return the name of the map of routes; the file itself stays empty, the agent fills the map in memory."""
+        """Return the name of the map of routes. The file stays empty: the agent fills the map in memory."""
         return self.run_folder / "routes.map"
 
     @property
     def file(self) -> Path:
-        """Return where the configuration is written."""
+        """Return the path of the configuration file."""
         return self.run_folder / "haproxy.cfg"
 
     @property
     def bind(self) -> str:
-        """Return the public address as HAProxy writes it."""
+        """Return the public address in HAProxy's syntax."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{'*' if host == '0.0.0.0' else host}:{self.port}"  # noqa: S104 compared, not bound
 
 
 def connection_limit() -> int:
-    """Return how many connections the limit on open files leaves room for: each has two ends."""
+    """Return how many connections the limit on open files allows: each needs two."""
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     files = MAX_CONNECTIONS * 2 if hard == resource.RLIM_INFINITY else hard
     return max(100, min(MAX_CONNECTIONS, (files - 200) // 2))
@@ -105,13 +105,13 @@ def connection_limit() -> int:
 def map_key(prefix: str, domain: str = "") -> str:
     """Return the map's key for a decoded prefix: hex, so that no character of a name means anything to HAProxy.
 
-    With the hub's *domain* the one host at which the prefix is served stands before it: at any other there is no such route.
+    With the hub's *domain* the key begins with the one host that serves the prefix: other hosts have no such route.
     """
     return f"{host_of_route(prefix, domain)}{prefix}".encode().hex().upper()
 
 
 def prefix_of_key(key: str) -> str:
-    """Return the prefix, with its host before it where there is one, that `map_key` made *key* of; *key* itself if none."""
+    """Return the prefix of a key of `map_key`, with its host before it if it has one; other keys as they are."""
     try:
         return bytes.fromhex(key).decode(errors="replace")
     except ValueError:
@@ -119,22 +119,22 @@ def prefix_of_key(key: str) -> str:
 
 
 def map_value(address: str, server: ServerKey | None) -> str:
-    """Return the map's value for a route to *address* (ip:port), with whose activity it is where it is a server's."""
+    """Return the map's value for a route to *address* (ip:port), and the server whose activity its requests are."""
     return address if server is None else f"{address}:{server.owner_id}:{server.server_id}"
 
 
-def server_from_activity_key(tracked: str) -> ServerKey:
-    """Return the server that a key of the table of activity stands for: the end of a value of the map."""
-    owner_id, _, server_id = tracked.partition(":")
+def server_from_activity_key(key: str) -> ServerKey:
+    """Return the server of a key in the activity table: such a key is the end of a map's value."""
+    owner_id, _, server_id = key.partition(":")
     return ServerKey(server_id, owner_id)
 
 
 def render(edge: EdgeConfiguration) -> str:
     """Return haproxy.cfg.
 
-    A prefix is compared with the decoded path, where each user has a host after that host, and the longest wins; what is
-    passed on is the path as it was sent. A path in which dots might lead out of its prefix goes to the API (or is refused,
-    where that is none of the edge's business), whatever it begins with.
+    HAProxy looks the decoded path up in the map, after the host if each user has one; the longest prefix wins. Servers
+    get the path as the client sent it. A path in which dots might lead out of its prefix never reaches a server: it goes
+    to the API, or HAProxy refuses it if there is none.
     """
     return f"""\
 global
@@ -159,159 +159,167 @@ defaults
 
 frontend public
     bind {edge.bind}
-{_health(edge)}{_front(edge) if edge.host_header else _trust(edge)}
-    http-request del-header {_FRONTS_OWN} -m reg
+{_health(edge)}{_front_headers(edge) if edge.host_header else _forwarded_headers(edge)}
+    http-request del-header {_FRONT_HEADERS} -m reg
 {_host(edge)}    http-request set-var(txn.path) path,url_dec
     acl for_hub var(txn.path) -m beg /hub/
     acl for_hub var(txn.path) -m str /hub
     acl dots var(txn.path) -m sub /../ /./
     acl dots var(txn.path) -m end /.. /.
-    http-request set-var(txn.to) {_place(edge)},hex,map_beg({edge.map_file}) if !for_hub !dots
-    acl routed var(txn.to) -m found
-    http-request set-dst var(txn.to),field(1,:) if routed
-    http-request set-dst-port var(txn.to),field(2,:) if routed
-{_asker(edge)}    use_backend servers if routed
-{_elsewhere(edge)}
+    http-request set-var(txn.route) {_lookup(edge)},hex,map_beg({edge.map_file}) if !for_hub !dots
+    acl routed var(txn.route) -m found
+    http-request set-dst var(txn.route),field(1,:) if routed
+    http-request set-dst-port var(txn.route),field(2,:) if routed
+{_client_kind(edge)}    use_backend servers if routed
+{_default_backend(edge)}
 backend servers
     stick-table type string len 80 size 100k expire {edge.activity_seconds}s store http_req_cnt
-    # What a person does: pages that are opened and requests that change something. An open tab asks by itself all the time.
-    acl at_work method POST PUT PATCH DELETE
-    acl at_work req.hdr(sec-fetch-mode) -m str navigate
-    # Whose activity it is, and not at which address: that may be another's soon.
-    http-request set-var(txn.whose) var(txn.to),field(3,:,0) if at_work
-    http-request track-sc0 var(txn.whose) if {{ var(txn.whose) -m found }}
-    # Over https the hub's login cookie belongs to every path of the host; it is nobody's but the hub's.
+    # Activity is what a person does: opening a page, or a request that changes something. Open tabs poll all the time.
+    acl by_person method POST PUT PATCH DELETE
+    acl by_person req.hdr(sec-fetch-mode) -m str navigate
+    # The key is the server and not its address: that may soon belong to another server.
+    http-request set-var(txn.server) var(txn.route),field(3,:,0) if by_person
+    http-request track-sc0 var(txn.server) if {{ var(txn.server) -m found }}
+    # Over https browsers send the hub's login cookie to every path of the host. No server may see it.
     http-request replace-header Cookie ^(.*)__Host-jupyterhub-hub-login=[^;]*(.*)$ \\1\\2
-    # There are two only where a server's page has planted one (for itself as a third party): nothing of it is passed on.
+    # A second one comes only from a page that planted it (as a third party): then no cookie is passed on.
     http-request del-header Cookie if {{ req.hdr(Cookie) -m sub __Host-jupyterhub-hub-login= }}
-    http-request set-var(txn.here) pathq
+    http-request set-var(txn.url) pathq
     retries 1
     server task 0.0.0.0:0 no-check
-{_away(edge)}{_state(edge)}"""
+{_server_errors(edge)}{_state(edge)}"""
 
 
 def referenced_files(edge: EdgeConfiguration) -> dict[Path, str]:
     """Return the files that the configuration names, with their content."""
     away = _page(
         "This server does not answer",
-        'It may be busy or gone; this page looks again by itself. <a href="/hub/home">Go home</a> to see how it is.',
+        'It may be busy or stopped. This page tries again by itself. <a href="/hub/home">Go home</a> to see its state.',
     )
     if edge.api is None:
-        nowhere = _page("There is no server here", '<a href="/hub/home">Go home</a> to see what runs and to start it.')
+        no_route = _page(
+            "There is no server here", '<a href="/hub/home">Go home</a> to see your servers and start one.'
+        )
         return {
             edge.map_file: "",
-            edge.run_folder / "nowhere.html": nowhere,
-            edge.run_folder / "nowhere.json": _problem("There is no server here"),
-            edge.run_folder / "away.map": f"{PAGE} {away}{PROGRAM} {_problem('This server does not answer')}",
+            edge.run_folder / "nowhere.html": no_route,
+            edge.run_folder / "nowhere.json": _json_error("There is no server here"),
+            edge.run_folder / "away.map": f"{PAGE} {away}{PROGRAM} {_json_error('This server does not answer')}",
         }
-    starting = _page("The hub is starting", "It answers in a moment; this page tries again by itself.")
+    starting = _page("The hub is starting", "It answers in a moment. This page tries again by itself.")
     return {edge.map_file: "", edge.run_folder / "restarting.html": starting, edge.run_folder / "away.html": away}
 
 
-def _asker(edge: EdgeConfiguration) -> str:
-    """Return what notes who asks, where that is answered here which has no route."""
+def _client_kind(edge: EdgeConfiguration) -> str:
+    """Return the rules that tell a person from a program; only needed if HAProxy answers for itself."""
     if edge.api is not None:
         return ""
     return f"""\
-    # Who asks: somebody at a browser's address bar or in its links, or a program that wants its answer in JSON.
+    # A person at a browser gets a page; a program that expects JSON gets JSON.
     acl reads method GET HEAD
     acl opens req.hdr(sec-fetch-mode) -m str navigate
     acl html req.hdr(accept) -m sub text/html
     acl json req.hdr(accept) -m sub application/json
     acl of_an_api var(txn.path) -m reg ^/(user|services)/[^/]+/(.*/)?api(/|$)
-    http-request set-var(txn.asker) str({PAGE})
-    http-request set-var(txn.asker) str({PROGRAM}) if !opens !html of_an_api or !opens !html !reads or !opens !html json
+    http-request set-var(txn.client) str({PAGE})
+    http-request set-var(txn.client) str({PROGRAM}) if !opens !html of_an_api or !opens !html !reads or !opens !html json
 """
 
 
-def _elsewhere(edge: EdgeConfiguration) -> str:
-    """Return where that goes which has no route, from the end of the frontend on."""
+def _default_backend(edge: EdgeConfiguration) -> str:
+    """Return the end of the frontend, and the backend for requests without a route."""
     if edge.api is None:
+        folder = edge.run_folder
+        if_program = f"if {{ var(txn.client) -m str {PROGRAM} }}"
+        json_answer = f"content-type application/json file {folder}/nowhere.json {_NO_STORE} {if_program}"
         return f"""\
     default_backend nowhere
 
 backend nowhere
-    # Who stands before the edge asks the API instead where that may be done twice.
-    http-request return status 503 content-type application/json file {edge.run_folder}/nowhere.json hdr Cache-Control no-store if {{ var(txn.asker) -m str {PROGRAM} }}
-    http-request return status 503 {_HTML} file {edge.run_folder}/nowhere.html hdr Cache-Control no-store
+    # CloudFront asks the API instead, for requests that may be sent twice.
+    http-request return status 503 {json_answer}
+    http-request return status 503 {_HTML} file {folder}/nowhere.html {_NO_STORE}
 """
+    starting = f"file {edge.run_folder}/restarting.html hdr Retry-After 3 hdr Refresh 3"
     return f"""\
     default_backend api
 
 backend api
 {_api(edge.api)}
-    http-error status 503 {_HTML} file {edge.run_folder}/restarting.html hdr Retry-After 3 hdr Refresh 3 hdr Cache-Control no-store
+    http-error status 503 {_HTML} {starting} {_NO_STORE}
 """
 
 
-def _away(edge: EdgeConfiguration) -> str:
-    """Return what is answered for a server that does not answer itself."""
-    refresh = 'hdr Refresh "2; url=/hub%[var(txn.here)]"'
+def _server_errors(edge: EdgeConfiguration) -> str:
+    """Return the answers for a server that does not answer itself."""
+    refresh = 'hdr Refresh "2; url=/hub%[var(txn.url)]"'
     if edge.api is None:
-        words = f'lf-string "%[var(txn.asker),map_str({edge.run_folder}/away.map)]"'
+        text = f'lf-string "%[var(txn.client),map_str({edge.run_folder}/away.map)]"'
+        if_own_json = f"if !{{ var(txn.from_server) -m found }} {{ var(txn.client) -m str {PROGRAM} }}"
         return f"""\
-    http-error status 503 {_HTML} {words} {refresh} hdr Cache-Control no-store
-    http-error status 504 {_HTML} {words} hdr Cache-Control no-store
-    # Only what a server says itself is seen by this rule: its answers pass as they are.
-    http-response set-var(txn.is_servers) bool(true)
-    http-after-response set-header Content-Type application/json if !{{ var(txn.is_servers) -m found }} {{ var(txn.asker) -m str {PROGRAM} }}
+    http-error status 503 {_HTML} {text} {refresh} {_NO_STORE}
+    http-error status 504 {_HTML} {text} {_NO_STORE}
+    # This rule runs only for a server's own answers: they pass unchanged.
+    http-response set-var(txn.from_server) bool(true)
+    http-after-response set-header Content-Type application/json {if_own_json}
 """
     return f"""\
-    http-error status 503 {_HTML} file {edge.run_folder}/away.html {refresh} hdr Cache-Control no-store
-    http-error status 504 {_HTML} file {edge.run_folder}/away.html hdr Cache-Control no-store
+    http-error status 503 {_HTML} file {edge.run_folder}/away.html {refresh} {_NO_STORE}
+    http-error status 504 {_HTML} file {edge.run_folder}/away.html {_NO_STORE}
 """
 
 
 def _api(api: UnixSocket | HttpsOrigin) -> str:
-    """Return how the API is reached."""
+    """Return how HAProxy reaches the API."""
     if isinstance(api, UnixSocket):
         return f"""\
-    # Without `option redispatch`: only a retry at the same server waits before it tries again.
+    # No `option redispatch`: HAProxy pauses only before a retry at the same server.
     retries 20
     retry-on conn-failure empty-response
     timeout connect 500ms
     server api unix@{api.path} maxconn 2000"""
-    # Its addresses change: they are looked up again and again, and the last known ones serve where nobody can tell.
-    looked_up = " resolvers system init-addr last,libc,none resolve-prefer ipv4" if api.is_name else ""
+    # Its addresses change, so HAProxy resolves the name again and again. The last known ones serve while DNS is away.
+    dns = " resolvers system init-addr last,libc,none resolve-prefer ipv4" if api.is_name else ""
     address = f"[{api.address}]" if ":" in api.address else api.address
+    tls = f"ssl verify required ca-file {api.authorities} sni str({api.name})"
     return f"""\
     retries 3
     retry-on conn-failure empty-response
     http-request disable-l7-retry unless METH_GET
     http-request set-header Host {api.name}
     http-request set-header {PATH_HEADER} %[path]
-    server api {address}:{api.port} ssl verify required ca-file {api.authorities} sni str({api.name}) maxconn 2000{looked_up}"""
+    server api {address}:{api.port} {tls} maxconn 2000{dns}"""
 
 
 def _host(edge: EdgeConfiguration) -> str:
-    """Return what notes the host that is asked, without its port; no slash, or it would say something of the path."""
+    """Return the rule that reads the host without its port. It ends at a slash, which would count as path."""
     return "    http-request set-var(txn.host) req.fhdr(Host),lower,field(1,:/)\n" if edge.domain else ""
 
 
-def _place(edge: EdgeConfiguration) -> str:
-    """Return what is looked up in the map."""
+def _lookup(edge: EdgeConfiguration) -> str:
+    """Return what HAProxy looks up in the map."""
     return "var(txn.host),concat(,txn.path)" if edge.domain else "var(txn.path)"
 
 
 def _health(edge: EdgeConfiguration) -> str:
-    """Return what is answered to who asks whether this edge may be sent requests."""
+    """Return the answers to a load balancer's health check."""
     if not edge.health_path:
         return ""
-    asked = f"{{ path {edge.health_path} }}"
-    plain = "content-type text/plain hdr Cache-Control no-store"
+    is_check = f"{{ path {edge.health_path} }}"
+    plain = f"content-type text/plain {_NO_STORE}"
     return f"""\
-    http-request return status 200 {plain} string ready if {asked} {{ nbsrv({STATE}) gt 0 }}
-    http-request return status 503 {plain} string "not ready" if {asked}
+    http-request return status 200 {plain} string ready if {is_check} {{ nbsrv({STATE}) gt 0 }}
+    http-request return status 503 {plain} string "not ready" if {is_check}
 """
 
 
 def _state(edge: EdgeConfiguration) -> str:
-    """Return what remembers whether the edge is ready, and what looks names up."""
+    """Return the backend that remembers whether the edge is ready, and the DNS resolvers."""
     state = resolvers = ""
     if edge.health_path:
         state = f"""
 backend {STATE}
-    # Nobody is sent here: that it is up says that the routes are loaded. The agent says so to HAProxy, which outlives it.
+    # Gets no requests. The agent sets this server up once routes are loaded; HAProxy remembers it if the agent dies.
     server {LOADED} 127.0.0.1:1 disabled
 """
     if isinstance(edge.api, HttpsOrigin) and edge.api.is_name:
@@ -329,15 +337,16 @@ resolvers system
     return state + resolvers
 
 
-def _front(edge: EdgeConfiguration) -> str:
-    """Return the rules by which it is as if the browser had asked the edge itself, by what the front says."""
+def _front_headers(edge: EdgeConfiguration) -> str:
+    """Return the rules that restore the browser's request from CloudFront's headers."""
+    host, address = edge.host_header, ADDRESS_HEADER
     lines = [f"    http-request del-header {name}" for name in (*UNTRUSTED_HEADERS, *FORWARDED_HEADERS)]
     lines += [
-        f"    http-request set-header Host %[req.fhdr({edge.host_header})] if {{ req.fhdr({edge.host_header}) -m found }}",
-        f"    http-request del-header {edge.host_header}",
-        f"    http-request set-header X-Forwarded-For %[req.fhdr({ADDRESS_HEADER})] if {{ req.fhdr({ADDRESS_HEADER}) -m found }}",
+        f"    http-request set-header Host %[req.fhdr({host})] if {{ req.fhdr({host}) -m found }}",
+        f"    http-request del-header {host}",
+        f"    http-request set-header X-Forwarded-For %[req.fhdr({address})] if {{ req.fhdr({address}) -m found }}",
         "    option forwardfor if-none",
-        f"    acl plain req.hdr({SCHEME_HEADER}) -m str http",  # else it is https: nothing else is on the web
+        f"    acl plain req.hdr({SCHEME_HEADER}) -m str http",  # everything else is https
         "    http-request set-header X-Forwarded-Proto http if plain",
         "    http-request set-header X-Forwarded-Port 80 if plain",
         "    http-request set-header X-Forwarded-Proto https unless plain",
@@ -347,8 +356,8 @@ def _front(edge: EdgeConfiguration) -> str:
     return "\n".join(lines)
 
 
-def _trust(edge: EdgeConfiguration) -> str:
-    """Return the rules by which forwarding headers come from us or from proxies that settings trust."""
+def _forwarded_headers(edge: EdgeConfiguration) -> str:
+    """Return the rules that keep forwarding headers of trusted proxies alone, and add our own."""
     untrusted = " if !trusted" if edge.trusted_proxies else ""
     lines = [f"    acl trusted src {' '.join(edge.trusted_proxies)}"] if edge.trusted_proxies else []
     lines += [f"    http-request del-header {name}" for name in UNTRUSTED_HEADERS]
@@ -370,5 +379,5 @@ def _page(title: str, text: str) -> str:
     )
 
 
-def _problem(message: str) -> str:
+def _json_error(message: str) -> str:
     return json.dumps({"status": 503, "message": message}) + "\n"

@@ -1,4 +1,4 @@
-"""One HAProxy process: started, adopted after its agent died, ended."""
+"""One HAProxy process: starts it, adopts it after its agent died, ends it."""
 
 import contextlib
 import hashlib
@@ -21,43 +21,43 @@ END_SECONDS = 6.0
 
 
 class HAProxyProcess:
-    """HAProxy in a session of its own: a Ctrl-C reaches only who may end it in order."""
+    """HAProxy in a session of its own, so that Ctrl-C reaches only the process that ends it in order."""
 
-    def __init__(self, configuration: EdgeConfiguration, engine: HAProxyBinary) -> None:
+    def __init__(self, configuration: EdgeConfiguration, binary: HAProxyBinary) -> None:
         self._edge = configuration
-        self._engine = engine
+        self._binary = binary
         self._text = render(configuration)
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | None = None  # None also for an adopted one
         self._pid: int | None = None
         self.runtime = RuntimeApi(configuration.runtime_socket)
 
     @property
     def pid(self) -> int | None:
-        """Return the process id of the HAProxy in charge."""
+        """Return the process id of HAProxy while it is expected to run."""
         return self._pid
 
     def start(self) -> bool:
-        """Take over the HAProxy that an earlier agent left, or start one; return whether it was taken over.
+        """Adopt the HAProxy that an earlier agent left running, or start one; return whether one was adopted.
 
         Raises:
-            EdgeError: saying what is wrong and what to do.
+            EdgeError: when HAProxy cannot start; the message says why and what to do.
         """
-        left = self._left_behind()
+        left = self._left_running()
         if left is not None:
             self._pid = left
             return True
-        self._end_stale()
+        self._end_outdated()
         self._write_files()
-        self._engine.check(self._edge.file)
+        self._binary.check(self._edge.file)
         self._require_port()
         self._run()
         return False
 
     def is_alive(self) -> bool:
-        """Say whether the process lives."""
+        """Say whether the process is alive."""
         if self._process is not None:
             return self._process.poll() is None
-        return self._pid is not None and _lives(self._pid)
+        return self._pid is not None and _is_alive(self._pid)
 
     def close(self) -> None:
         """End HAProxy in order."""
@@ -73,8 +73,8 @@ class HAProxyProcess:
         return self._edge.run_folder / "haproxy.pid"
 
     @property
-    def _mark(self) -> str:
-        return hashlib.sha256((self._text + str(self._engine.program)).encode()).hexdigest()
+    def _fingerprint(self) -> str:
+        return hashlib.sha256((self._text + str(self._binary.program)).encode()).hexdigest()
 
     def _write_files(self) -> None:
         for file, content in referenced_files(self._edge).items():
@@ -83,31 +83,31 @@ class HAProxyProcess:
 
     # --- starting ---
 
-    def _left_behind(self) -> int | None:
-        """Return the process id of a HAProxy that runs with just this configuration and answers, or None."""
-        pid, mark = self._noted()
-        if pid is None or mark != self._mark or not _lives(pid):
+    def _left_running(self) -> int | None:
+        """Return the process id of a HAProxy that answers and has exactly this configuration, else None."""
+        pid, fingerprint = self._read_pid_file()
+        if pid is None or fingerprint != self._fingerprint or not _is_alive(pid):
             return None
-        told = self.runtime.is_alive() and self.runtime.command("show info")
-        return pid if told and f"Pid: {pid}\n" in told + "\n" else None
+        info = self.runtime.is_alive() and self.runtime.command("show info")
+        return pid if info and f"Pid: {pid}\n" in info + "\n" else None
 
-    def _noted(self) -> tuple[int | None, str]:
+    def _read_pid_file(self) -> tuple[int | None, str]:
         try:
-            pid, mark = self._pid_file.read_text().split()
-            return int(pid), mark
+            pid, fingerprint = self._pid_file.read_text().split()
+            return int(pid), fingerprint
         except (FileNotFoundError, ValueError):
             return None, ""
 
-    def _end_stale(self) -> None:
-        """End a HAProxy of ours with another configuration; only one that answers on our own socket is ours."""
+    def _end_outdated(self) -> None:
+        """End this edge's HAProxy if it has another configuration. Only the one that answers on our socket is ours."""
         with contextlib.suppress(EdgeError):
-            told = self.runtime.command("show info")
-            for line in told.splitlines():
+            info = self.runtime.command("show info")
+            for line in info.splitlines():
                 if line.startswith("Pid: "):
                     self._end(int(line.removeprefix("Pid: ")))
 
     def _require_port(self) -> None:
-        """Raise EdgeError when somebody else listens where we are to."""
+        """Raise EdgeError when another program listens on the port."""
         family = socket.AF_INET6 if ":" in self._edge.host else socket.AF_INET
         with socket.socket(family) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -115,28 +115,28 @@ class HAProxyProcess:
                 probe.bind((self._edge.host, self._edge.port))
             except OSError as error:
                 raise EdgeError(
-                    f"Port {self._edge.port} on {self._edge.host} cannot be had: {os.strerror(error.errno or 0)}."
-                    " Stop what uses it, or choose another with --port."
+                    f"Cannot listen on port {self._edge.port} of {self._edge.host}: {os.strerror(error.errno or 0)}."
+                    " Stop the program that uses it, or choose another with --port."
                 ) from error
 
     def _run(self) -> None:
         log = (self._edge.run_folder / "haproxy.log").open("ab")
         with log:
             self._process = subprocess.Popen(
-                [str(self._engine.program), "-db", "-f", str(self._edge.file)],
+                [str(self._binary.program), "-db", "-f", str(self._edge.file)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
             )
         self._pid = self._process.pid
-        self._pid_file.write_text(f"{self._pid} {self._mark}")
+        self._pid_file.write_text(f"{self._pid} {self._fingerprint}")
         give_up_at = time.monotonic() + START_SECONDS
         while not self.runtime.is_alive():
             if self._process.poll() is not None or time.monotonic() > give_up_at:
-                words = Path(log.name).read_text(errors="replace").strip().splitlines()[-3:]
+                last_lines = Path(log.name).read_text(errors="replace").strip().splitlines()[-3:]
                 self.close()
-                raise EdgeError(f"HAProxy did not start: {' '.join(words) or 'it said nothing'}")
+                raise EdgeError(f"HAProxy did not start: {' '.join(last_lines) or f'{log.name} is empty'}")
             time.sleep(0.01)
 
     def _end(self, pid: int) -> None:
@@ -146,13 +146,13 @@ class HAProxyProcess:
             give_up_at = time.monotonic() + seconds
             while time.monotonic() < give_up_at:
                 if self._process is not None and self._process.pid == pid:
-                    self._process.poll()  # or it stays as a zombie
-                if not _lives(pid):
+                    self._process.poll()  # otherwise it stays as a zombie
+                if not _is_alive(pid):
                     return
                 time.sleep(0.01)
 
 
-def _lives(pid: int) -> bool:
+def _is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -163,7 +163,7 @@ def _lives(pid: int) -> bool:
 
 
 def _is_zombie(pid: int) -> bool:
-    """Say whether the process has ended and only waits to be noticed (Linux; elsewhere its parent is init by then)."""
+    """Say whether the process has ended and waits for its parent (Linux; elsewhere its parent is init by then)."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except (OSError, IndexError):

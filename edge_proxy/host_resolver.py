@@ -1,4 +1,4 @@
-"""Routes to hosts by name, which are services': they are few, and each is looked up when it comes and again now and then."""
+"""Resolves the host names of routes, each every 30 seconds. Only services have host names, so they are few."""
 
 import logging
 import queue
@@ -11,103 +11,100 @@ from dataclasses import dataclass
 from hubless.domain.routes import ServerKey
 
 logger = logging.getLogger(__name__)
-LOOK_EVERY = 30.0  # seconds
-_NO_SUCH = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
+INTERVAL_SECONDS = 30.0
+_NO_SUCH_HOST = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
 LookUp = Callable[[str], str]  # returns an IPv4 address or raises OSError
 
 
 @dataclass(slots=True)
 class ResolvedRoute:
-    """A route to a host by its name."""
+    """A route to a host name."""
 
     prefix: str
     host: str
     port: str
     server: ServerKey | None
-    ip: str | None  # where the host was found
+    ip: str | None  # None while the host does not exist
 
     @property
     def address(self) -> str | None:
-        """Return ip:port, which is all that HAProxy dials; None while the name leads nowhere."""
+        """Return ip:port, the only form that HAProxy connects to; None while the host does not exist."""
         return None if self.ip is None else f"{self.ip}:{self.port}"
 
 
 class HostResolver:
-    """Remembers those routes alone that lead to a name."""
+    """Remembers the routes to host names, and where each host is."""
 
-    def __init__(self, look_up: LookUp = socket.gethostbyname, *, every_seconds: float = LOOK_EVERY) -> None:
-        """Look up each host with *look_up* every so often."""
+    def __init__(self, look_up: LookUp = socket.gethostbyname, *, interval_seconds: float = INTERVAL_SECONDS) -> None:
+        """Look up each host with *look_up* every *interval_seconds*."""
         self._look_up = look_up
-        self._every_seconds = every_seconds
+        self._interval_seconds = interval_seconds
         self._routes: dict[str, ResolvedRoute] = {}  # by prefix
-        self._known: dict[str, str | None] = {}  # where each host is
-        self._found: queue.SimpleQueue[dict[str, str | None]] = queue.SimpleQueue()
-        self._is_looking = False
-        self._due_at = time.monotonic() + every_seconds
+        self._known: dict[str, str | None] = {}  # the IP address of each host
+        self._results: queue.SimpleQueue[dict[str, str | None]] = queue.SimpleQueue()
+        self._is_looking_up = False
+        self._due_at = time.monotonic() + interval_seconds
 
     def resolve(self, prefix: str, address: str, server: ServerKey | None) -> str | None:
-        """Return *address* as ip:port; None while its host's name leads nowhere.
+        """Return *address* as ip:port; None while its host does not exist.
 
-        From now on the name is followed, for as long as *prefix* leads there.
+        A host name is looked up again and again from now on, until `forget` or another address for *prefix*.
         """
         host, _, port = address.rpartition(":")
         self._routes.pop(prefix, None)
         if is_ip(host):
             return address
-        ip = self._look(host, self._known.get(host))
-        self._note(host, ip)
-        self._routes[prefix] = named = ResolvedRoute(prefix, host, port, server, ip)
-        return named.address
+        ip = self._find(host, self._known.get(host))
+        self._remember(host, ip)
+        self._routes[prefix] = route = ResolvedRoute(prefix, host, port, server, ip)
+        return route.address
 
     def forget(self, prefix: str) -> None:
-        """Follow what *prefix* led to no more."""
+        """Stop looking up the host of *prefix*."""
         self._routes.pop(prefix, None)
 
     def clear(self) -> None:
-        """Follow nothing. Where hosts were found last is kept, for when nobody can tell."""
+        """Forget all routes, but not where their hosts were: DNS may not answer when they come back."""
         self._routes.clear()
 
     def changed_routes(self) -> list[ResolvedRoute]:
-        """Return the routes that lead elsewhere than before.
+        """Return the routes whose host has another address than before.
 
-        Hosts are looked up meanwhile by a thread: where nobody answers that takes long, and other routes do not wait.
+        A thread looks hosts up: DNS may take long to answer, and other routes must not wait for it.
         """
-        moved: list[ResolvedRoute] = []
-        if not self._found.empty():
-            self._is_looking, self._due_at = False, time.monotonic() + self._every_seconds
-            moved = self._apply(self._found.get())
-        if self._routes and not self._is_looking and time.monotonic() >= self._due_at:
-            self._is_looking = True
-            self._known = {named.host: self._known.get(named.host) for named in self._routes.values()}
-            threading.Thread(target=self._look_at_all, args=(dict(self._known),), name="names", daemon=True).start()
-        return moved
+        changed: list[ResolvedRoute] = []
+        if not self._results.empty():
+            self._is_looking_up, self._due_at = False, time.monotonic() + self._interval_seconds
+            changed = self._apply(self._results.get())
+        if self._routes and not self._is_looking_up and time.monotonic() >= self._due_at:
+            self._is_looking_up = True
+            self._known = {route.host: self._known.get(route.host) for route in self._routes.values()}
+            threading.Thread(target=self._find_all, args=(dict(self._known),), name="dns", daemon=True).start()
+        return changed
 
-    def _look_at_all(self, known: dict[str, str | None]) -> None:
-        self._found.put({host: self._look(host, before) for host, before in known.items()})
+    def _find_all(self, known: dict[str, str | None]) -> None:
+        self._results.put({host: self._find(host, before) for host, before in known.items()})
 
     def _apply(self, found: dict[str, str | None]) -> list[ResolvedRoute]:
         for host, ip in found.items():
-            self._note(host, ip)
-        moved = [named for named in self._routes.values() if named.host in found and named.ip != found[named.host]]
-        for named in moved:
-            named.ip = found[named.host]
-        return moved
+            self._remember(host, ip)
+        changed = [route for route in self._routes.values() if route.host in found and route.ip != found[route.host]]
+        for route in changed:
+            route.ip = found[route.host]
+        return changed
 
-    def _look(self, host: str, before: str | None) -> str | None:
-        """Return where *host* is; where nobody can tell, where it was *before*."""
+    def _find(self, host: str, before: str | None) -> str | None:
+        """Return the IP address of *host*; the one of *before* when DNS does not answer."""
         try:
             return self._look_up(host)
         except OSError as error:
-            return None if isinstance(error, socket.gaierror) and error.errno in _NO_SUCH else before
-        except (
-            ValueError,
-            TypeError,
-        ):  # no host has such a name: a part of it is empty, or too long, or has a zero in it
+            return None if isinstance(error, socket.gaierror) and error.errno in _NO_SUCH_HOST else before
+        except (ValueError, TypeError):  # not a host name: a label is empty or too long, or holds a NUL
             return None
 
-    def _note(self, host: str, ip: str | None) -> None:
+    def _remember(self, host: str, ip: str | None) -> None:
         if ip is None and self._known.get(host, "") is not None:
-            logger.warning("the host %s of a route leads nowhere", host[:255])
+            logger.warning("the host %s does not exist: its service has no route until DNS knows it", host[:255])
         self._known[host] = ip
 
 

@@ -27,9 +27,9 @@ class RouteState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RouteRow:
-    """One prefix in both tables; an address is None where the prefix is not in that table."""
+    """One prefix in both tables; an address is None if the prefix is not in that table."""
 
-    prefix: str  # with its host before it where each user has one
+    prefix: str  # after its host, if each user has one
     state: RouteState
     store_address: str | None
     haproxy_address: str | None
@@ -47,7 +47,7 @@ def compare(routes: Iterable[Route], entries: Iterable[tuple[str, str]], domain:
     Args:
         routes: the store's route table.
         entries: HAProxy's map as (key, value).
-        domain: the hub's host, where each user and service has a host below it.
+        domain: the hub's host, if each user and service has a host below it.
     """
     values = dict(entries)
     rows = []
@@ -66,8 +66,8 @@ def compare_running(
 ) -> list[RouteRow]:
     """Return the rows of the store and of the HAProxy that runs with *edge*.
 
-    A change that HAProxy's agent has not applied yet is no difference. So where the tables differ they are read again after
-    *pause*: what differs then, but did not in the same way before, is changing.
+    A change that HAProxy's agent has not applied yet is no difference. So if the tables differ, this reads them again
+    after *pause*: what differs then, but did not differ in the same way before, is changing.
 
     Raises:
         EdgeError: when HAProxy does not answer.
@@ -94,7 +94,7 @@ def _row(prefix: str, route: Route, value: str | None) -> RouteRow:
 
 def _state(route: Route, value: str) -> RouteState:
     found, (host, _, port) = _address(value), route.address.rpartition(":")
-    # HAProxy gets the IP address of a host that a service names, and that may change: only the port can be compared.
+    # HAProxy has the IP address of a service's host, which may change: only the port can be compared.
     if found != (route.address if is_ip(host) else f"{found.rpartition(':')[0]}:{port}"):
         return RouteState.OTHER_ADDRESS
     return RouteState.SAME if value == map_value(found, route.server) else RouteState.OTHER_SERVER

@@ -1,4 +1,4 @@
-"""What is done at a signal, done by a thread."""
+"""Runs actions on signals, in a thread."""
 
 import queue
 import signal
@@ -6,19 +6,19 @@ import threading
 from collections.abc import Callable, Collection
 
 
-def on_signals(numbers: Collection[int], *acts: Callable[[], object]) -> None:
-    """Have a thread do the next of *acts* at each of these signals; when all are done, signals do nothing more.
+def on_signals(numbers: Collection[int], *actions: Callable[[], object]) -> None:
+    """Run the next of *actions* in a thread at each of these signals; ignore the signals after the last action.
 
-    A handler runs in the midst of whatever its thread does. An event that it sets may just be being waited for there, with
-    the event's lock held, and then neither goes on; the queue that it speaks to here has no such lock.
+    A signal handler interrupts the main thread anywhere. If it set an event while the main thread waits for that event
+    and holds its lock, both would wait for ever. A SimpleQueue is safe to use in a handler.
     """
-    told: queue.SimpleQueue[int] = queue.SimpleQueue()
+    received: queue.SimpleQueue[int] = queue.SimpleQueue()
 
-    def pass_on() -> None:
-        for act in acts:
-            told.get()
-            act()
+    def run_actions() -> None:
+        for action in actions:
+            received.get()
+            action()
 
-    threading.Thread(target=pass_on, name="signals", daemon=True).start()
+    threading.Thread(target=run_actions, name="signals", daemon=True).start()
     for number in numbers:
-        signal.signal(number, lambda number, _frame: told.put(number))
+        signal.signal(number, lambda number, _frame: received.put(number))

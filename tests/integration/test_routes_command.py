@@ -159,7 +159,8 @@ def test_a_haproxy_that_does_not_answer_exits_with_3(hub: RunningEdge) -> None:
     answer = hub.routes()
 
     assert answer.exit_code == 3
-    assert "HAProxy's Runtime API does not answer" in answer.stderr
+    assert "HAProxy's Runtime API at" in answer.stderr
+    assert "does not answer" in answer.stderr
 
 
 def test_without_a_running_hub_it_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

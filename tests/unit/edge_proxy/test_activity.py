@@ -24,7 +24,7 @@ class Edge:
         self.is_away = False
         self.asked = 0
         configuration = EdgeConfiguration(host="", port=1, api=UnixSocket(Path("a")), run_folder=Path("r"))
-        self.reports = ActivityReporter(configuration, self, self.take, clock=lambda: self.now, every_seconds=0)  # type: ignore[arg-type]
+        self.reports = ActivityReporter(configuration, self, self.take, clock=lambda: self.now, interval_seconds=0)  # type: ignore[arg-type]
 
     def idle_seconds(self, table: str, expire_seconds: int) -> dict[str, float]:
         self.asked += 1

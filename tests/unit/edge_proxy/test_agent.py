@@ -232,7 +232,7 @@ def test_a_host_that_moves_is_followed_while_nothing_changes_and_the_table_is_aw
 ) -> None:
     hosts = {"grader": "10.0.0.1"}
     table.real.put(Route("/services/grader/", "grader:80", "service:/services/grader/"))
-    agent, proxy = started(table, tmp_path, resolver=HostResolver(hosts.__getitem__, every_seconds=0.0))
+    agent, proxy = started(table, tmp_path, resolver=HostResolver(hosts.__getitem__, interval_seconds=0.0))
     table.is_away = True
     hosts["grader"] = "10.0.0.2"
 

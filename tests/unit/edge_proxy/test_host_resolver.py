@@ -35,16 +35,16 @@ def moved(resolver: HostResolver) -> list[tuple[str, str | None]]:
     """Return what has moved, once a whole look has been made since now."""
     found: list[tuple[str, str | None]] = []
     for _ in range(2):
-        eventually(lambda: not resolver._found.empty() or not resolver._is_looking)
+        eventually(lambda: not resolver._results.empty() or not resolver._is_looking_up)
         found += [(named.prefix, named.address) for named in resolver.changed_routes()]
-        eventually(lambda: not resolver._found.empty() or not resolver._is_looking)
+        eventually(lambda: not resolver._results.empty() or not resolver._is_looking_up)
     found += [(named.prefix, named.address) for named in resolver.changed_routes()]
     return found
 
 
 def test_an_address_is_not_looked_up() -> None:
     dns = Dns()
-    resolver = HostResolver(dns, every_seconds=0)
+    resolver = HostResolver(dns, interval_seconds=0)
     assert resolver.resolve("/user/alice/", "10.1.2.3:8888", ServerKey("s", "u")) == "10.1.2.3:8888"
     assert moved(resolver) == []
     assert dns.asked == []
@@ -58,7 +58,7 @@ def test_what_cannot_be_a_hosts_name_leads_nowhere(host: str) -> None:
 
 def test_a_name_that_moves_is_followed_and_one_that_stays_is_no_news() -> None:
     dns = Dns()
-    resolver = HostResolver(dns, every_seconds=0)
+    resolver = HostResolver(dns, interval_seconds=0)
     assert resolver.resolve(GRADER, TO_GRADER, None) == "10.0.0.1:8000"
     assert moved(resolver) == []
     dns.hosts["grader.example.org"] = "10.0.0.2"
@@ -68,7 +68,7 @@ def test_a_name_that_moves_is_followed_and_one_that_stays_is_no_news() -> None:
 
 def test_a_name_that_comes_to_be_is_followed() -> None:
     dns = Dns(**{"grader.example.org": NO_SUCH})
-    resolver = HostResolver(dns, every_seconds=0)
+    resolver = HostResolver(dns, interval_seconds=0)
     assert resolver.resolve(GRADER, TO_GRADER, None) is None
     dns.hosts["grader.example.org"] = "10.0.0.2"
     assert moved(resolver) == [(GRADER, "10.0.0.2:8000")]
@@ -76,7 +76,7 @@ def test_a_name_that_comes_to_be_is_followed() -> None:
 
 def test_a_name_that_is_no_more_leads_nowhere_and_while_nobody_can_tell_it_leads_where_it_did() -> None:
     dns = Dns()
-    resolver = HostResolver(dns, every_seconds=0)
+    resolver = HostResolver(dns, interval_seconds=0)
     resolver.resolve(GRADER, TO_GRADER, None)
     dns.hosts["grader.example.org"] = NOBODY_KNOWS
     assert moved(resolver) == []
@@ -88,7 +88,7 @@ def test_a_name_that_is_no_more_leads_nowhere_and_while_nobody_can_tell_it_leads
 
 def test_two_prefixes_of_one_host_both_follow_it() -> None:
     dns = Dns()
-    resolver = HostResolver(dns, every_seconds=0)
+    resolver = HostResolver(dns, interval_seconds=0)
     resolver.resolve(GRADER, TO_GRADER, None)
     dns.hosts["grader.example.org"] = "10.0.0.2"
     assert resolver.resolve("/services/other/", "grader.example.org:9000", None) == "10.0.0.2:9000"
@@ -97,7 +97,7 @@ def test_two_prefixes_of_one_host_both_follow_it() -> None:
 
 def test_what_is_routed_no_more_or_by_its_address_is_not_looked_up() -> None:
     dns = Dns()
-    resolver = HostResolver(dns, every_seconds=0)
+    resolver = HostResolver(dns, interval_seconds=0)
     resolver.resolve(GRADER, TO_GRADER, None)
     resolver.resolve("/services/other/", TO_GRADER, None)
     resolver.forget(GRADER)
@@ -116,7 +116,7 @@ def test_a_look_that_takes_long_holds_up_nobody_and_there_is_one_at_a_time() -> 
             answers.wait(60)
         return f"10.0.0.{len(asked)}"
 
-    resolver = HostResolver(slow, every_seconds=0)
+    resolver = HostResolver(slow, interval_seconds=0)
     resolver.resolve(GRADER, TO_GRADER, None)
     for _ in range(5):
         assert resolver.changed_routes() == []
@@ -128,7 +128,7 @@ def test_a_look_that_takes_long_holds_up_nobody_and_there_is_one_at_a_time() -> 
 
 def test_looks_are_some_time_apart() -> None:
     dns = Dns()
-    resolver = HostResolver(dns, every_seconds=3600)
+    resolver = HostResolver(dns, interval_seconds=3600)
     resolver.resolve(GRADER, TO_GRADER, None)
     assert resolver.changed_routes() == []
-    assert not resolver._is_looking
+    assert not resolver._is_looking_up
