@@ -147,7 +147,10 @@ def up(
         def starting() -> None:
             click.echo(console_messages.starting(settings, found), err=True)
 
-        supervisor.up(order, settings, ready, starting)
+        def tell(text: str) -> None:
+            click.echo(text, err=True)
+
+        supervisor.up(order, settings, ready, starting, tell)
 
 
 @main.command()
@@ -155,7 +158,7 @@ def up(
 @_SETTINGS
 def check(data: Path, file: Path | None) -> None:
     """Look whether the settings are right and everything is installed, without starting anything."""
-    from embedded import data_folder, preflight
+    from embedded import data_folder, preflight, virtual_environment
     from hubless.bootstrap.roles import role_table_of
     from hubless.settings.stage import load_stages
 
@@ -168,7 +171,9 @@ def check(data: Path, file: Path | None) -> None:
             click.echo(f"All is well. A hub runs in {settings.data} already: {facts.get('url')}")
             return
         preflight.check(settings, data_folder.run_folder_path(settings.data))
-    click.echo(f"All is well. `hubless up` would start at {settings.url}, its data in {settings.data}.")
+    installs = virtual_environment.must_be_installed(settings)
+    first = " It installs JupyterLab for users' servers first." if installs else ""
+    click.echo(f"All is well. `hubless up` would start at {settings.url}, its data in {settings.data}.{first}")
 
 
 @main.group()

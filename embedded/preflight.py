@@ -7,6 +7,7 @@ from pathlib import Path
 
 from edge_proxy.haproxy_binary import find_haproxy
 from edge_proxy.haproxy_config import EdgeConfiguration, UnixSocket
+from embedded import virtual_environment
 from hubless.domain.errors import HublessError
 from hubless.settings import Settings
 
@@ -44,10 +45,12 @@ def check_programs(settings: Settings) -> None:
     """
     for profile in settings.profiles:
         program = profile.command[0]
+        if program == virtual_environment.PROGRAM and virtual_environment.must_be_installed(settings):
+            continue
         if shutil.which(program, path=settings.search_path) is None:
             raise PreflightError(
-                f"{program}, which the profile {profile.name!r} starts, is not installed. `make up` installs JupyterLab "
-                "beside the hub; or install it yourself (pip install jupyterhub jupyterlab) where it is on the PATH."
+                f"{program}, which the profile {profile.name!r} starts, is not installed. Install it where it is on "
+                "the PATH, or name a virtual environment that has it as servers.virtual_environment."
             )
 
 

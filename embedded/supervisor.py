@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, TextIO
 
-from embedded import data_folder, ipc, preflight
+from embedded import data_folder, ipc, preflight, virtual_environment
 from embedded.ipc import Channel, ChildConfig
 from hubless.domain.errors import HublessError
 from hubless.settings import Settings
@@ -318,8 +318,9 @@ def up(
     settings: Settings,
     ready: Callable[[dict[str, Any]], None],
     starting: Callable[[], None],
+    tell: Callable[[str], None],
 ) -> None:
-    """Be the hub in the foreground.
+    """Be the hub in the foreground; *tell* takes lines about what a first start installs.
 
     Raises:
         HublessError: when it cannot start or go on; the message says why and what to do.
@@ -329,8 +330,9 @@ def up(
     try:
         folder = data_folder.make_run_folder(settings.data)
         preflight.check(settings, folder)
-        lock.write_facts({"pid": os.getpid(), "url": settings.url, "since": time.time()})
         starting()
+        settings = virtual_environment.prepare(settings, tell)
+        lock.write_facts({"pid": os.getpid(), "url": settings.url, "since": time.time()})
         Supervisor(replace(order, run_folder=str(folder)), settings, lock).run(ready)
         if not preflight.haproxy_is_running(settings, folder):
             data_folder.remove_run_folder(folder, settings.data)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from hubless.settings.stage import Stage
 
 _GIB = 1024**3
+EXTRA_PACKAGES = frozenset({"boto3", "botocore", "pynamodb", "websockets"})  # those of the extra `aws`
 
 
 def _number(given: Any) -> Decimal:
@@ -43,6 +44,15 @@ def errors_as_messages() -> Iterator[None]:
         yield
     except (HublessError, SettingsError) as error:
         click.echo(f"hubless: {error}", err=True)
+        raise SystemExit(1) from None
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in EXTRA_PACKAGES:
+            raise
+        click.echo(
+            f"hubless: a hub in AWS needs the Python package {error.name}, which is not installed. "
+            "Install the extra `aws`: pip install 'hubless[aws]' (in a checkout: pip install '.[aws]', or make deployer).",
+            err=True,
+        )
         raise SystemExit(1) from None
 
 

@@ -40,6 +40,7 @@ from hubless.settings.types import SettingsError
 DEFAULT_FILE = "hubless.toml"
 MIN_TOKEN_LENGTH = 8
 SHARED_PASSWORD = "HUBLESS_SHARED_PASSWORD"  # noqa: S105 a variable's name
+SHARED_ENVIRONMENTS = Path("/var/lib/hubless/environments")
 ADMIN_PASSWORD = "HUBLESS_ADMIN_PASSWORD"  # noqa: S105 a variable's name
 _SERVICE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]*")
 _REACHED_BY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 compared with, not bound
@@ -89,6 +90,17 @@ class Settings:
     def homes(self) -> Path:
         """Return the folder of the users' files."""
         return self.data / Path(self.servers.homes or "homes").expanduser()
+
+    @property
+    def virtual_environments(self) -> Path:
+        """Return the folder in which `hubless up` makes virtual environments for servers."""
+        return virtual_environments(self.data, self.servers)
+
+    @property
+    def named_virtual_environment(self) -> Path | None:
+        """Return the servers' virtual environment that the settings name."""
+        named = self.servers.virtual_environment
+        return self.data / Path(named).expanduser() if named else None
 
     @property
     def local_url(self) -> str:
@@ -202,16 +214,29 @@ def _settings(toml: Mapping[str, Any], data: Path, environ: Mapping[str, str], s
         roles=roles,
         groups=_entries(GroupSettings, toml.get("groups", {}), "groups"),
         custom_scopes=_entries(CustomScopeSettings, toml.get("custom_scopes", {}), "custom_scopes"),
-        server_environment=_server_environment(environ),
+        server_environment=server_environment(environ, data, read["servers"]),
     )
 
 
-def _server_environment(environ: Mapping[str, str]) -> dict[str, str]:
+def server_environment(environ: Mapping[str, str], data: Path, servers: ServersSettings) -> dict[str, str]:
+    """Return what servers get of *environ*, with a PATH that begins with the programs of their virtual environment."""
     kept = {key: environ[key] for key in _KEPT if key in environ}
-    # `make up` installs the servers' programs beside the hub's own environment; they come before any other.
-    beside = Path(sys.prefix).parent / ".venv-servers" / "bin"
-    folders = [str(beside)] if beside.is_dir() else []
+    beside = Path(sys.prefix).parent / ".venv-servers"  # `make up` makes it beside the hub's own environment
+    installed = virtual_environments(data, servers) / "current"  # `hubless up` makes it (embedded.virtual_environment)
+    if servers.virtual_environment:
+        environments = [data / Path(servers.virtual_environment).expanduser()]
+    else:
+        environments = [beside, installed.resolve()]
+    folders = [str(environment / "bin") for environment in environments if (environment / "bin").is_dir()][:1]
     return kept | {"PATH": os.pathsep.join([*folders, environ.get("PATH", os.defpath)])}
+
+
+def virtual_environments(data: Path, servers: ServersSettings) -> Path:
+    """Return the folder in which `hubless up` makes virtual environments for servers.
+
+    Nobody but the hub's own user may enter the data folder, so servers that run as other users need one outside.
+    """
+    return SHARED_ENVIRONMENTS if servers.run_as_system_users and os.geteuid() == 0 else data / "environments"
 
 
 def read_section(section: type[_Section], table: Any, where: str) -> _Section:

@@ -99,6 +99,11 @@ class ServersSettings:
     api_page_limit: int = setting(50, count(1), "Entries of an API page where the asker names no number")
     api_page_max_limit: int = setting(200, count(1), "Entries of an API page at most")
     homes: str = setting("", TEXT, "Folder of the users' files; empty for `homes` in the data folder")
+    virtual_environment: str = setting(
+        "",
+        TEXT,
+        "Virtual environment with JupyterHub and JupyterLab; empty for one that `hubless up` makes where there is none",
+    )
     run_as_system_users: bool = setting(
         True,
         FLAG,
