@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hubless.domain.errors import HublessError
-from hubless.settings import DEFAULT_FILE, Settings, SettingsError, parse, read_text
+from hubless.settings import DEFAULT_FILE, Settings, parse, read_text
 from operations import commands
 
 if TYPE_CHECKING:
@@ -40,16 +39,6 @@ _STAGE = click.option(
 )
 
 
-@contextlib.contextmanager
-def _errors_as_messages(exit_code: int = 1) -> Iterator[None]:
-    """Print an anticipated error as one sentence, and exit with *exit_code*."""
-    try:
-        yield
-    except (HublessError, SettingsError) as error:
-        click.echo(f"hubless: {error}", err=True)
-        raise SystemExit(exit_code) from None
-
-
 def _file(file: Path | None) -> Path | None:
     default = Path(DEFAULT_FILE)
     return file or (default if default.exists() else None)
@@ -63,7 +52,7 @@ def _settings(data: Path, file: Path | None) -> Settings:
 @contextlib.contextmanager
 def _hub(data: Path, file: Path | None, stage: str | None = None, *, new: bool = False) -> "Iterator[Hub]":
     """Open the hub's store, whether the hub runs or not; *new* makes one where there is none, on this machine."""
-    with _errors_as_messages():
+    with commands.errors_as_messages():
         if stage is not None:
             from operations import deployed_stage
 
@@ -116,7 +105,7 @@ def up(
     """Start the hub here and stay: everything, on this machine."""
     from embedded import console_messages, ipc, supervisor
 
-    with _errors_as_messages():
+    with commands.errors_as_messages():
         found = _file(file)
         text, source = read_text(found), str(found or DEFAULT_FILE)
         settings = ipc.with_overrides(
@@ -162,7 +151,7 @@ def check(data: Path, file: Path | None) -> None:
     from hubless.bootstrap.roles import role_table_of
     from hubless.settings.stage import load_stages
 
-    with _errors_as_messages():
+    with commands.errors_as_messages():
         settings = _settings(data, file)
         role_table_of(settings)
         load_stages(_file(file))
@@ -316,7 +305,7 @@ def status(data: Path, file: Path | None) -> None:
     """Say whether the hub runs and how it is."""
     from embedded import console_messages, data_folder
 
-    with _errors_as_messages():
+    with commands.errors_as_messages():
         settings = _settings(data, file)
         facts = data_folder.running_hub(settings.data)
     if facts is None:
@@ -346,7 +335,7 @@ def routes(*, text: str, data: Path, file: Path | None, limit: int | None, as_js
     from embedded.edge import edge_configuration
     from hubless.bootstrap import machine
 
-    with _errors_as_messages(exit_code=CANNOT_SAY):
+    with commands.errors_as_messages(exit_code=CANNOT_SAY):
         settings = _settings(data, file)
         if data_folder.running_hub(settings.data) is None:
             raise data_folder.DataFolderError(

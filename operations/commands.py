@@ -38,13 +38,13 @@ def _gigabytes(given: Any) -> Decimal:
 
 
 @contextlib.contextmanager
-def errors_as_messages() -> Iterator[None]:
-    """Show an anticipated failure as the sentence that it is, and leave with 1."""
+def errors_as_messages(exit_code: int = 1) -> Iterator[None]:
+    """Print an anticipated error as one sentence, and exit with *exit_code*."""
     try:
         yield
     except (HublessError, SettingsError) as error:
         click.echo(f"hubless: {error}", err=True)
-        raise SystemExit(1) from None
+        raise SystemExit(exit_code) from None
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in EXTRA_PACKAGES:
             raise
@@ -53,7 +53,7 @@ def errors_as_messages() -> Iterator[None]:
             "Install the extra `aws`: pip install 'hubless[aws]' (in a checkout: pip install '.[aws]', or make deployer).",
             err=True,
         )
-        raise SystemExit(1) from None
+        raise SystemExit(exit_code) from None
 
 
 def stage_of(file: Path | None, name: str) -> "Stage":
