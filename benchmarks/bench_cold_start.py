@@ -50,7 +50,7 @@ BARE = """
 client = None
 def handler(event, context):
     global client
-    client = client or botocore.session.get_session().create_client("dynamodb", region_name="{region}")
+    client = client or boto3.client("dynamodb", region_name="{region}")
     client.get_item(TableName="hub", Key={{"pk": {{"S": "a"}}, "sk": {{"S": "b"}}}}, ConsistentRead=True)
     return {{"statusCode": 200}}
 """
@@ -124,10 +124,10 @@ def state():
         address = stack.enter_context(ministack(folder, "dynamodb,sqs,ssm"))
         ecs = stack.enter_context(serve(Account(SystemClock())))
         Database("hub", region=REGION, endpoint=address).create(expires=False)
-        import botocore.session
+        import boto3
 
-        sqs = botocore.session.get_session().create_client("sqs", region_name=REGION, endpoint_url=address)
-        ssm = botocore.session.get_session().create_client("ssm", region_name=REGION, endpoint_url=address)
+        sqs = boto3.client("sqs", region_name=REGION, endpoint_url=address)
+        ssm = boto3.client("ssm", region_name=REGION, endpoint_url=address)
         ssm.put_parameter(Name="/hub/secrets", Type="SecureString", Value=json.dumps({"key": "k" * 40}))
         cloud = CloudSettings(
             url="https://hub.example.org",

@@ -37,7 +37,14 @@ _NEEDLESS_FACTS = frozenset(
     {"RECORD", "WHEEL", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json", "top_level.txt"}
 )
 # Of Powertools the log's format and metrics are used, which import one of its utilities; the rest is web frameworks and the like.
-_NEEDLESS_PARTS = ("aws_lambda_powertools/event_handler", "pydantic/v1", "pydantic/mypy.py")
+# boto3's data are its resources; adapters use clients, whose models are botocore's.
+_NEEDLESS_PARTS = (
+    "aws_lambda_powertools/event_handler",
+    "boto3/data",
+    "boto3/examples",
+    "pydantic/v1",
+    "pydantic/mypy.py",
+)
 _POWERTOOLS_UTILITIES = "aws_lambda_powertools/utilities"
 _NEEDED_UTILITIES = frozenset({"__init__.py", "jmespath_utils"})
 

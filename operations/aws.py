@@ -38,7 +38,7 @@ class Aws:
         self._clients: dict[tuple[str, str], Any] = {}
 
     def call(self, service: str, operation: str, /, *, region: str = "", **arguments: Any) -> dict[str, Any]:
-        """Return what *operation* of *service* answers, both by botocore's names, as in `call("ec2", "describe_vpcs")`.
+        """Return what *operation* of *service* answers, both by boto3's names, as in `call("ec2", "describe_vpcs")`.
 
         Raises:
             AwsCallError: when it does not.
@@ -71,7 +71,7 @@ class Aws:
             raise _unreached(error, service) from None
 
     def regions_of(self, service: str) -> list[str]:
-        """Return the regions that have *service*, as botocore knows."""
+        """Return the regions that have *service*, as boto3 knows."""
         names: list[str] = self._opened().get_available_regions(service)
         return names
 
@@ -85,23 +85,23 @@ class Aws:
 
         if (service, region) not in self._clients:
             config = Config(connect_timeout=5, read_timeout=15, retries={"mode": "standard", "total_max_attempts": 3})
-            self._clients[service, region] = self._opened().create_client(service, region_name=region, config=config)
+            self._clients[service, region] = self._opened().client(service, region_name=region, config=config)
         return self._clients[service, region]
 
 
 def open_session() -> Any:
-    """Return botocore's session of the environment.
+    """Return a boto3 session with the environment's credentials.
 
     Raises:
-        OperationsError: when botocore is not installed.
+        OperationsError: when boto3 is not installed.
     """
     try:
-        import botocore.session  # noqa: PLC0415 only where AWS is asked
+        import boto3  # noqa: PLC0415 only where AWS is asked
     except ImportError:
         raise OperationsError(
             f"This command asks AWS, and what it needs for that is not installed. Install it: {INSTALL}"
         ) from None
-    return botocore.session.get_session()
+    return boto3.Session()
 
 
 def _refused(error: "ClientError", service: str) -> AwsCallError:

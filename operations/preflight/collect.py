@@ -30,7 +30,7 @@ def regions(aws: Aws) -> dict[str, str]:
 
 
 def has_services(aws: Aws) -> bool:
-    """Say whether the region has all that a hub is made of, as far as botocore knows."""
+    """Say whether the region has all that a hub is made of, as far as boto3 knows."""
     return all(aws.region in aws.regions_of(service) for service in SERVICES)
 
 

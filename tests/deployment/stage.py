@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import botocore.session
+import boto3
 from aws_cdk import App
 
 from hubless.settings.stage import load_stage
@@ -29,15 +29,12 @@ class Stage:
 
     def __init__(self, emulator, folder, bundles):
         self.emulator, self.folder, self._bundles = emulator, folder, bundles
-        self._session = botocore.session.get_session()
-        self._session.set_credentials(*CREDENTIALS.values())
+        self._session = boto3.Session(*CREDENTIALS.values())
         self._clients = {}
 
     def client(self, service):
         if service not in self._clients:
-            self._clients[service] = self._session.create_client(
-                service, region_name=REGION, endpoint_url=self.emulator
-            )
+            self._clients[service] = self._session.client(service, region_name=REGION, endpoint_url=self.emulator)
         return self._clients[service]
 
     # --- deploying ---

@@ -10,7 +10,7 @@ import threading
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-import botocore.session
+import boto3
 
 from hubless.adapters.dynamodb.database import Database
 from hubless.adapters.system_clock import SystemClock
@@ -41,7 +41,7 @@ class Deployment:
         return Database(self.environment["HUBLESS_TABLE"], region=REGION, endpoint=self.emulator)
 
     def client(self, service):
-        return botocore.session.get_session().create_client(service, region_name=REGION, endpoint_url=self.emulator)
+        return boto3.Session().client(service, region_name=REGION, endpoint_url=self.emulator)
 
     def sweep(self):
         """Do what the schedule does once a minute."""

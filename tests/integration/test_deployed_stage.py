@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 from types import SimpleNamespace
 
-import botocore.session
+import boto3
 import pytest
 from click.testing import CliRunner
 
@@ -34,7 +34,7 @@ class Stacks:
 
     def __init__(self, session):
         self.made, self.variables = {}, {}
-        session.get_component("event_emitter").register("before-call", self._answer)
+        session.events.register("before-call", self._answer)
 
     def deploy(self, **variables):
         self.made = {"hubless-prod-control": OF_CONTROL, "hubless-prod-web": OF_WEB}
@@ -63,14 +63,14 @@ class Stacks:
 @pytest.fixture(scope="module")
 def database():
     with moto() as made, pytest.MonkeyPatch.context() as patch:
-        one = botocore.session.get_session()  # reads AWS's models once: that is most of what a command does here
-        patch.setattr(botocore.session, "get_session", lambda *_: one)
+        one = boto3.Session()  # reads AWS's models once: that is most of what a command does here
+        patch.setattr(boto3, "Session", lambda: one)
         yield made
 
 
 @pytest.fixture(scope="module")
 def stacks(database):
-    return Stacks(botocore.session.get_session())
+    return Stacks(boto3.Session())
 
 
 @pytest.fixture
@@ -161,7 +161,7 @@ def test_a_stack_without_functions_is_to_be_deployed_again(shell, stacks, aws, t
 
 
 def test_without_credentials_the_command_says_how_to_log_in(database, monkeypatch, tmp_path):
-    monkeypatch.setattr(botocore.session, "get_session", lambda *_: botocore.session.Session())
+    monkeypatch.setattr(boto3, "Session", boto3.session.Session)
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")

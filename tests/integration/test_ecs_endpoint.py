@@ -7,7 +7,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-import botocore.session
+import boto3
 import pytest
 
 from hubless.adapters.aws import Clients
@@ -108,8 +108,7 @@ def test_an_unmodified_server_runs_as_a_task_and_speaks_with_its_own_token(accou
         "JUPYTERHUB_OAUTH_ACCESS_SCOPES": '["access:servers!server=alice/"]',
     }
     secrets = {"JUPYTERHUB_API_TOKEN": SECRET, "JPY_API_TOKEN": SECRET}
-    session = botocore.session.Session()
-    session.set_credentials("AKIDEXAMPLE", "an example")
+    session = boto3.Session("AKIDEXAMPLE", "an example")
     with serve(account) as endpoint:
         its_facts = facts(port=free_port())
         launcher = EcsLauncher(its_facts, Clients(REGION, session, endpoint_url=endpoint), SystemClock())

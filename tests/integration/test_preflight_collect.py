@@ -2,7 +2,7 @@
 
 import json
 
-import botocore.session
+import boto3
 import pytest
 from botocore.exceptions import ClientError
 from click.testing import CliRunner
@@ -18,7 +18,7 @@ from operations.preflight.checks import Preflight, images_of
 REGION = "eu-central-1"
 ECR = f"123456789012.dkr.ecr.{REGION}.amazonaws.com"
 SERVERS = ("ns-1.awsdns-00.com",)
-# What moto does not answer, or not by botocore's names.
+# What moto does not answer, or not by boto3's names.
 ANSWERS = {
     "lambda.GetAccountSettings": {"AccountLimit": {"ConcurrentExecutions": 10}},
     "ssm.GetServiceSetting": {"ServiceSetting": {"SettingValue": "false"}},
@@ -38,10 +38,9 @@ class Account:
     """An account in moto. What is in *refused* is denied, by service and operation."""
 
     def __init__(self):
-        self.session, self.refused = botocore.session.Session(), set()
-        self.session.set_credentials("AKIDEXAMPLE", "an example")
+        self.session, self.refused = boto3.Session("AKIDEXAMPLE", "an example"), set()
         self.aws = Aws(REGION, self.session)
-        self.events = self.session.get_component("event_emitter")
+        self.events = self.session.events
         self.events.register("before-call", self._answer)
 
     def _answer(self, model, **_):
@@ -267,7 +266,7 @@ def test_images_are_read_from_profiles_whatever_else_is_wrong(tmp_path):
 
 
 def test_the_command_leaves_with_1_where_something_would_fail(account, monkeypatch, tmp_path):
-    monkeypatch.setattr(botocore.session, "get_session", lambda *_: account.session)
+    monkeypatch.setattr(boto3, "Session", lambda: account.session)
     file = tmp_path / "hubless.toml"
     file.write_text(f'[stages.prod]\nregion = "{REGION}"\nexpected_servers = 100\nimage = "quay.io/a"\n')
 

@@ -9,7 +9,7 @@ from tests.doubles.ecs.account import EXECUTION_ROLE, REGION, TASK_ROLE, Account
 from tests.doubles.ecs.wire import Wire
 
 HOMES = Homes("fs-0123456789abcdef0")
-# Making botocore's clients takes a quarter of a second: all tests share them, each with an account of its own behind.
+# Making boto3's clients takes a quarter of a second: all tests share them, each with an account of its own behind.
 _wire = Wire()
 _clients = Clients(REGION, _wire.session, attempts=1)
 

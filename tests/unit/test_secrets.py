@@ -2,7 +2,7 @@
 
 import json
 
-import botocore.session
+import boto3
 import pytest
 from botocore.stub import Stubber
 
@@ -15,9 +15,8 @@ SECRETS = {"key": "k" * 40, "CULLER_TOKEN": "a culler's token"}
 
 class Clients:
     def __init__(self):
-        session = botocore.session.Session()
-        session.set_credentials("AKIDEXAMPLE", "an example")
-        self.ssm = session.create_client("ssm", region_name="eu-central-1")
+        session = boto3.Session("AKIDEXAMPLE", "an example")
+        self.ssm = session.client("ssm", region_name="eu-central-1")
 
 
 @pytest.fixture(scope="module")

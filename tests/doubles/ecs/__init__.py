@@ -1,6 +1,6 @@
 """An AWS account, as far as launching servers on Fargate needs one: ECS, and a little of S3 and EFS.
 
-Nothing in it is real but time where a test hands it the machine's clock. It is asked through botocore (`wire.connect`), so
+Nothing in it is real but time where a test hands it the machine's clock. It is asked through boto3 (`wire.connect`), so
 requests are validated, signed, sent, parsed and retried by the code that speaks to AWS; only the socket is not there. Or it
 is served on a loopback port (`endpoint.serve`), and then tasks may be real processes (`processes.Processes`).
 

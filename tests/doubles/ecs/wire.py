@@ -1,4 +1,4 @@
-"""Between botocore and the account: requests are taken just before they would be sent, answers are bytes."""
+"""Between boto3 and the account: requests are taken just before they would be sent, answers are bytes."""
 
 import io
 import json
@@ -6,23 +6,22 @@ import threading
 from urllib.parse import parse_qsl, unquote, urlsplit
 from xml.sax.saxutils import escape
 
-import botocore.session
+import boto3
 from botocore.awsrequest import AWSResponse
 
 from tests.doubles.ecs.errors import AwsError
 
 
 class Wire:
-    """A botocore session that reaches whichever account is set and nothing else."""
+    """A boto3 session that reaches whichever account is set and nothing else."""
 
     def __init__(self):
         self.account = None
         self.before = self.after = None  # called with the operation around each call; what they raise, the caller gets
         self._guard = threading.RLock()
-        self.session = botocore.session.Session()
-        self.session.set_credentials("AKIDEXAMPLE", "an example")
+        self.session = boto3.Session("AKIDEXAMPLE", "an example")
         # First: whoever else answers in this process (moto) is for other sessions.
-        self.session.get_component("event_emitter").register_first("before-send", self._answer)
+        self.session.events.register_first("before-send", self._answer)
 
     def _answer(self, request, **_):
         operation, parameters = read(request.method, request.url, request.headers, body_of(request))

@@ -1,7 +1,7 @@
 """What ELB says that moto never does: no time, no room, targets that are not healthy, answers in pages."""
 
+import boto3
 import pytest
-from botocore.session import Session
 from botocore.stub import ANY, Stubber
 
 from hubless.adapters.alb import naming
@@ -21,9 +21,7 @@ RULES = {"ListenerArn": "arn:listener", "PageSize": 400}
 
 @pytest.fixture(scope="module")
 def clients():
-    session = Session()
-    session.set_credentials("key", "secret")
-    made = Clients("eu-central-1", session, attempts=1)
+    made = Clients("eu-central-1", boto3.Session("key", "secret"), attempts=1)
     assert made.elbv2
     return made
 

@@ -1,4 +1,4 @@
-"""The double itself, asked through botocore: it must refuse what AWS refuses, or tests over it prove nothing."""
+"""The double itself, asked through boto3: it must refuse what AWS refuses, or tests over it prove nothing."""
 
 from datetime import timedelta
 
@@ -11,7 +11,7 @@ from tests.support.builders import NOW
 from tests.support.fakes import StoppedClock
 
 WIRE = Wire()
-ECS, S3, EFS = (WIRE.session.create_client(name, region_name=REGION) for name in ("ecs", "s3", "efs"))
+ECS, S3, EFS = (WIRE.session.client(name, region_name=REGION) for name in ("ecs", "s3", "efs"))
 CONTAINER = {
     "name": "server",
     "image": "jupyter:1",
@@ -223,7 +223,7 @@ def test_what_the_double_does_not_know_fails_the_test(ready):
 
 def test_requests_are_limited_and_the_limit_recovers():
     account = WIRE.account = Account(StoppedClock(NOW))
-    single = WIRE.session.create_client("ecs", region_name=REGION, config=once())
+    single = WIRE.session.client("ecs", region_name=REGION, config=once())
     for number in range(20):
         single.register_task_definition(**DEFINITION | {"family": f"f{number}"})
     assert refused(single.register_task_definition, **DEFINITION) == "ThrottlingException: Rate exceeded"

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import ClassVar
 
-import botocore.session
+import boto3
 import pytest
 from botocore.stub import Stubber
 
@@ -145,11 +145,10 @@ ACCESS_POINT = {
 class Scripted:
     """A launcher whose clients answer what is written down for exactly the requests that are written down."""
 
-    session = botocore.session.Session()
-    session.set_credentials("AKIDEXAMPLE", "an example")
+    session = boto3.Session("AKIDEXAMPLE", "an example")
     clients = Clients("eu-central-1", session)  # made once: that takes longer than all that is done with them
     sent: ClassVar[list] = []  # (operation, its parameters as text)
-    session.register(
+    session.events.register(
         "provide-client-params", lambda params, model, **_: Scripted.sent.append((model.name, repr(params)))
     )
 

@@ -5,7 +5,7 @@ import itertools
 from datetime import timedelta
 from types import SimpleNamespace
 
-import botocore.session
+import boto3
 import pytest
 from click.testing import CliRunner
 
@@ -33,7 +33,7 @@ class Stacks:
 
     def __init__(self, session):
         self.resources = None
-        session.get_component("event_emitter").register("before-call", self._answer)
+        session.events.register("before-call", self._answer)
 
     def _answer(self, model, **_):
         if model.name == "GetCallerIdentity":
@@ -208,7 +208,7 @@ def test_its_task_definitions_are_deregistered_and_nobody_elses(stage):
 
 @pytest.fixture
 def shell(stage, monkeypatch, tmp_path):
-    monkeypatch.setattr(botocore.session, "get_session", lambda *_: stage.cloud.wire.session)
+    monkeypatch.setattr(boto3, "Session", lambda: stage.cloud.wire.session)
     monkeypatch.setattr(
         stage_cleanup,
         "StageCleanup",

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-import botocore.session
+import boto3
 import pytest
 from botocore.exceptions import EndpointConnectionError
 from botocore.stub import Stubber
@@ -25,8 +25,7 @@ GONE = (
 
 @pytest.fixture(scope="module")
 def clients():
-    session = botocore.session.Session()
-    session.set_credentials("AKIDEXAMPLE", "an example")
+    session = boto3.Session("AKIDEXAMPLE", "an example")
     return Clients("eu-central-1", session, attempts=1)
 
 
