@@ -72,6 +72,11 @@ check: $(DEV) ## Quick checks: lint, types, layers, unit tests
 	.venv/bin/lint-imports
 	HISTORIES=300 .venv/bin/pytest -q tests/unit
 
+.PHONY: format
+format: $(DEV) ## Format the code: sort imports, then ruff format
+	@.venv/bin/ruff check --quiet --select I --fix
+	@.venv/bin/ruff format
+
 .PHONY: images
 images: | uv ## Write what images/singleuser installs, from uv.lock
 	@'$(UV)' export --frozen --only-group singleuser --no-emit-project --no-annotate --no-header --quiet \

@@ -1,4 +1,4 @@
-"""A wheel of this checkout in an environment of its own is a working hub, and says what it lacks for AWS."""
+"""A wheel, built from the source archive, in an environment of its own is a working hub, and says what it lacks for AWS."""
 
 import re
 import shutil
@@ -33,7 +33,7 @@ zone_name = "example.org"
 def hubless(tmp_path_factory):
     """Return the command of a hub that is installed from a wheel, with no module of the checkout near it."""
     folder = tmp_path_factory.mktemp("installed")
-    run(UV, "build", "--wheel", "--quiet", "--out-dir", folder, TOP)
+    run(UV, "build", "--quiet", "--out-dir", folder, TOP)
     run(UV, "venv", "--quiet", "--no-project", "--python", sys.executable, folder / "venv")
     run(UV, "pip", "install", "--quiet", "--python", folder / "venv", *folder.glob("*.whl"))
     return folder / "venv" / "bin" / "hubless"
