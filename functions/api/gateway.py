@@ -10,9 +10,10 @@ from mangum import Mangum
 from mangum.types import ASGI
 from starlette.types import Receive, Scope, Send
 
-from functions.api import events, xsrf
+from functions.api import lambda_events
 from functions.api.app import create_app
-from functions.api.jsontext import JSONResponse
+from functions.api.auth.csrf import is_same
+from functions.api.json_codec import JSONResponse
 from hubless.bootstrap.cloud import CloudHub
 from hubless.domain.errors import StoreUnavailableError
 from hubless.domain.trusted_headers import FRONT_HEADER, HOST_HEADER
@@ -50,14 +51,14 @@ def web(hub: CloudHub) -> ASGI:
         if refusal := _refusal(hub, event):
             await refusal(scope, receive, send)
             return
-        client = events.told_client_of(event) if hub.front_secrets else ""
-        scope["raw_path"] = events.raw_path(event).encode()
-        scope["client"] = (client or events.client_of(event, hub.settings.hub.trusted_proxies), 0)
+        client = lambda_events.told_client_of(event) if hub.front_secrets else ""
+        scope["raw_path"] = lambda_events.raw_path(event).encode()
+        scope["client"] = (client or lambda_events.client_of(event, hub.settings.hub.trusted_proxies), 0)
         # API Gateway is asked by its own name. Addresses that the hub tells are those that people know it by.
         scope["scheme"] = public.scheme
         headers = [(name, value) for name, value in scope["headers"] if bytes(name).lower() not in _REPLACED]
         scope["headers"] = [*headers, (b"host", _host(hub, event, public.netloc).encode())]
-        if cookies := events.cookies(event):
+        if cookies := lambda_events.cookies(event):
             scope["headers"].append((b"cookie", cookies.encode()))
         await app(scope, receive, send)
 
@@ -74,12 +75,12 @@ def _refusal(hub: CloudHub, event: Mapping[str, Any]) -> JSONResponse | None:
     except StoreUnavailableError as away:
         logger.warning("who comes by the front cannot be told: %s", away)
         return JSONResponse({"status": 503, "message": "The hub cannot answer just now. Try again in a moment."}, 503)
-    if events.is_of_balancer(event):
+    if lambda_events.is_of_balancer(event):
         return (
             None  # none but the front reaches it, and it takes no header out: servers would learn the secret (ADR 13)
         )
-    given = events.header(event, FRONT_HEADER)
-    same = [xsrf.is_same(text, given) for text in right]  # all of them, so that the time tells nothing
+    given = lambda_events.header(event, FRONT_HEADER)
+    same = [is_same(text, given) for text in right]  # all of them, so that the time tells nothing
     if any(same) or not right:
         return None
     return JSONResponse(
@@ -96,5 +97,5 @@ def _host(hub: CloudHub, event: Mapping[str, Any], public: str) -> str:
     if not hub.origins.subdomains:
         return public
     names = (HOST_HEADER,) if hub.front_secrets else (HOST_HEADER, "x-forwarded-host")
-    told = next((given for name in names if (given := events.header(event, name).strip())), "")
+    told = next((given for name in names if (given := lambda_events.header(event, name).strip())), "")
     return told if told.isascii() and told.isprintable() else ""

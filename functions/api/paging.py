@@ -1,68 +1,76 @@
 """Pages of lists, as JupyterHub's `Accept: application/jupyterhub-pagination+json` has them."""
 
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
 from urllib.parse import urlencode
 
+from fastapi import Depends, Query
+from pydantic import WithJsonSchema
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from functions.api.asking import hub_of
-from functions.api.jsontext import JSONResponse
-from hubless.domain.values import value
+from functions.api.dependencies import Settings
+from functions.api.json_codec import JSONResponse
 
 PAGINATED = "application/jupyterhub-pagination+json"
 _LARGEST = 2**53  # what every JSON reader keeps exactly
+_INTEGER = WithJsonSchema({"type": "integer"})
 
 
-@value
+@dataclass(frozen=True, slots=True)
 class Window:
-    """Which part of a list is wanted, and whether it is to be wrapped."""
+    """The part of a list that a request asks for."""
 
+    request: Request
     offset: int
     limit: int
     wrapped: bool
 
+    def response(self, items: list[Any] | dict[str, Any], total: int) -> JSONResponse:
+        """Return the items bare, or wrapped with the address of the next page."""
+        if not self.wrapped:
+            return JSONResponse(items)
+        following = None
+        if self.offset + self.limit < total:
+            step = {"offset": self.offset + self.limit, "limit": self.limit}
+            query = [(k, v) for k, v in self.request.query_params.multi_items() if k not in step]
+            following = step | {"url": str(self.request.url.replace(query=urlencode([*query, *step.items()])))}
+        frame = {"offset": self.offset, "limit": self.limit, "total": total, "next": following}
+        return JSONResponse({"items": items, "_pagination": frame}, media_type="application/json")
 
-def window(request: Request) -> Window:
+
+async def window(
+    request: Request,
+    settings: Settings,
+    offset: Annotated[str | None, _INTEGER, Query(description="How many to leave out")] = None,
+    limit: Annotated[str | None, _INTEGER, Query(description="How many to show; the hub has a maximum")] = None,
+) -> Window:
     """Return the part that the request names.
 
     Raises:
-        HTTPException: 400 when offset or limit is no number.
+        HTTPException: 400 when offset or limit is no integer.
     """
-    bounds = hub_of(request).settings.servers
-    # JupyterHub looks for the type alone: one with parameters is another.
+    bounds = settings.servers
+    # JupyterHub compares the type alone: one with parameters is another type.
     accepted = request.headers.get("accept", "").lower().split(",")
     wrapped = PAGINATED in {kind.strip() for kind in accepted}
-    offset = abs(_number(request, "offset", 0))
-    limit = abs(_number(request, "limit", bounds.api_page_limit if wrapped else bounds.api_page_max_limit))
-    return Window(offset, min(max(limit, 1), bounds.api_page_max_limit), wrapped)
+    first = abs(_number("offset", offset, 0))
+    size = abs(_number("limit", limit, bounds.api_page_limit if wrapped else bounds.api_page_max_limit))
+    return Window(request, first, min(max(size, 1), bounds.api_page_max_limit), wrapped)
 
 
-def wrapped(request: Request) -> Window:
-    """Return the part that the request names, of a list that is always wrapped.
-
-    Raises:
-        HTTPException: as `window` does.
-    """
-    return replace(window(request), wrapped=True)
+Part = Annotated[Window, Depends(window)]
 
 
-def reply(request: Request, part: Window, items: list[Any] | dict[str, Any], total: int) -> JSONResponse:
-    """Return the items bare, or wrapped with the address of the next page."""
-    if not part.wrapped:
-        return JSONResponse(items)
-    following = None
-    if part.offset + part.limit < total:
-        step = {"offset": part.offset + part.limit, "limit": part.limit}
-        query = [(k, v) for k, v in request.query_params.multi_items() if k not in step]
-        following = step | {"url": str(request.url.replace(query=urlencode([*query, *step.items()])))}
-    frame = {"offset": part.offset, "limit": part.limit, "total": total, "next": following}
-    return JSONResponse({"items": items, "_pagination": frame}, media_type="application/json")
+async def _wrapped(part: Part) -> Window:
+    return replace(part, wrapped=True)
 
 
-def _number(request: Request, name: str, default: int) -> int:
-    text = request.query_params.get(name)
+WrappedPart = Annotated[Window, Depends(_wrapped)]
+"""The part of a list that is always wrapped."""
+
+
+def _number(name: str, text: str | None, default: int) -> int:
     if text is None:
         return default
     try:

@@ -1,21 +1,25 @@
-"""Pages: Jinja2 templates with what every page needs."""
+"""Pages: Jinja2 templates with what every page shows."""
 
 import hashlib
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
 
+from fastapi import Depends
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
+
+from functions.api.auth.visitors import visitor
+from functions.api.dependencies import hub_of
+from functions.api.version import VERSION
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
-VERSION = "6.1.1"  # of the JupyterHub API that this implements
 
 
 @lru_cache(maxsize=1)
@@ -38,29 +42,40 @@ def static_url(path: str) -> str:
     return f"/hub/static/{quote(path)}?v={digest}"
 
 
-def page(
-    request: Request, template: str, *, status_code: int = 200, headers: Mapping[str, str] | None = None, **context: Any
-) -> HTMLResponse:
-    """Return *template* rendered for who asks."""
-    from functions.api.asking import visitor  # noqa: PLC0415 an error page must be possible while asking fails
+class Renderer:
+    """Renders pages for whoever sent one request."""
 
-    who = visitor(request)
-    html = (
-        _environment()
-        .get_template(template)
-        .render(
-            hub_name=request.app.state.hub.settings.hub.name,
-            user=who.user,
-            xsrf=who.xsrf,
-            base_url="/hub/",
-            static_url=static_url,
-            version=VERSION,
-            may_admin=who.may_admin,
-            services=who.services,
-            **context,
+    def __init__(self, request: Request) -> None:
+        self._request = request
+
+    def __call__(
+        self, template: str, *, status_code: int = 200, headers: Mapping[str, str] | None = None, **context: Any
+    ) -> HTMLResponse:
+        """Return *template* rendered with *context* and what every page shows."""
+        who = visitor(self._request)
+        html = (
+            _environment()
+            .get_template(template)
+            .render(
+                hub_name=hub_of(self._request).settings.hub.name,
+                user=who.user,
+                xsrf=who.xsrf,
+                base_url="/hub/",
+                static_url=static_url,
+                version=VERSION,
+                may_admin=who.may_admin,
+                services=who.services,
+                **context,
+            )
         )
-    )
-    response = HTMLResponse(html, status_code, dict(headers or {}))
-    response.headers["Cache-Control"] = "no-store"
-    who.renew_xsrf(response)
-    return response
+        response = HTMLResponse(html, status_code, dict(headers or {}))
+        response.headers["Cache-Control"] = "no-store"
+        who.renew_xsrf(response)
+        return response
+
+
+async def _renderer(request: Request) -> Renderer:
+    return Renderer(request)
+
+
+Render = Annotated[Renderer, Depends(_renderer)]

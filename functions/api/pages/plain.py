@@ -1,31 +1,36 @@
-"""The rest of what a browser may ask the hub for: static files, health, metrics, errors, policy reports."""
+"""The rest of what a browser asks the hub for: files, health, metrics, errors, policy reports, and paths without a page."""
 
 from functools import lru_cache
 from pathlib import Path
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import FileResponse, RedirectResponse, Response
+from starlette.routing import Match
 
-from functions.api.asking import actor_of, asking
-from functions.api.rendering import STATIC, page
+from functions.api.auth.authentication import MaybeActor
+from functions.api.auth.visitors import PageActor
+from functions.api.dependencies import WholeHub
+from functions.api.error_handlers import answer
+from functions.api.rendering import STATIC, Render
+from functions.api.routers import page_router, root_router
 from functions.api.routes.hub import metrics_text
-from functions.api.routing import Router
 
-router = Router()
-_YEAR = 31_536_000
+pages, everywhere = page_router(), root_router()
+_YEAR = 31_536_000  # seconds
 _TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", ".png": "image/png"}
+_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 
 
 @lru_cache(maxsize=1)
 def _files() -> dict[str, Path]:
-    """Return what there is, by path: nothing else can be asked for."""
+    """Return the static files by path; nothing else can be asked for."""
     return {str(file.relative_to(STATIC)): file for file in STATIC.rglob("*") if file.suffix in _TYPES}
 
 
-@router.get("/static/{path:path}")
+@pages.get("/static/{path:path}")
 async def static(request: Request, path: str) -> Response:
-    """Return a static file; one that is asked for by its content's hash may be kept for a year."""
+    """Return a static file. A browser may keep one for a year if it asks with the hash of its content."""
     file = _files().get(path)
     if file is None:
         raise HTTPException(404)
@@ -33,47 +38,59 @@ async def static(request: Request, path: str) -> Response:
     return FileResponse(file, media_type=_TYPES[file.suffix], headers={"Cache-Control": keep})
 
 
-@router.get("/logo")
+@pages.get("/logo")
 async def logo() -> Response:
     """Return the logo."""
     return FileResponse(STATIC / "logo.svg", media_type="image/svg+xml")
 
 
-@router.route("/health", methods=["GET", "HEAD"])
+@pages.get("/health")
 async def health() -> Response:
     """Say that the hub answers."""
     return Response(media_type="text/html")
 
 
-@router.get("/metrics")
-async def metrics(request: Request) -> Response:
+@pages.get("/metrics")
+async def metrics(actor: MaybeActor, hub: WholeHub) -> Response:
     """Return the metrics as Prometheus text."""
-    ask = await asking(request)
-    if ask.actor is None or not ask.actor.scopes.has_everywhere("read:metrics"):
+    if actor is None or not actor.scopes.has_everywhere("read:metrics"):
         raise HTTPException(403, "Reading the metrics needs the scope read:metrics")
-    return metrics_text(ask)
+    return metrics_text(hub)
 
 
-@router.get("/error/{status:int}")
-async def error(request: Request, status: int) -> Response:
+@pages.get("/error/{status:int}")
+async def error(status: int, render: Render) -> Response:
     """Show the page of an error, for proxies that ask for it."""
     known = {404: ("Not Found", "There is nothing here."), 503: ("Service Unavailable", "The server does not answer.")}
     title, message = known.get(status, ("Error", "Something went wrong."))
     status = status if status in known else 500  # an address puts no text of its own on a page, not even digits
-    return page(
-        request,
-        "error.html",
-        status=status,
-        title=title,
-        message=message,
-        detail=None,
-        correlation_id=None,
-    )
+    return render("error.html", status=status, title=title, message=message, detail=None, correlation_id=None)
 
 
-@router.post("/security/csp-report")
-async def policy_report(request: Request) -> Response:
-    """Take a browser's report that a page broke the content security policy; only from people who are logged in."""
-    if actor_of(request) is None:
+@pages.post("/security/csp-report")
+async def policy_report(actor: PageActor) -> Response:
+    """Accept a browser's report that a page broke the content security policy; only from people who are logged in."""
+    if actor is None:
         raise HTTPException(403)
     return Response(status_code=204)
+
+
+@everywhere.get("/hub")
+async def hub_without_slash() -> Response:
+    """Redirect to the hub's first page."""
+    return RedirectResponse("/hub/", 301)
+
+
+@everywhere.api_route("/hub/{path:path}", methods=_METHODS)
+async def no_such_page(request: Request) -> Response:
+    """Answer 404, or 405 when the path takes other methods."""
+    known = any(route.matches(request.scope)[0] is Match.PARTIAL for route in request.app.router.routes)
+    return answer(request, 405 if known else 404, None)
+
+
+@everywhere.api_route("/{path:path}", methods=_METHODS)
+async def to_the_hub(request: Request) -> Response:
+    """Redirect a path that no route knows to the same path of the hub, as JupyterHub's proxy does."""
+    raw = request.scope["raw_path"].decode("ascii", "replace")
+    query = f"?{request.url.query}" if request.url.query else ""
+    return RedirectResponse("/hub/" + raw.lstrip("/") + query, 302)

@@ -1,61 +1,62 @@
 """Accepting what somebody shares by a code: a page that asks, and its answer."""
 
-from typing import Any
+from typing import Annotated, Any
 
+from fastapi import Depends
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from functions.api.asking import OwnForm, Person, hub_of
-from functions.api.destinations import located, safe_next
-from functions.api.rendering import page
-from functions.api.routing import Router
+from functions.api.auth.visitors import OwnForm, Person, user_of
+from functions.api.dependencies import Origins, Sharing
+from functions.api.redirects import RequestRedirects
+from functions.api.rendering import Render
+from functions.api.routers import page_router
 from hubless.domain import names, scopes
 from hubless.domain.errors import NotFoundError
 from hubless.domain.lifecycle import State
 from hubless.domain.users import User
 from hubless.services.sharing import Offered, SharedServer
 
-router = Router()
+router = page_router()
 
 
 @router.get("/accept-share")
-async def ask(request: Request, who: Person) -> Response:
+async def ask(request: Request, who: Person, sharing: Sharing, redirects: RequestRedirects, render: Render) -> Response:
     """Say what is offered and by whom, and ask whether to accept."""
     secret = request.query_params.get("code")
     if secret is None:
         raise HTTPException(400, "The address lacks its code. Ask for a new link.")
-    offered = _offered(request, secret, 404)
-    assert who.user is not None  # noqa: S101 a person is a user
-    if offered.of.owner.id == who.user.id:
+    offered = _offered(sharing, secret, 404)
+    if offered.of.owner.id == user_of(who).id:
         raise HTTPException(403, "You can't share with yourself!")
-    return page(
-        request,
+    return render(
         "accept_share.html",
         owner=offered.of.owner.name,
         server=_title(offered.of),
         is_ready=offered.of.server.state is State.READY,
         code=secret,
-        next=safe_next(request, request.query_params.get("next", "")) or "",
+        next=redirects.next or "",
         scopes=[{"raw": name, "description": scopes.described(name)} for name in offered.code.scopes],
     )
 
 
 @router.post("/accept-share")
-async def accept(request: Request, form: OwnForm, who: Person) -> Response:
-    """Take what is offered and lead to the server."""
+async def accept(
+    request: Request, form: OwnForm, who: Person, sharing: Sharing, redirects: RequestRedirects
+) -> Response:
+    """Accept what is offered and redirect to the server."""
     secret = form.text("code") or request.query_params.get("code", "")
-    assert who.user is not None  # noqa: S101 a person is a user
-    _offered(request, secret, 400)
-    taken = hub_of(request).sharing.accept(secret, who.user)
-    following = safe_next(request, form.text("next") or request.query_params.get("next", ""))
-    place = following or names.server_prefix(taken.of.owner.name, taken.of.server.name)
-    return RedirectResponse(located(request, place), 302)
+    _offered(sharing, secret, 400)
+    taken = sharing.accept(secret, user_of(who))
+    following = redirects.safe(form.text("next") or request.query_params.get("next", ""))
+    target = following or names.server_prefix(taken.of.owner.name, taken.of.server.name)
+    return RedirectResponse(redirects.located(target), 302)
 
 
-def _offered(request: Request, secret: str, status: int) -> Offered:
+def _offered(sharing: Sharing, secret: str, status: int) -> Offered:
     try:
-        return hub_of(request).sharing.offer_of(secret)
+        return sharing.offer_of(secret)
     except NotFoundError:
         raise HTTPException(status, "Share not found or expired. Ask for a new link.") from None
 
@@ -64,18 +65,31 @@ def _title(of: SharedServer) -> str:
     return of.server.display_name or of.server.name
 
 
-def shared_servers(request: Request, who: User) -> list[dict[str, Any]]:
-    """Return what home shows of the servers that are shared with somebody."""
-    found, _ = hub_of(request).sharing.page(offset=0, limit=100, with_user=who)
-    seen: dict[str, dict[str, Any]] = {
-        granted.of.server.id: {
-            "owner": granted.of.owner.name,
-            "title": _title(granted.of),
-            "url": located(request, names.server_prefix(granted.of.owner.name, granted.of.server.name)),
-            "state": granted.of.server.state.value,
-            "through": granted.group,
+class SharedServersView:
+    """What home shows of the servers that are shared with somebody."""
+
+    def __init__(self, sharing: Sharing, origins: Origins) -> None:
+        self._sharing, self._origins = sharing, origins
+
+    def __call__(self, who: User) -> list[dict[str, Any]]:
+        """Return a view of each server that others share with *who*."""
+        found, _ = self._sharing.page(offset=0, limit=100, with_user=who)
+        seen: dict[str, dict[str, Any]] = {
+            granted.of.server.id: {
+                "owner": granted.of.owner.name,
+                "title": _title(granted.of),
+                "url": self._origins.located(names.server_prefix(granted.of.owner.name, granted.of.server.name)),
+                "state": granted.of.server.state.value,
+                "through": granted.group,
+            }
+            for granted in found
+            if granted.of.owner.id != who.id
         }
-        for granted in found
-        if granted.of.owner.id != who.id
-    }
-    return list(seen.values())
+        return list(seen.values())
+
+
+async def _shared_servers(sharing: Sharing, origins: Origins) -> SharedServersView:
+    return SharedServersView(sharing, origins)
+
+
+SharedServers = Annotated[SharedServersView, Depends(_shared_servers)]

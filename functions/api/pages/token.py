@@ -1,66 +1,117 @@
 """The token page: one's tokens, the applications that hold some, the browsers that are logged in."""
 
 import contextlib
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Annotated, Any
 
-from starlette.requests import Request
+from fastapi import Depends
 from starlette.responses import RedirectResponse, Response
 
-from functions.api.asking import OwnForm, Person, hub_of
-from functions.api.clients import describe_client
-from functions.api.rendering import page
-from functions.api.routing import Router
-from functions.api.wire import instant
+from functions.api import dependencies
+from functions.api.auth.visitors import OwnForm, Person, user_of
+from functions.api.oauth_clients import ClientLookup, OAuthClients
+from functions.api.rendering import Render
+from functions.api.routers import page_router
+from functions.api.serializers import instant
 from hubless.domain.errors import HublessError, InvalidRequestError, NotFoundError
 from hubless.domain.tokens import Token
 from hubless.services.identity import Actor
 
-router = Router()
+router = page_router()
+
+
+@dataclass(frozen=True, slots=True)
+class _TokenPage:
+    who: Actor
+    tokens: dependencies.Tokens
+    logins: dependencies.Logins
+    clients: ClientLookup
+    render: Render
+
+    def __call__(self, *, secret: str | None = None, error: str | None = None, status: int = 200) -> Response:
+        """Return the page; *secret* is a new token, which is shown once."""
+        user = user_of(self.who)
+        held = self.tokens.of(user)
+        lifetime = self.tokens.max_lifetime
+        return self.render(
+            "token.html",
+            status_code=status,
+            tokens=[_token_view(t) for t in held if t.client_id is None],
+            applications=self._applications([t for t in held if t.client_id is not None]),
+            sessions=[
+                {"id": s.id, "agent": s.agent, "created": instant(s.created_at), "is_this": s.id == self.who.session_id}
+                for s in self.logins.sessions_of(user)
+            ],
+            new_token=secret,
+            max_lifetime=None if lifetime is None else int(lifetime.total_seconds()),
+            error=error,
+        )
+
+    def _applications(self, issued: list[Token]) -> list[dict[str, Any]]:
+        by_client: dict[str, list[Token]] = {}
+        for token in issued:
+            by_client.setdefault(token.client_id or "", []).append(token)
+        return [
+            {
+                "client_id": client_id,
+                "description": self.clients.describe(held[0]),
+                "tokens": len(held),
+                "last_activity": max((instant(t.last_activity_at or t.created_at) or "" for t in held), default=None),
+                "ids": [t.id for t in held],
+            }
+            for client_id, held in by_client.items()
+        ]
+
+
+async def _page(
+    who: Person, tokens: dependencies.Tokens, logins: dependencies.Logins, clients: OAuthClients, render: Render
+) -> _TokenPage:
+    return _TokenPage(who, tokens, logins, clients, render)
+
+
+TokenPage = Annotated[_TokenPage, Depends(_page)]
 
 
 @router.get("/token")
-async def tokens(request: Request, who: Person) -> Response:
+async def show_tokens(page: TokenPage) -> Response:
     """Show what acts for this person."""
-    return _page(request, who)
+    return page()
 
 
 @router.post("/token")
-async def new_token(request: Request, form: OwnForm, who: Person) -> Response:
+async def new_token(form: OwnForm, page: TokenPage) -> Response:
     """Issue a token and show it once."""
-    hub = hub_of(request)
-    assert who.user is not None  # noqa: S101 a person is a user
     try:
-        _, secret = hub.tokens.issue_to(
-            who.user,
+        _, secret = page.tokens.issue_to(
+            user_of(page.who),
             note=form.text("note") or "Requested via token page",
             expires_in=_lifetime(form.text("expires_in")),
             raw_scopes=form.text("scopes").split() or None,
         )
     except HublessError as refused:
-        return _page(request, who, error=str(refused), status=400)
-    return _page(request, who, secret=secret, status=201)
+        return page(error=str(refused), status=400)
+    return page(secret=secret, status=201)
 
 
 @router.post("/token/revoke")
-async def revoke(request: Request, form: OwnForm, who: Person) -> Response:
+async def revoke(
+    form: OwnForm, who: Person, tokens: dependencies.Tokens, token_store: dependencies.TokenStore
+) -> Response:
     """Revoke one token, or all that an application holds."""
-    hub = hub_of(request)
-    assert who.user is not None  # noqa: S101 a person is a user
+    user = user_of(who)
     if client_id := form.text("client_id"):
-        hub.token_store.delete_issued(who.user.id, client_id)
+        token_store.delete_issued(user.id, client_id)
     else:
-        hub.tokens.revoke(who.user, hub.tokens.get(who.user, form.text("token_id")))
+        tokens.revoke(user, tokens.get(user, form.text("token_id")))
     return RedirectResponse("/hub/token", 303)
 
 
 @router.post("/token/end-session")
-async def end_session(request: Request, form: OwnForm, who: Person) -> Response:
+async def end_session(form: OwnForm, who: Person, logins: dependencies.Logins) -> Response:
     """End one of this person's browser sessions."""
-    hub = hub_of(request)
-    assert who.user is not None  # noqa: S101 a person is a user
-    with contextlib.suppress(NotFoundError):  # it has ended, which is what is wanted
-        hub.logins.close(who.user, form.text("session_id"))
+    with contextlib.suppress(NotFoundError):  # it ended already, which is what is wanted
+        logins.close(user_of(who), form.text("session_id"))
     return RedirectResponse("/hub/token", 303)
 
 
@@ -73,29 +124,6 @@ def _lifetime(text: str) -> timedelta | None:
         raise InvalidRequestError("expires_in must be a number of seconds") from None
 
 
-def _page(
-    request: Request, who: Actor, *, secret: str | None = None, error: str | None = None, status: int = 200
-) -> Response:
-    hub, user = hub_of(request), who.user
-    assert user is not None  # noqa: S101 a person is a user
-    held = hub.tokens.of(user)
-    lifetime = hub.tokens.max_lifetime
-    return page(
-        request,
-        "token.html",
-        status_code=status,
-        tokens=[_token_view(t) for t in held if t.client_id is None],
-        applications=_applications(request, [t for t in held if t.client_id is not None]),
-        sessions=[
-            {"id": s.id, "agent": s.agent, "created": instant(s.created_at), "is_this": s.id == who.session_id}
-            for s in hub.logins.sessions_of(user)
-        ],
-        new_token=secret,
-        max_lifetime=None if lifetime is None else int(lifetime.total_seconds()),
-        error=error,
-    )
-
-
 def _token_view(token: Token) -> dict[str, Any]:
     return {
         "id": token.id,
@@ -105,19 +133,3 @@ def _token_view(token: Token) -> dict[str, Any]:
         "last_activity": instant(token.last_activity_at),
         "expires_at": instant(token.expires_at),
     }
-
-
-def _applications(request: Request, issued: list[Token]) -> list[dict[str, Any]]:
-    by_client: dict[str, list[Token]] = {}
-    for token in issued:
-        by_client.setdefault(token.client_id or "", []).append(token)
-    return [
-        {
-            "client_id": client_id,
-            "description": describe_client(hub_of(request), held[0]),
-            "tokens": len(held),
-            "last_activity": max((instant(t.last_activity_at or t.created_at) or "" for t in held), default=None),
-            "ids": [t.id for t in held],
-        }
-        for client_id, held in by_client.items()
-    ]

@@ -2,34 +2,36 @@
 
 from typing import Any
 
-from functions.api.wire import instant
-from hubless.bootstrap.hub import Hub
+from functions.api.serializers import instant
 from hubless.domain import names
 from hubless.domain.lifecycle import Server, State
+from hubless.domain.origins import Origins
 from hubless.domain.users import User
+from hubless.ports.servers import ServerStore
+from hubless.services.spawning import Spawning
 
 
-def place(owner: User, server_name: str) -> str:
+def url_part(owner: User, server_name: str) -> str:
     """Return `<user>` or `<user>/<server>` as it stands in the pages' addresses."""
     return names.url_name(owner.name) + (f"/{names.url_name(server_name)}" if server_name else "")
 
 
-def own_place(hub: Hub, user: User) -> str:
-    """Return where a person is led who did not say where to: their server where it runs, and else its start."""
-    server = hub.servers.find(user.id, "")
+def default_destination(servers: ServerStore, origins: Origins, user: User) -> str:
+    """Return where a person without a `next` is redirected to: their server where it runs, or else its start."""
+    server = servers.find(user.id, "")
     is_ready = server is not None and server.state is State.READY
-    return hub.origins.located(names.server_prefix(user.name, "")) if is_ready else "/hub/spawn"
+    return origins.located(names.server_prefix(user.name, "")) if is_ready else "/hub/spawn"
 
 
-def server_view(hub: Hub, owner: User, server: Server) -> dict[str, Any]:
+def server_view(spawning: Spawning, origins: Origins, owner: User, server: Server) -> dict[str, Any]:
     """Return what the pages show of *server*."""
-    where = place(owner, server.name)
-    profile = hub.spawning.profiles.get(server.profile)
+    where = url_part(owner, server.name)
+    profile = spawning.profiles.get(server.profile)
     return {
         "name": server.name,
         "display_name": server.display_name or server.name or "Default server",
         "state": server.state.value,
-        "url": hub.origins.located(names.server_prefix(owner.name, server.name)),
+        "url": origins.located(names.server_prefix(owner.name, server.name)),
         "spawn_url": f"/hub/spawn/{where}",
         "stop_url": f"/hub/stop/{where}",
         "delete_url": f"/hub/delete/{where}",
@@ -37,5 +39,5 @@ def server_view(hub: Hub, owner: User, server: Server) -> dict[str, Any]:
         "log_tail": list(server.log_tail),
         "started": instant(server.started_at),
         "last_activity": instant(server.last_activity_at),
-        "profile": (profile.display_name or profile.name) if profile and len(hub.spawning.profiles) > 1 else "",
+        "profile": (profile.display_name or profile.name) if profile and len(spawning.profiles) > 1 else "",
     }

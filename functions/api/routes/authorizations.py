@@ -1,58 +1,79 @@
-"""Whose a token or cookie is: JupyterHub's old way to ask, before `GET /user`. Kept for clients that still do."""
+"""Whose a token or cookie is: JupyterHub's way to ask before `GET /user`, kept for old clients."""
 
+from typing import Annotated
+
+from fastapi import Depends
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from functions.api import answers, wire
-from functions.api.asking import LOGIN_COOKIE, NO_CREDENTIALS, SAFE_LOGIN_COOKIE, Ask, Asking
-from functions.api.jsontext import JSONResponse
-from functions.api.openapi import Operation
-from functions.api.routing import Router
+from functions.api import response_schemas as schemas
+from functions.api import serializers
+from functions.api.auth.authentication import NO_CREDENTIALS, CurrentActor
+from functions.api.auth.cookies import LOGIN_COOKIE, SAFE_LOGIN_COOKIE
+from functions.api.dependencies import Identities, Roles, Servers
+from functions.api.json_codec import JSONResponse
+from functions.api.routers import api_router
 from hubless.domain import scopes
 from hubless.domain.scopes import Bearer
 from hubless.services.identity import Actor
 
-router = Router()
+router = api_router("/authorizations", tag="authorizations")
 
 
-@router.get("/authorizations/token/{secret:segment}", Operation(gives=answers.User | answers.Service))
-async def owner_of_token(ask: Ask, secret: str) -> Response:
+async def _by_token(actor: CurrentActor) -> Actor:
+    if actor.session is not None:
+        raise HTTPException(403, NO_CREDENTIALS)
+    return actor
+
+
+TokenActor = Annotated[Actor, Depends(_by_token)]
+
+
+@router.get("/token/{secret:segment}", response_model=schemas.User | schemas.Service)
+async def owner_of_token(
+    asker: TokenActor, secret: str, identities: Identities, roles: Roles, servers: Servers
+) -> Response:
     """Return whose a token is."""
-    _needs_token(ask)
-    return _owner(ask, ask.hub.identities.of_token(secret))
+    return _owner(asker, identities.of_token(secret), roles, servers)
 
 
-@router.post("/authorizations/token", Operation(gives=answers.Problem, status=404, is_open=True))
+@router.post("/token", status_code=404, response_model=schemas.Problem)
 async def issue_by_password() -> Response:
     """Refuse: JupyterHub removed this in 2.0."""
     raise HTTPException(404, "This was removed in JupyterHub 2.0. Use /hub/api/users/:user/tokens instead.")
 
 
-@router.get("/authorizations/cookie/{name:segment}", Operation(gives=answers.User))
-@router.get("/authorizations/cookie/{name:segment}/{secret:segment}", Operation(gives=answers.User))
-async def owner_of_cookie(ask: Ask, name: str, request: Request, secret: str | None = None) -> Response:
-    """Return who is logged in with a cookie; its value is in the path or is the body."""
-    _needs_token(ask)
-    if secret is None:
-        secret = (await request.body()).decode("ascii", "replace")
-    return _owner(ask, ask.hub.identities.of_session(secret) if name in {LOGIN_COOKIE, SAFE_LOGIN_COOKIE} else None)
+@router.get("/cookie/{name:segment}", response_model=schemas.User)
+async def owner_of_cookie_in_body(
+    asker: TokenActor, name: str, request: Request, identities: Identities, roles: Roles, servers: Servers
+) -> Response:
+    """Return who is logged in with the cookie whose value is the body."""
+    secret = (await request.body()).decode("ascii", "replace")
+    return _owner(asker, _of_cookie(identities, name, secret), roles, servers)
 
 
-def _needs_token(ask: Asking) -> None:
-    if ask.known().session is not None:
-        raise HTTPException(403, NO_CREDENTIALS)
+@router.get("/cookie/{name:segment}/{secret:segment}", response_model=schemas.User)
+async def owner_of_cookie(
+    asker: TokenActor, name: str, secret: str, identities: Identities, roles: Roles, servers: Servers
+) -> Response:
+    """Return who is logged in with a cookie."""
+    return _owner(asker, _of_cookie(identities, name, secret), roles, servers)
 
 
-def _owner(ask: Asking, found: Actor | None) -> Response:
-    """Return the owner's model with what the asker may see; who holds the secret may always see the name."""
+def _of_cookie(identities: Identities, name: str, secret: str) -> Actor | None:
+    return identities.of_session(secret) if name in {LOGIN_COOKIE, SAFE_LOGIN_COOKIE} else None
+
+
+def _owner(asker: Actor, found: Actor | None, roles: Roles, servers: Servers) -> Response:
+    """Return the owner's model with what the asker may see. Who holds the secret may always see the name."""
     if found is None:
         raise HTTPException(404)
-    shown = ask.known().scopes
+    shown = asker.scopes
     if found.user is None:
         assert found.service is not None  # noqa: S101 an actor is one or the other
         shown |= scopes.expand(scopes.IDENTIFY_SERVICE, Bearer(service=found.service.name))
-        return JSONResponse(wire.service_model(found.service, shown, ask.hub.roles))
+        return JSONResponse(serializers.service_model(found.service, shown, roles))
     shown |= scopes.expand(scopes.IDENTIFY, Bearer(user=found.user.name))
-    servers = ask.hub.servers.of_owners([found.user.id]) if shown.has("read:servers") else ()
-    return JSONResponse(wire.UserView(shown, ask.hub.roles).model(found.user, servers))
+    running = servers.of_owners([found.user.id]) if shown.has("read:servers") else ()
+    return JSONResponse(serializers.UserView(shown, roles).model(found.user, running))

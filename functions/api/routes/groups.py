@@ -1,163 +1,186 @@
 """Groups: listing, creating, members, properties, removing."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Annotated, Any
 
+from fastapi import Body, Depends
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from functions.api import answers, bodies, paging, wire
-from functions.api.asking import OUT_OF_REACH, Ask, Asking
-from functions.api.jsontext import JSONResponse
-from functions.api.openapi import PAGING, Operation
-from functions.api.routing import Router
+from functions.api import dependencies, serializers
+from functions.api import request_schemas as requests
+from functions.api import response_schemas as schemas
+from functions.api.auth.authentication import CurrentActor
+from functions.api.auth.scope_checks import OUT_OF_REACH, group_in_path, holds, holds_everywhere, holds_for
+from functions.api.json_codec import JSONResponse
+from functions.api.paging import Part
+from functions.api.routers import api_router, problems
 from hubless.domain import names
 from hubless.domain.errors import InvalidRequestError, NotFoundError
 from hubless.domain.roles import of_group
 from hubless.domain.scopes import Bearer, expand
 from hubless.domain.users import Group
 from hubless.services.identifiers import new_id
+from hubless.services.identity import Actor
 
-router = Router()
+router = api_router("/groups", tag="groups")
 _READS = ("read:groups", "read:groups:name", "read:roles:groups")
+ChangedGroup = Annotated[Group, group_in_path("groups")]
 
 
-@router.get(
-    "/groups", Operation(("list:groups",), gives=list[answers.Group] | answers.Page[answers.Group], query=PAGING)
-)
-async def list_groups(ask: Ask, request: Request) -> Response:
-    """List groups, page by page."""
-    actor, part = ask.needs_of("list:groups", "group"), paging.window(request)
-    reach = None if actor.scopes.has_everywhere("list:groups") else actor.scopes.values("list:groups", "group")
-    found, total = ask.hub.groups.page(offset=part.offset, limit=part.limit, names=reach)
-    return paging.reply(request, part, [_model(ask, group) for group in found], total)
+@dataclass(frozen=True, slots=True)
+class _Changes:
+    """Creates groups and members in the name of one actor."""
+
+    actor: Actor
+    groups: dependencies.Groups
+    identities: dependencies.Identities
+    roles: dependencies.Roles
+    clock: dependencies.Clock
+
+    def create(self, wanted: list[str], users: list[str], properties: dict[str, Any]) -> list[dict[str, Any]]:
+        """Create the groups and return their models."""
+        self.require_roles_of(wanted, users)
+        now, members = self.clock.now(), tuple(sorted(set(users)))
+        groups = [
+            Group(new_id("g", now), names.check_group_name(name), members, properties) for name in dict.fromkeys(wanted)
+        ]
+        try:
+            self.groups.create(*groups)
+        except NotFoundError as missing:
+            raise InvalidRequestError(f"No such user: {missing.name}") from missing
+        return [self.model(group) for group in groups]
+
+    def require_roles_of(self, group_names: Iterable[str], members: Iterable[str]) -> None:
+        """Refuse members to whom a group's roles would give more than the actor holds or administers.
+
+        Raises:
+            HTTPException: 403 naming the member.
+        """
+        given = dict.fromkeys(role for name in group_names for role in of_group(name, self.roles))
+        if self.actor.is_admin or not given:
+            return
+        groups_of = self.identities.groups_of(*filter(None, [self.actor.user]))
+        for member in members:
+            raw = tuple(scope for role in given for scope in self.roles[role].scopes)
+            if not all(self.actor.scopes.covers(scope, groups_of) for scope in expand(raw, Bearer(user=member)).all):
+                raise HTTPException(
+                    403, f"The roles of this group allow more than you may: only an admin adds {member[:60]}"
+                )
+
+    def changed(self, name: str) -> Response:
+        """Return the model of a group that was changed."""
+        group = self.groups.find(name)
+        if group is None:
+            raise HTTPException(404, f"No such group: {name[:60]}")
+        return JSONResponse(self.model(group))
+
+    def model(self, group: Group) -> dict[str, Any]:
+        """Return the group's model with what the actor may see of it."""
+        return serializers.group_model(group, self.actor.scopes, self.roles)
 
 
-@router.post(
-    "/groups",
-    Operation(
-        ("admin:groups",), takes=bodies.NewGroups, gives=list[answers.Group], status=201, also=(409,), needs_body=True
-    ),
-)
-async def create_groups(ask: Ask, request: Request) -> Response:
-    """Create many groups with the same members."""
-    ask.needs_everywhere("admin:groups")
-    body = await bodies.read(request, bodies.NewGroups)
-    made = _create(ask, body.groups, body.users, {})
-    return JSONResponse([_model(ask, group) for group in made], 201)
+async def _changes(
+    actor: CurrentActor,
+    groups: dependencies.Groups,
+    identities: dependencies.Identities,
+    roles: dependencies.Roles,
+    clock: dependencies.Clock,
+) -> _Changes:
+    return _Changes(actor, groups, identities, roles, clock)
 
 
-@router.get("/groups/{name:segment}", Operation(_READS, gives=answers.Group))
-async def read_group(ask: Ask, name: str) -> Response:
-    """Return one group."""
-    return JSONResponse(_model(ask, group_within_reach(ask, name, *_READS)))
+Changes = Annotated[_Changes, Depends(_changes)]
 
 
-@router.post(
-    "/groups/{name:segment}",
-    Operation(("admin:groups",), takes=bodies.NewGroup, gives=answers.Group, status=201, also=(409,)),
-)
-async def create_group(ask: Ask, name: str, request: Request) -> Response:
-    """Create one group."""
-    actor = ask.needs("admin:groups")
-    if not actor.scopes.covers_group("admin:groups", name):
+async def _maker_of_group(request: Request, actor: Annotated[Actor, holds("admin:groups")]) -> Actor:
+    if not actor.scopes.covers_group("admin:groups", request.path_params["name"]):
         raise HTTPException(404, OUT_OF_REACH)
-    body = await bodies.read(request, bodies.NewGroup)
-    return JSONResponse(_model(ask, _create(ask, [name], body.users, body.properties)[0]), 201)
+    return actor
 
 
-@router.delete("/groups/{name:segment}", Operation(("delete:groups",), status=204))
-async def delete_group(ask: Ask, name: str) -> Response:
+MakerOfGroup = Annotated[Actor, Depends(_maker_of_group)]
+
+
+@router.get("", response_model=list[schemas.Group] | schemas.Page[schemas.Group])
+async def list_groups(
+    actor: Annotated[Actor, holds_for("list:groups", "group")],
+    part: Part,
+    groups: dependencies.Groups,
+    roles: dependencies.Roles,
+) -> Response:
+    """List groups, page by page."""
+    reach = None if actor.scopes.has_everywhere("list:groups") else actor.scopes.values("list:groups", "group")
+    found, total = groups.page(offset=part.offset, limit=part.limit, names=reach)
+    return part.response([serializers.group_model(group, actor.scopes, roles) for group in found], total)
+
+
+@router.post("", status_code=201, response_model=list[schemas.Group], responses=problems(409, 413))
+async def create_groups(
+    _actor: Annotated[Actor, holds_everywhere("admin:groups")], body: requests.NewGroups, changes: Changes
+) -> Response:
+    """Create many groups with the same members."""
+    return JSONResponse(changes.create(body.groups, body.users, {}), 201)
+
+
+@router.get("/{name:segment}", response_model=schemas.Group)
+async def read_group(
+    group: Annotated[Group, group_in_path(*_READS)], actor: CurrentActor, roles: dependencies.Roles
+) -> Response:
+    """Return one group."""
+    return JSONResponse(serializers.group_model(group, actor.scopes, roles))
+
+
+@router.post("/{name:segment}", status_code=201, response_model=schemas.Group, responses=problems(409, 413))
+async def create_group(
+    name: str,
+    _actor: MakerOfGroup,
+    changes: Changes,
+    body: requests.NewGroup | None = None,
+) -> Response:
+    """Create one group."""
+    wanted = body or requests.NewGroup()
+    return JSONResponse(changes.create([name], wanted.users, wanted.properties)[0], 201)
+
+
+@router.delete("/{name:segment}", status_code=204)
+async def delete_group(
+    group: Annotated[Group, group_in_path("delete:groups")], groups: dependencies.Groups
+) -> Response:
     """Remove a group; its members stay users."""
-    ask.hub.groups.delete(group_within_reach(ask, name, "delete:groups").id)
+    groups.delete(group.id)
     return Response(status_code=204)
 
 
-@router.post(
-    "/groups/{name:segment}/users", Operation(("groups",), takes=bodies.Members, gives=answers.Group, needs_body=True)
-)
-async def add_members(ask: Ask, name: str, request: Request) -> Response:
+@router.post("/{name:segment}/users", response_model=schemas.Group, responses=problems(413))
+async def add_members(group: ChangedGroup, body: requests.Members, changes: Changes) -> Response:
     """Make users members."""
-    group, body = group_within_reach(ask, name, "groups"), await bodies.read(request, bodies.Members)
-    _may_give_roles(ask, [name], body.users)
+    changes.require_roles_of([group.name], body.users)
     try:
-        ask.hub.groups.add_users(group.id, body.users)
+        changes.groups.add_users(group.id, body.users)
     except NotFoundError as missing:
         raise InvalidRequestError(f"No such user: {missing.name}") from missing
-    return JSONResponse(_model(ask, _again(ask, name)))
+    return changes.changed(group.name)
 
 
-@router.delete(
-    "/groups/{name:segment}/users", Operation(("groups",), takes=bodies.Members, gives=answers.Group, needs_body=True)
-)
-async def remove_members(ask: Ask, name: str, request: Request) -> Response:
-    """End users' membership; who is no member stays none, but who is no user is a mistake."""
-    group, body = group_within_reach(ask, name, "groups"), await bodies.read(request, bodies.Members)
+@router.delete("/{name:segment}/users", response_model=schemas.Group, responses=problems(413))
+async def remove_members(
+    group: ChangedGroup, body: requests.Members, changes: Changes, users: dependencies.Users
+) -> Response:
+    """End users' membership. A user who is no member changes nothing; a name that is no user's is an error."""
     for user in set(body.users).difference(group.users):
-        if ask.hub.users.find(user) is None:
+        if users.find(user) is None:
             raise InvalidRequestError(f"No such user: {user[:60]}")
-    ask.hub.groups.remove_users(group.id, body.users)
-    return JSONResponse(_model(ask, _again(ask, name)))
+    changes.groups.remove_users(group.id, body.users)
+    return changes.changed(group.name)
 
 
-@router.put(
-    "/groups/{name:segment}/properties",
-    Operation(("groups",), takes=bodies.Anything, gives=answers.Group, needs_body=True),
-)
-async def set_properties(ask: Ask, name: str, request: Request) -> Response:
+@router.put("/{name:segment}/properties", response_model=schemas.Group, responses=problems(413))
+async def set_properties(
+    group: ChangedGroup, properties: Annotated[dict[str, Any], Body()], changes: Changes
+) -> Response:
     """Replace a group's properties."""
-    group, body = group_within_reach(ask, name, "groups"), await bodies.raw_json(request)
-    if not isinstance(body, dict):
-        raise InvalidRequestError("Properties must be a JSON object")
-    ask.hub.groups.set_properties(group.id, body)
-    return JSONResponse(_model(ask, _again(ask, name)))
-
-
-def group_within_reach(ask: Asking, name: str, *needed: str) -> Group:
-    """Return the group of that name when the actor holds one of the scopes for it.
-
-    Raises:
-        HTTPException: 403 when it holds none of them, 404 alike when the group is out of its reach or not there.
-    """
-    actor = ask.needs(*needed)
-    if not any(actor.scopes.covers_group(scope, name) for scope in needed):
-        raise HTTPException(404, OUT_OF_REACH)
-    return _again(ask, name)
-
-
-def _again(ask: Asking, name: str) -> Group:
-    group = ask.hub.groups.find(name)
-    if group is None:
-        raise HTTPException(404, f"No such group: {name[:60]}")
-    return group
-
-
-def _may_give_roles(ask: Asking, group_names: Iterable[str], members: Iterable[str]) -> None:
-    """Refuse to make somebody, oneself perhaps, hold by a group's roles what the asker neither holds nor administers."""
-    actor, given = ask.known(), dict.fromkeys(role for name in group_names for role in of_group(name, ask.hub.roles))
-    if actor.is_admin or not given:
-        return
-    groups_of = ask.hub.identities.groups_of(*filter(None, [actor.user]))
-    for member in members:
-        raw = tuple(scope for role in given for scope in ask.hub.roles[role].scopes)
-        if not all(actor.scopes.covers(scope, groups_of) for scope in expand(raw, Bearer(user=member)).all):
-            raise HTTPException(
-                403, f"The roles of this group allow more than you may: only an admin adds {member[:60]}"
-            )
-
-
-def _create(ask: Asking, wanted: list[str], users: list[str], properties: dict[str, object]) -> list[Group]:
-    _may_give_roles(ask, wanted, users)
-    now, members = ask.hub.clock.now(), tuple(sorted(set(users)))
-    groups = [
-        Group(new_id("g", now), names.check_group_name(name), members, properties) for name in dict.fromkeys(wanted)
-    ]
-    try:
-        ask.hub.groups.create(*groups)
-    except NotFoundError as missing:
-        raise InvalidRequestError(f"No such user: {missing.name}") from missing
-    return groups
-
-
-def _model(ask: Asking, group: Group) -> dict[str, object]:
-    return wire.group_model(group, ask.known().scopes, ask.hub.roles)
+    changes.groups.set_properties(group.id, properties)
+    return changes.changed(group.name)

@@ -1,19 +1,24 @@
-"""The hub itself: version, info, health, metrics, who am I, and the routes."""
+"""The hub itself: version, info, health, metrics, who is asking, and the routes."""
 
 import sys
 from collections.abc import Mapping
 from datetime import timedelta
+from typing import Annotated, Any
 
+from fastapi import Body
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from functions.api import answers, bodies, paging, wire
-from functions.api.asking import Ask, Asking
-from functions.api.jsontext import JSONResponse
-from functions.api.openapi import PAGING, Operation
-from functions.api.rendering import VERSION
-from functions.api.routing import Router
+from functions.api import request_schemas as requests
+from functions.api import response_schemas as schemas
+from functions.api import serializers
+from functions.api.auth.authentication import MaybeActor
+from functions.api.auth.scope_checks import holds_everywhere
+from functions.api.dependencies import Origins, Roles, Routing, Servers, Services, Stopping, Users, WholeHub
+from functions.api.json_codec import JSONResponse
+from functions.api.paging import Part
+from functions.api.routers import api_router, content, problems
+from functions.api.version import VERSION
 from hubless.bootstrap.hub import Hub
 from hubless.domain import names, scopes
 from hubless.domain.lifecycle import ACTIVE, State
@@ -21,22 +26,47 @@ from hubless.domain.origins import host_of_route
 from hubless.domain.scopes import Bearer
 from hubless.services.identity import Actor
 
-router = Router()
+router = api_router(tag="hub")
 _PERIODS = {"24h": timedelta(days=1), "7d": timedelta(days=7), "30d": timedelta(days=30)}
+_PROXY = holds_everywhere("proxy")
 
 
-@router.get("/", Operation(gives=answers.Version, is_open=True))
-@router.get("", Operation(gives=answers.Version, is_open=True))
+@router.get("/user", response_model=schemas.Identity)
+async def whoami(actor: MaybeActor, roles: Roles, origins: Origins, servers: Servers) -> Response:
+    """Return who is asking, with the scopes that they hold now."""
+    if actor is None:
+        raise HTTPException(403)
+    model = _user_model(actor, roles, origins, servers) if actor.user else _service_model(actor, roles)
+    return JSONResponse(
+        model | {"token_id": actor.token_id, "session_id": actor.session_id, "scopes": actor.scopes.texts()}
+    )
+
+
+def _user_model(actor: Actor, roles: Roles, origins: Origins, servers: Servers) -> dict[str, Any]:
+    """Return the model of the user who asks: the name always, the other fields as the scopes show them."""
+    assert actor.user is not None  # noqa: S101 the caller looked
+    shown = actor.scopes | scopes.expand(scopes.IDENTIFY, Bearer(user=actor.name))
+    running = servers.of_owners([actor.user.id]) if shown.has("read:servers") else ()
+    return serializers.UserView(shown, roles, origins).model(actor.user, running) or {}
+
+
+def _service_model(actor: Actor, roles: Roles) -> dict[str, Any]:
+    """Return the model of the service that asks: the name always, the other fields as the scopes show them."""
+    assert actor.service is not None  # noqa: S101 an actor is one or the other
+    shown = actor.scopes | scopes.expand(scopes.IDENTIFY_SERVICE, Bearer(service=actor.name))
+    return serializers.service_model(actor.service, shown, roles)
+
+
+@router.get("/", response_model=schemas.Version)
+@router.get("", response_model=schemas.Version)
 async def version() -> Response:
     """Return the version of the API that this implements."""
     return JSONResponse({"version": VERSION})
 
 
-@router.get("/info", Operation(("read:hub",), gives=answers.Info))
-async def info(ask: Ask) -> Response:
+@router.get("/info", response_model=schemas.Info)
+async def info(_actor: Annotated[Actor, holds_everywhere("read:hub")], hub: WholeHub) -> Response:
     """Return what runs here."""
-    ask.needs_everywhere("read:hub")
-    hub = ask.hub
     return JSONResponse(
         {
             "version": VERSION,
@@ -48,25 +78,24 @@ async def info(ask: Ask) -> Response:
     )
 
 
-@router.route("/health", methods=["GET", "HEAD"], operation=Operation(gives=str, media="text/html", is_open=True))
+@router.get("/health", response_class=Response, responses=content("text/html"))
 async def health() -> Response:
     """Say that the hub answers."""
     return Response(media_type="text/html")
 
 
-@router.get("/metrics", Operation(("read:metrics",), gives=str, media="text/plain"))
-async def metrics(ask: Ask) -> Response:
+@router.get("/metrics", response_class=Response, responses=content("text/plain"))
+async def metrics(_actor: Annotated[Actor, holds_everywhere("read:metrics")], hub: WholeHub) -> Response:
     """Return the metrics as Prometheus text."""
-    ask.needs_everywhere("read:metrics")
-    return metrics_text(ask)
+    return metrics_text(hub)
 
 
-def metrics_text(ask: Asking) -> Response:
+def metrics_text(hub: Hub) -> Response:
     """Return what the store can count, in Prometheus' text format 0.0.4.
 
-    Nothing is summed up in a process: there are many, and they come and go. Names are JupyterHub's where it has them.
+    No process keeps counters: there are many processes, and they come and go. Names are JupyterHub's where it has them.
     """
-    hub, now = ask.hub, ask.hub.clock.now()
+    now = hub.clock.now()
     lines = [
         *_gauge(
             "jupyterhub_running_servers",
@@ -84,7 +113,7 @@ def metrics_text(ask: Asking) -> Response:
         ),
         *_gauge(
             "hubless_servers",
-            "the number of servers on the way to or from running, and of those that run",
+            "the number of servers in each state but the inactive ones",
             {f'{{state="{state}"}}': hub.servers.count([state]) for state in sorted(ACTIVE)},
         ),
     ]
@@ -99,51 +128,32 @@ def _gauge(name: str, text: str, values: Mapping[str, int]) -> list[str]:
     ]
 
 
-@router.get("/user", Operation(gives=answers.Identity))
-async def whoami(ask: Ask) -> Response:
-    """Return who is asking, with the scopes that they hold now."""
-    if ask.actor is None:
-        raise HTTPException(403)
-    return JSONResponse(_identity(ask, ask.actor))
-
-
-def _identity(ask: Asking, actor: Actor) -> dict[str, object]:
-    """Return the actor's model; who it is is always told, its other fields as its scopes show them."""
-    if actor.user is not None:
-        shown = actor.scopes | scopes.expand(scopes.IDENTIFY, Bearer(user=actor.name))
-        servers = ask.hub.servers.of_owners([actor.user.id]) if shown.has("read:servers") else ()
-        model = wire.UserView(shown, ask.hub.roles, ask.hub.origins).model(actor.user, servers) or {}
-    else:
-        assert actor.service is not None  # noqa: S101 an actor is one or the other
-        shown = actor.scopes | scopes.expand(scopes.IDENTIFY_SERVICE, Bearer(service=actor.name))
-        model = wire.service_model(actor.service, shown, ask.hub.roles)
-    return model | {
-        "token_id": actor.token_id,
-        "session_id": actor.session_id,
-        "scopes": actor.scopes.texts(),
-    }
-
-
-@router.get("/proxy", Operation(("proxy",), gives=dict[str, answers.Route] | answers.RoutePage, query=PAGING))
-async def read_routes(ask: Ask, request: Request) -> Response:
+@router.get("/proxy", response_model=dict[str, schemas.Route] | schemas.RoutePage)
+async def read_routes(
+    _actor: Annotated[Actor, _PROXY],
+    part: Part,
+    routing: Routing,
+    origins: Origins,
+    servers: Servers,
+    users: Users,
+    services: Services,
+) -> Response:
     """Return the route table."""
-    ask.needs_everywhere("proxy")
-    part = paging.window(request)
-    table = sorted(ask.hub.routing.routes.all(), key=lambda route: route.prefix)
-    data = _of_whom(ask.hub)
+    table = sorted(routing.routes.all(), key=lambda route: route.prefix)
+    data = _route_data(servers, users, services)
     shown = {
         spec: {"routespec": spec, "target": f"http://{route.address}", "data": data.get(route.prefix, {})}
         for route in table[part.offset : part.offset + part.limit]
-        if (spec := host_of_route(route.prefix, ask.hub.origins.domain) + route.prefix)
+        if (spec := host_of_route(route.prefix, origins.domain) + route.prefix)
     }
-    return paging.reply(request, part, shown, len(table))
+    return part.response(shown, len(table))
 
 
-def _of_whom(hub: Hub) -> dict[str, dict[str, object]]:
-    """Return what JupyterHub tells of each route that there may be, by prefix."""
-    running = hub.servers.in_states(ACTIVE)
-    owners = hub.users.get_many({server.owner_id for server in running})
-    told: dict[str, dict[str, object]] = {service.prefix: {"service": service.name} for service in hub.services.all()}
+def _route_data(servers: Servers, users: Users, services: Services) -> dict[str, dict[str, object]]:
+    """Return what JupyterHub says about the owner of each possible route, by prefix."""
+    running = servers.in_states(ACTIVE)
+    owners = users.get_many({server.owner_id for server in running})
+    data: dict[str, dict[str, object]] = {service.prefix: {"service": service.name} for service in services.all()}
     for server in running:
         if owner := owners.get(server.owner_id):
             facts: dict[str, object] = {
@@ -151,34 +161,34 @@ def _of_whom(hub: Hub) -> dict[str, dict[str, object]]:
                 "server_name": server.name,
                 "last_activity": server.last_activity_at,
             }
-            told[names.route_prefix(owner.name, server.name)] = facts
-    return told
+            data[names.route_prefix(owner.name, server.name)] = facts
+    return data
 
 
-@router.post("/proxy", Operation(("proxy",)))
-async def check_routes(ask: Ask) -> Response:
-    """Have the routes of services written anew; servers' routes follow their records by themselves."""
-    ask.needs_everywhere("proxy")
-    ask.hub.routing.sync_services(ask.hub.services.all())
+@router.post("/proxy", response_class=Response)
+async def check_routes(_actor: Annotated[Actor, _PROXY], routing: Routing, services: Services) -> Response:
+    """Write the routes of services again. Routes of servers follow their records by themselves."""
+    routing.sync_services(services.all())
     return Response(status_code=200)
 
 
-@router.patch("/proxy", Operation(("proxy",), takes=bodies.NewProxy, needs_body=True))
-async def replace_proxy(ask: Ask, request: Request) -> Response:
-    """Accept JupyterHub's word of a new proxy; edges find the table by themselves, so there is nothing to tell them."""
-    ask.needs_everywhere("proxy")
-    if not isinstance(await bodies.raw_json(request), dict):
-        raise HTTPException(400, "need JSON body")
+@router.patch("/proxy", response_class=Response, responses=problems(413))
+async def replace_proxy(_actor: Annotated[Actor, _PROXY], body: Annotated[dict[str, Any], Body()]) -> Response:  # noqa: ARG001 JupyterHub takes one
+    """Accept JupyterHub's message about a new proxy. Edges find the route table by themselves, so nothing is to do."""
     return Response(media_type="application/json")
 
 
-@router.post("/shutdown", Operation(("shutdown",), takes=bodies.Shutdown, gives=answers.Message, status=202))
-async def shutdown(ask: Ask, request: Request) -> Response:
-    """Stop the users' servers where that is asked for; the hub itself has nothing to shut down and says so."""
-    ask.needs_everywhere("shutdown")
-    body = await bodies.read(request, bodies.Shutdown)
-    running = ask.hub.servers.in_states(ACTIVE) if body.servers else []
+@router.post("/shutdown", status_code=202, response_model=schemas.Message, responses=problems(413))
+async def shutdown(
+    _actor: Annotated[Actor, holds_everywhere("shutdown")],
+    servers: Servers,
+    stopping: Stopping,
+    body: requests.Shutdown | None = None,
+) -> Response:
+    """Stop the users' servers when asked to. The hub itself has nothing to shut down and says so."""
+    stops_servers = body is not None and body.servers
+    running = servers.in_states(ACTIVE) if stops_servers else []
     for server in running:
-        ask.hub.stopping.request_until_done(server)
-    what = f"{len(running)} servers are being stopped" if body.servers else "no server was touched"
+        stopping.request_until_done(server)
+    what = f"{len(running)} servers are being stopped" if stops_servers else "no server was touched"
     return JSONResponse({"message": f"The hub has no process to shut down; {what}"}, 202)

@@ -1,164 +1,180 @@
 """The OAuth endpoints: authorize (for browsers) and token (for servers and services)."""
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlencode
 
+from fastapi import Depends
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from functions.api import answers
-from functions.api.asking import Form, OwnForm, hub_of, person, to_login
-from functions.api.jsontext import JSONResponse
-from functions.api.openapi import Operation
-from functions.api.problems import answer
-from functions.api.rendering import page
-from functions.api.routing import Router
+from functions.api import dependencies
+from functions.api.auth.visitors import Form, OwnForm, PageActor, person, to_login, user_of
+from functions.api.error_handlers import answer
+from functions.api.json_codec import JSONResponse
+from functions.api.oauth_clients import ClientLookup, OAuthClients
+from functions.api.rendering import Renderer
+from functions.api.response_schemas import OAuthProblem
+from functions.api.routers import api_router, problems
 from hubless.domain import scopes
 from hubless.domain.errors import NotFoundError
 from hubless.domain.tokens import Client
 from hubless.services.identity import Actor
 
 if TYPE_CHECKING:
-    from functions.api.provider import Provider
+    from functions.api.oauth_provider import Provider
 
-router = Router()
+router = api_router("/oauth2", tag="oauth2")
 _SHOWN_ERRORS = {
     "invalid_client_id": "No such OAuth client",
     "mismatching_redirect_uri": "That redirect URI is not registered",
 }
+_FIELDS = ("grant_type", "code", "redirect_uri", "client_id", "client_secret", "code_verifier")
+_TOKEN_FORM = {
+    "requestBody": {
+        "content": {
+            "application/x-www-form-urlencoded": {
+                "schema": {"type": "object", "properties": {name: {"type": "string"} for name in _FIELDS}}
+            }
+        }
+    }
+}
 
 
-@router.get("/oauth2/authorize")
-async def ask(request: Request) -> Response:
-    """Authorize at once where nothing is to be asked, and ask else."""
+async def _oauth_provider(hub: dependencies.WholeHub) -> "Provider":
+    from functions.api.oauth_provider import provider_of  # noqa: PLC0415 oauthlib, which few requests need
+
+    return provider_of(hub)
+
+
+OAuthProvider = Annotated["Provider", Depends(_oauth_provider)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Authorizing:
+    """Authorizes a client for the person before the page."""
+
+    request: Request
+    provider: "Provider"
+    authorizations: dependencies.Authorizations
+    clients: ClientLookup
+    users: dependencies.Users
+    origins: dependencies.Origins
+
+    def authorize(self, actor: Actor, form: Form | None) -> Response:
+        """Redirect to the client with a code, or ask the person first."""
+        provider, request, user = self.provider, self.request, user_of(actor)
+        try:
+            wanted, credentials = provider.validate_authorization_request(str(request.url), "GET")
+            client: Client = credentials["request"].client
+            if not self.authorizations.is_open_to(user, client):
+                return answer(as_page(request), 403, f"You do not have permission to access {client.description}")
+            chosen = wanted if form is None else self._agreed(client, form)
+            granted = self.authorizations.granted(user, client, chosen)
+            if form is None and self.authorizations.needs_consent(user, client, granted):
+                return self._question(client, granted)
+            return self._redirect(credentials, actor, granted)
+        except NotFoundError:  # the session ended in this very moment
+            return to_login(request)
+        except provider.FatalClientError as fatal:
+            shown = _SHOWN_ERRORS.get(str(fatal.error), fatal.description or str(fatal.error))
+            return answer(as_page(request), 400, shown)
+        except provider.Error as error:
+            back = error.in_uri(error.redirect_uri or self._client_uri())
+            return RedirectResponse(self._located(back), 302)
+
+    def _client_uri(self) -> str:
+        """Return the registered address of the client that the request names; only known clients come this far."""
+        client = self.clients.find(self.request.query_params.get("client_id", ""))
+        if client is None:
+            raise HTTPException(400, "No such OAuth client")
+        return client.redirect_uri
+
+    def _agreed(self, client: Client, form: Form) -> list[str]:
+        agreed = form.texts("scopes")
+        if not self.authorizations.may_ask(client, agreed):
+            from oauthlib.oauth2.rfc6749.errors import InvalidScopeError  # noqa: PLC0415 rare
+
+            raise InvalidScopeError
+        return agreed
+
+    def _redirect(self, credentials: dict[str, Any], actor: Actor, granted: tuple[str, ...]) -> Response:
+        facts = {"user": actor.user, "session_id": actor.session_id or "", "scopes": list(granted)}
+        headers, _body, status = self.provider.create_authorization_response(
+            str(self.request.url), "GET", scopes=list(granted), credentials=credentials | facts
+        )
+        response = RedirectResponse(self._located(headers["Location"]), status)
+        response.headers["Cache-Control"] = "no-store"
+        return response
+
+    def _located(self, uri: str) -> str:
+        """Return *uri*, at its owner's host where it is a path: servers that were launched before each had a host have one."""
+        return self.origins.located(uri) if uri.startswith("/") else uri
+
+    def _question(self, client: Client, granted: tuple[str, ...]) -> Response:
+        owner = self.users.get(client.owner_id) if client.owner_id else None
+        return Renderer(self.request)(
+            "oauth.html",
+            client_description=client.description,
+            client_url=client.redirect_uri,
+            scopes=[{"raw": raw, "description": scopes.described(raw)} for raw in granted],
+            scope_list=list(granted),
+            for_owner=owner.name if owner else None,
+            action="/hub/api/oauth2/authorize?" + urlencode(list(self.request.query_params.multi_items())),
+        )
+
+
+async def _authorizing(
+    request: Request,
+    provider: OAuthProvider,
+    authorizations: dependencies.Authorizations,
+    clients: OAuthClients,
+    users: dependencies.Users,
+    origins: dependencies.Origins,
+) -> _Authorizing:
+    return _Authorizing(request, provider, authorizations, clients, users, origins)
+
+
+Authorizing = Annotated[_Authorizing, Depends(_authorizing)]
+
+
+@router.get("/authorize", include_in_schema=False)
+async def ask(request: Request, actor: PageActor, authorizing: Authorizing) -> Response:
+    """Authorize at once when the person need not be asked, else ask."""
     if request.query_params.get("client_id") is None:
         raise HTTPException(400, "client_id is missing")
-    if _session_of(request) is None:
+    if actor is None or actor.session is None:
         return to_login(request)
-    actor = await person(request)
-    return _authorize(request, actor, form=None)
+    return authorizing.authorize(await person(request), form=None)
 
 
-@router.post("/oauth2/authorize")
-async def consent(request: Request, form: OwnForm) -> Response:
+@router.post("/authorize", include_in_schema=False)
+async def consent(request: Request, form: OwnForm, actor: PageActor, authorizing: Authorizing) -> Response:
     """Authorize what the person agreed to."""
-    if _session_of(request) is None:
+    if actor is None or actor.session is None:
         raise HTTPException(403, "Authorizing is for people with a browser")
-    return _authorize(request, await person(request), form=form)
+    return authorizing.authorize(await person(request), form=form)
 
 
-def _provider(request: Request) -> "Provider":
-    from functions.api.provider import provider_of  # noqa: PLC0415 oauthlib, which few requests need
-
-    return provider_of(hub_of(request))
-
-
-def _session_of(request: Request) -> object | None:
-    from functions.api.asking import actor_of  # noqa: PLC0415 beside its only use
-
-    actor = actor_of(request)
-    return actor.session if actor else None
-
-
-def _authorize(request: Request, actor: Actor, form: Form | None) -> Response:
-    provider = _provider(request)
-    hub, user = hub_of(request), actor.user
-    assert user is not None  # noqa: S101 a person is a user
-    try:
-        wanted, credentials = provider.validate_authorization_request(str(request.url), "GET")
-        client: Client = credentials["request"].client
-        if not hub.authorizations.is_open_to(user, client):
-            return answer(request_as_page(request), 403, f"You do not have permission to access {client.description}")
-        chosen = wanted if form is None else _agreed(hub, client, form)
-        granted = hub.authorizations.granted(user, client, chosen)
-        if form is None and hub.authorizations.needs_consent(user, client, granted):
-            return _question(request, client, granted)
-        return _redirect(provider, request, credentials, actor, granted)
-    except NotFoundError:  # the session ended in this very moment
-        return to_login(request)
-    except provider.FatalClientError as fatal:
-        return answer(
-            request_as_page(request), 400, _SHOWN_ERRORS.get(str(fatal.error), fatal.description or str(fatal.error))
-        )
-    except provider.Error as error:
-        back = error.in_uri(error.redirect_uri or client_uri(hub, request))
-        return RedirectResponse(_located(request, back), 302)
-
-
-def client_uri(hub: Any, request: Request) -> str:
-    """Return the registered address of the client that the request names; only known clients come this far."""
-    from functions.api.clients import find_client  # noqa: PLC0415 beside its only use
-
-    client = find_client(hub, request.query_params.get("client_id", ""))
-    if client is None:
-        raise HTTPException(400, "No such OAuth client")
-    return client.redirect_uri
-
-
-def _agreed(hub: Any, client: Client, form: Form) -> list[str]:
-    agreed = form.texts("scopes")
-    if not hub.authorizations.may_ask(client, agreed):
-        from oauthlib.oauth2.rfc6749.errors import InvalidScopeError  # noqa: PLC0415 rare
-
-        raise InvalidScopeError
-    return agreed
-
-
-def _redirect(
-    provider: "Provider", request: Request, credentials: dict[str, Any], actor: Actor, granted: tuple[str, ...]
-) -> Response:
-    facts = {"user": actor.user, "session_id": actor.session_id or ""}
-    headers, _body, status = provider.create_authorization_response(
-        str(request.url), "GET", scopes=list(granted), credentials=credentials | facts | {"scopes": list(granted)}
-    )
-    response = RedirectResponse(_located(request, headers["Location"]), status)
-    response.headers["Cache-Control"] = "no-store"
-    return response
-
-
-def _located(request: Request, uri: str) -> str:
-    """Return *uri*; where it is a path, as with a server that was launched before each had a host, at whose host that is."""
-    return hub_of(request).origins.located(uri) if uri.startswith("/") else uri
-
-
-def _question(request: Request, client: Client, granted: tuple[str, ...]) -> Response:
-    described = [{"raw": raw, "description": scopes.described(raw)} for raw in granted]
-    owner = hub_of(request).users.get(client.owner_id) if client.owner_id else None
-    return page(
-        request,
-        "oauth.html",
-        client_description=client.description,
-        client_url=client.redirect_uri,
-        scopes=described,
-        scope_list=list(granted),
-        for_owner=owner.name if owner else None,
-        action="/hub/api/oauth2/authorize?" + urlencode(list(request.query_params.multi_items())),
-    )
-
-
-def request_as_page(request: Request) -> Request:
-    """Return the request so that errors are shown as a page: a browser is here though the path is the API's."""
+def as_page(request: Request) -> Request:
+    """Return the request so that errors are shown as a page: a browser asks, though the path is the API's."""
     return Request({**request.scope, "path": "/hub/oauth2"}, request.receive)
 
 
 @router.post(
-    "/oauth2/token",
-    Operation(
-        gives=dict[str, Any],
-        problem=answers.OAuthProblem,
-        also=(401,),
-        is_open=True,
-        form=("grant_type", "code", "redirect_uri", "client_id", "client_secret", "code_verifier"),
-    ),
+    "/token",
+    response_model=dict[str, Any],
+    responses=problems(400, 401, 403, 404, 503, model=OAuthProblem),
+    openapi_extra=_TOKEN_FORM,
 )
-async def token(request: Request) -> Response:
+async def token(request: Request, provider: OAuthProvider) -> Response:
     """Exchange a code for a token."""
     form = await request.form(max_fields=20)
     body = urlencode([(k, v) for k, v in form.multi_items() if isinstance(v, str)])
     safe = {"Cache-Control": "no-store", "Pragma": "no-cache"}
     try:
-        headers, text, status = _provider(request).create_token_response(str(request.url), "POST", body, {})
+        headers, text, status = provider.create_token_response(str(request.url), "POST", body, {})
     except NotFoundError:  # the person or the session ended in this very moment
         return JSONResponse({"error": "invalid_grant"}, 400, safe)
     content_type = headers.get("Content-Type", "application/json")

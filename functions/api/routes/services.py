@@ -1,87 +1,107 @@
 """Services: listing, reading, and those that are added and removed at run time."""
 
+from typing import Annotated
+
+from fastapi import Security
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from functions.api import answers, bodies, wire
-from functions.api.asking import OUT_OF_REACH, Ask, Asking
-from functions.api.jsontext import JSONResponse
-from functions.api.openapi import Operation
-from functions.api.routing import Router
+from functions.api import request_schemas as requests
+from functions.api import response_schemas as schemas
+from functions.api import serializers
+from functions.api.auth.authentication import CurrentActor, MaybeActor
+from functions.api.auth.scope_checks import OUT_OF_REACH, holds, require
+from functions.api.dependencies import Identities, Roles, Services
+from functions.api.json_codec import JSONResponse
+from functions.api.routers import api_router, problems
 from hubless.domain.tokens import sha256
 from hubless.domain.users import Service
+from hubless.services.identity import Actor
 from hubless.services.service_registry import CLIENT_ID_PREFIX
 
-router = Router()
-_READS = ("read:services", "read:services:name", "read:roles:services")
+router = api_router("/services", tag="services")
 
 
-@router.get("/services", Operation(("list:services",), gives=dict[str, answers.Service]))
-async def list_services(ask: Ask) -> Response:
+class _ServiceInReach:
+    """Gives the actor, who holds one of *scopes* for the service in the path; the service need not exist."""
+
+    def __init__(self, *scopes: str) -> None:
+        self.scopes = scopes
+
+    async def __call__(self, request: Request, actor: MaybeActor) -> Actor:
+        known, name = require(actor, *self.scopes), request.path_params["name"]
+        if not any(known.scopes.covers_service(scope, name) for scope in self.scopes):
+            raise HTTPException(404, OUT_OF_REACH)
+        return known
+
+
+_READS = _ServiceInReach("read:services", "read:services:name", "read:roles:services")
+_CHANGES = _ServiceInReach("admin:services")
+ServiceReader = Annotated[Actor, Security(_READS, scopes=_READS.scopes)]
+ServiceAdmin = Annotated[Actor, Security(_CHANGES, scopes=_CHANGES.scopes)]
+
+
+@router.get("", response_model=dict[str, schemas.Service])
+async def list_services(actor: Annotated[Actor, holds("list:services")], services: Services, roles: Roles) -> Response:
     """Return the services by name."""
-    actor = ask.needs("list:services")
     found = {
-        service.name: wire.service_model(service, actor.scopes, ask.hub.roles)
-        for service in ask.hub.services.all()
+        service.name: serializers.service_model(service, actor.scopes, roles)
+        for service in services.all()
         if actor.scopes.covers_service("list:services", service.name)
     }
     return JSONResponse(found)
 
 
-@router.get("/services/{name:segment}", Operation(_READS, gives=answers.Service))
-async def read_service(ask: Ask, name: str) -> Response:
+@router.get("/{name:segment}", response_model=schemas.Service)
+async def read_service(name: str, actor: ServiceReader, services: Services, roles: Roles) -> Response:
     """Return one service."""
-    _within_reach(ask, name, *_READS)
-    service = ask.hub.services.get(name)
+    service = services.get(name)
     if service is None:
         raise HTTPException(404, f"No such service: {name[:60]}")
-    return JSONResponse(_model(ask, service))
+    return JSONResponse(serializers.service_model(service, actor.scopes, roles))
 
 
-@router.post(
-    "/services/{name:segment}",
-    Operation(
-        ("admin:services",), takes=bodies.NewService, gives=answers.Service, status=201, also=(409,), needs_body=True
-    ),
-)
-async def add_service(ask: Ask, name: str, request: Request) -> Response:
-    """Add an external service; whoever adds it must hold all that it will."""
-    _within_reach(ask, name, "admin:services")
-    if ask.hub.services.get(name) is not None:
+async def _new_name(request: Request, _actor: ServiceAdmin, services: Services) -> str:
+    name: str = request.path_params["name"]
+    if services.get(name) is not None:
         raise HTTPException(409, f"Service {name} already exists")
-    body = await bodies.read(request, bodies.NewService)
+    return name
+
+
+@router.post("/{name:segment}", status_code=201, response_model=schemas.Service, responses=problems(409, 413))
+async def add_service(
+    name: Annotated[str, Security(_new_name)],
+    actor: CurrentActor,
+    body: requests.NewService,
+    services: Services,
+    identities: Identities,
+    roles: Roles,
+) -> Response:
+    """Add an external service. The actor must hold all that the service will hold."""
     if not body.model_fields_set:
         raise HTTPException(400, "Invalid service data: give at least one of url, api_token, admin, info or display")
     if body.command:
         raise HTTPException(400, f"Can not create managed service {name} at runtime: this hub runs no services itself")
     service = _service(name, body)
-    actor = ask.known()
-    ask.hub.services.add(service, actor.scopes, ask.hub.identities.groups_of(*filter(None, [actor.user])))
-    return JSONResponse(_model(ask, service), 201)
+    services.add(service, actor.scopes, identities.groups_of(*filter(None, [actor.user])))
+    return JSONResponse(serializers.service_model(service, actor.scopes, roles), 201)
 
 
-@router.delete("/services/{name:segment}", Operation(("admin:services",), also=(405,)))
-async def remove_service(ask: Ask, name: str) -> Response:
+@router.delete("/{name:segment}", response_class=Response, responses=problems(405))
+async def remove_service(name: str, _actor: ServiceAdmin, services: Services) -> Response:
     """Remove a service that was added at run time."""
-    _within_reach(ask, name, "admin:services")
-    service = ask.hub.services.get(name)
+    service = services.get(name)
     if service is None:
         raise HTTPException(404, f"Service {name[:60]} does not exist")
     if service.from_settings:
         raise HTTPException(405, f"Service {name} is not modifiable at runtime")
-    ask.hub.services.remove(name)
+    services.remove(name)
     return Response(media_type="application/json")
 
 
-def _within_reach(ask: Asking, name: str, *needed: str) -> None:
-    actor = ask.needs(*needed)
-    if not any(actor.scopes.covers_service(scope, name) for scope in needed):
-        raise HTTPException(404, OUT_OF_REACH)
-
-
-def _service(name: str, body: bodies.NewService) -> Service:
-    """Return what *body* describes; it is an OAuth client when it has a secret and somewhere to be sent back to."""
+def _service(name: str, body: requests.NewService) -> Service:
+    """Return what *body* describes. It is an OAuth client when it has a secret and a redirect address."""
     is_client = bool(body.api_token and (body.url or body.oauth_redirect_uri))
     return Service(
         name=name,
@@ -96,7 +116,3 @@ def _service(name: str, body: bodies.NewService) -> Service:
         display=body.display,
         from_settings=False,
     )
-
-
-def _model(ask: Asking, service: Service) -> dict[str, object]:
-    return wire.service_model(service, ask.known().scopes, ask.hub.roles)

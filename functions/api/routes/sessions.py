@@ -1,39 +1,44 @@
 """Browser sessions of users: listing and ending. JupyterHub has no such API: its hub does not know its sessions."""
 
+from typing import Annotated
+
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from functions.api import answers
-from functions.api.asking import Ask
-from functions.api.jsontext import JSONResponse
-from functions.api.openapi import Operation
-from functions.api.routing import Router
+from functions.api import response_schemas as schemas
+from functions.api.auth.scope_checks import user_in_path
+from functions.api.dependencies import Logins
+from functions.api.json_codec import JSONResponse
+from functions.api.routers import api_router
 from hubless.domain.errors import NotFoundError
+from hubless.domain.users import User
 
-router = Router()
+router = api_router("/users", tag="sessions")
+UserToLogOut = Annotated[User, user_in_path("tokens")]
 
 
-@router.get("/users/{name:segment}/sessions", Operation(("read:tokens",), gives=answers.Sessions))
-async def list_sessions(ask: Ask, name: str) -> Response:
+@router.get("/{name:segment}/sessions", response_model=schemas.Sessions)
+async def list_sessions(user: Annotated[User, user_in_path("read:tokens")], logins: Logins) -> Response:
     """List the browsers in which a user is logged in."""
-    found = ask.hub.logins.sessions_of(ask.user(name, "read:tokens"))
-    models = [{"id": s.id, "created": s.created_at, "expires_at": s.expires_at, "agent": s.agent} for s in found]
+    models = [
+        {"id": s.id, "created": s.created_at, "expires_at": s.expires_at, "agent": s.agent}
+        for s in logins.sessions_of(user)
+    ]
     return JSONResponse({"sessions": models})
 
 
-@router.delete("/users/{name:segment}/sessions", Operation(("tokens",), status=204))
-async def end_sessions(ask: Ask, name: str) -> Response:
+@router.delete("/{name:segment}/sessions", status_code=204)
+async def end_sessions(user: UserToLogOut, logins: Logins) -> Response:
     """Log a user out everywhere, with every token that was issued in a browser."""
-    ask.hub.logins.close_all(ask.user(name, "tokens"))
+    logins.close_all(user)
     return Response(status_code=204)
 
 
-@router.delete("/users/{name:segment}/sessions/{session_id:segment}", Operation(("tokens",), status=204))
-async def end_session(ask: Ask, name: str, session_id: str) -> Response:
+@router.delete("/{name:segment}/sessions/{session_id:segment}", status_code=204)
+async def end_session(user: UserToLogOut, session_id: str, logins: Logins) -> Response:
     """Log a user out of one browser, with every token that was issued in it."""
-    user = ask.user(name, "tokens")
     try:
-        ask.hub.logins.close(user, session_id)
+        logins.close(user, session_id)
     except NotFoundError:
         raise HTTPException(404, "Session not found") from None
     return Response(status_code=204)

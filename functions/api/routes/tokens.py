@@ -1,110 +1,124 @@
 """Tokens of users: listing, issuing, reading, revoking."""
 
 from datetime import timedelta
+from typing import Annotated, Any
 
+from fastapi import Security
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from functions.api import answers, bodies, wire
-from functions.api.asking import NO_CREDENTIALS, OUT_OF_REACH, Ask, Asking
-from functions.api.clients import describe_client
-from functions.api.jsontext import JSONResponse
-from functions.api.openapi import Operation
-from functions.api.routing import Router
-from functions.api.slowly import slowly
+from functions.api import dependencies, serializers
+from functions.api import request_schemas as requests
+from functions.api import response_schemas as schemas
+from functions.api.auth.authentication import HUB_TOKEN, NO_CREDENTIALS
+from functions.api.auth.scope_checks import OUT_OF_REACH, find_user, user_in_path
+from functions.api.json_codec import JSONResponse
+from functions.api.oauth_clients import ClientLookup, OAuthClients
+from functions.api.password_pool import in_password_pool
+from functions.api.routers import api_router, problems
 from hubless.domain.errors import InvalidRequestError, NotFoundError
 from hubless.domain.names import normalise_user_name
 from hubless.domain.tokens import Token
 from hubless.domain.users import User
+from hubless.services.identity import Actor
 
-router = Router()
-
-
-@router.get("/users/{name:segment}/tokens", Operation(("read:tokens",), gives=answers.Tokens))
-async def list_tokens(ask: Ask, name: str) -> Response:
-    """List a user's tokens, those of OAuth clients among them."""
-    user = ask.user(name, "read:tokens")
-    return JSONResponse({"api_tokens": [_model(ask, token, user) for token in ask.hub.tokens.of(user)]})
+router = api_router("/users", tag="tokens")
+TokenReader = Annotated[User, user_in_path("read:tokens")]
 
 
-@router.post(
-    "/users/{name:segment}/tokens", Operation(("tokens",), takes=bodies.NewToken, gives=answers.Token, status=201)
-)
-async def create_token(ask: Ask, name: str, request: Request) -> Response:
-    """Issue a token; without credentials, to whoever knows the user's password."""
-    body = await bodies.read(request, bodies.NewToken)
-    user = await _user_by_password(ask, name, body.auth, request) if ask.actor is None else _user(ask, name)
-    actor = ask.actor
+@router.get("/{name:segment}/tokens", response_model=schemas.Tokens)
+async def list_tokens(user: TokenReader, tokens: dependencies.Tokens, clients: OAuthClients) -> Response:
+    """List a user's tokens, those of OAuth clients included."""
+    return JSONResponse({"api_tokens": [_model(token, user, tokens, clients) for token in tokens.of(user)]})
+
+
+@router.post("/{name:segment}/tokens", status_code=201, response_model=schemas.Token, responses=problems(413))
+async def create_token(
+    request: Request,
+    name: str,
+    actor: Annotated[Actor | None, Security(HUB_TOKEN, scopes=["tokens"])],
+    users: dependencies.Users,
+    logins: dependencies.PasswordLogins,
+    tokens: dependencies.Tokens,
+    roles: dependencies.Roles,
+    clients: OAuthClients,
+    body: requests.NewToken | None = None,
+) -> Response:
+    """Issue a token. A request without credentials must carry the user's password."""
+    wanted = body or requests.NewToken()
+    user = await _by_password(request, logins, name, wanted.auth) if actor is None else _of_actor(actor, users, name)
     if actor is not None and user.admin and not actor.is_admin:
         raise HTTPException(403, "Only admins can issue tokens of admins")
-    if body.roles is not None and body.scopes is not None:
+    if wanted.roles is not None and wanted.scopes is not None:
         raise InvalidRequestError("Specify scopes or roles, not both")
-    note = body.note or (
+    note = wanted.note or (
         f"Requested via api by {actor.kind.value} {actor.name}" if actor and actor.name != name else "Requested via api"
     )
-    token, secret = ask.hub.tokens.issue_to(
+    token, secret = tokens.issue_to(
         user,
         note=note,
-        expires_in=None if body.expires_in is None else timedelta(seconds=body.expires_in),
-        raw_scopes=body.scopes if body.roles is None else _scopes_of_roles(ask, body.roles),
+        expires_in=None if wanted.expires_in is None else timedelta(seconds=wanted.expires_in),
+        raw_scopes=wanted.scopes if wanted.roles is None else _scopes_of_roles(roles, wanted.roles),
     )
-    return JSONResponse(_model(ask, token, user) | {"token": secret}, 201)
+    return JSONResponse(_model(token, user, tokens, clients) | {"token": secret}, 201)
 
 
-@router.get("/users/{name:segment}/tokens/{token_id:segment}", Operation(("read:tokens",), gives=answers.Token))
-async def read_token(ask: Ask, name: str, token_id: str) -> Response:
+@router.get("/{name:segment}/tokens/{token_id:segment}", response_model=schemas.Token)
+async def read_token(user: TokenReader, token_id: str, tokens: dependencies.Tokens, clients: OAuthClients) -> Response:
     """Return one token's model."""
-    user = ask.user(name, "read:tokens")
-    return JSONResponse(_model(ask, _token(ask, user, token_id), user))
+    return JSONResponse(_model(_found(tokens, user, token_id), user, tokens, clients))
 
 
-@router.delete("/users/{name:segment}/tokens/{token_id:segment}", Operation(("tokens",), status=204))
-async def delete_token(ask: Ask, name: str, token_id: str) -> Response:
-    """Revoke a token; an OAuth token takes all that its client holds of the user with it."""
-    user = ask.user(name, "tokens")
-    ask.hub.tokens.revoke(user, _token(ask, user, token_id))
+@router.delete("/{name:segment}/tokens/{token_id:segment}", status_code=204)
+async def delete_token(
+    user: Annotated[User, user_in_path("tokens")], token_id: str, tokens: dependencies.Tokens
+) -> Response:
+    """Revoke a token. With an OAuth token, all tokens that its client holds of the user are revoked."""
+    tokens.revoke(user, _found(tokens, user, token_id))
     return Response(status_code=204)
 
 
-def _user(ask: Asking, name: str) -> User:
+def _of_actor(actor: Actor, users: dependencies.Users, name: str) -> User:
     try:
-        return ask.user(name, "tokens")
+        return find_user(actor, users, name, "tokens")
     except HTTPException as refused:
         if refused.status_code == 404:  # noqa: PLR2004 JupyterHub says 403 here, alike for unknown users
             raise HTTPException(403, OUT_OF_REACH) from refused
         raise
 
 
-async def _user_by_password(ask: Asking, name: str, auth: bodies.PasswordLogin | None, request: Request) -> User:
+async def _by_password(
+    request: Request, logins: dependencies.PasswordLogins, name: str, auth: requests.PasswordLogin | None
+) -> User:
     if auth is None:
         raise HTTPException(403, NO_CREDENTIALS)
     address = request.client.host if request.client else "unknown"
-    found = await slowly(ask.hub.password_login.check, auth.username, auth.password, address)
+    found = await in_password_pool(logins.check, auth.username, auth.password, address)
     if not isinstance(found, User) or found.name != normalise_user_name(name):
         raise HTTPException(403, "Invalid username or password")
     return found
 
 
-def _scopes_of_roles(ask: Asking, role_names: list[str]) -> list[str]:
-    """Return the scopes that the (deprecated) roles stand for; `token` means all that the owner has."""
+def _scopes_of_roles(roles: dependencies.Roles, role_names: list[str]) -> list[str]:
+    """Return the scopes of the (deprecated) roles; `token` means all that the owner has."""
     found: list[str] = []
     for name in role_names:
         if name == "token":
             found.append("inherit")
-        elif name in ask.hub.roles:
-            found.extend(ask.hub.roles[name].scopes)
+        elif name in roles:
+            found.extend(roles[name].scopes)
         else:
             raise InvalidRequestError(f"Role {name[:60]} does not exist")
     return found
 
 
-def _token(ask: Asking, user: User, token_id: str) -> Token:
+def _found(tokens: dependencies.Tokens, user: User, token_id: str) -> Token:
     try:
-        return ask.hub.tokens.get(user, token_id)
+        return tokens.get(user, token_id)
     except NotFoundError:
         raise HTTPException(404, "Token not found") from None
 
 
-def _model(ask: Asking, token: Token, user: User) -> dict[str, object]:
-    return wire.token_model(token, user.name, ask.hub.tokens.scopes_of(token, user), describe_client(ask.hub, token))
+def _model(token: Token, user: User, tokens: dependencies.Tokens, clients: ClientLookup) -> dict[str, Any]:
+    return serializers.token_model(token, user.name, tokens.scopes_of(token, user), clients.describe(token))

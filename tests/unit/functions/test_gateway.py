@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from functions.api import gateway
-from functions.api.events import client_of, raw_path, told_client_of
+from functions.api.lambda_events import client_of, raw_path, told_client_of
 from hubless.bootstrap.cloud import CloudHub
 from hubless.domain.errors import StoreUnavailableError
 from hubless.settings import parse

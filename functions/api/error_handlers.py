@@ -1,19 +1,19 @@
 """One table from errors to statuses, and one shape for all that went wrong: JupyterHub's `{"status", "message"}`."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any
 
+from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.types import ExceptionHandler
 
-from functions.api.asking import hub_of
-from functions.api.jsontext import JSONResponse
-from functions.api.rendering import page
+from functions.api.dependencies import hub_of
+from functions.api.json_codec import JSONResponse
+from functions.api.rendering import Renderer
 from hubless.domain import errors
 from hubless.services.identifiers import new_secret
 
@@ -43,8 +43,7 @@ def answer(request: Request, status: int, message: str | None, headers: dict[str
     is_elsewhere = not hub_of(request).origins.is_hub(request.headers.get("host", ""))
     if is_elsewhere or path.startswith("/hub/api/") or path == "/hub/api":
         return JSONResponse({"status": status, "message": message}, status, headers)
-    return page(
-        request,
+    return Renderer(request)(
         "error.html",
         status_code=status,
         headers=headers,
@@ -91,15 +90,24 @@ async def _unanticipated(request: Request, error: Exception) -> Response:
     return answer(request, 500, f"Something went wrong in the hub. Its log has more under {mark}.")
 
 
+async def _invalid(request: Request, _error: Exception) -> Response:
+    """Answer 400 where FastAPI would answer 422 and repeat what was sent, passwords included.
+
+    `HubRoute` checks bodies by itself, so this is for routes of another class.
+    """
+    return answer(request, 400, "The request is invalid")
+
+
 async def _gone(_request: Request, _error: Exception) -> Response:
-    """Answer nobody: who asked hung up before the question was out. That is no fault of anything here."""
+    """End a request whose client hung up before all of it arrived; nobody reads the answer."""
     return Response(status_code=400)
 
 
-HANDLERS: Mapping[Any, ExceptionHandler] = MappingProxyType(
+HANDLERS: Mapping[int | type[Exception], Callable[[Request, Any], Coroutine[Any, Any, Response]]] = MappingProxyType(
     {
         errors.HublessError: _anticipated,
         HTTPException: _refused,
+        RequestValidationError: _invalid,
         ClientDisconnect: _gone,
         Exception: _unanticipated,
     }

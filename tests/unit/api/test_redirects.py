@@ -1,19 +1,15 @@
-from types import SimpleNamespace
-
 import pytest
 from starlette.requests import Request
 
-from functions.api.destinations import located, safe_next
+from functions.api.redirects import Redirects
 from hubless.domain.origins import SHARED, Origins
 
 BELOW = Origins("http://hub.example:8000", subdomains=True)
 
 
-def a_request(host="hub.example:8000", scheme="http", origins=SHARED):
-    app = SimpleNamespace(state=SimpleNamespace(hub=SimpleNamespace(origins=origins)))
-    return Request(
+def redirects(host="hub.example:8000", scheme="http", origins=SHARED):
+    request = Request(
         {
-            "app": app,
             "type": "http",
             "method": "GET",
             "scheme": scheme,
@@ -23,6 +19,7 @@ def a_request(host="hub.example:8000", scheme="http", origins=SHARED):
             "server": ("127.0.0.1", 8000),
         }
     )
+    return Redirects(request, origins)
 
 
 EVIL = [
@@ -65,7 +62,7 @@ EVIL = [
 @pytest.mark.parametrize("origins", [SHARED, BELOW])
 @pytest.mark.parametrize("given", EVIL)
 def test_nothing_that_might_lead_elsewhere_is_followed(given, origins):
-    assert safe_next(a_request(origins=origins), given) is None
+    assert redirects(origins=origins).safe(given) is None
 
 
 ELSEWHERE = [
@@ -84,8 +81,8 @@ ELSEWHERE = [
 
 @pytest.mark.parametrize("given", ELSEWHERE)
 def test_where_each_has_a_host_nothing_else_is_followed_either(given):
-    assert safe_next(a_request(origins=BELOW), given) is None
-    assert safe_next(a_request(), given) is None
+    assert redirects(origins=BELOW).safe(given) is None
+    assert redirects().safe(given) is None
 
 
 @pytest.mark.parametrize(
@@ -101,8 +98,8 @@ def test_where_each_has_a_host_nothing_else_is_followed_either(given):
     ],
 )
 def test_whose_path_it_is_says_at_which_host_it_is_followed(given, place):
-    request = a_request(origins=BELOW)
-    led = located(request, safe_next(request, given))
+    allowed = redirects(origins=BELOW)
+    led = allowed.located(allowed.safe(given))
     before, _, after = place.partition("{}")
     assert led.startswith(before)
     assert led.endswith(after or before)
@@ -125,4 +122,4 @@ def test_whose_path_it_is_says_at_which_host_it_is_followed(given, place):
     ],
 )
 def test_places_on_this_host_are_followed_as_they_were_sent(given, followed):
-    assert safe_next(a_request(), given) == followed
+    assert redirects().safe(given) == followed

@@ -1,19 +1,12 @@
-"""Bodies of requests, read with a bound on their size and checked before anything is done."""
+"""What the API takes in bodies: pydantic models with JupyterHub's keys."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.types import Message, Receive
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from functions.api import jsontext
-
-MAX_BODY = 1_000_000  # bytes
 MAX_NAMES = 10_000
 MAX_SCOPES = 200
-Shape = TypeVar("Shape", bound="Body")
 
 
 class Body(BaseModel):
@@ -26,65 +19,6 @@ class Open(Body):
     """A JSON object whose other keys are passed over, where JupyterHub does so and clients may have come to rely on it."""
 
     model_config = ConfigDict(extra="ignore")
-
-
-def bounded(receive: Receive) -> Receive:
-    """Return *receive* that hands over so much of a body and no more, whoever reads it and for what."""
-    size = 0
-
-    async def receive_some() -> Message:
-        nonlocal size
-        message = await receive()
-        size += len(message.get("body", b""))
-        if size > MAX_BODY:
-            raise HTTPException(413, f"A body may have at most {MAX_BODY} bytes")
-        return message
-
-    return receive_some
-
-
-async def raw_json(request: Request) -> Any:
-    """Return the body's JSON, or None where there is none.
-
-    Raises:
-        HTTPException: 400 when it is no JSON.
-    """
-    body = await request.body()
-    if not body:
-        return None
-    try:
-        return jsontext.read(body)
-    except ValueError:
-        raise HTTPException(400, "Invalid JSON in body of request") from None
-
-
-async def read(request: Request, shape: type[Shape]) -> Shape:
-    """Return the body as *shape*; no body is an empty object.
-
-    Raises:
-        HTTPException: 400 naming the key that is wrong.
-    """
-    return checked(await raw_json(request), shape)
-
-
-def checked(body: Any, shape: type[Shape]) -> Shape:
-    """Return *body* as *shape*.
-
-    Raises:
-        HTTPException: 400 naming the key that is wrong.
-    """
-    if body is None:
-        body = {}
-    if not isinstance(body, dict):
-        raise HTTPException(400, "The body must be a JSON object")
-    try:
-        return shape.model_validate(body)
-    except ValidationError as invalid:
-        faults = invalid.errors(include_input=False, include_url=False)
-        # A key that is not known says more than the one that is missing for it.
-        fault = next((f for f in faults if f["type"] == "extra_forbidden"), faults[0])
-        where = ".".join(str(part)[:60] for part in fault["loc"])
-        raise HTTPException(400, f"Invalid {where or 'body'}: {fault['msg']}") from None
 
 
 def _instant(value: Any) -> datetime:
@@ -158,10 +92,17 @@ class NewToken(Open):
 
 
 class ServerStart(Open):
-    """PUT and POST of a server, in JupyterHub 6's form."""
+    """PUT and POST of a server: JupyterHub 6's keys, or, without any of them, an object that is all options."""
 
     display_name: str = ""
     user_options: dict[str, Any] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _old_form(cls, body: Any) -> Any:
+        if isinstance(body, dict) and body and not cls.model_fields.keys() & body.keys():
+            return {"user_options": body}
+        return body
 
 
 class ServerChange(Body):

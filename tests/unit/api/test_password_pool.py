@@ -2,7 +2,7 @@ import threading
 
 from anyio import create_task_group, run
 
-from functions.api.slowly import AT_ONCE, slowly
+from functions.api.password_pool import THREADS, in_password_pool
 
 
 def test_of_a_crowd_so_many_are_served_at_once_and_all_in_the_end():
@@ -13,7 +13,7 @@ def test_of_a_crowd_so_many_are_served_at_once_and_all_in_the_end():
         with lock:
             now.append(number)
             most.append(len(now))
-            if len(now) == AT_ONCE:
+            if len(now) == THREADS:
                 full.set()
         full.wait(30)  # nobody leaves before as many as may are in
         with lock:
@@ -22,9 +22,9 @@ def test_of_a_crowd_so_many_are_served_at_once_and_all_in_the_end():
 
     async def crowd():
         async with create_task_group() as group:
-            for number in range(AT_ONCE * 5):
-                group.start_soon(slowly, work, number)
+            for number in range(THREADS * 5):
+                group.start_soon(in_password_pool, work, number)
 
     run(crowd)
-    assert max(most) == AT_ONCE
-    assert sorted(done) == list(range(AT_ONCE * 5))
+    assert max(most) == THREADS
+    assert sorted(done) == list(range(THREADS * 5))

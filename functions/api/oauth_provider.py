@@ -16,7 +16,7 @@ from oauthlib.oauth2 import (
 )
 from oauthlib.oauth2.rfc6749 import errors as oauth_errors
 
-from functions.api.clients import find_client
+from functions.api.oauth_clients import clients_of
 from hubless.bootstrap.hub import Hub
 from hubless.domain import tokens
 from hubless.domain.origins import Origins
@@ -80,7 +80,7 @@ class _Validator(RequestValidator):  # type: ignore[misc]
         self.hub = hub
 
     def validate_client_id(self, client_id: str, request: Any, *_: Any, **__: Any) -> bool:
-        request.client = find_client(self.hub, client_id)
+        request.client = clients_of(self.hub).find(client_id)
         return request.client is not None
 
     def validate_response_type(self, _client_id: str, response_type: str, *_: Any, **__: Any) -> bool:
@@ -110,7 +110,7 @@ class _Validator(RequestValidator):  # type: ignore[misc]
         client_id, secret = request.client_id, request.client_secret
         if not client_id or not secret or len(secret) > MAX_SECRET_LENGTH:
             return False
-        client = find_client(self.hub, client_id)
+        client = clients_of(self.hub).find(client_id)
         if client is None or not tokens.is_same(client.secret_sha256, secret):
             return False
         request.client = _ClientView(client)

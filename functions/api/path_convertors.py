@@ -1,4 +1,4 @@
-"""Parts of paths in which a slash may be encoded: `a%2Fb` is one part, and no two."""
+"""Parts of paths in which a slash may be encoded: `a%2Fb` is one part, not two."""
 
 from starlette.convertors import Convertor, register_url_convertor
 
@@ -19,4 +19,6 @@ class Segment(Convertor[str]):
         return value.replace("/", ENCODED_SLASH)
 
 
-register_url_convertor("segment", Segment())
+def register() -> None:
+    """Make `segment` known to Starlette."""
+    register_url_convertor("segment", Segment())

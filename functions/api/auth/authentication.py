@@ -1,0 +1,76 @@
+"""Who sent a request: a user or a service, proved by a token or by the login cookie."""
+
+from typing import Annotated
+
+from fastapi import Depends
+from fastapi.openapi.models import HTTPBearer
+from fastapi.security.base import SecurityBase
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from functions.api.auth import csrf
+from functions.api.auth.cookies import cookies, login_cookie
+from functions.api.dependencies import hub_of
+from hubless.services.identity import Actor
+
+NO_CREDENTIALS = "Missing or invalid credentials."
+_ACTOR = "hubless.actor"  # where a request's scope keeps it
+
+
+def actor_of(request: Request) -> Actor | None:
+    """Return who sent the request, by token or else by cookie; the store is asked once a request."""
+    scope = request.scope
+    if _ACTOR not in scope:
+        scope[_ACTOR] = _by_token(request) or _by_cookie(request)
+    actor: Actor | None = scope[_ACTOR]
+    return actor
+
+
+def _by_token(request: Request) -> Actor | None:
+    kind, _, secret = request.headers.get("authorization", "").partition(" ")
+    if kind.lower() not in {"token", "bearer"} or not secret:
+        return None
+    return hub_of(request).identities.of_token(secret.strip())
+
+
+def _by_cookie(request: Request) -> Actor | None:
+    # Other hosts belong to users' servers: the hub set no cookie there.
+    if not hub_of(request).origins.is_hub(request.headers.get("host", "")):
+        return None
+    # Two cookies of one name: a page on this host or beside it planted one. Nothing tells which, so neither counts.
+    sent = cookies(request, login_cookie(request)[0])
+    return hub_of(request).identities.of_session(sent[0]) if len(sent) == 1 else None
+
+
+class HubToken(SecurityBase):
+    """The API's security scheme: a token, or the cookie of our own pages."""
+
+    scheme_name = "token"
+    model = HTTPBearer(description="A token. The word `token` works in place of `Bearer`.")
+
+    async def __call__(self, request: Request) -> Actor | None:
+        """Return who asks the API. A cookie counts only with its XSRF token and with JSON (JupyterHub 6.1).
+
+        Raises:
+            HTTPException: 403 for a cookie, unless the request proves that our own page sent it.
+        """
+        actor = actor_of(request)
+        if actor is None or actor.session is None:
+            return actor
+        if not csrf.is_no_form(request):
+            return None
+        csrf.require_own_page(request, actor)
+        return actor
+
+
+HUB_TOKEN = HubToken()
+MaybeActor = Annotated[Actor | None, Depends(HUB_TOKEN)]
+
+
+async def _known(actor: MaybeActor) -> Actor:
+    if actor is None:
+        raise HTTPException(403, NO_CREDENTIALS)
+    return actor
+
+
+CurrentActor = Annotated[Actor, Depends(_known)]

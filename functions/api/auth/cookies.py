@@ -1,0 +1,31 @@
+"""The hub's cookies: their names, and what a browser sends under them."""
+
+from starlette.requests import Request
+
+from functions.api.dependencies import hub_of
+
+HUB_PATH = "/hub/"
+LOGIN_COOKIE = "jupyterhub-hub-login"
+SAFE_LOGIN_COOKIE = f"__Host-{LOGIN_COOKIE}"
+SESSION_COOKIE = "jupyterhub-session-id"
+XSRF_COOKIE = "_xsrf"
+
+
+def cookies(request: Request, name: str) -> list[str]:
+    """Return the different values of the cookie *name*: a browser sends one for each path and host that set it."""
+    pairs = (part.partition("=") for header in request.headers.getlist("cookie") for part in header.split(";"))
+    return list(dict.fromkeys(value.strip() for key, _, value in pairs if key.strip() == name and value.strip()))
+
+
+def login_cookie(request: Request) -> tuple[str, str]:
+    """Return name and path of the login cookie.
+
+    Over https no other host, not even a sibling, can set a cookie of this name (RFC 6265bis 4.1.3.2). Browsers send it to every
+    path; the edge removes it from requests to servers and services (docs/adr/0008).
+    """
+    return (SAFE_LOGIN_COOKIE, "/") if is_secure(request) else (LOGIN_COOKIE, HUB_PATH)
+
+
+def is_secure(request: Request) -> bool:
+    """Say whether the browser's address is https."""
+    return request.url.scheme == "https" or hub_of(request).settings.hub.public_url.startswith("https:")

@@ -1,0 +1,122 @@
+"""Proof that one of our own pages sent a request: tokens bound to the browser session, and the Sec-Fetch rules.
+
+The rules are JupyterHub 6.1's, stricter where it was fooled: a request of a foreign page counts for nothing in any mode, unless
+it is a navigation that only reads.
+"""
+
+import hashlib
+import hmac
+from urllib.parse import urlsplit
+
+from itsdangerous import BadSignature, URLSafeTimedSerializer
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from functions.api.auth.cookies import XSRF_COOKIE
+from functions.api.dependencies import hub_of
+from hubless.services.identity import Actor
+
+ANONYMOUS_LIFETIME = 3600  # seconds, JupyterHub's
+READ_ONLY = frozenset({"GET", "HEAD", "OPTIONS"})
+FOREIGN = "A page of another site sent this"
+
+
+def session_token(key: bytes, session_sha256: str) -> str:
+    """Return the token of a logged-in browser's session: the same for its life, and of no use to any other."""
+    return hmac.new(key, f"xsrf:{session_sha256}".encode(), hashlib.sha256).hexdigest()
+
+
+def anonymous_token(key: bytes, agent: str, nonce: str) -> str:
+    """Return a token for a form that is filled in before logging in; good for an hour in the same browser."""
+    return str(_serializer(key).dumps([nonce, _digest(agent)]))
+
+
+def is_anonymous_token(key: bytes, agent: str, token: str) -> bool:
+    """Say whether *token* is one of ours, young enough and from this browser."""
+    try:
+        facts = _serializer(key).loads(token, max_age=ANONYMOUS_LIFETIME)
+    except BadSignature:
+        return False
+    return isinstance(facts, list) and len(facts) == 2 and facts[1] == _digest(agent)  # noqa: PLR2004 nonce, browser
+
+
+def needs_token(request: Request) -> bool:
+    """Say whether a cookie alone proves too little for this request."""
+    mode, site = request.headers.get("sec-fetch-mode"), request.headers.get("sec-fetch-site")
+    if request.method not in READ_ONLY:
+        return True
+    if mode in {None, "navigate"}:
+        return False
+    return not (mode == "no-cors" and site == "same-origin")
+
+
+def is_foreign(request: Request) -> bool:
+    """Say whether the browser says that a page of another origin sent this, with a valid token or without.
+
+    Older browsers, and all browsers over plain http, send no Sec-Fetch-Site. All send Origin with requests that may change
+    something.
+    """
+    site = request.headers.get("sec-fetch-site")
+    if site is not None:
+        return site not in {"same-origin", "none"}
+    origin = request.headers.get("origin")
+    if origin is None:
+        return False
+    host = origin.partition("://")[2]  # none in `null`, which sandboxed frames send
+    public = urlsplit(hub_of(request).settings.hub.public_url).netloc
+    return not host or host not in {request.headers.get("host"), request.headers.get("x-forwarded-host"), public}
+
+
+def is_no_form(request: Request) -> bool:
+    """Say whether an HTML form could not have sent this body."""
+    if request.method in READ_ONLY:
+        return True
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return kind in {"application/json", ""}  # forms name a type; the token is asked for besides
+
+
+def header_token(request: Request) -> str | None:
+    """Return the XSRF token that a script or a link sends."""
+    return (
+        request.headers.get("x-xsrftoken")
+        or request.headers.get("x-csrftoken")
+        or request.query_params.get(XSRF_COOKIE)
+    )
+
+
+def require_own_page(request: Request, actor: Actor) -> None:
+    """Refuse a cookie's request to the API unless our own page sent it.
+
+    Raises:
+        HTTPException: 403 saying what is missing or does not fit.
+    """
+    if request.method not in READ_ONLY and is_foreign(request):
+        raise HTTPException(403, FOREIGN)
+    if needs_token(request):
+        require_session_token(request, actor, given=header_token(request))
+
+
+def require_session_token(request: Request, actor: Actor, *, given: str | None) -> None:
+    """Refuse the request unless it carries the token of the actor's session.
+
+    Raises:
+        HTTPException: 403 saying what is missing or does not fit.
+    """
+    if not given:
+        raise HTTPException(403, f"'_xsrf' argument missing from {request.method}")
+    assert actor.session is not None  # noqa: S101 only cookies come here
+    if not is_same(session_token(hub_of(request).key, actor.session.sha256), given):
+        raise HTTPException(403, "XSRF cookie does not match POST argument")
+
+
+def is_same(expected: str, given: str) -> bool:
+    """Compare in constant time."""
+    return hmac.compare_digest(expected.encode(), given.encode(errors="replace"))
+
+
+def _serializer(key: bytes) -> URLSafeTimedSerializer:
+    return URLSafeTimedSerializer(key, salt="hubless.xsrf.anonymous")
+
+
+def _digest(agent: str) -> str:
+    return hashlib.sha256(agent.encode()).hexdigest()[:16]

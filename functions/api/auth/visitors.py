@@ -1,0 +1,195 @@
+"""Who looks at a page, and the forms that they send."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+from urllib.parse import quote
+
+from fastapi import Depends
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from functions.api.auth import csrf
+from functions.api.auth.authentication import actor_of
+from functions.api.auth.cookies import HUB_PATH, XSRF_COOKIE, cookies, is_secure
+from functions.api.dependencies import hub_of
+from hubless.bootstrap.hub import Hub
+from hubless.domain.users import User
+from hubless.services.identifiers import new_secret
+from hubless.services.identity import Actor
+
+_VISITOR = "hubless.visitor"  # where a request's scope keeps it
+
+
+class LoginRequired(Exception):  # noqa: N818 it redirects, it is no failure
+    """Raised where a page is for people who are logged in."""
+
+
+@dataclass(slots=True)
+class Visitor:
+    """Who looks at a page: what the page's frame shows of them."""
+
+    user: User | None
+    may_admin: bool
+    xsrf: str
+    services: list[dict[str, str]] = field(default_factory=list)
+    fresh: str | None = None  # an anonymous token that is new with this page
+    session_xsrf: bool = False
+    secure: bool = False
+
+    def renew_xsrf(self, response: Response) -> None:
+        """Give the browser the token that its scripts and forms must send."""
+        lifetime = None if self.session_xsrf else csrf.ANONYMOUS_LIFETIME
+        if self.fresh or self.session_xsrf:
+            response.set_cookie(
+                XSRF_COOKIE,
+                self.xsrf,
+                max_age=lifetime,
+                path=HUB_PATH,
+                httponly=False,
+                samesite="lax",
+                secure=self.secure,
+            )
+
+
+def visitor(request: Request) -> Visitor:
+    """Return who looks at a page. It never raises, because error pages are for everybody."""
+    scope = request.scope
+    if _VISITOR not in scope:
+        scope[_VISITOR] = _visitor(request)
+    found: Visitor = scope[_VISITOR]
+    return found
+
+
+def _visitor(request: Request) -> Visitor:
+    hub, secure = hub_of(request), is_secure(request)
+    try:
+        actor = actor_of(request)
+    except Exception:  # noqa: BLE001 the page that shows the error needs no actor
+        actor = None
+    if actor is not None and actor.session is not None:
+        token = csrf.session_token(hub.key, actor.session.sha256)
+        return Visitor(
+            actor.user,
+            actor.scopes.has_everywhere("admin-ui"),
+            token,
+            _services(hub, actor),
+            session_xsrf=True,
+            secure=secure,
+        )
+    agent = request.headers.get("user-agent", "")
+    for kept in cookies(request, XSRF_COOKIE):
+        if csrf.is_anonymous_token(hub.key, agent, kept):
+            return Visitor(None, may_admin=False, xsrf=kept, secure=secure)
+    fresh = csrf.anonymous_token(hub.key, agent, new_secret())
+    return Visitor(None, may_admin=False, xsrf=fresh, fresh=fresh, secure=secure)
+
+
+def _services(hub: Hub, actor: Actor) -> list[dict[str, str]]:
+    return [
+        {"name": service.name, "url": hub.origins.located(service.prefix)}
+        for service in hub.services.all()
+        if service.url and service.display and actor.scopes.covers_service("access:services", service.name)
+    ]
+
+
+async def person(request: Request) -> Actor:
+    """Return the person who is logged in with this browser.
+
+    Raises:
+        LoginRequired: when nobody is.
+        HTTPException: 403 when a foreign page sent the request.
+    """
+    actor = actor_of(request)
+    if actor is None or actor.user is None:
+        raise LoginRequired
+    if actor.session is not None and request.method in csrf.READ_ONLY and csrf.needs_token(request):
+        csrf.require_session_token(request, actor, given=csrf.header_token(request))
+    return actor
+
+
+Person = Annotated[Actor, Depends(person)]
+
+
+def user_of(who: Actor) -> User:
+    """Return the user that a person is."""
+    assert who.user is not None  # noqa: S101 `person` gives users only
+    return who.user
+
+
+async def _actor(request: Request) -> Actor | None:
+    return actor_of(request)
+
+
+PageActor = Annotated[Actor | None, Depends(_actor)]
+"""Who asks for a page that is for everybody."""
+
+
+@dataclass(slots=True)
+class Form:
+    """The fields of a form that our own page sent."""
+
+    fields: Any
+
+    def text(self, name: str, default: str = "") -> str:
+        """Return one field's text."""
+        value = self.fields.get(name, default)
+        return value if isinstance(value, str) else default
+
+    def texts(self, name: str) -> list[str]:
+        """Return all texts of a repeated field."""
+        return [value for value in self.fields.getlist(name) if isinstance(value, str)]
+
+    def names(self) -> Iterable[str]:
+        """Return the fields' names."""
+        return [str(key) for key in self.fields]
+
+
+async def own_form(request: Request) -> Form:
+    """Return the form of a person who is logged in.
+
+    Raises:
+        LoginRequired: when nobody is.
+        HTTPException: 403 without the session's token, or when a foreign page sent it.
+    """
+    actor = actor_of(request)
+    if actor is None or actor.user is None:
+        raise LoginRequired
+    if csrf.is_foreign(request):
+        raise HTTPException(403, csrf.FOREIGN)
+    fields = await request.form(max_fields=200)
+    given = fields.get(XSRF_COOKIE) or csrf.header_token(request)
+    if actor.session is not None:
+        csrf.require_session_token(request, actor, given=given if isinstance(given, str) else None)
+    return Form(fields)
+
+
+OwnForm = Annotated[Form, Depends(own_form)]
+
+
+async def anonymous_form(request: Request) -> Form | None:
+    """Return the form of somebody who may not be logged in; None when its token is missing, old, made up or foreign."""
+    fields = await request.form(max_fields=50)
+    given, kept = fields.get(XSRF_COOKIE) or csrf.header_token(request), cookies(request, XSRF_COOKIE)
+    if not isinstance(given, str) or given not in kept or csrf.is_foreign(request):
+        return None
+    actor = actor_of(request)
+    if actor is not None and actor.session is not None:
+        expected = csrf.session_token(hub_of(request).key, actor.session.sha256)
+        return Form(fields) if csrf.is_same(expected, given) else None
+    agent = request.headers.get("user-agent", "")
+    return Form(fields) if csrf.is_anonymous_token(hub_of(request).key, agent, given) else None
+
+
+AnonymousForm = Annotated[Form | None, Depends(anonymous_form)]
+
+
+def to_login(request: Request) -> Response:
+    """Redirect to the login page, and from there back to this request's address."""
+    reads = request.method in csrf.READ_ONLY
+    here = request.scope["path"] if reads else "/hub/home"
+    raw = request.scope.get("raw_path", b"").decode("ascii", "replace") if reads else here
+    query = request.url.query if reads else ""
+    target = (raw or quote(here)) + (f"?{query}" if query else "")
+    return RedirectResponse(f"{hub_of(request).origins.own_hub}/hub/login?next={quote(target, safe='')}", 302)

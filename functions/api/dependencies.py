@@ -1,0 +1,87 @@
+"""What handlers are given by their arguments' types: the services and stores of the hub that the application serves."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import Depends
+from starlette.requests import Request
+
+if TYPE_CHECKING:
+    import hubless.domain.origins
+    import hubless.domain.roles
+    import hubless.ports.clock
+    import hubless.ports.servers
+    import hubless.ports.shares
+    import hubless.ports.tokens
+    import hubless.ports.users
+    import hubless.services.accounts
+    import hubless.services.activity
+    import hubless.services.authorizations
+    import hubless.services.edge_autosuspend
+    import hubless.services.identity
+    import hubless.services.launching
+    import hubless.services.logins
+    import hubless.services.password_login
+    import hubless.services.routing
+    import hubless.services.service_registry
+    import hubless.services.sharing
+    import hubless.services.spawning
+    import hubless.services.stopping
+    import hubless.services.tokens
+    import hubless.services.user_removal
+    import hubless.settings
+    from hubless.bootstrap.hub import Hub
+
+
+def hub_of(request: Request) -> "Hub":
+    """Return the hub that the application serves."""
+    hub: Hub = request.app.state.hub
+    return hub
+
+
+class HubPart:
+    """A dependency that gives one part of the hub."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    async def __call__(self, request: Request) -> Any:
+        """Return the part."""
+        return getattr(request.app.state.hub, self.name)
+
+
+async def _hub(request: Request) -> "Hub":
+    return hub_of(request)
+
+
+def _part(name: str) -> Any:
+    return Depends(HubPart(name))
+
+
+WholeHub = Annotated["Hub", Depends(_hub)]
+"""For the few that look at the hub as a whole, such as its metrics."""
+
+Accounts = Annotated["hubless.services.accounts.Accounts", _part("accounts")]
+Activity = Annotated["hubless.services.activity.Activity", _part("activity")]
+Authorizations = Annotated["hubless.services.authorizations.Authorizations", _part("authorizations")]
+Clients = Annotated["hubless.ports.tokens.ClientStore", _part("clients")]
+Clock = Annotated["hubless.ports.clock.Clock", _part("clock")]
+Groups = Annotated["hubless.ports.users.GroupStore", _part("groups")]
+Identities = Annotated["hubless.services.identity.Identities", _part("identities")]
+Launching = Annotated["hubless.services.launching.Launching", _part("launching")]
+Logins = Annotated["hubless.services.logins.Logins", _part("logins")]
+Origins = Annotated["hubless.domain.origins.Origins", _part("origins")]
+UserRemoval = Annotated["hubless.services.user_removal.UserRemoval", _part("user_removal")]
+PasswordLogins = Annotated["hubless.services.password_login.PasswordLogin", _part("password_login")]
+Roles = Annotated[Mapping[str, "hubless.domain.roles.Role"], _part("roles")]
+Routing = Annotated["hubless.services.routing.Routing", _part("routing")]
+Servers = Annotated["hubless.ports.servers.ServerStore", _part("servers")]
+Services = Annotated["hubless.services.service_registry.ServiceRegistry", _part("services")]
+Settings = Annotated["hubless.settings.Settings", _part("settings")]
+Sharing = Annotated["hubless.services.sharing.Sharing", _part("sharing")]
+Spawning = Annotated["hubless.services.spawning.Spawning", _part("spawning")]
+Stopping = Annotated["hubless.services.stopping.Stopping", _part("stopping")]
+Tokens = Annotated["hubless.services.tokens.Tokens", _part("tokens")]
+TokenStore = Annotated["hubless.ports.tokens.TokenStore", _part("token_store")]
+Users = Annotated["hubless.ports.users.UserStore", _part("users")]
+EdgeAutosuspend = Annotated["hubless.services.edge_autosuspend.EdgeAutosuspend", _part("edge_autosuspend")]

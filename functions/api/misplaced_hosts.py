@@ -1,0 +1,69 @@
+"""Requests at other hosts than the hub's own, where users and services have hosts below it.
+
+What is served there has that host's origin. If the hub's pages were there, a person who logs in would hand their session to the
+server at that host. So the hub serves there only its API (for programs with a token), its files, and answers to programs that
+ask for a server which does not run.
+"""
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from functions.api.auth.cookies import HUB_PATH
+from functions.api.auth.csrf import READ_ONLY
+from functions.api.json_codec import JSONResponse
+from hubless.domain.origins import Origins
+
+_FOR_PROGRAMS = ("/hub/api", "/hub/health", "/hub/metrics")
+_FILES = ("/hub/static", "/hub/logo")  # the same for all, and kept by caches that do not tell hosts apart
+_FOR_PEOPLE = "/hub/api/oauth2/authorize"
+
+
+def is_program(request: Request, path: str) -> bool:
+    """Say whether a program, not a person's browser, asks for *path* below a server's prefix."""
+    accept = request.headers.get("accept", "")
+    if request.method not in READ_ONLY or "api" in path.split("/"):
+        return True
+    return "application/json" in accept and "text/html" not in accept
+
+
+def asks_for_its_server(request: Request, origins: Origins) -> bool:
+    """Say whether a program asks for a server at the server's own host. The hub answers there, in JSON, while the edge has no route.
+
+    A redirect to the hub's host would not help: a page's scripts may not read what another origin answers.
+    """
+    if not (origins.subdomains and origins.is_at_home(_raw(request), request.headers.get("host", ""))):
+        return False
+    path: str = request.scope["path"]
+    _, kind, _owner, *rest = (*path.split("/", 3), "", "")
+    return kind == "user" and is_program(request, "".join(rest))
+
+
+def misplaced_host_redirect(request: Request, origins: Origins) -> Response | None:
+    """Return the redirect to the hub's host (or the refusal) for a request at another host; None when the hub answers here."""
+    path, host = request.scope["path"], request.headers.get("host", "")
+    if _is_under(path, (*_FOR_PROGRAMS, *_FILES)) and not _is_under(path, (_FOR_PEOPLE,)):
+        return None
+    if origins.subdomains and not host:
+        return JSONResponse(
+            {
+                "status": 400,
+                "message": "The proxy before the hub does not say which host was asked: set X-Forwarded-Host",
+            },
+            400,
+        )
+    if origins.is_hub(host):
+        return None
+    if request.method not in READ_ONLY:
+        return JSONResponse({"status": 403, "message": f"The hub is at {origins.hub}: ask there"}, 403)
+    raw = _raw(request)
+    there = raw if _is_under(path, ("/hub",)) else HUB_PATH + raw.lstrip("/")
+    return RedirectResponse(f"{origins.hub}{there}{f'?{request.url.query}' if request.url.query else ''}", 302)
+
+
+def _raw(request: Request) -> str:
+    raw: str = request.scope["raw_path"].decode("ascii", "replace")
+    return raw.partition("?")[0]
+
+
+def _is_under(path: str, prefixes: tuple[str, ...]) -> bool:
+    return any(path == prefix or path.startswith(f"{prefix}/") for prefix in prefixes)

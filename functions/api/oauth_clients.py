@@ -1,0 +1,39 @@
+"""OAuth clients, which are running servers or services."""
+
+from typing import Annotated
+
+from fastapi import Depends
+
+from functions.api.dependencies import Clients, Services
+from hubless.bootstrap.hub import Hub
+from hubless.domain.tokens import Client, Token
+
+
+class ClientLookup:
+    """Finds OAuth clients of both kinds."""
+
+    def __init__(self, services: Services, clients: Clients) -> None:
+        self._services, self._clients = services, clients
+
+    def find(self, client_id: str) -> Client | None:
+        """Return the client of that id, or None."""
+        return self._services.client(client_id) or self._clients.get(client_id)
+
+    def describe(self, token: Token) -> str:
+        """Return, for its owner, where a token came from; JupyterHub itself for what the API issued."""
+        if token.client_id is None:
+            return "JupyterHub"
+        client = self.find(token.client_id)
+        return client.description if client else ""
+
+
+async def _lookup(services: Services, clients: Clients) -> ClientLookup:
+    return ClientLookup(services, clients)
+
+
+OAuthClients = Annotated[ClientLookup, Depends(_lookup)]
+
+
+def clients_of(hub: Hub) -> ClientLookup:
+    """Return the look-up of *hub*'s clients."""
+    return ClientLookup(hub.services, hub.clients)

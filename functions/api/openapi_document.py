@@ -1,0 +1,54 @@
+"""The OpenAPI document: FastAPI's own, with what it cannot know. It is made when it is first asked for."""
+
+import re
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi.openapi.utils import get_openapi
+from pydantic.warnings import UnsupportedFieldAttributeWarning
+from starlette.routing import BaseRoute
+
+from functions.api.version import VERSION
+from hubless.domain.scopes import DEFINITIONS
+
+_PREFIX = "/hub/api"
+_Json = dict[str, Any]
+
+
+def document_of(routes: Sequence[BaseRoute]) -> _Json:
+    """Return the OpenAPI 3.1 document of *routes*; this builds all of them, which takes a while."""
+    with warnings.catch_warnings():  # FastAPI does so too, but our models are built later (`defer_build`)
+        warnings.simplefilter("ignore", UnsupportedFieldAttributeWarning)
+        made = get_openapi(
+            title="hubless: JupyterHub's REST API",
+            version=VERSION,
+            description="JupyterHub's REST API. An answer leaves out what the asker's scopes do not show.",
+            routes=routes,
+            servers=[{"url": _PREFIX}],
+        )
+    made["paths"] = {path.removeprefix(_PREFIX): methods for path, methods in made["paths"].items()}
+    for path, methods in made["paths"].items():
+        for operation in methods.values():
+            _complete(operation, path)
+    for unused in ("HTTPValidationError", "ValidationError"):
+        made["components"]["schemas"].pop(unused, None)
+    scopes = {name: known.description for name, known in DEFINITIONS.items()}
+    flow = {"authorizationUrl": f"{_PREFIX}/oauth2/authorize", "tokenUrl": f"{_PREFIX}/oauth2/token", "scopes": scopes}
+    made["components"]["securitySchemes"]["oauth2"] = {"type": "oauth2", "flows": {"authorizationCode": flow}}
+    return made
+
+
+def _complete(operation: _Json, path: str) -> None:
+    """Say of an operation what FastAPI does not: any one of the scopes is enough, dependencies read the path, no 422."""
+    scopes = [scope for each in operation.get("security", []) for scope in each["token"]]
+    if scopes:
+        operation["security"] = [{"token": [scope]} for scope in scopes]
+    parameters = operation.setdefault("parameters", [])
+    named = {one["name"] for one in parameters if one["in"] == "path"}
+    missing = [part for part in re.findall(r"{(\w+)}", path) if part not in named]
+    operation["parameters"] = [
+        *({"name": part, "in": "path", "required": True, "schema": {"type": "string"}} for part in missing),
+        *parameters,
+    ]
+    operation["responses"].pop("422", None)

@@ -1,0 +1,57 @@
+"""The page that says that a server does not run, and how to start it."""
+
+from typing import Annotated
+
+from fastapi import Depends
+from starlette.requests import Request
+from starlette.responses import Response
+
+from functions.api import dependencies
+from functions.api.auth.authentication import actor_of
+from functions.api.auth.visitors import visitor
+from functions.api.pages.views import url_part
+from functions.api.redirects import with_next
+from functions.api.rendering import Render
+from hubless.domain import names
+from hubless.domain.lifecycle import Server
+from hubless.domain.origins import Origins
+from hubless.domain.users import User
+
+
+class NotRunningView:
+    """Makes the page for one request."""
+
+    def __init__(self, request: Request, origins: Origins, render: Render) -> None:
+        self._request, self._origins, self._render = request, origins, render
+
+    def __call__(
+        self, user: User, server_name: str, found: Server | None, following: str | None, *, status: int
+    ) -> Response:
+        """Return the page; a start goes on to *following*."""
+        actor = actor_of(self._request)
+        covers = actor.scopes.covers_server if actor is not None else None
+        return self._render(
+            "not_running.html",
+            status_code=status,
+            server_name=server_name,
+            for_user=self.other(user),
+            url=self._origins.located(names.server_prefix(user.name, server_name)),
+            state=found.state.value if found else "stopped",
+            failure=found.failure if found else None,
+            log_tail=list(found.log_tail) if found else [],
+            spawn_url=with_next(f"/hub/spawn/{url_part(user, server_name)}", following),
+            can_start=covers is not None and covers("start:servers", user.name, server_name, user.groups),
+            implicit=False,
+        )
+
+    def other(self, user: User) -> str | None:
+        """Return the user's name, or None when it is the person before the page."""
+        who = visitor(self._request).user
+        return None if who is not None and who.id == user.id else user.name
+
+
+async def _not_running(request: Request, origins: dependencies.Origins, render: Render) -> NotRunningView:
+    return NotRunningView(request, origins, render)
+
+
+NotRunningPage = Annotated[NotRunningView, Depends(_not_running)]

@@ -1,0 +1,199 @@
+"""What the hub answers below the prefix of a server or service that the edge has no route to."""
+
+from dataclasses import dataclass
+from typing import Annotated
+from urllib.parse import urlencode
+
+from fastapi import Depends
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from functions.api import dependencies
+from functions.api.auth.csrf import READ_ONLY
+from functions.api.auth.visitors import PageActor, to_login
+from functions.api.json_codec import JSONResponse
+from functions.api.misplaced_hosts import is_program
+from functions.api.pages.not_running import NotRunningPage, NotRunningView
+from functions.api.pages.views import url_part
+from functions.api.redirects import with_next
+from functions.api.rendering import Render
+from functions.api.routers import page_router
+from hubless.domain import lifecycle, names
+from hubless.domain.lifecycle import Server, State
+from hubless.domain.origins import Origins
+from hubless.domain.users import User
+
+router = page_router()
+MAX_REDIRECTS = 2
+RETRY_AFTER = 5  # seconds
+_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Unrouted:
+    """Answers for one server to one request."""
+
+    request: Request
+    users: dependencies.Users
+    servers: dependencies.Servers
+    launching: dependencies.Launching
+    edge_autosuspend: dependencies.EdgeAutosuspend
+    origins: dependencies.Origins
+    not_running: NotRunningView
+    render: Render
+
+    def addressed(self, user: User | None, path: str) -> tuple[str, Server | None]:
+        """Return the server that *path* under a user's prefix means: the named one that it begins with, or the default."""
+        if user is None:
+            return "", None
+        first = path.partition("/")[0]
+        named = self.servers.find(user.id, first) if first else None
+        return (first, named) if named is not None else ("", self.servers.find(user.id, ""))
+
+    def checked(self, server: Server | None) -> Server | None:
+        """Return the record of a server that the edge could not reach, after a look whether it still runs."""
+        if server is None or server.state is not State.READY:
+            return server
+        self.launching.reconcile_safely(server)
+        return self.servers.get(server.id)
+
+    def to_nobody(self, owner: str, user: User | None, found: Server | None) -> Response:
+        """Answer a program that is not logged in, as a page's scripts are not at the server's own host.
+
+        It learns no more about a server that runs than the server itself would tell by its answer.
+        """
+        if user is None or found is None or found.state is not State.READY:
+            return self.gone(owner, "")
+        return self._unreached(user, found.name, program=True, waking=self.edge_autosuspend.start_if_down())
+
+    def ready(self, user: User, server_name: str, *, program: bool) -> Response:
+        """Answer for a server that runs: redirect back to it, or say why that would not help now.
+
+        Redirects are counted, so that a server that never answers ends in words and not in a loop.
+        """
+        waking = self.edge_autosuspend.start_if_down()
+        if waking or self.request.method not in READ_ONLY or _redirects_so_far(self.request) >= MAX_REDIRECTS:
+            return self._unreached(user, server_name, program=program, waking=waking)
+        return redirect_again(
+            self.request, self.origins, f"{names.server_prefix(user.name, '')}{rest_of_path(self.request)}"
+        )
+
+    def gone(self, owner_name: str, server_name: str) -> Response:
+        """Answer a program with the words and the address that JupyterLab shows to people."""
+        where = f"{names.url_name(owner_name)}" + (f"/{names.url_name(server_name)}" if server_name else "")
+        asked: str = self.request.scope["raw_path"].decode("ascii", "replace").removeprefix("/hub")
+        spawn = f"/hub/spawn/{where}"
+        own_hub = self.origins.own_hub
+        start = f"{own_hub}{spawn}" if own_hub else self.request.url.replace(path=spawn, query="", fragment="")
+        return JSONResponse(
+            {"message": f"JupyterHub server no longer running at {asked}. Restart the server at {start}"}, 424
+        )
+
+    def to_pending(self, user: User, server_name: str) -> Response:
+        """Redirect to the progress of a start, and from there back to this address."""
+        return RedirectResponse(
+            with_next(f"/hub/spawn-pending/{url_part(user, server_name)}", self.own_address(user)), 303
+        )
+
+    def own_address(self, user: User) -> str:
+        """Return the address that was asked for, as a path at the edge."""
+        path = f"{names.server_prefix(user.name, '')}{rest_of_path(self.request)}"
+        return f"{path}?{self.request.url.query}" if self.request.url.query else path
+
+    def _unreached(self, user: User, server_name: str, *, program: bool, waking: bool) -> Response:
+        """Say that a server runs and why nobody reaches it; a page reloads itself."""
+        headers = {"Retry-After": str(RETRY_AFTER), "Cache-Control": "no-store"}
+        if program:
+            why = "The way to the server is asleep and wakes up" if waking else "The server runs but does not answer"
+            return JSONResponse({"status": 503, "message": f"{why}. Try again in a moment."}, 503, headers)
+        path = f"/hub{names.server_prefix(user.name, '')}{rest_of_path(self.request)}"
+        query = f"?{urlencode(given)}" if (given := _query(self.request)) else ""
+        return self.render(
+            "unreached.html",
+            status_code=503,
+            headers=headers,
+            waking=waking,
+            for_user=self.not_running.other(user),
+            server_name=server_name,
+            seconds=RETRY_AFTER,
+            url=f"{path}{query}",
+        )
+
+
+async def _unrouted(
+    request: Request,
+    users: dependencies.Users,
+    servers: dependencies.Servers,
+    launching: dependencies.Launching,
+    edge_autosuspend: dependencies.EdgeAutosuspend,
+    origins: dependencies.Origins,
+    not_running: NotRunningPage,
+    render: Render,
+) -> _Unrouted:
+    return _Unrouted(request, users, servers, launching, edge_autosuspend, origins, not_running, render)
+
+
+Unrouted = Annotated[_Unrouted, Depends(_unrouted)]
+
+
+@router.api_route("/user/{owner:segment}", methods=_METHODS)
+@router.api_route("/user/{owner:segment}/{path:path}", methods=_METHODS)
+async def below_server_prefix(request: Request, owner: str, actor: PageActor, unrouted: Unrouted) -> Response:
+    """Answer for a server that the edge has no route to: redirect, or say what state it is in and how to start it."""
+    path: str = request.path_params.get("path", "")
+    program = is_program(request, path)
+    if actor is None and not program:
+        return to_login(request)
+    user = unrouted.users.find(owner)
+    server_name, found = unrouted.addressed(user, path)
+    if actor is None:
+        return unrouted.to_nobody(owner, user, found)
+    if user is None or not actor.scopes.covers_server("access:servers", user.name, server_name, user.groups):
+        raise HTTPException(404, "No such user, or not within your reach")
+    found = unrouted.checked(found)
+    if found is not None and found.state is State.READY:
+        return unrouted.ready(user, server_name, program=program)
+    if program:
+        return unrouted.gone(user.name, server_name)
+    if found is not None and found.state in lifecycle.PENDING:
+        return unrouted.to_pending(user, server_name)
+    return unrouted.not_running(user, server_name, found, unrouted.own_address(user), status=424)
+
+
+@router.get("/services/{name:segment}")
+@router.get("/services/{name:segment}/{path:path}")
+async def below_service_prefix(
+    request: Request, name: str, services: dependencies.Services, origins: dependencies.Origins
+) -> Response:
+    """Redirect to the host of a service, which was asked for at another host."""
+    service = services.get(name) if origins.subdomains else None
+    if service is None or not service.url:
+        raise HTTPException(404)
+    if _redirects_so_far(request) >= MAX_REDIRECTS:
+        raise HTTPException(503, f"The service {name} cannot be reached through the edge. Try again in a moment.")
+    return redirect_again(request, origins, f"/services/{names.url_name(name)}/{rest_of_path(request, 'services')}")
+
+
+def redirect_again(request: Request, origins: Origins, target: str) -> Response:
+    """Redirect to *target*, and count the redirect."""
+    query = urlencode([*_query(request), ("redirects", str(_redirects_so_far(request) + 1))])
+    return RedirectResponse(f"{origins.located(target)}?{query}", 302)
+
+
+def rest_of_path(request: Request, kind: str = "user") -> str:
+    """Return what follows `/hub/user/<name>/`, as it was sent."""
+    raw: str = request.scope["raw_path"].decode("ascii", "replace")
+    return raw.partition(f"/hub/{kind}/")[2].partition("/")[2].lstrip("/")
+
+
+def _redirects_so_far(request: Request) -> int:
+    try:
+        return max(0, int(request.query_params.get("redirects", "0")))
+    except ValueError:
+        return 0
+
+
+def _query(request: Request) -> list[tuple[str, str]]:
+    """Return the query without the count of redirects."""
+    return [(key, value) for key, value in request.query_params.multi_items() if key != "redirects"]

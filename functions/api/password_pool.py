@@ -1,0 +1,21 @@
+"""Password hashing, which is slow on purpose, in a few threads of its own."""
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import TypeVar, TypeVarTuple
+
+from anyio import CapacityLimiter, to_thread
+
+THREADS = 4  # each needs 64 MiB (RFC 9106): many logins at once wait, and do not exhaust the memory
+Arguments = TypeVarTuple("Arguments")
+Result = TypeVar("Result")
+
+
+async def in_password_pool(function: Callable[[*Arguments], Result], *arguments: *Arguments) -> Result:
+    """Return *function* of *arguments*, called in a thread as soon as one of the pool is free."""
+    return await to_thread.run_sync(function, *arguments, limiter=_limiter())
+
+
+@lru_cache(maxsize=1)
+def _limiter() -> CapacityLimiter:
+    return CapacityLimiter(THREADS)

@@ -1,0 +1,91 @@
+"""What the progress stream says about a server's start: its events, as server-sent events."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+from hubless.bootstrap.hub import Hub
+from hubless.domain import lifecycle, names
+from hubless.domain.lifecycle import INACTIVE, Server, State
+from hubless.domain.users import User
+
+RETRY_MS = 3000  # milliseconds after which an EventSource asks again
+KEEPALIVE = 8.0  # seconds, JupyterHub's
+
+
+def is_polled(hub: Hub, headers: Mapping[str, str]) -> bool:
+    """Say whether a client gets the current event at once, and asks again for the rest.
+
+    An EventSource asks again by itself. Where answers arrive only when they are whole, all EventSources poll. Where a function
+    is paid for as long as it answers, those of browsers poll: otherwise a class that waits holds as many functions.
+    """
+    if hub.progress_seconds is None or "text/event-stream" not in headers.get("accept", ""):
+        return False
+    return not hub.streams or "sec-fetch-mode" in headers
+
+
+async def frames(hub: Hub, owner: User, server: Server, follow_seconds: float | None) -> AsyncIterator[str]:
+    """Yield the events of one start as server-sent events, and blank lines during long silence."""
+    silent = 0.0
+    if follow_seconds is not None:
+        yield f"retry: {RETRY_MS}\n\n"
+    async for event in events(hub, owner, server, follow_seconds):
+        if event is None:
+            silent += hub.progress_poll_seconds
+            if silent < KEEPALIVE:
+                continue
+            yield "\n\n"
+        else:
+            yield f"data: {json.dumps(event)}\n\n"
+        silent = 0.0
+
+
+async def events(
+    hub: Hub, owner: User, server: Server, follow_seconds: float | None
+) -> AsyncIterator[dict[str, Any] | None]:
+    """Yield each new event of a start, and None when nothing is new.
+
+    It ends when the server is ready or has failed, or after *follow_seconds* (None for no limit).
+    """
+    launch_id, sent, followed = server.launch_id, None, 0.0
+    current: Server | None = server
+    if server.state in lifecycle.PENDING_START and hub.streams:
+        yield {"progress": 0, "message": "Server requested"}
+    while True:
+        if current is None or current.launch_id != launch_id or current.state in {*INACTIVE, State.STOPPING}:
+            yield _failed(current if current and current.launch_id == launch_id else None)
+            return
+        if current.state is State.READY:
+            yield _ready(hub, owner, current)
+            return
+        event = _step(hub, current)
+        yield event if event != sent else None
+        if follow_seconds is not None and followed >= follow_seconds:
+            return
+        sent, followed = event, followed + hub.progress_poll_seconds
+        await asyncio.sleep(hub.progress_poll_seconds)
+        current = hub.servers.get(server.id)
+
+
+def _step(hub: Hub, server: Server) -> dict[str, Any]:
+    percent, message = lifecycle.progress(server)
+    if server.state is State.REQUESTED and (ahead := hub.spawning.position(server)):
+        return {"progress": percent, "message": f"{ahead} servers are ahead of yours", "position": ahead}
+    return {"progress": percent, "message": message}
+
+
+def _ready(hub: Hub, owner: User, server: Server) -> dict[str, Any]:
+    url = hub.origins.located(names.server_prefix(owner.name, server.name))
+    return {
+        "progress": 100,
+        "ready": True,
+        "message": f"Server ready at {url}",
+        "html_message": f'Server ready at <a href="{url}">{url}</a>',
+        "url": url,
+    }
+
+
+def _failed(server: Server | None) -> dict[str, Any]:
+    why = (server.failure if server else None) or "the server was stopped"
+    return {"progress": 100, "failed": True, "message": f"Spawn failed: {why}"}

@@ -1,0 +1,183 @@
+"""The class of all routes: FastAPI's, made when first needed, and carried out in a straight line.
+
+FastAPI reads a handler's signature and describes it in OpenAPI. Three things are done here instead, each for a measured reason
+(docs/adr/0024):
+
+- A route is built at its first request. Otherwise a cold start builds a hundred routes for one request.
+- Dependencies are sorted once, at that moment. FastAPI walks their tree in every request, between two exit stacks.
+- Bodies, errors and HEAD are JupyterHub's. A body counts as JSON whatever its content type, and what is wrong with it is a 400.
+"""
+
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import Any, NamedTuple, get_args
+
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Match, Route, compile_path
+from starlette.types import Receive, Scope, Send
+
+from functions.api.request_body import json_object, validated
+
+_Call = Callable[..., Awaitable[Any]]
+_UNSUPPORTED = (
+    "header_params",
+    "cookie_params",
+    "websocket_param_name",
+    "http_connection_param_name",
+    "response_param_name",
+    "background_tasks_param_name",
+    "security_scopes_param_name",
+    "concurrency",
+)
+
+
+class HubRoute(APIRoute):
+    """One route of the hub.
+
+    Raises:
+        TypeError: at the first use, when the handler or a dependency asks for something that hubless does not offer.
+    """
+
+    def __init__(self, path: str, endpoint: _Call, **facts: Any) -> None:
+        self.path, self.endpoint, self._facts = path, endpoint, facts
+        self.methods: set[str] = {method.upper() for method in facts.get("methods") or ["GET"]}
+        self.path_regex, self.path_format, self.param_convertors = compile_path(path)
+
+    def __getattr__(self, name: str) -> Any:
+        """Build the route when somebody asks for what only a built one has."""
+        facts = self.__dict__.pop("_facts", None)
+        if facts is None:
+            raise AttributeError(name)
+        super().__init__(self.path, self.endpoint, **facts)
+        self.app = _app(self.dependant)
+        return getattr(self, name)
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Match path and method; HEAD is asked of what answers GET (RFC 9110 9.3.2)."""
+        found = self.path_regex.match(scope["path"]) if scope["type"] == "http" else None
+        if found is None:
+            return Match.NONE, {}
+        params = {name: self.param_convertors[name].convert(text) for name, text in found.groupdict().items()}
+        child = {"endpoint": self.endpoint, "path_params": params, "route": self}
+        return (Match.FULL if self._serves(scope["method"]) else Match.PARTIAL), child
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if self._serves(scope["method"]):
+            await self.app(scope, receive, send)
+        else:
+            await Route.handle(self, scope, receive, send)
+
+    def _serves(self, method: str) -> bool:
+        return method in self.methods or (method == "HEAD" and "GET" in self.methods)
+
+
+class _Step(NamedTuple):
+    """One call of a request: a dependency, or the handler as the last one."""
+
+    call: _Call
+    request: str | None  # the argument that takes the request
+    path: tuple[str, ...]  # arguments that are parts of the path
+    query: tuple[tuple[str, str, Any], ...]  # arguments that are in the query: name, key, default
+    results: tuple[tuple[str, int], ...]  # arguments that earlier steps gave: name, number of the step
+
+    def arguments(self, request: Request, results: list[Any]) -> dict[str, Any]:
+        """Return what the call is given."""
+        given = {name: results[step] for name, step in self.results}
+        if self.request is not None:
+            given[self.request] = request
+        if self.path:
+            params = request.scope["path_params"]
+            for name in self.path:
+                given[name] = params[name]
+        for name, key, default in self.query:
+            given[name] = request.query_params.get(key, default)
+        return given
+
+
+def _app(dependant: Dependant) -> Any:
+    """Return the ASGI application that calls dependencies and handler in the order in which they need each other."""
+    steps: list[_Step] = []
+    _collect(dependant, steps, {})
+    *dependencies, handler = steps
+    body = _Body.of(dependant)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive, send)
+        results: list[Any] = []
+        for step in dependencies:
+            results.append(await step.call(**step.arguments(request, results)))
+        arguments = handler.arguments(request, results)
+        if body is not None:
+            arguments[body.name] = await body.read(request)
+        response: Response = await handler.call(**arguments)
+        await response(scope, receive, send)
+
+    return app
+
+
+def _collect(dependant: Dependant, steps: list[_Step], known: dict[Any, int]) -> int:
+    """Add the steps of *dependant*, what it needs before it, and return its number; each call is made once."""
+    call = dependant.call
+    if call in known:
+        return known[call]
+    _check(dependant)
+    results = [(sub.name or "", _collect(sub, steps, known)) for sub in dependant.dependencies]
+    step = _Step(
+        call,  # type: ignore[arg-type]
+        dependant.request_param_name,
+        tuple(field.alias for field in dependant.path_params),
+        tuple((field.name, field.alias, field.field_info.default) for field in dependant.query_params),
+        tuple((name, number) for name, number in results if name),
+    )
+    steps.append(step)
+    known[call] = len(steps) - 1
+    return known[call]
+
+
+def _check(dependant: Dependant) -> None:
+    """Refuse what would be run in a thread, or would be left out here without a word."""
+    call: Any = dependant.call
+    if not inspect.iscoroutinefunction(call) and not inspect.iscoroutinefunction(getattr(call, "__call__", None)):  # noqa: B004
+        raise TypeError(f"{call!r} must be an async function or an object with an async __call__")
+    for name in _UNSUPPORTED:
+        if getattr(dependant, name):
+            raise TypeError(f"{call!r} uses FastAPI's {name}, which a HubRoute does not offer")
+    for field in dependant.query_params:
+        if not {str}.issuperset(set(get_args(field.field_info.annotation)) - {type(None)}):
+            raise TypeError(f"{call!r}: {field.name} must be a text; say what is wrong with it in JupyterHub's words")
+
+
+class _Body(NamedTuple):
+    """The argument that takes the body."""
+
+    name: str
+    model: type[BaseModel] | None  # None for any JSON object
+
+    @classmethod
+    def of(cls, dependant: Dependant) -> "_Body | None":
+        """Return the one body of a handler, or None."""
+        if not dependant.body_params:
+            return None
+        (field,) = dependant.body_params
+        annotation = field.field_info.annotation
+        models = [one for one in (annotation, *get_args(annotation)) if _is_model(one)]
+        return cls(field.name, models[0] if models else None)
+
+    async def read(self, request: Request) -> Any:
+        """Return the body as the handler takes it.
+
+        Raises:
+            HTTPException: 400 saying what is wrong with it.
+        """
+        if self.model is None:
+            return await json_object(request)
+        return await validated(request, self.model)
+
+
+def _is_model(annotation: Any) -> bool:
+    return inspect.isclass(annotation) and issubclass(annotation, BaseModel)
