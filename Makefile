@@ -58,6 +58,7 @@ destroy: $(DEPLOYER) $(CDK_READY) ## Stop a stage's servers and take it away; do
 .PHONY: test
 test: $(DEV) $(SERVERS) $(CHECKER) $(CDK_READY) browser ## Run all tests: layers, unit to end-to-end, and conformance where its checks are at hand
 	.venv/bin/lint-imports
+	$(MAKE) docs
 	CONFORMANCE='$(abspath $(CONFORMANCE))' .venv/bin/pytest $(TOGETHER)
 
 .PHONY: conformance
@@ -72,10 +73,9 @@ check: $(DEV) ## Quick checks: lint, types, layers, unit tests
 	.venv/bin/lint-imports
 	HISTORIES=300 .venv/bin/pytest -q tests/unit
 
-.PHONY: format
-format: $(DEV) ## Format the code: sort imports, then ruff format
-	@.venv/bin/ruff check --quiet --select I --fix
-	@.venv/bin/ruff format
+.PHONY: docs
+docs: $(DEV) ## Build the documentation into docs/_build/html; a warning or a broken link fails
+	.venv/bin/sphinx-build --quiet --nitpicky --fail-on-warning --keep-going --builder html docs docs/_build/html
 
 .PHONY: images
 images: | uv ## Write what images/singleuser installs, from uv.lock
@@ -89,7 +89,7 @@ bench: $(DEV) $(SERVERS) ## Measure: starts, requests, routes, memory
 
 .PHONY: clean
 clean: ## Remove the environments and caches (never the data)
-	rm -rf .venv .venv-servers .venv-conformance .venv-uv .venv-cdk dist cdk.out cdk.out.bundles .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-servers .venv-conformance .venv-uv .venv-cdk dist cdk.out cdk.out.bundles .mypy_cache .ruff_cache .import_linter_cache .hypothesis docs/_build
 
 .PHONY: help
 help: ## List these targets
