@@ -2,7 +2,7 @@
 
 The table comes first in everything: what it does not know is an orphan, and listed with the rest for whoever drops stale
 routes; what the balancer does not hold any more, by whosever hand, is listed without its address, for whoever puts it again.
-docs/adr/0013-alb.md says why there is no agent.
+docs/adr/0013-load-balancer-as-edge.md says why there is no agent.
 """
 
 import logging
