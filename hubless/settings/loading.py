@@ -40,7 +40,7 @@ from hubless.settings.types import SettingsError
 DEFAULT_FILE = "hubless.toml"
 MIN_TOKEN_LENGTH = 8
 SHARED_PASSWORD = "HUBLESS_SHARED_PASSWORD"  # noqa: S105 a variable's name
-SHARED_ENVIRONMENTS = Path("/var/lib/hubless/environments")
+ENVIRONMENTS_OF_ROOT = Path("/var/lib/hubless/environments")
 ADMIN_PASSWORD = "HUBLESS_ADMIN_PASSWORD"  # noqa: S105 a variable's name
 _SERVICE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]*")
 _REACHED_BY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 compared with, not bound
@@ -234,9 +234,12 @@ def server_environment(environ: Mapping[str, str], data: Path, servers: ServersS
 def virtual_environments(data: Path, servers: ServersSettings) -> Path:
     """Return the folder in which `hubless up` makes virtual environments for servers.
 
-    Nobody but the hub's own user may enter the data folder, so servers that run as other users need one outside.
+    Only the hub's own user may enter the data folder, so servers that run as other users need a folder outside it. Each hub has
+    a separate one, because it removes what it does not use.
     """
-    return SHARED_ENVIRONMENTS if servers.run_as_system_users and os.geteuid() == 0 else data / "environments"
+    if servers.run_as_system_users and os.geteuid() == 0:
+        return ENVIRONMENTS_OF_ROOT / sha256(str(data))[:12]
+    return data / "environments"
 
 
 def read_section(section: type[_Section], table: Any, where: str) -> _Section:

@@ -220,7 +220,9 @@ def test_a_full_disk_is_told_before_anything_is_installed(settings, tmp_path, mo
 
 def test_where_servers_run_as_other_users_they_can_enter_it(settings, monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    assert not parse("", settings.data).virtual_environments.is_relative_to(settings.data)
+    outside = parse("", settings.data).virtual_environments
+    assert not outside.is_relative_to(settings.data)
+    assert outside != parse("", settings.data / "other").virtual_environments
     assert settings.virtual_environments.is_relative_to(settings.data)
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     assert parse("", settings.data).virtual_environments.is_relative_to(settings.data)
