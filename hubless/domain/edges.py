@@ -1,7 +1,7 @@
-"""Whether the edge is to run: an edge that may sleep is one machine, which is stopped while no server needs it.
+"""The desired state of an edge that stops while idle: one machine, which is stopped while no server needs it.
 
-What is wanted of it is one record. Every change of it is one conditional write, and who wins that write is the one who calls
-the machine. It says what was wanted last, and not how the machine is: whether the edge lives is known by its own reports.
+The desired state is one record. Each change is one conditional write, and only the function that wins the write starts
+or stops the machine. The record does not say how the machine is: the edge's own reports say whether it runs.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -9,48 +9,46 @@ from enum import StrEnum
 
 from hubless.domain.values import value
 
-ASKED_AGAIN_AFTER = timedelta(
-    seconds=15
-)  # for so long whoever needs the edge trusts that somebody has called the machine
-STOPPED_FOR_SURE = timedelta(
+RETRY_START_AFTER = timedelta(seconds=15)  # until then, other functions trust that the last start reached EC2
+RETRY_STOP_FOR = timedelta(
     minutes=5
-)  # after which a stop that was decided has been carried out, or somebody will see the edge
+)  # the sweep repeats a stop for this long: the function that decided it may have crashed
 
 
 class EdgePower(StrEnum):
-    """What is wanted of the edge."""
+    """What the edge's machine should do; the values are the stored ones of version 1."""
 
     RUNNING = "up"
-    IDLE = "up-for-now"  # nothing needs it: soon it may sleep
+    IDLE = "up-for-now"  # it runs and nothing needs it: the idle timeout counts
     STOPPED = "asleep"
 
 
 @value
 class DesiredEdgeState:
-    """What is wanted of the edge, and since when; in `UP`, when the machine was last called."""
+    """What the edge's machine should do, and since when; with `RUNNING`, when it was last asked to start."""
 
     power: EdgePower
     since: datetime
 
 
-INITIAL_STATE = DesiredEdgeState(EdgePower.RUNNING, datetime(1970, 1, 1, tzinfo=UTC))  # before anybody wished anything
+INITIAL_STATE = DesiredEdgeState(EdgePower.RUNNING, datetime(1970, 1, 1, tzinfo=UTC))  # before the first write
 
 
 def when_needed(wish: DesiredEdgeState, now: datetime, *, lives: bool) -> DesiredEdgeState | None:
-    """Return what is to be wished by who calls the machine; None when it need not be called, or somebody just did."""
+    """Return the state to write before the machine is started; None when it runs, or was asked to start just now."""
     if wish.power is EdgePower.STOPPED:
         return DesiredEdgeState(EdgePower.RUNNING, now)
-    was_just_called = wish.power is EdgePower.RUNNING and now - wish.since < ASKED_AGAIN_AFTER
+    was_just_called = wish.power is EdgePower.RUNNING and now - wish.since < RETRY_START_AFTER
     return None if lives or was_just_called else DesiredEdgeState(EdgePower.RUNNING, now)
 
 
 def when_kept(wish: DesiredEdgeState, now: datetime) -> DesiredEdgeState | None:
-    """Return what is to be wished where the edge lives and is needed; None when that is wished already."""
+    """Return the state to write when the edge runs and is needed; None when the record says so already."""
     return DesiredEdgeState(EdgePower.RUNNING, now) if wish.power is EdgePower.IDLE else None
 
 
 def when_unneeded(wish: DesiredEdgeState, now: datetime, idle_timeout: timedelta) -> DesiredEdgeState | None:
-    """Return what is to be wished where nothing needs the edge; None when things stay as they are for now."""
+    """Return the state to write when nothing needs the edge; None while nothing changes."""
     if wish.power is EdgePower.RUNNING:
         return DesiredEdgeState(EdgePower.IDLE, now)
     if wish.power is EdgePower.IDLE and now - wish.since >= idle_timeout:
@@ -59,5 +57,5 @@ def when_unneeded(wish: DesiredEdgeState, now: datetime, idle_timeout: timedelta
 
 
 def should_stop(wish: DesiredEdgeState, now: datetime, *, lives: bool) -> bool:
-    """Say whether the machine is to be told (again) to stop: who decided it may have died before, or been refused."""
-    return wish.power is EdgePower.STOPPED and (lives or now - wish.since < STOPPED_FOR_SURE)
+    """Say whether to stop the machine (again): the function that decided it may have crashed, or EC2 refused."""
+    return wish.power is EdgePower.STOPPED and (lives or now - wish.since < RETRY_STOP_FOR)

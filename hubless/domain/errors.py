@@ -1,6 +1,6 @@
-"""What can go wrong in words of the product; callers decide on statuses and retries.
+"""The errors that the hub anticipates; callers decide on statuses and retries.
 
-Errors carry facts as attributes and know nothing of HTTP. Normal answers ("keep", "denied") are values, not errors.
+Errors carry facts as attributes and know nothing of HTTP. Normal answers ("keep", "refused") are values, not errors.
 """
 
 from datetime import timedelta
@@ -14,7 +14,7 @@ class HublessError(Exception):
 
 
 class NotFoundError(HublessError):
-    """Raised when something named does not exist (or is not to be known of)."""
+    """Raised when the named thing does not exist, or when the caller may not know that it does."""
 
     code = "not-found"
 
@@ -25,7 +25,7 @@ class NotFoundError(HublessError):
 
 
 class NameTakenError(HublessError):
-    """Raised when a name is to be given twice."""
+    """Raised when the name belongs to another thing already."""
 
     code = "name-taken"
 
@@ -36,13 +36,13 @@ class NameTakenError(HublessError):
 
 
 class InvalidRequestError(HublessError):
-    """Raised when an asker's input breaks a rule; the message is a sentence that names what is wrong."""
+    """Raised when input breaks a rule; the message is a sentence that names the fault."""
 
     code = "invalid"
 
 
 class IllegalTransitionError(HublessError):
-    """Raised when an event does not fit the state that a server is in."""
+    """Raised when an event does not fit the server's state."""
 
     code = "illegal-transition"
 
@@ -53,7 +53,7 @@ class IllegalTransitionError(HublessError):
 
 
 class NotPermittedError(HublessError):
-    """Raised when the asker lacks every one of the scopes that would do."""
+    """Raised when the caller has none of the scopes that allow the request; *needs* lists them."""
 
     code = "not-permitted"
 
@@ -74,37 +74,37 @@ class QuotaExceededError(HublessError):
 
 
 class StoreConflictError(HublessError):
-    """Raised when a conditional write found another state than it named; nothing was written."""
+    """Raised when a conditional write found another state than it expected; nothing was written."""
 
     code = "conflict"
 
 
 class StoreUnavailableError(HublessError):
-    """Raised when the store cannot be reached, read or written; the message says why and how to mend it."""
+    """Raised when the store cannot be reached, read or written; the message says why and what to do."""
 
     code = "store-unavailable"
 
 
 class EdgeUnavailableError(HublessError):
-    """Raised when the edge's machine cannot be started or stopped however often it is tried; the message says how to mend it."""
+    """Raised when the edge's machine cannot be started or stopped, retry or not; the message says what to do."""
 
     code = "edge-unavailable"
 
 
 class EdgeCapacityError(HublessError):
-    """Raised when there is no room for the edge's machine: it may be there in a while, and nobody can say when."""
+    """Raised when EC2 has no capacity for the edge's machine now; a later retry may succeed."""
 
     code = "edge-full"
 
 
 class LaunchFailedError(HublessError):
-    """Raised when a launch cannot succeed however often it is tried; the message is the reason in words."""
+    """Raised when a launch fails and a retry does not help; the message is the reason, for the owner."""
 
     code = "launch-failed"
 
 
 class RetryLaterError(HublessError):
-    """Raised when what a message asks is not possible now but will be; *after* says when to ask again."""
+    """Raised when a message cannot be handled now but can be later; *after* says when to retry."""
 
     code = "not-yet"
 
@@ -114,6 +114,6 @@ class RetryLaterError(HublessError):
 
 
 class CapacityUnavailableError(RetryLaterError):
-    """Raised when a launch cannot be taken now but may be later."""
+    """Raised when the launcher has no capacity now; a later retry may succeed."""
 
     code = "capacity-unavailable"

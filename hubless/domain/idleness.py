@@ -1,4 +1,4 @@
-"""When a running server has been alone long enough: pure verdicts with one *now* a sweep."""
+"""Whether a ready server is stopped because it was idle or grew old: pure verdicts with one *now* per sweep."""
 
 from datetime import datetime, timedelta
 
@@ -8,7 +8,7 @@ from hubless.domain.values import value
 
 @value
 class IdlePolicy:
-    """How long a server may be idle and how old it may grow; None means for ever."""
+    """How long a server may be idle and how old it may grow; None means no limit."""
 
     idle_after: timedelta | None = None
     max_age: timedelta | None = None
@@ -23,22 +23,22 @@ class IdlePolicy:
 
 @value
 class Keep:
-    """The server may go on."""
+    """The server stays."""
 
 
 @value
 class Reap:
-    """The server is to be stopped; *why* goes to the log and the audit trail."""
+    """The server should be stopped; *why* completes the sentence «it …» in the log."""
 
     why: str
 
 
 def verdict(server: Server, idle_policy: IdlePolicy, now: datetime) -> Keep | Reap:
-    """Say whether a ready *server* is to be stopped at *now*. At the limit counts as over it."""
+    """Return whether a ready *server* stays at *now*. A server that reaches a limit exactly is stopped."""
     if server.started_at is None:
         return Keep()
     if idle_policy.max_age is not None and now - server.started_at >= idle_policy.max_age:
-        return Reap(f"it ran for its maximum age of {idle_policy.max_age}")
+        return Reap(f"it reached its maximum age of {idle_policy.max_age}")
     active_at = max(server.started_at, server.last_activity_at or server.started_at)
     if idle_policy.idle_after is not None and now - active_at >= idle_policy.idle_after:
         return Reap(f"it was idle for {idle_policy.idle_after}")

@@ -1,6 +1,6 @@
-"""Immutable identifiers: they sort by the time they were made and are never reused.
+"""Immutable identifiers: they sort by creation time and are never reused.
 
-Everything is keyed by these and never by names, so a rename is one write and a recreated user inherits nothing.
+Stores key everything by these and never by names: a rename is one write, and a recreated user inherits nothing.
 """
 
 from datetime import datetime
@@ -10,7 +10,7 @@ RANDOM_BYTES = 10
 
 
 def identifier(prefix: str, at: datetime, randomness: bytes) -> str:
-    """Return *prefix* + 10 digits of milliseconds + 16 digits of *randomness* (10 bytes).
+    """Return *prefix*, 10 digits of milliseconds since 1970 and 16 digits of *randomness* (10 bytes), in base 32.
 
     Raises:
         ValueError: when *randomness* is not 10 bytes long.

@@ -1,7 +1,7 @@
-"""A server's life as data: states, the events that move it, and what each state may become.
+"""The lifecycle of a server as data: states, events, and the transitions between states.
 
-Every function here takes a server and returns the server it becomes. Writing it is one conditional write of the store
-that names the state, launch and revision found before: that write is the lock, and there is no other.
+Every function takes a server and returns the server after a transition. The store writes it with one conditional write
+that expects the state, launch and revision from before: that write is the only lock.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from hubless.domain.values import value
 
 
 class State(StrEnum):
-    """Where a server is in its life."""
+    """The state of a server."""
 
     STOPPED = "stopped"
     REQUESTED = "requested"
@@ -27,7 +27,7 @@ class State(StrEnum):
 
 
 class Event(StrEnum):
-    """What moves a server on; the words complete «a server that is … cannot …»."""
+    """What causes a transition; the values complete the sentence «a server that is … cannot …»."""
 
     SPAWN = "spawn"
     LAUNCHED = "be launched"
@@ -48,7 +48,7 @@ TRANSITIONS: Mapping[tuple[State, Event], State] = {
     (S.LAUNCHING, Event.STOP): S.STOPPING,
     (S.STARTING, Event.STOP): S.STOPPING,
     (S.READY, Event.STOP): S.STOPPING,
-    (S.STOPPING, Event.ENDED): S.STOPPED,  # or FAILED, when a failure was noted on the way
+    (S.STOPPING, Event.ENDED): S.STOPPED,  # or FAILED, when the record names a failure
 }
 PENDING_START = frozenset({S.REQUESTED, S.LAUNCHING, S.STARTING})
 PENDING = PENDING_START | {S.STOPPING}
@@ -64,26 +64,26 @@ class Server:
     owner_id: str
     name: str
     created_at: datetime
-    entered_at: datetime  # when it came into its state
+    entered_at: datetime  # when the present state began
     state: State = State.STOPPED
     display_name: str = ""
     profile: str = ""
     user_options: Mapping[str, Any] = field(default_factory=dict, hash=False)
-    launch_id: str | None = None  # the present or the last launch
-    task: str | None = None  # the launcher's name for what runs
+    launch_id: str | None = None  # of the present or the last launch
+    task: str | None = None  # the launcher's name for the task
     address: str | None = None  # ip:port
     requested_at: datetime | None = None  # of the present or the last launch
-    started_at: datetime | None = None  # ready since
-    deadline_at: datetime | None = None  # when the state has lasted too long
+    started_at: datetime | None = None  # when it became ready
+    deadline_at: datetime | None = None  # when the present state becomes overdue
     last_activity_at: datetime | None = None
-    failure: str | None = None  # why the last launch failed, in words
-    log_tail: tuple[str, ...] = ()  # the last lines it said, where it failed
-    revision: int = 0  # +1 at every write but activity
+    failure: str | None = None  # why the last launch failed: a sentence for the owner
+    log_tail: tuple[str, ...] = ()  # the last lines of its log, if it failed
+    revision: int = 0  # +1 at every write except activity
 
 
 @value
 class Deadlines:
-    """How long a server may stay in each state before the reaper settles it."""
+    """How long a server may stay in each state before the hub ends the launch."""
 
     requested: timedelta = timedelta(minutes=10)
     launching: timedelta = timedelta(seconds=60)
@@ -91,7 +91,7 @@ class Deadlines:
     stopping: timedelta = timedelta(seconds=15)
 
     def of(self, state: State, now: datetime) -> datetime | None:
-        """Return when a server that enters *state* at *now* is overdue, or None when it may stay."""
+        """Return when a server that enters *state* at *now* becomes overdue; None for a state without a limit."""
         limit = {
             State.REQUESTED: self.requested,
             State.LAUNCHING: self.launching,
@@ -102,10 +102,10 @@ class Deadlines:
 
 
 def after(state: State, event: Event) -> State:
-    """Return the state that *event* leads to.
+    """Return the state that follows *state* on *event*.
 
     Raises:
-        IllegalTransitionError: when the table has no such step.
+        IllegalTransitionError: when the table has no such transition.
     """
     try:
         return TRANSITIONS[state, event]
@@ -122,7 +122,7 @@ def requested(
     now: datetime,
     deadlines: Deadlines,
 ) -> Server:
-    """Return *server* as asked to start: a new launch that knows nothing of the last one."""
+    """Return *server* with a new launch requested; nothing of the last launch is left."""
     state = after(server.state, Event.SPAWN)
     return replace(
         server,
@@ -143,35 +143,35 @@ def requested(
 
 
 def launched(server: Server, *, task: str, now: datetime, deadlines: Deadlines) -> Server:
-    """Return *server* with its task."""
+    """Return *server* with the task that the launcher has started."""
     return _moved(server, Event.LAUNCHED, now, deadlines, task=task)
 
 
 def addressed(server: Server, *, address: str, now: datetime, deadlines: Deadlines) -> Server:
-    """Return *server* with the address at which its task will listen."""
+    """Return *server* with the *address* (ip:port) at which its task will listen."""
     return _moved(server, Event.ADDRESSED, now, deadlines, address=address)
 
 
 def answered(server: Server, *, now: datetime, deadlines: Deadlines) -> Server:
-    """Return *server* as ready: it answers and every edge serves its route."""
+    """Return *server* as ready: it answers, and every edge serves its route."""
     return _moved(server, Event.ANSWERED, now, deadlines, started_at=now, last_activity_at=now)
 
 
 def stopping(
     server: Server, *, now: datetime, deadlines: Deadlines, failure: str | None = None, log_tail: tuple[str, ...] = ()
 ) -> Server:
-    """Return *server* on its way out; *failure* says why when nobody asked for it."""
+    """Return *server* as stopping; *failure* says why if nobody asked for the stop."""
     return _moved(server, Event.STOP, now, deadlines, failure=failure, log_tail=log_tail)
 
 
 def ended(server: Server, *, now: datetime, deadlines: Deadlines) -> Server:
-    """Return *server* with nothing left running: stopped, or failed when a failure was noted."""
+    """Return *server* after its task has ended: stopped, or failed if the record names a failure."""
     moved = _moved(server, Event.ENDED, now, deadlines, task=None, address=None)
     return replace(moved, state=State.FAILED) if server.failure else moved
 
 
 def has_reported(server: Server) -> bool:
-    """Say whether *server* has reported activity since its launch was asked for, so that it must be listening."""
+    """Say whether *server* has reported activity since its launch was requested, and so is listening."""
     return (
         server.last_activity_at is not None
         and server.requested_at is not None
@@ -180,22 +180,22 @@ def has_reported(server: Server) -> bool:
 
 
 def log_fields(server: Server) -> dict[str, str | None]:
-    """Return the keys by which structured logs find all that was said of a launch."""
+    """Return the keys by which structured logs find every line about a launch."""
     return {"server_id": server.id, "launch_id": server.launch_id}
 
 
 def is_overdue(server: Server, now: datetime) -> bool:
-    """Say whether *server* has been in its state longer than it may."""
+    """Say whether *server* has been in its state for longer than its deadline allows."""
     return server.deadline_at is not None and now >= server.deadline_at
 
 
 def progress(server: Server) -> tuple[int, str]:
-    """Return how far a start has come, in per cent, and a sentence for the one who waits."""
+    """Return the progress of a start in per cent, and a sentence for the page that shows it."""
     return _PROGRESS.get(server.state, (0, "Server is not starting"))
 
 
 _PROGRESS = {
-    State.REQUESTED: (10, "Waiting for a place to launch"),
+    State.REQUESTED: (10, "Waiting for a free slot"),
     State.LAUNCHING: (30, "Launching the server"),
     State.STARTING: (60, "Waiting for Jupyter to answer"),
     State.READY: (100, "Server ready"),

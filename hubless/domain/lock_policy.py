@@ -1,4 +1,4 @@
-"""When wrong guesses lock a login, and for how long: one policy for the login and for the sweep that forgets guesses."""
+"""The lock policy: when wrong guesses lock a login, and for how long. The login and the sweep both ask it."""
 
 from datetime import datetime, timedelta
 

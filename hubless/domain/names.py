@@ -1,7 +1,7 @@
-"""Which names are allowed, and the one normaliser that every way in passes.
+"""The rules for names of users, groups and servers, and the one normaliser for names of users.
 
-Rules: JupyterHub 6.1 (no slash, no edge spaces, not only dots; lower case at login), plus no control characters
-and none that turn the reading direction, which JupyterHub lets through.
+JupyterHub 6.1's rules: no slash, no spaces at the ends, not only dots, lower case at login. In addition: no control
+characters and none that change the reading direction, which JupyterHub allows.
 """
 
 import re
@@ -13,21 +13,22 @@ from hubless.domain.errors import InvalidRequestError
 
 MAX_USER_NAME = 255
 MAX_DISPLAY_NAME = 255
-_TURNS = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})  # with these "nimda" reads "admin"
+# With these, "nimda" is shown as "admin" (Unicode Standard Annex 9).
+_DIRECTION_CHANGES = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
 _HUB = re.compile(r"[a-z](?:[a-z0-9]|-(?=[a-z0-9])){0,31}")
 _SERVER_NAME = re.compile(r"[a-z](?:[a-z0-9]|-(?!-)){0,28}[a-z0-9]|[a-z]")
 
 
 def normalise_user_name(name: str) -> str:
-    """Return the form under which *name* is stored and looked up at login: NFC, lower case."""
+    """Return the form in which the hub stores *name* and looks it up at login: NFC, lower case."""
     return unicodedata.normalize("NFC", name).lower()
 
 
 def check_user_name(name: str) -> str:
-    """Return *name* when it may name a user.
+    """Return *name* if it is allowed for a user.
 
     Raises:
-        InvalidRequestError: naming the name and the rule that it breaks.
+        InvalidRequestError: with the name and the rule that it breaks.
     """
     if why := _fault_of_user_name(name):
         raise InvalidRequestError(f"Invalid username: {_shown(name)} {why}")
@@ -35,21 +36,21 @@ def check_user_name(name: str) -> str:
 
 
 def check_group_name(name: str) -> str:
-    """Return *name* when it may name a group.
+    """Return *name* if it is allowed for a group.
 
     Raises:
-        InvalidRequestError: naming the name and the rule that it breaks.
+        InvalidRequestError: with the name and the rule that it breaks.
     """
-    if why := _fault_of_user_name(name):  # the same rules: both stand in paths and in scopes
+    if why := _fault_of_user_name(name):  # the same rules, because both appear in paths and in scopes
         raise InvalidRequestError(f"Invalid group name: {_shown(name)} {why}")
     return name
 
 
 def check_server_name(name: str) -> str:
-    """Return *name* when it may name a named server (JupyterHub 6.0's rule).
+    """Return *name* if it is allowed for a named server (JupyterHub 6.0's rule).
 
     Raises:
-        InvalidRequestError: naming the rule.
+        InvalidRequestError: with the rule that it breaks.
     """
     if _SERVER_NAME.fullmatch(name) is None:
         raise InvalidRequestError(
@@ -60,10 +61,10 @@ def check_server_name(name: str) -> str:
 
 
 def check_display_name(name: str) -> str:
-    """Return *name* in NFC when it may be shown as a server's name.
+    """Return *name* in NFC if it is allowed as a server's display name.
 
     Raises:
-        InvalidRequestError: naming the rule.
+        InvalidRequestError: with the rule that it breaks.
     """
     normal = unicodedata.normalize("NFC", name)
     if not 1 <= len(normal) <= MAX_DISPLAY_NAME:
@@ -77,17 +78,17 @@ def check_display_name(name: str) -> str:
 
 @lru_cache(maxsize=1024)
 def url_name(name: str) -> str:
-    """Return a user's name as JupyterHub writes it into a URL path: percent-encoded but for `@` and `~`."""
+    """Return a user's name as JupyterHub writes it in a URL path: percent-encoded except for `@` and `~`."""
     return quote(name, safe="@~")
 
 
 def server_prefix(user_name: str, server_name: str) -> str:
-    """Return the URL prefix under which a server is reached, with slashes at both ends."""
+    """Return the URL prefix of a server, percent-encoded, with slashes at both ends."""
     return f"/user/{url_name(user_name)}/" + (f"{url_name(server_name)}/" if server_name else "")
 
 
 def route_prefix(user_name: str, server_name: str) -> str:
-    """Return the same prefix with nothing encoded: the form in which the edge compares decoded paths."""
+    """Return the decoded prefix of a server, with slashes at both ends: the edge compares decoded paths."""
     return f"/user/{user_name}/" + (f"{server_name}/" if server_name else "")
 
 
@@ -102,17 +103,17 @@ def _fault_of_user_name(name: str) -> str | None:  # noqa: PLR0911 one line a ru
         return "starts or ends with a space"
     if any(unicodedata.category(c) in {"Cc", "Cs", "Zl", "Zp"} for c in name):
         return "has a control character"
-    if any(unicodedata.bidirectional(c) in _TURNS for c in name):
-        return "turns the direction in which it is read"
+    if any(unicodedata.bidirectional(c) in _DIRECTION_CHANGES for c in name):
+        return "has a character that changes the reading direction"
     if not unquote(name).strip("."):
         return "is only dots"
     return None
 
 
 def _shown(name: str) -> str:
-    return repr(name if len(name) <= 60 else name[:60] + "…")  # noqa: PLR2004 as much as an error needs
+    return repr(name if len(name) <= 60 else name[:60] + "…")  # noqa: PLR2004 errors stay short
 
 
 def is_hub_name(text: str) -> bool:
-    """Say whether a hub in the cloud may be called so: it is part of what its things in ECS and S3 are called."""
+    """Say whether *text* is allowed as the name of a hub in AWS: it is part of names in ECS and S3."""
     return _HUB.fullmatch(text) is not None

@@ -1,8 +1,8 @@
-"""Whose origin is whose: a host for each user and each service below the hub's own, or one host for all.
+"""Origins: one host for everything, or a subdomain of the hub's host for each user and each service.
 
-Browsers keep pages of different hosts apart, so that a page of one user's server can do nothing in the name of another user who
-opens it. The names of hosts are JupyterHub's (its `idna` hook) but for what is written here: no two users, and no user and
-service, ever share a host (docs/adr/0017).
+Browsers isolate pages of different hosts: with subdomains, a page of one user's server cannot act for another user who
+opens it. Host names follow JupyterHub's `idna` hook, except that no two users, and no user and service, ever share a
+host (ADR 17).
 """
 
 import base64
@@ -17,9 +17,9 @@ from hubless.domain.values import value
 LONGEST_HOST, LONGEST_LABEL = 253, 63  # characters (RFC 1035)
 _OF_SERVICES = "--service"
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
-_STUB = 8  # characters of a name that are shown beside its hash
-_BITS = 130  # of that hash: names can be chosen, and JupyterHub's 28 bits are found again within a minute
-# Of themselves, hosts of these names mean something: to browsers and mail clients, or to who sets up a hub.
+_STUB = 8  # characters of a name that stand beside its hash
+_BITS = 130  # of that hash: users choose names, and a collision of JupyterHub's 28 bits is found within a minute
+# Browsers, mail clients or the deployment give a host of one of these names a meaning of its own.
 _RESERVED = frozenset(
     {
         "api",
@@ -41,46 +41,46 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 @lru_cache(maxsize=4096)
 def user_label(name: str) -> str:
-    """Return what stands before the hub's host in the host of the user called *name*."""
+    """Return the first label of the host of the user called *name*."""
     return _hashed(name) if name in _RESERVED else _label(name, LONGEST_LABEL)
 
 
 @lru_cache(maxsize=1024)
 def service_label(name: str) -> str:
-    """Return what stands before the hub's host in the host of the service called *name*: nothing that is a user's."""
-    # Two letters before two hyphens are what DNS keeps for itself (RFC 5891).
+    """Return the first label of the host of the service called *name*; no user has the same label."""
+    # RFC 5891 reserves labels with hyphens in the third and fourth place.
     written = _hashed(name) if len(name) == 2 else _label(name, LONGEST_LABEL - len(_OF_SERVICES))  # noqa: PLR2004
     return written + _OF_SERVICES
 
 
 def host_of_route(prefix: str, domain: str) -> str:
-    """Return the one host at which what the decoded *prefix* leads to may be served; without a *domain* none is."""
+    """Return the only host that may serve the decoded *prefix*; "" for any host where *domain* is empty."""
     return domain and _host_of(prefix.split("/", 3)[1:3], domain)
 
 
 @value
 class Origins:
-    """Where browsers find the hub, its users' servers and its services."""
+    """The addresses at which browsers reach the hub, its users' servers and its services."""
 
-    hub: str = ""  # such as "https://hub.example.org"; "" where nothing tells
-    subdomains: bool = False  # whether each user and each service has a host of its own below the hub's
+    hub: str = ""  # such as "https://hub.example.org"; "" where settings do not say
+    subdomains: bool = False  # whether each user and each service has a subdomain of the hub's host
 
     @property
     def domain(self) -> str:
-        """Return the host below which there are others; "" where all is at one."""
+        """Return the hub's host, whose subdomains users and services have; "" where there is one host for all."""
         return host_in(urlsplit(self.hub).netloc) if self.subdomains else ""
 
     @property
     def own_hub(self) -> str:
-        """Return what is to be written before the hub's paths in what is shown at other hosts; "" where there are none."""
+        """Return what a page of another host writes before a path of the hub; "" with one host for all."""
         return self.hub if self.subdomains else ""
 
     def is_hub(self, host: str) -> bool:
-        """Say whether what a request calls its *host*, with or without a port, is the hub's own; where all is at one, it is."""
+        """Say whether a request's *host*, with or without a port, is the hub's; always true with one host for all."""
         return not self.subdomains or host_in(host) == self.domain
 
     def is_below(self, scheme: str, netloc: str) -> bool:
-        """Say whether that is an origin below the hub's."""
+        """Say whether *scheme* and *netloc* are the origin of a subdomain of the hub's host."""
         hub = urlsplit(self.hub)
         return (
             self.subdomains
@@ -90,16 +90,16 @@ class Origins:
         )
 
     def is_at_home(self, path: str, host: str) -> bool:
-        """Say whether *path* belongs to whose *host* was asked."""
+        """Say whether *host* is the host that serves *path*."""
         return not self.subdomains or host_in(host) == _host_of(_parts(path), self.domain)
 
     def located(self, path: str) -> str:
-        """Return where *path*, as it is sent, is to be asked for by who is at the hub: at its owner's host where there is one."""
+        """Return the link from the hub to the encoded *path*: with an origin where another host serves the path."""
         origin = self._origin_of(path) if self.subdomains else self.hub
         return path if origin == self.hub else origin + path
 
     def full(self, path: str) -> str | None:
-        """Return the full address of *path*, as it is sent; None where nothing tells the hub's own."""
+        """Return the absolute URL of the encoded *path*; None where the hub's own address is unknown."""
         return self._origin_of(path) + path if self.hub else None
 
     def _origin_of(self, path: str) -> str:
@@ -113,16 +113,16 @@ class Origins:
         return f"{parts.scheme}://{host}{port}"
 
 
-SHARED = Origins()  # by a hub of whose address nothing tells
+SHARED = Origins()  # one host for all, at an unknown address
 
 
 def host_in(netloc: str) -> str:
-    """Return the name of the host in what a `Host` header holds: without a port, in lower case."""
+    """Return the host name in a `Host` header: without a port, in lower case."""
     return netloc.partition(":")[0].lower()
 
 
 def is_domain(host: str) -> bool:
-    """Say whether there can be hosts below *host*: a name in ASCII that leaves room for the longest label, and no IP address."""
+    """Say whether *host* can have subdomains: an ASCII name, no IP address, that leaves room for the longest label."""
     parts = host.split(".")
     fits = len(host) + 1 + LONGEST_LABEL <= LONGEST_HOST and all(0 < len(part) <= LONGEST_LABEL for part in parts)
     return fits and all(map(_LABEL.fullmatch, parts)) and not parts[-1].isdigit()
@@ -143,9 +143,9 @@ def _host_of(parts: list[str], domain: str) -> str:
 
 
 def _label(name: str, longest: int) -> str:
-    """Return *name* where DNS takes it as it is, as browsers write it where it is of other letters, and a hash else.
+    """Return *name* if DNS allows it, its IDNA form if it has other letters, and a hash otherwise.
 
-    The three cannot meet: the first has no double hyphen, the others begin differently.
+    No two of the three collide: the first has no double hyphen, and the others begin differently.
     """
     if "--" not in name and len(name) <= longest and _LABEL.fullmatch(name) and not name.isdigit():
         return name
@@ -155,7 +155,7 @@ def _label(name: str, longest: int) -> str:
 
 
 def _in_ascii(name: str) -> str:
-    """Return an international name as DNS has it, or nothing where it would not be this very name that comes back."""
+    """Return an international name in IDNA form, or "" if decoding it would give another name."""
     kinds = [unicodedata.category(c)[0] if not c.isascii() else "L" if c.isalnum() or c == "-" else "" for c in name]
     if kinds[0] != "L" or not set(kinds) <= {"L", "M"} or "--" in name or name.startswith("-") or name.endswith("-"):
         return ""

@@ -1,4 +1,4 @@
-"""Profiles: what an admin offers to start."""
+"""Profiles: the kinds of server that an admin offers."""
 
 from collections.abc import Mapping
 from dataclasses import field
@@ -9,7 +9,7 @@ from hubless.domain.values import value
 
 @value
 class Profile:
-    """Image or command, size and limits of a server; *name* is what `user_options` chooses by."""
+    """Image or command, size and limits of a server; users choose a profile by its *name* in `user_options`."""
 
     name: str
     display_name: str = ""
@@ -18,7 +18,7 @@ class Profile:
     args: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict, hash=False)
     default_url: str = "/lab"
-    image: str = ""  # of a container; empty for the hub's own
+    image: str = ""  # the container image; empty for the hub's default
     memory_bytes: int | None = None
     cpus: float | None = None
     idle_policy: IdlePolicy = field(default_factory=IdlePolicy)

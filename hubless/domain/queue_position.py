@@ -1,4 +1,4 @@
-"""Places in a long queue, told from a digest of it: nobody counts the thousands who wait at each of their questions."""
+"""Positions in a long queue, estimated from a digest: thousands of waiting servers are not counted at every request."""
 
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -6,12 +6,12 @@ from datetime import datetime
 
 from hubless.domain.values import value
 
-MARKS = 200  # of a digest: places are right to half a hundredth of the queue's length
+MARKS = 200  # of a digest: positions are right to 0.5 % of the queue's length
 
 
 @value
 class QueueDigest:
-    """A queue in brief, as it was *at* an instant: its length, and when every *step*-th of those in it, and the last, came."""
+    """A queue *at* an instant: its length, and the arrival times of every *step*-th entry and of the last one."""
 
     at: datetime
     length: int
@@ -19,7 +19,10 @@ class QueueDigest:
     marks: tuple[datetime, ...]
 
     def queue_position(self, came_at: datetime) -> int:
-        """Return how many came before *came_at*, wrong by less than a step; those between two marks count as spread evenly."""
+        """Return how many entries arrived before *came_at*, wrong by less than a step.
+
+        It assumes that arrivals between two marks are spread evenly.
+        """
         passed = bisect_left(self.marks, came_at)
         if passed in {0, len(self.marks)}:
             return self.length if passed else 0
@@ -29,7 +32,7 @@ class QueueDigest:
 
 
 def digest(came_at: Sequence[datetime], at: datetime) -> QueueDigest:
-    """Return the digest of a queue of those who came at these instants, in their order."""
+    """Return the digest *at* an instant of a queue whose entries arrived at *came_at*, in ascending order."""
     length = len(came_at)
     step = max(1, -(-length // MARKS))
     marks = [*came_at[::step]]

@@ -1,4 +1,4 @@
-"""Routes: which prefix leads to which address, and the log of changes that edges follow."""
+"""Routes: which prefix leads to which address, and the change log that edges read."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -8,7 +8,7 @@ from hubless.domain.values import value
 
 @value
 class ServerKey:
-    """A server's id and its owner's: all that is needed to note that it was active. Ids hold no colon and no space."""
+    """A server's id and its owner's id: enough to record activity. Ids contain no colon and no space."""
 
     server_id: str
     owner_id: str
@@ -18,7 +18,7 @@ class ServerKey:
 class Route:
     """A prefix (decoded, slashes at both ends) that leads to *address* (ip:port) for one launch.
 
-    *server* is whose activity its requests are; None for a service, and in routes that older code wrote.
+    *server* is the server that its requests keep active; None for a service, and in routes that older code wrote.
     """
 
     prefix: str
@@ -29,7 +29,7 @@ class Route:
 
 @value
 class RouteChange:
-    """One entry of the log: a prefix got an address, or lost it (None)."""
+    """One entry of the log: a prefix has a new address, or none (None)."""
 
     sequence: int
     prefix: str
@@ -39,7 +39,7 @@ class RouteChange:
 
 @value
 class EdgeReport:
-    """What one edge proxy has applied, and when it said so."""
+    """The newest change that one edge has applied, and when it reported that."""
 
     edge_id: str
     sequence: int

@@ -1,7 +1,7 @@
-"""Scopes: what may be done to what, how they contain each other, and where two sets meet.
+"""Scopes: what they allow, which scopes they contain, and the intersection of two sets.
 
-The rules are JupyterHub 6.1's: a scope is a name with at most one filter (`read:users!group=g`); it contains others, to
-which its filter is handed down; a token can never do more than its owner can at that moment.
+The rules are JupyterHub 6.1's. A scope is a name with at most one filter (`read:users!group=g`). It contains other
+scopes, which inherit its filter. A token never allows more than its owner may do at that moment.
 """
 
 import re
@@ -19,7 +19,7 @@ GroupsOf = Callable[[str], Iterable[str]]
 
 @value
 class Definition:
-    """What a scope allows, in a sentence, and which scopes it contains directly."""
+    """What a scope allows, in one sentence, and the scopes that it contains directly."""
 
     description: str
     contains: tuple[str, ...] = ()
@@ -130,12 +130,12 @@ IDENTIFY = ("read:users:name!user", "read:users:groups!user")
 IDENTIFY_SERVICE = ("read:services:name!service",)
 _METASCOPES = frozenset({"self", "inherit", "(no_scope)"})
 _CUSTOM = re.compile(r"custom:[a-z0-9][a-z0-9_\-*:]+[a-z0-9_*]")
-_custom: dict[str, Definition] = {}  # of the one hub that this process serves; see `define`
+_custom: dict[str, Definition] = {}  # custom scopes of the one hub that this process serves; see `define`
 
 
 @value
 class Scope:
-    """One scope: a name and at most one filter; a filter without a value still waits for its owner."""
+    """One scope: a name and at most one filter. A filter without a value means the bearer's own."""
 
     name: str
     kind: str = ""
@@ -148,19 +148,20 @@ class Scope:
 
 
 def define(custom: Mapping[str, Definition]) -> None:
-    """Make *custom* the scopes that there are beside JupyterHub's own: called once, before any is looked at.
+    """Make *custom* the only scopes besides JupyterHub's own. Call it once, before any scope is parsed.
 
     Raises:
-        InvalidRequestError: naming a scope whose name is not allowed, or that contains one that is no custom scope.
+        InvalidRequestError: naming a scope whose name is not allowed, or that contains a scope that is not custom.
     """
     for name, definition in custom.items():
         if not _CUSTOM.fullmatch(name):
             raise InvalidRequestError(
-                f"{name!r} is no name for a custom scope: `custom:`, then a-z, 0-9, _, -, * and :, not ending in - or :"
+                f"{name!r} is not allowed as a custom scope: write `custom:`, then a-z, 0-9, _, -, * and :, "
+                "with no - or : at the end"
             )
         for inner in definition.contains:
             if inner not in custom:
-                raise InvalidRequestError(f"{name} contains {inner!r}, which is no custom scope")
+                raise InvalidRequestError(f"{name} contains {inner!r}, which is not a custom scope")
     _custom.clear()
     _custom.update(custom)
     _contained.cache_clear()
@@ -173,7 +174,7 @@ def is_custom(name: str) -> bool:
 
 
 def described(text: str) -> str:
-    """Return in a sentence what a scope allows, and on whom or what."""
+    """Return a sentence that says what the scope *text* allows, and its filter in parentheses."""
     scope = parse(text)
     known = DEFINITIONS.get(scope.name) or _custom[scope.name]
     what = known.description
@@ -186,7 +187,7 @@ def parse(text: str) -> Scope:
     """Return the scope that *text* names.
 
     Raises:
-        InvalidRequestError: naming what is unknown in it.
+        InvalidRequestError: naming the part that is unknown.
     """
     name, marked, rest = text.partition("!")
     if name not in DEFINITIONS and not is_custom(name):
@@ -210,15 +211,15 @@ def parse(text: str) -> Scope:
 
 @value
 class Bearer:
-    """Who holds scopes: what `self` and filters without a value stand for."""
+    """The holder of scopes: `self` and filters without a value refer to it."""
 
     user: str | None = None
     service: str | None = None
-    server: str | None = None  # USER/SERVER, for a server's own token or a token issued to a server
+    server: str | None = None  # USER/SERVER, of a server's own token or of a token issued to a server
 
 
 def expand(raw: Iterable[str], bearer: Bearer) -> "Scopes":
-    """Return all that *raw* contains for *bearer*; what does not exist (any more) or cannot be resolved is left out."""
+    """Return everything that *raw* contains for *bearer*, without scopes that do not exist or cannot be resolved."""
     return Scopes(_expanded(tuple(raw), bearer))
 
 
@@ -228,14 +229,14 @@ def _expanded(raw: tuple[str, ...], bearer: Bearer) -> frozenset[Scope]:
     for text in raw:
         try:
             scope = parse(text)
-        except InvalidRequestError:  # a custom scope that settings no longer define; nothing comes of it
+        except InvalidRequestError:  # a custom scope that settings no longer define
             continue
         if scope.name == "self":
             found |= _self(bearer)
         elif scope.name not in _METASCOPES and (resolved := _resolved(scope, bearer)) is not None:
             found |= {s for name in _contained(resolved.name) if (s := _handed_down(resolved, name)) is not None}
     everywhere = {scope.name for scope in found if not scope.kind}
-    return frozenset(s for s in found if not s.kind or s.name not in everywhere)  # a filter takes nothing away
+    return frozenset(s for s in found if not s.kind or s.name not in everywhere)  # the unfiltered scope includes these
 
 
 def _self(bearer: Bearer) -> set[Scope]:
@@ -251,9 +252,9 @@ def _resolved(scope: Scope, bearer: Bearer) -> Scope | None:
 
 @cache
 def _contained(name: str) -> tuple[str, ...]:
-    """Return *name* and all that it contains, at any depth."""
+    """Return *name* and every scope that it contains, at any depth."""
     found, waiting = dict[str, None](), [name]
-    while waiting:  # custom scopes may contain each other in a circle
+    while waiting:  # custom scopes may contain each other in a cycle
         if (one := waiting.pop(0)) not in found:
             found[one] = None
             waiting += (DEFINITIONS.get(one) or _custom[one]).contains
@@ -261,14 +262,14 @@ def _contained(name: str) -> tuple[str, ...]:
 
 
 def _handed_down(scope: Scope, name: str) -> Scope | None:
-    """Return *name* with the filter of *scope*; a filter on one server says nothing about reading its owner."""
+    """Return *name* with the filter of *scope*; None where a filter on one server would allow reading its owner."""
     if scope.kind == SERVER and name.startswith("read:users"):
         return None
     return Scope(name, scope.kind, scope.value)
 
 
 class Scopes:
-    """A set of expanded scopes and the questions that are put to it."""
+    """A set of expanded scopes."""
 
     __slots__ = ("_by_name", "all")
 
@@ -290,7 +291,7 @@ class Scopes:
         return sorted(map(str, self.all))
 
     def filters(self, name: str) -> set[tuple[str, str]]:
-        """Return the filters under which *name* is held: `("", "")` for everywhere."""
+        """Return the filters of *name* in this set; `("", "")` stands for no filter."""
         if self._by_name is None:
             self._by_name = {}
             for scope in self.all:
@@ -298,38 +299,38 @@ class Scopes:
         return self._by_name.get(name, set())
 
     def has(self, name: str) -> bool:
-        """Say whether *name* is held at all, under any filter."""
+        """Say whether *name* is in this set, with any filter."""
         return bool(self.filters(name))
 
     def has_everywhere(self, name: str) -> bool:
-        """Say whether *name* is held without a filter."""
+        """Say whether *name* is in this set without a filter."""
         return ("", "") in self.filters(name)
 
     def covers_user(self, name: str, user: str, groups: Iterable[str] = ()) -> bool:
-        """Say whether *name* is held for this user, who is in *groups*."""
+        """Say whether *name* covers this user, who is in *groups*."""
         held = self.filters(name)
         return ("", "") in held or (USER, user) in held or any((GROUP, g) in held for g in groups)
 
     def covers_server(self, name: str, user: str, server: str, groups: Iterable[str] = ()) -> bool:
-        """Say whether *name* is held for this server, whose owner is in *groups*."""
+        """Say whether *name* covers this server, whose owner is in *groups*."""
         return (SERVER, f"{user}/{server}") in self.filters(name) or self.covers_user(name, user, groups)
 
     def covers_group(self, name: str, group: str) -> bool:
-        """Say whether *name* is held for this group."""
+        """Say whether *name* covers this group."""
         held = self.filters(name)
         return ("", "") in held or (GROUP, group) in held
 
     def covers_service(self, name: str, service: str) -> bool:
-        """Say whether *name* is held for this service."""
+        """Say whether *name* covers this service."""
         held = self.filters(name)
         return ("", "") in held or (SERVICE, service) in held
 
     def values(self, name: str, kind: str) -> set[str]:
-        """Return the values of the filters of *kind* under which *name* is held."""
+        """Return the values of the filters of this *kind* that *name* has in this set."""
         return {value for k, value in self.filters(name) if k == kind}
 
     def covers(self, scope: Scope, groups_of: GroupsOf) -> bool:
-        """Say whether *scope* is within this set."""
+        """Say whether this set allows *scope*."""
         return any(
             _meet((scope.kind, scope.value), held, groups_of) == (scope.kind, scope.value)
             for held in self.filters(scope.name)
@@ -339,7 +340,7 @@ class Scopes:
         return self.intersection(other, lambda _user: ())
 
     def intersection(self, other: "Scopes", groups_of: GroupsOf) -> "Scopes":
-        """Return what both allow. *groups_of* a user's name is asked only where a user meets a group."""
+        """Return what both sets allow; *groups_of* is called only where a filter on a user meets one on a group."""
         return Scopes(
             Scope(name, *met)
             for name in {s.name for s in self.all}
@@ -350,7 +351,7 @@ class Scopes:
 
 
 def _meet(one: tuple[str, str], two: tuple[str, str], groups_of: GroupsOf) -> tuple[str, str] | None:
-    """Return the narrower of two filters where one lies within the other, or None."""
+    """Return the narrower of two filters if one lies within the other, or None."""
     if two in (one, ("", "")):
         return one
     if one == ("", "") or _lies_within(two, one, groups_of):

@@ -1,7 +1,7 @@
-"""Shares: what others may do with one server, granted to a user or a group, directly or by a code.
+"""Shares: scopes on one server that its owner grants to a user or a group, directly or by a share code.
 
-A share keeps the server's id and bare names of scopes; the filter `!server=OWNER/NAME` is put on when it is read. So a
-rename of owner or server changes what a share says and never what it opens.
+A share stores the server's id and scopes without a filter; reading it adds the filter `!server=OWNER/NAME`. So a rename
+of the owner or the server changes how a share reads, and never which server it opens.
 """
 
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ from hubless.domain.scopes import SERVER, is_custom, parse
 from hubless.domain.values import value
 
 ACCESS = ("access:servers",)
-# What says something of one server. JupyterHub lets any scope be shared, also those that a server has no part in.
+# Scopes that apply to one server. JupyterHub allows any scope here, even scopes that have nothing to do with a server.
 SHAREABLE = frozenset(
     {
         "access:servers",
@@ -44,7 +44,7 @@ class Share:
 
 @value
 class ShareCode:
-    """A secret that gives whoever shows it a share, as often as it is shown until it expires."""
+    """A secret that grants its server's share to every user who redeems it, until it expires."""
 
     id: str
     sha256: str
@@ -56,20 +56,20 @@ class ShareCode:
     last_exchanged_at: datetime | None = None
 
     def is_expired(self, now: datetime) -> bool:
-        """Say whether the code no longer counts. Asked on every read: stores delete late."""
+        """Say whether the code has expired at *now*. Check it at every read: stores delete expired codes late."""
         return now >= self.expires_at
 
 
 def on_server(names: Iterable[str], owner: str, server: str) -> list[str]:
-    """Return the scopes that *names* stand for on this server."""
+    """Return the scopes *names* with a filter on this server."""
     return [f"{name}!server={owner}/{server}" for name in names]
 
 
 def bare_names(wanted: Iterable[str], owner: str, server: str) -> tuple[str, ...]:
-    """Return the bare names of the scopes *wanted* for this server, sorted.
+    """Return the names of the scopes *wanted* for this server without their filter, sorted.
 
     Raises:
-        InvalidRequestError: naming a scope that does not exist, says nothing of a server, or is of something else.
+        InvalidRequestError: naming a scope that does not exist, does not apply to servers, or has another filter.
     """
     names = set()
     for text in wanted:
@@ -78,6 +78,6 @@ def bare_names(wanted: Iterable[str], owner: str, server: str) -> tuple[str, ...
         if scope.kind and (scope.kind, scope.value) != (SERVER, own):
             raise InvalidRequestError(f"!{scope.kind}={scope.value} not allowed on sharing {text}, only !server={own}")
         if scope.name not in SHAREABLE and not is_custom(scope.name):
-            raise InvalidRequestError(f"The scope {scope.name} says nothing of a server: it cannot be shared")
+            raise InvalidRequestError(f"The scope {scope.name} cannot be shared: it does not apply to a server")
         names.add(scope.name)
     return tuple(sorted(names))

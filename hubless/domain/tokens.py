@@ -1,6 +1,6 @@
-"""Tokens, OAuth clients, codes and browser sessions: what proves who is asking.
+"""Tokens, OAuth clients, authorization codes and browser sessions.
 
-Secrets are never kept: each record is found by the SHA-256 of its secret.
+Stores never hold secrets: they find each record by the SHA-256 of its secret.
 """
 
 import hashlib
@@ -12,11 +12,11 @@ from enum import StrEnum
 from hubless.domain.scopes import GROUP, SERVER, USER
 from hubless.domain.values import value
 
-MAX_SECRET_LENGTH = 64  # JupyterHub 6.1: longer ones are refused unread
+MAX_SECRET_LENGTH = 64  # characters; JupyterHub 6.1 refuses longer tokens without looking them up
 
 
 class OwnerKind(StrEnum):
-    """Whose a token can be."""
+    """The kind of a token's owner."""
 
     USER = "user"
     SERVICE = "service"
@@ -24,7 +24,7 @@ class OwnerKind(StrEnum):
 
 @value
 class Token:
-    """A bearer token; *scopes* are as asked for, narrowed at every use to what the owner holds then."""
+    """A bearer token; every use narrows *scopes*, which are as requested, to what the owner has at that moment."""
 
     id: str
     sha256: str
@@ -35,18 +35,18 @@ class Token:
     note: str = ""
     expires_at: datetime | None = None
     last_activity_at: datetime | None = None
-    session_id: str | None = None  # dies with this browser session
-    client_id: str | None = None  # the OAuth client it was issued to
-    server_id: str | None = None  # the server that it is the own token of
+    session_id: str | None = None  # the browser session that ends it
+    client_id: str | None = None  # the OAuth client that it was issued to
+    server_id: str | None = None  # the server whose own token it is
 
     def is_expired(self, now: datetime) -> bool:
-        """Say whether the token no longer counts. Asked on every read: stores delete late."""
+        """Say whether the token has expired at *now*. Check it at every read: stores delete expired tokens late."""
         return self.expires_at is not None and now >= self.expires_at
 
 
 @value
 class Client:
-    """An OAuth client: a server (for as long as one launch runs) or a service."""
+    """An OAuth client: a server (while one launch runs) or a service."""
 
     id: str
     secret_sha256: str
@@ -57,13 +57,13 @@ class Client:
     no_confirm: bool = False
     server_id: str | None = None
     launch_id: str | None = None
-    owner_id: str | None = None  # the server's owner, who is never asked to confirm
-    service: str | None = None  # the service's name: what `!service` means in what it asks for
+    owner_id: str | None = None  # the server's owner, who never has to confirm
+    service: str | None = None  # the service's name, to which `!service` refers in scopes that it requests
 
 
 @value
 class Code:
-    """An OAuth authorization code (RFC 6749 4.1, PKCE RFC 7636): opens once."""
+    """An OAuth authorization code (RFC 6749 4.1, with PKCE, RFC 7636); a client can redeem it once."""
 
     sha256: str
     client_id: str
@@ -78,21 +78,21 @@ class Code:
 
 @value
 class Session:
-    """A browser that is logged in; *id* is readable by the user's servers, the cookie's secret is not kept."""
+    """A browser that is logged in. The user's servers can read *id*; the cookie's secret is not stored."""
 
     id: str
     sha256: str
     user_id: str
     created_at: datetime
     expires_at: datetime
-    agent: str = ""  # what the browser calls itself, for its owner to recognise
+    agent: str = ""  # the browser's User-Agent, so that the user recognises it
 
 
 def with_names_of_today(raw: Iterable[str], today: Mapping[str, str | None]) -> tuple[str, ...]:
-    """Return *raw* scopes with the names that what they are filtered by has now.
+    """Return *raw* scopes with the present names in their filters.
 
-    *today* gives to a filter as it was written (`user=bob`) the present name of whom it meant. A filter on a user, group or
-    server that is no more, or never was, takes its scope along: who comes to bear the name later is somebody else.
+    *today* maps a filter as it was written (`user=bob`) to the present name. A scope is left out if its user, group or
+    server does not exist: whoever gets the name later is somebody else.
     """
     return tuple(scope for text in raw if (scope := _of_today(text, today)) is not None)
 
@@ -112,13 +112,13 @@ def sha256(secret: str) -> str:
 
 
 def launch_secret(key: bytes, launch_id: str) -> str:
-    """Return the token of a launch, the same each time, so that a launch that is tried twice stays one.
+    """Return the token of a launch. It is the same each time, so a retried launch stays one launch.
 
-    Derived and not stored: whoever holds the hub's *key* can make it again, nobody else can.
+    The hub derives it from its *key* and does not store it: nobody without the key can derive it.
     """
     return hmac.new(key, f"launch:{launch_id}".encode(), hashlib.sha256).hexdigest()[:32]
 
 
 def is_same(expected_sha256: str, secret: str) -> bool:
-    """Compare in constant time."""
+    """Say whether *secret* has this digest, in constant time."""
     return hmac.compare_digest(expected_sha256, sha256(secret))

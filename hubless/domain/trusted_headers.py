@@ -1,19 +1,19 @@
-"""The headers by which the web's front says of a request what nobody behind it can see.
+"""The headers by which CloudFront tells the hub what only CloudFront can see of a request.
 
-What stands in front (CloudFront, in AWS) sets them on each request, whatever its sender wrote under these names.
+CloudFront overwrites them on each request, so a client cannot set them. The hub trusts them only with the right secret.
 """
 
 import json
 
-HEADER_PREFIX = "x-hubless-"  # how all of them begin
-PATH_HEADER = f"{HEADER_PREFIX}path"  # the path as it was sent: API Gateway decodes it
-HOST_HEADER = f"{HEADER_PREFIX}host"  # the host that was asked: origins are asked by names of their own
-ADDRESS_HEADER = f"{HEADER_PREFIX}address"  # who asks
-FRONT_HEADER = f"{HEADER_PREFIX}front"  # a secret that says that it is the front
+HEADER_PREFIX = "x-hubless-"
+PATH_HEADER = f"{HEADER_PREFIX}path"  # the path as the client sent it: API Gateway decodes it
+HOST_HEADER = f"{HEADER_PREFIX}host"  # the Host that the client sent: CloudFront asks origins by other names
+ADDRESS_HEADER = f"{HEADER_PREFIX}address"  # the client's IP address
+FRONT_HEADER = f"{HEADER_PREFIX}front"  # the secret that proves that CloudFront sent the request
 
 
 def secrets_in(parameter: str) -> tuple[str, ...]:
-    """Return the secrets of which a request may bear either: those of a JSON object, or those between blanks."""
+    """Return the secrets in *parameter*: the values of a JSON object, or texts between blanks; any of them is valid."""
     if not parameter.lstrip().startswith("{"):
         return tuple(parameter.split())
     try:

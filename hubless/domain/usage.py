@@ -1,4 +1,4 @@
-"""Usage: what a launch used, to the second."""
+"""Usage: how long each launch ran, to the second."""
 
 from datetime import datetime
 
@@ -7,7 +7,7 @@ from hubless.domain.values import value
 
 @value
 class Usage:
-    """One launch from request to end, written once when it ends."""
+    """One launch, written once when it ends."""
 
     launch_id: str
     server_id: str
@@ -15,9 +15,9 @@ class Usage:
     profile: str
     started_at: datetime
     ended_at: datetime
-    outcome: str  # "stopped" or the failure in words
+    outcome: str  # "stopped", or the failure as a sentence
 
     @property
     def seconds(self) -> float:
-        """Return how long it ran."""
+        """Return how many seconds it ran."""
         return (self.ended_at - self.started_at).total_seconds()

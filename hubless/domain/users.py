@@ -1,4 +1,4 @@
-"""Users: who owns servers and tokens."""
+"""Users, groups and services: they own servers and tokens."""
 
 from collections.abc import Mapping
 from dataclasses import field
@@ -17,10 +17,10 @@ class User:
     created_at: datetime
     admin: bool = False
     groups: tuple[str, ...] = ()  # names, sorted
-    shared: tuple[str, ...] = ()  # scopes on others' servers, shared with the user or a group of theirs; sorted
+    shared: tuple[str, ...] = ()  # scopes on others' servers, shared with the user or one of its groups; sorted
     last_activity_at: datetime | None = None
     user_info: Mapping[str, Any] | None = field(default=None, hash=False)
-    revision: int = 0  # +1 at each change of name, admin or info; a change names the revision it expects
+    revision: int = 0  # +1 at each change of name, admin or info; a change states the revision that it expects
 
 
 @value
@@ -51,5 +51,5 @@ class Service:
 
     @property
     def prefix(self) -> str:
-        """Return where the edge routes this service."""
+        """Return the prefix at which the edge serves this service."""
         return f"/services/{self.name}/"

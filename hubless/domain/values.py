@@ -1,8 +1,8 @@
 """Values: what `@dataclass(frozen=True, slots=True)` makes, in a fifth of the time.
 
-A function that starts from nothing defines some sixty of them first, and `dataclass` compiles half a dozen methods for each:
-that was a fifth of a cold start (ADR 15). Fields, defaults and slots are still its own, so `replace`, `fields` and `asdict`
-do what they do; but of the methods only `__init__` is compiled, and the others are shared by all.
+A function that starts from nothing defines some sixty of them first, and `dataclass` compiles half a dozen methods for
+each: that was a fifth of a cold start (ADR 15). Fields, defaults and slots are still its own, so `replace`, `fields`
+and `asdict` do what they do; but of the methods only `__init__` is compiled, and the others are shared by all.
 """
 
 from collections.abc import Callable

@@ -1,1 +1,1 @@
-"""What the services need from outside, as Protocols; the promises stand here, the how in the adapters."""
+"""Ports: what the services need from outside, as Protocols. Their docstrings state the promises that adapters keep."""

@@ -1,4 +1,4 @@
-"""The time."""
+"""The clock."""
 
 from datetime import datetime
 from typing import Protocol
@@ -8,5 +8,5 @@ class Clock(Protocol):
     """Tells the time."""
 
     def now(self) -> datetime:
-        """Return the present instant, aware, in UTC."""
+        """Return the present instant, timezone-aware, in UTC."""
         ...

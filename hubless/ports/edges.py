@@ -1,4 +1,4 @@
-"""An edge that may sleep: the machine that it is on, and what is wanted of that."""
+"""An edge that stops while idle: its machine, and the store of its desired state."""
 
 from typing import Protocol
 
@@ -6,44 +6,44 @@ from hubless.domain.edges import DesiredEdgeState
 
 
 class EdgeMachine(Protocol):
-    """The machine of the edge. Both calls return before it is up or down, and may be repeated."""
+    """The machine of the edge. Both calls return before the machine has started or stopped; both are idempotent."""
 
     @property
     def can_stop(self) -> bool:
-        """Say whether there is one that may be stopped at all; where not, nobody calls it."""
+        """Say whether the machine may be stopped at all; if not, the services never start or stop it."""
         ...
 
     def start(self) -> bool:
-        """Have it start; say whether it was off.
+        """Start the machine and say whether it was off.
 
         Raises:
-            RetryLaterError: when it is on its way down.
-            EdgeCapacityError: when there is no room for it now.
-            EdgeUnavailableError: when trying again does not help; the message says how to mend it.
+            RetryLaterError: while the machine is stopping.
+            EdgeCapacityError: when EC2 has no capacity for it now.
+            EdgeUnavailableError: when a retry does not help; the message says what to do.
         """
         ...
 
     def stop(self) -> bool:
-        """Have it stop; say whether it was on.
+        """Stop the machine and say whether it was on.
 
         Raises:
-            RetryLaterError: when it is on its way up.
+            RetryLaterError: while the machine is starting.
             EdgeUnavailableError: as `start`.
         """
         ...
 
 
 class DesiredEdgeStateStore(Protocol):
-    """Holds what is wanted of the edge."""
+    """Stores the desired state of the edge."""
 
     def read(self) -> DesiredEdgeState:
-        """Return what is wanted; `INITIAL_STATE` where nobody has wished anything yet."""
+        """Return the desired state; `INITIAL_STATE` before the first write."""
         ...
 
     def write(self, before: DesiredEdgeState, after: DesiredEdgeState) -> None:
         """Replace *before* by *after*.
 
         Raises:
-            StoreConflictError: when it is no longer *before*: somebody else was faster.
+            StoreConflictError: when the stored state is not *before*, because another caller was faster.
         """
         ...

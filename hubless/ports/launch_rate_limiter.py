@@ -1,15 +1,15 @@
-"""How fast launches may follow each other."""
+"""The rate limiter of launches."""
 
 from typing import Protocol
 
 
 class LaunchRateLimiter(Protocol):
-    """Hands out turns to all who launch, wherever they run, so that together they keep to the launcher's limits."""
+    """Gives slots to every function that launches, so that together they keep the launcher's rate limit."""
 
     def acquire(self) -> None:
-        """Return when it is the caller's turn to launch one task.
+        """Wait until the caller may launch one task.
 
         Raises:
-            CapacityUnavailableError: when the turn is too far off to wait for; nothing was taken.
+            CapacityUnavailableError: when the next slot is too far away to wait for; the caller has taken none.
         """
         ...

@@ -1,4 +1,4 @@
-"""What runs servers: processes here, Fargate tasks in the cloud."""
+"""The launcher: it runs servers, as local processes or as Fargate tasks."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import field
@@ -10,7 +10,7 @@ from hubless.domain.values import value
 
 @value
 class Launch:
-    """All that a launcher must know. *secrets* never reach logs, arguments or anything that lists tasks."""
+    """Everything that a launcher needs. *secrets* never appear in logs, in arguments or in lists of tasks."""
 
     launch_id: str
     server_id: str
@@ -25,19 +25,19 @@ class Launch:
 
 @value
 class TaskPending:
-    """The task exists but has no address yet."""
+    """The task exists and has no address yet."""
 
 
 @value
 class TaskRunning:
-    """The task runs and will listen on *address* (ip:port)."""
+    """The task runs, and will listen on *address* (ip:port)."""
 
     address: str
 
 
 @value
 class TaskStopped:
-    """The task ended or never was; *why* in words, and the last lines it said."""
+    """The task has ended or never existed; *why* completes «The server …». *log_tail* has the last lines of its log."""
 
     why: str
     log_tail: tuple[str, ...] = ()
@@ -48,7 +48,7 @@ TaskStatus = TaskPending | TaskRunning | TaskStopped
 
 @value
 class Task:
-    """A task that exists, as the launcher lists it."""
+    """A task, as the launcher lists it."""
 
     task: str
     launch_id: str
@@ -57,7 +57,7 @@ class Task:
 
 @value
 class TaskEvent:
-    """What the launcher's side tells by itself of a task. Events get lost, come twice, late and out of order."""
+    """A change of a task that the launcher reports by itself. Events may be lost, repeated, late or out of order."""
 
     task: str
     server_id: str
@@ -70,48 +70,48 @@ class Launcher(Protocol):
 
     @property
     def name(self) -> str:
-        """Return what kind of launcher this is, for people."""
+        """Return the name of this kind of launcher, as `/hub/api/info` shows it."""
         ...
 
     def launch(self, launch: Launch) -> str:
-        """Start a task and return its name. The same launch id again returns the same task and starts nothing.
+        """Start a task and return its name. Idempotent: the same launch id returns the same task and starts no other.
 
         Raises:
-            LaunchFailedError: when trying again cannot help.
-            CapacityUnavailableError: when it may.
+            LaunchFailedError: when a retry does not help.
+            CapacityUnavailableError: when a later retry may succeed.
         """
         ...
 
     def describe(self, task: str) -> TaskStatus:
-        """Say how the task is."""
+        """Return the status of the task."""
         ...
 
     def describe_many(self, tasks: Iterable[str]) -> dict[str, TaskStatus]:
-        """Say how each of the tasks is; no round trip for each."""
+        """Return the status of each task by name, without one round trip per task."""
         ...
 
     def stop(self, task: str, *, force: bool = False) -> None:
-        """Ask the task to end, or end it at once with *force*; returns without waiting. A task that is gone is no error.
+        """Ask the task to end, or kill it with *force*; return without waiting. A task that has ended is no error.
 
-        A launcher whose tasks are killed by themselves some time after they are asked may do the same for both.
+        A launcher that kills its tasks some time after it asked them to end may ignore *force*.
         """
         ...
 
     def tasks(self) -> list[Task]:
-        """Return every task of this hub that exists, known to the store or not, and how it is.
+        """Return every task of this hub, whether the store knows it or not.
 
-        A launch that left something behind may be among them without a task, as gone: `forget` takes that away.
+        A launch that left files behind may be listed without a task, as stopped: `forget` removes them.
         """
         ...
 
     def forget(self, task: str) -> None:
-        """Remove what a gone task left behind (its log excepted); nothing when it is still to run."""
+        """Remove what a stopped task left behind, except its log; do nothing if the task may still run."""
         ...
 
     def garbage_collect(self, offered: Iterable[Profile]) -> int:
-        """Put away what was made for profiles that are no longer *offered*, and return how many things went.
+        """Remove what was made for profiles that are no longer *offered*, and return how many things were removed.
 
-        Only what nothing has been launched from for long goes, a little a call; a launch from it at that very moment
-        succeeds all the same.
+        A call removes a few things that no launch has used for a long time. A launch that uses one at that moment
+        succeeds.
         """
         ...

@@ -1,4 +1,4 @@
-"""What is counted of the hub's work, for its operators."""
+"""Metrics of the hub, for its operators."""
 
 from datetime import timedelta
 from enum import StrEnum
@@ -6,29 +6,29 @@ from typing import Protocol
 
 
 class Metric(StrEnum):
-    """What is counted; a count unless it says otherwise."""
+    """The metrics; each is a count unless its comment says otherwise."""
 
-    SPAWNS = "Spawns"  # launches that came to an end, by `outcome`: ready, failed or stopped
-    SPAWN_DURATION = "SpawnDuration"  # seconds from being asked for to being ready
-    SERVER_CRASHES = "ServerCrashes"  # servers that were ready and ended unasked
-    THROTTLES = "Throttles"  # launches put off because the launcher's limits were reached
-    RUNNING_SERVERS = "RunningServers"  # at the moment
-    QUEUE_LENGTH = "QueueLength"  # messages at the moment
-    CULLS = "Culls"  # servers stopped because they were idle or old
-    ORPHANS = "Orphans"  # tasks without a record, ended
-    STALE_ROUTES = "StaleRoutes"  # routes without a server, removed
-    EDGE_STARTS = "EdgeStarts"  # starts of an edge that slept
-    EDGE_STOPS = "EdgeStops"  # stops of an edge that nothing needed
-    EDGE_FAILURES = "EdgeStartStopFailures"  # starts and stops of it that were refused, for want of room or of rights
+    SPAWNS = "Spawns"  # starts that ended, by `outcome`: ready, failed or stopped
+    SPAWN_DURATION = "SpawnDuration"  # seconds from request to ready
+    SERVER_CRASHES = "ServerCrashes"  # ready servers that ended and nobody had stopped
+    THROTTLES = "Throttles"  # launches delayed by the launcher's limits
+    RUNNING_SERVERS = "RunningServers"  # servers now, those that start or stop included
+    QUEUE_LENGTH = "QueueLength"  # messages now
+    CULLS = "Culls"  # servers that the sweep stopped because they were idle or old
+    ORPHANS = "Orphans"  # tasks without a live record that the sweep ended
+    STALE_ROUTES = "StaleRoutes"  # routes without a live server that the sweep removed
+    EDGE_STARTS = "EdgeStarts"  # starts of an edge that was stopped while idle
+    EDGE_STOPS = "EdgeStops"  # stops of an idle edge
+    EDGE_FAILURES = "EdgeStartStopFailures"  # its starts and stops that EC2 refused: no capacity, or no permission
 
 
 class Metrics(Protocol):
-    """Takes measurements; never fails and never waits."""
+    """Takes measurements; never raises and never waits."""
 
     def count(self, metric: Metric, value: float = 1, *, outcome: str = "") -> None:
-        """Add a measurement; what has an *outcome* is counted by it too."""
+        """Add *value* to a metric, and to the metric of that *outcome* if there is one."""
         ...
 
     def duration(self, metric: Metric, took: timedelta) -> None:
-        """Add a measurement of time."""
+        """Add a duration to a metric in seconds."""
         ...

@@ -1,18 +1,18 @@
-"""Passwords: their hashes, the hashing, one-time links, and the count of wrong guesses."""
+"""Passwords: stored hashes, hashing, one-time links, and the count of wrong guesses."""
 
 from datetime import datetime
 from typing import Protocol
 
 
 class PasswordStore(Protocol):
-    """Holds one password hash a user."""
+    """Stores one password hash per user, and one-time links."""
 
     def get(self, user_id: str) -> str | None:
-        """Return the hash or None."""
+        """Return the user's hash or None."""
         ...
 
     def set(self, user_id: str, password_hash: str) -> None:
-        """Write the hash over any other.
+        """Store the hash in place of any other.
 
         Raises:
             NotFoundError: when the user does not exist.
@@ -20,7 +20,7 @@ class PasswordStore(Protocol):
         ...
 
     def add_link(self, sha256: str, user_id: str, expires_at: datetime) -> None:
-        """Keep a one-time link with which the user may set a password.
+        """Store a one-time link with which the user may set a password.
 
         Raises:
             NotFoundError: when the user does not exist.
@@ -28,39 +28,39 @@ class PasswordStore(Protocol):
         ...
 
     def find_link(self, sha256: str, now: datetime) -> str | None:
-        """Return the id of the user whom an unexpired link is for, or None."""
+        """Return the user's id of an unexpired link, or None."""
         ...
 
     def take_link(self, sha256: str, now: datetime) -> str | None:
-        """Remove the link and return its user's id: of two at once one gets it."""
+        """Remove the link and return its user's id. Of two concurrent calls, one gets it and the other None."""
         ...
 
 
 class PasswordHasher(Protocol):
-    """Turns passwords into hashes that may be stored; slow on purpose."""
+    """Turns passwords into hashes that may be stored; hashing is slow on purpose."""
 
     def hash(self, password: str) -> str:
-        """Return a hash with a salt of its own."""
+        """Return a hash with a new salt."""
         ...
 
     def verify(self, password_hash: str | None, password: str) -> bool:
-        """Say whether *password* fits. With None it takes as long and says no, so that time tells nobody who exists."""
+        """Say whether *password* matches. None takes as long and matches nothing: time reveals no names of users."""
         ...
 
     def is_outdated(self, password_hash: str) -> bool:
-        """Say whether the hash was made with weaker settings than today's."""
+        """Say whether the hash was made with weaker parameters than the present ones."""
         ...
 
 
 class AttemptStore(Protocol):
-    """Counts wrong guesses by a key (a name, or an address)."""
+    """Counts wrong guesses by key (a name, an address or both)."""
 
     def failures(self, key: str, since: datetime) -> int:
-        """Return how often *key* failed since then."""
+        """Return how often *key* failed after *since*."""
         ...
 
     def add(self, key: str, at: datetime) -> None:
-        """Count one more failure."""
+        """Count one failure of *key*."""
         ...
 
     def clear(self, key: str) -> None:

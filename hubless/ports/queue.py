@@ -1,4 +1,4 @@
-"""The queue between the API and the spawn function."""
+"""The queue from the API and the sweep to the spawn function."""
 
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -9,7 +9,7 @@ from hubless.domain.values import value
 
 @value
 class Received:
-    """A message that somebody works on; *receipt* is good until the claim ends."""
+    """A message that a worker has claimed; *receipt* is valid until the claim ends."""
 
     receipt: str
     message: Message
@@ -17,16 +17,16 @@ class Received:
 
 
 class Queue(Protocol):
-    """Takes messages. They arrive at least once, in any order."""
+    """Delivers messages at least once, in any order."""
 
     def send(self, message: Message) -> None:
-        """Hand over *message*; when this returns, it is not lost."""
+        """Send *message*. Once this returns, the queue does not lose it."""
         ...
 
     def release(self, receipt: str, after: timedelta, now: datetime) -> None:
-        """Have a message that somebody works on handed out again *after* so long; nothing when the claim has passed on."""
+        """Deliver a claimed message again *after* this time; do nothing if another worker has claimed it since."""
         ...
 
     def depth(self) -> int:
-        """Return how many messages there are, about: those included that somebody works on."""
+        """Return the approximate number of messages, claimed ones included."""
         ...

@@ -1,4 +1,4 @@
-"""Whether a server answers."""
+"""The readiness check of servers."""
 
 from typing import Protocol
 
@@ -6,7 +6,7 @@ from hubless.domain.lifecycle import Server
 
 
 class Readiness(Protocol):
-    """Knows whether a server that has an address answers there."""
+    """Knows whether a server answers at its address."""
 
     def answers(self, server: Server, prefix: str) -> bool:
         """Say whether *server* answers under *prefix*; never raises."""

@@ -1,4 +1,4 @@
-"""The route table and its change log, which edges follow."""
+"""The route table, and the change log that edges read."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -8,38 +8,38 @@ from hubless.domain.routes import EdgeReport, Route, RouteChange
 
 
 class RouteStore(Protocol):
-    """Holds routes. Every change gets the next sequence number of one log."""
+    """Stores routes. Each change gets the next sequence number of one log."""
 
     def put(self, route: Route) -> int:
-        """Write *route* over whatever its prefix led to, and return the change's sequence.
+        """Store *route* in place of any route of its prefix, and return the change's sequence number.
 
-        Writing what is there already makes no new change and returns the sequence of the one that put it there; a server
-        that an older route does not name yet is a change.
+        Idempotent: storing the same route again makes no change and returns the first change's sequence number. Adding
+        the server to a route that older code wrote is a change.
         """
         ...
 
     def remove(self, prefix: str, launch_id: str) -> int | None:
-        """Remove the prefix if it still leads to that launch; return the change's sequence, or None when it did not."""
+        """Remove the prefix if it still leads to that launch; return the change's sequence number, otherwise None."""
         ...
 
     def all(self) -> Iterator[Route]:
-        """Yield every route, without holding all of them in memory."""
+        """Yield every route without loading all of them into memory."""
         ...
 
     def sequence(self) -> int:
-        """Return the number of the newest change; 0 when there never was one."""
+        """Return the newest change's sequence number; 0 before the first change."""
         ...
 
     def changes_since(self, sequence: int, limit: int) -> list[RouteChange] | None:
-        """Return up to *limit* changes after *sequence*, oldest first; None when the log no longer reaches back."""
+        """Return up to *limit* changes after *sequence*, oldest first; None if the log no longer has all of them."""
         ...
 
     def trim(self, keep: int) -> None:
-        """Forget all but the newest *keep* changes."""
+        """Remove all but the newest *keep* changes from the log."""
         ...
 
     def report(self, report: EdgeReport) -> None:
-        """Note what an edge has applied."""
+        """Store an edge's report in place of its last one."""
         ...
 
     def reports(self) -> list[EdgeReport]:
@@ -47,9 +47,9 @@ class RouteStore(Protocol):
         ...
 
     def is_applied(self, sequence: int, since: datetime) -> bool:
-        """Say whether every edge that reported since *since* has applied the change, and at least one has."""
+        """Say whether at least one edge reported since *since*, and every edge that did has applied the change."""
         ...
 
     def forget_edge(self, edge_id: str) -> None:
-        """Forget an edge that has left, so that nobody waits for it."""
+        """Remove the report of an edge that is gone, so that nobody waits for it."""
         ...

@@ -1,4 +1,4 @@
-"""Services that were added by the API, stored; those of settings are not."""
+"""The store of services that admins add by the API; services of settings are not stored."""
 
 from typing import Protocol
 
@@ -6,7 +6,7 @@ from hubless.domain.users import Service
 
 
 class ServiceStore(Protocol):
-    """Holds services. Names, client ids and tokens are unique."""
+    """Stores services. Names, client ids and tokens are unique."""
 
     def find(self, name: str) -> Service | None:
         """Return the service of that name or None."""
@@ -21,18 +21,18 @@ class ServiceStore(Protocol):
         ...
 
     def all(self) -> list[Service]:
-        """Return all services by name."""
+        """Return all services, sorted by name."""
         ...
 
     def create(self, service: Service) -> None:
         """Add *service*.
 
         Raises:
-            NameTakenError: when its name is taken; of two at once, one is told so.
-            StoreConflictError: when its client id or its token is another's.
+            NameTakenError: when its name is taken; of two concurrent calls, one raises this.
+            StoreConflictError: when another service has its client id or its token.
         """
         ...
 
     def delete(self, service: Service) -> None:
-        """Remove the service with its codes and every token that it was issued: from the first write on none of it counts."""
+        """Remove the service with its codes and issued tokens; none of them is valid after the first write."""
         ...

@@ -1,19 +1,19 @@
-"""How far the sweep came, where a run of it had no time for all."""
+"""The store of the sweep's resume point: where the next run goes on if a run had no time for everything."""
 
 from typing import Protocol
 
 
 class SweepStore(Protocol):
-    """Remembers the place at which the next run goes on."""
+    """Stores the resume point of the sweep."""
 
     def resume_point(self) -> str:
-        """Return the place; empty for the beginning."""
+        """Return the name of the last step that was done; empty for the beginning."""
         ...
 
     def set_resume_point(self, before: str, after: str) -> None:
-        """Set the place to *after*.
+        """Replace the resume point *before* by *after*.
 
         Raises:
-            StoreConflictError: when it is no longer *before*: another run was cut meanwhile.
+            StoreConflictError: when it is not *before*, because another run stored its own meanwhile.
         """
         ...

@@ -1,4 +1,4 @@
-"""Tokens, OAuth clients, codes and sessions, stored by the hash of their secret."""
+"""The stores of tokens, OAuth clients, codes and sessions; they find records by the hash of a secret."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -9,19 +9,19 @@ from hubless.domain.users import User
 
 
 class TokenStore(Protocol):
-    """Holds tokens. Reads return expired ones too: the services ask `is_expired`.
+    """Stores tokens. Reads return expired ones too: the services check `is_expired`.
 
-    A scope's filter on a user, a group or a server (`!user=bob`) holds on to whom it names when the token is added: it is
-    read with today's name, and left out once that user, group or server is gone, or when there was none. A server that did
-    not exist yet is meant by its name, of this very owner.
+    A filter on a user, a group or a server (`!user=bob`) refers to the thing that has the name when the token is added.
+    Reads return its present name, and leave the scope out if the thing does not exist. A filter on a server that does
+    not exist yet refers to its owner and its name.
     """
 
     def find(self, sha256: str) -> Token | None:
-        """Return the token of that hash or None."""
+        """Return the token with that hash or None."""
         ...
 
     def find_with_user(self, sha256: str) -> tuple[Token, User | None] | None:
-        """Return the token and, where a user owns it, the user with its groups: one round trip or two."""
+        """Return the token and, if a user owns it, the user with its groups: one round trip or two."""
         ...
 
     def get(self, owner_kind: OwnerKind, owner_id: str, token_id: str) -> Token | None:
@@ -36,18 +36,18 @@ class TokenStore(Protocol):
         """Add *token*.
 
         Raises:
-            StoreConflictError: when its id or hash is there already.
-            NotFoundError: when its owner is a user who does not exist, or the session that it is issued in has ended: of the
-                two at once, either the token is never there or the session's end takes it.
+            StoreConflictError: when another token has its id or its hash. NotFoundError: when its owner is a user who
+            does not exist, or its browser session has ended. If the session ends
+                at the same moment, the token is not added or is removed with the session.
         """
         ...
 
     def delete(self, token_ids: Iterable[str]) -> None:
-        """Remove tokens; those gone already are no error."""
+        """Remove the tokens of these ids; a token that does not exist is no error."""
         ...
 
     def delete_issued(self, owner_id: str, client_id: str) -> None:
-        """Remove every token that *client_id* was issued for this user."""
+        """Remove every token that was issued to *client_id* for this user."""
         ...
 
     def delete_session(self, session_id: str) -> None:
@@ -55,56 +55,55 @@ class TokenStore(Protocol):
         ...
 
     def touch(self, token_id: str, at: datetime) -> None:
-        """Set the token's last activity where *at* is later; one write."""
+        """Set the token's last activity to *at* if that is later, in one write."""
         ...
 
     def delete_expired(self, now: datetime, limit: int) -> int:
-        """Remove up to *limit* expired tokens and return how many."""
+        """Remove up to *limit* expired tokens and return how many were removed."""
         ...
 
 
 class ClientStore(Protocol):
-    """Holds the OAuth clients of running servers, and codes. Services' clients come from settings."""
+    """Stores the OAuth clients of running servers, and authorization codes. Clients of services are not stored here."""
 
     def get(self, client_id: str) -> Client | None:
         """Return the client or None."""
         ...
 
     def put(self, client: Client, token: Token) -> None:
-        """Write a launch's client and its server's own token in one transaction.
+        """Store a launch's client and its server's own token in one transaction.
 
-        Whatever an earlier launch of the same client id left (its tokens, issued tokens and codes) goes. Doing it again
-        for the same launch changes nothing that was issued since.
+        It removes what an earlier launch with the same client id left: its token, issued tokens and codes. It is
+        idempotent for one launch: what was issued in between stays.
 
         Raises:
-            StoreConflictError: when the client's server is not on its way up in that launch (any more): what was removed
-                with a stop never comes back.
+            StoreConflictError: when the client's server is not starting in that launch: a stop removes credentials for
+            good.
         """
         ...
 
     def delete(self, client_id: str, launch_id: str) -> None:
         """Remove the client with its server's token, every token issued to it and its codes.
 
-        One transaction where the store's holds it; otherwise none of it authenticates from the first write on.
-
-        Nothing happens when the client belongs to another launch, or is gone.
+        The store uses one transaction if it is large enough; otherwise none of them is valid after the first write. Do
+        nothing if the client belongs to another launch or does not exist.
         """
         ...
 
     def add_code(self, code: Code) -> None:
-        """Keep an authorization code.
+        """Store an authorization code.
 
         Raises:
-            NotFoundError: when its user does not exist (any more), or its session has ended, as with a token.
+            NotFoundError: when its user does not exist, or its session has ended, as with a token.
         """
         ...
 
     def find_code(self, sha256: str) -> Code | None:
-        """Return the code or None; expired ones too."""
+        """Return the code with that hash, expired or not, or None."""
         ...
 
     def take_code(self, sha256: str) -> Code | None:
-        """Remove and return the code: of two at once, one gets it and the other None."""
+        """Remove and return the code. Of two concurrent calls, one gets it and the other None."""
         ...
 
     def delete_expired_codes(self, now: datetime, limit: int) -> int:
@@ -113,17 +112,17 @@ class ClientStore(Protocol):
 
 
 class SessionStore(Protocol):
-    """Holds browser sessions."""
+    """Stores browser sessions."""
 
     def find_with_user(self, sha256: str) -> tuple[Session, User] | None:
-        """Return the session of that cookie's hash and its user with groups, or None; expired ones too."""
+        """Return the session with that hash, expired or not, and its user with groups; otherwise None."""
         ...
 
     def create(self, session: Session) -> None:
         """Add *session*.
 
         Raises:
-            NotFoundError: when its user does not exist (any more).
+            NotFoundError: when its user does not exist.
         """
         ...
 
@@ -132,13 +131,13 @@ class SessionStore(Protocol):
         ...
 
     def end(self, session_id: str) -> None:
-        """Remove the session, every token issued in it and its codes, as `ClientStore.delete` does."""
+        """Remove the session with every token issued in it and its codes, as `ClientStore.delete` does."""
         ...
 
     def end_all(self, user_id: str) -> None:
-        """Do the same for every session of the user."""
+        """Remove every session of the user as `end` does."""
         ...
 
     def delete_expired(self, now: datetime, limit: int) -> int:
-        """Remove up to *limit* expired sessions and return how many."""
+        """Remove up to *limit* expired sessions and return how many were removed."""
         ...

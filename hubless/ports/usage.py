@@ -1,4 +1,4 @@
-"""The meter of usage."""
+"""The log of usage."""
 
 from typing import Protocol
 
@@ -6,10 +6,10 @@ from hubless.domain.usage import Usage
 
 
 class UsageLog(Protocol):
-    """Keeps what each launch used."""
+    """Stores how long each launch ran."""
 
     def add(self, usage: Usage) -> None:
-        """Keep *usage*; the same launch again changes nothing."""
+        """Store *usage*. Idempotent: a second call for the same launch changes nothing."""
         ...
 
     def of_owner(self, owner_id: str) -> list[Usage]:

@@ -1,4 +1,4 @@
-"""Users and groups, stored."""
+"""The stores of users and groups."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -8,7 +8,7 @@ from hubless.domain.users import Group, User
 
 
 class UserStore(Protocol):
-    """Holds users. Names are unique; every method that takes a name matches it exactly."""
+    """Stores users. Names are unique; methods that take a name match it exactly."""
 
     def get(self, user_id: str) -> User | None:
         """Return the user, with its groups, or None."""
@@ -19,30 +19,32 @@ class UserStore(Protocol):
         ...
 
     def get_many(self, user_ids: Iterable[str]) -> dict[str, User]:
-        """Return those of the users that exist, by id; no round trip for each."""
+        """Return the users that exist, by id, without one round trip per user."""
         ...
 
     def create(self, users: Sequence[User]) -> list[User]:
-        """Add each user whose name is free and return those added; as many together as a transaction holds.
+        """Add each user whose name is free and return the added ones, in transactions as large as the store allows.
 
-        Two at once for one name: one adds it, the other is told by its absence. After a crash, asking again adds the rest.
+        Of two concurrent calls for one name, one adds the user and the other does not return it. After a crash, a
+        second call adds the rest.
         """
         ...
 
     def change(self, before: User, after: User) -> None:
-        """Write *after*'s name, admin and user_info over *before*.
+        """Replace *before*'s name, admin flag and user_info by *after*'s.
 
         Raises:
-            StoreConflictError: when the user is gone, its revision is not *before*'s, or its name would change while a server
-                of its is neither stopped nor failed (addresses of servers hold the name).
-            NameTakenError: when *after*'s name belongs to another.
+            StoreConflictError: when the user does not exist, its revision is not *before*'s, or its name would change
+            while
+                one of its servers is neither stopped nor failed (prefixes of servers contain the name).
+            NameTakenError: when another user has *after*'s name.
         """
         ...
 
     def delete(self, user_id: str) -> None:
         """Remove the user with its inactive servers, tokens, sessions, codes, password and memberships.
 
-        From the first write on it is gone, whoever dies before the last.
+        After the first write no reader sees the user, even if the caller crashes before the last.
 
         Raises:
             StoreConflictError: when one of its servers is neither stopped nor failed; nothing was removed.
@@ -50,7 +52,7 @@ class UserStore(Protocol):
         ...
 
     def count(self, *, active_since: datetime | None = None) -> int:
-        """Return how many users there are, or how many of them were active since then."""
+        """Return the number of users, or of those that were active since then."""
         ...
 
     def page(
@@ -68,52 +70,56 @@ class UserStore(Protocol):
         """Return one page and the total over all pages.
 
         Args:
+            offset: the number of users to skip.
+            limit: the number of users to return at most.
             sort: "id" (order of creation), "name" or "last_activity" (never active first when ascending).
-            name_contains: a substring, compared without case; `%` and `_` mean themselves.
-            state: "active" (some server neither stopped nor failed), "ready" (some server ready) or "inactive".
-            ids, groups: when either is given, only users with one of these ids or in one of these groups.
+            descending: whether to reverse the order.
+            name_contains: a substring, compared without case; `%` and `_` have no special meaning.
+            state: "active" (a server neither stopped nor failed), "ready" (a ready server) or "inactive".
+            ids: only users with one of these ids, together with those of *groups*.
+            groups: only users in one of these groups, together with those of *ids*.
         """
         ...
 
     def touch(self, user_id: str, at: datetime) -> None:
-        """Set the user's last activity to *at* when that is later than what is stored; one write."""
+        """Set the user's last activity to *at* if that is later, in one write."""
         ...
 
 
 class GroupStore(Protocol):
-    """Holds groups. Names are unique."""
+    """Stores groups. Names are unique."""
 
     def find(self, name: str) -> Group | None:
         """Return the group with its members' names, or None."""
         ...
 
     def names(self, group_ids: Iterable[str]) -> dict[str, str]:
-        """Return the names of those of the groups that exist, by id, in one round trip."""
+        """Return the names of the groups that exist, by id, in one round trip."""
         ...
 
     def create(self, *groups: Group) -> None:
-        """Add *groups* and their members (names of users), all or none; members of a large one may follow it.
+        """Add *groups* with their members (names of users), all or none; a large group's members may come later.
 
         Raises:
-            NameTakenError: naming the first whose name is taken; nothing was written.
+            NameTakenError: naming the first group whose name is taken; nothing was written.
             NotFoundError: naming the first member who does not exist; nothing was written.
         """
         ...
 
     def delete(self, group_id: str) -> None:
-        """Remove the group and its memberships; nothing when it is gone already."""
+        """Remove the group and its memberships; do nothing if it does not exist."""
         ...
 
     def add_users(self, group_id: str, user_names: Sequence[str]) -> None:
         """Make the users members.
 
         Raises:
-            NotFoundError: naming the first who does not exist; nothing was written.
+            NotFoundError: naming the first user who does not exist; nothing was written.
         """
         ...
 
     def remove_users(self, group_id: str, user_names: Sequence[str]) -> None:
-        """End the users' membership; who is no member stays none."""
+        """End the users' membership; a user who is no member is no error."""
         ...
 
     def set_properties(self, group_id: str, properties: Mapping[str, Any]) -> None:
@@ -121,5 +127,5 @@ class GroupStore(Protocol):
         ...
 
     def page(self, *, offset: int, limit: int, names: Iterable[str] | None = None) -> tuple[list[Group], int]:
-        """Return one page in order of creation and the total; only *names* when given."""
+        """Return one page in order of creation, and the total; *names* limits both to groups of these names."""
         ...

@@ -1,4 +1,4 @@
-"""Users: adding, renaming, removing, and the passwords and one-time links of those who log in with one."""
+"""User accounts: adding, renaming and removing users, and their passwords and one-time links."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,14 +22,14 @@ from hubless.ports.users import UserStore
 from hubless.services.identifiers import new_id, new_secret
 
 MINIMUM_PASSWORD = 8
-MAXIMUM_PASSWORD = 1024  # hashing longer ones is only good for wearing the hub out
+MAXIMUM_PASSWORD = 1024  # hashing longer ones only costs the hub processor time
 LINK_LIFETIME = timedelta(days=3)
 FIRST_ADMIN = "admin"
 
 
 @value
 class Accounts:
-    """The hub's users."""
+    """Manages the hub's users."""
 
     users: UserStore
     servers: ServerStore
@@ -38,13 +38,13 @@ class Accounts:
     hasher: PasswordHasher
     clock: Clock
     admins: frozenset[str] = frozenset()  # names that settings make admins
-    is_reserved: Callable[[str], bool] = lambda _name: False  # whether a name brings something with it
+    is_reserved: Callable[[str], bool] = lambda _name: False  # whether settings or files belong to a user of that name
 
     def find(self, name: str) -> User:
         """Return the user of that name.
 
         Raises:
-            NotFoundError: when there is none.
+            NotFoundError: when no user has that name.
         """
         user = self.users.find(name)
         if user is None:
@@ -59,7 +59,8 @@ class Accounts:
         """Add one user.
 
         Raises:
-            InvalidRequestError, NameTakenError: saying why not.
+            InvalidRequestError: when the name is not allowed.
+            NameTakenError: when another user has it.
         """
         added = self.add_many([name], admin=admin)
         if not added:
@@ -67,7 +68,7 @@ class Accounts:
         return added[0]
 
     def add_many(self, user_names: list[str], *, admin: bool = False) -> list[User]:
-        """Add the users whose names are free and return those, all or none.
+        """Add the users whose names are free and return them, all or none.
 
         Raises:
             InvalidRequestError: naming the first name that is not allowed.
@@ -82,7 +83,7 @@ class Accounts:
         )
 
     def log_in(self, name: str, *, admin: bool | None) -> User:
-        """Return the user who logs in, added at the first login; *admin* None leaves the flag as it is."""
+        """Return the user who logs in; a first login adds the user. *admin* None leaves the admin flag as it is."""
         user = self.users.find(name)
         if user is None:
             added = self.add_many([name], admin=bool(admin))
@@ -95,15 +96,15 @@ class Accounts:
 
         Raises:
             InvalidRequestError: when the name is not allowed, or a server runs under the old one.
-            NameTakenError: when another has the name.
-            StoreConflictError: when somebody else changed the user meanwhile.
+            NameTakenError: when another user has the name.
+            StoreConflictError: when another request changed the user meanwhile.
         """
         after = replace(user, revision=user.revision + 1)
         if name is not None and name != user.name:
             names.check_user_name(name)
             if any(s.state in ACTIVE for s in self.servers.of_owners([user.id])):
                 raise InvalidRequestError(
-                    f"Stop the servers of {user.name} before renaming: their addresses hold the name"
+                    f"Stop the servers of {user.name} before you rename the user: their addresses contain the name"
                 )
             after = replace(after, name=name)
         if admin is not None:
@@ -112,26 +113,26 @@ class Accounts:
         return after
 
     def remove(self, name: str) -> None:
-        """Remove the user of that name and all that belongs to it.
+        """Remove the user of that name and everything that belongs to it.
 
         Raises:
-            NotFoundError: when there is none.
+            NotFoundError: when no user has that name.
             InvalidRequestError: when one of its servers is not stopped.
         """
         user = self.find(name)
         try:
             self.users.delete(user.id)
         except StoreConflictError as conflict:
-            raise InvalidRequestError(f"{name}'s servers must be stopped before {name} can be removed") from conflict
+            raise InvalidRequestError(f"Stop the servers of {name} before you remove the user") from conflict
 
     def has_admin(self) -> bool:
-        """Say whether anybody could administer this hub by logging in."""
+        """Say whether any admin has a password."""
         return any(user.admin and self.passwords.get(user.id) for user in self.all())
 
     def first_admin_link(self) -> str | None:
-        """Return the path at which the first admin sets a password, or None when there is one who has.
+        """Return the path at which the first admin sets a password, or None if an admin has one.
 
-        The user `admin` is made when missing. Earlier links stay good until they expire or one is used.
+        It adds the user `admin` if that does not exist. Each link is valid until it expires or is used.
         """
         if self.has_admin():
             return None
@@ -141,19 +142,19 @@ class Accounts:
         return self._link(user)
 
     def password_link(self, name: str) -> str:
-        """Return the path at which the user may set a password, once."""
+        """Return the path of a one-time link with which the user may set a password."""
         return self._link(self.find(name))
 
     def user_of_link(self, secret: str) -> User | None:
-        """Return whom an unexpired link is for, without using it up."""
+        """Return the user of an unexpired link, or None, without using the link."""
         user_id = self.passwords.find_link(tokens.sha256(secret), self.clock.now())
         return self.users.get(user_id) if user_id else None
 
     def use_link(self, secret: str, password: str) -> User:
-        """Set the password and end the link, in that both happen for one of two at once.
+        """Set the password and remove the link; of two concurrent calls, one succeeds.
 
         Raises:
-            InvalidRequestError: when the password is too short, or the link was used or has expired.
+            InvalidRequestError: when the password is not allowed, or the link was used or has expired.
         """
         check_password(password)
         user_id = self.passwords.take_link(tokens.sha256(secret), self.clock.now())
@@ -164,19 +165,21 @@ class Accounts:
         return user
 
     def set_password(self, name: str, password: str) -> None:
-        """Give the user a new password and end all browser sessions that the old one opened.
+        """Set the user's password and end all browser sessions of the user.
 
         Raises:
-            NotFoundError, InvalidRequestError: saying why not.
+            NotFoundError: when no user has that name.
+            InvalidRequestError: when the password is not allowed.
         """
         check_password(password)
         self._set_password(self.find(name), password)
 
     def sign_up(self, name: str, password: str) -> User:
-        """Add a user with a password of its own choice; a name that brings something with it is as good as taken.
+        """Add a user with a password of the user's choice.
 
         Raises:
-            InvalidRequestError, NameTakenError: saying why not.
+            InvalidRequestError: when the name is not allowed.
+            NameTakenError: when another user has it.
         """
         check_password(password)
         name = names.normalise_user_name(name)
@@ -187,7 +190,7 @@ class Accounts:
         return user
 
     def is_reserved_name(self, name: str) -> bool:
-        """Say whether settings give something to whoever bears *name*: only admins give such names."""
+        """Say whether something waits for a user called *name*: only admins may add such users."""
         return name in self.admins or self.is_reserved(name)
 
     def _set_password(self, user: User, password: str) -> None:
@@ -201,7 +204,7 @@ class Accounts:
 
 
 def check_password(password: str) -> None:
-    """Raise InvalidRequestError when *password* is too short to be one, or longer than anybody types."""
+    """Raise InvalidRequestError when *password* is too short, or longer than a person types."""
     if len(password) < MINIMUM_PASSWORD:
         raise InvalidRequestError(f"Choose a password of at least {MINIMUM_PASSWORD} characters")
     if len(password) > MAXIMUM_PASSWORD:

@@ -1,4 +1,4 @@
-"""Activity: what servers, edges and clients report, kept as the latest instant; one write a server."""
+"""Activity: the reports of servers, edges and clients. The hub stores the latest instant, with one write per server."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -14,12 +14,12 @@ from hubless.ports.queue import Queue
 from hubless.ports.servers import ServerStore
 from hubless.ports.users import UserStore
 
-TOLERATED_FUTURE = timedelta(minutes=59)  # JupyterHub's
+TOLERATED_FUTURE = timedelta(minutes=59)  # as in JupyterHub
 
 
 @value
 class Activity:
-    """Who was active when."""
+    """Stores when users and servers were last active."""
 
     servers: ServerStore
     users: UserStore
@@ -29,20 +29,23 @@ class Activity:
     def report(
         self, user: User, at: datetime | None, servers: Mapping[str, datetime], *, by_server: str | None = None
     ) -> None:
-        """Note activity of *user* and of its *servers* by name; what is older than what is known changes nothing.
+        """Store activity of *user* and of its *servers* by name; an instant older than the stored one changes nothing.
 
         Args:
-            by_server: the id of the server whose own token came with the report: its first words say that it listens.
+            user: the owner of the servers.
+            at: when the user was active, or None.
+            servers: when each server was active, by its name.
+            by_server: the id of the server whose own token sent the report: it listens, so a start can be completed.
 
         Raises:
-            InvalidRequestError: naming a server that the user has not, or an instant too far in the future; nothing
-                was written.
+            InvalidRequestError: naming a server that the user does not have, or an instant too far in the future;
+                nothing was written.
         """
         for instant in (at, *servers.values()):
             if instant is not None and instant > self.clock.now() + TOLERATED_FUTURE:
                 raise InvalidRequestError(f"Activity {instant.isoformat()} is too far in the future")
         known = {name: self.servers.find(user.id, name) for name in servers}
-        # The default server always counts as there, even where nobody has started it yet.
+        # The default server always exists for clients, even before its first start.
         if missing := [name for name, server in known.items() if server is None and name]:
             raise InvalidRequestError(f"No such server '{missing[0][:60]}' for user {user.name}")
         for name, server in known.items():
@@ -54,6 +57,6 @@ class Activity:
             self.users.touch(user.id, at)
 
     def report_seen(self, seen: Mapping[ServerKey, datetime]) -> None:
-        """Note what an edge saw pass: one write for each of *seen*, and no reads."""
+        """Store when an edge last saw traffic of each server: one write per server, and no reads."""
         for server, at in seen.items():
             self.servers.touch(server.server_id, at, owner_id=server.owner_id)

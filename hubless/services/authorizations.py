@@ -1,4 +1,4 @@
-"""What a person lets an OAuth client do: which scopes, whether to ask, the codes and the tokens that come of it."""
+"""OAuth authorizations: which scopes a user grants to a client, whether to ask for consent, codes and tokens."""
 
 from collections.abc import Iterable
 from datetime import timedelta
@@ -13,13 +13,13 @@ from hubless.ports.tokens import ClientStore, TokenStore
 from hubless.services.identifiers import new_id
 from hubless.services.identity import Identities
 
-CODE_LIFETIME = timedelta(minutes=5)  # JupyterHub's
-_WHOEVER = "/"  # stands for the user who is asked; no user has this name
+CODE_LIFETIME = timedelta(minutes=5)  # as in JupyterHub
+_ANY_USER = "/"  # stands for the user who will be asked; no user has this name
 
 
 @value
 class Grant:
-    """A client may act for a user, in one browser session, with these scopes."""
+    """A user's permission for a client to act with these scopes, in one browser session."""
 
     client: Client
     user: User
@@ -29,7 +29,7 @@ class Grant:
 
 @value
 class Authorizations:
-    """Consent and what follows from it."""
+    """Decides on consent, and stores authorization codes and issued tokens."""
 
     clients: ClientStore
     tokens: TokenStore
@@ -37,22 +37,22 @@ class Authorizations:
     clock: Clock
 
     def may_ask(self, client: Client, wanted: Iterable[str]) -> bool:
-        """Say whether *client* may ask for these scopes: access, who the user is, and what lies within what it is allowed."""
+        """Say whether *client* may request these scopes: access, the user's identity, and its allowed scopes."""
         raw, bearer = (
             (*client.access_scopes, *client.allowed_scopes, *IDENTIFY),
-            Bearer(user=_WHOEVER, service=client.service),
+            Bearer(user=_ANY_USER, service=client.service),
         )
         allowed = scopes.expand(raw, bearer)
         return all(scope in raw or _lies_within(scopes.expand([scope], bearer), allowed) for scope in wanted)
 
     def is_open_to(self, user: User, client: Client) -> bool:
-        """Say whether *user* may use what *client* stands before."""
+        """Say whether *user* may access the server or service of *client*."""
         held = self.identities.of_user(user)
         access = scopes.expand(client.access_scopes, Bearer(user=user.name))
         return bool(access.intersection(held, self.identities.groups_of(user)).all)
 
     def granted(self, user: User, client: Client, wanted: Iterable[str]) -> tuple[str, ...]:
-        """Return the scopes of a grant: those of *wanted* that *user* holds, who the user is, and access itself."""
+        """Return the scopes of a grant: those of *wanted* that *user* has, the user's identity, and access."""
         held, groups_of = self.identities.of_user(user), self.identities.groups_of(user)
 
         def is_held(raw: str) -> bool:
@@ -64,7 +64,7 @@ class Authorizations:
         return tuple(dict.fromkeys((*kept, *IDENTIFY, *client.access_scopes)))
 
     def needs_consent(self, user: User, client: Client, wanted: tuple[str, ...]) -> bool:
-        """Say whether *user* is to be asked: not for a server of one's own, a trusted client, or what was granted before."""
+        """Say whether *user* has to confirm: not for an own server, a trusted client, or scopes granted before."""
         if client.no_confirm or client.owner_id == user.id:
             return False
         now = self.clock.now()
@@ -77,7 +77,7 @@ class Authorizations:
         return not before.issuperset(wanted)
 
     def keep_code(self, code: str, grant: Grant, *, challenge: str | None, challenge_method: str | None) -> None:
-        """Keep an authorization code for five minutes."""
+        """Store an authorization code, which is valid for five minutes."""
         self.clients.add_code(
             Code(
                 sha256=sha256(code),
@@ -93,7 +93,7 @@ class Authorizations:
         )
 
     def take_code(self, code: str, client: Client) -> Code | None:
-        """Spend *code* and return it, unless it is another client's, spent or too old."""
+        """Redeem *code* and return it, or None if it is another client's, redeemed already or expired."""
         digest = sha256(code)
         kept = self.clients.find_code(digest)
         if kept is None or kept.client_id != client.id:
@@ -102,7 +102,7 @@ class Authorizations:
         return None if taken is None or self.clock.now() >= taken.expires_at else taken
 
     def keep_token(self, secret: str, grant: Grant, *, lifetime: timedelta) -> Token:
-        """Keep the token that a client was issued; it dies with the browser session."""
+        """Store the token that is issued to a client; it ends with the browser session."""
         now = self.clock.now()
         token = Token(
             id=new_id("a", now),

@@ -1,4 +1,4 @@
-"""What a server holds to prove itself: its token, its OAuth client, and the environment that tells it of them."""
+"""Credentials of a server: its token, its OAuth client, and the environment that passes them to the server."""
 
 import json
 from collections.abc import Callable
@@ -17,24 +17,27 @@ from hubless.services.identifiers import new_id
 
 
 def client_id_of(server_id: str) -> str:
-    """Return a server's OAuth client id: by its immutable id, so that no two names can meet in one."""
+    """Return a server's OAuth client id: it has the immutable id, so no two names of servers can collide."""
     return f"jupyterhub-user-{server_id}"
 
 
 @value
 class Credentials:
-    """Issues and removes what one launch holds (singleuser-contract, 1.1 and 1.2)."""
+    """Issues and removes the credentials of a launch (singleuser-contract, 1.1 and 1.2)."""
 
     clients: ClientStore
     clock: Clock
-    key: Callable[[], bytes]  # asked for only where a launch is issued: in the cloud that is a question to AWS
-    api_url: str  # how servers reach the API, e.g. http://127.0.0.1:8000/hub/api
+    key: Callable[[], bytes]  # read only when a launch is issued, because in the cloud that is a request to SSM
+    api_url: str  # the address of the API for servers, e.g. http://127.0.0.1:8000/hub/api
     origins: Origins = SHARED
 
     def issue(self, server: Server, owner: User, profile: Profile) -> Launch:
-        """Write token and client of the present launch and return all that the launcher must know.
+        """Store token and client of the present launch and return everything that the launcher needs.
 
-        The token is derived from the launch id: the same message twice writes and hands out the same.
+        Idempotent: the token is derived from the launch id, so a second message issues the same token.
+
+        Raises:
+            StoreConflictError: when the server is not starting in that launch.
         """
         launch_id = server.launch_id or ""
         secret = tokens.launch_secret(self.key(), launch_id)
@@ -64,7 +67,7 @@ class Credentials:
         )
 
     def remove(self, server: Server) -> None:
-        """Remove all that the present launch holds, and every browser's token for it."""
+        """Remove the credentials of the present launch, and every token that was issued to its OAuth client."""
         if server.launch_id:
             self.clients.delete(client_id_of(server.id), server.launch_id)
 
@@ -77,7 +80,7 @@ class Credentials:
             owner_id=owner.id,
             scopes=(f"users:activity!user={owner.name}", f"access:servers!server={owner.name}/{server.name}"),
             created_at=now,
-            note=f"Server at {prefix}",  # JupyterHub knows by these words that its use is nobody's activity
+            note=f"Server at {prefix}",  # JupyterHub recognises a server's own token by these words
             server_id=server.id,
         )
 
@@ -98,7 +101,7 @@ class Credentials:
             "JUPYTERHUB_OAUTH_ACCESS_SCOPES": json.dumps(access),
             "JUPYTERHUB_OAUTH_SCOPES": json.dumps(access),
             "JUPYTERHUB_OAUTH_CLIENT_ALLOWED_SCOPES": "[]",
-            # At an origin of its own no other server sees its cookies, and over https then none can plant one either.
+            # With an origin of its own, over https, no other server can read or plant its cookies.
             "JUPYTERHUB_COOKIE_HOST_PREFIX_ENABLED": str(int(self.origins.own_hub.startswith("https:"))),
             "JUPYTERHUB_DEFAULT_URL": profile.default_url,
         }

@@ -1,9 +1,9 @@
-"""The edge that sleeps: called when somebody needs it, let sleep when nobody has for a while.
+"""Edge autosuspend: starts the edge's machine when somebody needs it, and stops it when nobody has for a while.
 
-Whoever needs the edge calls again until it reports, so nothing depends on any one call. The sweep decides on sleep: it writes
-that down, looks once more whether a server is there, and only then has the machine stopped; likewise each time that it has it
-stopped again. A launch is written down before its call reads what is wanted: so either the sweep sees the launch, or the call
-sees that the edge was to sleep.
+Callers that need the edge repeat their call until the edge reports, so no single call matters. The sweep decides on
+stops: it writes the desired state, reads once more whether a server is active, and only then stops the machine. It does
+the same at each repeated stop. A launch is stored before its call reads the desired state: so either the sweep sees the
+launch, or the call sees the decision to stop.
 """
 
 import logging
@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 @value
 class EdgeAutosuspend:
-    """Has the edge up when it is needed."""
+    """Starts and stops the edge's machine on demand."""
 
     machine: EdgeMachine
     desired_edge_state: DesiredEdgeStateStore
@@ -36,29 +36,30 @@ class EdgeAutosuspend:
     idle_timeout: timedelta
 
     def request_start(self) -> None:
-        """Have an edge that may sleep come up, where it is not up; never raises, as whoever needs it calls again."""
+        """Start the edge if it does not run; never raise, because callers repeat the call."""
         if self.machine.can_stop:
             try:
                 self._call()
             except HublessError as away:
-                logger.warning("nobody could see whether the edge is up: %s", away)
+                logger.warning("cannot read whether the edge runs: %s", away)
 
     def start_if_down(self) -> bool:
-        """Say whether an edge that may sleep is not there; then it is called."""
+        """Say whether the edge does not run; if so, start it."""
         if not self.machine.can_stop or self.routing.has_edge():
             return False
         self.request_start()
         return True
 
     def reconcile(self, *, is_needed: bool) -> None:
-        """Have the edge up or let it sleep, as it is needed or not."""
+        """Keep the edge running if *is_needed*; otherwise stop it after the idle timeout."""
         if not self.machine.can_stop:
             return
         wish, lives, now = self.desired_edge_state.read(), self.routing.has_edge(), self.clock.now()
         if is_needed:
             self._keep(wish, lives=lives)
             return
-        # What was decided before is written once more, as it is: it fails where somebody has needed the edge since it was read.
+        # A repeated stop writes the same record again: the write fails if a caller has needed the edge since it was
+        # read.
         is_repeated = edges.should_stop(wish, now, lives=lives)
         other = wish if is_repeated else edges.when_unneeded(wish, now, self.idle_timeout)
         if other and self._wish(wish, other):
@@ -67,7 +68,7 @@ class EdgeAutosuspend:
     def _call(self) -> None:
         wish = self.desired_edge_state.read()
         if edges.when_needed(wish, self.clock.now(), lives=False) is None:
-            return  # somebody has just called, and it is too early to look again
+            return  # another caller has just started it
         self._start_where_needed(wish, lives=self.routing.has_edge())
 
     def _keep(self, wish: DesiredEdgeState, *, lives: bool) -> None:
@@ -77,7 +78,7 @@ class EdgeAutosuspend:
         self._start_where_needed(wish, lives=lives)
 
     def _start_where_needed(self, wish: DesiredEdgeState, *, lives: bool) -> None:
-        """Call the machine where it is to be called and nobody else does so at this moment."""
+        """Start the machine if it should run and no other caller starts it at this moment."""
         needed = edges.when_needed(wish, self.clock.now(), lives=lives)
         if needed is not None and self._wish(wish, needed):
             self._start()
@@ -86,12 +87,12 @@ class EdgeAutosuspend:
         if wish.power is not EdgePower.STOPPED:
             return
         if self.servers.count(ACTIVE):
-            self._call()  # whoever asked for a server since may have seen that the edge was up
+            self._call()  # a server was requested meanwhile, and its caller may have seen a running edge
             return
         self._stop()
 
     def _wish(self, before: DesiredEdgeState, after: DesiredEdgeState) -> bool:
-        """Write what is wanted now, and say whether nobody was faster."""
+        """Write the desired state and say whether this caller was first."""
         try:
             self.desired_edge_state.write(before, after)
         except StoreConflictError:
@@ -102,26 +103,26 @@ class EdgeAutosuspend:
         try:
             if self.machine.start():
                 self.metrics.count(Metric.EDGE_STARTS)
-                logger.info("the edge was asleep and is started")
+                logger.info("the hub starts the idle edge")
             else:
-                logger.info("the edge's machine is on, and no edge reports yet")
+                logger.info("the edge's machine is on, and the edge has not reported yet")
         except RetryLaterError as later:
-            logger.info("the edge is started a little later: %s", later)
+            logger.info("the hub starts the edge a little later: %s", later)
         except EdgeCapacityError as full:
             self.metrics.count(Metric.EDGE_FAILURES)
-            logger.warning("there is no room for the edge now, and nobody reaches a server until there is: %s", full)
+            logger.warning("EC2 has no capacity for the edge, and users reach no server until it has: %s", full)
         except HublessError as why:
             self.metrics.count(Metric.EDGE_FAILURES)
-            logger.error("the edge cannot be started: %s", why)  # noqa: TRY400 a sentence, no trace
+            logger.error("cannot start the edge: %s", why)  # noqa: TRY400 a sentence, no trace
 
     def _stop(self) -> None:
         try:
             if self.machine.stop():
                 self.metrics.count(Metric.EDGE_STOPS)
                 minutes = self.idle_timeout.total_seconds() / 60
-                logger.info("nothing has needed the edge for %.0f minutes: it is stopped", minutes)
+                logger.info("the hub stops the edge: nothing has needed it for %.0f minutes", minutes)
         except RetryLaterError as later:
-            logger.info("the edge is stopped a little later: %s", later)
+            logger.info("the hub stops the edge a little later: %s", later)
         except HublessError as why:
             self.metrics.count(Metric.EDGE_FAILURES)
-            logger.error("the edge cannot be stopped: %s", why)  # noqa: TRY400 a sentence, no trace
+            logger.error("cannot stop the edge: %s", why)  # noqa: TRY400 a sentence, no trace

@@ -1,4 +1,4 @@
-"""New identifiers and secrets, from the operating system's randomness."""
+"""New identifiers and secrets from the operating system's random numbers."""
 
 import secrets
 import threading
@@ -8,7 +8,7 @@ from hubless.domain.ids import RANDOM_BYTES, identifier
 
 
 class _Sequence:
-    """Randomness that grows within one millisecond, so that what a process makes first also sorts first."""
+    """Random numbers that grow within one millisecond, so that identifiers of one process sort by creation."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -20,21 +20,21 @@ class _Sequence:
             if millisecond == self._at:
                 self._last = (self._last + 1 + secrets.randbelow(_STEP)) % _LIMIT
             else:
-                # The upper half stays free: no millisecond is long enough to use it up.
+                # The upper half stays free: no process makes enough identifiers in a millisecond to overflow it.
                 self._at, self._last = millisecond, secrets.randbelow(_LIMIT // 2)
             return self._last.to_bytes(RANDOM_BYTES)
 
 
 _LIMIT = 1 << (8 * RANDOM_BYTES)
-_STEP = 1 << 40  # the next identifier is no easier to guess
+_STEP = 1 << 40  # large enough that the next identifier stays hard to guess
 _sequence = _Sequence()
 
 
 def new_id(prefix: str, at: datetime) -> str:
-    """Return an identifier that sorts by *at*, then by the order in which this process made it; nobody else makes it."""
+    """Return a unique identifier that sorts by *at*, and then by the order of calls in this process."""
     return identifier(prefix, at, _sequence.next(at))
 
 
 def new_secret() -> str:
-    """Return 128 bits as 32 hex digits: the form of JupyterHub's own tokens."""
+    """Return 128 random bits as 32 hex digits: the form of JupyterHub's tokens."""
     return secrets.token_hex(16)

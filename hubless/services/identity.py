@@ -1,4 +1,4 @@
-"""Who is asking, and what they may do at this moment."""
+"""Identities: the user or service behind a token or a session, and the scopes that it has now."""
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
@@ -14,17 +14,17 @@ from hubless.ports.tokens import SessionStore, TokenStore
 from hubless.ports.users import UserStore
 from hubless.services.service_registry import ServiceRegistry
 
-ACTIVITY_RESOLUTION = timedelta(seconds=30)  # JupyterHub's activity_resolution: finer is not worth a write
+ACTIVITY_RESOLUTION = timedelta(seconds=30)  # JupyterHub's activity_resolution: saves writes
 
 
 @value
 class Actor:
-    """A user or a service that proved who it is, with the scopes that it holds now."""
+    """An authenticated user or service, with the scopes that it has now."""
 
     name: str
     kind: OwnerKind
     scopes: Scopes
-    owner_scopes: Scopes  # what a token of this actor may hold at most
+    owner_scopes: Scopes  # the most that a token of this actor may have
     user: User | None = None
     service: Service | None = None
     token: Token | None = None
@@ -32,23 +32,23 @@ class Actor:
 
     @property
     def is_admin(self) -> bool:
-        """Say whether the user or service carries the admin flag."""
+        """Say whether the user or service has the admin flag."""
         return self.user.admin if self.user else bool(self.service and self.service.admin)
 
     @property
     def token_id(self) -> str | None:
-        """Return the id of the token that proved who this is; a service has one token, so its name is enough."""
+        """Return the id of the token that authenticated this actor; a service has one token, named after it."""
         return self.token.id if self.token else (f"a-{self.service.name}" if self.service else None)
 
     @property
     def session_id(self) -> str | None:
-        """Return the browser session that this request belongs to."""
+        """Return the id of the browser session that the cookie or the token belongs to, or None."""
         return self.session.id if self.session else (self.token.session_id if self.token else None)
 
 
 @value
 class Identities:
-    """Turns proofs into actors."""
+    """Authenticates tokens and sessions."""
 
     tokens: TokenStore
     sessions: SessionStore
@@ -58,7 +58,7 @@ class Identities:
     services: ServiceRegistry
 
     def of_token(self, secret: str) -> Actor | None:
-        """Return who holds *secret*, or None when nobody does (any more)."""
+        """Return the actor whose token is *secret*, or None if no valid token is."""
         if not secret or len(secret) > tokens.MAX_SECRET_LENGTH:
             return None
         digest = tokens.sha256(secret)
@@ -76,7 +76,7 @@ class Identities:
         return Actor(user.name, OwnerKind.USER, held, self.of_user(user), user=user, token=token)
 
     def of_session(self, secret: str) -> Actor | None:
-        """Return the user of the browser session whose cookie holds *secret*, or None."""
+        """Return the user of the valid browser session whose cookie has *secret*, or None."""
         found = self.sessions.find_with_user(tokens.sha256(secret)) if secret else None
         if found is None or self.clock.now() >= found[0].expires_at:
             return None
@@ -86,11 +86,11 @@ class Identities:
         return Actor(user.name, OwnerKind.USER, held, held, user=user, session=session)
 
     def of_user(self, user: User) -> Scopes:
-        """Return all that *user* may do now."""
+        """Return the scopes that *user* has now."""
         return roles.scopes_of_user(user, self.roles)
 
     def effective(self, token: Token, owner: User) -> Scopes:
-        """Return what *token* of *owner* may do now: what it asks for, narrowed to what the owner holds."""
+        """Return the scopes that *owner*'s *token* has now: its own, narrowed to those that the owner has."""
         held = self.of_user(owner)
         if "inherit" in token.scopes:
             return held
@@ -98,7 +98,7 @@ class Identities:
         return asked.intersection(held, self.groups_of(owner))
 
     def groups_of(self, *known: User) -> Callable[[str], Iterable[str]]:
-        """Return a look-up of a user's groups by name that asks the store once for each unknown user."""
+        """Return a look-up of a user's groups by name; it reads the store once per user that is not *known*."""
         cache: dict[str, tuple[str, ...]] = {user.name: user.groups for user in known}
 
         def look_up(name: str) -> tuple[str, ...]:
@@ -117,7 +117,7 @@ class Identities:
         now = self.clock.now()
         if token is not None and _is_stale(token.last_activity_at, now):
             self.tokens.touch(token.id, now)
-        # What a server does with its own token is not its owner at work (JupyterHub).
+        # A server that uses its own token is not activity of its owner (JupyterHub).
         if (token is None or token.server_id is None) and _is_stale(user.last_activity_at, now):
             self.users.touch(user.id, now)
 

@@ -1,6 +1,6 @@
-"""Launching servers and following them until they are ready, one conditional write a step.
+"""Launching: takes servers from `requested` to `ready`, with one conditional write per step.
 
-Whoever calls may crash after any line or call twice: the record says what was reached, every step can be repeated, and
+A caller may crash after any line or call twice: the record says which step was reached, each step is idempotent, and
 `reconcile` goes on from there.
 """
 
@@ -35,12 +35,12 @@ from hubless.services.stopping import Stopping
 
 logger = logging.getLogger(__name__)
 
-_UP = frozenset({State.LAUNCHING, State.STARTING, State.READY})  # in which a launch's task and route are its own
+_UP = frozenset({State.LAUNCHING, State.STARTING, State.READY})  # states in which the launch owns a task and a route
 
 
 @value
 class Launching:
-    """The way up."""
+    """Launches servers and makes them ready."""
 
     servers: ServerStore
     users: UserStore
@@ -58,82 +58,76 @@ class Launching:
     edge_autosuspend: EdgeAutosuspend
 
     def on_message(self, message: Message) -> None:
-        """Do what *message* asks, unless its launch is over or has come further already.
+        """Handle *message*; ignore it if its launch is over or has passed that step.
 
         Raises:
-            RetryLaterError: when it is to be tried again later.
+            RetryLaterError: when the queue should deliver the message again later.
         """
         server = self.servers.get(message.server_id)
         if server is None or server.launch_id != message.launch_id:
             return
         try:
             if message.kind is MessageKind.LAUNCH and server.state is State.REQUESTED:
-                self.edge_autosuspend.request_start()  # as early as can be: both take half a minute to come up
+                self.edge_autosuspend.request_start()  # as early as possible: edge and task each need half a minute
                 self._launch(server)
             elif message.kind is MessageKind.ACTIVITY and server.state in {State.LAUNCHING, State.STARTING}:
                 self._on_activity(server)
             elif message.kind is MessageKind.STOP and server.state is State.STOPPING:
                 self.stopping.stop(server)
         except StoreConflictError:
-            logger.info(
-                "server %s moved meanwhile; its record says what is next", server.id, extra=lifecycle.log_fields(server)
-            )
+            logger.info("server %s: another worker took this step first", server.id, extra=lifecycle.log_fields(server))
         except CapacityUnavailableError:
             self.metrics.count(Metric.THROTTLES)
             raise
 
     def on_task_event(self, event: TaskEvent) -> None:
-        """Take the step that *event* tells of, unless it was taken already.
+        """Take the step that *event* reports, unless it was taken already.
 
-        No order is needed: a task only ever goes forward, and what an event says of an earlier moment moves nothing.
+        Events may come in any order: tasks only go forward, and an event of an earlier moment changes nothing.
         """
         server = self.servers.get(event.server_id)
         if server is None or server.launch_id != event.launch_id:
-            return  # a task of a launch that is over: the sweep ends it, should it still run
+            return  # the task's launch is over: the sweep ends the task if it still runs
         try:
             if server.state is State.REQUESTED:
                 server = self._note_task(server, event.task)
             self.reconcile(server, event.status)
         except StoreConflictError:
-            logger.info(
-                "server %s moved meanwhile; its record says what is next", server.id, extra=lifecycle.log_fields(server)
-            )
-        self.resend_activity(server)  # before this event came
+            logger.info("server %s: another worker took this step first", server.id, extra=lifecycle.log_fields(server))
+        self.resend_activity(server)  # the server may have reported before this event came
 
     def resend_activity(self, server: Server) -> None:
-        """Have a server on its way up that has been heard of led to where it is served, as soon as the edges serve it."""
+        """Send the activity message of a starting server again if the server has reported activity."""
         if lifecycle.has_reported(server) and server.state in PENDING_START:
             self.queue.send(Message(MessageKind.ACTIVITY, server.id, server.launch_id or ""))
 
     def reconcile_pending(self) -> int:
-        """Move on every server that is between two rests, and return how many there are."""
+        """Reconcile every server that starts or stops, and return how many there are."""
         pending = self.servers.in_states(PENDING)
         for server in pending:
             self.reconcile_safely(server)
         return len(pending)
 
     def reconcile_running(self) -> None:
-        """Settle every ready server whose task is gone: its owner is told at the next look, not at a time-out."""
+        """Reconcile every ready server, so that its owner learns of a crash at once and not by a time-out."""
         for server in self.servers.in_states([State.READY]):
             self.reconcile_safely(server)
 
     def reconcile_safely(self, server: Server) -> None:
-        """Do what `reconcile` does; one bad server does not hold up the others."""
+        """Reconcile *server* and log any error, so that one bad server does not stop the caller."""
         try:
             self.reconcile(server)
         except StoreConflictError:
-            logger.info(
-                "server %s moved meanwhile; its record says what is next", server.id, extra=lifecycle.log_fields(server)
-            )
+            logger.info("server %s: another worker took this step first", server.id, extra=lifecycle.log_fields(server))
         except Exception:
-            logger.exception("server %s could not be followed", server.id, extra=lifecycle.log_fields(server))
+            logger.exception("server %s: cannot reconcile", server.id, extra=lifecycle.log_fields(server))
 
     def reconcile(self, server: Server, status: TaskStatus | None = None) -> None:
-        """Take the next step that *server*'s task and the time allow; without *status* the launcher is asked for it."""
+        """Take the next step that the task's *status* and the time allow; ask the launcher if *status* is None."""
         match server.state:
             case State.REQUESTED:
                 if lifecycle.is_overdue(server, self.clock.now()):
-                    self.stopping.fail(server, "No place was found to launch it in time. Try again later.")
+                    self.stopping.fail(server, "The hub had no free slot in time. Try again later.")
             case State.LAUNCHING | State.STARTING:
                 self._reconcile_start(server, status or self.launcher.describe(server.task or ""))
             case State.READY:
@@ -147,7 +141,7 @@ class Launching:
         owner = self.users.get(server.owner_id)
         profile = self.profiles.get(server.profile)
         if owner is None or profile is None:
-            self.stopping.fail(server, f"Profile {server.profile} is no longer on offer")
+            self.stopping.fail(server, f"The profile {server.profile} is no longer offered")
             return
         self.launch_rate_limiter.acquire()
         launch = self.credentials.issue(server, owner, profile)
@@ -159,9 +153,9 @@ class Launching:
         try:
             self._note_task(server, task)
         except StoreConflictError:
-            self._undo_unless_wanted(server, task)
+            self._stop_unless_current(server, task)
             return
-        self.resend_activity(server)  # its launch came to us twice, and it was faster
+        self.resend_activity(server)  # the message came twice, and the server reported before this line
 
     def _note_task(self, server: Server, task: str) -> Server:
         launched = lifecycle.launched(server, task=task, now=self.clock.now(), deadlines=self.deadlines)
@@ -169,18 +163,18 @@ class Launching:
         logger.info("server %s runs as task %s", server.id, task, extra=lifecycle.log_fields(server))
         return launched
 
-    def _undo_unless_wanted(self, server: Server, task: str) -> None:
-        """End a task that somebody's stop overtook, or that is a launch's second; the same message doubled keeps it."""
+    def _stop_unless_current(self, server: Server, task: str) -> None:
+        """Kill a task if a stop came first or the launch has another task; keep it if a repeated message started it."""
         now = self.servers.get(server.id)
         is_live = now is not None and now.launch_id == server.launch_id and now.state in _UP
         if now is not None and is_live and now.task == task:
             return
         self.launcher.stop(task, force=True)
-        if not is_live:  # else they are the first task's
+        if not is_live:  # otherwise the first task needs them
             self.credentials.remove(server)
 
     def _on_activity(self, server: Server) -> None:
-        """Lead a server that was heard of to where it is served. Nobody asks for its task: who speaks is alive."""
+        """Make a server that has reported activity ready. It reports, so its task runs: the launcher is not asked."""
         self.reconcile(server, TaskRunning(server.address) if server.address else None)
         now = self.servers.get(server.id)
         is_on_its_way = now is not None and now.launch_id == server.launch_id and now.state in PENDING_START
@@ -191,14 +185,14 @@ class Launching:
         if isinstance(status, TaskStopped):
             self.stopping.fail(server, f"The server {status.why}", status.log_tail, status=status)
             return
-        # Nobody may have looked for longer than the deadline: what has come further meanwhile is not failed for that.
-        if isinstance(status, TaskRunning) and self._approach(server, status):
+        # The last look may be longer ago than the deadline: a server that has made progress since must not fail.
+        if isinstance(status, TaskRunning) and self._advance(server, status):
             return
         if lifecycle.is_overdue(server, self.clock.now()):
-            self.stopping.fail(server, self._lateness(server), self._said(server))
+            self.stopping.fail(server, self._timeout_reason(server), self._end_and_read_log(server))
 
-    def _approach(self, server: Server, status: TaskRunning) -> bool:
-        """Note the address, then ask the server itself, then have it routed, then call it ready; say whether it moved."""
+    def _advance(self, server: Server, status: TaskRunning) -> bool:
+        """Store the address, check readiness, add the route, make it ready; say whether the state has changed."""
         came_from = server.state
         if server.state is State.LAUNCHING:
             here = lifecycle.addressed(server, address=status.address, now=self.clock.now(), deadlines=self.deadlines)
@@ -215,12 +209,12 @@ class Launching:
         )
         if not self.routing.is_served(sequence):
             self.edge_autosuspend.request_start()
-            self._unroute_unless_wanted(server, owner)
+            self._remove_route_unless_current(server, owner)
             return server.state is not came_from
-        self._welcome(server, owner)
+        self._become_ready(server, owner)
         return True
 
-    def _welcome(self, server: Server, owner: User) -> None:
+    def _become_ready(self, server: Server, owner: User) -> None:
         now = self.clock.now()
         took = now - (server.requested_at or now)
         try:
@@ -231,11 +225,11 @@ class Launching:
             self.metrics.count(Metric.SPAWNS, outcome="ready")
             self.metrics.duration(Metric.SPAWN_DURATION, took)
         except StoreConflictError:
-            self._unroute_unless_wanted(server, owner)
+            self._remove_route_unless_current(server, owner)
             raise
 
-    def _unroute_unless_wanted(self, server: Server, owner: User) -> None:
-        """Take a route away that was put after a stop had taken it away: its address is soon another's."""
+    def _remove_route_unless_current(self, server: Server, owner: User) -> None:
+        """Remove a route that was added after a stop had removed it: another task may get its address soon."""
         found = self.servers.get(server.id)
         if found is None or found.launch_id != server.launch_id or found.state not in _UP:
             self.routing.remove(names.route_prefix(owner.name, server.name), server.launch_id or "")
@@ -244,17 +238,17 @@ class Launching:
         if isinstance(status, TaskStopped):
             self.stopping.fail(server, f"The server {status.why}", status.log_tail, status=status)
 
-    def _lateness(self, server: Server) -> str:
+    def _timeout_reason(self, server: Server) -> str:
         seconds = (
             self.deadlines.launching if server.state is State.LAUNCHING else self.deadlines.starting
         ).total_seconds()
         what = "get an address" if server.state is State.LAUNCHING else "answer"
         if lifecycle.has_reported(server):
-            what = "come to be served by every edge"
+            what = "reach every edge"
         return f"The server did not {what} within {seconds:.0f} seconds"
 
-    def _said(self, server: Server) -> tuple[str, ...]:
-        """Return what a server that is to be ended has said so far."""
+    def _end_and_read_log(self, server: Server) -> tuple[str, ...]:
+        """Kill the server's task and return the last lines of its log."""
         self.launcher.stop(server.task or "", force=True)
         status = self.launcher.describe(server.task or "")
         return () if isinstance(status, TaskPending | TaskRunning) else status.log_tail

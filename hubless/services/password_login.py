@@ -12,7 +12,7 @@ from hubless.services.logins import Logins
 
 @value
 class PasswordLogin:
-    """Checks passwords. Another kind of login is an adapter and a page, and ends in `Logins.log_in` as this one does."""
+    """Checks passwords. Another kind of login has its own adapter and page, and also ends in `Logins.log_in`."""
 
     authenticator: Authenticator
     throttle: LoginThrottle

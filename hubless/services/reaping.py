@@ -1,6 +1,6 @@
-"""The sweep: culls what is idle, settles what crashed, reconciles both ways, removes what expired.
+"""The sweep: culls idle servers, handles crashes, ends orphans, removes stale routes and expired records.
 
-Its cost grows with running servers, not with users. One bad server does not spoil the sweep for the others.
+Its cost grows with running servers, not with users. One bad server does not stop the sweep for the others.
 """
 
 import logging
@@ -38,27 +38,27 @@ from hubless.services.stopping import Stopping
 
 logger = logging.getLogger(__name__)
 
-_WAITING = {State.REQUESTED: MessageKind.LAUNCH, State.STOPPING: MessageKind.STOP}  # for a message of this kind
-AGAIN = timedelta(minutes=1)  # as long as sweeps are apart in the cloud
-BATCH, PIECE = 500, 50  # of what is expired: at most in one run, and at once
+_WAITING = {State.REQUESTED: MessageKind.LAUNCH, State.STOPPING: MessageKind.STOP}  # states that wait for a message
+RETRY_WINDOW = timedelta(minutes=1)  # the time between two sweeps in the cloud
+BATCH, PIECE = 500, 50  # expired records that one run removes at most, and that one call removes
 
 
 class Part(IntEnum):
-    """What a sweep looks after, in this order."""
+    """The parts of a sweep, in this order."""
 
     SERVERS = 1
-    TASKS = 2  # that no record knows
-    ROUTES = 3  # that lead nowhere
+    TASKS = 2  # orphans
+    ROUTES = 3  # stale routes
     TIDYING = 4
     EXPIRED = 5
-    UNUSED = 6  # what was made for profiles that are no longer on offer
+    UNUSED = 6  # garbage of profiles that are no longer offered
 
 
 @value
 class SweepReport:
-    """What one run of the sweep did, and whether it was cut: then the next one begins where this one ended."""
+    """What one run of the sweep did. If it is incomplete, the next run goes on where this one ended."""
 
-    active: int  # servers that run or are on their way, at its beginning
+    active: int  # servers that start, run or stop, at the beginning
     checked: int
     reaped: int
     orphans: int
@@ -70,16 +70,16 @@ class SweepReport:
 
 @value
 class _Seen:
-    """What was seen before servers are looked at one by one."""
+    """What the sweep has read before it checks servers one by one."""
 
     now: datetime
-    led: frozenset[tuple[str, str | None, str | None]]  # prefix, launch and address of each route
+    routed: frozenset[tuple[str, str | None, str | None]]  # prefix, launch and address of each route
     is_short_of_messages: bool
 
 
 @value
 class Reaping:
-    """The hub's housekeeping."""
+    """Runs the sweep."""
 
     servers: ServerStore
     users: UserStore
@@ -101,15 +101,15 @@ class Reaping:
     lock_policy: LockPolicy
     sweeps: SweepStore
     edge_autosuspend: EdgeAutosuspend
-    message_is_lost_after: timedelta = timedelta(seconds=20)  # for so long a request to start or stop may wait its turn
+    message_is_lost_after: timedelta = timedelta(seconds=20)  # how long a message to launch may wait in the queue
 
     def sweep(self, until: datetime | None = None) -> SweepReport:
-        """Go round once, from where the last run was cut; stop at *until*, after one step at least.
+        """Take each step once, from the resume point of the last run; stop at *until*, but take at least one step.
 
-        Only the lists are made in any case: a round trip for a hundred servers.
+        It always reads the lists of tasks, routes and servers: one round trip per hundred servers.
         """
-        # Tasks and routes are listed before the records: whatever is listed was made by a launch whose record the
-        # later look must show as live, unless it is over.
+        # Tasks and routes are listed before records: the record of a listed task is live in the later read, unless its
+        # launch is over.
         tasks, routes = self.launcher.tasks(), list(self.routing.routes.all())
         active, now = self.servers.in_states(ACTIVE), self.clock.now()
         self._settle_edge(active, routes)
@@ -142,25 +142,26 @@ class Reaping:
         )
 
     def idle_policy_for(self, server: Server, owner_name: str) -> IdlePolicy:
-        """Return the limits for *server*: the hub's, then its profile's, then its owner's own."""
+        """Return the limits of *server*: its owner's, where these are not set its profile's, otherwise the hub's."""
         profile = self.profiles.get(server.profile)
         limits = self.idle_policy.overridden_by(profile.idle_policy) if profile else self.idle_policy
         return limits.overridden_by(self.idle_policy_by_user.get(owner_name, IdlePolicy()))
 
     def _settle_edge(self, active: list[Server], routes: list[Route]) -> None:
-        """See to the edge at every run, wherever the round is: without it nobody reaches what runs."""
+        """Start or stop the edge at every run, whatever the resume point: without an edge no user reaches a server."""
         try:
             self.edge_autosuspend.reconcile(is_needed=bool(active) or self.routing.has_service_routes(routes))
         except Exception:
-            logger.exception("the edge could not be looked after")
+            logger.exception("the sweep cannot start or stop the edge")
 
-    # --- in which order, and for how long ---
+    # --- order and time limit ---
 
     def _go_round(self, steps: list[Step], until: datetime | None) -> SweepProgress:
-        """Take the steps from where the last run was cut, and note where this one was.
+        """Take the steps from the last resume point, and store the next one.
 
-        The place is noted once, at the end: who dies before has the next run repeat what it did, which does no harm. Two
-        runs at once go the same way; where both are cut, either's place is right, as each has done all before its own.
+        It is stored once, at the end: after a crash the next run repeats steps, which are idempotent. Two concurrent
+        runs take the same steps; if both stop early, either resume point is right, because each run has done every step
+        before its own.
         """
         before = self.sweeps.resume_point()
         this = run_steps(steps, before, lambda: self._is_over(until))
@@ -179,8 +180,8 @@ class Reaping:
     ) -> Iterator[Step]:
         owners = self.users.get_many({s.owner_id for s in active})
         statuses = {**listed, **self._asked([s.task for s in active if s.task and s.task not in listed])}
-        led = frozenset((route.prefix, route.launch_id, route.address) for route in routes)
-        seen = _Seen(now, led, self._is_short_of_messages(active))
+        routed = frozenset((route.prefix, route.launch_id, route.address) for route in routes)
+        seen = _Seen(now, routed, self._is_short_of_messages(active))
         for server in active:
             status = statuses.get(server.task or "")
             yield Step(
@@ -188,63 +189,63 @@ class Reaping:
             )
 
     def _is_short_of_messages(self, active: list[Server]) -> bool:
-        """Say whether fewer messages are under way than there are servers that wait for one."""
+        """Say whether the queue has fewer messages than there are servers that wait for one."""
         waiting = sum(server.state in _WAITING for server in active)
         try:
             return waiting > 0 and self.queue.depth() < waiting
-        except StoreUnavailableError as away:  # then nothing can be sent either
-            logger.warning("nobody knows how many messages there are: %s", away)
+        except StoreUnavailableError as away:  # then sending would fail too
+            logger.warning("cannot read queue depth: %s", away)
             return False
 
     def _asked(self, unlisted: list[str]) -> Mapping[str, TaskStatus]:
-        """Ask for tasks that the launcher did not list: they have come just now, or are gone."""
+        """Ask for tasks that the launcher did not list: they started just now, or have ended."""
         try:
             return self.launcher.describe_many(unlisted)
         except Exception:
-            logger.exception("%d tasks could not be asked for at once", len(unlisted))
-            return {}  # each is asked for by itself
+            logger.exception("cannot describe %d tasks in one call; trying one by one", len(unlisted))
+            return {}
 
     def _look_at(self, server: Server, owner: User | None, status: TaskStatus | None, seen: "_Seen") -> int:
         owner_name, now = owner.name if owner else "", seen.now
-        # What has died is told as such, however idle it was.
+        # A server that has crashed is reported as crashed, however idle it was.
         if not isinstance(status, TaskStopped) and self._is_to_go(server, owner_name, now):
             current = self.servers.get(server.id)
-            # Looked at again: what was active since the list was made stays, and no write would mind that.
+            # Read again: the server may have been active since the list was read, which changes no revision.
             if current is not None and current.revision == server.revision and self._is_to_go(current, owner_name, now):
                 self.stopping.request(current)
                 return 1
         if server.state in _WAITING and self._is_message_lost(server, seen):
             self.queue.send(Message(_WAITING[server.state], server.id, server.launch_id or ""))
-        self.launching.reconcile(server, status)  # the launcher is asked again only for what it did not list
+        self.launching.reconcile(server, status)
         if (
             owner is not None
             and server.state is State.READY
             and status is not None
             and not isinstance(status, TaskStopped)
         ):
-            self._route_again(server, owner, seen)
-        self.launching.resend_activity(server)  # who said so may have died before the message was sent
+            self._restore_route(server, owner, seen)
+        self.launching.resend_activity(server)  # the API may have crashed before it sent the message
         return 0
 
     def _is_message_lost(self, server: Server, seen: "_Seen") -> bool:
-        """Say whether a server that waits is to be asked for again.
+        """Say whether to send the message of a waiting server again.
 
-        Where messages are missing, at once. Where there are enough, they may still be others': then ever more rarely, as each
-        that is too many takes a turn from those who wait for capacity.
+        If messages are missing, always. If there are enough, they may belong to other servers: then less and less
+        often, because each message too many takes a slot from servers that wait for capacity.
         """
         first = self.message_is_lost_after / (4 if server.state is State.STOPPING else 1)
         waited = seen.now - server.entered_at
         return waited >= first and (seen.is_short_of_messages or _is_time_again(waited, first))
 
-    def _route_again(self, server: Server, owner: User, seen: "_Seen") -> None:
-        """Lead to a server that is ready and has no route: somebody who was late with another launch's took it."""
+    def _restore_route(self, server: Server, owner: User, seen: "_Seen") -> None:
+        """Add the missing route of a ready server: a late worker may have removed it with another launch's."""
         prefix = names.route_prefix(owner.name, server.name)
-        if (prefix, server.launch_id, server.address) in seen.led:
+        if (prefix, server.launch_id, server.address) in seen.routed:
             return
         current = self.servers.get(server.id)
         if current is None or current.revision != server.revision or not current.address:
             return
-        logger.warning("server %s is ready and had no route", server.id)
+        logger.warning("server %s: it is ready and had no route; the sweep adds it", server.id)
         self.routing.add(prefix, current.address, current.launch_id or "", ServerKey(current.id, current.owner_id))
 
     def _is_to_go(self, server: Server, owner_name: str, now: datetime) -> bool:
@@ -252,28 +253,28 @@ class Reaping:
             return False
         verdict = idleness.verdict(server, self.idle_policy_for(server, owner_name), now)
         if isinstance(verdict, Reap):
-            logger.info("server %s of %s is to be reaped: %s", server.id, owner_name, verdict.why)
+            logger.info("server %s of %s: the sweep stops it because %s", server.id, owner_name, verdict.why)
         return isinstance(verdict, Reap)
 
-    # --- what belongs to nobody ---
+    # --- orphans and stale routes ---
 
     def _end_orphan(self, task: Task) -> int:
-        """End a task that no record knows as live: a crash or a lost message left it."""
-        logger.warning("task %s belongs to no live server and is ended", task.task)
+        """Kill a task without a live record: a crash or a lost message left it."""
+        logger.warning("task %s: it belongs to no live server; the sweep ends it", task.task)
         self.launcher.stop(task.task, force=True)
         self.launcher.forget(task.task)
         return 1
 
     def _end_second(self, task: Task) -> int:
-        """End a launch's second task: who started it died before it saw the first. What the launch has is the first one's."""
-        logger.warning("task %s is the second of its launch and is ended", task.task)
+        """Kill the second task of a launch: a worker crashed after it had started the first. Credentials stay."""
+        logger.warning("task %s: its launch has another task; the sweep ends this one", task.task)
         self.launcher.stop(task.task, force=True)
         return 1
 
     def _drop(self, route: Route) -> int:
         return int(self.routing.routes.remove(route.prefix, route.launch_id) is not None)
 
-    # --- the rest ---
+    # --- garbage and expired records ---
 
     def _tidy(self, routes: list[Route], now: datetime, until: datetime | None) -> Iterator[Step]:
         tidying: Mapping[str, Callable[[], None]] = {
@@ -308,7 +309,7 @@ def _uncounted(act: Callable[[], None]) -> int:
 
 
 def _seconds(tasks: list[Task], active: list[Server]) -> Iterator[Task]:
-    """Yield tasks that run for a launch whose record has another one."""
+    """Yield running tasks of a launch whose record has another task."""
     known = {server.launch_id: server.task for server in active if server.task}
     for task in tasks:
         if known.get(task.launch_id, task.task) != task.task and not isinstance(task.status, TaskStopped):
@@ -316,7 +317,7 @@ def _seconds(tasks: list[Task], active: list[Server]) -> Iterator[Task]:
 
 
 def _is_time_again(waited: timedelta, first: timedelta) -> bool:
-    """Say so for a while after *first*, after four times that, and so on."""
+    """Say whether *waited* is within the retry window after *first*, after 4 times *first*, 16 times, and so on."""
     while first * 4 <= waited:
         first *= 4
-    return waited < first + AGAIN
+    return waited < first + RETRY_WINDOW

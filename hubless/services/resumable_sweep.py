@@ -1,7 +1,8 @@
-"""A round of work in steps that stand in a fixed order, so that it goes on where it was cut.
+"""A sweep in steps with a fixed order, which stops at a time limit and goes on in the next run.
 
-A step must not mind being taken twice, nor two who take it at once. The order is by name alone: what came or went since the
-last run moves nothing, and whoever begins after a step's name has all the others before him.
+Steps are idempotent and may run concurrently. They are sorted by name alone, so steps that come or go between two runs
+do not move the resume point: a run that begins after a step's name takes every other step before it comes to that name
+again.
 """
 
 import logging
@@ -17,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 @value
 class Step:
-    """One thing to look at; *part* says of what kind and comes first in the order, *act* returns how many things it did."""
+    """One step: steps are sorted by *part*, then by *key*; *act* returns how many things it changed."""
 
     part: int
     key: str
@@ -25,23 +26,23 @@ class Step:
 
     @property
     def name(self) -> str:
-        """Return what it is called, where it stands in the order."""
+        """Return the name, by which steps are sorted."""
         return f"{self.part} {self.key}"
 
 
 @value
 class SweepProgress:
-    """How far a round came: by part, how many steps were taken and how many things they did."""
+    """How far a run came: the numbers of steps taken and of things changed, by part."""
 
     taken: Counter[int]
     done: Counter[int]
-    resume_after: str  # the last step that was taken in time; empty when all were
+    resume_after: str  # the last step that was taken; empty if all were
 
 
 def run_steps(steps: Iterable[Step], after: str, is_over: Callable[[], bool]) -> SweepProgress:
-    """Take every step once, beginning behind the one called *after*, until *is_over*; but always one.
+    """Take every step once, beginning behind the one called *after*, until *is_over*; take at least one.
 
-    One bad step does not spoil the round for the others.
+    A step that raises is logged and does not stop the others.
     """
     ordered = sorted(steps, key=lambda step: step.name)
     first = bisect_right([step.name for step in ordered], after)
@@ -58,7 +59,7 @@ def _taken(step: Step) -> int:
     try:
         return step.act()
     except StoreConflictError:
-        logger.info("%s moved meanwhile", step.name)
+        logger.info("sweep step %s: another worker was faster", step.name)
     except Exception:
-        logger.exception("%s could not be looked after", step.name)
+        logger.exception("sweep step %s failed", step.name)
     return 0

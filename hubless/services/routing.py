@@ -1,4 +1,4 @@
-"""Routes: putting them in the table, and knowing when every edge serves them."""
+"""Routing: adds and removes routes, and says whether every edge serves them."""
 
 from collections.abc import Iterable
 from datetime import timedelta
@@ -10,28 +10,28 @@ from hubless.domain.values import value
 from hubless.ports.clock import Clock
 from hubless.ports.routes import RouteStore
 
-EDGE_IS_LOST_AFTER = timedelta(seconds=10)  # edges report every 2 to 5 s: nobody waits for one that is gone
+EDGE_IS_LOST_AFTER = timedelta(seconds=10)  # edges report every 2 to 5 s; then the hub stops waiting for one
 LOG_LENGTH = 10_000
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 @value
 class Routing:
-    """The table that edges follow."""
+    """The route table that edges read."""
 
     routes: RouteStore
     clock: Clock
 
     def add(self, prefix: str, address: str, launch_id: str, server: ServerKey | None = None) -> int:
-        """Lead *prefix* to *address* and return the sequence that edges must reach; doing it twice is doing it once."""
+        """Route *prefix* to *address* and return the sequence number that edges must reach. Idempotent."""
         return self.routes.put(Route(prefix, address, launch_id, server))
 
     def remove(self, prefix: str, launch_id: str) -> None:
-        """Take the route of that launch away; a newer launch's stays."""
+        """Remove the launch's route of that prefix; a newer launch's route stays."""
         self.routes.remove(prefix, launch_id)
 
     def is_served(self, sequence: int) -> bool:
-        """Say whether every edge that is alive has applied the change, and at least one has."""
+        """Say whether at least one edge is alive, and every one that is has applied the change."""
         return self.routes.is_applied(sequence, self.clock.now() - EDGE_IS_LOST_AFTER)
 
     def has_edge(self) -> bool:
@@ -44,10 +44,11 @@ class Routing:
         return any(route.launch_id == _launch_of(route.prefix) for route in routes)
 
     def sync_services(self, services: Iterable[Service], routes: Iterable[Route] | None = None) -> None:
-        """Lead each service's prefix to its URL, and drop the routes of services that are no more.
+        """Route each service's prefix to its URL, and remove the routes of services that no longer exist.
 
         Args:
-            routes: those that there are, where the caller has just read them.
+            services: all services of the hub.
+            routes: all routes, if the caller has just read them.
         """
         known = {route.prefix: route for route in (self.routes.all() if routes is None else routes)}
         wanted = {}
@@ -62,11 +63,11 @@ class Routing:
                 self.remove(prefix, route.launch_id)
 
     def stale(self, routes: Iterable[Route], live: frozenset[str]) -> list[Route]:
-        """Return those of *routes* whose launch is not *live*. Services' routes never are stale."""
+        """Return the *routes* whose launch is not *live*. Routes of services are never stale."""
         return [r for r in routes if r.launch_id not in live and r.launch_id != _launch_of(r.prefix)]
 
     def tidy(self) -> None:
-        """Forget edges that left long ago and old entries of the log."""
+        """Remove the reports of edges that are gone for a minute, and old entries of the log."""
         oldest = self.clock.now() - 6 * EDGE_IS_LOST_AFTER
         for report in self.routes.reports():
             if report.seen_at < oldest:
@@ -75,7 +76,7 @@ class Routing:
 
 
 def _launch_of(prefix: str) -> str:
-    """Return what stands for the launch in a service's route; no launch id has a colon."""
+    """Return what a service's route has in place of a launch id; no launch id has a colon."""
     return f"service:{prefix}"
 
 

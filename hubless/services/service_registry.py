@@ -1,4 +1,4 @@
-"""The hub's services: those of settings, and those that were added by the API."""
+"""The service registry: services of settings, and services that admins have added by the API."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -18,12 +18,12 @@ from hubless.services.routing import Routing
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,254}")
 LONGEST_HOST, LONGEST_LABEL = 253, 63  # bytes (RFC 1035)
-CLIENT_ID_PREFIX = "service-"  # JupyterHub: no service can pose as a server
+CLIENT_ID_PREFIX = "service-"  # as in JupyterHub: so no service can pose as a server
 
 
 @value
 class ServiceRegistry:
-    """Where services are looked up; settings come first, and are not changed at run time."""
+    """Finds, adds and removes services. Services of settings come first and never change at run time."""
 
     configured: Mapping[str, Service]
     store: ServiceStore
@@ -46,11 +46,11 @@ class ServiceRegistry:
         return [*self.configured.values(), *(s for s in self.store.all() if s.name not in self.configured)]
 
     def of_settings_token(self, sha256: str) -> Service | None:
-        """Return the service of settings whose token has that hash, without a look at the store."""
+        """Return the service of settings whose token has that hash, or None, without reading the store."""
         return self._by_token.get(sha256)
 
     def of_token(self, sha256: str) -> Service | None:
-        """Return the service that was added by the API and whose token has that hash, or None."""
+        """Return the service added by the API whose token has that hash, or None."""
         service = self.store.of_token(sha256)
         return None if service is None or service.name in self.configured else service
 
@@ -60,33 +60,36 @@ class ServiceRegistry:
         if service is None and client_id.startswith(CLIENT_ID_PREFIX):
             service = self.store.of_client(client_id)
             if service is not None and service.name in self.configured:
-                return None  # settings have taken its name since
+                return None  # a service of settings has its name now
         return None if service is None else _client(service, self.origins)
 
     def add(self, service: Service, held: Scopes, groups_of: Callable[[str], Iterable[str]]) -> None:
-        """Add *service* for somebody who holds *held*, and have the edges lead its prefix to it.
+        """Add *service* and its route for a caller with the scopes *held*.
 
         Raises:
-            InvalidRequestError: naming what is wrong, or what it would be allowed and who adds it is not.
-            NameTakenError, StoreConflictError: when its name, token or client id is another's.
+            InvalidRequestError: naming what is wrong, or the scopes of the service that the caller does not have.
+            NameTakenError: when another service has its name or its client id.
+            StoreConflictError: when another service has its token.
         """
         _check(service)
         if self.get(service.name) is not None or (service.oauth_client_id or "") in self._by_client:
             raise NameTakenError("Service", service.name)
         wanted = roles.scopes_of_service(service, self.roles).all
-        # A service that is an OAuth client will ask users for these: no more than who registers it could ask for.
+        # A service that is an OAuth client asks users for these: whoever adds it must have them too.
         wanted |= scopes.expand(service.oauth_client_allowed_scopes, Bearer(service=service.name)).all
         lacking = sorted(str(scope) for scope in wanted if not held.covers(scope, groups_of))
         if lacking:
-            raise InvalidRequestError(f"{service.name} would hold what you do not: {', '.join(lacking[:5])}")
+            raise InvalidRequestError(
+                f"{service.name} would have scopes that you do not have: {', '.join(lacking[:5])}"
+            )
         self.store.create(service)
         self.routing.sync_services(self.all())
 
     def remove(self, name: str) -> None:
-        """Remove a service that was added by the API, its route, and the tokens that it was issued.
+        """Remove a service that was added by the API, its route, and the tokens that were issued to it.
 
         Raises:
-            NotFoundError: when there is none of that name.
+            NotFoundError: when no service added by the API has that name.
         """
         service = self.store.find(name)
         if service is None:
@@ -114,7 +117,7 @@ def _client(service: Service, origins: Origins) -> Client | None:
 def _check(service: Service) -> None:
     if not NAME.fullmatch(service.name):
         raise InvalidRequestError(
-            f"Invalid service name {service.name[:60]!r}: letters, digits and . _ ~ -, beginning with one of the first"
+            f"Invalid service name {service.name[:60]!r}: use letters, digits and . _ ~ -, with a letter or digit first"
         )
     if service.url and not _is_address(service.url):
         raise InvalidRequestError("url must be an address such as http://10.0.0.7:8080")
@@ -144,7 +147,7 @@ def _is_address(url: str) -> bool:
 
 
 def _is_host(name: str | None) -> bool:
-    """Say whether it can be looked up: each part of a name has 1 to 63 bytes as DNS writes it."""
+    """Say whether DNS can look *name* up: each label has 1 to 63 bytes (RFC 1035)."""
     try:
         written = (name or "").removesuffix(".").encode("idna")
     except UnicodeError:

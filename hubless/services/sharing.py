@@ -1,4 +1,4 @@
-"""Sharing servers: granting, revoking, codes and what becomes of them, and lists of it all."""
+"""Sharing of servers: granting and revoking shares, share codes, and lists of both."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -19,7 +19,7 @@ from hubless.services.identifiers import new_id, new_secret
 
 @value
 class SharedServer:
-    """A server that is shared, and whose it is."""
+    """A shared server and its owner."""
 
     server: Server
     owner: User
@@ -27,7 +27,7 @@ class SharedServer:
 
 @value
 class Granted:
-    """A share with the names of today."""
+    """A share with the present names of its server, owner and user or group."""
 
     share: Share
     of: SharedServer
@@ -37,7 +37,7 @@ class Granted:
 
 @value
 class Offered:
-    """A share code with the names of today."""
+    """A share code with the present names of its server and owner."""
 
     code: ShareCode
     of: SharedServer
@@ -45,7 +45,7 @@ class Offered:
 
 @value
 class Sharing:
-    """Shares and codes; what they allow is seen at the very next request of whom they are for."""
+    """Manages shares and share codes; a change takes effect at the next request of the user."""
 
     shares: ShareStore
     codes: ShareCodeStore
@@ -55,23 +55,23 @@ class Sharing:
     clock: Clock
 
     def grant(self, server: Server, to: User | Group, scopes: tuple[str, ...]) -> Share:
-        """Share *server* with *to*, on top of what is shared with them.
+        """Share *server* with *to*; the scopes are added to those of an existing share.
 
         Raises:
-            NotFoundError: when one of them is gone.
+            NotFoundError: when the server, the user or the group does not exist.
         """
         return self.shares.grant(self._share(server.id, to, scopes))
 
     def revoke(self, server: Server, to: User | Group, scopes: tuple[str, ...] | None) -> Share | None:
-        """Take *scopes* (all when None) back from *to* and return what they keep."""
+        """Revoke *scopes* (None: all) of *to* and return the share that is left, or None."""
         there = self._with(server, to)
         return None if there is None else self.shares.revoke(there.id, scopes)
 
     def find(self, server: Server, to: User | Group) -> Share:
-        """Return the share of *server* with this very user or group.
+        """Return the share of *server* with exactly this user or group.
 
         Raises:
-            NotFoundError: when there is none.
+            NotFoundError: when there is no such share.
         """
         there = self._with(server, to)
         if there is None:
@@ -79,7 +79,7 @@ class Sharing:
         return there
 
     def end(self, share: Share) -> None:
-        """Give up the whole share."""
+        """Remove the whole share."""
         self.shares.revoke(share.id)
 
     def page(
@@ -92,7 +92,7 @@ class Sharing:
         with_user: User | None = None,
         with_group: Group | None = None,
     ) -> tuple[list[Granted], int]:
-        """Return one page and the total of the shares of a server, of an owner, with a user or with a group."""
+        """Return one page and the total of the shares of a server or an owner, or with a user or a group."""
         found, total = self.shares.page(
             offset=offset,
             limit=limit,
@@ -104,7 +104,7 @@ class Sharing:
         return self.shown(found), total
 
     def shown(self, shares: Sequence[Share]) -> list[Granted]:
-        """Return *shares* with today's names, those left out whose server or holder has just gone."""
+        """Return *shares* with present names, without those whose server, user or group no longer exists."""
         servers = self._servers({share.server_id for share in shares})
         users = self.users.get_many({share.user_id for share in shares if share.user_id})
         groups = self.groups.names({share.group_id for share in shares if share.group_id})
@@ -123,17 +123,17 @@ class Sharing:
     # --- codes -------------------------------------------------------------------------------------------------------
 
     def offer(self, server: Server, scopes: tuple[str, ...], lifetime: timedelta) -> tuple[ShareCode, str]:
-        """Make a code for *server* and return it with its secret, which is shown this once."""
+        """Create a code for *server* and return it with its secret, which is shown only once."""
         now, secret = self.clock.now(), new_secret()
         code = ShareCode(new_id("sc_", now), sha256(secret), server.id, scopes, now, now + lifetime)
         self.codes.create(code)
         return code, secret
 
     def offer_of(self, secret: str) -> Offered:
-        """Return what an unexpired code offers.
+        """Return the unexpired code of that secret, with its server.
 
         Raises:
-            NotFoundError: when there is none such (any more).
+            NotFoundError: when no valid code has that secret.
         """
         code = self.codes.find(sha256(secret)) if 0 < len(secret) <= MAX_SECRET_LENGTH else None
         if code is None or code.is_expired(self.clock.now()):
@@ -143,11 +143,11 @@ class Sharing:
         raise NotFoundError("Share code", "")
 
     def accept(self, secret: str, user: User) -> Offered:
-        """Give *user* what the code offers.
+        """Redeem the code for *user*, and return it with its server.
 
         Raises:
-            NotFoundError: when there is no such code (any more).
-            InvalidRequestError: when the server is the user's own.
+            NotFoundError: when no valid code has that secret.
+            InvalidRequestError: when the user owns the server.
         """
         offered = self.offer_of(secret)
         if offered.of.owner.id == user.id:
@@ -158,7 +158,7 @@ class Sharing:
         return offered
 
     def withdraw(self, server: Server, *, secret: str | None = None, code_id: str | None = None) -> int:
-        """Remove the server's codes: the one of that secret or id, or all; return how many there were."""
+        """Remove the server's code of that secret or id, or all its codes; return how many were removed."""
         digest = None if secret is None else sha256(secret)
         return self.codes.delete(server.id, code_id=code_id, sha256=digest)
 
@@ -176,7 +176,7 @@ class Sharing:
         return self.shown_codes([code for code in found if not code.is_expired(now)]), total
 
     def shown_codes(self, codes: Sequence[ShareCode]) -> list[Offered]:
-        """Return *codes* with today's names."""
+        """Return *codes* with present names."""
         servers = self._servers({code.server_id for code in codes})
         return [Offered(code, servers[code.server_id]) for code in codes if code.server_id in servers]
 

@@ -1,4 +1,4 @@
-"""What the API does about servers: asking for a start, naming, editing, removing. It never launches anything itself."""
+"""Spawning: requests the start of servers, and creates, edits and removes them. It never launches a task itself."""
 
 import logging
 from collections.abc import Mapping
@@ -24,13 +24,13 @@ from hubless.services.identifiers import new_id
 
 logger = logging.getLogger(__name__)
 
-RESERVED_OPTION = "__jupyterhub_"  # JupyterHub 6.1 keeps these keys to itself
-MAX_OPTIONS = 16_384  # characters of JSON; a server's record stays small
+RESERVED_OPTION = "__jupyterhub_"  # JupyterHub 6.1 reserves keys with this prefix
+MAX_OPTIONS = 16_384  # characters: a server's record stays small
 
 
 @value
 class Spawning:
-    """The servers of users, as far as a request may change them."""
+    """Handles API requests about servers."""
 
     servers: ServerStore
     queue: Queue
@@ -41,10 +41,10 @@ class Spawning:
     active_limit: int = 0  # 0: no limit
 
     def find(self, owner: User, name: str) -> Server:
-        """Return the owner's server of that name, to look at; the default one counts as there before it is stored.
+        """Return the owner's server of that name, to read. The default server exists even before it is stored.
 
         Raises:
-            NotFoundError: when there is no such named server.
+            NotFoundError: when the owner has no named server of that name.
         """
         server = self.servers.find(owner.id, name)
         if server is None and not name:
@@ -55,10 +55,10 @@ class Spawning:
         return server
 
     def stored(self, owner: User, name: str) -> Server:
-        """Return the owner's server of that name, to be changed or referred to; the default one is made where missing.
+        """Return the owner's stored server of that name, to change it or refer to it; store a missing default server.
 
         Raises:
-            NotFoundError: when there is no such named server.
+            NotFoundError: when the owner has no named server of that name.
         """
         if name:
             return self.find(owner, name)
@@ -67,12 +67,12 @@ class Spawning:
     def create(
         self, owner: User, name: str, *, display_name: str = "", user_options: Mapping[str, Any] | None = None
     ) -> Server:
-        """Make a named server without starting it.
+        """Create a named server without starting it.
 
         Raises:
-            InvalidRequestError: when named servers are off, or a name or an option is not allowed.
-            NameTakenError: when the owner has a server of that name; the default one always counts as there.
-            QuotaExceededError: when the owner has as many as allowed.
+            InvalidRequestError: when named servers are disabled, or a name or an option is not allowed.
+            NameTakenError: when the owner has a server of that name; the default server always exists.
+            QuotaExceededError: when the owner has the maximum number of named servers.
         """
         if not name:
             raise NameTakenError("Server", f"{owner.name}/")
@@ -81,14 +81,14 @@ class Spawning:
     def start(
         self, owner: User, name: str, *, user_options: Mapping[str, Any] | None = None, display_name: str | None = None
     ) -> Server:
-        """Ask for a launch and return the server as `requested`; the answer comes before anything is launched.
+        """Request a launch and return the server as `requested`; the spawn function launches it later.
 
-        *user_options* None repeats the last ones.
+        *user_options* None repeats the options of the last launch.
 
         Raises:
-            InvalidRequestError: when it runs or is on its way already, or a name, profile or option is not allowed.
-            QuotaExceededError: when the owner has too many named servers or the hub too many running.
-            StoreConflictError: when another request for this server came first.
+            InvalidRequestError: when the server is active already, or a name, profile or option is not allowed.
+            QuotaExceededError: when the owner has too many named servers, or the hub too many active ones.
+            StoreConflictError: when another request for this server was faster.
         """
         self._check_active_limit()
         server = self.servers.find(owner.id, name) or self._found_or_created(owner, name, display_name or "")
@@ -109,7 +109,11 @@ class Spawning:
         self.servers.write(server, asked)
         self.queue.send(Message(MessageKind.LAUNCH, asked.id, asked.launch_id or ""))
         logger.info(
-            "server %s of %s is asked for as %s", asked.id, owner.name, profile.name, extra=lifecycle.log_fields(asked)
+            "server %s of %s: start requested with profile %s",
+            asked.id,
+            owner.name,
+            profile.name,
+            extra=lifecycle.log_fields(asked),
         )
         return asked
 
@@ -122,14 +126,14 @@ class Spawning:
         display_name: str | None = None,
         user_options: Mapping[str, Any] | None = None,
     ) -> Server:
-        """Rename a stopped server or change what it is shown as or started with.
+        """Change the name, display name or options of a server that is not active.
 
         Raises:
-            InvalidRequestError: when it is active, or a name or option is not allowed.
+            InvalidRequestError: when the server is active, or a name or option is not allowed.
             NameTakenError: when the owner has another server of that name.
         """
         if server.state in ACTIVE:
-            raise InvalidRequestError(f"{owner.name}'s server {_called(server)}is active: stop it before editing it")
+            raise InvalidRequestError(f"{owner.name}'s server {_called(server)}is active: stop it before you edit it")
         after = replace(server, revision=server.revision + 1)
         if name is not None and name != server.name:
             if not server.name:
@@ -152,11 +156,11 @@ class Spawning:
         if not server.name:
             raise InvalidRequestError("Cannot delete the default server")
         if server.state in ACTIVE:
-            raise InvalidRequestError(f"Server {server.name} is active: stop it before removing it")
+            raise InvalidRequestError(f"Server {server.name} is active: stop it before you remove it")
         self.servers.delete(server)
 
     def position(self, server: Server) -> int:
-        """Return how many servers are launched before this one that waits, about so many where they are more than a hundred."""
+        """Return how many servers will be launched before this one; above 100 the number is approximate."""
         return self.servers.queue_position(server, self.clock.now())
 
     def _create(
@@ -191,25 +195,25 @@ class Spawning:
         try:
             return self._create(owner, name, display_name=display_name)
         except NameTakenError:
-            return self.find(owner, name)  # another request was faster: its server is as good
+            return self.find(owner, name)  # another request has created it meanwhile
 
     def _check_active_limit(self) -> None:
         if self.active_limit and self.servers.count(ACTIVE) >= self.active_limit:
             raise QuotaExceededError(
-                "The hub runs as many servers as it may. Try again in a few minutes.",
+                "The hub is full right now. Try again in a few minutes.",
                 limit=self.active_limit,
                 retry=True,
             )
 
     def _chosen(self, options: Mapping[str, Any]) -> Profile:
-        """Return the profile that *options* choose: only `profile` has a meaning here, and only names on offer."""
+        """Return the profile that *options* choose; no other option means anything to the hub."""
         if any(str(key).startswith(RESERVED_OPTION) for key in options):
-            raise InvalidRequestError(f"user_options may not hold keys that begin with {RESERVED_OPTION}")
+            raise InvalidRequestError(f"user_options may not have keys that begin with {RESERVED_OPTION}")
         if len(repr(options)) > MAX_OPTIONS:
             raise InvalidRequestError(f"user_options may be at most {MAX_OPTIONS} characters long")
         name = options.get("profile") or next(iter(self.profiles))
         if not isinstance(name, str) or name not in self.profiles:
-            raise InvalidRequestError(f"No such profile: {str(name)[:60]!r}; there are {', '.join(self.profiles)}")
+            raise InvalidRequestError(f"No such profile: {str(name)[:60]!r}; choose one of {', '.join(self.profiles)}")
         return self.profiles[name]
 
 

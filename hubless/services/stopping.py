@@ -1,7 +1,6 @@
-"""Ending servers: the route goes first, then the task, then token and client, then the record says so.
+"""Stopping: removes a server's route, then its task, then its credentials, and then writes that it has stopped.
 
-Each step may be done twice, and whoever comes after a crash goes on with the next: the record stays `stopping` until
-nothing is left.
+Each step is idempotent. The record stays `stopping` until nothing is left, so after a crash the next worker goes on.
 """
 
 import logging
@@ -27,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 @value
 class Stopping:
-    """The way out."""
+    """Stops servers."""
 
     servers: ServerStore
     users: UserStore
@@ -41,17 +40,17 @@ class Stopping:
     metrics: Metrics
 
     def request(self, server: Server) -> Server:
-        """Ask for *server* to stop and return it as `stopping`; it may be in any active state, and stopping already.
+        """Request the stop of an active *server* and return it as `stopping`; a stopping server is returned as it is.
 
         Raises:
-            IllegalTransitionError: when it does not run.
-            StoreConflictError: when it moved meanwhile; ask again with what it has become.
+            IllegalTransitionError: when the server is not active.
+            StoreConflictError: when the server has changed meanwhile; read it again and retry.
         """
         if server.state is State.STOPPING:
             return server
         out = lifecycle.stopping(server, now=self.clock.now(), deadlines=self.deadlines)
         self.servers.write(server, out)
-        logger.info("server %s is to stop", server.id, extra=lifecycle.log_fields(server))
+        logger.info("server %s: stop requested", server.id, extra=lifecycle.log_fields(server))
         if server.state in lifecycle.PENDING_START:
             self.metrics.count(Metric.SPAWNS, outcome="stopped")
         self.queue.send(Message(MessageKind.STOP, out.id, out.launch_id or ""))
@@ -60,15 +59,18 @@ class Stopping:
     def fail(
         self, server: Server, why: str, log_tail: tuple[str, ...] = (), *, status: TaskStatus | None = None
     ) -> None:
-        """End *server* because of *why*: in one write it is on its way out, and at once where nothing runs any more.
+        """Stop *server* because of a failure; if its task has ended, it is failed when this returns.
 
         Args:
-            status: how its task is, where that is known: what is gone needs neither a stop nor a question.
+            server: an active server.
+            why: the reason, as a sentence for the owner.
+            log_tail: the last lines of its log.
+            status: the status of its task, if the caller knows it.
         """
         out = lifecycle.stopping(server, now=self.clock.now(), deadlines=self.deadlines, failure=why, log_tail=log_tail)
         self.servers.write(server, out)
         logger.warning(
-            "server %s of launch %s failed: %s", server.id, server.launch_id, why, extra=lifecycle.log_fields(server)
+            "server %s failed in launch %s: %s", server.id, server.launch_id, why, extra=lifecycle.log_fields(server)
         )
         if server.state is State.READY:
             self.metrics.count(Metric.SERVER_CRASHES)
@@ -80,14 +82,14 @@ class Stopping:
             self.stop(out, force=True)
 
     def stop(self, server: Server, *, force: bool = False) -> None:
-        """Take the route away and ask the task to end; settle the server where it has ended already."""
+        """Remove the route and ask the task to end; finish the stop if the task has ended already."""
         self._unroute(server)
         if server.task is not None:
             self.launcher.stop(server.task, force=force)
         self.reconcile(server)
 
     def reconcile(self, server: Server, status: TaskStatus | None = None) -> None:
-        """Write that *server* ended once its task has, by force when it is overdue; as `Launching.reconcile` on *status*."""
+        """Finish the stop of *server* if its task has ended; kill an overdue task. *status* None asks the launcher."""
         if server.task is not None and not isinstance(status or self.launcher.describe(server.task), TaskStopped):
             if lifecycle.is_overdue(server, self.clock.now()):
                 self._unroute(server)
@@ -102,7 +104,7 @@ class Stopping:
             self.launcher.forget(task)
 
     def request_until_done(self, server: Server) -> Server:
-        """Do what `request` does, again with what the server has become when it moved meanwhile."""
+        """Request the stop of *server* as `request` does, and retry if the server changes meanwhile."""
         current: Server | None = server
         for _ in range(10):
             if current is None or current.state in lifecycle.INACTIVE:

@@ -1,4 +1,4 @@
-"""Tokens: issuing, listing, revoking. A token is shown once and kept as a hash."""
+"""Tokens: issues, lists and revokes them. A token is shown once; the hub stores its hash."""
 
 from datetime import timedelta
 
@@ -21,7 +21,7 @@ MAX_NOTE = 1024
 
 @value
 class Tokens:
-    """The tokens of users."""
+    """Manages the tokens of users."""
 
     store: TokenStore
     accounts: Accounts
@@ -33,10 +33,11 @@ class Tokens:
     def issue(
         self, user_name: str, *, note: str = "", expires_in: timedelta | None = None, scopes: list[str] | None = None
     ) -> tuple[Token, str]:
-        """Issue a token to the user of that name, as its owner would.
+        """Issue a token to the user of that name, with the rules for a request by the user.
 
         Raises:
-            NotFoundError, InvalidRequestError: saying why not.
+            NotFoundError: when no user has that name.
+            InvalidRequestError: when a scope or the lifetime is not allowed.
         """
         owner = self.accounts.find(user_name)
         return self.issue_to(owner, note=note, expires_in=expires_in, raw_scopes=scopes)
@@ -54,8 +55,8 @@ class Tokens:
         """Issue a token to *owner* and return it with its secret.
 
         Raises:
-            InvalidRequestError: when a scope is unknown, not held by *owner* or filtered by the name of nobody, or the
-                lifetime is out of bounds.
+            InvalidRequestError: when a scope is unknown, *owner* does not have it or its filter names nothing that
+                exists, or when the lifetime is not allowed.
         """
         now = self.clock.now()
         wanted = tuple(dict.fromkeys(raw_scopes)) if raw_scopes is not None else INHERIT
@@ -78,7 +79,7 @@ class Tokens:
         return token, secret
 
     def of(self, owner: User) -> list[Token]:
-        """Return the owner's tokens that count now."""
+        """Return the owner's tokens that have not expired."""
         now = self.clock.now()
         return [t for t in self.store.of_owner(OwnerKind.USER, owner.id) if not t.is_expired(now)]
 
@@ -86,7 +87,7 @@ class Tokens:
         """Return the owner's token of that id.
 
         Raises:
-            NotFoundError: when the owner has none such, or it has expired.
+            NotFoundError: when the owner has no valid token of that id.
         """
         token = self.store.get(OwnerKind.USER, owner.id, token_id)
         if token is None or token.is_expired(self.clock.now()):
@@ -94,32 +95,33 @@ class Tokens:
         return token
 
     def revoke(self, owner: User, token: Token) -> None:
-        """Revoke *token*; one that a client was issued takes all that this client holds of the owner with it."""
+        """Revoke *token*. If it was issued to an OAuth client, revoke all tokens of that client and owner."""
         if token.client_id and token.server_id is None:
             self.store.delete_issued(owner.id, token.client_id)
         else:
             self.store.delete([token.id])
 
     def scopes_of(self, token: Token, owner: User) -> Scopes:
-        """Return what *token* may do now."""
+        """Return the scopes that *token* has now."""
         return self.identities.effective(token, owner)
 
     def _check_scopes(self, owner: User, wanted: tuple[str, ...]) -> None:
         for scope in wanted:
             scopes.parse(scope)
-        # What waits for a server or service to stand for comes to nothing in a user's token: it is let pass, as by JupyterHub.
+        # `!server` and `!service` mean nothing in a user's token: they are accepted and have no effect, as in
+        # JupyterHub.
         held = self.identities.of_user(owner)
         groups_of = self.identities.groups_of(owner)
         asked = scopes.expand(wanted, Bearer(user=owner.name))
         lacking = [s for s in asked.all if not held.covers(s, groups_of)]
         if lacking:
             named = ", ".join(sorted(map(str, lacking))[:5])
-            raise InvalidRequestError(f"Not assigning requested scopes {named}: {owner.name} does not hold them")
+            raise InvalidRequestError(f"Not assigning requested scopes {named}: {owner.name} does not have them")
         for one in map(scopes.parse, wanted):
             self._check_filter(one)
 
     def _check_filter(self, scope: Scope) -> None:
-        """Refuse a filter by a name that nobody has: it would hold on to nobody, also not to who comes to have the name."""
+        """Refuse a filter by a name that nothing has: the scope would stay empty, whatever gets the name later."""
         owner = scope.value.partition("/")[0] if scope.kind == scopes.SERVER else scope.value
         if scope.kind in {scopes.USER, scopes.SERVER} and owner and self.accounts.users.find(owner) is None:
             raise InvalidRequestError(f"No such user: {owner[:60]!r} in scope {str(scope)[:120]!r}")

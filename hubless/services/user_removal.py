@@ -1,4 +1,4 @@
-"""Waiting for ends: of a server that is to be removed, of all servers of a user who is."""
+"""Removal of users whose servers may still run: stop the servers, wait until they have stopped, remove the user."""
 
 import asyncio
 
@@ -10,20 +10,20 @@ from hubless.ports.servers import ServerStore
 from hubless.services.accounts import Accounts
 from hubless.services.stopping import Stopping
 
-STOP_TIMEOUT = 9.0  # seconds: JupyterHub's slow_stop_timeout, and less than API Gateway waits
-POLL = 0.1
+STOP_TIMEOUT = 9.0  # seconds: near JupyterHub's slow_stop_timeout (10), and less than API Gateway's time-out
+POLL = 0.1  # seconds
 
 
 @value
 class UserRemoval:
-    """The removal of what may still run."""
+    """Removes users and waits for their servers to stop."""
 
     servers: ServerStore
     stopping: Stopping
     accounts: Accounts
 
     async def wait_until_stopped(self, server: Server) -> Server:
-        """Return *server* once it has ended, or as it is when that takes too long."""
+        """Return *server* when it has stopped or failed, or as it is after the time-out."""
         waited = 0.0
         current: Server | None = server
         while current is not None and current.state not in INACTIVE and waited < STOP_TIMEOUT:
@@ -33,10 +33,10 @@ class UserRemoval:
         return current or server
 
     async def remove(self, user: User) -> None:
-        """Stop all that *user* runs and remove the user.
+        """Stop all servers of *user*, wait, and remove the user.
 
         Raises:
-            InvalidRequestError: when a server takes too long to stop; asking again later finishes it.
+            InvalidRequestError: when a server takes too long to stop; a later retry completes the removal.
         """
         running = [s for s in self.servers.of_owners([user.id]) if s.state not in INACTIVE]
         for server in running:
@@ -44,6 +44,6 @@ class UserRemoval:
         for server in running:
             if (await self.wait_until_stopped(server)).state not in INACTIVE:
                 raise InvalidRequestError(
-                    f"{user.name}'s server is still stopping: delete {user.name} when it has stopped"
+                    f"A server of {user.name} is still stopping. Delete {user.name} again when it has stopped."
                 )
         self.accounts.remove(user.name)

@@ -318,7 +318,7 @@ def test_a_token_is_issued_with_nothing_that_its_owner_lacks(world, scopes):
     inside = world.as_user("inside")
     refused = inside.post("/users/inside/tokens", {"scopes": scopes})
     assert refused.status_code == 400
-    assert "does not hold them" in refused.json()["message"]
+    assert "does not have them" in refused.json()["message"]
 
 
 def test_scopes_that_a_service_asks_for_a_user_are_the_users(world):

@@ -97,7 +97,7 @@ def test_nobody_adds_a_service_that_may_more_than_they(hub, root, body):
     narrow = hub.as_user("root", ["admin:services"])
     refused = narrow.post("/services/grader", body)
     assert refused.status_code == 400
-    assert "would hold what you do not" in refused.json()["message"]
+    assert "would have scopes that you do not have" in refused.json()["message"]
     assert narrow.post("/services/grader", {"display": False}).status_code == 201
 
 

@@ -103,7 +103,7 @@ def test_a_second_grant_widens_and_a_revocation_narrows(owner, bob, admin):
         ({"user": "bob", "scopes": ["access:servers!user=olga"]}, "only !server=olga/lab"),
         ({"user": "bob", "scopes": ["access:servers!server=olga/other"]}, "only !server=olga/lab"),
         ({"user": "bob", "scopes": ["nonsense"]}, "No such scope: 'nonsense'"),
-        ({"user": "bob", "scopes": ["admin-ui"]}, "says nothing of a server"),
+        ({"user": "bob", "scopes": ["admin-ui"]}, "cannot be shared"),
         ({"user": "nobody"}, "No such user: nobody"),
         ({"group": "nobody"}, "No such group: nobody"),
         ({"user": "bob", "group": "staff"}, "exactly one"),

@@ -279,7 +279,7 @@ def test_a_lack_of_capacity_that_lasts_fails_in_words_and_leaves_nothing():
     world.turn(2)
     world.clock.advance(DEADLINES.requested)
     world.turn(1)
-    assert "No place was found" in world.server().failure
+    assert "no free slot in time" in world.server().failure
 
     world.sweep()
 

@@ -94,7 +94,7 @@ def test_a_custom_scope_is_one_that_the_hub_defines(custom):
     "name", ["grades", "custom:", "custom:x", "custom:Grades", "custom:-a", "custom:a-", "custom:a b", "admin:users"]
 )
 def test_a_custom_scope_keeps_to_its_names(name):
-    with pytest.raises(InvalidRequestError, match="is no name for a custom scope"):
+    with pytest.raises(InvalidRequestError, match="is not allowed as a custom scope"):
         scopes.define({name: Definition("x")})
 
 

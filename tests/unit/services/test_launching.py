@@ -332,7 +332,7 @@ def test_a_request_that_nobody_takes_fails_in_words(world):
     world.launching.reconcile_pending()
 
     assert world.server().state is State.FAILED
-    assert "No place was found" in world.server().failure
+    assert "no free slot in time" in world.server().failure
 
 
 def test_one_bad_server_does_not_spoil_the_sweep(world):

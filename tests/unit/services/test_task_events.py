@@ -288,4 +288,4 @@ def test_a_server_that_spoke_and_that_no_edge_serves_fails_in_words_that_say_so(
     cloud.clock.advance(cloud.deadlines.starting)
 
     cloud.launching.reconcile(cloud.server(), TaskRunning(ADDRESS))
-    assert "did not come to be served by every edge within 60 seconds" in cloud.server().failure
+    assert "did not reach every edge within 60 seconds" in cloud.server().failure
