@@ -56,22 +56,35 @@ destroy: $(DEPLOYER) $(CDK_READY) ## Stop a stage's servers and take it away; do
 ##@ Work on it
 
 .PHONY: test
+<<<<<<< HEAD
 test: $(DEV) $(SERVERS) $(CHECKER) $(CDK_READY) browser ## Run all tests: layers, unit to end-to-end, and conformance where its checks are at hand
 	.venv/bin/lint-imports
 	$(MAKE) docs
 	CONFORMANCE='$(abspath $(CONFORMANCE))' .venv/bin/pytest $(TOGETHER)
+=======
+test: lint $(SERVERS) $(CHECKER) $(CDK_READY) browser ## Lint, then run all tests with branch coverage, and conformance where its checks are at hand
+	CONFORMANCE='$(abspath $(CONFORMANCE))' .venv/bin/pytest $(TOGETHER) --cov --cov-report=
+	.venv/bin/coverage report --skip-covered --skip-empty
+>>>>>>> 7df2675 (tests: turn every warning into an error, and shorten test names)
 
 .PHONY: conformance
 conformance: $(SERVERS) $(DEV) ## Run the JupyterHub conformance checks against this hub (ARGS='-k spawn')
 	@if [ ! -x '$(CONFORMANCE)/run' ]; then echo 'No conformance checks at $(CONFORMANCE): left out.'; exit 0; fi; \
 	$(MAKE) $(CHECKER) && tests/conformance/check '$(CONFORMANCE)' $(ARGS)
 
-.PHONY: check
-check: $(DEV) ## Quick checks: lint, types, layers, unit tests
+.PHONY: fast
+fast: $(DEV) ## Run the pure tests only: no processes, no ports, under 20 seconds on two cores
+	.venv/bin/pytest -q $(TOGETHER) tests/unit
+
+.PHONY: lint
+lint: $(DEV) ## Lint, check the format, the types and the layers
 	.venv/bin/ruff check
+	.venv/bin/ruff format --check
 	.venv/bin/mypy
 	.venv/bin/lint-imports
-	HISTORIES=300 .venv/bin/pytest -q tests/unit
+
+.PHONY: check
+check: lint fast ## Quick checks: lint, format, types, layers, pure tests
 
 .PHONY: docs
 docs: $(DEV) ## Build the documentation into docs/_build/html; a warning or a broken link fails

@@ -2,14 +2,21 @@
 
 import pytest
 
-from tests.api.hub import An, build_hub
+from tests.api.hub import OPENED, An, build_hub
+
+
+@pytest.fixture(autouse=True)
+def close_hubs():
+    """Close the hubs that a test opens; those of a whole module are opened before it, and close with their fixture."""
+    before = len(OPENED)
+    yield
+    while len(OPENED) > before:
+        OPENED.pop().close()
 
 
 @pytest.fixture
 def hub(tmp_path):
-    made = build_hub(tmp_path)
-    with made.client:
-        yield made
+    return build_hub(tmp_path)
 
 
 @pytest.fixture

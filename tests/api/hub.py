@@ -132,6 +132,10 @@ class TheHub:
         api.name, api.secret = name, secret
         return api
 
+    def close(self):
+        """Close the client, and with it the event loop that runs the application."""
+        self.client.close()
+
     def browser(self, name=None, *, address=ADDRESS):
         """Return a browser, logged in as *name* where one is given."""
         browser = Browser(self.transport, address)
@@ -160,6 +164,9 @@ class Browser(httpx.Client):
         return self.post(path, data={"_xsrf": self.xsrf, **fields})
 
 
+OPENED = []  # every hub that was built; tests/api/conftest.py closes those of a test at its end
+
+
 @cache
 def empty_tables():
     """Return a database's file with nothing in it but its tables: making them takes longer than most tests."""
@@ -175,4 +182,6 @@ def build_hub(folder, settings=SETTINGS):
     parsed = parse(settings, folder, {"PATH": "/usr/bin"})
     if not parsed.database.exists():
         parsed.database.write_bytes(empty_tables())
-    return TheHub(machine.build(parsed))
+    made = TheHub(machine.build(parsed))
+    OPENED.append(made)
+    return made

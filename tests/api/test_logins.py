@@ -35,9 +35,7 @@ allow_users = ["pupil"]
 
 @pytest.fixture
 def open_hub(tmp_path):
-    made = build_hub(tmp_path, OWN)
-    with made.client:
-        yield made
+    return build_hub(tmp_path, OWN)
 
 
 def sign_up(hub, name, password="long enough"):

@@ -41,8 +41,7 @@ scopes = ["self", "access:services", "shares!user", "read:users:name"]
 def hub(tmp_path):
     made = build_hub(tmp_path, SUBDOMAINS)
     made.hub.launcher, made.hub.readiness = ScriptedLauncher(), ScriptedReadiness()
-    with made.client:
-        yield made
+    return made
 
 
 @pytest.fixture

@@ -182,7 +182,7 @@ def hub():
 
 
 @pytest.mark.parametrize("role", ["api", "worker", "edge", "haproxy", "supervisor", "all"])
-def test_after_a_kill_everything_acknowledged_is_there_and_servers_are_adopted(hub, role):
+def test_after_a_kill_acknowledged_writes_survive_and_servers_are_adopted(hub, role):
     hub.up()
     launch = hub.start("adopted")
     before = hub.servers_running()

@@ -303,7 +303,7 @@ def test_who_may_not_use_a_service_is_told_so(hub, whoami, new_page):
     assert "do not have permission" in page.locator("main").inner_text()
 
 
-def test_a_service_that_is_added_by_api_is_reached_through_the_edge_until_it_is_removed(hub, whoami):
+def test_a_service_added_by_api_is_reached_through_the_edge_until_removed(hub, whoami):
     hub.admin.post("/services/late", json={"url": f"http://127.0.0.1:{hub.service_port}"}).raise_for_status()
     until(lambda: "TornadoServer" in httpx.get(f"{hub.url}/services/late/").headers.get("server", ""))
     hub.admin.delete("/services/late").raise_for_status()

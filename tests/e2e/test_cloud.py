@@ -140,7 +140,7 @@ def test_a_person_logs_in_starts_a_server_runs_a_cell_and_stops_it(cloud, new_pa
     eventually(lambda: cloud.account.secrets() == {})
 
 
-def test_the_edge_sleeps_once_nothing_needs_it_and_a_browser_is_told_by_the_api(cloud):
+def test_an_unneeded_edge_is_suspended_and_the_api_answers_browsers(cloud):
     wishes = DynamoDesiredEdgeStateStore(cloud.deployment.database())
 
     cloud.deployment.sweep()
@@ -168,7 +168,7 @@ def test_a_task_that_cannot_start_is_told_of_in_the_words_of_ecs(cloud):
     eventually(lambda: cloud.account.secrets() == {})
 
 
-def test_the_schedule_reaps_what_is_too_old_and_finds_tasks_that_nobody_knows(cloud):
+def test_the_schedule_culls_old_servers_and_ends_orphan_tasks(cloud):
     cloud.start("idler")
     first, *_, last = cloud.follow("idler")
     assert (first["progress"], last.get("ready"), last["url"]) == (0, True, "/user/idler/")
@@ -190,7 +190,7 @@ def test_names_reach_the_hub_as_they_were_sent(cloud):
         assert cloud.admin.delete(f"/users/{path}").status_code == 204
 
 
-def test_what_the_functions_say_of_a_launch_is_found_by_its_id_and_holds_no_secret(cloud):
+def test_a_launchs_log_lines_carry_its_id_and_no_secret(cloud):
     browser = httpx.Client(base_url=cloud.url, follow_redirects=False, timeout=40)
     xsrf = browser.get("/hub/login").cookies["_xsrf"]
     browser.post("/hub/login", data={"username": "reader", "password": PASSWORD, "_xsrf": xsrf})
@@ -218,7 +218,7 @@ def stacks(cloud):
         yield url
 
 
-def test_an_operator_makes_the_first_admin_and_looks_the_hub_over_from_a_shell(cloud, stacks, tmp_path):
+def test_an_operator_creates_the_first_admin_and_runs_doctor_from_a_shell(cloud, stacks, tmp_path):
     deployment = cloud.deployment
     settings = tmp_path / "hubless.toml"
     settings.write_text(SETTINGS.replace('kind = "shared-password"', "") + f'[stages.prod]\nregion = "{REGION}"\n')

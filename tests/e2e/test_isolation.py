@@ -212,7 +212,7 @@ def test_the_token_of_one_server_opens_no_other(hub):
     hub.admin.delete("/users/bob/server")
 
 
-def test_a_stopped_servers_place_leads_nowhere_whoever_has_its_address_next(hub):
+def test_a_stopped_servers_prefix_leads_nowhere_once_its_address_is_reused(hub):
     hub.start("carol")
     token = hub.token("carol")
     assert hub.http("/user/carol/api/contents", token) == 200

@@ -154,7 +154,7 @@ def bob(hub, chromium):
     page.context.close()
 
 
-def test_who_logs_in_comes_to_their_server_at_its_own_host_and_runs_a_kernel(hub, chromium):
+def test_a_login_leads_to_the_users_own_host_where_a_kernel_runs(hub, chromium):
     alice = opened(chromium, hub, "alice")
     assert alice.evaluate(RUN, "/user/alice/") == "42"
     kept = {(cookie["name"], cookie["domain"]) for cookie in alice.context.cookies()}
@@ -170,7 +170,7 @@ def test_who_logs_in_comes_to_their_server_at_its_own_host_and_runs_a_kernel(hub
     alice.context.close()
 
 
-def test_a_page_of_somebody_elses_server_reads_nothing_of_mine_and_nothing_of_the_hub(hub, bob):
+def test_another_users_page_reads_neither_my_server_nor_the_hub(hub, bob):
     assert bob.evaluate(READ, "/user/alice/api/status").startswith("200")  # its own it does
     for url in (
         f"{hub.at('bob')}/user/bob/api/contents",

@@ -18,7 +18,7 @@ def assert_nothing_is_lost(school, out):
     assert {route.launch_id for route in school.routes.all()} == live
 
 
-def test_a_class_is_ready_nearly_as_soon_as_the_limits_allow_and_asks_for_no_more_than_they_do():
+def test_a_class_starts_nearly_as_fast_as_aws_limits_allow_within_them():
     school = School(Plan(students=200, within=3))
 
     out = school.run()

@@ -181,7 +181,7 @@ def test_after_a_death_at_any_call_a_repeat_ends_where_it_would_have(stores, ope
 
 
 @pytest.mark.parametrize("operation", REMOVALS)
-def test_a_removal_that_was_begun_is_finished_by_the_sweep_and_nothing_authenticates_before(stores, operation):
+def test_the_sweep_finishes_a_removal_and_nothing_authenticates_meanwhile(stores, operation):
     before, after = outcome(stores, REMOVALS[operation])
     hashes = [sha256(secret) for secret in ISSUED.get(operation, ())]
 
@@ -261,7 +261,7 @@ def test_a_table_that_refuses_is_unavailable_after_few_tries(refusing, act, stat
     assert refusing.asked == asked
 
 
-def test_a_record_that_others_are_always_at_is_unavailable_after_some_tries(refusing):
+def test_a_record_under_constant_contention_is_unavailable_after_retries(refusing):
     refusing.answer = 400, "TransactionConflictException"
     with pytest.raises(StoreUnavailableError, match="busy"):
         refusing.stores.users.touch("u-alice", LATER)

@@ -269,7 +269,7 @@ def test_servers_run_where_the_facts_say(capacity, provider):
 
 
 @pytest.mark.parametrize("how", ["failure", "exception"])
-def test_where_spot_is_full_a_server_runs_on_demand_and_stays_one_however_often_it_is_tried(how):
+def test_where_spot_is_full_retries_launch_exactly_one_on_demand_task(how):
     cloud = a_cloud(capacity=Capacity.SPOT_OR_FARGATE)
     cloud.account.full["FARGATE_SPOT"] = how
     task = cloud.launcher().launch(LAUNCH)
@@ -386,7 +386,7 @@ def test_a_start_that_fails_is_told_at_once_with_ecs_reason(how):
     assert cloud.account.tasks[task.partition("/")[2]]["lastStatus"] == "DEPROVISIONING"
 
 
-def test_a_task_that_ecs_does_not_know_yet_is_coming_and_one_it_no_longer_knows_is_gone():
+def test_a_task_not_yet_listed_is_coming_and_one_no_longer_listed_is_gone():
     cloud = a_cloud(describe_lag=299)
     launcher = cloud.launcher()
     task = launcher.launch(LAUNCH)

@@ -579,9 +579,7 @@ def test_the_hubs_login_cookie_reaches_the_hub_and_no_server(world: World, sent:
         ("__Host-jupyterhub-hub-login=secret", "a=1", "__Host-jupyterhub-hub-login=planted"),
     ],
 )
-def test_a_second_login_cookie_that_a_server_planted_carries_the_first_to_no_server(
-    world: World, sent: tuple[str, ...]
-) -> None:
+def test_a_planted_second_login_cookie_carries_the_first_to_no_server(world: World, sent: tuple[str, ...]) -> None:
     world.route("/user/alice/", "alice")
     world.started()
     passed = (
@@ -645,9 +643,7 @@ def test_a_thousand_routes_with_names_and_ids_as_they_are_can_be_loaded(world: W
     "length",
     [MAX_COMMAND_BYTES, MAX_COMMAND_BYTES + 1, 2 * MAX_COMMAND_BYTES, 2 * MAX_COMMAND_BYTES + 1, 4 * MAX_COMMAND_BYTES],
 )
-def test_an_entry_is_taken_up_to_a_length_and_a_longer_one_costs_neither_the_others_nor_haproxy(
-    world: World, length: int
-) -> None:
+def test_an_entry_above_the_length_limit_harms_neither_others_nor_haproxy(world: World, length: int) -> None:
     agent = world.started()
     runtime, file = agent._haproxy.runtime, agent._edge.map_file
     key = "A" * (length - len(" 10.0.0.1:1\n"))
@@ -664,7 +660,7 @@ def test_an_entry_is_taken_up_to_a_length_and_a_longer_one_costs_neither_the_oth
     assert agent._haproxy.is_alive()
 
 
-def test_a_removal_that_haproxy_refuses_is_an_error_and_one_of_what_is_gone_is_none(world: World) -> None:
+def test_a_refused_removal_is_an_error_and_removing_what_is_gone_is_none(world: World) -> None:
     agent = world.started()
     runtime = agent._haproxy.runtime
     runtime.remove(agent._edge.map_file, "AA")
@@ -726,7 +722,7 @@ def test_a_store_that_is_away_stops_no_request(world: World) -> None:
     assert world.ask("/user/bob/").who == "bob"
 
 
-def test_an_agent_that_starts_while_the_table_is_away_sends_all_to_the_api_until_it_is_back(world: World) -> None:
+def test_an_agent_started_without_the_table_sends_all_to_the_api(world: World) -> None:
     world.route("/user/alice/", "alice")
     world.store.is_away = True
     agent = world.started()
@@ -863,7 +859,7 @@ def test_an_api_whose_name_cannot_be_looked_up_stops_no_edge(world: World) -> No
     assert world.ask("/hub/home").status == 503
 
 
-def test_an_api_elsewhere_is_told_the_path_as_it_was_sent_and_nothing_that_a_browser_claims_of_it(
+def test_a_remote_api_gets_the_path_as_sent_and_no_claims_of_the_browser(
     world: World, far_api: tuple[HttpsOrigin, list[str]]
 ) -> None:
     world.started(api=far_api[0])
@@ -891,7 +887,7 @@ ASKERS = {
 
 
 @pytest.mark.parametrize("asker", ASKERS)
-def test_without_an_api_what_has_no_route_or_no_answer_is_told_in_the_askers_words(apiless: World, asker: str) -> None:
+def test_without_an_api_errors_are_answered_in_the_clients_media_type(apiless: World, asker: str) -> None:
     headers, method, path, is_program = ASKERS[asker]
     for place in (path, path.replace("bob", "away")):
         told = apiless.ask(place, method, headers)
@@ -1010,7 +1006,7 @@ def test_it_is_healthy_once_routes_are_loaded_and_no_longer_when_it_leaves(world
     assert world.routes.reports() == []
 
 
-def test_it_is_unhealthy_once_the_table_has_been_away_for_long_and_healthy_again_with_the_routes(world: World) -> None:
+def test_the_edge_is_unhealthy_while_the_table_is_away_and_then_recovers(world: World) -> None:
     world.route("/user/alice/", "alice")
     agent = world.started(health_path="/edge/health", unhealthy_after_seconds=0)
     world.store.is_away = True
@@ -1035,7 +1031,7 @@ def test_a_killed_haproxy_is_unhealthy_until_it_has_its_routes(world: World) -> 
     assert world.ask("/edge/health").status == 200
 
 
-def test_who_leaves_serves_on_follows_on_and_reports_activity_but_not_itself(world: World) -> None:
+def test_a_draining_edge_serves_and_reports_activity_but_not_itself(world: World) -> None:
     told: list[Mapping[ServerKey, datetime]] = []
     world.route("/user/alice/", "alice")
     agent = world.started(health_path="/edge/health", report_activity=told.append, activity_seconds=3600)

@@ -246,7 +246,7 @@ def test_two_edges_follow_one_table_and_each_leaves_in_order(cloud):
     assert second.status() == 200
 
 
-def test_a_table_that_goes_and_comes_back_stops_no_request_and_is_followed_again(cloud):
+def test_a_table_outage_stops_no_request_and_routes_follow_afterwards(cloud):
     cloud.database.create(expires=False)
     address = cloud.server("alice")
     cloud.route("alice", address)
@@ -291,7 +291,7 @@ def test_a_table_that_goes_and_comes_back_stops_no_request_and_is_followed_again
     assert set(heard) <= {"alice", "API"}  # every request got an answer
 
 
-def test_an_edge_that_starts_without_a_table_sends_all_to_the_api_and_is_unhealthy_until_there_is_one(cloud):
+def test_an_edge_without_a_table_is_unhealthy_and_sends_all_to_the_api(cloud):
     edge = cloud.edge()
     eventually(lambda: edge.who(ALICE) == "API", within=60)
     assert edge.status() == 503
@@ -315,7 +315,7 @@ def test_an_agent_that_is_killed_leaves_haproxy_to_the_next(cloud):
     assert (edge.haproxy(), edge.status()) == (haproxy, 200)
 
 
-def test_an_instance_that_is_stopped_and_started_leaves_in_order_and_comes_back_with_the_routes_of_now(cloud):
+def test_a_restarted_instance_drains_and_comes_back_with_current_routes(cloud):
     """What its service does when the instance is stopped is SIGTERM, and the same command when it comes up again."""
     cloud.database.create(expires=False)
     address = cloud.server("alice")
@@ -339,7 +339,7 @@ def test_an_instance_that_is_stopped_and_started_leaves_in_order_and_comes_back_
     assert (edge.told("/user/gone/").status, edge.status()) == (503, 200)
 
 
-def test_a_table_that_never_answers_holds_up_neither_requests_nor_the_care_for_haproxy(cloud):
+def test_a_hanging_table_delays_neither_requests_nor_haproxys_supervision(cloud):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         edge = cloud.edge(ENDPOINT=f"http://127.0.0.1:{silent.getsockname()[1]}")
         eventually(lambda: edge.who(ALICE) == "API", within=60)

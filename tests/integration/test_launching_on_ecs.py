@@ -213,7 +213,7 @@ def shuffled(news, source):
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_news_that_are_lost_doubled_late_and_out_of_order_lead_to_the_same_end(seed):
+def test_lost_doubled_late_and_reordered_events_lead_to_the_same_end(seed):
     world, source, late = CloudWorld(seed=seed, lag=4, describe_lag=3), random.Random(seed), []
 
     def hear():

@@ -99,7 +99,7 @@ def test_a_file_of_the_first_version_takes_the_steps_that_it_lacks(tmp_path):
     database.close()
 
 
-def test_filters_of_an_older_files_tokens_hold_on_to_whom_they_name_at_the_upgrade(tmp_path):
+def test_the_upgrade_binds_filters_of_old_tokens_to_ids(tmp_path):
     path = tmp_path / "hub.sqlite"
     scopes = [
         "read:users!user=bob",
@@ -298,7 +298,7 @@ def test_every_acknowledged_write_survives_the_death_of_its_writers(tmp_path):
     SqliteUserStore(database).create([a_user("after", created_at=NOW)])
 
 
-def test_a_writer_that_dies_within_a_transaction_leaves_nothing_and_holds_nobody(tmp_path):
+def test_a_writer_killed_in_a_transaction_leaves_no_change_and_no_lock(tmp_path):
     path = tmp_path / "hub.sqlite"
     Database(path).close()
     code = WRITER.split("for n in", maxsplit=1)[0] + (

@@ -135,7 +135,7 @@ def test_an_error_after_the_whole_answer_is_told_in_the_log(deploy):
     assert "an answer was whole, and what made it failed after that" in function.log.read_text()
 
 
-def test_an_error_in_the_midst_of_an_answer_is_told_and_the_next_one_is_served(deploy):
+def test_an_error_in_mid_response_is_reported_and_the_next_one_is_served(deploy):
     function = deploy()
     _, parts = ask(function, "/slowly?fails")
 

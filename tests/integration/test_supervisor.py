@@ -136,7 +136,7 @@ def test_gives_up_on_a_child_that_dies_again_and_again(
     assert not any(lives(int(entry.split()[2])) for entry in hub.written("pid"))
 
 
-def test_a_child_that_breaks_before_it_was_ready_ends_the_start_with_its_last_words(
+def test_a_child_that_fails_before_ready_ends_the_start_with_its_output(
     tree: Callable[..., Tree],
 ) -> None:
     with pytest.raises(ChildError, match=r"The worker ended \(1\) before it was ready(.|\n)*some last words"):

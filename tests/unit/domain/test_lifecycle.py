@@ -31,7 +31,7 @@ def started(state):
     return server
 
 
-@pytest.mark.parametrize(("state", "event"), product(State, Event))
+@pytest.mark.parametrize(("state", "event"), [*product(State, Event)])
 def test_every_pair_of_state_and_event_is_in_the_table_or_refused(state, event):
     if (state, event) in TRANSITIONS:
         assert lifecycle.after(state, event) is TRANSITIONS[state, event]

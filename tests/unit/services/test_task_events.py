@@ -126,7 +126,7 @@ STEPS = {
 }
 
 
-@pytest.mark.parametrize("order", permutations(STEPS), ids=", ".join)
+@pytest.mark.parametrize("order", [*permutations(STEPS)], ids=", ".join)
 def test_whatever_comes_first_the_server_gets_ready(cloud, order):
     cloud.spawn()
     for step in order:

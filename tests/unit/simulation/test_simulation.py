@@ -94,7 +94,7 @@ def lane(loop):
     return Lane(loop, random.Random(1), twice=0)
 
 
-def test_a_message_is_hidden_while_somebody_works_on_it_and_comes_again_when_nobody_deletes_it(loop, lane):
+def test_a_received_message_is_hidden_and_comes_again_unless_deleted(loop, lane):
     lane.put("text")
     seen = []
     for second in (1, 2, 62):
@@ -117,7 +117,7 @@ def a_mapping(loop, lane, handle, **how):
     return Mapping(loop, random.Random(1), "hub", lane, lambda: SimpleNamespace(skew=0, handle=handle), **how)
 
 
-def test_what_is_done_is_deleted_and_what_failed_comes_again_when_it_is_released(loop, lane):
+def test_a_processed_message_is_deleted_and_a_failed_one_comes_again(loop, lane):
     seen, queue = [], SimulatedQueue(lane, lane)
     queue.send(Message(MessageKind.LAUNCH, "s1", "l1"))
     queue.send(Message(MessageKind.STOP, "s2", "l2"))
@@ -142,7 +142,7 @@ def test_what_is_done_is_deleted_and_what_failed_comes_again_when_it_is_released
     assert 7 <= second - first < 8  # whole seconds, and the next look
 
 
-def test_a_mapping_begins_with_five_functions_and_adds_more_up_to_its_limit(loop, lane):
+def test_a_mapping_starts_with_five_functions_and_scales_up_to_its_limit(loop, lane):
     for _ in range(100):
         lane.put("text")
 
