@@ -56,16 +56,8 @@ destroy: $(DEPLOYER) $(CDK_READY) ## Stop a stage's servers and take it away; do
 ##@ Work on it
 
 .PHONY: test
-<<<<<<< HEAD
-test: $(DEV) $(SERVERS) $(CHECKER) $(CDK_READY) browser ## Run all tests: layers, unit to end-to-end, and conformance where its checks are at hand
-	.venv/bin/lint-imports
-	$(MAKE) docs
-	CONFORMANCE='$(abspath $(CONFORMANCE))' .venv/bin/pytest $(TOGETHER)
-=======
-test: lint $(SERVERS) $(CHECKER) $(CDK_READY) browser ## Lint, then run all tests with branch coverage, and conformance where its checks are at hand
-	CONFORMANCE='$(abspath $(CONFORMANCE))' .venv/bin/pytest $(TOGETHER) --cov --cov-report=
-	.venv/bin/coverage report --skip-covered --skip-empty
->>>>>>> 7df2675 (tests: turn every warning into an error, and shorten test names)
+test: lint docs $(SERVERS) $(CHECKER) $(CDK_READY) browser ## Lint, build the docs, run all tests with branch coverage
+	CONFORMANCE='$(abspath $(CONFORMANCE))' .venv/bin/pytest $(TOGETHER) --cov --cov-report=term:skip-covered
 
 .PHONY: conformance
 conformance: $(SERVERS) $(DEV) ## Run the JupyterHub conformance checks against this hub (ARGS='-k spawn')
