@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from hubless.adapters.alb.balancer import Balancer
     from hubless.adapters.aws import Clients
     from hubless.adapters.dynamodb.database import Database
-    from hubless.adapters.ecs.facts import Facts
+    from hubless.adapters.ecs.config import EcsConfig
     from hubless.adapters.ssm.parameters import SsmParameters
     from hubless.ports.clock import Clock
     from hubless.ports.edges import DesiredEdgeStateStore, EdgeMachine
@@ -96,7 +96,7 @@ class CloudHub(Hub):
     def read_event(self, event: Mapping[str, Any]) -> "TaskEvent | None":
         from hubless.adapters.ecs import events
 
-        return events.read(event, self._facts)
+        return events.read(event, self._ecs_config)
 
     @cached_property
     def clock(self) -> "Clock":
@@ -117,11 +117,11 @@ class CloudHub(Hub):
         return Database(self._cloud.table, region=self._region)
 
     @cached_property
-    def _facts(self) -> "Facts":
-        from hubless.adapters.ecs.facts import Capacity, Facts, Homes
+    def _ecs_config(self) -> "EcsConfig":
+        from hubless.adapters.ecs.config import Capacity, EcsConfig, HomeFileSystem
 
         cloud = self._cloud
-        return Facts(
+        return EcsConfig(
             hub=cloud.hub,
             region=self._region,
             cluster=cloud.cluster,
@@ -138,7 +138,7 @@ class CloudHub(Hub):
             architecture=cloud.architecture,
             cpus=cloud.cpus,
             memory_bytes=cloud.memory,
-            homes=Homes(cloud.file_system) if cloud.file_system else None,
+            homes=HomeFileSystem(cloud.file_system) if cloud.file_system else None,
         )
 
     @cached_property
@@ -220,11 +220,13 @@ class CloudHub(Hub):
 
     @cached_property
     def _balancer(self) -> "Balancer":
-        from hubless.adapters.alb.balancer import Balancer, Facts
+        from hubless.adapters.alb.balancer import AlbConfig, Balancer
 
         cloud = self._cloud
-        facts = Facts(cloud.hub, cloud.alb_listener, cloud.alb_vpc, rules=cloud.alb_rules, domain=self.origins.domain)
-        return Balancer(facts, self._clients)
+        config = AlbConfig(
+            cloud.hub, cloud.alb_listener, cloud.alb_vpc, rules=cloud.alb_rules, domain=self.origins.domain
+        )
+        return Balancer(config, self._clients)
 
     @property
     def active_limit(self) -> int:
@@ -232,7 +234,7 @@ class CloudHub(Hub):
         wanted = super().active_limit
         if not self._cloud.alb_listener:
             return wanted
-        room = self._balancer.facts.capacity
+        room = self._balancer.config.capacity
         return min(wanted or room, room)
 
     @cached_property
@@ -280,7 +282,7 @@ class CloudHub(Hub):
     def launcher(self) -> "Launcher":
         from hubless.adapters.ecs.launcher import EcsLauncher
 
-        return EcsLauncher(self._facts, self._clients, self.clock)
+        return EcsLauncher(self._ecs_config, self._clients, self.clock)
 
     @cached_property
     def readiness(self) -> "Readiness":

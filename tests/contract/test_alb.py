@@ -38,13 +38,13 @@ def hub(in_moto, tmp_path):
 
 
 def groups(hub):
-    return sorted(hub.balancer.led())
+    return sorted(hub.balancer.target_groups())
 
 
 def test_a_route_is_a_rule_and_a_group_with_one_address(hub):
     hub.routes.put(A)
     assert contents(hub.balancer) == [AT_A]
-    (arn,) = hub.balancer.led().values()
+    (arn,) = hub.balancer.target_groups().values()
     (group,) = clients().elbv2.describe_target_groups(TargetGroupArns=[arn])["TargetGroups"]
     assert (group["HealthCheckPath"], group["TargetType"], group["Matcher"]) == (
         "/user/alice/api",
@@ -53,7 +53,7 @@ def test_a_route_is_a_rule_and_a_group_with_one_address(hub):
     )
     attributes = clients().elbv2.describe_target_group_attributes(TargetGroupArn=arn)["Attributes"]
     assert {"Key": "deregistration_delay.timeout_seconds", "Value": "0"} in attributes
-    assert list(hub.balancer.marks([arn])) == [(A.prefix, A.launch_id)]
+    assert list(hub.balancer.routes_of([arn])) == [(A.prefix, A.launch_id)]
 
 
 def test_where_each_has_a_host_a_rule_holds_at_its_owners_alone(in_moto):
@@ -141,7 +141,7 @@ def test_two_hubs_on_one_balancer_do_not_see_each_other(hub):
     from hubless.adapters.alb.balancer import Balancer
     from hubless.adapters.sqlite.database import Database
 
-    other = AlbRouteStore(SqliteRouteStore(Database()), Balancer(replace(hub.balancer.facts, hub="other"), clients()))
+    other = AlbRouteStore(SqliteRouteStore(Database()), Balancer(replace(hub.balancer.config, hub="other"), clients()))
     hub.routes.put(A)
     other.put(LAB)
     assert [route.launch_id for route in hub.routes.all()] == ["l1"]
@@ -168,7 +168,7 @@ def test_a_server_comes_up_and_goes_and_a_lost_one_is_swept_away(in_moto):
     )  # … of which nothing else is left
     world.sweep(2)
     assert contents(balancer) == []
-    assert balancer.led() == {}
+    assert balancer.target_groups() == {}
 
 
 def test_the_sweep_puts_a_rule_back_that_somebody_deleted(in_moto):
@@ -176,7 +176,7 @@ def test_the_sweep_puts_a_rule_back_that_somebody_deleted(in_moto):
     world = World(around=lambda port: AlbRouteStore(port, balancer) if isinstance(port, SqliteRouteStore) else port)
     server = world.running()
     elbv2 = clients().elbv2
-    for rule in elbv2.describe_rules(ListenerArn=balancer.facts.listener)["Rules"]:
+    for rule in elbv2.describe_rules(ListenerArn=balancer.config.listener)["Rules"]:
         if not rule["IsDefault"]:
             elbv2.delete_rule(RuleArn=rule["RuleArn"])
     assert contents(balancer) == []
@@ -301,12 +301,12 @@ def test_what_the_balancer_holds_no_more_is_listed_without_its_address_until_it_
     hub.routes.put(A)
     hub.routes.put(LAB)
     elb, rules = clients().elbv2, {}
-    for rule in clients().elbv2.describe_rules(ListenerArn=hub.balancer.facts.listener)["Rules"]:
+    for rule in clients().elbv2.describe_rules(ListenerArn=hub.balancer.config.listener)["Rules"]:
         if rule["Priority"] != "default":
             rules[rule["Actions"][0]["TargetGroupArn"]] = rule["RuleArn"]
-    group = hub.balancer.led()[naming.name_of(hub.balancer.facts.hub, A.prefix, "l1")]
+    group = hub.balancer.target_groups()[naming.name_of(hub.balancer.config.hub, A.prefix, "l1")]
     if what == "what a late one put in its place":
-        hub.balancer.lead(replace(A, launch_id="l0", address="10.0.0.7:8888"))
+        hub.balancer.serve(replace(A, launch_id="l0", address="10.0.0.7:8888"))
     else:
         elb.delete_rule(RuleArn=rules[group])
     if what == "its rule and its group":
@@ -325,7 +325,7 @@ def test_what_the_balancer_holds_no_more_is_listed_without_its_address_until_it_
 
 def test_what_is_listed_without_its_address_is_dropped_with_its_launch(hub):
     hub.routes.put(A)
-    hub.balancer.withdraw(A.prefix, "l1")
+    hub.balancer.remove(A.prefix, "l1")
     assert drop_stale(hub, list(hub.routes.all()), set()) == 1
     assert list(hub.routes.all()) == []
 
@@ -335,7 +335,7 @@ def test_a_service_whose_rule_is_gone_is_led_again_by_the_sweep_and_one_under_a_
     services = [Service("grader", url="http://10.0.0.3:80"), Service("named", url="http://grader.example.org:80")]
     routing.sync_services(services)
     grader = next(route for route in hub.table.all() if "grader" in route.prefix)
-    hub.balancer.withdraw(grader.prefix, grader.launch_id)
+    hub.balancer.remove(grader.prefix, grader.launch_id)
     routing.sync_services(services)
     assert contents(hub.balancer) == [("/services/grader/*", ["10.0.0.3:80"])]
     with Calls() as calls:
@@ -361,7 +361,7 @@ def test_names_fit_into_what_elb_takes(hub):
     hub.routes.put(replace(A, prefix="/user/" + "x" * 100 + "/"))
     for name in groups(hub):
         assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]{0,30}[A-Za-z0-9]", name)
-        assert name.startswith(naming.family_of(hub.balancer.facts.hub))
+        assert name.startswith(naming.family_of(hub.balancer.config.hub))
 
 
 def test_of_a_hub_that_is_taken_away_no_rule_and_no_group_is_left_and_another_hubs_stay(in_moto, tmp_path):
@@ -371,7 +371,7 @@ def test_of_a_hub_that_is_taken_away_no_rule_and_no_group_is_left_and_another_hu
             hub.routes.put(route)
     said = []
 
-    left = StageCleanup(mine.balancer.facts.hub, "cluster", Aws(REGION), said.append).remove_target_groups()
+    left = StageCleanup(mine.balancer.config.hub, "cluster", Aws(REGION), said.append).remove_target_groups()
 
     assert (left, said) == (0, ["2 target groups are removed"])
     assert (contents(mine.balancer), groups(mine)) == ([], [])

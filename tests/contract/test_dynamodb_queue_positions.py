@@ -79,7 +79,7 @@ def test_a_digest_is_a_few_kilobytes(queue):
     store = DynamoServerStore(queue)
     store.queue_position(waiting(500), NOW)
 
-    item = Contents().read()[keys.PLACES]
+    item = Contents().read()[keys.QUEUE_DIGEST]
 
     assert len(item["marks"]["S"]) < 4096
 
@@ -148,5 +148,5 @@ def test_one_whose_writing_took_too_long_does_not_overwrite_a_newer_digest(queue
         calls.failing = overtaken
         assert slow.queue_position(waiting(500), NOW) == 500
 
-    written = Contents().read()[keys.PLACES]
+    written = Contents().read()[keys.QUEUE_DIGEST]
     assert written["at"]["N"] == str(keys.to_number(NOW + SIX))

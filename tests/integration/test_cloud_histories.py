@@ -16,7 +16,7 @@ from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
 from functions.reaper import sweep as reaper
-from hubless.adapters.ecs.facts import Capacity
+from hubless.adapters.ecs.config import Capacity
 from hubless.domain.errors import HublessError
 from hubless.domain.lifecycle import ACTIVE, State
 from tests.support.cloud_hub import SCHEDULED, CloudHub

@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from hubless.adapters.ecs.facts import Capacity
-from hubless.adapters.ecs.kinds import DISUSED_AFTER
+from hubless.adapters.ecs.config import Capacity
+from hubless.adapters.ecs.definition_usage import UNUSED_AFTER
 from hubless.domain.idleness import IdlePolicy
 from hubless.domain.lifecycle import ACTIVE, State
 from hubless.domain.profiles import Profile
@@ -159,7 +159,7 @@ def neglected(hub):
     hub.launcher.launch(Launch("l-old", "s-old", hub.alice.id, "alice", "", "/user/alice/", OLD, {}, {"T": "0ld"}))
     end(hub, "l-old")
     hub.launcher.forget("l-old/")
-    hub.clock.advance(max(IDLE_AFTER, DISUSED_AFTER) + timedelta(hours=1))
+    hub.clock.advance(max(IDLE_AFTER, UNUSED_AFTER) + timedelta(hours=1))
     for name in ("dead", "unheard"):
         hub.servers.touch(hub.server(name).id, hub.clock.now())
     end(hub, hub.server("dead").launch_id)

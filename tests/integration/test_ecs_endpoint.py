@@ -23,7 +23,7 @@ from tests.doubles.ecs.processes import Processes
 from tests.support.builders import a_server
 from tests.support.concurrency import eventually
 from tests.support.dockerfiles import Recipe
-from tests.support.ecs import facts
+from tests.support.ecs import ecs_config
 from tests.support.free_port import free_port
 
 PROGRAMS = Path(__file__).parents[2] / ".venv-servers" / "bin"
@@ -110,8 +110,8 @@ def test_an_unmodified_server_runs_as_a_task_and_speaks_with_its_own_token(accou
     secrets = {"JUPYTERHUB_API_TOKEN": SECRET, "JPY_API_TOKEN": SECRET}
     session = boto3.Session("AKIDEXAMPLE", "an example")
     with serve(account) as endpoint:
-        its_facts = facts(port=free_port())
-        launcher = EcsLauncher(its_facts, Clients(REGION, session, endpoint_url=endpoint), SystemClock())
+        its_config = ecs_config(port=free_port())
+        launcher = EcsLauncher(its_config, Clients(REGION, session, endpoint_url=endpoint), SystemClock())
         task = launcher.launch(Launch("l1", "s1", "u1", "alice", "", PREFIX, Profile("small"), environment, secrets))
 
         status = eventually(lambda: found if isinstance(found := launcher.describe(task), TaskRunning) else None)
@@ -127,6 +127,6 @@ def test_an_unmodified_server_runs_as_a_task_and_speaks_with_its_own_token(accou
         launcher.forget(task)
         assert launcher.tasks() == []
         assert account.secrets() == {}
-        told = [read(event, its_facts).status for event in account.take_news()]
+        told = [read(event, its_config).status for event in account.take_news()]
         assert status in told
         assert told[-1] == gone

@@ -6,13 +6,13 @@ from datetime import timedelta
 
 import pytest
 
-from hubless.adapters.ecs.facts import Capacity
+from hubless.adapters.ecs.config import Capacity
 from hubless.domain.errors import CapacityUnavailableError, InvalidRequestError, LaunchFailedError
 from hubless.domain.profiles import Profile
 from hubless.ports.launcher import Launch, Task, TaskPending, TaskRunning, TaskStopped
 from tests.doubles.ecs.errors import AwsError, client
 from tests.support.builders import NOW
-from tests.support.ecs import HOMES, Cloud, facts
+from tests.support.ecs import HOMES, Cloud, ecs_config
 from tests.support.fakes import StoppedClock
 
 SECRET = "5ec2e75ec2e75ec2e75ec2e75ec2e75e"
@@ -506,7 +506,7 @@ def test_a_throttled_question_is_no_answer():
 )
 def test_facts_that_cannot_be_are_refused(wrong):
     with pytest.raises(InvalidRequestError):
-        facts(**wrong)
+        ecs_config(**wrong)
 
 
 def test_botocore_tries_again_by_itself_and_clients_are_made_once():

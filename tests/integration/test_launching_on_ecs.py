@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 
+from hubless.adapters.ecs.config import Capacity
 from hubless.adapters.ecs.events import read
-from hubless.adapters.ecs.facts import Capacity
 from hubless.domain.errors import RetryLaterError
 from hubless.domain.lifecycle import Deadlines, State
 from hubless.domain.profiles import Profile
@@ -47,7 +47,7 @@ class CloudWorld(World):
 
     def hear(self, news):
         for event in news:
-            self.launching.on_task_event(read(event, self.cloud.facts))
+            self.launching.on_task_event(read(event, self.cloud.config))
 
     def turn(self, times=3):
         for _ in range(times):

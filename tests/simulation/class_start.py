@@ -107,7 +107,7 @@ class School(World):
         super().__init__(
             around=self._around, launcher=self._launcher, readiness=ActivityReadiness(), deadlines=DEADLINES
         )
-        self.read_event = lambda event: read(event, self.cloud.facts)
+        self.read_event = lambda event: read(event, self.cloud.config)
         self._make_rate_limiter = rate_limiter or SharedRateLimiter
         self.next_turn = None  # as `SharedRateLimiter` keeps it
         self._count_calls()

@@ -4,7 +4,7 @@ import itertools
 from operator import itemgetter
 from types import SimpleNamespace
 
-from hubless.adapters.alb.balancer import Balancer, Facts
+from hubless.adapters.alb.balancer import AlbConfig, Balancer
 from hubless.adapters.alb.naming import values_of
 from hubless.adapters.alb.routes import AlbRouteStore
 from hubless.adapters.aws import Clients
@@ -56,7 +56,7 @@ def a_balancer(**facts):
         DefaultActions=[{"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "404"}}],
     )["Listeners"][0]
     return Balancer(
-        Facts(f"hub-{number}", listener["ListenerArn"], subnet.vpc_id, **facts), clients(), sleep=lambda _: None
+        AlbConfig(f"hub-{number}", listener["ListenerArn"], subnet.vpc_id, **facts), clients(), sleep=lambda _: None
     )
 
 
@@ -72,7 +72,7 @@ def alb(file=None, **facts):
 def contents(balancer):
     """Return what ELB holds for the hub: for each rule its hosts, paths and targets, in the order in which rules are asked."""
     elb = clients().elbv2
-    rules = [r for r in elb.describe_rules(ListenerArn=balancer.facts.listener)["Rules"] if r["Priority"] != "default"]
+    rules = [r for r in elb.describe_rules(ListenerArn=balancer.config.listener)["Rules"] if r["Priority"] != "default"]
     found = []
     for rule in sorted(rules, key=lambda rule: int(rule["Priority"])):
         group = rule["Actions"][0]["TargetGroupArn"]

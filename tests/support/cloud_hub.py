@@ -47,7 +47,7 @@ class CloudHub(World):
             idle_policy=idle_policy,
         )
         self.account, self.heard = self.cloud.account, set()
-        self.read_event = lambda event: read(event, self.cloud.facts)
+        self.read_event = lambda event: read(event, self.cloud.config)
         self.edge.look()
 
     # --- what the cloud does ---

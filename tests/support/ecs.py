@@ -3,18 +3,18 @@
 from datetime import timedelta
 
 from hubless.adapters.aws import Clients
-from hubless.adapters.ecs.facts import Facts, Homes
+from hubless.adapters.ecs.config import EcsConfig, HomeFileSystem
 from hubless.adapters.ecs.launcher import EcsLauncher
 from tests.doubles.ecs.account import EXECUTION_ROLE, REGION, TASK_ROLE, Account
 from tests.doubles.ecs.wire import Wire
 
-HOMES = Homes("fs-0123456789abcdef0")
+HOMES = HomeFileSystem("fs-0123456789abcdef0")
 # Making boto3's clients takes a quarter of a second: all tests share them, each with an account of its own behind.
 _wire = Wire()
 _clients = Clients(REGION, _wire.session, attempts=1)
 
 
-def facts(**others):
+def ecs_config(**others):
     standard = {
         "hub": "school",
         "region": REGION,
@@ -27,7 +27,7 @@ def facts(**others):
         "security_groups": ("sg-servers",),
         "log_group": "/hub/servers",
     }
-    return Facts(**standard | others)
+    return EcsConfig(**standard | others)
 
 
 class TrueClock:
@@ -44,13 +44,13 @@ class Cloud:
     """One account and one hub in it."""
 
     def __init__(self, clock, seed=0, *, lag=0.0, describe_lag=0.0, **others):
-        self.clock, self.facts = clock, facts(**others)
+        self.clock, self.config = clock, ecs_config(**others)
         self.account, self.wire = Account(TrueClock(clock), seed, lag=lag, describe_lag=describe_lag), _wire
         self.wire.account, self.wire.before, self.wire.after = self.account, None, None
 
     def launcher(self, **others):
         """Return a launcher that knows nothing of what others did, with some of the hub's facts changed."""
-        return EcsLauncher(facts(**others) if others else self.facts, _clients, self.clock)
+        return EcsLauncher(ecs_config(**others) if others else self.config, _clients, self.clock)
 
     def clients(self):
         """Return the clients through which launchers call."""

@@ -12,7 +12,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from hubless.adapters.alb import naming
-from hubless.adapters.alb.translation import ask, code_of, meaning_of
+from hubless.adapters.alb.error_translation import ask, code_of, domain_error
 from hubless.adapters.aws import Clients
 from hubless.domain.errors import StoreUnavailableError
 from hubless.domain.routes import Route
@@ -37,7 +37,7 @@ _GONE = frozenset({"RuleNotFound", "TargetGroupNotFound"})
 
 
 @value
-class Facts:
+class AlbConfig:
     """Which load balancer, and what it may hold."""
 
     hub: str  # tells hubs of one account apart
@@ -56,13 +56,13 @@ class Facts:
 class Balancer:
     """One listener."""
 
-    def __init__(self, facts: Facts, clients: Clients, *, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(self, config: AlbConfig, clients: Clients, *, sleep: Callable[[float], None] = time.sleep) -> None:
         """Use the clients' ELB; *sleep* waits where that has no time."""
-        self.facts = facts
+        self.config = config
         self._clients = clients
         self._sleep = sleep
 
-    def lead(self, route: Route) -> bool:
+    def serve(self, route: Route) -> bool:
         """Have *route* served, in the place of whatever its prefix led to, and say whether ELB finds its target healthy.
 
         Raises:
@@ -70,9 +70,9 @@ class Balancer:
             QuotaExceededError: when there is no room for one more.
             StoreUnavailableError: when ELB cannot be asked.
         """
-        conditions = naming.conditions_of(route.prefix, self.facts.domain)
-        name = naming.name_of(self.facts.hub, route.prefix, route.launch_id)
-        with self._in_words():
+        conditions = naming.conditions_of(route.prefix, self.config.domain)
+        name = naming.name_of(self.config.hub, route.prefix, route.launch_id)
+        with self._translate_errors():
             rules = self._rules()
             own = next((group for rule in rules if naming.name_in(group := _group_of(rule)) == name), None)
             if own is None:
@@ -83,46 +83,46 @@ class Balancer:
 
     def is_healthy(self, prefix: str, address: str) -> bool:
         """Say whether ELB leads *prefix* to *address* and to nothing else, and finds that healthy."""
-        wanted = naming.values_of_all(naming.conditions_of(prefix, self.facts.domain))
-        with self._in_words():
+        wanted = naming.values_of_all(naming.conditions_of(prefix, self.config.domain))
+        with self._translate_errors():
             groups = {_group_of(rule) for rule in self._rules() if _values_of(rule) == wanted}
             return len(groups) == 1 and _is_served_alone(self._health(groups.pop()), address)
 
-    def withdraw(self, prefix: str, launch_id: str) -> None:
+    def remove(self, prefix: str, launch_id: str) -> None:
         """Have the route of that launch served no more; one that is not there is no error.
 
         Raises:
             StoreUnavailableError: when ELB cannot be asked; ask again.
         """
-        name = naming.name_of(self.facts.hub, prefix, launch_id)
-        with self._in_words():
+        name = naming.name_of(self.config.hub, prefix, launch_id)
+        with self._translate_errors():
             group = self._group_named(name)
             if group is not None:
                 self._remove([rule for rule in self._rules() if _group_of(rule) == group], group)
 
-    def led(self) -> dict[str, str]:
+    def target_groups(self) -> dict[str, str]:
         """Return the target groups of this hub: what ELB calls them, by name."""
-        family = naming.family_of(self.facts.hub)
-        with self._in_words():
+        family = naming.family_of(self.config.hub)
+        with self._translate_errors():
             groups = self._pages("describe_target_groups", "TargetGroups", PageSize=PAGE)
             return {
                 g["TargetGroupName"]: g["TargetGroupArn"] for g in groups if g["TargetGroupName"].startswith(family)
             }
 
-    def ruled(self) -> frozenset[str]:
+    def groups_with_rule(self) -> frozenset[str]:
         """Return the names of the target groups of this hub that a rule forwards to."""
-        family = naming.family_of(self.facts.hub)
-        with self._in_words():
+        family = naming.family_of(self.config.hub)
+        with self._translate_errors():
             names = (naming.name_in(_group_of(rule)) for rule in self._rules())
             return frozenset(name for name in names if name.startswith(family))
 
-    def marks(self, groups: Sequence[str]) -> Iterator[tuple[str, str]]:
+    def routes_of(self, groups: Sequence[str]) -> Iterator[tuple[str, str]]:
         """Yield prefix and launch id of those of *groups* that bear this hub's tags."""
         for start in range(0, len(groups), TAGS_PAGE):
-            with self._in_words():
+            with self._translate_errors():
                 told = self._ask("describe_tags", ResourceArns=list(groups[start : start + TAGS_PAGE]))
             for one in told["TagDescriptions"]:
-                if (marks := naming.marks_of(self.facts.hub, one["Tags"])) is not None:
+                if (marks := naming.route_of(self.config.hub, one["Tags"])) is not None:
                     yield marks
 
     # --- steps ---
@@ -141,10 +141,10 @@ class Balancer:
                 Name=name,
                 Protocol="HTTP",
                 Port=int(route.address.rpartition(":")[2]),
-                VpcId=self.facts.vpc,
+                VpcId=self.config.vpc,
                 TargetType="ip",
                 HealthCheckPath=f"{naming.path_of(route.prefix)}api",
-                Tags=naming.tags_of(self.facts.hub, route.prefix, route.launch_id),
+                Tags=naming.tags_of(self.config.hub, route.prefix, route.launch_id),
                 **HEALTH,
             )
         except ClientError as error:
@@ -162,11 +162,11 @@ class Balancer:
             try:
                 self._ask(
                     "create_rule",
-                    ListenerArn=self.facts.listener,
+                    ListenerArn=self.config.listener,
                     Conditions=conditions,
                     Priority=priority,
                     Actions=[{"Type": "forward", "TargetGroupArn": group}],
-                    Tags=naming.tags_of(self.facts.hub, route.prefix, route.launch_id),
+                    Tags=naming.tags_of(self.config.hub, route.prefix, route.launch_id),
                 )
             except ClientError as error:
                 if code_of(error) != "PriorityInUse":
@@ -190,7 +190,7 @@ class Balancer:
         self, rules: Sequence[Mapping[str, Any]], name: str, conditions: Sequence[Mapping[str, Any]]
     ) -> None:
         """Remove what other launches left at the same prefix: it would go on getting requests, or get them first."""
-        wanted, family = naming.values_of_all(conditions), naming.family_of(self.facts.hub)
+        wanted, family = naming.values_of_all(conditions), naming.family_of(self.config.hub)
         for rule in rules:
             other = naming.name_in(_group_of(rule))
             if other.startswith(family) and other != name and _values_of(rule) == wanted:
@@ -208,7 +208,7 @@ class Balancer:
     # --- reading ---
 
     def _rules(self) -> list[Mapping[str, Any]]:
-        return list(self._pages("describe_rules", "Rules", ListenerArn=self.facts.listener, PageSize=PAGE))
+        return list(self._pages("describe_rules", "Rules", ListenerArn=self.config.listener, PageSize=PAGE))
 
     def _group_named(self, name: str) -> str | None:
         try:
@@ -239,11 +239,11 @@ class Balancer:
         return ask(lambda: getattr(self._clients.elbv2, operation)(**arguments), self._sleep)
 
     @contextmanager
-    def _in_words(self) -> Iterator[None]:
+    def _translate_errors(self) -> Iterator[None]:
         try:
             yield
         except ClientError as error:
-            raise meaning_of(error, self.facts.capacity) from error
+            raise domain_error(error, self.config.capacity) from error
 
 
 @contextmanager

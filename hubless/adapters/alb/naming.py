@@ -107,7 +107,7 @@ def tags_of(hub: str, prefix: str, launch_id: str) -> list[dict[str, str]]:
     return [{"Key": key, "Value": value} for key, value in ((HUB, hub), (LAUNCH, launch_id), (PREFIX, coded))]
 
 
-def marks_of(hub: str, tags: Sequence[Mapping[str, str]]) -> tuple[str, str] | None:
+def route_of(hub: str, tags: Sequence[Mapping[str, str]]) -> tuple[str, str] | None:
     """Return prefix and launch id that *tags* of a target group tell; None where it is not one of *hub*'s."""
     told = {tag["Key"]: tag["Value"] for tag in tags}
     if told.get(HUB) != hub or not told.get(LAUNCH) or PREFIX not in told:

@@ -30,12 +30,12 @@ class AlbRouteStore:
     @property
     def capacity(self) -> int:
         """Return how many servers can run at once: a spawn beyond it is to be refused."""
-        return self._balancer.facts.capacity
+        return self._balancer.config.capacity
 
     def put(self, route: Route) -> int:
         sequence = self._table.put(route)
         if _is_ip(route.address):
-            self._just_seen = sequence, self._balancer.lead(route)
+            self._just_seen = sequence, self._balancer.serve(route)
         else:
             logger.warning(
                 "%s is not routed: a load balancer takes addresses, and %s is a name", route.prefix, route.address
@@ -44,9 +44,7 @@ class AlbRouteStore:
 
     def remove(self, prefix: str, launch_id: str) -> int | None:
         sequence = self._table.remove(prefix, launch_id)
-        self._balancer.withdraw(
-            prefix, launch_id
-        )  # also when the table knows it no more: a crash may have come between
+        self._balancer.remove(prefix, launch_id)  # also when the table knows it no more: a crash may have come between
         return sequence
 
     def all(self) -> Iterator[Route]:
@@ -55,9 +53,9 @@ class AlbRouteStore:
         Two calls to ELB, and one more for each 20 orphans.
         """
         # The balancer first: what is listed there was put by then, and is in the table unless it was removed.
-        led, ruled = self._led()
+        led, ruled = self._listed()
         for route in self._table.all():
-            name = name_of(self._balancer.facts.hub, route.prefix, route.launch_id)
+            name = name_of(self._balancer.config.hub, route.prefix, route.launch_id)
             led.pop(name, None)
             is_missing = ruled is not None and name not in ruled and _is_ip(route.address)
             yield route if not is_missing else Route(route.prefix, "", route.launch_id, route.server)
@@ -73,17 +71,17 @@ class AlbRouteStore:
         (change,) = changes
         return change.address is not None and self._balancer.is_healthy(change.prefix, change.address)
 
-    def _led(self) -> tuple[dict[str, str], Collection[str] | None]:
+    def _listed(self) -> tuple[dict[str, str], Collection[str] | None]:
         """Return the groups by name, and the names of those that are served; nothing and None where ELB cannot be asked."""
         try:
-            return self._balancer.led(), self._balancer.ruled()
+            return self._balancer.target_groups(), self._balancer.groups_with_rule()
         except StoreUnavailableError as away:  # who goes round with this list has more to do than orphans
             logger.warning("what was left over at the load balancer is looked for next time: %s", away)
             return {}, None
 
     def _orphans(self, groups: list[str]) -> list[Route]:
         try:
-            return [Route(prefix, "", launch_id) for prefix, launch_id in self._balancer.marks(groups)]
+            return [Route(prefix, "", launch_id) for prefix, launch_id in self._balancer.routes_of(groups)]
         except StoreUnavailableError as away:  # one may be gone by now
             logger.warning("what was left over at the load balancer is looked for next time: %s", away)
             return []

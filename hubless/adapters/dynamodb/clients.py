@@ -3,11 +3,11 @@
 from datetime import datetime
 from typing import Any
 
-from hubless.adapters.dynamodb import expiry, filters, keys, people, removals
+from hubless.adapters.dynamodb import expiry, keys, removals, scope_filters, user_records
 from hubless.adapters.dynamodb.database import (
     TRANSACTION,
-    BrokenError,
     Check,
+    ConditionFailedError,
     Database,
     Delete,
     Put,
@@ -15,7 +15,7 @@ from hubless.adapters.dynamodb.database import (
     Update,
 )
 from hubless.adapters.dynamodb.table import ClientItem, CodeItem, Pointer, ServerItem
-from hubless.adapters.dynamodb.tokens import added, heads, in_session, is_over, owned
+from hubless.adapters.dynamodb.tokens import is_revoked, revocation_keys, session_exists, steps_to_add, user_exists
 from hubless.domain.errors import StoreConflictError
 from hubless.domain.lifecycle import PENDING_START
 from hubless.domain.tokens import Client, Code, Token
@@ -56,8 +56,8 @@ class DynamoClientStore:
         return None if item is None or item.gone else _client(item)
 
     def put(self, client: Client, token: Token) -> None:
-        holds = filters.held(self._database, token.scopes)
-        self._database.insist(lambda: self._put(client, token, holds))
+        holds = scope_filters.held(self._database, token.scopes)
+        self._database.retry(lambda: self._put(client, token, holds))
 
     def delete(self, client_id: str, launch_id: str) -> None:
         item = self._database.get(ClientItem, keys.client_head(client_id))
@@ -74,7 +74,7 @@ class DynamoClientStore:
                 note=removals.begin_client(client_id),
                 more=listed,
             )
-        except BrokenError:
+        except ConditionFailedError:
             return  # it was removed meanwhile, or a newer launch has it
 
     def add_code(self, code: Code) -> None:
@@ -90,8 +90,8 @@ class DynamoClientStore:
         }
         self._database.transact(
             [
-                owned(code.user_id),
-                in_session(code.session_id),
+                user_exists(code.user_id),
+                session_exists(code.session_id),
                 Put(item),
                 *(Put(Pointer(*key, **listed)) for key in removals.keys_of_code(item) if key != item.key),
             ]
@@ -114,9 +114,9 @@ class DynamoClientStore:
         item = self._database.get(CodeItem, keys.code(sha256))
         if item is None:
             return None
-        found = self._database.get_many([*heads(item.session_id, item.client_id), keys.account(item.user_id)])
-        over = is_over(found, item.session_id, item.client_id)
-        return None if over or people.account_of(found, item.user_id) is None else item
+        found = self._database.get_many([*revocation_keys(item.session_id, item.client_id), keys.account(item.user_id)])
+        over = is_revoked(found, item.session_id, item.client_id)
+        return None if over or user_records.account_of(found, item.user_id) is None else item
 
     def _remove(self, items: list[CodeItem]) -> int:
         return sum(
@@ -137,7 +137,7 @@ class DynamoClientStore:
         if there is not None and not there.gone and there.launch_id == client.launch_id:
             return None
         as_read = ClientItem.pk.does_not_exist() if there is None else _is(there)
-        new = _written(client, as_read, added(token, client.id, holds))
+        new = _written(client, as_read, steps_to_add(token, client.id, holds))
         left = [] if there is None else removals.issued(self._database, keys.client(client.id))
         if there is not None and there.owner_id is not None and there.owner_id != client.owner_id:
             left.append(keys.client_of(there.owner_id, client.id))

@@ -16,16 +16,16 @@ from pynamodb.expressions import condition as conditions
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
+from hubless.adapters.dynamodb.error_translation import (
+    VENDOR_ERRORS,
+    domain_error,
+    failed_positions,
+    is_condition_failed,
+    is_transaction_conflict,
+    item_found,
+)
 from hubless.adapters.dynamodb.keys import Key
 from hubless.adapters.dynamodb.table import SCHEMA, TTL, Item
-from hubless.adapters.dynamodb.translation import (
-    VENDOR_ERRORS,
-    broken,
-    found_instead,
-    in_words,
-    is_broken_condition,
-    is_passing,
-)
 from hubless.domain.errors import HublessError, StoreUnavailableError
 from hubless.domain.values import value
 
@@ -85,7 +85,7 @@ Step = Put | Update | Delete | Check
 _ORDER = (Check, Delete, Put, Update)  # in which PynamoDB sends them, and reasons come back
 
 
-class BrokenError(Exception):
+class ConditionFailedError(Exception):
     """Raised when steps of a transaction found another state than they named; nothing was written."""
 
     def __init__(self, steps: list[Step]) -> None:
@@ -246,12 +246,12 @@ class Database:
         """Do one step by itself, at half of what it costs in a transaction. For what may be done twice.
 
         Raises:
-            HublessError: the step's own, when its condition does not hold; where it has none, BrokenError.
+            HublessError: the step's own, when its condition does not hold; where it has none, ConditionFailedError.
         """
         try:
             self._call(lambda: self._write(step))
         except _Cancelled as error:
-            raise step.otherwise or BrokenError([step]) from error
+            raise step.otherwise or ConditionFailedError([step]) from error
 
     def take(self, model: type[M], key: Key, condition: Condition) -> M | None:
         """Remove the item if the condition holds and return it: of two at once one gets it."""
@@ -271,7 +271,7 @@ class Database:
         try:
             raw = self._call(lambda: self._update(step))["Attributes"]
         except _Cancelled as error:
-            found = found_instead(error)
+            found = item_found(error)
             return False, None if found is None else model.from_raw_data(found)
         return True, model.from_raw_data(raw)
 
@@ -281,7 +281,7 @@ class Database:
         The client gives each transaction a token, so that one whose answer was lost on the way is not done twice.
 
         Raises:
-            HublessError: of the first step whose condition does not hold; where that has none, BrokenError.
+            HublessError: of the first step whose condition does not hold; where that has none, ConditionFailedError.
         """
         ordered = sorted(steps, key=lambda step: _ORDER.index(type(step)))
         asked: dict[type, list[dict[str, Any]]] = {kind: [] for kind in _ORDER}
@@ -294,7 +294,7 @@ class Database:
         except _Cancelled as error:
             failed = {id(ordered[position]) for position in error.positions}
             found = [step for step in steps if id(step) in failed]
-            raise found[0].otherwise or BrokenError(found) from error
+            raise found[0].otherwise or ConditionFailedError(found) from error
 
     def transact_each(self, bundles: Sequence[Sequence[Step]]) -> list[bool]:
         """Do each bundle of steps or none of it, as many bundles a transaction as fit; say of each whether it was done.
@@ -308,7 +308,7 @@ class Database:
                 try:
                     self.transact([step for number in left for step in bundles[number]])
                     break
-                except BrokenError as error:
+                except ConditionFailedError as error:
                     failed = {id(step) for step in error.steps}
                     out = [number for number in left if any(id(step) in failed for step in bundles[number])]
                     done = [was and number not in out for number, was in enumerate(done)]
@@ -327,7 +327,7 @@ class Database:
                     break
                 self._pause_or_give_up(turn)
 
-    def insist(self, attempt: Callable[[], T], tries: int = TRIES) -> T:
+    def retry(self, attempt: Callable[[], T], tries: int = TRIES) -> T:
         """Return what *attempt* returns, trying again where it reads and then finds that something came in between.
 
         Raises:
@@ -336,7 +336,7 @@ class Database:
         for turn in range(tries):
             try:
                 return attempt()
-            except BrokenError:
+            except ConditionFailedError:
                 pause(turn)
         raise self._busy()
 
@@ -390,12 +390,12 @@ class Database:
             try:
                 return ask()
             except VENDOR_ERRORS as error:
-                if is_passing(error) and turn < TRIES - 1:
+                if is_transaction_conflict(error) and turn < TRIES - 1:
                     pause(turn)
-                elif is_broken_condition(error) or broken(error):
-                    raise _Cancelled(broken(error)) from error
+                elif is_condition_failed(error) or failed_positions(error):
+                    raise _Cancelled(failed_positions(error)) from error
                 else:
-                    raise in_words(error, self._table) from error
+                    raise domain_error(error, self._table) from error
         raise self._busy()
 
     def _pause_or_give_up(self, turn: int) -> None:

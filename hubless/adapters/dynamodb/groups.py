@@ -6,8 +6,8 @@ from typing import Any
 from hubless.adapters.dynamodb import keys, removals
 from hubless.adapters.dynamodb.database import (
     TRANSACTION,
-    BrokenError,
     Check,
+    ConditionFailedError,
     Database,
     Put,
     Step,
@@ -78,7 +78,7 @@ class DynamoGroupStore:
             self._database.write(
                 Update(keys.group_item(group_id), [GroupItem.properties.set(dict(properties))], GroupItem.pk.exists())
             )
-        except BrokenError:
+        except ConditionFailedError:
             return  # it is gone
 
     def page(self, *, offset: int, limit: int, names: Iterable[str] | None = None) -> tuple[list[Group], int]:

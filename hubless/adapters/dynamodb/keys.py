@@ -217,8 +217,8 @@ EDGE_WISH = Key("EDGE", "WISH")  # what is wanted of an edge that may sleep
 FORGOTTEN = Key("ATTEMPTS", "FORGOTTEN")  # up to when wrong guesses do not count any more
 
 
-PLACES = Key("PLACES", "REQUESTED")  # the digest of the queue of those who asked for a start
-PACE = Key("PACE", "LAUNCHES")  # the next turn to launch that nobody has, as `to_number` writes it
+QUEUE_DIGEST = Key("PLACES", "REQUESTED")  # the digest of the queue of those who asked for a start
+LAUNCH_SLOT = Key("PACE", "LAUNCHES")  # the next turn to launch that nobody has, as `to_number` writes it
 
 
 def usage(owner_id: str, launch_id: str) -> Key:

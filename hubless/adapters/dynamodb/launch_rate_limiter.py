@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from hubless.adapters.dynamodb import keys
-from hubless.adapters.dynamodb.database import BrokenError, Database, Update
+from hubless.adapters.dynamodb.database import ConditionFailedError, Database, Update
 from hubless.adapters.dynamodb.table import Counter
 from hubless.domain.errors import CapacityUnavailableError
 from hubless.domain.launch_rate import LaunchRate, NoFreeSlot, Slot
@@ -39,13 +39,13 @@ class DynamoLaunchRateLimiter:
         self._free: datetime | None = None  # as last seen: a guess that the write proves or mends
 
     def acquire(self) -> None:
-        at = self._database.insist(self._take, TRIES)
+        at = self._database.retry(self._take, TRIES)
         pause = (at - self._clock.now()).total_seconds()
         if pause > 0:
             self._sleep(pause)
 
     def _take(self) -> datetime:
-        """Take the next turn and return when it is; BrokenError when it was another's and is to be tried for again."""
+        """Take the next turn and return when it is; ConditionFailedError when it was another's and is to be tried for again."""
         now, guess = self._clock.now(), self._free
         match self._launch_rate.next_slot(guess, now):
             case NoFreeSlot(after):
@@ -65,12 +65,12 @@ class DynamoLaunchRateLimiter:
             keys.to_number(self._launch_rate.farthest(now)),
         )
         is_near = Counter.n.between(oldest, farthest)  # it has not gone by, and may be waited for
-        following = self._write(Update(keys.PACE, [Counter.n.set(Counter.n + self._interval)], is_near))
+        following = self._write(Update(keys.LAUNCH_SLOT, [Counter.n.set(Counter.n + self._interval)], is_near))
         return keys.to_instant(following - self._interval)
 
     def _start(self, guess: datetime | None, turn: Slot) -> datetime:
         as_seen = Counter.n.does_not_exist() if guess is None else Counter.n == keys.to_number(guess)
-        self._write(Update(keys.PACE, [Counter.n.set(keys.to_number(turn.next_free))], as_seen))
+        self._write(Update(keys.LAUNCH_SLOT, [Counter.n.set(keys.to_number(turn.next_free))], as_seen))
         return turn.at
 
     def _write(self, step: Update) -> int:
@@ -78,5 +78,5 @@ class DynamoLaunchRateLimiter:
         is_done, found = self._database.change(Counter, step)
         self._free = None if found is None else keys.to_instant(int(found.n))
         if not is_done or found is None:
-            raise BrokenError([step])
+            raise ConditionFailedError([step])
         return int(found.n)

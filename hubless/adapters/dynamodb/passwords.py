@@ -4,9 +4,9 @@ import secrets
 from datetime import datetime, timedelta
 
 from hubless.adapters.dynamodb import keys
-from hubless.adapters.dynamodb.database import BrokenError, Database, Put, Update
+from hubless.adapters.dynamodb.database import ConditionFailedError, Database, Put, Update
 from hubless.adapters.dynamodb.table import Account, Attempt, Item, Password, Pointer
-from hubless.adapters.dynamodb.tokens import owned
+from hubless.adapters.dynamodb.tokens import user_exists
 
 ATTEMPTS_STAY = timedelta(days=7)  # then DynamoDB removes them, where no lock lasts longer
 
@@ -22,11 +22,11 @@ class DynamoPasswordStore:
         return None if item is None else item.hash
 
     def set(self, user_id: str, password_hash: str) -> None:
-        self._database.transact([owned(user_id), Put(Password(*keys.password(user_id), hash=password_hash))])
+        self._database.transact([user_exists(user_id), Put(Password(*keys.password(user_id), hash=password_hash))])
 
     def add_link(self, sha256: str, user_id: str, expires_at: datetime) -> None:
         link = Pointer(*keys.link(sha256), to=user_id, expires_at=expires_at, ttl=expires_at)
-        self._database.transact([owned(user_id), Put(link)])
+        self._database.transact([user_exists(user_id), Put(link)])
 
     def find_link(self, sha256: str, now: datetime) -> str | None:
         link = self._database.get(Pointer, keys.link(sha256))
@@ -67,5 +67,5 @@ class DynamoAttemptStore:
             self._database.write(
                 Update(keys.FORGOTTEN, [Attempt.at.set(at)], Attempt.at.does_not_exist() | (Attempt.at < at))
             )
-        except BrokenError:
+        except ConditionFailedError:
             return  # a later one stands already

@@ -8,8 +8,8 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 
 from hubless.adapters.dynamodb import keys
-from hubless.adapters.dynamodb.database import BrokenError, Database, Update
-from hubless.adapters.dynamodb.table import Item, PlacesItem, Pointer
+from hubless.adapters.dynamodb.database import ConditionFailedError, Database, Update
+from hubless.adapters.dynamodb.table import Item, Pointer, QueueDigestItem
 from hubless.domain import queue_position
 from hubless.domain.queue_position import QueueDigest
 
@@ -47,7 +47,7 @@ class QueuePositions:
 
     def _digest(self, now: datetime) -> QueueDigest | None:
         """Return the digest that is there or, where it is too old and nobody is at it, a new one; None when there is none yet."""
-        item = self._database.get(PlacesItem, keys.PLACES)
+        item = self._database.get(QueueDigestItem, keys.QUEUE_DIGEST)
         found = None if item is None else _read(item)
         if found is None or now - found.at > FRESH_FOR:
             found = self._rewritten(now) or found
@@ -56,21 +56,21 @@ class QueuePositions:
         return self._remembered(now)
 
     def _rewritten(self, now: datetime) -> QueueDigest | None:
-        claim = PlacesItem.claimed_at
+        claim = QueueDigestItem.claimed_at
         is_free = claim.does_not_exist() | (claim < now - FRESH_FOR)  # nobody is at it, or whoever was has died
         try:
-            self._database.write(Update(keys.PLACES, [claim.set(now)], is_free))
-        except BrokenError:
+            self._database.write(Update(keys.QUEUE_DIGEST, [claim.set(now)], is_free))
+        except ConditionFailedError:
             return None
         made = queue_position.digest([_came_at(item) for item in self._database.query(Item, self._partition)], now)
         actions = [
-            PlacesItem.at.set(now),
-            PlacesItem.length.set(made.length),
-            PlacesItem.step.set(made.step),
-            PlacesItem.marks.set([keys.to_number(mark) for mark in made.marks]),
+            QueueDigestItem.at.set(now),
+            QueueDigestItem.length.set(made.length),
+            QueueDigestItem.step.set(made.step),
+            QueueDigestItem.marks.set([keys.to_number(mark) for mark in made.marks]),
         ]
-        with suppress(BrokenError):  # it took so long that another has done it since
-            self._database.write(Update(keys.PLACES, actions, claim == now))
+        with suppress(ConditionFailedError):  # it took so long that another has done it since
+            self._database.write(Update(keys.QUEUE_DIGEST, actions, claim == now))
         return made
 
 
@@ -78,7 +78,7 @@ def _came_at(item: Item) -> datetime:
     return keys.to_instant(int(item.sk.partition("#")[0]))
 
 
-def _read(item: PlacesItem) -> QueueDigest | None:
+def _read(item: QueueDigestItem) -> QueueDigest | None:
     """Return the digest; None where the first one is claimed and not written yet."""
     if item.at is None:
         return None

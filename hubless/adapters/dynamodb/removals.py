@@ -9,11 +9,11 @@ made with a note in the same way.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 
-from hubless.adapters.dynamodb import keys, people
+from hubless.adapters.dynamodb import keys, user_records
 from hubless.adapters.dynamodb.database import (
     TRANSACTION,
-    BrokenError,
     Check,
+    ConditionFailedError,
     Database,
     Delete,
     Put,
@@ -87,7 +87,7 @@ def remove_user(database: Database, user_id: str) -> None:
         )
         return True
 
-    if database.insist(mark):
+    if database.retry(mark):
         _sweep_user(database, user_id)
 
 
@@ -103,7 +103,7 @@ def _sweep_user(database: Database, user_id: str) -> None:
             _sweep_dependents(database, server.id)
             listed = keys.in_state(server.state, server.entered_at, server.id)
             database.delete_many([listed, keys.server_owner(server.id), server.key])
-        for grant in people.grants(account.shared):
+        for grant in user_records.grants(account.shared):
             database.delete_many(
                 [keys.share(grant.server_id, user_id=user_id, group_id=None), keys.share_id(grant.share_id)]
             )
@@ -158,7 +158,7 @@ def join_members(database: Database, group_id: str) -> None:
     group = database.get(GroupItem, keys.group_item(group_id))
     if note is not None and group is not None and not group.gone:
         there = Check(group.key, GroupItem.pk.exists() & GroupItem.gone.does_not_exist())
-        with suppress(BrokenError):  # the group's removal began meanwhile
+        with suppress(ConditionFailedError):  # the group's removal began meanwhile
             for part in chunks(note.ids or (), (TRANSACTION - 1) // 2):
                 _join(database, there, group, part)
     database.delete_many([keys.begun("members", group_id)])
@@ -191,14 +191,14 @@ def remove_group(database: Database, group_id: str) -> None:
         )
         return True
 
-    if database.insist(mark):
+    if database.retry(mark):
         _sweep_group(database, group_id)
 
 
 def _sweep_group(database: Database, group_id: str) -> None:
     group = database.get(GroupItem, keys.group_item(group_id))
     if group is not None:
-        for grant in people.grants(group.shared):
+        for grant in user_records.grants(group.shared):
             database.delete_many(
                 [keys.share(grant.server_id, user_id=None, group_id=group_id), keys.share_id(grant.share_id)]
             )
@@ -364,7 +364,7 @@ def _sweep_issued(database: Database, partition: str, note: Key) -> None:
     database.delete_many(doomed)
     try:
         database.transact([Delete(Key(partition, "HEAD"), Pointer.gone == True), Delete(note)])  # noqa: E712 an expression
-    except BrokenError:
+    except ConditionFailedError:
         database.delete_many([note])
 
 

@@ -23,10 +23,10 @@ class DynamoRouteStore:
         self._database = database
 
     def put(self, route: Route) -> int:
-        return self._database.insist(lambda: self._put(route), TRIES)
+        return self._database.retry(lambda: self._put(route), TRIES)
 
     def remove(self, prefix: str, launch_id: str) -> int | None:
-        return self._database.insist(lambda: self._remove(prefix, launch_id), TRIES)
+        return self._database.retry(lambda: self._remove(prefix, launch_id), TRIES)
 
     def all(self) -> Iterator[Route]:
         for item in self._database.query(RouteItem, "ROUTES"):

@@ -13,7 +13,7 @@ from pynamodb.expressions.update import Action
 
 from hubless.adapters.dynamodb import keys, removals
 from hubless.adapters.dynamodb.database import (
-    BrokenError,
+    ConditionFailedError,
     Database,
     Delete,
     Put,
@@ -95,7 +95,7 @@ class DynamoServerStore:
         return sorted(servers.values(), key=lambda server: server.id)
 
     def create(self, server: Server, *, named_limit: int = 0) -> None:
-        self._database.insist(lambda: self._create(server, named_limit))
+        self._database.retry(lambda: self._create(server, named_limit))
 
     def write(self, before: Server, after: Server) -> None:
         known = [at for at in (before.last_activity_at, after.last_activity_at) if at is not None]
@@ -108,7 +108,7 @@ class DynamoServerStore:
         self._database.transact(steps)
 
     def delete(self, server: Server) -> None:
-        self._database.insist(lambda: self._delete(server))
+        self._database.retry(lambda: self._delete(server))
         removals.sweep_server(self._database, server.id)
 
     def touch(self, server_id: str, at: datetime, *, owner_id: str | None = None) -> None:
@@ -123,7 +123,7 @@ class DynamoServerStore:
             self._database.write(
                 Update(keys.seen(owner_id), [known.set(keys.to_number(at))], known < keys.to_number(at))
             )
-        except BrokenError:
+        except ConditionFailedError:
             return  # what is stored is later, or it is gone
 
     def in_states(self, states: Iterable[State]) -> list[Server]:

@@ -3,10 +3,10 @@
 from datetime import datetime
 from typing import Any
 
-from hubless.adapters.dynamodb import expiry, keys, people, removals
-from hubless.adapters.dynamodb.database import BrokenError, Database, Delete, Put, Update
+from hubless.adapters.dynamodb import expiry, keys, removals, user_records
+from hubless.adapters.dynamodb.database import ConditionFailedError, Database, Delete, Put, Update
 from hubless.adapters.dynamodb.table import Pointer, SessionItem
-from hubless.adapters.dynamodb.tokens import is_over, owned
+from hubless.adapters.dynamodb.tokens import is_revoked, user_exists
 from hubless.domain.errors import StoreConflictError
 from hubless.domain.tokens import Session
 from hubless.domain.users import User
@@ -26,11 +26,11 @@ class DynamoSessionStore:
             return None
         user_id, session_id = pointer.owner or "", pointer.to or ""
         where, head = keys.session_item(user_id, session_id), keys.session_head(session_id)
-        found = self._database.get_many([where, head, *people.keys_of([user_id])])
+        found = self._database.get_many([where, head, *user_records.keys_of([user_id])])
         item = found.item(SessionItem, where)
-        if item is None or is_over(found, session_id, None):
+        if item is None or is_revoked(found, session_id, None):
             return None
-        user = people.users_of(self._database, found, [user_id]).get(user_id)
+        user = user_records.users_of(self._database, found, [user_id]).get(user_id)
         return None if user is None else (_session(item), user)
 
     def create(self, session: Session) -> None:
@@ -43,7 +43,7 @@ class DynamoSessionStore:
         )
         self._database.transact(
             [
-                owned(session.user_id),
+                user_exists(session.user_id),
                 Put(item, SessionItem.pk.does_not_exist(), there),
                 Put(Pointer(*keys.session_head(session.id), **listed), Pointer.pk.does_not_exist(), there),
                 Put(Pointer(*keys.cookie(session.sha256), **listed), Pointer.pk.does_not_exist(), there),
@@ -90,7 +90,7 @@ class DynamoSessionStore:
                 closes=True,
                 more=[keys.session_item(head.owner or "", session_id), keys.cookie(head.sha256 or "")],
             )
-        except BrokenError:
+        except ConditionFailedError:
             return False  # another was faster
         return True
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from pynamodb.expressions.condition import Condition
 
-from hubless.adapters.dynamodb import expiry, keys, people, removals
+from hubless.adapters.dynamodb import expiry, keys, removals, user_records
 from hubless.adapters.dynamodb.database import (
     Check,
     Database,
@@ -19,7 +19,6 @@ from hubless.adapters.dynamodb.database import (
     Step,
     Update,
 )
-from hubless.adapters.dynamodb.people import Grant
 from hubless.adapters.dynamodb.table import (
     Account,
     GroupItem,
@@ -30,6 +29,7 @@ from hubless.adapters.dynamodb.table import (
     ShareCodeItem,
     ShareItem,
 )
+from hubless.adapters.dynamodb.user_records import Grant
 from hubless.domain.errors import NotFoundError, StoreConflictError
 from hubless.domain.shares import Share, ShareCode
 
@@ -43,11 +43,11 @@ class DynamoShareStore:
         self._database = database
 
     def grant(self, share: Share) -> Share:
-        return self._database.insist(lambda: grant(self._database, share, []))
+        return self._database.retry(lambda: grant(self._database, share, []))
 
     def revoke(self, share_id: str, scopes: Iterable[str] | None = None) -> Share | None:
         taken = None if scopes is None else set(scopes)
-        return self._database.insist(lambda: self._revoke(share_id, taken))
+        return self._database.retry(lambda: self._revoke(share_id, taken))
 
     def find(self, server_id: str, *, user_id: str | None = None, group_id: str | None = None) -> Share | None:
         item = self._database.get(ShareItem, keys.share(server_id, user_id=user_id, group_id=group_id))
@@ -85,13 +85,13 @@ class DynamoShareStore:
         account = self._database.get(Account, keys.account(user_id))
         if account is None or account.gone:
             return []
-        own = [grant.share(user_id=user_id) for grant in people.grants(account.shared)]
+        own = [grant.share(user_id=user_id) for grant in user_records.grants(account.shared)]
         return [*own, *self._with_groups(account.groups)]
 
     def _with_groups(self, group_ids: Iterable[str]) -> list[Share]:
         found = self._database.get_many(keys.group_item(group_id) for group_id in group_ids)
         groups = [group for key in found if (group := found.item(GroupItem, key)) is not None and not group.gone]
-        return [grant.share(group_id=group.id) for group in groups for grant in people.grants(group.shared)]
+        return [grant.share(group_id=group.id) for group in groups for grant in user_records.grants(group.shared)]
 
     def _revoke(self, share_id: str, taken: set[str] | None) -> Share | None:
         pointer = self._database.get(Pointer, keys.share_id(share_id))
@@ -161,7 +161,7 @@ class DynamoShareCodeStore:
             StoreConflictError(f"Share code {code.id} was revoked"),
         )
         try:
-            return self._database.insist(lambda: grant(self._database, share, [counted]))
+            return self._database.retry(lambda: grant(self._database, share, [counted]))
         except StoreConflictError:
             return None
 
@@ -203,7 +203,7 @@ class DynamoShareCodeStore:
 
 
 def grant(database: Database, share: Share, more: Sequence[Step]) -> Share:
-    """Grant *share* together with *more*, once; what came in between is a BrokenError."""
+    """Grant *share* together with *more*, once; what came in between is a ConditionFailedError."""
     where = keys.share(share.server_id, user_id=share.user_id, group_id=share.group_id)
     found = database.get_many([keys.server_owner(share.server_id), where])
     owner, there = found.item(Pointer, keys.server_owner(share.server_id)), found.item(ShareItem, where)

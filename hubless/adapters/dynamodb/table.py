@@ -202,7 +202,7 @@ class ServerItem(Item):
     revision = NumberAttribute(default=0)
 
 
-class PlacesItem(Item):
+class QueueDigestItem(Item):
     """A digest of the queue of those who asked for a start, and who is at writing it anew: since when."""
 
     claimed_at = Instant(null=True)

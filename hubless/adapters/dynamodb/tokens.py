@@ -8,10 +8,10 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from hubless.adapters.dynamodb import expiry, filters, keys, people, removals
+from hubless.adapters.dynamodb import expiry, keys, removals, scope_filters, user_records
 from hubless.adapters.dynamodb.database import (
-    BrokenError,
     Check,
+    ConditionFailedError,
     Database,
     Delete,
     Found,
@@ -43,7 +43,7 @@ class DynamoTokenStore:
         token, read = found
         if token.owner_kind is not OwnerKind.USER:
             return token, None
-        return token, people.users_of(self._database, read, [token.owner_id])[token.owner_id]
+        return token, user_records.users_of(self._database, read, [token.owner_id])[token.owner_id]
 
     def get(self, owner_kind: OwnerKind, owner_id: str, token_id: str) -> Token | None:
         item = self._database.get(TokenItem, keys.token(owner_kind.value, owner_id, token_id))
@@ -53,7 +53,7 @@ class DynamoTokenStore:
         return self._tokens(self._of_owner(owner_kind, owner_id))
 
     def create(self, token: Token) -> None:
-        self._database.transact(added(token, token.client_id, filters.held(self._database, token.scopes)))
+        self._database.transact(steps_to_add(token, token.client_id, scope_filters.held(self._database, token.scopes)))
 
     def delete(self, token_ids: Iterable[str]) -> None:
         found = self._database.get_many(keys.token_id(token_id) for token_id in token_ids)
@@ -80,7 +80,7 @@ class DynamoTokenStore:
                     TokenItem.pk.exists() & (known.does_not_exist() | (known < at)),
                 )
             )
-        except BrokenError:
+        except ConditionFailedError:
             return  # what is stored is later, or it is gone
 
     def delete_expired(self, now: datetime, limit: int) -> int:
@@ -95,17 +95,17 @@ class DynamoTokenStore:
             return None
         kind, owner = pointer.kind or "", pointer.owner or ""
         where, of_user = keys.token(kind, owner, pointer.to or ""), kind == OwnerKind.USER.value
-        issued_by = heads(pointer.session, pointer.client)
-        users = people.keys_of([owner]) if of_user else []
-        found = self._database.get_many([where, *issued_by, *users, *filters.keys_of(pointer.holds)])
+        issued_by = revocation_keys(pointer.session, pointer.client)
+        users = user_records.keys_of([owner]) if of_user else []
+        found = self._database.get_many([where, *issued_by, *users, *scope_filters.keys_of(pointer.holds)])
         item = found.item(TokenItem, where)
-        owner_is_gone = of_user and people.account_of(found, owner) is None
-        if item is None or owner_is_gone or is_over(found, pointer.session, pointer.client):
+        owner_is_gone = of_user and user_records.account_of(found, owner) is None
+        if item is None or owner_is_gone or is_revoked(found, pointer.session, pointer.client):
             return None
         return _token(item, found), found
 
     def _tokens(self, items: list[TokenItem]) -> list[Token]:
-        named = [key for item in items for key in filters.keys_of(item.holds)]
+        named = [key for item in items for key in scope_filters.keys_of(item.holds)]
         found = self._database.get_many(named) if named else Found()
         return [_token(item, found) for item in items]
 
@@ -132,21 +132,21 @@ class DynamoTokenStore:
         )
 
 
-def heads(session_id: str | None, client_id: str | None) -> list[Key]:
+def revocation_keys(session_id: str | None, client_id: str | None) -> list[Key]:
     """Return where it is said that a session or client is being removed, and with it all that was issued."""
     found = [keys.session_head(session_id)] if session_id is not None else []
     return [*found, keys.client_head(client_id)] if client_id is not None else found
 
 
-def is_over(found: Found, session_id: str | None, client_id: str | None) -> bool:
-    """Say whether the session has ended or the client is being removed, of which *found* holds the `heads`."""
+def is_revoked(found: Found, session_id: str | None, client_id: str | None) -> bool:
+    """Say whether the session has ended or the client is being removed, of which *found* holds the `revocation_keys`."""
     session = None if session_id is None else found.item(Pointer, keys.session_head(session_id))
     client = None if client_id is None else found.item(Pointer, keys.client_head(client_id))
     ended = session_id is not None and (session is None or bool(session.gone))
     return ended or (client is not None and bool(client.gone))
 
 
-def added(token: Token, client_id: str | None, holds: str) -> list[Step]:
+def steps_to_add(token: Token, client_id: str | None, holds: str) -> list[Step]:
     """Return what adds *token*.
 
     Args:
@@ -178,23 +178,23 @@ def added(token: Token, client_id: str | None, holds: str) -> list[Step]:
         Put(Pointer(*keys.token_id(token.id), **listed), Pointer.pk.does_not_exist(), there),
     ]
     if token.session_id is not None:
-        steps.append(in_session(token.session_id))
+        steps.append(session_exists(token.session_id))
         steps.append(Put(Pointer(keys.session(token.session_id), f"TOKEN#{token.id}", **listed)))
     if client_id is not None:
         steps.append(Put(Pointer(keys.client(client_id), f"TOKEN#{token.id}", **listed)))
     if token.owner_kind is OwnerKind.USER:
-        steps.append(owned(token.owner_id))
+        steps.append(user_exists(token.owner_id))
     return steps
 
 
-def owned(user_id: str) -> Step:
+def user_exists(user_id: str) -> Step:
     """Return the check that a user exists, for what is to belong to it."""
     return Check(
         keys.account(user_id), Account.pk.exists() & Account.gone.does_not_exist(), NotFoundError("User", user_id)
     )
 
 
-def in_session(session_id: str) -> Step:
+def session_exists(session_id: str) -> Step:
     """Return the check that a session has not ended, for what is issued in it."""
     lives = Pointer.pk.exists() & Pointer.gone.does_not_exist()
     return Check(keys.session_head(session_id), lives, NotFoundError("Session", session_id))
@@ -217,5 +217,5 @@ _FIELDS = (
 
 def _token(item: TokenItem, found: Found) -> Token:
     facts: dict[str, Any] = {name: getattr(item, name) for name in _FIELDS}
-    facts["scopes"] = filters.told(item.scopes, item.holds, found)
+    facts["scopes"] = scope_filters.with_current_names(item.scopes, item.holds, found)
     return Token(owner_kind=OwnerKind(item.owner_kind), **facts)

@@ -1,7 +1,7 @@
 """The meter of usage in DynamoDB."""
 
 from hubless.adapters.dynamodb import keys
-from hubless.adapters.dynamodb.database import BrokenError, Database, Put
+from hubless.adapters.dynamodb.database import ConditionFailedError, Database, Put
 from hubless.adapters.dynamodb.table import UsageItem
 from hubless.domain.usage import Usage
 
@@ -20,7 +20,7 @@ class DynamoUsageLog:
         )
         try:
             self._database.write(Put(item, UsageItem.pk.does_not_exist()))
-        except BrokenError:
+        except ConditionFailedError:
             return  # it was metered before
 
     def of_owner(self, owner_id: str) -> list[Usage]:

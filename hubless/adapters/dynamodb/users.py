@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from hubless.adapters.dynamodb import keys, people, removals
+from hubless.adapters.dynamodb import keys, removals, user_records
 from hubless.adapters.dynamodb.database import (
-    BrokenError,
+    ConditionFailedError,
     Database,
     Delete,
     Put,
@@ -30,14 +30,14 @@ class DynamoUserStore:
         self._database = database
 
     def get(self, user_id: str) -> User | None:
-        return people.read(self._database, [user_id]).get(user_id)
+        return user_records.read(self._database, [user_id]).get(user_id)
 
     def find(self, name: str) -> User | None:
         pointer = self._database.get(Pointer, keys.name("user", name))
         return None if pointer is None else self.get(_id(pointer))
 
     def get_many(self, user_ids: Iterable[str]) -> dict[str, User]:
-        return people.read(self._database, dict.fromkeys(user_ids))
+        return user_records.read(self._database, dict.fromkeys(user_ids))
 
     def create(self, users: Sequence[User]) -> list[User]:
         first = {user.name: user for user in reversed(users)}  # of a name that comes twice the first counts
@@ -106,7 +106,7 @@ class DynamoUserStore:
             running = self._owners(_STATES[state])
             known = {user_id: name for user_id, name in known.items() if (user_id in running) != (state == "inactive")}
         page = self._sorted(known, sort, descending=descending)[offset : offset + limit]
-        read = people.read(self._database, page)
+        read = user_records.read(self._database, page)
         return [read[user_id] for user_id in page if user_id in read], len(known)
 
     def touch(self, user_id: str, at: datetime) -> None:
@@ -118,7 +118,7 @@ class DynamoUserStore:
                     is_there() & (Seen.at.does_not_exist() | (Seen.at < at)),
                 )
             )
-        except BrokenError:
+        except ConditionFailedError:
             return  # what is stored is later, or nobody is there
 
     def _sorted(self, known: dict[str, str], sort: str, *, descending: bool) -> list[str]:
@@ -134,7 +134,9 @@ class DynamoUserStore:
 
     def _activity(self) -> dict[str, datetime | None]:
         """Return who was active when. The index may lag by a moment: it is for looking at."""
-        return {seen.user_id: people.last_seen(seen) for seen in self._database.query(Seen, "user", index=ACTIVITY)}
+        return {
+            seen.user_id: user_records.last_seen(seen) for seen in self._database.query(Seen, "user", index=ACTIVITY)
+        }
 
     def _members(self, groups: Iterable[str]) -> set[str]:
         pointers = self._database.get_many(keys.name("group", name) for name in groups)

@@ -61,13 +61,13 @@ class Ec2Machine:
         try:
             return call()
         except ClientError as error:
-            raise self._meaning_of(error) from error
+            raise self._domain_error(error) from error
         except BotoCoreError as error:
             raise RetryLaterError(
                 f"EC2 cannot be reached for the instance {self._instance} ({type(error).__name__})"
             ) from error
 
-    def _meaning_of(self, error: ClientError) -> HublessError:
+    def _domain_error(self, error: ClientError) -> HublessError:
         code = str(error.response.get("Error", {}).get("Code", ""))
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         if code in _FULL:

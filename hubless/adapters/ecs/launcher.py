@@ -8,14 +8,14 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from hubless.adapters.aws import Clients
-from hubless.adapters.ecs import naming, translation
-from hubless.adapters.ecs.definitions import SERVICE_URL, Definitions
-from hubless.adapters.ecs.disused import DisusedDefinitions
-from hubless.adapters.ecs.facts import Capacity, Facts
-from hubless.adapters.ecs.files import LaunchFiles
-from hubless.adapters.ecs.homes import AccessPoints
-from hubless.adapters.ecs.reading import is_to_run, status_of
-from hubless.adapters.ecs.translation import NoDefinitionError, NoPlaceError, in_words
+from hubless.adapters.ecs import error_translation, naming
+from hubless.adapters.ecs.access_points import AccessPoints
+from hubless.adapters.ecs.config import Capacity, EcsConfig
+from hubless.adapters.ecs.environment_files import EnvironmentFiles
+from hubless.adapters.ecs.error_translation import DefinitionGoneError, NoCapacityError, translate_errors
+from hubless.adapters.ecs.garbage_collection import DefinitionGarbageCollector
+from hubless.adapters.ecs.task_definitions import SERVICE_URL, TaskDefinitions
+from hubless.adapters.ecs.task_status import should_run, status_of
 from hubless.domain.profiles import Profile
 from hubless.ports.clock import Clock
 from hubless.ports.launcher import Launch, Task, TaskPending, TaskStatus, TaskStopped
@@ -38,21 +38,21 @@ class EcsLauncher:
 
     name = "ecs"
 
-    def __init__(self, facts: Facts, clients: Clients, clock: Clock) -> None:
-        self._facts, self._clients, self._clock = facts, clients, clock
-        self._files = LaunchFiles(facts, clients)
-        self._definitions = Definitions(facts, clients, clock)
-        self._disused = DisusedDefinitions(facts, clients, clock)
-        self._homes = AccessPoints(facts, facts.homes, clients) if facts.homes else None
+    def __init__(self, config: EcsConfig, clients: Clients, clock: Clock) -> None:
+        self._config, self._clients, self._clock = config, clients, clock
+        self._files = EnvironmentFiles(config, clients)
+        self._definitions = TaskDefinitions(config, clients, clock)
+        self._garbage_collector = DefinitionGarbageCollector(config, clients, clock)
+        self._homes = AccessPoints(config, config.homes, clients) if config.homes else None
 
     def launch(self, launch: Launch) -> str:
-        with in_words("launching"):
+        with translate_errors("launching"):
             access_point = self._homes.of(launch.owner_id) if self._homes else None
             family = self._definitions.family_for(launch, access_point)
             self._files.put(launch.launch_id, launch.secrets)
             try:
                 arn = self._run(launch, family)
-            except NoDefinitionError:  # it was put away as unused at this very moment
+            except DefinitionGoneError:  # it was put away as unused at this very moment
                 self._definitions.register_again(launch, access_point)
                 arn = self._run(launch, family)
             return naming.task_name(launch.launch_id, arn)
@@ -61,18 +61,18 @@ class EcsLauncher:
         arn = naming.arn_of(task)
         if arn is None:
             return NEVER
-        with in_words("describing"):
+        with translate_errors("describing"):
             found = self._find(arn)
-            return self._unknown(self._written_at(task)) if found is None else status_of(found, self._facts.port)
+            return self._unknown(self._written_at(task)) if found is None else status_of(found, self._config.port)
 
     def describe_many(self, tasks: Iterable[str]) -> dict[str, TaskStatus]:
         names = {arn: task for task in tasks if (arn := naming.arn_of(task)) is not None}
-        with in_words("describing"):
+        with translate_errors("describing"):
             found = {str(one["taskArn"]): one for one in self._described(list(names))}
             # One listing for all that ECS does not know (yet, or any more).
             written = self._files.launches() if found.keys() < names.keys() else {}
         return {
-            task: status_of(found[arn], self._facts.port)
+            task: status_of(found[arn], self._config.port)
             if arn in found
             else self._unknown(written.get(naming.launch_of(task)))
             for arn, task in names.items()
@@ -82,75 +82,75 @@ class EcsLauncher:
         arn = naming.arn_of(task)
         if arn is None:
             return
-        with in_words("stopping"):
+        with translate_errors("stopping"):
             try:
                 self._clients.ecs.stop_task(
-                    cluster=self._facts.cluster, task=arn, reason=f"asked by {self._facts.started_by}"
+                    cluster=self._config.cluster, task=arn, reason=f"asked by {self._config.started_by}"
                 )
             except ClientError as error:
-                if "task was not found" not in translation.said_by(error):
+                if "task was not found" not in error_translation.message_of(error):
                     raise
 
     def tasks(self) -> list[Task]:
-        with in_words("listing"):
-            found = [self._task(task) for task in self._all() if naming.marks_of(task)[0]]
+        with translate_errors("listing"):
+            found = [self._task(task) for task in self._all() if naming.ids_of(task)[0]]
             known = {task.launch_id for task in found}
             left = sorted(self._files.launches().keys() - known)
             return found + [Task(naming.task_name(launch_id), launch_id, NEVER) for launch_id in left]
 
     def forget(self, task: str) -> None:
         arn = naming.arn_of(task)
-        with in_words("forgetting"):
+        with translate_errors("forgetting"):
             if arn is not None:
                 found = self._find(arn)
-                if is_to_run(found) if found is not None else self._is_new(self._written_at(task)):
+                if should_run(found) if found is not None else self._is_new(self._written_at(task)):
                     return
             if launch_id := naming.launch_of(task):
                 self._files.remove(launch_id)
 
     def garbage_collect(self, offered: Iterable[Profile]) -> int:
-        with in_words("discarding definitions"):
-            return self._disused.discard(self._definitions.kinds_of(offered))
+        with translate_errors("discarding definitions"):
+            return self._garbage_collector.collect(self._definitions.kinds_of(offered))
 
     # --- starting ---
 
     def _run(self, launch: Launch, family: str) -> str:
-        if self._facts.capacity is Capacity.FARGATE:
+        if self._config.capacity is Capacity.FARGATE:
             return self._run_on(FARGATE, launch, family)
-        if self._facts.capacity is Capacity.SPOT:
+        if self._config.capacity is Capacity.SPOT:
             return self._run_on(SPOT, launch, family)
         if not self._files.is_on_demand(launch.launch_id):
             try:
                 return self._run_on(SPOT, launch, family)
-            except NoPlaceError as full:
+            except NoCapacityError as full:
                 logger.info("launch %s runs on demand: %s", launch.launch_id, full)
                 # Noted first: a second try after a crash must not find a place on Spot beside what runs on demand.
-                self._files.turn_to_demand(launch.launch_id)
+                self._files.mark_on_demand(launch.launch_id)
         return self._run_on(FARGATE, launch, family)
 
     def _run_on(self, provider: str, launch: Launch, family: str) -> str:
         try:
             answer = self._clients.ecs.run_task(**self._order(provider, launch, family))
         except ClientError as error:
-            if translation.code_of(error) == "ConflictException" and (arns := error.response.get("resourceIds")):
+            if error_translation.code_of(error) == "ConflictException" and (arns := error.response.get("resourceIds")):
                 return str(arns[0])  # started already, before the settings changed
-            raise translation.meaning_of(error, "launching") from error
+            raise error_translation.domain_error(error, "launching") from error
         if not answer.get("tasks"):
-            raise translation.meaning_of_failures(answer.get("failures") or ())
+            raise error_translation.domain_error_of_failures(answer.get("failures") or ())
         return str(answer["tasks"][0]["taskArn"])
 
     def _order(self, provider: str, launch: Launch, family: str) -> dict[str, Any]:
-        facts = self._facts
+        config = self._config
         tags = {
-            "hubless:hub": facts.hub,
+            "hubless:hub": config.hub,
             "hubless:launch": launch.launch_id,
             "hubless:server": launch.server_id,
             "hubless:owner": launch.owner_id,
         }
         vpc = {
-            "subnets": list(facts.subnets),
-            "securityGroups": list(facts.security_groups),
-            "assignPublicIp": "ENABLED" if facts.public_addresses else "DISABLED",
+            "subnets": list(config.subnets),
+            "securityGroups": list(config.security_groups),
+            "assignPublicIp": "ENABLED" if config.public_addresses else "DISABLED",
         }
         server = {
             "name": naming.CONTAINER,
@@ -158,13 +158,13 @@ class EcsLauncher:
             "environmentFiles": [{"type": "s3", "value": self._files.reference(launch.launch_id)}],
         }
         return {
-            "cluster": facts.cluster,
+            "cluster": config.cluster,
             "taskDefinition": family,
             "count": 1,
-            "clientToken": naming.digest("launch", facts.hub, provider, launch.launch_id),
-            "startedBy": facts.started_by,
+            "clientToken": naming.digest("launch", config.hub, provider, launch.launch_id),
+            "startedBy": config.started_by,
             "capacityProviderStrategy": [{"capacityProvider": provider, "weight": 1}],
-            "platformVersion": facts.platform_version,
+            "platformVersion": config.platform_version,
             "networkConfiguration": {"awsvpcConfiguration": vpc},
             "enableExecuteCommand": False,
             "enableECSManagedTags": True,
@@ -178,7 +178,7 @@ class EcsLauncher:
         own = {
             name: text for name, text in launch.environment.items() if shared.get(name) != text and name not in secret
         }
-        service = {SERVICE_URL: f"http://0.0.0.0:{self._facts.port}{launch.prefix}"}
+        service = {SERVICE_URL: f"http://0.0.0.0:{self._config.port}{launch.prefix}"}
         return own | service | {naming.LAUNCH: launch.launch_id, naming.SERVER: launch.server_id}
 
     # --- asking ---
@@ -189,18 +189,18 @@ class EcsLauncher:
     def _described(self, arns: Sequence[str]) -> Iterator[Mapping[str, Any]]:
         for first in range(0, len(arns), PER_QUESTION):
             some = list(arns[first : first + PER_QUESTION])
-            yield from self._clients.ecs.describe_tasks(cluster=self._facts.cluster, tasks=some)["tasks"]
+            yield from self._clients.ecs.describe_tasks(cluster=self._config.cluster, tasks=some)["tasks"]
 
     def _all(self) -> Iterator[Mapping[str, Any]]:
         """Go through the tasks that are to run, those included that have not come up yet."""
         pages = self._clients.ecs.get_paginator("list_tasks").paginate(
-            cluster=self._facts.cluster, startedBy=self._facts.started_by
+            cluster=self._config.cluster, startedBy=self._config.started_by
         )
         return self._described([arn for page in pages for arn in page["taskArns"]])
 
     def _task(self, task: Mapping[str, Any]) -> Task:
-        launch_id, _ = naming.marks_of(task)
-        return Task(naming.task_name(launch_id, str(task["taskArn"])), launch_id, status_of(task, self._facts.port))
+        launch_id, _ = naming.ids_of(task)
+        return Task(naming.task_name(launch_id, str(task["taskArn"])), launch_id, status_of(task, self._config.port))
 
     def _written_at(self, task: str) -> datetime | None:
         return self._files.written_at(naming.launch_of(task))

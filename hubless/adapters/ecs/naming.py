@@ -25,7 +25,7 @@ def arn_of(task: str) -> str | None:
     return arn if arn.startswith("arn:") else None
 
 
-def marks_of(task: Mapping[str, Any]) -> tuple[str, str]:
+def ids_of(task: Mapping[str, Any]) -> tuple[str, str]:
     """Return launch and server id of *task* as ECS describes it, empty where it is not one of ours."""
     for override in (task.get("overrides") or {}).get("containerOverrides") or ():
         if override.get("name") == CONTAINER:

@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 
 from hubless.adapters.processes.accounts import Account, account_of
-from hubless.adapters.processes.folders import LaunchFolder, Note
+from hubless.adapters.processes.launch_folder import LaunchFolder, Note
 from hubless.domain.errors import LaunchFailedError
 from hubless.domain.profiles import Profile
 from hubless.domain.values import value

@@ -47,7 +47,7 @@ class Database:
         self._path = path
         self._where = str(path) if path else f"file:hubless-{next(_memories)}?mode=memory&cache=shared"
         self._local = threading.local()
-        self._in_words = _InWords(self)
+        self._translate_errors = _TranslateErrors(self)
         # Memory lives as long as one connection to it does.
         self._keeper = None if path else self._connect()
         with self.transaction():
@@ -55,23 +55,23 @@ class Database:
 
     def read(self, statement: str, values: Sequence[Any] | dict[str, Any] = ()) -> list[Any]:
         """Return all rows of a query."""
-        with self._in_words:
+        with self._translate_errors:
             rows: list[Any] = self._connection().execute(statement, values).fetchall()
             return rows
 
     def read_one(self, statement: str, values: Sequence[Any] | dict[str, Any] = ()) -> Any:
         """Return the first row of a query, or None."""
-        with self._in_words:
+        with self._translate_errors:
             return self._connection().execute(statement, values).fetchone()
 
     def write(self, statement: str, values: Sequence[Any] | dict[str, Any] = ()) -> int:
         """Run one writing statement, by itself or within the thread's transaction, and return how many rows it changed."""
-        with self._in_words:
+        with self._translate_errors:
             return self._connection().execute(statement, values).rowcount
 
     def write_many(self, statement: str, values: Iterable[Sequence[Any]]) -> int:
         """Run one writing statement for each of *values*; call it within a transaction."""
-        with self._in_words:
+        with self._translate_errors:
             return self._connection().executemany(statement, values).rowcount
 
     @contextmanager
@@ -81,7 +81,7 @@ class Database:
         if connection.in_transaction:
             yield
             return
-        with self._in_words:
+        with self._translate_errors:
             connection.execute(
                 "BEGIN IMMEDIATE"
             )  # the lock comes first: two writers never deadlock on upgrading a read
@@ -103,7 +103,7 @@ class Database:
         seen: list[tuple[int, int]] = []
 
         def changed() -> bool:
-            with self._in_words:
+            with self._translate_errors:
                 connection = self._connection()
                 # data_version changes with others' writes, total_changes with our own.
                 now = (connection.execute("PRAGMA data_version").fetchone()[0], connection.total_changes)
@@ -128,7 +128,7 @@ class Database:
         return connection
 
     def _connect(self) -> sqlite3.Connection:
-        with self._in_words:
+        with self._translate_errors:
             connection = sqlite3.connect(
                 self._where,
                 timeout=BUSY_SECONDS,
@@ -174,7 +174,7 @@ class Database:
         return f"The database {self._path or 'in memory'} does not work ({error}). {remedy}".rstrip()
 
 
-class _InWords:
+class _TranslateErrors:
     """Translates SQLite's errors, here and nowhere else; a broken promise of ours goes through as it is.
 
     Every statement goes through it, so it is no generator: that would take as long as SQLite does.

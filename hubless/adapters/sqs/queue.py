@@ -54,7 +54,7 @@ class SqsQueue:
 
     def send(self, message: Message) -> None:
         url = self._launches_url if message.kind is MessageKind.LAUNCH else self._url
-        with _in_words(url):
+        with _translate_errors(url):
             self._clients.sqs.send_message(QueueUrl=url, MessageBody=json.dumps(messages.encode(message)))
 
     def release(self, receipt: str, after: timedelta, now: datetime) -> None:  # noqa: ARG002 SQS has a clock of its own
@@ -67,7 +67,7 @@ class SqsQueue:
         name, _, handle = receipt.partition(":")
         url, handle = (self._urls[name], handle) if name in self._urls else (self._url, receipt)
         seconds = math.ceil(min(max(after, timedelta()), LONGEST_HIDDEN).total_seconds())
-        with _in_words(url):
+        with _translate_errors(url):
             try:
                 self._clients.sqs.change_message_visibility(
                     QueueUrl=url, ReceiptHandle=handle, VisibilityTimeout=seconds
@@ -88,13 +88,13 @@ class SqsQueue:
         return sum(self._depth(url) for url in self._urls.values())
 
     def _depth(self, url: str) -> int:
-        with _in_words(url):
+        with _translate_errors(url):
             found = self._clients.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=list(_COUNTED))["Attributes"]
             return sum(int(found.get(name, 0)) for name in _COUNTED)
 
 
 @contextmanager
-def _in_words(url: str) -> Iterator[None]:
+def _translate_errors(url: str) -> Iterator[None]:
     """Turn what botocore raises into what the product knows."""
     try:
         yield

@@ -5,16 +5,16 @@ import pytest
 from botocore.stub import ANY, Stubber
 
 from hubless.adapters.alb import naming
-from hubless.adapters.alb.balancer import Balancer, Facts
+from hubless.adapters.alb.balancer import AlbConfig, Balancer
+from hubless.adapters.alb.error_translation import TRIES
 from hubless.adapters.alb.routes import AlbRouteStore
-from hubless.adapters.alb.translation import TRIES
 from hubless.adapters.aws import Clients
 from hubless.adapters.sqlite.database import Database
 from hubless.adapters.sqlite.routes import SqliteRouteStore
 from hubless.domain.errors import InvalidRequestError, QuotaExceededError, StoreUnavailableError
 from hubless.domain.routes import Route
 
-FACTS = Facts("hub", "arn:listener", "vpc-1")
+FACTS = AlbConfig("hub", "arn:listener", "vpc-1")
 A = Route("/user/alice/", "10.0.0.1:8888", "l1")
 RULES = {"ListenerArn": "arn:listener", "PageSize": 400}
 
@@ -95,7 +95,7 @@ def a_rule(route, number=1):
 )
 def test_only_a_healthy_target_is_served(script, state, is_healthy):
     script.holds(a_rule(A)).finds(n1=state)
-    assert script.balancer.lead(A) == is_healthy
+    assert script.balancer.serve(A) == is_healthy
     script.holds(a_rule(A)).finds(n1=state)
     assert script.balancer.is_healthy(A.prefix, A.address) == is_healthy
 
@@ -118,7 +118,7 @@ def test_two_rules_to_the_same_group_serve_as_one_does(script):
 
 def test_where_elb_has_no_time_it_is_asked_again_later_and_later(script):
     script.refuses("describe_rules", "Throttling", TRIES - 1).holds(a_rule(A)).finds(n1="healthy")
-    assert script.balancer.lead(A)
+    assert script.balancer.serve(A)
     assert len(script.slept) == TRIES - 1
     assert all(low <= slept <= 2 * low for low, slept in zip((0.1, 0.2, 0.4, 0.8, 1.5), script.slept, strict=True))
 
@@ -126,7 +126,7 @@ def test_where_elb_has_no_time_it_is_asked_again_later_and_later(script):
 def test_where_elb_never_has_time_it_is_unavailable(script):
     script.refuses("describe_rules", "Throttling", TRIES)
     with pytest.raises(StoreUnavailableError, match="more than it does"):
-        script.balancer.lead(A)
+        script.balancer.serve(A)
 
 
 @pytest.mark.parametrize("code", ["TooManyTargetGroups", "TooManyUniqueTargetGroupsPerLoadBalancer", "TooManyRules"])
@@ -136,7 +136,7 @@ def test_where_there_is_no_room_waiting_helps_and_is_said(script, code):
     else:
         script.holds().makes_a_group().refuses("create_rule", code)
     with pytest.raises(QuotaExceededError, match="no room for one more server") as refused:
-        script.balancer.lead(A)
+        script.balancer.serve(A)
     assert (refused.value.retry, refused.value.limit) == (True, 96)
 
 
@@ -144,7 +144,7 @@ def test_an_address_that_elb_cannot_reach_is_said(script):
     script.holds().answers("create_target_group", {"TargetGroups": [{"TargetGroupArn": arn(A)}]})
     script.answers("modify_target_group_attributes", {}).refuses("register_targets", "InvalidTarget")
     with pytest.raises(InvalidRequestError, match="cannot reach"):
-        script.balancer.lead(A)
+        script.balancer.serve(A)
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_an_address_that_elb_cannot_reach_is_said(script):
 def test_what_else_elb_refuses_is_said_with_its_words(script, code, remedy):
     script.refuses("describe_rules", code)
     with pytest.raises(StoreUnavailableError, match=remedy):
-        script.balancer.lead(A)
+        script.balancer.serve(A)
 
 
 def test_a_priority_that_another_has_is_passed_over(script):
@@ -169,13 +169,13 @@ def test_a_priority_that_another_has_is_passed_over(script):
         Actions=[{"Type": "forward", "TargetGroupArn": arn(A)}],
         Tags=ANY,
     ).finds(n1="initial")
-    assert not script.balancer.lead(A)
+    assert not script.balancer.serve(A)
     assert first != second
 
 
 def test_a_rule_that_somebody_else_just_made_is_ours(script):
     script.holds().makes_a_group().refuses("create_rule", "PriorityInUse").holds(a_rule(A)).finds(n1="healthy")
-    assert script.balancer.lead(A)
+    assert script.balancer.serve(A)
 
 
 def test_a_group_that_is_there_is_used(script):
@@ -185,30 +185,30 @@ def test_a_group_that_is_there_is_used(script):
         "create_rule", {"Rules": []}
     )
     script.finds(n1="healthy")
-    assert script.balancer.lead(A)
+    assert script.balancer.serve(A)
 
 
 def test_a_group_whose_rule_is_still_seen_is_removed_in_the_end(script):
     script.answers("describe_target_groups", {"TargetGroups": [{"TargetGroupArn": arn(A)}]})
     script.holds(a_rule(A)).refuses("delete_rule", "RuleNotFound").refuses("delete_target_group", "ResourceInUse", 2)
     script.answers("delete_target_group", {})
-    script.balancer.withdraw(A.prefix, A.launch_id)
+    script.balancer.remove(A.prefix, A.launch_id)
     assert len(script.slept) == 2
 
 
 def test_what_is_gone_is_no_error(script):
     script.refuses("describe_target_groups", "TargetGroupNotFound")
-    script.balancer.withdraw(A.prefix, A.launch_id)
+    script.balancer.remove(A.prefix, A.launch_id)
     script.answers("describe_target_groups", {"TargetGroups": [{"TargetGroupArn": arn(A)}]})
     script.holds().refuses("delete_target_group", "TargetGroupNotFound")
-    script.balancer.withdraw(A.prefix, A.launch_id)
+    script.balancer.remove(A.prefix, A.launch_id)
 
 
 def test_rules_come_in_pages(script):
     script.answers("describe_rules", {"Rules": [], "NextMarker": "m"}, **RULES)
     script.answers("describe_rules", {"Rules": [a_rule(A)]}, **RULES, Marker="m")
     script.finds(n1="healthy")
-    assert script.balancer.lead(A)
+    assert script.balancer.serve(A)
 
 
 @pytest.mark.parametrize("fails_at", ["describe_target_groups", "describe_rules", "describe_tags"])
@@ -227,4 +227,4 @@ def test_while_elb_has_no_time_the_table_is_listed_without_orphans(script, fails
 def test_an_elb_that_cannot_be_reached_is_unavailable(clients):
     elsewhere = Clients("eu-central-1", clients._session, endpoint_url="http://127.0.0.1:9", attempts=1)
     with pytest.raises(StoreUnavailableError, match="cannot be asked"):
-        Balancer(FACTS, elsewhere, sleep=lambda _: None).lead(A)
+        Balancer(FACTS, elsewhere, sleep=lambda _: None).serve(A)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hubless.adapters.alb import naming
-from hubless.adapters.alb.balancer import Facts
+from hubless.adapters.alb.balancer import AlbConfig
 from hubless.domain.errors import InvalidRequestError
 
 USERS = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="/"), min_size=1, max_size=12)
@@ -106,11 +106,11 @@ def test_priorities_are_always_the_same_and_none_comes_twice():
 def test_marks_come_back_from_tags_that_elb_takes(name):
     tags = naming.tags_of("hub", f"/user/{name}/", "l1")
     assert all(re.fullmatch(r"[A-Za-z0-9+\-=._:/@ ]{1,256}", tag["Value"]) for tag in tags)
-    assert naming.marks_of("hub", tags) == (f"/user/{name}/", "l1")
-    assert naming.marks_of("other", tags) is None
-    assert naming.marks_of("hub", []) is None
+    assert naming.route_of("hub", tags) == (f"/user/{name}/", "l1")
+    assert naming.route_of("other", tags) is None
+    assert naming.route_of("hub", []) is None
 
 
 @pytest.mark.parametrize(("rules", "spare", "capacity"), [(100, 4, 96), (200, 4, 96), (50, 4, 46), (2, 4, 0)])
 def test_target_groups_are_the_hard_limit(rules, spare, capacity):
-    assert Facts("hub", "listener", "vpc", rules, spare).capacity == capacity
+    assert AlbConfig("hub", "listener", "vpc", rules, spare).capacity == capacity

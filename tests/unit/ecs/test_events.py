@@ -6,7 +6,7 @@ import pytest
 
 from hubless.adapters.ecs.events import read
 from hubless.ports.launcher import TaskEvent, TaskPending, TaskRunning, TaskStopped
-from tests.support.ecs import facts
+from tests.support.ecs import ecs_config
 
 ARN = "arn:aws:ecs:eu-central-1:123456789012:task/hub/0123456789abcdef0123456789abcdef"
 EVENT = {
@@ -74,7 +74,7 @@ EVENT = {
 def news(**detail):
     event = deepcopy(EVENT)
     event["detail"] |= detail
-    return read(event, facts())
+    return read(event, ecs_config())
 
 
 def ended(code=None, reason=None, **detail):
@@ -161,10 +161,10 @@ def test_tasks_of_others_are_not_ours(changed):
 
 
 def test_other_events_say_nothing():
-    assert read(EVENT | {"detail-type": "ECS Deployment State Change"}, facts()) is None
-    assert read(EVENT | {"source": "my.own"}, facts()) is None
-    assert read(EVENT | {"detail": "none"}, facts()) is None
-    assert read({}, facts()) is None
+    assert read(EVENT | {"detail-type": "ECS Deployment State Change"}, ecs_config()) is None
+    assert read(EVENT | {"source": "my.own"}, ecs_config()) is None
+    assert read(EVENT | {"detail": "none"}, ecs_config()) is None
+    assert read({}, ecs_config()) is None
 
 
 def test_fields_that_are_new_or_missing_do_no_harm():
@@ -173,7 +173,7 @@ def test_fields_that_are_new_or_missing_do_no_harm():
     for name in ("attachments", "version", "availabilityZone", "group"):
         del event["detail"][name]
 
-    assert read(event, facts()).status == TaskRunning("10.0.0.139:8888")
+    assert read(event, ecs_config()).status == TaskRunning("10.0.0.139:8888")
 
 
 def test_reading_news_loads_nothing_of_botocore():

@@ -13,7 +13,7 @@ from hubless.domain.errors import LaunchFailedError
 from hubless.domain.profiles import Profile
 from hubless.ports.launcher import Launch, Task, TaskRunning
 from tests.support.builders import NOW
-from tests.support.ecs import HOMES, facts
+from tests.support.ecs import HOMES, ecs_config
 from tests.support.fakes import StoppedClock
 
 SECRET = "5ec2e75ec2e75ec2e75ec2e75ec2e75e"
@@ -153,7 +153,7 @@ class Scripted:
     )
 
     def __init__(self, **others):
-        self.launcher = EcsLauncher(facts(**others), self.clients, StoppedClock(NOW))
+        self.launcher = EcsLauncher(ecs_config(**others), self.clients, StoppedClock(NOW))
         self.stubbers = self.ecs, self.s3, self.efs = [
             Stubber(c) for c in (self.clients.ecs, self.clients.s3, self.clients.efs)
         ]

@@ -188,7 +188,7 @@ def test_a_cluster_that_is_gone_holds_nothing(stage):
 
 
 def test_the_mark_is_that_of_the_hubs_own_tasks(stage):
-    assert stage_cleanup.started_by("school") == stage.cloud.facts.started_by
+    assert stage_cleanup.started_by("school") == stage.cloud.config.started_by
 
 
 def test_its_task_definitions_are_deregistered_and_nobody_elses(stage):

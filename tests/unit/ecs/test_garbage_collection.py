@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from hubless.adapters.ecs.disused import AT_ONCE, LOOK_EVERY, LOOKS
-from hubless.adapters.ecs.kinds import DISUSED_AFTER
+from hubless.adapters.ecs.definition_usage import UNUSED_AFTER
+from hubless.adapters.ecs.garbage_collection import COLLECT_EVERY, DEFINITIONS_PER_CALL, FAMILIES_PER_CALL
 from hubless.domain.errors import CapacityUnavailableError
 from hubless.domain.profiles import Profile
 from hubless.ports.launcher import Launch, TaskPending
@@ -17,7 +17,7 @@ from tests.support.fakes import StoppedClock
 
 OLD, NEW = Profile("small", image="jupyter/r:1"), Profile("small", image="jupyter/r:2")
 HUGE = Profile("huge", cpus=500)
-LONG = DISUSED_AFTER + LOOK_EVERY
+LONG = UNUSED_AFTER + COLLECT_EVERY
 
 
 def a_launch(launch_id="l1", profile=OLD, owner="u1"):
@@ -59,7 +59,7 @@ def test_what_somebody_began_to_launch_by_less_than_a_day_ago_stays():
     run_and_end(cloud, a_launch())
     cloud.clock.advance(LONG)
     run_and_end(cloud, a_launch("l2"))  # by settings of before: a deployment is not everywhere at once
-    cloud.clock.advance(DISUSED_AFTER - timedelta(seconds=1))
+    cloud.clock.advance(UNUSED_AFTER - timedelta(seconds=1))
 
     assert cloud.launcher().garbage_collect([NEW]) == 0
     assert statuses(cloud) == [("jupyter/r:1", "ACTIVE")]
@@ -73,7 +73,7 @@ def test_who_launches_for_days_on_end_keeps_it_in_use():
     launcher = cloud.launcher()
     for number in range(9):
         launcher.launch(a_launch(f"l{number}"))
-        cloud.clock.advance(DISUSED_AFTER / 2)
+        cloud.clock.advance(UNUSED_AFTER / 2)
         for task in cloud.account.running():
             cloud.account.die(task["taskArn"])
         assert cloud.launcher().garbage_collect([NEW]) == 0
@@ -107,13 +107,13 @@ def test_another_hubs_definitions_stay():
 
 def test_a_few_go_at_once_and_in_the_end_all():
     cloud = a_cloud(homes=HOMES)
-    for number in range(2 * AT_ONCE + 3):
+    for number in range(2 * DEFINITIONS_PER_CALL + 3):
         run_and_end(cloud, a_launch(f"l{number}", owner=f"u{number}"))
         cloud.clock.advance(timedelta(seconds=1))
     cloud.clock.advance(LONG)
     launcher = cloud.launcher()
 
-    assert [launcher.garbage_collect([NEW]) for _ in range(4)] == [AT_ONCE, AT_ONCE, 3, 0]
+    assert [launcher.garbage_collect([NEW]) for _ in range(4)] == [DEFINITIONS_PER_CALL, DEFINITIONS_PER_CALL, 3, 0]
 
     assert {status for _, status in statuses(cloud)} == {"DELETE_IN_PROGRESS"}
     assert cloud.account.secrets("definitions/") == {}
@@ -130,7 +130,7 @@ def test_however_many_are_in_use_a_look_asks_for_a_few_and_the_next_goes_on_behi
     cloud = a_cloud(homes=HOMES)
     for number in range(3):
         run_and_end(cloud, a_launch(f"l{number}", owner=f"u{number}"))
-    many_that_run(cloud, 2 * LOOKS)
+    many_that_run(cloud, 2 * FAMILIES_PER_CALL)
     cloud.clock.advance(LONG)
     launcher, asked = cloud.launcher(), []
 
@@ -139,33 +139,43 @@ def test_however_many_are_in_use_a_look_asks_for_a_few_and_the_next_goes_on_behi
         launcher.garbage_collect([NEW])
         asked.append(cloud.account.count().get("ListTasks", 0))
 
-    assert asked == [LOOKS, LOOKS, 3, LOOKS]  # the fourth begins anew: something went
+    assert asked == [
+        FAMILIES_PER_CALL,
+        FAMILIES_PER_CALL,
+        3,
+        FAMILIES_PER_CALL,
+    ]  # the fourth begins anew: something went
     assert sum(status == "DELETE_IN_PROGRESS" for _, status in statuses(cloud)) == 3
-    assert sum(status == "ACTIVE" for _, status in statuses(cloud)) == 2 * LOOKS
+    assert sum(status == "ACTIVE" for _, status in statuses(cloud)) == 2 * FAMILIES_PER_CALL
 
 
 def test_where_all_that_is_left_is_in_use_it_is_looked_at_once_and_then_let_be():
     cloud = a_cloud(homes=HOMES)
-    many_that_run(cloud, LOOKS + 5)
+    many_that_run(cloud, FAMILIES_PER_CALL + 5)
     cloud.clock.advance(LONG)
     launcher = cloud.launcher()
     cloud.account.calls.clear()
 
     assert [launcher.garbage_collect([NEW]) for _ in range(5)] == [0] * 5
 
-    assert cloud.account.count()["ListTasks"] == LOOKS + 5
+    assert cloud.account.count()["ListTasks"] == FAMILIES_PER_CALL + 5
     assert len(cloud.account.secrets("definitions/")) == 1
 
 
 def test_what_is_on_offer_again_in_the_midst_of_a_look_stays():
     cloud = a_cloud(homes=HOMES)
-    for number in range(AT_ONCE + 5):
+    for number in range(DEFINITIONS_PER_CALL + 5):
         run_and_end(cloud, a_launch(f"l{number}", owner=f"u{number}"))
         cloud.clock.advance(timedelta(seconds=1))
     cloud.clock.advance(LONG)
     launcher = cloud.launcher()
 
-    assert [launcher.garbage_collect(offered) for offered in ([NEW], [OLD], [NEW], [NEW])] == [AT_ONCE, 0, 5, 0]
+    assert [launcher.garbage_collect(offered) for offered in ([NEW], [OLD], [NEW], [NEW])] == [
+        DEFINITIONS_PER_CALL,
+        0,
+        5,
+        0,
+    ]
 
 
 def test_what_was_looked_at_just_now_costs_nothing_to_look_at_again():
@@ -173,7 +183,7 @@ def test_what_was_looked_at_just_now_costs_nothing_to_look_at_again():
     launcher = cloud.launcher()
     launcher.garbage_collect([NEW])
     asked = len(cloud.account.calls)
-    cloud.clock.advance(LOOK_EVERY - timedelta(seconds=1))
+    cloud.clock.advance(COLLECT_EVERY - timedelta(seconds=1))
     launcher.garbage_collect([NEW])
     assert len(cloud.account.calls) == asked
 

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from hubless.adapters.dynamodb import keys, people
+from hubless.adapters.dynamodb import keys, user_records
 from hubless.adapters.dynamodb.database import Database, Found
 from hubless.adapters.dynamodb.keys import Key
 from hubless.adapters.dynamodb.table import GroupItem, Pointer, ServerItem
@@ -40,7 +40,7 @@ def keys_of(text: str | None) -> list[Key]:
     return [key for hold in _holds(text).values() for key in _where(hold)]
 
 
-def told(scopes: Iterable[str], text: str | None, found: Found) -> tuple[str, ...]:
+def with_current_names(scopes: Iterable[str], text: str | None, found: Found) -> tuple[str, ...]:
     """Return *scopes* under today's names, of which *found* holds what `keys_of` names."""
     return with_names_of_today(scopes, {kept: _name_now(hold, found) for kept, hold in _holds(text).items()})
 
@@ -58,7 +58,7 @@ def _hold(kept: str, identifier: str, accounts: Found) -> Hold:
     if kind != SERVER:
         return Hold(kind, identifier)
     name = value.partition("/")[2]
-    account = people.account_of(accounts, identifier)
+    account = user_records.account_of(accounts, identifier)
     return Hold(SERVER, identifier, account.servers.get(keys.map_key(name)) if account else None, name)
 
 
@@ -77,7 +77,7 @@ def _name_now(hold: Hold, found: Found) -> str | None:
     if hold.kind == GROUP:
         group = found.item(GroupItem, keys.group_item(hold.id))
         return None if group is None or group.gone else group.name
-    owner = people.account_of(found, hold.id)
+    owner = user_records.account_of(found, hold.id)
     if owner is None or hold.kind == USER:
         return None if owner is None else owner.name
     if hold.server_id is None:

@@ -68,7 +68,7 @@ def code_of(error: ClientError) -> str:
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
-def meaning_of(error: ClientError, limit: int) -> HublessError:
+def domain_error(error: ClientError, limit: int) -> HublessError:
     """Return the product's error for *error*, to be raised from it; *limit* is how many servers there is room for."""
     code, said = code_of(error), str(error.response.get("Error", {}).get("Message", ""))
     if code in _FULL:

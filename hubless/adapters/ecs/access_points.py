@@ -3,16 +3,16 @@
 from botocore.exceptions import ClientError
 
 from hubless.adapters.aws import Clients
-from hubless.adapters.ecs import translation
-from hubless.adapters.ecs.facts import Facts, Homes
+from hubless.adapters.ecs import error_translation
+from hubless.adapters.ecs.config import EcsConfig, HomeFileSystem
 from hubless.adapters.ecs.naming import digest
 
 
 class AccessPoints:
     """Makes access points at the first launch of an owner, and finds them again."""
 
-    def __init__(self, facts: Facts, homes: Homes, clients: Clients) -> None:
-        self._facts, self._homes, self._clients = facts, homes, clients
+    def __init__(self, config: EcsConfig, homes: HomeFileSystem, clients: Clients) -> None:
+        self._config, self._homes, self._clients = config, homes, clients
         self._known: dict[str, str] = {}
 
     def of(self, owner_id: str) -> str:
@@ -26,14 +26,14 @@ class AccessPoints:
         made_for = {"OwnerUid": self._homes.uid, "OwnerGid": self._homes.gid, "Permissions": "0700"}
         try:
             made = self._clients.efs.create_access_point(
-                ClientToken=digest("home", self._facts.hub, self._homes.file_system, owner_id),
+                ClientToken=digest("home", self._config.hub, self._homes.file_system, owner_id),
                 FileSystemId=self._homes.file_system,
                 PosixUser=owner,
                 RootDirectory={"Path": f"{self._homes.folder}/{owner_id}", "CreationInfo": made_for},
-                Tags=[{"Key": "hubless:hub", "Value": self._facts.hub}, {"Key": "hubless:owner", "Value": owner_id}],
+                Tags=[{"Key": "hubless:hub", "Value": self._config.hub}, {"Key": "hubless:owner", "Value": owner_id}],
             )
         except ClientError as error:
-            if translation.code_of(error) != "AccessPointAlreadyExists":
+            if error_translation.code_of(error) != "AccessPointAlreadyExists":
                 raise
             return str(error.response["AccessPointId"])
         return str(made["AccessPointId"])

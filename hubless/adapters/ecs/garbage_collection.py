@@ -8,50 +8,50 @@ from datetime import datetime, timedelta
 
 from hubless.adapters.aws import Clients
 from hubless.adapters.ecs import naming
-from hubless.adapters.ecs.facts import Facts
-from hubless.adapters.ecs.kinds import DISUSED_AFTER, Kinds
+from hubless.adapters.ecs.config import EcsConfig
+from hubless.adapters.ecs.definition_usage import UNUSED_AFTER, DefinitionUsage
 from hubless.ports.clock import Clock
 
-AT_ONCE = 10  # definitions a call: as many as ECS deletes at once
-LOOKS = (
+DEFINITIONS_PER_CALL = 10  # definitions a call: as many as ECS deletes at once
+FAMILIES_PER_CALL = (
     30  # families a call: with homes there may be one for each owner, and each that tasks still run by costs a question
 )
-LOOK_EVERY = timedelta(hours=1)  # a listing costs, and profiles change seldom
+COLLECT_EVERY = timedelta(hours=1)  # a listing costs, and profiles change seldom
 
 
-class DisusedDefinitions:
+class DefinitionGarbageCollector:
     """Deregisters definitions, and then deletes them."""
 
-    def __init__(self, facts: Facts, clients: Clients, clock: Clock) -> None:
-        self._facts, self._clients, self._clock = facts, clients, clock
-        self._kinds = Kinds(facts, clients)
+    def __init__(self, config: EcsConfig, clients: Clients, clock: Clock) -> None:
+        self._config, self._clients, self._clock = config, clients, clock
+        self._usage = DefinitionUsage(config, clients)
         self._all_done_at: datetime | None = None
         self._kind = ""  # where the last call stopped …
         self._walk: Iterator[int] | None = None  # … in the midst of that kind's families
         self._gone = 0  # since the first kind
 
-    def discard(self, kinds_in_use: Collection[str]) -> int:
-        """Put away up to `AT_ONCE` definitions of other kinds and return how many; nothing soon after all was done.
+    def collect(self, kinds_in_use: Collection[str]) -> int:
+        """Put away up to `DEFINITIONS_PER_CALL` definitions of other kinds and return how many; nothing soon after all was done.
 
-        It looks at `LOOKS` families at most, and the next call goes on behind them.
+        It looks at `FAMILIES_PER_CALL` families at most, and the next call goes on behind them.
         """
         now = self._clock.now()
-        if self._all_done_at is not None and now - self._all_done_at < LOOK_EVERY:
+        if self._all_done_at is not None and now - self._all_done_at < COLLECT_EVERY:
             return 0
-        used = self._kinds.all()
-        disused = [kind for kind in sorted(used) if kind not in kinds_in_use and now - used[kind] >= DISUSED_AFTER]
+        used = self._usage.all()
+        disused = [kind for kind in sorted(used) if kind not in kinds_in_use and now - used[kind] >= UNUSED_AFTER]
         gone = 0
-        for looks, put_away in enumerate(self._go_on(disused), 1):
-            gone += put_away
-            self._gone += put_away
-            if gone >= AT_ONCE or looks >= LOOKS:
+        for looks, deleted in enumerate(self._resume(disused), 1):
+            gone += deleted
+            self._gone += deleted
+            if gone >= DEFINITIONS_PER_CALL or looks >= FAMILIES_PER_CALL:
                 return gone
         if not self._gone:
             self._all_done_at = now
         self._kind, self._gone = "", 0
         return gone
 
-    def _go_on(self, kinds: Sequence[str]) -> Iterator[int]:
+    def _resume(self, kinds: Sequence[str]) -> Iterator[int]:
         """Yield, for each family from where the last call stopped, how many of its definitions were put away."""
         for kind in kinds:
             if kind < self._kind:
@@ -59,23 +59,23 @@ class DisusedDefinitions:
             if kind > self._kind or self._walk is None:
                 self._kind, self._walk = kind, self._discard(kind)
             try:
-                for put_away in self._walk:  # noqa: UP028 `yield from` would end the walk with this call
-                    yield put_away
+                for deleted in self._walk:  # noqa: UP028 `yield from` would end the walk with this call
+                    yield deleted
             except Exception:
                 self._walk = None  # this kind is begun again
                 raise
 
     def _discard(self, kind: str) -> Iterator[int]:
-        prefix, gone, is_run_by = naming.families_of(self._facts.hub, kind), 0, False
+        prefix, gone, has_task = naming.families_of(self._config.hub, kind), 0, False
         # Those that are inactive already were left by whoever died before deleting them.
         for status in ("ACTIVE", "INACTIVE"):
             for family in self._families(prefix, status):
-                is_used = status == "ACTIVE" and self._is_run_by(family)
-                put_away = 0 if is_used else self._put_away(family, status)
-                is_run_by, gone = is_run_by or is_used, gone + put_away
-                yield put_away
-        if not gone and not is_run_by:
-            self._kinds.remove(kind)
+                is_used = status == "ACTIVE" and self._has_task(family)
+                deleted = 0 if is_used else self._delete_some(family, status)
+                has_task, gone = has_task or is_used, gone + deleted
+                yield deleted
+        if not gone and not has_task:
+            self._usage.remove(kind)
 
     def _families(self, prefix: str, status: str) -> Iterator[str]:
         pages = self._clients.ecs.get_paginator("list_task_definition_families").paginate(
@@ -83,12 +83,14 @@ class DisusedDefinitions:
         )
         return (str(family) for page in pages for family in page["families"])
 
-    def _is_run_by(self, family: str) -> bool:
+    def _has_task(self, family: str) -> bool:
         """Say whether a task runs by the family. ECS's list may lag, which is no harm: a running task does without it."""
-        return bool(self._clients.ecs.list_tasks(cluster=self._facts.cluster, family=family, maxResults=1)["taskArns"])
+        return bool(self._clients.ecs.list_tasks(cluster=self._config.cluster, family=family, maxResults=1)["taskArns"])
 
-    def _put_away(self, family: str, status: str) -> int:
-        found = self._clients.ecs.list_task_definitions(familyPrefix=family, status=status, maxResults=AT_ONCE)
+    def _delete_some(self, family: str, status: str) -> int:
+        found = self._clients.ecs.list_task_definitions(
+            familyPrefix=family, status=status, maxResults=DEFINITIONS_PER_CALL
+        )
         arns = found["taskDefinitionArns"]
         if status == "ACTIVE":
             for arn in arns:

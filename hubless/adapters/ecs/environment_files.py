@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from hubless.adapters.aws import Clients
-from hubless.adapters.ecs.facts import Facts
+from hubless.adapters.ecs.config import EcsConfig
 from hubless.domain.errors import LaunchFailedError
 
 FILE, MARK = ".env", ".on-demand"
@@ -19,13 +19,13 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _VALUE = re.compile(r"[!-<>-~]+")
 
 
-class LaunchFiles:
+class EnvironmentFiles:
     """Writes, finds and removes what a launch has in the bucket."""
 
-    def __init__(self, facts: Facts, clients: Clients) -> None:
-        self._facts, self._clients = facts, clients
-        self._folder = f"launches/{facts.hub}/"
-        self._partition = facts.execution_role.split(":")[1] if ":" in facts.execution_role else "aws"
+    def __init__(self, config: EcsConfig, clients: Clients) -> None:
+        self._config, self._clients = config, clients
+        self._folder = f"launches/{config.hub}/"
+        self._partition = config.execution_role.split(":")[1] if ":" in config.execution_role else "aws"
 
     def put(self, launch_id: str, secrets: Mapping[str, str]) -> None:
         """Write the secrets of a launch; again is the same.
@@ -34,9 +34,9 @@ class LaunchFiles:
             LaunchFailedError: when a line cannot hold one.
         """
         body = "".join(_line(name, value) for name, value in sorted(secrets.items()))
-        encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": self._facts.key} if self._facts.key else {}
+        encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": self._config.key} if self._config.key else {}
         self._clients.s3.put_object(
-            Bucket=self._facts.bucket,
+            Bucket=self._config.bucket,
             Key=self._key(launch_id),
             Body=body.encode(),
             ContentType="text/plain",
@@ -45,19 +45,19 @@ class LaunchFiles:
 
     def reference(self, launch_id: str) -> str:
         """Return how a task names the file."""
-        return f"arn:{self._partition}:s3:::{self._facts.bucket}/{self._key(launch_id)}"
+        return f"arn:{self._partition}:s3:::{self._config.bucket}/{self._key(launch_id)}"
 
     def written_at(self, launch_id: str) -> datetime | None:
         """Return when the launch was last about to be started, or None when it is forgotten or never was."""
         # Listed and not read: the hub itself needs no right to read what it wrote.
-        found = self._clients.s3.list_objects_v2(Bucket=self._facts.bucket, Prefix=self._key(launch_id), MaxKeys=1)
+        found = self._clients.s3.list_objects_v2(Bucket=self._config.bucket, Prefix=self._key(launch_id), MaxKeys=1)
         at: datetime | None = found["Contents"][0]["LastModified"] if found.get("Contents") else None
         return at
 
     def launches(self) -> dict[str, datetime]:
         """Return every launch that has something here, and when it was last about to be started."""
         pages = self._clients.s3.get_paginator("list_objects_v2").paginate(
-            Bucket=self._facts.bucket, Prefix=self._folder
+            Bucket=self._config.bucket, Prefix=self._folder
         )
         found: dict[str, datetime] = {}
         for item in (item for page in pages for item in page.get("Contents") or ()):
@@ -68,17 +68,17 @@ class LaunchFiles:
 
     def remove(self, launch_id: str) -> None:
         """Remove all that the launch has here."""
-        self._clients.s3.delete_object(Bucket=self._facts.bucket, Key=self._key(launch_id))
-        self._clients.s3.delete_object(Bucket=self._facts.bucket, Key=self._key(launch_id, MARK))
+        self._clients.s3.delete_object(Bucket=self._config.bucket, Key=self._key(launch_id))
+        self._clients.s3.delete_object(Bucket=self._config.bucket, Key=self._key(launch_id, MARK))
 
-    def turn_to_demand(self, launch_id: str) -> None:
+    def mark_on_demand(self, launch_id: str) -> None:
         """Note that Spot had no place for the launch: however often it is tried again, it runs on demand."""
-        self._clients.s3.put_object(Bucket=self._facts.bucket, Key=self._key(launch_id, MARK), Body=b"")
+        self._clients.s3.put_object(Bucket=self._config.bucket, Key=self._key(launch_id, MARK), Body=b"")
 
     def is_on_demand(self, launch_id: str) -> bool:
         """Say whether that is noted."""
         key = self._key(launch_id, MARK)
-        return bool(self._clients.s3.list_objects_v2(Bucket=self._facts.bucket, Prefix=key, MaxKeys=1).get("Contents"))
+        return bool(self._clients.s3.list_objects_v2(Bucket=self._config.bucket, Prefix=key, MaxKeys=1).get("Contents"))
 
     def _key(self, launch_id: str, kind: str = FILE) -> str:
         return f"{self._folder}{launch_id}{kind}"

@@ -19,7 +19,7 @@ class Capacity(StrEnum):
 
 
 @value
-class Homes:
+class HomeFileSystem:
     """The EFS file system that holds the users' files: for each owner an access point and a folder of that id."""
 
     file_system: str
@@ -30,7 +30,7 @@ class Homes:
 
 
 @value
-class Facts:
+class EcsConfig:
     """Where and how servers run. *hub* tells this hub's things from another's in the same account and region."""
 
     hub: str
@@ -52,7 +52,7 @@ class Facts:
     port: int = 8888
     stop_seconds: int = 30  # from being asked to end to being killed
     key: str = ""  # KMS key of the launches' environments; empty for the bucket's own
-    homes: Homes | None = None
+    homes: HomeFileSystem | None = None
 
     def __post_init__(self) -> None:
         if not names.is_hub_name(self.hub):

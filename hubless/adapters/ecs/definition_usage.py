@@ -7,17 +7,17 @@ somebody last began to launch by that kind.
 from datetime import datetime, timedelta
 
 from hubless.adapters.aws import Clients
-from hubless.adapters.ecs.facts import Facts
+from hubless.adapters.ecs.config import EcsConfig
 
 # Whoever launches renews the mark in half of this time, so what is older than this nobody launches by.
-DISUSED_AFTER = timedelta(days=1)
+UNUSED_AFTER = timedelta(days=1)
 
 
-class Kinds:
+class DefinitionUsage:
     """Writes, lists and removes the marks."""
 
-    def __init__(self, facts: Facts, clients: Clients) -> None:
-        self._bucket, self._folder, self._clients = facts.bucket, f"definitions/{facts.hub}/", clients
+    def __init__(self, config: EcsConfig, clients: Clients) -> None:
+        self._bucket, self._folder, self._clients = config.bucket, f"definitions/{config.hub}/", clients
 
     def mark(self, kind: str) -> None:
         """Note that the kind is used now."""

@@ -21,7 +21,7 @@ def status_of(task: Mapping[str, Any], port: int) -> TaskStatus:
     return TaskRunning(f"{address}:{port}") if status in _UP and address else TaskPending()
 
 
-def is_to_run(task: Mapping[str, Any]) -> bool:
+def should_run(task: Mapping[str, Any]) -> bool:
     """Say whether nobody has asked *task* to end and it has not ended by itself."""
     return task.get("desiredStatus") != "STOPPED" and task.get("lastStatus") not in _OVER
 

@@ -13,8 +13,8 @@ from typing import Any
 
 from hubless.adapters.aws import Clients
 from hubless.adapters.ecs import naming
-from hubless.adapters.ecs.facts import Facts
-from hubless.adapters.ecs.kinds import DISUSED_AFTER, Kinds
+from hubless.adapters.ecs.config import EcsConfig
+from hubless.adapters.ecs.definition_usage import UNUSED_AFTER, DefinitionUsage
 from hubless.adapters.ecs.naming import CONTAINER, digest
 from hubless.adapters.ecs.sizes import size_for
 from hubless.domain.errors import LaunchFailedError
@@ -26,12 +26,12 @@ SERVICE_URL = "JUPYTERHUB_SERVICE_URL"
 _HOME = "home"
 
 
-class Definitions:
+class TaskDefinitions:
     """Builds and registers task definitions."""
 
-    def __init__(self, facts: Facts, clients: Clients, clock: Clock) -> None:
-        self._facts, self._clients, self._clock = facts, clients, clock
-        self._kinds = Kinds(facts, clients)
+    def __init__(self, config: EcsConfig, clients: Clients, clock: Clock) -> None:
+        self._config, self._clients, self._clock = config, clients, clock
+        self._usage = DefinitionUsage(config, clients)
         self._known: set[str] = set()
         self._marked: dict[str, datetime] = {}
 
@@ -65,16 +65,16 @@ class Definitions:
             self._content(launch.profile, launch.secrets.keys(), access_point),
             self._kind_of(launch.profile),
         )
-        return kind, f"{naming.families_of(self._facts.hub, kind)}{_digest(content)}", content
+        return kind, f"{naming.families_of(self._config.hub, kind)}{_digest(content)}", content
 
     def _kind_of(self, profile: Profile) -> str:
-        return _digest(self._content(profile, (), "" if self._facts.homes else None))
+        return _digest(self._content(profile, (), "" if self._config.homes else None))
 
     def _mark(self, kind: str) -> None:
         """Note that the kind is in use: before anything of it is there, and long before the note is too old."""
         now = self._clock.now()
-        if kind not in self._marked or now - self._marked[kind] >= DISUSED_AFTER / 2:
-            self._kinds.mark(kind)
+        if kind not in self._marked or now - self._marked[kind] >= UNUSED_AFTER / 2:
+            self._usage.mark(kind)
             self._marked[kind] = now
 
     def _is_there(self, family: str) -> bool:
@@ -83,14 +83,14 @@ class Definitions:
 
     def _register(self, family: str, content: dict[str, Any]) -> None:
         # Two who are here at once register the same twice: it does not matter which one runs.
-        tags = [{"key": "hubless:hub", "value": self._facts.hub}]
+        tags = [{"key": "hubless:hub", "value": self._config.hub}]
         self._clients.ecs.register_task_definition(family=family, tags=tags, **content)
 
     def _content(self, profile: Profile, secrets: Collection[str], access_point: str | None) -> dict[str, Any]:
-        facts = self._facts
+        config = self._config
         size = size_for(
-            cpus=profile.cpus or facts.cpus,
-            memory_bytes=profile.memory_bytes or facts.memory_bytes,
+            cpus=profile.cpus or config.cpus,
+            memory_bytes=profile.memory_bytes or config.memory_bytes,
             profile=profile.name,
         )
         return {
@@ -98,21 +98,23 @@ class Definitions:
             "requiresCompatibilities": ["FARGATE"],
             "cpu": str(size.cpu),
             "memory": str(size.memory),
-            "executionRoleArn": facts.execution_role,
-            "taskRoleArn": facts.task_role,
-            "runtimePlatform": {"operatingSystemFamily": "LINUX", "cpuArchitecture": facts.architecture},
+            "executionRoleArn": config.execution_role,
+            "taskRoleArn": config.task_role,
+            "runtimePlatform": {"operatingSystemFamily": "LINUX", "cpuArchitecture": config.architecture},
             "containerDefinitions": [self._container(profile, secrets, has_home=access_point is not None)],
             "volumes": [self._volume(access_point)] if access_point is not None else [],
         }
 
     def _container(self, profile: Profile, secrets: Collection[str], *, has_home: bool) -> dict[str, Any]:
-        facts = self._facts
+        config = self._config
         home = (
-            [{"sourceVolume": _HOME, "containerPath": facts.homes.mounted_at, "readOnly": False}] if facts.homes else []
+            [{"sourceVolume": _HOME, "containerPath": config.homes.mounted_at, "readOnly": False}]
+            if config.homes
+            else []
         )
         return {
             "name": CONTAINER,
-            "image": profile.image or facts.image,
+            "image": profile.image or config.image,
             "essential": True,
             "command": [*profile.command, *profile.args],
             # Variables of a definition come before those of a file: what is the launch's own must not be here.
@@ -121,9 +123,9 @@ class Definitions:
                 for name, value in sorted(profile.environment.items())
                 if name != SERVICE_URL and name not in secrets
             ],
-            "portMappings": [{"containerPort": facts.port, "protocol": "tcp"}],
+            "portMappings": [{"containerPort": config.port, "protocol": "tcp"}],
             "mountPoints": home if has_home else [],
-            "stopTimeout": facts.stop_seconds,
+            "stopTimeout": config.stop_seconds,
             # The root of the file system stays writable: people install packages. What no notebook needs goes.
             "readonlyRootFilesystem": False,
             "linuxParameters": {"initProcessEnabled": True, "capabilities": {"drop": ["NET_RAW"]}},
@@ -131,16 +133,16 @@ class Definitions:
             "logConfiguration": {
                 "logDriver": "awslogs",
                 "options": {
-                    "awslogs-group": facts.log_group,
-                    "awslogs-region": facts.region,
-                    "awslogs-stream-prefix": facts.hub,
+                    "awslogs-group": config.log_group,
+                    "awslogs-region": config.region,
+                    "awslogs-stream-prefix": config.hub,
                     "mode": "non-blocking",  # a log that is slow must not hold up a kernel
                 },
             },
         }
 
     def _health_check(self) -> dict[str, Any]:
-        url = f'"http://127.0.0.1:{self._facts.port}" + os.environ["JUPYTERHUB_SERVICE_PREFIX"] + "api"'
+        url = f'"http://127.0.0.1:{self._config.port}" + os.environ["JUPYTERHUB_SERVICE_PREFIX"] + "api"'
         code = f"import os, urllib.request; urllib.request.urlopen({url}, timeout=5)"
         return {
             "command": ["CMD", "python3", "-c", code],
@@ -152,7 +154,7 @@ class Definitions:
 
     def _volume(self, access_point: str) -> dict[str, Any]:
         efs = {
-            "fileSystemId": self._facts.homes.file_system if self._facts.homes else "",
+            "fileSystemId": self._config.homes.file_system if self._config.homes else "",
             "transitEncryption": "ENABLED",
             "authorizationConfig": {"accessPointId": access_point, "iam": "ENABLED"},
         }

@@ -11,7 +11,7 @@ from hubless.domain.errors import HublessError, InvalidRequestError, StoreUnavai
 VENDOR_ERRORS = (ClientError, BotoCoreError, PynamoDBException)
 _CONDITION_FAILED = {"ConditionalCheckFailedException", "ConditionalCheckFailed"}
 # Another transaction held one of the items: nothing was written, and trying again is right.
-_PASSING = {"TransactionConflict", "TransactionConflictException", "TransactionInProgressException"}
+_TRANSACTION_CONFLICTS = {"TransactionConflict", "TransactionConflictException", "TransactionInProgressException"}
 _REMEDIES: Mapping[str, str] = {
     "ResourceNotFoundException": "There is no such table here: deploy it, or look at the settings' table and region.",
     "AccessDeniedException": "The function's role may not do this: grant it the table.",
@@ -37,12 +37,12 @@ def code_of(error: Exception) -> str:
     )
 
 
-def is_broken_condition(error: Exception) -> bool:
+def is_condition_failed(error: Exception) -> bool:
     """Say whether a single write found another state than it named."""
     return code_of(error) in _CONDITION_FAILED
 
 
-def found_instead(error: BaseException | None) -> dict[str, Any] | None:
+def item_found(error: BaseException | None) -> dict[str, Any] | None:
     """Return the item that a single write found in another state than it named, where it asked for it and there is one.
 
     PynamoDB passes only a part of the answer on; the whole of it is with what its error came from.
@@ -54,24 +54,24 @@ def found_instead(error: BaseException | None) -> dict[str, Any] | None:
     return None
 
 
-def is_passing(error: Exception) -> bool:
+def is_transaction_conflict(error: Exception) -> bool:
     """Say whether nothing was written only because another transaction was at work."""
-    return code_of(error) in _PASSING or any(
-        reason is not None and reason.code in _PASSING for reason in _reasons(error)
+    return code_of(error) in _TRANSACTION_CONFLICTS or any(
+        reason is not None and reason.code in _TRANSACTION_CONFLICTS for reason in _reasons(error)
     )
 
 
-def broken(error: Exception) -> list[int]:
+def failed_positions(error: Exception) -> list[int]:
     """Return which items of a transaction found another state than they named, by position."""
     return [n for n, reason in enumerate(_reasons(error)) if reason is not None and reason.code in _CONDITION_FAILED]
 
 
-def in_words(error: Exception, table: str) -> HublessError:
+def domain_error(error: Exception, table: str) -> HublessError:
     """Return the product's error for *error*, to be raised from it."""
     code = next((r.code for r in _reasons(error) if r is not None), None) or code_of(error)
     if any(words in str(_vendor(error)) for words in _TOO_LARGE):
         return InvalidRequestError("This is more than one record can hold")
-    if code in _PASSING:
+    if code in _TRANSACTION_CONFLICTS:
         return StoreUnavailableError(f"The table {table} is too busy with this record; try again.")
     remedy = _REMEDIES.get(code, "")
     return StoreUnavailableError(f"The table {table} does not work ({code}). {remedy}".rstrip())
