@@ -35,6 +35,7 @@ _LAST_LINES = 15
 _PACKAGES_A_LINE = 20
 # These would lead the packages elsewhere than into the new environment.
 _MISLEADING = ("PYTHONHOME", "PYTHONPATH", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_USER", "UV_PYTHON", "UV_TARGET")
+_PIP_PACKAGE = ("Collecting ", "Processing ")  # from an index, or from a folder
 _UV_REPORTS = ("Downloading", "Building", "Prepared", "Installed")
 _REMEDY = (
     "Look whether this machine reaches PyPI (PIP_INDEX_URL or UV_INDEX_URL name a mirror), then run `hubless up` again. "
@@ -194,7 +195,7 @@ def _run(command: Sequence[str], lock: int, tell: Callable[[str], None]) -> None
             packages = 0
             for line in process.stdout or ():
                 said.append(line.rstrip())
-                packages += line.startswith("Collecting ")
+                packages += line.startswith(_PIP_PACKAGE)
                 if (progress := _progress(line, packages)) is not None:
                     tell(progress)
         except BaseException:
@@ -206,11 +207,11 @@ def _run(command: Sequence[str], lock: int, tell: Callable[[str], None]) -> None
 
 def _progress(line: str, packages: int) -> str | None:
     """Return what *line* of pip or uv says about the progress; None where that is nothing new."""
-    if line.startswith("Collecting ") and packages % _PACKAGES_A_LINE == 0:
+    if line.startswith(_PIP_PACKAGE) and packages % _PACKAGES_A_LINE == 0:
         return f"  {packages} packages downloaded"
     if line.startswith("Installing collected packages"):
-        return f"  installing {packages} packages"
-    return f"  {line.strip()}" if line.lstrip().startswith(_UV_REPORTS) else None
+        return "  installing the packages"
+    return f"  {line.strip()}" if line.startswith(_UV_REPORTS) else None
 
 
 def _failure(said: Sequence[str]) -> str:

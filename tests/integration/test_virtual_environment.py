@@ -91,6 +91,7 @@ def test_an_environment_is_made_once_and_found(tool, settings, tmp_path, monkeyp
 
     assert starts(ready) == "1.0"
     assert lines[0].startswith("Installing JupyterLab")
+    assert ("  installing the packages" if tool == "pip" else "  Installed 1 package in") in " ".join(lines)
     assert lines[-1] == "JupyterLab is installed."
     again = []
     assert prepare(read(settings.data), again.append, requirements=pinned).search_path == ready.search_path
