@@ -9,6 +9,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import secrets
 import shutil
 import subprocess
 import sys
@@ -34,7 +35,7 @@ _PREFIX = "jupyterlab-"
 _LAST_LINES = 15
 _PACKAGES_A_LINE = 20
 # These would lead the packages elsewhere than into the new environment.
-_MISLEADING = ("PYTHONHOME", "PYTHONPATH", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_USER", "UV_PYTHON", "UV_TARGET")
+_MISLEADING = ("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_USER")
 _PIP_PACKAGE = ("Collecting ", "Processing ")  # from an index, or from a folder
 _UV_REPORTS = ("Downloading", "Building", "Prepared", "Installed")
 _REMEDY = (
@@ -116,7 +117,7 @@ def _is_usable(environment: Path) -> bool:
 def _install(environment: Path, requirements: Path, tell: Callable[[str], None]) -> None:
     folder = environment.parent
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        _make_folder(folder)
         with _locked(folder / "lock", tell) as lock:
             if _is_usable(environment):  # another process was installing, and is done
                 return
@@ -133,6 +134,13 @@ def _install(environment: Path, requirements: Path, tell: Callable[[str], None])
             f"JupyterLab cannot be installed into {environment}: {error.strerror}. Give the folder to the user that runs the hub."
         ) from None
     tell("JupyterLab is installed.")
+
+
+def _make_folder(folder: Path) -> None:
+    """Make *folder* and what is above it; other users may enter, whatever the umask is: root's servers run as them."""
+    for path in reversed([path for path in (folder, *folder.parents) if not path.exists()]):
+        path.mkdir(exist_ok=True)
+        path.chmod(0o755)
 
 
 @contextlib.contextmanager
@@ -231,8 +239,7 @@ def _environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 def _lead(link: Path, environment: Path) -> None:
     """Make *link* lead to *environment*, at once for whoever follows it."""
-    draft = link.with_name(f"{link.name}.{os.getpid()}")
-    draft.unlink(missing_ok=True)
+    draft = link.with_name(f"{link.name}.{secrets.token_hex(4)}")
     draft.symlink_to(environment.name)
     draft.replace(link)
 

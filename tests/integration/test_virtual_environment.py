@@ -84,6 +84,8 @@ def test_an_environment_is_made_once_and_found(tool, settings, tmp_path, monkeyp
     if tool == "pip":
         monkeypatch.setenv("PATH", "/usr/bin:/bin")
         settings = read(settings.data)
+    for variable in ("PIP_TARGET", "PIP_PREFIX", "UV_TARGET", "UV_PYTHON", "PYTHONPATH"):
+        monkeypatch.setenv(variable, str(tmp_path / "elsewhere"))
     pinned, lines = requirements(tmp_path), []
 
     assert virtual_environment.must_be_installed(settings)
@@ -101,7 +103,12 @@ def test_an_environment_is_made_once_and_found(tool, settings, tmp_path, monkeyp
 
 def test_what_was_killed_half_way_begins_anew(settings, tmp_path):
     pinned = requirements(tmp_path)
-    killed = begin(settings.data, pinned, tmp_path, uv='mkdir -p "$OUT/bin" && touch "$OUT/bin/half" && exec sleep 600')
+    killed = begin(
+        settings.data,
+        pinned,
+        tmp_path,
+        uv='mkdir -p "$OUT/bin" && touch "$OUT/bin/python" "$OUT/bin/half" && exec sleep 600',
+    )
     (half,) = wait_for(settings.virtual_environments, "jupyterlab-*/bin/half")
     os.killpg(killed.pid, signal.SIGKILL)
     killed.wait()
@@ -110,6 +117,22 @@ def test_what_was_killed_half_way_begins_anew(settings, tmp_path):
 
     assert starts(ready) == "1.0"
     assert not half.exists()
+
+
+def test_an_orphaned_installer_is_waited_for(settings, tmp_path):
+    pinned, lines = requirements(tmp_path), []
+    killed = begin(
+        settings.data, pinned, tmp_path, uv='touch "$OUT.begun"; sleep 2; mkdir -p "$OUT"; touch "$OUT/late"'
+    )
+    wait_for(settings.virtual_environments, "*.begun")
+    killed.kill()
+    killed.wait()
+
+    ready = prepare(settings, lines.append, requirements=pinned)
+
+    assert lines[0].startswith("Another process is installing JupyterLab")
+    assert starts(ready) == "1.0"
+    assert list(settings.virtual_environments.glob("*/late")) == []
 
 
 def test_a_second_hub_waits_for_the_first_ones_installation(settings, tmp_path):
@@ -227,6 +250,17 @@ def test_where_servers_run_as_other_users_they_can_enter_it(settings, monkeypatc
     assert settings.virtual_environments.is_relative_to(settings.data)
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     assert parse("", settings.data).virtual_environments.is_relative_to(settings.data)
+
+
+def test_a_strict_umask_shuts_nobody_out(settings, tmp_path):
+    before = os.umask(0o077)
+    try:
+        ready = prepare(settings, print, requirements=requirements(tmp_path))
+    finally:
+        os.umask(before)
+    program = Path(shutil.which(PROGRAM, path=ready.search_path))
+    for path in (program, program.parent, program.parents[1], settings.virtual_environments):
+        assert path.stat().st_mode & 0o005 == 0o005, path
 
 
 def test_no_profile_that_needs_it_means_no_environment(settings, tmp_path):
