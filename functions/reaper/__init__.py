@@ -1,1 +1,1 @@
-"""The scheduled sweep."""
+"""The reaper function: runs the sweep on a schedule."""

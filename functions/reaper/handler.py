@@ -1,9 +1,9 @@
-"""Lambda's entry: the schedule."""
-# ruff: noqa: E402 the first line comes before what it is for
+"""The Lambda handler of reaper: scheduled events."""
+# ruff: noqa: E402 the garbage collector is off before the other imports
 
 import gc
 
-gc.disable()  # nothing that is loaded now is garbage: to look for some is a tenth of a cold start; `entry` turns it on again
+gc.disable()  # loaded modules are no garbage, and collecting takes a tenth of a cold start; `entry` enables it again
 
 import logging
 from collections.abc import Mapping
@@ -21,17 +21,15 @@ logger = logging.getLogger(__name__)
 
 @lru_cache(maxsize=1)
 def _apply_settings_once(hub: Hub) -> None:
-    """Make the admins and groups that settings name; new settings come with a deploy, and that with new environments."""
+    """Create admins and groups of settings, once per environment: new settings come with new environments."""
     apply_settings(hub)
 
 
 def _sweep(hub: Hub, event: Mapping[str, Any], context: Any) -> dict[str, Any]:
     try:
         _apply_settings_once(hub)
-    except (
-        HublessError
-    ) as why:  # another run may be at it; either way it is tried again, and servers are not to wait for it
-        logger.warning("what settings name could not be made: %s", why)
+    except HublessError as why:  # the next run retries; servers must not wait for it
+        logger.warning("cannot create the admins and groups of settings: %s", why)
     return handle(hub, event, time_left=timedelta(milliseconds=context.get_remaining_time_in_millis()))
 
 

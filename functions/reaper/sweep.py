@@ -1,8 +1,8 @@
 """Runs the sweep on a schedule.
 
-A sweep that has no time for all says so (`is_incomplete`) and nothing more is done about it here: the place is in the store, and the
-next run of the schedule, which comes within the minute, goes on from there. A message to ourselves would come a little
-sooner, but could be lost, be doubled, and go on for ever.
+A sweep without enough time reports `is_incomplete`. Its resume point is in the store, and the next scheduled run goes
+on from there within a minute. A message to this function would start a little sooner, but may be lost or repeated, or
+loop.
 """
 
 import logging
@@ -19,19 +19,19 @@ from hubless.services.reaping import SweepReport
 logger = logging.getLogger(__name__)
 
 
-# Kept back of the time that is left: a step that was begun is to end, and where we stopped is to be written.
+# Reserved from the remaining time for the last step and for storing the resume point.
 RESERVE = timedelta(seconds=15)
 
 
-def handle(hub: Hub, event: Mapping[str, Any], *, time_left: timedelta | None = None) -> dict[str, Any]:  # noqa: ARG001 a schedule says nothing
-    """Sweep once and return what was done; *time_left* says when this run is ended by force, if it is."""
+def handle(hub: Hub, event: Mapping[str, Any], *, time_left: timedelta | None = None) -> dict[str, Any]:  # noqa: ARG001 a schedule's event has no content
+    """Sweep once and return the report. *time_left* is the time until Lambda kills this run; None for no limit."""
     until = None if time_left is None else hub.clock.now() + time_left - RESERVE
     sweep = hub.reaping.sweep(until)
     measure(hub.metrics, sweep)
     try:
         hub.metrics.count(Metric.QUEUE_LENGTH, hub.queue.depth())
-    except StoreUnavailableError as away:  # what was done counts all the same
-        logger.warning("the queue's length is not known: %s", away)
+    except StoreUnavailableError as away:  # the sweep itself succeeded
+        logger.warning("cannot read queue depth: %s", away)
     done = asdict(sweep)
     if any(done[key] for key in ("reaped", "orphans", "stale_routes", "discarded", "is_incomplete")):
         logger.info("sweep: %s", done)
@@ -39,7 +39,7 @@ def handle(hub: Hub, event: Mapping[str, Any], *, time_left: timedelta | None = 
 
 
 def measure(metrics: Metrics, sweep: SweepReport) -> None:
-    """Tell the operators what a sweep saw and did; what it did not do is not told, as each metric costs by the hours it is told."""
+    """Count what a sweep found and did. Zeros are not counted, because CloudWatch bills metrics by the hour of use."""
     metrics.count(Metric.RUNNING_SERVERS, sweep.active)
     done = {Metric.CULLS: sweep.reaped, Metric.ORPHANS: sweep.orphans, Metric.STALE_ROUTES: sweep.stale_routes}
     for metric, times in done.items():

@@ -1,1 +1,1 @@
-"""What starts and stops servers, on messages and events."""
+"""The spawn function: starts and stops servers, on messages and task events."""

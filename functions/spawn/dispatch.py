@@ -1,4 +1,4 @@
-"""Does what the queue asks and follows launches; runs on SQS batches, on task events and, embedded, on ticks."""
+"""Dispatches messages, task events and ticks to the launching service; ticks come from the embedded worker only."""
 
 import json
 import logging
@@ -12,16 +12,16 @@ from hubless.domain.errors import RetryLaterError, StoreUnavailableError
 
 logger = logging.getLogger(__name__)
 
-LONGEST_PAUSE = timedelta(minutes=1)  # between two tries of what fails again and again
+LONGEST_PAUSE = timedelta(minutes=1)  # the longest back-off of a message that fails again and again
 
 RECONCILE_PENDING, RECONCILE_RUNNING = (
     "Follow",
     "Check",
-)  # the detail-types of ticks: what is under way, what is at rest
+)  # detail-types of ticks
 
 
 def handle(hub: Hub, event: Mapping[str, Any]) -> dict[str, Any]:
-    """Handle one event and return the SQS partial batch response: the records to be delivered again."""
+    """Handle *event* and return the SQS partial batch response: the records that SQS should deliver again."""
     if "Records" in event:
         failed = [record["messageId"] for record in event["Records"] if not _is_done(hub, record)]
         return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
@@ -35,32 +35,32 @@ def handle(hub: Hub, event: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _is_done(hub: Hub, record: Mapping[str, Any]) -> bool:
-    """Carry one record out; one that failed does not hold up its batch, and comes again after a pause."""
+    """Handle one record and say whether it succeeded; otherwise release it, so that SQS delivers it again later."""
     try:
         _carry_out(hub, record["body"])
     except RetryLaterError as later:
-        logger.info("a message waits: %s", later)
+        logger.info("record %s will be delivered again: %s", record.get("messageId"), later)
         pause = later.after
     except Exception:
-        logger.exception("record %s failed and will be delivered again", record.get("messageId"))
+        logger.exception("record %s failed; it will be delivered again", record.get("messageId"))
         pause = _pause_after(int(record["attributes"]["ApproximateReceiveCount"]))
     else:
         return True
     try:
         hub.queue.release(_receipt_of(record), pause, hub.clock.now())
-    except StoreUnavailableError as away:  # it comes again all the same, when its claim ends
-        logger.warning("record %s could not be put back: %s", record.get("messageId"), away)
+    except StoreUnavailableError as away:  # SQS delivers it again anyway when its visibility time-out ends
+        logger.warning("cannot release record %s: %s", record.get("messageId"), away)
     return False
 
 
 def _receipt_of(record: Mapping[str, Any]) -> str:
-    """Return by what the queue knows the claim: which of the queues it came from, where the record says so, is part of it."""
+    """Return the receipt of a record, with the name of its queue if the record has one."""
     _, _, queue = record.get("eventSourceARN", "").rpartition(":")
     return f"{queue}:{record['receiptHandle']}" if queue else str(record["receiptHandle"])
 
 
 def _carry_out(hub: Hub, body: str) -> None:
-    """Do what *body* asks: one of our messages, or an event that came by the queue."""
+    """Handle the body of a record: a message of the hub, or a task event that came through the queue."""
     facts = json.loads(body)
     if "detail-type" in facts:
         _observe(hub, facts)
@@ -71,7 +71,7 @@ def _carry_out(hub: Hub, body: str) -> None:
 def _observe(hub: Hub, event: Mapping[str, Any]) -> None:
     told = hub.read_event(event)
     if told is None:
-        logger.warning("an event of no known kind was ignored: %s", sorted(event)[:10])
+        logger.warning("ignored an event of an unknown kind with these keys: %s", sorted(event)[:10])
     else:
         hub.launching.on_task_event(told)
 

@@ -1,9 +1,9 @@
-"""Lambda's entry: SQS batches, and the task events of ECS. What is imported here and no sooner is the function's cold start."""
-# ruff: noqa: E402 the first line comes before what it is for
+"""The Lambda handler of spawn: SQS batches and ECS task events. The imports here are the function's cold start."""
+# ruff: noqa: E402 the garbage collector is off before the other imports
 
 import gc
 
-gc.disable()  # nothing that is loaded now is garbage: to look for some is a tenth of a cold start; `entry` turns it on again
+gc.disable()  # loaded modules are no garbage, and collecting takes a tenth of a cold start; `entry` enables it again
 
 from functions.spawn.dispatch import handle
 from hubless.bootstrap.cloud import entry

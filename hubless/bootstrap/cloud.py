@@ -1,4 +1,4 @@
-"""The hub in AWS: DynamoDB, SQS and ECS. And how its functions are made from it."""
+"""The hub in AWS: DynamoDB, SQS and ECS; and the entry points of its Lambda functions."""
 
 import gc
 from collections.abc import Callable, Mapping
@@ -42,12 +42,12 @@ SECRETS_ATTEMPTS = 8
 
 
 class CloudHub(Hub):
-    """A hub whose state is a table and whose servers are Fargate tasks."""
+    """A hub whose state is a DynamoDB table, and whose servers are Fargate tasks."""
 
-    message_is_lost_after = timedelta(minutes=2)  # a class of 2,000 waits nearly that long for its turns
+    message_is_lost_after = timedelta(minutes=2)  # a class of 2,000 waits nearly that long for its slots
     streams = False
-    progress_seconds = 20.0  # API Gateway waits for thirty
-    progress_poll_seconds = 1.0  # each look is two reads
+    progress_seconds = 20.0  # API Gateway's time-out is 30 seconds
+    progress_poll_seconds = 1.0  # each poll costs two reads
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class CloudHub(Hub):
         secrets: Mapping[str, str],
         text_of: Callable[[str], str] | None = None,
     ) -> None:
-        """Put a hub together; *text_of* reads a parameter that is no JSON object of secrets."""
+        """Create a hub; *text_of* returns the text of an SSM parameter."""
         super().__init__(settings)
         self._cloud, self._region, self._secrets, self._text_of = cloud, region, secrets, text_of
         self.edge_idle_timeout = timedelta(minutes=cloud.economy_idle_minutes)
@@ -67,25 +67,26 @@ class CloudHub(Hub):
         key = self._secrets.get("key", "")
         if len(key) < SHORTEST_KEY:
             raise StoreUnavailableError(
-                f"The parameter {self._cloud.secrets} holds no `key` of at least {SHORTEST_KEY} characters"
+                f"The parameter {self._cloud.secrets} has no `key` of at least {SHORTEST_KEY} characters"
             )
         return key.encode()
 
     @cached_property
     def front_secrets(self) -> tuple[str, ...]:
-        """Return the texts of which requests must bear one, two while it is changed; () where all may ask.
+        """Return the secrets of which requests must carry one: two during a rotation, () if none is needed.
 
         Raises:
-            StoreUnavailableError: when there are to be some, and they cannot be read.
+            StoreUnavailableError: when secrets are needed and cannot be read.
         """
         if not self._cloud.front:
             return ()
         if self._text_of is None:
-            raise StoreUnavailableError(f"Nothing here reads the parameter {self._cloud.front}: give the hub what does")
+            raise StoreUnavailableError(f"This hub cannot read the parameter {self._cloud.front}: pass it `text_of`")
         texts = trusted_headers.secrets_in(self._text_of(self._cloud.front))
         if not texts or min(map(len, texts)) < SHORTEST_KEY:
             raise StoreUnavailableError(
-                f"The parameter {self._cloud.front} must hold a text of at least {SHORTEST_KEY} characters, or two as JSON (`now` and `next`)"
+                f"The parameter {self._cloud.front} must have a secret of at least {SHORTEST_KEY} characters, or two in"
+                " JSON (`now` and `next`)"
             )
         return texts
 
@@ -230,7 +231,7 @@ class CloudHub(Hub):
 
     @property
     def active_limit(self) -> int:
-        """Return what settings say, or what a load balancer has room for where that is less."""
+        """Return the limit in settings, or the load balancer's capacity if that is lower."""
         wanted = super().active_limit
         if not self._cloud.alb_listener:
             return wanted
@@ -298,26 +299,25 @@ class CloudHub(Hub):
 
 
 class StreamingHub(CloudHub):
-    """A hub in the cloud whose answers are streamed. Lambda ends them after fifteen minutes, and bills each second of them."""
+    """A hub in the cloud with streamed responses. Lambda ends them after 15 minutes, and bills each second."""
 
     streams = True
-    progress_seconds = (
-        300.0  # longer than a start takes: each that is followed holds an environment, and an account has 1,000
-    )
+    # Longer than a start takes. Each stream occupies an environment, and an account has 1,000 of them.
+    progress_seconds = 300.0
 
 
 def build(kind: type[CloudHub] = CloudHub) -> CloudHub:
-    """Return the hub that the environment of a function tells of. Nothing is asked of AWS yet.
+    """Return the hub of a function's environment variables. It sends no request to AWS yet.
 
     Raises:
-        SettingsError: naming the variable or the key that is missing or wrong.
+        SettingsError: naming the variable or key that is missing or wrong.
     """
     cloud, here = cloud_settings(), runtime()
     return assemble(cloud, here.region, here.settings_file, kind)
 
 
 def assemble(cloud: CloudSettings, region: str, file: Path | None, kind: type[CloudHub] = CloudHub) -> CloudHub:
-    """Return the hub of which *cloud* tells, with the settings of *file*, for a function or for an operator's command.
+    """Return the hub of *cloud* with the settings of *file*, for a function or for an operator's command.
 
     Raises:
         SettingsError: naming the key that is missing or wrong.
@@ -328,16 +328,16 @@ def assemble(cloud: CloudSettings, region: str, file: Path | None, kind: type[Cl
 
 
 def open_secrets(cloud: CloudSettings, region: str) -> Mapping[str, str]:
-    """Return the hub's secrets by name, read when the first is asked for."""
+    """Return the hub's secrets by name; they are read at the first access."""
     return secrets_among(open_parameters(cloud, region), cloud)
 
 
 def open_parameters(cloud: CloudSettings, region: str) -> "SsmParameters":
-    """Return all parameters that the hub is told of, read when the first is asked for."""
+    """Return all SSM parameters of the hub; they are read at the first access."""
     from hubless.adapters.aws import Clients
     from hubless.adapters.ssm.parameters import SsmParameters
 
-    # A class that comes at once starts many environments at once, and SSM answers forty a second by default.
+    # A class that arrives at once starts many environments at once; SSM answers 40 requests a second by default.
     return SsmParameters(tuple(filter(None, (cloud.secrets, cloud.front))), Clients(region, attempts=SECRETS_ATTEMPTS))
 
 
@@ -354,10 +354,10 @@ def entry(
     prepare: Callable[[CloudHub], object],
     kind: type[CloudHub] = CloudHub,
 ) -> Callable[[Mapping[str, Any], Any], T]:
-    """Return what Lambda calls: *handle* with the hub.
+    """Return the function that Lambda calls: it calls *handle* with the hub, the event and the context.
 
-    The hub is put together now, and *prepare* asks it for all that every invocation needs: while Lambda starts the environment,
-    it gives a whole processor, however small the function.
+    The hub is created now, and *prepare* creates what every invocation needs: while an environment starts, Lambda gives
+    even a small function a full CPU.
     """
     from hubless.adapters.powertools.logs import Logs
 
@@ -366,7 +366,7 @@ def entry(
     with logs.failures():
         hub = build(kind)
         prepare(hub)
-    gc.freeze()  # what was made by now stays
+    gc.freeze()  # nothing created until now is ever garbage
     gc.enable()
 
     def handler(event: Mapping[str, Any], context: Any) -> T:

@@ -1,4 +1,4 @@
-"""What an edge in the cloud follows and reports to: the table alone."""
+"""The stores of an edge in the cloud: it reads routes from the table and reports to it."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -9,15 +9,15 @@ if TYPE_CHECKING:
     from hubless.ports.clock import Clock
     from hubless.ports.routes import RouteStore
 
-ANSWER_SECONDS = 2.0  # what an answer of the table may take: HAProxy is looked after in between
+ANSWER_SECONDS = 2.0  # time-out of the table: the edge also has to watch HAProxy
 
 
 def open_routes(
     table: str, region: str, endpoint: str = ""
 ) -> "tuple[RouteStore, Callable[[Mapping[ServerKey, datetime]], None]]":
-    """Return the route table in DynamoDB and where activity is reported; nothing is asked yet.
+    """Return the route table in DynamoDB and a function that reports activity; no request is sent yet.
 
-    The client itself asks once: who follows the table tries again by itself, and has HAProxy to look after meanwhile.
+    The client does not retry: the edge's agent retries by itself, and watches HAProxy meanwhile.
     """
     from hubless.adapters.dynamodb.database import Database
     from hubless.adapters.dynamodb.routes import DynamoRouteStore

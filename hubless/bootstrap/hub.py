@@ -1,4 +1,4 @@
-"""The hub: its services on the ports of a place, each made when it is first asked for."""
+"""The hub: its services on the ports of one platform, each created at its first use."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -53,44 +53,44 @@ if TYPE_CHECKING:
 
 
 class Hub(ABC):
-    """Everything that a function needs. A place (a machine, the cloud) gives the ports; the services are the same."""
+    """Everything that a function needs. A platform (a machine, the cloud) provides the ports; services are the same."""
 
     message_is_lost_after = timedelta(seconds=20)
-    """When the sweep asks again for a start that still waits; a stop sooner."""
+    """When the sweep sends the message of a waiting start again; a stop's message after a quarter of this time."""
 
     progress_seconds: float | None = None
-    """For how long an answer may follow a start; None for as long as that takes."""
+    """How long a progress stream may last; None for no limit."""
 
     edge_idle_timeout = timedelta(minutes=10)
-    """How long nothing needs an edge that may sleep before it does."""
+    """How long nothing needs the edge before the hub stops it, if it may."""
 
     streams = True
-    """Whether an answer reaches who asked as it is made, and not when it is whole."""
+    """Whether a response reaches the client while it is written, and not when it is complete."""
 
     progress_poll_seconds = 0.15
-    """How often whoever follows a start looks."""
+    """The interval at which a progress stream reads the server's record."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
 
-    # --- what a place gives ---
+    # --- provided by the platform ---
 
     @property
     @abstractmethod
     def key(self) -> bytes:
-        """Return the secret from which launches' tokens and the pages' are derived."""
+        """Return the secret from which tokens of launches and of pages are derived."""
 
     @property
     @abstractmethod
     def api_url(self) -> str:
-        """Return where servers reach the API."""
+        """Return the API's address for servers."""
 
     @abstractmethod
     def read_event(self, event: Mapping[str, Any]) -> "TaskEvent | None":
-        """Return what the launcher's side tells by itself, or None when *event* is about something else."""
+        """Return the task event in *event*, or None if *event* is about something else."""
 
     def is_reserved(self, name: str) -> bool:
-        """Say whether something that is no record of the hub waits for a user of that name: settings give it something."""
+        """Say whether settings give a role or a group to a user of that name, stored or not."""
         return any(name in role.users for role in self.settings.roles) or any(
             name in group.users for group in self.settings.groups.values()
         )
@@ -157,7 +157,7 @@ class Hub(ABC):
 
     @property
     def edge_machine(self) -> "EdgeMachine":
-        """Return the edge's machine; one that never sleeps where a place has no other."""
+        """Return the edge's machine; by default one that always runs."""
         from hubless.adapters.always_on_edge import AlwaysOnEdge
 
         return AlwaysOnEdge()
@@ -201,12 +201,12 @@ class Hub(ABC):
 
     @cached_property
     def origins(self) -> "Origins":
-        """Return where browsers find the hub, its users' servers and its services."""
+        """Return the addresses at which browsers reach the hub, servers and services."""
         return self.settings.origins
 
     @property
     def has_passwords(self) -> bool:
-        """Say whether users log in with passwords of their own."""
+        """Say whether each user has a password."""
         return self.settings.login.kind == "password"
 
     @cached_property
@@ -215,7 +215,7 @@ class Hub(ABC):
 
     @property
     def active_limit(self) -> int:
-        """Return how many servers may run at once; 0 for any number."""
+        """Return the maximum number of active servers; 0 for no limit."""
         return self.settings.servers.active_limit
 
     @cached_property
@@ -451,7 +451,7 @@ class Hub(ABC):
 
 
 def apply_settings(hub: Hub) -> None:
-    """Make what settings name and the store lacks: admins and groups."""
+    """Create admins and groups that settings name and the store does not have."""
     from hubless.domain.users import Group
     from hubless.services.identifiers import new_id
 

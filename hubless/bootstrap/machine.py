@@ -1,4 +1,4 @@
-"""The hub of one machine: SQLite and local processes."""
+"""The hub on one machine: SQLite and local processes."""
 
 from collections.abc import Callable, Mapping
 from functools import cached_property
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class MachineHub(Hub):
-    """A hub whose state is one SQLite file and whose servers are processes."""
+    """A hub whose state is one SQLite file, and whose servers are local processes."""
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
@@ -43,18 +43,18 @@ class MachineHub(Hub):
     def api_url(self) -> str:
         return f"{self.settings.local_url}/hub/api"
 
-    def read_event(self, event: Mapping[str, Any]) -> "TaskEvent | None":  # noqa: ARG002 processes tell nothing by themselves
+    def read_event(self, event: Mapping[str, Any]) -> "TaskEvent | None":  # noqa: ARG002 local processes send no events
         return None
 
     def is_reserved(self, name: str) -> bool:
-        """Say so also where this machine has files for the user."""
+        """Say also whether the name is a system user's, whose files the server would get."""
         from hubless.adapters.processes.accounts import is_system_user
 
         as_system_users = self.settings.servers.run_as_system_users
         return super().is_reserved(name) or is_system_user(name, as_system_users=as_system_users)
 
     def watcher(self) -> Callable[[], bool]:
-        """Return a cheap test of whether the store may have changed since it was last asked."""
+        """Return a cheap test that says whether the store may have changed since the last call."""
         return self._database.watcher()
 
     @cached_property
@@ -188,14 +188,14 @@ class MachineHub(Hub):
 
 
 def build(settings: Settings) -> MachineHub:
-    """Return the hub of one machine, with what settings name made in its store.
+    """Return the hub on one machine, with the admins and groups of its settings in the store.
 
     Raises:
-        StoreUnavailableError: when the data folder's database cannot be used.
-        SettingsError: when roles in *settings* hold a scope that does not exist.
+        StoreUnavailableError: when the database in the data folder cannot be used.
+        SettingsError: when a role in *settings* has a scope that does not exist.
     """
     hub = MachineHub(settings)
-    hub.roles  # noqa: B018 wrong roles stop the start
+    hub.roles  # noqa: B018 raises for wrong roles
     apply_settings(hub)
     return hub
 
@@ -208,7 +208,7 @@ def open_database(settings: Settings) -> "Database":
 
 
 def open_routes(settings: Settings) -> "tuple[RouteStore, Callable[[], bool]]":
-    """Return the route table and a cheap test of whether it may have changed: all that an edge's agent needs."""
+    """Return the route table, and a cheap test that says whether it may have changed, for the edge's agent."""
     from hubless.adapters.sqlite.routes import SqliteRouteStore
 
     database = open_database(settings)
@@ -223,7 +223,7 @@ def open_clock() -> "Clock":
 
 
 def open_activity(settings: Settings) -> "Activity":
-    """Return where an edge's agent reports who was active."""
+    """Return the service to which the edge's agent reports activity."""
     from hubless.adapters.sqlite.queue import SqliteQueue
     from hubless.adapters.sqlite.servers import SqliteServerStore
     from hubless.adapters.sqlite.users import SqliteUserStore

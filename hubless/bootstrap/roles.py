@@ -1,4 +1,4 @@
-"""The roles of a hub: the default ones, and what settings make of them."""
+"""The roles of a hub: the default ones, changed by settings."""
 
 from collections.abc import Mapping
 
@@ -10,10 +10,10 @@ from hubless.settings import Settings, SettingsError
 
 
 def role_table_of(settings: Settings) -> Mapping[str, Role]:
-    """Return the default roles with those of *settings* over them.
+    """Return the default roles, changed and extended by those of *settings*.
 
     Raises:
-        SettingsError: naming the custom scope that cannot be, or the role and the scope that does not exist.
+        SettingsError: naming a custom scope that is not allowed, or a role with a scope that does not exist.
     """
     _define_custom_scopes(settings)
     table = dict(roles_.DEFAULTS)

@@ -1,6 +1,6 @@
-"""Settings: frozen and typed, read from hubless.toml; nothing else of the product reads the environment.
+"""Settings: frozen and typed, read from hubless.toml. No other package reads the environment.
 
-A key that is unknown, of the wrong type or out of bounds stops the start with a sentence that names it.
+A key that is unknown, of the wrong type or out of range stops the start with an error that names it.
 """
 
 from hubless.settings.loading import DEFAULT_FILE, Settings, load, parse, read_text

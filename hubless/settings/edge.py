@@ -1,7 +1,4 @@
-"""What an edge that runs by itself is told, in its environment: docs/edge.md lists the variables.
-
-An edge in a container or on an instance has no file of settings; everything it needs are these few texts.
-"""
+"""Settings of an edge that runs in a container or on an instance, in environment variables (docs/edge.md)."""
 
 import re
 from collections.abc import Mapping
@@ -74,91 +71,94 @@ def _seconds(least: float, most: float) -> SettingType:
 
 @value
 class EdgeSettings:
-    """What one edge is told."""
+    """The settings of one edge."""
 
-    table: str = setting(None, NAME, "The hub's table in DynamoDB.")
-    region: str = setting(None, NAME, "Where the table is; AWS_REGION is read where this is not given.")
+    table: str = setting(None, NAME, "The hub's DynamoDB table.")
+    region: str = setting(None, NAME, "The table's region; the default is `AWS_REGION`.")
     api: str = setting(
         "",
         SettingType('an address such as https://api.example.org, without a path, or ""', _origin),
-        "The API, which gets all that has no route; without one that is answered with 503, and CloudFront asks the API.",
+        "The API, which gets every request without a route. Without it, such a request gets 503.",
     )
     api_name: str = setting(
         "",
-        SettingType('a host\'s name, or ""', _host),
-        "The name that the API's certificate bears and that it is asked by, where its address has another.",
+        SettingType('a host name, or ""', _host),
+        "The API's host name in its certificate and in requests, if it differs from that in its address.",
     )
     api_ca: str = setting(
-        "", TEXT, "A file of the authorities that the API's certificate is checked against; the system's without one."
+        "",
+        TEXT,
+        "A file with the certificate authorities that the API's certificate must have; empty for the system's.",
     )
     domain: str = setting(
         "",
-        SettingType('the name of a host such as "hub.example.org", or ""', _domain),
-        "The hub's host, below which each user and service has one of its own; without it they share it.",
+        SettingType('a host name such as "hub.example.org", or ""', _domain),
+        "The hub's host, if each user and each service has a subdomain of it; empty for one host for all.",
     )
     id: str = setting(
         "",
         TEXT,
-        "Under which it reports; no two at once may have the same. The host's name and something random without one.",
+        "The edge's id in its reports, which no other edge may have at the same time. The default is unique.",
     )
-    host: str = setting("0.0.0.0", NAME, "Where it listens.")  # noqa: S104 a container's whole point
-    port: int = setting("8080", PORT_TEXT, "Where it listens.")
+    host: str = setting("0.0.0.0", NAME, "The address to listen on.")  # noqa: S104 a container's purpose
+    port: int = setting("8080", PORT_TEXT, "The port to listen on.")
     trusted_proxies: tuple[str, ...] = setting(
-        "", NETWORKS_TEXT, "Who may say for whom requests are forwarded: the load balancer's or CloudFront's networks."
+        "", NETWORKS_TEXT, "The networks of proxies whose `X-Forwarded-*` headers the edge trusts."
     )
     host_header: str = setting(
         "",
-        SettingType('a header\'s name such as "x-hubless-host", or ""', _header),
-        "In which CloudFront hands on the Host that browsers sent. Only where nothing but CloudFront can reach the edge: it is believed.",
+        SettingType('a header name such as "x-hubless-host", or ""', _header),
+        "The header with the Host that the browser sent to CloudFront. Set it only if nobody else can reach the edge.",
     )
     health_path: str = setting(
         "/edge/health",
         SettingType('a path such as "/edge/health", or ""', _path),
-        "What a load balancer asks: 200 once routes are loaded, 503 before, when it leaves, and while it has not known the table for a minute.",
+        "The path of the health check: 503 before routes are loaded, while the edge drains, and after a minute without"
+        " the table; otherwise 200.",
     )
     poll_seconds: float = setting(
-        "1", _seconds(0.05, 3), "How often the table is asked for changes; docs/dynamodb.md says what that costs."
+        "1", _seconds(0.05, 3), "The interval at which the edge reads changes of the table (costs: docs/dynamodb.md)."
     )
     heartbeat_seconds: float = setting(
         "5",
         _seconds(0.05, 5),
-        "How often it says that it lives while nothing changes; after 10 seconds nobody waits for it.",
+        "The interval of its reports while nothing changes; after 10 seconds without one, nobody waits for it.",
     )
-    activity_seconds: float = setting("60", _seconds(0.05, 3600), "How often it reports who was active.")
-    drain_seconds: float = setting(
-        "30", _seconds(0, 7200), "For how long connections are kept when it is told to leave."
+    activity_seconds: float = setting(
+        "60", _seconds(0.05, 3600), "The interval at which it reports activity of servers."
     )
+    drain_seconds: float = setting("30", _seconds(0, 7200), "How long it keeps connections open after SIGTERM.")
     websocket_timeout_seconds: int = setting(
         "172800",
         of_text(count(60, 2_073_600), int),
         "How long a WebSocket may stay silent before HAProxy closes it (`timeout tunnel`).",
     )
     run_folder: str = setting(
-        "/run/hubless-edge", NAME, "Where HAProxy's configuration and socket are; a short path of its own."
+        "/run/hubless-edge", NAME, "The folder of HAProxy's configuration and socket; its path must be short."
     )
-    endpoint: str = setting("", URL, "Where DynamoDB is asked, for emulators.")
+    endpoint: str = setting("", URL, "The address of DynamoDB, for emulators.")
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = ENVIRON) -> "EdgeSettings":
-        """Return what *environ* says.
+        """Return the settings in *environ*.
 
         Raises:
-            SettingsError: naming the variable that is missing, unknown or wrong, and what is allowed.
+            SettingsError: naming the variable that is missing, unknown or wrong, and the allowed values.
         """
-        where_aws_runs_it = {variable("region"): environ[AWS_REGION]} if AWS_REGION in environ else {}
-        read = from_environment(cls, {**where_aws_runs_it, **environ}, EDGE_PREFIX)
+        from_aws = {variable("region"): environ[AWS_REGION]} if AWS_REGION in environ else {}
+        read = from_environment(cls, {**from_aws, **environ}, EDGE_PREFIX)
         if read.host_header and read.trusted_proxies:
             both = f"{variable('host_header')} and {variable('trusted_proxies')}"
             raise SettingsError(
-                f"{both} do not go together: either CloudFront alone reaches the edge, or proxies are named"
+                f"{both} exclude each other: use the first behind CloudFront, and the second behind other proxies"
             )
         if not read.api and (read.api_name or read.api_ca):
             raise SettingsError(
-                f"{variable('api_name')} and {variable('api_ca')} are nothing without {variable('api')}"
+                f"{variable('api_name')} and {variable('api_ca')} have no effect without {variable('api')}"
             )
         return read
 
 
 def variable(field: str) -> str:
-    """Return the name of the variable that a field is read from."""
+    """Return the name of a field's variable."""
     return EDGE_PREFIX + field.upper()

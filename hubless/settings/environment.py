@@ -1,4 +1,4 @@
-"""Settings from environment variables: for what runs where the infrastructure says in what it finds itself."""
+"""Settings from environment variables, for programs that the infrastructure starts."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -7,14 +7,14 @@ from typing import Any, TypeVar
 
 from hubless.settings.types import FLAG, NETWORKS, PORT, TEXTS, SettingsError, SettingType
 
-ENVIRON = os.environ  # noqa: TID251 the one place
+ENVIRON = os.environ  # noqa: TID251 the only place that reads it
 EDGE_PREFIX = "HUBLESS_EDGE_"
 _FLAGS = {"true": True, "false": False}
 T = TypeVar("T")
 
 
 def of_text(kind: SettingType, parse: Callable[[str], Any], allowed: str = "") -> SettingType:
-    """Return *kind* for values that come as texts; *parse* makes of one what a file would hold."""
+    """Return *kind* for values that are strings; *parse* turns a string into the value that a file would have."""
     return SettingType(allowed or kind.allowed, lambda given: kind.read(parse(given)))
 
 
@@ -25,22 +25,23 @@ def listed(text: str) -> list[str]:
 
 FLAG_TEXT = of_text(FLAG, lambda text: _FLAGS.get(text, text))
 PORT_TEXT = of_text(PORT, int)
-TEXTS_TEXT = of_text(TEXTS, listed, "texts with commas between them")
+TEXTS_TEXT = of_text(TEXTS, listed, "strings with commas between them")
 NETWORKS_TEXT = of_text(NETWORKS, listed, 'networks such as "10.0.0.0/8, 192.0.2.1", with commas between them')
 
 
 def from_environment(section: type[T], environ: Mapping[str, str], prefix: str, *, others: tuple[str, ...] = ()) -> T:
-    """Return the *section* whose settings *environ* holds, each in a variable of its name after *prefix*.
+    """Return the *section* with the settings in *environ*: each variable is a setting's name after *prefix*.
 
-    What is not there or empty has its default. Variables that begin with one of *others* are somebody else's.
+    A setting without a variable, or with an empty one, has its default. Variables that begin with one of *others* are
+    ignored.
 
     Raises:
-        SettingsError: naming the variable that is missing, unknown or wrong, and what is allowed.
+        SettingsError: naming the variable that is missing, unknown or wrong, and the allowed values.
     """
     known = {prefix + field.name.upper(): field for field in fields(section)}  # type: ignore[arg-type]
     for name in sorted(environ):
         if name.startswith(prefix) and name not in known and not name.startswith(others):
-            raise SettingsError(f"There is no setting {name}; there are {', '.join(known)}")
+            raise SettingsError(f"There is no setting {name}. The settings are {', '.join(known)}.")
     values = {}
     for name, field in known.items():
         if text := environ.get(name, ""):
@@ -51,7 +52,7 @@ def from_environment(section: type[T], environ: Mapping[str, str], prefix: str, 
 
 
 def as_environment(section: Any, prefix: str) -> dict[str, str]:
-    """Return the variables from which `from_environment` reads *section* again."""
+    """Return *section* as environment variables: the inverse of `from_environment`."""
     return {prefix + field.name.upper(): _text(getattr(section, field.name)) for field in fields(section)}
 
 

@@ -1,4 +1,4 @@
-"""From a file to `Settings`: every key is known, every value allowed, and what belongs together fits."""
+"""Loading: reads a file into `Settings`, and checks that keys are known, values allowed, and settings consistent."""
 
 import os
 import re
@@ -43,14 +43,14 @@ SHARED_PASSWORD = "HUBLESS_SHARED_PASSWORD"  # noqa: S105 a variable's name
 ENVIRONMENTS_OF_ROOT = Path("/var/lib/hubless/environments")
 ADMIN_PASSWORD = "HUBLESS_ADMIN_PASSWORD"  # noqa: S105 a variable's name
 _SERVICE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]*")
-_REACHED_BY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 compared with, not bound
+_REACHED_BY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 compared, not bound
 _KEPT = ("LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR")
 _Section = TypeVar("_Section")
 
 
 @value
 class Settings:
-    """All settings of a hub. *data* is the folder that holds everything it keeps."""
+    """All settings of a hub. *data* is the folder of its files."""
 
     data: Path
     hub: HubSettings = field(default_factory=HubSettings)
@@ -64,11 +64,11 @@ class Settings:
     groups: Mapping[str, GroupSettings] = field(default_factory=dict, hash=False)
     custom_scopes: Mapping[str, CustomScopeSettings] = field(default_factory=dict, hash=False)
     server_environment: Mapping[str, str] = field(default_factory=dict, hash=False)
-    """What servers see of the hub's own environment: never its secrets."""
+    """The part of the hub's environment that servers get: never its secrets."""
 
     @property
     def search_path(self) -> str:
-        """Return the folders in which servers' programs are looked for."""
+        """Return the PATH of servers."""
         return self.server_environment.get("PATH", os.defpath)
 
     @property
@@ -83,12 +83,12 @@ class Settings:
 
     @property
     def launches(self) -> Path:
-        """Return the folder of the launches' own folders."""
+        """Return the folder that has one folder per launch."""
         return self.data / "servers"
 
     @property
     def homes(self) -> Path:
-        """Return the folder of the users' files."""
+        """Return the folder of users' files."""
         return self.data / Path(self.servers.homes or "homes").expanduser()
 
     @property
@@ -104,42 +104,42 @@ class Settings:
 
     @property
     def local_url(self) -> str:
-        """Return the hub's address as programs on this machine reach it."""
+        """Return the hub's address for programs on this machine."""
         host = _REACHED_BY.get(self.hub.host, self.hub.host)
         return f"http://{f'[{host}]' if ':' in host else host}:{self.hub.port}"
 
     @property
     def url(self) -> str:
-        """Return the hub's address as people are told it."""
+        """Return the hub's address for people."""
         return self.hub.public_url or self.local_url
 
     @property
     def origins(self) -> Origins:
-        """Return where browsers find the hub, its users' servers and its services."""
+        """Return the addresses at which browsers reach the hub, servers and services."""
         return Origins(self.hub.public_url, self.hub.subdomains)
 
 
 def load(path: Path | None, data: Path, environ: Mapping[str, str] = ENVIRON) -> Settings:
-    """Return the settings of the file at *path*, or the defaults without one.
+    """Return the settings of the file at *path*, or the defaults if *path* is None.
 
     Raises:
-        SettingsError: naming the file, the line or the key that is wrong, and what is allowed.
+        SettingsError: naming the file, the line or the key that is wrong, and the allowed values.
     """
     return parse(read_text(path), data, environ, source=str(path or DEFAULT_FILE))
 
 
 def read_text(path: Path | None) -> str:
-    """Return the text of the file at *path*; without one, none.
+    """Return the text of the file at *path*, or "" if *path* is None.
 
     Raises:
-        SettingsError: naming the file and why it cannot be read.
+        SettingsError: naming the file and saying why it cannot be read.
     """
     if path is None:
         return ""
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:
-        raise SettingsError(f"{path} cannot be read: {error.strerror}") from None
+        raise SettingsError(f"Cannot read {path}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise SettingsError(f"{path} is not UTF-8 text") from None
 
@@ -153,10 +153,15 @@ def parse(
     secrets: Mapping[str, str] | None = None,
     defaults: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
 ) -> Settings:
-    """Return the settings that *text* holds; *source* is what errors call it.
+    """Return the settings in *text*.
 
-    *secrets* are what may stand outside the file, in *environ* where nothing else is said. *defaults* are those of a place, by
-    section and key as in the file, where they are not the usual ones.
+    Args:
+        text: a file's TOML text.
+        data: the folder of the hub's files.
+        environ: the environment, of which servers get a part.
+        source: the file's name in errors.
+        secrets: secrets by the name of their variable; the default is *environ*.
+        defaults: defaults that differ from the usual ones, by section and key, with values as in a file.
 
     Raises:
         SettingsError: as `load` does.
@@ -170,7 +175,7 @@ def parse(
 
 
 def _with(defaults: Mapping[str, Mapping[str, Any]], toml: dict[str, Any]) -> dict[str, Any]:
-    """Return *toml* with *defaults* where it is silent; what is wrong in it stays so, to be told of."""
+    """Return *toml* with *defaults* for missing keys; wrong values stay, so that a later check names them."""
     sections = {
         name: {**keys, **toml.get(name, {})} for name, keys in defaults.items() if isinstance(toml.get(name, {}), dict)
     }
@@ -178,7 +183,7 @@ def _with(defaults: Mapping[str, Mapping[str, Any]], toml: dict[str, Any]) -> di
 
 
 def parse_toml(text: str) -> dict[str, Any]:
-    """Return what *text* holds.
+    """Return the TOML document *text*.
 
     Raises:
         SettingsError: naming the line that is wrong.
@@ -234,8 +239,8 @@ def server_environment(environ: Mapping[str, str], data: Path, servers: ServersS
 def virtual_environments(data: Path, servers: ServersSettings) -> Path:
     """Return the folder in which `hubless up` makes virtual environments for servers.
 
-    Only the hub's own user may enter the data folder, so servers that run as other users need a folder outside it. Each hub has
-    a separate one, because it removes what it does not use.
+    Only the hub's own user may enter the data folder, so servers that run as other users need a folder outside it. Each
+    hub has a separate one, because it removes what it does not use.
     """
     if servers.run_as_system_users and os.geteuid() == 0:
         return ENVIRONMENTS_OF_ROOT / sha256(str(data))[:12]
@@ -243,10 +248,10 @@ def virtual_environments(data: Path, servers: ServersSettings) -> Path:
 
 
 def read_section(section: type[_Section], table: Any, where: str) -> _Section:
-    """Return the *section* that *table* holds; *where* is what errors call it.
+    """Return the *section* with the values of *table*; *where* is the section's name in errors.
 
     Raises:
-        SettingsError: naming the key that is missing, unknown or wrong, and what is allowed.
+        SettingsError: naming the key that is missing, unknown or wrong, and the allowed values.
     """
     if not isinstance(table, dict):
         raise SettingsError(f"{where} must be a table, as in [{where}]")
@@ -256,12 +261,12 @@ def read_section(section: type[_Section], table: Any, where: str) -> _Section:
             raise SettingsError(_unknown_key(where, key, known))
     for key, facts in known.items():
         if facts["default"] is None and key not in table:
-            raise SettingsError(f"{where} has no {key}, which it needs")
+            raise SettingsError(f"{where}.{key} is missing")
     return section(**{key: known[key]["kind"].value(given, f"{where}.{key}") for key, given in table.items()})
 
 
 def _named(section: type[_Section], toml: Mapping[str, Any], where: str) -> tuple[_Section, ...]:
-    """Return the entries of a list whose names must differ."""
+    """Return the entries of a list, whose names must be unique."""
     entries = toml.get(where, [])
     if not isinstance(entries, list):
         raise SettingsError(f"{where} must be a list of tables, each as in [[{where}]]")
@@ -288,15 +293,15 @@ def _check_unique(values: Iterable[str], what: str, *, secret: bool = False) -> 
     seen: set[str] = set()
     for one in values:
         if one in seen:
-            raise SettingsError(f"{what} is given twice" if secret else f'{what} "{one}" is given twice')
+            raise SettingsError(f"{what} is used twice" if secret else f'{what} "{one}" is used twice')
         seen.add(one)
 
 
 def _hub(hub: HubSettings) -> HubSettings:
     if hub.subdomains and not is_domain(host_in(urlsplit(hub.public_url).netloc)):
         raise SettingsError(
-            f'hub.subdomains needs hub.public_url to name a host below which there can be others, as in "https://hub.example.org",'
-            f' but that is "{hub.public_url}"'
+            'hub.subdomains needs a hub.public_url whose host can have subdomains, such as "https://hub.example.org",'
+            f' but it is "{hub.public_url}"'
         )
     return hub
 
@@ -306,17 +311,17 @@ def _login(login: LoginSettings, environ: Mapping[str, str]) -> LoginSettings:
         password = login.password or environ.get(SHARED_PASSWORD, "")
         if not password:
             raise SettingsError(
-                f'login.password is missing: login.kind = "shared-password" needs it, here or in {SHARED_PASSWORD}'
+                f'login.password is missing: login.kind = "shared-password" needs it, or the variable {SHARED_PASSWORD}'
             )
         if login.sign_up:
-            raise SettingsError('login.sign_up has no meaning where login.kind is "shared-password"')
+            raise SettingsError('login.sign_up has no effect if login.kind is "shared-password": remove it')
         admin_password = login.admin_password or environ.get(ADMIN_PASSWORD, "")
         if admin_password == password:
-            raise SettingsError("login.admin_password is the one that all share: choose another")
+            raise SettingsError("login.admin_password is the same as login.password: choose another")
         return replace(login, password=password, admin_password=admin_password)
     for key in ("password", "admin_password", "allow_users"):
         if getattr(login, key):
-            raise SettingsError(f'login.{key} has a meaning only where login.kind is "shared-password"')
+            raise SettingsError(f'login.{key} has an effect only if login.kind is "shared-password": remove it')
     return login
 
 
@@ -324,7 +329,7 @@ def _servers(servers: ServersSettings) -> ServersSettings:
     if servers.api_page_limit > servers.api_page_max_limit:
         raise SettingsError(
             f"servers.api_page_limit is {servers.api_page_limit}, "
-            f"more than servers.api_page_max_limit, which is {servers.api_page_max_limit}"
+            f"but it must be at most servers.api_page_max_limit, which is {servers.api_page_max_limit}"
         )
     return servers
 
@@ -354,7 +359,7 @@ def _profile(given: ProfileSettings) -> Profile:
 
 def _services(given: tuple[ServiceSettings, ...], environ: Mapping[str, str]) -> tuple[Service, ...]:
     tokens = {service.name: _token(service, environ) for service in given}
-    _check_unique(filter(None, tokens.values()), "services: one token", secret=True)
+    _check_unique(filter(None, tokens.values()), "services: a token", secret=True)
     services = tuple(_service(service, tokens[service.name]) for service in given)
     _check_unique((s.oauth_client_id for s in services if s.oauth_client_id), "services: the oauth_client_id")
     return services
@@ -363,7 +368,7 @@ def _services(given: tuple[ServiceSettings, ...], environ: Mapping[str, str]) ->
 def _token(service: ServiceSettings, environ: Mapping[str, str]) -> str:
     where = f"services.{service.name}.token"
     if service.token and service.token_env:
-        raise SettingsError(f"{where} and {where}_env cannot both be given")
+        raise SettingsError(f"{where} and {where}_env exclude each other: set only one of them")
     if service.token_env and service.token_env not in environ:
         raise SettingsError(f"{where}_env names {service.token_env}, which is not in the environment")
     token = environ[service.token_env] if service.token_env else service.token
@@ -378,7 +383,7 @@ def _service(given: ServiceSettings, token: str) -> Service:
     where = f"services.{given.name}"
     if not _SERVICE_NAME.fullmatch(given.name):
         raise SettingsError(
-            f"{where}.name may hold only letters, digits and . _ ~ -, and must start with one of the first"
+            f"{where}.name may have only letters, digits and . _ ~ -, and must start with a letter or digit"
         )
     client_id = given.oauth_client_id
     if client_id and not client_id.startswith("service-"):
@@ -408,7 +413,7 @@ def _check_roles(roles: tuple[RoleSettings, ...], services: tuple[ServiceSetting
     for role in roles:
         for name in role.services:
             if name not in names:
-                raise SettingsError(f'roles.{role.name}.services names "{name}", which is none of the services')
+                raise SettingsError(f'roles.{role.name}.services names "{name}", which is not in [[services]]')
 
 
 def _unknown_section(name: str) -> str:

@@ -1,4 +1,4 @@
-"""The sections of hubless.toml, each key with its kind, its default and its meaning."""
+"""The sections of hubless.toml: each key with its type, its default and its meaning."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -34,100 +34,109 @@ from hubless.settings.types import (
 class HubSettings:
     """The hub as a whole."""
 
-    name: str = setting("hubless", NAME, "What the pages call the hub")
+    name: str = setting("hubless", NAME, "The hub's name on its pages")
     host: str = setting(
         "127.0.0.1",
         NAME,
-        "Address to listen on; `0.0.0.0` for every one (`--host` comes before it)",
+        "Address to listen on; `0.0.0.0` for all (`--host` overrides it)",
     )
-    port: int = setting(8000, PORT, "Port to listen on (`--port` comes before it)")
-    workers: int = setting(1, count(1, 64), "Processes that answer requests (`--workers` comes before it)")
-    public_url: str = setting("", ORIGIN, "What browsers call the hub where something in front of it does TLS")
+    port: int = setting(8000, PORT, "Port to listen on (`--port` overrides it)")
+    workers: int = setting(1, count(1, 64), "Processes that answer requests (`--workers` overrides it)")
+    public_url: str = setting("", ORIGIN, "The hub's address for browsers, if a proxy in front of it does TLS")
     subdomains: bool = setting(
         False,
         FLAG,
-        "Whether each user and service has a host of its own below that of `public_url`, as docs/security.md explains",
+        "Whether each user and each service has a subdomain of the host in `public_url` (docs/security.md says why)",
     )
-    trusted_proxies: tuple[str, ...] = setting([], NETWORKS, "Whose `X-Forwarded-*` headers are believed")
+    trusted_proxies: tuple[str, ...] = setting(
+        [],
+        NETWORKS,
+        "Networks of proxies whose `X-Forwarded-*` headers the hub trusts. Otherwise all clients behind one proxy share"
+        " one lock-out counter",
+    )
     websocket_timeout: timedelta = setting(
         "48h", WEBSOCKET_TIMEOUT, "How long a WebSocket may stay silent before HAProxy closes it (`timeout tunnel`)"
     )
     cookie_max_age: timedelta = setting("14d", DURATION, "How long a browser stays logged in")
-    log_level: str = setting("info", choice("debug", "info", "warning", "error"), "How much is logged")
+    log_level: str = setting("info", choice("debug", "info", "warning", "error"), "The lowest level that is logged")
 
 
 @value
 class LoginSettings:
-    """Who may log in and how."""
+    """Logins."""
 
     kind: str = setting(
         "password",
         choice("password", "shared-password"),
-        "A password for each user, or one that all share",
+        "One password per user, or one password that all users share",
     )
     password: str = setting(
         "",
         SECRET,
-        "The shared password (or in the environment, as `HUBLESS_SHARED_PASSWORD`); `shared-password` only",
+        "The shared password, or set `HUBLESS_SHARED_PASSWORD`; only for `shared-password`",
     )
     admin_password: str = setting(
         "",
         SECRET,
-        "The password that `admins` must give instead (or `HUBLESS_ADMIN_PASSWORD`); `shared-password` only",
+        "The password of `admins`, or set `HUBLESS_ADMIN_PASSWORD`; only for `shared-password`",
     )
-    admins: tuple[str, ...] = setting([], USER_NAMES, "Users who are made admins when they log in")
-    sign_up: bool = setting(False, FLAG, "Whether strangers may make themselves an account; `password` only")
-    allow_users: tuple[str, ...] = setting([], USER_NAMES, "Who may log in with the shared password; empty for all")
+    admins: tuple[str, ...] = setting([], USER_NAMES, "Users who become admins when they log in")
+    sign_up: bool = setting(False, FLAG, "Whether anybody may create an account; only for `password`")
+    allow_users: tuple[str, ...] = setting(
+        [], USER_NAMES, "Users who may log in with the shared password; empty for everybody"
+    )
     max_failures: int = setting(
         10,
         count(1),
-        "Wrong guesses at a name from one address before it is locked there; ten times as many lock it everywhere",
+        "Wrong guesses at a name from one address that lock it there; ten times as many lock it everywhere",
     )
-    lock_for: timedelta = setting("10m", DURATION, "How long it is locked then")
+    lock_for: timedelta = setting("10m", DURATION, "How long a lock lasts")
 
 
 @value
 class ServersSettings:
     """Users' servers."""
 
-    named_limit: int = setting(5, count(0), "Named servers a user may have; 0 turns them off")
-    active_limit: int = setting(0, count(0), "Servers that may run at once in the whole hub; 0 for any number")
+    named_limit: int = setting(5, count(0), "Named servers per user; 0 disables named servers")
+    active_limit: int = setting(0, count(0), "Active servers in the whole hub; 0 for no limit")
     launch_timeout: timedelta = setting("60s", DURATION, "How long the launch of a process may take")
     start_timeout: timedelta = setting("60s", DURATION, "How long a server may take until it answers")
-    stop_timeout: timedelta = setting("15s", DURATION, "How long a server may take to end before it is killed")
-    stop_on_exit: bool = setting(False, FLAG, "Whether servers end with the hub (`--stop-servers-on-exit`)")
-    api_page_limit: int = setting(50, count(1), "Entries of an API page where the asker names no number")
-    api_page_max_limit: int = setting(200, count(1), "Entries of an API page at most")
-    homes: str = setting("", TEXT, "Folder of the users' files; empty for `homes` in the data folder")
+    stop_timeout: timedelta = setting("15s", DURATION, "How long a server may take to stop before the hub kills it")
+    stop_on_exit: bool = setting(False, FLAG, "Whether servers stop with the hub (`--stop-servers-on-exit`)")
+    api_page_limit: int = setting(50, count(1), "Entries of an API page if the request names no number")
+    api_page_max_limit: int = setting(200, count(1), "Maximum number of entries of an API page")
+    homes: str = setting("", TEXT, "Folder of users' files; empty for `homes` in the data folder")
     virtual_environment: str = setting(
         "",
         TEXT,
-        "Virtual environment with JupyterHub and JupyterLab; empty for one that `hubless up` makes where there is none",
+        "Virtual environment with JupyterHub and JupyterLab; empty for one that `hubless up` makes if there is none",
     )
     run_as_system_users: bool = setting(
         True,
         FLAG,
-        "Whether a hub that root runs starts the server of a user as the system user of that name",
+        "Whether a hub that runs as root starts each user's server as the system user of the same name",
     )
 
 
 @value
 class IdlePolicySettings:
-    """How long a server may be idle and how old it may grow; what is not set comes from further out."""
+    """How long a server may be idle and how old it may grow; a limit that is not set comes from the wider level."""
 
-    idle_after: timedelta | None = setting("", LIMIT, "Stop after so long without activity")
-    max_age: timedelta | None = setting("", LIMIT, "Stop after so long in any case")
+    idle_after: timedelta | None = setting("", LIMIT, "Stop the server after this time without activity")
+    max_age: timedelta | None = setting("", LIMIT, "Stop the server at this age")
 
 
 @value
 class CullingSettings:
-    """When servers are stopped by themselves. A profile's limits replace these, a user's replace both."""
+    """When the hub stops servers. A profile's limits replace these, and a user's limits replace both."""
 
-    idle_after: timedelta | None = setting("", LIMIT, "Stop a server after so long without activity; empty for never")
-    max_age: timedelta | None = setting("", LIMIT, "Stop a server after so long in any case; empty for never")
-    sweep_every: timedelta = setting("30s", DURATION, "How often that is looked at")
+    idle_after: timedelta | None = setting(
+        "", LIMIT, "Stop a server after this time without activity; empty for no limit"
+    )
+    max_age: timedelta | None = setting("", LIMIT, "Stop a server at this age; empty for no limit")
+    sweep_every: timedelta = setting("30s", DURATION, "How often the hub checks these limits")
     users: Mapping[str, IdlePolicySettings] = setting(
-        {}, TABLE, 'Limits of single users, as in `users = { alice = { idle_after = "8h" } }`'
+        {}, TABLE, 'Limits of individual users, as in `users = { alice = { idle_after = "8h" } }`'
     )
 
 
@@ -135,23 +144,23 @@ class CullingSettings:
 class TokensSettings:
     """API tokens."""
 
-    max_lifetime: timedelta | None = setting("", LIMIT, "How long a token may be valid; empty for ever")
+    max_lifetime: timedelta | None = setting("", LIMIT, "How long a token may be valid; empty for no limit")
 
 
 @value
 class ProfileSettings:
-    """One of `[[profiles]]`: what an admin offers to start. Without any there is one, `default`."""
+    """One of `[[profiles]]`: a kind of server that users can start. Without any, there is one, `default`."""
 
-    name: str = setting(None, NAME, "What the spawn API chooses by")
-    display_name: str = setting("", TEXT, "What the spawn page calls it; empty for the name")
+    name: str = setting(None, NAME, "The profile's name in `user_options` of the API")
+    display_name: str = setting("", TEXT, "The profile's name on the spawn page; empty for `name`")
     description: str = setting("", TEXT, "A sentence for the spawn page")
-    command: tuple[str, ...] = setting(["jupyterhub-singleuser"], COMMAND, "The program of the server")
-    args: tuple[str, ...] = setting([], TEXTS, "Its further arguments")
-    environment: Mapping[str, str] = setting({}, TEXT_TABLE, "Its further environment")
-    default_url: str = setting("/lab", TEXT, "Where a started server opens")
-    image: str = setting("", TEXT, "Its container image, on ECS; empty for the hub's own")
-    memory: int | None = setting("", SIZE, "Memory a server may use")
-    cpus: float | None = setting(0, CPUS, "Processors a server may use")
+    command: tuple[str, ...] = setting(["jupyterhub-singleuser"], COMMAND, "The server's program")
+    args: tuple[str, ...] = setting([], TEXTS, "More arguments of the program")
+    environment: Mapping[str, str] = setting({}, TEXT_TABLE, "More environment variables of the server")
+    default_url: str = setting("/lab", TEXT, "The page at which the server opens")
+    image: str = setting("", TEXT, "The server's container image, on ECS; empty for the hub's default")
+    memory: int | None = setting("", SIZE, "Memory that the server may use")
+    cpus: float | None = setting(0, CPUS, "CPUs that the server may use")
     idle_after: timedelta | None = setting("", LIMIT, "As in `[culling]`, for servers of this profile")
     max_age: timedelta | None = setting("", LIMIT, "As in `[culling]`, for servers of this profile")
 
@@ -160,49 +169,49 @@ class ProfileSettings:
 class ServiceSettings:
     """One of `[[services]]`: a program with a token, an OAuth client, or both."""
 
-    name: str = setting(None, NAME, "Its name, and its place under `/services/`")
-    url: str = setting("", URL, "Where it listens; the hub leads `/services/<name>/` there")
-    token: str = setting("", SECRET, "Its API token, which is its OAuth client secret too: 8 to 64 characters")
-    token_env: str = setting("", TEXT, "The environment variable that holds the token instead")
-    admin: bool = setting(False, FLAG, "Whether it may do all that admins may")
-    oauth_client_id: str = setting("", TEXT, "Its OAuth client id; empty for `service-<name>`")
+    name: str = setting(None, NAME, "The service's name, also in its prefix `/services/<name>/`")
+    url: str = setting("", URL, "The service's address; the edge routes `/services/<name>/` to it")
+    token: str = setting("", SECRET, "The service's API token and OAuth client secret: 8 to 64 characters")
+    token_env: str = setting("", TEXT, "The environment variable with the token, instead of `token`")
+    admin: bool = setting(False, FLAG, "Whether the service has the scopes of admins")
+    oauth_client_id: str = setting("", TEXT, "OAuth client id; empty for `service-<name>`")
     oauth_redirect_uri: str = setting(
         "",
         TEXT,
-        "Its OAuth redirect URI; empty for `/services/<name>/oauth_callback` where it has a URL",
+        "OAuth redirect URI; empty for `/services/<name>/oauth_callback` if the service has a URL",
     )
-    oauth_no_confirm: bool = setting(False, FLAG, "Whether users are sent to it without being asked")
-    oauth_client_allowed_scopes: tuple[str, ...] = setting([], TEXTS, "Scopes that it may ask users for")
-    info: Mapping[str, Any] = setting({}, TABLE, "Anything, for the services API")
-    display: bool = setting(True, FLAG, "Whether the pages list it")
+    oauth_no_confirm: bool = setting(False, FLAG, "Whether the hub skips the consent page")
+    oauth_client_allowed_scopes: tuple[str, ...] = setting([], TEXTS, "Scopes that the service may request from users")
+    info: Mapping[str, Any] = setting({}, TABLE, "Any values, for the services API")
+    display: bool = setting(True, FLAG, "Whether pages list the service")
 
 
 @value
 class RoleSettings:
-    """One of `[[roles]]`: scopes and who bears them. Scopes for `user` or `server` replace the default ones."""
+    """One of `[[roles]]`: scopes, and who has them. Scopes of `user` or `server` replace the default ones."""
 
-    name: str = setting(None, NAME, "Its name")
+    name: str = setting(None, NAME, "The role's name")
     description: str = setting("", TEXT, "A sentence for admins")
-    scopes: tuple[str, ...] = setting([], TEXTS, "What it allows")
-    users: tuple[str, ...] = setting([], USER_NAMES, "Users who bear it")
-    groups: tuple[str, ...] = setting([], TEXTS, "Groups whose members bear it")
-    services: tuple[str, ...] = setting([], TEXTS, "Services that bear it")
+    scopes: tuple[str, ...] = setting([], TEXTS, "The role's scopes")
+    users: tuple[str, ...] = setting([], USER_NAMES, "Users who have the role")
+    groups: tuple[str, ...] = setting([], TEXTS, "Groups whose members have the role")
+    services: tuple[str, ...] = setting([], TEXTS, "Services that have the role")
 
 
 @value
 class GroupSettings:
-    """One of `[groups]`: made at start where it does not exist; its users are added."""
+    """One of `[groups]`: the hub creates it at its start if it does not exist, with its users."""
 
-    users: tuple[str, ...] = setting([], USER_NAMES, "Its users")
-    properties: Mapping[str, Any] = setting({}, TABLE, "Anything, for the groups API")
+    users: tuple[str, ...] = setting([], USER_NAMES, "The group's users")
+    properties: Mapping[str, Any] = setting({}, TABLE, "Any values, for the groups API")
 
 
 @value
 class CustomScopeSettings:
-    """One of `[custom_scopes]`: a scope that the hub grants and shows like its own, and that services look for."""
+    """One of `[custom_scopes]`: a scope that the hub grants like its own, and that services check."""
 
-    description: str = setting(None, TEXT, "What it allows, for those who are asked to grant it")
-    subscopes: tuple[str, ...] = setting([], TEXTS, "Custom scopes that it contains")
+    description: str = setting(None, TEXT, "A sentence for the consent page that says what the scope allows")
+    subscopes: tuple[str, ...] = setting([], TEXTS, "Custom scopes that the scope contains")
 
 
 TABLES: dict[str, type] = {
@@ -218,4 +227,4 @@ LISTS: dict[str, type] = {
     "roles": RoleSettings,
 }
 NAMED: dict[str, type] = {"groups": GroupSettings, "custom_scopes": CustomScopeSettings}
-ELSEWHERE = frozenset({"stages"})  # what only a deployment reads (hubless.settings.stage)
+ELSEWHERE = frozenset({"stages"})  # only a deployment reads it (hubless.settings.stage)

@@ -1,4 +1,4 @@
-"""A stage: one hub in an AWS account, as `[stages.NAME]` of hubless.toml describes it. `cdk deploy` makes it."""
+"""Stages: a stage is one hub in an AWS account. `[stages.NAME]` of hubless.toml describes it, `cdk deploy` makes it."""
 
 import re
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ from hubless.settings.types import (
 )
 
 SECTION = "stages"
-CERTIFICATES_REGION = "us-east-1"  # CloudFront takes certificates and web ACLs from there alone
+CERTIFICATES_REGION = "us-east-1"  # the only region whose certificates and web ACLs CloudFront accepts
 _ACCOUNT = re.compile(r"[0-9]{12}")
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]")
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -36,9 +36,9 @@ _ZONE = re.compile(r"Z[A-Z0-9]{4,31}")
 _CERTIFICATE = re.compile(rf"arn:aws:acm:{CERTIFICATES_REGION}:[0-9]{{12}}:certificate/[0-9a-f-]+")
 _ZONE_NAME = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9][a-z]")
 _VPC, _SUBNET = re.compile(r"vpc-[0-9a-f]+"), re.compile(r"subnet-[0-9a-f]+")
-_LOG_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 180, 365, 731)  # what CloudWatch Logs allows, up to two years
-_TOP_LABELS = 2  # a name that somebody can own
-_NETWORK_SIZES = range(16, 23)  # a VPC's largest; the smallest that holds four subnets of a class's size
+_LOG_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 180, 365, 731)  # retention periods of CloudWatch Logs, up to two years
+_TOP_LABELS = 2  # labels of the shortest domain that one can own
+_NETWORK_SIZES = range(16, 23)  # from the largest VPC to the smallest with four subnets for a class
 
 
 def _matching(pattern: re.Pattern[str], allowed: str, *, needed: bool = False) -> SettingType:
@@ -74,7 +74,7 @@ def _network(given: Any) -> str:
 
 
 def _given(kind: SettingType, allowed: str) -> SettingType:
-    """Return *kind* without its word for "no limit": Fargate needs a size."""
+    """Return *kind* without its value for "no limit": Fargate needs a size."""
 
     def read(given: Any) -> Any:
         if not (size := kind.read(given)):
@@ -97,48 +97,49 @@ _GRAVITON = _matching(
 
 @value(kw_only=True)
 class StageSettings:
-    """One of `[stages]`: a hub in AWS. A hub on one machine takes no notice of it."""
+    """One of `[stages]`: a hub in AWS. A hub on one machine ignores it."""
 
     region: str = setting(
-        None, _matching(_REGION, 'a region such as "eu-central-1"', needed=True), "Where everything but CloudFront is"
+        None,
+        _matching(_REGION, 'a region such as "eu-central-1"', needed=True),
+        "The region of all resources except CloudFront",
     )
     account: str = setting(
-        "", _matching(_ACCOUNT, "an account's twelve digits"), "The account; empty for that of who deploys"
+        "", _matching(_ACCOUNT, "the 12 digits of an account"), "The account; empty for that of your credentials"
     )
     domain: str = setting(
         "",
-        SettingType('a name such as "hub.example.org", or ""', _domain),
-        "What browsers call the hub; empty for a name of CloudFront's",
+        SettingType('a domain such as "hub.example.org", or ""', _domain),
+        "The hub's domain for browsers; empty for a domain of CloudFront",
     )
     zone_id: str = setting(
         "",
         _matching(_ZONE, 'a hosted zone\'s id such as "Z0123456789"'),
-        "The Route 53 zone of `domain`, in which its records and its certificate's are made",
+        "The Route 53 zone of `domain`; the deployment adds records and a certificate",
     )
     zone_name: str = setting(
         "",
-        SettingType('a name such as "example.org", or ""', _domain),
-        "The name of that zone; empty for `domain` itself",
+        SettingType('a domain such as "example.org", or ""', _domain),
+        "The name of that zone; empty if it is `domain`",
     )
     certificate: str = setting(
         "",
         _matching(_CERTIFICATE, f"the ARN of a certificate in {CERTIFICATES_REGION}"),
-        "A certificate for `domain` (and `*.domain`) where no zone is given; records are then yours to make",
+        "A certificate for `domain` (and `*.domain`), instead of a zone; you make the DNS records yourself",
     )
     subdomains: bool = setting(
-        True, FLAG, "Whether each user has an origin of their own, `NAME.domain`; without a domain there is one for all"
+        True, FLAG, "Whether each user has a subdomain, `NAME.domain`; without a domain there is one host for all"
     )
     edge: str = setting(
         "economy",
         choice("economy", "fleet", "alb"),
-        "What leads to servers: one instance that sleeps when no server runs, HAProxy in several zones, or a load balancer (100 servers)",
+        "The edge: one instance that stops while no server runs, HAProxy in several zones, or a load balancer (100"
+        " servers)",
     )
-    instance_type: str = setting("t4g.nano", _GRAVITON, "The instance of `economy`")
-    sleep_after: int = setting(
-        10, count(2, 1440), "Minutes without a server after which the instance of `economy` is stopped"
-    )
-    fleet_least: int = setting(2, count(1, 50), "Edges of `fleet` that run all the time")
-    fleet_most: int = setting(6, count(1, 50), "Edges of `fleet` at most")
+    instance_type: str = setting("t4g.nano", _GRAVITON, "The type of the `economy` edge's instance")
+    sleep_after: int = setting(10, count(2, 1440), "Minutes without a server before the `economy` edge stops")
+    fleet_least: int = setting(2, count(1, 50), "Minimum number of edges of `fleet`")
+    fleet_most: int = setting(6, count(1, 50), "Maximum number of edges of `fleet`")
     websocket_timeout: timedelta = setting(
         "48h",
         WEBSOCKET_TIMEOUT,
@@ -147,63 +148,61 @@ class StageSettings:
     network: str = setting(
         "10.64.0.0/16",
         SettingType('a private network from /16 to /22 such as "10.64.0.0/16"', _network),
-        "Addresses of the VPC that is made",
+        "IP addresses of the new VPC",
     )
     vpc_id: str = setting(
         "",
-        _matching(_VPC, 'a VPC\'s id such as "vpc-0123abcd"'),
-        "A VPC that is there already, with `zones`, `public_subnets` and `private_subnets`",
+        _matching(_VPC, 'the id of a VPC such as "vpc-0123abcd"'),
+        "An existing VPC, with `zones`, `public_subnets` and `private_subnets`",
     )
     zones: tuple[str, ...] = setting(
         [],
         _all_matching(_ZONE_NAME, 'a list of zones such as "eu-central-1a"'),
-        "Availability zones: those of the subnets in their order, or of the VPC that is made; empty for its first two",
+        "Availability zones of the subnets, in their order, or of the new VPC; empty for the region's first two",
     )
     public_subnets: tuple[str, ...] = setting(
         [],
         _all_matching(_SUBNET, "a list of subnets' ids"),
-        "Its subnets with a way to the internet, one in each zone: where servers run",
+        "Subnets with a route to the internet, one per zone: servers run there",
     )
     private_subnets: tuple[str, ...] = setting(
         [],
         _all_matching(_SUBNET, "a list of subnets' ids"),
-        "Its subnets without one, with endpoints for DynamoDB and S3: where edges run",
+        "Subnets without one, with endpoints for DynamoDB and S3, one per zone: edges run there",
     )
     image: str = setting(
         "", TEXT, "The image of profiles that name none; empty for images/singleuser, which the deployment builds"
     )
-    architecture: str = setting("ARM64", choice("X86_64", "ARM64"), "What servers' images are made for")
-    cpus: float = setting(
-        0.5, _given(CPUS, "a number of processors such as 0.5 or 2"), "Processors of profiles that name none"
-    )
+    architecture: str = setting("ARM64", choice("X86_64", "ARM64"), "The CPU architecture of servers' images")
+    cpus: float = setting(0.5, _given(CPUS, "a number of CPUs such as 0.5 or 2"), "CPUs of profiles that name none")
     memory: int = setting("2G", _given(SIZE, 'a size such as "512M" or "2G"'), "Memory of profiles that name none")
-    capacity: str = setting("fargate", choice("fargate", "spot", "spot-or-fargate"), "On what servers run")
-    homes: bool = setting(True, FLAG, "Whether users' files are kept, on EFS; without, they go with the server")
-    expected_servers: int = setting(20, count(1, 100_000), "Servers at once that quotas are checked for")
+    capacity: str = setting("fargate", choice("fargate", "spot", "spot-or-fargate"), "The capacity that servers run on")
+    homes: bool = setting(True, FLAG, "Whether users' files are stored on EFS; otherwise they are lost with the server")
+    expected_servers: int = setting(20, count(1, 100_000), "Number of active servers for which preflight checks quotas")
     snap_start: bool = setting(
-        False, FLAG, "Whether the api's function starts from a snapshot: sooner, for some $2 a month"
+        False, FLAG, "Whether Lambda starts the API from a snapshot: faster, for about $2 a month"
     )
     front_turn: int = setting(
-        0, count(0), "Raised by one to have CloudFront read anew what only it says to the API (docs/cloud.md)"
+        0, count(0), "Raise this by one so that CloudFront reads its secret for the API again (docs/cloud.md)"
     )
     streams_at_once: int = setting(
         0,
         count(0),
-        "Starts that scripts may follow at once, kept apart from all else as Lambda's reserved concurrency; 0 for as many as the account has",
+        "Progress streams at the same time, as reserved concurrency of their function; 0 for no reservation",
     )
     waf: bool = setting(
         False,
         FLAG,
-        "Whether AWS WAF limits how often one address may try to log in, for $6 a month and 60 cents a million requests",
+        "Whether AWS WAF limits logins per IP address, for $6 a month and 60 cents per million requests",
     )
-    waf_rate: int = setting(300, count(10, 20_000_000), "Log-ins that one address may try in five minutes")
-    alarm_email: str = setting("", _matching(_EMAIL, "an e-mail address"), "Who is told of alarms")
+    waf_rate: int = setting(300, count(10, 20_000_000), "Login attempts per IP address in five minutes")
+    alarm_email: str = setting("", _matching(_EMAIL, "an e-mail address"), "The address that gets alarms")
     monthly_budget: int = setting(
-        0, count(0), "Dollars a month from 80 % of which that address is told of the spend; 0 for no limit"
+        0, count(0), "Dollars a month; at 80 % of it, AWS sends a mail to that address; 0 for no budget"
     )
-    keep_data: bool = setting(True, FLAG, "Whether `cdk destroy` leaves the table, the users' files and the secrets")
+    keep_data: bool = setting(True, FLAG, "Whether `cdk destroy` keeps the table, users' files and secrets")
     log_days: int = setting(
-        30, SettingType(f"one of {', '.join(map(str, _LOG_DAYS))}", _log_days), "Days for which logs are kept"
+        30, SettingType(f"one of {', '.join(map(str, _LOG_DAYS))}", _log_days), "Days for which AWS keeps logs"
     )
 
 
@@ -216,25 +215,25 @@ class Stage:
 
     @property
     def hub(self) -> str:
-        """Return what tells this hub's things from another's in the account."""
+        """Return the hub's name, which distinguishes its resources in the account."""
         return f"hubless-{self.name}"
 
     @property
     def has_subdomains(self) -> bool:
-        """Say whether each user has an origin of their own."""
+        """Say whether each user has a subdomain."""
         return bool(self.settings.domain) and self.settings.subdomains
 
     def is_in_zone(self) -> bool:
-        """Say whether the domain is the zone or lies in it."""
+        """Say whether the domain is the zone's name or lies in the zone."""
         zone = self.settings.zone_name or self.settings.domain
         return self.settings.domain == zone or self.settings.domain.endswith(f".{zone}")
 
 
 def load_stage(file: Path | None, name: str = "") -> Stage:
-    """Return the stage of that *name*; without one, the only one of *file*.
+    """Return the stage of that *name*, or the only stage of *file* if *name* is empty.
 
     Raises:
-        SettingsError: naming the file and the key that is missing, unknown or wrong, and what is allowed.
+        SettingsError: naming the file and the key that is missing, unknown or wrong, and the allowed values.
     """
     return _chosen(load_stages(file), name, str(file or DEFAULT_FILE))
 
@@ -243,7 +242,7 @@ def load_stages(file: Path | None) -> dict[str, Stage]:
     """Return the stages of *file* by name.
 
     Raises:
-        SettingsError: naming the file and the key that is missing, unknown or wrong, and what is allowed.
+        SettingsError: naming the file and the key that is missing, unknown or wrong, and the allowed values.
     """
     text = read_text(file)
     try:
@@ -256,7 +255,7 @@ def load_stages(file: Path | None) -> dict[str, Stage]:
 def _chosen(stages: Mapping[str, Stage], name: str, source: str) -> Stage:
     if not stages:
         raise SettingsError(
-            f"{source} has no [{SECTION}.NAME], which says what to deploy: docs/deploy.md has one to begin with"
+            f"{source} has no [{SECTION}.NAME], which says what to deploy: copy one from docs/deploy.md"
         )
     if name not in stages and (name or len(stages) > 1):
         asked = f"has no [{SECTION}.{name}]" if name else "has several stages"
@@ -267,7 +266,7 @@ def _chosen(stages: Mapping[str, Stage], name: str, source: str) -> Stage:
 def _stage(name: str, table: Any) -> Stage:
     where = f"{SECTION}.{name}"
     if not names.is_hub_name(f"hubless-{name}"):
-        raise SettingsError(f"{where}: a stage's name has 1 to 24 of a-z, 0-9 and single hyphens")
+        raise SettingsError(f"{where}: a stage's name must have 1 to 24 of a-z, 0-9 and single hyphens")
     stage = Stage(name, read_section(StageSettings, table, where))
     for wrong, why in _contradictions(stage):
         if wrong:
@@ -276,7 +275,7 @@ def _stage(name: str, table: Any) -> Stage:
 
 
 def _contradictions(stage: Stage) -> list[tuple[bool, str]]:
-    """Return what does not go together, each with why."""
+    """Return settings that contradict each other: whether they do, and the end of the error."""
     given = stage.settings
     own_vpc, own_subnets = (
         (given.zones, given.public_subnets, given.private_subnets),
@@ -285,40 +284,43 @@ def _contradictions(stage: Stage) -> list[tuple[bool, str]]:
     return [
         (
             bool(given.zone_id or given.certificate) and not given.domain,
-            ".domain is missing: a zone or a certificate is for a domain",
+            ".domain is missing: zone_id and certificate need it",
         ),
         (
             bool(given.domain) and not (given.zone_id or given.certificate),
-            ".domain needs zone_id, the Route 53 zone in which its records are made, or certificate, one that you have",
+            ".domain needs zone_id, the Route 53 zone for its records, or certificate, an existing one",
         ),
         (
             bool(given.zone_id and given.certificate),
-            ".certificate is made by itself where zone_id is given: leave one of them out",
+            ".certificate and zone_id exclude each other: with a zone the deployment makes the certificate",
         ),
-        (bool(given.zone_name) and not given.zone_id, ".zone_name has a meaning only with zone_id"),
+        (bool(given.zone_name) and not given.zone_id, ".zone_name has an effect only with zone_id"),
         (
             bool(given.zone_id) and not stage.is_in_zone(),
-            f'.domain "{given.domain}" does not lie in the zone "{given.zone_name}"',
+            f'.domain "{given.domain}" is not in the zone "{given.zone_name}"',
         ),
         (
             stage.has_subdomains and not is_domain(given.domain),
-            f'.domain "{given.domain}" leaves no room for hosts below it: choose a shorter one, or subdomains = false',
+            f'.domain "{given.domain}" is too long for subdomains: choose a shorter one, or subdomains = false',
         ),
         (
             given.fleet_least > given.fleet_most,
-            f".fleet_least is {given.fleet_least}, more than fleet_most, which is {given.fleet_most}",
+            f".fleet_least is {given.fleet_least}, but it must be at most fleet_most, which is {given.fleet_most}",
         ),
         (
             bool(given.vpc_id) != bool(own_subnets),
-            ".vpc_id, zones, public_subnets and private_subnets belong together: give all or none",
+            ".vpc_id, zones, public_subnets and private_subnets belong together: set all or none",
         ),
         (
             bool(given.vpc_id) and len({len(part) for part in own_vpc}) != 1,
-            ".zones, public_subnets and private_subnets must have as many entries as each other: one a zone",
+            ".zones, public_subnets and private_subnets must have the same number of entries: one per zone",
         ),
         (
             bool(given.zones) and len(given.zones) < 2 and given.edge != "economy",  # noqa: PLR2004 zones
-            f'.zones must be two at least where edge is "{given.edge}"',
+            f'.zones must have at least two entries if edge is "{given.edge}"',
         ),
-        (bool(given.monthly_budget) and not given.alarm_email, ".monthly_budget needs alarm_email: who is told"),
+        (
+            bool(given.monthly_budget) and not given.alarm_email,
+            ".monthly_budget needs alarm_email, which gets the mail",
+        ),
     ]

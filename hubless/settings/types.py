@@ -1,4 +1,4 @@
-"""What a setting's value may be: each kind says it in words and turns the value into what the code uses."""
+"""Types of settings: each checks a value, describes the allowed values, and converts the value for the code."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -28,17 +28,17 @@ class SettingsError(Exception):
 
 @value
 class SettingType:
-    """A kind of value; *read* raises ValueError or TypeError for what is not *allowed*."""
+    """A type of value; *read* converts a value, and raises ValueError or TypeError if it is not *allowed*."""
 
     allowed: str  # completes «it must be …»
     read: Callable[[Any], Any]
-    secret: bool = False  # never shown, not even where it is wrong
+    secret: bool = False  # errors never show the value
 
     def value(self, given: Any, key: str) -> Any:
-        """Return what the code uses for *given*.
+        """Return *given*, the value of *key*, as the code uses it.
 
         Raises:
-            SettingsError: naming *key*, what was given and what is allowed.
+            SettingsError: naming *key*, the value and the allowed values.
         """
         try:
             return self.read(given)
@@ -144,7 +144,7 @@ def _origin(given: Any) -> str:
         raise ValueError
     if parts.path.strip("/") or parts.query or parts.fragment:
         raise ValueError
-    # As browsers write it in `Origin`, with which it is compared.
+    # In the form of a browser's `Origin` header, because it is compared with that.
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     port = "" if parts.port in {None, _DEFAULT_PORTS[parts.scheme]} else f":{parts.port}"
     return f"{parts.scheme}://{host}{port}"
@@ -168,7 +168,7 @@ def _url(given: Any) -> str:
     parts = urlsplit(_text(given))
     if parts.scheme not in {"http", "https"} or not parts.hostname or any(c.isspace() for c in given):
         raise ValueError
-    parts.hostname.encode("idna")  # a name with an empty or too long part leads nowhere
+    parts.hostname.encode("idna")  # raises for a name with an empty or too long label
     return str(given)
 
 
@@ -181,10 +181,10 @@ def _user_names(given: Any) -> tuple[str, ...]:
 
 
 def user_name(given: Any) -> str:
-    """Return *given* as a user's name is stored.
+    """Return *given* in the form in which the hub stores names of users.
 
     Raises:
-        ValueError: when it may not be one.
+        ValueError: when the name is not allowed.
     """
     try:
         return check_user_name(normalise_user_name(_text(given)))
@@ -192,31 +192,31 @@ def user_name(given: Any) -> str:
         raise ValueError(str(error)) from None
 
 
-TEXT = SettingType("a text", _text)
-NAME = SettingType("a text that is not empty", _name)
-SECRET = SettingType("a text", _text, secret=True)
+TEXT = SettingType("a string", _text)
+NAME = SettingType("a non-empty string", _name)
+SECRET = SettingType("a string", _text, secret=True)
 FLAG = SettingType("true or false", _flag)
-TEXTS = SettingType("a list of texts", _texts)
-COMMAND = SettingType("a list of texts: the program and its arguments", _command)
+TEXTS = SettingType("a list of strings", _texts)
+COMMAND = SettingType("a list of strings: the program and its arguments", _command)
 TABLE = SettingType("a table", _table)
-TEXT_TABLE = SettingType("a table of texts", _text_table)
+TEXT_TABLE = SettingType("a table of strings", _text_table)
 DURATION = SettingType('a duration such as "90s", "15m", "8h" or "14d"', _duration)
 LIMIT = SettingType(
-    'a duration such as "90s", "15m", "8h" or "14d", "never", or "" where nothing is to be set',
+    'a duration such as "90s", "15m", "8h" or "14d", "never", or "" for no value',
     _limit,
 )
 SIZE = SettingType('a size such as "512M" or "2G", or "" for no limit', _size)
-CPUS = SettingType("a number of processors such as 0.5 or 2, or 0 for no limit", _cpus)
+CPUS = SettingType("a number of CPUs such as 0.5 or 2, or 0 for no limit", _cpus)
 ORIGIN = SettingType('an address such as "https://hub.example.org", without a path, or ""', _origin)
 WEB_ORIGIN = SettingType('an address such as "https://hub.example.org", without a path', _web_origin)
-SOME = SettingType("a list of at least one text", _some)
+SOME = SettingType("a list of at least one string", _some)
 URL = SettingType('an address that starts with http:// or https://, or ""', _url)
 NETWORKS = SettingType('a list of networks such as "10.0.0.0/8"', _networks)
 USER_NAMES = SettingType("a list of user names", _user_names)
 
 
 def count(least: int, most: int | None = None) -> SettingType:
-    """Return the kind of whole numbers from *least* to *most*."""
+    """Return the type of integers from *least* to *most*."""
 
     def read(given: Any) -> int:
         if _whole(given) < least or (most is not None and given > most):
@@ -224,7 +224,7 @@ def count(least: int, most: int | None = None) -> SettingType:
         return _whole(given)
 
     bounds = f"from {least} to {most}" if most is not None else f"of at least {least}"
-    return SettingType(f"a whole number {bounds}", read)
+    return SettingType(f"an integer {bounds}", read)
 
 
 PORT = count(1, _HIGHEST_PORT)
@@ -246,7 +246,7 @@ WEBSOCKET_TIMEOUT = duration("1m", "24d")
 
 
 def choice(*words: str) -> SettingType:
-    """Return the kind of one of *words*."""
+    """Return the type whose values are *words*."""
 
     def read(given: Any) -> str:
         if _text(given) not in words:
@@ -258,7 +258,7 @@ def choice(*words: str) -> SettingType:
 
 
 def setting(default: Any, kind: SettingType, meaning: str) -> Any:
-    """Return a section's field; *default* is written as in the file, None when it must be given."""
+    """Return a field of a section; *default* is written as in the file, or None for a setting without a default."""
     facts: Mapping[str, Any] = {"kind": kind, "default": default, "meaning": meaning}
     if default is None:
         return field(metadata=facts, repr=not kind.secret)

@@ -699,8 +699,8 @@ def test_the_front_says_what_hub_and_edge_listen_to():
             "login.password is a secret, and this file is deployed",
         ),
         ('[[services]]\nname = "a"\ntoken = "0123456789"', "services.a.token is a secret"),
-        ("[hub]\nsubdomains = true", "hub.subdomains is the stage's to say"),
-        ('[hub]\npublic_url = "https://a.example.org"', "hub.public_url is the stage's to say"),
+        ("[hub]\nsubdomains = true", "remove hub.subdomains from [hub]"),
+        ('[hub]\npublic_url = "https://a.example.org"', "remove hub.public_url from [hub]"),
         ("[hub]\ncolour = 1", "hub.colour is not a setting"),
     ],
 )

@@ -89,18 +89,18 @@ def test_a_variable_that_is_missing_is_named_with_what_it_is(name):
     [
         ("url", "hub.example.org", 'HUBLESS_URL is "hub.example.org", but it must be an address'),
         ("url", "https://hub.example.org/hub", "HUBLESS_URL is"),
-        ("subnets", " , ", 'HUBLESS_SUBNETS is " , ", but it must be texts with commas between them, one at least'),
+        ("subnets", " , ", 'HUBLESS_SUBNETS is " , ", but it must be one or more strings with commas between them'),
         ("public_addresses", "yes", 'HUBLESS_PUBLIC_ADDRESSES is "yes", but it must be true or false'),
         ("capacity", "cheap", "HUBLESS_CAPACITY is"),
-        ("cpus", "two", 'HUBLESS_CPUS is "two", but it must be a number of processors'),
-        ("cpus", "0", 'HUBLESS_CPUS is "0", but it must be a number of processors'),
+        ("cpus", "two", 'HUBLESS_CPUS is "two", but it must be a number of CPUs'),
+        ("cpus", "0", 'HUBLESS_CPUS is "0", but it must be a number of CPUs'),
         ("memory", "lots", "HUBLESS_MEMORY is"),
         ("memory", "0.3", "HUBLESS_MEMORY is"),
         ("hub", "My Hub", 'HUBLESS_HUB is "My Hub", but it must be 1 to 32 of a-z'),
         ("alb_listener", "arn:listener", "HUBLESS_ALB_LISTENER and HUBLESS_ALB_VPC belong together"),
         ("alb_vpc", "vpc-1", "HUBLESS_ALB_LISTENER and HUBLESS_ALB_VPC belong together"),
         ("economy_idle_minutes", "0", "HUBLESS_ECONOMY_IDLE_MINUTES is"),
-        ("tabel", "hub", "There is no setting HUBLESS_TABEL; there are HUBLESS_URL, "),
+        ("tabel", "hub", "There is no setting HUBLESS_TABEL. The settings are HUBLESS_URL, "),
     ],
 )
 def test_a_wrong_variable_is_named_with_what_is_allowed(name, text, said):
@@ -209,6 +209,6 @@ def test_an_edge_that_sleeps_is_not_a_load_balancer():
 @pytest.mark.parametrize("secrets", [{}, {"key": "short"}])
 def test_a_hub_without_a_long_key_says_where_it_is_looked_for(secrets):
     with pytest.raises(
-        StoreUnavailableError, match="The parameter /hub/secrets holds no `key` of at least 32 characters"
+        StoreUnavailableError, match="The parameter /hub/secrets has no `key` of at least 32 characters"
     ):
         hub_of(CLOUD, secrets=secrets).key  # noqa: B018 asked for

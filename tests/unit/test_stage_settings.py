@@ -51,41 +51,41 @@ class TestAStage:
             ('edge = "huge"', 'stages.prod.edge is "huge", but it must be "economy", "fleet" or "alb"'),
             (
                 "account = 123456789012",
-                "stages.prod.account is 123456789012, but it must be an account's twelve digits",
+                "stages.prod.account is 123456789012, but it must be the 12 digits of an account",
             ),
             (
                 'domain = "hub_1.example.org"',
-                'stages.prod.domain is "hub_1.example.org", but it must be a name such as',
+                'stages.prod.domain is "hub_1.example.org", but it must be a domain such as',
             ),
             ('domain = "localhost"', "stages.prod.domain is"),
             ('domain = "hub.example.org"', "stages.prod.domain needs zone_id"),
             ('zone_id = "Z0123"', "stages.prod.domain is missing"),
             (
                 'domain = "hub.example.org"\nzone_id = "Z0123"\nzone_name = "ample.org"',
-                'does not lie in the zone "ample.org"',
+                'is not in the zone "ample.org"',
             ),
             (
                 'domain = "a.b"\ncertificate = "arn:aws:acm:eu-west-1:123456789012:certificate/1"',
                 "the ARN of a certificate in us-east-1",
             ),
             ('instance_type = "t3.nano"', "a type of instance with Graviton"),
-            ("sleep_after = 0", "stages.prod.sleep_after is 0, but it must be a whole number from 2 to 1440"),
-            ('domain = "hub.1"\nzone_id = "Z0123"', '.domain "hub.1" leaves no room for hosts below it'),
-            ("fleet_least = 9", "stages.prod.fleet_least is 9, more than fleet_most, which is 6"),
+            ("sleep_after = 0", "stages.prod.sleep_after is 0, but it must be an integer from 2 to 1440"),
+            ('domain = "hub.1"\nzone_id = "Z0123"', '.domain "hub.1" is too long for subdomains'),
+            ("fleet_least = 9", "stages.prod.fleet_least is 9, but it must be at most fleet_most, which is 6"),
             ('network = "8.8.0.0/16"', "a private network from /16 to /22"),
             ('network = "10.0.0.0/28"', "a private network from /16 to /22"),
             ('network = "10.0.0.1/16"', "has host bits set"),
-            ('vpc_id = "vpc-1"', "belong together: give all or none"),
-            (OWN_VPC.replace('"subnet-1", ', ""), "must have as many entries as each other"),
+            ('vpc_id = "vpc-1"', "belong together: set all or none"),
+            (OWN_VPC.replace('"subnet-1", ', ""), "must have the same number of entries"),
             (OWN_VPC.replace("subnet-2", "subnet-1"), "public_subnets is"),
             (
                 'edge = "fleet"'
                 + OWN_VPC.replace('"eu-central-1a", ', "").replace('"subnet-1", ', "").replace('"subnet-3", ', ""),
-                "two at least",
+                "at least two entries",
             ),
             ('zones = ["a"]', 'a list of zones such as "eu-central-1a"'),
-            ('edge = "alb"\nzones = ["eu-central-1a"]', "two at least"),
-            ("cpus = 0", "stages.prod.cpus is 0, but it must be a number of processors such as 0.5 or 2"),
+            ('edge = "alb"\nzones = ["eu-central-1a"]', "at least two entries"),
+            ("cpus = 0", "stages.prod.cpus is 0, but it must be a number of CPUs such as 0.5 or 2"),
             ('memory = ""', 'stages.prod.memory is "", but it must be a size'),
             ("monthly_budget = 100", "stages.prod.monthly_budget needs alarm_email"),
             ("log_days = 31", "stages.prod.log_days is 31, but it must be one of 1, 3, 5"),
@@ -100,7 +100,7 @@ class TestAStage:
 
     @pytest.mark.parametrize("name", ["Prod", "a_b", '"a.b"', "x" * 25, "a--b"])
     def test_has_a_name_that_things_in_aws_may_have(self, stage_of, name: str) -> None:
-        with pytest.raises(SettingsError, match="a stage's name has 1 to 24"):
+        with pytest.raises(SettingsError, match="a stage's name must have 1 to 24"):
             stage_of(name=name)
 
 
@@ -123,7 +123,7 @@ class TestChoosing:
             load_stage(None)
 
     def test_notices_a_file_that_cannot_be_read(self, tmp_path) -> None:
-        with pytest.raises(SettingsError, match="cannot be read"):
+        with pytest.raises(SettingsError, match="Cannot read "):
             load_stages(tmp_path / "none.toml")
 
 
