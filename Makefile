@@ -82,6 +82,11 @@ check: lint fast ## Quick checks: lint, format, types, layers, pure tests
 docs: $(DEV) ## Build the documentation into docs/_build/html; a warning or a broken link fails
 	.venv/bin/sphinx-build --quiet --nitpicky --fail-on-warning --keep-going --builder html docs docs/_build/html
 
+.PHONY: format
+format: $(DEV) ## Format the code: sort imports, then ruff format
+	@.venv/bin/ruff check --quiet --select I --fix
+	@.venv/bin/ruff format
+
 .PHONY: images
 images: | uv ## Write what images/singleuser installs, from uv.lock
 	@'$(UV)' export --frozen --only-group singleuser --no-emit-project --no-annotate --no-header --quiet \

@@ -58,7 +58,10 @@ def test_an_installed_hub_starts_and_a_user_gets_a_server(hubless, empty):
     run(hubless, "user", "add", "maria", "--admin", "--password-stdin", cwd=empty, input=f"{PASSWORD}\n")
     command = [hubless, "up", "--port", str(port), "--ready-line", "--stop-servers-on-exit"]
     log = empty / "log"
-    with subprocess.Popen(command, cwd=empty, stdout=subprocess.PIPE, stderr=log.open("wb"), text=True) as hub:
+    with (
+        log.open("wb") as out,
+        subprocess.Popen(command, cwd=empty, stdout=subprocess.PIPE, stderr=out, text=True) as hub,
+    ):
         try:
             assert hub.stdout.readline() == "ready\n", log.read_text()
             with httpx.Client(base_url=f"http://127.0.0.1:{port}", follow_redirects=True, timeout=SECONDS) as browser:
