@@ -133,8 +133,8 @@ def render(edge: EdgeConfiguration) -> str:
     """Return haproxy.cfg.
 
     HAProxy looks the decoded path up in the map, after the host if each user has one; the longest prefix wins. Servers
-    get the path as the client sent it. A path in which dots might lead out of its prefix never reaches a server: it goes
-    to the API, or HAProxy refuses it if there is none.
+    get the path as the client sent it. A path in which dots might lead out of its prefix reaches no server: it goes to
+    the API, or HAProxy refuses it if there is none.
     """
     return f"""\
 global
@@ -220,9 +220,9 @@ def _client_kind(edge: EdgeConfiguration) -> str:
     acl opens req.hdr(sec-fetch-mode) -m str navigate
     acl html req.hdr(accept) -m sub text/html
     acl json req.hdr(accept) -m sub application/json
-    acl of_an_api var(txn.path) -m reg ^/(user|services)/[^/]+/(.*/)?api(/|$)
+    acl api var(txn.path) -m reg ^/(user|services)/[^/]+/(.*/)?api(/|$)
     http-request set-var(txn.client) str({PAGE})
-    http-request set-var(txn.client) str({PROGRAM}) if !opens !html of_an_api or !opens !html !reads or !opens !html json
+    http-request set-var(txn.client) str({PROGRAM}) if !opens !html api or !opens !html !reads or !opens !html json
 """
 
 

@@ -1,1 +1,1 @@
-"""`hubless up`: the same pieces in one process tree on one machine."""
+"""`hubless up`: a whole hub in one process tree on one machine."""

@@ -1,4 +1,4 @@
-"""The child that answers requests: uvicorn on the socket that the supervisor listens on."""
+"""The child process that answers requests: uvicorn on the socket that the supervisor listens on."""
 
 import asyncio
 import contextlib
@@ -19,49 +19,49 @@ from hubless.bootstrap import machine
 from hubless.settings import Settings
 
 LAST_REQUESTS_SECONDS = 5
-IDLE_CONNECTION_SECONDS = 75  # longer than the edge keeps one, so that it is never the API that hangs up
+IDLE_CONNECTION_SECONDS = 75  # longer than HAProxy keeps one, so that the API never closes one that HAProxy uses
 DATE_SECONDS = 1.0
 _EDGE = "the edge"
 
 
 class Server(uvicorn.Server):
-    """Uvicorn that sleeps while nothing comes in, where it would look ten times a second whether it should end."""
+    """Uvicorn that sleeps while no request comes; the original wakes up ten times a second."""
 
-    def __init__(self, config: uvicorn.Config, line: Channel) -> None:
+    def __init__(self, config: uvicorn.Config, channel: Channel) -> None:
         super().__init__(config)
-        self._line = line
+        self._channel = channel
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._leaving = asyncio.Event()
+        self._ending = asyncio.Event()
 
     async def main_loop(self) -> None:
-        """Serve until told to end; the tick only renews the Date header."""
+        """Serve until the end is requested; the tick only renews the Date header."""
         self._loop = asyncio.get_running_loop()
-        ipc.listen(self._line, self._heard)
-        self._line.send_event(ipc.READY)
+        ipc.listen(self._channel, self._on_event)
+        self._channel.send_event(ipc.READY)
         while not await self.on_tick(0):
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._leaving.wait(), DATE_SECONDS)
+                await asyncio.wait_for(self._ending.wait(), DATE_SECONDS)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """End in order on a signal."""
         super().handle_exit(sig, frame)
         self._wake()
 
-    def _heard(self, said: str | None) -> None:
-        if said is None:
+    def _on_event(self, event: str | None) -> None:
+        if event is None:
             self.should_exit = True
             self._wake()
 
     def _wake(self) -> None:
         if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._leaving.set)
+            self._loop.call_soon_threadsafe(self._ending.set)
 
 
 def with_client_address(app: ASGIApp, trusted_proxies: Iterable[str]) -> ASGIApp:
-    """Return *app* told who asks: whoever the last proxy that settings trust, or else the edge, heard from.
+    """Return *app* with the client's address: the one that the last trusted proxy, or else the edge, received from.
 
-    Only the edge reaches the API's socket, and it lets forwarding headers in from those proxies alone. What stands further
-    left in such a header is anybody's claim, so it is read from the right.
+    Only the edge reaches the API's socket, and it accepts forwarding headers from *trusted_proxies* alone. Clients can
+    forge the left part of such a header, so this reads it from the right.
     """
     inner = ProxyHeadersMiddleware(app, [_EDGE, *trusted_proxies])  # type: ignore[arg-type]
 
@@ -72,10 +72,10 @@ def with_client_address(app: ASGIApp, trusted_proxies: Iterable[str]) -> ASGIApp
     return named
 
 
-def run(line: Channel, order: ChildConfig, settings: Settings) -> None:
-    """Serve until the supervisor says so or is gone."""
+def run(channel: Channel, child: ChildConfig, settings: Settings) -> None:
+    """Serve until the supervisor ends this process, or has died."""
     app = with_client_address(create_app(machine.build(settings)), settings.hub.trusted_proxies)
-    # What was made by now stays: looking it over for garbage would hold up requests by 30 ms each time.
+    # These objects live as long as the process. Scanning them for garbage would delay requests by 30 ms each time.
     gc.collect()
     gc.freeze()
     config = uvicorn.Config(
@@ -91,7 +91,7 @@ def run(line: Channel, order: ChildConfig, settings: Settings) -> None:
         timeout_keep_alive=IDLE_CONNECTION_SECONDS,
         timeout_graceful_shutdown=LAST_REQUESTS_SECONDS,
     )
-    Server(config, line).run(sockets=[socket.socket(fileno=order.listener)])
+    Server(config, channel).run(sockets=[socket.socket(fileno=child.listener)])
 
 
 if __name__ == "__main__":

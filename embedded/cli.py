@@ -1,8 +1,8 @@
-"""The command line: `hubless up` and the few things an admin does from a shell.
+"""The command line: `hubless up`, and what an admin does from a shell.
 
-Modules are imported inside the commands: the process that stays, the supervisor, holds only what it needs.
+Each command imports what it needs, so that the supervisor, which keeps running, stays small.
 """
-# ruff: noqa: PLC0415 as said above
+# ruff: noqa: PLC0415 see above
 
 import contextlib
 import sys
@@ -24,18 +24,18 @@ _DATA = click.option(
     type=click.Path(file_okay=False, path_type=Path),
     default="hub-data",
     show_default=True,
-    help="Folder of everything the hub keeps.",
+    help="Folder of the hub's data.",
 )
 _SETTINGS = click.option(
     "--settings",
     "file",
     type=click.Path(dir_okay=False, path_type=Path),
-    help=f"Settings file.  [default: {DEFAULT_FILE}, where there is one]",
+    help=f"Settings file.  [default: {DEFAULT_FILE}, if it exists]",
 )
 _STAGE = click.option(
     "--stage",
     metavar="NAME",
-    help="The hub in AWS that is deployed as this one of the settings' [stages], rather than one of this machine.",
+    help="Use the hub in AWS that is deployed as [stages.NAME] of the settings, not the one on this machine.",
 )
 
 
@@ -51,7 +51,7 @@ def _settings(data: Path, file: Path | None) -> Settings:
 
 @contextlib.contextmanager
 def _hub(data: Path, file: Path | None, stage: str | None = None, *, new: bool = False) -> "Iterator[Hub]":
-    """Open the hub's store, whether the hub runs or not; *new* makes one where there is none, on this machine."""
+    """Open the hub's store, whether the hub runs or not. *new* creates one on this machine if there is none."""
     with commands.errors_as_messages():
         if stage is not None:
             from operations import deployed_stage
@@ -63,7 +63,7 @@ def _hub(data: Path, file: Path | None, stage: str | None = None, *, new: bool =
 
         settings = _settings(data, file)
         if not new and not settings.database.exists():
-            raise data_folder.DataFolderError(f"There is no hub in {settings.data}. Name its folder with --data.")
+            raise data_folder.DataFolderError(f"There is no hub in {settings.data}. Name its data folder with --data.")
         data_folder.prepare(settings)
         yield machine.build(settings)
 
@@ -71,7 +71,7 @@ def _hub(data: Path, file: Path | None, stage: str | None = None, *, new: bool =
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="hubless", message="hubless %(version)s")
 def main() -> None:
-    """JupyterHub without a hub to run."""
+    """Run a JupyterHub-compatible hub on this machine, and look after hubs here and in AWS."""
 
 
 for _command in commands.ALL:
@@ -81,15 +81,15 @@ for _command in commands.ALL:
 @main.command()
 @_DATA
 @_SETTINGS
-@click.option("--host", help="Address to listen on; 0.0.0.0 for every one.  [default: 127.0.0.1]")
+@click.option("--host", help="Address to listen on; 0.0.0.0 for all.  [default: 127.0.0.1]")
 @click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on.  [default: 8000]")
 @click.option("--workers", type=click.IntRange(1, 64), help="Processes that answer requests.  [default: 1]")
-@click.option("--stop-servers-on-exit", is_flag=True, default=None, help="End users' servers with the hub.")
+@click.option("--stop-servers-on-exit", is_flag=True, default=None, help="Stop users' servers when the hub stops.")
 @click.option("--open-browser", is_flag=True, help="Open the hub in a browser once it is ready.")
 @click.option(
     "--ready-line",
     is_flag=True,
-    help="Write the line `ready` to standard output once the hub answers.",
+    help="Print the line `ready` to standard output once the hub answers.",
 )
 def up(
     *,
@@ -102,7 +102,7 @@ def up(
     open_browser: bool,
     ready_line: bool,
 ) -> None:
-    """Start the hub here and stay: everything, on this machine."""
+    """Start a hub on this machine and run it until Ctrl-C."""
     from embedded import console_messages, ipc, supervisor
 
     with commands.errors_as_messages():
@@ -115,7 +115,7 @@ def up(
             workers=workers,
             stop_on_exit=stop_servers_on_exit,
         )
-        order = ipc.ChildConfig(
+        config = ipc.ChildConfig(
             data=str(settings.data),
             settings_text=text,
             settings_source=source,
@@ -139,14 +139,14 @@ def up(
         def tell(text: str) -> None:
             click.echo(text, err=True)
 
-        supervisor.up(order, settings, ready, starting, tell)
+        supervisor.up(config, settings, ready, starting, tell)
 
 
 @main.command()
 @_DATA
 @_SETTINGS
 def check(data: Path, file: Path | None) -> None:
-    """Look whether the settings are right and everything is installed, without starting anything."""
+    """Check the settings, and whether everything is installed; start nothing."""
     from embedded import data_folder, preflight, virtual_environment
     from hubless.bootstrap.roles import role_table_of
     from hubless.settings.stage import load_stages
@@ -157,17 +157,17 @@ def check(data: Path, file: Path | None) -> None:
         load_stages(_file(file))
         if (facts := data_folder.running_hub(settings.data)) is not None:
             preflight.check_programs(settings)
-            click.echo(f"All is well. A hub runs in {settings.data} already: {facts.get('url')}")
+            click.echo(f"Everything is fine. A hub already runs in {settings.data}: {facts.get('url')}")
             return
         preflight.check(settings, data_folder.run_folder_path(settings.data))
     installs = virtual_environment.must_be_installed(settings)
     first = " It installs JupyterLab for users' servers first." if installs else ""
-    click.echo(f"All is well. `hubless up` would start at {settings.url}, its data in {settings.data}.{first}")
+    click.echo(f"Everything is fine. `hubless up` would start at {settings.url} with data in {settings.data}.{first}")
 
 
 @main.group()
 def user() -> None:
-    """Add, list and remove users and set their passwords."""
+    """Add, list and remove users, and set their passwords."""
 
 
 @user.command("add")
@@ -186,7 +186,7 @@ def add_user(
     admin: bool,
     password_stdin: bool,
 ) -> None:
-    """Add the user NAME; without a password, print a link at which one is chosen, once."""
+    """Add the user NAME. Without --password-stdin, print a link where the user chooses a password."""
     with _hub(data, file, stage, new=True) as hub:
         hub.accounts.add(name, admin=admin)
         _give_password(hub, name, from_stdin=password_stdin)
@@ -199,24 +199,24 @@ def add_user(
 @_STAGE
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
 def change_password(*, name: str, data: Path, file: Path | None, stage: str | None, password_stdin: bool) -> None:
-    """Print a link at which NAME chooses a new password, once; or set the password."""
+    """Set the password of NAME, or print a link where NAME chooses a new one."""
     with _hub(data, file, stage) as hub:
         _give_password(hub, name, from_stdin=password_stdin)
 
 
 def _give_password(hub: "Hub", name: str, *, from_stdin: bool) -> None:
     if not hub.has_passwords:
-        click.echo(f"{name} logs in with the password that all share.")
+        click.echo(f"{name} logs in with the shared password.")
     elif from_stdin:
         hub.accounts.set_password(name, sys.stdin.readline().rstrip("\r\n"))
         click.echo(f"The password of {name} is set.")
     else:
         link = _address(hub.settings) + hub.accounts.password_link(name)
-        click.echo(f"{name} chooses a password here (the link opens once, for three days):\n{link}")
+        click.echo(f"Send {name} this link to choose a password. It works once, within three days:\n{link}")
 
 
 def _address(settings: Settings) -> str:
-    """Return where the hub runs, or else where it would."""
+    """Return the address of the hub, or the one it would have if it ran."""
     if settings.hub.public_url:
         return settings.url
     from embedded import data_folder
@@ -233,7 +233,7 @@ def list_users(data: Path, file: Path | None, stage: str | None) -> None:
     """List all users."""
     with _hub(data, file, stage) as hub:
         for one in hub.accounts.all():
-            seen = f"{one.last_activity_at:%Y-%m-%d %H:%M} UTC" if one.last_activity_at else "never here"
+            seen = f"{one.last_activity_at:%Y-%m-%d %H:%M} UTC" if one.last_activity_at else "never seen"
             click.echo(f"{one.name:<30}  {'admin' if one.admin else '':<5}  {seen}")
 
 
@@ -243,11 +243,11 @@ def list_users(data: Path, file: Path | None, stage: str | None) -> None:
 @_SETTINGS
 @_STAGE
 def remove_user(name: str, data: Path, file: Path | None, stage: str | None) -> None:
-    """Remove the user NAME with all tokens and servers; the files stay."""
+    """Remove the user NAME with all tokens and servers; keep the files."""
     with _hub(data, file, stage) as hub:
         hub.accounts.remove(name)
         where = f" in {hub.settings.homes}" if stage is None else ""
-        click.echo(f"{name} is removed; the files stay{where}.")
+        click.echo(f"Removed {name}. The files stay{where}.")
 
 
 @main.command()
@@ -256,11 +256,11 @@ def remove_user(name: str, data: Path, file: Path | None, stage: str | None) -> 
 @_SETTINGS
 @_STAGE
 def admin(*, name: str, data: Path, file: Path | None, stage: str | None) -> None:
-    """Make NAME an admin, added where there is no such user, with a link for a first password."""
+    """Make NAME an admin, and add the user if needed; print a link for a first password."""
     with _hub(data, file, stage, new=True) as hub:
         found = hub.accounts.log_in(name, admin=True)
         if hub.has_passwords and hub.passwords.get(found.id):
-            click.echo(f"{found.name} is an admin, with the password of before.")
+            click.echo(f"{found.name} is an admin and keeps the password.")
         else:
             click.echo(f"{found.name} is an admin.")
             _give_password(hub, found.name, from_stdin=False)
@@ -272,12 +272,12 @@ def admin(*, name: str, data: Path, file: Path | None, stage: str | None) -> Non
 @_SETTINGS
 @_STAGE
 @click.option("--note", default="", help="What the token is for.")
-@click.option("--expires-in", metavar="DURATION", help="How long it is valid, such as 90s, 8h or 14d.")
+@click.option("--expires-in", metavar="DURATION", help="How long it stays valid, such as 90s, 8h or 14d.")
 @click.option(
     "--scope",
     "scopes",
     multiple=True,
-    help="What it may do; may be given several times.  [default: all]",
+    help="A scope of the token; repeat for more.  [default: all of the user's]",
 )
 def token(
     *,
@@ -289,7 +289,7 @@ def token(
     expires_in: str | None,
     scopes: tuple[str, ...],
 ) -> None:
-    """Print a new API token of the user NAME."""
+    """Print a new API token for the user NAME."""
     from hubless.settings.types import DURATION
 
     with _hub(data, file, stage) as hub:
@@ -302,7 +302,7 @@ def token(
 @_DATA
 @_SETTINGS
 def status(data: Path, file: Path | None) -> None:
-    """Say whether the hub runs and how it is."""
+    """Show whether the hub runs: its address, servers, queue and edge."""
     from embedded import console_messages, data_folder
 
     with commands.errors_as_messages():
@@ -322,7 +322,7 @@ def status(data: Path, file: Path | None) -> None:
 @click.option(
     "--limit",
     type=click.IntRange(0),
-    help="Print at most so many routes, those that differ first; 0 for all.  [default: 200; --json prints all]",
+    help="Print at most this many routes, those that differ first; 0 for all.  [default: 200; all with --json]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def routes(*, text: str, data: Path, file: Path | None, limit: int | None, as_json: bool) -> None:

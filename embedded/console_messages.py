@@ -1,4 +1,4 @@
-"""What `hubless up` and `hubless status` tell people."""
+"""What `hubless up` and `hubless status` print."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -11,34 +11,34 @@ from hubless.settings import Settings
 if TYPE_CHECKING:
     from hubless.bootstrap.hub import Hub
 
-STALE_SECONDS = 10  # an edge reports every few
+STALE_SECONDS = 10  # an edge reports every 2 to 5
 
 
 def starting(settings: Settings, file: Path | None) -> str:
-    """Return what is said before anything else."""
-    return f"Starting hubless: data in {settings.data}, settings {f'from {file}' if file else 'as they come'}."
+    """Return the first line of `hubless up`."""
+    return f"Starting hubless: data in {settings.data}, {f'settings from {file}' if file else 'default settings'}."
 
 
 def ready(settings: Settings, facts: Mapping[str, Any]) -> str:
-    """Return what is said once the hub answers."""
+    """Return what `hubless up` prints once the hub answers."""
     lines = [
         "",
         f"The hub is ready: {settings.url}",
-        *_way_in(settings, facts),
-        f"Ctrl-C ends it; {_servers(settings)}.",
+        *_how_to_log_in(settings, facts),
+        f"Ctrl-C stops the hub; {_servers(settings)}.",
         "",
     ]
     return "\n".join(lines)
 
 
-def _way_in(settings: Settings, facts: Mapping[str, Any]) -> list[str]:
+def _how_to_log_in(settings: Settings, facts: Mapping[str, Any]) -> list[str]:
     if settings.login.kind == "shared-password":
-        who = "Any user name" if not settings.login.allow_users else "Each allowed user"
+        who = "Users log in with any name" if not settings.login.allow_users else "Allowed users log in with their name"
         admins = ", ".join(settings.login.admins)
-        return [f"{who} logs in with the shared password.{f' Admins: {admins}.' if admins else ''}"]
+        return [f"{who} and the shared password.{f' Admins: {admins}.' if admins else ''}"]
     if link := facts.get("first_admin_link"):
         return [
-            'Nobody is an admin yet. Choose the password of the user "admin" here:',
+            'The hub has no admin yet. Choose a password for the user "admin" here:',
             f"  {settings.url}{link}",
         ]
     return []
@@ -46,20 +46,20 @@ def _way_in(settings: Settings, facts: Mapping[str, Any]) -> list[str]:
 
 def _servers(settings: Settings) -> str:
     if settings.servers.stop_on_exit:
-        return "users' servers end with it"
-    return "users' servers run on and are found again at the next start"
+        return "it stops users' servers too"
+    return "users' servers keep running, and the next start finds them again"
 
 
 def status(hub: "Hub", facts: Mapping[str, Any]) -> str:
-    """Return how a running hub is."""
+    """Return what `hubless status` prints about a running hub."""
     now = hub.clock.now()
     count = hub.servers.count
     since = datetime.fromtimestamp(facts["since"], UTC) if "since" in facts else now
     lines = [
         f"address   {facts.get('url', 'not known yet')}",
         f"process   {facts.get('pid', 'not known yet')}, up for {str(now - since).partition('.')[0]}",
-        f"servers   {count([State.READY])} ready, {count(PENDING)} on their way, {count(ACTIVE)} in all",
-        f"queue     {hub.queue.depth()} waiting",
+        f"servers   {count([State.READY])} ready, {count(PENDING)} starting or stopping, {count(ACTIVE)} in all",
+        f"queue     {hub.queue.depth()} messages",
         *_edges(hub, now),
     ]
     return "\n".join(lines)
@@ -71,6 +71,6 @@ def _edges(hub: "Hub", now: datetime) -> list[str]:
     for report in hub.routing.routes.reports():
         age = (now - report.seen_at).total_seconds()
         state = "up to date" if report.sequence >= newest else f"{newest - report.sequence} changes behind"
-        silent = f", silent for {age:.0f} s" if age > STALE_SECONDS else ""
-        lines.append(f"edge      {report.edge_id}: {state}{silent}")
-    return lines or ["edge      none has reported yet"]
+        overdue = f", no report for {age:.0f} s" if age > STALE_SECONDS else ""
+        lines.append(f"edge      {report.edge_id}: {state}{overdue}")
+    return lines or ["edge      no report yet"]

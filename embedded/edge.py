@@ -1,4 +1,4 @@
-"""The child that keeps the edge: the agent, and through it HAProxy."""
+"""The child process of the edge: runs the agent, and through it HAProxy."""
 
 import signal
 import threading
@@ -28,12 +28,12 @@ def edge_configuration(settings: Settings, run_folder: Path) -> EdgeConfiguratio
     )
 
 
-def run(line: Channel, order: ChildConfig, settings: Settings) -> None:
-    """Keep the edge until told to end in order; when the supervisor is gone, leave HAProxy to the next start."""
+def run(channel: Channel, config: ChildConfig, settings: Settings) -> None:
+    """Run the agent. On SIGTERM end HAProxy too; if the supervisor died, leave HAProxy for the next start."""
     routes, changed = machine.open_routes(settings)
     activity, clock = machine.open_activity(settings), machine.open_clock()
     agent = Agent(
-        edge_configuration(settings, Path(order.run_folder)),
+        edge_configuration(settings, Path(config.run_folder)),
         routes,
         edge_id=EDGE_ID,
         clock=clock.now,
@@ -48,11 +48,11 @@ def run(line: Channel, order: ChildConfig, settings: Settings) -> None:
 
     on_signals((signal.SIGTERM,), end)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    ipc.listen(line, lambda word: leaving.set() if word is None else None)
+    ipc.listen(channel, lambda event: leaving.set() if event is None else None)
     agent.start()
-    line.send_event(ipc.READY)
+    channel.send_event(ipc.READY)
     agent.run(leaving)
-    # A hub that was killed comes back: what HAProxy carries meanwhile, WebSockets above all, goes on.
+    # A hub that was killed is started again. Until then HAProxy keeps its connections, WebSockets above all.
     if in_order.is_set():
         agent.close()
 

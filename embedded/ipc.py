@@ -1,7 +1,7 @@
-"""What the supervisor and its children say to each other, on a socket that each child inherits.
+"""Messages between the supervisor and its child processes, on a socket that each child inherits.
 
-The child gets its order, answers once that it is ready, and sees the end of the socket when the supervisor is gone,
-however that died. One line of JSON a message.
+The child receives its configuration and sends `ready` once. It sees the end of the socket when the supervisor ends,
+however it ended. Each message is one line of JSON.
 """
 
 import contextlib
@@ -20,12 +20,12 @@ from hubless.domain.errors import HublessError
 from hubless.settings import Settings, SettingsError, parse
 
 API_SOCKET = "api.sock"  # its name in the run folder
-READY, FAILED, STOP_SERVERS = "ready", "failed", "stop-servers"
+READY, FAILED, STOP_SERVERS = "ready", "failed", "stop-servers"  # events
 
 
 @dataclass(frozen=True, slots=True)
 class ChildConfig:
-    """What a child is told at its start. The settings travel as text: a file edited meanwhile changes nothing."""
+    """What a child needs to start. Settings travel as text: edits of the file do not reach a hub that runs."""
 
     data: str
     settings_text: str
@@ -35,11 +35,11 @@ class ChildConfig:
     workers: int
     stop_on_exit: bool
     run_folder: str = ""
-    listener: int = -1  # the API's listening socket, inherited
-    first: bool = False  # whether this is the first start since the hub started
+    listener: int = -1  # descriptor of the API's listening socket, which the child inherits
+    first: bool = False  # whether this is the child's first start since the hub started
 
     def settings(self) -> Settings:
-        """Return the settings, with what the command line put before the file."""
+        """Return the settings; options of the command line override the file."""
         read = parse(self.settings_text, Path(self.data), source=self.settings_source)
         return with_overrides(
             read,
@@ -51,7 +51,7 @@ class ChildConfig:
 
     @property
     def api_socket(self) -> Path:
-        """Return the path under which the API listens."""
+        """Return the path of the socket on which the API listens."""
         return Path(self.run_folder) / API_SOCKET
 
 
@@ -63,7 +63,7 @@ def with_overrides(
     workers: int | None = None,
     stop_on_exit: bool | None = None,
 ) -> Settings:
-    """Return *settings* with what the command line gave in their place."""
+    """Return *settings* with the options of the command line in their place; None leaves a setting as it is."""
     given: dict[str, Any] = {"host": host, "port": port, "workers": workers}
     hub = replace(settings.hub, **{key: value for key, value in given.items() if value is not None})
     servers = settings.servers if stop_on_exit is None else replace(settings.servers, stop_on_exit=stop_on_exit)
@@ -76,11 +76,11 @@ class Channel:
     def __init__(self, end: socket.socket) -> None:
         self._end = end
         self._received = b""
-        self.is_cut = False  # the other side is gone
+        self.is_closed = False  # by the other side
 
     @classmethod
     def inherited(cls, descriptor: int) -> "Channel":
-        """Return the child's end; what the child starts does not inherit it in turn."""
+        """Return the child's end, which the child's own children do not inherit."""
         os.set_inheritable(descriptor, False)
         return cls(socket.socket(fileno=descriptor))
 
@@ -88,32 +88,32 @@ class Channel:
         """Return the descriptor, for selectors."""
         return self._end.fileno()
 
-    def send_event(self, word: str, **facts: Any) -> None:
-        """Say *word*; nothing when the other side is gone."""
-        self.send({"event": word} | facts)
+    def send_event(self, event: str, **facts: Any) -> None:
+        """Send *event*; do nothing if the other side has ended."""
+        self.send({"event": event} | facts)
 
     def send(self, message: dict[str, Any]) -> None:
-        """Send *message*; nothing when the other side is gone."""
+        """Send *message*; do nothing if the other side has ended."""
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             self._end.sendall(json.dumps(message).encode() + b"\n")
 
     def receive(self) -> dict[str, Any] | None:
-        """Wait for the next message; None when the other side is gone."""
-        while b"\n" not in self._received and not self.is_cut:
+        """Wait for the next message and return it; None when the other side has ended."""
+        while b"\n" not in self._received and not self.is_closed:
             self._read()
         line, ended, self._received = self._received.partition(b"\n")
         return dict(json.loads(line)) if ended else None
 
     def receive_now(self) -> list[dict[str, Any]]:
-        """Return what has come, without waiting."""
+        """Return the messages that have arrived, without waiting."""
         with contextlib.suppress(BlockingIOError):
-            while not self.is_cut:
+            while not self.is_closed:
                 self._read(socket.MSG_DONTWAIT)
         *lines, self._received = self._received.split(b"\n")
         return [json.loads(line) for line in lines]
 
     def close(self) -> None:
-        """Hang up."""
+        """Close this end."""
         self._end.close()
 
     def _read(self, flags: int = 0) -> None:
@@ -122,37 +122,37 @@ class Channel:
         except ConnectionResetError:
             more = b""
         self._received += more
-        self.is_cut = not more
+        self.is_closed = not more
 
 
 def main(run: Callable[[Channel, ChildConfig, Settings], None]) -> None:
-    """Be a child: take the order from the inherited socket and *run*; what fails in words is said in words."""
-    line = Channel.inherited(int(sys.argv[1]))
-    told = line.receive()
-    if told is None:
+    """Run a child process: receive its configuration, then call *run*. Anticipated errors go to the supervisor."""
+    channel = Channel.inherited(int(sys.argv[1]))
+    received = channel.receive()
+    if received is None:
         return
     try:
-        order = ChildConfig(**told)
-        settings = order.settings()
+        config = ChildConfig(**received)
+        settings = config.settings()
         log_to_stderr(settings.hub.log_level)
-        run(line, order, settings)
+        run(channel, config, settings)
     except (HublessError, SettingsError) as error:
-        line.send_event(FAILED, why=str(error))
+        channel.send_event(FAILED, why=str(error))
         raise SystemExit(1) from None
 
 
 def log_to_stderr(level: str) -> None:
-    """Log in one line an event."""
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)  # it tells of each start, as the supervisor does
+    """Log one line for each event to standard error."""
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)  # it logs each start, as the supervisor does
     logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
 
 
-def listen(line: Channel, heard: Callable[[str | None], None]) -> None:
-    """Call *heard* with each word that comes, and with None when the supervisor is gone; from a thread of its own."""
+def listen(channel: Channel, on_event: Callable[[str | None], None]) -> None:
+    """Call *on_event* with each event in a thread, and with None when the supervisor has ended."""
 
     def run() -> None:
-        while (message := line.receive()) is not None:
-            heard(str(message.get("event")))
-        heard(None)
+        while (message := channel.receive()) is not None:
+            on_event(str(message.get("event")))
+        on_event(None)
 
     threading.Thread(target=run, name="supervisor", daemon=True).start()

@@ -1,4 +1,4 @@
-"""What must be there before a hub starts; whatever is not is said in words, with what to do."""
+"""Checks before a hub starts: programs, HAProxy and the port. Each error says what to do."""
 
 import errno
 import shutil
@@ -19,10 +19,10 @@ class PreflightError(HublessError):
 
 
 def check(settings: Settings, run_folder: Path) -> None:
-    """Look whether everything is there that the hub starts.
+    """Check that everything is there that the hub starts.
 
     Raises:
-        HublessError: for the first thing that is not.
+        HublessError: for the first thing that is missing.
     """
     check_programs(settings)
     find_haproxy()
@@ -31,17 +31,17 @@ def check(settings: Settings, run_folder: Path) -> None:
 
 
 def haproxy_is_running(settings: Settings, run_folder: Path) -> bool:
-    """Say whether a HAProxy of this hub runs still: the next agent takes it over, port and all."""
+    """Say whether a HAProxy of this hub still runs: the next agent adopts it with its port."""
     edge = EdgeConfiguration(settings.hub.host, settings.hub.port, UnixSocket(Path()), run_folder)
     with socket.socket(socket.AF_UNIX) as trial:
         return trial.connect_ex(str(edge.runtime_socket)) == 0
 
 
 def check_programs(settings: Settings) -> None:
-    """Look for the programs of all profiles.
+    """Check that the programs of all profiles are installed.
 
     Raises:
-        PreflightError: naming the program and the profile.
+        PreflightError: when one is not; the message names it and its profile.
     """
     for profile in settings.profiles:
         program = profile.command[0]
@@ -55,10 +55,10 @@ def check_programs(settings: Settings) -> None:
 
 
 def check_port(settings: Settings) -> None:
-    """Look whether the public port can be listened on.
+    """Check that the hub can listen on its public port.
 
     Raises:
-        PreflightError: when somebody else has it or it is not ours to take.
+        PreflightError: when another program uses it, or it is reserved for root.
     """
     host, port = settings.hub.host, settings.hub.port
     try:
@@ -66,7 +66,9 @@ def check_port(settings: Settings) -> None:
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
     except socket.gaierror:
-        raise PreflightError(f"The address {host} is not one of this machine's. Choose another with --host.") from None
+        raise PreflightError(
+            f"The address {host} does not belong to this machine. Choose another with --host."
+        ) from None
     with socket.socket(family, kind, protocol) as trial:
         trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -77,9 +79,9 @@ def check_port(settings: Settings) -> None:
 
 def _why_not(error: OSError, host: str, port: int) -> str:
     if error.errno == errno.EADDRINUSE:
-        return f"Port {port} is taken{_by_whom(port)}. Stop that, or choose another port with --port {_other(port)}."
+        return f"Port {port} is in use{_by_whom(port)}. Stop that program, or choose --port {_other(port)}."
     if error.errno == errno.EACCES:
-        return f"Port {port} is reserved for root. Choose one above 1023, as in --port 8000."
+        return f"Port {port} is reserved for root. Choose one above 1023, such as --port 8000."
     return f"The hub cannot listen on {host}, port {port}: {error.strerror}. Choose another with --host and --port."
 
 

@@ -1,6 +1,6 @@
-"""`hubless up`: starts the children, starts them again when they die, and ends them in order.
+"""`hubless up`: starts the child processes, restarts those that crash, and ends them in order.
 
-Small on purpose: it holds the lock, the API's listening socket and the children's ends, and nothing of the product.
+Small on purpose: it holds the lock, the API's listening socket and the channels to the children, and none of the hub.
 """
 
 import contextlib
@@ -22,9 +22,9 @@ from embedded.ipc import Channel, ChildConfig
 from hubless.domain.errors import HublessError
 from hubless.settings import Settings
 
-MAX_CRASHES = 5  # deaths of one child …
-CRASH_WINDOW_SECONDS = 60.0  # … in so many seconds end the hub
-RESTART_DELAYS = (0.0, 0.2, 0.5, 1.0, 2.0)  # before the first, second … start again
+MAX_CRASHES = 5  # of one child within CRASH_WINDOW_SECONDS; the last one ends the hub
+CRASH_WINDOW_SECONDS = 60.0
+RESTART_DELAYS = (0.0, 0.2, 0.5, 1.0, 2.0)  # seconds before the first, second … restart
 START_SECONDS = 30.0
 END_SECONDS = 10.0
 LOG_TAIL_LINES = 15
@@ -35,38 +35,38 @@ BACKLOG = 512
 
 
 class ChildError(HublessError):
-    """Raised when a child cannot be kept alive; the message has what it said last."""
+    """Raised when a child cannot start or keeps crashing; the message has its last lines of output."""
 
     code = "child"
 
 
 @dataclass(slots=True)
 class Child:
-    """One child and what is known of it."""
+    """One child process and its state."""
 
     name: str
-    program: tuple[str, ...]  # what Python is to run
+    program: tuple[str, ...]  # arguments of Python
     process: subprocess.Popen[bytes] | None = None
-    line: Channel | None = None
+    channel: Channel | None = None
     was_ready: bool = False
-    why: str = ""  # it failed, as it said itself
-    said: deque[str] = field(default_factory=lambda: deque(maxlen=LOG_TAIL_LINES))
-    unfinished: bytes = b""  # of a line whose end has not come yet
-    deaths: deque[float] = field(default_factory=lambda: deque(maxlen=MAX_CRASHES))
-    start_at: float | None = None  # when it is to be started again
+    why: str = ""  # the reason that it sent itself
+    output: deque[str] = field(default_factory=lambda: deque(maxlen=LOG_TAIL_LINES))
+    unfinished: bytes = b""  # the begin of an output line
+    crashes: deque[float] = field(default_factory=lambda: deque(maxlen=MAX_CRASHES))
+    start_at: float | None = None  # when to restart it
 
     @property
     def pid(self) -> int | None:
-        """Return its process id while it runs."""
+        """Return the process id while it runs."""
         return self.process.pid if self.process else None
 
 
 class Supervisor:
-    """The process tree of one hub."""
+    """Runs the process tree of one hub."""
 
     def __init__(
         self,
-        order: ChildConfig,
+        config: ChildConfig,
         settings: Settings,
         lock: data_folder.Lock,
         *,
@@ -77,25 +77,25 @@ class Supervisor:
         self._lock = lock
         self._out = out
         self._selector = selectors.DefaultSelector()
-        self._listener = _listening(order)
-        self._order = replace(order, listener=self._listener.fileno())
+        self._listener = _listen(config)
+        self._config = replace(config, listener=self._listener.fileno())
         self._workers = [Child("worker", programs["worker"])]
         self._edges = [Child("edge", programs["edge"])]
         count = settings.hub.workers
         self._apis = [Child(f"api {n + 1}" if count > 1 else "api", programs["api"]) for n in range(count)]
         self._signals = 0
         self._ending = False
-        self._facts: dict[str, Any] = {}  # what the children said when they were ready
+        self._facts: dict[str, Any] = {}  # that the children sent with their ready event
 
     @property
     def _children(self) -> list[Child]:
         return [*self._workers, *self._apis, *self._edges]
 
     def run(self, ready: Callable[[dict[str, Any]], None]) -> None:
-        """Keep the hub up until a signal ends it; call *ready* with the children's facts once it is.
+        """Run the hub until a signal ends it; call *ready* with the children's facts once all are ready.
 
         Raises:
-            ChildError: when a child cannot start or dies again and again; all others have ended then.
+            ChildError: when a child cannot start or keeps crashing; all other children have ended then.
         """
         with self._watching_signals():
             try:
@@ -103,22 +103,22 @@ class Supervisor:
                 if not self._signals:
                     ready(self._facts)
                 while not self._signals:
-                    self._turn(self._pause())
+                    self._handle_next(self._seconds_to_restart())
             finally:
                 self._end_all()
                 self._listener.close()
-                self._order.api_socket.unlink(missing_ok=True)
+                self._config.api_socket.unlink(missing_ok=True)
 
     def _start_all(self) -> None:
         for child in self._children:
             self._start(child)
-        self._order = replace(self._order, first=False)
+        self._config = replace(self._config, first=False)
         give_up_at = time.monotonic() + START_SECONDS
         while not self._signals and not all(child.was_ready for child in self._children):
             if time.monotonic() > give_up_at:
                 late = next(child for child in self._children if not child.was_ready)
-                raise ChildError(_last_words(late, f"did not start within {START_SECONDS:.0f} seconds"))
-            self._turn(min(self._pause() or 1.0, 1.0))
+                raise ChildError(_with_output(late, f"did not start within {START_SECONDS:.0f} seconds"))
+            self._handle_next(min(self._seconds_to_restart() or 1.0, 1.0))
 
     def _start(self, child: Child) -> None:
         ours, theirs = socket.socketpair()
@@ -129,80 +129,82 @@ class Supervisor:
             stderr=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             pass_fds=(theirs.fileno(), self._lock.tree, *listener),
-            process_group=0,  # Ctrl-C is for the supervisor alone, which ends the others in order
+            process_group=0,  # Ctrl-C reaches the supervisor alone, which ends the children in order
         )
         theirs.close()
-        child.line, child.start_at, child.why = Channel(ours), None, ""
-        self._selector.register(child.line, selectors.EVENT_READ, (self._hear, child))
+        child.channel, child.start_at, child.why = Channel(ours), None, ""
+        self._selector.register(child.channel, selectors.EVENT_READ, (self._receive_events, child))
         if child.process.stderr is not None:
             os.set_blocking(child.process.stderr.fileno(), False)
-            self._selector.register(child.process.stderr, selectors.EVENT_READ, (self._read, child))
-        child.line.send(asdict(self._order))
+            self._selector.register(child.process.stderr, selectors.EVENT_READ, (self._read_output, child))
+        child.channel.send(asdict(self._config))
 
-    def _turn(self, timeout: float | None) -> None:
-        """Wait for whatever comes first and deal with it."""
+    def _handle_next(self, timeout: float | None) -> None:
+        """Wait for the next event and handle it."""
         for key, _ in self._selector.select(timeout):
-            react, child = key.data
-            react(key.fileobj, child)
+            handle, child = key.data
+            handle(key.fileobj, child)
         for child in self._children:
-            self._look_at(child)
+            self._check(child)
 
-    def _pause(self) -> float | None:
-        """Return how long nothing is to be done by the clock; None for as long as nothing happens."""
+    def _seconds_to_restart(self) -> float | None:
+        """Return the seconds until the next restart; None if none is planned."""
         due = [child.start_at for child in self._children if child.start_at is not None]
         return max(0.0, min(due) - time.monotonic()) if due else None
 
-    def _look_at(self, child: Child) -> None:
+    def _check(self, child: Child) -> None:
         if child.process is not None and child.process.poll() is not None:
-            self._bury(child)
+            self._clean_up(child)
         if child.start_at is not None and not self._ending and time.monotonic() >= child.start_at:
             self._start(child)
 
-    def _bury(self, child: Child) -> None:
-        """Note a death and when to start the child again."""
-        process, line = child.process, child.line
-        if process is None or line is None:
+    def _clean_up(self, child: Child) -> None:
+        """Clean up after a child that ended, and plan its restart."""
+        process, channel = child.process, child.channel
+        if process is None or channel is None:
             return
-        self._hear(line, child)
-        line.close()
+        self._receive_events(channel, child)
+        channel.close()
         if process.stderr is not None and not process.stderr.closed:
-            self._read(process.stderr, child)
+            self._read_output(process.stderr, child)
         self._flush(child)
-        child.process, child.line = None, None
+        child.process, child.channel = None, None
         if self._ending or self._signals:
             return
         how = (
-            f"was ended by signal {-process.returncode}" if process.returncode < 0 else f"ended ({process.returncode})"
+            f"was ended by signal {-process.returncode}"
+            if process.returncode < 0
+            else f"ended with exit code {process.returncode}"
         )
         if not child.was_ready:
-            raise ChildError(child.why or _last_words(child, f"{how} before it was ready"))
-        self._schedule(child, f"failed ({child.why})" if child.why else how)
+            raise ChildError(child.why or _with_output(child, f"{how} before it was ready"))
+        self._plan_restart(child, f"failed ({child.why})" if child.why else how)
 
-    def _schedule(self, child: Child, how: str) -> None:
+    def _plan_restart(self, child: Child, how: str) -> None:
         now = time.monotonic()
-        child.deaths.append(now)
-        recent = [at for at in child.deaths if now - at < CRASH_WINDOW_SECONDS]
+        child.crashes.append(now)
+        recent = [at for at in child.crashes if now - at < CRASH_WINDOW_SECONDS]
         if len(recent) >= MAX_CRASHES:
-            raise ChildError(_last_words(child, f"{how}, for the {MAX_CRASHES}th time within a minute"))
-        pause = RESTART_DELAYS[len(recent) - 1]
-        child.start_at = now + pause
-        self._say(f"The {child.name} {how}; it is started again{f' in {pause} s' if pause else ''}.")
+            raise ChildError(_with_output(child, f"{how}, for the {MAX_CRASHES}th time within a minute"))
+        delay = RESTART_DELAYS[len(recent) - 1]
+        child.start_at = now + delay
+        self._print(f"The {child.name} {how}; restarting it{f' in {delay} s' if delay else ''}.")
 
-    def _hear(self, line: Channel, child: Child) -> None:
-        """Take what a child says; its end of the socket closes when it dies, which `_look_at` sees."""
-        if line.is_cut:
+    def _receive_events(self, channel: Channel, child: Child) -> None:
+        """Handle a child's events. Its channel closes when it ends; `_check` handles that."""
+        if channel.is_closed:
             return
-        for message in line.receive_now():
+        for message in channel.receive_now():
             if message["event"] == ipc.READY:
                 child.was_ready = True
                 self._facts |= message.get("facts", {})
             elif message["event"] == ipc.FAILED:
                 child.why = message["why"]
-        if line.is_cut:
-            self._selector.unregister(line)
+        if channel.is_closed:
+            self._selector.unregister(channel)
 
-    def _read(self, pipe: Any, child: Child) -> None:
-        """Pass on the whole lines that a child wrote; the rest waits until it is whole, or nothing more can come."""
+    def _read_output(self, pipe: Any, child: Child) -> None:
+        """Forward whole lines of a child's output; the rest waits for its end, or for the end of the output."""
         has_ended = False
         with contextlib.suppress(BlockingIOError):
             while more := os.read(pipe.fileno(), 65536):
@@ -212,37 +214,37 @@ class Supervisor:
             pipe.close()
         whole, newline, rest = child.unfinished.rpartition(b"\n")
         child.unfinished = rest
-        self._pass_on(whole + newline, child)
+        self._forward(whole + newline, child)
         if has_ended:
             self._flush(child)
 
     def _flush(self, child: Child) -> None:
-        """Pass on a last line that has no end."""
+        """Forward a last line without an end."""
         if child.unfinished:
             last, child.unfinished = child.unfinished + b"\n", b""
-            self._pass_on(last, child)
+            self._forward(last, child)
 
-    def _pass_on(self, lines: bytes, child: Child) -> None:
+    def _forward(self, lines: bytes, child: Child) -> None:
         text = lines.decode(errors="replace")
-        child.said.extend(text.splitlines())
+        child.output.extend(text.splitlines())
         self._write(text)
 
     def _end_all(self) -> None:
-        """End in order: who takes requests, who carries them out, and last the edge, which kept connections open."""
+        """End in order: first the API, then the worker, last the edge, which keeps connections open until then."""
         self._ending = True
         self._end(self._apis, END_SECONDS)
-        if self._settings.servers.stop_on_exit and self._signals < 2:  # noqa: PLR2004 the second is impatient
+        if self._settings.servers.stop_on_exit and self._signals < 2:  # noqa: PLR2004 a second signal cuts this short
             limit = self._settings.servers.stop_timeout.total_seconds() + END_SECONDS
-            self._end(self._workers, limit, say=ipc.STOP_SERVERS)
+            self._end(self._workers, limit, event=ipc.STOP_SERVERS)
         self._end(self._workers, END_SECONDS)
         self._end(self._edges, END_SECONDS, at_least=1.0)
 
-    def _end(self, ending: Iterable[Child], seconds: float, *, say: str = "", at_least: float = 0.0) -> None:
-        """Ask *ending* to end and wait; kill what does not, at once after a second signal."""
+    def _end(self, ending: Iterable[Child], seconds: float, *, event: str = "", at_least: float = 0.0) -> None:
+        """Ask *ending* to end and wait for *seconds*, then kill them; a second signal cuts the wait short."""
         alive = [child for child in ending if child.process is not None]
         for child in alive:
-            if say and child.line is not None:
-                child.line.send_event(say)
+            if event and child.channel is not None:
+                child.channel.send_event(event)
             elif child.process is not None:
                 child.process.terminate()
         began = time.monotonic()
@@ -250,7 +252,7 @@ class Supervisor:
             waited = time.monotonic() - began
             if waited > (at_least if self._signals > 1 else seconds):
                 break
-            self._turn(0.1)
+            self._handle_next(0.1)
         for child in alive:
             self._kill(child)
 
@@ -260,15 +262,15 @@ class Supervisor:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child.process.pid, signal.SIGKILL)
         child.process.wait()
-        self._bury(child)
+        self._clean_up(child)
 
     @contextlib.contextmanager
     def _watching_signals(self) -> Iterator[None]:
-        """Turn signals into something to select on, and put everything back afterwards."""
+        """Make signals wake the selector; restore all handlers afterwards."""
         reading, writing = socket.socketpair()
         reading.setblocking(False)
         writing.setblocking(False)
-        self._selector.register(reading, selectors.EVENT_READ, (self._signalled, None))
+        self._selector.register(reading, selectors.EVENT_READ, (self._on_signal, None))
         before_wakeup = signal.set_wakeup_fd(writing.fileno(), warn_on_full_buffer=False)
         wanted = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD)
         before = {number: signal.signal(number, lambda *_: None) for number in wanted}
@@ -282,14 +284,14 @@ class Supervisor:
             reading.close()
             writing.close()
 
-    def _signalled(self, reading: socket.socket, _: None) -> None:
+    def _on_signal(self, reading: socket.socket, _: None) -> None:
         with contextlib.suppress(BlockingIOError):
             for number in reading.recv(4096):
                 if number != signal.SIGCHLD:
                     self._signals += 1
-                    self._say("Ending …" if self._signals == 1 else "Ending at once.")
+                    self._print("Stopping the hub …" if self._signals == 1 else "Stopping at once.")
 
-    def _say(self, text: str) -> None:
+    def _print(self, text: str) -> None:
         self._write(text + "\n")
 
     def _write(self, text: str) -> None:
@@ -298,29 +300,29 @@ class Supervisor:
             self._out.flush()
 
 
-def _listening(order: ChildConfig) -> socket.socket:
-    """Return the API's listening socket; it outlives the API's processes, so that nothing is refused between two."""
-    order.api_socket.unlink(missing_ok=True)
+def _listen(config: ChildConfig) -> socket.socket:
+    """Return the API's listening socket. It outlives API processes, so that no request fails between two of them."""
+    config.api_socket.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX)
-    listener.bind(str(order.api_socket))
-    order.api_socket.chmod(0o600)
+    listener.bind(str(config.api_socket))
+    config.api_socket.chmod(0o600)
     listener.listen(BACKLOG)
     return listener
 
 
-def _last_words(child: Child, how: str) -> str:
-    said = "\n".join(f"    {line}" for line in child.said)
-    return f"The {child.name} {how}." + (f" It said last:\n{said}" if said else "")
+def _with_output(child: Child, how: str) -> str:
+    output = "\n".join(f"    {line}" for line in child.output)
+    return f"The {child.name} {how}." + (f" Its last output:\n{output}" if output else "")
 
 
 def up(
-    order: ChildConfig,
+    config: ChildConfig,
     settings: Settings,
     ready: Callable[[dict[str, Any]], None],
     starting: Callable[[], None],
     tell: Callable[[str], None],
 ) -> None:
-    """Be the hub in the foreground; *tell* takes lines about what a first start installs.
+    """Run the hub in the foreground; *tell* prints the progress of a first installation.
 
     Raises:
         HublessError: when it cannot start or go on; the message says why and what to do.
@@ -333,7 +335,7 @@ def up(
         starting()
         settings = virtual_environment.prepare(settings, tell)
         lock.write_facts({"pid": os.getpid(), "url": settings.url, "since": time.time()})
-        Supervisor(replace(order, run_folder=str(folder)), settings, lock).run(ready)
+        Supervisor(replace(config, run_folder=str(folder)), settings, lock).run(ready)
         if not preflight.haproxy_is_running(settings, folder):
             data_folder.remove_run_folder(folder, settings.data)
     finally:

@@ -1,4 +1,4 @@
-"""The child that does the work between requests: the queue, launches under way, sweeps; with the functions' own handlers."""
+"""The child process for queue, launches and sweeps; it calls the handlers of the Lambda functions."""
 
 import json
 import logging
@@ -24,91 +24,90 @@ from hubless.settings import Settings
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.04
-CHECK_SECONDS = 3.0  # how often running servers are looked at
-AWAY_SECONDS = 1.0  # how long to wait when the store does not answer
-THREADS = 4  # launches at once; one that takes long does not hold up the others
+RECONCILE_RUNNING_SECONDS = 3.0  # between two checks of running servers
+STORE_RETRY_SECONDS = 1.0
+THREADS = 4  # messages at once: a slow launch does not delay the others
 BATCH = 10
 VISIBLE_AFTER = timedelta(seconds=30)
 
 
 class Worker:
-    """Runs the handlers whenever there is something to do."""
+    """Calls the handlers whenever there is work."""
 
     def __init__(self, hub: MachineHub, settings: Settings) -> None:
         self._hub = hub
         self._sweep_every = settings.culling.sweep_every.total_seconds()
         self._stop_limit = settings.servers.stop_timeout.total_seconds() + 5
-        hub.launching, hub.reaping  # noqa: B018 made before there are threads, so that all have the same ones
+        hub.launching, hub.reaping  # noqa: B018 created before the threads that share them
         self._changed = hub.watcher()
-        self._pending = 1  # how many servers were under way at the last look
-        self._waiting = 1  # how many messages there were
-        self._checked_at = 0.0
+        self._pending = 1  # servers that started or stopped at the last step
+        self._queued = 1  # messages at the last step
+        self._reconciled_at = 0.0
         self._leaving = threading.Event()
         self._stop_servers = threading.Event()
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="launch")
 
     def leave(self) -> None:
-        """Have `run` return after the step that it is at."""
+        """Let `run` return after its current step."""
         self._leaving.set()
 
     def stop_servers(self) -> None:
-        """Have `run` end all servers, and then return."""
+        """Let `run` stop all servers and return."""
         self._stop_servers.set()
 
     def run(self) -> None:
-        """Work until told to leave."""
+        """Work until `leave` or `stop_servers` is called."""
         sweeps = threading.Thread(target=self._sweep, name="sweeps", daemon=True)
         sweeps.start()
         while not self._leaving.wait(POLL_SECONDS) and not self._stop_servers.is_set():
-            self._guarded_turn()
+            self._step_safely()
         if self._stop_servers.is_set():
             self._end_servers()
         self._leaving.set()
         self._pool.shutdown(wait=True)
 
-    def _guarded_turn(self) -> None:
+    def _step_safely(self) -> None:
         try:
-            self._turn()
-        except StoreUnavailableError as away:
-            logger.error("the store does not answer, work waits: %s", away)  # noqa: TRY400 no bug
-            self._leaving.wait(AWAY_SECONDS)
+            self._step()
+        except StoreUnavailableError as error:
+            logger.error("cannot read the store, retry in %g s: %s", STORE_RETRY_SECONDS, error)  # noqa: TRY400 no bug
+            self._leaving.wait(STORE_RETRY_SECONDS)
 
-    def _turn(self) -> None:
-        if self._changed() or self._pending or self._waiting:
+    def _step(self) -> None:
+        if self._changed() or self._pending or self._queued:
             self._receive()
             self._pending = spawn.handle(self._hub, {"detail-type": spawn.RECONCILE_PENDING})["pending"]
-        if time.monotonic() - self._checked_at >= CHECK_SECONDS:
+        if time.monotonic() - self._reconciled_at >= RECONCILE_RUNNING_SECONDS:
             spawn.handle(self._hub, {"detail-type": spawn.RECONCILE_RUNNING})
-            self._checked_at = time.monotonic()
+            self._reconciled_at = time.monotonic()
 
     def _receive(self) -> None:
-        received = self._hub.queue.receive(BATCH, VISIBLE_AFTER, self._hub.clock.now())
-        for one in received:
-            self._pool.submit(self._carry_out, one)
-        # What was put back comes again by the clock and not by a change.
-        self._waiting = self._hub.queue.depth()
+        for received in self._hub.queue.receive(BATCH, VISIBLE_AFTER, self._hub.clock.now()):
+            self._pool.submit(self._handle, received)
+        # The store does not change when a message becomes visible again, so the next step must look.
+        self._queued = self._hub.queue.depth()
 
-    def _carry_out(self, one: Received) -> None:
+    def _handle(self, received: Received) -> None:
         record = {
-            "messageId": one.receipt,
-            "receiptHandle": one.receipt,
-            "body": json.dumps(messages.encode(one.message)),
-            "attributes": {"ApproximateReceiveCount": str(one.attempts)},
+            "messageId": received.receipt,
+            "receiptHandle": received.receipt,
+            "body": json.dumps(messages.encode(received.message)),
+            "attributes": {"ApproximateReceiveCount": str(received.attempts)},
         }
         try:
             if not spawn.handle(self._hub, {"Records": [record]})["batchItemFailures"]:
-                self._hub.queue.delete(one.receipt)
-        except StoreUnavailableError as away:
-            logger.error("a message waits for the store: %s", away)  # noqa: TRY400 no bug; it comes again by itself
+                self._hub.queue.delete(received.receipt)
+        except StoreUnavailableError as error:
+            logger.error("cannot reach the store, the queue repeats a message later: %s", error)  # noqa: TRY400 no bug
 
     def _sweep(self) -> None:
         while not self._leaving.is_set():
             try:
                 reaper.handle(self._hub, {"detail-type": "Scheduled Event"})
-            except StoreUnavailableError as away:
-                logger.error("no sweep, the store does not answer: %s", away)  # noqa: TRY400 no bug
+            except StoreUnavailableError as error:
+                logger.error("cannot reach the store, retry the sweep in %g s: %s", self._sweep_every, error)  # noqa: TRY400
             except Exception:
-                logger.exception("the sweep failed and is tried again")
+                logger.exception("the sweep failed, retry in %g s", self._sweep_every)
             self._leaving.wait(self._sweep_every)
 
     def _end_servers(self) -> None:
@@ -116,26 +115,26 @@ class Worker:
             self._hub.stopping.request_until_done(server)
         give_up_at = time.monotonic() + self._stop_limit
         while self._hub.servers.count(PENDING) and time.monotonic() < give_up_at:
-            self._guarded_turn()
+            self._step_safely()
             time.sleep(POLL_SECONDS)
 
 
-def run(line: Channel, _order: ChildConfig, settings: Settings) -> None:
-    """Work until the supervisor says so or is gone."""
+def run(channel: Channel, _config: ChildConfig, settings: Settings) -> None:
+    """Work until the supervisor ends this process, or has died."""
     hub = machine.build(settings)
     worker = Worker(hub, settings)
 
-    def heard(word: str | None) -> None:
-        if word == ipc.STOP_SERVERS:
+    def on_event(event: str | None) -> None:
+        if event == ipc.STOP_SERVERS:
             worker.stop_servers()
-        elif word is None:
+        elif event is None:
             worker.leave()
 
     on_signals((signal.SIGTERM,), worker.leave)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    ipc.listen(line, heard)
+    ipc.listen(channel, on_event)
     link = hub.accounts.first_admin_link() if hub.has_passwords else None
-    line.send_event(ipc.READY, facts={"first_admin_link": link} if link else {})
+    channel.send_event(ipc.READY, facts={"first_admin_link": link} if link else {})
     worker.run()
 
 

@@ -30,7 +30,7 @@ settings = Settings(Path(tempfile.mkdtemp())); data_folder.prepare(settings)
     ],
     ids=["supervisor", "worker", "edge"],
 )
-def test_a_process_loads_nothing_that_it_does_not_need(script: str, heavy: str) -> None:
+def test_a_process_imports_nothing_that_it_does_not_need(script: str, heavy: str) -> None:
     look = f"\nimport sys; print(sorted(set({heavy!r}.split()) & set(sys.modules)))"
 
     told = subprocess.run(

@@ -32,14 +32,14 @@ def test_a_new_user_gets_a_link_to_choose_a_password(shell: Shell) -> None:
     assert "http://127.0.0.1:8000/hub/set-password?key=" in answer.output
 
 
-def test_an_admin_is_made_or_found_and_gets_a_link_once(shell: Shell) -> None:
+def test_admin_creates_or_promotes_a_user_and_prints_a_first_link(shell: Shell) -> None:
     shell.run("user", "add", "bob", "--password-stdin", typed="correct horse\n")
 
     new, found = shell.run("admin", "ada"), shell.run("admin", "bob")
 
     assert "ada is an admin.\n" in new.output
     assert "http://127.0.0.1:8000/hub/set-password?key=" in new.output
-    assert found.output == "bob is an admin, with the password of before.\n"
+    assert found.output == "bob is an admin and keeps the password.\n"
     assert [line.split()[:2] for line in shell.run("user", "list").output.splitlines()] == [
         ["bob", "admin"],
         ["ada", "admin"],
@@ -52,7 +52,7 @@ def test_a_password_may_come_from_standard_input(shell: Shell) -> None:
     assert answer.output == "The password of ada is set.\n"
 
 
-def test_a_password_that_is_too_short_is_refused_in_a_sentence(shell: Shell) -> None:
+def test_a_password_that_is_too_short_is_refused(shell: Shell) -> None:
     shell.run("user", "add", "ada")
 
     answer = shell.run("user", "passwd", "ada", "--password-stdin", typed="short\n")
@@ -83,7 +83,7 @@ def test_users_are_listed_and_removed(shell: Shell) -> None:
         (("token", "ada", "--scope", "fly"), "No such scope: 'fly'"),
     ],
 )
-def test_what_goes_wrong_is_one_sentence_and_exit_code_1(shell: Shell, words: tuple[str, ...], said: str) -> None:
+def test_an_error_is_one_sentence_and_exit_code_1(shell: Shell, words: tuple[str, ...], said: str) -> None:
     shell.run("user", "add", "ada")
 
     answer = shell.run(*words)
@@ -104,7 +104,7 @@ def test_a_token_is_all_that_is_printed(shell: Shell) -> None:
 
 
 @pytest.mark.parametrize("words", [("user", "list"), ("token", "ada")])
-def test_a_folder_without_a_hub_is_named_and_not_made(shell: Shell, words: tuple[str, ...]) -> None:
+def test_a_folder_without_a_hub_is_named_and_not_created(shell: Shell, words: tuple[str, ...]) -> None:
     answer = shell.run(*words)
 
     assert answer.exit_code == 1
@@ -119,7 +119,7 @@ def test_status_says_that_no_hub_runs(shell: Shell) -> None:
     assert answer.output.startswith("No hub runs in ")
 
 
-def test_status_tells_how_a_running_hub_is(shell: Shell) -> None:
+def test_status_describes_a_running_hub(shell: Shell) -> None:
     shell.run("user", "add", "ada")
     held = data_folder.lock(shell.data)
     held.write_facts({"pid": 4711, "url": "http://127.0.0.1:1234"})
@@ -129,9 +129,9 @@ def test_status_tells_how_a_running_hub_is(shell: Shell) -> None:
     held.release()
     assert answer.exit_code == 0
     assert "http://127.0.0.1:1234" in answer.output
-    assert "0 ready, 0 on their way" in answer.output
-    assert "0 waiting" in answer.output
-    assert "none has reported yet" in answer.output
+    assert "0 ready, 0 starting or stopping" in answer.output
+    assert "0 messages" in answer.output
+    assert "no report yet" in answer.output
 
 
 def test_a_wrong_setting_is_one_sentence(shell: Shell) -> None:
@@ -143,7 +143,7 @@ def test_a_wrong_setting_is_one_sentence(shell: Shell) -> None:
     assert answer.stderr.endswith("[server] is not a section; did you mean [servers]?\n")
 
 
-def test_a_scope_that_does_not_exist_is_found_by_check(shell: Shell) -> None:
+def test_check_finds_a_scope_that_does_not_exist(shell: Shell) -> None:
     shell.settings.write_text('[[roles]]\nname = "pilots"\nscopes = ["fly"]\n')
 
     assert "roles.pilots.scopes: No such scope: 'fly'" in shell.run("check").stderr

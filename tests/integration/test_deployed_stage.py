@@ -112,7 +112,7 @@ def test_who_is_there_already_becomes_an_admin_and_keeps_the_password(shell):
 
     answer = shell("admin", "ada")
 
-    assert answer.output == "ada is an admin, with the password of before.\n"
+    assert answer.output == "ada is an admin and keeps the password.\n"
     assert shell.hub.accounts.find("ada").admin
 
 
@@ -120,7 +120,7 @@ def test_users_are_added_listed_and_removed_from_afar(shell):
     shell("user", "add", "ada", "--admin")
     shell.hub.accounts.add("bob")
 
-    assert shell("user", "remove", "bob").output == "bob is removed; the files stay.\n"
+    assert shell("user", "remove", "bob").output == "Removed bob. The files stay.\n"
     assert [line.split()[:2] for line in shell("user", "list").output.splitlines()] == [["ada", "admin"]]
 
 

@@ -188,7 +188,7 @@ def test_longest_prefix_wins(world: World) -> None:
 @pytest.mark.parametrize(
     "path", ["/", "/hub/home", "/hub", "/user/nobody/", "/user/alice", "/user/alicea/", "/x?next=/user/alice/"]
 )
-def test_what_has_no_route_goes_to_the_api_as_it_was_sent(world: World, path: str) -> None:
+def test_a_request_without_a_route_goes_to_the_api_unchanged(world: World, path: str) -> None:
     world.route("/user/alice/", "alice")
     world.started()
     told = world.ask(path)
@@ -213,7 +213,7 @@ def test_what_has_no_route_goes_to_the_api_as_it_was_sent(world: World, path: st
         "100%25",
     ],
 )
-def test_path_and_query_are_untouched(world: World, rest: str) -> None:
+def test_path_and_query_reach_the_server_unchanged(world: World, rest: str) -> None:
     world.route("/user/alice/", "alice")
     world.started()
     told = world.ask(f"/user/alice/{rest}")
@@ -256,7 +256,7 @@ def test_a_plus_is_no_space(world: World) -> None:
 @pytest.mark.parametrize(
     "path", ["/user/b%6Fb/", "/%75ser/bob/", "/user%2Fbob/", "/user/bob%2Fx", "http://hub.example.org/user/bob/"]
 )
-def test_what_decodes_to_the_prefix_is_led_by_it(world: World, path: str) -> None:
+def test_an_encoded_path_is_routed_by_its_decoded_prefix(world: World, path: str) -> None:
     world.route("/user/bob/", "bob")
     world.started()
     assert world.ask(path).who == "bob"
@@ -325,7 +325,7 @@ def test_no_trick_with_a_path_reaches_bob(world: World, path: str) -> None:
     "path",
     ["/user/alice/../bob/x", "/user/alice/%2e%2e/bob/", "/user/alice%2f..%2fbob/", "/hub/../user/bob/", "/user/bob/.."],
 )
-def test_dots_that_may_lead_elsewhere_go_to_the_api(world: World, path: str) -> None:
+def test_paths_with_dot_segments_go_to_the_api(world: World, path: str) -> None:
     world.route("/user/alice/", "alice")
     world.route("/user/bob/", "bob")
     world.started()
@@ -336,7 +336,7 @@ def test_dots_that_may_lead_elsewhere_go_to_the_api(world: World, path: str) -> 
     "path",
     ["/user/bob/...", "/user/bob/.config/x", "/user/bob/a..b/", "/user/bob/..a", "/user/bob/x.", "/user/bob/x?a=/../"],
 )
-def test_other_dots_are_only_names(world: World, path: str) -> None:
+def test_other_dots_are_part_of_names(world: World, path: str) -> None:
     world.route("/user/bob/", "bob")
     world.started()
     assert world.ask(path).who == "bob"
@@ -376,7 +376,7 @@ def below(world: World) -> World:
     return world
 
 
-def test_a_server_is_reached_at_its_owners_host_and_at_no_other(below: World) -> None:
+def test_a_server_is_served_at_its_owners_host_alone(below: World) -> None:
     for host in ("bob.hub.example.org", "bob.hub.example.org:8443", "BOB.Hub.example.org"):
         told = below.ask("/user/bob/lab", host=host)
         assert (told.who, told.said["headers"]["host"], told.said["path"]) == ("bob", [host], "/user/bob/lab")
@@ -387,19 +387,19 @@ def test_a_server_is_reached_at_its_owners_host_and_at_no_other(below: World) ->
             assert told.status == 400 or told.who == "API", (host, path)
 
 
-def test_a_service_is_reached_at_its_own_host_and_at_no_other(below: World) -> None:
+def test_a_service_is_served_at_its_own_host_alone(below: World) -> None:
     assert below.ask("/services/grades/x", host="grades--service.hub.example.org").who == "grades"
     for host in ("hub.example.org", "grades.hub.example.org", "bob.hub.example.org"):
         assert below.ask("/services/grades/x", host=host).who == "API"
 
 
-def test_the_hubs_own_paths_go_to_the_api_at_whatever_host(below: World) -> None:
+def test_the_hubs_own_paths_go_to_the_api_at_any_host(below: World) -> None:
     for host in ("hub.example.org", "bob.hub.example.org", "grades--service.hub.example.org"):
         told = below.ask("/hub/login", host=host)
         assert (told.who, told.said["headers"]["x-forwarded-host"]) == ("API", [host])
 
 
-def test_what_a_client_says_of_the_host_beside_it_counts_for_nothing(below: World) -> None:
+def test_headers_beside_host_do_not_change_the_routing(below: World) -> None:
     claims = (
         "X-Forwarded-Host: bob.hub.example.org",
         "Forwarded: host=bob.hub.example.org",
@@ -409,7 +409,7 @@ def test_what_a_client_says_of_the_host_beside_it_counts_for_nothing(below: Worl
     assert below.ask("http://hub.example.org/user/bob/").who == "API"
 
 
-def test_of_two_hosts_on_one_connection_each_request_counts_by_its_own(below: World) -> None:
+def test_each_request_of_a_connection_is_routed_by_its_own_host(below: World) -> None:
     with socket.create_connection(("127.0.0.1", below.port), timeout=20) as line:
         for name, other in [("alice", "bob"), ("bob", "alice")] * 3:
             assert ask_on(line, f"/user/{name}/", host=f"{name}.hub.example.org").who == name
@@ -417,7 +417,7 @@ def test_of_two_hosts_on_one_connection_each_request_counts_by_its_own(below: Wo
 
 
 @pytest.mark.parametrize("name", ["zoë", "a@b.org", "%41", "www"])
-def test_any_name_has_a_host_at_which_its_server_is_reached(below: World, name: str) -> None:
+def test_any_user_name_has_a_host_that_serves_its_server(below: World, name: str) -> None:
     host = f"{user_label(name)}.hub.example.org"
     below.route(f"/user/{name}/", "it")
     below.agents[0].run_once()
@@ -428,7 +428,7 @@ def test_any_name_has_a_host_at_which_its_server_is_reached(below: World, name: 
     assert below.ask(f"/user/{quote(name)}/lab", host=host).who == "API"
 
 
-def test_a_web_socket_is_led_by_its_host_too(below: World) -> None:
+def test_a_websocket_is_routed_by_its_host_too(below: World) -> None:
     below.routes.put(Route("/user/carol/", below.web_socket_server(), "l", ServerKey("s", "u")))
     below.agents[0].run_once()
     with below.web_socket("/user/carol/api/kernels/1/channels", host="carol.hub.example.org") as line:
@@ -459,7 +459,7 @@ def test_a_route_for_everything_leaves_the_hub_alone(world: World) -> None:
     assert world.ask("/hub/home").who == "API"
 
 
-def test_one_connection_is_led_by_each_of_its_requests(world: World) -> None:
+def test_each_request_of_one_connection_is_routed_by_itself(world: World) -> None:
     for name in ("alice", "bob", "carol"):
         world.route(f"/user/{name}/", name)
     agent = world.started()
@@ -473,7 +473,7 @@ def test_one_connection_is_led_by_each_of_its_requests(world: World) -> None:
         assert ask_on(line, "/user/alice/").who == "alice's next"
 
 
-def test_methods_and_bodies_pass(world: World) -> None:
+def test_methods_and_bodies_reach_the_server(world: World) -> None:
     world.route("/user/alice/", "alice")
     world.started()
     for method in ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"):
@@ -485,7 +485,7 @@ def test_methods_and_bodies_pass(world: World) -> None:
 # --- headers ---
 
 
-def test_forwarding_headers_are_the_edges_own(world: World) -> None:
+def test_the_edge_sets_the_forwarding_headers_itself(world: World) -> None:
     world.route("/user/alice/", "alice")
     world.started()
     lies = (
@@ -518,7 +518,7 @@ def test_forwarding_headers_are_the_edges_own(world: World) -> None:
         } & set(headers)
 
 
-def test_a_trusted_proxy_is_believed(world: World) -> None:
+def test_a_trusted_proxys_forwarding_headers_are_kept(world: World) -> None:
     world.started(trusted_proxies=("127.0.0.1",))
     true = (
         "X-Forwarded-For: 9.9.9.9",
@@ -533,14 +533,14 @@ def test_a_trusted_proxy_is_believed(world: World) -> None:
     assert headers["x-forwarded-port"] == ["443"]
 
 
-def test_another_proxy_than_the_trusted_is_not_believed(world: World) -> None:
+def test_other_proxies_forwarding_headers_are_replaced(world: World) -> None:
     world.started(trusted_proxies=("10.0.0.0/8", "192.0.2.1"))
     headers = world.ask("/hub/", headers=("X-Forwarded-For: 9.9.9.9", "X-Forwarded-Proto: https")).said["headers"]
     assert headers["x-forwarded-for"] == ["127.0.0.1"]
     assert headers["x-forwarded-proto"] == ["http"]
 
 
-def test_other_headers_pass_untouched(world: World) -> None:
+def test_other_headers_reach_the_server_unchanged(world: World) -> None:
     world.route("/user/alice/", "alice")
     world.started()
     sent = (
@@ -593,7 +593,7 @@ def test_a_planted_second_login_cookie_carries_the_first_to_no_server(world: Wor
 # --- changes ---
 
 
-def test_a_route_comes_and_goes_at_once(world: World) -> None:
+def test_a_route_is_added_and_removed_at_once(world: World) -> None:
     agent = world.started()
     assert world.ask("/user/alice/").who == "API"
     world.route("/user/alice/", "alice")
@@ -604,7 +604,7 @@ def test_a_route_comes_and_goes_at_once(world: World) -> None:
     assert world.ask("/user/alice/").who == "API"
 
 
-def test_the_agent_reports_what_it_applied_and_is_forgotten(world: World) -> None:
+def test_the_agent_reports_what_it_applied_and_deregisters(world: World) -> None:
     agent = world.started()
     world.route("/user/alice/", "alice")
     agent.run_once()
@@ -613,7 +613,7 @@ def test_the_agent_reports_what_it_applied_and_is_forgotten(world: World) -> Non
     assert world.routes.reports() == []
 
 
-def test_more_changes_than_one_page_holds(world: World) -> None:
+def test_more_changes_than_one_read_returns_are_applied(world: World) -> None:
     agent = world.started()
     world.server("alice")
     with world.routes._database.transaction():
@@ -625,7 +625,7 @@ def test_more_changes_than_one_page_holds(world: World) -> None:
 
 
 @pytest.mark.parametrize("length", [12, MAX_USER_NAME])
-def test_a_thousand_routes_with_names_and_ids_as_they_are_can_be_loaded(world: World, length: int) -> None:
+def test_a_thousand_routes_with_real_names_and_ids_are_loaded(world: World, length: int) -> None:
     address, now = world.server("it"), datetime.now(UTC)
     names = [f"{n:04}".ljust(length, "é") for n in range(1000)]
     with world.routes._database.transaction():
@@ -668,7 +668,7 @@ def test_a_refused_removal_is_an_error_and_removing_what_is_gone_is_none(world: 
         runtime.remove(world.folder / "other.map", "AA")
 
 
-def test_a_trimmed_log_means_a_full_load(world: World) -> None:
+def test_a_trimmed_log_leads_to_a_full_load(world: World) -> None:
     world.route("/user/alice/", "alice")
     agent = world.started()
     world.routes.remove("/user/alice/", "launch-alice")
@@ -680,7 +680,7 @@ def test_a_trimmed_log_means_a_full_load(world: World) -> None:
     assert world.routes.reports()[0].sequence == world.routes.sequence()
 
 
-def test_a_host_that_leads_nowhere_harms_no_other_route(world: World) -> None:
+def test_a_host_that_does_not_exist_harms_no_other_route(world: World) -> None:
     world.route("/user/alice/", "alice")
     world.routes.put(Route("/user/lost/", "nowhere.invalid:1", "launch-lost"))
     agent = world.started()
@@ -695,7 +695,7 @@ def test_a_host_that_leads_nowhere_harms_no_other_route(world: World) -> None:
     ]
 
 
-def test_a_route_that_now_leads_nowhere_no_longer_leads_where_it_did(world: World) -> None:
+def test_a_route_whose_new_host_does_not_exist_is_removed(world: World) -> None:
     world.route("/user/alice/", "alice")
     agent = world.started()
     world.routes.put(Route("/user/alice/", "nowhere.invalid:1", "launch-2"))
@@ -703,13 +703,13 @@ def test_a_route_that_now_leads_nowhere_no_longer_leads_where_it_did(world: Worl
     assert world.ask("/user/alice/").who == "API"
 
 
-def test_a_name_is_resolved(world: World) -> None:
+def test_a_host_name_is_resolved(world: World) -> None:
     world.routes.put(Route("/user/alice/", world.server("alice").replace("127.0.0.1", "localhost"), "launch-1"))
     world.started()
     assert world.ask("/user/alice/").who == "alice"
 
 
-def test_a_store_that_is_away_stops_no_request(world: World) -> None:
+def test_requests_pass_while_the_store_is_away(world: World) -> None:
     world.route("/user/alice/", "alice")
     agent = world.started()
     world.store.is_away = True
@@ -734,7 +734,7 @@ def test_an_agent_started_without_the_table_sends_all_to_the_api(world: World) -
     assert world.routes.reports()[0].sequence == world.routes.sequence()
 
 
-def test_what_was_applied_is_told_as_soon_as_the_table_takes_it(world: World) -> None:
+def test_applied_changes_are_reported_once_the_table_accepts_it(world: World) -> None:
     agent = world.started(heartbeat_seconds=3600)
     before = world.routes.reports()
     world.route("/user/alice/", "alice")
@@ -747,7 +747,7 @@ def test_what_was_applied_is_told_as_soon_as_the_table_takes_it(world: World) ->
     assert world.routes.reports()[0].sequence == world.routes.sequence()
 
 
-def test_while_nothing_changes_it_is_told_at_heartbeats_only(world: World) -> None:
+def test_without_changes_the_agent_reports_at_heartbeats_only(world: World) -> None:
     agent = world.started(heartbeat_seconds=3600)
     before = world.routes.reports()
     agent.run_once()
@@ -758,7 +758,7 @@ def test_while_nothing_changes_it_is_told_at_heartbeats_only(world: World) -> No
     assert world.routes.reports()[0].seen_at > before[0].seen_at
 
 
-def test_a_table_that_was_away_for_long_is_read_whole(world: World) -> None:
+def test_after_a_long_outage_the_agent_reads_the_whole_table(world: World) -> None:
     world.route("/user/alice/", "alice")
     world.route("/user/bob/", "bob")
     agent = world.started(full_reload_after_seconds=0)
@@ -773,7 +773,7 @@ def test_a_table_that_was_away_for_long_is_read_whole(world: World) -> None:
     assert [world.ask(f"/user/{name}/").who for name in ("alice", "bob")] == ["alice", "API"]
 
 
-def test_a_load_that_breaks_off_leaves_the_routes_and_nothing_in_memory(world: World) -> None:
+def test_a_broken_load_keeps_the_old_routes_and_frees_its_memory(world: World) -> None:
     world.route("/user/alice/", "alice")
     agent = world.started()
     runtime, file = agent._haproxy.runtime, agent._edge.map_file
@@ -789,7 +789,7 @@ def test_a_load_that_breaks_off_leaves_the_routes_and_nothing_in_memory(world: W
     assert world.ask("/user/alice/").who == "alice"
 
 
-def test_run_follows_until_it_is_stopped(world: World) -> None:
+def test_run_follows_the_table_until_it_is_stopped(world: World) -> None:
     agent = world.started()
     stop = threading.Event()
     thread = threading.Thread(target=agent.run, args=(stop,))
@@ -817,7 +817,7 @@ def far_api(world: World) -> Iterator[tuple[HttpsOrigin, list[str]]]:
     server.server_close()
 
 
-def test_an_api_elsewhere_is_asked_over_tls_by_its_name(world: World, far_api: tuple[HttpsOrigin, list[str]]) -> None:
+def test_a_remote_api_is_reached_over_tls_by_its_name(world: World, far_api: tuple[HttpsOrigin, list[str]]) -> None:
     origin, names = far_api
     world.route("/user/alice/", "alice")
     world.started(api=origin)
@@ -835,7 +835,7 @@ def test_an_api_elsewhere_is_asked_over_tls_by_its_name(world: World, far_api: t
     assert (alice.who, alice.said["headers"]["host"]) == ("alice", ["hub.example.org"])
 
 
-def test_an_api_with_another_name_in_its_certificate_is_told_nothing(
+def test_an_api_with_a_foreign_certificate_gets_no_request(
     world: World, far_api: tuple[HttpsOrigin, list[str]]
 ) -> None:
     origin, _ = far_api
@@ -843,7 +843,7 @@ def test_an_api_with_another_name_in_its_certificate_is_told_nothing(
     assert world.ask("/hub/home").status == 503
 
 
-def test_an_api_whose_certificate_nobody_vouches_for_is_told_nothing(
+def test_an_api_with_an_untrusted_certificate_gets_no_request(
     world: World, far_api: tuple[HttpsOrigin, list[str]]
 ) -> None:
     origin, _ = far_api
@@ -852,7 +852,7 @@ def test_an_api_whose_certificate_nobody_vouches_for_is_told_nothing(
     assert world.ask("/hub/home").status == 503
 
 
-def test_an_api_whose_name_cannot_be_looked_up_stops_no_edge(world: World) -> None:
+def test_an_edge_starts_though_the_apis_name_does_not_resolve(world: World) -> None:
     world.route("/user/alice/", "alice")
     world.started(api=HttpsOrigin("api.invalid", 443, "api.invalid", str(certificate(world.folder, "api.invalid"))))
     assert world.ask("/user/alice/").who == "alice"
@@ -903,11 +903,11 @@ def test_without_an_api_errors_are_answered_in_the_clients_media_type(apiless: W
 
 
 @pytest.mark.parametrize("path", ["/", "/hub/home", "/user/alice/../bob/", "/user/alice/x/./y"])
-def test_without_an_api_neither_the_hubs_paths_nor_dots_lead_anywhere(apiless: World, path: str) -> None:
+def test_without_an_api_hub_paths_and_dot_segments_are_refused(apiless: World, path: str) -> None:
     assert apiless.ask(path).status == 503
 
 
-def test_what_a_server_says_passes_as_it_is(apiless: World) -> None:
+def test_a_servers_own_answers_pass_unchanged(apiless: World) -> None:
     told = apiless.ask("/user/busy/api/x", headers=("Accept: application/json",))
     assert (told.status, told.headers["Content-Type"], told.text) == (503, "text/plain", "ask later")
 
@@ -935,7 +935,7 @@ class Busy(Echo):
 # --- behind CloudFront ---
 
 
-def test_it_is_as_if_the_browser_had_asked_the_edge_itself(world: World) -> None:
+def test_behind_cloudfront_the_browsers_own_request_is_restored(world: World) -> None:
     world.route("/user/alice/", "alice")
     world.started(api=None, host_header="x-hubless-host")
     handed_on = (
@@ -956,7 +956,7 @@ def test_it_is_as_if_the_browser_had_asked_the_edge_itself(world: World) -> None
     assert not [name for name in headers if name.startswith("x-hubless-") or name == "x-real-ip"]
 
 
-def test_plain_http_is_what_the_front_may_say_it_was(world: World) -> None:
+def test_cloudfront_may_say_that_the_request_was_plain_http(world: World) -> None:
     world.route("/user/alice/", "alice")
     world.started(host_header="x-host")
     headers = world.ask("/user/alice/", headers=("x-host: hub.example.com", "CloudFront-Forwarded-Proto: http")).said[
@@ -972,7 +972,7 @@ def test_plain_http_is_what_the_front_may_say_it_was(world: World) -> None:
     assert (bare["host"], bare["x-forwarded-for"]) == (["hub.example.org"], ["127.0.0.1"])
 
 
-def test_where_no_front_is_named_nobody_says_what_the_host_was(world: World) -> None:
+def test_without_a_host_header_setting_no_header_replaces_the_host(world: World) -> None:
     world.route("/user/alice/", "alice")
     world.started()
     spellings = (
@@ -989,7 +989,7 @@ def test_where_no_front_is_named_nobody_says_what_the_host_was(world: World) -> 
 # --- health ---
 
 
-def test_it_is_healthy_once_routes_are_loaded_and_no_longer_when_it_leaves(world: World) -> None:
+def test_it_is_healthy_from_the_first_load_until_it_leaves(world: World) -> None:
     world.route("/user/alice/", "alice")
     world.store.is_away = True
     agent = world.started(health_path="/edge/health")
@@ -1019,7 +1019,7 @@ def test_the_edge_is_unhealthy_while_the_table_is_away_and_then_recovers(world: 
     assert (world.ask("/edge/health").status, world.ask("/user/alice/").who) == (200, "API")
 
 
-def test_a_killed_haproxy_is_unhealthy_until_it_has_its_routes(world: World) -> None:
+def test_a_restarted_haproxy_is_unhealthy_until_routes_are_loaded(world: World) -> None:
     agent = world.started(health_path="/edge/health")
     os.kill(agent.haproxy_pid or 0, signal.SIGKILL)
     agent._haproxy._process.wait()  # type: ignore[union-attr]
@@ -1055,7 +1055,7 @@ def test_a_draining_edge_serves_and_reports_activity_but_not_itself(world: World
 # --- WebSockets ---
 
 
-def test_a_web_socket_lives_through_300_changes(world: World) -> None:
+def test_a_websocket_survives_300_route_changes(world: World) -> None:
     address = world.web_socket_server()
     world.routes.put(Route("/user/alice/", address, "launch-ws"))
     agent = world.started()
@@ -1090,7 +1090,7 @@ def test_a_silent_websocket_is_closed_after_its_timeout(world: World) -> None:
 # --- what goes wrong ---
 
 
-def test_a_dead_target_is_explained_and_looked_at_again(world: World) -> None:
+def test_a_dead_server_gets_a_page_that_retries(world: World) -> None:
     world.routes.put(Route("/user/alice/", f"127.0.0.1:{free_port()}", "launch-1"))
     world.started()
     told = world.ask("/user/alice/lab?x=1")
@@ -1100,7 +1100,7 @@ def test_a_dead_target_is_explained_and_looked_at_again(world: World) -> None:
     assert "does not answer" in told.text
 
 
-def test_while_the_api_is_away_a_page_says_so_and_tries_again_by_itself(world: World) -> None:
+def test_while_the_api_is_away_a_page_says_so_and_retries(world: World) -> None:
     world.started()
     assert world.ask("/hub/").who == "API"
     world.stop_api()
@@ -1114,7 +1114,7 @@ def test_while_the_api_is_away_a_page_says_so_and_tries_again_by_itself(world: W
     assert world.ask("/hub/home").who == "API"
 
 
-def test_a_killed_haproxy_comes_back_with_all_routes(world: World) -> None:
+def test_a_killed_haproxy_is_restarted_with_all_routes(world: World) -> None:
     for name in ("alice", "bob"):
         world.route(f"/user/{name}/", name)
     agent = world.started()
@@ -1127,7 +1127,7 @@ def test_a_killed_haproxy_comes_back_with_all_routes(world: World) -> None:
     assert [world.ask(f"/user/{name}/").who for name in ("alice", "bob", "x")] == ["alice", "bob", "API"]
 
 
-def test_an_agents_death_is_not_haproxys(world: World) -> None:
+def test_haproxy_outlives_its_agent_and_is_adopted(world: World) -> None:
     world.routes.put(Route("/user/alice/", world.web_socket_server(), "launch-ws"))
     first = world.started()
     with world.web_socket("/user/alice/channels") as channel:
@@ -1141,7 +1141,7 @@ def test_an_agents_death_is_not_haproxys(world: World) -> None:
         assert world.ask("/user/bob/").who == "bob"
 
 
-def test_an_adopted_haproxy_that_dies_is_started_again(world: World) -> None:
+def test_an_adopted_haproxy_that_dies_is_restarted(world: World) -> None:
     world.route("/user/alice/", "alice")
     first = world.started()
     world.agents.clear()
@@ -1164,7 +1164,7 @@ def test_another_configuration_ends_the_old_haproxy(world: World) -> None:
     assert world.ask("/hub/").who == "API"
 
 
-def test_a_taken_port_is_named(world: World) -> None:
+def test_a_port_in_use_is_named(world: World) -> None:
     with socket.socket() as taker:
         taker.bind(("127.0.0.1", world.port))
         taker.listen()
@@ -1184,7 +1184,7 @@ def test_a_closed_edge_leaves_nothing_running(world: World) -> None:
     agent.close()
 
 
-def test_the_runtime_socket_is_nobody_elses(world: World) -> None:
+def test_the_runtime_socket_is_for_its_owner_alone(world: World) -> None:
     world.started()
     assert (world.folder / "e").stat().st_mode & 0o077 == 0
     assert (world.folder / "e" / "edge.sock").stat().st_mode & 0o077 == 0
@@ -1213,7 +1213,7 @@ def test_activity_is_what_a_person_does(world: World) -> None:
     assert all(abs((at - before).total_seconds()) < 60 for at in seen.values())
 
 
-def test_activity_is_the_servers_and_not_the_next_ones_at_its_address(world: World) -> None:
+def test_activity_belongs_to_the_server_and_not_to_its_address(world: World) -> None:
     told: list[Mapping[ServerKey, datetime]] = []
     address, alice, bob = world.server("task"), ServerKey("s1", "u1"), ServerKey("s2", "u2")
     world.routes.put(Route("/user/alice/", address, "l1", alice))
@@ -1229,7 +1229,7 @@ def test_activity_is_the_servers_and_not_the_next_ones_at_its_address(world: Wor
 
 
 @pytest.mark.parametrize("api", [None, UnixSocket(Path("/run/api.sock"))])
-def test_haproxy_has_nothing_to_remark_on_what_it_is_given(tmp_path: Path, api: UnixSocket | None) -> None:
+def test_haproxy_accepts_the_configuration_without_a_warning(tmp_path: Path, api: UnixSocket | None) -> None:
     edge = EdgeConfiguration(
         "127.0.0.1", 8000, api, tmp_path, domain="hub.example.org", host_header="x-hubless-host", health_path="/health"
     )

@@ -201,7 +201,7 @@ class Image:
         )
 
 
-def test_what_the_image_of_edges_holds_is_all_that_one_needs(cloud):
+def test_the_edge_image_holds_all_that_an_edge_needs(cloud):
     cloud.database.create(expires=False)
     image = Image(cloud.folder / "image")
     edge = cloud.edge(image)
@@ -301,7 +301,7 @@ def test_an_edge_without_a_table_is_unhealthy_and_sends_all_to_the_api(cloud):
     assert edge.who(ALICE) == "alice"
 
 
-def test_an_agent_that_is_killed_leaves_haproxy_to_the_next(cloud):
+def test_the_next_agent_adopts_the_haproxy_of_a_killed_one(cloud):
     cloud.database.create(expires=False)
     cloud.route("alice", cloud.server("alice"))
     edge = cloud.ready_edge()
@@ -351,7 +351,7 @@ def test_a_hanging_table_delays_neither_requests_nor_haproxys_supervision(cloud)
     assert edge.process.returncode == 0
 
 
-def test_wrong_settings_end_it_with_a_sentence(tmp_path):
+def test_wrong_settings_end_it_with_a_message(tmp_path):
     ended = subprocess.run(
         [sys.executable, "-m", "edge_proxy"],
         cwd=TOP,

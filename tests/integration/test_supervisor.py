@@ -114,18 +114,16 @@ def test_leaves_no_process_and_no_socket(tree: Callable[..., Tree], tmp_path: Pa
     assert not (data_folder.make_run_folder(tmp_path) / "api.sock").exists()
 
 
-def test_starts_a_child_that_died_again(tree: Callable[..., Tree]) -> None:
+def test_restarts_a_child_that_crashed(tree: Callable[..., Tree]) -> None:
     hub = tree(api="dies_once")
 
     hub.run(lambda _facts: None)
 
     assert hub.written("first", "again").count("api again") == 1
-    assert "The api was ended by signal 9; it is started again." in hub.said.getvalue()
+    assert "The api was ended by signal 9; restarting it." in hub.said.getvalue()
 
 
-def test_gives_up_on_a_child_that_dies_again_and_again(
-    tree: Callable[..., Tree], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_gives_up_on_a_child_that_keeps_crashing(tree: Callable[..., Tree], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("embedded.supervisor.RESTART_DELAYS", (0.0,) * 5)
     hub = tree(worker="dies")
 
@@ -139,26 +137,28 @@ def test_gives_up_on_a_child_that_dies_again_and_again(
 def test_a_child_that_fails_before_ready_ends_the_start_with_its_output(
     tree: Callable[..., Tree],
 ) -> None:
-    with pytest.raises(ChildError, match=r"The worker ended \(1\) before it was ready(.|\n)*some last words"):
+    with pytest.raises(
+        ChildError, match=r"The worker ended with exit code 1 before it was ready(.|\n)*some last words"
+    ):
         tree(worker="breaks").run()
 
 
-def test_what_a_child_writes_in_pieces_is_passed_on_in_lines(tree: Callable[..., Tree]) -> None:
+def test_a_childs_output_is_forwarded_in_whole_lines(tree: Callable[..., Tree]) -> None:
     hub = tree(worker="stammers")
 
     with pytest.raises(ChildError) as ended:
         hub.run()
 
-    assert str(ended.value).endswith("It said last:\n    a whole line\n    and a last one")
+    assert str(ended.value).endswith("Its last output:\n    a whole line\n    and a last one")
     assert hub.said.getvalue() == "a whole line\nand a last one\n"
 
 
-def test_a_child_that_says_why_it_cannot_start_is_quoted(tree: Callable[..., Tree]) -> None:
+def test_a_childs_own_reason_for_its_failure_is_quoted(tree: Callable[..., Tree]) -> None:
     with pytest.raises(ChildError, match=r"^The cellar is flooded\.$"):
         tree(edge="fails").run()
 
 
-def test_asks_the_worker_to_stop_the_servers_where_they_end_with_the_hub(tree: Callable[..., Tree]) -> None:
+def test_the_worker_stops_the_servers_if_they_end_with_the_hub(tree: Callable[..., Tree]) -> None:
     hub = tree()
     hub.settings = replace(hub.settings, servers=replace(hub.settings.servers, stop_on_exit=True))
 
@@ -194,7 +194,7 @@ def test_a_stubborn_child_is_killed_when_its_time_is_up(
     assert not any(lives(pid) for pid in hub.facts.values())
 
 
-def test_puts_the_signal_handlers_back(tree: Callable[..., Tree]) -> None:
+def test_restores_the_signal_handlers(tree: Callable[..., Tree]) -> None:
     before = signal.getsignal(signal.SIGTERM)
 
     tree().run()
@@ -202,7 +202,7 @@ def test_puts_the_signal_handlers_back(tree: Callable[..., Tree]) -> None:
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_children_see_that_a_killed_supervisor_is_gone(tmp_path: Path) -> None:
+def test_children_notice_that_the_supervisor_was_killed(tmp_path: Path) -> None:
     script = (
         f"import os, sys; sys.path[:0] = {[str(Path(__file__).parent), *sys.path]!r}\n"
         "from pathlib import Path; from test_supervisor import Tree\n"

@@ -36,7 +36,7 @@ def test_the_region_is_where_aws_runs_it():
 
 
 @pytest.mark.parametrize("name", LEAST)
-def test_what_is_missing_or_empty_is_named(name):
+def test_a_missing_or_empty_variable_is_named(name):
     for given in ({n: t for n, t in LEAST.items() if n != name}, LEAST | {name: ""}):
         with pytest.raises(SettingsError, match=f"{name} is missing"):
             EdgeSettings.from_environment(given)
@@ -75,17 +75,17 @@ def test_what_is_missing_or_empty_is_named(name):
         ("host_header", "x)\n"),
     ],
 )
-def test_what_is_wrong_is_named_with_what_is_allowed(name, text):
+def test_a_wrong_value_is_named_with_what_is_allowed(name, text):
     with pytest.raises(SettingsError, match=rf"(?s)HUBLESS_EDGE_{name.upper()} is .*, but it must be "):
         settings(**{name: text})
 
 
-def test_a_variable_that_does_not_exist_is_named():
+def test_an_unknown_variable_is_named():
     with pytest.raises(SettingsError, match="There is no setting HUBLESS_EDGE_POLL"):
         settings(poll="1")
 
 
-def test_lists_have_commas():
+def test_lists_are_separated_by_commas():
     assert settings(trusted_proxies="10.0.0.0/8, 192.0.2.1").trusted_proxies == ("10.0.0.0/8", "192.0.2.1/32")
 
 
@@ -112,7 +112,7 @@ def test_the_api_is_asked_by_its_name(given, expected):
         {"api_ca": "/ca.pem"},
     ],
 )
-def test_what_does_not_go_together_is_named(given):
+def test_variables_that_exclude_each_other_are_named(given):
     with pytest.raises(SettingsError, match=" and "):
         settings(**given)
 
@@ -122,7 +122,7 @@ def test_the_websocket_timeout_reaches_haproxy(given, seconds):
     assert f"    timeout tunnel {seconds}s\n" in render(edge_configuration(settings(**given)))
 
 
-def test_what_the_front_hands_on_reaches_haproxy():
+def test_the_host_header_of_the_front_reaches_haproxy():
     assert edge_configuration(settings(host_header="x-hubless-host")).host_header == "x-hubless-host"
 
 

@@ -41,7 +41,7 @@ class Edge:
         return at
 
 
-def test_what_was_reported_is_not_reported_again() -> None:
+def test_reported_activity_is_not_reported_again() -> None:
     edge = Edge()
     first = edge.sees(ALICE)
     edge.reports.run_once()
@@ -52,7 +52,7 @@ def test_what_was_reported_is_not_reported_again() -> None:
     assert edge.told == [{ALICE: first}, {BOB: second}]
 
 
-def test_what_is_seen_again_is_reported_again() -> None:
+def test_new_activity_of_a_server_is_reported_again() -> None:
     edge = Edge()
     edge.sees(ALICE)
     edge.reports.run_once()
@@ -62,7 +62,7 @@ def test_what_is_seen_again_is_reported_again() -> None:
     assert edge.told[1:] == [{ALICE: again}]
 
 
-def test_the_same_request_read_a_little_later_is_no_news() -> None:
+def test_the_same_request_dated_a_little_later_is_not_new() -> None:
     edge = Edge()
     edge.sees(ALICE)
     edge.reports.run_once()
@@ -71,7 +71,7 @@ def test_the_same_request_read_a_little_later_is_no_news() -> None:
     assert len(edge.told) == 1
 
 
-def test_many_are_reported_a_batch_a_turn() -> None:
+def test_many_servers_are_reported_in_batches() -> None:
     edge = Edge()
     servers = [ServerKey(f"s{n}", "u") for n in range(2 * BATCH + 1)]
     for server in servers:
@@ -85,7 +85,7 @@ def test_many_are_reported_a_batch_a_turn() -> None:
     assert edge.asked == 1
 
 
-def test_a_report_that_was_not_taken_is_made_again() -> None:
+def test_a_report_that_the_store_refused_is_retried() -> None:
     edge = Edge()
     at = edge.sees(ALICE)
     edge.is_away = True
@@ -95,7 +95,7 @@ def test_a_report_that_was_not_taken_is_made_again() -> None:
     assert edge.told == [{ALICE: at}]
 
 
-def test_a_server_that_haproxy_has_forgotten_is_forgotten() -> None:
+def test_the_reporter_forgets_servers_that_haproxy_forgot() -> None:
     edge = Edge()
     edge.sees(ALICE)
     edge.reports.run_once()

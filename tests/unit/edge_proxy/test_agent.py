@@ -82,7 +82,7 @@ def started(table: Table, folder: Path, **facts: Any) -> tuple[Agent, Proxy]:
     return agent, proxy
 
 
-def test_a_table_that_is_away_is_let_be_for_a_while(table: Table, tmp_path: Path) -> None:
+def test_the_agent_backs_off_while_the_table_is_away(table: Table, tmp_path: Path) -> None:
     agent, _ = started(table, tmp_path, poll_seconds=3600.0, max_backoff_seconds=3600.0)
     table.is_away = True
     agent.run_once()
@@ -92,7 +92,7 @@ def test_a_table_that_is_away_is_let_be_for_a_while(table: Table, tmp_path: Path
     assert table.asked == asked
 
 
-def test_while_the_table_is_let_be_haproxy_is_looked_after(table: Table, tmp_path: Path) -> None:
+def test_haproxy_is_restarted_while_the_table_is_away(table: Table, tmp_path: Path) -> None:
     agent, proxy = started(table, tmp_path, poll_seconds=3600.0, max_backoff_seconds=3600.0)
     table.is_away = True
     agent.run_once()
@@ -101,7 +101,7 @@ def test_while_the_table_is_let_be_haproxy_is_looked_after(table: Table, tmp_pat
     assert proxy.starts == 2
 
 
-def test_a_haproxy_that_does_not_start_is_not_started_without_pause(table: Table, tmp_path: Path) -> None:
+def test_the_agent_backs_off_while_haproxy_does_not_start(table: Table, tmp_path: Path) -> None:
     agent, proxy = started(table, tmp_path, poll_seconds=3600.0, max_backoff_seconds=3600.0)
     proxy.is_up = False
     for _ in range(5):
@@ -109,9 +109,7 @@ def test_a_haproxy_that_does_not_start_is_not_started_without_pause(table: Table
     assert proxy.starts == 2
 
 
-def test_an_edge_that_has_not_known_the_table_for_long_is_unhealthy_until_it_has_loaded_and_keeps_its_routes(
-    table: Table, tmp_path: Path
-) -> None:
+def test_an_edge_without_the_table_is_unhealthy_and_keeps_its_routes(table: Table, tmp_path: Path) -> None:
     table.real.put(A)
     agent, proxy = started(table, tmp_path, max_backoff_seconds=0.0, unhealthy_after_seconds=0.0)
     table.is_away = True
@@ -127,7 +125,7 @@ def test_an_edge_that_has_not_known_the_table_for_long_is_unhealthy_until_it_has
     assert not proxy.map
 
 
-def test_an_edge_that_misses_the_table_for_a_while_stays_healthy(table: Table, tmp_path: Path) -> None:
+def test_an_edge_stays_healthy_while_the_table_is_away_briefly(table: Table, tmp_path: Path) -> None:
     agent, proxy = started(table, tmp_path, max_backoff_seconds=0.0, unhealthy_after_seconds=3600.0)
     table.is_away = True
     for _ in range(5):
@@ -135,7 +133,7 @@ def test_an_edge_that_misses_the_table_for_a_while_stays_healthy(table: Table, t
     assert proxy.is_healthy
 
 
-def test_an_edge_whose_map_cannot_be_loaded_for_long_is_unhealthy_until_it_can(table: Table, tmp_path: Path) -> None:
+def test_an_edge_that_cannot_load_its_map_is_unhealthy_until_it_can(table: Table, tmp_path: Path) -> None:
     agent, proxy = started(table, tmp_path, max_backoff_seconds=0.0, unhealthy_after_seconds=0.0)
     table.real.put(A)
     proxy.takes_maps, proxy.is_up = False, False
@@ -151,7 +149,7 @@ def test_an_edge_whose_map_cannot_be_loaded_for_long_is_unhealthy_until_it_can(t
     assert proxy.map
 
 
-def test_who_leaves_stays_unhealthy_whatever_it_loads(table: Table, tmp_path: Path) -> None:
+def test_a_leaving_edge_stays_unhealthy_after_a_load(table: Table, tmp_path: Path) -> None:
     agent, proxy = started(table, tmp_path, max_backoff_seconds=0.0, unhealthy_after_seconds=0.0)
     agent.drain(0, threading.Event())
     for table.is_away in (True, True, False):
@@ -159,7 +157,7 @@ def test_who_leaves_stays_unhealthy_whatever_it_loads(table: Table, tmp_path: Pa
     assert not proxy.is_healthy
 
 
-def test_a_table_that_takes_no_report_is_followed_without_delay(table: Table, tmp_path: Path) -> None:
+def test_the_agent_follows_a_table_that_refuses_reports(table: Table, tmp_path: Path) -> None:
     agent, proxy = started(table, tmp_path, poll_seconds=3600.0, max_backoff_seconds=3600.0)
     table.is_read_only = True
     table.real.put(A)
@@ -171,9 +169,7 @@ def test_a_table_that_takes_no_report_is_followed_without_delay(table: Table, tm
     assert proxy.is_healthy
 
 
-def test_a_table_that_takes_no_report_is_not_asked_to_at_every_turn_and_told_all_in_the_end(
-    table: Table, tmp_path: Path
-) -> None:
+def test_the_agent_backs_off_from_reports_and_makes_up_for_them(table: Table, tmp_path: Path) -> None:
     agent, _ = started(table, tmp_path, poll_seconds=3600.0, max_backoff_seconds=3600.0)
     table.is_read_only = True
     table.real.put(A)
@@ -187,7 +183,7 @@ def test_a_table_that_takes_no_report_is_not_asked_to_at_every_turn_and_told_all
     assert table.real.reports()[0].sequence == table.real.sequence()
 
 
-def test_without_a_cheap_look_the_table_is_asked_at_every_turn(table: Table, tmp_path: Path) -> None:
+def test_without_a_change_test_each_poll_reads_the_table(table: Table, tmp_path: Path) -> None:
     agent, proxy = started(table, tmp_path)
     table.real.put(A)
     agent.run_once()
@@ -198,14 +194,14 @@ def test_without_a_cheap_look_the_table_is_asked_at_every_turn(table: Table, tmp
     assert table.asked == asked + 3
 
 
-def test_with_a_cheap_look_that_says_no_it_is_not_asked(table: Table, tmp_path: Path) -> None:
+def test_a_change_test_that_says_no_saves_the_read(table: Table, tmp_path: Path) -> None:
     agent, _ = started(table, tmp_path, changed=lambda: False)
     asked = table.asked
     agent.run_once()
     assert table.asked == asked
 
 
-def test_what_came_while_the_table_was_away_is_not_missed_by_a_cheap_look(table: Table, tmp_path: Path) -> None:
+def test_changes_during_an_outage_are_read_whatever_the_change_test_says(table: Table, tmp_path: Path) -> None:
     looks = iter([True, False, False])
     agent, proxy = started(table, tmp_path, changed=lambda: next(looks), max_backoff_seconds=0.0)
     table.real.put(A)
@@ -216,9 +212,7 @@ def test_what_came_while_the_table_was_away_is_not_missed_by_a_cheap_look(table:
     assert proxy.map
 
 
-def test_a_route_whose_host_cannot_be_a_name_ends_no_agent_and_harms_no_other_route(
-    table: Table, tmp_path: Path
-) -> None:
+def test_an_invalid_host_name_harms_neither_agent_nor_other_routes(table: Table, tmp_path: Path) -> None:
     table.real.put(Route("/services/bad/", "a..b:80", "service:/services/bad/"))
     agent, proxy = started(table, tmp_path)
     table.real.put(Route("/services/worse/", f"{'x' * 64}.org:80", "service:/services/worse/"))
@@ -227,9 +221,7 @@ def test_a_route_whose_host_cannot_be_a_name_ends_no_agent_and_harms_no_other_ro
     assert list(proxy.map.values()) == [A.address]
 
 
-def test_a_host_that_moves_is_followed_while_nothing_changes_and_the_table_is_away(
-    table: Table, tmp_path: Path
-) -> None:
+def test_a_host_that_moves_is_followed_while_the_table_is_away(table: Table, tmp_path: Path) -> None:
     hosts = {"grader": "10.0.0.1"}
     table.real.put(Route("/services/grader/", "grader:80", "service:/services/grader/"))
     agent, proxy = started(table, tmp_path, resolver=HostResolver(hosts.__getitem__, interval_seconds=0.0))
@@ -243,7 +235,7 @@ def test_a_host_that_moves_is_followed_while_nothing_changes_and_the_table_is_aw
     eventually(has_moved)
 
 
-def test_who_is_told_to_stop_while_the_table_is_away_stops_at_once(table: Table, tmp_path: Path) -> None:
+def test_an_agent_stops_at_once_while_the_table_is_away(table: Table, tmp_path: Path) -> None:
     agent, _ = started(table, tmp_path, poll_seconds=3600.0)
     stop = threading.Event()
     running = threading.Thread(target=agent.run, args=(stop,))

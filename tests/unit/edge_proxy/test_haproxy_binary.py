@@ -15,7 +15,7 @@ def without_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
 
 
-def test_where_the_package_is_missing_the_one_on_the_path_is_taken(
+def test_without_the_package_haproxy_is_found_on_the_path(
     without_package: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program = tmp_path / "haproxy"
@@ -25,7 +25,7 @@ def test_where_the_package_is_missing_the_one_on_the_path_is_taken(
     assert find_haproxy().program == program
 
 
-def test_where_there_is_none_at_all_it_is_said_how_to_install_one(
+def test_a_missing_haproxy_is_explained_with_the_install_command(
     without_package: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shutil, "which", lambda *_args, **_options: None)
@@ -34,7 +34,7 @@ def test_where_there_is_none_at_all_it_is_said_how_to_install_one(
         find_haproxy()
 
 
-def test_one_that_does_not_run_on_this_machine_is_named(tmp_path: Path) -> None:
+def test_a_haproxy_that_does_not_run_here_is_named(tmp_path: Path) -> None:
     program = tmp_path / "haproxy"
     program.write_bytes(b"\x7fELF of another machine")
     program.chmod(0o755)

@@ -37,7 +37,7 @@ def lines(edge: EdgeConfiguration) -> list[str]:
     return [line.strip() for line in render(edge).splitlines()]
 
 
-def test_same_facts_same_text() -> None:
+def test_equal_facts_render_the_same_text() -> None:
     assert render(configuration()) == render(configuration())
 
 
@@ -51,11 +51,11 @@ def test_same_facts_same_text() -> None:
         ("hub.local", "hub.local:8000"),
     ],
 )
-def test_where_it_listens(host: str, bind: str) -> None:
+def test_the_address_to_listen_on_is_rendered(host: str, bind: str) -> None:
     assert f"bind {bind}" in lines(configuration(host=host))
 
 
-def test_facts_are_in_their_places() -> None:
+def test_the_facts_appear_in_the_configuration() -> None:
     text = lines(configuration(threads=3, max_connections=77, activity_seconds=60, websocket_timeout_seconds=90))
     assert "nbthread 3" in text
     assert "timeout tunnel 90s" in text
@@ -65,14 +65,14 @@ def test_facts_are_in_their_places() -> None:
     assert any("expire 60s" in line for line in text)
 
 
-def test_nobody_is_believed_by_default() -> None:
+def test_no_forwarding_header_is_trusted_by_default() -> None:
     text = lines(configuration())
     for name in (*FORWARDED_HEADERS, *UNTRUSTED_HEADERS):
         assert f"http-request del-header {name}" in text
     assert not any("trusted" in line for line in text)
 
 
-def test_only_trusted_proxies_are_believed() -> None:
+def test_forwarding_headers_of_trusted_proxies_alone_are_kept() -> None:
     text = lines(configuration(trusted_proxies=("10.0.0.0/8", "192.0.2.1")))
     assert "acl trusted src 10.0.0.0/8 192.0.2.1" in text
     for name in FORWARDED_HEADERS:
@@ -89,7 +89,7 @@ def test_headers_are_cleared_before_they_are_set() -> None:
 
 
 @pytest.mark.parametrize("api", [UnixSocket(Path("/run/api.sock")), None])
-def test_every_file_that_it_names_is_written(api: UnixSocket | None) -> None:
+def test_every_referenced_file_is_written(api: UnixSocket | None) -> None:
     edge = configuration(api=api)
     text = render(edge)
     for file in referenced_files(edge):
@@ -97,7 +97,7 @@ def test_every_file_that_it_names_is_written(api: UnixSocket | None) -> None:
         assert file.parent == edge.run_folder
 
 
-def test_pages_refer_to_nothing_outside() -> None:
+def test_error_pages_load_nothing_from_elsewhere() -> None:
     for content in (*referenced_files(configuration()).values(), *referenced_files(configuration(api=None)).values()):
         assert "http:" not in content
         assert "https:" not in content
@@ -105,25 +105,25 @@ def test_pages_refer_to_nothing_outside() -> None:
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))
-def test_no_character_of_a_prefix_is_left_in_a_key(prefix: str) -> None:
+def test_keys_hold_hex_digits_only(prefix: str) -> None:
     key = map_key(prefix)
     assert set(key) <= set("0123456789ABCDEF")
     assert bytes.fromhex(key).decode() == prefix
 
 
 @given(*[st.text(st.characters(exclude_categories=["Cs"]))] * 2)
-def test_keys_begin_with_each_other_just_as_prefixes_do(one: str, other: str) -> None:
+def test_keys_keep_the_prefix_order_of_paths(one: str, other: str) -> None:
     assert map_key(one + other).startswith(map_key(one))
     assert map_key(other).startswith(map_key(one)) == other.encode().startswith(one.encode())
 
 
-def test_where_each_has_a_host_a_key_begins_with_the_one_at_which_its_prefix_is_served() -> None:
+def test_with_subdomains_a_key_begins_with_the_host_of_its_prefix() -> None:
     assert bytes.fromhex(map_key("/user/bob/", "hub.example.org")) == b"bob.hub.example.org/user/bob/"
     assert "txn.host" not in render(configuration())
     assert "var(txn.host),concat(,txn.path),hex,map_beg" in render(configuration(domain="hub.example.org"))
 
 
-def test_a_value_is_an_address_and_whose_activity_it_is() -> None:
+def test_a_value_holds_the_address_and_the_server() -> None:
     assert map_value("10.0.0.1:8888", None) == "10.0.0.1:8888"
     server = ServerKey("s01", "u01")
     value = map_value("10.0.0.1:8888", server)
@@ -131,7 +131,7 @@ def test_a_value_is_an_address_and_whose_activity_it_is() -> None:
     assert server_from_activity_key(":".join(value.split(":")[2:])) == server
 
 
-def test_an_api_elsewhere_is_checked_and_its_name_looked_up_again_and_again() -> None:
+def test_a_remote_api_is_verified_and_resolved_repeatedly() -> None:
     text = lines(configuration(api=HttpsOrigin("abc.example.org", 443, "api.example.org")))
     (server,) = (line for line in text if line.startswith("server api "))
     for words in (
@@ -150,18 +150,18 @@ def test_an_address_is_not_looked_up(address: str, written: str) -> None:
     assert "resolvers" not in text
 
 
-def test_nothing_of_an_edge_without_a_health_path_is_asked() -> None:
+def test_without_a_health_path_nothing_answers_health_checks() -> None:
     assert "nbsrv" not in render(configuration())
     assert "/edge/health" in render(configuration(health_path="/edge/health"))
 
 
-def test_an_edge_without_an_api_knows_none() -> None:
+def test_an_edge_without_an_api_has_no_api_backend() -> None:
     text = render(configuration(api=None))
     assert "backend api" not in text
     assert "restarting" not in text
 
 
-def test_what_the_front_says_is_taken_before_it_is_taken_away() -> None:
+def test_front_headers_are_read_before_they_are_deleted() -> None:
     text = lines(configuration(host_header="x-hubless-host"))
     gone = text.index("http-request del-header ^x[-_]hubless[-_] -m reg")
     assert all(n < gone for n, line in enumerate(text) if "req.fhdr(x-hubless-" in line)
@@ -169,5 +169,5 @@ def test_what_the_front_says_is_taken_before_it_is_taken_away() -> None:
     assert "http-request del-header ^x[-_]hubless[-_] -m reg" in lines(configuration())
 
 
-def test_connections_are_bounded() -> None:
+def test_the_connection_limit_follows_the_open_file_limit() -> None:
     assert 100 <= connection_limit() <= 20_000

@@ -52,11 +52,11 @@ def test_an_address_is_not_looked_up() -> None:
 
 
 @pytest.mark.parametrize("host", ["a..b", "x" * 64 + ".org", "a\0b", "é" * 70, "::1"])
-def test_what_cannot_be_a_hosts_name_leads_nowhere(host: str) -> None:
+def test_an_invalid_host_name_has_no_address(host: str) -> None:
     assert HostResolver().resolve(GRADER, f"{host}:80", None) is None
 
 
-def test_a_name_that_moves_is_followed_and_one_that_stays_is_no_news() -> None:
+def test_a_host_that_moves_changes_its_route_once() -> None:
     dns = Dns()
     resolver = HostResolver(dns, interval_seconds=0)
     assert resolver.resolve(GRADER, TO_GRADER, None) == "10.0.0.1:8000"
@@ -66,7 +66,7 @@ def test_a_name_that_moves_is_followed_and_one_that_stays_is_no_news() -> None:
     assert moved(resolver) == []
 
 
-def test_a_name_that_comes_to_be_is_followed() -> None:
+def test_a_host_that_appears_gets_its_route() -> None:
     dns = Dns(**{"grader.example.org": NO_SUCH})
     resolver = HostResolver(dns, interval_seconds=0)
     assert resolver.resolve(GRADER, TO_GRADER, None) is None
@@ -74,7 +74,7 @@ def test_a_name_that_comes_to_be_is_followed() -> None:
     assert moved(resolver) == [(GRADER, "10.0.0.2:8000")]
 
 
-def test_a_name_that_is_no_more_leads_nowhere_and_while_nobody_can_tell_it_leads_where_it_did() -> None:
+def test_a_deleted_host_loses_its_route_and_one_without_dns_keeps_it() -> None:
     dns = Dns()
     resolver = HostResolver(dns, interval_seconds=0)
     resolver.resolve(GRADER, TO_GRADER, None)
@@ -95,7 +95,7 @@ def test_two_prefixes_of_one_host_both_follow_it() -> None:
     assert moved(resolver) == [(GRADER, "10.0.0.2:8000")]
 
 
-def test_what_is_routed_no_more_or_by_its_address_is_not_looked_up() -> None:
+def test_forgotten_hosts_are_not_looked_up() -> None:
     dns = Dns()
     resolver = HostResolver(dns, interval_seconds=0)
     resolver.resolve(GRADER, TO_GRADER, None)
@@ -107,7 +107,7 @@ def test_what_is_routed_no_more_or_by_its_address_is_not_looked_up() -> None:
     assert dns.asked == []
 
 
-def test_a_look_that_takes_long_holds_up_nobody_and_there_is_one_at_a_time() -> None:
+def test_a_slow_dns_delays_nothing_and_runs_once_at_a_time() -> None:
     answers, asked = threading.Event(), list[str]()
 
     def slow(host: str) -> str:
@@ -126,7 +126,7 @@ def test_a_look_that_takes_long_holds_up_nobody_and_there_is_one_at_a_time() -> 
     assert [named.address for named in eventually(resolver.changed_routes)] == ["10.0.0.2:8000"]
 
 
-def test_looks_are_some_time_apart() -> None:
+def test_lookups_keep_their_interval() -> None:
     dns = Dns()
     resolver = HostResolver(dns, interval_seconds=3600)
     resolver.resolve(GRADER, TO_GRADER, None)

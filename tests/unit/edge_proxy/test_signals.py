@@ -16,7 +16,7 @@ def number() -> Iterator[int]:
     signal.signal(signal.SIGUSR1, before)
 
 
-def test_an_event_is_set_though_the_signal_comes_while_its_lock_is_held(number: int) -> None:
+def test_a_signal_sets_an_event_whose_lock_is_held(number: int) -> None:
     event = threading.Event()
     on_signals((number,), event.set)
     with event._cond:  # type: ignore[attr-defined]  # as for a moment within `wait`
@@ -25,7 +25,7 @@ def test_an_event_is_set_though_the_signal_comes_while_its_lock_is_held(number: 
     assert event.wait(20)
 
 
-def test_each_signal_does_the_next_and_those_after_the_last_do_nothing(number: int) -> None:
+def test_each_signal_runs_the_next_action_until_there_is_none(number: int) -> None:
     first, second = threading.Event(), threading.Event()
     on_signals((number,), first.set, second.set)
     signal.raise_signal(number)

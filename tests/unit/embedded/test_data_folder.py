@@ -16,7 +16,7 @@ def mode(file: Path) -> int:
     return stat.S_IMODE(file.stat().st_mode)
 
 
-def test_makes_the_folder_for_its_owner_alone(tmp_path: Path) -> None:
+def test_creates_the_folder_for_its_owner_alone(tmp_path: Path) -> None:
     settings = Settings(tmp_path / "deep" / "data")
 
     data_folder.prepare(settings)
@@ -28,7 +28,7 @@ def test_makes_the_folder_for_its_owner_alone(tmp_path: Path) -> None:
     assert settings.homes.is_dir()
 
 
-def test_keeps_the_key_that_is_there(tmp_path: Path) -> None:
+def test_keeps_an_existing_secret(tmp_path: Path) -> None:
     settings = Settings(tmp_path)
     data_folder.prepare(settings)
     key = settings.secret_file.read_bytes()
@@ -38,7 +38,7 @@ def test_keeps_the_key_that_is_there(tmp_path: Path) -> None:
     assert settings.secret_file.read_bytes() == key
 
 
-def test_many_at_once_agree_on_one_key(tmp_path: Path) -> None:
+def test_concurrent_starts_agree_on_one_secret(tmp_path: Path) -> None:
     settings = Settings(tmp_path)
 
     def key(_: int) -> bytes:
@@ -52,7 +52,7 @@ def test_many_at_once_agree_on_one_key(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("secret.*"))
 
 
-def test_a_damaged_key_stops_the_start_in_words(tmp_path: Path) -> None:
+def test_a_damaged_secret_stops_the_start_with_a_message(tmp_path: Path) -> None:
     settings = Settings(tmp_path)
     settings.secret_file.write_bytes(b"short")
 
@@ -60,7 +60,7 @@ def test_a_damaged_key_stops_the_start_in_words(tmp_path: Path) -> None:
         data_folder.prepare(settings)
 
 
-def test_a_folder_that_cannot_be_made_is_named_with_what_to_do(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_named_with_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
     with pytest.raises(DataFolderError, match=r"file/data cannot be used: Not a directory\. .*--data"):
@@ -75,7 +75,7 @@ def test_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 class TestLock:
-    def test_a_second_hub_learns_who_runs(self, tmp_path: Path) -> None:
+    def test_a_second_hub_is_refused_and_names_the_first(self, tmp_path: Path) -> None:
         held = data_folder.lock(tmp_path)
         held.write_facts({"pid": 4711, "url": "http://127.0.0.1:8000"})
 
@@ -84,7 +84,7 @@ class TestLock:
 
         held.release()
 
-    def test_who_asks_learns_what_was_noted_and_does_not_hold_the_lock(self, tmp_path: Path) -> None:
+    def test_reading_the_running_hubs_facts_does_not_take_the_lock(self, tmp_path: Path) -> None:
         held = data_folder.lock(tmp_path)
         held.write_facts({"pid": 1})
         assert data_folder.running_hub(tmp_path) == {"pid": 1}
@@ -94,7 +94,7 @@ class TestLock:
         assert data_folder.running_hub(tmp_path) is None
         data_folder.lock(tmp_path).release()
 
-    def test_nobody_runs_in_a_folder_that_is_none(self, tmp_path: Path) -> None:
+    def test_no_hub_runs_in_a_folder_that_does_not_exist(self, tmp_path: Path) -> None:
         assert data_folder.running_hub(tmp_path / "none") is None
 
     def test_waits_for_the_children_of_a_killed_hub(self, tmp_path: Path) -> None:
@@ -109,10 +109,10 @@ class TestLock:
 
 
 class TestRunFolder:
-    def test_lies_in_the_data_folder_where_its_path_is_short(self) -> None:
+    def test_is_in_the_data_folder_if_its_path_is_short(self) -> None:
         assert data_folder.run_folder_path(Path("/srv/hub")) == Path("/srv/hub/run")
 
-    def test_lies_elsewhere_where_a_socket_would_not_fit(self, tmp_path: Path) -> None:
+    def test_is_in_the_temporary_folder_if_a_socket_would_not_fit(self, tmp_path: Path) -> None:
         data = tmp_path / ("long" * 20)
         data.mkdir()
 
@@ -124,18 +124,18 @@ class TestRunFolder:
         data_folder.remove_run_folder(folder, data)
         assert not folder.exists()
 
-    def test_stays_with_the_data(self, tmp_path: Path) -> None:
+    def test_stays_if_it_is_in_the_data_folder(self, tmp_path: Path) -> None:
         (tmp_path / "run").mkdir()
 
         data_folder.remove_run_folder(tmp_path / "run", tmp_path)
 
         assert (tmp_path / "run").is_dir()
 
-    def test_one_that_others_may_read_is_refused(self, tmp_path: Path) -> None:
+    def test_a_folder_that_others_may_read_is_refused(self, tmp_path: Path) -> None:
         folder = data_folder.make_run_folder(tmp_path)
         folder.chmod(0o755)
 
-        with pytest.raises(DataFolderError, match="not this user's alone"):
+        with pytest.raises(DataFolderError, match="belongs to another user, or others may read it"):
             data_folder.make_run_folder(tmp_path)
 
         folder.rmdir()

@@ -42,7 +42,7 @@ def test_messages_arrive_as_they_were_sent(ends: tuple[Channel, Channel]) -> Non
     assert ChildConfig(**told) == an_order()
 
 
-def test_what_came_in_one_piece_is_told_apart(ends: tuple[Channel, Channel]) -> None:
+def test_messages_received_together_are_separated(ends: tuple[Channel, Channel]) -> None:
     ours, theirs = ends
 
     theirs.send_event("ready", facts={"a": 1})
@@ -52,17 +52,17 @@ def test_what_came_in_one_piece_is_told_apart(ends: tuple[Channel, Channel]) -> 
     assert ours.receive_now() == []
 
 
-def test_what_was_said_before_the_end_is_heard(ends: tuple[Channel, Channel]) -> None:
+def test_messages_before_the_end_are_received(ends: tuple[Channel, Channel]) -> None:
     ours, theirs = ends
     theirs.send_event("failed", why="rain")
 
     theirs.close()
 
     assert ours.receive_now() == [{"event": "failed", "why": "rain"}]
-    assert ours.is_cut
+    assert ours.is_closed
 
 
-def test_speaking_to_nobody_is_no_error(ends: tuple[Channel, Channel]) -> None:
+def test_sending_to_a_closed_channel_is_no_error(ends: tuple[Channel, Channel]) -> None:
     ours, theirs = ends
 
     theirs.close()
@@ -70,7 +70,7 @@ def test_speaking_to_nobody_is_no_error(ends: tuple[Channel, Channel]) -> None:
     ours.send_event("stop-servers")
 
 
-def test_a_listener_hears_every_word_and_then_that_the_other_is_gone(ends: tuple[Channel, Channel]) -> None:
+def test_a_listener_gets_every_event_and_then_none(ends: tuple[Channel, Channel]) -> None:
     ours, theirs = ends
     heard: list[str | None] = []
     is_over = threading.Event()
@@ -88,7 +88,7 @@ def test_a_listener_hears_every_word_and_then_that_the_other_is_gone(ends: tuple
     assert heard == ["stop-servers", None]
 
 
-def test_the_command_line_comes_before_the_file() -> None:
+def test_the_command_line_overrides_the_file() -> None:
     settings = an_order(settings_text='[hub]\nport = 8000\nname = "ours"').settings()
 
     assert (settings.hub.host, settings.hub.port, settings.hub.workers) == ("::", 9, 2)
@@ -97,7 +97,7 @@ def test_the_command_line_comes_before_the_file() -> None:
     assert settings.data == Path("/srv/hub")
 
 
-def test_what_the_command_line_does_not_name_stays() -> None:
+def test_settings_that_the_command_line_does_not_name_stay() -> None:
     settings = an_order().settings()
 
     assert ipc.with_overrides(settings) == settings

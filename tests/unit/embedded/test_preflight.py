@@ -18,38 +18,38 @@ def settings(*, port: int = 1, host: str = "127.0.0.1") -> Settings:
     return replace(plain, hub=replace(plain.hub, host=host, port=port))
 
 
-def test_a_taken_port_is_told_with_who_has_it_and_what_to_do() -> None:
+def test_a_port_in_use_is_named_with_its_program_and_what_to_do() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
 
         with pytest.raises(PreflightError) as told:
             preflight.check_port(settings(port=port))
 
-    assert str(told.value).startswith(f"Port {port} is taken")
+    assert str(told.value).startswith(f"Port {port} is in use")
     assert f"process {os.getpid()}" in str(told.value)
     assert "--port" in str(told.value)
 
 
-def test_a_port_that_is_free_is_fine() -> None:
+def test_a_free_port_passes() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
 
     preflight.check_port(settings(port=port))
 
 
-def test_an_address_of_another_machine_is_told() -> None:
+def test_an_address_of_another_machine_is_named() -> None:
     with pytest.raises(PreflightError, match=r"cannot listen on 192\.0\.2\.1"):
         preflight.check_port(settings(host="192.0.2.1", port=20999))
 
 
-def test_a_program_that_is_not_installed_is_told_with_its_profile() -> None:
+def test_a_missing_program_is_named_with_its_profile() -> None:
     hub = replace(settings(), profiles=(Profile("small", command=("no-such-program",)),))
 
     with pytest.raises(PreflightError, match="no-such-program, which the profile 'small' starts, is not installed"):
         preflight.check_programs(hub)
 
 
-def test_programs_are_looked_for_where_servers_find_them(tmp_path: Path) -> None:
+def test_programs_are_searched_on_the_servers_path(tmp_path: Path) -> None:
     program = tmp_path / "jupyterhub-singleuser"
     program.touch(mode=0o755)
     hub = replace(settings(), server_environment={"PATH": str(tmp_path)})
@@ -57,7 +57,7 @@ def test_programs_are_looked_for_where_servers_find_them(tmp_path: Path) -> None
     preflight.check_programs(hub)
 
 
-def test_a_port_that_our_own_proxy_still_holds_is_fine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_port_that_our_own_haproxy_holds_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)  # a socket's path must be short
     hub = replace(settings(), profiles=())
     with socket.create_server(("127.0.0.1", 0)) as public, socket.socket(socket.AF_UNIX) as runtime:
