@@ -15,7 +15,7 @@ from hubless.domain.origins import Origins
 
 _FOR_PROGRAMS = ("/hub/api", "/hub/health", "/hub/metrics")
 _FILES = ("/hub/static", "/hub/logo")  # the same for all, and kept by caches that do not tell hosts apart
-_FOR_PEOPLE = "/hub/api/oauth2/authorize"
+_FOR_PEOPLE = ("/hub/api/oauth2/authorize", "/hub/api/docs")
 
 
 def is_program(request: Request, path: str) -> bool:
@@ -41,7 +41,7 @@ def asks_for_its_server(request: Request, origins: Origins) -> bool:
 def misplaced_host_redirect(request: Request, origins: Origins) -> Response | None:
     """Return the redirect to the hub's host (or the refusal) for a request at another host; None when the hub answers here."""
     path, host = request.scope["path"], request.headers.get("host", "")
-    if _is_under(path, (*_FOR_PROGRAMS, *_FILES)) and not _is_under(path, (_FOR_PEOPLE,)):
+    if _is_under(path, (*_FOR_PROGRAMS, *_FILES)) and not _is_under(path, _FOR_PEOPLE):
         return None
     if origins.subdomains and not host:
         return JSONResponse(

@@ -40,7 +40,14 @@ def document_of(routes: Sequence[BaseRoute]) -> _Json:
 
 
 def _complete(operation: _Json, path: str) -> None:
-    """Say of an operation what FastAPI does not: any one of the scopes is enough, dependencies read the path, no 422."""
+    """Say of an operation what FastAPI does not.
+
+    Any one of the scopes is enough; dependencies read the path too; nothing answers 422; a docstring is a summary.
+    """
+    summary, _, rest = operation.pop("description").partition("\n")
+    operation["summary"] = summary.removesuffix(".")
+    if rest.strip():
+        operation["description"] = rest.strip()
     scopes = [scope for each in operation.get("security", []) for scope in each["token"]]
     if scopes:
         operation["security"] = [{"token": [scope]} for scope in scopes]

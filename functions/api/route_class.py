@@ -126,6 +126,9 @@ def _collect(dependant: Dependant, steps: list[_Step], known: dict[Any, int]) ->
     if call in known:
         return known[call]
     _check(dependant)
+    for sub in dependant.dependencies:
+        if sub.body_params:
+            raise TypeError(f"{sub.call!r} takes a body: only handlers do")
     results = [(sub.name or "", _collect(sub, steps, known)) for sub in dependant.dependencies]
     step = _Step(
         call,  # type: ignore[arg-type]
@@ -148,7 +151,8 @@ def _check(dependant: Dependant) -> None:
         if getattr(dependant, name):
             raise TypeError(f"{call!r} uses FastAPI's {name}, which a HubRoute does not offer")
     for field in dependant.query_params:
-        if not {str}.issuperset(set(get_args(field.field_info.annotation)) - {type(None)}):
+        annotation = field.field_info.annotation
+        if not set(get_args(annotation) or (annotation,)) <= {str, type(None)}:
             raise TypeError(f"{call!r}: {field.name} must be a text; say what is wrong with it in JupyterHub's words")
 
 

@@ -170,7 +170,15 @@ def test_who_accepts_a_share_comes_to_the_servers_host(hub, launched):
 
 @pytest.mark.parametrize("at", [ALICES, CHECKERS, "https://hub.test.evil.example", "https://127.0.0.1:8000", f"{HUB}."])
 @pytest.mark.parametrize(
-    "path", ["/hub/login?next=%2Fx", "/hub/home", "/hub", "/hub/sign-up", "/hub/api/oauth2/authorize?client_id=x"]
+    "path",
+    [
+        "/hub/login?next=%2Fx",
+        "/hub/home",
+        "/hub",
+        "/hub/sign-up",
+        "/hub/api/oauth2/authorize?client_id=x",
+        "/hub/api/docs",
+    ],
 )
 def test_none_of_the_hubs_pages_is_at_another_host(hub, at, path):
     answer = browser(hub, at=at).get(path)

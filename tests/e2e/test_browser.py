@@ -283,6 +283,23 @@ def test_a_server_that_fails_says_why_with_its_last_lines_and_a_retry(hub, maria
     expect(page.get_by_label("JupyterLab")).to_be_visible()
 
 
+def test_the_api_docs_show_the_document_and_ask_as_the_person(hub, maria, new_page):
+    page, refused = new_page(), []
+    page.on("console", lambda line: refused.append(line.text) if "Content Security Policy" in line.text else None)
+    page.goto(f"{hub.url}/hub/login")
+    log_in(page, maria)
+    page.wait_for_url(re.compile("/hub/spawn|/user/"))
+
+    page.goto(f"{hub.url}/hub/api/docs")
+    operation = page.locator("#operations-hub-whoami_hub_api_user_get")
+    operation.click()
+    operation.get_by_role("button", name="Try it out").click()
+    operation.get_by_role("button", name="Execute").click()
+    expect(operation.locator(".live-responses-table")).to_contain_text('"name": "maria"')
+    shot(page, "api-docs")
+    assert refused == []
+
+
 def test_login_and_start_work_without_javascript(hub, maria, new_page):
     page = new_page(java_script_enabled=False)
     page.goto(f"{hub.url}/hub/spawn/maria/plain")

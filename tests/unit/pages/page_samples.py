@@ -357,6 +357,7 @@ PAGES = {
     ),
     "oauth": ("oauth.html", frame(ALICE) | oauth),
     "oauth_other": ("oauth.html", frame(ROOT) | oauth | {"for_owner": "alice", "scopes": [], "client_url": ""}),
+    "api_docs": ("api_docs.html", frame(ALICE)),
     "error": ("error.html", frame(ALICE) | error),
     "error_500": (
         "error.html",

@@ -164,7 +164,11 @@ def test_no_text_becomes_markup(name):
     page = Page(rendering._environment().get_template(template).render(facts))
 
     assert page.faults == []
-    assert [attributes.get("src") for attributes in page.all("script")] == ["/hub/static/hubless.js?v=1"]
+    scripts = [attributes.get("src") for attributes in page.all("script")]
+    assert scripts[0] == "/hub/static/hubless.js?v=1"
+    assert scripts[1:] == (
+        ["/hub/api/docs/swagger-ui-bundle.js", "/hub/static/api_docs.js?v=1"] if name == "api_docs" else []
+    )
     assert not any("onload" in attributes for _, attributes in page.tags)
 
 
@@ -202,7 +206,7 @@ def test_the_script_inserts_text_only():
     assert re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|\.style\b", script) is None
 
 
-@pytest.mark.parametrize("path", ["style.css", "hubless.js", "favicon.svg", "logo.svg"])
+@pytest.mark.parametrize("path", ["style.css", "hubless.js", "api_docs.js", "favicon.svg", "logo.svg"])
 def test_what_pages_refer_to_is_there_and_of_this_host(path):
     text = (rendering.STATIC / path).read_text()
 
