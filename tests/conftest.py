@@ -21,10 +21,27 @@ FIRST = (
     "api",
 )
 
+# Where branch coverage is measured (`make test`): suites that call the code in this process. In the others it would show
+# little and cost much: they start programs, or live through thousands of histories.
+MEASURED = (
+    "unit",
+    "api",
+    "contract",
+    "integration/test_cli.py",
+    "integration/test_deployed_stage.py",
+    "integration/test_ecs_launcher.py",
+    "integration/test_edge.py",
+    "integration/test_preflight_collect.py",
+    "integration/test_supervisor.py",
+)
+
 
 def pytest_collection_modifyitems(items):
     turns = {item: _turn(str(item.path.relative_to(TESTS))) for item in items}
     items.sort(key=turns.get)  # the rest keeps its order
+    for item in items:
+        if not f"{item.path.relative_to(TESTS)}/".startswith(tuple(f"{measured}/" for measured in MEASURED)):
+            item.add_marker(pytest.mark.no_cover)
 
 
 def _turn(file):
