@@ -1,11 +1,11 @@
-"""Readiness where nobody can ask: a server is taken at its own first word."""
+"""Readiness in AWS, where no function reaches servers: a server is ready once it reports activity."""
 
 from hubless.domain import lifecycle
 from hubless.domain.lifecycle import Server
 
 
 class ActivityReadiness:
-    """Goes by the activity that `jupyterhub-singleuser` reports as soon as it listens (singleuser-contract, 2)."""
+    """Relies on the activity that `jupyterhub-singleuser` reports as soon as it listens (singleuser-contract, 2)."""
 
-    def answers(self, server: Server, prefix: str) -> bool:  # noqa: ARG002 whoever reported it knows the prefix
+    def answers(self, server: Server, prefix: str) -> bool:  # noqa: ARG002 the report came from the prefix
         return lifecycle.has_reported(server)

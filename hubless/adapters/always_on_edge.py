@@ -1,8 +1,8 @@
-"""An edge that never sleeps: on one machine, in a fleet, or a load balancer."""
+"""An edge that nobody stops: on one machine, in a fleet, or a load balancer."""
 
 
 class AlwaysOnEdge:
-    """Is up."""
+    """Is always up."""
 
     can_stop = False
 

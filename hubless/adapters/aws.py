@@ -10,7 +10,8 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-# Seconds and attempts are few because a caller that waits holds up its queue, and the queue itself tries again for longer.
+# Seconds and attempts are few because a caller that waits holds up its queue, and the queue itself tries again for
+# longer.
 ATTEMPTS = 3
 CONNECT_SECONDS, READ_SECONDS = 3, 10
 _making = threading.Lock()  # boto3's sessions are not safe for threads; its clients are

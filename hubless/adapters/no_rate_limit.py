@@ -1,8 +1,8 @@
-"""No pace: where launches have no limit in common."""
+"""No launch rate limit, for launchers without one."""
 
 
 class NoRateLimit:
-    """Gives everybody the next turn at once."""
+    """Gives every launch a slot at once."""
 
     def acquire(self) -> None:
         return

@@ -1,4 +1,4 @@
-"""No metrics: where `/hub/metrics` tells of the store what there is to tell."""
+"""No metrics, for one machine: `/hub/metrics` reads its numbers from the store."""
 
 from datetime import timedelta
 
@@ -6,7 +6,7 @@ from hubless.ports.metrics import Metric
 
 
 class NullMetrics:
-    """Forgets every measurement."""
+    """Discards every measurement."""
 
     def count(self, metric: Metric, value: float = 1, *, outcome: str = "") -> None: ...
 

@@ -1,11 +1,11 @@
-"""The machine's clock."""
+"""The clock of this machine."""
 
 from datetime import UTC, datetime
 
 
 class SystemClock:
-    """Tells the time; the only place that asks the machine for it."""
+    """Reads the time; the only place that does."""
 
     def now(self) -> datetime:
-        """Return the present instant in UTC."""
+        """Return the current instant in UTC."""
         return datetime.now(UTC)  # noqa: TID251 here and nowhere else

@@ -97,14 +97,14 @@ def test_what_ec2_refuses_for_now_is_asked_for_later(ec2, code):
 def test_an_ec2_without_room_is_told_of_with_what_to_do(ec2, code):
     double, clients = ec2
     double.refuses = code
-    with pytest.raises(EdgeCapacityError, match=f"no room for the instance {INSTANCE} .{code}.*another zone"):
+    with pytest.raises(EdgeCapacityError, match=f"no capacity for the instance {INSTANCE} .{code}.*another zone"):
         Ec2Machine(INSTANCE, clients).start()
 
 
 @pytest.mark.parametrize(
     ("code", "remedy"),
     [
-        ("UnauthorizedOperation", "grant it the instance"),
+        ("UnauthorizedOperation", "grant it access to the instance"),
         ("InvalidInstanceID.Malformed", "HUBLESS_ECONOMY_INSTANCE"),
         ("UnsupportedOperation", ""),
     ],
@@ -125,7 +125,7 @@ def test_an_instance_that_is_not_there_is_named(ec2):
 
 def test_an_ec2_that_cannot_be_reached_is_asked_later():
     machine = Ec2Machine(INSTANCE, SimpleNamespace(ec2=_Unreachable()))
-    with pytest.raises(RetryLaterError, match="cannot be reached"):
+    with pytest.raises(RetryLaterError, match="Cannot reach"):
         machine.stop()
 
 

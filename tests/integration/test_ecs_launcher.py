@@ -128,9 +128,9 @@ def test_an_aws_that_cannot_be_reached_is_tried_again_later():
             raise error(endpoint_url="https://ecs", error="no route")
 
         cloud.wire.before = fail
-        with pytest.raises(CapacityUnavailableError, match="could not be reached"):
+        with pytest.raises(CapacityUnavailableError, match="Cannot reach AWS"):
             cloud.launcher().launch(LAUNCH)
-        with pytest.raises(CapacityUnavailableError, match="could not be reached"):
+        with pytest.raises(CapacityUnavailableError, match="Cannot reach AWS"):
             cloud.launcher().tasks()
 
 
@@ -308,7 +308,7 @@ def test_a_place_that_is_taken_back_is_told_and_runs_until_then():
     cloud.account.interrupt(task.partition("/")[2])
 
     assert isinstance(launcher.describe(task), TaskRunning)
-    assert "Spot capacity was taken back" in until_gone(cloud, launcher, task).why
+    assert "AWS reclaimed its Spot capacity" in until_gone(cloud, launcher, task).why
 
 
 def test_forgetting_takes_the_note_on_spot_away_too():
@@ -397,7 +397,7 @@ def test_a_task_not_yet_listed_is_coming_and_one_no_longer_listed_is_gone():
     cloud.account.die(task.partition("/")[2], 1)
     cloud.clock.advance(timedelta(hours=2))
 
-    assert launcher.describe(task) == TaskStopped("ended; ECS no longer knows how")
+    assert launcher.describe(task) == TaskStopped("ended; ECS no longer knows why")
     launcher.forget(task)
     assert cloud.account.secrets() == {}
 

@@ -331,7 +331,7 @@ def test_a_place_on_spot_that_is_taken_back_fails_the_server_in_words():
 
     world.until(State.FAILED)
 
-    assert "Spot capacity was taken back" in world.server().failure
+    assert "AWS reclaimed its Spot capacity" in world.server().failure
     world.assert_settled()
 
 

@@ -65,14 +65,14 @@ def test_a_parameter_that_holds_something_else_is_named_and_not_shown(clients, a
 def test_a_parameter_that_cannot_be_read_is_named_with_the_reason(clients, asked):
     asked.add_client_error("get_parameters", "AccessDeniedException")
 
-    with pytest.raises(StoreUnavailableError, match="/hub cannot be read: AccessDeniedException"):
+    with pytest.raises(StoreUnavailableError, match="Cannot read the parameters /hub from SSM: AccessDeniedException"):
         secrets_of(clients)["key"]
 
 
 def test_a_parameter_that_is_not_there_is_named(clients, asked):
     asked.add_response("get_parameters", {"Parameters": [], "InvalidParameters": ["/hub"]})
 
-    with pytest.raises(StoreUnavailableError, match="There is no parameter /hub in SSM"):
+    with pytest.raises(StoreUnavailableError, match="SSM has no parameter /hub"):
         secrets_of(clients)["key"]
 
 
@@ -82,7 +82,7 @@ def test_a_parameter_that_was_missing_is_asked_for_again(clients, asked):
     asked.add_response("get_parameters", {"Parameters": [there], "InvalidParameters": ["/front"]})
     asked.add_response("get_parameters", {"Parameters": [there, {"Name": "/front", "Value": "two"}]})
 
-    with pytest.raises(StoreUnavailableError, match="There is no parameter /front in SSM"):
+    with pytest.raises(StoreUnavailableError, match="SSM has no parameter /front"):
         parameters.text("/front")
     assert (parameters.text("/front"), parameters.text("/hub")) == ("two", "one")
 

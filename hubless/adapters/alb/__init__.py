@@ -1,1 +1,1 @@
-"""Routes served by an Application Load Balancer: a rule and a target group for each."""
+"""Routes on an Application Load Balancer: a rule and a target group for each route."""

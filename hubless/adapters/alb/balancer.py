@@ -1,7 +1,7 @@
-"""One listener of a load balancer: leading paths to addresses, and undoing that.
+"""One listener of a load balancer: adds and removes routes.
 
-A route is a target group with one address, and a rule that forwards to it. The rule is made last and removed first: where
-there is one, the rest is there. Every step may be done twice, and two at once end where one would.
+A route is a target group with one address, and a rule that forwards to it. The rule is created last and removed first,
+so a rule always has its group. Every step is idempotent, also when two processes do it at once.
 """
 
 import time
@@ -18,9 +18,9 @@ from hubless.domain.errors import StoreUnavailableError
 from hubless.domain.routes import Route
 from hubless.domain.values import value
 
-TARGET_GROUPS = 100  # of one load balancer; AWS raises it for nobody
-RULES = 100  # of one load balancer, unless AWS has raised it
-SPARE = 4  # for the API's own and for services
+TARGET_GROUPS = 100  # per load balancer; AWS does not raise it
+RULES = 100  # per load balancer, unless AWS has raised it
+SPARE = 4  # rules left for the API and for services
 PRIORITIES_TRIED = 10
 PAGE, TAGS_PAGE = 400, 20  # ELB's
 HEALTH: Mapping[str, Any] = {
@@ -31,44 +31,44 @@ HEALTH: Mapping[str, Any] = {
     "UnhealthyThresholdCount": 5,
     "Matcher": {"HttpCode": "200"},
 }
-# A task's address may be another's as soon as the task has ended: no connection outlives its route.
+# AWS may give the address of a stopped task to another one, so no connection may outlive its route.
 ATTRIBUTES = [{"Key": "deregistration_delay.timeout_seconds", "Value": "0"}]
 _GONE = frozenset({"RuleNotFound", "TargetGroupNotFound"})
 
 
 @value
 class AlbConfig:
-    """Which load balancer, and what it may hold."""
+    """The load balancer, and its limits."""
 
-    hub: str  # tells hubs of one account apart
+    hub: str  # separates the hubs of one account
     listener: str  # its ARN
     vpc: str
     rules: int = RULES
     spare: int = SPARE
-    domain: str = ""  # the hub's host, below which each user and service has one; "" where all are served at any
+    domain: str = ""  # host of the hub, with a subdomain for each user and service; "" without subdomains
 
     @property
     def capacity(self) -> int:
-        """Return how many servers can be led to at once."""
+        """Return how many servers can have a route at once."""
         return max(0, min(TARGET_GROUPS, self.rules) - self.spare)
 
 
 class Balancer:
-    """One listener."""
+    """The listener of one load balancer."""
 
     def __init__(self, config: AlbConfig, clients: Clients, *, sleep: Callable[[float], None] = time.sleep) -> None:
-        """Use the clients' ELB; *sleep* waits where that has no time."""
+        """Use ELB through *clients*; *sleep* waits between retries."""
         self.config = config
         self._clients = clients
         self._sleep = sleep
 
     def serve(self, route: Route) -> bool:
-        """Have *route* served, in the place of whatever its prefix led to, and say whether ELB finds its target healthy.
+        """Serve *route* instead of other routes of its prefix; tell whether ELB finds its target healthy.
 
         Raises:
-            InvalidRequestError: when the prefix is too long for a rule, or the address no private one.
-            QuotaExceededError: when there is no room for one more.
-            StoreUnavailableError: when ELB cannot be asked.
+            InvalidRequestError: if the prefix is too long for a rule, or the address is not private.
+            QuotaExceededError: if the load balancer is full.
+            StoreUnavailableError: if ELB does not answer.
         """
         conditions = naming.conditions_of(route.prefix, self.config.domain)
         name = naming.name_of(self.config.hub, route.prefix, route.launch_id)
@@ -77,22 +77,22 @@ class Balancer:
             own = next((group for rule in rules if naming.name_in(group := _group_of(rule)) == name), None)
             if own is None:
                 own = self._make(route, name, conditions)
-            is_healthy = self._aim(own, route.address)
+            is_healthy = self._set_target(own, route.address)
             self._remove_others(rules, name, conditions)
         return is_healthy
 
     def is_healthy(self, prefix: str, address: str) -> bool:
-        """Say whether ELB leads *prefix* to *address* and to nothing else, and finds that healthy."""
+        """Tell whether ELB routes *prefix* to *address* only, and finds it healthy."""
         wanted = naming.values_of_all(naming.conditions_of(prefix, self.config.domain))
         with self._translate_errors():
             groups = {_group_of(rule) for rule in self._rules() if _values_of(rule) == wanted}
-            return len(groups) == 1 and _is_served_alone(self._health(groups.pop()), address)
+            return len(groups) == 1 and _is_only_target(self._health(groups.pop()), address)
 
     def remove(self, prefix: str, launch_id: str) -> None:
-        """Have the route of that launch served no more; one that is not there is no error.
+        """Remove the route of the launch. Idempotent.
 
         Raises:
-            StoreUnavailableError: when ELB cannot be asked; ask again.
+            StoreUnavailableError: if ELB does not answer; retry.
         """
         name = naming.name_of(self.config.hub, prefix, launch_id)
         with self._translate_errors():
@@ -101,7 +101,7 @@ class Balancer:
                 self._remove([rule for rule in self._rules() if _group_of(rule) == group], group)
 
     def target_groups(self) -> dict[str, str]:
-        """Return the target groups of this hub: what ELB calls them, by name."""
+        """Return the ARNs of this hub's target groups, by name."""
         family = naming.family_of(self.config.hub)
         with self._translate_errors():
             groups = self._pages("describe_target_groups", "TargetGroups", PageSize=PAGE)
@@ -110,14 +110,14 @@ class Balancer:
             }
 
     def groups_with_rule(self) -> frozenset[str]:
-        """Return the names of the target groups of this hub that a rule forwards to."""
+        """Return the names of this hub's target groups that a rule forwards to."""
         family = naming.family_of(self.config.hub)
         with self._translate_errors():
             names = (naming.name_in(_group_of(rule)) for rule in self._rules())
             return frozenset(name for name in names if name.startswith(family))
 
     def routes_of(self, groups: Sequence[str]) -> Iterator[tuple[str, str]]:
-        """Yield prefix and launch id of those of *groups* that bear this hub's tags."""
+        """Yield prefix and launch id of those *groups* (ARNs) that have this hub's tags."""
         for start in range(0, len(groups), TAGS_PAGE):
             with self._translate_errors():
                 told = self._ask("describe_tags", ResourceArns=list(groups[start : start + TAGS_PAGE]))
@@ -155,7 +155,7 @@ class Balancer:
         return str(made["TargetGroups"][0]["TargetGroupArn"])
 
     def _make_rule(self, route: Route, group: str, conditions: list[Mapping[str, Any]]) -> None:
-        """Make the rule at the first free of its priorities, unless somebody else just did."""
+        """Create the rule at the first free priority, unless another process just did."""
         for _, priority in zip(
             range(PRIORITIES_TRIED), naming.priorities_of(route.prefix, route.launch_id), strict=False
         ):
@@ -175,21 +175,23 @@ class Balancer:
                     return
             else:
                 return
-        raise StoreUnavailableError(f"The load balancer has other rules where the one for {route.prefix} is to be")
+        raise StoreUnavailableError(
+            f"Cannot create the rule for {route.prefix}: other rules have its priorities; retry"
+        )
 
-    def _aim(self, group: str, address: str) -> bool:
-        """Have the group hold *address* alone, and say whether that is healthy."""
+    def _set_target(self, group: str, address: str) -> bool:
+        """Make *address* the only target of the group, and tell whether it is healthy."""
         health = self._health(group)
         if address not in health:
             self._ask("register_targets", TargetGroupArn=group, Targets=[_target(address)])
         if others := [_target(other) for other, state in health.items() if other != address and state != "draining"]:
             self._ask("deregister_targets", TargetGroupArn=group, Targets=others)
-        return _is_served_alone(health, address)
+        return _is_only_target(health, address)
 
     def _remove_others(
         self, rules: Sequence[Mapping[str, Any]], name: str, conditions: Sequence[Mapping[str, Any]]
     ) -> None:
-        """Remove what other launches left at the same prefix: it would go on getting requests, or get them first."""
+        """Remove routes of other launches at the same prefix: they would still get requests."""
         wanted, family = naming.values_of_all(conditions), naming.family_of(self.config.hub)
         for rule in rules:
             other = naming.name_in(_group_of(rule))
@@ -201,9 +203,8 @@ class Balancer:
             with _unless_gone():
                 self._ask("delete_rule", RuleArn=rule["RuleArn"])
         with _unless_gone():
-            self._ask(
-                "delete_target_group", TargetGroupArn=group
-            )  # its rule may be seen for a moment still: asked again
+            # ELB may still see the rule for a moment and refuse: `_ask` retries.
+            self._ask("delete_target_group", TargetGroupArn=group)
 
     # --- reading ---
 
@@ -256,7 +257,7 @@ def _unless_gone() -> Iterator[None]:
 
 
 def _group_of(rule: Mapping[str, Any]) -> str:
-    """Return the target group that *rule* forwards to, or nothing."""
+    """Return the ARN of the target group that *rule* forwards to, or ""."""
     for action in rule.get("Actions", ()):
         groups = [
             action.get("TargetGroupArn"),
@@ -271,8 +272,8 @@ def _values_of(rule: Mapping[str, Any]) -> frozenset[str]:
     return naming.values_of_all(rule.get("Conditions", ()))
 
 
-def _is_served_alone(health: Mapping[str, str], address: str) -> bool:
-    """Say whether *address* is healthy and gets every new request."""
+def _is_only_target(health: Mapping[str, str], address: str) -> bool:
+    """Tell whether *address* is healthy and gets all new requests."""
     return health.get(address) == "healthy" and all(
         state == "draining" for other, state in health.items() if other != address
     )

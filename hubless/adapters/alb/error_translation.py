@@ -1,4 +1,4 @@
-"""What ELB refuses, in words of the product: the one place that knows its errors."""
+"""Translates errors of ELB into the domain's; the only module that knows their codes."""
 
 import random
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from hubless.domain.errors import (
     StoreUnavailableError,
 )
 
-TRIES = 6  # of a call that ELB has no time for; it takes some ten a second
+TRIES = 6  # ELB throttles at about ten calls a second
 _FIRST_WAIT, _LONGEST_WAIT = 0.2, 3.0  # seconds
 _BUSY = frozenset(
     {
@@ -24,9 +24,9 @@ _BUSY = frozenset(
         "ServiceUnavailable",
         "InternalFailure",
         "InternalError",
-        "ResourceInUse",
+        "ResourceInUse",  # a removed rule may still be seen for a moment
     }
-)  # that a rule is gone is not known everywhere at once
+)
 _FULL = frozenset(
     {
         "TooManyTargetGroups",
@@ -37,18 +37,18 @@ _FULL = frozenset(
     }
 )
 _REMEDIES = {
-    "AccessDenied": "The function's role may not do this: grant it the load balancer.",
-    "ListenerNotFound": "There is no such listener: look at the settings' load balancer.",
+    "AccessDenied": "The function's role lacks the right: grant it access to the load balancer.",
+    "ListenerNotFound": "The listener does not exist: deploy it, or check HUBLESS_ALB_LISTENER.",
 }
 T = TypeVar("T")
 
 
 def ask(call: Callable[[], T], sleep: Callable[[float], None]) -> T:
-    """Return what ELB answers; where it has no time, ask again, later each time.
+    """Return ELB's answer; retry with back-off while it throttles.
 
     Raises:
-        ClientError: what the caller may expect, as it came.
-        StoreUnavailableError: when it cannot be asked, or had no time at any try.
+        ClientError: any other error, unchanged, for the caller to handle.
+        StoreUnavailableError: if ELB is not reached, or throttles every try.
     """
     for turn in range(TRIES):
         try:
@@ -59,26 +59,24 @@ def ask(call: Callable[[], T], sleep: Callable[[float], None]) -> T:
             if turn < TRIES - 1:
                 sleep(min(_LONGEST_WAIT, _FIRST_WAIT * 2.0**turn) * (1 + random.random()) / 2)  # noqa: S311 no secret
         except BotoCoreError as error:
-            raise StoreUnavailableError(f"The load balancer cannot be asked: {error}") from error
-    raise StoreUnavailableError("The load balancer is asked for more than it does at this moment; try again.")
+            raise StoreUnavailableError(f"Cannot reach the API of the load balancer: {error}") from error
+    raise StoreUnavailableError("AWS throttles changes of the load balancer; try again.")
 
 
 def code_of(error: ClientError) -> str:
-    """Return AWS's own name of *error*."""
+    """Return AWS's code of *error*."""
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
 def domain_error(error: ClientError, limit: int) -> HublessError:
-    """Return the product's error for *error*, to be raised from it; *limit* is how many servers there is room for."""
+    """Return the domain's error for *error*; *limit* is how many servers can have a route."""
     code, said = code_of(error), str(error.response.get("Error", {}).get("Message", ""))
     if code in _FULL:
         return QuotaExceededError(
-            f"The load balancer has no room for one more server ({said or code}). Try again when one has stopped.",
+            f"The load balancer is full ({said or code}). Try again when a server has stopped.",
             limit=limit,
             retry=True,
         )
     if code == "InvalidTarget":
-        return InvalidRequestError(f"The load balancer cannot reach this address: {said}")
-    return StoreUnavailableError(
-        f"The load balancer does not work ({code}: {said}). {_REMEDIES.get(code, '')}".rstrip()
-    )
+        return InvalidRequestError(f"The load balancer refused the address: {said}")
+    return StoreUnavailableError(f"ELB refused a request ({code}: {said}). {_REMEDIES.get(code, '')}".rstrip())

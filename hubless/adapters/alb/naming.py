@@ -1,5 +1,6 @@
-"""How a route is written for a load balancer: its condition, the order of rules, names and tags. Pure, and always the same:
-whoever comes again after a crash, or at the same time, names the same things.
+"""How a route is written for a load balancer: conditions, priorities, names and tags.
+
+All functions are pure. So a retry after a crash, or another process at the same time, uses the same names.
 """
 
 import base64
@@ -13,28 +14,27 @@ from hubless.domain.origins import host_of_route
 
 LONGEST_PATTERN = 128  # characters (ELB's)
 PRIORITIES = 50_000  # ELB's highest
-_PLAIN = frozenset(
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.$/~\"'@:+"
-)  # what ELB takes in a pattern
-# Rules are asked in the order of their priorities: those of longer prefixes come first, so that the longest one wins.
+# Characters that ELB allows in a pattern.
+_PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.$/~\"'@:+")
+# ELB checks rules in the order of their priorities. Longer prefixes come first, so that the longest match wins.
 _BANDS = (range(1, 20_001), range(20_001, 40_001), range(40_001, PRIORITIES + 1))
-_NAMED_SERVER, _SERVER = 3, 2  # parts of their prefixes
+_NAMED_SERVER, _SERVER = 3, 2  # segments of their prefixes
 HUB, LAUNCH, PREFIX = "hubless:hub", "hubless:launch", "hubless:prefix"
 
 
 def path_of(prefix: str) -> str:
-    """Return the decoded *prefix* as it is sent: JupyterHub's encoding, which browsers keep."""
+    """Return the decoded *prefix* with JupyterHub's percent-encoding, as browsers send it."""
     return quote(prefix, safe="/@~")
 
 
 def condition_of(prefix: str) -> Mapping[str, Any]:
-    """Return the condition that holds for what begins with *prefix*.
+    """Return the condition for paths that begin with *prefix*.
 
-    A pattern may hold no per cent sign, so that names with other than plain characters are matched by an expression, in
-    which the digits of an encoding may be of either case where there is room for it.
+    ELB allows no per cent sign in a pattern. So a regular expression matches names with encoded characters; it accepts
+    hex digits in either case if it stays short enough.
 
     Raises:
-        InvalidRequestError: when it is longer than ELB takes.
+        InvalidRequestError: if it is longer than ELB allows.
     """
     path = path_of(prefix)
     if set(path) <= _PLAIN:
@@ -44,41 +44,41 @@ def condition_of(prefix: str) -> Mapping[str, Any]:
         values = {"RegexValues": [either if len(either) <= LONGEST_PATTERN else upper]}
     if any(len(value) > LONGEST_PATTERN for some in values.values() for value in some):
         raise InvalidRequestError(
-            f"The address {path[:60]}… is longer than a load balancer's rules can hold ({LONGEST_PATTERN} characters):"
+            f"The address {path[:60]}… is too long for a rule of the load balancer ({LONGEST_PATTERN} characters):"
             " give the server or its owner a shorter name"
         )
     return {"Field": "path-pattern", "PathPatternConfig": values}
 
 
 def conditions_of(prefix: str, domain: str) -> list[Mapping[str, Any]]:
-    """Return all that must hold for a request to be led by *prefix*: with the hub's *domain*, its host besides.
+    """Return all conditions of the rule for *prefix*: the path and, if *domain* is set, the host.
 
     Raises:
-        InvalidRequestError: when one is longer than ELB takes.
+        InvalidRequestError: if one is longer than ELB allows.
     """
     host = host_of_route(prefix, domain)
     if len(host) > LONGEST_PATTERN:
         raise InvalidRequestError(
-            f"The host {host[:60]}… is longer than a load balancer's rules can hold ({LONGEST_PATTERN} characters)"
+            f"The host {host[:60]}… is too long for a rule of the load balancer ({LONGEST_PATTERN} characters)"
         )
     return [condition_of(prefix), *([{"Field": "host-header", "HostHeaderConfig": {"Values": [host]}}] if host else [])]
 
 
 def values_of(condition: Mapping[str, Any]) -> frozenset[str]:
-    """Return what a condition compares paths or hosts with, however ELB writes it."""
+    """Return the patterns of a condition, in each of the forms in which ELB writes them."""
     places = (condition, condition.get("PathPatternConfig") or {}, condition.get("HostHeaderConfig") or {})
     return frozenset(value for where in places for name in ("Values", "RegexValues") for value in where.get(name) or ())
 
 
 def values_of_all(conditions: Iterable[Mapping[str, Any]]) -> frozenset[str]:
-    """Return what all of *conditions* compare with."""
+    """Return the patterns of all *conditions*."""
     return frozenset(value for condition in conditions for value in values_of(condition))
 
 
 def priorities_of(prefix: str, launch_id: str) -> Iterator[int]:
-    """Yield the priorities to try for a launch's rule, in an order of its own.
+    """Yield the priorities to try for a launch's rule, in an order that depends on the launch.
 
-    Two who make the same rule at once try the same one first, which ELB gives to one of them.
+    Two processes that create the same rule at once try the same priority first, and ELB accepts one of them.
     """
     parts = len(prefix.strip("/").split("/"))
     band = _BANDS[0 if parts >= _NAMED_SERVER else 1 if parts == _SERVER else 2]
@@ -87,7 +87,7 @@ def priorities_of(prefix: str, launch_id: str) -> Iterator[int]:
 
 
 def family_of(hub: str) -> str:
-    """Return how the names of all target groups of *hub* begin."""
+    """Return the common prefix of the names of *hub*'s target groups."""
     return f"hl-{_digest(hub)[:6]}-"
 
 
@@ -97,18 +97,18 @@ def name_of(hub: str, prefix: str, launch_id: str) -> str:
 
 
 def name_in(arn: str) -> str:
-    """Return the name of the target group that ELB knows by *arn*."""
+    """Return the name of the target group from its *arn*, or ""."""
     return (arn.split(":targetgroup/")[1:] or [""])[0].partition("/")[0]
 
 
 def tags_of(hub: str, prefix: str, launch_id: str) -> list[dict[str, str]]:
-    """Return the tags that say whose a target group is; the prefix is encoded, as tags take few characters."""
+    """Return the tags of a target group; the prefix is base64, because tags allow few characters."""
     coded = base64.urlsafe_b64encode(prefix.encode()).decode()
     return [{"Key": key, "Value": value} for key, value in ((HUB, hub), (LAUNCH, launch_id), (PREFIX, coded))]
 
 
 def route_of(hub: str, tags: Sequence[Mapping[str, str]]) -> tuple[str, str] | None:
-    """Return prefix and launch id that *tags* of a target group tell; None where it is not one of *hub*'s."""
+    """Return prefix and launch id from the *tags* of a target group; None if it is not *hub*'s."""
     told = {tag["Key"]: tag["Value"] for tag in tags}
     if told.get(HUB) != hub or not told.get(LAUNCH) or PREFIX not in told:
         return None
@@ -116,7 +116,7 @@ def route_of(hub: str, tags: Sequence[Mapping[str, str]]) -> tuple[str, str] | N
 
 
 def _expression(path: str, *, either_case: bool) -> str:
-    """Return a regular expression for *path*: every special character within brackets, where none is special."""
+    """Return a regular expression for *path*, with special characters in brackets, where they are literal."""
     written, left = [], path
     while left:
         if left[0] == "%":

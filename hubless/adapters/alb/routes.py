@@ -1,8 +1,8 @@
-"""The route table of a hub whose edge is a load balancer: the table itself, and what it says written to the balancer at once.
+"""The route table of a hub whose edge is a load balancer: writes each change to the table, then to the balancer.
 
-The table comes first in everything: what it does not know is an orphan, and listed with the rest for whoever drops stale
-routes; what the balancer does not hold any more, by whosever hand, is listed without its address, for whoever puts it again.
-docs/adr/0013-load-balancer-as-edge.md says why there is no agent.
+The table is the source of truth. `all` also lists orphans: routes of the balancer that the table does not have. It
+lists routes that the balancer has lost without their address. The reaper corrects both. ADR 13 says why there is no
+agent.
 """
 
 import logging
@@ -20,16 +20,16 @@ logger = logging.getLogger(__name__)
 
 
 class AlbRouteStore:
-    """Holds routes in a table, and has a load balancer serve them."""
+    """Stores routes in a table, and serves them by a load balancer."""
 
     def __init__(self, table: RouteStore, balancer: Balancer) -> None:
         self._table = table
         self._balancer = balancer
-        self._just_seen: tuple[int, bool] | None = None  # the change that was put last, and whether it is served
+        self._just_seen: tuple[int, bool] | None = None  # the last change written, and whether ELB serves it
 
     @property
     def capacity(self) -> int:
-        """Return how many servers can run at once: a spawn beyond it is to be refused."""
+        """Return how many servers can have a route at once; the hub refuses further spawns."""
         return self._balancer.config.capacity
 
     def put(self, route: Route) -> int:
@@ -38,21 +38,21 @@ class AlbRouteStore:
             self._just_seen = sequence, self._balancer.serve(route)
         else:
             logger.warning(
-                "%s is not routed: a load balancer takes addresses, and %s is a name", route.prefix, route.address
+                "cannot route %s to %s: a load balancer needs an IP address, not a name", route.prefix, route.address
             )
         return sequence
 
     def remove(self, prefix: str, launch_id: str) -> int | None:
         sequence = self._table.remove(prefix, launch_id)
-        self._balancer.remove(prefix, launch_id)  # also when the table knows it no more: a crash may have come between
+        self._balancer.remove(prefix, launch_id)  # also after a crash between both
         return sequence
 
     def all(self) -> Iterator[Route]:
-        """Yield every route; one that the balancer does not serve has no address.
+        """Yield every route; a route that the balancer does not serve has no address.
 
-        Two calls to ELB, and one more for each 20 orphans.
+        Needs two calls to ELB, and one more for each 20 orphans.
         """
-        # The balancer first: what is listed there was put by then, and is in the table unless it was removed.
+        # The balancer first: its routes are in the table by now, unless they were removed.
         led, ruled = self._listed()
         for route in self._table.all():
             name = name_of(self._balancer.config.hub, route.prefix, route.launch_id)
@@ -61,9 +61,9 @@ class AlbRouteStore:
             yield route if not is_missing else Route(route.prefix, "", route.launch_id, route.server)
         yield from self._orphans(list(led.values()))
 
-    def is_applied(self, sequence: int, since: datetime) -> bool:  # noqa: ARG002 there is no edge that could be gone
+    def is_applied(self, sequence: int, since: datetime) -> bool:  # noqa: ARG002 no agent reports here
         seen, self._just_seen = self._just_seen, None
-        if seen is not None and seen[0] == sequence:  # asking again would tell no more
+        if seen is not None and seen[0] == sequence:  # a second request would return the same
             return seen[1]
         changes = self._table.changes_since(sequence - 1, 1)
         if not changes:
@@ -72,18 +72,18 @@ class AlbRouteStore:
         return change.address is not None and self._balancer.is_healthy(change.prefix, change.address)
 
     def _listed(self) -> tuple[dict[str, str], Collection[str] | None]:
-        """Return the groups by name, and the names of those that are served; nothing and None where ELB cannot be asked."""
+        """Return ARNs of the groups by name, and the names with a rule; {} and None if ELB does not answer."""
         try:
             return self._balancer.target_groups(), self._balancer.groups_with_rule()
-        except StoreUnavailableError as away:  # who goes round with this list has more to do than orphans
-            logger.warning("what was left over at the load balancer is looked for next time: %s", away)
+        except StoreUnavailableError as error:  # the sweep has other work than orphans
+            logger.warning("cannot list the load balancer's routes; the next sweep looks for orphans: %s", error)
             return {}, None
 
     def _orphans(self, groups: list[str]) -> list[Route]:
         try:
             return [Route(prefix, "", launch_id) for prefix, launch_id in self._balancer.routes_of(groups)]
-        except StoreUnavailableError as away:  # one may be gone by now
-            logger.warning("what was left over at the load balancer is looked for next time: %s", away)
+        except StoreUnavailableError as error:  # one may be gone by now
+            logger.warning("cannot read the load balancer's tags; the next sweep looks for orphans: %s", error)
             return []
 
     def sequence(self) -> int:

@@ -1,1 +1,1 @@
-"""EC2: the machine of an edge that sleeps."""
+"""EC2: the instance of an edge with autosuspend."""

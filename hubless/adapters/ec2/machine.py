@@ -1,7 +1,7 @@
-"""The edge's machine as an EC2 instance, started and stopped.
+"""Starts and stops the EC2 instance on which the edge runs.
 
-Nothing is asked beside the two calls: both say how the instance was before. What an instance is on its way to is refused by
-EC2 for a minute or so, and whoever needs it calls again.
+Both calls return the state before, so no further call is needed. While an instance changes its state, EC2 refuses both
+for about a minute; callers retry.
 """
 
 from collections.abc import Callable
@@ -28,8 +28,8 @@ _LATER = frozenset(
 _FULL = frozenset(
     {"InsufficientAddressCapacity", "InsufficientCapacity", "InsufficientHostCapacity", "InsufficientInstanceCapacity"}
 )
-_GONE = "It is not there: deploy it, or look at HUBLESS_ECONOMY_INSTANCE and the region."
-_FORBIDDEN = "The function's role may not do this: grant it the instance."
+_GONE = "It does not exist: deploy it, or check HUBLESS_ECONOMY_INSTANCE and the region."
+_FORBIDDEN = "The function's role lacks the right: grant it access to the instance."
 _REMEDIES = {
     "InvalidInstanceID.NotFound": _GONE,
     "InvalidInstanceID.Malformed": _GONE,
@@ -39,7 +39,7 @@ _REMEDIES = {
 
 
 class Ec2Machine:
-    """One instance."""
+    """One EC2 instance."""
 
     can_stop = True
 
@@ -64,7 +64,7 @@ class Ec2Machine:
             raise self._domain_error(error) from error
         except BotoCoreError as error:
             raise RetryLaterError(
-                f"EC2 cannot be reached for the instance {self._instance} ({type(error).__name__})"
+                f"Cannot reach EC2 for the instance {self._instance} ({type(error).__name__})"
             ) from error
 
     def _domain_error(self, error: ClientError) -> HublessError:
@@ -72,10 +72,11 @@ class Ec2Machine:
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         if code in _FULL:
             return EdgeCapacityError(
-                f"EC2 has no room for the instance {self._instance} ({code}). If this lasts, deploy the edge in another zone or of another type."
+                f"EC2 has no capacity for the instance {self._instance} ({code})."
+                " If this lasts, deploy the edge in another zone or with another instance type."
             )
         if code in _LATER or status >= SERVER_ERROR:
-            return RetryLaterError(f"EC2 does not do it with the instance {self._instance} now ({code})")
+            return RetryLaterError(f"EC2 cannot change the instance {self._instance} now ({code})")
         return EdgeUnavailableError(
-            f"EC2 refused it for the instance {self._instance} ({code}). {_REMEDIES.get(code, '')}".rstrip()
+            f"EC2 refused to change the instance {self._instance} ({code}). {_REMEDIES.get(code, '')}".rstrip()
         )

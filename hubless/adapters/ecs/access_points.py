@@ -1,4 +1,4 @@
-"""The users' files on EFS: an access point for each owner, which confines their servers to their own folder."""
+"""Access points of EFS: one for each owner, which limits their servers to their own folder."""
 
 from botocore.exceptions import ClientError
 
@@ -9,14 +9,14 @@ from hubless.adapters.ecs.naming import digest
 
 
 class AccessPoints:
-    """Makes access points at the first launch of an owner, and finds them again."""
+    """Creates an access point at the first launch of an owner, and finds it at later ones."""
 
     def __init__(self, config: EcsConfig, homes: HomeFileSystem, clients: Clients) -> None:
         self._config, self._homes, self._clients = config, homes, clients
         self._known: dict[str, str] = {}
 
     def of(self, owner_id: str) -> str:
-        """Return the id of the owner's access point; by the immutable id, so a recreated user does not inherit it."""
+        """Return the id of the owner's access point. A user created again has another id, and no old files."""
         if owner_id not in self._known:
             self._known[owner_id] = self._made(owner_id)
         return self._known[owner_id]

@@ -1,4 +1,4 @@
-"""What the infrastructure made for this hub, by name: all that the launcher must be told."""
+"""Configuration of the ECS launcher: the resources that the deployment created for this hub."""
 
 from enum import StrEnum
 
@@ -11,16 +11,16 @@ MAX_STOP_SECONDS = 120  # Fargate's own limit
 
 
 class Capacity(StrEnum):
-    """On what servers run."""
+    """The capacity that servers run on."""
 
     FARGATE = "fargate"
-    SPOT = "spot"  # cheaper; may be taken back with two minutes' notice
-    SPOT_OR_FARGATE = "spot-or-fargate"  # on demand where Spot has no place at the moment
+    SPOT = "spot"  # cheaper; AWS may reclaim it with two minutes' notice
+    SPOT_OR_FARGATE = "spot-or-fargate"  # on demand while Spot has no capacity
 
 
 @value
 class HomeFileSystem:
-    """The EFS file system that holds the users' files: for each owner an access point and a folder of that id."""
+    """The EFS file system of the users' files, with an access point and a folder for each owner id."""
 
     file_system: str
     folder: str = "/homes"
@@ -31,40 +31,41 @@ class HomeFileSystem:
 
 @value
 class EcsConfig:
-    """Where and how servers run. *hub* tells this hub's things from another's in the same account and region."""
+    """Where and how servers run. *hub* separates this hub's resources from others' in the account."""
 
     hub: str
     region: str
     cluster: str
-    image: str  # of profiles that name none
-    bucket: str  # where each launch's environment lies for as long as it runs; not versioned
-    execution_role: str  # of ECS: may read from *bucket*, pull the image and write the log
-    task_role: str  # of the server and so of its user: may do nothing
+    image: str  # for profiles without one
+    bucket: str  # holds the environment file of each launch while it runs; not versioned
+    execution_role: str  # of ECS: reads from *bucket*, pulls the image and writes the log
+    task_role: str  # of the server, and so of its user: without rights
     subnets: tuple[str, ...]
     security_groups: tuple[str, ...]
     log_group: str
-    public_addresses: bool = False  # in public subnets, where no NAT leads to the image
+    public_addresses: bool = False  # for public subnets, which have no NAT to pull the image through
     capacity: Capacity = Capacity.FARGATE
     platform_version: str = "1.4.0"
     architecture: str = "X86_64"
-    cpus: float = 0.5  # of profiles that name none
-    memory_bytes: int = 2 * GIB  # likewise
+    cpus: float = 0.5  # for profiles without one
+    memory_bytes: int = 2 * GIB  # for profiles without a limit
     port: int = 8888
-    stop_seconds: int = 30  # from being asked to end to being killed
-    key: str = ""  # KMS key of the launches' environments; empty for the bucket's own
+    stop_seconds: int = 30  # between SIGTERM and SIGKILL
+    key: str = ""  # KMS key of the environment files; empty: the bucket's own
     homes: HomeFileSystem | None = None
 
     def __post_init__(self) -> None:
         if not names.is_hub_name(self.hub):
             raise InvalidRequestError(
-                f"The hub is called {self.hub!r}: it must be 1 to 32 of a-z, 0-9 and single hyphens and start with a letter"
+                f"The name of the hub is {self.hub!r}: it must have 1 to 32 of a-z, 0-9 and single hyphens,"
+                " and start with a letter"
             )
         if not self.subnets:
-            raise InvalidRequestError("Servers need at least one subnet to run in")
+            raise InvalidRequestError("Servers need at least one subnet: set HUBLESS_SUBNETS")
         if not 0 < self.stop_seconds <= MAX_STOP_SECONDS:
-            raise InvalidRequestError(f"Fargate waits 1 to {MAX_STOP_SECONDS} seconds for a server to end")
+            raise InvalidRequestError(f"The stop time of servers must be 1 to {MAX_STOP_SECONDS} seconds on Fargate")
 
     @property
     def started_by(self) -> str:
-        """Return the mark that all tasks of this hub carry and no others."""
+        """Return the `startedBy` value of all tasks of this hub, and of no others."""
         return f"hubless/{self.hub}"

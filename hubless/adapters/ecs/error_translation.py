@@ -1,4 +1,4 @@
-"""What AWS refuses, in words of the product: the one place that knows its errors."""
+"""Translates errors of AWS into the domain's; the only module that knows their codes."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,41 +27,41 @@ _LATER = frozenset(
         "TooManyRequestsException",
     }
 )
-# ECS says these by exceptions that elsewhere mean a wrong request.
+# ECS reports these with exceptions that otherwise mean a wrong request.
 _FULL = ("capacity is unavailable", "reached the limit on the number of", "tasks in the provisioning")
 _BUSY = ("rate exceeded", "too many concurrent attempts")
 _DEREGISTERED = ("taskdefinition not found", "taskdefinition is inactive")
-_NEVER = frozenset({"ATTRIBUTE", "INACTIVE", "LOCATION", "MISSING"})  # reasons of failures that stay
+_NEVER = frozenset({"ATTRIBUTE", "INACTIVE", "LOCATION", "MISSING"})  # reasons of failures that a retry does not change
 
 
 class NoCapacityError(CapacityUnavailableError):
-    """Raised when the capacity that was asked for is used up; another may have room, and in a while it may itself."""
+    """Raised when a capacity provider has no capacity now; another may have some."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message, after=FULL_FOR)
 
 
 class DefinitionGoneError(CapacityUnavailableError):
-    """Raised when the task definition was deregistered just now; once it is registered again, it serves."""
+    """Raised when the task definition was deregistered just now; registering it again helps."""
 
 
 @contextmanager
 def translate_errors(doing: str) -> Iterator[None]:
-    """Turn what botocore raises into what the port names; *doing* says at what."""
+    """Raise the port's errors instead of botocore's; *doing* names the operation in the message."""
     try:
         yield
     except ClientError as error:
         raise domain_error(error, doing) from error
     except (HTTPClientError, NoConnectionError) as error:
-        raise CapacityUnavailableError(f"AWS could not be reached ({doing}): {error}") from error
+        raise CapacityUnavailableError(f"Cannot reach AWS ({doing}): {error}") from error
     except BotoCoreError as error:
-        raise LaunchFailedError(f"AWS could not be asked ({doing}): {error}") from error
+        raise LaunchFailedError(f"Cannot send a request to AWS ({doing}): {error}") from error
 
 
 def domain_error(error: ClientError, doing: str) -> HublessError:
-    """Return what *error* means for a launch."""
+    """Return the port's error for *error*."""
     said, status = message_of(error), error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    words, lower = f"AWS refused ({doing}): {code_of(error)}: {said}", said.lower()
+    words, lower = f"AWS refused a request ({doing}): {code_of(error)}: {said}", said.lower()
     if any(phrase in lower for phrase in _FULL):
         return NoCapacityError(words)
     if any(phrase in lower for phrase in _DEREGISTERED):
@@ -72,21 +72,21 @@ def domain_error(error: ClientError, doing: str) -> HublessError:
 
 
 def domain_error_of_failures(failures: Sequence[Mapping[str, Any]]) -> HublessError:
-    """Return what the *failures* mean that ECS gives with a status of 200."""
+    """Return the port's error for the *failures* in an answer of ECS with status 200."""
     if not failures:
-        return CapacityUnavailableError("ECS started nothing and did not say why")
+        return CapacityUnavailableError("ECS started no task and gave no reason")
     reason = str(failures[0].get("reason", ""))
     words = " ".join(filter(None, (reason, str(failures[0].get("detail") or ""))))
     if reason.upper() in _NEVER:
         return LaunchFailedError(f"ECS cannot start the server: {words}")
-    return NoCapacityError(f"ECS has no place for the server now: {words}")
+    return NoCapacityError(f"ECS has no capacity for the server now: {words}")
 
 
 def code_of(error: ClientError) -> str:
-    """Return AWS's own name of *error*."""
+    """Return AWS's code of *error*."""
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
 def message_of(error: ClientError) -> str:
-    """Return AWS's own words."""
+    """Return AWS's message."""
     return str(error.response.get("Error", {}).get("Message", ""))

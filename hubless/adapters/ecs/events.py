@@ -1,6 +1,6 @@
-"""ECS's own news of tasks, as EventBridge delivers them: perhaps twice, late, out of order, or never.
+"""Task events of ECS. EventBridge may deliver them twice, late, out of order or never.
 
-Whoever hears of a task need not ask ECS how it is.
+An event contains the status of its task, so it needs no request to ECS.
 """
 
 from collections.abc import Mapping
@@ -15,9 +15,9 @@ KIND = "ECS Task State Change"
 
 
 def read(event: Mapping[str, Any], config: EcsConfig) -> TaskEvent | None:
-    """Return what *event* says of a task of this hub, or None when it is about something else.
+    """Return the task event in *event*, or None if it is not about a task of this hub.
 
-    Its `version` is not needed: a task only ever goes forward, so an older event says nothing that a later step minds.
+    Its `version` is not needed: a task only moves forward, so an old event changes nothing.
     """
     task = event.get("detail")
     if event.get("detail-type") != KIND or event.get("source") != "aws.ecs" or not isinstance(task, Mapping):

@@ -1,6 +1,7 @@
-"""Putting away task definitions that no profile on offer needs, that no task runs by, and that nobody launched by for a day.
+"""Garbage-collects task definitions that no profile needs, no task uses, and no launch used for a day.
 
-A few at a time: ECS throttles. What is put away while somebody launches by it after all is registered again by the launcher.
+A few at a time, because ECS throttles. If a launch uses a definition that was just removed, the launcher registers it
+again.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -12,28 +13,27 @@ from hubless.adapters.ecs.config import EcsConfig
 from hubless.adapters.ecs.definition_usage import UNUSED_AFTER, DefinitionUsage
 from hubless.ports.clock import Clock
 
-DEFINITIONS_PER_CALL = 10  # definitions a call: as many as ECS deletes at once
-FAMILIES_PER_CALL = (
-    30  # families a call: with homes there may be one for each owner, and each that tasks still run by costs a question
-)
-COLLECT_EVERY = timedelta(hours=1)  # a listing costs, and profiles change seldom
+DEFINITIONS_PER_CALL = 10  # as many as ECS deletes at once
+FAMILIES_PER_CALL = 30  # with home volumes each owner may have a family, and each costs a request
+COLLECT_EVERY = timedelta(hours=1)  # a listing costs money, and profiles rarely change
 
 
 class DefinitionGarbageCollector:
-    """Deregisters definitions, and then deletes them."""
+    """Deregisters task definitions, and then deletes them."""
 
     def __init__(self, config: EcsConfig, clients: Clients, clock: Clock) -> None:
         self._config, self._clients, self._clock = config, clients, clock
         self._usage = DefinitionUsage(config, clients)
         self._all_done_at: datetime | None = None
-        self._kind = ""  # where the last call stopped …
-        self._walk: Iterator[int] | None = None  # … in the midst of that kind's families
-        self._gone = 0  # since the first kind
+        self._kind = ""  # the kind at which the last call stopped …
+        self._walk: Iterator[int] | None = None  # … and the rest of its families
+        self._gone = 0  # definitions removed since the first kind
 
     def collect(self, kinds_in_use: Collection[str]) -> int:
-        """Put away up to `DEFINITIONS_PER_CALL` definitions of other kinds and return how many; nothing soon after all was done.
+        """Remove up to `DEFINITIONS_PER_CALL` definitions of other kinds, and return how many it removed.
 
-        It looks at `FAMILIES_PER_CALL` families at most, and the next call goes on behind them.
+        It checks at most `FAMILIES_PER_CALL` families, and the next call continues behind them. After a full pass
+        without a removal it does nothing for `COLLECT_EVERY`.
         """
         now = self._clock.now()
         if self._all_done_at is not None and now - self._all_done_at < COLLECT_EVERY:
@@ -52,22 +52,22 @@ class DefinitionGarbageCollector:
         return gone
 
     def _resume(self, kinds: Sequence[str]) -> Iterator[int]:
-        """Yield, for each family from where the last call stopped, how many of its definitions were put away."""
+        """Continue where the last call stopped; yield for each family how many definitions were removed."""
         for kind in kinds:
             if kind < self._kind:
                 continue
             if kind > self._kind or self._walk is None:
                 self._kind, self._walk = kind, self._discard(kind)
             try:
-                for deleted in self._walk:  # noqa: UP028 `yield from` would end the walk with this call
+                for deleted in self._walk:  # noqa: UP028 `yield from` would close the iterator with this call
                     yield deleted
             except Exception:
-                self._walk = None  # this kind is begun again
+                self._walk = None  # the next call starts this kind anew
                 raise
 
     def _discard(self, kind: str) -> Iterator[int]:
         prefix, gone, has_task = naming.families_of(self._config.hub, kind), 0, False
-        # Those that are inactive already were left by whoever died before deleting them.
+        # Inactive ones are left by a run that crashed between deregistering and deleting.
         for status in ("ACTIVE", "INACTIVE"):
             for family in self._families(prefix, status):
                 is_used = status == "ACTIVE" and self._has_task(family)
@@ -84,7 +84,7 @@ class DefinitionGarbageCollector:
         return (str(family) for page in pages for family in page["families"])
 
     def _has_task(self, family: str) -> bool:
-        """Say whether a task runs by the family. ECS's list may lag, which is no harm: a running task does without it."""
+        """Tell whether a task uses the family. ECS's list may lag; a running task does not need its definition."""
         return bool(self._clients.ecs.list_tasks(cluster=self._config.cluster, family=family, maxResults=1)["taskArns"])
 
     def _delete_some(self, family: str, status: str) -> int:

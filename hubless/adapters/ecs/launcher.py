@@ -1,4 +1,4 @@
-"""Starts servers as Fargate tasks, and knows of them whoever started them."""
+"""Starts servers as Fargate tasks, and finds the tasks that other processes started."""
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,7 +22,7 @@ from hubless.ports.launcher import Launch, Task, TaskPending, TaskStatus, TaskSt
 
 logger = logging.getLogger(__name__)
 
-# For so long may ECS not know yet of a task that it has just started: its own advice is to ask again for five minutes.
+# ECS may not know a task yet that it has just started. Its documentation advises retries for up to five minutes.
 UNKNOWN_FOR = timedelta(minutes=5)
 PER_QUESTION = 100  # tasks
 NEVER = TaskStopped("was never started")
@@ -32,8 +32,8 @@ FARGATE, SPOT = "FARGATE", "FARGATE_SPOT"
 class EcsLauncher:
     """Runs servers on Fargate.
 
-    A task's name is its launch id and its ARN. A launch is started at most once, by whomever and however often: the launch
-    id is the client token of RunTask, and ECS answers the same token with the same task.
+    A task's name is its launch id and its ARN. Launching is idempotent: the launch id is the client token of RunTask,
+    and ECS answers the same token with the same task.
     """
 
     name = "ecs"
@@ -52,7 +52,7 @@ class EcsLauncher:
             self._files.put(launch.launch_id, launch.secrets)
             try:
                 arn = self._run(launch, family)
-            except DefinitionGoneError:  # it was put away as unused at this very moment
+            except DefinitionGoneError:  # the garbage collection removed it at this moment
                 self._definitions.register_again(launch, access_point)
                 arn = self._run(launch, family)
             return naming.task_name(launch.launch_id, arn)
@@ -69,7 +69,7 @@ class EcsLauncher:
         names = {arn: task for task in tasks if (arn := naming.arn_of(task)) is not None}
         with translate_errors("describing"):
             found = {str(one["taskArn"]): one for one in self._described(list(names))}
-            # One listing for all that ECS does not know (yet, or any more).
+            # One listing for all tasks that ECS does not know (yet, or any more).
             written = self._files.launches() if found.keys() < names.keys() else {}
         return {
             task: status_of(found[arn], self._config.port)
@@ -78,14 +78,14 @@ class EcsLauncher:
             for arn, task in names.items()
         }
 
-    def stop(self, task: str, *, force: bool = False) -> None:  # noqa: ARG002 ECS asks first and then kills by itself
+    def stop(self, task: str, *, force: bool = False) -> None:  # noqa: ARG002 ECS kills it after the stop time-out
         arn = naming.arn_of(task)
         if arn is None:
             return
         with translate_errors("stopping"):
             try:
                 self._clients.ecs.stop_task(
-                    cluster=self._config.cluster, task=arn, reason=f"asked by {self._config.started_by}"
+                    cluster=self._config.cluster, task=arn, reason=f"requested by {self._config.started_by}"
                 )
             except ClientError as error:
                 if "task was not found" not in error_translation.message_of(error):
@@ -109,7 +109,7 @@ class EcsLauncher:
                 self._files.remove(launch_id)
 
     def garbage_collect(self, offered: Iterable[Profile]) -> int:
-        with translate_errors("discarding definitions"):
+        with translate_errors("collecting task definitions"):
             return self._garbage_collector.collect(self._definitions.kinds_of(offered))
 
     # --- starting ---
@@ -123,8 +123,8 @@ class EcsLauncher:
             try:
                 return self._run_on(SPOT, launch, family)
             except NoCapacityError as full:
-                logger.info("launch %s runs on demand: %s", launch.launch_id, full)
-                # Noted first: a second try after a crash must not find a place on Spot beside what runs on demand.
+                logger.info("launch %s runs on demand because Spot has no capacity: %s", launch.launch_id, full)
+                # Recorded first: a retry after a crash must not start a second task on Spot.
                 self._files.mark_on_demand(launch.launch_id)
         return self._run_on(FARGATE, launch, family)
 
@@ -133,7 +133,7 @@ class EcsLauncher:
             answer = self._clients.ecs.run_task(**self._order(provider, launch, family))
         except ClientError as error:
             if error_translation.code_of(error) == "ConflictException" and (arns := error.response.get("resourceIds")):
-                return str(arns[0])  # started already, before the settings changed
+                return str(arns[0])  # it started before the settings changed
             raise error_translation.domain_error(error, "launching") from error
         if not answer.get("tasks"):
             raise error_translation.domain_error_of_failures(answer.get("failures") or ())
@@ -173,7 +173,7 @@ class EcsLauncher:
         }
 
     def _environment(self, launch: Launch) -> dict[str, str]:
-        """Return what the task's description may show: the launch's own variables, and whose they are."""
+        """Return the variables that task descriptions may show: those of the launch, and its ids."""
         shared, secret = launch.profile.environment, launch.secrets
         own = {
             name: text for name, text in launch.environment.items() if shared.get(name) != text and name not in secret
@@ -181,7 +181,7 @@ class EcsLauncher:
         service = {SERVICE_URL: f"http://0.0.0.0:{self._config.port}{launch.prefix}"}
         return own | service | {naming.LAUNCH: launch.launch_id, naming.SERVER: launch.server_id}
 
-    # --- asking ---
+    # --- reading ---
 
     def _find(self, arn: str) -> Mapping[str, Any] | None:
         return next(iter(self._described([arn])), None)
@@ -192,7 +192,7 @@ class EcsLauncher:
             yield from self._clients.ecs.describe_tasks(cluster=self._config.cluster, tasks=some)["tasks"]
 
     def _all(self) -> Iterator[Mapping[str, Any]]:
-        """Go through the tasks that are to run, those included that have not come up yet."""
+        """Yield the tasks that should run, including those that have not started yet."""
         pages = self._clients.ecs.get_paginator("list_tasks").paginate(
             cluster=self._config.cluster, startedBy=self._config.started_by
         )
@@ -206,11 +206,11 @@ class EcsLauncher:
         return self._files.written_at(naming.launch_of(task))
 
     def _is_new(self, written_at: datetime | None) -> bool:
-        """Say whether ECS may only not know yet of a task; one that it no longer knows was started long ago."""
+        """Tell whether ECS may not know the task yet; it forgets tasks only long after their start."""
         return written_at is not None and self._clock.now() - written_at < UNKNOWN_FOR
 
     def _unknown(self, written_at: datetime | None) -> TaskStatus:
-        return TaskPending() if self._is_new(written_at) else TaskStopped("ended; ECS no longer knows how")
+        return TaskPending() if self._is_new(written_at) else TaskStopped("ended; ECS no longer knows why")
 
 
 def _pairs(values: Mapping[str, str], key: str, value: str) -> list[dict[str, str]]:

@@ -1,20 +1,22 @@
-"""How fast ECS starts tasks, for whoever paces launches.
+"""Limits of ECS for the launch rate limiter.
 
-AWS takes 20 calls of RunTask a second, and Fargate a hundred tasks at once and 20 a second after them; each launch is a call and
-a task (both limits are the account's in its region, and may be raised). What is over is refused by throttling, and costs a
-function's run and the launch a second or more; so turns stay below:
+AWS accepts 20 calls of RunTask a second. Fargate accepts a hundred tasks at once, and 20 a second after them. Each
+launch is one call and one task. Both limits are per account and region, and AWS may raise them. AWS throttles calls
+over the limit; each costs a run of the function, and delays the launch by a second or more. So slots stay below the
+limits:
 
-- RATE: the twentieth call of each second is left for those that no turn is taken for: botocore's second tries, the try on demand
-  where Spot has no place, somebody's own RunTask. A class of 2,000 takes 105 s instead of 100.
-- BURST: half of what RunTask takes at once. The other half is for calls that lie closer together than their turns: between both
-  a token and a file are written, in a tenth of a second or in half of one, and clocks of functions may differ as much.
-- LONGEST_WAIT: so long a function may sleep for a turn, and is paid for it. As many functions as launch at once wait, each for one
-  turn: at twenty (what the queue for launches hands out at once) that is a second. Longer waits only come where there are more,
-  and those that would wait longer put their message back.
+- RATE: the twentieth call of each second is left for calls without a slot: retries of boto3, the on-demand try when
+  Spot has no capacity, RunTask calls of others. A class of 2,000 takes 105 s instead of 100.
+- BURST: half of what RunTask accepts at once. The other half is for calls that are closer together than their slots:
+  between both the function writes a token and a file, which takes 0.1 to 0.5 s, and the clocks of functions may differ
+  as much.
+- LONGEST_WAIT: how long a function may sleep until its slot. AWS bills the sleep. The queue for launches runs twenty
+  functions at once, each of which waits for one slot: about a second. Longer waits need more functions. A function that
+  would wait longer releases its message instead.
 """
 
 from datetime import timedelta
 
-RATE = 19.0  # turns a second
+RATE = 19.0  # slots a second
 BURST = 10
 LONGEST_WAIT = timedelta(seconds=3)

@@ -1,32 +1,32 @@
-"""How a launch and its task are named, and the marks by which a task says whose it is."""
+"""Names of tasks, task definitions and launches, and the variables that link a task to its launch."""
 
 import hashlib
 from collections.abc import Mapping
 from typing import Any
 
 CONTAINER = "server"
-# Tags are not in the events that ECS sends, and what a task was started with is.
+# Events of ECS contain the overrides of a task, but not its tags.
 LAUNCH, SERVER = "HUBLESS_LAUNCH_ID", "HUBLESS_SERVER_ID"
 
 
 def task_name(launch_id: str, arn: str = "") -> str:
-    """Return the launcher's name of a task: its launch, and ECS's name for it where there is one."""
+    """Return the launcher's name of a task: the launch id and, if known, the ARN."""
     return f"{launch_id}/{arn}"
 
 
 def launch_of(task: str) -> str:
-    """Return the launch id in the launcher's name of a task; no launch id has a slash."""
+    """Return the launch id from the launcher's name of a task. Launch ids contain no slash."""
     return task.partition("/")[0]
 
 
 def arn_of(task: str) -> str | None:
-    """Return ECS's name in the launcher's name of a task, or None where it has none."""
+    """Return the ARN from the launcher's name of a task, or None."""
     arn = task.partition("/")[2]
     return arn if arn.startswith("arn:") else None
 
 
 def ids_of(task: Mapping[str, Any]) -> tuple[str, str]:
-    """Return launch and server id of *task* as ECS describes it, empty where it is not one of ours."""
+    """Return launch id and server id of *task* as ECS describes it; empty if it is not a task of a hub."""
     for override in (task.get("overrides") or {}).get("containerOverrides") or ():
         if override.get("name") == CONTAINER:
             given = {pair.get("name"): str(pair.get("value", "")) for pair in override.get("environment") or ()}
@@ -35,11 +35,11 @@ def ids_of(task: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def families_of(hub: str, kind: str) -> str:
-    """Return how the families of all definitions of a kind begin; no other hub's begin so, as names of hubs are short."""
+    """Return the common prefix of the families of a kind. Hub names are short, so no other hub's families have it."""
     return f"{hub}-{kind}-"
 
 
 def digest(*parts: str) -> str:
-    """Return 32 hex digits for *parts*; no two different lists of parts meet in one."""
+    """Return 32 hex digits for *parts*; different lists of parts have different digests."""
     framed = "".join(f"{len(part.encode())}:{part}" for part in parts)
     return hashlib.sha256(framed.encode()).hexdigest()[:32]

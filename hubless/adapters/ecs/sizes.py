@@ -1,4 +1,4 @@
-"""The sizes that Fargate offers."""
+"""Task sizes that Fargate offers."""
 
 from itertools import chain
 
@@ -7,20 +7,20 @@ from hubless.domain.values import value
 
 MIB = 1024**2
 UNITS = 1024  # of a processor
-# Relative prices on demand: a processor costs as much as nine GiB.
+# On demand, a processor costs as much as nine GiB of memory.
 _GIBS_A_CPU = 9
 
 
 @value
 class Size:
-    """A legal combination: *cpu* in 1/1024 of a processor, *memory* in MiB."""
+    """A valid combination: *cpu* in 1/1024 of a processor, *memory* in MiB."""
 
     cpu: int
     memory: int
 
     @property
     def price(self) -> float:
-        """Return what it costs, in GiB."""
+        """Return the relative price, in GiB of memory."""
         return self.cpu / UNITS * _GIBS_A_CPU + self.memory / 1024
 
 
@@ -42,17 +42,17 @@ SIZES = tuple(
 
 
 def size_for(*, cpus: float, memory_bytes: int, profile: str) -> Size:
-    """Return the cheapest size that holds what is wanted.
+    """Return the cheapest size with at least *cpus* and *memory_bytes*.
 
     Raises:
-        LaunchFailedError: when Fargate has none.
+        LaunchFailedError: if Fargate has none.
     """
     cpu, memory = cpus * UNITS, memory_bytes / MIB
     fitting = [size for size in SIZES if size.cpu >= cpu and size.memory >= memory]
     if not fitting:
         most = SIZES[-1]
         raise LaunchFailedError(
-            f"Profile {profile} wants {cpus:g} processors and {memory / 1024:g} GiB of memory,"
-            f" more than Fargate has: at most {most.cpu // UNITS} and {most.memory // 1024}."
+            f"Profile {profile} asks for {cpus:g} processors and {memory / 1024:g} GiB of memory."
+            f" Fargate offers at most {most.cpu // UNITS} processors and {most.memory // 1024} GiB: ask for less."
         )
     return min(fitting, key=lambda size: (size.price, size.cpu))

@@ -1,8 +1,8 @@
-"""Task definitions: what is the same for every launch of a profile, registered once.
+"""Task definitions: what all launches of a profile have in common, registered once.
 
-A definition's family is the hub's name, a digest of what a profile makes it say, whoever starts it (its kind), and a digest
-of all that it says: so one that exists is right, finding it is one question, and its name tells for what it was made. Nothing
-of a launch is in it: ECS takes one registration a second, and a class starts at once.
+The name of a family is the hub's name, a digest of the profile's part (its kind), and a digest of the whole content. So
+an existing definition is always right, and one request finds it. A definition contains nothing of a single launch: ECS
+accepts one registration a second, and a whole class starts at once.
 """
 
 import json
@@ -36,7 +36,7 @@ class TaskDefinitions:
         self._marked: dict[str, datetime] = {}
 
     def family_for(self, launch: Launch, access_point: str | None) -> str:
-        """Return the family by which *launch* is run, registered where it was not."""
+        """Return the family for *launch*; register it if it does not exist."""
         kind, family, content = self._named(launch, access_point)
         self._mark(kind)
         if family not in self._known:
@@ -46,17 +46,17 @@ class TaskDefinitions:
         return family
 
     def register_again(self, launch: Launch, access_point: str | None) -> None:
-        """Register what was deregistered just now; nobody is asked, as ECS's lists may not know of that yet."""
+        """Register a definition that was just deregistered, without a look at ECS's lists, which may lag."""
         kind, family, content = self._named(launch, access_point)
         self._marked.pop(kind, None)
         self._mark(kind)
         self._register(family, content)
 
     def kinds_of(self, profiles: Iterable[Profile]) -> set[str]:
-        """Return the kinds of definitions by which servers of *profiles* are run."""
+        """Return the kinds of definitions that *profiles* need."""
         found = set()
         for profile in profiles:
-            with suppress(LaunchFailedError):  # larger than Fargate has: nothing is ever run by it
+            with suppress(LaunchFailedError):  # larger than any Fargate size: no task uses it
                 found.add(self._kind_of(profile))
         return found
 
@@ -71,7 +71,7 @@ class TaskDefinitions:
         return _digest(self._content(profile, (), "" if self._config.homes else None))
 
     def _mark(self, kind: str) -> None:
-        """Note that the kind is in use: before anything of it is there, and long before the note is too old."""
+        """Record that *kind* is in use: before its definition exists, and long before the record is too old."""
         now = self._clock.now()
         if kind not in self._marked or now - self._marked[kind] >= UNUSED_AFTER / 2:
             self._usage.mark(kind)
@@ -82,7 +82,7 @@ class TaskDefinitions:
         return bool(found["taskDefinitionArns"])
 
     def _register(self, family: str, content: dict[str, Any]) -> None:
-        # Two who are here at once register the same twice: it does not matter which one runs.
+        # Two functions at once register the same content twice; either revision is right.
         tags = [{"key": "hubless:hub", "value": self._config.hub}]
         self._clients.ecs.register_task_definition(family=family, tags=tags, **content)
 
@@ -117,7 +117,7 @@ class TaskDefinitions:
             "image": profile.image or config.image,
             "essential": True,
             "command": [*profile.command, *profile.args],
-            # Variables of a definition come before those of a file: what is the launch's own must not be here.
+            # A definition's variables override those of the file: those of the launch must not be here.
             "environment": [
                 {"name": name, "value": value}
                 for name, value in sorted(profile.environment.items())
@@ -126,7 +126,7 @@ class TaskDefinitions:
             "portMappings": [{"containerPort": config.port, "protocol": "tcp"}],
             "mountPoints": home if has_home else [],
             "stopTimeout": config.stop_seconds,
-            # The root of the file system stays writable: people install packages. What no notebook needs goes.
+            # The root file system stays writable, because users install packages. Notebooks need no raw sockets.
             "readonlyRootFilesystem": False,
             "linuxParameters": {"initProcessEnabled": True, "capabilities": {"drop": ["NET_RAW"]}},
             "healthCheck": self._health_check(),
@@ -136,7 +136,7 @@ class TaskDefinitions:
                     "awslogs-group": config.log_group,
                     "awslogs-region": config.region,
                     "awslogs-stream-prefix": config.hub,
-                    "mode": "non-blocking",  # a log that is slow must not hold up a kernel
+                    "mode": "non-blocking",  # a slow log must not block a kernel
                 },
             },
         }

@@ -1,4 +1,4 @@
-"""How a task is, from what ECS says of it: in an answer or in an event, which differ in small things."""
+"""Reads the status of a task from an answer or an event of ECS, which differ in details."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -6,14 +6,14 @@ from typing import Any
 from hubless.adapters.ecs.naming import CONTAINER
 from hubless.ports.launcher import TaskPending, TaskRunning, TaskStatus, TaskStopped
 
-# From DEPROVISIONING on only the network interface is still being put away.
+# From DEPROVISIONING on, ECS only removes the network interface.
 _OVER = frozenset({"DEPROVISIONING", "STOPPED", "DELETED"})
 _UP = frozenset({"RUNNING", "DEACTIVATING", "STOPPING"})
 _PLAIN = "Essential container in task exited"
 
 
 def status_of(task: Mapping[str, Any], port: int) -> TaskStatus:
-    """Return how *task* is. It is gone as soon as its container is: nobody waits for Fargate to tidy up."""
+    """Return the status of *task*. It counts as stopped once its container has stopped, before Fargate cleans up."""
     status = task.get("lastStatus")
     if status in _OVER or (task.get("desiredStatus") == "STOPPED" and _container(task).get("lastStatus") == "STOPPED"):
         return TaskStopped(_why(task))
@@ -22,7 +22,7 @@ def status_of(task: Mapping[str, Any], port: int) -> TaskStatus:
 
 
 def should_run(task: Mapping[str, Any]) -> bool:
-    """Say whether nobody has asked *task* to end and it has not ended by itself."""
+    """Tell whether *task* should run: nobody stopped it, and it has not ended by itself."""
     return task.get("desiredStatus") != "STOPPED" and task.get("lastStatus") not in _OVER
 
 
@@ -42,15 +42,15 @@ def _addresses(task: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _why(task: Mapping[str, Any]) -> str:
-    """Complete «The server …»."""
+    """Return why the task stopped, to follow the words "The server"."""
     container = _container(task)
     code, reason = container.get("exitCode"), str(container.get("reason") or "")
     stopped, kind = str(task.get("stoppedReason") or ""), task.get("stopCode")
     told = "; ".join(dict.fromkeys(filter(None, (reason, stopped if stopped != _PLAIN else ""))))
     if kind == "SpotInterruption":
-        return f"lost its place: its Spot capacity was taken back ({stopped})"
+        return f"was stopped because AWS reclaimed its Spot capacity ({stopped})"
     if kind == "UserInitiated":
         return f"was stopped ({stopped})"
     if code is None:
-        return f"could not be started: {told or 'ECS does not say why'}"
+        return f"could not be started: {told or 'ECS gave no reason'}"
     return f"exited with code {code}" + (f" ({told})" if told else "")

@@ -1,1 +1,1 @@
-"""Ways to check a name and a password."""
+"""Authenticators: each checks a name and a password in its way."""

@@ -1,4 +1,4 @@
-"""Users with passwords of their own, kept as hashes."""
+"""Authentication by a password per user, stored as a hash."""
 
 from hubless.domain.values import value
 from hubless.ports.authenticator import Identity, Refused
@@ -8,7 +8,7 @@ from hubless.ports.users import UserStore
 
 @value
 class PasswordAuthenticator:
-    """Knows users by the password that each has set."""
+    """Accepts the password that the user has set."""
 
     users: UserStore
     passwords: PasswordStore
@@ -16,7 +16,7 @@ class PasswordAuthenticator:
     name: str = "password"
 
     def authenticate(self, user_name: str, password: str) -> Identity | Refused:
-        """Compare with the stored hash; who has none costs as much time and is refused in the same words."""
+        """Compare with the stored hash; a user without one is refused in the same time and words."""
         user = self.users.find(user_name)
         stored = self.passwords.get(user.id) if user else None
         if not self.hasher.verify(stored, password) or user is None or stored is None:

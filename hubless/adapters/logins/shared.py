@@ -1,4 +1,4 @@
-"""One password for a whole class."""
+"""Authentication by one password that a whole class shares."""
 
 import hmac
 from dataclasses import field
@@ -9,16 +9,16 @@ from hubless.ports.authenticator import Identity, Refused
 
 @value
 class SharedPasswordAuthenticator:
-    """Lets in whoever knows the class's password, under any allowed name; the first login makes the user."""
+    """Accepts the shared password with any allowed name; the first login creates the user."""
 
     password: str = field(repr=False)
     admins: frozenset[str] = frozenset()
-    allowed: frozenset[str] = frozenset()  # empty: every name
-    admin_password: str = field(default="", repr=False)  # where there is one, admins' names open with this alone
+    allowed: frozenset[str] = frozenset()  # empty: all names are allowed
+    admin_password: str = field(default="", repr=False)  # if set, admins must use this one
     name: str = "shared-password"
 
     def authenticate(self, user_name: str, password: str) -> Identity | Refused:
-        """Compare in constant time; names are normalised before the lists are asked."""
+        """Compare in constant time; *user_name* is normalised already."""
         is_admin = user_name in self.admins
         expected = (self.admin_password if is_admin else "") or self.password
         fits = hmac.compare_digest(expected.encode(), password.encode(errors="replace"))

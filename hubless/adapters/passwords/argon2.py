@@ -1,4 +1,4 @@
-"""Argon2id through argon2-cffi, with RFC 9106's settings for little memory."""
+"""Argon2id by argon2-cffi, with the low-memory parameters of RFC 9106."""
 
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -8,35 +8,35 @@ if TYPE_CHECKING:
 
 
 class Argon2PasswordHasher:
-    """Hashes slowly on purpose; needs 64 MiB while it does."""
+    """Hashes passwords; each hash needs 64 MiB of memory while it is computed."""
 
     def __init__(self) -> None:
-        self._nobodys: str | None = None
+        self._dummy_hash: str | None = None
 
     @cached_property
     def _hasher(self) -> "PasswordHasher":
-        from argon2 import PasswordHasher, profiles  # noqa: PLC0415 few requests bring a password
+        from argon2 import PasswordHasher, profiles  # noqa: PLC0415 few requests have a password
 
         return PasswordHasher.from_parameters(profiles.RFC_9106_LOW_MEMORY)
 
     def hash(self, password: str) -> str:
-        """Return a hash with a salt of its own."""
+        """Return a hash with a new salt."""
         return self._hasher.hash(password)
 
     def verify(self, password_hash: str | None, password: str) -> bool:
-        """Compare; for nobody as slowly as for somebody."""
+        """Tell whether *password* is right; without a hash it takes the same time, and the answer is no."""
         if password_hash is None:
-            if self._nobodys is None:
-                self._nobodys = self._hasher.hash("nobody's")
-            self._fits(self._nobodys, password)
+            if self._dummy_hash is None:
+                self._dummy_hash = self._hasher.hash("no password")
+            self._matches(self._dummy_hash, password)
             return False
-        return self._fits(password_hash, password)
+        return self._matches(password_hash, password)
 
     def is_outdated(self, password_hash: str) -> bool:
-        """Say whether the hash has other settings than today's."""
+        """Tell whether the hash has other parameters than new ones get."""
         return self._hasher.check_needs_rehash(password_hash)
 
-    def _fits(self, password_hash: str, password: str) -> bool:
+    def _matches(self, password_hash: str, password: str) -> bool:
         from argon2.exceptions import Argon2Error, InvalidHashError  # noqa: PLC0415
 
         try:

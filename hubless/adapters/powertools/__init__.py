@@ -1,1 +1,1 @@
-"""Powertools for AWS Lambda: what a function says of itself."""
+"""Powertools for AWS Lambda: logs and metrics of a function."""

@@ -1,4 +1,4 @@
-"""The log of a function: a JSON object a line, with the keys by which one finds what belongs together."""
+"""The log of a function: one JSON object a line, with the ids of the request or event."""
 
 import json
 import logging
@@ -12,15 +12,15 @@ from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
 from hubless.adapters.powertools.scrubbing import scrubbed
 
 logger = logging.getLogger(__name__)
-_TALKATIVE = ("botocore", "urllib3", "pynamodb", "mangum", "oauthlib")
+_NOISY = ("botocore", "urllib3", "pynamodb", "mangum", "oauthlib")
 
 
 class InvocationFailedError(Exception):
-    """Raised in place of an unforeseen error, which was logged: Lambda itself prints what it is given, secrets and all."""
+    """Raised instead of an unexpected error, which is in the log. Lambda would print the original with its secrets."""
 
 
 class Logs:
-    """Has all that is logged anywhere written so; of one function."""
+    """Formats all log lines of one function."""
 
     def __init__(self, hub: str, function: str, level: str) -> None:
         self._formatter = LambdaPowertoolsFormatter(
@@ -29,17 +29,17 @@ class Logs:
         handler = logging.StreamHandler(sys.stdout)
         handler.setFormatter(self._formatter)
         root = logging.getLogger()
-        root.handlers[:] = [handler]  # Lambda's own would write each line a second time
+        root.handlers[:] = [handler]  # Lambda's own handler would write each line again
         root.setLevel(level.upper())
-        for name in _TALKATIVE:
+        for name in _NOISY:
             logging.getLogger(name).setLevel(logging.WARNING)
 
     @contextmanager
     def invocation(self, event: Mapping[str, Any], context: Any) -> Iterator[None]:
-        """Mark every line of one invocation with its ids.
+        """Add the ids of one invocation to each of its lines.
 
         Raises:
-            InvocationFailedError: in place of whatever was raised.
+            InvocationFailedError: instead of any other error.
         """
         ids = {"function_request_id": getattr(context, "aws_request_id", None), "correlation_id": correlation_id(event)}
         self._formatter.append_keys(**ids)
@@ -52,20 +52,20 @@ class Logs:
 
     @contextmanager
     def failures(self) -> Iterator[None]:
-        """Log what is raised, and raise what says nothing."""
+        """Log an error, and raise `InvocationFailedError` instead, which contains no secret."""
         try:
             yield
         except Exception as error:
-            logger.exception("failed: %s", type(error).__name__)
+            logger.exception("invocation failed: %s", type(error).__name__)
             _fail(error)
 
 
 def _fail(error: Exception) -> NoReturn:
-    raise InvocationFailedError(f"{type(error).__name__}: the function's log says more") from None
+    raise InvocationFailedError(f"{type(error).__name__}: see the function's log") from None
 
 
 def correlation_id(event: Mapping[str, Any]) -> str | None:
-    """Return the id of what began this: API Gateway's of a request, EventBridge's of an event; messages have one each."""
+    """Return the id of a request (API Gateway's) or an event (EventBridge's); None for batches of messages."""
     asked = event.get("requestContext")
     if isinstance(asked, Mapping):
         return str(asked.get("requestId", "")) or None

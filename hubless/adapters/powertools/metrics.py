@@ -1,4 +1,4 @@
-"""Metrics as CloudWatch reads them out of the log (embedded metric format), a line each: nothing is asked over the network."""
+"""Metrics in CloudWatch's embedded metric format: one log line each, without a network request."""
 
 from datetime import timedelta
 
@@ -10,7 +10,7 @@ NAMESPACE = "hubless"
 
 
 class EmfMetrics:
-    """Writes metrics of one hub."""
+    """Writes the metrics of one hub."""
 
     def __init__(self, hub: str) -> None:
         self._hub = hub

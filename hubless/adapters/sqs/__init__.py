@@ -1,1 +1,1 @@
-"""The queue in the cloud."""
+"""The queue in AWS."""

@@ -1,9 +1,10 @@
-"""The queue in SQS: standard queues, at least once and in any order.
+"""The queue in SQS: standard queues, which deliver at least once and in any order.
 
-Launches may have a queue of their own. They wait for turns, and what stands behind them in one queue waits too, though it needs
-none: a server that has just spoken would stay unserved until all who pressed before are launched.
+Launches may have a queue of their own, because they wait for slots. In a common queue, the activity report of a new
+server would wait behind them, and its user with it.
 
-Lambda's event source mapping receives and deletes, by what the spawn function answers; so nothing here does.
+This adapter only sends and releases. Lambda's event source mapping receives messages, and deletes those that the spawn
+function does not return as failed.
 """
 
 import json
@@ -19,8 +20,8 @@ from hubless.domain import messages
 from hubless.domain.errors import StoreUnavailableError
 from hubless.domain.messages import Message, MessageKind
 
-# A message may be hidden for twelve hours in all (SQS's limit), of which a batch window and the function's own run, five and
-# fifteen minutes at most, may be over.
+# SQS hides a message for twelve hours in all. A batch window (five minutes) and the run of the function (fifteen) may
+# have used a part of them.
 LONGEST_HIDDEN = timedelta(hours=12) - timedelta(minutes=20)
 _COUNTED = (
     "ApproximateNumberOfMessages",
@@ -28,15 +29,15 @@ _COUNTED = (
     "ApproximateNumberOfMessagesDelayed",
 )
 _LATE = frozenset({"ReceiptHandleIsInvalid", "MessageNotInflight", "AWS.SimpleQueueService.MessageNotInflight"})
-_GONE = "does not exist or is not available for visibility timeout change"  # said by a code that means other things too
-_MISSING = "There is no such queue here: deploy it, or look at the settings' queue and region."
-_BUSY = "It is asked for more than it gives at this moment; try again."
+_GONE = "does not exist or is not available for visibility timeout change"  # with a code of several meanings
+_MISSING = "The queue does not exist: deploy it, or check HUBLESS_QUEUE and the region."
+_BUSY = "AWS throttles requests; try again."
 _REMEDIES: Mapping[str, str] = {
     "QueueDoesNotExist": _MISSING,
     "AWS.SimpleQueueService.NonExistentQueue": _MISSING,
-    "AccessDenied": "The function's role may not do this: grant it the queue.",
-    "AccessDeniedException": "The function's role may not do this: grant it the queue.",
-    "KmsAccessDenied": "The function's role may not use the key that the queue is encrypted with: grant it the key.",
+    "AccessDenied": "The function's role lacks the right: grant it access to the queue.",
+    "AccessDeniedException": "The function's role lacks the right: grant it access to the queue.",
+    "KmsAccessDenied": "The function's role cannot use the KMS key of the queue: grant it the key.",
     "RequestThrottled": _BUSY,
     "ThrottlingException": _BUSY,
     "KmsThrottled": _BUSY,
@@ -44,10 +45,10 @@ _REMEDIES: Mapping[str, str] = {
 
 
 class SqsQueue:
-    """Takes messages."""
+    """Sends messages to SQS, and releases them."""
 
     def __init__(self, url: str, clients: Clients, *, launches_url: str = "") -> None:
-        """Send to the queue at *url*, and launches to the one at *launches_url* where they have one."""
+        """Send to the queue at *url*; send launches to *launches_url* if it is given."""
         self._url, self._clients = url, clients
         self._launches_url = launches_url or url
         self._urls = {_name(each): each for each in (self._launches_url, url)}
@@ -58,11 +59,11 @@ class SqsQueue:
             self._clients.sqs.send_message(QueueUrl=url, MessageBody=json.dumps(messages.encode(message)))
 
     def release(self, receipt: str, after: timedelta, now: datetime) -> None:  # noqa: ARG002 SQS has a clock of its own
-        """Do what the port says, in whole seconds, rounded up, and at most `LONGEST_HIDDEN`.
+        """Hide the message for *after*: whole seconds, rounded up, at most `LONGEST_HIDDEN`.
 
-        *receipt* is SQS's own; before it may stand the name of the queue and a colon. One that another claim has followed may
-        still be good to SQS. Then that claim ends sooner or later than it would have, and the message may be worked on twice,
-        which it may at any time.
+        *receipt* is SQS's own, optionally with the name of the queue and a colon before it. SQS may accept an old
+        receipt. It then changes the time of a newer claim, and the message may be processed twice, which is allowed at
+        any time.
         """
         name, _, handle = receipt.partition(":")
         url, handle = (self._urls[name], handle) if name in self._urls else (self._url, receipt)
@@ -77,13 +78,13 @@ class SqsQueue:
                     raise
 
     def depth(self) -> int:
-        """Return about how many messages there are, those that somebody works on and those that wait out a pause among them.
+        """Return about how many messages there are, including those in progress and those that back off.
 
-        Both are hidden alike: a class that waits for capacity is hidden nearly whole, and not done. SQS counts approximately,
-        and up to a minute late.
+        SQS hides both kinds: of a class that waits for capacity nearly all messages are hidden. SQS counts
+        approximately, and up to a minute late.
 
         Raises:
-            StoreUnavailableError: when a queue cannot be asked.
+            StoreUnavailableError: if SQS does not answer.
         """
         return sum(self._depth(url) for url in self._urls.values())
 
@@ -95,15 +96,15 @@ class SqsQueue:
 
 @contextmanager
 def _translate_errors(url: str) -> Iterator[None]:
-    """Turn what botocore raises into what the product knows."""
+    """Raise the domain's errors instead of botocore's."""
     try:
         yield
     except ClientError as error:
         code = _code_of(error)
-        words = f"The queue {_name(url)} does not work ({code}). {_REMEDIES.get(code, '')}".rstrip()
+        words = f"SQS refused a request for the queue {_name(url)} ({code}). {_REMEDIES.get(code, '')}".rstrip()
         raise StoreUnavailableError(words) from error
     except BotoCoreError as error:
-        raise StoreUnavailableError(f"The queue {_name(url)} cannot be reached ({type(error).__name__}).") from error
+        raise StoreUnavailableError(f"Cannot reach the queue {_name(url)} ({type(error).__name__}).") from error
 
 
 def _name(url: str) -> str:
@@ -111,7 +112,7 @@ def _name(url: str) -> str:
 
 
 def _is_late(error: ClientError) -> bool:
-    """Say whether the claim is over or the message done, so that there is nothing to release."""
+    """Tell whether the claim has ended or the message is deleted, so that there is nothing to release."""
     return _code_of(error) in _LATE or _GONE in str(error.response.get("Error", {}).get("Message", ""))
 
 

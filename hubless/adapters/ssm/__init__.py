@@ -1,1 +1,1 @@
-"""What AWS Systems Manager keeps."""
+"""AWS Systems Manager: parameters and secrets."""

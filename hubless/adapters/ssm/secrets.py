@@ -9,17 +9,17 @@ from hubless.domain.errors import StoreUnavailableError
 
 
 class SsmSecrets(Mapping[str, str]):
-    """Reads the parameter when the first secret is asked for, and then keeps it: who changes it deploys anew."""
+    """Reads the parameter at the first use and keeps it; a change takes effect with the next deployment."""
 
     def __init__(self, parameter: str, parameters: SsmParameters) -> None:
         self._parameter, self._parameters = parameter, parameters
 
     def __getitem__(self, name: str) -> str:
-        """Return a secret.
+        """Return the secret *name*.
 
         Raises:
-            KeyError: when there is none of that name.
-            StoreUnavailableError: when the parameter cannot be read or holds something else.
+            KeyError: if there is no such secret.
+            StoreUnavailableError: if SSM does not return the parameter, or it is no JSON object of texts.
         """
         return self._values[name]
 
@@ -30,7 +30,7 @@ class SsmSecrets(Mapping[str, str]):
         return len(self._values)
 
     def __repr__(self) -> str:
-        return f"SsmSecrets({self._parameter!r})"  # never what they are
+        return f"SsmSecrets({self._parameter!r})"  # without the values, which are secret
 
     @cached_property
     def _values(self) -> Mapping[str, str]:
@@ -39,6 +39,6 @@ class SsmSecrets(Mapping[str, str]):
         except ValueError:
             values = None
         if not isinstance(values, dict) or not all(isinstance(value, str) for value in values.values()):
-            # Without the text, which is secret, and without the parser's words, which repeat it.
+            # The text is secret, and the parser's message repeats it.
             raise StoreUnavailableError(f"The parameter {self._parameter} must hold a JSON object of texts") from None
         return values

@@ -125,7 +125,7 @@ def test_where_elb_has_no_time_it_is_asked_again_later_and_later(script):
 
 def test_where_elb_never_has_time_it_is_unavailable(script):
     script.refuses("describe_rules", "Throttling", TRIES)
-    with pytest.raises(StoreUnavailableError, match="more than it does"):
+    with pytest.raises(StoreUnavailableError, match="throttles"):
         script.balancer.serve(A)
 
 
@@ -135,7 +135,7 @@ def test_where_there_is_no_room_waiting_helps_and_is_said(script, code):
         script.holds().refuses("create_target_group", code)
     else:
         script.holds().makes_a_group().refuses("create_rule", code)
-    with pytest.raises(QuotaExceededError, match="no room for one more server") as refused:
+    with pytest.raises(QuotaExceededError, match="is full") as refused:
         script.balancer.serve(A)
     assert (refused.value.retry, refused.value.limit) == (True, 96)
 
@@ -143,12 +143,13 @@ def test_where_there_is_no_room_waiting_helps_and_is_said(script, code):
 def test_an_address_that_elb_cannot_reach_is_said(script):
     script.holds().answers("create_target_group", {"TargetGroups": [{"TargetGroupArn": arn(A)}]})
     script.answers("modify_target_group_attributes", {}).refuses("register_targets", "InvalidTarget")
-    with pytest.raises(InvalidRequestError, match="cannot reach"):
+    with pytest.raises(InvalidRequestError, match="refused the address"):
         script.balancer.serve(A)
 
 
 @pytest.mark.parametrize(
-    ("code", "remedy"), [("AccessDenied", "grant it"), ("ListenerNotFound", "settings"), ("Unheard", "Unheard it said")]
+    ("code", "remedy"),
+    [("AccessDenied", "grant it"), ("ListenerNotFound", "HUBLESS_ALB_LISTENER"), ("Unheard", "Unheard it said")],
 )
 def test_what_else_elb_refuses_is_said_with_its_words(script, code, remedy):
     script.refuses("describe_rules", code)
@@ -226,5 +227,5 @@ def test_while_elb_has_no_time_the_table_is_listed_without_orphans(script, fails
 
 def test_an_elb_that_cannot_be_reached_is_unavailable(clients):
     elsewhere = Clients("eu-central-1", clients._session, endpoint_url="http://127.0.0.1:9", attempts=1)
-    with pytest.raises(StoreUnavailableError, match="cannot be asked"):
+    with pytest.raises(StoreUnavailableError, match="Cannot reach the API"):
         Balancer(FACTS, elsewhere, sleep=lambda _: None).serve(A)

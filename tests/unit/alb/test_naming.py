@@ -85,7 +85,7 @@ def test_the_longest_name_that_fits_fits():
 
 
 def test_a_host_that_is_too_long_is_refused_in_words():
-    with pytest.raises(InvalidRequestError, match=r"The host alice.* is longer"):
+    with pytest.raises(InvalidRequestError, match=r"The host alice.* is too long"):
         naming.conditions_of("/user/alice/", f"{'x' * 60}.{'y' * 60}.org")
 
 

@@ -124,14 +124,14 @@ def test_a_task_that_is_asked_to_end_runs_until_its_container_has(status):
             },
             "could not be started: CannotPullContainerError: pull access denied for nosuch",
         ),
-        ({"stopCode": "TaskFailedToStart"}, "could not be started: ECS does not say why"),
+        ({"stopCode": "TaskFailedToStart"}, "could not be started: ECS gave no reason"),
         (
-            {"code": 0, "stopCode": "UserInitiated", "stoppedReason": "asked by hubless/school"},
-            "was stopped (asked by hubless/school)",
+            {"code": 0, "stopCode": "UserInitiated", "stoppedReason": "requested by hubless/school"},
+            "was stopped (requested by hubless/school)",
         ),
         (
             {"code": 137, "stopCode": "SpotInterruption", "stoppedReason": "Your Spot Task was interrupted."},
-            "lost its place: its Spot capacity was taken back (Your Spot Task was interrupted.)",
+            "was stopped because AWS reclaimed its Spot capacity (Your Spot Task was interrupted.)",
         ),
     ],
 )

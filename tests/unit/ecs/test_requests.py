@@ -253,7 +253,7 @@ def test_a_secret_is_in_the_file_and_in_no_other_request(scripted):
     }
     asked = {"cluster": "hub", "tasks": [ARN]}
     script.ecs.add_response("describe_tasks", {"tasks": [found]}, asked)
-    script.ecs.add_response("stop_task", {}, {"cluster": "hub", "task": ARN, "reason": "asked by hubless/school"})
+    script.ecs.add_response("stop_task", {}, {"cluster": "hub", "task": ARN, "reason": "requested by hubless/school"})
     script.ecs.add_response("list_tasks", {"taskArns": [ARN]}, {"cluster": "hub", "startedBy": "hubless/school"})
     script.ecs.add_response("describe_tasks", {"tasks": [found]}, asked)
     script.s3.add_response("list_objects_v2", {}, {"Bucket": "hub-launches", "Prefix": "launches/school/"})

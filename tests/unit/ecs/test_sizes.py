@@ -32,5 +32,7 @@ def test_a_profile_gets_the_cheapest_size_that_holds_it(cpus, gib, size):
 
 @pytest.mark.parametrize(("cpus", "gib"), [(17, 1), (1, 121)])
 def test_what_fargate_has_not_is_refused_in_words(cpus, gib):
-    with pytest.raises(LaunchFailedError, match=r"Profile huge wants .* processors and .* GiB .* at most 16 and 120"):
+    with pytest.raises(
+        LaunchFailedError, match=r"Profile huge asks for .* processors and .* GiB .* at most 16 processors and 120"
+    ):
         size_for(cpus=cpus, memory_bytes=gib * GIB, profile="huge")

@@ -129,7 +129,9 @@ def test_another_invalid_value_is_no_claim_that_is_over(queue, asked):
         "Value 99 for parameter VisibilityTimeout is invalid.",
     )
 
-    with pytest.raises(StoreUnavailableError, match=r"The queue hub does not work \(InvalidParameterValue\)\.$"):
+    with pytest.raises(
+        StoreUnavailableError, match=r"SQS refused a request for the queue hub \(InvalidParameterValue\)\.$"
+    ):
         queue.release("r1", timedelta(seconds=7), NOW)
 
 
@@ -148,9 +150,9 @@ def test_the_depth_counts_whatever_is_not_done(queue, asked):
 @pytest.mark.parametrize(
     ("code", "remedy"),
     [
-        ("AWS.SimpleQueueService.NonExistentQueue", "There is no such queue here: deploy it, or look at"),
-        ("QueueDoesNotExist", "There is no such queue here"),
-        ("AccessDenied", "The function's role may not do this"),
+        ("AWS.SimpleQueueService.NonExistentQueue", "The queue does not exist: deploy it, or check"),
+        ("QueueDoesNotExist", "The queue does not exist"),
+        ("AccessDenied", "The function's role lacks the right"),
         ("KmsAccessDenied", "grant it the key"),
         ("RequestThrottled", "try again"),
         ("InternalError", r"\(InternalError\)"),
@@ -171,7 +173,7 @@ def test_a_refusal_says_in_words_what_is_wrong_and_how_to_mend_it(queue, asked, 
     with pytest.raises(StoreUnavailableError, match=remedy) as refused:
         act(queue)
 
-    assert "The queue hub " in str(refused.value)
+    assert "the queue hub " in str(refused.value)
     assert refused.value.__cause__.response["Error"]["Code"] == code
 
 
@@ -181,7 +183,7 @@ def test_a_network_that_does_not_answer_is_said_so(queue, clients):
 
     clients.sqs.meta.events.register("before-send", unreachable)
     try:
-        with pytest.raises(StoreUnavailableError, match=r"The queue hub cannot be reached \(EndpointConnectionError\)"):
+        with pytest.raises(StoreUnavailableError, match=r"Cannot reach the queue hub \(EndpointConnectionError\)"):
             queue.send(MESSAGE)
     finally:
         clients.sqs.meta.events.unregister("before-send", unreachable)
