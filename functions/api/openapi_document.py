@@ -23,7 +23,7 @@ def document_of(routes: Sequence[BaseRoute]) -> _Json:
         made = get_openapi(
             title="hubless: JupyterHub's REST API",
             version=VERSION,
-            description="JupyterHub's REST API. An answer leaves out what the asker's scopes do not show.",
+            description="JupyterHub's REST API. A response leaves out what the scopes of the request do not show.",
             routes=routes,
             servers=[{"url": _PREFIX}],
         )
