@@ -71,7 +71,7 @@ def _hub(data: Path, file: Path | None, stage: str | None = None, *, new: bool =
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="hubless", message="hubless %(version)s")
 def main() -> None:
-    """Run a JupyterHub-compatible hub on this machine, and look after hubs here and in AWS."""
+    """Run a hub for Jupyter servers on this machine, and manage hubs here and in AWS."""
 
 
 for _command in commands.ALL:
@@ -146,7 +146,7 @@ def up(
 @_DATA
 @_SETTINGS
 def check(data: Path, file: Path | None) -> None:
-    """Check the settings, and whether everything is installed; start nothing."""
+    """Check settings and programs. Start nothing."""
     from embedded import data_folder, preflight, virtual_environment
     from hubless.bootstrap.roles import role_table_of
     from hubless.settings.stage import load_stages
@@ -256,7 +256,7 @@ def remove_user(name: str, data: Path, file: Path | None, stage: str | None) -> 
 @_SETTINGS
 @_STAGE
 def admin(*, name: str, data: Path, file: Path | None, stage: str | None) -> None:
-    """Make NAME an admin, and add the user if needed; print a link for a first password."""
+    """Make NAME an admin. Add the user if needed, and print a link to choose a first password."""
     with _hub(data, file, stage, new=True) as hub:
         found = hub.accounts.log_in(name, admin=True)
         if hub.has_passwords and hub.passwords.get(found.id):
@@ -302,7 +302,7 @@ def token(
 @_DATA
 @_SETTINGS
 def status(data: Path, file: Path | None) -> None:
-    """Show whether the hub runs: its address, servers, queue and edge."""
+    """Show whether the hub runs. If so, show its address, servers, queue and edge."""
     from embedded import console_messages, data_folder
 
     with commands.errors_as_messages():
@@ -326,9 +326,9 @@ def status(data: Path, file: Path | None) -> None:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def routes(*, text: str, data: Path, file: Path | None, limit: int | None, as_json: bool) -> None:
-    """Compare the store's routes with HAProxy's: all, or those whose prefix contains TEXT.
+    """Compare the store's routes with HAProxy's.
 
-    Exits with 0 when both agree, 1 when they differ (marked with !), and 3 when they cannot be compared.
+    Compares all routes, or those whose prefix contains TEXT. Exits with 0 when both agree, 1 when they differ (marked with !), and 3 when they cannot be compared.
     """
     from edge_proxy.route_comparison import compare_running
     from embedded import data_folder, route_report

@@ -148,6 +148,14 @@ class World:
         with socket.create_connection(("127.0.0.1", self.port), timeout=20) as line:
             return ask_on(line, path, method, (*headers, "Connection: close"), body, **host)
 
+    def abandon_agents(self) -> None:
+        """Leave HAProxy running without its agent, as when the agent is killed."""
+        for agent in self.agents:
+            process = agent._haproxy._process
+            assert process is not None
+            self._undo.callback(process.wait, 20)  # it is still a child of this process
+        self.agents.clear()
+
     def close(self) -> None:
         self.store.is_away = False
         for agent in self.agents:
@@ -1131,7 +1139,7 @@ def test_haproxy_outlives_its_agent_and_is_adopted(world: World) -> None:
     world.routes.put(Route("/user/alice/", world.web_socket_server(), "launch-ws"))
     first = world.started()
     with world.web_socket("/user/alice/channels") as channel:
-        world.agents.clear()  # never closed
+        world.abandon_agents()
         world.route("/user/bob/", "bob")
         assert world.ask("/hub/").who == "API"
         second = world.started()
@@ -1144,7 +1152,7 @@ def test_haproxy_outlives_its_agent_and_is_adopted(world: World) -> None:
 def test_an_adopted_haproxy_that_dies_is_restarted(world: World) -> None:
     world.route("/user/alice/", "alice")
     first = world.started()
-    world.agents.clear()
+    world.abandon_agents()
     second = world.started()
     assert second.haproxy_pid == first.haproxy_pid
     os.kill(second.haproxy_pid or 0, signal.SIGKILL)
@@ -1156,7 +1164,7 @@ def test_an_adopted_haproxy_that_dies_is_restarted(world: World) -> None:
 
 def test_another_configuration_ends_the_old_haproxy(world: World) -> None:
     first = world.started()
-    world.agents.clear()
+    world.abandon_agents()
     world.port = free_port()
     second = world.started()
     assert second.haproxy_pid != first.haproxy_pid
