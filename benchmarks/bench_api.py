@@ -1,7 +1,8 @@
 """The REST API against JupyterHub 6.1.1: the same requests to one API process each, port direct, 16 connections.
 
-Bounded: a few seconds a measurement, loopback only, one hub at a time. Both hold 10,000 users; hubless also 50,000 tokens and
-2,000 running servers. Needs `wrk` (Debian: apt-get install wrk), and npm or what peer.py names. Prints a Markdown table.
+Bounded: a few seconds a measurement, loopback only, one hub at a time. Both hold 10,000 users; hubless also 50,000
+tokens and 2,000 running servers. Needs `wrk` (Debian: apt-get install wrk), and npm or what peer.py names. Prints a
+Markdown table.
 """
 
 import os
@@ -199,11 +200,13 @@ def main():
     print("| --- | --- | --- | --- | --- | --- | --- |")
     for case, (rate, p50, p99), (peer_rate, peer_p50, _) in zip(CASES, ours, theirs, strict=True):
         print(
-            f"| {case.name} | {rate:.0f} | {peer_rate:.0f} | {rate / peer_rate:.1f} | ≥ {case.goal} | {p50:.1f}, {p99:.1f}"
+            f"| {case.name} | {rate:.0f} | {peer_rate:.0f} | {rate / peer_rate:.1f} | ≥ {case.goal} "
+            f"| {p50:.1f}, {p99:.1f}"
             f" | {peer_p50:.1f} |"
         )
     print(
-        f"| `POST /users`, {BULK} at once, users/s | {our_bulk:.0f} | {their_bulk:.0f} | {our_bulk / their_bulk:.1f} | ≥ 20 | | |"
+        f"| `POST /users`, {BULK} at once, users/s | {our_bulk:.0f} | {their_bulk:.0f} "
+        f"| {our_bulk / their_bulk:.1f} | ≥ 20 | | |"
     )
 
 

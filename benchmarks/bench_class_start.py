@@ -1,7 +1,8 @@
 """A class of 2,000 presses start in one minute: simulated time in an account with AWS's limits (tests/simulation).
 
-Bounded: no network, nothing is started; about a minute of one core for each run of the table, whose seeds are fixed. Prints a
-Markdown table and, where matplotlib is installed (`uv sync --group bench`), draws the first run into class_start.svg.
+Bounded: no network, nothing is started; about a minute of one core for each run of the table, whose seeds are fixed.
+Prints a Markdown table and, where matplotlib is installed (`uv sync --group bench`), draws the first run into
+class_start.svg.
 """
 
 import logging

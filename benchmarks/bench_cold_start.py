@@ -1,8 +1,11 @@
-"""Cold starts: each function as it is packaged, in Lambda's runtime client under AWS's emulator, against the bare import of the
-third-party modules that it loads. Prints INIT (what Lambda does before the first request) and the first request itself.
+"""Cold starts of each function as it is packaged, in Lambda's runtime client under AWS's emulator.
 
-They are bundled as they are deployed (`infra.bundling`), for this machine and this Python. The emulator is the binary in the
-wheel of aws-sam-cli; state is in MiniStack, ECS is the tests' double. Run it on a machine that does nothing else.
+Prints INIT (what Lambda does before the first request), beside the bare import of the third-party modules that the
+function loads, and the first request itself.
+
+They are bundled as they are deployed (`infra.bundling`), for this machine and this Python. The emulator is the binary
+in the wheel of aws-sam-cli; state is in MiniStack, ECS is the tests' double. Run it on a machine that does nothing
+else.
 """
 
 import json
@@ -62,7 +65,8 @@ importlib.import_module(sys.argv[1])
 own = ("hubless", "functions")
 for name, module in list(sys.modules.items()):
     file = getattr(module, "__file__", None) or ""
-    if name not in before and file.startswith(sys.argv[2]) and name.partition(".")[0] not in own and not name.startswith("_"):
+    is_foreign = name.partition(".")[0] not in own and not name.startswith("_")
+    if name not in before and file.startswith(sys.argv[2]) and is_foreign:
         print(name)
 """
 
@@ -217,7 +221,8 @@ def main():
         uv("pip", "install", "--target", str(runtime), "--python", sys.executable, "-q", "awslambdaric")
         compiled(runtime)
         print(
-            f"Python {platform.python_version()}, {ROUNDS} cold starts each, medians in ms; goal: INIT at most {GOAL}x\n"
+            f"Python {platform.python_version()}, {ROUNDS} cold starts each, medians in ms; "
+            f"goal: INIT at most {GOAL}x\n"
         )
         print("| function | MB beyond botocore | INIT | bare import | ratio | first request | bare | second request |")
         print("| --- | --- | --- | --- | --- | --- | --- | --- |")
@@ -236,7 +241,8 @@ def main():
             bare_init, bare_first, _ = (statistics.median(figures) for figures in zip(*theirs, strict=True))
             ratio = init / bare_init
             print(
-                f"| {name} | {size:.1f} | {init:.0f} | {bare_init:.0f} | {ratio:.2f}{'' if ratio <= GOAL else ' (missed)'} |"
+                f"| {name} | {size:.1f} | {init:.0f} | {bare_init:.0f} "
+                f"| {ratio:.2f}{'' if ratio <= GOAL else ' (missed)'} |"
                 f" {first:.0f} | {bare_first:.0f} | {second:.0f} |",
                 flush=True,
             )

@@ -40,7 +40,8 @@ from hubless.adapters.sqlite.database import Database
 from hubless.adapters.sqlite.routes import SqliteRouteStore
 folder, port = Path(sys.argv[1]), int(sys.argv[2])
 database = Database(folder / "hub.sqlite")
-agent = Agent(EdgeConfiguration("127.0.0.1", port, UnixSocket(folder / "api.sock"), folder / "run"), SqliteRouteStore(database),
+edge = EdgeConfiguration("127.0.0.1", port, UnixSocket(folder / "api.sock"), folder / "run")
+agent = Agent(edge, SqliteRouteStore(database),
               edge_id="bench", clock=lambda: datetime.now(UTC), changed=database.watcher())
 agent.start()
 print(agent.haproxy_pid, flush=True)
@@ -68,7 +69,8 @@ def without_rules(folder, address):
     """Start a HAProxy that sends everything to one address: what any rule at all can only slow down."""
     port = free_port()
     (folder / "plain.cfg").write_text(
-        "global\n  nbthread 1\ndefaults\n  mode http\n  timeout client 60s\n  timeout connect 3s\n  timeout server 60s\n"
+        "global\n  nbthread 1\ndefaults\n  mode http\n"
+        "  timeout client 60s\n  timeout connect 3s\n  timeout server 60s\n"
         f"frontend plain\n  bind 127.0.0.1:{port}\n  default_backend up\nbackend up\n  server up {address}\n"
     )
     process = subprocess.Popen([find_haproxy().program, "-db", "-f", folder / "plain.cfg"], stderr=subprocess.DEVNULL)
@@ -216,20 +218,24 @@ def main():
     up.terminate()
     best = max(ours[0], again[0])
     print(
-        f"| measured ({CONNECTIONS} connections) | here | configurable-http-proxy 5.3.0 | ratio | goal |\n| --- | --- | --- | --- | --- |"
+        f"| measured ({CONNECTIONS} connections) | here | configurable-http-proxy 5.3.0 | ratio | goal |\n"
+        "| --- | --- | --- | --- | --- |"
     )
     print(
-        f"| 10,000 routes, requests/s | {ours[0]:.0f}, again {again[0]:.0f} | {theirs[0]:.0f} | {ours[0] / theirs[0]:.1f}x | ≥ 12x |"
+        f"| 10,000 routes, requests/s | {ours[0]:.0f}, again {again[0]:.0f} | {theirs[0]:.0f} "
+        f"| {ours[0] / theirs[0]:.1f}x | ≥ 12x |"
     )
     print(f"| HAProxy without routes and rules, requests/s | {ceiling[0]:.0f} | | {ceiling[0] / theirs[0]:.1f}x | |")
     print(f"| 10,000 routes, p99, ms | {ours[1]:.1f} | {theirs[1]:.1f} | 1/{theirs[1] / ours[1]:.0f} | ≤ 1/8 |")
     print(f"| 10,000 routes, failed requests | {ours[2] + again[2]} | {theirs[2]} | | 0 |")
     print(
-        f"| 10,000 routes, memory, MB (PSS; RSS) | {ours_memory[0]:.0f}; {ours_memory[1]:.0f} | {theirs_memory[0]:.0f}; {theirs_memory[1]:.0f} | | |"
+        f"| 10,000 routes, memory, MB (PSS; RSS) | {ours_memory[0]:.0f}; {ours_memory[1]:.0f} "
+        f"| {theirs_memory[0]:.0f}; {theirs_memory[1]:.0f} | | |"
     )
     print(f"| 100,000 routes, requests/s | {large[0]:.0f} | | {100 * (1 - large[0] / best):.0f} % lost | < 10 % |")
     print(
-        f"| 100,000 routes, HAProxy and agent, MB (PSS; RSS) | {large_memory[0]:.0f}; {large_memory[1]:.0f} | | | ≤ 64 |"
+        f"| 100,000 routes, HAProxy and agent, MB (PSS; RSS) "
+        f"| {large_memory[0]:.0f}; {large_memory[1]:.0f} | | | ≤ 64 |"
     )
     print(f"| 1,000 route changes under load | {failed} requests failed, {dropped} WebSockets dropped | | | 0, 0 |")
 

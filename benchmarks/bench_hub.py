@@ -1,7 +1,7 @@
 """Starts and memory of the embedded hub: from a server's first answer to ready, first requests, idle size.
 
-Bounded: STARTS starts of a small server program, 20 at once; loopback only. JupyterHub 6.1.1's idle size beside it. Prints a
-Markdown table with the goals.
+Bounded: STARTS starts of a small server program, 20 at once; loopback only. JupyterHub 6.1.1's idle size beside it.
+Prints a Markdown table with the goals.
 """
 
 import concurrent.futures

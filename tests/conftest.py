@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parent
-# Whole hubs come first, one after the other in one process: they wait much, and not for each other. Then what takes long,
-# so that nobody waits for it in the end.
+# Whole hubs come first, one after the other in one process: they wait much, and not for each other. Then what takes
+# long, so that nobody waits for it in the end.
 WHOLE_HUBS = ("e2e", "conformance")
 FIRST = (
     *WHOLE_HUBS,
@@ -21,8 +21,8 @@ FIRST = (
     "api",
 )
 
-# Where branch coverage is measured (`make test`): suites that call the code in this process. In the others it would show
-# little and cost much: they start programs, or live through thousands of histories.
+# Where branch coverage is measured (`make test`): suites that call the code in this process. In the others it would
+# show little and cost much: they start programs, or live through thousands of histories.
 MEASURED = (
     "unit",
     "api",

@@ -1,4 +1,4 @@
-"""What an attacker would try beside the known advisories: headers, methods, long and hostile text, secrets that leak, frames."""
+"""What an attacker would try beside the known advisories: headers, methods, hostile text, leaked secrets, frames."""
 
 import json
 import re
@@ -16,7 +16,7 @@ EVIL = "\"'><script>alert(1)</script><img src=x onerror=alert(1)>{{7*7}}{% raw %
 SPLIT = "x\r\nSet-Cookie: planted=1\r\n\r\n<script>"
 
 
-# --- headers -----------------------------------------------------------------------------------------------------------
+# --- headers ----------------------------------------------------------------------------------------------------------
 
 CLAIMS = [
     {"X-Forwarded-For": "127.0.0.1"},
@@ -119,12 +119,12 @@ def test_a_session_id_that_servers_know_opens_nothing(hub):
     assert hub.as_token(session).get("/user").status_code == 403
 
 
-# --- text that means harm ----------------------------------------------------------------------------------------------
+# --- text that means harm ---------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def hostile(hub):
-    """A hub in which everything that people can write is written with bad intent; and the browser of who sees it all."""
+    """Return a hub where every text that people can write is hostile, and the browser of an admin who sees it all."""
     name = f"evil{EVIL}".replace("/", "")
     hub.user(name, admin=True, groups=["sharers"])
     api, place = hub.as_user(name), quote(name, safe="")
@@ -271,7 +271,7 @@ def test_no_service_has_an_address_that_a_browser_would_run(hub, admin, url):
     assert admin.get("/services/sly").status_code == 404
 
 
-# --- text without end --------------------------------------------------------------------------------------------------
+# --- text without end -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -333,7 +333,7 @@ def test_no_name_forges_a_line_of_a_log_or_a_terminal(hub, admin, caplog, name):
     assert hub.hub.users.find(name) is None
 
 
-# --- secrets -----------------------------------------------------------------------------------------------------------
+# --- secrets ----------------------------------------------------------------------------------------------------------
 
 
 def test_no_secret_is_in_a_page_an_error_a_model_or_the_store(hub, admin, tmp_path, caplog):
@@ -392,7 +392,7 @@ def test_a_failure_tells_no_path_of_this_machine(hub, alice, tmp_path, monkeypat
     assert "Traceback" not in page.text
 
 
-# --- frames, caches, policies ------------------------------------------------------------------------------------------
+# --- frames, caches, policies -----------------------------------------------------------------------------------------
 
 PLACES = [
     "/",

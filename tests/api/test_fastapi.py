@@ -42,7 +42,8 @@ else:
     @app.get("/hub/api/user")
     async def user(): return {}
     client = httpx.Client(transport=InProcess(app), base_url="http://hub.test")
-client.get("/hub/api/user?token=a-secret", headers={"traceparent": "00-0123456789abcdef0123456789abcdef-0123456789abcdef-01"})
+traceparent = "00-0123456789abcdef0123456789abcdef-0123456789abcdef-01"
+client.get("/hub/api/user?token=a-secret", headers={"traceparent": traceparent})
 print(len(spans))
 """
 

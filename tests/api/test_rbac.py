@@ -254,7 +254,7 @@ def test_a_scope_for_somebody_is_none_for_the_hub_as_a_whole(world, method, path
     assert world.as_user("boss", [scope])(method, path, json=BODIES.get(path, {})).status_code < 300
 
 
-# --- nobody comes to hold more than they were given --------------------------------------------------------------------
+# --- nobody comes to hold more than they were given -------------------------------------------------------------------
 
 
 @pytest.fixture

@@ -126,7 +126,7 @@ def test_a_removed_user_is_logged_out_and_the_next_of_that_name_is_not_logged_in
     assert browser.get("/hub/home").headers["location"].startswith("/hub/login")
 
 
-# --- requests that a foreign page made ---------------------------------------------------------------------------------
+# --- requests that a foreign page made --------------------------------------------------------------------------------
 
 
 SITES, MODES = (
@@ -252,7 +252,7 @@ def test_a_planted_token_cookie_does_not_keep_anybody_from_logging_in(hub):
     assert browser.post("/hub/login", data=form | {"_xsrf": browser.xsrf}, headers=both).status_code == 302
 
 
-# --- guessing -----------------------------------------------------------------------------------------------------------
+# --- guessing ---------------------------------------------------------------------------------------------------------
 
 
 def test_a_wrong_password_is_403_and_says_nothing_of_who_exists(hub):

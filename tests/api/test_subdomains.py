@@ -11,7 +11,10 @@ from tests.support.fakes import InstantEdge, ScriptedLauncher, ScriptedReadiness
 
 JSON = {"Accept": "application/json"}
 HUB, ALICES, BOBS, CHECKERS = (f"https://{label}hub.test" for label in ("", "alice.", "bob.", "checker--service."))
-CHECKER = 'name = "checker"\nurl = "http://127.0.0.1:18555"\ntoken = "checker-service-token-0123456789"\noauth_no_confirm = true'
+CHECKER = """name = "checker"
+url = "http://127.0.0.1:18555"
+token = "checker-service-token-0123456789"
+oauth_no_confirm = true"""
 SUBDOMAINS = f"""
 [hub]
 public_url = "{HUB}"

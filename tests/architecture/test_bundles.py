@@ -22,7 +22,7 @@ HERE = {
 }
 ELF_MACHINES = {"arm64": 183, "x86_64": 62}
 OF_ONE_MACHINE = ("hubless.adapters.sqlite", "hubless.adapters.processes", "hubless.bootstrap.machine")
-# Every module of ours is imported: what is imported late, and was pruned, would be missed by a request long after the start.
+# Import every module of ours: a pruned module that is imported late would fail a request long after the start.
 ALONE = """
 import importlib, json, pathlib, sys
 folder, entry, services, left_out = sys.argv[1], sys.argv[2], json.loads(sys.argv[3]), tuple(json.loads(sys.argv[4]))
@@ -37,9 +37,12 @@ import boto3
 session = boto3.Session("a", "b")
 for service in services:
     session.client(service, region_name="eu-central-1")
-foreign = sorted({m.__file__ for m in list(sys.modules.values()) if "site-packages" in (getattr(m, "__file__", None) or "")})
-print(json.dumps({"foreign": foreign, "cached": all(m.__cached__.startswith(folder) and pathlib.Path(m.__cached__).exists()
-    for n, m in sys.modules.items() if n.startswith("hubless"))}))
+files = [getattr(module, "__file__", None) or "" for module in list(sys.modules.values())]
+cached = [module.__cached__ for name, module in sys.modules.items() if name.startswith("hubless")]
+print(json.dumps({
+    "foreign": sorted({file for file in files if "site-packages" in file}),
+    "cached": all(file.startswith(folder) and pathlib.Path(file).exists() for file in cached),
+}))
 """
 # An edge has no log and no metrics of Lambda's, and routes alone to ask the table for.
 NOT_OF_AN_EDGE = ("hubless.adapters.powertools", "hubless.adapters.passwords")

@@ -1,4 +1,4 @@
-"""What a function has loaded once Lambda could hand it the first request: nothing that it does not need, and no client made."""
+"""What a function has loaded when its first request could come: nothing that it does not need, and no client."""
 
 import json
 import os
@@ -28,9 +28,16 @@ LOOK = """
 import gc, json, sys
 from hubless.adapters.aws import shared_session
 import functions.{name}.handler as module
-hub = [cell.cell_contents for cell in module.handler.__closure__ if type(cell.cell_contents).__name__ in {{"CloudHub", "StreamingHub"}}][0]
+cells = [cell.cell_contents for cell in module.handler.__closure__]
+hub = next(cell for cell in cells if type(cell).__name__ in {{"CloudHub", "StreamingHub"}})
 made = hub.__dict__["_clients"].__dict__["_made"] if "_clients" in hub.__dict__ else {{}}
-print(json.dumps({{"modules": sorted(sys.modules), "clients": sorted(made), "session": shared_session.cache_info().currsize, "table": hub._database._ready, "gc": gc.isenabled()}}))
+print(json.dumps({{
+    "modules": sorted(sys.modules),
+    "clients": sorted(made),
+    "session": shared_session.cache_info().currsize,
+    "table": hub._database._ready,
+    "gc": gc.isenabled(),
+}}))
 """
 
 

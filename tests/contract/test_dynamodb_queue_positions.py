@@ -1,4 +1,4 @@
-"""What places in a long queue cost on DynamoDB, and who writes the digest anew: one of many, also when one dies at it."""
+"""What queue positions cost on DynamoDB, and that one of many renews the digest, also when another dies at it."""
 
 from collections import Counter
 from datetime import timedelta

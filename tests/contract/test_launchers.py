@@ -8,7 +8,6 @@ from datetime import timedelta
 
 import pytest
 
-from hubless.adapters.processes.launcher import ProcessLauncher
 from hubless.adapters.processes.readiness import HttpReadiness
 from hubless.domain.errors import LaunchFailedError
 from hubless.domain.profiles import Profile
@@ -17,6 +16,7 @@ from tests.support.builders import NOW, a_server
 from tests.support.concurrency import MANY, concurrently, eventually
 from tests.support.ecs import HOMES, Cloud
 from tests.support.fakes import StoppedClock
+from tests.support.processes import ProcessLaunchers
 
 SECRET = "s3cr3t-0f-th3-l4unch"
 PREFIX = "/user/alice/"
@@ -51,11 +51,10 @@ class Machine:
     def __init__(self, folder):
         self.servers, self.homes, self.script = folder / "servers", folder / "homes", folder / "server.py"
         self.script.write_text(SERVER)
+        self.launchers = ProcessLaunchers(self.servers, self.homes, {"PATH": os.environ["PATH"]})
 
     def launcher(self):
-        return ProcessLauncher(
-            self.servers, self.homes, run_as_system_users=False, environment={"PATH": os.environ["PATH"]}
-        )
+        return self.launchers.make()
 
     def profile(self, *what):
         return Profile("small", command=(sys.executable, str(self.script)), args=what, environment={"SHARED": "by all"})
@@ -81,6 +80,7 @@ class Machine:
             return not ender.tasks()
 
         eventually(is_ended)
+        self.launchers.wait()
 
 
 class Ecs:

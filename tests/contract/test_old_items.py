@@ -1,4 +1,4 @@
-"""What older code wrote into a table is read, and brought to its end, by the code of today: no deployment needs a migration."""
+"""Today's code reads and finishes what older code wrote into a table: no deployment needs a migration."""
 
 import json
 

@@ -13,13 +13,13 @@ import psutil
 import pytest
 
 from hubless.adapters.processes.accounts import account_of
-from hubless.adapters.processes.launcher import ProcessLauncher
 from hubless.adapters.processes.readiness import HttpReadiness
 from hubless.domain.errors import LaunchFailedError
 from hubless.domain.profiles import Profile
 from hubless.ports.launcher import Launch, Task, TaskRunning, TaskStopped
 from tests.support.builders import a_server
 from tests.support.concurrency import eventually
+from tests.support.processes import ProcessLaunchers
 
 ROOT = Path(__file__).parents[2]
 SECRET = "s3cr3t-0f-th3-l4unch"
@@ -78,9 +78,10 @@ class Place:
         self.script.write_text(SERVER)
         self.environment = {"PATH": os.environ["PATH"]}
         self.home = self.homes / "u-alice"
+        self.launchers = ProcessLaunchers(self.servers, self.homes, self.environment)
 
     def launcher(self):
-        return ProcessLauncher(self.servers, self.homes, run_as_system_users=False, environment=self.environment)
+        return self.launchers.make()
 
     def launch(self, *what, launch_id="l1", command=None, **facts):
         profile = Profile("small", command=command or (sys.executable, str(self.script)), args=what)
@@ -104,6 +105,7 @@ def place(tmp_path):
     for task in ender.tasks():
         ender.stop(task.task, force=True)
     eventually(lambda: not ender.tasks())
+    made.launchers.wait()
 
 
 @pytest.fixture

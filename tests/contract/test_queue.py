@@ -1,4 +1,4 @@
-"""The queue's promises. Time passes as told, but on MiniStack: there tests wait for the shortest times that SQS knows."""
+"""The queue's promises. Tests set the time, but on MiniStack they wait for the shortest times that SQS knows."""
 
 from contextlib import contextmanager
 from datetime import timedelta

@@ -112,7 +112,7 @@ HELD = ("x!user=bob", "x!group=staff", "x!server=bob/lab", "x!server=bob/", "x!s
 
 @pytest.fixture
 def held(stores):
-    """A function that reads a token of alice's whose filters name bob, a group of his, a server that he has and one to come."""
+    """Return a function that reads a token of alice's whose filters name bob, his group, a server and a future one."""
     stores.groups.create(Group("g1", "staff", ("bob",)))
     stores.servers.create(a_server("lab", "bob"), named_limit=5)
     stores.tokens.create(a_token(scopes=HELD))

@@ -1,4 +1,4 @@
-"""What AWS does around a stage that MiniStack does not: CloudFront, ECS and its events, the edge's instance as it boots."""
+"""What AWS does around a stage and MiniStack does not: CloudFront, ECS and its events, the edge's booting instance."""
 
 import json
 import threading
@@ -49,7 +49,10 @@ class Front(httpx.BaseTransport):
 
 @contextmanager
 def listening(client):
-    """Answer on a port of this machine as *client* is answered, for programs that cannot ask the hub by its name; give the address."""
+    """Pass requests at a port of this machine on to *client*, for programs that cannot resolve the hub's name.
+
+    Yields: the address.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -118,7 +121,10 @@ def settle(account, told):
 
 @contextmanager
 def events_of(account, guard, stage):
-    """Hand the events of *account* to what the stage's rule says, where it matches: EventBridge takes none by the name of AWS."""
+    """Invoke the target of the stage's rule with each event of *account* that matches it.
+
+    EventBridge refuses events whose source is AWS.
+    """
     events, leaving = stage.client("events"), threading.Event()
     rule = stage.named("control", "AWS::Events::Rule", "Tasks").rpartition("/")[2].rpartition("|")[2]
     pattern = events.describe_rule(Name=rule)["EventPattern"]
@@ -142,7 +148,10 @@ def events_of(account, guard, stage):
 
 
 class Instance:
-    """The edge's instance in MiniStack as `Machine` wants it: there, each is at once where it is sent; here, when it has `arrived`."""
+    """The edge's instance in MiniStack as `Machine` wants it.
+
+    MiniStack changes its state at once; here it changes once it has `arrived`.
+    """
 
     LOOKS_EVERY = 0.5  # seconds
 

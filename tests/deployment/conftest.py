@@ -75,7 +75,7 @@ class Deployed:
         return self.admin.get(f"/users/{name}?include_stopped_servers=true").json()["servers"].get("", {})
 
     def follow(self, name):
-        """Return the last event of a start, which is read answer by answer: none of API Gateway's is longer than half a minute."""
+        """Return the last event of a start, read answer by answer: API Gateway cuts each after half a minute."""
         while True:
             lines = self.admin.get(f"/users/{name}/server/progress").text.splitlines()
             last = json.loads([line for line in lines if line.startswith("data:")][-1].removeprefix("data:"))
@@ -129,8 +129,9 @@ def deployed():
 
 
 def _in_memory():
-    """Return a folder whose files are no disk's, where there is room in one and programs may run from it: functions are unpacked
-    again and again, some 20,000 files in all.
+    """Return a folder in memory, where one has room and programs may run from it; otherwise None.
+
+    Functions are unpacked again and again, some 20,000 files in all.
     """
     folder = "/dev/shm"
     try:

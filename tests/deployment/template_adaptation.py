@@ -1,4 +1,4 @@
-"""A stage's templates as MiniStack takes them. What it cannot do is left out here by name, and docs/emulator.md lists it."""
+"""A stage's templates as MiniStack takes them. What it cannot do is left out by name; docs/emulator.md lists it."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""A stage that the real `cdk deploy` put into MiniStack, and the REST API at its address. docs/emulator.md says what that is not."""
+"""A stage that the real `cdk deploy` put into MiniStack, and its REST API. docs/emulator.md says what is left out."""
 
 import json
 import threading

@@ -1,8 +1,9 @@
-"""A hub in AWS, whole: its functions in Lambda's runtime client, DynamoDB, SQS and SSM in MiniStack, ECS as `ecs` doubles it,
-CloudFront as `front` and EC2 as `ec2`.
+"""A whole hub in AWS: functions in Lambda's runtime client, DynamoDB, SQS and SSM in MiniStack, the rest in doubles.
 
-What moves events between them in AWS does so here: the event source mappings of the queues, the rule for task events. Both
-deliver at least once; what fails is delivered again. The schedule is the test's: `sweep`.
+`ecs` doubles ECS, `front` CloudFront and `ec2` EC2.
+
+What moves events between them in AWS does so here: the event source mappings of the queues, the rule for task events.
+Both deliver at least once; what fails is delivered again. The schedule is the test's: `sweep`.
 """
 
 import json
@@ -100,7 +101,7 @@ def _record(message, url):
 
 @contextmanager
 def deploy(folder, *, url, settings_text, secrets, runtime, api_socket, ec2):
-    """Deploy a hub that browsers and servers reach at *url*, whose API is to be found at *api_socket*, and its edge in *ec2*."""
+    """Deploy a hub that browsers and servers reach at *url*, with its API at *api_socket* and its edge in *ec2*."""
     with ExitStack() as stack:
         emulator = stack.enter_context(ministack(folder, "dynamodb,sqs,ssm"))
         account = Account(SystemClock())

@@ -1,7 +1,7 @@
 """EC2 as far as the edge's machine needs it: one instance that is started and stopped, asked as AWS is.
 
-What is on its way up cannot be stopped, and what is on its way down not be started (IncorrectInstanceState); what is there
-already is no error.
+What is on its way up cannot be stopped, and what is on its way down not be started (IncorrectInstanceState); what is
+there already is no error.
 """
 
 import threading
@@ -18,7 +18,7 @@ _TURNS = {  # call → from which state to which, and in which it is refused
 
 
 class Machine:
-    """What runs on the instance: *make* makes it, with a `start`, a `run` and a `close`, each time that the instance comes up."""
+    """What runs on the instance: at each start of it, *make* returns an object with `start`, `run` and `close`."""
 
     def __init__(self, ec2, make):
         self._ec2, self._make, self._leaving = ec2, make, threading.Event()

@@ -1,7 +1,8 @@
 """CloudFront before a hub, as far as its requests go: one address, two origins, and what its function does.
 
-A read that is no upgrade is asked of the API where the edge answers 503 or cannot be reached. No origin is told the Host that
-the browser sent. Unlike CloudFront, it says goodbye after each answer, and leaves `x-hubless-path` to `gateway`.
+A read that is no upgrade is asked of the API where the edge answers 503 or cannot be reached. No origin is told the
+Host that the browser sent. Unlike CloudFront, it says goodbye after each answer, and leaves `x-hubless-path` to
+`gateway`.
 """
 
 import socket

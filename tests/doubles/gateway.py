@@ -1,7 +1,9 @@
 """API Gateway before the API's functions, on a unix socket where an edge finds it.
 
-An HTTP API (payload format 2.0) asks one function; a REST API asks the other, which streams, where starts are followed. As AWS's, it decodes the path, cuts it at an encoded `?`, joins headers of one name, hands cookies on apart, and gives up
-after 30 seconds. As CloudFront does before it, it hands on the path as it was sent in a header of its own.
+An HTTP API (payload format 2.0) asks one function; a REST API asks the other, which streams, where starts are
+followed. As AWS's, it decodes the path, cuts it at an encoded `?`, joins headers of one name, hands cookies on apart,
+and gives up after 30 seconds. As CloudFront does before it, it hands on the path as it was sent in a header of its
+own.
 """
 
 import base64
@@ -93,7 +95,7 @@ def rest_event_of(method, target, headers, body, source="127.0.0.1"):
 
 
 def balancer_event_of(method, target, headers, body, source="127.0.0.1", *, several=True, path_header=True):
-    """Return the event of a load balancer for a request; *several* where its target group has headers of more than one value."""
+    """Return a load balancer's event for a request; with *several*, its target group has multi-value headers."""
     raw, _, query = target.partition("?")
     given = _lists([(name.lower(), value) for name, value in headers] + [("x-hubless-path", raw)] * path_header)
     given["x-forwarded-for"] = [", ".join([*given.get("x-forwarded-for", ()), source])]
@@ -154,7 +156,7 @@ def split_prelude(parts):
 
 @contextmanager
 def gateway(function, socket_path, streaming=None):
-    """Serve *function* on a unix socket until the block ends; starts are followed at *streaming* where there is such a one."""
+    """Serve *function* on a unix socket until the block ends; progress streams go to *streaming*, where given."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"

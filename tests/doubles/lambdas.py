@@ -1,9 +1,10 @@
 """Lambda, as far as functions need one: each runs in AWS's own runtime client, which asks here for its next event.
 
-`invoke` gives an answer when it is whole. `stream` is InvokeWithResponseStream of a function whose answers are streamed.
+`invoke` gives an answer when it is whole. `stream` is InvokeWithResponseStream of a function whose answers are
+streamed.
 
-How it differs from AWS: environments are processes of this machine, started beforehand, as many as are asked for, and never
-recycled; nothing limits memory or time but `PATIENCE`; whoever invokes waits.
+How it differs from AWS: environments are processes of this machine, started beforehand, as many as are asked for, and
+never recycled; nothing limits memory or time but `PATIENCE`; whoever invokes waits.
 """
 
 import json

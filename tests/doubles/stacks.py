@@ -1,4 +1,4 @@
-"""CloudFormation and Lambda as far as an operator's commands ask them: what stacks of a stage made, and a function's variables."""
+"""CloudFormation and Lambda as an operator's commands ask them: a stage's resources, and a function's variables."""
 
 import json
 import threading
@@ -21,7 +21,8 @@ def told_by_stacks(hub, variables):
             assert asked["Action"] == ["ListStackResources"], asked
             stack = asked["StackName"][0]
             if stack not in made:
-                text = f"<Error><Code>ValidationError</Code><Message>Stack with id {escape(stack)} does not exist</Message></Error>"
+                message = f"Stack with id {escape(stack)} does not exist"
+                text = f"<Error><Code>ValidationError</Code><Message>{message}</Message></Error>"
                 return self.give(400, f'<ErrorResponse xmlns="{NAMESPACE}">{text}</ErrorResponse>')
             names = ("ResourceType", "LogicalResourceId", "PhysicalResourceId")
             members = "".join(
@@ -30,7 +31,8 @@ def told_by_stacks(hub, variables):
                 + "</member>"
                 for one in made[stack]
             )
-            result = f"<ListStackResourcesResult><StackResourceSummaries>{members}</StackResourceSummaries></ListStackResourcesResult>"
+            summaries = f"<StackResourceSummaries>{members}</StackResourceSummaries>"
+            result = f"<ListStackResourcesResult>{summaries}</ListStackResourcesResult>"
             return self.give(
                 200, f'<ListStackResourcesResponse xmlns="{NAMESPACE}">{result}</ListStackResourcesResponse>'
             )

@@ -30,7 +30,7 @@ def chromium():
 
 @pytest.fixture
 def new_page(chromium):
-    """Return a function that opens a page in a browser profile of its own, and checks at the end that none saw an error."""
+    """Return a function that opens a page in a new browser profile; fail at the end if any page saw an error."""
     contexts, errors = [], []
 
     def open_page(**options) -> Page:

@@ -224,7 +224,8 @@ def test_after_logging_out_a_running_servers_tab_is_refused(hub, maria, new_page
 
 
 FETCH = """([method, path, body]) => fetch(path, {method, headers: {"Content-Type": "application/json",
-    "X-XSRFToken": document.cookie.match(/_xsrf=([^;]+)/)[1]}, body: JSON.stringify(body)}).then(answer => answer.text())"""
+    "X-XSRFToken": document.cookie.match(/_xsrf=([^;]+)/)[1]}, body: JSON.stringify(body)})
+    .then(answer => answer.text())"""
 
 
 def test_a_server_is_shared_by_a_code_until_it_is_taken_back(hub, maria, new_page):

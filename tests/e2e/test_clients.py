@@ -1,4 +1,4 @@
-"""JupyterHub's own clients, unmodified, against a whole hub: the culler, HubAuth, a HubOAuth service, an admin's script."""
+"""JupyterHub's own clients, unmodified, against a whole hub: culler, HubAuth, a HubOAuth service, an admin's script."""
 
 import contextlib
 import json

@@ -1,4 +1,4 @@
-"""The whole hub in the cloud, with real parts: functions in Lambda's own runtime client, a real edge, real Jupyter servers.
+"""A whole hub in the cloud, with real parts: functions in Lambda's runtime client, an edge, Jupyter servers.
 
 What is AWS's is doubled (`tests/doubles/aws.py` says how); what is ours runs as it does there.
 """

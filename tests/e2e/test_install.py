@@ -1,4 +1,4 @@
-"""A wheel, built from the source archive, in an environment of its own is a working hub, and says what it lacks for AWS."""
+"""A wheel from the source archive, in a new environment, is a working hub, and says what it lacks for AWS."""
 
 import re
 import shutil

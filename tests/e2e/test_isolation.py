@@ -1,4 +1,4 @@
-"""Each server guards itself: HTTP and WebSockets of a real jupyterhub-singleuser behind the edge open to whom they may alone."""
+"""Each server guards itself: a real jupyterhub-singleuser behind the edge serves only those who may access it."""
 
 import contextlib
 import json

@@ -1,4 +1,4 @@
-"""Hosts of their own in a real browser: people come to their servers there, and no page of one does anything with another's.
+"""Hosts of their own in a real browser: users reach their servers there, and no page touches another user's server.
 
 `*.localhost` is this machine to Chromium, and a host of its own each time: no name has to be set up.
 """
@@ -40,10 +40,13 @@ RUN = """async (prefix) => {
   const made = await fetch(`${prefix}api/kernels`, {method: "POST", headers: {"X-XSRFToken": xsrf}, body: "{}"});
   const {id} = await made.json();
   const socket = new WebSocket(`${location.origin.replace("http", "ws")}${prefix}api/kernels/${id}/channels`);
-  const content = {code: "6 * 7", silent: false, store_history: false, user_expressions: {}, allow_stdin: false, stop_on_error: true};
-  const header = {msg_id: "1", username: "", session: "1", msg_type: "execute_request", version: "5.3", date: new Date().toISOString()};
+  const flags = {silent: false, store_history: false, allow_stdin: false, stop_on_error: true};
+  const content = {code: "6 * 7", user_expressions: {}, ...flags};
+  const date = new Date().toISOString();
+  const header = {msg_id: "1", username: "", session: "1", msg_type: "execute_request", version: "5.3", date};
   return new Promise((tell) => {
-    socket.onopen = () => socket.send(JSON.stringify({header, parent_header: {}, metadata: {}, content, channel: "shell", buffers: []}));
+    const message = {header, parent_header: {}, metadata: {}, content, channel: "shell", buffers: []};
+    socket.onopen = () => socket.send(JSON.stringify(message));
     socket.onerror = () => tell("refused");
     socket.onmessage = (heard) => {
       const {msg_type, content} = JSON.parse(heard.data);
@@ -54,9 +57,11 @@ RUN = """async (prefix) => {
 # What a hostile page tries with somebody's cookies: each returns what it got.
 READ = """(url) => {
   const headers = url.startsWith('/user/') ? {'X-XSRFToken': document.cookie.match(/_xsrf=([^;]+)/)[1]} : {};
-  return fetch(url, {credentials: 'include', headers}).then(async (a) => `${a.status} ${await a.text()}`, () => 'unreadable') }"""
+  const text = async (answer) => `${answer.status} ${await answer.text()}`;
+  return fetch(url, {credentials: 'include', headers}).then(text, () => 'unreadable') }"""
 SEND = """([url, headers]) =>
-  fetch(url, {method: 'POST', mode: 'no-cors', credentials: 'include', headers, body: '{}'}).then((a) => a.type, () => 'not sent')"""
+  fetch(url, {method: 'POST', mode: 'no-cors', credentials: 'include', headers, body: '{}'})
+    .then((answer) => answer.type, () => 'not sent')"""
 LISTEN = """(url) => new Promise((tell) => {
   const socket = new WebSocket(url); socket.onopen = () => tell('open'); socket.onerror = () => tell('refused') })"""
 FRAME = """(url) => new Promise((tell) => {
@@ -143,7 +148,7 @@ def opened(chromium, hub, name):
 
 @pytest.fixture(scope="module")
 def bob(hub, chromium):
-    """Bob's browser: he is logged in, his server runs with a kernel, and he has opened the server that Alice shares with him."""
+    """Return Bob's browser: his server runs with a kernel, and he has opened the server that Alice shares with him."""
     page = opened(chromium, hub, "bob")
     assert page.evaluate(RUN, "/user/bob/") == "42"
     hub.admin.post("/shares/alice/", json={"user": "bob"}).raise_for_status()

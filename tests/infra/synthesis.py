@@ -1,4 +1,4 @@
-"""Stages as `cdk synth` makes them, read back: templates with short names in the place of intrinsic functions, and findings."""
+"""Stages as `cdk synth` writes them, read back: templates with short names for intrinsic functions, and findings."""
 
 import json
 import re
@@ -53,7 +53,7 @@ _OUTPUT = re.compile(
 
 @dataclass(frozen=True)
 class Synthesis:
-    """One stage: its templates by part, what cdk-nag found, and the reasons for patterns in rights, by where they are given."""
+    """One stage: its templates by part, what cdk-nag found, and the reasons for wildcards in permissions, by place."""
 
     folder: Path
     templates: dict[str, dict]
@@ -124,7 +124,10 @@ def read_back(out):
 
 
 def plain(value):  # noqa: PLR0911 one for each function of CloudFormation's
-    """Return *value* with a short text for each intrinsic function: `state.Table.Arn` for another stack's, `Queue.Arn` for one's own."""
+    """Return *value* with a short text for each intrinsic function.
+
+    `state.Table.Arn` stands for a resource of another stack, `Queue.Arn` for one of the same.
+    """
     if isinstance(value, list):
         return [plain(one) for one in value]
     if not isinstance(value, dict):

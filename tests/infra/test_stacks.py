@@ -291,7 +291,7 @@ def test_where_a_load_balancer_is_the_edge_functions_may_write_its_rules_and_gro
         f"{balancer}listener-rule/<web.Balancer.LoadBalancerFullName>/*",
     }
     assert {actions for actions, resource, _ in granted if resource == "*"} == {
-        "elasticloadbalancing:DescribeRules elasticloadbalancing:DescribeTags elasticloadbalancing:DescribeTargetGroups elasticloadbalancing:DescribeTargetHealth"
+        " ".join(f"elasticloadbalancing:Describe{what}" for what in ("Rules", "Tags", "TargetGroups", "TargetHealth"))
     }
 
 
@@ -340,7 +340,10 @@ def test_an_edge_may_touch_its_own_partitions_of_the_table_and_note_who_is_at_wo
         (
             "dynamodb:UpdateItem",
             "<state.Table.Arn>",
-            "dynamodb:LeadingKeys USER#*; dynamodb:Attributes pk servers sk; dynamodb:ReturnValues NONE UPDATED_NEW UPDATED_OLD",
+            (
+                "dynamodb:LeadingKeys USER#*; dynamodb:Attributes pk servers sk; "
+                "dynamodb:ReturnValues NONE UPDATED_NEW UPDATED_OLD"
+            ),
         ),
     }
     assert len(code) == (name == "prod")

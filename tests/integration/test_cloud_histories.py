@@ -1,10 +1,10 @@
 """Random histories of a hub in the cloud: whatever comes, in whatever order, nothing has a bad end.
 
-They are told over the functions' own handlers, DynamoDB and SQS in moto, and ECS's double with its limits, its latency and its
-lists that lag. What may happen besides what users do: messages are lost, doubled and late, and so are events, by minutes and
-in any order; tasks die at any moment; AWS throttles, has no capacity, does something and loses its answer; functions die
-before or after any call to AWS, or another one is faster at any of them; their clocks differ by seconds. When it is over, all
-that is allowed to help are two sweeps.
+They are told over the functions' own handlers, DynamoDB and SQS in moto, and ECS's double with its limits, its
+latency and its lists that lag. What may happen besides what users do: messages are lost, doubled and late, and so are
+events, by minutes and in any order; tasks die at any moment; AWS throttles, has no capacity, does something and loses
+its answer; functions die before or after any call to AWS, or another one is faster at any of them; their clocks
+differ by seconds. When it is over, all that is allowed to help are two sweeps.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Deaths in the middle of what takes several calls to DynamoDB, before and after each of them; and a table that refuses."""
+"""Crashes before and after each call of operations that take several calls to DynamoDB; and a table that refuses."""
 
 import json
 import threading

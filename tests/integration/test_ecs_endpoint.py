@@ -74,7 +74,7 @@ def account(tmp_path):
 
 
 def is_healthy(address):
-    """Return whether the check of the image that we make finds a server well; a task's loopback is an address of its own here."""
+    """Return whether our image's health check passes; each task's loopback is an address of its own here."""
     recipe = Recipe("singleuser")
     assert tuple(recipe.command) == Profile("small").command
     host, _, port = address.partition(":")

@@ -1,5 +1,6 @@
-"""Edges as they run in the cloud: processes of their own with a real HAProxy each, told by their environment, on one table
-of DynamoDB (MiniStack).
+"""Edges as they run in the cloud: processes with a real HAProxy each, on one table of DynamoDB (MiniStack).
+
+Their environment configures them.
 """
 
 import http.client
@@ -162,7 +163,7 @@ def cloud(emulator):
 
 
 class Image:
-    """What the image of edges holds of the code, laid out as its recipe says, and the libraries, without this checkout."""
+    """The code of the edge's image, laid out as its Dockerfile says, and the libraries, without this checkout."""
 
     def __init__(self, root):
         self.recipe, self.root = Recipe("edge_proxy"), root

@@ -1,8 +1,9 @@
 """Random histories of a hub without a process: whatever comes, in whatever order, nothing has a bad end.
 
-A history is a list of steps: what users ask, what the queue hands out (late, twice, in any order, never), what becomes of
-tasks and what is told of it (late, twice, in any order, never), deaths of the hub's functions before or after any call,
-clocks that differ by seconds, launchers that refuse. When it is over, all that is allowed to help are two sweeps.
+A history is a list of steps: what users ask, what the queue hands out (late, twice, in any order, never), what
+becomes of tasks and what is told of it (late, twice, in any order, never), deaths of the hub's functions before or
+after any call, clocks that differ by seconds, launchers that refuse. When it is over, all that is allowed to help are
+two sweeps.
 """
 
 import os
@@ -275,7 +276,7 @@ _DRAWN = (*STEPS, *_USUAL)
 
 
 def told(drawn):
-    """Return the steps of a history, each from two bytes: to draw them one by one takes as long as to live through them."""
+    """Return the steps of a history, each from two bytes: drawing them one by one takes as long as running them."""
     return [(_DRAWN[step % len(_DRAWN)], number % 100) for step, number in zip(drawn[::2], drawn[1::2], strict=False)]
 
 

@@ -13,8 +13,8 @@ from tests.unit.test_cloud_settings import CLOUD
 
 RUN = Path(__file__).parents[2] / "functions/api/stream/bootstrap"
 ENVIRONMENT = {"AWS_REGION": "eu-central-1", "AWS_LAMBDA_EXEC_WRAPPER": str(RUN)}
-# The runtime client and its serving are real, and so is the process; what is served is a small application that does as it is
-# asked, so that no store is needed. `functions.api.gateway` puts the hub's own in that place.
+# The runtime client and its serving are real, and so is the process; what is served is a small application that does
+# as it is asked, so that no store is needed. `functions.api.gateway` puts the hub's own in that place.
 PROGRAM = """
 import asyncio, os, sys
 from starlette.applications import Starlette
@@ -55,7 +55,8 @@ async def at_once(request):
         answer.background = too_late
     return answer
 
-gateway.create_app = lambda hub: Starlette(routes=[Route("/slowly", slowly), Route("/at-once", at_once, methods=["GET", "POST"])])
+routes = [Route("/slowly", slowly), Route("/at-once", at_once, methods=["GET", "POST"])]
+gateway.create_app = lambda hub: Starlette(routes=routes)
 from functions.api.stream.__main__ import main
 main()
 """

@@ -1,4 +1,4 @@
-"""What a sweep costs in the cloud: it grows with what runs, and with nothing else. docs/dynamodb.md is held to the count."""
+"""What a sweep costs in the cloud: it grows only with what runs. These counts hold docs/dynamodb.md to its words."""
 
 import re
 from collections import Counter

@@ -1,8 +1,9 @@
-"""A class presses start: the hub's services, the spawn function's handler and the ECS launcher, in an account with AWS's limits.
+"""A class presses start: the hub's services, the spawn function and the ECS launcher, in an account with AWS's limits.
 
-What the hub does is its own code, over SQLite in memory. What AWS does is played: the ECS double refuses what is over the limits
-(RunTask 20 a second, Fargate a hundred and then 20 a second) and takes 20 to 90 s to start a task; events come late, out of
-order, twice or not at all; messages come at least once. Every call takes the time that it takes, and so does a cold start.
+What the hub does is its own code, over SQLite in memory. What AWS does is played: the ECS double refuses what is over
+the limits (RunTask 20 a second, Fargate a hundred and then 20 a second) and takes 20 to 90 s to start a task; events
+come late, out of order, twice or not at all; messages come at least once. Every call takes the time that it takes,
+and so does a cold start.
 """
 
 import json

@@ -1,7 +1,7 @@
 """Simulated time: events in their order, and processes of plain blocking code of which one runs at a time.
 
-A process is a thread that holds the only baton. `sleep` gives it back until the time has come, so the rest of the world goes on
-meanwhile; between two sleeps nothing else happens. Runs with the same seed are the same.
+A process is a thread that holds the only baton. `sleep` gives it back until the time has come, so the rest of the
+world goes on meanwhile; between two sleeps nothing else happens. Runs with the same seed are the same.
 """
 
 import heapq

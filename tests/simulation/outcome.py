@@ -45,7 +45,7 @@ class Outcome:
 
     @property
     def possible(self):
-        """Return when each task could have been running had each been asked for at the first moment that the limits allow."""
+        """Return when each task could have run, had each been requested at the first moment that the limits allow."""
         latencies = [up - began for began, up in zip(self.launched, self.running, strict=True)]
         return [at + latency for at, latency in zip(earliest(self.pressed), latencies, strict=True)]
 

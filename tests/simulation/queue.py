@@ -1,9 +1,9 @@
 """SQS and Lambda in simulated time: standard queues, and the event source mapping that feeds a function from one.
 
-As in AWS: messages come at least once (a share of them twice), about in order, and are hidden while somebody works on them; a
-mapping reads up to a batch at a time, begins with five functions at once and adds more as long as messages wait, up to its limit;
-a function's first run in an environment takes a cold start longer. What is done is deleted, what failed comes again when it is
-no longer hidden.
+As in AWS: messages come at least once (a share of them twice), about in order, and are hidden while somebody works on
+them; a mapping reads up to a batch at a time, begins with five functions at once and adds more as long as messages
+wait, up to its limit; a function's first run in an environment takes a cold start longer. What is done is deleted,
+what failed comes again when it is no longer hidden.
 """
 
 import itertools

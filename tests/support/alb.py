@@ -70,7 +70,7 @@ def alb(file=None, **facts):
 
 
 def contents(balancer):
-    """Return what ELB holds for the hub: for each rule its hosts, paths and targets, in the order in which rules are asked."""
+    """Return what ELB holds for the hub: each rule's hosts, paths and targets, in the order of evaluation."""
     elb = clients().elbv2
     rules = [r for r in elb.describe_rules(ListenerArn=balancer.config.listener)["Rules"] if r["Priority"] != "default"]
     found = []

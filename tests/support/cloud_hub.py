@@ -1,4 +1,4 @@
-"""A hub in the cloud, whole from the functions' handlers down: DynamoDB and SQS in moto, ECS, S3 and EFS in the double."""
+"""A hub in the cloud from the functions' handlers down: DynamoDB and SQS in moto, ECS, S3 and EFS in the double."""
 
 from datetime import timedelta
 

@@ -1,11 +1,11 @@
 """Crash a process before and after each call to AWS that it makes, and let each crash play out.
 
-The code under test runs once. Wherever a call has left something new behind, the process is forked. In the child the code
-crashes there, and the test goes on with what follows a crash; the parent goes on as if nothing had happened.
+The code under test runs once. Wherever a call has left something new behind, the process is forked. In the child the
+code crashes there, and the test goes on with what follows a crash; the parent goes on as if nothing had happened.
 Nobody lists the calls, so none is forgotten, and the steps before a crash are not repeated for each.
 
-A crash before a call leaves what the call before it left; so does a crash after a call that only reads. Crashes that leave
-the same behind have the same future, so only one of them plays out.
+A crash before a call leaves what the call before it left; so does a crash after a call that only reads. Crashes that
+leave the same behind have the same future, so only one of them plays out.
 """
 
 import contextlib

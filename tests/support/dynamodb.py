@@ -74,7 +74,7 @@ def a_rate_limiter(database, clock=None, sleep=lambda seconds: None):
 
 
 def _held(items):
-    """Return the launches that have a client, one each, and the hashes of servers' own tokens, wherever they still lead from."""
+    """Return the launches that have a client, and the hashes of servers' own tokens, wherever those still stand."""
     launches = [item["launch_id"]["S"] for (pk, sk), item in items.items() if pk.startswith("CLIENT#") and sk == "HEAD"]
     own = {item["sha256"]["S"] for (_, sk), item in items.items() if sk.startswith("TOKEN#") and "server_id" in item}
     led = {pk.removeprefix("TOKENHASH#") for pk, _ in items if pk.startswith("TOKENHASH#")}
@@ -121,7 +121,7 @@ def one_at_a_time(client, lock=None):
 
 
 def directly(database, lock):
-    """Have moto asked without HTTP in between, which takes more time than all else; what it refuses is asked again by HTTP.
+    """Call moto without HTTP in between, which takes more time than all else; repeat by HTTP what it refuses.
 
     Requests are still validated and serialized by botocore, and events still sent.
     """
@@ -148,7 +148,7 @@ def directly(database, lock):
 
 
 def copy_less(patch):
-    """Have moto's transactions keep one copy of the items that they name, rather than one of the whole table for each."""
+    """Make moto's transactions copy only the items that they name, not the whole table for each."""
     from moto.dynamodb.models import DynamoDBBackend, DynamoType, Table
 
     named, twins = set(), []

@@ -39,7 +39,7 @@ class Sqs:
         self._lambdas.sqs.delete_message(QueueUrl=self.url, ReceiptHandle=record["receiptHandle"])
 
     def hide_claimed(self):
-        """Have what was handed out not come again by itself: SQS goes by the machine's clock, and tests by their own."""
+        """Keep received messages from coming again by themselves: SQS goes by the real clock, tests by their own."""
         for message in self.messages():
             if message.visible_at:
                 message.visible_at = math.inf

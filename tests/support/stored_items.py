@@ -1,7 +1,8 @@
 """Items of DynamoDB as one version of the code wrote them, and what it read from them: `tests/data/items-vN.json`.
 
-A file is written once, when the shape of items changes (`python -m tests.support.stored_items tests/data/items-v2.json`), and never again:
-tables that are full of such items are read by all later code, without a migration.
+A file is written once, when the shape of items changes (`python -m tests.support.stored_items
+tests/data/items-v2.json`), and never again: tables that are full of such items are read by all later code, without a
+migration.
 """
 
 import json

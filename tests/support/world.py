@@ -58,7 +58,13 @@ class World:
         machine=None,
         lock_policy=None,
     ):
-        """*around* puts something around the ports that a launch writes to; *launcher* and *machine* make ones that go by the clock."""
+        """Make the services.
+
+        Args:
+            around: wraps each port that a launch writes to.
+            launcher: makes a launcher that goes by the clock.
+            machine: makes a machine that goes by the clock.
+        """
         self.stores, self.clock = stores or stores_of(Database()), StoppedClock(NOW)
         self.users, self.servers = self.stores.users, around(self.stores.servers)
         self.tokens, self.clients = self.stores.tokens, around(self.stores.clients)

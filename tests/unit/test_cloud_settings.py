@@ -167,7 +167,8 @@ def test_the_document_lists_every_variable():
         return "" if default is None else f"`{default}`" if default else "-"
 
     rows = [
-        f"| `HUBLESS_{field.name.upper()}` | {field.metadata['kind'].allowed} | {default_of(field)} | {field.metadata['meaning']} |"
+        f"| `HUBLESS_{field.name.upper()}` | {field.metadata['kind'].allowed} "
+        f"| {default_of(field)} | {field.metadata['meaning']} |"
         for field in fields(CloudSettings)
     ]
     text = (Path(__file__).parents[2] / "docs/cloud.md").read_text()

@@ -109,7 +109,7 @@ def test_all_of_a_server_comes_as_wheels_for(machine):
 
 
 def _needed(*names):
-    """Return all that the lock says is needed for *names*, wherever; extras are of no use here, but what they need is."""
+    """Return every package that the lock says *names* need on any platform, without their extras."""
     needed, waiting = set(), [(name, ()) for name in names]
     seen = set()
     while waiting:

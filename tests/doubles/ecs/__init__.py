@@ -1,20 +1,22 @@
 """An AWS account, as far as launching servers on Fargate needs one: ECS, and a little of S3 and EFS.
 
-Nothing in it is real but time where a test hands it the machine's clock. It is asked through boto3 (`wire.connect`), so
-requests are validated, signed, sent, parsed and retried by the code that speaks to AWS; only the socket is not there. Or it
-is served on a loopback port (`endpoint.serve`), and then tasks may be real processes (`processes.Processes`).
+Nothing in it is real but time where a test hands it the machine's clock. It is asked through boto3 (`wire.connect`),
+so requests are validated, signed, sent, parsed and retried by the code that speaks to AWS; only the socket is not
+there. Or it is served on a loopback port (`endpoint.serve`), and then tasks may be real processes
+(`processes.Processes`).
 
 How it differs from AWS, as far as known:
 
 - It knows only the operations and parameters that are used here. Any other fails the test that uses it, loudly.
 - There is one account, one region and no IAM: who may do what is not checked. Roles need only be there.
 - Codes of errors are AWS's. Their words are where AWS's documents or users' reports give them, and else are near them.
-- A task's life takes from 20 to 90 s to RUNNING (from a seeded source) in fixed shares, and 12 s from the container's end to
-  STOPPED. AWS promises neither.
+- A task's life takes from 20 to 90 s to RUNNING (from a seeded source) in fixed shares, and 12 s from the container's
+  end to STOPPED. AWS promises neither.
 - Client tokens are remembered for 24 hours. A RunTask that started nothing does not use its token up: AWS does not say.
-- Lists lag behind by `lag` seconds, descriptions by `describe_lag`; AWS's do by nothing, mostly, and by anything, sometimes.
+- Lists lag behind by `lag` seconds, descriptions by `describe_lag`; AWS's do by nothing, mostly, and by anything,
+  sometimes.
 - Events come through `Account.news`, when the test takes them, in whatever order the test makes of them.
 - S3 is consistent as S3 is, and knows nothing of versions and of life cycles.
-- The reader of files of variables is the public agent's at its strictest: a value ends at a second `=`, and an empty one is
-  left out.
+- The reader of files of variables is the public agent's at its strictest: a value ends at a second `=`, and an empty
+  one is left out.
 """

@@ -180,7 +180,8 @@ def check_tags(tags):
             raise invalid("Tag keys and values may have at most 128 and 256 characters.")
         if not all(re.fullmatch(r"[\w \u00a0.:/=+\-@]*", text) for text in (tag["key"], tag.get("value", ""))):
             raise invalid(
-                "Some tags contain invalid characters. Valid characters: UTF-8 letters, spaces, numbers and _ . / = + - : @."
+                "Some tags contain invalid characters. "
+                "Valid characters: UTF-8 letters, spaces, numbers and _ . / = + - : @."
             )
 
 

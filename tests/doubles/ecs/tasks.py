@@ -34,6 +34,8 @@ KNOWN = {
 }
 KNOWN_OVERRIDES = {"name", "command", "environment", "environmentFiles"}
 ESSENTIAL = "Essential container in task exited"
+NO_CAPACITY = "Capacity is unavailable at this time. Please try again later or in a different availability zone"
+DOWNLOAD_FAILED = "ResourceInitializationError: failed to download env files"
 
 
 class TaskCalls:
@@ -98,14 +100,16 @@ class TaskCalls:
             for one in wanted:
                 if one not in there:
                     raise invalid(
-                        f"Error retrieving {name} information for [{one}]: The {name} ID '{one}' does not exist (ErrorCode: {kind})"
+                        f"Error retrieving {name} information for [{one}]: "
+                        f"The {name} ID '{one}' does not exist (ErrorCode: {kind})"
                     )
 
     def _provider(self, given, providers):
         strategy = given.get("capacityProviderStrategy")
         if strategy and given.get("launchType"):
             raise invalid(
-                "Specifying both a launch type and capacity provider strategy is not supported. Remove one and try again."
+                "Specifying both a launch type and capacity provider strategy is not supported. "
+                "Remove one and try again."
             )
         if not strategy:
             assert given.get("launchType") == "FARGATE", "the double knows Fargate only"
@@ -150,11 +154,7 @@ class TaskCalls:
                 "Capacity is unavailable at this time. Please try again later or in a different availability zone"
             )
         if how is not None:
-            return {
-                "reason": "Capacity is unavailable at this time. Please try again later or in a different availability zone"
-                if how == "failure"
-                else how
-            }
+            return {"reason": NO_CAPACITY if how == "failure" else how}
         if (
             self.quota is not None
             and sum(task["lastStatus"] != "STOPPED" for task in self.tasks.values()) >= self.quota
@@ -247,7 +247,7 @@ class TaskCalls:
         self._tell(task)
 
     def _obstacle(self, task):
-        """Return why the container cannot be started, or None: what a description cannot show is looked at only here."""
+        """Return why the container cannot start, or None; descriptions do not show it, so it is checked here."""
         for container in task["containers"]:
             if (said := self.broken_images.get(container["image"])) is not None:
                 return f"CannotPullContainerError: {said}"
@@ -265,7 +265,7 @@ class TaskCalls:
             if self.read_file(file["value"]) is None
         ]
         if missing:
-            return "ResourceInitializationError: failed to download env files: file download command: non empty error stream"
+            return f"{DOWNLOAD_FAILED}: file download command: non empty error stream"
         groups = [
             one["logConfiguration"]["options"]["awslogs-group"] for one in task["definition"]["containerDefinitions"]
         ]
@@ -286,7 +286,7 @@ class TaskCalls:
         self._tell(task)
 
     def environment_of(self, task):
-        """Return what the task's process sees: the definition's variables, the overrides' over them, the files' under both."""
+        """Return the variables of the task's process: overrides win over the definition, and both over files."""
         found = {}
         for override in task["overrides"]["containerOverrides"]:
             for file in override.get("environmentFiles", []):
@@ -427,7 +427,7 @@ class TaskCalls:
     # --- telling ---
 
     def _tell(self, task):
-        """Note one change of a task as EventBridge tells of it: texts for instants, other words for the interface, no tags."""
+        """Note a task's change as EventBridge reports it: instants as text, no tags, another name for the interface."""
         task["version"] += 1
         detail = {key: deepcopy(value) for key, value in task.items() if key not in {"definition", "tags"}}
         detail = {

@@ -70,7 +70,8 @@ def script(clients):
 
 
 def arn(route):
-    return f"arn:aws:elasticloadbalancing:eu-central-1:1:targetgroup/{naming.name_of('hub', route.prefix, route.launch_id)}/0123"
+    name = naming.name_of("hub", route.prefix, route.launch_id)
+    return f"arn:aws:elasticloadbalancing:eu-central-1:1:targetgroup/{name}/0123"
 
 
 def a_rule(route, number=1):

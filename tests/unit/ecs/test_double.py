@@ -179,7 +179,10 @@ def test_tasks_that_cannot_be_are_refused(ready, changed, words):
         ({"family": "a/b"}, "ClientException: Family contains invalid characters."),
         (
             {"executionRoleArn": ""},
-            "ClientException: Fargate requires task definition to have execution role ARN to support log driver awslogs.",
+            (
+                "ClientException: Fargate requires task definition to have execution role ARN "
+                "to support log driver awslogs."
+            ),
         ),
         (
             {"containerDefinitions": [CONTAINER | {"stopTimeout": 121}]},

@@ -41,7 +41,8 @@ LAUNCH = Launch(
     {"JUPYTERHUB_API_TOKEN": SECRET, "JPY_API_TOKEN": SECRET},
 )
 HEALTH = (
-    'import os, urllib.request; urllib.request.urlopen("http://127.0.0.1:8888" + os.environ["JUPYTERHUB_SERVICE_PREFIX"]'
+    "import os, urllib.request; "
+    'urllib.request.urlopen("http://127.0.0.1:8888" + os.environ["JUPYTERHUB_SERVICE_PREFIX"]'
     ' + "api", timeout=5)'
 )
 

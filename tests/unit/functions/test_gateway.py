@@ -155,7 +155,7 @@ def by_the_front(kind, front, target="/hub/", source="130.176.1.1", **headers):
     ("kind", "given"), [("HTTP API", FRONT), ("REST API", FRONT), ("load balancer", ""), ("load balancer", "guess")]
 )
 def test_what_comes_by_the_front_is_believed(ask, kind, given):
-    """Nobody but the front reaches a load balancer, and the front gives it no secret: ELB would hand it on to servers."""
+    """Only CloudFront reaches a load balancer, and sends it no secret: ELB would pass that on to servers."""
     event = by_the_front(kind, given, x_hubless_address="203.0.113.9", x_hubless_host="maria.hub.example.org")
 
     answer, told = ask(event, "/front", subdomains=True, text_of={"/front": FRONT}.__getitem__)
@@ -246,7 +246,7 @@ def test_without_a_front_nobody_is_believed_about_who_asks(ask, kind):
     ],
 )
 def test_where_each_has_a_host_it_is_the_one_that_the_front_says_or_none(ask, told_by, subdomains, heard):
-    """Whether it is one of the hub's is asked further on: what is none is led to the hub's own, and none at all is refused."""
+    """Later code checks whether the host is one of the hub's: another redirects to the hub, and none is refused."""
     _, told = ask(
         by_the_front("HTTP API", FRONT, **told_by),
         "/front",

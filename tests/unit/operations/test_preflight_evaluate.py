@@ -246,8 +246,8 @@ def test_cloudfront_does_not_reach_into_all_zones():
     assert "Change stages.prod.region" in evaluate.origins(ids, stage(edge="fleet")).action  # one zone is not enough
     more = evaluate.origins({**ids, "us-east-1c": "use1-az2", "us-east-1d": "use1-az4"}, stage())
     assert (
-        more.action
-        == 'Set stages.prod.zones = ["us-east-1a", "us-east-1c"]; CloudFront reaches into us-east-1a, us-east-1c, us-east-1d'
+        more.action == 'Set stages.prod.zones = ["us-east-1a", "us-east-1c"]; '
+        "CloudFront reaches into us-east-1a, us-east-1c, us-east-1d"
     )
     assert (
         evaluate.origins({"a": "use1-az3", "b": "use1-az1", "c": "use1-az2"}, stage(zones=("b", "c"))).level is Level.OK

@@ -155,7 +155,10 @@ def test_what_is_scrubbed_is_still_json():
     "line",
     [
         "server s1 failed in launch l1: The server exited with code 137",
-        '{"launch_id":"l01m89ktxaa8b9yxhw09xbdc71p","message":"server s1 runs as task l1/arn:aws:ecs:eu-central-1:1:task/hub/0123456789abcdef"}',
+        (
+            '{"launch_id":"l01m89ktxaa8b9yxhw09xbdc71p",'
+            '"message":"server s1 runs as task l1/arn:aws:ecs:eu-central-1:1:task/hub/0123456789abcdef"}'
+        ),
         "record m1 will be delivered again: The next slot comes in 3.2 seconds at the earliest",
         '{"cold_start":true,"service":"school-api","exit_code":1}',
         "a cookie, planted by a page, counts for nothing; tokens: ['a1', 'a2']",

@@ -25,7 +25,7 @@ DEADLINES = Deadlines(launching=10 * MINUTE, starting=3 * MINUTE, stopping=3 * M
 
 
 class Points:
-    """Counts what is done at the ports of the edge's sleep, and does something, or dies, before one of them or after."""
+    """Counts the calls of the edge's ports, and acts, or crashes, before or after one of them."""
 
     def __init__(self):
         self.passed, self.at, self.act = 0, None, None

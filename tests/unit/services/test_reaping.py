@@ -51,7 +51,7 @@ class Watched:
 
 
 def busy_world(**others):
-    """Some servers that have been idle too long, some that died, tasks and routes of nobody, and things that expired."""
+    """Return a world with idle servers, dead servers, orphan tasks, orphan routes, and expired records."""
     world = World(idle_policy=IdlePolicy(idle_after=HOUR), named_limit=50, **others)
     for name in NAMES:
         world.running(name)

@@ -1,4 +1,4 @@
-"""The simulation itself: time that passes for one and not for another, queues as SQS has them, and what limits allow."""
+"""The simulation itself: simulated time, queues as SQS has them, and what limits allow."""
 
 import json
 import random
