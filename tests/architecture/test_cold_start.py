@@ -101,4 +101,4 @@ def test_a_function_whose_environment_is_wrong_says_what_is_missing():
     )
 
     assert told.returncode == 1
-    assert "HUBLESS_TABLE is missing: it must be a text" in told.stderr
+    assert "HUBLESS_TABLE is missing: it must be a non-empty string" in told.stderr
