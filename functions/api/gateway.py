@@ -73,7 +73,7 @@ def _refusal(hub: CloudHub, event: Mapping[str, Any]) -> JSONResponse | None:
     try:
         right = hub.front_secrets
     except StoreUnavailableError as away:
-        logger.warning("who comes by the front cannot be told: %s", away)
+        logger.warning("front secret unavailable, request refused: %s", away)
         return JSONResponse({"status": 503, "message": "The hub cannot answer just now. Try again in a moment."}, 503)
     if lambda_events.is_of_balancer(event):
         return (

@@ -34,28 +34,28 @@ class DesiredEdgeState:
 INITIAL_STATE = DesiredEdgeState(EdgePower.RUNNING, datetime(1970, 1, 1, tzinfo=UTC))  # before the first write
 
 
-def when_needed(wish: DesiredEdgeState, now: datetime, *, lives: bool) -> DesiredEdgeState | None:
+def when_needed(desired: DesiredEdgeState, now: datetime, *, lives: bool) -> DesiredEdgeState | None:
     """Return the state to write before the machine is started; None when it runs, or was asked to start just now."""
-    if wish.power is EdgePower.STOPPED:
+    if desired.power is EdgePower.STOPPED:
         return DesiredEdgeState(EdgePower.RUNNING, now)
-    was_just_called = wish.power is EdgePower.RUNNING and now - wish.since < RETRY_START_AFTER
+    was_just_called = desired.power is EdgePower.RUNNING and now - desired.since < RETRY_START_AFTER
     return None if lives or was_just_called else DesiredEdgeState(EdgePower.RUNNING, now)
 
 
-def when_kept(wish: DesiredEdgeState, now: datetime) -> DesiredEdgeState | None:
+def when_kept(desired: DesiredEdgeState, now: datetime) -> DesiredEdgeState | None:
     """Return the state to write when the edge runs and is needed; None when the record says so already."""
-    return DesiredEdgeState(EdgePower.RUNNING, now) if wish.power is EdgePower.IDLE else None
+    return DesiredEdgeState(EdgePower.RUNNING, now) if desired.power is EdgePower.IDLE else None
 
 
-def when_unneeded(wish: DesiredEdgeState, now: datetime, idle_timeout: timedelta) -> DesiredEdgeState | None:
+def when_unneeded(desired: DesiredEdgeState, now: datetime, idle_timeout: timedelta) -> DesiredEdgeState | None:
     """Return the state to write when nothing needs the edge; None while nothing changes."""
-    if wish.power is EdgePower.RUNNING:
+    if desired.power is EdgePower.RUNNING:
         return DesiredEdgeState(EdgePower.IDLE, now)
-    if wish.power is EdgePower.IDLE and now - wish.since >= idle_timeout:
+    if desired.power is EdgePower.IDLE and now - desired.since >= idle_timeout:
         return DesiredEdgeState(EdgePower.STOPPED, now)
     return None
 
 
-def should_stop(wish: DesiredEdgeState, now: datetime, *, lives: bool) -> bool:
+def should_stop(desired: DesiredEdgeState, now: datetime, *, lives: bool) -> bool:
     """Say whether to stop the machine (again): the function that decided it may have crashed, or EC2 refused."""
-    return wish.power is EdgePower.STOPPED and (lives or now - wish.since < RETRY_STOP_FOR)
+    return desired.power is EdgePower.STOPPED and (lives or now - desired.since < RETRY_STOP_FOR)

@@ -54,44 +54,44 @@ class EdgeAutosuspend:
         """Keep the edge running if *is_needed*; otherwise stop it after the idle timeout."""
         if not self.machine.can_stop:
             return
-        wish, lives, now = self.desired_edge_state.read(), self.routing.has_edge(), self.clock.now()
+        desired, lives, now = self.desired_edge_state.read(), self.routing.has_edge(), self.clock.now()
         if is_needed:
-            self._keep(wish, lives=lives)
+            self._keep(desired, lives=lives)
             return
         # A repeated stop writes the same record again: the write fails if a caller has needed the edge since it was
         # read.
-        is_repeated = edges.should_stop(wish, now, lives=lives)
-        other = wish if is_repeated else edges.when_unneeded(wish, now, self.idle_timeout)
-        if other and self._wish(wish, other):
-            self._let_sleep(other)
+        is_repeated = edges.should_stop(desired, now, lives=lives)
+        other = desired if is_repeated else edges.when_unneeded(desired, now, self.idle_timeout)
+        if other and self._write(desired, other):
+            self._stop_if_idle(other)
 
     def _call(self) -> None:
-        wish = self.desired_edge_state.read()
-        if edges.when_needed(wish, self.clock.now(), lives=False) is None:
+        desired = self.desired_edge_state.read()
+        if edges.when_needed(desired, self.clock.now(), lives=False) is None:
             return  # another caller has just started it
-        self._start_where_needed(wish, lives=self.routing.has_edge())
+        self._start_where_needed(desired, lives=self.routing.has_edge())
 
-    def _keep(self, wish: DesiredEdgeState, *, lives: bool) -> None:
-        if lives and (kept := edges.when_kept(wish, self.clock.now())):
-            self._wish(wish, kept)
+    def _keep(self, desired: DesiredEdgeState, *, lives: bool) -> None:
+        if lives and (kept := edges.when_kept(desired, self.clock.now())):
+            self._write(desired, kept)
             return
-        self._start_where_needed(wish, lives=lives)
+        self._start_where_needed(desired, lives=lives)
 
-    def _start_where_needed(self, wish: DesiredEdgeState, *, lives: bool) -> None:
+    def _start_where_needed(self, desired: DesiredEdgeState, *, lives: bool) -> None:
         """Start the machine if it should run and no other caller starts it at this moment."""
-        needed = edges.when_needed(wish, self.clock.now(), lives=lives)
-        if needed is not None and self._wish(wish, needed):
+        needed = edges.when_needed(desired, self.clock.now(), lives=lives)
+        if needed is not None and self._write(desired, needed):
             self._start()
 
-    def _let_sleep(self, wish: DesiredEdgeState) -> None:
-        if wish.power is not EdgePower.STOPPED:
+    def _stop_if_idle(self, desired: DesiredEdgeState) -> None:
+        if desired.power is not EdgePower.STOPPED:
             return
         if self.servers.count(ACTIVE):
             self._call()  # a server was requested meanwhile, and its caller may have seen a running edge
             return
         self._stop()
 
-    def _wish(self, before: DesiredEdgeState, after: DesiredEdgeState) -> bool:
+    def _write(self, before: DesiredEdgeState, after: DesiredEdgeState) -> bool:
         """Write the desired state and say whether this caller was first."""
         try:
             self.desired_edge_state.write(before, after)

@@ -1,1 +1,1 @@
-"""What each port promises, asked of every adapter."""
+"""The promises of each port, tested with every adapter."""

@@ -1,4 +1,4 @@
-"""A load balancer as the edge: what the table says is what ELB holds, whoever dies when, and however many come at once.
+"""A load balancer as the edge: ELB's rules equal the table, also after crashes and with concurrent callers.
 
 On moto. It finds every target healthy and counts no limits; what ELB says then is scripted in tests/unit/alb.
 """
@@ -56,7 +56,7 @@ def test_a_route_is_a_rule_and_a_group_with_one_address(hub):
     assert list(hub.balancer.routes_of([arn])) == [(A.prefix, A.launch_id)]
 
 
-def test_where_each_has_a_host_a_rule_holds_at_its_owners_alone(in_moto):
+def test_with_subdomains_a_rule_matches_the_owners_host_only(in_moto):
     below = alb(domain="hub.example.org")
     for route in (A, replace(A, address="10.0.0.9:8888", launch_id="l9"), replace(LAB, prefix="/services/x/")):
         sequence = below.routes.put(route)
@@ -70,7 +70,7 @@ def test_where_each_has_a_host_a_rule_holds_at_its_owners_alone(in_moto):
     below.close()
 
 
-def test_a_named_servers_rule_is_asked_before_the_default_ones(hub):
+def test_a_named_servers_rule_comes_before_the_default_servers(hub):
     for route in (
         A,
         LAB,
@@ -84,7 +84,7 @@ def test_a_named_servers_rule_is_asked_before_the_default_ones(hub):
     assert {*paths[2:]} == {"/user/alice/*", "/user/bob/*", "/services/x/*"}
 
 
-def test_nothing_is_left_of_a_route_that_is_removed(hub):
+def test_a_removed_route_leaves_nothing(hub):
     hub.routes.put(A)
     hub.routes.put(LAB)
     hub.routes.remove(A.prefix, "l1")
@@ -92,7 +92,7 @@ def test_nothing_is_left_of_a_route_that_is_removed(hub):
     assert len(groups(hub)) == 1
 
 
-def test_a_new_launch_takes_the_prefix_and_its_predecessors_removal_takes_nothing(hub):
+def test_the_old_launchs_removal_keeps_the_new_launchs_rule(hub):
     hub.routes.put(A)
     hub.routes.put(replace(A, address="10.0.0.9:8888", launch_id="l9"))
     assert contents(hub.balancer) == [("/user/alice/*", ["10.0.0.9:8888"])]
@@ -101,14 +101,14 @@ def test_a_new_launch_takes_the_prefix_and_its_predecessors_removal_takes_nothin
     assert len(groups(hub)) == 1
 
 
-def test_another_address_of_the_same_launch_takes_the_place_of_the_first(hub):
+def test_a_new_address_of_a_launch_replaces_the_old_one(hub):
     hub.routes.put(A)
     hub.routes.put(replace(A, address="10.0.0.9:8888"))
     assert contents(hub.balancer) == [("/user/alice/*", ["10.0.0.9:8888"])]
 
 
 @pytest.mark.parametrize("name", ["zoë", "ann smith", "50%", "a*b", "q?", 'x"y', "学生"])
-def test_any_name_is_led(hub, name):
+def test_any_name_is_routed(hub, name):
     route = replace(A, prefix=f"/user/{name}/")
     hub.routes.put(route)
     assert hub.routes.is_applied(1, NOW)
@@ -116,7 +116,7 @@ def test_any_name_is_led(hub, name):
     assert contents(hub.balancer) == []
 
 
-def test_a_service_under_a_hosts_name_is_in_the_table_only(hub):
+def test_a_service_with_a_host_name_is_in_the_table_only(hub):
     hub.routes.put(replace(A, address="grader.example.org:443"))
     assert contents(hub.balancer) == []
     assert not hub.routes.is_applied(1, NOW)
@@ -148,7 +148,7 @@ def test_two_hubs_on_one_balancer_do_not_see_each_other(hub):
     assert [route.launch_id for route in other.all()] == ["l2"]
 
 
-def test_a_server_comes_up_and_goes_and_a_lost_one_is_swept_away(in_moto):
+def test_servers_start_and_stop_and_the_sweep_removes_lost_ones(in_moto):
     """The services as they are, over a load balancer."""
     balancer = a_balancer()
     world = World(around=lambda port: AlbRouteStore(port, balancer) if isinstance(port, SqliteRouteStore) else port)
@@ -171,7 +171,7 @@ def test_a_server_comes_up_and_goes_and_a_lost_one_is_swept_away(in_moto):
     assert balancer.target_groups() == {}
 
 
-def test_the_sweep_puts_a_rule_back_that_somebody_deleted(in_moto):
+def test_the_sweep_restores_a_deleted_rule(in_moto):
     balancer = a_balancer()
     world = World(around=lambda port: AlbRouteStore(port, balancer) if isinstance(port, SqliteRouteStore) else port)
     server = world.running()
@@ -266,7 +266,7 @@ def drop_stale(hub, listed, live):
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_after_a_death_at_any_call_a_repeat_ends_where_it_would_have(in_moto, case):
+def test_a_retry_after_a_crash_at_any_call_has_the_same_result(in_moto, case):
     _, act, expected = CASES[case]
     for hub in deaths(case):
         act(hub)
@@ -278,7 +278,7 @@ def test_after_a_death_at_any_call_a_repeat_ends_where_it_would_have(in_moto, ca
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_after_a_death_at_any_call_the_sweep_leaves_what_is_alive(in_moto, case):
+def test_the_sweep_after_a_crash_at_any_call_keeps_live_routes(in_moto, case):
     for hub in deaths(case):
         drop_stale(hub, list(hub.routes.all()), set())  # the launch came to nothing
         assert contents(hub.balancer) == []
@@ -286,7 +286,7 @@ def test_after_a_death_at_any_call_the_sweep_leaves_what_is_alive(in_moto, case)
         assert list(hub.routes.all()) == []
 
 
-def test_an_orphan_is_listed_with_its_launch_and_what_is_alive_is_not_dropped(hub):
+def test_an_orphan_rule_is_listed_and_live_rules_stay(hub):
     hub.routes.put(A)
     hub.routes.put(LAB)
     hub.table.remove(LAB.prefix, "l2")  # and then came a crash
@@ -297,7 +297,7 @@ def test_an_orphan_is_listed_with_its_launch_and_what_is_alive_is_not_dropped(hu
 
 
 @pytest.mark.parametrize("what", ["its rule", "its rule and its group", "what a late one put in its place"])
-def test_what_the_balancer_holds_no_more_is_listed_without_its_address_until_it_is_put_again(hub, what):
+def test_a_route_without_a_rule_is_listed_without_address(hub, what):
     hub.routes.put(A)
     hub.routes.put(LAB)
     elb, rules = clients().elbv2, {}
@@ -323,14 +323,14 @@ def test_what_the_balancer_holds_no_more_is_listed_without_its_address_until_it_
     assert drop_stale(hub, list(hub.routes.all()), {"l2"}) == 1
 
 
-def test_what_is_listed_without_its_address_is_dropped_with_its_launch(hub):
+def test_a_route_without_address_is_removed_with_its_launch(hub):
     hub.routes.put(A)
     hub.balancer.remove(A.prefix, "l1")
     assert drop_stale(hub, list(hub.routes.all()), set()) == 1
     assert list(hub.routes.all()) == []
 
 
-def test_a_service_whose_rule_is_gone_is_led_again_by_the_sweep_and_one_under_a_name_is_let_be(hub):
+def test_the_sweep_restores_a_services_rule_except_for_host_names(hub):
     routing = Routing(hub.routes, StoppedClock(NOW))
     services = [Service("grader", url="http://10.0.0.3:80"), Service("named", url="http://grader.example.org:80")]
     routing.sync_services(services)
@@ -343,13 +343,13 @@ def test_a_service_whose_rule_is_gone_is_led_again_by_the_sweep_and_one_under_a_
     assert calls.made == ["DescribeTargetGroups", "DescribeRules"]
 
 
-def test_of_eight_who_put_at_once_there_is_one_rule(hub):
+def test_eight_concurrent_puts_make_one_rule(hub):
     assert concurrently(lambda _: hub.routes.put(A)) == [1] * MANY
     assert contents(hub.balancer) == [AT_A]
     assert len(groups(hub)) == 1
 
 
-def test_who_looks_again_asks_twice(hub):
+def test_a_repeated_put_costs_two_requests(hub):
     hub.routes.put(A)
     with Calls() as calls:
         sequence = hub.routes.put(A)
@@ -357,14 +357,14 @@ def test_who_looks_again_asks_twice(hub):
     assert calls.made == ["DescribeRules", "DescribeTargetHealth"]
 
 
-def test_names_fit_into_what_elb_takes(hub):
+def test_names_fit_elbs_limits(hub):
     hub.routes.put(replace(A, prefix="/user/" + "x" * 100 + "/"))
     for name in groups(hub):
         assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]{0,30}[A-Za-z0-9]", name)
         assert name.startswith(naming.family_of(hub.balancer.config.hub))
 
 
-def test_of_a_hub_that_is_taken_away_no_rule_and_no_group_is_left_and_another_hubs_stay(in_moto, tmp_path):
+def test_removing_a_hub_removes_its_rules_and_groups_only(in_moto, tmp_path):
     mine, other = (alb(tmp_path / f"{number}.sqlite") for number in (1, 2))
     for hub in (mine, other):
         for route in (A, LAB):

@@ -74,13 +74,13 @@ def test_put_for_a_new_launch_clears_what_the_old_one_left(stores, launched):
     assert_other_untouched(stores)
 
 
-def test_eight_who_put_the_same_launch_write_it_once(stores):
+def test_eight_concurrent_puts_of_one_launch_store_it_once(stores):
     assert concurrently(lambda _: stores.clients.put(a_client(), OWN)) == [None] * MANY
     assert stores.clients.get("c1") == a_client()
     assert stores.tokens.find(OWN.sha256) == OWN
 
 
-def test_a_put_that_fails_leaves_the_old_launch_whole(stores, launched):
+def test_a_failed_put_leaves_the_old_launch_unchanged(stores, launched):
     stores.tokens.create(a_token("clash"))
     at_launch(stores, launch_id="l2")
     with pytest.raises(Exception):  # noqa: B017 what, the port does not say
@@ -89,7 +89,7 @@ def test_a_put_that_fails_leaves_the_old_launch_whole(stores, launched):
     assert there(stores, "own", "issued") == [True, True]
 
 
-def test_delete_takes_the_client_its_tokens_and_codes(stores, launched):
+def test_delete_removes_the_client_its_tokens_and_codes(stores, launched):
     stores.clients.delete("c1", "l1")
     assert stores.clients.get("c1") is None
     assert there(stores, "own", "issued") == [False, False]
@@ -111,7 +111,7 @@ def test_delete_leaves_tokens_that_belong_to_no_client(stores, launched):
     assert there(stores, "plain") == [True]
 
 
-def test_the_old_launchs_delete_at_once_with_the_new_ones_put_leaves_the_new_one(stores):
+def test_a_concurrent_delete_of_the_old_launch_keeps_the_new_one(stores):
     for turn in range(10):
         server = f"server{turn}"
         old, new = a_client(f"k{turn}", server_id=server), a_client(f"k{turn}", server_id=server, launch_id="l2")
@@ -137,7 +137,7 @@ def test_a_code_comes_back_as_it_was_written_expired_or_not(stores):
     assert stores.clients.take_code(code.sha256) is None
 
 
-def test_of_eight_who_take_a_code_one_gets_it(stores):
+def test_of_eight_concurrent_uses_of_a_code_one_succeeds(stores):
     for turn in range(5):
         code = a_code(f"code{turn}")
         stores.clients.add_code(code)
@@ -145,7 +145,7 @@ def test_of_eight_who_take_a_code_one_gets_it(stores):
         assert (outcomes.count(code), outcomes.count(None)) == (1, MANY - 1)
 
 
-def test_up_to_a_limit_of_expired_codes_goes(stores):
+def test_expired_codes_are_removed_up_to_a_limit(stores):
     for number in range(3):
         stores.clients.add_code(a_code(f"old{number}", expires_at=NOW))
     stores.clients.add_code(a_code("new", expires_at=NOW + timedelta(microseconds=1)))
@@ -160,7 +160,7 @@ def test_a_client_is_removed_also_after_its_server(stores, launched):
 
 
 @pytest.mark.parametrize("state", [State.STOPPING, State.STOPPED, State.FAILED])
-def test_a_launch_that_is_over_or_on_its_way_out_is_given_nothing(stores, state):
+def test_a_finished_or_stopping_launch_gets_no_client(stores, state):
     at_launch(stores, state=state)
     with pytest.raises(StoreConflictError):
         stores.clients.put(a_client(), OWN)
@@ -168,7 +168,7 @@ def test_a_launch_that_is_over_or_on_its_way_out_is_given_nothing(stores, state)
     assert there(stores, "own") == [False]
 
 
-def test_a_launch_that_another_has_followed_is_given_nothing(stores, launched):
+def test_a_replaced_launch_gets_no_client(stores, launched):
     at_launch(stores, launch_id="l2")
     stores.clients.put(a_client(launch_id="l2"), a_token("own of l2", server_id="s-alice-"))
     with pytest.raises(StoreConflictError):
@@ -176,7 +176,7 @@ def test_a_launch_that_another_has_followed_is_given_nothing(stores, launched):
     assert stores.clients.get("c1").launch_id == "l2"
 
 
-def test_a_server_that_is_gone_is_given_nothing(stores):
+def test_a_missing_server_gets_no_client(stores):
     with pytest.raises(StoreConflictError):
         stores.clients.put(a_client(server_id="s9"), a_token("own", server_id="s9"))
 
@@ -188,7 +188,7 @@ def many(stores):
     return [f"many{number}" for number in range(60)]
 
 
-def test_a_client_to_which_much_was_issued_goes_whole(stores, launched):
+def test_a_client_with_many_tokens_is_removed_completely(stores, launched):
     issued = many(stores)
     stores.clients.delete("c1", "l1")
     assert stores.clients.get("c1") is None
@@ -196,7 +196,7 @@ def test_a_client_to_which_much_was_issued_goes_whole(stores, launched):
     assert_other_untouched(stores)
 
 
-def test_a_new_launch_clears_whatever_the_old_one_left(stores, launched):
+def test_a_new_launch_removes_everything_of_the_old_one(stores, launched):
     issued = many(stores)
     at_launch(stores, launch_id="l2")
     stores.clients.put(a_client(launch_id="l2"), a_token("own of l2", server_id="s-alice-"))
@@ -206,7 +206,7 @@ def test_a_new_launch_clears_whatever_the_old_one_left(stores, launched):
     assert_other_untouched(stores)
 
 
-def test_a_new_launch_that_fails_leaves_also_a_large_old_one_whole(stores, launched):
+def test_a_failed_new_launch_leaves_a_large_old_one_unchanged(stores, launched):
     issued = many(stores)
     stores.tokens.create(a_token("clash"))
     at_launch(stores, launch_id="l2")

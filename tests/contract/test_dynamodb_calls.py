@@ -1,4 +1,4 @@
-"""What each operation costs on DynamoDB: the real calls are counted, and docs/dynamodb.md is held to the count."""
+"""The cost of each operation on DynamoDB: the tests count real calls and compare them with docs/dynamodb.md."""
 
 import inspect
 import re
@@ -70,7 +70,7 @@ USAGE = Usage("l1", READY.id, ALICE.id, "small", NOW, LATER, "stopped")
 
 @pytest.fixture(scope="module")
 def hub(in_moto):
-    """A hub at work: two users in a group, three servers, and what these hold."""
+    """A hub with two users in a group, three servers, and their credentials and shares."""
     made = in_new_table(in_moto)
     made.users.create([ALICE, BOB])
     made.groups.create(Group("g1", "staff", ("alice", "bob")))
@@ -300,7 +300,7 @@ def test_an_authenticated_request_costs_two_round_trips(stores, proof):
     assert counted(stores, ask).cost == (2, 0)
 
 
-def test_what_is_shared_costs_one_more_and_through_a_group_two(stores):
+def test_a_shared_scope_costs_one_read_more_and_by_a_group_two(stores):
     def ask(s):
         return s.tokens.find_with_user(a_token("bobs", "bob").sha256)
 
@@ -320,7 +320,7 @@ def test_activity_of_a_server_and_its_owner_is_one_write_of_one_item(stores):
     assert stores.users.get(ALICE.id).last_activity_at == LATER
 
 
-def test_activity_that_an_edge_saw_is_one_write_a_server_and_no_read(stores):
+def test_an_edges_activity_costs_one_write_per_server_and_no_read(stores):
     activity = Activity(stores.servers, stores.users, queue=None, clock=None)
     seen = {ServerKey(server.id, ALICE.id): LATER for server in (READY, WAITING, IDLE)}
     found = counted(stores, lambda _: activity.report_seen(seen))
@@ -328,7 +328,7 @@ def test_activity_that_an_edge_saw_is_one_write_a_server_and_no_read(stores):
     assert [stores.servers.get(server.server_id).last_activity_at for server in seen] == [LATER] * 3
 
 
-def test_an_edge_at_rest_is_a_query_a_poll_and_a_write_a_heartbeat(stores, tmp_path):
+def test_an_idle_edge_costs_a_query_per_poll_and_a_write_per_heartbeat(stores, tmp_path):
     agent = an_agent(stores.routes, tmp_path)
     agent._poll_table()  # loads
     found = counted(stores, lambda _: [agent._poll_table() for _ in range(5)])
@@ -338,7 +338,7 @@ def test_an_edge_at_rest_is_a_query_a_poll_and_a_write_a_heartbeat(stores, tmp_p
     assert found.calls == {"Query": 5, "PutItem": 1}
 
 
-def test_a_spawn_is_at_most_six_writes(stores):
+def test_a_spawn_costs_at_most_six_writes(stores):
     stores.servers.delete(IDLE)
     stores.servers.create(IDLE)
 

@@ -1,4 +1,4 @@
-"""What queue positions cost on DynamoDB, and that one of many renews the digest, also when another dies at it."""
+"""The cost of positions in a long queue on DynamoDB; one of many callers rewrites the digest, also after a crash."""
 
 from collections import Counter
 from datetime import timedelta
@@ -37,7 +37,7 @@ def queue(in_moto):
 
 
 class Calls:
-    """Counts what DynamoDB is asked, and fails the calls that a test names."""
+    """Counts DynamoDB's calls, and fails those that a test names."""
 
     def __init__(self, database):
         self._events, self._seen, self.failing = database.client.meta.events, [], lambda name, number: False
@@ -59,7 +59,7 @@ class Calls:
         return Counter(seen)
 
 
-def test_a_digest_is_written_once_and_then_most_questions_ask_nothing(queue):
+def test_a_digest_is_written_once_and_then_cached(queue):
     with Calls(queue) as calls:
         store = DynamoServerStore(queue)
         assert store.queue_position(waiting(500), NOW) == 500
@@ -84,7 +84,7 @@ def test_a_digest_is_a_few_kilobytes(queue):
     assert len(item["marks"]["S"]) < 4096
 
 
-def test_it_is_written_anew_after_five_seconds_by_one_of_many(queue):
+def test_one_of_many_rewrites_the_digest_after_five_seconds(queue):
     stores = [DynamoServerStore(queue) for _ in range(MANY)]
     for store in stores:
         store.queue_position(waiting(500), NOW)
@@ -94,13 +94,13 @@ def test_it_is_written_anew_after_five_seconds_by_one_of_many(queue):
         told = concurrently(lambda n: stores[n].queue_position(waiting(500), NOW + SIX))
         asked = calls.take()
 
-    assert set(told) <= {450, 500}  # some are told what was known before
+    assert set(told) <= {450, 500}  # some get a position of the old digest
     assert 450 in told
     assert asked["Query"] == 1
     assert asked["UpdateItem"] <= MANY + 1
 
 
-def test_of_many_who_find_no_digest_one_writes_it_and_the_others_are_told_that_many_are_ahead(queue):
+def test_without_a_digest_one_caller_writes_it_and_others_get_101(queue):
     with Calls(queue) as calls:
         told = concurrently(lambda n: DynamoServerStore(queue).queue_position(waiting(500), NOW))
         asked = calls.take()
@@ -110,7 +110,7 @@ def test_of_many_who_find_no_digest_one_writes_it_and_the_others_are_told_that_m
     assert asked["Query"] == MANY + 1
 
 
-def test_who_dies_while_writing_it_is_followed_by_another_and_the_old_one_serves_meanwhile(queue):
+def test_after_a_crash_another_caller_writes_the_digest(queue):
     store, other = DynamoServerStore(queue), DynamoServerStore(queue)
     store.queue_position(waiting(500), NOW)
     other.queue_position(waiting(500), NOW)
@@ -125,7 +125,7 @@ def test_who_dies_while_writing_it_is_followed_by_another_and_the_old_one_serves
     assert other.queue_position(waiting(500), NOW + SIX * 2) == 450
 
 
-def test_an_old_digest_is_not_believed(queue):
+def test_an_old_digest_is_not_used(queue):
     DynamoServerStore(queue).queue_position(waiting(500), NOW)
     queue.delete_many(keys.in_state("requested", came_at(number), f"s{number}") for number in range(20, LONG))
     store = DynamoServerStore(queue)
@@ -135,7 +135,7 @@ def test_an_old_digest_is_not_believed(queue):
         assert calls.take() == {"Query": 1}
 
 
-def test_one_whose_writing_took_too_long_does_not_overwrite_a_newer_digest(queue):
+def test_a_slow_writer_does_not_overwrite_a_newer_digest(queue):
     slow, fast = DynamoServerStore(queue), DynamoServerStore(queue)
 
     def overtaken(name, number):

@@ -1,4 +1,4 @@
-"""The machine of an edge that sleeps, and what is wanted of it: the same promises in each adapter."""
+"""The edge's machine and its desired state: the same promises in each adapter."""
 
 from datetime import timedelta
 from types import SimpleNamespace
@@ -51,7 +51,7 @@ def place(request):
 # --- the machine ---
 
 
-def test_a_machine_goes_down_and_comes_up_and_says_whether_it_had_to(place):
+def test_a_machine_starts_and_stops_and_says_whether_it_did(place):
     machine, arrive = place
     assert machine.can_stop
     assert machine.start() is False
@@ -63,7 +63,7 @@ def test_a_machine_goes_down_and_comes_up_and_says_whether_it_had_to(place):
     assert [machine.start(), machine.stop()] == [False, True]
 
 
-def test_what_is_on_its_way_is_asked_to_turn_round_later(place):
+def test_a_starting_or_stopping_machine_is_retried_later(place):
     machine, arrive = place
     machine.stop()
     with pytest.raises(RetryLaterError):
@@ -85,7 +85,7 @@ def test_what_is_on_its_way_is_asked_to_turn_round_later(place):
         "ServiceUnavailable",
     ],
 )
-def test_what_ec2_refuses_for_now_is_asked_for_later(ec2, code):
+def test_a_temporary_refusal_of_ec2_is_retried_later(ec2, code):
     double, clients = ec2
     double.refuses = code
     for call in (Ec2Machine(INSTANCE, clients).start, Ec2Machine(INSTANCE, clients).stop):
@@ -94,7 +94,7 @@ def test_what_ec2_refuses_for_now_is_asked_for_later(ec2, code):
 
 
 @pytest.mark.parametrize("code", ["InsufficientInstanceCapacity", "InsufficientHostCapacity"])
-def test_an_ec2_without_room_is_told_of_with_what_to_do(ec2, code):
+def test_missing_capacity_is_reported_with_what_to_do(ec2, code):
     double, clients = ec2
     double.refuses = code
     with pytest.raises(EdgeCapacityError, match=f"no capacity for the instance {INSTANCE} .{code}.*another zone"):
@@ -109,21 +109,21 @@ def test_an_ec2_without_room_is_told_of_with_what_to_do(ec2, code):
         ("UnsupportedOperation", ""),
     ],
 )
-def test_what_ec2_refuses_for_good_is_told_with_what_to_do(ec2, code, remedy):
+def test_a_permanent_refusal_is_reported_with_what_to_do(ec2, code, remedy):
     double, clients = ec2
     double.refuses = code
     with pytest.raises(EdgeUnavailableError, match=rf"{code}.*{remedy}"):
         Ec2Machine(INSTANCE, clients).start()
 
 
-def test_an_instance_that_is_not_there_is_named(ec2):
+def test_a_missing_instance_is_named(ec2):
     double, clients = ec2
     double.refuses = None
     with pytest.raises(EdgeUnavailableError, match="i-0gone"):
         Ec2Machine("i-0gone", clients).start()
 
 
-def test_an_ec2_that_cannot_be_reached_is_asked_later():
+def test_an_unreachable_ec2_is_retried_later():
     machine = Ec2Machine(INSTANCE, SimpleNamespace(ec2=_Unreachable()))
     with pytest.raises(RetryLaterError, match="Cannot reach"):
         machine.stop()
@@ -136,19 +136,19 @@ class _Unreachable:
         raise EndpointConnectionError(endpoint_url="https://ec2")
 
 
-def test_an_edge_that_never_sleeps_does_nothing():
+def test_an_always_on_edge_does_nothing():
     never = AlwaysOnEdge()
     assert (never.can_stop, never.start(), never.stop()) == (False, False, False)
 
 
-# --- what is wanted ---
+# --- desired state ---
 
 
-def test_before_anybody_wished_anything_it_is_wanted_up(stores):
+def test_the_desired_state_is_running_at_first(stores):
     assert stores.desired_edge_state.read() == INITIAL_STATE
 
 
-def test_a_wish_is_the_one_that_was_written_last(stores):
+def test_the_desired_state_is_the_last_written_one(stores):
     for before, after in ((INITIAL_STATE, UP), (UP, ASLEEP), (ASLEEP, UP)):
         stores.desired_edge_state.write(before, after)
         assert stores.desired_edge_state.read() == after
@@ -164,7 +164,7 @@ def test_a_wish_is_the_one_that_was_written_last(stores):
         DesiredEdgeState(EdgePower.RUNNING, NOW + timedelta(microseconds=1)),
     ],
 )
-def test_who_wishes_after_another_changes_nothing(stores, there, before):
+def test_a_write_after_another_is_a_conflict(stores, there, before):
     if there != INITIAL_STATE:
         stores.desired_edge_state.write(INITIAL_STATE, there)
     if before == there:
@@ -174,7 +174,7 @@ def test_who_wishes_after_another_changes_nothing(stores, there, before):
     assert stores.desired_edge_state.read() == there
 
 
-def test_of_eight_who_wish_at_once_one_is_first(stores):
+def test_of_eight_concurrent_writes_one_succeeds(stores):
     def act(number):
         try:
             stores.desired_edge_state.write(

@@ -30,13 +30,13 @@ def test_a_member_named_twice_is_one(stores, alice):
     assert stores.groups.find("staff").users == ("alice",)
 
 
-def test_a_name_is_given_once(stores, staff):
+def test_a_name_is_unique(stores, staff):
     with pytest.raises(NameTakenError):
         stores.groups.create(Group("g2", "staff"))
     assert stores.groups.find("staff") == staff
 
 
-def test_of_eight_who_add_one_group_one_does(stores):
+def test_of_eight_concurrent_adds_of_one_group_one_succeeds(stores):
     outcomes = concurrently(lambda n: stores.groups.create(Group(f"g{n}", "staff")))
     assert outcomes.count(None) == 1
     assert sum(isinstance(o, NameTakenError) for o in outcomes) == MANY - 1
@@ -51,7 +51,7 @@ def test_a_missing_member_is_named_and_nothing_is_written(stores, alice):
     stores.groups.create(Group("g1", "staff"))
 
 
-def test_add_users_names_the_first_who_is_missing_and_writes_nothing(stores, staff):
+def test_add_users_names_the_first_missing_user_and_writes_nothing(stores, staff):
     stores.users.create([a_user("carol")])
     with pytest.raises(NotFoundError) as missing:
         stores.groups.add_users("g1", ["carol", "yves", "xaver"])
@@ -61,26 +61,26 @@ def test_add_users_names_the_first_who_is_missing_and_writes_nothing(stores, sta
     assert stores.groups.find("staff").users == ("alice", "bob", "carol")
 
 
-def test_eight_who_add_members_lose_none(stores, staff):
+def test_eight_concurrent_adds_of_members_lose_none(stores, staff):
     stores.users.create([a_user(f"m{n}") for n in range(MANY)])
     assert concurrently(lambda n: stores.groups.add_users("g1", [f"m{n}"])) == [None] * MANY
     assert len(stores.groups.find("staff").users) == 2 + MANY
 
 
-def test_remove_users_leaves_who_is_no_member(stores, staff):
+def test_remove_users_ignores_users_who_are_no_members(stores, staff):
     stores.users.create([a_user("carol")])
     stores.groups.remove_users("g1", ["bob", "carol", "nobody"])
     assert stores.groups.find("staff").users == ("alice",)
     assert stores.users.find("bob").groups == ()
 
 
-def test_properties_are_replaced_whole(stores, staff):
+def test_properties_are_replaced_completely(stores, staff):
     stores.groups.set_properties("g1", {"new": [1]})
     found = stores.groups.find("staff")
     assert (found.properties, found.users) == ({"new": [1]}, ("alice", "bob"))
 
 
-def test_deletion_ends_memberships_and_can_be_done_again(stores, staff, alice):
+def test_deletion_ends_memberships_and_is_idempotent(stores, staff, alice):
     stores.groups.delete("g1")
     stores.groups.delete("g1")
     assert stores.groups.find("staff") is None

@@ -1,4 +1,4 @@
-"""What is larger than any store's transaction keeps the same promises."""
+"""Operations that are larger than a store's transaction keep the same promises."""
 
 import pytest
 
@@ -38,12 +38,12 @@ def test_a_class_is_added_and_read_at_once(stores, crowd):
     assert stores.users.page(offset=100, limit=100) == (crowd[100:], MANY)
 
 
-def test_who_is_there_already_is_left_out_wherever_it_stands(stores, crowd):
+def test_existing_users_are_left_out(stores, crowd):
     again = [a_user(f"m{n}") if n % 3 else a_user(f"n{n:03}", id=f"u-again-{n}") for n in range(MANY)]
     assert stores.users.create(again) == [user for n, user in enumerate(again) if n % 3]
 
 
-def test_a_large_group_is_made_grows_shrinks_and_goes(stores, crowd):
+def test_a_large_group_is_created_changed_and_removed(stores, crowd):
     stores.groups.create(Group("g1", "all", names(crowd[:70])))
     assert stores.groups.find("all").users == names(crowd[:70])
     stores.groups.add_users("g1", names(crowd))
@@ -57,13 +57,13 @@ def test_a_large_group_is_made_grows_shrinks_and_goes(stores, crowd):
     assert [user.groups for user in stores.users.page(offset=0, limit=MANY)[0]] == [()] * MANY
 
 
-def test_many_groups_with_the_same_members_are_made_together(stores, alice, bob):
+def test_many_groups_with_the_same_members_are_created_together(stores, alice, bob):
     stores.groups.create(*(Group(f"g{n:02}", f"n{n:02}", ("alice", "bob")) for n in range(40)))
     assert len(stores.users.get(alice.id).groups) == 40
     assert stores.groups.page(offset=38, limit=9)[0][-1].users == ("alice", "bob")
 
 
-def test_a_user_with_much_is_removed_whole(stores, alice):
+def test_a_user_with_many_records_is_removed_completely(stores, alice):
     stores.groups.create(*(Group(f"g{n:03}", f"n{n:03}", ("alice",)) for n in range(40)))
     stores.sessions.create(a_session())
     hashes = issued(stores, session_id="session-cookie", client_id="c1")
@@ -78,7 +78,7 @@ def test_a_user_with_much_is_removed_whole(stores, alice):
     assert stores.tokens.of_owner(OwnerKind.USER, alice.id) == []
 
 
-def test_a_session_with_much_ends_whole(stores, alice):
+def test_a_session_with_many_tokens_ends_completely(stores, alice):
     stores.sessions.create(a_session())
     hashes = issued(stores, session_id="session-cookie")
     stores.clients.add_code(a_code())
@@ -90,7 +90,7 @@ def test_a_session_with_much_ends_whole(stores, alice):
     assert stores.sessions.find_with_user(a_session().sha256) == (a_session(), alice)
 
 
-def test_a_service_with_much_goes_whole_and_may_come_again(stores, alice):
+def test_a_service_with_many_tokens_is_removed_completely(stores, alice):
     grader = Service("grader", oauth_client_id="service-grader", from_settings=False)
     stores.services.create(grader)
     hashes = issued(stores, client_id="service-grader")
@@ -102,7 +102,7 @@ def test_a_service_with_much_goes_whole_and_may_come_again(stores, alice):
     assert stores.tokens.find(a_token("fresh").sha256) is not None
 
 
-def test_many_expired_tokens_go_in_one_sweep(stores, alice):
+def test_one_sweep_removes_many_expired_tokens(stores, alice):
     hashes = issued(stores, expires_at=NOW)
     assert stores.tokens.delete_expired(NOW, 500) == MANY
     assert left(stores, hashes) == []

@@ -1,4 +1,4 @@
-"""What a pace promises to all who launch, each in a process of its own with a clock of its own."""
+"""The promises of the launch rate limiter to launchers in several processes, each with its own clock."""
 
 from datetime import timedelta
 
@@ -15,7 +15,7 @@ TENTH = timedelta(seconds=0.1)
 
 
 class Launcher:
-    """One who takes turns by its own clock, which passes while it sleeps only, and notes when they were."""
+    """A launcher that takes slots and notes their times; its own clock advances only while it sleeps."""
 
     def __init__(self, database, clock=None):
         self.clock, self.turns = clock or StoppedClock(NOW), []
@@ -37,7 +37,7 @@ def database(request):
     made.close()
 
 
-def test_turns_follow_each_other_at_the_rate_after_a_burst(database):
+def test_slots_follow_at_the_rate_after_a_burst(database):
     launcher = Launcher(database)
 
     for _ in range(6):
@@ -46,7 +46,7 @@ def test_turns_follow_each_other_at_the_rate_after_a_burst(database):
     assert launcher.turns == [NOW, NOW, NOW, NOW + TENTH, NOW + 2 * TENTH, NOW + 3 * TENTH]
 
 
-def test_all_share_one_row_of_turns(database):
+def test_all_launchers_share_the_slots(database):
     one, other = Launcher(database), Launcher(database)
 
     for launcher in (one, other, other, one, other):
@@ -55,7 +55,7 @@ def test_all_share_one_row_of_turns(database):
     assert (one.turns, other.turns) == ([NOW, NOW + TENTH], [NOW, NOW, NOW + 2 * TENTH])
 
 
-def test_of_many_at_once_each_has_a_turn_of_its_own(database):
+def test_concurrent_callers_get_different_slots(database):
     waits = [0.0] * MANY
 
     def take(number):
@@ -65,7 +65,7 @@ def test_of_many_at_once_each_has_a_turn_of_its_own(database):
     assert sorted(waits) == pytest.approx([max(0, number - 2) / 10 for number in range(MANY)])
 
 
-def test_after_a_rest_turns_come_at_once_again_but_no_more_than_the_burst(database):
+def test_after_a_pause_only_the_burst_comes_at_once(database):
     one, other = Launcher(database), Launcher(database)
     for _ in range(5):
         one.take()
@@ -80,7 +80,7 @@ def test_after_a_rest_turns_come_at_once_again_but_no_more_than_the_burst(databa
     assert sorted(one.turns + other.turns) == [later, later, later, later + TENTH]
 
 
-def test_a_turn_that_is_too_far_off_is_refused_with_when_to_ask_and_takes_nothing(database):
+def test_a_slot_too_far_away_is_refused_with_a_retry_time(database):
     asleep = StoppedClock(NOW)
     waiting = [Launcher(database) for _ in range(13)]
     for launcher in waiting:
@@ -99,7 +99,7 @@ def test_a_turn_that_is_too_far_off_is_refused_with_when_to_ask_and_takes_nothin
     assert launcher.turns[-1] == NOW + timedelta(seconds=1.1)
 
 
-def test_clocks_that_differ_bring_no_more_turns_together_than_they_differ_by(database):
+def test_clock_differences_bound_the_extra_slots(database):
     behind, ahead = StoppedClock(NOW), StoppedClock(NOW)
     ahead.skew = timedelta(seconds=0.5)
     late, early = Launcher(database, behind), Launcher(database, ahead)
@@ -109,12 +109,12 @@ def test_clocks_that_differ_bring_no_more_turns_together_than_they_differ_by(dat
     for _ in range(8):
         early.take()
 
-    # To the one ahead it is half a second later: another burst was there for it. Five turns could be the most.
+    # The launcher's clock that is ahead sees half a second more: another burst. Five slots are the most.
     began = sorted([*late.turns, *(turn - ahead.skew for turn in early.turns)])
     assert began == [NOW] * 6 + [NOW + number * TENTH for number in (1, 2, 3, 4, 5)]
 
 
-def test_a_clock_that_was_quite_wrong_holds_up_nobody(database):
+def test_a_slot_of_a_wrong_clock_is_ignored(database):
     wrong, right = Launcher(database), Launcher(database)
     wrong.clock.advance(timedelta(hours=1))
     wrong.take()
@@ -125,7 +125,7 @@ def test_a_clock_that_was_quite_wrong_holds_up_nobody(database):
     assert right.turns == [NOW, NOW + TENTH]
 
 
-def test_a_table_that_does_not_answer_is_said_to_be_away(database):
+def test_an_unreachable_table_raises_store_unavailable(database):
     launcher = Launcher(database)
     launcher.take()
     database.drop()
@@ -136,7 +136,7 @@ def test_a_table_that_does_not_answer_is_said_to_be_away(database):
         database.create(expires=False)
 
 
-def test_a_turn_is_one_write_and_the_first_of_a_function_at_most_two(in_moto):
+def test_a_slot_costs_one_write_and_the_first_at_most_two(in_moto):
     made = in_new_table(in_moto)
     calls = []
     in_moto.client.meta.events.register("before-call.dynamodb", count := lambda model, **_: calls.append(model.name))
@@ -152,6 +152,6 @@ def test_a_turn_is_one_write_and_the_first_of_a_function_at_most_two(in_moto):
         made.close()
 
 
-def test_where_nothing_is_shared_there_is_nothing_to_wait_for():
+def test_without_a_rate_limit_nobody_waits():
     for _ in range(1000):
         assert NoRateLimit().acquire() is None

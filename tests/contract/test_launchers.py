@@ -1,4 +1,4 @@
-"""What every launcher promises: processes of this machine, and tasks of an account that behaves as AWS does."""
+"""The promises of every launcher: local processes, and tasks of an emulated AWS account."""
 
 import contextlib
 import json
@@ -75,7 +75,7 @@ class Machine:
         ender = self.launcher()
 
         def is_ended():
-            for task in ender.tasks():  # again and again: what is just being started cannot be stopped yet
+            for task in ender.tasks():  # repeatedly, because a task that is just starting cannot be stopped yet
                 ender.stop(task.task, force=True)
             return not ender.tasks()
 
@@ -176,7 +176,7 @@ def test_each_launch_runs_at_an_address_of_its_own_and_is_listed(place, launcher
     ]
 
 
-def test_many_are_described_at_once_as_each_by_itself(place, launcher):
+def test_describe_many_agrees_with_describe(place, launcher):
     ending, staying = (launcher.launch(a_launch(place, launch_id=launch_id)) for launch_id in ("l1", "l2"))
     described = launcher.describe_many([ending, staying])
     assert not [status for status in described.values() if isinstance(status, TaskStopped)]  # listed or not
@@ -190,7 +190,7 @@ def test_many_are_described_at_once_as_each_by_itself(place, launcher):
     assert launcher.describe_many([]) == {}
 
 
-def test_nothing_is_put_away_while_its_profile_is_on_offer(place, launcher):
+def test_nothing_of_an_offered_profile_is_garbage_collected(place, launcher):
     launcher.launch(a_launch(place))
     assert launcher.garbage_collect([place.profile()]) == 0
 
@@ -222,7 +222,7 @@ def test_the_same_launch_from_eight_launchers_starts_one(place):
     assert place.starts() == ["l1"]
 
 
-def test_a_task_that_was_just_started_is_not_gone(place, launcher):
+def test_a_task_that_has_just_started_is_not_stopped(place, launcher):
     task = launcher.launch(a_launch(place))
 
     assert not isinstance(launcher.describe(task), TaskStopped)
@@ -244,13 +244,13 @@ def test_another_launcher_adopts_what_runs(place, launcher):
     assert place.starts() == ["l1"]
 
 
-def test_an_early_exit_is_gone_with_its_code(place, launcher):
+def test_an_early_exit_is_reported_with_its_code(place, launcher):
     task = launcher.launch(a_launch(place, "fail"))
 
     assert gone(place, launcher, task).why == "exited with code 3"
 
 
-def test_what_never_was_is_gone(launcher):
+def test_a_task_that_never_existed_is_stopped(launcher):
     for task in (
         "never",
         "",
@@ -268,7 +268,7 @@ def test_what_never_was_is_gone(launcher):
     assert launcher.tasks() == []
 
 
-def test_a_stop_is_asked_for_and_can_be_asked_for_again(place, launcher):
+def test_a_stop_is_idempotent(place, launcher):
     task = launcher.launch(a_launch(place))
     running(place, launcher, task)
 
@@ -291,7 +291,7 @@ def test_a_stop_before_the_server_is_up_ends_it(place, launcher):
     assert launcher.tasks() == []
 
 
-def test_a_launch_that_ended_is_not_started_again(place, launcher):
+def test_a_finished_launch_is_not_started_again(place, launcher):
     task = launcher.launch(a_launch(place, "fail"))
     gone(place, launcher, task)
 
@@ -302,7 +302,7 @@ def test_a_launch_that_ended_is_not_started_again(place, launcher):
     assert place.starts() == ["l1"]
 
 
-def test_what_is_forgotten_is_gone_and_not_listed(place, launcher):
+def test_a_forgotten_task_is_not_listed(place, launcher):
     task = launcher.launch(a_launch(place, "fail"))
     gone(place, launcher, task)
 
@@ -313,7 +313,7 @@ def test_what_is_forgotten_is_gone_and_not_listed(place, launcher):
     assert launcher.tasks() == []
 
 
-def test_what_is_to_run_is_not_forgotten(place, launcher):
+def test_a_running_task_is_not_forgotten(place, launcher):
     task = launcher.launch(a_launch(place))
     launcher.forget(task)
     running(place, launcher, task)
@@ -337,7 +337,7 @@ def test_the_server_gets_what_the_launch_gives_it(place, launcher):
     assert seen["JUPYTERHUB_SERVICE_URL"].endswith(PREFIX)
 
 
-def test_secrets_are_in_nothing_that_the_launcher_says(place, launcher):
+def test_the_launcher_never_shows_secrets(place, launcher):
     launch = a_launch(place)
     task = launcher.launch(launch)
     status = running(place, launcher, task)

@@ -1,4 +1,4 @@
-"""Today's code reads and finishes what older code wrote into a table: no deployment needs a migration."""
+"""The present code reads and removes items that older code wrote: no deployment needs a migration."""
 
 import json
 
@@ -22,12 +22,12 @@ def old(request, in_moto):
     stores.close()
 
 
-def test_what_was_read_is_read_still(old):
+def test_old_items_are_read_as_before(old):
     stores, told = old
     assert _of(told["read"], read(stores)) == told["read"]
 
 
-def test_what_was_written_is_brought_to_its_end_as_what_is_written_today(old):
+def test_old_items_are_removed_like_new_ones(old):
     stores, _ = old
     end(stores)
     left = _kinds_of_keys()
@@ -39,7 +39,7 @@ def test_what_was_written_is_brought_to_its_end_as_what_is_written_today(old):
     assert left == _kinds_of_keys()
 
 
-def test_there_is_an_item_of_every_kind():
+def test_the_newest_file_has_an_item_of_every_kind():
     newest = json.loads(FILES[-1].read_text())["items"]
     kinds = {kind for kind in vars(table).values() if isinstance(kind, type) and issubclass(kind, table.Item)}
     needed = {kind: _attributes(kind) for kind in kinds - SHORT_LIVED - {table.Item, table.Expiring}}
@@ -48,7 +48,7 @@ def test_there_is_an_item_of_every_kind():
     ] == []
 
 
-def test_the_file_of_the_present_version_is_there():
+def test_the_present_version_has_a_file():
     assert FILES[-1].stem == f"items-v{table.VERSION}", (
         "`python -m tests.support.stored_items tests/data/items-vN.json` writes it"
     )
@@ -64,7 +64,7 @@ def _attributes(kind):
 
 
 def _of(wanted, found):
-    """Return what of *found* has a counterpart in *wanted*: newer code may know more of a thing."""
+    """Return the part of *found* that *wanted* has too: newer code may have more fields."""
     if isinstance(wanted, dict) and isinstance(found, dict):
         return {name: _of(one, found[name]) for name, one in wanted.items() if name in found}
     if isinstance(wanted, list) and isinstance(found, list) and len(wanted) == len(found):

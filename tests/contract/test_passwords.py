@@ -11,7 +11,7 @@ from tests.support.dynamodb import Contents, in_new_table
 LATER = NOW + timedelta(minutes=5)
 
 
-def test_a_hash_is_kept_and_overwritten(stores, alice, bob):
+def test_a_hash_is_stored_and_overwritten(stores, alice, bob):
     assert stores.passwords.get(alice.id) is None
     stores.passwords.set(alice.id, "one")
     stores.passwords.set(alice.id, "two")
@@ -19,7 +19,7 @@ def test_a_hash_is_kept_and_overwritten(stores, alice, bob):
     assert stores.passwords.get(bob.id) is None
 
 
-def test_a_password_of_nobody_is_refused(stores):
+def test_a_password_of_a_missing_user_is_refused(stores):
     with pytest.raises(NotFoundError):
         stores.passwords.set("u-nobody", "x")
     assert stores.passwords.get("u-nobody") is None
@@ -34,7 +34,7 @@ def test_a_link_is_found_until_it_is_taken(stores, alice):
     assert stores.passwords.take_link("link", NOW) is None
 
 
-def test_an_expired_link_is_none(stores, alice):
+def test_an_expired_link_is_not_found(stores, alice):
     stores.passwords.add_link("link", alice.id, LATER)
     assert stores.passwords.find_link("link", LATER - timedelta(microseconds=1)) == alice.id
     assert stores.passwords.find_link("link", LATER) is None
@@ -49,7 +49,7 @@ def test_taking_one_link_leaves_the_others(stores, alice, bob):
     assert stores.passwords.find_link("two", NOW) == bob.id
 
 
-def test_of_eight_who_take_a_link_one_gets_it(stores, alice):
+def test_of_eight_concurrent_uses_of_a_link_one_succeeds(stores, alice):
     for turn in range(5):
         stores.passwords.add_link(f"link{turn}", alice.id, LATER)
         outcomes = concurrently(lambda _, turn=turn: stores.passwords.take_link(f"link{turn}", NOW))
@@ -71,7 +71,7 @@ def test_failures_at_one_instant_all_count(stores):
     assert stores.attempts.failures("alice", NOW - timedelta(seconds=1)) == MANY
 
 
-def test_cleared_failures_are_forgotten_for_that_key(stores):
+def test_clearing_forgets_the_failures_of_one_key(stores):
     stores.attempts.add("alice", NOW)
     stores.attempts.add("bob", NOW)
     stores.attempts.clear("alice")

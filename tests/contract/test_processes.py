@@ -164,7 +164,7 @@ def test_a_missing_program_is_named(place, launcher):
     assert isinstance(launcher.describe("l1"), TaskStopped)
 
 
-def test_a_program_that_is_no_program_ends_in_gone_with_why(place, launcher):
+def test_an_invalid_program_is_reported_with_the_reason(place, launcher):
     broken = place.script.with_name("broken")
     broken.write_text("#!/no/such/interpreter\n")
     broken.chmod(0o755)
@@ -174,7 +174,7 @@ def test_a_program_that_is_no_program_ends_in_gone_with_why(place, launcher):
     assert "broken" in " ".join(status.log_tail)
 
 
-# --- knowing of what others started ---
+# --- tasks of other launchers ---
 
 
 def test_a_task_survives_a_launcher_that_is_killed_right_after_the_launch(place):
@@ -210,19 +210,19 @@ os.kill(os.getpid(), signal.SIGKILL)
 # --- ends ---
 
 
-def test_an_early_exit_is_gone_with_its_code_and_last_lines(place, launcher):
+def test_an_early_exit_is_reported_with_code_and_log(place, launcher):
     launcher.launch(place.launch("fail"))
     assert gone(launcher) == TaskStopped("exited with code 3", ("first line", "no module named nonsense"))
     assert launcher.tasks() == []
 
 
-def test_the_first_who_hears_of_the_end_hears_the_code(place, launcher):
+def test_the_first_describe_after_the_end_has_the_code(place, launcher):
     for number in range(10):
         launcher.launch(place.launch("fail", launch_id=f"l{number}"))
         assert gone(launcher, f"l{number}").why == "exited with code 3"
 
 
-def test_a_killed_server_is_gone_by_that_signal(place, launcher):
+def test_a_killed_server_is_reported_with_its_signal(place, launcher):
     launcher.launch(place.launch())
     running(launcher)
     os.kill(place.pid(), signal.SIGKILL)
@@ -235,7 +235,7 @@ def test_another_launcher_sees_the_end_and_the_last_lines_too(place, launcher):
     assert status.log_tail[-1] == "no module named nonsense"
 
 
-def test_what_never_was_is_gone(launcher):
+def test_a_task_that_never_existed_is_stopped(launcher):
     for task in ("never", "", ".", "..", "../x", "ended", "/etc"):
         assert isinstance(launcher.describe(task), TaskStopped)
         launcher.stop(task)
@@ -244,7 +244,7 @@ def test_what_never_was_is_gone(launcher):
     assert launcher.tasks() == []
 
 
-def test_force_ends_a_stubborn_server_with_a_kernel_in_a_session_of_its_own(place, launcher):
+def test_force_kills_a_stubborn_server_and_its_kernels(place, launcher):
     launcher.launch(place.launch("stubborn"))
     running(launcher)
     server, kernel = place.pid(), int((place.home / "kernel").read_text())
@@ -256,7 +256,7 @@ def test_force_ends_a_stubborn_server_with_a_kernel_in_a_session_of_its_own(plac
     eventually(lambda: not is_alive(server) and not is_alive(kernel))
 
 
-def test_a_server_is_gone_when_it_ended_though_a_fork_of_it_lives(place, launcher):
+def test_a_server_has_ended_even_if_a_fork_lives(place, launcher):
     launcher.launch(place.launch("orphan"))
     running(launcher)
     orphan = int((place.home / "orphan").read_text())
@@ -313,7 +313,7 @@ def test_secrets_are_nowhere_but_in_the_environment(place, launcher):
     assert (place.servers / "l1").stat().st_mode & 0o077 == 0
 
 
-def test_secrets_that_the_server_says_are_blotted_out_of_its_last_lines(place, launcher):
+def test_secrets_are_removed_from_the_log_tail(place, launcher):
     launcher.launch(place.launch("tell"))
     status = gone(launcher)
     assert status.log_tail == ("my token is ***",)
@@ -381,14 +381,14 @@ def test_a_server_runs_as_the_system_user_of_its_owners_name(monkeypatch, tmp_pa
     assert (account.home, account.shell) == (Path("/home/someone"), "/bin/zsh")
 
 
-def test_who_is_no_system_user_gets_a_folder_by_id(monkeypatch, tmp_path):
+def test_a_user_without_a_system_user_gets_a_folder_by_id(monkeypatch, tmp_path):
     as_root_with(monkeypatch, 1000)
     for name, as_system_users in (("nobody-here", True), ("someone", False)):
         account = account_of(name, "u-1", tmp_path, as_system_users=as_system_users)
         assert (account.uid, account.home) == (None, tmp_path / "u-1")
 
 
-def test_who_is_not_root_runs_all_servers_as_itself(monkeypatch, tmp_path):
+def test_a_hub_without_root_runs_servers_as_itself(monkeypatch, tmp_path):
     as_root_with(monkeypatch, 1000)
     monkeypatch.setattr(os, "geteuid", lambda: 1234)
     assert account_of("someone", "u-1", tmp_path, as_system_users=True).uid is None

@@ -1,4 +1,4 @@
-"""The queue's promises. Tests set the time, but on MiniStack they wait for the shortest times that SQS knows."""
+"""The queue's promises. Tests move the clock; with MiniStack they wait for the shortest times that SQS allows."""
 
 from contextlib import contextmanager
 from datetime import timedelta
@@ -17,7 +17,7 @@ SECOND, MICROSECOND = timedelta(seconds=1), timedelta(microseconds=1)
 
 
 class SqliteReader:
-    """A queue, and one who reads it as the embedded hub's worker does."""
+    """A queue and its reader, which reads as the embedded hub's worker does."""
 
     def __init__(self, queue):
         self.queue, self.now = queue, NOW
@@ -65,7 +65,7 @@ def local(tmp_path):
         yield made
 
 
-def test_messages_come_as_they_were_sent(reader):
+def test_messages_arrive_as_they_were_sent(reader):
     reader.queue.send(ONE)
     reader.queue.send(TWO)
     got = reader.claim() + reader.claim()
@@ -74,7 +74,7 @@ def test_messages_come_as_they_were_sent(reader):
     assert [g.attempts for g in got] == [1, 1]
 
 
-def test_no_more_come_than_were_asked_for(reader):
+def test_no_more_messages_arrive_than_requested(reader):
     for _ in range(3):
         reader.queue.send(ONE)
     assert len(reader.claim(limit=2)) == 2
@@ -90,7 +90,7 @@ def test_a_claimed_message_is_hidden_and_counted(reader):
     assert reader.queue.depth() == 2
 
 
-def test_a_message_that_was_not_deleted_is_handed_out_again(reader):
+def test_an_undeleted_message_is_delivered_again(reader):
     reader.queue.send(ONE)
     reader.claim(seconds=1)
     reader.wait(1.1)
@@ -98,7 +98,7 @@ def test_a_message_that_was_not_deleted_is_handed_out_again(reader):
     assert (again.message, again.attempts) == (ONE, 2)
 
 
-def test_a_deleted_message_never_comes_again(reader):
+def test_a_deleted_message_is_not_delivered_again(reader):
     reader.queue.send(ONE)
     (got,) = reader.claim(seconds=1)
     reader.delete(got.receipt)
@@ -107,7 +107,7 @@ def test_a_deleted_message_never_comes_again(reader):
     assert reader.claim() == []
 
 
-def test_a_message_that_is_done_is_not_released(reader):
+def test_a_deleted_message_cannot_be_released(reader):
     reader.queue.send(ONE)
     (got,) = reader.claim()
     reader.delete(got.receipt)
@@ -119,7 +119,7 @@ def test_a_message_that_is_done_is_not_released(reader):
     assert reader.queue.depth() == 1
 
 
-def test_a_released_message_comes_again_after_its_time(reader):
+def test_a_released_message_is_delivered_again_after_its_delay(reader):
     reader.queue.send(ONE)
     (got,) = reader.claim()
     reader.release(got.receipt, SECOND)
@@ -129,7 +129,7 @@ def test_a_released_message_comes_again_after_its_time(reader):
     assert again.attempts == 2
 
 
-def test_a_message_released_for_no_time_comes_at_once(reader):
+def test_a_message_released_without_delay_is_delivered_at_once(reader):
     reader.queue.send(ONE)
     (got,) = reader.claim()
     reader.release(got.receipt, timedelta())
@@ -151,7 +151,7 @@ def test_the_same_message_may_wait_twice(reader):
     assert [g.message for g in reader.claim() + reader.claim()] == [ONE, ONE]
 
 
-def test_eight_senders_lose_nothing(reader):
+def test_eight_concurrent_senders_lose_no_message(reader):
     sent = [Message(MessageKind.STOP, f"s{n}", str(m)) for n in range(MANY) for m in range(5)]
     assert concurrently(lambda n: [reader.queue.send(m) for m in sent if m.server_id == f"s{n}"]) == [[None] * 5] * MANY
     assert reader.queue.depth() == len(sent)
@@ -159,10 +159,10 @@ def test_eight_senders_lose_nothing(reader):
     assert sorted((m.server_id, m.launch_id) for m in got) == sorted((m.server_id, m.launch_id) for m in sent)
 
 
-# --- what SQLite promises and SQS does not ---
+# --- promises of SQLite that SQS does not make ---
 
 
-def test_messages_come_oldest_first(local):
+def test_messages_arrive_oldest_first(local):
     local.queue.send(TWO)
     local.queue.send(ONE)
     assert [g.message for g in local.claim()] == [TWO, ONE]
@@ -196,7 +196,7 @@ def test_receipts_of_a_lost_claim_do_nothing(local):
     assert local.queue.depth() == 0
 
 
-def test_of_eight_who_claim_each_message_goes_to_one(local):
+def test_of_eight_concurrent_workers_each_message_goes_to_one(local):
     sent = [Message(MessageKind.LAUNCH, f"s{n}", f"l{n}") for n in range(40)]
     for message in sent:
         local.queue.send(message)

@@ -14,7 +14,7 @@ def answers(address, prefix="/user/alice/"):
 
 @contextmanager
 def a_server(answer, hold=False):
-    """A socket that gives *answer* to whoever asks (None: takes the connection and says nothing)."""
+    """A server that sends *answer* to each connection (None: it accepts connections and sends nothing)."""
     heard = []
     with socket.create_server(("127.0.0.1", 0)) as listening:
         listening.settimeout(0.1)
@@ -71,7 +71,7 @@ def test_it_asks_for_the_api_under_the_prefix_without_saying_who_it_is():
 
 def test_a_refused_connection_does_not_answer():
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))  # bound and not listening: nobody else gets the port
+        probe.bind(("127.0.0.1", 0))  # bound and not listening: no other process gets the port
         assert answers(f"127.0.0.1:{probe.getsockname()[1]}") is False
 
 
@@ -83,7 +83,7 @@ def test_a_silent_server_does_not_answer():
 @pytest.mark.parametrize(
     "answer", [b"", b"nonsense\r\n\r\n", b"HTTP/1.1 abc\r\n\r\n", b"HTTP/1.1 200 OK\r\nX: " + b"x" * 70000]
 )
-def test_what_is_no_http_does_not_answer(answer):
+def test_a_server_without_http_does_not_answer(answer):
     with a_server(answer) as (address, _):
         assert answers(address) is False
 
@@ -91,11 +91,11 @@ def test_what_is_no_http_does_not_answer(answer):
 @pytest.mark.parametrize(
     "address", ["", "127.0.0.1", "127.0.0.1:", "127.0.0.1:x", "127.0.0.1:99999", "no such host:80"]
 )
-def test_what_is_no_address_does_not_answer(address):
+def test_an_invalid_address_does_not_answer(address):
     assert answers(address) is False
 
 
 @pytest.mark.parametrize("prefix", ["/user/ä/", "/user/a b/", "/user/\n/"])
-def test_what_is_no_prefix_does_not_raise(prefix):
+def test_an_invalid_prefix_does_not_raise(prefix):
     with a_server(status(404)) as (address, _):
         answers(address, prefix)

@@ -18,7 +18,7 @@ def tables(stores):
 
 
 def pytest_generate_tests(metafunc):
-    """Hold the load balancer's store to what asks for no more than it has room for."""
+    """Limit the load balancer's store to tests within its capacity."""
     if "stores" in metafunc.fixturenames:
         names = [*ADAPTERS] if "tables" in metafunc.fixturenames else [*ADAPTERS, "alb-moto"]
         metafunc.parametrize("stores", names, indirect=True)
@@ -38,7 +38,7 @@ def stores(request):
 A = Route("/user/alice/", "127.0.0.1:1", "l1")
 
 
-def test_there_is_nothing_at_first(stores):
+def test_the_table_is_empty_at_first(stores):
     assert stores.routes.sequence() == 0
     assert list(stores.routes.all()) == []
     assert stores.routes.changes_since(0, 9) == []
@@ -52,7 +52,7 @@ def test_a_route_comes_back_and_its_change_is_logged(stores):
     assert stores.routes.changes_since(0, 9) == [RouteChange(sequence, A.prefix, A.address)]
 
 
-def test_a_route_says_whose_activity_it_is_and_so_does_its_change(stores):
+def test_a_route_and_its_change_have_the_server(stores):
     route = replace(A, server=ServerKey("s1", "u1"))
     first = stores.routes.put(route)
     assert stores.routes.put(route) == first
@@ -62,7 +62,7 @@ def test_a_route_says_whose_activity_it_is_and_so_does_its_change(stores):
     assert stores.routes.changes_since(first, 9) == [RouteChange(first + 1, A.prefix, None)]
 
 
-def test_an_older_route_learns_whose_it_is_by_a_change(stores):
+def test_adding_the_server_to_an_old_route_is_a_change(stores):
     first = stores.routes.put(A)
     route = replace(A, server=ServerKey("s1", "u1"))
     assert stores.routes.put(route) == first + 1
@@ -75,7 +75,7 @@ def test_every_change_gets_the_next_number(stores):
     assert numbers == list(range(numbers[0], numbers[0] + 4))
 
 
-def test_putting_what_is_there_makes_no_new_change(stores):
+def test_putting_the_same_route_makes_no_change(stores):
     first = stores.routes.put(A)
     stores.routes.put(Route("/other/", "127.0.0.1:2", "l2"))
     newest = stores.routes.sequence()
@@ -84,7 +84,7 @@ def test_putting_what_is_there_makes_no_new_change(stores):
     assert len(stores.routes.changes_since(0, 9)) == 2
 
 
-def test_a_put_goes_over_whatever_the_prefix_led_to(stores):
+def test_a_put_replaces_the_prefixs_route(stores):
     stores.routes.put(A)
     other = Route(A.prefix, "127.0.0.1:2", "l2")
     sequence = stores.routes.put(other)
@@ -118,7 +118,7 @@ def test_put_after_remove_is_a_new_change(stores):
     assert stores.routes.put(A) == removed + 1
 
 
-def test_prefixes_are_told_apart_by_case_and_bytes(stores):
+def test_prefixes_differ_by_case_and_bytes(stores):
     for prefix in ("/user/a/", "/user/A/", "/user/ä/", "/user/a_/"):
         stores.routes.put(Route(prefix, "127.0.0.1:1", "l"))
     assert len(list(stores.routes.all())) == 4
@@ -142,7 +142,7 @@ def test_changes_come_oldest_first_up_to_the_limit(stores):
     assert stores.routes.changes_since(5, 9) == []
 
 
-def test_a_trimmed_log_says_that_it_does_not_reach_back(stores):
+def test_changes_before_a_trimmed_log_are_none(stores):
     for n in range(5):
         stores.routes.put(Route(f"/{n}/", "127.0.0.1:1", "l"))
     stores.routes.trim(2)
@@ -153,7 +153,7 @@ def test_a_trimmed_log_says_that_it_does_not_reach_back(stores):
     assert len(list(stores.routes.all())) == 5
 
 
-def test_a_log_trimmed_to_nothing_keeps_its_number(stores):
+def test_an_empty_log_keeps_its_sequence_number(stores):
     stores.routes.put(A)
     stores.routes.trim(0)
     assert stores.routes.sequence() == 1
@@ -169,7 +169,7 @@ def test_a_log_shorter_than_kept_loses_nothing(stores):
     assert len(stores.routes.changes_since(0, 9)) == 1
 
 
-def test_who_is_ahead_of_the_log_is_told_to_start_anew(stores):
+def test_a_sequence_ahead_of_the_log_gets_none(stores):
     stores.routes.put(A)
     assert stores.routes.changes_since(7, 9) is None
 
@@ -181,18 +181,18 @@ def test_eight_writers_make_a_log_without_gaps(tables):
     assert [c.sequence for c in tables.routes.changes_since(0, 999)] == numbers
 
 
-def test_of_eight_who_put_the_same_one_makes_the_change(stores):
+def test_of_eight_concurrent_equal_puts_one_makes_a_change(stores):
     assert len(set(concurrently(lambda _: stores.routes.put(A)))) == 1
     assert stores.routes.sequence() == 1
 
 
-def test_of_eight_who_remove_the_same_one_makes_the_change(stores):
+def test_of_eight_concurrent_removals_one_makes_a_change(stores):
     stores.routes.put(A)
     assert concurrently(lambda _: stores.routes.remove(A.prefix, "l1")).count(None) == MANY - 1
     assert stores.routes.sequence() == 2
 
 
-def test_who_follows_a_log_that_grows_never_has_to_start_anew(tables):
+def test_a_reader_of_a_growing_log_never_starts_again(tables):
     per_writer, readers = 20, 4
 
     def act(n):
@@ -230,7 +230,7 @@ def test_a_change_is_applied_when_every_edge_alive_has_and_one_is(tables):
     assert tables.routes.is_applied(before, NOW)
 
 
-def test_an_edge_that_left_is_forgotten(stores):
+def test_the_report_of_a_removed_edge_is_gone(stores):
     stores.routes.report(EdgeReport("e1", 1, NOW))
     stores.routes.report(EdgeReport("e2", 1, NOW))
     stores.routes.forget_edge("e1")

@@ -54,7 +54,7 @@ def test_a_server_comes_back_as_it_was_written(stores):
     assert stores.servers.in_states([State.FAILED]) == [made]
 
 
-def test_what_is_not_there_is_none(stores, server):
+def test_a_missing_record_is_none(stores, server):
     assert stores.servers.get("s-none") is None
     assert stores.servers.find("u-alice", "none") is None
     assert stores.servers.find("u-bob", "") is None
@@ -75,13 +75,13 @@ def test_an_owner_has_each_name_once(stores, server):
     stores.servers.create(a_server(owner="bob"))
 
 
-def test_of_eight_who_add_one_server_one_does(stores):
+def test_of_eight_concurrent_adds_of_one_server_one_succeeds(stores):
     outcomes = concurrently(lambda n: stores.servers.create(a_server(id=f"s{n}")))
     assert outcomes.count(None) == 1
     assert sum(isinstance(o, NameTakenError) for o in outcomes) == MANY - 1
 
 
-def test_a_server_of_nobody_is_refused(stores):
+def test_a_server_of_a_missing_user_is_refused(stores):
     with pytest.raises(NotFoundError):
         stores.servers.create(a_server(owner="nobody"))
     assert stores.servers.get("s-nobody-") is None
@@ -98,13 +98,13 @@ def test_the_limit_counts_named_servers_of_this_owner_only(stores, server):
     stores.servers.create(a_server("three"), named_limit=0)
 
 
-def test_a_name_that_is_there_is_taken_also_at_the_limit(stores):
+def test_an_existing_name_is_taken_even_at_the_limit(stores):
     stores.servers.create(a_server("one"), named_limit=1)
     with pytest.raises(NameTakenError):
         stores.servers.create(a_server("one", id="s-other"), named_limit=1)
 
 
-def test_eight_at_once_never_pass_the_limit(stores):
+def test_eight_concurrent_adds_never_exceed_the_limit(stores):
     outcomes = concurrently(lambda n: stores.servers.create(a_server(f"n{n}"), named_limit=3))
     assert outcomes.count(None) == 3
     assert sum(isinstance(o, QuotaExceededError) for o in outcomes) == MANY - 3
@@ -158,7 +158,7 @@ def test_a_server_without_launch_is_not_one_with(stores):
     stores.servers.write(never, moved(never, launch_id="l1", state=State.REQUESTED))
 
 
-def test_what_is_gone_is_a_conflict(stores, server):
+def test_a_missing_server_is_a_conflict(stores, server):
     stores.servers.delete(server)
     with pytest.raises(StoreConflictError):
         stores.servers.write(server, moved(server))
@@ -167,14 +167,14 @@ def test_what_is_gone_is_a_conflict(stores, server):
     assert stores.servers.get(server.id) is None
 
 
-def test_a_new_name_that_another_has_is_taken(stores, server):
+def test_another_servers_name_is_taken(stores, server):
     stores.servers.create(a_server("lab"))
     with pytest.raises(NameTakenError):
         stores.servers.write(server, moved(server, name="lab"))
     assert stores.servers.get(server.id) == server
 
 
-def test_of_eight_writers_one_wins(stores, server):
+def test_of_eight_concurrent_writes_one_succeeds(stores, server):
     def write(number):
         stores.servers.write(server, moved(server, state=State.STOPPING, failure=str(number)))
         return number
@@ -185,7 +185,7 @@ def test_of_eight_writers_one_wins(stores, server):
     assert stores.servers.get(server.id).failure == str(winner)
 
 
-def test_of_a_writer_and_a_deleter_one_wins(stores):
+def test_of_a_concurrent_write_and_delete_one_succeeds(stores):
     for number in range(10):
         server = a_server(f"n{number}")
         stores.servers.create(server)
@@ -208,14 +208,14 @@ def test_a_deleted_name_is_free(stores, server):
 # --- activity ---
 
 
-def test_activity_makes_no_conflict_with_a_transition(stores, server):
+def test_activity_never_conflicts_with_a_transition(stores, server):
     stores.servers.touch(server.id, LATER)
     stores.servers.write(server, moved(server, state=State.STOPPING))
     found = stores.servers.get(server.id)
     assert (found.state, found.last_activity_at, found.revision) == (State.STOPPING, LATER, 1)
 
 
-def test_a_transition_does_not_take_activity_back_but_takes_it_on(stores, server):
+def test_a_transition_only_moves_activity_forward(stores, server):
     stores.servers.touch(server.id, LATER)
     older = moved(server, last_activity_at=NOW)
     stores.servers.write(server, older)
@@ -225,7 +225,7 @@ def test_a_transition_does_not_take_activity_back_but_takes_it_on(stores, server
     assert stores.servers.get(server.id).last_activity_at == LATER + timedelta(seconds=1)
 
 
-def test_a_server_that_was_never_active_stays_so_through_a_transition(stores, server):
+def test_a_transition_adds_no_activity(stores, server):
     stores.servers.write(server, moved(server, state=State.STOPPING))
     assert stores.servers.get(server.id).last_activity_at is None
 
@@ -235,7 +235,7 @@ def test_activity_changes_nothing_else(stores, server):
     assert stores.servers.get(server.id) == replace(server, last_activity_at=LATER)
 
 
-def test_activity_is_the_owners_too_and_goes_forward_for_each_by_itself(stores, server):
+def test_activity_is_stored_for_server_and_owner_separately(stores, server):
     stores.users.touch("u-alice", LATER)
     stores.servers.touch(server.id, NOW)
     assert stores.servers.get(server.id).last_activity_at == NOW
@@ -247,21 +247,21 @@ def test_activity_is_the_owners_too_and_goes_forward_for_each_by_itself(stores, 
     assert stores.users.get("u-bob").last_activity_at is None
 
 
-def test_activity_by_who_knows_the_owner_is_the_same(stores, server):
+def test_activity_with_a_given_owner_is_the_same(stores, server):
     stores.servers.touch(server.id, LATER, owner_id="u-alice")
     stores.servers.touch(server.id, NOW, owner_id="u-alice")
     assert stores.servers.get(server.id).last_activity_at == LATER
     assert stores.users.get("u-alice").last_activity_at == LATER
 
 
-def test_activity_of_a_server_that_is_gone_is_no_error(stores):
+def test_activity_of_a_missing_server_is_no_error(stores):
     stores.servers.touch("s-none", NOW)
     stores.servers.touch("s-none", NOW, owner_id="u-none")
     stores.servers.touch("s-none", NOW, owner_id="u-alice")
     assert stores.servers.get("s-none") is None
 
 
-def test_activity_and_transitions_at_once_lose_neither(stores, server):
+def test_concurrent_activity_and_transitions_lose_neither(stores, server):
     def act(n):
         if n % 2:
             for second in range(20):
@@ -284,7 +284,7 @@ def test_activity_and_transitions_at_once_lose_neither(stores, server):
 # --- listings ---
 
 
-def test_servers_in_states_come_longest_there_first(stores):
+def test_servers_in_states_come_longest_in_state_first(stores):
     for seconds, state in enumerate([State.READY, State.STOPPED, State.REQUESTED, State.READY, State.FAILED]):
         stores.servers.create(a_server(f"n{seconds}", state=state, entered_at=NOW - timedelta(seconds=seconds)))
     assert [s.name for s in stores.servers.in_states([State.READY, State.REQUESTED])] == ["n3", "n2", "n0"]
@@ -296,7 +296,7 @@ def test_servers_in_states_come_longest_there_first(stores):
     assert stores.servers.count([]) == 0
 
 
-def test_the_place_in_the_queue_counts_who_was_requested_before(stores):
+def test_the_queue_position_counts_earlier_requests(stores):
     made = []
     for number in range(3):
         stores.users.create([a_user(f"w{number}")])
@@ -308,7 +308,7 @@ def test_the_place_in_the_queue_counts_who_was_requested_before(stores):
     assert [stores.servers.queue_position(server, NOW) for server in made[1:]] == [0, 1]
 
 
-def test_the_place_in_a_long_queue_is_about_right_and_goes_down(stores):
+def test_the_position_in_a_long_queue_is_about_right_and_decreases(stores):
     many = [
         a_server(f"n{n}", state=State.REQUESTED, entered_at=NOW + timedelta(seconds=n * n / 100)) for n in range(106)
     ]

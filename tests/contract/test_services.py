@@ -31,28 +31,28 @@ def test_a_service_comes_back_as_it_was_written(stores):
     assert stores.services.all() == [PLAIN, GRADER]
 
 
-def test_who_is_not_there_is_not_found(stores):
+def test_a_missing_service_is_not_found(stores):
     stores.services.create(PLAIN)
     assert stores.services.find("Grader") is None
     assert stores.services.of_token("") is None
     assert stores.services.of_client("service-a.plain") is None
 
 
-def test_of_eight_who_add_one_service_one_does(stores):
+def test_of_eight_concurrent_adds_of_one_service_one_succeeds(stores):
     outcomes = concurrently(lambda n: stores.services.create(Service(name="grader", token_sha256=f"t{n}")))
     assert outcomes.count(None) == 1
     assert sum(isinstance(outcome, NameTakenError) for outcome in outcomes) == MANY - 1
 
 
 @pytest.mark.parametrize("same", [{"token_sha256": "t1"}, {"oauth_client_id": "service-grader"}])
-def test_a_token_or_client_id_is_given_once(stores, same):
+def test_tokens_and_client_ids_are_unique(stores, same):
     stores.services.create(GRADER)
     with pytest.raises(StoreConflictError):
         stores.services.create(Service(name="other", **same))
     assert stores.services.find("other") is None
 
 
-def test_a_service_goes_with_the_tokens_and_codes_that_it_was_issued(stores, alice, session):
+def test_a_service_is_removed_with_its_tokens_and_codes(stores, alice, session):
     stores.services.create(GRADER)
     stores.tokens.create(a_token("issued", client_id="service-grader"))
     stores.tokens.create(a_token("other"))

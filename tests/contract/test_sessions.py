@@ -21,7 +21,7 @@ def test_a_session_comes_back_with_its_user_and_groups(stores, alice):
     assert user.groups == ("staff",)
 
 
-def test_what_is_not_there_is_none(stores):
+def test_a_missing_record_is_none(stores):
     assert stores.sessions.find_with_user("00") is None
     assert stores.sessions.of_user("u-alice") == []
 
@@ -56,7 +56,7 @@ def remains(stores, secret):
     return [thing is not None for thing in found]
 
 
-def test_the_end_of_a_session_takes_its_tokens_and_codes_only(stores):
+def test_ending_a_session_removes_only_its_tokens_and_codes(stores):
     logged_in(stores, "one")
     logged_in(stores, "two")
     stores.tokens.create(a_token("plain"))
@@ -67,7 +67,7 @@ def test_the_end_of_a_session_takes_its_tokens_and_codes_only(stores):
     assert stores.tokens.find(a_token("plain").sha256) is not None
 
 
-def test_the_end_of_all_sessions_is_that_of_one_user(stores):
+def test_ending_all_sessions_affects_one_user_only(stores):
     logged_in(stores, "one")
     logged_in(stores, "two")
     logged_in(stores, "bobs", "bob")
@@ -79,7 +79,7 @@ def test_the_end_of_all_sessions_is_that_of_one_user(stores):
     stores.sessions.end_all("u-nobody")
 
 
-def test_up_to_a_limit_of_expired_sessions_goes(stores):
+def test_expired_sessions_are_removed_up_to_a_limit(stores):
     for number in range(3):
         stores.sessions.create(a_session(f"old{number}", expires_at=NOW))
     stores.sessions.create(a_session("new", expires_at=NOW + timedelta(microseconds=1)))
@@ -87,13 +87,13 @@ def test_up_to_a_limit_of_expired_sessions_goes(stores):
     assert [s.id for s in stores.sessions.of_user("u-alice")] == ["session-new"]
 
 
-def test_eight_ends_at_once_are_one(stores):
+def test_ending_a_session_concurrently_is_idempotent(stores):
     logged_in(stores, "one")
     assert concurrently(lambda _: stores.sessions.end("session-one")) == [None] * MANY
     assert remains(stores, "one") == [False] * 3
 
 
-def test_nothing_is_issued_in_a_session_that_has_ended(stores):
+def test_an_ended_session_issues_nothing(stores):
     logged_in(stores, "one")
     stores.sessions.end("session-one")
     with pytest.raises(NotFoundError):
@@ -104,7 +104,7 @@ def test_nothing_is_issued_in_a_session_that_has_ended(stores):
     assert stores.clients.find_code(a_code("late").sha256) is None
 
 
-def test_what_is_issued_in_the_very_moment_of_the_end_does_not_survive_it(stores):
+def test_a_token_issued_during_the_end_does_not_survive(stores):
     for turn in range(15):
         session = a_session(f"turn{turn}")
         stores.sessions.create(session)
@@ -122,6 +122,6 @@ def test_what_is_issued_in_the_very_moment_of_the_end_does_not_survive_it(stores
         assert [n for n in range(MANY) if stores.clients.find_code(a_code(f"{session.id}-{n}").sha256)] == []
 
 
-def test_a_session_of_a_user_who_was_just_removed_is_refused(stores):
+def test_a_session_of_a_removed_user_is_refused(stores):
     with pytest.raises(NotFoundError):
         stores.sessions.create(a_session(owner="nobody"))

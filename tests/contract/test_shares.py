@@ -56,7 +56,7 @@ def test_a_second_grant_adds_its_scopes_to_the_first(stores, lab):
     assert stores.shares.page(offset=0, limit=9, server_id=lab.id) == ([both], 1)
 
 
-def test_of_eight_grants_at_once_no_scope_is_lost(stores, lab):
+def test_eight_concurrent_grants_lose_no_scope(stores, lab):
     concurrently(lambda n: stores.shares.grant(a_share(f"h{n}", scopes=(f"read:servers-{n}",))))
     found, total = stores.shares.page(offset=0, limit=9, server_id=lab.id)
     assert total == 1
@@ -71,13 +71,13 @@ def test_revoking_some_scopes_leaves_the_others(stores, lab):
     assert stores.shares.revoke("h1", ACCESS) is None
 
 
-def test_revoking_without_scopes_takes_all(stores, lab):
+def test_revoking_without_scopes_removes_the_share(stores, lab):
     stores.shares.grant(a_share(scopes=("access:servers", "read:servers")))
     assert stores.shares.revoke("h1") is None
     assert shared_with(stores, "bob") == ()
 
 
-def test_what_is_shared_is_read_with_the_user_under_todays_names(stores, lab, alice):
+def test_shared_scopes_are_read_with_present_names(stores, lab, alice):
     stores.shares.grant(a_share())
     assert shared_with(stores, "bob") == ("access:servers!server=alice/lab",)
     stores.users.change(alice, replace(alice, name="alicia", revision=1))
@@ -88,7 +88,7 @@ def test_what_is_shared_is_read_with_the_user_under_todays_names(stores, lab, al
     assert stores.users.page(offset=0, limit=9)[0][1].shared == shared_with(stores, "bob")
 
 
-def test_a_groups_share_is_its_members_for_as_long_as_they_are_members(stores, lab):
+def test_only_present_members_have_a_groups_share(stores, lab):
     stores.shares.grant(a_share(group_id="g1"))
     assert shared_with(stores, "bob") == ("access:servers!server=alice/lab",)
     assert stores.shares.page(offset=0, limit=9, user_id="u-bob")[1] == 1
@@ -107,7 +107,7 @@ def test_a_new_user_of_an_old_name_inherits_no_share(stores, lab):
 
 
 @pytest.mark.parametrize("gone", ["server", "owner", "group"])
-def test_a_share_goes_with_what_it_stands_on(stores, lab, gone):
+def test_a_share_is_removed_with_server_user_or_group(stores, lab, gone):
     stores.shares.grant(a_share(group_id="g1"))
     stores.codes.create(a_code())
     if gone == "server":
@@ -122,13 +122,13 @@ def test_a_share_goes_with_what_it_stands_on(stores, lab, gone):
 
 
 @pytest.mark.parametrize("share", [a_share(server="s-none"), a_share(user_id="u-none"), a_share(group_id="g-none")])
-def test_nothing_is_shared_that_is_not_there_or_with_whom_is_not(stores, lab, share):
+def test_a_share_needs_an_existing_server_and_holder(stores, lab, share):
     with pytest.raises(NotFoundError):
         stores.shares.grant(share)
     assert stores.shares.page(offset=0, limit=9, owner_id="u-alice") == ([], 0)
 
 
-def test_a_page_is_a_part_of_an_owners_shares_oldest_first(stores, lab):
+def test_a_page_of_an_owners_shares_is_oldest_first(stores, lab):
     stores.servers.create(a_server("two"))
     stores.servers.create(a_server("", owner="bob"))
     shares = [a_share("h1"), a_share("h2", server="s-alice-two"), a_share("h3", group_id="g1")]
@@ -164,14 +164,14 @@ def test_an_exchange_grants_and_counts(stores, lab):
     assert shared_with(stores, "bob") == ("access:servers!server=alice/lab",)
 
 
-def test_a_code_that_was_revoked_meanwhile_grants_nothing(stores, lab):
+def test_a_revoked_code_grants_nothing(stores, lab):
     stores.codes.create(a_code())
     assert stores.codes.delete(lab.id, code_id="sc_one") == 1
     assert stores.codes.exchange(a_code(), a_share(), NOW) is None
     assert shared_with(stores, "bob") == ()
 
 
-def test_an_exchange_by_somebody_who_is_gone_counts_nothing(stores, lab):
+def test_an_exchange_by_a_removed_user_is_not_counted(stores, lab):
     stores.codes.create(a_code())
     with pytest.raises(NotFoundError):
         stores.codes.exchange(a_code(), a_share(user_id="u-none"), NOW)

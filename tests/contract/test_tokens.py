@@ -58,13 +58,13 @@ def test_a_service_named_as_a_users_id_is_not_that_user(stores):
     assert stores.tokens.find(token.sha256) == token
 
 
-def test_what_is_not_there_is_none(stores):
+def test_a_missing_record_is_none(stores):
     assert stores.tokens.find("00") is None
     assert stores.tokens.find_with_user("00") is None
     assert stores.tokens.get(OwnerKind.USER, "u-alice", "a-none") is None
 
 
-def test_a_token_is_got_by_its_owner_only(stores):
+def test_a_token_is_found_by_its_owner_only(stores):
     stores.tokens.create(a_token())
     assert stores.tokens.get(OwnerKind.USER, "u-bob", a_token().id) is None
     assert stores.tokens.get(OwnerKind.SERVICE, "u-alice", a_token().id) is None
@@ -86,7 +86,7 @@ def test_tokens_of_an_owner_come_oldest_first(stores):
     assert [t.id for t in stores.tokens.of_owner(OwnerKind.USER, "u-alice")] == ["a0", "a1", "a2"]
 
 
-def test_an_id_or_hash_that_is_there_is_a_conflict(stores):
+def test_an_existing_id_or_hash_is_a_conflict(stores):
     stores.tokens.create(a_token())
     with pytest.raises(StoreConflictError):
         stores.tokens.create(a_token(id="a-other"))
@@ -95,13 +95,13 @@ def test_an_id_or_hash_that_is_there_is_a_conflict(stores):
     assert stores.tokens.of_owner(OwnerKind.USER, "u-alice") == [a_token()]
 
 
-def test_of_eight_who_add_one_token_one_does(stores):
+def test_of_eight_concurrent_adds_of_one_token_one_succeeds(stores):
     outcomes = concurrently(lambda n: stores.tokens.create(a_token(note=str(n))))
     assert outcomes.count(None) == 1
     assert sum(isinstance(o, StoreConflictError) for o in outcomes) == MANY - 1
 
 
-def test_a_token_of_nobody_is_refused(stores):
+def test_a_token_of_a_missing_user_is_refused(stores):
     with pytest.raises(NotFoundError):
         stores.tokens.create(a_token(owner="nobody"))
     assert stores.tokens.find(a_token().sha256) is None
@@ -130,7 +130,7 @@ def held(stores):
     return read
 
 
-def test_filters_follow_whom_they_name_and_no_name_that_is_given_again(stores, held, bob):
+def test_filters_follow_renames_and_not_reused_names(stores, held, bob):
     assert held() == HELD
     stores.users.change(bob, replace(bob, name="rob", revision=1))
     stores.users.create([a_user("bob", id="u-other")])
@@ -138,7 +138,7 @@ def test_filters_follow_whom_they_name_and_no_name_that_is_given_again(stores, h
     assert held() == ("x!user=rob", "x!group=staff", "x!server=rob/lab", "x!server=rob/", "x!service=s", "x!user", "x")
 
 
-def test_filters_on_who_is_gone_are_left_out_whoever_has_the_name_next(stores, held):
+def test_filters_on_removed_things_are_left_out(stores, held):
     stores.users.delete("u-bob")
     stores.groups.delete("g1")
     stores.users.create([a_user("bob", id="u-other")])
@@ -156,12 +156,12 @@ def test_a_filter_on_a_server_follows_it_and_not_its_name(stores, held):
     assert [scope for scope in held() if "server" in scope] == ["x!server=bob/"]
 
 
-def test_a_filter_on_a_server_to_come_waits_for_it_with_this_owner(stores, held):
+def test_a_filter_on_a_future_server_needs_the_same_owner(stores, held):
     stores.servers.create(a_server("", "bob"), named_limit=0)
     assert held()[3] == "x!server=bob/"
 
 
-def test_a_filter_by_the_name_of_nobody_stays_without_effect(stores):
+def test_a_filter_by_an_unused_name_never_has_an_effect(stores):
     stores.tokens.create(
         a_token(scopes=("x!user=later", "x!group=later", "x!server=later/", "x!user=u-bob", "x!group=a!user=bob", "y"))
     )
@@ -172,7 +172,7 @@ def test_a_filter_by_the_name_of_nobody_stays_without_effect(stores):
 
 
 @pytest.mark.parametrize("name", ["a=b", "a!user=bob", "%", "*?[x]", "group=g", 'a"b\\', "ä ö", "bob'--"])
-def test_any_name_may_stand_in_a_filter(stores, name):
+def test_any_name_is_allowed_in_a_filter(stores, name):
     stores.users.create([a_user(name)])
     stores.groups.create(Group("g1", name, (name,)))
     scopes = (f"x!user={name}", f"x!group={name}", f"x!server={name}/lab")
@@ -180,7 +180,7 @@ def test_any_name_may_stand_in_a_filter(stores, name):
     assert stores.tokens.find(a_token().sha256).scopes == scopes
 
 
-def test_deletion_is_of_those_named_and_can_be_done_again(stores):
+def test_deletion_is_by_id_and_idempotent(stores):
     for secret in "abc":
         stores.tokens.create(a_token(secret))
     stores.tokens.delete(["a-a", "a-b", "a-none"])
@@ -189,7 +189,7 @@ def test_deletion_is_of_those_named_and_can_be_done_again(stores):
     assert [t.id for t in stores.tokens.of_owner(OwnerKind.USER, "u-alice")] == ["a-c"]
 
 
-def test_issued_tokens_go_by_user_and_client(stores):
+def test_issued_tokens_are_removed_by_user_and_client(stores):
     stores.tokens.create(a_token("gone", client_id="c1"))
     stores.tokens.create(a_token("gone too", client_id="c1"))
     kept = [a_token("other client", client_id="c2"), a_token("no client"), a_token("other user", "bob", client_id="c1")]
@@ -201,7 +201,7 @@ def test_issued_tokens_go_by_user_and_client(stores):
     assert [stores.tokens.find(token.sha256) for token in kept] == kept
 
 
-def test_tokens_of_a_session_go_with_it(stores):
+def test_tokens_of_a_session_are_removed_with_it(stores):
     for secret in "xy":
         stores.sessions.create(a_session(secret))
     stores.tokens.create(a_token("gone", session_id="session-x"))
@@ -219,7 +219,7 @@ def test_activity_only_goes_forward(stores):
     stores.tokens.touch("a-none", NOW)
 
 
-def test_up_to_a_limit_of_expired_tokens_goes(stores):
+def test_expired_tokens_are_removed_up_to_a_limit(stores):
     for number in range(5):
         stores.tokens.create(a_token(f"old{number}", expires_at=NOW - timedelta(seconds=number)))
     stores.tokens.create(a_token("new", expires_at=NOW + timedelta(microseconds=1)))

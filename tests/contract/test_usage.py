@@ -21,7 +21,7 @@ def test_the_same_launch_again_changes_nothing(stores):
     assert stores.usage.of_owner("u-alice") == [ONE]
 
 
-def test_of_eight_who_write_one_launch_one_does(stores):
+def test_of_eight_concurrent_writes_of_one_launch_one_counts(stores):
     concurrently(lambda n: stores.usage.add(replace(ONE, outcome=str(n))))
     assert len(stores.usage.of_owner("u-alice")) == 1
 

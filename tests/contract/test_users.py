@@ -26,7 +26,7 @@ def test_an_instant_keeps_its_microseconds(stores):
     assert stores.users.get(user.id).created_at == user.created_at
 
 
-def test_who_does_not_exist_is_none(stores):
+def test_a_missing_user_is_none(stores):
     assert stores.users.get("u-nobody") is None
     assert stores.users.find("nobody") is None
     assert stores.users.get_many(["u-nobody"]) == {}
@@ -54,12 +54,12 @@ def test_a_user_comes_with_its_groups_sorted(stores, alice):
     assert stores.users.page(offset=0, limit=9)[0][0].groups == expected
 
 
-def test_get_many_leaves_out_who_does_not_exist(stores, alice, bob):
+def test_get_many_leaves_out_missing_users(stores, alice, bob):
     assert stores.users.get_many([alice.id, "u-nobody", bob.id, alice.id]) == {alice.id: alice, bob.id: bob}
     assert stores.users.get_many([]) == {}
 
 
-def test_create_adds_whose_name_is_free_and_tells_which(stores, alice):
+def test_create_adds_and_returns_users_with_free_names(stores, alice):
     other = a_user(id="u-other")
     carol = a_user("carol")
     assert stores.users.create([other, carol]) == [carol]
@@ -67,12 +67,12 @@ def test_create_adds_whose_name_is_free_and_tells_which(stores, alice):
     assert stores.users.find("alice") == alice
 
 
-def test_create_adds_a_name_that_comes_twice_once(stores):
+def test_create_adds_a_repeated_name_once(stores):
     first, second = a_user(id="u-1"), a_user(id="u-2")
     assert stores.users.create([first, second]) == [first]
 
 
-def test_of_eight_who_add_one_name_one_does(stores):
+def test_of_eight_concurrent_adds_of_one_name_one_succeeds(stores):
     outcomes = concurrently(lambda n: stores.users.create([a_user(id=f"u-{n}")]))
     assert sorted(len(added) for added in outcomes) == [0] * (MANY - 1) + [1]
     assert stores.users.count() == 1
@@ -80,7 +80,7 @@ def test_of_eight_who_add_one_name_one_does(stores):
     assert stores.users.find("alice") == winner
 
 
-def test_a_change_writes_name_admin_and_info(stores, alice):
+def test_a_change_stores_name_admin_and_info(stores, alice):
     after = replace(alice, name="alicia", admin=True, user_info={"a": 1}, revision=1)
     stores.users.change(alice, after)
     assert stores.users.get(alice.id) == after
@@ -88,28 +88,28 @@ def test_a_change_writes_name_admin_and_info(stores, alice):
     assert stores.users.page(offset=0, limit=9, name_contains="icia")[1] == 1
 
 
-def test_a_change_of_what_has_changed_since_is_a_conflict(stores, alice):
+def test_a_change_of_an_old_revision_is_a_conflict(stores, alice):
     stores.users.change(alice, replace(alice, admin=True, revision=1))
     with pytest.raises(StoreConflictError):
         stores.users.change(alice, replace(alice, name="x", revision=1))
     assert stores.users.get(alice.id).name == "alice"
 
 
-def test_a_change_of_who_is_gone_is_a_conflict(stores, alice):
+def test_a_change_of_a_missing_user_is_a_conflict(stores, alice):
     stores.users.delete(alice.id)
     with pytest.raises(StoreConflictError):
         stores.users.change(alice, replace(alice, admin=True, revision=1))
     assert stores.users.count() == 0
 
 
-def test_a_name_of_another_is_taken(stores, alice, bob):
+def test_another_users_name_is_taken(stores, alice, bob):
     with pytest.raises(NameTakenError):
         stores.users.change(alice, replace(alice, name="bob", revision=1))
     assert stores.users.get(alice.id) == alice
 
 
 @pytest.mark.parametrize("state", sorted(set(State) - INACTIVE))
-def test_who_has_an_active_server_keeps_its_name_and_may_change_else(stores, alice, state):
+def test_a_user_with_an_active_server_can_change_all_but_the_name(stores, alice, state):
     stores.servers.create(a_server(state=state))
     with pytest.raises(StoreConflictError):
         stores.users.change(alice, replace(alice, name="alicia", revision=1))
@@ -118,13 +118,13 @@ def test_who_has_an_active_server_keeps_its_name_and_may_change_else(stores, ali
 
 
 @pytest.mark.parametrize("state", sorted(INACTIVE))
-def test_inactive_servers_hold_no_name(stores, alice, state):
+def test_inactive_servers_do_not_block_a_rename(stores, alice, state):
     stores.servers.create(a_server(state=state))
     stores.users.change(alice, replace(alice, name="alicia", revision=1))
     assert stores.users.find("alicia").id == alice.id
 
 
-def test_a_rename_and_a_start_at_once_never_leave_a_server_under_an_old_name(stores):
+def test_a_concurrent_start_never_keeps_a_renamed_users_old_name(stores):
     for turn in range(10):
         user, server = a_user(f"user{turn}", id=f"u{turn}"), a_server(id=f"s{turn}", owner_id=f"u{turn}")
         stores.users.create([user])
@@ -141,7 +141,7 @@ def test_a_rename_and_a_start_at_once_never_leave_a_server_under_an_old_name(sto
         assert stores.users.get(user.id).name == told
 
 
-def test_of_eight_changes_one_wins(stores, alice):
+def test_of_eight_concurrent_changes_one_succeeds(stores, alice):
     def change(number):
         stores.users.change(alice, replace(alice, user_info={"by": number}, revision=1))
         return number
@@ -152,14 +152,14 @@ def test_of_eight_changes_one_wins(stores, alice):
     assert stores.users.get(alice.id).user_info == {"by": winner}
 
 
-def test_of_eight_who_take_one_name_one_gets_it(stores):
+def test_of_eight_concurrent_renames_to_one_name_one_succeeds(stores):
     users = stores.users.create([a_user(f"u{n}") for n in range(MANY)])
     outcomes = concurrently(lambda n: stores.users.change(users[n], replace(users[n], name="wanted", revision=1)))
     assert outcomes.count(None) == 1
     assert sum(isinstance(o, NameTakenError) for o in outcomes) == MANY - 1
 
 
-def test_activity_makes_no_conflict_with_a_change_and_is_not_taken_back(stores, alice):
+def test_activity_never_conflicts_with_a_change(stores, alice):
     stores.users.touch(alice.id, LATER)
     stores.users.change(alice, replace(alice, admin=True, revision=1))
     assert stores.users.get(alice.id) == replace(alice, admin=True, revision=1, last_activity_at=LATER)
@@ -171,12 +171,12 @@ def test_activity_only_goes_forward(stores, alice):
     assert stores.users.get(alice.id).last_activity_at == LATER
 
 
-def test_of_eight_reports_of_activity_the_latest_stays(stores, alice):
+def test_of_eight_concurrent_reports_the_latest_stays(stores, alice):
     concurrently(lambda n: stores.users.touch(alice.id, NOW + timedelta(seconds=n)))
     assert stores.users.get(alice.id).last_activity_at == NOW + timedelta(seconds=MANY - 1)
 
 
-def test_activity_of_who_is_gone_is_no_error(stores):
+def test_activity_of_a_missing_user_is_no_error(stores):
     stores.users.touch("u-nobody", NOW)
     assert stores.users.count() == 0
 
@@ -212,7 +212,7 @@ def assert_nothing_left(stores):
     assert stores.groups.find("staff").users == ()
 
 
-def test_deletion_takes_all_that_the_user_had(stores, alice, bob):
+def test_deletion_removes_everything_of_the_user(stores, alice, bob):
     full_life(stores, alice)
     stores.tokens.create(a_token("bobs", "bob"))
     stores.users.delete(alice.id)
@@ -222,7 +222,7 @@ def test_deletion_takes_all_that_the_user_had(stores, alice, bob):
     assert stores.tokens.find(a_token("bobs").sha256) is not None
 
 
-def test_who_is_made_again_inherits_nothing(stores, alice):
+def test_a_recreated_user_inherits_nothing(stores, alice):
     full_life(stores, alice)
     stores.users.touch(alice.id, LATER)
     stores.users.delete(alice.id)
@@ -237,7 +237,7 @@ def test_who_is_made_again_inherits_nothing(stores, alice):
 
 
 @pytest.mark.parametrize("state", sorted(ACTIVE))
-def test_who_has_an_active_server_is_not_deleted_and_loses_nothing(stores, alice, state):
+def test_a_user_with_an_active_server_cannot_be_deleted(stores, alice, state):
     full_life(stores, alice)
     stores.servers.create(a_server("busy", state=state, launch_id="l9"))
     with pytest.raises(StoreConflictError):
@@ -249,13 +249,13 @@ def test_who_has_an_active_server_is_not_deleted_and_loses_nothing(stores, alice
 
 
 @pytest.mark.parametrize("state", sorted(INACTIVE))
-def test_inactive_servers_do_not_hold_their_owner(stores, alice, state):
+def test_inactive_servers_do_not_block_deletion(stores, alice, state):
     stores.servers.create(a_server(state=state))
     stores.users.delete(alice.id)
     assert stores.users.count() == 0
 
 
-def test_deletion_and_a_start_at_once_never_leave_a_server_without_owner(stores):
+def test_a_concurrent_deletion_never_leaves_a_server_without_owner(stores):
     for turn in range(10):
         user, server = a_user(f"user{turn}", id=f"u{turn}"), a_server(id=f"s{turn}", owner_id=f"u{turn}")
         stores.users.create([user])
@@ -303,7 +303,7 @@ def test_pages_by_name(stores, crowd):
     assert names(stores.users.page(offset=1, limit=2, sort="name", descending=True)) == ["c", "b"]
 
 
-def test_pages_by_activity_have_the_never_active_first_and_last_when_descending(stores, crowd):
+def test_pages_by_activity_sort_never_active_users_first(stores, crowd):
     up = names(stores.users.page(offset=0, limit=9, sort="last_activity"))
     assert (set(up[:2]), up[2:]) == ({"a", "c"}, ["d", "b"])
     down = names(stores.users.page(offset=0, limit=9, sort="last_activity", descending=True))
@@ -312,12 +312,12 @@ def test_pages_by_activity_have_the_never_active_first_and_last_when_descending(
 
 @pytest.mark.parametrize("sort", ["id", "name", "last_activity"])
 @pytest.mark.parametrize("descending", [False, True])
-def test_pages_one_by_one_show_everybody_once(stores, crowd, sort, descending):
+def test_pages_of_one_show_every_user_once(stores, crowd, sort, descending):
     seen = [names(stores.users.page(offset=n, limit=1, sort=sort, descending=descending)) for n in range(4)]
     assert sorted(name for page in seen for name in page) == ["a", "b", "c", "d"]
 
 
-def test_percent_and_underscore_mean_themselves(stores):
+def test_percent_and_underscore_have_no_special_meaning(stores):
     stores.users.create([a_user(name) for name in ("a%b", "a_b", "axb", r"a\b", "a*b", "a?b", "a'b")])
     for part in ("%", "_", "\\", "*", "?", "'"):
         found = stores.users.page(offset=0, limit=9, name_contains=part)
@@ -368,13 +368,13 @@ def test_pages_of_ids_or_groups(stores, crowd):
     assert of(ids=["u1", "u2"], groups=["one"], name_contains="B") == ["b"]
 
 
-def test_no_ids_and_no_groups_is_nobody(stores, crowd):
+def test_no_ids_and_no_groups_find_nobody(stores, crowd):
     assert stores.users.page(offset=0, limit=9, ids=[]) == ([], 0)
     assert stores.users.page(offset=0, limit=9, groups=[]) == ([], 0)
     assert stores.users.page(offset=0, limit=9, ids=[], groups=[]) == ([], 0)
 
 
-def test_who_was_active_since_is_counted(stores, alice, bob):
+def test_users_active_since_are_counted(stores, alice, bob):
     stores.users.touch(alice.id, NOW)
     stores.users.touch(bob.id, NOW - timedelta(days=2))
     assert stores.users.count() == 2
@@ -406,7 +406,7 @@ def test_who_was_active_since_is_counted(stores, alice, bob):
         "\x00ab",
     ],
 )
-def test_a_search_of_any_length_finds_what_a_walk_would(stores, part):
+def test_a_search_finds_the_same_as_a_scan(stores, part):
     names = ["anna", "joanna", "bob", 'q""x"ann"', "ann or bob", "a-b-c", "Éla", "STRASSE", "x😀😀😀y", "ann*", "(not)"]
     stores.users.create([a_user(name, id=f"u{n:02}") for n, name in enumerate(names)])
     found, total = stores.users.page(offset=0, limit=99, name_contains=part)
@@ -414,7 +414,7 @@ def test_a_search_of_any_length_finds_what_a_walk_would(stores, part):
     assert total == len(found)
 
 
-def test_a_search_knows_who_was_renamed_and_who_is_gone(stores, alice, bob):
+def test_a_search_follows_renames_and_removals(stores, alice, bob):
     stores.users.change(alice, replace(alice, name="zarah", revision=1))
     stores.users.delete(bob.id)
     assert [u.name for u in stores.users.page(offset=0, limit=9, name_contains="zar")[0]] == ["zarah"]

@@ -166,7 +166,7 @@ def outcome(stores, act):
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
-def test_after_a_death_at_any_call_a_repeat_ends_where_it_would_have(stores, operation):
+def test_a_retry_after_a_crash_at_any_call_has_the_same_result(stores, operation):
     act = OPERATIONS[operation]
     before, after = outcome(stores, act)
     assert after != before

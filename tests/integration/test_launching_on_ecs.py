@@ -259,7 +259,7 @@ def test_a_class_that_starts_at_once_is_queued_not_refused():
     world.assert_settled()
 
 
-def test_a_lack_of_capacity_is_waited_out():
+def test_a_launch_without_capacity_is_retried():
     world = CloudWorld()
     world.account.full["FARGATE"] = "exception"
     world.spawning.start(world.alice, "")

@@ -1,4 +1,4 @@
-"""What a function in the cloud is told by its environment, and its settings file."""
+"""Settings of functions in the cloud: environment variables and the settings file."""
 
 from dataclasses import fields, replace
 from datetime import timedelta
@@ -44,7 +44,7 @@ NEEDED = [
 
 
 class Secrets(dict):
-    """Notes who is asked for."""
+    """Notes which secrets are read."""
 
     def __init__(self, **secrets):
         super().__init__(secrets)
@@ -71,12 +71,12 @@ class Secrets(dict):
         ),
     ],
 )
-def test_what_a_deployment_writes_its_functions_read(cloud):
+def test_functions_read_the_variables_that_a_deployment_writes(cloud):
     assert cloud_settings(to_environment(cloud)) == cloud
 
 
 @pytest.mark.parametrize("name", NEEDED)
-def test_a_variable_that_is_missing_is_named_with_what_it_is(name):
+def test_a_missing_variable_is_named_with_its_type(name):
     environ = to_environment(CLOUD)
     del environ[f"HUBLESS_{name.upper()}"]
 
@@ -103,14 +103,14 @@ def test_a_variable_that_is_missing_is_named_with_what_it_is(name):
         ("tabel", "hub", "There is no setting HUBLESS_TABEL. The settings are HUBLESS_URL, "),
     ],
 )
-def test_a_wrong_variable_is_named_with_what_is_allowed(name, text, said):
+def test_a_wrong_variable_is_named_with_the_allowed_values(name, text, said):
     with pytest.raises(SettingsError) as wrong:
         cloud_settings(to_environment(CLOUD) | {f"HUBLESS_{name.upper()}": text})
 
     assert str(wrong.value).startswith(said)
 
 
-def test_the_hub_is_called_by_its_address_in_the_cloud_unless_the_file_says_another(tmp_path):
+def test_the_hubs_address_is_the_deployments_unless_the_file_has_one(tmp_path):
     file = tmp_path / "hubless.toml"
     file.write_text('[hub]\npublic_url = "https://jupyter.example.org"')
 
@@ -118,7 +118,7 @@ def test_the_hub_is_called_by_its_address_in_the_cloud_unless_the_file_says_anot
     assert load(CLOUD, file, {}).hub.public_url == "https://jupyter.example.org"
 
 
-def test_whether_users_have_hosts_of_their_own_is_the_deployments_word_unless_the_file_says_another(tmp_path):
+def test_subdomains_are_the_deployments_unless_the_file_sets_them(tmp_path):
     own = cloud_settings(to_environment(CLOUD) | {"HUBLESS_SUBDOMAINS": "true"})
     file = tmp_path / "hubless.toml"
     file.write_text("[hub]\nsubdomains = false")
@@ -128,7 +128,7 @@ def test_whether_users_have_hosts_of_their_own_is_the_deployments_word_unless_th
     assert not load(CLOUD, None, {}).hub.subdomains
 
 
-def test_servers_get_the_time_that_fargate_needs_unless_the_file_says_another(tmp_path):
+def test_timeouts_are_fargates_unless_the_file_sets_them(tmp_path):
     file = tmp_path / "hubless.toml"
     file.write_text('[servers]\nstart_timeout = "1h"')
 
@@ -137,7 +137,7 @@ def test_servers_get_the_time_that_fargate_needs_unless_the_file_says_another(tm
     assert load(CLOUD, file, {}).servers.launch_timeout == timedelta(minutes=10)
 
 
-def test_a_wrong_file_is_named_and_so_is_the_key(tmp_path):
+def test_an_error_names_the_file_and_the_key(tmp_path):
     file = tmp_path / "hubless.toml"
     file.write_text("servers = 3")
 
@@ -145,7 +145,7 @@ def test_a_wrong_file_is_named_and_so_is_the_key(tmp_path):
         load(CLOUD, file, {})
 
 
-def test_secrets_are_asked_for_only_where_the_file_needs_them(tmp_path):
+def test_secrets_are_read_only_if_the_file_needs_them(tmp_path):
     file = tmp_path / "hubless.toml"
     file.write_text('[[services]]\nname = "culler"\ntoken_env = "CULLER_TOKEN"\n[login]\nkind = "shared-password"')
     none, some = (
@@ -185,7 +185,7 @@ def hub_of(cloud, text="", secrets=None):
 
 
 @pytest.mark.parametrize(("wanted", "limit"), [(0, 95 - SPARE), (20, 20), (500, 95 - SPARE)])
-def test_where_a_load_balancer_is_the_edge_no_more_servers_run_than_it_has_room_for(wanted, limit):
+def test_a_load_balancers_capacity_limits_active_servers(wanted, limit):
     cloud = replace(CLOUD, alb_listener="arn:listener", alb_vpc="vpc-1", alb_rules=95)
     hub = hub_of(cloud, f"[servers]\nactive_limit = {wanted}")
 
@@ -194,7 +194,7 @@ def test_where_a_load_balancer_is_the_edge_no_more_servers_run_than_it_has_room_
     assert hub_of(CLOUD, f"[servers]\nactive_limit = {wanted}").active_limit == wanted
 
 
-def test_where_an_instance_is_named_the_edge_sleeps():
+def test_an_instance_makes_the_edge_stoppable():
     hub = hub_of(replace(CLOUD, economy_instance="i-1", economy_idle_minutes=3))
 
     assert isinstance(hub.edge_machine, Ec2Machine)
@@ -202,13 +202,13 @@ def test_where_an_instance_is_named_the_edge_sleeps():
     assert hub_of(CLOUD).edge_autosuspend.machine.can_stop is False
 
 
-def test_an_edge_that_sleeps_is_not_a_load_balancer():
+def test_an_economy_instance_and_a_load_balancer_are_refused():
     with pytest.raises(SettingsError, match="HUBLESS_ALB_LISTENER and HUBLESS_ECONOMY_INSTANCE are two edges"):
         cloud_settings(to_environment(replace(CLOUD, alb_listener="a", alb_vpc="v", economy_instance="i-1")))
 
 
 @pytest.mark.parametrize("secrets", [{}, {"key": "short"}])
-def test_a_hub_without_a_long_key_says_where_it_is_looked_for(secrets):
+def test_a_missing_key_is_reported_with_its_parameter(secrets):
     with pytest.raises(
         StoreUnavailableError, match="The parameter /hub/secrets has no `key` of at least 32 characters"
     ):

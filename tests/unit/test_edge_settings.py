@@ -1,4 +1,4 @@
-"""What an edge is told in its environment: typed, frozen, and every mistake named."""
+"""Settings of an edge in environment variables: typed, frozen, and each error names its variable."""
 
 import re
 from dataclasses import FrozenInstanceError, fields
@@ -29,7 +29,7 @@ def test_two_variables_are_enough():
         found.table = "other"
 
 
-def test_the_region_is_where_aws_runs_it():
+def test_the_default_region_is_aws_region():
     given = {name: text for name, text in LEAST.items() if not name.endswith("REGION")}
     assert EdgeSettings.from_environment(given | {"AWS_REGION": "us-east-1"}).region == "us-east-1"
     assert EdgeSettings.from_environment(LEAST | {"AWS_REGION": "us-east-1"}).region == "eu-central-1"
@@ -75,7 +75,7 @@ def test_a_missing_or_empty_variable_is_named(name):
         ("host_header", "x)\n"),
     ],
 )
-def test_a_wrong_value_is_named_with_what_is_allowed(name, text):
+def test_a_wrong_variable_is_named_with_the_allowed_values(name, text):
     with pytest.raises(SettingsError, match=rf"(?s)HUBLESS_EDGE_{name.upper()} is .*, but it must be "):
         settings(**{name: text})
 
@@ -122,7 +122,7 @@ def test_the_websocket_timeout_reaches_haproxy(given, seconds):
     assert f"    timeout tunnel {seconds}s\n" in render(edge_configuration(settings(**given)))
 
 
-def test_the_host_header_of_the_front_reaches_haproxy():
+def test_the_host_header_reaches_haproxy():
     assert edge_configuration(settings(host_header="x-hubless-host")).host_header == "x-hubless-host"
 
 

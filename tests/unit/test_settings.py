@@ -1,4 +1,4 @@
-"""Settings: what a file may say, what stops the start, and that the documentation says the same."""
+"""Settings in a file: allowed values, errors, and the tables in the documentation."""
 
 import re
 import subprocess
@@ -43,7 +43,7 @@ class TestDefaults:
     def test_no_file_means_the_defaults(self) -> None:
         assert load(None, DATA, {}) == read()
 
-    def test_everything_lies_in_the_data_folder(self) -> None:
+    def test_everything_is_in_the_data_folder(self) -> None:
         settings = read()
 
         assert settings.database == DATA / "hub.sqlite"
@@ -51,7 +51,7 @@ class TestDefaults:
         assert settings.launches == DATA / "servers"
         assert settings.homes == DATA / "homes"
 
-    def test_homes_may_lie_elsewhere(self) -> None:
+    def test_homes_may_be_elsewhere(self) -> None:
         assert read('[servers]\nhomes = "/home"').homes == Path("/home")
 
 
@@ -150,7 +150,7 @@ class TestValues:
             ),
         ],
     )
-    def test_a_wrong_value_is_named_with_what_is_allowed(self, line: str, said: str) -> None:
+    def test_a_wrong_value_is_named_with_the_allowed_values(self, line: str, said: str) -> None:
         assert complaint(line).startswith(said)
 
     def test_an_address_loses_its_slash(self) -> None:
@@ -168,7 +168,7 @@ class TestValues:
     def test_an_address_is_written_as_browsers_write_it(self, given: str, address: str) -> None:
         assert read(f'hub.public_url = "{given}"').hub.public_url == address
 
-    def test_names_of_users_are_written_as_they_are_stored(self) -> None:
+    def test_names_of_users_are_normalised(self) -> None:
         assert read('[login]\nadmins = ["Ada"]').login.admins == ("ada",)
 
 
@@ -210,7 +210,7 @@ class TestFiles:
         with pytest.raises(SettingsError, match=r"Cannot read .*none\.toml: No such file"):
             load(tmp_path / "none.toml", DATA, {})
 
-    def test_the_example_holds_the_defaults_where_it_says_so(self) -> None:
+    def test_the_example_file_has_the_defaults(self) -> None:
         load(ROOT / "hubless.example.toml", DATA, {"CHECKER_TOKEN": "0123456789"})
 
 
@@ -220,7 +220,7 @@ class TestLogin:
 
         assert settings.login.password == "from outside"
 
-    def test_a_shared_password_is_needed_where_that_is_the_way_in(self) -> None:
+    def test_shared_password_logins_need_a_password(self) -> None:
         assert "HUBLESS_SHARED_PASSWORD" in complaint('login.kind = "shared-password"')
 
     def test_the_admins_password_is_another(self) -> None:
@@ -230,7 +230,7 @@ class TestLogin:
         assert "choose another" in complaint(shared + 'admin_password = "for all"')
 
     @pytest.mark.parametrize("line", ['password = "x"', 'admin_password = "x"', 'allow_users = ["ada"]'])
-    def test_what_would_have_no_effect_is_refused(self, line: str) -> None:
+    def test_keys_without_effect_are_refused(self, line: str) -> None:
         assert 'only if login.kind is "shared-password"' in complaint(f"[login]\n{line}")
 
 
@@ -282,17 +282,17 @@ class TestServices:
             ),
         ],
     )
-    def test_what_could_not_work_is_refused(self, lines: str, said: str) -> None:
+    def test_contradictions_are_refused(self, lines: str, said: str) -> None:
         assert complaint(f'[[services]]\nname = "bot"\n{lines}').startswith(said)
 
     @pytest.mark.parametrize("name", ["a/b", "..", "", "a b"])
-    def test_a_name_that_does_not_fit_into_an_address_is_refused(self, name: str) -> None:
+    def test_a_name_that_is_invalid_in_a_url_is_refused(self, name: str) -> None:
         assert "name" in complaint(f'[[services]]\nname = "{name}"')
 
 
 class TestTogether:
     @pytest.mark.parametrize("where", ["profiles", "services", "roles"])
-    def test_a_name_given_twice_is_refused(self, where: str) -> None:
+    def test_a_name_used_twice_is_refused(self, where: str) -> None:
         assert complaint(2 * f'[[{where}]]\nname = "one"\n') == f'{where}: the name "one" is used twice'
 
     def test_a_token_of_two_services_is_refused_and_not_shown(self) -> None:
@@ -305,12 +305,12 @@ class TestTogether:
 
         assert complaint(one.format("a") + one.format("b")).endswith('"service-x" is used twice')
 
-    def test_a_role_of_a_service_that_is_none_is_refused(self) -> None:
+    def test_a_role_of_a_missing_service_is_refused(self) -> None:
         said = complaint('[[roles]]\nname = "r"\nscopes = []\nservices = ["bot"]')
 
         assert said == 'roles.r.services names "bot", which is not in [[services]]'
 
-    def test_limits_of_users_and_profiles_are_patience(self) -> None:
+    def test_limits_of_users_and_profiles_are_idle_policies(self) -> None:
         settings = read(
             '[culling]\nidle_after = "1h"\nusers = { Ada = { idle_after = "never" } }\n'
             '[[profiles]]\nname = "long"\nmax_age = "2d"'
@@ -373,7 +373,7 @@ class TestDocumentation:
 
         assert table_of(section) in rest.partition("\n## ")[0], f"docs/settings.md needs:\n\n{table_of(section)}"
 
-    def test_has_no_section_that_is_none(self) -> None:
+    def test_has_no_unknown_section(self) -> None:
         text = (ROOT / "docs" / "settings.md").read_text()
 
         assert re.findall(r"^## (.*)", text, re.MULTILINE) == [heading(n) for n in (*TABLES, *LISTS, *NAMED)]

@@ -1,4 +1,4 @@
-"""What `[stages.NAME]` may say: everything wrong stops a deployment with a sentence that names the key."""
+"""Settings of `[stages.NAME]`: each error stops a deployment and names the key."""
 
 from pathlib import Path
 
@@ -34,13 +34,13 @@ class TestAStage:
         assert (stage.name, stage.hub, stage.settings) == ("prod", "hubless-prod", StageSettings(region="eu-central-1"))
         assert not stage.has_subdomains
 
-    def test_gives_users_origins_of_their_own_where_it_has_a_domain(self, stage_of) -> None:
+    def test_gives_users_subdomains_if_it_has_a_domain(self, stage_of) -> None:
         domain = 'domain = "hub.example.org"\nzone_id = "Z0123456789"\nzone_name = "example.org"'
 
         assert stage_of(domain).has_subdomains
         assert not stage_of(domain + "\nsubdomains = false").has_subdomains
 
-    def test_may_have_a_network_of_somebody_else(self, stage_of) -> None:
+    def test_may_use_an_existing_vpc(self, stage_of) -> None:
         assert stage_of(OWN_VPC).settings.private_subnets == ("subnet-3", "subnet-4")
 
     @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ class TestAStage:
         assert "hubless.toml: " in str(refused.value)
 
     @pytest.mark.parametrize("name", ["Prod", "a_b", '"a.b"', "x" * 25, "a--b"])
-    def test_has_a_name_that_things_in_aws_may_have(self, stage_of, name: str) -> None:
+    def test_has_a_name_that_is_valid_in_aws(self, stage_of, name: str) -> None:
         with pytest.raises(SettingsError, match="a stage's name must have 1 to 24"):
             stage_of(name=name)
 
@@ -127,7 +127,7 @@ class TestChoosing:
             load_stages(tmp_path / "none.toml")
 
 
-def test_a_hub_on_one_machine_takes_no_notice_of_stages() -> None:
+def test_a_hub_on_one_machine_ignores_stages() -> None:
     assert parse('[stages.prod]\nregion = "x"', ROOT).services == ()
 
 

@@ -20,14 +20,14 @@ def a_running_server(*, idle_for=timedelta(0), age=HOUR * 10):
     )
 
 
-def test_reaps_at_the_idle_limit_and_not_a_moment_before():
+def test_an_idle_server_is_reaped_at_the_limit_and_not_before():
     idle_policy = IdlePolicy(idle_after=HOUR)
 
     assert isinstance(verdict(a_running_server(idle_for=HOUR), idle_policy, NOW), Reap)
     assert verdict(a_running_server(idle_for=HOUR - timedelta(microseconds=1)), idle_policy, NOW) == Keep()
 
 
-def test_a_server_that_was_just_started_is_not_idle_however_old_its_last_activity():
+def test_a_server_that_has_just_started_is_not_idle():
     server = a_running_server(idle_for=HOUR * 5, age=timedelta(minutes=1))
 
     assert verdict(server, IdlePolicy(idle_after=HOUR), NOW) == Keep()
@@ -41,5 +41,5 @@ def test_without_limits_nothing_is_reaped():
     assert verdict(a_running_server(idle_for=HOUR * 9), IdlePolicy(), NOW) == Keep()
 
 
-def test_the_narrower_place_overrides_limit_by_limit():
+def test_a_narrower_policy_overrides_each_limit_that_it_sets():
     assert IdlePolicy(HOUR, HOUR * 8).overridden_by(IdlePolicy(idle_after=HOUR * 2)) == IdlePolicy(HOUR * 2, HOUR * 8)

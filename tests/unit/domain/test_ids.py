@@ -12,7 +12,7 @@ def test_identifiers_sort_by_the_time_they_were_made():
     assert made == sorted(made)
 
 
-def test_identifiers_of_one_moment_differ():
+def test_identifiers_of_one_millisecond_differ():
     assert len({identifier("u", NOW, secrets.token_bytes(10)) for _ in range(1000)}) == 1000
 
 

@@ -16,7 +16,7 @@ def seconds(number):
 
 
 def taken(rhythm, arrivals, free=None):
-    """Return what each of *arrivals* (instants by the asker's own clock) gets, one after the other."""
+    """Return the slot of each of *arrivals* (instants of the caller's own clock) in turn."""
     found = []
     for now in arrivals:
         got = rhythm.next_slot(free, now)
@@ -25,26 +25,26 @@ def taken(rhythm, arrivals, free=None):
     return found
 
 
-def test_after_a_rest_the_burst_is_had_at_once_and_then_turns_follow_at_the_interval():
+def test_after_a_pause_the_burst_comes_at_once_then_slots_at_the_interval():
     turns = taken(RATE, [NOW] * 6)
 
     assert [turn.at - NOW for turn in turns] == [-2 * TENTH, -TENTH, 0 * TENTH, TENTH, 2 * TENTH, 3 * TENTH]
 
 
-def test_turns_that_have_gone_by_are_lost_but_for_the_burst():
+def test_expired_slots_are_lost_except_the_burst():
     first, *_ = taken(RATE, [NOW] * 10)
     (later,) = taken(RATE, [NOW + seconds(60)], first.next_free)
 
     assert later.at == NOW + seconds(60) - 2 * TENTH
 
 
-def test_who_asks_steadily_below_the_rate_never_waits():
+def test_a_caller_below_the_rate_never_waits():
     turns = taken(RATE, [NOW + number * TENTH for number in range(50)])
 
     assert all(turn.at <= NOW + number * TENTH for number, turn in enumerate(turns))
 
 
-def test_the_farthest_turn_is_as_far_off_as_may_be_waited_and_the_next_is_told_when_to_ask():
+def test_a_slot_beyond_the_longest_wait_is_refused_with_a_retry_time():
     *turns, refused = taken(RATE, [NOW] * 14)
 
     assert turns[-1].at == NOW + RATE.longest_wait
@@ -53,13 +53,13 @@ def test_the_farthest_turn_is_as_far_off_as_may_be_waited_and_the_next_is_told_w
     assert again == Slot(turns[-1].next_free, turns[-1].next_free + TENTH)
 
 
-def test_a_refusal_takes_nothing():
+def test_a_refused_caller_takes_no_slot():
     outcomes = taken(RATE, [NOW] * 20)
 
     assert outcomes[13:] == [outcomes[13]] * 7
 
 
-def test_a_time_that_no_right_clock_wrote_holds_up_nobody():
+def test_a_slot_that_a_wrong_clock_wrote_is_ignored():
     wrong = NOW + seconds(3600)
 
     assert RATE.next_slot(wrong, NOW) == Slot(NOW, NOW + TENTH)
@@ -70,7 +70,7 @@ def test_a_time_that_no_right_clock_wrote_holds_up_nobody():
     ("free", "is_under_way"),
     [(None, False), (-0.3, False), (-0.2, True), (0, True), (1, True), (1.1, False)],
 )
-def test_turns_are_under_way_while_the_next_one_has_not_gone_by_and_is_near(free, is_under_way):
+def test_the_free_slot_is_next_while_it_is_neither_expired_nor_too_far(free, is_under_way):
     at = None if free is None else NOW + seconds(free)
 
     assert RATE.is_under_way(at, NOW) is is_under_way
@@ -84,9 +84,7 @@ def test_turns_are_under_way_while_the_next_one_has_not_gone_by_and_is_near(free
     skews=st.lists(st.floats(-3, 3), min_size=1, max_size=4),
     askers=st.lists(st.tuples(st.floats(0, 10), st.integers(0, 3)), max_size=60),
 )
-def test_no_stretch_of_time_has_more_turns_than_burst_and_rate_allow_and_clocks_differ(
-    rate, burst, wait, skews, askers
-):
+def test_no_period_exceeds_rate_and_burst_and_clock_differences(rate, burst, wait, skews, askers):
     rhythm = LaunchRate(rate, burst, seconds(wait))
     free, began = None, []
     for at, clock in sorted(askers):
@@ -106,7 +104,7 @@ def test_no_stretch_of_time_has_more_turns_than_burst_and_rate_allow_and_clocks_
 
 @settings(max_examples=200, deadline=None, derandomize=True, database=None)
 @given(st.lists(st.floats(0, 5), min_size=1, max_size=60))
-def test_no_turn_is_left_idle_while_somebody_waits(arrivals):
+def test_no_slot_expires_while_a_caller_waits(arrivals):
     rhythm = LaunchRate(10, 1, seconds(60))
     instants = [NOW + seconds(at) for at in sorted(arrivals)]
 

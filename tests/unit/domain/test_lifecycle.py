@@ -16,7 +16,7 @@ def a_server(**facts):
 
 
 def started(state):
-    """Return a server that went the whole way to *state*."""
+    """Return a server that went through all states before *state*."""
     server = lifecycle.requested(a_server(), launch_id="l1", profile="p", user_options={}, now=NOW, deadlines=LIMITS)
     steps = {
         State.LAUNCHING: lambda s: lifecycle.launched(s, task="t1", now=NOW, deadlines=LIMITS),
@@ -32,7 +32,7 @@ def started(state):
 
 
 @pytest.mark.parametrize(("state", "event"), [*product(State, Event)])
-def test_every_pair_of_state_and_event_is_in_the_table_or_refused(state, event):
+def test_each_state_and_event_is_in_the_table_or_refused(state, event):
     if (state, event) in TRANSITIONS:
         assert lifecycle.after(state, event) is TRANSITIONS[state, event]
         return
@@ -48,20 +48,20 @@ def test_every_state_is_active_or_inactive_and_none_is_both():
     assert not ACTIVE & INACTIVE
 
 
-def test_every_state_but_the_resting_ones_has_a_deadline():
+def test_every_pending_state_has_a_deadline():
     resting = {State.STOPPED, State.FAILED, State.READY}
 
     assert {s for s in State if LIMITS.of(s, NOW) is None} == resting
 
 
 @pytest.mark.parametrize("state", [State.REQUESTED, State.LAUNCHING, State.STARTING, State.READY])
-def test_a_stop_leads_out_of_every_active_state(state):
+def test_every_active_state_can_stop(state):
     out = lifecycle.stopping(started(state), now=NOW, deadlines=LIMITS)
 
     assert lifecycle.ended(out, now=NOW, deadlines=LIMITS).state is State.STOPPED
 
 
-def test_a_noted_failure_ends_in_failed_and_keeps_its_reason_and_log():
+def test_a_failure_ends_in_failed_and_keeps_reason_and_log():
     out = lifecycle.stopping(
         started(State.STARTING), now=NOW, deadlines=LIMITS, failure="exited with code 1", log_tail=("boom",)
     )
@@ -72,7 +72,7 @@ def test_a_noted_failure_ends_in_failed_and_keeps_its_reason_and_log():
     assert failed.task is None
 
 
-def test_a_new_launch_knows_nothing_of_the_last_one():
+def test_a_new_launch_starts_without_data_of_the_last_one():
     out = lifecycle.stopping(started(State.READY), now=NOW, deadlines=LIMITS, failure="it died", log_tail=("x",))
     failed = lifecycle.ended(out, now=NOW, deadlines=LIMITS)
 
@@ -81,13 +81,13 @@ def test_a_new_launch_knows_nothing_of_the_last_one():
     assert (again.launch_id, again.failure, again.log_tail, again.started_at) == ("l2", None, (), None)
 
 
-def test_every_step_raises_the_revision():
+def test_every_transition_increments_the_revision():
     revisions = [started(s).revision for s in (State.REQUESTED, State.LAUNCHING, State.STARTING, State.READY)]
 
     assert revisions == [1, 2, 3, 4]
 
 
-def test_a_server_is_overdue_at_its_deadline_and_not_a_moment_before():
+def test_a_server_is_overdue_at_its_deadline_and_not_before():
     server = started(State.STARTING)
 
     assert not lifecycle.is_overdue(server, NOW + LIMITS.starting - timedelta(microseconds=1))

@@ -34,7 +34,7 @@ WRITTEN = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
         ("שלום", "xn--9dbne9b"),
     ],
 )
-def test_a_name_is_written_as_jupyterhub_writes_it_where_that_is_safe(name, label):
+def test_a_label_is_jupyterhubs_where_that_is_safe(name, label):
     assert user_label(name) == label
     assert len(service_label(name)) <= 63
 
@@ -59,13 +59,13 @@ def test_a_name_is_written_as_jupyterhub_writes_it_where_that_is_safe(name, labe
         ("..", "u-x--"),
     ],
 )
-def test_any_other_name_is_a_hash_that_nobody_finds_again(name, shown):
+def test_any_other_name_becomes_a_long_hash(name, shown):
     assert re.fullmatch(re.escape(shown) + "[a-z2-7]{26}", user_label(name))
 
 
 @settings(max_examples=60)
 @given(NAMES)
-def test_every_name_gives_a_label_that_dns_takes(name):
+def test_every_label_is_valid_in_dns(name):
     for label in (user_label(name), service_label(name)):
         assert WRITTEN.fullmatch(label)
         assert len(label) <= 63
@@ -74,13 +74,13 @@ def test_every_name_gives_a_label_that_dns_takes(name):
 
 @settings(max_examples=60)
 @given(NAMES, NAMES)
-def test_no_two_share_a_label(one, other):
+def test_labels_of_two_names_never_collide(one, other):
     assert (user_label(one) == user_label(other)) == (one == other)
     assert (service_label(one) == service_label(other)) == (one == other)
     assert user_label(one) != service_label(re.sub(r"[^A-Za-z0-9._~-]", "x", other))
 
 
-def test_names_that_jupyterhubs_hook_takes_for_one_are_two():
+def test_names_that_collide_in_jupyterhub_have_two_labels():
     assert len({user_label(name) for name in ("strasse", "straße", "alice", "Alice", "ﬁ", "fi")}) == 6
 
 
@@ -96,12 +96,12 @@ def test_names_that_jupyterhubs_hook_takes_for_one_are_two():
         ("/users/alice/", "hub.example.org"),
     ],
 )
-def test_a_route_is_served_at_its_owners_host_alone(prefix, host):
+def test_a_route_is_served_at_its_owners_host_only(prefix, host):
     assert host_of_route(prefix, "hub.example.org") == host
     assert host_of_route(prefix, "") == ""
 
 
-def test_what_belongs_to_somebody_is_led_to_at_their_host_and_the_hubs_own_pages_as_paths():
+def test_links_have_the_owners_host_and_the_hubs_pages_are_paths():
     assert HUB.located("/user/alice/lab?a=/user/bob/") == "https://alice.hub.example.org/user/alice/lab?a=/user/bob/"
     assert HUB.located("/user/jos%C3%A9/") == "https://xn--jos-dma.hub.example.org/user/jos%C3%A9/"
     assert HUB.located("/services/grades/") == "https://grades--service.hub.example.org/services/grades/"
@@ -112,7 +112,7 @@ def test_what_belongs_to_somebody_is_led_to_at_their_host_and_the_hubs_own_pages
     assert HUB.full("/user/alice/") == HUB.located("/user/alice/")
 
 
-def test_a_port_is_kept_unless_browsers_leave_it_out():
+def test_a_port_is_kept_unless_it_is_the_default():
     assert (
         Origins("http://hub.localhost:8000", subdomains=True).located("/user/a/")
         == "http://a.hub.localhost:8000/user/a/"
@@ -121,7 +121,7 @@ def test_a_port_is_kept_unless_browsers_leave_it_out():
 
 
 @pytest.mark.parametrize("shared", [Origins(), Origins("https://hub.example.org")])
-def test_where_all_share_one_origin_paths_are_enough(shared):
+def test_links_are_paths_with_one_host_for_all(shared):
     assert shared.located("/user/alice/lab") == "/user/alice/lab"
     assert shared.domain == shared.own_hub == ""
     assert shared.is_hub("whatever.example")
@@ -129,7 +129,7 @@ def test_where_all_share_one_origin_paths_are_enough(shared):
     assert shared.full("/user/alice/") == (shared.hub + "/user/alice/" if shared.hub else None)
 
 
-def test_a_host_is_the_hubs_one_below_or_neither():
+def test_a_host_is_the_hubs_a_subdomain_or_neither():
     assert [HUB.is_hub(host) for host in ("hub.example.org", "HUB.example.org:443", "alice.hub.example.org", "")] == [
         True,
         True,
@@ -151,7 +151,7 @@ def test_a_host_is_the_hubs_one_below_or_neither():
 
 
 @pytest.mark.parametrize("host", ["hub.example.org", "localhost", "hub.localhost", "a" * 63 + ".org"])
-def test_there_can_be_hosts_below_a_name(host):
+def test_a_domain_can_have_subdomains(host):
     assert is_domain(host)
 
 
@@ -169,5 +169,5 @@ def test_there_can_be_hosts_below_a_name(host):
         "a." * 95 + "org",
     ],
 )
-def test_there_can_be_none_below_anything_else(host):
+def test_an_address_or_a_long_name_cannot_have_subdomains(host):
     assert not is_domain(host)

@@ -15,7 +15,7 @@ def every(second, length):
     return [NOW + timedelta(seconds=second * number) for number in range(length)]
 
 
-def test_a_short_queue_is_held_whole():
+def test_a_digest_has_every_entry_of_a_short_queue():
     queue = every(1, MARKS)
 
     made = digest(queue, NOW)
@@ -24,11 +24,11 @@ def test_a_short_queue_is_held_whole():
     assert [made.queue_position(at) for at in queue] == list(range(MARKS))
 
 
-def test_nobody_is_ahead_in_an_empty_queue():
+def test_the_position_in_an_empty_queue_is_zero():
     assert digest([], NOW).queue_position(NOW) == 0
 
 
-def test_of_two_thousand_every_tenth_is_held_and_the_places_between_are_told_by_the_time():
+def test_a_digest_of_2000_has_every_tenth_and_interpolates():
     queue = every(0.03, 2000)
 
     made = digest(queue, NOW)
@@ -37,13 +37,13 @@ def test_of_two_thousand_every_tenth_is_held_and_the_places_between_are_told_by_
     assert [made.queue_position(at) for at in queue] == list(range(2000))
 
 
-def test_who_came_after_the_digest_was_made_is_behind_all_that_are_in_it():
+def test_an_entry_after_the_digest_is_behind_all_of_it():
     assert digest(every(1, 1000), NOW).queue_position(NOW + timedelta(days=1)) == 1000
 
 
 @settings(max_examples=200, deadline=None, derandomize=True, database=None)
 @given(queues, seconds)
-def test_a_place_is_wrong_by_less_than_a_step(queue, later):
+def test_a_position_is_wrong_by_less_than_a_step(queue, later):
     made = digest(queue, NOW)
 
     assert len(made.marks) <= MARKS + 1
@@ -53,7 +53,7 @@ def test_a_place_is_wrong_by_less_than_a_step(queue, later):
 
 @settings(max_examples=200, deadline=None, derandomize=True, database=None)
 @given(queues, st.lists(seconds, min_size=2, max_size=20))
-def test_who_came_later_is_never_told_a_better_place(queue, times):
+def test_a_later_entry_never_has_a_better_position(queue, times):
     made = digest(queue, NOW)
 
     told = [made.queue_position(NOW + at) for at in sorted(times)]

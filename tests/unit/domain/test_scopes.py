@@ -32,12 +32,12 @@ def test_a_filter_on_a_server_says_nothing_about_reading_its_owner():
     assert texts("read:users!server=bob/lab", "users:activity!server=bob/lab") == ["users:activity!server=bob/lab"]
 
 
-def test_what_is_held_everywhere_is_not_held_here_and_there_too():
+def test_an_unfiltered_scope_absorbs_filtered_ones():
     assert texts("proxy", "proxy!user=bob") == ["proxy"]
     assert texts("list:groups!group=g", "read:groups:name") == ["list:groups!group=g", "read:groups:name"]
 
 
-def test_self_is_all_of_ones_own_and_nothing_for_a_service():
+def test_self_is_everything_of_a_user_and_nothing_for_a_service():
     own = texts("self")
 
     assert "servers!user=alice" in own
@@ -65,7 +65,7 @@ def test_a_filter_without_a_value_means_the_bearer():
         "custom:x-",
     ],
 )
-def test_what_is_unknown_is_refused_by_name(raw):
+def test_unknown_scopes_are_refused_by_name(raw):
     with pytest.raises(InvalidRequestError):
         parse(raw)
 
@@ -93,12 +93,12 @@ def test_a_custom_scope_is_one_that_the_hub_defines(custom):
 @pytest.mark.parametrize(
     "name", ["grades", "custom:", "custom:x", "custom:Grades", "custom:-a", "custom:a-", "custom:a b", "admin:users"]
 )
-def test_a_custom_scope_keeps_to_its_names(name):
+def test_a_custom_scope_with_a_wrong_name_is_refused(name):
     with pytest.raises(InvalidRequestError, match="is not allowed as a custom scope"):
         scopes.define({name: Definition("x")})
 
 
-def test_a_custom_scope_contains_no_other_than_custom_ones():
+def test_a_custom_scope_contains_only_custom_ones():
     with pytest.raises(InvalidRequestError, match="contains 'admin:users'"):
         scopes.define({"custom:sly": Definition("x", ("admin:users",))})
 
@@ -107,7 +107,7 @@ def test_every_contained_scope_is_defined():
     assert {sub for d in DEFINITIONS.values() for sub in d.contains} <= set(DEFINITIONS)
 
 
-def test_the_admin_role_holds_what_it_may_hand_out():
+def test_the_admin_role_has_every_scope_that_admins_grant():
     admin = expand(scopes.ADMIN_ROLE, Bearer(user="admin"))
 
     assert all(admin.has_everywhere(s) for s in ("servers", "delete:users", "read:tokens", "groups", "access:servers"))
@@ -126,7 +126,7 @@ def test_the_admin_role_holds_what_it_may_hand_out():
         ("servers!user=alice", "servers!user=bob", None),
     ],
 )
-def test_two_filters_meet_in_the_narrower_one(one, two, met):
+def test_the_intersection_of_two_filters_is_the_narrower(one, two, met):
     both = Scopes([parse(one)]).intersection(Scopes([parse(two)]), groups_of)
 
     assert both == Scopes([parse(met)] if met else [])
@@ -144,7 +144,7 @@ RAW = st.lists(st.builds(lambda n, f: str(Scope(n, *f)), NAMES, FILTERS), max_si
 
 
 @given(RAW, RAW)
-def test_a_meeting_never_holds_what_either_side_lacks(one, two):
+def test_an_intersection_never_has_more_than_either_side(one, two):
     left, right = expand(one, ALICE), expand(two, ALICE)
 
     both = left.intersection(right, groups_of)
@@ -153,7 +153,7 @@ def test_a_meeting_never_holds_what_either_side_lacks(one, two):
 
 
 @given(RAW, RAW)
-def test_a_meeting_loses_nothing_that_both_sides_hold(one, two):
+def test_an_intersection_has_everything_of_both_sides(one, two):
     left, right = expand(one, ALICE), expand(two, ALICE)
 
     both = left.intersection(right, groups_of)
@@ -162,13 +162,13 @@ def test_a_meeting_loses_nothing_that_both_sides_hold(one, two):
 
 
 @given(RAW)
-def test_expanding_twice_is_expanding_once(raw):
+def test_expanding_is_idempotent(raw):
     once = expand(raw, ALICE)
 
     assert expand(once.texts(), ALICE) == once
 
 
 @pytest.mark.parametrize("name", ["self", "inherit", "(no_scope)"])
-def test_what_stands_for_other_scopes_takes_no_filter(name):
+def test_metascopes_take_no_filter(name):
     with pytest.raises(InvalidRequestError, match="takes no filter"):
         parse(f"{name}!user=alice")

@@ -18,5 +18,5 @@ from hubless.domain.trusted_headers import secrets_in
         ("{}", ()),
     ],
 )
-def test_are_one_or_two_while_they_are_changed(parameter, texts):
+def test_one_secret_is_read_or_two_during_a_rotation(parameter, texts):
     assert secrets_in(parameter) == texts

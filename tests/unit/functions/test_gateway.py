@@ -1,4 +1,4 @@
-"""What AWS's services say of a request, read for what was asked; and who is believed."""
+"""Events of API Gateway, function URLs and load balancers as requests; and which headers are trusted."""
 
 import json
 from dataclasses import replace
@@ -28,7 +28,7 @@ def event(target="/hub/", source="130.176.1.1", **headers):
     "path",
     ["/hub/api/users/a%2Fb", "/hub/api/users/what%3F", "/hub/api/users/100%25", "/hub/api/users/zo%C3%AB", "/a//b"],
 )
-def test_a_path_is_as_it_was_sent(path):
+def test_the_path_is_as_the_client_sent_it(path):
     assert raw_path(event(path + "?limit=1")) == path
 
 
@@ -40,14 +40,14 @@ def test_a_path_is_as_it_was_sent(path):
         ("/a b", "/a%20b"),
     ],
 )
-def test_a_path_that_nobody_hands_on_is_what_api_gateway_has_decoded(decoded, encoded):
+def test_without_a_header_the_path_is_api_gateways(decoded, encoded):
     told = event() | {"rawPath": decoded}
     del told["headers"]["x-hubless-path"]
 
     assert raw_path(told) == encoded
 
 
-def test_the_address_of_a_function_itself_says_paths_as_they_were_sent():
+def test_a_function_url_keeps_paths_as_sent():
     told = event() | {"rawPath": "/hub/api/users/a%2Fb"}
     del told["headers"]["x-hubless-path"]
     told["requestContext"]["domainName"] = "abc.lambda-url.eu-central-1.on.aws"
@@ -59,20 +59,20 @@ def test_the_address_of_a_function_itself_says_paths_as_they_were_sent():
     ("source", "claims", "client"),
     [
         ("203.0.113.9", "", "203.0.113.9"),
-        ("203.0.113.9", "6.6.6.6", "203.0.113.9"),  # nobody trusted says so
+        ("203.0.113.9", "6.6.6.6", "203.0.113.9"),  # no trusted proxy sent it
         ("130.176.1.1", "203.0.113.9", "203.0.113.9"),
         ("130.176.1.1", "203.0.113.9, 130.176.1.1", "203.0.113.9"),
-        ("130.176.1.1", "6.6.6.6, 203.0.113.9, 130.176.7.7", "203.0.113.9"),  # what is left of it is anybody's claim
+        ("130.176.1.1", "6.6.6.6, 203.0.113.9, 130.176.7.7", "203.0.113.9"),  # addresses further left may be forged
         ("2600:9000::1", "2001:db8::1", "2001:db8::1"),
         ("130.176.1.1", "", "130.176.1.1"),
         ("130.176.1.1", "nonsense", "nonsense"),
     ],
 )
-def test_who_asks_is_whom_the_last_trusted_proxy_heard_from(source, claims, client):
+def test_the_client_is_what_the_last_trusted_proxy_saw(source, claims, client):
     assert client_of(event(source=source, x_forwarded_for=claims), CLOUDFRONT) == client
 
 
-def test_without_trusted_proxies_nobody_is_believed():
+def test_without_trusted_proxies_headers_are_ignored():
     assert client_of(event(source="203.0.113.9", x_forwarded_for="6.6.6.6"), ()) == "203.0.113.9"
 
 
@@ -82,19 +82,19 @@ PATHS = ["/hub/api/users/a%2Fb", "/hub/api/users/what%3F", "/hub/api/users/100%2
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("path", PATHS)
-def test_each_kind_of_event_tells_the_path_as_it_was_sent(kind, path):
+def test_each_kind_of_event_has_the_path_as_sent(kind, path):
     assert raw_path(KINDS[kind]("GET", path, [], b"")) == path
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_a_load_balancer_hands_paths_on_by_itself(path):
+def test_a_load_balancer_keeps_paths_as_sent(path):
     told = balancer_event_of("GET", path, [], b"", path_header=False)
 
     assert raw_path(told) == path
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_each_kind_of_event_tells_who_asks(kind):
+def test_each_kind_of_event_has_the_clients_address(kind):
     forwarded = [("X-Forwarded-For", "6.6.6.6, 203.0.113.9")]
     event = KINDS[kind]("GET", "/", forwarded, b"", "130.176.1.1")
 
@@ -105,11 +105,11 @@ def test_each_kind_of_event_tells_who_asks(kind):
 @pytest.mark.parametrize(
     ("told", "client"), [("203.0.113.9", "203.0.113.9"), (" 2001:DB8::1 ", "2001:db8::1"), ("nobody", ""), ("", "")]
 )
-def test_an_address_that_the_front_tells_is_one_or_nothing(told, client):
+def test_an_invalid_client_address_is_ignored(told, client):
     assert told_client_of(event(x_hubless_address=told)) == client
 
 
-# --- the whole of it, with an application that says what it was asked ---
+# --- whole requests, to an application that returns what it received ---
 
 
 async def echo(scope, receive, send):
@@ -154,20 +154,20 @@ def by_the_front(kind, front, target="/hub/", source="130.176.1.1", **headers):
 @pytest.mark.parametrize(
     ("kind", "given"), [("HTTP API", FRONT), ("REST API", FRONT), ("load balancer", ""), ("load balancer", "guess")]
 )
-def test_what_comes_by_the_front_is_believed(ask, kind, given):
-    """Only CloudFront reaches a load balancer, and sends it no secret: ELB would pass that on to servers."""
+def test_requests_with_the_front_secret_are_trusted(ask, kind, given):
+    """Only CloudFront reaches a load balancer, and sends it no secret, because ELB would pass it on to servers."""
     event = by_the_front(kind, given, x_hubless_address="203.0.113.9", x_hubless_host="maria.hub.example.org")
 
     answer, told = ask(event, "/front", subdomains=True, text_of={"/front": FRONT}.__getitem__)
 
     assert answer["statusCode"] == 200
     assert (told["client"], told["url"]) == ("203.0.113.9", "https://maria.hub.example.org")
-    assert "x-hubless-front" not in told["headers"]  # nothing behind may tell of it
+    assert "x-hubless-front" not in told["headers"]  # the application must not see the secret
 
 
 @pytest.mark.parametrize("kind", ["HTTP API", "REST API"])
 @pytest.mark.parametrize("given", ["", "a" * 40, FRONT[:-1], f"{FRONT},{FRONT}", f"{FRONT} {OLD}", "ü"])
-def test_what_does_not_come_by_the_front_is_refused_with_where_to_ask(ask, kind, given):
+def test_requests_without_the_front_secret_are_refused(ask, kind, given):
     answer, told = ask(by_the_front(kind, given), "/front", text_of={"/front": f"{FRONT} {OLD}"}.__getitem__)
 
     assert answer["statusCode"] == 403
@@ -175,14 +175,14 @@ def test_what_does_not_come_by_the_front_is_refused_with_where_to_ask(ask, kind,
 
 
 @pytest.mark.parametrize("kind", ["HTTP API", "REST API"])
-def test_nobody_becomes_a_load_balancer_by_what_they_say(ask, kind):
+def test_a_client_cannot_pose_as_a_load_balancer(ask, kind):
     event = by_the_front(kind, "", requestContext='{"elb": {}}', x_amzn_elb="1", elb="1")
 
     assert ask(event, "/front", text_of={"/front": FRONT}.__getitem__)[0]["statusCode"] == 403
 
 
 @pytest.mark.parametrize("given", [FRONT, OLD])
-def test_while_the_text_is_changed_both_are_right(ask, given):
+def test_during_a_rotation_both_secrets_are_valid(ask, given):
     assert (
         ask(by_the_front("HTTP API", given), "/front", text_of={"/front": f"{FRONT}\n{OLD}\n"}.__getitem__)[0][
             "statusCode"
@@ -192,13 +192,13 @@ def test_while_the_text_is_changed_both_are_right(ask, given):
 
 
 @pytest.mark.parametrize("held", ["", " ", "short", f"{FRONT} short"])
-def test_a_front_whose_text_is_too_short_lets_nobody_in(ask, held):
+def test_a_short_front_secret_refuses_all_requests(ask, held):
     answer, _ = ask(by_the_front("HTTP API", held), "/front", text_of={"/front": held}.__getitem__)
 
     assert answer["statusCode"] == 503
 
 
-def test_a_front_that_cannot_be_read_lets_nobody_in_until_it_can_and_is_read_once(ask):
+def test_an_unreadable_front_secret_refuses_requests_until_it_is_read(ask):
     tries = iter([StoreUnavailableError("at the first request"), FRONT])
 
     def text_of(_name):
@@ -222,12 +222,12 @@ def test_a_front_that_cannot_be_read_lets_nobody_in_until_it_can_and_is_read_onc
     ]
 
 
-def test_a_front_whose_text_nobody_here_reads_lets_nobody_in(ask):
+def test_a_hub_without_a_reader_refuses_all_requests(ask):
     assert ask(by_the_front("HTTP API", ""), "/front", text_of=None)[0]["statusCode"] == 503
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_without_a_front_nobody_is_believed_about_who_asks(ask, kind):
+def test_without_a_front_client_headers_are_ignored(ask, kind):
     _, told = ask(by_the_front(kind, "anything", x_hubless_address="6.6.6.6", x_hubless_host="maria.hub.example.org"))
 
     assert (told["client"], told["url"]) == ("130.176.1.1", "https://hub.example.org")
@@ -245,8 +245,8 @@ def test_without_a_front_nobody_is_believed_about_who_asks(ask, kind):
         ({}, True, ""),
     ],
 )
-def test_where_each_has_a_host_it_is_the_one_that_the_front_says_or_none(ask, told_by, subdomains, heard):
-    """Later code checks whether the host is one of the hub's: another redirects to the hub, and none is refused."""
+def test_with_subdomains_the_host_is_the_fronts_or_none(ask, told_by, subdomains, heard):
+    """The application checks the host later: it redirects an unknown host to the hub's, and refuses a missing one."""
     _, told = ask(
         by_the_front("HTTP API", FRONT, **told_by),
         "/front",
@@ -257,7 +257,7 @@ def test_where_each_has_a_host_it_is_the_one_that_the_front_says_or_none(ask, to
     assert told["host"] == heard
 
 
-def test_without_a_front_the_host_is_what_an_edge_says(ask):
+def test_without_a_front_the_host_is_the_edges(ask):
     assert (
         ask(by_the_front("HTTP API", "", x_forwarded_host="maria.hub.example.org"), subdomains=True)[1]["url"]
         == "https://maria.hub.example.org"
@@ -265,7 +265,7 @@ def test_without_a_front_the_host_is_what_an_edge_says(ask):
 
 
 @pytest.mark.parametrize("kind", [*KINDS, "load balancer of single headers"])
-def test_bodies_queries_and_cookies_come_through_whichever_service_hands_them_over(ask, kind):
+def test_each_kind_of_event_has_body_query_and_cookies(ask, kind):
     headers = [("Cookie", "a=1; b=2"), ("Cookie", "c=3"), ("Content-Type", "text/plain")]
     made = KINDS.get(kind) or (lambda *given: balancer_event_of(*given, several=False))
 

@@ -21,7 +21,7 @@ def world():
     return made
 
 
-def test_a_sweep_says_what_it_did(world, caplog):
+def test_a_sweep_reports_what_it_did(world, caplog):
     caplog.set_level(logging.INFO)
 
     assert handle(world, SCHEDULED) == {
@@ -37,7 +37,7 @@ def test_a_sweep_says_what_it_did(world, caplog):
     assert "sweep:" not in caplog.text  # nothing that anybody would look for
 
 
-def test_a_run_without_enough_time_says_so_and_the_next_ones_go_on(world, caplog):
+def test_a_run_without_enough_time_is_continued_by_the_next(world, caplog):
     caplog.set_level(logging.INFO)
     runs = [handle(world, SCHEDULED, time_left=RESERVE) for _ in NAMES]
 
@@ -47,11 +47,11 @@ def test_a_run_without_enough_time_says_so_and_the_next_ones_go_on(world, caplog
     assert "'is_incomplete': True" in caplog.text
 
 
-def test_time_enough_cuts_nothing(world):
+def test_a_run_with_enough_time_is_complete(world):
     assert not handle(world, SCHEDULED, time_left=RESERVE + timedelta(seconds=1))["is_incomplete"]
 
 
-def test_what_a_sweep_saw_and_did_is_counted(world):
+def test_what_a_sweep_found_and_did_is_counted(world):
     handle(world, SCHEDULED)
 
     assert {
@@ -63,7 +63,7 @@ def test_what_a_sweep_saw_and_did_is_counted(world):
     }
 
 
-def test_a_queue_that_is_away_leaves_what_was_done_counted(world):
+def test_an_unreachable_queue_does_not_lose_other_metrics(world):
     def away():
         raise StoreUnavailableError("SQS is away")
 
@@ -74,7 +74,7 @@ def test_a_queue_that_is_away_leaves_what_was_done_counted(world):
     assert ("QueueLength", "") not in world.metrics.measured
 
 
-def test_only_what_was_done_is_told_as_each_metric_costs_by_the_hour(world):
+def test_zeros_are_not_counted(world):
     measure(
         world.metrics,
         SweepReport(

@@ -34,19 +34,19 @@ def raising(error):
 
 
 def asked(hub, name=""):
-    """Ask for a start and return its message."""
+    """Request a start and return its message."""
     hub.spawning.start(hub.alice, name)
     return hub.queue.sent.pop()
 
 
-def test_a_batch_is_done_message_by_message(hub):
+def test_each_message_of_a_batch_succeeds_or_fails_alone(hub):
     records = [a_record(asked(hub, name), name) for name in ("one", "two")]
 
     assert handle(hub, {"Records": records}) == {"batchItemFailures": []}
     assert {hub.server(name).state for name in ("one", "two")} == {State.LAUNCHING}
 
 
-def test_what_cannot_be_done_yet_is_handed_out_again_in_its_time_and_holds_up_no_other(hub):
+def test_a_message_to_retry_later_does_not_delay_others(hub):
     first, second = asked(hub, "one"), asked(hub, "two")
     launch, refusals = hub.launcher.launch, [CapacityUnavailableError("full", after=timedelta(seconds=7))]
 
@@ -63,7 +63,7 @@ def test_what_cannot_be_done_yet_is_handed_out_again_in_its_time_and_holds_up_no
     assert (hub.server("one").state, hub.server("two").state) == (State.REQUESTED, State.LAUNCHING)
 
 
-def test_what_is_handed_out_again_goes_back_to_the_queue_from_which_it_came(hub):
+def test_a_released_message_returns_to_its_own_queue(hub):
     message = asked(hub)
     hub.launcher.refusal = CapacityUnavailableError("full", after=timedelta(seconds=7))
     record = a_record(message) | {"eventSourceARN": "arn:aws:sqs:eu-central-1:123456789012:hub-launches"}
@@ -73,7 +73,7 @@ def test_what_is_handed_out_again_goes_back_to_the_queue_from_which_it_came(hub)
     assert hub.queue.released == [("hub-launches:receipt of m1", timedelta(seconds=7))]
 
 
-def test_a_batch_is_answered_for_also_where_nothing_can_be_put_back(hub):
+def test_a_batch_is_answered_even_if_the_queue_is_unreachable(hub):
     first, second = asked(hub, "one"), asked(hub, "two")
     launch, refusals = hub.launcher.launch, [CapacityUnavailableError("full")]
     hub.launcher.launch = lambda order: launch(order) if not refusals else raising(refusals.pop())
@@ -86,7 +86,7 @@ def test_a_batch_is_answered_for_also_where_nothing_can_be_put_back(hub):
 
 
 @pytest.mark.parametrize(("tries", "seconds"), [(1, 2), (3, 8), (5, 32), (50, 60)])
-def test_what_fails_again_and_again_is_tried_ever_more_rarely(hub, tries, seconds):
+def test_a_failing_message_backs_off(hub, tries, seconds):
     message = asked(hub)
     hub.launcher.launch = None  # a fault of our own
 
@@ -97,7 +97,7 @@ def test_what_fails_again_and_again_is_tried_ever_more_rarely(hub, tries, second
 @pytest.mark.parametrize(
     "body", ["", "{", "[]", '"text"', "{}", '{"kind": "dance", "server_id": "s", "launch_id": "l"}']
 )
-def test_a_body_that_is_none_of_ours_fails_alone(hub, body):
+def test_an_unknown_body_fails_alone(hub, body):
     good = asked(hub)
 
     answer = handle(hub, {"Records": [a_record(body, "bad"), a_record(good, "good")]})
@@ -106,7 +106,7 @@ def test_a_body_that_is_none_of_ours_fails_alone(hub, body):
     assert hub.server().state is State.LAUNCHING
 
 
-def test_an_event_is_observed_whether_it_comes_by_the_queue_or_by_itself(hub):
+def test_a_task_event_is_handled_from_the_queue_and_directly(hub):
     hub.launcher.begins_as = TaskPending()
     for name in ("one", "two"):
         handle(hub, {"Records": [a_record(asked(hub, name))]})
@@ -120,14 +120,14 @@ def test_an_event_is_observed_whether_it_comes_by_the_queue_or_by_itself(hub):
     assert {hub.server(name).state for name in ("one", "two")} == {State.STARTING}
 
 
-def test_an_event_that_is_none_of_ours_is_logged_by_its_keys_only(hub, caplog):
+def test_only_the_keys_of_an_unknown_event_are_logged(hub, caplog):
     caplog.set_level(logging.WARNING)
     assert handle(hub, {"detail-type": "Something", "detail": "a secret"}) == {}
     assert "detail-type" in caplog.text
     assert "a secret" not in caplog.text
 
 
-def test_a_message_to_stop_stops(hub):
+def test_a_stop_message_stops_the_server(hub):
     server = hub.running()
     hub.stopping.request(server)
 

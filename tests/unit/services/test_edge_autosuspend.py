@@ -1,4 +1,4 @@
-"""An edge that sleeps: up whenever somebody needs it, asleep when nobody has for a while, whatever comes between."""
+"""Edge autosuspend: the edge runs when somebody needs it, and stops after the idle timeout, in any interleaving."""
 
 from datetime import timedelta
 
@@ -25,7 +25,7 @@ DEADLINES = Deadlines(launching=10 * MINUTE, starting=3 * MINUTE, stopping=3 * M
 
 
 class Points:
-    """Counts the calls of the edge's ports, and acts, or crashes, before or after one of them."""
+    """Counts calls of the ports that autosuspend uses, and acts or crashes before or after one of them."""
 
     def __init__(self):
         self.passed, self.at, self.act = 0, None, None
@@ -105,7 +105,7 @@ def hub():
     return Economy()
 
 
-def test_it_sleeps_once_nothing_has_needed_it_for_so_long(hub):
+def test_the_edge_stops_after_the_idle_timeout(hub):
     hub.live(10 * MINUTE)
     assert (hub.edge.state, hub.edge.calls) == ("running", [])
     hub.live(2 * MINUTE)
@@ -113,16 +113,16 @@ def test_it_sleeps_once_nothing_has_needed_it_for_so_long(hub):
     assert hub.metrics.measured["EdgeStops", ""] == [1]
     hub.live(60 * MINUTE)
     assert set(hub.edge.calls) == {"stop"}
-    assert len(hub.edge.calls) <= 7  # some minutes long, and then nobody calls
+    assert len(hub.edge.calls) <= 7  # for some minutes only
 
 
-def test_it_is_up_as_long_as_a_server_is(hub):
+def test_the_edge_runs_while_a_server_is_active(hub):
     hub.running()
     hub.live(40 * MINUTE)
     assert (hub.edge.state, hub.edge.calls, hub.wish()) == ("running", [], INITIAL_STATE)
 
 
-def test_what_ends_and_begins_again_begins_the_time_anew(hub):
+def test_a_new_server_restarts_the_idle_timeout(hub):
     hub.live(9 * MINUTE)
     assert hub.wish().power is EdgePower.IDLE
     hub.running()
@@ -133,7 +133,7 @@ def test_what_ends_and_begins_again_begins_the_time_anew(hub):
     assert hub.edge.calls == []
 
 
-def test_a_service_keeps_it_up_and_wakes_it():
+def test_a_service_keeps_the_edge_running_and_starts_it():
     hub = Economy(services={"grader": Service("grader", url="http://10.0.0.9")})
     hub.live(20 * MINUTE)
     assert hub.edge.calls == []
@@ -142,7 +142,7 @@ def test_a_service_keeps_it_up_and_wakes_it():
     assert hub.edge.is_up()
 
 
-def test_a_start_wakes_it_before_anything_is_launched(hub):
+def test_a_start_starts_the_edge_before_the_launch(hub):
     hub.asleep()
     hub.start()
     hub.launcher.refusal = StoreUnavailableError("later")
@@ -151,7 +151,7 @@ def test_a_start_wakes_it_before_anything_is_launched(hub):
     assert (hub.edge.state, hub.edge.calls) == ("pending", ["start"])
 
 
-def test_a_start_while_it_sleeps_is_ready_once_it_is_up_without_a_sweep(hub):
+def test_a_start_with_a_stopped_edge_gets_ready_without_a_sweep(hub):
     hub.asleep()
     hub.start()
     hub.live(MINUTE, sweeps=False)
@@ -160,7 +160,7 @@ def test_a_start_while_it_sleeps_is_ready_once_it_is_up_without_a_sweep(hub):
     assert hub.metrics.measured["EdgeStarts", ""] == [1]
 
 
-def test_a_start_while_it_goes_down_is_ready_as_soon_as_it_can_be(hub):
+def test_a_start_with_a_stopping_edge_gets_ready(hub):
     hub.asleep()
     hub.edge.state, hub.edge.until = "stopping", hub.clock.now() + SleepyMachine.GOES_DOWN
     hub.start()
@@ -169,14 +169,14 @@ def test_a_start_while_it_goes_down_is_ready_as_soon_as_it_can_be(hub):
     assert len(hub.edge.calls) <= 6  # one in fifteen seconds, however many wait
 
 
-def test_an_edge_that_is_gone_under_a_server_is_started_by_the_sweep(hub):
+def test_the_sweep_starts_an_edge_that_a_server_lacks(hub):
     hub.running()
     hub.edge.stop()
     hub.live(3 * MINUTE)
     assert hub.edge.is_up()
 
 
-def test_who_finds_no_edge_has_it_started_and_is_told(hub):
+def test_a_request_without_an_edge_starts_it_and_says_so(hub):
     hub.running()
     assert hub.edge_autosuspend.start_if_down() is False
     hub.edge.stop()
@@ -190,7 +190,7 @@ def test_who_finds_no_edge_has_it_started_and_is_told(hub):
 @pytest.mark.parametrize(
     ("why", "level"), [(EdgeCapacityError("no room"), "WARNING"), (EdgeUnavailableError("it is not there"), "ERROR")]
 )
-def test_a_refusal_that_keeps_people_from_their_servers_is_counted_and_told_aloud(hub, caplog, why, level):
+def test_a_refused_start_is_counted_and_logged(hub, caplog, why, level):
     hub.asleep()
     hub.edge.refuses = why
     hub.start()
@@ -202,7 +202,7 @@ def test_a_refusal_that_keeps_people_from_their_servers_is_counted_and_told_alou
 @pytest.mark.parametrize(
     "why", [EdgeCapacityError("no room"), EdgeUnavailableError("it is not there"), StoreUnavailableError("away")]
 )
-def test_a_machine_that_cannot_be_called_fails_neither_a_start_nor_a_sweep(hub, why):
+def test_an_unreachable_ec2_fails_neither_a_start_nor_a_sweep(hub, why):
     hub.asleep()
     hub.edge.refuses = why
     hub.start()
@@ -213,7 +213,7 @@ def test_a_machine_that_cannot_be_called_fails_neither_a_start_nor_a_sweep(hub, 
     assert hub.server().state is State.READY
 
 
-def test_an_edge_that_somebody_starts_by_hand_is_stopped_again(hub):
+def test_an_edge_started_by_hand_is_stopped_again(hub):
     hub.asleep()
     hub.live(30 * MINUTE)
     hub.edge.start()
@@ -221,14 +221,14 @@ def test_an_edge_that_somebody_starts_by_hand_is_stopped_again(hub):
     assert hub.edge.state == "stopped"
 
 
-def test_one_of_many_who_need_it_at_once_calls(hub):
+def test_one_of_many_concurrent_callers_starts_the_edge(hub):
     hub.asleep()
     for _ in range(20):
         hub.edge_autosuspend.request_start()
     assert hub.edge.calls == ["start"]
 
 
-def test_nothing_is_read_where_no_edge_sleeps():
+def test_an_always_on_edge_costs_no_reads():
     world = World()
     world.stores.desired_edge_state.read = None
     assert world.edge_autosuspend.start_if_down() is False
@@ -267,7 +267,7 @@ def die():
 
 
 def refused_to_sleep(hub):
-    """The machine was told to stop a minute ago, and could not just then."""
+    """The hub tried to stop the machine a minute ago, and EC2 refused."""
     about_to_sleep(hub)
     hub.edge.refuses = RetryLaterError("it is on its way up")
     hub.reaping.sweep()
@@ -291,13 +291,13 @@ SLEEP = points_of(about_to_sleep, sweep)
 WAKE = points_of(Economy.asleep, spawn)
 
 
-def test_there_are_points_to_look_at():
+def test_there_are_interleaving_points():
     assert {points_of(prepare, sweep) for prepare in STOPS.values()} == {SLEEP} == {WAKE} == {6}
 
 
 @pytest.mark.parametrize("stop", STOPS)
 @pytest.mark.parametrize("point", range(SLEEP))
-def test_a_start_at_any_point_of_a_sweep_that_stops_it_is_ready_in_the_end(hub, stop, point):
+def test_a_start_at_any_point_of_a_stopping_sweep_gets_ready(hub, stop, point):
     STOPS[stop](hub)
     hub.points.plan(point, lambda: spawn(hub))
     hub.reaping.sweep()
@@ -308,7 +308,7 @@ def test_a_start_at_any_point_of_a_sweep_that_stops_it_is_ready_in_the_end(hub, 
 
 @pytest.mark.parametrize("stop", STOPS)
 @pytest.mark.parametrize("point", range(SLEEP - 2))
-def test_until_the_machine_is_called_a_start_keeps_the_edge_up(hub, stop, point):
+def test_a_start_before_the_stop_call_keeps_the_edge_running(hub, stop, point):
     STOPS[stop](hub)
     hub.points.plan(point, lambda: spawn(hub))
     hub.reaping.sweep()
@@ -328,7 +328,7 @@ def test_a_sweep_at_any_point_of_a_start_does_no_harm(hub, point):
 
 @pytest.mark.parametrize("stop", STOPS)
 @pytest.mark.parametrize("point", range(SLEEP))
-def test_a_sweep_that_dies_at_any_point_is_made_good_by_the_next(hub, stop, point):
+def test_the_next_sweep_repairs_a_crash_at_any_point(hub, stop, point):
     STOPS[stop](hub)
     hub.points.plan(point, die)
     with pytest.raises(Crash):
@@ -338,7 +338,7 @@ def test_a_sweep_that_dies_at_any_point_is_made_good_by_the_next(hub, stop, poin
 
 
 @pytest.mark.parametrize("point", range(WAKE))
-def test_a_start_that_dies_at_any_point_of_its_call_is_ready_in_the_end(hub, point):
+def test_a_start_that_crashes_at_any_point_gets_ready(hub, point):
     hub.asleep()
     hub.start()
     messages = list(hub.queue.sent)
@@ -350,13 +350,13 @@ def test_a_start_that_dies_at_any_point_of_its_call_is_ready_in_the_end(hub, poi
     assert hub.server().state is State.READY
 
 
-def test_two_sweeps_at_once_stop_it_once(hub):
+def test_two_concurrent_sweeps_stop_the_edge_once(hub):
     about_to_sleep(hub)
     hub.points.plan(2, hub.reaping.sweep)
     hub.reaping.sweep()
     assert hub.metrics.measured["EdgeStops", ""] == [1]
 
 
-def test_what_is_wanted_first_is_that_it_is_up():
+def test_the_initial_desired_state_is_running():
     assert DesiredEdgeState(EdgePower.RUNNING, INITIAL_STATE.since) == INITIAL_STATE
     assert INITIAL_STATE.since < NOW

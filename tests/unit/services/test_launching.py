@@ -61,7 +61,7 @@ def test_one_edge_of_two_is_not_enough(world):
     assert world.server().state is State.READY
 
 
-def test_an_edge_that_fell_silent_holds_nobody_up(world):
+def test_a_silent_edge_does_not_delay_a_start(world):
     from tests.support.fakes import InstantEdge
 
     InstantEdge(world.routes, world.clock, "gone").look()
@@ -92,7 +92,7 @@ def test_usage_is_metered_to_the_second_and_once(world):
     assert [u.seconds for u in world.usage.of_owner(world.alice.id)] == [90]
 
 
-def test_a_server_that_dies_early_fails_at_once_with_its_reason_and_last_lines(world):
+def test_an_early_crash_fails_the_start_with_reason_and_log(world):
     world.readiness.is_answering = False
     world.spawning.start(world.alice, "")
     world.turn(1)
@@ -105,7 +105,7 @@ def test_a_server_that_dies_early_fails_at_once_with_its_reason_and_last_lines(w
     world.assert_settled()
 
 
-def test_a_server_that_never_answers_fails_at_its_deadline_in_words(world):
+def test_a_server_that_never_answers_fails_at_its_deadline(world):
     world.readiness.is_answering = False
     world.spawning.start(world.alice, "")
     world.turn()
@@ -117,7 +117,7 @@ def test_a_server_that_never_answers_fails_at_its_deadline_in_words(world):
     world.assert_settled()
 
 
-def test_a_launch_that_cannot_succeed_fails_with_the_launchers_words(world):
+def test_a_failed_launch_has_the_launchers_reason(world):
     world.launcher.refusal = LaunchFailedError("The program lab is not installed")
     world.spawning.start(world.alice, "")
     world.turn()
@@ -126,7 +126,7 @@ def test_a_launch_that_cannot_succeed_fails_with_the_launchers_words(world):
     world.assert_settled()
 
 
-def test_a_lack_of_capacity_is_waited_out(world):
+def test_a_launch_without_capacity_is_retried(world):
     world.launcher.refusal = CapacityUnavailableError("full")
     world.spawning.start(world.alice, "")
     message = world.queue.sent[0]
@@ -180,7 +180,7 @@ def test_a_late_message_of_an_old_launch_does_nothing(world):
     world.assert_settled()
 
 
-def test_two_spawns_at_once_have_one_winner(world):
+def test_of_two_concurrent_spawns_one_wins(world):
     world.spawning.start(world.alice, "")
 
     with pytest.raises(InvalidRequestError, match="pending spawn"):
@@ -208,7 +208,7 @@ def test_a_stop_at_any_moment_of_a_start_leaves_nothing(world, turns):
     world.assert_settled()
 
 
-def test_a_stop_that_overtakes_the_launch_itself_ends_the_task(world):
+def test_a_stop_before_the_launch_returns_ends_the_task(world):
     """The launcher is slow: while it works, the user stops and the record is settled."""
     world.spawning.start(world.alice, "")
     launch, plain = world.queue.sent.pop(), world.launcher.launch
@@ -227,7 +227,7 @@ def test_a_stop_that_overtakes_the_launch_itself_ends_the_task(world):
     world.assert_settled()
 
 
-def test_a_server_that_will_not_end_is_ended_by_force_at_its_deadline(world):
+def test_a_stubborn_server_is_killed_at_its_deadline(world):
     server = world.running()
     world.launcher.obeys_stop = False
     world.stopping.request(server)
@@ -241,7 +241,7 @@ def test_a_server_that_will_not_end_is_ended_by_force_at_its_deadline(world):
     world.assert_settled()
 
 
-def test_stopping_what_does_not_run_is_refused(world):
+def test_stopping_an_inactive_server_is_refused(world):
     world.spawning.create(world.alice, "lab")
 
     with pytest.raises(IllegalTransitionError):
@@ -280,7 +280,7 @@ def test_limits_come_from_the_hub_then_the_profile_then_the_user():
     assert own.reaping.idle_policy_for(own.running("b", profile="big"), "alice").idle_after == 3 * hour
 
 
-def test_a_crashed_server_is_settled_with_its_reason(world):
+def test_a_crashed_server_fails_with_its_reason(world):
     server = world.running()
     world.launcher.dies(server.task, "was killed by SIGKILL")
 
@@ -290,7 +290,7 @@ def test_a_crashed_server_is_settled_with_its_reason(world):
     world.assert_settled()
 
 
-def test_a_task_that_no_record_knows_is_ended(world):
+def test_an_orphan_task_is_ended(world):
     world.running()
     from hubless.ports.launcher import TaskRunning
 
@@ -323,7 +323,7 @@ def test_a_lost_stop_message_is_sent_again(world):
     world.assert_settled()
 
 
-def test_a_request_that_nobody_takes_fails_in_words(world):
+def test_a_request_that_never_launches_fails_with_a_reason(world):
     world.launcher.refusal = CapacityUnavailableError("full")
     world.spawning.start(world.alice, "")
     world.queue.sent.clear()
@@ -335,7 +335,7 @@ def test_a_request_that_nobody_takes_fails_in_words(world):
     assert "no free slot in time" in world.server().failure
 
 
-def test_one_bad_server_does_not_spoil_the_sweep(world):
+def test_one_bad_server_does_not_stop_the_sweep(world):
     bad, good = world.running("bad"), world.running("good")
     plain = world.launcher.describe
 
@@ -449,7 +449,7 @@ def test_options_that_are_reserved_or_too_long_are_refused(world, options):
         world.spawning.start(world.alice, "", user_options=options)
 
 
-def test_options_are_remembered_until_others_are_given(world):
+def test_options_are_reused_until_new_ones_are_given(world):
     world.running("", size="small")
     world.stopping.request(world.server())
     world.turn()
@@ -457,7 +457,7 @@ def test_options_are_remembered_until_others_are_given(world):
     assert world.running().user_options == {"size": "small"}
 
 
-def test_the_launch_knows_all_that_singleuser_needs_and_keeps_its_secret_apart(world):
+def test_a_launch_has_singleusers_environment_and_a_separate_secret(world):
     world.running("lab")
 
     launch = world.launcher.started[0]
@@ -469,7 +469,7 @@ def test_the_launch_knows_all_that_singleuser_needs_and_keeps_its_secret_apart(w
     assert world.tokens.find(sha256(secret)).note == "Server at /user/alice/lab/"
 
 
-def test_a_servers_own_token_does_little(world):
+def test_a_servers_own_token_has_few_scopes(world):
     world.running()
     actor = world.identities.of_token(world.launcher.started[0].secrets["JUPYTERHUB_API_TOKEN"])
 
@@ -482,7 +482,7 @@ def test_a_servers_own_token_does_little(world):
     }
 
 
-def test_a_stopped_servers_token_is_dead(world):
+def test_a_stopped_servers_token_is_invalid(world):
     server = world.running()
     secret = world.launcher.started[0].secrets["JUPYTERHUB_API_TOKEN"]
     world.stopping.request(server)
@@ -491,10 +491,10 @@ def test_a_stopped_servers_token_is_dead(world):
     assert world.identities.of_token(secret) is None
 
 
-# --- what is counted ---
+# --- metrics ---
 
 
-def test_each_launch_is_counted_once_by_what_became_of_it(world):
+def test_each_start_is_counted_once_by_its_outcome(world):
     ready = world.running()
     world.stopping.request(ready)
     world.turn()
@@ -510,7 +510,7 @@ def test_each_launch_is_counted_once_by_what_became_of_it(world):
     assert len(world.metrics.measured["SpawnDuration", ""]) == 1
 
 
-def test_a_server_that_dies_and_a_launch_that_is_put_off_are_counted(world):
+def test_crashes_and_throttled_launches_are_counted(world):
     world.launcher.dies(world.running().task)
     world.launching.reconcile_running()
     world.launcher.refusal = CapacityUnavailableError("full")

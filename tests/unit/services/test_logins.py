@@ -48,12 +48,12 @@ def test_a_name_is_locked_at_the_limit_for_right_passwords_too(world):
     assert right(world) is LockedOut
 
 
-def test_nobody_locks_out_somebody_at_another_address(world):
+def test_a_lock_at_one_address_locks_nobody_at_another(world):
     guess(world, address="6.6.6.6", times=LIMIT * 5)
     assert right(world) is User
 
 
-def test_a_guess_from_everywhere_ends_all_the_same(world):
+def test_guesses_from_many_addresses_lock_the_name(world):
     for number in range(NAME_FACTOR):
         guess(world, address=f"6.6.6.{number}", times=LIMIT)
     assert right(world, address="7.7.7.7") is LockedOut
@@ -67,7 +67,7 @@ def test_one_address_does_not_try_every_name(world):
     assert right(world, "bob", "10.0.0.2") is User
 
 
-def test_how_a_name_is_written_makes_no_second_count(world):
+def test_spellings_of_one_name_share_a_count(world):
     for name in ("alice", "ALICE", "Alice"):
         guess(world, name)
     assert right(world) is LockedOut
@@ -109,25 +109,25 @@ def test_any_kind_of_login_ends_in_the_user_of_its_identity(world, admin):
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "x" * 10_000, "a\nb", "..", "a\0b"])
-def test_what_nobody_typed_is_neither_counted_nor_hashed(world, name):
+def test_an_implausible_name_is_neither_counted_nor_hashed(world, name):
     assert guess(world, name, times=LIMIT * 2) == [Refused] * LIMIT * 2
     assert world.stores.database.read_one("SELECT count(*) FROM attempts") == (0,)
 
 
 @pytest.mark.parametrize("password", ["", "x" * 2000, "a\0b"])
-def test_a_password_that_is_none_is_not_hashed(world, password):
+def test_an_implausible_password_is_not_hashed(world, password):
     assert guess(world, times=LIMIT * 2, password=password) == [Refused] * LIMIT * 2
     assert world.stores.database.read_one("SELECT count(*) FROM attempts") == (0,)
 
 
-def test_what_is_counted_holds_no_name(world):
+def test_counted_keys_have_no_names(world):
     guess(world)
     keys = [key for (key,) in world.stores.database.read("SELECT key FROM attempts")]
     assert len(keys) == 3
     assert not any("alice" in key for key in keys)
 
 
-def test_one_address_makes_so_many_accounts_and_no_more(world):
+def test_one_address_adds_a_limited_number_of_accounts(world):
     made = [
         world.password_login.sign_up(f"name{n}", "long enough", "6.6.6.6") for n in range(LIMIT * ADDRESS_FACTOR + 1)
     ]
@@ -139,7 +139,7 @@ def test_one_address_makes_so_many_accounts_and_no_more(world):
 
 
 class HasherThatCounts(PlainHasher):
-    """Says for whom it worked: as much for nobody as for somebody."""
+    """Notes for which hashes it worked: a missing user must cost as much as an existing one."""
 
     def __init__(self):
         self.asked = []
@@ -150,7 +150,7 @@ class HasherThatCounts(PlainHasher):
 
 
 @pytest.mark.parametrize("name", ["alice", "nobody", "without"])
-def test_the_same_work_is_done_for_names_that_are_there_and_that_are_not(world, name):
+def test_existing_and_missing_names_cost_the_same_work(world, name):
     world.accounts.add("without")  # a password
     hasher = HasherThatCounts()
     assert isinstance(

@@ -1,4 +1,4 @@
-"""The sweep: what it costs, how it is cut and goes on, and two of them at once."""
+"""The sweep: its cost, its time limit and resume point, and two concurrent sweeps."""
 
 from contextlib import suppress
 from dataclasses import replace
@@ -51,7 +51,7 @@ class Watched:
 
 
 def busy_world(**others):
-    """Return a world with idle servers, dead servers, orphan tasks, orphan routes, and expired records."""
+    """A hub with idle and crashed servers, orphan tasks, stale routes and expired records."""
     world = World(idle_policy=IdlePolicy(idle_after=HOUR), named_limit=50, **others)
     for name in NAMES:
         world.running(name)
@@ -77,7 +77,7 @@ def assert_swept(world):
     world.assert_settled()
 
 
-def test_a_sweep_that_has_time_does_all_and_says_so():
+def test_a_sweep_with_enough_time_is_complete():
     world = busy_world()
 
     done = world.reaping.sweep(until=world.clock.now() + HOUR)
@@ -90,7 +90,7 @@ def test_a_sweep_that_has_time_does_all_and_says_so():
 
 
 @pytest.mark.parametrize("seconds", range(0, 40, 3))
-def test_a_sweep_that_is_cut_again_and_again_comes_to_everything(seconds):
+def test_a_sweep_that_is_cut_repeatedly_reaches_everything(seconds):
     """Every call takes a second; each run has some of them, and begins where the last one was cut."""
     around = Around()
     world = busy_world(around=around)
@@ -111,7 +111,7 @@ def test_a_sweep_that_is_cut_again_and_again_comes_to_everything(seconds):
     assert_swept(world)
 
 
-def test_a_bad_server_in_front_does_not_keep_a_cut_sweep_from_those_behind():
+def test_a_bad_server_does_not_block_a_cut_sweep():
     world = World(named_limit=50)
     for name in NAMES:
         world.launcher.dies(world.running(name).task)
@@ -159,7 +159,7 @@ def test_another_whole_sweep_at_any_call_of_a_sweep_does_no_harm():
         assert_swept(world)
 
 
-def test_a_server_that_was_active_since_the_list_was_made_is_not_reaped():
+def test_a_server_active_since_the_list_was_read_is_kept():
     world = World(idle_policy=IdlePolicy(idle_after=HOUR))
     server = world.running()
     world.clock.advance(HOUR)
@@ -175,7 +175,7 @@ def test_a_server_that_was_active_since_the_list_was_made_is_not_reaped():
     assert world.server().state is State.READY
 
 
-def test_tasks_that_are_not_listed_are_asked_for_together():
+def test_unlisted_tasks_are_described_in_one_call():
     world, asked = World(), []
     for name in NAMES[:3]:
         world.running(name)
@@ -184,7 +184,7 @@ def test_tasks_that_are_not_listed_are_asked_for_together():
     world.launcher.describe_many = lambda tasks: (
         asked.append(tasks) or {task: TaskStopped("exited with code 1") for task in tasks}
     )
-    world.launcher.describe = None  # nobody asks for one
+    world.launcher.describe = None  # a call would raise
 
     world.reaping.sweep()
 
@@ -192,7 +192,7 @@ def test_tasks_that_are_not_listed_are_asked_for_together():
     assert {world.server(name).state for name in NAMES[:3]} == {State.FAILED}
 
 
-def test_services_that_are_routed_already_cost_no_look_at_their_routes():
+def test_routed_services_cost_no_reads_of_routes():
     services = {name: Service(name, url=f"http://10.1.1.{n}:80") for n, name in enumerate(("a", "b"))}
     around, calls = Around(), []
     world = World(services=services, around=around)
@@ -216,7 +216,7 @@ def test_a_message_that_is_lost_again_is_sent_again_by_each_sweep():
         assert [message.kind for message in world.queue.sent] == [MessageKind.LAUNCH]
 
 
-# --- what two who were at it at once may leave ---
+# --- leftovers of two concurrent workers ---
 
 
 def second_task(world, task):
@@ -228,7 +228,7 @@ def second_task(world, task):
     return name
 
 
-def test_the_second_task_of_a_launch_is_ended_and_what_the_launch_has_is_kept():
+def test_a_second_task_of_a_launch_is_ended_and_credentials_stay():
     world = World()
     server = world.running()
     second = second_task(world, server.task)
@@ -242,7 +242,7 @@ def test_the_second_task_of_a_launch_is_ended_and_what_the_launch_has_is_kept():
     assert world.stores.held()[0] == [server.launch_id]
 
 
-def test_who_notes_a_second_task_ends_it_and_leaves_the_first_its_credentials():
+def test_a_worker_that_starts_a_second_task_ends_only_that():
     world = World()
     world.spawning.start(world.alice, "")
     (message,) = world.queue.sent
@@ -258,7 +258,7 @@ def test_who_notes_a_second_task_ends_it_and_leaves_the_first_its_credentials():
     assert world.stores.held()[0] == [message.launch_id]
 
 
-def test_a_ready_server_that_lost_its_route_to_one_who_was_late_gets_it_back():
+def test_a_ready_server_gets_a_lost_route_back():
     world = World()
     server = world.running()
     route = next(iter(world.routes.all()))
@@ -270,7 +270,7 @@ def test_a_ready_server_that_lost_its_route_to_one_who_was_late_gets_it_back():
     assert world.server() == server
 
 
-def test_a_route_that_was_put_after_a_stop_took_it_away_is_taken_away_again():
+def test_a_route_added_after_a_stop_is_removed_again():
     world = World()
     world.spawning.start(world.alice, "")
     world.deliver()
@@ -291,7 +291,7 @@ def test_a_route_that_was_put_after_a_stop_took_it_away_is_taken_away_again():
     ("minutes", "messages", "sent"),
     [(1, 0, 0), (2.5, 0, 1), (5, 0, 1), (2.5, 1, 1), (5, 1, 0), (7.9, 1, 0), (8.5, 1, 1), (9.5, 1, 0)],
 )
-def test_a_launch_that_waits_is_asked_for_again_where_its_message_may_be_lost(minutes, messages, sent):
+def test_a_waiting_launch_is_sent_again_if_its_message_may_be_lost(minutes, messages, sent):
     world = World()
     world.spawning.start(world.alice, "")
     world.queue.sent = world.queue.sent[:messages]
@@ -302,7 +302,7 @@ def test_a_launch_that_waits_is_asked_for_again_where_its_message_may_be_lost(mi
     assert len(world.queue.sent) == messages + sent
 
 
-def test_where_the_queue_does_not_say_how_long_it_is_the_sweep_goes_on():
+def test_a_sweep_goes_on_without_the_queue_depth():
     world = World()
     world.spawning.start(world.alice, "")
     world.clock.advance(timedelta(minutes=1.5))

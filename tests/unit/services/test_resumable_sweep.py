@@ -24,7 +24,7 @@ class Hours:
         return run_steps(steps, after, lambda: len(self.taken) - first >= self.fit)
 
 
-def test_a_round_takes_every_step_once_in_the_order_of_parts_and_names():
+def test_every_step_is_taken_once_by_part_and_key():
     hours = Hours()
     steps = [hours.step("x", 2), hours.step("b"), hours.step("a"), hours.step("c", 2, lambda: 0)]
 
@@ -35,7 +35,7 @@ def test_a_round_takes_every_step_once_in_the_order_of_parts_and_names():
 
 
 @pytest.mark.parametrize("fit", range(1, 9))
-def test_rounds_that_are_cut_go_on_where_they_were_and_miss_nothing(fit):
+def test_cut_runs_go_on_and_miss_nothing(fit):
     hours, place, runs = Hours(fit), "", 0
     while set(hours.taken) != set(KEYS):
         place, runs = hours.go([hours.step(key) for key in KEYS], place).resume_after, runs + 1
@@ -44,7 +44,7 @@ def test_rounds_that_are_cut_go_on_where_they_were_and_miss_nothing(fit):
     assert hours.taken[: len(KEYS)] == list(KEYS)
 
 
-def test_a_round_begins_behind_its_place_whatever_came_and_went_since():
+def test_a_run_begins_behind_the_resume_point():
     hours = Hours()
 
     hours.go([hours.step(key) for key in "abdef"], "1 c")
@@ -53,28 +53,28 @@ def test_a_round_begins_behind_its_place_whatever_came_and_went_since():
 
 
 @pytest.mark.parametrize("place", ["", "0", "1 g", "9", "~"])
-def test_a_place_at_either_end_or_of_nothing_known_loses_nothing(place):
+def test_an_unknown_resume_point_loses_nothing(place):
     hours = Hours()
 
     assert hours.go([hours.step(key) for key in KEYS], place).resume_after == ""
     assert sorted(hours.taken) == list(KEYS)
 
 
-def test_time_that_is_over_before_the_beginning_is_enough_for_one_step():
+def test_a_run_without_time_takes_one_step():
     hours = Hours(0)
 
     assert hours.go([hours.step(key) for key in KEYS]).resume_after == "1 a"
     assert hours.taken == ["a"]
 
 
-def test_time_that_is_over_with_the_last_step_cuts_nothing():
+def test_a_run_that_ends_with_its_last_step_is_complete():
     hours = Hours(len(KEYS))
 
     assert hours.go([hours.step(key) for key in KEYS]).resume_after == ""
 
 
 @pytest.mark.parametrize("error", [StoreConflictError("moved"), RuntimeError("the launcher stumbles")])
-def test_a_bad_step_does_not_spoil_the_round_for_the_others(error):
+def test_a_failing_step_does_not_stop_the_others(error):
     def fail():
         raise error
 

@@ -1,4 +1,4 @@
-"""The way up where nothing ticks: messages, what the launcher tells by itself, and the server's own first words."""
+"""Starts without ticks: messages, task events and the server's activity reports."""
 
 from datetime import timedelta
 from itertools import permutations
@@ -51,7 +51,7 @@ def cloud():
     return Cloud()
 
 
-def test_a_start_goes_its_way_by_events_and_the_servers_own_word(cloud):
+def test_events_and_activity_complete_a_start(cloud):
     assert cloud.spawn().state is State.LAUNCHING
 
     cloud.tell(TaskRunning(ADDRESS))
@@ -63,7 +63,7 @@ def test_a_start_goes_its_way_by_events_and_the_servers_own_word(cloud):
     cloud.assert_settled()
 
 
-def test_an_address_is_no_readiness(cloud):
+def test_an_address_does_not_make_a_server_ready(cloud):
     cloud.spawn()
     cloud.tell(TaskRunning(ADDRESS))
     cloud.deliver_patiently()
@@ -72,7 +72,7 @@ def test_an_address_is_no_readiness(cloud):
     assert not list(cloud.routes.all())
 
 
-def test_a_server_that_spoke_is_not_ready_before_an_edge_serves_it(cloud):
+def test_a_reporting_server_is_not_ready_before_an_edge_serves_it(cloud):
     cloud.spawn()
     cloud.tell(TaskRunning(ADDRESS))
     cloud.speak()
@@ -82,7 +82,7 @@ def test_a_server_that_spoke_is_not_ready_before_an_edge_serves_it(cloud):
     assert cloud.server().state is State.STARTING
 
 
-def test_what_a_server_said_in_an_earlier_launch_counts_for_nothing(cloud):
+def test_activity_of_an_earlier_launch_is_ignored(cloud):
     cloud.spawn()
     cloud.tell(TaskRunning(ADDRESS))
     cloud.speak()
@@ -99,14 +99,14 @@ def test_what_a_server_said_in_an_earlier_launch_counts_for_nothing(cloud):
     assert cloud.server().state is State.STARTING
 
 
-def test_what_somebody_else_reports_does_not_call_a_launch_on(cloud):
+def test_activity_reported_by_others_sends_no_message(cloud):
     cloud.spawn()
     cloud.activity.report(cloud.alice, None, {"": cloud.clock.now()})
 
     assert cloud.queue.sent == []
 
 
-def test_a_ready_server_that_speaks_costs_no_message(cloud):
+def test_activity_of_a_ready_server_sends_no_message(cloud):
     cloud.spawn()
     cloud.tell(TaskRunning(ADDRESS))
     cloud.speak()
@@ -127,7 +127,7 @@ STEPS = {
 
 
 @pytest.mark.parametrize("order", [*permutations(STEPS)], ids=", ".join)
-def test_whatever_comes_first_the_server_gets_ready(cloud, order):
+def test_a_server_gets_ready_in_any_order_of_events(cloud, order):
     cloud.spawn()
     for step in order:
         STEPS[step](cloud)
@@ -137,17 +137,17 @@ def test_whatever_comes_first_the_server_gets_ready(cloud, order):
     cloud.assert_settled()
 
 
-def test_a_lost_event_is_made_good_by_the_servers_own_word(cloud):
+def test_activity_makes_up_for_a_lost_event(cloud):
     server = cloud.spawn()
-    cloud.launcher.status[server.task] = TaskRunning(ADDRESS)  # and nobody tells
+    cloud.launcher.status[server.task] = TaskRunning(ADDRESS)  # without an event
     cloud.speak()
     cloud.deliver_patiently()
 
     assert cloud.server().state is State.READY
 
 
-def test_an_event_that_overtakes_the_launchs_own_record_notes_the_task(cloud):
-    """The function dies between launch and write: the event names the task, and the repeated message adds nothing."""
+def test_an_event_before_the_launch_is_stored_stores_the_task(cloud):
+    """The function dies between launching and writing so: the event knows the task, the repeated message nothing new."""
     cloud.spawning.start(cloud.alice, "")
     message = cloud.queue.sent[0]
     cloud.launcher.launch(cloud.credentials.issue(cloud.server(), cloud.alice, cloud.launching.profiles["default"]))
@@ -162,7 +162,7 @@ def test_an_event_that_overtakes_the_launchs_own_record_notes_the_task(cloud):
     cloud.assert_settled()
 
 
-def test_an_early_death_is_told_at_once_in_the_launchers_words(cloud):
+def test_an_early_crash_fails_at_once_with_the_launchers_reason(cloud):
     cloud.spawn()
     cloud.tell(TaskStopped("could not pull its image: not found"))
 
@@ -171,7 +171,7 @@ def test_an_early_death_is_told_at_once_in_the_launchers_words(cloud):
     cloud.assert_settled()
 
 
-def test_a_stop_is_settled_by_the_event_of_the_end(cloud):
+def test_the_end_event_completes_a_stop(cloud):
     cloud.launcher.obeys_stop = False
     cloud.spawn()
     cloud.tell(TaskRunning(ADDRESS))
@@ -184,7 +184,7 @@ def test_a_stop_is_settled_by_the_event_of_the_end(cloud):
     cloud.assert_settled()
 
 
-def test_an_event_of_a_launch_that_is_over_moves_nothing(cloud):
+def test_an_event_of_a_finished_launch_changes_nothing(cloud):
     cloud.spawn()
     before = cloud.server()
     cloud.launching.on_task_event(TaskEvent("old", before.id, "an-older-launch", TaskStopped("ended")))
@@ -193,17 +193,17 @@ def test_an_event_of_a_launch_that_is_over_moves_nothing(cloud):
     assert cloud.server() == before
 
 
-def test_following_a_server_that_spoke_asks_nobody_for_its_task(cloud):
+def test_activity_is_handled_without_asking_the_launcher(cloud):
     cloud.spawn()
     cloud.tell(TaskRunning(ADDRESS))
     cloud.speak()
-    cloud.launcher.describe = None  # whoever asked would fail
+    cloud.launcher.describe = None  # a call would raise
 
     cloud.deliver_patiently()
     assert cloud.server().state is State.READY
 
 
-def test_a_sweep_asks_only_for_what_was_not_listed(cloud):
+def test_a_sweep_describes_only_unlisted_tasks(cloud):
     cloud.spawn()
     cloud.launcher.status[cloud.server().task] = TaskRunning(ADDRESS)
     cloud.launcher.describe = None
@@ -212,7 +212,7 @@ def test_a_sweep_asks_only_for_what_was_not_listed(cloud):
     assert cloud.server().state is State.STARTING
 
 
-def test_a_launch_out_of_turn_waits_and_has_written_nothing(cloud):
+def test_a_throttled_launch_writes_nothing(cloud):
     class Full:
         def acquire(self):
             raise CapacityUnavailableError("500 launches wait", after=timedelta(seconds=9))
@@ -226,7 +226,7 @@ def test_a_launch_out_of_turn_waits_and_has_written_nothing(cloud):
     assert cloud.launcher.started == []
 
 
-def test_a_message_to_follow_what_is_over_does_nothing(cloud):
+def test_an_activity_message_of_a_finished_launch_does_nothing(cloud):
     server = cloud.spawn()
     cloud.tell(TaskStopped("ended"))
     ended = cloud.server()
@@ -235,7 +235,7 @@ def test_a_message_to_follow_what_is_over_does_nothing(cloud):
     assert cloud.server() == ended
 
 
-def test_a_sweep_has_a_server_that_was_heard_of_followed_to_the_end(cloud):
+def test_a_sweep_completes_the_start_of_a_reporting_server(cloud):
     """The event of its address is lost, and so is the message that it spoke: the sweep sees both."""
     server = cloud.spawn()
     cloud.launcher.status[server.task] = TaskRunning(ADDRESS)
@@ -248,7 +248,7 @@ def test_a_sweep_has_a_server_that_was_heard_of_followed_to_the_end(cloud):
     assert cloud.server().state is State.READY
 
 
-def test_a_server_that_spoke_before_its_launch_was_noted_is_followed(cloud):
+def test_activity_before_the_launch_is_stored_is_not_lost(cloud):
     cloud.spawning.start(cloud.alice, "")
     cloud.launcher.launch(cloud.credentials.issue(cloud.server(), cloud.alice, cloud.launching.profiles["default"]))
     cloud.launcher.status[cloud.server().launch_id] = TaskRunning(ADDRESS)
@@ -263,7 +263,7 @@ def test_a_server_that_spoke_before_its_launch_was_noted_is_followed(cloud):
 
 
 @pytest.mark.parametrize("spoke", [True, False])
-def test_a_deadline_at_which_nobody_looked_fails_nobody_who_came_further_since(cloud, spoke):
+def test_a_missed_deadline_does_not_fail_a_server_with_progress(cloud, spoke):
     cloud.spawn()
     if spoke:
         cloud.speak()
@@ -281,7 +281,7 @@ def test_a_deadline_at_which_nobody_looked_fails_nobody_who_came_further_since(c
     assert spoke or "did not answer" in cloud.server().failure
 
 
-def test_a_server_that_spoke_and_that_no_edge_serves_fails_in_words_that_say_so(cloud):
+def test_a_server_that_no_edge_serves_fails_with_that_reason(cloud):
     cloud.spawn()
     cloud.tell(TaskRunning(ADDRESS))
     cloud.speak()
