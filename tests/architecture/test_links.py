@@ -72,3 +72,14 @@ def test_the_code_names_decisions_that_exist():
         if n
     }
     assert [f"{file}: ADR {number}" for file, number in sorted(named) if number not in numbers] == []
+
+
+CODE_PATH = re.compile(
+    r"`((?:hubless|functions|edge_proxy|embedded|operations|infra|images|benchmarks|tests|docs)/[\w./-]*\w)`"
+)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page != "CHANGELOG.md"])
+def test_a_page_names_files_that_exist(page):
+    named = CODE_PATH.findall((TOP / page).read_text())
+    assert [name for name in named if "vN" not in name and not (TOP / name).exists()] == []
