@@ -1,1 +1,1 @@
-"""What an operator of a hub asks from a shell: before a deploy, after it, and what it costs."""
+"""The commands for operators of a hub in AWS: checks before and after a deployment, costs, and the end of a stage."""

@@ -1,4 +1,4 @@
-"""AWS as the operator's own credentials reach it: clients, and what a refusal means."""
+"""Calls to AWS with the operator's own credentials, and what a failed call means."""
 
 import re
 from typing import TYPE_CHECKING, Any
@@ -8,21 +8,21 @@ from operations.errors import OperationsError
 if TYPE_CHECKING:
     from botocore.exceptions import BotoCoreError, ClientError
 
-INSTALL = "uv sync --group operations"
-_RIGHT = re.compile(r"perform:? ([a-z0-9-]+:[A-Za-z]+)")
+INSTALL = "pip install 'hubless[aws]' (in a checkout: pip install '.[aws]', or make deployer)"
+_PERMISSION = re.compile(r"perform:? ([a-z0-9-]+:[A-Za-z]+)")
 IAM_PREFIXES = {
     "service-quotas": "servicequotas",
     "elbv2": "elasticloadbalancing",
-}  # where rights have another name than clients
+}  # where IAM's prefix is not the name of the client
 _DENIED = ("AccessDenied", "Unauthorized", "NotAuthorized", "Forbidden", "AuthorizationError")
 _NO_CREDENTIALS = (
-    "There are no credentials of AWS here. Log in with `aws sso login` or `aws configure`, and choose a profile with AWS_PROFILE "
-    "where there are several"
+    "No AWS credentials found. Log in with `aws sso login` or `aws configure`; "
+    "if you have several profiles, choose one with AWS_PROFILE"
 )
 
 
 class AwsCallError(OperationsError):
-    """Raised when AWS did not answer what was asked; *right* is what is missing, where that is why."""
+    """Raised when a call to AWS failed. If IAM denied it, *missing_permission* is the action that is missing."""
 
     def __init__(self, message: str, *, missing_permission: str = "", error_code: str = "") -> None:
         super().__init__(message)
@@ -30,7 +30,7 @@ class AwsCallError(OperationsError):
 
 
 class Aws:
-    """Clients of one region, and of others where that is said. Each call answers or raises AwsCallError."""
+    """Calls to AWS in one region, unless a call names another. Each call returns an answer or raises AwsCallError."""
 
     def __init__(self, region: str, session: Any = None) -> None:
         self.region = region
@@ -38,54 +38,54 @@ class Aws:
         self._clients: dict[tuple[str, str], Any] = {}
 
     def call(self, service: str, operation: str, /, *, region: str = "", **arguments: Any) -> dict[str, Any]:
-        """Return what *operation* of *service* answers, both by boto3's names, as in `call("ec2", "describe_vpcs")`.
+        """Return the answer of one call. The names are boto3's, as in `call("ec2", "describe_vpcs")`.
 
         Raises:
-            AwsCallError: when it does not.
+            AwsCallError: if the call fails.
         """
-        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 only where AWS is asked
+        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 only commands that call AWS need it
 
         try:
             client = self._client(service, region or self.region)
             answer: dict[str, Any] = getattr(client, operation)(**arguments)
         except ClientError as error:
-            raise _refused(error, service) from None
+            raise _refusal(error, service) from None
         except BotoCoreError as error:
-            raise _unreached(error, service) from None
+            raise _no_answer(error, service) from None
         return answer
 
     def paginate(self, service: str, operation: str, key: str, /, *, region: str = "", **arguments: Any) -> list[Any]:
-        """Return all that is under *key* of *operation*'s answers, page after page.
+        """Return the items under *key* of all pages of an answer.
 
         Raises:
-            AwsCallError: when it is not answered.
+            AwsCallError: if a call fails.
         """
-        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 only where AWS is asked
+        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 only commands that call AWS need it
 
         try:
             pages = self._client(service, region or self.region).get_paginator(operation).paginate(**arguments)
             return [one for page in pages for one in page.get(key, ())]
         except ClientError as error:
-            raise _refused(error, service) from None
+            raise _refusal(error, service) from None
         except BotoCoreError as error:
-            raise _unreached(error, service) from None
+            raise _no_answer(error, service) from None
 
     def regions_of(self, service: str) -> list[str]:
-        """Return the regions that have *service*, as boto3 knows."""
-        names: list[str] = self._opened().get_available_regions(service)
+        """Return the regions that have *service*, according to boto3."""
+        names: list[str] = self._open_session().get_available_regions(service)
         return names
 
-    def _opened(self) -> Any:
+    def _open_session(self) -> Any:
         if self._session is None:
             self._session = open_session()
         return self._session
 
     def _client(self, service: str, region: str) -> Any:
-        from botocore.config import Config  # noqa: PLC0415 only where AWS is asked
+        from botocore.config import Config  # noqa: PLC0415 only commands that call AWS need it
 
         if (service, region) not in self._clients:
             config = Config(connect_timeout=5, read_timeout=15, retries={"mode": "standard", "total_max_attempts": 3})
-            self._clients[service, region] = self._opened().client(service, region_name=region, config=config)
+            self._clients[service, region] = self._open_session().client(service, region_name=region, config=config)
         return self._clients[service, region]
 
 
@@ -93,28 +93,26 @@ def open_session() -> Any:
     """Return a boto3 session with the environment's credentials.
 
     Raises:
-        OperationsError: when boto3 is not installed.
+        OperationsError: if boto3 is not installed.
     """
     try:
-        import boto3  # noqa: PLC0415 only where AWS is asked
+        import boto3  # noqa: PLC0415 only commands that call AWS need it
     except ImportError:
-        raise OperationsError(
-            f"This command asks AWS, and what it needs for that is not installed. Install it: {INSTALL}"
-        ) from None
+        raise OperationsError(f"This command needs the AWS SDK, which is not installed. Install it: {INSTALL}") from None
     return boto3.Session()
 
 
-def _refused(error: "ClientError", service: str) -> AwsCallError:
+def _refusal(error: "ClientError", service: str) -> AwsCallError:
     found = error.response.get("Error", {})
     code, message = str(found.get("Code", "")), str(found.get("Message", ""))
     if any(code.startswith(word) for word in _DENIED):
-        named = _RIGHT.search(message)
-        right = named[1] if named else f"{IAM_PREFIXES.get(service, service)}:{error.operation_name}"
-        return AwsCallError(f"the right {right} is missing", missing_permission=right, error_code=code)
+        named = _PERMISSION.search(message)
+        permission = named[1] if named else f"{IAM_PREFIXES.get(service, service)}:{error.operation_name}"
+        return AwsCallError(f"the permission {permission} is missing", missing_permission=permission, error_code=code)
     return AwsCallError(f"{service} answered {code}: {message}".rstrip(": "), error_code=code)
 
 
-def _unreached(error: "BotoCoreError", service: str) -> AwsCallError:
+def _no_answer(error: "BotoCoreError", service: str) -> AwsCallError:
     name = type(error).__name__
     if name in {
         "NoCredentialsError",
@@ -126,5 +124,5 @@ def _unreached(error: "BotoCoreError", service: str) -> AwsCallError:
     }:
         return AwsCallError(_NO_CREDENTIALS, error_code=name)
     if name == "EndpointConnectionError":
-        return AwsCallError(f"{service} cannot be reached from here: {error}", error_code=name)
-    return AwsCallError(f"{service} could not be asked: {error}", error_code=name)
+        return AwsCallError(f"cannot connect to {service}: {error}", error_code=name)
+    return AwsCallError(f"the call to {service} failed: {error}", error_code=name)

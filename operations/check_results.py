@@ -1,4 +1,4 @@
-"""What a look at something found, one line each, for people and for programs."""
+"""Results of checks, as lines for people and as data for programs."""
 
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -9,7 +9,7 @@ from hubless.domain.values import value
 
 
 class Level(StrEnum):
-    """How bad it is: what is a problem fails, what is a warning may."""
+    """The severity of a result. A problem will fail, a warning may."""
 
     OK = "ok"
     WARNING = "warning"
@@ -18,7 +18,7 @@ class Level(StrEnum):
 
 @value
 class CheckResult:
-    """What was found of one thing; where it is not well, what to do and where to read on."""
+    """The result of one check. If it is not ok: what to do, and where to read more."""
 
     check: str
     level: Level
@@ -27,41 +27,41 @@ class CheckResult:
     link: str = ""
 
     def text(self) -> str:
-        """Return it as a line, and below what there is to do."""
+        """Return the result as a line, with the action and the link below it."""
         more = [part for part in (self.action, self.link) if part and self.level is not Level.OK]
         return "\n".join([f"{self.level:<8} {self.check}: {self.message}", *(f"{'':9}{part}" for part in more)])
 
 
-def ok(check: str, said: str) -> CheckResult:
-    """Return that all is well."""
-    return CheckResult(check, Level.OK, said)
+def ok(check: str, message: str) -> CheckResult:
+    """Return a result that needs no action."""
+    return CheckResult(check, Level.OK, message)
 
 
-def warning(check: str, said: str, do: str = "", link: str = "") -> CheckResult:
-    """Return that something may go wrong."""
-    return CheckResult(check, Level.WARNING, said, do, link)
+def warning(check: str, message: str, action: str = "", link: str = "") -> CheckResult:
+    """Return a result for what may fail."""
+    return CheckResult(check, Level.WARNING, message, action, link)
 
 
-def problem(check: str, said: str, do: str = "", link: str = "") -> CheckResult:
-    """Return that something will go wrong."""
-    return CheckResult(check, Level.PROBLEM, said, do, link)
+def problem(check: str, message: str, action: str = "", link: str = "") -> CheckResult:
+    """Return a result for what will fail."""
+    return CheckResult(check, Level.PROBLEM, message, action, link)
 
 
-def has_problem(findings: Iterable[CheckResult]) -> bool:
-    """Say whether anything will go wrong."""
-    return any(finding.level is Level.PROBLEM for finding in findings)
+def has_problem(results: Iterable[CheckResult]) -> bool:
+    """Return whether any result is a problem."""
+    return any(result.level is Level.PROBLEM for result in results)
 
 
-def as_json(findings: Iterable[CheckResult]) -> list[dict[str, Any]]:
-    """Return them as data."""
-    return [asdict(finding) for finding in findings]
+def as_json(results: Iterable[CheckResult]) -> list[dict[str, Any]]:
+    """Return the results as data for JSON."""
+    return [asdict(result) for result in results]
 
 
-def summary(findings: Iterable[CheckResult]) -> str:
-    """Return how many there are of each level."""
-    found = list(findings)
+def summary(results: Iterable[CheckResult]) -> str:
+    """Return the number of results of each level."""
+    listed = list(results)
     counts = [
-        f"{sum(one.level is level for one in found)} {word}"
-        for level, word in ((Level.OK, "well"), (Level.WARNING, "warnings"), (Level.PROBLEM, "problems"))
+        f"{sum(one.level is level for one in listed)} {word}"
+        for level, word in ((Level.OK, "ok"), (Level.WARNING, "warnings"), (Level.PROBLEM, "problems"))
     ]
     return ", ".join(counts)

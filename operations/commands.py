@@ -1,4 +1,4 @@
-"""The operator's commands, for `hubless` to offer beside those of a hub on one machine."""
+"""The operator's commands of `hubless`: cost, preflight, doctor, empty."""
 
 import contextlib
 import json
@@ -23,7 +23,7 @@ EXTRA_PACKAGES = frozenset({"boto3", "botocore", "pynamodb", "websockets"})  # t
 
 
 def _number(given: Any) -> Decimal:
-    """Return a number as it is typed: money is no float."""
+    """Return a number exactly as typed. Amounts of money are never floats."""
     with contextlib.suppress(InvalidOperation):
         if (number := Decimal(given)).is_finite() and number >= 0:
             return number
@@ -50,17 +50,18 @@ def errors_as_messages(exit_code: int = 1) -> Iterator[None]:
             raise
         click.echo(
             f"hubless: a hub in AWS needs the Python package {error.name}, which is not installed. "
-            "Install the extra `aws`: pip install 'hubless[aws]' (in a checkout: pip install '.[aws]', or make deployer).",
+            "Install the extra `aws`: pip install 'hubless[aws]' "
+            "(in a checkout: pip install '.[aws]', or make deployer).",
             err=True,
         )
         raise SystemExit(exit_code) from None
 
 
 def stage_of(file: Path | None, name: str) -> "Stage":
-    """Return the stage of that name, or the only one.
+    """Return the stage *name*, or the only stage if *name* is empty.
 
     Raises:
-        SettingsError: when there is none.
+        SettingsError: if there is no such stage.
     """
     from hubless.settings.stage import load_stage
 
@@ -76,41 +77,44 @@ SETTINGS = click.option(
     "--settings",
     "file",
     type=click.Path(dir_okay=False, path_type=Path),
-    help=f"Settings file.  [default: {DEFAULT_FILE}, where there is one]",
+    help=f"Settings file.  [default: {DEFAULT_FILE}, if it exists]",
 )
 STAGE = click.option(
-    "--stage", metavar="NAME", default="", help="Which of the settings' [stages].  [default: the only one]"
+    "--stage",
+    metavar="NAME",
+    default="",
+    help="The stage, from [stages.NAME] of the settings.  [default: the only one]",
 )
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @click.command()
-@click.option("--users", type=click.IntRange(0), required=True, help="People who use the hub.")
+@click.option("--users", type=click.IntRange(0), required=True, help="Number of users.")
 @click.option(
     "--hours",
     type=_number,
     metavar="NUMBER",
     default="8",
     show_default=True,
-    help="Hours a day for which each has a server.",
+    help="Hours a day that each user's server runs.",
 )
 @click.option(
-    "--days", type=_number, metavar="NUMBER", default="20", show_default=True, help="Days a month on which they come."
+    "--days", type=_number, metavar="NUMBER", default="20", show_default=True, help="Days a month on which users come."
 )
-@click.option(
-    "--edge", type=click.Choice(["economy", "fleet", "alb"]), help="What leads to servers.  [default: economy]"
-)
-@click.option("--vcpu", type=_number, metavar="NUMBER", help="Processors of a server.  [default: 1]")
+@click.option("--edge", type=click.Choice(["economy", "fleet", "alb"]), help="Kind of edge.  [default: economy]")
+@click.option("--vcpu", type=_number, metavar="NUMBER", help="vCPUs of a server.  [default: 1]")
 @click.option("--memory", type=_gigabytes, metavar="SIZE", help="Memory of a server.  [default: 4G]")
-@click.option("--architecture", type=click.Choice(["arm", "x86"]), help="What servers run on.  [default: arm]")
-@click.option("--spot", type=click.IntRange(0, 100), help="Percent of servers' hours on Fargate Spot.  [default: 0]")
-@click.option("--home-gb", type=_number, metavar="NUMBER", help="GB of files a user.  [default: 1]")
-@click.option("--waf/--no-waf", default=None, help="Whether AWS WAF is on.  [default: no]")
-@click.option("--stage", metavar="NAME", help="Take what is not given from this one of the settings' [stages].")
+@click.option(
+    "--architecture", type=click.Choice(["arm", "x86"]), help="Processor architecture of servers.  [default: arm]"
+)
+@click.option("--spot", type=click.IntRange(0, 100), help="Percentage of server hours on Fargate Spot.  [default: 0]")
+@click.option("--home-gb", type=_number, metavar="NUMBER", help="GB of files of each user.  [default: 1]")
+@click.option("--waf/--no-waf", default=None, help="With AWS WAF.  [default: no]")
+@click.option("--stage", metavar="NAME", help="Take all other options from this stage of the settings.")
 @SETTINGS
 @JSON
 def cost(*, users: int, stage: str | None, file: Path | None, as_json: bool, **given: Any) -> None:
-    """Say what a hub in AWS costs a month, part by part."""
+    """Estimate the monthly costs of a hub in AWS, line by line."""
     from operations.cost import report
     from operations.cost.amounts import Amounts
     from operations.cost.demand import demand_of
@@ -128,10 +132,10 @@ def cost(*, users: int, stage: str | None, file: Path | None, as_json: bool, **g
 @click.command()
 @STAGE
 @SETTINGS
-@click.option("--create-roles", is_flag=True, help="Make service-linked roles that are missing.")
+@click.option("--create-roles", is_flag=True, help="Create missing service-linked roles.")
 @JSON
 def preflight(*, stage: str, file: Path | None, create_roles: bool, as_json: bool) -> None:
-    """Say what would keep a stage from being deployed, before it is; 1 where anything would."""
+    """Check an account before a stage is deployed. Exit with 1 if a deployment would fail."""
     from operations import check_results
     from operations.aws import Aws
     from operations.preflight.checks import Preflight, images_of
@@ -152,15 +156,21 @@ def preflight(*, stage: str, file: Path | None, create_roles: bool, as_json: boo
 
 
 @click.command()
-@click.option("--url", help="A hub's address, such as http://127.0.0.1:8000, rather than that of a stage.")
+@click.option("--url", help="Address of a hub, such as http://127.0.0.1:8000, in place of a stage.")
 @STAGE
 @SETTINGS
 @click.option(
-    "--token-env", metavar="VARIABLE", help="Where an admin's API token is: then a server is started and removed again."
+    "--token-env",
+    metavar="VARIABLE",
+    help="Variable with an admin's API token. With it, doctor starts a test server and removes it.",
 )
-@click.option("--profile", default="", help="The profile that is started.  [default: the hub's first]")
+@click.option("--profile", default="", help="Profile of the test server.  [default: the first profile]")
 @click.option(
-    "--patience", type=click.FloatRange(1), default=300, show_default=True, help="Seconds in which a server is ready."
+    "--patience",
+    type=click.FloatRange(1),
+    default=300,
+    show_default=True,
+    help="Seconds to wait until the test server is ready.",
 )
 @JSON
 def doctor(
@@ -173,7 +183,7 @@ def doctor(
     patience: float,
     as_json: bool,
 ) -> None:
-    """Try a live hub end to end, and say what is wrong and what to do; 1 where anything is."""
+    """Check a live hub end to end, and say what to do. Exit with 1 if there is a problem."""
     from operations import check_results
     from operations.doctor import runner
     from operations.doctor.steps import Step
@@ -182,13 +192,13 @@ def doctor(
         if not as_json:
             click.echo(step.text())
 
-    with errors_as_messages(), _ending_as_ctrl_c():
+    with errors_as_messages(), _sigterm_as_interrupt():
         token = _token(token_env)
-        visit = runner.for_url(url, token) if url else runner.for_stage(stage_of(file, stage), _file(file), token)
+        run = runner.for_url(url, token) if url else runner.for_stage(stage_of(file, stage), _file(file), token)
         try:
-            visit.look(report, profile=profile, patience=patience)
+            run.run(report, profile=profile, timeout_seconds=patience)
         finally:
-            done = visit.done
+            done = run.done
             click.echo(
                 json.dumps([step.data() for step in done], indent=2)
                 if as_json
@@ -204,13 +214,13 @@ def _token(variable: str | None) -> str:
     if token := ENVIRON.get(variable, ""):
         return token
     raise SettingsError(
-        f"{variable}, which is to hold an admin's token, is not in the environment. `hubless token` makes one"
+        f"The variable {variable} is not set. It must hold an admin's API token, which `hubless token` creates"
     )
 
 
 @contextlib.contextmanager
-def _ending_as_ctrl_c() -> Iterator[None]:
-    """Have whoever ends this process politely be heard as Ctrl-C is, so that nothing is left behind."""
+def _sigterm_as_interrupt() -> Iterator[None]:
+    """Handle SIGTERM like Ctrl-C, so that the command cleans up."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
@@ -221,46 +231,46 @@ def _ending_as_ctrl_c() -> Iterator[None]:
 @click.command()
 @STAGE
 @SETTINGS
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.option(
     "--definitions",
     is_flag=True,
-    help="Deregister the hub's task definitions, too: they cost nothing, and it takes a second each.",
+    help="Also deregister the hub's task definitions. They cost nothing; each takes a second.",
 )
 def empty(*, stage: str, file: Path | None, yes: bool, definitions: bool) -> None:
-    """Stop all servers of a stage, so that `cdk destroy` can take it away; 1 where any is left."""
+    """Stop all servers of a stage before `cdk destroy`. Exit with 1 if any is left."""
     from operations import stage_cleanup
     from operations.aws import Aws
 
-    with errors_as_messages(), _ending_as_ctrl_c():
+    with errors_as_messages(), _sigterm_as_interrupt():
         chosen = stage_of(file, stage)
         found = stage_cleanup.of_stage(chosen, Aws(chosen.settings.region), click.echo)
         if found is None:
             click.echo(
-                f"The stage {chosen.name} has no cluster in {chosen.settings.region} of this account: nothing of it runs"
+                f"The stage {chosen.name} has no cluster in {chosen.settings.region} of this account: "
+                "there is nothing to stop"
             )
             return
         if not yes:
-            click.echo(f"{found.look().text()}. All are stopped, and what is not saved in them is lost")
-            if click.prompt("The stage's name, to go on") != chosen.name:
-                raise SettingsError(f"That is not {chosen.name}: nothing was stopped")
+            click.echo(f"{found.servers().text()}. This stops all of them; unsaved work is lost")
+            if click.prompt("Type the stage's name to continue") != chosen.name:
+                raise SettingsError(f"The name is not {chosen.name}. No server was stopped")
         try:
             left = found.stop_servers()
         except KeyboardInterrupt:
-            click.echo("Servers may still run, and are paid for: run it again")
+            click.echo("Interrupted. Servers may still be running, and cost money: run `hubless empty` again")
             raise
         groups = found.remove_target_groups() if chosen.settings.edge == "alb" else 0
         if definitions:
             found.deregister_definitions()
         if left.count or groups:
             click.echo(
-                f"{left.text()}. {groups} target groups are in use. Run it again: the hub may have started more meanwhile",
+                f"{left.text()}. {groups} target groups are still in use. "
+                "Run `hubless empty` again: the hub may have started more servers",
                 err=True,
             )
             raise SystemExit(1)
-        click.echo(
-            f"Nothing of {chosen.hub} runs. People can start servers until its functions are gone: take it away now"
-        )
+        click.echo(f"No server of {chosen.hub} is running. Destroy the stage now: until then users can start servers")
 
 
 ALL = (cost, preflight, doctor, empty)

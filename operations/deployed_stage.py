@@ -1,4 +1,4 @@
-"""A stage as it is deployed: its stacks say what there is, and a function of it how all of that is found."""
+"""Read a deployed stage: its resources from CloudFormation, and its settings from the variables of a function."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import field
@@ -15,35 +15,33 @@ from operations.errors import OperationsError
 if TYPE_CHECKING:
     from hubless.bootstrap.cloud import CloudHub
 
-CONTROL, WEB, CLUSTER = (
-    "control",
-    "web",
-    "cluster",
-)  # the stacks that hold the functions, what faces the internet, and servers
+CONTROL, WEB, CLUSTER = "control", "web", "cluster"  # stacks: functions, CloudFront and edges, servers
 FUNCTIONS = ("api", "stream", "spawn", "reaper")
 
 
 class NotDeployedError(OperationsError):
-    """Raised when there is no such stack."""
+    """Raised when a stack does not exist."""
 
 
 @value
 class Resource:
-    """Something that a stack made: what the stack calls it, and what AWS does."""
+    """A resource of a stack: its type, its logical id in the template, and its physical id."""
 
-    kind: str
-    logical: str
-    physical: str
+    type: str
+    logical_id: str
+    physical_id: str
 
 
 @value
 class Deployment:
-    """A hub as it is deployed."""
+    """A deployed hub."""
 
-    variables: Mapping[str, str] = field(hash=False)  # those of the api's function
-    functions: Mapping[str, str] = field(default_factory=dict, hash=False)  # names by what they are: api, spawn, reaper
-    dead_letters: tuple[str, ...] = ()  # the queues' addresses
-    api: str = ""  # where API Gateway itself answers, which nobody but CloudFront is to ask
+    variables: Mapping[str, str] = field(hash=False)  # of the function api
+    functions: Mapping[str, str] = field(
+        default_factory=dict, hash=False
+    )  # names of Lambda functions by api, spawn, reaper
+    dead_letters: tuple[str, ...] = ()  # URLs of queues
+    api: str = ""  # URL of API Gateway, which must answer CloudFront alone
 
     @property
     def cloud(self) -> CloudSettings:
@@ -51,21 +49,23 @@ class Deployment:
 
 
 def read(stage: Stage, aws: Aws) -> Deployment:
-    """Return how *stage* is deployed.
+    """Return what is deployed of *stage*.
 
     Raises:
-        OperationsError: when it is not, or nobody may know.
+        OperationsError: if it is not deployed, or AWS does not answer.
     """
     control, web = (_resources(stage, part, aws) for part in (CONTROL, WEB))
-    functions = functions_of(control)
+    functions = function_names(control)
     if "api" not in functions:
         raise OperationsError(f"The stack {stage.hub}-{CONTROL} has no function api. Deploy the stage again")
     try:
         found = aws.call("lambda", "get_function_configuration", FunctionName=functions["api"])
     except AwsCallError as error:
-        raise OperationsError(f"How the stage {stage.name} finds its things could not be read: {error}") from None
+        raise OperationsError(
+            f"Cannot read the variables of the function api of the stage {stage.name}: {error}"
+        ) from None
     variables = found.get("Environment", {}).get("Variables", {})
-    gateways = [one.physical for one in web if one.kind == "AWS::ApiGatewayV2::Api"]
+    gateways = [one.physical_id for one in web if one.type == "AWS::ApiGatewayV2::Api"]
     return Deployment(
         variables={
             name: text
@@ -74,33 +74,33 @@ def read(stage: Stage, aws: Aws) -> Deployment:
         },
         functions=functions,
         dead_letters=tuple(
-            one.physical for one in control if one.kind == "AWS::SQS::Queue" and one.logical.startswith("Dead")
+            one.physical_id for one in control if one.type == "AWS::SQS::Queue" and one.logical_id.startswith("Dead")
         ),
         api=f"https://{gateways[0]}.execute-api.{aws.region}.amazonaws.com" if gateways else "",
     )
 
 
 def cluster_of(stage: Stage, aws: Aws) -> str:
-    """Return what ECS calls the cluster of *stage*, or nothing where there is none.
+    """Return the name of the ECS cluster of *stage*. An empty string if there is none.
 
     Raises:
-        OperationsError: when nobody may know.
+        OperationsError: if AWS does not answer.
     """
     try:
         found = _resources(stage, CLUSTER, aws)
     except NotDeployedError:
         return ""
-    return next((one.physical for one in found if one.kind == "AWS::ECS::Cluster"), "")
+    return next((one.physical_id for one in found if one.type == "AWS::ECS::Cluster"), "")
 
 
-def functions_of(resources: Iterable[Resource]) -> dict[str, str]:
-    """Return the names of a stack's functions by what they are."""
-    made = [one for one in resources if one.kind == "AWS::Lambda::Function"]
+def function_names(resources: Iterable[Resource]) -> dict[str, str]:
+    """Return the names of Lambda functions by api, stream, spawn and reaper."""
+    made = [one for one in resources if one.type == "AWS::Lambda::Function"]
     return {
-        kind: one.physical
+        kind: one.physical_id
         for kind in FUNCTIONS
         for one in made
-        if one.logical.startswith(f"{kind.capitalize()}Function")
+        if one.logical_id.startswith(f"{kind.capitalize()}Function")
     }
 
 
@@ -112,23 +112,25 @@ def _resources(stage: Stage, part: str, aws: Aws) -> list[Resource]:
         if error.error_code == "ValidationError":
             raise NotDeployedError(
                 f"The stage {stage.name} is not deployed in {aws.region} of this account: there is no stack {stack}. "
-                f"`cdk deploy` makes it; AWS_PROFILE chooses another account"
+                "Deploy it with `make deploy`, or choose another account with AWS_PROFILE"
             ) from None
-        raise OperationsError(f"Whether the stage {stage.name} is deployed could not be read: {error}") from None
-    there = [
+        raise OperationsError(f"Cannot read whether the stage {stage.name} is deployed: {error}") from None
+    existing = [
         one for one in found if one.get("ResourceStatus") != "DELETE_COMPLETE"
-    ]  # a stack that is half deleted tells of both
-    return [Resource(one["ResourceType"], one["LogicalResourceId"], one.get("PhysicalResourceId", "")) for one in there]
+    ]  # a stack whose deletion failed lists both
+    return [
+        Resource(one["ResourceType"], one["LogicalResourceId"], one.get("PhysicalResourceId", "")) for one in existing
+    ]
 
 
 def open_hub(stage: Stage, file: Path | None, deployment: Deployment | None = None) -> "CloudHub":
-    """Return the hub of *stage* as its functions have it, reached with the operator's own credentials.
+    """Return the hub of *stage* with the settings of its functions and the operator's own credentials.
 
     Raises:
-        OperationsError: when the stage is not deployed.
-        SettingsError: when *file* is wrong.
+        OperationsError: if the stage is not deployed.
+        SettingsError: if *file* is wrong.
     """
-    from hubless.bootstrap import cloud as bootstrap  # noqa: PLC0415 only where a hub is opened
+    from hubless.bootstrap import cloud as bootstrap  # noqa: PLC0415 only commands that open a hub need it
 
     region = stage.settings.region
     return bootstrap.assemble((deployment or read(stage, Aws(region))).cloud, region, file)

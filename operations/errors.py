@@ -1,9 +1,9 @@
-"""What keeps an operator's command from doing what it is for."""
+"""The error that ends an operator's command."""
 
 from hubless.domain.errors import HublessError
 
 
 class OperationsError(HublessError):
-    """Raised when a command cannot go on; the message says why and what to do."""
+    """Raised when a command cannot continue. The message says why, and what to do."""
 
     code = "operations"

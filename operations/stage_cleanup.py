@@ -1,4 +1,7 @@
-"""StageCleanup a stage before it is taken away: what the hub itself made is in the way of what deletes the stacks, which know nothing of it."""
+"""Remove what the hub itself created in a stage, before `cdk destroy`.
+
+CloudFormation does not know these tasks, target groups and task definitions, and cannot delete what they use.
+"""
 
 import re
 import time
@@ -14,106 +17,106 @@ from operations.check_results import Level
 from operations.errors import OperationsError
 from operations.preflight import collect, evaluate
 
-LOOK_EVERY, LONGEST = 5.0, 300.0  # seconds
-CALM = 2  # looks in a row that see nothing: ECS's lists lag, and a launch that waited may come after one
-REASON = "The hub is being taken away"
-EVERY_DEFINITION = 1.0  # seconds: ECS takes one change of definitions in each
-_DESCRIBED, _TAGGED = 100, 20  # tasks and target groups that may be asked about at once
-_GROUPS = "hl-"  # how names of the hub's target groups begin
-_GONE = frozenset({"TargetGroupNotFound", "RuleNotFound"})
+POLL_SECONDS, TIMEOUT_SECONDS = 5.0, 300.0
+EMPTY_POLLS = 2  # in a row: ECS's lists are eventually consistent, and a queued launch may still start
+STOP_REASON = "The hub is being removed"
+DEREGISTER_SECONDS = 1.0  # ECS accepts one change of a task definition a second
+_DESCRIBE_TASKS_LIMIT, _DESCRIBE_TAGS_LIMIT = 100, 20  # AWS's limits for one call
+_TARGET_GROUP_PREFIX = "hl-"
+_NOT_FOUND = frozenset({"TargetGroupNotFound", "RuleNotFound"})
 
 
 @value
 class StageServers:
-    """Tasks of a hub: those that run or are about to, and how many were told to end and have not yet."""
+    """A hub's tasks: those that run or start, and the number of those that are stopping."""
 
     running: tuple[str, ...] = ()
-    ending: int = 0
+    stopping: int = 0
 
     @property
     def count(self) -> int:
-        """Return how many are in the cluster's way."""
-        return len(self.running) + self.ending
+        """Return how many tasks keep the cluster from being deleted."""
+        return len(self.running) + self.stopping
 
     def text(self) -> str:
-        """Return it in words."""
-        return f"{len(self.running)} servers run, {self.ending} are ending"
+        """Return the numbers as text for the operator."""
+        return f"{len(self.running)} servers are running, {self.stopping} are stopping"
 
 
 def started_by(hub: str) -> str:
-    """Return by whom the tasks of *hub* say that they were started."""
+    """Return the `startedBy` of the tasks of *hub*."""
     return f"hubless/{hub}"
 
 
-def ending(tasks: Iterable[Mapping[str, Any]], hub: str) -> int:
-    """Return how many of *tasks*, none of which is to run any more, are of *hub* and not at their end."""
+def stopping_count(tasks: Iterable[Mapping[str, Any]], hub: str) -> int:
+    """Return how many of *tasks* belong to *hub* and have not stopped yet. The desired status of each is STOPPED."""
     return sum(task.get("startedBy") == started_by(hub) and task.get("lastStatus") != "STOPPED" for task in tasks)
 
 
 def families(names: Iterable[str], hub: str) -> list[str]:
-    """Return those families of task definitions that are of *hub*, and not of one whose name begins with it."""
+    """Return the families of task definitions of *hub*, without those of a hub whose name only begins alike."""
     own = re.compile(rf"{re.escape(hub)}-[0-9a-f]{{32}}-[0-9a-f]{{32}}")
     return [name for name in names if own.fullmatch(name)]
 
 
 def check_account(stage: Stage, aws: Aws) -> None:
-    """Make sure that *aws* is the account that the stage names, where it names one.
+    """Check that the credentials belong to the account of the stage. Does nothing if the stage names no account.
 
     Raises:
-        OperationsError: when it is another, or nobody may know.
+        OperationsError: if they belong to another account, or AWS does not answer.
     """
     if stage.settings.account:
         found = evaluate.identity(collect.identity(aws), stage)
         if found.level is Level.PROBLEM:
-            raise OperationsError(f"The credentials are not the stage's: {found.message}. {found.action}")
+            raise OperationsError(f"These are not the stage's credentials: {found.message}. {found.action}")
 
 
 @value
 class StageCleanup:
-    """Removes what *hub* made in *cluster* and behind load balancers. *say* is told how it gets on."""
+    """Removes what *hub* created in *cluster* and on load balancers. *report* receives lines about the progress."""
 
     hub: str
     cluster: str
     aws: Aws
-    say: Callable[[str], None]
+    report: Callable[[str], None]
     clock: Callable[[], float] = field(default=time.monotonic)
     sleep: Callable[[float], None] = field(default=time.sleep)
 
-    def look(self) -> StageServers:
-        """Return which servers there are.
+    def servers(self) -> StageServers:
+        """Return the servers that are running or stopping.
 
         Raises:
-            AwsCallError: when AWS does not tell.
+            AwsCallError: if AWS does not answer.
         """
         running = self._listed(startedBy=started_by(self.hub))
         stopped = self._listed(
             desiredStatus="STOPPED"
-        )  # ECS lists them for an hour, ended or not, and by no other mark
+        )  # ECS lists stopped tasks for an hour; this filter excludes startedBy
         count = 0
-        for start in range(0, len(stopped), _DESCRIBED):
+        for start in range(0, len(stopped), _DESCRIBE_TASKS_LIMIT):
             told = self.aws.call(
-                "ecs", "describe_tasks", cluster=self.cluster, tasks=stopped[start : start + _DESCRIBED]
+                "ecs", "describe_tasks", cluster=self.cluster, tasks=stopped[start : start + _DESCRIBE_TASKS_LIMIT]
             )
-            count += ending(told["tasks"], self.hub)
+            count += stopping_count(told["tasks"], self.hub)
         return StageServers(tuple(running), count)
 
     def stop_servers(self) -> StageServers:
-        """Stop them again and again until there are none, and return those that are left after all that time.
+        """Stop all servers, and repeat until none is left or the time-out is over. Return those that are left.
 
         Raises:
-            AwsCallError: when AWS does not do it.
+            AwsCallError: if AWS refuses a call.
         """
-        begun, calm, before = self.clock(), 0, None
+        started, empty_polls, before = self.clock(), 0, None
         while True:
-            seen = self.look()
+            seen = self.servers()
             if seen != before:
-                self.say(seen.text())
-            before, calm = seen, 0 if seen.count else calm + 1
-            if calm == CALM or self.clock() - begun >= LONGEST:
+                self.report(seen.text())
+            before, empty_polls = seen, 0 if seen.count else empty_polls + 1
+            if empty_polls == EMPTY_POLLS or self.clock() - started >= TIMEOUT_SECONDS:
                 return seen
             for task in seen.running:
                 self._stop(task)
-            self.sleep(LOOK_EVERY)
+            self.sleep(POLL_SECONDS)
 
     def _listed(self, **which: str) -> list[str]:
         try:
@@ -124,18 +127,18 @@ class StageCleanup:
             raise
 
     def _stop(self, task: str) -> None:
-        """Stop one; what ECS would not hear just now, or knows no more, the next look tells."""
+        """Stop one task. The next poll shows whether ECS refused, or does not know the task any more."""
         try:
-            self.aws.call("ecs", "stop_task", cluster=self.cluster, task=task, reason=REASON)
+            self.aws.call("ecs", "stop_task", cluster=self.cluster, task=task, reason=STOP_REASON)
         except AwsCallError as error:
             if error.missing_permission:
                 raise
 
     def remove_target_groups(self) -> int:
-        """Remove the hub's rules and target groups, and return how many groups are left.
+        """Delete the hub's listener rules and target groups. Return how many groups are still in use.
 
         Raises:
-            AwsCallError: when AWS does not do it.
+            AwsCallError: if AWS refuses a call.
         """
         groups = self._target_groups()
         rules = self._rules_of({arn for one in groups for arn in one.get("LoadBalancerArns", ())})
@@ -144,15 +147,15 @@ class StageCleanup:
             for rule in rules.get(group, ()):
                 self._removed("delete_rule", RuleArn=rule)
             left += not self._removed("delete_target_group", TargetGroupArn=group)
-        self.say(f"{len(groups) - left} target groups are removed" + (f", {left} are still in use" if left else ""))
+        self.report(f"{len(groups) - left} target groups deleted" + (f", {left} still in use" if left else ""))
         return left
 
     def _target_groups(self) -> list[Mapping[str, Any]]:
         every = self.aws.paginate("elbv2", "describe_target_groups", "TargetGroups")
-        named = {one["TargetGroupArn"]: one for one in every if one["TargetGroupName"].startswith(_GROUPS)}
+        named = {one["TargetGroupArn"]: one for one in every if one["TargetGroupName"].startswith(_TARGET_GROUP_PREFIX)}
         arns, found = list(named), []
-        for start in range(0, len(arns), _TAGGED):
-            told = self.aws.call("elbv2", "describe_tags", ResourceArns=arns[start : start + _TAGGED])
+        for start in range(0, len(arns), _DESCRIBE_TAGS_LIMIT):
+            told = self.aws.call("elbv2", "describe_tags", ResourceArns=arns[start : start + _DESCRIBE_TAGS_LIMIT])
             found += [
                 named[one["ResourceArn"]]
                 for one in told["TagDescriptions"]
@@ -179,14 +182,14 @@ class StageCleanup:
         except AwsCallError as error:
             if error.missing_permission:
                 raise
-            return error.error_code in _GONE
+            return error.error_code in _NOT_FOUND
         return True
 
     def deregister_definitions(self) -> int:
-        """Deregister the hub's task definitions, one after the other, and return how many.
+        """Deregister the hub's task definitions, one a second. Return how many.
 
         Raises:
-            AwsCallError: when AWS does not do it.
+            AwsCallError: if AWS refuses a call.
         """
         every = self.aws.paginate(
             "ecs", "list_task_definition_families", "families", familyPrefix=f"{self.hub}-", status="ACTIVE"
@@ -198,19 +201,19 @@ class StageCleanup:
             ):
                 self.aws.call("ecs", "deregister_task_definition", taskDefinition=arn)
                 count += 1
-                self.sleep(EVERY_DEFINITION)
+                self.sleep(DEREGISTER_SECONDS)
             if turn % 20 == 0:
-                self.say(f"{turn} of {len(own)} families of task definitions are done")
-        self.say(f"{count} task definitions are deregistered")
+                self.report(f"{turn} of {len(own)} families of task definitions done")
+        self.report(f"{count} task definitions deregistered")
         return count
 
 
-def of_stage(stage: Stage, aws: Aws, say: Callable[[str], None]) -> StageCleanup | None:
-    """Return what empties *stage*; None where it has no cluster, and so no servers.
+def of_stage(stage: Stage, aws: Aws, report: Callable[[str], None]) -> StageCleanup | None:
+    """Return the clean-up of *stage*. None if it has no cluster, and so no servers.
 
     Raises:
-        OperationsError: when the credentials are of another account than the stage's, or nobody may know.
+        OperationsError: if the credentials belong to another account, or AWS does not answer.
     """
     check_account(stage, aws)
     cluster = deployed_stage.cluster_of(stage, aws)
-    return StageCleanup(stage.hub, cluster, aws, say) if cluster else None
+    return StageCleanup(stage.hub, cluster, aws, report) if cluster else None

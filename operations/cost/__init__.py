@@ -1,1 +1,1 @@
-"""What a hub in AWS costs a month, part by part."""
+"""Estimate the monthly costs of a hub in AWS."""

@@ -1,4 +1,4 @@
-"""A month's bill: pure arithmetic, exact."""
+"""Calculate the bill of a month, in exact decimals."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,7 +14,7 @@ FREE_CLOUDFRONT_GB, FREE_CLOUDFRONT_REQUESTS = Decimal(1000), Decimal(10_000_000
 
 
 class Group(StrEnum):
-    """What a line belongs to: the hub itself, what passes through, or what users run."""
+    """The group of a line: the hub itself, the traffic, or the users' servers."""
 
     CONTROL = "control plane"
     TRAFFIC = "traffic"
@@ -23,7 +23,7 @@ class Group(StrEnum):
 
 @value
 class Line:
-    """A part of the bill; *what* says how much of it there is."""
+    """A line of the bill. *what* is the billed quantity, as text."""
 
     group: Group
     part: str
@@ -33,22 +33,22 @@ class Line:
 
 @value
 class Bill:
-    """What a month costs."""
+    """The costs of a month."""
 
     lines: tuple[Line, ...]
 
     def total(self, *groups: Group) -> Decimal:
-        """Return the sum of these groups; of all where none is named."""
+        """Return the sum of *groups*, or of all groups."""
         return sum((line.usd for line in self.lines if line.group in (groups or tuple(Group))), Decimal(0))
 
     def usd(self, part: str) -> Decimal:
-        """Return what the part of that name costs."""
+        """Return the costs of one *part*."""
         return sum((line.usd for line in self.lines if line.part == part), Decimal(0))
 
 
 @value
 class Goal:
-    """What something may cost, and what it does."""
+    """An upper bound for costs, and the actual costs."""
 
     what: str
     usd: Decimal
@@ -60,21 +60,21 @@ class Goal:
 
 
 def bill(demand: Demand, prices: Prices, amounts: Amounts) -> Bill:
-    """Return the bill of a month."""
+    """Return the bill of a month. Lines without costs are left out."""
     month = _Month(demand, prices, amounts)
     return Bill(tuple(line for line in month.lines() if line.usd))
 
 
 def idle(demand: Demand, prices: Prices, amounts: Amounts) -> Bill:
-    """Return the bill of the same hub in a month in which nobody comes."""
+    """Return the bill of the same hub for a month without users."""
     return bill(replace(demand, users=0), prices, amounts)
 
 
 def goals(demand: Demand, prices: Prices, amounts: Amounts) -> tuple[Goal, ...]:
-    """Return what was promised of a hub that is set up like this."""
+    """Return the cost goals for a hub of this set-up."""
     full = bill(replace(demand, users=GOAL_USERS), prices, amounts)
     return (
-        Goal("nobody comes for a month", idle(demand, prices, amounts).total(), IDLE_GOAL),
+        Goal("a month without users", idle(demand, prices, amounts).total(), IDLE_GOAL),
         Goal(f"control plane of {GOAL_USERS} users", full.total(Group.CONTROL), CONTROL_GOAL),
     )
 
@@ -98,13 +98,13 @@ class _Month:
 
     @property
     def requests(self) -> Decimal:
-        """Return how often the hub is asked."""
+        """Return the number of requests to the hub."""
         each = self.amounts.activity_posts + self.amounts.token_checks + self.amounts.other_requests
         return self.demand.server_hours * each
 
     @property
     def follows(self) -> Decimal:
-        """Return how often browsers ask how a start is getting on."""
+        """Return the number of requests for the progress of starts."""
         return self.demand.launches * self.amounts.follows
 
     @property
@@ -122,11 +122,13 @@ class _Month:
             + seconds * amounts.memory_gb
         )
         usd = self.prices.of_million("lambda.million_requests", runs) + self.prices.usd("lambda.gb_second") * gb_seconds
-        yield Line(Group.CONTROL, "Lambda", usd, f"{_short(runs)} runs, {_short(gb_seconds)} GB-seconds")
+        yield Line(
+            Group.CONTROL, "Lambda", usd, f"{_format_amount(runs)} runs, {_format_amount(gb_seconds)} GB-seconds"
+        )
         if self.demand.snap_start:
             cached = self.prices.usd("lambda.snapshot_gb_second") * SECONDS * amounts.api_memory_gb
             restored = self.prices.usd("lambda.snapshot_gb_restored") * amounts.api_memory_gb * self._cold_starts
-            yield Line(Group.CONTROL, "Lambda snapshots", cached + restored, "one function's")
+            yield Line(Group.CONTROL, "Lambda snapshots", cached + restored, "of one function")
 
     @property
     def _cold_starts(self) -> Decimal:
@@ -140,24 +142,24 @@ class _Month:
             Group.CONTROL,
             "API Gateway",
             http + rest,
-            f"{_short(self.requests)} requests, {_short(self.follows)} of starts",
+            f"{_format_amount(self.requests)} requests, {_format_amount(self.follows)} of starts",
         )
-        yield Line(Group.CONTROL, "CloudFront to the hub", self._cloudfront(asked), f"{_short(asked)} requests")
+        yield Line(Group.CONTROL, "CloudFront to the hub", self._cloudfront(asked), f"{_format_amount(asked)} requests")
         if self.demand.waf:
             rules = self.prices.usd("waf.web_acl") + self.prices.usd("waf.rule") * self.amounts.waf_rules
             seen = asked + self.server_requests
             usd = rules + self.prices.of_million("waf.million_requests", seen)
-            yield Line(Group.CONTROL, "WAF", usd, f"{self.amounts.waf_rules} rules, {_short(seen)} requests")
+            yield Line(Group.CONTROL, "WAF", usd, f"{self.amounts.waf_rules} rules, {_format_amount(seen)} requests")
 
     def _cloudfront(self, requests: Decimal) -> Decimal:
-        """Return what CloudFront asks for requests; the function that notes the viewer runs at each."""
+        """Return CloudFront's price of *requests*. The viewer-request function runs at each."""
         asked = self.prices.of_million("cloudfront.million_requests", requests)
         return asked + self.prices.of_million("cloudfront.million_function_runs", requests)
 
     def _table(self) -> Iterator[Line]:
         demand, amounts = self.demand, self.amounts
         seconds = self._edge_hours * 3600
-        running = demand.server_hours * 60  # minutes of servers: each sweep looks at those that run
+        running = demand.server_hours * 60  # server minutes: each sweep reads each running server
         reads = (
             self.requests * amounts.request_read_units
             + demand.launches * amounts.launch_read_units
@@ -177,7 +179,9 @@ class _Month:
         asked = self.prices.of_million("dynamodb.million_reads", reads) + self.prices.of_million(
             "dynamodb.million_writes", writes
         )
-        yield Line(Group.CONTROL, "DynamoDB", asked, f"{_short(reads)} read and {_short(writes)} write units")
+        yield Line(
+            Group.CONTROL, "DynamoDB", asked, f"{_format_amount(reads)} read and {_format_amount(writes)} write units"
+        )
         kept = (self.prices.usd("dynamodb.gb") + self.prices.usd("dynamodb.backed_up_gb")) * amounts.table_gb
         yield Line(Group.CONTROL, "DynamoDB storage", kept, f"{amounts.table_gb} GB, backed up")
 
@@ -188,13 +192,13 @@ class _Month:
             Group.CONTROL,
             "SQS",
             self.prices.of_million("sqs.million_requests", asked),
-            f"{_short(asked)} requests, most of them Lambda's polls",
+            f"{_format_amount(asked)} requests, mostly Lambda's polls",
         )
         yield Line(
             Group.CONTROL,
             "EventBridge",
             self.prices.of_million("scheduler.million_calls", amounts.sweeps),
-            f"{_short(amounts.sweeps)} sweeps",
+            f"{_format_amount(amounts.sweeps)} sweeps",
         )
         lists = amounts.sweeps * amounts.sweep_lists
         put = self.prices.of_million("s3.million_writes", lists + self.demand.launches)
@@ -203,7 +207,8 @@ class _Month:
             Group.CONTROL,
             "S3",
             put + got,
-            f"{_short(lists)} lists by the sweep, {_short(self.demand.launches)} launches' secrets",
+            f"{_format_amount(lists)} list requests of sweeps, "
+            f"{_format_amount(self.demand.launches)} secrets of launches",
         )
 
     def _watching(self) -> Iterator[Line]:
@@ -220,17 +225,17 @@ class _Month:
             Group.CONTROL,
             "CloudWatch metrics",
             price("cloudwatch.metric") * metrics,
-            f"{metrics:.1f}, by the hours in which they are written",
+            f"{metrics:.1f}, billed by the hour",
         )
         yield Line(Group.CONTROL, "CloudWatch alarms", price("cloudwatch.alarm") * amounts.alarms, f"{amounts.alarms}")
         yield Line(
             Group.CONTROL,
             "CloudWatch dashboard",
             price("cloudwatch.dashboard") * amounts.dashboards,
-            "an account's first three cost nothing",
+            "the first three of an account are free",
         )
         flows = self.demand.server_hours * amounts.flow_log_gb
-        yield Line(Group.CONTROL, "Network's logs", price("cloudwatch.gb_flow_logged") * flows, f"{flows:.2f} GB")
+        yield Line(Group.CONTROL, "VPC flow logs", price("cloudwatch.gb_flow_logged") * flows, f"{flows:.2f} GB")
 
     def _standing(self) -> Iterator[Line]:
         amounts, price = self.amounts, self.prices.usd
@@ -245,7 +250,7 @@ class _Month:
             Group.CONTROL,
             "Parameters",
             self.prices.of_million("ssm.million_calls", self._cold_starts),
-            f"{_short(self._cold_starts)} reads at higher throughput",
+            f"{_format_amount(self._cold_starts)} reads at higher throughput",
         )
         yield Line(Group.CONTROL, "Route 53", price("route53.zone"), "1 zone")
         yield Line(Group.CONTROL, "ECR", price("ecr.gb") * amounts.images_gb, f"{amounts.images_gb} GB of images")
@@ -258,7 +263,7 @@ class _Month:
 
     @property
     def _edge_hours(self) -> Decimal:
-        """Return for how long edges follow the table, each of them counted."""
+        """Return the hours in which edges poll the table, summed over the edges."""
         if self.demand.edge == "economy":
             return self.demand.awake_hours
         return HOURS * self.demand.fleet if self.demand.edge == "fleet" else Decimal(0)
@@ -274,9 +279,14 @@ class _Month:
     def _instance(self) -> Iterator[Line]:
         kind = self.demand.instance_type
         usd = self.prices.usd(f"ec2_hour.{kind}") * self.demand.awake_hours
-        yield Line(Group.CONTROL, "Edge instance", usd, f"{kind}, {_short(self.demand.awake_hours)} of 730 hours awake")
+        yield Line(
+            Group.CONTROL,
+            "Edge instance",
+            usd,
+            f"{kind}, {_format_amount(self.demand.awake_hours)} of 730 hours running",
+        )
         disk = self.prices.usd("ec2.disk_gb") * self.amounts.edge_disk_gb
-        yield Line(Group.CONTROL, "Edge disk", disk, f"{self.amounts.edge_disk_gb} GB, awake or not")
+        yield Line(Group.CONTROL, "Edge disk", disk, f"{self.amounts.edge_disk_gb} GB, running or stopped")
 
     def _fleet(self) -> Iterator[Line]:
         amounts = self.amounts
@@ -285,29 +295,32 @@ class _Month:
             Group.CONTROL,
             "Edge fleet",
             each * HOURS * self.demand.fleet,
-            f"{self.demand.fleet} tasks of {amounts.edge_vcpus} vCPU, all the time",
+            f"{self.demand.fleet} tasks of {amounts.edge_vcpus} vCPU, 730 hours",
         )
         yield self._balancer("nlb", "Load balancer (NLB)")
 
     def _balancer(self, kind: str, name: str) -> Line:
-        units = self.demand.server_hours * self.amounts.server_gb  # by bytes: of the rest there is less
+        units = self.demand.server_hours * self.amounts.server_gb  # the bytes dominate a unit's other dimensions
         usd = self.prices.usd(f"balancer.{kind}_hour") * HOURS + self.prices.usd(f"balancer.{kind}_unit_hour") * units
-        return Line(Group.CONTROL, name, usd, f"730 hours, {_short(units)} unit-hours")
+        return Line(Group.CONTROL, name, usd, f"730 hours, {_format_amount(units)} unit-hours")
 
-    # --- what passes through, and what users run ---
+    # --- traffic and servers ---
 
     def _traffic(self) -> Iterator[Line]:
         gb = self.demand.server_hours * self.amounts.server_gb
-        yield Line(Group.TRAFFIC, "CloudFront data", self.prices.usd("cloudfront.gb") * gb, f"{_short(gb)} GB")
+        yield Line(Group.TRAFFIC, "CloudFront data", self.prices.usd("cloudfront.gb") * gb, f"{_format_amount(gb)} GB")
         yield Line(
             Group.TRAFFIC,
             "CloudFront to servers",
             self._cloudfront(self.server_requests),
-            f"{_short(self.server_requests)} requests",
+            f"{_format_amount(self.server_requests)} requests",
         )
         crossed = gb * self.amounts.zones_crossed
         yield Line(
-            Group.TRAFFIC, "Between zones", self.prices.usd("ec2.gb_between_zones") * crossed, f"{_short(crossed)} GB"
+            Group.TRAFFIC,
+            "Between availability zones",
+            self.prices.usd("ec2.gb_between_zones") * crossed,
+            f"{_format_amount(crossed)} GB",
         )
 
     def _servers(self) -> Iterator[Line]:
@@ -316,26 +329,26 @@ class _Month:
         on_spot = demand.server_hours * demand.spot
         machine = f"{demand.vcpus} vCPU, {demand.memory_gb} GB, {'arm' if demand.is_arm else 'x86'}"
         usd = hour * (demand.server_hours - on_spot)
-        yield Line(Group.SERVERS, "Fargate", usd, f"{_short(demand.server_hours - on_spot)} hours of {machine}")
+        yield Line(Group.SERVERS, "Fargate", usd, f"{_format_amount(demand.server_hours - on_spot)} hours of {machine}")
         yield Line(
             Group.SERVERS,
             "Fargate Spot",
             hour * price("fargate.spot_share") * on_spot,
-            f"{_short(on_spot)} hours of {machine}",
+            f"{_format_amount(on_spot)} hours of {machine}",
         )
         yield Line(
             Group.SERVERS,
             "Addresses",
             price("ec2.ipv4_hour") * demand.server_hours,
-            f"{_short(demand.server_hours)} hours of IPv4",
+            f"{_format_amount(demand.server_hours)} hours of IPv4",
         )
         homes = demand.home_gb * demand.users
         moved = demand.home_gb * demand.launches
         used = price("efs.gb_read") * moved * amounts.home_reads + price("efs.gb_written") * moved * amounts.home_writes
-        yield Line(Group.SERVERS, "Home folders (EFS)", price("efs.gb") * homes + used, f"{_short(homes)} GB")
+        yield Line(Group.SERVERS, "Home folders (EFS)", price("efs.gb") * homes + used, f"{_format_amount(homes)} GB")
         logged = demand.launches * amounts.server_log_gb
         usd = logged * (price("cloudwatch.gb_logged") + price("cloudwatch.gb_kept"))
-        yield Line(Group.SERVERS, "Servers' logs", usd, f"{logged:.2f} GB")
+        yield Line(Group.SERVERS, "Server logs", usd, f"{logged:.2f} GB")
 
     def _fargate_hour(self, vcpus: Decimal, memory_gb: Decimal, *, is_arm: bool) -> Decimal:
         kind = "arm" if is_arm else "x86"
@@ -346,15 +359,15 @@ class _Month:
 
 
 def free_of_cloudfront(demand: Demand, prices: Prices, amounts: Amounts) -> Decimal:
-    """Return what CloudFront's free tier takes off a bill: 1 TB and ten million requests a month, in every month."""
+    """Return the value of CloudFront's monthly free tier: 1 TB and ten million requests."""
     month = _Month(demand, prices, amounts)
     gb = min(demand.server_hours * amounts.server_gb, FREE_CLOUDFRONT_GB)
     requests = min(month.requests + month.server_requests, FREE_CLOUDFRONT_REQUESTS)
     return prices.usd("cloudfront.gb") * gb + prices.of_million("cloudfront.million_requests", requests)
 
 
-def _short(amount: Decimal) -> str:
-    """Return *amount* as one says it: 1.2 M, 38,400 or 0.5."""
+def _format_amount(amount: Decimal) -> str:
+    """Format *amount* for people: 1.2 M, 38,400 or 0.5."""
     if amount >= 1_000_000:  # noqa: PLR2004 a million
         return f"{amount / 1_000_000:.2f} M"
     return f"{amount:,.0f}" if amount == amount.to_integral_value() or amount >= 100 else f"{amount:.1f}"  # noqa: PLR2004

@@ -1,4 +1,4 @@
-"""What a bill is for: what is said on the command line, and a stage of the settings where that is silent."""
+"""The demand that a bill is for, from the command line and, for options not given there, from a stage."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -11,7 +11,7 @@ _GIB = 1024**3
 
 
 def demand_of(users: int, given: Mapping[str, Any], stage: StageSettings | None = None) -> Demand:
-    """Return the demand of *users*; options that are None are as in *stage*, and as usual without one."""
+    """Return the demand of *users*. An option that is None comes from *stage*, or from the defaults without one."""
     facts = (_of_stage(stage) if stage else {}) | {
         _NAMES.get(name, name): value for name, value in given.items() if value is not None
     }

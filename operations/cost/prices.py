@@ -1,4 +1,4 @@
-"""The table of prices."""
+"""The prices of AWS, from operations/prices.toml."""
 
 import tomllib
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ FILE = Path(__file__).parents[1] / "prices.toml"
 
 @value
 class Price:
-    """A price as somebody found it; one that is not sure is from memory."""
+    """A price with its source. One that is not sure was written from memory."""
 
     usd: Decimal
     source: str
@@ -23,23 +23,23 @@ class Price:
 
 @value
 class Prices:
-    """Prices by section and name, as in `dynamodb.million_reads`."""
+    """Prices by section and name, such as `dynamodb.million_reads`."""
 
     as_of: date
     region: str
     table: Mapping[str, Price]
 
     def usd(self, name: str) -> Decimal:
-        """Return what one costs."""
+        """Return the price of one unit."""
         return self.table[name].usd
 
     def of_million(self, name: str, amount: Decimal) -> Decimal:
-        """Return what *amount* of something costs that is sold by the million."""
+        """Return the price of *amount* units, for what is sold by the million."""
         return self.usd(name) * amount / 1_000_000
 
 
 def parse(text: str) -> Prices:
-    """Return the prices that *text* holds, exactly as they are written there."""
+    """Parse the prices of a TOML *text*, as exact decimals."""
     read = tomllib.loads(text, parse_float=Decimal)
     sections = {section: table for section, table in read.items() if isinstance(table, dict)}
     table = {
@@ -50,5 +50,5 @@ def parse(text: str) -> Prices:
 
 @lru_cache(maxsize=1)
 def known() -> Prices:
-    """Return the prices that come with hubless."""
+    """Return the prices that hubless ships."""
     return parse(FILE.read_text(encoding="utf-8"))

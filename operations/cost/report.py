@@ -1,4 +1,4 @@
-"""The bill as people and programs read it."""
+"""The bill as text and as JSON."""
 
 from collections.abc import Iterator
 from decimal import ROUND_HALF_UP, Decimal
@@ -13,14 +13,14 @@ _CENT = Decimal("0.01")
 
 
 def require_prices(demand: Demand, prices: Prices) -> None:
-    """Look whether there is a price of all that the hub consists of.
+    """Check that the table has the price of each part of the hub.
 
     Raises:
-        OperationsError: naming what has none.
+        OperationsError: naming the part without a price.
     """
     if demand.edge == "economy" and f"ec2_hour.{demand.instance_type}" not in prices.table:
         raise OperationsError(
-            f"There is no price of a {demand.instance_type} yet: add it to [ec2_hour] of operations/prices.toml"
+            f"The price of {demand.instance_type} is unknown. Add it to [ec2_hour] in operations/prices.toml"
         )
 
 
@@ -29,22 +29,22 @@ def text(demand: Demand, prices: Prices, amounts: Amounts) -> str:
     full, empty = bill(demand, prices, amounts), idle(demand, prices, amounts)
     return "\n".join(
         [
-            f"A month of {demand.users} users, {demand.hours} hours a day on {demand.days} days; edge: {demand.edge}.",
+            f"One month: {demand.users} users, {demand.hours} hours a day on {demand.days} days; edge: {demand.edge}.",
             f"{prices.region}, prices of {prices.as_of}, without free tiers.",
             *_table(full),
             "",
-            _row("All together", full.total(), ""),
-            _row("Nobody comes", empty.total(), ""),
+            _row("Total", full.total(), ""),
+            _row("Total without users", empty.total(), ""),
             "",
             *map(_goal, goals(demand, prices, amounts)),
-            f"CloudFront's free tier takes ${_cents(free_of_cloudfront(demand, prices, amounts))} of it off.",
+            f"CloudFront's free tier reduces the total by ${_cents(free_of_cloudfront(demand, prices, amounts))}.",
             _unsure(prices),
         ]
     )
 
 
 def as_json(demand: Demand, prices: Prices, amounts: Amounts) -> dict[str, Any]:
-    """Return the bill as data; amounts of money are texts, exact to the cent."""
+    """Return the bill as data for JSON. Amounts of money are strings, exact to the cent."""
     full, empty = bill(demand, prices, amounts), idle(demand, prices, amounts)
     return {
         "region": prices.region,
@@ -79,7 +79,7 @@ def _row(name: str, usd: Decimal, what: str) -> str:
 
 
 def _goal(goal: Goal) -> str:
-    return f"Goal, {goal.what}: ${_cents(goal.usd)} of ${goal.at_most} at most: {'met' if goal.is_met else 'NOT met'}"
+    return f"Goal, {goal.what}: ${_cents(goal.usd)} of at most ${goal.at_most}: {'met' if goal.is_met else 'NOT met'}"
 
 
 def _cents(usd: Decimal) -> str:
@@ -88,4 +88,5 @@ def _cents(usd: Decimal) -> str:
 
 def _unsure(prices: Prices) -> str:
     unsure = sum(not price.sure for price in prices.table.values())
-    return f"{unsure} of {len(prices.table)} prices are from memory: look those up that matter to you (operations/prices.toml)."
+    count = len(prices.table)
+    return f"{unsure} of {count} prices are unverified: check those that matter to you (operations/prices.toml)."

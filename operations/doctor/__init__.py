@@ -1,1 +1,1 @@
-"""A live hub, looked at from outside as its users see it, and from AWS where it is there."""
+"""Check a live hub: from outside as its users see it, and in AWS if it is deployed there."""

@@ -1,7 +1,8 @@
-"""What AWS knows of a deployed hub: what waits, what failed, who sweeps, which edges follow."""
+"""Checks of a deployed hub in AWS: queues, functions, sweeps and edges."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from hubless.domain.routes import EdgeReport
@@ -14,93 +15,77 @@ from operations.doctor.steps import Steps
 from operations.preflight import collect, evaluate
 
 HOUR = timedelta(hours=1)
-SWEEPS_WITHIN = timedelta(minutes=10)  # one a minute, and metrics are some minutes late
-LONGEST_WAIT = 300  # seconds that a message may wait
-SILENT_AFTER = timedelta(seconds=10)  # as routing takes edges for lost
+SWEEP_WINDOW = timedelta(minutes=10)  # one a minute; metrics are some minutes late
+MAX_MESSAGE_AGE = 300  # seconds
+EDGE_LOST_AFTER = timedelta(seconds=10)  # as in routing
 LOGS_LINK = "https://console.aws.amazon.com/cloudwatch/home#logsV2:log-groups"
 
 
 @value
 class Queue:
-    """What waits in a queue, and for how long the oldest of it has."""
+    """The depth of a queue, and the age of its oldest message."""
 
     waiting: int
-    in_hand: int
+    in_flight: int
     oldest_seconds: float
 
 
 @value
 class AwsChecks:
-    """Looks at *deployment* of *stage* with the operator's own credentials."""
+    """Checks *deployment* of *stage* with the operator's own credentials."""
 
     stage: Stage
     deployment: Deployment
     aws: Aws
-    edges: Callable[[], tuple[Sequence[EdgeReport], int, int]]  # reports, the newest change of routes, servers that run
+    edges: Callable[[], tuple[Sequence[EdgeReport], int, int]]  # reports, newest route change, active servers
     now: Callable[[], datetime]
 
-    def look(self, steps: Steps) -> None:
-        """Look at one thing after the other."""
+    def run(self, steps: Steps) -> None:
+        """Run the checks one by one."""
         variables = self.deployment.variables
         for check, url in (
             ("queue", variables.get("HUBLESS_QUEUE")),
             ("launches", variables.get("HUBLESS_LAUNCHES_QUEUE")),
         ):
             if url:
-                steps.run(
-                    check,
-                    lambda check=check, url=url: self._seen(check, lambda: evaluate_queue(check, self._queue(url))),  # type: ignore[misc]
-                )
+                self._run(steps, check, partial(self._queue, check, url))
         for url in self.deployment.dead_letters:
-            name = url.rpartition("/")[2]
-            steps.run(
-                "dead letters",
-                lambda name=name, url=url: self._seen(  # type: ignore[misc]
-                    "dead letters", lambda: evaluate_dead_letters(name, self._depth(url)[0])
-                ),
-            )
+            self._run(steps, "dead letters", partial(self._dead_letters, url))
         for kind, function in self.deployment.functions.items():
-            steps.run(
-                f"function {kind}",
-                lambda kind=kind, function=function: self._seen(  # type: ignore[misc]
-                    f"function {kind}", lambda: self._function(kind, function)
-                ),
-            )
+            self._run(steps, f"function {kind}", partial(self._function, kind, function))
         if reaper := self.deployment.functions.get("reaper"):
-            steps.run("sweeps", lambda: self._seen("sweeps", lambda: self._sweeps(reaper)))
+            self._run(steps, "sweeps", partial(self._sweeps, reaper))
         if self.stage.settings.edge != "alb":
             steps.run(
                 "edges",
                 lambda: evaluate_edges(*self.edges(), self.now(), may_sleep=self.stage.settings.edge == "economy"),
             )
-        steps.run(
-            "SSM",
-            lambda: self._seen(
-                "SSM", lambda: evaluate.throughput(self.stage, is_high=collect.has_high_throughput(self.aws))
-            ),
-        )
+        self._run(steps, "SSM", self._throughput)
 
-    def _seen(self, check: str, look: Callable[[], CheckResult]) -> CheckResult:
-        try:
-            return look()
-        except AwsCallError as error:
-            return warning(
-                check,
-                f"could not look: {error}",
-                "docs/operations.md has the rights that doctor needs" if error.missing_permission else "Try again",
-            )
+    def _run(self, steps: Steps, check: str, run: Callable[[], CheckResult]) -> None:
+        """Run one check as a step. A call that AWS refuses is a warning: other checks may still work."""
 
-    def _queue(self, url: str) -> Queue:
-        waiting, in_hand = self._depth(url)
+        def step() -> CheckResult:
+            try:
+                return run()
+            except AwsCallError as error:
+                permissions = "docs/operations.md lists the permissions that doctor needs"
+                action = permissions if error.missing_permission else "Try again"
+                return warning(check, f"could not be checked: {error}", action)
+
+        steps.run(check, step)
+
+    def _queue(self, check: str, url: str) -> CheckResult:
+        waiting, in_flight = self._depth(url)
         name = url.rpartition("/")[2]
-        return Queue(
-            waiting,
-            in_hand,
-            max(
-                self._metric("AWS/SQS", "ApproximateAgeOfOldestMessage", "Maximum", SWEEPS_WITHIN, QueueName=name),
-                default=0.0,
-            ),
-        )
+        ages = self._metric("AWS/SQS", "ApproximateAgeOfOldestMessage", "Maximum", SWEEP_WINDOW, QueueName=name)
+        return evaluate_queue(check, Queue(waiting, in_flight, max(ages, default=0.0)))
+
+    def _dead_letters(self, url: str) -> CheckResult:
+        return evaluate_dead_letters(url.rpartition("/")[2], self._depth(url)[0])
+
+    def _throughput(self) -> CheckResult:
+        return evaluate.throughput(self.stage, is_high=collect.has_high_throughput(self.aws))
 
     def _depth(self, url: str) -> tuple[int, int]:
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
@@ -113,8 +98,8 @@ class AwsChecks:
         return evaluate_function(kind, function, errors, throttles)
 
     def _sweeps(self, function: str) -> CheckResult:
-        runs = sum(self._metric("AWS/Lambda", "Invocations", "Sum", SWEEPS_WITHIN, FunctionName=function))
-        errors = sum(self._metric("AWS/Lambda", "Errors", "Sum", SWEEPS_WITHIN, FunctionName=function))
+        runs = sum(self._metric("AWS/Lambda", "Invocations", "Sum", SWEEP_WINDOW, FunctionName=function))
+        errors = sum(self._metric("AWS/Lambda", "Errors", "Sum", SWEEP_WINDOW, FunctionName=function))
         return evaluate_sweeps(function, runs, errors)
 
     def _metric(self, namespace: str, metric: str, statistic: str, since: timedelta, **dimensions: str) -> list[float]:
@@ -137,76 +122,77 @@ def _dimensions(given: Mapping[str, str]) -> list[dict[str, Any]]:
 
 
 def evaluate_queue(check: str, queue: Queue) -> CheckResult:
-    """Say whether what waits gets its turn."""
-    said = f"{queue.waiting} wait, {queue.in_hand} are in hand"
-    if queue.oldest_seconds > LONGEST_WAIT:
+    """Check that the messages of a queue are handled in time."""
+    said = f"{queue.waiting} messages waiting, {queue.in_flight} in flight"
+    if queue.oldest_seconds > MAX_MESSAGE_AGE:
         return problem(
             check,
-            f"{said}; the oldest has waited for {queue.oldest_seconds:.0f} seconds",
-            "See the log of the function spawn",
+            f"{said}; the oldest is {queue.oldest_seconds:.0f} seconds old",
+            "Read the log of the function spawn",
             LOGS_LINK,
         )
     return ok(check, said)
 
 
 def evaluate_dead_letters(name: str, count: int) -> CheckResult:
-    """Say whether anything was given up."""
+    """Check that the dead-letter queue is empty."""
     if count:
         return problem(
             "dead letters",
-            f"{count} messages in {name} were given up",
-            "See why in the log of the function spawn; then start the redrive of that queue, or purge it: the sweep has settled their servers",
+            f"{count} messages in {name} failed too often",
+            "Read the log of the function spawn for the cause. Then redrive the queue, or purge it: "
+            "sweeps have already settled the servers of these messages",
             LOGS_LINK,
         )
     return ok("dead letters", f"none in {name}")
 
 
 def evaluate_function(kind: str, function: str, errors: float, throttles: float) -> CheckResult:
-    """Say whether a function fails."""
+    """Check the errors and throttles of a function."""
     if errors or throttles:
         return warning(
             f"function {kind}",
-            f"{errors:.0f} errors and {throttles:.0f} throttles within an hour",
-            f"See /aws/lambda/{function}{'; ask for more concurrent executions' if throttles else ''}",
+            f"{errors:.0f} errors and {throttles:.0f} throttles in the last hour",
+            f"Read /aws/lambda/{function}{'; request more concurrent executions' if throttles else ''}",
             LOGS_LINK,
         )
-    return ok(f"function {kind}", "no errors within an hour")
+    return ok(f"function {kind}", "no errors in the last hour")
 
 
 def evaluate_sweeps(function: str, runs: float, errors: float) -> CheckResult:
-    """Say whether the reaper looks after what runs."""
-    within = f"within {SWEEPS_WITHIN.total_seconds() / 60:.0f} minutes"
+    """Check that the reaper sweeps."""
+    within = f"in the last {SWEEP_WINDOW.total_seconds() / 60:.0f} minutes"
     if not runs:
         return problem(
             "sweeps",
-            f"the reaper did not run {within}: nothing is culled, and what is lost stays",
-            f"Is the schedule of {function} enabled?",
+            f"the reaper did not run {within}: idle servers run on, and orphans stay",
+            f"Check that the schedule of {function} is enabled",
         )
     if errors >= runs:
-        return problem("sweeps", f"all {runs:.0f} sweeps {within} failed", f"See /aws/lambda/{function}", LOGS_LINK)
+        return problem("sweeps", f"all {runs:.0f} sweeps {within} failed", f"Read /aws/lambda/{function}", LOGS_LINK)
     return ok("sweeps", f"{runs:.0f} {within}")
 
 
 def evaluate_edges(
     reports: Sequence[EdgeReport], newest: int, running: int, now: datetime, *, may_sleep: bool
 ) -> CheckResult:
-    """Say whether edges follow the route table."""
-    live = [report for report in reports if now - report.seen_at <= SILENT_AFTER]
+    """Check that edges have applied the newest route change."""
+    live = [report for report in reports if now - report.seen_at <= EDGE_LOST_AFTER]
     if not live and may_sleep and not running:
-        return ok("edges", "asleep, as no server runs")
+        return ok("edges", "stopped, because no server runs")
     if not live:
         return problem(
             "edges",
-            f"none has reported within {SILENT_AFTER.total_seconds():.0f} seconds, and {running} servers run"
+            f"no edge reported in the last {EDGE_LOST_AFTER.seconds} seconds, and {running} servers are active"
             if running
-            else "none reports",
-            "No start gets ready without one: see the edge's log, and whether its clock is right",
+            else "no edge reports",
+            "No server gets ready without an edge: read its log, and check its clock",
         )
     behind = [report for report in live if report.sequence < newest]
     if behind:
         return warning(
             "edges",
-            f"{len(behind)} of {len(live)} are behind the route table",
-            "Look again: they follow within a second or two",
+            f"{len(behind)} of {len(live)} have not applied the newest route change",
+            "Run doctor again: edges need a second or two",
         )
-    return ok("edges", f"{len(live)} follow the route table")
+    return ok("edges", f"{len(live)} have applied the newest route change")

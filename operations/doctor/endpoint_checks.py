@@ -1,4 +1,4 @@
-"""What anybody sees of a hub: its name, its certificate, its pages and its API."""
+"""Checks of a hub from outside: its name, certificate, pages and API."""
 
 import contextlib
 import re
@@ -11,37 +11,37 @@ from operations.check_results import CheckResult, ok, problem, warning
 from operations.doctor.hub_client import HubClient, Response
 from operations.doctor.steps import StepFailedError
 
-SOON = timedelta(days=14)
+EXPIRES_SOON = timedelta(days=14)
 NEEDED_SCOPES = ("admin:users", "admin:servers")
 _STATIC = re.compile(r"""["'](/hub/static/[^"']+\?v=[^"']+)["']""")
 _LOOPBACK = re.compile(r"localhost|127\.\d+\.\d+\.\d+|::1")
 
 
 def name(url: str) -> CheckResult:
-    """Look up where the hub's name leads."""
+    """Check that the hub's name resolves."""
     host = urlsplit(url).hostname or ""
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except OSError:
         raise StepFailedError(
-            f"{host} leads nowhere",
-            "Make the records that docs/deploy.md names, or wait: new ones take some minutes to be known everywhere",
+            f"{host} does not resolve",
+            "Create the DNS records of docs/deploy.md, or wait: new records take some minutes",
         ) from None
     addresses = list(dict.fromkeys(str(one[4][0]) for one in found))
-    return ok("name", f"{host} leads to {addresses[0]}{f' and {len(addresses) - 1} more' if addresses[1:] else ''}")
+    return ok("name", f"{host} resolves to {addresses[0]}{f' and {len(addresses) - 1} more' if addresses[1:] else ''}")
 
 
 def certificate(url: str, now: datetime) -> CheckResult:
-    """Look at the certificate that the hub shows."""
+    """Check the hub's certificate."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     if parts.scheme != "https":
         if _LOOPBACK.fullmatch(host):
-            return ok("TLS", "none, and none is needed on this machine")
+            return ok("TLS", "no TLS, which this machine's own address does not need")
         return warning(
             "TLS",
-            f"{url} is not encrypted: passwords go over the wire as they are typed",
-            "Put TLS in front of it: docs/settings.md, public_url",
+            f"{url} is not encrypted: passwords cross the network in plain text",
+            "Put a proxy with TLS in front of the hub: docs/settings.md, public_url",
         )
     try:
         with (
@@ -51,12 +51,13 @@ def certificate(url: str, now: datetime) -> CheckResult:
             shown, version = secure.getpeercert() or {}, secure.version()
     except ssl.SSLCertVerificationError as error:
         raise StepFailedError(
-            f"the certificate is not good: {error.verify_message}",
-            f"Get one that is for {host}; `hubless preflight` looks at it",
+            f"the certificate is not valid: {error.verify_message}",
+            f"Get a certificate for {host}; `hubless preflight` checks it",
         ) from None
     except OSError as error:
         raise StepFailedError(
-            f"no TLS at {host}: {error.strerror or error}", "See whether the distribution is deployed"
+            f"cannot connect to {host} by TLS: {error.strerror or error}",
+            "Check that the distribution of CloudFront is deployed",
         ) from None
     return evaluate_expiry(
         datetime.fromtimestamp(ssl.cert_time_to_seconds(str(shown["notAfter"])), UTC), now, str(version)
@@ -64,112 +65,112 @@ def certificate(url: str, now: datetime) -> CheckResult:
 
 
 def evaluate_expiry(expires: datetime, now: datetime, version: str) -> CheckResult:
-    """Say whether a certificate is good for long enough."""
+    """Check that the certificate does not expire soon."""
     days = (expires - now).days
-    if expires - now < SOON:
+    if expires - now < EXPIRES_SOON:
         return warning(
             "TLS",
             f"the certificate expires in {days} days",
-            "ACM renews by itself while the records that it named are there: see whether they are",
+            "ACM renews it while its validation records exist in DNS: check them",
         )
-    return ok("TLS", f"{version}, the certificate is good for {days} days")
+    return ok("TLS", f"{version}, the certificate is valid for {days} days")
 
 
 def api(client: HubClient) -> CheckResult:
-    """Ask the API for its version, as every client does first."""
+    """Check the version that the API reports, as clients do first."""
     answer = client.request("GET", "/hub/api/")
-    told, header = answer.json(), answer.headers.get("x-jupyterhub-version", "")
-    if answer.status != 200 or not isinstance(told, dict) or not told.get("version"):  # noqa: PLR2004 HTTP
-        raise StepFailedError(f"the API answered {answer.summary}", _do_of(answer))
-    if header != told["version"]:
+    body, header = answer.json(), answer.headers.get("x-jupyterhub-version", "")
+    if answer.status != 200 or not isinstance(body, dict) or not body.get("version"):  # noqa: PLR2004 HTTP
+        raise StepFailedError(f"the API answered {answer.summary}", _action_for(answer))
+    if header != body["version"]:
         raise StepFailedError(
-            f"the API says that it is {told['version']} and its header X-JupyterHub-Version {header or 'is missing'}",
-            "Let headers of the hub through",
+            f"the API's version is {body['version']}, but the header X-JupyterHub-Version is {header or 'missing'}",
+            "Let each proxy in front of the hub forward its headers",
         )
     front = "through CloudFront" if "x-amz-cf-id" in answer.headers else "directly"
     return ok("API", f"JupyterHub {header}, {front}")
 
 
-def _do_of(answer: Response) -> str:
+def _action_for(answer: Response) -> str:
     if answer.status == 403:  # noqa: PLR2004 HTTP
-        return "The API refuses what does not come from its own CloudFront: is the secret that both know the same?"
+        return "The API refuses requests that bypass its CloudFront: check that both use the same front secret"
     if answer.status >= 500:  # noqa: PLR2004 HTTP
-        return "See the log of the function api: a setting that is wrong stops it with a sentence"
-    return "Is this the address of a hub?"
+        return "Read the log of the function api: it names a wrong setting"
+    return "Check that this is the address of a hub"
 
 
 def health(client: HubClient) -> CheckResult:
-    """Ask whether the hub answers."""
+    """Check the hub's health page."""
     answer = client.request("GET", "/hub/health")
     if answer.status != 200:  # noqa: PLR2004 HTTP
-        raise StepFailedError(f"/hub/health answered {answer.summary}", _do_of(answer))
+        raise StepFailedError(f"/hub/health answered {answer.summary}", _action_for(answer))
     return ok("health", "the hub answers")
 
 
 def login(client: HubClient) -> CheckResult:
-    """Ask for the page at which people log in."""
+    """Check the login page and its cookies."""
     answer = client.request("GET", "/hub/login")
     if answer.status != 200 or "_xsrf" not in answer.text:  # noqa: PLR2004 HTTP
-        raise StepFailedError(f"the login page answered {answer.status}", _do_of(answer))
+        raise StepFailedError(f"the login page answered {answer.status}", _action_for(answer))
     cookies = answer.headers.get("set-cookie", "")
     if client.url.startswith("https:") and cookies and "secure" not in cookies.lower():
         raise StepFailedError(
-            "the login page sets cookies that go over plain HTTP too",
+            "the login page sets cookies without Secure, which browsers send over plain HTTP too",
             'Set [hub] public_url to an address that begins with "https://"',
         )
-    return ok("login page", "is there")
+    return ok("login page", "the page and its cookies are right")
 
 
 def static(client: HubClient) -> CheckResult:
-    """Ask for a static file as the login page names it, twice: the second time it may come from a cache."""
+    """Check a static file of the login page. Request it twice: the second response may come from a cache."""
     found = _STATIC.search(client.request("GET", "/hub/login").text)
     if found is None:
-        raise StepFailedError("the login page names no static file", "Is this a hub of hubless?")
+        raise StepFailedError("the login page links no static file", "Check that this is a hub of hubless")
     client.request("GET", found[1])
     answer = client.request("GET", found[1])
     if answer.status != 200:  # noqa: PLR2004 HTTP
-        raise StepFailedError(f"{found[1]} answered {answer.summary}", _do_of(answer))
+        raise StepFailedError(f"{found[1]} answered {answer.summary}", _action_for(answer))
     if "immutable" not in answer.headers.get("cache-control", ""):
         return warning(
-            "static files", "browsers are not told to keep them", "Let the header Cache-Control of the hub through"
+            "static files", "browsers do not cache them", "Let each proxy forward the hub's header Cache-Control"
         )
     if "x-amz-cf-id" in answer.headers and not answer.headers.get("x-cache", "").lower().startswith(
         ("hit", "refreshhit")
     ):
         return warning(
             "static files",
-            "CloudFront asks the hub for them each time",
-            "See that its behaviour of /hub/static/* has a cache policy",
+            "CloudFront does not cache them",
+            "Check the cache policy of its behaviour /hub/static/*",
         )
-    return ok("static files", "kept by browsers" + (" and by CloudFront" if "x-amz-cf-id" in answer.headers else ""))
+    return ok("static files", "cached by browsers" + (" and by CloudFront" if "x-amz-cf-id" in answer.headers else ""))
 
 
 def token(client: HubClient) -> CheckResult:
-    """Ask whose the token is and whether it may do what the doctor tries."""
+    """Check that the token has the scopes that the smoke test needs."""
     answer = client.request("GET", "/hub/api/user", with_token=True)
-    told = answer.json()
-    if answer.status != 200 or not isinstance(told, dict):  # noqa: PLR2004 HTTP
+    body = answer.json()
+    if answer.status != 200 or not isinstance(body, dict):  # noqa: PLR2004 HTTP
         raise StepFailedError(
-            f"the token is not good: {answer.summary}",
-            "Make one: hubless token NAME --expires-in 1h (with --stage for a hub in AWS)",
+            f"the hub refuses the token: {answer.summary}",
+            "Create one: hubless token NAME --expires-in 1h (with --stage for a hub in AWS)",
         )
-    held = set(told.get("scopes", ()))
+    held = set(body.get("scopes", ()))
     if missing := [scope for scope in NEEDED_SCOPES if scope not in held]:
         raise StepFailedError(
-            f"the token of {told.get('name')} lacks {' and '.join(missing)}", "Take the token of an admin"
+            f"the token of {body.get('name')} lacks {' and '.join(missing)}", "Use the token of an admin"
         )
-    return ok("token", f"of {told.get('name')}")
+    return ok("token", f"of {body.get('name')}")
 
 
 def direct(client: HubClient) -> CheckResult:
-    """Ask API Gateway by its own name, past CloudFront: it has to refuse."""
+    """Check that API Gateway refuses requests that bypass CloudFront."""
     answer = None
     with contextlib.suppress(Exception):
         answer = client.request("GET", "/hub/api/")
     if answer is not None and answer.status < 400:  # noqa: PLR2004 HTTP
         return problem(
-            "front door",
-            f"{client.url} answers whoever asks it directly, past CloudFront and what that filters",
-            "The functions must know the secret that CloudFront sends along: deploy again",
+            "direct access",
+            f"{client.url} answers requests that bypass CloudFront and its filters",
+            "Deploy again, so that the functions require the front secret of CloudFront",
         )
-    return ok("front door", "API Gateway refuses whoever comes past CloudFront")
+    return ok("direct access", "API Gateway refuses requests that bypass CloudFront")

@@ -1,4 +1,4 @@
-"""How the doctor asks: one request after the other, no redirect followed, no cookie kept."""
+"""The doctor's HTTP client: it follows no redirects and keeps no cookies."""
 
 import http.client
 import json
@@ -12,23 +12,23 @@ from urllib.parse import urljoin, urlsplit
 from hubless.domain.values import value
 from operations.errors import OperationsError
 
-SECONDS = 45  # API Gateway answers within thirty
+TIMEOUT_SECONDS = 45  # API Gateway answers within thirty
 
 
 class NoResponseError(OperationsError):
-    """Raised when there was no answer at all."""
+    """Raised when a request got no response."""
 
 
 @value
 class Response:
-    """What came back; names of headers are small."""
+    """An HTTP response. Names of headers are in lower case."""
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict, hash=False)
     body: bytes = b""
 
     def json(self) -> Any:
-        """Return what the body holds, None where that is no JSON."""
+        """Return the body as JSON. None if it is not JSON."""
         try:
             return json.loads(self.body)
         except ValueError:
@@ -40,14 +40,14 @@ class Response:
 
     @property
     def summary(self) -> str:
-        """Return the status and what the hub says about it."""
-        told = self.json()
-        said = told.get("message", "") if isinstance(told, dict) else ""
-        return f"{self.status} {said}".strip()
+        """Return the status and the hub's message."""
+        body = self.json()
+        message = body.get("message", "") if isinstance(body, dict) else ""
+        return f"{self.status} {message}".strip()
 
 
 class HubClient:
-    """A hub at an address, asked with a token where there is one."""
+    """A client of the hub at *url*, with a token if there is one."""
 
     def __init__(self, url: str, token: str = "") -> None:
         self.url, self.token = url.rstrip("/"), token
@@ -57,32 +57,30 @@ class HubClient:
         return {"Authorization": f"token {self.token}"}
 
     def request(self, method: str, address: str, *, body: Any = None, with_token: bool = False) -> Response:
-        """Return the answer to one request; *address* may be a path of the hub, the token goes along where *with_token*.
+        """Return the response to one request. *address* is a path of the hub or a whole URL.
 
         Raises:
-            NoResponseError: when there is none.
+            NoResponseError: if there is none.
         """
         with closing(_connection(urljoin(f"{self.url}/", address))) as connection:
-            return self._whole(connection, self._send(connection, method, address, body, with_token=with_token))
+            return self._read(connection, self._send(connection, method, address, body, with_token=with_token))
 
     def follow(self, address: str) -> Iterator[dict[str, Any]]:
-        """Yield the events of a stream until it ends.
+        """Yield the server-sent events of *address* until the stream ends.
 
         Raises:
-            NoResponseError: when there is none.
+            NoResponseError: if there is none.
         """
         with closing(_connection(urljoin(f"{self.url}/", address))) as connection:
             response = self._send(connection, "GET", address, None, with_token=True, accept="text/event-stream")
             if response.status != http.client.OK:
-                raise NoResponseError(
-                    f"following the start was answered with {self._whole(connection, response).summary}"
-                )
+                raise NoResponseError(f"the progress stream answered {self._read(connection, response).summary}")
             try:
                 for line in response:
                     if line.startswith(b"data:"):
                         yield json.loads(line.removeprefix(b"data:"))
             except (OSError, http.client.HTTPException, ValueError):
-                return  # what breaks off is asked for again
+                return  # the caller opens a broken stream again
 
     def _send(
         self,
@@ -103,13 +101,13 @@ class HubClient:
             connection.request(method, parts.path + (f"?{parts.query}" if parts.query else ""), text, headers)
             return connection.getresponse()
         except (OSError, http.client.HTTPException) as error:
-            raise NoResponseError(f"{parts.hostname} did not answer: {_words(error)}") from None
+            raise NoResponseError(f"no response from {parts.hostname}: {_reason(error)}") from None
 
-    def _whole(self, connection: http.client.HTTPConnection, response: http.client.HTTPResponse) -> Response:
+    def _read(self, connection: http.client.HTTPConnection, response: http.client.HTTPResponse) -> Response:
         try:
             body = response.read()
         except (OSError, http.client.HTTPException) as error:
-            raise NoResponseError(f"{connection.host} broke off: {_words(error)}") from None
+            raise NoResponseError(f"{connection.host} closed the connection: {_reason(error)}") from None
         return Response(response.status, {name.lower(): text for name, text in response.getheaders()}, body)
 
 
@@ -117,10 +115,10 @@ def _connection(url: str) -> http.client.HTTPConnection:
     parts = urlsplit(url)
     if parts.scheme == "https":
         return http.client.HTTPSConnection(
-            parts.hostname or "", parts.port, timeout=SECONDS, context=ssl.create_default_context()
+            parts.hostname or "", parts.port, timeout=TIMEOUT_SECONDS, context=ssl.create_default_context()
         )
-    return http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=SECONDS)
+    return http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=TIMEOUT_SECONDS)
 
 
-def _words(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -1,4 +1,4 @@
-"""A cell in a kernel of the server, over its WebSocket: what every notebook does."""
+"""Run a cell in a kernel over its WebSocket, as a notebook does."""
 
 import json
 from contextlib import suppress
@@ -6,20 +6,23 @@ from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
 
+from operations.aws import INSTALL
 from operations.check_results import CheckResult, ok, warning
 from operations.doctor.hub_client import HubClient
 from operations.doctor.steps import StepFailedError
 
-SECONDS = 60
+TIMEOUT_SECONDS = 60
 CODE, RESULT = "6 * 7", "42"
 
 
-def echo(client: HubClient, where: str) -> CheckResult:
+def run_cell(client: HubClient, where: str) -> CheckResult:
     """Run a cell in a new kernel of the server at *where*."""
     asked = client.request("POST", f"{where}api/kernels", body={}, with_token=True)
     model = asked.json()
     if asked.status != 201 or not isinstance(model, dict):  # noqa: PLR2004 HTTP
-        return warning("kernel", f"the server starts no kernels: {asked.summary}", "Other profiles may: --profile")
+        return warning(
+            "kernel", f"the server did not start a kernel: {asked.summary}", "Choose a profile with a kernel: --profile"
+        )
     kernel = f"api/kernels/{quote(str(model['id']))}"
     try:
         return _run(client, f"{where}{kernel}/channels")
@@ -29,32 +32,32 @@ def echo(client: HubClient, where: str) -> CheckResult:
 
 def _run(client: HubClient, address: str) -> CheckResult:
     try:
-        from websockets.exceptions import WebSocketException  # noqa: PLC0415 not where only the cost is asked for
+        from websockets.exceptions import WebSocketException  # noqa: PLC0415 only the smoke test needs it
         from websockets.sync.client import connect  # noqa: PLC0415 as above
     except ImportError:
         return warning(
-            "kernel", "WebSockets were not tried: the package websockets is not installed", "uv sync --group operations"
+            "kernel", "not checked: the package websockets is not installed", f"Install it: {INSTALL}"
         )
-    message = request()
+    message = execute_request()
     try:
         with connect(
-            f"ws{address.removeprefix('http')}", additional_headers=client.authorization, open_timeout=SECONDS
+            f"ws{address.removeprefix('http')}", additional_headers=client.authorization, open_timeout=TIMEOUT_SECONDS
         ) as socket:
             socket.send(json.dumps(message))
-            while (said := _result(socket.recv(SECONDS), message)) is None:
+            while (result := _result(socket.recv(TIMEOUT_SECONDS), message)) is None:
                 pass
     except (WebSocketException, OSError, TimeoutError) as error:
         raise StepFailedError(
-            f"no cell ran over the WebSocket: {error or type(error).__name__}",
-            "Does what stands before the server let WebSockets through (Upgrade, Connection, Sec-WebSocket-*)?",
+            f"cannot run a cell over the WebSocket: {error or type(error).__name__}",
+            "Check that each proxy in front of the server forwards WebSockets (Upgrade, Connection, Sec-WebSocket-*)",
         ) from None
-    if said != RESULT:
-        raise StepFailedError(f"{CODE} is {said}", "See what the kernel of the image is")
-    return ok("kernel", f"{CODE} is {said}, over a WebSocket")
+    if result != RESULT:
+        raise StepFailedError(f"{CODE} returned {result}", "Check the kernel of the image")
+    return ok("kernel", f"{CODE} returned {result} over a WebSocket")
 
 
-def request() -> dict[str, Any]:
-    """Return the message that has the cell executed."""
+def execute_request() -> dict[str, Any]:
+    """Return Jupyter's message that runs the cell (messaging protocol 5.3)."""
     header = {
         "msg_id": uuid4().hex,
         "session": uuid4().hex,
@@ -81,7 +84,7 @@ def request() -> dict[str, Any]:
 
 
 def _result(text: str | bytes, asked: dict[str, Any]) -> str | None:
-    """Return what the cell gave, None where *text* is about something else."""
+    """Return the result of the cell. None if *text* is another message."""
     told: dict[str, Any] = {}
     with suppress(ValueError):
         told = json.loads(text)

@@ -1,9 +1,10 @@
-"""Whom the doctor visits: a hub at an address, or a stage that is deployed."""
+"""Run the doctor on a hub at an address, or on a deployed stage."""
 
 import time
 from collections.abc import Callable
 from dataclasses import field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,62 +28,62 @@ if TYPE_CHECKING:
 
 @value(eq=False)
 class DoctorRun:
-    """One look at one hub; *inside* is there where AWS can be asked about it."""
+    """One run of the doctor. *aws_checks* is None for a hub outside AWS."""
 
     client: HubClient
-    inside: AwsChecks | None = None
-    gateway: str = ""  # where API Gateway itself answers
+    aws_checks: AwsChecks | None = None
+    gateway: str = ""  # URL of API Gateway
     done: list[Step] = field(default_factory=list)
 
-    def look(self, report: Callable[[Step], None], *, profile: str = "", patience: float = 300.0) -> None:
-        """Do all steps and report each as it ends; they are in `done` too, however it ends."""
+    def run(self, report: Callable[[Step], None], *, profile: str = "", timeout_seconds: float = 300.0) -> None:
+        """Run all steps, and report each when it ends. `done` holds them too, also after an error."""
 
-        def noted(step: Step) -> None:
+        def record(step: Step) -> None:
             self.done.append(step)
             report(step)
 
-        steps, client = Steps(noted, time.monotonic), self.client
+        steps, client = Steps(record, time.monotonic), self.client
         reached = steps.run("name", lambda: endpoint_checks.name(client.url)) and steps.run(
             "TLS", lambda: endpoint_checks.certificate(client.url, now())
         )
         answers = reached and steps.run("API", lambda: endpoint_checks.api(client))
         if answers:
-            for check, look in (
+            for check, run in (
                 ("health", endpoint_checks.health),
                 ("login page", endpoint_checks.login),
                 ("static files", endpoint_checks.static),
             ):
-                steps.run(check, lambda look=look: look(client))  # type: ignore[misc]
+                steps.run(check, partial(run, client))
         if self.gateway:
-            steps.run("front door", lambda: endpoint_checks.direct(HubClient(self.gateway)))
-        if self.inside:
-            self.inside.look(steps)
+            steps.run("direct access", lambda: endpoint_checks.direct(HubClient(self.gateway)))
+        if self.aws_checks:
+            self.aws_checks.run(steps)
         if not client.token:
             steps.record(
                 warning(
-                    "trial",
-                    "no server was started, as there is no token",
-                    "Name the variable that holds an admin's: --token-env",
+                    "smoke test",
+                    "skipped, because there is no token",
+                    "Name the variable with an admin's token: --token-env",
                 )
             )
         elif answers and steps.run("token", lambda: endpoint_checks.token(client)):
-            SmokeTest(client=client, profile=profile, patience=patience).run(steps)
+            SmokeTest(client=client, profile=profile, timeout_seconds=timeout_seconds).run(steps)
 
 
 def for_url(url: str, token: str) -> DoctorRun:
-    """Return the visit to the hub at *url*.
+    """Return the run for the hub at *url*.
 
     Raises:
-        SettingsError: when that is no address.
+        SettingsError: if *url* is not an address.
     """
     return DoctorRun(HubClient(WEB_ORIGIN.value(url, "--url"), token))
 
 
 def for_stage(stage: Stage, file: Path | None, token: str, aws: Aws | None = None) -> DoctorRun:
-    """Return the visit to the hub that is deployed as *stage*.
+    """Return the run for the deployed *stage*.
 
     Raises:
-        OperationsError: when it is not deployed.
+        OperationsError: if it is not deployed.
     """
     aws = aws or Aws(stage.settings.region)
     deployment = deployed_stage.read(stage, aws)
@@ -97,5 +98,5 @@ def _edges(hub: "CloudHub") -> "tuple[list[EdgeReport], int, int]":
 
 
 def now() -> datetime:
-    """Return the present instant."""
+    """Return the current time."""
     return datetime.fromtimestamp(time.time(), UTC)

@@ -1,4 +1,7 @@
-"""A trial: a user is made, starts a server, works in it, stops it and is removed again, whatever happens in between."""
+"""The smoke test: create a user, start a server, run a cell, stop the server, remove the user.
+
+The clean-up runs however the test ends.
+"""
 
 import contextlib
 import secrets
@@ -11,32 +14,32 @@ from urllib.parse import quote, urljoin
 from hubless.domain.values import value
 from operations.check_results import CheckResult, ok, warning
 from operations.doctor.hub_client import HubClient, NoResponseError
-from operations.doctor.kernel import echo
+from operations.doctor.kernel import run_cell
 from operations.doctor.steps import StepFailedError, Steps
 
-PATIENCE = 300.0  # seconds in which a server is ready, or gone
-PAUSE = 1.0
+TIMEOUT_SECONDS = 300.0  # until a server is ready, or stopped
+POLL_SECONDS = 1.0
 GONE = (204, 404)
 
 
 @value(kw_only=True)
 class SmokeTest:
-    """Tries the hub at *web* as a user of a name that nobody else has."""
+    """Tests a hub as a new user with a random name."""
 
     client: HubClient
     name: str = field(default_factory=lambda: f"doctor-{secrets.token_hex(4)}")
     profile: str = ""
-    patience: float = PATIENCE
+    timeout_seconds: float = TIMEOUT_SECONDS
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
-    run_cell: Callable[[HubClient, str], CheckResult] = echo
+    run_cell: Callable[[HubClient, str], CheckResult] = run_cell
 
     @property
     def user(self) -> str:
         return f"/hub/api/users/{quote(self.name)}"
 
     def run(self, steps: Steps) -> None:
-        """Do all of it; what was made is removed on every way out, Ctrl-C included."""
+        """Run all steps. The clean-up runs after errors and Ctrl-C too."""
         try:
             self._work(steps)
         finally:
@@ -48,28 +51,29 @@ class SmokeTest:
             return
         where = self._where()
         if steps.run("server", lambda: self._open(where)):
-            steps.run("closed to others", lambda: self._knock(where))
+            steps.run("access", lambda: self._check_access(where))
             steps.run("kernel", lambda: self.run_cell(self.client, where))
 
     def _add(self) -> CheckResult:
         answer = self.client.request("POST", self.user, with_token=True)
         if answer.status != 201:  # noqa: PLR2004 HTTP
             raise StepFailedError(
-                f"{self.name} could not be added: {answer.summary}", "See the log of the function api"
+                f"cannot add the user {self.name}: {answer.summary}", "Read the log of the function api"
             )
-        return ok("user", f"{self.name} is added")
+        return ok("user", f"added the user {self.name}")
 
     def _start(self) -> CheckResult:
         options = {"profile": self.profile} if self.profile else {}
         answer = self.client.request("POST", f"{self.user}/server", body=options, with_token=True)
         if answer.status not in {201, 202}:
             raise StepFailedError(
-                f"no server was started: {answer.summary}", "Try another profile with --profile; see docs/operations.md"
+                f"cannot start a server: {answer.summary}",
+                "Choose another profile with --profile; docs/operations.md has more",
             )
-        return ok("start", "a server is asked for")
+        return ok("start", "requested a server")
 
     def _follow(self) -> CheckResult:
-        give_up_at, last = self.clock() + self.patience, "nothing was heard of it"
+        give_up_at, last = self.clock() + self.timeout_seconds, "no progress was reported"
         while self.clock() < give_up_at:
             for event in self.client.follow(f"{self.user}/server/progress"):
                 last = str(event.get("message", last))
@@ -77,18 +81,18 @@ class SmokeTest:
                     return ok("ready", last)
                 if event.get("failed"):
                     raise StepFailedError(
-                        last, "See the log of the server and of the function spawn: docs/operations.md says where"
+                        last, "Read the logs of the server and of the function spawn: docs/operations.md says where"
                     )
                 if self.clock() >= give_up_at:
                     break
-            self.sleep(PAUSE)
+            self.sleep(POLL_SECONDS)
         raise StepFailedError(
-            f"it was not ready after {self.patience:.0f} seconds; the last that was heard: {last}",
-            "Where it waits for an edge: does one run? Where it waits for AWS: `hubless preflight` looks at quotas",
+            f"not ready after {self.timeout_seconds:.0f} seconds; the last progress: {last}",
+            "If it waits for an edge, check that one runs. If it waits for AWS, check quotas with `hubless preflight`",
         )
 
     def _where(self) -> str:
-        """Return where the server is: at an origin of the user's own, where the hub gives them."""
+        """Return the server's address, which may have an origin of its own (`[hub] subdomains`)."""
         told = None
         with contextlib.suppress(NoResponseError):
             told = self.client.request("GET", f"{self.user}/server", with_token=True).json()
@@ -101,57 +105,59 @@ class SmokeTest:
         if answer.status != 200:  # noqa: PLR2004 HTTP
             raise StepFailedError(
                 f"{where}api answered {answer.summary}",
-                "Does the edge know the route? Does its security group let it to servers?",
+                "Check that the edge has the route, and that its security group may reach servers",
             )
         told = answer.json()
         version = told.get("version", "") if isinstance(told, dict) else ""
-        return ok("server", f"{where} answers{f', Jupyter Server {version}' if version else ''}")
+        return ok("server", f"{where} answered{f', Jupyter Server {version}' if version else ''}")
 
-    def _knock(self, where: str) -> CheckResult:
-        """Ask for what only the owner may see, without a token."""
+    def _check_access(self, where: str) -> CheckResult:
+        """Check that the server refuses a request without a token."""
         answer = self.client.request("GET", f"{where}api/contents?content=0")
         if answer.status == 200 and "path" in (answer.json() or {}):  # noqa: PLR2004 HTTP
             raise StepFailedError(
-                "the server shows its files to whoever asks",
-                "It must run as jupyterhub-singleuser: see the profile's command",
+                "the server shows its files without authentication",
+                "Run jupyterhub-singleuser in it: check the profile's command",
             )
-        return ok("closed to others", f"without a token: {answer.status}")
+        return ok("access", f"without a token the server answers {answer.status}")
 
-    # --- on every way out ---
+    # --- clean-up ---
 
     def _clean_up(self, steps: Steps) -> None:
         try:
             steps.run("stop", self._stop)
-            steps.run("removal", self._remove)
+            steps.run("clean-up", self._remove)
         except KeyboardInterrupt:
-            steps.record(warning("removal", f"{self.name} may still be there", self._by_hand()))
+            steps.record(warning("clean-up", f"the user {self.name} may still exist", self._manual_clean_up()))
             raise
 
     def _stop(self) -> CheckResult:
-        give_up_at = self.clock() + self.patience
+        give_up_at = self.clock() + self.timeout_seconds
         while self.clock() < give_up_at:
-            answer = self._persisting("DELETE", f"{self.user}/server")
+            answer = self._request_with_retries("DELETE", f"{self.user}/server")
             if answer.status in GONE:
-                return ok("stop", "the server is gone")
-            if answer.status not in {202, 400, 409}:  # on its way, or busy with something else
-                raise StepFailedError(f"the server could not be stopped: {answer.summary}", self._by_hand())
-            self.sleep(PAUSE)
-        raise StepFailedError(f"the server was not gone after {self.patience:.0f} seconds", self._by_hand())
+                return ok("stop", "the server is stopped")
+            if answer.status not in {202, 400, 409}:  # pending, or another request is running
+                raise StepFailedError(f"cannot stop the server: {answer.summary}", self._manual_clean_up())
+            self.sleep(POLL_SECONDS)
+        raise StepFailedError(
+            f"the server was not stopped after {self.timeout_seconds:.0f} seconds", self._manual_clean_up()
+        )
 
     def _remove(self) -> CheckResult:
-        answer = self._persisting("DELETE", self.user)
+        answer = self._request_with_retries("DELETE", self.user)
         if answer.status not in GONE:
-            raise StepFailedError(f"{self.name} could not be removed: {answer.summary}", self._by_hand())
-        return ok("removal", f"{self.name} is removed")
+            raise StepFailedError(f"cannot remove the user {self.name}: {answer.summary}", self._manual_clean_up())
+        return ok("clean-up", f"removed the user {self.name}")
 
-    def _persisting(self, method: str, address: str) -> Any:
-        """Ask again where there was no answer: what is left behind costs money."""
+    def _request_with_retries(self, method: str, address: str) -> Any:
+        """Send a request, and retry if there is no response. A server that is left behind costs money."""
         for _ in range(3):
             try:
                 return self.client.request(method, address, with_token=True)
             except NoResponseError:
-                self.sleep(PAUSE)
+                self.sleep(POLL_SECONDS)
         return self.client.request(method, address, with_token=True)
 
-    def _by_hand(self) -> str:
+    def _manual_clean_up(self) -> str:
         return f"Remove the user {self.name} on the admin page"

@@ -1,4 +1,4 @@
-"""Steps: each is done, timed and told of as it ends."""
+"""Run the doctor's checks one by one, with their times."""
 
 from collections.abc import Callable
 from dataclasses import asdict
@@ -10,16 +10,16 @@ from operations.errors import OperationsError
 
 
 class StepFailedError(OperationsError):
-    """Raised by a step that did not come to its end, with what there is to do."""
+    """Raised by a step that failed, with what to do."""
 
-    def __init__(self, said: str, do: str = "", link: str = "") -> None:
-        super().__init__(said)
-        self.action, self.link = do, link
+    def __init__(self, message: str, action: str = "", link: str = "") -> None:
+        super().__init__(message)
+        self.action, self.link = action, link
 
 
 @value
 class Step:
-    """What a step found, and how long it took."""
+    """The result of a step, and how long it took."""
 
     result: CheckResult
     seconds: float
@@ -34,25 +34,25 @@ class Step:
 
 
 class Steps:
-    """Does one thing after the other; *report* hears of each, *clock* says seconds."""
+    """Runs steps, and passes each to *report*. *clock* returns seconds."""
 
     def __init__(self, report: Callable[[Step], None], clock: Callable[[], float]) -> None:
         self.done: list[Step] = []
         self._report, self._clock = report, clock
 
-    def run(self, check: str, what: Callable[[], CheckResult]) -> bool:
-        """Do one thing and say whether it may go on from there."""
-        begun = self._clock()
+    def run(self, check: str, step: Callable[[], CheckResult]) -> bool:
+        """Run one step. Return whether the steps that build on it can run."""
+        started = self._clock()
         try:
-            finding = what()
+            result = step()
         except OperationsError as error:
-            finding = problem(check, str(error), getattr(error, "action", ""), getattr(error, "link", ""))
-        self.record(finding, self._clock() - begun)
-        return finding.level is not Level.PROBLEM
+            result = problem(check, str(error), getattr(error, "action", ""), getattr(error, "link", ""))
+        self.record(result, self._clock() - started)
+        return result.level is not Level.PROBLEM
 
-    def record(self, finding: CheckResult, seconds: float = 0.0) -> None:
-        """Note what was found by the way."""
-        self.done.append(Step(finding, seconds))
+    def record(self, result: CheckResult, seconds: float = 0.0) -> None:
+        """Record a result without running a step."""
+        self.done.append(Step(result, seconds))
         self._report(self.done[-1])
 
     @property

@@ -1,1 +1,1 @@
-"""What would keep a stage from being deployed or from running, looked at before."""
+"""Check an account before a stage is deployed."""

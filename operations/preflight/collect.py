@@ -1,4 +1,4 @@
-"""Where the facts come from: AWS as the operator's credentials see it. Each function reads one fact, or raises AwsCallError."""
+"""Collect facts of an account from AWS. Each function reads one fact, or raises AwsCallError."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -17,25 +17,25 @@ _ECR = re.compile(
 
 
 def identity(aws: Aws) -> Identity:
-    """Return who asks."""
-    told = aws.call("sts", "get_caller_identity", region=CERTIFICATES_REGION)  # the stage's may not be one
+    """Return the account and the ARN of the credentials."""
+    told = aws.call("sts", "get_caller_identity", region=CERTIFICATES_REGION)  # the stage's region may not exist
     return Identity(told["Account"], told["Arn"])
 
 
 def regions(aws: Aws) -> dict[str, str]:
-    """Return whether each region is enabled."""
-    # Of a region that is not there nobody can be asked: any other knows them all.
+    """Return the opt-in status of each region."""
+    # A region that does not exist cannot answer; every other region knows all of them.
     told = aws.call("ec2", "describe_regions", region=CERTIFICATES_REGION, AllRegions=True)
     return {one["RegionName"]: one["OptInStatus"] for one in told["Regions"]}
 
 
 def has_services(aws: Aws) -> bool:
-    """Say whether the region has all that a hub is made of, as far as boto3 knows."""
+    """Return whether the region has the services that a hub needs, according to boto3."""
     return all(aws.region in aws.regions_of(service) for service in SERVICES)
 
 
 def quota(aws: Aws, service: str, code: str) -> float:
-    """Return how much this account may have; what was never changed is as AWS gives it."""
+    """Return a quota of this account, or AWS's default if it was never changed."""
     try:
         told = aws.call("service-quotas", "get_service_quota", ServiceCode=service, QuotaCode=code)
     except AwsCallError as error:
@@ -46,25 +46,25 @@ def quota(aws: Aws, service: str, code: str) -> float:
 
 
 def concurrency(aws: Aws) -> Quota:
-    """Return how many functions may run at once: Lambda itself knows best what new accounts have."""
+    """Return the limit of concurrent executions. Service Quotas shows too much for new accounts; Lambda is right."""
     limit = aws.call("lambda", "get_account_settings")["AccountLimit"]
     return Quota(float(limit["ConcurrentExecutions"]))
 
 
 def vpcs(aws: Aws) -> Quota:
-    """Return how many VPCs there may be, and are."""
+    """Return the quota and the number of VPCs."""
     return Quota(quota(aws, "vpc", "L-F678F1CE"), len(aws.paginate("ec2", "describe_vpcs", "Vpcs")))
 
 
 def balancers(aws: Aws, kind: str) -> Quota:
-    """Return how many load balancers of a *kind* there may be, and are."""
+    """Return the quota and the number of load balancers of a *kind*."""
     code = {"application": "L-53DA6B97", "network": "L-69A177A2"}[kind]
     found = aws.paginate("elbv2", "describe_load_balancers", "LoadBalancers")
     return Quota(quota(aws, "elasticloadbalancing", code), sum(one["Type"] == kind for one in found))
 
 
 def certificate(aws: Aws, arn: str) -> Certificate | None:
-    """Return the certificate, where there is one."""
+    """Return the certificate, or None if it does not exist."""
     try:
         told = aws.call("acm", "describe_certificate", region=CERTIFICATES_REGION, CertificateArn=arn)["Certificate"]
     except AwsCallError as error:
@@ -76,8 +76,8 @@ def certificate(aws: Aws, arn: str) -> Certificate | None:
     )
 
 
-def zone(aws: Aws, zone_id: str, answering: Any) -> Zone | None:
-    """Return the hosted zone; *answering* looks up who answers for a name."""
+def zone(aws: Aws, zone_id: str, name_servers: Any) -> Zone | None:
+    """Return the hosted zone, or None if it does not exist. *name_servers* looks up a name in public DNS."""
     try:
         told = aws.call("route53", "get_hosted_zone", Id=zone_id)
     except AwsCallError as error:
@@ -87,21 +87,21 @@ def zone(aws: Aws, zone_id: str, answering: Any) -> Zone | None:
     name = told["HostedZone"]["Name"].rstrip(".")
     is_private = bool(told["HostedZone"].get("Config", {}).get("PrivateZone"))
     servers = tuple(one.rstrip(".").lower() for one in told.get("DelegationSet", {}).get("NameServers", ()))
-    return Zone(name, is_private, servers, None if is_private else answering(name))
+    return Zone(name, is_private, servers, None if is_private else name_servers(name))
 
 
 def has_service_role(aws: Aws, name: str) -> bool:
-    """Say whether a role is there."""
-    return _there(aws, "NoSuchEntity", "iam", "get_role", RoleName=name)
+    """Return whether a role exists."""
+    return _exists(aws, "NoSuchEntity", "iam", "get_role", RoleName=name)
 
 
 def create_service_role(aws: Aws, service: str) -> None:
-    """Make the role by which AWS acts in *service*."""
+    """Create the service-linked role of *service*."""
     aws.call("iam", "create_service_linked_role", AWSServiceName=f"{service}.amazonaws.com")
 
 
 def bootstrap_version(aws: Aws, region: str) -> int | None:
-    """Return how CDK was bootstrapped in a region, where it was."""
+    """Return the version of the CDK's bootstrap stack in a region, or None if there is none."""
     try:
         return int(aws.call("ssm", "get_parameter", region=region, Name=BOOTSTRAP)["Parameter"]["Value"])
     except AwsCallError as error:
@@ -111,13 +111,13 @@ def bootstrap_version(aws: Aws, region: str) -> int | None:
 
 
 def stacks(aws: Aws, stage: Stage) -> dict[str, str]:
-    """Return in what state the stage's stacks are."""
+    """Return the status of each of the stage's stacks."""
     found = aws.paginate("cloudformation", "describe_stacks", "Stacks")
     return {one["StackName"]: one["StackStatus"] for one in found if one["StackName"].startswith(stage.hub)}
 
 
 def has_image(aws: Aws, name: str) -> bool | None:
-    """Say whether an image is in ECR; None where it is elsewhere."""
+    """Return whether an image exists in ECR. None if it is in another registry."""
     matched = _ECR.fullmatch(name)
     if matched is None:
         return None
@@ -133,13 +133,13 @@ def has_image(aws: Aws, name: str) -> bool | None:
 
 
 def has_high_throughput(aws: Aws) -> bool:
-    """Say whether SSM answers as often as it can."""
+    """Return whether SSM's higher throughput is on."""
     told = aws.call("ssm", "get_service_setting", SettingId=HIGH_THROUGHPUT)
     return str(told["ServiceSetting"]["SettingValue"]).lower() == "true"
 
 
 def zone_ids(aws: Aws) -> dict[str, str]:
-    """Return the ids of the region's zones, by the names that this account has for them."""
+    """Return the ids of the availability zones by this account's names for them."""
     found = aws.call("ec2", "describe_availability_zones")["AvailabilityZones"]
     return {
         one["ZoneName"]: one["ZoneId"]
@@ -149,19 +149,19 @@ def zone_ids(aws: Aws) -> dict[str, str]:
 
 
 def offered(aws: Aws, instance_type: str) -> list[str]:
-    """Return the zones that have a type of instance."""
+    """Return the availability zones that offer an instance type."""
     wanted = [{"Name": "instance-type", "Values": [instance_type]}]
     told = aws.call("ec2", "describe_instance_type_offerings", LocationType="availability-zone", Filters=wanted)
     return [one["Location"] for one in told["InstanceTypeOfferings"]]
 
 
 def network(aws: Aws, stage: Stage) -> Network:
-    """Return the VPC that the stage names, with its subnets."""
+    """Return the VPC of the stage with its subnets."""
     of_vpc = [{"Name": "vpc-id", "Values": [stage.settings.vpc_id]}]
-    if not _there(aws, "InvalidVpcID.NotFound", "ec2", "describe_vpcs", VpcIds=[stage.settings.vpc_id]):
+    if not _exists(aws, "InvalidVpcID.NotFound", "ec2", "describe_vpcs", VpcIds=[stage.settings.vpc_id]):
         return Network(exists=False)
     subnets = aws.paginate("ec2", "describe_subnets", "Subnets", Filters=of_vpc)
-    tables = _tables(
+    tables = _route_tables(
         aws.paginate("ec2", "describe_route_tables", "RouteTables", Filters=of_vpc),
         [one["SubnetId"] for one in subnets],
     )
@@ -170,13 +170,13 @@ def network(aws: Aws, stage: Stage) -> Network:
     return Network(
         exists=True,
         zones={one["SubnetId"]: one["AvailabilityZone"] for one in subnets if one["SubnetId"] in wanted},
-        to_the_internet=frozenset(subnet for subnet, table in tables.items() if _leads_out(table)),
-        to_services={subnet: _services(table, endpoints) for subnet, table in tables.items()},
+        internet_routes=frozenset(subnet for subnet, table in tables.items() if _has_internet_route(table)),
+        endpoints={subnet: _endpoint_services(table, endpoints) for subnet, table in tables.items()},
     )
 
 
-def _tables(tables: Sequence[Mapping[str, Any]], subnets: Sequence[str]) -> dict[str, Mapping[str, Any]]:
-    """Return the routes of each subnet: the VPC's main table where it has none of its own."""
+def _route_tables(tables: Sequence[Mapping[str, Any]], subnets: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+    """Return the route table of each subnet: its own, or the main table of the VPC."""
     by_subnet: dict[str, Mapping[str, Any]] = {}
     main = None
     for table in tables:
@@ -188,7 +188,7 @@ def _tables(tables: Sequence[Mapping[str, Any]], subnets: Sequence[str]) -> dict
     return {subnet: found for subnet in subnets if (found := by_subnet.get(subnet, main)) is not None}
 
 
-def _leads_out(table: Mapping[str, Any]) -> bool:
+def _has_internet_route(table: Mapping[str, Any]) -> bool:
     everywhere = [route for route in table.get("Routes", ()) if route.get("DestinationCidrBlock") == "0.0.0.0/0"]
     return any(
         route.get("GatewayId", "").startswith("igw-") or route.get("NatGatewayId") or route.get("TransitGatewayId")
@@ -196,12 +196,12 @@ def _leads_out(table: Mapping[str, Any]) -> bool:
     )
 
 
-def _services(table: Mapping[str, Any], endpoints: Sequence[Mapping[str, Any]]) -> frozenset[str]:
+def _endpoint_services(table: Mapping[str, Any], endpoints: Sequence[Mapping[str, Any]]) -> frozenset[str]:
     here = [one for one in endpoints if table["RouteTableId"] in one.get("RouteTableIds", ())]
     return frozenset(str(one["ServiceName"]).rpartition(".")[2] for one in here)
 
 
-def _there(aws: Aws, absent: str, service: str, operation: str, **arguments: Any) -> bool:
+def _exists(aws: Aws, absent: str, service: str, operation: str, **arguments: Any) -> bool:
     try:
         aws.call(service, operation, **arguments)
     except AwsCallError as error:

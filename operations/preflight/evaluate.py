@@ -1,4 +1,4 @@
-"""What facts of an account mean for a stage: pure, each fact as somebody read it."""
+"""The rules of `hubless preflight`: pure functions from the facts of an account to results."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field
@@ -7,16 +7,15 @@ from hubless.domain.values import value
 from hubless.settings.stage import CERTIFICATES_REGION, Stage
 from operations.check_results import CheckResult, ok, problem, warning
 
-LEAST_BOOTSTRAP = 6  # what the stacks of today's CDK ask for
-OWN_CONCURRENCY = 30  # twenty launches at once, and some for pages
-UNRESERVED_CONCURRENCY = 100  # which Lambda keeps for the functions that have none of their own
-LEAST_NODE = 22
-LAMBDA_BY_DEFAULT = 1000
-INSTANCE_VCPUS = 2  # of every small Graviton instance
+MIN_BOOTSTRAP_VERSION = 6  # what the CDK's stacks require
+HUB_CONCURRENCY = 30  # twenty concurrent launches, and some for pages
+UNRESERVED_CONCURRENCY = 100  # Lambda keeps this for functions without reserved concurrency
+MIN_NODE = 22
+INSTANCE_VCPUS = 2  # of each small Graviton instance
 EFS_ACCESS_POINTS = 10_000
-SSM_READS = 40  # a second, and each environment that starts is one
+SSM_READS = 40  # a second (AWS's standard throughput); each cold start reads once
 FLEET_VCPUS = 0.25
-OWN_ZONES = 2  # the first of the region, where a deploy makes the VPC
+VPC_ZONES = 2  # a deployment creates the VPC in the first zones of the region
 ZONES_WITHOUT_ORIGINS = frozenset({"use1-az3", "usw1-az2", "apne1-az3", "apne2-az1", "cac1-az3"})
 
 QUOTAS_LINK = "https://console.aws.amazon.com/servicequotas/home"
@@ -33,7 +32,7 @@ THROUGHPUT_LINK = "https://docs.aws.amazon.com/systems-manager/latest/userguide/
 
 @value
 class Identity:
-    """Who asks AWS."""
+    """The credentials' account and ARN."""
 
     account: str
     arn: str
@@ -41,7 +40,7 @@ class Identity:
 
 @value
 class Quota:
-    """How much of something an account may have, and has."""
+    """A quota of an account, and how much of it is used."""
 
     allowed: float
     used: float = 0
@@ -49,52 +48,52 @@ class Quota:
 
 @value
 class Certificate:
-    """A certificate of ACM."""
+    """A certificate in ACM."""
 
     status: str
-    covers: tuple[str, ...]
+    names: tuple[str, ...]
 
 
 @value
 class Zone:
-    """A hosted zone, and who answers for its name in the internet: None where that could not be asked."""
+    """A hosted zone. *delegated_to* are the name servers in public DNS, None if DNS could not be asked."""
 
     name: str
     is_private: bool
     servers: tuple[str, ...]
-    answering: tuple[str, ...] | None
+    delegated_to: tuple[str, ...] | None
 
 
 @value
 class Network:
-    """A VPC with what there is of the stage's subnets."""
+    """A VPC with those of the stage's subnets that exist."""
 
     exists: bool
-    zones: Mapping[str, str] = field(default_factory=dict, hash=False)  # by subnet, of this VPC
-    to_the_internet: frozenset[str] = frozenset()  # subnets that have a route there
-    to_services: Mapping[str, frozenset[str]] = field(default_factory=dict, hash=False)  # by subnet: dynamodb, s3
+    zones: Mapping[str, str] = field(default_factory=dict, hash=False)  # by subnet of this VPC
+    internet_routes: frozenset[str] = frozenset()  # subnets with a route to the internet
+    endpoints: Mapping[str, frozenset[str]] = field(default_factory=dict, hash=False)  # by subnet: dynamodb, s3
 
 
 def identity(facts: Identity, stage: Stage) -> CheckResult:
-    """Say in which account the stage would be."""
+    """Check the account of the credentials."""
     wanted = stage.settings.account
     if wanted and facts.account != wanted:
         return problem(
             "credentials",
-            f"they are of the account {facts.account}, but the stage {stage.name} is for {wanted}",
-            f"Choose the right profile: AWS_PROFILE=…; or change stages.{stage.name}.account",
+            f"they belong to account {facts.account}, but the stage {stage.name} needs {wanted}",
+            f"Choose another profile (AWS_PROFILE=…), or change stages.{stage.name}.account",
         )
     return ok("credentials", f"account {facts.account}, as {facts.arn.rpartition(':')[2]}")
 
 
 def region(states: Mapping[str, str], stage: Stage, *, has_services: bool) -> CheckResult:
-    """Say whether the region can be used; *states* are those of opting in, by region."""
+    """Check the region. *states* are the opt-in states by region."""
     name = stage.settings.region
     if name not in states:
         return problem(
             "region",
-            f"there is no region {name}",
-            f"Change stages.{stage.name}.region: {', '.join(sorted(states))}",
+            f"the region {name} does not exist",
+            f"Change stages.{stage.name}.region to one of {', '.join(sorted(states))}",
             REGION_LINK,
         )
     if states[name] == "not-opted-in":
@@ -106,126 +105,130 @@ def region(states: Mapping[str, str], stage: Stage, *, has_services: bool) -> Ch
         )
     if not has_services:
         return problem(
-            "region", f"{name} has not all services that a hub needs", f"Change stages.{stage.name}.region", REGION_LINK
+            "region", f"{name} lacks services that a hub needs", f"Change stages.{stage.name}.region", REGION_LINK
         )
     return ok("region", f"{name} is enabled")
 
 
 def fargate(quota: Quota, stage: Stage, *, spot: bool) -> CheckResult:
-    """Say whether all servers that are expected may run at once."""
+    """Check that the expected servers fit into the quota of Fargate."""
     settings, check = stage.settings, f"Fargate {'Spot' if spot else 'on demand'}"
     servers = settings.expected_servers * settings.cpus
     edges = settings.fleet_least * FLEET_VCPUS if settings.edge == "fleet" and not spot else 0
     needed = servers + edges + quota.used
-    said = f"{_number(quota.allowed)} vCPU are allowed; {settings.expected_servers} servers of {_number(settings.cpus)} need {_number(servers)}"
+    said = (
+        f"the quota is {_number(quota.allowed)} vCPU; "
+        f"{settings.expected_servers} servers of {_number(settings.cpus)} need {_number(servers)}"
+    )
     if needed <= quota.allowed:
         return ok(check, said)
     name = "Fargate Spot vCPU resource count" if spot else "Fargate On-Demand vCPU resource count"
     first = int((quota.allowed - edges - quota.used) // settings.cpus)
     return problem(
         check,
-        f"{said}{f' and edges {_number(edges)}' if edges else ''}: no more than {max(first, 0)} would start",
-        f'Ask for {_number(needed)} or more of "{name}" (Service Quotas, AWS Fargate, {settings.region}); it takes hours to days. '
-        f"Or lower stages.{stage.name}.expected_servers",
+        f"{said}{f' and edges {_number(edges)}' if edges else ''}: only {max(first, 0)} would start",
+        f'Request {_number(needed)} or more of "{name}" (Service Quotas, AWS Fargate, {settings.region}), '
+        f"which takes hours to days; or lower stages.{stage.name}.expected_servers",
         QUOTAS_LINK,
     )
 
 
 def functions(quota: Quota, stage: Stage) -> CheckResult:
-    """Say whether Lambda runs as many functions at once as a class makes it."""
-    said = f"Lambda runs {_number(quota.allowed)} functions at once in this account"
-    if quota.allowed >= OWN_CONCURRENCY:
+    """Check that Lambda's concurrency is enough for a class."""
+    said = f"this account may run {_number(quota.allowed)} executions at once"
+    if quota.allowed >= HUB_CONCURRENCY:
         return ok("Lambda", said)
     return warning(
         "Lambda",
-        f"{said}: when {stage.settings.expected_servers} people come at once, some are answered with errors",
-        'Ask for 1,000 of "Concurrent executions" (Service Quotas, AWS Lambda); new accounts begin with 10',
+        f"{said}: if {stage.settings.expected_servers} users come at once, some get errors",
+        'Request 1,000 of "Concurrent executions" (Service Quotas, AWS Lambda); new accounts have 10',
         QUOTAS_LINK,
     )
 
 
 def streams(quota: Quota, stage: Stage) -> list[CheckResult]:
-    """Say whether the function that streams can be given what the stage keeps for it; nothing where that is nothing."""
+    """Check the reserved concurrency of the function stream. No result if the stage reserves none."""
     wanted, free = stage.settings.streams_at_once, max(int(quota.allowed) - UNRESERVED_CONCURRENCY, 0)
     if wanted <= free:
         return (
-            [ok("streams", f"{wanted} of {_number(quota.allowed)} functions at once are kept for them")]
+            [ok("streams", f"{wanted} of {_number(quota.allowed)} concurrent executions are reserved")]
             if wanted
             else []
         )
     where = f"stages.{stage.name}.streams_at_once"
-    lower = f"Set {where} to {free} or less" if free else f"Set {where} = 0, so that they share what there is"
+    lower = f"Set {where} to {free} or less" if free else f"Set {where} = 0, which reserves none"
     return [
         problem(
             "streams",
-            f"{wanted} functions at once cannot be kept for them: of {_number(quota.allowed)}, Lambda leaves {UNRESERVED_CONCURRENCY} to all others",
-            f'{lower}, or ask for more "Concurrent executions" (Service Quotas, AWS Lambda)',
+            f"cannot reserve {wanted} of {_number(quota.allowed)} concurrent executions: "
+            f"Lambda keeps {UNRESERVED_CONCURRENCY} unreserved",
+            f'{lower}, or request more "Concurrent executions" (Service Quotas, AWS Lambda)',
             QUOTAS_LINK,
         )
     ]
 
 
 def room(check: str, quota: Quota, needs: int, name: str) -> CheckResult:
-    """Say whether there is room for *needs* more of what AWS calls *name*."""
-    said = f"{_number(quota.used)} of {_number(quota.allowed)} are there"
+    """Check that a quota has room for *needs* more. *name* is AWS's name of the quota."""
+    said = f"{_number(quota.used)} of {_number(quota.allowed)} are used"
     if quota.used + needs <= quota.allowed:
         return ok(check, said)
     return problem(
         check,
-        f"{said}: there is no room for {needs} more",
-        f'Ask for more of "{name}", or remove what nobody needs',
+        f"{said}: no room for {needs} more",
+        f'Request more of "{name}" (Service Quotas), or delete unused ones',
         QUOTAS_LINK,
     )
 
 
 def homes(stage: Stage) -> CheckResult:
-    """Say whether each who has files can have an access point."""
+    """Check that each user can have an access point."""
     if stage.settings.expected_servers > EFS_ACCESS_POINTS:
         return warning(
             "home folders",
-            f"a file system has at most {EFS_ACCESS_POINTS:,} access points, one a user",
-            f"Let stages of no more than {EFS_ACCESS_POINTS:,} users share the work",
+            f"a file system has at most {EFS_ACCESS_POINTS:,} access points, one for each user",
+            f"Split the users into stages of at most {EFS_ACCESS_POINTS:,}",
         )
     return ok("home folders", f"one file system has room for {EFS_ACCESS_POINTS:,} users")
 
 
 def certificate(facts: Certificate | None, stage: Stage) -> CheckResult:
-    """Say whether CloudFront can show the stage's certificate for its names."""
+    """Check that the certificate is valid for the names of the stage."""
     check, wanted = "certificate", names_of(stage)
     if facts is None:
         return problem(
             check,
-            "there is none of that ARN in this account",
+            "this account has no certificate of that ARN",
             f"Change stages.{stage.name}.certificate",
             CERTIFICATE_LINK,
         )
     if facts.status != "ISSUED":
         return problem(
             check,
-            f"it is not issued: {facts.status}",
-            f"Make the records that ACM names for it, and wait: aws acm describe-certificate --region {CERTIFICATES_REGION} "
-            f"--certificate-arn {stage.settings.certificate}",
+            f"its status is {facts.status}, not ISSUED",
+            f"Create the DNS records that ACM requires, and wait: aws acm describe-certificate "
+            f"--region {CERTIFICATES_REGION} --certificate-arn {stage.settings.certificate}",
             CERTIFICATE_LINK,
         )
-    missing = [name for name in wanted if not covers(facts.covers, name)]
+    missing = [name for name in wanted if not covers(facts.names, name)]
     if missing:
         return problem(
             check,
-            f"it is for {', '.join(facts.covers)}, but not for {' and '.join(missing)}",
-            f"Ask ACM in {CERTIFICATES_REGION} for one that holds {' and '.join(wanted)}",
+            f"it covers {', '.join(facts.names)}, but not {' and '.join(missing)}",
+            f"Request one for {' and '.join(wanted)} from ACM in {CERTIFICATES_REGION}",
             CERTIFICATE_LINK,
         )
     return ok(check, f"issued for {' and '.join(wanted)}")
 
 
 def names_of(stage: Stage) -> tuple[str, ...]:
-    """Return the names by which browsers come."""
+    """Return the host names of the hub."""
     domain = stage.settings.domain
     return (domain, f"*.{domain}") if stage.has_subdomains else (domain,)
 
 
 def covers(held: Iterable[str], name: str) -> bool:
-    """Say whether a certificate that holds these names is one for *name*: a star stands for one label."""
+    """Return whether a certificate with the names *held* covers *name*. A star stands for one label (RFC 6125)."""
     return any(
         one == name or (one.startswith("*.") and not name.startswith("*.") and one[2:] == name.partition(".")[2])
         for one in held
@@ -233,101 +236,108 @@ def covers(held: Iterable[str], name: str) -> bool:
 
 
 def zone(facts: Zone | None, stage: Stage) -> CheckResult:
-    """Say whether records that are made in the stage's zone are found."""
+    """Check that the stage's hosted zone is the one that public DNS asks."""
     check, settings = "hosted zone", stage.settings
     wanted = settings.zone_name or settings.domain
     if facts is None:
         return problem(
             check,
-            f"there is no {settings.zone_id} in this account",
-            f"Change stages.{stage.name}.zone_id: aws route53 list-hosted-zones",
+            f"this account has no zone {settings.zone_id}",
+            f"Change stages.{stage.name}.zone_id; `aws route53 list-hosted-zones` lists them",
             ZONE_LINK,
         )
     if facts.name != wanted:
         return problem(
             check,
             f"{settings.zone_id} is {facts.name}, not {wanted}",
-            f'Set stages.{stage.name}.zone_name = "{facts.name}", or another zone_id',
+            f'Set stages.{stage.name}.zone_name = "{facts.name}", or choose another zone_id',
         )
     if facts.is_private:
         return problem(
-            check, f"{facts.name} is private: browsers do not find what it holds", "Name the public zone", ZONE_LINK
-        )
-    if facts.answering is None:
-        return warning(
             check,
-            f"{facts.name}: whether the internet asks it could not be looked at",
-            f"See that `nslookup -type=NS {facts.name}` names {facts.servers[0]}",
-        )
-    if not set(facts.answering) & set(facts.servers):
-        return problem(
-            check,
-            f"nobody asks it: {facts.name} is answered for by {', '.join(facts.answering) or 'nobody'}",
-            f"Where {facts.name} is registered (or in the zone above it), name these servers: {', '.join(facts.servers)}",
+            f"{facts.name} is a private zone, which browsers cannot resolve",
+            "Choose the public zone of the domain",
             ZONE_LINK,
         )
-    return ok(check, f"{facts.name} answers for the domain")
+    if facts.delegated_to is None:
+        return warning(
+            check,
+            f"{facts.name}: could not check whether public DNS uses it",
+            f"Check that `nslookup -type=NS {facts.name}` prints {facts.servers[0]}",
+        )
+    if not set(facts.delegated_to) & set(facts.servers):
+        return problem(
+            check,
+            f"public DNS does not use it: {facts.name} is delegated to {', '.join(facts.delegated_to) or 'no server'}",
+            f"At the registrar of {facts.name}, or in its parent zone, set the name servers {', '.join(facts.servers)}",
+            ZONE_LINK,
+        )
+    return ok(check, f"public DNS uses {facts.name}")
 
 
 def service_role(service: str, *, exists: bool) -> CheckResult:
-    """Say whether AWS may act for the account in *service*."""
+    """Check that the service-linked role of *service* exists."""
     if exists:
-        return ok(f"role of {service}", "there")
+        return ok(f"role of {service}", "exists")
     return warning(
         f"role of {service}",
-        "its service-linked role is missing; AWS makes it at the first use, which may fail once",
-        f"Make it now: hubless preflight --create-roles, or aws iam create-service-linked-role --aws-service-name {service}.amazonaws.com",
+        "the service-linked role is missing; AWS creates it at the first use, which may fail once",
+        "Create it now: hubless preflight --create-roles, or "
+        f"aws iam create-service-linked-role --aws-service-name {service}.amazonaws.com",
         ROLE_LINK,
     )
 
 
-def bootstrap(version: int | None, place: str, account: str) -> CheckResult:
-    """Say whether CDK can deploy to a region."""
-    check, do = f"CDK in {place}", f"Run: npx cdk bootstrap aws://{account}/{place}"
+def bootstrap(version: int | None, region: str, account: str) -> CheckResult:
+    """Check that the CDK is bootstrapped in a region."""
+    check, action = f"CDK in {region}", f"Run: npx aws-cdk bootstrap aws://{account}/{region}"
     if version is None:
-        return problem(check, "it was never bootstrapped", do, BOOTSTRAP_LINK)
-    if version < LEAST_BOOTSTRAP:
+        return problem(check, "it is not bootstrapped", action, BOOTSTRAP_LINK)
+    if version < MIN_BOOTSTRAP_VERSION:
         return problem(
-            check, f"it was bootstrapped with version {version}, and {LEAST_BOOTSTRAP} is needed", do, BOOTSTRAP_LINK
+            check,
+            f"the bootstrap version is {version}; the stacks need {MIN_BOOTSTRAP_VERSION}",
+            action,
+            BOOTSTRAP_LINK,
         )
     return ok(check, f"bootstrapped, version {version}")
 
 
 def stacks(states: Mapping[str, str]) -> CheckResult:
-    """Say whether an earlier deploy left something in the way."""
+    """Check that no stack is in a state that blocks a deployment."""
     broken = {
         name: state for name, state in states.items() if state == "ROLLBACK_COMPLETE" or state.endswith("_FAILED")
     }
     busy = {name: state for name, state in states.items() if state.endswith("_IN_PROGRESS")}
     if broken:
         name, state = next(iter(broken.items()))
-        do = f"See why in its events; then delete it: aws cloudformation delete-stack --stack-name {name}"
+        action = f"Read its events for the cause, then delete it: aws cloudformation delete-stack --stack-name {name}"
         return problem(
             "stacks",
-            f"{name} is in {state}",
-            do
+            f"{name} is {state}",
+            action
             if state != "UPDATE_ROLLBACK_FAILED"
-            else f"aws cloudformation continue-update-rollback --stack-name {name}",
+            else f"Run: aws cloudformation continue-update-rollback --stack-name {name}",
         )
     if busy:
         name, state = next(iter(busy.items()))
-        return problem("stacks", f"{name} is in {state}", "Wait until that deploy has ended")
-    return ok("stacks", f"{len(states)} are there" if states else "none are there yet")
+        return problem("stacks", f"{name} is {state}", "Wait until that deployment has ended")
+    return ok("stacks", f"{len(states)} exist" if states else "none exists yet")
 
 
 def network(facts: Network, stage: Stage) -> list[CheckResult]:
-    """Say whether the VPC that is given can hold servers and edges."""
+    """Check that servers and edges can run in the given VPC."""
     given, check = stage.settings, "network"
     where = f"stages.{stage.name}"
     if not facts.exists:
-        return [problem(check, f"there is no {given.vpc_id} in {given.region}", f"Change {where}.vpc_id")]
-    wrong = [*_subnets(facts, stage), *_ways(facts, stage)]
+        return [problem(check, f"{given.region} has no VPC {given.vpc_id}", f"Change {where}.vpc_id")]
+    wrong = [*_subnets(facts, stage), *_routes(facts, stage)]
     if len({facts.zones.get(one) for one in given.public_subnets} - {None}) < 2:  # noqa: PLR2004 zones
         wrong.append(
             warning(
                 check,
-                "all servers are in one zone: none start while that is away",
-                f"Name subnets of two zones in {where}",
+                "all servers are in one availability zone: none can start while it is down",
+                f"Set subnets of two zones in {where}",
             )
         )
     return wrong or [ok(check, f"{given.vpc_id} with {len(facts.zones)} subnets")]
@@ -340,24 +350,26 @@ def _subnets(facts: Network, stage: Stage) -> list[CheckResult]:
             found = facts.zones.get(subnet)
             if found is None:
                 wrong.append(
-                    problem("network", f"{subnet} is not in {given.vpc_id}", f"Change stages.{stage.name}.{kind}")
+                    problem(
+                        "network", f"{subnet} does not belong to {given.vpc_id}", f"Change stages.{stage.name}.{kind}"
+                    )
                 )
             elif found != expected:
                 wrong.append(
                     problem(
                         "network",
                         f"{subnet} is in {found}, not in {expected}",
-                        f"Put stages.{stage.name}.{kind} in the order of zones",
+                        f"List stages.{stage.name}.{kind} in the order of zones",
                     )
                 )
     return wrong
 
 
-def _ways(facts: Network, stage: Stage) -> list[CheckResult]:
+def _routes(facts: Network, stage: Stage) -> list[CheckResult]:
     given = stage.settings
-    shut = [one for one in given.public_subnets if one in facts.zones and one not in facts.to_the_internet]
+    shut = [one for one in given.public_subnets if one in facts.zones and one not in facts.internet_routes]
     lacking = {
-        one: {"dynamodb", "s3"} - facts.to_services.get(one, frozenset())
+        one: {"dynamodb", "s3"} - facts.endpoints.get(one, frozenset())
         for one in given.private_subnets
         if one in facts.zones
     }
@@ -365,7 +377,7 @@ def _ways(facts: Network, stage: Stage) -> list[CheckResult]:
         *(
             problem(
                 "network",
-                f"{subnet} has no way to the internet: servers could not reach the hub",
+                f"{subnet} has no route to the internet: servers cannot reach the hub",
                 "Add a route to an internet gateway",
             )
             for subnet in shut
@@ -373,8 +385,9 @@ def _ways(facts: Network, stage: Stage) -> list[CheckResult]:
         *(
             problem(
                 "network",
-                f"{subnet} has no gateway endpoint of {' and '.join(sorted(missing))}: edges could not read routes",
-                f"aws ec2 create-vpc-endpoint --vpc-id {given.vpc_id} --service-name com.amazonaws.{given.region}.{min(missing)} --route-table-ids …",
+                f"{subnet} has no gateway endpoint for {' and '.join(sorted(missing))}: edges cannot read routes",
+                f"Run: aws ec2 create-vpc-endpoint --vpc-id {given.vpc_id} "
+                f"--service-name com.amazonaws.{given.region}.{min(missing)} --route-table-ids …",
             )
             for subnet, missing in lacking.items()
             if missing
@@ -383,15 +396,15 @@ def _ways(facts: Network, stage: Stage) -> list[CheckResult]:
 
 
 def origins(zone_ids: Mapping[str, str], stage: Stage) -> CheckResult:
-    """Say whether CloudFront reaches into the zones in which edges are; *zone_ids* are by the zones' names."""
-    used = stage.settings.zones or sorted(zone_ids)[:OWN_ZONES]
+    """Check that CloudFront's VPC origins exist in the zones of the edges. *zone_ids* are by zone name."""
+    used = stage.settings.zones or sorted(zone_ids)[:VPC_ZONES]
     shut = [name for name in used if zone_ids.get(name) in ZONES_WITHOUT_ORIGINS]
     if not shut:
-        return ok("VPC origins", f"CloudFront reaches into {', '.join(used)}")
+        return ok("VPC origins", f"CloudFront reaches {', '.join(used)}")
     others = [name for name in sorted(zone_ids) if zone_ids[name] not in ZONES_WITHOUT_ORIGINS]
     return problem(
         "VPC origins",
-        f"CloudFront does not reach into {', '.join(shut)} ({', '.join(zone_ids[name] for name in shut)}), where edges would be",
+        f"CloudFront cannot reach edges in {', '.join(shut)} ({', '.join(zone_ids[name] for name in shut)})",
         _other_zones(others, stage),
         ORIGINS_LINK,
     )
@@ -400,71 +413,75 @@ def origins(zone_ids: Mapping[str, str], stage: Stage) -> CheckResult:
 def _other_zones(reached: Sequence[str], stage: Stage) -> str:
     where = f"stages.{stage.name}"
     if stage.settings.vpc_id:
-        return f"Name subnets of {where}.vpc_id in other zones: {', '.join(reached)}"
-    if len(reached) < (1 if stage.settings.edge == "economy" else OWN_ZONES):
-        return f"Change {where}.region, or its edge to economy, which can be in one zone: CloudFront reaches into {', '.join(reached) or 'none'} here"
-    quoted = ", ".join(f'"{name}"' for name in reached[:OWN_ZONES])
-    return f"Set {where}.zones = [{quoted}]; CloudFront reaches into {', '.join(reached)}"
+        return f"Choose subnets of {where}.vpc_id in other zones: {', '.join(reached)}"
+    if len(reached) < (1 if stage.settings.edge == "economy" else VPC_ZONES):
+        return (
+            f"Change {where}.region, or set its edge to economy, which needs one zone: "
+            f"CloudFront reaches {', '.join(reached) or 'none'} here"
+        )
+    quoted = ", ".join(f'"{name}"' for name in reached[:VPC_ZONES])
+    return f"Set {where}.zones = [{quoted}]; CloudFront reaches {', '.join(reached)}"
 
 
 def instance(offered: Iterable[str], stage: Stage) -> CheckResult:
-    """Say whether the edge's instance can be had; *offered* are the zones that have its type."""
+    """Check that the edge's instance type is offered. *offered* are the zones that have it."""
     kind, zones = stage.settings.instance_type, sorted(offered)
     wanted = [zone for zone in stage.settings.zones if zone not in zones]
     if not zones or (wanted and len(wanted) == len(stage.settings.zones)):
         return problem(
             "instance",
-            f"there is no {kind} in {', '.join(wanted) or stage.settings.region}",
+            f"AWS offers no {kind} in {', '.join(wanted) or stage.settings.region}",
             f"Choose another stages.{stage.name}.instance_type, such as t4g.micro",
         )
-    return ok("instance", f"{kind} is in {', '.join(zones)}")
+    return ok("instance", f"{kind} is offered in {', '.join(zones)}")
 
 
 def image(name: str, *, found: bool | None) -> CheckResult:
-    """Say whether servers' image is there; None where it is not in ECR and so not looked for."""
+    """Check that an image exists. *found* is None if it is not in ECR, which is not checked."""
     if found is None:
-        return ok("image", f"{name} is in another registry and was not looked for")
+        return ok("image", f"{name} is in another registry and was not checked")
     if not found:
         return problem(
             "image",
-            f"{name} is not there",
-            "Push it, or change the name: a tag that was never pushed looks like this too",
+            f"{name} does not exist",
+            "Push the image with this tag, or change its name",
         )
-    return ok("image", f"{name} is there")
+    return ok("image", f"{name} exists")
 
 
 def docker(*, works: bool) -> CheckResult:
-    """Say whether images can be built."""
+    """Check that Docker can build images."""
     if works:
-        return ok("Docker", "runs, so that images can be built")
+        return ok("Docker", "can build images")
     return problem(
         "Docker",
-        "images are to be built and no Docker answers here",
-        "Start Docker; or set `image` to one that is in a registry (and edge other than fleet)",
+        "the deployment builds images, and no Docker answers on this machine",
+        "Start Docker; or set `image` to one in a registry, and an edge other than fleet",
     )
 
 
 def node(version: int | None) -> CheckResult:
-    """Say whether the CDK's command line runs here."""
-    if version is not None and version >= LEAST_NODE:
-        return ok("Node", f"{version} runs the CDK")
-    said = "there is none here" if version is None else f"{version} is here, which the CDK does not support any more"
+    """Check that Node can run the CDK's command line."""
+    if version is not None and version >= MIN_NODE:
+        return ok("Node", f"version {version}")
+    said = "not installed" if version is None else f"the CDK does not support version {version} any more"
     return warning(
-        "Node", f"{said}: `make deploy` needs it", f"Install Node {LEAST_NODE} or newer: https://nodejs.org/en/download"
+        "Node", f"{said}: `make deploy` needs it", f"Install Node {MIN_NODE} or newer: https://nodejs.org/en/download"
     )
 
 
 def throughput(stage: Stage, *, is_high: bool) -> CheckResult:
-    """Say whether many functions that start at once can all read the hub's secrets."""
+    """Check that SSM's throughput is enough for many cold starts at once."""
     if is_high:
         return ok("SSM", "higher throughput is on")
-    said = f"parameters are read {SSM_READS} times a second at most"
+    said = f"SSM allows {SSM_READS} reads a second"
     if stage.settings.expected_servers <= SSM_READS:
         return ok("SSM", said)
     return warning(
         "SSM",
-        f"{said}, and a class of {stage.settings.expected_servers} starts more functions at once",
-        "Turn higher throughput on: aws ssm update-service-setting --setting-id /ssm/parameter-store/high-throughput-enabled --setting-value true",
+        f"{said}, and a class of {stage.settings.expected_servers} may cause more cold starts a second",
+        "Turn on higher throughput: aws ssm update-service-setting "
+        "--setting-id /ssm/parameter-store/high-throughput-enabled --setting-value true",
         THROUGHPUT_LINK,
     )
 

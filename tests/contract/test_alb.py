@@ -373,7 +373,7 @@ def test_removing_a_hub_removes_its_rules_and_groups_only(in_moto, tmp_path):
 
     left = StageCleanup(mine.balancer.config.hub, "cluster", Aws(REGION), said.append).remove_target_groups()
 
-    assert (left, said) == (0, ["2 target groups are removed"])
+    assert (left, said) == (0, ["2 target groups deleted"])
     assert (contents(mine.balancer), groups(mine)) == ([], [])
     assert (len(contents(other.balancer)), len(groups(other))) == (2, 2)
     mine.close()

@@ -177,16 +177,18 @@ def test_the_doctor_finds_a_hub_well_and_leaves_it_as_it_was(hub):
     process = doctor(hub, "--json")
     told = json.loads(process.communicate(timeout=PATIENCE)[0])
 
-    assert {step["check"]: step["said"] for step in told if step["level"] != "ok"} == {}
-    assert next(step["said"] for step in told if step["check"] == "kernel") == "6 * 7 is 42, over a WebSocket"
-    assert next(step["said"] for step in told if step["check"] == "closed to others") == "without a token: 403"
+    assert {step["check"]: step["message"] for step in told if step["level"] != "ok"} == {}
+    assert next(step["message"] for step in told if step["check"] == "kernel") == "6 * 7 returned 42 over a WebSocket"
+    assert (
+        next(step["message"] for step in told if step["check"] == "access") == "without a token the server answers 403"
+    )
     assert (process.returncode, users(hub)) == (0, set())
 
 
 def test_a_doctor_who_is_sent_away_removes_what_was_made(hub):
     process = doctor(hub)
     lines = iter(process.stdout.readline, "")
-    assert any("a server is asked for" in line for line in lines)
+    assert any("requested a server" in line for line in lines)
     assert len(users(hub)) == 1
     process.send_signal(signal.SIGINT)
 

@@ -1,4 +1,4 @@
-"""A hub in AWS from an operator's shell: users, tokens and the first admin, on moto."""
+"""`hubless admin`, `user` and `token` with a deployed stage, on moto."""
 
 import json
 from dataclasses import replace
@@ -30,7 +30,7 @@ OF_WEB = [("AWS::ApiGatewayV2::Api", "Api12345678", "abc123")]
 
 
 class Stacks:
-    """CloudFormation and Lambda as far as operators ask them, where moto needs more than is installed for it."""
+    """The answers of CloudFormation and Lambda that operators need; moto would need more packages."""
 
     def __init__(self, session):
         self.made, self.variables = {}, {}
@@ -96,7 +96,7 @@ def shell(aws, stacks, tmp_path):
     return run
 
 
-def test_the_first_admin_gets_a_link_of_the_hubs_address_that_opens_once(shell):
+def test_the_first_admin_gets_a_one_time_link_at_the_hubs_address(shell):
     answer = shell("admin", "ada")
 
     assert answer.exit_code == 0, answer.output
@@ -106,7 +106,7 @@ def test_the_first_admin_gets_a_link_of_the_hubs_address_that_opens_once(shell):
     assert shell.hub.accounts.user_of_link(key) is None
 
 
-def test_who_is_there_already_becomes_an_admin_and_keeps_the_password(shell):
+def test_an_existing_user_becomes_admin_and_keeps_the_password(shell):
     shell.hub.accounts.add("ada")
     shell.hub.accounts.set_password("ada", "a password of ada's")
 
@@ -116,7 +116,7 @@ def test_who_is_there_already_becomes_an_admin_and_keeps_the_password(shell):
     assert shell.hub.accounts.find("ada").admin
 
 
-def test_users_are_added_listed_and_removed_from_afar(shell):
+def test_users_of_a_stage_are_added_listed_and_removed(shell):
     shell("user", "add", "ada", "--admin")
     shell.hub.accounts.add("bob")
 
@@ -124,7 +124,7 @@ def test_users_are_added_listed_and_removed_from_afar(shell):
     assert [line.split()[:2] for line in shell("user", "list").output.splitlines()] == [["ada", "admin"]]
 
 
-def test_a_token_is_one_of_the_hub_in_aws(shell):
+def test_a_token_is_stored_in_the_stage(shell):
     shell.hub.accounts.add("ada")
 
     secret = shell("token", "ada", "--note", "doctor", "--expires-in", "1h").output.strip()
@@ -132,7 +132,7 @@ def test_a_token_is_one_of_the_hub_in_aws(shell):
     assert shell.hub.token_store.find(sha256(secret)).note == "doctor"
 
 
-def test_a_stage_that_is_not_deployed_is_said_to_be_so(aws, tmp_path):
+def test_a_stage_that_is_not_deployed_is_an_error(aws, tmp_path):
     (tmp_path / "hubless.toml").write_text(STAGES)
 
     answer = CliRunner().invoke(main, ["admin", "ada", "--stage", "prod", "--settings", str(tmp_path / "hubless.toml")])
@@ -144,7 +144,7 @@ def test_a_stage_that_is_not_deployed_is_said_to_be_so(aws, tmp_path):
     )
 
 
-def test_what_the_stacks_made_is_found_by_what_it_is(shell, aws, tmp_path):
+def test_resources_are_found_by_type_and_logical_id(shell, aws, tmp_path):
     found = deployed_stage.read(load_stage(tmp_path / "hubless.toml"), aws)
 
     assert found.functions == {"api": "hubless-prod-control-Api-1", "reaper": "hubless-prod-control-Reaper-1"}
@@ -153,7 +153,7 @@ def test_what_the_stacks_made_is_found_by_what_it_is(shell, aws, tmp_path):
     assert found.cloud == replace(CLOUD, table="hubless")
 
 
-def test_a_stack_without_functions_is_to_be_deployed_again(shell, stacks, aws, tmp_path):
+def test_a_stack_without_functions_must_be_deployed_again(shell, stacks, aws, tmp_path):
     stacks.made["hubless-prod-control"] = OF_CONTROL[3:]
 
     with pytest.raises(OperationsError, match="has no function api"):
@@ -171,4 +171,4 @@ def test_without_credentials_the_command_says_how_to_log_in(database, monkeypatc
     answer = CliRunner().invoke(main, ["admin", "ada", "--stage", "prod", "--settings", str(tmp_path / "hubless.toml")])
 
     assert answer.exit_code == 1
-    assert "There are no credentials of AWS here" in answer.output
+    assert "No AWS credentials found" in answer.output

@@ -1,4 +1,4 @@
-"""Preflight against moto: what it reads, and that nothing that is refused is a stack trace."""
+"""Preflight against moto: what it reads, and what it says if AWS refuses."""
 
 import json
 
@@ -18,7 +18,7 @@ from operations.preflight.checks import Preflight, images_of
 REGION = "eu-central-1"
 ECR = f"123456789012.dkr.ecr.{REGION}.amazonaws.com"
 SERVERS = ("ns-1.awsdns-00.com",)
-# What moto does not answer, or not by boto3's names.
+# Calls that moto does not support, or answers differently.
 ANSWERS = {
     "lambda.GetAccountSettings": {"AccountLimit": {"ConcurrentExecutions": 10}},
     "ssm.GetServiceSetting": {"ServiceSetting": {"SettingValue": "false"}},
@@ -35,7 +35,7 @@ ANSWERS = {
 
 
 class Account:
-    """An account in moto. What is in *refused* is denied, by service and operation."""
+    """An account in moto. IAM denies the calls in `refused` (`service.Operation`)."""
 
     def __init__(self):
         self.session, self.refused = boto3.Session("AKIDEXAMPLE", "an example"), set()
@@ -51,18 +51,18 @@ class Account:
             )
         return (_Http(), ANSWERS[name]) if name in ANSWERS else None
 
-    def look(self, images=(), *, create_roles=False, docker=True, **settings):
+    def results(self, images=(), *, create_roles=False, docker=True, **settings):
         stage = Stage("prod", StageSettings(region=REGION, **settings))
-        looked = Preflight(
+        preflight = Preflight(
             stage,
             self.aws,
             images,
             create_roles=create_roles,
-            answering=lambda name: SERVERS,
+            name_servers=lambda name: SERVERS,
             has_docker=lambda: docker,
             node_version=lambda: 24,
         )
-        return {finding.check: finding for finding in looked.results()}
+        return {finding.check: finding for finding in preflight.results()}
 
 
 class _Http:
@@ -81,8 +81,8 @@ def account(moto):
     return moto
 
 
-def test_a_new_account_is_told_all_that_it_lacks(account):
-    found = account.look(expected_servers=20)
+def test_a_new_account_lists_all_that_is_missing(account):
+    found = account.results(expected_servers=20)
 
     assert {check: one.level for check, one in found.items()} == {
         "credentials": Level.OK,
@@ -103,17 +103,17 @@ def test_a_new_account_is_told_all_that_it_lacks(account):
     }
 
 
-def test_an_account_that_is_prepared_is_well(account):
+def test_a_prepared_account_has_no_problems(account):
     account.aws.call("ssm", "put_parameter", Name="/cdk-bootstrap/hnb659fds/version", Value="28", Type="String")
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(ANSWERS, "service-quotas.GetServiceQuota", {"Quota": {"Value": 1000.0}})
-        found = account.look(expected_servers=20, capacity="spot-or-fargate", edge="alb", create_roles=True)
+        found = account.results(expected_servers=20, capacity="spot-or-fargate", edge="alb", create_roles=True)
 
     assert {check for check, one in found.items() if one.level is not Level.OK} == {"Lambda"}
     assert "Fargate Spot" in found
 
 
-def test_without_the_rights_it_says_which_are_missing_and_goes_on(account):
+def test_missing_permissions_are_named_and_other_checks_run(account):
     account.refused = {
         "service-quotas.GetServiceQuota",
         "cloudformation.DescribeStacks",
@@ -121,21 +121,24 @@ def test_without_the_rights_it_says_which_are_missing_and_goes_on(account):
         "ssm.GetServiceSetting",
     }
 
-    found = account.look()
+    found = account.results()
 
-    assert found["Fargate on demand"].message == "could not look: the right servicequotas:GetServiceQuota is missing"
+    assert (
+        found["Fargate on demand"].message
+        == "could not be checked: the permission servicequotas:GetServiceQuota is missing"
+    )
     assert [found[check].level for check in ("Fargate on demand", "stacks", "SSM")] == [Level.WARNING] * 3
 
 
-def test_an_account_that_may_nothing_is_one_sentence(account):
+def test_credentials_without_any_permission_are_one_problem(account):
     account.refused = {"sts.GetCallerIdentity"}
 
-    found = account.look()
+    found = account.results()
 
     assert [(one.check, one.level) for one in found.values()] == [("credentials", Level.PROBLEM)]
 
 
-def test_a_region_that_is_not_there_ends_it(account):
+def test_a_region_that_does_not_exist_ends_the_checks(account):
     stage = Stage("prod", StageSettings(region="eu-central-9"))
 
     found = list(Preflight(stage, Aws("eu-central-9", account.session)).results())
@@ -143,32 +146,32 @@ def test_a_region_that_is_not_there_ends_it(account):
     assert [(one.check, one.level) for one in found] == [("credentials", Level.OK), ("region", Level.PROBLEM)]
 
 
-def test_what_is_kept_for_streams_is_held_to_what_the_account_has(account):
-    found = account.look(streams_at_once=50)
+def test_reserved_streams_are_compared_with_the_quota(account):
+    found = account.results(streams_at_once=50)
 
     assert (found["Lambda"].level, found["streams"].level) == (Level.WARNING, Level.PROBLEM)
 
 
-def test_a_zone_is_looked_up_with_those_who_answer_for_it(account):
+def test_a_zone_is_compared_with_public_dns(account):
     zone_id = account.aws.call("route53", "create_hosted_zone", Name="example.org", CallerReference="1")["HostedZone"][
         "Id"
     ].rpartition("/")[2]
 
-    found = account.look(domain="hub.example.org", zone_id=zone_id, zone_name="example.org")
-    missing = account.look(domain="hub.example.org", zone_id="Z0000000000", zone_name="example.org")
+    found = account.results(domain="hub.example.org", zone_id=zone_id, zone_name="example.org")
+    missing = account.results(domain="hub.example.org", zone_id="Z0000000000", zone_name="example.org")
 
-    assert found["hosted zone"].message == "nobody asks it: example.org is answered for by ns-1.awsdns-00.com"
-    assert "there is no Z0000000000" in missing["hosted zone"].message
+    assert found["hosted zone"].message == "public DNS does not use it: example.org is delegated to ns-1.awsdns-00.com"
+    assert "no zone Z0000000000" in missing["hosted zone"].message
     assert "CDK in us-east-1" in found
 
 
-def test_a_certificate_is_read_where_cloudfront_takes_it_from(account):
-    found = account.look(domain="hub.example.org", certificate="arn:aws:acm:us-east-1:123456789012:certificate/abc")
+def test_a_certificate_is_read_in_cloudfronts_region(account):
+    found = account.results(domain="hub.example.org", certificate="arn:aws:acm:us-east-1:123456789012:certificate/abc")
 
     assert found["certificate"].level is Level.OK
 
 
-def test_an_image_of_ecr_is_looked_for(account):
+def test_an_image_in_ecr_is_checked(account):
     account.aws.call("ecr", "create_repository", repositoryName="jupyter/base")
     manifest = json.dumps(
         {
@@ -186,13 +189,13 @@ def test_an_image_of_ecr_is_looked_for(account):
         (f"{ECR}/none", Level.PROBLEM),
         ("quay.io/jupyter/base-notebook:1", Level.OK),
     ):
-        assert account.look(image=name, docker=False)["image"].level is level, name
-        assert account.look([name])["image"].level is level, name
-    assert "Docker" not in account.look(image=f"{ECR}/jupyter/base:1", docker=False)
-    assert account.look(image=f"{ECR}/jupyter/base:1", docker=False, edge="fleet")["Docker"].level is Level.PROBLEM
+        assert account.results(image=name, docker=False)["image"].level is level, name
+        assert account.results([name])["image"].level is level, name
+    assert "Docker" not in account.results(image=f"{ECR}/jupyter/base:1", docker=False)
+    assert account.results(image=f"{ECR}/jupyter/base:1", docker=False, edge="fleet")["Docker"].level is Level.PROBLEM
 
 
-def test_a_network_is_read_with_its_ways(account):
+def test_a_network_is_read_with_routes_and_endpoints(account):
     aws = account.aws
     vpc = aws.call("ec2", "create_vpc", CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
     public, private = (
@@ -214,7 +217,7 @@ def test_a_network_is_read_with_its_ways(account):
         "public_subnets": tuple(public),
         "private_subnets": tuple(private),
     }
-    assert "no way to the internet" in account.look(**given)["network"].message + " ".join(
+    assert "no route to the internet" in account.results(**given)["network"].message + " ".join(
         one.message for one in network(account, **given)
     )
 
@@ -241,23 +244,23 @@ def test_a_network_is_read_with_its_ways(account):
         )
 
     assert [one.level for one in network(account, **given)] == [Level.OK]
-    assert "there is no vpc-0" in account.look(**{**given, "vpc_id": "vpc-0123"})["network"].message
+    assert "no VPC vpc-0" in account.results(**{**given, "vpc_id": "vpc-0123"})["network"].message
 
 
 def network(account, **settings):
     stage = Stage("prod", StageSettings(region=REGION, **settings))
-    looked = Preflight(stage, account.aws, has_docker=lambda: True, node_version=lambda: 24)
-    return [finding for finding in looked.results() if finding.check == "network"]
+    preflight = Preflight(stage, account.aws, has_docker=lambda: True, node_version=lambda: 24)
+    return [finding for finding in preflight.results() if finding.check == "network"]
 
 
 @pytest.mark.parametrize(("said", "version"), [("v22.11.0\n", 22), ("v9.1.0\n", 9), ("", None), (None, None)])
-def test_the_version_of_node_is_its_first_number(monkeypatch, said, version):
-    monkeypatch.setattr(local_tools, "_said", lambda *command: said)
+def test_the_major_version_of_node_is_read(monkeypatch, said, version):
+    monkeypatch.setattr(local_tools, "_output", lambda *command: said)
 
     assert local_tools.node_version() == version
 
 
-def test_images_are_read_from_profiles_whatever_else_is_wrong(tmp_path):
+def test_images_are_read_from_profiles_with_other_mistakes(tmp_path):
     file = tmp_path / "hubless.toml"
     file.write_text('[nonsense]\n[[profiles]]\nname = "a"\nimage = "x:1"\n[[profiles]]\nname = "b"\n')
 
@@ -265,7 +268,7 @@ def test_images_are_read_from_profiles_whatever_else_is_wrong(tmp_path):
     assert images_of(None) == ()
 
 
-def test_the_command_leaves_with_1_where_something_would_fail(account, monkeypatch, tmp_path):
+def test_the_command_exits_with_1_if_there_is_a_problem(account, monkeypatch, tmp_path):
     monkeypatch.setattr(boto3, "Session", lambda: account.session)
     file = tmp_path / "hubless.toml"
     file.write_text(f'[stages.prod]\nregion = "{REGION}"\nexpected_servers = 100\nimage = "quay.io/a"\n')
@@ -274,5 +277,5 @@ def test_the_command_leaves_with_1_where_something_would_fail(account, monkeypat
     told = CliRunner().invoke(main, ["preflight", "--settings", str(file), "--json"])
 
     assert said.exit_code == told.exit_code == 1
-    assert "problem  Fargate on demand: 6 vCPU are allowed; 100 servers of 0.5 need 50" in said.output
+    assert "problem  Fargate on demand: the quota is 6 vCPU; 100 servers of 0.5 need 50" in said.output
     assert [one["level"] for one in json.loads(told.output) if one["check"] == "Fargate on demand"] == ["problem"]

@@ -1,4 +1,4 @@
-"""The bill, by hand and by order of magnitude."""
+"""The bill, against figures that were calculated by hand."""
 
 import json
 import re
@@ -26,17 +26,17 @@ def of(demand, **amounts):
     return bill(demand, known(), replace(Amounts(), **amounts))
 
 
-def test_prices_are_read_to_the_last_digit():
+def test_prices_are_exact():
     read = parse('as_of = 2026-01-02\nregion = "r"\n[lambda]\ngb = { usd = 0.0000133334, source = "s" }')
 
     assert read.usd("lambda.gb") == Decimal("0.0000133334")
 
 
-def test_each_price_says_where_it_is_from():
+def test_each_price_has_a_source():
     assert all(price.source and price.usd > 0 for price in known().table.values())
 
 
-def test_a_class_of_200_on_arm_is_what_the_calculator_says():
+def test_a_class_of_200_on_arm_costs_what_aws_calculates():
     bill_of_servers = of(CLASS)
 
     # 32,000 hours of 0.03238 + 4 times 0.00356 dollars, and of an address at half a cent.
@@ -45,20 +45,20 @@ def test_a_class_of_200_on_arm_is_what_the_calculator_says():
 
 
 @pytest.mark.parametrize(("users", "on_demand", "on_spot"), [(20, 202, 98), (200, 1695, 651), (2000, 16670, 6227)])
-def test_with_the_fleet_all_is_of_the_size_that_was_reckoned_before(users, on_demand, on_spot):
+def test_totals_with_a_fleet_are_near_the_first_estimate(users, on_demand, on_spot):
     demand = Demand(users=users, edge="fleet", home_gb=Decimal(0))
     for spot, expected in ((0, on_demand), (1, on_spot)):
         made = of(replace(demand, spot=Decimal(spot)))
         assert made.total(Group.CONTROL, Group.SERVERS) == pytest.approx(expected, rel=Decimal("0.06"))
 
 
-def test_half_on_spot_is_half_at_its_price():
+def test_half_of_the_hours_on_spot_cost_its_price():
     halves = of(replace(CLASS, spot=Decimal("0.5")))
 
     assert (halves.usd("Fargate"), halves.usd("Fargate Spot")) == (Decimal("745.92"), Decimal("223.776"))
 
 
-def test_nobody_pays_for_servers_or_traffic_while_nobody_comes():
+def test_without_users_servers_and_traffic_cost_nothing():
     empty = idle(CLASS, known(), Amounts())
 
     assert empty.total(Group.TRAFFIC, Group.SERVERS) == 0
@@ -67,7 +67,7 @@ def test_nobody_pays_for_servers_or_traffic_while_nobody_comes():
     assert empty.usd("CloudWatch metrics") == Decimal("0.60")
 
 
-def test_what_an_edge_costs_is_what_docs_say():
+def test_the_costs_of_an_edge_are_those_in_the_documents():
     """0.33 $ a month of polls and as much of heartbeats, each of an edge that is awake all the time."""
     one = Demand(users=0, edge="fleet", fleet=1)
     nothing = {"sweep_reads": Decimal(0), "sweep_writes": Decimal(0)}
@@ -80,43 +80,43 @@ def test_what_an_edge_costs_is_what_docs_say():
     assert of(one, **nothing).usd("DynamoDB").quantize(Decimal("0.01")) == Decimal(found[1]) + Decimal(found[2])
 
 
-def test_a_hundred_peoples_activity_is_what_docs_say():
+def test_the_costs_of_activity_are_those_in_the_documents():
     found = re.search(r"A hundred people at work 160 hours a month: .*, \$(\d\.\d\d)\.", DOCUMENT)
     with_reports, without = (of(Demand(users=100), edge_activity_seconds=Decimal(s)) for s in (60, 10**9))
 
     assert (with_reports.usd("DynamoDB") - without.usd("DynamoDB")).quantize(Decimal("0.01")) == Decimal(found[1])
 
 
-def test_a_sweep_asks_as_often_as_docs_say():
+def test_a_sweep_makes_the_requests_in_the_documents():
     found = re.search(r"\| a sweep of 0 running servers \| (\d+) \|", DOCUMENT)
 
     assert Amounts().sweep_reads + Amounts().sweep_writes == int(found[1])
 
 
-def test_metrics_are_paid_by_the_hours_in_which_they_are_written():
+def test_metrics_are_billed_by_the_hour():
     assert of(replace(CLASS, hours=Decimal(24), days=Decimal(31))).usd("CloudWatch metrics") == Decimal("3.30")
 
 
-def test_a_balancer_is_paid_whether_somebody_comes_or_not():
+def test_a_load_balancer_costs_the_same_without_users():
     empty = idle(Demand(users=20, edge="alb"), known(), Amounts())
 
     assert empty.usd("Load balancer (ALB)") == Decimal("16.425")
     assert not [line for line in empty.lines if line.part.startswith("Edge")]
 
 
-def test_waf_and_snapshots_cost_only_where_they_are_on():
+def test_waf_and_snapshots_cost_only_if_they_are_on():
     parts = {line.part for line in of(CLASS).lines}
     more = {line.part for line in of(replace(CLASS, waf=True, snap_start=True)).lines}
 
     assert more - parts == {"WAF", "Lambda snapshots"}
 
 
-def test_the_free_tier_is_told_of_and_not_used():
+def test_the_free_tier_is_reported_but_not_subtracted():
     # 320 GB at 0.085, and ten million requests at a dollar a million.
     assert free_of_cloudfront(CLASS, known(), Amounts()) == Decimal("37.20")
 
 
-def test_goals_are_for_200_users_whoever_asks():
+def test_goals_are_always_for_200_users():
     few, many = (goals(replace(CLASS, users=users), known(), Amounts()) for users in (1, 5000))
 
     assert few == many
@@ -127,12 +127,12 @@ def test_both_goals_are_met():
     assert all(goal.usd <= goal.at_most for goal in goals(CLASS, known(), Amounts()))
 
 
-def test_what_has_no_price_is_named():
-    with pytest.raises(OperationsError, match=r"no price of a m7g\.large"):
+def test_an_instance_type_without_a_price_is_named():
+    with pytest.raises(OperationsError, match=r"price of m7g\.large"):
         report.require_prices(replace(CLASS, instance_type="m7g.large"), known())
 
 
-def test_a_stage_says_what_the_command_line_does_not():
+def test_options_that_are_not_given_come_from_the_stage():
     stage = StageSettings(
         region="eu-central-1", edge="fleet", cpus=2.0, memory=8 * 1024**3, capacity="spot", architecture="X86_64"
     )
@@ -150,8 +150,8 @@ def test_a_stage_says_what_the_command_line_does_not():
     )
 
 
-def test_each_amount_is_used():
-    """What changes nothing is there for nothing."""
+def test_each_amount_changes_the_bill():
+    """An amount that changes no bill is not needed."""
     demand = Demand(users=200, edge="fleet", waf=True, snap_start=True)
     for field in fields(Amounts):
         more = {field.name: getattr(Amounts(), field.name) * 2 + 1}
@@ -166,7 +166,7 @@ def test_the_command_prints_a_table():
 
     assert answer.exit_code == 0, answer.output
     assert "32,000 hours of 1 vCPU, 4 GB, arm" in answer.output
-    assert "Goal, nobody comes for a month:" in answer.output
+    assert "Goal, a month without users:" in answer.output
 
 
 def test_the_command_prints_json():
@@ -181,7 +181,7 @@ def test_the_command_prints_json():
 @pytest.mark.parametrize(
     "wrong", [["--hours", "many"], ["--hours", "-1"], ["--hours", "nan"], ["--memory", "4X"], ["--edge", "none"]]
 )
-def test_what_cannot_be_is_refused(wrong):
+def test_impossible_values_are_refused(wrong):
     answer = CliRunner().invoke(main, ["cost", "--users", "1", *wrong])
 
     assert answer.exit_code == 2

@@ -1,4 +1,4 @@
-"""The doctor's judgement, and its trial on a hub that has bad days."""
+"""The doctor's checks, and its smoke test on a hub that fails in several ways."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -40,7 +40,7 @@ class Time:
 
 
 class HubClient:
-    """A hub as its answers: by method and what the address ends with. Each list is used up to its last."""
+    """A hub that answers by method and path. Each list is used up to its last item."""
 
     url, token, authorization = "https://hub.example.org", "secret", {}
 
@@ -83,10 +83,10 @@ class HubClient:
         yield from self.next("events")
 
 
-def trial(client, **facts):
+def smoke_test(client, **facts):
     time = Time()
     steps = Steps(lambda step: None, time)
-    tried = SmokeTest(
+    test = SmokeTest(
         client=client,
         name="doctor-1",
         clock=time,
@@ -94,31 +94,31 @@ def trial(client, **facts):
         run_cell=lambda client, where: ok("kernel", where),
         **facts,
     )
-    return tried, steps
+    return test, steps
 
 
 def levels(steps):
     return {finding.check: finding.level for finding in steps.results}
 
 
-def test_a_hub_that_is_well_is_tried_and_left_as_it_was():
+def test_a_healthy_hub_passes_and_is_left_unchanged():
     client = HubClient()
-    tried, steps = trial(client)
+    test, steps = smoke_test(client)
 
-    tried.run(steps)
+    test.run(steps)
 
     assert levels(steps) == dict.fromkeys(
-        ["user", "start", "ready", "server", "closed to others", "kernel", "stop", "removal"], Level.OK
+        ["user", "start", "ready", "server", "access", "kernel", "stop", "clean-up"], Level.OK
     )
     assert client.users == set()
-    assert steps.results[3].message == "https://hub.example.org/user/doctor-1/ answers, Jupyter Server 2.0"
+    assert steps.results[3].message == "https://hub.example.org/user/doctor-1/ answered, Jupyter Server 2.0"
 
 
-def test_a_stream_that_ends_early_is_followed_again():
+def test_a_progress_stream_that_ends_early_is_opened_again():
     client = HubClient(events=[[{"message": "waiting"}], [], [{"ready": True, "message": "there"}]])
-    tried, steps = trial(client)
+    test, steps = smoke_test(client)
 
-    tried.run(steps)
+    test.run(steps)
 
     assert levels(steps)["ready"] is Level.OK
 
@@ -126,20 +126,20 @@ def test_a_stream_that_ends_early_is_followed_again():
 @pytest.mark.parametrize(
     ("changed", "check", "said"),
     [
-        ({"user": [answer({"message": "no"}, 403)]}, "user", "doctor-1 could not be added: 403 no"),
-        ({"server": [answer({"message": "too many"}, 429)]}, "start", "no server was started: 429 too many"),
+        ({"user": [answer({"message": "no"}, 403)]}, "user", "cannot add the user doctor-1: 403 no"),
+        ({"server": [answer({"message": "too many"}, 429)]}, "start", "cannot start a server: 429 too many"),
         ({"events": [[{"failed": True, "message": "Spawn failed: no image"}]]}, "ready", "Spawn failed: no image"),
-        ({"events": [[{"message": "2 servers are ahead"}]]}, "ready", "the last that was heard: 2 servers are ahead"),
+        ({"events": [[{"message": "2 servers are ahead"}]]}, "ready", "the last progress: 2 servers are ahead"),
         ({"events": [NoResponseError("hub did not answer")]}, "ready", "hub did not answer"),
         ({"opened": [answer(status=503)]}, "server", "api answered 503"),
-        ({"contents": [answer({"path": ""})]}, "closed to others", "shows its files to whoever asks"),
+        ({"contents": [answer({"path": ""})]}, "access", "shows its files without authentication"),
     ],
 )
-def test_what_fails_is_said_and_everything_is_removed_all_the_same(changed, check, said):
+def test_a_failed_step_is_reported_and_cleaned_up(changed, check, said):
     client = HubClient(**changed)
-    tried, steps = trial(client, patience=5.0)
+    test, steps = smoke_test(client, timeout_seconds=5.0)
 
-    tried.run(steps)
+    test.run(steps)
 
     failed = {finding.check: finding.message for finding in steps.results if finding.level is Level.PROBLEM}
     assert list(failed) == [check]
@@ -148,48 +148,48 @@ def test_what_fails_is_said_and_everything_is_removed_all_the_same(changed, chec
     assert ("DELETE", "/hub/api/users/doctor-1/server") in client.asked
 
 
-def test_ctrl_c_removes_what_was_made():
+def test_ctrl_c_cleans_up():
     client = HubClient(events=[KeyboardInterrupt()])
-    tried, steps = trial(client)
+    test, steps = smoke_test(client)
 
     with pytest.raises(KeyboardInterrupt):
-        tried.run(steps)
+        test.run(steps)
 
     assert client.users == set()
-    assert levels(steps)["removal"] is Level.OK
+    assert levels(steps)["clean-up"] is Level.OK
 
 
-def test_a_second_ctrl_c_says_what_is_left():
+def test_a_second_ctrl_c_says_what_may_be_left():
     client = HubClient(events=[KeyboardInterrupt()], stop=[KeyboardInterrupt()])
-    tried, steps = trial(client)
+    test, steps = smoke_test(client)
 
     with pytest.raises(KeyboardInterrupt):
-        tried.run(steps)
+        test.run(steps)
 
-    assert steps.results[-1].message == "doctor-1 may still be there"
+    assert steps.results[-1].message == "the user doctor-1 may still exist"
 
 
-def test_who_does_not_answer_is_asked_again_to_stop():
+def test_a_stop_without_a_response_is_retried():
     client = HubClient(stop=[NoResponseError("away"), answer(status=204)])
-    tried, steps = trial(client)
+    test, steps = smoke_test(client)
 
-    tried.run(steps)
+    test.run(steps)
 
     assert levels(steps)["stop"] is Level.OK
 
 
-def test_a_server_that_does_not_stop_is_told_of():
+def test_a_server_that_does_not_stop_is_reported():
     client = HubClient(stop=[answer(status=202)], removal=[answer({"message": "its servers must be stopped"}, 400)])
-    tried, steps = trial(client, patience=5.0)
+    test, steps = smoke_test(client, timeout_seconds=5.0)
 
-    tried.run(steps)
+    test.run(steps)
 
     failed = [finding for finding in steps.results if finding.level is Level.PROBLEM]
-    assert [finding.check for finding in failed] == ["stop", "removal"]
+    assert [finding.check for finding in failed] == ["stop", "clean-up"]
     assert all(finding.action == "Remove the user doctor-1 on the admin page" for finding in failed)
 
 
-# --- from outside ---
+# --- endpoint checks ---
 
 
 class Pages(HubClient):
@@ -211,7 +211,7 @@ class Pages(HubClient):
     "look",
     [endpoint_checks.api, endpoint_checks.health, endpoint_checks.login, endpoint_checks.static, endpoint_checks.token],
 )
-def test_pages_that_are_as_they_should_be_are_well(look):
+def test_correct_pages_are_ok(look):
     assert look(Pages()).level is Level.OK
 
 
@@ -223,21 +223,21 @@ def test_pages_that_are_as_they_should_be_are_well(look):
         (
             endpoint_checks.api,
             {"/hub/api/": answer({"version": "6.1.1"})},
-            "its header X-JupyterHub-Version is missing",
+            "the header X-JupyterHub-Version is missing",
         ),
         (endpoint_checks.health, {"/hub/health": answer(status=502)}, "/hub/health answered 502"),
         (endpoint_checks.login, {"/hub/login": answer(status=404)}, "the login page answered 404"),
         (
             endpoint_checks.login,
             {"/hub/login": answer(PAGE, set_cookie="_xsrf=1; Path=/hub")},
-            "sets cookies that go over plain HTTP too",
+            "sets cookies without Secure",
         ),
-        (endpoint_checks.static, {"/hub/login": answer("_xsrf")}, "names no static file"),
+        (endpoint_checks.static, {"/hub/login": answer("_xsrf")}, "links no static file"),
         (endpoint_checks.static, {"/hub/static/a.js?v=1": answer(status=404)}, "a.js?v=1 answered 404"),
         (
             endpoint_checks.token,
             {"/hub/api/user": answer({"message": "Forbidden"}, 403)},
-            "the token is not good: 403 Forbidden",
+            "the hub refuses the token: 403 Forbidden",
         ),
         (
             endpoint_checks.token,
@@ -246,7 +246,7 @@ def test_pages_that_are_as_they_should_be_are_well(look):
         ),
     ],
 )
-def test_pages_that_are_not_say_why(look, pages, said):
+def test_a_wrong_page_says_why(look, pages, said):
     with pytest.raises(StepFailedError) as failed:
         look(Pages(**pages))
 
@@ -262,11 +262,11 @@ def test_pages_that_are_not_say_why(look, pages, said):
         ({}, Level.WARNING),
     ],
 )
-def test_static_files_are_kept(headers, level):
+def test_static_files_must_be_cached(headers, level):
     assert endpoint_checks.static(Pages(**{"/hub/static/a.js?v=1": answer(**headers)})).level is level
 
 
-def test_api_gateway_has_to_refuse_who_comes_by_its_own_name():
+def test_api_gateway_must_refuse_direct_requests():
     assert endpoint_checks.direct(Pages()).level is Level.PROBLEM
     assert endpoint_checks.direct(Pages(**{"/hub/api/": answer(status=403)})).level is Level.OK
 
@@ -276,13 +276,13 @@ def test_a_certificate_that_expires_soon_is_a_warning():
     assert endpoint_checks.evaluate_expiry(NOW + timedelta(days=90), NOW, "TLSv1.3").level is Level.OK
 
 
-def test_a_hub_without_tls_is_well_on_this_machine_alone():
+def test_a_hub_without_tls_is_ok_only_on_this_machine():
     assert endpoint_checks.certificate("http://127.0.0.1:8000", NOW).level is Level.OK
     assert endpoint_checks.certificate("http://hub.example.org", NOW).level is Level.WARNING
 
 
-def test_a_cells_result_is_told_from_what_else_a_kernel_says():
-    asked = kernel.request()
+def test_a_cells_result_is_found_among_other_messages():
+    asked = kernel.execute_request()
     mine = {"parent_header": asked["header"]}
     said = [
         {"parent_header": {"msg_id": "another"}, "msg_type": "execute_result"},
@@ -295,7 +295,7 @@ def test_a_cells_result_is_told_from_what_else_a_kernel_says():
     assert kernel._result(b"\x00\xff", asked) is None
 
 
-# --- from inside ---
+# --- AWS checks ---
 
 
 @pytest.mark.parametrize(
@@ -309,11 +309,11 @@ def test_a_cells_result_is_told_from_what_else_a_kernel_says():
         ([EDGE, EdgeReport("e2", 6, NOW)], 2, False, Level.WARNING),
     ],
 )
-def test_edges_follow_unless_they_may_sleep(reports, running, may_sleep, level):
+def test_edges_must_report_unless_they_may_be_stopped(reports, running, may_sleep, level):
     assert aws_checks.evaluate_edges(reports, 7, running, NOW, may_sleep=may_sleep).level is level
 
 
-def test_sweeps_that_do_not_come_or_all_fail_are_a_problem():
+def test_missing_or_failing_sweeps_are_a_problem():
     assert [aws_checks.evaluate_sweeps("r", *counts).level for counts in ((0, 0), (9, 9), (9, 1))] == [
         Level.PROBLEM,
         Level.PROBLEM,
@@ -321,13 +321,13 @@ def test_sweeps_that_do_not_come_or_all_fail_are_a_problem():
     ]
 
 
-def test_what_waits_too_long_is_a_problem_and_what_waits_is_not():
+def test_an_old_message_is_a_problem_and_many_are_not():
     assert aws_checks.evaluate_queue("queue", Queue(500, 20, 120)).level is Level.OK
     assert aws_checks.evaluate_queue("queue", Queue(1, 0, 900)).level is Level.PROBLEM
 
 
 class Amazon:
-    """AWS by its answers; what has none is refused."""
+    """AWS with fixed answers. It denies all other calls."""
 
     def __init__(self, **answers):
         self.answers, self.asked = answers, []
@@ -336,12 +336,12 @@ class Amazon:
         self.asked.append((operation, arguments))
         if operation not in self.answers:
             raise AwsCallError(
-                f"the right {service}:{operation} is missing", missing_permission=f"{service}:{operation}"
+                f"the permission {service}:{operation} is missing", missing_permission=f"{service}:{operation}"
             )
         return self.answers[operation]
 
 
-def look_inside(aws, edge="economy"):
+def check_aws(aws, edge="economy"):
     deployment = Deployment(
         {"HUBLESS_QUEUE": "https://sqs/1/hub", "HUBLESS_LAUNCHES_QUEUE": "https://sqs/1/launches"},
         {"api": "a", "reaper": "r"},
@@ -349,15 +349,15 @@ def look_inside(aws, edge="economy"):
     )
     steps = Steps(lambda step: None, lambda: 0.0)
     stage = Stage("prod", StageSettings(region="eu-central-1", edge=edge))
-    AwsChecks(stage, deployment, aws, lambda: ([EDGE], 7, 1), lambda: NOW).look(steps)
+    AwsChecks(stage, deployment, aws, lambda: ([EDGE], 7, 1), lambda: NOW).run(steps)
     return levels(steps), [finding.message for finding in steps.results]
 
 
-def test_a_deployment_is_looked_at_in_all_its_parts():
+def test_all_parts_of_a_deployment_are_checked():
     messages = {"Attributes": {"ApproximateNumberOfMessages": "3", "ApproximateNumberOfMessagesNotVisible": "1"}}
     points = {"Datapoints": [{"Sum": 2.0, "Maximum": 20.0}, {"Sum": 1.0, "Maximum": 10.0}]}
 
-    found, said = look_inside(
+    found, said = check_aws(
         Amazon(
             get_queue_attributes=messages,
             get_metric_statistics=points,
@@ -375,13 +375,13 @@ def test_a_deployment_is_looked_at_in_all_its_parts():
         "edges": Level.OK,
         "SSM": Level.OK,
     }
-    assert "3 messages in dead were given up" in said
-    assert "3 errors and 3 throttles within an hour" in said
+    assert "3 messages in dead failed too often" in said
+    assert "3 errors and 3 throttles in the last hour" in said
 
 
-def test_rights_that_are_missing_are_warnings():
-    found, said = look_inside(Amazon(), edge="alb")
+def test_missing_permissions_are_warnings():
+    found, said = check_aws(Amazon(), edge="alb")
 
     assert set(found.values()) == {Level.WARNING}
-    assert "could not look: the right sqs:get_queue_attributes is missing" in said
+    assert "could not be checked: the permission sqs:get_queue_attributes is missing" in said
     assert "edges" not in found

@@ -1,4 +1,4 @@
-"""docs/operations.md names every right that an operator's command needs."""
+"""docs/operations.md lists every permission that an operator's command needs."""
 
 import re
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 from operations.aws import IAM_PREFIXES
 
 TOP = Path(__file__).parents[3]
-CALL = re.compile(r"""(?:\.call|\.paginate|_there)\(\s*(?:aws, "[^"]+", |aws, )?"([a-z0-9-]+)", "([a-z_0-9]+)\"""")
+CALL = re.compile(r"""(?:\.call|\.paginate|_exists)\(\s*(?:aws, "[^"]+", |aws, )?"([a-z0-9-]+)", "([a-z_0-9]+)\"""")
 
 
 def calls():
@@ -16,7 +16,7 @@ def calls():
     return sorted({call for text in texts for call in CALL.findall(text)})
 
 
-def rights():
+def permissions():
     text = (TOP / "docs/operations.md").read_text().partition("## Rights")[2].partition("\n## ")[0]
     found, service = set(), ""
     for named in re.findall(r"`(?:([a-z0-9]+):)?([A-Z][A-Za-z]+)`", text):
@@ -25,12 +25,12 @@ def rights():
     return found
 
 
-def test_there_are_calls_to_look_at():
+def test_exists_are_calls_to_look_at():
     assert len(calls()) > 20
 
 
 @pytest.mark.parametrize(("service", "operation"), calls())
-def test_a_call_is_among_the_rights(service, operation):
+def test_a_call_is_among_the_permissions(service, operation):
     name = "".join(part.capitalize() for part in operation.split("_")).replace("Aws", "AWS")
 
-    assert f"{IAM_PREFIXES.get(service, service)}:{name}" in rights()
+    assert f"{IAM_PREFIXES.get(service, service)}:{name}" in permissions()

@@ -1,4 +1,4 @@
-"""A stage is emptied: no server of the hub is left, and nothing of anybody else is touched."""
+"""`hubless empty` stops the hub's servers, and touches nothing of another hub."""
 
 import copy
 import itertools
@@ -16,7 +16,7 @@ from hubless.settings.stage import Stage, StageSettings
 from operations import deployed_stage, stage_cleanup
 from operations.aws import Aws, AwsCallError
 from operations.errors import OperationsError
-from operations.stage_cleanup import LONGEST, StageCleanup, StageServers
+from operations.stage_cleanup import TIMEOUT_SECONDS, StageCleanup, StageServers
 from tests.doubles.ecs.account import REGION
 from tests.doubles.ecs.errors import AwsError
 from tests.support.builders import NOW
@@ -29,7 +29,7 @@ DENIED = AwsError("AccessDeniedException", "User: ada is not authorized to perfo
 
 
 class Stacks:
-    """CloudFormation as far as it is asked here, and who asks."""
+    """The answers of CloudFormation and STS that these tests need."""
 
     def __init__(self, session):
         self.resources = None
@@ -53,8 +53,8 @@ class Stacks:
         }
 
 
-class Place:
-    """A stage's cluster with its servers, and what empties it; waiting moves the time on."""
+class DeployedStage:
+    """A stage's cluster with its servers. Sleeping advances the clock."""
 
     def __init__(self, stacks, **others):
         self.cloud, self.said = Cloud(StoppedClock(NOW), **others), []
@@ -67,7 +67,7 @@ class Place:
         self.clock.advance(timedelta(seconds=seconds))
 
     @property
-    def emptying(self):
+    def cleanup(self):
         return self.of(HUB)
 
     def of(self, hub):
@@ -103,45 +103,49 @@ def stacks():
 
 @pytest.fixture
 def stage(stacks):
-    return Place(stacks)
+    return DeployedStage(stacks)
 
 
-def test_servers_are_stopped_and_it_is_waited_until_they_have_ended(stage):
+def test_all_servers_are_stopped_before_it_returns(stage):
     stage.run(3)
     stage.clock.advance(timedelta(minutes=2))
 
-    assert stage.emptying.stop_servers() == StageServers()
+    assert stage.cleanup.stop_servers() == StageServers()
 
     assert [task["lastStatus"] for task in stage.cloud.account.tasks.values()] == ["STOPPED"] * 3
-    assert {task["stoppedReason"] for task in stage.cloud.account.tasks.values()} == {"The hub is being taken away"}
-    assert stage.said == ["3 servers run, 0 are ending", "0 servers run, 3 are ending", "0 servers run, 0 are ending"]
+    assert {task["stoppedReason"] for task in stage.cloud.account.tasks.values()} == {"The hub is being removed"}
+    assert stage.said == [
+        "3 servers are running, 0 are stopping",
+        "0 servers are running, 3 are stopping",
+        "0 servers are running, 0 are stopping",
+    ]
 
 
-def test_another_hubs_servers_run_on(stage):
+def test_servers_of_another_hub_keep_running(stage):
     stage.run(1)
     stage.run(1, hub=f"{HUB}-2")
     stage.clock.advance(timedelta(minutes=2))
     other = stage.of(f"{HUB}-2")
 
-    stage.emptying.stop_servers()
+    stage.cleanup.stop_servers()
 
     assert stage.running() == [f"hubless/{HUB}-2"]
-    assert other.look().count == 1
+    assert other.servers().count == 1
 
 
-def test_pages_of_servers_are_all_stopped(stage):
+def test_servers_on_all_pages_are_stopped(stage):
     stage.run(1)
     tasks = stage.cloud.account.tasks
     ((arn, task),) = tasks.items()
     tasks |= {f"{arn}{number}": {**copy.deepcopy(task), "taskArn": f"{arn}{number}"} for number in range(119)}
     stage.cloud.account.limits = {}
 
-    assert stage.emptying.look().count == 120
-    assert not stage.emptying.stop_servers().count
+    assert stage.cleanup.servers().count == 120
+    assert not stage.cleanup.stop_servers().count
     assert not stage.running()
 
 
-def test_who_comes_while_they_end_is_stopped_too(stage):
+def test_a_server_that_starts_meanwhile_is_stopped_too(stage):
     stage.run(1)
     coming = iter((0, 0, 1))
 
@@ -156,46 +160,46 @@ def test_who_comes_while_they_end_is_stopped_too(stage):
     assert not stage.running()
 
 
-def test_what_ecs_would_not_hear_is_said_again(stage):
+def test_a_refused_stop_is_repeated(stage):
     stage.run(2)
     stage.cloud.account.refuse("StopTask", AwsError("InvalidParameterException", "The referenced task was not found."))
 
-    assert not stage.emptying.stop_servers().count
+    assert not stage.cleanup.stop_servers().count
 
 
-def test_after_five_minutes_it_says_what_is_left(stage):
+def test_after_five_minutes_the_servers_left_are_returned(stage):
     stage.run(1)
     stage.cloud.account.refuse("StopTask", AwsError("ClientException", "Not now"), times=1000)
 
-    left = stage.emptying.stop_servers()
+    left = stage.cleanup.stop_servers()
 
-    assert (len(left.running), left.ending) == (1, 0)
-    assert timedelta(0) <= stage.clock.now() - stage.begun - timedelta(seconds=LONGEST) < timedelta(seconds=10)
+    assert (len(left.running), left.stopping) == (1, 0)
+    assert timedelta(0) <= stage.clock.now() - stage.begun - timedelta(seconds=TIMEOUT_SECONDS) < timedelta(seconds=10)
 
 
-def test_a_right_that_is_missing_ends_it(stage):
+def test_a_missing_permission_ends_it(stage):
     stage.run(1)
     stage.cloud.account.refuse("StopTask", DENIED)
 
-    with pytest.raises(AwsCallError, match="the right ecs:StopTask is missing"):
-        stage.emptying.stop_servers()
+    with pytest.raises(AwsCallError, match="the permission ecs:StopTask is missing"):
+        stage.cleanup.stop_servers()
 
 
-def test_a_cluster_that_is_gone_holds_nothing(stage):
+def test_a_deleted_cluster_has_no_servers(stage):
     stage.cloud.account.clusters.clear()
 
-    assert stage.emptying.look() == StageServers()
+    assert stage.cleanup.servers() == StageServers()
 
 
-def test_the_mark_is_that_of_the_hubs_own_tasks(stage):
+def test_started_by_is_what_the_launcher_sets(stage):
     assert stage_cleanup.started_by("school") == stage.cloud.config.started_by
 
 
-def test_its_task_definitions_are_deregistered_and_nobody_elses(stage):
+def test_only_the_hubs_task_definitions_are_deregistered(stage):
     stage.run(2, homes=HOMES)
     stage.run(1, hub=f"{HUB}-2")
 
-    assert stage.emptying.deregister_definitions() == 2
+    assert stage.cleanup.deregister_definitions() == 2
 
     left = [
         family for family, revisions in stage.cloud.account.definitions.items() if revisions[0]["status"] == "ACTIVE"
@@ -228,13 +232,13 @@ def test_the_command_asks_for_the_stages_name_and_stops_all(shell, stage):
     answer = shell("--stage", "prod", "--definitions", typed="prod\n")
 
     assert answer.exit_code == 0, answer.output
-    assert "2 servers run, 0 are ending. All are stopped, and what is not saved in them is lost" in answer.output
-    assert f"Nothing of {HUB} runs" in answer.output
+    assert "2 servers are running, 0 are stopping. This stops all of them; unsaved work is lost" in answer.output
+    assert f"No server of {HUB} is running" in answer.output
     assert not stage.running()
 
 
 @pytest.mark.parametrize("typed", ["y\n", "staging\n", ""])
-def test_whoever_types_another_name_stops_nothing(shell, stage, typed):
+def test_typing_another_name_stops_nothing(shell, stage, typed):
     stage.run(1)
 
     answer = shell(typed=typed)
@@ -243,15 +247,15 @@ def test_whoever_types_another_name_stops_nothing(shell, stage, typed):
     assert len(stage.running()) == 1
 
 
-def test_what_is_left_fails_so_that_nothing_is_taken_away_below_it(shell, stage, monkeypatch):
+def test_servers_that_are_left_fail_the_command(shell, stage, monkeypatch):
     stage.run(1)
-    monkeypatch.setattr(stage_cleanup, "LONGEST", 0.0)
+    monkeypatch.setattr(stage_cleanup, "TIMEOUT_SECONDS", 0.0)
 
     answer = shell("--yes")
 
     assert answer.exit_code == 1
-    assert "1 servers run, 0 are ending" in answer.output
-    assert "Run it again" in answer.output
+    assert "1 servers are running, 0 are stopping" in answer.output
+    assert "Run `hubless empty` again" in answer.output
 
 
 def test_ctrl_c_says_that_servers_may_still_run(shell, stage, monkeypatch):
@@ -265,7 +269,7 @@ def test_ctrl_c_says_that_servers_may_still_run(shell, stage, monkeypatch):
     answer = shell("--yes")
 
     assert answer.exit_code == 1
-    assert "Servers may still run, and are paid for: run it again" in answer.output
+    assert "Servers may still be running, and cost money" in answer.output
 
 
 @pytest.mark.parametrize("resources", [None, [("AWS::ECS::Cluster", "Cluster1", "hub", "DELETE_COMPLETE")]])
@@ -276,15 +280,15 @@ def test_a_stage_without_a_cluster_is_empty(shell, stacks, resources):
 
     assert (answer.exit_code, answer.output) == (
         0,
-        f"The stage prod has no cluster in {REGION} of this account: nothing of it runs\n",
+        f"The stage prod has no cluster in {REGION} of this account: there is nothing to stop\n",
     )
 
 
-def test_another_account_than_the_stages_is_left_alone(stage):
+def test_another_account_than_the_stages_is_refused(stage):
     chosen = Stage("prod", StageSettings(region=REGION, account="222222222222"))
 
     with pytest.raises(
-        OperationsError, match="they are of the account 123456789012, but the stage prod is for 222222222222"
+        OperationsError, match="they belong to account 123456789012, but the stage prod needs 222222222222"
     ):
         stage_cleanup.of_stage(chosen, stage.aws, stage.said.append)
     assert deployed_stage.cluster_of(chosen, stage.aws) == "hub"
