@@ -1,1 +1,1 @@
-"""The deployment: stacks of AWS's CDK. It shares the settings with the product, and nothing else."""
+"""The deployment in AWS: CDK stacks. Of the product it imports the settings alone."""

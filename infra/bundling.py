@@ -1,10 +1,10 @@
-"""What is deployed of the code: for each function, and for an edge, a folder of its own with all that it imports.
+"""Build the bundles: for each function, and for an edge, a folder with its code and its libraries.
 
-`python -m infra.bundling` makes all of them and says how large they are. No Docker is needed: wheels of the target's machine
-are taken from the index, by the hashes in uv.lock. What went in decides what comes out, byte for byte, so that a function
-whose code has not changed is not deployed anew.
+`python -m infra.bundling` builds all of them and prints their sizes. It needs no Docker: uv installs wheels for the
+target machine, by the hashes in uv.lock. Builds are reproducible byte for byte, so unchanged functions are not deployed
+again.
 """
-# ruff: noqa: T201 a table for whoever asks
+# ruff: noqa: T201 it prints a table
 
 import argparse
 import hashlib
@@ -23,22 +23,22 @@ from itertools import chain
 from pathlib import Path
 
 TOP = Path(__file__).parents[1]
-PYTHON = "3.13"  # what functions run on where nobody says otherwise
-# Wheels for the glibc of Amazon Linux 2023 (2.34), on which Lambda runs Python 3.12 and later.
+PYTHON = "3.13"  # the default version of functions
+# Lambda runs Python 3.12 and later on Amazon Linux 2023, which has glibc 2.34.
 PLATFORMS = {"arm64": "aarch64-manylinux_2_28", "x86_64": "x86_64-manylinux_2_28"}
-EPOCH = 315532800  # 1980-01-01: the first day that a zip archive knows
-# Botocore knows four hundred services, in 27 MB. A test holds this to what the adapters ask for.
+EPOCH = 315532800  # 1980-01-01, the earliest date of a zip archive
+# Botocore has data of four hundred services (27 MB). A test compares these with the adapters' calls.
 BOTOCORE_SERVICES = frozenset({"dynamodb", "ec2", "ecs", "efs", "elbv2", "s3", "sqs", "ssm"})
 
-_NEEDLESS_FOLDERS = frozenset({"__pycache__", "tests", "bin"})
-_NEEDLESS_SUFFIXES = frozenset({".pyi", ".pyc", ".pyx", ".pxd", ".c", ".h"})
-_NEEDLESS_FILES = frozenset({".lock"})
-_NEEDLESS_FACTS = frozenset(
+_EXCLUDED_FOLDERS = frozenset({"__pycache__", "tests", "bin"})
+_EXCLUDED_SUFFIXES = frozenset({".pyi", ".pyc", ".pyx", ".pxd", ".c", ".h"})
+_EXCLUDED_FILES = frozenset({".lock"})
+_EXCLUDED_METADATA = frozenset(
     {"RECORD", "WHEEL", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json", "top_level.txt"}
 )
-# Of Powertools the log's format and metrics are used, which import one of its utilities; the rest is web frameworks and the like.
-# boto3's data are its resources; adapters use clients, whose models are botocore's.
-_NEEDLESS_PARTS = (
+# The functions use the logger and metrics of Powertools, which import one utility. They use boto3's clients, whose
+# models are in botocore, and not its resources.
+_EXCLUDED_PARTS = (
     "aws_lambda_powertools/event_handler",
     "boto3/data",
     "boto3/examples",
@@ -50,16 +50,16 @@ _NEEDED_UTILITIES = frozenset({"__init__.py", "jmespath_utils"})
 
 
 class BundlingError(Exception):
-    """Raised when a bundle cannot be made, with what to do about it."""
+    """Raised when a bundle cannot be built. The message says what to do."""
 
 
 @dataclass(frozen=True)
 class BundleSpec:
-    """What one bundle is made of."""
+    """The content of one bundle."""
 
-    groups: tuple[str, ...]  # of pyproject.toml
-    packages: tuple[str, ...]  # ours, as folders
-    max_bytes: int  # bytes beyond botocore, without what was compiled
+    groups: tuple[str, ...]  # dependency groups of pyproject.toml
+    packages: tuple[str, ...]  # our folders
+    max_bytes: int  # without botocore and without compiled modules
     services: frozenset[str] = BOTOCORE_SERVICES
 
 
@@ -73,13 +73,13 @@ BUNDLE_SPECS = {
 
 @dataclass(frozen=True)
 class _Interpreter:
-    path: str = field(repr=False)  # nothing that comes out depends on where it lies
+    path: str = field(repr=False)  # the path must not change the bundle's name
     version: str
 
 
 @dataclass(frozen=True)
 class _Target:
-    """Where a bundle is to run, and by what it is compiled for that."""
+    """The platform of a bundle, and the interpreter that compiles for it."""
 
     platform: str
     python: str
@@ -88,7 +88,7 @@ class _Target:
 
 @dataclass(frozen=True)
 class Size:
-    """How large a bundle is, in bytes."""
+    """The sizes of a bundle in bytes."""
 
     own: int
     whole: int
@@ -105,14 +105,14 @@ def bundle(
     settings_file: Path | None = None,
     compiled: bool = True,
 ) -> Path:
-    """Return a folder below *into* that holds all that *function* (or the edge) needs to run; made only where it is not there.
+    """Build the bundle of *function* (or "edge") in a folder below *into*, unless it exists. Return the folder.
 
-    *architecture* is "arm64" or "x86_64", and *python* the version without its last number. *settings_file* is laid beside
-    the code as `hubless.toml`. Modules are *compiled* where a Python of that version is installed here: without that a cold
-    start takes two to three times as long, but what comes out is the same on every machine.
+    *architecture* is "arm64" or "x86_64"; *python* is a minor version such as "3.13". *settings_file* is copied into
+    the bundle as `hubless.toml`. With *compiled*, modules are compiled if this machine has a Python of that version.
+    Without compiled modules a cold start takes two to three times as long.
 
     Raises:
-        BundlingError: when a wheel is missing or the bundle is larger than its bound.
+        BundlingError: if a wheel is missing, or the bundle is larger than its limit.
     """
     part = BUNDLE_SPECS[function]
     target = _Target(_platform(architecture), python, _interpreter(python) if compiled else None)
@@ -126,41 +126,41 @@ def bundle(
         _prune(folder, part.services)
         _compile(folder, target)
 
-    def lay_together(folder: Path) -> None:
+    def assemble(folder: Path) -> None:
         shutil.copytree(
-            _once(into / f".needed-{needed}", install), folder
-        )  # there are uv's own files: nothing changes them
+            _build_once(into / f".needed-{needed}", install), folder
+        )  # copied, because assembling changes files
         for file in files:
             to = folder / ("hubless.toml" if file == settings_file else file.relative_to(TOP))
             to.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(file, to)
-        _check(function, part, folder)
+        _check_size(function, part, folder)
         for package in {Path(package).parts[0] for package in part.packages}:
             _compile(folder / package, target, within=folder)
-        _settle(folder)
+        _normalize_metadata(folder)
 
-    return _once(
-        into.absolute() / f"{function}-{architecture}-{python}-{_digest([needed, function], files)}", lay_together
+    return _build_once(
+        into.absolute() / f"{function}-{architecture}-{python}-{_digest([needed, function], files)}", assemble
     )
 
 
-def _once(made: Path, make: Callable[[Path], None]) -> Path:
-    """Return the folder *made*, which appears when it is whole, whoever else is at it."""
+def _build_once(made: Path, build: Callable[[Path], None]) -> Path:
+    """Return the folder *made*. It appears by a rename, so that concurrent builds never see a part of it."""
     if made.exists():
         return made
     with tempfile.TemporaryDirectory(dir=made.parent, prefix=".making-") as temporary:
         folder = Path(temporary) / "whole"
-        make(folder)
+        build(folder)
         try:
             folder.rename(made)
-        except OSError:  # another was faster, with the same
+        except OSError:  # another process built the same
             if not made.exists():
                 raise
     return made
 
 
 def size_of(folder: Path) -> Size:
-    """Measure a bundle."""
+    """Return the sizes of a bundle."""
     files, archive = list(_files(folder)), BytesIO()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as out:
         for file in files:
@@ -170,7 +170,7 @@ def size_of(folder: Path) -> Size:
 
 
 def size_without_botocore(folder: Path) -> int:
-    """Return the bytes that have a bound: beyond botocore, which no function is without, and without what was compiled."""
+    """Return the bytes that have a limit: without botocore and without compiled modules."""
     parts = (file for file in _files(folder) if file.suffix != ".pyc")
     return sum(
         file.stat().st_size for file in parts if file.relative_to(folder).parts[0].partition("-")[0] != "botocore"
@@ -181,7 +181,9 @@ def _platform(architecture: str) -> str:
     try:
         return PLATFORMS[architecture]
     except KeyError:
-        raise BundlingError(f'No bundles are made for "{architecture}": give one of {", ".join(PLATFORMS)}') from None
+        raise BundlingError(
+            f'Cannot build bundles for "{architecture}": choose one of {", ".join(PLATFORMS)}'
+        ) from None
 
 
 @lru_cache
@@ -215,7 +217,7 @@ def _uv(*args: str) -> str:
     own = TOP / ".venv-uv/bin/uv"
     tool = str(own) if own.exists() else shutil.which("uv")
     if tool is None:
-        raise BundlingError("Bundles are made by uv, which is not here: run `make .venv-uv/bin/uv`")
+        raise BundlingError("Bundling needs uv, which is not installed. Run `make deployer`")
     told = subprocess.run([tool, *args], cwd=TOP, capture_output=True, text=True, check=False)
     if told.returncode:
         raise BundlingError(f"`uv {' '.join(args[:2])}` failed: {told.stderr.strip()}")
@@ -224,7 +226,7 @@ def _uv(*args: str) -> str:
 
 @lru_cache
 def _interpreter(python: str) -> _Interpreter | None:
-    """Return a Python of that version which is installed here; None where there is none."""
+    """Return an installed Python of that version. None if there is none."""
     names = [sys.executable, f"python{python}"]
     with suppress(BundlingError):
         names.append(_uv("python", "find", "--no-project", "--no-python-downloads", python).strip())
@@ -237,32 +239,32 @@ def _interpreter(python: str) -> _Interpreter | None:
 
 
 def _prune(folder: Path, services: frozenset[str]) -> None:
-    """Take out what no function runs."""
-    for path in sorted(folder.rglob("*"), reverse=True):  # what lies in a folder before the folder
-        if _is_needless(path.relative_to(folder), services):
+    """Remove files that no function needs."""
+    for path in sorted(folder.rglob("*"), reverse=True):  # files before their folder
+        if _is_excluded(path.relative_to(folder), services):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-    for service in services:  # botocore takes the newest version where nobody asks for another
+    for service in services:  # botocore uses the newest version by default
         for old in sorted((folder / "botocore/data" / service).iterdir())[:-1]:
             shutil.rmtree(old)
 
 
-def _is_needless(path: Path, services: frozenset[str]) -> bool:
+def _is_excluded(path: Path, services: frozenset[str]) -> bool:
     name, place = path.name, path.parent.as_posix()
-    if place == "botocore/data":  # folders of services, beside files for all of them
+    if place == "botocore/data":  # folders of services, and common files
         return not path.suffix and name not in services
     if path.parent.suffix == ".dist-info":
-        return name in _NEEDLESS_FACTS
+        return name in _EXCLUDED_METADATA
     return (
-        name in _NEEDLESS_FOLDERS | _NEEDLESS_FILES
-        or path.suffix in _NEEDLESS_SUFFIXES
+        name in _EXCLUDED_FOLDERS | _EXCLUDED_FILES
+        or path.suffix in _EXCLUDED_SUFFIXES
         or name.startswith("examples-")
-        or path.as_posix() in _NEEDLESS_PARTS
+        or path.as_posix() in _EXCLUDED_PARTS
         or (place == _POWERTOOLS_UTILITIES and name not in _NEEDED_UTILITIES)
     )
 
 
 def _sources(part: BundleSpec) -> list[Path]:
-    """Return our own files of *part*, and the `__init__.py` of what they lie in."""
+    """Return our own files of *part*, with the `__init__.py` of their parent packages."""
     found = [file for package in part.packages for file in _files(TOP / package)]
     above = {TOP / Path(package).parts[0] / "__init__.py" for package in part.packages}
     kept = [file for file in found if "__pycache__" not in file.parts and not file.name.startswith(".")]
@@ -270,7 +272,7 @@ def _sources(part: BundleSpec) -> list[Path]:
 
 
 def _compile(folder: Path, target: _Target, within: Path | None = None) -> None:
-    """Compile modules so that neither when nor where it was done is in them: they are taken for what they are."""
+    """Compile modules without times and paths, so that builds are reproducible. Python does not check their sources."""
     if target.interpreter is None:
         return
     how = ("-q", "-j", "0", "--invalidation-mode", "unchecked-hash", "-s", str(within or folder))
@@ -278,23 +280,24 @@ def _compile(folder: Path, target: _Target, within: Path | None = None) -> None:
     env = {"PATH": os.defpath, "PYTHONHASHSEED": "0"}
     told = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     if told.returncode:
-        raise BundlingError(f"A module cannot be compiled: {told.stdout.strip()[-2000:]}")
+        raise BundlingError(f"Cannot compile a module: {told.stdout.strip()[-2000:]}")
 
 
-def _settle(folder: Path) -> None:
-    """Give files the modes and the times that they have everywhere."""
+def _normalize_metadata(folder: Path) -> None:
+    """Set modes and times that are the same on every machine."""
     for path in (folder, *folder.rglob("*")):
         runs = path.is_dir() or (path.stat().st_mode & 0o100 and path.suffix != ".so")
         path.chmod(0o755 if runs else 0o644)
         os.utime(path, (EPOCH, EPOCH))
 
 
-def _check(function: str, part: BundleSpec, folder: Path) -> None:
+def _check_size(function: str, part: BundleSpec, folder: Path) -> None:
     own = size_without_botocore(folder)
     if own > part.max_bytes:
         raise BundlingError(
-            f"The bundle of {function} has {own / 1e6:.1f} MB beyond botocore and may have {part.max_bytes / 1e6:.0f}:"
-            " take a dependency out of its group in pyproject.toml, or prune what it does not use in infra/bundling.py"
+            f"The bundle of {function} has {own / 1e6:.1f} MB without botocore, "
+            f"more than its limit of {part.max_bytes / 1e6:.0f}."
+            " Remove a dependency from its group in pyproject.toml, or prune unused files in infra/bundling.py"
         )
 
 
@@ -314,16 +317,16 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def main() -> None:
-    """Make all bundles for the machine and the Python of the command line, and print how large they are."""
-    parser = argparse.ArgumentParser(prog="python -m infra.bundling", description="Make the bundles that are deployed.")
-    parser.add_argument(
-        "--into", type=Path, default=TOP / "dist/bundles", help="the folder to make them in (%(default)s)"
+    """Build all bundles and print their sizes."""
+    parser = argparse.ArgumentParser(
+        prog="python -m infra.bundling", description="Build the bundles that are deployed."
     )
+    parser.add_argument("--into", type=Path, default=TOP / "dist/bundles", help="output folder (%(default)s)")
     parser.add_argument("--architecture", choices=PLATFORMS, default="arm64")
     parser.add_argument("--python", default=PYTHON, help="(%(default)s)")
     parser.add_argument("--settings-file", type=Path, help="hubless.toml")
     asked = parser.parse_args()
-    print("| bundle | MB beyond botocore | bound | whole, unzipped | zipped | compiled | folder |")
+    print("| bundle | MB without botocore | limit | whole, unzipped | zipped | compiled | folder |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
     for name, part in BUNDLE_SPECS.items():
         try:
@@ -337,10 +340,9 @@ def main() -> None:
         except BundlingError as why:
             sys.exit(str(why))
         size = size_of(made)
+        compiled = "yes" if size.is_compiled else f"no: Python {asked.python} is not installed"
         figures = " | ".join(f"{figure / 1e6:.1f}" for figure in (size.own, part.max_bytes, size.whole, size.zipped))
-        print(
-            f"| {name} | {figures} | {'yes' if size.is_compiled else f'no: no Python {asked.python} here'} | {made.name} |"
-        )
+        print(f"| {name} | {figures} | {compiled} | {made.name} |")
 
 
 if __name__ == "__main__":

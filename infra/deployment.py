@@ -1,4 +1,4 @@
-"""All stacks of a stage, put together."""
+"""Add all stacks of a stage to the app."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from infra.stacks.monitoring import MonitoringStack
 from infra.stacks.state import StateStack
 from infra.stacks.web import WebStack
 
-EDGE_TARGET = Target("arm64", "3.11")  # Amazon Linux's package that is there for longest
+EDGE_TARGET = Target("arm64", "3.11")  # the Python of Amazon Linux 2023 with the longest support
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,11 @@ class Deployment:
 def add_stacks(
     scope: Construct, stage: Stage, *, settings_file: Path | None, bundles: Path, target: Target | None = None
 ) -> Deployment:
-    """Add the stacks of *stage* to *scope*; code is bundled below *bundles*, to run on *target*.
+    """Add the stacks of *stage* to *scope*. Bundle the code below *bundles* for *target*.
 
     Raises:
-        SettingsError: when the hub's own settings, which go with the functions, are wrong or hold a secret.
-        BundlingError: when the code cannot be bundled.
+        SettingsError: if the hub's settings, which are deployed with the functions, are wrong or hold a secret.
+        BundlingError: if the code cannot be bundled.
     """
     settings = check_for_deployment(settings_file)
     runs_on = target or Target()

@@ -1,4 +1,4 @@
-"""What each function may do, and nothing else: docs/cloud.md has the same as a table, and a test compares the two."""
+"""The IAM policies of the functions. docs/cloud.md lists the same permissions, and a test compares both."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from aws_cdk import aws_iam as iam
 from infra.stacks.cluster import ClusterStack
 from infra.stacks.state import StateStack
 
-_KIND = "?" * 32  # the digest of a kind of task definition, so that no other hub's family begins alike
+_KIND = "?" * 32  # digest in the family of a task definition; no family of another hub matches
 _TABLE = (
     "GetItem",
     "BatchGetItem",
@@ -32,54 +32,54 @@ _BALANCER_GROUPS = (
 )
 
 
-# Why rights name what they do by a pattern, by what they name.
+# Reasons for wildcards, by a regular expression of cdk-nag's finding.
 WILDCARD_REASONS = {
-    r"^Resource::\*$": "ECS's lists and (de)registrations, and ELB's descriptions, know no resources",
-    r"/index/\*$": "The table's two indexes",
-    r":task-definition/hubless-[a-z0-9-]+-\?{32}-\*$": "A definition is named by a digest of what it says; no other hub's begins so",
-    r":task/[^*]+/\*$": "ECS names tasks; the cluster is the hub's own",
-    r"/(launches|definitions)/hubless-[a-z0-9-]+/\*$": "Objects are named by launches and by kinds of definitions",
-    r":access-point/\*$": "It is tagged while it is made, and has no name before",
-    r":targetgroup/hl-\*$": "A group is named by a digest of its launch",
-    r":listener-rule/.*/\*$": "ELB names rules; the load balancer is the hub's own",
+    r"^Resource::\*$": "ECS's list and register actions, and ELB's describe actions, support no resources",
+    r"/index/\*$": "The two indexes of the table",
+    r":task-definition/hubless-[a-z0-9-]+-\?{32}-\*$": "Named by a digest; no definition of another hub matches",
+    r":task/[^*]+/\*$": "ECS chooses task ids; the cluster belongs to the hub",
+    r"/(launches|definitions)/hubless-[a-z0-9-]+/\*$": "Objects are named by launch ids and digests",
+    r":access-point/\*$": "It is tagged while it is created, before its id is known",
+    r":targetgroup/hl-\*$": "A target group is named by a digest of its launch",
+    r":listener-rule/.*/\*$": "ELB chooses rule ids; the load balancer belongs to the hub",
 }
 
 
 @dataclass(frozen=True)
 class GrantTargets:
-    """What the statements name."""
+    """The resources that the statements name."""
 
     state: StateStack
     cluster: ClusterStack
     queues: Sequence[str]  # ARNs
-    listener: str = ""  # the load balancer's, where that is the edge
-    balancer: str = ""  # and its full name
-    instance: str = ""  # the economy edge's, where that is
+    listener: str = ""  # ARN of the load balancer's listener, if edge = alb
+    balancer: str = ""  # full name of the load balancer, if edge = alb
+    instance: str = ""  # ARN of the edge's instance, if edge = economy
 
     @property
     def hub(self) -> str:
         return self.state.stage.hub
 
     def arn(self, service: str, rest: str) -> str:
-        """Return the ARN of what is *rest* of *service*, in the account and region of the hub."""
+        """Return the ARN of a resource of *service*, in the account and region of the hub."""
         stack = Stack.of(self.cluster)
         return f"arn:{stack.partition}:{service}:{stack.region}:{stack.account}:{rest}"
 
     def parameter(self, secret: str) -> str:
-        """Return the ARN by which SSM hands on what Secrets Manager holds under a name."""
+        """Return the ARN of the SSM parameter that refers to a secret of Secrets Manager."""
         return self.arn("ssm", f"parameter/aws/reference/secretsmanager/{secret}")
 
 
 def allow(
     actions: Sequence[str], *resources: str, service: str = "", where: Mapping[str, Any] | None = None
 ) -> iam.PolicyStatement:
-    """Return a statement that holds *where* the conditions do; *service* is put before each action."""
+    """Return an allow statement. *where* are its conditions, *service* is the prefix of each action."""
     named = [f"{service}:{action}" if service else action for action in actions]
     return iam.PolicyStatement(actions=named, resources=list(resources), conditions=where)
 
 
 def shared_statements(targets: GrantTargets) -> list[iam.PolicyStatement]:
-    """Return what all three may do: any of them may bring a server to its end, and wake what leads to it."""
+    """Return the statements of all functions: each may stop a server, and start the edge's instance."""
     state, cluster = targets.state, targets.cluster
     launches = state.launches.arn_for_objects(f"launches/{targets.hub}/*")
     in_cluster = {"ArnEquals": {"ecs:cluster": cluster.cluster.cluster_arn}}
@@ -106,7 +106,7 @@ def shared_statements(targets: GrantTargets) -> list[iam.PolicyStatement]:
 
 
 def api_statements(targets: GrantTargets) -> list[iam.PolicyStatement]:
-    """Return what the API may do beside."""
+    """Return the further statements of api and stream."""
     front = targets.state.front
     return [
         allow(["ssm:GetParameters"], targets.parameter(front.secret_name)),
@@ -115,7 +115,7 @@ def api_statements(targets: GrantTargets) -> list[iam.PolicyStatement]:
 
 
 def spawn_statements(targets: GrantTargets) -> list[iam.PolicyStatement]:
-    """Return what it takes beside to start a server. What its event source mappings need, the CDK grants with them."""
+    """Return the further statements of spawn, which starts servers. The CDK adds those of event source mappings."""
     state, cluster = targets.state, targets.cluster
     in_cluster = {"ArnEquals": {"ecs:cluster": cluster.cluster.cluster_arn}}
     to_ecs = {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
@@ -131,7 +131,7 @@ def spawn_statements(targets: GrantTargets) -> list[iam.PolicyStatement]:
             service="ecs",
             where=made_by_run,
         ),
-        # Neither knows resources: a definition runs only by a role that may be passed, in a cluster that RunTask may use.
+        # Neither supports resources. PassRole and RunTask limit the roles and clusters that a definition can use.
         allow(["RegisterTaskDefinition", "ListTaskDefinitions"], "*", service="ecs"),
         allow(["iam:PassRole"], cluster.task_role.role_arn, cluster.execution_role.role_arn, where=to_ecs),
         allow(
@@ -156,12 +156,12 @@ def spawn_statements(targets: GrantTargets) -> list[iam.PolicyStatement]:
 
 
 def reaper_statements(targets: GrantTargets) -> list[iam.PolicyStatement]:
-    """Return what it takes beside to find and remove what nobody pays attention to."""
+    """Return the further statements of reaper, which collects garbage."""
     cluster = targets.cluster
     definitions = targets.state.launches.arn_for_objects(f"definitions/{targets.hub}/*")
     return [
         allow(["ListTasks"], "*", service="ecs", where={"ArnEquals": {"ecs:cluster": cluster.cluster.cluster_arn}}),
-        # None of these knows resources, but the last.
+        # ECS supports resources only for the last.
         allow(["ListTaskDefinitions", "ListTaskDefinitionFamilies", "DeregisterTaskDefinition"], "*", service="ecs"),
         allow(["DeleteTaskDefinitions"], targets.arn("ecs", f"task-definition/{targets.hub}-{_KIND}-*"), service="ecs"),
         allow(["PutObject", "DeleteObject"], definitions, service="s3"),
@@ -171,7 +171,7 @@ def reaper_statements(targets: GrantTargets) -> list[iam.PolicyStatement]:
 
 
 def allow_listing(targets: GrantTargets, folder: str) -> iam.PolicyStatement:
-    """Return the right to list a folder of the bucket."""
+    """Return the permission to list a folder of the bucket."""
     mine = {"StringLike": {"s3:prefix": f"{folder}/{targets.hub}/*"}}
     return allow(["s3:ListBucket"], targets.state.launches.bucket_arn, where=mine)
 
@@ -180,7 +180,7 @@ def _balancer_statements(targets: GrantTargets) -> list[iam.PolicyStatement]:
     service = "elasticloadbalancing"
     groups = targets.arn(service, "targetgroup/hl-*")
     return [
-        allow(_BALANCER_READS, "*", service=service),  # none of them knows resources
+        allow(_BALANCER_READS, "*", service=service),  # ELB supports no resources here
         allow(["CreateRule"], targets.listener, service=service),
         allow(["DeleteRule", "AddTags"], targets.arn(service, f"listener-rule/{targets.balancer}/*"), service=service),
         allow(_BALANCER_GROUPS, groups, service=service),

@@ -1,4 +1,4 @@
-"""Why a rule of cdk-nag does not hold somewhere: written where the resource is. The tests run cdk-nag; a deployment does not."""
+"""Exceptions from rules of cdk-nag, each beside its resource with a reason. Tests run cdk-nag, deployments do not."""
 
 from collections.abc import Mapping
 
@@ -9,13 +9,13 @@ WILDCARDS_METADATA = "hubless:wildcards"
 
 
 def acknowledge(scope: IConstruct, reasons: Mapping[str, str]) -> None:
-    """Note the *reasons*, by rule (or by rule and finding), why rules do not hold for what is within *scope*."""
+    """Acknowledge findings within *scope*. *reasons* are by rule, or by rule and finding."""
     Validations.of(scope).acknowledge(*(Acknowledgment(id=rule, reason=reason) for rule, reason in reasons.items()))
 
 
 def acknowledge_wildcards(scope: IConstruct, reasons: Mapping[str, str]) -> None:
-    """Note why rights within *scope* name what they do by a pattern: for each a regular expression of cdk-nag's finding.
+    """Acknowledge wildcards in IAM policies within *scope*. *reasons* are by regular expressions of findings.
 
-    cdk-nag knows its findings by their exact texts, in which names of exports stand that only a synth makes.
+    cdk-nag identifies a finding by its exact text, which holds names of exports that exist only after a synth.
     """
     scope.node.add_metadata(WILDCARDS_METADATA, dict(reasons))

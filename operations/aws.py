@@ -98,7 +98,9 @@ def open_session() -> Any:
     try:
         import boto3  # noqa: PLC0415 only commands that call AWS need it
     except ImportError:
-        raise OperationsError(f"This command needs the AWS SDK, which is not installed. Install it: {INSTALL}") from None
+        raise OperationsError(
+            f"This command needs the AWS SDK, which is not installed. Install it: {INSTALL}"
+        ) from None
     return boto3.Session()
 
 

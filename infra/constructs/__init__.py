@@ -1,1 +1,1 @@
-"""The larger parts that stacks are made of."""
+"""Constructs: the larger parts of the stacks."""

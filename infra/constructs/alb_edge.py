@@ -1,4 +1,4 @@
-"""A load balancer as the edge: the hub writes a rule and a target group for each server (ADR 13). No proxy runs."""
+"""The edge `alb`: a load balancer with a rule and a target group for each server, which the hub writes (ADR 13)."""
 
 from aws_cdk import Duration
 from aws_cdk import aws_cloudfront_origins as origins
@@ -18,11 +18,11 @@ from infra.constructs.edge import (
 from infra.nag_exceptions import acknowledge
 from infra.stacks.cluster import ClusterStack
 
-PORT, IDLE_SECONDS = 80, 4_000  # servers ping each half minute; a request may think for an hour
+PORT, IDLE_SECONDS = 80, 4_000  # servers ping every 30 seconds; a request may last an hour
 
 
 class AlbEdge(Construct):
-    """The load balancer and its listener; rules are the hub's."""
+    """The load balancer and its listener. The hub writes the rules."""
 
     def __init__(self, scope: Construct, *, cluster: ClusterStack) -> None:
         super().__init__(scope, "Balancer")
@@ -38,8 +38,8 @@ class AlbEdge(Construct):
             idle_timeout=Duration.seconds(IDLE_SECONDS),
             drop_invalid_header_fields=True,
         )
-        acknowledge(self._balancer, {"AwsSolutions-ELB2": "Its logs hold addresses whole, and so tokens in URLs"})
-        # The last rule leads to the API: it belongs to the stack that knows the API's function.
+        acknowledge(self._balancer, {"AwsSolutions-ELB2": "Access logs would hold tokens of URLs"})
+        # The stack `control`, which has the API's function, adds the last rule.
         self.listener = self._balancer.add_listener(
             "Servers",
             port=PORT,
@@ -51,7 +51,7 @@ class AlbEdge(Construct):
         )
 
     def edge(self) -> Edge:
-        """Return what the rest is told of it."""
+        """Return what the other stacks need of this edge."""
         return Edge(
             origin=origins.VpcOrigin.with_application_load_balancer(
                 self._balancer,

@@ -1,9 +1,9 @@
-"""The smallest edge: one instance with HAProxy and the agent. It is stopped while no server runs.
+"""The edge `economy`: one EC2 instance with HAProxy and the agent, stopped while no server runs.
 
-The instance is never replaced: CloudFront does not let go of a VPC origin that is in use, and a new instance would cut every
-connection. What changes at a deployment is a tag, which tells the instance where its code lies, with all that it is told and that
-installs it (infra/economy); it looks at that each minute and puts new code in place while HAProxy goes on. The image of its system
-is the newest when it is made; what is newer later comes by `dnf`. ADR 23.
+No deployment replaces the instance (ADR 23). CloudFront does not release a VPC origin that is in use, and a new
+instance would cut every connection. A deployment changes a tag with the location of the code, the settings and the
+installer (infra/economy). The instance reads the tag each minute, and installs new code while HAProxy runs on. It
+starts with the newest image of Amazon Linux; later updates come by `dnf`.
 """
 
 import hashlib
@@ -38,21 +38,21 @@ from infra.stacks.state import StateStack
 
 IMAGE = "resolve:ssm:/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-arm64"
 CODE_TAG = "hubless-code"
-DRAIN_SECONDS = 2  # nobody uses it when it is stopped, and while it stops nobody can start it
-DISK_GIB = 8  # the least that Amazon's image takes
+DRAIN_SECONDS = 2  # nobody uses an instance that stops, and nothing can start it meanwhile
+DISK_GIB = 8  # the minimum of Amazon's image
 FILES = TOP / "infra" / "economy"
 
 
 class EconomyEdge(Construct):
-    """One instance, and what it may do."""
+    """The instance with its role."""
 
     def __init__(self, scope: Construct, *, cluster: ClusterStack, state: StateStack, code: Path) -> None:
         super().__init__(scope, "Economy")
         self._stage, given = cluster.stage, cluster.stage.settings
         role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("ec2.amazonaws.com"), description="Of the edge")
         grant_edge_table_access(role, state.table.table_arn)
-        told = edge_settings_variables(cluster.stage, drain_seconds=DRAIN_SECONDS)
-        bundle = assets.Asset(self, "Code", path=str(_with_installer(code, told, code.parent)))
+        settings = edge_settings_variables(cluster.stage, drain_seconds=DRAIN_SECONDS)
+        bundle = assets.Asset(self, "Code", path=str(_with_installer(code, settings, code.parent)))
         role.add_to_policy(
             iam.PolicyStatement(
                 actions=["s3:GetObject"], resources=[bundle.bucket.arn_for_objects(bundle.s3_object_key)]
@@ -63,7 +63,7 @@ class EconomyEdge(Construct):
         self._instance = ec2.CfnInstance(
             self,
             "Instance",
-            # The first version for ever: see above.
+            # Always the first version, because another would replace the instance.
             launch_template=ec2.CfnInstance.LaunchTemplateSpecificationProperty(
                 launch_template_id=template.ref, version="1"
             ),
@@ -76,13 +76,13 @@ class EconomyEdge(Construct):
         acknowledge(
             self._instance,
             {
-                "AwsSolutions-EC28": "Who waits sees a page; detailed metrics of one small instance cost half of what it does",
-                "AwsSolutions-EC29": "It keeps nothing: what it knows it reads from the table",
+                "AwsSolutions-EC28": "Detailed metrics cost half as much as this small instance",
+                "AwsSolutions-EC29": "It has no state; it reads the routes from the table",
             },
         )
 
     def edge(self) -> Edge:
-        """Return what the rest is told of it."""
+        """Return what the other stacks need of this edge."""
         instance = self._instance
         arn = Fn.sub("arn:${AWS::Partition}:ec2:${AWS::Region}:${AWS::AccountId}:instance/${Id}", {"Id": instance.ref})
         made = cloudfront.CfnVpcOrigin(
@@ -105,7 +105,7 @@ class EconomyEdge(Construct):
                 read_timeout=Duration.seconds(READ_SECONDS),
                 keepalive_timeout=Duration.seconds(KEEPALIVE_SECONDS),
                 connection_attempts=1,
-                connection_timeout=Duration.seconds(2),  # one that sleeps answers nothing at all
+                connection_timeout=Duration.seconds(2),  # a stopped instance does not answer
             ),
             uses_forwarded_host=True,
             function_settings={
@@ -145,7 +145,7 @@ class EconomyEdge(Construct):
 
 
 def _first_boot(place: dict[str, str]) -> str:
-    """Return what the instance does once in its life: it notes where it is, and fetches its code. All else comes with that."""
+    """Return the script of the first boot: it writes the table and region, and installs the code."""
     written = "\n".join(f"{name}={value}" for name, value in place.items())
     return (
         "#!/bin/bash\nexec > >(tee /dev/console) 2>&1\nset -u\nmkdir -p /opt/hubless /etc/hubless\n"
@@ -155,9 +155,9 @@ def _first_boot(place: dict[str, str]) -> str:
     )
 
 
-def _with_installer(code: Path, told: Mapping[str, str], into: Path) -> Path:
-    """Return the edge's *code* with what installs it and what the edge is *told*, in a folder below *into*."""
-    written = "".join(f"{name}={value}\n" for name, value in told.items())
+def _with_installer(code: Path, settings: Mapping[str, str], into: Path) -> Path:
+    """Return a folder below *into* with the edge's *code*, its installer and its *settings*."""
+    written = "".join(f"{name}={value}\n" for name, value in settings.items())
     texts = [written, *(file.read_text() for file in sorted(FILES.iterdir()))]
     made = into / f"{code.name}-{hashlib.sha256(chr(0).join(texts).encode()).hexdigest()[:16]}"
     if not made.exists():

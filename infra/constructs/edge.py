@@ -1,4 +1,4 @@
-"""What every kind of edge offers the rest of the deployment."""
+"""What the three kinds of edge have in common."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,24 +17,24 @@ from infra.nag_exceptions import acknowledge
 from infra.stacks.cluster import EDGE_PORT
 
 ORIGIN, READ_SECONDS, KEEPALIVE_SECONDS = "edge", 60, 60
-ACTIVITY_SECONDS = 300  # as often as JupyterHub's servers tell it; each report is a write for each server in use
+ACTIVITY_SECONDS = 300  # the interval of JupyterHub's servers; each report costs a write per server in use
 
 
 @dataclass(frozen=True)
 class Edge:
-    """An edge: the origin of users' servers, and what the functions are told of it."""
+    """An edge: CloudFront's origin of users' servers, and the settings of the functions for it."""
 
     origin: cloudfront.IOrigin
-    uses_forwarded_host: bool  # by a header of the front's; otherwise CloudFront hands the viewer's Host on
-    function_settings: Mapping[str, Any] = field(default_factory=dict)  # what functions are told, by setting
-    balancer: str = ""  # the load balancer's own name for itself, where rules of its listeners are the hub's to write
-    listener: balancers.IApplicationListener | None = None  # where what has no route is to lead to the API
+    uses_forwarded_host: bool  # from a trusted header; otherwise CloudFront forwards the viewer's Host
+    function_settings: Mapping[str, Any] = field(default_factory=dict)  # by name
+    balancer: str = ""  # full name of the load balancer, if the hub writes rules
+    listener: balancers.IApplicationListener | None = None  # needs a last rule that forwards to the API
 
 
 def allow_cloudfront_ingress(scope: Construct, group: ec2.ISecurityGroup, port: int) -> None:
-    """Let CloudFront, and nobody else, reach *port* of *group*.
+    """Allow only CloudFront to reach *port* of *group*.
 
-    The list of its networks has another id in each region; it is asked for at the deployment, as synth looks nothing up.
+    The id of its prefix list differs by region. A custom resource reads it during the deployment, without a lookup.
     """
     call = custom.AwsSdkCall(
         service="EC2",
@@ -52,7 +52,7 @@ def allow_cloudfront_ingress(scope: Construct, group: ec2.ISecurityGroup, port: 
         policy=custom.AwsCustomResourcePolicy.from_sdk_calls(resources=custom.AwsCustomResourcePolicy.ANY_RESOURCE),
         install_latest_aws_sdk=False,
     )
-    acknowledge(found, {"AwsSolutions-IAM5[Resource::*]": "ec2:DescribeManagedPrefixLists knows no resources"})
+    acknowledge(found, {"AwsSolutions-IAM5[Resource::*]": "ec2:DescribeManagedPrefixLists supports no resources"})
     ec2.CfnSecurityGroupIngress(
         scope,
         "CloudFrontIn",
@@ -66,17 +66,17 @@ def allow_cloudfront_ingress(scope: Construct, group: ec2.ISecurityGroup, port: 
 
 
 def immutable_security_group(scope: Construct, group: ec2.ISecurityGroup) -> ec2.ISecurityGroup:
-    """Return *group*, to which no construct adds rules of its own: it belongs to another stack, and its rules are in plain sight."""
+    """Return *group* as immutable, so that no construct adds rules: it belongs to another stack."""
     return ec2.SecurityGroup.from_security_group_id(scope, "EdgeGroup", group.security_group_id, mutable=False)
 
 
 def http_only() -> cloudfront.OriginProtocolPolicy:
-    """Return how CloudFront asks an edge: its way there is AWS's own network, and edges hold no certificate."""
+    """Return CloudFront's protocol to an edge. The path is AWS's own network, and edges have no certificate."""
     return cloudfront.OriginProtocolPolicy.HTTP_ONLY
 
 
 def edge_location_variables(stack: Stack, table: str) -> dict[str, str]:
-    """Return what only a deployment knows of what an edge is told."""
+    """Return the variables of an edge that only the deployment knows."""
     return {"HUBLESS_EDGE_TABLE": table, "HUBLESS_EDGE_REGION": stack.region}
 
 
@@ -93,9 +93,9 @@ def edge_settings_variables(stage: Stage, *, drain_seconds: int) -> dict[str, st
 
 
 def grant_edge_table_access(role: iam.Role, table: str) -> None:
-    """Let an edge read routes, report itself and note who is at work: it speaks with everybody, and knows no tokens or people.
+    """Allow an edge to read routes and to write its reports and users' activity. It cannot read tokens or users.
 
-    The leading key of what it may touch is the partition (hubless/adapters/dynamodb/keys.py).
+    The leading key is the table's partition key (hubless/adapters/dynamodb/keys.py).
     """
 
     def allow(actions: Sequence[str], where: Mapping[str, Mapping[str, Any]]) -> None:

@@ -1,4 +1,4 @@
-"""Edges in several zones: HAProxy tasks on Fargate behind an internal load balancer of connections."""
+"""The edge `fleet`: HAProxy tasks on Fargate in several zones, behind an internal Network Load Balancer."""
 
 from aws_cdk import Duration, RemovalPolicy, Stack
 from aws_cdk import aws_applicationautoscaling as scaling
@@ -29,15 +29,15 @@ from infra.stacks.base import retention
 from infra.stacks.cluster import EDGE_PORT, ClusterStack
 from infra.stacks.state import StateStack
 
-CPU, MEMORY_MIB = 256, 512  # the least of Fargate: HAProxy took 16 MB at 10,000 routes
+CPU, MEMORY_MIB = 256, 512  # Fargate's smallest task; HAProxy needs 16 MB for 10,000 routes
 DRAIN_SECONDS, STOP_SECONDS = 90, 115  # Fargate kills after 120
-FLOWS = 4_000  # connections that one edge carries before another comes; it could five times as many
+FLOWS = 4_000  # connections of one edge before another starts; it can carry five times as many
 HEALTH_PATH = "/edge/health"
 DOCKERFILE = "images/edge_proxy/Dockerfile"
 
 
 class FleetEdge(Construct):
-    """A service of edges."""
+    """An ECS service of edges."""
 
     def __init__(self, scope: Construct, *, cluster: ClusterStack, state: StateStack) -> None:
         super().__init__(scope, "Fleet")
@@ -73,12 +73,12 @@ class FleetEdge(Construct):
                 unhealthy_threshold_count=2,
             ),
         )
-        # Connections that last hours stay where they are when a target turns unhealthy only because it leaves.
+        # A target that drains turns unhealthy. Its long connections must not be cut then.
         targets.set_attribute("target_health_state.unhealthy.connection_termination.enabled", "false")
         self._scale(service)
 
     def edge(self) -> Edge:
-        """Return what the rest is told of it."""
+        """Return what the other stacks need of this edge."""
         return Edge(
             origin=origins.VpcOrigin.with_network_load_balancer(
                 self._balancer,
@@ -110,7 +110,7 @@ class FleetEdge(Construct):
             cross_zone_enabled=True,
             security_groups=[group],
         )
-        acknowledge(balancer, {"AwsSolutions-ELB2": "It logs nothing of plain TCP; CloudFront logs each request"})
+        acknowledge(balancer, {"AwsSolutions-ELB2": "A Network Load Balancer does not log TCP"})
         return balancer, group
 
     def _definition(self, state: StateStack) -> ecs.FargateTaskDefinition:
@@ -148,8 +148,8 @@ class FleetEdge(Construct):
         acknowledge(
             definition,
             {
-                "AwsSolutions-IAM5[Resource::*]": "ecr:GetAuthorizationToken knows no resources",
-                "AwsSolutions-ECS2": "What an edge is told are names, nothing secret",
+                "AwsSolutions-IAM5[Resource::*]": "ecr:GetAuthorizationToken supports no resources",
+                "AwsSolutions-ECS2": "An edge's variables hold no secret",
             },
         )
         return definition
@@ -162,9 +162,9 @@ class FleetEdge(Construct):
             "Service",
             cluster=self._cluster.cluster,
             task_definition=definition,
-            # Where it scales, how many there are is not the deployment's to say: it would cut what is more than this.
+            # With scaling a deployment must not set the count, because it would stop the additional edges.
             desired_count=None if scales else given.fleet_least,
-            # Addresses of their own, to fetch their image: no group lets anybody but the balancer in.
+            # Public addresses are for pulling the image. The group allows only the balancer.
             assign_public_ip=True,
             vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PUBLIC),
             security_groups=[self._group],
@@ -180,7 +180,9 @@ class FleetEdge(Construct):
         if given.fleet_most == given.fleet_least:
             return
         target = service.auto_scale_task_count(min_capacity=given.fleet_least, max_capacity=given.fleet_most)
-        flows = FLOWS // len(self._cluster.vpc.availability_zones)  # each zone tells of its own, and the largest counts
+        flows = FLOWS // len(
+            self._cluster.vpc.availability_zones
+        )  # the metric is per zone, and the alarm takes the maximum
         steps = [scaling.ScalingInterval(upper=flows * given.fleet_least, change=given.fleet_least)]
         steps += [
             scaling.ScalingInterval(lower=flows * (count - 1), change=count)
@@ -191,6 +193,6 @@ class FleetEdge(Construct):
             metric=self._balancer.metrics.active_flow_count(period=Duration.minutes(1), statistic="Maximum"),
             adjustment_type=scaling.AdjustmentType.EXACT_CAPACITY,
             scaling_steps=steps,
-            evaluation_periods=3,  # edges that leave cut what they still carry: not for one quiet minute
+            evaluation_periods=3,  # an edge that stops cuts its connections, so one quiet minute is not enough
             datapoints_to_alarm=3,
         )

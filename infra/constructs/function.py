@@ -1,4 +1,4 @@
-"""A function as each of ours is: its own bundle, role and log, and versions behind an alias."""
+"""A Lambda function of the hub: its bundle, role and log group, and versions behind an alias."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ _ARCHITECTURES = {"arm64": lambda_.Architecture.ARM_64, "x86_64": lambda_.Archit
 
 @dataclass(frozen=True)
 class Target:
-    """What functions run on."""
+    """The platform of functions."""
 
     architecture: str = "arm64"
     python: str = "3.13"
@@ -29,7 +29,7 @@ class Target:
 
 @dataclass(frozen=True)
 class FunctionSpec:
-    """What one function is."""
+    """The configuration of one function."""
 
     name: str
     code: Path
@@ -39,16 +39,22 @@ class FunctionSpec:
     target: Target
     log_days: int
     snap_start: bool = False
-    reserved_concurrency: int = 0  # environments that are kept for it; 0 for none
+    reserved_concurrency: int = 0  # 0 for none
 
 
 class HubFunction(Construct):
-    """A function; `alias` is what others call. A deployment makes a version, and the alias leads to it when it is there:
-    what runs goes on with the code it began with.
+    """A function and the alias by which it is called.
+
+    A deployment publishes a version, and then moves the alias. Running invocations finish with their code.
     """
 
     def __init__(
-        self, scope: Construct, spec: FunctionSpec, *, variables: Mapping[str, str], may: Sequence[iam.PolicyStatement]
+        self,
+        scope: Construct,
+        spec: FunctionSpec,
+        *,
+        variables: Mapping[str, str],
+        statements: Sequence[iam.PolicyStatement],
     ) -> None:
         super().__init__(scope, spec.name.capitalize())
         log_group = logs.LogGroup(self, "Log", retention=retention(spec.log_days), removal_policy=RemovalPolicy.DESTROY)
@@ -57,7 +63,7 @@ class HubFunction(Construct):
             "Role",
             assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
             description=f"Of the function {spec.name}",
-            inline_policies={"hub": iam.PolicyDocument(statements=list(may))},
+            inline_policies={"hub": iam.PolicyDocument(statements=list(statements))},
         )
         log_group.grant_write(role)
         more: dict[str, Any] = {"snap_start": lambda_.SnapStartConf.ON_PUBLISHED_VERSIONS} if spec.snap_start else {}
@@ -82,4 +88,4 @@ class HubFunction(Construct):
         )
         self.alias = lambda_.Alias(self, "Alias", alias_name=ALIAS, version=self.function.current_version)
         acknowledge_wildcards(role, iam_policies.WILDCARD_REASONS)
-        acknowledge(self, {"AwsSolutions-L1": "The version of Python that the wheels in uv.lock were tested with"})
+        acknowledge(self, {"AwsSolutions-L1": "The Python version that the wheels of uv.lock were tested with"})

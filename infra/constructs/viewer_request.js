@@ -1,14 +1,14 @@
-// What CloudFront does with each request before it asks the hub. ADR 18 says why it is as it is.
+// CloudFront runs this at each viewer request. ADR 18 has the reasons.
 import cf from 'cloudfront';
 
-// The deployment writes what is between the lines.
-const EDGE = '{{EDGE}}';   // the origin of users' servers here; '' where none stands in for it
-const API = '{{API}}';     // and what stands in
+// infra/constructs/viewer_request.py fills in the placeholders.
+const EDGE = '{{EDGE}}';   // origin of users' servers; '' if the API does not stand in for it
+const API = '{{API}}';     // origin of the API
 
 function handler(event) {
     const request = event.request;
     const headers = request.headers;
-    // Who asks cannot set these: whatever came by their names is replaced.
+    // Viewers cannot set these headers: their values are replaced.
     headers['x-hubless-path'] = { value: request.uri };
     headers['x-hubless-host'] = { value: headers.host ? headers.host.value : '' };
     headers['x-hubless-address'] = { value: event.viewer.ip };
@@ -17,8 +17,8 @@ function handler(event) {
     {{COOKIES}}
     const reads = request.method === 'GET' || request.method === 'HEAD' || request.method === 'OPTIONS';
     if (EDGE && reads && !headers.upgrade) {
-        // An edge that has no route (503), or sleeps: CloudFront calls one that it cannot reach 502 or 504. The API says
-        // why, and wakes it.
+        // The edge answers 503 without a route; CloudFront reports 502 or 504 for a stopped edge. Then the API answers,
+        // and starts the edge.
         cf.createRequestOriginGroup({
             originIds: [{ originId: EDGE }, { originId: API }],
             failoverCriteria: { statusCodes: [502, 503, 504] },

@@ -1,21 +1,23 @@
-"""CloudFront's own function: it tells the hub what was asked for, and sends reads that no edge answers to the API."""
+"""The CloudFront Function at viewer requests: it sets trusted headers, and lets the API stand in for the edge."""
 
 from infra.paths import VIEWER_REQUEST_JS
 
-LONGEST = 10 * 1024  # bytes (CloudFront's)
+MAX_BYTES = 10 * 1024  # CloudFront's limit
 _STRIP = """\
-// A load balancer cannot take the hub's login cookie out of what goes to servers (ADR 13): it ends here.
+// A load balancer cannot remove the hub's login cookie from requests to servers (ADR 13), so this function does.
     delete request.cookies['__Host-jupyterhub-hub-login'];"""
 
 
 def viewer_request_source(*, edge: str = "", api: str = "", strips_login: bool = False) -> str:
     """Return the function's source.
 
-    Reads that the origin *edge* does not answer go to the origin *api*; without *edge* they stay where they are.
+    CloudFront repeats reads that the origin *edge* does not answer at the origin *api*; not without *edge*.
     """
     source = VIEWER_REQUEST_JS.read_text()
     for name, text in (("EDGE", edge), ("API", api), ("COOKIES", _STRIP if strips_login else "")):
         source = source.replace(f"{{{{{name}}}}}", text)
-    if len(source.encode()) > LONGEST:
-        raise ValueError(f"CloudFront's function has {len(source.encode())} bytes; it may have {LONGEST}")
+    if len(source.encode()) > MAX_BYTES:
+        raise ValueError(
+            f"The CloudFront Function has {len(source.encode())} bytes, more than CloudFront's {MAX_BYTES}"
+        )
     return source

@@ -1,4 +1,4 @@
-"""What all stacks of a stage have in common."""
+"""The base class of a stage's stacks."""
 
 from typing import Any
 
@@ -39,25 +39,25 @@ class HubStack(Stack):
             **more,
         )
         Tags.of(self).add("hubless:stage", stage.name)
-        Tags.of(self).add(HUB_TAG, stage.hub)  # as tasks and access points have, which the hub makes
+        Tags.of(self).add(HUB_TAG, stage.hub)  # the same tag as the tasks and access points that the hub creates
 
     @property
     def availability_zones(self) -> list[str]:
-        """Return the stage's zones, or the first of the region as the deployment finds them: nothing is looked up before."""
+        """Return the stage's zones, or the first of the region, which CloudFormation resolves without a lookup."""
         if self.stage.settings.zones:
             return list(self.stage.settings.zones)
         return [Fn.select(number, Fn.get_azs(Aws.REGION)) for number in range(ZONES)]
 
     @property
     def data_removal_policy(self) -> RemovalPolicy:
-        """Return what becomes of people's data when the stack is destroyed."""
+        """Return what happens to users' data if the stack is destroyed."""
         return RemovalPolicy.RETAIN if self.stage.settings.keep_data else RemovalPolicy.DESTROY
 
     def add_output(self, name: str, value: str, description: str) -> None:
-        """Print *value* when the deployment is done."""
+        """Add an output of the stack, which `cdk deploy` prints."""
         CfnOutput(self, f"Told{name}", value=value, description=description).override_logical_id(name)
 
 
 def retention(days: int) -> logs.RetentionDays:
-    """Return for how long logs are kept, in the CDK's words."""
+    """Return the CDK's constant for a log retention of *days*."""
     return _RETENTIONS[days]

@@ -1,4 +1,4 @@
-"""What CloudFront takes from us-east-1 alone: the certificate, and the rules of AWS WAF."""
+"""The stack `certificates` in us-east-1: CloudFront takes certificates and web ACLs from this region alone."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ WINDOW_SECONDS = 300
 
 
 class CertificatesStack(HubStack):
-    """A certificate where the domain's zone is given, web ACL where it is wanted."""
+    """A certificate if the stage has a hosted zone, and a web ACL if it has `waf`."""
 
     def __init__(self, scope: Construct, stage: Stage, **more: Any) -> None:
         super().__init__(
@@ -31,7 +31,7 @@ class CertificatesStack(HubStack):
 
     @staticmethod
     def is_needed(stage: Stage) -> bool:
-        """Say whether there is anything to be made."""
+        """Return whether the stage needs this stack."""
         return bool(stage.settings.zone_id) or stage.settings.waf
 
     def _certificate(self) -> acm.Certificate:
@@ -45,7 +45,7 @@ class CertificatesStack(HubStack):
         )
 
     def _acl(self) -> waf.CfnWebACL:
-        """Return the rules: so many log-ins an address; everything else passes."""
+        """Return the web ACL: a rate limit of logins for each address."""
         seen = waf.CfnWebACL.VisibilityConfigProperty(
             cloud_watch_metrics_enabled=True, metric_name=f"{self.stage.hub}-logins", sampled_requests_enabled=False
         )
@@ -85,14 +85,14 @@ def _asks(path: str) -> waf.CfnWebACL.StatementProperty:
             field_to_match=waf.CfnWebACL.FieldToMatchProperty(uri_path={}),
             positional_constraint="STARTS_WITH",
             search_string=path,
-            # The hub decodes what it is asked for; so does this.
+            # The hub decodes paths, so the rule must too.
             text_transformations=[waf.CfnWebACL.TextTransformationProperty(priority=0, type="URL_DECODE")],
         )
     )
 
 
 def zone_of(scope: Construct, stage: Stage) -> route53.IHostedZone:
-    """Return the domain's zone, as the stage tells of it: nothing is looked up."""
+    """Return the domain's hosted zone from the stage's settings, without a lookup."""
     given = stage.settings
     return route53.HostedZone.from_hosted_zone_attributes(
         scope, "Zone", hosted_zone_id=given.zone_id, zone_name=given.zone_name or given.domain

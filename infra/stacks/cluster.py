@@ -1,4 +1,4 @@
-"""Where users' servers run: network, ECS, their roles, their files."""
+"""The stack `cluster`: network, ECS cluster, roles and home folders of users' servers."""
 
 import re
 from typing import Any
@@ -24,7 +24,7 @@ PLATFORMS = {"ARM64": assets.Platform.LINUX_ARM64, "X86_64": assets.Platform.LIN
 
 
 class ClusterStack(HubStack):
-    """The network and what runs in it. *images* are those that profiles name."""
+    """The network and the ECS cluster. *images* are those of the profiles."""
 
     def __init__(
         self, scope: Construct, stage: Stage, *, state: StateStack, images: tuple[str, ...] = (), **more: Any
@@ -32,7 +32,7 @@ class ClusterStack(HubStack):
         super().__init__(scope, "cluster", stage, description="hubless: where users' servers run", **more)
         self._state = state
         self.vpc = self._vpc()
-        # Servers are reached by the edge alone, and not by each other: no group lets itself in.
+        # Only edges reach servers. Servers cannot reach each other, because no group allows itself.
         self.edge_group = self._group("EdgeGroup", "Edges, reached by CloudFront", outbound=True)
         self.server_group = self._group("ServerGroup", "Servers of users, reached by edges", outbound=True)
         self.server_group.add_ingress_rule(self.edge_group, ec2.Port.tcp(SERVER_PORT), "edges to servers")
@@ -69,7 +69,7 @@ class ClusterStack(HubStack):
             "Vpc",
             ip_addresses=ec2.IpAddresses.cidr(given.network),
             max_azs=len(self.availability_zones),
-            nat_gateways=0,  # servers have addresses of their own behind a closed group: a NAT costs $33 a month, and each byte
+            nat_gateways=0,  # servers have public addresses behind a closed group; a NAT costs $33 a month plus traffic
             restrict_default_security_group=False,
             subnet_configuration=[
                 ec2.SubnetConfiguration(
@@ -96,20 +96,18 @@ class ClusterStack(HubStack):
         cluster = ecs.Cluster(self, "Cluster", vpc=self.vpc, enable_fargate_capacity_providers=True)
         acknowledge(
             cluster,
-            {
-                "AwsSolutions-ECS4": "Container Insights costs more a server than the hub does; the hub's own metrics say how servers are"
-            },
+            {"AwsSolutions-ECS4": "Container Insights costs more than the hub, which has its own metrics"},
         )
         return cluster
 
     def _ecs(self) -> iam.ServicePrincipal:
-        """Return ECS, for tasks of this account alone."""
+        """Return the principal of ECS, limited to tasks of this account."""
         return iam.ServicePrincipal(
             "ecs-tasks.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": self.account}}
         )
 
     def _execution_role(self) -> iam.Role:
-        """Return the role by which ECS starts a server: its variables, its image, its log."""
+        """Return the role with which ECS reads a server's variables, pulls its image and writes its log."""
         role = iam.Role(
             self,
             "ExecutionRole",
@@ -127,14 +125,14 @@ class ClusterStack(HubStack):
         acknowledge_wildcards(
             role,
             {
-                r"/launches/hubless-[a-z0-9-]+/\*$": "Objects are named by launches",
-                r"^Resource::\*$": "ecr:GetAuthorizationToken knows no resources",
+                r"/launches/hubless-[a-z0-9-]+/\*$": "Objects are named by launch ids",
+                r"^Resource::\*$": "ecr:GetAuthorizationToken supports no resources",
             },
         )
         return role
 
     def _image(self, named: tuple[str, ...]) -> str:
-        """Return the image of profiles that name none; who starts servers may pull all that are *named*."""
+        """Return the default image. The execution role may pull it and those of the profiles (*named*)."""
         given = self.stage.settings
         repositories = {found for image in (given.image, *named) if (found := self._repository(image))}
         image = given.image
@@ -157,13 +155,13 @@ class ClusterStack(HubStack):
         return image
 
     def _repository(self, image: str) -> str:
-        """Return the ARN of the ECR repository that *image* names, or nothing where it comes from elsewhere."""
+        """Return the ARN of the ECR repository of *image*. An empty string if it is in another registry."""
         if (found := _ECR.match(image)) is None:
             return ""
         return f"arn:{self.partition}:ecr:{found['region']}:{found['account']}:repository/{found['repository']}"
 
     def _file_system(self) -> efs.FileSystem:
-        """Return where users' files are. The hub makes an access point for each user at the first spawn."""
+        """Return the file system of home folders. The hub creates an access point for each user at the first spawn."""
         group = self._group("HomesGroup", "Files of users, reached by servers", outbound=False)
         group.add_ingress_rule(self.server_group, ec2.Port.tcp(NFS_PORT), "servers to their files")
         return efs.FileSystem(
@@ -177,18 +175,16 @@ class ClusterStack(HubStack):
             lifecycle_policy=efs.LifecyclePolicy.AFTER_30_DAYS,
             out_of_infrequent_access_policy=efs.OutOfInfrequentAccessPolicy.AFTER_1_ACCESS,
             enable_automatic_backups=self.stage.settings.keep_data,
-            allow_anonymous_access=True,  # it is not: without this the CDK lets everybody write and be root, beside the policy
+            # The policy below denies it. Without this flag the CDK adds statements that allow everything.
+            allow_anonymous_access=True,
             removal_policy=self.data_removal_policy,
             file_system_policy=iam.PolicyDocument(statements=self._mount_statements()),
         )
 
     def _mount_statements(self) -> list[iam.PolicyStatement]:
-        """Return the policy of the file system: servers, by an access point and TLS, and nobody else."""
-        by_access_point = {
-            "StringLike": {
-                "elasticfilesystem:AccessPointArn": f"arn:{self.partition}:elasticfilesystem:{self.region}:{self.account}:access-point/*"
-            }
-        }
+        """Return the policy of the file system: servers mount it by an access point and TLS, nobody else."""
+        access_points = f"arn:{self.partition}:elasticfilesystem:{self.region}:{self.account}:access-point/*"
+        by_access_point = {"StringLike": {"elasticfilesystem:AccessPointArn": access_points}}
         return [
             iam.PolicyStatement(
                 principals=[iam.ArnPrincipal(self.task_role.role_arn)],

@@ -29,19 +29,19 @@ from infra.stacks.state import StateStack
 from infra.stacks.web import NO_ACCESS_LOG, STREAM_STAGE, WebStack
 
 API_SECONDS, SPAWN_SECONDS, REAPER_SECONDS, STREAM_SECONDS = 29, 60, 120, 900
-VISIBILITY_SECONDS = 6 * SPAWN_SECONDS  # what AWS recommends for a queue that feeds a function
-TRIES = 1_000  # what is not possible yet comes back until its deadline, which the hub knows and the queue does not
+VISIBILITY_SECONDS = 6 * SPAWN_SECONDS  # AWS's recommendation for a queue with a function
+TRIES = 1_000  # a message returns until the deadline of its launch, which only the hub knows
 BATCH, MAX_CONCURRENCY = 10, 20
 MEMORY_MIB = {"api": 1024, "stream": 256, "spawn": 512, "reaper": 512}
-STREAM_VERSION = 1  # raised with each change of the method
+STREAM_VERSION = 1  # increase it with each change of the method
 LAST_RULE = 50_000  # ELB's highest
-KNOWS_WHO_ASKS = "The hub itself knows who asks, by JupyterHub's own tokens and cookies"
+HUB_AUTHENTICATES = "The hub authenticates each request by JupyterHub's tokens and cookies"
 EXEC_WRAPPER = "/var/task/functions/api/stream/bootstrap"
 
 
 @dataclass(frozen=True)
 class Code:
-    """Where the functions' bundles lie, and what they run on."""
+    """The functions' bundles, and the platform that they run on."""
 
     api: Path
     spawn: Path
@@ -50,7 +50,7 @@ class Code:
 
 
 class ControlStack(HubStack):
-    """Functions, queues, the schedule. They are told what the other stacks made."""
+    """The functions, their queues and their schedule, with the resources of the other stacks."""
 
     def __init__(
         self,
@@ -99,7 +99,7 @@ class ControlStack(HubStack):
         self.add_output(
             "Functions",
             self.api.function.function_name,
-            "The function that answers requests; `hubless admin` reads its variables",
+            "The function api; `hubless admin` reads its variables",
         )
 
     def _cloud_settings(self) -> CloudSettings:
@@ -145,7 +145,7 @@ class ControlStack(HubStack):
             removal_policy=RemovalPolicy.DESTROY,
         )
         if dead is None:
-            acknowledge(queue, {"AwsSolutions-SQS3": "It is where letters of the others end"})
+            acknowledge(queue, {"AwsSolutions-SQS3": "It is the dead-letter queue of the others"})
         return queue
 
     def _function(
@@ -172,19 +172,19 @@ class ControlStack(HubStack):
         variables = to_environment(replace(self._cloud, front=front))
         if name == "stream":
             variables |= {"AWS_LAMBDA_EXEC_WRAPPER": EXEC_WRAPPER}
-        return HubFunction(self, plan, variables=variables, may=statements)
+        return HubFunction(self, plan, variables=variables, statements=statements)
 
-    # --- what calls them ---
+    # --- event sources ---
 
     def _route_http_api(self) -> None:
-        """Lead the API's address to its function; with a load balancer as the edge, what has no rule there, too."""
+        """Route the HTTP API to the function api, and with `edge = "alb"` also requests without a rule."""
         proxied = integrations.HttpLambdaIntegration(
             "Integration", self.api.alias, timeout=Duration.seconds(API_SECONDS)
         )
         route = http.HttpRoute(
             self, "Route", http_api=self._web.api, route_key=http.HttpRouteKey.DEFAULT, integration=proxied
         )
-        acknowledge(route, {"AwsSolutions-APIG4": KNOWS_WHO_ASKS})
+        acknowledge(route, {"AwsSolutions-APIG4": HUB_AUTHENTICATES})
         if (listener := self._web.edge.listener) is not None:
             group = balancers.ApplicationTargetGroup(
                 self,
@@ -203,7 +203,7 @@ class ControlStack(HubStack):
             )
 
     def _route_stream_api(self) -> None:
-        """Lead the other address to the function whose answers go on for minutes (ADR 20)."""
+        """Route the REST API to the function stream, whose responses last minutes (ADR 20)."""
         api, alias = self._web.stream, self.stream.alias
         path = rest.CfnResource(
             self, "StreamPath", rest_api_id=api.ref, parent_id=api.attr_root_resource_id, path_part="{proxy+}"
@@ -227,7 +227,7 @@ class ControlStack(HubStack):
                 timeout_in_millis=STREAM_SECONDS * 1000,
             ),
         )
-        # A stage serves the deployment that it names: another method has to make another.
+        # A stage serves the deployment that it names, so a changed method needs a new deployment.
         deployment = rest.CfnDeployment(self, f"StreamDeployment{STREAM_VERSION}", rest_api_id=api.ref)
         deployment.add_resource_dependency(method)
         stage = rest.CfnStage(
@@ -241,21 +241,21 @@ class ControlStack(HubStack):
         acknowledge(
             method,
             {
-                "AwsSolutions-APIG4": KNOWS_WHO_ASKS,
-                "AwsSolutions-COG4": KNOWS_WHO_ASKS,
+                "AwsSolutions-APIG4": HUB_AUTHENTICATES,
+                "AwsSolutions-COG4": HUB_AUTHENTICATES,
             },
         )
         acknowledge(
             stage,
             {
                 "AwsSolutions-APIG1": NO_ACCESS_LOG,
-                "AwsSolutions-APIG3": "WAF is an option of the stage (waf), at CloudFront; here only CloudFront is answered",
+                "AwsSolutions-APIG3": "WAF is an option of the stage (waf) at CloudFront; this API refuses all others",
                 "AwsSolutions-APIG6": NO_ACCESS_LOG,
             },
         )
 
     def _add_event_sources(self) -> None:
-        """Give spawn what waits in the queues and what ECS tells of tasks; call the reaper each minute."""
+        """Send messages and task events to spawn, and call the reaper each minute."""
         for queue, batch in ((self.queue, BATCH), (self.launches, 1)):
             source = sources.SqsEventSource(
                 queue, batch_size=batch, report_batch_item_failures=True, max_concurrency=MAX_CONCURRENCY
@@ -280,11 +280,11 @@ class ControlStack(HubStack):
             "Minute",
             description=f"{self.stage.hub}: the reaper's round",
             schedule=events.Schedule.rate(Duration.minutes(1)),
-            # The next round comes in a minute: one that failed is not worth another try.
+            # No retry: the next sweep runs in a minute.
             targets=[event_targets.LambdaFunction(self.reaper.alias, retry_attempts=0)],
         )
 
 
 def _by_ssm(secret: str) -> str:
-    """Return the parameter's name by which SSM reads what Secrets Manager holds under the name of *secret*."""
+    """Return the name of the SSM parameter that refers to *secret* of Secrets Manager."""
     return f"/aws/reference/secretsmanager/{secret}"

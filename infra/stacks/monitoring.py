@@ -1,4 +1,4 @@
-"""What tells people how the hub is: a dashboard, alarms, the spend."""
+"""The stack `watch`: dashboard, alarms and budget."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ WARN_AT, FAILED_SPAWNS, STALE_MINUTES = 80, 5, 5  # per cent of the budget; with
 
 
 class MonitoringStack(HubStack):
-    """Some alarms: each costs ten cents a month, and each says that somebody has to do something."""
+    """Dashboard, alarms and budget. Each alarm needs an action by an operator, and says which."""
 
     def __init__(self, scope: Construct, stage: Stage, *, control: ControlStack, web: WebStack, **more: Any) -> None:
         super().__init__(scope, "watch", stage, description="hubless: dashboard, alarms, spend", **more)
@@ -37,7 +37,7 @@ class MonitoringStack(HubStack):
             return None
         topic = sns.Topic(self, "Alarms", display_name=self.stage.hub, enforce_ssl=True)
         topic.add_subscription(subscriptions.EmailSubscription(email))
-        # A policy that only denies takes the place of SNS's own, by which the account's alarms may publish.
+        # enforce_ssl replaces SNS's default policy, which let the account's alarms publish.
         topic.add_to_resource_policy(
             iam.PolicyStatement(
                 principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
@@ -79,19 +79,20 @@ class MonitoringStack(HubStack):
             "DeadLetters",
             dead,
             1,
-            "messages were given up. Read them in the dead-letter queue, mend the cause, and redrive them.",
+            "messages failed too often. Read them in the dead-letter queue, fix the cause, and redrive them.",
         )
         self._alarm(
             "FailedSpawns",
             self._metric("Spawns", minutes=15, outcome="failed"),
             FAILED_SPAWNS,
-            "servers do not start. The spawn function's log says why for each.",
+            "servers do not start. Read the cause of each in the log of the function spawn.",
         )
         self._alarm(
             "Orphans",
             self._metric("Orphans", minutes=15),
             1,
-            "tasks ran that no server belongs to; they were stopped. More than one now and then is a defect: report it with the reaper's log.",
+            "the reaper stopped tasks that belong to no server. "
+            "If this happens often, it is a bug: report it with the log of the function reaper.",
         )
         rounds = self._control.reaper.function.metric_invocations(
             period=Duration.minutes(STALE_MINUTES), statistic="Sum"
@@ -107,7 +108,7 @@ class MonitoringStack(HubStack):
             "NoSweep",
             swept,
             0,
-            "the reaper does not get round: idle servers run on. Its log says why.",
+            "the reaper does not finish its sweeps, so idle servers run on. Read the log of the function reaper.",
             operator=cloudwatch.ComparisonOperator.LESS_THAN_OR_EQUAL_TO_THRESHOLD,
             missing=cloudwatch.TreatMissingData.BREACHING,
             periods=2,
@@ -117,10 +118,11 @@ class MonitoringStack(HubStack):
                 "EdgeRefused",
                 self._metric("EdgeStartStopFailures"),
                 1,
-                "EC2 has no room for the edge, and servers are not reached. It is asked again each minute; if it lasts, choose another instance_type or edge.",
+                "EC2 does not start or stop the edge, so users cannot reach servers. The hub retries each minute. "
+                "If it lasts, choose another instance_type or edge.",
             )
         errors = self._control.api.function.metric_errors(period=Duration.minutes(5), statistic="Sum")
-        self._alarm("ApiErrors", errors, 3, "requests fail. The api function's log says why for each.")
+        self._alarm("ApiErrors", errors, 3, "requests fail. Read the cause of each in the log of the function api.")
 
     def _dashboard(self) -> None:
         control, minute = self._control, Duration.minutes(1)
@@ -144,12 +146,12 @@ class MonitoringStack(HubStack):
                 control.api.function.metric_errors(period=minute),
             ),
             _graph(
-                "Seconds a request takes",
+                "Request duration",
                 *(control.api.function.metric_duration(period=minute, statistic=s) for s in ("p50", "p95")),
             ),
         )
         board.add_widgets(
-            _graph("Given up", control.dead.metric_approximate_number_of_messages_visible()),
+            _graph("Dead letters", control.dead.metric_approximate_number_of_messages_visible()),
             _graph(
                 "Spawn",
                 control.spawn.function.metric_invocations(),

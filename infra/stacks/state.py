@@ -1,4 +1,4 @@
-"""What the hub remembers: the table, its secrets, the bucket of launches, the logs of who asked for what."""
+"""The stack `state`: the table, the secrets, the bucket of launches and the bucket of access logs."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ KEY_LENGTH, FRONT_LENGTH = 64, 48  # characters
 
 
 class StateStack(HubStack):
-    """The things that a `cdk destroy` leaves where `keep_data` says so."""
+    """The data of the hub. `cdk destroy` keeps it if the stage has `keep_data`."""
 
     def __init__(self, scope: Construct, stage: Stage, **more: Any) -> None:
         super().__init__(scope, "state", stage, description="hubless: what the hub remembers", **more)
@@ -32,7 +32,7 @@ class StateStack(HubStack):
         self.logs = self._logs()
         self.launches = self._launches()
         self.add_output(
-            "Secrets", self.secrets.secret_name, "Add the secrets that hubless.toml leaves to the environment here"
+            "Secrets", self.secrets.secret_name, "Add the secrets here that hubless.toml reads from the environment"
         )
         self.add_output("Table", self.table.table_name, "The hub's state")
 
@@ -43,7 +43,7 @@ class StateStack(HubStack):
             partition_key=dynamodb.Attribute(name="pk", type=STRING),
             sort_key=dynamodb.Attribute(name="sk", type=STRING),
             billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
-            encryption=dynamodb.TableEncryption.DEFAULT,  # AWS's own key: no call, and no bill, for each request
+            encryption=dynamodb.TableEncryption.DEFAULT,  # DynamoDB's own key costs no KMS call for each request
             point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
                 point_in_time_recovery_enabled=True
             ),
@@ -74,13 +74,11 @@ class StateStack(HubStack):
         secret = secretsmanager.Secret(
             self, name, description=meaning, generate_secret_string=generated, removal_policy=self.data_removal_policy
         )
-        # Its name is cut out of its ARN where it is used, and CloudFormation cuts nothing out of a weak reference. It never changes.
+        # Users of the secret split its name out of its ARN, which CloudFormation cannot do with a weak reference.
         secret.apply_cross_stack_reference_strength(ReferenceStrength.STRONG)
         acknowledge(
             secret,
-            {
-                "AwsSolutions-SMG4": "Its rotation is a decision: launches' tokens are derived from it, and end with it (docs/deploy.md)"
-            },
+            {"AwsSolutions-SMG4": "Operators rotate it: a new key ends the tokens of all launches (docs/deploy.md)"},
         )
         return secret
 
@@ -95,24 +93,24 @@ class StateStack(HubStack):
             removal_policy=self.data_removal_policy,
             auto_delete_objects=not self.stage.settings.keep_data,
         )
-        acknowledge(bucket, {"AwsSolutions-S1": "It is what others log to"})
+        acknowledge(bucket, {"AwsSolutions-S1": "It is the bucket of access logs"})
         return bucket
 
     def _launches(self) -> s3.Bucket:
-        """Return the bucket in which a launch's variables lie for as long as it lives (ADR 10)."""
+        """Return the bucket that holds the variables of a launch while it runs (ADR 10)."""
         bucket = s3.Bucket(
             self,
             "Launches",
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
             encryption=s3.BucketEncryption.S3_MANAGED,
             enforce_ssl=True,
-            # No versions: what is deleted is gone. `definitions/` holds marks that live longer.
+            # No versions, so that deleted secrets are gone. Objects in `definitions/` live longer.
             lifecycle_rules=[s3.LifecycleRule(prefix="launches/", expiration=Duration.days(1))],
             removal_policy=RemovalPolicy.DESTROY,
             auto_delete_objects=True,
         )
         acknowledge(
             bucket,
-            {"AwsSolutions-S1": "Only the hub's functions and ECS read it; each access would cost more than it tells"},
+            {"AwsSolutions-S1": "Only the hub's functions and ECS read it; logs would cost more than they show"},
         )
         return bucket

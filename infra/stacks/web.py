@@ -1,4 +1,4 @@
-"""What faces the internet: CloudFront, the API's addresses behind it, and the edge that leads to servers."""
+"""The stack `web`: CloudFront, the two APIs behind it, and the edge in front of servers."""
 
 from pathlib import Path
 from typing import Any
@@ -28,15 +28,16 @@ from infra.stacks.state import StateStack
 
 API, STREAM = "api", "stream"  # origins, beside the edge
 STREAM_STAGE = "live"
-NO_ACCESS_LOG = "The function logs each request with its id, and without what is secret in its address"
-RATE, BURST = 1_000, 2_000  # requests a second: a class of 2,000 that opens the hub at once
+LAMBDA_BASIC_ROLE = "arn:<AWS::Partition>:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"
+NO_ACCESS_LOG = "The function logs each request with its id, and scrubs secrets from its URL"
+RATE, BURST = 1_000, 2_000  # requests a second, for a class of 2,000 that opens the hub at once
 FRONT_HEADER = "x-hubless-front"
-KEPT_ERRORS = (400, 403, 404, 405, 414, 416, 500, 501, 502, 503, 504)  # those that CloudFront keeps
+KEPT_ERRORS = (400, 403, 404, 405, 414, 416, 500, 501, 502, 503, 504)  # CloudFront caches these by default
 SERVERS, SERVICES, STATIC, PROGRESS = "/user/*", "/services/*", "/hub/static/*", "/hub/api/users/*/progress"
 
 
 class WebStack(HubStack):
-    """CloudFront and what it asks. The functions behind the API's addresses are the control plane's."""
+    """CloudFront and its origins. The functions behind the APIs belong to the stack `control`."""
 
     def __init__(
         self,
@@ -54,13 +55,13 @@ class WebStack(HubStack):
         self.api = http.HttpApi(
             self, "Api", api_name=stage.hub, description=f"{stage.hub}: the hub", create_default_stage=False
         )
-        # The address is public, though only what CloudFront asks is answered: strangers are not to cost much.
+        # The API refuses all but CloudFront, but its address is public. Throttling limits the costs of such requests.
         throttle = http.ThrottleSettings(rate_limit=RATE, burst_limit=BURST)
         served = http.HttpStage(
             self, "ApiStage", http_api=self.api, stage_name="$default", auto_deploy=True, throttle=throttle
         )
         acknowledge(served, {"AwsSolutions-APIG1": NO_ACCESS_LOG})
-        # Made bare, as the rest of it names functions, which are told CloudFront's name, which is made from this one's.
+        # The stack `control` adds the method. Its functions need CloudFront's name, which depends on this API.
         self.stream = rest.CfnRestApi(
             self,
             "Stream",
@@ -68,13 +69,13 @@ class WebStack(HubStack):
             description="Answers that go on for minutes",
             endpoint_configuration=rest.CfnRestApi.EndpointConfigurationProperty(types=["REGIONAL"]),
         )
-        acknowledge(self.stream, {"AwsSolutions-APIG2": "The function checks each request, as JupyterHub would"})
+        acknowledge(self.stream, {"AwsSolutions-APIG2": "The function validates each request, as JupyterHub does"})
         self.edge = self._edge(cluster, edge_code)
         acknowledge(
             self,
             {
-                "AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole]": "Of the CDK's own function, which asks for CloudFront's networks",
-                "AwsSolutions-L1": "The same",
+                f"AwsSolutions-IAM4[Policy::{LAMBDA_BASIC_ROLE}]": "Of the CDK's function for the prefix list",
+                "AwsSolutions-L1": "Of the same function",
             },
         )
         self.distribution = self._distribution()
@@ -84,13 +85,13 @@ class WebStack(HubStack):
         self.add_output(
             "DistributionName",
             self.distribution.distribution_domain_name,
-            "What a domain of your own is to be an alias of",
+            "The target of an alias record for a domain of your own",
         )
 
     def _edge(self, cluster: ClusterStack, code: Path | None) -> Edge:
         match self.stage.settings.edge:
             case "economy":
-                assert code is not None  # noqa: S101 it is bundled for this edge
+                assert code is not None  # noqa: S101 add_stacks bundles it for this edge
                 return EconomyEdge(self, cluster=cluster, state=self._state, code=code).edge()
             case "fleet":
                 return FleetEdge(self, cluster=cluster, state=self._state).edge()
@@ -135,7 +136,7 @@ class WebStack(HubStack):
             "Distribution",
             comment=f"{stage.hub} {given.front_turn}".removesuffix(
                 " 0"
-            ),  # a changed distribution reads the front's text anew
+            ),  # a changed comment makes CloudFront read the front secret again
             default_behavior=cloudfront.BehaviorOptions(
                 origin=api, origin_request_policy=but_host, function_associations=[to_api], **dynamic
             ),
@@ -152,11 +153,11 @@ class WebStack(HubStack):
             else None,
             certificate=self._certificate(),
             minimum_protocol_version=cloudfront.SecurityPolicyProtocol.TLS_V1_2_2021,
-            http_version=cloudfront.HttpVersion.HTTP2,  # HTTP/3 would carry no WebSockets
+            http_version=cloudfront.HttpVersion.HTTP2,  # CloudFront has no WebSockets over HTTP/3
             enable_ipv6=True,
             price_class=cloudfront.PriceClass.PRICE_CLASS_100,
             web_acl_id=self._certificates.acl.attr_arn if self._certificates and self._certificates.acl else None,
-            # An error is kept ten seconds where nobody says otherwise, whoever asked: one user's 403 would be another's.
+            # By default CloudFront caches errors for ten seconds, and would serve one user's 403 to another.
             error_responses=[
                 cloudfront.ErrorResponse(http_status=status, ttl=Duration.seconds(0)) for status in KEPT_ERRORS
             ],
@@ -164,23 +165,21 @@ class WebStack(HubStack):
         acknowledge(
             distribution,
             {
-                "AwsSolutions-CFR1": "Who may use the hub is the hub's to say, and not a country's",
-                "AwsSolutions-CFR3": "Its logs hold addresses whole: one-time links, and tokens in URLs. The functions log each request without",
-                "AwsSolutions-CFR2": "WAF is an option of the stage (waf): the hub itself locks names that are guessed at",
+                "AwsSolutions-CFR1": "The hub decides who may use it, not the country of a request",
+                "AwsSolutions-CFR3": "Access logs would hold tokens of URLs; the functions log without them",
+                "AwsSolutions-CFR2": "WAF is an option of the stage (waf); the hub itself locks out password guessing",
             }
             | (
                 {}
                 if given.domain
-                else {"AwsSolutions-CFR4": "CloudFront's own name has CloudFront's own certificate and versions of TLS"}
+                else {"AwsSolutions-CFR4": "CloudFront's own domain has a fixed certificate and TLS policy"}
             )
-            | {
-                "AwsSolutions-CFR5": "An edge is asked by HTTP within AWS's own network, through a VPC origin that nobody else reaches"
-            },
+            | {"AwsSolutions-CFR5": "CloudFront reaches the edge by HTTP through a VPC origin, within AWS's network"},
         )
         return distribution
 
     def stream_domain(self) -> str:
-        """Return the name of the API whose answers go on for minutes."""
+        """Return the domain of the REST API, whose responses last minutes."""
         return f"{self.stream.ref}.execute-api.{self.region}.{self.url_suffix}"
 
     def _origin(self, origin_id: str, address: str, *, path: str = "") -> origins.HttpOrigin:
@@ -194,12 +193,12 @@ class WebStack(HubStack):
             protocol_policy=cloudfront.OriginProtocolPolicy.HTTPS_ONLY,
             origin_ssl_protocols=[cloudfront.OriginSslPolicy.TLS_V1_2],
             read_timeout=Duration.seconds(READ_SECONDS),
-            # Who does not come through here does not know it, and is refused.
+            # The functions refuse requests without it.
             custom_headers={FRONT_HEADER: self._state.front.secret_value_from_json("now").unsafe_unwrap()},
         )
 
     def _edge_front(self) -> str:
-        """Return the function for servers' paths: a load balancer asks the API itself where it has no rule."""
+        """Return the viewer-request function for servers' paths. A load balancer forwards to the API by itself."""
         return (
             viewer_request_source(edge=EDGE, api=API)
             if self.edge.uses_forwarded_host
@@ -213,7 +212,7 @@ class WebStack(HubStack):
         return cloudfront.FunctionAssociation(function=made, event_type=cloudfront.FunctionEventType.VIEWER_REQUEST)
 
     def _static_policy(self) -> cloudfront.CachePolicy:
-        """Return how long static files are kept: those that are named by their content, for as long as the hub says."""
+        """Return the cache policy of static files. Their URLs hold a hash, so the hub lets browsers cache them."""
         return cloudfront.CachePolicy(
             self,
             "Static",
@@ -227,7 +226,7 @@ class WebStack(HubStack):
         )
 
     def _headers(self) -> cloudfront.ResponseHeadersPolicy:
-        """Return what is said with each answer: only what neither hub nor servers say themselves."""
+        """Return the headers that CloudFront adds, unless the hub or a server set them."""
         return cloudfront.ResponseHeadersPolicy(
             self,
             "Headers",
@@ -250,7 +249,7 @@ class WebStack(HubStack):
         return acm.Certificate.from_certificate_arn(self, "Certificate", given) if given else None
 
     def _name(self) -> None:
-        """Make the domain's records, where its zone is given."""
+        """Create the domain's DNS records if the stage has a hosted zone."""
         given = self.stage.settings
         if not given.zone_id:
             return

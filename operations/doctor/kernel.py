@@ -35,9 +35,7 @@ def _run(client: HubClient, address: str) -> CheckResult:
         from websockets.exceptions import WebSocketException  # noqa: PLC0415 only the smoke test needs it
         from websockets.sync.client import connect  # noqa: PLC0415 as above
     except ImportError:
-        return warning(
-            "kernel", "not checked: the package websockets is not installed", f"Install it: {INSTALL}"
-        )
+        return warning("kernel", "not checked: the package websockets is not installed", f"Install it: {INSTALL}")
     message = execute_request()
     try:
         with connect(

@@ -13,7 +13,7 @@ from aws_cdk import App
 from hubless.settings.stage import load_stage
 from infra.constructs.function import Target
 from infra.deployment import add_stacks
-from tests.deployment.template_adaptation import REFERENCES, STANDING_IN, fit
+from tests.deployment.template_adaptation import REFERENCES, SUBSTITUTE, adapt
 
 TOP = Path(__file__).parents[2]
 CDK = TOP / ".venv-cdk/node_modules/.bin/cdk"
@@ -51,7 +51,7 @@ class Stage:
         app = App(outdir=str(out), context=context | {"aws:cdk:disable-asset-staging": True})  # bundles need no copies
         add_stacks(app, load_stage(file, NAME), settings_file=file, bundles=self._bundles, target=HERE)
         app.synth()
-        fit(out, instance)
+        adapt(out, instance)
 
     def deploy(self, out):
         """Run `cdk deploy`."""
@@ -121,7 +121,7 @@ class Stage:
         manager, parameters = self.client("secretsmanager"), self.client("ssm")
         told = self.variables()
         for variable in ("HUBLESS_SECRETS", "HUBLESS_FRONT"):
-            secret = told[variable].removeprefix(STANDING_IN)
+            secret = told[variable].removeprefix(SUBSTITUTE)
             assert not secret.startswith(REFERENCES)
             text = manager.get_secret_value(SecretId=secret)["SecretString"]
             if variable == "HUBLESS_SECRETS":

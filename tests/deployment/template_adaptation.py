@@ -1,31 +1,31 @@
-"""A stage's templates as MiniStack takes them. What it cannot do is left out by name; docs/emulator.md lists it."""
+"""Adapt templates to MiniStack: remove the resources that it does not support (docs/emulator.md lists them)."""
 
 import json
 
-# Each type that MiniStack does not make, with what stands for its attributes where others name them.
+# Types that MiniStack does not support, with values for attributes that other resources use.
 LEFT_OUT = {
     "AWS::CloudFront::VpcOrigin": {"Id": "vo-0123456789abcdef0"},
     "AWS::EC2::FlowLog": {},
     "AWS::EC2::Instance": {
         "PrivateDnsName": "ip-10-64-0-10.eu-central-1.compute.internal"
-    },  # and Ref: one that a test has made
+    },  # Ref is an instance that the test created
     "AWS::EC2::SecurityGroupIngress": {},
     "AWS::ECS::ClusterCapacityProviderAssociations": {},
-    # The CDK's own functions: they need AWS's SDK for JavaScript, which Lambda has and this machine does not.
+    # The CDK's own functions need AWS's SDK for JavaScript, which this machine does not have.
     "Custom::AWS": {},
     "Custom::S3AutoDeleteObjects": {},
 }
-# Where SSM reads what Secrets Manager holds; MiniStack's SSM does not, and lets nobody write there.
-REFERENCES, STANDING_IN = "/aws/reference/secretsmanager/", "/reference/secretsmanager/"
+# SSM's references to Secrets Manager. MiniStack does not support them, and refuses parameters of this path.
+REFERENCES, SUBSTITUTE = "/aws/reference/secretsmanager/", "/reference/secretsmanager/"
 
 
-def fit(folder, instance):
-    """Change the templates that were synthesized into *folder*; *instance* is the edge's."""
+def adapt(folder, instance):
+    """Change the templates in *folder*. *instance* is the id of the edge's instance."""
     for file in folder.glob("*.template.json"):
-        file.write_text(json.dumps(_fitted(json.loads(file.read_text()), instance)))
+        file.write_text(json.dumps(_adapted(json.loads(file.read_text()), instance)))
 
 
-def _fitted(template, instance):
+def _adapted(template, instance):
     resources = template["Resources"]
     gone = {
         name: LEFT_OUT.get(one["Type"], {}) | {"Ref": instance} for name, one in resources.items() if _is_left_out(one)
@@ -47,11 +47,11 @@ def _replaced(value, gone):
     if isinstance(value, list):
         return [_replaced(one, gone) for one in value]
     if isinstance(value, dict):
-        return _instead(value, gone)
-    return value.replace(REFERENCES, STANDING_IN) if isinstance(value, str) else value
+        return _replaced_reference(value, gone)
+    return value.replace(REFERENCES, SUBSTITUTE) if isinstance(value, str) else value
 
 
-def _instead(value, gone):
+def _replaced_reference(value, gone):
     match value:
         case {"Ref": str(name)} if name in gone:
             return gone[name]["Ref"]

@@ -1,4 +1,4 @@
-"""A stage that the real `cdk deploy` put into MiniStack, and its REST API. docs/emulator.md says what is left out."""
+"""A stage that the real `cdk deploy` put into MiniStack (docs/emulator.md lists the limits), used by its REST API."""
 
 import json
 import threading
@@ -17,19 +17,19 @@ PATIENCE = 120
 pytestmark = pytest.mark.real
 
 
-def test_what_is_left_out_is_documented():
+def test_resources_that_are_left_out_are_documented():
     text = (TOP / "docs/emulator.md").read_text()
     assert [kind for kind in LEFT_OUT if f"`{kind}`" not in text] == []
 
 
-def test_who_does_not_come_by_the_front_is_refused(deployed):
+def test_requests_that_bypass_cloudfront_are_refused(deployed):
     for said in ({}, {"x-hubless-front": "guessed"}):
         beside = httpx.Client(base_url=deployed.url, transport=Front(deployed.stage, said), timeout=40)
         refused = beside.get("/hub/api", headers={"Authorization": f"token {TOKEN}"})
         assert (refused.status_code, deployed.url in refused.json()["message"]) == (403, True)
 
 
-def test_a_person_logs_in_by_the_form(deployed):
+def test_a_user_logs_in_by_the_form(deployed):
     browser = deployed.browser()
 
     assert BEFORE in browser.get("/hub/login").text
@@ -40,7 +40,7 @@ def test_a_person_logs_in_by_the_form(deployed):
     assert "maria" in browser.get("/hub/home").text
 
 
-def test_users_and_tokens_are_made_by_the_api(deployed):
+def test_the_api_creates_users_and_tokens(deployed):
     made = deployed.admin.post("/users", {"usernames": ["noah", "zoë", "idler"]})
     assert made.status_code == 201, made.text
     token = deployed.admin.post("/users/noah/tokens", {"note": "of the tests"}).json()["token"]
@@ -50,7 +50,7 @@ def test_users_and_tokens_are_made_by_the_api(deployed):
     assert deployed.asking(token).get("/users").status_code == 403
 
 
-def test_a_server_starts_behind_an_edge_that_its_start_wakes(deployed):
+def test_a_server_starts_and_starts_the_edge(deployed):
     assert deployed.instance.look() == "stopped"
 
     for name in ("maria", "idler"):
@@ -65,8 +65,8 @@ def test_a_server_starts_behind_an_edge_that_its_start_wakes(deployed):
     assert deployed.through_edge("/user/maria/api/status", "none").status_code == 403
 
 
-def test_the_schedule_reaps_what_is_too_old_and_ends_a_task_that_nobody_knows(deployed):
-    stranger = _run_a_task_behind_the_hubs_back(deployed)
+def test_the_reaper_culls_old_servers_and_stops_orphans(deployed):
+    stranger = _run_an_orphan_task(deployed)
 
     def is_reaped():
         deployed.stage.invoke("reaper", {"detail-type": "Scheduled Event"})
@@ -78,7 +78,7 @@ def test_the_schedule_reaps_what_is_too_old_and_ends_a_task_that_nobody_knows(de
     assert deployed.server("maria")["ready"]
 
 
-def _run_a_task_behind_the_hubs_back(deployed):
+def _run_an_orphan_task(deployed):
     order = json.loads(json.dumps(deployed.account.asked("RunTask")[-1])) | {"clientToken": "of-somebody-who-died"}
     for pair in order["overrides"]["containerOverrides"][0]["environment"]:
         if pair["name"] == "HUBLESS_LAUNCH_ID":
@@ -90,7 +90,7 @@ def _run_a_task_behind_the_hubs_back(deployed):
     return arn
 
 
-def test_an_upgrade_drops_no_request_keeps_what_was_written_and_leaves_servers_alone(deployed, tmp_path):
+def test_an_upgrade_drops_no_request_and_keeps_data_and_servers(deployed, tmp_path):
     browser = deployed.browser()
     browser.get("/hub/login")
     browser.submit("/hub/login", username="maria", password=PASSWORD)
@@ -99,7 +99,7 @@ def test_an_upgrade_drops_no_request_keeps_what_was_written_and_leaves_servers_a
     before = deployed.versions()
     deployed.stage.synthesize(SETTINGS.format(name=AFTER), tmp_path / "after", deployed.instance.name)
 
-    with asking_again_and_again(deployed, token) as answers:
+    with sending_requests(deployed, token) as answers:
         deployed.stage.deploy(tmp_path / "after")
         eventually(lambda: AFTER in deployed.browser().get("/hub/login").text)
 
@@ -118,8 +118,8 @@ def test_an_upgrade_drops_no_request_keeps_what_was_written_and_leaves_servers_a
 
 
 @contextmanager
-def asking_again_and_again(deployed, token):
-    """Ask the API until the block ends; give the statuses of the answers."""
+def sending_requests(deployed, token):
+    """Send requests to the API until the block ends. Yield the list of their statuses."""
     done, statuses = threading.Event(), []
 
     def ask():

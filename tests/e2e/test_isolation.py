@@ -194,7 +194,7 @@ def test_a_doctor_who_is_sent_away_removes_what_was_made(hub):
 
     said = process.communicate(timeout=PATIENCE)[0]
 
-    assert "is removed" in said
+    assert "removed the user" in said
     assert (process.returncode, users(hub)) == (1, set())
 
 

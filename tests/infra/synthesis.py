@@ -1,4 +1,4 @@
-"""Stages as `cdk synth` writes them, read back: templates with short names for intrinsic functions, and findings."""
+"""Synthesize stages for tests, and read templates with short names in place of intrinsic functions."""
 
 import json
 import re
@@ -53,7 +53,7 @@ _OUTPUT = re.compile(
 
 @dataclass(frozen=True)
 class Synthesis:
-    """One stage: its templates by part, what cdk-nag found, and the reasons for wildcards in permissions, by place."""
+    """A stage: templates by stack, findings of cdk-nag, and reasons for wildcards by construct path."""
 
     folder: Path
     templates: dict[str, dict]
@@ -76,27 +76,27 @@ class Synthesis:
         return only
 
     def named(self, kind, beginning):
-        """Return the properties of the resource of a *kind* whose logical id begins so."""
+        """Return the properties of the resource of a *kind* whose logical id has this prefix."""
         (only,) = [found for name, found in self.all(kind).items() if name.startswith(beginning)]
         return only
 
 
 @lru_cache
-def synthesized(stage, settings, folder, bundles, looked_over=True):
-    """Synthesize a stage once, with cdk-nag looking on; code is bundled below *bundles*."""
+def synthesized(stage, settings, folder, bundles, with_nag=True):
+    """Synthesize a stage once, with cdk-nag. Bundles are built below *bundles*."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "hubless.toml"
     file.write_text(settings + STAGES)
     out = folder / stage
     app = App(outdir=str(out), context=json.loads((TOP / "cdk.json").read_text())["context"])
-    if looked_over:
+    if with_nag:
         Validations.of(app).add_plugins(AwsSolutionsChecks(app))
     add_stacks(app, load_stage(file, stage), settings_file=file if settings else None, bundles=Path(bundles))
     try:
         app.synth()
     except RuntimeError:
-        if not (out / "validation-report.json").exists():  # what was found is there
+        if not (out / "validation-report.json").exists():  # cdk-nag raises for findings, which the report holds
             raise
     return read_back(out)
 
@@ -159,7 +159,7 @@ def _joined(between, parts):
     if not isinstance(parts, list):
         return plain(parts)
     texts = [str(plain(part)) for part in parts]
-    # The CDK takes the name of a secret out of its ARN like this.
+    # The CDK splits the name of a secret out of its ARN like this.
     return texts[0] if between == "-" and len(set(texts)) == 1 else between.join(texts)
 
 
@@ -173,7 +173,7 @@ def _told(stack, output):
 
 
 def rights_of(synthesis, role, part="control"):
-    """Return what a role may do: for each statement its actions, its resources, its conditions."""
+    """Return the statements of a role as actions, resources and conditions."""
     statements = []
     for name, found in synthesis.all("AWS::IAM::Role", part).items():
         if _short(name) == role:

@@ -1,4 +1,4 @@
-"""What `cdk synth` makes of a stage, held to what the code and the documents say of it."""
+"""The synthesized stacks of three stages, compared with the code and the documents."""
 
 import json
 import re
@@ -48,11 +48,11 @@ def stage(tmp_path_factory, bundles):
 every_stage = pytest.mark.parametrize("name", list(REGIONS))
 
 
-# --- what others say of it ---
+# --- linters ---
 
 
 @every_stage
-def test_cdk_nag_finds_nothing_without_a_reason_beside_it(stage, name):
+def test_each_finding_of_cdk_nag_has_a_reason(stage, name):
     unexplained = []
     for rule, path in stage(name).findings:
         finding = rule.partition("[")[2].removesuffix("]")
@@ -63,7 +63,7 @@ def test_cdk_nag_finds_nothing_without_a_reason_beside_it(stage, name):
     assert unexplained == []
 
 
-def test_no_reason_is_given_for_what_is_not_found(stage):
+def test_each_reason_has_a_finding_of_cdk_nag(stage):
     found = [rule.partition("[")[2].removesuffix("]") for name in REGIONS for rule, _ in stage(name).findings]
     patterns = {pattern for name in REGIONS for why in stage(name).reasons.values() for pattern in why}
 
@@ -72,7 +72,7 @@ def test_no_reason_is_given_for_what_is_not_found(stage):
 
 @every_stage
 def test_cfn_lint_finds_nothing(stage, name):
-    # W3005: the CDK writes dependencies that are there anyhow.
+    # W3005: the CDK writes redundant dependencies.
     rules = ManualArgs(ignore_checks=["W3005"], regions=[REGIONS[name]])
     said = {
         part: [str(one) for one in lint(json.dumps(template), config=rules)]
@@ -83,16 +83,16 @@ def test_cfn_lint_finds_nothing(stage, name):
 
 
 @every_stage
-def test_nothing_is_looked_up_in_the_account(stage, name):
+def test_synth_looks_nothing_up_in_the_account(stage, name):
     manifest = json.loads((stage(name).folder / "manifest.json").read_text())
 
     assert not manifest.get("missing")
 
 
-# --- what the code says of it ---
+# --- adapters and settings ---
 
 
-def test_the_table_is_as_its_adapter_wants_it(stage):
+def test_the_table_has_the_adapters_schema(stage):
     table = stage("prod").one("AWS::DynamoDB::Table")
 
     def by_name(given):
@@ -107,7 +107,7 @@ def test_the_table_is_as_its_adapter_wants_it(stage):
 
 
 @every_stage
-def test_functions_are_told_what_they_read(stage, name):
+def test_functions_get_the_settings_that_they_read(stage, name):
     for kind in FUNCTIONS:
         variables = stage(name).named("AWS::Lambda::Function", f"{kind}Function")["Environment"]["Variables"]
         told = cloud_settings({"AWS_REGION": REGIONS[name], **{key: _made(text) for key, text in variables.items()}})
@@ -126,7 +126,7 @@ def _made(text):
 
 
 @pytest.mark.parametrize("name", ["prod", "fleet"])
-def test_edges_are_told_what_they_read(stage, name):
+def test_edges_get_the_settings_that_they_read(stage, name):
     told = EdgeSettings.from_environment(
         {"HUBLESS_EDGE_TABLE": "t"} | {key: _made(text) for key, text in _edge_variables(stage(name)).items()}
     )
@@ -148,7 +148,7 @@ def _edge_variables(synthesis):
     return dict(line.split("=", 1) for line in [*lines, *told.read_text().splitlines()])
 
 
-def test_functions_are_called_by_their_aliases_alone(stage):
+def test_functions_are_called_only_by_their_aliases(stage):
     control = json.dumps(
         [
             stage("prod").all(kind, "control")
@@ -165,7 +165,7 @@ def test_functions_are_called_by_their_aliases_alone(stage):
     assert set(re.findall(r"<(\w+(?:Alias|Function))\b[^>]*>", control)) == {f"{kind}Alias" for kind in FUNCTIONS}
 
 
-def test_a_changed_setting_makes_a_new_version_of_each_function(stage, tmp_path, bundles):
+def test_a_changed_setting_publishes_a_version_of_each_function(stage, tmp_path, bundles):
     before = stage("prod").templates["control"]["Resources"]
     changed = synthesized("prod", SETTINGS + "\n[servers]\nnamed_limit = 1\n", str(tmp_path), bundles, False).templates[
         "control"
@@ -178,7 +178,7 @@ def versions_in(resources):
     return {name for name, one in resources.items() if one["Type"] == "AWS::Lambda::Version"}
 
 
-def test_queues_are_as_the_functions_need_them(stage):
+def test_queues_and_their_mappings_fit_the_functions(stage):
     queues = {name[:-8]: one for name, one in stage("prod").all("AWS::SQS::Queue").items()}
     mappings = {one["EventSourceArn"]: one for one in stage("prod").all("AWS::Lambda::EventSourceMapping").values()}
     spawn = stage("prod").named("AWS::Lambda::Function", "SpawnFunction")
@@ -192,7 +192,7 @@ def test_queues_are_as_the_functions_need_them(stage):
         assert mapping["ScalingConfig"] == {"MaximumConcurrency": 20}
 
 
-def test_the_reaper_goes_round_each_minute_and_task_events_of_this_hub_reach_spawn(stage):
+def test_the_schedule_calls_reaper_and_task_events_call_spawn(stage):
     minute, tasks = (stage("prod").named("AWS::Events::Rule", name) for name in ("Minute", "Tasks"))
 
     assert minute["ScheduleExpression"] == "rate(1 minute)"
@@ -205,7 +205,7 @@ def test_the_reaper_goes_round_each_minute_and_task_events_of_this_hub_reach_spa
     assert tasks["Targets"][0]["DeadLetterConfig"] == {"Arn": "<Dead.Arn>"}
 
 
-# --- who may do what ---
+# --- permissions ---
 
 TABLE = (
     "dynamodb:BatchGetItem dynamodb:BatchWriteItem dynamodb:ConditionCheckItem dynamodb:DeleteItem dynamodb:GetItem "
@@ -270,13 +270,13 @@ RIGHTS = {
 
 
 @pytest.mark.parametrize("role", list(RIGHTS))
-def test_a_function_may_do_this_and_nothing_else(stage, role):
+def test_a_function_has_these_permissions_and_no_others(stage, role):
     log = {("logs:CreateLogStream logs:PutLogEvents", f"<{role.removesuffix('Role')}Log.Arn>", "")}
 
     assert set(rights_of(stage("prod"), role)) == EVERYONE | RIGHTS[role] | log
 
 
-def test_where_a_load_balancer_is_the_edge_functions_may_write_its_rules_and_groups_and_start_no_instance(stage):
+def test_with_alb_functions_may_write_rules_and_start_no_instance(stage):
     granted = [
         right
         for right in rights_of(stage("alb"), "SpawnRole")
@@ -296,7 +296,7 @@ def test_where_a_load_balancer_is_the_edge_functions_may_write_its_rules_and_gro
 
 
 @every_stage
-def test_the_rights_of_functions_are_those_of_the_document(stage, name):
+def test_the_permissions_of_functions_are_documented(stage, name):
     text = (TOP / "docs/cloud.md").read_text().partition("## Rights")[2].partition("\n## ")[0]
     documented = set(re.findall(r"`(?:[a-z0-9]+:)?([A-Z][A-Za-z]+)`", text)) | {
         "CreateLogStream",
@@ -314,7 +314,7 @@ def test_the_rights_of_functions_are_those_of_the_document(stage, name):
 
 
 @every_stage
-def test_a_server_may_do_nothing_and_who_starts_it_only_what_that_takes(stage, name):
+def test_a_server_has_no_permissions_and_its_execution_role_few(stage, name):
     assert rights_of(stage(name), "TaskRole", "cluster") == []
     actions = {action for given, _, _ in rights_of(stage(name), "ExecutionRole", "cluster") for action in given.split()}
     pulling = {
@@ -330,7 +330,7 @@ def test_a_server_may_do_nothing_and_who_starts_it_only_what_that_takes(stage, n
 
 
 @pytest.mark.parametrize(("name", "role"), [("prod", "EconomyRole"), ("fleet", "FleetTaskRole")])
-def test_an_edge_may_touch_its_own_partitions_of_the_table_and_note_who_is_at_work(stage, name, role):
+def test_an_edge_may_use_only_its_partitions_and_write_activity(stage, name, role):
     granted = set(rights_of(stage(name), role, "web"))
     code = {right for right in granted if right[0] == "s3:GetObject"}
 
@@ -350,7 +350,7 @@ def test_an_edge_may_touch_its_own_partitions_of_the_table_and_note_who_is_at_wo
     assert all("*" not in resource for _, resource, _ in code)
 
 
-def test_the_partitions_of_an_edge_are_those_that_its_adapter_reads_and_writes():
+def test_the_partitions_of_an_edge_are_those_of_its_adapter():
     assert {keys.route("/user/a/").pk, keys.change(1).pk, keys.SEQUENCE.pk} == {"ROUTES", "CHANGES", "SEQUENCE"}
     assert keys.edge("e").pk == "EDGES"
     assert keys.seen("u").pk == "USER#u"
@@ -358,7 +358,7 @@ def test_the_partitions_of_an_edge_are_those_that_its_adapter_reads_and_writes()
 
 
 @every_stage
-def test_no_secret_stands_in_what_is_deployed(stage, name):
+def test_templates_hold_no_secret(stage, name):
     for part, template in stage(name).templates.items():
         text = json.dumps(template)
         resolved = re.findall(r"\{\{resolve:secretsmanager:", text)
@@ -369,14 +369,14 @@ def test_no_secret_stands_in_what_is_deployed(stage, name):
             for output in template.get("Outputs", {}).values()
             if "Export" in output
         }
-        assert all(name.startswith(("RefSecrets", "RefFront")) for name in exported)  # all else stays free to change
+        assert all(name.startswith(("RefSecrets", "RefFront")) for name in exported)  # exports block changes
 
 
-# --- who reaches whom ---
+# --- network ---
 
 
 @every_stage
-def test_servers_are_reached_by_edges_alone_and_files_by_servers_alone(stage, name):
+def test_only_edges_reach_servers_and_only_servers_reach_files(stage, name):
     rules = stage(name).all("AWS::EC2::SecurityGroupIngress", "cluster").values()
     reached = {(one["GroupId"], one["SourceSecurityGroupId"], one["FromPort"], one["ToPort"]) for one in rules}
     files = {("<HomesGroup.GroupId>", "<ServerGroup.GroupId>", 2049, 2049)} if name != "alb" else set()
@@ -387,7 +387,7 @@ def test_servers_are_reached_by_edges_alone_and_files_by_servers_alone(stage, na
 
 
 @every_stage
-def test_the_edge_is_reached_by_cloudfront_alone(stage, name):
+def test_only_cloudfront_reaches_the_edge(stage, name):
     rules = list(stage(name).all("AWS::EC2::SecurityGroupIngress", "web").values())
 
     by_list = [
@@ -418,7 +418,7 @@ def test_the_economy_edge_has_no_public_address_and_is_never_replaced(stage):
     assert stage("prod").all("AWS::EC2::NatGateway") == {}
 
 
-def test_new_code_for_the_economy_edge_changes_a_tag_alone(stage, tmp_path, bundles, monkeypatch):
+def test_new_code_for_the_economy_edge_changes_only_a_tag(stage, tmp_path, bundles, monkeypatch):
     import infra.deployment
 
     real = infra.deployment.bundle
@@ -450,7 +450,7 @@ def test_new_code_for_the_economy_edge_changes_a_tag_alone(stage, tmp_path, bund
     assert made["control"] == stage("prod").templates["control"]  # and no function has a new version
 
 
-# --- what browsers speak to ---
+# --- CloudFront ---
 
 
 @pytest.fixture(scope="module")
@@ -459,7 +459,7 @@ def web(stage):
 
 
 @every_stage
-def test_each_path_leads_where_it_belongs(web, name):
+def test_each_path_has_its_origin(web, name):
     config = web(name)
     leads = {one["PathPattern"]: one["TargetOriginId"] for one in config["CacheBehaviors"]}
 
@@ -473,7 +473,7 @@ def test_each_path_leads_where_it_belongs(web, name):
 
 
 @every_stage
-def test_only_static_files_are_kept_and_no_error_is(web, name):
+def test_cloudfront_caches_static_files_and_no_errors(web, name):
     disabled = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad"  # CachingDisabled
     config = web(name)
     kept = [one["PathPattern"] for one in config["CacheBehaviors"] if one["CachePolicyId"] != disabled]
@@ -496,7 +496,7 @@ def test_the_viewers_host_reaches_servers(web, name):
 
 
 @every_stage
-def test_the_apis_origins_alone_say_what_only_cloudfront_knows(web, name):
+def test_only_the_api_origins_get_the_front_secret(web, name):
     origins = {one["Id"]: one for one in web(name)["Origins"]}
 
     assert set(origins) == {"api", "stream", "edge"}
@@ -509,7 +509,7 @@ def test_the_apis_origins_alone_say_what_only_cloudfront_knows(web, name):
     assert "VpcOriginConfig" in origins["edge"]
 
 
-def test_names_and_certificates_are_the_stages(web, stage):
+def test_domain_names_and_certificates_are_the_stages(web, stage):
     assert web("prod")["Aliases"] == ["hub.example.org", "*.hub.example.org"]
     assert web("alb")["Aliases"] == ["jupyter.example.edu"]
     assert "Aliases" not in web("fleet")
@@ -535,7 +535,7 @@ def test_the_streams_method_streams(stage):
     )
 
 
-def test_streams_are_kept_apart_where_the_stage_says_so(stage):
+def test_streams_have_reserved_concurrency_if_the_stage_says_so(stage):
     reserved = {
         kind: stage(name).named("AWS::Lambda::Function", f"{kind}Function").get("ReservedConcurrentExecutions")
         for name, kind in (("prod", "Stream"), ("prod", "Api"))
@@ -545,7 +545,7 @@ def test_streams_are_kept_apart_where_the_stage_says_so(stage):
     assert "ReservedConcurrentExecutions" not in stage("fleet").named("AWS::Lambda::Function", "StreamFunction")
 
 
-def test_with_a_load_balancer_what_has_no_rule_is_the_apis(stage):
+def test_with_alb_requests_without_a_rule_go_to_the_api(stage):
     last = stage("alb").one("AWS::ElasticLoadBalancingV2::ListenerRule")
 
     assert last["Priority"] == 50_000
@@ -558,7 +558,7 @@ def test_with_a_load_balancer_what_has_no_rule_is_the_apis(stage):
     assert int(idle) >= 300
 
 
-def test_log_ins_are_limited_where_the_stage_wants_it(stage):
+def test_waf_limits_logins_if_the_stage_says_so(stage):
     (rule,) = stage("prod").one("AWS::WAFv2::WebACL")["Rules"]
 
     assert rule["Statement"]["RateBasedStatement"]["Limit"] == 300
@@ -566,10 +566,10 @@ def test_log_ins_are_limited_where_the_stage_wants_it(stage):
     assert not stage("fleet").all("AWS::WAFv2::WebACL")
 
 
-# --- what stays, what is watched ---
+# --- data and monitoring ---
 
 
-def test_a_destroy_leaves_what_people_made_where_the_stage_says_so(stage):
+def test_destroy_keeps_data_if_the_stage_says_so(stage):
     kept = ("AWS::DynamoDB::Table", "AWS::EFS::FileSystem", "AWS::SecretsManager::Secret")
     for name, policy in (("prod", "Retain"), ("alb", "Delete")):
         for template in stage(name).templates.values():
@@ -580,7 +580,7 @@ def test_a_destroy_leaves_what_people_made_where_the_stage_says_so(stage):
     assert stage("alb").one("AWS::DynamoDB::Table")["DeletionProtectionEnabled"] is False
 
 
-def test_files_are_encrypted_and_mounted_by_an_access_point_and_tls_alone(stage):
+def test_files_are_encrypted_and_need_an_access_point_and_tls(stage):
     homes = stage("prod").one("AWS::EFS::FileSystem")
     allowed, denied, *more = homes["FileSystemPolicy"]["Statement"]
 
@@ -592,7 +592,7 @@ def test_files_are_encrypted_and_mounted_by_an_access_point_and_tls_alone(stage)
 
 
 @every_stage
-def test_alarms_say_what_to_do_and_reach_somebody_where_there_is_somebody(stage, name):
+def test_alarms_say_what_to_do_and_send_mail_if_there_is_an_address(stage, name):
     alarms = stage(name).all("AWS::CloudWatch::Alarm")
 
     alarms = {name[:-8]: one for name, one in alarms.items() if not name.startswith("FleetService")}  # its scaling
@@ -609,7 +609,7 @@ def test_alarms_say_what_to_do_and_reach_somebody_where_there_is_somebody(stage,
     assert len(stage(name).all("AWS::Budgets::Budget")) == (name == "prod")
 
 
-# --- CloudFront's own function, in Node ---
+# --- the CloudFront Function, in Node ---
 
 RUN = """
 const cf = { createRequestOriginGroup: (group) => { told.group = group; } };
@@ -637,7 +637,7 @@ def ask(source, method="GET", uri="/user/maria/lab", headers=None, cookies=None)
     return json.loads(subprocess.run(["node", "-e", program], check=True, capture_output=True, text=True).stdout)
 
 
-def test_what_viewers_say_in_the_fronts_name_is_replaced():
+def test_trusted_headers_of_viewers_are_replaced():
     lies = {
         "x-hubless-path": "/hub/admin",
         "x-hubless-host": "hub.example.org",
@@ -656,7 +656,7 @@ def test_what_viewers_say_in_the_fronts_name_is_replaced():
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
-def test_reads_that_no_edge_answers_go_to_the_api(method):
+def test_the_api_answers_reads_that_no_edge_answers(method):
     assert ask(viewer_request_source(edge="edge", api="api"), method)["group"] == {
         "originIds": [{"originId": "edge"}, {"originId": "api"}],
         "failoverCriteria": {"statusCodes": [502, 503, 504]},
@@ -666,11 +666,11 @@ def test_reads_that_no_edge_answers_go_to_the_api(method):
 @pytest.mark.parametrize(
     ("method", "headers"), [("POST", {}), ("DELETE", {}), ("PATCH", {}), ("GET", {"upgrade": "websocket"})]
 )
-def test_what_must_not_be_asked_twice_is_the_edges_alone(method, headers):
+def test_writes_and_websockets_are_never_repeated(method, headers):
     assert "group" not in ask(viewer_request_source(edge="edge", api="api"), method, headers=headers)
 
 
-def test_before_a_load_balancer_the_hubs_login_ends():
+def test_with_alb_the_login_cookie_is_removed():
     cookies = {"__Host-jupyterhub-hub-login": "secret", "_xsrf": "x"}
 
     assert ask(viewer_request_source(strips_login=True), cookies=cookies)["request"]["cookies"] == {
@@ -681,7 +681,7 @@ def test_before_a_load_balancer_the_hubs_login_ends():
     )
 
 
-def test_the_front_says_what_hub_and_edge_listen_to():
+def test_the_viewer_request_function_sets_the_trusted_headers():
     told = {names.PATH_HEADER, names.HOST_HEADER, names.ADDRESS_HEADER}
 
     headers = ask(viewer_request_source(), headers={names.FRONT_HEADER: "guess"})["request"]["headers"]
@@ -691,7 +691,7 @@ def test_the_front_says_what_hub_and_edge_listen_to():
     assert all(name.startswith(names.HEADER_PREFIX) for name in (*told, names.FRONT_HEADER))
 
 
-# --- what cannot be deployed ---
+# --- refused settings ---
 
 
 @pytest.mark.parametrize(
@@ -707,7 +707,7 @@ def test_the_front_says_what_hub_and_edge_listen_to():
         ("[hub]\ncolour = 1", "hub.colour is not a setting"),
     ],
 )
-def test_settings_that_must_not_be_deployed_are_refused_by_key(tmp_path, settings, message):
+def test_settings_that_must_not_be_deployed_are_refused(tmp_path, settings, message):
     with pytest.raises(SettingsError) as refused:
         synthesized("prod", settings, str(tmp_path), str(tmp_path))
 
@@ -715,7 +715,7 @@ def test_settings_that_must_not_be_deployed_are_refused_by_key(tmp_path, setting
     assert "hubless.toml: " in str(refused.value)
 
 
-def test_every_variable_of_the_functions_is_set_by_the_deployment(stage):
+def test_the_deployment_sets_every_variable_of_the_functions(stage):
     told = {
         name
         for kind in FUNCTIONS
