@@ -62,7 +62,7 @@ def test_no_host_header_leads_a_person_elsewhere(hub, host):
         assert re.match(r"/(?![/\\])|$", answer.headers.get("location", "")), answer.headers["location"]
 
 
-def test_a_password_link_is_of_the_hubs_public_address_whatever_host_is_asked(tmp_path):
+def test_a_password_link_has_the_hubs_public_address_whatever_the_host(tmp_path):
     hub = build_hub(tmp_path, '[hub]\npublic_url = "https://hub.example.org"\n[login]\nadmins = ["boss"]\n')
     hub.hub.accounts.set_password("boss", An.PASSWORD)
     browser = hub.browser("boss", address="https://evil.example")

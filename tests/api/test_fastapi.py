@@ -230,7 +230,7 @@ def test_a_dependency_that_two_others_share_is_called_once():
 # --- the page that shows the document --------------------------------------------------------------------------------
 
 
-def test_the_docs_page_takes_all_from_this_host_and_no_script_from_the_page(hub):
+def test_the_docs_page_loads_only_from_this_host_and_runs_no_inline_script(hub):
     page = hub.client.get("/hub/api/docs")
     assert page.status_code == 200
     assert page.headers["content-security-policy"].startswith("default-src 'self';")

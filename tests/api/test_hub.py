@@ -12,7 +12,7 @@ def test_a_token_is_told_whose_another_is(hub, admin, alice):
     assert hub.anybody.get(f"/authorizations/token/{alice.secret}").status_code == 403
 
 
-def test_who_holds_a_secret_sees_of_its_owner_no_more_than_their_own_scopes_show(alice, bob):
+def test_a_tokens_holder_sees_of_its_owner_only_what_their_scopes_show(alice, bob):
     assert set(alice.get(f"/authorizations/token/{bob.secret}").json()) == {
         "kind",
         "name",

@@ -29,7 +29,7 @@ def test_a_token_for_a_user_follows_the_user_through_a_rename(hub, boss):
     assert "read:users!user=rob" in token.scopes()
 
 
-def test_a_token_for_a_user_who_was_removed_is_none_for_the_next_of_that_name(hub, boss):
+def test_a_removed_users_token_grants_nothing_to_the_next_of_that_name(hub, boss):
     token = issued(hub, boss, "read:users!user=bob", "servers!server=bob/", "servers!user=bob")
     assert boss.delete("/users/bob").status_code == 204
     boss.post("/users/bob", {})

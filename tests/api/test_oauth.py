@@ -186,7 +186,7 @@ def test_a_service_asks_for_nothing_beyond(reader, asked):
     assert "error=invalid_scope" in refused.headers["location"]
 
 
-def test_what_a_user_does_not_hold_is_not_given_to_a_service_that_may_ask_for_it(hub, reader):
+def test_a_service_gets_no_scope_that_its_user_lacks(hub, reader):
     hub.hub.roles["guests"] = replace(hub.hub.roles["guests"], scopes=("access:services!service=checker",))
     assert not any("list:groups" in scope for scope in scopes_with(hub, reader, "list:groups"))
 

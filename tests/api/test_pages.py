@@ -151,7 +151,7 @@ def sleepy(reached):
     return machine
 
 
-def test_who_asks_for_a_server_while_the_edge_sleeps_wakes_it_and_waits_for_it_on_a_page(sleepy, alice):
+def test_a_visit_while_the_edge_is_suspended_wakes_it_and_shows_a_page(sleepy, alice):
     answer = alice.get("/hub/user/alice/lab/tree/a%2Fb?x=1&redirects=1")
 
     assert (answer.status_code, answer.headers["retry-after"], sleepy.calls) == (503, "5", ["start"])

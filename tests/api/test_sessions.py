@@ -70,7 +70,7 @@ def test_a_session_is_nobody_elses_to_end(hub):
     assert alice.get("/hub/home").status_code == 200
 
 
-def test_a_session_is_listed_and_ended_by_the_api_with_what_was_issued_in_it(hub, admin):
+def test_the_api_lists_a_session_and_ends_it_with_all_tokens_issued_in_it(hub, admin):
     browser, other = hub.browser("alice"), hub.browser("alice")
     alice = hub.as_user("alice")
     told = alice.get("/users/alice/sessions").json()["sessions"]
@@ -119,7 +119,7 @@ def test_a_session_belongs_to_a_person_and_not_to_a_name(hub, admin):
     assert browser.get("/hub/api/user", headers={"Sec-Fetch-Mode": "navigate"}).json()["name"] == "alicia"
 
 
-def test_a_removed_user_is_logged_out_and_the_next_of_that_name_is_not_logged_in(hub, admin):
+def test_a_removed_user_is_logged_out_and_a_namesake_is_not_logged_in(hub, admin):
     browser = hub.browser("alice")
     assert admin.delete("/users/alice").status_code == 204
     hub.user("alice")

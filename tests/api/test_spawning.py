@@ -40,9 +40,7 @@ def looks_at_a_start(hub, alice, monkeypatch):
     ("accept", "looks"),
     [("text/event-stream", 1), ("*/*", 3)],  # an EventSource comes back by itself; others are kept a while
 )
-def test_where_an_answer_must_end_a_start_is_followed_for_so_long_and_asked_for_again(
-    hub, alice, monkeypatch, accept, looks
-):
+def test_a_progress_stream_of_limited_time_ends_and_asks_to_reconnect(hub, alice, monkeypatch, accept, looks):
     monkeypatch.setattr(hub.hub, "streams", False, raising=False)
     asked = looks_at_a_start(hub, alice, monkeypatch)
 
@@ -55,9 +53,7 @@ def test_where_an_answer_must_end_a_start_is_followed_for_so_long_and_asked_for_
 
 
 @pytest.mark.parametrize(("headers", "looks"), [({}, 3), ({"Sec-Fetch-Mode": "cors"}, 1)])
-def test_where_answers_stream_all_follow_a_start_for_long_but_browsers_which_come_back(
-    hub, alice, monkeypatch, headers, looks
-):
+def test_streamed_progress_lasts_for_programs_and_reconnects_for_browsers(hub, alice, monkeypatch, headers, looks):
     asked = looks_at_a_start(hub, alice, monkeypatch)
 
     told = alice.get("/users/alice/server/progress", headers={"Accept": "text/event-stream", **headers}).text

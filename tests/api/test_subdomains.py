@@ -207,7 +207,7 @@ def test_nobody_logs_in_or_changes_anything_at_another_host(hub):
     assert browser(hub, at=ALICES).get("/hub/token", headers=here).status_code == 302
 
 
-def test_the_api_answers_programs_with_a_token_by_whatever_name_they_know_it(hub):
+def test_the_api_answers_programs_with_a_token_at_any_of_its_hosts(hub):
     secret = hub.as_user("alice").secret
     for at in (HUB, ALICES, "http://127.0.0.1:8000"):
         asked = browser(hub, at=at)
@@ -216,7 +216,7 @@ def test_the_api_answers_programs_with_a_token_by_whatever_name_they_know_it(hub
         assert asked.get("/hub/static/style.css").status_code == 200  # caches may keep it for every host
 
 
-def test_scripts_of_a_page_are_told_at_their_own_host_that_the_server_is_gone(hub):
+def test_scripts_get_an_error_at_their_own_host_when_the_server_is_gone(hub):
     page = browser(hub, at=ALICES)
     for method, accept in (("GET", "application/json"), ("POST", "*/*")):
         told = page.request(method, "/user/alice/api/kernels", headers={"Accept": accept})
@@ -238,7 +238,7 @@ def sleepy(hub, launched):
 
 
 @pytest.mark.parametrize("path", ["/user/alice/api/kernels", "/user/alice/api/../x"])
-def test_scripts_of_a_page_are_told_at_their_own_host_that_a_server_that_runs_is_reached_later(hub, launched, path):
+def test_scripts_get_a_retry_after_while_a_running_server_is_unreachable(hub, launched, path):
     for method in ("GET", "POST"):
         told = browser(hub, at=ALICES).request(method, path.replace("..", "%2e."), headers=JSON)
         assert (told.status_code, told.headers["retry-after"], told.headers["cache-control"]) == (503, "5", "no-store")
@@ -252,7 +252,7 @@ def test_scripts_of_a_page_wake_the_edge_of_a_server_that_runs(hub, sleepy):
     assert browser(hub, at=BOBS).get("/user/bob/api/kernels", headers=JSON).status_code == 424
 
 
-def test_a_program_with_a_token_is_led_back_at_its_servers_host_or_told_what_is_true(hub, launched):
+def test_a_program_with_a_token_is_redirected_or_refused_at_its_host(hub, launched):
     token = {"Authorization": f"token {hub.as_user('alice').secret}", **JSON}
     at = browser(hub, at=ALICES)
     assert (
@@ -275,7 +275,7 @@ def test_no_page_of_the_hubs_tells_of_an_error_at_another_host(hub, path):
     assert told.json()["status"] == 404
 
 
-def test_the_login_is_the_hubs_own_and_what_servers_may_read_goes_to_all_hosts(hub):
+def test_the_login_cookie_stays_with_the_hub_and_the_session_id_is_shared(hub):
     person = browser(hub)
     person.get("/hub/login")
     answer = person.post("/hub/login", data={"username": "alice", "password": An.PASSWORD, "_xsrf": person.xsrf})
@@ -289,7 +289,7 @@ def test_the_login_is_the_hubs_own_and_what_servers_may_read_goes_to_all_hosts(h
 @pytest.mark.parametrize(
     "sent", [{"Sec-Fetch-Site": "same-site"}, {"Origin": ALICES}, {"Origin": "https://hub.test:8443"}]
 )
-def test_a_page_of_a_users_server_changes_nothing_at_the_hub_though_it_knew_the_token(hub, sent):
+def test_a_page_of_a_users_server_changes_nothing_even_with_the_xsrf_token(hub, sent):
     person = browser(hub, "bob")
     assert person.submit("/hub/spawn").status_code == 303
     for path in ("/hub/spawn", "/hub/stop/bob", "/hub/token"):
@@ -339,7 +339,7 @@ def test_nobody_gets_a_code_for_a_server_that_is_not_theirs(hub, launched):
 @pytest.mark.parametrize(
     "given", ["/services/checker/oauth_callback", f"{CHECKERS}/services/checker/oauth_callback", None]
 )
-def test_a_service_gets_its_code_at_its_own_host_whether_it_knows_that_or_not(hub, given):
+def test_a_service_gets_its_code_at_its_own_host_with_any_redirect(hub, given):
     callback = {"redirect_uri": given} if given else {}
     answer = authorize(browser(hub, "alice"), "service-checker", **callback)
     assert led_to(answer).startswith(f"{CHECKERS}/services/checker/oauth_callback?code=")
@@ -351,7 +351,7 @@ def test_a_service_with_an_address_of_its_own_keeps_it(hub):
     assert led_to(answer).startswith("https://elsewhere.example/callback?code=")
 
 
-def test_a_server_that_was_launched_before_each_had_a_host_still_gets_its_code(hub, launched):
+def test_a_server_launched_before_subdomains_still_gets_its_code(hub, launched):
     server = hub.hub.servers.find(hub.user("alice").id, "")
     kept = hub.hub.clients.get(launched.environment["JUPYTERHUB_CLIENT_ID"])
     before = type(kept)(

@@ -184,7 +184,7 @@ def scripted():
         script.close()
 
 
-def test_a_first_launch_makes_the_home_registers_writes_the_secrets_and_runs(scripted):
+def test_a_first_launch_makes_the_home_registers_stores_secrets_and_runs(scripted):
     script = scripted(homes=HOMES, key="arn:aws:kms:eu-central-1:123456789012:key/k")
     script.efs.add_response("create_access_point", {"AccessPointId": POINT}, ACCESS_POINT)
     script.s3.add_response(
@@ -310,7 +310,7 @@ def test_no_fact_of_a_launch_or_its_owner_is_in_a_definition_without_homes(scrip
 
 
 @pytest.mark.parametrize("value", ["", "a=b", "a\nPATH=/evil", "a\rb", "ä", "a b"])
-def test_a_secret_that_a_file_of_variables_cannot_hold_is_refused_before_anything_runs(value, scripted):
+def test_a_secret_that_no_environment_file_can_hold_is_refused_beforehand(value, scripted):
     script = scripted()
     script.s3.add_response("put_object", {})
     script.ecs.add_response("list_task_definitions", {"taskDefinitionArns": ["one"]})

@@ -100,7 +100,7 @@ def test_the_depth_is_that_of_both_queues(clients, asked):
         (timedelta(days=2), 42_000),
     ],
 )
-def test_a_pause_is_whole_seconds_not_shorter_than_asked_and_within_what_sqs_allows(queue, asked, after, seconds):
+def test_a_delay_is_whole_seconds_not_too_short_and_within_sqs_limits(queue, asked, after, seconds):
     asked.add_response("change_message_visibility", {}, hidden_for(seconds))
 
     queue.release("r1", after, NOW)

@@ -126,7 +126,7 @@ def many_that_run(cloud, running):
         cloud.clock.advance(timedelta(seconds=1))
 
 
-def test_however_many_are_in_use_a_look_asks_for_a_few_and_the_next_goes_on_behind_them():
+def test_a_sweep_checks_a_few_definitions_and_the_next_goes_on_from_there():
     cloud = a_cloud(homes=HOMES)
     for number in range(3):
         run_and_end(cloud, a_launch(f"l{number}", owner=f"u{number}"))
@@ -149,7 +149,7 @@ def test_however_many_are_in_use_a_look_asks_for_a_few_and_the_next_goes_on_behi
     assert sum(status == "ACTIVE" for _, status in statuses(cloud)) == 2 * FAMILIES_PER_CALL
 
 
-def test_where_all_that_is_left_is_in_use_it_is_looked_at_once_and_then_let_be():
+def test_definitions_that_are_all_in_use_are_checked_once_and_then_left():
     cloud = a_cloud(homes=HOMES)
     many_that_run(cloud, FAMILIES_PER_CALL + 5)
     cloud.clock.advance(LONG)
@@ -284,7 +284,7 @@ def test_a_launch_by_a_definition_that_is_put_away_at_that_moment_succeeds(when,
     assert cloud.launcher().launch(a_launch("l2")) == task
 
 
-def test_a_definition_that_is_put_away_again_and_again_delays_a_launch_and_does_not_fail_it():
+def test_a_definition_deregistered_repeatedly_only_delays_a_launch():
     cloud = a_cloud()
     cloud.account.refuse("RunTask", client("TaskDefinition is inactive"), times=2)
     launcher = cloud.launcher()
