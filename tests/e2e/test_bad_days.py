@@ -65,30 +65,31 @@ class Hub:
         return self
 
     def popen(self, **environment):
-        return subprocess.Popen(
-            [
-                TOP / ".venv/bin/hubless",
-                "up",
-                "--data",
-                self.folder / "data",
-                "--settings",
-                self.folder / "hubless.toml",
-                "--port",
-                str(self.port),
-                "--ready-line",
-                *self.options,
-            ],
-            stdout=subprocess.PIPE,
-            stderr=(self.folder / "log").open("ab"),
-            text=True,
-            start_new_session=True,
-            env=os.environ | environment,
-        )
+        with (self.folder / "log").open("ab") as log:
+            return subprocess.Popen(
+                [
+                    TOP / ".venv/bin/hubless",
+                    "up",
+                    "--data",
+                    self.folder / "data",
+                    "--settings",
+                    self.folder / "hubless.toml",
+                    "--port",
+                    str(self.port),
+                    "--ready-line",
+                    *self.options,
+                ],
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                start_new_session=True,
+                env=os.environ | environment,
+            )
 
     def refused(self, **environment):
         """Start where it cannot, and return what it says."""
-        process = self.popen(**environment)
-        assert process.wait(PATIENCE) == 1
+        with self.popen(**environment) as process:
+            assert process.wait(PATIENCE) == 1
         return self.log()
 
     def log(self):
@@ -155,6 +156,7 @@ class Hub:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     process.kill()
             self.process.wait()
+            self.process.stdout.close()
             self.up()
         else:
             killed = self.of_role(role)
@@ -164,7 +166,9 @@ class Hub:
 
     def end(self):
         self.process.send_signal(signal.SIGINT)
-        return self.process.wait(PATIENCE)
+        code = self.process.wait(PATIENCE)
+        self.process.stdout.close()
+        return code
 
     def close(self):
         if self.process is not None and self.process.poll() is None:

@@ -5,8 +5,6 @@ import json
 import os
 import re
 import shutil
-import signal
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -15,7 +13,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.conftest import SECONDS
-from tests.support.free_port import free_port
+from tests.support.local_hub import LocalHub
 
 TOP = Path(__file__).parents[2]
 BROKEN = "import sys; print('no module named pandas', file=sys.stderr); sys.exit(3)"
@@ -43,44 +41,14 @@ scopes = ["self", "shares!user", "read:users:name"]
 PASSWORD = "correct horse battery"
 
 
-class Hub:
+class Hub(LocalHub):
     """A hub with passwords in a folder of its own."""
 
     def __init__(self, folder: Path):
-        self.folder, self.url = folder, f"http://127.0.0.1:{free_port()}"
-        (folder / "hubless.toml").write_text(SETTINGS)
-        self.process = subprocess.Popen(
-            [
-                TOP / ".venv/bin/hubless",
-                "up",
-                "--data",
-                folder / "data",
-                "--settings",
-                folder / "hubless.toml",
-                "--port",
-                self.url.rpartition(":")[2],
-                "--stop-servers-on-exit",
-                "--ready-line",
-            ],
-            stdout=subprocess.PIPE,
-            stderr=(folder / "log").open("wb"),
-            text=True,
-            cwd=folder,
-            start_new_session=True,
-        )
-        assert self.process.stdout.readline() == "ready\n", self.log()
-
-    def log(self):
-        return (self.folder / "log").read_text()
+        super().__init__(folder, SETTINGS)
 
     def first_admin_link(self):
         return re.search(r"http://\S+/hub/set-password\?key=\w+", self.log())[0]
-
-    def close(self):
-        self.process.send_signal(signal.SIGINT)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(60)
-        self.process.kill()
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -16,6 +15,7 @@ import httpx
 import pytest
 
 from tests.support.free_port import free_port
+from tests.support.local_hub import LocalHub
 
 TOP = Path(__file__).parents[2]
 CLIENTS = TOP / ".venv-conformance/bin/python"  # holds jupyterhub 6.1.1 and jupyterhub-idle-culler
@@ -81,12 +81,11 @@ else:
 """
 
 
-class Hub:
+class Hub(LocalHub):
     def __init__(self, folder):
-        self.folder, self.port, self.service_port = folder, free_port(), free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.service_port = free_port()
         (folder / "server.py").write_text(SERVER)
-        (folder / "hubless.toml").write_text(f"""
+        settings = f"""
 [login]
 kind = "shared-password"
 password = "{PASSWORD}"
@@ -120,36 +119,8 @@ scopes = ["access:services!service=whoami", "custom:grades:read!user"]
 groups = ["class"]
 [groups.class]
 users = ["maria"]
-""")
-        self.process = subprocess.Popen(
-            [
-                TOP / ".venv/bin/hubless",
-                "up",
-                "--data",
-                folder / "data",
-                "--settings",
-                folder / "hubless.toml",
-                "--port",
-                str(self.port),
-                "--stop-servers-on-exit",
-                "--ready-line",
-            ],
-            stdout=subprocess.PIPE,
-            stderr=(folder / "log").open("wb"),
-            text=True,
-            cwd=folder,
-            start_new_session=True,
-        )
-        assert self.process.stdout.readline() == "ready\n", (folder / "log").read_text()
-        self.admin = httpx.Client(
-            base_url=f"{self.url}/hub/api", headers={"Authorization": f"token {ADMIN_TOKEN}"}, timeout=30
-        )
-
-    def close(self):
-        self.process.send_signal(signal.SIGINT)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(60)
-        self.process.kill()
+"""
+        super().__init__(folder, settings, admin_token=ADMIN_TOKEN)
 
     def state(self, user):
         return self.admin.get(f"/users/{user}?include_stopped_servers").json()

@@ -16,7 +16,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from tests.support.free_port import free_port
+from tests.support.local_hub import LocalHub
 
 TOP = Path(__file__).parents[2]
 ADMIN_TOKEN = "isolation-token-0123456789"
@@ -37,43 +37,9 @@ token = "{ADMIN_TOKEN}"
 """
 
 
-class Hub:
+class Hub(LocalHub):
     def __init__(self, folder):
-        self.folder, self.port = folder, free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        (folder / "hubless.toml").write_text(SETTINGS)
-        self.process = subprocess.Popen(
-            [
-                TOP / ".venv/bin/hubless",
-                "up",
-                "--data",
-                folder / "data",
-                "--settings",
-                folder / "hubless.toml",
-                "--port",
-                str(self.port),
-                "--stop-servers-on-exit",
-                "--ready-line",
-            ],
-            stdout=subprocess.PIPE,
-            stderr=(folder / "log").open("wb"),
-            text=True,
-            cwd=folder,
-            start_new_session=True,
-        )
-        assert self.process.stdout.readline() == "ready\n", self.log()
-        self.admin = httpx.Client(
-            base_url=f"{self.url}/hub/api", headers={"Authorization": f"token {ADMIN_TOKEN}"}, timeout=30
-        )
-
-    def log(self):
-        return (self.folder / "log").read_text()
-
-    def close(self):
-        self.process.send_signal(signal.SIGINT)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(60)
-        self.process.kill()
+        super().__init__(folder, SETTINGS, admin_token=ADMIN_TOKEN)
 
     def start(self, user):
         self.admin.post(f"/users/{user}")

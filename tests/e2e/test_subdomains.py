@@ -3,10 +3,7 @@
 `*.localhost` is this machine to Chromium, and a host of its own each time: no name has to be set up.
 """
 
-import contextlib
 import shutil
-import signal
-import subprocess
 import tempfile
 from pathlib import Path
 
@@ -15,6 +12,7 @@ import pytest
 
 from tests.e2e.conftest import SECONDS
 from tests.support.free_port import free_port
+from tests.support.local_hub import LocalHub
 
 TOP = Path(__file__).parents[2]
 ADMIN_TOKEN, PASSWORD = "subdomains-token-0123456789", "all know it"
@@ -71,36 +69,17 @@ SUBMIT = """(url) => { const form = document.createElement('form'); form.method 
   document.body.append(form); setTimeout(() => form.submit()) }"""
 
 
-class Hub:
+class Hub(LocalHub):
     def __init__(self, folder: Path):
-        self.port = free_port()
-        self.url, self.folder = f"http://hub.localhost:{self.port}", folder
-        (folder / "hubless.toml").write_text(SETTINGS.format(url=self.url, password=PASSWORD, token=ADMIN_TOKEN))
-        self.process = subprocess.Popen(
-            [
-                TOP / ".venv/bin/hubless",
-                "up",
-                "--data",
-                folder / "data",
-                "--settings",
-                folder / "hubless.toml",
-                "--port",
-                str(self.port),
-                "--stop-servers-on-exit",
-                "--ready-line",
-            ],
-            stdout=subprocess.PIPE,
-            stderr=(folder / "log").open("wb"),
-            text=True,
-            cwd=folder,
-            start_new_session=True,
+        port = free_port()
+        url = f"http://hub.localhost:{port}"
+        super().__init__(
+            folder,
+            SETTINGS.format(url=url, password=PASSWORD, token=ADMIN_TOKEN),
+            port=port,
+            admin_token=ADMIN_TOKEN,
         )
-        assert self.process.stdout.readline() == "ready\n", self.log()
-        headers = {"Authorization": f"token {ADMIN_TOKEN}"}
-        self.admin = httpx.Client(base_url=f"http://127.0.0.1:{self.port}/hub/api", headers=headers, timeout=30)
-
-    def log(self):
-        return (self.folder / "log").read_text()
+        self.url = url
 
     def at(self, name):
         return f"http://{name}.hub.localhost:{self.port}"
@@ -110,12 +89,6 @@ class Hub:
         token = self.admin.post(f"/users/{name}/tokens", json={}).json()["token"]
         headers = {"Authorization": f"token {token}", "Host": f"{name}.hub.localhost:{self.port}"}
         return httpx.get(f"http://127.0.0.1:{self.port}/user/{name}/api/kernels", headers=headers, timeout=30).json()
-
-    def close(self):
-        self.process.send_signal(signal.SIGINT)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(60)
-        self.process.kill()
 
 
 @pytest.fixture(scope="module")
