@@ -88,7 +88,7 @@ def test_a_slot_too_far_away_is_refused_with_a_retry_time(database):
     refused = []
     for launcher in (Launcher(database), waiting[0], waiting[-1]):
         launcher.clock = launcher.launch_rate_limiter._clock = asleep
-        with pytest.raises(CapacityUnavailableError, match=r"comes in 0\.1 seconds") as error:
+        with pytest.raises(CapacityUnavailableError, match=r"is 0\.1 seconds away") as error:
             launcher.take()
         refused.append(error.value.after)
 

@@ -1,1 +1,1 @@
-"""The store of a hub in the cloud: one DynamoDB table, used by many functions at once. Its keys are in docs/dynamodb.md."""
+"""The store of a hub in AWS: one DynamoDB table, which many functions use at once. docs/dynamodb.md lists its keys."""

@@ -46,7 +46,7 @@ _CODE = (
 
 
 class DynamoClientStore:
-    """Holds clients and codes."""
+    """Stores OAuth clients and authorization codes."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -61,7 +61,7 @@ class DynamoClientStore:
 
     def delete(self, client_id: str, launch_id: str) -> None:
         item = self._database.get(ClientItem, keys.client_head(client_id))
-        if item is None or item.launch_id != launch_id:  # a newer launch's is not ours to take away
+        if item is None or item.launch_id != launch_id:  # it belongs to a newer launch
             return
         ours = ClientItem.launch_id == launch_id
         listed = [] if item.owner_id is None else [keys.client_of(item.owner_id, client_id)]
@@ -75,7 +75,7 @@ class DynamoClientStore:
                 more=listed,
             )
         except ConditionFailedError:
-            return  # it was removed meanwhile, or a newer launch has it
+            return  # it was removed, or belongs to a newer launch
 
     def add_code(self, code: Code) -> None:
         item = CodeItem(
@@ -123,7 +123,7 @@ class DynamoClientStore:
             self._database.transact_each(
                 [
                     [
-                        Delete(item.key, CodeItem.pk.exists()),  # of two at once one finds it
+                        Delete(item.key, CodeItem.pk.exists()),  # only one of two calls finds it
                         *(Delete(key) for key in removals.keys_of_code(item) if key != item.key),
                     ]
                     for item in items
@@ -133,7 +133,7 @@ class DynamoClientStore:
 
     def _put(self, client: Client, token: Token, holds: str) -> None:
         there = self._database.get(ClientItem, keys.client_head(client.id))
-        # The same launch again has written all of this: what browsers were issued since stays good.
+        # The same launch has written all of this before: keep what browsers were issued since.
         if there is not None and not there.gone and there.launch_id == client.launch_id:
             return None
         as_read = ClientItem.pk.does_not_exist() if there is None else _is(there)
@@ -155,13 +155,13 @@ class DynamoClientStore:
         return None
 
     def _clear(self, there: ClientItem, client: Client, token: Token) -> None:
-        """Take what an old launch left, which is more than a transaction holds; its client counts no more from here on."""
+        """Remove what an old launch left, if that is too much for one transaction; first revoke its client."""
         if not there.gone:
             taken = StoreConflictError(f"Token {token.id} is there already")
             self._database.transact(
                 [
                     Update(there.key, [ClientItem.gone.set(True)], _is(there)),
-                    # Not for a launch that cannot take its place.
+                    # Only for a launch that is still starting.
                     _is_launching(client),
                     *(
                         Check(key, Pointer.pk.does_not_exist(), taken)
@@ -174,7 +174,7 @@ class DynamoClientStore:
 
 
 def _is(there: ClientItem) -> Any:
-    """Return the condition that the client is as it was read."""
+    """Return the condition that the client has not changed since it was read."""
     same = (
         ClientItem.launch_id == there.launch_id
         if there.launch_id is not None
@@ -193,12 +193,12 @@ def _written(client: Client, as_read: Any, token: list[Step]) -> list[Step]:
 
 
 def _is_launching(client: Client) -> Step:
-    """Return the check that the client's server is on its way up in the client's launch."""
+    """Return the check that the client's launch is still starting."""
     coming = [state.value for state in sorted(PENDING_START)]
     return Check(
         keys.server_item(client.owner_id or "", client.server_id or ""),
         ServerItem.state.is_in(*coming) & (ServerItem.launch_id == client.launch_id),
-        StoreConflictError(f"Launch {client.launch_id} is over, or on its way out"),
+        StoreConflictError(f"Launch {client.launch_id} has ended or is stopping"),
     )
 
 

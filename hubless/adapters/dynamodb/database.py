@@ -1,7 +1,7 @@
-"""One table: its client, reads, conditional writes and transactions.
+"""The table: its client, reads, conditional writes and transactions.
 
-Every read but those of an index is strongly consistent. Every write names what it expects; what it means when that is not
-so, stands beside it.
+All reads are strongly consistent, except those of an index. Each write has a condition, and the error to raise when the
+condition fails.
 """
 
 import random
@@ -29,11 +29,11 @@ from hubless.adapters.dynamodb.table import SCHEMA, TTL, Item
 from hubless.domain.errors import HublessError, StoreUnavailableError
 from hubless.domain.values import value
 
-TRANSACTION, BATCH_GET, BATCH_WRITE = 100, 100, 25  # items (DynamoDB's)
-TRIES = 9  # where another transaction is in the way, or where a step that was read for has changed
+TRANSACTION, BATCH_GET, BATCH_WRITE = 100, 100, 25  # items, DynamoDB's limits
+TRIES = 9  # of a write that meets another transaction, or whose item has changed since it was read
 _FIRST_WAIT, _LONGEST_WAIT = 0.02, 0.5  # seconds
-READ_SECONDS = 6  # how long an answer may take: well within a request's own limit
-RETRIES = 3  # the client's own, of throttling and failures within
+READ_SECONDS = 6  # longest time for one answer; well below the time-out of a request to the hub
+RETRIES = 3  # of the client itself, when DynamoDB throttles or fails
 _CONNECT_SECONDS = 2
 M = TypeVar("M", bound=Item)
 T = TypeVar("T")
@@ -49,7 +49,7 @@ class Put:
 
     @property
     def key(self) -> Key:
-        """Return where it is written."""
+        """Return the key of the item."""
         return self.item.key
 
 
@@ -65,7 +65,7 @@ class Update:
 
 @value(eq=False)
 class Delete:
-    """Remove the item; one that is gone is no error unless the condition says so."""
+    """Remove the item; a missing one is an error only if the condition says so."""
 
     key: Key
     condition: Condition | None = None
@@ -74,7 +74,7 @@ class Delete:
 
 @value(eq=False)
 class Check:
-    """Change nothing, but let the transaction happen only if the condition holds."""
+    """Change nothing, but cancel the transaction if the condition fails."""
 
     key: Key
     condition: Condition
@@ -82,14 +82,14 @@ class Check:
 
 
 Step = Put | Update | Delete | Check
-_ORDER = (Check, Delete, Put, Update)  # in which PynamoDB sends them, and reasons come back
+_ORDER = (Check, Delete, Put, Update)  # the order in which PynamoDB sends them, and DynamoDB returns reasons
 
 
 class ConditionFailedError(Exception):
-    """Raised when steps of a transaction found another state than they named; nothing was written."""
+    """Raised when conditions failed; nothing was written."""
 
     def __init__(self, steps: list[Step]) -> None:
-        super().__init__(f"{len(steps)} steps found another state")
+        super().__init__(f"the conditions of {len(steps)} steps failed")
         self.steps = steps
 
 
@@ -100,20 +100,20 @@ class _Cancelled(Exception):  # noqa: N818 never leaves this module
 
 
 class Found(dict[Key, dict[str, Any]]):
-    """What a read of many keys found."""
+    """The items that a read of many keys found."""
 
     def item(self, model: type[M], key: Key) -> M | None:
-        """Return what was found at *key*, or None."""
+        """Return the item at *key*, or None."""
         raw = self.get(key)
         return None if raw is None else model.from_raw_data(raw)
 
     def each(self, model: type[M], prefix: str = "") -> list[M]:
-        """Return all that was found whose sort key begins with *prefix*."""
+        """Return all items whose sort key begins with *prefix*."""
         return [model.from_raw_data(raw) for key, raw in self.items() if key.sk.startswith(prefix)]
 
 
 class Database:
-    """A table. Its client is made once, at the first call; nothing is asked before."""
+    """One table. The first call makes the client."""
 
     def __init__(
         self,
@@ -124,13 +124,13 @@ class Database:
         read_seconds: float = READ_SECONDS,
         retries: int = RETRIES,
     ) -> None:
-        """Use the table of that name.
+        """Use the table with the name *table*.
 
         Args:
-            region: the environment's own where it is None.
-            endpoint: where an emulator listens.
-            read_seconds: how long one answer is waited for; who has other work at hand gives less.
-            retries: how often the client itself asks again where it is throttled or nobody answers.
+            region: the environment's region if None.
+            endpoint: the URL of an emulator.
+            read_seconds: the longest time for one answer.
+            retries: of the client itself, when DynamoDB throttles or does not answer.
         """
         self._table = table
         self._lock = threading.Lock()
@@ -148,15 +148,15 @@ class Database:
     def client(self) -> Any:
         """Return botocore's client."""
         if not self._ready:
-            with self._lock:  # making one is not safe for threads
+            with self._lock:  # botocore's sessions are not thread-safe
                 self._ready = self._connection.client is not None
         return self._connection.client
 
     def create(self, *, expires: bool = True) -> None:
-        """Make the table, for tests and trials; in the cloud it is deployed.
+        """Create the table, for tests; in AWS the deployment does.
 
         Args:
-            expires: whether DynamoDB removes what is expired by itself; it goes by its own clock.
+            expires: whether DynamoDB removes expired items itself, by its own clock.
         """
         self._call(
             lambda: self._connection.create_table(
@@ -174,20 +174,20 @@ class Database:
             self._call(lambda: self._connection.update_time_to_live(self._table, TTL))
 
     def drop(self) -> None:
-        """Remove the table with all that is in it."""
+        """Delete the table with all items."""
         self._call(lambda: self._connection.delete_table(self._table))
 
     # --- reading ---
 
     def get(self, model: type[M], key: Key | None) -> M | None:
-        """Return the item or None."""
+        """Return the item, or None."""
         if key is None:
             return None
         raw = self._call(lambda: self._connection.get_item(self._table, *key, consistent_read=True)).get("Item")
         return None if raw is None else model.from_raw_data(raw)
 
     def get_many(self, keys: Iterable[Key | None]) -> Found:
-        """Return those of the items that exist; a hundred a round trip."""
+        """Return the items that exist; one request for each hundred keys."""
         found = Found()
         for part in chunks(list(dict.fromkeys(key for key in keys if key is not None)), BATCH_GET):
             left: list[dict[str, Any]] = [_named(key) for key in part]
@@ -210,7 +210,7 @@ class Database:
         index: str | None = None,
         limit: int | None = None,
     ) -> Iterator[M]:
-        """Yield the items of a partition in the order of their sort keys, a page (1 MB) a round trip; at most *limit*."""
+        """Yield the items of a partition by sort key, at most *limit*; one request for each page (1 MB)."""
         start, left = None, limit
         while left is None or left > 0:
             answer = self._query(partition, where, index_name=index, limit=left, exclusive_start_key=start)
@@ -221,7 +221,7 @@ class Database:
                 return
 
     def all_of(self, partition: str, where: Condition | None = None) -> Found:
-        """Return what a partition holds, of whatever kind."""
+        """Return all items of a partition, of any kind."""
         found, start = Found(), None
         while True:
             answer = self._query(partition, where, exclusive_start_key=start)
@@ -231,7 +231,7 @@ class Database:
                 return found
 
     def count(self, partition: str, where: Condition | None = None) -> int:
-        """Return how many items of a partition there are."""
+        """Return how many items a partition has."""
         start, found = None, 0
         while True:
             answer = self._query(partition, where, select="COUNT", exclusive_start_key=start)
@@ -243,10 +243,10 @@ class Database:
     # --- writing ---
 
     def write(self, step: Step) -> None:
-        """Do one step by itself, at half of what it costs in a transaction. For what may be done twice.
+        """Write one step alone, at half the price of a transaction. It must be idempotent.
 
         Raises:
-            HublessError: the step's own, when its condition does not hold; where it has none, ConditionFailedError.
+            HublessError: the step's own error, or ConditionFailedError, if its condition fails.
         """
         try:
             self._call(lambda: self._write(step))
@@ -254,7 +254,7 @@ class Database:
             raise step.otherwise or ConditionFailedError([step]) from error
 
     def take(self, model: type[M], key: Key, condition: Condition) -> M | None:
-        """Remove the item if the condition holds and return it: of two at once one gets it."""
+        """Remove the item if the condition holds, and return it. Only one of two callers gets it."""
         try:
             answer = self._call(
                 lambda: self._connection.delete_item(self._table, *key, condition=condition, return_values="ALL_OLD")
@@ -264,9 +264,9 @@ class Database:
         return model.from_raw_data(answer["Attributes"])
 
     def change(self, model: type[M], step: Update) -> tuple[bool, M | None]:
-        """Do *step* by itself, and return whether its condition held and the item: as it is now, or as it was found.
+        """Write *step* alone; return whether its condition held, and the item after the write or as found.
 
-        For what may be done twice.
+        It must be idempotent.
         """
         try:
             raw = self._call(lambda: self._update(step))["Attributes"]
@@ -276,12 +276,12 @@ class Database:
         return True, model.from_raw_data(raw)
 
     def transact(self, steps: Sequence[Step]) -> None:
-        """Do all the steps or none; at most a hundred, each on an item of its own.
+        """Write all steps or none; at most a hundred, each on its own item.
 
-        The client gives each transaction a token, so that one whose answer was lost on the way is not done twice.
+        The client sends a token with each transaction, so a retry after a lost answer does not write twice.
 
         Raises:
-            HublessError: of the first step whose condition does not hold; where that has none, ConditionFailedError.
+            HublessError: the error of the first step whose condition fails, or ConditionFailedError.
         """
         ordered = sorted(steps, key=lambda step: _ORDER.index(type(step)))
         asked: dict[type, list[dict[str, Any]]] = {kind: [] for kind in _ORDER}
@@ -297,9 +297,9 @@ class Database:
             raise found[0].otherwise or ConditionFailedError(found) from error
 
     def transact_each(self, bundles: Sequence[Sequence[Step]]) -> list[bool]:
-        """Do each bundle of steps or none of it, as many bundles a transaction as fit; say of each whether it was done.
+        """Write each bundle of steps completely or not at all; return for each whether it was written.
 
-        A bundle is left out when one of its conditions does not hold.
+        One transaction holds as many bundles as fit. A bundle is left out if one of its conditions fails.
         """
         done = [True] * len(bundles)
         for part in packed(bundles):
@@ -316,7 +316,7 @@ class Database:
         return done
 
     def delete_many(self, keys: Iterable[Key]) -> None:
-        """Remove items that nobody depends on any more, 25 a round trip; those gone are no error."""
+        """Remove items that nothing depends on; one request for each 25. Missing ones are no error."""
         for part in chunks(list(dict.fromkeys(keys)), BATCH_WRITE):
             left: list[dict[str, Any]] = [_named(key) for key in part]
             for turn in range(TRIES):
@@ -328,10 +328,10 @@ class Database:
                 self._pause_or_give_up(turn)
 
     def retry(self, attempt: Callable[[], T], tries: int = TRIES) -> T:
-        """Return what *attempt* returns, trying again where it reads and then finds that something came in between.
+        """Return the result of *attempt*; retry it if an item changed between its read and its write.
 
         Raises:
-            StoreUnavailableError: when something came in between every time.
+            StoreUnavailableError: if that happens at every try.
         """
         for turn in range(tries):
             try:
@@ -340,7 +340,7 @@ class Database:
                 pause(turn)
         raise self._busy()
 
-    # --- how ---
+    # --- helpers ---
 
     def _query(self, partition: str, where: Condition | None, **how: Any) -> dict[str, Any]:
         return self._call(
@@ -362,7 +362,7 @@ class Database:
             case Delete():
                 return self._connection.delete_item(self._table, *step.key, condition=step.condition)
             case Check():
-                raise TypeError("a check by itself writes nothing")
+                raise TypeError("a Check alone writes nothing")
 
     def _update(self, step: Update) -> dict[str, Any]:
         arguments = self._connection.get_operation_kwargs(
@@ -384,8 +384,8 @@ class Database:
         return self._connection.get_operation_kwargs(self._table, *step.key, condition=step.condition, **how)
 
     def _call(self, ask: Callable[[], T]) -> T:
-        """Ask, and translate what goes wrong. Where another transaction held an item, ask again."""
-        self.client  # noqa: B018 made under a lock
+        """Send a request, and translate errors. Retry if another transaction held an item."""
+        self.client  # noqa: B018 makes the client under a lock
         for turn in range(TRIES):
             try:
                 return ask()
@@ -404,9 +404,7 @@ class Database:
         pause(turn)
 
     def _busy(self) -> StoreUnavailableError:
-        return StoreUnavailableError(
-            f"The table {self._table} is asked for more than it gives at this moment; try again."
-        )
+        return StoreUnavailableError(f"DynamoDB throttles requests to the table {self._table}; try again.")
 
 
 def chunks(things: Sequence[T], size: int) -> Iterator[Sequence[T]]:
@@ -416,7 +414,7 @@ def chunks(things: Sequence[T], size: int) -> Iterator[Sequence[T]]:
 
 
 def packed(bundles: Sequence[Sequence[Step]]) -> Iterator[list[int]]:
-    """Yield the numbers of bundles that fit into one transaction."""
+    """Yield lists of bundle numbers, each of which fits into one transaction."""
     part, size = list[int](), 0
     for number, bundle in enumerate(bundles):
         if part and size + len(bundle) > TRANSACTION:
@@ -429,7 +427,7 @@ def packed(bundles: Sequence[Sequence[Step]]) -> Iterator[list[int]]:
 
 
 def pause(turn: int) -> None:
-    """Wait, longer at each turn, and not as long as the next one who waits."""
+    """Wait with exponential back-off and jitter."""
     time.sleep(min(_LONGEST_WAIT, _FIRST_WAIT * 2**turn) * random.random())  # noqa: S311 no secret
 
 

@@ -1,4 +1,4 @@
-"""What is wanted of the edge, in DynamoDB."""
+"""The desired state of the edge in DynamoDB."""
 
 from hubless.adapters.dynamodb import keys
 from hubless.adapters.dynamodb.database import Database, Put
@@ -8,7 +8,7 @@ from hubless.domain.errors import StoreConflictError
 
 
 class DynamoDesiredEdgeStateStore:
-    """Holds what is wanted of the edge; no item at all before anybody wished anything."""
+    """Stores the desired state of the edge; without an item it is the initial one."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -23,6 +23,6 @@ class DynamoDesiredEdgeStateStore:
             Put(
                 EdgeWishItem(*keys.EDGE_WISH, wanted=after.power.value, since=after.since),
                 EdgeWishItem.pk.does_not_exist() if before == INITIAL_STATE else as_read,
-                StoreConflictError("Something else is wanted of the edge meanwhile"),
+                StoreConflictError("Another function changed the desired state of the edge meanwhile"),
             )
         )

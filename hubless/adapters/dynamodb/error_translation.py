@@ -1,4 +1,4 @@
-"""DynamoDB's errors as the product's: the one place that knows the vendor's codes."""
+"""Translates errors of DynamoDB into the domain's; the only module that knows their codes."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,25 +10,25 @@ from hubless.domain.errors import HublessError, InvalidRequestError, StoreUnavai
 
 VENDOR_ERRORS = (ClientError, BotoCoreError, PynamoDBException)
 _CONDITION_FAILED = {"ConditionalCheckFailedException", "ConditionalCheckFailed"}
-# Another transaction held one of the items: nothing was written, and trying again is right.
+# Another transaction held one of the items. Nothing was written, and a retry is right.
 _TRANSACTION_CONFLICTS = {"TransactionConflict", "TransactionConflictException", "TransactionInProgressException"}
 _REMEDIES: Mapping[str, str] = {
-    "ResourceNotFoundException": "There is no such table here: deploy it, or look at the settings' table and region.",
-    "AccessDeniedException": "The function's role may not do this: grant it the table.",
-    "UnrecognizedClientException": "The credentials are not known: look at the function's role.",
-    "ExpiredTokenException": "The credentials have expired.",
-    "ProvisionedThroughputExceededException": "It is asked for more than it gives at this moment; try again.",
-    "ThrottlingException": "It is asked for more than it gives at this moment; try again.",
-    "ThrottlingError": "It is asked for more than it gives at this moment; try again.",
-    "ProvisionedThroughputExceeded": "It is asked for more than it gives at this moment; try again.",
-    "RequestLimitExceeded": "It is asked for more than it gives at this moment; try again.",
-    "InternalServerError": "It failed within; try again.",
+    "ResourceNotFoundException": "The table does not exist: deploy it, or check HUBLESS_TABLE and the region.",
+    "AccessDeniedException": "The function's role lacks the right: grant it access to the table.",
+    "UnrecognizedClientException": "AWS does not know the credentials: check the function's role.",
+    "ExpiredTokenException": "The credentials have expired: renew them.",
+    "ProvisionedThroughputExceededException": "DynamoDB throttles requests; try again.",
+    "ThrottlingException": "DynamoDB throttles requests; try again.",
+    "ThrottlingError": "DynamoDB throttles requests; try again.",
+    "ProvisionedThroughputExceeded": "DynamoDB throttles requests; try again.",
+    "RequestLimitExceeded": "DynamoDB throttles requests; try again.",
+    "InternalServerError": "DynamoDB failed; try again.",
 }
 _TOO_LARGE = ("Item size", "item size")
 
 
 def code_of(error: Exception) -> str:
-    """Return the vendor's code of *error*, or its kind where it has none (a network that does not answer)."""
+    """Return DynamoDB's code of *error*, or its class name if it has none, such as a network error."""
     vendor = _vendor(error)
     return (
         str(vendor.response.get("Error", {}).get("Code", ""))
@@ -38,14 +38,14 @@ def code_of(error: Exception) -> str:
 
 
 def is_condition_failed(error: Exception) -> bool:
-    """Say whether a single write found another state than it named."""
+    """Tell whether the condition of a single write failed."""
     return code_of(error) in _CONDITION_FAILED
 
 
 def item_found(error: BaseException | None) -> dict[str, Any] | None:
-    """Return the item that a single write found in another state than it named, where it asked for it and there is one.
+    """Return the item on which the condition of a single write failed, if the write asked for it and it exists.
 
-    PynamoDB passes only a part of the answer on; the whole of it is with what its error came from.
+    PynamoDB passes on only a part of the answer; its cause has all of it.
     """
     while error is not None:
         if isinstance(error, ClientError) and error.response.get("Item"):
@@ -55,26 +55,26 @@ def item_found(error: BaseException | None) -> dict[str, Any] | None:
 
 
 def is_transaction_conflict(error: Exception) -> bool:
-    """Say whether nothing was written only because another transaction was at work."""
+    """Tell whether the write failed only because of another transaction."""
     return code_of(error) in _TRANSACTION_CONFLICTS or any(
         reason is not None and reason.code in _TRANSACTION_CONFLICTS for reason in _reasons(error)
     )
 
 
 def failed_positions(error: Exception) -> list[int]:
-    """Return which items of a transaction found another state than they named, by position."""
+    """Return the positions of the items of a transaction whose conditions failed."""
     return [n for n, reason in enumerate(_reasons(error)) if reason is not None and reason.code in _CONDITION_FAILED]
 
 
 def domain_error(error: Exception, table: str) -> HublessError:
-    """Return the product's error for *error*, to be raised from it."""
+    """Return the domain's error for *error*."""
     code = next((r.code for r in _reasons(error) if r is not None), None) or code_of(error)
     if any(words in str(_vendor(error)) for words in _TOO_LARGE):
-        return InvalidRequestError("This is more than one record can hold")
+        return InvalidRequestError("The record is larger than DynamoDB allows (400 KB)")
     if code in _TRANSACTION_CONFLICTS:
-        return StoreUnavailableError(f"The table {table} is too busy with this record; try again.")
+        return StoreUnavailableError(f"Other writes to the same record of the table {table} were faster; try again.")
     remedy = _REMEDIES.get(code, "")
-    return StoreUnavailableError(f"The table {table} does not work ({code}). {remedy}".rstrip())
+    return StoreUnavailableError(f"DynamoDB refused a request to the table {table} ({code}). {remedy}".rstrip())
 
 
 def _vendor(error: Exception) -> Any:

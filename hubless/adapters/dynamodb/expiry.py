@@ -1,4 +1,4 @@
-"""What is expired, by the index of expiry. The index may lag by a moment: what is expired stays so."""
+"""Finds and removes expired items by the expiry index. The index may lag; expired items stay expired."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -14,10 +14,10 @@ TOKEN, SESSION, CODE, SHARE_CODE = "token", "session", "code", "share code"
 def remove(
     database: Database, kind: str, model: type[M], now: datetime, *, limit: int, remove_some: Callable[[list[M]], int]
 ) -> int:
-    """Have up to *limit* expired things removed and return how many were; of several who do so each thing counts once.
+    """Remove up to *limit* expired items and return how many. Of parallel calls only one counts an item.
 
     Args:
-        remove_some: removes things and returns how many were still there.
+        remove_some: removes items and returns how many still existed.
     """
     removed = 0
     for turn in range(TRIES):
@@ -27,5 +27,5 @@ def remove(
         if not listed or removed >= limit:
             break
         if len(found) < len(listed):
-            pause(turn)  # another is at it, or the index lags
+            pause(turn)  # another function removes them too, or the index lags
     return removed

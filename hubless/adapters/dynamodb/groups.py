@@ -19,11 +19,11 @@ from hubless.domain.errors import NameTakenError, NotFoundError
 from hubless.domain.users import Group
 
 NAMES = "NAMES#group"
-MANY = 1000  # members whose names are walked rather than got: ten round trips more or less
+MANY = 1000  # above this, listing all names needs fewer requests than reading the members
 
 
 class DynamoGroupStore:
-    """Holds groups."""
+    """Stores groups."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -39,13 +39,15 @@ class DynamoGroupStore:
         return {group.id: group.name for group in groups if group is not None and not group.gone}
 
     def create(self, *groups: Group) -> None:
-        members = {group.id: self._ids(group.users) for group in groups}  # nothing is written before all are known
+        members = {
+            group.id: self._ids(group.users) for group in groups
+        }  # before the first write, in case one is unknown
         made = _made(groups)
         steps = [*made, *_all_joined(groups, members)]
         if len(steps) <= TRANSACTION:
             self._database.transact(steps)
             return
-        # The groups are there at once, with a note of who is still to join: whoever finds it goes on.
+        # The groups exist at once, with a note of the users who must still join; a sweep continues from it.
         notes = [removals.begin_members(group.id, members[group.id]) for group in groups]
         for part in chunks([step for both in zip(made[::2], made[1::2], notes, strict=True) for step in both], 3 * 33):
             self._database.transact(part)
@@ -91,7 +93,7 @@ class DynamoGroupStore:
         return self._read(ids[offset : offset + limit]), len(ids)
 
     def _read(self, group_ids: Iterable[str]) -> list[Group]:
-        """Return the groups: a query each, and their members' names together."""
+        """Return the groups: one query each, and one read for all members' names."""
         groups, members = list[GroupItem](), dict[str, list[str]]()
         for group_id in group_ids:
             for item in self._database.query(GroupItem, keys.group(group_id)):
@@ -122,7 +124,7 @@ class DynamoGroupStore:
         """Return the ids of the users, each once.
 
         Raises:
-            NotFoundError: naming the first who does not exist.
+            NotFoundError: for the first name that does not exist.
         """
         named = {name: keys.name("user", name) for name in user_names}
         found = self._database.get_many(named.values())
@@ -136,7 +138,7 @@ class DynamoGroupStore:
 
 
 def _made(groups: Sequence[Group]) -> list[Step]:
-    """Return two steps a group: its name and itself."""
+    """Return two steps for each group: its name and the group."""
     names: set[str] = set()
     steps = list[Step]()
     for group in groups:

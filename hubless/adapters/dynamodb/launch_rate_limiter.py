@@ -1,7 +1,7 @@
-"""The pace in DynamoDB: one item holds the next free turn, and whoever takes it moves it on in the same write.
+"""The launch rate limiter in DynamoDB: one item has the next free slot; taking a slot advances it in the same write.
 
-While turns are under way that is one unconditional step forward, which two at once cannot spoil. Only the first after a rest
-names the instant that it found. An answer that gets lost on the way costs a turn that nobody uses.
+During a run of slots that is one unconditional addition, which parallel calls cannot spoil. Only the first call after a
+pause names the value that it read. A lost answer wastes one slot.
 """
 
 import random
@@ -16,11 +16,11 @@ from hubless.domain.errors import CapacityUnavailableError
 from hubless.domain.launch_rate import LaunchRate, NoFreeSlot, Slot
 from hubless.ports.clock import Clock
 
-TRIES = 40  # after a rest, of all who ask at once one is first, and the others see what it wrote
+TRIES = 40  # after a pause one call wins, and the others see its value
 
 
 class DynamoLaunchRateLimiter:
-    """Hands out turns to all functions of one hub."""
+    """Gives slots to all functions of one hub."""
 
     def __init__(
         self,
@@ -32,11 +32,11 @@ class DynamoLaunchRateLimiter:
         clock: Clock,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """Pace at *rate* turns a second, up to *burst* at once after a rest, waiting for one at most *longest_wait*."""
+        """Allow *rate* launches a second, *burst* at once after a pause, and waits of up to *longest_wait*."""
         self._database, self._clock, self._sleep = database, clock, sleep
         self._launch_rate = LaunchRate(rate, burst, longest_wait)
         self._interval = self._launch_rate.interval // timedelta(microseconds=1)
-        self._free: datetime | None = None  # as last seen: a guess that the write proves or mends
+        self._free: datetime | None = None  # as last seen; the write verifies or corrects it
 
     def acquire(self) -> None:
         at = self._database.retry(self._take, TRIES)
@@ -45,13 +45,13 @@ class DynamoLaunchRateLimiter:
             self._sleep(pause)
 
     def _take(self) -> datetime:
-        """Take the next turn and return when it is; ConditionFailedError when it was another's and is to be tried for again."""
+        """Take the next slot and return its instant; ConditionFailedError if another call took it: retry."""
         now, guess = self._clock.now(), self._free
         match self._launch_rate.next_slot(guess, now):
             case NoFreeSlot(after):
-                # Nobody moves the next turn back, so what was seen is still as far off, or farther.
+                # Slots only move forward, so the one that was seen is still at least as far off.
                 raise CapacityUnavailableError(
-                    f"The next turn to launch comes in {after.total_seconds():.1f} seconds at the earliest",
+                    f"The next free slot for a launch is {after.total_seconds():.1f} seconds away",
                     after=after + random.random() * self._launch_rate.longest_wait,  # noqa: S311 no secret
                 )
             case Slot() as turn if self._launch_rate.is_under_way(guess, now):
@@ -64,7 +64,7 @@ class DynamoLaunchRateLimiter:
             keys.to_number(self._launch_rate.oldest(now)),
             keys.to_number(self._launch_rate.farthest(now)),
         )
-        is_near = Counter.n.between(oldest, farthest)  # it has not gone by, and may be waited for
+        is_near = Counter.n.between(oldest, farthest)  # not in the past, and near enough to wait for
         following = self._write(Update(keys.LAUNCH_SLOT, [Counter.n.set(Counter.n + self._interval)], is_near))
         return keys.to_instant(following - self._interval)
 
@@ -74,7 +74,7 @@ class DynamoLaunchRateLimiter:
         return turn.at
 
     def _write(self, step: Update) -> int:
-        """Do *step* and return the number that is then the next free turn; whatever came of it, remember what is there."""
+        """Write *step* and return the next free slot as a number; remember what the item has in any case."""
         is_done, found = self._database.change(Counter, step)
         self._free = None if found is None else keys.to_instant(int(found.n))
         if not is_done or found is None:

@@ -1,4 +1,4 @@
-"""Password hashes, one-time links and wrong guesses in DynamoDB."""
+"""Password hashes, one-time links and wrong passwords in DynamoDB."""
 
 import secrets
 from datetime import datetime, timedelta
@@ -8,11 +8,11 @@ from hubless.adapters.dynamodb.database import ConditionFailedError, Database, P
 from hubless.adapters.dynamodb.table import Account, Attempt, Item, Password, Pointer
 from hubless.adapters.dynamodb.tokens import user_exists
 
-ATTEMPTS_STAY = timedelta(days=7)  # then DynamoDB removes them, where no lock lasts longer
+ATTEMPTS_STAY = timedelta(days=7)  # at least; as long as a lock-out if that is longer
 
 
 class DynamoPasswordStore:
-    """Holds one hash a user, and links."""
+    """Stores a password hash for each user, and one-time links."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -37,20 +37,20 @@ class DynamoPasswordStore:
         return None if link is None else self._still_there(link)
 
     def _still_there(self, link: Pointer) -> str | None:
-        """Return whom the link is for: links are not listed with their user, so the user is asked for."""
+        """Return the link's user id if the user still exists, because removing a user does not remove links."""
         account = self._database.get(Account, keys.account(link.to or ""))
         return None if account is None or account.gone else account.id
 
 
 class DynamoAttemptStore:
-    """Counts wrong guesses. They are forgotten by one write of the instant before which none counts."""
+    """Counts wrong passwords. One write of an instant makes all earlier ones not count."""
 
     def __init__(self, database: Database, *, lock_for: timedelta = ATTEMPTS_STAY) -> None:
         self._database, self._keep_for = database, max(lock_for, ATTEMPTS_STAY)
 
     def failures(self, key: str, since: datetime) -> int:
         forgotten = self._database.get(Attempt, keys.FORGOTTEN)
-        after = Item.sk > f"{keys.sortable(since)}~"  # `~` sorts after whatever follows the same instant
+        after = Item.sk > f"{keys.sortable(since)}~"  # `~` sorts after all entries of the same instant
         if forgotten is not None and forgotten.at > since:
             after = Item.sk >= keys.sortable(forgotten.at)
         return self._database.count(keys.attempts(key), after)
@@ -68,4 +68,4 @@ class DynamoAttemptStore:
                 Update(keys.FORGOTTEN, [Attempt.at.set(at)], Attempt.at.does_not_exist() | (Attempt.at < at))
             )
         except ConditionFailedError:
-            return  # a later one stands already
+            return  # a later one is stored already

@@ -1,7 +1,7 @@
-"""How many wait before a server, without a hot partition: a class of thousands asks again and again.
+"""Queue positions without a hot partition, although a class of thousands polls them.
 
-Up to `EXACT` are counted. Beyond that a digest of the queue answers, an item of a few KB that whoever finds it too old writes
-anew: a claim on it, one conditional write, says who. It is remembered, so that most questions ask the table nothing.
+Positions up to `EXACT` are counted. Beyond that a digest of the queue answers, an item of a few KB. A function that
+finds it too old claims it by a conditional write, and writes a new one. Functions cache it, so most calls read nothing.
 """
 
 from contextlib import suppress
@@ -15,24 +15,24 @@ from hubless.domain.queue_position import QueueDigest
 
 EXACT = 100
 FRESH_FOR = timedelta(seconds=5)
-GOOD_FOR = timedelta(seconds=30)  # where whoever was to write a new one did not
+GOOD_FOR = timedelta(seconds=30)  # if the function that claimed a new one failed
 
 
 class QueuePositions:
-    """The places in one queue: a partition whose sort keys begin with when somebody came."""
+    """Positions in one queue: a partition whose sort keys begin with the time of arrival."""
 
     def __init__(self, database: Database, partition: str) -> None:
         self._database, self._partition = database, partition
         self._known: QueueDigest | None = None
 
     def queue_position(self, came_at: datetime, now: datetime) -> int:
-        """Return how many came before *came_at*."""
+        """Return how many arrived before *came_at*."""
         known = self._remembered(now)
         if known is None:
             counted = self._count(came_at)
             known = self._digest(now) if counted > EXACT else None
             if known is None:
-                return counted  # beyond what is counted only while the first digest is being written
+                return counted  # too low while the first digest is being written
         elif now - known.at > FRESH_FOR:
             known = self._digest(now) or known
         place = known.queue_position(came_at)
@@ -46,7 +46,7 @@ class QueuePositions:
         return self._known if self._known is not None and now - self._known.at <= GOOD_FOR else None
 
     def _digest(self, now: datetime) -> QueueDigest | None:
-        """Return the digest that is there or, where it is too old and nobody is at it, a new one; None when there is none yet."""
+        """Return the stored digest or, if it is too old and not claimed, a new one; None if there is none yet."""
         item = self._database.get(QueueDigestItem, keys.QUEUE_DIGEST)
         found = None if item is None else _read(item)
         if found is None or now - found.at > FRESH_FOR:
@@ -57,7 +57,9 @@ class QueuePositions:
 
     def _rewritten(self, now: datetime) -> QueueDigest | None:
         claim = QueueDigestItem.claimed_at
-        is_free = claim.does_not_exist() | (claim < now - FRESH_FOR)  # nobody is at it, or whoever was has died
+        is_free = claim.does_not_exist() | (
+            claim < now - FRESH_FOR
+        )  # not claimed, or the function that claimed it has died
         try:
             self._database.write(Update(keys.QUEUE_DIGEST, [claim.set(now)], is_free))
         except ConditionFailedError:
@@ -69,7 +71,7 @@ class QueuePositions:
             QueueDigestItem.step.set(made.step),
             QueueDigestItem.marks.set([keys.to_number(mark) for mark in made.marks]),
         ]
-        with suppress(ConditionFailedError):  # it took so long that another has done it since
+        with suppress(ConditionFailedError):  # another function has claimed it since
             self._database.write(Update(keys.QUEUE_DIGEST, actions, claim == now))
         return made
 
@@ -79,7 +81,7 @@ def _came_at(item: Item) -> datetime:
 
 
 def _read(item: QueueDigestItem) -> QueueDigest | None:
-    """Return the digest; None where the first one is claimed and not written yet."""
+    """Return the digest; None if the first one is claimed but not written yet."""
     if item.at is None:
         return None
     marks = tuple(keys.to_instant(number) for number in item.marks or ())

@@ -1,9 +1,9 @@
-"""What may be larger than a transaction: removals of users, groups, servers' shares, clients and sessions; large groups.
+"""Removals that may need several transactions: of users, groups, shares, clients and sessions; and large new groups.
 
-A removal begins with one transaction that marks the thing as gone and notes that it was begun: from then on no reader sees it
-and nothing of it authenticates. What hangs on it is then removed in pages, each of which may be done twice; the note goes last.
-Whoever finds a note (`finish`, asked at every sweep) goes on from there. A group with more members than a transaction holds is
-made with a note in the same way.
+The first transaction marks the item as gone and writes a note. From then on readers ignore it, and its tokens do not
+work. Then pages of dependent items are removed, each idempotently; the note goes last. Every sweep calls `finish`,
+which continues from the notes that it finds. A group with more members than a transaction holds is created in the same
+way.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -41,7 +41,7 @@ BEGUN = "BEGUN"
 
 
 def finish(database: Database) -> None:
-    """Go on with what was begun: by a process that died, or by one that is still at it, which does no harm."""
+    """Continue all removals in progress. It is harmless if another process still works on one."""
     for note in list(database.query(Pointer, BEGUN)):
         identifier = note.to or ""
         match note.kind:
@@ -63,14 +63,14 @@ def finish(database: Database) -> None:
 
 
 def remove_user(database: Database, user_id: str) -> None:
-    """Remove a user as the port says."""
+    """Remove a user, as the port describes."""
 
     def mark() -> bool:
         account = database.get(Account, keys.account(user_id))
         if account is None or account.gone:
             return account is not None
         if account.active:
-            # A server that is under way holds its owner: the task would be left without a record.
+            # An active server keeps its owner: otherwise its task would have no record.
             raise StoreConflictError("A server of this user is active")
         named = keys.name("user", account.name)
         database.transact(
@@ -78,7 +78,7 @@ def remove_user(database: Database, user_id: str) -> None:
                 Update(
                     account.key,
                     [Account.gone.set(True)],
-                    # Still there, under the name that is given up with it, and no server was started since.
+                    # The user still exists under this name, and no server has started since.
                     Account.gone.does_not_exist() & (Account.name == account.name) & (Account.active == 0),
                 ),
                 *([Delete(named)] if named else []),
@@ -116,7 +116,7 @@ def _sweep_user(database: Database, user_id: str) -> None:
 
 
 def _with_codes(rest: Iterable[Pointer]) -> Iterator[Key]:
-    """Yield where the items are, and the authorization codes that are listed among them."""
+    """Yield the keys of the items, and those of the authorization codes among them."""
     for item in rest:
         yield item.key
         if item.sk.startswith("CODE#"):
@@ -127,7 +127,7 @@ def _with_codes(rest: Iterable[Pointer]) -> Iterator[Key]:
 
 
 def left(group_id: str, user_id: str) -> list[Step]:
-    """Return what ends a membership."""
+    """Return the steps that end a membership."""
     return [
         Delete(keys.member(group_id, user_id)),
         Update(keys.account(user_id), [Account.groups[group_id].remove()], Account.pk.exists()),
@@ -135,7 +135,7 @@ def left(group_id: str, user_id: str) -> list[Step]:
 
 
 def joined(user_id: str, groups: Mapping[str, str]) -> list[Step]:
-    """Return what makes the user a member of groups (names by id): one step on its account, however many there are."""
+    """Return the steps that add the user to groups (names by id): one step on its account for all of them."""
     return [
         *(Put(Pointer(*keys.member(group_id, user_id))) for group_id in groups),
         Update(
@@ -148,17 +148,17 @@ def joined(user_id: str, groups: Mapping[str, str]) -> list[Step]:
 
 
 def begin_members(group_id: str, user_ids: Iterable[str]) -> Step:
-    """Return the note of who is still to be made a member, for the transaction that makes the group."""
+    """Return the note of users who must still join, for the transaction that creates the group."""
     return Put(Pointer(*keys.begun("members", group_id), kind="members", to=group_id, ids=tuple(user_ids)))
 
 
 def join_members(database: Database, group_id: str) -> None:
-    """Make members whom the note names. Who was removed meanwhile is none; nor is anybody when the group was."""
+    """Add the members that the note names, unless they or the group were removed meanwhile."""
     note = database.get(Pointer, keys.begun("members", group_id))
     group = database.get(GroupItem, keys.group_item(group_id))
     if note is not None and group is not None and not group.gone:
         there = Check(group.key, GroupItem.pk.exists() & GroupItem.gone.does_not_exist())
-        with suppress(ConditionFailedError):  # the group's removal began meanwhile
+        with suppress(ConditionFailedError):  # the removal of the group has begun meanwhile
             for part in chunks(note.ids or (), (TRANSACTION - 1) // 2):
                 _join(database, there, group, part)
     database.delete_many([keys.begun("members", group_id)])
@@ -174,7 +174,7 @@ def _join(database: Database, there: Step, group: GroupItem, user_ids: Sequence[
 
 
 def remove_group(database: Database, group_id: str) -> None:
-    """Remove a group as the port says."""
+    """Remove a group, as the port describes."""
 
     def mark() -> bool:
         group = database.get(GroupItem, keys.group_item(group_id))
@@ -184,7 +184,7 @@ def remove_group(database: Database, group_id: str) -> None:
         database.transact(
             [
                 Update(group.key, [GroupItem.gone.set(True)], GroupItem.pk.exists() & GroupItem.gone.does_not_exist()),
-                Update(keys.HINTS, [Hints.gone.add({group_id})]),  # from now on it counts for none of its members
+                Update(keys.HINTS, [Hints.gone.add({group_id})]),  # from now on its members ignore it
                 *([Delete(named)] if named else []),
                 _begin("group", group_id),
             ]
@@ -217,16 +217,16 @@ def _sweep_group(database: Database, group_id: str) -> None:
     )
 
 
-# --- servers: what hangs on one ---
+# --- shares of servers ---
 
 
 def begin_server(server_id: str) -> Step:
-    """Return the note that a server's shares are to be removed, for the transaction that removes the server."""
+    """Return the note to remove a server's shares, for the transaction that removes the server."""
     return _begin("server", server_id)
 
 
 def sweep_server(database: Database, server_id: str) -> None:
-    """Remove what hung on a server that is gone, and the note of it."""
+    """Remove the shares of a removed server, and its note."""
     _sweep_dependents(database, server_id)
     database.delete_many([keys.begun("server", server_id)])
 
@@ -239,18 +239,20 @@ def _sweep_dependents(database: Database, server_id: str) -> None:
 
 
 def remove_shares(database: Database, server_id: str) -> None:
-    """Remove all shares of a server: each with what it gave, in one."""
+    """Remove all shares of a server, each together with its grant."""
     _end_shares(database, list(database.query(ShareItem, keys.server(server_id), Item.sk.startswith("SHARE#"))))
 
 
 def _end_shares(database: Database, shares: list[ShareItem]) -> None:
     done = database.transact_each([ended(share) for share in shares])
-    rest = [share for share, was_there in zip(shares, done, strict=True) if not was_there]  # with whom is gone already
+    rest = [
+        share for share, was_there in zip(shares, done, strict=True) if not was_there
+    ]  # their user or group is gone
     database.delete_many(key for share in rest for key in (keys.share_id(share.id), share.key))
 
 
 def ended(share: ShareItem) -> list[Step]:
-    """Return what ends a share."""
+    """Return the steps that end a share."""
     holder, attribute = holder_of(share.user_id, share.group_id)
     return [
         Delete(share.key),
@@ -260,13 +262,13 @@ def ended(share: ShareItem) -> list[Step]:
 
 
 def holder_of(user_id: str | None, group_id: str | None) -> tuple[Key, Texts]:
-    """Return where the user or group is that has a share, and the attribute that holds it there."""
+    """Return the key of the user or group that has a share, and the attribute that stores it."""
     if user_id is not None:
         return keys.account(user_id), Account.shared
     return keys.group_item(group_id or ""), GroupItem.shared
 
 
-# --- clients and sessions: what was issued ---
+# --- tokens and codes of clients and sessions ---
 
 
 def remove_issued(
@@ -274,14 +276,14 @@ def remove_issued(
 ) -> None:
     """Remove a client or session with every token and code that was issued to it.
 
-    In one transaction where that holds it; otherwise marked first, so that nothing of it authenticates any more.
+    It needs one transaction if all fits. Otherwise the first one marks it, so that its tokens do not work any more.
 
     Args:
-        head: what removes the thing itself, if it is as expected.
-        mark: what marks it as gone, if it is as expected.
-        note: what notes that its removal was begun.
-        more: what else is the thing itself.
-        closes: whether something may be issued at this very moment: then the mark comes first, which forbids it.
+        head: removes the client or session, if it is as expected.
+        mark: marks it as gone, if it is as expected.
+        note: records that the removal has begun.
+        more: further keys of the client or session.
+        closes: whether something may be issued at this moment; then the mark comes first and prevents it.
     """
     own = list(more)
     if closes:
@@ -297,12 +299,12 @@ def remove_issued(
 
 
 def issued(database: Database, partition: str) -> list[Key]:
-    """Return where all is that was issued to a client or in a session."""
+    """Return the keys of all that was issued to a client or in a session."""
     return [key for pointer in database.query(Pointer, partition) for key in keys_of_listed(pointer)]
 
 
 def keys_of_listed(pointer: Pointer) -> Iterator[Key]:
-    """Yield where a listed token or code is, and where else it is listed."""
+    """Yield all keys of a listed token or code."""
     sha256, owner = pointer.sha256 or "", pointer.owner or ""
     if pointer.sk.startswith("TOKEN"):
         yield from token_keys(
@@ -315,7 +317,7 @@ def keys_of_listed(pointer: Pointer) -> Iterator[Key]:
 def token_keys(
     kind: str, owner: str, token_id: str, sha256: str, *, session: str | None, client: str | None
 ) -> Iterator[Key]:
-    """Yield where a token is and where it is listed."""
+    """Yield all keys of a token."""
     yield keys.token(kind, owner, token_id)
     yield keys.token_hash(sha256)
     yield keys.token_id(token_id)
@@ -326,50 +328,50 @@ def token_keys(
 
 
 def code_keys(sha256: str, user_id: str, session: str, client: str) -> Iterator[Key]:
-    """Yield where an authorization code is and where it is listed."""
+    """Yield all keys of an authorization code."""
     yield keys.code(sha256)
     for partition in (keys.user(user_id), keys.session(session), keys.client(client)):
         yield Key(partition, f"CODE#{sha256}")
 
 
 def keys_of_token(item: TokenItem) -> Iterator[Key]:
-    """Yield where this token is and where it is listed."""
+    """Yield all keys of this token."""
     return token_keys(
         item.owner_kind, item.owner_id, item.id, item.sha256, session=item.session_id, client=item.client_id
     )
 
 
 def keys_of_code(item: CodeItem) -> Iterator[Key]:
-    """Yield where this code is and where it is listed."""
+    """Yield all keys of this code."""
     return code_keys(item.sha256, item.user_id, item.session_id, item.client_id)
 
 
 def begin_client(client_id: str) -> Step:
-    """Return the note that a client's removal was begun."""
+    """Return the note that a client's removal has begun."""
     return _begin("client", client_id)
 
 
 def begin_session(session_id: str) -> Step:
-    """Return the note that a session's removal was begun."""
+    """Return the note that a session's removal has begun."""
     return _begin("session", session_id)
 
 
 def _sweep_issued(database: Database, partition: str, note: Key) -> None:
     doomed = issued(database, partition)
-    # Looked at after the list was made: where a new launch has taken the client over, it has done all of this before.
+    # Read after the list: a new launch that took over the client has done all of this before.
     head = database.get(Pointer, Key(partition, "HEAD"))
     if head is not None and not head.gone:
         database.delete_many([note])
         return
     database.delete_many(doomed)
     try:
-        database.transact([Delete(Key(partition, "HEAD"), Pointer.gone == True), Delete(note)])  # noqa: E712 an expression
+        database.transact([Delete(Key(partition, "HEAD"), Pointer.gone == True), Delete(note)])  # noqa: E712 a condition of PynamoDB
     except ConditionFailedError:
         database.delete_many([note])
 
 
 def _sweep_partition(database: Database, partition: str) -> None:
-    """Remove what was issued to a client, or in a session, of a user who is gone; and the thing itself."""
+    """Remove a client or session of a removed user, with all that was issued to it."""
     listed = list(database.query(Pointer, partition))
     database.delete_many([*issued(database, partition), *(item.key for item in listed)])
 

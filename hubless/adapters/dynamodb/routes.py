@@ -1,8 +1,8 @@
 """The route table and its change log in DynamoDB.
 
-The number of the newest change is an item of its own, raised in the transaction that writes the change: so the log has no
-gaps, and a follower that has seen number n misses nothing after it. Two who change routes at once find the number raised and
-try again.
+The number of the newest change is its own item. The transaction that writes a change also raises it, so the log has no
+gaps, and a reader that has seen number n misses nothing after it. A parallel change finds the number raised, and
+retries.
 """
 
 from collections.abc import Iterator
@@ -13,11 +13,11 @@ from hubless.adapters.dynamodb.database import Database, Delete, Put, Step
 from hubless.adapters.dynamodb.table import ChangeItem, Counter, EdgeItem, Item, RouteItem
 from hubless.domain.routes import EdgeReport, Route, RouteChange, ServerKey, is_applied
 
-TRIES = 40  # all routes share one number: a class that starts at once queues here
+TRIES = 40  # all routes share one number, for which a class that starts at once competes
 
 
 class DynamoRouteStore:
-    """Holds routes."""
+    """Stores routes."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -42,8 +42,8 @@ class DynamoRouteStore:
             newest = self.sequence()
             if newest <= sequence:
                 return [] if newest == sequence else None
-            found = self._changes_from(sequence, limit + 1)  # a change came in between, or all were trimmed
-        # The last change that the follower knows, where it is there still, says that nothing after it was trimmed.
+            found = self._changes_from(sequence, limit + 1)  # a change came in between, or the log was trimmed
+        # If the reader's last change still exists, nothing after it was trimmed.
         after = [change for change in found if change.sequence > sequence][:limit]
         known = bool(found) and found[0].sequence <= sequence + 1
         return after if known else None

@@ -1,6 +1,6 @@
-"""What the filters of a token's scopes hold on to: ids, so that a name that is given again is somebody else's.
+"""The ids that the filters of a token's scopes refer to. So a new user with an old name does not inherit the scope.
 
-The ids stand with the token and with its hash, so that the names of today are read together with the token itself.
+Both the token and its hash store the ids, so one read returns the current names together with the token.
 """
 
 import json
@@ -16,7 +16,7 @@ from hubless.domain.tokens import with_names_of_today
 
 
 class Hold(NamedTuple):
-    """Whom a filter means: a user, a group, or a server by its owner and, where it was there, its id."""
+    """The target of a filter: a user, a group, or a server by its owner and, if it existed, its id."""
 
     kind: str
     id: str  # of a server: its owner's
@@ -25,7 +25,7 @@ class Hold(NamedTuple):
 
 
 def held(database: Database, scopes: Iterable[str]) -> str:
-    """Return what the filters of *scopes* mean now, as it is stored with a token."""
+    """Return the current targets of the filters of *scopes*, as tokens store them."""
     filters = {text.partition("!")[2] for text in scopes}
     named = {kept: key for kept in filters if (key := _name(kept)) is not None}
     found = database.get_many(named.values()) if named else Found()
@@ -36,17 +36,17 @@ def held(database: Database, scopes: Iterable[str]) -> str:
 
 
 def keys_of(text: str | None) -> list[Key]:
-    """Return what is to be read of those whom *text* (as `held` returned it) means."""
+    """Return the keys to read for *text*, which `held` returned."""
     return [key for hold in _holds(text).values() for key in _where(hold)]
 
 
 def with_current_names(scopes: Iterable[str], text: str | None, found: Found) -> tuple[str, ...]:
-    """Return *scopes* under today's names, of which *found* holds what `keys_of` names."""
+    """Return *scopes* with current names from *found*, which has the items of `keys_of`."""
     return with_names_of_today(scopes, {kept: _name_now(hold, found) for kept, hold in _holds(text).items()})
 
 
 def _name(kept: str) -> Key | None:
-    """Return where the id is found of the user or group, or the server's owner, that a filter names."""
+    """Return the key of the name of the user, group or server's owner that a filter names."""
     kind, _, value = kept.partition("=")
     if kind == SERVER and "/" in value:
         return keys.name("user", value.partition("/")[0])

@@ -1,7 +1,8 @@
 """Servers in DynamoDB.
 
-A server is with its owner; who has only its id asks first who that is. The owner's account knows the names and how many are
-active, so that names, limits and removals of users are decided by its condition. Each server is listed once under its state.
+A server is in its owner's partition; a reader with only the id first reads the owner. The owner's account has the names
+of the servers and the number of active ones, so its conditions enforce names, limits and removals of users. Each server
+is listed under its state.
 """
 
 from collections.abc import Iterable, Mapping
@@ -51,7 +52,7 @@ _FIELDS = (
     "log_tail",
     "revision",
 )
-# In the order of a life: a server that moves on while states are read one by one is met again, never missed.
+# In the order of the lifecycle: a server that changes its state between two reads is seen twice, but never missed.
 _IN_ORDER = (
     State.REQUESTED,
     State.LAUNCHING,
@@ -65,7 +66,7 @@ _DEFAULT = keys.map_key("")
 
 
 class DynamoServerStore:
-    """Holds servers."""
+    """Stores servers."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -117,14 +118,14 @@ class DynamoServerStore:
             if owner is None:
                 return
             owner_id = owner.owner or ""
-        # The owner's activity is the latest of its own and its servers', so that one write is enough for both.
+        # The owner's activity is the latest of its own and its servers', so one write is enough for both.
         known = Seen.servers[server_id]
         try:
             self._database.write(
                 Update(keys.seen(owner_id), [known.set(keys.to_number(at))], known < keys.to_number(at))
             )
         except ConditionFailedError:
-            return  # what is stored is later, or it is gone
+            return  # the stored one is later, or the item is gone
 
     def in_states(self, states: Iterable[State]) -> list[Server]:
         wanted = set(states)
@@ -153,7 +154,7 @@ class DynamoServerStore:
                 Update(
                     account.key,
                     [named.set(server.id), *_counted(int(server.state in ACTIVE))],
-                    # The owner is there, the name is free, and two at once never pass the limit.
+                    # The owner exists, the name is free, and parallel calls never exceed the limit.
                     Account.gone.does_not_exist() & named.does_not_exist() & limit,
                 ),
                 Put(_item(server, server.last_activity_at), ServerItem.pk.does_not_exist()),
@@ -194,7 +195,7 @@ class DynamoServerStore:
             raise QuotaExceededError(f"The limit of {named_limit} named servers is reached", limit=named_limit)
 
     def _of_owner(self, owner_id: str) -> list[Server]:
-        """Return an owner's servers, oldest first, by one query that brings their activity too."""
+        """Return an owner's servers, oldest first, by one query that also reads their activity."""
         found = self._database.all_of(keys.user(owner_id), ServerItem.sk.between("SEEN", "SERVER$"))
         seen = found.item(Seen, keys.seen(owner_id))
         return [_server(item, seen) for item in found.each(ServerItem, "SERVER#")]
@@ -228,7 +229,7 @@ def _counted(change: int) -> list[Action]:
 
 
 def _within(account: Account, named_limit: int) -> Condition:
-    """Return the condition that the owner may have one more named server; the default one does not count."""
+    """Return the condition that the owner may have one more named server; the main server does not count."""
     if not named_limit:
         return Account.pk.exists()
     default, servers = Account.servers[_DEFAULT], size(Account.servers)
@@ -241,22 +242,22 @@ def _within(account: Account, named_limit: int) -> Condition:
 def _as_read(server: Server) -> Condition:
     launch = ServerItem.launch_id
     as_read: Condition = (
-        (ServerItem.state == server.state.value)  # the step was decided for this state …
-        # … of this launch, not of one that was asked for since …
+        (ServerItem.state == server.state.value)  # the decision was for this state …
+        # … of this launch, not of a later one …
         & (launch.does_not_exist() if server.launch_id is None else launch == server.launch_id)
-        & (ServerItem.revision == server.revision)  # … and nobody took a step between reading and writing
+        & (ServerItem.revision == server.revision)  # … and no other write came between reading and writing
     )
     return as_read
 
 
 def _conflict(server: Server) -> HublessError:
-    return StoreConflictError(f"Server {server.id} is no longer {server.state} as read")
+    return StoreConflictError(f"Server {server.id} is no longer {server.state}: another step was faster")
 
 
 def _of_account(before: Server, after: Server, change: int) -> Step:
-    """Return what the owner's account must know: how many are active, and which names are taken."""
+    """Return the changes of the owner's account: the number of active servers, and the names."""
     if after.name == before.name:
-        # A start is refused when the owner's removal was begun.
+        # No server starts once the removal of its owner has begun.
         there = Account.pk.exists() & Account.gone.does_not_exist()
         return Update(keys.account(after.owner_id), _counted(change), there, _conflict(before))
     old, new = Account.servers[keys.map_key(before.name)], Account.servers[keys.map_key(after.name)]
@@ -269,7 +270,7 @@ def _of_account(before: Server, after: Server, change: int) -> Step:
 
 
 def _folded(seen: Seen | None, server_id: str) -> list[Step]:
-    """Return what takes a server out of its owner's activity without taking that back."""
+    """Return the steps that remove a server from its owner's activity, which keeps its latest value."""
     at = None if seen is None else seen.servers.get(server_id)
     if seen is None or at is None:
         return []

@@ -1,4 +1,4 @@
-"""Services that were added by the API, in DynamoDB: each three times, as they never change and are asked for by three things."""
+"""Services added by the API, in DynamoDB. They never change, so each is stored under its name, token and client id."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ _FACTS = (
 
 
 class DynamoServiceStore:
-    """Holds services."""
+    """Stores services."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -74,7 +74,7 @@ class DynamoServiceStore:
 
 
 def _where(service: Service) -> list[Key]:
-    """Return where a service is, by its name first."""
+    """Return the keys of a service, its name first."""
     return [
         keys.service(service.name),
         *([] if service.token_sha256 is None else [keys.service_token(service.token_sha256)]),

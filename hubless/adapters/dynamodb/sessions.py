@@ -15,7 +15,7 @@ _FIELDS = ("id", "sha256", "user_id", "created_at", "expires_at", "agent")
 
 
 class DynamoSessionStore:
-    """Holds browser sessions."""
+    """Stores browser sessions."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -75,7 +75,7 @@ class DynamoSessionStore:
         return list(self._database.query(SessionItem, keys.user(user_id), SessionItem.sk.startswith("SESSION#")))
 
     def _end(self, session_id: str) -> bool:
-        """End the session and say whether it was us who did."""
+        """End the session, and tell whether this call did it."""
         head = self._database.get(Pointer, keys.session_head(session_id))
         if head is None:
             return False
@@ -91,7 +91,7 @@ class DynamoSessionStore:
                 more=[keys.session_item(head.owner or "", session_id), keys.cookie(head.sha256 or "")],
             )
         except ConditionFailedError:
-            return False  # another was faster
+            return False  # another call was faster
         return True
 
 

@@ -1,7 +1,7 @@
 """Shares and share codes in DynamoDB.
 
-A share is with its server, and once more with the user or group that has it, where it is read at every request. Both are
-written together.
+A share is stored with its server, and again with the user or group that has it, which every request reads. One
+transaction writes both.
 """
 
 from collections.abc import Iterable, Sequence
@@ -37,7 +37,7 @@ _CODE = ("id", "sha256", "server_id", "scopes", "created_at", "expires_at", "las
 
 
 class DynamoShareStore:
-    """Holds shares."""
+    """Stores shares."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -105,7 +105,7 @@ class DynamoShareStore:
         found = self._database.get_many([where, holder])
         there = found.item(ShareItem, where)
         if there is None or holder not in found:
-            self._database.delete_many([where, pointer.key])  # the user or group that had it is gone
+            self._database.delete_many([where, pointer.key])  # its user or group is gone
             return None
         left = tuple(sorted(set(there.scopes) - (set(there.scopes) if taken is None else taken)))
         if not left:
@@ -123,7 +123,7 @@ class DynamoShareStore:
 
 
 class DynamoShareCodeStore:
-    """Holds share codes."""
+    """Stores share codes."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -203,7 +203,7 @@ class DynamoShareCodeStore:
 
 
 def grant(database: Database, share: Share, more: Sequence[Step]) -> Share:
-    """Grant *share* together with *more*, once; what came in between is a ConditionFailedError."""
+    """Try once to grant *share* together with *more*; ConditionFailedError if an item changed meanwhile."""
     where = keys.share(share.server_id, user_id=share.user_id, group_id=share.group_id)
     found = database.get_many([keys.server_owner(share.server_id), where])
     owner, there = found.item(Pointer, keys.server_owner(share.server_id)), found.item(ShareItem, where)
@@ -241,7 +241,7 @@ def servers_of(database: Database, owner_id: str) -> list[str]:
 
 
 def _found_by(share: Share) -> list[Step]:
-    """Return what finds a new share: its id, and for a group's the hint that its members have one."""
+    """Return the steps that index a new share: its id, and for groups the hint to read them."""
     pointer = Pointer(*keys.share_id(share.id), to=share.server_id, owner=share.user_id, kind=share.group_id)
     hint = [] if share.group_id is None else [Update(keys.HINTS, [Hints.sharing.add({share.group_id})])]
     return [Put(pointer), *hint]
@@ -254,7 +254,7 @@ def _server_is_there(server_id: str) -> Step:
 def _as_read(item: ShareItem) -> Condition:
     as_read: Condition = (ShareItem.id == item.id) & (
         ShareItem.scopes == item.scopes
-    )  # no scope is lost to another grant
+    )  # so a parallel grant loses no scope
     return as_read
 
 

@@ -1,4 +1,4 @@
-"""The place of the sweep in DynamoDB."""
+"""The resume point of the sweep in DynamoDB."""
 
 from hubless.adapters.dynamodb import keys
 from hubless.adapters.dynamodb.database import Database, Delete, Put
@@ -7,7 +7,7 @@ from hubless.domain.errors import StoreConflictError
 
 
 class DynamoSweepStore:
-    """Remembers the place at which the next run goes on; the beginning is no item at all."""
+    """Stores where the next sweep resumes; without an item it starts at the beginning."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -18,7 +18,7 @@ class DynamoSweepStore:
 
     def set_resume_point(self, before: str, after: str) -> None:
         as_read = Pointer.to == before if before else Pointer.pk.does_not_exist()
-        cut = StoreConflictError("Another sweep was cut meanwhile")
+        cut = StoreConflictError("Another sweep moved the resume point meanwhile")
         if after:
             self._database.write(Put(Pointer(*keys.SWEEP, to=after), as_read, cut))
         else:

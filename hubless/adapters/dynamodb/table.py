@@ -1,6 +1,6 @@
-"""The table: the models of its items, and its indexes. docs/dynamodb.md draws the same as a picture.
+"""The table: the models of its items, and its indexes. docs/dynamodb.md shows it as a diagram.
 
-Every item carries the version `v` of its shape. Whoever adds an attribute gives it a default, so that older items read on.
+Every item has the version `v` of its shape. A new attribute needs a default, so that older items stay readable.
 """
 
 import json
@@ -27,7 +27,7 @@ ACTIVITY, EXPIRY = "activity", "expiry"  # the two indexes
 
 
 class Instant(Attribute[datetime]):
-    """Microseconds since 1970: exact, and compared as numbers."""
+    """Microseconds since 1970: exact, and comparable as numbers."""
 
     attr_type = "N"
 
@@ -39,7 +39,7 @@ class Instant(Attribute[datetime]):
 
 
 class EpochSeconds(Attribute[datetime]):
-    """What DynamoDB's own expiry asks for: whole seconds, not before the instant."""
+    """Whole seconds since 1970, rounded up, as DynamoDB's TTL requires."""
 
     attr_type = "N"
 
@@ -51,14 +51,14 @@ class EpochSeconds(Attribute[datetime]):
 
 
 class Text(Attribute["str | None"]):
-    """A text that may be missing."""
+    """An optional text."""
 
     attr_type = "S"
     null = True
 
 
 class Names(Attribute[tuple[str, ...]]):
-    """Texts in their order."""
+    """An ordered list of texts."""
 
     attr_type = "S"
 
@@ -70,7 +70,7 @@ class Names(Attribute[tuple[str, ...]]):
 
 
 class Texts(Attribute[Mapping[str, str]]):
-    """A map of texts, each of which one write can set or take away."""
+    """A map of texts; a write can set or remove single ones."""
 
     attr_type = "M"
 
@@ -82,7 +82,7 @@ class Texts(Attribute[Mapping[str, str]]):
 
 
 class Numbers(Attribute[Mapping[str, int]]):
-    """A map of numbers, each of which one write can set or take away."""
+    """A map of numbers; a write can set or remove single ones."""
 
     attr_type = "M"
 
@@ -97,26 +97,26 @@ class Numbers(Attribute[Mapping[str, int]]):
 
 
 class Item(Model):
-    """What every item has. Models know shapes and speak of no table: the database does."""
+    """The attributes of every item. Models define shapes only; `Database` talks to the table."""
 
     class Meta:
-        """Only here because a model must have one."""
+        """Required by PynamoDB."""
 
         table_name = "hubless"
 
     pk = UnicodeAttribute(hash_key=True)
     sk = UnicodeAttribute(range_key=True)
     v = NumberAttribute(null=True, default_for_new=VERSION)
-    ttl = EpochSeconds(null=True)  # DynamoDB removes the item some time after this
+    ttl = EpochSeconds(null=True)  # DynamoDB removes the item at some time after this
 
     @property
     def key(self) -> Key:
-        """Return where the item is."""
+        """Return the key of the item."""
         return Key(self.pk, self.sk)
 
 
 class Pointer(Item):
-    """Leads from one way of finding a thing to where it is; each kind uses what it needs."""
+    """Leads from a lookup key to an item; each kind uses some of the attributes."""
 
     to = Text()  # an id
     owner = Text()
@@ -126,12 +126,12 @@ class Pointer(Item):
     client = Text()
     ids = Names(null=True)
     holds = Text()
-    gone = BooleanAttribute(null=True)  # its removal was begun
+    gone = BooleanAttribute(null=True)  # its removal has begun
     expires_at = Instant(null=True)
 
 
 class Account(Item):
-    """A user, with all that must be known of it at every request."""
+    """A user, with all that every request needs."""
 
     id = UnicodeAttribute()
     name = UnicodeAttribute()
@@ -140,14 +140,14 @@ class Account(Item):
     user_info = JSONAttribute(null=True)
     revision = NumberAttribute(default=0)
     groups = Texts(default=dict)  # names by id; a group's name never changes
-    shared = Texts(default=dict)  # shares with this very user by the server's id, each as JSON
+    shared = Texts(default=dict)  # direct shares with the user by server id, each as JSON
     servers = Texts(default=dict)  # ids by `map_key` of the name
     active = NumberAttribute(default=0)  # how many servers are neither stopped nor failed
-    gone = BooleanAttribute(null=True)  # its removal was begun: to every reader it is not there
+    gone = BooleanAttribute(null=True)  # its removal has begun: readers treat it as missing
 
 
 class Seen(Item):
-    """When a user and its servers were last active. In the index of activity."""
+    """The last activity of a user and its servers; in the activity index."""
 
     activity = UnicodeAttribute(default="user")  # the index's partition
     user_id = UnicodeAttribute()
@@ -172,7 +172,7 @@ class GroupItem(Item):
 
 
 class Hints(Item):
-    """Which groups had a share once (they must be looked at), and which are being removed (they count no more)."""
+    """The groups that ever had a share (readers must read them), and those being removed (readers ignore them)."""
 
     sharing = UnicodeSetAttribute(null=True)
     gone = UnicodeSetAttribute(null=True)
@@ -196,14 +196,14 @@ class ServerItem(Item):
     requested_at = Instant(null=True)
     started_at = Instant(null=True)
     deadline_at = Instant(null=True)
-    last_activity_at = Instant(null=True)  # as transitions know it; what is reported is in `SEEN`
+    last_activity_at = Instant(null=True)  # at the last transition; reported activity is in `SEEN`
     failure = Text()
     log_tail = Names(default=())
     revision = NumberAttribute(default=0)
 
 
 class QueueDigestItem(Item):
-    """A digest of the queue of those who asked for a start, and who is at writing it anew: since when."""
+    """The digest of the queue of launches, and when a function last claimed to write a new one."""
 
     claimed_at = Instant(null=True)
     at = Instant(null=True)
@@ -225,9 +225,9 @@ class ShareItem(Item):
 
 
 class Expiring(Item):
-    """What ends by itself. In the index of expiry where it has an end."""
+    """An item that may expire; in the expiry index if it does."""
 
-    expiry = Text()  # the index's partition: what kind of thing
+    expiry = Text()  # the index's partition: the kind of item
     expires_at = Instant(null=True)
 
 
@@ -251,7 +251,7 @@ class TokenItem(Expiring):
     owner_kind = UnicodeAttribute()
     owner_id = UnicodeAttribute()
     scopes = Names()
-    holds = Text()  # whom the filters of the scopes mean
+    holds = Text()  # the ids that the filters of the scopes refer to
     created_at = Instant()
     note = UnicodeAttribute(default="")
     last_activity_at = Instant(null=True)
@@ -261,7 +261,7 @@ class TokenItem(Expiring):
 
 
 class ClientItem(Item):
-    """An OAuth client; one that is only being removed has no facts."""
+    """An OAuth client; during its removal it may have no facts."""
 
     launch_id = Text()
     owner_id = Text()
@@ -294,7 +294,7 @@ class SessionItem(Expiring):
 
 
 class ServiceItem(Item):
-    """A service; found whole by its name, its token and its client id, as it never changes."""
+    """A service, stored three times: by name, token and client id. It never changes."""
 
     name = UnicodeAttribute()
     facts = JSONAttribute()
@@ -336,20 +336,20 @@ class EdgeItem(Item):
 
 
 class EdgeWishItem(Item):
-    """What is wanted of an edge that may sleep."""
+    """The desired state of the edge."""
 
     wanted = UnicodeAttribute()
     since = Instant()
 
 
 class Attempt(Item):
-    """A wrong guess, or the instant up to which they are forgotten."""
+    """A wrong password, or the instant before which they no longer count."""
 
     at = Instant()
 
 
 class UsageItem(Item):
-    """What a launch used."""
+    """The usage of a launch."""
 
     launch_id = UnicodeAttribute()
     server_id = UnicodeAttribute()

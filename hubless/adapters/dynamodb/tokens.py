@@ -1,7 +1,7 @@
 """Tokens in DynamoDB.
 
-A token is with its owner. Its hash leads there and says in whose session and to which client it was issued, so that one
-more read finds the token, its owner, and whether any of these is gone.
+A token is in its owner's partition. The item of its hash leads there, and names its session and client. So one more
+read returns the token, its owner, and whether any of them is gone.
 """
 
 from collections.abc import Iterable
@@ -27,7 +27,7 @@ from hubless.domain.users import User
 
 
 class DynamoTokenStore:
-    """Holds tokens."""
+    """Stores tokens."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -81,7 +81,7 @@ class DynamoTokenStore:
                 )
             )
         except ConditionFailedError:
-            return  # what is stored is later, or it is gone
+            return  # the stored one is later, or the item is gone
 
     def delete_expired(self, now: datetime, limit: int) -> int:
         removals.finish(self._database)
@@ -133,13 +133,13 @@ class DynamoTokenStore:
 
 
 def revocation_keys(session_id: str | None, client_id: str | None) -> list[Key]:
-    """Return where it is said that a session or client is being removed, and with it all that was issued."""
+    """Return the keys that tell whether a session or client is being removed, which revokes what it issued."""
     found = [keys.session_head(session_id)] if session_id is not None else []
     return [*found, keys.client_head(client_id)] if client_id is not None else found
 
 
 def is_revoked(found: Found, session_id: str | None, client_id: str | None) -> bool:
-    """Say whether the session has ended or the client is being removed, of which *found* holds the `revocation_keys`."""
+    """Tell from *found*, which has the `revocation_keys`, whether the session or client is revoked."""
     session = None if session_id is None else found.item(Pointer, keys.session_head(session_id))
     client = None if client_id is None else found.item(Pointer, keys.client_head(client_id))
     ended = session_id is not None and (session is None or bool(session.gone))
@@ -147,11 +147,11 @@ def is_revoked(found: Found, session_id: str | None, client_id: str | None) -> b
 
 
 def steps_to_add(token: Token, client_id: str | None, holds: str) -> list[Step]:
-    """Return what adds *token*.
+    """Return the steps that add *token*.
 
     Args:
-        client_id: where it is listed: the client that it was issued to, or whose own it is.
-        holds: whom its filters mean.
+        client_id: the client that lists it: the token was issued to it, or is its own.
+        holds: the targets of its filters (`scope_filters.held`).
     """
     there = StoreConflictError(f"Token {token.id} is there already")
     listed: dict[str, Any] = {
@@ -188,14 +188,14 @@ def steps_to_add(token: Token, client_id: str | None, holds: str) -> list[Step]:
 
 
 def user_exists(user_id: str) -> Step:
-    """Return the check that a user exists, for what is to belong to it."""
+    """Return the check that a user exists."""
     return Check(
         keys.account(user_id), Account.pk.exists() & Account.gone.does_not_exist(), NotFoundError("User", user_id)
     )
 
 
 def session_exists(session_id: str) -> Step:
-    """Return the check that a session has not ended, for what is issued in it."""
+    """Return the check that a session has not ended."""
     lives = Pointer.pk.exists() & Pointer.gone.does_not_exist()
     return Check(keys.session_head(session_id), lives, NotFoundError("Session", session_id))
 

@@ -1,4 +1,4 @@
-"""The meter of usage in DynamoDB."""
+"""The usage log in DynamoDB."""
 
 from hubless.adapters.dynamodb import keys
 from hubless.adapters.dynamodb.database import ConditionFailedError, Database, Put
@@ -9,7 +9,7 @@ _FIELDS = ("launch_id", "server_id", "owner_id", "profile", "started_at", "ended
 
 
 class DynamoUsageLog:
-    """Keeps what each launch used."""
+    """Stores the usage of each launch."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -21,7 +21,7 @@ class DynamoUsageLog:
         try:
             self._database.write(Put(item, UsageItem.pk.does_not_exist()))
         except ConditionFailedError:
-            return  # it was metered before
+            return  # it is stored already
 
     def of_owner(self, owner_id: str) -> list[Usage]:
         found = [

@@ -1,7 +1,7 @@
-"""Users as every reader sees them: account, activity, groups and what is shared, in as few round trips as can be.
+"""Reads users with their activity, groups and shares, in as few requests as possible.
 
-One for most. What is shared with a user costs one more, as it is told under today's names of server and owner; a group that
-has shares costs one before that.
+Most users need one. Shares need one more, because they are returned with the current names of server and owner. Groups
+with shares need one before that.
 """
 
 import json
@@ -19,7 +19,7 @@ from hubless.domain.values import value
 
 @value
 class Grant:
-    """A share as it stands with the user or group that has it."""
+    """A share, as the user or group that has it stores it."""
 
     share_id: str
     server_id: str
@@ -28,16 +28,16 @@ class Grant:
     created_at: datetime
 
     def text(self) -> str:
-        """Return it as it is stored."""
+        """Return the stored text."""
         return json.dumps([self.share_id, self.owner_id, self.scopes, keys.to_number(self.created_at)])
 
     def share(self, *, user_id: str | None = None, group_id: str | None = None) -> Share:
-        """Return it as the share that it is."""
+        """Return the share."""
         return Share(self.share_id, self.server_id, self.scopes, self.created_at, user_id, group_id)
 
 
 def grants(shared: Mapping[str, str]) -> list[Grant]:
-    """Return what the map of a user or a group holds."""
+    """Return the shares in the map of a user or a group."""
     found = []
     for server_id, text in shared.items():
         share_id, owner_id, scopes, created = json.loads(text)
@@ -46,18 +46,18 @@ def grants(shared: Mapping[str, str]) -> list[Grant]:
 
 
 def keys_of(user_ids: Iterable[str]) -> list[Key]:
-    """Return what is to be read of users; more keys may be read with them."""
+    """Return the keys to read for users; more keys may be read with them."""
     return [keys.HINTS, *(key for user_id in user_ids for key in (keys.account(user_id), keys.seen(user_id)))]
 
 
 def read(database: Database, user_ids: Iterable[str]) -> dict[str, User]:
-    """Return those of the users that exist, by id."""
+    """Return the users that exist, by id."""
     wanted = list(user_ids)
     return users_of(database, database.get_many(keys_of(wanted)), wanted) if wanted else {}
 
 
 def users_of(database: Database, found: Found, user_ids: Iterable[str]) -> dict[str, User]:
-    """Return the users by id of whom *found* holds what `keys_of` names."""
+    """Return users by id from *found*, which has the items of `keys_of`."""
     accounts = [account for user_id in user_ids if (account := account_of(found, user_id)) is not None]
     hints = found.item(Hints, keys.HINTS) or Hints()
     gone, sharing = hints.gone or set(), (hints.sharing or set()) - (hints.gone or set())
@@ -70,13 +70,13 @@ def users_of(database: Database, found: Found, user_ids: Iterable[str]) -> dict[
 
 
 def account_of(found: Found, user_id: str) -> Account | None:
-    """Return the account unless the user is gone or going."""
+    """Return the account, or None if the user is removed or being removed."""
     account = found.item(Account, keys.account(user_id))
     return None if account is None or account.gone else account
 
 
 def last_seen(seen: Seen | None) -> datetime | None:
-    """Return when the user was last active, by itself or through one of its servers."""
+    """Return the last activity of the user or of one of its servers."""
     if seen is None:
         return None
     through = max(seen.servers.values(), default=0)
@@ -93,7 +93,7 @@ def _of_groups(database: Database, group_ids: set[str]) -> dict[str, list[Grant]
 
 
 def _scopes(database: Database, held: Mapping[str, list[Grant]]) -> dict[str, set[str]]:
-    """Return what each user may do on others' servers, under the names that those have now."""
+    """Return each user's scopes on others' servers, with their current names."""
     named = {key for some in held.values() for grant in some for key in _names_of(grant)}
     found = database.get_many(named) if named else Found()
     return {user_id: {scope for grant in some for scope in _told(grant, found)} for user_id, some in held.items()}

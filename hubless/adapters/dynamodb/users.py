@@ -19,12 +19,16 @@ from hubless.domain.errors import NameTakenError, StoreConflictError
 from hubless.domain.lifecycle import ACTIVE, State
 from hubless.domain.users import User
 
-_STATES = {"active": ACTIVE, "ready": {State.READY}, "inactive": ACTIVE}  # the last: who is not among these
-NAMES = "NAMES#user"  # the partition of all names: small items, so that listing walks few pages
+_STATES = {
+    "active": ACTIVE,
+    "ready": {State.READY},
+    "inactive": ACTIVE,
+}  # inactive: users without a server in these states
+NAMES = "NAMES#user"  # the partition of all names: small items, so a listing needs few pages
 
 
 class DynamoUserStore:
-    """Holds users."""
+    """Stores users."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -40,19 +44,19 @@ class DynamoUserStore:
         return user_records.read(self._database, dict.fromkeys(user_ids))
 
     def create(self, users: Sequence[User]) -> list[User]:
-        first = {user.name: user for user in reversed(users)}  # of a name that comes twice the first counts
+        first = {user.name: user for user in reversed(users)}  # the first of two equal names counts
         named = {user.name: key for user in users if (key := keys.name("user", user.name)) is not None}
         taken = self._database.get_many(named.values())
         free = [user for user in users if user is first[user.name] and named[user.name] not in taken]
-        # The unique name decides between two who add it at once.
+        # The unique name decides between parallel calls.
         added = self._database.transact_each([_added(user, named[user.name]) for user in free])
         return [user for user, was_added in zip(free, added, strict=True) if was_added]
 
     def change(self, before: User, after: User) -> None:
-        # The revision that was read: nobody's change is overwritten unseen.
+        # The revision that was read, so that no other change is lost.
         expected = (Account.revision == before.revision) & Account.gone.does_not_exist()
         if after.name != before.name:
-            expected &= Account.active == 0  # addresses of servers hold the name
+            expected &= Account.active == 0  # the addresses of servers contain the name
         steps: list[Step] = [
             Update(
                 keys.account(before.id),
@@ -94,7 +98,7 @@ class DynamoUserStore:
         ids: Iterable[str] | None = None,
         groups: Iterable[str] | None = None,
     ) -> tuple[list[User], int]:
-        # Names are walked whole, as the total is asked for; only the users of the page are read.
+        # All names are read, because the total is needed; but only the users of the page.
         known = {_id(pointer): pointer.sk[1:] for pointer in self._database.query(Pointer, NAMES)}
         if name_contains:
             part = name_contains.casefold()
@@ -119,7 +123,7 @@ class DynamoUserStore:
                 )
             )
         except ConditionFailedError:
-            return  # what is stored is later, or nobody is there
+            return  # the stored one is later, or the user is gone
 
     def _sorted(self, known: dict[str, str], sort: str, *, descending: bool) -> list[str]:
         ordered = sorted(known)
@@ -133,7 +137,7 @@ class DynamoUserStore:
         return ordered
 
     def _activity(self) -> dict[str, datetime | None]:
-        """Return who was active when. The index may lag by a moment: it is for looking at."""
+        """Return the last activity of each user, from an index that may lag a moment."""
         return {
             seen.user_id: user_records.last_seen(seen) for seen in self._database.query(Seen, "user", index=ACTIVITY)
         }

@@ -1,1 +1,1 @@
-"""Servers as processes of this machine."""
+"""Servers as processes on this machine."""

@@ -1,4 +1,4 @@
-"""As which system user, and in which folder, a server runs."""
+"""The system user and the home folder of a server."""
 
 import os
 import pwd
@@ -7,12 +7,12 @@ from pathlib import Path
 from hubless.domain.errors import LaunchFailedError
 from hubless.domain.values import value
 
-FIRST_PERSON = 1000  # below are root and the accounts of services (login.defs' UID_MIN)
+FIRST_USER_ID = 1000  # smaller ids belong to root and system services (UID_MIN in login.defs)
 
 
 @value
 class Account:
-    """Who a process is: *uid* None for whoever runs the hub."""
+    """The account of a process; *uid* None: that of the hub itself."""
 
     name: str
     home: Path
@@ -23,20 +23,21 @@ class Account:
 
 
 def account_of(owner_name: str, owner_id: str, homes: Path, *, as_system_users: bool) -> Account:
-    """Return as whom a server of this owner runs.
+    """Return the account for the servers of this owner.
 
-    Where root runs the hub and a system user has the owner's name, as that user; else as whoever runs the hub, in a folder
-    that is named by the owner's immutable id: a renamed user keeps it and a recreated one does not inherit it.
+    If root runs the hub and a system user has the owner's name, that user. Otherwise the account of the hub, with a
+    folder named by the owner's id: a renamed user keeps it, and a user created again does not inherit it.
 
     Raises:
-        LaunchFailedError: when the system user is root or an account of a service.
+        LaunchFailedError: if that is root or a system service.
     """
     entry = _entry(owner_name) if as_system_users and os.geteuid() == 0 else None
     if entry is None:
         return Account(owner_name, homes / owner_id, "/bin/sh")
-    if entry.pw_uid < FIRST_PERSON:
+    if entry.pw_uid < FIRST_USER_ID:
         raise LaunchFailedError(
-            f"No server runs as {owner_name}: on this machine that is a system account (uid {entry.pw_uid}). Rename the user."
+            f"No server may run as {owner_name}, which is a system account of this machine (uid {entry.pw_uid})."
+            " Rename the user."
         )
     return Account(
         owner_name,
@@ -49,7 +50,7 @@ def account_of(owner_name: str, owner_id: str, homes: Path, *, as_system_users: 
 
 
 def is_system_user(name: str, *, as_system_users: bool) -> bool:
-    """Say whether a server of an owner of that name would run as a system user."""
+    """Tell whether servers of an owner with this name run as a system user."""
     return as_system_users and os.geteuid() == 0 and _entry(name) is not None
 
 

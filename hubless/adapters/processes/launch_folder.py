@@ -1,4 +1,4 @@
-"""The folder of one launch: what it says about a process that may outlive whoever started it."""
+"""The folder of one launch: its files describe a process that may outlive the hub."""
 
 import fcntl
 import json
@@ -16,7 +16,7 @@ LOG_LINES = 40
 
 @value
 class Note:
-    """What the launcher writes down before it starts the process; no secrets."""
+    """What the launcher records before it starts the process; no secrets."""
 
     port: int
     home: str
@@ -25,7 +25,7 @@ class Note:
 
 @value
 class LaunchFolder:
-    """The files of one launch. *lock* is held exactly as long as the server's own process lives."""
+    """The files of one launch. The server's process holds *lock* as long as it lives."""
 
     path: Path
 
@@ -42,11 +42,11 @@ class LaunchFolder:
         return self.path / "server.log"
 
     def make(self) -> None:
-        """Make the folder, for its owner only; one that is there stays."""
+        """Create the folder with mode 0700, if it does not exist."""
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def try_lock(self) -> int | None:
-        """Return the descriptor of the lock, now held, or None when a process or another launcher holds it."""
+        """Take the lock and return its descriptor; None if a process or another launcher holds it."""
         descriptor = os.open(self.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -56,44 +56,44 @@ class LaunchFolder:
         return descriptor
 
     def is_held(self) -> bool:
-        """Say whether the process lives (or a launcher is just about to start it)."""
+        """Tell whether the process lives, or a launcher is about to start it."""
         try:
             descriptor = os.open(self.lock, os.O_RDWR | os.O_CLOEXEC)
         except FileNotFoundError:
             return False
         try:
-            # Shared: two who look at once do not take each other for the process.
+            # A shared lock, so that two checks at once do not mistake each other for the process.
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             pid = self.pid()
-            # A fork that the server left behind has the lock too: it counts only while the server itself has it.
+            # A child that outlives the server still holds the lock; only the server itself counts.
             return pid is None or _has_open(pid, os.fstat(descriptor))
         finally:
             os.close(descriptor)
         return False
 
     def pid(self) -> int | None:
-        """Return the process id that the process wrote before it became the server; None when it never came so far."""
+        """Return the process id, which the process wrote before it became the server; None if it never did."""
         try:
             return int(self.pid_file.read_text())
         except (FileNotFoundError, ValueError):
             return None
 
     def note(self) -> Note | None:
-        """Return what the launcher wrote down, or None."""
+        """Return the launcher's record, or None."""
         try:
             return Note(**json.loads((self.path / "task.json").read_text()))
         except (FileNotFoundError, ValueError, TypeError):
             return None
 
     def write_note(self, note: Note) -> None:
-        """Write it whole or not at all."""
+        """Write the record atomically."""
         draft = self.path / "task.json.new"
         draft.write_text(json.dumps(asdict(note)))
         draft.replace(self.path / "task.json")
 
     def log_tail(self, hidden: tuple[str, ...] = ()) -> tuple[str, ...]:
-        """Return the last lines that the server said, without the *hidden* words."""
+        """Return the last lines of the server's log, with `***` for the *hidden* words."""
         try:
             with self.log.open("rb") as file:
                 file.seek(0, os.SEEK_END)
@@ -107,7 +107,7 @@ class LaunchFolder:
 
 
 def _has_open(pid: int, wanted: os.stat_result) -> bool:
-    """Say whether the process lives and has that file open; where the system does not tell its files, whether it lives."""
+    """Tell whether the process lives and has the file open; without /proc, whether it lives."""
     try:
         if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
             return False
@@ -123,4 +123,4 @@ def _is_same(file: Path, wanted: os.stat_result) -> bool:
     try:
         return os.path.samestat(file.stat(), wanted)
     except OSError:
-        return False  # closed meanwhile
+        return False  # it was closed meanwhile

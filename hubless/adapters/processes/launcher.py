@@ -1,4 +1,4 @@
-"""Starts servers as processes in sessions of their own, and knows of them whoever started them."""
+"""Starts servers as processes in their own sessions, and finds those that another hub process started."""
 
 import logging
 import os
@@ -25,19 +25,19 @@ from hubless.ports.launcher import Launch, Task, TaskPending, TaskRunning, TaskS
 logger = logging.getLogger(__name__)
 
 KEPT_LOGS = 200
-GLANCES, GLANCE_SECONDS = 20, 0.01
+LOCK_TRIES, LOCK_RETRY_SECONDS = 20, 0.01
 EXIT_SECONDS = 1.0
-RECENT_PORTS = 256  # not handed out again while what they were handed to may not listen yet
-# The child writes its own process id to where it was given it, its standard input, and then becomes the server: the id is
-# known even when we die right after the fork. (A higher descriptor would do as well, but dash knows ten of them.)
+RECENT_PORTS = 256  # not reused, because their servers may not listen yet
+# The child writes its process id to its standard input, a file, and then becomes the server. So the id is known even if
+# this process dies right after the fork. (Not a higher descriptor, because dash supports only ten.)
 _BECOME = 'echo $$ >&0 && exec "$@" </dev/null'
 
 
 class ProcessLauncher:
     """Runs servers on this machine.
 
-    A task's name is its launch id. A launch is started at most once, by whomever and however often: its process inherits
-    the lock on a file of the launch, and who cannot take that lock finds the process alive.
+    A task's name is its launch id. Launching is idempotent: the process inherits the lock on a file of the launch, and
+    a launcher that cannot take the lock knows that the process lives.
     """
 
     name = "processes"
@@ -45,7 +45,7 @@ class ProcessLauncher:
     def __init__(
         self, servers: Path, homes: Path, *, run_as_system_users: bool, environment: Mapping[str, str]
     ) -> None:
-        """Keep launches under *servers*; *environment* is what servers see of the hub's own."""
+        """Store launches below *servers*; servers inherit *environment* from the hub."""
         self._servers = servers
         self._homes = homes
         self._as_system_users = run_as_system_users
@@ -59,15 +59,15 @@ class ProcessLauncher:
     def launch(self, launch: Launch) -> str:
         folder = self._folder(launch.launch_id)
         folder.make()
-        lock = _patiently(folder)
+        lock = _lock_with_retries(folder)
         if lock is None:
-            return launch.launch_id  # it runs, or another launcher is starting it
+            return launch.launch_id  # it runs, or another launcher starts it
         try:
             if folder.pid() is not None:
-                raise LaunchFailedError("The launch has ended already")
+                raise LaunchFailedError("The launch has ended already: spawn again")
             self._start(launch, folder, lock)
         finally:
-            os.close(lock)  # the process has its own hold
+            os.close(lock)  # the process keeps its own
         return launch.launch_id
 
     def describe(self, task: str) -> TaskStatus:
@@ -86,14 +86,14 @@ class ProcessLauncher:
         pid = folder.pid()
         if pid is None or not folder.is_held():
             return
-        # The lock is held, so the process that wrote its id lives: the id is not somebody else's by now.
+        # The process holds the lock, so it lives, and no other process has its id.
         try:
             if force:
                 _kill_all(pid)
             else:
                 os.kill(pid, signal.SIGTERM)
         except (ProcessLookupError, psutil.NoSuchProcess):
-            pass  # it was faster
+            pass  # it ended by itself
         self._reap(task)
 
     def tasks(self) -> list[Task]:
@@ -117,7 +117,7 @@ class ProcessLauncher:
             for known in (self._children, self._exit_codes, self._secrets):
                 known.pop(task, None)
 
-    def garbage_collect(self, offered: Iterable[Profile]) -> int:  # noqa: ARG002 a profile is started from as it is
+    def garbage_collect(self, offered: Iterable[Profile]) -> int:  # noqa: ARG002 nothing to collect here
         return 0
 
     # --- starting ---
@@ -136,7 +136,7 @@ class ProcessLauncher:
                 child = self._popen(launch, account, command, note, _Files(pid_file, log.fileno(), lock))
         except OSError as error:
             folder.pid_file.unlink()
-            raise LaunchFailedError(f"{command[0]} could not be started: {error.strerror}") from error
+            raise LaunchFailedError(f"Cannot start {command[0]}: {error.strerror}") from error
         finally:
             os.close(pid_file)
         with self._guard:
@@ -189,10 +189,10 @@ class ProcessLauncher:
                     self._ports.append(port)
                     return port
 
-    # --- ends ---
+    # --- ending ---
 
     def _reap(self, task: str) -> None:
-        """Take the exit code of a child of ours that has ended, so that no zombie stays."""
+        """Collect the exit code of an ended child, so that no zombie remains."""
         with self._guard:
             child = self._children.get(task)
             if child is not None and (code := child.poll()) is not None:
@@ -200,7 +200,7 @@ class ProcessLauncher:
                 del self._children[task]
 
     def _await_exit(self, task: str) -> None:
-        """Wait for the code of a child of ours that is just about to end: the lock is let go a moment before."""
+        """Wait for the exit code of an ending child: the lock is released a moment earlier."""
         child = self._children.get(task)
         if child is not None:
             with suppress(subprocess.TimeoutExpired):
@@ -215,7 +215,7 @@ class ProcessLauncher:
             return "ended"
         if code < 0:
             name = signal.Signals(-code).name if -code in set(signal.Signals) else str(-code)
-            return f"was killed by {name}" + (" (perhaps for want of memory)" if -code == signal.SIGKILL else "")
+            return f"was killed by {name}" + (" (perhaps out of memory)" if -code == signal.SIGKILL else "")
         return f"exited with code {code}"
 
     def _folder(self, task: str) -> LaunchFolder:
@@ -226,7 +226,7 @@ class ProcessLauncher:
 
 @value
 class _Files:
-    """The open files that a child is given."""
+    """The open files of a child."""
 
     pid: int
     log: int
@@ -238,17 +238,17 @@ def _status(held: LaunchFolder) -> TaskStatus:
     return TaskPending() if note is None or held.pid() is None else TaskRunning(f"127.0.0.1:{note.port}")
 
 
-def _patiently(folder: LaunchFolder) -> int | None:
-    """Take the lock; somebody who only looks whether it is held holds it for a moment too."""
-    for _ in range(GLANCES):
+def _lock_with_retries(folder: LaunchFolder) -> int | None:
+    """Take the lock; retry, because a check whether it is held also takes it for a moment."""
+    for _ in range(LOCK_TRIES):
         if (lock := folder.try_lock()) is not None:
             return lock
-        time.sleep(GLANCE_SECONDS)
+        time.sleep(LOCK_RETRY_SECONDS)
     return None
 
 
 def _kill_all(pid: int) -> None:
-    """Kill the process with all that came of it: kernels have sessions of their own."""
+    """Kill the process and its descendants, because kernels have their own sessions."""
     process = psutil.Process(pid)
     family = [*process.children(recursive=True), process]
     for member in family:

@@ -1,4 +1,4 @@
-"""Asks a server over HTTP whether it is there, as JupyterHub does."""
+"""Checks by HTTP whether a server answers, as JupyterHub does."""
 
 import http.client
 import logging
@@ -8,12 +8,12 @@ from hubless.domain.lifecycle import Server
 
 logger = logging.getLogger(__name__)
 
-TIMEOUT = 1.0  # seconds: a server on this machine that takes longer is asked again
+TIMEOUT = 1.0  # seconds; a slower server is checked again later
 SERVER_ERROR = 500
 
 
 class HttpReadiness:
-    """Asks for `<prefix>api`, which every Jupyter server answers without asking who is there; any status below 500 will do."""
+    """Requests `<prefix>api`, which Jupyter servers answer without authentication; any status below 500 counts."""
 
     def answers(self, server: Server, prefix: str) -> bool:
         host, _, port = (server.address or "").rpartition(":")
@@ -22,4 +22,4 @@ class HttpReadiness:
                 connection.request("GET", f"{prefix}api")
                 return connection.getresponse().status < SERVER_ERROR
         except (OSError, ValueError, OverflowError, http.client.HTTPException):
-            return False  # not yet (or no address at all): whoever follows asks again until the deadline
+            return False  # not yet, or no address: the hub checks again until the start time-out

@@ -1,1 +1,1 @@
-"""The store of a hub on one machine: one SQLite file in WAL mode, used by several processes at once."""
+"""The store of a hub on one machine: one SQLite file in WAL mode, which several processes use at once."""

@@ -1,4 +1,4 @@
-"""One SQLite file: connections, transactions, and its errors in words."""
+"""One SQLite file: connections, transactions, and readable errors."""
 
 import itertools
 import sqlite3
@@ -15,7 +15,7 @@ from hubless.adapters.sqlite import schema
 from hubless.domain.errors import StoreUnavailableError
 
 BUSY_SECONDS = 5.0
-STATEMENTS = 256  # prepared statements that a connection keeps
+STATEMENTS = 256  # prepared statements that a connection caches
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _memories = itertools.count()
@@ -27,28 +27,28 @@ def to_number(at: datetime | None) -> int | None:
 
 
 def to_instant(number: int | None) -> datetime | None:
-    """Return the instant that *number* stands for."""
+    """Return the instant of *number*."""
     return None if number is None else datetime.fromtimestamp(number / 1e6, UTC)  # exact until the year 2242
 
 
 class Database:
-    """A file (or, without one, memory that all threads share). Each thread of each process has its own connection.
+    """A file, or shared memory without one. Each thread of each process has its own connection.
 
-    WAL with `synchronous=NORMAL`: what was acknowledged survives the death of every process; only a machine that loses
-    its power may lose the last moments, and never the file.
+    WAL with `synchronous=NORMAL`: committed writes survive the crash of any process. Only a power failure may lose the
+    last moments, but never the file.
     """
 
     def __init__(self, path: Path | None = None) -> None:
-        """Open the file and make the tables that it lacks.
+        """Open the file, and create missing tables.
 
         Raises:
-            StoreUnavailableError: saying what is wrong with the file and what to do.
+            StoreUnavailableError: with what is wrong with the file, and what to do.
         """
         self._path = path
         self._where = str(path) if path else f"file:hubless-{next(_memories)}?mode=memory&cache=shared"
         self._local = threading.local()
         self._translate_errors = _TranslateErrors(self)
-        # Memory lives as long as one connection to it does.
+        # Shared memory exists as long as one connection to it.
         self._keeper = None if path else self._connect()
         with self.transaction():
             self._prepare()
@@ -65,7 +65,7 @@ class Database:
             return self._connection().execute(statement, values).fetchone()
 
     def write(self, statement: str, values: Sequence[Any] | dict[str, Any] = ()) -> int:
-        """Run one writing statement, by itself or within the thread's transaction, and return how many rows it changed."""
+        """Run one writing statement, alone or in the thread's transaction; return the number of changed rows."""
         with self._translate_errors:
             return self._connection().execute(statement, values).rowcount
 
@@ -76,19 +76,18 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Make all that the thread writes within it happen together or not at all; one in another is part of it."""
+        """Commit all writes of the thread in this context together, or none. A nested one joins the outer one."""
         connection = self._connection()
         if connection.in_transaction:
             yield
             return
         with self._translate_errors:
-            connection.execute(
-                "BEGIN IMMEDIATE"
-            )  # the lock comes first: two writers never deadlock on upgrading a read
+            # The write lock comes first, so that two writers never deadlock when they upgrade a read lock.
+            connection.execute("BEGIN IMMEDIATE")
             try:
                 yield
             except BaseException:
-                if connection.in_transaction:  # a full disk has rolled it back already
+                if connection.in_transaction:  # SQLite rolls back itself when the disk is full
                     connection.execute("ROLLBACK")
                 raise
             try:
@@ -99,13 +98,13 @@ class Database:
                 raise
 
     def watcher(self) -> Callable[[], bool]:
-        """Return a cheap test: whether anybody may have written since it was asked last. For one thread."""
+        """Return a cheap test for one thread: whether any process may have written since its last call."""
         seen: list[tuple[int, int]] = []
 
         def changed() -> bool:
             with self._translate_errors:
                 connection = self._connection()
-                # data_version changes with others' writes, total_changes with our own.
+                # data_version changes with writes of others, total_changes with our own.
                 now = (connection.execute("PRAGMA data_version").fetchone()[0], connection.total_changes)
             if seen == [now]:
                 return False
@@ -142,7 +141,9 @@ class Database:
                 _use_wal(connection)
                 connection.execute("PRAGMA synchronous = NORMAL")
             else:
-                connection.execute("PRAGMA read_uncommitted = ON")  # shared memory has table locks, and no reader waits
+                connection.execute(
+                    "PRAGMA read_uncommitted = ON"
+                )  # shared memory has table locks, on which readers do not wait
             return connection
 
     def _prepare(self) -> None:
@@ -150,7 +151,7 @@ class Database:
         if found > schema.VERSION:
             raise StoreUnavailableError(
                 f"{self._path} was written by a newer hubless (schema {found}; this one knows {schema.VERSION})."
-                " Start that one, or bring an older file back from a backup."
+                " Start the newer hubless, or restore an older file from a backup."
             )
         for step in schema.STEPS[found:]:
             for statement in step.split(";\n"):
@@ -160,24 +161,24 @@ class Database:
             self.write(f"PRAGMA user_version = {schema.VERSION}")
 
     def sentence(self, error: sqlite3.Error) -> str:
-        """Return what *error* means, and what to do."""
+        """Return a message: what *error* means, and what to do."""
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         remedy = {
-            sqlite3.SQLITE_FULL: "The disk is full: make room, then go on; what was acknowledged is safe.",
-            sqlite3.SQLITE_CORRUPT: "The file is broken: stop the hub and bring it back from a backup.",
-            sqlite3.SQLITE_NOTADB: "The file is no hubless database: move it away, or bring it back from a backup.",
-            sqlite3.SQLITE_BUSY: f"Another process has held it for over {BUSY_SECONDS:.0f} s: end that one.",
-            sqlite3.SQLITE_READONLY: "It may not be written: give it to the user that runs the hub.",
-            sqlite3.SQLITE_CANTOPEN: "It cannot be opened: the folder must exist and belong to the user that runs the hub.",
-            sqlite3.SQLITE_IOERR: "Reading or writing failed: look at the disk and its free space.",
+            sqlite3.SQLITE_FULL: "The disk is full: free some space. Committed data is safe.",
+            sqlite3.SQLITE_CORRUPT: "The file is corrupt: stop the hub, and restore the file from a backup.",
+            sqlite3.SQLITE_NOTADB: "The file is not a database of hubless: move it away, or restore it from a backup.",
+            sqlite3.SQLITE_BUSY: f"Another process has locked it for over {BUSY_SECONDS:.0f} s: end that process.",
+            sqlite3.SQLITE_READONLY: "The hub cannot write it: make its system user the owner.",
+            sqlite3.SQLITE_CANTOPEN: "The hub cannot open it: the folder must exist and belong to its system user.",
+            sqlite3.SQLITE_IOERR: "Reading or writing failed: check the disk and its free space.",
         }.get(code, "")
-        return f"The database {self._path or 'in memory'} does not work ({error}). {remedy}".rstrip()
+        return f"SQLite cannot use the database {self._path or 'in memory'} ({error}). {remedy}".rstrip()
 
 
 class _TranslateErrors:
-    """Translates SQLite's errors, here and nowhere else; a broken promise of ours goes through as it is.
+    """Translates SQLite's errors, except IntegrityError, which stores handle.
 
-    Every statement goes through it, so it is no generator: that would take as long as SQLite does.
+    Every statement uses it, so it is a class: a generator would take as long as SQLite itself.
     """
 
     def __init__(self, database: Database) -> None:
@@ -194,7 +195,7 @@ class _TranslateErrors:
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:
-    """Switch the file to WAL. Of several who open a new file at once SQLite refuses some without waiting: they try again."""
+    """Switch the file to WAL; retry, because SQLite refuses some of several parallel calls on a new file at once."""
     give_up_at = time.monotonic() + BUSY_SECONDS
     while True:
         try:

@@ -1,4 +1,4 @@
-"""What is wanted of the edge, in SQLite."""
+"""The desired state of the edge in SQLite."""
 
 from hubless.adapters.sqlite.database import Database, to_instant, to_number
 from hubless.domain.edges import INITIAL_STATE, DesiredEdgeState, EdgePower
@@ -6,7 +6,7 @@ from hubless.domain.errors import StoreConflictError
 
 
 class SqliteDesiredEdgeStateStore:
-    """Holds what is wanted of the edge."""
+    """Stores the desired state of the edge."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -21,4 +21,4 @@ class SqliteDesiredEdgeStateStore:
             (after.power.value, to_number(after.since), before.power.value, to_number(before.since)),
         )
         if not changed:
-            raise StoreConflictError("Something else is wanted of the edge meanwhile")
+            raise StoreConflictError("Another process changed the desired state of the edge meanwhile")

@@ -1,4 +1,4 @@
-"""Password hashes, one-time links and wrong guesses in SQLite."""
+"""Password hashes, one-time links and wrong passwords in SQLite."""
 
 import sqlite3
 from datetime import datetime
@@ -8,7 +8,7 @@ from hubless.domain.errors import NotFoundError
 
 
 class SqlitePasswordStore:
-    """Holds one hash a user, and links."""
+    """Stores a password hash for each user, and one-time links."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -20,7 +20,8 @@ class SqlitePasswordStore:
     def set(self, user_id: str, password_hash: str) -> None:
         try:
             self._database.write(
-                "INSERT INTO passwords (user_id, hash) VALUES (?, ?) ON CONFLICT (user_id) DO UPDATE SET hash = excluded.hash",
+                "INSERT INTO passwords (user_id, hash) VALUES (?, ?)"
+                " ON CONFLICT (user_id) DO UPDATE SET hash = excluded.hash",
                 (user_id, password_hash),
             )
         except sqlite3.IntegrityError as missing:
@@ -51,7 +52,7 @@ class SqlitePasswordStore:
 
 
 class SqliteAttemptStore:
-    """Counts wrong guesses."""
+    """Counts wrong passwords."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

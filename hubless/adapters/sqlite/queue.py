@@ -1,4 +1,4 @@
-"""The queue in SQLite, with SQS's promises: at least once, hidden while somebody works on it."""
+"""The queue in SQLite, like SQS: delivers at least once, and hides claimed messages."""
 
 from datetime import datetime, timedelta
 
@@ -8,7 +8,7 @@ from hubless.ports.queue import Received
 
 
 class SqliteQueue:
-    """Takes messages and hands them out."""
+    """Sends, delivers and releases messages."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -20,7 +20,7 @@ class SqliteQueue:
         )
 
     def receive(self, limit: int, visible_after: timedelta, now: datetime) -> list[Received]:
-        """Claim up to *limit* messages, oldest first; who does not delete one in time sees it handed out again."""
+        """Claim up to *limit* messages, oldest first. A message that is not deleted in time is delivered again."""
         rows = self._database.read(
             "SELECT id, attempts FROM queue WHERE visible_at <= ? ORDER BY id LIMIT ?", (to_number(now), limit)
         )
@@ -28,7 +28,7 @@ class SqliteQueue:
         return [got for row_id, tries in rows if (got := self._claim(row_id, tries, until)) is not None]
 
     def delete(self, receipt: str) -> None:
-        """Remove a message that is done, unless the claim has passed to another."""
+        """Delete a processed message, unless another worker has claimed it since."""
         self._database.write("DELETE FROM queue WHERE id = ? AND attempts = ?", _claim_of(receipt))
 
     def release(self, receipt: str, after: timedelta, now: datetime) -> None:
@@ -38,13 +38,13 @@ class SqliteQueue:
         )
 
     def depth(self) -> int:
-        """Return how many messages there are, claimed ones among them."""
+        """Return how many messages there are, including claimed ones."""
         found: int = self._database.read_one("SELECT count(*) FROM queue")[0]
         return found
 
     def _claim(self, row_id: int, attempts: int, until: datetime) -> Received | None:
         with self._database.transaction():
-            # The count of attempts is the claim: whoever raises it has the message, the other finds it raised.
+            # The number of attempts is the claim: only one worker raises it from the value that it read.
             if not self._database.write(
                 "UPDATE queue SET attempts = ?, visible_at = ? WHERE id = ? AND attempts = ?",
                 (attempts + 1, to_number(until), row_id, attempts),

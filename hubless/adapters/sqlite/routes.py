@@ -12,7 +12,7 @@ _ROUTE = "prefix, address, launch_id, server_id, owner_id"
 
 
 class SqliteRouteStore:
-    """Holds routes."""
+    """Stores routes."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -50,12 +50,12 @@ class SqliteRouteStore:
             last = rows[-1][0]
 
     def sequence(self) -> int:
-        # The counter and not the log's last entry: the log may have been trimmed to nothing.
+        # The counter, not the last entry: the log may be trimmed to nothing.
         row = self._database.read_one("SELECT seq FROM sqlite_sequence WHERE name = 'route_changes'")
         return 0 if row is None else int(row[0])
 
     def changes_since(self, sequence: int, limit: int) -> list[RouteChange] | None:
-        newest = self.sequence()  # asked first: a change that comes between the two is then among the rows
+        newest = self.sequence()  # read first: a change between both reads is then among the rows
         rows = self._database.read(
             "SELECT sequence, prefix, address, server_id, owner_id FROM route_changes WHERE sequence > ?"
             " ORDER BY sequence LIMIT ?",

@@ -1,6 +1,6 @@
-"""The tables. Instants are integers, microseconds in UTC; what has parts is JSON; indexes serve listings only.
+"""The tables. Instants are integers (microseconds in UTC), structured values are JSON, indexes serve listings only.
 
-A step that has landed is never edited: files of every version are out there. A change is a new step at the end.
+Never edit a released step, because files of every version exist. A change is a new step at the end.
 """
 
 _FIRST = """
@@ -177,7 +177,7 @@ CREATE TABLE services (
 ) STRICT, WITHOUT ROWID;
 """
 
-# Parts of three characters or more are looked up by their trigrams (FTS5); shorter ones by a walk over the index.
+# Trigrams (FTS5) find parts of three characters or more; shorter ones need a scan of the index.
 _SEARCHING = """
 CREATE INDEX users_by_folded ON users (folded);
 CREATE VIRTUAL TABLE trigrams USING fts5(folded, user_id UNINDEXED, tokenize = 'trigram case_sensitive 1');
@@ -190,7 +190,7 @@ CREATE TRIGGER user_removed AFTER DELETE ON users
     BEGIN DELETE FROM trigrams WHERE user_id = old.id; END;
 """
 
-# Filters of tokens hold on to whom they name; those that are there hold on to who bears the name at this step.
+# Filters of tokens store ids; existing ones get the ids that have the names at this step.
 _HOLDS = """
 ALTER TABLE tokens ADD COLUMN holds TEXT NOT NULL DEFAULT '{}';
 UPDATE tokens SET holds = (SELECT json_group_object(filter, id) FROM (
@@ -205,7 +205,7 @@ UPDATE tokens SET holds = (SELECT json_group_object(filter, id) FROM (
     WHERE id IS NOT NULL);
 """
 
-# Edges report activity by server; routes that are there learn whose they are.
+# Edges report activity by server; existing routes get their server and owner.
 _WHOSE_ROUTES = """
 ALTER TABLE routes ADD COLUMN server_id TEXT;
 ALTER TABLE routes ADD COLUMN owner_id TEXT;
@@ -215,17 +215,17 @@ UPDATE routes SET (server_id, owner_id) =
     (SELECT s.id, s.owner_id FROM servers s WHERE s.launch_id = routes.launch_id);
 """
 
-# Where a sweep that had no time for all goes on.
+# Where the next sweep resumes after one that reached its time limit.
 _SWEEP = """
 CREATE TABLE sweep (place TEXT NOT NULL) STRICT;
 INSERT INTO sweep VALUES ('');
 """
 
-# What is wanted of an edge that may sleep; nothing yet.
+# The desired state of the edge; initially running.
 _EDGE_WISH = """
 CREATE TABLE edge_wish (wanted TEXT NOT NULL, since INTEGER NOT NULL) STRICT;
 INSERT INTO edge_wish VALUES ('up', 0);
 """
 
 STEPS = (_FIRST, _SHARES_AND_SERVICES, _SEARCHING, _HOLDS, _WHOSE_ROUTES, _SWEEP, _EDGE_WISH)
-VERSION = len(STEPS)  # of a file that has taken all steps
+VERSION = len(STEPS)  # of a file with all steps

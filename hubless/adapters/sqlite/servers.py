@@ -22,7 +22,7 @@ _ACTIVE_FIRST = ("requested", "launching", "starting", "ready", "stopping")
 
 
 class SqliteServerStore:
-    """Holds servers."""
+    """Stores servers."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -44,7 +44,7 @@ class SqliteServerStore:
         with self._database.transaction():
             if self.find(server.owner_id, server.name) is not None:
                 raise NameTakenError("Server", server.name)
-            # Counted under the write lock: two at once cannot both be the last.
+            # Counted under the write lock, so parallel calls cannot exceed the limit.
             if named_limit and self._named(server.owner_id) >= named_limit:
                 raise QuotaExceededError(f"The limit of {named_limit} named servers is reached", limit=named_limit)
             try:
@@ -60,12 +60,12 @@ class SqliteServerStore:
         try:
             written = self._database.write(
                 "UPDATE servers SET name = ?, state = ?, launch_id = ?, revision = ?, entered_at = ?, facts = ?,"
-                # Activity that was reported meanwhile is not taken back.
+                # Keep activity that was reported meanwhile.
                 " last_activity_at = nullif(max(coalesce(last_activity_at, -1), coalesce(?, -1)), -1)"
                 " WHERE id = ?"
-                " AND state = ?"  # the step was decided for this state …
-                " AND launch_id IS ?"  # … of this launch, not of one that was asked for since …
-                " AND revision = ?",  # … and nobody took a step between reading and writing
+                " AND state = ?"  # the decision was for this state …
+                " AND launch_id IS ?"  # … of this launch, not of a later one …
+                " AND revision = ?",  # … and no other write came between reading and writing
                 (
                     name,
                     state,
@@ -83,7 +83,7 @@ class SqliteServerStore:
         except sqlite3.IntegrityError as taken:
             raise NameTakenError("Server", after.name) from taken
         if not written:
-            raise StoreConflictError(f"Server {before.id} is no longer {before.state} as read")
+            raise StoreConflictError(f"Server {before.id} is no longer {before.state}: another step was faster")
 
     def delete(self, server: Server) -> None:
         deleted = self._database.write(
@@ -91,9 +91,9 @@ class SqliteServerStore:
             (server.id, server.state.value, server.launch_id, server.revision),
         )
         if not deleted:
-            raise StoreConflictError(f"Server {server.id} is no longer {server.state} as read")
+            raise StoreConflictError(f"Server {server.id} is no longer {server.state}: another step was faster")
 
-    def touch(self, server_id: str, at: datetime, *, owner_id: str | None = None) -> None:  # noqa: ARG002 found by the way
+    def touch(self, server_id: str, at: datetime, *, owner_id: str | None = None) -> None:  # noqa: ARG002 the statement finds it
         number = to_number(at)
         with self._database.transaction():
             self._database.write(
@@ -136,7 +136,7 @@ class SqliteServerStore:
 
 
 def _marks(states: Iterable[State]) -> tuple[str, list[str]]:
-    """Return the condition; spelled so that the partial index of active servers serves it where it can."""
+    """Return the condition, written so that SQLite can use the partial index of active servers."""
     values = [state.value for state in states]
     marks = f"state IN ({', '.join('?' * len(values))})"
     active = all(value in _ACTIVE_FIRST for value in values)

@@ -1,4 +1,4 @@
-"""Services that were added by the API, in SQLite."""
+"""Services added by the API, in SQLite."""
 
 import json
 import sqlite3
@@ -22,7 +22,7 @@ _COLUMNS = "name, client_id, token_sha256, facts"
 
 
 class SqliteServiceStore:
-    """Holds services."""
+    """Stores services."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -16,13 +16,13 @@ _OF_OWNER = "server_id IN (SELECT s.id FROM servers s WHERE s.owner_id = ?)"
 
 
 class SqliteShareStore:
-    """Holds shares."""
+    """Stores shares."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def grant(self, share: Share) -> Share:
-        with self._database.transaction():  # read and written under the write lock: no scope is lost to another grant
+        with self._database.transaction():  # the write lock: so a parallel grant loses no scope
             there = self.find(share.server_id, user_id=share.user_id, group_id=share.group_id)
             if there is None:
                 self._insert(share)
@@ -99,7 +99,7 @@ class SqliteShareStore:
 
 
 class SqliteShareCodeStore:
-    """Holds share codes."""
+    """Stores share codes."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

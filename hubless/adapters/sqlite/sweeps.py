@@ -1,11 +1,11 @@
-"""The place of the sweep in SQLite."""
+"""The resume point of the sweep in SQLite."""
 
 from hubless.adapters.sqlite.database import Database
 from hubless.domain.errors import StoreConflictError
 
 
 class SqliteSweepStore:
-    """Remembers the place at which the next run goes on."""
+    """Stores where the next sweep resumes."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -16,4 +16,4 @@ class SqliteSweepStore:
 
     def set_resume_point(self, before: str, after: str) -> None:
         if not self._database.write("UPDATE sweep SET place = ? WHERE place = ?", (after, before)):
-            raise StoreConflictError("Another sweep was cut meanwhile")
+            raise StoreConflictError("Another sweep moved the resume point meanwhile")

@@ -21,7 +21,7 @@ from hubless.domain.tokens import (
 )
 from hubless.domain.users import User
 
-# What a token's filters hold on to: {"user=bob": <id>, "group=g": <id>, "server=bob/lab": <id> or <owner's id>/lab}.
+# The targets of a token's filters: {"user=bob": <id>, "group=g": <id>, "server=bob/lab": <id> or <owner's id>/lab}.
 _HOLDS = """(SELECT json_group_object(filter, id) FROM (
     SELECT filter, CASE
         WHEN filter GLOB 'user=*' THEN (SELECT u.id FROM users u WHERE u.name = substr(filter, 6))
@@ -32,7 +32,7 @@ _HOLDS = """(SELECT json_group_object(filter, id) FROM (
             WHERE u.name = substr(filter, 8, instr(filter, '/') - 8))
     END AS id FROM (SELECT DISTINCT substr(value, instr(value, '!') + 1) AS filter FROM json_each(?6)))
     WHERE id IS NOT NULL)"""
-# The same with the names of today, or null for what is gone.
+# The same with current names, or null for what is gone.
 _NAMES = """CASE t.holds WHEN '{}' THEN '{}' ELSE (SELECT json_group_object(h.key, coalesce(
     (SELECT name FROM users WHERE id = h.value),
     (SELECT name FROM groups WHERE id = h.value),
@@ -49,7 +49,7 @@ _SESSION = "s.id, s.sha256, s.user_id, s.created_at, s.expires_at, s.agent"
 
 
 class SqliteTokenStore:
-    """Holds tokens."""
+    """Stores tokens."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -105,13 +105,14 @@ class SqliteTokenStore:
 
     def delete_expired(self, now: datetime, limit: int) -> int:
         return self._database.write(
-            "DELETE FROM tokens WHERE id IN (SELECT id FROM tokens WHERE expires_at IS NOT NULL AND expires_at <= ? LIMIT ?)",
+            "DELETE FROM tokens WHERE id IN"
+            " (SELECT id FROM tokens WHERE expires_at IS NOT NULL AND expires_at <= ? LIMIT ?)",
             (to_number(now), limit),
         )
 
 
 class SqliteClientStore:
-    """Holds the OAuth clients of launches, and codes."""
+    """Stores OAuth clients of launches, and authorization codes."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -123,7 +124,7 @@ class SqliteClientStore:
     def put(self, client: Client, token: Token) -> None:
         with self._database.transaction():
             kept = self._database.read_one("SELECT launch_id FROM clients WHERE id = ?", (client.id,))
-            # The same launch again has written all of this: what browsers were issued since stays good.
+            # The same launch has written all of this before: keep what browsers were issued since.
             if kept is not None and kept[0] == client.launch_id:
                 return
             self._check_launch(client)
@@ -137,7 +138,7 @@ class SqliteClientStore:
     def delete(self, client_id: str, launch_id: str) -> None:
         with self._database.transaction():
             client = self.get(client_id)
-            if client is not None and client.launch_id == launch_id:  # a newer launch's is not ours to take away
+            if client is not None and client.launch_id == launch_id:  # otherwise it belongs to a newer launch
                 self._remove(client_id, client.server_id)
 
     def add_code(self, code: Code) -> None:
@@ -157,8 +158,8 @@ class SqliteClientStore:
         )
         try:
             added = self._database.write(
-                "INSERT INTO codes (sha256, client_id, user_id, session_id, expires_at, facts) SELECT ?1, ?2, ?3, ?4, ?5, ?6"
-                " WHERE EXISTS (SELECT 1 FROM sessions WHERE id = ?4)",
+                "INSERT INTO codes (sha256, client_id, user_id, session_id, expires_at, facts)"
+                " SELECT ?1, ?2, ?3, ?4, ?5, ?6 WHERE EXISTS (SELECT 1 FROM sessions WHERE id = ?4)",
                 values,
             )
         except sqlite3.IntegrityError as gone:
@@ -186,7 +187,7 @@ class SqliteClientStore:
             "SELECT state FROM servers WHERE id = ? AND launch_id = ?", (client.server_id, client.launch_id)
         )
         if found is None or found[0] not in PENDING_START:
-            raise StoreConflictError(f"Launch {client.launch_id} is over, or on its way out")
+            raise StoreConflictError(f"Launch {client.launch_id} has ended or is stopping")
 
     def _remove(self, client_id: str, server_id: str | None) -> None:
         self._database.write("DELETE FROM tokens WHERE client_id = ?", (client_id,))
@@ -196,7 +197,7 @@ class SqliteClientStore:
 
 
 class SqliteSessionStore:
-    """Holds browser sessions."""
+    """Stores browser sessions."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -254,11 +255,11 @@ class SqliteSessionStore:
 
 
 def insert(database: Database, token: Token) -> None:
-    """Add *token*, alone or within a transaction; the port says what it raises."""
+    """Add *token*, alone or in a transaction; the port describes the errors."""
     user_id = token.owner_id if token.owner_kind is OwnerKind.USER else None
     scopes = json.dumps(token.scopes)
     try:
-        # The condition and the write are one statement: a session that ends now ends before it or takes the token along.
+        # One statement checks and writes: a session that ends now ends before it, or also removes the token.
         added = database.write(
             "INSERT INTO tokens (id, sha256, owner_kind, owner_id, user_id, scopes, created_at, note, expires_at,"  # noqa: S608
             " last_activity_at, session_id, client_id, server_id, holds)"

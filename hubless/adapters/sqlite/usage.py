@@ -1,4 +1,4 @@
-"""The meter of usage in SQLite."""
+"""The usage log in SQLite."""
 
 import json
 
@@ -7,7 +7,7 @@ from hubless.domain.usage import Usage
 
 
 class SqliteUsageLog:
-    """Keeps what each launch used."""
+    """Stores the usage of each launch."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -13,8 +13,8 @@ from hubless.domain.users import Group, User
 
 COLUMNS = """u.id, u.name, u.admin, u.created_at, u.last_activity_at, u.user_info, u.revision,
     (SELECT json_group_array(g.name) FROM members m JOIN groups g ON g.id = m.group_id WHERE m.user_id = u.id),
-    (SELECT json_group_array(json_array(json(h.scopes), o.name, s.name)) FROM shares h JOIN servers s ON s.id = h.server_id
-     JOIN users o ON o.id = s.owner_id
+    (SELECT json_group_array(json_array(json(h.scopes), o.name, s.name)) FROM shares h
+     JOIN servers s ON s.id = h.server_id JOIN users o ON o.id = s.owner_id
      WHERE h.user_id = u.id OR h.group_id IN (SELECT m.group_id FROM members m WHERE m.user_id = u.id))"""
 _ACTIVE = "EXISTS (SELECT 1 FROM servers s WHERE s.owner_id = u.id AND s.state NOT IN ('stopped', 'failed'))"
 _STATES = {
@@ -45,7 +45,7 @@ def user_of(row: Sequence[Any]) -> User:
 
 
 class SqliteUserStore:
-    """Holds users; groups and what is shared with them come with the same statement."""
+    """Stores users; one statement also reads their groups and shares."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -70,7 +70,7 @@ class SqliteUserStore:
             return [user for user in users if self._insert(user)]
 
     def _insert(self, user: User) -> bool:
-        # The unique name decides between two who add it at once.
+        # The unique name decides between parallel calls.
         return (
             self._database.write(
                 "INSERT INTO users (id, name, folded, admin, created_at, last_activity_at, user_info, revision)"
@@ -93,7 +93,7 @@ class SqliteUserStore:
         try:
             changed = self._database.write(
                 "UPDATE users SET name = ?1, folded = ?2, admin = ?3, user_info = ?4, revision = ?5"
-                " WHERE id = ?6 AND revision = ?7"  # the revision that was read: nobody's change is overwritten unseen
+                " WHERE id = ?6 AND revision = ?7"  # the revision that was read, so that no other change is lost
                 " AND (name = ?1 OR NOT EXISTS (SELECT 1 FROM servers s WHERE s.owner_id = ?6"
                 " AND s.state NOT IN ('stopped', 'failed')))",
                 (
@@ -115,12 +115,12 @@ class SqliteUserStore:
 
     def delete(self, user_id: str) -> None:
         with self._database.transaction():
-            # A server that is under way holds its owner: the task would be left without a record.
+            # An active server keeps its owner: otherwise its task would have no record.
             if self._database.read_one(
                 "SELECT 1 FROM servers WHERE owner_id = ? AND state NOT IN ('stopped', 'failed')", (user_id,)
             ):
                 raise StoreConflictError("A server of this user is active")
-            self._database.write("DELETE FROM users WHERE id = ?", (user_id,))  # the rest goes by foreign keys
+            self._database.write("DELETE FROM users WHERE id = ?", (user_id,))  # foreign keys remove the rest
 
     def count(self, *, active_since: datetime | None = None) -> int:
         if active_since is not None:
@@ -150,8 +150,8 @@ class SqliteUserStore:
             window = {"limit": limit, "offset": offset}
             rows = self._database.read(f"SELECT {COLUMNS} FROM users u {order} LIMIT :limit OFFSET :offset", window)  # noqa: S608 fixed words
             return [user_of(row) for row in rows], self.count()
-        # One walk finds all who meet the condition; only those of the page are read whole.
-        # Sorting ids by themselves leaves the walk to the index of names.
+        # One scan finds all users that match; only those of the page are read completely.
+        # Sorting only ids lets SQLite scan the index of names.
         walk = f"SELECT u.id FROM users u WHERE {where} {'' if sort == 'id' else order}"  # noqa: S608 fixed words
         found = [row[0] for row in self._database.read(walk, values)]
         if sort == "id":
@@ -169,12 +169,12 @@ class SqliteUserStore:
 def _conditions(
     name_contains: str | None, state: str | None, ids: Iterable[str] | None, groups: Iterable[str] | None
 ) -> tuple[str | None, dict[str, Any]]:
-    """Return the condition that users must meet, or None for all users."""
+    """Return the condition for users, or None for all."""
     terms, values = list[str](), dict[str, Any]()
     if name_contains:
         part = values["part"] = name_contains.casefold()
         terms.append("instr(u.folded, :part) > 0")
-        if len(part) >= _TRIGRAM and "\0" not in part:  # FTS5 reads no further than that, and no name has one
+        if len(part) >= _TRIGRAM and "\0" not in part:  # FTS5 stops at NUL, and no name has one
             terms.append("u.id IN (SELECT user_id FROM trigrams WHERE trigrams MATCH :phrase)")
             values["phrase"] = '"' + part.replace('"', '""') + '"'
     if state is not None:
@@ -189,7 +189,7 @@ def _conditions(
 
 
 class SqliteGroupStore:
-    """Holds groups."""
+    """Stores groups."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
