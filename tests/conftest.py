@@ -31,6 +31,7 @@ MEASURED = (
     "integration/test_deployed_stage.py",
     "integration/test_ecs_garbage_collection.py",
     "integration/test_ecs_launcher.py",
+    "integration/test_embedded_preflight.py",
     "integration/test_launching_on_ecs.py",
     "integration/test_edge.py",
     "integration/test_preflight_collect.py",
