@@ -66,7 +66,7 @@ conformance: $(SERVERS) $(DEV) ## Run the JupyterHub conformance checks against 
 
 .PHONY: fast
 fast: $(DEV) ## Run the pure tests only: no processes, no ports, under 20 seconds on two cores
-	.venv/bin/pytest -q $(TOGETHER) tests/unit
+	.venv/bin/pytest -q -p no:schemathesis $(TOGETHER) tests/unit
 
 .PHONY: lint
 lint: $(DEV) ## Lint, check the format, the types and the layers
