@@ -271,7 +271,7 @@ def test_a_table_outage_stops_no_request_and_routes_follow_afterwards(cloud):
     try:
         with connect(f"ws://127.0.0.1:{edge.port}/user/socket/x", proxy=None) as channel:
             cloud.database.drop()
-            eventually(lambda: "cannot be read" in edge.log.read_text())
+            eventually(lambda: "cannot read the route table" in edge.log.read_text())
             seen = len(heard)
             eventually(lambda: len(heard) > seen + 20)
             assert set(heard) == {"alice"}
