@@ -5,17 +5,21 @@ tokens and 2,000 running servers. Needs `wrk` (Debian: apt-get install wrk), and
 Markdown table.
 """
 
+import argparse
 import os
 import re
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
+import psutil
 from peer import JupyterHub, free_port
 
 from hubless.adapters.sqlite.database import Database
@@ -27,10 +31,19 @@ from hubless.domain.tokens import OwnerKind, Token, sha256
 from hubless.domain.users import User
 
 SECONDS = int(os.environ.get("SECONDS_EACH", "6"))
+ROUNDS = int(os.environ.get("ROUNDS", "5"))
+TOP = Path(__file__).parents[1]
 CONNECTIONS = 16
 USERS, TOKENS, SERVERS = 10_000, 50_000, 2_000
 BULK, BULKS = 100, 10
 TOKEN = "benchmark-token-0123456789"
+FILL = """
+import sys
+from pathlib import Path
+sys.path.insert(0, "benchmarks")
+import bench_api
+bench_api.fill(Path(sys.argv[1]))
+"""
 SERVE = """
 import gc, sys, uvicorn
 from pathlib import Path
@@ -159,20 +172,21 @@ def fill(folder):
 
 
 class Hubless:
-    """The API process by itself."""
+    """The API process of a worktree by itself; the worktree's own code fills the store."""
 
-    def __init__(self, folder):
-        self.folder = folder / "hubless"
+    def __init__(self, folder, tree=TOP):
+        self.folder = folder / tree.name
         self.folder.mkdir()
         (self.folder / "secret").write_bytes(os.urandom(32))
         (self.folder / "hubless.toml").write_text(
             "[login]\nkind = 'shared-password'\npassword = 'benchmark'\n"
             f"[[services]]\nname = 'benchmark'\nadmin = true\ntoken = '{TOKEN}'\n"
         )
-        fill(self.folder)
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
-        self.process = subprocess.Popen([sys.executable, "-c", SERVE, self.folder, str(port)])
+        how = {"cwd": tree, "env": os.environ | {"PYTHONPATH": str(tree)}}
+        subprocess.run([sys.executable, "-c", FILL, self.folder], check=True, **how)
+        self.process = subprocess.Popen([sys.executable, "-c", SERVE, self.folder, str(port)], **how)
         for _ in range(100):
             try:
                 httpx.get(f"{self.url}/hub/api").raise_for_status()
@@ -182,13 +196,58 @@ class Hubless:
                 return
         raise RuntimeError("the API does not answer")
 
+    def cpu_seconds(self):
+        used = psutil.Process(self.process.pid).cpu_times()
+        return used.user + used.system
+
     def close(self):
         self.process.terminate()
         self.process.wait(30)
 
 
+def compare(folder, other):
+    """Print this tree's requests/s beside those of the worktree *other*, measured in turns."""
+    with ExitStack() as stack:
+        trees = [stack.enter_context(closing(Hubless(folder, tree))) for tree in (TOP, other)]
+        take_turns(folder, trees)
+
+
+def take_turns(folder, trees):
+    tokens = []
+    for tree in trees:
+        headers = {"Authorization": f"token {TOKEN}"}
+        made = httpx.post(f"{tree.url}/hub/api/users/user00000/tokens", json={}, headers=headers, timeout=30)
+        tokens.append(made.raise_for_status().json()["token"])
+    print(f"| request | requests/s | {trees[1].folder.name} | ratio | lowest, highest of a round | by CPU time |")
+    print("| --- | --- | --- | --- | --- | --- |")
+    for case in CASES:
+        rates, costs = ([], []), ([], [])
+        for turn in range(ROUNDS + 1):
+            for which in (0, 1) if turn % 2 else (1, 0):
+                token = tokens[which] if case.as_user else TOKEN
+                seconds, before = SECONDS if turn else 1, trees[which].cpu_seconds()
+                rates[which].append(load(folder, trees[which].url, case, token, seconds)[0])
+                costs[which].append((trees[which].cpu_seconds() - before) / (rates[which][-1] * seconds))
+        ours, theirs = (each[1:] for each in rates)  # the first turn warms
+        cpu = statistics.median(costs[1][1:]) / statistics.median(costs[0][1:])
+        ratios = sorted(mine / its for mine, its in zip(ours, theirs, strict=True))
+        print(
+            f"| {case.name} | {statistics.median(ours):.0f} | {statistics.median(theirs):.0f}"
+            f" | {statistics.median(ratios):.2f} | {ratios[0]:.2f}, {ratios[-1]:.2f} | {cpu:.2f} |",
+            flush=True,
+        )
+
+
 def main():
+    asked = argparse.ArgumentParser(description=__doc__)
+    asked.add_argument(
+        "--against", type=Path, help="a worktree of another commit, measured in turns in place of JupyterHub"
+    )
+    other = asked.parse_args().against
     folder = Path(tempfile.mkdtemp(prefix="hubless-bench-"))
+    if other is not None:
+        compare(folder, other.resolve())
+        return
     hubless = Hubless(folder)
     ours, our_bulk = measure(folder, hubless.url)
     hubless.close()

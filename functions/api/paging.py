@@ -1,6 +1,6 @@
 """Pages of lists, as JupyterHub's `Accept: application/jupyterhub-pagination+json` has them."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
@@ -11,13 +11,14 @@ from starlette.requests import Request
 
 from functions.api.dependencies import Settings
 from functions.api.json_codec import JSONResponse
+from hubless.domain.values import value
 
 PAGINATED = "application/jupyterhub-pagination+json"
 _LARGEST = 2**53  # what every JSON reader keeps exactly
 _INTEGER = WithJsonSchema({"type": "integer"})
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Window:
     """The part of a list that a request asks for."""
 

@@ -20,6 +20,7 @@ from starlette.responses import Response
 from starlette.routing import Match, Route, compile_path
 from starlette.types import Receive, Scope, Send
 
+from functions.api.dependencies import HubPart
 from functions.api.request_body import json_object, validated
 
 _Call = Callable[..., Awaitable[Any]]
@@ -45,10 +46,13 @@ class HubRoute(APIRoute):
     def __init__(self, path: str, endpoint: _Call, **facts: Any) -> None:
         self.path, self.endpoint, self._facts = path, endpoint, facts
         self.methods: set[str] = {method.upper() for method in facts.get("methods") or ["GET"]}
-        self.path_regex, self.path_format, self.param_convertors = compile_path(path)
+        self._prefix = path.partition("{")[0]
 
     def __getattr__(self, name: str) -> Any:
-        """Build the route when somebody asks for what only a built one has."""
+        """Compile the path, or build the whole route, when somebody asks for what only that gives."""
+        if name in {"path_regex", "path_format", "param_convertors"}:
+            self.path_regex, self.path_format, self.param_convertors = compile_path(self.path)
+            return self.__dict__[name]
         facts = self.__dict__.pop("_facts", None)
         if facts is None:
             raise AttributeError(name)
@@ -58,10 +62,17 @@ class HubRoute(APIRoute):
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Match path and method; HEAD is asked of what answers GET (RFC 9110 9.3.2)."""
-        found = self.path_regex.match(scope["path"]) if scope["type"] == "http" else None
-        if found is None:
+        path: str = scope["path"]
+        if not path.startswith(self._prefix) or scope["type"] != "http":
             return Match.NONE, {}
-        params = {name: self.param_convertors[name].convert(text) for name, text in found.groupdict().items()}
+        params: dict[str, Any] = {}
+        if len(self._prefix) < len(self.path):  # it has parts that vary
+            found = self.path_regex.match(path)
+            if found is None:
+                return Match.NONE, {}
+            params = {name: self.param_convertors[name].convert(text) for name, text in found.groupdict().items()}
+        elif path != self.path:
+            return Match.NONE, {}
         child = {"endpoint": self.endpoint, "path_params": params, "route": self}
         return (Match.FULL if self._serves(scope["method"]) else Match.PARTIAL), child
 
@@ -84,6 +95,7 @@ class _Step(NamedTuple):
     path: tuple[str, ...]  # arguments that are parts of the path
     query: tuple[tuple[str, str, Any], ...]  # arguments that are in the query: name, key, default
     results: tuple[tuple[str, int], ...]  # arguments that earlier steps gave: name, number of the step
+    part: str | None  # the part of the hub that the call gives
 
     def arguments(self, request: Request, results: list[Any]) -> dict[str, Any]:
         """Return what the call is given."""
@@ -104,13 +116,17 @@ def _app(dependant: Dependant) -> Any:
     steps: list[_Step] = []
     _collect(dependant, steps, {})
     *dependencies, handler = steps
-    body = _Body.of(dependant)
+    body, takes_parts = _Body.of(dependant), any(step.part is not None for step in dependencies)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive, send)
         results: list[Any] = []
+        hub = scope["app"].state.hub if takes_parts else None
         for step in dependencies:
-            results.append(await step.call(**step.arguments(request, results)))
+            if step.part is None:
+                results.append(await step.call(**step.arguments(request, results)))
+            else:
+                results.append(getattr(hub, step.part))  # what the call would do, without a coroutine
         arguments = handler.arguments(request, results)
         if body is not None:
             arguments[body.name] = await body.read(request)
@@ -136,6 +152,7 @@ def _collect(dependant: Dependant, steps: list[_Step], known: dict[Any, int]) ->
         tuple(field.alias for field in dependant.path_params),
         tuple((field.name, field.alias, field.field_info.default) for field in dependant.query_params),
         tuple((name, number) for name, number in results if name),
+        call.name if isinstance(call, HubPart) else None,
     )
     steps.append(step)
     known[call] = len(steps) - 1

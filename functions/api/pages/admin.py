@@ -1,6 +1,5 @@
 """The admin page: users and their servers, page by page; forms only."""
 
-from dataclasses import dataclass
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
@@ -21,13 +20,14 @@ from hubless.domain import names
 from hubless.domain.errors import HublessError
 from hubless.domain.lifecycle import ACTIVE, Server, State
 from hubless.domain.users import User
+from hubless.domain.values import value
 from hubless.services.identity import Actor
 
 router = page_router()
 _STATES = frozenset({"active", "ready", "inactive"})
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class _Admin:
     """The admin page as one person may see it."""
 

@@ -1,6 +1,5 @@
 """Home: one's own servers, to start, stop, add and remove; works without JavaScript."""
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends
@@ -17,12 +16,13 @@ from hubless.domain import names
 from hubless.domain.errors import HublessError, NotFoundError
 from hubless.domain.lifecycle import INACTIVE, Server, State
 from hubless.domain.users import User
+from hubless.domain.values import value
 from hubless.services.identity import Actor
 
 router = page_router()
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class _Home:
     """The home page of one person."""
 

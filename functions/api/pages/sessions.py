@@ -1,6 +1,5 @@
 """Logging in and out, signing up, and the one-time links that set a password."""
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends
@@ -20,6 +19,7 @@ from functions.api.rendering import Render
 from functions.api.routers import page_router
 from hubless.domain.errors import HublessError, InvalidRequestError
 from hubless.domain.users import User
+from hubless.domain.values import value
 from hubless.ports.authenticator import Refused
 from hubless.services.accounts import MINIMUM_PASSWORD
 from hubless.services.login_throttling import LockedOut
@@ -29,7 +29,7 @@ EXPIRED = "This form is invalid or expired. Try again."
 FIRST_PAGE = "/hub/home"  # after a sign-up
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class _Door:
     """Opens and closes sessions in the browser that sent a request."""
 

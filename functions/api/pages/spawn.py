@@ -1,6 +1,5 @@
 """Starting a server from a browser, and waiting for it."""
 
-from dataclasses import dataclass
 from typing import Annotated, Any
 from urllib.parse import quote, urlencode
 
@@ -21,6 +20,7 @@ from hubless.domain import lifecycle, names
 from hubless.domain.errors import HublessError, InvalidRequestError, StoreConflictError
 from hubless.domain.lifecycle import PENDING_START, Server, State
 from hubless.domain.users import User
+from hubless.domain.values import value
 from hubless.services.identity import Actor
 
 router = page_router()
@@ -28,7 +28,7 @@ OPTION = "opt-"  # JupyterHub 6: query parameters that choose options
 NO_OPTIONS = frozenset({"next", "display_name", "_xsrf", OPTION})
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class _SpawnPages:
     """The pages of a start, for one request."""
 

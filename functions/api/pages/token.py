@@ -1,7 +1,6 @@
 """The token page: one's tokens, the applications that hold some, the browsers that are logged in."""
 
 import contextlib
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Any
 
@@ -16,12 +15,13 @@ from functions.api.routers import page_router
 from functions.api.serializers import instant
 from hubless.domain.errors import HublessError, InvalidRequestError, NotFoundError
 from hubless.domain.tokens import Token
+from hubless.domain.values import value
 from hubless.services.identity import Actor
 
 router = page_router()
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class _TokenPage:
     who: Actor
     tokens: dependencies.Tokens

@@ -1,6 +1,5 @@
 """What the hub answers below the prefix of a server or service that the edge has no route to."""
 
-from dataclasses import dataclass
 from typing import Annotated
 from urllib.parse import urlencode
 
@@ -23,6 +22,7 @@ from hubless.domain import lifecycle, names
 from hubless.domain.lifecycle import Server, State
 from hubless.domain.origins import Origins
 from hubless.domain.users import User
+from hubless.domain.values import value
 
 router = page_router()
 MAX_REDIRECTS = 2
@@ -30,7 +30,7 @@ RETRY_AFTER = 5  # seconds
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class _Unrouted:
     """Answers for one server to one request."""
 

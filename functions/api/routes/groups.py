@@ -1,7 +1,6 @@
 """Groups: listing, creating, members, properties, removing."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import Body, Depends
@@ -22,6 +21,7 @@ from hubless.domain.errors import InvalidRequestError, NotFoundError
 from hubless.domain.roles import of_group
 from hubless.domain.scopes import Bearer, expand
 from hubless.domain.users import Group
+from hubless.domain.values import value
 from hubless.services.identifiers import new_id
 from hubless.services.identity import Actor
 
@@ -30,7 +30,7 @@ _READS = ("read:groups", "read:groups:name", "read:roles:groups")
 ChangedGroup = Annotated[Group, group_in_path("groups")]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class _Changes:
     """Creates groups and members in the name of one actor."""
 

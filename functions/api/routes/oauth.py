@@ -1,6 +1,5 @@
 """The OAuth endpoints: authorize (for browsers) and token (for servers and services)."""
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlencode
 
@@ -20,6 +19,7 @@ from functions.api.routers import api_router, problems
 from hubless.domain import scopes
 from hubless.domain.errors import NotFoundError
 from hubless.domain.tokens import Client
+from hubless.domain.values import value
 from hubless.services.identity import Actor
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ async def _oauth_provider(hub: dependencies.WholeHub) -> "Provider":
 OAuthProvider = Annotated["Provider", Depends(_oauth_provider)]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class _Authorizing:
     """Authorizes a client for the person before the page."""
 

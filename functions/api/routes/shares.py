@@ -1,7 +1,6 @@
 """Shares and share codes: of one's servers with others, and what others share with a user or a group."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Any
 
@@ -23,6 +22,7 @@ from hubless.domain import shares
 from hubless.domain.errors import InvalidRequestError, NotFoundError
 from hubless.domain.shares import Share
 from hubless.domain.users import Group, User
+from hubless.domain.values import value
 from hubless.services.identity import Actor
 from hubless.services.sharing import Granted, Offered, SharedServer
 
@@ -30,7 +30,7 @@ router = api_router(tag="shares")
 _TEXT = WithJsonSchema({"type": "string"})
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class _Shares:
     """Looks up and shows shares for one request."""
 
