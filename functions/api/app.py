@@ -48,9 +48,10 @@ _NO_TELEMETRY: TelemetryConfig = {
 def create_app(hub: Hub) -> FastAPI:
     """Return the application that serves *hub*.
 
-    FastAPI's own document, docs page, slash redirects and telemetry are off: hubless has its own document, a redirect would be
-    made of the client's Host header, and spans would hold query strings with tokens. Routes are handed over and not included,
-    because an inclusion matches and builds each route twice (docs/adr/0024).
+    Some habits of FastAPI are off. Its redirects for slashes are made of the client's Host header, and its telemetry
+    records query strings with tokens. The document and its page are routes of ours.
+
+    Routes are handed over and not included: an inclusion matches and builds each route twice (docs/adr/0024).
     """
     app = FastAPI(
         title="hubless: JupyterHub's REST API",

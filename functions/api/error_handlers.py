@@ -1,4 +1,4 @@
-"""One table from errors to statuses, and one shape for all that went wrong: JupyterHub's `{"status", "message"}`."""
+"""The status of each error, and the one shape of error answers: JupyterHub's `{"status", "message"}`."""
 
 import logging
 from collections.abc import Callable, Coroutine, Mapping
@@ -38,7 +38,7 @@ RETRY_AFTER = 30  # seconds, where waiting helps
 
 
 def answer(request: Request, status: int, message: str | None, headers: dict[str, str] | None = None) -> Response:
-    """Return the answer that says what went wrong: in JSON to who asks the API, or at a host at which no page of the hub's may be."""
+    """Return the answer to a failed request: JSON below /hub/api and at hosts that are not the hub's, else a page."""
     path: str = request.scope["path"]
     is_elsewhere = not hub_of(request).origins.is_hub(request.headers.get("host", ""))
     if is_elsewhere or path.startswith("/hub/api/") or path == "/hub/api":
@@ -70,23 +70,23 @@ async def _anticipated(request: Request, error: Exception) -> Response:
     if isinstance(error, errors.QuotaExceededError) and error.retry:
         status, headers = 429, {"Retry-After": str(RETRY_AFTER)}
     if isinstance(error, errors.StoreUnavailableError):
-        logger.error("store: %s", error)
+        logger.error("store unavailable, answered 503: %s", error)
         return answer(request, status, "The hub's store does not answer. Try again in a moment.")
     return answer(request, status, str(error), headers)
 
 
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 the registration says so
-    # The framework's own words for a path or method that is not there carry no fact: JupyterHub says null.
+    # Starlette's own words for a missing path or method say nothing: JupyterHub answers null.
     message = None if error.detail == HTTPStatus(error.status_code).phrase else error.detail
     return answer(request, error.status_code, message, dict(error.headers) if error.headers else None)
 
 
 async def _unanticipated(request: Request, error: Exception) -> Response:
     mark = new_secret()[:12]
-    # The route and not the path: paths may hold secrets (/authorizations/token/…).
+    # The route, not the path: paths may hold secrets (/authorizations/token/…).
     route = getattr(request.scope.get("endpoint"), "__qualname__", "?")
-    logger.error("unanticipated error %s at %s %s", mark, request.method, route, exc_info=error)
+    logger.error("unexpected error %s in %s %s", mark, request.method, route, exc_info=error)
     return answer(request, 500, f"Something went wrong in the hub. Its log has more under {mark}.")
 
 

@@ -1,4 +1,4 @@
-"""Validators of answers (RFC 9110 8.8, 13.1): an Etag on what the API reads, and 304 to who has it already."""
+"""Etags (RFC 9110 8.8, 13.1): one on each answer to a GET of the API, and 304 to a client that has it already."""
 
 import hashlib
 
@@ -8,12 +8,12 @@ _OK = 200
 
 
 def adding(scope: Scope, send: Send) -> Send:
-    """Return *send* with an Etag on an answer that is whole at once; streams pass by untouched."""
+    """Return *send* which adds an Etag to an answer of one part; streams are not changed."""
     held: list[Message] = []
 
     async def send_with_etag(message: Message) -> None:
         if message["type"] == "http.response.start" and message["status"] == _OK:
-            held.append(message)  # until the body is seen
+            held.append(message)  # until the body is known
             return
         if held:
             start = held.pop()

@@ -1,4 +1,4 @@
-"""The web behind API Gateway or a load balancer, which are themselves behind what browsers speak to (`events` says how)."""
+"""The web behind API Gateway or a load balancer, and behind the CDN or edge before them."""
 
 import logging
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 @lru_cache(maxsize=1)
 def adapter(hub: CloudHub) -> Mangum:
-    """Return the web of *hub*, ready for AWS's events.
+    """Return the adapter that serves *hub* to AWS's events.
 
     Raises:
         SettingsError: when a role of the settings holds a scope that does not exist.
@@ -38,23 +38,23 @@ def handle(hub: CloudHub, event: Mapping[str, Any], context: Any) -> dict[str, A
 
 
 def web(hub: CloudHub) -> ASGI:
-    """Return the application of *hub* for scopes that Mangum made of events: asked as whoever asked did.
+    """Return the application of *hub* for Mangum's scopes, corrected to the client's path, host, scheme and address.
 
     Raises:
         SettingsError: when a role of the settings holds a scope that does not exist.
     """
     app, public = create_app(hub), urlsplit(hub.settings.hub.public_url)
-    hub.roles  # noqa: B018 wrong roles stop the start
+    hub.roles  # noqa: B018 wrong roles must fail the start
 
-    async def as_it_was_asked(scope: Scope, receive: Receive, send: Send) -> None:
+    async def corrected(scope: Scope, receive: Receive, send: Send) -> None:
         event = scope["aws.event"]
         if refusal := _refusal(hub, event):
             await refusal(scope, receive, send)
             return
-        client = lambda_events.told_client_of(event) if hub.front_secrets else ""
+        client = lambda_events.front_client_of(event) if hub.front_secrets else ""
         scope["raw_path"] = lambda_events.raw_path(event).encode()
         scope["client"] = (client or lambda_events.client_of(event, hub.settings.hub.trusted_proxies), 0)
-        # API Gateway is asked by its own name. Addresses that the hub tells are those that people know it by.
+        # API Gateway has a host name of its own. The hub answers with the addresses that people know.
         scope["scheme"] = public.scheme
         headers = [(name, value) for name, value in scope["headers"] if bytes(name).lower() not in _REPLACED]
         scope["headers"] = [*headers, (b"host", _host(hub, event, public.netloc).encode())]
@@ -62,25 +62,23 @@ def web(hub: CloudHub) -> ASGI:
             scope["headers"].append((b"cookie", cookies.encode()))
         await app(scope, receive, send)
 
-    return as_it_was_asked
+    return corrected
 
 
 _REPLACED = frozenset({b"host", b"cookie", FRONT_HEADER.encode()})
 
 
 def _refusal(hub: CloudHub, event: Mapping[str, Any]) -> JSONResponse | None:
-    """Return the answer for who did not come by the front, where the hub has one."""
+    """Return the refusal of a request that did not come through the front (CloudFront), where the hub has one."""
     try:
         right = hub.front_secrets
     except StoreUnavailableError as away:
         logger.warning("front secret unavailable, request refused: %s", away)
         return JSONResponse({"status": 503, "message": "The hub cannot answer just now. Try again in a moment."}, 503)
     if lambda_events.is_of_balancer(event):
-        return (
-            None  # none but the front reaches it, and it takes no header out: servers would learn the secret (ADR 13)
-        )
+        return None  # only the front reaches it, and it removes no header: servers would learn the secret (ADR 13)
     given = lambda_events.header(event, FRONT_HEADER)
-    same = [is_same(text, given) for text in right]  # all of them, so that the time tells nothing
+    same = [is_same(text, given) for text in right]  # compares with all, so that the time reveals nothing
     if any(same) or not right:
         return None
     return JSONResponse(
@@ -89,13 +87,12 @@ def _refusal(hub: CloudHub, event: Mapping[str, Any]) -> JSONResponse | None:
 
 
 def _host(hub: CloudHub, event: Mapping[str, Any], public: str) -> str:
-    """Return the host that a browser asked, where each user has one; nothing where nobody tells, as the hub's pages are at its
-    own host alone.
+    """Return the host that the browser asked, where each user has a host; "" when nothing names it.
 
-    A front says so itself. Without one an edge does, as every proxy does.
+    A front sends the host itself. Without a front the edge does, as every proxy does.
     """
     if not hub.origins.subdomains:
         return public
     names = (HOST_HEADER,) if hub.front_secrets else (HOST_HEADER, "x-forwarded-host")
-    told = next((given for name in names if (given := lambda_events.header(event, name).strip())), "")
-    return told if told.isascii() and told.isprintable() else ""
+    host = next((given for name in names if (given := lambda_events.header(event, name).strip())), "")
+    return host if host.isascii() and host.isprintable() else ""

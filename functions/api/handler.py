@@ -1,9 +1,9 @@
-"""Lambda's entry: requests that API Gateway hands over."""
-# ruff: noqa: E402 the first line comes before what it is for
+"""Lambda's entry point for requests from API Gateway."""
+# ruff: noqa: E402 garbage collection must be off before the imports
 
 import gc
 
-gc.disable()  # nothing that is loaded now is garbage: to look for some is a tenth of a cold start; `entry` turns it on again
+gc.disable()  # imports make no garbage, and a look for it is a tenth of a cold start; `entry` enables it again
 
 from functions.api.gateway import adapter, handle
 from hubless.bootstrap.cloud import entry

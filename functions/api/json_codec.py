@@ -1,4 +1,4 @@
-"""JSON in by pydantic's parser, which is stricter than the standard library's, and out by orjson, the fastest writer."""
+"""JSON: read by pydantic's parser, which is stricter than the standard library's; written by orjson, the fastest."""
 
 import re
 from typing import Any
@@ -11,22 +11,22 @@ _HUGE = re.compile(rb"\d[eE]\+?\d{3}")
 
 
 def read(body: bytes) -> Any:
-    """Return what *body* says.
+    """Return the value of *body*.
 
     Raises:
-        ValueError: when it is no JSON (RFC 8259), nests too deep, or holds half a character, NaN or a number without bounds.
+        ValueError: when it is not JSON (RFC 8259), nests too deep, or holds half a character or an infinite number.
     """
     known = from_json(body, allow_inf_nan=False)
     if _HUGE.search(body) and re.search(rb"Infinity", to_json(known)):  # such as 1e999
-        raise ValueError("a number without bounds")
+        raise ValueError("an infinite number")
     return known
 
 
 class JSONResponse(responses.JSONResponse):
-    """An answer in JSON."""
+    """A JSON answer."""
 
     def render(self, content: Any) -> bytes:
-        """Return *content* as it is sent."""
+        """Return *content* as bytes of JSON."""
         try:
             return orjson.dumps(content, option=orjson.OPT_UTC_Z)
         except orjson.JSONEncodeError:  # a number of more than 64 bits, such as users may put into their options

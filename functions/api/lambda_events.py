@@ -1,6 +1,6 @@
-"""What AWS says of a request, read for what was asked and by whom, whichever of its services hands it over.
+"""Path, headers, cookies and client of a request, read from the event that an AWS service makes of it.
 
-These are API Gateway's HTTP API (payload format 2.0) and REST API (1.0), a load balancer, and a function's own address.
+The services are API Gateway's HTTP API (payload format 2.0) and REST API (1.0), load balancers, and function URLs.
 """
 
 from collections.abc import Iterable, Mapping
@@ -27,35 +27,35 @@ def cookies(event: Mapping[str, Any]) -> str:
 
 
 def raw_path(event: Mapping[str, Any]) -> str:
-    """Return the path that was asked for, percent-encoded; without `x-hubless-path` as well as the event lets one know.
+    """Return the path that was asked for, percent-encoded: from `x-hubless-path`, or else as exact as the event has it.
 
-    API Gateway decodes paths, so that `%2F` and `/` become one, and cuts them at an encoded `?`.
+    API Gateway decodes paths, so `%2F` and `/` become the same, and cuts them at an encoded `?`.
     """
     given = header(event, PATH_HEADER).partition("?")[0]
     if given.startswith("/"):
         return quote(given, safe=_PLAIN + "%")
     path = str(event.get("rawPath") or event.get("path") or "/")
-    return quote(path, safe=_PLAIN + "%" if _hands_paths_on(event) else _PLAIN)
+    return quote(path, safe=_PLAIN + "%" if _keeps_paths(event) else _PLAIN)
 
 
 def is_of_balancer(event: Mapping[str, Any]) -> bool:
-    """Say whether a load balancer made the event. No client says so: a service writes its own part of what it hands over."""
+    """Say whether a load balancer made the event. A client cannot fake it: the service itself writes this part."""
     return "elb" in (event.get("requestContext") or {})
 
 
-def _hands_paths_on(event: Mapping[str, Any]) -> bool:
-    """Say whether the path is as it was sent: a load balancer and the address of a function itself do not decode."""
+def _keeps_paths(event: Mapping[str, Any]) -> bool:
+    """Say whether the path is as it was sent: load balancers and function URLs do not decode it."""
     return is_of_balancer(event) or ".lambda-url." in str((event.get("requestContext") or {}).get("domainName", ""))
 
 
 def client_of(event: Mapping[str, Any], trusted_proxies: Iterable[str]) -> str:
-    """Return who asks: whoever the last proxy that settings trust heard from.
+    """Return the client's address: the one that the last trusted proxy received the request from.
 
-    What stands further left in `X-Forwarded-For` is anybody's claim, so it is read from the right.
+    Anybody may write the left part of `X-Forwarded-For`, so it is read from the right.
     """
     claims = [claim for given in header(event, "x-forwarded-for").split(",") if (claim := given.strip())]
     if is_of_balancer(event):
-        source = claims.pop() if claims else ""  # it says nowhere else from whom it heard
+        source = claims.pop() if claims else ""  # a load balancer writes its client nowhere else
     else:
         about = event.get("requestContext") or {}
         source = str((about.get("http") or about.get("identity") or {}).get("sourceIp") or "")
@@ -65,11 +65,11 @@ def client_of(event: Mapping[str, Any], trusted_proxies: Iterable[str]) -> str:
     return source
 
 
-def told_client_of(event: Mapping[str, Any]) -> str:
-    """Return who asks, by the word of what stands in front, which is to be known for that; "" where it says nothing."""
-    told = header(event, ADDRESS_HEADER).strip()
+def front_client_of(event: Mapping[str, Any]) -> str:
+    """Return the client's address as the front sent it, "" without one. Ask only when the front has proved itself."""
+    given = header(event, ADDRESS_HEADER).strip()
     try:
-        return str(ip_address(told))
+        return str(ip_address(given))
     except ValueError:
         return ""
 

@@ -1,4 +1,4 @@
-"""What happens around every request: encoded slashes, OPTIONS, requests at the wrong host, the size of bodies, headers of answers."""
+"""What happens around every request: encoded slashes, OPTIONS, wrong hosts, the size of bodies, headers of answers."""
 
 from urllib.parse import unquote_to_bytes
 
@@ -15,8 +15,8 @@ from functions.api.version import VERSION
 from hubless.domain.origins import Origins
 
 _PAGE_POLICY = (
-    "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action *;"
-    " report-uri /hub/security/csp-report"
+    "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none';"
+    " form-action *; report-uri /hub/security/csp-report"
 )
 _API_POLICY = "frame-ancestors 'none'; report-uri /hub/security/csp-report; default-src 'none'"
 _READABLE_BY_ANY_ORIGIN = frozenset({"/hub/api", "/hub/api/", "/hub/api/openapi.json"})  # whatever the method
@@ -63,7 +63,7 @@ class HubMiddleware:
     def _early_answer(self, scope: Scope, *, is_api: bool) -> Response | None:
         """Return the answer that needs no route.
 
-        Where the hub answers for a server that does not run, the path of *scope* becomes the hub's path for that server.
+        Where the hub answers for a server that does not run, *scope* gets the hub's path for that server.
         """
         if scope["method"] == "OPTIONS" and is_api:
             return Response(status_code=200, media_type="application/json")

@@ -1,8 +1,8 @@
 """Requests at other hosts than the hub's own, where users and services have hosts below it.
 
-What is served there has that host's origin. If the hub's pages were there, a person who logs in would hand their session to the
-server at that host. So the hub serves there only its API (for programs with a token), its files, and answers to programs that
-ask for a server which does not run.
+What is served there has that host's origin. If the hub's pages were there, a person who logs in would hand their
+session to the server at that host. So the hub serves there only its API (for programs with a token), its files, and
+answers to programs that ask for a server which does not run.
 """
 
 from starlette.requests import Request
@@ -27,7 +27,7 @@ def is_program(request: Request, path: str) -> bool:
 
 
 def asks_for_its_server(request: Request, origins: Origins) -> bool:
-    """Say whether a program asks for a server at the server's own host. The hub answers there, in JSON, while the edge has no route.
+    """Say whether a program asks for a server at the server's own host. The hub answers while there is no route.
 
     A redirect to the hub's host would not help: a page's scripts may not read what another origin answers.
     """
@@ -39,7 +39,7 @@ def asks_for_its_server(request: Request, origins: Origins) -> bool:
 
 
 def misplaced_host_redirect(request: Request, origins: Origins) -> Response | None:
-    """Return the redirect to the hub's host (or the refusal) for a request at another host; None when the hub answers here."""
+    """Return the redirect to the hub's host, or the refusal, for a request at a wrong host; None at a right one."""
     path, host = request.scope["path"], request.headers.get("host", "")
     if _is_under(path, (*_FOR_PROGRAMS, *_FILES)) and not _is_under(path, _FOR_PEOPLE):
         return None

@@ -17,8 +17,9 @@ KEEPALIVE = 8.0  # seconds, JupyterHub's
 def is_polled(hub: Hub, headers: Mapping[str, str]) -> bool:
     """Say whether a client gets the current event at once, and asks again for the rest.
 
-    An EventSource asks again by itself. Where answers arrive only when they are whole, all EventSources poll. Where a function
-    is paid for as long as it answers, those of browsers poll: otherwise a class that waits holds as many functions.
+    An EventSource asks again by itself. Where answers arrive only when they are whole, all EventSources poll. Where a
+    function is paid for as long as it answers, those of browsers poll: otherwise a class that waits would hold as
+    many functions.
     """
     if hub.progress_seconds is None or "text/event-stream" not in headers.get("accept", ""):
         return False

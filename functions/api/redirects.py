@@ -26,9 +26,9 @@ class Redirects:
     def safe(self, given: str) -> str | None:
         """Return *given* as a path with one leading slash, or None when a browser might follow it elsewhere.
 
-        Browsers drop tabs and newlines, take a backslash for a slash and `//host` for an address (WHATWG URL): a text with one
-        of these is refused. Spaces at the ends are dropped, as browsers do, and others encoded. A full address of this very
-        host, or of one below the hub's, is cut to its path, which is checked again.
+        Browsers drop tabs and newlines, take a backslash for a slash and `//host` for an address (WHATWG URL). A text
+        with one of these is refused. Spaces at the ends are dropped, as browsers do, and others encoded. A full address
+        of this very host, or of one below the hub's, is cut to its path, which is checked again.
         """
         given = given.strip(" ")
         if not given or len(given) > _MAX or any(c < " " or c in "\\\x7f" for c in given):

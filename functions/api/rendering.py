@@ -43,7 +43,7 @@ def static_url(path: str) -> str:
 
 
 class Renderer:
-    """Renders pages for whoever sent one request."""
+    """Renders pages for the sender of one request."""
 
     def __init__(self, request: Request) -> None:
         self._request = request

@@ -12,11 +12,11 @@ MAX_SCOPES = 200
 class Body(BaseModel):
     """A JSON object with known keys of known types; nothing is converted silently."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, defer_build=True)  # built when the first such body comes
+    model_config = ConfigDict(extra="forbid", strict=True, defer_build=True)  # built at the first such body
 
 
 class Open(Body):
-    """A JSON object whose other keys are passed over, where JupyterHub does so and clients may have come to rely on it."""
+    """A JSON object whose unknown keys are ignored, where JupyterHub ignores them and clients may rely on it."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -38,7 +38,7 @@ Instant = Annotated[datetime, BeforeValidator(_instant)]
 
 
 class NewUser(Body):
-    """POST /users/{name}; what else a user's model holds is taken and, as by JupyterHub, nothing comes of it."""
+    """POST /users/{name}; the other fields of a user's model are accepted and ignored, as in JupyterHub."""
 
     admin: bool = False
     name: str = ""
@@ -54,7 +54,7 @@ class NewUsers(NewUser):
 
 
 class UserChange(Body):
-    """PATCH /users/{name}; a key that is not given changes nothing, and null is no value."""
+    """PATCH /users/{name}; a missing key changes nothing, and null is refused."""
 
     name: str = ""
     admin: bool = False
@@ -106,7 +106,7 @@ class ServerStart(Open):
 
 
 class ServerChange(Body):
-    """PATCH of a server; an empty name of either kind changes nothing."""
+    """PATCH of a server; an empty name or display name changes nothing."""
 
     name: str | None = None
     display_name: str | None = None
@@ -126,7 +126,7 @@ class Members(Body):
 
 
 class NewGroup(Body):
-    """POST /groups/{name}; a name and roles are taken and, as by JupyterHub, nothing comes of them."""
+    """POST /groups/{name}; name and roles are accepted and ignored, as in JupyterHub."""
 
     name: str = ""
     users: list[str] = Field(default_factory=list, max_length=MAX_NAMES)
@@ -156,14 +156,14 @@ class ShareWith(Body):
 
 
 class NewShareCode(Body):
-    """POST /share-codes/{owner}/{server}; seconds, bounds, default and leniency are JupyterHub's."""
+    """POST /share-codes/{owner}/{server}; bounds (in seconds), default and conversion are JupyterHub's."""
 
     scopes: list[str] | None = Field(default=None, max_length=MAX_SCOPES)
     expires_in: int = Field(default=86_400, ge=60, le=31_536_000, strict=False)
 
 
 class NewService(Body):
-    """POST /services/{name}: an external service; what would make it a process of the hub's own is refused by name."""
+    """POST /services/{name}: an external service. A key that would make it a process of the hub is refused by name."""
 
     name: str | None = None
     admin: bool = False
@@ -186,16 +186,3 @@ class Shutdown(Open):
 
     proxy: bool | None = None
     servers: bool | None = None
-
-
-class Anything(Body):
-    """Any JSON object."""
-
-    model_config = ConfigDict(extra="allow")
-
-
-class NewProxy(Anything):
-    """PATCH /proxy: JupyterHub's facts of a new proxy; they are not looked at."""
-
-    api_url: Any = None
-    auth_token: Any = None

@@ -1,6 +1,6 @@
-"""The shapes of what the API answers, for its OpenAPI document; `wire.py` makes them.
+"""The API's answers, for the OpenAPI document and its checks. `serializers.py` makes them.
 
-A field that is not required is shown only to who holds a scope for it.
+A field that is not required is only in answers to askers with a scope for it.
 """
 
 from typing import Annotated, Any, Generic, Literal, NotRequired, Required, TypeVar
@@ -15,14 +15,14 @@ _closed = with_config(ConfigDict(extra="forbid"))
 
 @_closed
 class Problem(TypedDict):
-    """What went wrong."""
+    """An error, as JupyterHub has it."""
 
     status: int
     message: str | None
 
 
 class OAuthProblem(TypedDict):
-    """What went wrong, in OAuth's words (RFC 6749 5.2)."""
+    """An error of OAuth (RFC 6749 5.2)."""
 
     error: str
     error_description: NotRequired[str]
@@ -85,7 +85,7 @@ class User(TypedDict, total=False):
 
 
 class Identity(TypedDict, total=False):
-    """Who is asking: a user's or a service's model, with the scopes that it holds now."""
+    """The asker: a user's or a service's model, with the scopes that it holds now."""
 
     kind: Required[Literal["user", "service"]]
     name: Required[str]
@@ -96,7 +96,7 @@ class Identity(TypedDict, total=False):
 
 @_closed
 class Token(TypedDict):
-    """A token; its secret is told once, when it is issued."""
+    """A token; its secret is shown once, when it is issued."""
 
     user: str
     id: str
@@ -121,7 +121,7 @@ class Tokens(TypedDict):
 
 @_closed
 class Session(TypedDict):
-    """A browser in which somebody is logged in."""
+    """A login in one browser."""
 
     id: str
     created: Instant
@@ -165,14 +165,14 @@ class Service(TypedDict, total=False):
 
 @_closed
 class Named(TypedDict):
-    """Somebody's or something's name."""
+    """The name of a user or a group."""
 
     name: str
 
 
 @_closed
 class SharedServer(TypedDict):
-    """As much of a server as whom it is shared with may see."""
+    """A server, as those see it with whom it is shared."""
 
     user: Named
     name: str
@@ -195,7 +195,7 @@ class Share(TypedDict):
 
 @_closed
 class ShareCode(TypedDict):
-    """A share code; the code itself is told once, when it is made."""
+    """A share code; the code itself is shown once, when it is made."""
 
     server: SharedServer
     scopes: list[str]
@@ -216,7 +216,7 @@ class Nothing(TypedDict):
 
 @_closed
 class Route(TypedDict):
-    """Where a prefix leads."""
+    """A route of the edge: a prefix and its target."""
 
     routespec: str
     target: str
@@ -225,7 +225,7 @@ class Route(TypedDict):
 
 @_closed
 class Message(TypedDict):
-    """A sentence."""
+    """A message for people."""
 
     message: str
 
@@ -241,7 +241,7 @@ class Following(TypedDict):
 
 @_closed
 class Frame(TypedDict):
-    """Which part of a list this is."""
+    """The part of a list that a page holds."""
 
     offset: int
     limit: int

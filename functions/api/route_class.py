@@ -1,11 +1,11 @@
-"""The class of all routes: FastAPI's, made when first needed, and carried out in a straight line.
+"""The class of all routes: FastAPI's, but built when needed and carried out in a straight line.
 
-FastAPI reads a handler's signature and describes it in OpenAPI. Three things are done here instead, each for a measured reason
-(docs/adr/0024):
+FastAPI reads a handler's signature and describes it in OpenAPI. Three things are done here, each for a reason that
+docs/adr/0024 measures:
 
 - A route is built at its first request. Otherwise a cold start builds a hundred routes for one request.
 - Dependencies are sorted once, at that moment. FastAPI walks their tree in every request, between two exit stacks.
-- Bodies, errors and HEAD are JupyterHub's. A body counts as JSON whatever its content type, and what is wrong with it is a 400.
+- Bodies, errors and HEAD are JupyterHub's. A body counts as JSON whatever its content type, and a wrong one is a 400.
 """
 
 import inspect

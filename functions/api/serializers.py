@@ -1,4 +1,4 @@
-"""JupyterHub's models of users, servers, tokens, groups and services, with just the fields that the asker may see."""
+"""JupyterHub's models of users, servers, tokens, groups and services, with the fields that the asker may see."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -36,29 +36,29 @@ READS_USER = (
 
 
 def instant(at: datetime | None) -> str | None:
-    """Return *at* for a page, as JupyterHub writes it: UTC with `Z`. Models hold instants themselves; JSON writes them so."""
+    """Return *at* as JupyterHub writes it: UTC with `Z`. For pages; in models orjson writes instants the same way."""
     return None if at is None else at.astimezone(UTC).isoformat().removesuffix("+00:00") + "Z"
 
 
 @dataclass(slots=True)
 class UserView:
-    """How users look to who holds *scopes*; made once for a list, as most of it is the same for every user."""
+    """Makes users' models for an asker with *scopes*; one serves a list, as most of it is the same for every user."""
 
     scopes: Scopes
     role_table: Mapping[str, Role]
     origins: Origins = SHARED
     include_stopped: bool = False
-    _everywhere: frozenset[str] = field(init=False)  # fields shown of every user
-    _here_and_there: Mapping[str, tuple[str, ...]] = field(init=False)  # what shows more of some
-    _all: bool = field(init=False)  # everything of everybody
-    _sees_servers: bool = field(init=False)  # everybody's
-    _has_bearers: bool = field(init=False)  # whether any role is given to users by name
+    _everywhere: frozenset[str] = field(init=False)  # fields that the asker sees of every user
+    _by_filter: Mapping[str, tuple[str, ...]] = field(init=False)  # scopes that show more of some users
+    _all: bool = field(init=False)  # the asker sees every field of every user
+    _sees_servers: bool = field(init=False)  # of every user
+    _has_bearers: bool = field(init=False)  # whether any role names users
 
     def __post_init__(self) -> None:
-        """Sort the scopes by whether they have to be looked at for each user."""
+        """Find the fields that are the same for every user, and the scopes that must be checked for each."""
         everywhere = {scope for scope in _USER_FIELDS if self.scopes.has_everywhere(scope)}
         self._everywhere = frozenset(f for scope in everywhere for f in _USER_FIELDS[scope])
-        self._here_and_there = {
+        self._by_filter = {
             scope: fields
             for scope, fields in _USER_FIELDS.items()
             if scope not in everywhere and self.scopes.has(scope) and not self._everywhere.issuperset(fields)
@@ -68,7 +68,7 @@ class UserView:
         self._has_bearers = any(role.users for role in self.role_table.values())
 
     def model(self, user: User, servers: Iterable[Server]) -> dict[str, Any] | None:
-        """Return the user's model with what may be seen of it, or None when that is nothing; servers alone are nothing."""
+        """Return the user's model as the asker may see it, or None when nothing but servers is visible."""
         shown: dict[str, Any] = {}
         default = None
         for server in servers:
@@ -82,7 +82,7 @@ class UserView:
             "admin": user.admin,
             "roles": roles.of_user(user, self.role_table if self._has_bearers else {}),
             "groups": user.groups,
-            "server": self._place(user) if default and default.state is State.READY else None,
+            "server": self._server_url(user) if default and default.state is State.READY else None,
             "pending": pending(default) if default else None,
             "created": user.created_at,
             "last_activity": user.last_activity_at,
@@ -95,7 +95,7 @@ class UserView:
         visible = self._everywhere.union(
             *(
                 fields
-                for scope, fields in self._here_and_there.items()
+                for scope, fields in self._by_filter.items()
                 if self.scopes.covers_user(scope, user.name, user.groups)
             )
         )
@@ -104,7 +104,7 @@ class UserView:
         always = {"servers", *_ALWAYS} if facts["servers"] else _ALWAYS
         return {key: fact for key, fact in facts.items() if key in visible or key in always}
 
-    def _place(self, user: User) -> str:
+    def _server_url(self, user: User) -> str:
         return self.origins.located(names.server_prefix(user.name, ""))
 
     def _shows(self, user: User, server: Server) -> bool:
@@ -112,7 +112,7 @@ class UserView:
 
 
 def pending(server: Server) -> str | None:
-    """Return JupyterHub's word for what a server is on the way to."""
+    """Return JupyterHub's `pending`: "spawn", "stop" or None."""
     if server.state in PENDING_START:
         return "spawn"
     return "stop" if server.state is State.STOPPING else None
@@ -143,7 +143,7 @@ def server_model(server: Server, owner: User, *, scopes: Scopes, origins: Origin
 
 
 def progress_url(user_name: str, server_name: str) -> str:
-    """Return where a start is followed."""
+    """Return the address of the server's progress stream."""
     base = f"/hub/api/users/{names.url_name(user_name)}"
     return f"{base}/servers/{names.url_name(server_name)}/progress" if server_name else f"{base}/server/progress"
 
@@ -208,7 +208,7 @@ def share_model(granted: Granted, origins: Origins) -> dict[str, Any]:
 
 
 def share_code_model(offered: Offered, origins: Origins, secret: str | None = None) -> dict[str, Any]:
-    """Return a share code's model; *secret* is given once, when it is made."""
+    """Return a share code's model; *secret* is in it only when it is new."""
     code = offered.code
     model = {
         "server": _shared_server(offered.of, origins),

@@ -133,7 +133,7 @@ def test_an_error_after_the_whole_answer_is_told_in_the_log(deploy):
 
     assert ask(function, "/at-once?after")[0]["statusCode"] == 200
     eventually(lambda: "ValueError: too late for anybody" in function.log.read_text())
-    assert "an answer was whole, and what made it failed after that" in function.log.read_text()
+    assert "the application failed after its answer was complete" in function.log.read_text()
 
 
 def test_an_error_in_mid_response_is_reported_and_the_next_one_is_served(deploy):

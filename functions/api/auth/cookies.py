@@ -20,8 +20,8 @@ def cookies(request: Request, name: str) -> list[str]:
 def login_cookie(request: Request) -> tuple[str, str]:
     """Return name and path of the login cookie.
 
-    Over https no other host, not even a sibling, can set a cookie of this name (RFC 6265bis 4.1.3.2). Browsers send it to every
-    path; the edge removes it from requests to servers and services (docs/adr/0008).
+    Over https no other host, not even a sibling, can set a cookie of this name (RFC 6265bis 4.1.3.2). Browsers send
+    it to every path; the edge removes it from requests to servers and services (docs/adr/0008).
     """
     return (SAFE_LOGIN_COOKIE, "/") if is_secure(request) else (LOGIN_COOKIE, HUB_PATH)
 

@@ -1,7 +1,7 @@
 """Proof that one of our own pages sent a request: tokens bound to the browser session, and the Sec-Fetch rules.
 
-The rules are JupyterHub 6.1's, stricter where it was fooled: a request of a foreign page counts for nothing in any mode, unless
-it is a navigation that only reads.
+The rules are JupyterHub 6.1's, stricter where it was fooled: a request of a foreign page counts for nothing in any
+mode, unless it is a navigation that only reads.
 """
 
 import hashlib
@@ -53,8 +53,8 @@ def needs_token(request: Request) -> bool:
 def is_foreign(request: Request) -> bool:
     """Say whether the browser says that a page of another origin sent this, with a valid token or without.
 
-    Older browsers, and all browsers over plain http, send no Sec-Fetch-Site. All send Origin with requests that may change
-    something.
+    Older browsers, and all browsers over plain http, send no Sec-Fetch-Site. All send Origin with requests that may
+    change something.
     """
     site = request.headers.get("sec-fetch-site")
     if site is not None:

@@ -1,4 +1,4 @@
-"""What the sender of a request may do: one dependency for each kind of check, named in a handler's signature with its scopes.
+"""What the sender of a request may do: a dependency for each kind of check, which a handler's signature names.
 
 The OpenAPI document reads the scopes from there too, so a route cannot check others than it documents.
 """
@@ -24,7 +24,10 @@ def holds(*scopes: str) -> Any:
 
 
 def holds_everywhere(*scopes: str) -> Any:
-    """Give a handler the `Actor`, who holds one of *scopes* without a filter; else 403. For what no filter could single out."""
+    """Give a handler the `Actor`, who holds one of *scopes* without a filter; else 403.
+
+    It is for what no filter can single out.
+    """
     return Security(_Holds(scopes, lambda actor, scope: actor.scopes.has_everywhere(scope)), scopes=scopes)
 
 

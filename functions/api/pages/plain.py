@@ -1,4 +1,4 @@
-"""The rest of what a browser asks the hub for: files, health, metrics, errors, policy reports, and paths without a page."""
+"""The rest of what browsers ask for: files, health, metrics, errors, policy reports, and paths without a page."""
 
 from functools import lru_cache
 from pathlib import Path

@@ -44,7 +44,7 @@ class _Unrouted:
     render: Render
 
     def addressed(self, user: User | None, path: str) -> tuple[str, Server | None]:
-        """Return the server that *path* under a user's prefix means: the named one that it begins with, or the default."""
+        """Return the server of *path* below a user's prefix: the named one that it begins with, or the default."""
         if user is None:
             return "", None
         first = path.partition("/")[0]

@@ -109,7 +109,7 @@ class _Authorizing:
         return response
 
     def _located(self, uri: str) -> str:
-        """Return *uri*, at its owner's host where it is a path: servers that were launched before each had a host have one."""
+        """Return *uri* at its owner's host if it is a path, as with servers from before each had a host."""
         return self.origins.located(uri) if uri.startswith("/") else uri
 
     def _question(self, client: Client, granted: tuple[str, ...]) -> Response:

@@ -1,4 +1,4 @@
-"""Started by `bootstrap`: makes the function's environment ready, and serves until Lambda ends it."""
+"""Started by `bootstrap`: prepares the function, and serves invocations until Lambda ends it."""
 
 import sys
 
@@ -10,8 +10,8 @@ def main() -> None:
     """Serve invocations."""
     api = RuntimeApi(runtime().api)
     try:
-        from functions.api.stream.handler import handler  # noqa: PLC0415 a start that fails is told of too
-    except Exception as error:  # noqa: BLE001 whatever it is
+        from functions.api.stream.handler import handler  # noqa: PLC0415 Lambda must learn of a start that fails
+    except Exception as error:  # noqa: BLE001 any error must be reported
         api.init_failed(error)
         sys.exit(1)
     api.serve(handler, trace)

@@ -1,9 +1,9 @@
-"""What the runtime beside it calls. What is imported here and no sooner is the function's cold start."""
-# ruff: noqa: E402 the first line comes before what it is for
+"""The handler that `stream.runtime` calls. Its imports are the function's cold start."""
+# ruff: noqa: E402 garbage collection must be off before the imports
 
 import gc
 
-gc.disable()  # nothing that is loaded now is garbage: to look for some is a tenth of a cold start; `entry` turns it on again
+gc.disable()  # imports make no garbage, and a look for it is a tenth of a cold start; `entry` enables it again
 
 from functions.api.gateway import adapter
 from functions.api.stream.serving import stream

@@ -1,6 +1,6 @@
-"""Lambda's Runtime API (`2018-06-01`), as far as a function needs it whose answers are streamed.
+"""Lambda's Runtime API (`2018-06-01`), as far as streamed answers need it.
 
-AWS's own client for Python, which all other functions run in, sends an answer when it is whole.
+AWS's own client for Python, which runs all other functions, sends an answer when it is complete.
 """
 
 import json
@@ -18,10 +18,10 @@ _AFTER_PRELUDE = bytes(8)
 
 
 class Invocation:
-    """One request, and where its answer goes: what other functions know as their context."""
+    """One request and the connection for its answer. Other functions get it as their context."""
 
     def __init__(self, address: str, request_id: str, deadline: float) -> None:
-        """*deadline* is in seconds since 1970, by the clock of the machine."""
+        """*deadline* is in seconds since 1970."""
         self.aws_request_id, self._deadline = request_id, deadline
         self._connection = HTTPConnection(address)
         self.is_begun = False
@@ -30,7 +30,7 @@ class Invocation:
         return max(0, round((self._deadline - time.time()) * 1000))
 
     def begin(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
-        """Send all that comes before the body."""
+        """Send status and headers."""
         self.is_begun = True
         to = self._connection
         to.putrequest("POST", f"{_INVOCATION}{self.aws_request_id}/response")
@@ -45,16 +45,16 @@ class Invocation:
         """Send a part of the body, at once.
 
         Raises:
-            ConnectionError: when nobody takes it any more.
+            ConnectionError: when Lambda has closed the answer.
         """
         if not body:
-            return  # a chunk without anything would be the last one
+            return  # an empty chunk ends the body (RFC 9112 7.1)
         if self._is_over():
             raise ConnectionAbortedError("Lambda has ended the answer")
         self._connection.send(b"%x\r\n%b\r\n" % (len(body), body))
 
     def end(self, error: Exception | None = None) -> None:
-        """Send that this was all; or with an *error* that more should have come."""
+        """End the answer; with an *error*, mark it as incomplete."""
         trailers = _trailers(error) if error else b""
         try:
             self._connection.send(b"0\r\n" + trailers + b"\r\n")
@@ -65,48 +65,50 @@ class Invocation:
             self._connection.close()
 
     def _is_over(self) -> bool:
-        """Say whether Lambda has answered or hung up before the end: then nobody listens."""
+        """Say whether Lambda has closed the answer: it has answered or hung up."""
         readable, _, _ = select.select([self._connection.sock], [], [], 0)
         return bool(readable)
 
 
 class RuntimeApi:
-    """Where invocations come from."""
+    """Gives invocations, and takes their errors."""
 
     def __init__(self, address: str) -> None:
         self._address = address
 
     def serve(self, handler: Callable[[Mapping[str, Any], Invocation], object], trace: Callable[[str], None]) -> None:
-        """Have *handler* answer one invocation after the other, for as long as there are more."""
+        """Let *handler* answer one invocation after the other, until the process is ended."""
         for event, invocation, trace_id in self._invocations():
             trace(trace_id)
             try:
                 handler(event, invocation)
-            except Exception as error:  # noqa: BLE001 whatever it is, the next request is none of it
+            except Exception as error:  # noqa: BLE001 one request must not end the process
                 if invocation.is_begun:
                     invocation.end(error)
                 else:
-                    self._tell(f"{_INVOCATION}{invocation.aws_request_id}/error", error)
+                    self._report(f"{_INVOCATION}{invocation.aws_request_id}/error", error)
             else:
                 invocation.end()
 
     def init_failed(self, error: Exception) -> None:
-        """Tell Lambda that the environment cannot be made ready."""
-        self._tell(_INIT_ERROR, error)
+        """Report to Lambda that the function cannot start."""
+        self._report(_INIT_ERROR, error)
 
     def _invocations(self) -> Iterator[tuple[Mapping[str, Any], Invocation, str]]:
         connection = HTTPConnection(self._address)  # without a time-out: an environment sleeps here between requests
         while True:
             connection.request("GET", f"{_INVOCATION}next")
-            told = connection.getresponse()
-            event, known = json.loads(told.read()), told.headers
+            response = connection.getresponse()
+            event, known = json.loads(response.read()), response.headers
             deadline = int(known["Lambda-Runtime-Deadline-Ms"]) / 1000
             invocation = Invocation(self._address, known["Lambda-Runtime-Aws-Request-Id"], deadline)
             yield event, invocation, known.get("Lambda-Runtime-Trace-Id", "")
 
-    def _tell(self, path: str, error: Exception) -> None:
+    def _report(self, path: str, error: Exception) -> None:
         connection = HTTPConnection(self._address)
-        connection.request("POST", path, _said(error), {"Content-Type": "application/json", _ERROR_TYPE: _kind(error)})
+        connection.request(
+            "POST", path, _error_body(error), {"Content-Type": "application/json", _ERROR_TYPE: _error_type(error)}
+        )
         connection.getresponse().read()
         connection.close()
 
@@ -115,7 +117,7 @@ def _prelude(status: int, headers: Iterable[tuple[bytes, bytes]]) -> dict[str, A
     lists: dict[str, list[str]] = {}
     for name, value in headers:
         lists.setdefault(name.decode("latin-1").lower(), []).append(value.decode("latin-1"))
-    lists.pop("content-length", None)  # what is streamed has none
+    lists.pop("content-length", None)  # a streamed answer has none
     cookies = lists.pop("set-cookie", [])
     single = {name: values[0] for name, values in lists.items() if len(values) == 1}
     several = {name: values for name, values in lists.items() if len(values) > 1}
@@ -125,15 +127,15 @@ def _prelude(status: int, headers: Iterable[tuple[bytes, bytes]]) -> dict[str, A
 def _trailers(error: Exception) -> bytes:
     return b"%b: %b\r\n%b: %b\r\n" % (
         _ERROR_TYPE.encode(),
-        _kind(error).encode(),
+        _error_type(error).encode(),
         _ERROR_BODY.encode(),
-        b64encode(_said(error)),
+        b64encode(_error_body(error)),
     )
 
 
-def _kind(error: Exception) -> str:
+def _error_type(error: Exception) -> str:
     return f"Runtime.{type(error).__name__}"
 
 
-def _said(error: Exception) -> bytes:
+def _error_body(error: Exception) -> bytes:
     return json.dumps({"errorType": type(error).__name__, "errorMessage": str(error), "stackTrace": []}).encode()

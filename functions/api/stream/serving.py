@@ -1,4 +1,4 @@
-"""One request served so that its answer goes out as the application makes it."""
+"""Serves one request, and sends its answer part by part as the application makes it."""
 
 import asyncio
 import json
@@ -16,12 +16,12 @@ from hubless.bootstrap.cloud import CloudHub
 
 logger = logging.getLogger(__name__)
 
-RESERVE = 3.0  # seconds before Lambda's own end, in which an answer is still brought to one
+RESERVE = 3.0  # seconds before Lambda's time-out, for ending an answer in order
 _LATE = {"status": 504, "message": "The hub was too slow. Try again in a moment."}
 
 
 def stream(hub: CloudHub, event: Mapping[str, Any], invocation: Invocation) -> None:
-    """Serve one request of a REST API (or of whatever else Mangum reads)."""
+    """Serve one request of a REST API (or of any other event that Mangum reads)."""
     web = adapter(hub)
     asked = web.infer(dict(event), invocation)  # type: ignore[arg-type]
     seconds = invocation.get_remaining_time_in_millis() / 1000 - RESERVE
@@ -29,37 +29,37 @@ def stream(hub: CloudHub, event: Mapping[str, Any], invocation: Invocation) -> N
 
 
 async def _answer(app: ASGI, scope: Scope, body: bytes, invocation: Invocation, seconds: float) -> None:
-    answering = _Answering(scope, body, invocation)
-    task = asyncio.create_task(app(scope, answering.receive, answering.send))
+    exchange = _Exchange(scope, body, invocation)
+    task = asyncio.create_task(app(scope, exchange.receive, exchange.send))
     await asyncio.wait({task}, timeout=max(seconds, 0))
     if not task.done():
-        logger.info("an answer is ended before Lambda does it")
+        logger.info("time-out of the function is near: answer ended")
         task.cancel()
         await asyncio.wait({task})
     if not task.cancelled() and (error := task.exception()):
-        if not answering.is_complete:
+        if not exchange.is_complete:
             raise error
-        logger.error("an answer was whole, and what made it failed after that", exc_info=error)
-    await answering.complete()
+        logger.error("the application failed after its answer was complete", exc_info=error)
+    await exchange.complete()
 
 
-class _Answering:
-    """What the application is given to ask by and to answer with (ASGI)."""
+class _Exchange:
+    """The ASGI `receive` and `send` of one request."""
 
     def __init__(self, scope: Scope, body: bytes, invocation: Invocation) -> None:
         self._invocation, self._has_body = invocation, scope["method"] != "HEAD"
-        self._asked: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
-        self._gone = asyncio.Event()
+        self._request: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+        self._closed = asyncio.Event()
         self.is_complete = False
 
     async def receive(self) -> Message:
-        if self._asked:
-            return self._asked.pop()
-        await self._gone.wait()
+        if self._request:
+            return self._request.pop()
+        await self._closed.wait()
         return {"type": "http.disconnect"}
 
     async def send(self, message: Message) -> None:
-        if self._gone.is_set():
+        if self._closed.is_set():
             return
         try:
             if message["type"] == "http.response.start":
@@ -67,11 +67,11 @@ class _Answering:
             elif self._has_body:
                 self._invocation.send(message.get("body", b""))
         except OSError:
-            self._gone.set()  # the application learns it where it asks for it, and stops
+            self._closed.set()  # the application receives `http.disconnect` and stops
         self.is_complete = message["type"] == "http.response.body" and not message.get("more_body", False)
 
     async def complete(self) -> None:
-        """Answer something, where the application has had no time to."""
+        """Send 504 when the application had no time to answer."""
         if not self._invocation.is_begun:
             await self.send(
                 {
@@ -85,5 +85,5 @@ class _Answering:
 
 @lru_cache(maxsize=1)
 def _runner() -> asyncio.Runner:
-    """Return one event loop for all requests: what the application keeps may belong to it."""
+    """Return one event loop for all requests: objects that the application keeps may belong to it."""
     return asyncio.Runner()

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from functions.api import gateway
-from functions.api.lambda_events import client_of, raw_path, told_client_of
+from functions.api.lambda_events import client_of, front_client_of, raw_path
 from hubless.bootstrap.cloud import CloudHub
 from hubless.domain.errors import StoreUnavailableError
 from hubless.settings import parse
@@ -106,7 +106,7 @@ def test_each_kind_of_event_has_the_clients_address(kind):
     ("told", "client"), [("203.0.113.9", "203.0.113.9"), (" 2001:DB8::1 ", "2001:db8::1"), ("nobody", ""), ("", "")]
 )
 def test_an_invalid_client_address_is_ignored(told, client):
-    assert told_client_of(event(x_hubless_address=told)) == client
+    assert front_client_of(event(x_hubless_address=told)) == client
 
 
 # --- whole requests, to an application that returns what it received ---
