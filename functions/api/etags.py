@@ -7,7 +7,7 @@ from starlette.types import Message, Scope, Send
 _OK = 200
 
 
-def adding(scope: Scope, send: Send) -> Send:
+def with_etag(scope: Scope, send: Send) -> Send:
     """Return *send* which adds an Etag to an answer of one part; streams are not changed."""
     held: list[Message] = []
 

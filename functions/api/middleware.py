@@ -10,7 +10,7 @@ from functions.api import etags
 from functions.api.error_handlers import answer
 from functions.api.misplaced_hosts import asks_for_its_server, misplaced_host_redirect
 from functions.api.path_convertors import ENCODED_SLASH
-from functions.api.request_body import bounded
+from functions.api.request_body import limited
 from functions.api.version import VERSION
 from hubless.domain.origins import Origins
 
@@ -53,12 +53,12 @@ class HubMiddleware:
             await send(message)
 
         reads = is_api and scope["method"] in {"GET", "HEAD"}
-        answering = etags.adding(scope, send_with_headers) if reads else send_with_headers
+        answering = etags.with_etag(scope, send_with_headers) if reads else send_with_headers
 
         if (early := self._early_answer(scope, is_api=is_api)) is not None:
             await early(scope, receive, send_with_headers)
             return
-        await self._app(scope, bounded(receive), answering)
+        await self._app(scope, limited(receive), answering)
 
     def _early_answer(self, scope: Scope, *, is_api: bool) -> Response | None:
         """Return the answer that needs no route.

@@ -31,7 +31,7 @@ def asks_for_its_server(request: Request, origins: Origins) -> bool:
 
     A redirect to the hub's host would not help: a page's scripts may not read what another origin answers.
     """
-    if not (origins.subdomains and origins.is_at_home(_raw(request), request.headers.get("host", ""))):
+    if not (origins.subdomains and origins.is_host_of_path(_raw(request), request.headers.get("host", ""))):
         return False
     path: str = request.scope["path"]
     _, kind, _owner, *rest = (*path.split("/", 3), "", "")

@@ -90,13 +90,13 @@ class _Validator(RequestValidator):  # type: ignore[misc]
         return list(request.client.allowed_scopes)
 
     def validate_scopes(self, _client_id: str, scopes: Iterable[str], client: Client, *_: Any, **__: Any) -> bool:
-        return self.hub.authorizations.may_ask(client, scopes)
+        return self.hub.authorizations.may_request(client, scopes)
 
     def save_authorization_code(
         self, _client_id: str, code: Mapping[str, str], request: Any, *_: Any, **__: Any
     ) -> None:
         user: User = request.user
-        self.hub.authorizations.keep_code(
+        self.hub.authorizations.store_code(
             code["code"],
             Grant(request.client, user, request.session_id, tuple(request.scopes)),
             challenge=request.code_challenge,
@@ -153,7 +153,7 @@ class _Validator(RequestValidator):  # type: ignore[misc]
     def save_bearer_token(self, token: dict[str, Any], request: Any, *_: Any, **__: Any) -> None:
         kept = request.kept_code
         granted = Grant(request.client.client, request.user, kept.session_id, tuple(request.scopes))
-        self.hub.authorizations.keep_token(
+        self.hub.authorizations.store_token(
             token["access_token"], granted, lifetime=self.hub.settings.hub.cookie_max_age
         )
 
@@ -163,7 +163,7 @@ class _Validator(RequestValidator):  # type: ignore[misc]
 
 def is_registered(given: str, registered: str, origins: Origins) -> bool:
     """Say whether *given* is the *registered* redirect URI, or the path of one at a host that only the hub knew of."""
-    return given == registered or (given.startswith("/") and origins.located(given) == registered)
+    return given == registered or (given.startswith("/") and origins.link_to(given) == registered)
 
 
 class _ClientView:

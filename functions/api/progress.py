@@ -77,7 +77,7 @@ def _step(hub: Hub, server: Server) -> dict[str, Any]:
 
 
 def _ready(hub: Hub, owner: User, server: Server) -> dict[str, Any]:
-    url = hub.origins.located(names.server_prefix(owner.name, server.name))
+    url = hub.origins.link_to(names.server_prefix(owner.name, server.name))
     return {
         "progress": 100,
         "ready": True,

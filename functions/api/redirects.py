@@ -46,9 +46,9 @@ class Redirects:
             return None
         return quote(given, safe="/?#&=+%@:;,!*'()[]~$-._")
 
-    def located(self, path: str) -> str:
+    def link_to(self, path: str) -> str:
         """Return the address of *path*: at its owner's host where each user has a host."""
-        return self._origins.located(path)
+        return self._origins.link_to(path)
 
 
 def with_next(path: str, following: str | None) -> str:

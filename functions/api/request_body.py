@@ -15,7 +15,7 @@ _MAX_KEY = 60  # characters of a key that an error shows
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def bounded(receive: Receive) -> Receive:
+def limited(receive: Receive) -> Receive:
     """Return *receive* which refuses a body of more than `MAX_BODY` bytes, whoever reads it.
 
     Raises:

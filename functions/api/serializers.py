@@ -12,7 +12,7 @@ from hubless.domain.roles import Role
 from hubless.domain.scopes import Scopes
 from hubless.domain.tokens import Token
 from hubless.domain.users import Group, Service, User
-from hubless.services.sharing import Granted, Offered, SharedServer
+from hubless.services.sharing import ShareCodeDetails, ShareDetails, SharedServer
 
 _USER_FIELDS = {
     "read:users": ("user_info", "admin", "roles", "groups", "server", "pending", "created", "last_activity"),
@@ -105,7 +105,7 @@ class UserView:
         return {key: fact for key, fact in facts.items() if key in visible or key in always}
 
     def _server_url(self, user: User) -> str:
-        return self.origins.located(names.server_prefix(user.name, ""))
+        return self.origins.link_to(names.server_prefix(user.name, ""))
 
     def _shows(self, user: User, server: Server) -> bool:
         return self._sees_servers or self.scopes.covers_server("read:servers", user.name, server.name, user.groups)
@@ -131,11 +131,11 @@ def server_model(server: Server, owner: User, *, scopes: Scopes, origins: Origin
         "pending": pending(server),
         "ready": server.state is State.READY,
         "stopped": server.state not in ACTIVE,
-        "url": origins.located(path),
+        "url": origins.link_to(path),
         "user_options": dict(server.user_options),
         "progress_url": progress,
-        "full_url": origins.full(path),
-        "full_progress_url": origins.full(progress),
+        "full_url": origins.absolute_url(path),
+        "full_progress_url": origins.absolute_url(progress),
     }
     if scopes.covers_server("admin:server_state", owner.name, server.name, owner.groups):
         model["state"] = {"launch_id": server.launch_id, "state": server.state.value, "address": server.address}
@@ -195,7 +195,7 @@ def service_model(service: Service, scopes: Scopes, role_table: Mapping[str, Rol
     return model
 
 
-def share_model(granted: Granted, origins: Origins) -> dict[str, Any]:
+def share_model(granted: ShareDetails, origins: Origins) -> dict[str, Any]:
     """Return a share's model."""
     return {
         "server": _shared_server(granted.of, origins),
@@ -207,7 +207,7 @@ def share_model(granted: Granted, origins: Origins) -> dict[str, Any]:
     }
 
 
-def share_code_model(offered: Offered, origins: Origins, secret: str | None = None) -> dict[str, Any]:
+def share_code_model(offered: ShareCodeDetails, origins: Origins, secret: str | None = None) -> dict[str, Any]:
     """Return a share code's model; *secret* is in it only when it is new."""
     code = offered.code
     model = {
@@ -222,7 +222,7 @@ def share_code_model(offered: Offered, origins: Origins, secret: str | None = No
     if secret is None:
         return model
     accept_url = f"/hub/accept-share?code={secret}"
-    return model | {"code": secret, "accept_url": accept_url, "full_accept_url": origins.full(accept_url)}
+    return model | {"code": secret, "accept_url": accept_url, "full_accept_url": origins.absolute_url(accept_url)}
 
 
 def _shared_server(of: SharedServer, origins: Origins) -> dict[str, Any]:
@@ -230,8 +230,8 @@ def _shared_server(of: SharedServer, origins: Origins) -> dict[str, Any]:
     return {
         "user": {"name": of.owner.name},
         "name": of.server.name,
-        "url": origins.located(path),
-        "full_url": origins.full(path),
+        "url": origins.link_to(path),
+        "full_url": origins.absolute_url(path),
         "ready": of.server.state is State.READY,
     }
 

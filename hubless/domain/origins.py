@@ -71,7 +71,7 @@ class Origins:
         return host_in(urlsplit(self.hub).netloc) if self.subdomains else ""
 
     @property
-    def own_hub(self) -> str:
+    def hub_origin(self) -> str:
         """Return what a page of another host writes before a path of the hub; "" with one host for all."""
         return self.hub if self.subdomains else ""
 
@@ -89,16 +89,16 @@ class Origins:
             and netloc.lower().endswith(f".{hub.netloc.lower()}")
         )
 
-    def is_at_home(self, path: str, host: str) -> bool:
+    def is_host_of_path(self, path: str, host: str) -> bool:
         """Say whether *host* is the host that serves *path*."""
         return not self.subdomains or host_in(host) == _host_of(_parts(path), self.domain)
 
-    def located(self, path: str) -> str:
+    def link_to(self, path: str) -> str:
         """Return the link from the hub to the encoded *path*: with an origin where another host serves the path."""
         origin = self._origin_of(path) if self.subdomains else self.hub
         return path if origin == self.hub else origin + path
 
-    def full(self, path: str) -> str | None:
+    def absolute_url(self, path: str) -> str | None:
         """Return the absolute URL of the encoded *path*; None where the hub's own address is unknown."""
         return self._origin_of(path) + path if self.hub else None
 

@@ -36,7 +36,7 @@ class Authorizations:
     identities: Identities
     clock: Clock
 
-    def may_ask(self, client: Client, wanted: Iterable[str]) -> bool:
+    def may_request(self, client: Client, wanted: Iterable[str]) -> bool:
         """Say whether *client* may request these scopes: access, the user's identity, and its allowed scopes."""
         raw, bearer = (
             (*client.access_scopes, *client.allowed_scopes, *IDENTIFY),
@@ -45,7 +45,7 @@ class Authorizations:
         allowed = scopes.expand(raw, bearer)
         return all(scope in raw or _lies_within(scopes.expand([scope], bearer), allowed) for scope in wanted)
 
-    def is_open_to(self, user: User, client: Client) -> bool:
+    def may_access(self, user: User, client: Client) -> bool:
         """Say whether *user* may access the server or service of *client*."""
         held = self.identities.of_user(user)
         access = scopes.expand(client.access_scopes, Bearer(user=user.name))
@@ -76,7 +76,7 @@ class Authorizations:
         }
         return not before.issuperset(wanted)
 
-    def keep_code(self, code: str, grant: Grant, *, challenge: str | None, challenge_method: str | None) -> None:
+    def store_code(self, code: str, grant: Grant, *, challenge: str | None, challenge_method: str | None) -> None:
         """Store an authorization code, which is valid for five minutes."""
         self.clients.add_code(
             Code(
@@ -101,7 +101,7 @@ class Authorizations:
         taken = self.clients.take_code(digest)
         return None if taken is None or self.clock.now() >= taken.expires_at else taken
 
-    def keep_token(self, secret: str, grant: Grant, *, lifetime: timedelta) -> Token:
+    def store_token(self, secret: str, grant: Grant, *, lifetime: timedelta) -> Token:
         """Store the token that is issued to a client; it ends with the browser session."""
         now = self.clock.now()
         token = Token(

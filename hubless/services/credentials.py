@@ -46,7 +46,7 @@ class Credentials:
         client = Client(
             id=client_id_of(server.id),
             secret_sha256=tokens.sha256(secret),
-            redirect_uri=self.origins.located(f"{prefix}oauth_callback"),
+            redirect_uri=self.origins.link_to(f"{prefix}oauth_callback"),
             description=f"Server at {prefix}",
             access_scopes=access[:1],
             server_id=server.id,
@@ -96,16 +96,16 @@ class Credentials:
             "JUPYTERHUB_SERVICE_PREFIX": prefix,
             "JUPYTERHUB_USER": owner.name,
             "JUPYTERHUB_SERVER_NAME": server.name,
-            "JUPYTERHUB_HOST": self.origins.own_hub,
+            "JUPYTERHUB_HOST": self.origins.hub_origin,
             "JUPYTERHUB_OAUTH_CALLBACK_URL": client.redirect_uri,
             "JUPYTERHUB_OAUTH_ACCESS_SCOPES": json.dumps(access),
             "JUPYTERHUB_OAUTH_SCOPES": json.dumps(access),
             "JUPYTERHUB_OAUTH_CLIENT_ALLOWED_SCOPES": "[]",
             # With an origin of its own, over https, no other server can read or plant its cookies.
-            "JUPYTERHUB_COOKIE_HOST_PREFIX_ENABLED": str(int(self.origins.own_hub.startswith("https:"))),
+            "JUPYTERHUB_COOKIE_HOST_PREFIX_ENABLED": str(int(self.origins.hub_origin.startswith("https:"))),
             "JUPYTERHUB_DEFAULT_URL": profile.default_url,
         }
-        if (here := self.origins.full(prefix)) and (hub := self.origins.full("/hub/")):
+        if (here := self.origins.absolute_url(prefix)) and (hub := self.origins.absolute_url("/hub/")):
             environment |= {"JUPYTERHUB_PUBLIC_URL": here, "JUPYTERHUB_PUBLIC_HUB_URL": hub}
         if profile.memory_bytes:
             environment["MEM_LIMIT"] = str(profile.memory_bytes)

@@ -69,7 +69,7 @@ class SweepReport:
 
 
 @value
-class _Seen:
+class _Snapshot:
     """What the sweep has read before it checks servers one by one."""
 
     now: datetime
@@ -112,24 +112,27 @@ class Reaping:
         # launch is over.
         tasks, routes = self.launcher.tasks(), list(self.routing.routes.all())
         active, now = self.servers.in_states(ACTIVE), self.clock.now()
-        self._settle_edge(active, routes)
+        self._reconcile_edge(active, routes)
         live = frozenset(s.launch_id for s in active if s.launch_id)
         steps = [
-            *self._look_after(active, {task.task: task.status for task in tasks}, routes, now),
+            *self._server_steps(active, {task.task: task.status for task in tasks}, routes, now),
             *(
                 Step(Part.TASKS, task.launch_id, partial(self._end_orphan, task))
                 for task in tasks
                 if task.launch_id not in live
             ),
-            *(Step(Part.TASKS, task.launch_id, partial(self._end_second, task)) for task in _seconds(tasks, active)),
             *(
-                Step(Part.ROUTES, route.prefix, partial(self._drop, route))
+                Step(Part.TASKS, task.launch_id, partial(self._end_duplicate, task))
+                for task in _duplicates(tasks, active)
+            ),
+            *(
+                Step(Part.ROUTES, route.prefix, partial(self._remove_route, route))
                 for route in self.routing.stale(routes, live)
             ),
-            *self._tidy(routes, now, until),
+            *self._cleanup_steps(routes, now, until),
             Step(Part.UNUSED, "", lambda: self.launcher.garbage_collect(self.profiles.values())),
         ]
-        this = self._go_round(steps, until)
+        this = self._run_from_resume_point(steps, until)
         return SweepReport(
             active=len(active),
             checked=this.taken[Part.SERVERS],
@@ -147,7 +150,7 @@ class Reaping:
         limits = self.idle_policy.overridden_by(profile.idle_policy) if profile else self.idle_policy
         return limits.overridden_by(self.idle_policy_by_user.get(owner_name, IdlePolicy()))
 
-    def _settle_edge(self, active: list[Server], routes: list[Route]) -> None:
+    def _reconcile_edge(self, active: list[Server], routes: list[Route]) -> None:
         """Start or stop the edge at every run, whatever the resume point: without an edge no user reaches a server."""
         try:
             self.edge_autosuspend.reconcile(is_needed=bool(active) or self.routing.has_service_routes(routes))
@@ -156,7 +159,7 @@ class Reaping:
 
     # --- order and time limit ---
 
-    def _go_round(self, steps: list[Step], until: datetime | None) -> SweepProgress:
+    def _run_from_resume_point(self, steps: list[Step], until: datetime | None) -> SweepProgress:
         """Take the steps from the last resume point, and store the next one.
 
         It is stored once, at the end: after a crash the next run repeats steps, which are idempotent. Two concurrent
@@ -175,17 +178,17 @@ class Reaping:
 
     # --- servers ---
 
-    def _look_after(
+    def _server_steps(
         self, active: list[Server], listed: Mapping[str, TaskStatus], routes: list[Route], now: datetime
     ) -> Iterator[Step]:
         owners = self.users.get_many({s.owner_id for s in active})
-        statuses = {**listed, **self._asked([s.task for s in active if s.task and s.task not in listed])}
+        statuses = {**listed, **self._describe_unlisted([s.task for s in active if s.task and s.task not in listed])}
         routed = frozenset((route.prefix, route.launch_id, route.address) for route in routes)
-        seen = _Seen(now, routed, self._is_short_of_messages(active))
+        seen = _Snapshot(now, routed, self._is_short_of_messages(active))
         for server in active:
             status = statuses.get(server.task or "")
             yield Step(
-                Part.SERVERS, server.id, partial(self._look_at, server, owners.get(server.owner_id), status, seen)
+                Part.SERVERS, server.id, partial(self._check_server, server, owners.get(server.owner_id), status, seen)
             )
 
     def _is_short_of_messages(self, active: list[Server]) -> bool:
@@ -197,7 +200,7 @@ class Reaping:
             logger.warning("cannot read queue depth: %s", away)
             return False
 
-    def _asked(self, unlisted: list[str]) -> Mapping[str, TaskStatus]:
+    def _describe_unlisted(self, unlisted: list[str]) -> Mapping[str, TaskStatus]:
         """Ask for tasks that the launcher did not list: they started just now, or have ended."""
         try:
             return self.launcher.describe_many(unlisted)
@@ -205,13 +208,17 @@ class Reaping:
             logger.exception("cannot describe %d tasks in one call; trying one by one", len(unlisted))
             return {}
 
-    def _look_at(self, server: Server, owner: User | None, status: TaskStatus | None, seen: "_Seen") -> int:
+    def _check_server(self, server: Server, owner: User | None, status: TaskStatus | None, seen: "_Snapshot") -> int:
         owner_name, now = owner.name if owner else "", seen.now
         # A server that has crashed is reported as crashed, however idle it was.
-        if not isinstance(status, TaskStopped) and self._is_to_go(server, owner_name, now):
+        if not isinstance(status, TaskStopped) and self._exceeds_limits(server, owner_name, now):
             current = self.servers.get(server.id)
             # Read again: the server may have been active since the list was read, which changes no revision.
-            if current is not None and current.revision == server.revision and self._is_to_go(current, owner_name, now):
+            if (
+                current is not None
+                and current.revision == server.revision
+                and self._exceeds_limits(current, owner_name, now)
+            ):
                 self.stopping.request(current)
                 return 1
         if server.state in _WAITING and self._is_message_lost(server, seen):
@@ -227,7 +234,7 @@ class Reaping:
         self.launching.resend_activity(server)  # the API may have crashed before it sent the message
         return 0
 
-    def _is_message_lost(self, server: Server, seen: "_Seen") -> bool:
+    def _is_message_lost(self, server: Server, seen: "_Snapshot") -> bool:
         """Say whether to send the message of a waiting server again.
 
         If messages are missing, always. If there are enough, they may belong to other servers: then less and less
@@ -235,9 +242,9 @@ class Reaping:
         """
         first = self.message_is_lost_after / (4 if server.state is State.STOPPING else 1)
         waited = seen.now - server.entered_at
-        return waited >= first and (seen.is_short_of_messages or _is_time_again(waited, first))
+        return waited >= first and (seen.is_short_of_messages or _is_retry_due(waited, first))
 
-    def _restore_route(self, server: Server, owner: User, seen: "_Seen") -> None:
+    def _restore_route(self, server: Server, owner: User, seen: "_Snapshot") -> None:
         """Add the missing route of a ready server: a late worker may have removed it with another launch's."""
         prefix = names.route_prefix(owner.name, server.name)
         if (prefix, server.launch_id, server.address) in seen.routed:
@@ -248,7 +255,7 @@ class Reaping:
         logger.warning("server %s: it is ready and had no route; the sweep adds it", server.id)
         self.routing.add(prefix, current.address, current.launch_id or "", ServerKey(current.id, current.owner_id))
 
-    def _is_to_go(self, server: Server, owner_name: str, now: datetime) -> bool:
+    def _exceeds_limits(self, server: Server, owner_name: str, now: datetime) -> bool:
         if server.state is not State.READY:
             return False
         verdict = idleness.verdict(server, self.idle_policy_for(server, owner_name), now)
@@ -265,18 +272,18 @@ class Reaping:
         self.launcher.forget(task.task)
         return 1
 
-    def _end_second(self, task: Task) -> int:
+    def _end_duplicate(self, task: Task) -> int:
         """Kill the second task of a launch: a worker crashed after it had started the first. Credentials stay."""
         logger.warning("task %s: its launch has another task; the sweep ends this one", task.task)
         self.launcher.stop(task.task, force=True)
         return 1
 
-    def _drop(self, route: Route) -> int:
+    def _remove_route(self, route: Route) -> int:
         return int(self.routing.routes.remove(route.prefix, route.launch_id) is not None)
 
     # --- garbage and expired records ---
 
-    def _tidy(self, routes: list[Route], now: datetime, until: datetime | None) -> Iterator[Step]:
+    def _cleanup_steps(self, routes: list[Route], now: datetime, until: datetime | None) -> Iterator[Step]:
         tidying: Mapping[str, Callable[[], None]] = {
             "attempts": lambda: self.attempts.delete_before(self.lock_policy.counts_since(now)),
             "edges": self.routing.tidy,
@@ -308,7 +315,7 @@ def _uncounted(act: Callable[[], None]) -> int:
     return 0
 
 
-def _seconds(tasks: list[Task], active: list[Server]) -> Iterator[Task]:
+def _duplicates(tasks: list[Task], active: list[Server]) -> Iterator[Task]:
     """Yield running tasks of a launch whose record has another task."""
     known = {server.launch_id: server.task for server in active if server.task}
     for task in tasks:
@@ -316,7 +323,7 @@ def _seconds(tasks: list[Task], active: list[Server]) -> Iterator[Task]:
             yield task
 
 
-def _is_time_again(waited: timedelta, first: timedelta) -> bool:
+def _is_retry_due(waited: timedelta, first: timedelta) -> bool:
     """Say whether *waited* is within the retry window after *first*, after 4 times *first*, 16 times, and so on."""
     while first * 4 <= waited:
         first *= 4

@@ -105,7 +105,7 @@ def _client(service: Service, origins: Origins) -> Client | None:
     return Client(
         id=service.oauth_client_id,
         secret_sha256=service.token_sha256,
-        redirect_uri=uri if "://" in uri else origins.located(uri),
+        redirect_uri=uri if "://" in uri else origins.link_to(uri),
         description=f"Service {service.name}",
         access_scopes=(f"access:services!service={service.name}",),
         allowed_scopes=service.oauth_client_allowed_scopes,

@@ -26,7 +26,7 @@ class SharedServer:
 
 
 @value
-class Granted:
+class ShareDetails:
     """A share with the present names of its server, owner and user or group."""
 
     share: Share
@@ -36,7 +36,7 @@ class Granted:
 
 
 @value
-class Offered:
+class ShareCodeDetails:
     """A share code with the present names of its server and owner."""
 
     code: ShareCode
@@ -91,7 +91,7 @@ class Sharing:
         of_owner: User | None = None,
         with_user: User | None = None,
         with_group: Group | None = None,
-    ) -> tuple[list[Granted], int]:
+    ) -> tuple[list[ShareDetails], int]:
         """Return one page and the total of the shares of a server or an owner, or with a user or a group."""
         found, total = self.shares.page(
             offset=offset,
@@ -103,13 +103,13 @@ class Sharing:
         )
         return self.shown(found), total
 
-    def shown(self, shares: Sequence[Share]) -> list[Granted]:
+    def shown(self, shares: Sequence[Share]) -> list[ShareDetails]:
         """Return *shares* with present names, without those whose server, user or group no longer exists."""
         servers = self._servers({share.server_id for share in shares})
         users = self.users.get_many({share.user_id for share in shares if share.user_id})
         groups = self.groups.names({share.group_id for share in shares if share.group_id})
         made = [
-            Granted(
+            ShareDetails(
                 share,
                 servers[share.server_id],
                 users[share.user_id].name if share.user_id in users else None,
@@ -122,14 +122,14 @@ class Sharing:
 
     # --- codes -------------------------------------------------------------------------------------------------------
 
-    def offer(self, server: Server, scopes: tuple[str, ...], lifetime: timedelta) -> tuple[ShareCode, str]:
+    def create_code(self, server: Server, scopes: tuple[str, ...], lifetime: timedelta) -> tuple[ShareCode, str]:
         """Create a code for *server* and return it with its secret, which is shown only once."""
         now, secret = self.clock.now(), new_secret()
         code = ShareCode(new_id("sc_", now), sha256(secret), server.id, scopes, now, now + lifetime)
         self.codes.create(code)
         return code, secret
 
-    def offer_of(self, secret: str) -> Offered:
+    def find_code(self, secret: str) -> ShareCodeDetails:
         """Return the unexpired code of that secret, with its server.
 
         Raises:
@@ -142,14 +142,14 @@ class Sharing:
             return offered
         raise NotFoundError("Share code", "")
 
-    def accept(self, secret: str, user: User) -> Offered:
+    def accept(self, secret: str, user: User) -> ShareCodeDetails:
         """Redeem the code for *user*, and return it with its server.
 
         Raises:
             NotFoundError: when no valid code has that secret.
             InvalidRequestError: when the user owns the server.
         """
-        offered = self.offer_of(secret)
+        offered = self.find_code(secret)
         if offered.of.owner.id == user.id:
             raise InvalidRequestError("You can't share with yourself!")
         share = self._share(offered.code.server_id, user, offered.code.scopes)
@@ -157,14 +157,14 @@ class Sharing:
             raise NotFoundError("Share code", "")
         return offered
 
-    def withdraw(self, server: Server, *, secret: str | None = None, code_id: str | None = None) -> int:
+    def delete_codes(self, server: Server, *, secret: str | None = None, code_id: str | None = None) -> int:
         """Remove the server's code of that secret or id, or all its codes; return how many were removed."""
         digest = None if secret is None else sha256(secret)
         return self.codes.delete(server.id, code_id=code_id, sha256=digest)
 
     def code_page(
         self, *, offset: int, limit: int, of_server: Server | None = None, of_owner: User | None = None
-    ) -> tuple[list[Offered], int]:
+    ) -> tuple[list[ShareCodeDetails], int]:
         """Return one page and the total of the codes of a server or of an owner."""
         found, total = self.codes.page(
             offset=offset,
@@ -175,10 +175,10 @@ class Sharing:
         now = self.clock.now()
         return self.shown_codes([code for code in found if not code.is_expired(now)]), total
 
-    def shown_codes(self, codes: Sequence[ShareCode]) -> list[Offered]:
+    def shown_codes(self, codes: Sequence[ShareCode]) -> list[ShareCodeDetails]:
         """Return *codes* with present names."""
         servers = self._servers({code.server_id for code in codes})
-        return [Offered(code, servers[code.server_id]) for code in codes if code.server_id in servers]
+        return [ShareCodeDetails(code, servers[code.server_id]) for code in codes if code.server_id in servers]
 
     def _share(self, server_id: str, to: User | Group, scopes: tuple[str, ...]) -> Share:
         now = self.clock.now()

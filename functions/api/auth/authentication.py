@@ -57,7 +57,7 @@ class HubToken(SecurityBase):
         actor = actor_of(request)
         if actor is None or actor.session is None:
             return actor
-        if not csrf.is_no_form(request):
+        if not csrf.cannot_be_form(request):
             return None
         csrf.require_own_page(request, actor)
         return actor

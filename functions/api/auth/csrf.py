@@ -67,7 +67,7 @@ def is_foreign(request: Request) -> bool:
     return not host or host not in {request.headers.get("host"), request.headers.get("x-forwarded-host"), public}
 
 
-def is_no_form(request: Request) -> bool:
+def cannot_be_form(request: Request) -> bool:
     """Say whether an HTML form could not have sent this body."""
     if request.method in READ_ONLY:
         return True

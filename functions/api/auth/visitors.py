@@ -88,7 +88,7 @@ def _visitor(request: Request) -> Visitor:
 
 def _services(hub: Hub, actor: Actor) -> list[dict[str, str]]:
     return [
-        {"name": service.name, "url": hub.origins.located(service.prefix)}
+        {"name": service.name, "url": hub.origins.link_to(service.prefix)}
         for service in hub.services.all()
         if service.url and service.display and actor.scopes.covers_service("access:services", service.name)
     ]
@@ -192,4 +192,4 @@ def to_login(request: Request) -> Response:
     raw = request.scope.get("raw_path", b"").decode("ascii", "replace") if reads else here
     query = request.url.query if reads else ""
     target = (raw or quote(here)) + (f"?{query}" if query else "")
-    return RedirectResponse(f"{hub_of(request).origins.own_hub}/hub/login?next={quote(target, safe='')}", 302)
+    return RedirectResponse(f"{hub_of(request).origins.hub_origin}/hub/login?next={quote(target, safe='')}", 302)

@@ -123,7 +123,7 @@ class _Admin:
                 {
                     "name": "",
                     "state": "stopped",
-                    "url": self.origins.located(names.server_prefix(name, "")),
+                    "url": self.origins.link_to(names.server_prefix(name, "")),
                     "spawn_url": f"/hub/spawn/{names.url_name(name)}",
                     "stop_url": f"/hub/stop/{names.url_name(name)}",
                 },

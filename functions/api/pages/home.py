@@ -98,7 +98,7 @@ Home = Annotated[_Home, Depends(_home)]
 
 
 @router.get("/")
-async def front_door(who: Person, servers: dependencies.Servers, origins: dependencies.Origins) -> Response:
+async def redirect_to_server(who: Person, servers: dependencies.Servers, origins: dependencies.Origins) -> Response:
     """Redirect a person to their server when it runs, else to its start."""
     return RedirectResponse(default_destination(servers, origins, user_of(who)), 302)
 

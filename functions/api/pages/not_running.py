@@ -35,7 +35,7 @@ class NotRunningView:
             status_code=status,
             server_name=server_name,
             for_user=self.other(user),
-            url=self._origins.located(names.server_prefix(user.name, server_name)),
+            url=self._origins.link_to(names.server_prefix(user.name, server_name)),
             state=found.state.value if found else "stopped",
             failure=found.failure if found else None,
             log_tail=list(found.log_tail) if found else [],

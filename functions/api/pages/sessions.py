@@ -30,7 +30,7 @@ FIRST_PAGE = "/hub/home"  # after a sign-up
 
 
 @value
-class _Door:
+class _SessionPages:
     """Opens and closes sessions in the browser that sent a request."""
 
     request: Request
@@ -76,7 +76,7 @@ class _Door:
     def next(self, following: str | None, user: User) -> str:
         """Return where a login ends: at *following*, or else at the user's server."""
         if following:
-            return self.redirects.located(following)
+            return self.redirects.link_to(following)
         return default_destination(self.hub.servers, self.hub.origins, user)
 
     def login_page(self, *, username: str = "", error: str | None = None, status: int = 200) -> Response:
@@ -126,37 +126,39 @@ class _Door:
             raise HTTPException(404, "This hub does not take sign-ups. Ask its admin for an account.")
 
 
-async def _door(request: Request, hub: dependencies.WholeHub, redirects: RequestRedirects, render: Render) -> _Door:
-    return _Door(request, hub, redirects, render)
+async def _session_pages(
+    request: Request, hub: dependencies.WholeHub, redirects: RequestRedirects, render: Render
+) -> _SessionPages:
+    return _SessionPages(request, hub, redirects, render)
 
 
-Door = Annotated[_Door, Depends(_door)]
+SessionPages = Annotated[_SessionPages, Depends(_session_pages)]
 
 
 @router.get("/login")
-async def login_form(actor: PageActor, door: Door) -> Response:
+async def login_form(actor: PageActor, pages: SessionPages) -> Response:
     """Show the form; redirect a person who is logged in already."""
     if actor is not None and actor.session is not None:
         assert actor.user is not None  # noqa: S101 a session is a user's
-        return RedirectResponse(door.next(door.redirects.next, actor.user), 302)
-    return door.login_page()
+        return RedirectResponse(pages.next(pages.redirects.next, actor.user), 302)
+    return pages.login_page()
 
 
 @router.post("/login")
-async def log_in(form: AnonymousForm, door: Door) -> Response:
+async def log_in(form: AnonymousForm, pages: SessionPages) -> Response:
     """Check name and password and open a session."""
     if form is None:
-        return door.login_page(error=EXPIRED, status=403)
+        return pages.login_page(error=EXPIRED, status=403)
     name = form.text("username")
-    found = await in_password_pool(door.hub.password_login.check, name, form.text("password"), door.address)
+    found = await in_password_pool(pages.hub.password_login.check, name, form.text("password"), pages.address)
     match found:
         case Refused(why):
-            return door.login_page(username=name, error=why, status=403)
+            return pages.login_page(username=name, error=why, status=403)
         case LockedOut(minutes):
             error = f"Too many wrong guesses. Invalid for now: try again in {minutes} minutes."
-            return door.login_page(username=name, error=error, status=429)
+            return pages.login_page(username=name, error=error, status=429)
         case User():
-            return door.open_session(found, door.redirects.next)
+            return pages.open_session(found, pages.redirects.next)
 
 
 @router.get("/logout")
@@ -187,48 +189,48 @@ UserOfLink = Annotated[User, Depends(_user_of_link)]
 
 
 @router.get("/set-password")
-async def password_form(user: UserOfLink, door: Door) -> Response:
+async def password_form(user: UserOfLink, pages: SessionPages) -> Response:
     """Show the form of a one-time link."""
-    return door.password_page(user)
+    return pages.password_page(user)
 
 
 @router.post("/set-password")
 async def set_password(
-    request: Request, user: UserOfLink, form: AnonymousForm, accounts: dependencies.Accounts, door: Door
+    request: Request, user: UserOfLink, form: AnonymousForm, accounts: dependencies.Accounts, pages: SessionPages
 ) -> Response:
     """Set the password, use the link up, and log its user in."""
     if form is None:
-        return door.password_page(user, error=EXPIRED, status=403)
+        return pages.password_page(user, error=EXPIRED, status=403)
     try:
         _require_same_twice(form)
         user = await in_password_pool(accounts.use_link, request.query_params.get("key", ""), form.text("password"))
     except InvalidRequestError as invalid:
-        return door.password_page(user, error=str(invalid), status=400)
-    return door.open_session(user, FIRST_PAGE)
+        return pages.password_page(user, error=str(invalid), status=400)
+    return pages.open_session(user, FIRST_PAGE)
 
 
 @router.get("/sign-up")
-async def sign_up_form(door: Door) -> Response:
+async def sign_up_form(pages: SessionPages) -> Response:
     """Show the sign-up form where settings allow it."""
-    return door.sign_up_page()
+    return pages.sign_up_page()
 
 
 @router.post("/sign-up")
-async def sign_up(form: AnonymousForm, door: Door) -> Response:
+async def sign_up(form: AnonymousForm, pages: SessionPages) -> Response:
     """Add the user and log it in."""
     if form is None:
-        return door.sign_up_page(error=EXPIRED, status=403)
-    door.require_sign_up()
+        return pages.sign_up_page(error=EXPIRED, status=403)
+    pages.require_sign_up()
     name = form.text("username")
     try:
         _require_same_twice(form)
-        made = await in_password_pool(door.hub.password_login.sign_up, name, form.text("password"), door.address)
+        made = await in_password_pool(pages.hub.password_login.sign_up, name, form.text("password"), pages.address)
     except HublessError as refused:
-        return door.sign_up_page(username=name, error=str(refused), status=400)
+        return pages.sign_up_page(username=name, error=str(refused), status=400)
     if isinstance(made, LockedOut):
         error = f"Too many accounts were made from here. Try again in {made.minutes} minutes."
-        return door.sign_up_page(username=name, error=error, status=429)
-    return door.open_session(made, FIRST_PAGE)
+        return pages.sign_up_page(username=name, error=error, status=429)
+    return pages.open_session(made, FIRST_PAGE)
 
 
 def _require_same_twice(form: Form) -> None:

@@ -16,7 +16,7 @@ from hubless.domain import names, scopes
 from hubless.domain.errors import NotFoundError
 from hubless.domain.lifecycle import State
 from hubless.domain.users import User
-from hubless.services.sharing import Offered, SharedServer
+from hubless.services.sharing import ShareCodeDetails, SharedServer
 
 router = page_router()
 
@@ -51,12 +51,12 @@ async def accept(
     taken = sharing.accept(secret, user_of(who))
     following = redirects.safe(form.text("next") or request.query_params.get("next", ""))
     target = following or names.server_prefix(taken.of.owner.name, taken.of.server.name)
-    return RedirectResponse(redirects.located(target), 302)
+    return RedirectResponse(redirects.link_to(target), 302)
 
 
-def _offered(sharing: Sharing, secret: str, status: int) -> Offered:
+def _offered(sharing: Sharing, secret: str, status: int) -> ShareCodeDetails:
     try:
-        return sharing.offer_of(secret)
+        return sharing.find_code(secret)
     except NotFoundError:
         raise HTTPException(status, "Share not found or expired. Ask for a new link.") from None
 
@@ -78,7 +78,7 @@ class SharedServersView:
             granted.of.server.id: {
                 "owner": granted.of.owner.name,
                 "title": _title(granted.of),
-                "url": self._origins.located(names.server_prefix(granted.of.owner.name, granted.of.server.name)),
+                "url": self._origins.link_to(names.server_prefix(granted.of.owner.name, granted.of.server.name)),
                 "state": granted.of.server.state.value,
                 "through": granted.group,
             }

@@ -83,7 +83,7 @@ class _SpawnPages:
     def to_server(self, user: User, server_name: str) -> Response:
         """Redirect to a server that runs, or to the `next` of the query."""
         target = self.redirects.next or names.server_prefix(user.name, server_name)
-        return RedirectResponse(self.redirects.located(target), 302)
+        return RedirectResponse(self.redirects.link_to(target), 302)
 
     def choice(
         self, user: User, server_name: str, found: Server | None, *, error: str | None = None, status: int = 200
@@ -131,7 +131,7 @@ class _SpawnPages:
             message=message,
             position=ahead or None,
             progress_url=f"{progress_url(user.name, server.name)}?{token}",
-            next_url=self.redirects.located(target),
+            next_url=self.redirects.link_to(target),
             stop_url=f"/hub/stop/{url_part(user, server.name)}",
             log_tail=[],
         )

@@ -43,7 +43,7 @@ class _Unrouted:
     not_running: NotRunningView
     render: Render
 
-    def addressed(self, user: User | None, path: str) -> tuple[str, Server | None]:
+    def find_server(self, user: User | None, path: str) -> tuple[str, Server | None]:
         """Return the server of *path* below a user's prefix: the named one that it begins with, or the default."""
         if user is None:
             return "", None
@@ -51,41 +51,43 @@ class _Unrouted:
         named = self.servers.find(user.id, first) if first else None
         return (first, named) if named is not None else ("", self.servers.find(user.id, ""))
 
-    def checked(self, server: Server | None) -> Server | None:
+    def reconciled(self, server: Server | None) -> Server | None:
         """Return the record of a server that the edge could not reach, after a look whether it still runs."""
         if server is None or server.state is not State.READY:
             return server
         self.launching.reconcile_safely(server)
         return self.servers.get(server.id)
 
-    def to_nobody(self, owner: str, user: User | None, found: Server | None) -> Response:
+    def for_anonymous_program(self, owner: str, user: User | None, found: Server | None) -> Response:
         """Answer a program that is not logged in, as a page's scripts are not at the server's own host.
 
         It learns no more about a server that runs than the server itself would tell by its answer.
         """
         if user is None or found is None or found.state is not State.READY:
-            return self.gone(owner, "")
-        return self._unreached(user, found.name, program=True, waking=self.edge_autosuspend.start_if_down())
+            return self.not_running_json(owner, "")
+        return self._not_reachable(
+            user, found.name, program=True, edge_is_starting=self.edge_autosuspend.start_if_down()
+        )
 
     def ready(self, user: User, server_name: str, *, program: bool) -> Response:
         """Answer for a server that runs: redirect back to it, or say why that would not help now.
 
         Redirects are counted, so that a server that never answers ends in words and not in a loop.
         """
-        waking = self.edge_autosuspend.start_if_down()
-        if waking or self.request.method not in READ_ONLY or _redirects_so_far(self.request) >= MAX_REDIRECTS:
-            return self._unreached(user, server_name, program=program, waking=waking)
+        edge_is_starting = self.edge_autosuspend.start_if_down()
+        if edge_is_starting or self.request.method not in READ_ONLY or _redirects_so_far(self.request) >= MAX_REDIRECTS:
+            return self._not_reachable(user, server_name, program=program, edge_is_starting=edge_is_starting)
         return redirect_again(
             self.request, self.origins, f"{names.server_prefix(user.name, '')}{rest_of_path(self.request)}"
         )
 
-    def gone(self, owner_name: str, server_name: str) -> Response:
+    def not_running_json(self, owner_name: str, server_name: str) -> Response:
         """Answer a program with the words and the address that JupyterLab shows to people."""
         where = f"{names.url_name(owner_name)}" + (f"/{names.url_name(server_name)}" if server_name else "")
         asked: str = self.request.scope["raw_path"].decode("ascii", "replace").removeprefix("/hub")
         spawn = f"/hub/spawn/{where}"
-        own_hub = self.origins.own_hub
-        start = f"{own_hub}{spawn}" if own_hub else self.request.url.replace(path=spawn, query="", fragment="")
+        hub_origin = self.origins.hub_origin
+        start = f"{hub_origin}{spawn}" if hub_origin else self.request.url.replace(path=spawn, query="", fragment="")
         return JSONResponse(
             {"message": f"JupyterHub server no longer running at {asked}. Restart the server at {start}"}, 424
         )
@@ -101,11 +103,15 @@ class _Unrouted:
         path = f"{names.server_prefix(user.name, '')}{rest_of_path(self.request)}"
         return f"{path}?{self.request.url.query}" if self.request.url.query else path
 
-    def _unreached(self, user: User, server_name: str, *, program: bool, waking: bool) -> Response:
+    def _not_reachable(self, user: User, server_name: str, *, program: bool, edge_is_starting: bool) -> Response:
         """Say that a server runs and why nobody reaches it; a page reloads itself."""
         headers = {"Retry-After": str(RETRY_AFTER), "Cache-Control": "no-store"}
         if program:
-            why = "The way to the server is asleep and wakes up" if waking else "The server runs but does not answer"
+            why = (
+                "The way to the server is asleep and wakes up"
+                if edge_is_starting
+                else "The server runs but does not answer"
+            )
             return JSONResponse({"status": 503, "message": f"{why}. Try again in a moment."}, 503, headers)
         path = f"/hub{names.server_prefix(user.name, '')}{rest_of_path(self.request)}"
         query = f"?{urlencode(given)}" if (given := _query(self.request)) else ""
@@ -113,7 +119,7 @@ class _Unrouted:
             "unreached.html",
             status_code=503,
             headers=headers,
-            waking=waking,
+            edge_is_starting=edge_is_starting,
             for_user=self.not_running.other(user),
             server_name=server_name,
             seconds=RETRY_AFTER,
@@ -146,16 +152,16 @@ async def below_server_prefix(request: Request, owner: str, actor: PageActor, un
     if actor is None and not program:
         return to_login(request)
     user = unrouted.users.find(owner)
-    server_name, found = unrouted.addressed(user, path)
+    server_name, found = unrouted.find_server(user, path)
     if actor is None:
-        return unrouted.to_nobody(owner, user, found)
+        return unrouted.for_anonymous_program(owner, user, found)
     if user is None or not actor.scopes.covers_server("access:servers", user.name, server_name, user.groups):
         raise HTTPException(404, "No such user, or not within your reach")
-    found = unrouted.checked(found)
+    found = unrouted.reconciled(found)
     if found is not None and found.state is State.READY:
         return unrouted.ready(user, server_name, program=program)
     if program:
-        return unrouted.gone(user.name, server_name)
+        return unrouted.not_running_json(user.name, server_name)
     if found is not None and found.state in lifecycle.PENDING:
         return unrouted.to_pending(user, server_name)
     return unrouted.not_running(user, server_name, found, unrouted.own_address(user), status=424)
@@ -178,7 +184,7 @@ async def below_service_prefix(
 def redirect_again(request: Request, origins: Origins, target: str) -> Response:
     """Redirect to *target*, and count the redirect."""
     query = urlencode([*_query(request), ("redirects", str(_redirects_so_far(request) + 1))])
-    return RedirectResponse(f"{origins.located(target)}?{query}", 302)
+    return RedirectResponse(f"{origins.link_to(target)}?{query}", 302)
 
 
 def rest_of_path(request: Request, kind: str = "user") -> str:

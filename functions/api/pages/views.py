@@ -20,7 +20,7 @@ def default_destination(servers: ServerStore, origins: Origins, user: User) -> s
     """Return where a person without a `next` is redirected to: their server where it runs, or else its start."""
     server = servers.find(user.id, "")
     is_ready = server is not None and server.state is State.READY
-    return origins.located(names.server_prefix(user.name, "")) if is_ready else "/hub/spawn"
+    return origins.link_to(names.server_prefix(user.name, "")) if is_ready else "/hub/spawn"
 
 
 def server_view(spawning: Spawning, origins: Origins, owner: User, server: Server) -> dict[str, Any]:
@@ -31,7 +31,7 @@ def server_view(spawning: Spawning, origins: Origins, owner: User, server: Serve
         "name": server.name,
         "display_name": server.display_name or server.name or "Default server",
         "state": server.state.value,
-        "url": origins.located(names.server_prefix(owner.name, server.name)),
+        "url": origins.link_to(names.server_prefix(owner.name, server.name)),
         "spawn_url": f"/hub/spawn/{where}",
         "stop_url": f"/hub/stop/{where}",
         "delete_url": f"/hub/delete/{where}",

@@ -68,7 +68,7 @@ class _Authorizing:
         try:
             wanted, credentials = provider.validate_authorization_request(str(request.url), "GET")
             client: Client = credentials["request"].client
-            if not self.authorizations.is_open_to(user, client):
+            if not self.authorizations.may_access(user, client):
                 return answer(as_page(request), 403, f"You do not have permission to access {client.description}")
             chosen = wanted if form is None else self._agreed(client, form)
             granted = self.authorizations.granted(user, client, chosen)
@@ -93,7 +93,7 @@ class _Authorizing:
 
     def _agreed(self, client: Client, form: Form) -> list[str]:
         agreed = form.texts("scopes")
-        if not self.authorizations.may_ask(client, agreed):
+        if not self.authorizations.may_request(client, agreed):
             from oauthlib.oauth2.rfc6749.errors import InvalidScopeError  # noqa: PLC0415 rare
 
             raise InvalidScopeError
@@ -110,7 +110,7 @@ class _Authorizing:
 
     def _located(self, uri: str) -> str:
         """Return *uri* at its owner's host if it is a path, as with servers from before each had a host."""
-        return self.origins.located(uri) if uri.startswith("/") else uri
+        return self.origins.link_to(uri) if uri.startswith("/") else uri
 
     def _question(self, client: Client, granted: tuple[str, ...]) -> Response:
         owner = self.users.get(client.owner_id) if client.owner_id else None

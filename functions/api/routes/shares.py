@@ -24,7 +24,7 @@ from hubless.domain.shares import Share
 from hubless.domain.users import Group, User
 from hubless.domain.values import value
 from hubless.services.identity import Actor
-from hubless.services.sharing import Granted, Offered, SharedServer
+from hubless.services.sharing import ShareCodeDetails, ShareDetails, SharedServer
 
 router = api_router(tag="shares")
 _TEXT = WithJsonSchema({"type": "string"})
@@ -44,7 +44,7 @@ class _Shares:
     def model(self, share: Share, of: SharedServer, to: User | Group) -> dict[str, Any]:
         """Return the model of a share with *to*."""
         user, group = (to.name, None) if isinstance(to, User) else (None, to.name)
-        return serializers.share_model(Granted(share, of, user, group), self.origins)
+        return serializers.share_model(ShareDetails(share, of, user, group), self.origins)
 
     def page(self, part: Window, **which: Any) -> Response:
         """Return a part of the shares that *which* selects."""
@@ -280,8 +280,8 @@ async def offer(of: ChangedServer, shown: Shares, body: requests.NewShareCode | 
     """Make a code that shares a server with anybody who shows it."""
     wanted = body or requests.NewShareCode()
     names = shown.may_give(of, wanted.scopes)
-    code, secret = shown.sharing.offer(of.server, names, timedelta(seconds=wanted.expires_in))
-    return JSONResponse(serializers.share_code_model(Offered(code, of), shown.origins, secret))
+    code, secret = shown.sharing.create_code(of.server, names, timedelta(seconds=wanted.expires_in))
+    return JSONResponse(serializers.share_code_model(ShareCodeDetails(code, of), shown.origins, secret))
 
 
 @router.delete("/share-codes/{owner:segment}/", status_code=204)
@@ -294,7 +294,7 @@ async def withdraw(
 ) -> Response:
     """Withdraw one code by its secret or id, or all of a server. Shares that came of them stay."""
     secret, wanted = code or None, code_id or None
-    if not sharing.withdraw(of.server, secret=secret, code_id=wanted) and (secret or wanted):
+    if not sharing.delete_codes(of.server, secret=secret, code_id=wanted) and (secret or wanted):
         raise HTTPException(
             404, "No matching code found" if secret else f"No code found matching id={(wanted or '')[:60]}"
         )

@@ -2,7 +2,7 @@
 
 from hubless.adapters.dynamodb import keys
 from hubless.adapters.dynamodb.database import Database, Put
-from hubless.adapters.dynamodb.table import EdgeWishItem
+from hubless.adapters.dynamodb.table import DesiredEdgeStateItem
 from hubless.domain.edges import INITIAL_STATE, DesiredEdgeState, EdgePower
 from hubless.domain.errors import StoreConflictError
 
@@ -14,15 +14,15 @@ class DynamoDesiredEdgeStateStore:
         self._database = database
 
     def read(self) -> DesiredEdgeState:
-        there = self._database.get(EdgeWishItem, keys.EDGE_WISH)
+        there = self._database.get(DesiredEdgeStateItem, keys.EDGE_DESIRED_STATE)
         return INITIAL_STATE if there is None else DesiredEdgeState(EdgePower(there.wanted), there.since)
 
     def write(self, before: DesiredEdgeState, after: DesiredEdgeState) -> None:
-        as_read = (EdgeWishItem.wanted == before.power.value) & (EdgeWishItem.since == before.since)
+        as_read = (DesiredEdgeStateItem.wanted == before.power.value) & (DesiredEdgeStateItem.since == before.since)
         self._database.write(
             Put(
-                EdgeWishItem(*keys.EDGE_WISH, wanted=after.power.value, since=after.since),
-                EdgeWishItem.pk.does_not_exist() if before == INITIAL_STATE else as_read,
+                DesiredEdgeStateItem(*keys.EDGE_DESIRED_STATE, wanted=after.power.value, since=after.since),
+                DesiredEdgeStateItem.pk.does_not_exist() if before == INITIAL_STATE else as_read,
                 StoreConflictError("Another function changed the desired state of the edge meanwhile"),
             )
         )

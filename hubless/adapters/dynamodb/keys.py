@@ -212,7 +212,7 @@ def attempts(key: str) -> str:
 
 SWEEP = Key("SWEEP", "PLACE")  # where the next sweep resumes
 
-EDGE_WISH = Key("EDGE", "WISH")  # desired state of the edge
+EDGE_DESIRED_STATE = Key("EDGE", "WISH")  # stored by this name since version 1
 
 FORGOTTEN = Key("ATTEMPTS", "FORGOTTEN")  # wrong passwords before this instant no longer count
 

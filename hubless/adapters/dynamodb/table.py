@@ -335,7 +335,7 @@ class EdgeItem(Item):
     seen_at = Instant()
 
 
-class EdgeWishItem(Item):
+class DesiredEdgeStateItem(Item):
     """The desired state of the edge."""
 
     wanted = UnicodeAttribute()

@@ -222,10 +222,10 @@ INSERT INTO sweep VALUES ('');
 """
 
 # The desired state of the edge; initially running.
-_EDGE_WISH = """
+_EDGE_DESIRED_STATE = """
 CREATE TABLE edge_wish (wanted TEXT NOT NULL, since INTEGER NOT NULL) STRICT;
 INSERT INTO edge_wish VALUES ('up', 0);
 """
 
-STEPS = (_FIRST, _SHARES_AND_SERVICES, _SEARCHING, _HOLDS, _WHOSE_ROUTES, _SWEEP, _EDGE_WISH)
+STEPS = (_FIRST, _SHARES_AND_SERVICES, _SEARCHING, _HOLDS, _WHOSE_ROUTES, _SWEEP, _EDGE_DESIRED_STATE)
 VERSION = len(STEPS)  # of a file with all steps

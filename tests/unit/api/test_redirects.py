@@ -99,7 +99,7 @@ def test_where_each_has_a_host_nothing_else_is_followed_either(given):
 )
 def test_whose_path_it_is_says_at_which_host_it_is_followed(given, place):
     allowed = redirects(origins=BELOW)
-    led = allowed.located(allowed.safe(given))
+    led = allowed.link_to(allowed.safe(given))
     before, _, after = place.partition("{}")
     assert led.startswith(before)
     assert led.endswith(after or before)

@@ -102,31 +102,31 @@ def test_a_route_is_served_at_its_owners_host_only(prefix, host):
 
 
 def test_links_have_the_owners_host_and_the_hubs_pages_are_paths():
-    assert HUB.located("/user/alice/lab?a=/user/bob/") == "https://alice.hub.example.org/user/alice/lab?a=/user/bob/"
-    assert HUB.located("/user/jos%C3%A9/") == "https://xn--jos-dma.hub.example.org/user/jos%C3%A9/"
-    assert HUB.located("/services/grades/") == "https://grades--service.hub.example.org/services/grades/"
-    assert HUB.located("/user/alice#/lab") == "https://alice.hub.example.org/user/alice#/lab"
-    assert HUB.located("/user/alice?x#y") == "https://alice.hub.example.org/user/alice?x#y"
-    assert HUB.located("/hub/home") == "/hub/home"
-    assert HUB.full("/hub/home") == "https://hub.example.org/hub/home"
-    assert HUB.full("/user/alice/") == HUB.located("/user/alice/")
+    assert HUB.link_to("/user/alice/lab?a=/user/bob/") == "https://alice.hub.example.org/user/alice/lab?a=/user/bob/"
+    assert HUB.link_to("/user/jos%C3%A9/") == "https://xn--jos-dma.hub.example.org/user/jos%C3%A9/"
+    assert HUB.link_to("/services/grades/") == "https://grades--service.hub.example.org/services/grades/"
+    assert HUB.link_to("/user/alice#/lab") == "https://alice.hub.example.org/user/alice#/lab"
+    assert HUB.link_to("/user/alice?x#y") == "https://alice.hub.example.org/user/alice?x#y"
+    assert HUB.link_to("/hub/home") == "/hub/home"
+    assert HUB.absolute_url("/hub/home") == "https://hub.example.org/hub/home"
+    assert HUB.absolute_url("/user/alice/") == HUB.link_to("/user/alice/")
 
 
 def test_a_port_is_kept_unless_it_is_the_default():
     assert (
-        Origins("http://hub.localhost:8000", subdomains=True).located("/user/a/")
+        Origins("http://hub.localhost:8000", subdomains=True).link_to("/user/a/")
         == "http://a.hub.localhost:8000/user/a/"
     )
-    assert Origins("https://hub.org:443", subdomains=True).located("/user/a/") == "https://a.hub.org/user/a/"
+    assert Origins("https://hub.org:443", subdomains=True).link_to("/user/a/") == "https://a.hub.org/user/a/"
 
 
 @pytest.mark.parametrize("shared", [Origins(), Origins("https://hub.example.org")])
 def test_links_are_paths_with_one_host_for_all(shared):
-    assert shared.located("/user/alice/lab") == "/user/alice/lab"
-    assert shared.domain == shared.own_hub == ""
+    assert shared.link_to("/user/alice/lab") == "/user/alice/lab"
+    assert shared.domain == shared.hub_origin == ""
     assert shared.is_hub("whatever.example")
     assert not shared.is_below("https", "alice.hub.example.org")
-    assert shared.full("/user/alice/") == (shared.hub + "/user/alice/" if shared.hub else None)
+    assert shared.absolute_url("/user/alice/") == (shared.hub + "/user/alice/" if shared.hub else None)
 
 
 def test_a_host_is_the_hubs_a_subdomain_or_neither():
@@ -146,8 +146,8 @@ def test_a_host_is_the_hubs_a_subdomain_or_neither():
     ):
         assert not HUB.is_below("https", netloc)
     assert not HUB.is_below("http", "alice.hub.example.org")
-    assert HUB.is_at_home("/user/alice/api", "Alice.hub.example.org:443")
-    assert not HUB.is_at_home("/user/bob/api", "alice.hub.example.org")
+    assert HUB.is_host_of_path("/user/alice/api", "Alice.hub.example.org:443")
+    assert not HUB.is_host_of_path("/user/bob/api", "alice.hub.example.org")
 
 
 @pytest.mark.parametrize("host", ["hub.example.org", "localhost", "hub.localhost", "a" * 63 + ".org"])

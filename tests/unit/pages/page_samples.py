@@ -322,12 +322,18 @@ PAGES = {
     "stop_pending": ("stop_pending.html", frame(ALICE) | {"server_name": "dask"}),
     "unreached": (
         "unreached.html",
-        frame(ALICE) | {"server_name": "", "waking": False, "seconds": 5, "url": "/hub/user/alice/lab?a=1"},
+        frame(ALICE) | {"server_name": "", "edge_is_starting": False, "seconds": 5, "url": "/hub/user/alice/lab?a=1"},
     ),
-    "unreached_waking": (
+    "unreached_edge_is_starting": (
         "unreached.html",
         frame(ROOT)
-        | {"for_user": "alice", "server_name": "dask", "waking": True, "seconds": 5, "url": "/hub/user/alice/dask/"},
+        | {
+            "for_user": "alice",
+            "server_name": "dask",
+            "edge_is_starting": True,
+            "seconds": 5,
+            "url": "/hub/user/alice/dask/",
+        },
     ),
     "not_running": ("not_running.html", frame(ALICE) | not_running),
     "not_running_failed": ("not_running.html", frame(ALICE) | not_running | FAILED | {"state": "failed"}),
