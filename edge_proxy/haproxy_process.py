@@ -140,14 +140,14 @@ class HAProxyProcess:
             time.sleep(0.01)
 
     def _end(self, pid: int) -> None:
+        child = self._process if self._process is not None and self._process.pid == pid else None
         for signal_, seconds in ((signal.SIGTERM, END_SECONDS), (signal.SIGKILL, END_SECONDS)):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal_)
             give_up_at = time.monotonic() + seconds
             while time.monotonic() < give_up_at:
-                if self._process is not None and self._process.pid == pid:
-                    self._process.poll()  # otherwise it stays as a zombie
-                if not _is_alive(pid):
+                # A child must be polled until its exit code is read; otherwise it stays a zombie.
+                if not _is_alive(pid) if child is None else child.poll() is not None:
                     return
                 time.sleep(0.01)
 

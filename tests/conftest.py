@@ -37,6 +37,7 @@ MEASURED = (
     "integration/test_preflight_collect.py",
     "integration/test_stage_cleanup.py",
     "integration/test_supervisor.py",
+    "integration/test_virtual_environment.py",
 )
 
 
