@@ -13,7 +13,7 @@ UV := $(shell uv --version >/dev/null 2>&1 && command -v uv || echo .venv-uv/bin
 export UV_PYTHON_DOWNLOADS := never
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 1
 unexport VIRTUAL_ENV UV_PROJECT_ENVIRONMENT
-# Compiling anew at every start takes longer than most starts do.
+# Compiling again at every start takes longer than most starts do.
 unexport PYTHONDONTWRITEBYTECODE
 
 DATA ?= hub-data

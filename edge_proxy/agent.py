@@ -25,7 +25,9 @@ logger = logging.getLogger(__name__)
 CHANGES = 500  # read at once
 MAX_BACKOFF_SECONDS = 10.0  # between two attempts to read the table
 UNHEALTHY_AFTER_SECONDS = 60.0  # without the table, or with a map that differs from it
-FULL_RELOAD_AFTER_SECONDS = 30.0  # without the table: one that was restored from a backup may count its changes anew
+FULL_RELOAD_AFTER_SECONDS = (
+    30.0  # without the table: one that was restored from a backup may count its changes from 0 again
+)
 
 
 class Agent:
@@ -86,7 +88,7 @@ class Agent:
         self._is_leaving = False
         self._is_unhealthy = False  # because its routes are old
         self._table_lost_at: float | None = None
-        self._outdated_since: float | None = None  # the map, for whatever reason
+        self._outdated_since: float | None = None  # since when the map is out of date
         self._poll_at = self._repair_at = self._report_at = 0.0  # not before
         self._poll_backoff, self._repair_backoff = (
             Backoff(min(poll_seconds, max_backoff_seconds), max_backoff_seconds) for _ in range(2)

@@ -83,7 +83,7 @@ class RuntimeApi:
             count = self._add(version, map_file, entries)
             self._run_silent(f"commit map @{version} {map_file}")
         except BaseException:
-            # Entries that are not committed serve nobody, but would stay in memory.
+            # Entries that are not committed have no effect, but would stay in memory.
             with contextlib.suppress(EdgeError):
                 self.command(f"clear map @{version} {map_file}")
             raise

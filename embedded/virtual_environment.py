@@ -1,7 +1,7 @@
 """The virtual environment of users' servers: `hubless up` installs JupyterLab into one where this machine has none.
 
 An environment is a folder `jupyterlab-<digest>`; the digest covers the pinned packages and Python's version. It counts
-once its marker file is there, which is written last: an interrupted installation begins anew. The link `current` leads
+once its marker file is there, which is written last: an interrupted installation starts again. The link `current` leads
 to the environment that servers use, so an upgrade leaves running servers the programs that they were started from.
 """
 
@@ -25,7 +25,7 @@ from hubless.settings.loading import server_environment
 
 PROGRAM = "jupyterhub-singleuser"
 FREE_BYTES_NEEDED = 900 * 1024 * 1024  # for packages, their compiled modules and the downloads
-# In the wheel the file lies beside this module, in a checkout where the image of servers is built from it.
+# In the wheel the file is next to this module, in a checkout in the folder of the image of servers.
 REQUIREMENTS = (
     Path(__file__).with_name("servers-requirements.txt"),
     Path(__file__).parents[1] / "images" / "singleuser" / "requirements.txt",
@@ -57,7 +57,7 @@ def must_be_installed(settings: Settings) -> bool:
 
 
 def prepare(settings: Settings, tell: Callable[[str], None], *, requirements: Path | None = None) -> Settings:
-    """Return *settings* whose servers find JupyterLab, after installing it where nobody has.
+    """Return *settings* whose servers find JupyterLab; install it first if this machine has none.
 
     *tell* takes lines about the progress. *requirements* are pinned packages with hashes, hubless's own without it.
 
@@ -88,7 +88,7 @@ def prepare(settings: Settings, tell: Callable[[str], None], *, requirements: Pa
 
 
 def _is_managed(settings: Settings) -> bool:
-    """Say whether the environment is hubless's to make: a profile needs it, and nobody else has made one."""
+    """Say whether the environment is hubless's to make: a profile needs it, and the machine has no other."""
     needed = any(profile.command[0] == PROGRAM for profile in settings.profiles)
     if not needed or settings.named_virtual_environment is not None:
         return False
@@ -140,7 +140,7 @@ def _install(environment: Path, requirements: Path, tell: Callable[[str], None])
 
 
 def _make_folder(folder: Path) -> None:
-    """Make *folder* and what is above it; other users may enter, whatever the umask is: root's servers run as them."""
+    """Make *folder* and what is above it; other users may enter with any umask, because root's servers run as them."""
     for path in reversed([path for path in (folder, *folder.parents) if not path.exists()]):
         path.mkdir(exist_ok=True)
         path.chmod(0o755)
@@ -241,7 +241,7 @@ def _environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _lead(link: Path, environment: Path) -> None:
-    """Make *link* lead to *environment*, at once for whoever follows it."""
+    """Make *link* point to *environment*, in one atomic step."""
     draft = link.with_name(f"{link.name}.{secrets.token_hex(4)}")
     draft.symlink_to(environment.name)
     draft.replace(link)

@@ -12,7 +12,7 @@ from infra.deployment import add_stacks
 from infra.paths import TOP
 
 BUNDLES = TOP / "cdk.out.bundles"
-# The account of AWS's documentation. Nobody has credentials of it, so that nobody deploys the example by mistake.
+# The account of AWS's documentation. No one has its credentials, so no one deploys the example by mistake.
 EXAMPLE = Stage("example", StageSettings(region="us-east-1", account="123456789012"))
 NOTICE = """\
 Notice: {file} has no [stages.NAME], so this is an example stage, which cannot be deployed.

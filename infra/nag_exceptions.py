@@ -1,4 +1,4 @@
-"""Exceptions from rules of cdk-nag, each beside its resource with a reason. Tests run cdk-nag, deployments do not."""
+"""Exceptions from rules of cdk-nag, each next to its resource with a reason. Tests run cdk-nag, deployments do not."""
 
 from collections.abc import Mapping
 

@@ -54,7 +54,7 @@ def stopping_count(tasks: Iterable[Mapping[str, Any]], hub: str) -> int:
 
 
 def families(names: Iterable[str], hub: str) -> list[str]:
-    """Return the families of task definitions of *hub*, without those of a hub whose name only begins alike."""
+    """Return the families of task definitions of *hub*, without those of a hub whose name only begins the same."""
     own = re.compile(rf"{re.escape(hub)}-[0-9a-f]{{32}}-[0-9a-f]{{32}}")
     return [name for name in names if own.fullmatch(name)]
 

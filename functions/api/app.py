@@ -48,10 +48,10 @@ _NO_TELEMETRY: TelemetryConfig = {
 def create_app(hub: Hub) -> FastAPI:
     """Return the application that serves *hub*.
 
-    Some habits of FastAPI are off. Its redirects for slashes are made of the client's Host header, and its telemetry
+    Some features of FastAPI are off. It builds redirects for slashes from the client's Host header, and its telemetry
     records query strings with tokens. The document and its page are routes of ours.
 
-    Routes are handed over and not included: an inclusion matches and builds each route twice (docs/adr/0024).
+    `routes=` replaces `include_router`, which would match and build each route twice (docs/adr/0024).
     """
     app = FastAPI(
         title="hubless: JupyterHub's REST API",
@@ -79,7 +79,7 @@ def _routes() -> list[BaseRoute]:
 @lru_cache(maxsize=1)
 def api_document() -> dict[str, Any]:
     """Return the OpenAPI document of the API."""
-    from functions.api.openapi_document import document_of  # noqa: PLC0415 few ask for it
+    from functions.api.openapi_document import document_of  # noqa: PLC0415 few requests need it
 
     return document_of(_routes())
 

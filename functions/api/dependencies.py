@@ -1,4 +1,4 @@
-"""What handlers are given by their arguments' types: the services and stores of the hub that the application serves."""
+"""Dependencies of handlers: the services and stores of the hub that the application serves."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
@@ -59,7 +59,7 @@ def _part(name: str) -> Any:
 
 
 WholeHub = Annotated["Hub", Depends(_hub)]
-"""For the few that look at the hub as a whole, such as its metrics."""
+"""For handlers that need the whole hub, such as its metrics."""
 
 Accounts = Annotated["hubless.services.accounts.Accounts", _part("accounts")]
 Activity = Annotated["hubless.services.activity.Activity", _part("activity")]

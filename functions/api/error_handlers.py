@@ -49,7 +49,7 @@ def answer(request: Request, status: int, message: str | None, headers: dict[str
         headers=headers,
         status=status,
         title=HTTPStatus(status).phrase,
-        message=message or _PLAIN.get(status, "That did not work."),
+        message=message or _PLAIN.get(status, "The request failed."),
         detail=None,
         correlation_id=None,
     )
@@ -77,7 +77,7 @@ async def _anticipated(request: Request, error: Exception) -> Response:
 
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 the registration says so
-    # Starlette's own words for a missing path or method say nothing: JupyterHub answers null.
+    # Starlette's messages for a missing path or method say nothing: JupyterHub answers null.
     message = None if error.detail == HTTPStatus(error.status_code).phrase else error.detail
     return answer(request, error.status_code, message, dict(error.headers) if error.headers else None)
 
@@ -99,7 +99,7 @@ async def _invalid(request: Request, _error: Exception) -> Response:
 
 
 async def _gone(_request: Request, _error: Exception) -> Response:
-    """End a request whose client hung up before all of it arrived; nobody reads the answer."""
+    """End a request whose client hung up before it had sent all of it. No client reads the answer."""
     return Response(status_code=400)
 
 

@@ -1,4 +1,4 @@
-"""Etags (RFC 9110 8.8, 13.1): one on each answer to a GET of the API, and 304 to a client that has it already."""
+"""ETags (RFC 9110 8.8, 13.1): adds one to each answer to a GET of the API, and answers 304 if the client has it."""
 
 import hashlib
 
@@ -8,7 +8,7 @@ _OK = 200
 
 
 def with_etag(scope: Scope, send: Send) -> Send:
-    """Return *send* which adds an Etag to an answer of one part; streams are not changed."""
+    """Return *send* that adds an ETag to an answer of one part; streams stay as they are."""
     held: list[Message] = []
 
     async def send_with_etag(message: Message) -> None:

@@ -54,7 +54,7 @@ def web(hub: CloudHub) -> ASGI:
         client = lambda_events.front_client_of(event) if hub.front_secrets else ""
         scope["raw_path"] = lambda_events.raw_path(event).encode()
         scope["client"] = (client or lambda_events.client_of(event, hub.settings.hub.trusted_proxies), 0)
-        # API Gateway has a host name of its own. The hub answers with the addresses that people know.
+        # API Gateway has a host name of its own. The hub answers with its public addresses.
         scope["scheme"] = public.scheme
         headers = [(name, value) for name, value in scope["headers"] if bytes(name).lower() not in _REPLACED]
         scope["headers"] = [*headers, (b"host", _host(hub, event, public.netloc).encode())]

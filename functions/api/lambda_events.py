@@ -27,7 +27,7 @@ def cookies(event: Mapping[str, Any]) -> str:
 
 
 def raw_path(event: Mapping[str, Any]) -> str:
-    """Return the path that was asked for, percent-encoded: from `x-hubless-path`, or else as exact as the event has it.
+    """Return the requested path, percent-encoded: from `x-hubless-path`, or else as exact as the event has it.
 
     API Gateway decodes paths, so `%2F` and `/` become the same, and cuts them at an encoded `?`.
     """
@@ -44,14 +44,14 @@ def is_of_balancer(event: Mapping[str, Any]) -> bool:
 
 
 def _keeps_paths(event: Mapping[str, Any]) -> bool:
-    """Say whether the path is as it was sent: load balancers and function URLs do not decode it."""
+    """Say whether the event has the path as the client sent it: load balancers and function URLs do not decode it."""
     return is_of_balancer(event) or ".lambda-url." in str((event.get("requestContext") or {}).get("domainName", ""))
 
 
 def client_of(event: Mapping[str, Any], trusted_proxies: Iterable[str]) -> str:
     """Return the client's address: the one that the last trusted proxy received the request from.
 
-    Anybody may write the left part of `X-Forwarded-For`, so it is read from the right.
+    Any client can write the left part of `X-Forwarded-For`, so the hub reads it from the right.
     """
     claims = [claim for given in header(event, "x-forwarded-for").split(",") if (claim := given.strip())]
     if is_of_balancer(event):
@@ -66,7 +66,7 @@ def client_of(event: Mapping[str, Any], trusted_proxies: Iterable[str]) -> str:
 
 
 def front_client_of(event: Mapping[str, Any]) -> str:
-    """Return the client's address as the front sent it, "" without one. Ask only when the front has proved itself."""
+    """Return the client's address as CloudFront sent it, or "". Call it only if the request has the front secret."""
     given = header(event, ADDRESS_HEADER).strip()
     try:
         return str(ip_address(given))

@@ -1,4 +1,4 @@
-"""What happens around every request: encoded slashes, OPTIONS, wrong hosts, the size of bodies, headers of answers."""
+"""The middleware of all requests: encoded slashes, OPTIONS, misplaced hosts, size of bodies, response headers."""
 
 from urllib.parse import unquote_to_bytes
 
@@ -19,7 +19,7 @@ _PAGE_POLICY = (
     " form-action *; report-uri /hub/security/csp-report"
 )
 _API_POLICY = "frame-ancestors 'none'; report-uri /hub/security/csp-report; default-src 'none'"
-_READABLE_BY_ANY_ORIGIN = frozenset({"/hub/api", "/hub/api/", "/hub/api/openapi.json"})  # whatever the method
+_READABLE_BY_ANY_ORIGIN = frozenset({"/hub/api", "/hub/api/", "/hub/api/openapi.json"})  # with any method
 _PAGES_UNDER_API = ("/hub/api/oauth2/authorize", "/hub/api/docs")
 
 

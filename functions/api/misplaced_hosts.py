@@ -1,8 +1,8 @@
 """Requests at other hosts than the hub's own, where users and services have hosts below it.
 
-What is served there has that host's origin. If the hub's pages were there, a person who logs in would hand their
-session to the server at that host. So the hub serves there only its API (for programs with a token), its files, and
-answers to programs that ask for a server which does not run.
+A response at such a host has that host's origin. If the hub served its pages there, a person who logs in would give
+their session to the server at that host. So the hub serves only its API (for programs with a token) and its static
+files there. It also answers programs that request a server which does not run.
 """
 
 from starlette.requests import Request
@@ -14,12 +14,12 @@ from functions.api.json_codec import JSONResponse
 from hubless.domain.origins import Origins
 
 _FOR_PROGRAMS = ("/hub/api", "/hub/health", "/hub/metrics")
-_FILES = ("/hub/static", "/hub/logo")  # the same for all, and kept by caches that do not tell hosts apart
+_FILES = ("/hub/static", "/hub/logo")  # the same for all, and cached by caches that ignore the host
 _FOR_PEOPLE = ("/hub/api/oauth2/authorize", "/hub/api/docs")
 
 
 def is_program(request: Request, path: str) -> bool:
-    """Say whether a program, not a person's browser, asks for *path* below a server's prefix."""
+    """Say whether a program, not a person's browser, requests *path* below a server's prefix."""
     accept = request.headers.get("accept", "")
     if request.method not in READ_ONLY or "api" in path.split("/"):
         return True
@@ -27,7 +27,7 @@ def is_program(request: Request, path: str) -> bool:
 
 
 def asks_for_its_server(request: Request, origins: Origins) -> bool:
-    """Say whether a program asks for a server at the server's own host. The hub answers while there is no route.
+    """Say whether a program requests a server at the server's own host. The hub answers while there is no route.
 
     A redirect to the hub's host would not help: a page's scripts may not read what another origin answers.
     """
@@ -47,14 +47,14 @@ def misplaced_host_redirect(request: Request, origins: Origins) -> Response | No
         return JSONResponse(
             {
                 "status": 400,
-                "message": "The proxy before the hub does not say which host was asked: set X-Forwarded-Host",
+                "message": "The proxy in front of the hub does not send the requested host: set X-Forwarded-Host",
             },
             400,
         )
     if origins.is_hub(host):
         return None
     if request.method not in READ_ONLY:
-        return JSONResponse({"status": 403, "message": f"The hub is at {origins.hub}: ask there"}, 403)
+        return JSONResponse({"status": 403, "message": f"The hub is at {origins.hub}. Send the request there."}, 403)
     raw = _raw(request)
     there = raw if _is_under(path, ("/hub",)) else HUB_PATH + raw.lstrip("/")
     return RedirectResponse(f"{origins.hub}{there}{f'?{request.url.query}' if request.url.query else ''}", 302)

@@ -20,7 +20,7 @@ class ClientLookup:
         return self._services.client(client_id) or self._clients.get(client_id)
 
     def describe(self, token: Token) -> str:
-        """Return, for its owner, where a token came from; JupyterHub itself for what the API issued."""
+        """Return what a token's owner reads about its origin: its client, or JupyterHub if the API issued it."""
         if token.client_id is None:
             return "JupyterHub"
         client = self.find(token.client_id)

@@ -31,7 +31,7 @@ def provider_of(hub: Hub) -> "Provider":
     return Provider(hub)
 
 
-class Provider(AuthorizationEndpoint, TokenEndpoint):  # type: ignore[misc]
+class Provider(AuthorizationEndpoint, TokenEndpoint):  # type: ignore[misc]  # oauthlib has no types
     """The two endpoints, with the one grant that servers and services use."""
 
     Error = oauth_errors.OAuth2Error
@@ -52,7 +52,7 @@ class Provider(AuthorizationEndpoint, TokenEndpoint):  # type: ignore[misc]
         )
 
 
-class _PathGrant(AuthorizationCodeGrant):  # type: ignore[misc]
+class _PathGrant(AuthorizationCodeGrant):  # type: ignore[misc]  # oauthlib has no types
     """The code grant, for clients whose redirect URI may be a path on this very host; no refresh tokens."""
 
     def __init__(self, validator: RequestValidator) -> None:
@@ -60,7 +60,7 @@ class _PathGrant(AuthorizationCodeGrant):  # type: ignore[misc]
         self.refresh_token = False
 
     def _handle_redirects(self, request: Any) -> None:
-        """Accept exactly the registered URI; oauthlib's own refuses any that is not absolute."""
+        """Accept exactly the registered URI. oauthlib's own method refuses relative ones."""
         request.using_default_redirect_uri = request.redirect_uri is None
         if request.redirect_uri is None:
             request.redirect_uri = request.client.redirect_uri
@@ -72,7 +72,7 @@ class _PathGrant(AuthorizationCodeGrant):  # type: ignore[misc]
         return is_registered(given, registered, self.request_validator.hub.origins)
 
 
-class _Validator(RequestValidator):  # type: ignore[misc]
+class _Validator(RequestValidator):  # type: ignore[misc]  # oauthlib has no types
     """Answers oauthlib's questions from the hub's stores."""
 
     def __init__(self, hub: Hub) -> None:
@@ -117,7 +117,7 @@ class _Validator(RequestValidator):  # type: ignore[misc]
         return True
 
     def validate_code(self, _client_id: str, code: str, client: Any, request: Any, *_: Any, **__: Any) -> bool:
-        # Taken and not just read: of two that come with one code, one finds it, and a wrong verifier spends it.
+        # Reading the code removes it: of two requests with one code only one finds it. A wrong verifier uses it up.
         kept = self.hub.authorizations.take_code(code, client.client) if len(code) <= MAX_SECRET_LENGTH else None
         if kept is None:
             return False
@@ -158,16 +158,16 @@ class _Validator(RequestValidator):  # type: ignore[misc]
         )
 
     def invalidate_authorization_code(self, *_: Any, **__: Any) -> None:
-        """Do nothing: `validate_code` has taken it."""
+        """Do nothing: `validate_code` has removed the code."""
 
 
 def is_registered(given: str, registered: str, origins: Origins) -> bool:
-    """Say whether *given* is the *registered* redirect URI, or the path of one at a host that only the hub knew of."""
+    """Say whether *given* is the *registered* redirect URI, or its path if the hub added the host."""
     return given == registered or (given.startswith("/") and origins.link_to(given) == registered)
 
 
 class _ClientView:
-    """A client as oauthlib wants it: with its id under the name that its own checks read."""
+    """A client for oauthlib, with its id under the name that oauthlib reads."""
 
     def __init__(self, client: Client) -> None:
         self.client = client

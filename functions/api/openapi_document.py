@@ -1,4 +1,4 @@
-"""The OpenAPI document: FastAPI's own, with what it cannot know. It is made when it is first asked for."""
+"""The OpenAPI document: FastAPI's own, with what FastAPI cannot know. The first request for it builds it."""
 
 import re
 import warnings
@@ -40,7 +40,7 @@ def document_of(routes: Sequence[BaseRoute]) -> _Json:
 
 
 def _complete(operation: _Json, path: str) -> None:
-    """Say of an operation what FastAPI does not.
+    """Add to an operation what FastAPI does not know.
 
     Any one of the scopes is enough; dependencies read the path too; nothing answers 422; a docstring is a summary.
     """

@@ -1,4 +1,4 @@
-"""Pages of lists, as JupyterHub's `Accept: application/jupyterhub-pagination+json` has them."""
+"""Pagination of lists, as in JupyterHub's `Accept: application/jupyterhub-pagination+json`."""
 
 from dataclasses import replace
 from typing import Annotated, Any
@@ -14,7 +14,7 @@ from functions.api.json_codec import JSONResponse
 from hubless.domain.values import value
 
 PAGINATED = "application/jupyterhub-pagination+json"
-_LARGEST = 2**53  # what every JSON reader keeps exactly
+_LARGEST = 2**53  # every JSON parser reads it exactly
 _INTEGER = WithJsonSchema({"type": "integer"})
 
 
@@ -28,7 +28,7 @@ class Window:
     wrapped: bool
 
     def response(self, items: list[Any] | dict[str, Any], total: int) -> JSONResponse:
-        """Return the items bare, or wrapped with the address of the next page."""
+        """Return the items as a list, or wrapped with the address of the next page."""
         if not self.wrapped:
             return JSONResponse(items)
         following = None
@@ -43,10 +43,10 @@ class Window:
 async def window(
     request: Request,
     settings: Settings,
-    offset: Annotated[str | None, _INTEGER, Query(description="How many to leave out")] = None,
-    limit: Annotated[str | None, _INTEGER, Query(description="How many to show; the hub has a maximum")] = None,
+    offset: Annotated[str | None, _INTEGER, Query(description="How many items to skip")] = None,
+    limit: Annotated[str | None, _INTEGER, Query(description="How many items to return; the hub has a maximum")] = None,
 ) -> Window:
-    """Return the part that the request names.
+    """Return the part of the list that the request asks for.
 
     Raises:
         HTTPException: 400 when offset or limit is no integer.
@@ -68,7 +68,7 @@ async def _wrapped(part: Part) -> Window:
 
 
 WrappedPart = Annotated[Window, Depends(_wrapped)]
-"""The part of a list that is always wrapped."""
+"""The part of a list that the answer always wraps."""
 
 
 def _number(name: str, text: str | None, default: int) -> int:

@@ -12,7 +12,7 @@ Result = TypeVar("Result")
 
 
 async def in_password_pool(function: Callable[[*Arguments], Result], *arguments: *Arguments) -> Result:
-    """Return *function* of *arguments*, called in a thread as soon as one of the pool is free."""
+    """Return the result of *function* with *arguments*, called in the pool's next free thread."""
     return await to_thread.run_sync(function, *arguments, limiter=_limiter())
 
 

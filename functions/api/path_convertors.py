@@ -1,4 +1,4 @@
-"""Parts of paths in which a slash may be encoded: `a%2Fb` is one part, not two."""
+"""Path convertor for parts that may have an encoded slash: `a%2Fb` is one part, not two."""
 
 from starlette.convertors import Convertor, register_url_convertor
 
@@ -11,11 +11,11 @@ class Segment(Convertor[str]):
     regex = "[^/]+"
 
     def convert(self, value: str) -> str:
-        """Return the part decoded."""
+        """Return the decoded part."""
         return value.replace(ENCODED_SLASH, "/")
 
     def to_string(self, value: str) -> str:
-        """Return the part for a path."""
+        """Return the part as it stands in a path."""
         return value.replace("/", ENCODED_SLASH)
 
 

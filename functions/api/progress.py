@@ -1,4 +1,4 @@
-"""What the progress stream says about a server's start: its events, as server-sent events."""
+"""The progress stream of a server's start, as server-sent events."""
 
 import asyncio
 import json

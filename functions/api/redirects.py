@@ -1,4 +1,4 @@
-"""Redirects of a person after a page: only ever to a path on this host, or at the host of the path's owner."""
+"""Safe redirect targets: only a path on this host, or at the host of the path's owner."""
 
 from typing import Annotated
 from urllib.parse import quote, urlsplit

@@ -1,4 +1,4 @@
-"""Bodies of requests: bounded in size, read as JSON whatever their content type, checked before a handler runs."""
+"""Request bodies: limits their size, reads them as JSON of any content type, and validates them."""
 
 from typing import Any, TypeVar
 
@@ -16,7 +16,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 def limited(receive: Receive) -> Receive:
-    """Return *receive* which refuses a body of more than `MAX_BODY` bytes, whoever reads it.
+    """Return *receive* with a limit: it refuses a body of more than `MAX_BODY` bytes.
 
     Raises:
         HTTPException: 413 from the returned function.

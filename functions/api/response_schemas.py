@@ -85,7 +85,7 @@ class User(TypedDict, total=False):
 
 
 class Identity(TypedDict, total=False):
-    """The asker: a user's or a service's model, with the scopes that it holds now."""
+    """The sender of the request: a user's or a service's model, with its present scopes."""
 
     kind: Required[Literal["user", "service"]]
     name: Required[str]
@@ -172,7 +172,7 @@ class Named(TypedDict):
 
 @_closed
 class SharedServer(TypedDict):
-    """A server, as those see it with whom it is shared."""
+    """A server, as users see it with whom it is shared."""
 
     user: Named
     name: str

@@ -1,11 +1,11 @@
-"""The class of all routes: FastAPI's, but built when needed and carried out in a straight line.
+"""The class of all routes: FastAPI's, but built when needed, and with dependencies in a fixed order.
 
-FastAPI reads a handler's signature and describes it in OpenAPI. Three things are done here, each for a reason that
-docs/adr/0024 measures:
+FastAPI reads a handler's signature and describes it in OpenAPI. This class changes three things; docs/adr/0024 has the
+reasons:
 
 - A route is built at its first request. Otherwise a cold start builds a hundred routes for one request.
 - Dependencies are sorted once, at that moment. FastAPI walks their tree in every request, between two exit stacks.
-- Bodies, errors and HEAD are JupyterHub's. A body counts as JSON whatever its content type, and a wrong one is a 400.
+- Bodies, errors and HEAD are as in JupyterHub. A body of any content type is read as JSON; an invalid one is a 400.
 """
 
 import inspect
@@ -49,7 +49,7 @@ class HubRoute(APIRoute):
         self._prefix = path.partition("{")[0]
 
     def __getattr__(self, name: str) -> Any:
-        """Compile the path, or build the whole route, when somebody asks for what only that gives."""
+        """Compile the path, or build the whole route, at the first use of an attribute that needs it."""
         if name in {"path_regex", "path_format", "param_convertors"}:
             self.path_regex, self.path_format, self.param_convertors = compile_path(self.path)
             return self.__dict__[name]
@@ -61,7 +61,7 @@ class HubRoute(APIRoute):
         return getattr(self, name)
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Match path and method; HEAD is asked of what answers GET (RFC 9110 9.3.2)."""
+        """Match path and method; a route that serves GET also serves HEAD (RFC 9110 9.3.2)."""
         path: str = scope["path"]
         if not path.startswith(self._prefix) or scope["type"] != "http":
             return Match.NONE, {}
@@ -98,7 +98,7 @@ class _Step(NamedTuple):
     part: str | None  # the part of the hub that the call gives
 
     def arguments(self, request: Request, results: list[Any]) -> dict[str, Any]:
-        """Return what the call is given."""
+        """Return the arguments of the call."""
         given = {name: results[step] for name, step in self.results}
         if self.request is not None:
             given[self.request] = request
@@ -112,7 +112,7 @@ class _Step(NamedTuple):
 
 
 def _app(dependant: Dependant) -> Any:
-    """Return the ASGI application that calls dependencies and handler in the order in which they need each other."""
+    """Return the ASGI application that calls the dependencies in their order, and then the handler."""
     steps: list[_Step] = []
     _collect(dependant, steps, {})
     *dependencies, handler = steps
@@ -147,7 +147,7 @@ def _collect(dependant: Dependant, steps: list[_Step], known: dict[Any, int]) ->
             raise TypeError(f"{sub.call!r} takes a body: only handlers do")
     results = [(sub.name or "", _collect(sub, steps, known)) for sub in dependant.dependencies]
     step = _Step(
-        call,  # type: ignore[arg-type]
+        call,  # type: ignore[arg-type]  # FastAPI allows None; `_check` does not
         dependant.request_param_name,
         tuple(field.alias for field in dependant.path_params),
         tuple((field.name, field.alias, field.field_info.default) for field in dependant.query_params),
@@ -160,9 +160,9 @@ def _collect(dependant: Dependant, steps: list[_Step], known: dict[Any, int]) ->
 
 
 def _check(dependant: Dependant) -> None:
-    """Refuse what would be run in a thread, or would be left out here without a word."""
+    """Refuse what FastAPI would run in a thread, and what this class does not support."""
     call: Any = dependant.call
-    if not inspect.iscoroutinefunction(call) and not inspect.iscoroutinefunction(getattr(call, "__call__", None)):  # noqa: B004
+    if not inspect.iscoroutinefunction(call) and not inspect.iscoroutinefunction(getattr(call, "__call__", None)):  # noqa: B004 dependencies may be objects
         raise TypeError(f"{call!r} must be an async function or an object with an async __call__")
     for name in _UNSUPPORTED:
         if getattr(dependant, name):
@@ -170,7 +170,9 @@ def _check(dependant: Dependant) -> None:
     for field in dependant.query_params:
         annotation = field.field_info.annotation
         if not set(get_args(annotation) or (annotation,)) <= {str, type(None)}:
-            raise TypeError(f"{call!r}: {field.name} must be a text; say what is wrong with it in JupyterHub's words")
+            raise TypeError(
+                f"{call!r}: {field.name} must be a text: convert it in the handler, with JupyterHub's error message"
+            )
 
 
 class _Body(NamedTuple):
@@ -193,7 +195,7 @@ class _Body(NamedTuple):
         """Return the body as the handler takes it.
 
         Raises:
-            HTTPException: 400 saying what is wrong with it.
+            HTTPException: 400 with what is wrong with it.
         """
         if self.model is None:
             return await json_object(request)

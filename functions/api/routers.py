@@ -1,4 +1,4 @@
-"""How the routers of API and pages are made, and what their routes have in common in the OpenAPI document."""
+"""Makes the routers of API and pages, with what all their routes have in common in the OpenAPI document."""
 
 from typing import Any
 
@@ -20,20 +20,20 @@ def api_router(prefix: str = "", *, tag: str) -> APIRouter:
 
 
 def page_router() -> APIRouter:
-    """Return a router of pages, which are in no document."""
+    """Return a router of pages, which the OpenAPI document leaves out."""
     return APIRouter(prefix="/hub", route_class=HubRoute, include_in_schema=False)
 
 
 def root_router() -> APIRouter:
-    """Return a router of paths outside the hub's pages, which are in no document."""
+    """Return a router of paths outside the hub's pages, which the OpenAPI document leaves out."""
     return APIRouter(route_class=HubRoute, include_in_schema=False)
 
 
 def problems(*statuses: int, model: Any = Problem) -> _Responses:
-    """Return what documents that a route answers these errors."""
+    """Return the OpenAPI description of these errors, for a route's `responses`."""
     return {status: {"model": model} for status in statuses}
 
 
 def content(media_type: str, status: int = 200) -> _Responses:
-    """Return what documents an answer that is a text of *media_type*."""
+    """Return the OpenAPI description of an answer that is a text of *media_type*."""
     return {status: {"content": {media_type: {"schema": {"type": "string"}}}}}

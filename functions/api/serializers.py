@@ -1,4 +1,4 @@
-"""JupyterHub's models of users, servers, tokens, groups and services, with the fields that the asker may see."""
+"""JupyterHub's models of users, servers, tokens, groups and services, with the fields that the actor may see."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -42,15 +42,15 @@ def instant(at: datetime | None) -> str | None:
 
 @dataclass(slots=True)
 class UserView:
-    """Makes users' models for an asker with *scopes*; one serves a list, as most of it is the same for every user."""
+    """Makes users' models for an actor with *scopes*. Use one for a whole list: it shares most checks."""
 
     scopes: Scopes
     role_table: Mapping[str, Role]
     origins: Origins = SHARED
     include_stopped: bool = False
-    _everywhere: frozenset[str] = field(init=False)  # fields that the asker sees of every user
+    _everywhere: frozenset[str] = field(init=False)  # fields that the actor sees of every user
     _by_filter: Mapping[str, tuple[str, ...]] = field(init=False)  # scopes that show more of some users
-    _all: bool = field(init=False)  # the asker sees every field of every user
+    _all: bool = field(init=False)  # the actor sees every field of every user
     _sees_servers: bool = field(init=False)  # of every user
     _has_bearers: bool = field(init=False)  # whether any role names users
 
@@ -68,7 +68,7 @@ class UserView:
         self._has_bearers = any(role.users for role in self.role_table.values())
 
     def model(self, user: User, servers: Iterable[Server]) -> dict[str, Any] | None:
-        """Return the user's model as the asker may see it, or None when nothing but servers is visible."""
+        """Return the user's model as the actor may see it, or None if nothing but servers is visible."""
         shown: dict[str, Any] = {}
         default = None
         for server in servers:
@@ -208,7 +208,7 @@ def share_model(granted: ShareDetails, origins: Origins) -> dict[str, Any]:
 
 
 def share_code_model(offered: ShareCodeDetails, origins: Origins, secret: str | None = None) -> dict[str, Any]:
-    """Return a share code's model; *secret* is in it only when it is new."""
+    """Return a share code's model; *secret* is given only for a new code."""
     code = offered.code
     model = {
         "server": _shared_server(offered.of, origins),

@@ -1,4 +1,4 @@
-"""An edge that nobody stops: on one machine, in a fleet, or a load balancer."""
+"""An edge that never stops: on one machine, in a fleet, or a load balancer."""
 
 
 class AlwaysOnEdge:

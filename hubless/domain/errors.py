@@ -14,7 +14,7 @@ class HublessError(Exception):
 
 
 class NotFoundError(HublessError):
-    """Raised when the named thing does not exist, or when the caller may not know that it does."""
+    """Raised when the named object does not exist, or when the caller may not know that it does."""
 
     code = "not-found"
 
@@ -25,7 +25,7 @@ class NotFoundError(HublessError):
 
 
 class NameTakenError(HublessError):
-    """Raised when the name belongs to another thing already."""
+    """Raised when the name is taken already."""
 
     code = "name-taken"
 

@@ -1,14 +1,14 @@
 """The rate limit of launches, shared by functions without common memory: a leaky bucket kept as one instant.
 
-Slots follow each other at *interval*. A caller takes the next free slot and waits for it. Slots that nobody takes
+Slots follow each other at *interval*. A caller takes the next free slot and waits for it. Slots that no caller takes
 expire, except those of the last moments, which callers get at once: the burst. So no period of time has more slots than
-*rate* and *burst* allow, whoever takes them and in whatever order.
+*rate* and *burst* allow, with any callers in any order.
 
 Each caller has its own clock. A caller whose clock is ahead of another's launches earlier: up to *rate* times the
 seconds between two clocks may come on top of the burst.
 
 Callers get slots in the order in which they ask. A caller gets one within *longest_wait*, or a time at which to retry.
-Nobody remembers callers that must retry, and no slot is reserved for them.
+The limiter does not remember callers that must retry, and reserves no slot for them.
 """
 
 from datetime import datetime, timedelta

@@ -160,7 +160,7 @@ def answered(server: Server, *, now: datetime, deadlines: Deadlines) -> Server:
 def stopping(
     server: Server, *, now: datetime, deadlines: Deadlines, failure: str | None = None, log_tail: tuple[str, ...] = ()
 ) -> Server:
-    """Return *server* as stopping; *failure* says why if nobody asked for the stop."""
+    """Return *server* as stopping; *failure* says why if no one requested the stop."""
     return _moved(server, Event.STOP, now, deadlines, failure=failure, log_tail=log_tail)
 
 

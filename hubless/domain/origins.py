@@ -17,7 +17,7 @@ from hubless.domain.values import value
 LONGEST_HOST, LONGEST_LABEL = 253, 63  # characters (RFC 1035)
 _OF_SERVICES = "--service"
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
-_STUB = 8  # characters of a name that stand beside its hash
+_STUB = 8  # characters of a name that precede its hash
 _BITS = 130  # of that hash: users choose names, and a collision of JupyterHub's 28 bits is found within a minute
 # Browsers, mail clients or the deployment give a host of one of these names a meaning of its own.
 _RESERVED = frozenset(

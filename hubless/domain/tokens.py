@@ -92,7 +92,7 @@ def with_names_of_today(raw: Iterable[str], today: Mapping[str, str | None]) -> 
     """Return *raw* scopes with the present names in their filters.
 
     *today* maps a filter as it was written (`user=bob`) to the present name. A scope is left out if its user, group or
-    server does not exist: whoever gets the name later is somebody else.
+    server does not exist: a later owner of the name is somebody else.
     """
     return tuple(scope for text in raw if (scope := _of_today(text, today)) is not None)
 
@@ -114,7 +114,7 @@ def sha256(secret: str) -> str:
 def launch_secret(key: bytes, launch_id: str) -> str:
     """Return the token of a launch. It is the same each time, so a retried launch stays one launch.
 
-    The hub derives it from its *key* and does not store it: nobody without the key can derive it.
+    The hub derives it from its *key* and does not store it: without the key no one can derive it.
     """
     return hmac.new(key, f"launch:{launch_id}".encode(), hashlib.sha256).hexdigest()[:32]
 

@@ -109,9 +109,9 @@ class Launcher(Protocol):
         ...
 
     def garbage_collect(self, offered: Iterable[Profile]) -> int:
-        """Remove what was made for profiles that are no longer *offered*, and return how many things were removed.
+        """Remove what was made for profiles that are no longer *offered*, and return how many resources were removed.
 
-        A call removes a few things that no launch has used for a long time. A launch that uses one at that moment
+        A call removes a few resources that no launch has used for a long time. A launch that uses one at that moment
         succeeds.
         """
         ...

@@ -10,7 +10,7 @@ class Metric(StrEnum):
 
     SPAWNS = "Spawns"  # starts that ended, by `outcome`: ready, failed or stopped
     SPAWN_DURATION = "SpawnDuration"  # seconds from request to ready
-    SERVER_CRASHES = "ServerCrashes"  # ready servers that ended and nobody had stopped
+    SERVER_CRASHES = "ServerCrashes"  # ready servers that ended although no one had stopped them
     THROTTLES = "Throttles"  # launches delayed by the launcher's limits
     RUNNING_SERVERS = "RunningServers"  # servers now, those that start or stop included
     QUEUE_LENGTH = "QueueLength"  # messages now

@@ -51,5 +51,5 @@ class RouteStore(Protocol):
         ...
 
     def forget_edge(self, edge_id: str) -> None:
-        """Remove the report of an edge that is gone, so that nobody waits for it."""
+        """Remove the report of an edge that is gone, so that no launch waits for it."""
         ...

@@ -1,4 +1,4 @@
-"""Edge autosuspend: starts the edge's machine when somebody needs it, and stops it when nobody has for a while.
+"""Edge autosuspend: starts the edge's machine when a server needs it, and stops it when none has for a while.
 
 Callers that need the edge repeat their call until the edge reports, so no single call matters. The sweep decides on
 stops: it writes the desired state, reads once more whether a server is active, and only then stops the machine. It does

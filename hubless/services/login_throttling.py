@@ -1,6 +1,6 @@
 """Throttling of logins: counts guesses by name, by address and by both, and locks what failed too often.
 
-A name is locked first at one address, so nobody locks out a user who is somewhere else.
+A name is locked first at one address, so that an attacker cannot lock out a user at another address.
 """
 
 from collections.abc import Mapping

@@ -18,7 +18,7 @@ MAX_AGENT = 200  # characters of a browser's User-Agent that are stored
 
 @value
 class Logins:
-    """Completes a login, whatever kind it was: first `log_in`, then `open_session` where a browser asked."""
+    """Completes a login of any kind: first `log_in`, then `open_session` where a browser asked."""
 
     accounts: Accounts
     sessions: SessionStore

@@ -20,7 +20,7 @@ class PasswordLogin:
     accounts: Accounts
 
     def check(self, user_name: str, password: str, address: str) -> User | Refused | LockedOut:
-        """Return the user who logs in with this name and password from this address, or why nobody does.
+        """Return the user who logs in with this name and password from this address, or the reason for the refusal.
 
         While a lock lasts, the right password is refused too.
         """

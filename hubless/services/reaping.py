@@ -151,7 +151,7 @@ class Reaping:
         return limits.overridden_by(self.idle_policy_by_user.get(owner_name, IdlePolicy()))
 
     def _reconcile_edge(self, active: list[Server], routes: list[Route]) -> None:
-        """Start or stop the edge at every run, whatever the resume point: without an edge no user reaches a server."""
+        """Start or stop the edge at every run and any resume point: without an edge no user reaches a server."""
         try:
             self.edge_autosuspend.reconcile(is_needed=bool(active) or self.routing.has_service_routes(routes))
         except Exception:

@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 @value
 class Step:
-    """One step: steps are sorted by *part*, then by *key*; *act* returns how many things it changed."""
+    """One step: steps are sorted by *part*, then by *key*; *act* returns how many records it changed."""
 
     part: int
     key: str
@@ -32,7 +32,7 @@ class Step:
 
 @value
 class SweepProgress:
-    """How far a run came: the numbers of steps taken and of things changed, by part."""
+    """How far a run came: the numbers of steps taken and of records changed, by part."""
 
     taken: Counter[int]
     done: Counter[int]

@@ -75,7 +75,7 @@ class ServiceRegistry:
         if self.get(service.name) is not None or (service.oauth_client_id or "") in self._by_client:
             raise NameTakenError("Service", service.name)
         wanted = roles.scopes_of_service(service, self.roles).all
-        # A service that is an OAuth client asks users for these: whoever adds it must have them too.
+        # A service that is an OAuth client asks users for these, so the admin who adds it must have them too.
         wanted |= scopes.expand(service.oauth_client_allowed_scopes, Bearer(service=service.name)).all
         lacking = sorted(str(scope) for scope in wanted if not held.covers(scope, groups_of))
         if lacking:

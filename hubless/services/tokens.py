@@ -121,7 +121,7 @@ class Tokens:
             self._check_filter(one)
 
     def _check_filter(self, scope: Scope) -> None:
-        """Refuse a filter by a name that nothing has: the scope would stay empty, whatever gets the name later."""
+        """Refuse a filter by a name that does not exist: the scope would stay empty, even if the name exists later."""
         owner = scope.value.partition("/")[0] if scope.kind == scopes.SERVER else scope.value
         if scope.kind in {scopes.USER, scopes.SERVER} and owner and self.accounts.users.find(owner) is None:
             raise InvalidRequestError(f"No such user: {owner[:60]!r} in scope {str(scope)[:120]!r}")

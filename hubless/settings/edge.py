@@ -108,7 +108,7 @@ class EdgeSettings:
     host_header: str = setting(
         "",
         SettingType('a header name such as "x-hubless-host", or ""', _header),
-        "The header with the Host that the browser sent to CloudFront. Set it only if nobody else can reach the edge.",
+        "The header with the browser's Host, as CloudFront sends it. Set it only if CloudFront alone reaches the edge.",
     )
     health_path: str = setting(
         "/edge/health",
@@ -122,7 +122,7 @@ class EdgeSettings:
     heartbeat_seconds: float = setting(
         "5",
         _seconds(0.05, 5),
-        "The interval of its reports while nothing changes; after 10 seconds without one, nobody waits for it.",
+        "The interval of its reports while nothing changes; after 10 seconds without one, launches ignore the edge.",
     )
     activity_seconds: float = setting(
         "60", _seconds(0.05, 3600), "The interval at which it reports activity of servers."

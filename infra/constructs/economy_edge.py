@@ -38,7 +38,7 @@ from infra.stacks.state import StateStack
 
 IMAGE = "resolve:ssm:/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-arm64"
 CODE_TAG = "hubless-code"
-DRAIN_SECONDS = 2  # nobody uses an instance that stops, and nothing can start it meanwhile
+DRAIN_SECONDS = 2  # no user is on an instance that stops, and nothing can start it meanwhile
 DISK_GIB = 8  # the minimum of Amazon's image
 FILES = TOP / "infra" / "economy"
 

@@ -81,7 +81,7 @@ def edge_location_variables(stack: Stack, table: str) -> dict[str, str]:
 
 
 def edge_settings_variables(stage: Stage, *, drain_seconds: int) -> dict[str, str]:
-    """Return what else every HAProxy edge behind CloudFront is told: a domain where each user has a host below it."""
+    """Return the other variables of every HAProxy edge behind CloudFront: the domain, if users have subdomains."""
     return {
         "HUBLESS_EDGE_HOST_HEADER": "x-hubless-host",
         "HUBLESS_EDGE_DOMAIN": stage.settings.domain if stage.has_subdomains else "",

@@ -26,7 +26,7 @@ from infra.stacks.certificates import CertificatesStack, zone_of
 from infra.stacks.cluster import ClusterStack
 from infra.stacks.state import StateStack
 
-API, STREAM = "api", "stream"  # origins, beside the edge
+API, STREAM = "api", "stream"  # origins, besides the edge
 STREAM_STAGE = "live"
 LAMBDA_BASIC_ROLE = "arn:<AWS::Partition>:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"
 NO_ACCESS_LOG = "The function logs each request with its id, and scrubs secrets from its URL"

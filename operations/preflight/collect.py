@@ -18,15 +18,15 @@ _ECR = re.compile(
 
 def identity(aws: Aws) -> Identity:
     """Return the account and the ARN of the credentials."""
-    told = aws.call("sts", "get_caller_identity", region=CERTIFICATES_REGION)  # the stage's region may not exist
-    return Identity(told["Account"], told["Arn"])
+    answer = aws.call("sts", "get_caller_identity", region=CERTIFICATES_REGION)  # the stage's region may not exist
+    return Identity(answer["Account"], answer["Arn"])
 
 
 def regions(aws: Aws) -> dict[str, str]:
     """Return the opt-in status of each region."""
     # A region that does not exist cannot answer; every other region knows all of them.
-    told = aws.call("ec2", "describe_regions", region=CERTIFICATES_REGION, AllRegions=True)
-    return {one["RegionName"]: one["OptInStatus"] for one in told["Regions"]}
+    answer = aws.call("ec2", "describe_regions", region=CERTIFICATES_REGION, AllRegions=True)
+    return {one["RegionName"]: one["OptInStatus"] for one in answer["Regions"]}
 
 
 def has_services(aws: Aws) -> bool:
@@ -37,12 +37,12 @@ def has_services(aws: Aws) -> bool:
 def quota(aws: Aws, service: str, code: str) -> float:
     """Return a quota of this account, or AWS's default if it was never changed."""
     try:
-        told = aws.call("service-quotas", "get_service_quota", ServiceCode=service, QuotaCode=code)
+        answer = aws.call("service-quotas", "get_service_quota", ServiceCode=service, QuotaCode=code)
     except AwsCallError as error:
         if error.error_code != "NoSuchResourceException":
             raise
-        told = aws.call("service-quotas", "get_aws_default_service_quota", ServiceCode=service, QuotaCode=code)
-    return float(told["Quota"]["Value"])
+        answer = aws.call("service-quotas", "get_aws_default_service_quota", ServiceCode=service, QuotaCode=code)
+    return float(answer["Quota"]["Value"])
 
 
 def concurrency(aws: Aws) -> Quota:
@@ -66,27 +66,27 @@ def balancers(aws: Aws, kind: str) -> Quota:
 def certificate(aws: Aws, arn: str) -> Certificate | None:
     """Return the certificate, or None if it does not exist."""
     try:
-        told = aws.call("acm", "describe_certificate", region=CERTIFICATES_REGION, CertificateArn=arn)["Certificate"]
+        answer = aws.call("acm", "describe_certificate", region=CERTIFICATES_REGION, CertificateArn=arn)["Certificate"]
     except AwsCallError as error:
         if error.error_code in {"ResourceNotFoundException", "InvalidArnException"}:
             return None
         raise
     return Certificate(
-        told["Status"], tuple(dict.fromkeys([told["DomainName"], *told.get("SubjectAlternativeNames", [])]))
+        answer["Status"], tuple(dict.fromkeys([answer["DomainName"], *answer.get("SubjectAlternativeNames", [])]))
     )
 
 
 def zone(aws: Aws, zone_id: str, name_servers: Any) -> Zone | None:
     """Return the hosted zone, or None if it does not exist. *name_servers* looks up a name in public DNS."""
     try:
-        told = aws.call("route53", "get_hosted_zone", Id=zone_id)
+        answer = aws.call("route53", "get_hosted_zone", Id=zone_id)
     except AwsCallError as error:
         if error.error_code in {"NoSuchHostedZone", "InvalidInput"}:
             return None
         raise
-    name = told["HostedZone"]["Name"].rstrip(".")
-    is_private = bool(told["HostedZone"].get("Config", {}).get("PrivateZone"))
-    servers = tuple(one.rstrip(".").lower() for one in told.get("DelegationSet", {}).get("NameServers", ()))
+    name = answer["HostedZone"]["Name"].rstrip(".")
+    is_private = bool(answer["HostedZone"].get("Config", {}).get("PrivateZone"))
+    servers = tuple(one.rstrip(".").lower() for one in answer.get("DelegationSet", {}).get("NameServers", ()))
     return Zone(name, is_private, servers, None if is_private else name_servers(name))
 
 
@@ -134,8 +134,8 @@ def has_image(aws: Aws, name: str) -> bool | None:
 
 def has_high_throughput(aws: Aws) -> bool:
     """Return whether SSM's higher throughput is on."""
-    told = aws.call("ssm", "get_service_setting", SettingId=HIGH_THROUGHPUT)
-    return str(told["ServiceSetting"]["SettingValue"]).lower() == "true"
+    answer = aws.call("ssm", "get_service_setting", SettingId=HIGH_THROUGHPUT)
+    return str(answer["ServiceSetting"]["SettingValue"]).lower() == "true"
 
 
 def zone_ids(aws: Aws) -> dict[str, str]:
@@ -151,8 +151,8 @@ def zone_ids(aws: Aws) -> dict[str, str]:
 def offered(aws: Aws, instance_type: str) -> list[str]:
     """Return the availability zones that offer an instance type."""
     wanted = [{"Name": "instance-type", "Values": [instance_type]}]
-    told = aws.call("ec2", "describe_instance_type_offerings", LocationType="availability-zone", Filters=wanted)
-    return [one["Location"] for one in told["InstanceTypeOfferings"]]
+    answer = aws.call("ec2", "describe_instance_type_offerings", LocationType="availability-zone", Filters=wanted)
+    return [one["Location"] for one in answer["InstanceTypeOfferings"]]
 
 
 def network(aws: Aws, stage: Stage) -> Network:

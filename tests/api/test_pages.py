@@ -171,7 +171,7 @@ def test_a_program_is_told_that_the_edge_sleeps_in_json(sleepy, alice, method, p
     assert (answer.status_code, sleepy.calls) == (503, ["start"])
     assert answer.json() == {
         "status": 503,
-        "message": "The way to the server is asleep and wakes up. Try again in a moment.",
+        "message": "The hub's proxy is starting. Try again in a moment.",
     }
 
 

@@ -18,7 +18,7 @@ _ACTOR = "hubless.actor"  # where a request's scope keeps it
 
 
 def actor_of(request: Request) -> Actor | None:
-    """Return who sent the request, by token or else by cookie; the store is asked once a request."""
+    """Return who sent the request, by token or else by cookie; read the store only once for each request."""
     scope = request.scope
     if _ACTOR not in scope:
         scope[_ACTOR] = _by_token(request) or _by_cookie(request)
@@ -37,7 +37,7 @@ def _by_cookie(request: Request) -> Actor | None:
     # Other hosts belong to users' servers: the hub set no cookie there.
     if not hub_of(request).origins.is_hub(request.headers.get("host", "")):
         return None
-    # Two cookies of one name: a page on this host or beside it planted one. Nothing tells which, so neither counts.
+    # Two cookies of one name: another page planted one of them. The hub cannot tell which, so it accepts neither.
     sent = cookies(request, login_cookie(request)[0])
     return hub_of(request).identities.of_session(sent[0]) if len(sent) == 1 else None
 
@@ -49,7 +49,7 @@ class HubToken(SecurityBase):
     model = HTTPBearer(description="A token. The word `token` works in place of `Bearer`.")
 
     async def __call__(self, request: Request) -> Actor | None:
-        """Return who asks the API. A cookie counts only with its XSRF token and with JSON (JupyterHub 6.1).
+        """Return the sender of the request. A cookie counts only with its XSRF token and with JSON (JupyterHub 6.1).
 
         Raises:
             HTTPException: 403 for a cookie, unless the request proves that our own page sent it.

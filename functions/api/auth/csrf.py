@@ -1,7 +1,7 @@
 """Proof that one of our own pages sent a request: tokens bound to the browser session, and the Sec-Fetch rules.
 
-The rules are JupyterHub 6.1's, stricter where it was fooled: a request of a foreign page counts for nothing in any
-mode, unless it is a navigation that only reads.
+The rules are JupyterHub 6.1's, and stricter in one point: a request of a foreign page is refused in every mode, unless
+it is a navigation that only reads.
 """
 
 import hashlib
@@ -22,17 +22,17 @@ FOREIGN = "A page of another site sent this"
 
 
 def session_token(key: bytes, session_sha256: str) -> str:
-    """Return the token of a logged-in browser's session: the same for its life, and of no use to any other."""
+    """Return the token of a logged-in browser's session. It never changes, and is valid in no other session."""
     return hmac.new(key, f"xsrf:{session_sha256}".encode(), hashlib.sha256).hexdigest()
 
 
 def anonymous_token(key: bytes, agent: str, nonce: str) -> str:
-    """Return a token for a form that is filled in before logging in; good for an hour in the same browser."""
+    """Return a token for a form that is sent before a login; it is valid for an hour in the same browser."""
     return str(_serializer(key).dumps([nonce, _digest(agent)]))
 
 
 def is_anonymous_token(key: bytes, agent: str, token: str) -> bool:
-    """Say whether *token* is one of ours, young enough and from this browser."""
+    """Say whether *token* is ours, has not expired, and is of this browser."""
     try:
         facts = _serializer(key).loads(token, max_age=ANONYMOUS_LIFETIME)
     except BadSignature:
@@ -41,7 +41,7 @@ def is_anonymous_token(key: bytes, agent: str, token: str) -> bool:
 
 
 def needs_token(request: Request) -> bool:
-    """Say whether a cookie alone proves too little for this request."""
+    """Say whether this request needs an XSRF token besides its cookie."""
     mode, site = request.headers.get("sec-fetch-mode"), request.headers.get("sec-fetch-site")
     if request.method not in READ_ONLY:
         return True
@@ -72,7 +72,7 @@ def cannot_be_form(request: Request) -> bool:
     if request.method in READ_ONLY:
         return True
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    return kind in {"application/json", ""}  # forms name a type; the token is asked for besides
+    return kind in {"application/json", ""}  # forms name a type; the token is required too
 
 
 def header_token(request: Request) -> str | None:

@@ -1,6 +1,6 @@
-"""What the sender of a request may do: a dependency for each kind of check, which a handler's signature names.
+"""Scope checks: a dependency for each kind of check, which a handler's signature names.
 
-The OpenAPI document reads the scopes from there too, so a route cannot check others than it documents.
+The OpenAPI document reads the scopes from the signature too, so it always lists those that the route checks.
 """
 
 from collections.abc import Callable, Iterable
@@ -26,7 +26,7 @@ def holds(*scopes: str) -> Any:
 def holds_everywhere(*scopes: str) -> Any:
     """Give a handler the `Actor`, who holds one of *scopes* without a filter; else 403.
 
-    It is for what no filter can single out.
+    Use it for what no filter can select.
     """
     return Security(_Holds(scopes, lambda actor, scope: actor.scopes.has_everywhere(scope)), scopes=scopes)
 
@@ -39,7 +39,8 @@ def holds_for(scope: str, *kinds: str) -> Any:
 def user_in_path(*scopes: str, part: str = "name") -> Any:
     """Give a handler the `User` whose name is in the path, if the actor holds one of *scopes* for it.
 
-    It answers 403 to an actor without any of them, and 404 alike when the user is out of reach or does not exist.
+    It answers 403 to an actor without any of them. It answers the same 404 when the user is out of reach or does not
+    exist.
     """
     return Security(_UserInPath(scopes, part), scopes=scopes)
 
@@ -55,7 +56,8 @@ def owner_in_path(*scopes: str, part: str = "name") -> Any:
 def group_in_path(*scopes: str) -> Any:
     """Give a handler the `Group` whose name is in the path, if the actor holds one of *scopes* for it.
 
-    It answers 403 to an actor without any of them, and 404 alike when the group is out of reach or does not exist.
+    It answers 403 to an actor without any of them. It answers the same 404 when the group is out of reach or does not
+    exist.
     """
     return Security(_GroupInPath(scopes), scopes=scopes)
 
@@ -64,7 +66,7 @@ def require(actor: Actor | None, *scopes: str) -> Actor:
     """Return the actor when it holds one of *scopes* under any filter.
 
     Raises:
-        HTTPException: 403 naming the scopes that would do.
+        HTTPException: 403 with the scopes of which one is needed.
     """
     return _required(actor, scopes, lambda known, scope: known.scopes.has(scope))
 

@@ -1,4 +1,4 @@
-"""Who looks at a page, and the forms that they send."""
+"""The visitors of pages, and the forms that they send."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -23,12 +23,12 @@ _VISITOR = "hubless.visitor"  # where a request's scope keeps it
 
 
 class LoginRequired(Exception):  # noqa: N818 it redirects, it is no failure
-    """Raised where a page is for people who are logged in."""
+    """Raised when a page needs a login."""
 
 
 @dataclass(slots=True)
 class Visitor:
-    """Who looks at a page: what the page's frame shows of them."""
+    """The visitor of a page: what the page's frame shows of them."""
 
     user: User | None
     may_admin: bool
@@ -54,7 +54,7 @@ class Visitor:
 
 
 def visitor(request: Request) -> Visitor:
-    """Return who looks at a page. It never raises, because error pages are for everybody."""
+    """Return the visitor of a page. Never raise, because error pages are for everybody."""
     scope = request.scope
     if _VISITOR not in scope:
         scope[_VISITOR] = _visitor(request)
@@ -98,7 +98,7 @@ async def person(request: Request) -> Actor:
     """Return the person who is logged in with this browser.
 
     Raises:
-        LoginRequired: when nobody is.
+        LoginRequired: when the browser is not logged in.
         HTTPException: 403 when a foreign page sent the request.
     """
     actor = actor_of(request)
@@ -113,7 +113,7 @@ Person = Annotated[Actor, Depends(person)]
 
 
 def user_of(who: Actor) -> User:
-    """Return the user that a person is."""
+    """Return the user who is this person."""
     assert who.user is not None  # noqa: S101 `person` gives users only
     return who.user
 
@@ -123,7 +123,7 @@ async def _actor(request: Request) -> Actor | None:
 
 
 PageActor = Annotated[Actor | None, Depends(_actor)]
-"""Who asks for a page that is for everybody."""
+"""The sender of a request for a page that needs no login."""
 
 
 @dataclass(slots=True)
@@ -150,7 +150,7 @@ async def own_form(request: Request) -> Form:
     """Return the form of a person who is logged in.
 
     Raises:
-        LoginRequired: when nobody is.
+        LoginRequired: when the browser is not logged in.
         HTTPException: 403 without the session's token, or when a foreign page sent it.
     """
     actor = actor_of(request)
@@ -169,7 +169,7 @@ OwnForm = Annotated[Form, Depends(own_form)]
 
 
 async def anonymous_form(request: Request) -> Form | None:
-    """Return the form of somebody who may not be logged in; None when its token is missing, old, made up or foreign."""
+    """Return the form of a visitor who need not be logged in; None when its token is missing, expired or invalid."""
     fields = await request.form(max_fields=50)
     given, kept = fields.get(XSRF_COOKIE) or csrf.header_token(request), cookies(request, XSRF_COOKIE)
     if not isinstance(given, str) or given not in kept or csrf.is_foreign(request):

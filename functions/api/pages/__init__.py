@@ -1,1 +1,1 @@
-"""The pages, one module a place."""
+"""The pages, one module for each."""

@@ -1,4 +1,4 @@
-"""The admin page: users and their servers, page by page; forms only."""
+"""The admin page: users and their servers, page by page. It needs no JavaScript."""
 
 from typing import Annotated, Any
 from urllib.parse import urlencode
@@ -84,7 +84,7 @@ class _Admin:
         """Return the user that an action is about, when the person holds *scope* for it.
 
         Raises:
-            HTTPException: 404 alike for users out of reach and those that do not exist; 400 for deleting oneself.
+            HTTPException: 404, the same if the user does not exist and if it is out of reach; 400 for deleting oneself.
         """
         user = self.users.find(name)
         if user is None or not self.who.scopes.covers_user(scope, user.name, user.groups):
@@ -166,7 +166,7 @@ async def show_users(admin: Admin) -> Response:
 
 @router.post("/admin/users")
 async def add_users(form: OwnForm, admin: Admin) -> Response:
-    """Add the users that the form names, one a line."""
+    """Add the users in the form, one on each line."""
     admin.require("admin:users")
     wanted = [names.normalise_user_name(line.strip()) for line in form.text("usernames").splitlines() if line.strip()]
     make_admin = form.text("admin") == "1"

@@ -1,4 +1,4 @@
-"""Home: one's own servers, to start, stop, add and remove; works without JavaScript."""
+"""The home page: lists, starts, stops, adds and removes the visitor's servers. It works without JavaScript."""
 
 from typing import Annotated
 
@@ -41,7 +41,7 @@ class _Home:
         user = user_of(self.who)
         for server in self.servers.of_owners([user.id]):
             if server.state is State.READY:
-                self.launching.reconcile_safely(server)  # a server that died is not offered as running
+                self.launching.reconcile_safely(server)  # the page must not show a crashed server as running
         servers = self.servers.of_owners([user.id])
         views = [server_view(self.spawning, self.origins, user, server) for server in servers]
         named = [view for view in views if view["name"]]
@@ -58,7 +58,7 @@ class _Home:
         )
 
     def stop(self, owner_name: str, server_name: str) -> Response:
-        """Stop a server and redirect to the list that it is in."""
+        """Stop a server and redirect to the page that lists it."""
         owner, server = self.reachable(owner_name, server_name)
         self.stopping.request_until_done(server)
         is_own = self.who.user is not None and self.who.user.id == owner.id
@@ -68,7 +68,7 @@ class _Home:
         """Return owner and server when the person may stop it.
 
         Raises:
-            HTTPException: 404 alike for what does not exist and what is out of reach.
+            HTTPException: 404, the same if it does not exist and if it is out of reach.
         """
         owner = self.users.find(owner_name)
         covers = self.who.scopes.covers_server
@@ -105,7 +105,7 @@ async def redirect_to_server(who: Person, servers: dependencies.Servers, origins
 
 @router.get("/home")
 async def home(page: Home) -> Response:
-    """Show one's servers."""
+    """Show the visitor's servers."""
     return page.page()
 
 
@@ -122,13 +122,13 @@ async def new_server(form: OwnForm, page: Home) -> Response:
 
 @router.post("/stop/{owner:segment}")
 async def stop_default(_form: OwnForm, owner: str, page: Home) -> Response:
-    """Stop somebody's default server."""
+    """Stop a user's default server."""
     return page.stop(owner, "")
 
 
 @router.post("/stop/{owner:segment}/{server:segment}")
 async def stop_named(_form: OwnForm, owner: str, server: str, page: Home) -> Response:
-    """Stop somebody's named server."""
+    """Stop a user's named server."""
     return page.stop(owner, server)
 
 

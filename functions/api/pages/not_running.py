@@ -45,7 +45,7 @@ class NotRunningView:
         )
 
     def other(self, user: User) -> str | None:
-        """Return the user's name, or None when it is the person before the page."""
+        """Return the user's name, or None if the user is the visitor."""
         who = visitor(self._request).user
         return None if who is not None and who.id == user.id else user.name
 

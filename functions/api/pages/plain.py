@@ -1,4 +1,4 @@
-"""The rest of what browsers ask for: files, health, metrics, errors, policy reports, and paths without a page."""
+"""Other paths: static files, health, metrics, error pages, policy reports, and paths without a page."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -24,13 +24,13 @@ _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 
 @lru_cache(maxsize=1)
 def _files() -> dict[str, Path]:
-    """Return the static files by path; nothing else can be asked for."""
+    """Return the static files by path; a request can get nothing else."""
     return {str(file.relative_to(STATIC)): file for file in STATIC.rglob("*") if file.suffix in _TYPES}
 
 
 @pages.get("/static/{path:path}")
 async def static(request: Request, path: str) -> Response:
-    """Return a static file. A browser may keep one for a year if it asks with the hash of its content."""
+    """Return a static file. A browser may cache it for a year if the address has the hash of its content."""
     file = _files().get(path)
     if file is None:
         raise HTTPException(404)
@@ -60,7 +60,7 @@ async def metrics(actor: MaybeActor, hub: WholeHub) -> Response:
 
 @pages.get("/error/{status:int}")
 async def error(status: int, render: Render) -> Response:
-    """Show the page of an error, for proxies that ask for it."""
+    """Show the page of an error, for proxies that request it."""
     known = {404: ("Not Found", "There is nothing here."), 503: ("Service Unavailable", "The server does not answer.")}
     title, message = known.get(status, ("Error", "Something went wrong."))
     status = status if status in known else 500  # an address puts no text of its own on a page, not even digits
@@ -90,7 +90,7 @@ async def no_such_page(request: Request) -> Response:
 
 @everywhere.api_route("/{path:path}", methods=_METHODS)
 async def to_the_hub(request: Request) -> Response:
-    """Redirect a path that no route knows to the same path of the hub, as JupyterHub's proxy does."""
+    """Redirect a path without a route to the same path below /hub, as JupyterHub's proxy does."""
     raw = request.scope["raw_path"].decode("ascii", "replace")
     query = f"?{request.url.query}" if request.url.query else ""
     return RedirectResponse("/hub/" + raw.lstrip("/") + query, 302)

@@ -31,7 +31,7 @@ FIRST_PAGE = "/hub/home"  # after a sign-up
 
 @value
 class _SessionPages:
-    """Opens and closes sessions in the browser that sent a request."""
+    """The pages of logins, and the session of the browser that sent a request."""
 
     request: Request
     hub: dependencies.WholeHub
@@ -45,7 +45,7 @@ class _SessionPages:
 
     @property
     def takes_sign_ups(self) -> bool:
-        """Say whether people may make accounts for themselves."""
+        """Say whether this hub takes sign-ups."""
         return self.hub.settings.login.sign_up and self.hub.has_passwords
 
     def open_session(self, user: User, following: str | None) -> Response:
@@ -59,7 +59,7 @@ class _SessionPages:
         lifetime = int(hub.settings.hub.cookie_max_age.total_seconds())
         name, path = login_cookie(request)
         response.set_cookie(name, secret, max_age=lifetime, path=path, httponly=True, samesite="lax", secure=secure)
-        # Readable by the user's servers: it is part of the key of what they remember (singleuser-contract, 6).
+        # Servers read it: it is part of the key of their cache (singleuser-contract, 6).
         response.set_cookie(
             SESSION_COOKIE,
             session.id,
@@ -117,7 +117,7 @@ class _SessionPages:
         )
 
     def require_sign_up(self) -> None:
-        """Refuse where people may not make accounts for themselves.
+        """Refuse if this hub takes no sign-ups.
 
         Raises:
             HTTPException: 404.
@@ -168,7 +168,7 @@ async def log_out(
     """End the session with every token that was issued in it, in the store and in the browser."""
     if actor is not None and actor.session is not None:
         if csrf.needs_token(request):
-            raise HTTPException(403, "Logging out is a navigation")
+            raise HTTPException(403, "A script cannot log out: open /hub/logout in the browser")
         logins.close_session(actor.session)
     response = RedirectResponse("/hub/login", 302)
     name, path = login_cookie(request)
@@ -198,7 +198,7 @@ async def password_form(user: UserOfLink, pages: SessionPages) -> Response:
 async def set_password(
     request: Request, user: UserOfLink, form: AnonymousForm, accounts: dependencies.Accounts, pages: SessionPages
 ) -> Response:
-    """Set the password, use the link up, and log its user in."""
+    """Set the password, remove the link, and log its user in."""
     if form is None:
         return pages.password_page(user, error=EXPIRED, status=403)
     try:

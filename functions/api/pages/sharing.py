@@ -1,4 +1,4 @@
-"""Accepting what somebody shares by a code: a page that asks, and its answer."""
+"""The page on which a user accepts a share code."""
 
 from typing import Annotated, Any
 
@@ -23,7 +23,7 @@ router = page_router()
 
 @router.get("/accept-share")
 async def ask(request: Request, who: Person, sharing: Sharing, redirects: RequestRedirects, render: Render) -> Response:
-    """Say what is offered and by whom, and ask whether to accept."""
+    """Show the offered server and its owner, and ask whether to accept."""
     secret = request.query_params.get("code")
     if secret is None:
         raise HTTPException(400, "The address lacks its code. Ask for a new link.")
@@ -45,7 +45,7 @@ async def ask(request: Request, who: Person, sharing: Sharing, redirects: Reques
 async def accept(
     request: Request, form: OwnForm, who: Person, sharing: Sharing, redirects: RequestRedirects
 ) -> Response:
-    """Accept what is offered and redirect to the server."""
+    """Accept the share and redirect to the server."""
     secret = form.text("code") or request.query_params.get("code", "")
     _offered(sharing, secret, 400)
     taken = sharing.accept(secret, user_of(who))
@@ -66,7 +66,7 @@ def _title(of: SharedServer) -> str:
 
 
 class SharedServersView:
-    """What home shows of the servers that are shared with somebody."""
+    """Servers that others share with a user, as the home page shows them."""
 
     def __init__(self, sharing: Sharing, origins: Origins) -> None:
         self._sharing, self._origins = sharing, origins

@@ -42,10 +42,10 @@ class _SpawnPages:
     render: Render
 
     def owner(self, name: str | None, server_name: str) -> User:
-        """Return the owner of the server to start, when the person may start it; without a *name* the person.
+        """Return the owner of the server to start, if the visitor may start it; without a *name* the visitor.
 
         Raises:
-            HTTPException: 404 alike for owners that do not exist and those out of reach.
+            HTTPException: 404, the same if the owner does not exist and if it is out of reach.
         """
         if name is None:
             return user_of(self.who)
@@ -68,7 +68,7 @@ class _SpawnPages:
         try:
             self.spawning.start(user, server_name, user_options=options, display_name=display_name)
         except StoreConflictError:
-            pass  # another request came first: wait for what it started
+            pass  # another request was first: show its progress
         except HublessError as refused:
             if len(self.spawning.profiles) > 1 and isinstance(refused, InvalidRequestError):
                 return self.choice(user, server_name, None, error=str(refused), status=400)
@@ -170,7 +170,7 @@ ServerPart = Annotated[str, Depends(_server_part)]
 @router.get("/spawn/{owner:segment}")
 @router.get("/spawn/{owner:segment}/{server:segment}")
 async def spawn(request: Request, owner: OwnerPart, server: ServerPart, pages: SpawnPages) -> Response:
-    """Start a server that needs no choice, else offer the choice; a server that is stopping is waited for first."""
+    """Start a server, or show the choice of profiles first. While it is stopping, show the page that waits for that."""
     user = pages.owner(owner, server)
     found = pages.servers.find(user.id, server)
     if found is not None and found.state is State.STOPPING:
@@ -190,7 +190,7 @@ async def spawn(request: Request, owner: OwnerPart, server: ServerPart, pages: S
 @router.post("/spawn/{owner:segment}")
 @router.post("/spawn/{owner:segment}/{server:segment}")
 async def spawn_chosen(form: OwnForm, owner: OwnerPart, server: ServerPart, pages: SpawnPages) -> Response:
-    """Start with what the form chose."""
+    """Start a server with the options of the form."""
     user = pages.owner(owner, server)
     found = pages.servers.find(user.id, server)
     if found is not None and found.state in lifecycle.ACTIVE:
@@ -219,7 +219,7 @@ async def spawn_pending(owner: str, server: ServerPart, pages: SpawnPages) -> Re
 @router.get("/user-redirect")
 @router.get("/user-redirect/{path:path}", include_in_schema=False)
 async def user_redirect(request: Request, who: Person) -> Response:
-    """Redirect to the same path on one's own server, which is started if necessary (nbgitpuller's links)."""
+    """Redirect to the same path on the visitor's own server; start it if necessary (nbgitpuller's links)."""
     user = user_of(who)
     rest = request.scope["raw_path"].decode("ascii", "replace").partition("/user-redirect")[2].lstrip("/")
     query = f"?{request.url.query}" if request.url.query else ""

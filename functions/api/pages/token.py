@@ -1,4 +1,4 @@
-"""The token page: one's tokens, the applications that hold some, the browsers that are logged in."""
+"""The token page: the visitor's tokens, applications with tokens, and browser sessions."""
 
 import contextlib
 from datetime import timedelta
@@ -23,6 +23,8 @@ router = page_router()
 
 @value
 class _TokenPage:
+    """The token page of one person."""
+
     who: Actor
     tokens: dependencies.Tokens
     logins: dependencies.Logins
@@ -75,7 +77,7 @@ TokenPage = Annotated[_TokenPage, Depends(_page)]
 
 @router.get("/token")
 async def show_tokens(page: TokenPage) -> Response:
-    """Show what acts for this person."""
+    """Show tokens, applications and sessions of the visitor."""
     return page()
 
 
@@ -110,7 +112,7 @@ async def revoke(
 @router.post("/token/end-session")
 async def end_session(form: OwnForm, who: Person, logins: dependencies.Logins) -> Response:
     """End one of this person's browser sessions."""
-    with contextlib.suppress(NotFoundError):  # it ended already, which is what is wanted
+    with contextlib.suppress(NotFoundError):  # it has ended already
         logins.close(user_of(who), form.text("session_id"))
     return RedirectResponse("/hub/token", 303)
 

@@ -1,4 +1,4 @@
-"""What the hub answers below the prefix of a server or service that the edge has no route to."""
+"""Answers below the prefix of a server or service to which the edge has no route."""
 
 from typing import Annotated
 from urllib.parse import urlencode
@@ -52,16 +52,16 @@ class _Unrouted:
         return (first, named) if named is not None else ("", self.servers.find(user.id, ""))
 
     def reconciled(self, server: Server | None) -> Server | None:
-        """Return the record of a server that the edge could not reach, after a look whether it still runs."""
+        """Return the current record of *server*, after checking that its task still runs."""
         if server is None or server.state is not State.READY:
             return server
         self.launching.reconcile_safely(server)
         return self.servers.get(server.id)
 
     def for_anonymous_program(self, owner: str, user: User | None, found: Server | None) -> Response:
-        """Answer a program that is not logged in, as a page's scripts are not at the server's own host.
+        """Answer a program that is not logged in, such as a page's script at the server's own host.
 
-        It learns no more about a server that runs than the server itself would tell by its answer.
+        The answer says no more about a server that runs than the server's own answer would.
         """
         if user is None or found is None or found.state is not State.READY:
             return self.not_running_json(owner, "")
@@ -70,9 +70,9 @@ class _Unrouted:
         )
 
     def ready(self, user: User, server_name: str, *, program: bool) -> Response:
-        """Answer for a server that runs: redirect back to it, or say why that would not help now.
+        """Answer for a server that runs: redirect back to it, or say why it cannot be reached now.
 
-        Redirects are counted, so that a server that never answers ends in words and not in a loop.
+        The query counts redirects, so that a server that never answers causes no endless loop.
         """
         edge_is_starting = self.edge_autosuspend.start_if_down()
         if edge_is_starting or self.request.method not in READ_ONLY or _redirects_so_far(self.request) >= MAX_REDIRECTS:
@@ -82,7 +82,7 @@ class _Unrouted:
         )
 
     def not_running_json(self, owner_name: str, server_name: str) -> Response:
-        """Answer a program with the words and the address that JupyterLab shows to people."""
+        """Answer a program with the message and the address that JupyterLab shows to people."""
         where = f"{names.url_name(owner_name)}" + (f"/{names.url_name(server_name)}" if server_name else "")
         asked: str = self.request.scope["raw_path"].decode("ascii", "replace").removeprefix("/hub")
         spawn = f"/hub/spawn/{where}"
@@ -99,19 +99,15 @@ class _Unrouted:
         )
 
     def own_address(self, user: User) -> str:
-        """Return the address that was asked for, as a path at the edge."""
+        """Return the requested address as a path at the edge."""
         path = f"{names.server_prefix(user.name, '')}{rest_of_path(self.request)}"
         return f"{path}?{self.request.url.query}" if self.request.url.query else path
 
     def _not_reachable(self, user: User, server_name: str, *, program: bool, edge_is_starting: bool) -> Response:
-        """Say that a server runs and why nobody reaches it; a page reloads itself."""
+        """Answer that a server runs, and why it cannot be reached; the page reloads itself."""
         headers = {"Retry-After": str(RETRY_AFTER), "Cache-Control": "no-store"}
         if program:
-            why = (
-                "The way to the server is asleep and wakes up"
-                if edge_is_starting
-                else "The server runs but does not answer"
-            )
+            why = "The hub's proxy is starting" if edge_is_starting else "The server runs but does not answer"
             return JSONResponse({"status": 503, "message": f"{why}. Try again in a moment."}, 503, headers)
         path = f"/hub{names.server_prefix(user.name, '')}{rest_of_path(self.request)}"
         query = f"?{urlencode(given)}" if (given := _query(self.request)) else ""
@@ -146,7 +142,7 @@ Unrouted = Annotated[_Unrouted, Depends(_unrouted)]
 @router.api_route("/user/{owner:segment}", methods=_METHODS)
 @router.api_route("/user/{owner:segment}/{path:path}", methods=_METHODS)
 async def below_server_prefix(request: Request, owner: str, actor: PageActor, unrouted: Unrouted) -> Response:
-    """Answer for a server that the edge has no route to: redirect, or say what state it is in and how to start it."""
+    """Answer for a server without a route: redirect, or show its state and how to start it."""
     path: str = request.path_params.get("path", "")
     program = is_program(request, path)
     if actor is None and not program:
@@ -172,7 +168,7 @@ async def below_server_prefix(request: Request, owner: str, actor: PageActor, un
 async def below_service_prefix(
     request: Request, name: str, services: dependencies.Services, origins: dependencies.Origins
 ) -> Response:
-    """Redirect to the host of a service, which was asked for at another host."""
+    """Redirect a request at another host to the host of the service."""
     service = services.get(name) if origins.subdomains else None
     if service is None or not service.url:
         raise HTTPException(404)

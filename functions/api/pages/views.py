@@ -1,4 +1,4 @@
-"""What pages show of servers."""
+"""Views of servers for the pages."""
 
 from typing import Any
 
@@ -12,12 +12,12 @@ from hubless.services.spawning import Spawning
 
 
 def url_part(owner: User, server_name: str) -> str:
-    """Return `<user>` or `<user>/<server>` as it stands in the pages' addresses."""
+    """Return `<user>` or `<user>/<server>` as the pages' addresses have it."""
     return names.url_name(owner.name) + (f"/{names.url_name(server_name)}" if server_name else "")
 
 
 def default_destination(servers: ServerStore, origins: Origins, user: User) -> str:
-    """Return where a person without a `next` is redirected to: their server where it runs, or else its start."""
+    """Return the redirect of a person without a `next`: their server if it runs, otherwise the page that starts it."""
     server = servers.find(user.id, "")
     is_ready = server is not None and server.state is State.READY
     return origins.link_to(names.server_prefix(user.name, "")) if is_ready else "/hub/spawn"

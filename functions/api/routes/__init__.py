@@ -1,1 +1,1 @@
-"""The REST API, one module a resource."""
+"""The REST API, one module for each resource."""

@@ -1,4 +1,4 @@
-"""Whose a token or cookie is: JupyterHub's way to ask before `GET /user`, kept for old clients."""
+"""Owners of tokens and cookies: JupyterHub's endpoints from before `GET /user`, kept for old clients."""
 
 from typing import Annotated
 
@@ -32,10 +32,10 @@ TokenActor = Annotated[Actor, Depends(_by_token)]
 
 @router.get("/token/{secret:segment}", response_model=schemas.User | schemas.Service)
 async def owner_of_token(
-    asker: TokenActor, secret: str, identities: Identities, roles: Roles, servers: Servers
+    actor: TokenActor, secret: str, identities: Identities, roles: Roles, servers: Servers
 ) -> Response:
-    """Return whose a token is."""
-    return _owner(asker, identities.of_token(secret), roles, servers)
+    """Return the owner of a token."""
+    return _owner(actor, identities.of_token(secret), roles, servers)
 
 
 @router.post("/token", status_code=404, response_model=schemas.Problem)
@@ -46,30 +46,30 @@ async def issue_by_password() -> Response:
 
 @router.get("/cookie/{name:segment}", response_model=schemas.User)
 async def owner_of_cookie_in_body(
-    asker: TokenActor, name: str, request: Request, identities: Identities, roles: Roles, servers: Servers
+    actor: TokenActor, name: str, request: Request, identities: Identities, roles: Roles, servers: Servers
 ) -> Response:
-    """Return who is logged in with the cookie whose value is the body."""
+    """Return the user whose login cookie has the value in the body."""
     secret = (await request.body()).decode("ascii", "replace")
-    return _owner(asker, _of_cookie(identities, name, secret), roles, servers)
+    return _owner(actor, _of_cookie(identities, name, secret), roles, servers)
 
 
 @router.get("/cookie/{name:segment}/{secret:segment}", response_model=schemas.User)
 async def owner_of_cookie(
-    asker: TokenActor, name: str, secret: str, identities: Identities, roles: Roles, servers: Servers
+    actor: TokenActor, name: str, secret: str, identities: Identities, roles: Roles, servers: Servers
 ) -> Response:
-    """Return who is logged in with a cookie."""
-    return _owner(asker, _of_cookie(identities, name, secret), roles, servers)
+    """Return the user who is logged in with a cookie."""
+    return _owner(actor, _of_cookie(identities, name, secret), roles, servers)
 
 
 def _of_cookie(identities: Identities, name: str, secret: str) -> Actor | None:
     return identities.of_session(secret) if name in {LOGIN_COOKIE, SAFE_LOGIN_COOKIE} else None
 
 
-def _owner(asker: Actor, found: Actor | None, roles: Roles, servers: Servers) -> Response:
-    """Return the owner's model with what the asker may see. Who holds the secret may always see the name."""
+def _owner(actor: Actor, found: Actor | None, roles: Roles, servers: Servers) -> Response:
+    """Return the owner's model with what the actor may see. The holder of the secret may always see the name."""
     if found is None:
         raise HTTPException(404)
-    shown = asker.scopes
+    shown = actor.scopes
     if found.user is None:
         assert found.service is not None  # noqa: S101 an actor is one or the other
         shown |= scopes.expand(scopes.IDENTIFY_SERVICE, Bearer(service=found.service.name))

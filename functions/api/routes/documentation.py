@@ -21,7 +21,7 @@ _KEPT = 86_400  # seconds that a browser keeps Swagger UI's files
 @router.get("/openapi.json", include_in_schema=False)
 async def openapi(request: Request) -> Response:
     """Return the OpenAPI document of the API."""
-    from functions.api.openapi_document import document_of  # noqa: PLC0415 few ask for it
+    from functions.api.openapi_document import document_of  # noqa: PLC0415 few requests need it
 
     app = request.app
     if app.openapi_schema is None:
@@ -31,7 +31,7 @@ async def openapi(request: Request) -> Response:
 
 @router.get("/docs", include_in_schema=False)
 async def docs(render: Render) -> Response:
-    """Show the document as a page on which requests can be tried."""
+    """Show the document as a page that can send requests."""
     return render("api_docs.html")
 
 

@@ -54,7 +54,7 @@ class _Changes:
         return [self.model(group) for group in groups]
 
     def require_roles_of(self, group_names: Iterable[str], members: Iterable[str]) -> None:
-        """Refuse members to whom a group's roles would give more than the actor holds or administers.
+        """Refuse members who would get more rights from the group's roles than the actor holds or administers.
 
         Raises:
             HTTPException: 403 naming the member.
@@ -156,7 +156,7 @@ async def delete_group(
 
 @router.post("/{name:segment}/users", response_model=schemas.Group, responses=problems(413))
 async def add_members(group: ChangedGroup, body: requests.Members, changes: Changes) -> Response:
-    """Make users members."""
+    """Add users to a group."""
     changes.require_roles_of([group.name], body.users)
     try:
         changes.groups.add_users(group.id, body.users)
@@ -169,7 +169,7 @@ async def add_members(group: ChangedGroup, body: requests.Members, changes: Chan
 async def remove_members(
     group: ChangedGroup, body: requests.Members, changes: Changes, users: dependencies.Users
 ) -> Response:
-    """End users' membership. A user who is no member changes nothing; a name that is no user's is an error."""
+    """Remove users from a group. A user who is no member is ignored; a name without a user is an error."""
     for user in set(body.users).difference(group.users):
         if users.find(user) is None:
             raise InvalidRequestError(f"No such user: {user[:60]}")

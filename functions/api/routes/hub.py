@@ -1,4 +1,4 @@
-"""The hub itself: version, info, health, metrics, who is asking, and the routes."""
+"""The hub itself: version, info, health, metrics, the sender of the request, and the routes."""
 
 import sys
 from collections.abc import Mapping
@@ -33,7 +33,7 @@ _PROXY = holds_everywhere("proxy")
 
 @router.get("/user", response_model=schemas.Identity)
 async def whoami(actor: MaybeActor, roles: Roles, origins: Origins, servers: Servers) -> Response:
-    """Return who is asking, with the scopes that they hold now."""
+    """Return the user or service that sends the request, with its present scopes."""
     if actor is None:
         raise HTTPException(403)
     model = _user_model(actor, roles, origins, servers) if actor.user else _service_model(actor, roles)
@@ -43,15 +43,15 @@ async def whoami(actor: MaybeActor, roles: Roles, origins: Origins, servers: Ser
 
 
 def _user_model(actor: Actor, roles: Roles, origins: Origins, servers: Servers) -> dict[str, Any]:
-    """Return the model of the user who asks: the name always, the other fields as the scopes show them."""
-    assert actor.user is not None  # noqa: S101 the caller looked
+    """Return the model of the sending user: always the name, and the other fields that its scopes allow."""
+    assert actor.user is not None  # noqa: S101 the caller checked it
     shown = actor.scopes | scopes.expand(scopes.IDENTIFY, Bearer(user=actor.name))
     running = servers.of_owners([actor.user.id]) if shown.has("read:servers") else ()
     return serializers.UserView(shown, roles, origins).model(actor.user, running) or {}
 
 
 def _service_model(actor: Actor, roles: Roles) -> dict[str, Any]:
-    """Return the model of the service that asks: the name always, the other fields as the scopes show them."""
+    """Return the model of the sending service: always the name, and the other fields that its scopes allow."""
     assert actor.service is not None  # noqa: S101 an actor is one or the other
     shown = actor.scopes | scopes.expand(scopes.IDENTIFY_SERVICE, Bearer(service=actor.name))
     return serializers.service_model(actor.service, shown, roles)
@@ -167,14 +167,14 @@ def _route_data(servers: Servers, users: Users, services: Services) -> dict[str,
 
 @router.post("/proxy", response_class=Response)
 async def check_routes(_actor: Annotated[Actor, _PROXY], routing: Routing, services: Services) -> Response:
-    """Write the routes of services again. Routes of servers follow their records by themselves."""
+    """Write the routes of services again. The sweep corrects routes of servers."""
     routing.sync_services(services.all())
     return Response(status_code=200)
 
 
 @router.patch("/proxy", response_class=Response, responses=problems(413))
 async def replace_proxy(_actor: Annotated[Actor, _PROXY], body: Annotated[dict[str, Any], Body()]) -> Response:  # noqa: ARG001 JupyterHub takes one
-    """Accept JupyterHub's message about a new proxy. Edges find the route table by themselves, so nothing is to do."""
+    """Accept JupyterHub's message about a new proxy. Do nothing: edges read the route table themselves."""
     return Response(media_type="application/json")
 
 
@@ -185,7 +185,7 @@ async def shutdown(
     stopping: Stopping,
     body: requests.Shutdown | None = None,
 ) -> Response:
-    """Stop the users' servers when asked to. The hub itself has nothing to shut down and says so."""
+    """Stop all servers if the body says so. The hub itself has no process to shut down."""
     stops_servers = body is not None and body.servers
     running = servers.in_states(ACTIVE) if stops_servers else []
     for server in running:

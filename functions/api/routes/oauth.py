@@ -53,7 +53,7 @@ OAuthProvider = Annotated["Provider", Depends(_oauth_provider)]
 
 @value
 class _Authorizing:
-    """Authorizes a client for the person before the page."""
+    """Authorizes a client for the visitor of the page."""
 
     request: Request
     provider: "Provider"
@@ -63,7 +63,7 @@ class _Authorizing:
     origins: dependencies.Origins
 
     def authorize(self, actor: Actor, form: Form | None) -> Response:
-        """Redirect to the client with a code, or ask the person first."""
+        """Redirect to the client with a code, or ask the visitor first."""
         provider, request, user = self.provider, self.request, user_of(actor)
         try:
             wanted, credentials = provider.validate_authorization_request(str(request.url), "GET")
@@ -75,7 +75,7 @@ class _Authorizing:
             if form is None and self.authorizations.needs_consent(user, client, granted):
                 return self._question(client, granted)
             return self._redirect(credentials, actor, granted)
-        except NotFoundError:  # the session ended in this very moment
+        except NotFoundError:  # the session ended meanwhile
             return to_login(request)
         except provider.FatalClientError as fatal:
             shown = _SHOWN_ERRORS.get(str(fatal.error), fatal.description or str(fatal.error))
@@ -85,7 +85,7 @@ class _Authorizing:
             return RedirectResponse(self._located(back), 302)
 
     def _client_uri(self) -> str:
-        """Return the registered address of the client that the request names; only known clients come this far."""
+        """Return the registered address of the client in the request; earlier checks refuse unknown clients."""
         client = self.clients.find(self.request.query_params.get("client_id", ""))
         if client is None:
             raise HTTPException(400, "No such OAuth client")
@@ -141,7 +141,7 @@ Authorizing = Annotated[_Authorizing, Depends(_authorizing)]
 
 @router.get("/authorize", include_in_schema=False)
 async def ask(request: Request, actor: PageActor, authorizing: Authorizing) -> Response:
-    """Authorize at once when the person need not be asked, else ask."""
+    """Authorize at once if the visitor need not consent, otherwise ask for consent."""
     if request.query_params.get("client_id") is None:
         raise HTTPException(400, "client_id is missing")
     if actor is None or actor.session is None:
@@ -151,14 +151,14 @@ async def ask(request: Request, actor: PageActor, authorizing: Authorizing) -> R
 
 @router.post("/authorize", include_in_schema=False)
 async def consent(request: Request, form: OwnForm, actor: PageActor, authorizing: Authorizing) -> Response:
-    """Authorize what the person agreed to."""
+    """Authorize the scopes that the visitor agreed to."""
     if actor is None or actor.session is None:
-        raise HTTPException(403, "Authorizing is for people with a browser")
+        raise HTTPException(403, "Only a logged-in browser can authorize a client")
     return authorizing.authorize(await person(request), form=form)
 
 
 def as_page(request: Request) -> Request:
-    """Return the request so that errors are shown as a page: a browser asks, though the path is the API's."""
+    """Return the request with a path that makes errors pages: a browser reads them, though the path is the API's."""
     return Request({**request.scope, "path": "/hub/oauth2"}, request.receive)
 
 
@@ -175,7 +175,7 @@ async def token(request: Request, provider: OAuthProvider) -> Response:
     safe = {"Cache-Control": "no-store", "Pragma": "no-cache"}
     try:
         headers, text, status = provider.create_token_response(str(request.url), "POST", body, {})
-    except NotFoundError:  # the person or the session ended in this very moment
+    except NotFoundError:  # the user or the session was removed meanwhile
         return JSONResponse({"error": "invalid_grant"}, 400, safe)
     content_type = headers.get("Content-Type", "application/json")
     return Response(text, status, safe, media_type=content_type) if text else JSONResponse({}, status, safe)

@@ -1,4 +1,4 @@
-"""Servers: creating, starting, reading, editing, stopping, and following a start."""
+"""Servers: creating, starting, reading, editing, stopping, and the progress stream."""
 
 from typing import Annotated, Any
 
@@ -21,9 +21,7 @@ from hubless.domain.lifecycle import INACTIVE, Server, State
 from hubless.domain.users import User
 
 router = api_router("/users", tag="servers")
-PLAIN = {
-    "Content-Type": "text/plain"
-}  # exactly JupyterHub's: a charset would make it another type to clients that compare
+PLAIN = {"Content-Type": "text/plain"}  # exactly JupyterHub's: clients compare it, so it must have no charset
 Reader = Annotated[User, owner_in_path("read:servers")]
 Starter = Annotated[User, owner_in_path("start:servers")]
 Stopper = Annotated[User, owner_in_path("delete:servers")]
@@ -61,7 +59,7 @@ async def create_named(
     origins: Origins,
     body: requests.ServerStart | None = None,
 ) -> Response:
-    """Make a named server without starting it."""
+    """Create a named server without starting it."""
     wanted = body or requests.ServerStart()
     made = spawning.create(owner, server, display_name=wanted.display_name, user_options=wanted.user_options)
     return JSONResponse(serializers.server_model(made, owner, scopes=actor.scopes, origins=origins), 201)
@@ -73,7 +71,7 @@ async def create_named(
 async def start_server(
     request: Request, owner: Starter, servers: Servers, spawning: Spawning, body: requests.ServerStart | None = None
 ) -> Response:
-    """Start a server. A named one is made where it is missing."""
+    """Start a server. Create a named server that does not exist."""
     name, wanted = _name(request), body or requests.ServerStart()
     known = servers.find(owner.id, name)
     if known is None or known.state not in lifecycle.PENDING_START:
@@ -116,7 +114,7 @@ async def stop_server(
     removal: UserRemoval,
     body: requests.Removal | None = None,
 ) -> Response:
-    """Stop a server. With `remove` in the body, a named one is removed too."""
+    """Stop a server. With `remove` in the body, remove a named server too."""
     name, removes = _name(request), body is not None and body.remove
     if name and not settings.servers.named_limit:
         raise HTTPException(400, "Named servers are not enabled.")
@@ -137,7 +135,7 @@ _EVENTS = content("text/event-stream")
 @router.get("/{name:segment}/servers//progress", include_in_schema=False)
 @router.get("/{name:segment}/servers/{server:segment}/progress", response_class=Response, responses=_EVENTS)
 async def follow_start(request: Request, owner: Reader, spawning: Spawning, hub: WholeHub) -> Response:
-    """Follow a server's start: its events as they happen."""
+    """Stream the progress of a server's start."""
     server = _found(owner, _name(request), spawning.find)
     if server.state in {State.STOPPED, State.STOPPING}:
         raise HTTPException(400, f"{owner.name}'s server is not starting")

@@ -1,4 +1,4 @@
-"""Services: listing, reading, and those that are added and removed at run time."""
+"""Services: listing, reading, adding and removing them at run time."""
 
 from typing import Annotated
 
@@ -78,7 +78,7 @@ async def add_service(
     identities: Identities,
     roles: Roles,
 ) -> Response:
-    """Add an external service. The actor must hold all that the service will hold."""
+    """Add an external service. The actor must hold every scope that the service will hold."""
     if not body.model_fields_set:
         raise HTTPException(400, "Invalid service data: give at least one of url, api_token, admin, info or display")
     if body.command:
@@ -101,7 +101,7 @@ async def remove_service(name: str, _actor: ServiceAdmin, services: Services) ->
 
 
 def _service(name: str, body: requests.NewService) -> Service:
-    """Return what *body* describes. It is an OAuth client when it has a secret and a redirect address."""
+    """Return what *body* describes. It is an OAuth client if it has a secret and a redirect URI."""
     is_client = bool(body.api_token and (body.url or body.oauth_redirect_uri))
     return Service(
         name=name,

@@ -1,4 +1,4 @@
-"""Shares and share codes: of one's servers with others, and what others share with a user or a group."""
+"""Shares and share codes: by owner and server, and by the user or group that has them."""
 
 from collections.abc import Iterable
 from datetime import timedelta
@@ -57,10 +57,10 @@ class _Shares:
         return part.response([serializers.share_code_model(offered, self.origins) for offered in found], total)
 
     def find(self, to: User | Group, owner_name: str, server_name: str) -> tuple[Share, SharedServer]:
-        """Return what one server shares with *to*.
+        """Return the share of one server with *to*.
 
         Raises:
-            HTTPException: 404 when it shares nothing.
+            HTTPException: 404 if there is none.
         """
         owner = self.users.find(owner_name)
         server = self.servers.find(owner.id, server_name) if owner else None
@@ -83,7 +83,7 @@ class _Shares:
 
         Raises:
             InvalidRequestError: naming a scope that cannot be shared.
-            HTTPException: 403 naming one that the actor does not hold for this server.
+            HTTPException: 403 with a scope that the actor does not hold for this server.
         """
         names = shares.bare_names(wanted or shares.ACCESS, of.owner.name, of.server.name)
         for name in names:
@@ -155,14 +155,14 @@ ChangedServer = Annotated[SharedServer, Depends(_changed_server)]
 
 @router.get("/shares/{owner:segment}", response_model=schemas.Page[schemas.Share])
 async def list_of_owner(owner: OwnerOfShares, part: WrappedPart, shown: Shares) -> Response:
-    """List with whom an owner shares."""
+    """List the shares of an owner's servers."""
     return shown.page(part, of_owner=owner)
 
 
 @router.get("/shares/{owner:segment}/", response_model=schemas.Page[schemas.Share])
 @router.get("/shares/{owner:segment}/{server:segment}", response_model=schemas.Page[schemas.Share])
 async def list_of_server(of: ReadServer, part: WrappedPart, shown: Shares) -> Response:
-    """List with whom a server is shared."""
+    """List the shares of a server."""
     return shown.page(part, of_server=of.server)
 
 
@@ -185,7 +185,7 @@ async def grant(of: ChangedServer, body: requests.ShareWith, shown: Shares) -> R
     responses=problems(413),
 )
 async def revoke(of: ChangedServer, body: requests.ShareWith, shown: Shares) -> Response:
-    """Take scopes, or all, back from a user or a group. For one that does not exist nothing changes."""
+    """Revoke scopes, or all, of a user or a group. If the user or group does not exist, change nothing."""
     names = shares.bare_names(body.scopes, of.owner.name, of.server.name) if body.scopes else None
     to = shown.recipient(body)
     left = shown.sharing.revoke(of.server, to, names) if to else None
@@ -195,7 +195,7 @@ async def revoke(of: ChangedServer, body: requests.ShareWith, shown: Shares) -> 
 @router.delete("/shares/{owner:segment}/", status_code=204)
 @router.delete("/shares/{owner:segment}/{server:segment}", status_code=204)
 async def end(of: ChangedServer, sharing: dependencies.Sharing) -> Response:
-    """Share a server with nobody."""
+    """Revoke all shares of a server."""
     sharing.shares.delete_of_server(of.server.id)
     return Response(status_code=204)
 
@@ -218,42 +218,42 @@ ServerName = Annotated[str, Depends(_server_name)]
 
 @router.get("/users/{name:segment}/shared", response_model=schemas.Page[schemas.Share])
 async def list_with_user(user: UserWithShares, part: WrappedPart, shown: Shares) -> Response:
-    """List what is shared with a user, also through groups."""
+    """List the shares with a user, including shares with the user's groups."""
     return shown.page(part, with_user=user)
 
 
 @router.get("/users/{name:segment}/shared/{owner:segment}/", response_model=schemas.Share)
 @router.get("/users/{name:segment}/shared/{owner:segment}/{server:segment}", response_model=schemas.Share)
 async def read_with_user(user: UserWithShares, owner: str, server: ServerName, shown: Shares) -> Response:
-    """Return what one server shares with this very user."""
+    """Return the share of one server with exactly this user."""
     return JSONResponse(shown.model(*shown.find(user, owner, server), user))
 
 
 @router.delete("/users/{name:segment}/shared/{owner:segment}/", status_code=204)
 @router.delete("/users/{name:segment}/shared/{owner:segment}/{server:segment}", status_code=204)
 async def leave_as_user(user: LeavingUser, owner: str, server: ServerName, shown: Shares) -> Response:
-    """Give up what one server shares with this very user."""
+    """Remove the share of one server with exactly this user."""
     shown.sharing.end(shown.find(user, owner, server)[0])
     return Response(status_code=204)
 
 
 @router.get("/groups/{name:segment}/shared", response_model=schemas.Page[schemas.Share])
 async def list_with_group(group: GroupWithShares, part: WrappedPart, shown: Shares) -> Response:
-    """List what is shared with a group."""
+    """List the shares with a group."""
     return shown.page(part, with_group=group)
 
 
 @router.get("/groups/{name:segment}/shared/{owner:segment}/", response_model=schemas.Share)
 @router.get("/groups/{name:segment}/shared/{owner:segment}/{server:segment}", response_model=schemas.Share)
 async def read_with_group(group: GroupWithShares, owner: str, server: ServerName, shown: Shares) -> Response:
-    """Return what one server shares with a group."""
+    """Return the share of one server with a group."""
     return JSONResponse(shown.model(*shown.find(group, owner, server), group))
 
 
 @router.delete("/groups/{name:segment}/shared/{owner:segment}/", status_code=204)
 @router.delete("/groups/{name:segment}/shared/{owner:segment}/{server:segment}", status_code=204)
 async def leave_as_group(group: LeavingGroup, owner: str, server: ServerName, shown: Shares) -> Response:
-    """Give up what one server shares with a group."""
+    """Remove the share of one server with a group."""
     shown.sharing.end(shown.find(group, owner, server)[0])
     return Response(status_code=204)
 
@@ -277,7 +277,7 @@ async def list_codes(of: ReadServer, part: WrappedPart, shown: Shares) -> Respon
 @router.post("/share-codes/{owner:segment}/", response_model=schemas.ShareCode, responses=problems(413))
 @router.post("/share-codes/{owner:segment}/{server:segment}", response_model=schemas.ShareCode, responses=problems(413))
 async def offer(of: ChangedServer, shown: Shares, body: requests.NewShareCode | None = None) -> Response:
-    """Make a code that shares a server with anybody who shows it."""
+    """Create a share code; each user who has it can accept the share."""
     wanted = body or requests.NewShareCode()
     names = shown.may_give(of, wanted.scopes)
     code, secret = shown.sharing.create_code(of.server, names, timedelta(seconds=wanted.expires_in))
@@ -292,7 +292,7 @@ async def withdraw(
     code: Annotated[str | None, _TEXT, Query(description="The secret of one code")] = None,
     code_id: Annotated[str | None, _TEXT, Query(alias="id", description="The id of one code")] = None,
 ) -> Response:
-    """Withdraw one code by its secret or id, or all of a server. Shares that came of them stay."""
+    """Remove one code by its secret or id, or all codes of a server. Accepted shares stay."""
     secret, wanted = code or None, code_id or None
     if not sharing.delete_codes(of.server, secret=secret, code_id=wanted) and (secret or wanted):
         raise HTTPException(

@@ -83,7 +83,7 @@ def _of_actor(actor: Actor, users: dependencies.Users, name: str) -> User:
     try:
         return find_user(actor, users, name, "tokens")
     except HTTPException as refused:
-        if refused.status_code == 404:  # noqa: PLR2004 JupyterHub says 403 here, alike for unknown users
+        if refused.status_code == 404:  # noqa: PLR2004 JupyterHub answers 403 here, also for unknown users
             raise HTTPException(403, OUT_OF_REACH) from refused
         raise
 

@@ -34,7 +34,7 @@ Administered = Annotated[User, user_in_path("admin:users")]
 
 
 class UserModels:
-    """Makes users' models as one actor may see them."""
+    """Makes users' models with the fields that one actor may see."""
 
     def __init__(self, actor: Actor, servers: Servers, roles: Roles, origins: Origins) -> None:
         self._actor, self._servers, self._roles, self._origins = actor, servers, roles, origins
@@ -44,7 +44,7 @@ class UserModels:
         return self._view(include_stopped=include_stopped).model(user, self._servers.of_owners([user.id]))
 
     def all(self, users: list[User], *, include_stopped: bool = False) -> list[dict[str, Any]]:
-        """Return the models of users; their servers are read at once."""
+        """Return the models of users; read all their servers in one call."""
         servers: dict[str, list[Server]] = {}
         for server in self._servers.of_owners([u.id for u in users]) if users else []:
             servers.setdefault(server.owner_id, []).append(server)
@@ -69,7 +69,7 @@ async def read_user(
     models: Models,
     include_stopped_servers: IncludeStopped = None,
 ) -> Response:
-    """Return one user with what the asker may see of it."""
+    """Return one user, with the fields that the actor may see."""
     return JSONResponse(models.one(user, include_stopped=_is_yes(include_stopped_servers)))
 
 
@@ -80,7 +80,7 @@ async def post_activity(
     report: requests.ActivityReport,
     activity: Activity,
 ) -> Response:
-    """Note what a server (or anybody with the scope) reports."""
+    """Record the activity that a server reports, or any other holder of the scope."""
     if report.last_activity is None and not report.servers:
         raise InvalidRequestError("body must contain at least one of `last_activity` or `servers`")
     token, servers = actor.token, {n: s.last_activity for n, s in report.servers.items()}
@@ -98,7 +98,7 @@ async def list_users(
     sort: Annotated[
         str, WithJsonSchema({"type": "string", "enum": sorted(_SORTS | {f"-{sort}" for sort in _SORTS})}), Query()
     ] = "id",
-    name_filter: Annotated[str, Query(description="A part of the name, whatever its case")] = "",
+    name_filter: Annotated[str, Query(description="A part of the name in any case")] = "",
     include_stopped_servers: IncludeStopped = None,
 ) -> Response:
     """List users, page by page."""
@@ -139,7 +139,7 @@ async def create_users(
     accounts: Accounts,
     models: Models,
 ) -> Response:
-    """Create many users; those that exist are left out."""
+    """Create many users; users that exist already stay as they are."""
     wanted = [names.normalise_user_name(name) for name in body.usernames]
     _may_make_admin(actor, wanted=body.admin)
     _may_give_names(actor, accounts, wanted)
@@ -208,14 +208,14 @@ def _may_make_admin(actor: Actor, *, wanted: bool) -> None:
 
 def _may_give_names(actor: Actor, accounts: Accounts, wanted: list[str]) -> None:
     if not actor.is_admin and any(map(accounts.is_reserved_name, wanted)):
-        raise HTTPException(403, "Only admins can give a name to which the hub's settings give something")
+        raise HTTPException(403, "Only admins can give this name: the hub's settings give it a role or a group")
 
 
 @router.delete("/{name:segment}", status_code=204)
 async def delete_user(
     user: Annotated[User, user_in_path("delete:users")], actor: CurrentActor, removal: UserRemoval
 ) -> Response:
-    """Stop a user's servers, and remove the user as soon as none runs."""
+    """Stop a user's servers, and remove the user when none runs any more."""
     if actor.user is not None and actor.user.id == user.id:
         raise HTTPException(400, "Cannot delete yourself!")
     if user.admin and not actor.is_admin:

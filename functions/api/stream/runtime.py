@@ -18,7 +18,7 @@ _AFTER_PRELUDE = bytes(8)
 
 
 class Invocation:
-    """One request and the connection for its answer. Other functions get it as their context."""
+    """One request and the connection for its answer. Handlers get it as their context."""
 
     def __init__(self, address: str, request_id: str, deadline: float) -> None:
         """*deadline* is in seconds since 1970."""
@@ -60,7 +60,7 @@ class Invocation:
             self._connection.send(b"0\r\n" + trailers + b"\r\n")
             self._connection.getresponse().read()
         except (OSError, HTTPException):
-            pass  # it had ended already
+            pass  # the answer has ended already
         finally:
             self._connection.close()
 
@@ -71,7 +71,7 @@ class Invocation:
 
 
 class RuntimeApi:
-    """Gives invocations, and takes their errors."""
+    """Fetches invocations, and reports their errors."""
 
     def __init__(self, address: str) -> None:
         self._address = address

@@ -23,7 +23,7 @@ _LATE = {"status": 504, "message": "The hub was too slow. Try again in a moment.
 def stream(hub: CloudHub, event: Mapping[str, Any], invocation: Invocation) -> None:
     """Serve one request of a REST API (or of any other event that Mangum reads)."""
     web = adapter(hub)
-    asked = web.infer(dict(event), invocation)  # type: ignore[arg-type]
+    asked = web.infer(dict(event), invocation)  # type: ignore[arg-type]  # Mangum expects a LambdaContext
     seconds = invocation.get_remaining_time_in_millis() / 1000 - RESERVE
     _runner().run(_answer(web.app, asked.scope, asked.body, invocation, seconds))
 
@@ -71,7 +71,7 @@ class _Exchange:
         self.is_complete = message["type"] == "http.response.body" and not message.get("more_body", False)
 
     async def complete(self) -> None:
-        """Send 504 when the application had no time to answer."""
+        """Send 504 if the application did not answer in time."""
         if not self._invocation.is_begun:
             await self.send(
                 {

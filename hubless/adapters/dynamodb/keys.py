@@ -1,7 +1,7 @@
 """The keys of all items.
 
 What belongs together shares a partition, so that one query reads it. Each key begins with a fixed word. Of two adjacent
-parts the first has a fixed length, so that different things never share a key.
+parts the first has a fixed length, so that different items never share a key.
 """
 
 import hashlib

@@ -62,7 +62,7 @@ class DefinitionGarbageCollector:
                 for deleted in self._walk:  # noqa: UP028 `yield from` would close the iterator with this call
                     yield deleted
             except Exception:
-                self._walk = None  # the next call starts this kind anew
+                self._walk = None  # the next call starts this kind again
                 raise
 
     def _discard(self, kind: str) -> Iterator[int]:
