@@ -63,7 +63,7 @@ def with_client_address(app: ASGIApp, trusted_proxies: Iterable[str]) -> ASGIApp
     Only the edge reaches the API's socket, and it accepts forwarding headers from *trusted_proxies* alone. Clients can
     forge the left part of such a header, so this reads it from the right.
     """
-    inner = ProxyHeadersMiddleware(app, [_EDGE, *trusted_proxies])  # type: ignore[arg-type]
+    inner = ProxyHeadersMiddleware(app, [_EDGE, *trusted_proxies])  # type: ignore[arg-type]  # uvicorn has types of its own for ASGI
 
     async def named(scope: Any, receive: Any, send: Any) -> None:
         scope["client"] = (_EDGE, 0)  # a unix socket has no address

@@ -26,12 +26,6 @@ _DATA = click.option(
     show_default=True,
     help="Folder of the hub's data.",
 )
-_SETTINGS = click.option(
-    "--settings",
-    "file",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help=f"Settings file.  [default: {DEFAULT_FILE}, if it exists]",
-)
 _STAGE = click.option(
     "--stage",
     metavar="NAME",
@@ -39,13 +33,8 @@ _STAGE = click.option(
 )
 
 
-def _file(file: Path | None) -> Path | None:
-    default = Path(DEFAULT_FILE)
-    return file or (default if default.exists() else None)
-
-
 def _settings(data: Path, file: Path | None) -> Settings:
-    found = _file(file)
+    found = commands.settings_file(file)
     return parse(read_text(found), data, source=str(found or DEFAULT_FILE))
 
 
@@ -56,7 +45,7 @@ def _hub(data: Path, file: Path | None, stage: str | None = None, *, new: bool =
         if stage is not None:
             from operations import deployed_stage
 
-            yield deployed_stage.open_hub(commands.stage_of(file, stage), _file(file))
+            yield deployed_stage.open_hub(commands.stage_of(file, stage), commands.settings_file(file))
             return
         from embedded import data_folder
         from hubless.bootstrap import machine
@@ -80,7 +69,7 @@ for _command in commands.ALL:
 
 @main.command()
 @_DATA
-@_SETTINGS
+@commands.SETTINGS
 @click.option("--host", help="Address to listen on; 0.0.0.0 for all.  [default: 127.0.0.1]")
 @click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on.  [default: 8000]")
 @click.option("--workers", type=click.IntRange(1, 64), help="Processes that answer requests.  [default: 1]")
@@ -106,7 +95,7 @@ def up(
     from embedded import console_messages, ipc, supervisor
 
     with commands.errors_as_messages():
-        found = _file(file)
+        found = commands.settings_file(file)
         text, source = read_text(found), str(found or DEFAULT_FILE)
         settings = ipc.with_overrides(
             parse(text, data, source=source),
@@ -144,7 +133,7 @@ def up(
 
 @main.command()
 @_DATA
-@_SETTINGS
+@commands.SETTINGS
 def check(data: Path, file: Path | None) -> None:
     """Check settings and programs. Start nothing."""
     from embedded import data_folder, preflight, virtual_environment
@@ -154,7 +143,7 @@ def check(data: Path, file: Path | None) -> None:
     with commands.errors_as_messages():
         settings = _settings(data, file)
         role_table_of(settings)
-        load_stages(_file(file))
+        load_stages(commands.settings_file(file))
         if (facts := data_folder.running_hub(settings.data)) is not None:
             preflight.check_programs(settings)
             click.echo(f"Everything is fine. A hub already runs in {settings.data}: {facts.get('url')}")
@@ -173,7 +162,7 @@ def user() -> None:
 @user.command("add")
 @click.argument("name")
 @_DATA
-@_SETTINGS
+@commands.SETTINGS
 @_STAGE
 @click.option("--admin", is_flag=True, help="Make the user an admin.")
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
@@ -195,7 +184,7 @@ def add_user(
 @user.command("passwd")
 @click.argument("name")
 @_DATA
-@_SETTINGS
+@commands.SETTINGS
 @_STAGE
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
 def change_password(*, name: str, data: Path, file: Path | None, stage: str | None, password_stdin: bool) -> None:
@@ -227,7 +216,7 @@ def _address(settings: Settings) -> str:
 
 @user.command("list")
 @_DATA
-@_SETTINGS
+@commands.SETTINGS
 @_STAGE
 def list_users(data: Path, file: Path | None, stage: str | None) -> None:
     """List all users."""
@@ -240,7 +229,7 @@ def list_users(data: Path, file: Path | None, stage: str | None) -> None:
 @user.command("remove")
 @click.argument("name")
 @_DATA
-@_SETTINGS
+@commands.SETTINGS
 @_STAGE
 def remove_user(name: str, data: Path, file: Path | None, stage: str | None) -> None:
     """Remove the user NAME with all tokens and servers; keep the files."""
@@ -253,7 +242,7 @@ def remove_user(name: str, data: Path, file: Path | None, stage: str | None) -> 
 @main.command()
 @click.argument("name")
 @_DATA
-@_SETTINGS
+@commands.SETTINGS
 @_STAGE
 def admin(*, name: str, data: Path, file: Path | None, stage: str | None) -> None:
     """Make NAME an admin. Add the user if needed, and print a link to choose a first password."""
@@ -269,7 +258,7 @@ def admin(*, name: str, data: Path, file: Path | None, stage: str | None) -> Non
 @main.command()
 @click.argument("name")
 @_DATA
-@_SETTINGS
+@commands.SETTINGS
 @_STAGE
 @click.option("--note", default="", help="What the token is for.")
 @click.option("--expires-in", metavar="DURATION", help="How long it stays valid, such as 90s, 8h or 14d.")
@@ -300,7 +289,7 @@ def token(
 
 @main.command()
 @_DATA
-@_SETTINGS
+@commands.SETTINGS
 def status(data: Path, file: Path | None) -> None:
     """Show whether the hub runs. If so, show its address, servers, queue and edge."""
     from embedded import console_messages, data_folder
@@ -318,7 +307,7 @@ def status(data: Path, file: Path | None) -> None:
 @main.command()
 @click.argument("text", default="")
 @_DATA
-@_SETTINGS
+@commands.SETTINGS
 @click.option(
     "--limit",
     type=click.IntRange(0),

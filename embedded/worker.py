@@ -105,7 +105,7 @@ class Worker:
             try:
                 reaper.handle(self._hub, {"detail-type": "Scheduled Event"})
             except StoreUnavailableError as error:
-                logger.error("cannot reach the store, retry the sweep in %g s: %s", self._sweep_every, error)  # noqa: TRY400
+                logger.error("cannot reach the store, retry the sweep in %g s: %s", self._sweep_every, error)  # noqa: TRY400 no bug
             except Exception:
                 logger.exception("the sweep failed, retry in %g s", self._sweep_every)
             self._leaving.wait(self._sweep_every)

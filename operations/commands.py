@@ -65,10 +65,11 @@ def stage_of(file: Path | None, name: str) -> "Stage":
     """
     from hubless.settings.stage import load_stage
 
-    return load_stage(_file(file), name)
+    return load_stage(settings_file(file), name)
 
 
-def _file(file: Path | None) -> Path | None:
+def settings_file(file: Path | None) -> Path | None:
+    """Return *file*; without one, the default file if it exists."""
     default = Path(DEFAULT_FILE)
     return file or (default if default.exists() else None)
 
@@ -142,7 +143,9 @@ def preflight(*, stage: str, file: Path | None, create_roles: bool, as_json: boo
 
     with errors_as_messages():
         chosen = stage_of(file, stage)
-        looked = Preflight(chosen, Aws(chosen.settings.region), images_of(_file(file)), create_roles=create_roles)
+        looked = Preflight(
+            chosen, Aws(chosen.settings.region), images_of(settings_file(file)), create_roles=create_roles
+        )
         found = []
         for finding in looked.results():
             found.append(finding)
@@ -194,7 +197,7 @@ def doctor(
 
     with errors_as_messages(), _sigterm_as_interrupt():
         token = _token(token_env)
-        run = runner.for_url(url, token) if url else runner.for_stage(stage_of(file, stage), _file(file), token)
+        run = runner.for_url(url, token) if url else runner.for_stage(stage_of(file, stage), settings_file(file), token)
         try:
             run.run(report, profile=profile, timeout_seconds=patience)
         finally:

@@ -49,7 +49,7 @@ def user_label(name: str) -> str:
 def service_label(name: str) -> str:
     """Return the first label of the host of the service called *name*; no user has the same label."""
     # RFC 5891 reserves labels with hyphens in the third and fourth place.
-    written = _hashed(name) if len(name) == 2 else _label(name, LONGEST_LABEL - len(_OF_SERVICES))  # noqa: PLR2004
+    written = _hashed(name) if len(name) == 2 else _label(name, LONGEST_LABEL - len(_OF_SERVICES))  # noqa: PLR2004 see above
     return written + _OF_SERVICES
 
 

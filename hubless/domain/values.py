@@ -38,7 +38,7 @@ def value_of(cls: type[T], *, eq: bool, kw_only: bool) -> type[T]:
     if eq and "__eq__" not in own:
         made.__eq__ = _eq(_getter([f for f in all_fields if f.compare]))
         made.__hash__ = _hash(_getter([f for f in all_fields if (f.compare if f.hash is None else f.hash)]))
-    return made  # type: ignore[no-any-return]
+    return made  # type: ignore[no-any-return]  # it is *cls* with slots
 
 
 def _init(all_fields: tuple[Field[Any], ...], *, has_more: bool) -> Any:

@@ -38,7 +38,7 @@ def from_environment(section: type[T], environ: Mapping[str, str], prefix: str, 
     Raises:
         SettingsError: naming the variable that is missing, unknown or wrong, and the allowed values.
     """
-    known = {prefix + field.name.upper(): field for field in fields(section)}  # type: ignore[arg-type]
+    known = {prefix + field.name.upper(): field for field in fields(section)}  # type: ignore[arg-type]  # a section is a dataclass
     for name in sorted(environ):
         if name.startswith(prefix) and name not in known and not name.startswith(others):
             raise SettingsError(f"There is no setting {name}. The settings are {', '.join(known)}.")

@@ -255,7 +255,7 @@ def read_section(section: type[_Section], table: Any, where: str) -> _Section:
     """
     if not isinstance(table, dict):
         raise SettingsError(f"{where} must be a table, as in [{where}]")
-    known = {f.name: f.metadata for f in fields(section)}  # type: ignore[arg-type]
+    known = {f.name: f.metadata for f in fields(section)}  # type: ignore[arg-type]  # a section is a dataclass
     for key in table:
         if key not in known:
             raise SettingsError(_unknown_key(where, key, known))
@@ -274,7 +274,7 @@ def _named(section: type[_Section], toml: Mapping[str, Any], where: str) -> tupl
         read_section(section, entry, f"{where}.{_label(entry, number)}")
         for number, entry in enumerate(entries, start=1)
     )
-    _check_unique((entry.name for entry in read), f"{where}: the name")  # type: ignore[attr-defined]
+    _check_unique((entry.name for entry in read), f"{where}: the name")  # type: ignore[attr-defined]  # sections in lists have names
     return read
 
 

@@ -45,7 +45,7 @@ def _matching(pattern: re.Pattern[str], allowed: str, *, needed: bool = False) -
     def read(given: Any) -> str:
         if (given or needed) and not pattern.fullmatch(TEXT.read(given)):
             raise ValueError
-        return TEXT.read(given)  # type: ignore[no-any-return]
+        return TEXT.read(given)  # type: ignore[no-any-return]  # TEXT reads a str
 
     return SettingType(allowed if needed else f'{allowed}, or ""', read)
 

@@ -370,4 +370,4 @@ def _format_amount(amount: Decimal) -> str:
     """Format *amount* for people: 1.2 M, 38,400 or 0.5."""
     if amount >= 1_000_000:  # noqa: PLR2004 a million
         return f"{amount / 1_000_000:.2f} M"
-    return f"{amount:,.0f}" if amount == amount.to_integral_value() or amount >= 100 else f"{amount:.1f}"  # noqa: PLR2004
+    return f"{amount:,.0f}" if amount == amount.to_integral_value() or amount >= 100 else f"{amount:.1f}"  # noqa: PLR2004 three digits

@@ -82,7 +82,7 @@ class Balancer:
         return is_healthy
 
     def is_healthy(self, prefix: str, address: str) -> bool:
-        """Tell whether ELB routes *prefix* to *address* only, and finds it healthy."""
+        """Say whether ELB routes *prefix* to *address* only, and finds it healthy."""
         wanted = naming.values_of_all(naming.conditions_of(prefix, self.config.domain))
         with self._translate_errors():
             groups = {_group_of(rule) for rule in self._rules() if _values_of(rule) == wanted}
@@ -273,7 +273,7 @@ def _values_of(rule: Mapping[str, Any]) -> frozenset[str]:
 
 
 def _is_only_target(health: Mapping[str, str], address: str) -> bool:
-    """Tell whether *address* is healthy and gets all new requests."""
+    """Say whether *address* is healthy and gets all new requests."""
     return health.get(address) == "healthy" and all(
         state == "draining" for other, state in health.items() if other != address
     )

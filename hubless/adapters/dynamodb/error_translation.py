@@ -38,7 +38,7 @@ def code_of(error: Exception) -> str:
 
 
 def is_condition_failed(error: Exception) -> bool:
-    """Tell whether the condition of a single write failed."""
+    """Say whether the condition of a single write failed."""
     return code_of(error) in _CONDITION_FAILED
 
 
@@ -55,7 +55,7 @@ def item_found(error: BaseException | None) -> dict[str, Any] | None:
 
 
 def is_transaction_conflict(error: Exception) -> bool:
-    """Tell whether the write failed only because of another transaction."""
+    """Say whether the write failed only because of another transaction."""
     return code_of(error) in _TRANSACTION_CONFLICTS or any(
         reason is not None and reason.code in _TRANSACTION_CONFLICTS for reason in _reasons(error)
     )

@@ -139,7 +139,7 @@ def revocation_keys(session_id: str | None, client_id: str | None) -> list[Key]:
 
 
 def is_revoked(found: Found, session_id: str | None, client_id: str | None) -> bool:
-    """Tell from *found*, which has the `revocation_keys`, whether the session or client is revoked."""
+    """Say from *found*, which has the `revocation_keys`, whether the session or client is revoked."""
     session = None if session_id is None else found.item(Pointer, keys.session_head(session_id))
     client = None if client_id is None else found.item(Pointer, keys.client_head(client_id))
     ended = session_id is not None and (session is None or bool(session.gone))

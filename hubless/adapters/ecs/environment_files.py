@@ -75,7 +75,7 @@ class EnvironmentFiles:
         self._clients.s3.put_object(Bucket=self._config.bucket, Key=self._key(launch_id, MARK), Body=b"")
 
     def is_on_demand(self, launch_id: str) -> bool:
-        """Tell whether the launch must run on demand."""
+        """Say whether the launch must run on demand."""
         key = self._key(launch_id, MARK)
         return bool(self._clients.s3.list_objects_v2(Bucket=self._config.bucket, Prefix=key, MaxKeys=1).get("Contents"))
 

@@ -84,7 +84,7 @@ class DefinitionGarbageCollector:
         return (str(family) for page in pages for family in page["families"])
 
     def _has_task(self, family: str) -> bool:
-        """Tell whether a task uses the family. ECS's list may lag; a running task does not need its definition."""
+        """Say whether a task uses the family. ECS's list may lag; a running task does not need its definition."""
         return bool(self._clients.ecs.list_tasks(cluster=self._config.cluster, family=family, maxResults=1)["taskArns"])
 
     def _delete_some(self, family: str, status: str) -> int:

@@ -206,7 +206,7 @@ class EcsLauncher:
         return self._files.written_at(naming.launch_of(task))
 
     def _is_new(self, written_at: datetime | None) -> bool:
-        """Tell whether ECS may not know the task yet; it forgets tasks only long after their start."""
+        """Say whether ECS may not know the task yet; it forgets tasks only long after their start."""
         return written_at is not None and self._clock.now() - written_at < UNKNOWN_FOR
 
     def _unknown(self, written_at: datetime | None) -> TaskStatus:

@@ -22,7 +22,7 @@ def status_of(task: Mapping[str, Any], port: int) -> TaskStatus:
 
 
 def should_run(task: Mapping[str, Any]) -> bool:
-    """Tell whether *task* should run: no one stopped it, and it has not ended by itself."""
+    """Say whether *task* should run: no one stopped it, and it has not ended by itself."""
     return task.get("desiredStatus") != "STOPPED" and task.get("lastStatus") not in _OVER
 
 

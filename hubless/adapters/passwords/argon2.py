@@ -24,7 +24,7 @@ class Argon2PasswordHasher:
         return self._hasher.hash(password)
 
     def verify(self, password_hash: str | None, password: str) -> bool:
-        """Tell whether *password* is right; without a hash it takes the same time, and the answer is no."""
+        """Say whether *password* is right; without a hash it takes the same time, and the answer is no."""
         if password_hash is None:
             if self._dummy_hash is None:
                 self._dummy_hash = self._hasher.hash("no password")
@@ -33,11 +33,11 @@ class Argon2PasswordHasher:
         return self._matches(password_hash, password)
 
     def is_outdated(self, password_hash: str) -> bool:
-        """Tell whether the hash has other parameters than new ones get."""
+        """Say whether the hash has other parameters than new ones get."""
         return self._hasher.check_needs_rehash(password_hash)
 
     def _matches(self, password_hash: str, password: str) -> bool:
-        from argon2.exceptions import Argon2Error, InvalidHashError  # noqa: PLC0415
+        from argon2.exceptions import Argon2Error, InvalidHashError  # noqa: PLC0415 few requests have a password
 
         try:
             return self._hasher.verify(password_hash, password)

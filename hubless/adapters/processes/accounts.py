@@ -50,7 +50,7 @@ def account_of(owner_name: str, owner_id: str, homes: Path, *, as_system_users: 
 
 
 def is_system_user(name: str, *, as_system_users: bool) -> bool:
-    """Tell whether servers of an owner with this name run as a system user."""
+    """Say whether servers of an owner with this name run as a system user."""
     return as_system_users and os.geteuid() == 0 and _entry(name) is not None
 
 

@@ -56,7 +56,7 @@ class LaunchFolder:
         return descriptor
 
     def is_held(self) -> bool:
-        """Tell whether the process lives, or a launcher is about to start it."""
+        """Say whether the process lives, or a launcher is about to start it."""
         try:
             descriptor = os.open(self.lock, os.O_RDWR | os.O_CLOEXEC)
         except FileNotFoundError:
@@ -107,7 +107,7 @@ class LaunchFolder:
 
 
 def _has_open(pid: int, wanted: os.stat_result) -> bool:
-    """Tell whether the process lives and has the file open; without /proc, whether it lives."""
+    """Say whether the process lives and has the file open; without /proc, whether it lives."""
     try:
         if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
             return False

@@ -155,7 +155,7 @@ class ProcessLauncher:
             stderr=files.log,
             pass_fds=(files.lock,),
             start_new_session=True,
-            **who,  # type: ignore[call-overload]
+            **who,  # type: ignore[call-overload]  # a dict of several types
         )
         return child
 

@@ -132,7 +132,7 @@ class SqliteServerStore:
         return None if row is None else _server(row)
 
     def _many(self, where: str, values: Sequence[Any]) -> list[Server]:
-        return [_server(row) for row in self._database.read(f"SELECT {_COLUMNS} FROM servers WHERE {where}", values)]  # noqa: S608
+        return [_server(row) for row in self._database.read(f"SELECT {_COLUMNS} FROM servers WHERE {where}", values)]  # noqa: S608 constant
 
 
 def _marks(states: Iterable[State]) -> tuple[str, list[str]]:

@@ -204,7 +204,7 @@ class SqliteSessionStore:
 
     def find_with_user(self, sha256: str) -> tuple[Session, User] | None:
         row = self._database.read_one(
-            f"SELECT {_SESSION}, {USER_COLUMNS} FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.sha256 = ?",  # noqa: S608
+            f"SELECT {_SESSION}, {USER_COLUMNS} FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.sha256 = ?",  # noqa: S608 constant
             (sha256,),
         )
         return None if row is None else (_session(row[:6]), user_of(row[6:]))
@@ -261,7 +261,7 @@ def insert(database: Database, token: Token) -> None:
     try:
         # One statement checks and writes: a session that ends now ends before it, or also removes the token.
         added = database.write(
-            "INSERT INTO tokens (id, sha256, owner_kind, owner_id, user_id, scopes, created_at, note, expires_at,"  # noqa: S608
+            "INSERT INTO tokens (id, sha256, owner_kind, owner_id, user_id, scopes, created_at, note, expires_at,"  # noqa: S608 constant
             " last_activity_at, session_id, client_id, server_id, holds)"
             f" SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, {_HOLDS}"
             " WHERE ?11 IS NULL OR EXISTS (SELECT 1 FROM sessions WHERE id = ?11)",

@@ -112,7 +112,7 @@ def _name(url: str) -> str:
 
 
 def _is_late(error: ClientError) -> bool:
-    """Tell whether the claim has ended or the message is deleted, so that there is nothing to release."""
+    """Say whether the claim has ended or the message is deleted, so that there is nothing to release."""
     return _code_of(error) in _LATE or _GONE in str(error.response.get("Error", {}).get("Message", ""))
 
 
