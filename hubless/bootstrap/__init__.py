@@ -1,5 +1,5 @@
 """The composition root: the only place that names adapters, imported where they are used.
 
-`hub` puts the services together, the same ones everywhere; `machine` and `cloud` say on what they stand. What a process
-never asks for, it never loads: that is what a cold start is made of.
+`hub` creates the services, which are the same on all platforms; `machine` and `cloud` choose the adapters. A process
+loads only the modules that it uses, which keeps cold starts short.
 """

@@ -88,21 +88,21 @@ class Session:
     agent: str = ""  # the browser's User-Agent, so that the user recognises it
 
 
-def with_names_of_today(raw: Iterable[str], today: Mapping[str, str | None]) -> tuple[str, ...]:
+def with_current_names(raw: Iterable[str], current: Mapping[str, str | None]) -> tuple[str, ...]:
     """Return *raw* scopes with the present names in their filters.
 
-    *today* maps a filter as it was written (`user=bob`) to the present name. A scope is left out if its user, group or
-    server does not exist: a later owner of the name is somebody else.
+    *current* maps a filter as it was written (`user=bob`) to the present name. A scope whose user, group or server does
+    not exist is left out: a later owner of the name is somebody else.
     """
-    return tuple(scope for text in raw if (scope := _of_today(text, today)) is not None)
+    return tuple(scope for text in raw if (scope := _with_current_name(text, current)) is not None)
 
 
-def _of_today(text: str, today: Mapping[str, str | None]) -> str | None:
+def _with_current_name(text: str, current: Mapping[str, str | None]) -> str | None:
     name, _, kept = text.partition("!")
     kind, has_value, _ = kept.partition("=")
     if not has_value or kind not in {USER, GROUP, SERVER}:
         return text
-    present = today.get(kept)
+    present = current.get(kept)
     return None if present is None else f"{name}!{kind}={present}"
 
 

@@ -34,9 +34,8 @@ class UserStore(Protocol):
         """Replace *before*'s name, admin flag and user_info by *after*'s.
 
         Raises:
-            StoreConflictError: when the user does not exist, its revision is not *before*'s, or its name would change
-            while
-                one of its servers is neither stopped nor failed (prefixes of servers contain the name).
+            StoreConflictError: when the user does not exist, or its revision is not *before*'s. Also when its name
+                would change while one of its servers is active: prefixes of servers contain the name.
             NameTakenError: when another user has *after*'s name.
         """
         ...

@@ -1,7 +1,7 @@
 """The route table and its change log in DynamoDB.
 
-The number of the newest change is its own item. The transaction that writes a change also raises it, so the log has no
-gaps, and a reader that has seen number n misses nothing after it. A parallel change finds the number raised, and
+The number of the newest change is its own item. The transaction that writes a change also raises it. So the log has no
+gaps: a reader that has seen number n misses no later change. A parallel change finds the number raised, and
 retries.
 """
 

@@ -11,8 +11,8 @@ from hubless.adapters.dynamodb import keys, user_records
 from hubless.adapters.dynamodb.database import Database, Found
 from hubless.adapters.dynamodb.keys import Key
 from hubless.adapters.dynamodb.table import GroupItem, Pointer, ServerItem
+from hubless.domain import tokens
 from hubless.domain.scopes import GROUP, SERVER, USER
-from hubless.domain.tokens import with_names_of_today
 
 
 class Hold(NamedTuple):
@@ -42,7 +42,7 @@ def keys_of(text: str | None) -> list[Key]:
 
 def with_current_names(scopes: Iterable[str], text: str | None, found: Found) -> tuple[str, ...]:
     """Return *scopes* with current names from *found*, which has the items of `keys_of`."""
-    return with_names_of_today(scopes, {kept: _name_now(hold, found) for kept, hold in _holds(text).items()})
+    return tokens.with_current_names(scopes, {kept: _name_now(hold, found) for kept, hold in _holds(text).items()})
 
 
 def _name(kept: str) -> Key | None:

@@ -17,7 +17,7 @@ from hubless.domain.tokens import (
     OwnerKind,
     Session,
     Token,
-    with_names_of_today,
+    with_current_names,
 )
 from hubless.domain.users import User
 
@@ -312,7 +312,7 @@ def _token(row: Sequence[Any]) -> Token:
         sha256=sha256,
         owner_kind=OwnerKind(kind),
         owner_id=owner_id,
-        scopes=with_names_of_today(json.loads(scopes), json.loads(names)),
+        scopes=with_current_names(json.loads(scopes), json.loads(names)),
         created_at=created_at,
         note=note,
         expires_at=to_instant(expires),
