@@ -202,7 +202,7 @@ def test_a_launchs_log_lines_carry_its_id_and_no_secret(cloud):
     names = ("api", "stream", "spawn", "reaper")
     said = [line for name in names for line in cloud.deployment.log(name)]
     text = "".join((cloud.deployment.folder / f"{name}.log").read_text() for name in names)
-    launch_id = next(line["launch_id"] for line in said if "of reader is asked for" in str(line.get("message")))
+    launch_id = next(line["launch_id"] for line in said if "of reader: start requested" in str(line.get("message")))
     services = {line["service"] for line in said if line.get("launch_id") == launch_id}
     assert {"school-api", "school-spawn"} <= services
     assert any(line.get("Spawns") == [1.0] and line.get("outcome") == "ready" for line in said)
