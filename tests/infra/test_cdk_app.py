@@ -142,7 +142,7 @@ def test_without_a_stage_an_example_is_synthesized_with_a_notice(app, tmp_path, 
         (SETTINGS, {"stage": "prod"}, r"has no \[stages\.NAME\]"),
         (STAGES, {}, "has several stages: choose one of alb, fleet, prod"),
         (STAGES, {"stage": "nowhere"}, r"has no \[stages\.nowhere\]: choose one of alb, fleet, prod"),
-        ("[stages.prod]\n", {}, r"stages\.prod has no region"),
+        ("[stages.prod]\n", {}, r"stages\.prod\.region is missing"),
     ],
 )
 def test_a_stage_that_cannot_be_chosen_is_an_error(app, tmp_path, settings, context, message):
