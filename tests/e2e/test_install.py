@@ -95,7 +95,7 @@ def test_commands_of_one_machine_need_nothing_else(hubless, empty):
     assert run(hubless, "--version", cwd=empty).startswith("hubless 0.")
     assert "/hub/" in run(hubless, "user", "add", "maria", cwd=empty)
     assert "maria" in run(hubless, "user", "list", cwd=empty)
-    assert "All is well" in run(hubless, "check", cwd=empty)
+    assert "Everything is fine" in run(hubless, "check", cwd=empty)
     assert "a month" in run(hubless, "cost", "--users", "5", cwd=empty)
 
 
