@@ -169,7 +169,9 @@ def preflight(*, stage: str, file: Path | None, create_roles: bool, as_json: boo
 )
 @click.option("--profile", default="", help="Profile of the test server.  [default: the first profile]")
 @click.option(
-    "--patience",
+    "--timeout",
+    "--patience",  # its name in 0.1.0
+    "timeout_seconds",
     type=click.FloatRange(1),
     default=300,
     show_default=True,
@@ -183,7 +185,7 @@ def doctor(
     file: Path | None,
     token_env: str | None,
     profile: str,
-    patience: float,
+    timeout_seconds: float,
     as_json: bool,
 ) -> None:
     """Check a live hub end to end, and say what to do. Exit with 1 if there is a problem."""
@@ -199,7 +201,7 @@ def doctor(
         token = _token(token_env)
         run = runner.for_url(url, token) if url else runner.for_stage(stage_of(file, stage), settings_file(file), token)
         try:
-            run.run(report, profile=profile, timeout_seconds=patience)
+            run.run(report, profile=profile, timeout_seconds=timeout_seconds)
         finally:
             done = run.done
             click.echo(
