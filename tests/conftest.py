@@ -69,6 +69,6 @@ def pytest_xdist_make_scheduler(config, log):
 
 def pytest_terminal_summary(terminalreporter):
     for report in terminalreporter.getreports("passed"):
-        for name, told in report.user_properties:
-            if name == "told":
-                terminalreporter.write_line(told)
+        for name, received in report.user_properties:
+            if name == "summary":
+                terminalreporter.write_line(received)

@@ -76,7 +76,7 @@ class InProcess(httpx.BaseTransport):
 
 
 class Api:
-    """Who asks with one token, and hears what JupyterHub's clients would."""
+    """An API client with one token, as JupyterHub's clients are."""
 
     def __init__(self, client, token, **headers):
         self.client, self.headers = client, ({"Authorization": f"token {token}"} if token else {}) | headers
@@ -123,7 +123,7 @@ class TheHub:
         return Api(self.client, token)
 
     def as_user(self, name, scopes=("inherit",), **facts):
-        """Return who asks with a token of the user's, stored as it is: its scopes are not checked against anything."""
+        """Return a client with a token of the user. The token is stored without a check of its scopes."""
         user, secret, now = self.user(name), new_secret(), self.hub.clock.now()
         self.hub.token_store.create(
             Token(new_id("a", now), sha256(secret), OwnerKind.USER, user.id, tuple(scopes), now, **facts)

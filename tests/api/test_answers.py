@@ -95,8 +95,8 @@ def test_a_member_of_a_group_within_reach_is_known_to_exist_already(boss):
 
 
 def test_a_service_learns_of_itself_what_its_scopes_show(hub, admin):
-    told = admin.get("/user").json()
-    assert set(told) == {
+    received = admin.get("/user").json()
+    assert set(received) == {
         "kind",
         "name",
         "admin",
@@ -111,10 +111,10 @@ def test_a_service_learns_of_itself_what_its_scopes_show(hub, admin):
         "session_id",
         "scopes",
     }
-    assert told["token_id"].startswith("a")
+    assert received["token_id"].startswith("a")
 
-    told = hub.as_token("checker-service-token-0123456789").get("/user").json()
-    assert told | {"token_id": ""} == {
+    received = hub.as_token("checker-service-token-0123456789").get("/user").json()
+    assert received | {"token_id": ""} == {
         "kind": "service",
         "name": "checker",
         "admin": False,
@@ -126,10 +126,10 @@ def test_a_service_learns_of_itself_what_its_scopes_show(hub, admin):
 
 def test_ones_own_server_is_shown_with_a_scope_for_it_alone(hub, admin):
     admin.post("/users/alice/servers/lab", {})
-    told = hub.as_user("alice", ["read:servers!server=alice/lab"]).get("/user").json()
+    received = hub.as_user("alice", ["read:servers!server=alice/lab"]).get("/user").json()
 
-    assert set(told["servers"]) == {"lab"}
-    assert told["scopes"] == [
+    assert set(received["servers"]) == {"lab"}
+    assert received["scopes"] == [
         "read:servers!server=alice/lab",
         "read:users:groups!user=alice",
         "read:users:name!user=alice",

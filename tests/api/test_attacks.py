@@ -88,8 +88,8 @@ def test_a_method_that_is_none_of_ours_does_nothing(hub, method):
 
 def test_of_two_authorizations_one_counts_and_none_is_mixed(hub, alice, bob):
     both = [("Authorization", f"token {alice.secret}"), ("Authorization", f"token {bob.secret}")]
-    told = hub.client.get("/hub/api/user", headers=both)
-    assert told.status_code == 403 or told.json()["name"] == "alice"
+    received = hub.client.get("/hub/api/user", headers=both)
+    assert received.status_code == 403 or received.json()["name"] == "alice"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Input that nobody means: a 4xx that names the fault, soon, with nothing half done and nothing of the inside told."""
+"""Invalid input: a quick 4xx that names the fault, changes nothing and reveals no internals."""
 
 import json
 import tracemalloc
@@ -55,11 +55,11 @@ def admin(hub):
 
 def refused(answer, *statuses):
     assert answer.status_code in (statuses or (400,)), answer.text
-    told = answer.json()
-    assert told["status"] == answer.status_code
-    assert told["message"]
+    received = answer.json()
+    assert received["status"] == answer.status_code
+    assert received["message"]
     assert "Traceback" not in answer.text
-    return told["message"]
+    return received["message"]
 
 
 @pytest.mark.parametrize(("method", "path"), WRITES)

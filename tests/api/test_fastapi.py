@@ -49,8 +49,8 @@ print(len(spans))
 
 
 def spans(which):
-    told = subprocess.run([sys.executable, "-c", TRACED, which], capture_output=True, text=True, check=True)
-    return int(told.stdout)
+    received = subprocess.run([sys.executable, "-c", TRACED, which], capture_output=True, text=True, check=True)
+    return int(received.stdout)
 
 
 def test_no_request_is_traced_where_a_tracer_is_installed():

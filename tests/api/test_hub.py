@@ -5,8 +5,8 @@ from tests.api.hub import An
 
 def test_a_token_is_told_whose_another_is(hub, admin, alice):
     hub.user("alice")
-    told = admin.get(f"/authorizations/token/{alice.secret}").json()
-    assert (told["kind"], told["name"]) == ("user", "alice")
+    received = admin.get(f"/authorizations/token/{alice.secret}").json()
+    assert (received["kind"], received["name"]) == ("user", "alice")
     assert admin.get(f"/authorizations/token/{An.ADMIN_TOKEN}").json()["kind"] == "service"
     assert admin.get("/authorizations/token/none").status_code == 404
     assert hub.anybody.get(f"/authorizations/token/{alice.secret}").status_code == 403
@@ -94,13 +94,13 @@ def test_admin_access_is_refused_as_jupyterhub_does(admin, alice):
 
 def test_metrics_are_prometheus_text(hub, admin, alice):
     alice.post("/users/alice/server", {})
-    told = admin.get("/metrics")
-    assert told.headers["content-type"].startswith("text/plain; version=0.0.4")
-    assert 'jupyterhub_active_users{period="24h"} 1\n' in told.text
-    assert "jupyterhub_total_users 2\n" in told.text
-    assert 'hubless_servers{state="requested"} 1\n' in told.text
-    names = [line.split()[2] for line in told.text.splitlines() if line.startswith("# TYPE")]
-    assert len(names) == len(set(names)) == told.text.count("# HELP")
+    received = admin.get("/metrics")
+    assert received.headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert 'jupyterhub_active_users{period="24h"} 1\n' in received.text
+    assert "jupyterhub_total_users 2\n" in received.text
+    assert 'hubless_servers{state="requested"} 1\n' in received.text
+    names = [line.split()[2] for line in received.text.splitlines() if line.startswith("# TYPE")]
+    assert len(names) == len(set(names)) == received.text.count("# HELP")
 
 
 def test_metrics_are_for_who_may_read_them(hub, alice):

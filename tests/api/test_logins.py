@@ -54,8 +54,13 @@ def log_in(browser, name, password):
 def test_a_stranger_who_signs_up_is_a_plain_user(open_hub):
     browser, answer = sign_up(open_hub, "Stranger")
     assert answer.status_code == 302
-    told = browser.get("/hub/api/user").json()
-    assert (told["name"], told["admin"], told["roles"], told["groups"]) == ("stranger", False, ["user"], [])
+    received = browser.get("/hub/api/user").json()
+    assert (received["name"], received["admin"], received["roles"], received["groups"]) == (
+        "stranger",
+        False,
+        ["user"],
+        [],
+    )
 
 
 @pytest.mark.parametrize("name", ["boss", "BOSS", "teacher", "Teacher", "member"])

@@ -1,4 +1,4 @@
-"""Names that are given again: whoever comes to bear the name of another inherits nothing, in no corner."""
+"""Names that are used again: a new user with an old name inherits nothing."""
 
 import pytest
 
@@ -82,11 +82,11 @@ def test_a_filter_by_the_name_of_nobody_is_refused(boss, scope):
 
 def test_who_may_not_know_of_others_learns_nothing_of_them_by_a_filter(hub, boss):
     bob = hub.as_user("bob")
-    told = {
+    received = {
         bob.post("/users/bob/tokens", {"scopes": [f"read:users!user={name}"]}).text.replace(name, "")
         for name in ("boss", "none")
     }
-    assert len(told) == 1
+    assert len(received) == 1
 
 
 def test_what_a_rename_frees_is_taken_by_somebody_who_has_nothing(hub, boss):

@@ -130,7 +130,7 @@ def test_revoking_the_application_ends_all_its_tokens(hub, member):
     one, two = token_of(hub, member), hub.as_token(exchange(hub, code_of(authorize(member))).json()["access_token"])
     member.submit("/hub/token/revoke", client_id=CLIENT)
     assert {one.get("/user").status_code, two.get("/user").status_code} == {403}
-    assert authorize(member).status_code == 200  # asked anew
+    assert authorize(member).status_code == 200  # asks again
 
 
 @pytest.fixture

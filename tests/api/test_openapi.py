@@ -125,8 +125,8 @@ def test_every_route_of_the_api_is_documented(filled):
         if route.path.startswith("/hub/api") and not unseen.search(route.path)
         for method in route.methods - {"HEAD"}
     }
-    told = {(method.upper(), path) for path, methods in api_document()["paths"].items() for method in methods}
-    assert there == told - {("HEAD", "/health")}
+    received = {(method.upper(), path) for path, methods in api_document()["paths"].items() for method in methods}
+    assert there == received - {("HEAD", "/health")}
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.label)
@@ -145,6 +145,6 @@ def test_who_holds_no_scope_is_told_the_documented_ones(filled, operation):
 
 
 def test_the_document_is_open_to_all_and_holds_no_secret(filled):
-    told = filled.anybody.get("/openapi.json")
-    assert told.json()["openapi"] == "3.1.0"
-    assert An.ADMIN_TOKEN not in told.text
+    received = filled.anybody.get("/openapi.json")
+    assert received.json()["openapi"] == "3.1.0"
+    assert An.ADMIN_TOKEN not in received.text

@@ -188,8 +188,8 @@ def test_a_server_that_never_answers_ends_in_words_and_not_in_a_loop(reached, al
     assert seen == ["/user/alice/lab?x=a+b&redirects=1", "/user/alice/lab?x=a+b&redirects=2"]
     assert (answer.status_code, answer.headers["cache-control"]) == (503, "no-store")
     assert 'url=/hub/user/alice/lab?x=a+b"' in answer.text
-    told = alice.get("/hub/user/alice/api/status?redirects=2", headers=JSON)
-    assert (told.status_code, told.json()["status"]) == (503, 503)
+    received = alice.get("/hub/user/alice/api/status?redirects=2", headers=JSON)
+    assert (received.status_code, received.json()["status"]) == (503, 503)
 
 
 # --- shares ----------------------------------------------------------------------------------------------------------

@@ -26,9 +26,9 @@ BODIES = {
     "/services": {"display": False},
 }
 OPERATIONS = [
-    (method.upper(), path, [scope for each in told.get("security", []) for scope in each.get("token", [])])
+    (method.upper(), path, [scope for each in received.get("security", []) for scope in each.get("token", [])])
     for path, methods in api_document()["paths"].items()
-    for method, told in methods.items()
+    for method, received in methods.items()
 ]
 OF_SOMEBODY = [each for each in OPERATIONS if each[2] and re.match(r"/(users|shares|share-codes|groups)/{", each[1])]
 IDS = [f"{method} {path}" for method, path, _ in OF_SOMEBODY]
@@ -80,14 +80,14 @@ def test_a_filtered_scope_reaches_nothing_outside(world, method, path, scopes):
     for scope in scopes:
         for fence in ("user=inside", "group=ours", "server=inside/lab", "service=checker"):
             held = world.as_user("boss", [f"{scope}!{fence}", *([f"{up}!{fence}" for up in above(scope)])])
-            told = [held(method, place(path, target), json=body_of(path)) for target in targets]
-            assert {answer.status_code for answer in told} <= {403, 404}, (
+            received = [held(method, place(path, target), json=body_of(path)) for target in targets]
+            assert {answer.status_code for answer in received} <= {403, 404}, (
                 scope,
                 fence,
-                [answer.text for answer in told],
+                [answer.text for answer in received],
             )
             # Who may not look learns nothing of what is there.
-            assert len({(answer.status_code, answer.text) for answer in told}) == 1
+            assert len({(answer.status_code, answer.text) for answer in received}) == 1
     assert snapshot(world) == before
 
 
@@ -358,11 +358,11 @@ def test_scopes_that_a_service_asks_for_a_user_are_the_users(world):
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_stored_token_does_what_its_owner_cannot_at_that_moment(world, stored):
     full = set(world.as_user("inside").scopes())
-    told = world.as_user("inside", stored).scopes()
+    received = world.as_user("inside", stored).scopes()
     held = world.hub.identities.of_user(world.user("inside"))
     from hubless.domain.scopes import parse
 
-    assert all(scope in full or held.covers(parse(scope), lambda _: ("ours",)) for scope in told)
+    assert all(scope in full or held.covers(parse(scope), lambda _: ("ours",)) for scope in received)
 
 
 def test_what_an_owner_loses_its_tokens_lose_at_once(world):

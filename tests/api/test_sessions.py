@@ -73,12 +73,14 @@ def test_a_session_is_nobody_elses_to_end(hub):
 def test_the_api_lists_a_session_and_ends_it_with_all_tokens_issued_in_it(hub, admin):
     browser, other = hub.browser("alice"), hub.browser("alice")
     alice = hub.as_user("alice")
-    told = alice.get("/users/alice/sessions").json()["sessions"]
-    assert [(one["agent"], set(one)) for one in told] == [("a browser", {"id", "created", "expires_at", "agent"})] * 2
-    issued = hub.as_user("alice", session_id=told[0]["id"])
+    received = alice.get("/users/alice/sessions").json()["sessions"]
+    assert [(one["agent"], set(one)) for one in received] == [
+        ("a browser", {"id", "created", "expires_at", "agent"})
+    ] * 2
+    issued = hub.as_user("alice", session_id=received[0]["id"])
     assert issued.get("/user").status_code == 200
-    assert alice.delete(f"/users/alice/sessions/{told[0]['id']}").status_code == 204
-    assert alice.delete(f"/users/alice/sessions/{told[0]['id']}").status_code == 404
+    assert alice.delete(f"/users/alice/sessions/{received[0]['id']}").status_code == 204
+    assert alice.delete(f"/users/alice/sessions/{received[0]['id']}").status_code == 404
     assert issued.get("/user").status_code == 403
     assert browser.get("/hub/home").status_code == 302
     assert other.get("/hub/home").status_code == 200
@@ -257,14 +259,14 @@ def test_a_planted_token_cookie_does_not_keep_anybody_from_logging_in(hub):
 
 def test_a_wrong_password_is_403_and_says_nothing_of_who_exists(hub):
     hub.user("alice")
-    told = []
+    received = []
     for name in ("alice", "nobody"):
         browser = hub.browser()
         browser.get("/hub/login")
         answer = browser.post("/hub/login", data={"username": name, "password": "wrong", "_xsrf": browser.xsrf})
         assert answer.status_code == 403
-        told.append(answer.text.replace(name, "").replace(browser.xsrf, ""))
-    assert told[0] == told[1]
+        received.append(answer.text.replace(name, "").replace(browser.xsrf, ""))
+    assert received[0] == received[1]
 
 
 @pytest.mark.parametrize("name", ["a" * 100_000, "a\nb", "../x", "a/b", "."])

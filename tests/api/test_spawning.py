@@ -44,11 +44,11 @@ def test_a_progress_stream_of_limited_time_ends_and_asks_to_reconnect(hub, alice
     monkeypatch.setattr(hub.hub, "streams", False, raising=False)
     asked = looks_at_a_start(hub, alice, monkeypatch)
 
-    told = alice.get("/users/alice/server/progress", headers={"Accept": accept}).text
+    received = alice.get("/users/alice/server/progress", headers={"Accept": accept}).text
 
-    assert told.startswith("retry: 3000\n\n")
-    assert '"progress": 10' in told
-    assert "ready" not in told
+    assert received.startswith("retry: 3000\n\n")
+    assert '"progress": 10' in received
+    assert "ready" not in received
     assert len(asked) == looks
 
 
@@ -56,9 +56,9 @@ def test_a_progress_stream_of_limited_time_ends_and_asks_to_reconnect(hub, alice
 def test_streamed_progress_lasts_for_programs_and_reconnects_for_browsers(hub, alice, monkeypatch, headers, looks):
     asked = looks_at_a_start(hub, alice, monkeypatch)
 
-    told = alice.get("/users/alice/server/progress", headers={"Accept": "text/event-stream", **headers}).text
+    received = alice.get("/users/alice/server/progress", headers={"Accept": "text/event-stream", **headers}).text
 
-    assert told.startswith(
+    assert received.startswith(
         'retry: 3000\n\ndata: {"progress": 0, "message": "Server requested"}\n\n'
     )  # comes again after it, too
     assert len(asked) == looks

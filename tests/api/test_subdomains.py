@@ -71,17 +71,17 @@ def led_to(answer):
     return answer.headers["location"]
 
 
-# --- what a server and who asks for it are told ---
+# --- what servers and their visitors get ---
 
 
 def test_a_server_is_told_its_own_address_and_the_hubs(launched):
-    told = launched.environment
-    assert told["JUPYTERHUB_HOST"] == HUB
-    assert told["JUPYTERHUB_PUBLIC_URL"] == f"{ALICES}/user/alice/"
-    assert told["JUPYTERHUB_PUBLIC_HUB_URL"] == f"{HUB}/hub/"
-    assert told["JUPYTERHUB_OAUTH_CALLBACK_URL"] == f"{ALICES}/user/alice/oauth_callback"
-    assert told["JUPYTERHUB_SERVICE_PREFIX"] == "/user/alice/"
-    assert told["JUPYTERHUB_COOKIE_HOST_PREFIX_ENABLED"] == "1"
+    received = launched.environment
+    assert received["JUPYTERHUB_HOST"] == HUB
+    assert received["JUPYTERHUB_PUBLIC_URL"] == f"{ALICES}/user/alice/"
+    assert received["JUPYTERHUB_PUBLIC_HUB_URL"] == f"{HUB}/hub/"
+    assert received["JUPYTERHUB_OAUTH_CALLBACK_URL"] == f"{ALICES}/user/alice/oauth_callback"
+    assert received["JUPYTERHUB_SERVICE_PREFIX"] == "/user/alice/"
+    assert received["JUPYTERHUB_COOKIE_HOST_PREFIX_ENABLED"] == "1"
 
 
 def test_models_hold_addresses_as_jupyterhubs_do(hub, launched):
@@ -108,7 +108,7 @@ def test_pages_link_to_each_ones_host(hub, launched):
     assert f'href="{CHECKERS}/services/checker/"' in bobs
 
 
-# --- where people are led ---
+# --- redirects of people ---
 
 
 def test_who_logs_in_comes_to_their_server_at_its_host(hub, launched):
@@ -159,8 +159,8 @@ def test_a_services_path_at_another_host_leads_to_its_own(hub):
         == 404
     )
     assert led_to(browser(hub).get("/hub/services/checker")) == f"{CHECKERS}/services/checker/?redirects=1"
-    told = browser(hub).get("/hub/services/checker/?redirects=2")
-    assert (told.status_code, "The service checker cannot be reached" in told.text) == (503, True)
+    received = browser(hub).get("/hub/services/checker/?redirects=2")
+    assert (received.status_code, "The service checker cannot be reached" in received.text) == (503, True)
 
 
 def test_who_accepts_a_share_comes_to_the_servers_host(hub, launched):
@@ -219,9 +219,9 @@ def test_the_api_answers_programs_with_a_token_at_any_of_its_hosts(hub):
 def test_scripts_get_an_error_at_their_own_host_when_the_server_is_gone(hub):
     page = browser(hub, at=ALICES)
     for method, accept in (("GET", "application/json"), ("POST", "*/*")):
-        told = page.request(method, "/user/alice/api/kernels", headers={"Accept": accept})
-        assert told.status_code == 424
-        assert told.json()["message"].endswith(f"Restart the server at {HUB}/hub/spawn/alice")
+        received = page.request(method, "/user/alice/api/kernels", headers={"Accept": accept})
+        assert received.status_code == 424
+        assert received.json()["message"].endswith(f"Restart the server at {HUB}/hub/spawn/alice")
     assert led_to(page.get("/user/alice/lab")) == f"{HUB}/hub/user/alice/lab"
     assert led_to(browser(hub, at=BOBS).get("/user/alice/api/kernels")) == f"{HUB}/hub/user/alice/api/kernels"
 
@@ -240,14 +240,18 @@ def sleepy(hub, launched):
 @pytest.mark.parametrize("path", ["/user/alice/api/kernels", "/user/alice/api/../x"])
 def test_scripts_get_a_retry_after_while_a_running_server_is_unreachable(hub, launched, path):
     for method in ("GET", "POST"):
-        told = browser(hub, at=ALICES).request(method, path.replace("..", "%2e."), headers=JSON)
-        assert (told.status_code, told.headers["retry-after"], told.headers["cache-control"]) == (503, "5", "no-store")
-        assert told.json()["message"] == "The server runs but does not answer. Try again in a moment."
+        received = browser(hub, at=ALICES).request(method, path.replace("..", "%2e."), headers=JSON)
+        assert (received.status_code, received.headers["retry-after"], received.headers["cache-control"]) == (
+            503,
+            "5",
+            "no-store",
+        )
+        assert received.json()["message"] == "The server runs but does not answer. Try again in a moment."
 
 
 def test_scripts_of_a_page_wake_the_edge_of_a_server_that_runs(hub, sleepy):
-    told = browser(hub, at=ALICES).get("/user/alice/api/kernels", headers=JSON)
-    assert (told.status_code, told.json()["message"][:27]) == (503, "The hub's proxy is starting")
+    received = browser(hub, at=ALICES).get("/user/alice/api/kernels", headers=JSON)
+    assert (received.status_code, received.json()["message"][:27]) == (503, "The hub's proxy is starting")
     assert sleepy.calls == ["start"]
     assert browser(hub, at=BOBS).get("/user/bob/api/kernels", headers=JSON).status_code == 424
 
@@ -262,17 +266,17 @@ def test_a_program_with_a_token_is_redirected_or_refused_at_its_host(hub, launch
     assert at.get("/user/alice/api/kernels?redirects=2", headers=token).status_code == 503
     assert at.post("/user/alice/api/kernels", headers=token).status_code == 503
     bobs = {"Authorization": f"token {hub.as_user('bob').secret}", **JSON}
-    told = at.get("/user/alice/api/kernels", headers=bobs)
-    assert (told.status_code, told.json()["status"]) == (404, 404)
+    received = at.get("/user/alice/api/kernels", headers=bobs)
+    assert (received.status_code, received.json()["status"]) == (404, 404)
 
 
 @pytest.mark.parametrize(
     "path", ["/user/%ff/x", "/user/alice/%ff", "/hub/static/none.css", "/hub/static", "/hub/metrics/x", "/hub/api/%ff"]
 )
 def test_no_page_of_the_hubs_tells_of_an_error_at_another_host(hub, path):
-    told = browser(hub, at=ALICES).get(path)
-    assert (told.status_code, told.headers["content-type"]) == (404, "application/json")
-    assert told.json()["status"] == 404
+    received = browser(hub, at=ALICES).get(path)
+    assert (received.status_code, received.headers["content-type"]) == (404, "application/json")
+    assert received.json()["status"] == 404
 
 
 def test_the_login_cookie_stays_with_the_hub_and_the_session_id_is_shared(hub):

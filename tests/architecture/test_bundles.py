@@ -77,7 +77,7 @@ def test_a_bundle_runs_with_nothing_beside_it(made, tmp_path, name, entry, left_
         "LAMBDA_TASK_ROOT": str(folder),
     }
 
-    told = subprocess.run(
+    received = subprocess.run(
         [sys.executable, "-I", "-S", "-B", "-c", ALONE, *what],
         env=environ,
         cwd=tmp_path,
@@ -86,8 +86,8 @@ def test_a_bundle_runs_with_nothing_beside_it(made, tmp_path, name, entry, left_
         check=False,
     )
 
-    assert told.returncode == 0, told.stderr
-    assert json.loads(told.stdout.splitlines()[-1]) == {"foreign": [], "cached": name == "edge"}
+    assert received.returncode == 0, received.stderr
+    assert json.loads(received.stdout.splitlines()[-1]) == {"foreign": [], "cached": name == "edge"}
 
 
 def test_a_function_holds_none_of_anothers_code(made):

@@ -43,11 +43,11 @@ print(json.dumps({{
 
 def loaded(name):
     environ = to_environment(CLOUD) | {"AWS_REGION": "eu-central-1", "PATH": os.environ["PATH"]}
-    told = subprocess.run(
+    received = subprocess.run(
         [sys.executable, "-c", LOOK.format(name=name)], env=environ, capture_output=True, text=True, check=False
     )
-    assert told.returncode == 0, told.stderr
-    return json.loads(told.stdout.splitlines()[-1])
+    assert received.returncode == 0, received.stderr
+    return json.loads(received.stdout.splitlines()[-1])
 
 
 @pytest.mark.parametrize(
@@ -65,16 +65,16 @@ def loaded(name):
     ],
 )
 def test_a_function_starts_with_what_every_request_needs_and_nothing_else(name, needed, unneeded, parts):
-    told = loaded(name)
-    packages = {module.partition(".")[0] for module in told["modules"]}
+    received = loaded(name)
+    packages = {module.partition(".")[0] for module in received["modules"]}
 
     assert needed <= packages
     assert not unneeded & packages
-    assert {f"hubless.{part}" for part in parts} <= set(told["modules"])
-    assert told["clients"] == []
-    assert not told["session"]
-    assert told["gc"]
-    assert not told["table"]
+    assert {f"hubless.{part}" for part in parts} <= set(received["modules"])
+    assert received["clients"] == []
+    assert not received["session"]
+    assert received["gc"]
+    assert not received["table"]
 
 
 @pytest.mark.parametrize("name", ["spawn", "reaper"])
@@ -92,7 +92,7 @@ def test_a_function_whose_environment_is_wrong_says_what_is_missing():
     environ = to_environment(CLOUD) | {"PATH": os.environ["PATH"]}
     del environ["HUBLESS_TABLE"]
 
-    told = subprocess.run(
+    received = subprocess.run(
         [sys.executable, "-c", "import functions.spawn.handler"],
         env=environ,
         capture_output=True,
@@ -100,5 +100,5 @@ def test_a_function_whose_environment_is_wrong_says_what_is_missing():
         check=False,
     )
 
-    assert told.returncode == 1
-    assert "HUBLESS_TABLE is missing: it must be a non-empty string" in told.stderr
+    assert received.returncode == 1
+    assert "HUBLESS_TABLE is missing: it must be a non-empty string" in received.stderr

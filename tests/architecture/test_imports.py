@@ -33,11 +33,11 @@ settings = Settings(Path(tempfile.mkdtemp())); data_folder.prepare(settings)
 def test_a_process_imports_nothing_that_it_does_not_need(script: str, heavy: str) -> None:
     look = f"\nimport sys; print(sorted(set({heavy!r}.split()) & set(sys.modules)))"
 
-    told = subprocess.run(
+    received = subprocess.run(
         [sys.executable, "-c", script.replace("; import", "\nimport") + look],
         capture_output=True,
         text=True,
         check=False,
     )
 
-    assert told.stdout.strip() == "[]", told.stderr
+    assert received.stdout.strip() == "[]", received.stderr

@@ -187,10 +187,10 @@ def test_the_sweep_restores_a_deleted_rule(in_moto):
     assert world.server().state is State.READY
 
 
-# --- deaths ---
+# --- crashes ---
 
 
-class Death(BaseException):
+class SimulatedCrash(BaseException):
     """The process dies here."""
 
 
@@ -220,7 +220,7 @@ class Calls:
 
     def _die(self, when):
         if self._dies_at == (len(self.made), when):
-            raise Death
+            raise SimulatedCrash
 
 
 def put(hub):
@@ -238,7 +238,7 @@ def remove(hub):
 CASES = {"put": (lambda _: None, put, [AT_A]), "put over another": (replaced, put, [AT_A]), "remove": (put, remove, [])}
 
 
-def deaths(case):
+def crashes(case):
     """Yield a hub that died at each call of *case*'s act, before it and after it."""
     prepare, act, _ = CASES[case]
     whole = alb()
@@ -249,7 +249,7 @@ def deaths(case):
         for when in ("before", "after"):
             hub = alb()
             prepare(hub)
-            with Calls((number, when)), pytest.raises(Death):
+            with Calls((number, when)), pytest.raises(SimulatedCrash):
                 act(hub)
             yield hub
             hub.close()
@@ -268,7 +268,7 @@ def drop_stale(hub, listed, live):
 @pytest.mark.parametrize("case", CASES)
 def test_a_retry_after_a_crash_at_any_call_has_the_same_result(in_moto, case):
     _, act, expected = CASES[case]
-    for hub in deaths(case):
+    for hub in crashes(case):
         act(hub)
         assert contents(hub.balancer) == expected
         # A group that no rule forwards to may be left of what was replaced; it serves nobody, and the sweep finds it.
@@ -279,7 +279,7 @@ def test_a_retry_after_a_crash_at_any_call_has_the_same_result(in_moto, case):
 
 @pytest.mark.parametrize("case", CASES)
 def test_the_sweep_after_a_crash_at_any_call_keeps_live_routes(in_moto, case):
-    for hub in deaths(case):
+    for hub in crashes(case):
         drop_stale(hub, list(hub.routes.all()), set())  # the launch came to nothing
         assert contents(hub.balancer) == []
         assert groups(hub) == []

@@ -91,22 +91,22 @@ def test_one_of_many_rewrites_the_digest_after_five_seconds(queue):
     queue.delete_many(keys.in_state("requested", came_at(number), f"s{number}") for number in range(50))
 
     with Calls(queue) as calls:
-        told = concurrently(lambda n: stores[n].queue_position(waiting(500), NOW + SIX))
+        received = concurrently(lambda n: stores[n].queue_position(waiting(500), NOW + SIX))
         asked = calls.take()
 
-    assert set(told) <= {450, 500}  # some get a position of the old digest
-    assert 450 in told
+    assert set(received) <= {450, 500}  # some get a position of the old digest
+    assert 450 in received
     assert asked["Query"] == 1
     assert asked["UpdateItem"] <= MANY + 1
 
 
 def test_without_a_digest_one_caller_writes_it_and_others_get_101(queue):
     with Calls(queue) as calls:
-        told = concurrently(lambda n: DynamoServerStore(queue).queue_position(waiting(500), NOW))
+        received = concurrently(lambda n: DynamoServerStore(queue).queue_position(waiting(500), NOW))
         asked = calls.take()
 
-    assert set(told) <= {101, 500}
-    assert 500 in told
+    assert set(received) <= {101, 500}
+    assert 500 in received
     assert asked["Query"] == MANY + 1
 
 

@@ -15,16 +15,16 @@ SHORT_LIVED = {table.QueueDigestItem}  # a digest is good for half a minute
 @pytest.fixture(params=FILES, ids=lambda file: file.stem)
 def old(request, in_moto):
     stores = in_new_table(in_moto)
-    told = json.loads(request.param.read_text())
-    for item in told["items"]:
+    received = json.loads(request.param.read_text())
+    for item in received["items"]:
         Contents().add(item)
-    yield stores, told
+    yield stores, received
     stores.close()
 
 
 def test_old_items_are_read_as_before(old):
-    stores, told = old
-    assert _of(told["read"], read(stores)) == told["read"]
+    stores, received = old
+    assert _of(received["read"], read(stores)) == received["read"]
 
 
 def test_old_items_are_removed_like_new_ones(old):

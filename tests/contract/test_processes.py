@@ -281,7 +281,7 @@ def test_forget_removes_the_folder_and_keeps_the_log(place, launcher):
     assert launcher.tasks() == []
 
 
-# --- secrets and surroundings ---
+# --- secrets and environment ---
 
 
 def environment_of(place):

@@ -15,7 +15,7 @@ def answers(address, prefix="/user/alice/"):
 @contextmanager
 def a_server(answer, hold=False):
     """A server that sends *answer* to each connection (None: it accepts connections and sends nothing)."""
-    heard = []
+    requests = []
     with socket.create_server(("127.0.0.1", 0)) as listening:
         listening.settimeout(0.1)
         done = threading.Event()
@@ -29,7 +29,7 @@ def a_server(answer, hold=False):
                     continue
                 open_ones.append(connection)
                 connection.settimeout(5)
-                heard.append(connection.recv(4096).decode())
+                requests.append(connection.recv(4096).decode())
                 if answer is not None:
                     connection.sendall(answer)
                     connection.close()
@@ -39,7 +39,7 @@ def a_server(answer, hold=False):
         thread = threading.Thread(target=serve)
         thread.start()
         try:
-            yield f"127.0.0.1:{listening.getsockname()[1]}", heard
+            yield f"127.0.0.1:{listening.getsockname()[1]}", requests
         finally:
             done.set()
             thread.join()
@@ -62,11 +62,11 @@ def test_500_and_above_does_not_answer(code):
 
 
 def test_it_asks_for_the_api_under_the_prefix_without_saying_who_it_is():
-    with a_server(status(200)) as (address, heard):
+    with a_server(status(200)) as (address, requests):
         answers(address, "/user/%C3%A4%20b/lab/")
-    assert heard[0].startswith("GET /user/%C3%A4%20b/lab/api HTTP/1.1\r\n")
-    assert "authorization" not in heard[0].lower()
-    assert "cookie" not in heard[0].lower()
+    assert requests[0].startswith("GET /user/%C3%A4%20b/lab/api HTTP/1.1\r\n")
+    assert "authorization" not in requests[0].lower()
+    assert "cookie" not in requests[0].lower()
 
 
 def test_a_refused_connection_does_not_answer():

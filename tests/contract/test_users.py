@@ -134,11 +134,11 @@ def test_a_concurrent_start_never_keeps_a_renamed_users_old_name(stores):
         def act(n, user=user, server=server, started=started):
             if n == 0:
                 stores.servers.write(server, started)
-                return stores.users.get(user.id).name  # what the launch is told
+                return stores.users.get(user.id).name  # the launch gets it
             return stores.users.change(user, replace(user, name=f"new{user.name}", revision=1))
 
-        told, _ = concurrently(act, 2)
-        assert stores.users.get(user.id).name == told
+        received, _ = concurrently(act, 2)
+        assert stores.users.get(user.id).name == received
 
 
 def test_of_eight_concurrent_changes_one_succeeds(stores, alice):

@@ -64,9 +64,9 @@ def listening(client):
                 for name, value in self.headers.items()
                 if name.lower() not in {"host", "connection", "accept-encoding"}
             ]
-            told = client.request(self.command, self.path, headers=kept, content=body)
-            self.send_response(told.status_code)
-            for name, value in told.headers.multi_items():
+            received = client.request(self.command, self.path, headers=kept, content=body)
+            self.send_response(received.status_code)
+            for name, value in received.headers.multi_items():
                 if name not in {
                     "content-length",
                     "transfer-encoding",
@@ -76,10 +76,10 @@ def listening(client):
                     "content-encoding",
                 }:
                     self.send_header(name, value)
-            self.send_header("Content-Length", str(len(told.content)))
+            self.send_header("Content-Length", str(len(received.content)))
             self.end_headers()
             if self.command != "HEAD":
-                self.wfile.write(told.content)
+                self.wfile.write(received.content)
 
         do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_any
 
@@ -105,18 +105,18 @@ class Servers(Processes):
         super().start(task, {name: value.replace(self.hub, self.address_of_hub) for name, value in environment.items()})
 
 
-def settle(account, told):
-    """Have the double's account hold what the stack made, as the functions are *told* of it."""
-    account.clusters = {told["HUBLESS_CLUSTER"]: {"FARGATE", "FARGATE_SPOT"}}
+def settle(account, received):
+    """Create in the double's account what the stack made, with the names in the functions' variables (*received*)."""
+    account.clusters = {received["HUBLESS_CLUSTER"]: {"FARGATE", "FARGATE_SPOT"}}
     account.subnets, account.security_groups = (
-        set(told["HUBLESS_SUBNETS"].split(",")),
-        set(told["HUBLESS_SECURITY_GROUPS"].split(",")),
+        set(received["HUBLESS_SUBNETS"].split(",")),
+        set(received["HUBLESS_SECURITY_GROUPS"].split(",")),
     )
     account.roles, account.log_groups = (
-        {told["HUBLESS_EXECUTION_ROLE"], told["HUBLESS_TASK_ROLE"]},
-        {told["HUBLESS_LOG_GROUP"]},
+        {received["HUBLESS_EXECUTION_ROLE"], received["HUBLESS_TASK_ROLE"]},
+        {received["HUBLESS_LOG_GROUP"]},
     )
-    account.buckets, account.file_systems = {told["HUBLESS_BUCKET"]: {}}, {told["HUBLESS_FILE_SYSTEM"]}
+    account.buckets, account.file_systems = {received["HUBLESS_BUCKET"]: {}}, {received["HUBLESS_FILE_SYSTEM"]}
 
 
 @contextmanager
@@ -166,8 +166,8 @@ class Instance:
         return {("running", False): "pending", ("stopped", True): "stopping"}.get((self._seen, self._is_up), self._seen)
 
     def look(self):
-        (told,) = self._ec2.describe_instances(InstanceIds=[self.name])["Reservations"][0]["Instances"]
-        return told["State"]["Name"]
+        (received,) = self._ec2.describe_instances(InstanceIds=[self.name])["Reservations"][0]["Instances"]
+        return received["State"]["Name"]
 
     def arrive(self):
         self._is_up = self._seen == "running"

@@ -83,7 +83,7 @@ class Deployed:
                 return last
 
     def versions(self):
-        """Return to which version of each function what calls it is led."""
+        """Return the version of each function that its callers reach."""
         names = ("api", "stream", "spawn", "reaper")
         aliases = self.stage.client("lambda").get_alias
         return {name: aliases(FunctionName=self.stage.function(name), Name="live")["FunctionVersion"] for name in names}

@@ -67,7 +67,7 @@ class Stage:
         }
         flags = ("--no-notices", "--no-version-reporting", "--ci")
         command = [CDK, *words, *flags]
-        told = subprocess.run(
+        received = subprocess.run(
             command,
             env={"PATH": os.environ["PATH"]} | CREDENTIALS | own,
             cwd=self.folder,
@@ -76,7 +76,7 @@ class Stage:
             check=False,
             timeout=240,
         )
-        assert told.returncode == 0, (told.stdout + told.stderr)[-6000:]
+        assert received.returncode == 0, (received.stdout + received.stderr)[-6000:]
 
     # --- what was deployed ---
 
@@ -102,7 +102,7 @@ class Stage:
         return self.named("control", "AWS::Lambda::Function", f"{name.capitalize()}Function")
 
     def variables(self, name="api"):
-        """Return what a function is told, as the stack made it."""
+        """Return the variables of a function, as the stack made them."""
         return self.client("lambda").get_function_configuration(FunctionName=self.function(name), Qualifier="live")[
             "Environment"
         ]["Variables"]
@@ -112,22 +112,22 @@ class Stage:
         answer = self.client("lambda").invoke(
             FunctionName=self.function(name), Qualifier="live", Payload=json.dumps(event)
         )
-        told = json.loads(answer["Payload"].read() or "null")
-        assert "FunctionError" not in answer, told
-        return told
+        received = json.loads(answer["Payload"].read() or "null")
+        assert "FunctionError" not in answer, received
+        return received
 
     def tell_secrets(self, more):
         """Do what an operator does: add *more* to the hub's secrets. And let SSM read what Secrets Manager holds."""
         manager, parameters = self.client("secretsmanager"), self.client("ssm")
-        told = self.variables()
+        received = self.variables()
         for variable in ("HUBLESS_SECRETS", "HUBLESS_FRONT"):
-            secret = told[variable].removeprefix(SUBSTITUTE)
+            secret = received[variable].removeprefix(SUBSTITUTE)
             assert not secret.startswith(REFERENCES)
             text = manager.get_secret_value(SecretId=secret)["SecretString"]
             if variable == "HUBLESS_SECRETS":
                 text = json.dumps(json.loads(text) | more)
                 manager.put_secret_value(SecretId=secret, SecretString=text)
-            parameters.put_parameter(Name=told[variable], Type="SecureString", Value=text, Overwrite=True)
+            parameters.put_parameter(Name=received[variable], Type="SecureString", Value=text, Overwrite=True)
 
     def said_by_front(self):
         """Return what CloudFront is to say to the API, and nobody else can."""

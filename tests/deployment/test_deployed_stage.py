@@ -13,7 +13,7 @@ from tests.deployment.stage import TOP
 from tests.deployment.template_adaptation import LEFT_OUT
 from tests.support.concurrency import eventually
 
-PATIENCE = 120
+TIMEOUT_SECONDS = 120
 pytestmark = pytest.mark.real
 
 
@@ -34,9 +34,9 @@ def test_a_user_logs_in_by_the_form(deployed):
 
     assert BEFORE in browser.get("/hub/login").text
     assert browser.post("/hub/login", data={"username": "maria", "password": PASSWORD}).status_code == 403
-    told = browser.submit("/hub/login", username="maria", password=PASSWORD)
+    received = browser.submit("/hub/login", username="maria", password=PASSWORD)
 
-    assert (told.status_code, told.headers["location"]) == (302, "/hub/spawn")
+    assert (received.status_code, received.headers["location"]) == (302, "/hub/spawn")
     assert "maria" in browser.get("/hub/home").text
 
 
@@ -74,7 +74,7 @@ def test_the_reaper_culls_old_servers_and_stops_orphans(deployed):
             task["taskArn"] for task in deployed.account.running()
         ]
 
-    eventually(is_reaped, PATIENCE)
+    eventually(is_reaped, TIMEOUT_SECONDS)
     assert deployed.server("maria")["ready"]
 
 
@@ -113,7 +113,7 @@ def test_an_upgrade_drops_no_request_and_keeps_data_and_servers(deployed, tmp_pa
     assert deployed.through_edge("/user/maria/api/status").json()["started"] == process
 
     assert deployed.admin.delete("/users/maria/server").status_code in {202, 204}
-    eventually(lambda: deployed.server("maria")["stopped"] and not deployed.account.running(), PATIENCE)
+    eventually(lambda: deployed.server("maria")["stopped"] and not deployed.account.running(), TIMEOUT_SECONDS)
     eventually(lambda: deployed.account.secrets() == {})
 
 

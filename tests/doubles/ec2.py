@@ -41,16 +41,16 @@ class Machine:
                 self._ec2.arrive()
 
     def _come_up(self):
-        what, told = self._make(), threading.Event()
+        what, received = self._make(), threading.Event()
         what.start()
-        running = threading.Thread(target=what.run, args=(told,), daemon=True)
+        running = threading.Thread(target=what.run, args=(received,), daemon=True)
         running.start()
-        self._up = what, told, running
+        self._up = what, received, running
 
     def _go_down(self):
         if self._up:
-            what, told, running = self._up
-            told.set()
+            what, received, running = self._up
+            received.set()
             running.join(20)
             what.close()
             self._up = None
@@ -105,12 +105,12 @@ def serve(ec2):
 
         def do_POST(self):
             form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
-            status, told = ec2.answer(form)
+            status, received = ec2.answer(form)
             self.send_response(status)
             self.send_header("Content-Type", "text/xml")
-            self.send_header("Content-Length", str(len(told)))
+            self.send_header("Content-Length", str(len(received)))
             self.end_headers()
-            self.wfile.write(told.encode())
+            self.wfile.write(received.encode())
 
         def log_message(self, *_):
             pass

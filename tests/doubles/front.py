@@ -1,7 +1,7 @@
 """CloudFront before a hub, as far as its requests go: one address, two origins, and what its function does.
 
-A read that is no upgrade is asked of the API where the edge answers 503 or cannot be reached. No origin is told the
-Host that the browser sent. Unlike CloudFront, it says goodbye after each answer, and leaves `x-hubless-path` to
+A read without an upgrade goes to the API if the edge answers 503 or cannot be reached. No origin gets the Host that
+the browser sent. Unlike CloudFront, it says goodbye after each answer, and leaves `x-hubless-path` to
 `gateway`.
 """
 
@@ -10,7 +10,7 @@ import socketserver
 import threading
 from contextlib import contextmanager, suppress
 
-PATIENCE = 60  # seconds
+TIMEOUT_SECONDS = 60  # seconds
 READS = {"GET", "HEAD", "OPTIONS"}
 
 
@@ -45,19 +45,19 @@ def front(port, edge_port, api_socket):
 
     def api():
         line = socket.socket(socket.AF_UNIX)
-        line.settimeout(PATIENCE)
+        line.settimeout(TIMEOUT_SECONDS)
         line.connect(str(api_socket))
         return line
 
     def edge():
-        return socket.create_connection(("127.0.0.1", edge_port), timeout=PATIENCE)
+        return socket.create_connection(("127.0.0.1", edge_port), timeout=TIMEOUT_SECONDS)
 
     class Handler(socketserver.BaseRequestHandler):
         def handle(self):
             with suppress(OSError):
-                told, body = _head(self.request)
-                if told:
-                    self._serve(*told, body)
+                received, body = _head(self.request)
+                if received:
+                    self._serve(*received, body)
 
         def _serve(self, first, pairs, body):
             method, target, _ = first.split(" ")
@@ -93,15 +93,15 @@ def front(port, edge_port, api_socket):
                 return False
             with line:
                 line.sendall(asked)
-                told, rest = _head(line)
-                if told is None or (" 503 " in told[0] and not is_last):
+                received, rest = _head(line)
+                if received is None or (" 503 " in received[0] and not is_last):
                     return False
-                if " 101 " in told[0]:
-                    self.request.sendall(_bytes(*told) + rest)
+                if " 101 " in received[0]:
+                    self.request.sendall(_bytes(*received) + rest)
                     line.settimeout(None)
                     threading.Thread(target=_pass_on, args=(self.request, line), daemon=True).start()
                 else:
-                    first, pairs = told
+                    first, pairs = received
                     pairs = [(name, value) for name, value in pairs if name.lower() != "connection"]
                     self.request.sendall(_bytes(first, [*pairs, ("Connection", "close")]) + rest)
                 _pass_on(line, self.request)

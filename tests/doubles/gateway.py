@@ -149,9 +149,9 @@ def split_prelude(parts):
         assert len(held) < LARGEST_PRELUDE
         held += next(parts)
     prelude, _, first = held.partition(b"\0" * 8)
-    told = json.loads(prelude)
-    assert told.keys() <= {"statusCode", "headers", "multiValueHeaders", "cookies"}
-    return told, chain([first] if first else [], parts)
+    received = json.loads(prelude)
+    assert received.keys() <= {"statusCode", "headers", "multiValueHeaders", "cookies"}
+    return received, chain([first] if first else [], parts)
 
 
 @contextmanager
@@ -186,9 +186,9 @@ def gateway(function, socket_path, streaming=None):
                 self.wfile.write(said)
 
         def stream(self, parts):
-            told, body = split_prelude(parts)
-            self.send_response(told["statusCode"])
-            for name, value in headers_of(told):
+            received, body = split_prelude(parts)
+            self.send_response(received["statusCode"])
+            for name, value in headers_of(received):
                 self.send_header(name, value)
             self.send_header("Transfer-Encoding", "chunked")
             self.end_headers()

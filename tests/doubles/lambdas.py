@@ -4,7 +4,7 @@
 streamed.
 
 How it differs from AWS: environments are processes of this machine, started beforehand, as many as are asked for, and
-never recycled; nothing limits memory or time but `PATIENCE`; whoever invokes waits.
+never recycled; nothing limits memory or time but `TIMEOUT_SECONDS`; invocations wait.
 """
 
 import json
@@ -21,11 +21,11 @@ from http.client import parse_headers
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from time import time
 
-PATIENCE = 60  # seconds that an invocation may take
+TIMEOUT_SECONDS = 60  # seconds that an invocation may take
 
 
 class FunctionError(Exception):
-    """Raised when the function's code raised: what the runtime told of it."""
+    """Raised when the function's code raised, with the runtime's report."""
 
 
 class Function:
@@ -50,18 +50,18 @@ class Function:
                 for _ in range(environments)
             ]
 
-    def invoke(self, event, patience=PATIENCE):
+    def invoke(self, event, timeout_seconds=TIMEOUT_SECONDS):
         request_id, answer = str(uuid.uuid4()), Future()
         self._open[request_id] = answer
         self._waiting.put((request_id, json.dumps(event).encode()))
         try:
-            return answer.result(patience)
+            return answer.result(timeout_seconds)
         except TimeoutError:
             raise AssertionError(f"{self.log.name} did not answer:\n{self.log.read_text()[-3000:]}") from None
 
-    def stream(self, event, patience=PATIENCE):
-        """Return the answer's parts as they come; whoever closes them has hung up."""
-        request_id, parts = str(uuid.uuid4()), Parts(patience)
+    def stream(self, event, timeout_seconds=TIMEOUT_SECONDS):
+        """Return the answer's parts as they come; closing them hangs up."""
+        request_id, parts = str(uuid.uuid4()), Parts(timeout_seconds)
         self._open[request_id] = parts
         self._waiting.put((request_id, json.dumps(event).encode()))
         return parts
@@ -93,12 +93,12 @@ class Function:
 class Parts:
     """A streamed answer, on its way from the function to who reads it."""
 
-    def __init__(self, patience):
-        self._patience, self._parts = patience, queue.Queue()
+    def __init__(self, timeout_seconds):
+        self._timeout_seconds, self._parts = timeout_seconds, queue.Queue()
         self.is_closed = False
 
     def __iter__(self):
-        while (part := self._parts.get(timeout=self._patience)) is not None:
+        while (part := self._parts.get(timeout=self._timeout_seconds)) is not None:
             if isinstance(part, Exception):
                 raise part
             yield part
@@ -122,7 +122,7 @@ def _runtime_api(function):
             request_id, body = function.next()
             self.send_response(200)
             self.send_header("Lambda-Runtime-Aws-Request-Id", request_id)
-            self.send_header("Lambda-Runtime-Deadline-Ms", str(int((time() + PATIENCE) * 1000)))
+            self.send_header("Lambda-Runtime-Deadline-Ms", str(int((time() + TIMEOUT_SECONDS) * 1000)))
             self.send_header("Lambda-Runtime-Trace-Id", "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=0")
             self.send_header(
                 "Lambda-Runtime-Invoked-Function-Arn", "arn:aws:lambda:eu-central-1:123456789012:function:hub"

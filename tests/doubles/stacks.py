@@ -11,7 +11,7 @@ NAMESPACE = "http://cloudformation.amazonaws.com/doc/2010-05-15/"
 
 
 @contextmanager
-def told_by_stacks(hub, variables):
+def stack_outputs_server(hub, variables):
     """Serve both at one address: the stacks of *hub*, and *variables* as those of its function api."""
     made = {f"{hub}-control": [("AWS::Lambda::Function", "ApiFunction12345678", "api")], f"{hub}-web": []}
 

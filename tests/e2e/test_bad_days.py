@@ -20,7 +20,7 @@ from tests.support.free_port import free_port
 
 TOP = Path(__file__).parents[2]
 TOKEN = "bad-days-token-0123456789"
-PATIENCE = 60  # seconds until something that must happen counts as lost
+TIMEOUT_SECONDS = 60  # seconds until something that must happen counts as lost
 SERVER = """
 import os
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -89,7 +89,7 @@ class Hub:
     def refused(self, **environment):
         """Start where it cannot, and return what it says."""
         with self.popen(**environment) as process:
-            assert process.wait(PATIENCE) == 1
+            assert process.wait(TIMEOUT_SECONDS) == 1
         return self.log()
 
     def log(self):
@@ -106,7 +106,7 @@ class Hub:
 
     def until(self, what, *args):
         """Wait for what must come and return it."""
-        give_up_at = time.monotonic() + PATIENCE
+        give_up_at = time.monotonic() + TIMEOUT_SECONDS
         while not (found := what(*args)):
             assert time.monotonic() < give_up_at, f"never: {what.__name__}{args}\n{self.log()[-3000:]}"
             time.sleep(0.1)
@@ -166,7 +166,7 @@ class Hub:
 
     def end(self):
         self.process.send_signal(signal.SIGINT)
-        code = self.process.wait(PATIENCE)
+        code = self.process.wait(TIMEOUT_SECONDS)
         self.process.stdout.close()
         return code
 

@@ -204,7 +204,7 @@ def test_a_server_is_shared_by_a_code_until_it_is_taken_back(hub, maria, new_pag
     owner.goto(f"{hub.url}/hub/home")
     code = json.loads(owner.evaluate(FETCH, ["POST", "/hub/api/share-codes/maria/", {}]))
 
-    # Nobody is let in without it.
+    # Without it a login fails.
     guest.goto(f"{hub.url}/hub/home")
     log_in(guest, "noah")
     guest.wait_for_url("**/hub/home")
@@ -223,7 +223,7 @@ def test_a_server_is_shared_by_a_code_until_it_is_taken_back(hub, maria, new_pag
     expect(guest.get_by_text("Shared with you")).to_be_visible()
     shot(guest, "home_shared")
 
-    # Taken back, it is closed to whoever comes anew.
+    # After it is revoked, new visitors cannot enter.
     assert owner.evaluate(FETCH, ["PATCH", "/hub/api/shares/maria/", {"user": "noah"}]) == "{}"
     guest.reload()
     expect(guest.get_by_text("Shared with you")).to_have_count(0)
@@ -232,7 +232,7 @@ def test_a_server_is_shared_by_a_code_until_it_is_taken_back(hub, maria, new_pag
     expect(guest.get_by_text("do not have permission")).to_be_visible()
     owner.evaluate(FETCH, ["DELETE", "/hub/api/users/maria/server", {}])
 
-    # Whoever starts it again while it still stops is led to the choice once it has.
+    # A start while it still stops leads to the choice when it has stopped.
     owner.goto(f"{hub.url}/hub/spawn")
     expect(owner.get_by_role("button", name="Start")).to_be_visible(timeout=SECONDS)
 

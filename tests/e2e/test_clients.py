@@ -21,7 +21,7 @@ TOP = Path(__file__).parents[2]
 CLIENTS = TOP / ".venv-conformance/bin/python"  # holds jupyterhub 6.1.1 and jupyterhub-idle-culler
 ADMIN_TOKEN, CULLER_TOKEN, WHOAMI_TOKEN = "admin-token-0123456789", "culler-token-0123456789", "whoami-token-0123456789"
 PASSWORD = "a class of 30"
-PATIENCE = 60
+TIMEOUT_SECONDS = 60
 SERVER = """
 import os
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -132,7 +132,7 @@ users = ["maria"]
 
 
 def until(what):
-    give_up_at = time.monotonic() + PATIENCE
+    give_up_at = time.monotonic() + TIMEOUT_SECONDS
     while not what():
         assert time.monotonic() < give_up_at, "never"
         time.sleep(0.1)
@@ -155,7 +155,7 @@ def run(*arguments, **environment):
         env=os.environ | environment,
         capture_output=True,
         text=True,
-        timeout=PATIENCE,
+        timeout=TIMEOUT_SECONDS,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
@@ -257,10 +257,10 @@ def test_a_huboauth_service_logs_a_browser_in_through_the_edge(hub, whoami, new_
     assert "Read your grades." in page.locator("main").inner_text()
     page.get_by_role("button", name="Allow").click()
     page.wait_for_url(whoami)
-    told = json.loads(page.locator("body").inner_text())
-    assert told["name"] == "maria"
-    assert "custom:grades:read!user=maria" in told["scopes"]
-    assert "access:services!service=whoami" in told["scopes"]
+    received = json.loads(page.locator("body").inner_text())
+    assert received["name"] == "maria"
+    assert "custom:grades:read!user=maria" in received["scopes"]
+    assert "access:services!service=whoami" in received["scopes"]
     page.goto(whoami)  # known by now: nothing is asked again
     assert json.loads(page.locator("body").inner_text())["name"] == "maria"
     page.goto(f"{hub.url}/hub/token")

@@ -29,7 +29,7 @@ from tests.doubles.ec2 import Ec2, Machine
 from tests.doubles.ecs.account import REGION
 from tests.doubles.ecs.processes import Processes
 from tests.doubles.front import front
-from tests.doubles.stacks import told_by_stacks
+from tests.doubles.stacks import stack_outputs_server
 from tests.e2e.conftest import SECONDS
 from tests.e2e.test_browser import log_in, run_first_cell, shot
 from tests.support.concurrency import eventually
@@ -38,7 +38,7 @@ from tests.support.free_port import free_port
 HUBLESS = Path(__file__).parents[2] / ".venv/bin/hubless"
 PROGRAMS = Path(__file__).parents[2] / ".venv-servers" / "bin"
 TOKEN, PASSWORD = "a-token-of-the-tests-0123456789", "all of the class knows"
-PATIENCE = 120
+TIMEOUT_SECONDS = 120
 WELL = ("API", "health", "login page", "static files")
 SETTINGS = """
 [login]
@@ -72,7 +72,7 @@ class Cloud:
     def follow(self, name):
         """Return all events of a start, read in one answer to its end."""
         answer = self.admin.get(
-            f"/users/{name}/server/progress", headers={"Accept": "text/event-stream"}, timeout=PATIENCE
+            f"/users/{name}/server/progress", headers={"Accept": "text/event-stream"}, timeout=TIMEOUT_SECONDS
         )
         return [json.loads(line.removeprefix("data:")) for line in answer.text.splitlines() if line.startswith("data:")]
 
@@ -136,17 +136,17 @@ def test_a_person_logs_in_starts_a_server_runs_a_cell_and_stops_it(cloud, new_pa
 
     page.goto(f"{cloud.url}/hub/home")
     page.get_by_role("button", name="Stop").first.click()
-    eventually(lambda: cloud.server("maria")["stopped"] and not cloud.account.running(), PATIENCE)
+    eventually(lambda: cloud.server("maria")["stopped"] and not cloud.account.running(), TIMEOUT_SECONDS)
     eventually(lambda: cloud.account.secrets() == {})
 
 
 def test_an_unneeded_edge_is_suspended_and_the_api_answers_browsers(cloud):
-    wishes = DynamoDesiredEdgeStateStore(cloud.deployment.database())
+    desired_state = DynamoDesiredEdgeStateStore(cloud.deployment.database())
 
     cloud.deployment.sweep()
-    idle = wishes.read()
+    idle = desired_state.read()
     assert idle.power is EdgePower.IDLE
-    wishes.write(idle, DesiredEdgeState(EdgePower.IDLE, idle.since - timedelta(minutes=11)))
+    desired_state.write(idle, DesiredEdgeState(EdgePower.IDLE, idle.since - timedelta(minutes=11)))
     cloud.deployment.sweep()
 
     eventually(lambda: cloud.ec2.state == "stopped")
@@ -175,11 +175,13 @@ def test_the_schedule_culls_old_servers_and_ends_orphan_tasks(cloud):
 
     stranger = cloud.run_a_task_behind_the_hubs_back()
     swept = Counter()
-    eventually(lambda: swept.update(cloud.deployment.sweep()) or (swept["reaped"] and swept["orphans"]), PATIENCE)
+    eventually(
+        lambda: swept.update(cloud.deployment.sweep()) or (swept["reaped"] and swept["orphans"]), TIMEOUT_SECONDS
+    )
 
     assert (swept["reaped"], swept["orphans"]) == (1, 1)
-    eventually(lambda: cloud.server("idler")["stopped"], PATIENCE)
-    eventually(lambda: stranger not in [task["taskArn"] for task in cloud.account.running()], PATIENCE)
+    eventually(lambda: cloud.server("idler")["stopped"], TIMEOUT_SECONDS)
+    eventually(lambda: stranger not in [task["taskArn"] for task in cloud.account.running()], TIMEOUT_SECONDS)
 
 
 def test_names_reach_the_hub_as_they_were_sent(cloud):
@@ -196,7 +198,7 @@ def test_a_launchs_log_lines_carry_its_id_and_no_secret(cloud):
     browser.post("/hub/login", data={"username": "reader", "password": PASSWORD, "_xsrf": xsrf})
     assert browser.get("/hub/home").status_code == 200
     cloud.start("reader")
-    eventually(lambda: cloud.server("reader").get("ready"), PATIENCE)
+    eventually(lambda: cloud.server("reader").get("ready"), TIMEOUT_SECONDS)
     cloud.deployment.sweep()
 
     names = ("api", "stream", "spawn", "reaper")
@@ -214,7 +216,7 @@ def test_a_launchs_log_lines_carry_its_id_and_no_secret(cloud):
 @pytest.fixture
 def stacks(cloud):
     """Give the address of what says how the hub is deployed."""
-    with told_by_stacks("hubless-prod", cloud.deployment.environment) as url:
+    with stack_outputs_server("hubless-prod", cloud.deployment.environment) as url:
         yield url
 
 

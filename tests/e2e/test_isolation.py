@@ -20,7 +20,7 @@ from tests.support.local_hub import LocalHub
 
 TOP = Path(__file__).parents[2]
 ADMIN_TOKEN = "isolation-token-0123456789"
-PATIENCE = 120
+TIMEOUT_SECONDS = 120
 SETTINGS = f"""
 [login]
 kind = "shared-password"
@@ -47,7 +47,7 @@ class Hub(LocalHub):
         self.until(lambda: self.admin.get(f"/users/{user}/server").json()["ready"])
 
     def until(self, what):
-        give_up_at = time.monotonic() + PATIENCE
+        give_up_at = time.monotonic() + TIMEOUT_SECONDS
         while not what():
             assert time.monotonic() < give_up_at, f"never\n{self.log()[-3000:]}"
             time.sleep(0.2)
@@ -130,7 +130,7 @@ def doctor(hub, *options):
         stdout=subprocess.PIPE,
         text=True,
         env=os.environ | {"DOCTORS": ADMIN_TOKEN},
-        # Whoever is run in the background by a shell has it that Ctrl-C is ignored, and so have all that it starts.
+        # A shell lets its background processes ignore Ctrl-C, and so do all their children.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 no thread of ours holds a lock
     )
 
@@ -141,12 +141,15 @@ def users(hub):
 
 def test_the_doctor_finds_a_hub_well_and_leaves_it_as_it_was(hub):
     process = doctor(hub, "--json")
-    told = json.loads(process.communicate(timeout=PATIENCE)[0])
+    received = json.loads(process.communicate(timeout=TIMEOUT_SECONDS)[0])
 
-    assert {step["check"]: step["message"] for step in told if step["level"] != "ok"} == {}
-    assert next(step["message"] for step in told if step["check"] == "kernel") == "6 * 7 returned 42 over a WebSocket"
+    assert {step["check"]: step["message"] for step in received if step["level"] != "ok"} == {}
     assert (
-        next(step["message"] for step in told if step["check"] == "access") == "without a token the server answers 403"
+        next(step["message"] for step in received if step["check"] == "kernel") == "6 * 7 returned 42 over a WebSocket"
+    )
+    assert (
+        next(step["message"] for step in received if step["check"] == "access")
+        == "without a token the server answers 403"
     )
     assert (process.returncode, users(hub)) == (0, set())
 
@@ -158,7 +161,7 @@ def test_a_doctor_who_is_sent_away_removes_what_was_made(hub):
     assert len(users(hub)) == 1
     process.send_signal(signal.SIGINT)
 
-    said = process.communicate(timeout=PATIENCE)[0]
+    said = process.communicate(timeout=TIMEOUT_SECONDS)[0]
 
     assert "removed the user" in said
     assert (process.returncode, users(hub)) == (1, set())

@@ -46,8 +46,8 @@ RUN = """async (prefix) => {
     const message = {header, parent_header: {}, metadata: {}, content, channel: "shell", buffers: []};
     socket.onopen = () => socket.send(JSON.stringify(message));
     socket.onerror = () => tell("refused");
-    socket.onmessage = (heard) => {
-      const {msg_type, content} = JSON.parse(heard.data);
+    socket.onmessage = (message) => {
+      const {msg_type, content} = JSON.parse(message.data);
       if (msg_type === "execute_result") tell(content.data["text/plain"]);
     };
   });

@@ -110,14 +110,16 @@ def test_the_table_has_the_adapters_schema(stage):
 def test_functions_get_the_settings_that_they_read(stage, name):
     for kind in FUNCTIONS:
         variables = stage(name).named("AWS::Lambda::Function", f"{kind}Function")["Environment"]["Variables"]
-        told = cloud_settings({"AWS_REGION": REGIONS[name], **{key: _made(text) for key, text in variables.items()}})
+        received = cloud_settings(
+            {"AWS_REGION": REGIONS[name], **{key: _made(text) for key, text in variables.items()}}
+        )
 
-        assert told.hub == f"hubless-{name}"
-        assert bool(told.front) == (kind in {"Api", "Stream"})
-        assert told.subdomains == (name == "prod")
-        assert bool(told.economy_instance) == (name == "prod")
-        assert bool(told.alb_listener) == (name == "alb")
-        assert bool(told.file_system) == (name != "alb")
+        assert received.hub == f"hubless-{name}"
+        assert bool(received.front) == (kind in {"Api", "Stream"})
+        assert received.subdomains == (name == "prod")
+        assert bool(received.economy_instance) == (name == "prod")
+        assert bool(received.alb_listener) == (name == "alb")
+        assert bool(received.file_system) == (name != "alb")
 
 
 def _made(text):
@@ -127,14 +129,14 @@ def _made(text):
 
 @pytest.mark.parametrize("name", ["prod", "fleet"])
 def test_edges_get_the_settings_that_they_read(stage, name):
-    told = EdgeSettings.from_environment(
+    received = EdgeSettings.from_environment(
         {"HUBLESS_EDGE_TABLE": "t"} | {key: _made(text) for key, text in _edge_variables(stage(name)).items()}
     )
 
-    assert told.region == REGIONS[name]
-    assert told.domain == ("hub.example.org" if name == "prod" else "")
-    assert (told.host_header, told.api, told.port) == ("x-hubless-host", "", 8080)
-    assert told.websocket_timeout_seconds == (3_600 if name == "fleet" else 172_800)
+    assert received.region == REGIONS[name]
+    assert received.domain == ("hub.example.org" if name == "prod" else "")
+    assert (received.host_header, received.api, received.port) == ("x-hubless-host", "", 8080)
+    assert received.websocket_timeout_seconds == (3_600 if name == "fleet" else 172_800)
 
 
 def _edge_variables(synthesis):
@@ -144,8 +146,8 @@ def _edge_variables(synthesis):
         return {pair["Name"]: pair["Value"] for pair in container["Environment"]}
     script = synthesis.one("AWS::EC2::LaunchTemplate")["LaunchTemplateData"]["UserData"]
     lines = script.partition("place.env <<'END'\n")[2].partition("\nEND\n")[0].splitlines()
-    (told,) = synthesis.folder.glob("asset.*/economy/edge.env")
-    return dict(line.split("=", 1) for line in [*lines, *told.read_text().splitlines()])
+    (received,) = synthesis.folder.glob("asset.*/economy/edge.env")
+    return dict(line.split("=", 1) for line in [*lines, *received.read_text().splitlines()])
 
 
 def test_functions_are_called_only_by_their_aliases(stage):
@@ -362,7 +364,7 @@ def test_templates_hold_no_secret(stage, name):
     for part, template in stage(name).templates.items():
         text = json.dumps(template)
         resolved = re.findall(r"\{\{resolve:secretsmanager:", text)
-        # CloudFront has no other way to be told what it is to say.
+        # CloudFront has no other way to get the secret that it sends.
         assert bool(resolved) == (part == "web"), part
         exported = {
             output["Export"]["Name"].partition("ExportsOutput")[2]
@@ -490,7 +492,7 @@ def test_the_viewers_host_reaches_servers(web, name):
     (to_servers,) = [one for one in web(name)["CacheBehaviors"] if one["PathPattern"] == "/user/*"]
     all_viewer, but_host = "216adef6-5c7f-47e4-b989-5492eafa07d3", "b689b0a8-53d0-40ab-baf2-68738e2966ac"
 
-    # HAProxy is told by the front, so that the API, which stands in for it, is not asked by a name that it refuses.
+    # HAProxy gets the host from CloudFront, so the API, which stands in for it, gets no host that it refuses.
     assert to_servers["OriginRequestPolicyId"] == (all_viewer if name == "alb" else but_host)
     assert len(to_servers["AllowedMethods"]) == 7
 
@@ -612,11 +614,11 @@ def test_alarms_say_what_to_do_and_send_mail_if_there_is_an_address(stage, name)
 # --- the CloudFront Function, in Node ---
 
 RUN = """
-const cf = { createRequestOriginGroup: (group) => { told.group = group; } };
-const told = {};
+const cf = { createRequestOriginGroup: (group) => { received.group = group; } };
+const received = {};
 %s
-told.request = handler(%s);
-console.log(JSON.stringify(told));
+received.request = handler(%s);
+console.log(JSON.stringify(received));
 """
 
 
@@ -682,13 +684,13 @@ def test_with_alb_the_login_cookie_is_removed():
 
 
 def test_the_viewer_request_function_sets_the_trusted_headers():
-    told = {names.PATH_HEADER, names.HOST_HEADER, names.ADDRESS_HEADER}
+    received = {names.PATH_HEADER, names.HOST_HEADER, names.ADDRESS_HEADER}
 
     headers = ask(viewer_request_source(), headers={names.FRONT_HEADER: "guess"})["request"]["headers"]
 
-    assert set(headers) == {"host", *told}
+    assert set(headers) == {"host", *received}
     assert FRONT_HEADER == names.FRONT_HEADER
-    assert all(name.startswith(names.HEADER_PREFIX) for name in (*told, names.FRONT_HEADER))
+    assert all(name.startswith(names.HEADER_PREFIX) for name in (*received, names.FRONT_HEADER))
 
 
 # --- refused settings ---
@@ -716,10 +718,10 @@ def test_settings_that_must_not_be_deployed_are_refused(tmp_path, settings, mess
 
 
 def test_the_deployment_sets_every_variable_of_the_functions(stage):
-    told = {
+    received = {
         name
         for kind in FUNCTIONS
         for name in stage("prod").named("AWS::Lambda::Function", f"{kind}Function")["Environment"]["Variables"]
     }
 
-    assert {f"HUBLESS_{one.name.upper()}" for one in fields(CloudSettings)} <= told
+    assert {f"HUBLESS_{one.name.upper()}" for one in fields(CloudSettings)} <= received

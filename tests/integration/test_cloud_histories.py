@@ -1,6 +1,6 @@
 """Random histories of a hub in the cloud: whatever comes, in whatever order, nothing has a bad end.
 
-They are told over the functions' own handlers, DynamoDB and SQS in moto, and ECS's double with its limits, its
+They run over the functions' own handlers, DynamoDB and SQS in moto, and ECS's double with its limits, its
 latency and its lists that lag. What may happen besides what users do: messages are lost, doubled and late, and so are
 events, by minutes and in any order; tasks die at any moment; AWS throttles, has no capacity, does something and loses
 its answer; functions die before or after any call to AWS, or another one is faster at any of them; their clocks
@@ -73,7 +73,7 @@ class History(CloudHub):
     def __init__(self, places, steps=()):
         lag, describe_lag = LAGS[len(steps) % len(LAGS)]
         super().__init__(*places, lag=lag, describe_lag=describe_lag, **HOMES_AND_SPOT)
-        self.fate, self.events, self.deaths = Fate(self.aws()), [], {}
+        self.fate, self.events, self.exits = Fate(self.aws()), [], {}
 
     def live(self, steps):
         for step, number in steps:
@@ -85,7 +85,7 @@ class History(CloudHub):
         except Crash:
             self.forget()
         except HublessError:
-            pass  # whoever asked is told, or asks again; of a schedule and of events nobody is told
+            pass  # callers get the error or retry; schedules and events have no caller
 
     # --- what users do ---
 
@@ -116,7 +116,7 @@ class History(CloudHub):
         if waiting := self.sqs.messages():
             waiting.pop(number % len(waiting))
 
-    # --- what tasks do, and what is told of it ---
+    # --- what tasks do, and their events ---
 
     def task(self, number):
         living = [task for task in self.account.tasks.values() if task["containers"][0]["lastStatus"] != "STOPPED"]
@@ -124,7 +124,7 @@ class History(CloudHub):
 
     def task_dies(self, number):
         if task := self.task(number):
-            self.deaths.setdefault(self.launch_of(task), set()).add(f"exited with code {100 + number}")
+            self.exits.setdefault(self.launch_of(task), set()).add(f"exited with code {100 + number}")
             self.account.die(task["taskArn"], 100 + number)
 
     def task_fails_to_start(self, number):
@@ -195,7 +195,7 @@ class History(CloudHub):
     # --- what functions do ---
 
     def die(self, number):
-        """Whoever makes one of the next calls dies, before it or after."""
+        """Crash the process that makes one of the next calls, before it or after it."""
 
         def die(_model):
             raise Crash
@@ -246,7 +246,7 @@ class History(CloudHub):
         """Check that no launch is said to have died of what befell another."""
         for server in map(self.server, NAMES):
             if server is not None and server.state is State.FAILED and "exited with code 1" in server.failure:
-                assert any(why in server.failure for why in self.deaths.get(server.launch_id, ())), server.failure
+                assert any(why in server.failure for why in self.exits.get(server.launch_id, ())), server.failure
 
 
 STEPS = {
@@ -298,7 +298,7 @@ _USUAL = (
 _DRAWN = (*(step for step in STEPS if step != "tell_first"), *_USUAL)
 
 
-def told(drawn):
+def steps_from_bytes(drawn):
     """Return the steps of a history, each from two bytes."""
     return [(_DRAWN[step % len(_DRAWN)], number % 100) for step, number in zip(drawn[::2], drawn[1::2], strict=False)]
 
@@ -321,7 +321,7 @@ def clean(amazon):
 
 
 @pytest.mark.timeout(max(300, 10 * NUMBER))
-@given(steps=st.binary(min_size=24, max_size=120).map(told))
+@given(steps=st.binary(min_size=24, max_size=120).map(steps_from_bytes))
 @settings(max_examples=NUMBER, deadline=None, derandomize=True, database=None)
 def test_no_history_in_the_cloud_has_a_bad_end(clean, steps):
     note(str(steps))

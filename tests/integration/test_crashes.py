@@ -1,6 +1,6 @@
-"""Deaths of the hub's functions before and after every call to AWS, of a start, a stop and a sweep.
+"""Crashes of the hub's functions before and after every call to AWS, in a start, a stop and a sweep.
 
-Whatever a death leaves must be settled by two sweeps, the queue, and servers that speak; no event helps.
+Two sweeps, the queue and the servers' reports must settle what a crash leaves; no event helps.
 """
 
 from datetime import timedelta
@@ -34,7 +34,7 @@ def hub(places):
     return made
 
 
-# --- what comes after a death ---
+# --- after a crash ---
 
 
 def two_sweeps(hub):
@@ -69,7 +69,7 @@ def ends_well_swept(hub):
     assert_swept(hub)
 
 
-def told(hub, story, then):
+def crashed_everywhere(hub, story, then):
     """Tell a story in which every act dies at every call, and return what was seen."""
 
     def and_then():
@@ -121,7 +121,7 @@ def sweeps(hub, act):
 
 @pytest.mark.parametrize("then", [ends_well, ends_well_when_stopped])
 def test_a_start_that_dies_at_any_call_ends_well(hub, then):
-    crash_points = told(hub, start, then)
+    crash_points = crashed_everywhere(hub, start, then)
 
     assert hub.server().state is State.READY
     hub.assert_settled()
@@ -131,7 +131,7 @@ def test_a_start_that_dies_at_any_call_ends_well(hub, then):
 
 def test_a_stop_that_dies_at_any_call_ends_well(hub):
     start(hub, once)
-    crash_points = told(hub, stop, ends_well)
+    crash_points = crashed_everywhere(hub, stop, ends_well)
 
     assert hub.server().state is State.STOPPED
     hub.assert_settled()
@@ -139,7 +139,7 @@ def test_a_stop_that_dies_at_any_call_ends_well(hub):
 
 
 def test_a_sweep_that_dies_at_any_call_ends_well(neglected):
-    crash_points = told(neglected, sweeps, ends_well_swept)
+    crash_points = crashed_everywhere(neglected, sweeps, ends_well_swept)
 
     assert crash_points.lived > 30
     two_sweeps(neglected)

@@ -148,7 +148,7 @@ def sweep(stores):
 
 
 def each_death(stores, act, then):
-    """Have *act* die wherever it calls, and do *then* after each death."""
+    """Crash *act* at each of its calls, and do *then* after each crash."""
     crash_points = CrashPoints([stores.database.client], lambda: sorted(Contents().read().items()), then)
     crash_points.act(lambda: act(stores))
     crash_points.assert_none_ended_badly()

@@ -127,6 +127,6 @@ def test_an_unmodified_server_runs_as_a_task_and_speaks_with_its_own_token(accou
         launcher.forget(task)
         assert launcher.tasks() == []
         assert account.secrets() == {}
-        told = [read(event, its_config).status for event in account.take_news()]
-        assert status in told
-        assert told[-1] == gone
+        received = [read(event, its_config).status for event in account.take_news()]
+        assert status in received
+        assert received[-1] == gone

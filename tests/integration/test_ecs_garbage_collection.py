@@ -1,4 +1,4 @@
-"""Task definitions that nobody needs any more are put away, and nobody is harmed by that."""
+"""Garbage collection of task definitions that nothing needs, without harm to launches."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -144,7 +144,7 @@ def test_a_sweep_checks_a_few_definitions_and_the_next_goes_on_from_there():
         FAMILIES_PER_CALL,
         3,
         FAMILIES_PER_CALL,
-    ]  # the fourth begins anew: something went
+    ]  # the fourth starts again: something was removed
     assert sum(status == "DELETE_IN_PROGRESS" for _, status in statuses(cloud)) == 3
     assert sum(status == "ACTIVE" for _, status in statuses(cloud)) == 2 * FAMILIES_PER_CALL
 

@@ -199,8 +199,8 @@ def test_longest_prefix_wins(world: World) -> None:
 def test_a_request_without_a_route_goes_to_the_api_unchanged(world: World, path: str) -> None:
     world.route("/user/alice/", "alice")
     world.started()
-    told = world.ask(path)
-    assert (told.who, told.said["path"]) == ("API", path)
+    received = world.ask(path)
+    assert (received.who, received.said["path"]) == ("API", path)
 
 
 @pytest.mark.parametrize(
@@ -224,8 +224,8 @@ def test_a_request_without_a_route_goes_to_the_api_unchanged(world: World, path:
 def test_path_and_query_reach_the_server_unchanged(world: World, rest: str) -> None:
     world.route("/user/alice/", "alice")
     world.started()
-    told = world.ask(f"/user/alice/{rest}")
-    assert (told.who, told.said["path"]) == ("alice", f"/user/alice/{rest}")
+    received = world.ask(f"/user/alice/{rest}")
+    assert (received.who, received.said["path"]) == ("alice", f"/user/alice/{rest}")
 
 
 NAMES = {
@@ -247,8 +247,8 @@ def test_any_name_has_a_route(world: World, name: str) -> None:
     world.route(f"/user/{name}/", "it")
     world.agents[0].run_once()
     for written in NAMES[name]:
-        told = world.ask(f"/user/{written}/lab?x=%41")
-        assert (told.who, told.said["path"]) == ("it", f"/user/{written}/lab?x=%41")
+        received = world.ask(f"/user/{written}/lab?x=%41")
+        assert (received.who, received.said["path"]) == ("it", f"/user/{written}/lab?x=%41")
     assert world.ask(f"/user/{NAMES[name][0]}x/lab").who == "API"
     world.routes.remove(f"/user/{name}/", "launch-it")
     world.agents[0].run_once()
@@ -321,12 +321,12 @@ def test_no_trick_with_a_path_reaches_bob(world: World, path: str) -> None:
     world.route("/user/alice/", "alice")
     world.route("/user/bob/", "bob")
     world.started()
-    told = world.ask(path, method="OPTIONS" if path == "*" else "GET")
-    if told.status == 200:
-        assert told.who != "bob"
-        assert told.said["path"] in (path, "/bob/")  # untouched for whoever looks at it; /bob/: of http://user/bob/
+    received = world.ask(path, method="OPTIONS" if path == "*" else "GET")
+    if received.status == 200:
+        assert received.who != "bob"
+        assert received.said["path"] in (path, "/bob/")  # the server gets it unchanged; /bob/: of http://user/bob/
     else:
-        assert told.status == 400
+        assert received.status == 400
 
 
 @pytest.mark.parametrize(
@@ -386,13 +386,17 @@ def below(world: World) -> World:
 
 def test_a_server_is_served_at_its_owners_host_alone(below: World) -> None:
     for host in ("bob.hub.example.org", "bob.hub.example.org:8443", "BOB.Hub.example.org"):
-        told = below.ask("/user/bob/lab", host=host)
-        assert (told.who, told.said["headers"]["host"], told.said["path"]) == ("bob", [host], "/user/bob/lab")
+        received = below.ask("/user/bob/lab", host=host)
+        assert (received.who, received.said["headers"]["host"], received.said["path"]) == (
+            "bob",
+            [host],
+            "/user/bob/lab",
+        )
     assert below.ask("/user/bob/lab/", host="bob.hub.example.org").who == "bob's lab"
     for host in OTHER_HOSTS:
         for path in ("/user/bob/", "/user/bob/lab/", "/x", "/"):
-            told = below.ask(path, host=host)
-            assert told.status == 400 or told.who == "API", (host, path)
+            received = below.ask(path, host=host)
+            assert received.status == 400 or received.who == "API", (host, path)
 
 
 def test_a_service_is_served_at_its_own_host_alone(below: World) -> None:
@@ -403,8 +407,8 @@ def test_a_service_is_served_at_its_own_host_alone(below: World) -> None:
 
 def test_the_hubs_own_paths_go_to_the_api_at_any_host(below: World) -> None:
     for host in ("hub.example.org", "bob.hub.example.org", "grades--service.hub.example.org"):
-        told = below.ask("/hub/login", host=host)
-        assert (told.who, told.said["headers"]["x-forwarded-host"]) == ("API", [host])
+        received = below.ask("/hub/login", host=host)
+        assert (received.who, received.said["headers"]["x-forwarded-host"]) == ("API", [host])
 
 
 def test_headers_beside_host_do_not_change_the_routing(below: World) -> None:
@@ -829,15 +833,15 @@ def test_a_remote_api_is_reached_over_tls_by_its_name(world: World, far_api: tup
     origin, names = far_api
     world.route("/user/alice/", "alice")
     world.started(api=origin)
-    told = world.ask("/hub/x%2Fy?a=%20", "POST", ("Cookie: a=1",), body="text")
-    assert (told.who, told.said["path"], told.said["body"], told.said["headers"]["cookie"]) == (
+    received = world.ask("/hub/x%2Fy?a=%20", "POST", ("Cookie: a=1",), body="text")
+    assert (received.who, received.said["path"], received.said["body"], received.said["headers"]["cookie"]) == (
         "API",
         "/hub/x%2Fy?a=%20",
         "text",
         ["a=1"],
     )
-    assert told.said["headers"]["host"] == ["api.example.org"]
-    assert told.said["headers"]["x-forwarded-host"] == ["hub.example.org"]
+    assert received.said["headers"]["host"] == ["api.example.org"]
+    assert received.said["headers"]["x-forwarded-host"] == ["hub.example.org"]
     assert set(names) == {"api.example.org"}
     alice = world.ask("/user/alice/")
     assert (alice.who, alice.said["headers"]["host"]) == ("alice", ["hub.example.org"])
@@ -898,16 +902,16 @@ ASKERS = {
 def test_without_an_api_errors_are_answered_in_the_clients_media_type(apiless: World, asker: str) -> None:
     headers, method, path, is_program = ASKERS[asker]
     for place in (path, path.replace("bob", "away")):
-        told = apiless.ask(place, method, headers)
-        assert (told.status, told.headers["Cache-Control"]) == (503, "no-store")
-        assert told.headers.get_all("Content-Type") == [
+        received = apiless.ask(place, method, headers)
+        assert (received.status, received.headers["Cache-Control"]) == (503, "no-store")
+        assert received.headers.get_all("Content-Type") == [
             "application/json" if is_program else "text/html; charset=utf-8"
         ]
         if is_program:
-            assert (said := json.loads(told.text)).keys() == {"status", "message"}
+            assert (said := json.loads(received.text)).keys() == {"status", "message"}
             assert said["status"] == 503
         elif method != "HEAD":
-            assert "<h1>" in told.text
+            assert "<h1>" in received.text
 
 
 @pytest.mark.parametrize("path", ["/", "/hub/home", "/user/alice/../bob/", "/user/alice/x/./y"])
@@ -916,8 +920,8 @@ def test_without_an_api_hub_paths_and_dot_segments_are_refused(apiless: World, p
 
 
 def test_a_servers_own_answers_pass_unchanged(apiless: World) -> None:
-    told = apiless.ask("/user/busy/api/x", headers=("Accept: application/json",))
-    assert (told.status, told.headers["Content-Type"], told.text) == (503, "text/plain", "ask later")
+    received = apiless.ask("/user/busy/api/x", headers=("Accept: application/json",))
+    assert (received.status, received.headers["Content-Type"], received.text) == (503, "text/plain", "ask later")
 
 
 @pytest.fixture
@@ -1040,9 +1044,9 @@ def test_a_restarted_haproxy_is_unhealthy_until_routes_are_loaded(world: World) 
 
 
 def test_a_draining_edge_serves_and_reports_activity_but_not_itself(world: World) -> None:
-    told: list[Mapping[ServerKey, datetime]] = []
+    received: list[Mapping[ServerKey, datetime]] = []
     world.route("/user/alice/", "alice")
-    agent = world.started(health_path="/edge/health", report_activity=told.append, activity_seconds=3600)
+    agent = world.started(health_path="/edge/health", report_activity=received.append, activity_seconds=3600)
     agent.run_once()
     world.ask("/user/alice/", "POST")
     cut_short = threading.Event()
@@ -1052,12 +1056,12 @@ def test_a_draining_edge_serves_and_reports_activity_but_not_itself(world: World
         eventually(lambda: world.ask("/edge/health").status == 503)
         world.route("/user/bob/", "bob")
         eventually(lambda: world.ask("/user/bob/").who == "bob")
-        eventually(lambda: told)
+        eventually(lambda: received)
         assert world.routes.reports() == []
     finally:
         cut_short.set()
         leaving.join()
-    assert set(told[0]) == {ServerKey("s-alice", "u-alice")}
+    assert set(received[0]) == {ServerKey("s-alice", "u-alice")}
 
 
 # --- WebSockets ---
@@ -1101,11 +1105,11 @@ def test_a_silent_websocket_is_closed_after_its_timeout(world: World) -> None:
 def test_a_dead_server_gets_a_page_that_retries(world: World) -> None:
     world.routes.put(Route("/user/alice/", f"127.0.0.1:{free_port()}", "launch-1"))
     world.started()
-    told = world.ask("/user/alice/lab?x=1")
-    assert told.status == 503
-    assert told.headers["Refresh"] == "2; url=/hub/user/alice/lab?x=1"
-    assert told.headers["Cache-Control"] == "no-store"
-    assert "does not answer" in told.text
+    received = world.ask("/user/alice/lab?x=1")
+    assert received.status == 503
+    assert received.headers["Refresh"] == "2; url=/hub/user/alice/lab?x=1"
+    assert received.headers["Cache-Control"] == "no-store"
+    assert "does not answer" in received.text
 
 
 def test_while_the_api_is_away_a_page_says_so_and_retries(world: World) -> None:
@@ -1205,10 +1209,10 @@ def test_activity_is_what_a_person_does(world: World) -> None:
     for name in ("poster", "visitor", "idler"):
         world.route(f"/user/{name}/", name)
     world.routes.put(Route("/services/s/", world.server("service"), "service:/services/s/"))
-    told: list[Mapping[ServerKey, datetime]] = []
-    agent = world.started(report_activity=told.append, activity_seconds=0)
+    received: list[Mapping[ServerKey, datetime]] = []
+    agent = world.started(report_activity=received.append, activity_seconds=0)
     agent.run_once()
-    assert told == []
+    assert received == []
     before = datetime.now(UTC)
     world.ask("/user/poster/api", "POST", body="{}")
     world.ask("/user/visitor/lab", headers=("Sec-Fetch-Mode: navigate",))
@@ -1216,24 +1220,24 @@ def test_activity_is_what_a_person_does(world: World) -> None:
     world.ask("/user/idler/api/kernels")
     assert world.ask("/services/s/", "POST").who == "service"
     agent.run_once()
-    (seen,) = told
+    (seen,) = received
     assert set(seen) == {ServerKey("s-poster", "u-poster"), ServerKey("s-visitor", "u-visitor")}
     assert all(abs((at - before).total_seconds()) < 60 for at in seen.values())
 
 
 def test_activity_belongs_to_the_server_and_not_to_its_address(world: World) -> None:
-    told: list[Mapping[ServerKey, datetime]] = []
+    received: list[Mapping[ServerKey, datetime]] = []
     address, alice, bob = world.server("task"), ServerKey("s1", "u1"), ServerKey("s2", "u2")
     world.routes.put(Route("/user/alice/", address, "l1", alice))
-    agent = world.started(report_activity=told.append, activity_seconds=0)
+    agent = world.started(report_activity=received.append, activity_seconds=0)
     world.ask("/user/alice/api", "POST")
     world.routes.remove("/user/alice/", "l1")
     world.routes.put(Route("/user/bob/", address, "l2", bob))
     agent.run_once()
-    assert [set(seen) for seen in told] == [{alice}]
+    assert [set(seen) for seen in received] == [{alice}]
     world.ask("/user/bob/api", "POST")
     agent.run_once()
-    assert set(told[-1]) == {bob}
+    assert set(received[-1]) == {bob}
 
 
 @pytest.mark.parametrize("api", [None, UnixSocket(Path("/run/api.sock"))])
@@ -1243,5 +1247,7 @@ def test_haproxy_accepts_the_configuration_without_a_warning(tmp_path: Path, api
     )
     for file, text in {**referenced_files(edge), edge.file: render(edge)}.items():
         file.write_text(text)
-    told = subprocess.run([find_haproxy().program, "-c", "-f", edge.file], capture_output=True, text=True, check=True)
-    assert "WARNING" not in told.stdout + told.stderr
+    received = subprocess.run(
+        [find_haproxy().program, "-c", "-f", edge.file], capture_output=True, text=True, check=True
+    )
+    assert "WARNING" not in received.stdout + received.stderr

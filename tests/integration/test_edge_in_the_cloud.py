@@ -62,7 +62,7 @@ class Edge:
                 self._command, cwd=self._place, env=self.environment, stdout=log, stderr=log
             )
 
-    def told(self, path):
+    def get(self, path):
         """Return the answer, or None where nobody listens."""
         with (
             suppress(OSError, http.client.HTTPException),
@@ -72,12 +72,12 @@ class Edge:
 
     def status(self):
         assert self.process.poll() is None, self.log.read_text()
-        told = self.told("/edge/health")
-        return told and told.status
+        received = self.get("/edge/health")
+        return received and received.status
 
     def who(self, path):
-        told = self.told(path)
-        return told and told.who
+        received = self.get(path)
+        return received and received.who
 
     def haproxy(self):
         return int((self.folder / "haproxy.pid").read_text().split()[0])
@@ -226,7 +226,7 @@ def test_two_edges_follow_one_table_and_each_leaves_in_order(cloud):
     first, second = cloud.edge(DRAIN_SECONDS="60"), cloud.edge()
     for edge in (first, second):
         eventually(lambda edge=edge: edge.status() == 200, within=60)
-    api = first.told(ALICE)
+    api = first.get(ALICE)
     assert (api.who, api.said["headers"]["host"]) == ("API", ["api.example.org"])
 
     sequence = cloud.route("alice", address)
@@ -243,7 +243,7 @@ def test_two_edges_follow_one_table_and_each_leaves_in_order(cloud):
         eventually(lambda edge=edge: edge.who(ALICE) == "API")  # who leaves still follows
     first.process.send_signal(signal.SIGTERM)
     assert first.process.wait(20) == 0
-    assert first.told("/") is None
+    assert first.get("/") is None
     assert second.status() == 200
 
 
@@ -258,13 +258,13 @@ def test_a_table_outage_stops_no_request_and_routes_follow_afterwards(cloud):
     threading.Thread(target=echo.serve_forever, daemon=True).start()
     cloud.undo.callback(echo.shutdown)
     cloud.route("socket", "127.0.0.1:{}".format(echo.socket.getsockname()[1]))
-    eventually(lambda: edge.told("/user/socket/").status == 426)  # it wants an upgrade
+    eventually(lambda: edge.get("/user/socket/").status == 426)  # it wants an upgrade
 
-    heard, done = [], threading.Event()
+    answers, done = [], threading.Event()
 
     def traffic():
         while not done.wait(0.005):
-            heard.append(edge.who(ALICE))
+            answers.append(edge.who(ALICE))
 
     asking = threading.Thread(target=traffic)
     asking.start()
@@ -272,9 +272,9 @@ def test_a_table_outage_stops_no_request_and_routes_follow_afterwards(cloud):
         with connect(f"ws://127.0.0.1:{edge.port}/user/socket/x", proxy=None) as channel:
             cloud.database.drop()
             eventually(lambda: "cannot read the route table" in edge.log.read_text())
-            seen = len(heard)
-            eventually(lambda: len(heard) > seen + 20)
-            assert set(heard) == {"alice"}
+            seen = len(answers)
+            eventually(lambda: len(answers) > seen + 20)
+            assert set(answers) == {"alice"}
             assert edge.status() == 200
             channel.send("still here")
             assert channel.recv(timeout=10) == "still here"
@@ -289,7 +289,7 @@ def test_a_table_outage_stops_no_request_and_routes_follow_afterwards(cloud):
     finally:
         done.set()
         asking.join()
-    assert set(heard) <= {"alice", "API"}  # every request got an answer
+    assert set(answers) <= {"alice", "API"}  # every request got an answer
 
 
 def test_an_edge_without_a_table_is_unhealthy_and_sends_all_to_the_api(cloud):
@@ -324,7 +324,7 @@ def test_a_restarted_instance_drains_and_comes_back_with_current_routes(cloud):
     cloud.route("gone", address, "l2")
     edge = cloud.ready_edge(**ECONOMY)
     haproxy = edge.haproxy()
-    assert [edge.who(ALICE), edge.told("/user/bob/").status] == ["alice", 503]
+    assert [edge.who(ALICE), edge.get("/user/bob/").status] == ["alice", 503]
 
     edge.process.send_signal(signal.SIGTERM)
     assert edge.process.wait(20) == 0
@@ -337,7 +337,7 @@ def test_a_restarted_instance_drains_and_comes_back_with_current_routes(cloud):
     edge.start()
     eventually(lambda: cloud.routing.is_served(sequence), within=60)
     assert [edge.who(f"/user/{name}/") for name in ("alice", "bob")] == ["alice", "bob"]
-    assert (edge.told("/user/gone/").status, edge.status()) == (503, 200)
+    assert (edge.get("/user/gone/").status, edge.status()) == (503, 200)
 
 
 def test_a_hanging_table_delays_neither_requests_nor_haproxys_supervision(cloud):

@@ -22,12 +22,12 @@ def test_a_port_in_use_is_named_with_its_program_and_what_to_do() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
 
-        with pytest.raises(PreflightError) as told:
+        with pytest.raises(PreflightError) as received:
             preflight.check_port(settings(port=port))
 
-    assert str(told.value).startswith(f"Port {port} is in use")
-    assert f"process {os.getpid()}" in str(told.value)
-    assert "--port" in str(told.value)
+    assert str(received.value).startswith(f"Port {port} is in use")
+    assert f"process {os.getpid()}" in str(received.value)
+    assert "--port" in str(received.value)
 
 
 def test_a_free_port_passes() -> None:

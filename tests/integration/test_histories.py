@@ -1,7 +1,7 @@
 """Random histories of a hub without a process: whatever comes, in whatever order, nothing has a bad end.
 
 A history is a list of steps: what users ask, what the queue hands out (late, twice, in any order, never), what
-becomes of tasks and what is told of it (late, twice, in any order, never), deaths of the hub's functions before or
+becomes of tasks and their events (late, twice, in any order, never), crashes of the hub's functions before or
 after any call, clocks that differ by seconds, launchers that refuse. When it is over, all that is allowed to help are
 two sweeps.
 """
@@ -89,7 +89,7 @@ class History(World):
         stores = database and stores_of(database)
         super().__init__(readiness=ActivityReadiness(), around=self.fate.around, stores=stores)
         self.launcher.begins_as = TaskPending()
-        self.events, self.deaths = [], {}
+        self.events, self.exits = [], {}
         self.edge.look()
 
     def live(self, steps):
@@ -97,7 +97,7 @@ class History(World):
             self.live_through(step, number)
 
     def live_through(self, step, number):
-        with suppress(Crash, HublessError):  # whoever asked is told, or asks again
+        with suppress(Crash, HublessError):  # callers get the error, or retry
             STEPS[step](self, number)
 
     # --- what may happen ---
@@ -111,7 +111,7 @@ class History(World):
             self.stopping.request_until_done(server)
 
     def deliver_one(self, number):
-        """Hand out any one message; whoever dies over it finds it again."""
+        """Deliver any one message; after a crash it is delivered again."""
         if self.queue.sent:
             message = self.queue.sent[number % len(self.queue.sent)]
             self.launching.on_message(message)
@@ -138,8 +138,8 @@ class History(World):
 
     def task_dies(self, number):
         if task := self.task(number):
-            self.deaths[task] = f"exited with code {len(self.deaths)}"
-            self.becomes(task, TaskStopped(self.deaths[task]))
+            self.exits[task] = f"exited with code {len(self.exits)}"
+            self.becomes(task, TaskStopped(self.exits[task]))
 
     def becomes(self, task, status):
         self.launcher.status[task] = status
@@ -180,7 +180,7 @@ class History(World):
         self.clock.skew = timedelta(seconds=number % 7 - 3)
 
     def die_at(self, number):
-        """Whoever makes one of the next calls dies, before it or after."""
+        """Crash the process that makes one of the next calls, before it or after it."""
 
         def die():
             raise Crash
@@ -225,7 +225,7 @@ class History(World):
             self.work()
 
     def work(self):
-        """Let messages be done, tasks run and speak; no event is told."""
+        """Handle messages, and let tasks run and report; deliver no event."""
         for turn in range(6):
             self.deliver_in_time()
             for task, status in self.launcher.status.items():
@@ -241,7 +241,7 @@ class History(World):
         """Check that no launch is said to have died of what befell another."""
         for server in map(self.server, NAMES):
             if server is not None and server.failure and "exited" in server.failure:
-                assert server.failure == f"The server {self.deaths[server.launch_id]}"
+                assert server.failure == f"The server {self.exits[server.launch_id]}"
 
 
 STEPS = {
@@ -275,12 +275,12 @@ _USUAL = ("start", "stop", "deliver_one", "deliver_one", "task_runs", "tell", "s
 _DRAWN = (*STEPS, *_USUAL)
 
 
-def told(drawn):
+def steps_from_bytes(drawn):
     """Return the steps of a history, each from two bytes: drawing them one by one takes as long as running them."""
     return [(_DRAWN[step % len(_DRAWN)], number % 100) for step, number in zip(drawn[::2], drawn[1::2], strict=False)]
 
 
-HISTORIES = st.binary(min_size=24, max_size=100).map(told)
+HISTORIES = st.binary(min_size=24, max_size=100).map(steps_from_bytes)
 
 
 @pytest.fixture(scope="module")

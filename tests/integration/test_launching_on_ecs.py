@@ -1,4 +1,4 @@
-"""The life of servers as Fargate tasks: the services over the ECS launcher, in an account where time passes as told."""
+"""The life of servers as Fargate tasks: the services over the ECS launcher, with a clock that tests set."""
 
 import contextlib
 import itertools
@@ -32,7 +32,7 @@ class UpWhenRunning:
 
 
 class CloudWorld(World):
-    """A hub in the cloud. *hears*: whether news are heard; *polls*: whether it asks for what is under way."""
+    """A hub in the cloud. *hears*: whether task events arrive; *polls*: whether it polls pending servers."""
 
     def __init__(self, *, hears=False, polls=True, seed=0, lag=0.0, describe_lag=0.0, **others):
         def launcher(clock):
@@ -83,12 +83,12 @@ class CloudWorld(World):
         )
 
 
-@pytest.fixture(params=["asks", "hears", "asks, and is told late"])
+@pytest.fixture(params=["asks", "hears", "asks, and gets late lists"])
 def world(request):
     return {
         "asks": lambda: CloudWorld(),
         "hears": lambda: CloudWorld(hears=True),
-        "asks, and is told late": lambda: CloudWorld(lag=10, describe_lag=6, homes=HOMES),
+        "asks, and gets late lists": lambda: CloudWorld(lag=10, describe_lag=6, homes=HOMES),
     }[request.param]()
 
 
@@ -409,7 +409,7 @@ def survive(step):
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize(("call", "nth", "capacity"), CALLS)
 def test_a_crash_at_any_call_converges_within_two_sweeps(call, nth, capacity, when, then):
-    """Spawn, then stop, with a death at one call; the message that was at work comes again, or a stop comes first."""
+    """Spawn, then stop, with a crash at one call; the message that was at work comes again, or a stop comes first."""
     world = CloudWorld(homes=HOMES, lag=4, describe_lag=3, capacity=capacity)
     if capacity is Capacity.SPOT_OR_FARGATE:
         world.account.full["FARGATE_SPOT"] = "failure"

@@ -274,8 +274,8 @@ def test_the_command_exits_with_1_if_there_is_a_problem(account, monkeypatch, tm
     file.write_text(f'[stages.prod]\nregion = "{REGION}"\nexpected_servers = 100\nimage = "quay.io/a"\n')
 
     said = CliRunner().invoke(main, ["preflight", "--stage", "prod", "--settings", str(file)])
-    told = CliRunner().invoke(main, ["preflight", "--settings", str(file), "--json"])
+    received = CliRunner().invoke(main, ["preflight", "--settings", str(file), "--json"])
 
-    assert said.exit_code == told.exit_code == 1
+    assert said.exit_code == received.exit_code == 1
     assert "problem  Fargate on demand: the quota is 6 vCPU; 100 servers of 0.5 need 50" in said.output
-    assert [one["level"] for one in json.loads(told.output) if one["check"] == "Fargate on demand"] == ["problem"]
+    assert [one["level"] for one in json.loads(received.output) if one["check"] == "Fargate on demand"] == ["problem"]

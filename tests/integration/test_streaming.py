@@ -64,7 +64,7 @@ main()
 
 @pytest.fixture(scope="module")
 def deploy(tmp_path_factory):
-    """Deploy the function once for each environment that it is told of."""
+    """Deploy the function once for each environment."""
     made = {}
 
     def deployed(**more):
@@ -90,42 +90,42 @@ def deploy(tmp_path_factory):
 
 
 def ask(function, target, method="GET", body=b"", make=rest_event_of):
-    told, parts = split_prelude(function.stream(make(method, target, [("Host", "api")], body)))
-    return told, parts
+    received, parts = split_prelude(function.stream(make(method, target, [("Host", "api")], body)))
+    return received, parts
 
 
 def test_parts_of_an_answer_come_as_they_are_made(deploy):
     parts = deploy().stream(rest_event_of("GET", "/slowly?parts=3", [], b""))
 
-    told, body = split_prelude(parts)
+    received, body = split_prelude(parts)
 
-    assert (told["statusCode"], told["headers"]["content-type"]) == (201, "text/event-stream; charset=utf-8")
+    assert (received["statusCode"], received["headers"]["content-type"]) == (201, "text/event-stream; charset=utf-8")
     assert list(body) == [b"one", b"\n", b"\n", b"\n", b"two"]
 
 
 @pytest.mark.parametrize("make", [rest_event_of, event_of])
 def test_headers_cookies_and_the_body_come_through(deploy, make):
-    told, parts = ask(deploy(), "/at-once", "POST", "grün".encode(), make)
+    received, parts = ask(deploy(), "/at-once", "POST", "grün".encode(), make)
 
     said = json.loads(b"".join(parts))
     assert said["body"] == "grün"
     assert said["trace"].startswith("Root=1-")
-    assert told["multiValueHeaders"] == {"x-two": ["1", "2"]}
-    assert [cookie.partition(";")[0] for cookie in told["cookies"]] == ["a=1", "b=2"]
-    assert "content-length" not in told["headers"]
+    assert received["multiValueHeaders"] == {"x-two": ["1", "2"]}
+    assert [cookie.partition(";")[0] for cookie in received["cookies"]] == ["a=1", "b=2"]
+    assert "content-length" not in received["headers"]
 
 
 def test_a_head_has_no_body(deploy):
-    told, parts = ask(deploy(), "/at-once", "HEAD")
+    received, parts = ask(deploy(), "/at-once", "HEAD")
 
-    assert told["statusCode"] == 200
+    assert received["statusCode"] == 200
     assert list(parts) == []
 
 
 def test_an_error_before_the_answer_is_an_answer(deploy):
-    told, parts = ask(deploy(), "/at-once?fails")
+    received, parts = ask(deploy(), "/at-once?fails")
 
-    assert (told["statusCode"], b"".join(parts)) == (500, b"Internal Server Error")
+    assert (received["statusCode"], b"".join(parts)) == (500, b"Internal Server Error")
 
 
 def test_an_error_after_the_whole_answer_is_told_in_the_log(deploy):

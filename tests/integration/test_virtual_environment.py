@@ -179,10 +179,10 @@ def test_an_upgrade_leaves_running_servers_their_programs(settings, tmp_path):
 
 
 def test_without_a_way_to_packages_it_is_said_what_to_do(settings, tmp_path):
-    with pytest.raises(VirtualEnvironmentError, match="reaches PyPI") as told:
+    with pytest.raises(VirtualEnvironmentError, match="reaches PyPI") as received:
         prepare(settings, print, requirements=unreachable(tmp_path))
-    assert "stand-in==9.9" in str(told.value)
-    assert "servers.virtual_environment" in str(told.value)
+    assert "stand-in==9.9" in str(received.value)
+    assert "servers.virtual_environment" in str(received.value)
     assert starts(prepare(settings, print, requirements=requirements(tmp_path))) == "1.0"
 
 

@@ -49,15 +49,15 @@ class SharedRateLimiter:
 
     def __init__(self, school):
         plan = school.plan
-        self.school, self.rhythm = school, LaunchRate(plan.rate, plan.burst, timedelta(seconds=plan.longest_wait))
+        self.school, self.limiter = school, LaunchRate(plan.rate, plan.burst, timedelta(seconds=plan.longest_wait))
 
     def acquire(self):
         school = self.school
         school.loop.sleep(school.random.uniform(*STORE))
-        got = self.rhythm.next_slot(school.next_turn, school.clock.now())
+        got = self.limiter.next_slot(school.next_turn, school.clock.now())
         if isinstance(got, NoFreeSlot):
             raise CapacityUnavailableError(
-                "not yet", after=got.after + school.random.random() * self.rhythm.longest_wait
+                "not yet", after=got.after + school.random.random() * self.limiter.longest_wait
             )
         school.next_turn = got.next_free
         school.loop.sleep(max(0.0, (got.at - school.clock.now()).total_seconds()))

@@ -11,7 +11,7 @@ from datetime import timedelta
 
 
 class Loop:
-    """Time, for a clock that services look at (with the skew of whoever looks) and one that is right."""
+    """Time, for a clock that services look at (with the reader's skew) and one that is right."""
 
     def __init__(self, clock):
         self.clock, self.right = clock, _Right(clock)
@@ -124,7 +124,7 @@ def _shut():
 
 
 class _Right:
-    """The right time, whoever looks."""
+    """The right time, for every reader."""
 
     def __init__(self, clock):
         self._clock = clock

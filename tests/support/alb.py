@@ -26,7 +26,7 @@ def clients():
 
 
 def take_expressions():
-    """Have moto take `RegexValues`, which it refuses for want of `Values`; ELB has them since 2025."""
+    """Have moto take `RegexValues`, which it refuses without `Values`; ELB has them since 2025."""
     from moto.elbv2.models import ELBv2Backend
 
     check = ELBv2Backend._validate_path_pattern_condition

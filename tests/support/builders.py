@@ -1,4 +1,4 @@
-"""Things for tests, each with sensible facts that a test may override by name."""
+"""Objects for tests, with default facts that a test may override by name."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -46,7 +46,7 @@ class CloudHub(World):
             queue=sqs.queue,
             idle_policy=idle_policy,
         )
-        self.account, self.heard = self.cloud.account, set()
+        self.account, self.reported = self.cloud.account, set()
         self.read_event = lambda event: read(event, self.cloud.config)
         self.edge.look()
 
@@ -75,10 +75,10 @@ class CloudHub(World):
         return reaper.handle(self, SCHEDULED)
 
     def speak(self):
-        """Every server that runs reports itself, again and again until it is heard, as long as its token is good."""
+        """Let every running server report itself until the hub has its report, while its token is valid."""
         for task in self.account.running():
             launch_id = self.account.environment_of(task)["HUBLESS_LAUNCH_ID"]
-            if task["lastStatus"] == "RUNNING" and launch_id not in self.heard:
+            if task["lastStatus"] == "RUNNING" and launch_id not in self.reported:
                 self.report(launch_id)
 
     def report(self, launch_id):
@@ -87,10 +87,10 @@ class CloudHub(World):
         if server:
             owner = self.users.get(server.owner_id)
             self.activity.report(owner, None, {server.name: self.clock.now()}, by_server=server.id)
-            self.heard.add(launch_id)
+            self.reported.add(launch_id)
 
     def work(self, seconds, step=40):
-        """Let so much time pass in which messages are handled and servers speak; no event is told."""
+        """Let *seconds* pass in which messages are handled and servers report; deliver no event."""
         for _ in range(0, seconds, step):
             self.clock.advance(timedelta(seconds=step))
             self.sqs.show()

@@ -66,8 +66,8 @@ class CrashPoints(AwsCallHooks):
 
     def assert_none_ended_badly(self):
         assert self.lived, "nothing was ever called"
-        told = "\n\n".join(self._failures[:3])
-        assert not self._failures, f"{len(self._failures)} of {self.lived} crashes ended badly:\n\n{told}"
+        received = "\n\n".join(self._failures[:3])
+        assert not self._failures, f"{len(self._failures)} of {self.lived} crashes ended badly:\n\n{received}"
 
     def _before(self, model, **_):
         self.calls[model.service_model.service_name, model.name] += 1
@@ -93,10 +93,10 @@ class CrashPoints(AwsCallHooks):
         reader, writer = os.pipe()
         if child := os.fork():
             os.close(writer)
-            with os.fdopen(reader, "rb") as told:
-                said = told.read()
+            with os.fdopen(reader, "rb") as received:
+                said = received.read()
             os.waitpid(child, 0)
-            return pickle.loads(said) if said else "nothing more was heard"
+            return pickle.loads(said) if said else "it reported nothing more"
         signal.setitimer(signal.ITIMER_REAL, 0)  # the parent's
         os.close(reader)
         self._told = writer
@@ -109,6 +109,6 @@ class CrashPoints(AwsCallHooks):
             self._then()
         except BaseException:
             failure = traceback.format_exc()
-        with contextlib.suppress(BaseException), os.fdopen(self._told, "wb") as told:
-            pickle.dump(failure, told)
+        with contextlib.suppress(BaseException), os.fdopen(self._told, "wb") as received:
+            pickle.dump(failure, received)
         os._exit(0)

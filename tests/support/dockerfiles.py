@@ -39,7 +39,7 @@ class Recipe:
 
     @property
     def environment(self):
-        """Return the variables that are set in what runs; PATH is left to whoever runs it."""
+        """Return the variables that are set in what runs; PATH stays as the caller has it."""
         texts = [text for name, text in self.last_stage if name == "ENV"]
         return dict(pair.split("=", 1) for text in texts for pair in shlex.split(text) if not pair.startswith("PATH="))
 

@@ -228,7 +228,7 @@ def _in_order(value):
 
 @contextmanager
 def ministack(folder, services="dynamodb,sqs", **more):
-    """Run the emulator, told *more* by its environment, and give its address."""
+    """Run the emulator with *more* variables, and return its address."""
     port = free_port()
     environment = {
         "PATH": os.environ["PATH"],

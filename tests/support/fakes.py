@@ -12,7 +12,7 @@ class StoppedClock:
 
     def __init__(self, now):
         self._now = now
-        self.skew = timedelta()  # by which whoever looks is off
+        self.skew = timedelta()  # the error of the reader's clock
 
     def now(self):
         return self._now + self.skew
@@ -51,7 +51,7 @@ class RecordingMetrics:
 
 
 class ScriptedLauncher:
-    """Runs tasks that a test moves on: each is Running until it is told to be gone."""
+    """Runs tasks that a test moves on: each is Running until a test ends it."""
 
     name = "scripted"
 

@@ -32,13 +32,13 @@ class Echo(http.server.BaseHTTPRequestHandler):
             "headers": {name.lower(): self.headers.get_all(name) for name in self.headers},
             "body": body.decode(),
         }
-        told = json.dumps(said).encode()
+        received = json.dumps(said).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(told)))
+        self.send_header("Content-Length", str(len(received)))
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(told)
+            self.wfile.write(received)
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _answer
 
@@ -133,6 +133,6 @@ def ask_on(
     line.sendall(f"{head}\r\n\r\n{body}".encode("latin-1"))
     answer = http.client.HTTPResponse(line, method=method)
     answer.begin()
-    told = Told(answer.status, answer.headers, answer.read().decode())
+    received = Told(answer.status, answer.headers, answer.read().decode())
     answer.close()
-    return told
+    return received

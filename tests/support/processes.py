@@ -15,7 +15,7 @@ class ProcessLaunchers:
         return launcher
 
     def wait(self):
-        """Wait for all children, which were told to end: a child that nobody waits for stays a zombie."""
+        """Wait for all children after their signal to end: otherwise they stay zombies."""
         for launcher in self._made:
             for child in [*launcher._children.values()]:
                 child.wait(10)

@@ -1,4 +1,4 @@
-"""SQS for tests: queues in moto, whose time passes as told, and in MiniStack, where it passes."""
+"""SQS for tests: queues in moto, with a clock that tests set, and in MiniStack, where it passes."""
 
 import functools
 import itertools

@@ -91,7 +91,7 @@ def fill(stores):
 def read(stores):
     """Return all that the stores say of what `fill` wrote, as JSON has it."""
     edge = stores.desired_edge_state.read()
-    told = {
+    received = {
         "users": [stores.users.get("u-alice"), stores.users.find("bob"), stores.users.get_many(["u-zoë"])],
         "page": stores.users.page(offset=0, limit=9, sort="last_activity"),
         "ready": stores.users.page(offset=0, limit=9, state="ready"),
@@ -125,7 +125,7 @@ def read(stores):
         "place": stores.sweeps.resume_point(),
         "wish": {"wanted": edge.power, "since": edge.since},  # as the code of version 1 called them
     }
-    return _plain(told)
+    return _plain(received)
 
 
 def end(stores):
@@ -160,10 +160,10 @@ def main(file):
         fill(stores)
         items = [one for _, one in sorted(Contents().read().items())]
         lines = ",\n".join(json.dumps(item, sort_keys=True, ensure_ascii=False) for item in items)
-        told = ",\n".join(
+        received = ",\n".join(
             f'"{name}": {json.dumps(one, sort_keys=True, ensure_ascii=False)}' for name, one in read(stores).items()
         )
-        Path(file).write_text(f'{{"items": [\n{lines}\n], "read": {{\n{told}\n}}}}\n')
+        Path(file).write_text(f'{{"items": [\n{lines}\n], "read": {{\n{received}\n}}}}\n')
 
 
 if __name__ == "__main__":

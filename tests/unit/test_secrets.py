@@ -56,10 +56,10 @@ def test_the_parameter_is_read_once_and_not_before_it_is_needed(clients, asked):
 def test_a_parameter_that_holds_something_else_is_named_and_not_shown(clients, asked, text):
     holds(asked, text)
 
-    with pytest.raises(StoreUnavailableError, match="The parameter /hub must hold a JSON object of texts") as told:
+    with pytest.raises(StoreUnavailableError, match="The parameter /hub must hold a JSON object of texts") as received:
         secrets_of(clients)["key"]
-    assert "hunter2" not in str(told.value)
-    assert told.value.__cause__ is None
+    assert "hunter2" not in str(received.value)
+    assert received.value.__cause__ is None
 
 
 def test_a_parameter_that_cannot_be_read_is_named_with_the_reason(clients, asked):

@@ -11,7 +11,7 @@ from tests.doubles.ecs.wire import answer, read
 def serve(account, port=0, guard=None):
     """Answer for *account* until the block ends, and give the address; its time should be the machine's.
 
-    Whoever else uses the account meanwhile holds *guard*.
+    Other users of the account hold *guard* meanwhile.
     """
     guard = guard or threading.Lock()
 

@@ -1,4 +1,4 @@
-"""Tasks on Fargate: asked for, living, dying, listed late and told of."""
+"""Tasks on Fargate: started, running, stopped, listed late and reported by events."""
 
 import json
 import re
@@ -344,8 +344,8 @@ class TaskCalls:
             self._tell(task)
             if self.runtime:
                 self.runtime.end(task, signal.SIGTERM)
-                patience = task["definition"]["containerDefinitions"][0].get("stopTimeout", 30)
-                self.later(patience, lambda: self.runtime.end(task, signal.SIGKILL))
+                timeout_seconds = task["definition"]["containerDefinitions"][0].get("stopTimeout", 30)
+                self.later(timeout_seconds, lambda: self.runtime.end(task, signal.SIGKILL))
                 return
             self.later(notice or EXIT_SECONDS, lambda: self._exit(task, 137 if notice else 0, None))
             return

@@ -20,7 +20,7 @@ class Wire:
         self.before = self.after = None  # called with the operation around each call; what they raise, the caller gets
         self._guard = threading.RLock()
         self.session = boto3.Session("AKIDEXAMPLE", "an example")
-        # First: whoever else answers in this process (moto) is for other sessions.
+        # First: other responders in this process (moto) are for other sessions.
         self.session.events.register_first("before-send", self._answer)
 
     def _answer(self, request, **_):

@@ -54,11 +54,11 @@ class Script:
         )
 
     def finds(self, **states):
-        told = [
+        received = [
             {"Target": {"Id": f"10.0.0.{n[1:]}", "Port": 8888}, "TargetHealth": {"State": state}}
             for n, state in states.items()
         ]
-        return self.answers("describe_target_health", {"TargetHealthDescriptions": told})
+        return self.answers("describe_target_health", {"TargetHealthDescriptions": received})
 
 
 @pytest.fixture

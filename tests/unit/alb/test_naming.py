@@ -1,4 +1,4 @@
-"""Routes as a load balancer writes them: within its limits, told apart, and always the same."""
+"""Routes as a load balancer writes them: within its limits, distinct, and always the same."""
 
 import re
 from itertools import islice

@@ -15,11 +15,11 @@ def seconds(number):
     return timedelta(seconds=number)
 
 
-def taken(rhythm, arrivals, free=None):
+def taken(limiter, arrivals, free=None):
     """Return the slot of each of *arrivals* (instants of the caller's own clock) in turn."""
     found = []
     for now in arrivals:
-        got = rhythm.next_slot(free, now)
+        got = limiter.next_slot(free, now)
         free = got.next_free if isinstance(got, Slot) else free
         found.append(got)
     return found
@@ -85,31 +85,31 @@ def test_the_free_slot_is_next_while_it_is_neither_expired_nor_too_far(free, is_
     askers=st.lists(st.tuples(st.floats(0, 10), st.integers(0, 3)), max_size=60),
 )
 def test_no_period_exceeds_rate_and_burst_and_clock_differences(rate, burst, wait, skews, askers):
-    rhythm = LaunchRate(rate, burst, seconds(wait))
+    limiter = LaunchRate(rate, burst, seconds(wait))
     free, began = None, []
     for at, clock in sorted(askers):
         skew = seconds(skews[clock % len(skews)])
-        got = rhythm.next_slot(free, NOW + seconds(at) + skew)
+        got = limiter.next_slot(free, NOW + seconds(at) + skew)
         if isinstance(got, Slot):
             assert free is None or got.at >= free
-            assert got.at - (NOW + seconds(at) + skew) <= rhythm.longest_wait
+            assert got.at - (NOW + seconds(at) + skew) <= limiter.longest_wait
             free = got.next_free
             began.append(max(NOW + seconds(at), got.at - skew))
     began.sort()
     differ = seconds(max(skews)) - seconds(min(skews))
     for first, start in enumerate(began):
         for last, end in enumerate(began[first:], first):
-            assert (last - first + 1 - burst) * rhythm.interval <= end - start + differ
+            assert (last - first + 1 - burst) * limiter.interval <= end - start + differ
 
 
 @settings(max_examples=200, deadline=None, derandomize=True, database=None)
 @given(st.lists(st.floats(0, 5), min_size=1, max_size=60))
 def test_no_slot_expires_while_a_caller_waits(arrivals):
-    rhythm = LaunchRate(10, 1, seconds(60))
+    limiter = LaunchRate(10, 1, seconds(60))
     instants = [NOW + seconds(at) for at in sorted(arrivals)]
 
-    turns = taken(rhythm, instants)
+    turns = taken(limiter, instants)
 
     began = [max(turn.at, at) for turn, at in zip(turns, instants, strict=True)]
     for before, here, at in zip(began, began[1:], instants[1:], strict=False):
-        assert here == max(at, before + rhythm.interval)
+        assert here == max(at, before + limiter.interval)

@@ -56,6 +56,6 @@ def test_a_position_is_wrong_by_less_than_a_step(queue, later):
 def test_a_later_entry_never_has_a_better_position(queue, times):
     made = digest(queue, NOW)
 
-    told = [made.queue_position(NOW + at) for at in sorted(times)]
+    received = [made.queue_position(NOW + at) for at in sorted(times)]
 
-    assert told == sorted(told)
+    assert received == sorted(received)

@@ -60,8 +60,8 @@ def described(arn):
 def refused(function, **given):
     with pytest.raises(ClientError) as error:
         function(**given)
-    told = error.value.response["Error"]
-    return f"{told['Code']}: {told['Message']}"
+    received = error.value.response["Error"]
+    return f"{received['Code']}: {received['Message']}"
 
 
 def test_a_task_lives_through_all_its_states_and_each_is_told(ready):
@@ -75,8 +75,8 @@ def test_a_task_lives_through_all_its_states_and_each_is_told(ready):
     ended = described(task["taskArn"])
     assert (ended["lastStatus"], ended["stopCode"], ended["stoppedReason"]) == ("STOPPED", "UserInitiated", "enough")
     assert ended["containers"][0]["exitCode"] == 0
-    told = [event["detail"] for event in ready.take_news()]
-    assert [one["lastStatus"] for one in told] == [
+    received = [event["detail"] for event in ready.take_news()]
+    assert [one["lastStatus"] for one in received] == [
         "PROVISIONING",
         "PENDING",
         "ACTIVATING",
@@ -85,10 +85,10 @@ def test_a_task_lives_through_all_its_states_and_each_is_told(ready):
         "DEPROVISIONING",
         "STOPPED",
     ]
-    assert [one["version"] for one in told] == [1, 2, 3, 4, 5, 6, 7]
-    assert [len(one["attachments"][0]["details"]) for one in told] == [1, 4, 4, 4, 4, 4, 4]
-    assert [one["updatedAt"] for one in told] == sorted(one["updatedAt"] for one in told)
-    assert all("tags" not in one for one in told)
+    assert [one["version"] for one in received] == [1, 2, 3, 4, 5, 6, 7]
+    assert [len(one["attachments"][0]["details"]) for one in received] == [1, 4, 4, 4, 4, 4, 4]
+    assert [one["updatedAt"] for one in received] == sorted(one["updatedAt"] for one in received)
+    assert all("tags" not in one for one in received)
 
 
 @pytest.mark.parametrize("seed", range(5))

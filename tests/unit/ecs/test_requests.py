@@ -269,7 +269,7 @@ def test_a_secret_is_in_the_file_and_in_no_other_request(scripted):
     script.launcher.forget(task)
 
     script.assert_all_asked()
-    assert [operation for operation, told in script.sent if SECRET in told] == ["PutObject"]
+    assert [operation for operation, received in script.sent if SECRET in received] == ["PutObject"]
     assert len(script.sent) == 14
 
 

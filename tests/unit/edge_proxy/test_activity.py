@@ -15,12 +15,12 @@ ALICE, BOB = ServerKey("s1", "u1"), ServerKey("s2", "u2")
 
 
 class Edge:
-    """What HAProxy says, and who is told; the clock stands unless a test moves it."""
+    """What HAProxy says, and what is reported; only the test moves the clock."""
 
     def __init__(self) -> None:
         self.now = NOW
         self.last: dict[str, datetime] = {}
-        self.told: list[dict[ServerKey, datetime]] = []
+        self.received: list[dict[ServerKey, datetime]] = []
         self.is_away = False
         self.asked = 0
         configuration = EdgeConfiguration(host="", port=1, api=UnixSocket(Path("a")), run_folder=Path("r"))
@@ -33,7 +33,7 @@ class Edge:
     def take(self, seen: Mapping[ServerKey, datetime]) -> None:
         if self.is_away:
             raise StoreUnavailableError("the table is away")
-        self.told.append(dict(seen))
+        self.received.append(dict(seen))
 
     def sees(self, server: ServerKey, **later: Any) -> datetime:
         at = self.now + timedelta(**later)
@@ -49,7 +49,7 @@ def test_reported_activity_is_not_reported_again() -> None:
     edge.reports.run_once()
     second = edge.sees(BOB)
     edge.reports.run_once()
-    assert edge.told == [{ALICE: first}, {BOB: second}]
+    assert edge.received == [{ALICE: first}, {BOB: second}]
 
 
 def test_new_activity_of_a_server_is_reported_again() -> None:
@@ -59,7 +59,7 @@ def test_new_activity_of_a_server_is_reported_again() -> None:
     edge.now += timedelta(minutes=1)
     again = edge.sees(ALICE)
     edge.reports.run_once()
-    assert edge.told[1:] == [{ALICE: again}]
+    assert edge.received[1:] == [{ALICE: again}]
 
 
 def test_the_same_request_dated_a_little_later_is_not_new() -> None:
@@ -68,7 +68,7 @@ def test_the_same_request_dated_a_little_later_is_not_new() -> None:
     edge.reports.run_once()
     edge.sees(ALICE, milliseconds=900)
     edge.reports.run_once()
-    assert len(edge.told) == 1
+    assert len(edge.received) == 1
 
 
 def test_many_servers_are_reported_in_batches() -> None:
@@ -80,8 +80,8 @@ def test_many_servers_are_reported_in_batches() -> None:
         assert edge.reports.has_pending == (turn > 0)
         edge.reports.run_once()
     assert not edge.reports.has_pending
-    assert [len(batch) for batch in edge.told] == [BATCH, BATCH, 1]
-    assert {server for batch in edge.told for server in batch} == set(servers)
+    assert [len(batch) for batch in edge.received] == [BATCH, BATCH, 1]
+    assert {server for batch in edge.received for server in batch} == set(servers)
     assert edge.asked == 1
 
 
@@ -92,7 +92,7 @@ def test_a_report_that_the_store_refused_is_retried() -> None:
     edge.reports.run_once()
     edge.is_away = False
     edge.reports.run_once()
-    assert edge.told == [{ALICE: at}]
+    assert edge.received == [{ALICE: at}]
 
 
 def test_the_reporter_forgets_servers_that_haproxy_forgot() -> None:

@@ -1,4 +1,4 @@
-"""Waits grow, are bounded, and begin anew."""
+"""Delays grow, have a limit, and start again after a success."""
 
 from edge_proxy.backoff import Backoff
 

@@ -14,7 +14,7 @@ TO_GRADER = "grader.example.org:8000"
 
 
 class Dns:
-    """Says where hosts are, or raises what it is told to."""
+    """Says where hosts are, or raises the given error."""
 
     def __init__(self, **hosts: str | Exception) -> None:
         self.hosts: dict[str, str | Exception] = {"grader.example.org": "10.0.0.1"} | hosts
@@ -81,7 +81,7 @@ def test_a_deleted_host_loses_its_route_and_one_without_dns_keeps_it() -> None:
     dns.hosts["grader.example.org"] = NOBODY_KNOWS
     assert moved(resolver) == []
     resolver.clear()
-    assert resolver.resolve(GRADER, TO_GRADER, None) == "10.0.0.1:8000"  # also where all is loaded anew
+    assert resolver.resolve(GRADER, TO_GRADER, None) == "10.0.0.1:8000"  # also after a full reload
     dns.hosts["grader.example.org"] = NO_SUCH
     assert moved(resolver) == [(GRADER, None)]
 

@@ -1,4 +1,4 @@
-"""Whom the API takes for the one who asks."""
+"""The client's address, as the API sees it."""
 
 import asyncio
 from typing import Any
@@ -26,9 +26,9 @@ def test_the_client_address_comes_from_the_edge() -> None:
 
 
 def test_behind_a_trusted_proxy_the_client_address_comes_from_it() -> None:
-    told = seen(trusted=("10.0.0.0/8",), x_forwarded_for="192.0.2.7, 10.0.0.1", x_forwarded_proto="https")
+    received = seen(trusted=("10.0.0.0/8",), x_forwarded_for="192.0.2.7, 10.0.0.1", x_forwarded_proto="https")
 
-    assert told == ("192.0.2.7", "https")
+    assert received == ("192.0.2.7", "https")
 
 
 @pytest.mark.parametrize("claim", ["198.51.100.1", "127.0.0.1", "10.9.9.9", "the edge", "", "x" * 300])

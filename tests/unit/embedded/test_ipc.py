@@ -21,7 +21,7 @@ def ends() -> Iterator[tuple[Channel, Channel]]:
 
 
 def an_order(**facts: object) -> ChildConfig:
-    told = {
+    received = {
         "data": "/srv/hub",
         "settings_text": "",
         "settings_source": "hubless.toml",
@@ -29,7 +29,7 @@ def an_order(**facts: object) -> ChildConfig:
         "port": 9,
         "workers": 2,
     }
-    return ChildConfig(**told | {"stop_on_exit": True} | facts)  # type: ignore[arg-type]
+    return ChildConfig(**received | {"stop_on_exit": True} | facts)  # type: ignore[arg-type]
 
 
 def test_messages_arrive_as_they_were_sent(ends: tuple[Channel, Channel]) -> None:
@@ -37,9 +37,9 @@ def test_messages_arrive_as_they_were_sent(ends: tuple[Channel, Channel]) -> Non
 
     ours.send(asdict(an_order()))
 
-    told = theirs.receive()
-    assert told is not None
-    assert ChildConfig(**told) == an_order()
+    received = theirs.receive()
+    assert received is not None
+    assert ChildConfig(**received) == an_order()
 
 
 def test_messages_received_together_are_separated(ends: tuple[Channel, Channel]) -> None:
@@ -72,11 +72,11 @@ def test_sending_to_a_closed_channel_is_no_error(ends: tuple[Channel, Channel]) 
 
 def test_a_listener_gets_every_event_and_then_none(ends: tuple[Channel, Channel]) -> None:
     ours, theirs = ends
-    heard: list[str | None] = []
+    events: list[str | None] = []
     is_over = threading.Event()
 
     def hear(word: str | None) -> None:
-        heard.append(word)
+        events.append(word)
         if word is None:
             is_over.set()
 
@@ -85,7 +85,7 @@ def test_a_listener_gets_every_event_and_then_none(ends: tuple[Channel, Channel]
     ours.close()
 
     assert is_over.wait(10)
-    assert heard == ["stop-servers", None]
+    assert events == ["stop-servers", None]
 
 
 def test_the_command_line_overrides_the_file() -> None:

@@ -41,18 +41,18 @@ def test_the_path_is_as_the_client_sent_it(path):
     ],
 )
 def test_without_a_header_the_path_is_api_gateways(decoded, encoded):
-    told = event() | {"rawPath": decoded}
-    del told["headers"]["x-hubless-path"]
+    received = event() | {"rawPath": decoded}
+    del received["headers"]["x-hubless-path"]
 
-    assert raw_path(told) == encoded
+    assert raw_path(received) == encoded
 
 
 def test_a_function_url_keeps_paths_as_sent():
-    told = event() | {"rawPath": "/hub/api/users/a%2Fb"}
-    del told["headers"]["x-hubless-path"]
-    told["requestContext"]["domainName"] = "abc.lambda-url.eu-central-1.on.aws"
+    received = event() | {"rawPath": "/hub/api/users/a%2Fb"}
+    del received["headers"]["x-hubless-path"]
+    received["requestContext"]["domainName"] = "abc.lambda-url.eu-central-1.on.aws"
 
-    assert raw_path(told) == "/hub/api/users/a%2Fb"
+    assert raw_path(received) == "/hub/api/users/a%2Fb"
 
 
 @pytest.mark.parametrize(
@@ -88,9 +88,9 @@ def test_each_kind_of_event_has_the_path_as_sent(kind, path):
 
 @pytest.mark.parametrize("path", PATHS)
 def test_a_load_balancer_keeps_paths_as_sent(path):
-    told = balancer_event_of("GET", path, [], b"", path_header=False)
+    received = balancer_event_of("GET", path, [], b"", path_header=False)
 
-    assert raw_path(told) == path
+    assert raw_path(received) == path
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -103,10 +103,10 @@ def test_each_kind_of_event_has_the_clients_address(kind):
 
 
 @pytest.mark.parametrize(
-    ("told", "client"), [("203.0.113.9", "203.0.113.9"), (" 2001:DB8::1 ", "2001:db8::1"), ("nobody", ""), ("", "")]
+    ("received", "client"), [("203.0.113.9", "203.0.113.9"), (" 2001:DB8::1 ", "2001:db8::1"), ("nobody", ""), ("", "")]
 )
-def test_an_invalid_client_address_is_ignored(told, client):
-    assert front_client_of(event(x_hubless_address=told)) == client
+def test_an_invalid_client_address_is_ignored(received, client):
+    assert front_client_of(event(x_hubless_address=received)) == client
 
 
 # --- whole requests, to an application that returns what it received ---
@@ -114,7 +114,7 @@ def test_an_invalid_client_address_is_ignored(told, client):
 
 async def echo(scope, receive, send):
     request = Request(scope, receive)
-    told = {
+    received = {
         "path": scope["raw_path"].decode(),
         "client": request.client.host,
         "url": str(request.url.replace(path="", query="")),
@@ -124,7 +124,7 @@ async def echo(scope, receive, send):
         "headers": sorted(request.headers),
         "host": request.headers["host"],
     }
-    answer = JSONResponse(told)
+    answer = JSONResponse(received)
     answer.set_cookie("one", "1")
     answer.set_cookie("two", "2")
     await answer(scope, receive, send)
@@ -158,20 +158,20 @@ def test_requests_with_the_front_secret_are_trusted(ask, kind, given):
     """Only CloudFront reaches a load balancer, and sends it no secret, because ELB would pass it on to servers."""
     event = by_the_front(kind, given, x_hubless_address="203.0.113.9", x_hubless_host="maria.hub.example.org")
 
-    answer, told = ask(event, "/front", subdomains=True, text_of={"/front": FRONT}.__getitem__)
+    answer, received = ask(event, "/front", subdomains=True, text_of={"/front": FRONT}.__getitem__)
 
     assert answer["statusCode"] == 200
-    assert (told["client"], told["url"]) == ("203.0.113.9", "https://maria.hub.example.org")
-    assert "x-hubless-front" not in told["headers"]  # the application must not see the secret
+    assert (received["client"], received["url"]) == ("203.0.113.9", "https://maria.hub.example.org")
+    assert "x-hubless-front" not in received["headers"]  # the application must not see the secret
 
 
 @pytest.mark.parametrize("kind", ["HTTP API", "REST API"])
 @pytest.mark.parametrize("given", ["", "a" * 40, FRONT[:-1], f"{FRONT},{FRONT}", f"{FRONT} {OLD}", "ü"])
 def test_requests_without_the_front_secret_are_refused(ask, kind, given):
-    answer, told = ask(by_the_front(kind, given), "/front", text_of={"/front": f"{FRONT} {OLD}"}.__getitem__)
+    answer, received = ask(by_the_front(kind, given), "/front", text_of={"/front": f"{FRONT} {OLD}"}.__getitem__)
 
     assert answer["statusCode"] == 403
-    assert told == {"status": 403, "message": "Ask the hub at its own address, https://hub.example.org"}
+    assert received == {"status": 403, "message": "Ask the hub at its own address, https://hub.example.org"}
 
 
 @pytest.mark.parametrize("kind", ["HTTP API", "REST API"])
@@ -228,13 +228,15 @@ def test_a_hub_without_a_reader_refuses_all_requests(ask):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_without_a_front_client_headers_are_ignored(ask, kind):
-    _, told = ask(by_the_front(kind, "anything", x_hubless_address="6.6.6.6", x_hubless_host="maria.hub.example.org"))
+    _, received = ask(
+        by_the_front(kind, "anything", x_hubless_address="6.6.6.6", x_hubless_host="maria.hub.example.org")
+    )
 
-    assert (told["client"], told["url"]) == ("130.176.1.1", "https://hub.example.org")
+    assert (received["client"], received["url"]) == ("130.176.1.1", "https://hub.example.org")
 
 
 @pytest.mark.parametrize(
-    ("told_by", "subdomains", "heard"),
+    ("sent_by_front", "subdomains", "expected_host"),
     [
         ({"x_hubless_host": "maria.hub.example.org"}, True, "maria.hub.example.org"),
         ({"x_hubless_host": "maria.hub.example.org:8443"}, True, "maria.hub.example.org:8443"),
@@ -245,16 +247,16 @@ def test_without_a_front_client_headers_are_ignored(ask, kind):
         ({}, True, ""),
     ],
 )
-def test_with_subdomains_the_host_is_the_fronts_or_none(ask, told_by, subdomains, heard):
+def test_with_subdomains_the_host_is_the_fronts_or_none(ask, sent_by_front, subdomains, expected_host):
     """The application checks the host later: it redirects an unknown host to the hub's, and refuses a missing one."""
-    _, told = ask(
-        by_the_front("HTTP API", FRONT, **told_by),
+    _, received = ask(
+        by_the_front("HTTP API", FRONT, **sent_by_front),
         "/front",
         subdomains=subdomains,
         text_of={"/front": FRONT}.__getitem__,
     )
 
-    assert told["host"] == heard
+    assert received["host"] == expected_host
 
 
 def test_without_a_front_the_host_is_the_edges(ask):
@@ -269,9 +271,13 @@ def test_each_kind_of_event_has_body_query_and_cookies(ask, kind):
     headers = [("Cookie", "a=1; b=2"), ("Cookie", "c=3"), ("Content-Type", "text/plain")]
     made = KINDS.get(kind) or (lambda *given: balancer_event_of(*given, several=False))
 
-    answer, told = ask(made("POST", "/hub/api/users/a%2Fb?name=zo%C3%AB&limit=1", headers, "grün".encode()))
+    answer, received = ask(made("POST", "/hub/api/users/a%2Fb?name=zo%C3%AB&limit=1", headers, "grün".encode()))
 
-    assert (told["path"], told["query"], told["body"]) == ("/hub/api/users/a%2Fb", "name=zo%C3%AB&limit=1", "grün")
-    assert told["cookies"] == {"a": "1", "b": "2", "c": "3"}
+    assert (received["path"], received["query"], received["body"]) == (
+        "/hub/api/users/a%2Fb",
+        "name=zo%C3%AB&limit=1",
+        "grün",
+    )
+    assert received["cookies"] == {"a": "1", "b": "2", "c": "3"}
     set_ = [value for name, value in headers_of(answer) if name.lower() == "set-cookie"]
     assert [cookie.partition(";")[0] for cookie in set_] == ["one=1", "two=2"]

@@ -82,7 +82,7 @@ def test_zeros_are_not_counted(world):
         ),
     )
 
-    told = {
+    received = {
         name: values for (name, _), values in world.metrics.measured.items() if name not in {"Spawns", "SpawnDuration"}
     }
-    assert told == {"RunningServers": [1], "Culls": [2], "StaleRoutes": [1]}
+    assert received == {"RunningServers": [1], "Culls": [2], "StaleRoutes": [1]}

@@ -15,7 +15,7 @@ from tests.support.world import World
 @pytest.fixture
 def hub():
     world = World()
-    world.read_event = lambda event: event.get("told")
+    world.read_event = lambda event: event.get("received")
     return world
 
 

@@ -172,9 +172,9 @@ def test_the_command_prints_a_table():
 def test_the_command_prints_json():
     answer = CliRunner().invoke(main, ["cost", "--users", "20", "--spot", "100", "--edge", "fleet", "--json"])
 
-    told = json.loads(answer.output)
-    assert sum(Decimal(line["usd"]) for line in told["lines"]) == pytest.approx(
-        Decimal(told["totals"]["all"]), abs=Decimal("0.2")
+    received = json.loads(answer.output)
+    assert sum(Decimal(line["usd"]) for line in received["lines"]) == pytest.approx(
+        Decimal(received["totals"]["all"]), abs=Decimal("0.2")
     )
 
 

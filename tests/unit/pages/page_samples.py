@@ -21,7 +21,7 @@ ALICE, ROOT = Person("alice"), Person("ada", admin=True)
 
 
 def frame(user=None, **changes):
-    """What every page is told."""
+    """What every page gets."""
     facts = {
         "hub_name": "hubless",
         "user": user,

@@ -45,15 +45,15 @@ def test_every_line_of_an_invocation_has_its_ids_and_no_other_has(logs, capsys):
 
 
 def test_what_is_raised_is_logged_and_lambda_is_told_nothing_of_it(logs, capsys):
-    with pytest.raises(InvocationFailedError) as told, logs().invocation(REQUEST, CONTEXT):
+    with pytest.raises(InvocationFailedError) as received, logs().invocation(REQUEST, CONTEXT):
         raise ValueError(f"the answer was token={SECRET}")
 
     (line,) = lines(capsys)
     assert line["exception_name"] == "ValueError"
     assert "the answer was" in line["exception"]
     assert "test_logs.py" in line["exception"]
-    assert SECRET not in json.dumps(line) + str(told.value)
-    assert told.value.__cause__ is None
+    assert SECRET not in json.dumps(line) + str(received.value)
+    assert received.value.__cause__ is None
 
 
 @pytest.mark.parametrize(
@@ -138,13 +138,13 @@ def test_a_line_that_somebody_makes_long_holds_nobody_up(line):
 
 
 def test_what_is_scrubbed_is_still_json():
-    told = {
+    received = {
         "cookies": [f'a="{SECRET}"', f"b={SECRET}"],
         "headers": {"Authorization": f"token {SECRET}", "Accept": "*/*"},
         "x": ["y", "z"],
     }
 
-    assert json.loads(scrubbed(json.dumps(told))) == {
+    assert json.loads(scrubbed(json.dumps(received))) == {
         "cookies": ["***"],
         "headers": {"Authorization": "***", "Accept": "*/*"},
         "x": ["y", "z"],

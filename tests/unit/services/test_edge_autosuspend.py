@@ -93,10 +93,10 @@ class Economy(World):
 
     def asleep(self):
         self.live(13 * MINUTE)
-        assert (self.edge.state, self.wish().power) == ("stopped", EdgePower.STOPPED)
+        assert (self.edge.state, self.desired_state().power) == ("stopped", EdgePower.STOPPED)
         self.edge.calls.clear()
 
-    def wish(self):
+    def desired_state(self):
         return self.stores.desired_edge_state.read()
 
 
@@ -109,7 +109,7 @@ def test_the_edge_stops_after_the_idle_timeout(hub):
     hub.live(10 * MINUTE)
     assert (hub.edge.state, hub.edge.calls) == ("running", [])
     hub.live(2 * MINUTE)
-    assert (hub.edge.state, hub.wish().power) == ("stopped", EdgePower.STOPPED)
+    assert (hub.edge.state, hub.desired_state().power) == ("stopped", EdgePower.STOPPED)
     assert hub.metrics.measured["EdgeStops", ""] == [1]
     hub.live(60 * MINUTE)
     assert set(hub.edge.calls) == {"stop"}
@@ -119,15 +119,15 @@ def test_the_edge_stops_after_the_idle_timeout(hub):
 def test_the_edge_runs_while_a_server_is_active(hub):
     hub.running()
     hub.live(40 * MINUTE)
-    assert (hub.edge.state, hub.edge.calls, hub.wish()) == ("running", [], INITIAL_STATE)
+    assert (hub.edge.state, hub.edge.calls, hub.desired_state()) == ("running", [], INITIAL_STATE)
 
 
 def test_a_new_server_restarts_the_idle_timeout(hub):
     hub.live(9 * MINUTE)
-    assert hub.wish().power is EdgePower.IDLE
+    assert hub.desired_state().power is EdgePower.IDLE
     hub.running()
     hub.live(MINUTE)
-    assert hub.wish().power is EdgePower.RUNNING
+    assert hub.desired_state().power is EdgePower.RUNNING
     hub.stop()
     hub.live(10 * MINUTE)
     assert hub.edge.calls == []
@@ -236,7 +236,7 @@ def test_an_always_on_edge_costs_no_reads():
     world.sweep()
 
 
-# --- races and deaths: whatever happens at any point of another's step, in the end the edge is as it is needed ---
+# --- races and crashes: whatever happens in the middle of a step, the edge ends as it is needed ---
 
 
 def about_to_sleep(hub):

@@ -377,7 +377,7 @@ PLACES = [
 @pytest.mark.parametrize("nth", range(1, 6))
 @pytest.mark.parametrize(("part", "method"), PLACES, ids=lambda v: v)
 def test_a_crash_at_any_line_converges_within_two_sweeps(part, method, nth, when):
-    """Spawn, then stop, with a death before or after the nth call of one method; redelivery and sweeps do the rest."""
+    """Spawn, then stop, with a crash before or after the nth call of one method; redelivery and sweeps do the rest."""
     world = World()
     target, calls = getattr(world, part), []
     plain = getattr(target, method)
