@@ -274,5 +274,5 @@ def test_the_version_is_open_to_pages_of_any_origin(hub, path, method):
     assert "access-control-allow-origin" not in hub.anybody(method, "/user").headers
 
 
-def test_a_validator_is_told_without_the_body_too(hub):
+def test_a_head_request_has_the_etag_too(hub):
     assert hub.anybody("HEAD", "/health").headers["etag"] == hub.anybody("GET", "/health").headers["etag"]

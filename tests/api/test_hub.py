@@ -3,7 +3,7 @@ import pytest
 from tests.api.hub import An
 
 
-def test_a_token_is_told_whose_another_is(hub, admin, alice):
+def test_a_token_can_ask_for_the_owner_of_another_token(hub, admin, alice):
     hub.user("alice")
     received = admin.get(f"/authorizations/token/{alice.secret}").json()
     assert (received["kind"], received["name"]) == ("user", "alice")
@@ -22,7 +22,7 @@ def test_a_tokens_holder_sees_of_its_owner_only_what_their_scopes_show(alice, bo
     }
 
 
-def test_a_token_is_told_whose_a_cookie_is(hub, admin):
+def test_a_token_can_ask_for_the_owner_of_a_cookie(hub, admin):
     browser = hub.browser("bob")
     cookie = browser.cookies.get("jupyterhub-hub-login", path="/hub/")
     assert admin.get(f"/authorizations/cookie/jupyterhub-hub-login/{cookie}").json()["name"] == "bob"

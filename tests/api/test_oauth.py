@@ -78,7 +78,7 @@ def token_of(hub, browser):
     return hub.as_token(answer.json()["access_token"])
 
 
-def test_a_service_is_told_who_agreed_and_nothing_more(hub, member):
+def test_a_service_gets_the_name_of_the_user_and_nothing_more(hub, member):
     page = authorize(member)
     assert page.status_code == 200
     assert "Service checker" in page.text
@@ -198,7 +198,7 @@ def test_losing_access_ends_it_at_the_next_request(hub, member):
     assert authorize(member).status_code == 403
 
 
-def test_who_may_not_use_the_service_is_told_so(hub):
+def test_a_user_without_access_to_the_service_gets_a_page_that_says_so(hub):
     refused = authorize(hub.browser("stranger"))
     assert refused.status_code == 403
     assert "do not have permission" in refused.text

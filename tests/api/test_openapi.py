@@ -130,7 +130,7 @@ def test_every_route_of_the_api_is_documented(filled):
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.label)
-def test_who_holds_no_scope_is_told_the_documented_ones(filled, operation):
+def test_a_token_without_scopes_gets_the_documented_ones_in_the_error(filled, operation):
     scopes = [scope for each in operation.definition.raw.get("security", []) for scope in each.get("token", [])]
     if not scopes or operation.label == "GET /users/{name}":  # every token says whose it is, and so may read a name
         return

@@ -48,7 +48,7 @@ def test_a_login_with_another_token_or_none_is_refused(hub, shown):
     assert browser.post("/hub/login", data={"username": "alice", "password": An.PASSWORD}, **shown).status_code == 403
 
 
-def test_who_does_not_say_where_to_is_led_to_the_start_of_their_server(hub):
+def test_a_login_without_next_redirects_to_the_start_of_the_server(hub):
     browser = hub.browser()
 
     assert browser.log_in("alice").headers["location"] == "/hub/spawn"
@@ -56,7 +56,7 @@ def test_who_does_not_say_where_to_is_led_to_the_start_of_their_server(hub):
     assert browser.get("/hub/login").headers["location"] == "/hub/spawn"
 
 
-def test_who_does_not_say_where_to_is_led_to_their_server_when_it_runs(hub):
+def test_a_login_without_next_redirects_to_a_running_server(hub):
     ready(hub)
     browser = hub.browser()
 
@@ -111,7 +111,7 @@ def test_a_server_that_is_not_there_is_not_waited_for(alice):
 
 
 @pytest.mark.parametrize("accept", ["*/*", "text/html", "application/json"])
-def test_a_program_is_told_what_does_not_run_and_where_to_start_it(alice, accept):
+def test_a_program_gets_which_server_does_not_run_and_where_to_start_it(alice, accept):
     answer = alice.get("/hub/user/alice/api/kernels?x=1", headers={"Accept": accept})
 
     assert answer.status_code == 424
@@ -165,7 +165,7 @@ def test_a_visit_while_the_edge_is_suspended_wakes_it_and_shows_a_page(sleepy, a
     ("method", "path"),
     [("GET", "/hub/user/alice/api/status"), ("POST", "/hub/user/alice/x"), ("GET", "/hub/user/alice/x")],
 )
-def test_a_program_is_told_that_the_edge_sleeps_in_json(sleepy, alice, method, path):
+def test_a_program_gets_json_while_the_edge_starts(sleepy, alice, method, path):
     answer = alice.request(method, path, headers=JSON)
 
     assert (answer.status_code, sleepy.calls) == (503, ["start"])

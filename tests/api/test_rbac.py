@@ -290,7 +290,7 @@ def plain_helper(world, monkeypatch):
         ("POST", "/groups", {"groups": ["new", "lost"], "users": ["inside"]}),
     ],
 )
-def test_who_is_no_admin_makes_nobody_more_than_they_are_themselves(world, plain_helper, method, path, body):
+def test_a_user_who_is_no_admin_gives_nobody_more_rights_than_its_own(world, plain_helper, method, path, body):
     role = type(world.hub.roles["user"])
     world.hub.roles["lost"] = role(
         "lost", ("read:hub",), groups=frozenset({"lost"})

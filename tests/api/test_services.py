@@ -93,7 +93,7 @@ def test_a_token_or_client_id_of_another_is_refused(hub, admin):
 
 
 @pytest.mark.parametrize("body", [{"admin": True}, {"oauth_client_allowed_scopes": ["admin:users"]}])
-def test_nobody_adds_a_service_that_may_more_than_they(hub, root, body):
+def test_an_admin_cannot_add_a_service_with_more_rights_than_its_own(hub, root, body):
     narrow = hub.as_user("root", ["admin:services"])
     refused = narrow.post("/services/grader", body)
     assert refused.status_code == 400

@@ -64,7 +64,7 @@ def test_a_session_is_listed_to_its_owner_and_ended_at_once(hub):
     assert here.get("/hub/home").status_code == 200
 
 
-def test_a_session_is_nobody_elses_to_end(hub):
+def test_a_user_cannot_end_another_users_session(hub):
     alice, bob = hub.browser("alice"), hub.browser("bob")
     bob.submit("/hub/token/end-session", session_id=listed(alice)[0])
     assert alice.get("/hub/home").status_code == 200
@@ -86,7 +86,7 @@ def test_the_api_lists_a_session_and_ends_it_with_all_tokens_issued_in_it(hub, a
     assert other.get("/hub/home").status_code == 200
 
 
-def test_all_sessions_of_somebody_are_ended_by_who_may_and_by_nobody_else(hub, admin, bob):
+def test_only_a_holder_of_the_scope_can_end_all_sessions_of_a_user(hub, admin, bob):
     browsers = [hub.browser("alice"), hub.browser("alice")]
     for method in ("GET", "DELETE"):
         assert bob(method, "/users/alice/sessions").status_code == 404

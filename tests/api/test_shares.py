@@ -179,7 +179,7 @@ def test_ones_own_code_opens_nothing(hub, owner):
     assert browser.submit("/hub/accept-share", code=code).status_code == 400
 
 
-def test_who_is_not_logged_in_is_led_to_the_page_by_the_login(hub, owner):
+def test_the_login_redirects_back_to_the_share_code(hub, owner):
     code, browser = code_of(owner), hub.browser()
     there = browser.get(f"/hub/accept-share?code={code}").headers["location"]
     assert there.startswith("/hub/login?next=%2Fhub%2Faccept-share%3Fcode%3D")

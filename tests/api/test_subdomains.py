@@ -74,7 +74,7 @@ def led_to(answer):
 # --- what servers and their visitors get ---
 
 
-def test_a_server_is_told_its_own_address_and_the_hubs(launched):
+def test_a_server_gets_its_own_address_and_the_hubs(launched):
     received = launched.environment
     assert received["JUPYTERHUB_HOST"] == HUB
     assert received["JUPYTERHUB_PUBLIC_URL"] == f"{ALICES}/user/alice/"
@@ -369,7 +369,7 @@ def test_a_server_launched_before_subdomains_still_gets_its_code(hub, launched):
     assert led_to(answer).startswith(f"{ALICES}/user/alice/oauth_callback?code=")
 
 
-def test_whoever_does_not_tell_which_host_was_asked_gets_no_page(hub):
+def test_a_request_without_a_host_gets_no_page(hub):
     answer = browser(hub).get("/hub/login", headers={"Host": ""})
     assert answer.status_code == 400
     assert "does not send the requested host" in answer.json()["message"]

@@ -300,7 +300,7 @@ def test_a_taken_port_is_named(hub):
     assert "Traceback" not in said
 
 
-def test_a_broken_database_is_told_in_words(hub):
+def test_a_broken_database_is_reported_in_a_sentence(hub):
     (hub.folder / "data").mkdir()
     (hub.folder / "data" / "hub.sqlite").write_bytes(b"no database at all" * 1000)
 
@@ -311,7 +311,7 @@ def test_a_broken_database_is_told_in_words(hub):
     assert "Traceback" not in said
 
 
-def test_a_missing_haproxy_is_told_with_how_to_install_it(hub):
+def test_a_missing_haproxy_is_reported_with_how_to_install_it(hub):
     (hub.folder / "sitecustomize.py").write_text(WITHOUT_HAPROXY)
 
     said = hub.refused(PYTHONPATH=str(hub.folder))

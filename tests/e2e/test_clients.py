@@ -267,7 +267,7 @@ def test_a_huboauth_service_logs_a_browser_in_through_the_edge(hub, whoami, new_
     assert "Service whoami" in page.locator("main").inner_text()
 
 
-def test_who_may_not_use_a_service_is_told_so(hub, whoami, new_page):
+def test_a_user_without_access_to_a_service_gets_a_page_that_says_so(hub, whoami, new_page):
     page = new_page()
     page.goto(whoami)
     log_in(page, "stranger")

@@ -155,7 +155,7 @@ def test_an_unneeded_edge_is_suspended_and_the_api_answers_browsers(cloud):
     assert httpx.post(f"{cloud.url}/user/maria/api/kernels", timeout=40).status_code == 502  # nobody may ask twice
 
 
-def test_a_task_that_cannot_start_is_told_of_in_the_words_of_ecs(cloud):
+def test_a_task_that_cannot_start_is_reported_with_the_message_of_ecs(cloud):
     cloud.account.broken_images["no/such:image"] = (
         "CannotPullContainerError: pull image manifest has been retried 5 time(s)"
     )

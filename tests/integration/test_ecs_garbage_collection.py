@@ -204,7 +204,7 @@ def test_a_hub_whose_profiles_are_all_on_offer_costs_one_listing_a_look():
     assert cloud.account.count() == {"ListObjectsV2": 1}
 
 
-def test_what_a_death_left_inactive_is_deleted_later():
+def test_a_later_run_deletes_definitions_that_a_failed_one_left():
     cloud = a_cloud()
     run_and_end(cloud, a_launch())
     cloud.clock.advance(LONG)

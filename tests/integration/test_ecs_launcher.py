@@ -299,7 +299,7 @@ def test_spot_alone_waits_for_spot():
     assert cloud.launches_running() == []
 
 
-def test_a_place_that_is_taken_back_is_told_and_runs_until_then():
+def test_a_spot_interruption_is_reported_and_the_task_runs_until_then():
     cloud = a_cloud(capacity=Capacity.SPOT)
     launcher = cloud.launcher()
     task = launcher.launch(LAUNCH)
@@ -365,7 +365,7 @@ def test_the_limit_of_access_points_is_said_in_words():
 
 
 @pytest.mark.parametrize("how", ["image", "home", "file", "log"])
-def test_a_start_that_fails_is_told_at_once_with_ecs_reason(how):
+def test_a_start_that_fails_is_reported_at_once_with_ecs_reason(how):
     cloud = a_cloud(homes=HOMES)
     launcher = cloud.launcher()
     task = launcher.launch(LAUNCH)
@@ -402,7 +402,7 @@ def test_a_task_not_yet_listed_is_coming_and_one_no_longer_listed_is_gone():
     assert cloud.account.secrets() == {}
 
 
-def test_a_task_that_ecs_never_heard_of_is_not_awaited_for_ever():
+def test_a_task_that_ecs_does_not_know_is_not_awaited_for_ever():
     cloud = a_cloud()
     launcher = cloud.launcher()
     task = launcher.launch(LAUNCH)

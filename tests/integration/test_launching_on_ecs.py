@@ -162,7 +162,7 @@ def test_a_task_that_cannot_start_fails_the_server_at_once_with_ecs_reason(world
     world.assert_settled()
 
 
-def test_a_server_that_dies_is_told_of_with_its_code_and_reason(world):
+def test_a_crash_is_reported_with_exit_code_and_reason(world):
     world.running()
     (task,) = world.account.running()
     world.account.die(task["taskArn"], 137, "OutOfMemoryError: Container killed due to memory usage")
@@ -179,7 +179,7 @@ def test_a_server_that_dies_is_told_of_with_its_code_and_reason(world):
     world.assert_settled()
 
 
-def test_an_early_death_is_told_by_news_alone():
+def test_an_early_crash_is_reported_by_an_event_alone():
     world = CloudWorld(hears=True, polls=False)
     world.spawning.start(world.alice, "")
     world.turn(2)

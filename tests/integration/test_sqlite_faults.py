@@ -266,7 +266,7 @@ for n in range(1_000_000):
 """
 
 
-def test_every_acknowledged_write_survives_the_death_of_its_writers(tmp_path):
+def test_every_acknowledged_write_survives_a_crash_of_its_writers(tmp_path):
     path = tmp_path / "hub.sqlite"
     Database(path).close()
     acknowledged = set()

@@ -128,7 +128,7 @@ def test_an_error_before_the_answer_is_an_answer(deploy):
     assert (received["statusCode"], b"".join(parts)) == (500, b"Internal Server Error")
 
 
-def test_an_error_after_the_whole_answer_is_told_in_the_log(deploy):
+def test_an_error_after_the_whole_answer_is_logged(deploy):
     function = deploy()
 
     assert ask(function, "/at-once?after")[0]["statusCode"] == 200

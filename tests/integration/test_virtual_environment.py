@@ -101,7 +101,7 @@ def test_an_environment_is_made_once_and_found(tool, settings, tmp_path, monkeyp
     assert read(settings.data).search_path == ready.search_path  # as the hub's other processes see it
 
 
-def test_what_was_killed_half_way_begins_anew(settings, tmp_path):
+def test_an_installation_that_was_killed_starts_again(settings, tmp_path):
     pinned = requirements(tmp_path)
     killed = begin(
         settings.data,
@@ -217,7 +217,7 @@ def test_an_environment_that_the_settings_name_is_used(settings, tmp_path):
     assert starts(named) == "1.0"
 
 
-def test_an_environment_that_is_not_there_is_told(settings, tmp_path):
+def test_a_missing_environment_is_reported(settings, tmp_path):
     named = read(settings.data, "virtual_environment = 'nowhere'")
     with pytest.raises(
         VirtualEnvironmentError, match=rf"names {settings.data}/nowhere, which is no virtual environment"
@@ -235,7 +235,7 @@ def test_programs_of_the_machine_are_used_where_it_has_them(settings, tmp_path, 
     assert shutil.which(PROGRAM, path=settings.search_path) == str(program)
 
 
-def test_a_full_disk_is_told_before_anything_is_installed(settings, tmp_path, monkeypatch):
+def test_a_full_disk_is_reported_before_anything_is_installed(settings, tmp_path, monkeypatch):
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=5 * 1024**2))
     with pytest.raises(VirtualEnvironmentError, match="is too full to install JupyterLab: 5 MB are free"):

@@ -361,7 +361,7 @@ class TestAddresses:
     def test_programs_here_reach_the_hub_where_it_listens(self, host: str, url: str) -> None:
         assert read(f'hub.host = "{host}"').local_url == url
 
-    def test_people_are_told_the_public_one(self) -> None:
+    def test_people_see_the_public_address(self) -> None:
         assert read('hub.public_url = "https://hub.example.org"').url == "https://hub.example.org"
 
 

@@ -64,7 +64,7 @@ def refused(function, **given):
     return f"{received['Code']}: {received['Message']}"
 
 
-def test_a_task_lives_through_all_its_states_and_each_is_told(ready):
+def test_a_task_goes_through_all_its_states_with_an_event_for_each(ready):
     task = run()
     assert (task["lastStatus"], task["desiredStatus"]) == ("PROVISIONING", "RUNNING")
     ready.clock.advance(timedelta(seconds=90))

@@ -135,7 +135,7 @@ def test_a_task_that_is_asked_to_end_runs_until_its_container_has(status):
         ),
     ],
 )
-def test_an_end_is_told_in_words_with_ecs_own_reason(facts_, why):
+def test_an_end_is_reported_with_ecs_own_reason(facts_, why):
     assert ended(**facts_) == TaskStopped(why)
     assert ended(**facts_, lastStatus="STOPPED") == TaskStopped(why)
 

@@ -44,7 +44,7 @@ def test_every_line_of_an_invocation_has_its_ids_and_no_other_has(logs, capsys):
     assert not {"correlation_id", "function_request_id"} & between.keys()
 
 
-def test_what_is_raised_is_logged_and_lambda_is_told_nothing_of_it(logs, capsys):
+def test_an_error_is_logged_and_lambda_gets_no_detail_of_it(logs, capsys):
     with pytest.raises(InvocationFailedError) as received, logs().invocation(REQUEST, CONTEXT):
         raise ValueError(f"the answer was token={SECRET}")
 
