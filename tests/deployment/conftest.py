@@ -57,7 +57,8 @@ class Deployed:
         self.stage, self.account, self.guard, self.instance, self.edge = stage, account, guard, instance, edge
         self.url = stage.outputs("web")["Url"]
         self._said = stage.said_by_front()
-        self.client = httpx.Client(base_url=self.url, transport=self.by_front(), timeout=40)
+        self._clients = ExitStack()
+        self.client = self._opened(httpx.Client(base_url=self.url, transport=self.by_front(), timeout=40))
         self.admin = self.asking(TOKEN)
 
     def by_front(self):
@@ -67,9 +68,17 @@ class Deployed:
         return Api(self.client, token)
 
     def browser(self):
-        browser = Browser(self.by_front(), self.url)
+        browser = self._opened(Browser(self.by_front(), self.url))
         browser.timeout = 40
         return browser
+
+    def _opened(self, client):
+        """Close *client* with the hub: an abandoned socket is a warning, and so an error."""
+        self._clients.callback(client.close)
+        return client
+
+    def close(self):
+        self._clients.close()
 
     def server(self, name):
         return self.admin.get(f"/users/{name}?include_stopped_servers=true").json()["servers"].get("", {})
@@ -113,6 +122,7 @@ def deployed():
             ministack(folder, "", MINISTACK_ACCOUNT_ID=ACCOUNT, MINISTACK_REGION=REGION, **beside)
         )
         stage = Stage(emulator, folder, TOP / "dist/bundles")
+        stack.callback(stage.close)
         stage.bootstrap()
         instance = _an_instance(stage.client("ec2"))
         stage.synthesize(SETTINGS.format(name=BEFORE), folder / "before", instance)
@@ -123,6 +133,7 @@ def deployed():
         edge, machine = free_port(), Instance(stage, instance)
         stack.callback(_boots(machine, edge, folder / "edge", stage).close)
         hub = Deployed(stage, account, guard, machine, f"http://127.0.0.1:{edge}")
+        stack.callback(hub.close)
         account.runtime.hub = hub.url
         account.runtime.address_of_hub = stack.enter_context(listening(hub.client))
         yield hub

@@ -37,6 +37,10 @@ class Stage:
             self._clients[service] = self._session.client(service, region_name=REGION, endpoint_url=self.emulator)
         return self._clients[service]
 
+    def close(self):
+        for client in self._clients.values():
+            client.close()
+
     # --- deploying ---
 
     def bootstrap(self):

@@ -24,8 +24,8 @@ def test_resources_that_are_left_out_are_documented():
 
 def test_requests_that_bypass_cloudfront_are_refused(deployed):
     for said in ({}, {"x-hubless-front": "guessed"}):
-        beside = httpx.Client(base_url=deployed.url, transport=Front(deployed.stage, said), timeout=40)
-        refused = beside.get("/hub/api", headers={"Authorization": f"token {TOKEN}"})
+        with httpx.Client(base_url=deployed.url, transport=Front(deployed.stage, said), timeout=40) as beside:
+            refused = beside.get("/hub/api", headers={"Authorization": f"token {TOKEN}"})
         assert (refused.status_code, deployed.url in refused.json()["message"]) == (403, True)
 
 
