@@ -60,8 +60,11 @@ def as_json(results: Iterable[CheckResult]) -> list[dict[str, Any]]:
 def summary(results: Iterable[CheckResult]) -> str:
     """Return the number of results of each level."""
     listed = list(results)
-    counts = [
-        f"{sum(one.level is level for one in listed)} {word}"
-        for level, word in ((Level.OK, "ok"), (Level.WARNING, "warnings"), (Level.PROBLEM, "problems"))
-    ]
-    return ", ".join(counts)
+    passed, warnings, problems = (
+        sum(one.level is level for one in listed) for level in (Level.OK, Level.WARNING, Level.PROBLEM)
+    )
+    return f"{passed} ok, {_count(warnings, 'warning')}, {_count(problems, 'problem')}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

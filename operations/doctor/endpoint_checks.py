@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 from operations.check_results import CheckResult, ok, problem, warning
-from operations.doctor.hub_client import HubClient, Response
+from operations.doctor.hub_client import HubClient, NoResponseError, Response
 from operations.doctor.steps import StepFailedError
 
 EXPIRES_SOON = timedelta(days=14)
@@ -78,7 +78,10 @@ def evaluate_expiry(expires: datetime, now: datetime, version: str) -> CheckResu
 
 def api(client: HubClient) -> CheckResult:
     """Check the version that the API reports, as clients do first."""
-    answer = client.request("GET", "/hub/api/")
+    try:
+        answer = client.request("GET", "/hub/api/")
+    except NoResponseError as error:
+        raise StepFailedError(str(error), "Start the hub, or correct its address") from None
     body, header = answer.json(), answer.headers.get("x-jupyterhub-version", "")
     if answer.status != 200 or not isinstance(body, dict) or not body.get("version"):  # noqa: PLR2004 HTTP
         raise StepFailedError(f"the API answered {answer.summary}", _action_for(answer))

@@ -215,6 +215,17 @@ def test_correct_pages_are_ok(look):
     assert look(Pages()).level is Level.OK
 
 
+def test_a_hub_that_does_not_answer_says_what_to_do():
+    class Away:
+        def request(self, method, address):
+            raise NoResponseError("no response from hub.example.org: Connection refused")
+
+    with pytest.raises(StepFailedError, match="no response") as failed:
+        endpoint_checks.api(Away())
+
+    assert failed.value.action == "Start the hub, or correct its address"
+
+
 @pytest.mark.parametrize(
     ("look", "pages", "said"),
     [

@@ -283,3 +283,4 @@ def test_a_result_is_a_line_with_the_action_below_it():
     assert found.text() == "problem  region: does not exist\n         Choose one\n         https://example.org"
     assert check_results.ok("region", "exists").text() == "ok       region: exists"
     assert check_results.summary([found, found]) == "0 ok, 0 warnings, 2 problems"
+    assert check_results.summary([found, check_results.warning("a", "b", "c")]) == "0 ok, 1 warning, 1 problem"
