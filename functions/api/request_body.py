@@ -79,4 +79,5 @@ async def validated(request: Request, model: type[Model]) -> Model:
         # An unknown key says more than the known key that is missing because of it.
         error = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
         where = ".".join(str(part)[:_MAX_KEY] for part in error["loc"])
-        raise HTTPException(400, f"Invalid {where or 'body'}: {error['msg']}") from None
+        why = error["msg"].removeprefix("Value error, ")  # what pydantic puts before the words of our own validators
+        raise HTTPException(400, f"Invalid {where or 'body'}: {why}") from None

@@ -189,6 +189,12 @@ def test_a_number_that_is_none_of_ours_is_refused(admin, method, path, key, numb
     assert key in refused(admin(method, path, content=json.dumps({key: number})))
 
 
+@pytest.mark.parametrize("time", ["soon", "9999-12-31T23:59:59-23:00", 5])
+def test_a_wrong_time_is_refused_in_the_hubs_own_words(admin, time):
+    message = refused(admin.post("/users/alice/activity", {"last_activity": time}))
+    assert message.startswith(("Invalid last_activity: Not a ", "Invalid last_activity: must be a timestamp"))
+
+
 @pytest.mark.parametrize(
     "query", ["limit=x", "offset=1.5", "limit=" + "9" * 400, "state=dead", "sort=planet", "offset=%00"]
 )
