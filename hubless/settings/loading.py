@@ -417,7 +417,9 @@ def _check_roles(roles: tuple[RoleSettings, ...], services: tuple[ServiceSetting
 
 
 def _unknown_section(name: str) -> str:
-    return f"[{name}] is not a section{_meant(name, TABLES | LISTS | NAMED, '[{}]')}"
+    known = sorted({*TABLES, *LISTS, *NAMED, *ELSEWHERE})
+    meant = _meant(name, known, "[{}]") or f"; the sections are {', '.join(known)}"
+    return f"[{name}] is not a section{meant}"
 
 
 def _unknown_key(where: str, key: str, known: Mapping[str, Any]) -> str:

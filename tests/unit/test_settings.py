@@ -186,7 +186,13 @@ class TestUnknownKeys:
                 "hub.named_limit is not a setting; named_limit belongs in [servers]",
             ),
             ("server.named_limit = 1", "[server] is not a section; did you mean [servers]?"),
-            ("zzz = 1", "[zzz] is not a section"),
+            (
+                "zzz = 1",
+                (
+                    "[zzz] is not a section; the sections are"
+                    " culling, custom_scopes, groups, hub, login, profiles, roles, servers, services, stages, tokens"
+                ),
+            ),
             (
                 '[[services]]\nname = "s"\napi_token = "x"',
                 "services.s.api_token is not a setting; did you mean services.s.token?",
