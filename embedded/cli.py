@@ -176,8 +176,13 @@ def add_user(
     password_stdin: bool,
 ) -> None:
     """Add the user NAME. Without --password-stdin, print a link where the user chooses a password."""
+    from hubless.domain.errors import InvalidRequestError, NameTakenError
+
     with _hub(data, file, stage, new=True) as hub:
-        hub.accounts.add(name, admin=admin)
+        try:
+            hub.accounts.add(name, admin=admin)
+        except NameTakenError as taken:
+            raise InvalidRequestError(f"{taken}. For a new password run `hubless user passwd`.") from None
         _give_password(hub, name, from_stdin=password_stdin)
 
 
@@ -337,7 +342,8 @@ def routes(*, text: str, data: Path, file: Path | None, limit: int | None, as_js
     if as_json:
         click.echo(route_report.as_json(rows, limit or 0))
     else:
-        click.echo("\n".join(route_report.as_text(rows, route_report.DEFAULT_LIMIT if limit is None else limit)))
+        shown = route_report.DEFAULT_LIMIT if limit is None else limit
+        click.echo("\n".join(route_report.as_text(rows, shown, text)))
     if any(row.differs for row in rows):
         raise SystemExit(DIFFERENT)
 

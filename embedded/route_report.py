@@ -10,8 +10,14 @@ _HEAD = ("PREFIX", "STORE", "HAPROXY", "LAUNCH", "")
 _NONE = "-"
 
 
-def as_text(rows: Sequence[RouteRow], limit: int = DEFAULT_LIMIT) -> Iterator[str]:
-    """Yield the lines of a table of at most *limit* rows (0: all), those that differ first, and a summary."""
+def as_text(rows: Sequence[RouteRow], limit: int = DEFAULT_LIMIT, text: str = "") -> Iterator[str]:
+    """Yield the lines of a table of at most *limit* rows (0: all), those that differ first, and a summary.
+
+    *text* is what the caller chose the rows by; a typing error in it must not look like tables that agree.
+    """
+    if text and not rows:
+        yield f"No route has {_printable(text)} in its prefix, neither in the store nor in HAProxy."
+        return
     shown = _first(rows, limit)
     cells = [_HEAD, *map(_cells, shown)]
     widths = [max(len(line[column]) for line in cells) for column in range(len(_HEAD))]

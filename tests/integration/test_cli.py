@@ -74,7 +74,7 @@ def test_users_are_listed_and_removed(shell: Shell) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("user", "add", "ada"), "User ada already exists"),
+        (("user", "add", "ada"), "User ada already exists. For a new password run `hubless user passwd`."),
         (("user", "add", "a/b"), "Invalid username: 'a/b' has a slash"),
         (("user", "remove", "nobody"), "User 'nobody' does not exist"),
         (("user", "passwd", "nobody"), "User 'nobody' does not exist"),

@@ -28,6 +28,13 @@ def test_without_routes_there_is_only_the_summary() -> None:
     assert list(as_text([])) == ["0 in the store, 0 in HAProxy: they agree."]
 
 
+def test_a_text_that_no_prefix_has_does_not_look_like_agreement() -> None:
+    assert list(as_text([], text="al\x1bice")) == [
+        "No route has al\\x1bice in its prefix, neither in the store nor in HAProxy."
+    ]
+    assert list(as_text([SAME], text="alice"))[-1] == "1 in the store, 1 in HAProxy: they agree."
+
+
 def test_ten_thousand_routes_print_no_more_than_the_limit() -> None:
     rows = [RouteRow(f"/user/u{n}/", RouteState.SAME, "10.0.0.1:1", "10.0.0.1:1", "l") for n in range(10_000)]
 
