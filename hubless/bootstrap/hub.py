@@ -241,12 +241,12 @@ class Hub(ABC):
     def authenticator(self) -> "Authenticator":
         login = self.settings.login
         if login.kind == "shared-password":
-            from hubless.adapters.logins.shared import SharedPasswordAuthenticator
+            from hubless.adapters.authenticators.shared_password import SharedPasswordAuthenticator
 
             return SharedPasswordAuthenticator(
                 login.password, frozenset(login.admins), frozenset(login.allow_users), login.admin_password
             )
-        from hubless.adapters.logins.passwords import PasswordAuthenticator
+        from hubless.adapters.authenticators.password import PasswordAuthenticator
 
         return PasswordAuthenticator(self.users, self.passwords, self.hasher)
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from hubless.adapters.logins.passwords import PasswordAuthenticator
+from hubless.adapters.authenticators.password import PasswordAuthenticator
 from hubless.domain.lock_policy import LockPolicy
 from hubless.domain.users import User
 from hubless.ports.authenticator import Identity, Refused
