@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import logging
 import socket
 from collections.abc import Iterable
 from types import FrameType
@@ -22,6 +23,7 @@ LAST_REQUESTS_SECONDS = 5
 IDLE_CONNECTION_SECONDS = 75  # longer than HAProxy keeps one, so that the API never closes one that HAProxy uses
 DATE_SECONDS = 1.0
 _EDGE = "the edge"
+_CLIENT_FAULTS = ("Unsupported upgrade request", "No supported WebSocket library", "Invalid HTTP request")
 
 
 class Server(uvicorn.Server):
@@ -55,6 +57,15 @@ class Server(uvicorn.Server):
     def _wake(self) -> None:
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._ending.set)
+
+
+def is_worth_logging(record: logging.LogRecord) -> bool:
+    """Return False for uvicorn's warnings about a client's request, which an operator can do nothing about.
+
+    A notebook that is still open when its server stops tries its WebSocket again and again. For each attempt uvicorn
+    advises to install a WebSocket library, which the hub does not need: HAProxy carries WebSockets to the servers.
+    """
+    return not record.getMessage().startswith(_CLIENT_FAULTS)
 
 
 def with_client_address(app: ASGIApp, trusted_proxies: Iterable[str]) -> ASGIApp:
@@ -91,6 +102,7 @@ def run(channel: Channel, child: ChildConfig, settings: Settings) -> None:
         timeout_keep_alive=IDLE_CONNECTION_SECONDS,
         timeout_graceful_shutdown=LAST_REQUESTS_SECONDS,
     )
+    logging.getLogger("uvicorn.error").addFilter(is_worth_logging)
     Server(config, channel).run(sockets=[socket.socket(fileno=child.listener)])
 
 
