@@ -29,7 +29,7 @@ def server_view(spawning: Spawning, origins: Origins, owner: User, server: Serve
     profile = spawning.profiles.get(server.profile)
     return {
         "name": server.name,
-        "display_name": server.display_name or server.name or "Default server",
+        "display_name": server.display_name or server.name or "Main server",
         "state": server.state.value,
         "url": origins.link_to(names.server_prefix(owner.name, server.name)),
         "spawn_url": f"/hub/spawn/{where}",

@@ -39,7 +39,7 @@ def server(name="", state="stopped", owner="alice", **changes):
     where = quote(owner) + (f"/{name}" if name else "")
     facts = {
         "name": name,
-        "display_name": name or "Default server",
+        "display_name": name or "Main server",
         "state": state,
         "url": f"/user/{where}/",
         "spawn_url": f"/hub/spawn/{where}",
