@@ -28,7 +28,7 @@ MEASURED = (
     "api",
     "contract",
     "integration/test_cli.py",
-    "integration/test_deployed_stage.py",
+    "integration/test_operator_commands.py",
     "integration/test_ecs_garbage_collection.py",
     "integration/test_ecs_launcher.py",
     "integration/test_embedded_preflight.py",

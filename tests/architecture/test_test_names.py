@@ -1,6 +1,7 @@
 """Tests about the tests: names that a report shows whole, and bodies that can fail."""
 
 import ast
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -42,3 +43,10 @@ def test_no_test_is_empty(tests):
     empty = [f"{file}::{test.name}" for file, test in tests if not can_fail(test)]
 
     assert not empty, "\n".join(empty)
+
+
+def test_no_two_test_files_have_the_same_module_name():
+    """Pytest imports a file outside a package by its bare name, and refuses a second one of that name."""
+    names = Counter(file.name for file in FILES if not (file.parent / "__init__.py").exists())
+
+    assert [name for name, times in names.items() if times > 1] == []
