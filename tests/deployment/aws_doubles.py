@@ -16,7 +16,7 @@ VIEWER = "192.0.2.1"
 class Front(httpx.BaseTransport):
     """CloudFront, for a client that asks the hub by its own name: API Gateway is asked, with the headers of the front.
 
-    *said* are those of the origin; none for who comes by another way.
+    *said* are those of the origin; requests that bypass CloudFront have none.
     """
 
     def __init__(self, stage, said):
