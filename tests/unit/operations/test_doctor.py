@@ -7,6 +7,7 @@ import pytest
 
 from hubless.domain.routes import EdgeReport
 from hubless.settings.stage import Stage, StageSettings
+from operations import commands
 from operations.aws import AwsCallError
 from operations.check_results import Level, ok
 from operations.deployed_stage import Deployment
@@ -396,3 +397,10 @@ def test_missing_permissions_are_warnings():
     assert set(found.values()) == {Level.WARNING}
     assert "could not be checked: the permission sqs:get_queue_attributes is missing" in said
     assert "edges" not in found
+
+
+@pytest.mark.parametrize("option", ["--timeout", "--patience"])
+def test_the_option_timeout_has_its_old_name_too(option):
+    context = commands.doctor.make_context("doctor", ["--url", "http://127.0.0.1:8000", option, "5"])
+
+    assert context.params["timeout_seconds"] == 5
