@@ -1,9 +1,10 @@
 """The hub in AWS: DynamoDB, SQS and ECS; and the entry points of its Lambda functions."""
 
 import gc
+import random
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -369,7 +370,12 @@ def entry(
     gc.freeze()  # nothing created until now is ever garbage
     gc.enable()
 
+    # Environments that Lambda copies from one snapshot (SnapStart) have the same state of `random`. Back-offs come from
+    # it, boto3's included: all copies would retry at the same moments. Secrets come from the operating system.
+    reseed_once = lru_cache(maxsize=1)(random.seed)
+
     def handler(event: Mapping[str, Any], context: Any) -> T:
+        reseed_once()
         with logs.invocation(event, context):
             return handle(hub, event, context)
 
