@@ -423,6 +423,7 @@ class Hub(ABC):
             self.sweeps,
             self.edge_autosuspend,
             self.message_is_lost_after,
+            self.active_limit,
         )
 
     @cached_property

@@ -39,14 +39,28 @@ class ServerStore(Protocol):
         """
         ...
 
-    def write(self, before: Server, after: Server) -> None:
+    def write(self, before: Server, after: Server, *, active_limit: int = 0) -> None:
         """Replace *before* by *after*: the conditional write that is the lock of every transition.
 
         It stores *after*'s last activity only if it is later.
 
+        Args:
+            before: the server as it was read.
+            after: the server as it shall be.
+            active_limit: the number of active servers that the hub may have, this one included, if *after* is active
+                and *before* is not; 0 means no limit.
+
         Raises:
             StoreConflictError: when the server does not exist, or its state, launch id or revision is not *before*'s.
             NameTakenError: when another server of the owner has *after*'s new name.
+            QuotaExceededError: when the limit is reached; concurrent calls never exceed it.
+        """
+        ...
+
+    def recount_active(self, active_limit: int, now: datetime) -> None:
+        """Correct the number of active servers where the store keeps one; call it from time to time.
+
+        A store that counts its records has nothing to do.
         """
         ...
 

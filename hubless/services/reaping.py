@@ -102,6 +102,7 @@ class Reaping:
     sweeps: SweepStore
     edge_autosuspend: EdgeAutosuspend
     message_is_lost_after: timedelta = timedelta(seconds=20)  # how long a message to launch may wait in the queue
+    active_limit: int = 0  # active servers in the whole hub; 0 for no limit
 
     def sweep(self, until: datetime | None = None) -> SweepReport:
         """Take each step once, from the resume point of the last run; stop at *until*, but take at least one step.
@@ -287,6 +288,7 @@ class Reaping:
         tidying: Mapping[str, Callable[[], None]] = {
             "attempts": lambda: self.attempts.delete_before(self.lock_policy.counts_since(now)),
             "edges": self.routing.tidy,
+            "places of active servers": lambda: self.servers.recount_active(self.active_limit, now),
             "services": lambda: self.routing.sync_services(self.services.all(), routes),
         }
         expiring: Mapping[str, Callable[[datetime, int], int]] = {

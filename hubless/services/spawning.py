@@ -90,8 +90,7 @@ class Spawning:
             QuotaExceededError: when the owner has too many named servers, or the hub too many active ones.
             StoreConflictError: when another request for this server was faster.
         """
-        self._check_active_limit()
-        server = self.servers.find(owner.id, name) or self._found_or_created(owner, name, display_name or "")
+        server = self.servers.find(owner.id, name) or self._created_to_start(owner, name, display_name or "")
         options = server.user_options if user_options is None else user_options
         profile = self._chosen(options)
         if server.state not in INACTIVE:
@@ -106,7 +105,7 @@ class Spawning:
             now=now,
             deadlines=self.deadlines,
         )
-        self.servers.write(server, asked)
+        self._write_start(server, asked)
         self.queue.send(Message(MessageKind.LAUNCH, asked.id, asked.launch_id or ""))
         logger.info(
             "server %s of %s: start requested with profile %s",
@@ -197,13 +196,22 @@ class Spawning:
         except NameTakenError:
             return self.find(owner, name)  # another request has created it meanwhile
 
-    def _check_active_limit(self) -> None:
+    def _created_to_start(self, owner: User, name: str, display_name: str) -> Server:
+        """Create the server, unless the hub is so full that it would only be left behind."""
         if self.active_limit and self.servers.count(ACTIVE) >= self.active_limit:
-            raise QuotaExceededError(
-                "The hub is full right now. Try again in a few minutes.",
-                limit=self.active_limit,
-                retry=True,
-            )
+            raise self._full()
+        return self._found_or_created(owner, name, display_name)
+
+    def _write_start(self, server: Server, asked: Server) -> None:
+        try:
+            self.servers.write(server, asked, active_limit=self.active_limit)
+        except QuotaExceededError as reached:
+            raise self._full() from reached
+
+    def _full(self) -> QuotaExceededError:
+        return QuotaExceededError(
+            "The hub is full right now. Try again in a few minutes.", limit=self.active_limit, retry=True
+        )
 
     def _chosen(self, options: Mapping[str, Any]) -> Profile:
         """Return the profile that *options* choose; no other option means anything to the hub."""

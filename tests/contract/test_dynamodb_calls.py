@@ -151,6 +151,7 @@ USUAL = {
     "servers.write": lambda s: s.servers.write(
         READY, replace(READY, state=State.STOPPING, entered_at=LATER, revision=1)
     ),
+    "servers.recount_active": lambda s: s.servers.recount_active(9, NOW),
     "servers.delete": lambda s: s.servers.delete(IDLE),
     "servers.touch": lambda s: s.servers.touch(READY.id, LATER),
     "servers.in_states": lambda s: s.servers.in_states(ACTIVE),
@@ -232,6 +233,7 @@ PREPARED = {
     "shares.find": lambda s: s.shares.grant(SHARE),
     "shares.delete_of_server": lambda s: s.shares.grant(SHARE),
     "users.delete": lambda s: s.users.touch(BOB.id, NOW),
+    "servers.recount_active": lambda s: s.servers.recount_active(9, NOW),
     "launch_rate_limiter.acquire": lambda s: s.launch_rate_limiter.acquire(),
 }
 
@@ -336,6 +338,14 @@ def test_an_idle_edge_costs_a_query_per_poll_and_a_write_per_heartbeat(stores, t
     stores.routes.put(Route("/user/bob/", "10.0.0.2:8888", "l3"))
     found = counted(stores, lambda _: [agent._poll_table() for _ in range(5)])
     assert found.calls == {"Query": 5, "PutItem": 1}
+
+
+def test_a_start_under_a_limit_and_an_end_cost_one_read_more(stores):
+    asked = replace(IDLE, state=State.REQUESTED, launch_id="l6", revision=1, entered_at=LATER)
+    stores.servers.recount_active(9, NOW)
+    assert counted(stores, lambda s: s.servers.write(IDLE, asked, active_limit=9)).cost == (1, 1)
+    ended = replace(asked, state=State.STOPPED, revision=2)
+    assert counted(stores, lambda s: s.servers.write(asked, ended)).cost == (1, 1)
 
 
 def test_a_spawn_costs_at_most_six_writes(stores):

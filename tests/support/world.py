@@ -150,6 +150,7 @@ class World:
             self.lock_policy,
             self.sweeps,
             self.edge_autosuspend,
+            active_limit=active_limit,
         )
         self.alice = self.accounts.add("alice")
 

@@ -92,6 +92,20 @@ def in_state(state: str, entered_at: datetime, server_id: str) -> Key:
     return Key(f"STATE#{state}", f"{sortable(entered_at)}#{server_id}")
 
 
+def place(server_id: str) -> Key:
+    """Return the key of the place that an active server has in one of the counters of active servers."""
+    return Key(server(server_id), "PLACE")
+
+
+ACTIVE = "ACTIVE"  # the partition of the counters of active servers, which one query reads
+ACTIVE_RECOUNTED = Key(ACTIVE, "RECOUNTED")  # the limit for which the counters were corrected, and when
+
+
+def active_counter(number: int) -> Key:
+    """Return the key of one of the counters of active servers."""
+    return Key(ACTIVE, f"SHARD#{number:02}")
+
+
 def share(server_id: str, *, user_id: str | None, group_id: str | None) -> Key:
     """Return where the share of a server with a user or a group."""
     return Key(server(server_id), f"SHARE#USER#{user_id}" if user_id is not None else f"SHARE#GROUP#{group_id}")

@@ -13,6 +13,7 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
 from hubless.adapters.dynamodb import keys, removals
+from hubless.adapters.dynamodb.active_servers import ActiveServers
 from hubless.adapters.dynamodb.database import (
     ConditionFailedError,
     Database,
@@ -70,6 +71,7 @@ class DynamoServerStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._active = ActiveServers(database)
         self._queue_positions = QueuePositions(database, _state(State.REQUESTED))
 
     def get(self, server_id: str) -> Server | None:
@@ -98,15 +100,13 @@ class DynamoServerStore:
     def create(self, server: Server, *, named_limit: int = 0) -> None:
         self._database.retry(lambda: self._create(server, named_limit))
 
-    def write(self, before: Server, after: Server) -> None:
-        known = [at for at in (before.last_activity_at, after.last_activity_at) if at is not None]
-        steps: list[Step] = [Put(_item(after, max(known, default=None)), _as_read(before), _conflict(before))]
-        if (before.state, before.entered_at) != (after.state, after.entered_at):
-            steps += [Delete(_where_listed(before)), _listed(after)]
-        change = (after.state in ACTIVE) - (before.state in ACTIVE)
-        if change or after.name != before.name:
-            steps.append(_of_account(before, after, change))
-        self._database.transact(steps)
+    def write(self, before: Server, after: Server, *, active_limit: int = 0) -> None:
+        self._database.retry(lambda: self._write(before, after, active_limit))
+
+    def recount_active(self, active_limit: int, now: datetime) -> None:
+        if active_limit and self._active.is_due(active_limit, now):
+            counted = self._active.counted(active_limit)  # before the servers: what changes meanwhile shows
+            self._active.recount(self.in_states(ACTIVE), counted, active_limit, now)
 
     def delete(self, server: Server) -> None:
         self._database.retry(lambda: self._delete(server))
@@ -145,6 +145,34 @@ class DynamoServerStore:
     def queue_position(self, server: Server, now: datetime) -> int:
         return self._queue_positions.queue_position(server.entered_at, now)
 
+    def _write(self, before: Server, after: Server, active_limit: int) -> None:
+        known = [at for at in (before.last_activity_at, after.last_activity_at) if at is not None]
+        steps: list[Step] = [Put(_item(after, max(known, default=None)), _as_read(before), _conflict(before))]
+        if (before.state, before.entered_at) != (after.state, after.entered_at):
+            steps += [Delete(_where_listed(before)), _listed(after)]
+        change = (after.state in ACTIVE) - (before.state in ACTIVE)
+        if change or after.name != before.name:
+            steps.append(_of_account(before, after, change))
+        if change > 0 and active_limit:
+            steps += self._place(before, after, active_limit)
+        elif change < 0:
+            steps += self._active.give_back(after)
+        self._database.transact(steps)
+
+    def _place(self, before: Server, after: Server, active_limit: int) -> list[Step]:
+        """Return the steps by which a server that starts takes a place under the limit."""
+        counted = self._active.counted(active_limit)
+        # Until the first recount for this limit, servers may be active that no counter knows.
+        is_full = not counted.is_right and self.count(ACTIVE) >= active_limit
+        steps = [] if is_full else self._active.take(after, active_limit, counted)
+        if steps:
+            return steps
+        if (found := self.get(before.id)) is None or not _is_as_read(found, before):
+            raise _conflict(before)  # the same start was faster, and perhaps took the last place
+        raise QuotaExceededError(
+            f"The limit of {active_limit} active servers is reached", limit=active_limit, retry=True
+        )
+
     def _create(self, server: Server, named_limit: int) -> None:
         account = self._account(server.owner_id)
         self._check_free(account, server.name, named_limit)
@@ -165,6 +193,7 @@ class DynamoServerStore:
         )
 
     def _delete(self, server: Server) -> None:
+        place = self._active.give_back(server) if server.state in ACTIVE else []
         seen = self._database.get(Seen, keys.seen(server.owner_id))
         self._database.transact(
             [
@@ -177,6 +206,7 @@ class DynamoServerStore:
                     Account.pk.exists(),
                 ),
                 *_folded(seen, server.id),
+                *place,
                 removals.begin_server(server.id),
             ]
         )
@@ -248,6 +278,10 @@ def _as_read(server: Server) -> Condition:
         & (ServerItem.revision == server.revision)  # … and no other write came between reading and writing
     )
     return as_read
+
+
+def _is_as_read(found: Server, server: Server) -> bool:
+    return (found.state, found.launch_id, found.revision) == (server.state, server.launch_id, server.revision)
 
 
 def _conflict(server: Server) -> HublessError:

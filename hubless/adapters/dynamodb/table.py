@@ -322,9 +322,11 @@ class ChangeItem(Item):
 
 
 class Counter(Item):
-    """A number."""
+    """A number; those of active servers also tell how often they have changed, or when they were corrected."""
 
     n = NumberAttribute()
+    changes = NumberAttribute(null=True)
+    at = Instant(null=True)
 
 
 class EdgeItem(Item):

@@ -13,7 +13,7 @@ from hubless.domain.errors import (
     QuotaExceededError,
     StoreConflictError,
 )
-from hubless.domain.lifecycle import Server, State
+from hubless.domain.lifecycle import ACTIVE, Server, State
 
 _COLUMNS = "id, owner_id, name, state, launch_id, revision, entered_at, last_activity_at, facts"
 _INSTANTS = ("created_at", "requested_at", "started_at", "deadline_at")
@@ -55,35 +55,48 @@ class SqliteServerStore:
             except sqlite3.IntegrityError as missing:
                 raise NotFoundError("User", server.owner_id) from missing
 
-    def write(self, before: Server, after: Server) -> None:
+    def write(self, before: Server, after: Server, *, active_limit: int = 0) -> None:
+        starts = after.state in ACTIVE and before.state not in ACTIVE
+        with self._database.transaction():
+            try:
+                written = self._update(before, after)
+            except sqlite3.IntegrityError as taken:
+                raise NameTakenError("Server", after.name) from taken
+            if not written:
+                raise StoreConflictError(f"Server {before.id} is no longer {before.state}: another step was faster")
+            # Counted under the write lock, this server included; the error undoes the update.
+            if active_limit and starts and self.count(ACTIVE) > active_limit:
+                raise QuotaExceededError(
+                    f"The limit of {active_limit} active servers is reached", limit=active_limit, retry=True
+                )
+
+    def recount_active(self, active_limit: int, now: datetime) -> None:
+        """Do nothing: each start counts the records."""
+
+    def _update(self, before: Server, after: Server) -> int:
         _, _, name, state, launch_id, revision, entered_at, active_at, facts = _row(after)
-        try:
-            written = self._database.write(
-                "UPDATE servers SET name = ?, state = ?, launch_id = ?, revision = ?, entered_at = ?, facts = ?,"
-                # Keep activity that was reported meanwhile.
-                " last_activity_at = nullif(max(coalesce(last_activity_at, -1), coalesce(?, -1)), -1)"
-                " WHERE id = ?"
-                " AND state = ?"  # the decision was for this state …
-                " AND launch_id IS ?"  # … of this launch, not of a later one …
-                " AND revision = ?",  # … and no other write came between reading and writing
-                (
-                    name,
-                    state,
-                    launch_id,
-                    revision,
-                    entered_at,
-                    facts,
-                    active_at,
-                    before.id,
-                    before.state.value,
-                    before.launch_id,
-                    before.revision,
-                ),
-            )
-        except sqlite3.IntegrityError as taken:
-            raise NameTakenError("Server", after.name) from taken
-        if not written:
-            raise StoreConflictError(f"Server {before.id} is no longer {before.state}: another step was faster")
+        return self._database.write(
+            "UPDATE servers SET name = ?, state = ?, launch_id = ?, revision = ?, entered_at = ?, facts = ?,"
+            # Keep activity that was reported meanwhile.
+            " last_activity_at = nullif(max(coalesce(last_activity_at, -1), coalesce(?, -1)), -1)"
+            " WHERE id = ?"
+            " AND state = ?"  # the decision was for this state …
+            " AND launch_id IS ?"  # … of this launch, not of a later one …
+            " AND revision = ?",  # … and no other write came between reading and writing
+            (
+                name,
+                state,
+                launch_id,
+                revision,
+                entered_at,
+                facts,
+                active_at,
+                before.id,
+                before.state.value,
+                before.launch_id,
+                before.revision,
+            ),
+        )
 
     def delete(self, server: Server) -> None:
         deleted = self._database.write(
