@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from itertools import islice
 
+from edge_proxy.activity_rules import SERVERS, SOCKETS
 from edge_proxy.backoff import Backoff
 from edge_proxy.haproxy_config import EdgeConfiguration, server_from_activity_key
 from edge_proxy.runtime_api import RuntimeApi
@@ -79,8 +80,12 @@ class ActivityReporter:
             self._due_at = time.monotonic() + self._interval_seconds
 
     def last_seen(self) -> dict[ServerKey, datetime]:
-        """Return when a person last used each server that HAProxy still remembers (two hours by default)."""
-        idle = self._runtime.idle_seconds("servers", self._edge.activity_seconds)
+        """Return when a person last used each server that HAProxy still remembers (two hours by default).
+
+        A server with an open WebSocket that nothing else can judge is in use now: HAProxy does not see what passes.
+        """
+        idle = self._runtime.idle_seconds(SERVERS, self._edge.activity_seconds)
+        idle |= dict.fromkeys(self._runtime.connected(SOCKETS), 0.0)
         now = self._clock()
         return {server_from_activity_key(key): now - timedelta(seconds=seconds) for key, seconds in idle.items()}
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
 
+from edge_proxy.activity_rules import SERVERS, activity_rules, sockets_backend
 from hubless.domain.origins import host_of_route
 from hubless.domain.routes import ServerKey
 from hubless.domain.trusted_headers import ADDRESS_HEADER, HEADER_PREFIX, PATH_HEADER
@@ -170,16 +171,10 @@ frontend public
     acl routed var(txn.route) -m found
     http-request set-dst var(txn.route),field(1,:) if routed
     http-request set-dst-port var(txn.route),field(2,:) if routed
-{_client_kind(edge)}    use_backend servers if routed
+{_client_kind(edge)}    use_backend {SERVERS} if routed
 {_default_backend(edge)}
-backend servers
-    stick-table type string len 80 size 100k expire {edge.activity_seconds}s store http_req_cnt
-    # Activity is what a person does: opening a page, or a request that changes something. Open tabs poll all the time.
-    acl by_person method POST PUT PATCH DELETE
-    acl by_person req.hdr(sec-fetch-mode) -m str navigate
-    # The key is the server and not its address: that may soon belong to another server.
-    http-request set-var(txn.server) var(txn.route),field(3,:,0) if by_person
-    http-request track-sc0 var(txn.server) if {{ var(txn.server) -m found }}
+backend {SERVERS}
+{activity_rules(edge.activity_seconds)}
     # Over https browsers send the hub's login cookie to every path of the host. No server may see it.
     http-request replace-header Cookie ^(.*)__Host-jupyterhub-hub-login=[^;]*(.*)$ \\1\\2
     # A second one comes only from a page that planted it (as a third party): then no cookie is passed on.
@@ -187,7 +182,7 @@ backend servers
     http-request set-var(txn.url) pathq
     retries 1
     server task 0.0.0.0:0 no-check
-{_server_errors(edge)}{_state(edge)}"""
+{_server_errors(edge)}{sockets_backend(edge.activity_seconds)}{_state(edge)}"""
 
 
 def referenced_files(edge: EdgeConfiguration) -> dict[Path, str]:

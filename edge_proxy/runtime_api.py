@@ -18,6 +18,7 @@ MAX_COMMAND_BYTES = 8_192
 TIMEOUT_SECONDS = 5.0
 _COLUMNS = 3  # that HAProxy shows of an entry: its address in memory, key and value
 _ENTRY = re.compile(r"key=(\S+) .*?exp=(\d+)")
+_KEY = re.compile(r"key=(\S+) ")
 
 
 class RuntimeApi:
@@ -109,6 +110,10 @@ class RuntimeApi:
         """Return the seconds since HAProxy last tracked each key of a stick table, whose keys expire as given."""
         answer = self.command(f"show table {table}")
         return {key: expire_seconds - int(left) / 1000 for key, left in _ENTRY.findall(answer)}
+
+    def connected(self, table: str) -> list[str]:
+        """Return the keys of a stick table with `conn_cur` for which connections are open."""
+        return _KEY.findall(self.command(f"show table {table} data.conn_cur gt 0"))
 
     def _add(self, version: str, map_file: Path, entries: Iterable[tuple[str, str]]) -> int:
         count = 0

@@ -43,12 +43,16 @@ class EdgeAutosuspend:
             except HublessError as away:
                 logger.warning("cannot read whether the edge runs: %s", away)
 
+    def is_down(self) -> bool:
+        """Say whether the edge does not run."""
+        return self.machine.can_stop and not self.routing.has_edge()
+
     def start_if_down(self) -> bool:
-        """Say whether the edge does not run; if so, start it."""
-        if not self.machine.can_stop or self.routing.has_edge():
-            return False
-        self.request_start()
-        return True
+        """Say whether the edge does not run; if so, start it. Only for callers who are logged in: a machine costs."""
+        is_down = self.is_down()
+        if is_down:
+            self.request_start()
+        return is_down
 
     def reconcile(self, *, is_needed: bool) -> None:
         """Keep the edge running if *is_needed*; otherwise stop it after the idle timeout."""

@@ -249,9 +249,12 @@ def test_scripts_get_a_retry_after_while_a_running_server_is_unreachable(hub, la
         assert received.json()["message"] == "The server runs but does not answer. Try again in a moment."
 
 
-def test_scripts_of_a_page_wake_the_edge_of_a_server_that_runs(hub, sleepy):
-    received = browser(hub, at=ALICES).get("/user/alice/api/kernels", headers=JSON)
-    assert (received.status_code, received.json()["message"][:27]) == (503, "The hub's proxy is starting")
+def test_nobody_who_is_not_logged_in_starts_the_edge(hub, sleepy):
+    for _ in range(3):
+        received = browser(hub, at=ALICES).get("/user/alice/api/kernels", headers=JSON)
+        assert (received.status_code, received.json()["message"][:27]) == (503, "The hub's proxy is starting")
+    assert sleepy.calls == []
+    hub.hub.edge_autosuspend.reconcile(is_needed=True)  # as the sweep does while alice's server runs
     assert sleepy.calls == ["start"]
     assert browser(hub, at=BOBS).get("/user/bob/api/kernels", headers=JSON).status_code == 424
 

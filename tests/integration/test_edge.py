@@ -13,7 +13,7 @@ import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -133,13 +133,14 @@ class World:
         self._undo.callback(server.shutdown)
         return f"127.0.0.1:{server.socket.getsockname()[1]}"
 
-    def web_socket(self, path: str, host: str = "127.0.0.1") -> Any:
+    def web_socket(self, path: str, host: str = "127.0.0.1", headers: Mapping[str, str] | None = None) -> Any:
         """Open a WebSocket at *host*, which is this edge."""
         return connect(
             f"ws://{host}:{self.port}{path}",
             address=("127.0.0.1", self.port),
             subprotocols=[SUBPROTOCOL],
             proxy=None,
+            additional_headers=headers,
             ping_interval=None,  # type: ignore[list-item]
         )
 
@@ -1048,7 +1049,7 @@ def test_a_draining_edge_serves_and_reports_activity_but_not_itself(world: World
     world.route("/user/alice/", "alice")
     agent = world.started(health_path="/edge/health", report_activity=received.append, activity_seconds=3600)
     agent.run_once()
-    world.ask("/user/alice/", "POST")
+    world.ask("/user/alice/", "POST", ("Cookie: a=b",))
     cut_short = threading.Event()
     leaving = threading.Thread(target=agent.drain, args=(60, cut_short))
     leaving.start()
@@ -1205,24 +1206,163 @@ def test_the_runtime_socket_is_for_its_owner_alone(world: World) -> None:
 # --- activity ---
 
 
-def test_activity_is_what_a_person_does(world: World) -> None:
-    for name in ("poster", "visitor", "idler"):
-        world.route(f"/user/{name}/", name)
-    world.routes.put(Route("/services/s/", world.server("service"), "service:/services/s/"))
-    received: list[Mapping[ServerKey, datetime]] = []
-    agent = world.started(report_activity=received.append, activity_seconds=0)
-    agent.run_once()
-    assert received == []
+class Guarded(Echo):
+    """Answers as a user's server does: a page or JSON for who has the cookie, public files for everybody."""
+
+    def _answer(self) -> None:
+        path = self.requestline.split(" ")[1]
+        if self.headers.get("Cookie") != "key=alices" and "/static/" not in path:
+            self._say(403 if "/api/" in path or self.command != "GET" else 302, "text/html")
+        elif "?" in path:
+            self._say(int(path.partition("?")[2]), "text/html")
+        else:
+            self._say(200, "text/html" if path.endswith("/lab") else "image/png")
+
+    def _say(self, status: int, content_type: str) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.send_response(status)
+        if self.path.endswith("/files/data.csv"):
+            self.send_header("Content-Disposition", "attachment")
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = _answer
+
+
+KEY, FOREIGN = "Cookie: key=alices", "Cookie: key=mallorys"
+NAVIGATE, FETCH, ACCEPT = "Sec-Fetch-Mode: navigate", "Sec-Fetch-Mode: cors", "Accept: text/html,*/*"
+
+
+class Seen:
+    """An edge before servers, and what it reports about them."""
+
+    def __init__(self, world: World) -> None:
+        self._world, self._received = world, list[Mapping[ServerKey, datetime]]()
+        self.agent = world.started(report_activity=self._received.append, activity_seconds=0)
+
+    def server(self, name: str) -> None:
+        self._world.server(name, Guarded)
+        self._world.route(f"/user/{name}/", name)
+        self.agent.run_once()
+
+    def names(self) -> set[str]:
+        self.agent.run_once()
+        return {key.server_id.removeprefix("s-") for seen in self._received for key in seen}
+
+
+@pytest.fixture
+def seen(world: World) -> Seen:
+    return Seen(world)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers"),
+    [
+        ("GET", "lab", (NAVIGATE,)),
+        ("GET", "lab", (ACCEPT,)),  # over plain http
+        ("GET", "files/data.csv", (NAVIGATE,)),
+        ("GET", "lab?304", (NAVIGATE,)),
+        ("PUT", "api/contents/a.ipynb", (FETCH,)),
+        ("POST", "named/api/kernels?201", (FETCH,)),
+        ("DELETE", "api/sessions/1?204", ()),
+        ("PUT", "lab/api/workspaces/default/more", (FETCH,)),
+        ("PATCH", "api/lab/static", ()),
+    ],
+)
+def test_a_page_or_a_change_by_who_gets_in_is_activity(
+    world: World, seen: Seen, method: str, path: str, headers: tuple[str, ...]
+) -> None:
+    seen.server("alice")
+    assert seen.names() == set()
     before = datetime.now(UTC)
-    world.ask("/user/poster/api", "POST", body="{}")
-    world.ask("/user/visitor/lab", headers=("Sec-Fetch-Mode: navigate",))
-    world.ask("/user/idler/api/status", headers=("Sec-Fetch-Mode: cors",))
-    world.ask("/user/idler/api/kernels")
-    assert world.ask("/services/s/", "POST").who == "service"
-    agent.run_once()
-    (seen,) = received
-    assert set(seen) == {ServerKey("s-poster", "u-poster"), ServerKey("s-visitor", "u-visitor")}
-    assert all(abs((at - before).total_seconds()) < 60 for at in seen.values())
+    world.ask(f"/user/alice/{path}", method, (KEY, *headers))
+    assert seen.names() == {"alice"}
+    (at,) = seen.agent._activity.last_seen().values()  # type: ignore[union-attr]
+    assert abs((at - before).total_seconds()) < 60
+
+
+def test_what_anybody_may_ask_is_no_activity(world: World, seen: Seen) -> None:
+    seen.server("alice")
+    for who in ((), (FOREIGN,), ("Authorization: token mallorys",)):
+        for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
+            for mode in (NAVIGATE, ACCEPT):
+                for path in ("", "lab", "api/contents/a", "static/logo.png", "lab?token=mallorys"):
+                    assert world.ask(f"/user/alice/{path}", method, (*who, mode)).status < 500
+    # A file that is public outside the table: nobody who shows no credential got in, and pages are HTML.
+    world.ask("/user/alice/app/static/x.html", headers=(NAVIGATE,))
+    assert seen.names() == set()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers"),
+    [
+        ("GET", "api/kernels", (FETCH,)),
+        ("GET", "api/kernels", (NAVIGATE,)),  # no page, and no file to keep
+        ("GET", "lab", (FETCH, ACCEPT)),
+        ("GET", "static/index.html", (NAVIGATE,)),
+        ("GET", "%73tatic/lab", (NAVIGATE,)),
+        ("PUT", "lab/api/workspaces/default", (FETCH,)),
+        ("PUT", "named/lab/api/workspaces/auto-Q", (FETCH,)),
+        ("PUT", "lab/api/workspaces/a%20b?204", (FETCH,)),
+        ("POST", "api/security/csp-report", ()),
+        ("POST", "rstudio/events/get_events", (FETCH,)),
+        ("GET", "lab?302", (NAVIGATE,)),
+        ("GET", "lab?404", (NAVIGATE,)),
+        ("GET", "lab?500", (NAVIGATE,)),
+        ("POST", "api/sessions?403", ()),
+        ("POST", "api/sessions?401", ()),
+        ("POST", "api/sessions?503", ()),
+    ],
+)
+def test_what_tabs_ask_and_what_fails_is_no_activity(
+    world: World, seen: Seen, method: str, path: str, headers: tuple[str, ...]
+) -> None:
+    seen.server("alice")
+    world.ask(f"/user/alice/{path}", method, (KEY, *headers))
+    assert seen.names() == set()
+
+
+def test_a_server_that_does_not_answer_is_not_active(world: World, seen: Seen) -> None:
+    world.routes.put(Route("/user/alice/", f"127.0.0.1:{free_port()}", "launch-1", ServerKey("s-alice", "u-alice")))
+    seen.agent.run_once()
+    assert world.ask("/user/alice/lab", headers=(KEY, NAVIGATE)).status == 503
+    assert seen.names() == set()
+
+
+def test_a_services_requests_are_no_servers_activity(world: World, seen: Seen) -> None:
+    world.server("service", Guarded)
+    world.routes.put(Route("/services/s/", world.server("service"), "service:/services/s/"))
+    seen.agent.run_once()
+    assert world.ask("/services/s/lab", "POST", (KEY,)).status == 200
+    assert seen.names() == set()
+
+
+@pytest.mark.parametrize(
+    "path", ["api/kernels/1/channels", "terminals/websocket/1", "api/events/subscribe", "named/lsp/ws/pylsp"]
+)
+def test_a_websocket_that_opens_by_itself_is_no_activity(world: World, seen: Seen, path: str) -> None:
+    world.routes.put(Route("/user/alice/", world.web_socket_server(), "l", ServerKey("s-alice", "u-alice")))
+    seen.agent.run_once()
+    with world.web_socket(f"/user/alice/{path}", headers={"Cookie": "key=alices"}) as channel:
+        channel.send("hello")
+        channel.recv(timeout=10)
+        assert seen.names() == set()
+    assert seen.names() == set()
+
+
+def test_an_open_websocket_of_another_program_is_activity(world: World, seen: Seen) -> None:
+    alice = ServerKey("s-alice", "u-alice")
+    world.routes.put(Route("/user/alice/", world.web_socket_server(), "l", alice))
+    seen.agent.run_once()
+    last_seen = seen.agent._activity.last_seen  # type: ignore[union-attr]
+    with world.web_socket("/user/alice/vscode/stable-1", headers={"Cookie": "key=alices"}) as channel:
+        channel.send("hello")
+        channel.recv(timeout=10)
+        assert seen.names() == {"alice"}
+        opened = last_seen()[alice]
+        eventually(lambda: last_seen()[alice] > opened + timedelta(seconds=0.2))
+    eventually(lambda: not seen.agent._haproxy.runtime.connected("sockets"))
 
 
 def test_activity_belongs_to_the_server_and_not_to_its_address(world: World) -> None:
@@ -1230,12 +1370,12 @@ def test_activity_belongs_to_the_server_and_not_to_its_address(world: World) -> 
     address, alice, bob = world.server("task"), ServerKey("s1", "u1"), ServerKey("s2", "u2")
     world.routes.put(Route("/user/alice/", address, "l1", alice))
     agent = world.started(report_activity=received.append, activity_seconds=0)
-    world.ask("/user/alice/api", "POST")
+    world.ask("/user/alice/api/x", "POST", (KEY,))
     world.routes.remove("/user/alice/", "l1")
     world.routes.put(Route("/user/bob/", address, "l2", bob))
     agent.run_once()
     assert [set(seen) for seen in received] == [{alice}]
-    world.ask("/user/bob/api", "POST")
+    world.ask("/user/bob/api/x", "POST", (KEY,))
     agent.run_once()
     assert set(received[-1]) == {bob}
 

@@ -62,13 +62,13 @@ class Edge:
                 self._command, cwd=self._place, env=self.environment, stdout=log, stderr=log
             )
 
-    def get(self, path):
+    def get(self, path, method="GET"):
         """Return the answer, or None where nobody listens."""
         with (
             suppress(OSError, http.client.HTTPException),
             socket.create_connection(("127.0.0.1", self.port), timeout=10) as line,
         ):
-            return ask_on(line, path, headers=("Connection: close", "Sec-Fetch-Mode: navigate"))
+            return ask_on(line, path, method, headers=("Connection: close", "Cookie: key=alices"))
 
     def status(self):
         assert self.process.poll() is None, self.log.read_text()
@@ -233,7 +233,8 @@ def test_two_edges_follow_one_table_and_each_leaves_in_order(cloud):
     eventually(lambda: cloud.routing.is_served(sequence))
     assert [edge.who(ALICE) for edge in (first, second)] == ["alice", "alice"]
     assert {report.edge_id for report in cloud.routes.reports()} == {"edge-1", "edge-2"}
-    eventually(lambda: servers.get("s-alice-").last_activity_at)  # somebody opened a page, and the edge says so
+    first.get(ALICE, "POST")
+    eventually(lambda: servers.get("s-alice-").last_activity_at)  # somebody changed something, and the edge says so
 
     first.process.send_signal(signal.SIGTERM)
     eventually(lambda: first.status() == 503)

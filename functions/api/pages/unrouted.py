@@ -61,13 +61,12 @@ class _Unrouted:
     def for_anonymous_program(self, owner: str, user: User | None, found: Server | None) -> Response:
         """Answer a program that is not logged in, such as a page's script at the server's own host.
 
-        The answer says no more about a server that runs than the server's own answer would.
+        The answer says no more about a server that runs than the server's own answer would. It starts nothing: for a
+        server that runs, the sweep starts the edge.
         """
         if user is None or found is None or found.state is not State.READY:
             return self.not_running_json(owner, "")
-        return self._not_reachable(
-            user, found.name, program=True, edge_is_starting=self.edge_autosuspend.start_if_down()
-        )
+        return self._not_reachable(user, found.name, program=True, edge_is_starting=self.edge_autosuspend.is_down())
 
     def ready(self, user: User, server_name: str, *, program: bool) -> Response:
         """Answer for a server that runs: redirect back to it, or say why it cannot be reached now.

@@ -23,12 +23,16 @@ class Edge:
         self.received: list[dict[ServerKey, datetime]] = []
         self.is_away = False
         self.asked = 0
+        self.open: list[str] = []
         configuration = EdgeConfiguration(host="", port=1, api=UnixSocket(Path("a")), run_folder=Path("r"))
         self.reports = ActivityReporter(configuration, self, self.take, clock=lambda: self.now, interval_seconds=0)  # type: ignore[arg-type]
 
     def idle_seconds(self, table: str, expire_seconds: int) -> dict[str, float]:
         self.asked += 1
         return {key: (self.now - at).total_seconds() for key, at in self.last.items()}
+
+    def connected(self, table: str) -> list[str]:
+        return self.open
 
     def take(self, seen: Mapping[ServerKey, datetime]) -> None:
         if self.is_away:
@@ -102,3 +106,19 @@ def test_the_reporter_forgets_servers_that_haproxy_forgot() -> None:
     edge.last.clear()
     edge.reports.run_once()
     assert edge.reports._reported == {}
+
+
+def test_an_open_websocket_that_nothing_else_judges_is_use_at_each_report() -> None:
+    edge = Edge()
+    edge.open = ["u1:s1"]
+    edge.sees(BOB, seconds=-50)
+    edge.reports.run_once()
+    edge.now += timedelta(minutes=1)
+    edge.reports.run_once()
+    edge.open = []
+    edge.now += timedelta(minutes=1)
+    edge.reports.run_once()
+    assert edge.received == [
+        {ALICE: NOW, BOB: NOW - timedelta(seconds=50)},
+        {ALICE: NOW + timedelta(minutes=1)},
+    ]
