@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from hubless.ports.edges import DesiredEdgeStateStore, EdgeMachine
     from hubless.ports.launch_rate_limiter import LaunchRateLimiter
     from hubless.ports.launcher import Launcher, TaskEvent
+    from hubless.ports.leases import LeaseStore
     from hubless.ports.metrics import Metrics
     from hubless.ports.passwords import AttemptStore, PasswordStore
     from hubless.ports.queue import Queue
@@ -258,6 +259,12 @@ class CloudHub(Hub):
         from hubless.adapters.ec2.machine import Ec2Machine
 
         return Ec2Machine(self._cloud.economy_instance, self._clients)
+
+    @cached_property
+    def leases(self) -> "LeaseStore":
+        from hubless.adapters.dynamodb.leases import DynamoLeaseStore
+
+        return DynamoLeaseStore(self._database)
 
     @cached_property
     def desired_edge_state(self) -> "DesiredEdgeStateStore":

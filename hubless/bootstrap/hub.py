@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from hubless.ports.edges import DesiredEdgeStateStore, EdgeMachine
     from hubless.ports.launch_rate_limiter import LaunchRateLimiter
     from hubless.ports.launcher import Launcher, TaskEvent
+    from hubless.ports.leases import LeaseStore
     from hubless.ports.metrics import Metrics
     from hubless.ports.passwords import AttemptStore, PasswordHasher, PasswordStore
     from hubless.ports.queue import Queue
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from hubless.services.launching import Launching
     from hubless.services.login_throttling import LoginThrottle
     from hubless.services.logins import Logins
+    from hubless.services.pacing import Pacing
     from hubless.services.password_login import PasswordLogin
     from hubless.services.reaping import Reaping
     from hubless.services.routing import Routing
@@ -161,6 +163,10 @@ class Hub(ABC):
         from hubless.adapters.always_on_edge import AlwaysOnEdge
 
         return AlwaysOnEdge()
+
+    @property
+    @abstractmethod
+    def leases(self) -> "LeaseStore": ...
 
     @property
     @abstractmethod
@@ -375,7 +381,14 @@ class Hub(ABC):
             self.profiles,
             self.metrics,
             self.edge_autosuspend,
+            self.pacing,
         )
+
+    @cached_property
+    def pacing(self) -> "Pacing":
+        from hubless.services.pacing import Pacing
+
+        return Pacing(self.leases, self.clock)
 
     @cached_property
     def edge_autosuspend(self) -> "EdgeAutosuspend":
@@ -422,6 +435,7 @@ class Hub(ABC):
             self.lock_policy,
             self.sweeps,
             self.edge_autosuspend,
+            self.leases,
             self.message_is_lost_after,
             self.active_limit,
         )
@@ -430,7 +444,7 @@ class Hub(ABC):
     def activity(self) -> "Activity":
         from hubless.services.activity import Activity
 
-        return Activity(self.servers, self.users, self.queue, self.clock)
+        return Activity(self.servers, self.users, self.queue, self.clock, self.pacing)
 
     @cached_property
     def sharing(self) -> "Sharing":

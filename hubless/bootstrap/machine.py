@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from hubless.ports.edges import DesiredEdgeStateStore
     from hubless.ports.launch_rate_limiter import LaunchRateLimiter
     from hubless.ports.launcher import Launcher, TaskEvent
+    from hubless.ports.leases import LeaseStore
     from hubless.ports.metrics import Metrics
     from hubless.ports.passwords import AttemptStore, PasswordStore
     from hubless.ports.readiness import Readiness
@@ -146,6 +147,12 @@ class MachineHub(Hub):
         return SqliteSweepStore(self._database)
 
     @cached_property
+    def leases(self) -> "LeaseStore":
+        from hubless.adapters.sqlite.leases import SqliteLeaseStore
+
+        return SqliteLeaseStore(self._database)
+
+    @cached_property
     def desired_edge_state(self) -> "DesiredEdgeStateStore":
         from hubless.adapters.sqlite.desired_state import SqliteDesiredEdgeStateStore
 
@@ -224,11 +231,14 @@ def open_clock() -> "Clock":
 
 def open_activity(settings: Settings) -> "Activity":
     """Return the service to which the edge's agent reports activity."""
+    from hubless.adapters.sqlite.leases import SqliteLeaseStore
     from hubless.adapters.sqlite.queue import SqliteQueue
     from hubless.adapters.sqlite.servers import SqliteServerStore
     from hubless.adapters.sqlite.users import SqliteUserStore
     from hubless.adapters.system_clock import SystemClock
     from hubless.services.activity import Activity
+    from hubless.services.pacing import Pacing
 
-    database = open_database(settings)
-    return Activity(SqliteServerStore(database), SqliteUserStore(database), SqliteQueue(database), SystemClock())
+    database, clock = open_database(settings), SystemClock()
+    pacing = Pacing(SqliteLeaseStore(database), clock)
+    return Activity(SqliteServerStore(database), SqliteUserStore(database), SqliteQueue(database), clock, pacing)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from hubless.domain.errors import InvalidRequestError
-from hubless.domain.lifecycle import PENDING_START
+from hubless.domain.lifecycle import PENDING_START, Server
 from hubless.domain.messages import Message, MessageKind
 from hubless.domain.routes import ServerKey
 from hubless.domain.users import User
@@ -13,7 +13,9 @@ from hubless.ports.clock import Clock
 from hubless.ports.queue import Queue
 from hubless.ports.servers import ServerStore
 from hubless.ports.users import UserStore
+from hubless.services.pacing import Pacing
 
+MESSAGE_PAUSE = timedelta(seconds=3)  # a server that reports without a pause sends no message without a pause
 TOLERATED_FUTURE = timedelta(minutes=59)  # as in JupyterHub
 
 
@@ -25,6 +27,7 @@ class Activity:
     users: UserStore
     queue: Queue
     clock: Clock
+    pacing: Pacing
 
     def report(
         self, user: User, at: datetime | None, servers: Mapping[str, datetime], *, by_server: str | None = None
@@ -51,10 +54,14 @@ class Activity:
         for name, server in known.items():
             if server is not None:
                 self.servers.touch(server.id, servers[name])
-                if server.id == by_server and server.state in PENDING_START:
+                if server.id == by_server and self._may_complete(server):
                     self.queue.send(Message(MessageKind.ACTIVITY, server.id, server.launch_id or ""))
         if at is not None:
             self.users.touch(user.id, at)
+
+    def _may_complete(self, server: Server) -> bool:
+        """Say whether the report of *server* should complete its start, and no other report has just tried."""
+        return server.state in PENDING_START and self.pacing.is_first(f"report#{server.id}", MESSAGE_PAUSE)
 
     def report_seen(self, seen: Mapping[ServerKey, datetime]) -> None:
         """Store when an edge last saw traffic of each server: one write per server, and no reads."""

@@ -6,6 +6,7 @@ A caller may crash after any line or call twice: the record says which step was 
 
 import logging
 from collections.abc import Mapping
+from datetime import timedelta
 
 from hubless.domain import lifecycle, names
 from hubless.domain.errors import (
@@ -30,10 +31,13 @@ from hubless.ports.servers import ServerStore
 from hubless.ports.users import UserStore
 from hubless.services.credentials import Credentials
 from hubless.services.edge_autosuspend import EdgeAutosuspend
+from hubless.services.pacing import Pacing
 from hubless.services.routing import Routing
 from hubless.services.stopping import Stopping
 
 logger = logging.getLogger(__name__)
+
+LOOK_PAUSE = timedelta(seconds=3)  # how long the answer about a task is good enough for whoever asks next
 
 _UP = frozenset({State.LAUNCHING, State.STARTING, State.READY})  # states in which the launch owns a task and a route
 
@@ -56,6 +60,7 @@ class Launching:
     profiles: Mapping[str, Profile]
     metrics: Metrics
     edge_autosuspend: EdgeAutosuspend
+    pacing: Pacing
 
     def on_message(self, message: Message) -> None:
         """Handle *message*; ignore it if its launch is over or has passed that step.
@@ -112,6 +117,18 @@ class Launching:
         """Reconcile every ready server, so that its owner learns of a crash at once and not by a time-out."""
         for server in self.servers.in_states([State.READY]):
             self.reconcile_safely(server)
+
+    def look(self, server: Server) -> Server | None:
+        """Check that a ready *server* still runs, for a request, and return its current record.
+
+        However many requests look at a server, in however many processes, one of them asks the launcher in
+        `LOOK_PAUSE`. AWS limits these calls for the whole account: otherwise one visitor could take them from all.
+        """
+        if server.state is not State.READY:
+            return server
+        if self._may_ask(server):
+            self.reconcile_safely(server)
+        return self.servers.get(server.id)
 
     def reconcile_safely(self, server: Server) -> None:
         """Reconcile *server* and log any error, so that one bad server does not stop the caller."""
@@ -175,11 +192,16 @@ class Launching:
 
     def _on_activity(self, server: Server) -> None:
         """Make a server that has reported activity ready. It reports, so its task runs: the launcher is not asked."""
-        self.reconcile(server, TaskRunning(server.address) if server.address else None)
+        if server.address or self._may_ask(server):  # a server can report as often as it likes
+            self.reconcile(server, TaskRunning(server.address) if server.address else None)
         now = self.servers.get(server.id)
         is_on_its_way = now is not None and now.launch_id == server.launch_id and now.state in PENDING_START
         if now is not None and is_on_its_way and lifecycle.has_reported(now):
             raise RetryLaterError(f"Server {server.id} is not served by every edge yet")
+
+    def _may_ask(self, server: Server) -> bool:
+        """Say whether no request has asked the launcher about *server* within `LOOK_PAUSE`."""
+        return self.pacing.is_first(f"look#{server.id}", LOOK_PAUSE)
 
     def _reconcile_start(self, server: Server, status: TaskStatus) -> None:
         if isinstance(status, TaskStopped):

@@ -22,6 +22,7 @@ from hubless.domain.users import User
 from hubless.domain.values import value
 from hubless.ports.clock import Clock
 from hubless.ports.launcher import Launcher, Task, TaskStatus, TaskStopped
+from hubless.ports.leases import LeaseStore
 from hubless.ports.passwords import AttemptStore
 from hubless.ports.queue import Queue
 from hubless.ports.servers import ServerStore
@@ -101,6 +102,7 @@ class Reaping:
     lock_policy: LockPolicy
     sweeps: SweepStore
     edge_autosuspend: EdgeAutosuspend
+    leases: LeaseStore
     message_is_lost_after: timedelta = timedelta(seconds=20)  # how long a message to launch may wait in the queue
     active_limit: int = 0  # active servers in the whole hub; 0 for no limit
 
@@ -296,6 +298,7 @@ class Reaping:
             "sessions": self.sessions.delete_expired,
             "authorization codes": self.clients.delete_expired_codes,
             "share codes": self.share_codes.delete_expired,
+            "leases": self.leases.delete_expired,
         }
         for key, tidy in tidying.items():
             yield Step(Part.TIDYING, key, partial(_uncounted, tidy))

@@ -323,7 +323,7 @@ def test_activity_of_a_server_and_its_owner_is_one_write_of_one_item(stores):
 
 
 def test_an_edges_activity_costs_one_write_per_server_and_no_read(stores):
-    activity = Activity(stores.servers, stores.users, queue=None, clock=None)
+    activity = Activity(stores.servers, stores.users, queue=None, clock=None, pacing=None)
     seen = {ServerKey(server.id, ALICE.id): LATER for server in (READY, WAITING, IDLE)}
     found = counted(stores, lambda _: activity.report_seen(seen))
     assert found.calls == {"UpdateItem": 3}

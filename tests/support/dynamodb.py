@@ -22,6 +22,7 @@ from hubless.adapters.dynamodb.database import Database
 from hubless.adapters.dynamodb.desired_state import DynamoDesiredEdgeStateStore
 from hubless.adapters.dynamodb.groups import DynamoGroupStore
 from hubless.adapters.dynamodb.launch_rate_limiter import DynamoLaunchRateLimiter
+from hubless.adapters.dynamodb.leases import DynamoLeaseStore
 from hubless.adapters.dynamodb.passwords import DynamoAttemptStore, DynamoPasswordStore
 from hubless.adapters.dynamodb.routes import DynamoRouteStore
 from hubless.adapters.dynamodb.servers import DynamoServerStore
@@ -61,6 +62,7 @@ def stores_of(database, close=lambda: None):
         usage=DynamoUsageLog(database),
         launch_rate_limiter=a_rate_limiter(database),
         sweeps=DynamoSweepStore(database),
+        leases=DynamoLeaseStore(database),
         desired_edge_state=DynamoDesiredEdgeStateStore(database),
         held=lambda: _held(Contents().read()),
         close=close,

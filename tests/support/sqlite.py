@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 from hubless.adapters.sqlite.desired_state import SqliteDesiredEdgeStateStore
+from hubless.adapters.sqlite.leases import SqliteLeaseStore
 from hubless.adapters.sqlite.passwords import SqliteAttemptStore, SqlitePasswordStore
 from hubless.adapters.sqlite.queue import SqliteQueue
 from hubless.adapters.sqlite.routes import SqliteRouteStore
@@ -34,6 +35,7 @@ def stores_of(database):
         attempts=SqliteAttemptStore(database),
         usage=SqliteUsageLog(database),
         sweeps=SqliteSweepStore(database),
+        leases=SqliteLeaseStore(database),
         desired_edge_state=SqliteDesiredEdgeStateStore(database),
         held=lambda: _held(database),
         close=database.close,

@@ -19,6 +19,7 @@ from hubless.services.credentials import Credentials
 from hubless.services.edge_autosuspend import EdgeAutosuspend
 from hubless.services.identity import Identities
 from hubless.services.launching import Launching
+from hubless.services.pacing import Pacing
 from hubless.services.reaping import Reaping
 from hubless.services.routing import Routing
 from hubless.services.service_registry import ServiceRegistry
@@ -85,7 +86,8 @@ class World:
         self.issuing = Tokens(self.tokens, self.accounts, self.groups, self.identities, self.clock)
         self.authorizations = Authorizations(self.clients, self.tokens, self.identities, self.clock)
         self.credentials = Credentials(self.clients, self.clock, lambda: b"k" * 32, "http://hub/hub/api")
-        self.activity = Activity(self.servers, self.users, self.queue, self.clock)
+        self.pacing = Pacing(self.stores.leases, self.clock)
+        self.activity = Activity(self.servers, self.users, self.queue, self.clock, self.pacing)
         self.sharing = Sharing(self.shares, self.share_codes, self.servers, self.users, self.groups, self.clock)
         self.spawning = Spawning(
             self.servers, self.queue, self.clock, offered, self.deadlines, named_limit, active_limit
@@ -128,6 +130,7 @@ class World:
             offered,
             self.metrics,
             self.edge_autosuspend,
+            self.pacing,
         )
         self.reaping = Reaping(
             self.servers,
@@ -150,6 +153,7 @@ class World:
             self.lock_policy,
             self.sweeps,
             self.edge_autosuspend,
+            self.stores.leases,
             active_limit=active_limit,
         )
         self.alice = self.accounts.add("alice")

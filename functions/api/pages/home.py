@@ -41,7 +41,7 @@ class _Home:
         user = user_of(self.who)
         for server in self.servers.of_owners([user.id]):
             if server.state is State.READY:
-                self.launching.reconcile_safely(server)  # the page must not show a crashed server as running
+                self.launching.look(server)  # the page must not show a crashed server as running
         servers = self.servers.of_owners([user.id])
         views = [server_view(self.spawning, self.origins, user, server) for server in servers]
         named = [view for view in views if view["name"]]

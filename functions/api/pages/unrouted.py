@@ -53,10 +53,7 @@ class _Unrouted:
 
     def reconciled(self, server: Server | None) -> Server | None:
         """Return the current record of *server*, after checking that its task still runs."""
-        if server is None or server.state is not State.READY:
-            return server
-        self.launching.reconcile_safely(server)
-        return self.servers.get(server.id)
+        return None if server is None else self.launching.look(server)
 
     def for_anonymous_program(self, owner: str, user: User | None, found: Server | None) -> Response:
         """Answer a program that is not logged in, such as a page's script at the server's own host.

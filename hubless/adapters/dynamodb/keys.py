@@ -235,6 +235,11 @@ QUEUE_DIGEST = Key("PLACES", "REQUESTED")  # digest of the queue of launches
 LAUNCH_SLOT = Key("PACE", "LAUNCHES")  # the next free slot, as `to_number` writes it
 
 
+def leases(key: str) -> Key:
+    """Return the key of the leases of *key*."""
+    return Key(f"LEASES#{key}", "LEASES")
+
+
 def usage(owner_id: str, launch_id: str) -> Key:
     """Return the key of a launch's usage; outside its owner's partition, because it outlives the owner."""
     return Key(f"USAGE#{owner_id}", f"LAUNCH#{launch_id}")

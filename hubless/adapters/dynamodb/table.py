@@ -344,6 +344,13 @@ class DesiredEdgeStateItem(Item):
     since = Instant()
 
 
+class LeasesItem(Item):
+    """All leases of one key."""
+
+    ends = Numbers(default=dict)  # by the lease's id
+    revision = NumberAttribute()
+
+
 class Attempt(Item):
     """A wrong password, or the instant before which they no longer count."""
 

@@ -227,5 +227,16 @@ CREATE TABLE edge_wish (wanted TEXT NOT NULL, since INTEGER NOT NULL) STRICT;
 INSERT INTO edge_wish VALUES ('up', 0);
 """
 
-STEPS = (_FIRST, _SHARES_AND_SERVICES, _SEARCHING, _HOLDS, _WHOSE_ROUTES, _SWEEP, _EDGE_DESIRED_STATE)
+# What processes may do so many times at once, until an instant.
+_LEASES = """
+CREATE TABLE leases (
+    key TEXT NOT NULL,
+    id TEXT NOT NULL,
+    ends_at INTEGER NOT NULL,
+    PRIMARY KEY (key, id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX leases_by_end ON leases (ends_at);
+"""
+
+STEPS = (_FIRST, _SHARES_AND_SERVICES, _SEARCHING, _HOLDS, _WHOSE_ROUTES, _SWEEP, _EDGE_DESIRED_STATE, _LEASES)
 VERSION = len(STEPS)  # of a file with all steps

@@ -1,0 +1,46 @@
+"""Leases in SQLite."""
+
+import secrets
+from datetime import datetime
+
+from hubless.adapters.sqlite.database import Database, to_instant, to_number
+from hubless.domain import leases
+from hubless.domain.leases import Lease, NoLease
+
+
+class SqliteLeaseStore:
+    """Gives leases under the write lock."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def claim(self, key: str, *, limit: int, now: datetime, until: datetime) -> Lease | NoLease:
+        if (refused := leases.refusal(self._live(key, now, until), limit)) is not None:
+            return refused  # without the write lock
+        lease = Lease(key, secrets.token_hex(8), until)
+        with self._database.transaction():
+            held = self._live(key, now, until)
+            if (refused := leases.refusal(held, limit)) is not None:
+                return refused
+            self._database.write(
+                "DELETE FROM leases WHERE key = ? AND (ends_at <= ? OR ends_at > ?)",
+                (key, to_number(now), to_number(until + leases.WRONG_CLOCK)),
+            )
+            self._database.write(
+                "INSERT INTO leases (key, id, ends_at) VALUES (?, ?, ?)", (key, lease.id, to_number(until))
+            )
+        return lease
+
+    def release(self, lease: Lease) -> None:
+        self._database.write("DELETE FROM leases WHERE key = ? AND id = ?", (lease.key, lease.id))
+
+    def delete_expired(self, now: datetime, limit: int) -> int:
+        return self._database.write(
+            "DELETE FROM leases WHERE (key, id) IN (SELECT key, id FROM leases WHERE ends_at <= ? LIMIT ?)",
+            (to_number(now), limit),
+        )
+
+    def _live(self, key: str, now: datetime, until: datetime) -> dict[str, datetime]:
+        rows = self._database.read("SELECT id, ends_at FROM leases WHERE key = ?", (key,))
+        ends = {held: end for held, ends_at in rows if (end := to_instant(ends_at)) is not None}
+        return leases.live(ends, now, until)

@@ -1,0 +1,41 @@
+"""Leases: of each key at most so many at a time. A lease ends at its instant, or when its holder gives it back.
+
+A holder that crashes holds nothing for ever. Each process has its own clock: a lease may end early or late by as much
+as two clocks differ.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from hubless.domain.values import value
+
+# Clocks differ by milliseconds, at times by seconds. A wrong clock wrote a lease that ends a minute after any new one.
+WRONG_CLOCK = timedelta(minutes=1)
+
+
+@value
+class Lease:
+    """One lease of *key*, until an instant."""
+
+    key: str
+    id: str
+    until: datetime
+
+
+@value
+class NoLease:
+    """Each lease of the key has a holder; the next one ends at *until*."""
+
+    until: datetime
+
+
+def live(ends: Mapping[str, datetime], now: datetime, until: datetime) -> dict[str, datetime]:
+    """Return the leases that count at *now*; *ends* has the end of each by id, *until* is the end of a new one."""
+    return {held: end for held, end in ends.items() if now < end <= until + WRONG_CLOCK}
+
+
+def refusal(ends: Mapping[str, datetime], limit: int) -> NoLease | None:
+    """Return when there is a lease again, or None if there is one now; *ends* has the leases that count."""
+    if len(ends) < limit:
+        return None
+    return NoLease(sorted(ends.values())[len(ends) - max(limit, 1)])
