@@ -14,6 +14,7 @@ from starlette.responses import Response
 from functions.api.dependencies import hub_of
 from functions.api.json_codec import JSONResponse
 from functions.api.rendering import Renderer
+from hubless.bootstrap.hub import Hub
 from hubless.domain import errors
 from hubless.services.identifiers import new_secret
 
@@ -53,6 +54,11 @@ def answer(request: Request, status: int, message: str | None, headers: dict[str
         detail=None,
         correlation_id=None,
     )
+
+
+def retry_later(hub: Hub) -> dict[str, str]:
+    """Return the header that says how many seconds a lock of logins lasts at most (RFC 9110 10.2.3)."""
+    return {"Retry-After": str(hub.lock_policy.minutes * 60)}
 
 
 _PLAIN = {

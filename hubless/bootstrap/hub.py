@@ -308,7 +308,7 @@ class Hub(ABC):
     def password_login(self) -> "PasswordLogin":
         from hubless.services.password_login import PasswordLogin
 
-        return PasswordLogin(self.authenticator, self.login_throttle, self.logins, self.accounts)
+        return PasswordLogin(self.authenticator, self.login_throttle, self.logins, self.accounts, lambda: self.key)
 
     @cached_property
     def tokens(self) -> "Tokens":

@@ -16,9 +16,17 @@ class LockPolicy:
         """Return the instant before which a guess no longer counts at *now*: the sweep may forget what is older."""
         return now - self.lock_for
 
-    def is_locked(self, failures: int, *, factor: int = 1) -> bool:
-        """Say whether this many *failures* lock a key that may fail *factor* times as often as others."""
-        return failures >= self.max_failures * factor
+    def counts_until(self, now: datetime) -> datetime:
+        """Return the instant after which a guess does not count at *now*.
+
+        Clocks differ a little, so guesses of the near future count. Those of a clock that was far ahead do not:
+        otherwise they would lock a name until then.
+        """
+        return now + self.lock_for
+
+    def limit(self, factor: int = 1) -> int:
+        """Return how many guesses lock a key that may fail *factor* times as often as others."""
+        return self.max_failures * factor
 
     @property
     def minutes(self) -> int:

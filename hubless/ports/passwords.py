@@ -55,12 +55,19 @@ class PasswordHasher(Protocol):
 class AttemptStore(Protocol):
     """Counts wrong guesses by key (a name, an address or both)."""
 
-    def failures(self, key: str, since: datetime) -> int:
-        """Return how often *key* failed after *since*."""
+    def failures(self, key: str, since: datetime, until: datetime | None = None) -> int:
+        """Return how often *key* failed after *since*, and not after *until*."""
         ...
 
     def add(self, key: str, at: datetime) -> None:
         """Count one failure of *key*."""
+        ...
+
+    def try_add(self, key: str, at: datetime, *, since: datetime, until: datetime, limit: int) -> bool:
+        """Count one failure of *key* at *at* and return True, unless it has *limit* of them from *since* to *until*.
+
+        Concurrent calls never exceed the limit; then some of them may return False although one more would fit.
+        """
         ...
 
     def clear(self, key: str) -> None:

@@ -1,11 +1,13 @@
 """Throttling of logins: counts guesses by name, by address and by both, and locks what failed too often.
 
-A name is locked first at one address, so that an attacker cannot lock out a user at another address.
+A name is locked first at one address, so that an attacker cannot lock out a user at another address. The guesses of a
+browser in which the user has logged in before are counted by themselves: no lock of others applies to it.
 """
 
 from collections.abc import Mapping
 
 from hubless.domain import tokens
+from hubless.domain.client_addresses import network_of
 from hubless.domain.lock_policy import LockPolicy
 from hubless.domain.values import value
 from hubless.ports.clock import Clock
@@ -17,9 +19,10 @@ ADDRESS_FACTOR = 20  # a classroom behind one address may fail this many times a
 
 @value
 class LockedOut:
-    """The name or the address failed too often; *minutes* says how long the lock lasts at most."""
+    """The name, the address or the device failed too often; *minutes* says how long the lock lasts at most."""
 
     minutes: int
+    is_device: bool = False
 
 
 @value
@@ -30,46 +33,72 @@ class LoginThrottle:
     clock: Clock
     policy: LockPolicy
 
-    def admit(self, name: str, address: str) -> LockedOut | None:
+    def admit(self, name: str, address: str, device: str | None = None) -> LockedOut | None:
         """Count a guess at *name* from *address*, or return the lock that refuses it.
 
-        Call this before the password is checked: so guesses that come at once cannot slip through.
+        Call this before the password is checked. Counting is one step with the check of the limit: so guesses that come
+        at once cannot slip through.
+
+        Args:
+            name: the normalised name.
+            address: the client's address.
+            device: the id of the device on which somebody has logged in as *name* before.
         """
+        if device is not None:
+            return None if self._count(_device_key(device), 1) else self._lock(is_device=True)
         by_both, by_name, by_address = _keys(name, address)
-        if self._is_locked({by_both: 1, by_name: NAME_FACTOR, by_address: ADDRESS_FACTOR}):
-            return LockedOut(self.policy.minutes)
-        now = self.clock.now()
-        self.attempts.add(by_both, now)
-        self.attempts.add(by_name, now)
+        if self._is_locked({by_name: NAME_FACTOR, by_address: ADDRESS_FACTOR}):
+            return self._lock()
+        # First by both: what one address fails too often is not counted against the name.
+        if not self._count(by_both, 1) or not self._count(by_name, NAME_FACTOR):
+            return self._lock()
         return None
 
-    def note_failure(self, name: str, address: str) -> None:
-        """Count an admitted guess against its *address* too, because it was wrong."""
+    def note_failure(self, name: str, address: str, device: str | None = None) -> None:
+        """Count an admitted guess against its *address* too, because it was wrong; a device's counts for it alone."""
         *_, by_address = _keys(name, address)
-        self.attempts.add(by_address, self.clock.now())
+        if device is None:
+            self.attempts.add(by_address, self.clock.now())
 
-    def note_success(self, name: str, address: str) -> None:
-        """Forget the guesses at *name*, because its user has logged in from *address*."""
+    def note_success(self, name: str, address: str, device: str | None = None) -> None:
+        """Forget the guesses at *name*, because its user has logged in from *address*; or those of the device."""
+        if device is not None:
+            self.attempts.clear(_device_key(device))
+            return
         by_both, by_name, _ = _keys(name, address)
         self.attempts.clear(by_both)
         self.attempts.clear(by_name)
 
     def admit_sign_up(self, address: str) -> LockedOut | None:
         """Count a sign-up from *address*, or return the lock that refuses it."""
-        key = f"sign-up:{address}"
-        if self._is_locked({key: ADDRESS_FACTOR}):
-            return LockedOut(self.policy.minutes)
-        self.attempts.add(key, self.clock.now())
-        return None
+        return None if self._count(f"sign-up:{network_of(address)}", ADDRESS_FACTOR) else self._lock()
+
+    def _count(self, key: str, factor: int) -> bool:
+        now = self.clock.now()
+        return self.attempts.try_add(
+            key,
+            now,
+            since=self.policy.counts_since(now),
+            until=self.policy.counts_until(now),
+            limit=self.policy.limit(factor),
+        )
 
     def _is_locked(self, factors: Mapping[str, int]) -> bool:
-        since = self.policy.counts_since(self.clock.now())
+        now = self.clock.now()
+        since, until = self.policy.counts_since(now), self.policy.counts_until(now)
         return any(
-            self.policy.is_locked(self.attempts.failures(key, since), factor=factor) for key, factor in factors.items()
+            self.attempts.failures(key, since, until) >= self.policy.limit(factor) for key, factor in factors.items()
         )
+
+    def _lock(self, *, is_device: bool = False) -> LockedOut:
+        return LockedOut(self.policy.minutes, is_device)
 
 
 def _keys(name: str, address: str) -> tuple[str, str, str]:
     """Return the keys under which guesses are counted: name and address together, name alone, address alone."""
-    hashed, by_address = tokens.sha256(name), f"address:{address}"
+    hashed, by_address = tokens.sha256(name), f"address:{network_of(address)}"
     return f"name:{hashed} {by_address}", f"name:{hashed}", by_address
+
+
+def _device_key(device: str) -> str:
+    return f"device:{tokens.sha256(device)}"

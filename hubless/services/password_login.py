@@ -1,11 +1,15 @@
 """Login with a name and a password, and sign-up with a password: one kind of login, throttled."""
 
-from hubless.domain import names
+from collections.abc import Callable
+from datetime import datetime
+
+from hubless.domain import device_cookies, names
 from hubless.domain.errors import InvalidRequestError
 from hubless.domain.users import User
 from hubless.domain.values import value
 from hubless.ports.authenticator import Authenticator, Refused
 from hubless.services.accounts import MAXIMUM_PASSWORD, Accounts
+from hubless.services.identifiers import new_secret
 from hubless.services.login_throttling import LockedOut, LoginThrottle
 from hubless.services.logins import Logins
 
@@ -18,23 +22,32 @@ class PasswordLogin:
     throttle: LoginThrottle
     logins: Logins
     accounts: Accounts
+    key: Callable[[], bytes]  # the hub's secret, which signs device cookies
 
-    def check(self, user_name: str, password: str, address: str) -> User | Refused | LockedOut:
+    def check(self, user_name: str, password: str, address: str, device_cookie: str = "") -> User | Refused | LockedOut:
         """Return the user who logs in with this name and password from this address, or the reason for the refusal.
 
-        While a lock lasts, the right password is refused too.
+        While a lock lasts, the right password is refused too, unless *device_cookie* proves an earlier login.
         """
         name = names.normalise_user_name(user_name)
         if not _is_plausible(name, password):
             return Refused()
-        if locked_out := self.throttle.admit(name, address):
+        device = device_cookies.device_of(self.key(), name, device_cookie, self._now()) if device_cookie else None
+        if locked_out := self.throttle.admit(name, address, device):
             return locked_out
         answer = self.authenticator.authenticate(name, password)
         if isinstance(answer, Refused):
-            self.throttle.note_failure(name, address)
+            self.throttle.note_failure(name, address, device)
             return answer
-        self.throttle.note_success(name, address)
+        self.throttle.note_success(name, address, device)
         return self.logins.log_in(answer)
+
+    def device_cookie(self, user: User, before: str) -> str:
+        """Return the device cookie of a browser in which *user* has logged in; *before* is the one that it sent."""
+        return device_cookies.with_device(self.key(), user.name, before, nonce=new_secret(), now=self._now())
+
+    def _now(self) -> datetime:
+        return self.throttle.clock.now()
 
     def sign_up(self, user_name: str, password: str, address: str) -> User | LockedOut:
         """Add a user who has chosen this password; one address can add only a limited number of users.

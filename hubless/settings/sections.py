@@ -88,7 +88,8 @@ class LoginSettings:
     max_failures: int = setting(
         10,
         count(1),
-        "Wrong guesses at a name from one address that lock it there; ten times as many lock it everywhere",
+        "Wrong guesses at a name from one address that lock it there; ten times as many lock it everywhere, except in"
+        " browsers in which the user has logged in before",
     )
     lock_for: timedelta = setting("10m", DURATION, "How long a lock lasts")
 

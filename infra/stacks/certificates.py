@@ -10,7 +10,8 @@ from constructs import Construct
 from hubless.settings.stage import CERTIFICATES_REGION, Stage
 from infra.stacks.base import HubStack
 
-LOGIN_PATH, SIGNUP_PATH = "/hub/login", "/hub/signup"
+PASSWORD_PAGES = ("/hub/login", "/hub/sign-up", "/hub/set-password")  # and what their paths may be followed by
+PASSWORD_API = ("/hub/api/users/", "/tokens")  # begin and end of the path at which a password gives a token
 WINDOW_SECONDS = 300
 
 
@@ -54,7 +55,9 @@ class CertificatesStack(HubStack):
             limit=self.stage.settings.waf_rate,
             evaluation_window_sec=WINDOW_SECONDS,
             scope_down_statement=waf.CfnWebACL.StatementProperty(
-                or_statement=waf.CfnWebACL.OrStatementProperty(statements=[_asks(LOGIN_PATH), _asks(SIGNUP_PATH)])
+                or_statement=waf.CfnWebACL.OrStatementProperty(
+                    statements=[*(_has("STARTS_WITH", path) for path in PASSWORD_PAGES), _asks_for_token()]
+                )
             ),
         )
         return waf.CfnWebACL(
@@ -79,14 +82,33 @@ class CertificatesStack(HubStack):
         )
 
 
-def _asks(path: str) -> waf.CfnWebACL.StatementProperty:
+def _has(where: str, text: str) -> waf.CfnWebACL.StatementProperty:
+    """Return the statement that *text* stands in the path: STARTS_WITH or ENDS_WITH it."""
     return waf.CfnWebACL.StatementProperty(
         byte_match_statement=waf.CfnWebACL.ByteMatchStatementProperty(
             field_to_match=waf.CfnWebACL.FieldToMatchProperty(uri_path={}),
-            positional_constraint="STARTS_WITH",
-            search_string=path,
+            positional_constraint=where,
+            search_string=text,
             # The hub decodes paths, so the rule must too.
             text_transformations=[waf.CfnWebACL.TextTransformationProperty(priority=0, type="URL_DECODE")],
+        )
+    )
+
+
+def _asks_for_token() -> waf.CfnWebACL.StatementProperty:
+    """Return the statement that a request may carry a password to the API. Bodies cost more, so it reads none."""
+    posts = waf.CfnWebACL.StatementProperty(
+        byte_match_statement=waf.CfnWebACL.ByteMatchStatementProperty(
+            field_to_match=waf.CfnWebACL.FieldToMatchProperty(method={}),
+            positional_constraint="EXACTLY",
+            search_string="POST",
+            text_transformations=[waf.CfnWebACL.TextTransformationProperty(priority=0, type="NONE")],
+        )
+    )
+    begin, end = PASSWORD_API
+    return waf.CfnWebACL.StatementProperty(
+        and_statement=waf.CfnWebACL.AndStatementProperty(
+            statements=[posts, _has("STARTS_WITH", begin), _has("ENDS_WITH", end)]
         )
     )
 

@@ -118,6 +118,37 @@ def test_wrong_guesses_lock_one_name_even_for_the_right_password(open_hub, monke
     assert log_in(open_hub.browser(), "one", "the right one").status_code == 302
 
 
+def test_a_browser_of_the_user_passes_the_lock_of_the_name(open_hub):
+    browser, _ = sign_up(open_hub, "one", "the right one")
+    browser.get("/hub/logout")
+    for _ in range(4):
+        refused = log_in(open_hub.browser(), "one", "a wrong one")
+    assert (refused.status_code, refused.headers["retry-after"]) == (429, "600")
+    assert "In a browser in which you have logged in before" in refused.text
+    assert log_in(browser, "one", "the right one").status_code == 302
+
+
+def test_a_browser_that_is_known_has_no_more_guesses_than_others(open_hub):
+    browser, _ = sign_up(open_hub, "one", "the right one")
+    browser.get("/hub/logout")
+    assert [log_in(browser, "one", "a wrong one").status_code for _ in range(4)] == [403, 403, 403, 429]
+    assert "in this browser" in log_in(browser, "one", "the right one").text
+    assert log_in(open_hub.browser(), "one", "the right one").status_code == 302
+
+
+@pytest.mark.parametrize("address", ["http://hub.test", "https://hub.test"])
+def test_the_device_cookie_goes_to_the_login_alone_and_to_no_script(open_hub, address):
+    browser = open_hub.browser(address=address)
+    browser.get("/hub/sign-up")
+    form = {"username": "one", "password": "long enough", "again": "long enough", "_xsrf": browser.xsrf}
+    answer = browser.post("/hub/sign-up", data=form)
+    (cookie,) = [one for one in answer.headers.get_list("set-cookie") if one.startswith("jupyterhub-hub-device=")]
+    attributes = {part.strip().lower() for part in cookie.split(";")[1:]}
+    assert {"httponly", "path=/hub/login", "samesite=lax", "max-age=31536000"} <= attributes
+    assert ("secure" in attributes) == address.startswith("https:")
+    assert not any("hub-device" in one for one in browser.get("/hub/logout").headers.get_list("set-cookie"))
+
+
 def test_a_lock_ends_no_session_that_is_open(open_hub):
     browser, _ = sign_up(open_hub, "one")
     for _ in range(5):
@@ -131,7 +162,10 @@ def test_guesses_by_the_api_count_like_those_by_the_page(open_hub):
         wrong = {"auth": {"username": "one", "password": "a wrong one"}}
         assert open_hub.anybody.post("/users/one/tokens", wrong).status_code == 403
     right = {"auth": {"username": "one", "password": "the right one"}}
-    assert open_hub.anybody.post("/users/one/tokens", right).status_code == 403
+    answer = open_hub.anybody.post("/users/one/tokens", right)
+    assert (answer.status_code, answer.headers["retry-after"]) == (429, "600")
+    assert "Wait up to 10 minutes" in answer.json()["message"]
+    assert log_in(open_hub.browser(), "one", "the right one").status_code == 429
 
 
 def test_a_password_opens_tokens_of_its_owner_alone(open_hub):

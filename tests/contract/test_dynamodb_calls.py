@@ -206,6 +206,7 @@ USUAL = {
     "passwords.take_link": lambda s: s.passwords.take_link("link", NOW),
     "attempts.failures": lambda s: s.attempts.failures("alice", NOW),
     "attempts.add": lambda s: s.attempts.add("alice", NOW),
+    "attempts.try_add": lambda s: s.attempts.try_add("alice", NOW, since=NOW, until=LATER, limit=9),
     "attempts.clear": lambda s: s.attempts.clear("alice"),
     "attempts.delete_before": lambda s: s.attempts.delete_before(NOW),
     "routes.put": lambda s: s.routes.put(Route("/user/bob/", "10.0.0.2:8888", "l3")),

@@ -71,6 +71,37 @@ def test_failures_at_one_instant_all_count(stores):
     assert stores.attempts.failures("alice", NOW - timedelta(seconds=1)) == MANY
 
 
+SINCE, UNTIL = NOW - timedelta(minutes=10), NOW + timedelta(minutes=10)
+
+
+def test_a_failure_is_added_up_to_the_limit_of_its_window(stores):
+    def try_add(at=NOW):
+        return stores.attempts.try_add("alice", at, since=SINCE, until=UNTIL, limit=2)
+
+    stores.attempts.add("alice", SINCE)  # no longer counts
+    stores.attempts.add("alice", UNTIL + timedelta(microseconds=1))  # of a clock that is ahead
+    stores.attempts.add("bob", NOW)
+    assert [try_add(), try_add(), try_add(), try_add()] == [True, True, False, False]
+    assert stores.attempts.failures("alice", SINCE, UNTIL) == 2
+    assert stores.attempts.failures("alice", SINCE) == 3
+
+
+def test_concurrent_failures_never_exceed_the_limit(stores):
+    def try_add(_):
+        return stores.attempts.try_add("alice", NOW, since=SINCE, until=UNTIL, limit=3)
+
+    outcomes = concurrently(try_add)
+    assert outcomes.count(True) <= 3
+    assert stores.attempts.failures("alice", SINCE, UNTIL) == outcomes.count(True)
+    assert [try_add(0) for _ in range(4)].count(True) == 3 - outcomes.count(True)
+
+
+def test_what_a_clock_that_was_ahead_forgot_counts_again(stores):
+    stores.attempts.delete_before(NOW + timedelta(days=365))
+    stores.attempts.add("alice", NOW)
+    assert stores.attempts.failures("alice", SINCE, UNTIL) == 1
+
+
 def test_clearing_forgets_the_failures_of_one_key(stores):
     stores.attempts.add("alice", NOW)
     stores.attempts.add("bob", NOW)

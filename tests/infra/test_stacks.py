@@ -1,16 +1,19 @@
 """The synthesized stacks of three stages, compared with the code and the documents."""
 
+import inspect
 import json
 import re
 import shutil
 import subprocess
 from dataclasses import fields
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 from cfnlint.api import lint
 from cfnlint.config import ManualArgs
 
+from functions.api.app import ROUTERS
 from hubless.adapters.dynamodb import keys
 from hubless.adapters.dynamodb.table import SCHEMA, TTL, Seen
 from hubless.domain import trusted_headers as names
@@ -566,6 +569,39 @@ def test_waf_limits_logins_if_the_stage_says_so(stage):
     assert rule["Statement"]["RateBasedStatement"]["Limit"] == 300
     assert "WebACLId" in stage("prod").one("AWS::CloudFront::Distribution")["DistributionConfig"]
     assert not stage("fleet").all("AWS::WAFv2::WebACL")
+
+
+def test_waf_counts_each_request_that_may_carry_a_password(stage):
+    (rule,) = stage("prod").one("AWS::WAFv2::WebACL")["Rules"]
+    counts = rule["Statement"]["RateBasedStatement"]["ScopeDownStatement"]
+    guarded = {
+        route.path.replace("{name:segment}", "al%69ce")
+        for router in ROUTERS
+        for route in router.routes
+        if "POST" in route.methods and re.search("in_password_pool|by_password", inspect.getsource(route.endpoint))
+    }
+    guarded.discard("/hub/api/authorizations/token")  # JupyterHub's old one, which takes none
+    assert {"/hub/login", "/hub/sign-up", "/hub/api/users/al%69ce/tokens"} <= guarded
+    assert [path for path in sorted(guarded) if not _matches(counts, "POST", path)] == []
+    for method, path in [("GET", "/hub/api/users/alice/tokens"), ("POST", "/hub/api/users/alice/server")]:
+        assert not _matches(counts, method, path)
+
+
+def _matches(statement, method, path):
+    """Say whether AWS WAF's statement matches the request."""
+    ((kind, inner),) = statement.items()
+    if kind in {"OrStatement", "AndStatement"}:
+        return {"OrStatement": any, "AndStatement": all}[kind](
+            _matches(one, method, path) for one in inner["Statements"]
+        )
+    ((part, _),) = inner["FieldToMatch"].items()
+    text = {"UriPath": path, "Method": method}[part]
+    if inner["TextTransformations"][0]["Type"] == "URL_DECODE":
+        text = unquote(text)
+    wanted = inner["SearchString"]
+    return {"STARTS_WITH": text.startswith, "ENDS_WITH": text.endswith, "EXACTLY": text.__eq__}[
+        inner["PositionalConstraint"]
+    ](wanted)
 
 
 # --- data and monitoring ---

@@ -9,12 +9,19 @@ LOGIN_COOKIE = "jupyterhub-hub-login"
 SAFE_LOGIN_COOKIE = f"__Host-{LOGIN_COOKIE}"
 SESSION_COOKIE = "jupyterhub-session-id"
 XSRF_COOKIE = "_xsrf"
+DEVICE_COOKIE = "jupyterhub-hub-device"
+LOGIN_PATH = "/hub/login"  # the only page that reads the device cookie: it makes no other request longer
 
 
 def cookies(request: Request, name: str) -> list[str]:
     """Return the different values of the cookie *name*: a browser sends one for each path and host that set it."""
     pairs = (part.partition("=") for header in request.headers.getlist("cookie") for part in header.split(";"))
     return list(dict.fromkeys(value.strip() for key, _, value in pairs if key.strip() == name and value.strip()))
+
+
+def device_cookie(request: Request) -> str:
+    """Return what the browser sent as device cookie, "" if nothing; only its signature proves anything."""
+    return "~".join(cookies(request, DEVICE_COOKIE))
 
 
 def login_cookie(request: Request) -> tuple[str, str]:

@@ -10,13 +10,24 @@ from starlette.responses import RedirectResponse, Response
 from functions.api import dependencies
 from functions.api.auth import csrf
 from functions.api.auth.authentication import actor_of
-from functions.api.auth.cookies import HUB_PATH, SESSION_COOKIE, XSRF_COOKIE, is_secure, login_cookie
+from functions.api.auth.cookies import (
+    DEVICE_COOKIE,
+    HUB_PATH,
+    LOGIN_PATH,
+    SESSION_COOKIE,
+    XSRF_COOKIE,
+    device_cookie,
+    is_secure,
+    login_cookie,
+)
 from functions.api.auth.visitors import AnonymousForm, Form, PageActor
+from functions.api.error_handlers import retry_later
 from functions.api.pages.views import default_destination
 from functions.api.password_pool import in_password_pool
 from functions.api.redirects import Redirects, RequestRedirects
 from functions.api.rendering import Render
 from functions.api.routers import page_router
+from hubless.domain.device_cookies import LIFETIME as DEVICE_LIFETIME
 from hubless.domain.errors import HublessError, InvalidRequestError
 from hubless.domain.users import User
 from hubless.domain.values import value
@@ -27,6 +38,7 @@ from hubless.services.login_throttling import LockedOut
 router = page_router()
 EXPIRED = "This form is invalid or expired. Try again."
 FIRST_PAGE = "/hub/home"  # after a sign-up
+TOO_MANY = 429  # RFC 6585 4
 
 
 @value
@@ -71,7 +83,20 @@ class _SessionPages:
         )
         token = csrf.session_token(hub.key, session.sha256)
         response.set_cookie(XSRF_COOKIE, token, path=HUB_PATH, httponly=False, samesite="lax", secure=secure)
+        self._remember_device(user, response)
         return response
+
+    def _remember_device(self, user: User, response: Response) -> None:
+        """Let this browser pass locks of the user's name that others cause; a logout does not end that."""
+        response.set_cookie(
+            DEVICE_COOKIE,
+            self.hub.password_login.device_cookie(user, device_cookie(self.request)),
+            max_age=int(DEVICE_LIFETIME.total_seconds()),
+            path=LOGIN_PATH,
+            httponly=True,
+            samesite="lax",
+            secure=is_secure(self.request),
+        )
 
     def next(self, following: str | None, user: User) -> str:
         """Return where a login ends: at *following*, or else at the user's server."""
@@ -84,6 +109,7 @@ class _SessionPages:
         return self.render(
             "login.html",
             status_code=status,
+            headers=retry_later(self.hub) if status == TOO_MANY else None,
             next=self.redirects.next or "",
             username=username[:255],
             error=error,
@@ -150,13 +176,13 @@ async def log_in(form: AnonymousForm, pages: SessionPages) -> Response:
     if form is None:
         return pages.login_page(error=EXPIRED, status=403)
     name = form.text("username")
-    found = await in_password_pool(pages.hub.password_login.check, name, form.text("password"), pages.address)
+    check, device = pages.hub.password_login.check, device_cookie(pages.request)
+    found = await in_password_pool(check, name, form.text("password"), pages.address, device)
     match found:
         case Refused(why):
             return pages.login_page(username=name, error=why, status=403)
-        case LockedOut(minutes):
-            error = f"Too many wrong guesses. Invalid for now: try again in {minutes} minutes."
-            return pages.login_page(username=name, error=error, status=429)
+        case LockedOut():
+            return pages.login_page(username=name, error=_words_of(found), status=TOO_MANY)
         case User():
             return pages.open_session(found, pages.redirects.next)
 
@@ -229,8 +255,18 @@ async def sign_up(form: AnonymousForm, pages: SessionPages) -> Response:
         return pages.sign_up_page(username=name, error=str(refused), status=400)
     if isinstance(made, LockedOut):
         error = f"Too many accounts were made from here. Try again in {made.minutes} minutes."
-        return pages.sign_up_page(username=name, error=error, status=429)
+        return pages.sign_up_page(username=name, error=error, status=TOO_MANY)
     return pages.open_session(made, FIRST_PAGE)
+
+
+def _words_of(lock: LockedOut) -> str:
+    wait = f"Wait up to {lock.minutes} minutes, then try again."
+    if lock.is_device:
+        return f"Too many wrong guesses in this browser. {wait}"
+    return (
+        f"Too many wrong guesses at this name, or from this network, so that even the right password is refused. {wait}"
+        " In a browser in which you have logged in before, you can log in at once."
+    )
 
 
 def _require_same_twice(form: Form) -> None:

@@ -13,6 +13,8 @@ from functions.api import request_schemas as requests
 from functions.api import response_schemas as schemas
 from functions.api.auth.authentication import HUB_TOKEN, NO_CREDENTIALS
 from functions.api.auth.scope_checks import OUT_OF_REACH, find_user, user_in_path
+from functions.api.dependencies import hub_of
+from functions.api.error_handlers import retry_later
 from functions.api.json_codec import JSONResponse
 from functions.api.oauth_clients import ClientLookup, OAuthClients
 from functions.api.password_pool import in_password_pool
@@ -22,6 +24,7 @@ from hubless.domain.names import normalise_user_name
 from hubless.domain.tokens import Token
 from hubless.domain.users import User
 from hubless.services.identity import Actor
+from hubless.services.login_throttling import LockedOut
 
 router = api_router("/users", tag="tokens")
 TokenReader = Annotated[User, user_in_path("read:tokens")]
@@ -33,7 +36,7 @@ async def list_tokens(user: TokenReader, tokens: dependencies.Tokens, clients: O
     return JSONResponse({"api_tokens": [_model(token, user, tokens, clients) for token in tokens.of(user)]})
 
 
-@router.post("/{name:segment}/tokens", status_code=201, response_model=schemas.Token, responses=problems(413))
+@router.post("/{name:segment}/tokens", status_code=201, response_model=schemas.Token, responses=problems(413, 429))
 async def create_token(
     request: Request,
     name: str,
@@ -95,6 +98,9 @@ async def _by_password(
         raise HTTPException(403, NO_CREDENTIALS)
     address = request.client.host if request.client else "unknown"
     found = await in_password_pool(logins.check, auth.username, auth.password, address)
+    if isinstance(found, LockedOut):
+        why = f"Too many wrong guesses. Wait up to {found.minutes} minutes, then try again."
+        raise HTTPException(429, why, retry_later(hub_of(request)))
     if not isinstance(found, User) or found.name != normalise_user_name(name):
         raise HTTPException(403, "Invalid username or password")
     return found

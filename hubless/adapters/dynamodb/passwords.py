@@ -48,16 +48,34 @@ class DynamoAttemptStore:
     def __init__(self, database: Database, *, lock_for: timedelta = ATTEMPTS_STAY) -> None:
         self._database, self._keep_for = database, max(lock_for, ATTEMPTS_STAY)
 
-    def failures(self, key: str, since: datetime) -> int:
+    def failures(self, key: str, since: datetime, until: datetime | None = None) -> int:
         forgotten = self._database.get(Attempt, keys.FORGOTTEN)
-        after = Item.sk > f"{keys.sortable(since)}~"  # `~` sorts after all entries of the same instant
-        if forgotten is not None and forgotten.at > since:
-            after = Item.sk >= keys.sortable(forgotten.at)
-        return self._database.count(keys.attempts(key), after)
+        first = f"{keys.sortable(since)}~"  # `~` sorts after all entries of the same instant
+        # A clock that was ahead may have stored an instant of the far future: it forgets nothing.
+        if forgotten is not None and since < forgotten.at and (until is None or forgotten.at <= until):
+            first = keys.sortable(forgotten.at)
+        if until is None:
+            return self._database.count(keys.attempts(key), Item.sk >= first)
+        last = f"{keys.sortable(until)}~"
+        return self._database.count(keys.attempts(key), Item.sk.between(first, last)) if first <= last else 0
 
     def add(self, key: str, at: datetime) -> None:
+        self._add(key, at)
+
+    def try_add(self, key: str, at: datetime, *, since: datetime, until: datetime, limit: int) -> bool:
+        if self.failures(key, since, until) >= limit:
+            return False
+        added = self._add(key, at)
+        # Counted again with this one: of concurrent calls, those that see too many take theirs back.
+        if self.failures(key, since, until) <= limit:
+            return True
+        self._database.delete_many([added])
+        return False
+
+    def _add(self, key: str, at: datetime) -> keys.Key:
         where = keys.Key(keys.attempts(key), f"{keys.sortable(at)}#{secrets.token_hex(8)}")
         self._database.write(Put(Attempt(*where, at=at, ttl=at + self._keep_for)))
+        return where
 
     def clear(self, key: str) -> None:
         self._database.delete_many([item.key for item in self._database.query(Item, keys.attempts(key))])

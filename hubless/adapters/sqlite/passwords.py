@@ -51,20 +51,29 @@ class SqlitePasswordStore:
             return user_id
 
 
+_COUNT = "SELECT count(*) FROM attempts WHERE key = ?1 AND at > ?2 AND (?3 IS NULL OR at <= ?3)"
+
+
 class SqliteAttemptStore:
     """Counts wrong passwords."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def failures(self, key: str, since: datetime) -> int:
-        found: int = self._database.read_one(
-            "SELECT count(*) FROM attempts WHERE key = ? AND at > ?", (key, to_number(since))
-        )[0]
+    def failures(self, key: str, since: datetime, until: datetime | None = None) -> int:
+        found: int = self._database.read_one(_COUNT, (key, to_number(since), to_number(until)))[0]
         return found
 
     def add(self, key: str, at: datetime) -> None:
         self._database.write("INSERT INTO attempts (key, at) VALUES (?, ?)", (key, to_number(at)))
+
+    def try_add(self, key: str, at: datetime, *, since: datetime, until: datetime, limit: int) -> bool:
+        # One statement counts and writes, under the write lock.
+        added = self._database.write(
+            f"INSERT INTO attempts (key, at) SELECT ?1, ?4 WHERE ({_COUNT}) < ?5",
+            (key, to_number(since), to_number(until), to_number(at), limit),
+        )
+        return added > 0
 
     def clear(self, key: str) -> None:
         self._database.write("DELETE FROM attempts WHERE key = ?", (key,))

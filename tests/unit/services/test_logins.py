@@ -1,5 +1,6 @@
 """Logins: guesses are counted by name, by address and by both; a lock at one address locks nobody elsewhere."""
 
+import threading
 from datetime import timedelta
 
 import pytest
@@ -11,6 +12,7 @@ from hubless.ports.authenticator import Identity, Refused
 from hubless.services.login_throttling import ADDRESS_FACTOR, NAME_FACTOR, LockedOut, LoginThrottle
 from hubless.services.logins import Logins
 from hubless.services.password_login import PasswordLogin
+from tests.support.concurrency import MANY, concurrently
 from tests.support.fakes import PlainHasher
 from tests.support.world import World
 
@@ -30,17 +32,21 @@ def a_world(policy):
     authenticator = PasswordAuthenticator(made.users, made.passwords, PlainHasher())
     made.logins = Logins(made.accounts, made.sessions, made.clock, timedelta(days=14))
     throttle = LoginThrottle(made.attempts, made.clock, made.lock_policy)
-    made.password_login = PasswordLogin(authenticator, throttle, made.logins, made.accounts)
+    made.password_login = PasswordLogin(authenticator, throttle, made.logins, made.accounts, lambda: b"k" * 32)
     return made
 
 
-def guess(world, name="alice", address="10.0.0.1", times=1, password="a wrong one"):
-    answers = [world.password_login.check(name, password, address) for _ in range(times)]
+def guess(world, name="alice", address="10.0.0.1", *, times=1, password="a wrong one", device=""):
+    answers = [world.password_login.check(name, password, address, device) for _ in range(times)]
     return [type(answer) for answer in answers]
 
 
-def right(world, name="alice", address="10.0.0.1"):
-    return guess(world, name, address, password="the right one")[0]
+def right(world, name="alice", address="10.0.0.1", device=""):
+    return guess(world, name, address, password="the right one", device=device)[0]
+
+
+def device_of(world, name="alice", before=""):
+    return world.password_login.device_cookie(world.users.find(name), before)
 
 
 def test_a_name_is_locked_at_the_limit_for_right_passwords_too(world):
@@ -65,6 +71,96 @@ def test_one_address_does_not_try_every_name(world):
         guess(world, f"name{number}", times=LIMIT)
     assert right(world, "bob") is LockedOut
     assert right(world, "bob", "10.0.0.2") is User
+
+
+def test_addresses_of_one_ipv6_network_share_a_count(world):
+    for number in range(LIMIT):
+        guess(world, address=f"2001:db8:1:2::{number}")
+    assert right(world, address="2001:db8:1:2:ffff::1") is LockedOut
+    assert right(world, address="2001:db8:1:3::1") is User
+    for number in range(LIMIT * ADDRESS_FACTOR):
+        world.password_login.sign_up(f"name{number}", "long enough", f"2001:db8:1:2::{number:x}")
+    assert isinstance(world.password_login.sign_up("another", "long enough", "2001:db8:1:2::ffff"), LockedOut)
+
+
+def test_nobody_locks_a_user_out_of_a_browser_of_theirs(world):
+    device = device_of(world)
+    for number in range(NAME_FACTOR):
+        guess(world, address=f"6.6.6.{number}", times=LIMIT)
+    guess(world, address="10.0.0.1", times=LIMIT)
+    for number in range(ADDRESS_FACTOR):
+        guess(world, f"name{number}", "10.0.0.1", times=LIMIT)
+    assert right(world) is LockedOut
+    assert right(world, device=device) is User
+    assert right(world) is LockedOut  # the login of the device opens nothing for others
+
+
+def test_a_device_that_guesses_wrong_locks_itself_alone(world):
+    mine, other = device_of(world), device_of(world)
+    assert guess(world, device=mine, times=LIMIT + 1) == [Refused] * LIMIT + [LockedOut]
+    assert world.password_login.check("alice", "the right one", "10.0.0.1", mine).is_device
+    assert right(world, device=other) is User
+    assert right(world) is User
+    assert right(world, "bob") is User
+
+
+def test_a_login_on_a_device_forgets_its_wrong_guesses(world):
+    device = device_of(world)
+    for _ in range(3):
+        guess(world, device=device, times=LIMIT - 1)
+        assert right(world, device=device) is User
+
+
+def test_a_device_of_somebody_else_passes_no_lock(world):
+    device = device_of(world, "bob")
+    guess(world, times=LIMIT)
+    assert right(world, device=device) is LockedOut
+    assert right(world, device=device_of(world, "alice", before=device)) is User
+
+
+class AllAtOnce:
+    """Counts of failures that all callers read before the first of them goes on."""
+
+    def __init__(self, attempts, times):
+        self._attempts, self._all = attempts, threading.Barrier(times)
+
+    def __getattr__(self, name):
+        return getattr(self._attempts, name)
+
+    def failures(self, *key_and_window):
+        found = self._attempts.failures(*key_and_window)
+        if key_and_window[0].startswith("address:"):
+            self._all.wait(30)
+        return found
+
+
+def test_guesses_that_come_at_once_do_not_slip_through(world):
+    throttle = LoginThrottle(AllAtOnce(world.attempts, MANY), world.clock, world.lock_policy)
+    outcomes = concurrently(lambda _: throttle.admit("alice", "10.0.0.1"))
+    assert outcomes.count(None) == LIMIT
+    assert sum(isinstance(outcome, LockedOut) for outcome in outcomes) == MANY - LIMIT
+
+
+def test_sign_ups_that_come_at_once_do_not_slip_through(world):
+    throttle = LoginThrottle(world.attempts, world.clock, LockPolicy(1, LOCK))
+    outcomes = concurrently(lambda _: [throttle.admit_sign_up("6.6.6.6") for _ in range(ADDRESS_FACTOR)])
+    assert sum(one.count(None) for one in outcomes) == ADDRESS_FACTOR
+
+
+@pytest.mark.parametrize("ahead", [timedelta(days=365), timedelta(hours=1)])
+def test_a_clock_that_was_ahead_locks_nobody_for_long(world, ahead):
+    world.clock.advance(ahead)
+    guess(world, times=LIMIT)
+    world.clock.advance(-ahead)
+    assert right(world) is User
+
+
+def test_a_sweep_by_a_clock_that_was_ahead_ends_no_later_lock(world):
+    world.clock.advance(timedelta(days=365))
+    world.reaping.sweep()
+    world.clock.advance(-timedelta(days=365))
+    guess(world, times=LIMIT)
+    assert right(world) is LockedOut
 
 
 def test_spellings_of_one_name_share_a_count(world):
