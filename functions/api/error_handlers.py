@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Coroutine, Mapping
 from http import HTTPStatus
+from math import ceil
 from types import MappingProxyType
 from typing import Any
 
@@ -74,7 +75,8 @@ async def _anticipated(request: Request, error: Exception) -> Response:
     status = STATUSES[type(error)]
     headers = None
     if isinstance(error, errors.QuotaExceededError) and error.retry:
-        status, headers = 429, {"Retry-After": str(RETRY_AFTER)}
+        seconds = RETRY_AFTER if error.after is None else max(1, ceil(error.after.total_seconds()))
+        status, headers = 429, {"Retry-After": str(seconds)}
     if isinstance(error, errors.StoreUnavailableError):
         logger.error("store unavailable, answered 503: %s", error)
         return answer(request, status, "The hub's store does not answer. Try again in a moment.")

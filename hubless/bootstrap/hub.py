@@ -340,9 +340,17 @@ class Hub(ABC):
     def spawning(self) -> "Spawning":
         from hubless.services.spawning import Spawning
 
-        named_limit = self.settings.servers.named_limit
+        servers = self.settings.servers
         return Spawning(
-            self.servers, self.queue, self.clock, self.profiles, self.deadlines, named_limit, self.active_limit
+            self.servers,
+            self.queue,
+            self.clock,
+            self.leases,
+            self.profiles,
+            self.deadlines,
+            servers.named_limit,
+            self.active_limit,
+            servers.starts_per_hour,
         )
 
     @cached_property

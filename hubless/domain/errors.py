@@ -63,14 +63,18 @@ class NotPermittedError(HublessError):
 
 
 class QuotaExceededError(HublessError):
-    """Raised when a limit of the hub or of the owner is reached; *retry* says whether waiting helps."""
+    """Raised when a limit of the hub or of the owner is reached.
+
+    *retry* says whether waiting helps, and *after* how long to wait, if that is known.
+    """
 
     code = "quota-exceeded"
 
-    def __init__(self, message: str, *, limit: int, retry: bool = False) -> None:
+    def __init__(self, message: str, *, limit: int, retry: bool = False, after: timedelta | None = None) -> None:
         super().__init__(message)
         self.limit = limit
         self.retry = retry
+        self.after = after
 
 
 class StoreConflictError(HublessError):

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from hubless.domain import lifecycle, names
@@ -11,13 +12,16 @@ from hubless.domain.errors import (
     NameTakenError,
     NotFoundError,
     QuotaExceededError,
+    StoreConflictError,
 )
+from hubless.domain.leases import Lease, NoLease
 from hubless.domain.lifecycle import ACTIVE, INACTIVE, Deadlines, Server
 from hubless.domain.messages import Message, MessageKind
 from hubless.domain.profiles import Profile
 from hubless.domain.users import User
 from hubless.domain.values import value
 from hubless.ports.clock import Clock
+from hubless.ports.leases import LeaseStore
 from hubless.ports.queue import Queue
 from hubless.ports.servers import ServerStore
 from hubless.services.identifiers import new_id
@@ -25,6 +29,7 @@ from hubless.services.identifiers import new_id
 logger = logging.getLogger(__name__)
 
 RESERVED_OPTION = "__jupyterhub_"  # JupyterHub 6.1 reserves keys with this prefix
+HOUR = timedelta(hours=1)
 MAX_OPTIONS = 16_384  # characters: a server's record stays small
 
 
@@ -35,10 +40,12 @@ class Spawning:
     servers: ServerStore
     queue: Queue
     clock: Clock
+    leases: LeaseStore
     profiles: Mapping[str, Profile]
     deadlines: Deadlines
     named_limit: int = 0  # 0: named servers are off
     active_limit: int = 0  # 0: no limit
+    start_limit: int = 0  # starts of one owner's servers in an hour; 0: no limit
 
     def find(self, owner: User, name: str) -> Server:
         """Return the owner's server of that name, to read. The default server exists even before it is stored.
@@ -87,7 +94,8 @@ class Spawning:
 
         Raises:
             InvalidRequestError: when the server is active already, or a name, profile or option is not allowed.
-            QuotaExceededError: when the owner has too many named servers, or the hub too many active ones.
+            QuotaExceededError: when the owner has too many named servers, or started too often within an hour, or the
+                hub has too many active servers.
             StoreConflictError: when another request for this server was faster.
         """
         server = self.servers.find(owner.id, name) or self._created_to_start(owner, name, display_name or "")
@@ -105,7 +113,7 @@ class Spawning:
             now=now,
             deadlines=self.deadlines,
         )
-        self._write_start(server, asked)
+        self._write_start(owner, server, asked)
         self.queue.send(Message(MessageKind.LAUNCH, asked.id, asked.launch_id or ""))
         logger.info(
             "server %s of %s: start requested with profile %s",
@@ -202,11 +210,38 @@ class Spawning:
             raise self._full()
         return self._found_or_created(owner, name, display_name)
 
-    def _write_start(self, server: Server, asked: Server) -> None:
+    def _write_start(self, owner: User, server: Server, asked: Server) -> None:
+        """Count the start and write it. A start that was refused does not count."""
+        counted = self._count_start(owner)
         try:
             self.servers.write(server, asked, active_limit=self.active_limit)
-        except QuotaExceededError as reached:
-            raise self._full() from reached
+        except (QuotaExceededError, StoreConflictError) as refused:  # nothing was written
+            if counted is not None:
+                self.leases.release(counted)
+            if isinstance(refused, QuotaExceededError):
+                raise self._full() from refused
+            raise
+
+    def _count_start(self, owner: User) -> Lease | None:
+        """Take one of the owner's starts of this hour, whoever asks for it; None without a limit.
+
+        Raises:
+            QuotaExceededError: when the owner has none left.
+        """
+        if not self.start_limit:
+            return None
+        now = self.clock.now()
+        given = self.leases.claim(f"start#{owner.id}", limit=self.start_limit, now=now, until=now + HOUR)
+        if isinstance(given, NoLease):
+            wait = given.until - now
+            raise QuotaExceededError(
+                f"{owner.name}'s servers were started {self.start_limit} times within an hour, which is the limit."
+                f" Try again in {_minutes(wait)}.",
+                limit=self.start_limit,
+                retry=True,
+                after=wait,
+            )
+        return given
 
     def _full(self) -> QuotaExceededError:
         return QuotaExceededError(
@@ -223,6 +258,12 @@ class Spawning:
         if not isinstance(name, str) or name not in self.profiles:
             raise InvalidRequestError(f"No such profile: {str(name)[:60]!r}; choose one of {', '.join(self.profiles)}")
         return self.profiles[name]
+
+
+def _minutes(wait: timedelta) -> str:
+    """Return *wait* in whole minutes, rounded up."""
+    minutes = max(1, -(-wait // timedelta(minutes=1)))
+    return f"{minutes} minutes" if minutes > 1 else "a minute"
 
 
 def _called(server: Server) -> str:

@@ -100,6 +100,9 @@ class ServersSettings:
 
     named_limit: int = setting(5, count(0), "Named servers per user; 0 disables named servers")
     active_limit: int = setting(0, count(0), "Active servers in the whole hub; 0 for no limit")
+    starts_per_hour: int = setting(
+        100, count(0, 500), "Starts of one user's servers within an hour, whoever asks for them; 0 for no limit"
+    )
     launch_timeout: timedelta = setting("60s", DURATION, "How long the launch of a process may take")
     start_timeout: timedelta = setting("60s", DURATION, "How long a server may take until it answers")
     stop_timeout: timedelta = setting("15s", DURATION, "How long a server may take to stop before the hub kills it")

@@ -1,5 +1,7 @@
 """Starting servers: the page, and what comes back of what they are started with."""
 
+from dataclasses import replace
+
 import pytest
 
 from functions.api import progress
@@ -62,3 +64,24 @@ def test_streamed_progress_lasts_for_programs_and_reconnects_for_browsers(hub, a
         'retry: 3000\n\ndata: {"progress": 0, "message": "Server requested"}\n\n'
     )  # comes again after it, too
     assert len(asked) == looks
+
+
+def test_too_many_starts_in_an_hour_are_429_and_say_when_to_come_back(hub, alice, admin, monkeypatch):
+    spawning = replace(hub.hub.spawning, start_limit=2)
+    monkeypatch.setattr(hub.hub, "spawning", spawning, raising=False)
+    for starter in (alice, admin):  # an admin's start counts for the owner
+        assert starter.post("/users/alice/server").status_code == 202
+        server = hub.hub.servers.find(hub.user("alice").id, "")
+        hub.hub.stopping.fail(server, "it was stopped at once")
+    refused = admin.post("/users/alice/server")
+
+    assert refused.status_code == 429
+    assert refused.json()["status"] == 429
+    assert "2 times within an hour, which is the limit. Try again in 60 minutes." in refused.json()["message"]
+    assert 3590 <= int(refused.headers["Retry-After"]) <= 3600
+
+    browser = hub.browser("alice")
+    page = browser.submit("/hub/spawn/alice")
+    assert page.status_code == 429
+    assert "2 times within an hour, which is the limit" in page.text
+    assert int(page.headers["Retry-After"]) <= 3600

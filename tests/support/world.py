@@ -49,6 +49,7 @@ class World:
         services=None,
         by_user=None,
         active_limit=0,
+        start_limit=0,
         named_limit=5,
         readiness=None,
         around=lambda port: port,
@@ -90,7 +91,15 @@ class World:
         self.activity = Activity(self.servers, self.users, self.queue, self.clock, self.pacing)
         self.sharing = Sharing(self.shares, self.share_codes, self.servers, self.users, self.groups, self.clock)
         self.spawning = Spawning(
-            self.servers, self.queue, self.clock, offered, self.deadlines, named_limit, active_limit
+            self.servers,
+            self.queue,
+            self.clock,
+            self.stores.leases,
+            offered,
+            self.deadlines,
+            named_limit,
+            active_limit,
+            start_limit,
         )
         self.stopping = Stopping(
             self.servers,
