@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from embedded import isolation
 from hubless.domain.lifecycle import ACTIVE, PENDING, State
 from hubless.settings import Settings
 
@@ -59,10 +60,16 @@ def status(hub: "Hub", facts: Mapping[str, Any]) -> str:
         f"address   {facts.get('url', 'not known yet')}",
         f"process   {facts.get('pid', 'not known yet')}, up for {str(now - since).partition('.')[0]}",
         f"servers   {count([State.READY])} ready, {count(PENDING)} starting or stopping, {count(ACTIVE)} in all",
+        f"isolation {_isolation(hub.settings, facts)}",
         f"queue     {hub.queue.depth()} messages",
         *_edges(hub, now),
     ]
     return "\n".join(lines)
+
+
+def _isolation(settings: Settings, facts: Mapping[str, Any]) -> str:
+    kind = str(facts.get("isolation", ""))
+    return isolation.description(kind, named=bool(settings.servers.isolation)) if kind else "not known yet"
 
 
 def _edges(hub: "Hub", now: datetime) -> list[str]:

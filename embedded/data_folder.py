@@ -56,10 +56,11 @@ def prepare(settings: Settings) -> None:
     """
     try:
         settings.data.mkdir(parents=True, exist_ok=True)
-        settings.data.chmod(stat.S_IRWXU)
+        settings.data.chmod(stat.S_IRWXU | _way(settings))
         for folder in (settings.launches, settings.homes, settings.data / "logs"):
             folder.mkdir(parents=True, exist_ok=True, mode=stat.S_IRWXU)
         _make_secret(settings.secret_file)
+        _make_private(settings.database)
     except OSError as error:
         raise DataFolderError(
             f"The data folder {settings.data} cannot be used: {error.strerror}. "
@@ -70,6 +71,21 @@ def prepare(settings: Settings) -> None:
             f"The disk of {settings.data} is full: {free // 1024**2} MB are free, and the hub needs "
             f"{LEAST_FREE_BYTES // 1024**2} MB to start. Free some space, or choose another folder with --data."
         )
+
+
+def _way(settings: Settings) -> int:
+    """Return the bits by which servers with accounts of their own go through the folder: those that `homes` has."""
+    if not settings.homes.is_relative_to(settings.data) or not settings.homes.is_dir():
+        return 0
+    return settings.homes.stat().st_mode & (stat.S_IXGRP | stat.S_IXOTH)
+
+
+def _make_private(database: Path) -> None:
+    """Create the file of the database for its owner alone, and take it away from others; SQLite's files follow it."""
+    os.close(os.open(database, os.O_RDWR | os.O_CREAT, stat.S_IRUSR | stat.S_IWUSR))
+    for file in database.parent.glob(f"{database.name}*"):
+        if stat.S_IMODE(file.stat().st_mode) & (stat.S_IRWXG | stat.S_IRWXO):
+            file.chmod(stat.S_IRUSR | stat.S_IWUSR)
 
 
 def _make_secret(file: Path) -> None:

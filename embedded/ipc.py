@@ -34,6 +34,7 @@ class ChildConfig:
     port: int
     workers: int
     stop_on_exit: bool
+    isolation: str = ""  # the kind that works here
     run_folder: str = ""
     listener: int = -1  # descriptor of the API's listening socket, which the child inherits
     first: bool = False  # whether this is the child's first start since the hub started
@@ -47,6 +48,7 @@ class ChildConfig:
             port=self.port,
             workers=self.workers,
             stop_on_exit=self.stop_on_exit,
+            isolation=self.isolation,
         )
 
     @property
@@ -62,12 +64,16 @@ def with_overrides(
     port: int | None = None,
     workers: int | None = None,
     stop_on_exit: bool | None = None,
+    isolation: str = "",
 ) -> Settings:
-    """Return *settings* with the options of the command line in their place; None leaves a setting as it is."""
+    """Return *settings* with the options of the command line in their place; None leaves a setting as it is.
+
+    *isolation* is the kind that was found to work here.
+    """
     given: dict[str, Any] = {"host": host, "port": port, "workers": workers}
     hub = replace(settings.hub, **{key: value for key, value in given.items() if value is not None})
     servers = settings.servers if stop_on_exit is None else replace(settings.servers, stop_on_exit=stop_on_exit)
-    return replace(settings, hub=hub, servers=servers)
+    return replace(settings, hub=hub, servers=servers, chosen_isolation=isolation)
 
 
 class Channel:

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, TextIO
 
-from embedded import data_folder, ipc, preflight, virtual_environment
+from embedded import data_folder, ipc, isolation, preflight, virtual_environment
 from embedded.ipc import Channel, ChildConfig
 from hubless.domain.errors import HublessError
 from hubless.settings import Settings
@@ -334,8 +334,13 @@ def up(
         preflight.check(settings, folder)
         starting()
         settings = virtual_environment.prepare(settings, tell)
-        lock.write_facts({"pid": os.getpid(), "url": settings.url, "since": time.time()})
-        Supervisor(replace(config, run_folder=str(folder)), settings, lock).run(ready)
+        config = replace(config, run_folder=str(folder))
+        chosen = isolation.choose(config, lock.tree)
+        for line in isolation.lines(chosen, settings):
+            tell(line)
+        facts = {"pid": os.getpid(), "url": settings.url, "since": time.time(), "isolation": chosen.name}
+        lock.write_facts(facts)
+        Supervisor(replace(config, isolation=chosen.name), settings, lock).run(ready)
         if not preflight.haproxy_is_running(settings, folder):
             data_folder.remove_run_folder(folder, settings.data)
     finally:

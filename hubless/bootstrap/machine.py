@@ -8,6 +8,7 @@ from hubless.bootstrap.hub import Hub, apply_settings
 from hubless.settings import Settings
 
 if TYPE_CHECKING:
+    from hubless.adapters.processes.isolation import Isolation
     from hubless.adapters.sqlite.database import Database
     from hubless.adapters.sqlite.queue import SqliteQueue
     from hubless.ports.clock import Clock
@@ -175,11 +176,25 @@ class MachineHub(Hub):
         from hubless.adapters.processes.launcher import ProcessLauncher
 
         return ProcessLauncher(
-            self.settings.launches,
-            self.settings.homes,
-            run_as_system_users=self.settings.servers.run_as_system_users,
-            environment=self.settings.server_environment,
+            self.settings.launches, lambda: self.isolation, environment=self.settings.server_environment
         )
+
+    @cached_property
+    def isolation(self) -> "Isolation":
+        """Return the kind of isolation that `hubless up` chose; without it, choose one.
+
+        Raises:
+            IsolationError: when no kind works, or not the one that the settings name.
+        """
+        from hubless.adapters.sqlite.owner_uids import SqliteOwnerUidStore
+        from hubless.bootstrap import isolation
+
+        def store() -> SqliteOwnerUidStore:
+            return SqliteOwnerUidStore(self._database)
+
+        if not (chosen := self.settings.chosen_isolation):
+            return isolation.choose(self.settings, store=store).isolation
+        return isolation.kinds_of(self.settings, store=store)[chosen]()
 
     @cached_property
     def readiness(self) -> "Readiness":

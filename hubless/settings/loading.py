@@ -65,6 +65,10 @@ class Settings:
     custom_scopes: Mapping[str, CustomScopeSettings] = field(default_factory=dict, hash=False)
     server_environment: Mapping[str, str] = field(default_factory=dict, hash=False)
     """The part of the hub's environment that servers get: never its secrets."""
+    file: Path | None = None
+    """The file that was read, if there is one."""
+    chosen_isolation: str = ""
+    """The kind of isolation that `hubless up` found to work; empty before."""
 
     @property
     def search_path(self) -> str:
@@ -167,9 +171,10 @@ def parse(
         SettingsError: as `load` does.
     """
     try:
-        return _settings(
+        found = _settings(
             _with(defaults, parse_toml(text)), data.absolute(), environ, environ if secrets is None else secrets
         )
+        return replace(found, file=Path(source).absolute()) if text else found
     except SettingsError as error:
         raise SettingsError(f"{source}: {error}") from None
 

@@ -14,13 +14,16 @@ from hubless.settings.types import (
     NAME,
     NETWORKS,
     ORIGIN,
+    PATHS,
     PORT,
     SECRET,
     SIZE,
+    SOME_SIZE,
     TABLE,
     TEXT,
     TEXT_TABLE,
     TEXTS,
+    UID_RANGE,
     URL,
     USER_NAMES,
     WEBSOCKET_TIMEOUT,
@@ -119,6 +122,26 @@ class ServersSettings:
         True,
         FLAG,
         "Whether a hub that runs as root starts each user's server as the system user of the same name",
+    )
+    isolation: str = setting(
+        "",
+        choice("sandbox", "accounts", "none", ""),
+        "What keeps servers away from the hub and from each other; empty for the strongest kind that works",
+    )
+    uid_range: tuple[int, int] = setting(
+        [2_100_000_000, 2_100_099_999],
+        UID_RANGE,
+        "User ids that a hub which runs as root gives to owners of servers, one for ever to each; nothing else may use"
+        " them",
+    )
+    sandbox_read: tuple[str, ...] = setting(
+        [], PATHS, "More folders and files that servers in a sandbox see, read-only"
+    )
+    sandbox_write: tuple[str, ...] = setting(
+        [], PATHS, "More folders that servers in a sandbox see and may write, as far as their account may"
+    )
+    sandbox_tmp: int = setting(
+        "2G", SOME_SIZE, "Size of `/tmp` and of `/dev/shm` in a sandbox. Both are memory, and each sandbox has its own"
     )
 
 

@@ -1,5 +1,6 @@
 """Types of settings: each checks a value, describes the allowed values, and converts the value for the code."""
 
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import field
@@ -17,6 +18,8 @@ _DURATION = re.compile(r"(?:[0-9]+[smhd])+")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)([KMGT]?)")
 _SIZES = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
+_LOWEST_UID, _HIGHEST_UID = 1000, 2**31  # smaller ones belong to the system's services, larger ones break programs
+_UIDS_FOR_TRIALS = 2
 _LONGEST_DAYS = 36500  # timedelta and the stores' integers can hold it
 _HIGHEST_PORT = 65535
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -128,6 +131,28 @@ def _size(given: Any) -> int | None:
     return int(float(matched[1]) * _SIZES[matched[2]])
 
 
+def _some_size(given: Any) -> int:
+    if (size := _size(given)) is None:
+        raise ValueError
+    return size
+
+
+def _paths(given: Any) -> tuple[str, ...]:
+    paths = tuple(os.path.normpath(path) for path in _texts(given))
+    if not all(path.startswith("/") and path.strip("/") for path in paths):
+        raise ValueError
+    return paths
+
+
+def _uid_range(given: Any) -> tuple[int, int]:
+    if not isinstance(given, list) or len(given) != 2:  # noqa: PLR2004 first and last
+        raise TypeError
+    first, last = map(_whole, given)
+    if not _LOWEST_UID <= first < last - _UIDS_FOR_TRIALS or last >= _HIGHEST_UID:
+        raise ValueError
+    return first, last
+
+
 def _cpus(given: Any) -> float | None:
     if not isinstance(given, int | float) or isinstance(given, bool):
         raise TypeError
@@ -206,6 +231,9 @@ LIMIT = SettingType(
     _limit,
 )
 SIZE = SettingType('a size such as "512M" or "2G", or "" for no limit', _size)
+SOME_SIZE = SettingType('a size such as "512M" or "2G"', _some_size)
+PATHS = SettingType("a list of absolute paths, without `/` itself", _paths)
+UID_RANGE = SettingType("a list of two user ids, the first and the last: from 1000, at least four ids", _uid_range)
 CPUS = SettingType("a number of CPUs such as 0.5 or 2, or 0 for no limit", _cpus)
 ORIGIN = SettingType('an address such as "https://hub.example.org", without a path, or ""', _origin)
 WEB_ORIGIN = SettingType('an address such as "https://hub.example.org", without a path', _web_origin)

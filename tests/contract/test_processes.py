@@ -3,23 +3,26 @@ import json
 import os
 import pwd
 import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import psutil
 import pytest
 
 from hubless.adapters.processes.accounts import account_of
+from hubless.adapters.processes.isolation import ACCOUNTS, SANDBOX, sandbox_processes
 from hubless.adapters.processes.readiness import HttpReadiness
 from hubless.domain.errors import LaunchFailedError
 from hubless.domain.profiles import Profile
 from hubless.ports.launcher import Launch, Task, TaskRunning, TaskStopped
 from tests.support.builders import a_server
 from tests.support.concurrency import eventually
-from tests.support.processes import ProcessLaunchers
+from tests.support.processes import KINDS, ProcessLaunchers, python_for_all
 
 ROOT = Path(__file__).parents[2]
 SECRET = "s3cr3t-0f-th3-l4unch"
@@ -73,18 +76,21 @@ server.serve_forever()
 class Place:
     """Folders with a server program, and launchers over them."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, kind):
         self.servers, self.homes, self.script = folder / "servers", folder / "homes", folder / "server.py"
+        self.kind = kind
+        self.python = python_for_all() if kind == ACCOUNTS else sys.executable
         self.script.write_text(SERVER)
+        self.homes.mkdir()
         self.environment = {"PATH": os.environ["PATH"]}
         self.home = self.homes / "u-alice"
-        self.launchers = ProcessLaunchers(self.servers, self.homes, self.environment)
+        self.launchers = ProcessLaunchers(self.servers, self.homes, self.environment, kind)
 
     def launcher(self):
         return self.launchers.make()
 
     def launch(self, *what, launch_id="l1", command=None, **facts):
-        profile = Profile("small", command=command or (sys.executable, str(self.script)), args=what)
+        profile = Profile("small", command=command or (self.python, str(self.script)), args=what)
         secrets = {"secrets": {"JUPYTERHUB_API_TOKEN": SECRET}, "environment": {"GIVEN": "yes"}}
         return Launch(launch_id, "s1", "u-alice", "alice", "", PREFIX, profile, **secrets | facts)
 
@@ -94,18 +100,35 @@ class Place:
     def pid(self, launch_id="l1"):
         return int((self.servers / launch_id / "pid").read_text())
 
+    def server(self):
+        """Return the server's process id; in a sandbox the launcher knows the monitor's."""
+        return self.seen_as(2) if self.kind == SANDBOX else self.pid()
 
-@pytest.fixture
-def place(tmp_path):
-    made = Place(tmp_path)
+    def told(self, name):
+        """Return the process id that the server wrote into a file of its home."""
+        number = int((self.home / name).read_text())
+        return self.seen_as(number) if self.kind == SANDBOX else number
+
+    def seen_as(self, number):
+        """Return the process that has this id in the sandbox."""
+        inside = psutil.Process(self.pid()).children(recursive=True)
+        return next(one.pid for one in inside if sandbox_processes._id_inside(one.pid) == number)
+
+
+@pytest.fixture(params=KINDS)
+def place(request):
+    folder = Path(tempfile.mkdtemp(prefix="hubless-processes-"))  # pytest's own are closed to other accounts
+    folder.chmod(0o755)
+    made = Place(folder, request.param)
     yield made
-    for kernel in made.home.glob("orphan"):
-        end(int(kernel.read_text()))
     ender = made.launcher()
     for task in ender.tasks():
         ender.stop(task.task, force=True)
     eventually(lambda: not ender.tasks())
+    for launch in made.servers.glob("l*"):
+        ender.forget(launch.name)
     made.launchers.wait()
+    shutil.rmtree(folder)
 
 
 @pytest.fixture
@@ -181,17 +204,17 @@ def test_a_task_survives_a_launcher_that_is_killed_right_after_the_launch(place)
     code = """
 import os, signal, sys
 from pathlib import Path
-from hubless.adapters.processes.launcher import ProcessLauncher
 from hubless.domain.profiles import Profile
 from hubless.ports.launcher import Launch
-servers, homes, script = map(Path, sys.argv[1:])
-launcher = ProcessLauncher(servers, homes, run_as_system_users=False, environment={"PATH": os.environ["PATH"]})
-profile = Profile("small", command=(sys.executable, str(script)))
+from tests.support.processes import ProcessLaunchers
+servers, homes, python, script, kind = sys.argv[1:]
+launcher = ProcessLaunchers(Path(servers), Path(homes), {"PATH": os.environ["PATH"]}, kind).make()
+profile = Profile("small", command=(python, script))
 print(launcher.launch(Launch("l1", "s1", "u-alice", "alice", "", "/user/alice/", profile)), flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """
     died = subprocess.run(
-        [sys.executable, "-c", code, str(place.servers), str(place.homes), str(place.script)],
+        [sys.executable, "-c", code, place.servers, place.homes, place.python, place.script, place.kind],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -225,7 +248,7 @@ def test_the_first_describe_after_the_end_has_the_code(place, launcher):
 def test_a_killed_server_is_reported_with_its_signal(place, launcher):
     launcher.launch(place.launch())
     running(launcher)
-    os.kill(place.pid(), signal.SIGKILL)
+    os.kill(place.server(), signal.SIGKILL)
     assert "SIGKILL" in gone(launcher).why
 
 
@@ -247,7 +270,7 @@ def test_a_task_that_never_existed_is_stopped(launcher):
 def test_force_kills_a_stubborn_server_and_its_kernels(place, launcher):
     launcher.launch(place.launch("stubborn"))
     running(launcher)
-    server, kernel = place.pid(), int((place.home / "kernel").read_text())
+    server, kernel = place.server(), place.told("kernel")
     launcher.stop("l1")
     assert isinstance(launcher.describe("l1"), TaskRunning)
     assert os.getsid(kernel) != os.getsid(server)
@@ -259,12 +282,18 @@ def test_force_kills_a_stubborn_server_and_its_kernels(place, launcher):
 def test_a_server_has_ended_even_if_a_fork_lives(place, launcher):
     launcher.launch(place.launch("orphan"))
     running(launcher)
-    orphan = int((place.home / "orphan").read_text())
-    os.kill(place.pid(), signal.SIGKILL)
-    gone(launcher)
-    assert is_alive(orphan)
-    assert isinstance(place.launcher().describe("l1"), TaskStopped)
-    assert launcher.tasks() == []
+    orphan = place.told("orphan")
+    try:
+        os.kill(place.server(), signal.SIGKILL)
+        gone(launcher)
+        assert is_alive(orphan)
+        assert isinstance(place.launcher().describe("l1"), TaskStopped)
+        assert launcher.tasks() == []
+        launcher.forget("l1")
+        if place.kind == SANDBOX:  # nothing of it stays
+            eventually(lambda: not is_alive(orphan))
+    finally:
+        end(orphan)
 
 
 def test_forget_removes_the_folder_and_keeps_the_log(place, launcher):
@@ -303,7 +332,7 @@ def test_secrets_are_nowhere_but_in_the_environment(place, launcher):
     launcher.launch(launch)
     status = running(launcher)
     pid = place.pid()
-    assert SECRET.encode() in Path(f"/proc/{pid}/environ").read_bytes()
+    assert SECRET.encode() in Path(f"/proc/{place.server()}/environ").read_bytes()
     for process in [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]:
         assert SECRET not in " ".join(process.cmdline())
     files = [file for file in place.servers.rglob("*") if file.is_file()]
@@ -351,7 +380,8 @@ def test_the_hubs_open_files_do_not_leak(place, launcher, tmp_path):
         os.set_inheritable(listening.fileno(), True)
         launcher.launch(place.launch())
         running(launcher)
-        targets = [str(f.readlink()) for f in Path(f"/proc/{place.pid()}/fd").iterdir()]
+        pids = {place.pid(), place.server()}
+        targets = [str(f.readlink()) for pid in pids for f in Path(f"/proc/{pid}/fd").iterdir()]
         inode = f"socket:[{os.fstat(listening.fileno()).st_ino}]"
     assert str(tmp_path / "private") not in targets
     assert inode not in targets

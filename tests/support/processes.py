@@ -1,16 +1,51 @@
 """Launchers of processes whose children a test waits for: servers outlive their launcher, a test's servers must not."""
 
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from hubless.adapters.processes.accounts import OwnerUids
+from hubless.adapters.processes.isolation import ACCOUNTS, NONE, SANDBOX
+from hubless.adapters.processes.isolation.bubblewrap import View
+from hubless.adapters.processes.isolation.kinds import AccountsIsolation, NoIsolation, Programs, SandboxIsolation
 from hubless.adapters.processes.launcher import ProcessLauncher
+from hubless.adapters.sqlite.database import Database
+from hubless.adapters.sqlite.owner_uids import SqliteOwnerUidStore
+
+UIDS = (2_100_000_000, 2_100_000_099)
+# Root never runs a server, and only root can give servers other accounts.
+KINDS = (SANDBOX, ACCOUNTS) if os.geteuid() == 0 else (SANDBOX, NONE)
+
+
+def python_for_all():
+    """Return a Python that every account may run."""
+    candidates = [Path(found).resolve() for found in (sys.executable, "/usr/bin/python3") if shutil.which(found)]
+    return str(next(one for one in candidates if all(folder.stat().st_mode & 0o001 for folder in one.parents)))
+
+
+def isolation(kind, homes, uids, view=None):
+    """Return one kind of isolation with its homes in *homes*; *uids* is a store."""
+    owners = OwnerUids(lambda: uids, *UIDS)
+    made = {
+        SANDBOX: lambda: SandboxIsolation(
+            homes, owners, Programs.found(), view or View((), (), (homes,), 64 * 1024**2), as_system_users=False
+        ),
+        ACCOUNTS: lambda: AccountsIsolation(homes, owners, Programs.found(), (homes,), as_system_users=False),
+        NONE: lambda: NoIsolation(homes, lambda _: True),
+    }
+    return made[kind]()
 
 
 class ProcessLaunchers:
     """Make launchers over the same folders, and wait for what they started."""
 
-    def __init__(self, servers, homes, environment):
-        self._folders, self._environment, self._made = (servers, homes), environment, []
+    def __init__(self, servers, homes, environment, kind=SANDBOX):
+        self._servers, self._environment, self._made = servers, environment, []
+        self._isolation = isolation(kind, homes, SqliteOwnerUidStore(Database()))
 
     def make(self):
-        launcher = ProcessLauncher(*self._folders, run_as_system_users=False, environment=self._environment)
+        launcher = ProcessLauncher(self._servers, lambda: self._isolation, environment=self._environment)
         self._made.append(launcher)
         return launcher
 

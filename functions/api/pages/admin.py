@@ -76,6 +76,7 @@ class _Admin:
             message=message,
             error=error,
             password_link=link,
+            isolation=self.settings.chosen_isolation,
             edit_url=_edit_url,
             can_set_passwords=self.settings.login.kind == "password",
         )

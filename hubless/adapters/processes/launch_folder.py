@@ -10,6 +10,7 @@ import psutil
 
 from hubless.domain.values import value
 
+NONE = "none"  # the isolation of launches that were noted before there were others
 LOG_BYTES = 8192
 LOG_LINES = 40
 
@@ -21,11 +22,12 @@ class Note:
     port: int
     home: str
     uid: int
+    isolation: str = NONE
 
 
 @value
 class LaunchFolder:
-    """The files of one launch. The server's process holds *lock* as long as it lives."""
+    """The files of one launch. Its process, a server or a sandbox's monitor, holds *lock* as long as it lives."""
 
     path: Path
 
@@ -40,6 +42,16 @@ class LaunchFolder:
     @property
     def log(self) -> Path:
         return self.path / "server.log"
+
+    @property
+    def users(self) -> Path:
+        """Return the file that a sandbox shows as /etc/passwd; its path marks the sandbox's processes."""
+        return self.path / "passwd"
+
+    @property
+    def groups(self) -> Path:
+        """Return the file that a sandbox shows as /etc/group."""
+        return self.path / "group"
 
     def make(self) -> None:
         """Create the folder with mode 0700, if it does not exist."""
@@ -91,6 +103,16 @@ class LaunchFolder:
         draft = self.path / "task.json.new"
         draft.write_text(json.dumps(asdict(note)))
         draft.replace(self.path / "task.json")
+
+    def sandbox_report(self) -> dict[str, int]:
+        """Return what the sandbox's monitor wrote to the lock's file: `child-pid`, and `exit-code` after the end."""
+        report: dict[str, int] = {}
+        try:
+            for line in self.lock.read_text().splitlines():
+                report |= {key: number for key, number in json.loads(line).items() if isinstance(number, int)}
+        except (FileNotFoundError, ValueError, AttributeError):
+            pass  # no sandbox, or its monitor was killed while it wrote
+        return report
 
     def log_tail(self, hidden: tuple[str, ...] = ()) -> tuple[str, ...]:
         """Return the last lines of the server's log, with `***` for the *hidden* words."""

@@ -9,13 +9,14 @@ import subprocess
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
 import psutil
 
-from hubless.adapters.processes.accounts import Account, account_of
+from hubless.adapters.processes.accounts import Account
+from hubless.adapters.processes.isolation import SANDBOX, Isolation, Start, sandbox_processes
 from hubless.adapters.processes.launch_folder import LaunchFolder, Note
 from hubless.domain.errors import LaunchFailedError
 from hubless.domain.profiles import Profile
@@ -31,6 +32,9 @@ RECENT_PORTS = 256  # not reused, because their servers may not listen yet
 # The child writes its process id to its standard input, a file, and then becomes the server. So the id is known even if
 # this process dies right after the fork. (Not a higher descriptor, because dash supports only ten.)
 _BECOME = 'echo $$ >&0 && exec "$@" </dev/null'
+# The loader runs what these name in every program, and root's programs isolate: only the server gets them.
+_OF_LOADER = ("LD_", "GCONV_PATH", "GLIBC_TUNABLES", "LOCPATH", "NLSPATH")
+_SIGNALLED = 128  # the exit code of a sandbox whose server a signal ended is the signal's number above this
 
 
 class ProcessLauncher:
@@ -42,13 +46,13 @@ class ProcessLauncher:
 
     name = "processes"
 
-    def __init__(
-        self, servers: Path, homes: Path, *, run_as_system_users: bool, environment: Mapping[str, str]
-    ) -> None:
-        """Store launches below *servers*; servers inherit *environment* from the hub."""
+    def __init__(self, servers: Path, isolation: Callable[[], Isolation], *, environment: Mapping[str, str]) -> None:
+        """Store launches below *servers*; servers inherit *environment* from the hub.
+
+        *isolation* returns the kind that new launches get. Those that run keep the one that they were started with.
+        """
         self._servers = servers
-        self._homes = homes
-        self._as_system_users = run_as_system_users
+        self._isolation = isolation
         self._environment = dict(environment)
         self._children: dict[str, subprocess.Popen[bytes]] = {}
         self._exit_codes: dict[str, int] = {}
@@ -87,13 +91,8 @@ class ProcessLauncher:
         if pid is None or not folder.is_held():
             return
         # The process holds the lock, so it lives, and no other process has its id.
-        try:
-            if force:
-                _kill_all(pid)
-            else:
-                os.kill(pid, signal.SIGTERM)
-        except (ProcessLookupError, psutil.NoSuchProcess):
-            pass  # it ended by itself
+        with suppress(ProcessLookupError, psutil.NoSuchProcess):  # it may end by itself
+            _end(folder, pid, force=force)
         self._reap(task)
 
     def tasks(self) -> list[Task]:
@@ -106,6 +105,7 @@ class ProcessLauncher:
         folder = self._folder(task)
         if not folder.path.is_dir() or folder.is_held():
             return
+        sandbox_processes.kill_rest(folder)
         ended = self._servers / "ended"
         ended.mkdir(mode=0o700, exist_ok=True)
         if folder.log.exists():
@@ -123,43 +123,30 @@ class ProcessLauncher:
     # --- starting ---
 
     def _start(self, launch: Launch, folder: LaunchFolder, lock: int) -> None:
-        account = account_of(launch.owner_name, launch.owner_id, self._homes, as_system_users=self._as_system_users)
-        command = self._command(launch, account)
-        if account.uid is None:
-            account.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        note = Note(self._free_port(), str(account.home), account.uid if account.uid is not None else os.geteuid())
+        isolation = self._isolation()
+        account = isolation.account(launch.owner_name, launch.owner_id)
+        program = self._command(launch)
+        isolation.prepare(account)
+        uid = os.geteuid() if account.uid is None else account.uid
+        note = Note(self._free_port(), str(account.home), uid, isolation.name)
         folder.write_note(note)
         self._secrets[launch.launch_id] = tuple(value for value in launch.secrets.values() if value)
+        environment = self._child_environment(launch, account, note)
+        early, late = _without_loader(environment)
+        start = Start(program, account, folder, lock, environment, loader=late)
         pid_file = os.open(folder.pid_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
             with folder.log.open("ab") as log:
-                child = self._popen(launch, account, command, note, _Files(pid_file, log.fileno(), lock))
+                child = _popen(isolation.wrap(start), start, early, _Files(pid_file, log.fileno(), lock))
         except OSError as error:
             folder.pid_file.unlink()
-            raise LaunchFailedError(f"Cannot start {command[0]}: {error.strerror}") from error
+            raise LaunchFailedError(f"Cannot start {program[0]}: {error.strerror}") from error
         finally:
             os.close(pid_file)
         with self._guard:
             self._children[launch.launch_id] = child
 
-    def _popen(
-        self, launch: Launch, account: Account, command: list[str], note: Note, files: "_Files"
-    ) -> subprocess.Popen[bytes]:
-        who = {} if account.uid is None else {"user": account.uid, "group": account.gid, "extra_groups": account.groups}
-        child: subprocess.Popen[bytes] = subprocess.Popen(
-            ["/bin/sh", "-c", _BECOME, "launch", *command],
-            cwd=account.home,
-            env=self._child_environment(launch, account, note),
-            stdin=files.pid,
-            stdout=files.log,
-            stderr=files.log,
-            pass_fds=(files.lock,),
-            start_new_session=True,
-            **who,  # type: ignore[call-overload]  # a dict of several types
-        )
-        return child
-
-    def _command(self, launch: Launch, account: Account) -> list[str]:
+    def _command(self, launch: Launch) -> list[str]:
         program, *rest = launch.profile.command
         found = shutil.which(program, path=self._path(launch))
         if found is None:
@@ -167,9 +154,7 @@ class ProcessLauncher:
                 f"The program {program} of profile {launch.profile.name} is not installed on this machine."
                 " Install it, or name another command in the settings."
             )
-        is_root = (os.geteuid() if account.uid is None else account.uid) == 0
-        root = ["--allow-root"] if is_root and Path(program).name == "jupyterhub-singleuser" else []
-        return [found, *rest, *root, *launch.profile.args]
+        return [str(Path(found).absolute()), *rest, *launch.profile.args]
 
     def _path(self, launch: Launch) -> str:
         return launch.environment.get("PATH") or self._environment.get("PATH") or os.defpath
@@ -210,7 +195,7 @@ class ProcessLauncher:
     def _end_of(self, task: str, folder: LaunchFolder) -> str:
         if folder.pid() is None:
             return "was never started"
-        code = self._exit_codes.get(task)
+        code = _code_of(folder, self._exit_codes.get(task))
         if code is None:
             return "ended"
         if code < 0:
@@ -245,6 +230,44 @@ def _lock_with_retries(folder: LaunchFolder) -> int | None:
             return lock
         time.sleep(LOCK_RETRY_SECONDS)
     return None
+
+
+def _popen(command: list[str], start: Start, environment: Mapping[str, str], files: _Files) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        ["/bin/sh", "-c", _BECOME, "launch", *command],
+        cwd=start.account.home,
+        env=environment,
+        stdin=files.pid,
+        stdout=files.log,
+        stderr=files.log,
+        pass_fds=(files.lock,),
+        start_new_session=True,
+    )
+
+
+def _without_loader(environment: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the *environment* without the loader's variables, and those."""
+    late = {name: text for name, text in environment.items() if name.startswith(_OF_LOADER)}
+    return {name: text for name, text in environment.items() if name not in late}, late
+
+
+def _end(folder: LaunchFolder, pid: int, *, force: bool) -> None:
+    note = folder.note()
+    if note is not None and note.isolation == SANDBOX:
+        (sandbox_processes.kill if force else sandbox_processes.terminate)(folder, pid)
+    elif force:
+        _kill_all(pid)
+    else:
+        os.kill(pid, signal.SIGTERM)
+
+
+def _code_of(folder: LaunchFolder, code: int | None) -> int | None:
+    """Return the server's exit code, negative for a signal; None if only the hub that started it would know."""
+    note = folder.note()
+    if note is None or note.isolation != SANDBOX:
+        return code
+    code = folder.sandbox_report().get("exit-code") if code is None else code
+    return _SIGNALLED - code if code is not None and code > _SIGNALLED else code
 
 
 def _kill_all(pid: int) -> None:

@@ -238,5 +238,20 @@ CREATE TABLE leases (
 CREATE INDEX leases_by_end ON leases (ends_at);
 """
 
-STEPS = (_FIRST, _SHARES_AND_SERVICES, _SEARCHING, _HOLDS, _WHOSE_ROUTES, _SWEEP, _EDGE_DESIRED_STATE, _LEASES)
+# A uid belongs to its first owner for ever: there is no reference to users, who can be removed.
+_OWNER_UIDS = """
+CREATE TABLE owner_uids (owner_id TEXT PRIMARY KEY, uid INTEGER NOT NULL UNIQUE) STRICT, WITHOUT ROWID;
+"""
+
+STEPS = (
+    _FIRST,
+    _SHARES_AND_SERVICES,
+    _SEARCHING,
+    _HOLDS,
+    _WHOSE_ROUTES,
+    _SWEEP,
+    _EDGE_DESIRED_STATE,
+    _LEASES,
+    _OWNER_UIDS,
+)
 VERSION = len(STEPS)  # of a file with all steps

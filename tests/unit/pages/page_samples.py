@@ -192,6 +192,7 @@ admin = {
     "message": None,
     "error": None,
     "password_link": None,
+    "isolation": "sandbox",
     "edit_url": lambda name, what: f"/hub/admin/users/{quote(name)}/{what}",
     "can_set_passwords": True,
 }

@@ -1,0 +1,89 @@
+"""Finds out in a process of its own which isolation works here, and says it: the supervisor stays small."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from embedded.ipc import ChildConfig
+from hubless.domain.errors import HublessError
+from hubless.settings import Settings
+
+SECONDS = 90.0
+_NONE = "none"
+_EVERYTHING = "everybody who has a server can read all users' files and the hub's secret, and become its admin"
+
+
+class NoIsolationError(HublessError):
+    """Raised when servers cannot be isolated as the settings say; the message has the reasons and what to do."""
+
+    code = "isolation"
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The kind that works here, and why each stronger one does not."""
+
+    name: str
+    refused: Mapping[str, str]
+
+
+def choose(config: ChildConfig, lock: int) -> Chosen:
+    """Return the kind that the settings name, or else the strongest; each is tried for real. *lock* is inherited.
+
+    Raises:
+        NoIsolationError: when the named kind does not work here, or none does.
+    """
+    try:
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", "embedded.isolation"],
+            input=json.dumps(asdict(config)),
+            stdout=subprocess.PIPE,
+            text=True,
+            timeout=SECONDS,
+            pass_fds=(lock,),
+            check=True,
+        )
+    except subprocess.SubprocessError as error:
+        raise NoIsolationError(f"The hub could not find out how to isolate servers: {error}") from None
+    answer = json.loads(done.stdout)
+    if "error" in answer:
+        raise NoIsolationError(answer["error"])
+    return Chosen(**answer)
+
+
+def lines(chosen: Chosen, settings: Settings) -> list[str]:
+    """Return what `hubless up` says about the chosen kind."""
+    said = [f"Isolation: {description(chosen.name, named=bool(settings.servers.isolation))}."]
+    return said + [f"  ({name} does not work here: {reason}.)" for name, reason in chosen.refused.items()]
+
+
+def description(kind: str, *, named: bool) -> str:
+    """Return one sentence about a kind, without its full stop; *named*: the settings name it."""
+    if kind == _NONE:
+        only = "" if named else "; so only the first user may start servers"
+        return f"NONE. Servers run as the hub's own account: {_EVERYTHING}{only}"
+    if kind == "accounts":
+        return "accounts. Each owner's servers have a user id of their own"
+    own = " and a user id of their owner's own" if os.geteuid() == 0 else ""
+    return f"sandbox. Each server has a sandbox of its own{own}"
+
+
+def main() -> None:
+    """Read a configuration from standard input, choose, and print the choice as JSON."""
+    from hubless.bootstrap import isolation  # noqa: PLC0415 large, and only in the process that chooses
+
+    config = ChildConfig(**json.load(sys.stdin))
+    try:
+        choice = isolation.choose(config.settings(), Path(config.run_folder))
+    except HublessError as error:
+        print(json.dumps({"error": str(error)}))  # noqa: T201 the answer
+    else:
+        print(json.dumps({"name": choice.isolation.name, "refused": dict(choice.refused)}))  # noqa: T201 the answer
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""Which kinds of isolation a hub on one machine has, and the choice of one."""
+
+import os
+import pwd
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hubless.settings import Settings
+
+if TYPE_CHECKING:
+    from hubless.adapters.processes.isolation import Isolation
+    from hubless.adapters.processes.isolation.bubblewrap import View
+    from hubless.adapters.processes.isolation.selection import Choice
+    from hubless.adapters.processes.isolation.trial import Place
+    from hubless.ports.owner_uids import OwnerUidStore
+
+_WITH_SECRETS = ("password", "admin_password", "token")  # keys of the settings' file
+
+
+def choose(
+    settings: Settings, run_folder: Path | None = None, store: "Callable[[], OwnerUidStore] | None" = None
+) -> "Choice":
+    """Return the kind that the settings name, or else the strongest that works here; each is tried for real.
+
+    Args:
+        settings: the hub's; its data folder exists.
+        run_folder: the folder of the hub's sockets.
+        store: opens the store of uids, which no trial needs.
+
+    Raises:
+        IsolationError: when the named kind does not work here, or none does.
+    """
+    from hubless.adapters.processes.isolation import ACCOUNTS, selection
+
+    servers = settings.servers
+    for path in (*servers.sandbox_read, *servers.sandbox_write):
+        if not Path(path).exists():
+            raise selection.IsolationError(
+                f"servers.sandbox_read or servers.sandbox_write names {path}, which is not there. Make it, or correct"
+                " the name."
+            )
+    choice = selection.choose(
+        kinds_of(settings, run_folder, store), servers.isolation, lambda kind: _place(settings, kind, run_folder)
+    )
+    if choice.isolation.name != ACCOUNTS:
+        settings.data.chmod(0o700)  # that kind alone lets others through
+        if settings.homes.is_relative_to(settings.data):
+            settings.homes.chmod(0o700)
+    return choice
+
+
+def kinds_of(
+    settings: Settings, run_folder: Path | None = None, store: "Callable[[], OwnerUidStore] | None" = None
+) -> "Mapping[str, Callable[[], Isolation]]":
+    """Return what makes each kind; *store* opens the store of uids."""
+    from hubless.adapters.processes.accounts import OwnerUids
+    from hubless.adapters.processes.isolation import ACCOUNTS, NONE, SANDBOX
+    from hubless.adapters.processes.isolation.kinds import AccountsIsolation, NoIsolation, Programs, SandboxIsolation
+
+    homes, servers, programs = settings.homes, settings.servers, Programs.found()
+    uids = OwnerUids(store or (lambda: _open_store(settings)), *servers.uid_range)
+    way = (settings.data, homes) if homes.is_relative_to(settings.data) else (homes,)
+    system = servers.run_as_system_users
+    view = _view(settings, run_folder)
+    return {
+        SANDBOX: lambda: SandboxIsolation(homes, uids, programs, view, as_system_users=system),
+        ACCOUNTS: lambda: AccountsIsolation(homes, uids, programs, way, as_system_users=system),
+        NONE: lambda: NoIsolation(homes, lambda owner_id: bool(servers.isolation) or uids.claim_hubs(owner_id)),
+    }
+
+
+def _open_store(settings: Settings) -> "OwnerUidStore":
+    from hubless.adapters.sqlite.database import Database
+    from hubless.adapters.sqlite.owner_uids import SqliteOwnerUidStore
+
+    return SqliteOwnerUidStore(Database(settings.database))
+
+
+def _view(settings: Settings, run_folder: Path | None) -> "View":
+    from hubless.adapters.processes.isolation.bubblewrap import View
+
+    servers = settings.servers
+    hubs = (settings.data, settings.homes, settings.file, run_folder, _home_of_hub())
+    return View(
+        tuple(map(Path, servers.sandbox_read)),
+        tuple(map(Path, servers.sandbox_write)),
+        tuple(path for path in hubs if path is not None),
+        servers.sandbox_tmp,
+    )
+
+
+def _home_of_hub() -> Path | None:
+    """Return the home of the account that runs the hub: without root, servers could read all in it."""
+    try:
+        home = Path(pwd.getpwuid(os.geteuid()).pw_dir)
+    except KeyError:
+        return None
+    return home if home.is_absolute() and len(home.parts) > 1 else None
+
+
+def _place(settings: Settings, kind: str, run_folder: Path | None) -> "Place":
+    from hubless.adapters.processes.isolation import ACCOUNTS
+    from hubless.adapters.processes.isolation.trial import Place
+
+    private = [settings.secret_file, settings.database, settings.launches, settings.data / "logs"]
+    if run_folder is not None:
+        private.append(run_folder)
+    if kind == ACCOUNTS and settings.file is not None and _has_secrets(settings.file):
+        private.append(settings.file)
+    found = (shutil.which(profile.command[0], path=settings.search_path) for profile in settings.profiles)
+    programs = tuple(dict.fromkeys(Path(program).absolute() for program in found if program))
+    return Place(settings.launches, tuple(private), programs, settings.server_environment)
+
+
+def _has_secrets(file: Path) -> bool:
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return False
+    return any(line.partition("=")[0].strip() in _WITH_SECRETS for line in lines)

@@ -1,0 +1,19 @@
+"""Which user id of the machine belongs to which owner of servers."""
+
+from typing import Protocol
+
+
+class OwnerUidStore(Protocol):
+    """Stores one uid for each owner. A uid belongs to its first owner for ever, also after the owner was removed."""
+
+    def uid_of(self, owner_id: str) -> int | None:
+        """Return the uid of this owner, or None."""
+        ...
+
+    def highest(self, first: int, last: int) -> int | None:
+        """Return the highest uid from *first* to *last* that belongs to an owner, or None."""
+        ...
+
+    def claim(self, owner_id: str, uid: int) -> bool:
+        """Give *uid* to this owner, if neither of them has another; say whether it belongs to this owner now."""
+        ...
