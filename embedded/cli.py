@@ -192,21 +192,43 @@ def add_user(
 @commands.SETTINGS
 @_STAGE
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
-def change_password(*, name: str, data: Path, file: Path | None, stage: str | None, password_stdin: bool) -> None:
-    """Set the password of NAME, or print a link where NAME chooses a new one."""
+@click.option("--keep-sessions", is_flag=True, help="Keep browsers logged in; with --password-stdin.")
+@click.option("--revoke-tokens", is_flag=True, help="Revoke all API tokens of NAME; with --password-stdin.")
+def change_password(
+    *,
+    name: str,
+    data: Path,
+    file: Path | None,
+    stage: str | None,
+    password_stdin: bool,
+    keep_sessions: bool,
+    revoke_tokens: bool,
+) -> None:
+    """Set the password of NAME, or print a link where NAME chooses a new one.
+
+    A new link ends earlier links of NAME. A new password ends links and browser sessions.
+    """
+    if (keep_sessions or revoke_tokens) and not password_stdin:
+        raise click.UsageError("--keep-sessions and --revoke-tokens need --password-stdin: the page of a link asks")
     with _hub(data, file, stage) as hub:
-        _give_password(hub, name, from_stdin=password_stdin)
+        _give_password(hub, name, from_stdin=password_stdin, keep_sessions=keep_sessions, revoke_tokens=revoke_tokens)
 
 
-def _give_password(hub: "Hub", name: str, *, from_stdin: bool) -> None:
+def _give_password(
+    hub: "Hub", name: str, *, from_stdin: bool, keep_sessions: bool = False, revoke_tokens: bool = False
+) -> None:
     if not hub.has_passwords:
         click.echo(f"{name} logs in with the shared password.")
     elif from_stdin:
-        hub.accounts.set_password(name, sys.stdin.readline().rstrip("\r\n"))
+        password = sys.stdin.readline().rstrip("\r\n")
+        hub.accounts.set_password(name, password, keep_sessions=keep_sessions, revoke_tokens=revoke_tokens)
         click.echo(f"The password of {name} is set.")
     else:
         link = _address(hub.settings) + hub.accounts.password_link(name)
-        click.echo(f"Send {name} this link to choose a password. It works once, within three days:\n{link}")
+        click.echo(
+            f"Send {name} this link to choose a password. It works once, within three days. "
+            f"Earlier links of {name} have ended.\n{link}"
+        )
 
 
 def _address(settings: Settings) -> str:
@@ -249,15 +271,45 @@ def remove_user(name: str, data: Path, file: Path | None, stage: str | None) -> 
 @_DATA
 @commands.SETTINGS
 @_STAGE
-def admin(*, name: str, data: Path, file: Path | None, stage: str | None) -> None:
-    """Make NAME an admin. Add the user if needed, and print a link to choose a first password."""
+@click.option("--promote", is_flag=True, help="Make NAME an admin without asking, if the user exists already.")
+@click.option("--revoke", is_flag=True, help="End the sessions, API tokens and links of NAME first.")
+def admin(*, name: str, data: Path, file: Path | None, stage: str | None, promote: bool, revoke: bool) -> None:
+    """Make NAME an admin. Add the user if needed, and print a link to choose a first password.
+
+    Ask before an existing user becomes an admin: the browsers and tokens of that user become an admin's too.
+    """
     with _hub(data, file, stage, new=True) as hub:
-        found = hub.accounts.log_in(name, admin=True)
+        found = hub.users.find(name)
+        if found is None:
+            found = hub.accounts.add(name, admin=True)
+        elif not found.admin:
+            revoke = _may_promote(name, promote=promote, revoke=revoke)
+            found = hub.accounts.promote(found, revoke=revoke)
         if hub.has_passwords and hub.passwords.get(found.id):
             click.echo(f"{found.name} is an admin and keeps the password.")
         else:
             click.echo(f"{found.name} is an admin.")
             _give_password(hub, found.name, from_stdin=False)
+
+
+def _may_promote(name: str, *, promote: bool, revoke: bool) -> bool:
+    """Return whether to end the logins of an existing user who becomes an admin; ask at a terminal.
+
+    Raises:
+        InvalidRequestError: when nobody can be asked.
+        click.Abort: when the answer is no.
+    """
+    from hubless.domain.errors import InvalidRequestError
+
+    if promote:
+        return revoke
+    if not sys.stdin.isatty():
+        raise InvalidRequestError(
+            f"The user {name} exists and is no admin. Add --promote to make this user an admin, "
+            "and --revoke to end the user's sessions and tokens first."
+        )
+    click.confirm(f"The user {name} exists already. Make this user an admin?", abort=True)
+    return revoke or click.confirm(f"End the sessions, API tokens and links of {name} first?", default=True)
 
 
 @main.command()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from embedded import isolation
 from hubless.domain.lifecycle import ACTIVE, PENDING, State
+from hubless.services.accounts import FIRST_ADMIN
 from hubless.settings import Settings
 
 if TYPE_CHECKING:
@@ -38,8 +39,10 @@ def _how_to_log_in(settings: Settings, facts: Mapping[str, Any]) -> list[str]:
         admins = ", ".join(settings.login.admins)
         return [f"{who} and the shared password.{f' Admins: {admins}.' if admins else ''}"]
     if link := facts.get("first_admin_link"):
+        taken = facts["first_admin"] != FIRST_ADMIN
         return [
-            'The hub has no admin yet. Choose a password for the user "admin" here:',
+            *([f'The user "{FIRST_ADMIN}" exists and is no admin: nobody becomes one unasked.'] if taken else []),
+            f'The hub has no admin yet. Choose a password for the user "{facts["first_admin"]}" here:',
             f"  {settings.url}{link}",
         ]
     return []

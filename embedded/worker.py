@@ -133,8 +133,8 @@ def run(channel: Channel, _config: ChildConfig, settings: Settings) -> None:
     on_signals((signal.SIGTERM,), worker.leave)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     ipc.listen(channel, on_event)
-    link = hub.accounts.first_admin_link() if hub.has_passwords else None
-    channel.send_event(ipc.READY, facts={"first_admin_link": link} if link else {})
+    first = hub.accounts.first_admin_link() if hub.has_passwords else None
+    channel.send_event(ipc.READY, facts={"first_admin": first[0], "first_admin_link": first[1]} if first else {})
     worker.run()
 
 

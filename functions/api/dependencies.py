@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import hubless.services.launching
     import hubless.services.logins
     import hubless.services.password_login
+    import hubless.services.privileges
     import hubless.services.routing
     import hubless.services.service_registry
     import hubless.services.sharing
@@ -73,6 +74,7 @@ Logins = Annotated["hubless.services.logins.Logins", _part("logins")]
 Origins = Annotated["hubless.domain.origins.Origins", _part("origins")]
 UserRemoval = Annotated["hubless.services.user_removal.UserRemoval", _part("user_removal")]
 PasswordLogins = Annotated["hubless.services.password_login.PasswordLogin", _part("password_login")]
+Privileges = Annotated["hubless.services.privileges.Privileges", _part("privileges")]
 Roles = Annotated[Mapping[str, "hubless.domain.roles.Role"], _part("roles")]
 Routing = Annotated["hubless.services.routing.Routing", _part("routing")]
 Servers = Annotated["hubless.ports.servers.ServerStore", _part("servers")]

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from hubless.services.logins import Logins
     from hubless.services.pacing import Pacing
     from hubless.services.password_login import PasswordLogin
+    from hubless.services.privileges import Privileges
     from hubless.services.reaping import Reaping
     from hubless.services.routing import Routing
     from hubless.services.service_registry import ServiceRegistry
@@ -273,10 +274,12 @@ class Hub(ABC):
             self.servers,
             self.passwords,
             self.sessions,
+            self.token_store,
             self.hasher,
             self.clock,
             frozenset(self.settings.login.admins),
             self.is_reserved,
+            lambda user: self.privileges.beyond_basic(user),  # noqa: PLW0108 privileges need accounts' neighbours
         )
 
     @cached_property
@@ -284,6 +287,12 @@ class Hub(ABC):
         from hubless.services.identity import Identities
 
         return Identities(self.token_store, self.sessions, self.users, self.clock, self.roles, self.services)
+
+    @cached_property
+    def privileges(self) -> "Privileges":
+        from hubless.services.privileges import Privileges
+
+        return Privileges(self.roles, self.identities, self.groups, self.sharing)
 
     @cached_property
     def logins(self) -> "Logins":

@@ -128,7 +128,7 @@ USER_ROLE = ("self",)
 SERVER_ROLE = ("users:activity!user", "access:servers!server")
 IDENTIFY = ("read:users:name!user", "read:users:groups!user")
 IDENTIFY_SERVICE = ("read:services:name!service",)
-_METASCOPES = frozenset({"self", "inherit", "(no_scope)"})
+METASCOPES = frozenset({"self", "inherit", "(no_scope)"})
 _CUSTOM = re.compile(r"custom:[a-z0-9][a-z0-9_\-*:]+[a-z0-9_*]")
 _custom: dict[str, Definition] = {}  # custom scopes of the one hub that this process serves; see `define`
 
@@ -195,7 +195,7 @@ def parse(text: str) -> Scope:
     if not marked:
         return Scope(name)
     kind, equals, value = rest.partition("=")
-    if name in _METASCOPES:
+    if name in METASCOPES:
         raise InvalidRequestError(f"{name} stands for others and takes no filter: {text!r}")
     if (
         kind not in _FILTERS
@@ -233,7 +233,7 @@ def _expanded(raw: tuple[str, ...], bearer: Bearer) -> frozenset[Scope]:
             continue
         if scope.name == "self":
             found |= _self(bearer)
-        elif scope.name not in _METASCOPES and (resolved := _resolved(scope, bearer)) is not None:
+        elif scope.name not in METASCOPES and (resolved := _resolved(scope, bearer)) is not None:
             found |= {s for name in _contained(resolved.name) if (s := _handed_down(resolved, name)) is not None}
     everywhere = {scope.name for scope in found if not scope.kind}
     return frozenset(s for s in found if not s.kind or s.name not in everywhere)  # the unfiltered scope includes these

@@ -3,6 +3,8 @@
 from datetime import datetime
 from typing import Protocol
 
+from hubless.domain.passwords import PasswordLink
+
 
 class PasswordStore(Protocol):
     """Stores one password hash per user, and one-time links."""
@@ -12,27 +14,41 @@ class PasswordStore(Protocol):
         ...
 
     def set(self, user_id: str, password_hash: str) -> None:
-        """Store the hash in place of any other.
+        """Store the hash in place of any other, and end the user's one-time link, in one transaction.
 
         Raises:
             NotFoundError: when the user does not exist.
         """
         ...
 
-    def add_link(self, sha256: str, user_id: str, expires_at: datetime) -> None:
-        """Store a one-time link with which the user may set a password.
+    def rehash(self, user_id: str, before: str, after: str) -> bool:
+        """Store the hash *after* if the stored one is *before*, and say whether it was; a link stays."""
+        ...
+
+    def add_link(self, link: PasswordLink) -> None:
+        """Store a one-time link, in place of any other of its user.
 
         Raises:
             NotFoundError: when the user does not exist.
         """
         ...
 
-    def find_link(self, sha256: str, now: datetime) -> str | None:
-        """Return the user's id of an unexpired link, or None."""
+    def find_link(self, sha256: str, now: datetime) -> PasswordLink | None:
+        """Return the link if it is valid: neither expired, nor used, nor ended."""
         ...
 
-    def take_link(self, sha256: str, now: datetime) -> str | None:
-        """Remove the link and return its user's id. Of two concurrent calls, one gets it and the other None."""
+    def use_link(self, sha256: str, password_hash: str, now: datetime) -> bool:
+        """Store the hash for the link's user and end the link in one transaction, if the link is valid.
+
+        Of two concurrent calls, one succeeds; so does one of a use and a newer link or another new password.
+
+        Returns:
+            Whether the hash was stored.
+        """
+        ...
+
+    def end_links(self, user_id: str) -> None:
+        """End the user's one-time link; without one, or without the user, do nothing."""
         ...
 
 

@@ -1,6 +1,6 @@
 """User accounts: adding, renaming and removing users, and their passwords and one-time links."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -12,12 +12,14 @@ from hubless.domain.errors import (
     StoreConflictError,
 )
 from hubless.domain.lifecycle import ACTIVE
+from hubless.domain.passwords import PasswordLink
+from hubless.domain.tokens import OwnerKind
 from hubless.domain.users import User
 from hubless.domain.values import value
 from hubless.ports.clock import Clock
 from hubless.ports.passwords import PasswordHasher, PasswordStore
 from hubless.ports.servers import ServerStore
-from hubless.ports.tokens import SessionStore
+from hubless.ports.tokens import SessionStore, TokenStore
 from hubless.ports.users import UserStore
 from hubless.services.identifiers import new_id, new_secret
 
@@ -25,6 +27,7 @@ MINIMUM_PASSWORD = 8
 MAXIMUM_PASSWORD = 1024  # hashing longer ones only costs the hub processor time
 LINK_LIFETIME = timedelta(days=3)
 FIRST_ADMIN = "admin"
+USED_LINK = "This link was used, has expired, or was replaced. Ask for a new one."
 
 
 @value
@@ -35,10 +38,12 @@ class Accounts:
     servers: ServerStore
     passwords: PasswordStore
     sessions: SessionStore
+    token_store: TokenStore
     hasher: PasswordHasher
     clock: Clock
     admins: frozenset[str] = frozenset()  # names that settings make admins
     is_reserved: Callable[[str], bool] = lambda _name: False  # whether settings or files belong to a user of that name
+    rights_of: Callable[[User], Iterable[str]] = lambda _user: ()  # what a user may do beyond every user
 
     def find(self, name: str) -> User:
         """Return the user of that name.
@@ -83,13 +88,29 @@ class Accounts:
         )
 
     def log_in(self, name: str, *, admin: bool | None) -> User:
-        """Return the user who logs in; a first login adds the user. *admin* None leaves the admin flag as it is."""
+        """Return the user who logs in; a first login adds the user. *admin* None leaves the admin flag as it is.
+
+        A user who becomes an admin by this login keeps no earlier session, token or link: others may have made them.
+        """
         user = self.users.find(name)
         if user is None:
             added = self.add_many([name], admin=bool(admin))
             user = added[0] if added else self.find(name)
-        wanted = user.admin if admin is None else admin
-        return user if user.admin == wanted else self.change(user, admin=wanted)
+        if admin is None or user.admin == admin:
+            return user
+        return self.promote(user, revoke=True) if admin else self.change(user, admin=False)
+
+    def promote(self, user: User, *, revoke: bool) -> User:
+        """Make *user* an admin; with *revoke*, end its sessions, tokens and link before.
+
+        Raises:
+            StoreConflictError: when another request changed the user meanwhile.
+        """
+        if revoke:
+            self.passwords.end_links(user.id)
+            self.sessions.end_all(user.id)
+            self._revoke_tokens(user)
+        return self.change(user, admin=True)
 
     def change(self, user: User, *, name: str | None = None, admin: bool | None = None) -> User:
         """Rename *user* or set its admin flag, in one conditional write.
@@ -129,50 +150,84 @@ class Accounts:
         """Say whether any admin has a password."""
         return any(user.admin and self.passwords.get(user.id) for user in self.all())
 
-    def first_admin_link(self) -> str | None:
-        """Return the path at which the first admin sets a password, or None if an admin has one.
+    def first_admin_link(self) -> tuple[str, str] | None:
+        """Return the first admin's name and the path at which it sets a password, or None if an admin has one.
 
-        It adds the user `admin` if that does not exist. Each link is valid until it expires or is used.
+        It adds the user `admin`, or `admin-2` and so on: somebody who has that name already does not become an admin.
+        A new link replaces the earlier one.
         """
         if self.has_admin():
             return None
-        user = self.users.find(FIRST_ADMIN) or self.add(FIRST_ADMIN, admin=True)
-        if not user.admin:
-            user = self.change(user, admin=True)
-        return self._link(user)
+        user = self._first_admin()
+        return user.name, self._link(user)
 
-    def password_link(self, name: str) -> str:
-        """Return the path of a one-time link with which the user may set a password."""
-        return self._link(self.find(name))
+    def _first_admin(self) -> User:
+        number = 1
+        while True:
+            name = FIRST_ADMIN if number == 1 else f"{FIRST_ADMIN}-{number}"
+            user = self.users.find(name)
+            if user is not None and user.admin:
+                return user
+            if user is None and (number == 1 or not self.is_reserved_name(name)):
+                added = self.add_many([name], admin=True)
+                if added:
+                    return added[0]
+            number += 1
 
-    def user_of_link(self, secret: str) -> User | None:
-        """Return the user of an unexpired link, or None, without using the link."""
-        user_id = self.passwords.find_link(tokens.sha256(secret), self.clock.now())
-        return self.users.get(user_id) if user_id else None
+    def password_link(self, name: str, *, limited: bool = False) -> str:
+        """Return the path of a one-time link with which the user may set a password. It ends an earlier link.
 
-    def use_link(self, secret: str, password: str) -> User:
-        """Set the password and remove the link; of two concurrent calls, one succeeds.
+        Args:
+            name: the user's name.
+            limited: whether somebody makes it who is no admin. The link then ends when the user gets more rights.
 
         Raises:
-            InvalidRequestError: when the password is not allowed, or the link was used or has expired.
+            NotFoundError: when no user has that name.
         """
-        check_password(password)
-        user_id = self.passwords.take_link(tokens.sha256(secret), self.clock.now())
-        user = self.users.get(user_id) if user_id else None
-        if user is None:
-            raise InvalidRequestError("This link was used or has expired. Ask for a new one.")
-        self._set_password(user, password)
+        return self._link(self.find(name), limited=limited)
+
+    def user_of_link(self, secret: str) -> User | None:
+        """Return the user of a valid link, or None, without using the link."""
+        link = self.passwords.find_link(tokens.sha256(secret), self.clock.now())
+        user = self.users.get(link.user_id) if link else None
+        if link is None or user is None or not link.still_fits(self.rights_of(user) if link.within is not None else ()):
+            return None
         return user
 
-    def set_password(self, name: str, password: str) -> None:
-        """Set the user's password and end all browser sessions of the user.
+    def use_link(self, secret: str, password: str, *, keep_sessions: bool = False, revoke_tokens: bool = False) -> User:
+        """Set the password and end the link; of two concurrent calls, one succeeds.
+
+        Args:
+            secret: of the link.
+            password: the new password.
+            keep_sessions: whether browsers that are logged in stay so.
+            revoke_tokens: whether the user's API tokens end.
+
+        Raises:
+            InvalidRequestError: when the password is not allowed, or the link is not valid any more.
+        """
+        check_password(password)
+        user = self.user_of_link(secret)
+        if user is None or not self.passwords.use_link(
+            tokens.sha256(secret), self.hasher.hash(password), self.clock.now()
+        ):
+            raise InvalidRequestError(USED_LINK)
+        self._end_logins(user, keep_sessions=keep_sessions, revoke_tokens=revoke_tokens)
+        return user
+
+    def set_password(
+        self, name: str, password: str, *, keep_sessions: bool = False, revoke_tokens: bool = False
+    ) -> None:
+        """Set the user's password and end the user's link and, unless told otherwise, all browser sessions.
 
         Raises:
             NotFoundError: when no user has that name.
             InvalidRequestError: when the password is not allowed.
         """
         check_password(password)
-        self._set_password(self.find(name), password)
+        user = self.find(name)
+        self.passwords.set(user.id, self.hasher.hash(password))
+        self._end_logins(user, keep_sessions=keep_sessions, revoke_tokens=revoke_tokens)
 
     def sign_up(self, name: str, password: str) -> User:
         """Add a user with a password of the user's choice.
@@ -193,13 +248,21 @@ class Accounts:
         """Say whether something waits for a user called *name*: only admins may add such users."""
         return name in self.admins or self.is_reserved(name)
 
-    def _set_password(self, user: User, password: str) -> None:
-        self.passwords.set(user.id, self.hasher.hash(password))
-        self.sessions.end_all(user.id)
+    def _end_logins(self, user: User, *, keep_sessions: bool, revoke_tokens: bool) -> None:
+        if not keep_sessions:
+            self.sessions.end_all(user.id)
+        if revoke_tokens:
+            self._revoke_tokens(user)
 
-    def _link(self, user: User) -> str:
-        secret = new_secret()
-        self.passwords.add_link(tokens.sha256(secret), user.id, self.clock.now() + LINK_LIFETIME)
+    def _revoke_tokens(self, user: User) -> None:
+        """Revoke the user's API tokens; running servers keep theirs, which only report activity and admit visitors."""
+        held = self.token_store.of_owner(OwnerKind.USER, user.id)
+        self.token_store.delete([token.id for token in held if token.server_id is None])
+
+    def _link(self, user: User, *, limited: bool = False) -> str:
+        secret, expires_at = new_secret(), self.clock.now() + LINK_LIFETIME
+        within = tuple(sorted(self.rights_of(user))) if limited else None
+        self.passwords.add_link(PasswordLink(tokens.sha256(secret), user.id, expires_at, within))
         return f"/hub/set-password?key={secret}"
 
 

@@ -32,8 +32,17 @@ class Actor:
 
     @property
     def is_admin(self) -> bool:
-        """Say whether the user or service has the admin flag."""
-        return self.user.admin if self.user else bool(self.service and self.service.admin)
+        """Say whether this is an admin, and not a token that may do less than its owner."""
+        if self.user is not None:
+            return self.user.admin and not self.is_narrowed
+        return bool(self.service and self.service.admin)
+
+    @property
+    def is_narrowed(self) -> bool:
+        """Say whether the actor's token has fewer scopes than its owner."""
+        return self.token is not None and not all(
+            self.scopes.covers(scope, lambda _user: ()) for scope in self.owner_scopes.all
+        )
 
     @property
     def token_id(self) -> str | None:

@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import field
 from urllib.parse import urlsplit
 
-from hubless.domain import roles, scopes
-from hubless.domain.errors import InvalidRequestError, NameTakenError, NotFoundError
+from hubless.domain import delegation, roles, scopes
+from hubless.domain.errors import InvalidRequestError, NameTakenError, NotFoundError, NotPermittedError
 from hubless.domain.origins import SHARED, Origins
 from hubless.domain.roles import Role
-from hubless.domain.scopes import Bearer, Scopes
+from hubless.domain.scopes import Scopes
 from hubless.domain.tokens import Client
 from hubless.domain.users import Service
 from hubless.domain.values import value
@@ -63,27 +63,38 @@ class ServiceRegistry:
                 return None  # a service of settings has its name now
         return None if service is None else _client(service, self.origins)
 
-    def add(self, service: Service, held: Scopes, groups_of: Callable[[str], Iterable[str]]) -> None:
+    def add(self, service: Service, held: Scopes, groups_of: Callable[[str], Iterable[str]], *, by_admin: bool) -> None:
         """Add *service* and its route for a caller with the scopes *held*.
 
         Raises:
             InvalidRequestError: naming what is wrong, or the scopes of the service that the caller does not have.
+            NotPermittedError: when only an admin may add such a service.
             NameTakenError: when another service has its name or its client id.
             StoreConflictError: when another service has its token.
         """
         _check(service)
         if self.get(service.name) is not None or (service.oauth_client_id or "") in self._by_client:
             raise NameTakenError("Service", service.name)
-        wanted = roles.scopes_of_service(service, self.roles).all
-        # A service that is an OAuth client asks users for these, so the admin who adds it must have them too.
-        wanted |= scopes.expand(service.oauth_client_allowed_scopes, Bearer(service=service.name)).all
-        lacking = sorted(str(scope) for scope in wanted if not held.covers(scope, groups_of))
+        if not by_admin:
+            self._require_within(service, held, groups_of)
+        self.store.create(service)
+        self.routing.sync_services(self.all())
+
+    def _require_within(self, service: Service, held: Scopes, groups_of: Callable[[str], Iterable[str]]) -> None:
+        own = roles.scopes_of_service(service, self.roles).all
+        lacking = sorted(str(scope) for scope in own if not held.covers(scope, groups_of))
+        # An OAuth client asks whoever logs in for these, an admin too.
+        lacking += delegation.exceeding_requests(service.oauth_client_allowed_scopes, service.name, held, groups_of)
         if lacking:
             raise InvalidRequestError(
                 f"{service.name} would have scopes that you do not have: {', '.join(lacking[:5])}"
             )
-        self.store.create(service)
-        self.routing.sync_services(self.all())
+        if service.admin:
+            raise NotPermittedError("Only admins can add a service that is an admin")
+        if service.oauth_no_confirm:
+            raise NotPermittedError(
+                "Only admins can set oauth_no_confirm: without it the service asks its users for consent"
+            )
 
     def remove(self, name: str) -> None:
         """Remove a service that was added by the API, its route, and the tokens that were issued to it.

@@ -189,6 +189,19 @@ def test_a_link_sets_one_password_once_and_ends_what_was_open(open_hub):
     assert log_in(open_hub.browser(), "one", "the old one").status_code == 403
 
 
+def test_the_page_of_a_link_asks_what_ends_with_the_old_password(open_hub):
+    before, _ = sign_up(open_hub, "one", "the old one")
+    token = open_hub.as_user("one")
+    for chosen, answers in (({"keep_sessions": "1"}, (200, 200)), ({"revoke_tokens": "1"}, (302, 403))):
+        path = open_hub.hub.accounts.password_link("one")
+        browser = open_hub.browser()
+        browser.get(path)
+        browser.get("/hub/login")
+        form = {"password": "the new one", "again": "the new one", "_xsrf": browser.xsrf}
+        assert browser.post(path, data=form | chosen).status_code == 302
+        assert (before.get("/hub/home").status_code, token.get("/user").status_code) == answers
+
+
 def test_a_link_is_shown_to_nobody_elses_address(open_hub):
     page = open_hub.browser().get(open_hub.hub.accounts.password_link("boss"))
     assert page.status_code == 200

@@ -13,6 +13,7 @@ from edge_proxy.agent import Agent
 from edge_proxy.haproxy_config import EdgeConfiguration, UnixSocket
 from hubless.domain.edges import INITIAL_STATE, DesiredEdgeState, EdgePower
 from hubless.domain.lifecycle import ACTIVE, State
+from hubless.domain.passwords import PasswordLink
 from hubless.domain.routes import EdgeReport, Route, ServerKey
 from hubless.domain.shares import Share, ShareCode
 from hubless.domain.tokens import OwnerKind, sha256
@@ -86,7 +87,7 @@ def hub(in_moto):
     made.services.create(GRADER)
     made.routes.put(ROUTE)
     made.passwords.set(ALICE.id, "hash")
-    made.passwords.add_link("link", ALICE.id, LATER)
+    made.passwords.add_link(PasswordLink("link", ALICE.id, LATER))
     made.attempts.add("alice", NOW)
     made.usage.add(USAGE)
     made.launch_rate_limiter.acquire()
@@ -201,9 +202,11 @@ USUAL = {
     "services.delete": lambda s: s.services.delete(GRADER),
     "passwords.get": lambda s: s.passwords.get(ALICE.id),
     "passwords.set": lambda s: s.passwords.set(ALICE.id, "other"),
-    "passwords.add_link": lambda s: s.passwords.add_link("other", ALICE.id, LATER),
+    "passwords.rehash": lambda s: s.passwords.rehash(ALICE.id, "hash", "other"),
+    "passwords.add_link": lambda s: s.passwords.add_link(PasswordLink("other", ALICE.id, LATER)),
     "passwords.find_link": lambda s: s.passwords.find_link("link", NOW),
-    "passwords.take_link": lambda s: s.passwords.take_link("link", NOW),
+    "passwords.use_link": lambda s: s.passwords.use_link("link", "other", NOW),
+    "passwords.end_links": lambda s: s.passwords.end_links(ALICE.id),
     "attempts.failures": lambda s: s.attempts.failures("alice", NOW),
     "attempts.add": lambda s: s.attempts.add("alice", NOW),
     "attempts.try_add": lambda s: s.attempts.try_add("alice", NOW, since=NOW, until=LATER, limit=9),

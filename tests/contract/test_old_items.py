@@ -5,6 +5,9 @@ import json
 import pytest
 
 from hubless.adapters.dynamodb import table
+from hubless.domain.passwords import PasswordLink
+from hubless.domain.tokens import sha256
+from tests.support.builders import NOW
 from tests.support.dynamodb import Contents, in_new_table
 from tests.support.stored_items import DATA, end, fill, read
 
@@ -37,6 +40,21 @@ def test_old_items_are_removed_like_new_ones(old):
     assert left < _kinds_of_keys()
     end(stores)
     assert left == _kinds_of_keys()
+
+
+def test_an_old_password_link_ends_with_a_newer_one(old):
+    stores, _ = old
+    link = stores.passwords.find_link(sha256("link"), NOW)
+    stores.passwords.add_link(PasswordLink("new", link.user_id, link.expires_at))
+    assert stores.passwords.find_link(sha256("link"), NOW) is None
+    assert not stores.passwords.use_link(sha256("link"), "hash", NOW)
+
+
+def test_an_old_password_link_still_sets_a_password(old):
+    stores, _ = old
+    assert stores.passwords.use_link(sha256("link"), "hash", NOW)
+    assert stores.passwords.get("u-bob") == "hash"
+    assert not stores.passwords.use_link(sha256("link"), "again", NOW)
 
 
 def test_the_newest_file_has_an_item_of_every_kind():

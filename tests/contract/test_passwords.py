@@ -4,6 +4,7 @@ import pytest
 
 from hubless.adapters.dynamodb.passwords import DynamoAttemptStore
 from hubless.domain.errors import NotFoundError
+from hubless.domain.passwords import PasswordLink
 from tests.support.builders import NOW
 from tests.support.concurrency import MANY, concurrently
 from tests.support.dynamodb import Contents, in_new_table
@@ -25,35 +26,123 @@ def test_a_password_of_a_missing_user_is_refused(stores):
     assert stores.passwords.get("u-nobody") is None
 
 
-def test_a_link_is_found_until_it_is_taken(stores, alice):
-    stores.passwords.add_link("link", alice.id, LATER)
-    assert stores.passwords.find_link("link", NOW) == alice.id
-    assert stores.passwords.find_link("link", NOW) == alice.id
-    assert stores.passwords.take_link("link", NOW) == alice.id
+def a_link(secret, user, **more):
+    return PasswordLink(secret, user.id, LATER, **more)
+
+
+def test_a_link_is_found_until_it_is_used(stores, alice):
+    link = a_link("link", alice, within=("list:users",))
+    stores.passwords.add_link(link)
+    assert stores.passwords.find_link("link", NOW) == link
+    assert stores.passwords.find_link("link", NOW) == link
+    assert stores.passwords.use_link("link", "hash", NOW)
+    assert stores.passwords.get(alice.id) == "hash"
     assert stores.passwords.find_link("link", NOW) is None
-    assert stores.passwords.take_link("link", NOW) is None
+    assert not stores.passwords.use_link("link", "other", NOW)
+    assert stores.passwords.get(alice.id) == "hash"
+
+
+def test_a_link_alone_is_no_password(stores, alice):
+    stores.passwords.add_link(a_link("link", alice))
+    assert stores.passwords.get(alice.id) is None
+
+
+def test_a_link_of_a_missing_user_is_refused(stores):
+    with pytest.raises(NotFoundError):
+        stores.passwords.add_link(PasswordLink("link", "u-nobody", LATER))
+    assert stores.passwords.find_link("link", NOW) is None
+    stores.passwords.end_links("u-nobody")
+    assert not stores.passwords.rehash("u-nobody", "a", "b")
 
 
 def test_an_expired_link_is_not_found(stores, alice):
-    stores.passwords.add_link("link", alice.id, LATER)
-    assert stores.passwords.find_link("link", LATER - timedelta(microseconds=1)) == alice.id
+    stores.passwords.add_link(a_link("link", alice))
+    assert stores.passwords.find_link("link", LATER - timedelta(microseconds=1))
     assert stores.passwords.find_link("link", LATER) is None
-    assert stores.passwords.take_link("link", LATER) is None
+    assert not stores.passwords.use_link("link", "hash", LATER)
+    assert stores.passwords.get(alice.id) is None
 
 
-def test_taking_one_link_leaves_the_others(stores, alice, bob):
-    stores.passwords.add_link("one", alice.id, LATER)
-    stores.passwords.add_link("two", bob.id, LATER)
-    assert stores.passwords.take_link("one", NOW) == alice.id
-    assert stores.passwords.take_link("nothing", NOW) is None
-    assert stores.passwords.find_link("two", NOW) == bob.id
+def test_using_one_users_link_leaves_the_others(stores, alice, bob):
+    stores.passwords.add_link(a_link("one", alice))
+    stores.passwords.add_link(a_link("two", bob))
+    assert stores.passwords.use_link("one", "hash", NOW)
+    assert not stores.passwords.use_link("nothing", "hash", NOW)
+    assert stores.passwords.find_link("two", NOW) == a_link("two", bob)
+    assert stores.passwords.get(bob.id) is None
+
+
+def test_a_newer_link_ends_the_older_one(stores, alice):
+    stores.passwords.set(alice.id, "before")
+    stores.passwords.add_link(a_link("one", alice))
+    stores.passwords.add_link(a_link("two", alice))
+    assert stores.passwords.find_link("one", NOW) is None
+    assert not stores.passwords.use_link("one", "hash", NOW)
+    assert stores.passwords.get(alice.id) == "before"
+    assert stores.passwords.use_link("two", "hash", NOW)
+    assert not stores.passwords.use_link("one", "again", NOW)
+
+
+def test_a_new_password_ends_the_link(stores, alice, bob):
+    stores.passwords.add_link(a_link("one", alice))
+    stores.passwords.add_link(a_link("two", bob))
+    stores.passwords.set(alice.id, "new")
+    assert stores.passwords.find_link("one", NOW) is None
+    assert not stores.passwords.use_link("one", "hash", NOW)
+    assert stores.passwords.get(alice.id) == "new"
+    assert stores.passwords.find_link("two", NOW)
+
+
+def test_links_end_without_a_new_password(stores, alice):
+    stores.passwords.set(alice.id, "kept")
+    stores.passwords.add_link(a_link("one", alice))
+    stores.passwords.end_links(alice.id)
+    stores.passwords.end_links(alice.id)
+    assert stores.passwords.find_link("one", NOW) is None
+    assert not stores.passwords.use_link("one", "hash", NOW)
+    assert stores.passwords.get(alice.id) == "kept"
+
+
+def test_a_rehash_replaces_no_newer_password_and_ends_no_link(stores, alice):
+    stores.passwords.set(alice.id, "old")
+    stores.passwords.add_link(a_link("one", alice))
+    assert stores.passwords.rehash(alice.id, "old", "old, stronger")
+    assert stores.passwords.find_link("one", NOW)
+    stores.passwords.set(alice.id, "new")
+    assert not stores.passwords.rehash(alice.id, "old, stronger", "old, strongest")
+    assert stores.passwords.get(alice.id) == "new"
 
 
 def test_of_eight_concurrent_uses_of_a_link_one_succeeds(stores, alice):
     for turn in range(5):
-        stores.passwords.add_link(f"link{turn}", alice.id, LATER)
-        outcomes = concurrently(lambda _, turn=turn: stores.passwords.take_link(f"link{turn}", NOW))
-        assert (outcomes.count(alice.id), outcomes.count(None)) == (1, MANY - 1)
+        stores.passwords.add_link(a_link(f"link{turn}", alice))
+        outcomes = concurrently(lambda each, turn=turn: stores.passwords.use_link(f"link{turn}", f"{each}", NOW))
+        assert (outcomes.count(True), outcomes.count(False)) == (1, MANY - 1)
+        assert stores.passwords.get(alice.id) == str(outcomes.index(True))
+
+
+def test_of_many_links_made_at_once_one_is_valid(stores, alice):
+    concurrently(lambda each: stores.passwords.add_link(a_link(f"link{each}", alice)))
+    assert sum(stores.passwords.find_link(f"link{each}", NOW) is not None for each in range(MANY)) == 1
+
+
+def test_a_link_made_while_another_is_used_leaves_one_way_in(stores, alice):
+    for turn in range(5):
+        old, new = f"old{turn}", f"new{turn}"
+        stores.passwords.set(alice.id, "before")
+        stores.passwords.add_link(a_link(old, alice))
+        used, _ = concurrently(
+            lambda each, old=old, new=new: (
+                stores.passwords.use_link(old, "by the link", NOW)
+                if each == 0
+                else stores.passwords.add_link(a_link(new, alice))
+            ),
+            2,
+        )
+        assert stores.passwords.get(alice.id) == ("by the link" if used else "before")
+        assert stores.passwords.find_link(old, NOW) is None
+        # The use came first, or it failed: either way the newer link is the valid one, unless the use ended it.
+        assert used or stores.passwords.find_link(new, NOW) == a_link(new, alice)
 
 
 def test_failures_count_within_the_window_and_for_their_key(stores):

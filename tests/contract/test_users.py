@@ -5,6 +5,7 @@ import pytest
 
 from hubless.domain.errors import NameTakenError, StoreConflictError
 from hubless.domain.lifecycle import ACTIVE, INACTIVE, State
+from hubless.domain.passwords import PasswordLink
 from hubless.domain.users import Group
 from tests.support.builders import NOW, a_client, a_code, a_server, a_session, a_token, a_user
 from tests.support.concurrency import MANY, concurrently
@@ -195,7 +196,7 @@ def full_life(stores, user):
     stores.servers.write(launching, replace(launching, state=State.STOPPED, revision=1))
     stores.clients.add_code(a_code())
     stores.passwords.set(user.id, "hash")
-    stores.passwords.add_link("link", user.id, LATER)
+    stores.passwords.add_link(PasswordLink("link", user.id, LATER))
 
 
 def assert_nothing_left(stores):

@@ -1,5 +1,7 @@
 """The command line, on a store of its own and without starting a hub."""
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -7,6 +9,9 @@ from click.testing import CliRunner, Result
 
 from embedded import data_folder
 from embedded.cli import main
+from hubless.bootstrap import machine
+from hubless.bootstrap.machine import MachineHub
+from hubless.settings import parse
 
 
 class Shell:
@@ -32,10 +37,46 @@ def test_a_new_user_gets_a_link_to_choose_a_password(shell: Shell) -> None:
     assert "http://127.0.0.1:8000/hub/set-password?key=" in answer.output
 
 
+def test_nobody_becomes_an_admin_unasked(shell: Shell) -> None:
+    shell.run("user", "add", "bob", "--password-stdin", typed="correct horse\n")
+    token = shell.run("token", "bob").output.strip()
+
+    refused = shell.run("admin", "bob")
+
+    assert refused.exit_code == 1
+    assert "Add --promote" in refused.stderr
+    assert shell.run("user", "list").output.split()[1] != "admin"
+    assert shell.run("admin", "bob", "--promote", "--revoke").exit_code == 0
+    assert shell.run("user", "list").output.split()[1] == "admin"
+    with machine_hub(shell) as hub:
+        assert hub.identities.of_token(token) is None
+    assert shell.run("admin", "bob").output == "bob is an admin and keeps the password.\n"
+
+
+def test_a_password_may_keep_sessions_and_revoke_tokens(shell: Shell) -> None:
+    shell.run("user", "add", "bob", "--password-stdin", typed="correct horse\n")
+    token = shell.run("token", "bob").output.strip()
+
+    assert shell.run("user", "passwd", "bob", "--revoke-tokens").exit_code == 2
+    shell.run("user", "passwd", "bob", "--password-stdin", typed="battery staple\n")
+    with machine_hub(shell) as hub:
+        assert hub.identities.of_token(token)
+    shell.run("user", "passwd", "bob", "--password-stdin", "--revoke-tokens", typed="battery staple\n")
+    with machine_hub(shell) as hub:
+        assert hub.identities.of_token(token) is None
+
+
+@contextlib.contextmanager
+def machine_hub(shell: Shell) -> Iterator[MachineHub]:
+    hub = machine.build(parse("", shell.data))
+    yield hub
+    hub._database.close()
+
+
 def test_admin_creates_or_promotes_a_user_and_prints_a_first_link(shell: Shell) -> None:
     shell.run("user", "add", "bob", "--password-stdin", typed="correct horse\n")
 
-    new, found = shell.run("admin", "ada"), shell.run("admin", "bob")
+    new, found = shell.run("admin", "ada"), shell.run("admin", "bob", "--promote")
 
     assert "ada is an admin.\n" in new.output
     assert "http://127.0.0.1:8000/hub/set-password?key=" in new.output

@@ -23,6 +23,7 @@ from hubless.adapters.dynamodb.keys import (
 )
 from hubless.domain.errors import HublessError, StoreUnavailableError
 from hubless.domain.lifecycle import State
+from hubless.domain.passwords import PasswordLink
 from hubless.domain.routes import Route, RouteChange
 from hubless.domain.shares import Share, ShareCode
 from hubless.domain.tokens import sha256
@@ -88,7 +89,10 @@ OPERATIONS = REMOVALS | {
         Service("other", token_sha256="t9", oauth_client_id="service-other")
     ),
     "passwords.set": lambda s: s.passwords.set("u-alice", "hash"),
-    "passwords.take_link": lambda s: s.passwords.take_link("link", NOW),
+    "passwords.rehash": lambda s: s.passwords.rehash("u-bob", "hash", "other"),
+    "passwords.add_link": lambda s: s.passwords.add_link(PasswordLink("newer", "u-bob", LATER)),
+    "passwords.use_link": lambda s: s.passwords.use_link("link", "other", NOW),
+    "passwords.end_links": lambda s: s.passwords.end_links("u-bob"),
     "attempts.clear": lambda s: s.attempts.clear("alice"),
     "routes.put": lambda s: s.routes.put(Route("/user/bob/", "10.0.0.2:8888", "l3")),
     "routes.remove": lambda s: s.routes.remove("/user/alice/", "l1"),
@@ -127,7 +131,7 @@ def hub():
         made.shares.grant(Share("h3", "s-bob-old", ("access:servers",), NOW, user_id="u-alice"))
         made.codes.create(CODE)
         made.passwords.set("u-bob", "hash")
-        made.passwords.add_link("link", "u-bob", LATER)
+        made.passwords.add_link(PasswordLink("link", "u-bob", LATER))
         made.attempts.add("alice", NOW)
         for number in range(30):
             made.routes.put(Route("/user/alice/", f"10.0.0.{number}:8888", "l1"))

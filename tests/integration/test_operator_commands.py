@@ -110,7 +110,7 @@ def test_an_existing_user_becomes_admin_and_keeps_the_password(shell):
     shell.hub.accounts.add("ada")
     shell.hub.accounts.set_password("ada", "a password of ada's")
 
-    answer = shell("admin", "ada")
+    answer = shell("admin", "ada", "--promote")
 
     assert answer.output == "ada is an admin and keeps the password.\n"
     assert shell.hub.accounts.find("ada").admin

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from hubless.domain.edges import INITIAL_STATE, DesiredEdgeState, EdgePower
 from hubless.domain.lifecycle import State
+from hubless.domain.passwords import PasswordLink
 from hubless.domain.routes import EdgeReport, Route, ServerKey
 from hubless.domain.shares import Share, ShareCode
 from hubless.domain.tokens import OwnerKind, sha256
@@ -79,7 +80,7 @@ def fill(stores):
     stores.routes.remove("/user/bob/", "l2")
     stores.routes.report(EdgeReport("edge-1", 2, NOW))
     stores.passwords.set("u-alice", "$argon2id$hash")
-    stores.passwords.add_link(sha256("link"), "u-bob", LATER)
+    stores.passwords.add_link(PasswordLink(sha256("link"), "u-bob", LATER))
     stores.attempts.add("alice", NOW)
     stores.attempts.delete_before(NOW - timedelta(hours=1))
     stores.usage.add(Usage("l0", "s-alice-", "u-alice", "lab", NOW, LATER, "stopped"))
@@ -119,7 +120,7 @@ def read(stores):
             stores.routes.sequence(),
             stores.routes.reports(),
         ],
-        "passwords": [stores.passwords.get("u-alice"), stores.passwords.find_link(sha256("link"), NOW)],
+        "passwords": [stores.passwords.get("u-alice"), stores.passwords.find_link(sha256("link"), NOW).user_id],
         "failures": [stores.attempts.failures("alice", NOW - timedelta(days=1))],
         "usage": stores.usage.of_owner("u-alice"),
         "place": stores.sweeps.resume_point(),

@@ -82,7 +82,9 @@ class World:
         offered = {p.name: p for p in profiles or (Profile("default"),)}
         self.routing = Routing(self.routes, self.clock)
         self.services = ServiceRegistry(services or {}, self.stores.services, roles.DEFAULTS, self.routing)
-        self.accounts = Accounts(self.users, self.servers, self.passwords, self.sessions, PlainHasher(), self.clock)
+        self.accounts = Accounts(
+            self.users, self.servers, self.passwords, self.sessions, self.tokens, PlainHasher(), self.clock
+        )
         self.identities = Identities(self.tokens, self.sessions, self.users, self.clock, roles.DEFAULTS, self.services)
         self.issuing = Tokens(self.tokens, self.accounts, self.groups, self.identities, self.clock)
         self.authorizations = Authorizations(self.clients, self.tokens, self.identities, self.clock)

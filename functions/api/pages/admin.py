@@ -38,6 +38,7 @@ class _Admin:
     servers: dependencies.Servers
     spawning: dependencies.Spawning
     accounts: dependencies.Accounts
+    privileges: dependencies.Privileges
     settings: dependencies.Settings
     origins: dependencies.Origins
     render: Render
@@ -148,11 +149,12 @@ async def _admin(
     servers: dependencies.Servers,
     spawning: dependencies.Spawning,
     accounts: dependencies.Accounts,
+    privileges: dependencies.Privileges,
     settings: dependencies.Settings,
     origins: dependencies.Origins,
     render: Render,
 ) -> _Admin:
-    return _Admin(request, who, part, users, servers, spawning, accounts, settings, origins, render)
+    return _Admin(request, who, part, users, servers, spawning, accounts, privileges, settings, origins, render)
 
 
 Admin = Annotated[_Admin, Depends(_admin)]
@@ -215,9 +217,8 @@ async def log_out_everywhere(name: str, _form: OwnForm, admin: Admin, logins: de
 async def password_link(request: Request, name: str, _form: OwnForm, admin: Admin) -> Response:
     """Make a one-time link with which the user sets a password."""
     user = admin.subject(name, "admin:users")
-    if user.admin:
-        admin.require_admin()
-    path = admin.accounts.password_link(user.name)
+    admin.privileges.require_may_act_as(admin.who, user)
+    path = admin.accounts.password_link(user.name, limited=not admin.who.is_admin)
     return admin.page(link=(admin.settings.hub.public_url or str(request.base_url)).rstrip("/") + path)
 
 

@@ -1,5 +1,6 @@
 """Logging in and out, signing up, and the one-time links that set a password."""
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import Depends
@@ -32,7 +33,7 @@ from hubless.domain.errors import HublessError, InvalidRequestError
 from hubless.domain.users import User
 from hubless.domain.values import value
 from hubless.ports.authenticator import Refused
-from hubless.services.accounts import MINIMUM_PASSWORD
+from hubless.services.accounts import MINIMUM_PASSWORD, USED_LINK
 from hubless.services.login_throttling import LockedOut
 
 router = page_router()
@@ -207,7 +208,7 @@ async def log_out(
 async def _user_of_link(request: Request, accounts: dependencies.Accounts) -> User:
     user = accounts.user_of_link(request.query_params.get("key", ""))
     if user is None:
-        raise HTTPException(404, "This link was used or has expired. Ask for a new one.")
+        raise HTTPException(404, USED_LINK)
     return user
 
 
@@ -224,12 +225,17 @@ async def password_form(user: UserOfLink, pages: SessionPages) -> Response:
 async def set_password(
     request: Request, user: UserOfLink, form: AnonymousForm, accounts: dependencies.Accounts, pages: SessionPages
 ) -> Response:
-    """Set the password, remove the link, and log its user in."""
+    """Set the password, end the link and what else the form says, and log the link's user in."""
     if form is None:
         return pages.password_page(user, error=EXPIRED, status=403)
     try:
         _require_same_twice(form)
-        user = await in_password_pool(accounts.use_link, request.query_params.get("key", ""), form.text("password"))
+        use = partial(
+            accounts.use_link,
+            keep_sessions=form.text("keep_sessions") == "1",
+            revoke_tokens=form.text("revoke_tokens") == "1",
+        )
+        user = await in_password_pool(use, request.query_params.get("key", ""), form.text("password"))
     except InvalidRequestError as invalid:
         return pages.password_page(user, error=str(invalid), status=400)
     return pages.open_session(user, FIRST_PAGE)

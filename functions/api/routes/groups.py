@@ -1,6 +1,5 @@
 """Groups: listing, creating, members, properties, removing."""
 
-from collections.abc import Iterable
 from typing import Annotated, Any
 
 from fastapi import Body, Depends
@@ -18,8 +17,6 @@ from functions.api.paging import Part
 from functions.api.routers import api_router, problems
 from hubless.domain import names
 from hubless.domain.errors import InvalidRequestError, NotFoundError
-from hubless.domain.roles import of_group
-from hubless.domain.scopes import Bearer, expand
 from hubless.domain.users import Group
 from hubless.domain.values import value
 from hubless.services.identifiers import new_id
@@ -36,13 +33,13 @@ class _Changes:
 
     actor: Actor
     groups: dependencies.Groups
-    identities: dependencies.Identities
+    privileges: dependencies.Privileges
     roles: dependencies.Roles
     clock: dependencies.Clock
 
     def create(self, wanted: list[str], users: list[str], properties: dict[str, Any]) -> list[dict[str, Any]]:
         """Create the groups and return their models."""
-        self.require_roles_of(wanted, users)
+        self.privileges.require_may_add(self.actor, wanted, users)
         now, members = self.clock.now(), tuple(sorted(set(users)))
         groups = [
             Group(new_id("g", now), names.check_group_name(name), members, properties) for name in dict.fromkeys(wanted)
@@ -52,23 +49,6 @@ class _Changes:
         except NotFoundError as missing:
             raise InvalidRequestError(f"No such user: {missing.name}") from missing
         return [self.model(group) for group in groups]
-
-    def require_roles_of(self, group_names: Iterable[str], members: Iterable[str]) -> None:
-        """Refuse members who would get more rights from the group's roles than the actor holds or administers.
-
-        Raises:
-            HTTPException: 403 naming the member.
-        """
-        given = dict.fromkeys(role for name in group_names for role in of_group(name, self.roles))
-        if self.actor.is_admin or not given:
-            return
-        groups_of = self.identities.groups_of(*filter(None, [self.actor.user]))
-        for member in members:
-            raw = tuple(scope for role in given for scope in self.roles[role].scopes)
-            if not all(self.actor.scopes.covers(scope, groups_of) for scope in expand(raw, Bearer(user=member)).all):
-                raise HTTPException(
-                    403, f"The roles of this group allow more than you may: only an admin adds {member[:60]}"
-                )
 
     def changed(self, name: str) -> Response:
         """Return the model of a group that was changed."""
@@ -85,11 +65,11 @@ class _Changes:
 async def _changes(
     actor: CurrentActor,
     groups: dependencies.Groups,
-    identities: dependencies.Identities,
+    privileges: dependencies.Privileges,
     roles: dependencies.Roles,
     clock: dependencies.Clock,
 ) -> _Changes:
-    return _Changes(actor, groups, identities, roles, clock)
+    return _Changes(actor, groups, privileges, roles, clock)
 
 
 Changes = Annotated[_Changes, Depends(_changes)]
@@ -157,7 +137,7 @@ async def delete_group(
 @router.post("/{name:segment}/users", response_model=schemas.Group, responses=problems(413))
 async def add_members(group: ChangedGroup, body: requests.Members, changes: Changes) -> Response:
     """Add users to a group."""
-    changes.require_roles_of([group.name], body.users)
+    changes.privileges.require_may_add(changes.actor, [group.name], body.users)
     try:
         changes.groups.add_users(group.id, body.users)
     except NotFoundError as missing:

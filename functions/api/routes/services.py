@@ -84,7 +84,8 @@ async def add_service(
     if body.command:
         raise HTTPException(400, f"Can not create managed service {name} at runtime: this hub runs no services itself")
     service = _service(name, body)
-    services.add(service, actor.scopes, identities.groups_of(*filter(None, [actor.user])))
+    known = filter(None, [actor.user])
+    services.add(service, actor.scopes, identities.groups_of(*known), by_admin=actor.is_admin)
     return JSONResponse(serializers.service_model(service, actor.scopes, roles), 201)
 
 

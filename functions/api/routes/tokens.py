@@ -45,16 +45,18 @@ async def create_token(
     logins: dependencies.PasswordLogins,
     tokens: dependencies.Tokens,
     roles: dependencies.Roles,
+    privileges: dependencies.Privileges,
     clients: OAuthClients,
     body: requests.NewToken | None = None,
 ) -> Response:
     """Issue a token. A request without credentials must carry the user's password."""
     wanted = body or requests.NewToken()
     user = await _by_password(request, logins, name, wanted.auth) if actor is None else _of_actor(actor, users, name)
-    if actor is not None and user.admin and not actor.is_admin:
-        raise HTTPException(403, "Only admins can issue tokens of admins")
     if wanted.roles is not None and wanted.scopes is not None:
         raise InvalidRequestError("Specify scopes or roles, not both")
+    raw_scopes = wanted.scopes if wanted.roles is None else _scopes_of_roles(roles, wanted.roles)
+    if actor is not None:
+        raw_scopes = privileges.token_scopes(actor, user, raw_scopes)
     note = wanted.note or (
         f"Requested via api by {actor.kind.value} {actor.name}" if actor and actor.name != name else "Requested via api"
     )
@@ -62,7 +64,7 @@ async def create_token(
         user,
         note=note,
         expires_in=None if wanted.expires_in is None else timedelta(seconds=wanted.expires_in),
-        raw_scopes=wanted.scopes if wanted.roles is None else _scopes_of_roles(roles, wanted.roles),
+        raw_scopes=raw_scopes,
     )
     return JSONResponse(_model(token, user, tokens, clients) | {"token": secret}, 201)
 

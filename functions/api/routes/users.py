@@ -13,7 +13,7 @@ from functions.api import response_schemas as schemas
 from functions.api import serializers
 from functions.api.auth.authentication import CurrentActor
 from functions.api.auth.scope_checks import OUT_OF_REACH, holds, holds_everywhere, holds_for, user_in_path
-from functions.api.dependencies import Accounts, Activity, Origins, Roles, Servers, UserRemoval, Users
+from functions.api.dependencies import Accounts, Activity, Origins, Privileges, Roles, Servers, UserRemoval, Users
 from functions.api.json_codec import JSONResponse
 from functions.api.paging import Part
 from functions.api.request_body import NO_OBJECT, raw_json
@@ -179,6 +179,7 @@ async def change_user(
     actor: CurrentActor,
     body: requests.UserChange,
     accounts: Accounts,
+    privileges: Privileges,
     models: Models,
 ) -> Response:
     """Rename a user or change its admin flag."""
@@ -193,6 +194,7 @@ async def change_user(
     if new_name is not None and new_name != user.name:
         if not actor.scopes.has_everywhere("admin:users"):
             raise HTTPException(403, "A filtered admin cannot rename: the new name would be out of reach")
+        privileges.require_may_act_as(actor, user)
         _may_give_names(actor, accounts, [new_name])
     try:
         changed = accounts.change(user, name=new_name, admin=body.admin if "admin" in body.model_fields_set else None)

@@ -22,5 +22,5 @@ class PasswordAuthenticator:
         if not self.hasher.verify(stored, password) or user is None or stored is None:
             return Refused()
         if self.hasher.is_outdated(stored):
-            self.passwords.set(user.id, self.hasher.hash(password))
+            self.passwords.rehash(user.id, stored, self.hasher.hash(password))  # unless it was changed meanwhile
         return Identity(user.name)

@@ -1,13 +1,17 @@
 """Password hashes, one-time links and wrong passwords in DynamoDB."""
 
+import contextlib
 import secrets
 from datetime import datetime, timedelta
 
 from hubless.adapters.dynamodb import keys
-from hubless.adapters.dynamodb.database import ConditionFailedError, Database, Put, Update
+from hubless.adapters.dynamodb.database import ConditionFailedError, Database, Delete, Put, Update
 from hubless.adapters.dynamodb.table import Account, Attempt, Item, Password, Pointer
 from hubless.adapters.dynamodb.tokens import user_exists
+from hubless.domain.errors import NotFoundError
+from hubless.domain.passwords import PasswordLink
 
+_NO_LINK = "none"
 ATTEMPTS_STAY = timedelta(days=7)  # at least; as long as a lock-out if that is longer
 
 
@@ -22,24 +26,68 @@ class DynamoPasswordStore:
         return None if item is None else item.hash
 
     def set(self, user_id: str, password_hash: str) -> None:
-        self._database.transact([user_exists(user_id), Put(Password(*keys.password(user_id), hash=password_hash))])
+        put = Put(Password(*keys.password(user_id), hash=password_hash, link=_NO_LINK))
+        self._database.transact([user_exists(user_id), put])
 
-    def add_link(self, sha256: str, user_id: str, expires_at: datetime) -> None:
-        link = Pointer(*keys.link(sha256), to=user_id, expires_at=expires_at, ttl=expires_at)
-        self._database.transact([user_exists(user_id), Put(link)])
+    def rehash(self, user_id: str, before: str, after: str) -> bool:
+        try:
+            self._database.write(Update(keys.password(user_id), [Password.hash.set(after)], Password.hash == before))
+        except ConditionFailedError:
+            return False
+        return True
 
-    def find_link(self, sha256: str, now: datetime) -> str | None:
-        link = self._database.get(Pointer, keys.link(sha256))
-        return None if link is None or link.expires_at <= now else self._still_there(link)
+    def add_link(self, link: PasswordLink) -> None:
+        pointer = Pointer(
+            *keys.link(link.sha256),
+            to=link.user_id,
+            expires_at=link.expires_at,
+            ttl=link.expires_at,
+            within=link.within,
+        )
+        named = Update(keys.password(link.user_id), [Password.link.set(link.sha256)])
+        self._database.transact([user_exists(link.user_id), Put(pointer), named])
 
-    def take_link(self, sha256: str, now: datetime) -> str | None:
-        link = self._database.take(Pointer, keys.link(sha256), Pointer.expires_at > now)
-        return None if link is None else self._still_there(link)
+    def find_link(self, sha256: str, now: datetime) -> PasswordLink | None:
+        pointer = self._database.get(Pointer, keys.link(sha256))
+        if pointer is None or pointer.expires_at <= now:
+            return None
+        user_id = pointer.to or ""
+        found = self._database.get_many([keys.account(user_id), keys.password(user_id)])
+        account = found.item(Account, keys.account(user_id))
+        stored = found.item(Password, keys.password(user_id))
+        if account is None or account.gone:  # removing a user does not remove links
+            return None
+        if stored is not None and stored.link not in {None, sha256}:
+            return None
+        return PasswordLink(sha256, user_id, pointer.expires_at, pointer.within)
 
-    def _still_there(self, link: Pointer) -> str | None:
-        """Return the link's user id if the user still exists, because removing a user does not remove links."""
-        account = self._database.get(Account, keys.account(link.to or ""))
-        return None if account is None or account.gone else account.id
+    def use_link(self, sha256: str, password_hash: str, now: datetime) -> bool:
+        link = self.find_link(sha256, now)
+        if link is None:
+            return False
+        # Only links from before the attribute `link` can meet an item without it.
+        is_valid = Password.link.does_not_exist() | (Password.link == sha256)
+        try:
+            self._database.transact(
+                [
+                    user_exists(link.user_id),
+                    Delete(keys.link(sha256), Pointer.expires_at > now),
+                    Update(
+                        keys.password(link.user_id),
+                        [Password.hash.set(password_hash), Password.link.set(_NO_LINK)],
+                        is_valid,
+                    ),
+                ]
+            )
+        except (ConditionFailedError, NotFoundError):
+            return False
+        return True
+
+    def end_links(self, user_id: str) -> None:
+        with contextlib.suppress(NotFoundError):
+            self._database.transact(
+                [user_exists(user_id), Update(keys.password(user_id), [Password.link.set(_NO_LINK)])]
+            )
 
 
 class DynamoAttemptStore:

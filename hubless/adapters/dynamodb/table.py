@@ -128,6 +128,7 @@ class Pointer(Item):
     holds = Text()
     gone = BooleanAttribute(null=True)  # its removal has begun
     expires_at = Instant(null=True)
+    within = Names(null=True)
 
 
 class Account(Item):
@@ -156,9 +157,10 @@ class Seen(Item):
 
 
 class Password(Item):
-    """A password's hash."""
+    """A password's hash, and which one-time link is valid."""
 
-    hash = UnicodeAttribute()
+    hash = Text()  # none as long as the user has a link only
+    link = Text()  # the hash of the valid link's secret, or a text for none; older items have nothing
 
 
 class GroupItem(Item):

@@ -1,10 +1,12 @@
 """Password hashes, one-time links and wrong passwords in SQLite."""
 
+import json
 import sqlite3
 from datetime import datetime
 
-from hubless.adapters.sqlite.database import Database, to_number
+from hubless.adapters.sqlite.database import Database, to_instant, to_number
 from hubless.domain.errors import NotFoundError
+from hubless.domain.passwords import PasswordLink
 
 
 class SqlitePasswordStore:
@@ -18,6 +20,49 @@ class SqlitePasswordStore:
         return None if row is None else str(row[0])
 
     def set(self, user_id: str, password_hash: str) -> None:
+        with self._database.transaction():
+            self._store(user_id, password_hash)
+
+    def rehash(self, user_id: str, before: str, after: str) -> bool:
+        statement = "UPDATE passwords SET hash = ? WHERE user_id = ? AND hash = ?"
+        return self._database.write(statement, (after, user_id, before)) == 1
+
+    def add_link(self, link: PasswordLink) -> None:
+        within = None if link.within is None else json.dumps(link.within)
+        try:
+            with self._database.transaction():
+                self.end_links(link.user_id)
+                self._database.write(
+                    "INSERT INTO password_links (sha256, user_id, expires_at, within) VALUES (?, ?, ?, ?)",
+                    (link.sha256, link.user_id, to_number(link.expires_at), within),
+                )
+        except sqlite3.IntegrityError as missing:
+            raise NotFoundError("User", link.user_id) from missing
+
+    def find_link(self, sha256: str, now: datetime) -> PasswordLink | None:
+        row = self._database.read_one(
+            "SELECT user_id, expires_at, within FROM password_links WHERE sha256 = ? AND expires_at > ?",
+            (sha256, to_number(now)),
+        )
+        if row is None:
+            return None
+        user_id, expires_at, within = row
+        expiry = to_instant(expires_at)
+        assert expiry is not None  # noqa: S101 the column has a value
+        return PasswordLink(sha256, user_id, expiry, None if within is None else tuple(json.loads(within)))
+
+    def use_link(self, sha256: str, password_hash: str, now: datetime) -> bool:
+        with self._database.transaction():
+            link = self.find_link(sha256, now)
+            if link is not None:
+                self._store(link.user_id, password_hash)
+            self._database.write("DELETE FROM password_links WHERE expires_at <= ?", (to_number(now),))
+        return link is not None
+
+    def end_links(self, user_id: str) -> None:
+        self._database.write("DELETE FROM password_links WHERE user_id = ?", (user_id,))
+
+    def _store(self, user_id: str, password_hash: str) -> None:
         try:
             self._database.write(
                 "INSERT INTO passwords (user_id, hash) VALUES (?, ?)"
@@ -26,29 +71,7 @@ class SqlitePasswordStore:
             )
         except sqlite3.IntegrityError as missing:
             raise NotFoundError("User", user_id) from missing
-
-    def add_link(self, sha256: str, user_id: str, expires_at: datetime) -> None:
-        try:
-            self._database.write(
-                "INSERT INTO password_links (sha256, user_id, expires_at) VALUES (?, ?, ?)",
-                (sha256, user_id, to_number(expires_at)),
-            )
-        except sqlite3.IntegrityError as missing:
-            raise NotFoundError("User", user_id) from missing
-
-    def find_link(self, sha256: str, now: datetime) -> str | None:
-        row = self._database.read_one(
-            "SELECT user_id FROM password_links WHERE sha256 = ? AND expires_at > ?", (sha256, to_number(now))
-        )
-        return None if row is None else str(row[0])
-
-    def take_link(self, sha256: str, now: datetime) -> str | None:
-        with self._database.transaction():
-            user_id = self.find_link(sha256, now)
-            self._database.write(
-                "DELETE FROM password_links WHERE sha256 = ? OR expires_at <= ?", (sha256, to_number(now))
-            )
-            return user_id
+        self.end_links(user_id)
 
 
 _COUNT = "SELECT count(*) FROM attempts WHERE key = ?1 AND at > ?2 AND (?3 IS NULL OR at <= ?3)"

@@ -243,6 +243,15 @@ _OWNER_UIDS = """
 CREATE TABLE owner_uids (owner_id TEXT PRIMARY KEY, uid INTEGER NOT NULL UNIQUE) STRICT, WITHOUT ROWID;
 """
 
+# A user has one valid link: the newest. Links store how much its maker could give.
+_LIMITED_LINKS = """
+ALTER TABLE password_links ADD COLUMN within TEXT;
+DELETE FROM password_links WHERE EXISTS (
+    SELECT 1 FROM password_links newer WHERE newer.user_id = password_links.user_id
+        AND (newer.expires_at, newer.sha256) > (password_links.expires_at, password_links.sha256));
+CREATE INDEX password_links_by_user ON password_links (user_id);
+"""
+
 STEPS = (
     _FIRST,
     _SHARES_AND_SERVICES,
@@ -253,5 +262,6 @@ STEPS = (
     _EDGE_DESIRED_STATE,
     _LEASES,
     _OWNER_UIDS,
+    _LIMITED_LINKS,
 )
 VERSION = len(STEPS)  # of a file with all steps

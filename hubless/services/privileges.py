@@ -1,0 +1,132 @@
+"""Privileges: refuses what would let an actor, who is no admin, come to act with more rights than its own."""
+
+from collections.abc import Iterable, Mapping
+
+from hubless.domain import delegation, scopes
+from hubless.domain.errors import NotPermittedError
+from hubless.domain.roles import Role, of_group
+from hubless.domain.scopes import Bearer, GroupsOf, Scopes
+from hubless.domain.shares import on_server
+from hubless.domain.users import User
+from hubless.domain.values import value
+from hubless.ports.users import GroupStore
+from hubless.services.identity import Actor, Identities
+from hubless.services.sharing import Sharing
+
+_NAMED = 3  # scopes that a refusal names
+_PAGE = 200
+_EVERYTHING = "inherit"
+
+
+@value
+class Privileges:
+    """Compares what an actor would come to hold with what it holds."""
+
+    roles: Mapping[str, Role]
+    identities: Identities
+    groups: GroupStore
+    sharing: Sharing
+
+    def require_may_act_as(self, actor: Actor, user: User, wanted: Scopes | None = None) -> None:
+        """Refuse unless *actor* may act as *user*: it sets a password, issues a token, or renames the account.
+
+        Args:
+            actor: who asks; it holds a scope for this already.
+            user: whose account it is.
+            wanted: the scopes of the token; None for all that the user holds.
+
+        Raises:
+            NotPermittedError: naming what the actor would gain.
+        """
+        if lacking := self.surplus(actor, user, wanted):
+            raise NotPermittedError(f"{user.name} may do more than you ({_some(lacking)}): only an admin may do this")
+
+    def token_scopes(self, actor: Actor, user: User, raw: list[str] | None) -> list[str] | None:
+        """Return the scopes of a token that *actor* issues to *user*, when it asks for *raw* (None: all of the user's).
+
+        A token for somebody else is issued with what the user holds now: it does not grow with the user's rights.
+
+        Raises:
+            NotPermittedError: naming what the actor would gain.
+        """
+        is_own = actor.user is not None and actor.user.id == user.id
+        if actor.is_admin or (is_own and not actor.is_narrowed):
+            return raw
+        if user.admin and not is_own:
+            raise NotPermittedError("Only admins can issue tokens of admins")
+        asks_for_all = raw is None or _EVERYTHING in raw
+        held = self.identities.of_user(user)
+        wanted = held if raw is None or asks_for_all else scopes.expand(raw, Bearer(user=user.name))
+        self.require_may_act_as(actor, user, wanted)
+        return wanted.texts() if asks_for_all else raw
+
+    def surplus(self, actor: Actor, user: User, wanted: Scopes | None = None) -> list[str]:
+        """Return what *actor* would gain by acting as *user*, sorted; nothing for admins."""
+        if actor.is_admin:
+            return []
+        if user.admin and wanted is None:
+            return ["admin"]
+        held = self.identities.of_user(user) if wanted is None else wanted
+        return delegation.surplus(held, actor.scopes, user.name, self.roles, self._groups_of(actor, user))
+
+    def beyond_basic(self, user: User) -> frozenset[str]:
+        """Return the scopes that *user* holds beyond those of every user."""
+        held, groups_of = self.identities.of_user(user), self.identities.groups_of(user)
+        found = delegation.surplus(held, Scopes(()), user.name, self.roles, groups_of)
+        return frozenset([*found, *(["admin"] if user.admin else [])])
+
+    def require_may_add(self, actor: Actor, group_names: Iterable[str], members: Iterable[str]) -> None:
+        """Refuse members who would get more from the groups than *actor* holds, or over whom it would get more.
+
+        A group gives its members its roles and what is shared with it. It gives the holders of scopes under its filter
+        rights over its members.
+
+        Raises:
+            NotPermittedError: naming the member and what would be gained.
+        """
+        wanted = list(dict.fromkeys(group_names))
+        if actor.is_admin:
+            return
+        given = tuple(scope for name in wanted for scope in self._given_by(name))
+        for member in dict.fromkeys(members):
+            self._require_may_give(actor, given, wanted, member)
+
+    def _require_may_give(self, actor: Actor, given: tuple[str, ...], groups: list[str], member: str) -> None:
+        user = self.identities.users.find(member)
+        known = filter(None, (actor.user, user))
+        more = scopes.expand(given, Bearer(user=member))
+        lacking = delegation.surplus(more, actor.scopes, member, self.roles, self.identities.groups_of(*known))
+        if lacking:
+            raise NotPermittedError(
+                f"The roles of this group allow more than you may ({_some(lacking)}): only an admin adds {member[:60]}"
+            )
+        if actor.user is not None and actor.user.name == member:
+            return
+        there = user.groups if user else ()
+        gained = [one for name in groups for one in delegation.gained_over_member(actor.scopes, name, member, there)]
+        if gained:
+            raise NotPermittedError(
+                f"You would get more rights over {member[:60]} ({_some(gained)}): only an admin adds this user"
+            )
+
+    def _given_by(self, group: str) -> list[str]:
+        """Return the scopes, as texts, that members of the group of this name get."""
+        found = [scope for role in of_group(group, self.roles) for scope in self.roles[role].scopes]
+        stored = self.groups.find(group)
+        offset, total = 0, 1 if stored else 0
+        while stored and offset < total:
+            page, total = self.sharing.page(offset=offset, limit=_PAGE, with_group=stored)
+            for share in page:
+                found += on_server(share.share.scopes, share.of.owner.name, share.of.server.name)
+            offset += _PAGE
+        return found
+
+    def _groups_of(self, actor: Actor, user: User) -> GroupsOf:
+        return self.identities.groups_of(user, *filter(None, [actor.user]))
+
+
+def _some(found: Iterable[str]) -> str:
+    """Return the names of some scopes, without their filters: those name people whom the actor may not know."""
+    names = sorted({scope.partition("!")[0] for scope in found})
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
