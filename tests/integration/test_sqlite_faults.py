@@ -1,5 +1,6 @@
 """What the SQLite store says and keeps when the file, the disk or a process fails."""
 
+import contextlib
 import json
 import os
 import signal
@@ -69,6 +70,22 @@ def test_a_truncated_file_is_said_to_be_broken(tmp_path):
         file.truncate(path.stat().st_size // 2)
     with pytest.raises(StoreUnavailableError, match="from a backup"):
         use(path)
+
+
+def test_of_the_links_of_an_older_file_the_newest_stays(tmp_path):
+    file, before = tmp_path / "hub.sqlite", schema.STEPS.index(schema._LIMITED_LINKS)
+    with contextlib.closing(sqlite3.connect(file)) as raw:
+        for step in schema.STEPS[:before]:
+            raw.executescript(step)
+        raw.execute(
+            "INSERT INTO users (id, name, folded, created_at) VALUES ('u1', 'ada', 'ada', 1), ('u2', 'bo', 'bo', 1)"
+        )
+        raw.execute("INSERT INTO password_links VALUES ('a', 'u1', 5), ('b', 'u1', 7), ('c', 'u1', 6), ('d', 'u2', 1)")
+        raw.execute(f"PRAGMA user_version = {before}")
+        raw.commit()
+    database = Database(file)
+    assert database.read("SELECT sha256, within FROM password_links ORDER BY sha256") == [("b", None), ("d", None)]
+    database.close()
 
 
 def test_a_newer_schema_is_refused_and_left_alone(tmp_path):
