@@ -14,6 +14,7 @@ class ClientLookup:
 
     def __init__(self, services: Services, clients: Clients) -> None:
         self._services, self._clients = services, clients
+        self._descriptions: dict[str, str] = {}  # of one request: a list has many tokens of few clients
 
     def find(self, client_id: str) -> Client | None:
         """Return the client of that id, or None."""
@@ -23,8 +24,10 @@ class ClientLookup:
         """Return what a token's owner reads about its origin: its client, or JupyterHub if the API issued it."""
         if token.client_id is None:
             return "JupyterHub"
-        client = self.find(token.client_id)
-        return client.description if client else ""
+        if token.client_id not in self._descriptions:
+            client = self.find(token.client_id)
+            self._descriptions[token.client_id] = client.description if client else ""
+        return self._descriptions[token.client_id]
 
 
 async def _lookup(services: Services, clients: Clients) -> ClientLookup:

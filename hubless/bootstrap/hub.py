@@ -298,7 +298,8 @@ class Hub(ABC):
     def logins(self) -> "Logins":
         from hubless.services.logins import Logins
 
-        return Logins(self.accounts, self.sessions, self.clock, self.settings.hub.cookie_max_age)
+        max_sessions = self.settings.login.max_sessions
+        return Logins(self.accounts, self.sessions, self.clock, self.settings.hub.cookie_max_age, max_sessions)
 
     @cached_property
     def lock_policy(self) -> "LockPolicy":
@@ -323,8 +324,15 @@ class Hub(ABC):
     def tokens(self) -> "Tokens":
         from hubless.services.tokens import Tokens
 
+        limits = self.settings.tokens
         return Tokens(
-            self.token_store, self.accounts, self.groups, self.identities, self.clock, self.settings.tokens.max_lifetime
+            self.token_store,
+            self.accounts,
+            self.groups,
+            self.identities,
+            self.clock,
+            limits.max_lifetime,
+            limits.max_per_user,
         )
 
     @cached_property

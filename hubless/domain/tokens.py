@@ -43,6 +43,10 @@ class Token:
         """Say whether the token has expired at *now*. Check it at every read: stores delete expired tokens late."""
         return self.expires_at is not None and now >= self.expires_at
 
+    def counts_at(self, now: datetime) -> bool:
+        """Say whether the token counts against the limit of API tokens at *now*."""
+        return self.client_id is None and self.server_id is None and not self.is_expired(now)
+
 
 @value
 class Client:

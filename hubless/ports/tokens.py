@@ -32,14 +32,24 @@ class TokenStore(Protocol):
         """Return the owner's tokens, oldest first."""
         ...
 
-    def create(self, token: Token) -> None:
+    def create(self, token: Token, *, limit: int = 0) -> None:
         """Add *token*.
 
+        Args:
+            token: the token.
+            limit: the number of API tokens that the owner may have, this one included; 0 means no limit. Tokens of
+                servers and of OAuth clients do not count, nor do tokens that expire before this one was created.
+
         Raises:
-            StoreConflictError: when another token has its id or its hash. NotFoundError: when its owner is a user who
-            does not exist, or its browser session has ended. If the session ends
-                at the same moment, the token is not added or is removed with the session.
+            StoreConflictError: when another token has its id or its hash.
+            NotFoundError: when its owner is a user who does not exist, or its browser session has ended. If the session
+                ends at the same moment, the token is not added or is removed with the session.
+            QuotaExceededError: when the limit is reached; concurrent calls never exceed it.
         """
+        ...
+
+    def keep_newest(self, session_id: str, client_id: str, number: int) -> None:
+        """Remove the tokens that were issued to *client_id* in this browser session, except the newest *number*."""
         ...
 
     def delete(self, token_ids: Iterable[str]) -> None:
@@ -128,6 +138,10 @@ class SessionStore(Protocol):
 
     def of_user(self, user_id: str) -> list[Session]:
         """Return the user's sessions, oldest first."""
+        ...
+
+    def keep_newest(self, user_id: str, number: int) -> None:
+        """End the user's sessions, except the newest *number*, as `end` does."""
         ...
 
     def end(self, session_id: str) -> None:

@@ -14,6 +14,7 @@ from hubless.services.identifiers import new_id
 from hubless.services.identity import Identities
 
 CODE_LIFETIME = timedelta(minutes=5)  # as in JupyterHub
+KEPT_TOKENS = 5  # of a client in one session: tabs that log in at once each have a token that works
 _ANY_USER = "/"  # stands for the user who will be asked; no user has this name
 
 
@@ -102,7 +103,11 @@ class Authorizations:
         return None if taken is None or self.clock.now() >= taken.expires_at else taken
 
     def store_token(self, secret: str, grant: Grant, *, lifetime: timedelta) -> Token:
-        """Store the token that is issued to a client; it ends with the browser session."""
+        """Store the token that is issued to a client; it ends with the browser session.
+
+        The session keeps the newest few tokens of the client, so that a browser that logs in again and again piles up
+        none.
+        """
         now = self.clock.now()
         token = Token(
             id=new_id("a", now),
@@ -116,6 +121,7 @@ class Authorizations:
             client_id=grant.client.id,
         )
         self.tokens.create(token)
+        self.tokens.keep_newest(grant.session_id, grant.client.id, KEPT_TOKENS)
         return token
 
 

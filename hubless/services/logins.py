@@ -24,13 +24,14 @@ class Logins:
     sessions: SessionStore
     clock: Clock
     session_lifetime: timedelta
+    max_sessions: int = 0  # of a user; 0 for no limit
 
     def log_in(self, identity: Identity) -> User:
         """Return the user of *identity*; a first login creates the user."""
         return self.accounts.log_in(identity.name, admin=identity.admin)
 
     def open_session(self, user: User, agent: str) -> tuple[Session, str]:
-        """Begin a browser session and return it with the secret of its cookie.
+        """Begin a browser session and return it with the secret of its cookie; end the oldest beyond the maximum.
 
         Args:
             user: who has logged in.
@@ -49,6 +50,8 @@ class Logins:
             agent=agent[:MAX_AGENT],
         )
         self.sessions.create(session)
+        if self.max_sessions:
+            self.sessions.keep_newest(user.id, self.max_sessions)
         return session, secret
 
     def close_session(self, session: Session) -> None:

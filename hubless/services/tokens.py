@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from hubless.domain import scopes
-from hubless.domain.errors import InvalidRequestError, NotFoundError
+from hubless.domain.errors import InvalidRequestError, NotFoundError, QuotaExceededError
 from hubless.domain.scopes import Bearer, Scope, Scopes
 from hubless.domain.tokens import OwnerKind, Token, sha256
 from hubless.domain.users import User
@@ -17,6 +17,7 @@ from hubless.services.identity import Identities
 
 INHERIT = ("inherit",)
 MAX_NOTE = 1024
+MAX_SCOPE_TEXT = 8192  # characters of all scopes of a token: lists of tokens stay short
 
 
 @value
@@ -29,6 +30,7 @@ class Tokens:
     identities: Identities
     clock: Clock
     max_lifetime: timedelta | None = None
+    max_per_user: int = 0  # 0: no limit
 
     def issue(
         self, user_name: str, *, note: str = "", expires_in: timedelta | None = None, scopes: list[str] | None = None
@@ -38,6 +40,7 @@ class Tokens:
         Raises:
             NotFoundError: when no user has that name.
             InvalidRequestError: when a scope or the lifetime is not allowed.
+            QuotaExceededError: when the user has the maximum number of tokens.
         """
         owner = self.accounts.find(user_name)
         return self.issue_to(owner, note=note, expires_in=expires_in, raw_scopes=scopes)
@@ -57,9 +60,12 @@ class Tokens:
         Raises:
             InvalidRequestError: when a scope is unknown, *owner* does not have it or its filter names nothing that
                 exists, or when the lifetime is not allowed.
+            QuotaExceededError: when *owner* has the maximum number of tokens.
         """
         now = self.clock.now()
         wanted = tuple(dict.fromkeys(raw_scopes)) if raw_scopes is not None else INHERIT
+        if sum(map(len, wanted)) > MAX_SCOPE_TEXT:
+            raise InvalidRequestError(f"The scopes of a token may have at most {MAX_SCOPE_TEXT} characters together")
         self._check_scopes(owner, wanted)
         lifetime = self._checked_lifetime(expires_in)
         secret = new_secret()
@@ -75,7 +81,14 @@ class Tokens:
             session_id=session_id,
             client_id=client_id,
         )
-        self.store.create(token)
+        try:
+            self.store.create(token, limit=self.max_per_user)
+        except QuotaExceededError as reached:
+            raise QuotaExceededError(
+                f"User {owner.name} already has the maximum of {self.max_per_user} tokens."
+                " One must be revoked before a new token can be created",
+                limit=self.max_per_user,
+            ) from reached
         return token, secret
 
     def of(self, owner: User) -> list[Token]:

@@ -95,6 +95,9 @@ class LoginSettings:
         " browsers in which the user has logged in before",
     )
     lock_for: timedelta = setting("10m", DURATION, "How long a lock lasts")
+    max_sessions: int = setting(
+        500, count(0), "Browsers in which a user is logged in; one more ends the oldest session; 0 for no limit"
+    )
 
 
 @value
@@ -172,6 +175,9 @@ class TokensSettings:
     """API tokens."""
 
     max_lifetime: timedelta | None = setting("", LIMIT, "How long a token may be valid; empty for no limit")
+    max_per_user: int = setting(
+        1000, count(0), "API tokens that a user may have, without expired ones and those of servers; 0 for no limit"
+    )
 
 
 @value

@@ -8,6 +8,8 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 
+from hubless.domain.tokens import OwnerKind
+from hubless.services.authorizations import KEPT_TOKENS
 from tests.api.hub import An
 
 CLIENT, SECRET = "service-checker", "checker-service-token-0123456789"
@@ -124,6 +126,15 @@ def test_a_token_of_the_very_moment_in_which_its_session_ends_is_none(hub, membe
     refused = exchange(hub, code)
     assert (refused.status_code, refused.json()) == (400, {"error": "invalid_grant"})
     assert hub.hub.tokens.of(hub.user("mira")) == []
+
+
+def test_a_browser_that_logs_in_again_and_again_piles_up_no_tokens(hub, member):
+    first = token_of(hub, member)
+    later = [hub.as_token(exchange(hub, code_of(authorize(member))).json()["access_token"]) for _ in range(7)]
+    held = hub.hub.token_store.of_owner(OwnerKind.USER, hub.user("mira").id)
+    assert len([token for token in held if token.client_id]) == KEPT_TOKENS
+    assert first.get("/user").status_code == 403
+    assert {api.get("/user").status_code for api in later[-KEPT_TOKENS:]} == {200}
 
 
 def test_revoking_the_application_ends_all_its_tokens(hub, member):

@@ -79,6 +79,20 @@ def test_ending_all_sessions_affects_one_user_only(stores):
     stores.sessions.end_all("u-nobody")
 
 
+def test_the_oldest_sessions_of_a_user_end_with_their_tokens(stores):
+    for number in range(4):
+        logged_in(stores, f"s{number}")
+    logged_in(stores, "bobs", "bob")
+    stores.sessions.create(a_session("newest", created_at=NOW + timedelta(minutes=1)))
+    stores.sessions.keep_newest("u-alice", 2)
+    assert [session.id for session in stores.sessions.of_user("u-alice")] == ["session-s3", "session-newest"]
+    assert [any(remains(stores, secret)) for secret in ("s0", "s1", "s2")] == [False] * 3
+    assert all(remains(stores, "s3"))
+    assert all(remains(stores, "bobs"))
+    stores.sessions.keep_newest("u-alice", 2)
+    assert len(stores.sessions.of_user("u-alice")) == 2
+
+
 def test_expired_sessions_are_removed_up_to_a_limit(stores):
     for number in range(3):
         stores.sessions.create(a_session(f"old{number}", expires_at=NOW))

@@ -3,7 +3,7 @@ from datetime import timedelta
 
 import pytest
 
-from hubless.domain.errors import NotFoundError, StoreConflictError
+from hubless.domain.errors import NotFoundError, QuotaExceededError, StoreConflictError
 from hubless.domain.tokens import OwnerKind
 from hubless.domain.users import Group
 from tests.support.builders import NOW, a_server, a_session, a_token, a_user
@@ -232,3 +232,54 @@ def test_eight_cleaners_count_each_expired_token_once(stores):
     for number in range(30):
         stores.tokens.create(a_token(f"old{number}", expires_at=NOW))
     assert sum(concurrently(lambda _: stores.tokens.delete_expired(NOW, 10))) == 30
+
+
+# --- limits ---
+
+
+def test_the_limit_counts_the_owners_own_tokens_that_are_valid(stores, session):
+    stores.tokens.create(a_token("bobs", "bob"))
+    stores.tokens.create(a_token("expired", expires_at=NOW))
+    stores.tokens.create(a_token("issued", client_id="c1", session_id=session.id))
+    stores.tokens.create(a_token("of a server", server_id="s-alice-"))
+    stores.tokens.create(a_token("one", expires_at=LATER), limit=2)
+    stores.tokens.create(a_token("two"), limit=2)
+    with pytest.raises(QuotaExceededError) as reached:
+        stores.tokens.create(a_token("three"), limit=2)
+    assert (reached.value.limit, stores.tokens.find(a_token("three").sha256)) == (2, None)
+    stores.tokens.create(a_token("bobs second", "bob"), limit=2)
+    stores.tokens.create(a_token("three", created_at=LATER), limit=2)
+    stores.tokens.create(a_token("four"))
+
+
+def test_a_revoked_token_leaves_its_place(stores):
+    for secret in ("one", "two", "three"):
+        stores.tokens.create(a_token(secret), limit=1)
+        stores.tokens.delete([a_token(secret).id])
+
+
+def test_eight_concurrent_tokens_never_exceed_the_limit(stores):
+    outcomes = concurrently(lambda n: stores.tokens.create(a_token(f"t{n}"), limit=3))
+    assert outcomes.count(None) == 3
+    assert sum(isinstance(o, QuotaExceededError) for o in outcomes) == MANY - 3
+    assert len(stores.tokens.of_owner(OwnerKind.USER, "u-alice")) == 3
+
+
+def test_with_a_limit_a_missing_owner_is_still_refused(stores):
+    with pytest.raises(NotFoundError):
+        stores.tokens.create(a_token("x", "nobody"), limit=3)
+
+
+def test_a_session_keeps_the_newest_tokens_of_a_client(stores, session):
+    other = a_session("other")
+    stores.sessions.create(other)
+    for number in range(5):
+        stores.tokens.create(a_token(f"t{number}", client_id="c1", session_id=session.id))
+    kept = [a_token("c2", client_id="c2", session_id=session.id), a_token("o", client_id="c1", session_id=other.id)]
+    for token in [*kept, a_token("own")]:
+        stores.tokens.create(token)
+    stores.tokens.keep_newest(session.id, "c1", 2)
+    stores.tokens.keep_newest(session.id, "c1", 2)
+    left = {token.id for token in stores.tokens.of_owner(OwnerKind.USER, "u-alice")}
+    assert left == {"a-t3", "a-t4", "a-c2", "a-o", "a-own"}
+    assert stores.tokens.find(a_token("t0").sha256) is None

@@ -10,15 +10,17 @@ from starlette.responses import RedirectResponse, Response
 from functions.api import dependencies
 from functions.api.auth.visitors import OwnForm, Person, user_of
 from functions.api.oauth_clients import ClientLookup, OAuthClients
+from functions.api.paging import Part
 from functions.api.rendering import Render
 from functions.api.routers import page_router
 from functions.api.serializers import instant
 from hubless.domain.errors import HublessError, InvalidRequestError, NotFoundError
-from hubless.domain.tokens import Token
+from hubless.domain.tokens import Session, Token
 from hubless.domain.values import value
 from hubless.services.identity import Actor
 
 router = page_router()
+PAGE = 50  # tokens, applications and sessions of one page
 
 
 @value
@@ -30,25 +32,38 @@ class _TokenPage:
     logins: dependencies.Logins
     clients: ClientLookup
     render: Render
+    offset: int = 0  # of the tokens on this page, newest first
 
     def __call__(self, *, secret: str | None = None, error: str | None = None, status: int = 200) -> Response:
         """Return the page; *secret* is a new token, which is shown once."""
         user = user_of(self.who)
         held = self.tokens.of(user)
+        own = [token for token in reversed(held) if token.client_id is None]
+        sessions = list(reversed(self.logins.sessions_of(user)))
         lifetime = self.tokens.max_lifetime
         return self.render(
             "token.html",
             status_code=status,
-            tokens=[_token_view(t) for t in held if t.client_id is None],
+            tokens=[_token_view(token) for token in own[self.offset : self.offset + PAGE]],
+            total=len(own),
+            offset=self.offset,
+            newer_url=_page_url(max(0, self.offset - PAGE)) if self.offset else None,
+            older_url=_page_url(self.offset + PAGE) if self.offset + PAGE < len(own) else None,
             applications=self._applications([t for t in held if t.client_id is not None]),
-            sessions=[
-                {"id": s.id, "agent": s.agent, "created": instant(s.created_at), "is_this": s.id == self.who.session_id}
-                for s in self.logins.sessions_of(user)
-            ],
+            sessions=[self._session_view(session) for session in _this_first(sessions, self.who)[:PAGE]],
+            more_sessions=max(0, len(sessions) - PAGE),
             new_token=secret,
             max_lifetime=None if lifetime is None else int(lifetime.total_seconds()),
             error=error,
         )
+
+    def _session_view(self, session: Session) -> dict[str, Any]:
+        return {
+            "id": session.id,
+            "agent": session.agent,
+            "created": instant(session.created_at),
+            "is_this": session.id == self.who.session_id,
+        }
 
     def _applications(self, issued: list[Token]) -> list[dict[str, Any]]:
         by_client: dict[str, list[Token]] = {}
@@ -60,16 +75,20 @@ class _TokenPage:
                 "description": self.clients.describe(held[0]),
                 "tokens": len(held),
                 "last_activity": max((instant(t.last_activity_at or t.created_at) or "" for t in held), default=None),
-                "ids": [t.id for t in held],
             }
-            for client_id, held in by_client.items()
+            for client_id, held in list(by_client.items())[:PAGE]
         ]
 
 
 async def _page(
-    who: Person, tokens: dependencies.Tokens, logins: dependencies.Logins, clients: OAuthClients, render: Render
+    who: Person,
+    tokens: dependencies.Tokens,
+    logins: dependencies.Logins,
+    clients: OAuthClients,
+    render: Render,
+    part: Part,
 ) -> _TokenPage:
-    return _TokenPage(who, tokens, logins, clients, render)
+    return _TokenPage(who, tokens, logins, clients, render, part.offset)
 
 
 TokenPage = Annotated[_TokenPage, Depends(_page)]
@@ -115,6 +134,14 @@ async def end_session(form: OwnForm, who: Person, logins: dependencies.Logins) -
     with contextlib.suppress(NotFoundError):  # it has ended already
         logins.close(user_of(who), form.text("session_id"))
     return RedirectResponse("/hub/token", 303)
+
+
+def _page_url(offset: int) -> str:
+    return f"/hub/token?offset={offset}#tokens"
+
+
+def _this_first(sessions: list[Session], who: Actor) -> list[Session]:
+    return sorted(sessions, key=lambda session: session.id != who.session_id)  # the others stay newest first
 
 
 def _lifetime(text: str) -> timedelta | None:

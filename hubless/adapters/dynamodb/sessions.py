@@ -54,6 +54,11 @@ class DynamoSessionStore:
         found = [_session(item) for item in self._items(user_id)]
         return sorted(found, key=lambda session: (session.created_at, session.id))
 
+    def keep_newest(self, user_id: str, number: int) -> None:
+        sessions = self.of_user(user_id)
+        for session in sessions[: max(0, len(sessions) - number)]:
+            self._end(session.id)
+
     def end(self, session_id: str) -> None:
         self._end(session_id)
 

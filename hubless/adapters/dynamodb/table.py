@@ -145,6 +145,7 @@ class Account(Item):
     servers = Texts(default=dict)  # ids by `map_key` of the name
     active = NumberAttribute(default=0)  # how many servers are neither stopped nor failed
     gone = BooleanAttribute(null=True)  # its removal has begun: readers treat it as missing
+    tokens_added = NumberAttribute(null=True)  # how often a token was added under a limit
 
 
 class Seen(Item):

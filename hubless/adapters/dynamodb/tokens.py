@@ -21,7 +21,7 @@ from hubless.adapters.dynamodb.database import (
 )
 from hubless.adapters.dynamodb.keys import Key
 from hubless.adapters.dynamodb.table import Account, Pointer, TokenItem
-from hubless.domain.errors import NotFoundError, StoreConflictError
+from hubless.domain.errors import NotFoundError, QuotaExceededError, StoreConflictError
 from hubless.domain.tokens import OwnerKind, Token
 from hubless.domain.users import User
 
@@ -52,8 +52,20 @@ class DynamoTokenStore:
     def of_owner(self, owner_kind: OwnerKind, owner_id: str) -> list[Token]:
         return self._tokens(self._of_owner(owner_kind, owner_id))
 
-    def create(self, token: Token) -> None:
-        self._database.transact(steps_to_add(token, token.client_id, scope_filters.held(self._database, token.scopes)))
+    def create(self, token: Token, *, limit: int = 0) -> None:
+        steps = steps_to_add(token, token.client_id, scope_filters.held(self._database, token.scopes))
+        if limit and token.owner_kind is OwnerKind.USER:
+            self._database.retry(lambda: self._create(token, steps, limit))
+        else:
+            self._database.transact(steps)
+
+    def keep_newest(self, session_id: str, client_id: str, number: int) -> None:
+        where = Pointer.sk.startswith("TOKEN#")
+        issued = [
+            item for item in self._database.query(Pointer, keys.session(session_id), where) if item.client == client_id
+        ]
+        issued.sort(key=lambda item: item.sk)
+        self._remove(issued[: max(0, len(issued) - number)])
 
     def delete(self, token_ids: Iterable[str]) -> None:
         found = self._database.get_many(keys.token_id(token_id) for token_id in token_ids)
@@ -88,6 +100,20 @@ class DynamoTokenStore:
         return expiry.remove(
             self._database, expiry.TOKEN, TokenItem, now, limit=limit, remove_some=self._remove_expired
         )
+
+    def _create(self, token: Token, steps: list[Step], limit: int) -> None:
+        """Add the token if its owner has fewer than *limit*, and got no other since they were counted."""
+        account = self._database.get(Account, keys.account(token.owner_id))
+        if account is None or account.gone:
+            raise NotFoundError("User", token.owner_id)
+        held = self._of_owner(OwnerKind.USER, token.owner_id)
+        if sum(_token(item, Found()).counts_at(token.created_at) for item in held) >= limit:
+            raise QuotaExceededError(f"The limit of {limit} tokens is reached", limit=limit)
+        added = Account.tokens_added
+        as_read = added == account.tokens_added if account.tokens_added else added.does_not_exist()
+        is_there = Account.pk.exists() & Account.gone.does_not_exist()
+        counted = Update(account.key, [added.add(1)], is_there & as_read)
+        self._database.transact([*(step for step in steps if step.key != account.key), counted])
 
     def _find(self, sha256: str) -> tuple[Token, Found] | None:
         pointer = self._database.get(Pointer, keys.token_hash(sha256))

@@ -9,7 +9,7 @@ from typing import Any
 from hubless.adapters.sqlite.database import Database, to_instant, to_number
 from hubless.adapters.sqlite.users import COLUMNS as USER_COLUMNS
 from hubless.adapters.sqlite.users import user_of
-from hubless.domain.errors import NotFoundError, StoreConflictError
+from hubless.domain.errors import NotFoundError, QuotaExceededError, StoreConflictError
 from hubless.domain.lifecycle import PENDING_START
 from hubless.domain.tokens import (
     Client,
@@ -83,8 +83,19 @@ class SqliteTokenStore:
         )
         return [_token(row) for row in rows]
 
-    def create(self, token: Token) -> None:
-        insert(self._database, token)
+    def create(self, token: Token, *, limit: int = 0) -> None:
+        with self._database.transaction():
+            # Counted under the write lock, so parallel calls cannot exceed the limit.
+            if limit and self._count(token) >= limit:
+                raise QuotaExceededError(f"The limit of {limit} tokens is reached", limit=limit)
+            insert(self._database, token)
+
+    def keep_newest(self, session_id: str, client_id: str, number: int) -> None:
+        self._database.write(
+            "DELETE FROM tokens WHERE id IN (SELECT id FROM tokens WHERE session_id = ? AND client_id = ?"
+            " ORDER BY id DESC LIMIT -1 OFFSET ?)",
+            (session_id, client_id, number),
+        )
 
     def delete(self, token_ids: Iterable[str]) -> None:
         self._database.write(
@@ -109,6 +120,15 @@ class SqliteTokenStore:
             " (SELECT id FROM tokens WHERE expires_at IS NOT NULL AND expires_at <= ? LIMIT ?)",
             (to_number(now), limit),
         )
+
+    def _count(self, token: Token) -> int:
+        """Return how many of the owner's tokens count when *token* is created (`Token.counts_at`)."""
+        found: int = self._database.read_one(
+            "SELECT count(*) FROM tokens WHERE owner_id = ? AND owner_kind = ? AND client_id IS NULL"
+            " AND server_id IS NULL AND (expires_at IS NULL OR expires_at > ?)",
+            (token.owner_id, token.owner_kind.value, to_number(token.created_at)),
+        )[0]
+        return found
 
 
 class SqliteClientStore:
@@ -231,6 +251,15 @@ class SqliteSessionStore:
             (user_id,),
         )
         return [_session(row) for row in rows]
+
+    def keep_newest(self, user_id: str, number: int) -> None:
+        with self._database.transaction():
+            rows = self._database.read(
+                "SELECT id FROM sessions WHERE user_id = ? ORDER BY created_at DESC, id DESC LIMIT -1 OFFSET ?",
+                (user_id, number),
+            )
+            for (session_id,) in rows:
+                self._end("id = ?", session_id)
 
     def end(self, session_id: str) -> None:
         with self._database.transaction():

@@ -122,6 +122,11 @@ not_running = {
 }
 token = {
     "tokens": [],
+    "total": 0,
+    "offset": 0,
+    "newer_url": None,
+    "older_url": None,
+    "more_sessions": 0,
     "applications": [],
     "new_token": None,
     "max_lifetime": None,
@@ -136,6 +141,11 @@ token = {
     ],
 }
 token_full = {
+    "total": 102,
+    "offset": 50,
+    "newer_url": "/hub/token?offset=0#tokens",
+    "older_url": "/hub/token?offset=100#tokens",
+    "more_sessions": 7,
     "tokens": [
         {
             "id": "a1",
@@ -160,9 +170,8 @@ token_full = {
             "description": "Server at /user/alice/",
             "tokens": 2,
             "last_activity": WAS,
-            "ids": ["b1", "b2"],
         },
-        {"client_id": "service-grades", "description": "", "tokens": 1, "last_activity": None, "ids": ["b3"]},
+        {"client_id": "service-grades", "description": "", "tokens": 1, "last_activity": None},
     ],
     "sessions": [
         *token["sessions"],
