@@ -3,10 +3,16 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from typing import Any
+
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from hubless.bootstrap.hub import Hub
 from hubless.domain import lifecycle, names
+from hubless.domain.errors import StoreUnavailableError
+from hubless.domain.leases import Lease
 from hubless.domain.lifecycle import INACTIVE, Server, State
 from hubless.domain.users import User
 
@@ -24,6 +30,37 @@ def is_polled(hub: Hub, headers: Mapping[str, str]) -> bool:
     if hub.progress_seconds is None or "text/event-stream" not in headers.get("accept", ""):
         return False
     return not hub.streams or "sec-fetch-mode" in headers
+
+
+class _Followed(StreamingResponse):
+    """A stream that gives its lease back however it ends, also when the client hangs up."""
+
+    def __init__(self, hub: Hub, lease: Lease | None, content: AsyncIterator[str]) -> None:
+        super().__init__(
+            content,
+            headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache", "X-Accel-Buffering": "no"},
+        )
+        self._hub, self._lease = hub, lease
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            if self._lease is not None:
+                with suppress(StoreUnavailableError):  # then the lease ends by itself
+                    self._hub.following.end(self._lease)
+
+
+def progress_response(hub: Hub, owner: User, server: Server, headers: Mapping[str, str]) -> Response:
+    """Return the stream of a start's progress.
+
+    While a start has as many followers as settings allow, one more gets the current event at once and asks again, as
+    a client that polls does.
+    """
+    is_followed = server.state in lifecycle.PENDING_START and not is_polled(hub, headers)
+    lease = hub.following.begin(owner) if is_followed else None
+    until = hub.progress_seconds if lease is not None else 0.0
+    return _Followed(hub, lease, frames(hub, owner, server, until))
 
 
 async def frames(hub: Hub, owner: User, server: Server, follow_seconds: float | None) -> AsyncIterator[str]:

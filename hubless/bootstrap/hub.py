@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from hubless.services.authorizations import Authorizations
     from hubless.services.credentials import Credentials
     from hubless.services.edge_autosuspend import EdgeAutosuspend
+    from hubless.services.following import Following
     from hubless.services.identity import Identities
     from hubless.services.launching import Launching
     from hubless.services.login_throttling import LoginThrottle
@@ -414,6 +415,15 @@ class Hub(ABC):
         from hubless.services.pacing import Pacing
 
         return Pacing(self.leases, self.clock)
+
+    @cached_property
+    def following(self) -> "Following":
+        from hubless.services.following import Following
+
+        limits = self.deadlines
+        seconds = self.progress_seconds
+        longest = timedelta(seconds=seconds) if seconds else limits.requested + limits.launching + limits.starting
+        return Following(self.leases, self.clock, self.settings.servers.progress_streams, longest)
 
     @cached_property
     def edge_autosuspend(self) -> "EdgeAutosuspend":

@@ -109,6 +109,12 @@ class ServersSettings:
     starts_per_hour: int = setting(
         100, count(0, 500), "Starts of one user's servers within an hour, whoever asks for them; 0 for no limit"
     )
+    progress_streams: int = setting(
+        3,
+        count(1, 100),
+        "Clients that follow the starts of one user's servers at the same time; others get the present progress and ask"
+        " again",
+    )
     launch_timeout: timedelta = setting("60s", DURATION, "How long the launch of a process may take")
     start_timeout: timedelta = setting("60s", DURATION, "How long a server may take until it answers")
     stop_timeout: timedelta = setting("15s", DURATION, "How long a server may take to stop before the hub kills it")

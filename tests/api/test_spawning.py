@@ -1,10 +1,13 @@
 """Starting servers: the page, and what comes back of what they are started with."""
 
+import asyncio
 from dataclasses import replace
 
 import pytest
 
 from functions.api import progress
+from hubless.services.following import CLOSING
+from tests.support.fakes import StoppedClock
 
 
 def test_a_start_waits_for_the_stop_before_it(hub, alice):
@@ -27,11 +30,11 @@ def test_options_come_back_as_they_were_sent(alice):
     assert alice.get("/users/alice/servers/one").json()["user_options"] == options
 
 
-def looks_at_a_start(hub, alice, monkeypatch):
+def looks_at_a_start(hub, api, monkeypatch, name="alice"):
     """Have a start that is followed for two looks after the first, and return where each look is noted."""
     monkeypatch.setattr(hub.hub, "progress_seconds", 0.2, raising=False)
     monkeypatch.setattr(hub.hub, "progress_poll_seconds", 0.1, raising=False)
-    alice.post("/users/alice/server")
+    api.post(f"/users/{name}/server")
     asked = []
     step = progress._step
     monkeypatch.setattr(progress, "_step", lambda *given: asked.append(1) or step(*given))
@@ -52,6 +55,79 @@ def test_a_progress_stream_of_limited_time_ends_and_asks_to_reconnect(hub, alice
     assert '"progress": 10' in received
     assert "ready" not in received
     assert len(asked) == looks
+
+
+def test_one_users_starts_have_so_many_followers_and_others_poll(hub, alice, monkeypatch):
+    asked = looks_at_a_start(hub, alice, monkeypatch)
+    owner, path = hub.user("alice"), "/users/alice/server/progress"
+    others = [hub.hub.following.begin(owner) for _ in range(3)]
+    assert None not in others
+    assert hub.hub.following.begin(owner) is None
+
+    received = alice.get(path)
+    assert received.status_code == 200
+    assert received.text.startswith("retry: 3000\n\n")
+    assert '"progress": 10' in received.text
+    assert len(asked) == 1
+
+    hub.hub.following.end(others[0])
+    alice.get(path)
+    assert len(asked) == 1 + 3
+    alice.get(path)  # the one before has ended
+    assert len(asked) == 1 + 3 + 3
+
+
+def test_a_user_whose_starts_are_followed_takes_no_followers_from_others(hub, alice, bob, monkeypatch):
+    asked = looks_at_a_start(hub, bob, monkeypatch, name="bob")
+    for _ in range(3):
+        hub.hub.following.begin(hub.user("alice"))
+    bob.get("/users/bob/server/progress")
+    assert len(asked) == 3
+
+
+def test_a_follower_whose_process_crashed_is_forgotten(hub, alice):
+    hub.hub.clock = StoppedClock(hub.hub.clock.now())
+    owner = hub.user("alice")
+    for _ in range(3):
+        hub.hub.following.begin(owner)
+    hub.hub.clock.advance(hub.hub.following.longest + CLOSING)
+    assert hub.hub.following.begin(owner) is not None
+
+
+def test_a_follower_who_hangs_up_makes_room_for_another(hub, alice, monkeypatch):
+    looks_at_a_start(hub, alice, monkeypatch)
+    monkeypatch.setattr(hub.hub, "progress_seconds", 3600.0, raising=False)
+    owner = hub.user("alice")
+    server = hub.hub.servers.find(owner.id, "")
+    for _ in range(2):
+        hub.hub.following.begin(owner)
+
+    async def hang_up():
+        has_begun = asyncio.Event()
+
+        async def send(message):
+            if message.get("body"):
+                has_begun.set()
+
+        async def receive():
+            await has_begun.wait()
+            return {"type": "http.disconnect"}
+
+        answer = progress.progress_response(hub.hub, owner, server, {})
+        assert hub.hub.following.begin(owner) is None
+        await answer({"type": "http", "asgi": {"spec_version": "2.3"}}, receive, send)
+
+    asyncio.run(hang_up())
+    assert hub.hub.following.begin(owner) is not None
+
+
+def test_the_progress_of_a_server_that_runs_needs_no_follower(hub, alice):
+    owner = hub.user("alice")
+    alice.post("/users/alice/server")
+    hub.hub.stopping.fail(hub.hub.servers.find(owner.id, ""), "it was stopped at once")
+    for _ in range(3):
+        hub.hub.following.begin(owner)
+    assert '"failed": true' in alice.get("/users/alice/server/progress").text
 
 
 @pytest.mark.parametrize(("headers", "looks"), [({}, 3), ({"Sec-Fetch-Mode": "cors"}, 1)])

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from functions.api import request_schemas as requests
 from functions.api import response_schemas as schemas
@@ -13,7 +13,7 @@ from functions.api.auth.authentication import CurrentActor
 from functions.api.auth.scope_checks import owner_in_path
 from functions.api.dependencies import Origins, Servers, Settings, Spawning, Stopping, UserRemoval, WholeHub
 from functions.api.json_codec import JSONResponse
-from functions.api.progress import frames, is_polled
+from functions.api.progress import progress_response
 from functions.api.routers import api_router, content, problems
 from hubless.domain import lifecycle
 from hubless.domain.errors import NotFoundError
@@ -139,11 +139,7 @@ async def follow_start(request: Request, owner: Reader, spawning: Spawning, hub:
     server = _found(owner, _name(request), spawning.find)
     if server.state in {State.STOPPED, State.STOPPING}:
         raise HTTPException(400, f"{owner.name}'s server is not starting")
-    until = 0.0 if is_polled(hub, request.headers) else hub.progress_seconds
-    return StreamingResponse(
-        frames(hub, owner, server, until),
-        headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache", "X-Accel-Buffering": "no"},
-    )
+    return progress_response(hub, owner, server, request.headers)
 
 
 def _name(request: Request) -> str:
