@@ -16,6 +16,7 @@ def edge_configuration(settings: EdgeSettings) -> EdgeConfiguration:
         run_folder=Path(settings.run_folder),
         domain=settings.domain,
         trusted_proxies=settings.trusted_proxies,
+        connections_per_address=settings.connections_per_address,
         health_path=settings.health_path,
         host_header=settings.host_header,
         websocket_timeout_seconds=settings.websocket_timeout_seconds,

@@ -1,12 +1,14 @@
 """Renders HAProxy's configuration from a few facts: a pure function."""
 
-import json
-import resource
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
 
+from edge_proxy import answers
 from edge_proxy.activity_rules import SERVERS, activity_rules, sockets_backend
+from edge_proxy.address_limits import AddressLimit
+from edge_proxy.answers import PAGE, PROGRAM, error, respond
+from edge_proxy.connection_limits import BUFFER_BYTES, connection_limit
 from hubless.domain.origins import host_of_route
 from hubless.domain.routes import ServerKey
 from hubless.domain.trusted_headers import ADDRESS_HEADER, HEADER_PREFIX, PATH_HEADER
@@ -22,11 +24,12 @@ UNTRUSTED_HEADERS = (
     "X-Rewrite-URL",
 )
 SCHEME_HEADER = "CloudFront-Forwarded-Proto"
-MAX_CONNECTIONS = 20_000
-PAGE, PROGRAM = "page", "program"  # what the client expects: a page for a person, or JSON for a program
+MAX_HEADERS = 200  # in one request
+API_PLACES = 2_000  # requests that the API gets at once
+CONNECTIONS_PER_ADDRESS = 4_000  # a class of 300 behind one address, each with twelve connections
+REQUEST_SECONDS = 15  # for a request's headers, and for the part of a body that fits a buffer
 _FRONT_HEADERS = f"^{HEADER_PREFIX}".replace("-", "[-_]")  # WSGI and CGI read both characters as one
-_HTML = 'content-type "text/html; charset=utf-8"'
-_NO_STORE = "hdr Cache-Control no-store"
+_METHODS = "GET HEAD POST PUT PATCH DELETE OPTIONS"
 STATE, LOADED = "state", "loaded"  # backend and server whose state says whether the routes are loaded
 
 
@@ -69,9 +72,12 @@ class EdgeConfiguration:
     health_path: str = ""  # what a load balancer requests; "" for none
     host_header: str = ""  # in which CloudFront passes the browser's Host; only if nothing else can reach this edge
     trusted_proxies: tuple[str, ...] = ()
+    public_url: str = ""  # the hub's address for browsers: scheme and host
+    connections_per_address: int = CONNECTIONS_PER_ADDRESS  # at once; 0 for no limit
+    request_seconds: int = REQUEST_SECONDS  # for headers, and for a body that goes to the API
     websocket_timeout_seconds: int = 172_800  # of silence; HAProxy takes at most 24 days
     threads: int = 1  # measured: more gain nothing on two cores
-    max_connections: int = field(default_factory=lambda: connection_limit())  # noqa: PLW0108 defined below
+    max_connections: int = field(default_factory=connection_limit)
     activity_seconds: int = 7_200  # for how long HAProxy remembers a server's last request
 
     @property
@@ -85,22 +91,26 @@ class EdgeConfiguration:
         return self.run_folder / "routes.map"
 
     @property
+    def answers_file(self) -> Path:
+        """Return the name of the map of HAProxy's own answers."""
+        return self.run_folder / "answers.map"
+
+    @property
     def file(self) -> Path:
         """Return the path of the configuration file."""
         return self.run_folder / "haproxy.cfg"
+
+    @property
+    def address_limit(self) -> AddressLimit:
+        """Return the limit on the connections of one address."""
+        header = ADDRESS_HEADER if self.host_header else ""
+        return AddressLimit(self.connections_per_address, self.max_connections, self.trusted_proxies, header)
 
     @property
     def bind(self) -> str:
         """Return the public address in HAProxy's syntax."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{'*' if host == '0.0.0.0' else host}:{self.port}"  # noqa: S104 compared, not bound
-
-
-def connection_limit() -> int:
-    """Return how many connections the limit on open files allows: each needs two."""
-    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    files = MAX_CONNECTIONS * 2 if hard == resource.RLIM_INFINITY else hard
-    return max(100, min(MAX_CONNECTIONS, (files - 200) // 2))
 
 
 def map_key(prefix: str, domain: str = "") -> str:
@@ -134,8 +144,8 @@ def render(edge: EdgeConfiguration) -> str:
     """Return haproxy.cfg.
 
     HAProxy looks the decoded path up in the map, after the host if each user has one; the longest prefix wins. Servers
-    get the path as the client sent it. A path in which dots might lead out of its prefix reaches no server: it goes to
-    the API, or HAProxy refuses it if there is none.
+    get the path as the client sent it, but for the spelling of the name in it. A path in which dots might lead out of
+    its prefix reaches no server: it goes to the API, or HAProxy refuses it if there is none.
     """
     return f"""\
 global
@@ -143,15 +153,16 @@ global
     nbthread {edge.threads}
     maxconn {edge.max_connections}
     hard-stop-after 5s
-    tune.bufsize 16384
+    tune.bufsize {BUFFER_BYTES}
+    tune.http.maxhdr {MAX_HEADERS}
 
 defaults
     mode http
     timeout connect 3s
-    timeout http-request 60s
+    timeout http-request {edge.request_seconds}s
     timeout http-keep-alive 75s
     timeout queue 10s
-    timeout client 1h
+    timeout client 5m
     timeout client-fin 30s
     timeout server 1h
     timeout tunnel {edge.websocket_timeout_seconds}s
@@ -160,18 +171,30 @@ defaults
 
 frontend public
     bind {edge.bind}
-{_health(edge)}{_front_headers(edge) if edge.host_header else _forwarded_headers(edge)}
+{_trusted(edge)}{edge.address_limit.connection_rules()}{_health(edge)}\
+    http-request set-var(txn.header_bytes) req.hdrs,length
+{edge.address_limit.client_rules()}{_front_headers(edge) if edge.host_header else _forwarded_headers(edge)}
     http-request del-header {_FRONT_HEADERS} -m reg
 {_host(edge)}    http-request set-var(txn.path) path,url_dec
     acl for_hub var(txn.path) -m beg /hub/
     acl for_hub var(txn.path) -m str /hub
     acl dots var(txn.path) -m sub /../ /./
     acl dots var(txn.path) -m end /.. /.
+{_client_kind(edge)}{_refusals(edge)}\
     http-request set-var(txn.route) {_lookup(edge)},hex,map_beg({edge.map_file}) if !for_hub !dots
     acl routed var(txn.route) -m found
     http-request set-dst var(txn.route),field(1,:) if routed
     http-request set-dst-port var(txn.route),field(2,:) if routed
-{_client_kind(edge)}    use_backend {SERVERS} if routed
+    # Servers know their prefix in one spelling, JupyterHub's. Clients also send %40 for @, or a plain + or comma.
+    http-request set-var(txn.name) path,field(3,/) if routed
+    http-request set-var(txn.spelled) var(txn.name),url_dec,url_enc,regsub(%40,@,g) if routed
+    acl is_spelled var(txn.name),strcmp(txn.spelled) eq 0
+    http-request replace-path ^(/[^/]+)/[^/]+(/.*)$ \\1/%[var(txn.spelled)]\\2 if routed !is_spelled
+    # Rules for responses see only those of servers and of the API; what is left is HAProxy's own.
+    http-response set-var(txn.is_passed_on) bool(true)
+    acl own_json var(txn.client) -m str {PROGRAM}
+    http-after-response set-header Content-Type application/json if own_json !{{ var(txn.is_passed_on) -m found }}
+    use_backend {SERVERS} if routed
 {_default_backend(edge)}
 backend {SERVERS}
 {activity_rules(edge.activity_seconds)}
@@ -182,33 +205,24 @@ backend {SERVERS}
     http-request set-var(txn.url) pathq
     retries 1
     server task 0.0.0.0:0 no-check
-{_server_errors(edge)}{sockets_backend(edge.activity_seconds)}{_state(edge)}"""
+{_server_errors(edge)}{sockets_backend(edge.activity_seconds)}{edge.address_limit.table()}{_state(edge)}"""
 
 
 def referenced_files(edge: EdgeConfiguration) -> dict[Path, str]:
     """Return the files that the configuration names, with their content."""
-    away = _page(
-        "This server does not answer",
-        'It may be busy or stopped. This page tries again by itself. <a href="/hub/home">Go home</a> to see its state.',
-    )
-    if edge.api is None:
-        no_route = _page(
-            "There is no server here", '<a href="/hub/home">Go home</a> to see your servers and start one.'
-        )
-        return {
-            edge.map_file: "",
-            edge.run_folder / "nowhere.html": no_route,
-            edge.run_folder / "nowhere.json": _json_error("There is no server here"),
-            edge.run_folder / "away.map": f"{PAGE} {away}{PROGRAM} {_json_error('This server does not answer')}",
-        }
-    starting = _page("The hub is starting", "It answers in a moment. This page tries again by itself.")
-    return {edge.map_file: "", edge.run_folder / "restarting.html": starting, edge.run_folder / "away.html": away}
+    return {edge.map_file: "", edge.answers_file: answers.texts(has_api=edge.api is not None)}
 
 
 def _client_kind(edge: EdgeConfiguration) -> str:
-    """Return the rules that tell a person from a program; only needed if HAProxy answers for itself."""
+    """Return the rules that tell a person from a program, for HAProxy's own answers."""
+    of_hub = ""
     if edge.api is not None:
-        return ""
+        of_hub = f"""\
+    acl hub_api var(txn.path) -m beg /hub/api/
+    acl hub_api var(txn.path) -m str /hub/api
+    acl hub_page var(txn.path) -m beg /hub/api/oauth2/authorize /hub/api/docs
+    http-request set-var(txn.client) str({PROGRAM}) if hub_api !hub_page
+"""
     return f"""\
     # A person at a browser gets a page; a program that expects JSON gets JSON.
     acl reads method GET HEAD
@@ -218,49 +232,70 @@ def _client_kind(edge: EdgeConfiguration) -> str:
     acl api var(txn.path) -m reg ^/(user|services)/[^/]+/(.*/)?api(/|$)
     http-request set-var(txn.client) str({PAGE})
     http-request set-var(txn.client) str({PROGRAM}) if !opens !html api or !opens !html !reads or !opens !html json
-"""
+{of_hub}"""
+
+
+def _refusals(edge: EdgeConfiguration) -> str:
+    """Return the refusals of a request that is too large, or of an address with too many connections."""
+    file, lines = edge.answers_file, []
+    if edge.api is not None:
+        lines += [
+            f"acl clears_cookies path {answers.CLEAR_COOKIES_PATH}",
+            # Browsers say which site sent a request; a page of another site must not log people out.
+            "acl own_form req.hdr(sec-fetch-site) -m str same-origin",
+            respond(answers.COOKIES_CLEARED, file, 'hdr Clear-Site-Data "\\"cookies\\""')
+            + " if clears_cookies METH_POST own_form",
+            respond(answers.COOKIES, file) + " if clears_cookies",
+        ]
+    crowded = respond(answers.CROWDED, file, "hdr Connection close", "hdr Retry-After 30")
+    is_large = f"if {{ var(txn.header_bytes) -m int gt {answers.MAX_HEADER_BYTES} }}"
+    lines.append(f"{respond(answers.too_large(has_api=edge.api is not None), file)} {is_large}")
+    return edge.address_limit.refusals(crowded) + "".join(f"    {line}\n" for line in lines)
 
 
 def _default_backend(edge: EdgeConfiguration) -> str:
     """Return the end of the frontend, and the backend for requests without a route."""
+    file = edge.answers_file
     if edge.api is None:
-        folder = edge.run_folder
-        if_program = f"if {{ var(txn.client) -m str {PROGRAM} }}"
-        json_answer = f"content-type application/json file {folder}/nowhere.json {_NO_STORE} {if_program}"
         return f"""\
     default_backend nowhere
 
 backend nowhere
     # CloudFront asks the API instead, for requests that may be sent twice.
-    http-request return status 503 {json_answer}
-    http-request return status 503 {_HTML} file {folder}/nowhere.html {_NO_STORE}
+    {respond(answers.NO_ROUTE, file)}
 """
-    starting = f"file {edge.run_folder}/restarting.html hdr Retry-After 3 hdr Refresh 3"
     return f"""\
     default_backend api
 
 backend api
+    acl known_method method {_METHODS}
+    {respond(answers.BAD_METHOD, file)} if !known_method
+    # The API gets a request once its body has arrived, or the part that fits a buffer: a slow client holds no place.
+    http-request wait-for-body time {edge.request_seconds}s
 {_api(edge.api)}
-    http-error status 503 {_HTML} {starting} {_NO_STORE}
+{_api_refusals(edge)}    {error(answers.SLOW, file, "hdr Connection close")}
+    {error(answers.STARTING, file, "hdr Retry-After 3", "hdr Refresh 3")}
 """
+
+
+def _api_refusals(edge: EdgeConfiguration) -> str:
+    """Return the rule for a request that uvicorn refuses before the application sees it."""
+    if not isinstance(edge.api, UnixSocket):
+        return ""
+    is_servers = "{ status 400 } !{ res.hdr(x-jupyterhub-version) -m found }"  # the application always says its version
+    answer = respond(answers.BAD_REQUEST, edge.answers_file, rule="http-response return")
+    return f"    {answer} if {is_servers}\n"
 
 
 def _server_errors(edge: EdgeConfiguration) -> str:
     """Return the answers for a server that does not answer itself."""
-    refresh = 'hdr Refresh "2; url=/hub%[var(txn.url)]"'
-    if edge.api is None:
-        text = f'lf-string "%[var(txn.client),map_str({edge.run_folder}/away.map)]"'
-        if_own_json = f"if !{{ var(txn.from_server) -m found }} {{ var(txn.client) -m str {PROGRAM} }}"
-        return f"""\
-    http-error status 503 {_HTML} {text} {refresh} {_NO_STORE}
-    http-error status 504 {_HTML} {text} {_NO_STORE}
-    # This rule runs only for a server's own answers: they pass unchanged.
-    http-response set-var(txn.from_server) bool(true)
-    http-after-response set-header Content-Type application/json {if_own_json}
-"""
+    file = edge.answers_file
+    # The page's script tries again sooner, and keeps the part of the address after #, which no header can name.
+    refresh = 'hdr Refresh "10; url=/hub%[var(txn.url)]"'
     return f"""\
-    http-error status 503 {_HTML} file {edge.run_folder}/away.html {refresh} {_NO_STORE}
-    http-error status 504 {_HTML} file {edge.run_folder}/away.html {_NO_STORE}
+    {error(answers.AWAY, file, refresh)}
+    {error(answers.AWAY, file, status=504)}
+    {error(answers.BAD_ANSWER, file)}
 """
 
 
@@ -272,7 +307,7 @@ def _api(api: UnixSocket | HttpsOrigin) -> str:
     retries 20
     retry-on conn-failure empty-response
     timeout connect 500ms
-    server api unix@{api.path} maxconn 2000"""
+    server api unix@{api.path} maxconn {API_PLACES}"""
     # Its addresses change, so HAProxy resolves the name again and again. The last known ones serve while DNS is away.
     dns = " resolvers system init-addr last,libc,none resolve-prefer ipv4" if api.is_name else ""
     address = f"[{api.address}]" if ":" in api.address else api.address
@@ -283,7 +318,12 @@ def _api(api: UnixSocket | HttpsOrigin) -> str:
     http-request disable-l7-retry unless METH_GET
     http-request set-header Host {api.name}
     http-request set-header {PATH_HEADER} %[path]
-    server api {address}:{api.port} {tls} maxconn 2000{dns}"""
+    server api {address}:{api.port} {tls} maxconn {API_PLACES}{dns}"""
+
+
+def _trusted(edge: EdgeConfiguration) -> str:
+    """Return what a trusted proxy is."""
+    return f"    acl trusted src {' '.join(edge.trusted_proxies)}\n" if edge.trusted_proxies else ""
 
 
 def _host(edge: EdgeConfiguration) -> str:
@@ -301,7 +341,7 @@ def _health(edge: EdgeConfiguration) -> str:
     if not edge.health_path:
         return ""
     is_check = f"{{ path {edge.health_path} }}"
-    plain = f"content-type text/plain {_NO_STORE}"
+    plain = f"content-type text/plain {answers.NO_STORE}"
     return f"""\
     http-request return status 200 {plain} string ready if {is_check} {{ nbsrv({STATE}) gt 0 }}
     http-request return status 503 {plain} string "not ready" if {is_check}
@@ -354,8 +394,7 @@ def _front_headers(edge: EdgeConfiguration) -> str:
 def _forwarded_headers(edge: EdgeConfiguration) -> str:
     """Return the rules that keep forwarding headers of trusted proxies alone, and add our own."""
     untrusted = " if !trusted" if edge.trusted_proxies else ""
-    lines = [f"    acl trusted src {' '.join(edge.trusted_proxies)}"] if edge.trusted_proxies else []
-    lines += [f"    http-request del-header {name}" for name in UNTRUSTED_HEADERS]
+    lines = [f"    http-request del-header {name}" for name in UNTRUSTED_HEADERS]
     lines += [f"    http-request del-header {name}{untrusted}" for name in FORWARDED_HEADERS]
     lines += [
         "    option forwardfor",
@@ -364,15 +403,3 @@ def _forwarded_headers(edge: EdgeConfiguration) -> str:
         "    http-request set-header X-Forwarded-Port %[dst_port] unless { req.hdr(X-Forwarded-Port) -m found }",
     ]
     return "\n".join(lines)
-
-
-def _page(title: str, text: str) -> str:
-    return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-        f"<title>{title}</title><style>body{{font:1.1rem/1.5 system-ui,sans-serif;max-width:34rem;margin:20vh auto;"
-        f"padding:0 1rem;color-scheme:light dark}}</style><h1>{title}</h1><p>{text}</p></html>\n"
-    )
-
-
-def _json_error(message: str) -> str:
-    return json.dumps({"status": 503, "message": message}) + "\n"

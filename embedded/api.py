@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import gc
 import logging
+import resource
 import socket
 from collections.abc import Iterable
 from types import FrameType
@@ -12,7 +13,9 @@ from typing import Any
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from edge_proxy.haproxy_config import API_PLACES
 from embedded import ipc
 from embedded.ipc import Channel, ChildConfig
 from functions.api.app import create_app
@@ -22,8 +25,39 @@ from hubless.settings import Settings
 LAST_REQUESTS_SECONDS = 5
 IDLE_CONNECTION_SECONDS = 75  # longer than HAProxy keeps one, so that the API never closes one that HAProxy uses
 DATE_SECONDS = 1.0
+READ_SECONDS = 30.0  # in which a client must take what is buffered for it: 64 kB
+OPEN_FILES = API_PLACES + 2_000  # a connection each for all that the edge lets in, the store, logs
 _EDGE = "the edge"
 _CLIENT_FAULTS = ("Unsupported upgrade request", "No supported WebSocket library", "Invalid HTTP request")
+
+
+class Protocol(HttpToolsProtocol):
+    """Uvicorn's connection that gives up a client which takes nothing of its answer; it would hold its place for ever.
+
+    A buffered answer ends the request, so this is about answers that are longer than the buffers, and streams.
+    """
+
+    _giving_up: asyncio.TimerHandle | None = None
+
+    def pause_writing(self) -> None:
+        """Stop writing while the buffer is full."""
+        super().pause_writing()
+        self._giving_up = self.loop.call_later(READ_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Write on once the client has taken what was buffered."""
+        super().resume_writing()
+        self._keep()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End the request of a connection that has ended."""
+        self._keep()
+        super().connection_lost(exc)
+
+    def _keep(self) -> None:
+        if self._giving_up is not None:
+            self._giving_up.cancel()
+            self._giving_up = None
 
 
 class Server(uvicorn.Server):
@@ -83,8 +117,17 @@ def with_client_address(app: ASGIApp, trusted_proxies: Iterable[str]) -> ASGIApp
     return named
 
 
+def allow_open_files(count: int = OPEN_FILES) -> None:
+    """Raise this process's limit on open files to *count*, or as far as the hard limit allows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    limits = [limit for limit in (count, hard) if limit != resource.RLIM_INFINITY]
+    if soft != resource.RLIM_INFINITY and soft < min(limits):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(limits), hard))
+
+
 def run(channel: Channel, child: ChildConfig, settings: Settings) -> None:
     """Serve until the supervisor ends this process, or has died."""
+    allow_open_files()
     app = with_client_address(create_app(machine.build(settings)), settings.hub.trusted_proxies)
     # These objects live as long as the process. Scanning them for garbage would delay requests by 30 ms each time.
     gc.collect()
@@ -92,7 +135,7 @@ def run(channel: Channel, child: ChildConfig, settings: Settings) -> None:
     config = uvicorn.Config(
         app,
         loop="uvloop",
-        http="httptools",
+        http=Protocol,
         ws="none",
         lifespan="off",
         log_config=None,

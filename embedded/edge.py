@@ -24,6 +24,8 @@ def edge_configuration(settings: Settings, run_folder: Path) -> EdgeConfiguratio
         run_folder=run_folder,
         domain=settings.origins.domain,
         trusted_proxies=settings.hub.trusted_proxies,
+        public_url=settings.hub.public_url,
+        connections_per_address=settings.hub.connections_per_address,
         websocket_timeout_seconds=int(settings.hub.websocket_timeout.total_seconds()),
     )
 

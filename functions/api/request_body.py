@@ -1,5 +1,6 @@
-"""Request bodies: limits their size, reads them as JSON of any content type, and validates them."""
+"""Request bodies: limits their size and time, reads them as JSON of any content type, and validates them."""
 
+import asyncio
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -10,25 +11,37 @@ from starlette.types import Message, Receive
 from functions.api import json_codec
 
 MAX_BODY = 1_000_000  # bytes
+BODY_SECONDS = 30.0  # for a whole body; the edge waits for the first 48 kB, and has its own limit for that
 NO_OBJECT = "The body must be a JSON object"
 _MAX_KEY = 60  # characters of a key that an error shows
 Model = TypeVar("Model", bound=BaseModel)
 
 
 def limited(receive: Receive) -> Receive:
-    """Return *receive* with a limit: it refuses a body of more than `MAX_BODY` bytes.
+    """Return *receive* with limits: a body has at most `MAX_BODY` bytes, and arrives within `BODY_SECONDS`.
+
+    Once the body is complete, only the end of the connection can follow: streams wait for that without a limit.
 
     Raises:
-        HTTPException: 413 from the returned function.
+        HTTPException: 408 or 413 from the returned function.
     """
-    size = 0
+    size, ends_at, is_complete = 0, 0.0, False
 
     async def receive_some() -> Message:
-        nonlocal size
-        message = await receive()
+        nonlocal size, ends_at, is_complete
+        if is_complete:
+            return await receive()
+        ends_at = ends_at or asyncio.get_running_loop().time() + BODY_SECONDS
+        try:
+            async with asyncio.timeout_at(ends_at):
+                message = await receive()
+        except TimeoutError:
+            # The rest of the body may still come, and must not count as the next request.
+            raise HTTPException(408, "The request did not arrive in time", {"Connection": "close"}) from None
         size += len(message.get("body", b""))
         if size > MAX_BODY:
             raise HTTPException(413, f"A body may have at most {MAX_BODY} bytes")
+        is_complete = not message.get("more_body", False)
         return message
 
     return receive_some

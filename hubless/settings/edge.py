@@ -105,6 +105,11 @@ class EdgeSettings:
     trusted_proxies: tuple[str, ...] = setting(
         "", NETWORKS_TEXT, "The networks of proxies whose `X-Forwarded-*` headers the edge trusts."
     )
+    connections_per_address: int = setting(
+        "4000",
+        of_text(count(0), int),
+        "Connections that one network address (IPv6: /64) has open at once; 0 for no limit.",
+    )
     host_header: str = setting(
         "",
         SettingType('a header name such as "x-hubless-host", or ""', _header),

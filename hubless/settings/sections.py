@@ -57,6 +57,12 @@ class HubSettings:
         "Networks of proxies whose `X-Forwarded-*` headers the hub trusts. Otherwise all clients behind one proxy share"
         " one lock-out counter",
     )
+    connections_per_address: int = setting(
+        4000,
+        count(0),
+        "Connections that one network address (IPv6: /64) has open at once; 0 for no limit. A class may share an"
+        " address, and each browser opens about twelve",
+    )
     websocket_timeout: timedelta = setting(
         "48h", WEBSOCKET_TIMEOUT, "How long a WebSocket may stay silent before HAProxy closes it (`timeout tunnel`)"
     )

@@ -1,180 +1,43 @@
 """The edge as it is: a real HAProxy, fed by the agent from a route table in SQLite."""
 
-import contextlib
 import http.client
 import http.server
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.sync.client import connect
-from websockets.sync.server import serve
 
-from edge_proxy.agent import Agent
 from edge_proxy.errors import EdgeError
 from edge_proxy.haproxy_binary import find_haproxy
 from edge_proxy.haproxy_config import EdgeConfiguration, HttpsOrigin, UnixSocket, referenced_files, render
 from edge_proxy.runtime_api import MAX_COMMAND_BYTES
-from hubless.adapters.sqlite.database import Database
-from hubless.adapters.sqlite.routes import SqliteRouteStore
 from hubless.domain.errors import StoreUnavailableError
-from hubless.domain.names import MAX_USER_NAME
+from hubless.domain.names import MAX_USER_NAME, server_prefix, url_name
 from hubless.domain.origins import user_label
 from hubless.domain.routes import Route, ServerKey
 from hubless.services.identifiers import new_id
 from tests.support.concurrency import eventually
+from tests.support.edge_world import SUBPROTOCOL, World, edge_world
 from tests.support.free_port import free_port
-from tests.support.http_servers import Echo, TcpServer, Told, UnixServer, ask_on, certificate, over_tls, running
+from tests.support.http_servers import Echo, ask_on, certificate, over_tls, running
 
 pytestmark = pytest.mark.real
-OF_AGENT = (
-    "heartbeat_seconds",
-    "full_reload_after_seconds",
-    "unhealthy_after_seconds",
-    "report_activity",
-    "activity_seconds",
-)
-SUBPROTOCOL = "v1.kernel.websocket.jupyter.org"
-
-
-class AwayStore:
-    """A route table that can be taken away."""
-
-    def __init__(self, real: SqliteRouteStore) -> None:
-        self._real = real
-        self.is_away = False
-        self.refuses = ""
-
-    def __getattr__(self, name: str) -> Any:
-        if self.is_away or name == self.refuses:
-            raise StoreUnavailableError("the table is away")
-        return getattr(self._real, name)
-
-
-class World:
-    """An edge with everything around it."""
-
-    def __init__(self, folder: Path, database: Path) -> None:
-        self.folder = folder
-        self.port = free_port()
-        self.routes = SqliteRouteStore(Database(database))
-        self.store = AwayStore(self.routes)
-        self.api_socket = folder / "api.sock"
-        self._undo = contextlib.ExitStack()
-        self.agents: list[Agent] = []
-        self.addresses: dict[str, str] = {}
-        self.start_api()
-
-    def start_api(self) -> None:
-        self.api_socket.unlink(missing_ok=True)
-        self.api = running(UnixServer(str(self.api_socket), Echo))
-
-    def stop_api(self) -> None:
-        self.api.shutdown()
-        self.api.server_close()
-        self.api_socket.unlink()
-
-    def agent(self, **facts: Any) -> Agent:
-        of_agent = {name: facts.pop(name) for name in OF_AGENT if name in facts}
-        facts = {
-            "host": "127.0.0.1",
-            "port": self.port,
-            "api": UnixSocket(self.api_socket),
-            "run_folder": self.folder / "e",
-        } | facts
-        agent = Agent(
-            EdgeConfiguration(max_connections=200, **facts),
-            self.store,  # type: ignore[arg-type]
-            edge_id="edge-1",
-            clock=lambda: datetime.now(UTC),
-            poll_seconds=0.001,
-            max_backoff_seconds=0,
-            **of_agent,
-        )
-        self.agents.append(agent)
-        return agent
-
-    def started(self, **facts: Any) -> Agent:
-        agent = self.agent(**facts)
-        agent.start()
-        return agent
-
-    def server(self, name: str, handler: type[Echo] = Echo) -> str:
-        """Start a server that says *name*, and return its address."""
-        if name not in self.addresses:
-            server = TcpServer(("127.0.0.1", 0), handler)
-            server.name = name
-            running(server)
-            self._undo.callback(server.server_close)
-            self._undo.callback(server.shutdown)
-            self.addresses[name] = "127.0.0.1:{}".format(server.server_address[1])
-        return self.addresses[name]
-
-    def route(self, prefix: str, name: str) -> None:
-        self.routes.put(Route(prefix, self.server(name), f"launch-{name}", ServerKey(f"s-{name}", f"u-{name}")))
-
-    def web_socket_server(self) -> str:
-        """Start a WebSocket server that echoes, and return its address."""
-        server = serve(lambda socket_: [socket_.send(m) for m in socket_], "127.0.0.1", 0, subprotocols=[SUBPROTOCOL])  # type: ignore[list-item]
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        self._undo.callback(server.shutdown)
-        return f"127.0.0.1:{server.socket.getsockname()[1]}"
-
-    def web_socket(self, path: str, host: str = "127.0.0.1", headers: Mapping[str, str] | None = None) -> Any:
-        """Open a WebSocket at *host*, which is this edge."""
-        return connect(
-            f"ws://{host}:{self.port}{path}",
-            address=("127.0.0.1", self.port),
-            subprotocols=[SUBPROTOCOL],
-            proxy=None,
-            additional_headers=headers,
-            ping_interval=None,  # type: ignore[list-item]
-        )
-
-    def ask(self, path: str, method: str = "GET", headers: tuple[str, ...] = (), body: str = "", **host: str) -> Told:
-        """Send *path* just as it is."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=20) as line:
-            return ask_on(line, path, method, (*headers, "Connection: close"), body, **host)
-
-    def abandon_agents(self) -> None:
-        """Leave HAProxy running without its agent, as when the agent is killed."""
-        for agent in self.agents:
-            process = agent._haproxy._process
-            assert process is not None
-            self._undo.callback(process.wait, 20)  # it is still a child of this process
-        self.agents.clear()
-
-    def close(self) -> None:
-        self.store.is_away = False
-        for agent in self.agents:
-            agent.close()
-        self.api.shutdown()
-        self.api.server_close()
-        self._undo.close()
 
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
-    folder = Path(tempfile.mkdtemp(prefix="edge-", dir="/tmp"))  # a unix socket's path has at most 107 bytes
-    world = World(folder, tmp_path / "hub.sqlite")
-    try:
+    with edge_world(tmp_path / "hub.sqlite") as world:
         yield world
-    finally:
-        world.close()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 # --- which server ---
@@ -229,6 +92,7 @@ def test_path_and_query_reach_the_server_unchanged(world: World, rest: str) -> N
     assert (received.who, received.said["path"]) == ("alice", f"/user/alice/{rest}")
 
 
+# Each name in the spelling that its server knows, JupyterHub's, and in those that clients send.
 NAMES = {
     "ann smith": ["ann%20smith"],
     "zoë": ["zo%C3%AB", "zo%c3%ab"],
@@ -236,8 +100,10 @@ NAMES = {
     "a@b.org": ["a@b.org", "a%40b.org"],
     "50%": ["50%25"],
     "%41": ["%2541"],
-    "a+b": ["a+b", "a%2Bb", "a%2bb"],
-    'q"\\;#?': ["q%22%5C;%23%3F"],
+    "a+b": ["a%2Bb", "a+b", "a%2bb"],
+    "x(1),[y]": ["x%281%29%2C%5By%5D", "x(1),[y]", "x(1)%2C%5By%5D"],
+    "it's*!~$&=:": ["it%27s%2A%21~%24%26%3D%3A", "it's*!~$&=:", "it%27s*!%7E%24%26%3d%3A"],
+    'q"\\;#?': ["q%22%5C%3B%23%3F", "q%22%5C;%23%3F"],
     "line\nbreak": ["line%0Abreak"],
 }
 
@@ -248,8 +114,9 @@ def test_any_name_has_a_route(world: World, name: str) -> None:
     world.route(f"/user/{name}/", "it")
     world.agents[0].run_once()
     for written in NAMES[name]:
-        received = world.ask(f"/user/{written}/lab?x=%41")
-        assert (received.who, received.said["path"]) == ("it", f"/user/{written}/lab?x=%41")
+        received = world.ask(f"/user/{written}/lab/%40,+?x=%41")
+        assert (received.who, received.said["path"]) == ("it", f"{server_prefix(name, '')}lab/%40,+?x=%41")
+    assert NAMES[name][0] == url_name(name)
     assert world.ask(f"/user/{NAMES[name][0]}x/lab").who == "API"
     world.routes.remove(f"/user/{name}/", "launch-it")
     world.agents[0].run_once()
@@ -1108,7 +975,7 @@ def test_a_dead_server_gets_a_page_that_retries(world: World) -> None:
     world.started()
     received = world.ask("/user/alice/lab?x=1")
     assert received.status == 503
-    assert received.headers["Refresh"] == "2; url=/hub/user/alice/lab?x=1"
+    assert received.headers["Refresh"] == "10; url=/hub/user/alice/lab?x=1"
     assert received.headers["Cache-Control"] == "no-store"
     assert "does not answer" in received.text
 

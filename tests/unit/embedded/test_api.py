@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import resource
 from typing import Any
 
 import pytest
@@ -9,7 +10,8 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from embedded.api import is_worth_logging, with_client_address
+from embedded import api
+from embedded.api import Protocol, allow_open_files, is_worth_logging, with_client_address
 
 
 def seen(*, trusted: tuple[str, ...] = (), **headers: str) -> tuple[str, str]:
@@ -91,3 +93,88 @@ def test_a_request_that_uvicorn_does_not_like_is_not_logged(
 
 def test_what_an_operator_can_change_is_logged() -> None:
     assert is_worth_logging(logging.makeLogRecord({"msg": "Cancel %s running task(s)", "args": (3,)}))
+
+
+class FullConnection(Connection):
+    """A connection whose client takes nothing: its buffer is full from the first byte."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.protocol: Any = None
+        self.is_aborted = False
+
+    def write(self, data: Any) -> None:
+        self.protocol.pause_writing()
+
+    def abort(self) -> None:
+        self.is_aborted = True
+        self.protocol.connection_lost(None)
+
+
+def answered(connection: FullConnection, during: Any) -> list[str]:
+    """Let uvicorn send an answer of three parts over *connection*, run *during*, and return how the answer ended."""
+    ended: list[str] = []
+
+    async def app(_scope: Any, _receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for _ in range(3):
+            await send({"type": "http.response.body", "body": b"x", "more_body": True})
+        ended.append("cut" if connection.is_aborted else "sent")
+
+    async def serve() -> None:
+        config = uvicorn.Config(app, ws="none", lifespan="off", log_config=None, access_log=False)
+        config.load()
+        connection.protocol = Protocol(config, ServerState(), {})
+        connection.protocol.connection_made(connection)
+        connection.protocol.data_received(b"GET /hub/static/style.css HTTP/1.1\r\nHost: hub\r\n\r\n")
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        await during(connection)
+        await asyncio.gather(*others)
+
+    asyncio.run(serve())
+    return ended
+
+
+def test_a_client_that_takes_nothing_of_its_answer_loses_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api, "READ_SECONDS", 0.01)
+
+    async def waits(_connection: FullConnection) -> None:
+        """Take nothing."""
+
+    assert answered(FullConnection(), waits) == ["cut"]
+
+
+def test_a_client_that_takes_its_answer_piece_by_piece_gets_it_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api, "READ_SECONDS", 3600)
+
+    async def takes(connection: FullConnection) -> None:
+        loop, timers = connection.protocol.loop, list[asyncio.TimerHandle]()
+        call_later = loop.call_later
+        monkeypatch.setattr(loop, "call_later", lambda *of: timers.append(call_later(*of)) or timers[-1])
+        for _ in range(20):
+            await asyncio.sleep(0)
+            connection.protocol.resume_writing()
+        assert len(timers) > 1
+        assert all(timer.cancelled() for timer in timers)
+
+    assert answered(FullConnection(), takes) == ["sent"]
+
+
+@pytest.mark.parametrize(
+    ("soft", "hard", "expected"),
+    [
+        (1024, 1_048_576, 4000),
+        (1024, 2048, 2048),
+        (8192, 1_048_576, 8192),
+        (1024, resource.RLIM_INFINITY, 4000),
+        (resource.RLIM_INFINITY, resource.RLIM_INFINITY, resource.RLIM_INFINITY),
+    ],
+)
+def test_the_api_may_open_a_file_for_each_place(
+    soft: int, hard: int, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = [(soft, hard)]
+    monkeypatch.setattr(resource, "getrlimit", lambda _: limits[-1])
+    monkeypatch.setattr(resource, "setrlimit", lambda _, both: limits.append(both))
+    allow_open_files(4000)
+    assert limits[-1] == (expected, hard)

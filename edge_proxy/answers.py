@@ -1,0 +1,121 @@
+"""HAProxy's own answers: a page for a person, JSON of JupyterHub's shape for a program.
+
+The configuration names an answer; HAProxy finds its text in one map, by the kind of client and that name.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+PAGE, PROGRAM = "page", "program"  # what the client expects: a page for a person, or JSON for a program
+CLEAR_COOKIES_PATH = "/hub/clear-cookies"  # HAProxy answers it itself: it must also work with too many cookies
+MAX_HEADER_BYTES = 32_768  # of one request
+NO_STORE = "hdr Cache-Control no-store"
+_HTML = 'content-type "text/html; charset=utf-8"'
+_HOME = '<a href="/hub/home">Go home</a>'
+_RETRY_SCRIPT = "<script src=/hub/static/refresh.js></script>"  # the hub's: it keeps the part of an address after #
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer: the name in the map, the status, and what it says to a person and to a program."""
+
+    name: str
+    status: int
+    title: str
+    text: str  # HTML
+    head: str = ""  # HTML
+
+    @property
+    def page(self) -> str:
+        """Return the page."""
+        return (
+            '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+            f"{self.head}<title>{self.title}</title>"
+            "<style>body{font:1.1rem/1.5 system-ui,sans-serif;max-width:34rem;margin:20vh auto;"
+            f"padding:0 1rem;color-scheme:light dark}}</style><h1>{self.title}</h1><p>{self.text}</p></html>"
+        )
+
+    @property
+    def json(self) -> str:
+        """Return the JSON: JupyterHub's shape of errors."""
+        return json.dumps({"status": self.status, "message": self.title})
+
+
+NO_ROUTE = Answer("nowhere", 503, "There is no server here", f"{_HOME} to see your servers and start one.")
+AWAY = Answer(
+    "away",
+    503,
+    "This server does not answer",
+    f"It may be busy or stopped. This page tries again by itself. {_HOME} to see its state.",
+    f'<meta name="refresh" content="2">{_RETRY_SCRIPT}',
+)
+STARTING = Answer("starting", 503, "The hub is starting", "It answers in a moment. This page tries again by itself.")
+BAD_ANSWER = Answer(
+    "bad-answer",
+    502,
+    "This server sent an answer that the hub cannot pass on",
+    f"Its headers may be too large. Try again. {_HOME} to restart the server if that does not help.",
+)
+SLOW = Answer(
+    "slow",
+    408,
+    "The request did not arrive in time",
+    "The connection may be slow or interrupted. Go back and try again.",
+)
+CROWDED = Answer(
+    "crowded",
+    429,
+    "Too many connections are open from your network address",
+    "Close tabs that you do not need, and try again in a minute. Many people may share the address; then an admin can"
+    " raise <code>connections_per_address</code>.",
+)
+BAD_METHOD = Answer("bad-method", 405, "The hub does not know this method", f"{_HOME} and try again.")
+BAD_REQUEST = Answer("bad-request", 400, "The hub cannot read this request", f"{_HOME} and try again.")
+COOKIES = Answer(
+    "cookies",
+    200,
+    "Remove the cookies of this site",
+    "This logs you out here, and of other sites of the same domain. Your files and servers stay as they are."
+    f'<form method="post" action="{CLEAR_COOKIES_PATH}"><button>Remove cookies</button></form>'
+    "<p>Browsers ignore this button where the address begins with http://. There, remove the cookies in the browser's"
+    " settings.",
+)
+COOKIES_CLEARED = Answer(
+    "cookies-cleared",
+    200,
+    "The cookies are removed",
+    'Now <a href="/hub/login">log in</a>. If you see the same error again, remove the cookies of this site in the'
+    " browser's settings.",
+)
+
+
+def too_large(*, has_api: bool) -> Answer:
+    """Return the answer to a request with too many headers; only an edge with an API can remove cookies itself."""
+    where = f'<a href="{CLEAR_COOKIES_PATH}">Remove the cookies of this site</a>' if has_api else "Remove them"
+    in_settings = "or do it in the browser's settings" if has_api else "in the browser's settings"
+    return Answer(
+        "too-large",
+        431,
+        f"The request has more than {MAX_HEADER_BYTES // 1024} kB of headers",
+        f"Most often the browser sends too many old cookies. {where}, {in_settings}. Then log in again.",
+    )
+
+
+def texts(*, has_api: bool) -> str:
+    """Return the content of the map."""
+    answers = [AWAY, BAD_ANSWER, CROWDED, too_large(has_api=has_api)]
+    answers += [STARTING, SLOW, BAD_METHOD, BAD_REQUEST, COOKIES, COOKIES_CLEARED] if has_api else [NO_ROUTE]
+    return "".join(f"{PAGE}-{a.name} {a.page}\n{PROGRAM}-{a.name} {a.json}\n" for a in answers)
+
+
+def respond(answer: Answer, map_file: Path, *headers: str, rule: str = "http-request return") -> str:
+    """Return *rule* with the answer and *headers* in HAProxy's syntax (`hdr NAME VALUE`)."""
+    body = f'lf-string "%[var(txn.client),concat(-{answer.name}),map_str({map_file})]"'
+    return " ".join([rule, f"status {answer.status}", _HTML, body, *headers, NO_STORE])
+
+
+def error(answer: Answer, map_file: Path, *headers: str, status: int = 0) -> str:
+    """Return the rule that replaces HAProxy's error of this answer's status, or of *status*."""
+    rule = respond(answer, map_file, *headers, rule="http-error")
+    return rule.replace(f"status {answer.status}", f"status {status or answer.status}", 1)
