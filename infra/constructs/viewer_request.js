@@ -16,7 +16,9 @@ function handler(event) {
     delete headers['cloudfront-forwarded-proto'];
     {{COOKIES}}
     const reads = request.method === 'GET' || request.method === 'HEAD' || request.method === 'OPTIONS';
-    if (EDGE && reads && !headers.upgrade) {
+    // CloudFront hides Upgrade and Connection from functions. Every WebSocket handshake has a key (RFC 6455, 4.1).
+    const opensWebSocket = headers['sec-websocket-key'] !== undefined;
+    if (EDGE && reads && !opensWebSocket) {
         // The edge answers 503 without a route; CloudFront reports 502 or 504 for a stopped edge. Then the API answers,
         // and starts the edge.
         cf.createRequestOriginGroup({

@@ -1,14 +1,16 @@
 """CloudFront before a hub, as far as its requests go: one address, two origins, and what its function does.
 
-A read without an upgrade goes to the API if the edge answers 503 or cannot be reached. No origin gets the Host that
-the browser sent. Unlike CloudFront, it says goodbye after each answer, and leaves `x-hubless-path` to
-`gateway`.
+A read that opens no WebSocket goes to the API if the edge answers 503 or cannot be reached. As in CloudFront, the
+decision knows only the headers that a function sees. No origin gets the Host that the browser sent. Unlike CloudFront,
+it says goodbye after each answer, and leaves `x-hubless-path` to `gateway`.
 """
 
 import socket
 import socketserver
 import threading
 from contextlib import contextmanager, suppress
+
+from tests.support.cloudfront import visible
 
 TIMEOUT_SECONDS = 60  # seconds
 READS = {"GET", "HEAD", "OPTIONS"}
@@ -62,7 +64,7 @@ def front(port, edge_port, api_socket):
         def _serve(self, first, pairs, body):
             method, target, _ = first.split(" ")
             sent = {name.lower(): value for name, value in pairs}
-            is_upgrade = "upgrade" in sent
+            opens_websocket = "sec-websocket-key" in visible(sent)
             length = int(sent.get("content-length", 0))
             while len(body) < length:
                 body += self.request.recv(65_536)
@@ -73,15 +75,15 @@ def front(port, edge_port, api_socket):
             ]
             own = [
                 ("Host", "origin.internal"),
-                ("Connection", "upgrade" if is_upgrade else "close"),
+                ("Connection", "upgrade" if opens_websocket else "close"),
                 ("CloudFront-Forwarded-Proto", "http"),
                 ("x-hubless-host", sent.get("host", "")),
                 ("x-hubless-address", "192.0.2.1"),
             ]
             asked = _bytes(first, kept + own) + body
             to_edge = target.startswith(("/user/", "/services/"))
-            for origin in ([edge, api] if method in READS and not is_upgrade else [edge]) if to_edge else [api]:
-                if self._ask(origin, asked, is_last=origin is api or method not in READS or is_upgrade):
+            for origin in ([edge, api] if method in READS and not opens_websocket else [edge]) if to_edge else [api]:
+                if self._ask(origin, asked, is_last=origin is api or method not in READS or opens_websocket):
                     return
             self.request.sendall(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
 

@@ -24,6 +24,7 @@ from infra.bundling import BUNDLE_SPECS
 from infra.constructs.viewer_request import viewer_request_source
 from infra.stacks.web import FRONT_HEADER
 from tests.infra.synthesis import rights_of, synthesized
+from tests.support import cloudfront
 
 TOP = Path(__file__).parents[2]
 REGIONS = {"prod": "eu-central-1", "fleet": "eu-west-1", "alb": "us-east-1"}
@@ -649,6 +650,15 @@ def test_alarms_say_what_to_do_and_send_mail_if_there_is_an_address(stage, name)
 
 # --- the CloudFront Function, in Node ---
 
+# What Chromium sends to open a WebSocket.
+WEBSOCKET_HANDSHAKE = {
+    "connection": "Upgrade",
+    "upgrade": "websocket",
+    "sec-websocket-version": "13",
+    "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
+    "sec-websocket-extensions": "permessage-deflate; client_max_window_bits",
+}
+
 RUN = """
 const cf = { createRequestOriginGroup: (group) => { received.group = group; } };
 const received = {};
@@ -659,15 +669,14 @@ console.log(JSON.stringify(received));
 
 
 def ask(source, method="GET", uri="/user/maria/lab", headers=None, cookies=None):
+    sent = {"host": "maria.hub.example.org", **(headers or {})}
     event = {
         "viewer": {"ip": "203.0.113.9"},
         "request": {
             "method": method,
             "uri": uri,
             "querystring": {},
-            "headers": {
-                name: {"value": value} for name, value in {"host": "maria.hub.example.org", **(headers or {})}.items()
-            },
+            "headers": {name: {"value": content} for name, content in cloudfront.visible(sent).items()},
             "cookies": {name: {"value": value} for name, value in (cookies or {}).items()},
         },
     }
@@ -702,10 +711,23 @@ def test_the_api_answers_reads_that_no_edge_answers(method):
 
 
 @pytest.mark.parametrize(
-    ("method", "headers"), [("POST", {}), ("DELETE", {}), ("PATCH", {}), ("GET", {"upgrade": "websocket"})]
+    ("method", "headers"), [("POST", {}), ("PUT", {}), ("DELETE", {}), ("PATCH", {}), ("GET", WEBSOCKET_HANDSHAKE)]
 )
 def test_writes_and_websockets_are_never_repeated(method, headers):
     assert "group" not in ask(viewer_request_source(edge="edge", api="api"), method, headers=headers)
+
+
+def test_the_function_leaves_read_only_and_hidden_headers_alone():
+    sent = {"content-length": "2", "via": "2.0 somewhere", **WEBSOCKET_HANDSHAKE}
+
+    headers = ask(viewer_request_source(edge="edge", api="api"), "POST", headers=sent)["request"]["headers"]
+
+    assert {name: one["value"] for name, one in headers.items() if name in cloudfront.READ_ONLY} == {
+        "host": "maria.hub.example.org",
+        "content-length": "2",
+        "via": "2.0 somewhere",
+    }
+    assert set(cloudfront.visible(headers)) == set(headers)  # CloudFront answers 502 if a function adds a hidden one
 
 
 def test_with_alb_the_login_cookie_is_removed():
