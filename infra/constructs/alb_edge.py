@@ -7,13 +7,12 @@ from aws_cdk import aws_elasticloadbalancingv2 as balancers
 from constructs import Construct
 
 from infra.constructs.edge import (
-    KEEPALIVE_SECONDS,
     ORIGIN,
-    READ_SECONDS,
     Edge,
     allow_cloudfront_ingress,
     http_only,
     immutable_security_group,
+    server_timeouts,
 )
 from infra.nag_exceptions import acknowledge
 from infra.stacks.cluster import ClusterStack
@@ -58,8 +57,7 @@ class AlbEdge(Construct):
                 origin_id=ORIGIN,
                 http_port=PORT,
                 protocol_policy=http_only(),
-                read_timeout=Duration.seconds(READ_SECONDS),
-                keepalive_timeout=Duration.seconds(KEEPALIVE_SECONDS),
+                **server_timeouts(),
             ),
             uses_forwarded_host=False,
             function_settings={"alb_listener": self.listener.listener_arn, "alb_vpc": self._vpc.vpc_id},

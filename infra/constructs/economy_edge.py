@@ -22,14 +22,13 @@ from aws_cdk import aws_s3_assets as assets
 from constructs import Construct
 
 from infra.constructs.edge import (
-    KEEPALIVE_SECONDS,
     ORIGIN,
-    READ_SECONDS,
     Edge,
     allow_cloudfront_ingress,
     edge_location_variables,
     edge_settings_variables,
     grant_edge_table_access,
+    server_timeouts,
 )
 from infra.nag_exceptions import acknowledge
 from infra.paths import TOP
@@ -102,9 +101,7 @@ class EconomyEdge(Construct):
                 origin,
                 origin_id=ORIGIN,
                 domain_name=instance.attr_private_dns_name,
-                read_timeout=Duration.seconds(READ_SECONDS),
-                keepalive_timeout=Duration.seconds(KEEPALIVE_SECONDS),
-                connection_attempts=1,
+                **server_timeouts(),
                 connection_timeout=Duration.seconds(2),  # a stopped instance does not answer
             ),
             uses_forwarded_host=True,

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from aws_cdk import Stack
+from aws_cdk import Duration, Stack
 from aws_cdk import aws_cloudfront as cloudfront
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_elasticloadbalancingv2 as balancers
@@ -17,7 +17,22 @@ from infra.nag_exceptions import acknowledge
 from infra.stacks.cluster import EDGE_PORT
 
 ORIGIN, READ_SECONDS, KEEPALIVE_SECONDS = "edge", 60, 60
+# CloudFront's longest without a quota of one's own: large notebooks and first imports of extensions take a minute.
+SERVER_READ_SECONDS = 120
 ACTIVITY_SECONDS = 300  # the interval of JupyterHub's servers; each report costs a write per server in use
+
+
+def server_timeouts() -> dict[str, Any]:
+    """Return the time-outs of an origin of users' servers.
+
+    One attempt only: by default CloudFront sends a GET that gets no answer in time up to three times, and a slow
+    request would run three times in the server.
+    """
+    return {
+        "read_timeout": Duration.seconds(SERVER_READ_SECONDS),
+        "keepalive_timeout": Duration.seconds(KEEPALIVE_SECONDS),
+        "connection_attempts": 1,
+    }
 
 
 @dataclass(frozen=True)

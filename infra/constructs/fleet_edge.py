@@ -12,9 +12,7 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from infra.constructs.edge import (
-    KEEPALIVE_SECONDS,
     ORIGIN,
-    READ_SECONDS,
     Edge,
     allow_cloudfront_ingress,
     edge_location_variables,
@@ -22,6 +20,7 @@ from infra.constructs.edge import (
     grant_edge_table_access,
     http_only,
     immutable_security_group,
+    server_timeouts,
 )
 from infra.nag_exceptions import acknowledge
 from infra.paths import TOP
@@ -85,8 +84,7 @@ class FleetEdge(Construct):
                 origin_id=ORIGIN,
                 http_port=EDGE_PORT,
                 protocol_policy=http_only(),
-                read_timeout=Duration.seconds(READ_SECONDS),
-                keepalive_timeout=Duration.seconds(KEEPALIVE_SECONDS),
+                **server_timeouts(),
             ),
             uses_forwarded_host=True,
         )

@@ -19,11 +19,12 @@ function handler(event) {
     // CloudFront hides Upgrade and Connection from functions. Every WebSocket handshake has a key (RFC 6455, 4.1).
     const opensWebSocket = headers['sec-websocket-key'] !== undefined;
     if (EDGE && reads && !opensWebSocket) {
-        // The edge answers 503 without a route; CloudFront reports 502 or 504 for a stopped edge. Then the API answers,
-        // and starts the edge.
+        // The edge answers 503 without a route, and a stopped edge cannot be connected to, which CloudFront counts as 503
+        // or 502. Then the API answers, and starts the edge. 504 is not among them: it is a server that works for long,
+        // and the API's redirect back would make it do that again.
         cf.createRequestOriginGroup({
             originIds: [{ originId: EDGE }, { originId: API }],
-            failoverCriteria: { statusCodes: [502, 503, 504] },
+            failoverCriteria: { statusCodes: [502, 503] },
         });
     }
     return request;
