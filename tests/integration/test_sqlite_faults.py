@@ -77,9 +77,9 @@ def test_of_the_links_of_an_older_file_the_newest_stays(tmp_path):
     with contextlib.closing(sqlite3.connect(file)) as raw:
         for step in schema.STEPS[:before]:
             raw.executescript(step)
-        raw.execute(
-            "INSERT INTO users (id, name, folded, created_at) VALUES ('u1', 'ada', 'ada', 1), ('u2', 'bo', 'bo', 1)"
-        )
+        for values in (("u1", "ada", "ada", 0, 1, 0), ("u2", "bo", "bo", 0, 1, 0)):
+            columns = "id, name, folded, admin, created_at, revision"
+            raw.execute(f"INSERT INTO users ({columns}) VALUES (?, ?, ?, ?, ?, ?)", values)
         raw.execute("INSERT INTO password_links VALUES ('a', 'u1', 5), ('b', 'u1', 7), ('c', 'u1', 6), ('d', 'u2', 1)")
         raw.execute(f"PRAGMA user_version = {before}")
         raw.commit()
