@@ -144,6 +144,7 @@ def check(data: Path, file: Path | None) -> None:
         settings = _settings(data, file)
         role_table_of(settings)
         load_stages(commands.settings_file(file))
+        data_folder.require_own(settings.data)
         if (facts := data_folder.running_hub(settings.data)) is not None:
             preflight.check_programs(settings)
             click.echo(f"Everything is fine. A hub already runs in {settings.data}: {facts.get('url')}")

@@ -1,5 +1,6 @@
 """The data folder: creates it, makes its secret, and locks it for one hub at a time."""
 
+import contextlib
 import fcntl
 import hashlib
 import json
@@ -21,6 +22,12 @@ SECRET_BYTES = 32
 LEAST_FREE_BYTES = 50 * 1024 * 1024
 LONGEST_RUN_FOLDER = 60  # bytes; a unix socket's path may have 107, and names follow
 _LOCK, _TREE = "lock", "lock-tree"
+_MARKER = "hubless-data"
+_MARKED = "This is the data folder of a hub (hubless). Only the hub and its operator may read it.\n"
+_OWN_FILES = frozenset({_MARKER, "hub.sqlite", "secret", _LOCK})  # one of them shows that the folder is a hub's
+_HARMLESS = frozenset(
+    {"hubless.toml", "lost+found"}
+)  # what an operator and a new disk put there before the first start
 
 
 class DataFolderError(HublessError):
@@ -52,25 +59,58 @@ def prepare(settings: Settings) -> None:
     """Create the data folder and everything that a hub needs in it; keep what exists.
 
     Raises:
-        DataFolderError: when the folder cannot be created or written, or the disk is full.
+        DataFolderError: when the folder is no hub's, cannot be created or written, or the disk is full.
     """
     try:
+        require_own(settings.data)
         settings.data.mkdir(parents=True, exist_ok=True)
+        _mark(settings.data)
         settings.data.chmod(stat.S_IRWXU | _way(settings))
         for folder in (settings.launches, settings.homes, settings.data / "logs"):
             folder.mkdir(parents=True, exist_ok=True, mode=stat.S_IRWXU)
         _make_secret(settings.secret_file)
         _make_private(settings.database)
     except OSError as error:
-        raise DataFolderError(
-            f"The data folder {settings.data} cannot be used: {error.strerror}. "
-            "Make the user that runs the hub its owner, or choose another folder with --data."
-        ) from None
+        raise _unusable(settings.data, error) from None
     if (free := shutil.disk_usage(settings.data).free) < LEAST_FREE_BYTES:
         raise DataFolderError(
             f"The disk of {settings.data} is full: {free // 1024**2} MB are free, and the hub needs "
             f"{LEAST_FREE_BYTES // 1024**2} MB to start. Free some space, or choose another folder with --data."
         )
+
+
+def require_own(data: Path) -> None:
+    """Refuse a folder that has files and is no hub's: a hub would take it away from everybody else.
+
+    Raises:
+        DataFolderError: naming some of the files, or when the folder cannot be read.
+    """
+    try:
+        found = {entry.name for entry in data.iterdir()} if data.exists() else set()
+    except OSError as error:
+        raise _unusable(data, error) from None
+    if found & _OWN_FILES or found <= _HARMLESS:
+        return
+    some = ", ".join(sorted(found - _HARMLESS)[:3])
+    raise DataFolderError(
+        f"{data} is not the data folder of a hub: it has other files ({some}). Choose a new or an empty folder with "
+        f"--data. If it is a hub's after all, create the file {_MARKER} in it."
+    )
+
+
+def _unusable(data: Path, error: OSError) -> DataFolderError:
+    return DataFolderError(
+        f"The data folder {data} cannot be used: {error.strerror}. "
+        "Make the user that runs the hub its owner, or choose another folder with --data."
+    )
+
+
+def _mark(data: Path) -> None:
+    """Write the marker by which `require_own` knows the folder; an existing one stays."""
+    with contextlib.suppress(FileExistsError):
+        descriptor = os.open(data / _MARKER, os.O_WRONLY | os.O_CREAT | os.O_EXCL, stat.S_IRUSR | stat.S_IWUSR)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(_MARKED)
 
 
 def _way(settings: Settings) -> int:

@@ -72,6 +72,25 @@ def test_a_truncated_file_is_said_to_be_broken(tmp_path):
         use(path)
 
 
+def test_the_file_is_for_its_owner_alone_whatever_the_umask(tmp_path):
+    def modes():
+        return {file.name: oct(file.stat().st_mode & 0o777) for file in tmp_path.iterdir()}
+
+    alone = dict.fromkeys(("hub.sqlite", "hub.sqlite-wal", "hub.sqlite-shm"), "0o600")
+    before = os.umask(0)
+    try:
+        first = Database(tmp_path / "hub.sqlite")
+        assert modes() == alone
+        for file in tmp_path.iterdir():
+            file.chmod(0o666)  # as older versions left them
+        second = Database(tmp_path / "hub.sqlite")
+        assert modes() == alone
+    finally:
+        os.umask(before)
+    second.close()
+    first.close()
+
+
 def test_of_the_links_of_an_older_file_the_newest_stays(tmp_path):
     file, before = tmp_path / "hub.sqlite", schema.STEPS.index(schema._LIMITED_LINKS)
     with contextlib.closing(sqlite3.connect(file)) as raw:

@@ -28,6 +28,43 @@ def test_creates_the_folder_for_its_owner_alone(tmp_path: Path) -> None:
     assert settings.homes.is_dir()
 
 
+@pytest.mark.parametrize("found", ["thesis.tex", "homes", ".ssh"])
+def test_a_folder_that_is_no_hubs_is_refused_and_left_alone(tmp_path: Path, found: str) -> None:
+    folder = tmp_path / "home"
+    folder.mkdir(mode=0o755)
+    (folder / found).mkdir()
+
+    with pytest.raises(DataFolderError, match=rf"home is not the data folder of a hub: .*{found}.*--data"):
+        data_folder.prepare(Settings(folder))
+
+    assert mode(folder) == 0o755
+    assert [entry.name for entry in folder.iterdir()] == [found]
+
+
+@pytest.mark.parametrize("found", ["", "lost+found", "hubless.toml"])
+def test_an_empty_folder_becomes_a_hubs(tmp_path: Path, found: str) -> None:
+    if found:
+        (tmp_path / found).touch()
+    data_folder.prepare(Settings(tmp_path))
+    (tmp_path / "secret").unlink()  # an operator may remove it
+    (tmp_path / "hub.sqlite").unlink()
+    (tmp_path / "notes").touch()
+
+    data_folder.prepare(Settings(tmp_path))
+
+    assert mode(tmp_path) == 0o700
+
+
+@pytest.mark.parametrize("found", ["hub.sqlite", "secret"])
+def test_a_folder_from_before_there_was_a_marker_is_a_hubs(tmp_path: Path, found: str) -> None:
+    (tmp_path / found).write_bytes(b"k" * 32 if found == "secret" else b"")
+    (tmp_path / "notes").touch()
+
+    data_folder.prepare(Settings(tmp_path))
+
+    assert {"hubless-data", "hub.sqlite", "secret", "notes"} <= {entry.name for entry in tmp_path.iterdir()}
+
+
 def test_keeps_an_existing_secret(tmp_path: Path) -> None:
     settings = Settings(tmp_path)
     data_folder.prepare(settings)
