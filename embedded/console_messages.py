@@ -37,7 +37,12 @@ def _how_to_log_in(settings: Settings, facts: Mapping[str, Any]) -> list[str]:
     if settings.login.kind == "shared-password":
         who = "Users log in with any name" if not settings.login.allow_users else "Allowed users log in with their name"
         admins = ", ".join(settings.login.admins)
-        return [f"{who} and the shared password.{f' Admins: {admins}.' if admins else ''}"]
+        opens = settings.login.shared_password_opens_admins
+        warning = ["WARNING: the shared password opens the names of admins too (login.shared_password_opens_admins)."]
+        return [
+            f"{who} and the shared password.{f' Admins: {admins}.' if admins else ''}",
+            *(warning if opens else []),
+        ]
     if link := facts.get("first_admin_link"):
         taken = facts["first_admin"] != FIRST_ADMIN
         return [

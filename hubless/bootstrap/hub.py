@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -252,11 +253,25 @@ class Hub(ABC):
             from hubless.adapters.authenticators.shared_password import SharedPasswordAuthenticator
 
             return SharedPasswordAuthenticator(
-                login.password, frozenset(login.admins), frozenset(login.allow_users), login.admin_password
+                login.password,
+                frozenset(login.admins),
+                frozenset(login.allow_users),
+                login.admin_password,
+                login.shared_password_opens_admins,
+                self._is_privileged,
             )
         from hubless.adapters.authenticators.password import PasswordAuthenticator
 
         return PasswordAuthenticator(self.users, self.passwords, self.hasher)
+
+    def _is_privileged(self, name: str) -> bool:
+        """Say whether the user of this name, stored or not, may do more than read and use what is theirs."""
+        from hubless.domain import delegation, roles
+        from hubless.domain.users import User
+
+        stored = self.users.find(name) or User("", name, self.clock.now())
+        held = roles.scopes_of_user(replace(stored, shared=()), self.roles)  # a share is of one server, by its owner
+        return stored.admin or delegation.opens_what_is_others(held, name, self.roles)
 
     @cached_property
     def services(self) -> "ServiceRegistry":
@@ -280,7 +295,8 @@ class Hub(ABC):
             self.clock,
             frozenset(self.settings.login.admins),
             self.is_reserved,
-            lambda user: self.privileges.beyond_basic(user),  # noqa: PLW0108 privileges need accounts' neighbours
+            rights_of=lambda user: self.privileges.beyond_basic(user),  # noqa: PLW0108 privileges need accounts' neighbours
+            names_are_open=not self.has_passwords,
         )
 
     @cached_property

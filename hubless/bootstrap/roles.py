@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 
 from hubless.domain import roles as roles_
+from hubless.domain.delegation import opens_what_is_others
 from hubless.domain.errors import InvalidRequestError
 from hubless.domain.roles import Role
-from hubless.domain.scopes import Definition, define, parse
+from hubless.domain.scopes import Bearer, Definition, define, expand, parse
 from hubless.settings import Settings, SettingsError
+from hubless.settings.loading import require_admin_password
 
 
 def role_table_of(settings: Settings) -> Mapping[str, Role]:
@@ -36,7 +38,18 @@ def role_table_of(settings: Settings) -> Mapping[str, Role]:
             frozenset(role.groups),
             frozenset(role.services),
         )
+    _check_shared_password(settings, table)
     return table
+
+
+def _check_shared_password(settings: Settings, table: Mapping[str, Role]) -> None:
+    """Refuse a shared password without an admins' one if a role gives named users more than what is theirs."""
+    for role in settings.roles:
+        members = [name for group in role.groups if group in settings.groups for name in settings.groups[group].users]
+        for name in dict.fromkeys((*role.users, *members)):
+            held = expand(table[role.name].scopes, Bearer(user=name))
+            if opens_what_is_others(held, name, table):
+                require_admin_password(settings.login, [name], f"roles.{role.name}")
 
 
 def _define_custom_scopes(settings: Settings) -> None:

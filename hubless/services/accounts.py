@@ -43,6 +43,7 @@ class Accounts:
     clock: Clock
     admins: frozenset[str] = frozenset()  # names that settings make admins
     is_reserved: Callable[[str], bool] = lambda _name: False  # whether settings or files belong to a user of that name
+    names_are_open: bool = False  # whether many people know the password of every name
     rights_of: Callable[[User], Iterable[str]] = lambda _user: ()  # what a user may do beyond every user
 
     def find(self, name: str) -> User:
@@ -107,13 +108,13 @@ class Accounts:
             StoreConflictError: when another request changed the user meanwhile.
         """
         if revoke:
-            self.passwords.end_links(user.id)
-            self.sessions.end_all(user.id)
-            self._revoke_tokens(user)
+            self._revoke_all(user)
         return self.change(user, admin=True)
 
     def change(self, user: User, *, name: str | None = None, admin: bool | None = None) -> User:
         """Rename *user* or set its admin flag, in one conditional write.
+
+        Where many people know the password of every name, who becomes an admin keeps no earlier session or token.
 
         Raises:
             InvalidRequestError: when the name is not allowed, or a server runs under the old one.
@@ -130,6 +131,8 @@ class Accounts:
             after = replace(after, name=name)
         if admin is not None:
             after = replace(after, admin=admin)
+        if after.admin and not user.admin and self.names_are_open:
+            self._revoke_all(user)  # anybody may have logged in under this name
         self.users.change(user, after)
         return after
 
@@ -247,6 +250,10 @@ class Accounts:
     def is_reserved_name(self, name: str) -> bool:
         """Say whether something waits for a user called *name*: only admins may add such users."""
         return name in self.admins or self.is_reserved(name)
+
+    def _revoke_all(self, user: User) -> None:
+        self.passwords.end_links(user.id)
+        self._end_logins(user, keep_sessions=False, revoke_tokens=True)
 
     def _end_logins(self, user: User, *, keep_sessions: bool, revoke_tokens: bool) -> None:
         if not keep_sessions:

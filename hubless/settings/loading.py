@@ -313,21 +313,41 @@ def _hub(hub: HubSettings) -> HubSettings:
 
 def _login(login: LoginSettings, environ: Mapping[str, str]) -> LoginSettings:
     if login.kind == "shared-password":
-        password = login.password or environ.get(SHARED_PASSWORD, "")
-        if not password:
-            raise SettingsError(
-                f'login.password is missing: login.kind = "shared-password" needs it, or the variable {SHARED_PASSWORD}'
-            )
-        if login.sign_up:
-            raise SettingsError('login.sign_up has no effect if login.kind is "shared-password": remove it')
-        admin_password = login.admin_password or environ.get(ADMIN_PASSWORD, "")
-        if admin_password == password:
-            raise SettingsError("login.admin_password is the same as login.password: choose another")
-        return replace(login, password=password, admin_password=admin_password)
-    for key in ("password", "admin_password", "allow_users"):
+        return _shared_login(login, environ)
+    for key in ("password", "admin_password", "allow_users", "shared_password_opens_admins"):
         if getattr(login, key):
             raise SettingsError(f'login.{key} has an effect only if login.kind is "shared-password": remove it')
     return login
+
+
+def _shared_login(given: LoginSettings, environ: Mapping[str, str]) -> LoginSettings:
+    password = given.password or environ.get(SHARED_PASSWORD, "")
+    if not password:
+        raise SettingsError(
+            f'login.password is missing: login.kind = "shared-password" needs it, or the variable {SHARED_PASSWORD}'
+        )
+    if given.sign_up:
+        raise SettingsError('login.sign_up has no effect if login.kind is "shared-password": remove it')
+    admin_password = given.admin_password or environ.get(ADMIN_PASSWORD, "")
+    if admin_password == password:
+        raise SettingsError("login.admin_password is the same as login.password: choose another")
+    login = replace(given, password=password, admin_password=admin_password)
+    if login.admins:
+        require_admin_password(login, login.admins, "login.admins")
+    return login
+
+
+def require_admin_password(login: LoginSettings, names: Iterable[str], where: str) -> None:
+    """Refuse settings in which the password that all users know opens the *names* of people with an admin's rights.
+
+    Raises:
+        SettingsError: naming the people, *where* the settings name them, and what to do.
+    """
+    if login.kind == "shared-password" and not login.admin_password and not login.shared_password_opens_admins:
+        raise SettingsError(
+            f"login.admin_password is missing: without it the shared password opens the names in {where} "
+            f"({', '.join(names)}). Set it, or the variable {ADMIN_PASSWORD}"
+        )
 
 
 def _servers(servers: ServersSettings) -> ServersSettings:

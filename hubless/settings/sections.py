@@ -87,9 +87,15 @@ class LoginSettings:
     admin_password: str = setting(
         "",
         SECRET,
-        "The password of `admins`, or set `HUBLESS_ADMIN_PASSWORD`; only for `shared-password`",
+        "The password of `admins`, and of other users who may do more than read and use what is theirs, or set"
+        " `HUBLESS_ADMIN_PASSWORD`; only for `shared-password`",
     )
     admins: tuple[str, ...] = setting([], USER_NAMES, "Users who become admins when they log in")
+    shared_password_opens_admins: bool = setting(
+        False,
+        FLAG,
+        "Whether the shared password opens the names of admins too, if `admin_password` is not set; only for trials",
+    )
     sign_up: bool = setting(False, FLAG, "Whether anybody may create an account; only for `password`")
     allow_users: tuple[str, ...] = setting(
         [], USER_NAMES, "Users who may log in with the shared password; empty for everybody"

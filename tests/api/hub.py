@@ -27,6 +27,7 @@ SETTINGS = f"""
 kind = "shared-password"
 password = "{An.PASSWORD}"
 admins = ["root"]
+shared_password_opens_admins = true
 max_failures = 1000
 
 [servers]

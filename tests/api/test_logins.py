@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from hubless.settings import SettingsError
 from tests.api.hub import build_hub
 
 OWN = """
@@ -97,6 +98,59 @@ def test_admins_names_open_with_the_admins_password_alone(tmp_path):
     assert log_in(hub.browser(), "pupil", "the admins' own password").status_code == 403
     assert log_in(hub.browser(), "pupil", "the class's password").status_code == 302
     assert not hub.user("pupil").admin
+
+
+CLASS = SHARED.replace('admin_password = "the admins\' own password"\nadmins = ["boss"]\nallow_users = ["pupil"]\n', "")
+ROLE = """
+[[roles]]
+name = "helpers"
+scopes = {scopes}
+users = {users}
+groups = {groups}
+[groups.staff]
+users = {members}
+"""
+
+
+def a_role(scopes, users=(), groups=(), members=()):
+    return ROLE.format(scopes=list(scopes), users=list(users), groups=list(groups), members=list(members))
+
+
+@pytest.mark.parametrize("scope", ["admin-ui", "admin:users", "servers", "access:servers!user=pupil", "tokens"])
+@pytest.mark.parametrize("where", [{"users": ["tina"]}, {"groups": ["staff"], "members": ["tina"]}])
+def test_settings_whose_roles_the_shared_password_would_open_are_refused(tmp_path, scope, where):
+    settings = CLASS + a_role([scope], **where)
+    with pytest.raises(SettingsError, match=r"admin_password is missing: .* the names in roles\.helpers \(tina\)"):
+        build_hub(tmp_path, settings)
+    with_one = settings.replace("[login]", '[login]\nadmin_password = "the admins\' own password"')
+    hub = build_hub(tmp_path, with_one)
+    assert log_in(hub.browser(), "tina", "the class's password").status_code == 403
+    assert log_in(hub.browser(), "tina", "the admins' own password").status_code == 302
+    assert log_in(hub.browser(), "pupil", "the class's password").status_code == 302
+
+
+@pytest.mark.parametrize("scope", ["self", "list:users", "servers!user", "access:servers!user=tina"])
+def test_a_role_that_reads_or_uses_what_is_ones_own_opens_as_before(tmp_path, scope):
+    hub = build_hub(tmp_path, CLASS + a_role([scope], ["tina"]))
+    assert log_in(hub.browser(), "tina", "the class's password").status_code == 302
+
+
+def test_who_becomes_an_admin_is_not_opened_by_the_shared_password(tmp_path):
+    hub = build_hub(tmp_path, CLASS + a_role(["admin:users"], groups=["staff"]))
+    browser = hub.browser()
+    log_in(browser, "pupil", "the class's password")
+    token = browser.post("/hub/api/users/pupil/tokens", json={}, headers={"X-XSRFToken": browser.xsrf}).json()["token"]
+    hub.hub.accounts.change(hub.user("pupil"), admin=True)
+    refused = log_in(hub.browser(), "pupil", "the class's password")
+    assert refused.status_code == 403
+    assert "login.admin_password" in refused.text
+    assert "login.admin_password" not in log_in(hub.browser(), "pupil", "a wrong password").text
+    assert hub.as_token(token).get("/user").status_code == 403
+    assert browser.get("/hub/home").status_code == 302
+    auth = {"auth": {"username": "pupil", "password": "the class's password"}}
+    assert hub.anybody.post("/users/pupil/tokens", auth).status_code == 403
+    hub.hub.groups.add_users(hub.hub.groups.find("staff").id, [hub.user("tom").name])
+    assert log_in(hub.browser(), "tom", "the class's password").status_code == 403
 
 
 @pytest.mark.parametrize("name", ["stranger", "Pupil2", "PUPİL"])

@@ -235,6 +235,17 @@ class TestLogin:
         assert read(shared, HUBLESS_ADMIN_PASSWORD="from outside").login.admin_password == "from outside"
         assert "choose another" in complaint(shared + 'admin_password = "for all"')
 
+    def test_the_shared_password_opens_no_admins_name_unasked(self) -> None:
+        shared = '[login]\nkind = "shared-password"\npassword = "for all"\nadmins = ["ada", "bo"]\n'
+        said = complaint(shared)
+        assert "login.admin_password is missing" in said
+        assert "login.admins (ada, bo)" in said
+        assert "HUBLESS_ADMIN_PASSWORD" in said
+        assert read(shared + 'admin_password = "for admins"').login.admins == ("ada", "bo")
+        assert read(shared, HUBLESS_ADMIN_PASSWORD="for admins").login.admins == ("ada", "bo")
+        assert read(shared + "shared_password_opens_admins = true").login.admins == ("ada", "bo")
+        assert read(shared.replace('"ada", "bo"', "")).login.admins == ()
+
     @pytest.mark.parametrize("line", ['password = "x"', 'admin_password = "x"', 'allow_users = ["ada"]'])
     def test_keys_without_effect_are_refused(self, line: str) -> None:
         assert 'only if login.kind is "shared-password"' in complaint(f"[login]\n{line}")

@@ -1,27 +1,41 @@
 """Authentication by one password that a whole class shares."""
 
 import hmac
+from collections.abc import Callable
 from dataclasses import field
 
 from hubless.domain.values import value
 from hubless.ports.authenticator import Identity, Refused
 
+WHY_REFUSED = (
+    "This user has an admin's rights, which the shared password does not open. Ask the operator of this hub to set "
+    "login.admin_password."
+)
+
 
 @value
 class SharedPasswordAuthenticator:
-    """Accepts the shared password with any allowed name; the first login creates the user."""
+    """Accepts the shared password with any allowed name; the first login creates the user.
+
+    The names of admins, and of users with rights over others, open with the admins' password alone.
+    """
 
     password: str = field(repr=False)
     admins: frozenset[str] = frozenset()
     allowed: frozenset[str] = frozenset()  # empty: all names are allowed
-    admin_password: str = field(default="", repr=False)  # if set, admins must use this one
+    admin_password: str = field(default="", repr=False)
+    opens_admins: bool = False  # whether the shared password opens admins' names, if they have none of their own
+    is_privileged: Callable[[str], bool] = lambda _name: False  # whether the store or a role gives the name more
     name: str = "shared-password"
 
     def authenticate(self, user_name: str, password: str) -> Identity | Refused:
         """Compare in constant time; *user_name* is normalised already."""
         is_admin = user_name in self.admins
-        expected = (self.admin_password if is_admin else "") or self.password
+        is_privileged = is_admin or self.is_privileged(user_name)
+        expected = (self.admin_password if is_privileged else "") or self.password
         fits = hmac.compare_digest(expected.encode(), password.encode(errors="replace"))
         if not fits or (self.allowed and user_name not in self.allowed | self.admins):
             return Refused()
+        if is_privileged and not (self.admin_password or self.opens_admins):
+            return Refused(WHY_REFUSED)
         return Identity(user_name, admin=True if is_admin else None)
