@@ -1,15 +1,16 @@
 """The class of all routes: FastAPI's, but built when needed, and with dependencies in a fixed order.
 
-FastAPI reads a handler's signature and describes it in OpenAPI. This class changes three things; docs/adr/0024 has the
+FastAPI reads a handler's signature and describes it in OpenAPI. This class changes four things; docs/adr/0024 has the
 reasons:
 
 - A route is built at its first request. Otherwise a cold start builds a hundred routes for one request.
 - Dependencies are sorted once, at that moment. FastAPI walks their tree in every request, between two exit stacks.
+- A handler with long store calls runs in a thread (`store_pool`).
 - Bodies, errors and HEAD are as in JupyterHub. A body of any content type is read as JSON; an invalid one is a 400.
 """
 
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, NamedTuple, get_args
 
 from fastapi.dependencies.models import Dependant
@@ -22,8 +23,9 @@ from starlette.types import Receive, Scope, Send
 
 from functions.api.dependencies import HubPart
 from functions.api.request_body import json_object, validated
+from functions.api.store_pool import in_store_pool, is_long
 
-_Call = Callable[..., Awaitable[Any]]
+_Call = Callable[..., Coroutine[Any, Any, Any]]
 _UNSUPPORTED = (
     "header_params",
     "cookie_params",
@@ -117,6 +119,7 @@ def _app(dependant: Dependant) -> Any:
     _collect(dependant, steps, {})
     *dependencies, handler = steps
     body, takes_parts = _Body.of(dependant), any(step.part is not None for step in dependencies)
+    in_thread = is_long(handler.call)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive, send)
@@ -130,7 +133,9 @@ def _app(dependant: Dependant) -> Any:
         arguments = handler.arguments(request, results)
         if body is not None:
             arguments[body.name] = await body.read(request)
-        response: Response = await handler.call(**arguments)
+        response: Response = (
+            await in_store_pool(handler.call, arguments) if in_thread else await handler.call(**arguments)
+        )
         await response(scope, receive, send)
 
     return app

@@ -16,6 +16,7 @@ from functions.api.rendering import Render
 from functions.api.routers import page_router
 from functions.api.routes.users import users_in_reach
 from functions.api.serializers import instant
+from functions.api.store_pool import has_long_store_calls
 from hubless.domain import names
 from hubless.domain.errors import HublessError
 from hubless.domain.lifecycle import ACTIVE, Server, State
@@ -161,6 +162,7 @@ Admin = Annotated[_Admin, Depends(_admin)]
 
 
 @router.get("/admin")
+@has_long_store_calls
 async def show_users(admin: Admin) -> Response:
     """Show users and servers."""
     admin.require("admin-ui")
@@ -168,6 +170,7 @@ async def show_users(admin: Admin) -> Response:
 
 
 @router.post("/admin/users")
+@has_long_store_calls
 async def add_users(form: OwnForm, admin: Admin) -> Response:
     """Add the users in the form, one on each line."""
     admin.require("admin:users")
@@ -206,6 +209,7 @@ async def set_admin(name: str, form: OwnForm, admin: Admin) -> Response:
 
 
 @router.post("/admin/users/{name:segment}/log-out")
+@has_long_store_calls
 async def log_out_everywhere(name: str, _form: OwnForm, admin: Admin, logins: dependencies.Logins) -> Response:
     """End all sessions of a user, with the tokens that were issued in them."""
     user = admin.subject(name, "tokens")

@@ -15,6 +15,7 @@ from functions.api.error_handlers import answer
 from functions.api.rendering import STATIC, Render
 from functions.api.routers import page_router, root_router
 from functions.api.routes.hub import metrics_text
+from functions.api.store_pool import has_long_store_calls
 
 pages, everywhere = page_router(), root_router()
 _YEAR = 31_536_000  # seconds
@@ -51,6 +52,7 @@ async def health() -> Response:
 
 
 @pages.get("/metrics")
+@has_long_store_calls
 async def metrics(actor: MaybeActor, hub: WholeHub) -> Response:
     """Return the metrics as Prometheus text."""
     if actor is None or not actor.scopes.has_everywhere("read:metrics"):

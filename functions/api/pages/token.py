@@ -14,6 +14,7 @@ from functions.api.paging import Part
 from functions.api.rendering import Render
 from functions.api.routers import page_router
 from functions.api.serializers import instant
+from functions.api.store_pool import has_long_store_calls
 from hubless.domain.errors import HublessError, InvalidRequestError, NotFoundError
 from hubless.domain.tokens import Session, Token
 from hubless.domain.values import value
@@ -95,12 +96,14 @@ TokenPage = Annotated[_TokenPage, Depends(_page)]
 
 
 @router.get("/token")
+@has_long_store_calls
 async def show_tokens(page: TokenPage) -> Response:
     """Show tokens, applications and sessions of the visitor."""
     return page()
 
 
 @router.post("/token")
+@has_long_store_calls
 async def new_token(form: OwnForm, page: TokenPage) -> Response:
     """Issue a token and show it once."""
     try:

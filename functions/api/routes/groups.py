@@ -15,6 +15,7 @@ from functions.api.auth.scope_checks import OUT_OF_REACH, group_in_path, holds, 
 from functions.api.json_codec import JSONResponse
 from functions.api.paging import Part
 from functions.api.routers import api_router, problems
+from functions.api.store_pool import has_long_store_calls
 from hubless.domain import names
 from hubless.domain.errors import InvalidRequestError, NotFoundError
 from hubless.domain.users import Group
@@ -85,6 +86,7 @@ MakerOfGroup = Annotated[Actor, Depends(_maker_of_group)]
 
 
 @router.get("", response_model=list[schemas.Group] | schemas.Page[schemas.Group])
+@has_long_store_calls
 async def list_groups(
     actor: Annotated[Actor, holds_for("list:groups", "group")],
     part: Part,
@@ -98,6 +100,7 @@ async def list_groups(
 
 
 @router.post("", status_code=201, response_model=list[schemas.Group], responses=problems(409, 413))
+@has_long_store_calls
 async def create_groups(
     _actor: Annotated[Actor, holds_everywhere("admin:groups")], body: requests.NewGroups, changes: Changes
 ) -> Response:
@@ -106,6 +109,7 @@ async def create_groups(
 
 
 @router.get("/{name:segment}", response_model=schemas.Group)
+@has_long_store_calls
 async def read_group(
     group: Annotated[Group, group_in_path(*_READS)], actor: CurrentActor, roles: dependencies.Roles
 ) -> Response:
@@ -114,6 +118,7 @@ async def read_group(
 
 
 @router.post("/{name:segment}", status_code=201, response_model=schemas.Group, responses=problems(409, 413))
+@has_long_store_calls
 async def create_group(
     name: str,
     _actor: MakerOfGroup,
@@ -126,6 +131,7 @@ async def create_group(
 
 
 @router.delete("/{name:segment}", status_code=204)
+@has_long_store_calls
 async def delete_group(
     group: Annotated[Group, group_in_path("delete:groups")], groups: dependencies.Groups
 ) -> Response:
@@ -135,6 +141,7 @@ async def delete_group(
 
 
 @router.post("/{name:segment}/users", response_model=schemas.Group, responses=problems(413))
+@has_long_store_calls
 async def add_members(group: ChangedGroup, body: requests.Members, changes: Changes) -> Response:
     """Add users to a group."""
     changes.privileges.require_may_add(changes.actor, [group.name], body.users)
@@ -146,6 +153,7 @@ async def add_members(group: ChangedGroup, body: requests.Members, changes: Chan
 
 
 @router.delete("/{name:segment}/users", response_model=schemas.Group, responses=problems(413))
+@has_long_store_calls
 async def remove_members(
     group: ChangedGroup, body: requests.Members, changes: Changes, users: dependencies.Users
 ) -> Response:
@@ -158,6 +166,7 @@ async def remove_members(
 
 
 @router.put("/{name:segment}/properties", response_model=schemas.Group, responses=problems(413))
+@has_long_store_calls
 async def set_properties(
     group: ChangedGroup, properties: Annotated[dict[str, Any], Body()], changes: Changes
 ) -> Response:

@@ -18,6 +18,7 @@ from functions.api.dependencies import Origins, Roles, Routing, Servers, Service
 from functions.api.json_codec import JSONResponse
 from functions.api.paging import Part
 from functions.api.routers import api_router, content, problems
+from functions.api.store_pool import has_long_store_calls
 from functions.api.version import VERSION
 from hubless.bootstrap.hub import Hub
 from hubless.domain import names, scopes
@@ -85,6 +86,7 @@ async def health() -> Response:
 
 
 @router.get("/metrics", response_class=Response, responses=content("text/plain"))
+@has_long_store_calls
 async def metrics(_actor: Annotated[Actor, holds_everywhere("read:metrics")], hub: WholeHub) -> Response:
     """Return the metrics as Prometheus text."""
     return metrics_text(hub)
@@ -129,6 +131,7 @@ def _gauge(name: str, text: str, values: Mapping[str, int]) -> list[str]:
 
 
 @router.get("/proxy", response_model=dict[str, schemas.Route] | schemas.RoutePage)
+@has_long_store_calls
 async def read_routes(
     _actor: Annotated[Actor, _PROXY],
     part: Part,
@@ -179,6 +182,7 @@ async def replace_proxy(_actor: Annotated[Actor, _PROXY], body: Annotated[dict[s
 
 
 @router.post("/shutdown", status_code=202, response_model=schemas.Message, responses=problems(413))
+@has_long_store_calls
 async def shutdown(
     _actor: Annotated[Actor, holds_everywhere("shutdown")],
     servers: Servers,

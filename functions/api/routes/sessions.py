@@ -10,6 +10,7 @@ from functions.api.auth.scope_checks import user_in_path
 from functions.api.dependencies import Logins
 from functions.api.json_codec import JSONResponse
 from functions.api.routers import api_router
+from functions.api.store_pool import has_long_store_calls
 from hubless.domain.errors import NotFoundError
 from hubless.domain.users import User
 
@@ -18,6 +19,7 @@ UserToLogOut = Annotated[User, user_in_path("tokens")]
 
 
 @router.get("/{name:segment}/sessions", response_model=schemas.Sessions)
+@has_long_store_calls
 async def list_sessions(user: Annotated[User, user_in_path("read:tokens")], logins: Logins) -> Response:
     """List the browsers in which a user is logged in."""
     models = [
@@ -28,6 +30,7 @@ async def list_sessions(user: Annotated[User, user_in_path("read:tokens")], logi
 
 
 @router.delete("/{name:segment}/sessions", status_code=204)
+@has_long_store_calls
 async def end_sessions(user: UserToLogOut, logins: Logins) -> Response:
     """Log a user out everywhere, with every token that was issued in a browser."""
     logins.close_all(user)

@@ -19,6 +19,7 @@ from functions.api.json_codec import JSONResponse
 from functions.api.oauth_clients import ClientLookup, OAuthClients
 from functions.api.password_pool import in_password_pool
 from functions.api.routers import api_router, problems
+from functions.api.store_pool import has_long_store_calls
 from hubless.domain.errors import InvalidRequestError, NotFoundError
 from hubless.domain.names import normalise_user_name
 from hubless.domain.tokens import Token
@@ -31,6 +32,7 @@ TokenReader = Annotated[User, user_in_path("read:tokens")]
 
 
 @router.get("/{name:segment}/tokens", response_model=schemas.Tokens)
+@has_long_store_calls
 async def list_tokens(user: TokenReader, tokens: dependencies.Tokens, clients: OAuthClients) -> Response:
     """List a user's tokens, those of OAuth clients included."""
     return JSONResponse({"api_tokens": [_model(token, user, tokens, clients) for token in tokens.of(user)]})

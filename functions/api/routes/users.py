@@ -18,6 +18,7 @@ from functions.api.json_codec import JSONResponse
 from functions.api.paging import Part
 from functions.api.request_body import NO_OBJECT, raw_json
 from functions.api.routers import api_router, problems
+from functions.api.store_pool import has_long_store_calls
 from hubless.domain import names
 from hubless.domain.errors import InvalidRequestError, NameTakenError
 from hubless.domain.lifecycle import Server
@@ -89,6 +90,7 @@ async def post_activity(
 
 
 @router.get("", response_model=list[schemas.User] | schemas.Page[schemas.User])
+@has_long_store_calls
 async def list_users(
     actor: Annotated[Actor, holds_for("list:users", "user", "group")],
     part: Part,
@@ -133,6 +135,7 @@ def _is_yes(include_stopped: str | None) -> bool:
 
 
 @router.post("", status_code=201, response_model=list[schemas.User], responses=problems(409, 413))
+@has_long_store_calls
 async def create_users(
     actor: Annotated[Actor, holds_everywhere("admin:users")],
     body: requests.NewUsers,

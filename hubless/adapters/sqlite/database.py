@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 from hubless.adapters.sqlite import schema
 from hubless.domain.errors import StoreUnavailableError
@@ -23,6 +23,8 @@ STATEMENTS = 256  # prepared statements that a connection caches
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _memories = itertools.count()
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 def to_number(at: datetime | None) -> int | None:
@@ -102,6 +104,27 @@ class Database:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
+
+    def in_turns(
+        self,
+        things: Sequence[T],
+        size: int,
+        act: Callable[[Sequence[T]], R],
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> list[R]:
+        """Call *act* with *size* of *things* at a time, each in a transaction, and return the results.
+
+        Between two transactions it rests as long as the last one took, so that others who wait for the write lock get
+        it. Within a transaction of the thread it does all at once.
+        """
+        results = list[R]()
+        for start in range(0, len(things), size):
+            began = time.monotonic()
+            with self.transaction():
+                results.append(act(things[start : start + size]))
+            if start + size < len(things) and not self._connection().in_transaction:
+                sleep(time.monotonic() - began)
+        return results
 
     def watcher(self) -> Callable[[], bool]:
         """Return a cheap test for one thread: whether any process may have written since its last call."""

@@ -1,0 +1,117 @@
+"""While a long call to the store runs for one person, the hub answers the others."""
+
+import asyncio
+import inspect
+import threading
+
+import httpx
+import pytest
+
+from functions.api import app, store_pool
+from functions.api.store_pool import has_long_store_calls, in_store_pool, is_long
+from hubless.adapters.sqlite.database import Database
+from hubless.adapters.sqlite.users import CHUNK, SqliteUserStore
+from tests.api.hub import ADDRESS, An
+from tests.support.builders import a_user
+
+GIVE_UP = 10  # seconds; only a hub that fails the test waits so long
+CALLS = {
+    "a list of users": ("users.page", "GET", "/hub/api/users", None),
+    "new users": ("users.create", "POST", "/hub/api/users", {"usernames": ["new"]}),
+    "a list of groups": ("groups.page", "GET", "/hub/api/groups", None),
+    "a new group": ("groups.create", "POST", "/hub/api/groups/new", {"users": ["alice"]}),
+    "new members": ("groups.add_users", "POST", "/hub/api/groups/sharers/users", {"users": ["alice"]}),
+    "members who leave": ("groups.remove_users", "DELETE", "/hub/api/groups/sharers/users", {"users": ["alice"]}),
+    "a group that goes": ("groups.delete", "DELETE", "/hub/api/groups/sharers", None),
+    "a list of tokens": ("token_store.of_owner", "GET", "/hub/api/users/alice/tokens", None),
+    "a list of sessions": ("sessions.of_user", "GET", "/hub/api/users/alice/sessions", None),
+    "the end of all sessions": ("sessions.end_all", "DELETE", "/hub/api/users/alice/sessions", None),
+    "the routes": ("servers.in_states", "GET", "/hub/api/proxy", None),
+    "the metrics": ("users.count", "GET", "/hub/api/metrics", None),
+}
+
+
+class Held:
+    """A call to the store that lasts until it is released; it says whether it had to give up."""
+
+    def __init__(self, call):
+        self._call, self.began, self.released, self.gave_up = call, threading.Event(), threading.Event(), False
+
+    def __call__(self, *arguments, **named):
+        self.began.set()
+        self.gave_up |= not self.released.wait(GIVE_UP)
+        return self._call(*arguments, **named)
+
+
+def held(monkeypatch, hub, name):
+    store, _, method = name.partition(".")
+    target = type(getattr(hub, store))
+    call = Held(getattr(target, method))
+    monkeypatch.setattr(target, method, lambda *arguments, **named: call(*arguments, **named))
+    return call
+
+
+async def ask_both(application, call, headers, method, path, body=None):  # noqa: PLR0917 a request
+    transport = httpx.ASGITransport(application)
+    async with httpx.AsyncClient(transport=transport, base_url=ADDRESS, headers=headers) as client:
+        long = asyncio.create_task(client.request(method, path, json=body))
+        await asyncio.to_thread(call.began.wait, GIVE_UP)
+        other = await client.get("/hub/api/user", headers={"Authorization": f"token {An.ADMIN_TOKEN}"})
+        was_waiting = not long.done()
+        call.released.set()
+        return await long, other, was_waiting
+
+
+@pytest.mark.parametrize("what", CALLS)
+def test_a_long_call_for_one_holds_up_nobody_else(hub, monkeypatch, what):
+    name, method, path, body = CALLS[what]
+    hub.user("alice", groups=["sharers"])
+    call = held(monkeypatch, hub.hub, name)
+    headers = {"Authorization": f"token {An.ADMIN_TOKEN}"}
+    long, other, was_waiting = asyncio.run(ask_both(hub.transport.app, call, headers, method, path, body))
+    assert not call.gave_up
+    assert (long.status_code // 100, other.status_code, was_waiting) == (2, 200, True)
+
+
+@pytest.mark.parametrize(("path", "name"), [("/hub/token", "token_store.of_owner"), ("/hub/admin", "users.page")])
+def test_a_long_page_of_one_holds_up_nobody_else(hub, monkeypatch, path, name):
+    browser = hub.browser("root")
+    call = held(monkeypatch, hub.hub, name)
+    headers = {"Cookie": "; ".join(f"{key}={value}" for key, value in browser.cookies.items())}
+    page, other, was_waiting = asyncio.run(ask_both(hub.transport.app, call, headers, "GET", path))
+    assert not call.gave_up
+    assert (page.status_code, other.status_code, was_waiting) == (200, 200, True)
+
+
+def test_no_marked_handler_awaits():
+    marked = [route.endpoint for router in app.ROUTERS for route in router.routes if is_long(route.endpoint)]
+    assert len(marked) >= len(CALLS)
+    assert [handler for handler in marked if "await " in inspect.getsource(handler)] == []
+
+
+def test_a_marked_handler_that_awaits_is_a_fault_and_no_hang():
+    @has_long_store_calls
+    async def handler():
+        await asyncio.sleep(0)
+
+    with pytest.raises(TypeError, match="awaits"):
+        asyncio.run(in_store_pool(handler, {}))
+    store_pool._long.discard(handler)
+
+
+def test_many_new_users_leave_others_room_to_write(tmp_path):
+    """Adding 10,000 users takes a second: nobody may wait for it, and no user is lost on the way."""
+    database, other = Database(tmp_path / "hub.sqlite"), Database(tmp_path / "hub.sqlite")
+    users, others, rests = SqliteUserStore(database), SqliteUserStore(other), []
+    in_turns = database.in_turns
+
+    def write_between(_seconds):
+        rests.append(others.create([a_user(f"between{len(rests)}")]))
+
+    database.in_turns = lambda things, size, act: in_turns(things, size, act, sleep=write_between)
+    asked = [a_user(f"user{number}") for number in range(CHUNK * 2 + 1)]
+    assert users.create(asked) == asked
+    assert len(rests) == 2
+    assert users.count() == len(asked) + len(rests)
+    database.close()
+    other.close()
