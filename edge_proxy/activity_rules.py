@@ -62,8 +62,11 @@ backend {SOCKETS}
 
 
 def _below_prefix(path: str) -> str:
-    """Return the end of an expression for *path* below any server's prefix; a server may serve others below its own."""
-    return f"/user/[^/]+/(.*/)?{path}$"
+    """Return the end of an expression for *path* below the prefix of a main or named server.
+
+    Not below any path: people may give their own files and folders such names.
+    """
+    return f"/user/[^/]+/([^/]+/)?{path}$"
 
 
 def _table(remembered_seconds: int, stored: str) -> str:

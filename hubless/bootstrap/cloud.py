@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from hubless.adapters.ssm.parameters import SsmParameters
     from hubless.ports.clock import Clock
     from hubless.ports.edges import DesiredEdgeStateStore, EdgeMachine
+    from hubless.ports.inspector import ServerInspector
     from hubless.ports.launch_rate_limiter import LaunchRateLimiter
     from hubless.ports.launcher import Launcher, TaskEvent
     from hubless.ports.leases import LeaseStore
@@ -298,6 +299,17 @@ class CloudHub(Hub):
         from hubless.adapters.activity_readiness import ActivityReadiness
 
         return ActivityReadiness()
+
+    @property
+    def edges_see_traffic(self) -> bool:  # type: ignore[override]  # it depends on the edge
+        return not self._cloud.alb_listener
+
+    @cached_property
+    def inspector(self) -> "ServerInspector":
+        """Return an inspector that reaches servers through the edge, as browsers do: no function is in the VPC."""
+        from hubless.adapters.http_inspector import HttpInspector
+
+        return HttpInspector(lambda _server, prefix: self.origins.origin_of(prefix) or self._cloud.url, self.clock)
 
     @cached_property
     def metrics(self) -> "Metrics":

@@ -11,7 +11,7 @@ from hubless.domain.lifecycle import Deadlines
 from hubless.settings import Settings
 
 if TYPE_CHECKING:
-    from hubless.domain.idleness import IdlePolicy
+    from hubless.domain.idle_policies import IdlePolicies
     from hubless.domain.lock_policy import LockPolicy
     from hubless.domain.origins import Origins
     from hubless.domain.profiles import Profile
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from hubless.ports.authenticator import Authenticator
     from hubless.ports.clock import Clock
     from hubless.ports.edges import DesiredEdgeStateStore, EdgeMachine
+    from hubless.ports.inspector import ServerInspector
     from hubless.ports.launch_rate_limiter import LaunchRateLimiter
     from hubless.ports.launcher import Launcher, TaskEvent
     from hubless.ports.leases import LeaseStore
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from hubless.services.edge_autosuspend import EdgeAutosuspend
     from hubless.services.following import Following
     from hubless.services.identity import Identities
+    from hubless.services.inspecting import Inspecting
     from hubless.services.launching import Launching
     from hubless.services.login_throttling import LoginThrottle
     from hubless.services.logins import Logins
@@ -71,6 +73,9 @@ class Hub(ABC):
 
     streams = True
     """Whether a response reaches the client while it is written, and not when it is complete."""
+
+    edges_see_traffic = True
+    """Whether edges report which servers people used; a load balancer does not."""
 
     progress_poll_seconds = 0.15
     """The interval at which a progress stream reads the server's record."""
@@ -111,6 +116,10 @@ class Hub(ABC):
     @property
     @abstractmethod
     def groups(self) -> "GroupStore": ...
+
+    @property
+    @abstractmethod
+    def inspector(self) -> "ServerInspector": ...
 
     @property
     @abstractmethod
@@ -362,7 +371,7 @@ class Hub(ABC):
     def credentials(self) -> "Credentials":
         from hubless.services.credentials import Credentials
 
-        return Credentials(self.clients, self.clock, lambda: self.key, self.api_url, self.origins)
+        return Credentials(self.clients, self.clock, lambda: self.key, self.api_url, self.origins, self.idle_policies)
 
     @cached_property
     def routing(self) -> "Routing":
@@ -478,8 +487,8 @@ class Hub(ABC):
             self.attempts,
             self.queue,
             self.clock,
-            self._idle_policy,
-            self._idle_policy_by_user,
+            self.idle_policies,
+            self.inspecting,
             self.profiles,
             self.services,
             self.share_codes,
@@ -495,7 +504,8 @@ class Hub(ABC):
     def activity(self) -> "Activity":
         from hubless.services.activity import Activity
 
-        return Activity(self.servers, self.users, self.queue, self.clock, self.pacing)
+        hub_sees_work = self.edges_see_traffic and self.settings.culling.ask_servers
+        return Activity(self.servers, self.users, self.queue, self.clock, self.pacing, hub_sees_work)
 
     @cached_property
     def sharing(self) -> "Sharing":
@@ -503,17 +513,37 @@ class Hub(ABC):
 
         return Sharing(self.shares, self.share_codes, self.servers, self.users, self.groups, self.clock)
 
-    @property
-    def _idle_policy(self) -> "IdlePolicy":
+    @cached_property
+    def idle_policies(self) -> "IdlePolicies":
+        """Return the idle limits of every level."""
+        from hubless.domain.idle_policies import IdlePolicies
         from hubless.domain.idleness import IdlePolicy
 
-        return IdlePolicy(self.settings.culling.idle_after, self.settings.culling.max_age)
+        culling = self.settings.culling
+        by_user = {name: IdlePolicy(own.idle_after, own.max_age) for name, own in culling.users.items()}
+        return IdlePolicies(IdlePolicy(culling.idle_after, culling.max_age), by_user, self.profiles)
+
+    @cached_property
+    def inspecting(self) -> "Inspecting":
+        from hubless.services.inspecting import Inspecting
+
+        return Inspecting(
+            self.servers,
+            self._inspector,
+            self.clock,
+            lambda: self.key,
+            self.idle_policies,
+            count_busy=self.settings.culling.count_busy,
+        )
 
     @property
-    def _idle_policy_by_user(self) -> "Mapping[str, IdlePolicy]":
-        from hubless.domain.idleness import IdlePolicy
+    def _inspector(self) -> "ServerInspector":
+        """Return how the hub asks servers, if settings let it."""
+        if self.settings.culling.ask_servers:
+            return self.inspector
+        from hubless.adapters.no_inspector import NoInspector
 
-        return {name: IdlePolicy(own.idle_after, own.max_age) for name, own in self.settings.culling.users.items()}
+        return NoInspector()
 
 
 def apply_settings(hub: Hub) -> None:

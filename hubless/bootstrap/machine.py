@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from hubless.adapters.sqlite.queue import SqliteQueue
     from hubless.ports.clock import Clock
     from hubless.ports.edges import DesiredEdgeStateStore
+    from hubless.ports.inspector import ServerInspector
     from hubless.ports.launch_rate_limiter import LaunchRateLimiter
     from hubless.ports.launcher import Launcher, TaskEvent
     from hubless.ports.leases import LeaseStore
@@ -201,6 +202,12 @@ class MachineHub(Hub):
         from hubless.adapters.processes.readiness import HttpReadiness
 
         return HttpReadiness()
+
+    @cached_property
+    def inspector(self) -> "ServerInspector":
+        from hubless.adapters.http_inspector import HttpInspector
+
+        return HttpInspector(lambda server, _prefix: f"http://{server.address}", self.clock)
 
     @cached_property
     def metrics(self) -> "Metrics":

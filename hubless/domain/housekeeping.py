@@ -45,12 +45,11 @@ HOUSEKEEPING = (
     Housekeeping(
         "JupyterLab 4.6",
         "PUT",
-        f"lab/api/workspaces/{_PART}",
+        "lab/api/workspaces/.+",
         "a visible tab saves its layout every 10 seconds, changed or not",
     ),
     Housekeeping(_JUPYTER, "POST", "api/security/csp-report", "browsers report violations by themselves"),
     Housekeeping(_CODE_SERVER, "POST", "mint-key", "each page asks for its half of a key"),
-    Housekeeping(_RSTUDIO, "POST", "events/get_events", "each page waits for events with requests that follow another"),
 )
 
 PUBLIC_PATHS = (

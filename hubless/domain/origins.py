@@ -95,14 +95,15 @@ class Origins:
 
     def link_to(self, path: str) -> str:
         """Return the link from the hub to the encoded *path*: with an origin where another host serves the path."""
-        origin = self._origin_of(path) if self.subdomains else self.hub
+        origin = self.origin_of(path) if self.subdomains else self.hub
         return path if origin == self.hub else origin + path
 
     def absolute_url(self, path: str) -> str | None:
         """Return the absolute URL of the encoded *path*; None where the hub's own address is unknown."""
-        return self._origin_of(path) + path if self.hub else None
+        return self.origin_of(path) + path if self.hub else None
 
-    def _origin_of(self, path: str) -> str:
+    def origin_of(self, path: str) -> str:
+        """Return the origin that serves the encoded *path*; "" where the hub's own address is unknown."""
         if not self.subdomains:
             return self.hub
         parts = urlsplit(self.hub)

@@ -1,6 +1,6 @@
 """Activity: the reports of servers, edges and clients. The hub stores the latest instant, with one write per server."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 from hubless.domain.errors import InvalidRequestError
@@ -28,11 +28,15 @@ class Activity:
     queue: Queue
     clock: Clock
     pacing: Pacing
+    hub_sees_work: bool = False  # by its edges and by asking servers
 
     def report(
         self, user: User, at: datetime | None, servers: Mapping[str, datetime], *, by_server: str | None = None
     ) -> None:
         """Store activity of *user* and of its *servers* by name; an instant older than the stored one changes nothing.
+
+        A server reports any traffic as activity, also that of open tabs. So if the hub sees work itself, a server's own
+        report shows only that it listens (ADR 29).
 
         Args:
             user: the owner of the servers.
@@ -44,24 +48,29 @@ class Activity:
             InvalidRequestError: naming a server that the user does not have, or an instant too far in the future;
                 nothing was written.
         """
-        for instant in (at, *servers.values()):
-            if instant is not None and instant > self.clock.now() + TOLERATED_FUTURE:
-                raise InvalidRequestError(f"Activity {instant.isoformat()} is too far in the future")
+        self._check(filter(None, (at, *servers.values())))
         known = {name: self.servers.find(user.id, name) for name in servers}
         # The default server always exists for clients, even before its first start.
         if missing := [name for name, server in known.items() if server is None and name]:
             raise InvalidRequestError(f"No such server '{missing[0][:60]}' for user {user.name}")
-        for name, server in known.items():
-            if server is not None:
-                self.servers.touch(server.id, servers[name])
-                if server.id == by_server and self._may_complete(server):
-                    self.queue.send(Message(MessageKind.ACTIVITY, server.id, server.launch_id or ""))
-        if at is not None:
+        is_evidence = by_server is None or not self.hub_sees_work
+        for server in filter(None, known.values()):
+            if is_evidence or server.state in PENDING_START:
+                self.servers.touch(server.id, servers[server.name])
+            if server.id == by_server and self._may_complete(server):
+                self.queue.send(Message(MessageKind.ACTIVITY, server.id, server.launch_id or ""))
+        if at is not None and is_evidence:
             self.users.touch(user.id, at)
 
     def _may_complete(self, server: Server) -> bool:
         """Say whether the report of *server* should complete its start, and no other report has just tried."""
         return server.state in PENDING_START and self.pacing.is_first(f"report#{server.id}", MESSAGE_PAUSE)
+
+    def _check(self, instants: Iterable[datetime]) -> None:
+        latest = self.clock.now() + TOLERATED_FUTURE
+        for instant in instants:
+            if instant > latest:
+                raise InvalidRequestError(f"Activity {instant.isoformat()} is too far in the future")
 
     def report_seen(self, seen: Mapping[ServerKey, datetime]) -> None:
         """Store when an edge last saw traffic of each server: one write per server, and no reads."""

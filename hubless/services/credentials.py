@@ -2,8 +2,11 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import field
 
 from hubless.domain import names, tokens
+from hubless.domain.idle_policies import IdlePolicies
+from hubless.domain.idleness import LONGEST_INTERVAL
 from hubless.domain.lifecycle import Server
 from hubless.domain.origins import SHARED, Origins
 from hubless.domain.profiles import Profile
@@ -30,6 +33,7 @@ class Credentials:
     key: Callable[[], bytes]  # read only when a launch is issued, because in the cloud that is a request to SSM
     api_url: str  # the address of the API for servers, e.g. http://127.0.0.1:8000/hub/api
     origins: Origins = SHARED
+    idle_policies: IdlePolicies = field(default_factory=IdlePolicies)
 
     def issue(self, server: Server, owner: User, profile: Profile) -> Launch:
         """Store token and client of the present launch and return everything that the launcher needs.
@@ -107,6 +111,9 @@ class Credentials:
         }
         if (here := self.origins.absolute_url(prefix)) and (hub := self.origins.absolute_url("/hub/")):
             environment |= {"JUPYTERHUB_PUBLIC_URL": here, "JUPYTERHUB_PUBLIC_HUB_URL": hub}
+        interval = self.idle_policies.of(profile.name, owner.name).look_interval
+        if interval < LONGEST_INTERVAL:  # the server's own default
+            environment["JUPYTERHUB_ACTIVITY_INTERVAL"] = str(int(interval.total_seconds()))
         if profile.memory_bytes:
             environment["MEM_LIMIT"] = str(profile.memory_bytes)
         if profile.cpus:

@@ -12,7 +12,8 @@ from functools import partial
 
 from hubless.domain import idleness, names
 from hubless.domain.errors import StoreConflictError, StoreUnavailableError
-from hubless.domain.idleness import IdlePolicy, Reap
+from hubless.domain.idle_policies import IdlePolicies
+from hubless.domain.idleness import Reap
 from hubless.domain.lifecycle import ACTIVE, Server, State
 from hubless.domain.lock_policy import LockPolicy
 from hubless.domain.messages import Message, MessageKind
@@ -31,6 +32,7 @@ from hubless.ports.sweeps import SweepStore
 from hubless.ports.tokens import ClientStore, SessionStore, TokenStore
 from hubless.ports.users import UserStore
 from hubless.services.edge_autosuspend import EdgeAutosuspend
+from hubless.services.inspecting import Finding, Inspecting
 from hubless.services.launching import Launching
 from hubless.services.resumable_sweep import Step, SweepProgress, run_steps
 from hubless.services.routing import Routing
@@ -76,6 +78,7 @@ class _Snapshot:
     now: datetime
     routed: frozenset[tuple[str, str | None, str | None]]  # prefix, launch and address of each route
     is_short_of_messages: bool
+    findings: Mapping[str, Finding]  # of servers that were asked for their work, by id
 
 
 @value
@@ -94,8 +97,8 @@ class Reaping:
     attempts: AttemptStore
     queue: Queue
     clock: Clock
-    idle_policy: IdlePolicy
-    idle_policy_by_user: Mapping[str, IdlePolicy]
+    idle_policies: IdlePolicies
+    inspecting: Inspecting
     profiles: Mapping[str, Profile]
     services: ServiceRegistry
     share_codes: ShareCodeStore
@@ -118,7 +121,7 @@ class Reaping:
         self._reconcile_edge(active, routes)
         live = frozenset(s.launch_id for s in active if s.launch_id)
         steps = [
-            *self._server_steps(active, {task.task: task.status for task in tasks}, routes, now),
+            *self._server_steps(active, {task.task: task.status for task in tasks}, routes, now, until),
             *(
                 Step(Part.TASKS, task.launch_id, partial(self._end_orphan, task))
                 for task in tasks
@@ -146,12 +149,6 @@ class Reaping:
             discarded=this.done[Part.UNUSED],
             is_incomplete=bool(this.resume_after),
         )
-
-    def idle_policy_for(self, server: Server, owner_name: str) -> IdlePolicy:
-        """Return the limits of *server*: its owner's, where these are not set its profile's, otherwise the hub's."""
-        profile = self.profiles.get(server.profile)
-        limits = self.idle_policy.overridden_by(profile.idle_policy) if profile else self.idle_policy
-        return limits.overridden_by(self.idle_policy_by_user.get(owner_name, IdlePolicy()))
 
     def _reconcile_edge(self, active: list[Server], routes: list[Route]) -> None:
         """Start or stop the edge at every run and any resume point: without an edge no user reaches a server."""
@@ -182,17 +179,33 @@ class Reaping:
     # --- servers ---
 
     def _server_steps(
-        self, active: list[Server], listed: Mapping[str, TaskStatus], routes: list[Route], now: datetime
+        self,
+        active: list[Server],
+        listed: Mapping[str, TaskStatus],
+        routes: list[Route],
+        now: datetime,
+        until: datetime | None,
     ) -> Iterator[Step]:
         owners = self.users.get_many({s.owner_id for s in active})
         statuses = {**listed, **self._describe_unlisted([s.task for s in active if s.task and s.task not in listed])}
         routed = frozenset((route.prefix, route.launch_id, route.address) for route in routes)
-        seen = _Snapshot(now, routed, self._is_short_of_messages(active))
+        findings = self._inspect([server for server in active if _runs(statuses.get(server.task or ""))], owners, until)
+        seen = _Snapshot(now, routed, self._is_short_of_messages(active), findings)
         for server in active:
             status = statuses.get(server.task or "")
             yield Step(
                 Part.SERVERS, server.id, partial(self._check_server, server, owners.get(server.owner_id), status, seen)
             )
+
+    def _inspect(
+        self, running: list[Server], owners: Mapping[str, User], until: datetime | None
+    ) -> Mapping[str, Finding]:
+        """Ask servers for their work; without an answer none of them is stopped for idleness in this sweep."""
+        try:
+            return self.inspecting.look([(s, owners[s.owner_id]) for s in running if s.owner_id in owners], until)
+        except Exception:
+            logger.exception("the sweep cannot ask servers for their work")
+            return {}
 
     def _is_short_of_messages(self, active: list[Server]) -> bool:
         """Say whether the queue has fewer messages than there are servers that wait for one."""
@@ -212,27 +225,21 @@ class Reaping:
             return {}
 
     def _check_server(self, server: Server, owner: User | None, status: TaskStatus | None, seen: "_Snapshot") -> int:
-        owner_name, now = owner.name if owner else "", seen.now
         # A server that has crashed is reported as crashed, however idle it was.
-        if not isinstance(status, TaskStopped) and self._exceeds_limits(server, owner_name, now):
+        if not isinstance(status, TaskStopped) and self._exceeds_limits(server, owner, seen):
             current = self.servers.get(server.id)
             # Read again: the server may have been active since the list was read, which changes no revision.
             if (
                 current is not None
                 and current.revision == server.revision
-                and self._exceeds_limits(current, owner_name, now)
+                and self._exceeds_limits(current, owner, seen)
             ):
                 self.stopping.request(current)
                 return 1
         if server.state in _WAITING and self._is_message_lost(server, seen):
             self.queue.send(Message(_WAITING[server.state], server.id, server.launch_id or ""))
         self.launching.reconcile(server, status)
-        if (
-            owner is not None
-            and server.state is State.READY
-            and status is not None
-            and not isinstance(status, TaskStopped)
-        ):
+        if owner is not None and server.state is State.READY and _runs(status):
             self._restore_route(server, owner, seen)
         self.launching.resend_activity(server)  # the API may have crashed before it sent the message
         return 0
@@ -258,12 +265,18 @@ class Reaping:
         logger.warning("server %s: it is ready and had no route; the sweep adds it", server.id)
         self.routing.add(prefix, current.address, current.launch_id or "", ServerKey(current.id, current.owner_id))
 
-    def _exceeds_limits(self, server: Server, owner_name: str, now: datetime) -> bool:
+    def _exceeds_limits(self, server: Server, owner: User | None, seen: "_Snapshot") -> bool:
+        """Say whether to stop *server*; for idleness only if it was asked for its work, or has no owner any more."""
         if server.state is not State.READY:
             return False
-        verdict = idleness.verdict(server, self.idle_policy_for(server, owner_name), now)
+        owner_name = owner.name if owner else ""
+        limits = self.idle_policies.of(server.profile, owner_name)
+        finding = seen.findings.get(server.id, Finding(is_open=owner is not None))
+        if finding.is_open and not idleness.is_too_old(server, limits, seen.now):
+            return False
+        verdict = idleness.verdict(server, limits, seen.now, worked_at=finding.worked_at)
         if isinstance(verdict, Reap):
-            logger.info("server %s of %s: the sweep stops it because %s", server.id, owner_name, verdict.why)
+            logger.info("server %s of %s: the sweep stops it because it %s", server.id, owner_name, verdict.why)
         return isinstance(verdict, Reap)
 
     # --- orphans and stale routes ---
@@ -313,6 +326,10 @@ class Reaping:
             if some < PIECE or self._is_over(until):
                 break
         return removed
+
+
+def _runs(status: TaskStatus | None) -> bool:
+    return status is not None and not isinstance(status, TaskStopped)
 
 
 def _uncounted(act: Callable[[], None]) -> int:

@@ -182,6 +182,12 @@ class CullingSettings:
         "", LIMIT, "Stop a server after this time without activity; empty for no limit"
     )
     max_age: timedelta | None = setting("", LIMIT, "Stop a server at this age; empty for no limit")
+    count_busy: bool = setting(
+        True, FLAG, "Whether a kernel that computes silently counts as activity, up to `max_age`"
+    )
+    ask_servers: bool = setting(
+        True, FLAG, "Whether the hub asks servers for their kernels; if not, it believes what servers report"
+    )
     sweep_every: timedelta = setting("30s", DURATION, "How often the hub checks these limits")
     users: Mapping[str, IdlePolicySettings] = setting(
         {}, TABLE, 'Limits of individual users, as in `users = { alice = { idle_after = "8h" } }`'

@@ -1133,8 +1133,11 @@ def seen(world: World) -> Seen:
         ("PUT", "api/contents/a.ipynb", (FETCH,)),
         ("POST", "named/api/kernels?201", (FETCH,)),
         ("DELETE", "api/sessions/1?204", ()),
-        ("PUT", "lab/api/workspaces/default/more", (FETCH,)),
+        ("PUT", "api/contents/static/a.ipynb", (FETCH,)),  # somebody's own folder
+        ("PUT", "named/api/contents/login", (FETCH,)),
+        ("POST", "api/contents/lab/api/workspaces/x", (FETCH,)),
         ("PATCH", "api/lab/static", ()),
+        ("POST", "rstudio/events/get_events", (FETCH,)),  # nothing else shows whether R computes
     ],
 )
 def test_a_page_or_a_change_by_who_gets_in_is_activity(
@@ -1171,9 +1174,8 @@ def test_what_anybody_may_ask_is_no_activity(world: World, seen: Seen) -> None:
         ("GET", "%73tatic/lab", (NAVIGATE,)),
         ("PUT", "lab/api/workspaces/default", (FETCH,)),
         ("PUT", "named/lab/api/workspaces/auto-Q", (FETCH,)),
-        ("PUT", "lab/api/workspaces/a%20b?204", (FETCH,)),
+        ("PUT", "lab/api/workspaces/a%20b%2Fc?204", (FETCH,)),
         ("POST", "api/security/csp-report", ()),
-        ("POST", "rstudio/events/get_events", (FETCH,)),
         ("GET", "lab?302", (NAVIGATE,)),
         ("GET", "lab?404", (NAVIGATE,)),
         ("GET", "lab?500", (NAVIGATE,)),

@@ -3,8 +3,10 @@
 from datetime import timedelta
 
 from hubless.domain.errors import RetryLaterError
+from hubless.domain.idleness import ServerWork
 from hubless.domain.routes import EdgeReport
 from hubless.ports.launcher import Task, TaskRunning, TaskStopped
+from tests.support.builders import NOW
 
 
 class StoppedClock:
@@ -92,6 +94,20 @@ class ScriptedLauncher:
 
     def dies(self, task, why="exited with code 1", log_tail=("boom",)):
         self.status[task] = TaskStopped(why, log_tail)
+
+
+class ScriptedInspector:
+    """Answers for each server as the test says; by default no kernel was ever started.
+
+    *said* has an answer by the name of a server.
+    """
+
+    def __init__(self):
+        self.said, self.asked = {}, []
+
+    def inspect(self, server, prefix, token):
+        self.asked.append((server.name, prefix, token))
+        return self.said.get(server.name, ServerWork(NOW))
 
 
 class ScriptedReadiness:

@@ -8,6 +8,7 @@ from hubless.adapters.no_rate_limit import NoRateLimit
 from hubless.adapters.sqlite.database import Database
 from hubless.domain import roles
 from hubless.domain.errors import RetryLaterError
+from hubless.domain.idle_policies import IdlePolicies
 from hubless.domain.idleness import IdlePolicy
 from hubless.domain.lifecycle import ACTIVE, PENDING, Deadlines
 from hubless.domain.lock_policy import LockPolicy
@@ -18,6 +19,7 @@ from hubless.services.authorizations import Authorizations
 from hubless.services.credentials import Credentials
 from hubless.services.edge_autosuspend import EdgeAutosuspend
 from hubless.services.identity import Identities
+from hubless.services.inspecting import Inspecting
 from hubless.services.launching import Launching
 from hubless.services.pacing import Pacing
 from hubless.services.reaping import Reaping
@@ -33,6 +35,7 @@ from tests.support.fakes import (
     PlainHasher,
     RecordingMetrics,
     RecordingQueue,
+    ScriptedInspector,
     ScriptedLauncher,
     ScriptedReadiness,
     StoppedClock,
@@ -59,6 +62,8 @@ class World:
         deadlines=None,
         machine=None,
         lock_policy=None,
+        count_busy=True,
+        hub_sees_work=True,
     ):
         """Make the services.
 
@@ -88,9 +93,12 @@ class World:
         self.identities = Identities(self.tokens, self.sessions, self.users, self.clock, roles.DEFAULTS, self.services)
         self.issuing = Tokens(self.tokens, self.accounts, self.groups, self.identities, self.clock)
         self.authorizations = Authorizations(self.clients, self.tokens, self.identities, self.clock)
-        self.credentials = Credentials(self.clients, self.clock, lambda: b"k" * 32, "http://hub/hub/api")
         self.pacing = Pacing(self.stores.leases, self.clock)
-        self.activity = Activity(self.servers, self.users, self.queue, self.clock, self.pacing)
+        self.idle_policies = IdlePolicies(idle_policy or IdlePolicy(), by_user or {}, offered)
+        self.credentials = Credentials(
+            self.clients, self.clock, lambda: b"k" * 32, "http://hub/hub/api", idle_policies=self.idle_policies
+        )
+        self.activity = Activity(self.servers, self.users, self.queue, self.clock, self.pacing, hub_sees_work)
         self.sharing = Sharing(self.shares, self.share_codes, self.servers, self.users, self.groups, self.clock)
         self.spawning = Spawning(
             self.servers,
@@ -143,6 +151,10 @@ class World:
             self.edge_autosuspend,
             self.pacing,
         )
+        self.inspector = ScriptedInspector()
+        self.inspecting = Inspecting(
+            self.servers, self.inspector, self.clock, lambda: b"k" * 32, self.idle_policies, count_busy=count_busy
+        )
         self.reaping = Reaping(
             self.servers,
             self.users,
@@ -156,8 +168,8 @@ class World:
             self.attempts,
             self.queue,
             self.clock,
-            idle_policy or IdlePolicy(),
-            by_user or {},
+            self.idle_policies,
+            self.inspecting,
             offered,
             self.services,
             self.share_codes,

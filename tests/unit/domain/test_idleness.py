@@ -1,6 +1,8 @@
 from datetime import UTC, datetime, timedelta
 
-from hubless.domain.idleness import IdlePolicy, Keep, Reap, verdict
+import pytest
+
+from hubless.domain.idleness import IdlePolicy, Keep, Reap, ServerWork, is_look_due, is_too_old, verdict
 from hubless.domain.lifecycle import Server, State
 
 NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
@@ -43,3 +45,97 @@ def test_without_limits_nothing_is_reaped():
 
 def test_a_narrower_policy_overrides_each_limit_that_it_sets():
     assert IdlePolicy(HOUR, HOUR * 8).overridden_by(IdlePolicy(idle_after=HOUR * 2)) == IdlePolicy(HOUR * 2, HOUR * 8)
+
+
+# --- what a server says of its work ---
+
+SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
+
+
+@pytest.mark.parametrize(
+    ("ages", "expected"),
+    [
+        ([], None),
+        ([timedelta(minutes=5)], timedelta(minutes=5)),
+        ([timedelta(hours=3), timedelta(minutes=2), timedelta(days=9)], timedelta(minutes=2)),
+        ([-SECOND], timedelta(0)),  # dated by a clock that runs on while the answer is made
+        ([-HOUR], None),  # the server's clock was set back since: it proves nothing
+        ([-HOUR, timedelta(minutes=7)], timedelta(minutes=7)),
+    ],
+)
+def test_the_latest_activity_of_kernels_and_terminals_is_work(ages, expected):
+    work = ServerWork(said_at=NOW, moved_at=tuple(NOW - age for age in ages))
+
+    assert work.last_worked_at(NOW, count_busy=True) == (None if expected is None else NOW - expected)
+
+
+@pytest.mark.parametrize("skew", [-HOUR * 30, -MINUTE, MINUTE, HOUR * 30])
+def test_the_servers_clock_need_not_agree_with_the_hubs(skew):
+    work = ServerWork(said_at=NOW + skew, moved_at=(NOW + skew - MINUTE,))
+
+    assert work.last_worked_at(NOW, count_busy=True) == NOW - MINUTE
+
+
+def test_a_busy_kernel_works_now_unless_settings_say_otherwise():
+    silent = ServerWork(said_at=NOW, busy_kernels=1, moved_at=(NOW - HOUR,))
+
+    assert silent.last_worked_at(NOW, count_busy=True) == NOW
+    assert silent.last_worked_at(NOW, count_busy=False) == NOW - HOUR
+
+
+@pytest.mark.parametrize(
+    ("seen", "worked", "verdict_type"),
+    [
+        (HOUR * 2, None, Reap),
+        (HOUR * 2, HOUR, Reap),
+        (HOUR * 2, HOUR - SECOND, Keep),
+        (HOUR - SECOND, HOUR * 2, Keep),
+        (HOUR * 2, timedelta(0), Keep),
+    ],
+)
+def test_work_counts_as_activity_that_is_seen_does(seen, worked, verdict_type):
+    worked_at = None if worked is None else NOW - worked
+
+    assert isinstance(
+        verdict(a_running_server(idle_for=seen), IdlePolicy(HOUR), NOW, worked_at=worked_at), verdict_type
+    )
+
+
+def test_a_server_at_its_maximum_age_is_stopped_though_it_works():
+    server, limits = a_running_server(age=HOUR * 8), IdlePolicy(HOUR, HOUR * 8)
+
+    assert isinstance(verdict(server, limits, NOW, worked_at=NOW), Reap)
+    assert is_too_old(server, limits, NOW)
+    assert not is_look_due(server, limits, NOW, None)
+
+
+@pytest.mark.parametrize(
+    ("idle_after", "interval"),
+    [
+        (None, MINUTE * 5),
+        (HOUR * 8, MINUTE * 5),
+        (MINUTE * 15, MINUTE * 5),
+        (timedelta(seconds=90), SECOND * 30),
+        (timedelta(seconds=100), SECOND * 33),
+        (SECOND, SECOND * 10),
+    ],
+)
+def test_looks_follow_the_idle_limit(idle_after, interval):
+    assert IdlePolicy(idle_after).look_interval == interval
+
+
+@pytest.mark.parametrize(
+    ("idle_for", "looked", "is_due"),
+    [
+        (MINUTE * 4, None, False),  # seen a moment ago
+        (MINUTE * 5, None, True),
+        (MINUTE * 50, MINUTE * 4, False),
+        (MINUTE * 50, MINUTE * 5, True),
+        (MINUTE * 50, -MINUTE, True),  # the hub's clock was set back
+        (HOUR, SECOND, True),  # nobody is stopped unasked
+    ],
+)
+def test_a_server_is_asked_when_it_may_be_idle_and_was_not_just_asked(idle_for, looked, is_due):
+    looked_at = None if looked is None else NOW - looked
+
+    assert is_look_due(a_running_server(idle_for=idle_for), IdlePolicy(HOUR), NOW, looked_at) is is_due

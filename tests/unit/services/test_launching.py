@@ -271,13 +271,13 @@ def test_limits_come_from_the_hub_then_the_profile_then_the_user():
     world = World(idle_policy=IdlePolicy(idle_after=hour), profiles=profiles)
     small, big = world.running("a", profile="small"), world.running("b", profile="big")
 
-    assert world.reaping.idle_policy_for(small, "alice").idle_after == hour
-    assert world.reaping.idle_policy_for(big, "alice").idle_after == 2 * hour
+    assert world.idle_policies.of(small.profile, "alice").idle_after == hour
+    assert world.idle_policies.of(big.profile, "alice").idle_after == 2 * hour
 
     own = World(
         idle_policy=IdlePolicy(idle_after=hour), profiles=profiles, by_user={"alice": IdlePolicy(idle_after=3 * hour)}
     )
-    assert own.reaping.idle_policy_for(own.running("b", profile="big"), "alice").idle_after == 3 * hour
+    assert own.idle_policies.of("big", "alice").idle_after == 3 * hour
 
 
 def test_a_crashed_server_fails_with_its_reason(world):
