@@ -11,6 +11,7 @@ from fastapi import Depends
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
+from functions.api.auth.cookies import set_own_page_cookie
 from functions.api.auth.visitors import visitor
 from functions.api.dependencies import hub_of
 from functions.api.version import VERSION
@@ -71,6 +72,8 @@ class Renderer:
         response = HTMLResponse(html, status_code, dict(headers or {}))
         response.headers["Cache-Control"] = "no-store"
         who.renew_xsrf(response)
+        if who.lacks_own_page:
+            set_own_page_cookie(self._request, response)
         return response
 
 

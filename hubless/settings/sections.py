@@ -133,6 +133,11 @@ class ServersSettings:
     stop_on_exit: bool = setting(False, FLAG, "Whether servers stop with the hub (`--stop-servers-on-exit`)")
     api_page_limit: int = setting(50, count(1), "Entries of an API page if the request names no number")
     api_page_max_limit: int = setting(200, count(1), "Maximum number of entries of an API page")
+    start_by_link: bool = setting(
+        False,
+        FLAG,
+        "Whether a link on another site starts a server at once, as in JupyterHub; otherwise the hub asks first",
+    )
     homes: str = setting("", TEXT, "Folder of users' files; empty for `homes` in the data folder")
     virtual_environment: str = setting(
         "",

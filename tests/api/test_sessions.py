@@ -1,9 +1,10 @@
+import html
 import re
 from datetime import timedelta
 
 import pytest
 
-from tests.api.hub import An
+from tests.api.hub import SETTINGS, An, build_hub
 
 HTTPS = "https://hub.test"
 
@@ -166,9 +167,73 @@ def test_a_foreign_pages_read_starts_no_server(hub, site, mode):
     assert hub.hub.servers.of_owners([hub.user("alice").id]) == []
 
 
-def test_a_link_that_is_followed_starts_a_server(hub):
+START_LINKS = ("/hub/spawn", "/hub/spawn/alice", "/hub/spawn/alice?profile=default", "/hub/spawn/alice/lab")
+
+
+@pytest.mark.parametrize("path", START_LINKS)
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_a_link_on_another_site_starts_a_server_after_a_click(hub, path, site):
+    browser = hub.browser("alice")
+    there = path + ("&" if "?" in path else "?") + "next=/user/alice/tree"
+    asked = browser.get(there, headers=fetch_headers(site, "navigate"))
+    assert asked.status_code == 200
+    assert "Start my server" in asked.text
+    assert hub.hub.servers.of_owners([hub.user("alice").id]) == []
+
+    action = html.unescape(re.search('action="([^"]*spawn[^"]*)"', asked.text)[1])
+    chosen = dict(re.findall('<input type="hidden" name="(profile)" value="([^"]*)">', asked.text))
+    started = browser.submit(action, **chosen)
+    assert started.status_code == 303
+    assert started.headers["location"].endswith("?next=%2Fuser%2Falice%2Ftree")
+    (server,) = hub.hub.servers.of_owners([hub.user("alice").id])
+    assert server.user_options == chosen == ({"profile": "default"} if "profile" in path else {})
+
+
+@pytest.mark.parametrize("site", ["none", "same-origin"])
+@pytest.mark.parametrize("path", START_LINKS)
+def test_an_address_that_is_typed_or_on_our_pages_starts_a_server(hub, path, site):
+    assert hub.browser("alice").get(path, headers=fetch_headers(site, "navigate")).status_code == 302
+    assert len(hub.hub.servers.of_owners([hub.user("alice").id])) == 1
+
+
+def test_a_click_repeats_the_options_and_keeps_the_name_of_the_link(hub):
+    alice, browser = hub.user("alice"), hub.browser("alice")
+    hub.hub.spawning.create(alice, "old", user_options={"profile": "default"})
+    for path in ("/hub/spawn/alice/old", "/hub/spawn/alice/new?profile=default&display_name=The+new+one"):
+        asked = browser.get(path, headers=fetch_headers("cross-site", "navigate"))
+        chosen = {"profile": "default"} if "new" in path else {}
+        browser.submit(html.unescape(re.search('action="([^"]*spawn[^"]*)"', asked.text)[1]), **chosen)
+    old, new = (hub.hub.servers.find(alice.id, name) for name in ("old", "new"))
+    assert (old.user_options, old.state.value) == ({"profile": "default"}, "requested")
+    assert (new.display_name, new.state.value) == ("The new one", "requested")
+
+
+def test_without_fetch_metadata_the_strict_cookie_tells_the_site(hub):
+    browser = hub.browser("alice")
+    assert "samesite=strict" in next(
+        line.lower()
+        for line in hub.browser().log_in("bob").headers.get_list("set-cookie")
+        if line.startswith("jupyterhub-hub-own-page=")
+    )
+    # A browser leaves the cookie out where another site led it here.
+    kept = browser.cookies.get("jupyterhub-hub-own-page")
+    browser.cookies.delete("jupyterhub-hub-own-page", domain="hub.test", path="/hub/")
+    asked = browser.get("/hub/spawn")
+    assert (asked.status_code, kept) == (200, "1")
+    assert "Start my server" in asked.text
+    assert browser.get("/hub/spawn").status_code == 302  # the page gave it again, and now the address was typed
+
+
+def test_a_start_by_a_link_needs_no_click_where_settings_say_so(tmp_path):
+    hub = build_hub(tmp_path, SETTINGS.replace("[servers]", "[servers]\nstart_by_link = true"))
     browser = hub.browser("alice")
     assert browser.get("/hub/spawn", headers=fetch_headers("cross-site", "navigate")).status_code == 302
+
+
+def test_a_program_with_a_token_is_led_by_no_site(hub):
+    api = hub.as_user("alice")
+    sent = api.headers | fetch_headers("cross-site", "navigate")
+    assert hub.client.get("/hub/spawn", headers=sent).status_code == 302
 
 
 def test_a_token_of_another_session_proves_nothing(hub):

@@ -71,6 +71,15 @@ def led_to(answer):
     return answer.headers["location"]
 
 
+@pytest.mark.parametrize(("place", "status"), [(ALICES, 302), (BOBS, 200), ("https://other.example", 200), (None, 200)])
+def test_a_users_own_server_leads_to_a_start_and_no_other(hub, place, status):
+    hub.user("bob")
+    sent = {"Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "navigate"} | ({"Referer": f"{place}/"} if place else {})
+    answer = browser(hub, "alice").get("/hub/spawn/alice", headers=sent)
+    assert answer.status_code == status
+    assert len(hub.hub.servers.of_owners([hub.user("alice").id])) == (status == 302)
+
+
 # --- what servers and their visitors get ---
 
 

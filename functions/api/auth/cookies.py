@@ -1,6 +1,7 @@
 """The hub's cookies: their names, and what a browser sends under them."""
 
 from starlette.requests import Request
+from starlette.responses import Response
 
 from functions.api.dependencies import hub_of
 
@@ -9,6 +10,7 @@ LOGIN_COOKIE = "jupyterhub-hub-login"
 SAFE_LOGIN_COOKIE = f"__Host-{LOGIN_COOKIE}"
 SESSION_COOKIE = "jupyterhub-session-id"
 XSRF_COOKIE = "_xsrf"
+OWN_PAGE_COOKIE = "jupyterhub-hub-own-page"  # SameSite=Strict: a browser sends it where no other site led it here
 DEVICE_COOKIE = "jupyterhub-hub-device"
 LOGIN_PATH = "/hub/login"  # the only page that reads the device cookie: it makes no other request longer
 
@@ -22,6 +24,19 @@ def cookies(request: Request, name: str) -> list[str]:
 def device_cookie(request: Request) -> str:
     """Return what the browser sent as device cookie, "" if nothing; only its signature proves anything."""
     return "~".join(cookies(request, DEVICE_COOKIE))
+
+
+def set_own_page_cookie(request: Request, response: Response) -> None:
+    """Give the browser the cookie that it sends only where no other site led it here."""
+    response.set_cookie(
+        OWN_PAGE_COOKIE,
+        "1",
+        max_age=int(hub_of(request).settings.hub.cookie_max_age.total_seconds()),
+        path=HUB_PATH,
+        httponly=True,
+        samesite="strict",
+        secure=is_secure(request),
+    )
 
 
 def login_cookie(request: Request) -> tuple[str, str]:

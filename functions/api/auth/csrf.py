@@ -6,13 +6,14 @@ it is a navigation that only reads.
 
 import hashlib
 import hmac
+from collections.abc import Collection
 from urllib.parse import urlsplit
 
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from functions.api.auth.cookies import XSRF_COOKIE
+from functions.api.auth.cookies import OWN_PAGE_COOKIE, XSRF_COOKIE, cookies
 from functions.api.dependencies import hub_of
 from hubless.services.identity import Actor
 
@@ -65,6 +66,23 @@ def is_foreign(request: Request) -> bool:
     host = origin.partition("://")[2]  # none in `null`, which sandboxed frames send
     public = urlsplit(hub_of(request).settings.hub.public_url).netloc
     return not host or host not in {request.headers.get("host"), request.headers.get("x-forwarded-host"), public}
+
+
+def is_led_by_another_site(request: Request, own_hosts: Collection[str]) -> bool:
+    """Say whether a page of another site led the browser here, by a link or a redirect; not if its user typed it.
+
+    Browsers without Sec-Fetch-Site, and all browsers over plain http, send the SameSite=Strict cookie or do not.
+
+    Args:
+        request: the navigation of a browser that is logged in.
+        own_hosts: hosts, with ports, whose pages count as ours although they are not at the hub's host.
+    """
+    site = request.headers.get("sec-fetch-site")
+    if site is None:
+        return not cookies(request, OWN_PAGE_COOKIE)
+    if site == "same-site" and urlsplit(request.headers.get("referer", "")).netloc in own_hosts:
+        return False
+    return site not in {"same-origin", "none"}
 
 
 def cannot_be_form(request: Request) -> bool:

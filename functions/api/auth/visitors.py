@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse, Response
 
 from functions.api.auth import csrf
 from functions.api.auth.authentication import actor_of
-from functions.api.auth.cookies import HUB_PATH, XSRF_COOKIE, cookies, is_secure
+from functions.api.auth.cookies import HUB_PATH, OWN_PAGE_COOKIE, XSRF_COOKIE, cookies, is_secure
 from functions.api.dependencies import hub_of
 from hubless.bootstrap.hub import Hub
 from hubless.domain.users import User
@@ -36,6 +36,7 @@ class Visitor:
     services: list[dict[str, str]] = field(default_factory=list)
     fresh: str | None = None  # an anonymous token that is new with this page
     session_xsrf: bool = False
+    lacks_own_page: bool = False  # whether the browser is logged in and sent no SameSite=Strict cookie
     secure: bool = False
 
     def renew_xsrf(self, response: Response) -> None:
@@ -76,6 +77,7 @@ def _visitor(request: Request) -> Visitor:
             token,
             _services(hub, actor),
             session_xsrf=True,
+            lacks_own_page=not cookies(request, OWN_PAGE_COOKIE),
             secure=secure,
         )
     agent = request.headers.get("user-agent", "")

@@ -20,6 +20,7 @@ from functions.api.auth.cookies import (
     device_cookie,
     is_secure,
     login_cookie,
+    set_own_page_cookie,
 )
 from functions.api.auth.visitors import AnonymousForm, Form, PageActor
 from functions.api.error_handlers import retry_later
@@ -85,6 +86,7 @@ class _SessionPages:
         token = csrf.session_token(hub.key, session.sha256)
         response.set_cookie(XSRF_COOKIE, token, path=HUB_PATH, httponly=False, samesite="lax", secure=secure)
         self._remember_device(user, response)
+        set_own_page_cookie(request, response)
         return response
 
     def _remember_device(self, user: User, response: Response) -> None:

@@ -1,7 +1,7 @@
 """Starting a server from a browser, and waiting for it."""
 
 from typing import Annotated, Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 from fastapi import Depends
 from starlette.exceptions import HTTPException
@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from functions.api import dependencies
+from functions.api.auth import csrf
 from functions.api.auth.visitors import Form, OwnForm, Person, user_of, visitor
 from functions.api.pages.not_running import NotRunningPage, NotRunningView
 from functions.api.pages.views import url_part
@@ -24,6 +25,7 @@ from hubless.domain.values import value
 from hubless.services.identity import Actor
 
 router = page_router()
+SAME_OPTIONS = "same_options"  # in the address of a form: start with the options of the last start
 OPTION = "opt-"  # JupyterHub 6: query parameters that choose options
 NO_OPTIONS = frozenset({"next", "display_name", "_xsrf", OPTION})
 
@@ -39,6 +41,8 @@ class _SpawnPages:
     spawning: dependencies.Spawning
     redirects: Redirects
     not_running: NotRunningView
+    origins: dependencies.Origins
+    settings: dependencies.Settings
     render: Render
 
     def owner(self, name: str | None, server_name: str) -> User:
@@ -113,6 +117,29 @@ class _SpawnPages:
             error=error,
         )
 
+    def must_ask(self) -> bool:
+        """Say whether a link on another site led the browser here, so that a start needs a click on a page of ours."""
+        if self.settings.servers.start_by_link or self.who.session is None:
+            return False
+        own = self.origins.absolute_url(names.server_prefix(user_of(self.who).name, ""))
+        return csrf.is_led_by_another_site(self.request, {urlsplit(own).netloc} if own else ())
+
+    def question(
+        self, user: User, server_name: str, options: dict[str, Any], *, display_name: str | None = None
+    ) -> Response:
+        """Return the page whose button starts the server with the *options* of the link."""
+        kept = {"next": self.redirects.next, "display_name": display_name, SAME_OPTIONS: "" if options else "1"}
+        query = urlencode({key: text for key, text in kept.items() if text})
+        action = f"/hub/spawn/{url_part(user, server_name)}"
+        return self.render(
+            "confirm_start.html",
+            for_user=self.not_running.other(user),
+            server_name=server_name,
+            display_name=display_name or server_name,
+            options=[(key, text) for key, given in options.items() for text in _many(given)],
+            action=f"{action}?{query}" if query else action,
+        )
+
     def stopping(self, user: User, server_name: str) -> Response:
         """Return the page that waits for the end of a stop; it reloads itself."""
         return self.render("stop_pending.html", server_name=server_name, for_user=self.not_running.other(user))
@@ -145,9 +172,11 @@ async def _spawn_pages(
     spawning: dependencies.Spawning,
     redirects: RequestRedirects,
     not_running: NotRunningPage,
+    origins: dependencies.Origins,
+    settings: dependencies.Settings,
     render: Render,
 ) -> _SpawnPages:
-    return _SpawnPages(request, who, users, servers, spawning, redirects, not_running, render)
+    return _SpawnPages(request, who, users, servers, spawning, redirects, not_running, origins, settings, render)
 
 
 SpawnPages = Annotated[_SpawnPages, Depends(_spawn_pages)]
@@ -181,7 +210,9 @@ async def spawn(request: Request, owner: OwnerPart, server: ServerPart, pages: S
         return pages.to_pending(user, server)
     options = _options(request)
     if options or len(pages.spawning.profiles) == 1:
-        display_name = request.query_params.get("display_name") if server and found is None else None
+        display_name = _display_name(request, server, found)
+        if pages.must_ask():
+            return pages.question(user, server, options, display_name=display_name)
         return pages.start(user, server, options or None, display_name=display_name)
     return pages.choice(user, server, found)
 
@@ -189,13 +220,17 @@ async def spawn(request: Request, owner: OwnerPart, server: ServerPart, pages: S
 @router.post("/spawn")
 @router.post("/spawn/{owner:segment}")
 @router.post("/spawn/{owner:segment}/{server:segment}")
-async def spawn_chosen(form: OwnForm, owner: OwnerPart, server: ServerPart, pages: SpawnPages) -> Response:
+async def spawn_chosen(
+    request: Request, form: OwnForm, owner: OwnerPart, server: ServerPart, pages: SpawnPages
+) -> Response:
     """Start a server with the options of the form."""
     user = pages.owner(owner, server)
     found = pages.servers.find(user.id, server)
     if found is not None and found.state in lifecycle.ACTIVE:
         return pages.to_pending(user, server, see_other=True)
-    return pages.start(user, server, _form_options(form), see_other=True)
+    options = _form_options(form)
+    chosen = None if not options and request.query_params.get(SAME_OPTIONS) else options
+    return pages.start(user, server, chosen, display_name=_display_name(request, server, found), see_other=True)
 
 
 @router.get("/spawn-pending/{owner:segment}")
@@ -225,6 +260,15 @@ async def user_redirect(request: Request, who: Person) -> Response:
     query = f"?{request.url.query}" if request.url.query else ""
     target = f"{names.server_prefix(user.name, '')}{rest}{query}"
     return RedirectResponse(f"/hub/spawn/{url_part(user, '')}?next={quote(target, safe='')}", 302)
+
+
+def _display_name(request: Request, server_name: str, found: Server | None) -> str | None:
+    """Return the display name of a named server that is new."""
+    return request.query_params.get("display_name") if server_name and found is None else None
+
+
+def _many(given: str | list[str]) -> list[str]:
+    return given if isinstance(given, list) else [given]
 
 
 def _gib(size: int | None) -> str:

@@ -72,6 +72,13 @@ set_password = {
 }
 sign_up = {"username": "", "action": "/hub/sign-up", "error": None, "minimum_length": 10}
 home = {"default": None, "named": [], "named_limit": 5, "named_left": 5, "shared": [], "error": None}
+confirm_start = {
+    "for_user": None,
+    "server_name": "",
+    "display_name": "",
+    "options": [("profile", "small")],
+    "action": "/hub/spawn/alice?next=%2Fuser%2Falice%2Flab",
+}
 spawn = {
     "for_user": None,
     "server_name": "",
@@ -311,6 +318,11 @@ PAGES = {
     "accept_share_default": ("accept_share.html", frame(ALICE) | accept_share | {"server": "", "is_ready": True}),
     "home_plain": ("home.html", frame(ALICE) | home | {"default": server(), "named_limit": 0, "named_left": 0}),
     "spawn": ("spawn.html", frame(ALICE) | spawn),
+    "confirm_start": ("confirm_start.html", frame(ALICE) | confirm_start),
+    "confirm_start_other": (
+        "confirm_start.html",
+        frame(ALICE) | confirm_start | {"for_user": "bob", "options": [], "server_name": "lab"},
+    ),
     "spawn_other": (
         "spawn.html",
         frame(ROOT)
