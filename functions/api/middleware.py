@@ -8,10 +8,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from functions.api import etags
 from functions.api.error_handlers import answer
+from functions.api.json_codec import JSONResponse
 from functions.api.misplaced_hosts import asks_for_its_server, misplaced_host_redirect
 from functions.api.path_convertors import ENCODED_SLASH
 from functions.api.request_body import limited
 from functions.api.version import VERSION
+from hubless.domain.bounds import MAX_HEADERS, MAX_TARGET
 from hubless.domain.origins import Origins
 
 _PAGE_POLICY = (
@@ -36,6 +38,9 @@ class HubMiddleware:
             return
         raw: bytes = scope.get("raw_path") or scope["path"].encode()
         scope["raw_path"] = raw
+        if (refusal := _too_large(scope)) is not None:
+            await refusal(scope, receive, send)
+            return
         try:
             path = scope["path"] = _decoded(raw)
         except UnicodeDecodeError:
@@ -72,6 +77,16 @@ class HubMiddleware:
             scope["path"], scope["raw_path"] = f"/hub{scope['path']}", b"/hub" + scope["raw_path"]
             return None
         return misplaced_host_redirect(request, self._origins)
+
+
+def _too_large(scope: Scope) -> Response | None:
+    """Return the refusal of an address or of headers that are too long for anything of ours, before any is read."""
+    if len(scope["raw_path"]) + len(scope.get("query_string", b"")) > MAX_TARGET:
+        return JSONResponse({"status": 414, "message": f"An address may have at most {MAX_TARGET} bytes"}, 414)
+    if sum(len(name) + len(value) for name, value in scope["headers"]) > MAX_HEADERS:
+        why = f"The headers have more than {MAX_HEADERS} bytes: delete this site's cookies in your browser"
+        return JSONResponse({"status": 431, "message": why}, 431)
+    return None
 
 
 def _decoded(raw: bytes) -> str:

@@ -6,6 +6,7 @@ from fastapi import Depends
 
 from functions.api.dependencies import Clients, Services
 from hubless.bootstrap.hub import Hub
+from hubless.domain.bounds import MAX_IDENTIFIER
 from hubless.domain.tokens import Client, Token
 
 
@@ -18,6 +19,8 @@ class ClientLookup:
 
     def find(self, client_id: str) -> Client | None:
         """Return the client of that id, or None."""
+        if len(client_id) > MAX_IDENTIFIER:
+            return None
         return self._services.client(client_id) or self._clients.get(client_id)
 
     def describe(self, token: Token) -> str:

@@ -19,8 +19,9 @@ from oauthlib.oauth2.rfc6749 import errors as oauth_errors
 from functions.api.oauth_clients import clients_of
 from hubless.bootstrap.hub import Hub
 from hubless.domain import tokens
+from hubless.domain.bounds import MAX_SECRET_LENGTH
 from hubless.domain.origins import Origins
-from hubless.domain.tokens import MAX_SECRET_LENGTH, Client
+from hubless.domain.tokens import Client
 from hubless.domain.users import User
 from hubless.services.authorizations import Grant
 

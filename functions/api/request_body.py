@@ -9,8 +9,8 @@ from starlette.requests import Request
 from starlette.types import Message, Receive
 
 from functions.api import json_codec
+from hubless.domain.bounds import MAX_BODY, MAX_KEYS
 
-MAX_BODY = 1_000_000  # bytes
 BODY_SECONDS = 30.0  # for a whole body; the edge waits for the first 48 kB, and has its own limit for that
 NO_OBJECT = "The body must be a JSON object"
 _MAX_KEY = 60  # characters of a key that an error shows
@@ -85,6 +85,8 @@ async def validated(request: Request, model: type[Model]) -> Model:
         body = {}
     if not isinstance(body, dict):
         raise HTTPException(400, NO_OBJECT)
+    if len(body) > MAX_KEYS:  # pydantic describes each key that it does not know
+        raise HTTPException(400, f"The body may have at most {MAX_KEYS} keys")
     try:
         return model.model_validate(body)
     except ValidationError as invalid:

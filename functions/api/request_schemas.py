@@ -3,10 +3,44 @@
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import to_json
 
-MAX_NAMES = 10_000
-MAX_SCOPES = 200
+from hubless.domain.bounds import (
+    MAX_IDENTIFIER,
+    MAX_NAMES,
+    MAX_PASSWORD,
+    MAX_PROPERTIES,
+    MAX_SCOPE,
+    MAX_SCOPES,
+    MAX_TYPED_NAME,
+)
+from hubless.domain.errors import InvalidRequestError
+
+
+def _small(facts: dict[str, Any]) -> dict[str, Any]:
+    if len(to_json(facts)) > MAX_PROPERTIES:
+        raise ValueError(f"must have at most {MAX_PROPERTIES} bytes as JSON")
+    return facts
+
+
+def require_small(properties: dict[str, Any]) -> None:
+    """Refuse properties that are too large to store.
+
+    Raises:
+        InvalidRequestError: with the bound.
+    """
+    try:
+        _small(properties)
+    except ValueError as large:
+        raise InvalidRequestError(f"The properties {large}") from None
+
+
+TypedName = Annotated[str, Field(max_length=MAX_TYPED_NAME)]
+"""A user's name before it is normalised."""
+Identifier = Annotated[str, Field(max_length=MAX_IDENTIFIER)]
+ScopeText = Annotated[str, Field(max_length=MAX_SCOPE)]
+Properties = Annotated[dict[str, Any], AfterValidator(_small)]
 
 
 class Body(BaseModel):
@@ -50,13 +84,13 @@ class NewUser(Body):
 class NewUsers(NewUser):
     """POST /users."""
 
-    usernames: list[str] = Field(min_length=1, max_length=MAX_NAMES)
+    usernames: list[TypedName] = Field(min_length=1, max_length=MAX_NAMES, fail_fast=True)
 
 
 class UserChange(Body):
     """PATCH /users/{name}; a missing key changes nothing, and null is refused."""
 
-    name: str = ""
+    name: TypedName = ""
     admin: bool = False
     auth_state: dict[str, Any] = Field(default_factory=dict)
 
@@ -71,14 +105,14 @@ class ActivityReport(Open):
     """POST /users/{name}/activity."""
 
     last_activity: Instant | None = None
-    servers: dict[str, ServerActivity] = Field(default_factory=dict, max_length=100)
+    servers: dict[Identifier, ServerActivity] = Field(default_factory=dict, max_length=100)
 
 
 class PasswordLogin(Open):
     """Name and password in place of a token."""
 
-    username: str = Field(max_length=255)
-    password: str = Field(max_length=1024)
+    username: TypedName
+    password: str = Field(max_length=MAX_PASSWORD)
 
 
 class NewToken(Open):
@@ -86,15 +120,15 @@ class NewToken(Open):
 
     note: str | None = None
     expires_in: int | None = Field(default=None, ge=1, le=10**9)
-    scopes: list[str] | None = Field(default=None, max_length=MAX_SCOPES)
-    roles: list[str] | None = Field(default=None, max_length=50)
+    scopes: list[ScopeText] | None = Field(default=None, max_length=MAX_SCOPES)
+    roles: list[Identifier] | None = Field(default=None, max_length=50)
     auth: PasswordLogin | None = None
 
 
 class ServerStart(Open):
     """PUT and POST of a server: JupyterHub 6's keys, or, without any of them, an object that is all options."""
 
-    display_name: str = ""
+    display_name: TypedName = ""
     user_options: dict[str, Any] | None = None
 
     @model_validator(mode="before")
@@ -108,8 +142,8 @@ class ServerStart(Open):
 class ServerChange(Body):
     """PATCH of a server; an empty name or display name changes nothing."""
 
-    name: str | None = None
-    display_name: str | None = None
+    name: Identifier | None = None
+    display_name: TypedName | None = None
     user_options: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -122,31 +156,31 @@ class Removal(Open):
 class Members(Body):
     """Members of a group."""
 
-    users: list[str] = Field(max_length=MAX_NAMES)
+    users: list[Identifier] = Field(max_length=MAX_NAMES, fail_fast=True)
 
 
 class NewGroup(Body):
     """POST /groups/{name}; name and roles are accepted and ignored, as in JupyterHub."""
 
     name: str = ""
-    users: list[str] = Field(default_factory=list, max_length=MAX_NAMES)
+    users: list[Identifier] = Field(default_factory=list, max_length=MAX_NAMES, fail_fast=True)
     roles: list[str] = Field(default_factory=list, max_length=50)
-    properties: dict[str, Any] = Field(default_factory=dict)
+    properties: Properties = Field(default_factory=dict)
 
 
 class NewGroups(Body):
     """POST /groups."""
 
-    groups: list[str] = Field(min_length=1, max_length=MAX_NAMES)
-    users: list[str] = Field(default_factory=list, max_length=MAX_NAMES)
+    groups: list[TypedName] = Field(min_length=1, max_length=MAX_NAMES, fail_fast=True)
+    users: list[Identifier] = Field(default_factory=list, max_length=MAX_NAMES, fail_fast=True)
 
 
 class ShareWith(Body):
     """POST and PATCH /shares/{owner}/{server}: exactly one of user and group."""
 
-    user: str | None = Field(default=None, min_length=1)
-    group: str | None = Field(default=None, min_length=1)
-    scopes: list[str] | None = Field(default=None, max_length=MAX_SCOPES)
+    user: Identifier | None = Field(default=None, min_length=1)
+    group: Identifier | None = Field(default=None, min_length=1)
+    scopes: list[ScopeText] | None = Field(default=None, max_length=MAX_SCOPES)
 
     @model_validator(mode="after")
     def _exactly_one(self) -> "ShareWith":
@@ -158,7 +192,7 @@ class ShareWith(Body):
 class NewShareCode(Body):
     """POST /share-codes/{owner}/{server}; bounds (in seconds), default and conversion are JupyterHub's."""
 
-    scopes: list[str] | None = Field(default=None, max_length=MAX_SCOPES)
+    scopes: list[ScopeText] | None = Field(default=None, max_length=MAX_SCOPES)
     expires_in: int = Field(default=86_400, ge=60, le=31_536_000, strict=False)
 
 
@@ -169,11 +203,11 @@ class NewService(Body):
     admin: bool = False
     url: str = Field(default="", max_length=2000)
     api_token: str | None = Field(default=None, min_length=8, max_length=64)
-    oauth_client_id: str | None = Field(default=None, max_length=255)
+    oauth_client_id: Identifier | None = None
     oauth_redirect_uri: str | None = Field(default=None, max_length=2000)
     oauth_no_confirm: bool = False
-    oauth_client_allowed_scopes: list[str] = Field(default_factory=list, max_length=MAX_SCOPES)
-    info: dict[str, Any] = Field(default_factory=dict)
+    oauth_client_allowed_scopes: list[ScopeText] = Field(default_factory=list, max_length=MAX_SCOPES)
+    info: Properties = Field(default_factory=dict)
     display: bool = True
     command: list[Any] = Field(default_factory=list)
     cwd: str | None = None

@@ -9,10 +9,9 @@ import unicodedata
 from functools import lru_cache
 from urllib.parse import quote, unquote
 
+from hubless.domain.bounds import MAX_DISPLAY_NAME, MAX_TYPED_NAME, MAX_USER_NAME
 from hubless.domain.errors import InvalidRequestError
 
-MAX_USER_NAME = 255
-MAX_DISPLAY_NAME = 255
 # With these, "nimda" is shown as "admin" (Unicode Standard Annex 9).
 _DIRECTION_CHANGES = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
 _HUB = re.compile(r"[a-z](?:[a-z0-9]|-(?=[a-z0-9])){0,31}")
@@ -20,7 +19,13 @@ _SERVER_NAME = re.compile(r"[a-z](?:[a-z0-9]|-(?!-)){0,28}[a-z0-9]|[a-z]")
 
 
 def normalise_user_name(name: str) -> str:
-    """Return the form in which the hub stores *name* and looks it up at login: NFC, lower case."""
+    """Return the form in which the hub stores *name* and looks it up at login: NFC, lower case.
+
+    A text of more than `MAX_TYPED_NAME` characters stays as it is: it is nobody's name, and to compose it would take
+    minutes.
+    """
+    if len(name) > MAX_TYPED_NAME:
+        return name
     return unicodedata.normalize("NFC", name).lower()
 
 
@@ -66,7 +71,7 @@ def check_display_name(name: str) -> str:
     Raises:
         InvalidRequestError: with the rule that it breaks.
     """
-    normal = unicodedata.normalize("NFC", name)
+    normal = unicodedata.normalize("NFC", name) if len(name) <= 4 * MAX_DISPLAY_NAME else name
     if not 1 <= len(normal) <= MAX_DISPLAY_NAME:
         raise InvalidRequestError(f"Invalid display name: it must have 1 to {MAX_DISPLAY_NAME} characters")
     if not normal.isprintable() or normal != " ".join(normal.split(" ")).strip() or "  " in normal:

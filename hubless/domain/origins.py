@@ -12,6 +12,7 @@ import unicodedata
 from functools import lru_cache
 from urllib.parse import unquote, urlsplit
 
+from hubless.domain.bounds import MAX_USER_NAME
 from hubless.domain.values import value
 
 LONGEST_HOST, LONGEST_LABEL = 253, 63  # characters (RFC 1035)
@@ -150,7 +151,7 @@ def _label(name: str, longest: int) -> str:
     """
     if "--" not in name and len(name) <= longest and _LABEL.fullmatch(name) and not name.isdigit():
         return name
-    if not name.isascii() and (written := _in_ascii(name)) and len(written) <= longest:
+    if len(name) <= MAX_USER_NAME and not name.isascii() and (written := _in_ascii(name)) and len(written) <= longest:
         return written
     return _hashed(name)
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cache, lru_cache
 from types import MappingProxyType
 
+from hubless.domain.bounds import MAX_SCOPE, MAX_USER_NAME
 from hubless.domain.errors import InvalidRequestError
 from hubless.domain.values import value
 
@@ -130,6 +131,7 @@ IDENTIFY = ("read:users:name!user", "read:users:groups!user")
 IDENTIFY_SERVICE = ("read:services:name!service",)
 METASCOPES = frozenset({"self", "inherit", "(no_scope)"})
 _CUSTOM = re.compile(r"custom:[a-z0-9][a-z0-9_\-*:]+[a-z0-9_*]")
+_MAX_CACHED = 4096  # characters of all scopes of an entry
 _custom: dict[str, Definition] = {}  # custom scopes of the one hub that this process serves; see `define`
 
 
@@ -154,7 +156,7 @@ def define(custom: Mapping[str, Definition]) -> None:
         InvalidRequestError: naming a scope whose name is not allowed, or that contains a scope that is not custom.
     """
     for name, definition in custom.items():
-        if not _CUSTOM.fullmatch(name):
+        if len(name) > MAX_USER_NAME or not _CUSTOM.fullmatch(name):
             raise InvalidRequestError(
                 f"{name!r} is not allowed as a custom scope: write `custom:`, then a-z, 0-9, _, -, * and :, "
                 "with no - or : at the end"
@@ -189,6 +191,8 @@ def parse(text: str) -> Scope:
     Raises:
         InvalidRequestError: naming the part that is unknown.
     """
+    if len(text) > MAX_SCOPE:
+        raise InvalidRequestError(f"No such scope: {text[:60]!r}… is longer than {MAX_SCOPE} characters")
     name, marked, rest = text.partition("!")
     if name not in DEFINITIONS and not is_custom(name):
         raise InvalidRequestError(f"No such scope: {name!r}")
@@ -220,7 +224,10 @@ class Bearer:
 
 def expand(raw: Iterable[str], bearer: Bearer) -> "Scopes":
     """Return everything that *raw* contains for *bearer*, without scopes that do not exist or cannot be resolved."""
-    return Scopes(_expanded(tuple(raw), bearer))
+    some = tuple(text for text in raw if len(text) <= MAX_SCOPE)
+    # The cache keeps what it was asked: long lists, which come from requests, would fill the memory.
+    is_long = sum(map(len, some)) > _MAX_CACHED
+    return Scopes((_expanded.__wrapped__ if is_long else _expanded)(some, bearer))
 
 
 @lru_cache(maxsize=4096)

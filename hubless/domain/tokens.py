@@ -12,8 +12,6 @@ from enum import StrEnum
 from hubless.domain.scopes import GROUP, SERVER, USER
 from hubless.domain.values import value
 
-MAX_SECRET_LENGTH = 64  # characters; JupyterHub 6.1 refuses longer tokens without looking them up
-
 
 class OwnerKind(StrEnum):
     """The kind of a token's owner."""

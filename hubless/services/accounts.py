@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from hubless.domain import names, tokens
+from hubless.domain.bounds import MAX_PASSWORD, MAX_SECRET_LENGTH
 from hubless.domain.errors import (
     InvalidRequestError,
     NameTakenError,
@@ -24,7 +25,6 @@ from hubless.ports.users import UserStore
 from hubless.services.identifiers import new_id, new_secret
 
 MINIMUM_PASSWORD = 8
-MAXIMUM_PASSWORD = 1024  # hashing longer ones only costs the hub processor time
 LINK_LIFETIME = timedelta(days=3)
 FIRST_ADMIN = "admin"
 USED_LINK = "This link was used, has expired, or was replaced. Ask for a new one."
@@ -191,6 +191,8 @@ class Accounts:
 
     def user_of_link(self, secret: str) -> User | None:
         """Return the user of a valid link, or None, without using the link."""
+        if len(secret) > MAX_SECRET_LENGTH:
+            return None
         link = self.passwords.find_link(tokens.sha256(secret), self.clock.now())
         user = self.users.get(link.user_id) if link else None
         if link is None or user is None or not link.still_fits(self.rights_of(user) if link.within is not None else ()):
@@ -277,5 +279,5 @@ def check_password(password: str) -> None:
     """Raise InvalidRequestError when *password* is too short, or longer than a person types."""
     if len(password) < MINIMUM_PASSWORD:
         raise InvalidRequestError(f"Choose a password of at least {MINIMUM_PASSWORD} characters")
-    if len(password) > MAXIMUM_PASSWORD:
-        raise InvalidRequestError(f"Choose a password of at most {MAXIMUM_PASSWORD} characters")
+    if len(password) > MAX_PASSWORD:
+        raise InvalidRequestError(f"Choose a password of at most {MAX_PASSWORD} characters")

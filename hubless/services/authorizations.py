@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 
 from hubless.domain import scopes
+from hubless.domain.bounds import MAX_SCOPES
 from hubless.domain.scopes import IDENTIFY, Bearer, Scopes
 from hubless.domain.tokens import Client, Code, OwnerKind, Token, sha256
 from hubless.domain.users import User
@@ -43,8 +44,10 @@ class Authorizations:
             (*client.access_scopes, *client.allowed_scopes, *IDENTIFY),
             Bearer(user=_ANY_USER, service=client.service),
         )
-        allowed = scopes.expand(raw, bearer)
-        return all(scope in raw or _lies_within(scopes.expand([scope], bearer), allowed) for scope in wanted)
+        allowed, wanted = scopes.expand(raw, bearer), list(wanted)
+        return len(wanted) <= MAX_SCOPES and all(
+            scope in raw or _lies_within(scopes.expand([scope], bearer), allowed) for scope in wanted
+        )
 
     def may_access(self, user: User, client: Client) -> bool:
         """Say whether *user* may access the server or service of *client*."""

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 
 from hubless.domain import roles, scopes, tokens
+from hubless.domain.bounds import MAX_SECRET_LENGTH
 from hubless.domain.roles import Role
 from hubless.domain.scopes import Bearer, Scopes
 from hubless.domain.tokens import OwnerKind, Session, Token
@@ -68,7 +69,7 @@ class Identities:
 
     def of_token(self, secret: str) -> Actor | None:
         """Return the actor whose token is *secret*, or None if no valid token is."""
-        if not secret or len(secret) > tokens.MAX_SECRET_LENGTH:
+        if not secret or len(secret) > MAX_SECRET_LENGTH:
             return None
         digest = tokens.sha256(secret)
         if service := self.services.of_settings_token(digest):
@@ -86,7 +87,8 @@ class Identities:
 
     def of_session(self, secret: str) -> Actor | None:
         """Return the user of the valid browser session whose cookie has *secret*, or None."""
-        found = self.sessions.find_with_user(tokens.sha256(secret)) if secret else None
+        is_possible = 0 < len(secret) <= MAX_SECRET_LENGTH
+        found = self.sessions.find_with_user(tokens.sha256(secret)) if is_possible else None
         if found is None or self.clock.now() >= found[0].expires_at:
             return None
         session, user = found

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from hubless.domain import tokens
+from hubless.domain.bounds import MAX_AGENT
 from hubless.domain.errors import NotFoundError
 from hubless.domain.tokens import Session
 from hubless.domain.users import User
@@ -12,8 +13,6 @@ from hubless.ports.clock import Clock
 from hubless.ports.tokens import SessionStore
 from hubless.services.accounts import Accounts
 from hubless.services.identifiers import new_secret
-
-MAX_AGENT = 200  # characters of a browser's User-Agent that are stored
 
 
 @value

@@ -4,11 +4,12 @@ from collections.abc import Callable
 from datetime import datetime
 
 from hubless.domain import device_cookies, names
+from hubless.domain.bounds import MAX_PASSWORD
 from hubless.domain.errors import InvalidRequestError
 from hubless.domain.users import User
 from hubless.domain.values import value
 from hubless.ports.authenticator import Authenticator, Refused
-from hubless.services.accounts import MAXIMUM_PASSWORD, Accounts
+from hubless.services.accounts import Accounts
 from hubless.services.identifiers import new_secret
 from hubless.services.login_throttling import LockedOut, LoginThrottle
 from hubless.services.logins import Logins
@@ -67,4 +68,4 @@ def _is_plausible(name: str, password: str) -> bool:
         names.check_user_name(name)
     except InvalidRequestError:
         return False
-    return 0 < len(password) <= MAXIMUM_PASSWORD and "\0" not in password
+    return 0 < len(password) <= MAX_PASSWORD and "\0" not in password

@@ -6,6 +6,7 @@ from dataclasses import field
 from urllib.parse import urlsplit
 
 from hubless.domain import delegation, roles, scopes
+from hubless.domain.bounds import MAX_IDENTIFIER
 from hubless.domain.errors import InvalidRequestError, NameTakenError, NotFoundError, NotPermittedError
 from hubless.domain.origins import SHARED, Origins
 from hubless.domain.roles import Role
@@ -39,7 +40,7 @@ class ServiceRegistry:
 
     def get(self, name: str) -> Service | None:
         """Return the service of that name or None."""
-        return self.configured.get(name) or self.store.find(name)
+        return self.configured.get(name) or (self.store.find(name) if len(name) <= MAX_IDENTIFIER else None)
 
     def all(self) -> list[Service]:
         """Return all services, those of settings first."""

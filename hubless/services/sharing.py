@@ -4,10 +4,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
+from hubless.domain.bounds import MAX_IDENTIFIER, MAX_SECRET_LENGTH
 from hubless.domain.errors import InvalidRequestError, NotFoundError
 from hubless.domain.lifecycle import Server
 from hubless.domain.shares import Share, ShareCode
-from hubless.domain.tokens import MAX_SECRET_LENGTH, sha256
+from hubless.domain.tokens import sha256
 from hubless.domain.users import Group, User
 from hubless.domain.values import value
 from hubless.ports.clock import Clock
@@ -159,6 +160,8 @@ class Sharing:
 
     def delete_codes(self, server: Server, *, secret: str | None = None, code_id: str | None = None) -> int:
         """Remove the server's code of that secret or id, or all its codes; return how many were removed."""
+        if len(secret or "") > MAX_SECRET_LENGTH or len(code_id or "") > MAX_IDENTIFIER:
+            return 0
         digest = None if secret is None else sha256(secret)
         return self.codes.delete(server.id, code_id=code_id, sha256=digest)
 

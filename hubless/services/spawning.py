@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from hubless.domain import lifecycle, names
+from hubless.domain.bounds import MAX_OPTIONS
 from hubless.domain.errors import (
     InvalidRequestError,
     NameTakenError,
@@ -30,7 +31,6 @@ logger = logging.getLogger(__name__)
 
 RESERVED_OPTION = "__jupyterhub_"  # JupyterHub 6.1 reserves keys with this prefix
 HOUR = timedelta(hours=1)
-MAX_OPTIONS = 16_384  # characters: a server's record stays small
 
 
 @value

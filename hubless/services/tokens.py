@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from hubless.domain import scopes
+from hubless.domain.bounds import MAX_IDENTIFIER, MAX_NOTE
 from hubless.domain.errors import InvalidRequestError, NotFoundError, QuotaExceededError
 from hubless.domain.scopes import Bearer, Scope, Scopes
 from hubless.domain.tokens import OwnerKind, Token, sha256
@@ -16,7 +17,6 @@ from hubless.services.identifiers import new_id, new_secret
 from hubless.services.identity import Identities
 
 INHERIT = ("inherit",)
-MAX_NOTE = 1024
 MAX_SCOPE_TEXT = 8192  # characters of all scopes of a token: lists of tokens stay short
 
 
@@ -102,9 +102,9 @@ class Tokens:
         Raises:
             NotFoundError: when the owner has no valid token of that id.
         """
-        token = self.store.get(OwnerKind.USER, owner.id, token_id)
+        token = self.store.get(OwnerKind.USER, owner.id, token_id) if len(token_id) <= MAX_IDENTIFIER else None
         if token is None or token.is_expired(self.clock.now()):
-            raise NotFoundError("Token", token_id)
+            raise NotFoundError("Token", token_id[:60])
         return token
 
     def revoke(self, owner: User, token: Token) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from hubless.domain import names
-from hubless.domain.tokens import MAX_SECRET_LENGTH, sha256
+from hubless.domain.bounds import MAX_SECRET_LENGTH
+from hubless.domain.tokens import sha256
 from hubless.domain.values import value
 from hubless.settings.environment import (
     EDGE_PREFIX,

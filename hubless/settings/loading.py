@@ -10,10 +10,11 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from hubless.domain.bounds import MAX_SECRET_LENGTH
 from hubless.domain.idleness import IdlePolicy
 from hubless.domain.origins import Origins, host_in, is_domain
 from hubless.domain.profiles import Profile
-from hubless.domain.tokens import MAX_SECRET_LENGTH, sha256
+from hubless.domain.tokens import sha256
 from hubless.domain.users import Service
 from hubless.domain.values import value
 from hubless.settings import types

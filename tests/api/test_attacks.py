@@ -304,12 +304,13 @@ def test_what_is_absurdly_long_is_answered_short_and_logged_shorter(hub, path, c
 
 
 def test_cookies_and_tokens_without_end_are_refused_unread(hub):
-    for headers in (
-        {"Authorization": "token " + "x" * 60_000},
-        {"Cookie": "jupyterhub-hub-login=" + "x" * 60_000},
-        {"Cookie": "a=b;" * 20_000},
+    for headers, status in (
+        ({"Authorization": "token " + "x" * 60_000}, 403),
+        ({"Cookie": "jupyterhub-hub-login=" + "x" * 60_000}, 403),
+        ({"Cookie": "a=b;" * 15_000}, 403),
+        ({"Cookie": "a=b;" * 20_000}, 431),
     ):
-        assert hub.client.get("/hub/api/user", headers=headers).status_code == 403
+        assert hub.client.get("/hub/api/user", headers=headers).status_code == status
 
 
 def test_what_a_browser_calls_itself_is_kept_short(hub):

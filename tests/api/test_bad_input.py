@@ -354,3 +354,34 @@ def test_a_form_that_is_none_is_refused(hub, form):
 def test_a_name_that_is_taken_among_new_groups_makes_none(admin):
     assert refused(admin.post("/groups", {"groups": ["good", "staff"]}), 409) == "Group staff already exists"
     assert {group["name"] for group in admin.get("/groups").json()} == {"staff", "sharers"}
+
+
+def test_an_address_without_end_is_refused_unread(hub):
+    answer = hub.client.get("/hub/api/users/" + "x" * 17_000)
+    assert refused(answer, 414) == "An address may have at most 16384 bytes"
+    assert refused(hub.client.get("/hub/api/users?a=" + "x" * 17_000), 414)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [write for write in WRITES if write != ("PUT", "/groups/staff/properties")]
+)
+def test_a_body_of_very_many_keys_is_refused_before_each_is_described(admin, method, path):
+    assert "at most 1000 keys" in refused(admin(method, path, json={str(n): 1 for n in range(2000)}))
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "key"),
+    [
+        ("POST", "/groups/new", "properties"),
+        ("POST", "/services/new", "info"),
+        ("PUT", "/groups/staff/properties", None),
+    ],
+)
+def test_properties_that_no_store_would_take_are_refused(admin, method, path, key):
+    facts = {"a": "x" * 66_000}
+    assert "65536" in refused(admin(method, path, json=facts if key is None else {key: facts}))
+
+
+def test_a_parameter_in_the_token_endpoints_address_is_an_oauth_error(hub):
+    answer = hub.client.post("/hub/api/oauth2/token?code=x", data={"grant_type": "authorization_code"})
+    assert (answer.status_code, answer.json()) == (400, {"error": "invalid_request"})

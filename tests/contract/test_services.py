@@ -62,3 +62,14 @@ def test_a_service_is_removed_with_its_tokens_and_codes(stores, alice, session):
     assert [t.id for t in stores.tokens.of_owner(OwnerKind.USER, alice.id)] == ["a-other"]
     assert stores.clients.find_code(a_code().sha256) is None
     stores.services.delete(GRADER)
+
+
+@pytest.mark.parametrize("length", [1100, 5000])
+def test_what_is_too_long_to_be_stored_is_not_found(stores, length):
+    text = "x" * length
+    assert stores.services.find(text) is None
+    assert stores.services.of_client(text) is None
+    assert stores.clients.get(text) is None
+    assert stores.users.find(text) is None
+    assert stores.tokens.get(OwnerKind.USER, "u-alice", text) is None
+    assert stores.groups.page(offset=0, limit=9, names=[text]) == ([], 0)

@@ -15,6 +15,7 @@ from starlette.requests import Request
 
 from functions.api.auth.cookies import OWN_PAGE_COOKIE, XSRF_COOKIE, cookies
 from functions.api.dependencies import hub_of
+from hubless.domain.bounds import MAX_XSRF_TOKEN
 from hubless.services.identity import Actor
 
 ANONYMOUS_LIFETIME = 3600  # seconds, JupyterHub's
@@ -34,6 +35,8 @@ def anonymous_token(key: bytes, agent: str, nonce: str) -> str:
 
 def is_anonymous_token(key: bytes, agent: str, token: str) -> bool:
     """Say whether *token* is ours, has not expired, and is of this browser."""
+    if len(token) > MAX_XSRF_TOKEN:
+        return False
     try:
         facts = _serializer(key).loads(token, max_age=ANONYMOUS_LIFETIME)
     except BadSignature:
@@ -129,7 +132,7 @@ def require_session_token(request: Request, actor: Actor, *, given: str | None) 
 
 def is_same(expected: str, given: str) -> bool:
     """Compare in constant time."""
-    return hmac.compare_digest(expected.encode(), given.encode(errors="replace"))
+    return len(given) <= MAX_XSRF_TOKEN and hmac.compare_digest(expected.encode(), given.encode(errors="replace"))
 
 
 def _serializer(key: bytes) -> URLSafeTimedSerializer:

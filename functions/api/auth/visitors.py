@@ -15,6 +15,7 @@ from functions.api.auth.authentication import actor_of
 from functions.api.auth.cookies import HUB_PATH, OWN_PAGE_COOKIE, XSRF_COOKIE, cookies, is_secure
 from functions.api.dependencies import hub_of
 from hubless.bootstrap.hub import Hub
+from hubless.domain.bounds import MAX_FIELD, MAX_XSRF_COOKIES
 from hubless.domain.users import User
 from hubless.services.identifiers import new_secret
 from hubless.services.identity import Actor
@@ -81,7 +82,7 @@ def _visitor(request: Request) -> Visitor:
             secure=secure,
         )
     agent = request.headers.get("user-agent", "")
-    for kept in cookies(request, XSRF_COOKIE):
+    for kept in cookies(request, XSRF_COOKIE)[:MAX_XSRF_COOKIES]:
         if csrf.is_anonymous_token(hub.key, agent, kept):
             return Visitor(None, may_admin=False, xsrf=kept, secure=secure)
     fresh = csrf.anonymous_token(hub.key, agent, new_secret())
@@ -134,18 +135,36 @@ class Form:
 
     fields: Any
 
-    def text(self, name: str, default: str = "") -> str:
-        """Return one field's text."""
-        value = self.fields.get(name, default)
-        return value if isinstance(value, str) else default
+    def text(self, name: str, *, longest: int = MAX_FIELD) -> str:
+        """Return one field's text; "" where there is none.
+
+        Raises:
+            HTTPException: 400 when it has more than *longest* characters.
+        """
+        value = self.fields.get(name, "")
+        return _bounded(name, value, longest) if isinstance(value, str) else ""
 
     def texts(self, name: str) -> list[str]:
-        """Return all texts of a repeated field."""
-        return [value for value in self.fields.getlist(name) if isinstance(value, str)]
+        """Return all texts of a repeated field.
+
+        Raises:
+            HTTPException: 400 when one has more than `MAX_FIELD` characters.
+        """
+        return [_bounded(name, value) for value in self.fields.getlist(name) if isinstance(value, str)]
 
     def names(self) -> Iterable[str]:
-        """Return the fields' names."""
-        return [str(key) for key in self.fields]
+        """Return the fields' names.
+
+        Raises:
+            HTTPException: 400 when one has more than `MAX_FIELD` characters.
+        """
+        return [_bounded("name of a field", str(key)) for key in self.fields]
+
+
+def _bounded(what: str, text: str, longest: int = MAX_FIELD) -> str:
+    if len(text) > longest:
+        raise HTTPException(400, f"The {what[:60]} is too long: it may have at most {longest} characters")
+    return text
 
 
 async def own_form(request: Request) -> Form:

@@ -18,7 +18,8 @@ from functions.api.routes.users import users_in_reach
 from functions.api.serializers import instant
 from functions.api.store_pool import has_long_store_calls
 from hubless.domain import names
-from hubless.domain.errors import HublessError
+from hubless.domain.bounds import MAX_BODY, MAX_NAMES, MAX_TYPED_NAME
+from hubless.domain.errors import HublessError, InvalidRequestError
 from hubless.domain.lifecycle import ACTIVE, Server, State
 from hubless.domain.users import User
 from hubless.domain.values import value
@@ -55,7 +56,7 @@ class _Admin:
             offset=offset,
             limit=limit,
             sort="name",
-            name_contains=query.get("name_filter") or None,
+            name_contains=query.get("name_filter", "")[:MAX_TYPED_NAME] or None,  # no name is that long
             state=state,
             **users_in_reach(self.users, self.who),
         )
@@ -174,11 +175,14 @@ async def show_users(admin: Admin) -> Response:
 async def add_users(form: OwnForm, admin: Admin) -> Response:
     """Add the users in the form, one on each line."""
     admin.require("admin:users")
-    wanted = [names.normalise_user_name(line.strip()) for line in form.text("usernames").splitlines() if line.strip()]
+    lines = map(str.strip, form.text("usernames", longest=MAX_BODY).splitlines())
+    wanted = [names.normalise_user_name(line) for line in lines if line]
     make_admin = form.text("admin") == "1"
     if make_admin or any(map(admin.accounts.is_reserved_name, wanted)):
         admin.require_admin()
     try:
+        if len(wanted) > MAX_NAMES:
+            raise InvalidRequestError(f"Add at most {MAX_NAMES} users at once")
         added = admin.accounts.add_many(wanted, admin=make_admin)
     except HublessError as refused:
         return admin.page(error=str(refused), status=400)

@@ -29,6 +29,7 @@ from functions.api.password_pool import in_password_pool
 from functions.api.redirects import Redirects, RequestRedirects
 from functions.api.rendering import Render
 from functions.api.routers import page_router
+from hubless.domain.bounds import MAX_BODY
 from hubless.domain.device_cookies import LIFETIME as DEVICE_LIFETIME
 from hubless.domain.errors import HublessError, InvalidRequestError
 from hubless.domain.users import User
@@ -178,7 +179,7 @@ async def log_in(form: AnonymousForm, pages: SessionPages) -> Response:
     """Check name and password and open a session."""
     if form is None:
         return pages.login_page(error=EXPIRED, status=403)
-    name = form.text("username")
+    name = form.text("username", longest=MAX_BODY)  # what is no name is refused like a wrong one
     check, device = pages.hub.password_login.check, device_cookie(pages.request)
     found = await in_password_pool(check, name, form.text("password"), pages.address, device)
     match found:
@@ -255,7 +256,7 @@ async def sign_up(form: AnonymousForm, pages: SessionPages) -> Response:
     if form is None:
         return pages.sign_up_page(error=EXPIRED, status=403)
     pages.require_sign_up()
-    name = form.text("username")
+    name = form.text("username", longest=MAX_BODY)  # what is no name is refused like a wrong one
     try:
         _require_same_twice(form)
         made = await in_password_pool(pages.hub.password_login.sign_up, name, form.text("password"), pages.address)

@@ -277,10 +277,12 @@ def _gib(size: int | None) -> str:
 
 def _options(request: Request) -> dict[str, Any]:
     """Return the options in the query: those with the prefix, or, as in old links, all when none has it."""
-    query = request.query_params
-    keys = [key for key in query if key not in NO_OPTIONS]
-    marked = [key for key in keys if key.startswith(OPTION)]
-    return {key.removeprefix(OPTION): _one_or_many(query.getlist(key)) for key in marked or keys}
+    texts: dict[str, list[str]] = {}
+    for key, text in request.query_params.multi_items():  # once: there may be thousands
+        if key not in NO_OPTIONS:
+            texts.setdefault(key, []).append(text)
+    marked = {key: some for key, some in texts.items() if key.startswith(OPTION)}
+    return {key.removeprefix(OPTION): _one_or_many(some) for key, some in (marked or texts).items()}
 
 
 def _form_options(form: Form) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from functions.api.rendering import Render
 from functions.api.routers import page_router
 from functions.api.serializers import instant
 from functions.api.store_pool import has_long_store_calls
+from hubless.domain.bounds import MAX_IDENTIFIER, MAX_SCOPES
 from hubless.domain.errors import HublessError, InvalidRequestError, NotFoundError
 from hubless.domain.tokens import Session, Token
 from hubless.domain.values import value
@@ -106,12 +107,15 @@ async def show_tokens(page: TokenPage) -> Response:
 @has_long_store_calls
 async def new_token(form: OwnForm, page: TokenPage) -> Response:
     """Issue a token and show it once."""
+    scopes = form.text("scopes").split()
     try:
+        if len(scopes) > MAX_SCOPES:
+            raise InvalidRequestError(f"A token may have at most {MAX_SCOPES} scopes")
         _, secret = page.tokens.issue_to(
             user_of(page.who),
             note=form.text("note") or "Requested via token page",
             expires_in=_lifetime(form.text("expires_in")),
-            raw_scopes=form.text("scopes").split() or None,
+            raw_scopes=scopes or None,
         )
     except HublessError as refused:
         return page(error=str(refused), status=400)
@@ -125,7 +129,8 @@ async def revoke(
     """Revoke one token, or all that an application holds."""
     user = user_of(who)
     if client_id := form.text("client_id"):
-        token_store.delete_issued(user.id, client_id)
+        if len(client_id) <= MAX_IDENTIFIER:
+            token_store.delete_issued(user.id, client_id)
     else:
         tokens.revoke(user, tokens.get(user, form.text("token_id")))
     return RedirectResponse("/hub/token", 303)

@@ -171,5 +171,6 @@ async def set_properties(
     group: ChangedGroup, properties: Annotated[dict[str, Any], Body()], changes: Changes
 ) -> Response:
     """Replace a group's properties."""
+    requests.require_small(properties)
     changes.groups.set_properties(group.id, properties)
     return changes.changed(group.name)

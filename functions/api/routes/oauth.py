@@ -17,6 +17,7 @@ from functions.api.rendering import Renderer
 from functions.api.response_schemas import OAuthProblem
 from functions.api.routers import api_router, problems
 from hubless.domain import scopes
+from hubless.domain.bounds import MAX_FIELD
 from hubless.domain.errors import NotFoundError
 from hubless.domain.tokens import Client
 from hubless.domain.values import value
@@ -171,11 +172,15 @@ def as_page(request: Request) -> Request:
 async def token(request: Request, provider: OAuthProvider) -> Response:
     """Exchange a code for a token."""
     form = await request.form(max_fields=20)
-    body = urlencode([(k, v) for k, v in form.multi_items() if isinstance(v, str)])
     safe = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+    if any(len(text) > MAX_FIELD for text in map(str, form.values())):
+        return JSONResponse({"error": "invalid_request"}, 400, safe)
+    body = urlencode([(k, v) for k, v in form.multi_items() if isinstance(v, str)])
     try:
         headers, text, status = provider.create_token_response(str(request.url), "POST", body, {})
     except NotFoundError:  # the user or the session was removed meanwhile
         return JSONResponse({"error": "invalid_grant"}, 400, safe)
+    except provider.Error as error:  # such as for parameters in the query
+        return JSONResponse({"error": error.error}, error.status_code, safe)
     content_type = headers.get("Content-Type", "application/json")
     return Response(text, status, safe, media_type=content_type) if text else JSONResponse({}, status, safe)

@@ -20,6 +20,7 @@ from functions.api.request_body import NO_OBJECT, raw_json
 from functions.api.routers import api_router, problems
 from functions.api.store_pool import has_long_store_calls
 from hubless.domain import names
+from hubless.domain.bounds import MAX_TYPED_NAME
 from hubless.domain.errors import InvalidRequestError, NameTakenError
 from hubless.domain.lifecycle import Server
 from hubless.domain.users import User
@@ -110,12 +111,15 @@ async def list_users(
         )
     if sort.removeprefix("-") not in _SORTS:
         raise HTTPException(400, f"Unrecognized sort: {sort[:40]!r}; it is one of {', '.join(sorted(_SORTS))}")
+    wanted = name_filter.strip()
+    if len(wanted) > MAX_TYPED_NAME:  # no name has such a part
+        return part.response([], 0)
     found, total = users.page(
         offset=part.offset,
         limit=part.limit,
         sort=sort.removeprefix("-"),
         descending=sort.startswith("-"),
-        name_contains=name_filter.strip() or None,
+        name_contains=wanted or None,
         state=state or None,
         **users_in_reach(users, actor),
     )

@@ -16,6 +16,7 @@ from pynamodb.expressions import condition as conditions
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
+from hubless.adapters.dynamodb import keys
 from hubless.adapters.dynamodb.error_translation import (
     VENDOR_ERRORS,
     domain_error,
@@ -181,15 +182,16 @@ class Database:
 
     def get(self, model: type[M], key: Key | None) -> M | None:
         """Return the item, or None."""
-        if key is None:
+        if key is None or not keys.is_possible(key):
             return None
         raw = self._call(lambda: self._connection.get_item(self._table, *key, consistent_read=True)).get("Item")
         return None if raw is None else model.from_raw_data(raw)
 
-    def get_many(self, keys: Iterable[Key | None]) -> Found:
+    def get_many(self, wanted: Iterable[Key | None]) -> Found:
         """Return the items that exist; one request for each hundred keys."""
         found = Found()
-        for part in chunks(list(dict.fromkeys(key for key in keys if key is not None)), BATCH_GET):
+        possible = dict.fromkeys(key for key in wanted if key is not None and keys.is_possible(key))
+        for part in chunks(list(possible), BATCH_GET):
             left: list[dict[str, Any]] = [_named(key) for key in part]
             for turn in range(TRIES):
                 answer = self._call(lambda: self._connection.batch_get_item(self._table, left, consistent_read=True))  # type: ignore[arg-type]  # noqa: B023 called at once
@@ -315,9 +317,9 @@ class Database:
                     left = [number for number in left if number not in out]
         return done
 
-    def delete_many(self, keys: Iterable[Key]) -> None:
+    def delete_many(self, unwanted: Iterable[Key]) -> None:
         """Remove items that nothing depends on; one request for each 25. Missing ones are no error."""
-        for part in chunks(list(dict.fromkeys(keys)), BATCH_WRITE):
+        for part in chunks(list(dict.fromkeys(unwanted)), BATCH_WRITE):
             left: list[dict[str, Any]] = [_named(key) for key in part]
             for turn in range(TRIES):
                 answer = self._call(lambda: self._connection.batch_write_item(self._table, delete_items=left))  # noqa: B023 called at once

@@ -8,7 +8,7 @@ import hashlib
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-MAX_SORT_KEY = 1024  # bytes, DynamoDB's limit
+MAX_PARTITION_KEY, MAX_SORT_KEY = 2048, 1024  # bytes, DynamoDB's limits
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -38,10 +38,15 @@ def seen(user_id: str) -> Key:
 def name(kind: str, text: str) -> Key | None:
     """Return the key of a name, which leads to the id; None if *text* is too long for a key."""
     key = Key(f"NAMES#{kind}", f"={text}")
+    return key if is_possible(key) else None
+
+
+def is_possible(key: Key) -> bool:
+    """Say whether an item can have this key: DynamoDB refuses to look for one that cannot be."""
     try:
-        return key if len(key.sk.encode()) <= MAX_SORT_KEY else None
+        return len(key.pk.encode()) <= MAX_PARTITION_KEY and len(key.sk.encode()) <= MAX_SORT_KEY
     except UnicodeEncodeError:
-        return None
+        return False
 
 
 def password(user_id: str) -> Key:

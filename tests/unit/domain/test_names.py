@@ -1,3 +1,6 @@
+import contextlib
+from types import SimpleNamespace
+
 import pytest
 
 from hubless.domain import names
@@ -72,3 +75,12 @@ def test_prefixes_of_two_owners_never_collide():
 def test_login_names_are_normalised():
     assert names.normalise_user_name("ALICE") == names.normalise_user_name("alice")
     assert names.normalise_user_name("u\u0308") == "ü"
+
+
+@pytest.mark.parametrize("rule", [names.normalise_user_name, names.check_user_name, names.check_display_name])
+def test_what_is_too_long_for_a_name_is_never_composed(monkeypatch, rule):
+    composed = []
+    monkeypatch.setattr(names, "unicodedata", SimpleNamespace(normalize=lambda _, text: composed.append(text) or text))
+    with contextlib.suppress(InvalidRequestError):
+        rule("a" + "\u0316\u0300" * 1000)
+    assert composed == []

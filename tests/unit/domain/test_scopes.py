@@ -3,6 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hubless.domain import roles, scopes
+from hubless.domain.bounds import MAX_SCOPE
 from hubless.domain.errors import InvalidRequestError
 from hubless.domain.scopes import DEFINITIONS, Bearer, Definition, Scope, Scopes, expand, parse
 
@@ -172,3 +173,17 @@ def test_expanding_is_idempotent(raw):
 def test_metascopes_take_no_filter(name):
     with pytest.raises(InvalidRequestError, match="takes no filter"):
         parse(f"{name}!user=alice")
+
+
+def test_a_scope_that_is_too_long_is_none():
+    with pytest.raises(InvalidRequestError) as refused:
+        parse("read:users!user=" + "x" * MAX_SCOPE)
+    assert len(str(refused.value)) < 200
+    assert expand(["read:users!user=" + "x" * MAX_SCOPE], Bearer()).texts() == []
+
+
+def test_long_lists_of_scopes_fill_no_cache():
+    long = [f"read:users!user={'x' * 200}{number}" for number in range(40)]
+    before = scopes._expanded.cache_info().currsize
+    assert len(expand(long, Bearer()).all) == 40 * len(expand(long[:1], Bearer()).all)
+    assert scopes._expanded.cache_info().currsize <= before + 1

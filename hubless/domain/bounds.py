@@ -1,0 +1,36 @@
+"""The bounds of what comes from outside. No work grows with a text, a list or a body that has not passed its bound.
+
+Lengths of texts are characters, unless a comment says bytes.
+"""
+
+from typing import Final
+
+# --- what names may have ---
+MAX_USER_NAME: Final = 255
+MAX_DISPLAY_NAME: Final = 255
+# As it is typed: composing (Unicode Standard Annex 15) makes one character of at most four, so what is longer than this
+# is no name afterwards either.
+MAX_TYPED_NAME: Final = 4 * MAX_USER_NAME
+MAX_IDENTIFIER: Final = 255  # of an id of ours, a service's name or an OAuth client's id
+
+# --- what proves who somebody is ---
+MAX_SECRET_LENGTH: Final = 64  # JupyterHub 6.1 refuses longer tokens without looking them up
+MAX_PASSWORD: Final = 1024  # hashing longer ones only costs the hub processor time
+MAX_XSRF_TOKEN: Final = 512
+MAX_XSRF_COOKIES: Final = 20  # a browser sends one for each path and host that set it
+
+# --- what is stored of a request ---
+MAX_SCOPE: Final = 1024
+MAX_SCOPES: Final = 200
+MAX_NAMES: Final = 10_000  # in one request
+MAX_NOTE: Final = 1024
+MAX_AGENT: Final = 200
+MAX_OPTIONS: Final = 16_384  # of a server: its record stays small
+MAX_PROPERTIES: Final = 65_536  # of a group or a service, as JSON: an item of DynamoDB has at most 400 kB
+
+# --- what a request may have ---
+MAX_TARGET: Final = 16_384  # bytes of path and query
+MAX_HEADERS: Final = 65_536  # bytes of all headers; the edge has a lower bound
+MAX_BODY: Final = 1_000_000  # bytes
+MAX_FIELD: Final = 16_384  # of a form
+MAX_KEYS: Final = 1000  # of a JSON object with keys of ours
