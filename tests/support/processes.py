@@ -24,14 +24,14 @@ def python_for_all():
     return str(next(one for one in candidates if all(folder.stat().st_mode & 0o001 for folder in one.parents)))
 
 
-def isolation(kind, homes, uids, view=None):
-    """Return one kind of isolation with its homes in *homes*; *uids* is a store."""
+def isolation(kind, homes, uids, view=None, way=None):
+    """Return one kind of isolation with its homes in *homes*; *uids* is a store, *way* the folders before homes."""
     owners = OwnerUids(lambda: uids, *UIDS)
     made = {
         SANDBOX: lambda: SandboxIsolation(
             homes, owners, Programs.found(), view or View((), (), (homes,), 64 * 1024**2), as_system_users=False
         ),
-        ACCOUNTS: lambda: AccountsIsolation(homes, owners, Programs.found(), (homes,), as_system_users=False),
+        ACCOUNTS: lambda: AccountsIsolation(homes, owners, Programs.found(), way or (homes,), as_system_users=False),
         NONE: lambda: NoIsolation(homes, lambda _: True),
     }
     return made[kind]()
@@ -40,9 +40,9 @@ def isolation(kind, homes, uids, view=None):
 class ProcessLaunchers:
     """Make launchers over the same folders, and wait for what they started."""
 
-    def __init__(self, servers, homes, environment, kind=SANDBOX):
+    def __init__(self, servers, homes, environment, kind=SANDBOX, of=None):
         self._servers, self._environment, self._made = servers, environment, []
-        self._isolation = isolation(kind, homes, SqliteOwnerUidStore(Database()))
+        self._isolation = of or isolation(kind, homes, SqliteOwnerUidStore(Database()))
 
     def make(self):
         launcher = ProcessLauncher(self._servers, lambda: self._isolation, environment=self._environment)

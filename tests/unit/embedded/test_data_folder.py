@@ -65,6 +65,31 @@ def test_a_folder_from_before_there_was_a_marker_is_a_hubs(tmp_path: Path, found
     assert {"hubless-data", "hub.sqlite", "secret", "notes"} <= {entry.name for entry in tmp_path.iterdir()}
 
 
+def test_the_database_is_its_owners_alone_from_the_start(tmp_path: Path) -> None:
+    settings = Settings(tmp_path / "data")
+    data_folder.prepare(settings)
+    old = settings.data / "hub.sqlite-wal"
+    old.touch(mode=0o644)
+
+    data_folder.prepare(settings)
+
+    assert (mode(settings.database), mode(old)) == (0o600, 0o600)
+
+
+def test_a_way_to_homes_of_other_accounts_stays_open(tmp_path: Path) -> None:
+    settings = Settings(tmp_path / "data")
+    data_folder.prepare(settings)
+    for folder in (settings.data, settings.homes):
+        folder.chmod(0o711)
+
+    data_folder.prepare(settings)
+
+    assert mode(settings.data) == 0o711
+    settings.homes.chmod(0o700)
+    data_folder.prepare(settings)
+    assert mode(settings.data) == 0o700
+
+
 def test_keeps_an_existing_secret(tmp_path: Path) -> None:
     settings = Settings(tmp_path)
     data_folder.prepare(settings)

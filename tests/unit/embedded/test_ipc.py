@@ -97,6 +97,10 @@ def test_the_command_line_overrides_the_file() -> None:
     assert settings.data == Path("/srv/hub")
 
 
+def test_the_chosen_isolation_reaches_every_process() -> None:
+    assert an_order(isolation="accounts").settings().chosen_isolation == "accounts"
+
+
 def test_settings_that_the_command_line_does_not_name_stay() -> None:
     settings = an_order().settings()
 

@@ -352,6 +352,12 @@ def test_password_links_are_offered_where_there_are_passwords():
     assert "password-link" not in render("admin_full", can_set_passwords=False)
 
 
+def test_admins_see_that_servers_are_not_isolated():
+    assert "Servers are not isolated" in render("admin_full", isolation="none")
+    for kind in ("", "sandbox", "accounts"):
+        assert "not isolated" not in render("admin_full", isolation=kind)
+
+
 def test_consent_sends_every_scope_that_was_shown():
     html = render("oauth")
 

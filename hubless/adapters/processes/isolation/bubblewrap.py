@@ -54,7 +54,8 @@ def file_system(view: View, start: Start) -> list[str]:
     folder, home = start.folder, start.account.home
     made.add("--ro-bind", str(folder.users), "/etc/passwd", "--ro-bind", str(folder.groups), "/etc/group")
     made.bind("--bind", home)
-    made.add("--remount-ro", "/", "--chdir", str(home))
+    made.close()
+    made.add("--chdir", str(home))
     return made.arguments
 
 
@@ -64,6 +65,8 @@ class _Arguments:
     def __init__(self, hidden: Iterable[Path]) -> None:
         self.arguments: list[str] = []
         self._shown: list[Path] = []
+        self._covers: dict[str, None] = {}  # a set in order
+        self._made = {Path("/")}
         self._hidden = {known for path in hidden for known in (path, path.resolve()) if known.exists()}
 
     def add(self, *arguments: str) -> None:
@@ -84,9 +87,16 @@ class _Arguments:
         self.add("--symlink", str(path.readlink()), str(path))
         self._shown.append(path)
 
+    def close(self) -> None:
+        """Let nobody add anything to the root and to what covers hidden folders."""
+        for path in ("/", *self._covers):
+            self.add("--remount-ro", path)
+
     def _cover(self, path: Path) -> None:
         if path.is_dir():
             self.add("--perms", _FOLDER, "--size", str(_SMALL), "--tmpfs", str(path))
+            self._covers[str(path)] = None
+            self._made = {one for one in self._made if not one.is_relative_to(path)} | {path}
         else:
             self.add("--ro-bind", "/dev/null", str(path))
         self._shown = [one for one in self._shown if one == path or not one.is_relative_to(path)]
@@ -99,8 +109,9 @@ class _Arguments:
 
     def _make_parents(self, path: Path) -> None:
         for parent in reversed(path.parents):
-            if parent != Path("/") and not self._is_visible(parent):
+            if parent not in self._made and not self._is_visible(parent):
                 self.add("--perms", _FOLDER, "--dir", str(parent))
+                self._made.add(parent)
 
 
 def _add_system(made: _Arguments) -> None:

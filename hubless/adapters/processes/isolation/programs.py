@@ -1,5 +1,6 @@
 """Which folders a program needs to run: its environment, and that of its interpreter, wherever they are."""
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -49,7 +50,7 @@ def _of_program(program: Path, path: str, left: int) -> Iterator[Path]:
     if program.is_symlink():
         target = program.parent / program.readlink()
         yield from _of_program(Path(_without_dots(target)), path, left - 1)
-        yield from _around(program.resolve(), path, left)
+        yield from _around(Path(os.path.realpath(program)), path, left)
     elif (interpreter := interpreter_of(program, path)) is not None:
         yield from _of_program(interpreter, path, left - 1)
 
@@ -61,7 +62,7 @@ def _around(program: Path, path: str, left: int) -> Iterator[Path]:
         yield program
         return
     yield root
-    yield root.resolve()
+    yield Path(os.path.realpath(root))
     if (base := _base_of(root)) is not None:
         yield from _of_program(base / "python3", path, left - 1)
 

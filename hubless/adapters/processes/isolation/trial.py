@@ -125,14 +125,15 @@ def _script(private: Sequence[Path], mark: str, others: Sequence[int], place: Pl
     lines.append("grep -q '^NoNewPrivs:[[:space:]]*1' /proc/self/status || problem 'it may gain new privileges'")
     for path in private:
         said = shlex.quote(f"it can read {path}")
-        lines.append(f"if cat {shlex.quote(str(path))} || ls {shlex.quote(f'{path}/')}; then problem {said}; fi")
+        tries = f"cat {shlex.quote(str(path))} || ls {shlex.quote(f'{path}/')}"
+        lines.append(f"if {{ {tries}; }} >/dev/null; then problem {said}; fi")
     lines.append("for file in /proc/[0-9]*/environ; do")
     lines.append(f'if grep -q {mark} "$file"; then problem "it can read the environment of others"; fi; done')
     for pid in others:
         same = f"[ \"$(cut -d ' ' -f 22 /proc/{pid}/stat)\" = {_started(pid)} ]"
         lines.append(f"if {same} && kill -0 {pid}; then problem 'it can end processes of others'; fi")
-    lines.append(': > "$HOME/trial" || problem "it cannot write its home"')
-    lines.append(': > "/tmp/trial-$$" || problem "it cannot write /tmp"; rm -f "/tmp/trial-$$"')
+    lines.append('touch "$HOME/trial" || problem "it cannot write its home"')
+    lines.append('touch "/tmp/trial-$$" || problem "it cannot write /tmp"; rm -f "/tmp/trial-$$"')
     for program in place.programs:
         said = shlex.quote(f"it cannot run {program}")
         lines.append(f"{{ {_runs(program, place)}; }} || problem {said}")
