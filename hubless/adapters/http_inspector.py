@@ -32,12 +32,12 @@ class HttpInspector:
     """Asks servers at an origin such as `http://127.0.0.1:4711`, which *origin_of* returns for a server and prefix."""
 
     def __init__(self, origin_of: Callable[[Server, str], str], clock: Clock) -> None:
-        self._origin_of = origin_of
+        self.origin_of = origin_of
         self._clock = clock
 
     def inspect(self, server: Server, prefix: str, token: str) -> ServerWork | NoAnswer:
         try:
-            origin = self._origin_of(server, prefix)
+            origin = self.origin_of(server, prefix)
             kernels = self._ask(origin, f"{prefix}api/kernels?no_track_activity=1", token)
             if (found := _models(kernels)) is None:
                 return NoAnswer.SILENT if kernels.status >= _SERVER_ERROR else NoAnswer.NOT_JUPYTER

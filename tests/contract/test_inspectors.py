@@ -2,6 +2,7 @@
 
 import json
 import socket
+import ssl
 import threading
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -14,6 +15,7 @@ from hubless.adapters.no_inspector import NoInspector
 from hubless.domain.idleness import NoAnswer, ServerWork
 from tests.support.builders import NOW, a_server
 from tests.support.fakes import StoppedClock
+from tests.support.http_servers import certificate, over_tls, running
 
 PREFIX = "/user/alice/"
 EARLIER = "2026-11-24T08:00:00.123456Z"
@@ -204,3 +206,20 @@ def test_nothing_that_breaks_a_line_is_sent(prefix, token):
 def test_without_an_inspector_no_server_is_known():
     assert NoInspector().inspect(a_server(), PREFIX, "t") is NoAnswer.NOT_JUPYTER
     assert ServerWork(NOW).last_worked_at(NOW + timedelta(days=1), count_busy=True) is None
+
+
+def test_over_tls_only_a_trusted_server_gets_the_token(tmp_path):
+    pem = certificate(tmp_path, "localhost")
+    names = []
+    server = over_tls(pem, names)
+    running(server)
+    try:
+        port = server.server_address[1]
+        inspector = HttpInspector(lambda _server, _prefix: f"https://localhost:{port}", StoppedClock(NOW))
+        assert inspector.inspect(a_server(), PREFIX, "t") is NoAnswer.SILENT
+        inspector.__dict__["_tls"] = ssl.create_default_context(cafile=str(pem))
+        assert inspector.inspect(a_server(), PREFIX, "t") is NoAnswer.NOT_JUPYTER  # the server only echoes
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert names == ["localhost", "localhost"]

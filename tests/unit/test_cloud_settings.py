@@ -8,10 +8,13 @@ import pytest
 
 from hubless.adapters.alb.balancer import SPARE
 from hubless.adapters.ec2.machine import Ec2Machine
+from hubless.adapters.http_inspector import HttpInspector
+from hubless.adapters.no_inspector import NoInspector
 from hubless.bootstrap.cloud import CloudHub
 from hubless.domain.errors import StoreUnavailableError
 from hubless.settings import SettingsError, parse
 from hubless.settings.cloud import DEFAULTS, CloudSettings, cloud_settings, load, to_environment
+from tests.support.builders import a_server
 
 CLOUD = CloudSettings(
     url="https://hub.example.org",
@@ -200,6 +203,28 @@ def test_an_instance_makes_the_edge_stoppable():
     assert isinstance(hub.edge_machine, Ec2Machine)
     assert (hub.edge_autosuspend.machine.can_stop, hub.edge_autosuspend.idle_timeout) == (True, timedelta(minutes=3))
     assert hub_of(CLOUD).edge_autosuspend.machine.can_stop is False
+
+
+@pytest.mark.parametrize(
+    ("subdomains", "origin"), [(False, "https://hub.example.org"), (True, "https://ada.hub.example.org")]
+)
+def test_servers_are_asked_for_their_work_where_browsers_reach_them(subdomains, origin):
+    cloud = replace(CLOUD, subdomains=subdomains)
+    hub = CloudHub(load(cloud, None, {}), cloud, "eu-central-1", {})
+
+    assert hub.inspector.origin_of(a_server(), "/user/ada/lab/") == origin
+
+
+def test_servers_reports_count_where_the_hub_sees_no_work():
+    by_load_balancer = replace(CLOUD, alb_listener="arn:listener", alb_vpc="vpc-1")
+
+    assert hub_of(CLOUD).activity.hub_sees_work
+    assert not hub_of(by_load_balancer).activity.hub_sees_work
+    hub = hub_of(CLOUD, "[culling]\nask_servers = false\ncount_busy = false")
+    assert not hub.activity.hub_sees_work
+    assert isinstance(hub.inspecting._inspector, NoInspector)
+    assert not hub.inspecting._count_busy
+    assert isinstance(hub_of(by_load_balancer).inspecting._inspector, HttpInspector)  # kernels are asked all the same
 
 
 def test_an_economy_instance_and_a_load_balancer_are_refused():
