@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 
 AT_ONCE = 16  # servers that are asked at the same time
 LONGEST_ROUND = timedelta(seconds=20)  # a sweep has other things to do
+RESOLUTION = timedelta(seconds=1)  # of a server's `Date`: one and the same work is dated differently by less
 TOLERATED_SILENCE = 2  # rounds: an overloaded server may miss some
 
 
@@ -119,7 +120,7 @@ class Inspecting:
 
     def _store(self, server: Server, worked_at: datetime | None) -> None:
         known = server.last_activity_at or server.started_at
-        if worked_at is None or (known is not None and worked_at <= known):
+        if worked_at is None or (known is not None and worked_at <= known + RESOLUTION):
             return
         try:
             self._servers.touch(server.id, worked_at, owner_id=server.owner_id)

@@ -226,14 +226,13 @@ class Reaping:
 
     def _check_server(self, server: Server, owner: User | None, status: TaskStatus | None, seen: "_Snapshot") -> int:
         # A server that has crashed is reported as crashed, however idle it was.
-        if not isinstance(status, TaskStopped) and self._exceeds_limits(server, owner, seen):
+        if not isinstance(status, TaskStopped) and self._limit_of(server, owner, seen) is not None:
             current = self.servers.get(server.id)
             # Read again: the server may have been active since the list was read, which changes no revision.
-            if (
-                current is not None
-                and current.revision == server.revision
-                and self._exceeds_limits(current, owner, seen)
-            ):
+            is_same = current is not None and current.revision == server.revision
+            if current is not None and is_same and (limit := self._limit_of(current, owner, seen)):
+                of = owner.name if owner else ""
+                logger.info("server %s of %s: the sweep stops it because it %s", server.id, of, limit.why)
                 self.stopping.request(current)
                 return 1
         if server.state in _WAITING and self._is_message_lost(server, seen):
@@ -265,19 +264,16 @@ class Reaping:
         logger.warning("server %s: it is ready and had no route; the sweep adds it", server.id)
         self.routing.add(prefix, current.address, current.launch_id or "", ServerKey(current.id, current.owner_id))
 
-    def _exceeds_limits(self, server: Server, owner: User | None, seen: "_Snapshot") -> bool:
-        """Say whether to stop *server*; for idleness only if it was asked for its work, or has no owner any more."""
+    def _limit_of(self, server: Server, owner: User | None, seen: "_Snapshot") -> Reap | None:
+        """Return why to stop *server*; for idleness only if it was asked for its work, or has no owner any more."""
         if server.state is not State.READY:
-            return False
-        owner_name = owner.name if owner else ""
-        limits = self.idle_policies.of(server.profile, owner_name)
+            return None
+        limits = self.idle_policies.of(server.profile, owner.name if owner else "")
         finding = seen.findings.get(server.id, Finding(is_open=owner is not None))
         if finding.is_open and not idleness.is_too_old(server, limits, seen.now):
-            return False
+            return None
         verdict = idleness.verdict(server, limits, seen.now, worked_at=finding.worked_at)
-        if isinstance(verdict, Reap):
-            logger.info("server %s of %s: the sweep stops it because it %s", server.id, owner_name, verdict.why)
-        return isinstance(verdict, Reap)
+        return verdict if isinstance(verdict, Reap) else None
 
     # --- orphans and stale routes ---
 

@@ -68,6 +68,26 @@ def test_a_kernel_that_prints_is_activity_of_server_and_owner(world):
     assert (world.server().last_activity_at, world.users.get(world.alice.id).last_activity_at) == (at, at)
 
 
+def test_the_same_work_dated_a_moment_later_is_not_stored_again(world):
+    idle_for(world, MINUTE * 10)
+    says(world, moved=[MINUTE * 6])
+    world.sweep()
+    before = world.server().last_activity_at
+    world.clock.advance(MINUTE * 5)
+    says(world, moved=[MINUTE * 11 - timedelta(milliseconds=900)])
+    world.sweep()
+    assert world.server().last_activity_at == before
+    assert len(world.inspector.asked) == 2
+
+
+def test_a_stop_for_idleness_is_logged_once_with_its_reason(world, caplog):
+    caplog.set_level("INFO")
+    idle_for(world, HOUR)
+    world.sweep()
+    (line,) = [record.getMessage() for record in caplog.records if "the sweep stops it" in record.getMessage()]
+    assert line == f"server {world.server().id} of alice: the sweep stops it because it was idle for 1:00:00"
+
+
 def test_what_a_server_says_never_moves_its_activity_back(world):
     idle_for(world, MINUTE * 10)
     before = world.server().last_activity_at
