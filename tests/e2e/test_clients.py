@@ -21,6 +21,7 @@ TOP = Path(__file__).parents[2]
 CLIENTS = TOP / ".venv-conformance/bin/python"  # holds jupyterhub 6.1.1 and jupyterhub-idle-culler
 ADMIN_TOKEN, CULLER_TOKEN, WHOAMI_TOKEN = "admin-token-0123456789", "culler-token-0123456789", "whoami-token-0123456789"
 PASSWORD = "a class of 30"
+OF_THE_CLASS = "a password for names with rights"
 TIMEOUT_SECONDS = 60
 SERVER = """
 import os
@@ -89,6 +90,7 @@ class Hub(LocalHub):
 [login]
 kind = "shared-password"
 password = "{PASSWORD}"
+admin_password = "{OF_THE_CLASS}"
 [servers]
 run_as_system_users = false
 named_limit = 3
@@ -243,16 +245,16 @@ def answers(port):
     return False
 
 
-def log_in(page, name):
+def log_in(page, name, password=PASSWORD):
     page.fill("[name=username]", name)
-    page.fill("[name=password]", PASSWORD)
+    page.fill("[name=password]", password)
     page.get_by_role("button", name="Log in").click()
 
 
 def test_a_huboauth_service_logs_a_browser_in_through_the_edge(hub, whoami, new_page):
     page = new_page()
     page.goto(whoami)
-    log_in(page, "maria")
+    log_in(page, "maria", OF_THE_CLASS)
     assert "Service whoami" in page.locator("h1").inner_text()
     assert "Read your grades." in page.locator("main").inner_text()
     page.get_by_role("button", name="Allow").click()
