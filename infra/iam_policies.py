@@ -40,7 +40,7 @@ WILDCARD_REASONS = {
     r":task/[^*]+/\*$": "ECS chooses task ids; the cluster belongs to the hub",
     r"/(launches|definitions)/hubless-[a-z0-9-]+/\*$": "Objects are named by launch ids and digests",
     r":access-point/\*$": "It is tagged while it is created, before its id is known",
-    r":targetgroup/hl-\*$": "A target group is named by a digest of its launch",
+    r":targetgroup/hl-[0-9a-f]{6}-\*$": "Named by digests of the hub and of the launch; no other hub's group matches",
     r":listener-rule/.*/\*$": "ELB chooses rule ids; the load balancer belongs to the hub",
 }
 
@@ -178,7 +178,7 @@ def allow_listing(targets: GrantTargets, folder: str) -> iam.PolicyStatement:
 
 def _balancer_statements(targets: GrantTargets) -> list[iam.PolicyStatement]:
     service = "elasticloadbalancing"
-    groups = targets.arn(service, "targetgroup/hl-*")
+    groups = targets.arn(service, f"targetgroup/{targets.state.stage.target_groups}*")
     return [
         allow(_BALANCER_READS, "*", service=service),  # ELB supports no resources here
         allow(["CreateRule"], targets.listener, service=service),

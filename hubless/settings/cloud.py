@@ -56,8 +56,10 @@ _CPUS = SettingType("a number of CPUs such as 0.5 or 2", lambda given: _some_of(
 _MEMORY = SettingType('a size such as "512M" or "2G"', lambda given: _some_of(SIZE.read(given)))
 _HUB_NAME = SettingType("1 to 32 of a-z, 0-9 and single hyphens, beginning with a letter", _hub_name)
 # Fargate needs longer than a local process. A task that ends is reported at once: these limits are for lost events.
+# Each hour of a server costs money there, so one that nobody uses stops, unless the settings say "never".
 DEFAULTS: Mapping[str, Mapping[str, Any]] = {
-    "servers": {"launch_timeout": "10m", "start_timeout": "3m", "stop_timeout": "3m"}
+    "servers": {"launch_timeout": "10m", "start_timeout": "3m", "stop_timeout": "3m"},
+    "culling": {"idle_after": "1h", "max_age": "3d"},
 }
 
 
@@ -103,6 +105,11 @@ class CloudSettings:
     alb_rules: int = setting(
         "100", of_text(count(1), int, "an integer of at least 1"), "The maximum number of its rules"
     )
+    active_limit: int = setting(
+        "0",
+        of_text(count(0), int, "an integer of at least 0"),
+        "`active_limit` if `[servers]` does not set it; 0 for no limit",
+    )
     economy_instance: str = setting(
         "", TEXT, "The EC2 instance of the edge that the hub stops while it is idle; empty: the edge always runs"
     )
@@ -143,7 +150,10 @@ def load(cloud: CloudSettings, file: Path | None, secrets: Mapping[str, str]) ->
         SettingsError: as `loading.load` does.
     """
     source = str(file or DEFAULT_FILE)
-    told = {"hub": {"public_url": cloud.url, "subdomains": cloud.subdomains}}
+    told = {
+        "hub": {"public_url": cloud.url, "subdomains": cloud.subdomains},
+        "servers": {**DEFAULTS["servers"], "active_limit": cloud.active_limit},
+    }
     read = parse(read_text(file), Path(), {}, source=source, secrets=secrets, defaults={**DEFAULTS, **told})
     return replace(read, hub=replace(read.hub, public_url=read.hub.public_url or cloud.url))
 

@@ -1,12 +1,13 @@
 """Stages: a stage is one hub in an AWS account. `[stages.NAME]` of hubless.toml describes it, `cdk deploy` makes it."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
+from hubless.adapters.alb.naming import family_of
 from hubless.domain import names
 from hubless.domain.origins import is_domain
 from hubless.domain.values import value
@@ -37,6 +38,7 @@ _CERTIFICATE = re.compile(rf"arn:aws:acm:{CERTIFICATES_REGION}:[0-9]{{12}}:certi
 _ZONE_NAME = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9][a-z]")
 _VPC, _SUBNET = re.compile(r"vpc-[0-9a-f]+"), re.compile(r"subnet-[0-9a-f]+")
 _LOG_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 180, 365, 731)  # retention periods of CloudWatch Logs, up to two years
+LEAST_ACTIVE_LIMIT = 100
 _TOP_LABELS = 2  # labels of the shortest domain that one can own
 _NETWORK_SIZES = range(16, 23)  # from the largest VPC to the smallest with four subnets for a class
 
@@ -198,7 +200,9 @@ class StageSettings:
     waf_rate: int = setting(300, count(10, 20_000_000), "Login attempts per IP address in five minutes")
     alarm_email: str = setting("", _matching(_EMAIL, "an e-mail address"), "The address that gets alarms")
     monthly_budget: int = setting(
-        0, count(0), "Dollars a month; at 80 % of it, AWS sends a mail to that address; 0 for no budget"
+        100,
+        count(0),
+        "Dollars a month; at 80 % of it, or if a forecast exceeds it, AWS sends a mail to that address; 0 for none",
     )
     keep_data: bool = setting(True, FLAG, "Whether `cdk destroy` keeps the table, users' files and secrets")
     log_days: int = setting(
@@ -217,6 +221,21 @@ class Stage:
     def hub(self) -> str:
         """Return the hub's name, which distinguishes its resources in the account."""
         return f"hubless-{self.name}"
+
+    @property
+    def active_limit(self) -> int:
+        """Return the limit of active servers, unless the hub's settings name one."""
+        return max(LEAST_ACTIVE_LIMIT, self.settings.expected_servers)
+
+    @property
+    def target_groups(self) -> str:
+        """Return the beginning of the names of the hub's target groups, which no other hub's groups have."""
+        return family_of(self.hub)
+
+    @property
+    def has_budget(self) -> bool:
+        """Say whether AWS sends mails about the hub's cost."""
+        return bool(self.settings.monthly_budget and self.settings.alarm_email)
 
     @property
     def has_subdomains(self) -> bool:
@@ -268,14 +287,17 @@ def _stage(name: str, table: Any) -> Stage:
     if not names.is_hub_name(f"hubless-{name}"):
         raise SettingsError(f"{where}: a stage's name must have 1 to 24 of a-z, 0-9 and single hyphens")
     stage = Stage(name, read_section(StageSettings, table, where))
-    for wrong, why in _contradictions(stage):
+    for wrong, why in _contradictions(stage, table.keys()):
         if wrong:
             raise SettingsError(f"{where}{why}")
     return stage
 
 
-def _contradictions(stage: Stage) -> list[tuple[bool, str]]:
-    """Return settings that contradict each other: whether they do, and the end of the error."""
+def _contradictions(stage: Stage, named: Collection[str]) -> list[tuple[bool, str]]:
+    """Return settings that contradict each other: whether they do, and the end of the error.
+
+    *named* are the keys that the file has; the others have their defaults.
+    """
     given = stage.settings
     own_vpc, own_subnets = (
         (given.zones, given.public_subnets, given.private_subnets),
@@ -320,7 +342,7 @@ def _contradictions(stage: Stage) -> list[tuple[bool, str]]:
             f'.zones must have at least two entries if edge is "{given.edge}"',
         ),
         (
-            bool(given.monthly_budget) and not given.alarm_email,
+            "monthly_budget" in named and bool(given.monthly_budget) and not given.alarm_email,
             ".monthly_budget needs alarm_email, which gets the mail",
         ),
     ]

@@ -120,6 +120,7 @@ class ControlStack(HubStack):
             security_groups=(cluster.server_group.security_group_id,),
             log_group=cluster.log_group.log_group_name,
             public_addresses=True,
+            active_limit=self.stage.active_limit,
             capacity=given.capacity,
             architecture=given.architecture,
             cpus=given.cpus,

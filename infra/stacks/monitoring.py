@@ -163,7 +163,7 @@ class MonitoringStack(HubStack):
 
     def _budget(self) -> None:
         given = self.stage.settings
-        if not given.monthly_budget:
+        if not self.stage.has_budget:
             return
         mail = budgets.CfnBudget.SubscriberProperty(address=given.alarm_email, subscription_type="EMAIL")
         notes = [

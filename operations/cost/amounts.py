@@ -113,13 +113,14 @@ class Amounts:
     other_metrics: Decimal = field(
         default=Decimal(9)
     )  # Spawns by outcome, SpawnDuration, ServerCrashes, Throttles, what sweeps did
-    alarms: Decimal = field(default=Decimal(5))
+    alarms: Decimal = field(default=Decimal(5))  # infra/stacks/monitoring.py
+    economy_alarms: Decimal = field(default=Decimal(1))  # further ones of that edge
     dashboards: Decimal = field(default=Decimal(0))  # beyond the first three of an account, which are free
     secrets: Decimal = field(default=Decimal(2))
     keys: Decimal = field(default=Decimal(0))
     images_gb: Decimal = field(default=Decimal(2))
     table_gb: Decimal = field(default=Decimal("0.1"))
-    waf_rules: Decimal = field(default=Decimal(2))
+    waf_rules: Decimal = field(default=Decimal(1))  # infra/stacks/certificates.py
     cold_starts: Decimal = field(default=Decimal("0.01"))  # of requests, estimated
     home_reads: Decimal = field(default=Decimal("0.2"))  # share of a home that one launch reads (estimated)
     home_writes: Decimal = field(default=Decimal("0.05"))

@@ -197,8 +197,8 @@ class _Month:
         yield Line(
             Group.CONTROL,
             "EventBridge",
-            self.prices.of_million("scheduler.million_calls", amounts.sweeps),
-            f"{_format_amount(amounts.sweeps)} sweeps",
+            self.prices.of_million("eventbridge.million_events", amounts.sweeps),
+            f"{_format_amount(amounts.sweeps)} sweeps, which a rule starts",
         )
         lists = amounts.sweeps * amounts.sweep_lists
         put = self.prices.of_million("s3.million_writes", lists + self.demand.launches)
@@ -227,7 +227,8 @@ class _Month:
             price("cloudwatch.metric") * metrics,
             f"{metrics:.1f}, billed by the hour",
         )
-        yield Line(Group.CONTROL, "CloudWatch alarms", price("cloudwatch.alarm") * amounts.alarms, f"{amounts.alarms}")
+        alarms = amounts.alarms + (amounts.economy_alarms if self.demand.edge == "economy" else 0)
+        yield Line(Group.CONTROL, "CloudWatch alarms", price("cloudwatch.alarm") * alarms, f"{alarms}")
         yield Line(
             Group.CONTROL,
             "CloudWatch dashboard",
@@ -296,6 +297,13 @@ class _Month:
             "Edge fleet",
             each * HOURS * self.demand.fleet,
             f"{self.demand.fleet} tasks of {amounts.edge_vcpus} vCPU, 730 hours",
+        )
+        hours = HOURS * self.demand.fleet
+        yield Line(
+            Group.CONTROL,
+            "Edge addresses",
+            self.prices.usd("ec2.ipv4_hour") * hours,
+            f"{_format_amount(hours)} hours of IPv4",
         )
         yield self._balancer("nlb", "Load balancer (NLB)")
 

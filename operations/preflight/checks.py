@@ -55,6 +55,7 @@ class Preflight:
             self._network,
             self._edge,
             self._parameters,
+            self._spending,
         ):
             yield from check()
 
@@ -173,6 +174,9 @@ class Preflight:
         yield from self._run(
             "SSM", lambda: evaluate.throughput(self.stage, is_high=collect.has_high_throughput(self.aws))
         )
+
+    def _spending(self) -> Iterator[CheckResult]:
+        yield evaluate.spending(self.stage)
 
     def _run(self, check: str, run: Callable[[], Any]) -> Iterator[CheckResult]:
         """Yield the results of *run*, or a warning if AWS refused: the CDK may deploy with other permissions."""

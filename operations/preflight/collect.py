@@ -10,7 +10,7 @@ from operations.preflight.evaluate import Certificate, Identity, Network, Quota,
 
 BOOTSTRAP = "/cdk-bootstrap/hnb659fds/version"
 HIGH_THROUGHPUT = "/ssm/parameter-store/high-throughput-enabled"
-SERVICES = ("lambda", "ecs", "efs", "dynamodb", "sqs", "apigatewayv2", "scheduler")
+SERVICES = ("lambda", "ecs", "efs", "dynamodb", "sqs", "apigatewayv2", "events")
 _ECR = re.compile(
     r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com/(?P<name>[^:@]+)(?::(?P<tag>[^@]+))?(?:@(?P<digest>.+))?"
 )

@@ -25,6 +25,7 @@ CERTIFICATE_LINK = (
 )
 BOOTSTRAP_LINK = "https://docs.aws.amazon.com/cdk/v2/guide/bootstrapping-env.html"
 ROLE_LINK = "https://docs.aws.amazon.com/AmazonECS/latest/developerguide/using-service-linked-roles.html"
+BUDGETS_LINK = "https://docs.aws.amazon.com/cost-management/latest/userguide/budgets-managing-costs.html"
 REGION_LINK = "https://docs.aws.amazon.com/accounts/latest/reference/manage-acct-regions.html"
 ZONE_LINK = "https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/domain-name-servers-glue-records.html"
 THROUGHPUT_LINK = "https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-throughput.html"
@@ -341,6 +342,26 @@ def network(facts: Network, stage: Stage) -> list[CheckResult]:
             )
         )
     return wrong or [ok(check, f"{given.vpc_id} with {len(facts.zones)} subnets")]
+
+
+def spending(stage: Stage) -> CheckResult:
+    """Check that somebody hears of the hub's cost and of its alarms."""
+    given, where = stage.settings, f"stages.{stage.name}"
+    if not given.alarm_email:
+        return warning(
+            "spending",
+            "no mail is sent when the hub costs more than expected, or when an alarm goes off",
+            f"Set {where}.alarm_email, the address that gets both (a budget of ${given.monthly_budget or 100} a month"
+            " costs nothing)",
+            BUDGETS_LINK,
+        )
+    if not given.monthly_budget:
+        return ok("spending", f"{given.alarm_email} gets alarms; monthly_budget is off")
+    return ok(
+        "spending",
+        f"{given.alarm_email} gets a mail at 80 % of ${given.monthly_budget} a month, once the tag hubless:hub is"
+        " activated in Billing (docs/operations.md)",
+    )
 
 
 def _subnets(facts: Network, stage: Stage) -> list[CheckResult]:

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 from dataclasses import fields
+from fnmatch import fnmatch
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -14,6 +15,7 @@ from cfnlint.api import lint
 from cfnlint.config import ManualArgs
 
 from functions.api.app import ROUTERS
+from hubless.adapters.alb.naming import family_of, name_of
 from hubless.adapters.dynamodb import keys
 from hubless.adapters.dynamodb.table import SCHEMA, TTL, Seen
 from hubless.domain import trusted_headers as names
@@ -293,7 +295,7 @@ def test_with_alb_functions_may_write_rules_and_start_no_instance(stage):
     assert {resource for _, resource, _ in granted} == {
         "*",
         "<web.BalancerServers>",
-        f"{balancer}targetgroup/hl-*",
+        f"{balancer}targetgroup/{family_of('hubless-alb')}*",
         f"{balancer}listener-rule/<web.Balancer.LoadBalancerFullName>/*",
     }
     assert {actions for actions, resource, _ in granted if resource == "*"} == {
@@ -654,6 +656,29 @@ def test_alarms_say_what_to_do_and_send_mail_if_there_is_an_address(stage, name)
         assert allowed == [{"Service": "cloudwatch.amazonaws.com"}]
     assert len(stage(name).all("AWS::CloudWatch::Dashboard")) == 1
     assert len(stage(name).all("AWS::Budgets::Budget")) == (name == "prod")
+
+
+@every_stage
+def test_functions_get_a_limit_of_active_servers_unless_settings_name_one(stage, name):
+    for kind in FUNCTIONS:
+        variables = stage(name).named("AWS::Lambda::Function", f"{kind}Function")["Environment"]["Variables"]
+        assert variables["HUBLESS_ACTIVE_LIMIT"] == "100"
+
+
+def test_the_functions_of_one_hub_may_change_no_other_hubs_target_groups(stage):
+    groups = {
+        resource
+        for role in ("ApiRole", "SpawnRole", "ReaperRole")
+        for _, resource, _ in rights_of(stage("alb"), role)
+        if "targetgroup/" in resource
+    }
+    (group,) = {resource.rpartition("targetgroup/")[2] for resource in groups}
+
+    def may(hub):
+        return fnmatch(name_of(hub, "/user/maria/", "l1"), group)
+
+    assert may("hubless-alb")
+    assert not any(may(other) for other in ("hubless-al", "hubless-alb2", "hubless-prod", "hubless"))
 
 
 # --- the CloudFront Function, in Node ---

@@ -100,6 +100,7 @@ def test_a_new_account_lists_all_that_is_missing(account):
         "VPC origins": Level.OK,
         "instance": Level.OK,
         "SSM": Level.OK,
+        "spending": Level.WARNING,
     }
 
 
@@ -107,7 +108,13 @@ def test_a_prepared_account_has_no_problems(account):
     account.aws.call("ssm", "put_parameter", Name="/cdk-bootstrap/hnb659fds/version", Value="28", Type="String")
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(ANSWERS, "service-quotas.GetServiceQuota", {"Quota": {"Value": 1000.0}})
-        found = account.results(expected_servers=20, capacity="spot-or-fargate", edge="alb", create_roles=True)
+        found = account.results(
+            expected_servers=20,
+            capacity="spot-or-fargate",
+            edge="alb",
+            create_roles=True,
+            alarm_email="ops@example.org",
+        )
 
     assert {check for check, one in found.items() if one.level is not Level.OK} == {"Lambda"}
     assert "Fargate Spot" in found

@@ -12,7 +12,7 @@ from hubless.adapters.http_inspector import HttpInspector
 from hubless.adapters.no_inspector import NoInspector
 from hubless.bootstrap.cloud import CloudHub
 from hubless.domain.errors import StoreUnavailableError
-from hubless.settings import SettingsError, parse
+from hubless.settings import NEVER, SettingsError, parse
 from hubless.settings.cloud import DEFAULTS, CloudSettings, cloud_settings, load, to_environment
 from tests.support.builders import a_server
 
@@ -195,6 +195,37 @@ def test_a_load_balancers_capacity_limits_active_servers(wanted, limit):
     assert hub.active_limit == limit
     assert hub.spawning.active_limit == hub.active_limit
     assert hub_of(CLOUD, f"[servers]\nactive_limit = {wanted}").active_limit == wanted
+
+
+def test_limits_that_save_money_are_on_by_default():
+    loaded = load(replace(CLOUD, active_limit=120), None, {})
+
+    assert loaded.servers.active_limit == 120
+    assert (loaded.culling.idle_after, loaded.culling.max_age) == (timedelta(hours=1), timedelta(days=3))
+    assert loaded.servers.starts_per_hour
+    assert loaded.servers.progress_streams
+
+
+@pytest.mark.parametrize("off", ["never", ""])
+def test_each_of_these_limits_can_be_turned_off(tmp_path, off):
+    file = tmp_path / "hubless.toml"
+    file.write_text(
+        f'[servers]\nactive_limit = 0\nstarts_per_hour = 0\n[culling]\nidle_after = "{off}"\nmax_age = "{off}"\n'
+    )
+    loaded = load(replace(CLOUD, active_limit=120), file, {})
+    hub = CloudHub(loaded, CLOUD, "eu-central-1", {})
+
+    assert (hub.active_limit, hub.spawning.active_limit, hub.spawning.start_limit) == (0, 0, 0)
+    assert {loaded.culling.idle_after, loaded.culling.max_age} <= {None, NEVER}
+
+
+def test_a_limit_in_the_settings_replaces_the_stages(tmp_path):
+    file = tmp_path / "hubless.toml"
+    file.write_text('[servers]\nactive_limit = 7\n[culling]\nidle_after = "10m"\n')
+    loaded = load(replace(CLOUD, active_limit=120), file, {})
+
+    assert loaded.servers.active_limit == 7
+    assert (loaded.culling.idle_after, loaded.culling.max_age) == (timedelta(minutes=10), timedelta(days=3))
 
 
 def test_an_instance_makes_the_edge_stoppable():

@@ -40,6 +40,18 @@ class TestAStage:
         assert stage_of(domain).has_subdomains
         assert not stage_of(domain + "\nsubdomains = false").has_subdomains
 
+    def test_has_a_budget_if_somebody_gets_its_mail(self, stage_of) -> None:
+        mail = 'alarm_email = "ops@example.org"'
+
+        assert stage_of(mail).has_budget
+        assert stage_of(mail).settings.monthly_budget == 100
+        assert not stage_of().has_budget
+        assert not stage_of(mail + "\nmonthly_budget = 0").has_budget
+
+    def test_limits_active_servers_to_those_that_it_expects(self, stage_of) -> None:
+        assert stage_of().active_limit == 100
+        assert stage_of("expected_servers = 300").active_limit == 300
+
     def test_may_use_an_existing_vpc(self, stage_of) -> None:
         assert stage_of(OWN_VPC).settings.private_subnets == ("subnet-3", "subnet-4")
 

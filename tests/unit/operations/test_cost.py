@@ -49,7 +49,8 @@ def test_totals_with_a_fleet_are_near_the_first_estimate(users, on_demand, on_sp
     demand = Demand(users=users, edge="fleet", home_gb=Decimal(0))
     for spot, expected in ((0, on_demand), (1, on_spot)):
         made = of(replace(demand, spot=Decimal(spot)))
-        assert made.total(Group.CONTROL, Group.SERVERS) == pytest.approx(expected, rel=Decimal("0.06"))
+        estimated = made.total(Group.CONTROL, Group.SERVERS) - made.usd("Edge addresses")  # which it had left out
+        assert estimated == pytest.approx(expected, rel=Decimal("0.06"))
 
 
 def test_half_of_the_hours_on_spot_cost_its_price():
@@ -109,6 +110,20 @@ def test_waf_and_snapshots_cost_only_if_they_are_on():
     more = {line.part for line in of(replace(CLASS, waf=True, snap_start=True)).lines}
 
     assert more - parts == {"WAF", "Lambda snapshots"}
+
+
+def test_alarms_and_rules_are_those_of_the_stacks():
+    assert of(CLASS).usd("CloudWatch alarms") == Decimal("0.60")  # one of them is the economy edge's
+    assert of(replace(CLASS, edge="fleet")).usd("CloudWatch alarms") == Decimal("0.50")
+    asked = of(replace(CLASS, waf=True, users=0)).usd("WAF")
+    assert asked == Decimal(6)  # a list and its one rule
+
+
+def test_each_edge_of_a_fleet_has_a_public_address():
+    two = of(replace(CLASS, edge="fleet", fleet=2))
+
+    assert two.usd("Edge addresses") == 2 * 730 * Decimal("0.005")
+    assert of(CLASS).usd("Edge addresses") == 0
 
 
 def test_the_free_tier_is_reported_but_not_subtracted():

@@ -284,3 +284,14 @@ def test_a_result_is_a_line_with_the_action_below_it():
     assert check_results.ok("region", "exists").text() == "ok       region: exists"
     assert check_results.summary([found, found]) == "0 ok, 0 warnings, 2 problems"
     assert check_results.summary([found, check_results.warning("a", "b", "c")]) == "0 ok, 1 warning, 1 problem"
+
+
+def test_nobody_is_told_of_costs_without_an_address():
+    mute, off = evaluate.spending(stage()), stage(alarm_email="ops@example.org", monthly_budget=0)
+    told = evaluate.spending(stage(alarm_email="ops@example.org"))
+
+    assert (mute.level, told.level, evaluate.spending(off).level) == (Level.WARNING, Level.OK, Level.OK)
+    assert mute.message.startswith("no mail is sent")
+    assert "stages.prod.alarm_email" in mute.action
+    assert told.message.startswith("ops@example.org gets a mail at 80 % of $100 a month")
+    assert evaluate.spending(off).message == "ops@example.org gets alarms; monthly_budget is off"
