@@ -73,5 +73,5 @@ def add_stacks(
         web=web,
         code=Code(api=api, spawn=spawn, reaper=reaper, target=runs_on),
     )
-    watch = MonitoringStack(scope, stage, control=control, web=web)
+    watch = MonitoringStack(scope, stage, cluster=cluster, control=control, web=web)
     return Deployment(state, cluster, web, control, watch)

@@ -137,6 +137,7 @@ class CloudHub(Hub):
             subnets=cloud.subnets,
             security_groups=cloud.security_groups,
             log_group=cloud.log_group,
+            has_own_image=cloud.own_image,
             public_addresses=cloud.public_addresses,
             capacity=Capacity(cloud.capacity),
             architecture=cloud.architecture,

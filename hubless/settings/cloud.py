@@ -89,7 +89,10 @@ class CloudSettings:
     task_role: str = setting(None, NAME, "The role of servers, which has no permissions")
     subnets: tuple[str, ...] = setting(None, _SOME, "The subnets of servers")
     security_groups: tuple[str, ...] = setting(None, _SOME, "The security groups of servers")
-    log_group: str = setting(None, NAME, "The log group of servers")
+    log_group: str = setting("", TEXT, "The log group of servers; empty: what they write is not kept")
+    own_image: bool = setting(
+        "false", FLAG_TEXT, "Whether the image is images/singleuser, which has no entrypoint before the server"
+    )
     public_addresses: bool = setting(
         "false", FLAG_TEXT, "Whether servers have public IP addresses: needed without a NAT"
     )

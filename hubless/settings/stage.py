@@ -205,6 +205,9 @@ class StageSettings:
         "Dollars a month; at 80 % of it, or if a forecast exceeds it, AWS sends a mail to that address; 0 for none",
     )
     keep_data: bool = setting(True, FLAG, "Whether `cdk destroy` keeps the table, users' files and secrets")
+    server_logs: bool = setting(
+        True, FLAG, "Whether CloudWatch keeps what servers write, up to 256 KiB a minute each (docs/cloud.md)"
+    )
     log_days: int = setting(
         30, SettingType(f"one of {', '.join(map(str, _LOG_DAYS))}", _log_days), "Days for which AWS keeps logs"
     )

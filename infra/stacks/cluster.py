@@ -31,18 +31,15 @@ class ClusterStack(HubStack):
     ) -> None:
         super().__init__(scope, "cluster", stage, description="hubless: where users' servers run", **more)
         self._state = state
+        # Servers of images/singleuser cannot get around the limit of their output (docs/cloud.md).
+        self.has_own_images_only = not stage.settings.image and not images
         self.vpc = self._vpc()
         # Only edges reach servers. Servers cannot reach each other, because no group allows itself.
         self.edge_group = self._group("EdgeGroup", "Edges, reached by CloudFront", outbound=True)
         self.server_group = self._group("ServerGroup", "Servers of users, reached by edges", outbound=True)
         self.server_group.add_ingress_rule(self.edge_group, ec2.Port.tcp(SERVER_PORT), "edges to servers")
         self.cluster = self._cluster()
-        self.log_group = logs.LogGroup(
-            self,
-            "ServerLogs",
-            retention=retention(stage.settings.log_days),
-            removal_policy=RemovalPolicy.DESTROY,
-        )
+        self.log_group = self._log_group()
         self.task_role = iam.Role(
             self,
             "TaskRole",
@@ -52,6 +49,15 @@ class ClusterStack(HubStack):
         self.execution_role = self._execution_role()
         self.image = self._image(images)
         self.file_system = self._file_system() if stage.settings.homes else None
+
+    def _log_group(self) -> logs.LogGroup | None:
+        """Return the log group of servers, if the stage keeps what they write."""
+        given = self.stage.settings
+        if not given.server_logs:
+            return None
+        return logs.LogGroup(
+            self, "ServerLogs", retention=retention(given.log_days), removal_policy=RemovalPolicy.DESTROY
+        )
 
     def _vpc(self) -> ec2.IVpc:
         given = self.stage.settings
@@ -121,7 +127,8 @@ class ClusterStack(HubStack):
             )
         )
         role.add_to_policy(iam.PolicyStatement(actions=["s3:GetBucketLocation"], resources=[bucket.bucket_arn]))
-        self.log_group.grant_write(role)
+        if self.log_group:
+            self.log_group.grant_write(role)
         acknowledge_wildcards(
             role,
             {

@@ -13,19 +13,30 @@ from constructs import Construct
 
 from hubless.settings.stage import Stage
 from infra.stacks.base import HUB_TAG, HubStack
+from infra.stacks.cluster import ClusterStack
 from infra.stacks.control import ControlStack
 from infra.stacks.web import WebStack
 
 NAMESPACE = "hubless"
+LOG_BYTES_A_SERVER = 5_000_000  # in a quarter of an hour: more than a server with a limit can write
 WARN_AT, FAILED_SPAWNS, STALE_MINUTES = 80, 5, 5  # per cent of the budget; within a quarter of an hour
 
 
 class MonitoringStack(HubStack):
     """Dashboard, alarms and budget. Each alarm needs an action by an operator, and says which."""
 
-    def __init__(self, scope: Construct, stage: Stage, *, control: ControlStack, web: WebStack, **more: Any) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        stage: Stage,
+        *,
+        cluster: ClusterStack,
+        control: ControlStack,
+        web: WebStack,
+        **more: Any,
+    ) -> None:
         super().__init__(scope, "watch", stage, description="hubless: dashboard, alarms, spend", **more)
-        self._control, self._web = control, web
+        self._cluster, self._control, self._web = cluster, control, web
         self._topic = self._alarm_topic()
         self._alarms()
         self._dashboard()
@@ -120,6 +131,21 @@ class MonitoringStack(HubStack):
                 1,
                 "EC2 does not start or stop the edge, so users cannot reach servers. The hub retries each minute. "
                 "If it lasts, choose another instance_type or edge.",
+            )
+        if (group := self._cluster.log_group) is not None and not self._cluster.has_own_images_only:
+            written = cloudwatch.Metric(
+                namespace="AWS/Logs",
+                metric_name="IncomingBytes",
+                dimensions_map={"LogGroupName": group.log_group_name},
+                statistic="Sum",
+                period=Duration.minutes(15),
+            )
+            self._alarm(
+                "ServerLogs",
+                written,
+                LOG_BYTES_A_SERVER * self.stage.active_limit,
+                "servers write very much to their log, at half a dollar a gigabyte. Find the largest log stream of the "
+                "log group of servers, and stop that server; server_logs = false in the stage ends these logs.",
             )
         errors = self._control.api.function.metric_errors(period=Duration.minutes(5), statistic="Sum")
         self._alarm("ApiErrors", errors, 3, "requests fail. Read the cause of each in the log of the function api.")

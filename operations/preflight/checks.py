@@ -177,6 +177,7 @@ class Preflight:
 
     def _spending(self) -> Iterator[CheckResult]:
         yield evaluate.spending(self.stage)
+        yield from evaluate.server_logs(self.stage, self.images)
 
     def _run(self, check: str, run: Callable[[], Any]) -> Iterator[CheckResult]:
         """Yield the results of *run*, or a warning if AWS refused: the CDK may deploy with other permissions."""

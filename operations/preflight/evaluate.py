@@ -344,6 +344,22 @@ def network(facts: Network, stage: Stage) -> list[CheckResult]:
     return wrong or [ok(check, f"{given.vpc_id} with {len(facts.zones)} subnets")]
 
 
+def server_logs(stage: Stage, images: Iterable[str]) -> list[CheckResult]:
+    """Check that no server can write without a limit. *images* are those of the profiles."""
+    given = stage.settings
+    named = sorted({*filter(None, (given.image, *images))})
+    if not given.server_logs or not named:
+        return []
+    return [
+        warning(
+            "server logs",
+            f"users of {', '.join(named)} can get around the limit of output: its entrypoint has the log open",
+            f"Where you do not trust them, set stages.{stage.name}.server_logs = false, or leave out `image`:"
+            " CloudWatch costs half a dollar a gigabyte",
+        )
+    ]
+
+
 def spending(stage: Stage) -> CheckResult:
     """Check that somebody hears of the hub's cost and of its alarms."""
     given, where = stage.settings, f"stages.{stage.name}"

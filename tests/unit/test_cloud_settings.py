@@ -42,7 +42,6 @@ NEEDED = [
     "task_role",
     "subnets",
     "security_groups",
-    "log_group",
 ]
 
 

@@ -42,7 +42,7 @@ class EcsConfig:
     task_role: str  # of the server, and so of its user: without rights
     subnets: tuple[str, ...]
     security_groups: tuple[str, ...]
-    log_group: str
+    log_group: str  # empty: what servers write is not kept
     public_addresses: bool = False  # for public subnets, which have no NAT to pull the image through
     capacity: Capacity = Capacity.FARGATE
     platform_version: str = "1.4.0"
@@ -53,6 +53,7 @@ class EcsConfig:
     stop_seconds: int = 30  # between SIGTERM and SIGKILL
     key: str = ""  # KMS key of the environment files; empty: the bucket's own
     homes: HomeFileSystem | None = None
+    has_own_image: bool = False  # *image* is images/singleuser, which has no entrypoint
 
     def __post_init__(self) -> None:
         if not names.is_hub_name(self.hub):

@@ -9,10 +9,12 @@ import json
 from collections.abc import Collection, Iterable
 from contextlib import suppress
 from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from hubless.adapters.aws import Clients
-from hubless.adapters.ecs import naming
+from hubless.adapters.ecs import limited_output, naming
 from hubless.adapters.ecs.config import EcsConfig
 from hubless.adapters.ecs.definition_usage import UNUSED_AFTER, DefinitionUsage
 from hubless.adapters.ecs.naming import CONTAINER, digest
@@ -23,6 +25,8 @@ from hubless.ports.clock import Clock
 from hubless.ports.launcher import Launch
 
 SERVICE_URL = "JUPYTERHUB_SERVICE_URL"
+LOG_BYTES = 262_144  # a minute, of each server: at most $6 a month where it writes without a pause
+IMAGE_PYTHON = "/usr/local/bin/python3"  # of images/singleuser
 _HOME = "home"
 
 
@@ -116,7 +120,7 @@ class TaskDefinitions:
             "name": CONTAINER,
             "image": profile.image or config.image,
             "essential": True,
-            "command": [*profile.command, *profile.args],
+            "command": self._command(profile),
             # A definition's variables override those of the file: those of the launch must not be here.
             "environment": [
                 {"name": name, "value": value}
@@ -128,18 +132,39 @@ class TaskDefinitions:
             "stopTimeout": config.stop_seconds,
             # The root file system stays writable, because users install packages. Notebooks need no raw sockets.
             "readonlyRootFilesystem": False,
-            "linuxParameters": {"initProcessEnabled": True, "capabilities": {"drop": ["NET_RAW"]}},
-            "healthCheck": self._health_check(),
-            "logConfiguration": {
-                "logDriver": "awslogs",
-                "options": {
-                    "awslogs-group": config.log_group,
-                    "awslogs-region": config.region,
-                    "awslogs-stream-prefix": config.hub,
-                    "mode": "non-blocking",  # a slow log must not block a kernel
-                },
+            # An init process has the log open, and the server's user may open it there: so the limit comes first.
+            "linuxParameters": {
+                "initProcessEnabled": not self._is_limit_first(profile),
+                "capabilities": {"drop": ["NET_RAW"]},
             },
+            "healthCheck": self._health_check(),
+            **self._log(),
         }
+
+    def _is_limit_first(self, profile: Profile) -> bool:
+        """Say whether the limit of output is the container's first process: not where the image has an entrypoint."""
+        return bool(self._config.log_group) and self._config.has_own_image and not profile.image
+
+    def _command(self, profile: Profile) -> list[str]:
+        """Return what the container runs: the profile's command, whose output has a limit if it goes to a log."""
+        command = [*profile.command, *profile.args]
+        if not self._config.log_group:
+            return command
+        # By its path in our own image: the user's home, which outlives servers, is on the PATH before it.
+        python = IMAGE_PYTHON if self._is_limit_first(profile) else "python3"
+        return [python, "-I", "-c", _limiter(), str(LOG_BYTES), *command]
+
+    def _log(self) -> dict[str, Any]:
+        config = self._config
+        if not config.log_group:
+            return {}
+        options = {
+            "awslogs-group": config.log_group,
+            "awslogs-region": config.region,
+            "awslogs-stream-prefix": config.hub,
+            "mode": "non-blocking",  # a slow log must not block a kernel
+        }
+        return {"logConfiguration": {"logDriver": "awslogs", "options": options}}
 
     def _health_check(self) -> dict[str, Any]:
         url = f'"http://127.0.0.1:{self._config.port}" + os.environ["JUPYTERHUB_SERVICE_PREFIX"] + "api"'
@@ -159,6 +184,11 @@ class TaskDefinitions:
             "authorizationConfig": {"accessPointId": access_point, "iam": "ENABLED"},
         }
         return {"name": _HOME, "efsVolumeConfiguration": efs}
+
+
+@lru_cache(maxsize=1)
+def _limiter() -> str:
+    return Path(limited_output.__file__).read_text(encoding="utf-8")
 
 
 def _digest(content: dict[str, Any]) -> str:

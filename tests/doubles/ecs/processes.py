@@ -27,7 +27,7 @@ class Processes:
         address = task["containers"][0]["networkInterfaces"][0]["privateIpv4Address"]
         own = {"PATH": f"{self.programs}:{os.defpath}", "HOME": str(self.home)}
         seen = own | {name: value.replace("//0.0.0.0:", f"//{address}:") for name, value in environment.items()}
-        root = ["--allow-root"] if os.geteuid() == 0 and command[0] == "jupyterhub-singleuser" else []
+        root = ["--allow-root"] if os.geteuid() == 0 and "jupyterhub-singleuser" in command else []
         with (self.home / "server.log").open("ab") as log:
             child = subprocess.Popen(
                 [self.programs / command[0], *command[1:], *root],

@@ -1,6 +1,8 @@
 """The exact requests: what AWS is asked, and that secrets are in one of them only."""
 
+import json
 from dataclasses import replace
+from pathlib import Path
 from typing import ClassVar
 
 import boto3
@@ -8,7 +10,9 @@ import pytest
 from botocore.stub import Stubber
 
 from hubless.adapters.aws import Clients
+from hubless.adapters.ecs import limited_output
 from hubless.adapters.ecs.launcher import EcsLauncher
+from hubless.adapters.ecs.task_definitions import _digest
 from hubless.domain.errors import LaunchFailedError
 from hubless.domain.profiles import Profile
 from hubless.ports.launcher import Launch, Task, TaskRunning
@@ -19,8 +23,6 @@ from tests.support.fakes import StoppedClock
 SECRET = "5ec2e75ec2e75ec2e75ec2e75ec2e75e"
 ARN = "arn:aws:ecs:eu-central-1:123456789012:task/hub/0123456789abcdef0123456789abcdef"
 POINT = "fsap-0123456789abcdef0"
-KIND = "1facb8baffbd10486c2c47b4f516632b"
-FAMILY = f"school-{KIND}-f2da475e8b41e66e06a4190f9dbebbd4"
 KEY = "launches/school/l1.env"
 LAUNCH = Launch(
     "l1",
@@ -40,6 +42,7 @@ LAUNCH = Launch(
     {"JUPYTERHUB_USER": "alice", "SHARED": "by all"},
     {"JUPYTERHUB_API_TOKEN": SECRET, "JPY_API_TOKEN": SECRET},
 )
+LIMITER = Path(limited_output.__file__).read_text()
 HEALTH = (
     "import os, urllib.request; "
     'urllib.request.urlopen("http://127.0.0.1:8888" + os.environ["JUPYTERHUB_SERVICE_PREFIX"]'
@@ -59,7 +62,7 @@ DEFINITION = {
             "name": "server",
             "image": "jupyter/r:1",
             "essential": True,
-            "command": ["jupyterhub-singleuser", "--debug"],
+            "command": ["python3", "-I", "-c", LIMITER, "262144", "jupyterhub-singleuser", "--debug"],
             "environment": [{"name": "SHARED", "value": "by all"}],
             "portMappings": [{"containerPort": 8888, "protocol": "tcp"}],
             "mountPoints": [{"sourceVolume": "home", "containerPath": "/home/jovyan", "readOnly": False}],
@@ -95,6 +98,9 @@ DEFINITION = {
         }
     ],
 }
+
+KIND = _digest(json.loads(json.dumps(DEFINITION).replace(POINT, "")))  # the same for each owner
+FAMILY = f"school-{KIND}-{_digest(DEFINITION)}"
 
 RUN = {
     "cluster": "hub",
@@ -291,6 +297,37 @@ def test_whatever_a_definition_says_is_in_its_familys_name(changed, scripted):
         families.append(script.launcher._definitions.family_for(replace(LAUNCH, profile=profile), None))
 
     assert families[0] != families[1]
+
+
+def container_of(scripted, profile, **others):
+    definitions = scripted(**others).launcher._definitions
+    (container,) = definitions._content(profile, (), None)["containerDefinitions"]
+    return container
+
+
+def test_in_the_hubs_own_image_the_limit_is_the_first_process(scripted):
+    container = container_of(scripted, Profile("default", args=("--debug",)), has_own_image=True)
+
+    assert container["linuxParameters"]["initProcessEnabled"] is False
+    # Nothing that a user can replace comes before it: the user's home is on the PATH.
+    assert container["command"][:5] == ["/usr/local/bin/python3", "-I", "-c", LIMITER, "262144"]
+    assert container["command"][5:] == ["jupyterhub-singleuser", "--debug"]
+
+
+@pytest.mark.parametrize(("profile", "own"), [(Profile("r", image="jupyter/r:1"), True), (Profile("default"), False)])
+def test_an_image_with_an_entrypoint_keeps_its_init_process(scripted, profile, own):
+    container = container_of(scripted, profile, has_own_image=own)
+
+    assert container["linuxParameters"]["initProcessEnabled"] is True
+    assert container["command"][:4] == ["python3", "-I", "-c", LIMITER]
+
+
+def test_without_a_log_group_nothing_is_kept_and_nothing_limited(scripted):
+    container = container_of(scripted, Profile("default"), log_group="", has_own_image=True)
+
+    assert "logConfiguration" not in container
+    assert container["command"] == ["jupyterhub-singleuser"]
+    assert container["linuxParameters"]["initProcessEnabled"] is True
 
 
 def test_no_fact_of_a_launch_or_its_owner_is_in_a_definition_without_homes(scripted):

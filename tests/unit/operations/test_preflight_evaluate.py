@@ -295,3 +295,12 @@ def test_nobody_is_told_of_costs_without_an_address():
     assert "stages.prod.alarm_email" in mute.action
     assert told.message.startswith("ops@example.org gets a mail at 80 % of $100 a month")
     assert evaluate.spending(off).message == "ops@example.org gets alarms; monthly_budget is off"
+
+
+def test_images_whose_entrypoint_has_the_log_open_are_named():
+    assert evaluate.server_logs(stage(), ()) == []
+    assert evaluate.server_logs(stage(image="r:1", server_logs=False), ("q:1",)) == []
+    (found,) = evaluate.server_logs(stage(image="r:1"), ("q:1", ""))
+
+    assert (found.level, found.message.split(" can ")[0]) == (Level.WARNING, "users of q:1, r:1")
+    assert "stages.prod.server_logs = false" in found.action
