@@ -28,6 +28,8 @@ SHAREABLE = frozenset(
 )
 SHORTEST, LONGEST = timedelta(minutes=1), timedelta(days=365)  # of a code's life (JupyterHub)
 A_DAY = timedelta(days=1)
+MAX_SHARES = 1000  # of one server, and with one user or group, who reads all of them with each request
+MAX_CODES = 100  # of one server, without expired ones
 
 
 @value

@@ -24,10 +24,15 @@ class ServiceStore(Protocol):
         """Return all services, sorted by name."""
         ...
 
-    def create(self, service: Service) -> None:
+    def create(self, service: Service, *, limit: int = 0) -> None:
         """Add *service*.
 
+        Args:
+            service: the service.
+            limit: the number of services that there may be in the store, this one included; 0 means no limit.
+
         Raises:
+            QuotaExceededError: when the limit is reached; concurrent calls never exceed it.
             NameTakenError: when its name is taken; of two concurrent calls, one raises this.
             StoreConflictError: when another service has its client id or its token.
         """

@@ -10,13 +10,19 @@ from hubless.domain.shares import Share, ShareCode
 class ShareStore(Protocol):
     """Stores shares: at most one per server and user, and one per server and group."""
 
-    def grant(self, share: Share) -> Share:
+    def grant(self, share: Share, *, limit: int = 0) -> Share:
         """Add *share*, or add its scopes to the stored share, and return the result.
 
         Concurrent calls for one server and one user end in one share.
 
+        Args:
+            share: the share.
+            limit: the number of shares that the server may have, and also the number that the user or the group may
+                have directly, this one included; 0 means no limit.
+
         Raises:
             NotFoundError: when the server, the user or the group does not exist.
+            QuotaExceededError: when a limit is reached; concurrent calls never exceed it.
         """
         ...
 
@@ -58,11 +64,17 @@ class ShareStore(Protocol):
 class ShareCodeStore(Protocol):
     """Stores share codes. Reads return expired ones too: the services check `is_expired`."""
 
-    def create(self, code: ShareCode) -> None:
+    def create(self, code: ShareCode, *, limit: int = 0) -> None:
         """Add *code*.
+
+        Args:
+            code: the code.
+            limit: the number of codes that the server may have, this one included, without those that expire before
+                this one was created; 0 means no limit.
 
         Raises:
             NotFoundError: when its server does not exist.
+            QuotaExceededError: when the limit is reached; concurrent calls never exceed it.
         """
         ...
 
@@ -70,13 +82,14 @@ class ShareCodeStore(Protocol):
         """Return the code with that hash or None."""
         ...
 
-    def exchange(self, code: ShareCode, share: Share, at: datetime) -> Share | None:
+    def exchange(self, code: ShareCode, share: Share, at: datetime, *, limit: int = 0) -> Share | None:
         """Grant *share* as `ShareStore.grant` does and count the exchange, in one transaction.
 
         Return None and write nothing if the code was revoked meanwhile.
 
         Raises:
             NotFoundError: when the user does not exist.
+            QuotaExceededError: as `ShareStore.grant`.
         """
         ...
 

@@ -7,7 +7,13 @@ from urllib.parse import urlsplit
 
 from hubless.domain import delegation, roles, scopes
 from hubless.domain.bounds import MAX_IDENTIFIER
-from hubless.domain.errors import InvalidRequestError, NameTakenError, NotFoundError, NotPermittedError
+from hubless.domain.errors import (
+    InvalidRequestError,
+    NameTakenError,
+    NotFoundError,
+    NotPermittedError,
+    QuotaExceededError,
+)
 from hubless.domain.origins import SHARED, Origins
 from hubless.domain.roles import Role
 from hubless.domain.scopes import Scopes
@@ -19,6 +25,7 @@ from hubless.services.routing import Routing
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,254}")
 LONGEST_HOST, LONGEST_LABEL = 253, 63  # bytes (RFC 1035)
+MAX_SERVICES = 200  # that admins add: each page lists them
 CLIENT_ID_PREFIX = "service-"  # as in JupyterHub: so no service can pose as a server
 
 
@@ -72,13 +79,20 @@ class ServiceRegistry:
             NotPermittedError: when only an admin may add such a service.
             NameTakenError: when another service has its name or its client id.
             StoreConflictError: when another service has its token.
+            QuotaExceededError: when there is the maximum number of services.
         """
         _check(service)
         if self.get(service.name) is not None or (service.oauth_client_id or "") in self._by_client:
             raise NameTakenError("Service", service.name)
         if not by_admin:
             self._require_within(service, held, groups_of)
-        self.store.create(service)
+        try:
+            self.store.create(service, limit=MAX_SERVICES)
+        except QuotaExceededError as reached:
+            raise QuotaExceededError(
+                f"There is already the maximum of {MAX_SERVICES} services. One must be removed before one can be added",
+                limit=MAX_SERVICES,
+            ) from reached
         self.routing.sync_services(self.all())
 
     def _require_within(self, service: Service, held: Scopes, groups_of: Callable[[str], Iterable[str]]) -> None:

@@ -5,9 +5,9 @@ from dataclasses import replace
 from datetime import timedelta
 
 from hubless.domain.bounds import MAX_IDENTIFIER, MAX_SECRET_LENGTH
-from hubless.domain.errors import InvalidRequestError, NotFoundError
+from hubless.domain.errors import InvalidRequestError, NotFoundError, QuotaExceededError
 from hubless.domain.lifecycle import Server
-from hubless.domain.shares import Share, ShareCode
+from hubless.domain.shares import MAX_CODES, MAX_SHARES, Share, ShareCode
 from hubless.domain.tokens import sha256
 from hubless.domain.users import Group, User
 from hubless.domain.values import value
@@ -60,8 +60,12 @@ class Sharing:
 
         Raises:
             NotFoundError: when the server, the user or the group does not exist.
+            QuotaExceededError: when the server, or the user or group, has the maximum number of shares.
         """
-        return self.shares.grant(self._share(server.id, to, scopes))
+        try:
+            return self.shares.grant(self._share(server.id, to, scopes), limit=MAX_SHARES)
+        except QuotaExceededError as reached:
+            raise _too_many_shares() from reached
 
     def revoke(self, server: Server, to: User | Group, scopes: tuple[str, ...] | None) -> Share | None:
         """Revoke *scopes* (None: all) of *to* and return the share that is left, or None."""
@@ -124,10 +128,21 @@ class Sharing:
     # --- codes -------------------------------------------------------------------------------------------------------
 
     def create_code(self, server: Server, scopes: tuple[str, ...], lifetime: timedelta) -> tuple[ShareCode, str]:
-        """Create a code for *server* and return it with its secret, which is shown only once."""
+        """Create a code for *server* and return it with its secret, which is shown only once.
+
+        Raises:
+            QuotaExceededError: when the server has the maximum number of codes.
+        """
         now, secret = self.clock.now(), new_secret()
         code = ShareCode(new_id("sc_", now), sha256(secret), server.id, scopes, now, now + lifetime)
-        self.codes.create(code)
+        try:
+            self.codes.create(code, limit=MAX_CODES)
+        except QuotaExceededError as reached:
+            raise QuotaExceededError(
+                f"This server already has the maximum of {MAX_CODES} share codes."
+                " One must be revoked or expire before a new one can be created",
+                limit=MAX_CODES,
+            ) from reached
         return code, secret
 
     def find_code(self, secret: str) -> ShareCodeDetails:
@@ -149,12 +164,17 @@ class Sharing:
         Raises:
             NotFoundError: when no valid code has that secret.
             InvalidRequestError: when the user owns the server.
+            QuotaExceededError: when the server or the user has the maximum number of shares.
         """
         offered = self.find_code(secret)
         if offered.of.owner.id == user.id:
             raise InvalidRequestError("You can't share with yourself!")
         share = self._share(offered.code.server_id, user, offered.code.scopes)
-        if self.codes.exchange(offered.code, share, self.clock.now()) is None:
+        try:
+            granted = self.codes.exchange(offered.code, share, self.clock.now(), limit=MAX_SHARES)
+        except QuotaExceededError as reached:
+            raise _too_many_shares() from reached
+        if granted is None:
             raise NotFoundError("Share code", "")
         return offered
 
@@ -201,3 +221,11 @@ class Sharing:
             for key, server in servers.items()
             if server.owner_id in owners
         }
+
+
+def _too_many_shares() -> QuotaExceededError:
+    return QuotaExceededError(
+        f"This server, or the user or group, already has the maximum of {MAX_SHARES} shares."
+        " One must be revoked before a new one can be granted. A group needs one share for all its members",
+        limit=MAX_SHARES,
+    )

@@ -6,8 +6,9 @@ import pytest
 
 from functions.api.pages.token import PAGE
 from hubless.domain.tokens import OwnerKind
+from hubless.services import service_registry, sharing
 from hubless.services.tokens import MAX_SCOPE_TEXT
-from tests.api.hub import SETTINGS, build_hub
+from tests.api.hub import SETTINGS, An, build_hub
 
 LIMITED = SETTINGS.replace("[login]", "[login]\nmax_sessions = 3") + "\n[tokens]\nmax_per_user = 2"
 
@@ -94,3 +95,44 @@ def test_a_list_of_tokens_looks_up_each_client_once(hub, alice, monkeypatch):
     listed = alice.get("/users/alice/tokens").json()["api_tokens"]
     assert len(listed) == len(hub.hub.token_store.of_owner(OwnerKind.USER, hub.user("alice").id))
     assert sorted(asked) == ["client-0", "client-1"]
+
+
+def test_a_server_has_so_many_codes_and_says_so(hub, monkeypatch):
+    monkeypatch.setattr(sharing, "MAX_CODES", 1)
+    hub.as_user("bob")
+    assert hub.as_token(An.ADMIN_TOKEN).post("/share-codes/bob/", {}).status_code == 200
+    refused = hub.as_token(An.ADMIN_TOKEN).post("/share-codes/bob/", {})
+    assert refused.status_code == 400
+    assert "already has the maximum of 1 share codes" in refused.json()["message"]
+
+
+def test_a_server_has_so_many_shares_and_says_so(hub, monkeypatch):
+    monkeypatch.setattr(sharing, "MAX_SHARES", 1)
+    for name in ("bob", "one", "two"):
+        hub.user(name)
+    admin = hub.as_token(An.ADMIN_TOKEN)
+    assert admin.post("/shares/bob/", {"user": "one"}).status_code == 200
+    refused = admin.post("/shares/bob/", {"user": "two"})
+    assert refused.status_code == 400
+    assert "maximum of 1 shares" in refused.json()["message"]
+
+
+def test_whoever_accepts_one_share_too_many_reads_why(hub, monkeypatch):
+    monkeypatch.setattr(sharing, "MAX_SHARES", 1)
+    hub.user("bob")
+    admin = hub.as_token(An.ADMIN_TOKEN)
+    admin.post("/shares/bob/", {"user": hub.user("one").name})
+    code = admin.post("/share-codes/bob/", {}).json()["code"]
+    browser = hub.browser("two")
+    page = browser.submit(f"/hub/accept-share?code={code}", code=code)
+    assert page.status_code == 400
+    assert "maximum of 1 shares" in page.text
+
+
+def test_there_are_so_many_services_and_the_api_says_so(hub, monkeypatch):
+    monkeypatch.setattr(service_registry, "MAX_SERVICES", 1)
+    admin = hub.as_token(An.ADMIN_TOKEN)
+    assert admin.post("/services/one", {"url": "http://127.0.0.1:9"}).status_code == 201
+    refused = admin.post("/services/two", {"url": "http://127.0.0.1:9"})
+    assert refused.status_code == 400
+    assert "maximum of 1 services" in refused.json()["message"]

@@ -1,6 +1,6 @@
 import pytest
 
-from hubless.domain.errors import NameTakenError, StoreConflictError
+from hubless.domain.errors import NameTakenError, QuotaExceededError, StoreConflictError
 from hubless.domain.tokens import OwnerKind
 from hubless.domain.users import Service
 from tests.support.builders import a_code, a_token
@@ -73,3 +73,12 @@ def test_what_is_too_long_to_be_stored_is_not_found(stores, length):
     assert stores.users.find(text) is None
     assert stores.tokens.get(OwnerKind.USER, "u-alice", text) is None
     assert stores.groups.page(offset=0, limit=9, names=[text]) == ([], 0)
+
+
+def test_there_are_so_many_services(stores):
+    outcomes = concurrently(lambda n: stores.services.create(Service(f"s{n}", from_settings=False), limit=3))
+    assert outcomes.count(None) == 3
+    assert sum(isinstance(o, QuotaExceededError) for o in outcomes) == MANY - 3
+    stores.services.delete(stores.services.all()[0])
+    stores.services.create(GRADER, limit=3)
+    assert len(stores.services.all()) == 3

@@ -3,7 +3,7 @@ from datetime import timedelta
 
 import pytest
 
-from hubless.domain.errors import NotFoundError
+from hubless.domain.errors import NotFoundError, QuotaExceededError
 from hubless.domain.shares import Share, ShareCode
 from hubless.domain.tokens import sha256
 from hubless.domain.users import Group
@@ -198,3 +198,67 @@ def test_expired_codes_are_removed_in_bounded_steps(stores, lab):
     assert stores.codes.delete_expired(NOW, 2) == 2
     assert stores.codes.delete_expired(NOW, 2) == 1
     assert stores.codes.page(offset=0, limit=9, server_id=lab.id)[1] == 1
+
+
+# --- limits ---
+
+
+@pytest.fixture
+def crowd(stores, lab):
+    """Eight users, and a server of each."""
+    stores.users.create([a_user(f"user{n}") for n in range(MANY)])
+    for number in range(MANY):
+        stores.servers.create(a_server("lab", f"user{number}", id=f"s{number}"))
+
+
+def test_a_server_has_so_many_shares(stores, crowd):
+    outcomes = concurrently(
+        lambda n: stores.shares.grant(a_share(f"h{n}", user_id=f"u-user{n}"), limit=3),
+    )
+    assert sum(isinstance(o, Share) for o in outcomes) == 3
+    assert sum(isinstance(o, QuotaExceededError) for o in outcomes) == MANY - 3
+    assert stores.shares.page(offset=0, limit=9, server_id="s-alice-lab")[1] == 3
+
+
+@pytest.mark.parametrize("holder", [{"user_id": "u-bob"}, {"group_id": "g1"}])
+def test_a_user_or_group_has_so_many_shares(stores, crowd, holder):
+    outcomes = concurrently(lambda n: stores.shares.grant(a_share(f"h{n}", f"s{n}", **holder), limit=3))
+    assert sum(isinstance(o, Share) for o in outcomes) == 3
+    assert sum(isinstance(o, QuotaExceededError) for o in outcomes) == MANY - 3
+    assert stores.shares.page(offset=0, limit=9, **holder)[1] == 3
+
+
+def test_at_the_limit_a_share_still_gets_scopes_and_leaves_its_place(stores, crowd):
+    first = stores.shares.grant(a_share("h0"), limit=1)
+    assert stores.shares.grant(a_share("h1", scopes=("servers",)), limit=1).scopes == ("access:servers", "servers")
+    with pytest.raises(QuotaExceededError):
+        stores.shares.grant(a_share("h2", user_id="u-user0"), limit=1)
+    stores.shares.revoke(first.id)
+    stores.shares.grant(a_share("h2", user_id="u-user0"), limit=1)
+
+
+def test_under_a_limit_what_is_missing_is_still_refused(stores, lab):
+    for missing in (a_share(server="s-none"), a_share(user_id="u-none"), a_share(group_id="g-none")):
+        with pytest.raises(NotFoundError):
+            stores.shares.grant(missing, limit=3)
+    with pytest.raises(NotFoundError):
+        stores.codes.create(a_code(server="s-none"), limit=3)
+
+
+def test_a_code_beyond_the_limit_of_shares_gives_none(stores, crowd):
+    stores.shares.grant(a_share("h0"))
+    code = a_code()
+    stores.codes.create(code)
+    with pytest.raises(QuotaExceededError):
+        stores.codes.exchange(code, a_share("h1", user_id="u-user0"), NOW, limit=1)
+    assert stores.codes.find(code.sha256).exchange_count == 0
+    assert stores.codes.exchange(code, a_share("h1", user_id="u-user0"), NOW, limit=2)
+
+
+def test_a_server_has_so_many_codes_that_are_valid(stores, lab):
+    stores.codes.create(a_code("expired", expires_at=NOW))
+    outcomes = concurrently(lambda n: stores.codes.create(a_code(f"c{n}"), limit=3))
+    assert outcomes.count(None) == 3
+    assert sum(isinstance(o, QuotaExceededError) for o in outcomes) == MANY - 3
+    stores.codes.delete("s-alice-lab", sha256=a_code(f"c{outcomes.index(None)}").sha256)
+    stores.codes.create(a_code("later"), limit=3)

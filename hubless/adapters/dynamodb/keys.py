@@ -191,6 +191,9 @@ def code(sha256: str) -> Key:
     return Key(f"CODE#{sha256}", "CODE")
 
 
+SERVICES_ADDED = Key("SERVICESADDED", "N")  # how often a service was added under a limit
+
+
 def service(text: str) -> Key:
     """Return the key of a service."""
     return Key("SERVICES", f"={text}")

@@ -5,8 +5,8 @@ from typing import Any
 from hubless.adapters.dynamodb import keys, removals
 from hubless.adapters.dynamodb.database import Database, Delete, Put, Step, Update
 from hubless.adapters.dynamodb.keys import Key
-from hubless.adapters.dynamodb.table import ClientItem, ServiceItem
-from hubless.domain.errors import NameTakenError, StoreConflictError
+from hubless.adapters.dynamodb.table import ClientItem, Counter, ServiceItem
+from hubless.domain.errors import NameTakenError, QuotaExceededError, StoreConflictError
 from hubless.domain.users import Service
 
 _FACTS = (
@@ -41,7 +41,21 @@ class DynamoServiceStore:
         found = [_service(item) for item in self._database.query(ServiceItem, "SERVICES")]
         return sorted(found, key=lambda service: service.name)
 
-    def create(self, service: Service) -> None:
+    def create(self, service: Service, *, limit: int = 0) -> None:
+        if limit:
+            self._database.retry(lambda: self._create(service, self._under(limit)))
+        else:
+            self._create(service, [])
+
+    def _under(self, limit: int) -> list[Step]:
+        """Return the step that requires that no service is added between this count and the write."""
+        added = self._database.get(Counter, keys.SERVICES_ADDED)
+        if self._database.count("SERVICES") >= limit:
+            raise QuotaExceededError(f"The limit of {limit} services is reached", limit=limit)
+        as_read = Counter.pk.does_not_exist() if added is None else Counter.n == added.n
+        return [Update(keys.SERVICES_ADDED, [Counter.n.add(1)], as_read)]
+
+    def _create(self, service: Service, under: list[Step]) -> None:
         facts: dict[str, Any] = {name: getattr(service, name) for name in _FACTS}
         taken = NameTakenError("Service", service.name)
         anothers = StoreConflictError("This token or OAuth client id belongs to another service")
@@ -50,7 +64,7 @@ class DynamoServiceStore:
             Put(ServiceItem(*key, name=service.name, facts=facts), ServiceItem.pk.does_not_exist(), error)
             for key, error in [(first, taken), *((key, anothers) for key in others)]
         ]
-        self._database.transact(steps)
+        self._database.transact([*steps, *under])
 
     def delete(self, service: Service) -> None:
         first, *others = _where(service)

@@ -15,9 +15,11 @@ from hubless.adapters.dynamodb.database import (
     Check,
     Database,
     Delete,
+    Found,
     Put,
     Step,
     Update,
+    size,
 )
 from hubless.adapters.dynamodb.table import (
     Account,
@@ -30,7 +32,7 @@ from hubless.adapters.dynamodb.table import (
     ShareItem,
 )
 from hubless.adapters.dynamodb.user_records import Grant
-from hubless.domain.errors import NotFoundError, StoreConflictError
+from hubless.domain.errors import NotFoundError, QuotaExceededError, StoreConflictError
 from hubless.domain.shares import Share, ShareCode
 
 _CODE = ("id", "sha256", "server_id", "scopes", "created_at", "expires_at", "last_exchanged_at")
@@ -42,8 +44,8 @@ class DynamoShareStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def grant(self, share: Share) -> Share:
-        return self._database.retry(lambda: grant(self._database, share, []))
+    def grant(self, share: Share, *, limit: int = 0) -> Share:
+        return self._database.retry(lambda: grant(self._database, share, [], limit))
 
     def revoke(self, share_id: str, scopes: Iterable[str] | None = None) -> Share | None:
         taken = None if scopes is None else set(scopes)
@@ -128,7 +130,22 @@ class DynamoShareCodeStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def create(self, code: ShareCode) -> None:
+    def create(self, code: ShareCode, *, limit: int = 0) -> None:
+        if limit:
+            self._database.retry(lambda: self._create(code, self._under(code, limit)))
+        else:
+            self._create(code, _server_is_there(code.server_id))
+
+    def _under(self, code: ShareCode, limit: int) -> Step:
+        """Return the step that requires that the server gets no other code between this count and the write."""
+        owner = self._database.get(Pointer, keys.server_owner(code.server_id))
+        if owner is None:
+            raise NotFoundError("Server", code.server_id)
+        if sum(not _code(item).is_expired(code.created_at) for item in self._of_server(code.server_id)) >= limit:
+            raise QuotaExceededError(f"The limit of {limit} share codes is reached", limit=limit)
+        return _nothing_added_since(owner)
+
+    def _create(self, code: ShareCode, under: Step) -> None:
         there = StoreConflictError(f"Share code {code.id} is there already")
         item = ShareCodeItem(
             *keys.share_code(code.server_id, code.id),
@@ -140,7 +157,7 @@ class DynamoShareCodeStore:
         pointer = Pointer(*keys.share_code_hash(code.sha256), to=code.id, owner=code.server_id, ttl=code.expires_at)
         self._database.transact(
             [
-                _server_is_there(code.server_id),
+                under,
                 Put(item, ShareCodeItem.pk.does_not_exist(), there),
                 Put(pointer, Pointer.pk.does_not_exist(), there),
             ]
@@ -153,7 +170,7 @@ class DynamoShareCodeStore:
         item = self._database.get(ShareCodeItem, keys.share_code(pointer.owner or "", pointer.to or ""))
         return None if item is None else _code(item)
 
-    def exchange(self, code: ShareCode, share: Share, at: datetime) -> Share | None:
+    def exchange(self, code: ShareCode, share: Share, at: datetime, *, limit: int = 0) -> Share | None:
         counted = Update(
             keys.share_code(code.server_id, code.id),
             [ShareCodeItem.exchange_count.add(1), ShareCodeItem.last_exchanged_at.set(at)],
@@ -161,7 +178,7 @@ class DynamoShareCodeStore:
             StoreConflictError(f"Share code {code.id} was revoked"),
         )
         try:
-            return self._database.retry(lambda: grant(self._database, share, [counted]))
+            return self._database.retry(lambda: grant(self._database, share, [counted], limit))
         except StoreConflictError:
             return None
 
@@ -202,10 +219,11 @@ class DynamoShareCodeStore:
         )
 
 
-def grant(database: Database, share: Share, more: Sequence[Step]) -> Share:
+def grant(database: Database, share: Share, more: Sequence[Step], limit: int = 0) -> Share:
     """Try once to grant *share* together with *more*; ConditionFailedError if an item changed meanwhile."""
     where = keys.share(share.server_id, user_id=share.user_id, group_id=share.group_id)
-    found = database.get_many([keys.server_owner(share.server_id), where])
+    holder, shared = removals.holder_of(share.user_id, share.group_id)
+    found = database.get_many([keys.server_owner(share.server_id), where, holder])
     owner, there = found.item(Pointer, keys.server_owner(share.server_id)), found.item(ShareItem, where)
     if owner is None:
         raise NotFoundError("Server", share.server_id)
@@ -216,22 +234,42 @@ def grant(database: Database, share: Share, more: Sequence[Step]) -> Share:
         if there is None
         else Share(there.id, share.server_id, scopes, there.created_at, share.user_id, share.group_id)
     )
-    holder, shared = removals.holder_of(share.user_id, share.group_id)
+    is_limited = bool(limit) and there is None
+    if is_limited:
+        _check_room(database, share, found, limit)
+    is_there = Account.pk.exists() & Account.gone.does_not_exist()
+    gone = NotFoundError("User or group", share.user_id or share.group_id or "")
     database.transact(
         [
             *more,
-            _server_is_there(share.server_id),
+            _nothing_added_since(owner) if is_limited else _server_is_there(share.server_id),
             Put(_item(after, owner_id), ShareItem.pk.does_not_exist() if there is None else _as_read(there)),
             Update(
                 holder,
                 [shared[share.server_id].set(_grant(after, owner_id).text())],
-                Account.pk.exists() & Account.gone.does_not_exist(),
-                NotFoundError("User or group", share.user_id or share.group_id or ""),
+                is_there & (size(shared) < limit) if is_limited else is_there,
+                None if is_limited else gone,  # under a limit, another try finds out which of the two it was
             ),
             *([] if there else _found_by(after)),
         ]
     )
     return after
+
+
+def _check_room(database: Database, share: Share, found: Found, limit: int) -> None:
+    key, _ = removals.holder_of(share.user_id, share.group_id)
+    holder = found.item(Account, key) if share.user_id is not None else found.item(GroupItem, key)
+    if holder is None or holder.gone:
+        raise NotFoundError("User or group", share.user_id or share.group_id or "")
+    of_server = database.count(keys.server(share.server_id), ShareItem.sk.startswith("SHARE#"))
+    if max(of_server, len(holder.shared)) >= limit:
+        raise QuotaExceededError(f"The limit of {limit} shares is reached", limit=limit)
+
+
+def _nothing_added_since(owner: Pointer) -> Step:
+    """Return the step that requires that the server exists, and got no share or code since *owner* was read."""
+    as_read = Pointer.added == owner.added if owner.added else Pointer.added.does_not_exist()
+    return Update(owner.key, [Pointer.added.add(1)], Pointer.pk.exists() & as_read)
 
 
 def servers_of(database: Database, owner_id: str) -> list[str]:

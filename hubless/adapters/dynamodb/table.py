@@ -126,6 +126,7 @@ class Pointer(Item):
     client = Text()
     ids = Names(null=True)
     holds = Text()
+    added = NumberAttribute(null=True)  # of a server: how often a share or a code was added under a limit
     gone = BooleanAttribute(null=True)  # its removal has begun
     expires_at = Instant(null=True)
     within = Names(null=True)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hubless.adapters.sqlite.database import Database
-from hubless.domain.errors import NameTakenError, StoreConflictError
+from hubless.domain.errors import NameTakenError, QuotaExceededError, StoreConflictError
 from hubless.domain.users import Service
 
 _FACTS = (
@@ -39,7 +39,14 @@ class SqliteServiceStore:
     def all(self) -> list[Service]:
         return [_service(row) for row in self._database.read(f"SELECT {_COLUMNS} FROM services ORDER BY name")]  # noqa: S608 constant
 
-    def create(self, service: Service) -> None:
+    def create(self, service: Service, *, limit: int = 0) -> None:
+        with self._database.transaction():
+            # Counted under the write lock, so parallel calls cannot exceed the limit.
+            if limit and self._database.read_one("SELECT count(*) FROM services")[0] >= limit:
+                raise QuotaExceededError(f"The limit of {limit} services is reached", limit=limit)
+            self._insert(service)
+
+    def _insert(self, service: Service) -> None:
         facts = {name: getattr(service, name) for name in _FACTS}
         try:
             self._database.write(

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from hubless.adapters.sqlite.database import Database, to_instant, to_number
-from hubless.domain.errors import NotFoundError
+from hubless.domain.errors import NotFoundError, QuotaExceededError
 from hubless.domain.shares import Share, ShareCode
 
 _SHARE = "h.id, h.server_id, h.scopes, h.created_at, h.user_id, h.group_id"
@@ -21,10 +21,13 @@ class SqliteShareStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def grant(self, share: Share) -> Share:
+    def grant(self, share: Share, *, limit: int = 0) -> Share:
         with self._database.transaction():  # the write lock: so a parallel grant loses no scope
             there = self.find(share.server_id, user_id=share.user_id, group_id=share.group_id)
             if there is None:
+                # Counted under the write lock, so parallel calls cannot exceed the limit.
+                if limit and self._most(share) >= limit:
+                    raise QuotaExceededError(f"The limit of {limit} shares is reached", limit=limit)
                 self._insert(share)
                 return share
             return self._with_scopes(there, {*there.scopes, *share.scopes})
@@ -72,6 +75,15 @@ class SqliteShareStore:
         )
         return [_share(row) for row in rows], total
 
+    def _most(self, share: Share) -> int:
+        """Return how many shares the server has, or its user or group, whichever are more."""
+        counts: tuple[int, int, int] = self._database.read_one(
+            "SELECT (SELECT count(*) FROM shares WHERE server_id = ?), (SELECT count(*) FROM shares WHERE user_id = ?),"
+            " (SELECT count(*) FROM shares WHERE group_id = ?)",
+            (share.server_id, share.user_id, share.group_id),
+        )
+        return max(counts)
+
     def _insert(self, share: Share) -> None:
         try:
             self._database.write(
@@ -105,7 +117,21 @@ class SqliteShareCodeStore:
         self._database = database
         self._shares = SqliteShareStore(database)
 
-    def create(self, code: ShareCode) -> None:
+    def create(self, code: ShareCode, *, limit: int = 0) -> None:
+        with self._database.transaction():
+            # Counted under the write lock, so parallel calls cannot exceed the limit.
+            if limit and self._count(code) >= limit:
+                raise QuotaExceededError(f"The limit of {limit} share codes is reached", limit=limit)
+            self._insert(code)
+
+    def _count(self, code: ShareCode) -> int:
+        found: int = self._database.read_one(
+            "SELECT count(*) FROM share_codes WHERE server_id = ? AND expires_at > ?",
+            (code.server_id, to_number(code.created_at)),
+        )[0]
+        return found
+
+    def _insert(self, code: ShareCode) -> None:
         try:
             self._database.write(
                 "INSERT INTO share_codes (id, sha256, server_id, scopes, created_at, expires_at, exchange_count,"
@@ -128,13 +154,13 @@ class SqliteShareCodeStore:
         row = self._database.read_one(f"SELECT {_CODE} FROM share_codes c WHERE c.sha256 = ?", (sha256,))  # noqa: S608 constant
         return None if row is None else _code(row)
 
-    def exchange(self, code: ShareCode, share: Share, at: datetime) -> Share | None:
+    def exchange(self, code: ShareCode, share: Share, at: datetime, *, limit: int = 0) -> Share | None:
         with self._database.transaction():
             counted = self._database.write(
                 "UPDATE share_codes SET exchange_count = exchange_count + 1, last_exchanged_at = ? WHERE id = ?",
                 (to_number(at), code.id),
             )
-            return self._shares.grant(share) if counted else None
+            return self._shares.grant(share, limit=limit) if counted else None
 
     def delete(self, server_id: str, *, code_id: str | None = None, sha256: str | None = None) -> int:
         return self._database.write(
