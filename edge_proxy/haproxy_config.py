@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from edge_proxy import answers
 from edge_proxy.activity_rules import SERVERS, activity_rules, sockets_backend
@@ -391,11 +392,30 @@ def _front_headers(edge: EdgeConfiguration) -> str:
     return "\n".join(lines)
 
 
+def _mended_host(edge: EdgeConfiguration) -> list[str]:
+    """Return the rules that restore a Host which a proxy replaced: servers compare it with Origin.
+
+    A trusted proxy may say which host it was asked for. Otherwise Origin and Referer do, if they name `public_url`.
+    """
+    lines = []
+    if edge.trusted_proxies:
+        asked = "{ req.hdr(X-Forwarded-Host) -m found }"
+        lines.append(f"http-request set-header Host %[req.hdr(X-Forwarded-Host,-1)] if trusted {asked}")
+    if edge.public_url and not edge.domain:  # with subdomains many hosts are right
+        lines += [
+            f"acl of_own_page req.hdr(Origin) -m str {edge.public_url}",
+            f"acl of_own_page req.hdr(Referer) -m beg {edge.public_url}/",
+            f"http-request set-header Host {urlsplit(edge.public_url).netloc} if of_own_page",
+        ]
+    return [f"    {line}" for line in lines]
+
+
 def _forwarded_headers(edge: EdgeConfiguration) -> str:
     """Return the rules that keep forwarding headers of trusted proxies alone, and add our own."""
     untrusted = " if !trusted" if edge.trusted_proxies else ""
     lines = [f"    http-request del-header {name}" for name in UNTRUSTED_HEADERS]
     lines += [f"    http-request del-header {name}{untrusted}" for name in FORWARDED_HEADERS]
+    lines += _mended_host(edge)
     lines += [
         "    option forwardfor",
         "    http-request set-header X-Forwarded-Proto http unless { req.hdr(X-Forwarded-Proto) -m found }",

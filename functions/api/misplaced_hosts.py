@@ -5,16 +5,23 @@ their session to the server at that host. So the hub serves only its API (for pr
 files there. It also answers programs that request a server which does not run.
 """
 
+from urllib.parse import urlsplit
+
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from functions.api.auth.cookies import HUB_PATH
 from functions.api.auth.csrf import READ_ONLY
 from functions.api.json_codec import JSONResponse
-from hubless.domain.origins import Origins
+from hubless.domain.origins import Origins, is_loopback
 
 _FOR_PROGRAMS = ("/hub/api", "/hub/health", "/hub/metrics")
-_FILES = ("/hub/static", "/hub/logo")  # the same for all, and cached by caches that ignore the host
+_FILES = (
+    "/hub/static",
+    "/hub/logo",
+    "/hub/favicon.ico",
+    "/favicon.ico",
+)  # the same for all, and cached by caches that ignore the host
 _FOR_PEOPLE = ("/hub/api/oauth2/authorize", "/hub/api/docs")
 
 
@@ -53,6 +60,13 @@ def misplaced_host_redirect(request: Request, origins: Origins) -> Response | No
         )
     if origins.is_hub(host):
         return None
+    if is_loopback(host) and not is_loopback(urlsplit(origins.hub).netloc):
+        # A redirect would come back here for ever if a proxy replaces Host by the address at which it asks the hub.
+        message = (
+            f"The hub is at {origins.hub}, but this request arrived for {host}. Open {origins.hub}. If you did, the"
+            " proxy in front of the hub replaces Host: let it pass Host on (nginx: proxy_set_header Host $http_host)"
+        )
+        return JSONResponse({"status": 400, "message": message}, 400)
     if request.method not in READ_ONLY:
         return JSONResponse({"status": 403, "message": f"The hub is at {origins.hub}. Send the request there."}, 403)
     raw = _raw(request)

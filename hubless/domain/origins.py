@@ -17,6 +17,7 @@ from hubless.domain.values import value
 
 LONGEST_HOST, LONGEST_LABEL = 253, 63  # characters (RFC 1035)
 _OF_SERVICES = "--service"
+_NETLOC = re.compile(r"[A-Za-z0-9.-]+(:[0-9]{1,5})?|\[[0-9a-fA-F:.]+\](:[0-9]{1,5})?")
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 _STUB = 8  # characters of a name that precede its hash
 _BITS = 130  # of that hash: users choose names, and a collision of JupyterHub's 28 bits is found within a minute
@@ -121,6 +122,12 @@ SHARED = Origins()  # one host for all, at an unknown address
 def host_in(netloc: str) -> str:
     """Return the host name in a `Host` header: without a port, in lower case."""
     return netloc.partition(":")[0].lower()
+
+
+def is_loopback(netloc: str) -> bool:
+    """Say whether *netloc*, with or without a port, names the machine itself; no other site can have such a name."""
+    host = urlsplit(f"//{netloc}").hostname or "" if _NETLOC.fullmatch(netloc) else ""
+    return host in {"localhost", "::1"} or re.fullmatch(r"127(\.[0-9]{1,3}){3}", host) is not None
 
 
 def is_domain(host: str) -> bool:

@@ -5,8 +5,24 @@ import cf from 'cloudfront';
 const EDGE = '{{EDGE}}';   // origin of users' servers; '' if the API does not stand in for it
 const API = '{{API}}';     // origin of the API
 
+// Servers know their prefix in one spelling, JupyterHub's. HAProxy corrects others too; a load balancer cannot.
+function spelled(uri) {
+    const parts = uri.split('/');
+    if (parts.length > 3 && (parts[1] === 'user' || parts[1] === 'services')) {
+        try {
+            parts[2] = encodeURIComponent(decodeURIComponent(parts[2]))
+                .replace(/[!'()*]/g, (c) => '%' + c.charCodeAt(0).toString(16).toUpperCase())
+                .replace(/%40/g, '@');
+        } catch (error) {
+            return uri;  // no UTF-8: no server has this name
+        }
+    }
+    return parts.join('/');
+}
+
 function handler(event) {
     const request = event.request;
+    request.uri = spelled(request.uri);
     const headers = request.headers;
     // Viewers cannot set these headers: their values are replaced.
     headers['x-hubless-path'] = { value: request.uri };

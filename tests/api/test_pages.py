@@ -206,3 +206,11 @@ def test_a_share_is_accepted_with_the_code_in_the_form_or_the_address(hub, alice
     )
 
     assert (answer.status_code, answer.headers["location"]) == (302, "/user/bob/")
+
+
+@pytest.mark.parametrize("path", ["/favicon.ico", "/hub/favicon.ico"])
+def test_browsers_find_an_icon_where_they_look_for_one(hub, path):
+    answer = hub.browser().get(path)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "image/svg+xml")
+    assert "max-age" in answer.headers["cache-control"]
+    assert answer.text.startswith("<svg")

@@ -296,6 +296,79 @@ def test_the_hubs_own_pages_may_change_what_they_are_for(hub, headers):
     assert alice.post("/hub/token", data={"_xsrf": alice.xsrf}, headers=headers).status_code == 201
 
 
+@pytest.fixture
+def fronted(tmp_path):
+    """Return a hub that knows its own address, behind a proxy that replaces Host."""
+    return build_hub(tmp_path / "fronted", settings='hub.public_url = "https://hub.example.org"\n' + SETTINGS)
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:8000", "http://backend.internal"])
+def test_public_url_says_which_page_is_the_hubs_own_whatever_the_host(fronted, address):
+    own, foreign = {"Origin": "https://hub.example.org"}, {"Origin": "http://backend.internal"}
+    for headers, status in ((own, 302), (foreign, 403), ({"Origin": "http://hub.example.org"}, 403)):
+        browser = fronted.browser(address=address)
+        browser.get("/hub/login")
+        xsrf = re.search(r'name="_xsrf" value="([^"]+)"', browser.get("/hub/login").text)[1]
+        form = {"username": "alice", "password": An.PASSWORD, "_xsrf": xsrf}
+        answer = browser.post("/hub/login", data=form, headers={**headers, "Cookie": f"_xsrf={xsrf}"})
+        assert answer.status_code == status, headers
+    assert "the hub is at https://hub.example.org. Open the hub there" in answer.text
+
+
+def test_on_the_machine_itself_the_host_counts_beside_public_url(fronted):
+    for address in ("http://127.0.0.1:8000", "http://localhost:8000", "http://[::1]:8000"):
+        asked = fronted.browser(address=address)
+        asked.get("/hub/login")
+        xsrf = re.search(r'name="_xsrf" value="([^"]+)"', asked.get("/hub/login").text)[1]
+        form = {"username": "alice", "password": An.PASSWORD, "_xsrf": xsrf}
+        answer = asked.post("/hub/login", data=form, headers={"Origin": address, "Cookie": f"_xsrf={xsrf}"})
+        assert answer.status_code == 302
+
+
+def test_a_proxy_that_replaces_host_is_told_what_to_set(hub):
+    browser = hub.browser(address="http://127.0.0.1:8000")
+    answer = browser.log_in("alice", headers={"Origin": "http://hub.example.org"})
+    assert answer.status_code == 403
+    for words in ("arrived for 127.0.0.1:8000", 'public_url = "http://hub.example.org"', "proxy_set_header Host"):
+        assert words in html.unescape(answer.text)
+    alice = hub.browser("alice")
+    sent = {"X-XSRFToken": alice.xsrf, "Content-Type": "application/json", "Origin": "http://hub.example.org"}
+    said = alice.post("/hub/api/users/alice/tokens", content="{}", headers=sent)
+    assert (said.status_code, 'public_url = "http://hub.example.org"' in said.json()["message"]) == (403, True)
+
+
+# --- cookies that pile up ---
+
+STATES = [f"jupyterhub-user-alice-oauth-state-{n:06}" for n in range(60)]
+
+
+def removed(answer):
+    """Return the cookies that an answer removes, as (name, path)."""
+    lines = [line for line in answer.headers.get_list("set-cookie") if "Max-Age=0" in line]
+    return {(line.partition("=")[0], re.search(r"Path=([^;]+)", line)[1]) for line in lines}
+
+
+def test_a_login_removes_cookies_of_logins_that_did_not_end_but_the_newest(hub):
+    cookies = "; ".join(f"{name}=x" for name in ["service-grades-oauth-state", *STATES[:5], "other-oauth-state-1", "a"])
+    browser = hub.browser()
+    browser.get("/hub/login")
+    form = {"username": "alice", "password": An.PASSWORD, "_xsrf": browser.xsrf}
+    answer = browser.post("/hub/login", data=form, headers={"Cookie": f"{cookies}; _xsrf={browser.xsrf}"})
+    assert answer.status_code == 302
+    assert removed(answer) == {(name, "/") for name in ["service-grades-oauth-state", *STATES[:3]]}
+
+
+def test_a_stopped_servers_cookies_are_removed_below_its_prefix(hub):
+    header = {"Cookie": "; ".join(f"{name}={'x' * 90}" for name in STATES)}
+    answer = hub.browser().get("/user/alice/lab/tree/x", headers=header)
+    assert removed(answer) == {
+        (name, path) for name in STATES[:40] for path in ("/", "/user/alice/", "/user/alice/lab/")
+    }
+    assert sum(map(len, answer.headers.get_list("set-cookie"))) < 32_000
+    few = {"Cookie": f"{STATES[0]}=x; {STATES[1]}=x"}
+    assert removed(hub.browser().get("/user/alice/lab", headers=few)) == set()
+
+
 def test_of_two_login_cookies_neither_counts(hub):
     """A page beside the hub may plant one for another path; which of the two is the person's, nothing tells."""
     alice, bob = hub.browser("alice"), hub.browser("bob")

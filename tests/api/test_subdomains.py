@@ -180,7 +180,7 @@ def test_who_accepts_a_share_comes_to_the_servers_host(hub, launched):
 # --- what the hub answers at which host ---
 
 
-@pytest.mark.parametrize("at", [ALICES, CHECKERS, "https://hub.test.evil.example", "https://127.0.0.1:8000", f"{HUB}."])
+@pytest.mark.parametrize("at", [ALICES, CHECKERS, "https://hub.test.evil.example", "https://10.0.0.1:8000", f"{HUB}."])
 @pytest.mark.parametrize(
     "path",
     [
@@ -216,12 +216,22 @@ def test_nobody_logs_in_or_changes_anything_at_another_host(hub):
     assert browser(hub, at=ALICES).get("/hub/token", headers=here).status_code == 302
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1:8000", "localhost:8000", "[::1]:8000"])
+def test_a_proxy_that_replaces_host_is_told_and_not_redirected(hub, host):
+    for path in ("/hub/home", "/user/alice/lab"):
+        answer = browser(hub, at=f"https://{host}").get(path)
+        assert (answer.status_code, "location" in answer.headers) == (400, False)
+        assert f"Open {HUB}" in answer.json()["message"]
+        assert "proxy_set_header Host $http_host" in answer.json()["message"]
+
+
 def test_the_api_answers_programs_with_a_token_at_any_of_its_hosts(hub):
     secret = hub.as_user("alice").secret
     for at in (HUB, ALICES, "http://127.0.0.1:8000"):
         asked = browser(hub, at=at)
         assert asked.get("/hub/api/user", headers={"Authorization": f"token {secret}"}).json()["name"] == "alice"
         assert asked.get("/hub/health").status_code == asked.get("/hub/api/health").status_code == 200
+        assert asked.get("/favicon.ico").status_code == 200
         assert asked.get("/hub/static/style.css").status_code == 200  # caches may keep it for every host
 
 

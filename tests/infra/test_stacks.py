@@ -8,7 +8,7 @@ import subprocess
 from dataclasses import fields
 from fnmatch import fnmatch
 from pathlib import Path
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import pytest
 from cfnlint.api import lint
@@ -19,6 +19,7 @@ from hubless.adapters.alb.naming import family_of, name_of
 from hubless.adapters.dynamodb import keys
 from hubless.adapters.dynamodb.table import SCHEMA, TTL, Seen
 from hubless.domain import trusted_headers as names
+from hubless.domain.names import url_name
 from hubless.settings import SettingsError
 from hubless.settings.cloud import CloudSettings, cloud_settings
 from hubless.settings.edge import EdgeSettings
@@ -733,6 +734,24 @@ def test_trusted_headers_of_viewers_are_replaced():
         "x-hubless-host": "maria.hub.example.org",
         "x-hubless-address": "203.0.113.9",
     }
+
+
+@pytest.mark.parametrize("name", ["a+b", "a@b.org", "x(1),[y]", "it's*!~$&=:", "zoë", "%41", "ann smith", "maria"])
+def test_names_in_paths_get_the_spelling_that_servers_know(name):
+    prefix = f"/user/{url_name(name)}/"
+    for spelled in (url_name(name), quote(name, safe=""), quote(name, safe="!$&'()*+,;=:@[]~"), url_name(name).lower()):
+        if unquote(spelled) != name:
+            continue
+        asked = ask(viewer_request_source(), uri=f"/user/{spelled}/lab/a+b%2C,c%40")["request"]
+        assert asked["uri"] == f"{prefix}lab/a+b%2C,c%40"
+        assert asked["headers"]["x-hubless-path"]["value"] == asked["uri"]
+
+
+@pytest.mark.parametrize(
+    "uri", ["/", "/hub/user/a+b/", "/user/a+b", "/user/%ff/lab", "/user/%zz/lab", "/user//a+b/", "/a+b/c/d"]
+)
+def test_other_paths_keep_their_spelling(uri):
+    assert ask(viewer_request_source(), uri=uri)["request"]["uri"] == uri
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])

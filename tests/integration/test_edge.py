@@ -413,6 +413,47 @@ def test_a_trusted_proxys_forwarding_headers_are_kept(world: World) -> None:
     assert headers["x-forwarded-port"] == ["443"]
 
 
+def test_a_trusted_proxys_host_counts_where_it_says_one(world: World) -> None:
+    world.route("/user/alice/", "alice")
+    world.started(trusted_proxies=("127.0.0.1",))
+    hosts = ("evil.example, hub.example.com", "hub.example.com")
+    for sent in hosts:  # the last one is what this proxy itself was asked for
+        headers = world.ask("/user/alice/", headers=(f"X-Forwarded-Host: {sent}",), host="127.0.0.1:8000").said[
+            "headers"
+        ]
+        assert headers["host"] == ["hub.example.com"]
+
+
+@pytest.mark.parametrize(
+    ("sent", "passed"),
+    [
+        ("Origin: https://hub.example.org", "hub.example.org"),
+        ("Referer: https://hub.example.org/user/alice/lab", "hub.example.org"),
+        ("Origin: https://hub.example.org.evil.example", "127.0.0.1:8000"),
+        ("Referer: https://hub.example.org.evil.example/", "127.0.0.1:8000"),
+        ("Referer: https://evil.example/https://hub.example.org/", "127.0.0.1:8000"),
+        ("Origin: http://hub.example.org", "127.0.0.1:8000"),
+        ("Origin: http://127.0.0.1:8000", "127.0.0.1:8000"),
+        ("X-Forwarded-Host: hub.example.org", "127.0.0.1:8000"),
+        ("Accept: */*", "127.0.0.1:8000"),
+    ],
+)
+def test_a_host_that_a_proxy_replaced_is_restored_for_the_hubs_own_pages(world: World, sent: str, passed: str) -> None:
+    world.route("/user/alice/", "alice")
+    world.started(public_url="https://hub.example.org")
+    for path in ("/user/alice/api/kernels", "/hub/home"):
+        headers = world.ask(path, headers=(sent,), host="127.0.0.1:8000").said["headers"]
+        assert (headers["host"], headers["x-forwarded-host"]) == ([passed], [passed])
+
+
+def test_with_subdomains_no_page_chooses_the_host(below: World) -> None:
+    below.agents[0].close()
+    below.started(domain="hub.example.org", public_url="https://hub.example.org")
+    headers = ("Origin: https://hub.example.org", "X-Forwarded-Host: bob.hub.example.org")
+    assert below.ask("/user/bob/", headers=headers, host="127.0.0.1:8000").who == "API"
+    assert below.ask("/user/bob/", headers=headers, host="bob.hub.example.org").who == "bob"
+
+
 def test_other_proxies_forwarding_headers_are_replaced(world: World) -> None:
     world.started(trusted_proxies=("10.0.0.0/8", "192.0.2.1"))
     headers = world.ask("/hub/", headers=("X-Forwarded-For: 9.9.9.9", "X-Forwarded-Proto: https")).said["headers"]

@@ -1,5 +1,7 @@
 """The hub's cookies: their names, and what a browser sends under them."""
 
+import re
+
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -11,6 +13,10 @@ SAFE_LOGIN_COOKIE = f"__Host-{LOGIN_COOKIE}"
 SESSION_COOKIE = "jupyterhub-session-id"
 XSRF_COOKIE = "_xsrf"
 OWN_PAGE_COOKIE = "jupyterhub-hub-own-page"  # SameSite=Strict: a browser sends it where no other site led it here
+# A login at a server or service leaves one if it does not end (jupyterhub.services.auth, `state_cookie_name`).
+_STATE_COOKIE = re.compile(r"(jupyterhub-user-|service-)[^\s=;]+-oauth-state(-[A-Za-z0-9_-]+)?")
+_FRESH = 2  # of those; browsers send the oldest first, so the last ones may belong to a login that goes on
+_REMOVED_AT_ONCE = 40  # each is a header of the answer, for each path
 DEVICE_COOKIE = "jupyterhub-hub-device"
 LOGIN_PATH = "/hub/login"  # the only page that reads the device cookie: it makes no other request longer
 
@@ -51,3 +57,25 @@ def login_cookie(request: Request) -> tuple[str, str]:
 def is_secure(request: Request) -> bool:
     """Say whether the browser's address is https."""
     return request.url.scheme == "https" or hub_of(request).settings.hub.public_url.startswith("https:")
+
+
+def remove_stale_state_cookies(request: Request, response: Response) -> None:
+    """Remove cookies of logins that did not end, as far as this request shows them; piled up they fill its headers.
+
+    A server that stopped removes none of its own. Browsers show cookies only below the path that they were set for.
+    """
+    parts = request.headers.get("cookie", "").split(";")
+    names = dict.fromkeys(part.partition("=")[0].strip() for part in parts)
+    found = [name for name in names if _STATE_COOKIE.fullmatch(name)]
+    for name in found[:-_FRESH][:_REMOVED_AT_ONCE]:
+        for path in _paths_of_cookies(request):
+            response.delete_cookie(name, path=path, secure=is_secure(request), httponly=True)
+
+
+def _paths_of_cookies(request: Request) -> list[str]:
+    """Return the paths for which a cookie of this request may have been set: the root, and prefixes of servers."""
+    asked: str = request.scope["raw_path"].decode("ascii", "replace").partition("?")[0]
+    parts = asked.split("/")[1:4]
+    if parts[0] not in {"user", "services"}:
+        return ["/"]
+    return ["/", *(f"/{'/'.join(parts[:count])}/" for count in range(2, len(parts) + 1))]

@@ -16,11 +16,13 @@ from starlette.requests import Request
 from functions.api.auth.cookies import OWN_PAGE_COOKIE, XSRF_COOKIE, cookies
 from functions.api.dependencies import hub_of
 from hubless.domain.bounds import MAX_XSRF_TOKEN
+from hubless.domain.origins import is_loopback
 from hubless.services.identity import Actor
 
 ANONYMOUS_LIFETIME = 3600  # seconds, JupyterHub's
 READ_ONLY = frozenset({"GET", "HEAD", "OPTIONS"})
 FOREIGN = "A page of another site sent this"
+_MAX_ORIGIN = 260  # characters of an origin or a host that an error shows
 
 
 def session_token(key: bytes, session_sha256: str) -> str:
@@ -66,9 +68,34 @@ def is_foreign(request: Request) -> bool:
     origin = request.headers.get("origin")
     if origin is None:
         return False
+    return not _is_own(request, origin)
+
+
+def why_foreign(request: Request) -> str:
+    """Return what a foreign page's sender reads. It names the setting that is missing if a proxy replaces Host."""
+    origin, host = request.headers.get("origin", "")[:_MAX_ORIGIN], request.headers.get("host", "")[:_MAX_ORIGIN]
+    public = hub_of(request).settings.hub.public_url
+    if request.headers.get("sec-fetch-site") is not None or "://" not in origin:
+        return FOREIGN
+    if public:
+        return f"{FOREIGN}: it is at {origin}, but the hub is at {public}. Open the hub there."
+    return (
+        f"{FOREIGN}: it is at {origin}, but the request arrived for {host}. If {origin} is this hub's own address, a"
+        f' proxy in front of the hub replaces Host: set public_url = "{origin}" in [hub], or let the proxy pass Host on'
+        " (nginx: proxy_set_header Host $http_host)."
+    )
+
+
+def _is_own(request: Request, origin: str) -> bool:
+    """Say whether *origin* is the hub's. Where `public_url` says what that is, Host counts on the machine itself only.
+
+    A proxy may replace Host, and a page of any site can make browsers ask the hub by a name of its own.
+    """
     host = origin.partition("://")[2]  # none in `null`, which sandboxed frames send
-    public = urlsplit(hub_of(request).settings.hub.public_url).netloc
-    return not host or host not in {request.headers.get("host"), request.headers.get("x-forwarded-host"), public}
+    asked = {request.headers.get("host", ""), request.headers.get("x-forwarded-host", "")}
+    if public := hub_of(request).settings.hub.public_url:
+        return origin == public or (host in asked and is_loopback(host))
+    return bool(host) and host in asked
 
 
 def is_led_by_another_site(request: Request, own_hosts: Collection[str]) -> bool:
@@ -112,7 +139,7 @@ def require_own_page(request: Request, actor: Actor) -> None:
         HTTPException: 403 saying what is missing or does not fit.
     """
     if request.method not in READ_ONLY and is_foreign(request):
-        raise HTTPException(403, FOREIGN)
+        raise HTTPException(403, why_foreign(request))
     if needs_token(request):
         require_session_token(request, actor, given=header_token(request))
 

@@ -178,7 +178,7 @@ async def own_form(request: Request) -> Form:
     if actor is None or actor.user is None:
         raise LoginRequired
     if csrf.is_foreign(request):
-        raise HTTPException(403, csrf.FOREIGN)
+        raise HTTPException(403, csrf.why_foreign(request))
     fields = await request.form(max_fields=200)
     given = fields.get(XSRF_COOKIE) or csrf.header_token(request)
     if actor.session is not None:

@@ -9,6 +9,7 @@ from starlette.responses import FileResponse, RedirectResponse, Response
 from starlette.routing import Match
 
 from functions.api.auth.authentication import MaybeActor
+from functions.api.auth.cookies import remove_stale_state_cookies
 from functions.api.auth.visitors import PageActor
 from functions.api.dependencies import WholeHub
 from functions.api.error_handlers import answer
@@ -18,7 +19,7 @@ from functions.api.routes.hub import metrics_text
 from functions.api.store_pool import has_long_store_calls
 
 pages, everywhere = page_router(), root_router()
-_YEAR = 31_536_000  # seconds
+_YEAR, _DAY = 31_536_000, 86_400  # seconds
 _TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", ".png": "image/png"}
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 
@@ -77,6 +78,15 @@ async def policy_report(actor: PageActor) -> Response:
     return Response(status_code=204)
 
 
+@pages.get("/favicon.ico")
+@everywhere.get("/favicon.ico")
+async def favicon() -> Response:
+    """Return the icon at the path where browsers look for it where a page names none."""
+    return FileResponse(
+        STATIC / "favicon.svg", media_type="image/svg+xml", headers={"Cache-Control": f"public, max-age={_DAY}"}
+    )
+
+
 @everywhere.get("/hub")
 async def hub_without_slash() -> Response:
     """Redirect to the hub's first page."""
@@ -95,4 +105,6 @@ async def to_the_hub(request: Request) -> Response:
     """Redirect a path without a route to the same path below /hub, as JupyterHub's proxy does."""
     raw = request.scope["raw_path"].decode("ascii", "replace")
     query = f"?{request.url.query}" if request.url.query else ""
-    return RedirectResponse("/hub/" + raw.lstrip("/") + query, 302)
+    response = RedirectResponse("/hub/" + raw.lstrip("/") + query, 302)
+    remove_stale_state_cookies(request, response)
+    return response

@@ -20,6 +20,7 @@ from functions.api.auth.cookies import (
     device_cookie,
     is_secure,
     login_cookie,
+    remove_stale_state_cookies,
     set_own_page_cookie,
 )
 from functions.api.auth.visitors import AnonymousForm, Form, PageActor
@@ -59,6 +60,11 @@ class _SessionPages:
         return self.request.client.host if self.request.client else "unknown"
 
     @property
+    def why_form_refused(self) -> str:
+        """Return why a form without a valid token is refused."""
+        return csrf.why_foreign(self.request) if csrf.is_foreign(self.request) else EXPIRED
+
+    @property
     def takes_sign_ups(self) -> bool:
         """Say whether this hub takes sign-ups."""
         return self.hub.settings.login.sign_up and self.hub.has_passwords
@@ -88,6 +94,7 @@ class _SessionPages:
         response.set_cookie(XSRF_COOKIE, token, path=HUB_PATH, httponly=False, samesite="lax", secure=secure)
         self._remember_device(user, response)
         set_own_page_cookie(request, response)
+        remove_stale_state_cookies(request, response)
         return response
 
     def _remember_device(self, user: User, response: Response) -> None:
@@ -178,7 +185,7 @@ async def login_form(actor: PageActor, pages: SessionPages) -> Response:
 async def log_in(form: AnonymousForm, pages: SessionPages) -> Response:
     """Check name and password and open a session."""
     if form is None:
-        return pages.login_page(error=EXPIRED, status=403)
+        return pages.login_page(error=pages.why_form_refused, status=403)
     name = form.text("username", longest=MAX_BODY)  # what is no name is refused like a wrong one
     check, device = pages.hub.password_login.check, device_cookie(pages.request)
     found = await in_password_pool(check, name, form.text("password"), pages.address, device)
@@ -205,6 +212,7 @@ async def log_out(
     response.delete_cookie(name, path=path, secure=is_secure(request), httponly=True, samesite="lax")
     response.delete_cookie(XSRF_COOKIE, path=HUB_PATH)
     response.delete_cookie(SESSION_COOKIE, path="/", domain=origins.domain or None)
+    remove_stale_state_cookies(request, response)
     return response
 
 
@@ -230,7 +238,7 @@ async def set_password(
 ) -> Response:
     """Set the password, end the link and what else the form says, and log the link's user in."""
     if form is None:
-        return pages.password_page(user, error=EXPIRED, status=403)
+        return pages.password_page(user, error=pages.why_form_refused, status=403)
     try:
         _require_same_twice(form)
         use = partial(
@@ -254,7 +262,7 @@ async def sign_up_form(pages: SessionPages) -> Response:
 async def sign_up(form: AnonymousForm, pages: SessionPages) -> Response:
     """Add the user and log it in."""
     if form is None:
-        return pages.sign_up_page(error=EXPIRED, status=403)
+        return pages.sign_up_page(error=pages.why_form_refused, status=403)
     pages.require_sign_up()
     name = form.text("username", longest=MAX_BODY)  # what is no name is refused like a wrong one
     try:

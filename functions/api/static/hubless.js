@@ -2,6 +2,16 @@
 
 const xsrf = document.querySelector("meta[name=xsrf]")?.content ?? "";
 
+// Keeps the part of the address after #, which browsers send to no server, for what opens after a login or a start.
+// Browsers keep it through redirects. A place in this page ("Skip to main content") is not meant for others.
+const hash = document.getElementById(location.hash.slice(1)) ? "" : location.hash;
+if (hash) {
+  for (const link of document.querySelectorAll("a[href*='next=']")) link.hash = hash;
+  for (const form of document.querySelectorAll("form[method=post]")) {
+    form.setAttribute("action", form.getAttribute("action") + hash);
+  }
+}
+
 // Shows times relative to now, in the reader's language and time zone.
 const units = [["year", 31536000], ["month", 2592000], ["day", 86400], ["hour", 3600], ["minute", 60]];
 const words = new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: "auto" });
@@ -72,7 +82,7 @@ if (starting) {
     const event = JSON.parse(message.data);
     if (event.ready) {
       source.close();
-      location.replace(starting.dataset.nextUrl);
+      location.replace(starting.dataset.nextUrl + hash);
       return;
     }
     if (event.failed) {

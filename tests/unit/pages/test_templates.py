@@ -156,6 +156,13 @@ def test_every_form_that_changes_something_carries_the_token(name):
             assert "_xsrf" not in form
 
 
+OTHER_SCRIPTS = {
+    "api_docs": ["/hub/api/docs/swagger-ui-bundle.js", "/hub/static/api_docs.js?v=1"],
+    "unreached": ["/hub/static/refresh.js?v=1"],
+    "unreached_edge_is_starting": ["/hub/static/refresh.js?v=1"],
+}
+
+
 @every_page
 def test_no_text_becomes_markup(name):
     template, context = PAGES[name]
@@ -166,9 +173,7 @@ def test_no_text_becomes_markup(name):
     assert page.faults == []
     scripts = [attributes.get("src") for attributes in page.all("script")]
     assert scripts[0] == "/hub/static/hubless.js?v=1"
-    assert scripts[1:] == (
-        ["/hub/api/docs/swagger-ui-bundle.js", "/hub/static/api_docs.js?v=1"] if name == "api_docs" else []
-    )
+    assert scripts[1:] == OTHER_SCRIPTS.get(name, [])
     assert not any("onload" in attributes for _, attributes in page.tags)
 
 
@@ -206,7 +211,7 @@ def test_the_script_inserts_text_only():
     assert re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|\.style\b", script) is None
 
 
-@pytest.mark.parametrize("path", ["style.css", "hubless.js", "api_docs.js", "favicon.svg", "logo.svg"])
+@pytest.mark.parametrize("path", ["style.css", "hubless.js", "refresh.js", "api_docs.js", "favicon.svg", "logo.svg"])
 def test_what_pages_refer_to_is_there_and_of_this_host(path):
     text = (rendering.STATIC / path).read_text()
 
@@ -371,3 +376,11 @@ def test_an_error_shows_its_number_and_its_mark():
 
     assert ">500<" in html
     assert "4f9ac0de" in html
+
+
+@pytest.mark.parametrize("name", ["unreached", "unreached_edge_is_starting"])
+def test_a_page_that_waits_for_a_server_has_what_its_script_reads(name):
+    template, context = PAGES[name]
+    page = Page(rendering._environment().get_template(template).render(context))
+    (found,) = [attributes for attributes in page.all("meta") if attributes.get("name") == "refresh"]
+    assert (found["content"], found["data-url"]) == (str(context["seconds"]), context["url"])
