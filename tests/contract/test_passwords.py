@@ -5,7 +5,7 @@ import pytest
 from hubless.adapters.dynamodb.passwords import DynamoAttemptStore
 from hubless.domain.errors import NotFoundError
 from hubless.domain.passwords import PasswordLink
-from tests.support.builders import NOW
+from tests.support.builders import NOW, a_user
 from tests.support.concurrency import MANY, concurrently
 from tests.support.dynamodb import Contents, in_new_table
 
@@ -143,6 +143,29 @@ def test_a_link_made_while_another_is_used_leaves_one_way_in(stores, alice):
         assert stores.passwords.find_link(old, NOW) is None
         # The use came first, or it failed: either way the newer link is the valid one, unless the use ended it.
         assert used or stores.passwords.find_link(new, NOW) == a_link(new, alice)
+
+
+@pytest.mark.parametrize("meanwhile", ["another link", "another password", "the end of links"])
+def test_dynamodb_decides_at_the_write_whether_a_link_is_valid(in_moto, meanwhile, monkeypatch):
+    made = in_new_table(in_moto)
+    made.users.create([user := a_user()])
+    made.passwords.set(user.id, "before")
+    made.passwords.add_link(a_link("one", user))
+    read = made.passwords.find_link
+
+    def read_and_lose(secret, now):
+        found = read(secret, now)
+        {
+            "another link": lambda: made.passwords.add_link(a_link("two", user)),
+            "another password": lambda: made.passwords.set(user.id, "another"),
+            "the end of links": lambda: made.passwords.end_links(user.id),
+        }[meanwhile]()
+        return found
+
+    monkeypatch.setattr(type(made.passwords), "find_link", staticmethod(read_and_lose))
+    assert not made.passwords.use_link("one", "by the link", NOW)
+    assert made.passwords.get(user.id) == ("another" if meanwhile == "another password" else "before")
+    made.close()
 
 
 def test_failures_count_within_the_window_and_for_their_key(stores):
