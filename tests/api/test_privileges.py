@@ -282,6 +282,11 @@ class Asker:
         for name in ("tom", "made"):
             self.act(who).post(f"/users/{name}", {})
 
+    def remake(self, who, target, **_):
+        if target != "anna":
+            self.act(who).delete(f"/users/{target}")
+            self.act(who).post(f"/users/{target}", {})
+
     def promote(self, who, target, **_):
         self.act(who).patch(f"/users/{target}", {"admin": True})
 
@@ -310,7 +315,7 @@ class Asker:
 STEP = st.fixed_dictionaries(
     {
         "what": st.sampled_from(
-            ["link", "token", "member", "group", "leave", "rename", "make", "promote", "share", "service"]
+            ["link", "token", "member", "group", "leave", "rename", "make", "remake", "promote", "share", "service"]
         ),
         "who": st.integers(0, 3),
         "target": st.sampled_from((*USERS, "tom")),
@@ -346,6 +351,7 @@ def a_case(own, *steps, others=("servers",), shares=True):
 @a_case(["admin:users!group=ours", "groups!group=ours"], "member outside", "link outside")
 @a_case(["admin:groups", "servers!group=ours"], "group outside ours", "member tina ours")
 @a_case(["admin:users"], "rename tina", "make tom", "link tom", "promote inside")
+@a_case(["admin:users"], "remake tina", "remake outside", "remake boss", "link tina", "link outside")
 @a_case(["admin:services"], *(f"service boss {scope}" for scope in ALLOWED))
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_sequence_of_requests_reaches_more_than_the_asker_has(tmp_path_factory, roles, shares, steps):
