@@ -25,14 +25,16 @@ class NotFoundError(HublessError):
 
 
 class NameTakenError(HublessError):
-    """Raised when the name is taken already."""
+    """Raised when the name is taken already, or looks like *looks_like*, which is."""
 
     code = "name-taken"
 
-    def __init__(self, kind: str, name: str) -> None:
-        super().__init__(f"{kind} {name} already exists")
+    def __init__(self, kind: str, name: str, *, looks_like: str | None = None) -> None:
+        alike = f"The name {name!r} looks like {looks_like!r}, which is taken. Choose another name"
+        super().__init__(alike if looks_like else f"{kind} {name} already exists")
         self.kind = kind
         self.name = name
+        self.looks_like = looks_like
 
 
 class InvalidRequestError(HublessError):

@@ -1,7 +1,8 @@
 """The rules for names of users, groups and servers, and the one normaliser for names of users.
 
 JupyterHub 6.1's rules: no slash, no spaces at the ends, not only dots, lower case at login. In addition: no control
-characters and none that change the reading direction, which JupyterHub allows.
+characters and none that change the reading direction, which JupyterHub allows. A new name has no hidden characters, no
+piles of marks, and no mixture of scripts whose letters look alike. Users who had such a name before keep it.
 """
 
 import re
@@ -19,23 +20,34 @@ _SERVER_NAME = re.compile(r"[a-z](?:[a-z0-9]|-(?!-)){0,28}[a-z0-9]|[a-z]")
 
 
 def normalise_user_name(name: str) -> str:
-    """Return the form in which the hub stores *name* and looks it up at login: NFC, lower case.
+    """Return the form in which the hub stores *name* and looks it up at login: NFKC, lower case.
 
+    NFKC makes one of letters that differ in width or font only (Unicode Standard Annex 15).
     A text of more than `MAX_TYPED_NAME` characters stays as it is: it is nobody's name, and to compose it would take
     minutes.
     """
     if len(name) > MAX_TYPED_NAME:
         return name
-    return unicodedata.normalize("NFC", name).lower()
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).lower())
+
+
+def composed_user_name(name: str) -> str:
+    """Return *name* as the hub stored it before version 0.2: NFC, lower case."""
+    return name if len(name) > MAX_TYPED_NAME else unicodedata.normalize("NFC", name).lower()
+
+
+def is_possible_user_name(name: str) -> bool:
+    """Say whether a user may have *name*, who perhaps had it before there were rules about what looks alike."""
+    return _fault_of_user_name(name) is None
 
 
 def check_user_name(name: str) -> str:
-    """Return *name* if it is allowed for a user.
+    """Return *name* if it is allowed for a new user.
 
     Raises:
         InvalidRequestError: with the name and the rule that it breaks.
     """
-    if why := _fault_of_user_name(name):
+    if why := _fault_of_user_name(name) or (None if name.isascii() else _fault_in_looks(name)):
         raise InvalidRequestError(f"Invalid username: {_shown(name)} {why}")
     return name
 
@@ -113,6 +125,27 @@ def _fault_of_user_name(name: str) -> str | None:  # noqa: PLR0911 one line a ru
     if not unquote(name).strip("."):
         return "is only dots"
     return None
+
+
+def _fault_in_looks(name: str) -> str | None:
+    from hubless.domain import look_alikes  # noqa: PLC0415 ASCII names, which most are, need no table
+
+    if any(map(look_alikes.is_hidden, name)):
+        return "has a character that nobody can see"
+    if look_alikes.has_piled_marks(name):
+        return "repeats a mark, or has too many on one letter"
+    if mixed := look_alikes.mixed_scripts(name):
+        return f"mixes letters that look alike: {' and '.join(mixed)}"
+    return None
+
+
+def skeleton(name: str) -> str:
+    """Return a text that is the same for all names that look like *name*; see `look_alikes`."""
+    if name.isascii():
+        return name.lower()
+    from hubless.domain import look_alikes  # noqa: PLC0415 as above
+
+    return look_alikes.skeleton(name)
 
 
 def _shown(name: str) -> str:

@@ -21,7 +21,7 @@ class Refused:
 
 
 class Authenticator(Protocol):
-    """Checks a name and a password. The name has passed `names.normalise_user_name` before."""
+    """Checks a name and a password. The name is as the user's is stored, or normalised."""
 
     @property
     def name(self) -> str:

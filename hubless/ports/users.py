@@ -8,7 +8,7 @@ from hubless.domain.users import Group, User
 
 
 class UserStore(Protocol):
-    """Stores users. Names are unique; methods that take a name match it exactly."""
+    """Stores users. No two new users have names that look alike; methods that take a name match it exactly."""
 
     def get(self, user_id: str) -> User | None:
         """Return the user, with its groups, or None."""
@@ -22,11 +22,18 @@ class UserStore(Protocol):
         """Return the users that exist, by id, without one round trip per user."""
         ...
 
-    def create(self, users: Sequence[User]) -> list[User]:
-        """Add each user whose name is free and return the added ones, in transactions as large as the store allows.
+    def holders(self, names: Iterable[str]) -> dict[str, str]:
+        """Return, by each of *names* that is taken or looks like one that is, that name; if both, its own.
 
-        Of two concurrent calls for one name, one adds the user and the other does not return it. After a crash, a
-        second call adds the rest.
+        It makes no round trip per name. "Looks like" means the same `names.skeleton`.
+        """
+        ...
+
+    def create(self, users: Sequence[User]) -> list[User]:
+        """Add each user whose name is free and like no other, in transactions as large as the store allows.
+
+        It returns the added ones. Of two concurrent calls for names that look alike, one adds the user and the other
+        does not return it. After a crash, a second call adds the rest.
         """
         ...
 
@@ -36,7 +43,7 @@ class UserStore(Protocol):
         Raises:
             StoreConflictError: when the user does not exist, or its revision is not *before*'s. Also when its name
                 would change while one of its servers is active: prefixes of servers contain the name.
-            NameTakenError: when another user has *after*'s name.
+            NameTakenError: when another user has *after*'s name, or one that looks like it.
         """
         ...
 

@@ -78,15 +78,41 @@ class Accounts:
 
         Raises:
             InvalidRequestError: naming the first name that is not allowed.
+            NameTakenError: naming the first name that looks like another.
         """
         now = self.clock.now()
         wanted = [names.check_user_name(name) for name in dict.fromkeys(user_names)]
+        self._refuse_look_alikes(wanted)
         return self.users.create(
             [
                 User(id=new_id("u", now), name=name, created_at=now, admin=admin or name in self.admins)
                 for name in wanted
             ]
         )
+
+    def _refuse_look_alikes(self, wanted: list[str]) -> None:
+        known = {names.skeleton(admin): admin for admin in self.admins}
+        for name in wanted:
+            if (first := known.setdefault(names.skeleton(name), name)) != name:
+                raise NameTakenError("User", name, looks_like=first)
+        for name, holder in self.users.holders(wanted).items():
+            if holder != name:
+                raise NameTakenError("User", name, looks_like=holder)
+
+    def stored_name(self, typed: str) -> str:
+        """Return the name of the user who typed this, as it is stored, or its normal form if there is no such user.
+
+        Blanks around it, case, width and font do not count. Letters that only look alike do.
+        """
+        typed = typed.strip()  # phones add a blank after a word
+        normal, before = names.normalise_user_name(typed), names.composed_user_name(typed)
+        if not names.is_possible_user_name(normal):
+            return normal
+        for name in dict.fromkeys((before, normal, typed)):
+            if self.users.find(name) is not None:
+                return name
+        holder = self.users.holders([normal]).get(normal)
+        return holder if holder is not None and names.normalise_user_name(holder) == normal else normal
 
     def log_in(self, name: str, *, admin: bool | None) -> User:
         """Return the user who logs in; a first login adds the user. *admin* None leaves the admin flag as it is.
@@ -242,7 +268,7 @@ class Accounts:
             NameTakenError: when another user has it.
         """
         check_password(password)
-        name = names.normalise_user_name(name)
+        name = names.normalise_user_name(name.strip())
         if self.is_reserved_name(name):
             raise NameTakenError("User", name)
         user = self.add(name)
@@ -251,7 +277,10 @@ class Accounts:
 
     def is_reserved_name(self, name: str) -> bool:
         """Say whether something waits for a user called *name*: only admins may add such users."""
-        return name in self.admins or self.is_reserved(name)
+        alike = names.skeleton(name)
+        if any(alike == names.skeleton(admin) for admin in self.admins):
+            return True
+        return any(map(self.is_reserved, {name, names.normalise_user_name(name), alike}))
 
     def _revoke_all(self, user: User) -> None:
         self.passwords.end_links(user.id)

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from hubless.domain import device_cookies, names
 from hubless.domain.bounds import MAX_PASSWORD
-from hubless.domain.errors import InvalidRequestError
+from hubless.domain.errors import InvalidRequestError, NameTakenError
 from hubless.domain.users import User
 from hubless.domain.values import value
 from hubless.ports.authenticator import Authenticator, Refused
@@ -30,7 +30,7 @@ class PasswordLogin:
 
         While a lock lasts, the right password is refused too, unless *device_cookie* proves an earlier login.
         """
-        name = names.normalise_user_name(user_name)
+        name = self.accounts.stored_name(user_name)
         if not _is_plausible(name, password):
             return Refused()
         device = device_cookies.device_of(self.key(), name, device_cookie, self._now()) if device_cookie else None
@@ -41,7 +41,10 @@ class PasswordLogin:
             self.throttle.note_failure(name, address, device)
             return answer
         self.throttle.note_success(name, address, device)
-        return self.logins.log_in(answer)
+        try:
+            return self.logins.log_in(answer)
+        except (NameTakenError, InvalidRequestError) as refused:  # of a first login, which adds the user
+            return Refused(str(refused))
 
     def device_cookie(self, user: User, before: str) -> str:
         """Return the device cookie of a browser in which *user* has logged in; *before* is the one that it sent."""
@@ -64,8 +67,4 @@ class PasswordLogin:
 
 def _is_plausible(name: str, password: str) -> bool:
     """Say whether a person could have typed this: anything else is refused before it is stored or hashed."""
-    try:
-        names.check_user_name(name)
-    except InvalidRequestError:
-        return False
-    return 0 < len(password) <= MAX_PASSWORD and "\0" not in password
+    return names.is_possible_user_name(name) and 0 < len(password) <= MAX_PASSWORD and "\0" not in password

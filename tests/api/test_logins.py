@@ -1,11 +1,14 @@
 """Which names open with what: sign-up, the class's password and the admins', locked names, one-time links."""
 
+# ruff: noqa: RUF001 letters that look alike
+
 import pwd
 import re
 from datetime import timedelta
 
 import pytest
 
+from hubless.domain import names
 from hubless.settings import SettingsError
 from tests.api.hub import build_hub
 
@@ -284,3 +287,81 @@ def test_a_cookie_that_was_planted_before_the_login_opens_nothing_after_it(open_
     assert len(sessions) == 2
     assert "planted" not in sessions
     assert open_hub.hub.identities.of_session("planted") is None
+
+
+@pytest.mark.parametrize("typed", ["one", "ONE", " one", "one ", "one\u00a0", "ｏｎｅ"])
+def test_a_login_takes_blanks_case_and_width_as_they_come(open_hub, typed):
+    sign_up(open_hub, "One ", "the right one")
+    assert log_in(open_hub.browser(), typed, "the right one").status_code == 302
+    right = {"auth": {"username": typed, "password": "the right one"}}
+    assert open_hub.anybody.post("/users/one/tokens", right).status_code == 201
+    assert {user.name for user in open_hub.hub.accounts.all()} == {"boss", "member", "one"}
+
+
+@pytest.mark.parametrize("typed", ["Dave", "dave", "DAVE", " dave "])
+def test_a_name_that_is_stored_with_capitals_logs_in(open_hub, typed):
+    open_hub.user("Dave")
+    open_hub.hub.accounts.set_password("Dave", "the right one")
+    browser = open_hub.browser()
+    assert log_in(browser, typed, "the right one").status_code == 302
+    assert browser.get("/hub/api/user").json()["name"] == "Dave"
+    right = {"auth": {"username": typed, "password": "the right one"}}
+    assert open_hub.anybody.post("/users/Dave/tokens", right).status_code == 201
+
+
+def test_guesses_at_all_spellings_of_a_stored_name_share_a_count(open_hub):
+    open_hub.user("Dave")
+    open_hub.hub.accounts.set_password("Dave", "the right one")
+    for typed in ("dave", "DAVE", "Dave "):
+        log_in(open_hub.browser(), typed, "a wrong one")
+    assert log_in(open_hub.browser(), "dave", "the right one").status_code == 429
+
+
+@pytest.mark.parametrize("name", ["on\u200be", "оne", "\u202eone", "o\u0301\u0301ne", "one\ufe0f"])
+def test_nobody_signs_up_under_a_deceptive_name(open_hub, name):
+    assert sign_up(open_hub, name)[1].status_code == 400
+
+
+@pytest.mark.parametrize("name", ["сосо", "ᴄoco"])
+def test_nobody_signs_up_under_a_name_that_looks_like_anothers(open_hub, name):
+    sign_up(open_hub, "coco")
+    answer = sign_up(open_hub, name)[1]
+    assert (answer.status_code, "looks like" in answer.text) == (400, True)
+
+
+def test_nobody_is_made_or_renamed_to_look_like_another_by_an_admin(open_hub):
+    boss = open_hub.as_user("boss")
+    open_hub.user("coco")
+    open_hub.user("other")
+    for answer, status in (
+        (boss.post("/users/сосо", {}), 409),
+        (boss.post("/users", {"usernames": ["fine", "сосо"]}), 409),
+        (boss.post("/users", {"usernames": ["ѕсоре", "scope"]}), 409),
+        (boss.patch("/users/other", {"name": "сосо"}), 400),
+        (boss.post("/users/COCO", {}), 409),
+    ):
+        assert (answer.status_code, "looks like" in answer.json()["message"]) == (status, True)
+    assert {user.name for user in open_hub.hub.accounts.all()} == {"boss", "member", "coco", "other"}
+
+
+def test_a_name_that_looks_like_a_reserved_one_is_reserved(tmp_path):
+    hub = build_hub(tmp_path, OWN.replace('"teacher"', '"coco"').replace('admins = ["boss"]', 'admins = ["scope"]'))
+    for name in ("сосо", "ѕсоре"):
+        assert sign_up(hub, name)[1].status_code == 400
+
+
+def test_the_class_password_opens_no_name_that_looks_like_an_admins(tmp_path):
+    hub = build_hub(tmp_path, SHARED.replace('allow_users = ["pupil"]', "").replace('"boss"', '"scope"'))
+    for name in ("ѕсоре", "SCOPE", "ｓｃｏｐｅ", " scope"):
+        assert log_in(hub.browser(), name, "the class's password").status_code == 403
+    assert all(user.name != "ѕсоре" for user in hub.hub.accounts.all())
+
+
+def test_a_user_from_before_the_rules_still_logs_in(open_hub, monkeypatch):
+    monkeypatch.setattr(names, "check_user_name", lambda name: name)
+    for name in ("al\u200bice", "bоb", "ｃａｒｏｌ"):
+        open_hub.user(name)
+        open_hub.hub.accounts.set_password(name, "the right one")
+    monkeypatch.undo()
+    for name in ("al\u200bice", "bоb", "ｃａｒｏｌ", "carol"):
+        assert log_in(open_hub.browser(), name, "the right one").status_code == 302

@@ -1,14 +1,16 @@
 """The present code reads and removes items that older code wrote: no deployment needs a migration."""
 
+# ruff: noqa: RUF001 letters that look alike
+
 import json
 
 import pytest
 
-from hubless.adapters.dynamodb import table
+from hubless.adapters.dynamodb import keys, table
 from hubless.domain.passwords import PasswordLink
 from hubless.domain.tokens import sha256
-from tests.support.builders import NOW
-from tests.support.dynamodb import Contents, in_new_table
+from tests.support.builders import NOW, a_user
+from tests.support.dynamodb import Contents, in_new_table, stores_of
 from tests.support.stored_items import DATA, end, fill, read
 
 FILES = sorted(DATA.glob("items-v*.json"))
@@ -73,7 +75,18 @@ def test_the_present_version_has_a_file():
 
 
 def _kinds_of_keys():
-    return {(pk.partition("#")[0], sk.partition("#")[0].rstrip("0123456789")) for pk, sk in Contents().read()}
+    once = {keys.ALL_SKELETONS}  # in the life of a table
+    return {(pk.partition("#")[0], sk.partition("#")[0].rstrip("0123456789")) for pk, sk in {*Contents().read()} - once}
+
+
+def test_an_old_name_with_capitals_is_found_and_kept_free_of_others(in_moto):
+    before = in_new_table(in_moto)
+    before.users.create([a_user("Dave"), a_user("сосо"), a_user("zoë")])
+    in_moto.delete_many(keys.Key(*key) for key in Contents().read() if key[0] in {"NAMES#alike", "SKELETONS"})
+    stores = stores_of(in_moto, before.close)  # older versions wrote none
+    assert stores.users.holders(["dave", "coco", "ZOË", "bob"]) == {"dave": "Dave", "coco": "сосо", "ZOË": "zoë"}
+    assert stores.users.create([a_user("dave"), a_user("coco"), a_user("bob")]) == [a_user("bob")]
+    stores.close()
 
 
 def _attributes(kind):

@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001 letters that look alike
 from dataclasses import replace
 from datetime import timedelta
 
@@ -39,10 +40,57 @@ def test_names_match_exactly(stores, alice):
     assert stores.users.find("alice ") is None
 
 
-def test_names_that_differ_in_case_are_two_users(stores, alice):
-    other = a_user("ALICE")
-    assert stores.users.create([other]) == [other]
-    assert stores.users.count() == 2
+def test_names_that_look_alike_are_one(stores, alice):
+    for name in ("ALICE", "ａｌｉｃｅ", "al\u200bice"):
+        assert stores.users.create([a_user(name)]) == []
+        assert stores.users.find(name) is None
+        assert stores.users.holders([name, "bob"]) == {name: "alice"}
+    assert stores.users.holders(["alice"]) == {"alice": "alice"}
+
+
+def test_a_name_is_stored_as_it_is_and_keeps_what_looks_like_it(stores):
+    for name, other in (("Dave", "dave"), ("сосо", "coco"), ("coco2", "сосо2")):
+        assert [user.name for user in stores.users.create([a_user(name)])] == [name]
+        assert stores.users.find(name).name == name
+        assert stores.users.create([a_user(other)]) == []
+        assert stores.users.holders([other, name]) == {other: name, name: name}
+
+
+def test_of_names_in_one_call_that_look_alike_the_first_counts(stores):
+    made = stores.users.create([a_user("Dave"), a_user("dave"), a_user("сосо"), a_user("coco")])
+    assert [user.name for user in made] == ["Dave", "сосо"]
+
+
+def test_of_eight_concurrent_adds_of_names_that_look_alike_one_succeeds(stores):
+    spellings = ["dave", "Dave", "DAVE", "ｄａｖｅ", "dаve", "davе", "dаvе", "dAVE"]
+    made = concurrently(lambda n: stores.users.create([a_user(spellings[n], id=f"u{n}")]))
+    assert sum(len(one) for one in made) == 1
+
+
+def test_a_rename_to_what_looks_like_anothers_name_is_refused(stores, alice, bob):
+    for name in ("BOB", "ｂｏｂ"):
+        with pytest.raises(NameTakenError):
+            stores.users.change(alice, replace(alice, name=name, revision=1))
+    assert stores.users.get(alice.id).name == "alice"
+
+
+def test_a_rename_takes_the_skeleton_along(stores, alice):
+    user = alice
+    for name in ("ALICE", "ａｌｉｃｅ", "alice", "сосо", "СОСО", "coco", "Alice"):
+        after = replace(user, name=name, revision=user.revision + 1)
+        stores.users.change(user, after)
+        user = after
+        assert stores.users.find(name).id == alice.id
+        assert stores.users.create([a_user(name.swapcase(), id="other")]) == []
+    assert [user.name for user in stores.users.create([a_user("coco")])] == ["coco"]
+
+
+def test_a_removed_user_leaves_the_skeleton(stores):
+    for name in ("Dave", "сосо"):
+        stores.users.create([a_user(name)])
+        stores.users.delete(f"u-{name}")
+        assert stores.users.holders([name, name.lower()]) == {}
+    assert len(stores.users.create([a_user("dave"), a_user("coco")])) == 2
 
 
 def test_a_user_comes_with_its_groups_sorted(stores, alice):

@@ -107,6 +107,26 @@ def test_of_the_links_of_an_older_file_the_newest_stays(tmp_path):
     database.close()
 
 
+def test_users_of_an_older_file_keep_their_names_free_of_look_alikes(tmp_path):
+    file, before = tmp_path / "hub.sqlite", schema.STEPS.index(schema._SKELETONS)
+    with contextlib.closing(sqlite3.connect(file)) as raw:
+        for step in schema.STEPS[:before]:
+            raw.executescript(step)
+        names = ["Dave", "dave", "zoë"]
+        raw.executemany("INSERT INTO users VALUES (?1, ?1, ?1, 0, 1, NULL, NULL, 0)", [(name,) for name in names])
+        raw.execute(f"PRAGMA user_version = {before}")
+        raw.commit()
+    users = SqliteUserStore(Database(file))
+    assert users.holders(["Dave", "dave", "DAVE", "ZOË", "bob"]) == {
+        "Dave": "Dave",
+        "dave": "dave",
+        "DAVE": "Dave",
+        "ZOË": "zoë",
+    }
+    assert users.create([a_user("DAVE"), a_user("ZOË")]) == []
+    assert users.find("Dave").id == "Dave"
+
+
 def test_a_newer_schema_is_refused_and_left_alone(tmp_path):
     path = tmp_path / "hub.sqlite"
     filled(path, 1)
@@ -160,7 +180,7 @@ def test_the_upgrade_binds_filters_of_old_tokens_to_ids(tmp_path):
     raw.close()
     database = Database(path)
     database.write("UPDATE users SET name = 'rob' WHERE id = 'u1'")
-    database.write("INSERT INTO users VALUES ('u2', 'bob', 'bob', 0, 0, NULL, NULL, 0)")
+    database.write("INSERT INTO users VALUES ('u2', 'bob', 'bob', 0, 0, NULL, NULL, 0, 'bob')")
     found = SqliteTokenStore(database).find("digest")
     assert found.scopes == (
         "read:users!user=rob",

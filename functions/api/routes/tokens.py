@@ -105,7 +105,7 @@ async def _by_password(
     if isinstance(found, LockedOut):
         why = f"Too many wrong guesses. Wait up to {found.minutes} minutes, then try again."
         raise HTTPException(429, why, retry_later(hub_of(request)))
-    if not isinstance(found, User) or found.name != normalise_user_name(name):
+    if not isinstance(found, User) or normalise_user_name(found.name) != normalise_user_name(name):
         raise HTTPException(403, "Invalid username or password")
     return found
 

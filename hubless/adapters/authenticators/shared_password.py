@@ -4,6 +4,7 @@ import hmac
 from collections.abc import Callable
 from dataclasses import field
 
+from hubless.domain.names import normalise_user_name
 from hubless.domain.values import value
 from hubless.ports.authenticator import Identity, Refused
 
@@ -29,12 +30,13 @@ class SharedPasswordAuthenticator:
     name: str = "shared-password"
 
     def authenticate(self, user_name: str, password: str) -> Identity | Refused:
-        """Compare in constant time; *user_name* is normalised already."""
-        is_admin = user_name in self.admins
-        is_privileged = is_admin or self.is_privileged(user_name)
+        """Compare in constant time; *user_name* is as it is stored, or normalised."""
+        normal = normalise_user_name(user_name)  # settings have names in this form
+        is_admin = normal in self.admins
+        is_privileged = is_admin or self.is_privileged(normal) or self.is_privileged(user_name)
         expected = (self.admin_password if is_privileged else "") or self.password
         fits = hmac.compare_digest(expected.encode(), password.encode(errors="replace"))
-        if not fits or (self.allowed and user_name not in self.allowed | self.admins):
+        if not fits or (self.allowed and normal not in self.allowed | self.admins):
             return Refused()
         if is_privileged and not (self.admin_password or self.opens_admins):
             return Refused(WHY_REFUSED)

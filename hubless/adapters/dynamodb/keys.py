@@ -8,6 +8,8 @@ import hashlib
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
+from hubless.domain import names
+
 MAX_PARTITION_KEY, MAX_SORT_KEY = 2048, 1024  # bytes, DynamoDB's limits
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -39,6 +41,15 @@ def name(kind: str, text: str) -> Key | None:
     """Return the key of a name, which leads to the id; None if *text* is too long for a key."""
     key = Key(f"NAMES#{kind}", f"={text}")
     return key if is_possible(key) else None
+
+
+ALL_SKELETONS = Key("SKELETONS", "ALL")  # there once users from before skeletons have theirs
+
+
+def skeleton(name: str) -> Key | None:
+    """Return the key of the skeleton of a user's *name*; None where that is the name itself, whose key counts."""
+    text = names.skeleton(name)
+    return None if text == name else Key("NAMES#alike", f"={text}")
 
 
 def is_possible(key: Key) -> bool:

@@ -72,7 +72,9 @@ def remove_user(database: Database, user_id: str) -> None:
         if account.active:
             # An active server keeps its owner: otherwise its task would have no record.
             raise StoreConflictError("A server of this user is active")
-        named = keys.name("user", account.name)
+        named, alike = keys.name("user", account.name), keys.skeleton(account.name)
+        pointer = database.get(Pointer, alike)
+        own = [alike] if alike is not None and pointer is not None and pointer.to == user_id else []
         database.transact(
             [
                 Update(
@@ -82,6 +84,7 @@ def remove_user(database: Database, user_id: str) -> None:
                     Account.gone.does_not_exist() & (Account.name == account.name) & (Account.active == 0),
                 ),
                 *([Delete(named)] if named else []),
+                *(Delete(key) for key in own),
                 _begin("user", user_id),
             ]
         )

@@ -1,10 +1,12 @@
 """Users in DynamoDB."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime
 
 from hubless.adapters.dynamodb import keys, removals, user_records
 from hubless.adapters.dynamodb.database import (
+    Check,
     ConditionFailedError,
     Database,
     Delete,
@@ -17,6 +19,7 @@ from hubless.adapters.dynamodb.keys import Key
 from hubless.adapters.dynamodb.table import ACTIVITY, Account, Pointer, Seen
 from hubless.domain.errors import NameTakenError, StoreConflictError
 from hubless.domain.lifecycle import ACTIVE, State
+from hubless.domain.names import skeleton
 from hubless.domain.users import User
 
 _STATES = {
@@ -32,6 +35,7 @@ class DynamoUserStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._knows_skeletons = False
 
     def get(self, user_id: str) -> User | None:
         return user_records.read(self._database, [user_id]).get(user_id)
@@ -43,13 +47,40 @@ class DynamoUserStore:
     def get_many(self, user_ids: Iterable[str]) -> dict[str, User]:
         return user_records.read(self._database, dict.fromkeys(user_ids))
 
+    def holders(self, names: Iterable[str]) -> dict[str, str]:
+        self._know_all_skeletons()
+        wanted = {name: _where(name) for name in names}
+        found = self._database.get_many(key for some in wanted.values() for key in some)
+        first = {name: next((key for key in some if key in found), None) for name, some in wanted.items()}
+        pointers = {name: found.item(Pointer, key) for name, key in first.items() if key is not None}
+        ids = {name: _id(pointer) for name, pointer in pointers.items() if pointer is not None}
+        accounts = self._database.get_many(keys.account(user_id) for user_id in ids.values())
+        holders = {name: user_records.account_of(accounts, user_id) for name, user_id in ids.items()}
+        return {name: account.name for name, account in holders.items() if account is not None}
+
+    def _know_all_skeletons(self) -> None:
+        """Store the skeletons of users from before there were any, once in the life of a table."""
+        if self._knows_skeletons:
+            return
+        if self._database.get(Pointer, keys.ALL_SKELETONS) is None:
+            for pointer in self._database.query(Pointer, NAMES):
+                key = keys.skeleton(pointer.sk[1:])
+                if key is not None and keys.is_possible(key):
+                    with suppress(ConditionFailedError):  # of two old names that look alike the first counts
+                        self._database.write(Put(Pointer(*key, to=_id(pointer)), Pointer.pk.does_not_exist()))
+            self._database.write(Put(Pointer(*keys.ALL_SKELETONS)))
+        self._knows_skeletons = True
+
     def create(self, users: Sequence[User]) -> list[User]:
-        first = {user.name: user for user in reversed(users)}  # the first of two equal names counts
-        named = {user.name: key for user in users if (key := keys.name("user", user.name)) is not None}
-        taken = self._database.get_many(named.values())
-        free = [user for user in users if user is first[user.name] and named[user.name] not in taken]
-        # The unique name decides between parallel calls.
-        added = self._database.transact_each([_added(user, named[user.name]) for user in free])
+        first = {skeleton(user.name): user for user in reversed(users)}  # the first of two that look alike counts
+        taken = self.holders(user.name for user in users)
+        free = [
+            user
+            for user in users
+            if user is first[skeleton(user.name)] and user.name not in taken and keys.name("user", user.name)
+        ]
+        # The unique name and the skeleton decide between parallel calls.
+        added = self._database.transact_each([_added(user) for user in free])
         return [user for user, was_added in zip(free, added, strict=True) if was_added]
 
     def change(self, before: User, after: User) -> None:
@@ -75,7 +106,10 @@ class DynamoUserStore:
             )
         ]
         if after.name != before.name:
-            steps += _renamed(before, after)
+            self._know_all_skeletons()
+            own = keys.skeleton(before.name)
+            pointer = None if own is None else self._database.get(Pointer, own)
+            steps += _renamed(before, after, own if pointer is not None and _id(pointer) == before.id else None)
         self._database.transact(steps)
 
     def delete(self, user_id: str) -> None:
@@ -159,7 +193,28 @@ class DynamoUserStore:
         }
 
 
-def _added(user: User, named: Key) -> list[Step]:
+def _where(name: str) -> list[Key]:
+    """Return the keys under which another user may have *name* or one that looks like it, its own first."""
+    text = skeleton(name)
+    some = [keys.name("user", name), keys.name("user", text), keys.skeleton(name) or Key("NAMES#alike", f"={text}")]
+    return [key for key in dict.fromkeys(some) if key is not None]
+
+
+def _claimed(name: str, user_id: str, taken: NameTakenError | None = None) -> list[Step]:
+    """Return the steps that take *name* and its skeleton; they fail if another user has one that looks like it."""
+    is_free = Pointer.pk.does_not_exist()
+    own, text = keys.skeleton(name), skeleton(name)
+    named = Put(Pointer(*_key(name), to=user_id), is_free, taken)
+    if own is None:
+        return [named, Check(Key("NAMES#alike", f"={text}"), is_free, taken)]
+    return [named, Check(_key(text), is_free, taken), Put(Pointer(*own, to=user_id), is_free, taken)]
+
+
+def _key(name: str) -> Key:
+    return keys.name("user", name) or Key("NAMES#user", "")
+
+
+def _added(user: User) -> list[Step]:
     account = Account(
         *keys.account(user.id),
         id=user.id,
@@ -170,21 +225,31 @@ def _added(user: User, named: Key) -> list[Step]:
         revision=user.revision,
     )
     return [
-        Put(Pointer(*named, to=user.id), Pointer.pk.does_not_exist()),
+        *_claimed(user.name, user.id),
         Put(account, Account.pk.does_not_exist()),
         Put(Seen(*keys.seen(user.id), user_id=user.id, at=user.last_activity_at)),
     ]
 
 
-def _renamed(before: User, after: User) -> list[Step]:
+def _renamed(before: User, after: User, skeleton_key: Key | None) -> list[Step]:
+    """Return the steps of a rename; *skeleton_key* is where *before*'s skeleton is stored, if it is."""
     old, new = keys.name("user", before.name), keys.name("user", after.name)
     taken = NameTakenError("User", after.name)
     if old is None or new is None:
         raise taken
-    return [
-        Delete(old, Pointer.to == before.id, StoreConflictError(f"User {before.name} was renamed meanwhile")),
-        Put(Pointer(*new, to=after.id), Pointer.pk.does_not_exist(), taken),
-    ]
+    renamed = StoreConflictError(f"User {before.name} was renamed meanwhile")
+    steps: list[Step] = [Delete(old, Pointer.to == before.id, renamed)]
+    if skeleton(before.name) != skeleton(after.name):
+        leave = [] if skeleton_key is None else [Delete(skeleton_key, Pointer.to == before.id, renamed)]
+        return [*steps, *leave, *_claimed(after.name, after.id, taken)]
+    # The user keeps the skeleton: it is stored under a key of its own unless it is the name itself.
+    steps.append(Put(Pointer(*new, to=after.id), Pointer.pk.does_not_exist(), taken))
+    wanted = keys.skeleton(after.name)
+    if skeleton_key is not None and wanted is None:
+        steps.append(Delete(skeleton_key, Pointer.to == before.id, renamed))
+    elif skeleton_key is None and wanted is not None:
+        steps.append(Put(Pointer(*wanted, to=after.id), Pointer.pk.does_not_exist(), taken))
+    return steps
 
 
 def _id(pointer: Pointer) -> str:

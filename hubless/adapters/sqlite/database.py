@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from hubless.adapters.sqlite import schema
 from hubless.domain.errors import StoreUnavailableError
+from hubless.domain.names import skeleton
 
 BUSY_SECONDS = 5.0
 _OWNER_ALONE = stat.S_IRUSR | stat.S_IWUSR
@@ -182,6 +183,7 @@ class Database:
                 f"{self._path} was written by a newer hubless (schema {found}; this one knows {schema.VERSION})."
                 " Start the newer hubless, or restore an older file from a backup."
             )
+        self._connection().create_function("skeleton_of", 1, skeleton, deterministic=True)
         for step in schema.STEPS[found:]:
             for statement in step.split(";\n"):
                 if statement.strip():

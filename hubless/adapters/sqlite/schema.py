@@ -252,6 +252,13 @@ DELETE FROM password_links WHERE EXISTS (
 CREATE INDEX password_links_by_user ON password_links (user_id);
 """
 
+# Users who had names that look alike before this step keep them; `skeleton_of` is `names.skeleton`.
+_SKELETONS = """
+ALTER TABLE users ADD COLUMN skeleton TEXT NOT NULL DEFAULT '';
+UPDATE users SET skeleton = skeleton_of(name);
+CREATE INDEX users_by_skeleton ON users (skeleton);
+"""
+
 STEPS = (
     _FIRST,
     _SHARES_AND_SERVICES,
@@ -263,5 +270,6 @@ STEPS = (
     _LEASES,
     _OWNER_UIDS,
     _LIMITED_LINKS,
+    _SKELETONS,
 )
 VERSION = len(STEPS)  # of a file with all steps

@@ -8,6 +8,7 @@ from typing import Any
 
 from hubless.adapters.sqlite.database import Database, to_instant, to_number
 from hubless.domain.errors import NameTakenError, NotFoundError, StoreConflictError
+from hubless.domain.names import skeleton
 from hubless.domain.shares import on_server
 from hubless.domain.users import Group, User
 
@@ -66,6 +67,16 @@ class SqliteUserStore:
         )
         return {user.id: user for user in map(user_of, rows)}
 
+    def holders(self, names: Iterable[str]) -> dict[str, str]:
+        rows = self._database.read(
+            "SELECT w.name, coalesce((SELECT u.name FROM users u WHERE u.name = w.name),"
+            " (SELECT u.name FROM users u WHERE u.skeleton = w.skeleton LIMIT 1))"
+            " FROM (SELECT json_extract(value, '$[0]') AS name, json_extract(value, '$[1]') AS skeleton"
+            " FROM json_each(?)) w",
+            (json.dumps([(name, skeleton(name)) for name in dict.fromkeys(names)]),),
+        )
+        return {name: holder for name, holder in rows if holder is not None}
+
     def create(self, users: Sequence[User]) -> list[User]:
         def add(some: Sequence[User]) -> list[User]:
             return [user for user in some if self._insert(user)]
@@ -73,15 +84,17 @@ class SqliteUserStore:
         return [user for added in self._database.in_turns(users, CHUNK, add) for user in added]
 
     def _insert(self, user: User) -> bool:
-        # The unique name decides between parallel calls.
+        # The condition and the unique name decide between parallel calls.
         return (
             self._database.write(
-                "INSERT INTO users (id, name, folded, admin, created_at, last_activity_at, user_info, revision)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO NOTHING",
+                "INSERT INTO users (id, name, folded, skeleton, admin, created_at, last_activity_at, user_info,"
+                " revision) SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9"
+                " WHERE NOT EXISTS (SELECT 1 FROM users WHERE skeleton = ?4) ON CONFLICT (name) DO NOTHING",
                 (
                     user.id,
                     user.name,
                     user.name.casefold(),
+                    skeleton(user.name),
                     user.admin,
                     to_number(user.created_at),
                     to_number(user.last_activity_at),
@@ -95,8 +108,9 @@ class SqliteUserStore:
     def change(self, before: User, after: User) -> None:
         try:
             changed = self._database.write(
-                "UPDATE users SET name = ?1, folded = ?2, admin = ?3, user_info = ?4, revision = ?5"
+                "UPDATE users SET name = ?1, folded = ?2, admin = ?3, user_info = ?4, revision = ?5, skeleton = ?8"
                 " WHERE id = ?6 AND revision = ?7"  # the revision that was read, so that no other change is lost
+                " AND (skeleton = ?8 OR NOT EXISTS (SELECT 1 FROM users o WHERE o.skeleton = ?8 AND o.id != ?6))"
                 " AND (name = ?1 OR NOT EXISTS (SELECT 1 FROM servers s WHERE s.owner_id = ?6"
                 " AND s.state NOT IN ('stopped', 'failed')))",
                 (
@@ -107,11 +121,17 @@ class SqliteUserStore:
                     after.revision,
                     before.id,
                     before.revision,
+                    skeleton(after.name),
                 ),
             )
         except sqlite3.IntegrityError as taken:
             raise NameTakenError("User", after.name) from taken
         if not changed:
+            if (
+                after.name != before.name
+                and (taken_by := self.holders([after.name]).get(after.name, before.name)) != before.name
+            ):
+                raise NameTakenError("User", after.name, looks_like=taken_by)
             raise StoreConflictError(
                 f"User {before.name} was changed or removed, or a server of theirs started, meanwhile"
             )

@@ -1,9 +1,13 @@
+# ruff: noqa: RUF001 letters that look alike are what this is about
 import contextlib
+import unicodedata
 from types import SimpleNamespace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from hubless.domain import names
+from hubless.domain import look_alikes, names
 from hubless.domain.errors import InvalidRequestError
 
 
@@ -84,3 +88,69 @@ def test_what_is_too_long_for_a_name_is_never_composed(monkeypatch, rule):
     with contextlib.suppress(InvalidRequestError):
         rule("a" + "\u0316\u0300" * 1000)
     assert composed == []
+
+
+HIDDEN = ["\u200b", "\u200d", "\u2060", "\ufeff", "\u00ad", "\u034f", "\u115f", "\u3164", "\ufe0f", "\u2800", "\ue000"]
+
+
+@pytest.mark.parametrize("character", [*HIDDEN, "\U000e0041", "\U000e0100", "\uffa0", "\u061c", "\u0378"])
+def test_a_new_name_has_no_character_that_nobody_can_see(character):
+    with pytest.raises(InvalidRequestError, match=r"nobody can see|reading direction"):
+        names.check_user_name(f"al{character}ice")
+    assert names.skeleton(f"al{character}ice") == "alice"
+
+
+@pytest.mark.parametrize("name", ["\u0430lice", "ali\u03bde", "admi\u0578", "\u13aalice"])
+def test_a_new_name_mixes_no_scripts_that_look_alike(name):
+    with pytest.raises(InvalidRequestError, match=r"mixes letters that look alike: \w+ and \w+"):
+        names.check_user_name(name)
+
+
+@pytest.mark.parametrize("name", ["a\u0301\u0301", "z\u0308\u0302\u0304\u0303\u0306"])
+def test_a_new_name_piles_no_marks(name):
+    with pytest.raises(InvalidRequestError, match="mark"):
+        names.check_user_name(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["иван", "αλέξης", "山田taro", "zoë", "nguyễn", "дима-2", "김철수", "محمد", "राम", "😀"]
+)
+def test_names_of_the_world_are_allowed(name):
+    assert names.check_user_name(name) == name
+
+
+@pytest.mark.parametrize(
+    ("one", "two"),
+    [
+        ("Alice", "alice"),
+        ("ａｌｉｃｅ", "alice"),
+        ("сосо", "coco"),
+        ("оса", "oca"),
+        ("ѕсоре", "scope"),
+        ("u\u0308", "ü"),
+        ("ﬁn", "fin"),
+        ("𝐛𝐨𝐛", "bob"),
+        ("al\u200bice", "alice"),
+        ("STRASSE", "straße"),
+    ],
+)
+def test_names_that_look_alike_have_one_skeleton(one, two):
+    assert names.skeleton(one) == names.skeleton(two)
+
+
+@pytest.mark.parametrize(("one", "two"), [("tom1", "toml"), ("bob", "b0b"), ("zoe", "zoë"), ("modem", "modern")])
+def test_names_that_people_tell_apart_have_two_skeletons(one, two):
+    assert names.skeleton(one) != names.skeleton(two)
+
+
+@given(st.text(max_size=40))
+def test_a_skeleton_and_a_normal_form_are_of_themselves(name):
+    assert names.skeleton(names.skeleton(name)) == names.skeleton(name)
+    assert names.skeleton(names.normalise_user_name(name)) == names.skeleton(name)
+
+
+def test_each_look_alike_stands_in_the_form_that_it_is_compared_in():
+    for plain, some in look_alikes.LOOK_ALIKES.items():
+        for letter in some:
+            form = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", letter).casefold())
+            assert (form, names.skeleton(letter)) == (letter, plain)
