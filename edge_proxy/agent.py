@@ -285,6 +285,8 @@ class Agent:
         """Report what is applied, if due. The agent follows a table that it can read but not write to."""
         if not self._is_report_due():
             return
+        if not self._haproxy.runtime.is_alive():  # a process that hangs serves no route, whatever it applied before
+            raise EdgeError("HAProxy runs but does not answer, so this edge reports nothing and launches ignore it")
         try:
             self._routes.report(EdgeReport(self._edge_id, self._applied or 0, self._clock()))
         except StoreUnavailableError as error:

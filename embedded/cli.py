@@ -16,6 +16,7 @@ from hubless.settings import DEFAULT_FILE, Settings, parse, read_text
 from operations import commands
 
 if TYPE_CHECKING:
+    from edge_proxy.route_comparison import RouteRow
     from hubless.bootstrap.hub import Hub
 
 DIFFERENT, CANNOT_SAY = 1, 3  # exit codes of `hubless routes`
@@ -350,7 +351,7 @@ def token(
 @commands.SETTINGS
 def status(data: Path, file: Path | None) -> None:
     """Show whether the hub runs. If so, show its address, servers, queue and edge."""
-    from embedded import console_messages, data_folder
+    from embedded import console_messages, data_folder, route_report
 
     with commands.errors_as_messages():
         settings = _settings(data, file)
@@ -360,6 +361,22 @@ def status(data: Path, file: Path | None) -> None:
         raise SystemExit(3)
     with _hub(data, file) as hub:
         click.echo(console_messages.status(hub, facts))
+    click.echo(f"haproxy   {route_report.haproxy_state(lambda: _compared_routes(settings))}")
+
+
+def _compared_routes(settings: Settings) -> "list[RouteRow]":
+    """Return the routes of a running hub's store and HAProxy.
+
+    Raises:
+        HublessError: when one of them does not answer.
+    """
+    from edge_proxy.route_comparison import compare_running
+    from embedded import data_folder
+    from embedded.edge import edge_configuration
+    from hubless.bootstrap import machine
+
+    store, _ = machine.open_routes(settings)
+    return compare_running(store, edge_configuration(settings, data_folder.run_folder_path(settings.data)))
 
 
 @main.command()
@@ -378,10 +395,7 @@ def routes(*, text: str, data: Path, file: Path | None, limit: int | None, as_js
     Compares all routes, or those whose prefix contains TEXT. Exits with 0 when both agree, 1 when they differ (marked
     with !), and 3 when they cannot be compared.
     """
-    from edge_proxy.route_comparison import compare_running
     from embedded import data_folder, route_report
-    from embedded.edge import edge_configuration
-    from hubless.bootstrap import machine
 
     with commands.errors_as_messages(exit_code=CANNOT_SAY):
         settings = _settings(data, file)
@@ -389,9 +403,7 @@ def routes(*, text: str, data: Path, file: Path | None, limit: int | None, as_js
             raise data_folder.DataFolderError(
                 f"No hub runs in {settings.data}. Start it with `hubless up`, or name its folder with --data."
             )
-        store, _ = machine.open_routes(settings)
-        edge = edge_configuration(settings, data_folder.run_folder_path(settings.data))
-        rows = [row for row in compare_running(store, edge) if text in row.prefix]
+        rows = [row for row in _compared_routes(settings) if text in row.prefix]
     if as_json:
         click.echo(route_report.as_json(rows, limit or 0))
     else:

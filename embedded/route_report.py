@@ -1,9 +1,10 @@
 """What `hubless routes` prints: the store's route table and HAProxy's map side by side."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from edge_proxy.route_comparison import RouteRow, RouteState
+from hubless.domain.errors import HublessError
 
 DEFAULT_LIMIT = 200  # rows of text
 _HEAD = ("PREFIX", "STORE", "HAPROXY", "LAUNCH", "")
@@ -32,6 +33,17 @@ def as_text(rows: Sequence[RouteRow], limit: int = DEFAULT_LIMIT, text: str = ""
     differing = sum(row.differs for row in rows)
     verdict = f"{differing} differ; `hubless status` says whether the edge is behind" if differing else "they agree"
     yield f"{in_store} in the store, {in_haproxy} in HAProxy: {verdict}."
+
+
+def haproxy_state(compare: Callable[[], Sequence[RouteRow]]) -> str:
+    """Return in a few words whether HAProxy answers and has the store's routes, as *compare* finds them."""
+    try:
+        differing = sum(row.differs for row in compare())
+    except HublessError as error:
+        return str(error)
+    if differing:
+        return f"{differing} routes differ from the store's; `hubless routes` shows them"
+    return "answers, and has the store's routes"
 
 
 def as_json(rows: Sequence[RouteRow], limit: int = 0) -> str:

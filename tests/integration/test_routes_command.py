@@ -2,7 +2,9 @@
 
 import contextlib
 import json
+import os
 import shutil
+import signal
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +12,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from edge_proxy import runtime_api
 from edge_proxy.agent import Agent
 from edge_proxy.haproxy_config import map_key
 from edge_proxy.route_comparison import compare_running
@@ -19,6 +22,7 @@ from embedded.edge import edge_configuration
 from hubless.bootstrap import machine
 from hubless.domain.routes import Route, ServerKey
 from hubless.settings import parse
+from tests.support.concurrency import eventually
 from tests.support.free_port import free_port
 
 pytestmark = pytest.mark.real
@@ -56,6 +60,9 @@ class RunningEdge:
 
     def routes(self, *words: str) -> Result:
         return CliRunner().invoke(main, ["routes", *words, "--data", str(self.settings.data)])
+
+    def status(self) -> Result:
+        return CliRunner().invoke(main, ["status", "--data", str(self.settings.data)])
 
     def close(self) -> None:
         self.agent.close()
@@ -172,3 +179,29 @@ def test_without_a_running_hub_it_says_what_to_do(tmp_path: Path, monkeypatch: p
     assert "No hub runs in" in answer.stderr
     assert "hubless up" in answer.stderr
     assert not (tmp_path / "nothing").exists()
+
+
+def test_the_status_says_whether_haproxy_has_the_stores_routes(hub: RunningEdge) -> None:
+    hub.put(ALICE, BOB)
+    assert "haproxy   answers, and has the store's routes\n" in hub.status().output
+
+    hub.differ()
+    assert "edge      local: up to date\n" in hub.status().output
+    assert "haproxy   2 routes differ from the store's; `hubless routes` shows them\n" in hub.status().output
+
+
+def test_a_haproxy_that_hangs_is_not_up_to_date(hub: RunningEdge, monkeypatch: pytest.MonkeyPatch) -> None:
+    hub.put(ALICE)
+    before = hub.store.reports()
+    monkeypatch.setattr(runtime_api, "TIMEOUT_SECONDS", 0.2)
+    hub.agent._heartbeat_seconds = 0
+    os.kill(hub.agent.haproxy_pid or 0, signal.SIGSTOP)
+    try:
+        assert "does not answer" in hub.status().output
+        hub.agent.run_once()
+        assert hub.store.reports() == before
+    finally:
+        os.kill(hub.agent.haproxy_pid or 0, signal.SIGCONT)
+    hub.agent._repair_at = 0
+    eventually(lambda: hub.agent.run_once() or hub.store.reports() != before)
+    assert "has the store's routes" in hub.status().output
