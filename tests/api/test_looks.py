@@ -93,6 +93,19 @@ def test_no_read_of_the_api_asks_the_launcher(hub, launcher, admin, alice):
     assert launcher.asked == []
 
 
+def test_a_crowd_that_follows_one_start_asks_the_launcher_nothing(hub, launcher, alice, monkeypatch):
+    monkeypatch.setattr(hub.hub, "progress_seconds", 0.01, raising=False)
+    monkeypatch.setattr(hub.hub, "progress_poll_seconds", 0.01, raising=False)
+    server = hub.hub.spawning.start(hub.user("alice"), "")
+    launched = lifecycle.launched(server, task="t", now=hub.hub.clock.now(), deadlines=hub.hub.deadlines)
+    hub.hub.servers.write(server, launched)
+    browser = hub.browser("alice")
+    for _ in range(CROWD):
+        assert '"progress": 30' in alice.get("/users/alice/server/progress").text
+        assert browser.get("/hub/spawn-pending/alice").status_code == 200
+    assert launcher.asked == []
+
+
 def test_an_anonymous_crowd_asks_the_launcher_nothing(hub, launcher):
     ready(hub, launcher)
     for accept in ("text/html", "application/json"):
