@@ -10,6 +10,7 @@ from edge_proxy.signals import on_signals
 from embedded import ipc
 from embedded.ipc import Channel, ChildConfig
 from hubless.bootstrap import machine
+from hubless.bootstrap.machine import MachineHub
 from hubless.settings import Settings
 
 EDGE_ID = "local"
@@ -30,6 +31,11 @@ def edge_configuration(settings: Settings, run_folder: Path) -> EdgeConfiguratio
     )
 
 
+def report_seconds(settings: Settings) -> float:
+    """Return the seconds between two reports of activity."""
+    return settings.idle_policies.report_interval(MachineHub.longest_report_interval).total_seconds()
+
+
 def run(channel: Channel, config: ChildConfig, settings: Settings) -> None:
     """Run the agent. On SIGTERM end HAProxy too; if the supervisor died, leave HAProxy for the next start."""
     routes, changed = machine.open_routes(settings)
@@ -41,6 +47,7 @@ def run(channel: Channel, config: ChildConfig, settings: Settings) -> None:
         clock=clock.now,
         changed=changed,
         report_activity=activity.report_seen,
+        activity_seconds=report_seconds(settings),
     )
     leaving, in_order = threading.Event(), threading.Event()
 

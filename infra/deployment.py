@@ -8,6 +8,7 @@ from constructs import Construct
 from hubless.settings.cloud import check_for_deployment
 from hubless.settings.stage import Stage
 from infra.bundling import bundle
+from infra.constructs.edge import LONGEST_REPORT_INTERVAL
 from infra.constructs.function import Target
 from infra.stacks.certificates import CertificatesStack
 from infra.stacks.cluster import ClusterStack
@@ -63,6 +64,7 @@ def add_stacks(
         cluster=cluster,
         certificates=certificates,
         edge_code=edge,
+        report_interval=settings.idle_policies.report_interval(LONGEST_REPORT_INTERVAL),
         cross_region_references=True,
     )
     control = ControlStack(

@@ -48,6 +48,7 @@ class CloudHub(Hub):
     """A hub whose state is a DynamoDB table, and whose servers are Fargate tasks."""
 
     message_is_lost_after = timedelta(minutes=2)  # a class of 2,000 waits nearly that long for its slots
+    longest_report_interval = timedelta(minutes=5)  # infra/constructs/edge.py; each report costs a write
     streams = False
     progress_seconds = 20.0  # API Gateway's time-out is 30 seconds
     progress_poll_seconds = 1.0  # each poll costs two reads

@@ -77,6 +77,9 @@ class Hub(ABC):
     edges_see_traffic = True
     """Whether edges report which servers people used; a load balancer does not."""
 
+    longest_report_interval = timedelta(seconds=30)
+    """How often edges report activity, if no idle limit is short."""
+
     progress_poll_seconds = 0.15
     """The interval at which a progress stream reads the server's record."""
 
@@ -497,6 +500,7 @@ class Hub(ABC):
             self.edge_autosuspend,
             self.leases,
             self.message_is_lost_after,
+            self.idle_policies.report_interval(self.longest_report_interval),
             self.active_limit,
         )
 
@@ -515,13 +519,7 @@ class Hub(ABC):
 
     @cached_property
     def idle_policies(self) -> "IdlePolicies":
-        """Return the idle limits of every level."""
-        from hubless.domain.idle_policies import IdlePolicies
-        from hubless.domain.idleness import IdlePolicy
-
-        culling = self.settings.culling
-        by_user = {name: IdlePolicy(own.idle_after, own.max_age) for name, own in culling.users.items()}
-        return IdlePolicies(IdlePolicy(culling.idle_after, culling.max_age), by_user, self.profiles)
+        return self.settings.idle_policies
 
     @cached_property
     def inspecting(self) -> "Inspecting":

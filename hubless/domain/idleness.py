@@ -76,7 +76,12 @@ class Reap:
 
 
 def verdict(
-    server: Server, idle_policy: IdlePolicy, now: datetime, *, worked_at: datetime | None = None
+    server: Server,
+    idle_policy: IdlePolicy,
+    now: datetime,
+    *,
+    worked_at: datetime | None = None,
+    report_interval: timedelta = timedelta(),
 ) -> Keep | Reap:
     """Return whether a ready *server* stays at *now*. A server that reaches a limit exactly is stopped.
 
@@ -85,13 +90,14 @@ def verdict(
         idle_policy: the server's limits.
         now: by the hub's clock.
         worked_at: when its kernels or terminals last worked, by what it says.
+        report_interval: how long ago activity may be that edges have not reported yet; the server stays for as long.
     """
     if server.started_at is None:
         return Keep()
     if is_too_old(server, idle_policy, now):
         return Reap(f"reached its maximum age of {idle_policy.max_age}")
     active_at = max(at for at in (server.started_at, server.last_activity_at, worked_at) if at is not None)
-    if idle_policy.idle_after is not None and now - active_at >= idle_policy.idle_after:
+    if idle_policy.idle_after is not None and now - report_interval - active_at >= idle_policy.idle_after:
         return Reap(f"was idle for {idle_policy.idle_after}")
     return Keep()
 

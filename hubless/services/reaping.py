@@ -107,6 +107,7 @@ class Reaping:
     edge_autosuspend: EdgeAutosuspend
     leases: LeaseStore
     message_is_lost_after: timedelta = timedelta(seconds=20)  # how long a message to launch may wait in the queue
+    report_interval: timedelta = timedelta()  # activity may be seen that much later
     active_limit: int = 0  # active servers in the whole hub; 0 for no limit
 
     def sweep(self, until: datetime | None = None) -> SweepReport:
@@ -272,7 +273,9 @@ class Reaping:
         finding = seen.findings.get(server.id, Finding(is_open=owner is not None))
         if finding.is_open and not idleness.is_too_old(server, limits, seen.now):
             return None
-        verdict = idleness.verdict(server, limits, seen.now, worked_at=finding.worked_at)
+        verdict = idleness.verdict(
+            server, limits, seen.now, worked_at=finding.worked_at, report_interval=self.report_interval
+        )
         return verdict if isinstance(verdict, Reap) else None
 
     # --- orphans and stale routes ---

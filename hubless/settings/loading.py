@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from hubless.domain.bounds import MAX_SECRET_LENGTH
+from hubless.domain.idle_policies import IdlePolicies
 from hubless.domain.idleness import IdlePolicy
 from hubless.domain.origins import Origins, host_in, is_domain
 from hubless.domain.profiles import Profile
@@ -117,6 +118,13 @@ class Settings:
     def url(self) -> str:
         """Return the hub's address for people."""
         return self.hub.public_url or self.local_url
+
+    @property
+    def idle_policies(self) -> IdlePolicies:
+        """Return the idle limits of every level."""
+        by_user = {name: IdlePolicy(own.idle_after, own.max_age) for name, own in self.culling.users.items()}
+        profiles = {profile.name: profile for profile in self.profiles}
+        return IdlePolicies(IdlePolicy(self.culling.idle_after, self.culling.max_age), by_user, profiles)
 
     @property
     def origins(self) -> Origins:

@@ -10,6 +10,7 @@ import hashlib
 import shutil
 import tempfile
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -45,12 +46,14 @@ FILES = TOP / "infra" / "economy"
 class EconomyEdge(Construct):
     """The instance with its role."""
 
-    def __init__(self, scope: Construct, *, cluster: ClusterStack, state: StateStack, code: Path) -> None:
+    def __init__(
+        self, scope: Construct, *, cluster: ClusterStack, state: StateStack, code: Path, report_interval: timedelta
+    ) -> None:
         super().__init__(scope, "Economy")
         self._stage, given = cluster.stage, cluster.stage.settings
         role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("ec2.amazonaws.com"), description="Of the edge")
         grant_edge_table_access(role, state.table.table_arn)
-        settings = edge_settings_variables(cluster.stage, drain_seconds=DRAIN_SECONDS)
+        settings = edge_settings_variables(cluster.stage, drain_seconds=DRAIN_SECONDS, report_interval=report_interval)
         bundle = assets.Asset(self, "Code", path=str(_with_installer(code, settings, code.parent)))
         role.add_to_policy(
             iam.PolicyStatement(

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from aws_cdk import Duration, Stack
@@ -19,7 +20,8 @@ from infra.stacks.cluster import EDGE_PORT
 ORIGIN, READ_SECONDS, KEEPALIVE_SECONDS = "edge", 60, 60
 # CloudFront's longest without a quota of one's own: large notebooks and first imports of extensions take a minute.
 SERVER_READ_SECONDS = 120
-ACTIVITY_SECONDS = 300  # the interval of JupyterHub's servers; each report costs a write per server in use
+# The interval of activity reports, if no idle limit is short. Each costs a write per server in use.
+LONGEST_REPORT_INTERVAL = timedelta(minutes=5)
 
 
 def server_timeouts() -> dict[str, Any]:
@@ -95,13 +97,13 @@ def edge_location_variables(stack: Stack, table: str) -> dict[str, str]:
     return {"HUBLESS_EDGE_TABLE": table, "HUBLESS_EDGE_REGION": stack.region}
 
 
-def edge_settings_variables(stage: Stage, *, drain_seconds: int) -> dict[str, str]:
+def edge_settings_variables(stage: Stage, *, drain_seconds: int, report_interval: timedelta) -> dict[str, str]:
     """Return the other variables of every HAProxy edge behind CloudFront: the domain, if users have subdomains."""
     return {
         "HUBLESS_EDGE_HOST_HEADER": "x-hubless-host",
         "HUBLESS_EDGE_DOMAIN": stage.settings.domain if stage.has_subdomains else "",
         "HUBLESS_EDGE_PORT": str(EDGE_PORT),
-        "HUBLESS_EDGE_ACTIVITY_SECONDS": str(ACTIVITY_SECONDS),
+        "HUBLESS_EDGE_ACTIVITY_SECONDS": f"{report_interval.total_seconds():.0f}",
         "HUBLESS_EDGE_DRAIN_SECONDS": str(drain_seconds),
         "HUBLESS_EDGE_WEBSOCKET_TIMEOUT_SECONDS": f"{stage.settings.websocket_timeout.total_seconds():.0f}",
     }

@@ -1,5 +1,7 @@
 """The edge `fleet`: HAProxy tasks on Fargate in several zones, behind an internal Network Load Balancer."""
 
+from datetime import timedelta
+
 from aws_cdk import Duration, RemovalPolicy, Stack
 from aws_cdk import aws_applicationautoscaling as scaling
 from aws_cdk import aws_cloudfront_origins as origins
@@ -38,8 +40,11 @@ DOCKERFILE = "images/edge_proxy/Dockerfile"
 class FleetEdge(Construct):
     """An ECS service of edges."""
 
-    def __init__(self, scope: Construct, *, cluster: ClusterStack, state: StateStack) -> None:
+    def __init__(
+        self, scope: Construct, *, cluster: ClusterStack, state: StateStack, report_interval: timedelta
+    ) -> None:
         super().__init__(scope, "Fleet")
+        self._report_interval = report_interval
         self._stage, self._cluster, self._group = (
             cluster.stage,
             cluster,
@@ -136,7 +141,7 @@ class FleetEdge(Construct):
             essential=True,
             readonly_root_filesystem=True,
             environment=edge_location_variables(Stack.of(self), state.table.table_name)
-            | edge_settings_variables(self._stage, drain_seconds=DRAIN_SECONDS),
+            | edge_settings_variables(self._stage, drain_seconds=DRAIN_SECONDS, report_interval=self._report_interval),
             port_mappings=[ecs.PortMapping(container_port=EDGE_PORT)],
             stop_timeout=Duration.seconds(STOP_SECONDS),
             logging=ecs.LogDriver.aws_logs(stream_prefix="edge", log_group=log_group),

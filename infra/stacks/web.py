@@ -1,5 +1,6 @@
 """The stack `web`: CloudFront, the two APIs behind it, and the edge in front of servers."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,7 @@ class WebStack(HubStack):
         cluster: ClusterStack,
         certificates: CertificatesStack | None,
         edge_code: Path | None,
+        report_interval: timedelta,
         **more: Any,
     ) -> None:
         super().__init__(scope, "web", stage, description="hubless: what faces the internet", **more)
@@ -70,7 +72,7 @@ class WebStack(HubStack):
             endpoint_configuration=rest.CfnRestApi.EndpointConfigurationProperty(types=["REGIONAL"]),
         )
         acknowledge(self.stream, {"AwsSolutions-APIG2": "The function validates each request, as JupyterHub does"})
-        self.edge = self._edge(cluster, edge_code)
+        self.edge = self._edge(cluster, edge_code, report_interval)
         acknowledge(
             self,
             {
@@ -88,13 +90,15 @@ class WebStack(HubStack):
             "The target of an alias record for a domain of your own",
         )
 
-    def _edge(self, cluster: ClusterStack, code: Path | None) -> Edge:
+    def _edge(self, cluster: ClusterStack, code: Path | None, report_interval: timedelta) -> Edge:
         match self.stage.settings.edge:
             case "economy":
                 assert code is not None  # noqa: S101 add_stacks bundles it for this edge
-                return EconomyEdge(self, cluster=cluster, state=self._state, code=code).edge()
+                return EconomyEdge(
+                    self, cluster=cluster, state=self._state, code=code, report_interval=report_interval
+                ).edge()
             case "fleet":
-                return FleetEdge(self, cluster=cluster, state=self._state).edge()
+                return FleetEdge(self, cluster=cluster, state=self._state, report_interval=report_interval).edge()
             case _:
                 return AlbEdge(self, cluster=cluster).edge()
 

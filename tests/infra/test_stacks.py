@@ -38,6 +38,8 @@ kind = "shared-password"
 [[services]]
 name = "reports"
 token_env = "REPORTS_TOKEN"
+[culling]
+users = { ada = { idle_after = "90s" } }
 """
 
 
@@ -143,6 +145,7 @@ def test_edges_get_the_settings_that_they_read(stage, name):
     assert received.region == REGIONS[name]
     assert received.domain == ("hub.example.org" if name == "prod" else "")
     assert (received.host_header, received.api, received.port) == ("x-hubless-host", "", 8080)
+    assert received.activity_seconds == 30  # as the shortest idle limit in the settings needs it
     assert received.websocket_timeout_seconds == (3_600 if name == "fleet" else 172_800)
 
 

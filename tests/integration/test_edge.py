@@ -21,11 +21,15 @@ from edge_proxy.errors import EdgeError
 from edge_proxy.haproxy_binary import find_haproxy
 from edge_proxy.haproxy_config import EdgeConfiguration, HttpsOrigin, UnixSocket, referenced_files, render
 from edge_proxy.runtime_api import MAX_COMMAND_BYTES
+from hubless.adapters.http_inspector import HttpInspector
+from hubless.adapters.system_clock import SystemClock
 from hubless.domain.errors import StoreUnavailableError
+from hubless.domain.idleness import NoAnswer
 from hubless.domain.names import MAX_USER_NAME, server_prefix, url_name
 from hubless.domain.origins import user_label
 from hubless.domain.routes import Route, ServerKey
 from hubless.services.identifiers import new_id
+from tests.support.builders import a_server
 from tests.support.concurrency import eventually
 from tests.support.edge_world import SUBPROTOCOL, World, edge_world
 from tests.support.free_port import free_port
@@ -1237,6 +1241,15 @@ def test_a_server_that_does_not_answer_is_not_active(world: World, seen: Seen) -
     world.routes.put(Route("/user/alice/", f"127.0.0.1:{free_port()}", "launch-1", ServerKey("s-alice", "u-alice")))
     seen.agent.run_once()
     assert world.ask("/user/alice/lab", headers=(KEY, NAVIGATE)).status == 503
+    assert seen.names() == set()
+
+
+def test_the_hubs_own_look_at_kernels_is_no_activity(world: World, seen: Seen) -> None:
+    world.route("/user/alice/", "alice")
+    seen.agent.run_once()
+    inspector = HttpInspector(lambda _server, _prefix: f"http://127.0.0.1:{world.port}", SystemClock())
+    found = inspector.inspect(a_server(), "/user/alice/", "token-of-the-launch")
+    assert found is NoAnswer.NOT_JUPYTER  # the server only says what it was asked
     assert seen.names() == set()
 
 

@@ -2,8 +2,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from hubless.domain.idle_policies import IdlePolicies
 from hubless.domain.idleness import IdlePolicy, Keep, Reap, ServerWork, is_look_due, is_too_old, verdict
 from hubless.domain.lifecycle import Server, State
+from hubless.domain.profiles import Profile
 
 NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -139,3 +141,29 @@ def test_a_server_is_asked_when_it_may_be_idle_and_was_not_just_asked(idle_for, 
     looked_at = None if looked is None else NOW - looked
 
     assert is_look_due(a_running_server(idle_for=idle_for), IdlePolicy(HOUR), NOW, looked_at) is is_due
+
+
+def test_activity_that_edges_have_not_reported_yet_may_still_come():
+    server, lag = a_running_server(idle_for=HOUR), MINUTE * 5
+
+    assert verdict(server, IdlePolicy(HOUR), NOW, report_interval=lag) == Keep()
+    assert isinstance(verdict(server, IdlePolicy(HOUR), NOW + lag, report_interval=lag), Reap)
+
+
+@pytest.mark.parametrize(
+    ("hub", "profile", "user", "seconds"),
+    [
+        (None, None, None, 300),
+        (HOUR, None, None, 300),
+        (SECOND * 90, None, None, 30),
+        (HOUR, SECOND * 90, None, 30),
+        (HOUR, SECOND * 90, SECOND * 60, 20),
+        (SECOND, None, None, 10),
+    ],
+)
+def test_edges_report_often_enough_for_the_shortest_limit(hub, profile, user, seconds):
+    profiles = {"p": Profile("p", idle_policy=IdlePolicy(profile))}
+    policies = IdlePolicies(IdlePolicy(hub), {"ada": IdlePolicy(user)}, profiles)
+
+    assert policies.report_interval(MINUTE * 5) == SECOND * seconds
+    assert policies.report_interval(SECOND * 15) == SECOND * min(seconds, 15)

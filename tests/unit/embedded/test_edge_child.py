@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from edge_proxy.haproxy_config import render
-from embedded.edge import edge_configuration
+from embedded.edge import edge_configuration, report_seconds
 from embedded.ipc import ChildConfig
 
 DEFAULT_PORT, OWN_PORT = 8000, 9000
@@ -29,6 +29,13 @@ def test_the_websocket_timeout_reaches_haproxy(text: str, seconds: int) -> None:
     config = a_child_config(text)
 
     assert f"    timeout tunnel {seconds}s\n" in render(edge_configuration(config.settings(), Path(config.run_folder)))
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("", 30), ('culling.idle_after = "1h"', 30), ('culling.idle_after = "60s"', 20)]
+)
+def test_activity_is_reported_as_often_as_the_idle_limit_needs(text: str, seconds: int) -> None:
+    assert report_seconds(a_child_config(text).settings()) == seconds
 
 
 def test_the_command_line_and_the_run_folder_reach_haproxy() -> None:

@@ -1,5 +1,6 @@
 """Servers are asked for their work before they are stopped, and what they say is stored as activity."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -78,6 +79,16 @@ def test_the_same_work_dated_a_moment_later_is_not_stored_again(world):
     world.sweep()
     assert world.server().last_activity_at == before
     assert len(world.inspector.asked) == 2
+
+
+def test_a_server_stays_while_an_edge_may_still_report_its_use(world):
+    reaping = replace(world.reaping, report_interval=MINUTE)
+    idle_for(world, HOUR)
+    reaping.sweep()
+    assert world.server().state is State.READY
+    world.clock.advance(MINUTE)
+    reaping.sweep()
+    assert world.server().state is State.STOPPING
 
 
 def test_a_stop_for_idleness_is_logged_once_with_its_reason(world, caplog):
