@@ -25,10 +25,11 @@ class NoIsolationError(HublessError):
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """The kind that works here, and why each stronger one does not."""
+    """The kind that works here, why each stronger one does not, and how many servers run with another kind."""
 
     name: str
     refused: Mapping[str, str]
+    others: int = 0
 
 
 def choose(config: ChildConfig, lock: int) -> Chosen:
@@ -58,7 +59,12 @@ def choose(config: ChildConfig, lock: int) -> Chosen:
 def lines(chosen: Chosen, settings: Settings) -> list[str]:
     """Return what `hubless up` says about the chosen kind."""
     said = [f"Isolation: {description(chosen.name, named=bool(settings.servers.isolation))}."]
-    return said + [f"  ({name} does not work here: {reason}.)" for name, reason in chosen.refused.items()]
+    said += [f"  ({name} does not work here: {reason}.)" for name, reason in chosen.refused.items()]
+    if chosen.others:
+        said.append(
+            f"  Servers that an earlier hub started with another isolation keep it: {chosen.others}. Stop them."
+        )
+    return said
 
 
 def description(kind: str, *, named: bool) -> str:
@@ -78,11 +84,14 @@ def main() -> None:
 
     config = ChildConfig(**json.load(sys.stdin))
     try:
-        choice = isolation.choose(config.settings(), Path(config.run_folder))
+        settings = config.settings()
+        choice = isolation.choose(settings, Path(config.run_folder))
     except HublessError as error:
         print(json.dumps({"error": str(error)}))  # noqa: T201 the answer
     else:
-        print(json.dumps({"name": choice.isolation.name, "refused": dict(choice.refused)}))  # noqa: T201 the answer
+        name = choice.isolation.name
+        others = isolation.running_otherwise(settings, name)
+        print(json.dumps({"name": name, "refused": dict(choice.refused), "others": others}))  # noqa: T201 the answer
 
 
 if __name__ == "__main__":

@@ -51,6 +51,13 @@ def choose(
     return choice
 
 
+def running_otherwise(settings: Settings, kind: str) -> int:
+    """Return how many servers run that an earlier hub started with another kind of isolation: they keep it."""
+    from hubless.adapters.processes import launch_folder
+
+    return launch_folder.running_otherwise(settings.launches, kind)
+
+
 def kinds_of(
     settings: Settings, run_folder: Path | None = None, store: "Callable[[], OwnerUidStore] | None" = None
 ) -> "Mapping[str, Callable[[], Isolation]]":

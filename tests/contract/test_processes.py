@@ -16,6 +16,7 @@ import pytest
 
 from hubless.adapters.processes.accounts import account_of
 from hubless.adapters.processes.isolation import ACCOUNTS, SANDBOX, sandbox_processes
+from hubless.adapters.processes.launch_folder import running_otherwise
 from hubless.adapters.processes.readiness import HttpReadiness
 from hubless.domain.errors import LaunchFailedError
 from hubless.domain.profiles import Profile
@@ -432,3 +433,17 @@ def test_a_hub_without_root_runs_servers_as_itself(monkeypatch, tmp_path):
     as_root_with(monkeypatch, 1000)
     monkeypatch.setattr(os, "geteuid", lambda: 1234)
     assert account_of("someone", "u-1", tmp_path, as_system_users=True).uid is None
+
+
+def test_servers_that_run_with_another_isolation_are_counted(place, launcher):
+    launcher.launch(place.launch())
+    launcher.launch(place.launch(launch_id="l2"))
+    running(launcher, "l2")
+    assert running_otherwise(place.servers, place.kind) == 0
+    assert running_otherwise(place.servers, "another") == 2
+    note = place.servers / "l2" / "task.json"
+    as_before_there_were_kinds = {k: v for k, v in json.loads(note.read_text()).items() if k != "isolation"}
+    note.write_text(json.dumps(as_before_there_were_kinds))
+    assert running_otherwise(place.servers, place.kind) == (place.kind != "none")
+    assert running_otherwise(place.servers / "none", place.kind) == 0
+    note.write_text(json.dumps(as_before_there_were_kinds | {"isolation": place.kind}))

@@ -128,6 +128,13 @@ class LaunchFolder:
         return tuple(line.rstrip() for line in text.splitlines()[-LOG_LINES:] if line.strip())
 
 
+def running_otherwise(servers: Path, isolation: str) -> int:
+    """Return how many launches below *servers* run that were not started with this kind of *isolation*."""
+    folders = [LaunchFolder(path) for path in servers.iterdir()] if servers.is_dir() else []
+    notes = [folder.note() for folder in folders if folder.is_held()]
+    return sum(note is not None and note.isolation != isolation for note in notes)
+
+
 def _has_open(pid: int, wanted: os.stat_result) -> bool:
     """Say whether the process lives and has the file open; without /proc, whether it lives."""
     try:
