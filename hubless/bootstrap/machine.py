@@ -199,9 +199,10 @@ class MachineHub(Hub):
 
     @cached_property
     def readiness(self) -> "Readiness":
+        from hubless.adapters.processes.own_port import OwnPortReadiness
         from hubless.adapters.processes.readiness import HttpReadiness
 
-        return HttpReadiness()
+        return OwnPortReadiness(self.settings.launches, HttpReadiness())
 
     @cached_property
     def inspector(self) -> "ServerInspector":

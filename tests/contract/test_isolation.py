@@ -18,6 +18,7 @@ from hubless.adapters.processes.isolation.bubblewrap import View
 from hubless.adapters.processes.isolation.homes import make_home, open_way
 from hubless.adapters.processes.isolation.kinds import NoIsolation, Programs, SandboxIsolation
 from hubless.adapters.processes.isolation.trial import Place, reason_against
+from hubless.adapters.processes.own_port import OwnPortReadiness
 from hubless.adapters.processes.readiness import HttpReadiness
 from hubless.adapters.sqlite.database import Database
 from hubless.adapters.sqlite.owner_uids import SqliteOwnerUidStore
@@ -252,6 +253,28 @@ def test_the_same_program_without_isolation_reaches_it_all(folder):
 
     kept_by_the_system = {"use a neighbour's server", "write the system", "become root"}
     assert {name for name, worked in report["done"].items() if not worked} == kept_by_the_system
+
+
+def squatted(folder, kind):
+    """Return whether bob's server counts as ready: at its own port, and at a port of alice's."""
+    world = World(folder, kind)
+    with contextlib.closing(world):
+        readiness = OwnPortReadiness(world.data / "servers", HttpReadiness())
+        for user in ("bob", "alice"):
+            world.launch(user, "neighbour.py")
+
+        def ready(user, at):
+            address = getattr(world.launcher.describe(f"l-{at}"), "address", None)
+            server = a_server(address=address, task=f"l-{user}")
+            return HttpReadiness().answers(server, "/") and [readiness.answers(server, "/")]
+
+        return [*eventually(lambda: ready("bob", "bob")), *eventually(lambda: ready("bob", "alice"))]
+
+
+@pytest.mark.parametrize(("kind", "uid"), CASES)
+def test_another_users_program_on_a_servers_port_is_not_the_server(folder, kind, uid):
+    os.chown(folder, uid, uid)
+    assert run_as(uid, lambda: squatted(folder, kind)) == [True, False]
 
 
 # --- the trial at the start of a hub ---

@@ -1,0 +1,54 @@
+"""Checks that a server's port is the server's own: any process of the machine could have taken it first."""
+
+import logging
+from pathlib import Path
+
+import psutil
+
+from hubless.adapters.processes.launch_folder import LaunchFolder
+from hubless.domain.lifecycle import Server
+from hubless.ports.readiness import Readiness
+
+logger = logging.getLogger(__name__)
+
+
+class OwnPortReadiness:
+    """Says of a server that it answers if the process that listens on its port is one of its launch.
+
+    Another user's program that listens there would get the owner's requests, with their cookies.
+    """
+
+    def __init__(self, servers: Path, readiness: Readiness) -> None:
+        """Find launches below *servers*; *readiness* asks the port."""
+        self._servers = servers
+        self._readiness = readiness
+
+    def answers(self, server: Server, prefix: str) -> bool:
+        if not self._readiness.answers(server, prefix):
+            return False
+        port = int((server.address or "").rpartition(":")[2])
+        pid = LaunchFolder(self._servers / (server.task or "none")).pid()
+        if pid is not None and _listens(pid, port):
+            return True
+        logger.warning(
+            "server %s: a process that is not its own listens on port %d, so it is not ready", server.id, port
+        )
+        return False
+
+
+def _listens(pid: int, port: int) -> bool:
+    """Say whether the process or a descendant listens on *port*."""
+    try:
+        process = psutil.Process(pid)
+        family = [process, *process.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return False
+    return any(port in _ports_of(member) for member in family)
+
+
+def _ports_of(process: psutil.Process) -> set[int]:
+    try:
+        connections = process.net_connections("tcp")
+    except psutil.Error:  # it has ended, or hides its files
+        return set()
+    return {one.laddr.port for one in connections if one.status == psutil.CONN_LISTEN}
