@@ -49,6 +49,7 @@ class ChildConfig:
             workers=self.workers,
             stop_on_exit=self.stop_on_exit,
             isolation=self.isolation,
+            run_folder=self.run_folder,
         )
 
     @property
@@ -65,15 +66,17 @@ def with_overrides(
     workers: int | None = None,
     stop_on_exit: bool | None = None,
     isolation: str = "",
+    run_folder: str = "",
 ) -> Settings:
     """Return *settings* with the options of the command line in their place; None leaves a setting as it is.
 
-    *isolation* is the kind that was found to work here.
+    *isolation* is the kind that was found to work here, *run_folder* has the sockets.
     """
     given: dict[str, Any] = {"host": host, "port": port, "workers": workers}
     hub = replace(settings.hub, **{key: value for key, value in given.items() if value is not None})
     servers = settings.servers if stop_on_exit is None else replace(settings.servers, stop_on_exit=stop_on_exit)
-    return replace(settings, hub=hub, servers=servers, chosen_isolation=isolation)
+    sockets = Path(run_folder) if run_folder else None
+    return replace(settings, hub=hub, servers=servers, chosen_isolation=isolation, run_folder=sockets)
 
 
 class Channel:

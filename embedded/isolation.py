@@ -6,7 +6,6 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from embedded.ipc import ChildConfig
 from hubless.domain.errors import HublessError
@@ -85,7 +84,7 @@ def main() -> None:
     config = ChildConfig(**json.load(sys.stdin))
     try:
         settings = config.settings()
-        choice = isolation.choose(settings, Path(config.run_folder))
+        choice = isolation.choose(settings)
     except HublessError as error:
         print(json.dumps({"error": str(error)}))  # noqa: T201 the answer
     else:

@@ -19,14 +19,11 @@ if TYPE_CHECKING:
 _WITH_SECRETS = ("password", "admin_password", "token")  # keys of the settings' file
 
 
-def choose(
-    settings: Settings, run_folder: Path | None = None, store: "Callable[[], OwnerUidStore] | None" = None
-) -> "Choice":
+def choose(settings: Settings, store: "Callable[[], OwnerUidStore] | None" = None) -> "Choice":
     """Return the kind that the settings name, or else the strongest that works here; each is tried for real.
 
     Args:
         settings: the hub's; its data folder exists.
-        run_folder: the folder of the hub's sockets.
         store: opens the store of uids, which no trial needs.
 
     Raises:
@@ -41,9 +38,7 @@ def choose(
                 f"servers.sandbox_read or servers.sandbox_write names {path}, which is not there. Make it, or correct"
                 " the name."
             )
-    choice = selection.choose(
-        kinds_of(settings, run_folder, store), servers.isolation, lambda kind: _place(settings, kind, run_folder)
-    )
+    choice = selection.choose(kinds_of(settings, store), servers.isolation, lambda kind: _place(settings, kind))
     if choice.isolation.name != ACCOUNTS:
         settings.data.chmod(0o700)  # that kind alone lets others through
         if settings.homes.is_relative_to(settings.data):
@@ -59,7 +54,7 @@ def running_otherwise(settings: Settings, kind: str) -> int:
 
 
 def kinds_of(
-    settings: Settings, run_folder: Path | None = None, store: "Callable[[], OwnerUidStore] | None" = None
+    settings: Settings, store: "Callable[[], OwnerUidStore] | None" = None
 ) -> "Mapping[str, Callable[[], Isolation]]":
     """Return what makes each kind; *store* opens the store of uids."""
     from hubless.adapters.processes.accounts import OwnerUids
@@ -70,7 +65,7 @@ def kinds_of(
     uids = OwnerUids(store or (lambda: _open_store(settings)), *servers.uid_range)
     way = (settings.data, homes) if homes.is_relative_to(settings.data) else (homes,)
     system = servers.run_as_system_users
-    view = _view(settings, run_folder)
+    view = _view(settings)
     return {
         SANDBOX: lambda: SandboxIsolation(homes, uids, programs, view, as_system_users=system),
         ACCOUNTS: lambda: AccountsIsolation(homes, uids, programs, way, as_system_users=system),
@@ -85,11 +80,11 @@ def _open_store(settings: Settings) -> "OwnerUidStore":
     return SqliteOwnerUidStore(Database(settings.database))
 
 
-def _view(settings: Settings, run_folder: Path | None) -> "View":
+def _view(settings: Settings) -> "View":
     from hubless.adapters.processes.isolation.bubblewrap import View
 
     servers = settings.servers
-    hubs = (settings.data, settings.homes, settings.file, run_folder, _home_of_hub())
+    hubs = (settings.data, settings.homes, settings.file, settings.run_folder, _home_of_hub())
     return View(
         tuple(map(Path, servers.sandbox_read)),
         tuple(map(Path, servers.sandbox_write)),
@@ -107,13 +102,13 @@ def _home_of_hub() -> Path | None:
     return home if home.is_absolute() and len(home.parts) > 1 else None
 
 
-def _place(settings: Settings, kind: str, run_folder: Path | None) -> "Place":
+def _place(settings: Settings, kind: str) -> "Place":
     from hubless.adapters.processes.isolation import ACCOUNTS
     from hubless.adapters.processes.isolation.trial import Place
 
     private = [settings.secret_file, settings.database, settings.launches, settings.data / "logs"]
-    if run_folder is not None:
-        private.append(run_folder)
+    if settings.run_folder is not None:
+        private.append(settings.run_folder)
     if kind == ACCOUNTS and settings.file is not None and _has_secrets(settings.file):
         private.append(settings.file)
     found = (shutil.which(profile.command[0], path=settings.search_path) for profile in settings.profiles)

@@ -69,6 +69,8 @@ class Settings:
     """The part of the hub's environment that servers get: never its secrets."""
     file: Path | None = None
     """The file that was read, if there is one."""
+    run_folder: Path | None = None
+    """The folder of the sockets of the hub that runs."""
     chosen_isolation: str = ""
     """The kind of isolation that `hubless up` found to work; empty before."""
 

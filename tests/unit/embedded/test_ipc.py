@@ -98,7 +98,9 @@ def test_the_command_line_overrides_the_file() -> None:
 
 
 def test_the_chosen_isolation_reaches_every_process() -> None:
-    assert an_order(isolation="accounts").settings().chosen_isolation == "accounts"
+    settings = an_order(isolation="accounts", run_folder="/run/hub").settings()
+
+    assert (settings.chosen_isolation, settings.run_folder) == ("accounts", Path("/run/hub"))
 
 
 def test_settings_that_the_command_line_does_not_name_stay() -> None:
