@@ -65,7 +65,7 @@ def skeleton(name: str) -> str:
     """Return a text that is the same for all names that look like *name*: in another case, width or script."""
     if name.isascii():
         return name.lower()
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+    folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", name).casefold())
     seen = "".join(c for c in folded if not is_hidden(c))
     return unicodedata.normalize("NFC", seen.translate(_PLAIN))
 

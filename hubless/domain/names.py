@@ -140,8 +140,11 @@ def _fault_in_looks(name: str) -> str | None:
 
 
 def skeleton(name: str) -> str:
-    """Return a text that is the same for all names that look like *name*; see `look_alikes`."""
-    if name.isascii():
+    """Return a text that is the same for all names that look like *name*; see `look_alikes`.
+
+    A text of more than `MAX_TYPED_NAME` characters is nobody's name, and stays as it is.
+    """
+    if name.isascii() or len(name) > MAX_TYPED_NAME:
         return name.lower()
     from hubless.domain import look_alikes  # noqa: PLC0415 as above
 

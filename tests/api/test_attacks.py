@@ -1,5 +1,6 @@
 """What an attacker would try beside the known advisories: headers, methods, hostile text, leaked secrets, frames."""
 
+import hmac
 import json
 import re
 from dataclasses import replace
@@ -10,6 +11,7 @@ import pytest
 
 from functions.api.app import PAGES
 from hubless.domain.lifecycle import State
+from hubless.domain.tokens import sha256
 from tests.api.hub import An, build_hub
 
 EVIL = "\"'><script>alert(1)</script><img src=x onerror=alert(1)>{{7*7}}{% raw %}</title></textarea><!--"
@@ -470,3 +472,22 @@ def test_every_page_that_takes_a_form_refuses_one_without_its_token(hub):
                 tried += 1
     assert tried > 40
     assert alice.get("/hub/home").status_code == 200
+
+
+@pytest.mark.parametrize("secret", ["the shared password", "an XSRF token", "a client's secret"])
+def test_what_proves_somebody_is_compared_in_constant_time(hub, monkeypatch, secret):
+    compared = []
+    monkeypatch.setattr(hmac, "compare_digest", lambda one, two: compared.append((one, two)) or one == two)
+    browser = hub.browser()
+    browser.get("/hub/login")
+    if secret == "the shared password":
+        assert browser.submit("/hub/login", username="alice", password="a wrong guess").status_code == 403
+        assert (An.PASSWORD.encode(), b"a wrong guess") in compared
+    elif secret == "an XSRF token":
+        browser.log_in("alice")
+        assert browser.post("/hub/token", data={"_xsrf": "a wrong guess"}).status_code == 403
+        assert any(two == b"a wrong guess" for _, two in compared)
+    else:
+        client = {"grant_type": "authorization_code", "code": "x", "client_id": "service-checker"}
+        assert hub.client.post("/hub/api/oauth2/token", data=client | {"client_secret": "guess"}).status_code == 401
+        assert any(two == sha256("guess") for _, two in compared)

@@ -399,6 +399,13 @@ def test_only_edges_reach_servers_and_only_servers_reach_files(stage, name):
 
 
 @every_stage
+def test_no_function_is_in_the_network_of_servers(stage, name):
+    functions = stage(name).all("AWS::Lambda::Function").values()
+    assert len(functions) > 2
+    assert not any("VpcConfig" in one for one in functions)
+
+
+@every_stage
 def test_only_cloudfront_reaches_the_edge(stage, name):
     rules = list(stage(name).all("AWS::EC2::SecurityGroupIngress", "web").values())
 
@@ -640,6 +647,7 @@ def test_files_are_encrypted_and_need_an_access_point_and_tls(stage):
     assert homes["Encrypted"] is True
     assert more == [], more
     assert allowed["Principal"] == {"AWS": "<TaskRole.Arn>"}
+    assert set(allowed["Action"]) == {"elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"}  # not as root
     assert "elasticfilesystem:AccessPointArn" in json.dumps(allowed["Condition"])
     assert denied["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
 

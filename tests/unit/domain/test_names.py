@@ -81,10 +81,21 @@ def test_login_names_are_normalised():
     assert names.normalise_user_name("u\u0308") == "ü"
 
 
-@pytest.mark.parametrize("rule", [names.normalise_user_name, names.check_user_name, names.check_display_name])
+@pytest.mark.parametrize(
+    "rule",
+    [
+        names.normalise_user_name,
+        names.composed_user_name,
+        names.check_user_name,
+        names.check_display_name,
+        names.skeleton,
+    ],
+)
 def test_what_is_too_long_for_a_name_is_never_composed(monkeypatch, rule):
     composed = []
-    monkeypatch.setattr(names, "unicodedata", SimpleNamespace(normalize=lambda _, text: composed.append(text) or text))
+    for module in (names, look_alikes):
+        fake = SimpleNamespace(normalize=lambda _, text: composed.append(text) or text)
+        monkeypatch.setattr(module, "unicodedata", fake)
     with contextlib.suppress(InvalidRequestError):
         rule("a" + "\u0316\u0300" * 1000)
     assert composed == []
@@ -132,6 +143,7 @@ def test_names_of_the_world_are_allowed(name):
         ("𝐛𝐨𝐛", "bob"),
         ("al\u200bice", "alice"),
         ("STRASSE", "straße"),
+        ("\u04d3", "ä"),
     ],
 )
 def test_names_that_look_alike_have_one_skeleton(one, two):
@@ -143,7 +155,7 @@ def test_names_that_people_tell_apart_have_two_skeletons(one, two):
     assert names.skeleton(one) != names.skeleton(two)
 
 
-@given(st.text(max_size=40))
+@given(st.text(st.characters(exclude_categories=["C", "Z"]), max_size=40))
 def test_a_skeleton_and_a_normal_form_are_of_themselves(name):
     assert names.skeleton(names.skeleton(name)) == names.skeleton(name)
     assert names.skeleton(names.normalise_user_name(name)) == names.skeleton(name)
