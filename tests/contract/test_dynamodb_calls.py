@@ -254,6 +254,9 @@ class NoProxy:
     def replace(self, map_file, entries):
         return len(list(entries))
 
+    def is_alive(self):
+        return True
+
 
 def an_agent(routes, folder):
     """Return an edge's agent without its HAProxy."""
