@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from embedded import isolation
+from hubless.bootstrap import machine
 from hubless.domain.lifecycle import ACTIVE, PENDING, State
 from hubless.services.accounts import FIRST_ADMIN
 from hubless.settings import Settings
@@ -69,6 +70,7 @@ def status(hub: "Hub", facts: Mapping[str, Any]) -> str:
         f"process   {facts.get('pid', 'not known yet')}, up for {str(now - since).partition('.')[0]}",
         f"servers   {count([State.READY])} ready, {count(PENDING)} starting or stopping, {count(ACTIVE)} in all",
         f"isolation {_isolation(hub.settings, facts)}",
+        f"limits    {machine.resource_limits_in_words(hub.settings)}",
         f"queue     {hub.queue.depth()} messages",
         *_edges(hub, now),
     ]

@@ -19,6 +19,7 @@ from typing import Any, TextIO
 
 from embedded import data_folder, ipc, isolation, preflight, virtual_environment
 from embedded.ipc import Channel, ChildConfig
+from hubless.bootstrap import machine
 from hubless.domain.errors import HublessError
 from hubless.settings import Settings
 
@@ -335,12 +336,14 @@ def up(
         starting()
         settings = virtual_environment.prepare(settings, tell)
         config = replace(config, run_folder=str(folder))
+        tell(f"Resource limits: {machine.find_resource_limits(settings)}.")
         chosen = isolation.choose(config, lock.tree)
         for line in isolation.lines(chosen, settings):
             tell(line)
         facts = {"pid": os.getpid(), "url": settings.url, "since": time.time(), "isolation": chosen.name}
         lock.write_facts(facts)
         Supervisor(replace(config, isolation=chosen.name), settings, lock).run(ready)
+        machine.leave_resource_limits(settings)
         if not preflight.haproxy_is_running(settings, folder):
             data_folder.remove_run_folder(folder, settings.data)
     finally:

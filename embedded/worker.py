@@ -1,5 +1,6 @@
 """The child process for queue, launches and sweeps; it calls the handlers of the Lambda functions."""
 
+import itertools
 import json
 import logging
 import signal
@@ -28,6 +29,10 @@ RECONCILE_RUNNING_SECONDS = 3.0  # between two checks of running servers
 STORE_RETRY_SECONDS = 1.0
 THREADS = 4  # messages at once: a slow launch does not delay the others
 BATCH = 10
+MEASURE_SECONDS = 10.0  # between two looks for homes that are due
+MEASURE_PAUSE_SECONDS = 0.02  # between two steps of a walk
+EVERYBODY_EVERY = 360  # looks: the others look at users who were active lately
+WATCH_SECONDS = 2.0  # docs/settings.md names it
 VISIBLE_AFTER = timedelta(seconds=30)
 
 
@@ -38,7 +43,7 @@ class Worker:
         self._hub = hub
         self._sweep_every = settings.culling.sweep_every.total_seconds()
         self._stop_limit = settings.servers.stop_timeout.total_seconds() + 5
-        hub.launching, hub.reaping  # noqa: B018 created before the threads that share them
+        hub.launching, hub.reaping, hub.resource_limits, hub.home_measuring  # noqa: B018 created before the threads that share them
         self._changed = hub.watcher()
         self._pending = 1  # servers that started or stopped at the last step
         self._queued = 1  # messages at the last step
@@ -59,6 +64,8 @@ class Worker:
         """Work until `leave` or `stop_servers` is called."""
         sweeps = threading.Thread(target=self._sweep, name="sweeps", daemon=True)
         sweeps.start()
+        for name, work in (("limits", self._watch_limits), ("homes", self._measure_homes)):
+            threading.Thread(target=work, name=name, daemon=True).start()
         while not self._leaving.wait(POLL_SECONDS) and not self._stop_servers.is_set():
             self._step_safely()
         if self._stop_servers.is_set():
@@ -109,6 +116,28 @@ class Worker:
             except Exception:
                 logger.exception("the sweep failed, retry in %g s", self._sweep_every)
             self._leaving.wait(self._sweep_every)
+
+    def _watch_limits(self) -> None:
+        """Enforce limits until the worker leaves; servers that are stopping are still watched."""
+        while not self._leaving.wait(WATCH_SECONDS):
+            try:
+                self._hub.resource_limits.watch()
+            except Exception:
+                logger.exception("cannot look at the servers' resource limits, retry in %g s", WATCH_SECONDS)
+
+    def _measure_homes(self) -> None:
+        """Measure homes until the worker leaves, with pauses: others need the disk too."""
+        for number in itertools.count():
+            try:
+                for _ in self._hub.home_measuring.steps(everybody=number % EVERYBODY_EVERY == 0):
+                    if self._leaving.wait(MEASURE_PAUSE_SECONDS):
+                        return
+            except StoreUnavailableError as error:
+                logger.error("cannot reach the store, measure homes later: %s", error)  # noqa: TRY400 no bug
+            except Exception:
+                logger.exception("cannot measure homes, retry in %g s", MEASURE_SECONDS)
+            if self._leaving.wait(MEASURE_SECONDS):
+                return
 
     def _end_servers(self) -> None:
         for server in self._hub.servers.in_states(ACTIVE):

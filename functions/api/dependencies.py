@@ -7,9 +7,11 @@ from fastapi import Depends
 from starlette.requests import Request
 
 if TYPE_CHECKING:
+    import hubless.domain.limits
     import hubless.domain.origins
     import hubless.domain.roles
     import hubless.ports.clock
+    import hubless.ports.home_usage
     import hubless.ports.servers
     import hubless.ports.shares
     import hubless.ports.tokens
@@ -67,6 +69,8 @@ Activity = Annotated["hubless.services.activity.Activity", _part("activity")]
 Authorizations = Annotated["hubless.services.authorizations.Authorizations", _part("authorizations")]
 Clients = Annotated["hubless.ports.tokens.ClientStore", _part("clients")]
 Clock = Annotated["hubless.ports.clock.Clock", _part("clock")]
+HeldResources = Annotated[frozenset["hubless.domain.limits.Resource"], _part("held_resources")]
+HomeUsage = Annotated["hubless.ports.home_usage.HomeUsageStore", _part("home_usage")]
 Groups = Annotated["hubless.ports.users.GroupStore", _part("groups")]
 Identities = Annotated["hubless.services.identity.Identities", _part("identities")]
 Launching = Annotated["hubless.services.launching.Launching", _part("launching")]

@@ -12,6 +12,7 @@ from hubless.settings import Settings
 
 if TYPE_CHECKING:
     from hubless.domain.idle_policies import IdlePolicies
+    from hubless.domain.limits import Resource
     from hubless.domain.lock_policy import LockPolicy
     from hubless.domain.origins import Origins
     from hubless.domain.profiles import Profile
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from hubless.ports.authenticator import Authenticator
     from hubless.ports.clock import Clock
     from hubless.ports.edges import DesiredEdgeStateStore, EdgeMachine
+    from hubless.ports.home_usage import HomeUsageStore
     from hubless.ports.inspector import ServerInspector
     from hubless.ports.launch_rate_limiter import LaunchRateLimiter
     from hubless.ports.launcher import Launcher, TaskEvent
@@ -198,6 +200,20 @@ class Hub(ABC):
     @property
     @abstractmethod
     def launcher(self) -> "Launcher": ...
+
+    @property
+    def held_resources(self) -> "frozenset[Resource]":
+        """Return the resources of a profile that servers cannot exceed: the spawn page promises no others."""
+        from hubless.domain.limits import Resource
+
+        return frozenset({Resource.MEMORY, Resource.CPUS})
+
+    @property
+    def home_usage(self) -> "HomeUsageStore":
+        """Return the store of homes' sizes; by default one in which nobody writes."""
+        from hubless.adapters.no_home_usage import NoHomeUsage
+
+        return NoHomeUsage()
 
     @property
     @abstractmethod

@@ -1,5 +1,6 @@
 """The hub on one machine: SQLite and local processes."""
 
+import os
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -9,10 +10,13 @@ from hubless.settings import Settings
 
 if TYPE_CHECKING:
     from hubless.adapters.processes.isolation import Isolation
+    from hubless.adapters.processes.resource_limits import ResourceLimits
     from hubless.adapters.sqlite.database import Database
     from hubless.adapters.sqlite.queue import SqliteQueue
+    from hubless.domain.limits import Resource
     from hubless.ports.clock import Clock
     from hubless.ports.edges import DesiredEdgeStateStore
+    from hubless.ports.home_usage import HomeUsageStore
     from hubless.ports.inspector import ServerInspector
     from hubless.ports.launch_rate_limiter import LaunchRateLimiter
     from hubless.ports.launcher import Launcher, TaskEvent
@@ -29,6 +33,7 @@ if TYPE_CHECKING:
     from hubless.ports.usage import UsageLog
     from hubless.ports.users import GroupStore, UserStore
     from hubless.services.activity import Activity
+    from hubless.services.home_measuring import HomeMeasuring
 
 
 class MachineHub(Hub):
@@ -177,7 +182,10 @@ class MachineHub(Hub):
         from hubless.adapters.processes.launcher import ProcessLauncher
 
         return ProcessLauncher(
-            self.settings.launches, lambda: self.isolation, environment=self.settings.server_environment
+            self.settings.launches,
+            lambda: self.isolation,
+            self.resource_limits,
+            environment=self.settings.server_environment,
         )
 
     @cached_property
@@ -196,6 +204,38 @@ class MachineHub(Hub):
         if not (chosen := self.settings.chosen_isolation):
             return isolation.choose(self.settings, store=store).isolation
         return isolation.kinds_of(self.settings, store=store)[chosen]()
+
+    @cached_property
+    def resource_limits(self) -> "ResourceLimits":
+        """Return what holds the limits of servers: the means that `hubless up` found to work."""
+        from hubless.adapters.processes.limit_means import Means
+        from hubless.adapters.processes.resource_limits import ResourceLimits
+
+        return ResourceLimits(
+            self.settings.launches,
+            Means.load(self.settings.resource_limits_file),
+            max_processes=self.settings.servers.max_processes,
+            one_uid_each=os.geteuid() == 0,  # root gives each owner an id
+        )
+
+    @property
+    def held_resources(self) -> "frozenset[Resource]":
+        return self.resource_limits.holds
+
+    @cached_property
+    def home_usage(self) -> "HomeUsageStore":
+        from hubless.adapters.sqlite.home_usage import SqliteHomeUsageStore
+
+        return SqliteHomeUsageStore(self._database)
+
+    @cached_property
+    def home_measuring(self) -> "HomeMeasuring":
+        """Return the service that measures homes."""
+        from hubless.adapters.processes.disk_usage import LocalHomes
+        from hubless.services.home_measuring import HomeMeasuring
+
+        homes = LocalHomes(self.settings.launches, self.settings.homes)
+        return HomeMeasuring(self.servers, self.users, self.home_usage, homes, self.clock)
 
     @cached_property
     def readiness(self) -> "Readiness":
@@ -228,6 +268,34 @@ def build(settings: Settings) -> MachineHub:
     hub.roles  # noqa: B018 raises for wrong roles
     apply_settings(hub)
     return hub
+
+
+def find_resource_limits(settings: Settings) -> str:
+    """Find out what can hold servers' resource limits on this machine, and return it as a sentence without a full stop.
+
+    It may move the calling process into a cgroup of its own: call it before the hub starts other processes. Those read
+    what it wrote.
+    """
+    from hubless.adapters.processes.limit_means import Means
+
+    means = Means.find(settings.data)
+    means.save(settings.resource_limits_file)
+    return means.sentence
+
+
+def leave_resource_limits(settings: Settings) -> None:
+    """Remove what `find_resource_limits` made, unless servers still need it; for a hub that ends."""
+    from hubless.adapters.processes.limit_means import Means
+
+    if (groups := Means.load(settings.resource_limits_file).control_groups) is not None:
+        groups.leave()
+
+
+def resource_limits_in_words(settings: Settings) -> str:
+    """Return what the last start of the hub found, as `find_resource_limits` does."""
+    from hubless.adapters.processes.limit_means import Means
+
+    return Means.load(settings.resource_limits_file).sentence
 
 
 def open_database(settings: Settings) -> "Database":

@@ -4,13 +4,14 @@ Every function takes a server and returns the server after a transition. The sto
 that expects the state, launch and revision from before: that write is the only lock.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 from hubless.domain.errors import IllegalTransitionError
+from hubless.domain.limits import LimitReached, noted
 from hubless.domain.values import value
 
 
@@ -78,6 +79,7 @@ class Server:
     last_activity_at: datetime | None = None
     failure: str | None = None  # why the last launch failed: a sentence for the owner
     log_tail: tuple[str, ...] = ()  # the last lines of its log, if it failed
+    limits_reached: tuple[LimitReached, ...] = ()  # by the present or the last launch, one for each resource
     revision: int = 0  # +1 at every write except activity
 
 
@@ -138,6 +140,7 @@ def requested(
         started_at=None,
         failure=None,
         log_tail=(),
+        limits_reached=(),
         revision=server.revision + 1,
     )
 
@@ -168,6 +171,12 @@ def ended(server: Server, *, now: datetime, deadlines: Deadlines) -> Server:
     """Return *server* after its task has ended: stopped, or failed if the record names a failure."""
     moved = _moved(server, Event.ENDED, now, deadlines, task=None, address=None)
     return replace(moved, state=State.FAILED) if server.failure else moved
+
+
+def with_limits_reached(server: Server, seen: Iterable[LimitReached], now: datetime) -> Server | None:
+    """Return *server* with the limits that its launch was *seen* to have reached; None if that is no news."""
+    news = noted(server.limits_reached, seen, now)
+    return None if news is None else replace(server, limits_reached=news, revision=server.revision + 1)
 
 
 def has_reported(server: Server) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import field
 from typing import Protocol
 
+from hubless.domain.limits import LimitReached
 from hubless.domain.profiles import Profile
 from hubless.domain.values import value
 
@@ -30,9 +31,10 @@ class TaskPending:
 
 @value
 class TaskRunning:
-    """The task runs, and will listen on *address* (ip:port)."""
+    """The task runs, and will listen on *address* (ip:port). *limits_reached* has the limits that it has run into."""
 
     address: str
+    limits_reached: tuple[LimitReached, ...] = ()
 
 
 @value

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Mapping
 from datetime import timedelta
 
-from hubless.domain import lifecycle, names
+from hubless.domain import lifecycle, limits, names
 from hubless.domain.errors import (
     CapacityUnavailableError,
     LaunchFailedError,
@@ -16,6 +16,7 @@ from hubless.domain.errors import (
     StoreConflictError,
 )
 from hubless.domain.lifecycle import PENDING, PENDING_START, Deadlines, Server, State
+from hubless.domain.limits import LimitReached
 from hubless.domain.messages import Message, MessageKind
 from hubless.domain.profiles import Profile
 from hubless.domain.routes import ServerKey
@@ -259,6 +260,17 @@ class Launching:
     def _check(self, server: Server, status: TaskStatus) -> None:
         if isinstance(status, TaskStopped):
             self.stopping.fail(server, f"The server {status.why}", status.log_tail, status=status)
+        elif isinstance(status, TaskRunning):
+            self._note_limits(server, status.limits_reached)
+
+    def _note_limits(self, server: Server, seen: tuple[LimitReached, ...]) -> None:
+        """Write down that the server has run into a limit, so that its owner is told."""
+        now = self.clock.now()
+        if (noted := lifecycle.with_limits_reached(server, seen, now)) is None:
+            return
+        self.servers.write(server, noted)
+        reached = " and ".join(limits.limit_in_words(one.resource, one.limit) for one in seen if one.count)
+        logger.warning("server %s reached its %s", server.id, reached, extra=lifecycle.log_fields(server))
 
     def _timeout_reason(self, server: Server) -> str:
         seconds = (

@@ -95,6 +95,11 @@ class Settings:
         return self.data / "servers"
 
     @property
+    def resource_limits_file(self) -> Path:
+        """Return the file in which `hubless up` writes what holds resource limits on this machine."""
+        return self.data / "resource-limits.json"
+
+    @property
     def homes(self) -> Path:
         """Return the folder of users' files."""
         return self.data / Path(self.servers.homes or "homes").expanduser()

@@ -131,6 +131,16 @@ class ServersSettings:
     start_timeout: timedelta = setting("60s", DURATION, "How long a server may take until it answers")
     stop_timeout: timedelta = setting("15s", DURATION, "How long a server may take to stop before the hub kills it")
     stop_on_exit: bool = setting(False, FLAG, "Whether servers stop with the hub (`--stop-servers-on-exit`)")
+    max_processes: int = setting(
+        1024,
+        count(0),
+        "Processes and threads that each server may have, on one machine; 0 for no limit",
+    )
+    home_limit: int | None = setting(
+        "",
+        SIZE,
+        "Size of a user's files above which the hub tells the user to remove some, on one machine; nothing is refused",
+    )
     api_page_limit: int = setting(50, count(1), "Entries of an API page if the request names no number")
     api_page_max_limit: int = setting(200, count(1), "Maximum number of entries of an API page")
     start_by_link: bool = setting(
@@ -221,7 +231,7 @@ class ProfileSettings:
     environment: Mapping[str, str] = setting({}, TEXT_TABLE, "More environment variables of the server")
     default_url: str = setting("/lab", TEXT, "The page at which the server opens")
     image: str = setting("", TEXT, "The server's container image, on ECS; empty for the hub's default")
-    memory: int | None = setting("", SIZE, "Memory that the server may use")
+    memory: int | None = setting("", SIZE, "Memory that the server may use; what uses more is ended")
     cpus: float | None = setting(0, CPUS, "CPUs that the server may use")
     idle_after: timedelta | None = setting("", LIMIT, "As in `[culling]`, for servers of this profile")
     max_age: timedelta | None = setting("", LIMIT, "As in `[culling]`, for servers of this profile")

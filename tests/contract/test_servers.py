@@ -10,6 +10,7 @@ from hubless.domain.errors import (
     StoreConflictError,
 )
 from hubless.domain.lifecycle import ACTIVE, State
+from hubless.domain.limits import LimitReached, Resource
 from tests.support.builders import NOW, a_server, a_user
 from tests.support.concurrency import MANY, concurrently
 
@@ -44,6 +45,10 @@ def test_a_server_comes_back_as_it_was_written(stores):
         last_activity_at=LATER,
         failure="no memory",
         log_tail=("one", "two"),
+        limits_reached=(
+            LimitReached(Resource.MEMORY, 2**30, 3, LATER),
+            LimitReached(Resource.PROCESSES, 512, 1, NOW),
+        ),
         revision=7,
         entered_at=NOW + timedelta(microseconds=1),
     )

@@ -10,6 +10,8 @@ from hubless.adapters.processes.isolation import ACCOUNTS, NONE, SANDBOX
 from hubless.adapters.processes.isolation.bubblewrap import View
 from hubless.adapters.processes.isolation.kinds import AccountsIsolation, NoIsolation, Programs, SandboxIsolation
 from hubless.adapters.processes.launcher import ProcessLauncher
+from hubless.adapters.processes.limit_means import Means
+from hubless.adapters.processes.resource_limits import ResourceLimits
 from hubless.adapters.sqlite.database import Database
 from hubless.adapters.sqlite.owner_uids import SqliteOwnerUidStore
 
@@ -40,12 +42,14 @@ def isolation(kind, homes, uids, view=None, way=None):
 class ProcessLaunchers:
     """Make launchers over the same folders, and wait for what they started."""
 
-    def __init__(self, servers, homes, environment, kind=SANDBOX, of=None):
+    def __init__(self, servers, homes, environment, kind=SANDBOX, of=None, *, means=None, max_processes=0):
         self._servers, self._environment, self._made = servers, environment, []
+        self._means, self._max_processes = means or Means(), max_processes
         self._isolation = of or isolation(kind, homes, SqliteOwnerUidStore(Database()))
 
     def make(self):
-        launcher = ProcessLauncher(self._servers, lambda: self._isolation, environment=self._environment)
+        limits = ResourceLimits(self._servers, self._means, max_processes=self._max_processes)
+        launcher = ProcessLauncher(self._servers, lambda: self._isolation, limits, environment=self._environment)
         self._made.append(launcher)
         return launcher
 

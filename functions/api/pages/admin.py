@@ -10,6 +10,7 @@ from starlette.responses import RedirectResponse, Response
 
 from functions.api import dependencies
 from functions.api.auth.visitors import OwnForm, Person
+from functions.api.pages.home_notices import size_in_words
 from functions.api.pages.views import server_view
 from functions.api.paging import Part, Window
 from functions.api.rendering import Render
@@ -20,6 +21,7 @@ from functions.api.store_pool import has_long_store_calls
 from hubless.domain import names
 from hubless.domain.bounds import MAX_BODY, MAX_NAMES, MAX_TYPED_NAME
 from hubless.domain.errors import HublessError, InvalidRequestError
+from hubless.domain.home_usage import HomeUsage
 from hubless.domain.lifecycle import ACTIVE, Server, State
 from hubless.domain.users import User
 from hubless.domain.values import value
@@ -44,6 +46,7 @@ class _Admin:
     settings: dependencies.Settings
     origins: dependencies.Origins
     render: Render
+    home_usage: dependencies.HomeUsage
 
     def page(
         self, *, message: str | None = None, error: str | None = None, link: str | None = None, status: int = 200
@@ -63,11 +66,12 @@ class _Admin:
         servers: dict[str, list[Server]] = {}
         for server in self.servers.of_owners([u.id for u in found]) if found else []:
             servers.setdefault(server.owner_id, []).append(server)
+        sizes = self.home_usage.get_many([u.id for u in found]) if found else {}
         kept = {k: v for k, v in query.items() if k in {"name_filter", "state", "limit"} and v}
         return self.render(
             "admin.html",
             status_code=status,
-            users=[self._view(user, servers.get(user.id, [])) for user in found],
+            users=[self._view(user, servers.get(user.id, []), sizes.get(user.id)) for user in found],
             total=total,
             offset=offset,
             limit=limit,
@@ -115,7 +119,7 @@ class _Admin:
         if not self.who.is_admin:
             raise HTTPException(403, "Only admins can change who is an admin")
 
-    def _view(self, user: User, servers: list[Server]) -> dict[str, Any]:
+    def _view(self, user: User, servers: list[Server], home: HomeUsage | None) -> dict[str, Any]:
         """Return what the person may see of a user and its servers."""
         scopes, name, groups = self.who.scopes, user.name, user.groups
         seen = [s for s in servers if scopes.covers_server("read:servers", name, s.name, groups)]
@@ -137,6 +141,8 @@ class _Admin:
             "admin": user.admin,
             "groups": list(groups) if scopes.covers_user("read:users:groups", name, groups) else [],
             "servers": shown,
+            "home": size_in_words(home) if sees_activity else "",
+            "home_is_over": sees_activity and home is not None and home.exceeds(self.settings.servers.home_limit),
             "sees_activity": sees_activity,
             "last_activity": instant(user.last_activity_at) if sees_activity else None,
             "created": instant(user.created_at) if scopes.covers_user("read:users", name, groups) else None,
@@ -155,8 +161,11 @@ async def _admin(
     settings: dependencies.Settings,
     origins: dependencies.Origins,
     render: Render,
+    home_usage: dependencies.HomeUsage,
 ) -> _Admin:
-    return _Admin(request, who, part, users, servers, spawning, accounts, privileges, settings, origins, render)
+    return _Admin(
+        request, who, part, users, servers, spawning, accounts, privileges, settings, origins, render, home_usage
+    )
 
 
 Admin = Annotated[_Admin, Depends(_admin)]

@@ -8,6 +8,7 @@ from starlette.responses import RedirectResponse, Response
 
 from functions.api import dependencies
 from functions.api.auth.visitors import OwnForm, Person, user_of
+from functions.api.pages.home_notices import HomeNotice
 from functions.api.pages.sharing import SharedServers
 from functions.api.pages.views import default_destination, server_view, url_part
 from functions.api.rendering import Render
@@ -35,6 +36,7 @@ class _Home:
     origins: dependencies.Origins
     shared: SharedServers
     render: Render
+    home_notice: HomeNotice
 
     def page(self, *, error: str | None = None, status: int = 200) -> Response:
         """Return the page."""
@@ -54,6 +56,7 @@ class _Home:
             named_limit=limit,
             named_left=max(0, limit - len(named)),
             shared=self.shared(user),
+            home_notice=self.home_notice(user),
             error=error,
         )
 
@@ -90,8 +93,9 @@ async def _home(
     origins: dependencies.Origins,
     shared: SharedServers,
     render: Render,
+    home_notice: HomeNotice,
 ) -> _Home:
-    return _Home(who, users, servers, spawning, launching, stopping, origins, shared, render)
+    return _Home(who, users, servers, spawning, launching, stopping, origins, shared, render, home_notice)
 
 
 Home = Annotated[_Home, Depends(_home)]

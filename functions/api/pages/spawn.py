@@ -11,6 +11,7 @@ from starlette.responses import RedirectResponse, Response
 from functions.api import dependencies
 from functions.api.auth import csrf
 from functions.api.auth.visitors import Form, OwnForm, Person, user_of, visitor
+from functions.api.pages.home_notices import HomeNotice
 from functions.api.pages.not_running import NotRunningPage, NotRunningView
 from functions.api.pages.views import url_part
 from functions.api.redirects import Redirects, RequestRedirects, with_next
@@ -20,6 +21,7 @@ from functions.api.serializers import progress_url
 from hubless.domain import lifecycle, names
 from hubless.domain.errors import HublessError, InvalidRequestError, StoreConflictError
 from hubless.domain.lifecycle import PENDING_START, Server, State
+from hubless.domain.limits import Resource
 from hubless.domain.users import User
 from hubless.domain.values import value
 from hubless.services.identity import Actor
@@ -44,6 +46,8 @@ class _SpawnPages:
     origins: dependencies.Origins
     settings: dependencies.Settings
     render: Render
+    held: dependencies.HeldResources
+    home_notice: HomeNotice
 
     def owner(self, name: str | None, server_name: str) -> User:
         """Return the owner of the server to start, if the visitor may start it; without a *name* the visitor.
@@ -98,8 +102,8 @@ class _SpawnPages:
                 "name": p.name,
                 "display_name": p.display_name or p.name,
                 "description": p.description,
-                "memory": _gib(p.memory_bytes),
-                "cpus": p.cpus,
+                "memory": _gib(p.memory_bytes) if Resource.MEMORY in self.held else "",
+                "cpus": p.cpus if Resource.CPUS in self.held else None,
             }
             for p in self.spawning.profiles.values()
         ]
@@ -115,6 +119,7 @@ class _SpawnPages:
             next=self.redirects.next or "",
             action=f"/hub/spawn/{url_part(user, server_name)}",
             error=error,
+            home_notice=None if self.not_running.other(user) else self.home_notice(user),
         )
 
     def must_ask(self) -> bool:
@@ -175,8 +180,12 @@ async def _spawn_pages(
     origins: dependencies.Origins,
     settings: dependencies.Settings,
     render: Render,
+    held: dependencies.HeldResources,
+    home_notice: HomeNotice,
 ) -> _SpawnPages:
-    return _SpawnPages(request, who, users, servers, spawning, redirects, not_running, origins, settings, render)
+    return _SpawnPages(
+        request, who, users, servers, spawning, redirects, not_running, origins, settings, render, held, home_notice
+    )
 
 
 SpawnPages = Annotated[_SpawnPages, Depends(_spawn_pages)]

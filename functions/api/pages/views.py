@@ -5,6 +5,7 @@ from typing import Any
 from functions.api.serializers import instant
 from hubless.domain import names
 from hubless.domain.lifecycle import Server, State
+from hubless.domain.limits import limit_in_words
 from hubless.domain.origins import Origins
 from hubless.domain.users import User
 from hubless.ports.servers import ServerStore
@@ -37,6 +38,15 @@ def server_view(spawning: Spawning, origins: Origins, owner: User, server: Serve
         "delete_url": f"/hub/delete/{where}",
         "failure": server.failure,
         "log_tail": list(server.log_tail),
+        "limits_reached": [
+            {
+                "resource": one.resource.value,
+                "limit": limit_in_words(one.resource, one.limit),
+                "count": one.count,
+                "at": instant(one.at),
+            }
+            for one in server.limits_reached
+        ],
         "started": instant(server.started_at),
         "last_activity": instant(server.last_activity_at),
         "profile": (profile.display_name or profile.name) if profile and len(spawning.profiles) > 1 else "",

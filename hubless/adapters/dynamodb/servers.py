@@ -321,6 +321,7 @@ def _item(server: Server, active_at: datetime | None) -> ServerItem:
         state=server.state.value,
         user_options=dict(server.user_options),
         last_activity_at=active_at,
+        limits_reached=server.limits_reached or None,
         **{name: getattr(server, name) for name in _FIELDS},
     )
 
@@ -333,5 +334,6 @@ def _server(item: ServerItem, seen: Seen | None) -> Server:
         **{**facts, "revision": int(item.revision)},
         state=State(item.state),
         user_options=item.user_options,
+        limits_reached=item.limits_reached or (),
         last_activity_at=max(known, default=None),
     )

@@ -19,6 +19,7 @@ from pynamodb.attributes import (
 from pynamodb.models import Model
 
 from hubless.adapters.dynamodb.keys import Key, to_instant, to_number
+from hubless.domain.limits import LimitReached, Resource
 
 VERSION = 1  # of the items that this code writes
 ACTIVITY, EXPIRY = "activity", "expiry"  # the two indexes
@@ -91,6 +92,23 @@ class Numbers(Attribute[Mapping[str, int]]):
 
     def deserialize(self, value: dict[str, Any]) -> Mapping[str, int]:
         return {key: int(number["N"]) for key, number in value.items()}
+
+
+class LimitsReached(Attribute[tuple[LimitReached, ...]]):
+    """The limits that a launch has reached."""
+
+    attr_type = "S"
+
+    def serialize(self, value: tuple[LimitReached, ...]) -> str:
+        return json.dumps(
+            [[one.resource, one.limit, one.count, to_number(one.at) if one.at else None] for one in value]
+        )
+
+    def deserialize(self, value: str) -> tuple[LimitReached, ...]:
+        return tuple(
+            LimitReached(Resource(resource), limit, count, None if at is None else to_instant(at))
+            for resource, limit, count, at in json.loads(value)
+        )
 
 
 # --- items ---
@@ -203,6 +221,7 @@ class ServerItem(Item):
     last_activity_at = Instant(null=True)  # at the last transition; reported activity is in `SEEN`
     failure = Text()
     log_tail = Names(default=())
+    limits_reached = LimitsReached(null=True)
     revision = NumberAttribute(default=0)
 
 

@@ -18,6 +18,7 @@ import psutil
 from hubless.adapters.processes.accounts import Account
 from hubless.adapters.processes.isolation import SANDBOX, Isolation, Start, sandbox_processes
 from hubless.adapters.processes.launch_folder import LaunchFolder, Note
+from hubless.adapters.processes.resource_limits import ResourceLimits
 from hubless.domain.errors import LaunchFailedError
 from hubless.domain.profiles import Profile
 from hubless.domain.values import value
@@ -31,7 +32,7 @@ EXIT_SECONDS = 1.0
 RECENT_PORTS = 256  # not reused, because their servers may not listen yet
 # The child writes its process id to its standard input, a file, and then becomes the server. So the id is known even if
 # this process dies right after the fork. (Not a higher descriptor, because dash supports only ten.)
-_BECOME = 'echo $$ >&0 && exec "$@" </dev/null'
+_BECOME = ("/bin/sh", "-c", 'echo $$ >&0 && exec "$@" </dev/null', "launch")
 # The loader runs what these name in every program, and root's programs isolate: only the server gets them.
 _OF_LOADER = ("LD_", "GCONV_PATH", "GLIBC_TUNABLES", "LOCPATH", "NLSPATH")
 _SIGNALLED = 128  # the exit code of a sandbox whose server a signal ended is the signal's number above this
@@ -46,13 +47,22 @@ class ProcessLauncher:
 
     name = "processes"
 
-    def __init__(self, servers: Path, isolation: Callable[[], Isolation], *, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        servers: Path,
+        isolation: Callable[[], Isolation],
+        limits: ResourceLimits,
+        *,
+        environment: Mapping[str, str],
+    ) -> None:
         """Store launches below *servers*; servers inherit *environment* from the hub.
 
-        *isolation* returns the kind that new launches get. Those that run keep the one that they were started with.
+        *limits* holds the resource limits of launches. *isolation* returns the kind that new launches get. Those that
+        run keep the one that they were started with.
         """
         self._servers = servers
         self._isolation = isolation
+        self._limits = limits
         self._environment = dict(environment)
         self._children: dict[str, subprocess.Popen[bytes]] = {}
         self._exit_codes: dict[str, int] = {}
@@ -78,7 +88,7 @@ class ProcessLauncher:
         folder = self._folder(task)
         self._reap(task)
         if folder.is_held():
-            return _status(folder)
+            return self._status(folder)
         self._await_exit(task)
         return TaskStopped(self._end_of(task, folder), folder.log_tail(self._secrets.get(task, ())))
 
@@ -99,13 +109,14 @@ class ProcessLauncher:
         if not self._servers.is_dir():
             return []
         found = (entry.name for entry in os.scandir(self._servers) if entry.is_dir() and entry.name != "ended")
-        return [Task(name, name, _status(folder)) for name in found if (folder := self._folder(name)).is_held()]
+        return [Task(name, name, self._status(folder)) for name in found if (folder := self._folder(name)).is_held()]
 
     def forget(self, task: str) -> None:
         folder = self._folder(task)
         if not folder.path.is_dir() or folder.is_held():
             return
         sandbox_processes.kill_rest(folder)
+        self._limits.release(task)
         ended = self._servers / "ended"
         ended.mkdir(mode=0o700, exist_ok=True)
         if folder.log.exists():
@@ -134,12 +145,15 @@ class ProcessLauncher:
         environment = self._child_environment(launch, account, note)
         early, late = _without_loader(environment)
         start = Start(program, account, folder, lock, environment, loader=late)
+        self._limits.prepare(launch.launch_id, launch.profile)
+        command = [*self._limits.wrapper(launch.launch_id), *_BECOME, *isolation.wrap(start)]
         pid_file = os.open(folder.pid_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
             with folder.log.open("ab") as log:
-                child = _popen(isolation.wrap(start), start, early, _Files(pid_file, log.fileno(), lock))
+                child = _popen(command, start, early, _Files(pid_file, log.fileno(), lock))
         except OSError as error:
             folder.pid_file.unlink()
+            self._limits.release(launch.launch_id)
             raise LaunchFailedError(f"Cannot start {program[0]}: {error.strerror}") from error
         finally:
             os.close(pid_file)
@@ -196,12 +210,21 @@ class ProcessLauncher:
         if folder.pid() is None:
             return "was never started"
         code = _code_of(folder, self._exit_codes.get(task))
+        reached = self._limits.exceeded(task)
+        after = f" after it had reached its {reached}" if reached else ""
         if code is None:
-            return "ended"
+            return f"ended{after}"
         if code < 0:
             name = signal.Signals(-code).name if -code in set(signal.Signals) else str(-code)
-            return f"was killed by {name}" + (" (perhaps out of memory)" if -code == signal.SIGKILL else "")
-        return f"exited with code {code}"
+            perhaps = " (perhaps out of memory)" if -code == signal.SIGKILL else ""
+            return f"was killed by {name}{after or perhaps}"
+        return f"exited with code {code}{after}"
+
+    def _status(self, held: LaunchFolder) -> TaskStatus:
+        note = held.note()
+        if note is None or held.pid() is None:
+            return TaskPending()
+        return TaskRunning(f"127.0.0.1:{note.port}", self._limits.reached(held.path.name))
 
     def _folder(self, task: str) -> LaunchFolder:
         if not task or "/" in task or task in {".", "..", "ended"}:
@@ -218,11 +241,6 @@ class _Files:
     lock: int
 
 
-def _status(held: LaunchFolder) -> TaskStatus:
-    note = held.note()
-    return TaskPending() if note is None or held.pid() is None else TaskRunning(f"127.0.0.1:{note.port}")
-
-
 def _lock_with_retries(folder: LaunchFolder) -> int | None:
     """Take the lock; retry, because a check whether it is held also takes it for a moment."""
     for _ in range(LOCK_TRIES):
@@ -234,7 +252,7 @@ def _lock_with_retries(folder: LaunchFolder) -> int | None:
 
 def _popen(command: list[str], start: Start, environment: Mapping[str, str], files: _Files) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        ["/bin/sh", "-c", _BECOME, "launch", *command],
+        command,
         cwd=start.account.home,
         env=environment,
         stdin=files.pid,

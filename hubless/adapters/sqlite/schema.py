@@ -259,6 +259,16 @@ UPDATE users SET skeleton = skeleton_of(name);
 CREATE INDEX users_by_skeleton ON users (skeleton);
 """
 
+# The last measurement of each user's home.
+_HOME_USAGE = """
+CREATE TABLE home_usage (
+    owner_id TEXT PRIMARY KEY REFERENCES users ON DELETE CASCADE,
+    size INTEGER NOT NULL,
+    is_whole INTEGER NOT NULL,
+    measured_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+"""
+
 STEPS = (
     _FIRST,
     _SHARES_AND_SERVICES,
@@ -271,5 +281,6 @@ STEPS = (
     _OWNER_UIDS,
     _LIMITED_LINKS,
     _SKELETONS,
+    _HOME_USAGE,
 )
 VERSION = len(STEPS)  # of a file with all steps

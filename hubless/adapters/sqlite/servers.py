@@ -14,6 +14,7 @@ from hubless.domain.errors import (
     StoreConflictError,
 )
 from hubless.domain.lifecycle import ACTIVE, Server, State
+from hubless.domain.limits import LimitReached, Resource
 
 _COLUMNS = "id, owner_id, name, state, launch_id, revision, entered_at, last_activity_at, facts"
 _INSTANTS = ("created_at", "requested_at", "started_at", "deadline_at")
@@ -160,6 +161,7 @@ def _row(server: Server) -> tuple[Any, ...]:
     facts: dict[str, Any] = {name: to_number(getattr(server, name)) for name in _INSTANTS}
     facts |= {name: getattr(server, name) for name in _TEXTS}
     facts |= {"user_options": dict(server.user_options), "log_tail": list(server.log_tail)}
+    facts["limits_reached"] = [[o.resource, o.limit, o.count, to_number(o.at)] for o in server.limits_reached]
     return (
         server.id,
         server.owner_id,
@@ -190,5 +192,10 @@ def _server(row: Sequence[Any]) -> Server:
         last_activity_at=to_instant(last_activity_at),
         user_options=known["user_options"],
         log_tail=tuple(known["log_tail"]),
+        limits_reached=tuple(_limit_reached(*one) for one in known.get("limits_reached", ())),
         **facts_of,
     )
+
+
+def _limit_reached(resource: str, limit: int, count: int, at: int | None) -> LimitReached:
+    return LimitReached(Resource(resource), limit, count, to_instant(at))

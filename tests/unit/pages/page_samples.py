@@ -47,6 +47,7 @@ def server(name="", state="stopped", owner="alice", **changes):
         "delete_url": f"/hub/delete/{where}",
         "failure": None,
         "log_tail": [],
+        "limits_reached": [],
         "started": WAS if state == "ready" else None,
         "last_activity": WAS,
         "profile": "JupyterLab",
@@ -71,7 +72,15 @@ set_password = {
     "minimum_length": 10,
 }
 sign_up = {"username": "", "action": "/hub/sign-up", "error": None, "minimum_length": 10}
-home = {"default": None, "named": [], "named_limit": 5, "named_left": 5, "shared": [], "error": None}
+home = {
+    "default": None,
+    "named": [],
+    "named_limit": 5,
+    "named_left": 5,
+    "shared": [],
+    "error": None,
+    "home_notice": None,
+}
 confirm_start = {
     "for_user": None,
     "server_name": "",
@@ -104,7 +113,13 @@ spawn = {
     "next": "",
     "action": "/hub/spawn/alice",
     "error": None,
+    "home_notice": {"size": "1.5 GiB", "limit": "", "is_over": False},
 }
+LARGE_HOME = {"size": "at least 12 GiB", "limit": "10 GiB", "is_over": True}
+REACHED = [
+    {"resource": "memory", "limit": "memory limit of 1 GiB", "count": 2, "at": WAS},
+    {"resource": "processes", "limit": "limit of 1024 processes and threads", "count": 40, "at": WAS},
+]
 spawn_pending = {
     "server_name": "",
     "for_user": None,
@@ -221,6 +236,8 @@ PEOPLE = [
         "sees_activity": True,
         "last_activity": WAS,
         "created": WAS,
+        "home": "1.5 GiB",
+        "home_is_over": False,
     },
     {
         "name": "alice",
@@ -229,6 +246,8 @@ PEOPLE = [
         "sees_activity": True,
         "last_activity": WAS,
         "created": WAS,
+        "home": "at least 12 GiB",
+        "home_is_over": True,
         "servers": [server(state="ready"), server("dask", "starting"), server("old", "failed", **FAILED)],
     },
     {
@@ -239,6 +258,8 @@ PEOPLE = [
         "sees_activity": True,
         "last_activity": None,
         "created": WAS,
+        "home": "",
+        "home_is_over": False,
     },
     {
         "name": "bob",
@@ -248,6 +269,8 @@ PEOPLE = [
         "sees_activity": True,
         "last_activity": WAS,
         "created": WAS,
+        "home": "1.5 GiB",
+        "home_is_over": False,
     },
 ]
 oauth = {
@@ -313,9 +336,18 @@ PAGES = {
     "home_first": ("home.html", frame(ALICE) | home),
     "home_full": ("home.html", frame(ROOT) | home | FULL_HOME),
     "home_failed": ("home.html", frame(ALICE) | home | {"default": server(state="failed", **FAILED)}),
+    "home_limits": (
+        "home.html",
+        frame(ALICE)
+        | home
+        | {"default": server(state="ready", limits_reached=REACHED), "home_notice": LARGE_HOME}
+        | {"named": [server("dask", limits_reached=REACHED[:1])]},
+    ),
     "home_shared": ("home.html", frame(ALICE) | home | {"shared": SHARED}),
     "accept_share": ("accept_share.html", frame(ALICE) | accept_share),
     "accept_share_default": ("accept_share.html", frame(ALICE) | accept_share | {"server": "", "is_ready": True}),
+    "home_measured": ("home.html", frame(ALICE) | home | {"home_notice": LARGE_HOME | {"is_over": False}}),
+    "spawn_large_home": ("spawn.html", frame(ALICE) | spawn | {"home_notice": LARGE_HOME}),
     "home_plain": ("home.html", frame(ALICE) | home | {"default": server(), "named_limit": 0, "named_left": 0}),
     "spawn": ("spawn.html", frame(ALICE) | spawn),
     "confirm_start": ("confirm_start.html", frame(ALICE) | confirm_start),
@@ -334,6 +366,7 @@ PAGES = {
             "chosen": "",
             "next": "/user/alice/dask/lab?a=1",
             "error": "There is no profile 'huge'",
+            "home_notice": None,
         },
     ),
     "spawn_pending": ("spawn_pending.html", frame(ALICE) | spawn_pending),

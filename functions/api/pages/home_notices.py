@@ -1,0 +1,45 @@
+"""What pages say of the size of a user's home."""
+
+from typing import Annotated, Any
+
+from fastapi import Depends
+
+from functions.api import dependencies
+from hubless.domain.home_usage import HomeUsage
+from hubless.domain.limits import size
+from hubless.domain.users import User
+from hubless.domain.values import value
+
+
+def size_in_words(usage: HomeUsage | None) -> str:
+    """Return the size of a home, such as `1.5 GiB`; empty if nobody has measured it."""
+    if usage is None:
+        return ""
+    return size(usage.size) if usage.is_whole else f"at least {size(usage.size)}"
+
+
+@value
+class _HomeNotice:
+    """Tells a user how large the home is, and whether that is too much."""
+
+    home_usage: dependencies.HomeUsage
+    settings: dependencies.Settings
+
+    def __call__(self, user: User) -> dict[str, Any] | None:
+        """Return what a page shows; None if nothing is known."""
+        usage = self.home_usage.get_many([user.id]).get(user.id)
+        if usage is None:
+            return None
+        limit = self.settings.servers.home_limit
+        return {
+            "size": size_in_words(usage),
+            "limit": "" if limit is None else size(limit),
+            "is_over": usage.exceeds(limit),
+        }
+
+
+async def _home_notice(home_usage: dependencies.HomeUsage, settings: dependencies.Settings) -> _HomeNotice:
+    return _HomeNotice(home_usage, settings)
+
+
+HomeNotice = Annotated[_HomeNotice, Depends(_home_notice)]

@@ -1,0 +1,73 @@
+"""Limits of a launch: which resources they bound, and that a launch reached one."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from hubless.domain.values import value
+
+NOTICE_INTERVAL = timedelta(minutes=1)
+"""How often a record notes at most that its launch reached a limit again: each note is a write."""
+
+
+class Resource(StrEnum):
+    """What a limit bounds."""
+
+    MEMORY = "memory"
+    CPUS = "cpus"
+    PROCESSES = "processes"
+
+
+@value
+class LimitReached:
+    """How often a launch has reached one of its limits.
+
+    Args:
+        resource: what the limit bounds.
+        limit: bytes of memory, or a number of processes and threads.
+        count: how often, since the launch began.
+        at: when the hub noticed the last time; None while nobody has noted it.
+    """
+
+    resource: Resource
+    limit: int
+    count: int
+    at: datetime | None = None
+
+
+def noted(
+    known: tuple[LimitReached, ...], seen: Iterable[LimitReached], now: datetime
+) -> tuple[LimitReached, ...] | None:
+    """Return what a record should hold after *seen* was read from a launch; None if that is what it holds already.
+
+    A count that grew is noted with the time *now*, once in `NOTICE_INTERVAL` for each resource.
+    """
+    by_resource = {one.resource: one for one in known}
+    grown = {one.resource: _at(one, now) for one in seen if _is_news(one, by_resource.get(one.resource), now)}
+    return tuple((by_resource | grown)[resource] for resource in sorted(by_resource | grown)) if grown else None
+
+
+def _is_news(seen: LimitReached, known: LimitReached | None, now: datetime) -> bool:
+    if known is None or known.at is None:
+        return seen.count > 0
+    # A clock that was set back must not silence the notices until it has caught up.
+    return seen.count > known.count and not timedelta() <= now - known.at < NOTICE_INTERVAL
+
+
+def _at(seen: LimitReached, now: datetime) -> LimitReached:
+    return LimitReached(seen.resource, seen.limit, seen.count, now)
+
+
+def size(number: int) -> str:
+    """Return *number* of bytes in words, such as `1.5 GiB`; below one MiB, `0 MiB`."""
+    for unit, name in ((2**40, "TiB"), (2**30, "GiB")):
+        if number >= unit:
+            return f"{round(number / unit, 2):g} {name}"
+    return f"{number // 2**20} MiB"
+
+
+def limit_in_words(resource: Resource, limit: int) -> str:
+    """Return a limit as people say it, such as `memory limit of 1 GiB`."""
+    if resource is Resource.MEMORY:
+        return f"memory limit of {size(limit)}"
+    return f"limit of {limit} processes and threads"

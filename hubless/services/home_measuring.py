@@ -1,0 +1,68 @@
+"""Measuring homes: whose is due, and what was found."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from hubless.domain.home_usage import HomeUsage
+from hubless.domain.lifecycle import ACTIVE
+from hubless.domain.values import value
+from hubless.ports.clock import Clock
+from hubless.ports.home_usage import Homes, HomeSize, HomeUsageStore
+from hubless.ports.servers import ServerStore
+from hubless.ports.users import UserStore
+
+AGAIN_AFTER = timedelta(minutes=10)
+"""The age at which the measurement of a home in use is taken again."""
+PAGE = 100  # users at once
+
+
+@value
+class HomeMeasuring:
+    """Measures homes one after the other."""
+
+    servers: ServerStore
+    users: UserStore
+    usage: HomeUsageStore
+    homes: Homes
+    clock: Clock
+
+    def steps(self, *, everybody: bool = False) -> Iterator[None]:
+        """Measure the homes that are due, in small steps; the caller pauses between them and may stop at each.
+
+        Due are the homes of users with active servers, and of those who were active since the last measurement. Of the
+        latter, a call looks at the `PAGE` users that were active last, or at *everybody*.
+        """
+        tasks = {server.owner_id: server.task for server in self.servers.in_states(ACTIVE)}
+        yield from self._measure(tasks)
+        offset, total = 0, 1
+        while offset < total:
+            page, total = self.users.page(offset=offset, limit=PAGE, sort="last_activity", descending=True)
+            seen = {user.id: user.last_activity_at for user in page if user.last_activity_at is not None}
+            yield from self._measure(dict.fromkeys(seen.keys() - tasks.keys()), seen)
+            offset += PAGE
+            if not everybody or not seen:
+                return
+
+    def _measure(self, tasks: dict[str, str | None], seen: dict[str, datetime] | None = None) -> Iterator[None]:
+        """Measure the homes of these owners that are due; *seen* says when each was last active."""
+        known = self.usage.get_many(tasks)
+        for owner_id, task in tasks.items():
+            if self._is_due(known.get(owner_id), (seen or {}).get(owner_id)):
+                yield from self._walk(owner_id, task)
+
+    def _is_due(self, known: HomeUsage | None, seen: datetime | None) -> bool:
+        if known is None:
+            return True
+        # A clock that was set back must not stop the measuring until it has caught up.
+        is_old = not timedelta() <= self.clock.now() - known.measured_at < AGAIN_AFTER
+        return is_old and (seen is None or seen > known.measured_at - AGAIN_AFTER)
+
+    def _walk(self, owner_id: str, task: str | None) -> Iterator[None]:
+        walk = self.homes.walk(owner_id, task)
+        if walk is None:
+            return
+        found = HomeSize()
+        for size in walk:
+            found = size
+            yield
+        self.usage.put(HomeUsage(owner_id, found.size, found.is_whole, self.clock.now()))

@@ -1,0 +1,411 @@
+"""The promises of every means that holds a launch's limits, with real processes.
+
+Control groups are tested where they work on this machine; the process watch works everywhere.
+"""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import psutil
+import pytest
+
+from hubless.adapters.processes.cgroups import ControlGroups, NoControlGroupsError
+from hubless.adapters.processes.launch_folder import LaunchFolder
+from hubless.adapters.processes.limit_means import Means
+from hubless.adapters.processes.resource_limits import ResourceLimits
+from hubless.domain.limits import Resource
+from hubless.domain.profiles import Profile
+from hubless.ports.launcher import Launch, TaskRunning, TaskStopped
+from tests.support.concurrency import eventually
+from tests.support.processes import KINDS, ProcessLaunchers, python_for_all
+
+MIB = 2**20
+PROFILE = Profile("small", memory_bytes=200 * MIB, cpus=0.5)
+# Writes its own id as the launcher's shell does, takes the launch's lock, and lets "kernels" do what they are told.
+SERVER = """
+import os, subprocess, sys, time
+from pathlib import Path
+
+Path("pid").write_text(str(os.getpid()))
+own, *codes = sys.argv[1:]
+kernels = [subprocess.Popen([sys.executable, "-c", code], start_new_session=True) for code in codes]
+Path("up").touch()
+exec(own)
+while True:
+    for kernel in kernels:
+        kernel.poll()
+    time.sleep(0.02)
+"""
+SMALL = "import time; time.sleep(600)"
+LARGE = "import time; held = b'x' * (400 << 20); open('too-much', 'w').close(); time.sleep(600)"
+WITHIN = "import time; held = b'x' * (60 << 20); open('enough', 'w').close(); time.sleep(600)"
+# Two hundred sleepers, and no more: what a fork bomb does, but harmless where nothing holds it.
+CROWD = """
+import os, time
+started = 0
+for _ in range(200):
+    try:
+        if os.fork() == 0:
+            time.sleep(600)
+            os._exit(0)
+        started += 1
+    except OSError:
+        pass
+open("started", "w").write(str(started))
+time.sleep(600)
+"""
+WAITING = """
+import os, time
+while not os.path.exists("go"):
+    time.sleep(0.02)
+"""
+
+
+class Place:
+    """A folder of launches, and limits that a test enforces whenever it looks."""
+
+    def __init__(self, folder, means):
+        self.servers, self.means = folder / "servers", means
+        self.limits = self.other_hub()
+        self._children = []
+
+    def other_hub(self, **facts):
+        return ResourceLimits(self.servers, self.means, **{"max_processes": 60} | facts)
+
+    def start(self, *kernels, own="", launch_id="l1", profile=PROFILE):
+        folder = LaunchFolder(self.servers / launch_id)
+        folder.make()
+        self.limits.prepare(launch_id, profile)
+        lock = folder.try_lock()
+        command = [*self.limits.wrapper(launch_id), sys.executable, "-c", SERVER, own, *kernels]
+        child = subprocess.Popen(command, cwd=folder.path, pass_fds=[lock], start_new_session=True)
+        self._children.append(child)
+        os.close(lock)
+        eventually((folder.path / "up").exists)
+        return child
+
+    def path(self, name, launch_id="l1"):
+        return self.servers / launch_id / name
+
+    def reached(self, launch_id="l1"):
+        """Look as the worker does, and return what the launch has reached by resource."""
+        self.limits.watch()
+        return {one.resource: one for one in self.limits.reached(launch_id)}
+
+    def close(self):
+        while started := [one for one in psutil.process_iter() if self._is_ours(one)]:
+            for one in started:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    one.kill()
+        for child in self._children:
+            child.wait(10)
+        for entry in self.servers.iterdir():
+            self.limits.release(entry.name)
+
+    def _is_ours(self, process):
+        with contextlib.suppress(psutil.Error):
+            return process.status() != psutil.STATUS_ZOMBIE and Path(process.cwd()).is_relative_to(self.servers)
+        return False
+
+
+def every_means():
+    try:
+        return {"cgroups": Means(ControlGroups.find(f"tests-{os.getpid()}")), "watch": Means()}
+    except NoControlGroupsError:
+        return {"watch": Means()}
+
+
+MEANS = every_means()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_cgroups_left():
+    yield
+    if "cgroups" in MEANS:
+        MEANS["cgroups"].control_groups.leave()
+
+
+@pytest.fixture(params=sorted(MEANS))
+def place(request, tmp_path):
+    made = Place(tmp_path, MEANS[request.param])
+    made.servers.mkdir()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def groups(tmp_path):
+    """Launches in control groups; the process watch where this machine has none."""
+    made = Place(tmp_path, MEANS.get("cgroups", MEANS["watch"]))
+    made.servers.mkdir()
+    yield made
+    made.close()
+
+
+def children(server):
+    found = psutil.Process(server.pid).children(recursive=True)
+    return [one for one in found if one.status() != psutil.STATUS_ZOMBIE]
+
+
+# --- memory ---
+
+
+def test_what_uses_more_memory_is_ended_and_told(place):
+    server = place.start(SMALL, LARGE)
+    memory = eventually(lambda: place.reached().get(Resource.MEMORY))
+    assert (memory.limit, memory.count) == (200 * MIB, 1)
+    eventually(lambda: len(children(server)) == 1)  # the small kernel goes on, and so does the server
+    assert server.poll() is None
+    assert place.limits.exceeded("l1") == "memory limit of 200 MiB"
+
+
+def test_what_stays_within_its_memory_is_left_alone(place):
+    server = place.start(WITHIN)
+    eventually(place.path("enough").exists)
+    for _ in range(3):
+        assert place.reached() == {}
+    assert len(children(server)) == 1
+    assert place.limits.exceeded("l1") is None
+
+
+def test_without_a_limit_memory_is_free(place):
+    server = place.start(LARGE, profile=Profile("free"))
+    eventually(place.path("too-much").exists)
+    assert place.reached() == {}
+    assert len(children(server)) == 1
+
+
+def test_a_server_that_uses_more_itself_is_ended(place):
+    server = place.start(SMALL, own=LARGE)
+    eventually(lambda: place.reached() and server.poll() is not None)
+    assert place.limits.exceeded("l1") == "memory limit of 200 MiB"
+
+
+# --- processes ---
+
+
+def test_no_more_processes_live_than_the_limit_allows(place):
+    server = place.start(SMALL, CROWD)
+    processes = eventually(lambda: place.reached().get(Resource.PROCESSES))
+    assert processes.limit == 60
+    eventually(lambda: place.reached() and len(children(server)) < 60)
+    assert server.poll() is None
+    if place.means.control_groups:  # the watch is later
+        eventually(place.path("started").exists)
+        assert 0 < int(place.path("started").read_text()) < 60
+
+
+def test_a_launch_that_was_refused_processes_did_not_end_by_it(groups):
+    groups.start(CROWD)
+    eventually(groups.path("started").exists)
+    assert eventually(lambda: groups.reached().get(Resource.PROCESSES)).count > 0
+    held = groups.means.control_groups is not None
+    assert (groups.limits.exceeded("l1") is None) is held
+
+
+def test_what_left_its_parents_still_counts(place):
+    place.start(WAITING + "if os.fork():\n    os._exit(0)\n" + CROWD)
+    place.limits.watch()
+    place.path("go").touch()
+    eventually(lambda: place.reached().get(Resource.PROCESSES))
+
+
+# --- launches ---
+
+
+def test_another_hub_knows_the_limits_of_what_it_adopts(place):
+    place.start(LARGE)
+    place.limits = place.other_hub(max_processes=0)
+    memory = eventually(lambda: place.reached().get(Resource.MEMORY))
+    assert memory.limit == 200 * MIB
+    assert ResourceLimits(place.servers, Means()).exceeded("l1") == "memory limit of 200 MiB"
+
+
+def test_release_ends_what_is_left_and_removes_the_cgroups(groups):
+    server = groups.start(SMALL, SMALL)
+    left = children(server)
+    assert len(left) == 2
+    folders = [parent / "l1" for parent in _parents(groups)]
+    assert all(folder.is_dir() for folder in folders)
+    server.kill()
+    server.wait()
+    groups.limits.release("l1")
+    groups.limits.release("l1")
+    assert not any(folder.exists() for folder in folders)
+    if folders:
+        psutil.wait_procs(left, 10)
+    for one in left:
+        assert one.is_running() is not bool(folders)
+        with contextlib.suppress(psutil.NoSuchProcess):
+            one.kill()
+
+
+def test_a_launch_that_was_forgotten_loses_its_cgroup_at_the_next_look(groups):
+    groups.start(SMALL).kill()
+    for file in (*groups.path("").iterdir(),):
+        file.unlink()
+    groups.path("").rmdir()
+    groups.limits.watch()
+    eventually(lambda: groups.limits.watch() or not any((parent / "l1").exists() for parent in _parents(groups)))
+
+
+def test_two_launches_have_limits_of_their_own(place):
+    place.start(LARGE)
+    other = place.start(WITHIN, launch_id="l2")
+    eventually(lambda: place.reached().get(Resource.MEMORY))
+    assert place.reached("l2") == {}
+    assert len(children(other)) == 1
+
+
+def test_a_launch_that_never_was_has_no_limits(place):
+    assert place.limits.reached("never") == ()
+    assert place.limits.exceeded("never") is None
+    assert place.limits.wrapper("never") == []
+    place.limits.release("never")
+
+
+# --- the launcher ---
+
+HTTP_SERVER = """
+import os, subprocess, sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from urllib.parse import urlsplit
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+    def log_message(self, *_):
+        pass
+
+url = urlsplit(os.environ["JUPYTERHUB_SERVICE_URL"])
+server = HTTPServer((url.hostname, url.port), Handler)
+kernel = subprocess.Popen([sys.executable, "-c", sys.argv[1]])
+exec(sys.argv[2])
+server.serve_forever()
+"""
+
+
+class Launched:
+    """Launches of a real launcher, in each kind of isolation."""
+
+    def __init__(self, folder, kind, means):
+        folder.chmod(0o755)
+        self.homes = folder / "homes"
+        self.servers = folder / "servers"
+        for one in (self.homes, self.servers):
+            one.mkdir()
+        self.launchers = ProcessLaunchers(
+            self.servers, self.homes, {"PATH": os.environ["PATH"]}, kind, means=means, max_processes=100
+        )
+        self.launcher = self.launchers.make()
+        self.limits = ResourceLimits(self.servers, means)
+
+    def launch(self, kernel, own=""):
+        command = (python_for_all(), "-c", HTTP_SERVER, kernel, own)
+        profile = Profile("small", command=command, memory_bytes=200 * MIB)
+        self.launcher.launch(Launch("l1", "s1", "u-alice", "alice", "", "/user/alice/", profile))
+
+    def status(self):
+        """Look as the worker does, and return what the launcher says."""
+        self.limits.watch()
+        return self.launcher.describe("l1")
+
+    def close(self):
+        self.launcher.stop("l1", force=True)
+        eventually(lambda: isinstance(self.launcher.describe("l1"), TaskStopped))
+        self.launchers.wait()
+        self.launcher.forget("l1")
+        eventually(lambda: self.limits.watch() or "l1" not in self.cgroups())
+
+    def cgroups(self):
+        groups = self.limits.means.control_groups
+        return groups.launches() if groups else set()
+
+
+@pytest.fixture(params=[(kind, means) for kind in KINDS for means in sorted(MEANS)], ids="-".join)
+def launched(request, tmp_path_factory):
+    folder = Path(tempfile.mkdtemp(prefix="hubless-test-"))  # pytest's own folder is closed to other accounts
+    kind, means = request.param
+    made = Launched(folder, kind, MEANS[means])
+    yield made
+    made.close()
+    shutil.rmtree(folder)
+
+
+def test_a_kernel_that_uses_too_much_is_told_while_the_server_runs(launched):
+    launched.launch("held = b'x' * (400 << 20); import time; time.sleep(600)")
+    status = eventually(lambda: found if getattr(found := launched.status(), "limits_reached", ()) else None)
+    assert isinstance(status, TaskRunning)
+    assert [(one.resource, one.limit) for one in status.limits_reached] == [(Resource.MEMORY, 200 * MIB)]
+
+
+def test_a_server_that_dies_of_memory_fails_with_that_reason(launched):
+    launched.launch(SMALL, own="held = b'x' * (400 << 20)")
+    status = eventually(lambda: found if isinstance(found := launched.status(), TaskStopped) else None)
+    assert status.why == "was killed by SIGKILL after it had reached its memory limit of 200 MiB"
+
+
+def test_a_server_that_dies_otherwise_blames_no_memory(launched):
+    launched.launch(SMALL, own="os.kill(os.getpid(), 9)")
+    status = eventually(lambda: found if isinstance(found := launched.status(), TaskStopped) else None)
+    assert status.why == "was killed by SIGKILL (perhaps out of memory)"
+
+
+# --- processors ---
+
+
+def test_the_processors_are_limited_where_that_is_promised(place):
+    place.start(SMALL)
+    if Resource.CPUS in place.limits.holds:
+        folder = place.means.control_groups.parents["cpu"] / "l1"
+        quota = [
+            (folder / file).read_text().split() for file in ("cpu.max", "cpu.cfs_quota_us") if (folder / file).exists()
+        ]
+        assert quota[0][0] == "50000"
+    else:
+        assert place.limits.wrapper("l1") == []
+
+
+# --- a limit for each user id ---
+
+
+def test_rlimit_nproc_is_set_where_each_owner_has_a_user_id(tmp_path):
+    folder = LaunchFolder(tmp_path / "l1")
+    folder.make()
+    limits = ResourceLimits(tmp_path, Means(), max_processes=77, one_uid_each=True)
+    limits.prepare("l1", PROFILE)
+    code = "import resource; print(resource.getrlimit(resource.RLIMIT_NPROC))"
+    shown = subprocess.run(
+        [*limits.wrapper("l1"), sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert shown.stdout == "(77, 77)\n"
+
+
+# --- what the start of the hub found ---
+
+
+@pytest.mark.parametrize("means", MEANS.values(), ids=MEANS.keys())
+def test_what_was_found_is_read_as_it_was_written(tmp_path, means):
+    means.save(tmp_path / "limits.json")
+    assert Means.load(tmp_path / "limits.json") == means
+    assert (tmp_path / "limits.json").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"parents": 3}'])
+def test_without_a_readable_finding_the_watch_is_what_there_is(tmp_path, text):
+    (tmp_path / "limits.json").write_text(text)
+    for file in (tmp_path / "limits.json", tmp_path / "none.json"):
+        means = Means.load(file)
+        assert means.control_groups is None
+        assert means.holds == {Resource.MEMORY, Resource.PROCESSES}
+
+
+def _parents(place):
+    groups = place.means.control_groups
+    return list(groups.parents.values()) if groups else []

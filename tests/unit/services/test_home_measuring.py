@@ -1,0 +1,124 @@
+from datetime import timedelta
+
+import pytest
+
+from hubless.adapters.sqlite.database import Database
+from hubless.adapters.sqlite.home_usage import SqliteHomeUsageStore
+from hubless.domain.home_usage import HomeUsage
+from hubless.domain.lifecycle import State
+from hubless.ports.home_usage import HomeSize
+from hubless.services import home_measuring
+from hubless.services.home_measuring import AGAIN_AFTER, HomeMeasuring
+from tests.support.builders import NOW, a_server, a_user
+from tests.support.fakes import StoppedClock
+from tests.support.sqlite import stores_of
+
+
+class Homes:
+    """Homes of which each measurement takes two steps."""
+
+    def __init__(self):
+        self.sizes, self.measured = {}, []
+
+    def walk(self, owner_id, task):
+        if owner_id not in self.sizes:
+            return None
+        self.measured.append((owner_id, task))
+        return iter([HomeSize(1), HomeSize(self.sizes[owner_id])])
+
+
+class Place:
+    def __init__(self):
+        database = Database()
+        self.stores, self.clock, self.homes = stores_of(database), StoppedClock(NOW), Homes()
+        self.usage = SqliteHomeUsageStore(database)
+        self.measuring = HomeMeasuring(self.stores.servers, self.stores.users, self.usage, self.homes, self.clock)
+
+    def user(self, name, size=100, **facts):
+        self.stores.users.create([a_user(name, **facts)])
+        self.homes.sizes[f"u-{name}"] = size
+
+    def measure(self, **how):
+        self.homes.measured.clear()
+        steps = sum(1 for _ in self.measuring.steps(**how))
+        assert steps == 2 * len(self.homes.measured)
+        return [owner_id.removeprefix("u-") for owner_id, _ in self.homes.measured]
+
+
+@pytest.fixture
+def place():
+    return Place()
+
+
+def test_the_home_of_an_active_server_is_measured_again_and_again(place):
+    place.user("alice", 700)
+    place.stores.servers.create(a_server(state=State.READY, launch_id="l1", task="t1"))
+    assert place.measure() == ["alice"]
+    assert place.homes.measured == [("u-alice", "t1")]
+    assert place.usage.get_many(["u-alice"]) == {"u-alice": HomeUsage("u-alice", 700, True, NOW)}
+    assert place.measure() == []
+    place.clock.advance(AGAIN_AFTER)
+    place.homes.sizes["u-alice"] = 900
+    assert place.measure() == ["alice"]
+    assert place.usage.get_many(["u-alice"])["u-alice"].size == 900
+
+
+def test_without_a_server_a_home_is_measured_until_it_rests(place):
+    place.user("alice")
+    place.stores.users.touch("u-alice", NOW)
+    assert place.measure() == ["alice"]
+    rounds = 0
+    for _ in range(10):
+        place.clock.advance(AGAIN_AFTER)
+        rounds += len(place.measure())
+    assert rounds <= 2
+
+
+def test_who_was_never_there_is_not_measured(place):
+    place.user("alice")
+    assert place.measure(everybody=True) == []
+
+
+def test_everybody_is_more_than_the_first_page(place, monkeypatch):
+    monkeypatch.setattr(home_measuring, "PAGE", 2)
+    for number in range(5):
+        place.user(f"user{number}")
+        place.stores.users.touch(f"u-user{number}", NOW + timedelta(seconds=number))
+    assert sorted(place.measure()) == ["user3", "user4"]
+    assert sorted(place.measure(everybody=True)) == ["user0", "user1", "user2"]
+    assert place.measure(everybody=True) == []
+
+
+def test_a_measurement_that_is_broken_off_is_not_stored(place):
+    place.user("alice")
+    place.stores.users.touch("u-alice", NOW)
+    next(place.measuring.steps())
+    assert place.usage.get_many(["u-alice"]) == {}
+    assert place.measure() == ["alice"]
+
+
+def test_who_is_removed_meanwhile_leaves_nothing(place):
+    place.user("alice")
+    place.stores.users.touch("u-alice", NOW)
+    steps = place.measuring.steps()
+    next(steps)
+    place.stores.users.delete("u-alice")
+    assert list(steps)
+    assert place.usage.get_many(["u-alice"]) == {}
+
+
+def test_a_measurement_goes_with_its_user(place):
+    place.user("alice")
+    place.stores.users.touch("u-alice", NOW)
+    place.measure()
+    place.stores.users.delete("u-alice")
+    assert place.usage.get_many(["u-alice"]) == {}
+
+
+def test_a_clock_that_was_set_back_does_not_stop_the_measuring(place):
+    place.user("alice")
+    place.stores.servers.create(a_server(state=State.READY, launch_id="l1", task="t1"))
+    place.clock.advance(timedelta(days=3))
+    place.measure()
+    place.clock.advance(timedelta(days=-3))
+    assert place.measure() == ["alice"]
