@@ -390,6 +390,19 @@ def test_rlimit_nproc_is_set_where_each_owner_has_a_user_id(tmp_path):
 # --- what the start of the hub found ---
 
 
+def can_be_made(group):
+    with contextlib.suppress(OSError):
+        group.mkdir()
+        group.rmdir()
+        return True
+    return False
+
+
+def test_cgroups_that_can_be_written_are_found():
+    # Of version 2 a folder alone says little: a container may be refused the controllers.
+    assert "cgroups" in MEANS or not can_be_made(Path(f"/sys/fs/cgroup/memory/trial-of-tests-{os.getpid()}"))
+
+
 @pytest.mark.parametrize("means", MEANS.values(), ids=MEANS.keys())
 def test_what_was_found_is_read_as_it_was_written(tmp_path, means):
     means.save(tmp_path / "limits.json")
