@@ -474,6 +474,24 @@ def test_every_page_that_takes_a_form_refuses_one_without_its_token(hub):
     assert alice.get("/hub/home").status_code == 200
 
 
+def test_no_page_takes_a_token_for_the_person(hub, alice):
+    """Pages act for the whole person: a token of few scopes, such as a server's own, would become one of all scopes."""
+    narrow = hub.as_user("alice", ["read:users:name!user"])
+    signed, asked = {"Authorization": f"token {narrow.secret}", "Accept": "text/html"}, set()
+    for route in (route for module in PAGES for route in module.router.routes):
+        if not any(part in route.path for part in ("/user/", "login", "logout", "security")):
+            path = re.sub(r"{\w+(:\w+)?}", "alice", route.path)
+            for method in route.methods & {"GET", "POST"}:
+                answer = hub.client.request(method, path, headers=signed, follow_redirects=False)
+                to_login = answer.headers.get("location", "").startswith("/hub/login")
+                if to_login or (method == "POST" and answer.status_code == 403):
+                    asked.add(f"{method} {path}")
+    assert asked >= {"GET /hub/home", "POST /hub/token", "POST /hub/accept-share", "POST /hub/admin/users"}
+    assert asked >= {"GET /hub/spawn", "POST /hub/spawn", "POST /hub/stop/alice", "POST /hub/home/new-server"}
+    assert len(hub.hub.tokens.of(hub.user("alice"))) == 2
+    assert hub.hub.servers.of_owners([hub.user("alice").id]) == []
+
+
 @pytest.mark.parametrize("secret", ["the shared password", "an XSRF token", "a client's secret"])
 def test_what_proves_somebody_is_compared_in_constant_time(hub, monkeypatch, secret):
     compared = []

@@ -100,15 +100,22 @@ def _services(hub: Hub, actor: Actor) -> list[dict[str, str]]:
 async def person(request: Request) -> Actor:
     """Return the person who is logged in with this browser.
 
+    A token logs nobody in, as in JupyterHub: pages act for the whole person, and a token may do less.
+
     Raises:
         LoginRequired: when the browser is not logged in.
         HTTPException: 403 when a foreign page sent the request.
     """
-    actor = actor_of(request)
-    if actor is None or actor.user is None:
-        raise LoginRequired
-    if actor.session is not None and request.method in csrf.READ_ONLY and csrf.needs_token(request):
+    actor = _logged_in(request)
+    if request.method in csrf.READ_ONLY and csrf.needs_token(request):
         csrf.require_session_token(request, actor, given=csrf.header_token(request))
+    return actor
+
+
+def _logged_in(request: Request) -> Actor:
+    actor = actor_of(request)
+    if actor is None or actor.session is None:
+        raise LoginRequired
     return actor
 
 
@@ -171,18 +178,15 @@ async def own_form(request: Request) -> Form:
     """Return the form of a person who is logged in.
 
     Raises:
-        LoginRequired: when the browser is not logged in.
+        LoginRequired: when the browser is not logged in; see `person`.
         HTTPException: 403 without the session's token, or when a foreign page sent it.
     """
-    actor = actor_of(request)
-    if actor is None or actor.user is None:
-        raise LoginRequired
+    actor = _logged_in(request)
     if csrf.is_foreign(request):
         raise HTTPException(403, csrf.why_foreign(request))
     fields = await request.form(max_fields=200)
     given = fields.get(XSRF_COOKIE) or csrf.header_token(request)
-    if actor.session is not None:
-        csrf.require_session_token(request, actor, given=given if isinstance(given, str) else None)
+    csrf.require_session_token(request, actor, given=given if isinstance(given, str) else None)
     return Form(fields)
 
 

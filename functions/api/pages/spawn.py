@@ -124,7 +124,7 @@ class _SpawnPages:
 
     def must_ask(self) -> bool:
         """Say whether a link on another site led the browser here, so that a start needs a click on a page of ours."""
-        if self.settings.servers.start_by_link or self.who.session is None:
+        if self.settings.servers.start_by_link:
             return False
         own = self.origins.absolute_url(names.server_prefix(user_of(self.who).name, ""))
         return csrf.is_led_by_another_site(self.request, {urlsplit(own).netloc} if own else ())
