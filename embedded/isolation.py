@@ -73,7 +73,7 @@ def description(kind: str, *, named: bool) -> str:
         return f"NONE. Servers run as the hub's own account: {_EVERYTHING}{only}"
     if kind == "accounts":
         return "accounts. Each owner's servers have a user id of their own"
-    own = " and a user id of their owner's own" if os.geteuid() == 0 else ""
+    own = ", and each owner has a user id of their own" if os.geteuid() == 0 else ""
     return f"sandbox. Each server has a sandbox of its own{own}"
 
 
