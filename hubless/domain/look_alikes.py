@@ -1,7 +1,8 @@
 """Names that look alike: the skeleton of a name is the same for all of them.
 
-The table has the letters and digits that Unicode Technical Standard 39 (confusables.txt) takes for one ASCII letter or
-digit, in the form that `skeleton` gives them first. It has no pairs within ASCII: `tom1` and `toml` are two names.
+The table has the characters that Unicode Technical Standard 39 (confusables.txt) takes for one ASCII letter, digit or
+mark that names have, in the form that `skeleton` gives them first. It has no pairs within ASCII: `tom1` and `toml` are
+two names.
 """
 # ruff: noqa: RUF001 such letters are what this is about
 
@@ -46,6 +47,15 @@ LOOK_ALIKES: Final[Mapping[str, str]] = MappingProxyType(
         "x": "χхᕁᕽᚷⲭⵝꓫꭓ𐊐𐊴𐌗𐌢𐔧𑣬",
         "y": "ɣʏγуүყᎩᎽᶌỿⲩꓬꭚ𐊲𑣄𑣜𖽃",
         "z": "ζᏃᴢꓜ𐋵𑣉𑣥",
+        "-": "\u2010\u2012\u2013\u2014\u2015\u2043\u2212\u02d7\u2796\u06d4\u2cbb\u30fc",
+        "'": "\u2018\u2019\u201b\u2032\u2035\u02b9\u02bb\u02bc\u02bd\u02be\u02c8\u02ca\u02cb"
+        "\u055a\u05f3\ua78c\u07f4\u07f5",
+        ".": "\u0660\u0701\u0702\ua60e",
+        "_": "\u02cd\u07fa",
+        ",": "\u201a\u066b",
+        ":": "\u02d0\u0589\u2236\ua789",
+        "~": "\u223c",
+        " ": "\u1680",
     }
 )
 _PLAIN = str.maketrans({alike: plain for plain, some in LOOK_ALIKES.items() for alike in some})
@@ -58,6 +68,7 @@ _BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800
 _HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 # Scripts with many letters that look like those of another of them.
 _ALIKE_SCRIPTS = frozenset({"LATIN", "GREEK", "CYRILLIC", "COPTIC", "ARMENIAN", "CHEROKEE", "LISU"})
+_DOT_ABOVE = "\u0307"  # nobody sees it on a letter that has a dot already (Unicode's Soft_Dotted)
 _MOST_MARKS = 4  # on one letter (Unicode Technical Standard 39, 5.4)
 
 
@@ -67,7 +78,17 @@ def skeleton(name: str) -> str:
         return name.lower()
     folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", name).casefold())
     seen = "".join(c for c in folded if not is_hidden(c))
-    return unicodedata.normalize("NFC", seen.translate(_PLAIN))
+    return unicodedata.normalize("NFC", _without_second_dots(seen.translate(_PLAIN)))
+
+
+def _without_second_dots(decomposed: str) -> str:
+    kept, base = [], ""
+    for c in decomposed:
+        if not unicodedata.combining(c):
+            base = c
+        if c != _DOT_ABOVE or base not in {"i", "j"}:
+            kept.append(c)
+    return "".join(kept)
 
 
 def is_hidden(character: str) -> bool:

@@ -79,6 +79,7 @@ def test_prefixes_of_two_owners_never_collide():
 def test_login_names_are_normalised():
     assert names.normalise_user_name("ALICE") == names.normalise_user_name("alice")
     assert names.normalise_user_name("u\u0308") == "ü"
+    assert names.normalise_user_name("İbrahİm") == names.normalise_user_name("I\u0307brahim") == "ibrahim"
 
 
 @pytest.mark.parametrize(
@@ -144,6 +145,16 @@ def test_names_of_the_world_are_allowed(name):
         ("al\u200bice", "alice"),
         ("STRASSE", "straße"),
         ("\u04d3", "ä"),
+        ("admi\u0307n", "admin"),
+        ("ADMİN", "admin"),
+        ("\u0458\u0307\u043e", "jo"),
+        ("i\u0323\u0307", "ị"),
+        ("mary\u2010ann", "mary-ann"),
+        ("mary\u2013ann", "mary-ann"),
+        ("mary\u2011ann", "mary-ann"),
+        ("o\u2019brien", "o'brien"),
+        ("ann\u02cdb", "ann_b"),
+        ("mary\u1680ann", "mary ann"),
     ],
 )
 def test_names_that_look_alike_have_one_skeleton(one, two):
