@@ -27,6 +27,8 @@ UNTRUSTED_HEADERS = (
 SCHEME_HEADER = "CloudFront-Forwarded-Proto"
 MAX_HEADERS = 200  # in one request
 API_PLACES = 2_000  # requests that the API gets at once
+LARGE_PLACES = 100  # more of them, for bodies that HAProxy cannot hold whole
+LARGE_BYTES = BUFFER_BYTES - answers.MAX_HEADER_BYTES - 4_096  # beside the headers, and what HAProxy adds to them
 CONNECTIONS_PER_ADDRESS = 4_000  # a class of 300 behind one address, each with twelve connections
 REQUEST_SECONDS = 15  # for a request's headers, and for the part of a body that fits a buffer
 _FRONT_HEADERS = f"^{HEADER_PREFIX}".replace("-", "[-_]")  # WSGI and CGI read both characters as one
@@ -168,6 +170,8 @@ defaults
     timeout server 1h
     timeout tunnel {edge.websocket_timeout_seconds}s
     option http-keep-alive
+    # One HTTP/2 connection carries a hundred requests, each with its buffers: limits that count connections miss them.
+    option disable-h2-upgrade
     http-reuse safe
 
 frontend public
@@ -273,6 +277,10 @@ backend api
     {respond(answers.BAD_METHOD, file)} if !known_method
     # The API gets a request once its body has arrived, or the part that fits a buffer: a slow client holds no place.
     http-request wait-for-body time {edge.request_seconds}s
+    # Of a larger body the rest may never come. Such requests have places of their own, and take none from others.
+    acl large req.hdr(transfer-encoding) -m found
+    acl large req.hdr_val(content-length) gt {LARGE_BYTES}
+    use-server large if large
 {_api(edge.api)}
 {_api_refusals(edge)}    {error(answers.SLOW, file, "hdr Connection close")}
     {error(answers.STARTING, file, "hdr Retry-After 3", "hdr Refresh 3")}
@@ -308,7 +316,7 @@ def _api(api: UnixSocket | HttpsOrigin) -> str:
     retries 20
     retry-on conn-failure empty-response
     timeout connect 500ms
-    server api unix@{api.path} maxconn {API_PLACES}"""
+{_places(f"unix@{api.path}")}"""
     # Its addresses change, so HAProxy resolves the name again and again. The last known ones serve while DNS is away.
     dns = " resolvers system init-addr last,libc,none resolve-prefer ipv4" if api.is_name else ""
     address = f"[{api.address}]" if ":" in api.address else api.address
@@ -319,7 +327,14 @@ def _api(api: UnixSocket | HttpsOrigin) -> str:
     http-request disable-l7-retry unless METH_GET
     http-request set-header Host {api.name}
     http-request set-header {PATH_HEADER} %[path]
-    server api {address}:{api.port} {tls} maxconn {API_PLACES}{dns}"""
+{_places(f"{address}:{api.port} {tls}{dns}")}"""
+
+
+def _places(api: str) -> str:
+    """Return the servers of the backend, which are all *api*: only a rule chooses the one without a weight."""
+    return f"""\
+    server api {api} maxconn {API_PLACES}
+    server large {api} maxconn {LARGE_PLACES} weight 0"""
 
 
 def _trusted(edge: EdgeConfiguration) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from edge_proxy.haproxy_config import UnixSocket
+from edge_proxy.haproxy_config import LARGE_PLACES, UnixSocket
 from hubless.domain.routes import Route
 from tests.support.concurrency import eventually
 from tests.support.edge_world import World, edge_world
@@ -21,6 +21,7 @@ SLOW = 300  # clients that send no body
 LIMIT = 20  # connections of one address
 POST = "POST {} HTTP/1.1\r\nHost: hub.example.org\r\nContent-Length: 10\r\n\r\n"
 KB = 1024
+HTTP2_PREFACE = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
 
 @pytest.fixture
@@ -138,6 +139,43 @@ def test_a_client_that_waits_to_be_asked_for_its_body_is_asked(world: World, lin
 def test_large_bodies_reach_the_api_whole(world: World) -> None:
     world.started(request_seconds=1)
     assert len(world.ask("/hub/api/x", "POST", body="x" * 900_000).said["body"]) == 900_000
+
+
+@pytest.mark.parametrize(
+    ("headers", "sent"),
+    [
+        ("Content-Length: 100000", b"x" * 60_000),
+        ("Transfer-Encoding: chunked", b"EA60\r\n" + b"x" * 60_000 + b"\r\n"),
+        (f"X-Padding: {'x' * 30 * KB}\r\nContent-Length: 20000", b"x" * 19_000),
+    ],
+)
+def test_bodies_that_stop_half_way_leave_places_for_others(
+    world: World, lines: contextlib.ExitStack, headers: str, sent: bytes
+) -> None:
+    held: list[str] = []
+
+    class Holding(Echo):
+        def do_POST(self) -> None:
+            held.append(self.path)
+            self.rfile.read()
+
+    world.api.RequestHandlerClass = Holding
+    world.started(max_connections=1000)
+    head = f"POST /hub/login HTTP/1.1\r\nHost: hub.example.org\r\n{headers}\r\n\r\n"
+    for _ in range(LARGE_PLACES + 50):
+        connected(world, lines, head).sendall(sent)
+    eventually(lambda: len(held) == LARGE_PLACES)
+    assert world.ask("/hub/home").who == "API"
+    assert len(held) == LARGE_PLACES
+
+
+def test_a_client_cannot_ask_a_hundred_things_at_once_over_one_connection(
+    world: World, lines: contextlib.ExitStack
+) -> None:
+    world.started()
+    line = connected(world, lines, HTTP2_PREFACE)
+    line.sendall(bytes([0, 0, 0, 4, 0, 0, 0, 0, 0]))  # no settings
+    assert line.recv(65536).startswith(b"HTTP/1.1 400")
 
 
 def test_a_slow_upload_to_a_server_is_not_cut(world: World, lines: contextlib.ExitStack) -> None:

@@ -59,6 +59,7 @@ class TcpServer(socketserver.ThreadingMixIn, socketserver.TCPServer):
 class UnixServer(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     daemon_threads = True
     block_on_close = False
+    request_queue_size = 128
     name = "API"
 
 
