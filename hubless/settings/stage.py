@@ -197,7 +197,11 @@ class StageSettings:
         FLAG,
         "Whether AWS WAF limits logins per IP address, for $6 a month and 60 cents per million requests",
     )
-    waf_rate: int = setting(300, count(10, 20_000_000), "Login attempts per IP address in five minutes")
+    waf_rate: int = setting(
+        1_000,
+        count(10, 20_000_000),
+        "Login attempts per IP address in five minutes; a class of 300 may share an address",
+    )
     alarm_email: str = setting("", _matching(_EMAIL, "an e-mail address"), "The address that gets alarms")
     monthly_budget: int = setting(
         100,

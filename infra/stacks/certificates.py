@@ -54,11 +54,7 @@ class CertificatesStack(HubStack):
             aggregate_key_type="IP",
             limit=self.stage.settings.waf_rate,
             evaluation_window_sec=WINDOW_SECONDS,
-            scope_down_statement=waf.CfnWebACL.StatementProperty(
-                or_statement=waf.CfnWebACL.OrStatementProperty(
-                    statements=[*(_has("STARTS_WITH", path) for path in PASSWORD_PAGES), _asks_for_token()]
-                )
-            ),
+            scope_down_statement=_carries_password(),
         )
         return waf.CfnWebACL(
             self,
@@ -95,8 +91,11 @@ def _has(where: str, text: str) -> waf.CfnWebACL.StatementProperty:
     )
 
 
-def _asks_for_token() -> waf.CfnWebACL.StatementProperty:
-    """Return the statement that a request may carry a password to the API. Bodies cost more, so it reads none."""
+def _carries_password() -> waf.CfnWebACL.StatementProperty:
+    """Return the statement that a request may carry a password. Bodies cost more, so it reads none.
+
+    Pages are only read: a class behind one address opens them all at once.
+    """
     posts = waf.CfnWebACL.StatementProperty(
         byte_match_statement=waf.CfnWebACL.ByteMatchStatementProperty(
             field_to_match=waf.CfnWebACL.FieldToMatchProperty(method={}),
@@ -106,10 +105,18 @@ def _asks_for_token() -> waf.CfnWebACL.StatementProperty:
         )
     )
     begin, end = PASSWORD_API
-    return waf.CfnWebACL.StatementProperty(
+    asks_for_token = waf.CfnWebACL.StatementProperty(
         and_statement=waf.CfnWebACL.AndStatementProperty(
-            statements=[posts, _has("STARTS_WITH", begin), _has("ENDS_WITH", end)]
+            statements=[_has("STARTS_WITH", begin), _has("ENDS_WITH", end)]
         )
+    )
+    to_password_path = waf.CfnWebACL.StatementProperty(
+        or_statement=waf.CfnWebACL.OrStatementProperty(
+            statements=[*(_has("STARTS_WITH", path) for path in PASSWORD_PAGES), asks_for_token]
+        )
+    )
+    return waf.CfnWebACL.StatementProperty(
+        and_statement=waf.CfnWebACL.AndStatementProperty(statements=[posts, to_password_path])
     )
 
 
