@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 import threading
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -14,6 +15,7 @@ from hubless.adapters.sqlite.users import CHUNK, SqliteUserStore
 from tests.api.hub import ADDRESS, An
 from tests.support.builders import a_user
 
+CHECKER = "http://127.0.0.1:18555/services/checker/oauth_callback"
 GIVE_UP = 10  # seconds; only a hub that fails the test waits so long
 CALLS = {
     "a list of users": ("users.page", "GET", "/hub/api/users", None),
@@ -73,7 +75,15 @@ def test_a_long_call_for_one_holds_up_nobody_else(hub, monkeypatch, what):
     assert (long.status_code // 100, other.status_code, was_waiting) == (2, 200, True)
 
 
-@pytest.mark.parametrize(("path", "name"), [("/hub/token", "token_store.of_owner"), ("/hub/admin", "users.page")])
+CONSENT = (
+    f"/hub/api/oauth2/authorize?client_id=service-checker&response_type=code&redirect_uri={quote(CHECKER, safe='')}"
+)
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [("/hub/token", "token_store.of_owner"), ("/hub/admin", "users.page"), (CONSENT, "token_store.of_owner")],
+)
 def test_a_long_page_of_one_holds_up_nobody_else(hub, monkeypatch, path, name):
     browser = hub.browser("root")
     call = held(monkeypatch, hub.hub, name)

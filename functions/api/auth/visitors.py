@@ -97,7 +97,7 @@ def _services(hub: Hub, actor: Actor) -> list[dict[str, str]]:
     ]
 
 
-async def person(request: Request) -> Actor:
+def person_of(request: Request) -> Actor:
     """Return the person who is logged in with this browser.
 
     A token logs nobody in, as in JupyterHub: pages act for the whole person, and a token may do less.
@@ -112,6 +112,10 @@ async def person(request: Request) -> Actor:
     return actor
 
 
+async def _person(request: Request) -> Actor:
+    return person_of(request)
+
+
 def _logged_in(request: Request) -> Actor:
     actor = actor_of(request)
     if actor is None or actor.session is None:
@@ -119,12 +123,12 @@ def _logged_in(request: Request) -> Actor:
     return actor
 
 
-Person = Annotated[Actor, Depends(person)]
+Person = Annotated[Actor, Depends(_person)]
 
 
 def user_of(who: Actor) -> User:
     """Return the user who is this person."""
-    assert who.user is not None  # noqa: S101 `person` gives users only
+    assert who.user is not None  # noqa: S101 `person_of` gives users only
     return who.user
 
 
@@ -178,7 +182,7 @@ async def own_form(request: Request) -> Form:
     """Return the form of a person who is logged in.
 
     Raises:
-        LoginRequired: when the browser is not logged in; see `person`.
+        LoginRequired: when the browser is not logged in; see `person_of`.
         HTTPException: 403 without the session's token, or when a foreign page sent it.
     """
     actor = _logged_in(request)

@@ -9,13 +9,14 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from functions.api import dependencies
-from functions.api.auth.visitors import Form, OwnForm, PageActor, person, to_login, user_of
+from functions.api.auth.visitors import Form, OwnForm, PageActor, person_of, to_login, user_of
 from functions.api.error_handlers import answer
 from functions.api.json_codec import JSONResponse
 from functions.api.oauth_clients import ClientLookup, OAuthClients
 from functions.api.rendering import Renderer
 from functions.api.response_schemas import OAuthProblem
 from functions.api.routers import api_router, problems
+from functions.api.store_pool import has_long_store_calls
 from hubless.domain import scopes
 from hubless.domain.bounds import MAX_FIELD
 from hubless.domain.errors import NotFoundError
@@ -141,21 +142,23 @@ Authorizing = Annotated[_Authorizing, Depends(_authorizing)]
 
 
 @router.get("/authorize", include_in_schema=False)
+@has_long_store_calls
 async def ask(request: Request, actor: PageActor, authorizing: Authorizing) -> Response:
     """Authorize at once if the visitor need not consent, otherwise ask for consent."""
     if request.query_params.get("client_id") is None:
         raise HTTPException(400, "client_id is missing")
     if actor is None or actor.session is None:
         return to_login(request)
-    return authorizing.authorize(await person(request), form=None)
+    return authorizing.authorize(person_of(request), form=None)
 
 
 @router.post("/authorize", include_in_schema=False)
+@has_long_store_calls
 async def consent(request: Request, form: OwnForm, actor: PageActor, authorizing: Authorizing) -> Response:
     """Authorize the scopes that the visitor agreed to."""
     if actor is None or actor.session is None:
         raise HTTPException(403, "Only a logged-in browser can authorize a client")
-    return authorizing.authorize(await person(request), form=form)
+    return authorizing.authorize(person_of(request), form=form)
 
 
 def as_page(request: Request) -> Request:
