@@ -91,12 +91,33 @@ class Privileges:
         for member in dict.fromkeys(members):
             self._require_may_give(actor, given, wanted, member)
 
+    def require_may_take(self, actor: Actor, group_name: str, members: Iterable[str]) -> None:
+        """Refuse to take from members what *actor* does not hold: without it, the actor could act as them.
+
+        The members get it back with the group, which settings restore at the hub's next start, or from an admin. Then
+        a password or a session that the actor made meanwhile would have it.
+
+        Raises:
+            NotPermittedError: naming the member and what the group gives.
+        """
+        if actor.is_admin:
+            return
+        given = tuple(self._given_by(group_name))
+        for member in dict.fromkeys(members):
+            if lacking := self._lacking(actor, given, member, self.identities.users.find(member)):
+                raise NotPermittedError(
+                    f"The roles of this group allow more than you may ({_some(lacking)}): only an admin takes"
+                    f" {member[:60]} out"
+                )
+
+    def _lacking(self, actor: Actor, given: tuple[str, ...], member: str, user: User | None) -> list[str]:
+        more = scopes.expand(given, Bearer(user=member))
+        known = filter(None, (actor.user, user))
+        return delegation.surplus(more, actor.scopes, member, self.roles, self.identities.groups_of(*known))
+
     def _require_may_give(self, actor: Actor, given: tuple[str, ...], groups: list[str], member: str) -> None:
         user = self.identities.users.find(member)
-        known = filter(None, (actor.user, user))
-        more = scopes.expand(given, Bearer(user=member))
-        lacking = delegation.surplus(more, actor.scopes, member, self.roles, self.identities.groups_of(*known))
-        if lacking:
+        if lacking := self._lacking(actor, given, member, user):
             raise NotPermittedError(
                 f"The roles of this group allow more than you may ({_some(lacking)}): only an admin adds {member[:60]}"
             )

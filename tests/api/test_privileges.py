@@ -162,6 +162,24 @@ def test_nobody_pulls_a_user_into_the_group_it_administers(world):
     assert anna.post("/groups/ours/users", {"users": ["inside", "anna"]}).status_code == 200
 
 
+def test_nobody_takes_a_group_away_to_act_as_its_member(world):
+    give(world, "helpers", "admin:users", "admin:groups", "admin-ui")
+    anna = world.as_user("anna")
+    refused = anna.delete("/groups/staff/users", {"users": ["mel"]})
+    assert (refused.status_code, anna.delete("/groups/staff").status_code) == (403, 403)
+    assert "only an admin takes mel out" in refused.json()["message"]
+    assert world.user("mel").groups == ("staff",)
+    assert anna.delete("/groups/ours/users", {"users": ["inside"]}).status_code == 200
+    assert anna.delete("/groups/theirs").status_code == 204
+    assert world.as_token(An.ADMIN_TOKEN).delete("/groups/staff").status_code == 204
+
+
+def test_who_may_do_what_a_group_gives_takes_it_from_members(world):
+    give(world, "helpers", "groups", "list:users")
+    give(world, "staff", "list:users")
+    assert world.as_user("anna").delete("/groups/staff/users", {"users": ["mel"]}).status_code == 200
+
+
 def test_who_only_reads_of_a_group_may_add_to_it(world):
     give(world, "helpers", "read:users!group=ours", "groups!group=ours")
     assert world.as_user("anna").post("/groups/ours/users", {"users": ["outside"]}).status_code == 200

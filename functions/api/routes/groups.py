@@ -132,11 +132,10 @@ async def create_group(
 
 @router.delete("/{name:segment}", status_code=204)
 @has_long_store_calls
-async def delete_group(
-    group: Annotated[Group, group_in_path("delete:groups")], groups: dependencies.Groups
-) -> Response:
+async def delete_group(group: Annotated[Group, group_in_path("delete:groups")], changes: Changes) -> Response:
     """Remove a group; its members stay users."""
-    groups.delete(group.id)
+    changes.privileges.require_may_take(changes.actor, group.name, group.users)
+    changes.groups.delete(group.id)
     return Response(status_code=204)
 
 
@@ -161,6 +160,7 @@ async def remove_members(
     for user in set(body.users).difference(group.users):
         if users.find(user) is None:
             raise InvalidRequestError(f"No such user: {user[:60]}")
+    changes.privileges.require_may_take(changes.actor, group.name, set(body.users).intersection(group.users))
     changes.groups.remove_users(group.id, body.users)
     return changes.changed(group.name)
 
