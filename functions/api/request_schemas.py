@@ -8,6 +8,7 @@ from pydantic_core import to_json
 
 from hubless.domain.bounds import (
     MAX_IDENTIFIER,
+    MAX_MEMBERSHIPS,
     MAX_NAMES,
     MAX_PASSWORD,
     MAX_PROPERTIES,
@@ -173,6 +174,12 @@ class NewGroups(Body):
 
     groups: list[TypedName] = Field(min_length=1, max_length=MAX_NAMES, fail_fast=True)
     users: list[Identifier] = Field(default_factory=list, max_length=MAX_NAMES, fail_fast=True)
+
+    @model_validator(mode="after")
+    def _few_enough(self) -> "NewGroups":
+        if len(self.groups) * len(self.users) > MAX_MEMBERSHIPS:  # all are written in one transaction
+            raise ValueError(f"At most {MAX_MEMBERSHIPS} members of all groups together: add fewer groups at once")
+        return self
 
 
 class ShareWith(Body):

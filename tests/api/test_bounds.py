@@ -286,3 +286,12 @@ def test_the_work_of_a_list_grows_no_faster_than_the_list(filled, name):
     asked(3)()  # what only the first request does
     base, once, four_times = (steps_of(asked(n)) for n in (10, 400, 1600))
     assert four_times - base < 6 * (once - base) + 2000
+
+
+def test_many_groups_of_many_members_are_not_added_at_once(filled):
+    admin = filled.as_token(An.ADMIN_TOKEN)
+    body = {"groups": [f"many{number}" for number in range(200)], "users": [f"none{number}" for number in range(101)]}
+    refused = admin.post("/groups", body)
+    assert refused.status_code == 400
+    assert "add fewer groups at once" in refused.json()["message"]
+    assert "No such user" in admin.post("/groups", body | {"users": ["none"] * 100}).json()["message"]
