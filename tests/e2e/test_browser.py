@@ -154,6 +154,8 @@ def test_a_person_logs_in_works_and_logs_out(hub, maria, new_page):
     home.get_by_label("JupyterLab").check()
     home.get_by_role("button", name="Start").click()
     home.wait_for_url("**/user/maria/second/lab**")
+    # JupyterLab changes its own address at its start.
+    expect(home.locator(".jp-LauncherCard").first).to_be_visible(timeout=SECONDS)
     home.goto(f"{hub.url}/hub/home")
     expect(home.locator(".state.ready")).to_have_count(2)
     shot(home, "home")

@@ -30,7 +30,7 @@ run_as_system_users = false
 
 [culling]
 sweep_every = "1s"
-users = {{ printer = {{ idle_after = "12s" }}, thinker = {{ idle_after = "12s" }}, watcher = {{ idle_after = "12s" }} }}
+users = {{ printer = {{ idle_after = "30s" }}, thinker = {{ idle_after = "30s" }}, watcher = {{ idle_after = "12s" }} }}
 
 [[services]]
 name = "tests"
@@ -123,7 +123,7 @@ def people(hub):
 def culler(hub):
     """The real idle-culler, which knows only what the REST API says."""
     assert CLIENTS.exists(), "JupyterHub's clients are not installed: make test does"
-    command = [CLIENTS, "-m", "jupyterhub_idle_culler", "--timeout=30", "--cull-every=1", f"--url={hub.url}/hub/api"]
+    command = [CLIENTS, "-m", "jupyterhub_idle_culler", "--timeout=50", "--cull-every=1", f"--url={hub.url}/hub/api"]
     process = subprocess.Popen(
         command,
         env=os.environ | {"JUPYTERHUB_API_TOKEN": CULLER_TOKEN},
