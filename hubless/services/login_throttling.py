@@ -15,6 +15,7 @@ from hubless.ports.passwords import AttemptStore
 
 NAME_FACTOR = 10  # a name may fail this often at all addresses together: one address alone cannot lock a user out
 ADDRESS_FACTOR = 20  # a classroom behind one address may fail this many times as often as one name
+SIGN_UP_FACTOR = 100  # a class of 300 behind one address signs up within one lock time
 
 
 @value
@@ -71,7 +72,7 @@ class LoginThrottle:
 
     def admit_sign_up(self, address: str) -> LockedOut | None:
         """Count a sign-up from *address*, or return the lock that refuses it."""
-        return None if self._count(f"sign-up:{network_of(address)}", ADDRESS_FACTOR) else self._lock()
+        return None if self._count(f"sign-up:{network_of(address)}", SIGN_UP_FACTOR) else self._lock()
 
     def _count(self, key: str, factor: int) -> bool:
         now = self.clock.now()

@@ -9,9 +9,10 @@ from hubless.adapters.authenticators.password import PasswordAuthenticator
 from hubless.domain.lock_policy import LockPolicy
 from hubless.domain.users import User
 from hubless.ports.authenticator import Identity, Refused
-from hubless.services.login_throttling import ADDRESS_FACTOR, NAME_FACTOR, LockedOut, LoginThrottle
+from hubless.services.login_throttling import ADDRESS_FACTOR, NAME_FACTOR, SIGN_UP_FACTOR, LockedOut, LoginThrottle
 from hubless.services.logins import Logins
 from hubless.services.password_login import PasswordLogin
+from hubless.settings.sections import LoginSettings
 from tests.support.concurrency import MANY, concurrently
 from tests.support.fakes import PlainHasher
 from tests.support.world import World
@@ -78,7 +79,7 @@ def test_addresses_of_one_ipv6_network_share_a_count(world):
         guess(world, address=f"2001:db8:1:2::{number}")
     assert right(world, address="2001:db8:1:2:ffff::1") is LockedOut
     assert right(world, address="2001:db8:1:3::1") is User
-    for number in range(LIMIT * ADDRESS_FACTOR):
+    for number in range(LIMIT * SIGN_UP_FACTOR):
         world.password_login.sign_up(f"name{number}", "long enough", f"2001:db8:1:2::{number:x}")
     assert isinstance(world.password_login.sign_up("another", "long enough", "2001:db8:1:2::ffff"), LockedOut)
 
@@ -143,8 +144,14 @@ def test_guesses_that_come_at_once_do_not_slip_through(world):
 
 def test_sign_ups_that_come_at_once_do_not_slip_through(world):
     throttle = LoginThrottle(world.attempts, world.clock, LockPolicy(1, LOCK))
-    outcomes = concurrently(lambda _: [throttle.admit_sign_up("6.6.6.6") for _ in range(ADDRESS_FACTOR)])
-    assert sum(one.count(None) for one in outcomes) == ADDRESS_FACTOR
+    outcomes = concurrently(lambda _: [throttle.admit_sign_up("6.6.6.6") for _ in range(SIGN_UP_FACTOR)])
+    assert sum(one.count(None) for one in outcomes) == SIGN_UP_FACTOR
+
+
+def test_a_class_of_300_behind_one_address_signs_up(world):
+    settings = LoginSettings()
+    throttle = LoginThrottle(world.attempts, world.clock, LockPolicy(settings.max_failures, settings.lock_for))
+    assert {throttle.admit_sign_up("6.6.6.6") for _ in range(300)} == {None}
 
 
 @pytest.mark.parametrize("ahead", [timedelta(days=365), timedelta(hours=1)])
@@ -225,11 +232,11 @@ def test_counted_keys_have_no_names(world):
 
 def test_one_address_adds_a_limited_number_of_accounts(world):
     made = [
-        world.password_login.sign_up(f"name{n}", "long enough", "6.6.6.6") for n in range(LIMIT * ADDRESS_FACTOR + 1)
+        world.password_login.sign_up(f"name{n}", "long enough", "6.6.6.6") for n in range(LIMIT * SIGN_UP_FACTOR + 1)
     ]
     assert isinstance(made[-1], LockedOut)
     assert all(isinstance(user, User) for user in made[:-1])
-    assert world.users.find(f"name{LIMIT * ADDRESS_FACTOR}") is None
+    assert world.users.find(f"name{LIMIT * SIGN_UP_FACTOR}") is None
     assert isinstance(world.password_login.sign_up("another", "long enough", "7.7.7.7"), User)
     assert right(world, address="6.6.6.6") is User
 
