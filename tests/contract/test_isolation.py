@@ -467,6 +467,16 @@ def test_a_link_in_the_place_of_a_home_is_not_followed(folder, handed_over):
     assert handed_over == []
 
 
+def test_a_home_that_is_too_deep_to_be_handed_over_is_named(folder, handed_over, monkeypatch):
+    def too_deep(*_args, **_rest):
+        raise RecursionError
+
+    monkeypatch.setattr(os, "fwalk", too_deep)
+    with pytest.raises(LaunchFailedError, match="too many folders in each other"):
+        make_home(Account("alice", a_home(folder), "/bin/sh", 4242, 4242))
+    assert handed_over == []
+
+
 def test_a_closed_folder_before_the_homes_is_named(folder):
     closed = folder / "closed"
     home = closed / "homes" / "u-1"

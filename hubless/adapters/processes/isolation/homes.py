@@ -35,6 +35,11 @@ def make_home(account: Account) -> None:
         raise LaunchFailedError(
             f"The home {account.home} cannot be used: {error.strerror}. An admin must look at that folder."
         ) from error
+    except RecursionError:
+        raise LaunchFailedError(
+            f"The home {account.home} has too many folders in each other to change their owner. An admin must remove"
+            " the innermost ones."
+        ) from None
 
 
 def open_way(folders: Iterable[Path], home: Path) -> None:
