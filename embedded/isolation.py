@@ -24,11 +24,19 @@ class NoIsolationError(HublessError):
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """The kind that works here, why each stronger one does not, and how many servers run with another kind."""
+    """The kind that works here, and why each stronger one does not.
+
+    Args:
+        name: the kind's.
+        refused: the reason against each stronger kind.
+        others: how many servers run with another kind.
+        ended: how many servers of an earlier hub were ended, because root ran them.
+    """
 
     name: str
     refused: Mapping[str, str]
     others: int = 0
+    ended: int = 0
 
 
 def choose(config: ChildConfig, lock: int) -> Chosen:
@@ -59,6 +67,11 @@ def lines(chosen: Chosen, settings: Settings) -> list[str]:
     """Return what `hubless up` says about the chosen kind."""
     said = [f"Isolation: {description(chosen.name, named=bool(settings.servers.isolation))}."]
     said += [f"  ({name} does not work here: {reason}.)" for name, reason in chosen.refused.items()]
+    if chosen.ended:
+        said.append(
+            f"  Ended {chosen.ended} servers that an earlier hub ran as root: whoever had one could become the hub's"
+            " admin. Users' files stay, and each user can start a server again."
+        )
     if chosen.others:
         said.append(
             f"  Servers that an earlier hub started with another isolation keep it: {chosen.others}. Stop them."
@@ -89,8 +102,10 @@ def main() -> None:
         print(json.dumps({"error": str(error)}))  # noqa: T201 the answer
     else:
         name = choice.isolation.name
+        ended = isolation.end_servers_of_root(settings)
         others = isolation.running_otherwise(settings, name)
-        print(json.dumps({"name": name, "refused": dict(choice.refused), "others": others}))  # noqa: T201 the answer
+        answer = {"name": name, "refused": dict(choice.refused), "others": others, "ended": ended}
+        print(json.dumps(answer))  # noqa: T201 the answer
 
 
 if __name__ == "__main__":

@@ -53,6 +53,13 @@ def running_otherwise(settings: Settings, kind: str) -> int:
     return launch_folder.running_otherwise(settings.launches, kind)
 
 
+def end_servers_of_root(settings: Settings) -> int:
+    """End the servers that an earlier hub ran as root, and return how many they were: no kind lets root run one."""
+    from hubless.adapters.processes.isolation import root_servers
+
+    return root_servers.end_all(settings.launches)
+
+
 def kinds_of(
     settings: Settings, store: "Callable[[], OwnerUidStore] | None" = None
 ) -> "Mapping[str, Callable[[], Isolation]]":

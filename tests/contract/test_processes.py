@@ -15,8 +15,8 @@ import psutil
 import pytest
 
 from hubless.adapters.processes.accounts import account_of
-from hubless.adapters.processes.isolation import ACCOUNTS, SANDBOX, sandbox_processes
-from hubless.adapters.processes.launch_folder import running_otherwise
+from hubless.adapters.processes.isolation import ACCOUNTS, SANDBOX, root_servers, sandbox_processes
+from hubless.adapters.processes.launch_folder import LaunchFolder, running_otherwise
 from hubless.adapters.processes.readiness import HttpReadiness
 from hubless.domain.errors import LaunchFailedError
 from hubless.domain.profiles import Profile
@@ -30,7 +30,7 @@ SECRET = "s3cr3t-0f-th3-l4unch"
 PREFIX = "/user/alice/"
 
 SERVER = """
-import json, os, signal, subprocess, sys, time
+import contextlib, json, os, signal, subprocess, sys, time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -59,6 +59,20 @@ if "orphan" in what:
         time.sleep(600)
         os._exit(0)
     (home / "orphan").write_text(str(child))
+
+if "unlock" in what or "close" in what:  # as if it had ended
+    import fcntl
+    for file in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):
+            if os.readlink(file).endswith("/lock"):
+                fcntl.flock(int(file.name), fcntl.LOCK_UN)
+                if "close" in what:
+                    os.close(int(file.name))
+if "report" in what:  # as a sandbox's monitor does
+    for file in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):
+            if os.readlink(file).endswith("/lock"):
+                os.truncate(int(file.name), 2**40)
 
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
@@ -99,7 +113,7 @@ class Place:
         return (self.home / "starts").read_text().split()
 
     def pid(self, launch_id="l1"):
-        return int((self.servers / launch_id / "pid").read_text())
+        return LaunchFolder(self.servers / launch_id).pid()
 
     def server(self):
         """Return the server's process id; in a sandbox the launcher knows the monitor's."""
@@ -297,6 +311,32 @@ def test_a_server_has_ended_even_if_a_fork_lives(place, launcher):
         end(orphan)
 
 
+@pytest.mark.parametrize("how", ["unlock", "close"])
+def test_a_server_cannot_pretend_that_it_has_ended(place, launcher, how):
+    launcher.launch(place.launch(how))
+    running(launcher)
+    assert [task.task for task in place.launcher().tasks()] == ["l1"]
+    launcher.forget("l1")
+    assert isinstance(place.launcher().describe("l1"), TaskRunning)
+    server = place.server()
+    launcher.stop("l1")
+    gone(launcher)
+    assert not is_alive(server)
+
+
+def test_the_hub_reads_nothing_that_a_server_wrote_into_its_lock(place, launcher):
+    launcher.launch(place.launch("report"))
+    running(launcher)
+    launcher.stop("l1")
+    gone(launcher)
+    folder = LaunchFolder(place.servers / "l1")
+    if place.kind != SANDBOX:  # that server cannot reach it
+        assert folder.lock.stat().st_size == 2**40
+        assert folder.sandbox_report() == {}
+    launcher.forget("l1")
+    assert not folder.path.exists()
+
+
 def test_forget_removes_the_folder_and_keeps_the_log(place, launcher):
     launcher.launch(place.launch("fail"))
     gone(launcher)
@@ -433,6 +473,24 @@ def test_a_hub_without_root_runs_servers_as_itself(monkeypatch, tmp_path):
     as_root_with(monkeypatch, 1000)
     monkeypatch.setattr(os, "geteuid", lambda: 1234)
     assert account_of("someone", "u-1", tmp_path, as_system_users=True).uid is None
+
+
+def test_servers_that_an_earlier_hub_ran_as_root_end(place, launcher):
+    launcher.launch(place.launch())
+    running(launcher)
+    before = ProcessLaunchers(place.servers, place.homes, place.environment, "none").make()
+    before.launch(place.launch("stubborn", launch_id="l2"))
+    running(before, "l2")
+    kernel = int((place.home / "kernel").read_text())
+    by_root = os.geteuid() == 0
+    assert root_servers.end_all(place.servers) == by_root
+    if by_root:
+        gone(before, "l2")
+        eventually(lambda: not is_alive(kernel))
+    running(launcher)
+    before.stop("l2", force=True)
+    gone(before, "l2")
+    assert root_servers.end_all(place.servers) == root_servers.end_all(place.servers / "none") == 0
 
 
 def test_servers_that_run_with_another_isolation_are_counted(place, launcher):

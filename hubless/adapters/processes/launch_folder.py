@@ -10,9 +10,12 @@ import psutil
 
 from hubless.domain.values import value
 
+SANDBOX, ACCOUNTS = "sandbox", "accounts"
 NONE = "none"  # the isolation of launches that were noted before there were others
 LOG_BYTES = 8192
 LOG_LINES = 40
+_START = 18  # place of `starttime` after a process's state in /proc/PID/stat (proc_pid_stat(5))
+REPORT_BYTES = 4096  # a sandbox's monitor writes some hundred
 
 
 @value
@@ -68,7 +71,10 @@ class LaunchFolder:
         return descriptor
 
     def is_held(self) -> bool:
-        """Say whether the process lives, or a launcher is about to start it."""
+        """Say whether the process lives, or a launcher is about to start it.
+
+        The lock alone does not say that: without a sandbox the server itself inherits it, and can release it.
+        """
         try:
             descriptor = os.open(self.lock, os.O_RDWR | os.O_CLOEXEC)
         except FileNotFoundError:
@@ -79,17 +85,27 @@ class LaunchFolder:
         except BlockingIOError:
             pid = self.pid()
             # A child that outlives the server still holds the lock; only the server itself counts.
-            return pid is None or _has_open(pid, os.fstat(descriptor))
+            return pid is None or self._lives() or _has_open(pid, os.fstat(descriptor))
         finally:
             os.close(descriptor)
-        return False
+        return self._lives()
 
     def pid(self) -> int | None:
         """Return the process id, which the process wrote before it became the server; None if it never did."""
+        written = self._written()
+        return written[0] if written else None
+
+    def _lives(self) -> bool:
+        """Say whether the process that wrote its id is there; False where it could not write when it started."""
+        pid, *started = self._written() or [0]
+        return bool(started) and _start_of(pid) == started[0]
+
+    def _written(self) -> list[int]:
+        """Return what the process wrote: its id, and when it started in the kernel's clock ticks."""
         try:
-            return int(self.pid_file.read_text())
+            return [int(word) for word in self.pid_file.read_text().split()]
         except (FileNotFoundError, ValueError):
-            return None
+            return []
 
     def note(self) -> Note | None:
         """Return the launcher's record, or None."""
@@ -105,13 +121,20 @@ class LaunchFolder:
         draft.replace(self.path / "task.json")
 
     def sandbox_report(self) -> dict[str, int]:
-        """Return what the sandbox's monitor wrote to the lock's file: `child-pid`, and `exit-code` after the end."""
+        """Return what the sandbox's monitor wrote to the lock's file: `child-pid`, and `exit-code` after the end.
+
+        Without a sandbox the server itself has that file open and can write anything to it, so nothing there counts.
+        """
         report: dict[str, int] = {}
+        note = self.note()
+        if note is None or note.isolation != SANDBOX:
+            return report
         try:
-            for line in self.lock.read_text().splitlines():
-                report |= {key: number for key, number in json.loads(line).items() if isinstance(number, int)}
+            with self.lock.open("rb") as file:
+                for line in file.read(REPORT_BYTES).splitlines():
+                    report |= {key: number for key, number in json.loads(line).items() if isinstance(number, int)}
         except (FileNotFoundError, ValueError, AttributeError):
-            pass  # no sandbox, or its monitor was killed while it wrote
+            pass  # its monitor was killed while it wrote
         return report
 
     def log_tail(self, hidden: tuple[str, ...] = ()) -> tuple[str, ...]:
@@ -133,6 +156,15 @@ def running_otherwise(servers: Path, isolation: str) -> int:
     folders = [LaunchFolder(path) for path in servers.iterdir()] if servers.is_dir() else []
     notes = [folder.note() for folder in folders if folder.is_held()]
     return sum(note is not None and note.isolation != isolation for note in notes)
+
+
+def _start_of(pid: int) -> int | None:
+    """Return when the process started, which tells it from a later one with its id; None if it has ended."""
+    try:
+        state, *facts = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()  # its name may have blanks
+    except OSError:
+        return None
+    return None if state in "ZX" else int(facts[_START])
 
 
 def _has_open(pid: int, wanted: os.stat_result) -> bool:

@@ -6,10 +6,8 @@ from pathlib import Path
 from typing import Protocol
 
 from hubless.adapters.processes.accounts import Account
-from hubless.adapters.processes.launch_folder import NONE, LaunchFolder
+from hubless.adapters.processes.launch_folder import ACCOUNTS, NONE, SANDBOX, LaunchFolder
 from hubless.domain.values import value
-
-SANDBOX, ACCOUNTS = "sandbox", "accounts"
 
 
 @value
