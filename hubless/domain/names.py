@@ -15,7 +15,6 @@ from hubless.domain.errors import InvalidRequestError
 
 # With these, "nimda" is shown as "admin" (Unicode Standard Annex 9).
 _DIRECTION_CHANGES = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
-_SECOND_DOT = re.compile("i\u0307+")
 _HUB = re.compile(r"[a-z](?:[a-z0-9]|-(?=[a-z0-9])){0,31}")
 _SERVER_NAME = re.compile(r"[a-z](?:[a-z0-9]|-(?!-)){0,28}[a-z0-9]|[a-z]")
 
@@ -23,15 +22,13 @@ _SERVER_NAME = re.compile(r"[a-z](?:[a-z0-9]|-(?!-)){0,28}[a-z0-9]|[a-z]")
 def normalise_user_name(name: str) -> str:
     """Return the form in which the hub stores *name* and looks it up at login: NFKC, lower case.
 
-    NFKC makes one of letters that differ in width or font only (Unicode Standard Annex 15). A Turkish capital `İ`
-    becomes an `i` without a second dot, which nobody could type or see.
+    NFKC makes one of letters that differ in width or font only (Unicode Standard Annex 15).
     A text of more than `MAX_TYPED_NAME` characters stays as it is: it is nobody's name, and to compose it would take
     minutes.
     """
     if len(name) > MAX_TYPED_NAME:
         return name
-    lower = unicodedata.normalize("NFKC", name).lower()
-    return unicodedata.normalize("NFKC", _SECOND_DOT.sub("i", lower))
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).lower())
 
 
 def composed_user_name(name: str) -> str:
