@@ -195,6 +195,25 @@ def test_a_link_ends_when_its_user_gets_more_than_its_maker_could_give(world):
     assert world.hub.accounts.user_of_link(of_admin).name == "inside"
 
 
+def test_who_was_somebody_before_becomes_no_admin_with_that_user(world):
+    """By its first link the helper opens a session and makes a token; the user sets a password by a second one."""
+    give(world, "helpers", "admin:users", "admin-ui")
+    helper = browser_of(world, "anna")
+    _, secret = link_for(helper, "inside")
+    world.hub.accounts.use_link(secret, "long enough")
+    as_inside = browser_of(world, "inside")
+    token = re.search(r"[0-9a-f]{32}", as_inside.submit("/hub/token").text)[0]
+    boss = browser_of(world, "boss")
+    assert boss.submit("/hub/admin/users/inside/admin", admin="1").status_code == 303
+    assert world.user("inside").admin
+    assert as_inside.get("/hub/home").status_code == 302
+    assert world.as_token(token).get("/user").status_code == 403
+    _, secret = link_for(boss, "inside")
+    page = world.browser().get(f"/hub/set-password?key={secret}").text
+    assert re.search(r'name="revoke_tokens" value="1" checked', page)
+    assert not re.search(r'name="keep_sessions" value="1" checked', page)
+
+
 def test_a_token_from_somebody_else_does_not_grow(world):
     give(world, "helpers", "tokens")
     made = world.as_user("anna").post("/users/inside/tokens", {}).json()["token"]

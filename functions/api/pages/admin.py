@@ -214,10 +214,13 @@ async def delete_user(name: str, _form: OwnForm, admin: Admin, removal: dependen
 
 @router.post("/admin/users/{name:segment}/admin")
 async def set_admin(name: str, form: OwnForm, admin: Admin) -> Response:
-    """Give or take the admin flag."""
+    """Give or take the admin flag. A new admin keeps no earlier session, token or link: others may have made them."""
     admin.require_admin()
     user = admin.subject(name, "admin:users")
-    admin.accounts.change(user, admin=form.text("admin") == "1")
+    if form.text("admin") == "1" and not user.admin:
+        admin.accounts.promote(user, revoke=True)
+    else:
+        admin.accounts.change(user, admin=form.text("admin") == "1")
     return RedirectResponse("/hub/admin", 303)
 
 
