@@ -10,11 +10,18 @@ SERVERS = "servers"  # the backend with the table of when each server was last u
 SOCKETS = "sockets"  # the backend with the table of servers that have open WebSockets which nothing else can judge
 
 
-def activity_rules(remembered_seconds: int) -> str:
-    """Return the rules of the backend `SERVERS`; it forgets a server *remembered_seconds* after its last use."""
+def activity_rules(remembered_seconds: int, main_route: str) -> str:
+    """Return the rules of the backend `SERVERS`.
+
+    Args:
+        remembered_seconds: the backend forgets a server so long after its last use.
+        main_route: an expression that finds the route to the main server of the path whose first parts `txn.parts`
+            holds.
+    """
     housekeeping = " ".join(f"^{one.method}/{_below_prefix(one.path)}" for one in HOUSEKEEPING)
     public = " ".join(f"^{_below_prefix(one.path)}" for one in PUBLIC_PATHS)
-    known_sockets = " ".join(f"^{_below_prefix(one.path)}" for one in KNOWN_SOCKETS)
+    of_main = " ".join(f"^/user/[^/]+/{one.path}$" for one in KNOWN_SOCKETS)
+    of_named = " ".join(f"^/user/[^/]+/[^/]+/{one.path}$" for one in KNOWN_SOCKETS)
     return f"""\
     {_table(remembered_seconds, "http_req_cnt")}
     acl changes method POST PUT PATCH DELETE
@@ -28,7 +35,13 @@ def activity_rules(remembered_seconds: int) -> str:
     http-request set-var(txn.call) method,concat(/,txn.path) if changes
     acl housekeeping var(txn.call) -m reg {housekeeping}
     acl public var(txn.path) -m reg {public}
-    acl known_socket var(txn.path) -m reg {known_sockets}
+    # Below a main server's prefix jupyter-server-proxy has programs with kernels of their own, which nobody asks for.
+    http-request set-var(txn.parts) var(txn.path),field(2,/,2) if socket
+    http-request set-var(txn.main) {main_route} if socket
+    acl of_main var(txn.route),strcmp(txn.main) eq 0
+    http-request set-var(txn.named_path) var(txn.path) if socket !of_main
+    acl known_socket var(txn.path) -m reg {of_main}
+    acl known_socket var(txn.named_path) -m reg {of_named}
     # Browsers send no Sec-Fetch-Mode over plain http.
     http-request set-var(txn.use) str(page) if METH_GET navigates or METH_GET !says_mode wants_html
     http-request set-var(txn.use) str(change) if changes !housekeeping

@@ -202,7 +202,7 @@ frontend public
     use_backend {SERVERS} if routed
 {_default_backend(edge)}
 backend {SERVERS}
-{activity_rules(edge.activity_seconds)}
+{activity_rules(edge.activity_seconds, _main_route(edge))}
     # Over https browsers send the hub's login cookie to every path of the host. No server may see it.
     http-request replace-header Cookie ^(.*)__Host-jupyterhub-hub-login=[^;]*(.*)$ \\1\\2
     # A second one comes only from a page that planted it (as a third party): then no cookie is passed on.
@@ -350,6 +350,12 @@ def _host(edge: EdgeConfiguration) -> str:
 def _lookup(edge: EdgeConfiguration) -> str:
     """Return what HAProxy looks up in the map."""
     return "var(txn.host),concat(,txn.path)" if edge.domain else "var(txn.path)"
+
+
+def _main_route(edge: EdgeConfiguration) -> str:
+    """Return the expression that finds the route to a main server, by the first parts of the path."""
+    key = "var(txn.host),concat(/,txn.parts,/)" if edge.domain else "str(/),concat(,txn.parts,/)"
+    return f"{key},hex,map_beg({edge.map_file})"
 
 
 def _health(edge: EdgeConfiguration) -> str:

@@ -1265,7 +1265,8 @@ def test_a_services_requests_are_no_servers_activity(world: World, seen: Seen) -
     "path", ["api/kernels/1/channels", "terminals/websocket/1", "api/events/subscribe", "named/lsp/ws/pylsp"]
 )
 def test_a_websocket_that_opens_by_itself_is_no_activity(world: World, seen: Seen, path: str) -> None:
-    world.routes.put(Route("/user/alice/", world.web_socket_server(), "l", ServerKey("s-alice", "u-alice")))
+    for prefix in ("/user/alice/", "/user/alice/named/"):
+        world.routes.put(Route(prefix, world.web_socket_server(), "l", ServerKey("s-alice", "u-alice")))
     seen.agent.run_once()
     with world.web_socket(f"/user/alice/{path}", headers={"Cookie": "key=alices"}) as channel:
         channel.send("hello")
@@ -1274,18 +1275,33 @@ def test_a_websocket_that_opens_by_itself_is_no_activity(world: World, seen: See
     assert seen.names() == set()
 
 
-def test_an_open_websocket_of_another_program_is_activity(world: World, seen: Seen) -> None:
+@pytest.mark.parametrize("path", ["vscode/stable-1", "voila/api/kernels/1/channels"])
+def test_an_open_websocket_of_another_program_is_activity(world: World, seen: Seen, path: str) -> None:
     alice = ServerKey("s-alice", "u-alice")
     world.routes.put(Route("/user/alice/", world.web_socket_server(), "l", alice))
     seen.agent.run_once()
     last_seen = seen.agent._activity.last_seen  # type: ignore[union-attr]
-    with world.web_socket("/user/alice/vscode/stable-1", headers={"Cookie": "key=alices"}) as channel:
+    with world.web_socket(f"/user/alice/{path}", headers={"Cookie": "key=alices"}) as channel:
         channel.send("hello")
         channel.recv(timeout=10)
         assert seen.names() == {"alice"}
         opened = last_seen()[alice]
         eventually(lambda: last_seen()[alice] > opened + timedelta(seconds=0.2))
     eventually(lambda: not seen.agent._haproxy.runtime.connected("sockets"))
+
+
+def test_a_named_servers_own_sockets_are_known_at_its_owners_host_too(world: World) -> None:
+    received: list[Mapping[ServerKey, datetime]] = []
+    for prefix in ("/user/carol/", "/user/carol/named/"):
+        world.routes.put(Route(prefix, world.web_socket_server(), "l", ServerKey("s", "u")))
+    agent = world.started(domain="hub.example.org", report_activity=received.append, activity_seconds=0)
+    for program, count in (("named", 0), ("voila", 1)):
+        path = f"/user/carol/{program}/api/kernels/1/channels"
+        with world.web_socket(path, host="carol.hub.example.org", headers={"Cookie": "key=carols"}) as line:
+            line.send("hello")
+            line.recv(timeout=10)
+            agent.run_once()
+        assert len(received) == count
 
 
 def test_activity_belongs_to_the_server_and_not_to_its_address(world: World) -> None:
