@@ -69,7 +69,7 @@ def kinds_of(
     from hubless.adapters.processes.isolation.kinds import AccountsIsolation, NoIsolation, Programs, SandboxIsolation
 
     homes, servers, programs = settings.homes, settings.servers, Programs.found()
-    uids = OwnerUids(store or (lambda: _open_store(settings)), *servers.uid_range)
+    uids = OwnerUids(store or (lambda: _open_store(settings)), *servers.uid_range, hub=str(settings.data.resolve()))
     way = (settings.data, homes) if homes.is_relative_to(settings.data) else (homes,)
     system = servers.run_as_system_users
     view = _view(settings)

@@ -112,7 +112,7 @@ def test_a_container_sees_its_cgroup_as_the_uppermost(kernel, monkeypatch):
 def test_without_a_needed_controller_there_is_none(kernel, monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     kernel.says([("memory", "/", "cgroup", "memory"), ("cpu", "/", "cgroup", "cpu")], ["4:memory:/", "1:cpu:/"])
-    with pytest.raises(NoControlGroupsError, match="no control groups are mounted"):
+    with pytest.raises(NoControlGroupsError, match="none is mounted that this account may use"):
         ControlGroups.find("hub", proc=kernel.proc)
 
 

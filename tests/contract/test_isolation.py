@@ -467,6 +467,18 @@ def test_a_link_in_the_place_of_a_home_is_not_followed(folder, handed_over):
     assert handed_over == []
 
 
+def test_hubs_on_one_machine_begin_elsewhere_in_the_range():
+    first = [
+        OwnerUids(lambda: SqliteOwnerUidStore(Database()), 2_100_000_000, 2_100_099_999, hub=hub).uid_of("u-1")
+        for hub in ("/srv/one", "/srv/two")
+    ]
+    assert abs(first[0] - first[1]) > 1000
+    small = OwnerUids(lambda: SqliteOwnerUidStore(Database()), 2_100_000_000, 2_100_000_009, hub="/srv/one")
+    assert sorted(small.uid_of(f"u-{number}") for number in range(8)) == [*range(2_100_000_000, 2_100_000_008)]
+    with pytest.raises(LaunchFailedError, match="All user ids"):
+        small.uid_of("u-8")
+
+
 def test_a_home_that_is_too_deep_to_be_handed_over_is_named(folder, handed_over, monkeypatch):
     def too_deep(*_args, **_rest):
         raise RecursionError

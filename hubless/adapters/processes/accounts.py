@@ -3,8 +3,10 @@
 import os
 import pwd
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cached_property
+from hashlib import sha256
+from itertools import chain
 from pathlib import Path
 
 from hubless.domain.errors import LaunchFailedError
@@ -79,10 +81,16 @@ def is_system_user(name: str, *, as_system_users: bool) -> bool:
 class OwnerUids:
     """Gives each owner a uid of their own from a range of the hub's; the last RESERVED_UIDS stay free for trials."""
 
-    def __init__(self, store: Callable[[], OwnerUidStore], first: int, last: int) -> None:
-        """*store* opens the store, at first use: a trial needs none."""
+    def __init__(self, store: Callable[[], OwnerUidStore], first: int, last: int, *, hub: str = "") -> None:
+        """*store* opens the store, at first use: a trial needs none. Each *hub*, a name, begins elsewhere in the range.
+
+        Otherwise owners in two hubs of one machine would share a uid, and could read and end each other's processes.
+        """
         self._open_store = store
         self._first, self._last = first, last - RESERVED_UIDS
+        half = (self._last - first + 1) // 2
+        place = int.from_bytes(sha256(hub.encode()).digest()[:8]) % half if hub else 0
+        self._begin = first + place
 
     @property
     def for_trials(self) -> tuple[int, int]:
@@ -106,8 +114,7 @@ class OwnerUids:
         store = self._store
         if (known := store.uid_of(owner_id)) is not None:
             return known
-        highest = store.highest(self._first, self._last)
-        for uid in range(self._first if highest is None else highest + 1, self._last + 1):
+        for uid in chain(self._free(self._begin, self._last), self._free(self._first, self._begin - 1)):
             if not _is_taken(uid) and store.claim(owner_id, uid):
                 return uid
             if (known := store.uid_of(owner_id)) is not None:  # another launch of this owner was faster
@@ -116,6 +123,11 @@ class OwnerUids:
             f"All user ids from {self._first} to {self._last} belong to somebody. An admin must raise the end of"
             " servers.uid_range in the settings."
         )
+
+    def _free(self, first: int, last: int) -> Iterator[int]:
+        """Yield the uids from *first* to *last* above the highest one that belongs to an owner."""
+        highest = self._store.highest(first, last)
+        yield from range(first if highest is None else highest + 1, last + 1)
 
 
 def _is_taken(uid: int) -> bool:

@@ -58,7 +58,7 @@ class ControlGroups:
         Raises:
             NoControlGroupsError: saying what was tried last and what the kernel answered.
         """
-        why = "no control groups are mounted"
+        why = "none is mounted that this account may use"
         for version, bases in _candidates(proc):
             try:
                 found = cls(version, {name: _parent(version, base, hub, proc) for name, base in bases.items()})
