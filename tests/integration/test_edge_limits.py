@@ -40,7 +40,8 @@ def lines() -> Iterator[contextlib.ExitStack]:
 def connected(world: World, lines: contextlib.ExitStack, text: str = "", source: str = "127.0.0.1") -> socket.socket:
     """Open a connection from *source* and send *text*."""
     line = lines.enter_context(socket.create_connection(("127.0.0.1", world.port), 20, (source, 0)))
-    line.sendall(text.encode())
+    if text:  # the edge may have closed it already
+        line.sendall(text.encode())
     return line
 
 
