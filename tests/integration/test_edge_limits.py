@@ -214,7 +214,8 @@ def test_far_above_the_limit_connections_are_closed_unread(world: World, lines: 
     agent = world.started(connections_per_address=LIMIT)
     for _ in range(agent._edge.address_limit.cut_above):
         connected(world, lines)
-    assert told(connected(world, lines)) == ""
+    with contextlib.suppress(ConnectionError):  # the edge may close it before the call returns
+        assert told(connected(world, lines)) == ""
 
 
 @pytest.mark.parametrize(
@@ -268,7 +269,8 @@ def test_one_address_leaves_room_for_others(world: World, lines: contextlib.Exit
     world.route("/user/alice/", "alice")
     world.started(connections_per_address=100_000, max_connections=100)
     for _ in range(150):
-        connected(world, lines)
+        with contextlib.suppress(ConnectionError):  # the edge may close it before the call returns
+            connected(world, lines)
     with socket.create_connection(("127.0.0.1", world.port), 20, ("127.0.0.2", 0)) as other:
         assert ask_on(other, "/user/alice/").who == "alice"
 
