@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from hubless.adapters.processes import process_tree
 from hubless.adapters.processes.cgroups import ControlGroups, NoControlGroupsError
 from hubless.adapters.processes.launch_folder import LaunchFolder
 from hubless.adapters.processes.limit_means import Means
@@ -215,6 +216,30 @@ def test_what_left_its_parents_still_counts(place):
     eventually(lambda: place.reached().get(Resource.PROCESSES))
 
 
+def test_no_process_of_unknown_session_becomes_a_launchs(tmp_path, monkeypatch):
+    place = Place(tmp_path, Means())
+    place.servers.mkdir()
+    server = place.start(SMALL)
+    stranger = subprocess.Popen([sys.executable, "-c", LARGE], cwd=place.servers, start_new_session=True)
+    place._children.append(stranger)
+    eventually((place.servers / "too-much").exists)
+    (kernel,) = children(server)
+    look = process_tree.look
+
+    def look_while_the_kernel_ends():
+        found = {pid: one for pid, one in look().items() if pid in {server.pid, kernel.pid, stranger.pid}}
+        found[kernel.pid].session = found[stranger.pid].session = 0
+        return found
+
+    monkeypatch.setattr(process_tree, "look", look_while_the_kernel_ends)
+    try:
+        for _ in range(3):
+            assert place.reached() == {}
+        assert stranger.poll() is None
+    finally:
+        place.close()
+
+
 # --- launches ---
 
 
@@ -343,6 +368,24 @@ def test_a_kernel_that_uses_too_much_is_told_while_the_server_runs(launched):
     status = eventually(lambda: found if getattr(found := launched.status(), "limits_reached", ()) else None)
     assert isinstance(status, TaskRunning)
     assert [(one.resource, one.limit) for one in status.limits_reached] == [(Resource.MEMORY, 200 * MIB)]
+
+
+@pytest.mark.parametrize("name", ["bwrap", "python3"])
+def test_a_kernels_name_does_not_spare_it(launched, name):
+    hog = "held = b'x' * (400 << 20); import time; time.sleep(600)"
+    launched.launch(f"open('/proc/self/comm', 'w').write('{name}'); {hog}")
+    status = eventually(lambda: found if getattr(found := launched.status(), "limits_reached", ()) else None)
+    for _ in range(3):
+        assert isinstance(launched.status(), TaskRunning)
+    assert [(one.resource, one.count) for one in status.limits_reached] == [(Resource.MEMORY, 1)]
+
+
+def test_a_crowd_without_its_parents_ends_before_the_server(launched):
+    launched.launch("import os\nif os.fork():\n    os._exit(0)\n" + CROWD)
+    status = eventually(lambda: found if getattr(found := launched.status(), "limits_reached", ()) else None)
+    assert [one.resource for one in status.limits_reached] == [Resource.PROCESSES]
+    for _ in range(3):
+        assert isinstance(launched.status(), TaskRunning)
 
 
 def test_a_server_that_dies_of_memory_fails_with_that_reason(launched):

@@ -13,13 +13,13 @@ from pathlib import Path
 import psutil
 
 from hubless.adapters.processes import limit_record
-from hubless.adapters.processes.launch_folder import LaunchFolder
+from hubless.adapters.processes.launch_folder import SANDBOX, LaunchFolder
 from hubless.adapters.processes.limit_record import LimitRecord
 from hubless.domain.limits import Resource
 from hubless.domain.values import value
 
 STOP_ROUNDS = 20  # of stopping what a program starts while it is stopped
-_SANDBOX = "bwrap"  # a process of that name contains the server; it is not the server
+_SERVER_IN_SANDBOX = 3  # in a sandbox: the monitor, its first process, and the server
 # `-u` is bash's letter for the number of processes, `-p` dash's.
 _NPROC = 'ulimit -u "$1" 2>/dev/null || ulimit -p "$1" || exit 70; shift; exec "$@"'
 
@@ -81,15 +81,14 @@ class ProcessTree:
         own = family(root)
         # A look takes a moment: a parent may have ended in it while its child is not listed yet. So the sessions of
         # the look before count as well.
-        sessions = {one.session for one in own} | known.sessions | known.sessions_before
+        sessions = _sessions(own) | known.sessions | known.sessions_before
         adrift = [
             one
             for one in processes.values()
             if one.key in known.processes or (one.session in sessions and one.began >= root.began)
         ]
         members = unique([*own, *(kin for one in adrift for kin in family(one))])
-        sessions = {one.session for one in members} - {0, os.getsid(0)}
-        self._known[launch_id] = _Known(frozenset(one.key for one in members), frozenset(sessions), known.sessions)
+        self._known[launch_id] = _Known(frozenset(one.key for one in members), _sessions(members), known.sessions)
         return members
 
     def _launches(self) -> Iterator[tuple[str, LimitRecord]]:
@@ -103,9 +102,11 @@ class ProcessTree:
         self, folder: LaunchFolder, record: LimitRecord, processes: Mapping[int, Process], root: Process
     ) -> None:
         members = self._members(folder.path.name, processes, root)
+        note = folder.note()
+        chain = chain_to_server(root, in_sandbox=note is not None and note.isolation == SANDBOX)
         for resource, end in ((Resource.PROCESSES, _end_crowd), (Resource.MEMORY, _end_largest)):
             limit = record.processes if resource is Resource.PROCESSES else record.memory
-            if limit is not None and end(members, _server(root), limit):
+            if limit is not None and end(members, chain, limit):
                 record = replace(record, reached={**record.reached, resource: record.reached.get(resource, 0) + 1})
                 limit_record.write(folder.path, record)
                 return  # the next look sees what that has changed
@@ -164,34 +165,49 @@ def unique(processes: Iterable[Process]) -> list[Process]:
     return list({one.pid: one for one in processes}.values())
 
 
-def _server(root: Process) -> Process:
-    """Return the server's process: *root*, or what the sandbox contains that *root* is."""
-    server = root
-    while server.name == _SANDBOX and server.children:
-        server = server.children[0]
-    return server
+def _sessions(processes: Iterable[Process]) -> frozenset[int]:
+    """Return their sessions without the hub's, and without 0, which what has ended and the kernel's threads have."""
+    return frozenset(one.session for one in processes) - {0, os.getsid(0)}
 
 
-def _end_largest(members: list[Process], server: Process, limit: int) -> bool:
-    """End the largest process, a kernel rather than the server, if together they use more memory than *limit*."""
+def chain_to_server(root: Process, *, in_sandbox: bool) -> list[Process]:
+    """Return the processes from *root* to the server, by place alone: each process can give itself any name.
+
+    What a sandbox's programs leave behind becomes a child of its first process, too; the server is the oldest.
+    """
+    chain = [root]
+    while in_sandbox and len(chain) < _SERVER_IN_SANDBOX and chain[-1].children:
+        chain.append(min(chain[-1].children, key=lambda one: (one.began, one.pid)))
+    return chain
+
+
+def _end_largest(members: list[Process], chain: list[Process], limit: int) -> bool:
+    """End the largest process, a kernel rather than the server, if together they use more memory than *limit*.
+
+    *chain* leads to the server, its last; what contains the server is never ended for itself.
+    """
     if sum(one.resident for one in members) <= limit:
         return False  # shared pages count twice here, so it cannot be more
     used = {one.pid: _memory(one) for one in members}
     if sum(used.values()) <= limit:
         return False
-    others = [one for one in members if one is not server and one.name != _SANDBOX]
+    server = chain[-1]
+    others = [one for one in members if one not in chain]
     is_the_servers_own = used[server.pid] > limit
     victim = server if is_the_servers_own or not others else max(others, key=lambda one: used[one.pid])
     return _act(victim, psutil.Process.kill)
 
 
-def _end_crowd(members: list[Process], server: Process, limit: int) -> bool:
-    """End the largest crowd below one child of the server if together they are more processes than *limit*."""
+def _end_crowd(members: list[Process], chain: list[Process], limit: int) -> bool:
+    """End the largest crowd below one child of *chain* if together they are more processes than *limit*.
+
+    *chain* leads to the server, its last. In a sandbox its first process gets the children of those that end.
+    """
     if sum(one.threads for one in members) <= limit:
         return False
-    inside = {one.pid for one in members}
-    others = [one for one in members if one is not server and one.name != _SANDBOX]
-    crowds = [family(one) for one in others if one.parent == server.pid or one.parent not in inside] or [[server]]
+    inside = {one.pid for one in members} - {one.pid for one in chain}
+    others = [one for one in members if one not in chain]
+    crowds = [family(one) for one in others if one.parent not in inside] or [[chain[-1]]]
     crowd = max(crowds, key=lambda some: sum(one.threads for one in some))
     return _end_all(crowd)
 
