@@ -29,6 +29,7 @@ def choose(settings: Settings, store: "Callable[[], OwnerUidStore] | None" = Non
     Raises:
         IsolationError: when the named kind does not work here, or none does.
     """
+    from hubless.adapters.processes import launch_folder
     from hubless.adapters.processes.isolation import ACCOUNTS, selection
 
     servers = settings.servers
@@ -39,8 +40,9 @@ def choose(settings: Settings, store: "Callable[[], OwnerUidStore] | None" = Non
                 " the name."
             )
     choice = selection.choose(kinds_of(settings, store), servers.isolation, lambda kind: _place(settings, kind))
-    if choice.isolation.name != ACCOUNTS:
-        settings.data.chmod(0o700)  # that kind alone lets others through
+    # That kind alone lets others through, also to the homes of servers that an earlier hub started with it.
+    if choice.isolation.name != ACCOUNTS and not launch_folder.running_with(settings.launches, ACCOUNTS):
+        settings.data.chmod(0o700)
         if settings.homes.is_relative_to(settings.data):
             settings.homes.chmod(0o700)
     return choice

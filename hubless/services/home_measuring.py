@@ -1,5 +1,6 @@
 """Measuring homes: whose is due, and what was found."""
 
+import logging
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
@@ -10,6 +11,8 @@ from hubless.ports.clock import Clock
 from hubless.ports.home_usage import Homes, HomeSize, HomeUsageStore
 from hubless.ports.servers import ServerStore
 from hubless.ports.users import UserStore
+
+logger = logging.getLogger(__name__)
 
 AGAIN_AFTER = timedelta(minutes=10)
 """The age at which the measurement of a home in use is taken again."""
@@ -58,11 +61,16 @@ class HomeMeasuring:
         return is_old and (seen is None or seen > known.measured_at - AGAIN_AFTER)
 
     def _walk(self, owner_id: str, task: str | None) -> Iterator[None]:
-        walk = self.homes.walk(owner_id, task)
-        if walk is None:
-            return
+        """Measure one home. One that cannot be measured does not keep the hub from the others."""
         found = HomeSize()
-        for size in walk:
-            found = size
-            yield
+        try:
+            walk = self.homes.walk(owner_id, task)
+            if walk is None:
+                return
+            for size in walk:
+                found = size
+                yield
+        except Exception:
+            logger.exception("cannot measure the home of user %s; the hub goes on with the next home", owner_id)
+            found = HomeSize(found.size, is_whole=False)
         self.usage.put(HomeUsage(owner_id, found.size, found.is_whole, self.clock.now()))

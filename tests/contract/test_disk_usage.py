@@ -1,5 +1,6 @@
 """The size of a home on a real file system."""
 
+import errno
 import os
 import tempfile
 from pathlib import Path
@@ -130,6 +131,22 @@ def test_a_directory_that_vanishes_is_passed_over(home, monkeypatch):
     for number in range(4):
         (home / str(number)).rmdir()
     assert sum(1 for _ in steps) >= 1
+
+
+@pytest.mark.parametrize("allowed", [0, 1])
+def test_a_directory_that_cannot_be_listed_leaves_nothing_open(home, monkeypatch, allowed):
+    for number in range(4):
+        (home / str(number)).mkdir()
+    before, scandir, left = open_files(), os.scandir, [True] * allowed
+
+    def without_descriptors(path):
+        if isinstance(path, int) and not (left and left.pop()):
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", without_descriptors)
+    assert not measured(home).is_whole
+    assert open_files() == before
 
 
 def test_a_launch_knows_where_the_home_is(tmp_path, home):

@@ -212,6 +212,24 @@ def test_an_invalid_program_is_reported_with_the_reason(place, launcher):
     assert "broken" in " ".join(status.log_tail)
 
 
+@pytest.mark.parametrize("name", ["limits.json.new", "task.json.new", "server.log"])
+def test_a_file_that_cannot_be_written_is_told_to_the_owner(place, launcher, name):
+    (in_its_place := place.servers / "l1" / name).mkdir(parents=True)
+    with pytest.raises(LaunchFailedError, match=rf"^The hub cannot start \S+: .*{name}.* An admin must look at"):
+        launcher.launch(place.launch())
+    assert launcher.tasks() == []
+    in_its_place.rmdir()
+    launcher.launch(place.launch())
+    running(launcher)
+
+
+def test_a_launch_whose_folder_cannot_be_made_is_told_to_the_owner(place, launcher):
+    place.servers.mkdir()
+    (place.servers / "l1").touch()
+    with pytest.raises(LaunchFailedError, match="An admin must look at"):
+        launcher.launch(place.launch())
+
+
 # --- tasks of other launchers ---
 
 

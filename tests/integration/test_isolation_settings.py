@@ -7,8 +7,9 @@ import pytest
 
 from embedded import data_folder
 from embedded.ipc import with_overrides
-from hubless.adapters.processes.isolation import NONE, SANDBOX
+from hubless.adapters.processes.isolation import ACCOUNTS, NONE, SANDBOX
 from hubless.adapters.processes.isolation.selection import IsolationError
+from hubless.adapters.processes.launch_folder import LaunchFolder, Note
 from hubless.bootstrap import isolation, machine
 from hubless.domain.errors import LaunchFailedError
 from hubless.settings import Settings, parse
@@ -49,6 +50,24 @@ def test_other_kinds_close_the_folder_that_accounts_open(tmp_path: Path) -> None
 
     isolation.choose(settings)
 
+    assert [folder.stat().st_mode & 0o777 for folder in (settings.data, settings.homes)] == [0o700, 0o700]
+
+
+def test_running_servers_of_accounts_keep_the_way_to_their_homes(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path)
+    for folder in (settings.data, settings.homes):
+        folder.chmod(0o711)
+    launch = LaunchFolder(settings.launches / "l1")
+    launch.make()
+    launch.write_note(Note(1, str(settings.homes / "u-1"), 0, ACCOUNTS))
+    lock = launch.try_lock()
+    assert lock is not None
+
+    isolation.choose(settings)
+
+    assert [folder.stat().st_mode & 0o777 for folder in (settings.data, settings.homes)] == [0o711, 0o711]
+    os.close(lock)
+    isolation.choose(settings)
     assert [folder.stat().st_mode & 0o777 for folder in (settings.data, settings.homes)] == [0o700, 0o700]
 
 

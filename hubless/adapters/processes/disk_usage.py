@@ -7,7 +7,6 @@ it. So directories are opened below each other by descriptors, and what the walk
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 from hubless.adapters.processes.launch_folder import LaunchFolder
@@ -39,13 +38,13 @@ def walk(home: Path) -> Iterator[HomeSize]:
     """Measure *home* in steps of `BATCH` entries; the last size is the whole one."""
     counter = _Counter()
     try:
-        root = os.open(home, _DIRECTORY)
+        root = _Folder(home)
     except OSError:
         yield HomeSize(0, is_whole=False)
         return
-    device = os.fstat(root).st_dev
-    open_folders = [_Folder(root)]
-    counter.add(os.fstat(root))
+    device = root.status.st_dev
+    open_folders = [root]
+    counter.add(root.status)
     try:
         while open_folders and counter.entries < MAX_ENTRIES:
             entry = open_folders[-1].next()
@@ -66,9 +65,14 @@ def walk(home: Path) -> Iterator[HomeSize]:
 class _Folder:
     """An open directory and what is left of its entries."""
 
-    def __init__(self, descriptor: int) -> None:
-        self.descriptor = descriptor
-        self._entries = os.scandir(descriptor)
+    def __init__(self, path: Path | str, parent: int | None = None) -> None:
+        self.descriptor = os.open(path, _DIRECTORY, dir_fd=parent)
+        try:
+            self.status = os.fstat(self.descriptor)
+            self._entries = os.scandir(self.descriptor)  # opens it once more, for which there may be no descriptor
+        except OSError:
+            os.close(self.descriptor)
+            raise
 
     def next(self) -> "os.DirEntry[str] | None":
         try:
@@ -109,14 +113,15 @@ class _Counter:
         if len(open_folders) >= MAX_DEPTH:
             self.is_whole = False
             return
-        with suppress(OSError):
-            inner = os.open(entry.name, _DIRECTORY, dir_fd=open_folders[-1].descriptor)
-            if os.fstat(inner).st_dev == device:
-                open_folders.append(_Folder(inner))
-            else:
-                os.close(inner)
+        try:
+            inner = _Folder(entry.name, open_folders[-1].descriptor)
+        except OSError:
+            self.is_whole = False
             return
-        self.is_whole = False
+        if inner.status.st_dev == device:
+            open_folders.append(inner)
+        else:
+            inner.close()
 
     def add(self, found: os.stat_result) -> None:
         """Count a file or directory; one with several names once."""

@@ -153,9 +153,19 @@ class LaunchFolder:
 
 def running_otherwise(servers: Path, isolation: str) -> int:
     """Return how many launches below *servers* run that were not started with this kind of *isolation*."""
+    return sum(note.isolation != isolation for note in _running(servers))
+
+
+def running_with(servers: Path, isolation: str) -> int:
+    """Return how many launches below *servers* run that were started with this kind of *isolation*."""
+    return sum(note.isolation == isolation for note in _running(servers))
+
+
+def _running(servers: Path) -> list[Note]:
+    """Return the notes of the launches below *servers* that run."""
     folders = [LaunchFolder(path) for path in servers.iterdir()] if servers.is_dir() else []
     notes = [folder.note() for folder in folders if folder.is_held()]
-    return sum(note is not None and note.isolation != isolation for note in notes)
+    return [note for note in notes if note is not None]
 
 
 def _start_of(pid: int) -> int | None:

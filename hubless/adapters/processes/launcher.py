@@ -73,6 +73,12 @@ class ProcessLauncher:
 
     def launch(self, launch: Launch) -> str:
         folder = self._folder(launch.launch_id)
+        try:
+            return self._launch(launch, folder)
+        except OSError as error:
+            raise LaunchFailedError(_sentence(launch, error)) from error
+
+    def _launch(self, launch: Launch, folder: LaunchFolder) -> str:
         folder.make()
         lock = _lock_with_retries(folder)
         if lock is None:
@@ -135,6 +141,16 @@ class ProcessLauncher:
     # --- starting ---
 
     def _start(self, launch: Launch, folder: LaunchFolder, lock: int) -> None:
+        try:
+            child = self._child(launch, folder, lock)
+        except OSError:
+            folder.pid_file.unlink(missing_ok=True)
+            self._limits.release(launch.launch_id)
+            raise
+        with self._guard:
+            self._children[launch.launch_id] = child
+
+    def _child(self, launch: Launch, folder: LaunchFolder, lock: int) -> "subprocess.Popen[bytes]":
         isolation = self._isolation()
         account = isolation.account(launch.owner_name, launch.owner_id)
         program = self._command(launch)
@@ -151,15 +167,9 @@ class ProcessLauncher:
         pid_file = os.open(folder.pid_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
             with folder.log.open("ab") as log:
-                child = _popen(command, start, early, _Files(pid_file, log.fileno(), lock))
-        except OSError as error:
-            folder.pid_file.unlink()
-            self._limits.release(launch.launch_id)
-            raise LaunchFailedError(f"Cannot start {program[0]}: {error.strerror}") from error
+                return _popen(command, start, early, _Files(pid_file, log.fileno(), lock))
         finally:
             os.close(pid_file)
-        with self._guard:
-            self._children[launch.launch_id] = child
 
     def _command(self, launch: Launch) -> list[str]:
         program, *rest = launch.profile.command
@@ -240,6 +250,14 @@ class _Files:
     pid: int
     log: int
     lock: int
+
+
+def _sentence(launch: Launch, error: OSError) -> str:
+    where = f" ({error.filename})" if error.filename else ""
+    return (
+        f"The hub cannot start {launch.profile.command[0]}: {error.strerror or error}{where}."
+        " An admin must look at that file and at the free space of its disk."
+    )
 
 
 def _lock_with_retries(folder: LaunchFolder) -> int | None:

@@ -89,6 +89,34 @@ def test_everybody_is_more_than_the_first_page(place, monkeypatch):
     assert place.measure(everybody=True) == []
 
 
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_home_that_cannot_be_read_does_not_stop_the_round(place, caplog, at_once):
+    def fail_later():
+        yield HomeSize(40)
+        raise PermissionError("no")
+
+    walk = place.homes.walk
+
+    def walk_or_fail(owner_id, task):
+        if owner_id != "u-bob":
+            return walk(owner_id, task)
+        if at_once:
+            raise PermissionError("no")
+        return fail_later()
+
+    place.homes.walk = walk_or_fail
+    for number, name in enumerate(["carol", "bob", "alice"]):
+        place.user(name)
+        place.stores.users.touch(f"u-{name}", NOW + timedelta(seconds=number))
+    list(place.measuring.steps())
+    found = {
+        key: (one.size, one.is_whole) for key, one in place.usage.get_many(["u-alice", "u-bob", "u-carol"]).items()
+    }
+    assert found == {"u-alice": (100, True), "u-bob": (0 if at_once else 40, False), "u-carol": (100, True)}
+    assert "u-bob" in caplog.text
+    assert list(place.measuring.steps()) == []
+
+
 def test_a_measurement_that_is_broken_off_is_not_stored(place):
     place.user("alice")
     place.stores.users.touch("u-alice", NOW)
