@@ -121,8 +121,12 @@ def _way(settings: Settings) -> int:
 
 
 def _make_private(database: Path) -> None:
-    """Create the file of the database for its owner alone, and take it away from others; SQLite's files follow it."""
-    os.close(os.open(database, os.O_RDWR | os.O_CREAT, stat.S_IRUSR | stat.S_IWUSR))
+    """Create the file of the database for its owner alone, and take it away from others; SQLite's files follow it.
+
+    An existing file is not opened: closing it would take the locks away from SQLite's connections of this process.
+    """
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(database, os.O_RDWR | os.O_CREAT | os.O_EXCL, stat.S_IRUSR | stat.S_IWUSR))
     for file in database.parent.glob(f"{database.name}*"):
         if stat.S_IMODE(file.stat().st_mode) & (stat.S_IRWXG | stat.S_IRWXO):
             file.chmod(stat.S_IRUSR | stat.S_IWUSR)

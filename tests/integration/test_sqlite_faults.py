@@ -366,3 +366,16 @@ def test_a_writer_killed_in_a_transaction_leaves_no_change_and_no_lock(tmp_path)
     users = SqliteUserStore(Database(path))
     assert users.find("half") is None
     assert users.create([a_user("whole")])
+
+
+def test_opening_the_file_again_keeps_the_locks_of_this_process(tmp_path):
+    path = tmp_path / "hub.sqlite"
+    first = Database(path)
+    first.read("SELECT 1")
+    Database(path).read("SELECT 1")
+    another = (
+        "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('SELECT * FROM users').fetchall(); c.close()"
+    )
+    subprocess.run([sys.executable, "-c", another, str(path)], check=True)
+    # The last process to close the file removes the WAL: without our locks the other one took itself for the last.
+    assert path.with_name("hub.sqlite-wal").exists()

@@ -229,9 +229,11 @@ def _make_private(path: Path) -> None:
     """Create the file for its owner alone, and take it and SQLite's files beside it away from everybody else.
 
     SQLite gives the files beside it the permissions of the file. It has hashes of secrets, and names of people.
+    An existing file is not opened: on closing any descriptor of a file, a process loses all its locks on it (POSIX),
+    and with them those of SQLite's connections.
     """
-    with contextlib.suppress(OSError):  # SQLite says better what is wrong
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _OWNER_ALONE))
+    with contextlib.suppress(OSError):  # it exists, or SQLite says better what is wrong
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _OWNER_ALONE))
     for file in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
         with contextlib.suppress(OSError):  # it does not exist, or it is another user's
             if stat.S_IMODE(file.stat().st_mode) & ~_OWNER_ALONE:
