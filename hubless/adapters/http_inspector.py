@@ -42,7 +42,7 @@ class HttpInspector:
             if (found := _models(kernels)) is None:
                 return NoAnswer.SILENT if kernels.status >= _SERVER_ERROR else NoAnswer.NOT_JUPYTER
             terminals = self._ask(origin, f"{prefix}api/terminals?no_track_activity=1", token)
-        except (OSError, ValueError, http.client.HTTPException):
+        except (OSError, ValueError, OverflowError, http.client.HTTPException):
             return NoAnswer.SILENT
         shown = [] if terminals.status in _NO_TERMINALS else _models(terminals)
         if shown is None:
@@ -135,7 +135,7 @@ def _answer(received: bytes) -> _Answer:
 def _date(header: str | None) -> datetime | None:
     try:
         at = parsedate_to_datetime(header or "")
-    except ValueError:
+    except (ValueError, OverflowError):  # a year of twenty digits
         return None
     return at if at.tzinfo else at.replace(tzinfo=UTC)
 

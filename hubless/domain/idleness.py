@@ -9,6 +9,7 @@ from hubless.domain.values import value
 LONGEST_INTERVAL = timedelta(minutes=5)  # between two looks at a server: JupyterHub's interval of activity reports
 SHORTEST_INTERVAL = timedelta(seconds=10)
 LOOKS_PER_LIMIT = 3  # within the idle limit, so that one look may fail
+LONGEST_AGE = timedelta(days=3650)  # no server lives so long: beyond it, a clock or an answer is wrong
 TOLERATED_SKEW = timedelta(minutes=1)  # between a server's clock and the times of its kernels
 
 
@@ -51,8 +52,9 @@ class ServerWork:
         """
         if count_busy and self.busy_kernels:
             return now
-        ages = [self.said_at - at for at in self.moved_at if at <= self.said_at + TOLERATED_SKEW]
-        return now - max(min(ages), timedelta()) if ages else None
+        ages = [self.said_at - at for at in self.moved_at if self.said_at - at >= -TOLERATED_SKEW]
+        age = max(min(ages), timedelta()) if ages else LONGEST_AGE
+        return now - age if age < LONGEST_AGE else None
 
 
 class NoAnswer(Enum):

@@ -90,7 +90,10 @@ def test_the_servers_own_clock_dates_its_answer():
         assert inspect(address).said_at == NOW.replace(hour=23, minute=0, second=0)
 
 
-@pytest.mark.parametrize("date", ["Date: yesterday", "Date:", "Date: Tue, 99 Nov 2026 23:00:00 GMT"])
+FAR_YEAR = f"Date: Tue, 24 Nov {'9' * 20} 23:00:00 GMT"
+
+
+@pytest.mark.parametrize("date", ["Date: yesterday", "Date:", "Date: Tue, 99 Nov 2026 23:00:00 GMT", FAR_YEAR])
 def test_a_malformed_date_is_as_none(date):
     with a_jupyter_server(raw([], headers=[date]), raw([])) as (address, _):
         assert inspect(address) == ServerWork(NOW)

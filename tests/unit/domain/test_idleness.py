@@ -167,3 +167,10 @@ def test_edges_report_often_enough_for_the_shortest_limit(hub, profile, user, se
 
     assert policies.report_interval(MINUTE * 5) == SECOND * seconds
     assert policies.report_interval(SECOND * 15) == SECOND * min(seconds, 15)
+
+
+@pytest.mark.parametrize("year", [1, 1900, 7500, 9999])
+def test_a_clock_that_cannot_be_right_proves_no_work(year):
+    work = ServerWork(said_at=datetime(year, 12, 31, 23, 59, 59, tzinfo=UTC), moved_at=(NOW,))
+
+    assert work.last_worked_at(NOW, count_busy=True) is None
