@@ -148,7 +148,7 @@ class Worker:
             time.sleep(POLL_SECONDS)
 
 
-def run(channel: Channel, _config: ChildConfig, settings: Settings) -> None:
+def run(channel: Channel, config: ChildConfig, settings: Settings) -> None:
     """Work until the supervisor ends this process, or has died."""
     hub = machine.build(settings)
     worker = Worker(hub, settings)
@@ -162,7 +162,8 @@ def run(channel: Channel, _config: ChildConfig, settings: Settings) -> None:
     on_signals((signal.SIGTERM,), worker.leave)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     ipc.listen(channel, on_event)
-    first = hub.accounts.first_admin_link() if hub.has_passwords else None
+    # A later link would end the one that the console shows, and a restarted worker prints none.
+    first = hub.accounts.first_admin_link() if config.first and hub.has_passwords else None
     channel.send_event(ipc.READY, facts={"first_admin": first[0], "first_admin_link": first[1]} if first else {})
     worker.run()
 

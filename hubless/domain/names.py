@@ -32,7 +32,7 @@ def normalise_user_name(name: str) -> str:
 
 
 def composed_user_name(name: str) -> str:
-    """Return *name* as the hub stored it before version 0.2: NFC, lower case."""
+    """Return *name* as the hub stored it before it composed names by NFKC: NFC, lower case."""
     return name if len(name) > MAX_TYPED_NAME else unicodedata.normalize("NFC", name).lower()
 
 

@@ -1,6 +1,7 @@
 """User accounts: adding, renaming and removing users, and their passwords and one-time links."""
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 
@@ -128,19 +129,18 @@ class Accounts:
         return self.promote(user, revoke=True) if admin else self.change(user, admin=False)
 
     def promote(self, user: User, *, revoke: bool) -> User:
-        """Make *user* an admin; with *revoke*, end its sessions, tokens and link before.
+        """Make *user* an admin; with *revoke*, end its sessions, tokens and link. Its password stays.
 
         Raises:
             StoreConflictError: when another request changed the user meanwhile.
         """
-        if revoke:
-            self._revoke_all(user)
-        return self.change(user, admin=True)
+        return self.change(user, admin=True, revoke=revoke)
 
-    def change(self, user: User, *, name: str | None = None, admin: bool | None = None) -> User:
+    def change(self, user: User, *, name: str | None = None, admin: bool | None = None, revoke: bool = False) -> User:
         """Rename *user* or set its admin flag, in one conditional write.
 
-        Where many people know the password of every name, who becomes an admin keeps no earlier session or token.
+        Who becomes an admin keeps no earlier session, token or link if *revoke* says so, or if many people know the
+        password of every name.
 
         Raises:
             InvalidRequestError: when the name is not allowed, or a server runs under the old one.
@@ -157,9 +157,12 @@ class Accounts:
             after = replace(after, name=name)
         if admin is not None:
             after = replace(after, admin=admin)
-        if after.admin and not user.admin and self.names_are_open:
-            self._revoke_all(user)  # anybody may have logged in under this name
+        ends = (revoke or self.names_are_open) and after.admin and not user.admin
+        if ends:
+            self._revoke_all(user)  # before, so that a crash leaves no admin with what others made
         self.users.change(user, after)
+        if ends:
+            self._revoke_all(user)  # and after, because somebody may have logged in meanwhile
         return after
 
     def remove(self, name: str) -> None:
@@ -198,9 +201,9 @@ class Accounts:
             if user is not None and user.admin:
                 return user
             if user is None and (number == 1 or not self.is_reserved_name(name)):
-                added = self.add_many([name], admin=True)
-                if added:
-                    return added[0]
+                with suppress(NameTakenError):  # by a user whose name looks like it
+                    if added := self.add_many([name], admin=True):
+                        return added[0]
             number += 1
 
     def password_link(self, name: str, *, limited: bool = False) -> str:

@@ -20,7 +20,7 @@ from functions.api.serializers import instant
 from functions.api.store_pool import has_long_store_calls
 from hubless.domain import names
 from hubless.domain.bounds import MAX_BODY, MAX_NAMES, MAX_TYPED_NAME
-from hubless.domain.errors import HublessError, InvalidRequestError
+from hubless.domain.errors import HublessError
 from hubless.domain.home_usage import HomeUsage
 from hubless.domain.lifecycle import ACTIVE, Server, State
 from hubless.domain.users import User
@@ -184,14 +184,14 @@ async def show_users(admin: Admin) -> Response:
 async def add_users(form: OwnForm, admin: Admin) -> Response:
     """Add the users in the form, one on each line."""
     admin.require("admin:users")
-    lines = map(str.strip, form.text("usernames", longest=MAX_BODY).splitlines())
-    wanted = [names.normalise_user_name(line) for line in lines if line]
+    lines = [line for line in map(str.strip, form.text("usernames", longest=MAX_BODY).splitlines()) if line]
+    if len(lines) > MAX_NAMES:
+        return admin.page(error=f"Add at most {MAX_NAMES} users at once", status=400)
+    wanted = [names.normalise_user_name(line) for line in lines]
     make_admin = form.text("admin") == "1"
     if make_admin or any(map(admin.accounts.is_reserved_name, wanted)):
         admin.require_admin()
     try:
-        if len(wanted) > MAX_NAMES:
-            raise InvalidRequestError(f"Add at most {MAX_NAMES} users at once")
         added = admin.accounts.add_many(wanted, admin=make_admin)
     except HublessError as refused:
         return admin.page(error=str(refused), status=400)
@@ -213,6 +213,7 @@ async def delete_user(name: str, _form: OwnForm, admin: Admin, removal: dependen
 
 
 @router.post("/admin/users/{name:segment}/admin")
+@has_long_store_calls
 async def set_admin(name: str, form: OwnForm, admin: Admin) -> Response:
     """Give or take the admin flag. A new admin keeps no earlier session, token or link: others may have made them."""
     admin.require_admin()

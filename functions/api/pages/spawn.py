@@ -29,7 +29,7 @@ from hubless.services.identity import Actor
 router = page_router()
 SAME_OPTIONS = "same_options"  # in the address of a form: start with the options of the last start
 OPTION = "opt-"  # JupyterHub 6: query parameters that choose options
-NO_OPTIONS = frozenset({"next", "display_name", "_xsrf", OPTION})
+NO_OPTIONS = frozenset({"next", "display_name", "_xsrf", OPTION, SAME_OPTIONS})
 
 
 @value

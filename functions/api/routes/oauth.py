@@ -176,7 +176,7 @@ async def token(request: Request, provider: OAuthProvider) -> Response:
     """Exchange a code for a token."""
     form = await request.form(max_fields=20)
     safe = {"Cache-Control": "no-store", "Pragma": "no-cache"}
-    if any(len(text) > MAX_FIELD for text in map(str, form.values())):
+    if any(len(text) > MAX_FIELD for field in form.multi_items() for text in map(str, field)):
         return JSONResponse({"error": "invalid_request"}, 400, safe)
     body = urlencode([(k, v) for k, v in form.multi_items() if isinstance(v, str)])
     try:

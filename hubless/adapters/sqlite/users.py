@@ -131,7 +131,7 @@ class SqliteUserStore:
                 after.name != before.name
                 and (taken_by := self.holders([after.name]).get(after.name, before.name)) != before.name
             ):
-                raise NameTakenError("User", after.name, looks_like=taken_by)
+                raise NameTakenError("User", after.name, looks_like=None if taken_by == after.name else taken_by)
             raise StoreConflictError(
                 f"User {before.name} was changed or removed, or a server of theirs started, meanwhile"
             )

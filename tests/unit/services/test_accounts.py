@@ -76,6 +76,25 @@ def test_who_becomes_an_admin_may_lose_what_was_there_before(world):
     assert world.accounts.user_of_link(key_of(path)) is None
 
 
+def test_what_is_made_while_a_user_becomes_an_admin_ends_too(world, monkeypatch):
+    bob = world.accounts.add("bob")
+    change = world.users.change
+
+    def log_in_first(before, after):
+        used(world, bob)
+        change(before, after)
+
+    monkeypatch.setattr(world.users, "change", log_in_first)
+    assert world.accounts.promote(bob, revoke=True).admin
+    assert left(world, bob) == (0, 0)
+
+
+def test_a_name_that_looks_like_the_first_admins_stops_no_start(world):
+    world.accounts.add("\N{LATIN SMALL LETTER ALPHA}dmin")
+    name, _ = world.accounts.first_admin_link()
+    assert name == "admin-2"
+
+
 def test_a_login_that_makes_an_admin_ends_earlier_ones(world):
     bob = world.accounts.add("bob")
     used(world, bob)
