@@ -50,7 +50,16 @@ AWAY = Answer(
     f"It may be busy or stopped. This page tries again by itself. {_HOME} to see its state.",
     f'<meta name="refresh" content="2">{_RETRY_SCRIPT}',
 )
-STARTING = Answer("starting", 503, "The hub is starting", "It answers in a moment. This page tries again by itself.")
+# A page of its own, which does not try again by itself: the slow request would run once more.
+TOO_SLOW = Answer(
+    "too-slow",
+    504,
+    "This server takes too long to answer",
+    f"It may still work on it. Wait a while before you try again. {_HOME} to see its state.",
+)
+STARTING = Answer(
+    "starting", 503, "The hub does not answer yet", "It may be starting, or busy. This page tries again by itself."
+)
 BAD_ANSWER = Answer(
     "bad-answer",
     502,
@@ -104,7 +113,7 @@ def too_large(*, has_api: bool) -> Answer:
 
 def texts(*, has_api: bool) -> str:
     """Return the content of the map."""
-    answers = [AWAY, BAD_ANSWER, CROWDED, too_large(has_api=has_api)]
+    answers = [AWAY, TOO_SLOW, BAD_ANSWER, CROWDED, too_large(has_api=has_api)]
     answers += [STARTING, SLOW, BAD_METHOD, BAD_REQUEST, COOKIES, COOKIES_CLEARED] if has_api else [NO_ROUTE]
     return "".join(f"{PAGE}-{a.name} {a.page}\n{PROGRAM}-{a.name} {a.json}\n" for a in answers)
 
@@ -115,7 +124,6 @@ def respond(answer: Answer, map_file: Path, *headers: str, rule: str = "http-req
     return " ".join([rule, f"status {answer.status}", _HTML, body, *headers, NO_STORE])
 
 
-def error(answer: Answer, map_file: Path, *headers: str, status: int = 0) -> str:
-    """Return the rule that replaces HAProxy's error of this answer's status, or of *status*."""
-    rule = respond(answer, map_file, *headers, rule="http-error")
-    return rule.replace(f"status {answer.status}", f"status {status or answer.status}", 1)
+def error(answer: Answer, map_file: Path, *headers: str) -> str:
+    """Return the rule that replaces HAProxy's error of this answer's status."""
+    return respond(answer, map_file, *headers, rule="http-error")

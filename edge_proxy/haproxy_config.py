@@ -303,7 +303,7 @@ def _server_errors(edge: EdgeConfiguration) -> str:
     refresh = 'hdr Refresh "10; url=/hub%[var(txn.url)]"'
     return f"""\
     {error(answers.AWAY, file, refresh)}
-    {error(answers.AWAY, file, status=504)}
+    {error(answers.TOO_SLOW, file)}
     {error(answers.BAD_ANSWER, file)}
 """
 

@@ -404,4 +404,4 @@ def test_what_uvicorn_refuses_has_jupyterhubs_shape(world: World) -> None:
 def test_while_the_api_is_away_a_program_gets_json(world: World) -> None:
     world.started(api=UnixSocket(world.folder / "nowhere.sock"))
     refused = world.ask("/hub/api/users")
-    assert (refused.status, refused.said) == (503, {"status": 503, "message": "The hub is starting"})
+    assert (refused.status, refused.said) == (503, {"status": 503, "message": "The hub does not answer yet"})

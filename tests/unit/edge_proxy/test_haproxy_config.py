@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge_proxy import answers
 from edge_proxy.connection_limits import BUFFER_BYTES, by_memory, connection_limit
 from edge_proxy.haproxy_config import (
     FORWARDED_HEADERS,
@@ -194,3 +195,9 @@ def test_full_buffers_of_all_connections_fit_into_half_of_the_memory() -> None:
     assert by_memory(512 * 2**20) * BUFFER_BYTES * 2 <= 256 * 2**20
     assert by_memory(512 * 2**20) == 2730
     assert f"tune.bufsize {BUFFER_BYTES}" in lines(configuration())
+
+
+def test_the_answer_for_a_slow_server_does_not_repeat_the_request():
+    assert answers.TOO_SLOW.status == 504
+    assert "refresh" not in answers.TOO_SLOW.page.lower()
+    assert "<script" not in answers.TOO_SLOW.page
