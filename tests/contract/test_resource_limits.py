@@ -243,6 +243,39 @@ def test_no_process_of_unknown_session_becomes_a_launchs(tmp_path, monkeypatch):
 # --- launches ---
 
 
+def a_process(pid, parent, *children, resident=0):
+    return process_tree.Process(pid, parent, 1, 0.0, "python", 1, resident, list(children))
+
+
+def ended_by(monkeypatch):
+    """Return the ids of the processes that are ended from now on."""
+    ended = []
+    monkeypatch.setattr(process_tree, "_act", lambda one, action: ended.append(one.pid) or True)
+    monkeypatch.setattr(process_tree, "_end_all", lambda crowd: ended.extend(one.pid for one in crowd) or True)
+    monkeypatch.setattr(process_tree, "_memory", lambda one: one.resident)
+    return ended
+
+
+def test_one_look_ends_as_many_orphans_as_are_too_many(monkeypatch):
+    orphans = [a_process(pid, 1) for pid in range(1000, 1600)]
+    kernel = a_process(4, 3, a_process(5, 4), a_process(6, 4))
+    server = a_process(3, 2, kernel)
+    first = a_process(2, 1, server, *orphans)
+    ended = ended_by(monkeypatch)
+    assert process_tree._end_crowd(process_tree.family(first), [first, server], 512)
+    assert len(ended) == len(orphans) + 5 - 512
+    assert {3, 2}.isdisjoint(ended)
+
+
+def test_one_look_ends_as_many_programs_as_use_too_much_together(monkeypatch):
+    programs = [a_process(pid, 3, resident=200) for pid in range(1000, 1050)]
+    server = a_process(3, 1, *programs, resident=100)
+    ended = ended_by(monkeypatch)
+    assert process_tree._end_largest(process_tree.family(server), [server], 1000)
+    assert len(programs) - len(ended) == 4
+    assert 3 not in ended
+
+
 def test_another_hub_knows_the_limits_of_what_it_adopts(place):
     place.start(LARGE)
     place.limits = place.other_hub(max_processes=0)

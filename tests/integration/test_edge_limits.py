@@ -143,15 +143,17 @@ def test_large_bodies_reach_the_api_whole(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("headers", "sent"),
+    ("query", "headers", "sent"),
     [
-        ("Content-Length: 100000", b"x" * 60_000),
-        ("Transfer-Encoding: chunked", b"EA60\r\n" + b"x" * 60_000 + b"\r\n"),
-        (f"X-Padding: {'x' * 30 * KB}\r\nContent-Length: 20000", b"x" * 19_000),
+        ("", "Content-Length: 100000", b"x" * 60_000),
+        ("", "Transfer-Encoding: chunked", b"EA60\r\n" + b"x" * 60_000 + b"\r\n"),
+        ("", f"X-Padding: {'x' * 30 * KB}\r\nContent-Length: 20000", b"x" * 19_000),
+        ("", f"Content-Length: {2**32}", b"x" * 60_000),
+        (f"?{'x' * 13 * KB}", f"X-Padding: {'x' * 30 * KB}\r\nContent-Length: 12000", b"x" * 6_000),
     ],
 )
 def test_bodies_that_stop_half_way_leave_places_for_others(
-    world: World, lines: contextlib.ExitStack, headers: str, sent: bytes
+    world: World, lines: contextlib.ExitStack, query: str, headers: str, sent: bytes
 ) -> None:
     held: list[str] = []
 
@@ -162,7 +164,7 @@ def test_bodies_that_stop_half_way_leave_places_for_others(
 
     world.api.RequestHandlerClass = Holding
     world.started(max_connections=1000)
-    head = f"POST /hub/login HTTP/1.1\r\nHost: hub.example.org\r\n{headers}\r\n\r\n"
+    head = f"POST /hub/login{query} HTTP/1.1\r\nHost: hub.example.org\r\n{headers}\r\n\r\n"
     for _ in range(LARGE_PLACES + 50):
         connected(world, lines, head).sendall(sent)
     eventually(lambda: len(held) == LARGE_PLACES)

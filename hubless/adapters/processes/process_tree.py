@@ -182,7 +182,7 @@ def chain_to_server(root: Process, *, in_sandbox: bool) -> list[Process]:
 
 
 def _end_largest(members: list[Process], chain: list[Process], limit: int) -> bool:
-    """End the largest process, a kernel rather than the server, if together they use more memory than *limit*.
+    """End the largest processes until the rest is within *limit* bytes, kernels rather than the server.
 
     *chain* leads to the server, its last; what contains the server is never ended for itself.
     """
@@ -192,14 +192,15 @@ def _end_largest(members: list[Process], chain: list[Process], limit: int) -> bo
     if sum(used.values()) <= limit:
         return False
     server = chain[-1]
-    others = [one for one in members if one not in chain]
+    others = [[one] for one in members if one not in chain]
     is_the_servers_own = used[server.pid] > limit
-    victim = server if is_the_servers_own or not others else max(others, key=lambda one: used[one.pid])
-    return _act(victim, psutil.Process.kill)
+    victims = [server] if is_the_servers_own or not others else _surplus(others, used, limit)
+    ended = [_act(victim, psutil.Process.kill) for victim in victims]
+    return any(ended)
 
 
 def _end_crowd(members: list[Process], chain: list[Process], limit: int) -> bool:
-    """End the largest crowd below one child of *chain* if together they are more processes than *limit*.
+    """End the largest crowds, each below one child of *chain*, until no more than *limit* processes are left.
 
     *chain* leads to the server, its last. In a sandbox its first process gets the children of those that end.
     """
@@ -208,8 +209,22 @@ def _end_crowd(members: list[Process], chain: list[Process], limit: int) -> bool
     inside = {one.pid for one in members} - {one.pid for one in chain}
     others = [one for one in members if one not in chain]
     crowds = [family(one) for one in others if one.parent not in inside] or [[chain[-1]]]
-    crowd = max(crowds, key=lambda some: sum(one.threads for one in some))
-    return _end_all(crowd)
+    return _end_all(_surplus(crowds, {one.pid: one.threads for one in members}, limit))
+
+
+def _surplus(groups: list[list[Process]], used: Mapping[int, int], limit: int) -> list[Process]:
+    """Return the processes of the largest *groups*, as many as it takes until what all use is within *limit*.
+
+    One group in each look would be too few: a program can leave hundreds of processes without parents behind.
+    """
+    left, found = sum(used.values()), list[Process]()
+    by_size = sorted(groups, key=lambda group: sum(used.get(one.pid, 0) for one in group), reverse=True)
+    for group in by_size:
+        if left <= limit:
+            break
+        left -= sum(used.get(one.pid, 0) for one in group)
+        found += group
+    return found
 
 
 def _end_all(crowd: list[Process]) -> bool:
