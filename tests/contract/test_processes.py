@@ -84,6 +84,10 @@ class Handler(BaseHTTPRequestHandler):
 url = urlsplit(os.environ["JUPYTERHUB_SERVICE_URL"])
 server = HTTPServer((url.hostname, url.port), Handler)
 (home / "up").touch()
+if "headless" in what:  # as if it had ended: its first thread has
+    import ctypes, threading
+    threading.Thread(target=server.serve_forever).start()
+    ctypes.CDLL(None).pthread_exit(None)
 server.serve_forever()
 """
 
@@ -329,7 +333,7 @@ def test_a_server_has_ended_even_if_a_fork_lives(place, launcher):
         end(orphan)
 
 
-@pytest.mark.parametrize("how", ["unlock", "close"])
+@pytest.mark.parametrize("how", ["unlock", "close", "headless"])
 def test_a_server_cannot_pretend_that_it_has_ended(place, launcher, how):
     launcher.launch(place.launch(how))
     running(launcher)

@@ -256,6 +256,23 @@ def ended_by(monkeypatch):
     return ended
 
 
+HEADLESS = """
+import ctypes, threading, time
+held = b"x" * (100 << 20)
+threading.Thread(target=time.sleep, args=(60,)).start()
+ctypes.CDLL(None).pthread_exit(None)
+"""
+
+
+def test_a_look_sees_a_process_whose_first_thread_has_ended():
+    with subprocess.Popen([sys.executable, "-c", HEADLESS]) as program:
+        try:
+            eventually(lambda: psutil.Process(program.pid).status() == psutil.STATUS_ZOMBIE)
+            assert process_tree.look()[program.pid].resident > 100 << 20
+        finally:
+            program.kill()
+
+
 def test_one_look_ends_as_many_orphans_as_are_too_many(monkeypatch):
     orphans = [a_process(pid, 1) for pid in range(1000, 1600)]
     kernel = a_process(4, 3, a_process(5, 4), a_process(6, 4))

@@ -15,6 +15,7 @@ NONE = "none"  # the isolation of launches that were noted before there were oth
 LOG_BYTES = 8192
 LOG_LINES = 40
 _START = 18  # place of `starttime` after a process's state in /proc/PID/stat (proc_pid_stat(5))
+_THREADS = 16  # the number of its threads, in the same list
 REPORT_BYTES = 4096  # a sandbox's monitor writes some hundred
 
 
@@ -174,7 +175,9 @@ def _start_of(pid: int) -> int | None:
         state, *facts = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()  # its name may have blanks
     except OSError:
         return None
-    return None if state in "ZX" else int(facts[_START])
+    # A zombie with several threads is a process whose first thread has ended: the others live on.
+    has_ended = state == "X" or (state == "Z" and int(facts[_THREADS]) <= 1)
+    return None if has_ended else int(facts[_START])
 
 
 def _has_open(pid: int, wanted: os.stat_result) -> bool:

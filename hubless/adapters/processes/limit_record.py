@@ -46,13 +46,13 @@ def read(launch: Path) -> LimitRecord | None:
 
 
 def write(launch: Path, record: LimitRecord) -> None:
-    """Write the record atomically; do nothing if the launch has been forgotten, or the disk is full."""
+    """Write the record atomically; do nothing if the launch has been forgotten."""
     draft = launch / "limits.json.new"
     try:
         draft.write_text(json.dumps(asdict(record)))
         draft.replace(_file(launch))
-    except OSError:
-        return  # the watch must go on: others have limits, too
+    except FileNotFoundError:
+        return
 
 
 def in_words(reached: tuple[LimitReached, ...]) -> str:

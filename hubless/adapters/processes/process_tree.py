@@ -108,7 +108,8 @@ class ProcessTree:
             limit = record.processes if resource is Resource.PROCESSES else record.memory
             if limit is not None and end(members, chain, limit):
                 record = replace(record, reached={**record.reached, resource: record.reached.get(resource, 0) + 1})
-                limit_record.write(folder.path, record)
+                with suppress(OSError):  # the disk may be full; others have limits, too
+                    limit_record.write(folder.path, record)
                 return  # the next look sees what that has changed
 
 
@@ -123,8 +124,11 @@ def look() -> dict[int, Process]:
     wanted = ["pid", "ppid", "create_time", "name", "num_threads", "memory_info", "status"]
     for one in psutil.process_iter(wanted):
         facts = one.info
-        if facts["status"] != psutil.STATUS_ZOMBIE:
+        is_headless = facts["status"] == psutil.STATUS_ZOMBIE and (facts["num_threads"] or 1) > 1
+        if is_headless or facts["status"] != psutil.STATUS_ZOMBIE:
             resident = facts["memory_info"].rss if facts["memory_info"] else 0
+            if is_headless:
+                resident = _resident_of_threads(facts["pid"])
             found[facts["pid"]] = Process(
                 facts["pid"],
                 facts["ppid"] or 0,
@@ -138,6 +142,15 @@ def look() -> dict[int, Process]:
         if one.parent in found and one.parent != one.pid:
             found[one.parent].children.append(one)
     return found
+
+
+def _resident_of_threads(pid: int) -> int:
+    """Return the resident bytes of a process whose first thread has ended: only the others tell them."""
+    pages = 0
+    with suppress(OSError, ValueError):
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            pages = max(pages, int((thread / "statm").read_text().split()[1]))
+    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def _session(pid: int) -> int:
@@ -263,6 +276,6 @@ def _act(one: Process, action: Callable[[psutil.Process], None]) -> bool:
 def _memory(one: Process) -> int:
     """Return the bytes that the process uses: its proportional share (PSS), else what is its own."""
     try:
-        return int(psutil.Process(one.pid).memory_full_info().pss)
+        return int(psutil.Process(one.pid).memory_full_info().pss) or one.resident
     except (psutil.Error, AttributeError):
         return one.resident
