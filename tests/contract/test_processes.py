@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from hubless.adapters.processes import free_ports
 from hubless.adapters.processes.accounts import account_of
 from hubless.adapters.processes.isolation import ACCOUNTS, SANDBOX, root_servers, sandbox_processes
 from hubless.adapters.processes.launch_folder import LaunchFolder, running_otherwise
@@ -259,7 +260,7 @@ os.kill(os.getpid(), signal.SIGKILL)
     )
     assert (died.returncode, died.stdout.strip()) == (-signal.SIGKILL, "l1"), died.stderr
     heir = place.launcher()
-    assert heir.tasks() == [Task("l1", "l1", heir.describe("l1"))]
+    assert [(task.task, task.launch_id) for task in heir.tasks()] == [("l1", "l1")]
     running(heir)
     assert heir.launch(place.launch()) == "l1"
     assert len(place.starts()) == 1
@@ -331,6 +332,23 @@ def test_a_server_has_ended_even_if_a_fork_lives(place, launcher):
             eventually(lambda: not is_alive(orphan))
     finally:
         end(orphan)
+
+
+@pytest.mark.parametrize(("outgoing", "is_own"), [("32768\t60999", True), ("1024\t65535", False), ("", False)])
+def test_a_port_is_none_that_outgoing_connections_get(tmp_path, monkeypatch, outgoing, is_own):
+    (tmp_path / "range").write_text(outgoing)
+    monkeypatch.setattr(free_ports, "_OUTGOING", tmp_path / "range")
+    found = {free_ports.find() for _ in range(20)}
+    assert (found <= set(free_ports.PORTS)) == is_own
+    assert len(found) > 1
+
+
+def test_a_port_that_is_taken_is_not_chosen(monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        monkeypatch.setattr(free_ports, "PORTS", range(port, port + 1))
+        monkeypatch.setattr(free_ports, "_first_outgoing", lambda: 65536)
+        assert free_ports.find() != port
 
 
 @pytest.mark.parametrize("how", ["unlock", "close", "headless"])

@@ -4,7 +4,6 @@ import logging
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import threading
 import time
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import psutil
 
+from hubless.adapters.processes import free_ports
 from hubless.adapters.processes.accounts import Account
 from hubless.adapters.processes.isolation import SANDBOX, Isolation, Start, sandbox_processes
 from hubless.adapters.processes.launch_folder import LaunchFolder, Note
@@ -192,9 +192,7 @@ class ProcessLauncher:
     def _free_port(self) -> int:
         with self._guard:
             while True:
-                with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", 0))
-                    port: int = probe.getsockname()[1]
+                port = free_ports.find()
                 if port not in self._ports:
                     self._ports.append(port)
                     return port
