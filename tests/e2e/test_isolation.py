@@ -231,7 +231,7 @@ def test_the_token_of_one_server_opens_no_other(hub):
             environment = process.environ()
             if environment.get("JUPYTERHUB_API_URL", "").startswith(hub.url):
                 tokens[environment["JUPYTERHUB_USER"]] = environment["JUPYTERHUB_API_TOKEN"]
-    assert set(tokens) == {"alice", "bob"}
+    assert {"alice", "bob"} <= set(tokens)  # a server of the test before may just be ending
     assert hub.http(PAGE, tokens["alice"]) == 200
     assert hub.http(PAGE, tokens["bob"]) == 403
     assert hub.socket(SOCKET, tokens["bob"]) == 403
