@@ -103,6 +103,7 @@ def edge_settings_variables(stage: Stage, *, drain_seconds: int, report_interval
         "HUBLESS_EDGE_HOST_HEADER": "x-hubless-host",
         "HUBLESS_EDGE_DOMAIN": stage.settings.domain if stage.has_subdomains else "",
         "HUBLESS_EDGE_PORT": str(EDGE_PORT),
+        "HUBLESS_EDGE_CONNECTIONS_PER_ADDRESS": str(stage.settings.connections_per_address),
         "HUBLESS_EDGE_ACTIVITY_SECONDS": f"{report_interval.total_seconds():.0f}",
         "HUBLESS_EDGE_DRAIN_SECONDS": str(drain_seconds),
         "HUBLESS_EDGE_WEBSOCKET_TIMEOUT_SECONDS": f"{stage.settings.websocket_timeout.total_seconds():.0f}",

@@ -35,12 +35,12 @@ function handler(event) {
     // CloudFront hides Upgrade and Connection from functions. Every WebSocket handshake has a key (RFC 6455, 4.1).
     const opensWebSocket = headers['sec-websocket-key'] !== undefined;
     if (EDGE && reads && !opensWebSocket) {
-        // The edge answers 503 without a route, and a stopped edge cannot be connected to, which CloudFront counts as 503
-        // or 502. Then the API answers, and starts the edge. 504 is not among them: it is a server that works for long,
-        // and the API's redirect back would make it do that again.
+        // The edge answers 503 without a route, and CloudFront counts an edge that it cannot connect to as 503. Then the
+        // API answers, and starts the edge. 502 and 504 are of connected requests: a server ended midway, or works for
+        // long. The API's redirect back would make it do that again.
         cf.createRequestOriginGroup({
             originIds: [{ originId: EDGE }, { originId: API }],
-            failoverCriteria: { statusCodes: [502, 503] },
+            failoverCriteria: { statusCodes: [503] },
         });
     }
     return request;

@@ -1,8 +1,9 @@
 """CloudFront before a hub, as far as its requests go: one address, two origins, and what its function does.
 
-A read that opens no WebSocket goes to the API if the edge answers 503 or cannot be reached. As in CloudFront, the
-decision knows only the headers that a function sees. No origin gets the Host that the browser sent. Unlike CloudFront,
-it says goodbye after each answer, and leaves `x-hubless-path` to `gateway`.
+A read that opens no WebSocket goes to the API if the edge answers 503 or cannot be connected to. An edge that closes a
+connection without an answer is a 502, as CloudFront's "Optimize high availability with origin failover" has it (read
+on 2026-11-27). The decision knows only the headers that a function sees. No origin gets the Host that the browser sent.
+Unlike CloudFront, it says goodbye after each answer, and leaves `x-hubless-path` to `gateway`.
 """
 
 import socket
@@ -13,6 +14,7 @@ from contextlib import contextmanager, suppress
 from tests.support.cloudfront import visible
 
 TIMEOUT_SECONDS = 60  # seconds
+BAD_GATEWAY = b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 READS = {"GET", "HEAD", "OPTIONS"}
 
 
@@ -85,7 +87,7 @@ def front(port, edge_port, api_socket):
             for origin in ([edge, api] if method in READS and not opens_websocket else [edge]) if to_edge else [api]:
                 if self._ask(origin, asked, is_last=origin is api or method not in READS or opens_websocket):
                     return
-            self.request.sendall(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+            self.request.sendall(BAD_GATEWAY)
 
         def _ask(self, origin, asked, *, is_last):
             """Hand on what an origin answers, and say whether that was to be."""
@@ -96,7 +98,10 @@ def front(port, edge_port, api_socket):
             with line:
                 line.sendall(asked)
                 received, rest = _head(line)
-                if received is None or (" 503 " in received[0] and not is_last):
+                if received is None:
+                    self.request.sendall(BAD_GATEWAY)
+                    return True
+                if " 503 " in received[0] and not is_last:
                     return False
                 if " 101 " in received[0]:
                     self.request.sendall(_bytes(*received) + rest)

@@ -29,6 +29,7 @@ streams_at_once = 50
 region = "eu-west-1"
 edge = "fleet"
 websocket_timeout = "1h"
+connections_per_address = 9000
 vpc_id = "vpc-0a1b2c3d4e5f67890"
 zones = ["eu-west-1a", "eu-west-1b"]
 public_subnets = ["subnet-0a1b2c3d4e5f67891", "subnet-0a1b2c3d4e5f67892"]
