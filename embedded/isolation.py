@@ -31,12 +31,14 @@ class Chosen:
         refused: the reason against each stronger kind.
         others: how many servers run with another kind.
         ended: how many servers of an earlier hub were ended, because root ran them.
+        weak_limits: why the limits of control groups do not hold against a server's own program; None if they do.
     """
 
     name: str
     refused: Mapping[str, str]
     others: int = 0
     ended: int = 0
+    weak_limits: str | None = None
 
 
 def choose(config: ChildConfig, lock: int) -> Chosen:
@@ -67,6 +69,11 @@ def lines(chosen: Chosen, settings: Settings) -> list[str]:
     """Return what `hubless up` says about the chosen kind."""
     said = [f"Isolation: {description(chosen.name, named=bool(settings.servers.isolation))}."]
     said += [f"  ({name} does not work here: {reason}.)" for name, reason in chosen.refused.items()]
+    if chosen.weak_limits:
+        said.append(
+            f"  Resource limits do not hold against a user who wants to exceed them: {chosen.weak_limits}. See"
+            " docs/settings.md, Resource limits on one machine."
+        )
     if chosen.ended:
         said.append(
             f"  Ended {chosen.ended} servers that an earlier hub ran as root: whoever had one could become the hub's"
@@ -104,8 +111,8 @@ def main() -> None:
         name = choice.isolation.name
         ended = isolation.end_servers_of_root(settings)
         others = isolation.running_otherwise(settings, name)
-        answer = {"name": name, "refused": dict(choice.refused), "others": others, "ended": ended}
-        print(json.dumps(answer))  # noqa: T201 the answer
+        answer = Chosen(name, dict(choice.refused), others, ended, choice.weak_limits)
+        print(json.dumps(asdict(answer)))  # noqa: T201 the answer
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import os
 import pwd
 import shutil
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from hubless.adapters.processes.isolation import Isolation
     from hubless.adapters.processes.isolation.bubblewrap import View
     from hubless.adapters.processes.isolation.selection import Choice
-    from hubless.adapters.processes.isolation.trial import Place
+    from hubless.adapters.processes.isolation.trial import Stakes
     from hubless.ports.owner_uids import OwnerUidStore
 
 _WITH_SECRETS = ("password", "admin_password", "token")  # keys of the settings' file
@@ -21,6 +22,8 @@ _WITH_SECRETS = ("password", "admin_password", "token")  # keys of the settings'
 
 def choose(settings: Settings, store: "Callable[[], OwnerUidStore] | None" = None) -> "Choice":
     """Return the kind that the settings name, or else the strongest that works here; each is tried for real.
+
+    It also tries whether servers of that kind could raise the limits that control groups hold.
 
     Args:
         settings: the hub's; its data folder exists.
@@ -39,13 +42,21 @@ def choose(settings: Settings, store: "Callable[[], OwnerUidStore] | None" = Non
                 f"servers.sandbox_read or servers.sandbox_write names {path}, which is not there. Make it, or correct"
                 " the name."
             )
-    choice = selection.choose(kinds_of(settings, store), servers.isolation, lambda kind: _place(settings, kind))
+    choice = selection.choose(kinds_of(settings, store), servers.isolation, lambda kind: _stakes(settings, kind))
     # That kind alone lets others through, also to the homes of servers that an earlier hub started with it.
     if choice.isolation.name != ACCOUNTS and not launch_folder.running_with(settings.launches, ACCOUNTS):
         settings.data.chmod(0o700)
         if settings.homes.is_relative_to(settings.data):
             settings.homes.chmod(0o700)
-    return choice
+    return replace(choice, weak_limits=_reason_against_limits(settings, choice.isolation))
+
+
+def _reason_against_limits(settings: Settings, isolation: "Isolation") -> str | None:
+    from hubless.adapters.processes.isolation.limits_trial import reason_against_limits
+    from hubless.adapters.processes.limit_means import Means
+
+    groups = Means.load(settings.resource_limits_file).control_groups
+    return reason_against_limits(isolation, _stakes(settings, isolation.name), groups) if groups else None
 
 
 def running_otherwise(settings: Settings, kind: str) -> int:
@@ -111,9 +122,9 @@ def _home_of_hub() -> Path | None:
     return home if home.is_absolute() and len(home.parts) > 1 else None
 
 
-def _place(settings: Settings, kind: str) -> "Place":
+def _stakes(settings: Settings, kind: str) -> "Stakes":
     from hubless.adapters.processes.isolation import ACCOUNTS
-    from hubless.adapters.processes.isolation.trial import Place
+    from hubless.adapters.processes.isolation.trial import Stakes
 
     private = [settings.secret_file, settings.database, settings.launches, settings.data / "logs"]
     if settings.run_folder is not None:
@@ -122,7 +133,7 @@ def _place(settings: Settings, kind: str) -> "Place":
         private.append(settings.file)
     found = (shutil.which(profile.command[0], path=settings.search_path) for profile in settings.profiles)
     programs = tuple(dict.fromkeys(Path(program).absolute() for program in found if program))
-    return Place(settings.launches, tuple(private), programs, settings.server_environment)
+    return Stakes(settings.launches, tuple(private), programs, settings.server_environment)
 
 
 def _has_secrets(file: Path) -> bool:

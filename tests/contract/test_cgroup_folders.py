@@ -167,6 +167,31 @@ def test_limits_are_written_as_version_2_wants_them(kernel):
     }
 
 
+def test_a_launch_joins_a_cgroup_in_the_one_with_its_limits(kernel):
+    folder = filled(kernel.mounted / "l1", LIMITS | {"cgroup.max.descendants": "max"})
+    limited(folder, memory=2**30)
+    assert cgroups.join_command(everywhere(str(folder)))[-2:] == [f"{folder}/inner/cgroup.procs", "--"]
+    assert list((folder / "inner").iterdir()) == []
+    assert (folder / "cgroup.max.descendants").read_text() == "1"
+
+
+def test_limits_that_somebody_raised_are_noticed(kernel):
+    folder = filled(kernel.mounted / "l1", LIMITS)
+    record = LimitRecord(2**30, 512, 1.5, everywhere(str(folder)))
+    cgroups.make(record)
+    assert cgroups.hold(record)
+    (folder / "pids.max").write_text("max")
+    assert not cgroups.hold(record)
+
+
+def test_version_1_without_hierarchy_is_not_used(kernel):
+    """Kernels before 5.11 count what is in the inner cgroup for the outer one only if they are told."""
+    folder = filled(kernel.mounted / "l1", {"memory.use_hierarchy": "0"})
+    assert not cgroups._counts_what_is_inside(folder)
+    (folder / "memory.use_hierarchy").write_text("1")
+    assert cgroups._counts_what_is_inside(folder)
+
+
 def test_what_is_not_limited_is_free_again(kernel):
     folder = filled(kernel.mounted / "l1", dict.fromkeys(LIMITS, ""))
     assert limited(folder) == LIMITS
@@ -181,6 +206,12 @@ def test_the_kernels_counts_of_version_2_are_read(kernel):
     events = {"memory.events": "low 0\nhigh 0\nmax 31\noom 4\noom_kill 3\n", "pids.events": "max 17\n"}
     folder = filled(kernel.mounted / "l1", events)
     assert cgroups.counts(everywhere(str(folder))) == {"memory": 3, "processes": 17}
+
+
+def test_the_kernels_counts_of_version_1_are_those_of_the_inner_cgroup(kernel):
+    folder = filled(kernel.mounted / "l1", {"memory.oom_control": "oom_kill 0\n", "pids.events": "max 0\n"})
+    filled(folder / "inner", {"memory.oom_control": "under_oom 0\noom_kill 2\n", "pids.events": "max 5\n"})
+    assert cgroups.counts(everywhere(str(folder))) == {"memory": 2, "processes": 5}
 
 
 def test_without_files_nothing_was_counted(kernel):

@@ -17,7 +17,7 @@ from hubless.adapters.processes.isolation import NONE, SANDBOX
 from hubless.adapters.processes.isolation.bubblewrap import View
 from hubless.adapters.processes.isolation.homes import make_home, open_way
 from hubless.adapters.processes.isolation.kinds import NoIsolation, Programs, SandboxIsolation
-from hubless.adapters.processes.isolation.trial import Place, reason_against
+from hubless.adapters.processes.isolation.trial import Stakes, reason_against
 from hubless.adapters.processes.own_port import OwnPortReadiness
 from hubless.adapters.processes.readiness import HttpReadiness
 from hubless.adapters.sqlite.database import Database
@@ -292,8 +292,8 @@ class Hub:
         self.secret.chmod(0o600)
         self.uids = SqliteOwnerUidStore(Database())
 
-    def place(self, *programs):
-        return Place(self.data / "servers", (self.secret,), programs, {"PATH": os.environ["PATH"]})
+    def stakes(self, *programs):
+        return Stakes(self.data / "servers", (self.secret,), programs, {"PATH": os.environ["PATH"]})
 
     def isolation(self, kind, *shown, hidden=None):
         view = View(shown, (), (self.data,) if hidden is None else hidden, 64 * MB)
@@ -306,7 +306,7 @@ def test_the_trial_finds_nothing_against_what_works(folder, kind, uid):
 
     def reason_and_rest():
         hub = Hub(folder)
-        reason = reason_against(hub.isolation(kind), hub.place(Path(python_for_all())))
+        reason = reason_against(hub.isolation(kind), hub.stakes(Path(python_for_all())))
         return [reason, sorted(map(str, hub.homes.iterdir())), sorted(map(str, (hub.data / "servers").iterdir()))]
 
     assert run_as(uid, reason_and_rest) == [None, [], []]
@@ -316,7 +316,7 @@ def test_the_trial_finds_a_secret_that_a_sandbox_shows(folder):
     hub = Hub(folder)
     hub.secret.chmod(0o644)
     hub.data.chmod(0o755)
-    reason = reason_against(hub.isolation(SANDBOX, hub.data, hidden=()), hub.place())
+    reason = reason_against(hub.isolation(SANDBOX, hub.data, hidden=()), hub.stakes())
     assert f"it can read {hub.secret}" in reason
 
 
@@ -335,7 +335,7 @@ def test_the_trial_finds_that_nothing_is_isolated(folder):
         hub = Hub(folder)
         pretended = hub.isolation(SANDBOX)
         pretended.__class__ = Pretended
-        return [reason_against(pretended, hub.place()), str(hub.secret)]
+        return [reason_against(pretended, hub.stakes()), str(hub.secret)]
 
     found, secret = run_as(uid, reason)
     for problem in (
@@ -352,7 +352,7 @@ def test_the_trial_finds_a_program_that_cannot_run(folder):
     broken = folder / "broken"
     broken.write_text("#!/no/such/python3\n")
     broken.chmod(0o755)
-    reason = reason_against(hub.isolation(SANDBOX), hub.place(broken))
+    reason = reason_against(hub.isolation(SANDBOX), hub.stakes(broken))
     assert f"it cannot run {broken}" in reason
 
 
@@ -360,7 +360,7 @@ def test_the_trial_says_what_a_program_said_that_did_not_start(folder):
     hub = Hub(folder)
     made = hub.isolation(SANDBOX)
     made._programs = Programs("/bin/false", "/bin/false")
-    assert "ended before" in reason_against(made, hub.place())
+    assert "ended before" in reason_against(made, hub.stakes())
 
 
 # --- an account for each owner ---

@@ -2,6 +2,10 @@
 
 The files and their meaning are those of the kernel's documentation (admin-guide/cgroup-v1, admin-guide/cgroup-v2).
 Nothing here assumes that a file can be written: `ControlGroups.find` tries what it returns.
+
+A launch has two cgroups in each other: the outer one has the limits, and the server is in the inner one. A hub without
+root owns both, and its servers have its user id. A server can make a cgroup namespace and mount what that shows: the
+inner cgroup and no more. So the files with the limits are out of its reach.
 """
 
 import os
@@ -10,6 +14,7 @@ import subprocess
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -22,6 +27,7 @@ CONTROLLERS = {"memory": Resource.MEMORY, "pids": Resource.PROCESSES, "cpu": Res
 NEEDED = ("memory", "pids")  # without one of them the worker watches the processes
 OURS = "hubless"  # the folder of all hubs of a machine
 LEAF = "hub"  # where the hub's own processes go: a cgroup of version 2 that has children holds no processes
+INNER = "inner"  # where a launch's processes go: it has no limits
 PERIOD = 100_000  # microseconds: the kernel's default
 REMOVAL_TRIES, REMOVAL_RETRY_SECONDS = 10, 0.01
 # The shell joins each cgroup before `--` and then becomes the command after it, so the process id stays the same.
@@ -115,11 +121,17 @@ def make(record: LimitRecord) -> None:
         group = Path(folder)
         group.mkdir(mode=0o755, exist_ok=True)
         _limit(controller, group, record)
+        (group / INNER).mkdir(mode=0o755, exist_ok=True)
+
+
+def hold(record: LimitRecord) -> bool:
+    """Say whether the launch's cgroups still have the limits of its record; memory in whole pages."""
+    return all(_reads_back(controller, Path(folder), record) for controller, folder in record.cgroups.items())
 
 
 def join_command(cgroups: Mapping[str, str]) -> list[str]:
-    """Return the beginning of a command line: it joins the cgroups and becomes the rest."""
-    files = sorted({f"{folder}/cgroup.procs" for folder in cgroups.values()})
+    """Return the beginning of a command line: it joins the inner cgroups and becomes the rest."""
+    files = sorted({f"{folder}/{INNER}/cgroup.procs" for folder in cgroups.values()})
     return ["/bin/sh", "-c", _JOIN, "join", *files, "--"] if files else []
 
 
@@ -128,14 +140,17 @@ def counts(cgroups: Mapping[str, str]) -> dict[str, int]:
     found = {}
     if memory := cgroups.get("memory"):
         of_v2 = _number_in(Path(memory) / "memory.events", "oom_kill")
-        found[Resource.MEMORY.value] = of_v2 or _number_in(Path(memory) / "memory.oom_control", "oom_kill")
+        found[Resource.MEMORY.value] = of_v2 or _count_of_v1(Path(memory), "memory.oom_control", "oom_kill")
     if pids := cgroups.get("pids"):
-        found[Resource.PROCESSES.value] = _number_in(Path(pids) / "pids.events", "max")
+        found[Resource.PROCESSES.value] = _count_of_v1(Path(pids), "pids.events", "max")
     return found
 
 
 def remove(cgroups: Mapping[str, str]) -> None:
-    """Kill what is left in the cgroups and remove them; what does not end at once stays for the next call."""
+    """Kill what is left in the cgroups and remove them; what does not end at once stays for the next call.
+
+    Those that the server made in its own are removed, too.
+    """
     for folder in dict.fromkeys(cgroups.values()):
         group = Path(folder)
         for _ in range(REMOVAL_TRIES):
@@ -268,6 +283,8 @@ def _enable(group: Path) -> None:
 
 def _limit(controller: str, group: Path, limits: LimitRecord) -> None:
     """Write the limit of one controller; no limit is written as well, because a cgroup may have an old one."""
+    with suppress(OSError):  # version 1 has no such file
+        _write(group / "cgroup.max.descendants", "1")  # the inner one: a server makes none
     if controller == "pids":
         _write(group / "pids.max", str(limits.processes or "max"))
     elif controller == "cpu":
@@ -283,6 +300,8 @@ def _limit(controller: str, group: Path, limits: LimitRecord) -> None:
 def _limit_memory_v1(group: Path, memory: int | None) -> None:
     """Write the limit of memory, and the same one for memory with swap; neither may pass the other on the way."""
     both, alone = group / "memory.memsw.limit_in_bytes", group / "memory.limit_in_bytes"
+    with suppress(OSError):  # a kernel since 5.11 counts what is inside in any case
+        _write(group / "memory.use_hierarchy", "1")
     with suppress(OSError):
         _write(both, "-1")
     _write(alone, str(memory or -1))
@@ -292,12 +311,17 @@ def _limit_memory_v1(group: Path, memory: int | None) -> None:
 
 
 def _limit_cpus(group: Path, cpus: float | None) -> None:
-    quota = str(max(1000, round(cpus * PERIOD))) if cpus else None  # the kernel refuses less than a millisecond
+    quota = _quota(cpus)
     if (group / "cpu.max").exists():
         _write(group / "cpu.max", f"{quota or 'max'} {PERIOD}")
     else:
         _write(group / "cpu.cfs_period_us", str(PERIOD))
-        _write(group / "cpu.cfs_quota_us", quota or "-1")
+        _write(group / "cpu.cfs_quota_us", str(quota or -1))
+
+
+def _quota(cpus: float | None) -> int | None:
+    """Return the microseconds of each period; the kernel refuses less than a millisecond."""
+    return max(1000, round(cpus * PERIOD)) if cpus else None
 
 
 def _try(controller: str, group: Path, limits: LimitRecord) -> None:
@@ -306,16 +330,15 @@ def _try(controller: str, group: Path, limits: LimitRecord) -> None:
     Raises:
         OSError: when one of these does not work.
     """
-    group.mkdir(mode=0o755, exist_ok=True)
     cgroups = {controller: str(group)}
     try:
-        _limit(controller, group, limits)
-        if not _reads_back(controller, group, limits):
+        make(replace(limits, cgroups=cgroups))
+        if not (_reads_back(controller, group, limits) and _counts_what_is_inside(group)):
             raise OSError(f"{group} does not keep a limit")
         command = [*join_command(cgroups), "/bin/sh", "-c", "echo joined; read line"]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as one:
             joined = one.stdout is not None and one.stdout.readline() == b"joined\n"
-            is_inside = str(one.pid) in _words(group / "cgroup.procs")
+            is_inside = str(one.pid) in _words(group / INNER / "cgroup.procs")
         if not (joined and is_inside):
             raise OSError(f"No process can join {group}")
     finally:
@@ -328,33 +351,45 @@ def _reads_back(controller: str, group: Path, limits: LimitRecord) -> bool:
         "pids": ("pids.max",),
         "cpu": ("cpu.max", "cpu.cfs_quota_us"),
     }[controller]
-    wanted = {"memory": limits.memory, "pids": limits.processes, "cpu": PERIOD}[controller]
-    return any(_words(group / file)[:1] == [str(wanted)] for file in files)
+    wanted = {"memory": limits.memory, "pids": limits.processes, "cpu": _quota(limits.cpus)}[controller]
+    return wanted is None or any(_words(group / file)[:1] == [str(wanted)] for file in files)
+
+
+def _counts_what_is_inside(group: Path) -> bool:
+    """Say whether the limit counts for cgroups below, which kernels before 5.11 must be told for version 1."""
+    return _words(group / "memory.use_hierarchy") in ([], ["1"])
 
 
 # --- removing ---
 
 
 def _is_removed(group: Path) -> bool:
+    """Remove the cgroup with all below it, and say whether it is gone."""
     try:
-        group.rmdir()
+        for one in _innermost_first(group):
+            one.rmdir()
     except FileNotFoundError:
-        return True
+        return not group.exists()
     except OSError:
         return False
     return True
 
 
+def _innermost_first(group: Path) -> list[Path]:
+    return [Path(folder) for folder, _, _ in os.walk(group, topdown=False)] or [group]
+
+
 def _kill(group: Path) -> None:
-    """Kill every process in the cgroup; none can start another meanwhile."""
+    """Kill every process in the cgroup and below it; none can start another meanwhile."""
     with suppress(OSError):
         _write(group / "cgroup.kill", "1")
         return
     with suppress(OSError):
         _write(group / "pids.max", "0")
-    for pid in _words(group / "cgroup.procs"):
-        with suppress(OSError):
-            _kill_one(int(pid), group)
+    for one in _innermost_first(group):
+        for pid in _words(one / "cgroup.procs"):
+            with suppress(OSError):
+                _kill_one(int(pid), one)
 
 
 def _kill_one(pid: int, group: Path) -> None:
@@ -393,6 +428,11 @@ def _number_in(file: Path, key: str) -> int:
     words = _words(file)
     pairs: Iterable[tuple[str, str]] = zip(words[::2], words[1::2], strict=False)
     return next((int(number) for name, number in pairs if name == key), 0)
+
+
+def _count_of_v1(group: Path, file: str, key: str) -> int:
+    """Return a count of the launch: version 1 counts in the cgroup of the process, version 2 in the one with limits."""
+    return sum(_number_in(one / file, key) for one in (group, group / INNER))
 
 
 def name_of(data: Path) -> str:

@@ -33,5 +33,11 @@ def test_no_isolation_is_said_in_words_at_every_start() -> None:
     assert "only the first user" not in named
 
 
+def test_limits_that_servers_can_raise_are_said() -> None:
+    said = lines(Chosen("none", {}, weak_limits="a trial program could raise them"), NOT_NAMED)
+
+    assert "limits do not hold against a user who wants to exceed them: a trial program could" in said[1]
+
+
 def test_servers_of_an_earlier_hub_are_counted() -> None:
     assert "keep it: 3" in lines(Chosen("sandbox", {}, 3), NOT_NAMED)[-1]

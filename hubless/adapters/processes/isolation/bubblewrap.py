@@ -9,6 +9,7 @@ from hubless.adapters.processes.isolation.programs import needed_by
 from hubless.domain.values import value
 
 PROGRAM = "bwrap"
+DISABLE_USERNS = "--disable-userns"  # since 0.8
 # Read-only, as far as they exist. /usr/local is in /usr.
 _SYSTEM = ("/usr", "/etc", "/opt", "/sys", "/nix")
 _SYSTEM_LINKS = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")  # on some machines folders

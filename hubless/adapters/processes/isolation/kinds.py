@@ -2,7 +2,9 @@
 
 import os
 import shutil
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
 
 from hubless.adapters.processes.accounts import Account, OwnerUids, account_of
@@ -102,10 +104,24 @@ class SandboxIsolation(_OwnUids):
         outer = [self._programs.bubblewrap, *namespaces, *files, "--json-status-fd", str(start.lock)]
         if account.uid is None:
             uid, gid = str(os.geteuid()), str(os.getegid())
-            return [*outer, "--unshare-user", "--uid", uid, "--gid", gid, "--", *start.argv]
+            user = ["--unshare-user", "--uid", uid, "--gid", gid, *self._no_more_namespaces]
+            return [*outer, *user, "--", *start.argv]
         kept = [word for capability in _KEPT_FOR_SETPRIV for word in ("--cap-add", capability)]
         inner = setpriv.arguments(self._programs.setpriv, account)
         return [*outer, "--cap-drop", "ALL", *kept, "--", *inner, *start.argv]
+
+
+    @cached_property
+    def _no_more_namespaces(self) -> Sequence[str]:
+        """Return what keeps a sandbox without root from making user namespaces, as far as that works here.
+
+        In one of its own a program has all capabilities: it can mount, and reach more of the kernel. Bubblewrap must
+        write /proc/sys/user/max_user_namespaces for that, which is read-only in some containers.
+        """
+        disabled = ["--unshare-user", bubblewrap.DISABLE_USERNS]
+        command = [self._programs.bubblewrap, *disabled, "--ro-bind", "/", "/", "--", "/bin/sh", "-c", ":"]
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        return [bubblewrap.DISABLE_USERNS] if done.returncode == 0 else []
 
 
 class NoIsolation:

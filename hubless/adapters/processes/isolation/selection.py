@@ -8,7 +8,7 @@ from hubless.adapters.processes.isolation.kinds import (
     ROOT,
     Programs,
 )
-from hubless.adapters.processes.isolation.trial import Place, reason_against
+from hubless.adapters.processes.isolation.trial import Stakes, reason_against
 from hubless.domain.errors import HublessError
 from hubless.domain.values import value
 
@@ -34,10 +34,11 @@ class IsolationError(HublessError):
 
 @value
 class Choice:
-    """The chosen kind, and why each stronger one does not work here."""
+    """The chosen kind, why each stronger one does not work here, and why control groups do not hold with it."""
 
     isolation: Isolation
     refused: Mapping[str, str]
+    weak_limits: str | None = None
 
 
 def kinds_for_this_account() -> Sequence[str]:
@@ -45,13 +46,13 @@ def kinds_for_this_account() -> Sequence[str]:
     return _AS_ROOT if os.geteuid() == ROOT else _WITHOUT_ROOT
 
 
-def choose(kinds: Mapping[str, Callable[[], Isolation]], named: str, place: Callable[[str], Place]) -> Choice:
+def choose(kinds: Mapping[str, Callable[[], Isolation]], named: str, stakes: Callable[[str], Stakes]) -> Choice:
     """Return the kind that is *named*, or else the strongest that works.
 
     Args:
         kinds: makes each kind.
         named: what the settings name, or "".
-        place: what each kind is tried with, by its name.
+        stakes: what each kind is tried with, by its name.
 
     Raises:
         IsolationError: when the named kind does not work, or none does.
@@ -59,7 +60,7 @@ def choose(kinds: Mapping[str, Callable[[], Isolation]], named: str, place: Call
     refused: dict[str, str] = {}
     for name in [named] if named else kinds_for_this_account():
         isolation = kinds[name]()
-        reason = _unfit(name) or (None if name == NONE else reason_against(isolation, place(name)))
+        reason = _unfit(name) or (None if name == NONE else reason_against(isolation, stakes(name)))
         if reason is None:
             return Choice(isolation, refused)
         refused[name] = _with_remedy(reason)

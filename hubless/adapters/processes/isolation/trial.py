@@ -25,7 +25,7 @@ _LONGEST_REASON = 300  # characters of a program's own words
 
 
 @value
-class Place:
+class Stakes:
     """What is at stake on this machine.
 
     Args:
@@ -41,12 +41,12 @@ class Place:
     environment: Mapping[str, str]
 
 
-def reason_against(isolation: Isolation, place: Place) -> str | None:
+def reason_against(isolation: Isolation, stakes: Stakes) -> str | None:
     """Return why this kind of isolation does not work here, as a clause; None if it does."""
     with ExitStack() as stack:
         try:
-            own, neighbour = (_participant(isolation, account, place, stack) for account in isolation.trial_accounts())
-            return _try(isolation, place, own, neighbour, stack)
+            own, neighbour = (participant(isolation, account, stakes, stack) for account in isolation.trial_accounts())
+            return _try(isolation, stakes, own, neighbour, stack)
         except LaunchFailedError as error:
             return str(error)
         except (OSError, subprocess.SubprocessError) as error:
@@ -54,7 +54,7 @@ def reason_against(isolation: Isolation, place: Place) -> str | None:
 
 
 @value
-class _Participant:
+class Participant:
     """An account with a home, a folder of a launch, and a descriptor of its lock."""
 
     account: Account
@@ -62,8 +62,8 @@ class _Participant:
     lock: int
 
 
-def _participant(isolation: Isolation, account: Account, place: Place, stack: ExitStack) -> _Participant:
-    folder = LaunchFolder(place.launches / account.home.name)
+def participant(isolation: Isolation, account: Account, stakes: Stakes, stack: ExitStack) -> Participant:
+    folder = LaunchFolder(stakes.launches / account.home.name)
     for left in (account.home, folder.path):  # by a hub that was killed
         shutil.rmtree(left, ignore_errors=True)
         stack.callback(shutil.rmtree, left, ignore_errors=True)
@@ -71,16 +71,16 @@ def _participant(isolation: Isolation, account: Account, place: Place, stack: Ex
     folder.make()
     lock = os.open(folder.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     stack.callback(os.close, lock)
-    return _Participant(account, folder, lock)
+    return Participant(account, folder, lock)
 
 
 def _try(
-    isolation: Isolation, place: Place, own: _Participant, neighbour: _Participant, stack: ExitStack
+    isolation: Isolation, stakes: Stakes, own: Participant, neighbour: Participant, stack: ExitStack
 ) -> str | None:
     notes = neighbour.account.home / "notes"
     notes.write_text("private")
     mark = secrets.token_hex(16)
-    environment = dict(place.environment)
+    environment = dict(stakes.environment)
     marked = environment | {"TRIAL_MARK": mark}
     asleep = ("/bin/sleep", str(2 * SECONDS))
     wrapped = isolation.wrap(Start(asleep, neighbour.account, neighbour.folder, neighbour.lock, marked))
@@ -88,9 +88,9 @@ def _try(
         stack.enter_context(_running(list(asleep), marked, own.account.home, ())),
         stack.enter_context(_running(wrapped, marked, neighbour.account.home, (neighbour.lock,))),
     ]
-    script = _script([*place.private, notes], mark, others, place)
+    script = _script([*stakes.private, notes], mark, others, stakes)
     ended = subprocess.run(
-        isolation.wrap(Start((_SHELL, "-c", script), own.account, own.folder, own.lock, environment, place.programs)),
+        isolation.wrap(Start((_SHELL, "-c", script), own.account, own.folder, own.lock, environment, stakes.programs)),
         cwd=own.account.home,
         env=environment | {"HOME": str(own.account.home)},
         stdin=subprocess.DEVNULL,
@@ -119,7 +119,7 @@ def _running(command: list[str], environment: Mapping[str, str], folder: Path, p
                         member.kill()
 
 
-def _script(private: Sequence[Path], mark: str, others: Sequence[int], place: Place) -> str:
+def _script(private: Sequence[Path], mark: str, others: Sequence[int], stakes: Stakes) -> str:
     """Return what the program in the trial does. It names each problem, and at last says that it is done."""
     lines = [f'problem() {{ echo "{_PROBLEM}$1"; }}', '[ "$(id -u)" -ne 0 ] || problem "it runs as root"']
     lines.append("grep -q '^NoNewPrivs:[[:space:]]*1' /proc/self/status || problem 'it may gain new privileges'")
@@ -134,16 +134,16 @@ def _script(private: Sequence[Path], mark: str, others: Sequence[int], place: Pl
         lines.append(f"if {same} && kill -0 {pid}; then problem 'it can end processes of others'; fi")
     lines.append('touch "$HOME/trial" || problem "it cannot write its home"')
     lines.append('touch "/tmp/trial-$$" || problem "it cannot write /tmp"; rm -f "/tmp/trial-$$"')
-    for program in place.programs:
+    for program in stakes.programs:
         said = shlex.quote(f"it cannot run {program}")
-        lines.append(f"{{ {_runs(program, place)}; }} || problem {said}")
+        lines.append(f"{{ {_runs(program, stakes)}; }} || problem {said}")
     return "\n".join(["{", *lines, "} 2>/dev/null", f'echo "{_DONE}"'])
 
 
-def _runs(program: Path, place: Place) -> str:
+def _runs(program: Path, stakes: Stakes) -> str:
     """Return a command that fails where *program* could not start; it does not start it, which may take seconds."""
     checks = [f"[ -x {shlex.quote(str(program))} ]"]
-    interpreter = interpreter_of(program, place.environment.get("PATH", os.defpath))
+    interpreter = interpreter_of(program, stakes.environment.get("PATH", os.defpath))
     python = interpreter or program
     if python.name.startswith("python"):
         checks.append(f"{shlex.quote(str(python))} -I -S -c ''")
