@@ -50,7 +50,7 @@ deploy: $(DEPLOYER) $(CDK_READY) ## Deploy a stage of hubless.toml, or what is n
 
 .PHONY: destroy
 destroy: $(DEPLOYER) $(CDK_READY) ## Stop a stage's servers and take it away; docs/deploy.md says what stays (ARGS=--force asks nothing)
-	.venv/bin/hubless empty $(if $(STAGE),--stage '$(STAGE)') $(if $(filter --force -f,$(ARGS)),--yes)
+	.venv/bin/hubless empty --unprotect $(if $(STAGE),--stage '$(STAGE)') $(if $(filter --force -f,$(ARGS)),--yes)
 	$(CDK) destroy --all -c example=no $(if $(STAGE),-c stage='$(STAGE)') $(ARGS)
 
 ##@ Work on it

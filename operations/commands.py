@@ -17,6 +17,7 @@ from hubless.settings.types import SIZE
 
 if TYPE_CHECKING:
     from hubless.settings.stage import Stage
+    from operations.aws import Aws
 
 _GIB = 1024**3
 EXTRA_PACKAGES = frozenset({"boto3", "botocore", "pynamodb", "websockets"})  # those of the extra `aws`
@@ -242,24 +243,31 @@ def _sigterm_as_interrupt() -> Iterator[None]:
     is_flag=True,
     help="Also deregister the hub's task definitions. They cost nothing; each takes a second.",
 )
-def empty(*, stage: str, file: Path | None, yes: bool, definitions: bool) -> None:
+@click.option(
+    "--unprotect",
+    is_flag=True,
+    help="Also turn the termination protection of the stack `state` off, so that `cdk destroy` can delete it.",
+)
+def empty(*, stage: str, file: Path | None, yes: bool, definitions: bool, unprotect: bool) -> None:
     """Stop all servers of a stage before `cdk destroy`. Exit with 1 if any is left."""
     from operations import stage_cleanup
     from operations.aws import Aws
 
     with errors_as_messages(), _sigterm_as_interrupt():
         chosen = stage_of(file, stage)
-        found = stage_cleanup.of_stage(chosen, Aws(chosen.settings.region), click.echo)
+        aws = Aws(chosen.settings.region)
+        found = stage_cleanup.of_stage(chosen, aws, click.echo)
         if found is None:
             click.echo(
                 f"The stage {chosen.name} has no cluster in {chosen.settings.region} of this account: "
                 "there is nothing to stop"
             )
+            if unprotect:
+                _unprotect(chosen, aws, yes=yes)
             return
         if not yes:
             click.echo(f"{found.servers().text()}. This stops all of them; unsaved work is lost")
-            if click.prompt("Type the stage's name to continue") != chosen.name:
-                raise SettingsError(f"The name is not {chosen.name}. No server was stopped")
+            _confirm(chosen, "No server was stopped")
         try:
             left = found.stop_servers()
         except KeyboardInterrupt:
@@ -275,7 +283,30 @@ def empty(*, stage: str, file: Path | None, yes: bool, definitions: bool) -> Non
                 err=True,
             )
             raise SystemExit(1)
+        if unprotect:
+            _unprotect(chosen, aws, yes=True)  # the name was typed above
         click.echo(f"No server of {chosen.hub} is running. Destroy the stage now: until then users can start servers")
+
+
+def _confirm(stage: "Stage", otherwise: str) -> None:
+    """Ask for the name of *stage*.
+
+    Raises:
+        SettingsError: if another name was typed. It ends with *otherwise*.
+    """
+    if click.prompt("Type the stage's name to continue") != stage.name:
+        raise SettingsError(f"The name is not {stage.name}. {otherwise}")
+
+
+def _unprotect(stage: "Stage", aws: "Aws", *, yes: bool) -> None:
+    """Turn the protection of the stage's data off, after a question unless *yes*."""
+    from operations import stage_cleanup
+
+    if not yes:
+        click.echo(f"This lets CloudFormation delete the stack {stage.hub}-state")
+        _confirm(stage, "Nothing was changed")
+    if stage_cleanup.unprotect(stage, aws):
+        click.echo(f"CloudFormation may delete the stack {stage.hub}-state now. The next deployment protects it again")
 
 
 ALL = (cost, preflight, doctor, empty)

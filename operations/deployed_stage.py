@@ -15,7 +15,12 @@ from operations.errors import OperationsError
 if TYPE_CHECKING:
     from hubless.bootstrap.cloud import CloudHub
 
-CONTROL, WEB, CLUSTER = "control", "web", "cluster"  # stacks: functions, CloudFront and edges, servers
+CONTROL, WEB, CLUSTER, STATE = (
+    "control",
+    "web",
+    "cluster",
+    "state",
+)  # stacks: functions, CloudFront and edges, servers, data
 FUNCTIONS = ("api", "stream", "spawn", "reaper")
 
 

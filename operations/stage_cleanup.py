@@ -208,6 +208,30 @@ class StageCleanup:
         return count
 
 
+def unprotect(stage: Stage, aws: Aws) -> bool:
+    """Turn the termination protection of the stack `state` off. Return whether there is such a stack.
+
+    The deployment turns it on where the stage keeps its data, and CloudFormation then refuses `cdk destroy`. The next
+    deployment turns it on again.
+
+    Raises:
+        OperationsError: if the credentials belong to another account, or AWS does not answer.
+    """
+    check_account(stage, aws)
+    try:
+        aws.call(
+            "cloudformation",
+            "update_termination_protection",
+            StackName=f"{stage.hub}-{deployed_stage.STATE}",
+            EnableTerminationProtection=False,
+        )
+    except AwsCallError as error:
+        if error.error_code == "ValidationError":  # CloudFormation's code for a stack that does not exist
+            return False
+        raise
+    return True
+
+
 def of_stage(stage: Stage, aws: Aws, report: Callable[[str], None]) -> StageCleanup | None:
     """Return the clean-up of *stage*. None if it has no cluster, and so no servers.
 

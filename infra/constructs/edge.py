@@ -22,6 +22,7 @@ ORIGIN, READ_SECONDS, KEEPALIVE_SECONDS = "edge", 60, 60
 SERVER_READ_SECONDS = 120
 # The interval of activity reports, if no idle limit is short. Each costs a write per server in use.
 LONGEST_REPORT_INTERVAL = timedelta(minutes=5)
+ACTIVITY_ATTRIBUTE = "server_activity"  # no other item has one of this name (hubless/adapters/dynamodb/table.py)
 
 
 def server_timeouts() -> dict[str, Any]:
@@ -111,7 +112,9 @@ def edge_settings_variables(stage: Stage, *, drain_seconds: int, report_interval
 
 
 def grant_edge_table_access(role: iam.Role, table: str) -> None:
-    """Allow an edge to read routes and to write its reports and users' activity. It cannot read tokens or users.
+    """Allow an edge to read routes, and to write its reports and when servers were last active.
+
+    It can read neither tokens nor users.
 
     The leading key is the table's partition key (hubless/adapters/dynamodb/keys.py).
     """
@@ -131,7 +134,7 @@ def grant_edge_table_access(role: iam.Role, table: str) -> None:
         ["UpdateItem"],
         {
             "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["USER#*"]},
-            "ForAllValues:StringEquals": {"dynamodb:Attributes": ["pk", "sk", "servers"]},
+            "ForAllValues:StringEquals": {"dynamodb:Attributes": ["pk", "sk", ACTIVITY_ATTRIBUTE]},
             "StringEqualsIfExists": {"dynamodb:ReturnValues": ["NONE", "UPDATED_OLD", "UPDATED_NEW"]},
         },
     )

@@ -29,13 +29,22 @@ _RETENTIONS = {
 class HubStack(Stack):
     """A stack of one stage."""
 
-    def __init__(self, scope: Construct, part: str, stage: Stage, *, region: str = "", **more: Any) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        part: str,
+        stage: Stage,
+        *,
+        region: str = "",
+        is_protected: bool = False,
+        **more: Any,
+    ) -> None:
         given, self.stage = stage.settings, stage
         super().__init__(
             scope,
             f"{stage.hub}-{part}",
             env=Environment(region=region or given.region, account=given.account or None),
-            termination_protection=False,
+            termination_protection=is_protected,
             **more,
         )
         Tags.of(self).add("hubless:stage", stage.name)

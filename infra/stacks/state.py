@@ -20,7 +20,14 @@ class StateStack(HubStack):
     """The data of the hub. `cdk destroy` keeps it if the stage has `keep_data`."""
 
     def __init__(self, scope: Construct, stage: Stage, **more: Any) -> None:
-        super().__init__(scope, "state", stage, description="hubless: what the hub remembers", **more)
+        super().__init__(
+            scope,
+            "state",
+            stage,
+            is_protected=stage.settings.keep_data,
+            description="hubless: what the hub remembers",
+            **more,
+        )
         self.table = self._table()
         self.secrets = self._secret("Secrets", "Keys and tokens of the hub, as JSON", key="key", length=KEY_LENGTH)
         self.front = self._secret(

@@ -1,6 +1,7 @@
 """The cost of each operation on DynamoDB: the tests count real calls and compare them with docs/dynamodb.md."""
 
 import inspect
+import json
 import re
 from collections import Counter
 from dataclasses import replace
@@ -338,6 +339,22 @@ def test_an_edges_activity_costs_one_write_per_server_and_no_read(stores):
     found = counted(stores, lambda _: activity.report_seen(seen))
     assert found.calls == {"UpdateItem": 3}
     assert [stores.servers.get(server.server_id).last_activity_at for server in seen] == [LATER] * 3
+
+
+def test_an_edges_activity_names_one_attribute(stores):
+    bodies, events = [], stores.database.client.meta.events
+
+    def see(params, **_):
+        bodies.append(json.loads(params["body"]))
+
+    events.register("before-call.dynamodb.UpdateItem", see)
+    stores.servers.touch(READY.id, LATER, owner_id=ALICE.id)
+    events.unregister("before-call.dynamodb.UpdateItem", see)
+
+    (body,) = bodies
+    paths = re.findall(r"#\w+(?:\.#\w+)*", body["UpdateExpression"] + body["ConditionExpression"])
+    assert {body["ExpressionAttributeNames"][path.partition(".")[0]] for path in paths} == {"server_activity"}
+    assert body.get("ReturnValues", "NONE") == "NONE"  # IAM's condition (infra/constructs/edge.py)
 
 
 def test_an_idle_edge_costs_a_query_per_poll_and_a_write_per_heartbeat(stores, tmp_path):

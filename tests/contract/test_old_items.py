@@ -3,17 +3,21 @@
 # ruff: noqa: RUF001 letters that look alike
 
 import json
+from datetime import timedelta
 
 import pytest
 
-from hubless.adapters.dynamodb import keys, table
+from hubless.adapters.dynamodb import keys, server_activity, table
+from hubless.adapters.dynamodb.table import Seen
+from hubless.domain.lifecycle import State
 from hubless.domain.passwords import PasswordLink
 from hubless.domain.tokens import sha256
-from tests.support.builders import NOW, a_user
+from tests.support.builders import NOW, a_server, a_user
 from tests.support.dynamodb import Contents, in_new_table, stores_of
 from tests.support.stored_items import DATA, end, fill, read
 
 FILES = sorted(DATA.glob("items-v*.json"))
+AFTERWARDS = NOW + timedelta(hours=2)
 SHORT_LIVED = {table.QueueDigestItem, table.LeasesItem}  # good for half a minute, and for an hour at most
 
 
@@ -57,6 +61,73 @@ def test_an_old_password_link_still_sets_a_password(old):
     assert stores.passwords.use_link(sha256("link"), "hash", NOW)
     assert stores.passwords.get("u-bob") == "hash"
     assert not stores.passwords.use_link(sha256("link"), "again", NOW)
+
+
+def test_an_edge_reports_activity_of_an_old_server_after_the_next_sweep(old):
+    stores, _ = old
+    stores.servers.in_states([State.READY])
+
+    stores.servers.touch("s-alice-", AFTERWARDS, owner_id="u-alice")
+
+    assert stores.servers.get("s-alice-").last_activity_at == AFTERWARDS
+    assert stores.users.get("u-alice").last_activity_at == AFTERWARDS
+
+
+def test_a_user_with_old_activity_gets_another_server(old):
+    stores, _ = old
+    before = stores.servers.get("s-alice-").last_activity_at
+
+    stores.servers.create(a_server("third"))
+    stores.servers.touch("s-alice-third", AFTERWARDS, owner_id="u-alice")
+
+    assert stores.servers.get("s-alice-third").last_activity_at == AFTERWARDS
+    assert stores.servers.get("s-alice-").last_activity_at == before
+
+
+@pytest.mark.parametrize("swept", [False, True])
+def test_a_removed_old_server_leaves_its_activity_to_its_owner(old, swept):
+    stores, _ = old
+    if swept:
+        stores.servers.in_states([State.READY])
+    before = stores.users.get("u-alice").last_activity_at
+
+    stores.servers.delete(stores.servers.get("s-alice-"))
+
+    assert stores.users.get("u-alice").last_activity_at == before
+    held = Contents().read()[keys.seen("u-alice")]
+    assert '"s-alice-"' not in json.dumps([held["servers"], held.get("server_activity")])
+
+
+def test_what_functions_of_version_1_write_during_a_deployment_counts(in_moto):
+    stores = in_new_table(in_moto)
+    fill(stores)
+    item = Contents().read()[keys.seen("u-alice")]
+    item["servers"]["M"]["s-alice-"] = {"N": str(keys.to_number(AFTERWARDS))}
+    Contents().add(item)
+    assert stores.servers.get("s-alice-").last_activity_at == AFTERWARDS
+
+    stores.servers.in_states([State.READY])
+
+    assert stores.servers.get("s-alice-").last_activity_at == AFTERWARDS
+    moved = Contents().read()[keys.seen("u-alice")]
+    assert moved["servers"] == {"M": {}}  # the map stays: functions of version 1 add new servers to it
+    stores.servers.delete(stores.servers.get("s-alice-"))
+    assert stores.users.get("u-alice").last_activity_at == AFTERWARDS
+    stores.close()
+
+
+def test_a_report_during_the_move_is_not_lost(in_moto):
+    stores = in_new_table(in_moto)
+    fill(stores)
+    key = keys.seen("u-alice")
+    item = Contents().read()[key]
+    read = Seen.from_raw_data(item | {"servers": {"M": {"s-alice-": {"N": "1"}}}})
+    stores.servers.touch("s-alice-", AFTERWARDS, owner_id="u-alice")
+
+    server_activity.move(stores.database, read)
+
+    assert stores.servers.get("s-alice-").last_activity_at == AFTERWARDS
+    stores.close()
 
 
 def test_the_newest_file_has_an_item_of_every_kind():

@@ -16,14 +16,15 @@ from cfnlint.config import ManualArgs
 
 from functions.api.app import ROUTERS
 from hubless.adapters.alb.naming import family_of, name_of
-from hubless.adapters.dynamodb import keys
-from hubless.adapters.dynamodb.table import SCHEMA, TTL, Seen
+from hubless.adapters.dynamodb import keys, table
+from hubless.adapters.dynamodb.table import SCHEMA, TTL
 from hubless.domain import trusted_headers as names
 from hubless.domain.names import url_name
 from hubless.settings import SettingsError
 from hubless.settings.cloud import CloudSettings, cloud_settings
 from hubless.settings.edge import EdgeSettings
 from infra.bundling import BUNDLE_SPECS
+from infra.constructs.edge import ACTIVITY_ATTRIBUTE
 from infra.constructs.viewer_request import viewer_request_source
 from infra.stacks.web import FRONT_HEADER
 from tests.infra.synthesis import rights_of, synthesized
@@ -354,7 +355,7 @@ def test_an_edge_may_use_only_its_partitions_and_write_activity(stage, name, rol
             "dynamodb:UpdateItem",
             "<state.Table.Arn>",
             (
-                "dynamodb:LeadingKeys USER#*; dynamodb:Attributes pk servers sk; "
+                "dynamodb:LeadingKeys USER#*; dynamodb:Attributes pk server_activity sk; "
                 "dynamodb:ReturnValues NONE UPDATED_NEW UPDATED_OLD"
             ),
         ),
@@ -367,7 +368,14 @@ def test_the_partitions_of_an_edge_are_those_of_its_adapter():
     assert {keys.route("/user/a/").pk, keys.change(1).pk, keys.SEQUENCE.pk} == {"ROUTES", "CHANGES", "SEQUENCE"}
     assert keys.edge("e").pk == "EDGES"
     assert keys.seen("u").pk == "USER#u"
-    assert Seen.servers.attr_name == "servers"
+
+
+def test_no_other_item_has_the_attribute_that_an_edge_may_write():
+    models = {model for model in vars(table).values() if isinstance(model, type) and issubclass(model, table.Item)}
+    holders = {model for model in models for name in model.get_attributes() if name == ACTIVITY_ATTRIBUTE}
+
+    assert holders == {table.Seen}
+    assert table.Seen.server_activity.attr_name == ACTIVITY_ATTRIBUTE
 
 
 @every_stage
@@ -640,6 +648,14 @@ def test_destroy_keeps_data_if_the_stage_says_so(stage):
                     assert (one["DeletionPolicy"], one["UpdateReplacePolicy"]) == (policy, policy), one["Type"]
     assert stage("prod").one("AWS::DynamoDB::Table")["DeletionProtectionEnabled"] is True
     assert stage("alb").one("AWS::DynamoDB::Table")["DeletionProtectionEnabled"] is False
+
+
+@every_stage
+def test_the_state_is_protected_from_deletion_if_the_stage_keeps_its_data(stage, name):
+    stacks = json.loads((stage(name).folder / "manifest.json").read_text())["artifacts"]
+    protected = {one for one, what in stacks.items() if what.get("properties", {}).get("terminationProtection")}
+
+    assert protected == (set() if name == "alb" else {f"hubless-{name}-state"})
 
 
 def test_files_are_encrypted_and_need_an_access_point_and_tls(stage):

@@ -32,15 +32,17 @@ class Stacks:
     """The answers of CloudFormation and STS that these tests need."""
 
     def __init__(self, session):
-        self.resources = None
+        self.resources, self.protected = None, {f"{HUB}-state"}
         session.events.register("before-call", self._answer)
 
-    def _answer(self, model, **_):
+    def _answer(self, model, params, **_):
         if model.name == "GetCallerIdentity":
             return SimpleNamespace(status_code=200), {
                 "Account": "123456789012",
                 "Arn": "arn:aws:iam::123456789012:user/ada",
             }
+        if model.name == "UpdateTerminationProtection":
+            return self._unprotect(params["body"]["StackName"], params["body"]["EnableTerminationProtection"])
         if model.name != "ListStackResources":
             return None
         if self.resources is None:
@@ -52,6 +54,15 @@ class Stacks:
             "StackResourceSummaries": [dict(zip(names, one, strict=True)) for one in self.resources]
         }
 
+    def _unprotect(self, name, enable):
+        assert enable == "false"
+        if self.protected is None:
+            return SimpleNamespace(status_code=400), {
+                "Error": {"Code": "ValidationError", "Message": f"Stack [{name}] does not exist"}
+            }
+        self.protected.discard(name)
+        return SimpleNamespace(status_code=200), {"StackId": name}
+
 
 class DeployedStage:
     """A stage's cluster with its servers. Sleeping advances the clock."""
@@ -60,6 +71,7 @@ class DeployedStage:
         self.cloud, self.said = Cloud(StoppedClock(NOW), **others), []
         self.stacks, self.clock = stacks, self.cloud.clock
         stacks.resources = [("AWS::ECS::Cluster", "Cluster1", "hub", "CREATE_COMPLETE")]
+        stacks.protected = {f"{HUB}-state", f"{HUB}-2-state"}
         self.aws = Aws(REGION, self.cloud.wire.session)
         self.begun, self.numbers = self.clock.now(), itertools.count()
 
@@ -270,6 +282,47 @@ def test_ctrl_c_says_that_servers_may_still_run(shell, stage, monkeypatch):
 
     assert answer.exit_code == 1
     assert "Servers may still be running, and cost money" in answer.output
+
+
+def test_the_state_stays_protected_unless_the_operator_says_otherwise(shell, stage):
+    assert shell("--yes").exit_code == 0
+
+    assert f"{HUB}-state" in stage.stacks.protected
+
+
+def test_unprotect_lets_only_the_stages_own_state_be_deleted(shell, stage):
+    stage.run(1)
+
+    answer = shell("--stage", "prod", "--unprotect", typed="prod\n")
+
+    assert answer.exit_code == 0, answer.output
+    assert f"CloudFormation may delete the stack {HUB}-state now" in answer.output
+    assert stage.stacks.protected == {f"{HUB}-2-state"}
+    assert not stage.running()
+
+
+def test_the_state_stays_protected_while_servers_are_left(shell, stage, monkeypatch):
+    stage.run(1)
+    monkeypatch.setattr(stage_cleanup, "TIMEOUT_SECONDS", 0.0)
+
+    assert shell("--yes", "--unprotect").exit_code == 1
+    assert f"{HUB}-state" in stage.stacks.protected
+
+
+@pytest.mark.parametrize(("typed", "left"), [("prod\n", False), ("no\n", True)])
+def test_unprotect_asks_also_where_no_cluster_is_left(shell, stage, typed, left):
+    stage.stacks.resources = None
+
+    answer = shell("--unprotect", typed=typed)
+
+    assert answer.exit_code == int(left)
+    assert (f"{HUB}-state" in stage.stacks.protected) == left
+
+
+def test_unprotect_is_content_if_there_is_no_state(shell, stage):
+    stage.stacks.resources = stage.stacks.protected = None
+
+    assert shell("--yes", "--unprotect").exit_code == 0
 
 
 @pytest.mark.parametrize("resources", [None, [("AWS::ECS::Cluster", "Cluster1", "hub", "DELETE_COMPLETE")]])

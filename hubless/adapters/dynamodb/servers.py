@@ -12,12 +12,13 @@ from typing import Any
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
-from hubless.adapters.dynamodb import keys, removals
+from hubless.adapters.dynamodb import keys, removals, server_activity, user_records
 from hubless.adapters.dynamodb.active_servers import ActiveServers
 from hubless.adapters.dynamodb.database import (
     ConditionFailedError,
     Database,
     Delete,
+    Found,
     Put,
     Step,
     Update,
@@ -119,7 +120,7 @@ class DynamoServerStore:
                 return
             owner_id = owner.owner or ""
         # The owner's activity is the latest of its own and its servers', so one write is enough for both.
-        known = Seen.servers[server_id]
+        known = Seen.server_activity[server_id]
         try:
             self._database.write(
                 Update(keys.seen(owner_id), [known.set(keys.to_number(at))], known < keys.to_number(at))
@@ -135,9 +136,13 @@ class DynamoServerStore:
             if state in wanted
             for pointer in self._database.query(Pointer, _state(state))
         }
-        servers = self._read([(owner_id, server_id) for server_id, owner_id in listed.items()])
-        found = [server for server in servers.values() if server.state in wanted]
-        return sorted(found, key=lambda server: (server.entered_at, server.id))
+        pairs = [(owner_id, server_id) for server_id, owner_id in listed.items()]
+        found = self._with_activity(pairs)
+        for seen in (found.item(Seen, keys.seen(owner_id)) for owner_id in set(listed.values())):
+            if seen is not None:
+                server_activity.move(self._database, seen)  # an edge writes only what has moved
+        there = [server for server in _servers(pairs, found).values() if server.state in wanted]
+        return sorted(there, key=lambda server: (server.entered_at, server.id))
 
     def count(self, states: Iterable[State]) -> int:
         return sum(self._database.count(_state(state)) for state in set(states))
@@ -174,7 +179,7 @@ class DynamoServerStore:
         )
 
     def _create(self, server: Server, named_limit: int) -> None:
-        account = self._account(server.owner_id)
+        account = self._account_for_server(server.owner_id)
         self._check_free(account, server.name, named_limit)
         named, limit = Account.servers[keys.map_key(server.name)], _within(account, named_limit)
         self._database.transact(
@@ -188,7 +193,7 @@ class DynamoServerStore:
                 Put(_item(server, server.last_activity_at), ServerItem.pk.does_not_exist()),
                 Put(Pointer(*keys.server_owner(server.id), owner=server.owner_id, to=server.id)),
                 _listed(server),
-                Update(keys.seen(server.owner_id), [Seen.servers[server.id].set(0)]),
+                Update(keys.seen(server.owner_id), [Seen.server_activity[server.id].set(0)]),
             ]
         )
 
@@ -205,16 +210,19 @@ class DynamoServerStore:
                     [Account.servers[keys.map_key(server.name)].remove(), *_counted(-int(server.state in ACTIVE))],
                     Account.pk.exists(),
                 ),
-                *_folded(seen, server.id),
+                *server_activity.folded(seen, server.id),
                 *place,
                 removals.begin_server(server.id),
             ]
         )
 
-    def _account(self, owner_id: str) -> Account:
-        account = self._database.get(Account, keys.account(owner_id))
-        if account is None or account.gone:
+    def _account_for_server(self, owner_id: str) -> Account:
+        """Return the account of a user, whose activity can hold a new server from now on."""
+        found = self._database.get_many([keys.account(owner_id), keys.seen(owner_id)])
+        if (account := user_records.account_of(found, owner_id)) is None:
             raise NotFoundError("User", owner_id)
+        if (seen := found.item(Seen, keys.seen(owner_id))) is not None:
+            server_activity.move(self._database, seen)
         return account
 
     @staticmethod
@@ -232,14 +240,21 @@ class DynamoServerStore:
 
     def _read(self, wanted: Iterable[tuple[str, str]]) -> dict[str, Server]:
         pairs = list(wanted)
-        found = self._database.get_many(
+        return _servers(pairs, self._with_activity(pairs))
+
+    def _with_activity(self, pairs: Iterable[tuple[str, str]]) -> Found:
+        return self._database.get_many(
             key for owner, server_id in pairs for key in (keys.server_item(owner, server_id), keys.seen(owner))
         )
-        return {
-            server_id: _server(item, found.item(Seen, keys.seen(owner)))
-            for owner, server_id in pairs
-            if (item := found.item(ServerItem, keys.server_item(owner, server_id))) is not None
-        }
+
+
+def _servers(pairs: Iterable[tuple[str, str]], found: Found) -> dict[str, Server]:
+    """Return servers by id. *pairs* are the ids of their owners and their own."""
+    return {
+        server_id: _server(item, found.item(Seen, keys.seen(owner)))
+        for owner, server_id in pairs
+        if (item := found.item(ServerItem, keys.server_item(owner, server_id))) is not None
+    }
 
 
 def _state(state: State) -> str:
@@ -303,18 +318,6 @@ def _of_account(before: Server, after: Server, change: int) -> Step:
     )
 
 
-def _folded(seen: Seen | None, server_id: str) -> list[Step]:
-    """Return the steps that remove a server from its owner's activity, which keeps its latest value."""
-    at = None if seen is None else seen.servers.get(server_id)
-    if seen is None or at is None:
-        return []
-    known, own = Seen.servers[server_id], Seen.at
-    if at <= (keys.to_number(seen.at) if seen.at else 0):
-        return [Update(seen.key, [known.remove()], known == at)]
-    as_read = own == seen.at if seen.at else own.does_not_exist()
-    return [Update(seen.key, [known.remove(), own.set(keys.to_instant(at))], (known == at) & as_read)]
-
-
 def _item(server: Server, active_at: datetime | None) -> ServerItem:
     return ServerItem(
         *keys.server_item(server.owner_id, server.id),
@@ -327,7 +330,7 @@ def _item(server: Server, active_at: datetime | None) -> ServerItem:
 
 
 def _server(item: ServerItem, seen: Seen | None) -> Server:
-    reported = seen.servers.get(item.id) if seen is not None else None
+    reported = server_activity.of_server(seen, item.id)
     known = [at for at in (item.last_activity_at, keys.to_instant(reported) if reported else None) if at is not None]
     facts: Mapping[str, Any] = {name: getattr(item, name) for name in _FIELDS}
     return Server(

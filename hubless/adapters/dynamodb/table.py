@@ -21,7 +21,7 @@ from pynamodb.models import Model
 from hubless.adapters.dynamodb.keys import Key, to_instant, to_number
 from hubless.domain.limits import LimitReached, Resource
 
-VERSION = 1  # of the items that this code writes
+VERSION = 2  # of the items that this code writes
 ACTIVITY, EXPIRY = "activity", "expiry"  # the two indexes
 
 # --- attributes ---
@@ -173,7 +173,8 @@ class Seen(Item):
     activity = UnicodeAttribute(default="user")  # the index's partition
     user_id = UnicodeAttribute()
     at = Instant(null=True)
-    servers = Numbers(default=dict)  # by id; 0: never
+    server_activity = Numbers(null=True, default_for_new=dict)  # by server's id; 0: never. Edges may write it
+    servers = Numbers(default=dict)  # the same in version 1 (hubless/adapters/dynamodb/server_activity.py)
 
 
 class Password(Item):

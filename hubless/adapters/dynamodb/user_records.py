@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from hubless.adapters.dynamodb import keys
+from hubless.adapters.dynamodb import keys, server_activity
 from hubless.adapters.dynamodb.database import Database, Found
 from hubless.adapters.dynamodb.keys import Key
 from hubless.adapters.dynamodb.table import Account, GroupItem, Hints, Seen, ServerItem
@@ -79,8 +79,7 @@ def last_seen(seen: Seen | None) -> datetime | None:
     """Return the last activity of the user or of one of its servers."""
     if seen is None:
         return None
-    through = max(seen.servers.values(), default=0)
-    at = max(keys.to_number(seen.at) if seen.at else 0, through)
+    at = max(keys.to_number(seen.at) if seen.at else 0, server_activity.latest(seen))
     return keys.to_instant(at) if at else None
 
 
