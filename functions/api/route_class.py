@@ -21,6 +21,7 @@ from starlette.responses import Response
 from starlette.routing import Match, Route, compile_path
 from starlette.types import Receive, Scope, Send
 
+from functions.api.auth.authentication import sender_of
 from functions.api.dependencies import HubPart
 from functions.api.request_body import json_object, validated
 from functions.api.store_pool import in_store_pool, is_long
@@ -133,9 +134,10 @@ def _app(dependant: Dependant) -> Any:
         arguments = handler.arguments(request, results)
         if body is not None:
             arguments[body.name] = await body.read(request)
-        response: Response = (
-            await in_store_pool(handler.call, arguments) if in_thread else await handler.call(**arguments)
-        )
+        if in_thread:
+            response: Response = await in_store_pool(handler.call, arguments, sender_of(request))
+        else:
+            response = await handler.call(**arguments)
         await response(scope, receive, send)
 
     return app

@@ -2,17 +2,29 @@
 
 On one machine the store's calls run in the process that answers requests. Nearly all take less than a millisecond, less
 than a change of threads costs. docs/architecture.md lists the long ones, with what was measured.
+
+One person's calls take at most half of the threads, and only so many wait for one: a flood holds up its sender alone.
 """
 
-from collections.abc import Callable, Coroutine
+from collections import Counter
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from functools import lru_cache
 from typing import Any, TypeVar
 
 from anyio import CapacityLimiter, to_thread
 
+from hubless.domain.errors import QuotaExceededError
+
 THREADS = 4  # long calls wait for each other before they take the processor from the short ones
+RUNNING = THREADS // 2  # of one person's calls
+OPEN = 20  # of one person's calls, those that run and those that wait; most take 10 to 100 ms
+_RETRY_AFTER = timedelta(seconds=1)
 Handler = TypeVar("Handler", bound=Callable[..., Coroutine[Any, Any, Any]])
 _long: set[Any] = set()
+_open: Counter[str] = Counter()  # the number of open calls of each person who has any
+_running: dict[str, CapacityLimiter] = {}  # of the same persons
 
 
 def has_long_store_calls(handler: Handler) -> Handler:
@@ -29,13 +41,36 @@ def is_long(handler: Any) -> bool:
     return handler in _long
 
 
-async def in_store_pool(handler: Callable[..., Coroutine[Any, Any, Any]], arguments: dict[str, Any]) -> Any:
+async def in_store_pool(handler: Callable[..., Coroutine[Any, Any, Any]], arguments: dict[str, Any], who: str) -> Any:
     """Return what *handler* returns, called in the pool's next free thread.
 
+    Args:
+        handler: a marked one.
+        arguments: its arguments.
+        who: whose request it is; requests of nobody known count as one person's.
+
     Raises:
+        QuotaExceededError: when this person has `OPEN` calls here already.
         TypeError: when the handler awaits something.
     """
-    return await to_thread.run_sync(_run, handler, arguments, limiter=_limiter())
+    with _place_of(who) as own:
+        async with own:
+            return await to_thread.run_sync(_run, handler, arguments, limiter=_limiter())
+
+
+@contextmanager
+def _place_of(who: str) -> Iterator[CapacityLimiter]:
+    """Count one more call of this person, and yield what limits those that run."""
+    if _open[who] >= OPEN:
+        words = f"{OPEN} of your requests for long lists or changes are still open. Wait for them before you send more"
+        raise QuotaExceededError(words, limit=OPEN, retry=True, after=_RETRY_AFTER)
+    _open[who] += 1
+    try:
+        yield _running.setdefault(who, CapacityLimiter(RUNNING))
+    finally:
+        _open[who] -= 1
+        if not _open[who]:
+            del _open[who], _running[who]
 
 
 def _run(handler: Callable[..., Coroutine[Any, Any, Any]], arguments: dict[str, Any]) -> Any:

@@ -32,6 +32,13 @@ class TokenStore(Protocol):
         """Return the owner's tokens, oldest first."""
         ...
 
+    def issued(self, owner_id: str, client_id: str, number: int) -> list[Token]:
+        """Return the newest *number* tokens that were issued to *client_id* for this user, newest first.
+
+        On one machine this takes no longer if the user has many other tokens.
+        """
+        ...
+
     def create(self, token: Token, *, limit: int = 0) -> None:
         """Add *token*.
 

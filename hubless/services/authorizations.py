@@ -16,6 +16,7 @@ from hubless.services.identity import Identities
 
 CODE_LIFETIME = timedelta(minutes=5)  # as in JupyterHub
 KEPT_TOKENS = 5  # of a client in one session: tabs that log in at once each have a token that works
+_REMEMBERED = 50  # tokens of a client that consent looks at: a login stays short with however many sessions
 _ANY_USER = "/"  # stands for the user who will be asked; no user has this name
 
 
@@ -74,8 +75,8 @@ class Authorizations:
         now = self.clock.now()
         before = {
             scope
-            for token in self.tokens.of_owner(OwnerKind.USER, user.id)
-            if token.client_id == client.id and not token.is_expired(now)
+            for token in self.tokens.issued(user.id, client.id, _REMEMBERED)
+            if not token.is_expired(now)
             for scope in token.scopes
         }
         return not before.issuperset(wanted)

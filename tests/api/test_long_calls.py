@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from functions.api import app, store_pool
-from functions.api.store_pool import has_long_store_calls, in_store_pool, is_long
+from functions.api.store_pool import OPEN, has_long_store_calls, in_store_pool, is_long
 from hubless.adapters.sqlite.database import Database
 from hubless.adapters.sqlite.users import CHUNK, SqliteUserStore
 from tests.api.hub import ADDRESS, An
@@ -75,14 +75,12 @@ def test_a_long_call_for_one_holds_up_nobody_else(hub, monkeypatch, what):
     assert (long.status_code // 100, other.status_code, was_waiting) == (2, 200, True)
 
 
-CONSENT = (
-    f"/hub/api/oauth2/authorize?client_id=service-checker&response_type=code&redirect_uri={quote(CHECKER, safe='')}"
-)
+LOGIN = f"/hub/api/oauth2/authorize?client_id=service-checker&response_type=code&redirect_uri={quote(CHECKER, safe='')}"
 
 
 @pytest.mark.parametrize(
     ("path", "name"),
-    [("/hub/token", "token_store.of_owner"), ("/hub/admin", "users.page"), (CONSENT, "token_store.of_owner")],
+    [("/hub/token", "token_store.of_owner"), ("/hub/admin", "users.page")],
 )
 def test_a_long_page_of_one_holds_up_nobody_else(hub, monkeypatch, path, name):
     browser = hub.browser("root")
@@ -91,6 +89,57 @@ def test_a_long_page_of_one_holds_up_nobody_else(hub, monkeypatch, path, name):
     page, other, was_waiting = asyncio.run(ask_both(hub.transport.app, call, headers, "GET", path))
     assert not call.gave_up
     assert (page.status_code, other.status_code, was_waiting) == (200, 200, True)
+
+
+async def flood(application, call, cookies, number, others):
+    """Send *number* requests for one user's token page while the store holds; return what others got meanwhile."""
+    transport = httpx.ASGITransport(application)
+    async with httpx.AsyncClient(transport=transport, base_url=ADDRESS) as client:
+        pages = [asyncio.create_task(client.get("/hub/token", headers=cookies)) for _ in range(number)]
+        await asyncio.to_thread(call.began.wait, GIVE_UP)
+        answers = [await client.get(path, headers=headers) for path, headers in others]
+        call.released.set()
+        return answers, await asyncio.gather(*pages)
+
+
+def cookies_of(browser):
+    return {"Cookie": "; ".join(f"{key}={value}" for key, value in browser.cookies.items())}
+
+
+def held_for(monkeypatch, hub, user):
+    """Hold the calls for the tokens of this user, and of nobody else."""
+    store = type(hub.hub.token_store)
+    of_owner = store.of_owner
+    call = Held(of_owner)
+
+    def of_owner_or_held(self, kind, owner_id):
+        return (call if owner_id == user.id else of_owner)(self, kind, owner_id)
+
+    monkeypatch.setattr(store, "of_owner", of_owner_or_held)
+    return call
+
+
+def test_one_users_flood_of_long_calls_holds_up_no_others_long_call_and_no_login(hub, monkeypatch):
+    flooding, other = hub.browser("root"), hub.browser(hub.user("bob", admin=True).name)
+    call = held_for(monkeypatch, hub, hub.user("root"))
+    theirs = [("/hub/token", cookies_of(other)), (LOGIN, cookies_of(other))]
+    own_login = (LOGIN, cookies_of(flooding))
+    answers, _ = asyncio.run(flood(hub.transport.app, call, cookies_of(flooding), OPEN, [*theirs, own_login]))
+    assert not call.gave_up
+    assert [answer.status_code for answer in answers] == [200, 200, 200]
+
+
+def test_beyond_a_number_of_open_long_calls_a_user_is_asked_to_wait(hub, monkeypatch):
+    browser = hub.browser("alice")
+    call = held_for(monkeypatch, hub, hub.user("alice"))
+    _, pages = asyncio.run(flood(hub.transport.app, call, cookies_of(browser), OPEN + 2, []))
+    refused = [page for page in pages if page.status_code == 429]
+    assert [page.status_code for page in pages if page not in refused] == [200] * OPEN
+    assert [page.headers["Retry-After"] for page in refused] == ["1", "1"]
+    assert "still open" in refused[0].text
+    assert browser.get("/hub/token").status_code == 200
+    assert not store_pool._open
+    assert not store_pool._running
 
 
 def test_no_marked_handler_awaits():
@@ -105,7 +154,7 @@ def test_a_marked_handler_that_awaits_is_a_fault_and_no_hang():
         await asyncio.sleep(0)
 
     with pytest.raises(TypeError, match="awaits"):
-        asyncio.run(in_store_pool(handler, {}))
+        asyncio.run(in_store_pool(handler, {}, "alice"))
     store_pool._long.discard(handler)
 
 

@@ -201,6 +201,20 @@ def test_issued_tokens_are_removed_by_user_and_client(stores):
     assert [stores.tokens.find(token.sha256) for token in kept] == kept
 
 
+def test_issued_tokens_are_read_by_user_and_client_newest_first(stores, session):
+    issued = [a_token(f"t{number}", client_id="c1", session_id=session.id) for number in range(4)]
+    others = [
+        a_token("other client", client_id="c2"),
+        a_token("no client"),
+        a_token("other user", "bob", client_id="c1"),
+    ]
+    for token in [*others, *issued]:
+        stores.tokens.create(token)
+    assert stores.tokens.issued("u-alice", "c1", 10) == issued[::-1]
+    assert stores.tokens.issued("u-alice", "c1", 3) == issued[:0:-1]
+    assert stores.tokens.issued("u-bob", "c2", 3) == []
+
+
 def test_tokens_of_a_session_are_removed_with_it(stores):
     for secret in "xy":
         stores.sessions.create(a_session(secret))

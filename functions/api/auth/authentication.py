@@ -26,6 +26,12 @@ def actor_of(request: Request) -> Actor | None:
     return actor
 
 
+def sender_of(request: Request) -> str:
+    """Return a text that stands for who sent the request, as far as `actor_of` was asked: "" for nobody known."""
+    actor: Actor | None = request.scope.get(_ACTOR)
+    return f"{actor.kind.value} {actor.name}" if actor is not None else ""
+
+
 def _by_token(request: Request) -> Actor | None:
     kind, _, secret = request.headers.get("authorization", "").partition(" ")
     if kind.lower() not in {"token", "bearer"} or not secret:

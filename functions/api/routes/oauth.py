@@ -16,7 +16,6 @@ from functions.api.oauth_clients import ClientLookup, OAuthClients
 from functions.api.rendering import Renderer
 from functions.api.response_schemas import OAuthProblem
 from functions.api.routers import api_router, problems
-from functions.api.store_pool import has_long_store_calls
 from hubless.domain import scopes
 from hubless.domain.bounds import MAX_FIELD
 from hubless.domain.errors import NotFoundError
@@ -142,7 +141,6 @@ Authorizing = Annotated[_Authorizing, Depends(_authorizing)]
 
 
 @router.get("/authorize", include_in_schema=False)
-@has_long_store_calls
 async def ask(request: Request, actor: PageActor, authorizing: Authorizing) -> Response:
     """Authorize at once if the visitor need not consent, otherwise ask for consent."""
     if request.query_params.get("client_id") is None:
@@ -153,7 +151,6 @@ async def ask(request: Request, actor: PageActor, authorizing: Authorizing) -> R
 
 
 @router.post("/authorize", include_in_schema=False)
-@has_long_store_calls
 async def consent(request: Request, form: OwnForm, actor: PageActor, authorizing: Authorizing) -> Response:
     """Authorize the scopes that the visitor agreed to."""
     if actor is None or actor.session is None:

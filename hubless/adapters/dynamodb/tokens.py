@@ -52,6 +52,10 @@ class DynamoTokenStore:
     def of_owner(self, owner_kind: OwnerKind, owner_id: str) -> list[Token]:
         return self._tokens(self._of_owner(owner_kind, owner_id))
 
+    def issued(self, owner_id: str, client_id: str, number: int) -> list[Token]:
+        items = [item for item in self._of_owner(OwnerKind.USER, owner_id) if item.client_id == client_id]
+        return self._tokens(items[::-1][:number])
+
     def create(self, token: Token, *, limit: int = 0) -> None:
         steps = steps_to_add(token, token.client_id, scope_filters.held(self._database, token.scopes))
         if limit and token.owner_kind is OwnerKind.USER:

@@ -269,6 +269,12 @@ CREATE TABLE home_usage (
 ) STRICT, WITHOUT ROWID;
 """
 
+# Consent looks at what one user granted to one client.
+_TOKENS_BY_CLIENT_AND_USER = """
+DROP INDEX tokens_by_client;
+CREATE INDEX tokens_by_client ON tokens (client_id, user_id, id) WHERE client_id IS NOT NULL;
+"""
+
 STEPS = (
     _FIRST,
     _SHARES_AND_SERVICES,
@@ -282,5 +288,6 @@ STEPS = (
     _LIMITED_LINKS,
     _SKELETONS,
     _HOME_USAGE,
+    _TOKENS_BY_CLIENT_AND_USER,
 )
 VERSION = len(STEPS)  # of a file with all steps

@@ -83,6 +83,13 @@ class SqliteTokenStore:
         )
         return [_token(row) for row in rows]
 
+    def issued(self, owner_id: str, client_id: str, number: int) -> list[Token]:
+        rows = self._database.read(
+            f"SELECT {_COLUMNS} FROM tokens t WHERE t.client_id = ? AND t.user_id = ? ORDER BY t.id DESC LIMIT ?",  # noqa: S608 constant
+            (client_id, owner_id, number),
+        )
+        return [_token(row) for row in rows]
+
     def create(self, token: Token, *, limit: int = 0) -> None:
         with self._database.transaction():
             # Counted under the write lock, so parallel calls cannot exceed the limit.
@@ -103,7 +110,7 @@ class SqliteTokenStore:
         )
 
     def delete_issued(self, owner_id: str, client_id: str) -> None:
-        self._database.write("DELETE FROM tokens WHERE client_id = ? AND owner_id = ?", (client_id, owner_id))
+        self._database.write("DELETE FROM tokens WHERE client_id = ? AND user_id = ?", (client_id, owner_id))
 
     def delete_session(self, session_id: str) -> None:
         self._database.write("DELETE FROM tokens WHERE session_id = ?", (session_id,))
