@@ -1,17 +1,17 @@
 """Privileges: refuses what would let an actor, who is no admin, come to act with more rights than its own."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from hubless.domain import delegation, scopes
 from hubless.domain.errors import NotPermittedError
 from hubless.domain.roles import Role, of_group
 from hubless.domain.scopes import Bearer, GroupsOf, Scopes
-from hubless.domain.shares import on_server
-from hubless.domain.users import User
+from hubless.domain.shares import Share, on_server
+from hubless.domain.users import Group, User
 from hubless.domain.values import value
 from hubless.ports.users import GroupStore
 from hubless.services.identity import Actor, Identities
-from hubless.services.sharing import Sharing
+from hubless.services.sharing import SharedServer, Sharing
 
 _NAMED = 3  # scopes that a refusal names
 _PAGE = 200
@@ -111,6 +111,45 @@ class Privileges:
                     f"The roles of this group allow more than you may ({_some(lacking)}): only an admin takes"
                     f" {member[:60]} out"
                 )
+
+    def require_may_revoke(
+        self, actor: Actor, of: SharedServer, *, to: User | Group | None = None, names: Iterable[str] | None = None
+    ) -> None:
+        """Refuse to revoke from others what *actor* does not hold itself: without it, the actor could act as them.
+
+        Owners revoke whatever somebody may do with their servers, and users give up what they have themselves.
+
+        Args:
+            actor: who asks; it holds a scope for this already.
+            of: the shared server.
+            to: whose share it is; None for all shares of the server.
+            names: the scopes to revoke, without filters; None for all.
+
+        Raises:
+            NotPermittedError: naming what is shared and *actor* does not hold.
+        """
+        own = actor.user
+        if actor.is_admin or (own is not None and own.id in {of.owner.id, to.id if to else None}):
+            return
+        shared = {name for share in self._shares(of, to) for name in share.scopes}
+        shared = shared if names is None else shared.intersection(names)
+        owner, server = of.owner, of.server.name
+        if lacking := [n for n in shared if not actor.scopes.covers_server(n, owner.name, server, owner.groups)]:
+            raise NotPermittedError(
+                f"The share allows what you may not ({_some(lacking)}): only its owner, who has it, or an admin"
+                " revokes it"
+            )
+
+    def _shares(self, of: SharedServer, to: User | Group | None) -> Iterator[Share]:
+        if to is not None:
+            there = self.sharing.look_up(of.server, to)
+            yield from [there] if there else []
+            return
+        offset, total = 0, 1
+        while offset < total:
+            page, total = self.sharing.page(offset=offset, limit=_PAGE, of_server=of.server)
+            yield from (details.share for details in page)
+            offset += _PAGE
 
     def _lacking(self, actor: Actor, given: tuple[str, ...], member: str, user: User | None) -> list[str]:
         more = scopes.expand(given, Bearer(user=member))

@@ -69,7 +69,7 @@ class Sharing:
 
     def revoke(self, server: Server, to: User | Group, scopes: tuple[str, ...] | None) -> Share | None:
         """Revoke *scopes* (None: all) of *to* and return the share that is left, or None."""
-        there = self._with(server, to)
+        there = self.look_up(server, to)
         return None if there is None else self.shares.revoke(there.id, scopes)
 
     def find(self, server: Server, to: User | Group) -> Share:
@@ -78,10 +78,16 @@ class Sharing:
         Raises:
             NotFoundError: when there is no such share.
         """
-        there = self._with(server, to)
+        there = self.look_up(server, to)
         if there is None:
             raise NotFoundError("Share", to.name)
         return there
+
+    def look_up(self, server: Server, to: User | Group) -> Share | None:
+        """Return the share of *server* with exactly this user or group, or None."""
+        if isinstance(to, User):
+            return self.shares.find(server.id, user_id=to.id)
+        return self.shares.find(server.id, group_id=to.id)
 
     def end(self, share: Share) -> None:
         """Remove the whole share."""
@@ -207,11 +213,6 @@ class Sharing:
         now = self.clock.now()
         share = Share(new_id("sh", now), server_id, scopes, now)
         return replace(share, user_id=to.id) if isinstance(to, User) else replace(share, group_id=to.id)
-
-    def _with(self, server: Server, to: User | Group) -> Share | None:
-        if isinstance(to, User):
-            return self.shares.find(server.id, user_id=to.id)
-        return self.shares.find(server.id, group_id=to.id)
 
     def _servers(self, ids: Iterable[str]) -> dict[str, SharedServer]:
         servers = self.servers.get_many(ids)

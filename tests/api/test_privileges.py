@@ -174,6 +174,47 @@ def test_nobody_takes_a_group_away_to_act_as_its_member(world):
     assert world.as_token(An.ADMIN_TOKEN).delete("/groups/staff").status_code == 204
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("DELETE", "/groups/ours/shared/outside/lab", None),
+        ("DELETE", "/users/inside/shared/outside/lab", None),
+        ("PATCH", "/shares/outside/lab", {"group": "ours"}),
+        ("PATCH", "/shares/outside/lab", {"user": "inside", "scopes": ["servers"]}),
+        ("DELETE", "/shares/outside/lab", None),
+    ],
+)
+def test_nobody_revokes_a_share_to_act_as_who_had_it(world, method, path, body):
+    give(world, "helpers", "admin:users", "groups", "shares", "users:shares", "groups:shares", "admin-ui")
+    admin = world.as_token(An.ADMIN_TOKEN)
+    for to in ({"user": "inside"}, {"group": "ours"}):
+        assert admin.post("/shares/outside/lab", to | {"scopes": ["servers"]}).status_code == 200
+    anna = world.as_user("anna")
+    refused = anna(method, path, json=body)
+    assert (refused.status_code, "you may not" in refused.json()["message"]) == (403, True)
+    assert len(admin.get("/shares/outside/lab").json()["items"]) == 2
+    assert anna.delete("/groups/ours/users", {"users": ["inside"]}).status_code == 403
+    assert link_for(browser_of(world, "anna"), "inside")[1] is None
+    assert admin(method, path, json=body).status_code in {200, 204}
+
+
+def test_owners_and_who_has_it_revoke_a_share(world):
+    admin = world.as_token(An.ADMIN_TOKEN)
+    to = {"user": "inside", "scopes": ["admin:server_state"]}
+    assert admin.post("/shares/outside/lab", to).status_code == 200
+    assert world.as_user("inside").delete("/users/inside/shared/outside/lab").status_code == 204
+    assert admin.post("/shares/outside/lab", to).status_code == 200
+    give(world, "helpers", "shares!user=outside")
+    assert world.as_user("anna").delete("/shares/outside/lab").status_code == 403
+    give(world, "helpers", "shares!user=outside", "admin:servers!user=outside")
+    assert world.as_user("anna").delete("/shares/outside/lab").status_code == 204
+    assert admin.post("/shares/outside/lab", to).status_code == 200
+    give(world, "helpers", "shares!user=outside")
+    assert world.as_user("outside", ("shares!user",)).delete("/shares/outside/lab").status_code == 403
+    give(world, "user", *world.hub.roles["user"].scopes, "shares!user")
+    assert world.as_user("outside", ("shares!user",)).delete("/shares/outside/lab").status_code == 204
+
+
 def test_who_may_do_what_a_group_gives_takes_it_from_members(world):
     give(world, "helpers", "groups", "list:users")
     give(world, "staff", "list:users")

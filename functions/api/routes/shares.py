@@ -39,6 +39,7 @@ class _Shares:
     groups: dependencies.Groups
     servers: dependencies.Servers
     sharing: dependencies.Sharing
+    privileges: dependencies.Privileges
     origins: dependencies.Origins
 
     def model(self, share: Share, of: SharedServer, to: User | Group) -> dict[str, Any]:
@@ -71,6 +72,17 @@ class _Shares:
                 pass
         kind = "user" if isinstance(to, User) else "group"
         raise HTTPException(404, f"No such share for {kind} {to.name} on {owner_name[:60]}/{server_name[:60]}")
+
+    def leave(self, to: User | Group, owner_name: str, server_name: str) -> None:
+        """Remove the share of one server with *to*.
+
+        Raises:
+            HTTPException: 404 if there is none.
+            NotPermittedError: when it is another's, and allows what the actor may not.
+        """
+        share, of = self.find(to, owner_name, server_name)
+        self.privileges.require_may_revoke(self.actor, of, to=to)
+        self.sharing.end(share)
 
     def recipient(self, body: requests.ShareWith) -> User | Group | None:
         """Return the user or group that *body* names, or None when there is none."""
@@ -113,9 +125,10 @@ async def _shares(
     groups: dependencies.Groups,
     servers: dependencies.Servers,
     sharing: dependencies.Sharing,
+    privileges: dependencies.Privileges,
     origins: dependencies.Origins,
 ) -> _Shares:
-    return _Shares(actor, users, groups, servers, sharing, origins)
+    return _Shares(actor, users, groups, servers, sharing, privileges, origins)
 
 
 Shares = Annotated[_Shares, Depends(_shares)]
@@ -188,15 +201,18 @@ async def revoke(of: ChangedServer, body: requests.ShareWith, shown: Shares) -> 
     """Revoke scopes, or all, of a user or a group. If the user or group does not exist, change nothing."""
     names = shares.bare_names(body.scopes, of.owner.name, of.server.name) if body.scopes else None
     to = shown.recipient(body)
+    if to is not None:
+        shown.privileges.require_may_revoke(shown.actor, of, to=to, names=names)
     left = shown.sharing.revoke(of.server, to, names) if to else None
     return JSONResponse(shown.model(left, of, to) if left and to else {})
 
 
 @router.delete("/shares/{owner:segment}/", status_code=204)
 @router.delete("/shares/{owner:segment}/{server:segment}", status_code=204)
-async def end(of: ChangedServer, sharing: dependencies.Sharing) -> Response:
+async def end(of: ChangedServer, shown: Shares) -> Response:
     """Revoke all shares of a server."""
-    sharing.shares.delete_of_server(of.server.id)
+    shown.privileges.require_may_revoke(shown.actor, of)
+    shown.sharing.shares.delete_of_server(of.server.id)
     return Response(status_code=204)
 
 
@@ -233,7 +249,7 @@ async def read_with_user(user: UserWithShares, owner: str, server: ServerName, s
 @router.delete("/users/{name:segment}/shared/{owner:segment}/{server:segment}", status_code=204)
 async def leave_as_user(user: LeavingUser, owner: str, server: ServerName, shown: Shares) -> Response:
     """Remove the share of one server with exactly this user."""
-    shown.sharing.end(shown.find(user, owner, server)[0])
+    shown.leave(user, owner, server)
     return Response(status_code=204)
 
 
@@ -254,7 +270,7 @@ async def read_with_group(group: GroupWithShares, owner: str, server: ServerName
 @router.delete("/groups/{name:segment}/shared/{owner:segment}/{server:segment}", status_code=204)
 async def leave_as_group(group: LeavingGroup, owner: str, server: ServerName, shown: Shares) -> Response:
     """Remove the share of one server with a group."""
-    shown.sharing.end(shown.find(group, owner, server)[0])
+    shown.leave(group, owner, server)
     return Response(status_code=204)
 
 
