@@ -119,7 +119,7 @@ def held_for(monkeypatch, hub, user):
     return call
 
 
-def test_one_users_flood_of_long_calls_holds_up_no_others_long_call_and_no_login(hub, monkeypatch):
+def test_one_users_flood_of_long_calls_holds_up_no_other_and_no_login(hub, monkeypatch):
     flooding, other = hub.browser("root"), hub.browser(hub.user("bob", admin=True).name)
     call = held_for(monkeypatch, hub, hub.user("root"))
     theirs = [("/hub/token", cookies_of(other)), (LOGIN, cookies_of(other))]
