@@ -502,3 +502,27 @@ def test_no_secret_stands_in_a_log(hub, admin, caplog):
         An.ADMIN_TOKEN,
     ]
     assert not any(secret in caplog.text for secret in secrets)
+
+
+@pytest.mark.parametrize("path", ["/hub/home", "/hub/token", "/hub/api/oauth2/authorize?client_id=none"])
+def test_a_token_beside_the_login_cookie_logs_nobody_out(hub, path):
+    browser = hub.browser("alice")
+    for token in (hub.as_user("alice", ("read:users!user",)).secret, hub.as_user("bob").secret):
+        page = browser.get(path, headers={"Authorization": f"Bearer {token}"})
+        assert (page.status_code, "/hub/login" in page.headers.get("Location", "")) == (
+            browser.get(path).status_code,
+            False,
+        )
+
+
+def test_pages_show_and_change_what_is_the_persons_and_not_the_tokens(hub):
+    browser, other = hub.browser("alice"), hub.as_user("bob")
+    headers = {"Authorization": f"token {other.secret}"}
+    assert browser.get("/hub/login", headers=headers).status_code == 302
+    made = browser.post("/hub/token", data={"_xsrf": browser.xsrf, "note": "mine"}, headers=headers)
+    assert made.status_code == 201
+    notes = [token["note"] for token in hub.as_user("alice").get("/users/alice/tokens").json()["api_tokens"]]
+    assert "mine" in notes
+    browser.get("/hub/logout", headers=headers)
+    assert browser.get("/hub/home").status_code == 302
+    assert other.get("/user").json()["name"] == "bob"

@@ -14,21 +14,34 @@ from functions.api.dependencies import hub_of
 from hubless.services.identity import Actor
 
 NO_CREDENTIALS = "Missing or invalid credentials."
-_ACTOR = "hubless.actor"  # where a request's scope keeps it
+_ACTOR, _PERSON = "hubless.actor", "hubless.person"  # where a request's scope keeps them
 
 
 def actor_of(request: Request) -> Actor | None:
     """Return who sent the request, by token or else by cookie; read the store only once for each request."""
     scope = request.scope
     if _ACTOR not in scope:
-        scope[_ACTOR] = _by_token(request) or _by_cookie(request)
+        scope[_ACTOR] = _by_token(request) or person_by_cookie(request)
     actor: Actor | None = scope[_ACTOR]
     return actor
 
 
+def person_by_cookie(request: Request) -> Actor | None:
+    """Return who is logged in with this browser, whatever token the request has; read the store only once.
+
+    Pages ask this, as JupyterHub's do (`_accept_token_auth` is false there): a proxy or an extension that adds a token
+    logs nobody out.
+    """
+    scope = request.scope
+    if _PERSON not in scope:
+        scope[_PERSON] = _by_cookie(request)
+    person: Actor | None = scope[_PERSON]
+    return person
+
+
 def sender_of(request: Request) -> str:
-    """Return a text that stands for who sent the request, as far as `actor_of` was asked: "" for nobody known."""
-    actor: Actor | None = request.scope.get(_ACTOR)
+    """Return a text that stands for who sent the request, if a dependency of its handler asked; "" for nobody known."""
+    actor: Actor | None = request.scope.get(_ACTOR) or request.scope.get(_PERSON)
     return f"{actor.kind.value} {actor.name}" if actor is not None else ""
 
 

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from functions.api.auth import csrf
-from functions.api.auth.authentication import actor_of
+from functions.api.auth.authentication import person_by_cookie
 from functions.api.auth.cookies import HUB_PATH, OWN_PAGE_COOKIE, XSRF_COOKIE, cookies, is_secure
 from functions.api.dependencies import hub_of
 from hubless.bootstrap.hub import Hub
@@ -67,7 +67,7 @@ def visitor(request: Request) -> Visitor:
 def _visitor(request: Request) -> Visitor:
     hub, secure = hub_of(request), is_secure(request)
     try:
-        actor = actor_of(request)
+        actor = person_by_cookie(request)
     except Exception:  # noqa: BLE001 the page that shows the error needs no actor
         actor = None
     if actor is not None and actor.session is not None:
@@ -117,7 +117,7 @@ async def _person(request: Request) -> Actor:
 
 
 def _logged_in(request: Request) -> Actor:
-    actor = actor_of(request)
+    actor = person_by_cookie(request)
     if actor is None or actor.session is None:
         raise LoginRequired
     return actor
@@ -132,12 +132,12 @@ def user_of(who: Actor) -> User:
     return who.user
 
 
-async def _actor(request: Request) -> Actor | None:
-    return actor_of(request)
+async def _maybe_person(request: Request) -> Actor | None:
+    return person_by_cookie(request)
 
 
-PageActor = Annotated[Actor | None, Depends(_actor)]
-"""The sender of a request for a page that needs no login."""
+MaybePerson = Annotated[Actor | None, Depends(_maybe_person)]
+"""Who is logged in with the browser that asks for a page that needs no login."""
 
 
 @dataclass(slots=True)
@@ -203,7 +203,7 @@ async def anonymous_form(request: Request) -> Form | None:
     given, kept = fields.get(XSRF_COOKIE) or csrf.header_token(request), cookies(request, XSRF_COOKIE)
     if not isinstance(given, str) or given not in kept or csrf.is_foreign(request):
         return None
-    actor = actor_of(request)
+    actor = person_by_cookie(request)
     if actor is not None and actor.session is not None:
         expected = csrf.session_token(hub_of(request).key, actor.session.sha256)
         return Form(fields) if csrf.is_same(expected, given) else None

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.api import dependencies
-from functions.api.auth.authentication import actor_of
+from functions.api.auth.authentication import person_by_cookie
 from functions.api.auth.visitors import visitor
 from functions.api.pages.views import url_part
 from functions.api.redirects import with_next
@@ -28,7 +28,7 @@ class NotRunningView:
         self, user: User, server_name: str, found: Server | None, following: str | None, *, status: int
     ) -> Response:
         """Return the page; a start goes on to *following*."""
-        actor = actor_of(self._request)
+        actor = person_by_cookie(self._request)
         covers = actor.scopes.covers_server if actor is not None else None
         return self._render(
             "not_running.html",

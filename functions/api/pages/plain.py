@@ -10,7 +10,7 @@ from starlette.routing import Match
 
 from functions.api.auth.authentication import MaybeActor
 from functions.api.auth.cookies import remove_stale_state_cookies
-from functions.api.auth.visitors import PageActor
+from functions.api.auth.visitors import MaybePerson
 from functions.api.dependencies import WholeHub
 from functions.api.error_handlers import answer
 from functions.api.rendering import STATIC, Render
@@ -71,7 +71,7 @@ async def error(status: int, render: Render) -> Response:
 
 
 @pages.post("/security/csp-report")
-async def policy_report(actor: PageActor) -> Response:
+async def policy_report(actor: MaybePerson) -> Response:
     """Accept a browser's report that a page broke the content security policy; only from people who are logged in."""
     if actor is None:
         raise HTTPException(403)

@@ -10,7 +10,7 @@ from starlette.responses import RedirectResponse, Response
 
 from functions.api import dependencies
 from functions.api.auth import csrf
-from functions.api.auth.authentication import actor_of
+from functions.api.auth.authentication import person_by_cookie
 from functions.api.auth.cookies import (
     DEVICE_COOKIE,
     HUB_PATH,
@@ -23,7 +23,7 @@ from functions.api.auth.cookies import (
     remove_stale_state_cookies,
     set_own_page_cookie,
 )
-from functions.api.auth.visitors import AnonymousForm, Form, PageActor
+from functions.api.auth.visitors import AnonymousForm, Form, MaybePerson
 from functions.api.error_handlers import retry_later
 from functions.api.pages.views import default_destination
 from functions.api.password_pool import in_password_pool
@@ -72,7 +72,7 @@ class _SessionPages:
     def open_session(self, user: User, following: str | None) -> Response:
         """Begin a session in this browser; one that was open here ends."""
         hub, request, secure = self.hub, self.request, is_secure(self.request)
-        before = actor_of(request)
+        before = person_by_cookie(request)
         if before is not None and before.session is not None:
             hub.logins.close_session(before.session)
         session, secret = hub.logins.open_session(user, request.headers.get("user-agent", ""))
@@ -173,7 +173,7 @@ SessionPages = Annotated[_SessionPages, Depends(_session_pages)]
 
 
 @router.get("/login")
-async def login_form(actor: PageActor, pages: SessionPages) -> Response:
+async def login_form(actor: MaybePerson, pages: SessionPages) -> Response:
     """Show the form; redirect a person who is logged in already."""
     if actor is not None and actor.session is not None:
         assert actor.user is not None  # noqa: S101 a session is a user's
@@ -200,7 +200,7 @@ async def log_in(form: AnonymousForm, pages: SessionPages) -> Response:
 
 @router.get("/logout")
 async def log_out(
-    request: Request, actor: PageActor, logins: dependencies.Logins, origins: dependencies.Origins
+    request: Request, actor: MaybePerson, logins: dependencies.Logins, origins: dependencies.Origins
 ) -> Response:
     """End the session with every token that was issued in it, in the store and in the browser."""
     if actor is not None and actor.session is not None:

@@ -9,8 +9,9 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from functions.api import dependencies
+from functions.api.auth.authentication import actor_of
 from functions.api.auth.csrf import READ_ONLY
-from functions.api.auth.visitors import PageActor, to_login
+from functions.api.auth.visitors import to_login
 from functions.api.json_codec import JSONResponse
 from functions.api.misplaced_hosts import is_program
 from functions.api.pages.not_running import NotRunningPage, NotRunningView
@@ -23,6 +24,7 @@ from hubless.domain.lifecycle import Server, State
 from hubless.domain.origins import Origins
 from hubless.domain.users import User
 from hubless.domain.values import value
+from hubless.services.identity import Actor
 
 router = page_router()
 MAX_REDIRECTS = 2
@@ -135,9 +137,17 @@ async def _unrouted(
 Unrouted = Annotated[_Unrouted, Depends(_unrouted)]
 
 
+async def _token_or_person(request: Request) -> Actor | None:
+    return actor_of(request)
+
+
+TokenOrPerson = Annotated[Actor | None, Depends(_token_or_person)]
+"""The sender of a request: programs ask servers with a token, as in JupyterHub's `UserUrlHandler`."""
+
+
 @router.api_route("/user/{owner:segment}", methods=_METHODS)
 @router.api_route("/user/{owner:segment}/{path:path}", methods=_METHODS)
-async def below_server_prefix(request: Request, owner: str, actor: PageActor, unrouted: Unrouted) -> Response:
+async def below_server_prefix(request: Request, owner: str, actor: TokenOrPerson, unrouted: Unrouted) -> Response:
     """Answer for a server without a route: redirect, or show its state and how to start it."""
     path: str = request.path_params.get("path", "")
     program = is_program(request, path)

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from functions.api import dependencies
-from functions.api.auth.visitors import Form, OwnForm, PageActor, person_of, to_login, user_of
+from functions.api.auth.visitors import Form, MaybePerson, OwnForm, person_of, to_login, user_of
 from functions.api.error_handlers import answer
 from functions.api.json_codec import JSONResponse
 from functions.api.oauth_clients import ClientLookup, OAuthClients
@@ -141,7 +141,7 @@ Authorizing = Annotated[_Authorizing, Depends(_authorizing)]
 
 
 @router.get("/authorize", include_in_schema=False)
-async def ask(request: Request, actor: PageActor, authorizing: Authorizing) -> Response:
+async def ask(request: Request, actor: MaybePerson, authorizing: Authorizing) -> Response:
     """Authorize at once if the visitor need not consent, otherwise ask for consent."""
     if request.query_params.get("client_id") is None:
         raise HTTPException(400, "client_id is missing")
@@ -151,7 +151,7 @@ async def ask(request: Request, actor: PageActor, authorizing: Authorizing) -> R
 
 
 @router.post("/authorize", include_in_schema=False)
-async def consent(request: Request, form: OwnForm, actor: PageActor, authorizing: Authorizing) -> Response:
+async def consent(request: Request, form: OwnForm, actor: MaybePerson, authorizing: Authorizing) -> Response:
     """Authorize the scopes that the visitor agreed to."""
     if actor is None or actor.session is None:
         raise HTTPException(403, "Only a logged-in browser can authorize a client")
