@@ -32,6 +32,8 @@ DEPLOYER := .venv/.deployer-ready
 CDK_VERSION := 2.1148.1
 CDK_READY := .venv-cdk/.ready-$(CDK_VERSION)
 CDK := .venv-cdk/node_modules/.bin/cdk
+# The HAProxy of images/edge_proxy; that of PyPI is the one that Amazon Linux has.
+HAPROXY := .venv-haproxy/haproxy
 
 ##@ Use
 
@@ -56,7 +58,7 @@ destroy: $(DEPLOYER) $(CDK_READY) ## Stop a stage's servers and take it away; do
 ##@ Work on it
 
 .PHONY: test
-test: lint docs $(SERVERS) $(CHECKER) $(CDK_READY) browser bubblewrap ## Lint, build the docs, run all tests with branch coverage
+test: lint docs $(SERVERS) $(CHECKER) $(CDK_READY) $(HAPROXY) browser bubblewrap ## Lint, build the docs, run all tests with branch coverage
 	CONFORMANCE='$(abspath $(CONFORMANCE))' .venv/bin/pytest $(TOGETHER) --cov --cov-report=term:skip-covered
 
 .PHONY: conformance
@@ -92,6 +94,9 @@ images: | uv ## Write what images/singleuser installs, from uv.lock
 	@'$(UV)' export --frozen --only-group singleuser --no-emit-project --no-annotate --no-header --quiet \
 	  --output-file images/singleuser/requirements.txt
 
+.PHONY: haproxy
+haproxy: $(HAPROXY) ## Fetch the second version of HAProxy that the edge's tests run with
+
 .PHONY: bench
 bench: $(DEV) $(SERVERS) ## Measure: starts, requests, routes, memory
 	@ran=; for b in benchmarks/bench_*.py; do [ -e "$$b" ] || continue; ran=1; echo "== $$b"; .venv/bin/python "$$b"; done; \
@@ -99,7 +104,7 @@ bench: $(DEV) $(SERVERS) ## Measure: starts, requests, routes, memory
 
 .PHONY: clean
 clean: ## Remove the environments and caches (never the data)
-	rm -rf .venv .venv-servers .venv-conformance .venv-uv .venv-cdk dist cdk.out cdk.out.bundles .mypy_cache .ruff_cache .import_linter_cache .hypothesis docs/_build
+	rm -rf .venv .venv-servers .venv-conformance .venv-uv .venv-cdk .venv-haproxy dist cdk.out cdk.out.bundles .mypy_cache .ruff_cache .import_linter_cache .hypothesis docs/_build
 
 .PHONY: help
 help: ## List these targets
@@ -155,6 +160,11 @@ $(SERVERS): uv.lock | uv
 $(CHECKER): uv.lock | uv
 	@echo "Installing JupyterHub's own clients into .venv-conformance …"
 	@UV_PROJECT_ENVIRONMENT=.venv-conformance '$(UV)' sync --frozen --only-group conformance --no-install-project
+	@touch '$@'
+
+$(HAPROXY): tests/support/fetch_haproxy
+	@echo 'Fetching HAProxy 3.0 …'
+	@tests/support/fetch_haproxy .venv-haproxy
 	@touch '$@'
 
 # The browser tests drive Debian's Chromium: Playwright's own download is not on every mirror.

@@ -13,7 +13,7 @@ from datetime import datetime
 from edge_proxy.activity import ActivityReporter, Report
 from edge_proxy.backoff import Backoff
 from edge_proxy.errors import EdgeError
-from edge_proxy.haproxy_binary import find_haproxy
+from edge_proxy.haproxy_binary import HAProxyBinary, find_haproxy
 from edge_proxy.haproxy_config import LOADED, STATE, EdgeConfiguration, map_key, map_value
 from edge_proxy.haproxy_process import HAProxyProcess
 from edge_proxy.host_resolver import HostResolver
@@ -46,6 +46,7 @@ class Agent:
         heartbeat_seconds: float = 2.0,
         activity_seconds: float = 30.0,
         resolver: HostResolver | None = None,
+        haproxy: HAProxyBinary | None = None,
         max_backoff_seconds: float = MAX_BACKOFF_SECONDS,
         full_reload_after_seconds: float = FULL_RELOAD_AFTER_SECONDS,
         unhealthy_after_seconds: float = UNHEALTHY_AFTER_SECONDS,
@@ -64,6 +65,7 @@ class Agent:
                 10 seconds without a report, so this must be less than half of that.
             activity_seconds: seconds between two reports of activity.
             resolver: resolves the host names of routes.
+            haproxy: HAProxy's program; without it, the one that is installed.
             max_backoff_seconds: the most seconds between two attempts to read the table.
             full_reload_after_seconds: seconds without the table after which the agent reads all routes again.
             unhealthy_after_seconds: seconds without the table after which the edge is unhealthy.
@@ -78,7 +80,7 @@ class Agent:
         self._full_reload_after = full_reload_after_seconds
         self._unhealthy_after = unhealthy_after_seconds
         self._resolver = resolver or HostResolver()
-        self._haproxy = HAProxyProcess(configuration, find_haproxy())
+        self._haproxy = HAProxyProcess(configuration, haproxy or find_haproxy())
         self._activity = report_activity and ActivityReporter(
             configuration, self._haproxy.runtime, report_activity, clock=clock, interval_seconds=activity_seconds
         )

@@ -1,7 +1,9 @@
 import pytest
 
+from edge_proxy.haproxy_binary import HAProxyBinary
 from tests.support.dynamodb import Contents, in_new_table, moto
 from tests.support.event_source_mapping import Sqs
+from tests.support.haproxy import VERSIONS, haproxy_of
 
 
 @pytest.fixture(scope="module")
@@ -22,3 +24,9 @@ def places(amazon):
     Contents().clear()
     sqs.clear()
     return stores, sqs
+
+
+@pytest.fixture(scope="session", params=VERSIONS)
+def haproxy(request: pytest.FixtureRequest) -> HAProxyBinary:
+    """Return each version that edges run: a test of an edge runs once with each."""
+    return haproxy_of(request.param)

@@ -18,7 +18,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from edge_proxy.errors import EdgeError
-from edge_proxy.haproxy_binary import find_haproxy
+from edge_proxy.haproxy_binary import HAProxyBinary
 from edge_proxy.haproxy_config import EdgeConfiguration, HttpsOrigin, UnixSocket, referenced_files, render
 from edge_proxy.runtime_api import MAX_COMMAND_BYTES
 from hubless.adapters.http_inspector import HttpInspector
@@ -39,8 +39,8 @@ pytestmark = pytest.mark.real
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    with edge_world(tmp_path / "hub.sqlite") as world:
+def world(tmp_path: Path, haproxy: HAProxyBinary) -> Iterator[World]:
+    with edge_world(tmp_path / "hub.sqlite", haproxy) as world:
         yield world
 
 
@@ -1320,13 +1320,13 @@ def test_activity_belongs_to_the_server_and_not_to_its_address(world: World) -> 
 
 
 @pytest.mark.parametrize("api", [None, UnixSocket(Path("/run/api.sock"))])
-def test_haproxy_accepts_the_configuration_without_a_warning(tmp_path: Path, api: UnixSocket | None) -> None:
+def test_haproxy_accepts_the_configuration_without_a_warning(
+    tmp_path: Path, api: UnixSocket | None, haproxy: HAProxyBinary
+) -> None:
     edge = EdgeConfiguration(
         "127.0.0.1", 8000, api, tmp_path, domain="hub.example.org", host_header="x-hubless-host", health_path="/health"
     )
     for file, text in {**referenced_files(edge), edge.file: render(edge)}.items():
         file.write_text(text)
-    received = subprocess.run(
-        [find_haproxy().program, "-c", "-f", edge.file], capture_output=True, text=True, check=True
-    )
+    received = subprocess.run([haproxy.program, "-c", "-f", edge.file], capture_output=True, text=True, check=True)
     assert "WARNING" not in received.stdout + received.stderr

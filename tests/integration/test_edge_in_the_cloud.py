@@ -34,6 +34,7 @@ from tests.support.concurrency import eventually
 from tests.support.dockerfiles import Recipe
 from tests.support.dynamodb import REGION, ministack
 from tests.support.free_port import free_port
+from tests.support.haproxy import edge_command
 from tests.support.http_servers import Echo, TcpServer, ask_on, certificate, over_tls, running
 
 pytestmark = pytest.mark.real
@@ -91,8 +92,8 @@ class Edge:
 class Cloud:
     """A table, an API, servers, and edges."""
 
-    def __init__(self, database, folder, undo):
-        self.database, self.folder, self.undo = database, folder, undo
+    def __init__(self, database, folder, undo, haproxy):
+        self.database, self.folder, self.undo, self.haproxy = database, folder, undo, haproxy
         self.routes = DynamoRouteStore(database)
         self.routing = Routing(self.routes, SimpleNamespace(now=lambda: datetime.now(UTC)))
         self.pem = certificate(folder, "api.example.org")
@@ -128,7 +129,7 @@ class Cloud:
         edge = (
             image.edge(self.folder / f"e{number}", port, environment)
             if image
-            else Edge(self.folder / f"e{number}", port, environment)
+            else Edge(self.folder / f"e{number}", port, environment, edge_command(self.haproxy))
         )
         self.undo.callback(edge.end)
         self.edges.append(edge)
@@ -149,7 +150,7 @@ class Cloud:
 
 
 @pytest.fixture
-def cloud(emulator):
+def cloud(emulator, haproxy):
     folder = Path(tempfile.mkdtemp(prefix="edge-", dir="/tmp"))  # a unix socket's path has at most 107 bytes
     with ExitStack() as undo:
         undo.callback(shutil.rmtree, folder, ignore_errors=True)
@@ -159,7 +160,7 @@ def cloud(emulator):
                 emulator.drop()
 
         undo.callback(dropped)
-        yield Cloud(emulator, folder, undo)
+        yield Cloud(emulator, folder, undo, haproxy)
 
 
 class Image:

@@ -14,6 +14,7 @@ from websockets.sync.client import connect
 from websockets.sync.server import serve
 
 from edge_proxy.agent import Agent
+from edge_proxy.haproxy_binary import HAProxyBinary
 from edge_proxy.haproxy_config import EdgeConfiguration, UnixSocket
 from hubless.adapters.sqlite.database import Database
 from hubless.adapters.sqlite.routes import SqliteRouteStore
@@ -49,8 +50,8 @@ class AwayStore:
 class World:
     """An edge with everything around it."""
 
-    def __init__(self, folder: Path, database: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, database: Path, haproxy: HAProxyBinary | None) -> None:
+        self.folder, self.haproxy = folder, haproxy
         self.port = free_port()
         self.routes = SqliteRouteStore(Database(database))
         self.store = AwayStore(self.routes)
@@ -85,6 +86,7 @@ class World:
             clock=lambda: datetime.now(UTC),
             poll_seconds=0.001,
             max_backoff_seconds=0,
+            haproxy=self.haproxy,
             **of_agent,
         )
         self.agents.append(agent)
@@ -150,10 +152,10 @@ class World:
 
 
 @contextlib.contextmanager
-def edge_world(database: Path) -> Iterator[World]:
+def edge_world(database: Path, haproxy: HAProxyBinary | None = None) -> Iterator[World]:
     """Yield an edge's world; its HAProxy ends with it."""
     folder = Path(tempfile.mkdtemp(prefix="edge-", dir="/tmp"))  # a unix socket's path has at most 107 bytes
-    world = World(folder, database)
+    world = World(folder, database, haproxy)
     try:
         yield world
     finally:
