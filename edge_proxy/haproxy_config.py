@@ -32,6 +32,7 @@ LARGE_BYTES = BUFFER_BYTES - answers.MAX_HEADER_BYTES - 4_096  # beside the head
 LONG_TARGET_BYTES, LONG_HOST_BYTES = 2_048, 255  # beyond them a request has less room for a body
 CONNECTIONS_PER_ADDRESS = 4_000  # a class of 300 behind one address, each with twelve connections
 REQUEST_SECONDS = 15  # for a request's headers, and for the part of a body that fits a buffer
+_RETRY = "hdr Retry-After 5"  # a program may send a write again: no server has seen it, or the server does not answer
 _FRONT_HEADERS = f"^{HEADER_PREFIX}".replace("-", "[-_]")  # WSGI and CGI read both characters as one
 _METHODS = "GET HEAD POST PUT PATCH DELETE OPTIONS"
 STATE, LOADED = "state", "loaded"  # backend and server whose state says whether the routes are loaded
@@ -268,7 +269,7 @@ def _default_backend(edge: EdgeConfiguration) -> str:
 
 backend nowhere
     # CloudFront asks the API instead, for requests that may be sent twice.
-    {respond(answers.NO_ROUTE, file)}
+    {respond(answers.NO_ROUTE, file, _RETRY)}
 """
     return f"""\
     default_backend api
@@ -308,7 +309,7 @@ def _server_errors(edge: EdgeConfiguration) -> str:
     # The page's script tries again sooner, and keeps the part of the address after #, which no header can name.
     refresh = 'hdr Refresh "10; url=/hub%[var(txn.url)]"'
     return f"""\
-    {error(answers.AWAY, file, refresh)}
+    {error(answers.AWAY, file, refresh, _RETRY)}
     {error(answers.TOO_SLOW, file)}
     {error(answers.BAD_ANSWER, file)}
 """

@@ -38,8 +38,12 @@ def when_needed(desired: DesiredEdgeState, now: datetime, *, lives: bool) -> Des
     """Return the state to write before the machine is started; None when it runs, or was asked to start just now."""
     if desired.power is EdgePower.STOPPED:
         return DesiredEdgeState(EdgePower.RUNNING, now)
-    was_just_called = desired.power is EdgePower.RUNNING and now - desired.since < RETRY_START_AFTER
-    return None if lives or was_just_called else DesiredEdgeState(EdgePower.RUNNING, now)
+    return None if lives or was_just_called(desired, now) else DesiredEdgeState(EdgePower.RUNNING, now)
+
+
+def was_just_called(desired: DesiredEdgeState, now: datetime) -> bool:
+    """Say whether a caller has asked for the machine a moment ago, so that others need not."""
+    return desired.power is EdgePower.RUNNING and now - desired.since < RETRY_START_AFTER
 
 
 def when_kept(desired: DesiredEdgeState, now: datetime) -> DesiredEdgeState | None:

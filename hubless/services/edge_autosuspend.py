@@ -7,6 +7,7 @@ launch, or the call sees the decision to stop.
 """
 
 import logging
+from collections.abc import Callable
 from datetime import timedelta
 
 from hubless.domain import edges
@@ -37,11 +38,15 @@ class EdgeAutosuspend:
 
     def request_start(self) -> None:
         """Start the edge if it does not run; never raise, because callers repeat the call."""
-        if self.machine.can_stop:
-            try:
-                self._call()
-            except HublessError as away:
-                logger.warning("cannot read whether the edge runs: %s", away)
+        self._without_errors(self._call)
+
+    def start_ahead(self) -> None:
+        """Start the edge, or keep one that is idle, for somebody whose next request may need it; never raise.
+
+        CloudFront sends no write and no WebSocket to the API in place of an edge that is down (ADR 30). So the pages
+        before them call this. Only for callers who are logged in: a machine costs.
+        """
+        self._without_errors(self._call_or_keep)
 
     def is_down(self) -> bool:
         """Say whether the edge does not run."""
@@ -74,6 +79,18 @@ class EdgeAutosuspend:
         if edges.when_needed(desired, self.clock.now(), lives=False) is None:
             return  # another caller has just started it
         self._start_where_needed(desired, lives=self.routing.has_edge())
+
+    def _call_or_keep(self) -> None:
+        desired = self.desired_edge_state.read()
+        if not edges.was_just_called(desired, self.clock.now()):
+            self._keep(desired, lives=self.routing.has_edge())
+
+    def _without_errors(self, act: Callable[[], None]) -> None:
+        if self.machine.can_stop:
+            try:
+                act()
+            except HublessError as away:
+                logger.warning("cannot read whether the edge runs: %s", away)
 
     def _keep(self, desired: DesiredEdgeState, *, lives: bool) -> None:
         if lives and (kept := edges.when_kept(desired, self.clock.now())):

@@ -150,8 +150,8 @@ class StageSettings:
     connections_per_address: int = setting(
         4000,
         count(0),
-        "Requests that one network address (IPv6: /64) has in progress at once at an edge of `economy` or `fleet`; 0 for"
-        " no limit. A class may share an address, and each browser opens about twelve",
+        "Requests that one network address (IPv6: /64) has in progress at once at an edge of `economy` or `fleet`; 0"
+        " for no limit. A class may share an address, and each browser opens about twelve",
     )
     network: str = setting(
         "10.64.0.0/16",

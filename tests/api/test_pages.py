@@ -161,6 +161,25 @@ def test_a_visit_while_the_edge_is_suspended_wakes_it_and_shows_a_page(sleepy, a
     assert alice.get("/hub/user/alice/lab").headers["location"] == "/user/alice/lab?redirects=1"
 
 
+@pytest.mark.parametrize("path", ["/hub/home", "/hub/spawn/alice/other", "/hub/spawn-pending/bob", "/hub/user/bob/lab"])
+def test_a_page_before_a_server_starts_the_edge_ahead(sleepy, reached, path):
+    (profile,) = reached.hub.profiles.values()
+    reached.hub.spawning = replace(reached.hub.spawning, profiles={"a": profile, "b": profile})
+    visitor = reached.browser("bob" if "bob" in path else "alice")
+
+    for _ in range(3):
+        assert visitor.get(path).status_code == (424 if "/user/" in path else 200)
+    assert sleepy.calls == ["start"]
+
+
+@pytest.mark.parametrize(
+    "path", ["/hub/home", "/hub/spawn", "/hub/login", "/hub/user/alice/lab", "/hub/user/alice/api"]
+)
+def test_nobody_who_is_not_logged_in_starts_the_edge(sleepy, reached, path):
+    reached.browser().get(path)
+    assert sleepy.calls == []
+
+
 @pytest.mark.parametrize(
     ("method", "path"),
     [("GET", "/hub/user/alice/api/status"), ("POST", "/hub/user/alice/x"), ("GET", "/hub/user/alice/x")],

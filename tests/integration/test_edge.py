@@ -817,6 +817,7 @@ def test_without_an_api_errors_are_answered_in_the_clients_media_type(apiless: W
     for place in (path, path.replace("bob", "away")):
         received = apiless.ask(place, method, headers)
         assert (received.status, received.headers["Cache-Control"]) == (503, "no-store")
+        assert received.headers["Retry-After"] == "5"
         assert received.headers.get_all("Content-Type") == [
             "application/json" if is_program else "text/html; charset=utf-8"
         ]

@@ -35,12 +35,14 @@ class _Home:
     stopping: dependencies.Stopping
     origins: dependencies.Origins
     shared: SharedServers
+    edge_autosuspend: dependencies.EdgeAutosuspend
     render: Render
     home_notice: HomeNotice
 
     def page(self, *, error: str | None = None, status: int = 200) -> Response:
         """Return the page."""
         user = user_of(self.who)
+        self.edge_autosuspend.start_ahead()
         for server in self.servers.of_owners([user.id]):
             if server.state is State.READY:
                 self.launching.look(server)  # the page must not show a crashed server as running
@@ -92,10 +94,23 @@ async def _home(
     stopping: dependencies.Stopping,
     origins: dependencies.Origins,
     shared: SharedServers,
+    edge_autosuspend: dependencies.EdgeAutosuspend,
     render: Render,
     home_notice: HomeNotice,
 ) -> _Home:
-    return _Home(who, users, servers, spawning, launching, stopping, origins, shared, render, home_notice)
+    return _Home(
+        who,
+        users,
+        servers,
+        spawning,
+        launching,
+        stopping,
+        origins,
+        shared,
+        edge_autosuspend,
+        render,
+        home_notice,
+    )
 
 
 Home = Annotated[_Home, Depends(_home)]

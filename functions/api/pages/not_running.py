@@ -21,8 +21,11 @@ from hubless.domain.users import User
 class NotRunningView:
     """Makes the page for one request."""
 
-    def __init__(self, request: Request, origins: Origins, render: Render) -> None:
+    def __init__(
+        self, request: Request, origins: Origins, edge_autosuspend: dependencies.EdgeAutosuspend, render: Render
+    ) -> None:
         self._request, self._origins, self._render = request, origins, render
+        self._edge_autosuspend = edge_autosuspend
 
     def __call__(
         self, user: User, server_name: str, found: Server | None, following: str | None, *, status: int
@@ -30,6 +33,9 @@ class NotRunningView:
         """Return the page; a start goes on to *following*."""
         actor = person_by_cookie(self._request)
         covers = actor.scopes.covers_server if actor is not None else None
+        can_start = covers is not None and covers("start:servers", user.name, server_name, user.groups)
+        if can_start:
+            self._edge_autosuspend.start_ahead()
         return self._render(
             "not_running.html",
             status_code=status,
@@ -40,7 +46,7 @@ class NotRunningView:
             failure=found.failure if found else None,
             log_tail=list(found.log_tail) if found else [],
             spawn_url=with_next(f"/hub/spawn/{url_part(user, server_name)}", following),
-            can_start=covers is not None and covers("start:servers", user.name, server_name, user.groups),
+            can_start=can_start,
             implicit=False,
         )
 
@@ -50,8 +56,13 @@ class NotRunningView:
         return None if who is not None and who.id == user.id else user.name
 
 
-async def _not_running(request: Request, origins: dependencies.Origins, render: Render) -> NotRunningView:
-    return NotRunningView(request, origins, render)
+async def _not_running(
+    request: Request,
+    origins: dependencies.Origins,
+    edge_autosuspend: dependencies.EdgeAutosuspend,
+    render: Render,
+) -> NotRunningView:
+    return NotRunningView(request, origins, edge_autosuspend, render)
 
 
 NotRunningPage = Annotated[NotRunningView, Depends(_not_running)]

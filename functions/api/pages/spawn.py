@@ -48,6 +48,7 @@ class _SpawnPages:
     render: Render
     held: dependencies.HeldResources
     home_notice: HomeNotice
+    edge_autosuspend: dependencies.EdgeAutosuspend
 
     def owner(self, name: str | None, server_name: str) -> User:
         """Return the owner of the server to start, if the visitor may start it; without a *name* the visitor.
@@ -97,6 +98,7 @@ class _SpawnPages:
         self, user: User, server_name: str, found: Server | None, *, error: str | None = None, status: int = 200
     ) -> Response:
         """Return the page that offers profiles."""
+        self.edge_autosuspend.start_ahead()
         profiles = [
             {
                 "name": p.name,
@@ -182,9 +184,22 @@ async def _spawn_pages(
     render: Render,
     held: dependencies.HeldResources,
     home_notice: HomeNotice,
+    edge_autosuspend: dependencies.EdgeAutosuspend,
 ) -> _SpawnPages:
     return _SpawnPages(
-        request, who, users, servers, spawning, redirects, not_running, origins, settings, render, held, home_notice
+        request,
+        who,
+        users,
+        servers,
+        spawning,
+        redirects,
+        not_running,
+        origins,
+        settings,
+        render,
+        held,
+        home_notice,
+        edge_autosuspend,
     )
 
 

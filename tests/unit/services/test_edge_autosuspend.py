@@ -228,9 +228,65 @@ def test_one_of_many_concurrent_callers_starts_the_edge(hub):
     assert hub.edge.calls == ["start"]
 
 
+def test_a_page_starts_the_edge_ahead_of_a_start(hub):
+    hub.asleep()
+    hub.edge_autosuspend.start_ahead()
+    hub.live(MINUTE)
+    assert hub.edge.is_up()
+    hub.live(12 * MINUTE)
+    assert hub.edge.state == "stopped"  # nobody came: it was worth ten minutes
+
+
+def test_a_page_keeps_an_idle_edge_for_another_idle_timeout(hub):
+    hub.live(10 * MINUTE)
+    assert hub.desired_state().power is EdgePower.IDLE
+    hub.edge_autosuspend.start_ahead()
+    hub.live(10 * MINUTE)
+    assert (hub.edge.state, hub.edge.calls) == ("running", [])
+    hub.live(3 * MINUTE)
+    assert hub.edge.state == "stopped"
+
+
+def test_many_pages_write_the_desired_state_once(hub):
+    for is_down in (True, False):
+        hub.asleep() if is_down else hub.live(3 * MINUTE)
+        before, writes = hub.desired_state(), []
+        write = hub.stores.desired_edge_state.write
+        hub.stores.desired_edge_state.write = lambda *given, to=write, seen=writes: (seen.append(given), to(*given))
+        for _ in range(20):
+            hub.edge_autosuspend.start_ahead()
+        hub.stores.desired_edge_state.write = write
+        assert (len(writes), before.power) == (1, EdgePower.STOPPED if is_down else EdgePower.IDLE)
+    assert hub.edge.calls == ["start"]
+
+
+def test_a_page_is_shown_although_the_edge_cannot_be_started(hub, caplog):
+    hub.asleep()
+    hub.edge.refuses = EdgeUnavailableError("it is not there")
+    hub.edge_autosuspend.start_ahead()
+    hub.stores.desired_edge_state.read = _away
+    hub.edge_autosuspend.start_ahead()
+    assert [one.levelname for one in caplog.records] == ["ERROR", "WARNING"]
+
+
+def _away():
+    raise StoreUnavailableError("away")
+
+
+def test_a_lost_write_to_a_running_server_needs_one_sweep(hub):
+    hub.running()
+    hub.edge.stop()
+    hub.live(3 * MINUTE, sweeps=False)
+    assert hub.edge.state == "stopped"  # CloudFront answers a POST itself, and the hub hears nothing of it
+    hub.reaping.sweep()
+    hub.clock.advance(SleepyMachine.COMES_UP)
+    assert hub.edge.is_up()
+
+
 def test_an_always_on_edge_costs_no_reads():
     world = World()
     world.stores.desired_edge_state.read = None
+    world.edge_autosuspend.start_ahead()
     assert world.edge_autosuspend.start_if_down() is False
     world.running()
     world.sweep()
