@@ -110,7 +110,6 @@ class SandboxIsolation(_OwnUids):
         inner = setpriv.arguments(self._programs.setpriv, account)
         return [*outer, "--cap-drop", "ALL", *kept, "--", *inner, *start.argv]
 
-
     @cached_property
     def _no_more_namespaces(self) -> Sequence[str]:
         """Return what keeps a sandbox without root from making user namespaces, as far as that works here.
