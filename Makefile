@@ -53,7 +53,7 @@ deploy: $(DEPLOYER) $(CDK_READY) ## Deploy a stage of hubless.toml, or what is n
 .PHONY: destroy
 destroy: $(DEPLOYER) $(CDK_READY) ## Stop a stage's servers and take it away; docs/deploy.md says what stays (ARGS=--force asks nothing)
 	.venv/bin/hubless empty --unprotect $(if $(STAGE),--stage '$(STAGE)') $(if $(filter --force -f,$(ARGS)),--yes)
-	$(CDK) destroy --all -c example=no $(if $(STAGE),-c stage='$(STAGE)') $(ARGS)
+	$(CDK) destroy --all -c example=no -c uncompiled=yes $(if $(STAGE),-c stage='$(STAGE)') $(ARGS)
 
 ##@ Work on it
 
@@ -143,7 +143,7 @@ $(DEPLOYER): uv.lock pyproject.toml | uv
 	echo 'Installing what deploying needs into .venv …'; '$(UV)' sync --frozen --no-default-groups --extra deploy; fi
 	@# Functions whose modules are compiled start twice as fast: that takes a Python of Lambda's version.
 	@UV_PYTHON_DOWNLOADS=automatic '$(UV)' python find 3.13 >/dev/null 2>&1 || UV_PYTHON_DOWNLOADS=automatic '$(UV)' python install --quiet 3.13 || \
-	  echo 'There is no Python 3.13 here and none could be fetched: functions will take longer to start cold.' >&2
+	  echo 'Python 3.13 is not installed and could not be fetched. `make deploy` refuses without it, and says what to do.' >&2
 	@touch '$@'
 
 $(CDK_READY):

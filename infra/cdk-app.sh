@@ -3,6 +3,8 @@
 # the shell: the checkout's own environment comes first, then the active one, then python3.
 set -u
 cd "$(dirname "$0")/.." || exit 1
+# Compiling the CDK's library anew at each start takes longer than all else.
+unset PYTHONDONTWRITEBYTECODE
 
 has_packages='
 import sys

@@ -8,6 +8,7 @@ from aws_cdk import App
 from hubless.settings import DEFAULT_FILE, SettingsError
 from hubless.settings.stage import Stage, StageSettings, load_stage, load_stages
 from infra.bundling import BundlingError
+from infra.constructs.function import Target
 from infra.deployment import add_stacks
 from infra.paths import TOP
 
@@ -24,13 +25,16 @@ def main(app: App) -> None:
     """Synthesize the stage that the context chooses.
 
     The context keys are `stage` (a name; the only stage if absent), `settings` (a file; hubless.toml at the top of the
-    checkout if absent) and `example` ("no" makes it an error that the settings have no stage).
+    checkout if absent), `example` ("no" makes it an error that the settings have no stage) and `uncompiled` ("yes"
+    leaves the functions' modules uncompiled, for a machine without their version of Python).
     """
     given = app.node.try_get_context("settings")
     beside = TOP / DEFAULT_FILE
     file = Path(given) if given else beside if beside.exists() else None
     try:
-        add_stacks(app, _stage(app, file), settings_file=file, bundles=BUNDLES)
+        stage = _stage(app, file)
+        target = Target(is_compiled=stage is not EXAMPLE and app.node.try_get_context("uncompiled") != "yes")
+        add_stacks(app, stage, settings_file=file, bundles=BUNDLES, target=target)
     except (SettingsError, BundlingError) as error:
         sys.exit(f"No stack was synthesized. {error}")
     app.synth()

@@ -7,7 +7,7 @@ from constructs import Construct
 
 from hubless.settings.cloud import check_for_deployment
 from hubless.settings.stage import Stage
-from infra.bundling import bundle
+from infra.bundling import bundle, check_interpreter
 from infra.constructs.edge import LONGEST_REPORT_INTERVAL
 from infra.constructs.function import Target
 from infra.stacks.certificates import CertificatesStack
@@ -38,13 +38,20 @@ def add_stacks(
 
     Raises:
         SettingsError: if the hub's settings, which are deployed with the functions, are wrong or hold a secret.
-        BundlingError: if the code cannot be bundled.
+        BundlingError: if the code cannot be bundled, or cannot be compiled as *target* wants.
     """
     settings = check_for_deployment(settings_file)
     runs_on = target or Target()
+    if runs_on.is_compiled:
+        check_interpreter(runs_on.python)
     api, spawn, reaper = (
         bundle(
-            name, architecture=runs_on.architecture, python=runs_on.python, settings_file=settings_file, into=bundles
+            name,
+            architecture=runs_on.architecture,
+            python=runs_on.python,
+            settings_file=settings_file,
+            into=bundles,
+            compiled=runs_on.is_compiled,
         )
         for name in ("api", "spawn", "reaper")
     )

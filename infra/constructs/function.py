@@ -21,10 +21,11 @@ _ARCHITECTURES = {"arm64": lambda_.Architecture.ARM_64, "x86_64": lambda_.Archit
 
 @dataclass(frozen=True)
 class Target:
-    """The platform of functions."""
+    """The platform of functions, and whether their modules are compiled for it."""
 
     architecture: str = "arm64"
     python: str = "3.13"
+    is_compiled: bool = True
 
 
 @dataclass(frozen=True)

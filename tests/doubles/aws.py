@@ -4,6 +4,8 @@
 
 What moves events between them in AWS does so here: the event source mappings of the queues, the rule for task events.
 Both deliver at least once; what fails is delivered again. The schedule is the test's: `sweep`.
+
+Facts: SQS-1.
 """
 
 import json

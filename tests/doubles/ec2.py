@@ -2,6 +2,8 @@
 
 What is on its way up cannot be stopped, and what is on its way down not be started (IncorrectInstanceState); what is
 there already is no error.
+
+Facts: EC2-1.
 """
 
 import threading

@@ -4,6 +4,8 @@ A read that opens no WebSocket goes to the API if the edge answers 503 or cannot
 connection without an answer is a 502, as CloudFront's "Optimize high availability with origin failover" has it (read
 on 2026-11-27). The decision knows only the headers that a function sees. No origin gets the Host that the browser sent.
 Unlike CloudFront, it says goodbye after each answer, and leaves `x-hubless-path` to `gateway`.
+
+Facts: CF-2 and CF-8.
 """
 
 import socket

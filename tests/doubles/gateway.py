@@ -4,6 +4,8 @@ An HTTP API (payload format 2.0) asks one function; a REST API asks the other, w
 followed. As AWS's, it decodes the path, cuts it at an encoded `?`, joins headers of one name, hands cookies on apart,
 and gives up after 30 seconds. As CloudFront does before it, it hands on the path as it was sent in a header of its
 own.
+
+Facts: API-1, API-2, API-4.
 """
 
 import base64

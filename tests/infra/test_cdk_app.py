@@ -82,6 +82,14 @@ def test_a_python_without_the_packages_is_passed_over(checkout):
     assert run(checkout, VIRTUAL_ENV=str(active)).stdout.endswith("/bin/python3 -m infra.cdk_app\n")
 
 
+def test_python_keeps_what_it_compiles(checkout):
+    checked = checkout / ".venv/bin/python"
+    fake_python(checked)
+    checked.write_text(checked.read_text() + 'echo "kept: ${PYTHONDONTWRITEBYTECODE-yes}"\n')
+
+    assert "kept: yes" in run(checkout, PYTHONDONTWRITEBYTECODE="1").stdout
+
+
 def test_this_python_is_one_that_has_the_packages(checkout):
     (checkout / "infra/__init__.py").touch()
     (checkout / "infra/cdk_app.py").write_text("print('the app runs')")
@@ -150,6 +158,28 @@ def test_a_stage_that_cannot_be_chosen_is_an_error(app, tmp_path, settings, cont
 
     with pytest.raises(SystemExit, match=rf"^No stack was synthesized\. .*school\.toml.*{message}"):
         cdk_app.main(app(settings=str(tmp_path / "school.toml"), **context))
+
+
+@pytest.fixture
+def no_interpreter(monkeypatch):
+    monkeypatch.setattr("infra.bundling._interpreter", lambda _: None)
+
+
+def test_functions_that_cannot_be_compiled_are_refused_with_the_cure(app, tmp_path, no_interpreter):
+    (tmp_path / "school.toml").write_text(STAGES)
+    given = {"settings": str(tmp_path / "school.toml"), "stage": "alb"}
+
+    with pytest.raises(SystemExit, match=r"^No stack was synthesized\. Python 3\.13.*`uv python install 3\.13`"):
+        cdk_app.main(app(**given))
+
+    cdk_app.main(app(**given, uncompiled="yes"))
+
+
+def test_the_example_and_a_removal_need_no_python_of_lambdas(app, no_interpreter):
+    cdk_app.main(app())
+
+    (destroys,) = [line for line in Path(TOP / "Makefile").read_text().splitlines() if "$(CDK) destroy" in line]
+    assert " -c uncompiled=yes " in destroys
 
 
 def test_make_deploys_and_destroys_no_example():

@@ -1,6 +1,8 @@
 """What CloudFront shows of a request to an edge function.
 
 The source is "Restrictions on all edge functions" in the CloudFront Developer Guide, read on 2026-11-27.
+
+Facts: CF-1.
 """
 
 HIDDEN = frozenset(

@@ -19,4 +19,7 @@ How it differs from AWS, as far as known:
 - S3 is consistent as S3 is, and knows nothing of versions and of life cycles.
 - The reader of files of variables is the public agent's at its strictest: a value ends at a second `=`, and an empty
   one is left out.
+
+Facts: ECS-1, ECS-2, ECS-3, ECS-4, ECS-5, ECS-6, ECS-7, ECS-8, ECS-9, ECS-10, ECS-11, ECS-12, ECS-13, ECS-14, ECS-15,
+EFS-1, EFS-2, EFS-3.
 """
