@@ -287,6 +287,9 @@ def admin(*, name: str, data: Path, file: Path | None, stage: str | None, promot
         elif not found.admin:
             revoke = _may_promote(name, promote=promote, revoke=revoke)
             found = hub.accounts.promote(found, revoke=revoke)
+        elif revoke:
+            hub.accounts.end_logins(found)
+            click.echo(f"The sessions, API tokens and links of {found.name} have ended.")
         if hub.has_passwords and hub.passwords.get(found.id):
             click.echo(f"{found.name} is an admin and keeps the password.")
         else:

@@ -38,16 +38,10 @@ class HubMiddleware:
             return
         raw: bytes = scope.get("raw_path") or scope["path"].encode()
         scope["raw_path"] = raw
-        if (refusal := _too_large(scope)) is not None:
-            await refusal(scope, receive, send)
-            return
-        try:
-            path = scope["path"] = _decoded(raw)
-        except UnicodeDecodeError:
-            await answer(Request(scope), 404, None)(scope, receive, send)
-            return
-        is_api = path == "/hub/api" or path.startswith("/hub/api/")
-        headers = _HEADERS[is_api and not path.startswith(_PAGES_UNDER_API)]
+        refusal = _too_large(scope)
+        path = scope["path"] if refusal is not None else _decoded(raw)
+        is_api = _is_api(scope["path"] if path is None else path)
+        headers = _HEADERS[is_api and not (path or "").startswith(_PAGES_UNDER_API)]
         if path in _READABLE_BY_ANY_ORIGIN:
             headers = [*headers, (b"access-control-allow-origin", b"*")]
 
@@ -57,9 +51,15 @@ class HubMiddleware:
                 message["headers"] = [*message["headers"], *((n, v) for n, v in headers if n not in there)]
             await send(message)
 
+        if refusal is not None:
+            await refusal(scope, receive, send_with_headers)
+            return
+        if path is None:
+            await answer(Request(scope), 404, None)(scope, receive, send_with_headers)
+            return
+        scope["path"] = path
         reads = is_api and scope["method"] in {"GET", "HEAD"}
         answering = etags.with_etag(scope, send_with_headers) if reads else send_with_headers
-
         if (early := self._early_answer(scope, is_api=is_api)) is not None:
             await early(scope, receive, send_with_headers)
             return
@@ -89,14 +89,17 @@ def _too_large(scope: Scope) -> Response | None:
     return None
 
 
-def _decoded(raw: bytes) -> str:
-    """Return the path with `%2F` kept apart from `/`.
+def _is_api(path: str) -> bool:
+    return path == "/hub/api" or path.startswith("/hub/api/")
 
-    Raises:
-        UnicodeDecodeError: when it is no UTF-8.
-    """
+
+def _decoded(raw: bytes) -> str | None:
+    """Return the path with `%2F` kept apart from `/`, or None when it is no UTF-8."""
     kept = raw.partition(b"?")[0].replace(b"%2f", b"%2F").replace(b"%2F", ENCODED_SLASH.encode())
-    return unquote_to_bytes(kept).decode()
+    try:
+        return unquote_to_bytes(kept).decode()
+    except UnicodeDecodeError:
+        return None
 
 
 def _headers(policy: str) -> list[tuple[bytes, bytes]]:

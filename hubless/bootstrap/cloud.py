@@ -51,6 +51,7 @@ class CloudHub(Hub):
     longest_report_interval = timedelta(minutes=5)  # infra/constructs/edge.py; each report costs a write
     streams = False
     progress_seconds = 20.0  # API Gateway's time-out is 30 seconds
+    longest_progress_seconds = 300.0  # of the function that streams
     progress_poll_seconds = 1.0  # each poll costs two reads
 
     def __init__(
@@ -325,7 +326,7 @@ class StreamingHub(CloudHub):
 
     streams = True
     # Longer than a start takes. Each stream occupies an environment, and an account has 1,000 of them.
-    progress_seconds = 300.0
+    progress_seconds = CloudHub.longest_progress_seconds
 
 
 def build(kind: type[CloudHub] = CloudHub) -> CloudHub:

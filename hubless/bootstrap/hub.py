@@ -68,7 +68,10 @@ class Hub(ABC):
     """When the sweep sends the message of a waiting start again; a stop's message after a quarter of this time."""
 
     progress_seconds: float | None = None
-    """How long a progress stream may last; None for no limit."""
+    """How long a progress stream of this process may last; None for no limit."""
+
+    longest_progress_seconds = 0.0
+    """How long a progress stream may last in the process or function where it may last longest; 0 if all are alike."""
 
     edge_idle_timeout = timedelta(minutes=10)
     """How long nothing needs the edge before the hub stops it, if it may."""
@@ -466,8 +469,10 @@ class Hub(ABC):
 
         limits = self.deadlines
         seconds = self.progress_seconds
-        longest = timedelta(seconds=seconds) if seconds else limits.requested + limits.launching + limits.starting
-        return Following(self.leases, self.clock, self.settings.servers.progress_streams, longest)
+        a_start = limits.requested + limits.launching + limits.starting
+        longest = timedelta(seconds=seconds) if seconds else a_start
+        of_any = max(longest, timedelta(seconds=self.longest_progress_seconds))
+        return Following(self.leases, self.clock, self.settings.servers.progress_streams, longest, of_any)
 
     @cached_property
     def edge_autosuspend(self) -> "EdgeAutosuspend":

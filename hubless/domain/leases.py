@@ -29,9 +29,9 @@ class NoLease:
     until: datetime
 
 
-def live(ends: Mapping[str, datetime], now: datetime, until: datetime) -> dict[str, datetime]:
-    """Return the leases that count at *now*; *ends* has the end of each by id, *until* is the end of a new one."""
-    return {held: end for held, end in ends.items() if now < end <= until + WRONG_CLOCK}
+def live(ends: Mapping[str, datetime], now: datetime, latest: datetime) -> dict[str, datetime]:
+    """Return the leases of *ends* (the end of each by id) that count at *now*; *latest* is the last end of a new one."""
+    return {held: end for held, end in ends.items() if now < end <= latest + WRONG_CLOCK}
 
 
 def refusal(ends: Mapping[str, datetime], limit: int) -> NoLease | None:

@@ -9,7 +9,9 @@ from hubless.domain.leases import Lease, NoLease
 class LeaseStore(Protocol):
     """Gives each key at most so many leases at a time, to all processes of the hub."""
 
-    def claim(self, key: str, *, limit: int, now: datetime, until: datetime) -> Lease | NoLease:
+    def claim(
+        self, key: str, *, limit: int, now: datetime, until: datetime, latest: datetime | None = None
+    ) -> Lease | NoLease:
         """Return a lease of *key* until *until*, or `NoLease` if *limit* leases of it have not ended at *now*.
 
         Concurrent calls never exceed *limit*. A refusal writes nothing.
@@ -19,6 +21,8 @@ class LeaseStore(Protocol):
             limit: at least 1 and at most a few hundred: all leases of a key are read and written together.
             now: the caller's instant.
             until: when the lease ends unless it is given back; later than *now*.
+            latest: when the longest lease that anybody claims now would end, if it is longer than this one. What ends
+                later still was written by a wrong clock, and counts no more.
         """
         ...
 

@@ -165,6 +165,10 @@ class Accounts:
             self._revoke_all(user)  # and after, because somebody may have logged in meanwhile
         return after
 
+    def end_logins(self, user: User) -> None:
+        """End the user's sessions, tokens and link. The password stays."""
+        self._revoke_all(user)
+
     def remove(self, name: str) -> None:
         """Remove the user of that name and everything that belongs to it.
 

@@ -21,12 +21,14 @@ class Following:
     leases: LeaseStore
     clock: Clock
     limit: int  # streams of one owner's starts at the same time
-    longest: timedelta  # after this time a stream has ended, even if its process crashed
+    longest: timedelta  # after this time a stream of this process has ended, even if the process crashed
+    longest_of_any: timedelta  # the same for all processes and functions, whose streams may last longer
 
     def begin(self, owner: User) -> Lease | None:
         """Return the lease of one more stream, or None if the owner's starts have as many followers as they may."""
         now = self.clock.now()
-        given = self.leases.claim(f"follow#{owner.id}", limit=self.limit, now=now, until=now + self.longest + CLOSING)
+        until, latest = now + self.longest + CLOSING, now + self.longest_of_any + CLOSING
+        given = self.leases.claim(f"follow#{owner.id}", limit=self.limit, now=now, until=until, latest=latest)
         return given if isinstance(given, Lease) else None
 
     def end(self, lease: Lease) -> None:

@@ -363,6 +363,18 @@ def test_an_address_without_end_is_refused_unread(hub):
 
 
 @pytest.mark.parametrize(
+    ("path", "headers", "status"),
+    [("/hub/" + "x" * 17_000, {}, 414), ("/hub/home", {"Cookie": "a=b;" * 20_000}, 431), ("/hub/%ff", {}, 404)],
+)
+@pytest.mark.parametrize("prefix", ["", "/hub/api"])
+def test_what_is_refused_unread_has_the_security_headers_too(hub, path, headers, status, prefix):
+    answer, usual = hub.client.get(prefix + path, headers=headers), hub.client.get(prefix + "/hub/none")
+    names = ("x-content-type-options", "content-security-policy", "referrer-policy", "x-jupyterhub-version")
+    assert (answer.status_code, usual.status_code) == (status, 404)
+    assert {name: answer.headers.get(name) for name in names} == {name: usual.headers.get(name) for name in names}
+
+
+@pytest.mark.parametrize(
     ("method", "path"), [write for write in WRITES if write != ("PUT", "/groups/staff/properties")]
 )
 def test_a_body_of_very_many_keys_is_refused_before_each_is_described(admin, method, path):

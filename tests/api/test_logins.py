@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 
 from hubless.domain import names
+from hubless.services.login_throttling import LockedOut, LoginThrottle
 from hubless.settings import SettingsError
 from tests.api.hub import build_hub
 
@@ -42,8 +43,8 @@ def open_hub(tmp_path):
     return build_hub(tmp_path, OWN)
 
 
-def sign_up(hub, name, password="long enough"):
-    browser = hub.browser()
+def sign_up(hub, name, password="long enough", *, browser=None):
+    browser = browser or hub.browser()
     browser.get("/hub/sign-up")
     return browser, browser.post(
         "/hub/sign-up", data={"username": name, "password": password, "again": password, "_xsrf": browser.xsrf}
@@ -193,16 +194,44 @@ def test_a_browser_that_is_known_has_no_more_guesses_than_others(open_hub):
     assert log_in(open_hub.browser(), "one", "the right one").status_code == 302
 
 
+def test_each_user_of_a_browser_passes_the_lock_whichever_way_they_came(open_hub):
+    browser, _ = sign_up(open_hub, "one", "the right one")
+    browser.get("/hub/logout")
+    assert sign_up(open_hub, "two", "the right one", browser=browser)[1].status_code == 302
+    browser.get("/hub/logout")
+    open_hub.user("three")
+    link = open_hub.hub.accounts.password_link("three")
+    browser.get(link)
+    form = {"password": "the right one", "again": "the right one", "_xsrf": browser.xsrf}
+    assert browser.post(link, data=form).status_code == 302
+    for name in ("one", "two", "three"):
+        for _ in range(4):
+            assert log_in(open_hub.browser(), name, "a wrong one").status_code in {403, 429}
+        browser.get("/hub/logout")
+        assert log_in(browser, name, "the right one").status_code == 302
+
+
+def test_who_made_too_many_accounts_reads_when_to_try_again(open_hub, monkeypatch):
+    monkeypatch.setattr(LoginThrottle, "admit_sign_up", lambda *_: LockedOut(10))
+    _, answer = sign_up(open_hub, "one")
+    assert (answer.status_code, answer.headers["Retry-After"]) == (429, "600")
+    assert "Try again in 10 minutes" in answer.text
+
+
 @pytest.mark.parametrize("address", ["http://hub.test", "https://hub.test"])
 def test_the_device_cookie_goes_to_the_login_alone_and_to_no_script(open_hub, address):
     browser = open_hub.browser(address=address)
     browser.get("/hub/sign-up")
     form = {"username": "one", "password": "long enough", "again": "long enough", "_xsrf": browser.xsrf}
     answer = browser.post("/hub/sign-up", data=form)
-    (cookie,) = [one for one in answer.headers.get_list("set-cookie") if one.startswith("jupyterhub-hub-device=")]
-    attributes = {part.strip().lower() for part in cookie.split(";")[1:]}
-    assert {"httponly", "path=/hub/login", "samesite=lax", "max-age=31536000"} <= attributes
-    assert ("secure" in attributes) == address.startswith("https:")
+    paths = set()
+    for cookie in answer.headers.get_list("set-cookie"):
+        if cookie.startswith("jupyterhub-hub-device="):
+            attributes = {part.strip().lower() for part in cookie.split(";")[1:]}
+            assert {"httponly", "samesite=lax", "max-age=31536000"} <= attributes
+            assert ("secure" in attributes) == address.startswith("https:")
+            paths |= {part for part in attributes if part.startswith("path=")}
+    assert paths == {"path=/hub/login", "path=/hub/sign-up", "path=/hub/set-password"}
     assert not any("hub-device" in one for one in browser.get("/hub/logout").headers.get_list("set-cookie"))
 
 
@@ -268,13 +297,13 @@ def test_a_link_is_shown_to_nobody_elses_address(open_hub):
 
 def test_the_session_that_was_open_before_a_login_is_not_the_one_after_it(open_hub):
     browser, _ = sign_up(open_hub, "one", "the right one")
-    before = dict(browser.cookies)
+    names = ("jupyterhub-hub-login", "jupyterhub-session-id", "_xsrf")
+    before = {name: browser.cookies.get(name) for name in names}
     log_in(browser, "one", "the right one")
     browser.cookies.delete("_xsrf", path="/hub/")
     browser.get("/hub/logout")
     log_in(browser, "one", "the right one")
-    after = dict(browser.cookies)
-    assert all(before[name] != after[name] for name in ("jupyterhub-hub-login", "jupyterhub-session-id", "_xsrf"))
+    assert all(before[name] != browser.cookies.get(name) for name in names)
 
 
 def test_a_cookie_that_was_planted_before_the_login_opens_nothing_after_it(open_hub):

@@ -1,13 +1,15 @@
 """Pages as scripts use them: where they lead, what they take, and what a prefix without a server says."""
 
+import html
 import json
+import re
 from dataclasses import replace
 
 import pytest
 
 from hubless.domain.lifecycle import State
 from hubless.ports.launcher import TaskRunning
-from tests.api.hub import ADDRESS, An
+from tests.api.hub import ADDRESS, SETTINGS, An, build_hub
 from tests.support.builders import NOW, a_server
 from tests.support.fakes import ScriptedLauncher, SleepyMachine
 
@@ -99,6 +101,19 @@ def test_a_form_loses_no_value(hub, alice):
 def test_a_link_to_a_new_server_may_say_how_it_is_shown(hub, alice):
     alice.get("/hub/spawn/alice/lab?display_name=My+Lab")
 
+    assert hub.hub.servers.find(hub.user("alice").id, "lab").display_name == "My Lab"
+
+
+def test_a_new_servers_name_outlives_the_choice_of_a_profile(tmp_path):
+    hub = build_hub(tmp_path / "hub", SETTINGS + '[[profiles]]\nname = "small"\n[[profiles]]\nname = "large"\n')
+    alice = hub.browser("alice")
+    page = alice.get("/hub/spawn/alice/lab?display_name=My+Lab&next=/hub/home").text
+    assert "My Lab" in page
+    action = html.unescape(re.search(r'<form method="post" action="(/hub/spawn[^"]*)"', page)[1])
+    again = alice.submit(action, profile="none")
+    assert (again.status_code, "My Lab" in again.text) == (400, True)
+    action = html.unescape(re.search(r'<form method="post" action="(/hub/spawn[^"]*)"', again.text)[1])
+    assert alice.submit(action, profile="large").headers["Location"].endswith("next=%2Fhub%2Fhome")
     assert hub.hub.servers.find(hub.user("alice").id, "lab").display_name == "My Lab"
 
 

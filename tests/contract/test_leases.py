@@ -10,8 +10,8 @@ SECOND = timedelta(seconds=1)
 LATER = NOW + 10 * SECOND
 
 
-def claim(stores, key="look#s1", *, limit=1, now=NOW, until=LATER):
-    return stores.leases.claim(key, limit=limit, now=now, until=until)
+def claim(stores, key="look#s1", *, limit=1, now=NOW, until=LATER, latest=None):
+    return stores.leases.claim(key, limit=limit, now=now, until=until, latest=latest)
 
 
 def test_of_a_key_there_are_so_many_leases(stores):
@@ -100,3 +100,21 @@ def test_what_has_ended_can_be_removed(stores):
     assert removed in {0, 1}  # DynamoDB removes it by itself
     assert stores.leases.delete_expired(LATER, 100) == 0
     assert claim(stores, "look#s2") == NoLease(LATER + SECOND)
+
+
+def test_short_leases_of_a_key_leave_long_ones_in_place(stores):
+    long, latest = NOW + timedelta(minutes=10), NOW + timedelta(minutes=15)
+    held = claim(stores, limit=2, until=long, latest=latest)
+    assert isinstance(claim(stores, limit=2, latest=latest), Lease)
+    assert claim(stores, limit=2, latest=latest) == NoLease(LATER)
+    assert isinstance(claim(stores, limit=2, now=LATER, until=LATER + SECOND, latest=latest), Lease)
+    assert claim(stores, limit=2, now=LATER, until=LATER + SECOND, latest=latest) == NoLease(LATER + SECOND)
+    stores.leases.release(held)
+    assert isinstance(claim(stores, limit=2, now=LATER, until=LATER + SECOND, latest=latest), Lease)
+
+
+def test_a_lease_that_ends_after_the_latest_counts_no_more(stores):
+    claim(stores, until=LATER + 2 * WRONG_CLOCK)
+    assert isinstance(claim(stores, latest=LATER), Lease)
+    claim(stores, "look#s2", until=LATER + 2 * WRONG_CLOCK)
+    assert claim(stores, "look#s2", latest=LATER + WRONG_CLOCK) == NoLease(LATER + 2 * WRONG_CLOCK)

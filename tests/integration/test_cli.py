@@ -53,6 +53,17 @@ def test_nobody_becomes_an_admin_unasked(shell: Shell) -> None:
     assert shell.run("admin", "bob").output == "bob is an admin and keeps the password.\n"
 
 
+def test_the_logins_of_who_is_an_admin_already_end_too(shell: Shell) -> None:
+    shell.run("admin", "bob")
+    token = shell.run("token", "bob").output.strip()
+
+    answer = shell.run("admin", "bob", "--revoke")
+
+    assert answer.output.startswith("The sessions, API tokens and links of bob have ended.\nbob is an admin.\n")
+    with machine_hub(shell) as hub:
+        assert hub.identities.of_token(token) is None
+
+
 def test_a_password_may_keep_sessions_and_revoke_tokens(shell: Shell) -> None:
     shell.run("user", "add", "bob", "--password-stdin", typed="correct horse\n")
     token = shell.run("token", "bob").output.strip()

@@ -18,7 +18,9 @@ _STATE_COOKIE = re.compile(r"(jupyterhub-user-|service-)[^\s=;]+-oauth-state(-[A
 _FRESH = 2  # of those; browsers send the oldest first, so the last ones may belong to a login that goes on
 _REMOVED_AT_ONCE = 40  # each is a header of the answer, for each path
 DEVICE_COOKIE = "jupyterhub-hub-device"
-LOGIN_PATH = "/hub/login"  # the only page that reads the device cookie: it makes no other request longer
+# The pages after which somebody is logged in. Each adds to the device cookie what it was sent, so the browser has it
+# for each of them, and no other request becomes longer.
+DEVICE_PATHS = ("/hub/login", "/hub/sign-up", "/hub/set-password")
 
 
 def cookies(request: Request, name: str) -> list[str]:

@@ -13,8 +13,8 @@ from functions.api.auth import csrf
 from functions.api.auth.authentication import person_by_cookie
 from functions.api.auth.cookies import (
     DEVICE_COOKIE,
+    DEVICE_PATHS,
     HUB_PATH,
-    LOGIN_PATH,
     SESSION_COOKIE,
     XSRF_COOKIE,
     device_cookie,
@@ -99,15 +99,17 @@ class _SessionPages:
 
     def _remember_device(self, user: User, response: Response) -> None:
         """Let this browser pass locks of the user's name that others cause; a logout does not end that."""
-        response.set_cookie(
-            DEVICE_COOKIE,
-            self.hub.password_login.device_cookie(user, device_cookie(self.request)),
-            max_age=int(DEVICE_LIFETIME.total_seconds()),
-            path=LOGIN_PATH,
-            httponly=True,
-            samesite="lax",
-            secure=is_secure(self.request),
-        )
+        devices = self.hub.password_login.device_cookie(user, device_cookie(self.request))
+        for path in DEVICE_PATHS:
+            response.set_cookie(
+                DEVICE_COOKIE,
+                devices,
+                max_age=int(DEVICE_LIFETIME.total_seconds()),
+                path=path,
+                httponly=True,
+                samesite="lax",
+                secure=is_secure(self.request),
+            )
 
     def next(self, following: str | None, user: User) -> str:
         """Return where a login ends: at *following*, or else at the user's server."""
@@ -147,6 +149,7 @@ class _SessionPages:
         return self.render(
             "sign_up.html",
             status_code=status,
+            headers=retry_later(self.hub) if status == TOO_MANY else None,
             action="/hub/sign-up",
             username=username[:255],
             error=error,

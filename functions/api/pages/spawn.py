@@ -80,7 +80,7 @@ class _SpawnPages:
             pass  # another request was first: show its progress
         except HublessError as refused:
             if len(self.spawning.profiles) > 1 and isinstance(refused, InvalidRequestError):
-                return self.choice(user, server_name, None, error=str(refused), status=400)
+                return self.choice(user, server_name, None, display_name=display_name, error=str(refused), status=400)
             raise
         return self.to_pending(user, server_name, see_other=see_other)
 
@@ -95,9 +95,16 @@ class _SpawnPages:
         return RedirectResponse(self.redirects.link_to(target), 302)
 
     def choice(
-        self, user: User, server_name: str, found: Server | None, *, error: str | None = None, status: int = 200
+        self,
+        user: User,
+        server_name: str,
+        found: Server | None,
+        *,
+        display_name: str | None = None,
+        error: str | None = None,
+        status: int = 200,
     ) -> Response:
-        """Return the page that offers profiles."""
+        """Return the page that offers profiles. Its form keeps the *display_name* of a server that is new."""
         self.edge_autosuspend.start_ahead()
         profiles = [
             {
@@ -109,17 +116,18 @@ class _SpawnPages:
             }
             for p in self.spawning.profiles.values()
         ]
+        kept = f"?{urlencode({'display_name': display_name})}" if display_name else ""
         chosen = str(found.user_options.get("profile", "")) if found else ""
         return self.render(
             "spawn.html",
             status_code=status,
             for_user=self.not_running.other(user),
             server_name=server_name,
-            display_name=(found.display_name if found else "") or server_name,
+            display_name=display_name or (found.display_name if found else "") or server_name,
             profiles=profiles,
             chosen=chosen if chosen in self.spawning.profiles else profiles[0]["name"],
             next=self.redirects.next or "",
-            action=f"/hub/spawn/{url_part(user, server_name)}",
+            action=f"/hub/spawn/{url_part(user, server_name)}{kept}",
             error=error,
             home_notice=None if self.not_running.other(user) else self.home_notice(user),
         )
@@ -232,13 +240,12 @@ async def spawn(request: Request, owner: OwnerPart, server: ServerPart, pages: S
         return pages.to_server(user, server)
     if found is not None and found.state in lifecycle.ACTIVE:
         return pages.to_pending(user, server)
-    options = _options(request)
+    options, display_name = _options(request), _display_name(request, server, found)
     if options or len(pages.spawning.profiles) == 1:
-        display_name = _display_name(request, server, found)
         if pages.must_ask():
             return pages.question(user, server, options, display_name=display_name)
         return pages.start(user, server, options or None, display_name=display_name)
-    return pages.choice(user, server, found)
+    return pages.choice(user, server, found, display_name=display_name)
 
 
 @router.post("/spawn")

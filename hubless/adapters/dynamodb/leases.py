@@ -17,8 +17,10 @@ class DynamoLeaseStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def claim(self, key: str, *, limit: int, now: datetime, until: datetime) -> Lease | NoLease:
-        return self._database.retry(partial(self._claim, key, limit, now, until))
+    def claim(
+        self, key: str, *, limit: int, now: datetime, until: datetime, latest: datetime | None = None
+    ) -> Lease | NoLease:
+        return self._database.retry(partial(self._claim, key, limit, now, until, max(until, latest or until)))
 
     def release(self, lease: Lease) -> None:
         held = LeasesItem.ends[lease.id]
@@ -31,10 +33,10 @@ class DynamoLeaseStore:
     def delete_expired(self, now: datetime, limit: int) -> int:  # noqa: ARG002 DynamoDB removes items by their `ttl`
         return 0
 
-    def _claim(self, key: str, limit: int, now: datetime, until: datetime) -> Lease | NoLease:
+    def _claim(self, key: str, limit: int, now: datetime, until: datetime, latest: datetime) -> Lease | NoLease:
         item = self._database.get(LeasesItem, keys.leases(key))
         ends = {} if item is None else {held: keys.to_instant(end) for held, end in item.ends.items()}
-        held = leases.live(ends, now, until)
+        held = leases.live(ends, now, latest)
         if (refused := leases.refusal(held, limit)) is not None:
             return refused
         lease = Lease(key, secrets.token_hex(8), until)

@@ -14,17 +14,20 @@ class SqliteLeaseStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def claim(self, key: str, *, limit: int, now: datetime, until: datetime) -> Lease | NoLease:
-        if (refused := leases.refusal(self._live(key, now, until), limit)) is not None:
+    def claim(
+        self, key: str, *, limit: int, now: datetime, until: datetime, latest: datetime | None = None
+    ) -> Lease | NoLease:
+        latest = max(until, latest or until)
+        if (refused := leases.refusal(self._live(key, now, latest), limit)) is not None:
             return refused  # without the write lock
         lease = Lease(key, secrets.token_hex(8), until)
         with self._database.transaction():
-            held = self._live(key, now, until)
+            held = self._live(key, now, latest)
             if (refused := leases.refusal(held, limit)) is not None:
                 return refused
             self._database.write(
                 "DELETE FROM leases WHERE key = ? AND (ends_at <= ? OR ends_at > ?)",
-                (key, to_number(now), to_number(until + leases.WRONG_CLOCK)),
+                (key, to_number(now), to_number(latest + leases.WRONG_CLOCK)),
             )
             self._database.write(
                 "INSERT INTO leases (key, id, ends_at) VALUES (?, ?, ?)", (key, lease.id, to_number(until))
@@ -40,7 +43,7 @@ class SqliteLeaseStore:
             (to_number(now), limit),
         )
 
-    def _live(self, key: str, now: datetime, until: datetime) -> dict[str, datetime]:
+    def _live(self, key: str, now: datetime, latest: datetime) -> dict[str, datetime]:
         rows = self._database.read("SELECT id, ends_at FROM leases WHERE key = ?", (key,))
         ends = {held: end for held, ends_at in rows if (end := to_instant(ends_at)) is not None}
-        return leases.live(ends, now, until)
+        return leases.live(ends, now, latest)
