@@ -16,14 +16,20 @@ import pytest
 
 from hubless.adapters.processes import process_tree
 from hubless.adapters.processes.cgroups import ControlGroups, NoControlGroupsError
+from hubless.adapters.processes.isolation import SANDBOX
+from hubless.adapters.processes.isolation.bubblewrap import View
 from hubless.adapters.processes.launch_folder import LaunchFolder
+from hubless.adapters.processes.launcher import OOM_SCORE
 from hubless.adapters.processes.limit_means import Means
+from hubless.adapters.processes.memory_files import MemoryFiles
 from hubless.adapters.processes.resource_limits import ResourceLimits
+from hubless.adapters.sqlite.database import Database
+from hubless.adapters.sqlite.owner_uids import SqliteOwnerUidStore
 from hubless.domain.limits import Resource
 from hubless.domain.profiles import Profile
 from hubless.ports.launcher import Launch, TaskRunning, TaskStopped
 from tests.support.concurrency import eventually
-from tests.support.processes import KINDS, ProcessLaunchers, python_for_all
+from tests.support.processes import KINDS, ProcessLaunchers, isolation, python_for_all
 
 MIB = 2**20
 PROFILE = Profile("small", memory_bytes=200 * MIB, cpus=0.5)
@@ -165,6 +171,125 @@ def test_what_uses_more_memory_is_ended_and_told(place):
     assert place.limits.exceeded("l1") == "memory limit of 200 MiB"
 
 
+@pytest.fixture
+def watched(tmp_path):
+    made = Place(tmp_path, Means())
+    made.servers.mkdir()
+    yield made
+    made.close()
+
+
+# A file in memory that no process maps: 400 MiB.
+IN_A_FILE = """
+import os, time
+held = os.memfd_create("data")
+for _ in range(400):
+    os.write(held, b"x" * (1 << 20))
+time.sleep(600)
+"""
+# 120 MiB in a file in memory that two processes map: one and a half limits if they counted twice.
+SHARED = """
+import mmap, os, time
+held = os.memfd_create("data")
+for _ in range(120):
+    os.write(held, b"x" * (1 << 20))
+seen = mmap.mmap(held, 120 << 20)
+os.fork()
+sum(seen[::4096])
+open(f"mapped-{os.getpid()}", "w").close()
+time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("shared_folder", [False, True], ids=["memfd", "dev-shm"])
+def test_memory_in_a_file_that_nobody_maps_counts(place, shared_folder):
+    name = f"/dev/shm/hubless-test-{os.getpid()}"
+    opened = f'os.open("{name}", os.O_RDWR | os.O_CREAT); os.unlink("{name}")'
+    place.start(IN_A_FILE.replace('os.memfd_create("data")', opened) if shared_folder else IN_A_FILE)
+    memory = eventually(lambda: place.reached().get(Resource.MEMORY))
+    assert memory.limit == 200 * MIB
+
+
+def test_memory_in_a_file_counts_once_for_all_who_map_it(place):
+    server = place.start(SHARED)
+    eventually(lambda: len([*place.servers.glob("l1/mapped-*")]) == 2)
+    assert place.reached() == {}
+    assert len(psutil.Process(server.pid).children(recursive=True)) == 2
+
+
+def test_who_holds_the_same_file_in_memory_ends_together(monkeypatch):
+    holders = [a_process(pid, 3, resident=1) for pid in (7, 8)]
+    server = a_process(3, 1, *holders, a_process(9, 3, resident=400), resident=100)
+    monkeypatch.setattr(MemoryFiles, "unmapped", lambda self, _: (self.files, 0))
+    ended = ended_by(monkeypatch)
+    files = MemoryFiles({("00:01", 5): 800}, {("00:01", 5): frozenset({7, 8})})
+    assert process_tree._end_largest(process_tree.family(server), [server], 1000, files)
+    assert sorted(ended) == [7, 8]
+
+
+def test_a_server_ends_whose_sandbox_has_too_much_in_files(monkeypatch):
+    server = a_process(3, 2, a_process(9, 3, resident=10), resident=100)
+    ended = ended_by(monkeypatch)
+    files = MemoryFiles(devices={"00:32": 950})
+    assert process_tree._end_largest(process_tree.family(server), [server], 1000, files)
+    assert ended == [3]
+
+
+def test_a_launch_ends_that_stays_over_its_limit(watched):
+    """Its program starts another one whenever one is ended."""
+    now = [0.0]
+    watched.limits._tree = process_tree.ProcessTree(watched.servers, clock=lambda: now[0])
+    server = watched.start(
+        f"import subprocess, sys\nwhile True:\n    subprocess.run([sys.executable, '-c', {LARGE!r}])"
+    )
+    eventually(lambda: watched.reached().get(Resource.MEMORY))
+    assert server.poll() is None
+
+    def looks():
+        watched.path("too-much").unlink(missing_ok=True)
+        eventually(watched.path("too-much").exists)
+        now[0] += process_tree.PATIENCE_SECONDS
+        watched.limits.watch()
+        return server.poll()
+
+    assert eventually(looks) == -9
+    assert watched.limits.exceeded("l1") == "memory limit of 200 MiB"
+
+
+def test_patience_begins_anew_after_a_look_within_the_limit(watched):
+    now = [0.0]
+    watched.limits._tree = process_tree.ProcessTree(watched.servers, clock=lambda: now[0])
+    server = watched.start(LARGE, WAITING + LARGE.replace("too-much", "again"))
+    eventually(lambda: watched.reached().get(Resource.MEMORY))
+    eventually(lambda: len(children(server)) == 1)
+    eventually(lambda: watched.limits.watch() or watched.limits._tree._known["l1"].over_since is None)
+    now[0] += process_tree.PATIENCE_SECONDS
+    watched.path("go").touch()
+    eventually(lambda: watched.reached()[Resource.MEMORY].count == 2)
+    assert server.poll() is None
+
+
+def test_what_a_server_leaves_behind_ends_at_the_next_look(watched):
+    server = watched.start(SMALL, SMALL)
+    left = children(server)
+    watched.limits.watch()
+    server.kill()
+    server.wait()
+    assert [one.is_running() for one in left] == [True, True]
+    watched.limits.watch()
+    assert psutil.wait_procs(left, 10)[1] == []
+
+
+def test_only_what_was_seen_in_a_launch_ends_after_it(monkeypatch):
+    seen, its_child, stranger = a_process(7, 1, a_process(8, 7)), a_process(8, 7), a_process(9, 1)
+    again = process_tree.Process(10, 1, 77, 5.0, "python", 1, 0)
+    seen.session, stranger.session = 7, 6
+    ended = ended_by(monkeypatch)
+    known = process_tree._Known(frozenset({seen.key, (10, 1.0)}), frozenset({7, 77}))
+    process_tree._end_rest(known, {one.pid: one for one in (seen, its_child, stranger, again)})
+    assert sorted(ended) == [7, 8]
+
+
 def test_what_stays_within_its_memory_is_left_alone(place):
     server = place.start(WITHIN)
     eventually(place.path("enough").exists)
@@ -197,8 +322,8 @@ def test_no_more_processes_live_than_the_limit_allows(place):
     eventually(lambda: place.reached() and len(children(server)) < 60)
     assert server.poll() is None
     if place.means.control_groups:  # the watch is later
-        eventually(place.path("started").exists)
-        assert 0 < int(place.path("started").read_text()) < 60
+        started = eventually(lambda: place.path("started").exists() and place.path("started").read_text())
+        assert 0 < int(started) < 60
 
 
 def test_a_launch_that_was_refused_processes_did_not_end_by_it(groups):
@@ -288,7 +413,7 @@ def test_one_look_ends_as_many_programs_as_use_too_much_together(monkeypatch):
     programs = [a_process(pid, 3, resident=200) for pid in range(1000, 1050)]
     server = a_process(3, 1, *programs, resident=100)
     ended = ended_by(monkeypatch)
-    assert process_tree._end_largest(process_tree.family(server), [server], 1000)
+    assert process_tree._end_largest(process_tree.family(server), [server], 1000, MemoryFiles())
     assert len(programs) - len(ended) == 4
     assert 3 not in ended
 
@@ -375,8 +500,14 @@ class Launched:
         self.servers = folder / "servers"
         for one in (self.homes, self.servers):
             one.mkdir()
+        view = View((), (), (self.homes,), 400 * MIB)
         self.launchers = ProcessLaunchers(
-            self.servers, self.homes, {"PATH": os.environ["PATH"]}, kind, means=means, max_processes=100
+            self.servers,
+            self.homes,
+            {"PATH": os.environ["PATH"]},
+            of=isolation(kind, self.homes, SqliteOwnerUidStore(Database()), view),
+            means=means,
+            max_processes=100,
         )
         self.launcher = self.launchers.make()
         self.limits = ResourceLimits(self.servers, means)
@@ -390,6 +521,14 @@ class Launched:
         """Look as the worker does, and return what the launcher says."""
         self.limits.watch()
         return self.launcher.describe("l1")
+
+    def reached(self):
+        self.limits.watch()
+        return [one.resource for one in self.limits.reached("l1")]
+
+    def family(self):
+        root = psutil.Process(LaunchFolder(self.servers / "l1").pid())
+        return [root, *root.children(recursive=True)]
 
     def close(self):
         self.launcher.stop("l1", force=True)
@@ -418,6 +557,20 @@ def test_a_kernel_that_uses_too_much_is_told_while_the_server_runs(launched):
     status = eventually(lambda: found if getattr(found := launched.status(), "limits_reached", ()) else None)
     assert isinstance(status, TaskRunning)
     assert [(one.resource, one.limit) for one in status.limits_reached] == [(Resource.MEMORY, 200 * MIB)]
+
+
+@pytest.mark.parametrize("launched", [(SANDBOX, means) for means in sorted(MEANS)], ids="-".join, indirect=True)
+def test_files_in_a_sandboxs_memory_count(launched):
+    hold = "held = open('/tmp/data', 'wb', buffering=0)\nfor _ in range(300):\n    held.write(b'x' * (1 << 20))\n"
+    launched.launch(f"{hold}import time; time.sleep(600)")
+    eventually(lambda: launched.reached() == [Resource.MEMORY])
+
+
+def test_the_kernel_ends_servers_before_the_hub(launched):
+    launched.launch(SMALL)
+    eventually(lambda: isinstance(launched.status(), TaskRunning) and len(launched.family()) > 1)
+    for one in launched.family():
+        assert Path(f"/proc/{one.pid}/oom_score_adj").read_text() == f"{OOM_SCORE}\n"
 
 
 @pytest.mark.parametrize("name", ["bwrap", "python3"])

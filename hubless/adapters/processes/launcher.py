@@ -33,7 +33,10 @@ RECENT_PORTS = 256  # not reused, because their servers may not listen yet
 # The child writes its process id, and when it started, to its standard input, a file, and then becomes the server. So
 # both are known even if this process dies right after the fork. (Not a higher descriptor: dash supports only ten.)
 _WRITE_ID = "read -r line </proc/$$/stat && set -- ${line##*)} && shift 19 && echo $1"
-_BECOME = ("/bin/sh", "-c", f'echo $$ $({_WRITE_ID}) >&0 && exec "$@" </dev/null', "launch")
+# Where the whole machine is out of memory, the kernel ends a server before the hub (proc_pid_oom_score_adj(5)).
+OOM_SCORE = 500
+_END_FIRST = f"{{ echo {OOM_SCORE} >/proc/self/oom_score_adj; }} 2>/dev/null"
+_BECOME = ("/bin/sh", "-c", f'{_END_FIRST}; echo $$ $({_WRITE_ID}) >&0 && exec "$@" </dev/null', "launch")
 # The loader runs what these name in every program, and root's programs isolate: only the server gets them.
 _OF_LOADER = ("LD_", "GCONV_PATH", "GLIBC_TUNABLES", "LOCPATH", "NLSPATH")
 _SIGNALLED = 128  # the exit code of a sandbox whose server a signal ended is the signal's number above this

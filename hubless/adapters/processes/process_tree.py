@@ -1,10 +1,12 @@
 """Limits of a launch's processes where no cgroup can be written: somebody looks, and ends what is over.
 
 This holds memory and the number of processes some seconds late, and processors not at all. A program that leaves both
-its parents and their session within one interval, before anybody saw it, is not found again.
+its parents and their session within one interval, before anybody saw it, is not found again. So it holds against
+accidents, and not against intent.
 """
 
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -12,12 +14,14 @@ from pathlib import Path
 
 import psutil
 
-from hubless.adapters.processes import limit_record
+from hubless.adapters.processes import limit_record, memory_files
 from hubless.adapters.processes.launch_folder import SANDBOX, LaunchFolder
 from hubless.adapters.processes.limit_record import LimitRecord
+from hubless.adapters.processes.memory_files import MemoryFiles
 from hubless.domain.limits import Resource
 from hubless.domain.values import value
 
+PATIENCE_SECONDS = 15.0  # after which a launch ends that is over a limit at each look
 STOP_ROUNDS = 20  # of stopping what a program starts while it is stopped
 _SERVER_IN_SANDBOX = 3  # in a sandbox: the monitor, its first process, and the server
 # `-u` is bash's letter for the number of processes, `-p` dash's.
@@ -52,23 +56,27 @@ class _Known:
     processes: frozenset[Key] = frozenset()
     sessions: frozenset[int] = frozenset()
     sessions_before: frozenset[int] = frozenset()  # of the look before that
+    over_since: float | None = None  # the first of the looks in a row that found it over a limit
 
 
 class ProcessTree:
     """Watches the processes of all launches whose record has no cgroup."""
 
-    def __init__(self, servers: Path) -> None:
-        """Watch the launches whose folders are below *servers*."""
+    def __init__(self, servers: Path, clock: Callable[[], float] = time.monotonic) -> None:
+        """Watch the launches whose folders are below *servers*; *clock* returns seconds."""
         self._servers = servers
+        self._clock = clock
         self._known: dict[str, _Known] = {}
 
     def watch(self) -> None:
-        """Look once at all launches, and end what is over a limit."""
+        """Look once at all launches, and end what is over a limit, and what is left of launches that are over."""
         launches = dict(self._launches())
-        self._known = {launch_id: known for launch_id, known in self._known.items() if launch_id in launches}
-        if not launches:
+        if not launches and not self._known:
             return
         processes = look()
+        for launch_id in [*self._known]:
+            if not LaunchFolder(self._servers / launch_id).is_held():
+                _end_rest(self._known.pop(launch_id), processes)
         for launch_id, record in launches.items():
             folder = LaunchFolder(self._servers / launch_id)
             root = processes.get(folder.pid() or 0)
@@ -88,7 +96,8 @@ class ProcessTree:
             if one.key in known.processes or (one.session in sessions and one.began >= root.began)
         ]
         members = unique([*own, *(kin for one in adrift for kin in family(one))])
-        self._known[launch_id] = _Known(frozenset(one.key for one in members), _sessions(members), known.sessions)
+        keys = frozenset(one.key for one in members)
+        self._known[launch_id] = _Known(keys, _sessions(members), known.sessions, known.over_since)
         return members
 
     def _launches(self) -> Iterator[tuple[str, LimitRecord]]:
@@ -101,16 +110,51 @@ class ProcessTree:
     def _check(
         self, folder: LaunchFolder, record: LimitRecord, processes: Mapping[int, Process], root: Process
     ) -> None:
-        members = self._members(folder.path.name, processes, root)
+        launch_id = folder.path.name
+        members = self._members(launch_id, processes, root)
         note = folder.note()
         chain = chain_to_server(root, in_sandbox=note is not None and note.isolation == SANDBOX)
-        for resource, end in ((Resource.PROCESSES, _end_crowd), (Resource.MEMORY, _end_largest)):
-            limit = record.processes if resource is Resource.PROCESSES else record.memory
-            if limit is not None and end(members, chain, limit):
-                record = replace(record, reached={**record.reached, resource: record.reached.get(resource, 0) + 1})
-                with suppress(OSError):  # the disk may be full; others have limits, too
-                    limit_record.write(folder.path, record)
-                return  # the next look sees what that has changed
+        reached = None
+        if record.processes is not None and _end_crowd(members, chain, record.processes):
+            reached = Resource.PROCESSES  # the next look sees what that has changed
+        elif record.memory is not None and _end_largest(members, chain, record.memory, _files_of(members, chain)):
+            reached = Resource.MEMORY
+        self._known[launch_id] = replace(self._known[launch_id], over_since=self._over_since(launch_id, reached))
+        if reached is None:
+            return
+        if self._is_stubborn(launch_id):
+            _end_all(members)
+        record = replace(record, reached={**record.reached, reached: record.reached.get(reached, 0) + 1})
+        with suppress(OSError):  # the disk may be full; others have limits, too
+            limit_record.write(folder.path, record)
+
+    def _over_since(self, launch_id: str, reached: Resource | None) -> float | None:
+        if reached is None:
+            return None
+        before = self._known[launch_id].over_since
+        return self._clock() if before is None else before
+
+    def _is_stubborn(self, launch_id: str) -> bool:
+        """Say whether to end single programs has not helped: others start, or files in memory stay."""
+        since = self._known[launch_id].over_since
+        return since is not None and self._clock() - since >= PATIENCE_SECONDS
+
+
+def _files_of(members: Iterable[Process], chain: list[Process]) -> MemoryFiles:
+    """Return the launch's files in memory; the second process of *chain* is the first one in a sandbox."""
+    return memory_files.find((one.pid for one in members), chain[1].pid if len(chain) > 1 else None)
+
+
+def _end_rest(known: _Known, processes: Mapping[int, Process]) -> None:
+    """End the *known* processes of a launch that is over, with all in their sessions and below them.
+
+    Each is the very process that was seen in the launch: a session's id is not used again while one of it lives.
+    """
+    left = [one for one in processes.values() if one.key in known.processes]
+    sessions = _sessions(left) & known.sessions
+    left += [one for one in processes.values() if one.session in sessions]
+    if members := unique(kin for one in left for kin in family(one)):
+        _end_all(members)
 
 
 def nproc_command(processes: int | None) -> list[str]:
@@ -194,22 +238,42 @@ def chain_to_server(root: Process, *, in_sandbox: bool) -> list[Process]:
     return chain
 
 
-def _end_largest(members: list[Process], chain: list[Process], limit: int) -> bool:
+def _end_largest(members: list[Process], chain: list[Process], limit: int, files: MemoryFiles) -> bool:
     """End the largest processes until the rest is within *limit* bytes, kernels rather than the server.
 
-    *chain* leads to the server, its last; what contains the server is never ended for itself.
+    *chain* leads to the server, its last; what contains the server is never ended for itself. What processes hold in
+    *files* counts for them, and they end together. The sandbox's own files stay as long as the server.
     """
-    if sum(one.resident for one in members) <= limit:
+    if sum(one.resident for one in members) + files.size <= limit:
         return False  # shared pages count twice here, so it cannot be more
     used = {one.pid: _memory(one) for one in members}
-    if sum(used.values()) <= limit:
+    of_files, of_sandbox = files.unmapped(used)
+    for file, size in of_files.items():
+        used[_holder(files.holders[file], chain)] += size
+    left = limit - of_sandbox
+    if sum(used.values()) <= left:
         return False
     server = chain[-1]
-    others = [[one] for one in members if one not in chain]
-    is_the_servers_own = used[server.pid] > limit
-    victims = [server] if is_the_servers_own or not others else _surplus(others, used, limit)
+    others = _together([one for one in members if one not in chain], files)
+    is_the_servers_own = used[server.pid] > left
+    victims = [server] if is_the_servers_own or not others else _surplus(others, used, left)
     ended = [_act(victim, psutil.Process.kill) for victim in victims]
     return any(ended)
+
+
+def _holder(pids: frozenset[int], chain: list[Process]) -> int:
+    """Return one of the processes that hold a file: a program below the server, if there is one."""
+    return min(pids - {one.pid for one in chain} or pids)
+
+
+def _together(processes: list[Process], files: MemoryFiles) -> list[list[Process]]:
+    """Return the processes in groups: those that hold the same file in memory are in one."""
+    groups = {one.pid: [one] for one in processes}
+    for pids in files.holders.values():
+        held = {id(groups[pid]): groups[pid] for pid in pids if pid in groups}
+        merged = [one for group in held.values() for one in group]
+        groups |= {one.pid: merged for one in merged}
+    return list({id(group): group for group in groups.values()}.values())
 
 
 def _end_crowd(members: list[Process], chain: list[Process], limit: int) -> bool:
