@@ -78,8 +78,9 @@ def status(hub: "Hub", facts: Mapping[str, Any]) -> str:
 
 
 def _isolation(settings: Settings, facts: Mapping[str, Any]) -> str:
-    kind = str(facts.get("isolation", ""))
-    return isolation.description(kind, named=bool(settings.servers.isolation)) if kind else "not known yet"
+    if not (kind := str(facts.get("isolation", ""))):
+        return "not known yet"
+    return isolation.description(kind, named=bool(settings.servers.isolation), uid=int(facts.get("uid", -1)))
 
 
 def _edges(hub: "Hub", now: datetime) -> list[str]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hubless.adapters.sqlite.private_file import make_private
 from hubless.domain.errors import HublessError
 from hubless.settings import Settings
 
@@ -69,7 +70,7 @@ def prepare(settings: Settings) -> None:
         for folder in (settings.launches, settings.homes, settings.data / "logs"):
             folder.mkdir(parents=True, exist_ok=True, mode=stat.S_IRWXU)
         _make_secret(settings.secret_file)
-        _make_private(settings.database)
+        make_private(settings.database)
     except OSError as error:
         raise _unusable(settings.data, error) from None
     if (free := shutil.disk_usage(settings.data).free) < LEAST_FREE_BYTES:
@@ -118,18 +119,6 @@ def _way(settings: Settings) -> int:
     if not settings.homes.is_relative_to(settings.data) or not settings.homes.is_dir():
         return 0
     return settings.homes.stat().st_mode & (stat.S_IXGRP | stat.S_IXOTH)
-
-
-def _make_private(database: Path) -> None:
-    """Create the file of the database for its owner alone, and take it away from others; SQLite's files follow it.
-
-    An existing file is not opened: closing it would take the locks away from SQLite's connections of this process.
-    """
-    with contextlib.suppress(FileExistsError):
-        os.close(os.open(database, os.O_RDWR | os.O_CREAT | os.O_EXCL, stat.S_IRUSR | stat.S_IWUSR))
-    for file in database.parent.glob(f"{database.name}*"):
-        if stat.S_IMODE(file.stat().st_mode) & (stat.S_IRWXG | stat.S_IRWXO):
-            file.chmod(stat.S_IRUSR | stat.S_IWUSR)
 
 
 def _make_secret(file: Path) -> None:

@@ -8,18 +8,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from embedded.ipc import ChildConfig
-from hubless.domain.errors import HublessError
+from hubless.domain.errors import HublessError, IsolationError
 from hubless.settings import Settings
 
 SECONDS = 90.0
 _NONE = "none"
 _EVERYTHING = "everybody who has a server can read all users' files and the hub's secret, and become its admin"
-
-
-class NoIsolationError(HublessError):
-    """Raised when servers cannot be isolated as the settings say; the message has the reasons and what to do."""
-
-    code = "isolation"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +39,7 @@ def choose(config: ChildConfig, lock: int) -> Chosen:
     """Return the kind that the settings name, or else the strongest; each is tried for real. *lock* is inherited.
 
     Raises:
-        NoIsolationError: when the named kind does not work here, or none does.
+        IsolationError: when the named kind does not work here, or none does.
     """
     try:
         done = subprocess.run(
@@ -58,16 +52,16 @@ def choose(config: ChildConfig, lock: int) -> Chosen:
             check=True,
         )
     except subprocess.SubprocessError as error:
-        raise NoIsolationError(f"The hub could not find out how to isolate servers: {error}") from None
+        raise IsolationError(f"The hub could not find out how to isolate servers: {error}") from None
     answer = json.loads(done.stdout)
     if "error" in answer:
-        raise NoIsolationError(answer["error"])
+        raise IsolationError(answer["error"])
     return Chosen(**answer)
 
 
 def lines(chosen: Chosen, settings: Settings) -> list[str]:
     """Return what `hubless up` says about the chosen kind."""
-    said = [f"Isolation: {description(chosen.name, named=bool(settings.servers.isolation))}."]
+    said = [f"Isolation: {description(chosen.name, named=bool(settings.servers.isolation), uid=os.geteuid())}."]
     said += [f"  ({name} does not work here: {reason}.)" for name, reason in chosen.refused.items()]
     if chosen.weak_limits:
         said.append(
@@ -86,14 +80,20 @@ def lines(chosen: Chosen, settings: Settings) -> list[str]:
     return said
 
 
-def description(kind: str, *, named: bool) -> str:
-    """Return one sentence about a kind, without its full stop; *named*: the settings name it."""
+def description(kind: str, *, named: bool, uid: int) -> str:
+    """Return one sentence about a kind, without its full stop.
+
+    Args:
+        kind: its name.
+        named: whether the settings name it.
+        uid: the user id of the running hub, which may be another one than the caller's.
+    """
     if kind == _NONE:
         only = "" if named else "; so only the first user may start servers"
         return f"NONE. Servers run as the hub's own account: {_EVERYTHING}{only}"
     if kind == "accounts":
         return "accounts. Each owner's servers have a user id of their own"
-    own = ", and each owner has a user id of their own" if os.geteuid() == 0 else ""
+    own = ", and each owner has a user id of their own" if uid == 0 else ""
     return f"sandbox. Each server has a sandbox of its own{own}"
 
 

@@ -340,7 +340,8 @@ def up(
         chosen = isolation.choose(config, lock.tree)
         for line in isolation.lines(chosen, settings):
             tell(line)
-        facts = {"pid": os.getpid(), "url": settings.url, "since": time.time(), "isolation": chosen.name}
+        own = {"pid": os.getpid(), "uid": os.geteuid()}
+        facts = own | {"url": settings.url, "since": time.time(), "isolation": chosen.name}
         lock.write_facts(facts)
         Supervisor(replace(config, isolation=chosen.name), settings, lock).run(ready)
         machine.leave_resource_limits(settings)

@@ -33,6 +33,7 @@ STATUSES: dict[type[errors.HublessError], int] = {
     errors.EdgeUnavailableError: 503,
     errors.EdgeCapacityError: 503,
     errors.LaunchFailedError: 500,
+    errors.IsolationError: 500,
     errors.RetryLaterError: 503,
     errors.CapacityUnavailableError: 503,
 }

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hubless.domain.errors import IsolationError
 from hubless.settings import Settings
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def choose(settings: Settings, store: "Callable[[], OwnerUidStore] | None" = Non
     servers = settings.servers
     for path in (*servers.sandbox_read, *servers.sandbox_write):
         if not Path(path).exists():
-            raise selection.IsolationError(
+            raise IsolationError(
                 f"servers.sandbox_read or servers.sandbox_write names {path}, which is not there. Make it, or correct"
                 " the name."
             )

@@ -109,6 +109,12 @@ class LaunchFailedError(HublessError):
     code = "launch-failed"
 
 
+class IsolationError(HublessError):
+    """Raised when servers cannot be isolated as the settings say; the message has the reasons and what to do."""
+
+    code = "isolation"
+
+
 class RetryLaterError(HublessError):
     """Raised when a message cannot be handled now but can be later; *after* says when to retry."""
 

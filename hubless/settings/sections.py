@@ -94,7 +94,7 @@ class LoginSettings:
     shared_password_opens_admins: bool = setting(
         False,
         FLAG,
-        "Whether the shared password opens the names of admins too, if `admin_password` is not set; only for trials",
+        "Whether the shared password opens the names of admins too, if `admin_password` is not set; only for demos",
     )
     sign_up: bool = setting(False, FLAG, "Whether anybody may create an account; only for `password`")
     allow_users: tuple[str, ...] = setting(

@@ -22,11 +22,12 @@ from hubless.adapters.processes.own_port import OwnPortReadiness
 from hubless.adapters.processes.readiness import HttpReadiness
 from hubless.adapters.sqlite.database import Database
 from hubless.adapters.sqlite.owner_uids import SqliteOwnerUidStore
+from hubless.adapters.sqlite.users import SqliteUserStore
 from hubless.domain.errors import LaunchFailedError
 from hubless.domain.profiles import Profile
 from hubless.ports.launcher import Launch, TaskStopped
 from tests.support.accounts import UNPRIVILEGED, run_as
-from tests.support.builders import a_server
+from tests.support.builders import a_server, a_user
 from tests.support.concurrency import MANY, concurrently, eventually
 from tests.support.processes import KINDS, ProcessLaunchers, isolation, python_for_all
 
@@ -399,13 +400,20 @@ def test_a_uid_of_a_system_user_is_left_out(monkeypatch):
 
 
 def test_without_isolation_the_hubs_account_serves_its_first_user_only(tmp_path):
-    store = SqliteOwnerUidStore(Database())
-    uids = OwnerUids(lambda: store, 2_100_000_000, 2_100_000_009)
+    database = Database()
+    users = SqliteUserStore(database)
+    users.create([a_user("alice"), a_user("bob")])
+    uids = OwnerUids(lambda: SqliteOwnerUidStore(database), 2_100_000_000, 2_100_000_009)
     alone = NoIsolation(tmp_path, uids.claim_hubs)
     for _ in range(2):
-        assert alone.account("alice", "u-1").uid is None
+        assert alone.account("alice", "u-alice").uid is None
         with pytest.raises(LaunchFailedError, match="only its first user"):
-            alone.account("bob", "u-2")
+            alone.account("bob", "u-bob")
+    users.delete("u-alice")
+    for _ in range(2):
+        assert alone.account("bob", "u-bob").uid is None
+        with pytest.raises(LaunchFailedError, match="only its first user"):
+            alone.account("carol", "u-carol")
     named = NoIsolation(tmp_path, lambda _: True)
     assert named.account("bob", "u-2").home == tmp_path / "u-2"
 

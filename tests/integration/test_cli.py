@@ -209,6 +209,18 @@ def test_status_names_the_isolation(shell: Shell, kind: str, settings: str, said
     assert ("only the first user" in answer.output) == ("only the first user" in said)
 
 
+@pytest.mark.parametrize(("uid", "said"), [(0, True), (1234, False)])
+def test_status_tells_the_isolation_of_who_runs_the_hub(shell: Shell, uid: int, said: bool) -> None:
+    shell.run("user", "add", "ada")
+    held = data_folder.lock(shell.data)
+    held.write_facts({"isolation": "sandbox", "uid": uid})
+
+    answer = shell.run("status")
+
+    held.release()
+    assert ("each owner has a user id of their own" in answer.output) is said
+
+
 def test_a_wrong_setting_is_one_sentence(shell: Shell) -> None:
     shell.settings.write_text("[server]\n")
 

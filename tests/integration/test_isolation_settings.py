@@ -8,11 +8,11 @@ import pytest
 from embedded import data_folder
 from embedded.ipc import with_overrides
 from hubless.adapters.processes.isolation import ACCOUNTS, NONE, SANDBOX
-from hubless.adapters.processes.isolation.selection import IsolationError
 from hubless.adapters.processes.launch_folder import LaunchFolder, Note
 from hubless.bootstrap import isolation, machine
-from hubless.domain.errors import LaunchFailedError
+from hubless.domain.errors import IsolationError, LaunchFailedError
 from hubless.settings import Settings, parse
+from tests.support.builders import a_user
 
 
 def settings_of(folder: Path, text: str = "") -> Settings:
@@ -73,9 +73,10 @@ def test_running_servers_of_accounts_keep_the_way_to_their_homes(tmp_path: Path)
 
 def test_without_isolation_only_a_hub_that_names_it_serves_everybody(tmp_path: Path) -> None:
     alone = machine.build(with_overrides(settings_of(tmp_path), isolation=NONE))
-    alone.isolation.account("alice", "u-1")
+    alone.users.create([a_user("alice")])
+    alone.isolation.account("alice", "u-alice")
     with pytest.raises(LaunchFailedError, match="only its first user"):
-        alone.isolation.account("bob", "u-2")
+        alone.isolation.account("bob", "u-bob")
 
     named = machine.build(with_overrides(settings_of(tmp_path, '[servers]\nisolation = "none"'), isolation=NONE))
 

@@ -102,8 +102,9 @@ class OwnerUids:
         return self._open_store()
 
     def claim_hubs(self, owner_id: str) -> bool:
-        """Say whether the hub's own uid belongs to this owner: the first one who asks has it for ever."""
-        return self._store.claim(owner_id, os.geteuid())
+        """Say whether the hub's own uid belongs to this owner: the first who asks has it until that user is removed."""
+        uid = os.geteuid()
+        return self._store.claim(owner_id, uid) or self._store.claim_of_removed(owner_id, uid)
 
     def uid_of(self, owner_id: str) -> int:
         """Return the owner's uid; give the owner the next one at first use.

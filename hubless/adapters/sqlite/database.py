@@ -2,9 +2,7 @@
 
 import contextlib
 import itertools
-import os
 import sqlite3
-import stat
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,11 +13,11 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from hubless.adapters.sqlite import schema
+from hubless.adapters.sqlite.private_file import make_private
 from hubless.domain.errors import StoreUnavailableError
 from hubless.domain.names import skeleton
 
 BUSY_SECONDS = 5.0
-_OWNER_ALONE = stat.S_IRUSR | stat.S_IWUSR
 STATEMENTS = 256  # prepared statements that a connection caches
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -56,7 +54,8 @@ class Database:
         self._local = threading.local()
         self._translate_errors = _TranslateErrors(self)
         if path is not None:
-            _make_private(path)
+            with contextlib.suppress(OSError):  # SQLite says better what is wrong
+                make_private(path)
         # Shared memory exists as long as one connection to it.
         self._keeper = None if path else self._connect()
         with self.transaction():
@@ -223,21 +222,6 @@ class _TranslateErrors:
     ) -> None:
         if isinstance(error, sqlite3.Error) and not isinstance(error, sqlite3.IntegrityError):
             raise StoreUnavailableError(self._database.sentence(error)) from error
-
-
-def _make_private(path: Path) -> None:
-    """Create the file for its owner alone, and take it and SQLite's files beside it away from everybody else.
-
-    SQLite gives the files beside it the permissions of the file. It has hashes of secrets, and names of people.
-    An existing file is not opened: on closing any descriptor of a file, a process loses all its locks on it (POSIX),
-    and with them those of SQLite's connections.
-    """
-    with contextlib.suppress(OSError):  # it exists, or SQLite says better what is wrong
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _OWNER_ALONE))
-    for file in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
-        with contextlib.suppress(OSError):  # it does not exist, or it is another user's
-            if stat.S_IMODE(file.stat().st_mode) & ~_OWNER_ALONE:
-                file.chmod(_OWNER_ALONE)
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:

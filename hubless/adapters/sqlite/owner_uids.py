@@ -22,3 +22,10 @@ class SqliteOwnerUidStore:
             "INSERT INTO owner_uids (owner_id, uid) VALUES (?, ?) ON CONFLICT DO NOTHING", (owner_id, uid)
         )
         return self.uid_of(owner_id) == uid
+
+    def claim_of_removed(self, owner_id: str, uid: int) -> bool:
+        self._database.write(
+            "UPDATE OR IGNORE owner_uids SET owner_id = ? WHERE uid = ? AND owner_id NOT IN (SELECT id FROM users)",
+            (owner_id, uid),
+        )
+        return self.uid_of(owner_id) == uid

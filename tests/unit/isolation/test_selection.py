@@ -6,7 +6,8 @@ import pytest
 
 from hubless.adapters.processes.isolation import ACCOUNTS, NONE, SANDBOX, selection
 from hubless.adapters.processes.isolation.kinds import Programs
-from hubless.adapters.processes.isolation.selection import IsolationError, choose
+from hubless.adapters.processes.isolation.selection import choose
+from hubless.domain.errors import IsolationError
 
 ALL = Programs("/usr/bin/bwrap", "/usr/bin/setpriv")
 

@@ -9,7 +9,7 @@ from hubless.adapters.processes.isolation.kinds import (
     Programs,
 )
 from hubless.adapters.processes.isolation.trial import Stakes, reason_against
-from hubless.domain.errors import HublessError
+from hubless.domain.errors import IsolationError
 from hubless.domain.values import value
 
 INSTALL = "install bubblewrap (Debian, Ubuntu: apt-get install bubblewrap; Fedora: dnf install bubblewrap)"
@@ -24,12 +24,6 @@ _REMEDIES = {
     "can read": "take it away from other accounts (chmod go-rwx)",
     "cannot run": "install it where every account may read it, and name that as servers.virtual_environment",
 }
-
-
-class IsolationError(HublessError):
-    """Raised when servers cannot be isolated as the settings say; the message has the reasons and what to do."""
-
-    code = "isolation"
 
 
 @value
