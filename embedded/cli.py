@@ -14,6 +14,7 @@ import click
 
 from hubless.settings import DEFAULT_FILE, Settings, parse, read_text
 from operations import commands
+from operations.trial.command import trial
 
 if TYPE_CHECKING:
     from edge_proxy.route_comparison import RouteRow
@@ -64,7 +65,7 @@ def main() -> None:
     """Run a hub for Jupyter servers on this machine, and manage hubs here and in AWS."""
 
 
-for _command in commands.ALL:
+for _command in (*commands.ALL, trial):
     main.add_command(_command)
 
 

@@ -13,7 +13,14 @@ _PERMISSION = re.compile(r"perform:? ([a-z0-9-]+:[A-Za-z]+)")
 IAM_PREFIXES = {
     "service-quotas": "servicequotas",
     "elbv2": "elasticloadbalancing",
+    "efs": "elasticfilesystem",
+    "resourcegroupstaggingapi": "tag",
 }  # where IAM's prefix is not the name of the client
+IAM_ACTIONS = {
+    "ListBuckets": "ListAllMyBuckets",
+    "ListObjectsV2": "ListBucket",
+    "DeleteObjects": "DeleteObject",
+}  # where IAM's action is not the name of the operation
 _DENIED = ("AccessDenied", "Unauthorized", "NotAuthorized", "Forbidden", "AuthorizationError")
 _NO_CREDENTIALS = (
     "No AWS credentials found. Log in with `aws sso login` or `aws configure`; "
@@ -109,9 +116,13 @@ def _refusal(error: "ClientError", service: str) -> AwsCallError:
     code, message = str(found.get("Code", "")), str(found.get("Message", ""))
     if any(code.startswith(word) for word in _DENIED):
         named = _PERMISSION.search(message)
-        permission = named[1] if named else f"{IAM_PREFIXES.get(service, service)}:{error.operation_name}"
+        permission = named[1] if named else _permission_of(service, error.operation_name)
         return AwsCallError(f"the permission {permission} is missing", missing_permission=permission, error_code=code)
     return AwsCallError(f"{service} answered {code}: {message}".rstrip(": "), error_code=code)
+
+
+def _permission_of(service: str, operation: str) -> str:
+    return f"{IAM_PREFIXES.get(service, service)}:{IAM_ACTIONS.get(operation, operation)}"
 
 
 def _no_answer(error: "BotoCoreError", service: str) -> AwsCallError:

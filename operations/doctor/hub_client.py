@@ -2,7 +2,6 @@
 
 import http.client
 import json
-import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import field
@@ -11,8 +10,7 @@ from urllib.parse import urljoin, urlsplit
 
 from hubless.domain.values import value
 from operations.errors import OperationsError
-
-TIMEOUT_SECONDS = 45  # API Gateway answers within thirty
+from operations.network import Network
 
 
 class NoResponseError(OperationsError):
@@ -49,8 +47,8 @@ class Response:
 class HubClient:
     """A client of the hub at *url*, with a token if there is one."""
 
-    def __init__(self, url: str, token: str = "") -> None:
-        self.url, self.token = url.rstrip("/"), token
+    def __init__(self, url: str, token: str = "", network: Network | None = None) -> None:
+        self.url, self.token, self.network = url.rstrip("/"), token, network or Network()
 
     @property
     def authorization(self) -> dict[str, str]:
@@ -62,7 +60,7 @@ class HubClient:
         Raises:
             NoResponseError: if there is none.
         """
-        with closing(_connection(urljoin(f"{self.url}/", address))) as connection:
+        with closing(self.network.connection(urljoin(f"{self.url}/", address))) as connection:
             return self._read(connection, self._send(connection, method, address, body, with_token=with_token))
 
     def follow(self, address: str) -> Iterator[dict[str, Any]]:
@@ -71,16 +69,27 @@ class HubClient:
         Raises:
             NoResponseError: if there is none.
         """
-        with closing(_connection(urljoin(f"{self.url}/", address))) as connection:
+        for line in self.stream(address):
+            if line.startswith(b"data:"):
+                try:
+                    yield json.loads(line.removeprefix(b"data:"))
+                except ValueError:
+                    return  # a line that was cut; the caller opens a broken stream again
+
+    def stream(self, address: str) -> Iterator[bytes]:
+        """Yield the lines of the event stream at *address*, blank ones too, until it ends or breaks.
+
+        Raises:
+            NoResponseError: if there is none.
+        """
+        with closing(self.network.connection(urljoin(f"{self.url}/", address))) as connection:
             response = self._send(connection, "GET", address, None, with_token=True, accept="text/event-stream")
             if response.status != http.client.OK:
                 raise NoResponseError(f"the progress stream answered {self._read(connection, response).summary}")
             try:
-                for line in response:
-                    if line.startswith(b"data:"):
-                        yield json.loads(line.removeprefix(b"data:"))
-            except (OSError, http.client.HTTPException, ValueError):
-                return  # the caller opens a broken stream again
+                yield from response
+            except (OSError, http.client.HTTPException):
+                return
 
     def _send(
         self,
@@ -109,15 +118,6 @@ class HubClient:
         except (OSError, http.client.HTTPException) as error:
             raise NoResponseError(f"{connection.host} closed the connection: {_reason(error)}") from None
         return Response(response.status, {name.lower(): text for name, text in response.getheaders()}, body)
-
-
-def _connection(url: str) -> http.client.HTTPConnection:
-    parts = urlsplit(url)
-    if parts.scheme == "https":
-        return http.client.HTTPSConnection(
-            parts.hostname or "", parts.port, timeout=TIMEOUT_SECONDS, context=ssl.create_default_context()
-        )
-    return http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=TIMEOUT_SECONDS)
 
 
 def _reason(error: Exception) -> str:

@@ -147,6 +147,24 @@ def events_of(account, guard, stage):
         worker.join(20)
 
 
+@contextmanager
+def schedule(stage, seconds):
+    """Invoke the reaper every few *seconds*, as its schedule does once a minute. MiniStack runs no schedules."""
+    leaving = threading.Event()
+
+    def sweep():
+        while not leaving.wait(seconds):
+            stage.invoke("reaper", {"detail-type": "Scheduled Event"})
+
+    worker = threading.Thread(target=sweep, daemon=True)
+    worker.start()
+    try:
+        yield
+    finally:
+        leaving.set()
+        worker.join(60)
+
+
 class Instance:
     """The edge's instance in MiniStack as `Machine` wants it.
 

@@ -5,7 +5,7 @@ import os
 import shutil
 import tempfile
 import threading
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
@@ -106,8 +106,16 @@ class Deployed:
             return None
 
 
-@pytest.fixture(scope="module")
-def deployed():
+class Emulated:
+    """An account without a stage. *beside* are the addresses of services that MiniStack does not play."""
+
+    def __init__(self, stage, account, guard, beside):
+        self.stage, self.account, self.guard, self.beside = stage, account, guard, beside
+
+
+@contextmanager
+def emulated_account():
+    """Run MiniStack with the double of ECS, and do what is done once for an account."""
     folder = Path(tempfile.mkdtemp(prefix="hubless-stage-", dir=_in_memory()))
     account, guard = Account(SystemClock()), threading.Lock()
     with ExitStack() as stack:
@@ -124,14 +132,22 @@ def deployed():
         stage = Stage(emulator, folder, TOP / "dist/bundles")
         stack.callback(stage.close)
         stage.bootstrap()
-        instance = _an_instance(stage.client("ec2"))
+        yield Emulated(stage, account, guard, beside)
+
+
+@pytest.fixture(scope="module")
+def deployed():
+    with emulated_account() as emulated, ExitStack() as stack:
+        stage, account, guard = emulated.stage, emulated.account, emulated.guard
+        folder = stage.folder
+        instance = an_instance(stage.client("ec2"))
         stage.synthesize(SETTINGS.format(name=BEFORE), folder / "before", instance)
         stage.deploy(folder / "before")
         stage.tell_secrets({"HUBLESS_SHARED_PASSWORD": PASSWORD, "TESTS_TOKEN": TOKEN})
         settle(account, stage.variables())
         stack.enter_context(events_of(account, guard, stage))
         edge, machine = free_port(), Instance(stage, instance)
-        stack.callback(_boots(machine, edge, folder / "edge", stage).close)
+        stack.callback(boots(machine, edge, folder / "edge", stage).close)
         hub = Deployed(stage, account, guard, machine, f"http://127.0.0.1:{edge}")
         stack.callback(hub.close)
         account.runtime.hub = hub.url
@@ -153,14 +169,14 @@ def _in_memory():
     return folder if may_be_used else None
 
 
-def _an_instance(ec2):
+def an_instance(ec2):
     """Make the edge's instance, which MiniStack's CloudFormation cannot, and let it sleep."""
     (made,) = ec2.run_instances(ImageId="ami-1", MinCount=1, MaxCount=1)["Instances"]
     ec2.stop_instances(InstanceIds=[made["InstanceId"]])
     return made["InstanceId"]
 
 
-def _boots(machine, port, folder, stage):
+def boots(machine, port, folder, stage):
     edge = EdgeConfiguration("127.0.0.1", port, None, folder, host_header="x-hubless-host")
     routes = DynamoRouteStore(Database(stage.variables()["HUBLESS_TABLE"], region=REGION, endpoint=stage.emulator))
     return Machine(machine, lambda: Agent(edge, routes, edge_id="edge-1", clock=SystemClock().now, poll_seconds=0.3))

@@ -61,6 +61,10 @@ class Stage:
         """Run `cdk deploy`."""
         self._cdk("deploy", "--all", "--app", str(out), "--require-approval", "never", "--concurrency", "4")
 
+    def destroy(self, out):
+        """Run `cdk destroy`."""
+        self._cdk("destroy", "--all", "--app", str(out), "--force")
+
     def _cdk(self, *words):
         assert CDK.exists(), "The CDK's command is not here: `make .venv-cdk/.ready` installs it"
         own = {"AWS_ENDPOINT_URL": self.emulator, "AWS_REGION": REGION, "HOME": str(self.folder), "CI": "1"}

@@ -3,7 +3,7 @@
 A read that opens no WebSocket goes to the API if the edge answers 503 or cannot be connected to. An edge that closes a
 connection without an answer is a 502, as CloudFront's "Optimize high availability with origin failover" has it (read
 on 2026-11-27). The decision knows only the headers that a function sees. No origin gets the Host that the browser sent.
-Unlike CloudFront, it says goodbye after each answer, and leaves `x-hubless-path` to `gateway`.
+Unlike CloudFront, it says goodbye after each answer. Without an `Api`, it leaves `x-hubless-path` to `gateway`.
 
 Facts: CF-2 and CF-8.
 """
@@ -18,6 +18,48 @@ from tests.support.cloudfront import visible
 TIMEOUT_SECONDS = 60  # seconds
 BAD_GATEWAY = b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 READS = {"GET", "HEAD", "OPTIONS"}
+
+
+class Api:
+    """API Gateway at a port of this machine, as an origin: its own Host, and *said*, the headers of the origin."""
+
+    def __init__(self, port, host, said):
+        self._port, self._host, self._said = port, host, said
+
+    def connect(self):
+        return socket.create_connection(("127.0.0.1", self._port), timeout=TIMEOUT_SECONDS)
+
+    def headers(self, target):
+        return [("Host", self._host), ("x-hubless-path", target.partition("?")[0]), *self._said.items()]
+
+
+class _Socket:
+    """An API at a unix socket."""
+
+    def __init__(self, path):
+        self._path = path
+
+    def connect(self):
+        line = socket.socket(socket.AF_UNIX)
+        line.settimeout(TIMEOUT_SECONDS)
+        line.connect(str(self._path))
+        return line
+
+    def headers(self, _target):
+        return [("Host", "origin.internal")]
+
+
+class _Edge:
+    """An edge at a port of this machine."""
+
+    def __init__(self, port):
+        self._port = port
+
+    def connect(self):
+        return socket.create_connection(("127.0.0.1", self._port), timeout=TIMEOUT_SECONDS)
+
+    def headers(self, _target):
+        return [("Host", "origin.internal")]
 
 
 def _head(line):
@@ -46,17 +88,9 @@ def _pass_on(source, target):
 
 
 @contextmanager
-def front(port, edge_port, api_socket):
-    """Listen on *port* until the block ends."""
-
-    def api():
-        line = socket.socket(socket.AF_UNIX)
-        line.settimeout(TIMEOUT_SECONDS)
-        line.connect(str(api_socket))
-        return line
-
-    def edge():
-        return socket.create_connection(("127.0.0.1", edge_port), timeout=TIMEOUT_SECONDS)
+def front(port, edge_port, api):
+    """Listen on *port* until the block ends. *api* is the path of a unix socket, or an `Api`."""
+    api, edge = api if isinstance(api, Api) else _Socket(api), _Edge(edge_port)
 
     class Handler(socketserver.BaseRequestHandler):
         def handle(self):
@@ -78,15 +112,14 @@ def front(port, edge_port, api_socket):
                 if n.lower() not in {"host", "connection"} and not n.lower().startswith("x-hubless-")
             ]
             own = [
-                ("Host", "origin.internal"),
                 ("Connection", "upgrade" if opens_websocket else "close"),
                 ("CloudFront-Forwarded-Proto", "http"),
                 ("x-hubless-host", sent.get("host", "")),
                 ("x-hubless-address", "192.0.2.1"),
             ]
-            asked = _bytes(first, kept + own) + body
             to_edge = target.startswith(("/user/", "/services/"))
             for origin in ([edge, api] if method in READS and not opens_websocket else [edge]) if to_edge else [api]:
+                asked = _bytes(first, origin.headers(target) + kept + own) + body
                 if self._ask(origin, asked, is_last=origin is api or method not in READS or opens_websocket):
                     return
             self.request.sendall(BAD_GATEWAY)
@@ -94,7 +127,7 @@ def front(port, edge_port, api_socket):
         def _ask(self, origin, asked, *, is_last):
             """Hand on what an origin answers, and say whether that was to be."""
             try:
-                line = origin()
+                line = origin.connect()
             except OSError:
                 return False
             with line:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from operations.aws import IAM_PREFIXES
+from operations.aws import IAM_ACTIONS, IAM_PREFIXES
 
 TOP = Path(__file__).parents[3]
 CALL = re.compile(r"""(?:\.call|\.paginate|_exists)\(\s*(?:aws, "[^"]+", |aws, )?"([a-z0-9-]+)", "([a-z_0-9]+)\"""")
@@ -33,4 +33,4 @@ def test_exists_are_calls_to_look_at():
 def test_a_call_is_among_the_permissions(service, operation):
     name = "".join(part.capitalize() for part in operation.split("_")).replace("Aws", "AWS")
 
-    assert f"{IAM_PREFIXES.get(service, service)}:{name}" in permissions()
+    assert f"{IAM_PREFIXES.get(service, service)}:{IAM_ACTIONS.get(name, name)}" in permissions()

@@ -1,0 +1,155 @@
+"""Steps that deploy the stage, deploy it again and remove it."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+from operations import stage_cleanup
+from operations.check_results import Level, has_problem, summary
+from operations.doctor.hub_client import NoResponseError
+from operations.doctor.kernel import Channel, ChannelClosedError, Kernel, open_kernel
+from operations.doctor.steps import StepFailedError
+from operations.preflight.checks import Preflight, images_of
+from operations.trial import leftovers, servers, stacks
+from operations.trial.cdk import CdkError
+from operations.trial.context import Facts, Trial
+from operations.trial.stage_files import SECOND
+
+DESTROY_ATTEMPTS = 3
+SETTLE_SECONDS = timedelta(minutes=60).total_seconds()
+LIVE_SECONDS = 120.0  # until every function runs the new version
+REQUEST_SECONDS = 0.5  # between two requests during a deployment
+_REMEMBERED, _REMEMBER, _RECALL = "42", "remembered = 6 * 7\nremembered", "remembered"
+
+
+def preflight(trial: Trial) -> Facts:
+    """Check what `hubless preflight` checks.
+
+    Raises:
+        StepFailedError: if a deployment would fail.
+    """
+    found = list(Preflight(trial.stage, trial.aws, images_of(trial.first), create_roles=True).results())
+    facts = {"summary": summary(found), "not ok": [one.text() for one in found if one.level is not Level.OK]}
+    if has_problem(found):
+        raise StepFailedError("\n".join(facts["not ok"]))
+    return facts
+
+
+def deploy(trial: Trial) -> Facts:
+    """Deploy all stacks. Tell how long each took.
+
+    Raises:
+        CdkError: if a stack fails; the message has CloudFormation's reasons.
+    """
+    try:
+        trial.deployer.deploy(trial.first, trial.wait)
+    except CdkError as error:
+        raise CdkError("\n".join([str(error), *stacks.failures(trial.stage, trial.aws)])) from None
+    trial.state.vpc = stacks.vpc_of(trial.stage, trial.aws)
+    return {"seconds by stack": stacks.durations(trial.stage, trial.aws)}
+
+
+def redeploy(trial: Trial) -> Facts:
+    """Deploy other settings while requests run and a kernel is open.
+
+    Raises:
+        StepFailedError: if a request failed, the kernel lost its memory, or the old version stays.
+    """
+    with open_kernel(trial.client, servers.where(trial, trial.admin)) as kernel, kernel.channel() as channel:
+        if (told := channel.execute(_REMEMBER)) != _REMEMBERED:
+            raise StepFailedError(f"the kernel returned {told}")
+        answers: list[str] = []
+        send = _send_while_waiting(trial, answers)
+        trial.deployer.deploy(trial.second, send)
+        live = _wait_for_second(trial, send)
+        kept = _recall(kernel, channel)
+    statuses = {text: answers.count(text) for text in sorted(set(answers))}
+    facts = {"requests during it": statuses, "seconds until the new version": round(live, 1), "the WebSocket": kept}
+    if set(statuses) != {"200"}:
+        raise StepFailedError(f"requests failed during the deployment; the step's facts: {facts}")
+    return facts
+
+
+def _send_while_waiting(trial: Trial, answers: list[str]) -> Callable[[float], None]:
+    """Return a `wait` that sends requests to the API meanwhile, and adds their statuses to *answers*."""
+    client = trial.client
+
+    def wait(seconds: float) -> None:
+        until = trial.clock() + seconds
+        while True:
+            try:
+                answers.append(str(client.request("GET", "/hub/api/user", with_token=True).status))
+            except NoResponseError as error:
+                answers.append(str(error))
+            trial.wait(REQUEST_SECONDS)
+            if trial.clock() >= until:
+                return
+
+    return wait
+
+
+def _wait_for_second(trial: Trial, wait: Callable[[float], None]) -> float:
+    """Return after how many seconds the login page shows the second deployment's name."""
+    begun = trial.clock()
+    while SECOND not in trial.client.request("GET", "/hub/login").text:
+        if trial.clock() - begun > LIVE_SECONDS:
+            raise StepFailedError(f"the hub still runs the first deployment after {LIVE_SECONDS:.0f} seconds")
+        wait(1.0)
+    return trial.clock() - begun
+
+
+def _recall(kernel: Kernel, channel: Channel) -> str:
+    """Return what became of the kernel's WebSocket.
+
+    Raises:
+        StepFailedError: if the kernel lost its memory.
+    """
+    try:
+        told, kept = channel.execute(_RECALL), "stayed open"
+    except ChannelClosedError as closed:
+        with kernel.channel() as again:
+            told, kept = again.execute(_RECALL), f"was closed ({closed}), and opened again"
+    if told != _REMEMBERED:
+        raise StepFailedError(f"the kernel lost its memory: it returned {told}")
+    return kept
+
+
+# --- removal ---
+
+
+def stop_servers(trial: Trial) -> Facts:
+    """Stop all servers of the stage.
+
+    Raises:
+        StepFailedError: if servers are left.
+    """
+    found = stage_cleanup.of_stage(trial.stage, trial.aws, trial.say)
+    if found is None:
+        return {"cluster": "none"}
+    cleanup = replace(found, clock=trial.clock, sleep=trial.wait)
+    left = cleanup.stop_servers()
+    groups = cleanup.remove_target_groups() if trial.stage.settings.edge == "alb" else 0
+    trial.spend.servers = left.count
+    if left.count or groups:
+        raise StepFailedError(f"{left.text()}; {groups} target groups are in use")
+    return {"servers": left.text()}
+
+
+def destroy(trial: Trial) -> Facts:
+    """Remove the stage: its servers, its stacks, and what else carries its name.
+
+    Raises:
+        OperationsError: if a stack stays.
+    """
+    stacks.wait_until_settled(trial.stage, trial.aws, trial.clock, trial.wait, SETTLE_SECONDS)
+    attempts, left = list[str](), dict[str, str]()
+    for _ in range(DESTROY_ATTEMPTS):
+        stop_servers(trial)  # people, and queued launches, may start more until the functions are gone
+        try:
+            trial.deployer.destroy(trial.first, trial.wait)
+        except CdkError as error:
+            attempts += stacks.failures(trial.stage, trial.aws) or [str(error)]
+        if not (left := stacks.existing(trial.stage, trial.aws)):
+            return {"failed attempts": attempts, "removed besides": leftovers.remove(trial)}
+        attempts += stacks.unblock(trial.stage, trial.aws, trial.state.vpc)
+    raise StepFailedError(f"these stacks stay: {', '.join(sorted(left))}; {'; '.join(attempts)}")
