@@ -26,6 +26,7 @@ UNTRUSTED_HEADERS = (
 )
 SCHEME_HEADER = "CloudFront-Forwarded-Proto"
 MAX_HEADERS = 200  # in one request
+DRAIN_SECONDS = 30  # for which a replaced HAProxy serves its open connections
 API_PLACES = 2_000  # requests that the API gets at once
 LARGE_PLACES = 100  # more of them, for bodies that HAProxy cannot hold whole
 LARGE_BYTES = BUFFER_BYTES - answers.MAX_HEADER_BYTES - 4_096  # beside the headers, and what HAProxy adds to them
@@ -154,10 +155,11 @@ def render(edge: EdgeConfiguration) -> str:
     """
     return f"""\
 global
-    stats socket {edge.runtime_socket} mode 600 level admin
+    stats socket {edge.runtime_socket} mode 600 level admin expose-fd listeners
     nbthread {edge.threads}
     maxconn {edge.max_connections}
-    hard-stop-after 5s
+    # An outdated program has this long for its open connections, while a new one takes all others.
+    hard-stop-after {DRAIN_SECONDS}s
     tune.bufsize {BUFFER_BYTES}
     tune.http.maxhdr {MAX_HEADERS}
 

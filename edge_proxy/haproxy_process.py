@@ -42,16 +42,36 @@ class HAProxyProcess:
         Raises:
             EdgeError: when HAProxy cannot start; the message says why and what to do.
         """
-        left = self._left_running()
-        if left is not None:
-            self._pid = left
-            return True
+        if (left := self._left_running()) is not None:
+            if _is_outdated(left) and self._replace(left):
+                return False
+            if self._answering() == left:
+                self._pid = left
+                self._pid_file.write_text(f"{left} {self._fingerprint}")
+                return True
         self._end_outdated()
         self._write_files()
         self._binary.check(self._edge.file)
         self._require_port()
         self._run()
         return False
+
+    def _replace(self, old: int) -> bool:
+        """Let a new HAProxy take the place of *old*, whose program was updated on the disk; say whether it did.
+
+        The new one gets the listening sockets and the routes. The old one keeps its open connections for a while.
+        """
+        try:
+            routes = self.runtime.entries(self._edge.map_file)
+            self._write_files()
+            self._edge.map_file.write_text("".join(f"{key} {value}\n" for key, value in routes), encoding="utf-8")
+            self._binary.check(self._edge.file)
+            self._run("-x", str(self._edge.runtime_socket), "-sf", str(old))
+        except EdgeError as error:
+            logger.error("cannot replace the outdated HAProxy, process %s, so it runs on: %s", old, error)  # noqa: TRY400 no bug
+            return False
+        logger.info("replaced the outdated HAProxy, process %s; it ends when its connections have ended", old)
+        return True
 
     def is_alive(self) -> bool:
         """Say whether the process is alive."""
@@ -88,8 +108,15 @@ class HAProxyProcess:
         pid, fingerprint = self._read_pid_file()
         if pid is None or fingerprint != self._fingerprint or not _is_alive(pid):
             return None
-        info = self.runtime.is_alive() and self.runtime.command("show info")
-        return pid if info and f"Pid: {pid}\n" in info + "\n" else None
+        return pid if self._answering() == pid else None
+
+    def _answering(self) -> int | None:
+        """Return the process id of the HAProxy that answers at this edge's socket."""
+        with contextlib.suppress(EdgeError):
+            for line in self.runtime.command("show info").splitlines():
+                if line.startswith("Pid: "):
+                    return int(line.removeprefix("Pid: "))
+        return None
 
     def _read_pid_file(self) -> tuple[int | None, str]:
         try:
@@ -100,11 +127,8 @@ class HAProxyProcess:
 
     def _end_outdated(self) -> None:
         """End this edge's HAProxy if it has another configuration. Only the one that answers on our socket is ours."""
-        with contextlib.suppress(EdgeError):
-            info = self.runtime.command("show info")
-            for line in info.splitlines():
-                if line.startswith("Pid: "):
-                    self._end(int(line.removeprefix("Pid: ")))
+        if (old := self._answering()) is not None:
+            self._end(old)
 
     def _require_port(self) -> None:
         """Raise EdgeError when another program listens on the port."""
@@ -119,11 +143,11 @@ class HAProxyProcess:
                     " Stop the program that uses it, or choose another with --port."
                 ) from error
 
-    def _run(self) -> None:
+    def _run(self, *more: str) -> None:
         log = (self._edge.run_folder / "haproxy.log").open("ab")
         with log:
             self._process = subprocess.Popen(
-                [str(self._binary.program), "-db", "-f", str(self._edge.file)],
+                [str(self._binary.program), "-db", "-f", str(self._edge.file), *more],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -132,7 +156,7 @@ class HAProxyProcess:
         self._pid = self._process.pid
         self._pid_file.write_text(f"{self._pid} {self._fingerprint}")
         give_up_at = time.monotonic() + START_SECONDS
-        while not self.runtime.is_alive():
+        while self._answering() != self._pid:
             if self._process.poll() is not None or time.monotonic() > give_up_at:
                 last_lines = Path(log.name).read_text(errors="replace").strip().splitlines()[-3:]
                 self.close()
@@ -160,6 +184,15 @@ def _is_alive(pid: int) -> bool:
     except PermissionError:
         return True
     return not _is_zombie(pid)
+
+
+def _is_outdated(pid: int) -> bool:
+    """Say whether the program of a process, or a library of it, has been replaced on the disk since it started."""
+    try:
+        mapped = Path(f"/proc/{pid}/maps").read_text()
+    except OSError:
+        return False
+    return any(line.split()[1].startswith("r-x") and line.endswith(" (deleted)") for line in mapped.splitlines())
 
 
 def _is_zombie(pid: int) -> bool:

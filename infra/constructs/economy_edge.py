@@ -3,7 +3,8 @@
 No deployment replaces the instance (ADR 23). CloudFront does not release a VPC origin that is in use, and a new
 instance would cut every connection. A deployment changes a tag with the location of the code, the settings and the
 installer (infra/economy). The instance reads the tag each minute, and installs new code while HAProxy runs on. It
-starts with the newest image of Amazon Linux; later updates come by `dnf`.
+starts with the newest image of Amazon Linux; later security updates come by `dnf` (ADR 31). A deployment that makes the
+instance fails if its first boot does.
 """
 
 import hashlib
@@ -14,7 +15,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from aws_cdk import CfnTag, Duration, Fn, Stack, Tags
+from aws_cdk import CfnTag, CfnWaitCondition, CfnWaitConditionHandle, Duration, Fn, Stack, Tags
 from aws_cdk import aws_cloudfront as cloudfront
 from aws_cdk import aws_cloudfront_origins as origins
 from aws_cdk import aws_ec2 as ec2
@@ -40,6 +41,8 @@ IMAGE = "resolve:ssm:/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-defa
 CODE_TAG = "hubless-code"
 DRAIN_SECONDS = 2  # no user is on an instance that stops, and nothing can start it meanwhile
 DISK_GIB = 8  # the minimum of Amazon's image
+KEEP_UNITS = ("hubless-keep.service", "hubless-keep.timer")
+FIRST_BOOT_SECONDS = 1_200  # infra/economy/first-boot gives up after 720 and an attempt more
 FILES = TOP / "infra" / "economy"
 
 
@@ -61,7 +64,9 @@ class EconomyEdge(Construct):
             )
         )
         allow_cloudfront_ingress(self, cluster.edge_group, EDGE_PORT)
-        template = self._template(role, edge_location_variables(Stack.of(self), state.table.table_name))
+        booted = CfnWaitConditionHandle(self, "FirstBoot")
+        place = edge_location_variables(Stack.of(self), state.table.table_name)
+        template = self._template(role, _first_boot(place, booted.ref))
         self._instance = ec2.CfnInstance(
             self,
             "Instance",
@@ -75,6 +80,10 @@ class EconomyEdge(Construct):
             tags=[CfnTag(key="Name", value=f"{cluster.stage.hub}-edge")],
         )
         Tags.of(self._instance).add(CODE_TAG, bundle.s3_object_url)
+        # A wait condition is met by a request to S3. A creation policy needs CloudFormation's API, which the instance
+        # could reach only by an endpoint for $7 a month.
+        healthy = CfnWaitCondition(self, "Healthy", handle=booted.ref, timeout=str(FIRST_BOOT_SECONDS), count=1)
+        healthy.add_dependency(self._instance)
         acknowledge(
             self._instance,
             {
@@ -114,7 +123,7 @@ class EconomyEdge(Construct):
             },
         )
 
-    def _template(self, role: iam.Role, place: dict[str, str]) -> ec2.CfnLaunchTemplate:
+    def _template(self, role: iam.Role, first_boot: str) -> ec2.CfnLaunchTemplate:
         profile = iam.CfnInstanceProfile(self, "Profile", roles=[role.role_name])
         disk: Any = ec2.CfnLaunchTemplate.BlockDeviceMappingProperty(
             device_name="/dev/xvda",
@@ -139,19 +148,25 @@ class EconomyEdge(Construct):
                 metadata_options=ec2.CfnLaunchTemplate.MetadataOptionsProperty(
                     http_tokens="required", http_put_response_hop_limit=1, instance_metadata_tags="enabled"
                 ),
-                user_data=Fn.base64(_first_boot(place)),
+                user_data=Fn.base64(first_boot),
             ),
         )
 
 
-def _first_boot(place: dict[str, str]) -> str:
-    """Return the script of the first boot: it writes the table and region, and installs the code."""
-    written = "\n".join(f"{name}={value}" for name, value in place.items())
+def _first_boot(place: dict[str, str], signal_url: str) -> str:
+    """Return the script of the first boot: it writes the table and region, installs the code, and tells how it went."""
+    written = "".join(f"{name}={value}\n" for name, value in place.items())
+    files = {
+        "/etc/hubless/place.env": written,
+        "/opt/hubless/keep": (FILES / "keep").read_text(),
+        **{f"/etc/systemd/system/{unit}": (FILES / unit).read_text() for unit in KEEP_UNITS},
+    }
     return (
-        "#!/bin/bash\nexec > >(tee /dev/console) 2>&1\nset -u\nmkdir -p /opt/hubless /etc/hubless\n"
-        f"cat > /etc/hubless/place.env <<'END'\n{written}\nEND\n"
-        f"cat > /opt/hubless/keep <<'END'\n{(FILES / 'keep').read_text()}END\nchmod 755 /opt/hubless/keep\n"
-        "until /opt/hubless/keep; do sleep 5; done\n"
+        "#!/bin/bash\nexec > >(tee /var/log/hubless-first-boot.log /dev/console) 2>&1\nset -u\n"
+        "mkdir -p /opt/hubless /etc/hubless\n"
+        + "".join(f"cat > {file} <<'END'\n{text}END\n" for file, text in files.items())
+        + f"chmod 755 /opt/hubless/keep\nsignal_url='{signal_url}' port={EDGE_PORT}\n"
+        + (FILES / "first-boot").read_text()
     )
 
 

@@ -4,6 +4,8 @@ import json
 
 # Types that MiniStack does not support, with values for attributes that other resources use.
 LEFT_OUT = {
+    "AWS::CloudFormation::WaitCondition": {},
+    "AWS::CloudFormation::WaitConditionHandle": {},
     "AWS::CloudFront::VpcOrigin": {"Id": "vo-0123456789abcdef0"},
     "AWS::EC2::FlowLog": {},
     "AWS::EC2::Instance": {

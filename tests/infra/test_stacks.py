@@ -157,7 +157,7 @@ def _edge_variables(synthesis):
         ((container,),) = [one["ContainerDefinitions"] for one in definitions.values()]
         return {pair["Name"]: pair["Value"] for pair in container["Environment"]}
     script = synthesis.one("AWS::EC2::LaunchTemplate")["LaunchTemplateData"]["UserData"]
-    lines = script.partition("place.env <<'END'\n")[2].partition("\nEND\n")[0].splitlines()
+    lines = script.partition("place.env <<'END'\n")[2].partition("END\n")[0].splitlines()
     (received,) = synthesis.folder.glob("asset.*/economy/edge.env")
     return dict(line.split("=", 1) for line in [*lines, *received.read_text().splitlines()])
 
@@ -444,6 +444,26 @@ def test_the_economy_edge_has_no_public_address_and_is_never_replaced(stage):
     assert "NetworkInterfaces" not in template
     assert {tag["Key"] for tag in instance["Tags"]} >= {"hubless-code"}
     assert stage("prod").all("AWS::EC2::NatGateway") == {}
+
+
+def test_the_deployment_waits_for_the_economy_edge_and_hears_of_it_by_s3(stage):
+    waiting = stage("prod").one("AWS::CloudFormation::WaitCondition", "web")
+    script = stage("prod").one("AWS::EC2::LaunchTemplate")["LaunchTemplateData"]["UserData"]
+    (resource,) = [
+        one
+        for one in stage("prod").templates["web"]["Resources"].values()
+        if one["Type"] == "AWS::CloudFormation::WaitCondition"
+    ]
+    (instance,) = stage("prod").all("AWS::EC2::Instance")
+
+    assert (waiting["Handle"], waiting["Count"]) == ("<EconomyFirstBoot>", 1)
+    assert resource["DependsOn"] == [instance]
+    # A presigned address of S3 (the network has an endpoint for it), not CloudFormation's API (it has none).
+    assert "signal_url='<EconomyFirstBoot>'" in script
+    assert "cfn-signal" not in script
+    assert len(script) < 16_384  # EC2's limit of user data
+    given_up = int(re.search(r"HUBLESS_FIRST_BOOT_SECONDS:-(\d+)", script)[1])
+    assert int(waiting["Timeout"]) >= given_up + 240 + 90 + 60  # an attempt, its health check and its telling
 
 
 def test_new_code_for_the_economy_edge_changes_only_a_tag(stage, tmp_path, bundles, monkeypatch):

@@ -33,6 +33,7 @@ from tests.support.builders import a_server
 from tests.support.concurrency import eventually
 from tests.support.edge_world import SUBPROTOCOL, World, edge_world
 from tests.support.free_port import free_port
+from tests.support.haproxy import VERSIONS, Installed
 from tests.support.http_servers import Echo, ask_on, certificate, over_tls, running
 
 pytestmark = pytest.mark.real
@@ -1078,6 +1079,69 @@ def test_an_adopted_haproxy_that_dies_is_restarted(world: World) -> None:
     second.run_once()
     assert second.haproxy_pid != first.haproxy_pid
     assert world.ask("/user/alice/").who == "alice"
+
+
+@pytest.fixture
+def package(world: World, haproxy: HAProxyBinary, tmp_path: Path) -> Installed:
+    """Install the version of the test's *haproxy*, and have the edge run it."""
+    installed = Installed(tmp_path)
+    installed.install(next(version for version in VERSIONS if f"version {version}." in haproxy.version()))
+    world.haproxy = installed.binary
+    return installed
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_an_updated_haproxy_takes_over_and_the_old_one_drains(world: World, package: Installed, version: str) -> None:
+    world.routes.put(Route("/user/alice/", world.web_socket_server(), "launch-ws"))
+    world.route("/user/bob/", "bob")
+    first = world.started(health_path="/health")
+    with (
+        world.web_socket("/user/alice/channels") as channel,
+        socket.create_connection(("127.0.0.1", world.port), 20) as upload,
+    ):
+        upload.sendall(b"POST /user/bob/x HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\nConnection: close\r\n\r\n01234")
+        world.abandon_agents()
+        package.install(version)
+        second = world.started(health_path="/health")
+        assert second.haproxy_pid != first.haproxy_pid
+        assert version in second._haproxy.runtime.command("show info")
+        assert (world.ask("/user/bob/").who, world.ask("/health").status) == ("bob", 200)
+        upload.sendall(b"56789")
+        answer = http.client.HTTPResponse(upload)
+        answer.begin()
+        assert json.loads(answer.read())["body"] == "0123456789"
+        channel.send("still here")
+        assert channel.recv(timeout=10) == "still here"
+        world.route("/user/carol/", "carol")
+        second.run_once()
+        assert world.ask("/user/carol/").who == "carol"
+    eventually(lambda: not first._haproxy.is_alive())
+    world.route("/user/dave/", "dave")
+    second.run_once()
+    assert world.ask("/user/dave/").who == "dave"
+
+
+def test_an_updated_haproxy_has_the_routes_before_the_table_is_read(world: World, package: Installed) -> None:
+    world.route("/user/bob/", "bob")
+    world.started()
+    world.abandon_agents()
+    package.install("2.8")
+    world.store.is_away = True
+    world.started()
+    assert world.ask("/user/bob/").who == "bob"
+
+
+def test_an_updated_haproxy_that_does_not_start_leaves_the_old_one(world: World, package: Installed) -> None:
+    world.route("/user/bob/", "bob")
+    first = world.started()
+    world.abandon_agents()
+    package.install("2.8")
+    package.binary.program.write_text("#!/bin/sh\necho broken >&2\nexit 1\n")
+    second = world.started()
+    assert second.haproxy_pid == first.haproxy_pid
+    world.route("/user/carol/", "carol")
+    second.run_once()
+    assert [world.ask(f"/user/{name}/").who for name in ("bob", "carol")] == ["bob", "carol"]
 
 
 def test_another_configuration_ends_the_old_haproxy(world: World) -> None:

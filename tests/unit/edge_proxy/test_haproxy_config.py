@@ -61,7 +61,7 @@ def test_the_facts_appear_in_the_configuration() -> None:
     assert "nbthread 3" in text
     assert "timeout tunnel 90s" in text
     assert "maxconn 77" in text
-    assert "stats socket /run/edge/edge.sock mode 600 level admin" in text
+    assert "stats socket /run/edge/edge.sock mode 600 level admin expose-fd listeners" in text
     assert any(line.startswith("server api unix@/run/api.sock") for line in text)
     assert any("expire 60s" in line for line in text)
 
