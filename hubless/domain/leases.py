@@ -30,7 +30,7 @@ class NoLease:
 
 
 def live(ends: Mapping[str, datetime], now: datetime, latest: datetime) -> dict[str, datetime]:
-    """Return the leases of *ends* (the end of each by id) that count at *now*; *latest* is the last end of a new one."""
+    """Return the leases of *ends* (ends by id) that count at *now*; *latest* is the last end of a new one."""
     return {held: end for held, end in ends.items() if now < end <= latest + WRONG_CLOCK}
 
 

@@ -1,4 +1,4 @@
-"""The scripts of the economy edge's instance, in a sandbox where bash is real and the instance's commands are doubles."""
+"""The economy edge's scripts, in a sandbox where bash is real and the instance's commands are doubles."""
 
 import json
 import os
