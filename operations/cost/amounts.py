@@ -29,6 +29,12 @@ class Demand:
     home_gb: Decimal = field(default=Decimal(1))  # of each user's files
     waf: bool = False
     snap_start: bool = False
+    keys: int = 0  # of KMS, which the account owns
+    backs_up_homes: bool = True
+    polls_less: bool = True  # servers' images have hubless's extension of JupyterLab (docs/images.md)
+    has_zone: bool = True  # of Route 53
+    logs_flows: bool = True  # of a network that the deployment makes
+    watches_server_logs: bool = False  # by an alarm, where images are not hubless's own
 
     @property
     def server_hours(self) -> Decimal:
@@ -56,11 +62,25 @@ class Amounts:
     activity_posts: Decimal = field(default=Decimal(12))
     token_checks: Decimal = field(default=Decimal(12))
     other_requests: Decimal = field(default=Decimal("13.5"))
-    # Requests to the server in one hour. JupyterLab polls kernels, sessions, terminals, files and workspaces every
-    # ten seconds while its tab is visible: measured 2,320 an hour, for half of the time (estimated).
-    server_requests: Decimal = field(default=Decimal(1160))
+    # Requests of one JupyterLab tab by itself in a minute, measured (benchmarks/RESULTS.md): with hubless's extension,
+    # and without it.
+    used_tab: Decimal = field(default=Decimal("4.8"))
+    untouched_tab: Decimal = field(default=Decimal("2.3"))
+    hidden_tab: Decimal = field(default=Decimal("1.2"))
+    used_tab_as_it_is: Decimal = field(default=Decimal("38.5"))
+    untouched_tab_as_it_is: Decimal = field(default=Decimal("38.6"))
+    hidden_tab_as_it_is: Decimal = field(default=Decimal("1.2"))
+    used_share: Decimal = field(default=Decimal("0.25"))  # of the hours of a server, estimated
+    untouched_share: Decimal = field(default=Decimal("0.25"))  # visible, but nobody touches it; estimated
+    work_requests: Decimal = field(
+        default=Decimal(30)
+    )  # of a person in an hour: files that are opened and saved, estimated
     server_gb: Decimal = field(default=Decimal("0.01"))
-    flow_log_gb: Decimal = field(default=Decimal("0.00002"))  # VPC flow logs, estimated
+    flow_log_gb: Decimal = field(default=Decimal("0.00002"))  # VPC flow logs of refused connections, estimated
+    requests_a_connection: Decimal = field(default=Decimal(10))  # CloudFront keeps those to an edge; estimated
+    connections_a_server: Decimal = field(
+        default=Decimal(3)
+    )  # open at a time: two of kernels, one of the rest; estimated
     zones_crossed: Decimal = field(
         default=Decimal("0.5")
     )  # the share of traffic between an edge and a server in another zone
@@ -113,14 +133,20 @@ class Amounts:
     other_metrics: Decimal = field(
         default=Decimal(9)
     )  # Spawns by outcome, SpawnDuration, ServerCrashes, Throttles, what sweeps did
-    alarms: Decimal = field(default=Decimal(5))  # infra/stacks/monitoring.py
-    economy_alarms: Decimal = field(default=Decimal(1))  # further ones of that edge
+    # Metrics that alarms watch, by which AWS bills alarms (infra/stacks/monitoring.py; a test compares them).
+    alarm_metrics: Decimal = field(default=Decimal(6))
+    economy_alarm_metrics: Decimal = field(default=Decimal(1))  # further ones of that edge
+    fleet_alarm_metrics: Decimal = field(default=Decimal(2))  # by which the fleet grows and shrinks
+    server_log_alarm_metrics: Decimal = field(default=Decimal(1))  # where images may write without a limit
     dashboards: Decimal = field(default=Decimal(0))  # beyond the first three of an account, which are free
     secrets: Decimal = field(default=Decimal(2))
-    keys: Decimal = field(default=Decimal(0))
+    secret_reads: Decimal = field(default=Decimal(2))  # of a cold start; each is also a call to KMS
     images_gb: Decimal = field(default=Decimal(2))
+    bundles_gb: Decimal = field(default=Decimal("0.2"))  # of functions and edges, in the CDK's bucket
     table_gb: Decimal = field(default=Decimal("0.1"))
     waf_rules: Decimal = field(default=Decimal(1))  # infra/stacks/certificates.py
     cold_starts: Decimal = field(default=Decimal("0.01"))  # of requests, estimated
     home_reads: Decimal = field(default=Decimal("0.2"))  # share of a home that one launch reads (estimated)
     home_writes: Decimal = field(default=Decimal("0.05"))
+    # Backups of a home in relation to its size: AWS Backup keeps one copy and the changes of 35 days (estimated).
+    backups_of_a_home: Decimal = field(default=Decimal(2))

@@ -7,9 +7,12 @@ from enum import StrEnum
 
 from hubless.domain.values import value
 from operations.cost.amounts import HOURS, SECONDS, Amounts, Demand
+from operations.cost.balancers import ALB, NLB, Load, Unit
 from operations.cost.prices import Prices
 
-IDLE_GOAL, CONTROL_GOAL, GOAL_USERS = Decimal(6), Decimal(15), 200
+IDLE_GOAL = Decimal(6)
+GOALS = {200: Decimal(20), 2_000: Decimal(110)}  # control plane with JupyterLab's own requests, by users
+LAB = "CloudFront to servers"  # JupyterLab's requests
 FREE_CLOUDFRONT_GB, FREE_CLOUDFRONT_REQUESTS = Decimal(1000), Decimal(10_000_000)
 
 
@@ -72,10 +75,17 @@ def idle(demand: Demand, prices: Prices, amounts: Amounts) -> Bill:
 
 def goals(demand: Demand, prices: Prices, amounts: Amounts) -> tuple[Goal, ...]:
     """Return the cost goals for a hub of this set-up."""
-    full = bill(replace(demand, users=GOAL_USERS), prices, amounts)
+
+    def of(users: int) -> Decimal:
+        full = bill(replace(demand, users=users), prices, amounts)
+        return full.total(Group.CONTROL) + full.usd(LAB)
+
     return (
         Goal("a month without users", idle(demand, prices, amounts).total(), IDLE_GOAL),
-        Goal(f"control plane of {GOAL_USERS} users", full.total(Group.CONTROL), CONTROL_GOAL),
+        *(
+            Goal(f"control plane and JupyterLab's requests of {users:,} users", of(users), GOALS[users])
+            for users in GOALS
+        ),
     )
 
 
@@ -109,7 +119,16 @@ class _Month:
 
     @property
     def server_requests(self) -> Decimal:
-        return self.demand.server_hours * self.amounts.server_requests
+        """Return the number of requests to servers: of JupyterLab's tabs by themselves, and of people's work."""
+        amounts = self.amounts
+        used, untouched, hidden = (
+            (amounts.used_tab, amounts.untouched_tab, amounts.hidden_tab)
+            if self.demand.polls_less
+            else (amounts.used_tab_as_it_is, amounts.untouched_tab_as_it_is, amounts.hidden_tab_as_it_is)
+        )
+        hidden_share = 1 - amounts.used_share - amounts.untouched_share
+        a_minute = amounts.used_share * used + amounts.untouched_share * untouched + hidden_share * hidden
+        return self.demand.server_hours * (60 * a_minute + amounts.work_requests)
 
     def _functions(self) -> Iterator[Line]:
         amounts, launches = self.amounts, self.demand.launches
@@ -210,6 +229,14 @@ class _Month:
             f"{_format_amount(lists)} list requests of sweeps, "
             f"{_format_amount(self.demand.launches)} secrets of launches",
         )
+        stored = amounts.bundles_gb + self._flow_logs
+        yield Line(
+            Group.CONTROL, "S3 storage", self.prices.usd("s3.gb") * stored, f"{stored:.2f} GB of bundles and logs"
+        )
+
+    @property
+    def _flow_logs(self) -> Decimal:
+        return self.demand.server_hours * self.amounts.flow_log_gb if self.demand.logs_flows else Decimal(0)
 
     def _watching(self) -> Iterator[Line]:
         amounts, price = self.amounts, self.prices.usd
@@ -227,33 +254,53 @@ class _Month:
             price("cloudwatch.metric") * metrics,
             f"{metrics:.1f}, billed by the hour",
         )
-        alarms = amounts.alarms + (amounts.economy_alarms if self.demand.edge == "economy" else 0)
-        yield Line(Group.CONTROL, "CloudWatch alarms", price("cloudwatch.alarm") * alarms, f"{alarms}")
+        yield Line(
+            Group.CONTROL,
+            "CloudWatch alarms",
+            price("cloudwatch.alarm_metric") * self._alarm_metrics,
+            f"{self._alarm_metrics} metrics, by which alarms are billed",
+        )
         yield Line(
             Group.CONTROL,
             "CloudWatch dashboard",
             price("cloudwatch.dashboard") * amounts.dashboards,
             "the first three of an account are free",
         )
-        flows = self.demand.server_hours * amounts.flow_log_gb
-        yield Line(Group.CONTROL, "VPC flow logs", price("cloudwatch.gb_flow_logged") * flows, f"{flows:.2f} GB")
+        flows = self._flow_logs
+        yield Line(Group.CONTROL, "VPC flow logs", price("cloudwatch.gb_delivered") * flows, f"{flows:.2f} GB")
+
+    @property
+    def _alarm_metrics(self) -> Decimal:
+        amounts, edge = self.amounts, self.demand.edge
+        of_the_edge = {"economy": amounts.economy_alarm_metrics, "fleet": amounts.fleet_alarm_metrics}
+        of_logs = amounts.server_log_alarm_metrics if self.demand.watches_server_logs else 0
+        return amounts.alarm_metrics + of_the_edge.get(edge, 0) + of_logs
 
     def _standing(self) -> Iterator[Line]:
         amounts, price = self.amounts, self.prices.usd
+        read = self._cold_starts * amounts.secret_reads
         yield Line(
             Group.CONTROL,
             "Secrets Manager",
-            price("secrets_manager.secret") * amounts.secrets,
-            f"{amounts.secrets} secrets",
+            price("secrets_manager.secret") * amounts.secrets
+            + self.prices.of_million("secrets_manager.million_calls", read),
+            f"{amounts.secrets} secrets, {_format_amount(read)} reads",
         )
-        yield Line(Group.CONTROL, "KMS", price("kms.key") * amounts.keys, f"{amounts.keys} keys")
+        calls = read + self.demand.launches  # a launch mounts its encrypted home
+        yield Line(
+            Group.CONTROL,
+            "KMS",
+            price("kms.key") * self.demand.keys + self.prices.of_million("kms.million_calls", calls),
+            f"{self.demand.keys} keys, {_format_amount(calls)} calls",
+        )
         yield Line(
             Group.CONTROL,
             "Parameters",
             self.prices.of_million("ssm.million_calls", self._cold_starts),
             f"{_format_amount(self._cold_starts)} reads at higher throughput",
         )
-        yield Line(Group.CONTROL, "Route 53", price("route53.zone"), "1 zone")
+        if self.demand.has_zone:
+            yield Line(Group.CONTROL, "Route 53", price("route53.zone"), "1 zone")
         yield Line(Group.CONTROL, "ECR", price("ecr.gb") * amounts.images_gb, f"{amounts.images_gb} GB of images")
 
     # --- the edge ---
@@ -275,7 +322,7 @@ class _Month:
         elif self.demand.edge == "fleet":
             yield from self._fleet()
         else:
-            yield self._balancer("alb", "Load balancer (ALB)")
+            yield self._balancer("alb", "Load balancer (ALB)", ALB)
 
     def _instance(self) -> Iterator[Line]:
         kind = self.demand.instance_type
@@ -305,12 +352,27 @@ class _Month:
             self.prices.usd("ec2.ipv4_hour") * hours,
             f"{_format_amount(hours)} hours of IPv4",
         )
-        yield self._balancer("nlb", "Load balancer (NLB)")
+        yield self._balancer("nlb", "Load balancer (NLB)", NLB)
 
-    def _balancer(self, kind: str, name: str) -> Line:
-        units = self.demand.server_hours * self.amounts.server_gb  # the bytes dominate a unit's other dimensions
+    def _balancer(self, kind: str, name: str, unit: Unit) -> Line:
+        units = unit.hours(self._load, self.demand.awake_hours)
         usd = self.prices.usd(f"balancer.{kind}_hour") * HOURS + self.prices.usd(f"balancer.{kind}_unit_hour") * units
         return Line(Group.CONTROL, name, usd, f"730 hours, {_format_amount(units)} unit-hours")
+
+    @property
+    def _load(self) -> Load:
+        """Return the load of a balancer in an average hour in which servers run."""
+        demand, amounts, hours = self.demand, self.amounts, self.demand.awake_hours
+        if not hours:
+            return Load()
+        servers, requests = demand.server_hours / hours, self.server_requests / hours / 3600
+        return Load(
+            new_connections=requests / amounts.requests_a_connection,
+            open_connections=servers * amounts.connections_a_server,
+            gb=servers * amounts.server_gb,
+            requests=requests,
+            rules=servers / 2,  # a request looks at half of the servers' rules until its own
+        )
 
     # --- traffic and servers ---
 
@@ -319,7 +381,7 @@ class _Month:
         yield Line(Group.TRAFFIC, "CloudFront data", self.prices.usd("cloudfront.gb") * gb, f"{_format_amount(gb)} GB")
         yield Line(
             Group.TRAFFIC,
-            "CloudFront to servers",
+            LAB,
             self._cloudfront(self.server_requests),
             f"{_format_amount(self.server_requests)} requests",
         )
@@ -354,6 +416,9 @@ class _Month:
         moved = demand.home_gb * demand.launches
         used = price("efs.gb_read") * moved * amounts.home_reads + price("efs.gb_written") * moved * amounts.home_writes
         yield Line(Group.SERVERS, "Home folders (EFS)", price("efs.gb") * homes + used, f"{_format_amount(homes)} GB")
+        if demand.backs_up_homes:
+            kept = homes * amounts.backups_of_a_home
+            yield Line(Group.SERVERS, "Backups of homes", price("backup.gb") * kept, f"{_format_amount(kept)} GB")
         logged = demand.launches * amounts.server_log_gb
         usd = logged * (price("cloudwatch.gb_logged") + price("cloudwatch.gb_kept"))
         yield Line(Group.SERVERS, "Server logs", usd, f"{logged:.2f} GB")

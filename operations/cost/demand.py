@@ -35,6 +35,11 @@ def _of_stage(stage: StageSettings) -> dict[str, Any]:
         "architecture": "arm" if stage.architecture == "ARM64" else "x86",
         "spot": 0 if stage.capacity == "fargate" else 100,
         "home_gb": Decimal(1) if stage.homes else Decimal(0),
+        "backs_up_homes": stage.homes and stage.keep_data,
+        "has_zone": bool(stage.zone_id),
+        "logs_flows": not stage.vpc_id,
+        "polls_less": not stage.image,
+        "watches_server_logs": stage.server_logs and bool(stage.image),
         "waf": stage.waf,
         "snap_start": stage.snap_start,
     }

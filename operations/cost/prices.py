@@ -12,13 +12,22 @@ from hubless.domain.values import value
 FILE = Path(__file__).parents[1] / "prices.toml"
 
 
-@value
+@value(kw_only=True)
 class Price:
-    """A price with its source. One that is not sure was written from memory."""
+    """A price in US dollars, and the source that says so, read on a day.
+
+    A price that no source confirmed names what was *tried* instead.
+    """
 
     usd: Decimal
-    source: str
-    sure: bool = True
+    source: str = ""
+    read: date | None = None
+    tried: str = ""
+    about: str = ""
+
+    @property
+    def is_sourced(self) -> bool:
+        return bool(self.source and self.read)
 
 
 @value

@@ -38,7 +38,7 @@ def text(demand: Demand, prices: Prices, amounts: Amounts) -> str:
             "",
             *map(_goal, goals(demand, prices, amounts)),
             f"CloudFront's free tier reduces the total by ${_cents(free_of_cloudfront(demand, prices, amounts))}.",
-            _unsure(prices),
+            _unsourced(prices),
         ]
     )
 
@@ -86,7 +86,7 @@ def _cents(usd: Decimal) -> str:
     return str(usd.quantize(_CENT, ROUND_HALF_UP))
 
 
-def _unsure(prices: Prices) -> str:
-    unsure = sum(not price.sure for price in prices.table.values())
-    count = len(prices.table)
-    return f"{unsure} of {count} prices are unverified: check those that matter to you (operations/prices.toml)."
+def _unsourced(prices: Prices) -> str:
+    unsourced = [name for name, price in prices.table.items() if not price.is_sourced]
+    told = f"no source confirms that of {', '.join(unsourced)}" if unsourced else "each has a source"
+    return f"{len(prices.table)} prices: {told} (operations/prices.toml)."
