@@ -30,6 +30,7 @@ DRAIN_SECONDS = 30  # for which a replaced HAProxy serves its open connections
 API_PLACES = 2_000  # requests that the API gets at once
 LARGE_PLACES = 100  # more of them, for bodies that HAProxy cannot hold whole
 LARGE_BYTES = BUFFER_BYTES - answers.MAX_HEADER_BYTES - 4_096  # beside the headers, and what HAProxy adds to them
+CHUNKED_BYTES = LARGE_BYTES // 2  # of a chunked body: HAProxy may not use all room of the buffer for it
 LONG_TARGET_BYTES, LONG_HOST_BYTES = 2_048, 255  # beyond them a request has less room for a body
 CONNECTIONS_PER_ADDRESS = 4_000  # a class of 300 behind one address, each with twelve connections
 REQUEST_SECONDS = 15  # for a request's headers, and for the part of a body that fits a buffer
@@ -283,13 +284,14 @@ backend api
     http-request wait-for-body time {edge.request_seconds}s
     # Of a larger body the rest may never come. Such requests have places of their own, and take none from others.
     # The number is read as 32 bits, so a long one counts as large by its digits. A body also has less room beside a
-    # long target or Host.
-    acl large req.hdr(transfer-encoding) -m found
+    # long target or Host. A chunked body is whole by now, unless it fills the buffer: a piece of it may be there then.
     acl large req.hdr_val(content-length) gt {LARGE_BYTES}
     acl large req.hdr(content-length),length gt {len(str(LARGE_BYTES))}
     acl large url,length gt {LONG_TARGET_BYTES}
     acl large req.hdr(host),length gt {LONG_HOST_BYTES}
-    use-server large if large
+    acl chunked req.hdr(transfer-encoding) -m found
+    acl fills_buffer req.body_len gt {CHUNKED_BYTES}
+    use-server large if large or chunked fills_buffer
 {_api(edge.api)}
 {_api_refusals(edge)}    {error(answers.SLOW, file, "hdr Connection close")}
     {error(answers.STARTING, file, "hdr Retry-After 3", "hdr Refresh 3")}

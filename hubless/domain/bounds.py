@@ -7,6 +7,9 @@ from typing import Final
 
 # --- what names may have ---
 MAX_USER_NAME: Final = 255
+# Bytes of what stands for all names that look like one (`names.skeleton`), in which some letters become six. DynamoDB's
+# keys have 1,024, one of them for a character of ours.
+MAX_SKELETON: Final = 1023
 MAX_DISPLAY_NAME: Final = 255
 # As it is typed: composing (Unicode Standard Annex 15) makes one character of at most four, so what is longer than this
 # is no name afterwards either.

@@ -10,7 +10,7 @@ import unicodedata
 from functools import lru_cache
 from urllib.parse import quote, unquote
 
-from hubless.domain.bounds import MAX_DISPLAY_NAME, MAX_TYPED_NAME, MAX_USER_NAME
+from hubless.domain.bounds import MAX_DISPLAY_NAME, MAX_SKELETON, MAX_TYPED_NAME, MAX_USER_NAME
 from hubless.domain.errors import InvalidRequestError
 
 # With these, "nimda" is shown as "admin" (Unicode Standard Annex 9).
@@ -130,6 +130,8 @@ def _fault_of_user_name(name: str) -> str | None:  # noqa: PLR0911 one line a ru
 def _fault_in_looks(name: str) -> str | None:
     from hubless.domain import look_alikes  # noqa: PLC0415 ASCII names, which most are, need no table
 
+    if len(look_alikes.skeleton(name).encode()) > MAX_SKELETON:
+        return "is too long: its letters need more room than plain ones"
     if any(map(look_alikes.is_hidden, name)):
         return "has a character that nobody can see"
     if look_alikes.has_piled_marks(name):

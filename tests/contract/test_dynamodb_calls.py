@@ -164,6 +164,7 @@ USUAL = {
     "tokens.find_with_user": lambda s: s.tokens.find_with_user(a_token().sha256),
     "tokens.get": lambda s: s.tokens.get(OwnerKind.USER, ALICE.id, a_token().id),
     "tokens.of_owner": lambda s: s.tokens.of_owner(OwnerKind.USER, ALICE.id),
+    "tokens.issued": lambda s: s.tokens.issued(ALICE.id, "c1", 50),
     "tokens.create": lambda s: s.tokens.create(a_token("new")),
     "tokens.keep_newest": lambda s: s.tokens.keep_newest("session-cookie", "c1", 5),
     "tokens.delete": lambda s: s.tokens.delete([a_token().id, a_token("issued").id]),

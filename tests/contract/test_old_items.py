@@ -172,3 +172,17 @@ def _of(wanted, found):
     if isinstance(wanted, list) and isinstance(found, list) and len(wanted) == len(found):
         return [_of(*pair) for pair in zip(wanted, found, strict=True)]
     return found
+
+
+def test_a_user_whom_an_old_function_added_keeps_look_alikes_away(in_moto):
+    stores = in_new_table(in_moto)
+    stores.users.create([a_user("bob")])  # from now on the table counts as having all skeletons
+    stores.users.create([a_user("сосо")])
+    in_moto.delete_many([keys.skeleton("сосо")])  # as a function without skeletons leaves it
+
+    assert stores.users.find("сосо").name == "сосо"
+
+    assert stores.users.create([a_user("coco")]) == []
+    stores.users.delete("u-сосо")
+    assert [user.name for user in stores.users.create([a_user("coco")])] == ["coco"]
+    stores.close()

@@ -6,6 +6,7 @@ import pytest
 
 from hubless.domain.errors import NameTakenError, StoreConflictError
 from hubless.domain.lifecycle import ACTIVE, INACTIVE, State
+from hubless.domain.names import check_user_name
 from hubless.domain.passwords import PasswordLink
 from hubless.domain.users import Group
 from tests.support.builders import NOW, a_client, a_code, a_server, a_session, a_token, a_user
@@ -83,6 +84,21 @@ def test_a_rename_takes_the_skeleton_along(stores, alice):
         assert stores.users.find(name).id == alice.id
         assert stores.users.create([a_user(name.swapcase(), id="other")]) == []
     assert [user.name for user in stores.users.create([a_user("coco")])] == ["coco"]
+
+
+@pytest.mark.parametrize("name", ["😀" * 255, "中" * 255, "ᾂ" * 170, "é" * 255, "ﬃ" * 255])
+def test_the_longest_names_that_are_allowed_are_stored_and_found(stores, name):
+    assert check_user_name(name) == name
+    assert [user.name for user in stores.users.create([a_user(name, id="u-long")])] == [name]
+    assert stores.users.find(name).id == "u-long"
+    assert stores.users.holders([name]) == {name: name}
+    stores.users.delete("u-long")
+
+
+def test_names_that_nobody_can_have_are_nobodys(stores):
+    for name in ("ᾂ" * 255, "😀" * 1000, "a" * 3000):
+        assert stores.users.find(name) is None
+        assert stores.users.holders([name]) == {}
 
 
 def test_a_removed_user_leaves_the_skeleton(stores):

@@ -160,6 +160,8 @@ def test_large_bodies_reach_the_api_whole(world: World) -> None:
     [
         ("", "Content-Length: 100000", b"x" * 60_000),
         ("", "Transfer-Encoding: chunked", b"EA60\r\n" + b"x" * 60_000 + b"\r\n"),
+        ("", "Transfer-Encoding: chunked", b"1\r\nx\r\n" * 80_000),
+        ("", f"X-Padding: {'x' * 30 * KB}\r\nTransfer-Encoding: chunked", b"1\r\nx\r\n" * 40_000),
         ("", f"X-Padding: {'x' * 30 * KB}\r\nContent-Length: 20000", b"x" * 19_000),
         ("", f"Content-Length: {2**32}", b"x" * 60_000),
         (f"?{'x' * 13 * KB}", f"X-Padding: {'x' * 30 * KB}\r\nContent-Length: 12000", b"x" * 6_000),
@@ -183,6 +185,24 @@ def test_bodies_that_stop_half_way_leave_places_for_others(
     eventually(lambda: len(held) == LARGE_PLACES)
     assert world.ask("/hub/home").who == "API"
     assert len(held) == LARGE_PLACES
+
+
+def test_small_chunked_bodies_wait_for_no_large_ones(world: World, lines: contextlib.ExitStack) -> None:
+    held: list[str] = []
+
+    class Holding(Echo):
+        def do_POST(self) -> None:
+            held.append(self.path)
+            self.rfile.read(60_000)
+
+    world.api.RequestHandlerClass = Holding
+    world.started(max_connections=1000)
+    for _ in range(LARGE_PLACES + 10):
+        connected(world, lines, POST.format("/hub/login").replace("10", "100000")).sendall(b"x" * 60_000)
+    eventually(lambda: len(held) == LARGE_PLACES)
+    chunked = POST.format("/hub/small").replace("Content-Length: 10", "Transfer-Encoding: chunked")
+    connected(world, lines, chunked).sendall(b"5\r\nhello\r\n0\r\n\r\n")
+    eventually(lambda: "/hub/small" in held)
 
 
 def test_a_client_cannot_ask_a_hundred_things_at_once_over_one_connection(

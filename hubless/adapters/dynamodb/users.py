@@ -41,8 +41,17 @@ class DynamoUserStore:
         return user_records.read(self._database, [user_id]).get(user_id)
 
     def find(self, name: str) -> User | None:
-        pointer = self._database.get(Pointer, keys.name("user", name))
-        return None if pointer is None else self.get(_id(pointer))
+        named, alike = keys.name("user", name), keys.skeleton(name)
+        if named is None or alike is None:  # as with nearly all names
+            pointer = self._database.get(Pointer, named)
+            return None if pointer is None else self.get(_id(pointer))
+        found = self._database.get_many([named, alike] if keys.is_possible(alike) else [named])
+        pointer = found.item(Pointer, named)
+        if pointer is None:
+            return None
+        if alike not in found and keys.is_possible(alike):
+            self._add_skeleton(named, alike, _id(pointer))
+        return self.get(_id(pointer))
 
     def get_many(self, user_ids: Iterable[str]) -> dict[str, User]:
         return user_records.read(self._database, dict.fromkeys(user_ids))
@@ -70,6 +79,12 @@ class DynamoUserStore:
                         self._database.write(Put(Pointer(*key, to=_id(pointer)), Pointer.pk.does_not_exist()))
             self._database.write(Put(Pointer(*keys.ALL_SKELETONS)))
         self._knows_skeletons = True
+
+    def _add_skeleton(self, named: Key, alike: Key, user_id: str) -> None:
+        """Store the skeleton of a user whom a function of an older version added while this one was deployed."""
+        with suppress(ConditionFailedError):  # the user was renamed or removed, or has it by now
+            still_so = Check(named, Pointer.to == user_id)
+            self._database.transact([still_so, Put(Pointer(*alike, to=user_id), Pointer.pk.does_not_exist())])
 
     def create(self, users: Sequence[User]) -> list[User]:
         first = {skeleton(user.name): user for user in reversed(users)}  # the first of two that look alike counts
@@ -197,7 +212,7 @@ def _where(name: str) -> list[Key]:
     """Return the keys under which another user may have *name* or one that looks like it, its own first."""
     text = skeleton(name)
     some = [keys.name("user", name), keys.name("user", text), keys.skeleton(name) or Key("NAMES#alike", f"={text}")]
-    return [key for key in dict.fromkeys(some) if key is not None]
+    return [key for key in dict.fromkeys(some) if key is not None and keys.is_possible(key)]
 
 
 def _claimed(name: str, user_id: str, taken: NameTakenError | None = None) -> list[Step]:

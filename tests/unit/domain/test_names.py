@@ -35,6 +35,7 @@ def test_ordinary_and_unusual_names_are_allowed(name):
         "\u202enimda",
         "a\u2066b",
         "\u202aa",
+        "ᾂ" * 171,
     ],
 )
 def test_names_that_break_a_rule_are_refused_with_the_rule(name):
