@@ -58,7 +58,7 @@ def test_the_token_page_shows_tokens_page_by_page(hub):
     shown = [re.findall(r"<h3>note (\d+)\.", page) for page in (first, second)]
     assert shown == [[str(number) for number in range(PAGE + 1, 1, -1)], ["1", "0"]]
     assert f'href="/hub/token?offset={PAGE}#tokens"' in first
-    assert 'href="/hub/token?offset=0#tokens"' in second
+    assert 'href="/hub/token#tokens"' in second
     assert browser.get(f"/hub/token?offset={PAGE * 9}").status_code == 200
 
 
@@ -69,7 +69,27 @@ def test_the_token_page_shows_this_browser_and_the_newest_others(hub):
     page = first.get("/hub/token").text
     assert page.count('action="/hub/token/end-session"') == PAGE
     assert "this browser" in page
-    assert "And 2 older sessions." in page
+    assert f'href="/hub/token?sessions={PAGE}#sessions"' in page
+    rest = first.get(f"/hub/token?sessions={PAGE}&offset=0").text
+    assert rest.count('action="/hub/token/end-session"') == 2
+    assert 'href="/hub/token#sessions"' in rest
+
+
+def test_the_token_page_shows_applications_page_by_page(hub):
+    alice, browser = hub.user("alice"), hub.browser("alice")
+    for number in range(PAGE + 1):
+        hub.hub.tokens.issue_to(alice, note="", expires_in=None, raw_scopes=None, client_id=f"c{number:02}")
+    first, second = (browser.get(f"/hub/token?offset=7{more}").text for more in ("", f"&applications={PAGE}"))
+    shown = [re.findall(r'name="client_id" value="(\w+)"', page) for page in (first, second)]
+    assert shown == [[f"c{number:02}" for number in range(PAGE)], [f"c{PAGE}"]]
+    assert f'href="/hub/token?offset=7&amp;applications={PAGE}#applications"' in first
+    assert 'href="/hub/token?offset=7#applications"' in second
+
+
+@pytest.mark.parametrize("offset", ["x", "-1", "1.5", "9" * 400, "%00", "%C2%B2"])
+def test_a_part_of_the_token_page_that_is_no_number_is_the_first(hub, offset):
+    browser = hub.browser("alice")
+    assert "this browser" in browser.get(f"/hub/token?sessions={offset}&offset={offset}").text
 
 
 def test_scopes_that_fill_pages_are_refused(alice):

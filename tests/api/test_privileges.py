@@ -221,6 +221,18 @@ def test_who_may_do_what_a_group_gives_takes_it_from_members(world):
     assert world.as_user("anna").delete("/groups/staff/users", {"users": ["mel"]}).status_code == 200
 
 
+def test_a_large_group_is_removed_without_a_look_at_each_member(world, monkeypatch):
+    give(world, "helpers", "admin:groups", "list:users")
+    give(world, "staff", "list:users")
+    for number in range(20):
+        world.user(f"member{number}", groups=["staff"])
+    anna, store, asked = world.as_user("anna"), type(world.hub.users), []
+    find = store.find
+    monkeypatch.setattr(store, "find", lambda self, name: asked.append(name) or find(self, name))
+    assert anna.delete("/groups/staff").status_code == 204
+    assert len(asked) < 5
+
+
 def test_who_only_reads_of_a_group_may_add_to_it(world):
     give(world, "helpers", "read:users!group=ours", "groups!group=ours")
     assert world.as_user("anna").post("/groups/ours/users", {"users": ["outside"]}).status_code == 200

@@ -1,16 +1,18 @@
 """The token page: the visitor's tokens, applications with tokens, and browser sessions."""
 
 import contextlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
+from urllib.parse import urlencode
 
 from fastapi import Depends
+from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from functions.api import dependencies
 from functions.api.auth.visitors import OwnForm, Person, user_of
 from functions.api.oauth_clients import ClientLookup, OAuthClients
-from functions.api.paging import Part
 from functions.api.rendering import Render
 from functions.api.routers import page_router
 from functions.api.serializers import instant
@@ -23,6 +25,8 @@ from hubless.services.identity import Actor
 
 router = page_router()
 PAGE = 50  # tokens, applications and sessions of one page
+_OFFSETS = {"tokens": "offset", "applications": "applications", "sessions": "sessions"}  # the query's name by kind
+T = TypeVar("T")
 
 
 @value
@@ -34,7 +38,7 @@ class _TokenPage:
     logins: dependencies.Logins
     clients: ClientLookup
     render: Render
-    offset: int = 0  # of the tokens on this page, newest first
+    query: Mapping[str, str]  # of the request: where the list of each kind begins
 
     def __call__(self, *, secret: str | None = None, error: str | None = None, status: int = 200) -> Response:
         """Return the page; *secret* is a new token, which is shown once."""
@@ -42,18 +46,14 @@ class _TokenPage:
         held = self.tokens.of(user)
         own = [token for token in reversed(held) if token.client_id is None]
         sessions = list(reversed(self.logins.sessions_of(user)))
+        applications = _by_client(t for t in held if t.client_id is not None)
         lifetime = self.tokens.max_lifetime
         return self.render(
             "token.html",
             status_code=status,
-            tokens=[_token_view(token) for token in own[self.offset : self.offset + PAGE]],
-            total=len(own),
-            offset=self.offset,
-            newer_url=_page_url(max(0, self.offset - PAGE)) if self.offset else None,
-            older_url=_page_url(self.offset + PAGE) if self.offset + PAGE < len(own) else None,
-            applications=self._applications([t for t in held if t.client_id is not None]),
-            sessions=[self._session_view(session) for session in _this_first(sessions, self.who)[:PAGE]],
-            more_sessions=max(0, len(sessions) - PAGE),
+            tokens=self._list("tokens", own, _token_view),
+            applications=self._list("applications", applications, self._application_view),
+            sessions=self._list("sessions", _this_first(sessions, self.who), self._session_view),
             new_token=secret,
             max_lifetime=None if lifetime is None else int(lifetime.total_seconds()),
             error=error,
@@ -67,19 +67,42 @@ class _TokenPage:
             "is_this": session.id == self.who.session_id,
         }
 
-    def _applications(self, issued: list[Token]) -> list[dict[str, Any]]:
-        by_client: dict[str, list[Token]] = {}
-        for token in issued:
-            by_client.setdefault(token.client_id or "", []).append(token)
-        return [
-            {
-                "client_id": client_id,
-                "description": self.clients.describe(held[0]),
-                "tokens": len(held),
-                "last_activity": max((instant(t.last_activity_at or t.created_at) or "" for t in held), default=None),
-            }
-            for client_id, held in list(by_client.items())[:PAGE]
-        ]
+    def _application_view(self, held: list[Token]) -> dict[str, Any]:
+        return {
+            "client_id": held[0].client_id,
+            "description": self.clients.describe(held[0]),
+            "tokens": len(held),
+            "last_activity": max((instant(t.last_activity_at or t.created_at) or "" for t in held), default=None),
+        }
+
+    def _list(self, kind: str, things: Sequence[T], view: Callable[[T], dict[str, Any]]) -> dict[str, Any]:
+        """Return the part of *things* that this page shows, and the addresses of the parts beside it."""
+        offset = _offset(self.query.get(_OFFSETS[kind], ""))
+        before, after = max(0, offset - PAGE), offset + PAGE
+        return {
+            "rows": [view(thing) for thing in things[offset:after]],
+            "offset": offset,
+            "total": len(things),
+            "newer_url": self._url(kind, before) if offset else None,
+            "older_url": self._url(kind, after) if after < len(things) else None,
+        }
+
+    def _url(self, kind: str, offset: int) -> str:
+        """Return the address of this page with another part of one list, and the same parts of the others."""
+        others = {name: str(_offset(self.query.get(name, ""))) for name in _OFFSETS.values()}
+        given = {name: text for name, text in (others | {_OFFSETS[kind]: str(offset)}).items() if text != "0"}
+        return f"/hub/token?{urlencode(given)}#{kind}" if given else f"/hub/token#{kind}"
+
+
+def _by_client(issued: Iterable[Token]) -> list[list[Token]]:
+    found: dict[str, list[Token]] = {}
+    for token in issued:
+        found.setdefault(token.client_id or "", []).append(token)
+    return list(found.values())
+
+
+def _offset(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0  # noqa: PLR2004 nobody has so many
 
 
 async def _page(
@@ -88,9 +111,9 @@ async def _page(
     logins: dependencies.Logins,
     clients: OAuthClients,
     render: Render,
-    part: Part,
+    request: Request,
 ) -> _TokenPage:
-    return _TokenPage(who, tokens, logins, clients, render, part.offset)
+    return _TokenPage(who, tokens, logins, clients, render, request.query_params)
 
 
 TokenPage = Annotated[_TokenPage, Depends(_page)]
@@ -142,10 +165,6 @@ async def end_session(form: OwnForm, who: Person, logins: dependencies.Logins) -
     with contextlib.suppress(NotFoundError):  # it has ended already
         logins.close(user_of(who), form.text("session_id"))
     return RedirectResponse("/hub/token", 303)
-
-
-def _page_url(offset: int) -> str:
-    return f"/hub/token?offset={offset}#tokens"
 
 
 def _this_first(sessions: list[Session], who: Actor) -> list[Session]:
