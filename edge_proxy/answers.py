@@ -33,7 +33,8 @@ class Answer:
             '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
             f"{self.head}<title>{self.title}</title>"
             "<style>body{font:1.1rem/1.5 system-ui,sans-serif;max-width:34rem;margin:20vh auto;"
-            f"padding:0 1rem;color-scheme:light dark}}</style><h1>{self.title}</h1><p>{self.text}</p></html>"
+            "padding:0 1rem;color-scheme:light dark}h1{font-size:1.6rem;line-height:1.25;text-wrap:balance}</style>"
+            f"<h1>{self.title}</h1><p>{self.text}</p></html>"
         )
 
     @property

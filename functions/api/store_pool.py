@@ -62,7 +62,7 @@ async def in_store_pool(handler: Callable[..., Coroutine[Any, Any, Any]], argume
 def _place_of(who: str) -> Iterator[CapacityLimiter]:
     """Count one more call of this person, and yield what limits those that run."""
     if _open[who] >= OPEN:
-        words = f"{OPEN} of your requests for long lists or changes are still open. Wait for them before you send more"
+        words = f"{OPEN} of your requests for long lists or changes are still open. Wait for them before you send more."
         raise QuotaExceededError(words, limit=OPEN, retry=True, after=_RETRY_AFTER)
     _open[who] += 1
     try:
