@@ -117,28 +117,38 @@ def api_statements(targets: GrantTargets) -> list[iam.PolicyStatement]:
 def spawn_statements(targets: GrantTargets) -> list[iam.PolicyStatement]:
     """Return the further statements of spawn, which starts servers. The CDK adds those of event source mappings."""
     state, cluster = targets.state, targets.cluster
+    definitions = targets.arn("ecs", f"task-definition/{targets.hub}-{_KIND}-*")
     in_cluster = {"ArnEquals": {"ecs:cluster": cluster.cluster.cluster_arn}}
-    to_ecs = {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
-    made_by_run = {"StringEquals": {"ecs:CreateAction": ["RunTask", "RegisterTaskDefinition"]}}
-    statements = [
-        allow(
-            ["RunTask"], targets.arn("ecs", f"task-definition/{targets.hub}-{_KIND}-*"), service="ecs", where=in_cluster
-        ),
+    made_by_run = {"StringEquals": {"ecs:CreateAction": "RunTask"}}
+    return [
+        allow(["RunTask"], definitions, service="ecs", where=in_cluster),
         allow(
             ["TagResource"],
             targets.arn("ecs", f"task/{cluster.cluster.cluster_name}/*"),
-            targets.arn("ecs", f"task-definition/{targets.hub}-{_KIND}-*"),
             service="ecs",
             where=made_by_run,
+        ),
+        allow(["s3:PutObject"], state.launches.arn_for_objects(f"launches/{targets.hub}/*")),
+        *_preparing_statements(targets),
+    ]
+
+
+def _preparing_statements(targets: GrantTargets) -> list[iam.PolicyStatement]:
+    """Return the statements of spawn and reaper by which they register task definitions."""
+    state, cluster = targets.state, targets.cluster
+    to_ecs = {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
+    made_here = {"StringEquals": {"ecs:CreateAction": "RegisterTaskDefinition"}}
+    statements = [
+        allow(
+            ["TagResource"],
+            targets.arn("ecs", f"task-definition/{targets.hub}-{_KIND}-*"),
+            service="ecs",
+            where=made_here,
         ),
         # Neither supports resources. PassRole and RunTask limit the roles and clusters that a definition can use.
         allow(["RegisterTaskDefinition", "ListTaskDefinitions"], "*", service="ecs"),
         allow(["iam:PassRole"], cluster.task_role.role_arn, cluster.execution_role.role_arn, where=to_ecs),
-        allow(
-            ["s3:PutObject"],
-            state.launches.arn_for_objects(f"launches/{targets.hub}/*"),
-            state.launches.arn_for_objects(f"definitions/{targets.hub}/*"),
-        ),
+        allow(["s3:PutObject"], state.launches.arn_for_objects(f"definitions/{targets.hub}/*")),
     ]
     if cluster.file_system:
         made = {"StringEquals": {"elasticfilesystem:CreateAction": "CreateAccessPoint"}}
@@ -156,16 +166,18 @@ def spawn_statements(targets: GrantTargets) -> list[iam.PolicyStatement]:
 
 
 def reaper_statements(targets: GrantTargets) -> list[iam.PolicyStatement]:
-    """Return the further statements of reaper, which collects garbage."""
-    cluster = targets.cluster
+    """Return the further statements of reaper, which prepares launches and collects garbage."""
+    cluster, files = targets.cluster, targets.cluster.file_system
     definitions = targets.state.launches.arn_for_objects(f"definitions/{targets.hub}/*")
     return [
         allow(["ListTasks"], "*", service="ecs", where={"ArnEquals": {"ecs:cluster": cluster.cluster.cluster_arn}}),
         # ECS supports resources only for the last.
-        allow(["ListTaskDefinitions", "ListTaskDefinitionFamilies", "DeregisterTaskDefinition"], "*", service="ecs"),
+        allow(["ListTaskDefinitionFamilies", "DeregisterTaskDefinition"], "*", service="ecs"),
         allow(["DeleteTaskDefinitions"], targets.arn("ecs", f"task-definition/{targets.hub}-{_KIND}-*"), service="ecs"),
-        allow(["PutObject", "DeleteObject"], definitions, service="s3"),
+        allow(["DeleteObject"], definitions, service="s3"),
         allow_listing(targets, "definitions"),
+        *_preparing_statements(targets),
+        *([allow(["DescribeAccessPoints"], files.file_system_arn, service="elasticfilesystem")] if files else []),
         *([allow(["StopInstances"], targets.instance, service="ec2")] if targets.instance else []),
     ]
 

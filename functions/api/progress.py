@@ -13,7 +13,7 @@ from hubless.bootstrap.hub import Hub
 from hubless.domain import lifecycle, names
 from hubless.domain.errors import StoreUnavailableError
 from hubless.domain.leases import Lease
-from hubless.domain.lifecycle import INACTIVE, Server, State
+from hubless.domain.lifecycle import INACTIVE, WAITING_TO_LAUNCH, Server, State
 from hubless.domain.users import User
 
 RETRY_MS = 3000  # milliseconds after which an EventSource asks again
@@ -107,10 +107,10 @@ async def events(
 
 
 def _step(hub: Hub, server: Server) -> dict[str, Any]:
-    percent, message = lifecycle.progress(server)
-    if server.state is State.REQUESTED and (ahead := hub.spawning.position(server)):
-        return {"progress": percent, "message": f"{ahead} servers are ahead of yours", "position": ahead}
-    return {"progress": percent, "message": message}
+    ahead = hub.spawning.position(server) if server.state in WAITING_TO_LAUNCH else 0
+    percent, message = lifecycle.progress(server, ahead)
+    event = {"progress": percent, "message": message}
+    return event | {"position": ahead} if ahead else event
 
 
 def _ready(hub: Hub, owner: User, server: Server) -> dict[str, Any]:

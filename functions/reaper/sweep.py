@@ -33,7 +33,7 @@ def handle(hub: Hub, event: Mapping[str, Any], *, time_left: timedelta | None = 
     except StoreUnavailableError as away:  # the sweep itself succeeded
         logger.warning("cannot read queue depth: %s", away)
     done = asdict(sweep)
-    if any(done[key] for key in ("reaped", "orphans", "stale_routes", "discarded", "is_incomplete")):
+    if any(done[key] for key in ("reaped", "orphans", "stale_routes", "prepared", "discarded", "is_incomplete")):
         logger.info("sweep: %s", done)
     return done
 

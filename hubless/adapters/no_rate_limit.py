@@ -1,8 +1,12 @@
 """No launch rate limit, for launchers without one."""
 
+from datetime import timedelta
+
 
 class NoRateLimit:
-    """Gives every launch a slot at once."""
+    """Gives every caller a slot at once."""
+
+    interval = timedelta()
 
     def acquire(self) -> None:
         return

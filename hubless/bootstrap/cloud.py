@@ -292,6 +292,35 @@ class CloudHub(Hub):
         )
 
     @cached_property
+    def preparation_rate_limiter(self) -> "LaunchRateLimiter":
+        return self._preparation_rate_limiter(reserve=0)
+
+    @cached_property
+    def ahead_rate_limiter(self) -> "LaunchRateLimiter":
+        from hubless.adapters.ecs import limits
+
+        return self._preparation_rate_limiter(limits.RESERVE)
+
+    def _preparation_rate_limiter(self, reserve: int) -> "LaunchRateLimiter":
+        from hubless.adapters.dynamodb import keys
+        from hubless.adapters.dynamodb.launch_rate_limiter import DynamoLaunchRateLimiter
+        from hubless.adapters.ecs import limits
+
+        return DynamoLaunchRateLimiter(
+            self._database,
+            rate=limits.PREPARATION_RATE,
+            burst=limits.PREPARATION_BURST,
+            longest_wait=limits.LONGEST_WAIT,
+            clock=self.clock,
+            item=keys.PREPARATION_SLOT,
+            reserve=reserve,
+        )
+
+    @property
+    def prepare_ahead(self) -> timedelta | None:
+        return self.settings.servers.prepare_ahead
+
+    @cached_property
     def launcher(self) -> "Launcher":
         from hubless.adapters.ecs.launcher import EcsLauncher
 

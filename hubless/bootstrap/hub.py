@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from hubless.services.logins import Logins
     from hubless.services.pacing import Pacing
     from hubless.services.password_login import PasswordLogin
+    from hubless.services.preparing import Preparing, PreparingAhead
     from hubless.services.privileges import Privileges
     from hubless.services.reaping import Reaping
     from hubless.services.routing import Routing
@@ -199,6 +200,25 @@ class Hub(ABC):
     @property
     @abstractmethod
     def launch_rate_limiter(self) -> "LaunchRateLimiter": ...
+
+    @property
+    def preparation_rate_limiter(self) -> "LaunchRateLimiter":
+        """Return the limiter of preparations for starts; by default one without a limit."""
+        from hubless.adapters.no_rate_limit import NoRateLimit
+
+        return NoRateLimit()
+
+    @property
+    def ahead_rate_limiter(self) -> "LaunchRateLimiter":
+        """Return the limiter of preparations ahead, which leaves room for starts; by default one without a limit."""
+        from hubless.adapters.no_rate_limit import NoRateLimit
+
+        return NoRateLimit()
+
+    @property
+    def prepare_ahead(self) -> timedelta | None:
+        """Return how long ago users may have been seen for whom the sweep prepares launches; None for nobody."""
+        return None
 
     @property
     @abstractmethod
@@ -449,12 +469,34 @@ class Hub(ABC):
             self.stopping,
             self.queue,
             self.launch_rate_limiter,
+            self.preparing,
             self.clock,
             self.deadlines,
             self.profiles,
             self.metrics,
             self.edge_autosuspend,
             self.pacing,
+        )
+
+    @cached_property
+    def preparing(self) -> "Preparing":
+        from hubless.services.preparing import Preparing
+
+        limiter = self.preparation_rate_limiter
+        return Preparing(self.servers, self.launcher, limiter, self.leases, self.clock, self.deadlines)
+
+    @cached_property
+    def preparing_ahead(self) -> "PreparingAhead":
+        from hubless.services.preparing import PreparingAhead
+
+        return PreparingAhead(
+            self.users,
+            self.servers,
+            self.launcher,
+            self.ahead_rate_limiter,
+            self.clock,
+            profiles=self.profiles,
+            seen_within=self.prepare_ahead,
         )
 
     @cached_property
@@ -520,6 +562,7 @@ class Hub(ABC):
             self.sweeps,
             self.edge_autosuspend,
             self.leases,
+            self.preparing_ahead,
             self.message_is_lost_after,
             self.idle_policies.report_interval(self.longest_report_interval),
             self.active_limit,

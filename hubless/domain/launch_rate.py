@@ -7,6 +7,8 @@ expire, except those of the last moments, which callers get at once: the burst. 
 Each caller has its own clock. A caller whose clock is ahead of another's launches earlier: up to *rate* times the
 seconds between two clocks may come on top of the burst.
 
+A caller with a *reserve* leaves that many slots of the burst to others: it acts only so many intervals after its slot.
+
 Callers get slots in the order in which they ask. A caller gets one within *longest_wait*, or a time at which to retry.
 The limiter does not remember callers that must retry, and reserves no slot for them.
 """
@@ -37,11 +39,12 @@ class NoFreeSlot:
 
 @value
 class LaunchRate:
-    """A rate limit: *rate* slots a second, and up to *burst* at once after a pause."""
+    """A rate limit: *rate* slots a second, up to *burst* at once after a pause, of which *reserve* are for others."""
 
     rate: float
     burst: int
     longest_wait: timedelta
+    reserve: int = 0  # less than *burst*
 
     @property
     def interval(self) -> timedelta:
@@ -54,7 +57,11 @@ class LaunchRate:
 
     def farthest(self, now: datetime) -> datetime:
         """Return the latest slot that a caller may wait for."""
-        return now + self.longest_wait
+        return now + self.longest_wait - self.reserve * self.interval
+
+    def due(self, slot: datetime) -> datetime:
+        """Return when a caller that has taken *slot* may act."""
+        return slot + self.reserve * self.interval
 
     def is_under_way(self, free: datetime | None, now: datetime) -> bool:
         """Say whether the next slot is the *free* one: it has not expired, and it is within the longest wait."""
@@ -62,7 +69,7 @@ class LaunchRate:
 
     def next_slot(self, free: datetime | None, now: datetime) -> Slot | NoFreeSlot:
         """Return the next slot; *free* is the first free one, or None if no slot was ever taken."""
-        if free is not None and free > self.farthest(now) + self.interval + WRONG_CLOCK:
+        if free is not None and free > now + self.longest_wait + self.interval + WRONG_CLOCK:
             return self._slot(now)
         if free is not None and free > self.farthest(now):
             return NoFreeSlot(free - self.farthest(now))

@@ -20,6 +20,7 @@ class State(StrEnum):
 
     STOPPED = "stopped"
     REQUESTED = "requested"
+    PREPARING = "preparing"
     LAUNCHING = "launching"
     STARTING = "starting"
     READY = "ready"
@@ -31,6 +32,8 @@ class Event(StrEnum):
     """What causes a transition; the values complete the sentence «a server that is … cannot …»."""
 
     SPAWN = "spawn"
+    UNPREPARED = "wait for its preparation"
+    PREPARED = "be prepared"
     LAUNCHED = "be launched"
     ADDRESSED = "get an address"
     ANSWERED = "become ready"
@@ -42,16 +45,21 @@ S = State
 TRANSITIONS: Mapping[tuple[State, Event], State] = {
     (S.STOPPED, Event.SPAWN): S.REQUESTED,
     (S.FAILED, Event.SPAWN): S.REQUESTED,
+    (S.REQUESTED, Event.UNPREPARED): S.PREPARING,
+    (S.PREPARING, Event.PREPARED): S.REQUESTED,
     (S.REQUESTED, Event.LAUNCHED): S.LAUNCHING,
+    (S.PREPARING, Event.LAUNCHED): S.LAUNCHING,  # by a repeated message that found it prepared
     (S.LAUNCHING, Event.ADDRESSED): S.STARTING,
     (S.STARTING, Event.ANSWERED): S.READY,
     (S.REQUESTED, Event.STOP): S.STOPPING,
+    (S.PREPARING, Event.STOP): S.STOPPING,
     (S.LAUNCHING, Event.STOP): S.STOPPING,
     (S.STARTING, Event.STOP): S.STOPPING,
     (S.READY, Event.STOP): S.STOPPING,
     (S.STOPPING, Event.ENDED): S.STOPPED,  # or FAILED, when the record names a failure
 }
-PENDING_START = frozenset({S.REQUESTED, S.LAUNCHING, S.STARTING})
+WAITING_TO_LAUNCH = frozenset({S.REQUESTED, S.PREPARING})  # no task yet
+PENDING_START = WAITING_TO_LAUNCH | {S.LAUNCHING, S.STARTING}
 PENDING = PENDING_START | {S.STOPPING}
 ACTIVE = PENDING | {S.READY}
 INACTIVE = frozenset({S.STOPPED, S.FAILED})
@@ -88,6 +96,7 @@ class Deadlines:
     """How long a server may stay in each state before the hub ends the launch."""
 
     requested: timedelta = timedelta(minutes=10)
+    preparing: timedelta = timedelta(hours=3)  # for 10,000 people at one a second: EFS has no more access points
     launching: timedelta = timedelta(seconds=60)
     starting: timedelta = timedelta(seconds=60)
     stopping: timedelta = timedelta(seconds=15)
@@ -96,6 +105,7 @@ class Deadlines:
         """Return when a server that enters *state* at *now* becomes overdue; None for a state without a limit."""
         limit = {
             State.REQUESTED: self.requested,
+            State.PREPARING: self.preparing,
             State.LAUNCHING: self.launching,
             State.STARTING: self.starting,
             State.STOPPING: self.stopping,
@@ -143,6 +153,16 @@ def requested(
         limits_reached=(),
         revision=server.revision + 1,
     )
+
+
+def unprepared(server: Server, *, now: datetime, deadlines: Deadlines) -> Server:
+    """Return *server* in the queue of those whose launches must be prepared first."""
+    return _moved(server, Event.UNPREPARED, now, deadlines)
+
+
+def prepared(server: Server, *, now: datetime, deadlines: Deadlines) -> Server:
+    """Return *server* as requested again: its launch is prepared, and the time to launch it begins now."""
+    return _moved(server, Event.PREPARED, now, deadlines)
 
 
 def launched(server: Server, *, task: str, now: datetime, deadlines: Deadlines) -> Server:
@@ -198,13 +218,18 @@ def is_overdue(server: Server, now: datetime) -> bool:
     return server.deadline_at is not None and now >= server.deadline_at
 
 
-def progress(server: Server) -> tuple[int, str]:
-    """Return the progress of a start in per cent, and a sentence for the page that shows it."""
-    return _PROGRESS.get(server.state, (0, "Server is not starting"))
+def progress(server: Server, ahead: int = 0) -> tuple[int, str]:
+    """Return the progress of a start in per cent, and a sentence for its owner; *ahead* is its queue position."""
+    percent, sentence = _PROGRESS.get(server.state, (0, "Server is not starting"))
+    if not ahead:
+        return percent, sentence
+    count = f"{ahead} server{' is' if ahead == 1 else 's are'} ahead of yours"
+    return percent, f"{sentence}: {count}" if server.state is State.PREPARING else count
 
 
 _PROGRESS = {
     State.REQUESTED: (10, "Waiting for a free slot"),
+    State.PREPARING: (5, "Waiting for your server to be set up"),
     State.LAUNCHING: (30, "Launching the server"),
     State.STARTING: (60, "Waiting for Jupyter to answer"),
     State.READY: (100, "Server ready"),

@@ -8,10 +8,15 @@ from hubless.domain.limits import LimitReached
 from hubless.domain.profiles import Profile
 from hubless.domain.values import value
 
+SECRET_NAMES = frozenset({"JUPYTERHUB_API_TOKEN", "JPY_API_TOKEN"})  # of each launch; profiles cannot set them
+
 
 @value
 class Launch:
-    """Everything that a launcher needs. *secrets* never appear in logs, in arguments or in lists of tasks."""
+    """Everything that a launcher needs.
+
+    *secrets* never appear in logs, in arguments or in lists of tasks. Their names are among `SECRET_NAMES`.
+    """
 
     launch_id: str
     server_id: str
@@ -22,6 +27,14 @@ class Launch:
     profile: Profile
     environment: Mapping[str, str] = field(default_factory=dict, hash=False)
     secrets: Mapping[str, str] = field(default_factory=dict, hash=False, repr=False)
+
+
+@value
+class Preparation:
+    """What a launcher may make before a launch: all that launches of *profile* for that owner have in common."""
+
+    owner_id: str
+    profile: Profile
 
 
 @value
@@ -75,8 +88,38 @@ class Launcher(Protocol):
         """Return the name of this kind of launcher, as `/hub/api/info` shows it."""
         ...
 
+    def is_prepared(self, wanted: Preparation) -> bool:
+        """Say whether nothing is to be made before a launch. It may be wrong about what was made just now.
+
+        Raises:
+            LaunchFailedError: when no launch of the profile can succeed.
+            CapacityUnavailableError: when a later retry may succeed.
+        """
+        ...
+
+    def unprepared(self, wanted: Iterable[Preparation]) -> list[Preparation]:
+        """Return those of *wanted* that `prepare` must make, without one round trip each; none twice.
+
+        It leaves out those for which no launch can succeed.
+
+        Raises:
+            CapacityUnavailableError: when a later retry may succeed.
+        """
+        ...
+
+    def prepare(self, wanted: Preparation) -> None:
+        """Make what launches need. Idempotent, but a call costs a slot of the launcher's rate limit for preparations.
+
+        Raises:
+            LaunchFailedError: when a retry does not help.
+            CapacityUnavailableError: when a later retry may succeed.
+        """
+        ...
+
     def launch(self, launch: Launch) -> str:
         """Start a task and return its name. Idempotent: the same launch id returns the same task and starts no other.
+
+        A launch that is not prepared is prepared first, without regard to the rate limit for preparations.
 
         Raises:
             LaunchFailedError: when a retry does not help.

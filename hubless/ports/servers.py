@@ -88,7 +88,9 @@ class ServerStore(Protocol):
         ...
 
     def queue_position(self, server: Server, now: datetime) -> int:
-        """Return how many servers requested their start before *server*: its position in the queue.
+        """Return how many servers in the state of *server* came into it earlier: its position in that state's queue.
+
+        There are two queues: `requested` and `preparing`. Elsewhere the answer is 0.
 
         The cost stays low however many servers wait. Up to 100 the answer is exact. Beyond that it may be 5 seconds
         old, 30 under heavy load, and wrong by 1 % of the queue's length. At the moment at which a queue grows beyond

@@ -61,6 +61,13 @@ class UserStore(Protocol):
         """Return the number of users, or of those that were active since then."""
         ...
 
+    def seen_since(self, since: datetime) -> list[str]:
+        """Return the ids of users who were created or active since then, the last one seen first.
+
+        It reads something of every user. The answer may lag a moment.
+        """
+        ...
+
     def page(
         self,
         *,

@@ -14,7 +14,7 @@ from hubless.domain.tokens import Client, OwnerKind, Token
 from hubless.domain.users import User
 from hubless.domain.values import value
 from hubless.ports.clock import Clock
-from hubless.ports.launcher import Launch
+from hubless.ports.launcher import SECRET_NAMES, Launch
 from hubless.ports.tokens import ClientStore
 from hubless.services.identifiers import new_id
 
@@ -67,7 +67,7 @@ class Credentials:
             prefix=prefix,
             profile=profile,
             environment=self._environment(server, owner, profile, client, access),
-            secrets={"JUPYTERHUB_API_TOKEN": secret, "JPY_API_TOKEN": secret},
+            secrets=dict.fromkeys(SECRET_NAMES, secret),
         )
 
     def remove(self, server: Server) -> None:

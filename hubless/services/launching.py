@@ -15,7 +15,7 @@ from hubless.domain.errors import (
     RetryLaterError,
     StoreConflictError,
 )
-from hubless.domain.lifecycle import PENDING, PENDING_START, Deadlines, Server, State
+from hubless.domain.lifecycle import PENDING, PENDING_START, WAITING_TO_LAUNCH, Deadlines, Server, State
 from hubless.domain.limits import LimitReached
 from hubless.domain.messages import Message, MessageKind
 from hubless.domain.profiles import Profile
@@ -24,7 +24,7 @@ from hubless.domain.users import User
 from hubless.domain.values import value
 from hubless.ports.clock import Clock
 from hubless.ports.launch_rate_limiter import LaunchRateLimiter
-from hubless.ports.launcher import Launcher, TaskEvent, TaskPending, TaskRunning, TaskStatus, TaskStopped
+from hubless.ports.launcher import Launcher, Preparation, TaskEvent, TaskPending, TaskRunning, TaskStatus, TaskStopped
 from hubless.ports.metrics import Metric, Metrics
 from hubless.ports.queue import Queue
 from hubless.ports.readiness import Readiness
@@ -33,6 +33,7 @@ from hubless.ports.users import UserStore
 from hubless.services.credentials import Credentials
 from hubless.services.edge_autosuspend import EdgeAutosuspend
 from hubless.services.pacing import Pacing
+from hubless.services.preparing import Preparing
 from hubless.services.routing import Routing
 from hubless.services.stopping import Stopping
 
@@ -40,6 +41,7 @@ logger = logging.getLogger(__name__)
 
 LOOK_PAUSE = timedelta(seconds=3)  # how long the answer about a task is good enough for whoever asks next
 
+_MISSED = {State.REQUESTED: "had no free slot", State.PREPARING: "could not set up the server"}
 _UP = frozenset({State.LAUNCHING, State.STARTING, State.READY})  # states in which the launch owns a task and a route
 
 
@@ -56,6 +58,7 @@ class Launching:
     stopping: Stopping
     queue: Queue
     launch_rate_limiter: LaunchRateLimiter
+    preparing: Preparing
     clock: Clock
     deadlines: Deadlines
     profiles: Mapping[str, Profile]
@@ -73,7 +76,7 @@ class Launching:
         if server is None or server.launch_id != message.launch_id:
             return
         try:
-            if message.kind is MessageKind.LAUNCH and server.state is State.REQUESTED:
+            if message.kind is MessageKind.LAUNCH and server.state in WAITING_TO_LAUNCH:
                 self.edge_autosuspend.request_start()  # as early as possible: edge and task each need half a minute
                 self._launch(server)
             elif message.kind is MessageKind.ACTIVITY and server.state in {State.LAUNCHING, State.STARTING}:
@@ -95,7 +98,7 @@ class Launching:
         if server is None or server.launch_id != event.launch_id:
             return  # the task's launch is over: the sweep ends the task if it still runs
         try:
-            if server.state is State.REQUESTED:
+            if server.state in WAITING_TO_LAUNCH:
                 server = self._note_task(server, event.task)
             self.reconcile(server, event.status)
         except StoreConflictError:
@@ -143,9 +146,9 @@ class Launching:
     def reconcile(self, server: Server, status: TaskStatus | None = None) -> None:
         """Take the next step that the task's *status* and the time allow; ask the launcher if *status* is None."""
         match server.state:
-            case State.REQUESTED:
+            case State.REQUESTED | State.PREPARING:
                 if lifecycle.is_overdue(server, self.clock.now()):
-                    self.stopping.fail(server, "The hub had no free slot in time. Try again later.")
+                    self.stopping.fail(server, f"The hub {_MISSED[server.state]} in time. Try again later.")
             case State.LAUNCHING | State.STARTING:
                 self._reconcile_start(server, status or self.launcher.describe(server.task or ""))
             case State.READY:
@@ -161,10 +164,13 @@ class Launching:
         if owner is None or profile is None:
             self.stopping.fail(server, f"The profile {server.profile} is no longer offered")
             return
-        self.launch_rate_limiter.acquire()
-        launch = self.credentials.issue(server, owner, profile)
+        wanted = Preparation(owner.id, profile)
         try:
-            task = self.launcher.launch(launch)
+            server = self.preparing.enqueue(server, wanted)
+            if server.state is State.PREPARING:
+                server = self.preparing.prepare(server, wanted)
+            self.launch_rate_limiter.acquire()
+            task = self.launcher.launch(self.credentials.issue(server, owner, profile))
         except LaunchFailedError as failed:
             self.stopping.fail(server, str(failed))
             return
@@ -184,6 +190,9 @@ class Launching:
     def _stop_unless_current(self, server: Server, task: str) -> None:
         """Kill a task if a stop came first or the launch has another task; keep it if a repeated message started it."""
         now = self.servers.get(server.id)
+        if now is not None and now.launch_id == server.launch_id and now.state in WAITING_TO_LAUNCH:
+            self._note_task(now, task)  # a repeated message took the launch for one that is not prepared yet
+            return
         is_live = now is not None and now.launch_id == server.launch_id and now.state in _UP
         if now is not None and is_live and now.task == task:
             return

@@ -34,6 +34,7 @@ from hubless.ports.users import UserStore
 from hubless.services.edge_autosuspend import EdgeAutosuspend
 from hubless.services.inspecting import Finding, Inspecting
 from hubless.services.launching import Launching
+from hubless.services.preparing import PreparingAhead
 from hubless.services.resumable_sweep import Step, SweepProgress, run_steps
 from hubless.services.routing import Routing
 from hubless.services.service_registry import ServiceRegistry
@@ -41,7 +42,13 @@ from hubless.services.stopping import Stopping
 
 logger = logging.getLogger(__name__)
 
-_WAITING = {State.REQUESTED: MessageKind.LAUNCH, State.STOPPING: MessageKind.STOP}  # states that wait for a message
+_WAITING = {  # states that wait for a message
+    State.REQUESTED: MessageKind.LAUNCH,
+    State.PREPARING: MessageKind.LAUNCH,
+    State.STOPPING: MessageKind.STOP,
+}
+# When a message counts as lost, relative to that of a launch: a queue of preparations moves slowly, stops are quick.
+_PATIENCE = {State.PREPARING: 10.0, State.STOPPING: 0.25}
 RETRY_WINDOW = timedelta(minutes=1)  # the time between two sweeps in the cloud
 BATCH, PIECE = 500, 50  # expired records that one run removes at most, and that one call removes
 
@@ -54,7 +61,8 @@ class Part(IntEnum):
     ROUTES = 3  # stale routes
     TIDYING = 4
     EXPIRED = 5
-    UNUSED = 6  # garbage of profiles that are no longer offered
+    AHEAD = 6  # launches to prepare
+    UNUSED = 7  # garbage of profiles that are no longer offered
 
 
 @value
@@ -67,6 +75,7 @@ class SweepReport:
     orphans: int
     stale_routes: int
     expired: int
+    prepared: int
     discarded: int
     is_incomplete: bool
 
@@ -106,6 +115,7 @@ class Reaping:
     sweeps: SweepStore
     edge_autosuspend: EdgeAutosuspend
     leases: LeaseStore
+    preparing_ahead: PreparingAhead
     message_is_lost_after: timedelta = timedelta(seconds=20)  # how long a message to launch may wait in the queue
     report_interval: timedelta = timedelta()  # activity may be seen that much later
     active_limit: int = 0  # active servers in the whole hub; 0 for no limit
@@ -137,7 +147,8 @@ class Reaping:
                 for route in self.routing.stale(routes, live)
             ),
             *self._cleanup_steps(routes, now, until),
-            Step(Part.UNUSED, "", lambda: self.launcher.garbage_collect(self.profiles.values())),
+            Step(Part.AHEAD, "", lambda: self.preparing_ahead.prepare_some(until)),
+            Step(Part.UNUSED, "", self._collect_garbage),
         ]
         this = self._run_from_resume_point(steps, until)
         return SweepReport(
@@ -147,6 +158,7 @@ class Reaping:
             orphans=this.done[Part.TASKS],
             stale_routes=this.done[Part.ROUTES],
             expired=this.done[Part.EXPIRED],
+            prepared=this.done[Part.AHEAD],
             discarded=this.done[Part.UNUSED],
             is_incomplete=bool(this.resume_after),
         )
@@ -250,7 +262,7 @@ class Reaping:
         If messages are missing, always. If there are enough, they may belong to other servers: then less and less
         often, because each message too many takes a slot from servers that wait for capacity.
         """
-        first = self.message_is_lost_after / (4 if server.state is State.STOPPING else 1)
+        first = self.message_is_lost_after * _PATIENCE.get(server.state, 1.0)
         waited = seen.now - server.entered_at
         return waited >= first and (seen.is_short_of_messages or _is_retry_due(waited, first))
 
@@ -297,6 +309,10 @@ class Reaping:
         return int(self.routing.routes.remove(route.prefix, route.launch_id) is not None)
 
     # --- garbage and expired records ---
+
+    def _collect_garbage(self) -> int:
+        """Remove what no profile needs any more; not while launches are to be prepared, because AWS counts both."""
+        return 0 if self.preparing_ahead.is_behind else self.launcher.garbage_collect(self.profiles.values())
 
     def _cleanup_steps(self, routes: list[Route], now: datetime, until: datetime | None) -> Iterator[Step]:
         tidying: Mapping[str, Callable[[], None]] = {

@@ -167,7 +167,7 @@ class Spawning:
         self.servers.delete(server)
 
     def position(self, server: Server) -> int:
-        """Return how many servers will be launched before this one; above 100 the number is approximate."""
+        """Return how many servers will be launched, or set up, before this one; above 100 it is approximate."""
         return self.servers.queue_position(server, self.clock.now())
 
     def _create(

@@ -127,6 +127,12 @@ class ServersSettings:
         "Clients that follow the starts of one user's servers at the same time; others get the present progress and ask"
         " again",
     )
+    prepare_ahead: timedelta | None = setting(
+        "120d",
+        LIMIT,
+        "In AWS, prepare ahead the starts of users who were seen within this time; `never` for all users, empty for"
+        " nobody",
+    )
     launch_timeout: timedelta = setting("60s", DURATION, "How long the launch of a process may take")
     start_timeout: timedelta = setting("60s", DURATION, "How long a server may take until it answers")
     stop_timeout: timedelta = setting("15s", DURATION, "How long a server may take to stop before the hub kills it")

@@ -138,6 +138,7 @@ USUAL = {
     "users.count": lambda s: s.users.count(),
     "users.page": lambda s: s.users.page(offset=0, limit=50, name_contains="a"),
     "users.touch": lambda s: s.users.touch(ALICE.id, LATER),
+    "users.seen_since": lambda s: s.users.seen_since(NOW),
     "groups.find": lambda s: s.groups.find("staff"),
     "groups.names": lambda s: s.groups.names(["g1"]),
     "groups.create": lambda s: s.groups.create(Group("g2", "new", ("alice", "bob"))),

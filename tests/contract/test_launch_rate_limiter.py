@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from hubless.adapters.dynamodb import keys
 from hubless.adapters.no_rate_limit import NoRateLimit
 from hubless.domain.errors import CapacityUnavailableError, StoreUnavailableError
 from tests.support.builders import NOW
@@ -17,9 +18,9 @@ TENTH = timedelta(seconds=0.1)
 class Launcher:
     """A launcher that takes slots and notes their times; its own clock advances only while it sleeps."""
 
-    def __init__(self, database, clock=None):
+    def __init__(self, database, clock=None, **others):
         self.clock, self.turns = clock or StoppedClock(NOW), []
-        self.launch_rate_limiter = a_rate_limiter(database, self.clock, self.sleep)
+        self.launch_rate_limiter = a_rate_limiter(database, self.clock, self.sleep, **others)
 
     def sleep(self, seconds):
         assert seconds > 0
@@ -125,6 +126,39 @@ def test_a_slot_of_a_wrong_clock_is_ignored(database):
     assert right.turns == [NOW, NOW + TENTH]
 
 
+def test_limiters_of_two_items_do_not_share_slots(database):
+    launches, preparations = Launcher(database), Launcher(database, item=keys.PREPARATION_SLOT)
+
+    for launcher in (launches, preparations) * 4:
+        launcher.take()
+
+    assert launches.turns == preparations.turns == [NOW, NOW, NOW, NOW + TENTH]
+
+
+def test_who_leaves_a_reserve_leaves_that_much_of_the_burst(database):
+    starts, ahead = Launcher(database), Launcher(database, reserve=2)
+
+    for _ in range(4):
+        ahead.take()
+    starts.clock.advance(ahead.clock.now() - NOW)
+    for _ in range(3):
+        starts.take()
+
+    assert ahead.turns == [NOW, NOW + TENTH, NOW + 2 * TENTH, NOW + 3 * TENTH]
+    assert starts.turns == [NOW + 3 * TENTH] * 2 + [NOW + 4 * TENTH]
+
+
+def test_who_leaves_a_reserve_is_refused_while_others_need_it(database):
+    starts, ahead = Launcher(database), Launcher(database, reserve=2)
+    for _ in range(12):
+        starts.take()
+    ahead.clock.advance(TENTH)
+
+    with pytest.raises(CapacityUnavailableError):
+        ahead.take()
+    assert ahead.turns == []
+
+
 def test_an_unreachable_table_raises_store_unavailable(database):
     launcher = Launcher(database)
     launcher.take()
@@ -155,3 +189,4 @@ def test_a_slot_costs_one_write_and_the_first_at_most_two(in_moto):
 def test_without_a_rate_limit_nobody_waits():
     for _ in range(1000):
         assert NoRateLimit().acquire() is None
+    assert NoRateLimit().interval == timedelta()

@@ -11,7 +11,7 @@ import pytest
 from hubless.adapters.processes.readiness import HttpReadiness
 from hubless.domain.errors import LaunchFailedError
 from hubless.domain.profiles import Profile
-from hubless.ports.launcher import Launch, Task, TaskRunning, TaskStopped
+from hubless.ports.launcher import Launch, Preparation, Task, TaskRunning, TaskStopped
 from tests.support.builders import NOW, a_server
 from tests.support.concurrency import MANY, concurrently, eventually
 from tests.support.ecs import HOMES, Cloud
@@ -193,6 +193,25 @@ def test_describe_many_agrees_with_describe(place, launcher):
 def test_nothing_of_an_offered_profile_is_garbage_collected(place, launcher):
     launcher.launch(a_launch(place))
     assert launcher.garbage_collect([place.profile()]) == 0
+
+
+def test_what_was_prepared_is_prepared_for_every_launcher(place, launcher):
+    mine, theirs = (Preparation(owner, place.profile()) for owner in ("u-alice", "u-bob"))
+    launcher.prepare(mine)
+    launcher.prepare(mine)
+
+    other = place.launcher()
+    assert other.is_prepared(mine)
+    assert mine not in other.unprepared([mine, theirs])
+
+
+def test_a_launch_needs_no_preparation_by_others(place, launcher):
+    launch = a_launch(place)
+    task = launcher.launch(launch)
+
+    running(place, launcher, task)
+    assert launcher.is_prepared(Preparation(launch.owner_id, launch.profile))
+    assert launcher.unprepared([Preparation(launch.owner_id, launch.profile)]) == []
 
 
 def test_eight_launches_at_once_have_eight_addresses(place, launcher):

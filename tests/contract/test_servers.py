@@ -313,6 +313,26 @@ def test_the_queue_position_counts_earlier_requests(stores):
     assert [stores.servers.queue_position(server, NOW) for server in made[1:]] == [0, 1]
 
 
+def test_servers_that_are_prepared_first_have_a_queue_of_their_own(stores):
+    requested, preparing, last = (
+        a_server(f"q{number}", state=state, entered_at=NOW + timedelta(seconds=number))
+        for number, state in enumerate((State.REQUESTED, State.PREPARING, State.PREPARING))
+    )
+    for server in (requested, preparing, last):
+        stores.servers.create(server)
+
+    assert [stores.servers.queue_position(server, NOW) for server in (requested, preparing, last)] == [0, 0, 1]
+    stores.servers.write(preparing, back := moved(preparing, state=State.REQUESTED, entered_at=LATER))
+    assert [stores.servers.queue_position(server, NOW) for server in (requested, back, last)] == [0, 1, 0]
+    assert [s.name for s in stores.servers.in_states(ACTIVE)] == ["q0", "q2", "q1"]
+
+
+def test_who_waits_for_nothing_has_no_one_ahead(stores):
+    stores.servers.create(a_server("w", state=State.REQUESTED))
+    stores.servers.create(ready := a_server("r", state=State.READY, entered_at=LATER))
+    assert stores.servers.queue_position(ready, LATER) == 0
+
+
 def test_the_position_in_a_long_queue_is_about_right_and_decreases(stores):
     many = [
         a_server(f"n{n}", state=State.REQUESTED, entered_at=NOW + timedelta(seconds=n * n / 100)) for n in range(106)

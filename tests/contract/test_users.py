@@ -9,6 +9,7 @@ from hubless.domain.lifecycle import ACTIVE, INACTIVE, State
 from hubless.domain.names import check_user_name
 from hubless.domain.passwords import PasswordLink
 from hubless.domain.users import Group
+from hubless.services.identifiers import new_id
 from tests.support.builders import NOW, a_client, a_code, a_server, a_session, a_token, a_user
 from tests.support.concurrency import MANY, concurrently
 
@@ -446,6 +447,29 @@ def test_users_active_since_are_counted(stores, alice, bob):
     assert stores.users.count(active_since=NOW - timedelta(days=1)) == 1
     assert stores.users.count(active_since=NOW) == 1
     assert stores.users.count(active_since=NOW + timedelta(seconds=1)) == 0
+
+
+def test_users_seen_since_are_new_or_active_the_last_seen_first(stores):
+    day = timedelta(days=1)
+    made = {
+        name: replace(a_user(name), id=new_id("u", NOW - age), created_at=NOW - age)
+        for name, age in {"new": day, "back": 300 * day, "away": 300 * day, "never": 200 * day}.items()
+    }
+    stores.users.create(list(made.values()))
+    stores.users.touch(made["back"].id, NOW)
+    stores.users.touch(made["away"].id, NOW - 150 * day)
+
+    assert stores.users.seen_since(NOW - 120 * day) == [made["back"].id, made["new"].id]
+    assert stores.users.seen_since(NOW + day) == []
+    assert len(stores.users.seen_since(NOW - 1000 * day)) == 4
+
+
+def test_a_users_server_counts_as_the_user_seen(stores, alice):
+    stores.users.create([old := replace(a_user("old"), id=new_id("u", NOW - timedelta(days=400)))])
+    stores.servers.create(server := a_server(owner="old", owner_id=old.id))
+    stores.servers.touch(server.id, NOW + timedelta(seconds=1))
+
+    assert old.id in stores.users.seen_since(NOW + timedelta(seconds=1))
 
 
 @pytest.mark.parametrize(

@@ -250,34 +250,41 @@ EVERYONE = {
 }
 FRONT = {("secretsmanager:GetSecretValue", "<state.Front>", ""), ("ssm:GetParameters", parameter("Front"), "")}
 FEED = "sqs:ChangeMessageVisibility sqs:DeleteMessage sqs:GetQueueAttributes sqs:GetQueueUrl sqs:ReceiveMessage"
+PREPARING = {
+    ("ecs:TagResource", DEFINITION, "ecs:CreateAction RegisterTaskDefinition"),
+    ("ecs:ListTaskDefinitions ecs:RegisterTaskDefinition", "*", ""),
+    (
+        "iam:PassRole",
+        "<cluster.ExecutionRole.Arn> <cluster.TaskRole.Arn>",
+        "iam:PassedToService ecs-tasks.amazonaws.com",
+    ),
+    ("s3:PutObject", DEFINITIONS, ""),
+    ("elasticfilesystem:CreateAccessPoint", "<cluster.Homes.Arn>", ""),
+    (
+        "elasticfilesystem:TagResource",
+        f"<cluster.Homes.Arn> {OF_REGION.format('elasticfilesystem', 'access-point/*')}",
+        "elasticfilesystem:CreateAction CreateAccessPoint",
+    ),
+}
 RIGHTS = {
     "ApiRole": FRONT,
     "StreamRole": FRONT,
     "SpawnRole": {
+        *PREPARING,
         ("ecs:RunTask", DEFINITION, IN_CLUSTER),
-        ("ecs:TagResource", f"{DEFINITION} {TASK}", "ecs:CreateAction RegisterTaskDefinition RunTask"),
-        ("ecs:ListTaskDefinitions ecs:RegisterTaskDefinition", "*", ""),
-        (
-            "iam:PassRole",
-            "<cluster.ExecutionRole.Arn> <cluster.TaskRole.Arn>",
-            "iam:PassedToService ecs-tasks.amazonaws.com",
-        ),
-        ("s3:PutObject", f"{DEFINITIONS} {LAUNCHES}", ""),
-        ("elasticfilesystem:CreateAccessPoint", "<cluster.Homes.Arn>", ""),
-        (
-            "elasticfilesystem:TagResource",
-            f"<cluster.Homes.Arn> {OF_REGION.format('elasticfilesystem', 'access-point/*')}",
-            "elasticfilesystem:CreateAction CreateAccessPoint",
-        ),
+        ("ecs:TagResource", TASK, "ecs:CreateAction RunTask"),
+        ("s3:PutObject", LAUNCHES, ""),
         (FEED, "<Launches.Arn>", ""),
         (FEED, "<Queue.Arn>", ""),
     },
     "ReaperRole": {
         ("ec2:StopInstances", INSTANCE, ""),
         ("ecs:ListTasks", "*", IN_CLUSTER),
-        ("ecs:DeregisterTaskDefinition ecs:ListTaskDefinitionFamilies ecs:ListTaskDefinitions", "*", ""),
+        *PREPARING,
+        ("ecs:DeregisterTaskDefinition ecs:ListTaskDefinitionFamilies", "*", ""),
         ("ecs:DeleteTaskDefinitions", DEFINITION, ""),
-        ("s3:DeleteObject s3:PutObject", DEFINITIONS, ""),
+        ("elasticfilesystem:DescribeAccessPoints", "<cluster.Homes.Arn>", ""),
+        ("s3:DeleteObject", DEFINITIONS, ""),
         ("s3:ListBucket", "<state.Launches.Arn>", "s3:prefix definitions/hubless-prod/*"),
     },
 }

@@ -5,6 +5,7 @@ import pytest
 from hubless.adapters.dynamodb.launch_rate_limiter import DynamoLaunchRateLimiter
 from hubless.adapters.ecs import limits
 from hubless.domain.lifecycle import State
+from tests.doubles.ecs.tasks import LATENCY
 from tests.simulation.class_start import School
 from tests.simulation.outcome import Plan
 from tests.support.dynamodb import in_new_table, moto
@@ -25,9 +26,48 @@ def test_a_class_starts_nearly_as_fast_as_aws_limits_allow_within_them():
 
     assert_nothing_is_lost(school, out)
     assert out.ratio <= 1.1
-    assert out.throttled == []
+    assert not out.throttled.total()
     assert out.waited[-1] < 10  # nobody's server runs for long before it is served
     assert out.most_tries <= 3
+
+
+def test_a_class_with_homes_that_was_prepared_ahead_starts_as_fast():
+    school = School(Plan(students=150, within=3, homes=True, begins=240))
+
+    out = school.run()
+
+    assert_nothing_is_lost(school, out)
+    assert out.ratio <= 1.1
+    assert not out.throttled.total()
+    assert State.PREPARING not in out.passed
+
+
+def test_of_a_class_that_nothing_was_prepared_for_nobody_is_lost():
+    school = School(Plan(students=150, within=3, homes=True, newcomers=150))
+
+    out = school.run()
+
+    assert_nothing_is_lost(school, out)
+    assert State.PREPARING in out.passed
+    assert not out.throttled["RegisterTaskDefinition"] + out.throttled["RunTask"]
+    # Twenty at once and one a second, and then the slowest start.
+    assert out.ready[-1] < 1.1 * (150 - 20 + max(LATENCY))
+    assert out.most_tries < 20
+    when_all_wait = out.positions.index(max(out.positions))
+    assert out.positions[when_all_wait:] == sorted(out.positions[when_all_wait:], reverse=True)
+    assert out.positions[when_all_wait] > 100
+
+
+def test_who_waits_for_a_preparation_holds_up_no_prepared_start():
+    school = School(Plan(students=160, within=3, homes=True, newcomers=80, begins=120))
+
+    out = school.run()
+
+    assert_nothing_is_lost(school, out)
+    prepared = sorted(set(out.ready) - set(out.ready_newcomers))
+    assert len(prepared) == 80
+    # Twenty a second of both are launched at best, and the slowest start takes 90 s.
+    assert prepared[-1] < 1.1 * (160 / 20 + max(LATENCY))
 
 
 def test_the_table_keeps_the_pace():
@@ -49,7 +89,7 @@ def test_the_table_keeps_the_pace():
         made.close()
 
     assert_nothing_is_lost(school, out)
-    assert out.throttled == []
+    assert not out.throttled.total()
     assert len(out.calls) == 45
     assert max(out.launched) < 1.05 * 45 / limits.RATE + 3
 
@@ -67,4 +107,4 @@ def test_who_is_throttled_all_the_same_is_late_and_not_lost(how):
     out = school.run()
 
     assert_nothing_is_lost(school, out)
-    assert out.throttled
+    assert out.throttled["RunTask"]

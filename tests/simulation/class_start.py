@@ -11,15 +11,19 @@ import random
 from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from types import SimpleNamespace
 
 from functions.spawn.dispatch import handle
 from hubless.adapters.activity_readiness import ActivityReadiness
+from hubless.adapters.ecs import limits
 from hubless.adapters.ecs.events import read
+from hubless.bootstrap.cloud import CloudHub
 from hubless.domain.errors import CapacityUnavailableError
 from hubless.domain.launch_rate import LaunchRate, NoFreeSlot
 from hubless.domain.lifecycle import Deadlines, State
 from hubless.domain.routes import EdgeReport
+from hubless.services.preparing import PreparingAhead
 from tests.doubles.ecs.errors import AwsError
 from tests.simulation.loop import Loop
 from tests.simulation.outcome import Outcome
@@ -45,22 +49,24 @@ DEADLINES = Deadlines(
 
 
 class SharedRateLimiter:
-    """The pace as the store keeps it: one number, read and moved on at once."""
+    """The pace as the store keeps it: one number for each *kind*, read and moved on at once."""
 
-    def __init__(self, school):
+    def __init__(self, school, kind="launches", limiter=None):
         plan = school.plan
-        self.school, self.limiter = school, LaunchRate(plan.rate, plan.burst, timedelta(seconds=plan.longest_wait))
+        launches = LaunchRate(plan.rate, plan.burst, timedelta(seconds=plan.longest_wait))
+        self.school, self.kind, self.limiter = school, kind, limiter or launches
+        self.interval = self.limiter.interval
 
     def acquire(self):
         school = self.school
         school.loop.sleep(school.random.uniform(*STORE))
-        got = self.limiter.next_slot(school.next_turn, school.clock.now())
+        got = self.limiter.next_slot(school.next_slots.get(self.kind), school.clock.now())
         if isinstance(got, NoFreeSlot):
             raise CapacityUnavailableError(
                 "not yet", after=got.after + school.random.random() * self.limiter.longest_wait
             )
-        school.next_turn = got.next_free
-        school.loop.sleep(max(0.0, (got.at - school.clock.now()).total_seconds()))
+        school.next_slots[self.kind] = got.next_free
+        school.loop.sleep(max(0.0, (self.limiter.due(got.at) - school.clock.now()).total_seconds()))
 
 
 class Slow:
@@ -110,10 +116,25 @@ class School(World):
         )
         self.read_event = lambda event: read(event, self.cloud.config)
         self._make_rate_limiter = rate_limiter or SharedRateLimiter
-        self.next_turn = None  # as `SharedRateLimiter` keeps it
+        self.next_slots = {}  # as `SharedRateLimiter` keeps them
         self._count_calls()
         self._mappings = self._mapped()
-        self.students = [*self.accounts.add_many([f"student-{number:04}" for number in range(plan.students)])]
+        self.reaping = replace(
+            self.reaping,
+            message_is_lost_after=CloudHub.message_is_lost_after,
+            preparing_ahead=PreparingAhead(
+                self.users,
+                self.servers,
+                self.cloud.launcher(),
+                self._preparation_rate_limiter(limits.RESERVE),
+                self.clock,
+                profiles=self.launching.profiles,
+                seen_within=timedelta(days=120),
+            ),
+        )
+        known = plan.students - plan.newcomers
+        self.students = [*self.accounts.add_many([f"student-{number:04}" for number in range(known)])]
+        self.newcomers = []
         self._edges = [SimpleNamespace(id=f"edge-{n}", sequence=0, at=-HEARTBEAT) for n in range(EDGES)]
         self._is_watched = True
 
@@ -131,7 +152,8 @@ class School(World):
         return _Late(self, port)
 
     def _launcher(self, clock):
-        self.cloud = Cloud(self.loop.right, self.plan.seed)
+        homes = {"homes": ecs.HOMES} if self.plan.homes else {}
+        self.cloud = Cloud(self.loop.right, self.plan.seed, **homes)
         self.account = self.cloud.account
         return self.cloud.launcher()
 
@@ -144,9 +166,13 @@ class School(World):
 
     def _environment(self):
         """Return a function's environment: its clock is a little wrong, and what it knows is its own."""
+        launcher = self.cloud.launcher()
         hub = SimpleNamespace(
             launching=replace(
-                self.launching, launch_rate_limiter=self._make_rate_limiter(self), launcher=self.cloud.launcher()
+                self.launching,
+                launch_rate_limiter=self._make_rate_limiter(self),
+                launcher=launcher,
+                preparing=replace(self.preparing, launcher=launcher, rate_limiter=self._preparation_rate_limiter()),
             ),
             queue=self.queue,
             clock=self.clock,
@@ -156,17 +182,20 @@ class School(World):
             skew=self.random.uniform(-1, 1) * self.plan.skew, handle=lambda event: handle(hub, event)
         )
 
+    def _preparation_rate_limiter(self, reserve=0):
+        rate = LaunchRate(limits.PREPARATION_RATE, limits.PREPARATION_BURST, limits.LONGEST_WAIT, reserve)
+        return SharedRateLimiter(self, "preparations", rate)
+
     def _count_calls(self):
         ask = self.account.ask
 
         def counted(operation, parameters):
             if operation == "RunTask":
-                self.outcome.calls.append(self.loop.seconds)
+                self.outcome.calls.append(self._seconds)
             try:
                 return ask(operation, parameters)
             except AwsError as error:
-                if operation == "RunTask" and error.code == "ThrottlingException":
-                    self.outcome.throttled.append(self.loop.seconds)
+                self.outcome.throttled[operation] += error.code == "ThrottlingException"
                 raise
 
         self.account.ask = counted
@@ -180,10 +209,13 @@ class School(World):
             client.meta.events.register("before-call", self._call_takes_a_while)
             client.meta.events.register("after-call", self._call_takes_a_while)
         try:
-            for student in self.students:
+            self.loop.after(SWEEP / 2, lambda: self.loop.every(SWEEP, lambda: self.loop.start(self.reaping.sweep)))
+            for press in [partial(self.spawning.start, student, "") for student in self.students] + [
+                partial(self._come, number) for number in range(self.plan.newcomers)
+            ]:
                 at = self.random.uniform(0, self.plan.within)
                 self.outcome.pressed.append(at)
-                self.loop.at(at, lambda student=student: self.loop.start(lambda: self.spawning.start(student, "")))
+                self.loop.at(self.plan.begins + at, partial(self.loop.start, press))
             for mapping in self._mappings:
                 self.loop.every(0.1, lambda mapping=mapping: mapping.poll(0.1))
             for edge in self._edges:
@@ -191,15 +223,18 @@ class School(World):
                     self.random.random(), lambda edge=edge: self.loop.every(POLL, lambda: self._apply(edge))
                 )
             self.loop.every(0.25, self._tell)
-            self.loop.after(SWEEP / 2, lambda: self.loop.every(SWEEP, lambda: self.loop.start(self.reaping.sweep)))
             self.loop.every(1.0, self._look)
-            self.loop.run(lambda: not self._is_watched, self.plan.limit)
+            self.loop.run(lambda: not self._is_watched, self.plan.begins + self.plan.limit)
             return self._told()
         finally:
             for client in clients:
                 client.meta.events.unregister("before-call", self._call_takes_a_while)
                 client.meta.events.unregister("after-call", self._call_takes_a_while)
             self.loop.close()
+
+    def _come(self, number):
+        self.newcomers.append(newcomer := self.accounts.add(f"newcomer-{number:04}"))
+        self.spawning.start(newcomer, "")
 
     def _call_takes_a_while(self, model, **_):
         fast, slow = AWS.get(model.name, AWS["PutObject"])
@@ -230,6 +265,9 @@ class School(World):
 
     def _look(self):
         states = Counter(dict(self.stores.database.read("SELECT state, count(*) FROM servers GROUP BY state")))
+        self.outcome.passed |= states.keys()
+        if waiting := self.servers._port.in_states([State.PREPARING]):
+            self.outcome.positions.append(self.servers._port.queue_position(waiting[-1], self.clock.now()))
         done = states[State.READY] + states[State.FAILED]
         self._is_watched = done < self.plan.students or any(lane.waiting for lane in self.lane_of.values())
 
@@ -241,11 +279,13 @@ class School(World):
         tasks = sorted(self.account.tasks.values(), key=lambda task: task["createdAt"])
         out.launched = [self._since(task["createdAt"]) for task in tasks]
         out.running = [self._since(task["startedAt"]) for task in tasks if "startedAt" in task]
-        servers = self.servers.of_owners([student.id for student in self.students])
+        servers = self.servers.of_owners([student.id for student in self.students + self.newcomers])
         out.states = Counter(server.state for server in servers)
         out.failures = [server.failure for server in servers if server.failure]
         ready = [server for server in servers if server.state is State.READY]
         out.ready = sorted(self._since(server.started_at) for server in ready)
+        new = {student.id for student in self.newcomers}
+        out.ready_newcomers = sorted(self._since(server.started_at) for server in ready if server.owner_id in new)
         up = {
             self.account.environment_of(task)["HUBLESS_LAUNCH_ID"]: task["startedAt"]
             for task in tasks
@@ -259,8 +299,13 @@ class School(World):
         out.busy_seconds = {one.name: one.busy_seconds for one in self._mappings}
         return out
 
+    @property
+    def _seconds(self):
+        return self.loop.seconds - self.plan.begins
+
     def _since(self, at):
-        return (at - self.loop._start).total_seconds()
+        """Return the seconds since the first could press."""
+        return (at - self.loop._start).total_seconds() - self.plan.begins
 
 
 def _Late(school, port):

@@ -11,6 +11,7 @@ class Plan:
     """What is simulated."""
 
     students: int = 250
+    begins: float = 0.0  # the second in which the first may press; before it there are only sweeps
     within: float = 60.0  # seconds in which all press
     seed: int = 1
     rate: float = limits.RATE
@@ -19,8 +20,10 @@ class Plan:
     functions: int = 20  # that launch at once
     batch: int = 1  # launches that a function is given at once
     lanes: bool = True  # whether launches have a queue of their own
+    homes: bool = False  # whether each has a home, and so a task definition of their own
+    newcomers: int = 0  # of the students, who are added only as they press: nothing is prepared for them
     skew: float = 0.05  # seconds by which clocks of functions are wrong at most
-    limit: float = 900.0
+    limit: float = 900.0  # seconds after the beginning
 
 
 @dataclass
@@ -34,7 +37,10 @@ class Outcome:
     ready: list = field(default_factory=list)  # per student that got ready
     waited: list = field(default_factory=list)  # per student, from running to ready
     calls: list = field(default_factory=list)  # of RunTask
-    throttled: list = field(default_factory=list)  # calls of RunTask that the account refused
+    throttled: Counter = field(default_factory=Counter)  # calls that the account refused, by operation
+    ready_newcomers: list = field(default_factory=list)  # those of `ready` that were added as they pressed
+    passed: set = field(default_factory=set)  # states in which a server was seen
+    positions: list = field(default_factory=list)  # of the last one in the queue of preparations, each second
     starts: Counter = field(default_factory=Counter)  # tasks per launch
     states: Counter = field(default_factory=Counter)
     failures: list = field(default_factory=list)

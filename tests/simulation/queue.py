@@ -80,6 +80,9 @@ class SimulatedQueue:
         lane = self.launches if message.kind is MessageKind.LAUNCH else self.others
         lane.put(json.dumps(messages.encode(message)))
 
+    def depth(self):
+        return sum(len(lane.waiting) for lane in {self.launches, self.others})
+
     def release(self, receipt, after, now):
         name, _, number = receipt.partition(":")
         {"launches": self.launches, "others": self.others}[name].hide(number, max(0, after.total_seconds()))

@@ -69,10 +69,10 @@ def stores_of(database, close=lambda: None):
     )
 
 
-def a_rate_limiter(database, clock=None, sleep=lambda seconds: None):
+def a_rate_limiter(database, clock=None, sleep=lambda seconds: None, **others):
     """Return one who takes turns: ten a second, three at once after a rest, waiting for a second at most."""
     clock, second = clock or StoppedClock(NOW), timedelta(seconds=1)
-    return DynamoLaunchRateLimiter(database, rate=10, burst=3, longest_wait=second, clock=clock, sleep=sleep)
+    return DynamoLaunchRateLimiter(database, rate=10, burst=3, longest_wait=second, clock=clock, sleep=sleep, **others)
 
 
 def _held(items):

@@ -64,6 +64,20 @@ class ScriptedLauncher:
         self.begins_as = None  # how a task is at first, where it is not Running at once
         self.obeys_stop = True
         self.forgotten = []
+        self.missing = set()  # preparations that are still to be made
+        self.prepared = []  # as asked for
+
+    def is_prepared(self, wanted):
+        return wanted not in self.missing
+
+    def unprepared(self, wanted):
+        return [one for one in dict.fromkeys(wanted) if one in self.missing]
+
+    def prepare(self, wanted):
+        if self.refusal is not None:
+            raise self.refusal
+        self.prepared.append(wanted)
+        self.missing.discard(wanted)
 
     def launch(self, launch):
         if self.refusal is not None:

@@ -22,6 +22,7 @@ from hubless.services.identity import Identities
 from hubless.services.inspecting import Inspecting
 from hubless.services.launching import Launching
 from hubless.services.pacing import Pacing
+from hubless.services.preparing import Preparing, PreparingAhead
 from hubless.services.reaping import Reaping
 from hubless.services.routing import Routing
 from hubless.services.service_registry import ServiceRegistry
@@ -64,6 +65,7 @@ class World:
         lock_policy=None,
         count_busy=True,
         hub_sees_work=True,
+        prepare_ahead=None,
     ):
         """Make the services.
 
@@ -134,6 +136,18 @@ class World:
             self.metrics,
             timedelta(minutes=10),
         )
+        self.preparing = Preparing(
+            self.servers, self.launcher, NoRateLimit(), self.stores.leases, self.clock, self.deadlines
+        )
+        self.preparing_ahead = PreparingAhead(
+            self.users,
+            self.servers,
+            self.launcher,
+            NoRateLimit(),
+            self.clock,
+            profiles=offered,
+            seen_within=prepare_ahead,
+        )
         self.launching = Launching(
             self.servers,
             self.users,
@@ -144,6 +158,7 @@ class World:
             self.stopping,
             self.queue,
             NoRateLimit(),
+            self.preparing,
             self.clock,
             self.deadlines,
             offered,
@@ -177,6 +192,7 @@ class World:
             self.sweeps,
             self.edge_autosuspend,
             self.stores.leases,
+            self.preparing_ahead,
             active_limit=active_limit,
         )
         self.alice = self.accounts.add("alice")

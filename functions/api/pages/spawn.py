@@ -20,7 +20,7 @@ from functions.api.routers import page_router
 from functions.api.serializers import progress_url
 from hubless.domain import lifecycle, names
 from hubless.domain.errors import HublessError, InvalidRequestError, StoreConflictError
-from hubless.domain.lifecycle import PENDING_START, Server, State
+from hubless.domain.lifecycle import PENDING_START, WAITING_TO_LAUNCH, Server, State
 from hubless.domain.limits import Resource
 from hubless.domain.users import User
 from hubless.domain.values import value
@@ -162,7 +162,7 @@ class _SpawnPages:
     def progress(self, user: User, server: Server) -> Response:
         """Return the page that shows a start's progress."""
         percent, message = lifecycle.progress(server)
-        ahead = self.spawning.position(server) if server.state is State.REQUESTED else 0
+        ahead = self.spawning.position(server) if server.state in WAITING_TO_LAUNCH else 0
         token = urlencode({"_xsrf": visitor(self.request).xsrf})
         target = self.redirects.next or names.server_prefix(user.name, server.name)
         return self.render(

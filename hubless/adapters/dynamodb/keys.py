@@ -251,7 +251,9 @@ FORGOTTEN = Key("ATTEMPTS", "FORGOTTEN")  # wrong passwords before this instant 
 
 
 QUEUE_DIGEST = Key("PLACES", "REQUESTED")  # digest of the queue of launches
+PREPARATION_DIGEST = Key("PLACES", "PREPARING")  # digest of the queue of those that must be prepared first
 LAUNCH_SLOT = Key("PACE", "LAUNCHES")  # the next free slot, as `to_number` writes it
+PREPARATION_SLOT = Key("PACE", "PREPARATIONS")
 
 
 def leases(key: str) -> Key:

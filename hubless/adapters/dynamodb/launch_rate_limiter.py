@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from hubless.adapters.dynamodb import keys
 from hubless.adapters.dynamodb.database import ConditionFailedError, Database, Update
+from hubless.adapters.dynamodb.keys import Key
 from hubless.adapters.dynamodb.table import Counter
 from hubless.domain.errors import CapacityUnavailableError
 from hubless.domain.launch_rate import LaunchRate, NoFreeSlot, Slot
@@ -31,16 +32,26 @@ class DynamoLaunchRateLimiter:
         longest_wait: timedelta,
         clock: Clock,
         sleep: Callable[[float], None] = time.sleep,
+        item: Key = keys.LAUNCH_SLOT,
+        reserve: int = 0,
     ) -> None:
-        """Allow *rate* launches a second, *burst* at once after a pause, and waits of up to *longest_wait*."""
-        self._database, self._clock, self._sleep = database, clock, sleep
-        self._launch_rate = LaunchRate(rate, burst, longest_wait)
+        """Allow *rate* slots a second, *burst* at once after a pause, and waits of up to *longest_wait*.
+
+        Limiters of one *item* share its slots, and have the same rate and burst. One with a *reserve* leaves that many
+        of the burst to the others.
+        """
+        self._database, self._clock, self._sleep, self._item = database, clock, sleep, item
+        self._launch_rate = LaunchRate(rate, burst, longest_wait, reserve)
         self._interval = self._launch_rate.interval // timedelta(microseconds=1)
         self._free: datetime | None = None  # as last seen; the write verifies or corrects it
 
+    @property
+    def interval(self) -> timedelta:
+        return self._launch_rate.interval
+
     def acquire(self) -> None:
-        at = self._database.retry(self._take, TRIES)
-        pause = (at - self._clock.now()).total_seconds()
+        slot = self._database.retry(self._take, TRIES)
+        pause = (self._launch_rate.due(slot) - self._clock.now()).total_seconds()
         if pause > 0:
             self._sleep(pause)
 
@@ -51,7 +62,7 @@ class DynamoLaunchRateLimiter:
             case NoFreeSlot(after):
                 # Slots only move forward, so the one that was seen is still at least as far off.
                 raise CapacityUnavailableError(
-                    f"The next free slot for a launch is {after.total_seconds():.1f} seconds away",
+                    f"The next free slot is {after.total_seconds():.1f} seconds away",
                     after=after + random.random() * self._launch_rate.longest_wait,  # noqa: S311 no secret
                 )
             case Slot() as turn if self._launch_rate.is_under_way(guess, now):
@@ -65,12 +76,12 @@ class DynamoLaunchRateLimiter:
             keys.to_number(self._launch_rate.farthest(now)),
         )
         is_near = Counter.n.between(oldest, farthest)  # not in the past, and near enough to wait for
-        following = self._write(Update(keys.LAUNCH_SLOT, [Counter.n.set(Counter.n + self._interval)], is_near))
+        following = self._write(Update(self._item, [Counter.n.set(Counter.n + self._interval)], is_near))
         return keys.to_instant(following - self._interval)
 
     def _start(self, guess: datetime | None, turn: Slot) -> datetime:
         as_seen = Counter.n.does_not_exist() if guess is None else Counter.n == keys.to_number(guess)
-        self._write(Update(keys.LAUNCH_SLOT, [Counter.n.set(keys.to_number(turn.next_free))], as_seen))
+        self._write(Update(self._item, [Counter.n.set(keys.to_number(turn.next_free))], as_seen))
         return turn.at
 
     def _write(self, step: Update) -> int:

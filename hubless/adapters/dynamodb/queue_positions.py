@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from hubless.adapters.dynamodb import keys
 from hubless.adapters.dynamodb.database import ConditionFailedError, Database, Update
+from hubless.adapters.dynamodb.keys import Key
 from hubless.adapters.dynamodb.table import Item, Pointer, QueueDigestItem
 from hubless.domain import queue_position
 from hubless.domain.queue_position import QueueDigest
@@ -21,8 +22,9 @@ GOOD_FOR = timedelta(seconds=30)  # if the function that claimed a new one faile
 class QueuePositions:
     """Positions in one queue: a partition whose sort keys begin with the time of arrival."""
 
-    def __init__(self, database: Database, partition: str) -> None:
-        self._database, self._partition = database, partition
+    def __init__(self, database: Database, partition: str, digest: Key) -> None:
+        """Count in *partition*; *digest* is the key of the queue's digest."""
+        self._database, self._partition, self._digest_key = database, partition, digest
         self._known: QueueDigest | None = None
 
     def queue_position(self, came_at: datetime, now: datetime) -> int:
@@ -47,7 +49,7 @@ class QueuePositions:
 
     def _digest(self, now: datetime) -> QueueDigest | None:
         """Return the stored digest or, if it is too old and not claimed, a new one; None if there is none yet."""
-        item = self._database.get(QueueDigestItem, keys.QUEUE_DIGEST)
+        item = self._database.get(QueueDigestItem, self._digest_key)
         found = None if item is None else _read(item)
         if found is None or now - found.at > FRESH_FOR:
             found = self._rewritten(now) or found
@@ -61,7 +63,7 @@ class QueuePositions:
             claim < now - FRESH_FOR
         )  # not claimed, or the function that claimed it has died
         try:
-            self._database.write(Update(keys.QUEUE_DIGEST, [claim.set(now)], is_free))
+            self._database.write(Update(self._digest_key, [claim.set(now)], is_free))
         except ConditionFailedError:
             return None
         made = queue_position.digest([_came_at(item) for item in self._database.query(Item, self._partition)], now)
@@ -72,7 +74,7 @@ class QueuePositions:
             QueueDigestItem.marks.set([keys.to_number(mark) for mark in made.marks]),
         ]
         with suppress(ConditionFailedError):  # another function has claimed it since
-            self._database.write(Update(keys.QUEUE_DIGEST, actions, claim == now))
+            self._database.write(Update(self._digest_key, actions, claim == now))
         return made
 
 

@@ -56,7 +56,9 @@ _FIELDS = (
 )
 # In the order of the lifecycle: a server that changes its state between two reads is seen twice, but never missed.
 _IN_ORDER = (
+    State.PREPARING,  # twice, because servers go from here to REQUESTED and back
     State.REQUESTED,
+    State.PREPARING,
     State.LAUNCHING,
     State.STARTING,
     State.READY,
@@ -73,7 +75,10 @@ class DynamoServerStore:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._active = ActiveServers(database)
-        self._queue_positions = QueuePositions(database, _state(State.REQUESTED))
+        self._queues = {
+            State.REQUESTED: QueuePositions(database, _state(State.REQUESTED), keys.QUEUE_DIGEST),
+            State.PREPARING: QueuePositions(database, _state(State.PREPARING), keys.PREPARATION_DIGEST),
+        }
 
     def get(self, server_id: str) -> Server | None:
         owner = self._database.get(Pointer, keys.server_owner(server_id))
@@ -148,7 +153,8 @@ class DynamoServerStore:
         return sum(self._database.count(_state(state)) for state in set(states))
 
     def queue_position(self, server: Server, now: datetime) -> int:
-        return self._queue_positions.queue_position(server.entered_at, now)
+        queue = self._queues.get(server.state)
+        return 0 if queue is None else queue.queue_position(server.entered_at, now)
 
     def _write(self, before: Server, after: Server, active_limit: int) -> None:
         known = [at for at in (before.last_activity_at, after.last_activity_at) if at is not None]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime
 
 from hubless.adapters.dynamodb import keys, removals, user_records
 from hubless.adapters.dynamodb.database import (
@@ -18,6 +18,7 @@ from hubless.adapters.dynamodb.database import (
 from hubless.adapters.dynamodb.keys import Key
 from hubless.adapters.dynamodb.table import ACTIVITY, Account, Pointer, Seen
 from hubless.domain.errors import NameTakenError, StoreConflictError
+from hubless.domain.ids import created_at
 from hubless.domain.lifecycle import ACTIVE, State
 from hubless.domain.names import skeleton
 from hubless.domain.users import User
@@ -27,6 +28,7 @@ _STATES = {
     "ready": {State.READY},
     "inactive": ACTIVE,
 }  # inactive: users without a server in these states
+NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 NAMES = "NAMES#user"  # the partition of all names: small items, so a listing needs few pages
 
 
@@ -134,6 +136,10 @@ class DynamoUserStore:
         if active_since is None:
             return self._database.count(NAMES)
         return sum(at is not None and at >= active_since for at in self._activity().values())
+
+    def seen_since(self, since: datetime) -> list[str]:
+        seen = {user_id: max(at or NEVER, created_at(user_id)) for user_id, at in self._activity().items()}
+        return sorted((user_id for user_id, at in seen.items() if at >= since), key=lambda user_id: seen[user_id])[::-1]
 
     def page(
         self,

@@ -7,6 +7,10 @@ from hubless.adapters.ecs import error_translation
 from hubless.adapters.ecs.config import EcsConfig, HomeFileSystem
 from hubless.adapters.ecs.naming import digest
 
+HUB_TAG, OWNER_TAG = "hubless:hub", "hubless:owner"
+PER_PAGE = 1000  # EFS allows 10,000 access points in a file system
+_USABLE = frozenset({"available", "creating"})
+
 
 class AccessPoints:
     """Creates an access point at the first launch of an owner, and finds it at later ones."""
@@ -21,6 +25,18 @@ class AccessPoints:
             self._known[owner_id] = self._made(owner_id)
         return self._known[owner_id]
 
+    def all(self) -> dict[str, str]:
+        """Return the id of the access point of each owner who has one, by the owner's id."""
+        pages = self._clients.efs.get_paginator("describe_access_points").paginate(
+            FileSystemId=self._homes.file_system, PaginationConfig={"PageSize": PER_PAGE}
+        )
+        for point in (point for page in pages for point in page["AccessPoints"]):
+            tags = {tag["Key"]: tag["Value"] for tag in point.get("Tags") or ()}
+            is_theirs = tags.get(HUB_TAG) == self._config.hub and point.get("LifeCycleState") in _USABLE
+            if is_theirs and (owner_id := tags.get(OWNER_TAG)):
+                self._known[owner_id] = str(point["AccessPointId"])
+        return dict(self._known)
+
     def _made(self, owner_id: str) -> str:
         owner = {"Uid": self._homes.uid, "Gid": self._homes.gid}
         made_for = {"OwnerUid": self._homes.uid, "OwnerGid": self._homes.gid, "Permissions": "0700"}
@@ -30,7 +46,7 @@ class AccessPoints:
                 FileSystemId=self._homes.file_system,
                 PosixUser=owner,
                 RootDirectory={"Path": f"{self._homes.folder}/{owner_id}", "CreationInfo": made_for},
-                Tags=[{"Key": "hubless:hub", "Value": self._config.hub}, {"Key": "hubless:owner", "Value": owner_id}],
+                Tags=[{"Key": HUB_TAG, "Value": self._config.hub}, {"Key": OWNER_TAG, "Value": owner_id}],
             )
         except ClientError as error:
             if error_translation.code_of(error) != "AccessPointAlreadyExists":

@@ -18,7 +18,7 @@ from hubless.adapters.ecs.task_definitions import SERVICE_URL, TaskDefinitions
 from hubless.adapters.ecs.task_status import should_run, status_of
 from hubless.domain.profiles import Profile
 from hubless.ports.clock import Clock
-from hubless.ports.launcher import Launch, Task, TaskPending, TaskStatus, TaskStopped
+from hubless.ports.launcher import Launch, Preparation, Task, TaskPending, TaskStatus, TaskStopped
 
 logger = logging.getLogger(__name__)
 
@@ -45,15 +45,27 @@ class EcsLauncher:
         self._garbage_collector = DefinitionGarbageCollector(config, clients, clock)
         self._homes = AccessPoints(config, config.homes, clients) if config.homes else None
 
+    def is_prepared(self, wanted: Preparation) -> bool:
+        with translate_errors("looking for the task definition"):
+            return self._definitions.is_registered(wanted.profile, self._home_of(wanted.owner_id))
+
+    def unprepared(self, wanted: Iterable[Preparation]) -> list[Preparation]:
+        with translate_errors("listing task definitions"):
+            return list(self._definitions.unregistered(wanted, self._homes.all() if self._homes else None))
+
+    def prepare(self, wanted: Preparation) -> None:
+        with translate_errors("registering a task definition"):
+            self._definitions.family_for(wanted.profile, self._home_of(wanted.owner_id))
+
     def launch(self, launch: Launch) -> str:
         with translate_errors("launching"):
-            access_point = self._homes.of(launch.owner_id) if self._homes else None
-            family = self._definitions.family_for(launch, access_point)
+            access_point = self._home_of(launch.owner_id)
+            family = self._definitions.family_for(launch.profile, access_point)
             self._files.put(launch.launch_id, launch.secrets)
             try:
                 arn = self._run(launch, family)
             except DefinitionGoneError:  # the garbage collection removed it at this moment
-                self._definitions.register_again(launch, access_point)
+                self._definitions.register_again(launch.profile, access_point)
                 arn = self._run(launch, family)
             return naming.task_name(launch.launch_id, arn)
 
@@ -113,6 +125,10 @@ class EcsLauncher:
             return self._garbage_collector.collect(self._definitions.kinds_of(offered))
 
     # --- starting ---
+
+    def _home_of(self, owner_id: str) -> str | None:
+        """Return the owner's access point, which is made if it does not exist; None without homes."""
+        return self._homes.of(owner_id) if self._homes else None
 
     def _run(self, launch: Launch, family: str) -> str:
         if self._config.capacity is Capacity.FARGATE:

@@ -1,4 +1,4 @@
-"""Limits of ECS for the launch rate limiter.
+"""Limits of ECS for the launch rate limiter, and for the one of preparations.
 
 AWS accepts 20 calls of RunTask a second. Fargate accepts a hundred tasks at once, and 20 a second after them. Each
 launch is one call and one task. Both limits are per account and region, and AWS may raise them. AWS throttles calls
@@ -13,6 +13,11 @@ limits:
 - LONGEST_WAIT: how long a function may sleep until its slot. AWS bills the sleep. The queue for launches runs twenty
   functions at once, each of which waits for one slot: about a second. Longer waits need more functions. A function that
   would wait longer releases its message instead.
+
+ECS accepts twenty registrations of task definitions at once, and one a second after them (ADR 33):
+
+- PREPARATION_RATE, PREPARATION_BURST: a little less, for registrations of others in the account.
+- RESERVE: what registrations ahead leave of the burst to starts. A start whose definition is missing finds it.
 """
 
 from datetime import timedelta
@@ -20,3 +25,6 @@ from datetime import timedelta
 RATE = 19.0  # slots a second
 BURST = 10
 LONGEST_WAIT = timedelta(seconds=3)
+PREPARATION_RATE = 0.95
+PREPARATION_BURST = 18
+RESERVE = 9

@@ -2,11 +2,12 @@
 
 The name of a family is the hub's name, a digest of the profile's part (its kind), and a digest of the whole content. So
 an existing definition is always right, and one request finds it. A definition contains nothing of a single launch: ECS
-accepts one registration a second, and a whole class starts at once.
+accepts one registration a second, and a whole class starts at once. With homes each owner has a definition for each
+profile, because a volume's access point is in the definition (ADR 33): so they are registered ahead.
 """
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
 from functools import lru_cache
@@ -22,7 +23,7 @@ from hubless.adapters.ecs.sizes import size_for
 from hubless.domain.errors import LaunchFailedError
 from hubless.domain.profiles import Profile
 from hubless.ports.clock import Clock
-from hubless.ports.launcher import Launch
+from hubless.ports.launcher import SECRET_NAMES, Preparation
 
 SERVICE_URL = "JUPYTERHUB_SERVICE_URL"
 LOG_BYTES = 262_144  # a minute, of each server: at most $6 a month where it writes without a pause
@@ -39,22 +40,51 @@ class TaskDefinitions:
         self._known: set[str] = set()
         self._marked: dict[str, datetime] = {}
 
-    def family_for(self, launch: Launch, access_point: str | None) -> str:
-        """Return the family for *launch*; register it if it does not exist."""
-        kind, family, content = self._named(launch, access_point)
+    def is_registered(self, profile: Profile, access_point: str | None) -> bool:
+        """Say whether the definition exists. ECS's list may lag a moment.
+
+        Raises:
+            LaunchFailedError: if no Fargate size fits the profile.
+        """
+        _, family, _ = self._named(profile, access_point)
+        if family not in self._known and self._is_there(family):
+            self._known.add(family)
+        return family in self._known
+
+    def family_for(self, profile: Profile, access_point: str | None) -> str:
+        """Return the family for launches with *profile* and that home; register it if it does not exist."""
+        kind, family, content = self._named(profile, access_point)
         self._mark(kind)
-        if family not in self._known:
-            if not self._is_there(family):
-                self._register(family, content)
+        if not self.is_registered(profile, access_point):
+            self._register(family, content)
             self._known.add(family)
         return family
 
-    def register_again(self, launch: Launch, access_point: str | None) -> None:
+    def register_again(self, profile: Profile, access_point: str | None) -> None:
         """Register a definition that was just deregistered, without a look at ECS's lists, which may lag."""
-        kind, family, content = self._named(launch, access_point)
+        kind, family, content = self._named(profile, access_point)
         self._marked.pop(kind, None)
         self._mark(kind)
         self._register(family, content)
+
+    def unregistered(
+        self, wanted: Iterable[Preparation], access_points: Mapping[str, str] | None
+    ) -> Iterator[Preparation]:
+        """Yield those of *wanted* without a definition, each definition once, by listing the families of each kind.
+
+        *access_points* has the access point of each owner that has one; it is None without homes.
+        """
+        listed: dict[str, set[str]] = {}
+        for one in wanted:
+            try:
+                kind, family, _ = self._named(one.profile, self._access_point(one, access_points))
+            except LaunchFailedError:  # larger than any Fargate size: the start will say so
+                continue
+            if kind not in listed:
+                listed[kind] = self._registered(kind)
+            if family not in listed[kind]:
+                listed[kind].add(family)
+                yield one
 
     def kinds_of(self, profiles: Iterable[Profile]) -> set[str]:
         """Return the kinds of definitions that *profiles* need."""
@@ -64,12 +94,21 @@ class TaskDefinitions:
                 found.add(self._kind_of(profile))
         return found
 
-    def _named(self, launch: Launch, access_point: str | None) -> tuple[str, str, dict[str, Any]]:
-        content, kind = (
-            self._content(launch.profile, launch.secrets.keys(), access_point),
-            self._kind_of(launch.profile),
-        )
+    def _named(self, profile: Profile, access_point: str | None) -> tuple[str, str, dict[str, Any]]:
+        content, kind = self._content(profile, SECRET_NAMES, access_point), self._kind_of(profile)
         return kind, f"{naming.families_of(self._config.hub, kind)}{_digest(content)}", content
+
+    @staticmethod
+    def _access_point(wanted: Preparation, known: Mapping[str, str] | None) -> str | None:
+        # Without an access point yet, the owner's id takes its place: no definition has that name.
+        return None if known is None else known.get(wanted.owner_id, wanted.owner_id)
+
+    def _registered(self, kind: str) -> set[str]:
+        """Return the families of *kind* with an active definition."""
+        pages = self._clients.ecs.get_paginator("list_task_definition_families").paginate(
+            familyPrefix=naming.families_of(self._config.hub, kind), status="ACTIVE"
+        )
+        return {str(family) for page in pages for family in page["families"]}
 
     def _kind_of(self, profile: Profile) -> str:
         return _digest(self._content(profile, (), "" if self._config.homes else None))

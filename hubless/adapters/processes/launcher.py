@@ -22,7 +22,7 @@ from hubless.adapters.processes.resource_limits import ResourceLimits
 from hubless.domain.errors import LaunchFailedError
 from hubless.domain.profiles import Profile
 from hubless.domain.values import value
-from hubless.ports.launcher import Launch, Task, TaskPending, TaskRunning, TaskStatus, TaskStopped
+from hubless.ports.launcher import Launch, Preparation, Task, TaskPending, TaskRunning, TaskStatus, TaskStopped
 
 logger = logging.getLogger(__name__)
 
@@ -73,6 +73,15 @@ class ProcessLauncher:
         self._secrets: dict[str, tuple[str, ...]] = {}
         self._ports: deque[int] = deque(maxlen=RECENT_PORTS)
         self._guard = threading.Lock()
+
+    def is_prepared(self, wanted: Preparation) -> bool:  # noqa: ARG002 a process needs nothing made beforehand
+        return True
+
+    def unprepared(self, wanted: Iterable[Preparation]) -> list[Preparation]:  # noqa: ARG002 as above
+        return []
+
+    def prepare(self, wanted: Preparation) -> None:
+        pass
 
     def launch(self, launch: Launch) -> str:
         folder = self._folder(launch.launch_id)

@@ -19,7 +19,7 @@ from hubless.domain.limits import LimitReached, Resource
 _COLUMNS = "id, owner_id, name, state, launch_id, revision, entered_at, last_activity_at, facts"
 _INSTANTS = ("created_at", "requested_at", "started_at", "deadline_at")
 _TEXTS = ("display_name", "profile", "task", "address", "failure")
-_ACTIVE_FIRST = ("requested", "launching", "starting", "ready", "stopping")
+_ACTIVE_FIRST = ("requested", "preparing", "launching", "starting", "ready", "stopping")
 
 
 class SqliteServerStore:
@@ -131,7 +131,8 @@ class SqliteServerStore:
 
     def queue_position(self, server: Server, now: datetime) -> int:  # noqa: ARG002 counting is cheap here
         found: int = self._database.read_one(
-            "SELECT count(*) FROM servers WHERE state = 'requested' AND entered_at < ?", (to_number(server.entered_at),)
+            "SELECT count(*) FROM servers WHERE state = ? AND entered_at < ? AND state IN ('requested', 'preparing')",
+            (server.state.value, to_number(server.entered_at)),
         )[0]
         return found
 

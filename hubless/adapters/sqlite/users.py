@@ -151,6 +151,14 @@ class SqliteUserStore:
         found: int = self._database.read_one("SELECT count(*) FROM users")[0]
         return found
 
+    def seen_since(self, since: datetime) -> list[str]:
+        rows = self._database.read(
+            "SELECT id, max(created_at, coalesce(last_activity_at, 0)) AS seen FROM users WHERE seen >= ?"
+            " ORDER BY seen DESC, id",
+            (to_number(since),),
+        )
+        return [str(row[0]) for row in rows]
+
     def _count(self, where: str, values: dict[str, Any]) -> int:
         found: int = self._database.read_one(f"SELECT count(*) FROM users u WHERE {where}", values)[0]  # noqa: S608 fixed words
         return found

@@ -51,9 +51,14 @@ class Account(TaskCalls, DefinitionCalls, S3Calls, EfsCalls):
         self.calls = []  # (operation, parameters), as they came
         self.news = []  # events, oldest first, that EventBridge has to deliver
         self.refusals = {}  # operation → errors to be raised, one a call
+        definition_changes, definition_reads = Bucket(20, 1), Bucket(50, 20)  # ECS counts kinds of actions together
         self.limits = {
             "RunTask": Bucket(20, 20),
-            "RegisterTaskDefinition": Bucket(20, 1),
+            "RegisterTaskDefinition": definition_changes,
+            "DeregisterTaskDefinition": definition_changes,
+            "DeleteTaskDefinitions": definition_changes,
+            "ListTaskDefinitions": definition_reads,
+            "ListTaskDefinitionFamilies": definition_reads,
             "DescribeTasks": Bucket(100, 20),
             "ListTasks": Bucket(100, 20),
             "StopTask": Bucket(100, 40),

@@ -71,3 +71,14 @@ class EfsCalls:
         number = f"fsap-{self.hex(17)}"
         self.access_points[number] = given
         return given | {"AccessPointId": number, "LifeCycleState": "creating"}
+
+    def describe_access_points(self, given):
+        assert given.keys() <= {"FileSystemId", "MaxResults", "NextToken"}
+        found = [
+            given_then | {"AccessPointId": number, "LifeCycleState": "available"}
+            for number, given_then in self.access_points.items()
+            if given_then["FileSystemId"] == given["FileSystemId"]
+        ]
+        first, size = int(given.get("NextToken") or 0), int(given.get("MaxResults") or 100)
+        more = {"NextToken": str(first + size)} if first + size < len(found) else {}
+        return {"AccessPoints": found[first : first + size]} | more

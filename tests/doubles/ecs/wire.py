@@ -53,6 +53,8 @@ def read(method, url, headers, body):
     parts = urlsplit(url)
     if parts.path == "/2015-02-01/access-points" and method == "POST":
         return "CreateAccessPoint", json.loads(body)
+    if parts.path == "/2015-02-01/access-points" and method == "GET":
+        return "DescribeAccessPoints", dict(parse_qsl(parts.query))
     return _s3(method, parts, headers, body)
 
 

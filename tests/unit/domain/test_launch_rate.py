@@ -113,3 +113,19 @@ def test_no_slot_expires_while_a_caller_waits(arrivals):
     began = [max(turn.at, at) for turn, at in zip(turns, instants, strict=True)]
     for before, here, at in zip(began, began[1:], instants[1:], strict=False):
         assert here == max(at, before + limiter.interval)
+
+
+def test_a_caller_with_a_reserve_acts_later_and_moves_slots_on_alike():
+    modest = LaunchRate(rate=10, burst=3, longest_wait=timedelta(seconds=1), reserve=2)
+    first, second = taken(modest, [NOW] * 2)
+
+    assert [modest.due(slot.at) - NOW for slot in (first, second)] == [0 * TENTH, TENTH]
+    assert [slot.next_free for slot in (first, second)] == [slot.next_free for slot in taken(RATE, [NOW] * 2)]
+
+
+def test_a_caller_with_a_reserve_waits_no_longer_than_others():
+    modest = LaunchRate(rate=10, burst=3, longest_wait=timedelta(seconds=1), reserve=2)
+    outcomes = taken(modest, [NOW] * 20)
+
+    assert max(modest.due(slot.at) for slot in outcomes if isinstance(slot, Slot)) == NOW + modest.longest_wait
+    assert isinstance(outcomes[-1], NoFreeSlot)

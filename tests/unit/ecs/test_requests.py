@@ -294,7 +294,7 @@ def test_whatever_a_definition_says_is_in_its_familys_name(changed, scripted):
     for profile in (LAUNCH.profile, replace(LAUNCH.profile, **changed)):
         script.s3.add_response("put_object", {})
         script.ecs.add_response("list_task_definitions", {"taskDefinitionArns": ["one"]})
-        families.append(script.launcher._definitions.family_for(replace(LAUNCH, profile=profile), None))
+        families.append(script.launcher._definitions.family_for(profile, None))
 
     assert families[0] != families[1]
 
@@ -341,9 +341,19 @@ def test_no_fact_of_a_launch_or_its_owner_is_in_a_definition_without_homes(scrip
         environment={"JUPYTERHUB_USER": "bob"},
         secrets={"JUPYTERHUB_API_TOKEN": "x", "JPY_API_TOKEN": "x"},
     )
-    definitions = scripted().launcher._definitions
+    families = []
+    for launch in (LAUNCH, other):
+        script = scripted()
+        script.s3.add_response("put_object", {})
+        script.ecs.add_response("list_task_definitions", {"taskDefinitionArns": []})
+        script.ecs.add_response("register_task_definition", {})
+        script.s3.add_response("put_object", {})
+        script.ecs.add_client_error("run_task", "AccessDeniedException")
+        with pytest.raises(LaunchFailedError):
+            script.launcher.launch(launch)
+        families.append(next(received for operation, received in script.sent if operation == "RegisterTaskDefinition"))
 
-    assert definitions._named(LAUNCH, None) == definitions._named(other, None)
+    assert families[0] == families[1]
 
 
 @pytest.mark.parametrize("value", ["", "a=b", "a\nPATH=/evil", "a\rb", "ä", "a b"])

@@ -31,6 +31,7 @@ def test_a_sweep_reports_what_it_did(world, caplog):
         "orphans": 0,
         "stale_routes": 0,
         "expired": 0,
+        "prepared": 0,
         "discarded": 0,
         "is_incomplete": False,
     }
@@ -78,7 +79,15 @@ def test_zeros_are_not_counted(world):
     measure(
         world.metrics,
         SweepReport(
-            active=1, checked=1, reaped=2, orphans=0, stale_routes=1, expired=3, discarded=0, is_incomplete=False
+            active=1,
+            checked=1,
+            reaped=2,
+            orphans=0,
+            stale_routes=1,
+            expired=3,
+            prepared=0,
+            discarded=0,
+            is_incomplete=False,
         ),
     )
 

@@ -14,6 +14,7 @@ from hubless.domain.idleness import IdlePolicy
 from hubless.domain.lifecycle import State
 from hubless.domain.profiles import Profile
 from hubless.domain.tokens import sha256
+from hubless.ports.launcher import Preparation
 from tests.support.world import World
 
 
@@ -363,6 +364,8 @@ PLACES = [
     ("servers", "write"),
     ("clients", "put"),
     ("clients", "delete"),
+    ("launcher", "is_prepared"),
+    ("launcher", "prepare"),
     ("launcher", "launch"),
     ("launcher", "stop"),
     ("launcher", "forget"),
@@ -379,6 +382,7 @@ PLACES = [
 def test_a_crash_at_any_line_converges_within_two_sweeps(part, method, nth, when):
     """Spawn, then stop, with a crash before or after the nth call of one method; redelivery and sweeps do the rest."""
     world = World()
+    world.launcher.missing = {Preparation(world.alice.id, Profile("default"))}
     target, calls = getattr(world, part), []
     plain = getattr(target, method)
 
