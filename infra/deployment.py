@@ -10,6 +10,7 @@ from hubless.settings.stage import Stage
 from infra.bundling import bundle, check_interpreter
 from infra.constructs.edge import LONGEST_REPORT_INTERVAL
 from infra.constructs.function import Target
+from infra.stacks.account import AccountStack
 from infra.stacks.certificates import CertificatesStack
 from infra.stacks.cluster import ClusterStack
 from infra.stacks.control import Code, ControlStack
@@ -59,10 +60,13 @@ def add_stacks(
     if stage.settings.edge == "economy":
         edge = bundle("edge", architecture=EDGE_TARGET.architecture, python=EDGE_TARGET.python, into=bundles)
     images = tuple(profile.image for profile in settings.profiles if profile.image)
+    account = AccountStack(scope, stage)
     certificates = None
     if CertificatesStack.is_needed(stage):
         certificates = CertificatesStack(scope, stage, cross_region_references=True)
+        certificates.add_dependency(account)
     state = StateStack(scope, stage)
+    state.add_dependency(account, "An account that may have no distribution must not keep a table")
     cluster = ClusterStack(scope, stage, state=state, images=images)
     web = WebStack(
         scope,

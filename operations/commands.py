@@ -135,8 +135,9 @@ def cost(*, users: int, stage: str | None, file: Path | None, as_json: bool, **g
 @STAGE
 @SETTINGS
 @click.option("--create-roles", is_flag=True, help="Create missing service-linked roles.")
+@click.option("--after-failure", is_flag=True, help="Only say why the last deployment failed.")
 @JSON
-def preflight(*, stage: str, file: Path | None, create_roles: bool, as_json: bool) -> None:
+def preflight(*, stage: str, file: Path | None, create_roles: bool, after_failure: bool, as_json: bool) -> None:
     """Check an account before a stage is deployed. Exit with 1 if a deployment would fail."""
     from operations import check_results
     from operations.aws import Aws
@@ -148,7 +149,7 @@ def preflight(*, stage: str, file: Path | None, create_roles: bool, as_json: boo
             chosen, Aws(chosen.settings.region), images_of(settings_file(file)), create_roles=create_roles
         )
         found = []
-        for finding in looked.results():
+        for finding in looked.failures() if after_failure else looked.results():
             found.append(finding)
             if not as_json:
                 click.echo(finding.text())

@@ -48,6 +48,7 @@ class Preflight:
         for check in (
             self._cdk,
             self._stacks,
+            self._distributions,
             self._quotas,
             self._roles,
             self._names,
@@ -87,6 +88,13 @@ class Preflight:
     def _stacks(self) -> Iterator[CheckResult]:
         yield from self._run("stacks", lambda: evaluate.stacks(collect.stacks(self.aws, self.stage)))
 
+    def failures(self) -> Iterator[CheckResult]:
+        """Say why the last deployment failed, from the events of its stacks."""
+        yield from self._run("stacks", lambda: evaluate.last_failures(collect.stacks(self.aws, self.stage)))
+
+    def _distributions(self) -> Iterator[CheckResult]:
+        yield from self._run("CloudFront", lambda: evaluate.distributions(collect.distributions(self.aws)))
+
     def _quotas(self) -> Iterator[CheckResult]:
         aws, stage, settings = self.aws, self.stage, self.stage.settings
         if settings.capacity != "spot":
@@ -99,10 +107,8 @@ class Preflight:
             )
         yield from self._run("Lambda", self._concurrency)
         if settings.edge == "economy":
-            name = "Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances"
-            yield from self._quota(
-                "EC2", lambda given: evaluate.room("EC2", given, evaluate.INSTANCE_VCPUS, name), "ec2", "L-1216C47A"
-            )
+            needs, name = evaluate.INSTANCE_VCPUS, evaluate.STANDARD_INSTANCES
+            yield from self._quota("EC2", lambda given: evaluate.room("EC2", given, needs, name), "ec2", "L-1216C47A")
         if settings.edge != "economy":
             kind = "application" if settings.edge == "alb" else "network"
             yield from self._run(

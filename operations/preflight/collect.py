@@ -6,11 +6,14 @@ from typing import Any
 
 from hubless.settings.stage import CERTIFICATES_REGION, Stage
 from operations.aws import Aws, AwsCallError
-from operations.preflight.evaluate import Certificate, Identity, Network, Quota, Zone
+from operations.preflight.evaluate import Certificate, FailedResource, Identity, Network, Quota, Stack, Zone
 
 BOOTSTRAP = "/cdk-bootstrap/hnb659fds/version"
 HIGH_THROUGHPUT = "/ssm/parameter-store/high-throughput-enabled"
 SERVICES = ("lambda", "ecs", "efs", "dynamodb", "sqs", "apigatewayv2", "events")
+MAX_EVENT_PAGES = 30  # of 100 events each: a deployment of the largest stack has about 300
+_BEGINNINGS = ("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS")  # of a stack's operations
+_CANCELLED = re.compile(r"^Resource (creation|update|deletion) cancelled", re.IGNORECASE)  # as another one failed
 _ECR = re.compile(
     r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com/(?P<name>[^:@]+)(?::(?P<tag>[^@]+))?(?:@(?P<digest>.+))?"
 )
@@ -110,10 +113,45 @@ def bootstrap_version(aws: Aws, region: str) -> int | None:
         raise
 
 
-def stacks(aws: Aws, stage: Stage) -> dict[str, str]:
-    """Return the status of each of the stage's stacks."""
-    found = aws.paginate("cloudformation", "describe_stacks", "Stacks")
-    return {one["StackName"]: one["StackStatus"] for one in found if one["StackName"].startswith(stage.hub)}
+def stacks(aws: Aws, stage: Stage) -> dict[str, Stack]:
+    """Return the stage's stacks by name."""
+    found = {}
+    for region in dict.fromkeys((stage.settings.region, *_other_regions(stage))):
+        for one in aws.paginate("cloudformation", "describe_stacks", "Stacks", region=region):
+            name, status = one["StackName"], one["StackStatus"]
+            if name.startswith(f"{stage.hub}-"):
+                failed = _failed_resource(aws, name, region) if "ROLLBACK" in status or "FAILED" in status else None
+                found[name] = Stack(status, region, failed)
+    return found
+
+
+def _other_regions(stage: Stage) -> list[str]:
+    return [CERTIFICATES_REGION] if stage.settings.zone_id or stage.settings.waf else []
+
+
+def _failed_resource(aws: Aws, name: str, region: str) -> FailedResource | None:
+    """Return the resource at which the last operation of a stack failed first. CloudFormation lists newest first."""
+    failed: FailedResource | None = None
+    token: dict[str, str] = {}
+    for _ in range(MAX_EVENT_PAGES):
+        page = aws.call("cloudformation", "describe_stack_events", region=region, StackName=name, **token)
+        for event in page["StackEvents"]:
+            is_stack = event.get("PhysicalResourceId") == event["StackId"]
+            status, reason = event["ResourceStatus"], event.get("ResourceStatusReason", "")
+            if is_stack and status in _BEGINNINGS:
+                return failed
+            if not is_stack and status.endswith("_FAILED") and not _CANCELLED.search(reason):
+                failed = FailedResource(event["LogicalResourceId"], event["ResourceType"], reason)
+        if not page.get("NextToken"):
+            return failed
+        token = {"NextToken": page["NextToken"]}
+    return failed
+
+
+def distributions(aws: Aws) -> int:
+    """Return how many distributions the account has; no more than one page of them."""
+    answer = aws.call("cloudfront", "list_distributions", region=CERTIFICATES_REGION)
+    return int(answer["DistributionList"]["Quantity"])
 
 
 def has_image(aws: Aws, name: str) -> bool | None:

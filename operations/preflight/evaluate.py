@@ -11,6 +11,7 @@ MIN_BOOTSTRAP_VERSION = 6  # what the CDK's stacks require
 HUB_CONCURRENCY = 30  # twenty concurrent launches, and some for pages
 UNRESERVED_CONCURRENCY = 100  # Lambda keeps this for functions without reserved concurrency
 MIN_NODE = 22
+STANDARD_INSTANCES = "Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances"  # AWS's name of the quota
 INSTANCE_VCPUS = 2  # of each small Graviton instance
 EFS_ACCESS_POINTS = 10_000
 SSM_READS = 40  # a second (AWS's standard throughput); each cold start reads once
@@ -28,6 +29,7 @@ ROLE_LINK = "https://docs.aws.amazon.com/AmazonECS/latest/developerguide/using-s
 BUDGETS_LINK = "https://docs.aws.amazon.com/cost-management/latest/userguide/budgets-managing-costs.html"
 REGION_LINK = "https://docs.aws.amazon.com/accounts/latest/reference/manage-acct-regions.html"
 ZONE_LINK = "https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/domain-name-servers-glue-records.html"
+SUPPORT_LINK = "https://console.aws.amazon.com/support/home#/case/create?issueType=customer-service"
 THROUGHPUT_LINK = "https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-throughput.html"
 
 
@@ -73,6 +75,24 @@ class Network:
     zones: Mapping[str, str] = field(default_factory=dict, hash=False)  # by subnet of this VPC
     internet_routes: frozenset[str] = frozenset()  # subnets with a route to the internet
     endpoints: Mapping[str, frozenset[str]] = field(default_factory=dict, hash=False)  # by subnet: dynamodb, s3
+
+
+@value
+class FailedResource:
+    """The resource at which a stack's last operation failed, and CloudFormation's reason."""
+
+    name: str
+    type: str
+    reason: str
+
+
+@value
+class Stack:
+    """A stack of the stage. *failed* is known only where the last operation failed."""
+
+    status: str
+    region: str
+    failed: FailedResource | None = None
 
 
 def identity(facts: Identity, stage: Stage) -> CheckResult:
@@ -304,26 +324,113 @@ def bootstrap(version: int | None, region: str, account: str) -> CheckResult:
     return ok(check, f"bootstrapped, version {version}")
 
 
-def stacks(states: Mapping[str, str]) -> CheckResult:
+def stacks(found: Mapping[str, Stack]) -> CheckResult:
     """Check that no stack is in a state that blocks a deployment."""
-    broken = {
-        name: state for name, state in states.items() if state == "ROLLBACK_COMPLETE" or state.endswith("_FAILED")
-    }
-    busy = {name: state for name, state in states.items() if state.endswith("_IN_PROGRESS")}
+    broken = {name: one for name, one in found.items() if one.status == "ROLLBACK_COMPLETE" or _is_stuck(one)}
+    busy = {name: one for name, one in found.items() if one.status.endswith("_IN_PROGRESS")}
     if broken:
-        name, state = next(iter(broken.items()))
-        action = f"Read its events for the cause, then delete it: aws cloudformation delete-stack --stack-name {name}"
-        return problem(
-            "stacks",
-            f"{name} is {state}",
-            action
-            if state != "UPDATE_ROLLBACK_FAILED"
-            else f"Run: aws cloudformation continue-update-rollback --stack-name {name}",
-        )
+        return failed_stack(*next(iter(broken.items())))
     if busy:
-        name, state = next(iter(busy.items()))
-        return problem("stacks", f"{name} is {state}", "Wait until that deployment has ended")
-    return ok("stacks", f"{len(states)} exist" if states else "none exists yet")
+        name, one = next(iter(busy.items()))
+        return problem("stacks", f"{name} is {one.status}", "Wait until that deployment has ended")
+    return ok("stacks", f"{len(found)} exist" if found else "none exists yet")
+
+
+def failed_stack(name: str, stack: Stack) -> CheckResult:
+    """Say why the last operation of a stack failed, and what to do."""
+    here = f"--region {stack.region} --stack-name {name}"
+    said, link, action = f"{name} is {stack.status}", "", "Read its events for the cause"
+    if stack.failed:
+        said += f" because of {stack.failed.name} ({stack.failed.type}): {stack.failed.reason}"
+        action = "Remove the cause"
+        for refusal in _REFUSALS:
+            if refusal.text in stack.failed.reason:
+                said, action, link = f"{said} That means: {refusal.meaning}", refusal.action, refusal.link
+    match stack.status:
+        case "UPDATE_ROLLBACK_FAILED":
+            then = f". Then run: aws cloudformation continue-update-rollback {here}"
+        case "UPDATE_ROLLBACK_COMPLETE" | "DELETE_FAILED":
+            then = ". Then run the same command again"
+        case _:
+            then = f". Then delete the stack and deploy again: aws cloudformation delete-stack {here}"
+    return problem("stacks", said, f"{action}{then}", link)
+
+
+def last_failures(found: Mapping[str, Stack]) -> list[CheckResult]:
+    """Say why stacks failed, also those that went back to what was before."""
+    return [
+        failed_stack(name, one)
+        for name, one in found.items()
+        if one.status in {"ROLLBACK_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"} or _is_stuck(one)
+    ] or [ok("stacks", "no stack has failed: the cause is in what the CDK printed")]
+
+
+def _is_stuck(stack: Stack) -> bool:
+    return stack.status.endswith("_FAILED")
+
+
+@value
+class _Refusal:
+    """Words in a reason of CloudFormation, and what an operator can do."""
+
+    text: str
+    meaning: str
+    action: str
+    link: str = ""
+
+
+# The texts are AWS's, as people have reported them (read on 2026-11-27).
+_REFUSALS = (
+    _Refusal(
+        "must be verified before you can add new CloudFront resources",
+        "AWS has not verified this account for CloudFront yet, as with many new accounts. It is no fault of yours.",
+        "Open a case with AWS Support, which is free (Account and billing), and quote that sentence; AWS takes hours to"
+        " days",
+        SUPPORT_LINK,
+    ),
+    _Refusal(
+        "UnreservedConcurrentExecution below its minimum",
+        "the account may not reserve that many concurrent executions of Lambda.",
+        'Set streams_at_once = 0 in the stage, or request more "Concurrent executions" (Service Quotas, AWS Lambda)',
+        QUOTAS_LINK,
+    ),
+    _Refusal(
+        "more vCPU capacity than your current vCPU limit",
+        "the account may not run the edge's instance.",
+        f'Request more of "{STANDARD_INSTANCES}" (Service Quotas, Amazon EC2)',
+        QUOTAS_LINK,
+    ),
+    _Refusal(
+        "is being validated, and you will not be able to launch additional resources",
+        "AWS still validates the account for EC2 in this region.",
+        "Wait for AWS's mail, which comes within hours",
+    ),
+    _Refusal(
+        "CNAMEs you provided are already associated",
+        "another distribution, perhaps of another account, has this domain.",
+        "Remove the domain there, or choose another `domain`",
+        CERTIFICATE_LINK,
+    ),
+    _Refusal(
+        "ClusterContainsTasks",
+        "servers still run.",
+        "Stop them: hubless empty",
+    ),
+)
+
+
+def distributions(existing: int) -> CheckResult:
+    """Check that CloudFront accepts distributions of this account. *existing* is how many it has."""
+    if existing:
+        return ok("CloudFront", f"the account has {existing} distribution{'' if existing == 1 else 's'}")
+    return warning(
+        "CloudFront",
+        "the account has no distribution yet, and AWS refuses them to accounts that it has not verified. No call tells"
+        " whether it would: the deployment tries first, before it makes anything that stays",
+        "If the account is new, ask AWS Support today to verify it for CloudFront (Account and billing, free); it takes"
+        " hours to days",
+        SUPPORT_LINK,
+    )
 
 
 def network(facts: Network, stage: Stage) -> list[CheckResult]:

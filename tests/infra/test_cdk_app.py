@@ -135,7 +135,9 @@ def test_without_a_stage_an_example_is_synthesized_with_a_notice(app, tmp_path, 
     environments = {
         name: one["environment"] for name, one in stacks.items() if one["type"] == "aws:cloudformation:stack"
     }
-    assert set(environments) == {f"hubless-example-{part}" for part in ("state", "cluster", "web", "control", "watch")}
+    assert set(environments) == {
+        f"hubless-example-{part}" for part in ("account", "state", "cluster", "web", "control", "watch")
+    }
     # Nobody has credentials of this account: a deployment of the example fails before it changes anything.
     assert set(environments.values()) == {"aws://123456789012/us-east-1"}
     notice = capsys.readouterr().err

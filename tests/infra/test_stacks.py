@@ -58,6 +58,35 @@ def stage(tmp_path_factory, bundles):
 every_stage = pytest.mark.parametrize("name", list(REGIONS))
 
 
+# --- order ---
+
+
+@every_stage
+def test_what_a_new_account_may_not_do_comes_before_what_stays(stage, name):
+    made = json.loads((stage(name).folder / "manifest.json").read_text())["artifacts"]
+    after = {one: set(about.get("dependencies", ())) for one, about in made.items()}
+
+    def before(one):
+        return after.get(one, set()).union(*map(before, after.get(one, ())))
+
+    stacks = {one for one, about in made.items() if about["type"] == "aws:cloudformation:stack"}
+    first = f"hubless-{name}-account"
+    assert {one for one in stacks if first not in before(one)} == {first}
+    assert not before(first) & stacks
+
+
+@every_stage
+def test_the_distribution_that_is_tried_first_serves_nobody_and_goes_with_its_stack(stage, name):
+    (tried,) = stage(name).templates["account"]["Resources"].values()
+
+    assert (tried["Type"], tried["Properties"]["DistributionConfig"]["Enabled"]) == (
+        "AWS::CloudFront::Distribution",
+        False,
+    )
+    assert tried.get("DeletionPolicy", "Delete") == "Delete"
+    assert "Aliases" not in tried["Properties"]["DistributionConfig"]
+
+
 # --- linters ---
 
 
@@ -510,7 +539,7 @@ def test_new_code_for_the_economy_edge_changes_only_a_tag(stage, tmp_path, bundl
 
 @pytest.fixture(scope="module")
 def web(stage):
-    return lambda name: stage(name).one("AWS::CloudFront::Distribution")["DistributionConfig"]
+    return lambda name: stage(name).one("AWS::CloudFront::Distribution", "web")["DistributionConfig"]
 
 
 @every_stage
@@ -625,7 +654,7 @@ def test_waf_limits_logins_if_the_stage_says_so(stage):
     (rule,) = stage("prod").one("AWS::WAFv2::WebACL")["Rules"]
 
     assert rule["Statement"]["RateBasedStatement"]["Limit"] == 1000
-    assert "WebACLId" in stage("prod").one("AWS::CloudFront::Distribution")["DistributionConfig"]
+    assert "WebACLId" in stage("prod").one("AWS::CloudFront::Distribution", "web")["DistributionConfig"]
     assert not stage("fleet").all("AWS::WAFv2::WebACL")
 
 

@@ -13,7 +13,9 @@ from hubless.settings.stage import Stage, StageSettings
 from operations import local_tools
 from operations.aws import Aws
 from operations.check_results import Level
+from operations.preflight import collect
 from operations.preflight.checks import Preflight, images_of
+from tests.support.cloudformation import UNVERIFIED, refused
 
 REGION = "eu-central-1"
 ECR = f"123456789012.dkr.ecr.{REGION}.amazonaws.com"
@@ -43,13 +45,14 @@ class Account:
         self.events = self.session.events
         self.events.register("before-call", self._answer)
 
-    def _answer(self, model, **_):
+    def _answer(self, model, params, **_):
         name = f"{model.service_model.service_name}.{model.name}"
         if name in self.refused:
             raise ClientError(
                 {"Error": {"Code": "AccessDeniedException", "Message": "You are not authorized"}}, model.name
             )
-        return (_Http(), ANSWERS[name]) if name in ANSWERS else None
+        found = ANSWERS.get(name)
+        return None if found is None else (_Http(), found(params["body"]) if callable(found) else found)
 
     def results(self, images=(), *, create_roles=False, docker=True, **settings):
         stage = Stage("prod", StageSettings(region=REGION, **settings))
@@ -90,6 +93,7 @@ def test_a_new_account_lists_all_that_is_missing(account):
         "Node": Level.OK,
         "CDK in eu-central-1": Level.PROBLEM,
         "stacks": Level.OK,
+        "CloudFront": Level.WARNING,
         "Fargate on demand": Level.PROBLEM,
         "Lambda": Level.WARNING,
         "EC2": Level.OK,
@@ -116,7 +120,7 @@ def test_a_prepared_account_has_no_problems(account):
             alarm_email="ops@example.org",
         )
 
-    assert {check for check, one in found.items() if one.level is not Level.OK} == {"Lambda"}
+    assert {check for check, one in found.items() if one.level is not Level.OK} == {"Lambda", "CloudFront"}
     assert "Fargate Spot" in found
 
 
@@ -151,6 +155,74 @@ def test_a_region_that_does_not_exist_ends_the_checks(account):
     found = list(Preflight(stage, Aws("eu-central-9", account.session)).results())
 
     assert [(one.check, one.level) for one in found] == [("credentials", Level.OK), ("region", Level.PROBLEM)]
+
+
+@pytest.fixture
+def refused_account(monkeypatch):
+    """CloudFormation after a first deployment to an account that AWS has not verified for CloudFront."""
+    events = refused("hubless-prod-account", "Tried", "AWS::CloudFront::Distribution", UNVERIFIED, others=80)
+    stacks = [{"StackName": events.name, "StackStatus": "ROLLBACK_COMPLETE"}]
+    monkeypatch.setitem(ANSWERS, "cloudformation.DescribeStacks", {"Stacks": stacks})
+    monkeypatch.setitem(
+        ANSWERS, "cloudformation.DescribeStackEvents", lambda asked: events.page(asked.get("NextToken", ""))
+    )
+
+
+def test_the_first_failed_resource_is_found_behind_those_that_it_cancelled(account, refused_account):
+    (failed,) = [
+        one.failed for one in collect.stacks(account.aws, Stage("prod", StageSettings(region=REGION))).values()
+    ]
+
+    assert (failed.name, failed.reason) == ("Tried", UNVERIFIED)
+
+
+def test_an_older_operations_failure_is_not_the_cause(account, monkeypatch):
+    events = refused("hubless-prod-web", "Old", "AWS::CloudFront::Distribution", UNVERIFIED)
+    events.of_stack("DELETE_IN_PROGRESS", "User Initiated").of_resource(
+        "New", "AWS::EC2::VPC", "DELETE_FAILED", "in use"
+    )
+    events.of_stack("DELETE_FAILED")
+    stacks = [{"StackName": events.name, "StackStatus": "DELETE_FAILED"}]
+    monkeypatch.setitem(ANSWERS, "cloudformation.DescribeStacks", {"Stacks": stacks})
+    monkeypatch.setitem(ANSWERS, "cloudformation.DescribeStackEvents", events.page())
+
+    assert account.results()["stacks"].message.endswith("because of New (AWS::EC2::VPC): in use")
+
+
+def test_the_command_explains_a_failed_deployment_in_words(account, refused_account, monkeypatch, tmp_path):
+    monkeypatch.setattr(boto3, "Session", lambda: account.session)
+    file = tmp_path / "hubless.toml"
+    file.write_text(f'[stages.prod]\nregion = "{REGION}"\n')
+
+    said = CliRunner().invoke(main, ["preflight", "--after-failure", "--settings", str(file)])
+
+    assert said.exit_code == 1
+    assert "AWS has not verified this account for CloudFront yet" in said.output
+    assert "Open a case with AWS Support" in said.output
+    assert "Fargate" not in said.output
+
+
+def test_an_account_with_a_distribution_is_verified(account):
+    made = account.aws.call(
+        "cloudfront",
+        "create_distribution",
+        DistributionConfig={
+            "CallerReference": "1",
+            "Comment": "",
+            "Enabled": False,
+            "Origins": {
+                "Quantity": 1,
+                "Items": [
+                    {"Id": "o", "DomainName": "b.s3.amazonaws.com", "S3OriginConfig": {"OriginAccessIdentity": ""}}
+                ],
+            },
+            "DefaultCacheBehavior": {"TargetOriginId": "o", "ViewerProtocolPolicy": "https-only", "MinTTL": 0},
+        },
+    )["Distribution"]["Id"]
+    found = account.results()
+    account.aws.call("cloudfront", "delete_distribution", Id=made, IfMatch="x")
+
+    assert (found["CloudFront"].level, found["CloudFront"].message) == (Level.OK, "the account has 1 distribution")
 
 
 def test_reserved_streams_are_compared_with_the_quota(account):

@@ -8,7 +8,8 @@ from hubless.settings.stage import Stage, StageSettings
 from operations import check_results
 from operations.check_results import Level
 from operations.preflight import evaluate
-from operations.preflight.evaluate import Certificate, Identity, Network, Quota, Zone
+from operations.preflight.evaluate import Certificate, FailedResource, Identity, Network, Quota, Stack, Zone
+from tests.support.cloudformation import RESERVED, UNVERIFIED
 
 REGION = "eu-central-1"
 ARN = "arn:aws:acm:us-east-1:123456789012:certificate/abc"
@@ -194,7 +195,53 @@ def test_the_bootstrap_must_exist_and_be_new_enough(version, level):
     ],
 )
 def test_a_stack_of_an_earlier_deployment_may_block(state, level):
-    assert evaluate.stacks({"hubless-prod": state}).level is level
+    assert evaluate.stacks({"hubless-prod-web": Stack(state, REGION)}).level is level
+
+
+REFUSED = FailedResource("Tried", "AWS::CloudFront::Distribution", UNVERIFIED)
+
+
+@pytest.mark.parametrize(
+    ("reason", "meaning", "action"),
+    [
+        (UNVERIFIED, "has not verified this account for CloudFront", "Open a case with AWS Support"),
+        (RESERVED, "may not reserve that many", "Set streams_at_once = 0"),
+        (
+            "You have requested more vCPU capacity than your current vCPU limit of 0 allows",
+            "edge's instance",
+            "Request",
+        ),
+        ("One or more of the CNAMEs you provided are already associated with a different resource", "domain", "Remove"),
+        ("No export named x found", "", "Remove the cause"),
+    ],
+)
+def test_a_failed_stack_says_why_and_what_to_do(reason, meaning, action):
+    found = evaluate.failed_stack(
+        "hubless-prod-account", Stack("ROLLBACK_COMPLETE", REGION, replace(REFUSED, reason=reason))
+    )
+
+    assert matches(found, Level.PROBLEM, "hubless-prod-account is ROLLBACK_COMPLETE because of Tried")
+    assert reason in found.message
+    assert meaning in found.message.partition("That means: ")[2]
+    assert found.action.startswith(action)
+    assert found.action.endswith(f"delete-stack --region {REGION} --stack-name hubless-prod-account")
+
+
+def test_an_update_that_was_undone_blocks_nothing_and_is_explained():
+    undone = {
+        "hubless-prod-web": Stack("UPDATE_ROLLBACK_COMPLETE", REGION, REFUSED),
+        "b": Stack("CREATE_COMPLETE", REGION),
+    }
+
+    (found,) = evaluate.last_failures(undone)
+    assert evaluate.stacks(undone).level is Level.OK
+    assert found.action.endswith("Then run the same command again")
+    assert [one.level for one in evaluate.last_failures({"b": undone["b"]})] == [Level.OK]
+
+
+def test_an_account_without_a_distribution_may_be_unverified():
+    assert matches(evaluate.distributions(0), Level.WARNING, "the deployment tries first")
+    assert matches(evaluate.distributions(2), Level.OK, "has 2 distributions")
 
 
 def test_without_stacks_nothing_blocks():
