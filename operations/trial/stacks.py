@@ -8,7 +8,7 @@ from hubless.settings.stage import CERTIFICATES_REGION, Stage
 from operations.aws import Aws, AwsCallError
 from operations.errors import OperationsError
 
-PARTS = ("certificates", "state", "cluster", "web", "control", "watch")  # infra/stacks
+PARTS = ("account", "certificates", "state", "cluster", "web", "control", "watch")  # infra/stacks
 POLL_SECONDS = 10.0
 MOST_REASONS = 20
 CLOUDFRONT_GROUP = "CloudFront-VPCOrigins-Service-SG"  # CloudFront makes it in the VPC of a VPC origin
