@@ -76,7 +76,7 @@ def test_what_a_new_account_may_not_do_comes_before_what_stays(stage, name):
 
 
 @every_stage
-def test_the_distribution_that_is_tried_first_serves_nobody_and_goes_with_its_stack(stage, name):
+def test_the_tried_distribution_serves_nobody_and_goes_with_its_stack(stage, name):
     (tried,) = stage(name).templates["account"]["Resources"].values()
 
     assert (tried["Type"], tried["Properties"]["DistributionConfig"]["Enabled"]) == (

@@ -168,7 +168,7 @@ def refused_account(monkeypatch):
     )
 
 
-def test_the_first_failed_resource_is_found_behind_those_that_it_cancelled(account, refused_account):
+def test_the_first_failed_resource_is_the_cause_not_what_it_cancelled(account, refused_account):
     (failed,) = [
         one.failed for one in collect.stacks(account.aws, Stage("prod", StageSettings(region=REGION))).values()
     ]
