@@ -5,8 +5,11 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
+
+import psutil
 
 from hubless.settings.environment import ENVIRON
 from operations.errors import OperationsError
@@ -27,11 +30,11 @@ class Cdk:
 
     Args:
         stage: the stage's name.
-        log: file that gets the CDK's output.
+        log: file that gets the CDK's output. The id of a running CDK is beside it: it outlives a killed trial.
     """
 
     def __init__(self, stage: str, log: Path) -> None:
-        self._stage, self._log = stage, log
+        self._stage, self._log, self._running = stage, log, log.with_suffix(".pid")
 
     @staticmethod
     def require() -> None:
@@ -65,15 +68,16 @@ class Cdk:
         return [str(PROGRAM), verb, "--all", *context, "--ci", "--no-notices", "--no-version-reporting", *more]
 
     def _run(self, command: list[str], wait: Callable[[float], None]) -> None:
+        _end_earlier(self._running)
         with self._log.open("ab") as log:
             begin = log.tell()
-            code = _code_of(command, log, wait)
+            code = _code_of(command, log, self._running, wait)
         if code:
             text = self._log.read_bytes()[begin:].decode(errors="replace")
             raise CdkError(f"cdk {command[1]} exited with {code}:\n" + "\n".join(text.splitlines()[-LAST_LINES:]))
 
 
-def _code_of(command: list[str], log: IO[bytes], wait: Callable[[float], None]) -> int:
+def _code_of(command: list[str], log: IO[bytes], running: Path, wait: Callable[[float], None]) -> int:
     """Return the exit code. The CDK has a session of its own: Ctrl-C reaches it through this process alone."""
     environment = ENVIRON | {"CDK_DISABLE_CLI_TELEMETRY": "true"}
     with subprocess.Popen(
@@ -85,12 +89,15 @@ def _code_of(command: list[str], log: IO[bytes], wait: Callable[[float], None]) 
         stderr=log,
         start_new_session=True,
     ) as process:
+        running.write_text(f"{process.pid} {_begun_at(process.pid)}", encoding="ascii")
         try:
             while (code := process.poll()) is None:
                 wait(POLL_SECONDS)
         except BaseException:
             _end(process)
             raise
+        finally:
+            running.unlink(missing_ok=True)
     return code
 
 
@@ -101,3 +108,23 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
         process.wait(END_SECONDS)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
+
+
+def _begun_at(pid: int) -> float | None:
+    """Return when a process began, in seconds since 1970. None if there is none."""
+    try:
+        return float(psutil.Process(pid).create_time())
+    except psutil.NoSuchProcess:
+        return None
+
+
+def _end_earlier(running: Path) -> None:
+    """End the CDK of a trial that was killed: it would go on to deploy what the clean-up removes."""
+    try:
+        pid, begun = running.read_text(encoding="ascii").split()
+    except (FileNotFoundError, ValueError):
+        return
+    if str(_begun_at(int(pid))) == begun:
+        with suppress(ProcessLookupError):
+            os.killpg(int(pid), signal.SIGKILL)
+    running.unlink(missing_ok=True)

@@ -69,45 +69,69 @@ def trial(
 
     It costs money, and is for an account in which nothing else runs. Exit with 1 unless all steps pass.
     """
-    from operations.aws import Aws
-    from operations.trial import report
     from operations.trial.cdk import Cdk
     from operations.trial.records import StateFile
-    from operations.trial.runner import Runner
 
     if resume and clean_up:
         raise click.UsageError("--resume continues the trial, --clean-up ends it: choose one")
     with errors_as_messages(), _signals_as_interrupt():
         Cdk.require()
         chosen = stage_of(file, stage)
-        own = folder / chosen.name
-        aws, store = Aws(chosen.settings.region), StateFile(own / "state.json")
-        identity = _account_of(chosen, aws)
-        state = state_to_continue(store, chosen, identity) if resume or clean_up else None
-        if state is None:
-            state = new_state(store, chosen, aws, identity)
-            _confirm(identity, account, chosen, limit)
-        store.save(state)
-        running = _trial(chosen, settings_file(file), own, state, aws, limit=limit, starts=starts, as_json=as_json)
-        runner = Runner(running, lambda: store.save(state), keep=keep)
-        try:
-            is_right = runner.clean_up() if clean_up else runner.run()
-        except KeyboardInterrupt:
-            is_right = False
-        finally:
-            found = report.data(running, has_passed=runner.has_passed)
-            written = report.write(found, own)
-        click.echo(json.dumps(found, indent=2) if as_json else _last_words(runner, state, written))
-        if not is_right:
-            raise SystemExit(1)
+        store = StateFile(folder / chosen.name / "state.json")
+        with store.alone():
+            state = _state(store, chosen, account, limit, resume=resume, clean_up=clean_up)
+            running = _trial(chosen, settings_file(file), store, state, limit=limit, starts=starts, as_json=as_json)
+            if not _run(running, store, only_clean_up=clean_up, keep=keep, as_json=as_json):
+                raise SystemExit(1)
 
 
-def state_to_continue(store: "StateFile", stage: "Stage", account: str) -> "State":
-    """Return the state of the trial to continue.
+def _run(trial: "Trial", store: "StateFile", *, only_clean_up: bool, keep: bool, as_json: bool) -> bool:
+    """Run the trial, or its clean-up alone, and write the report. Return whether all is well."""
+    from operations.trial import report
+    from operations.trial.runner import Runner
+
+    def save() -> None:
+        trial.state.saved_at = time.time()
+        store.save(trial.state)
+
+    runner, is_right = Runner(trial, save, keep=keep), False
+    try:
+        is_right = runner.clean_up() if only_clean_up else runner.run()
+    except KeyboardInterrupt:
+        trial.say("Interrupted")
+    finally:
+        found = report.data(trial, has_passed=runner.has_passed)
+        written = report.write(found, store.path.parent)
+    click.echo(json.dumps(found, indent=2) if as_json else _last_words(runner, written))
+    return is_right
+
+
+def _state(store: "StateFile", stage: "Stage", given: str, limit: Decimal, *, resume: bool, clean_up: bool) -> "State":
+    """Return the state of the trial to continue, or of a new one that the operator has confirmed.
 
     Raises:
-        OperationsError: if there is none, or it belongs to another account, region or stage.
+        OperationsError: if there is nothing to continue, or nothing may begin.
     """
+    from operations.aws import Aws
+
+    aws = Aws(stage.settings.region)
+    account = _account_of(stage, aws)
+    if resume or clean_up:
+        return state_to_continue(store, stage, account, resume=resume)
+    state = new_state(store, stage, aws, account)
+    _confirm(account, given, stage, limit)
+    return state
+
+
+def state_to_continue(store: "StateFile", stage: "Stage", account: str, *, resume: bool) -> "State":
+    """Return the state of the trial to resume, or to clean up.
+
+    Raises:
+        OperationsError: if there is none, if it belongs to another account, region or stage, or if it is to be resumed
+            and its stage is removed in part.
+    """
+    from operations.trial.runner import DESTROY
+
     state = store.load()
     if state is None or state.is_clean:
         raise OperationsError(f"No trial of the stage {stage.name} is unfinished: {store.path} says so")
@@ -116,6 +140,8 @@ def state_to_continue(store: "StateFile", stage: "Stage", account: str) -> "Stat
             f"{store.path} is of the stage {state.stage} in {state.region} of account {state.account}: "
             "choose its credentials with AWS_PROFILE"
         )
+    if resume and state.has_begun(DESTROY):
+        raise OperationsError("The removal of the stage has begun: end it with --clean-up, and begin a new trial")
     return state
 
 
@@ -174,32 +200,37 @@ def _confirm(account: str, given: str, stage: "Stage", limit: Decimal) -> None:
 def _trial(
     stage: "Stage",
     source: Path | None,
-    folder: Path,
+    store: "StateFile",
     state: "State",
-    aws: "Aws",
     *,
     limit: Decimal,
     starts: int,
     as_json: bool,
 ) -> "Trial":
+    """Return the trial of *stage*. What it spent since its state was written is counted."""
     from hubless.settings.stage import load_stage
+    from operations.aws import Aws
     from operations.network import Network
     from operations.trial import stage_files
     from operations.trial.cdk import Cdk
     from operations.trial.context import Trial
     from operations.trial.spend import Spend, rates_of
 
+    folder = store.path.parent
     first, second = stage_files.write(stage, source, state.account, folder)
     deployed = load_stage(first, stage.name)
+    spend = Spend(rates_of(deployed.settings), limit, time.monotonic, Decimal(state.spent_usd))
+    if state.saved_at:
+        spend.count_pause(time.time() - state.saved_at, state.servers)
     return Trial(
         stage=deployed,
         first=first,
         second=second,
         state=state,
-        aws=aws,
+        aws=Aws(stage.settings.region),
         deployer=Cdk(stage.name, folder / "cdk.log"),
         network=Network(),
-        spend=Spend(rates_of(deployed.settings), limit, time.monotonic, Decimal(state.spent_usd)),
+        spend=spend,
         say=lambda line: click.echo(line, err=as_json),
         clock=time.monotonic,
         sleep=time.sleep,
@@ -207,8 +238,8 @@ def _trial(
     )
 
 
-def _last_words(runner: "Runner", state: "State", written: tuple[Path, Path]) -> str:
-    left = "Nothing is left." if state.is_clean else "SOMETHING IS LEFT: run `hubless trial --clean-up`."
+def _last_words(runner: "Runner", written: tuple[Path, Path]) -> str:
+    left = "Nothing is left." if runner.trial.state.is_clean else "SOMETHING IS LEFT: run `hubless trial --clean-up`."
     passed = "All steps passed." if runner.has_passed else "Not all steps passed."
     reports = " and ".join(str(one) for one in written)
     return (

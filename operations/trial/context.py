@@ -24,6 +24,16 @@ if TYPE_CHECKING:
 
 Facts = dict[str, Any]
 PASSWORD_BYTES = 18
+
+
+class MeasuredError(StepFailedError):
+    """Raised by a step that failed, with what it measured until then."""
+
+    def __init__(self, message: str, facts: Facts) -> None:
+        super().__init__(message)
+        self.facts = facts
+
+
 TOKEN_SECONDS = 6 * 3600
 
 

@@ -8,7 +8,7 @@ from operations.doctor.hub_client import NoResponseError, Response
 from operations.doctor.kernel import Channel, ChannelClosedError, Kernel, open_kernel
 from operations.doctor.steps import StepFailedError
 from operations.trial import servers
-from operations.trial.context import Facts, Trial
+from operations.trial.context import Facts, MeasuredError, Trial
 
 POLL_SECONDS = 1.0
 RECOVER_SECONDS = 600.0  # EC2 takes up to two minutes to stop an instance, and half a minute to start it
@@ -45,7 +45,7 @@ class Timeline:
 
 def stop_under_get(trial: Trial) -> Facts:
     """Read a page of the server again and again while its edge stops, and until it answers again."""
-    page = f"{servers.where(trial, trial.admin)}api/status"
+    page = f"{servers.reach(trial, trial.admin)}api/status"
     return _disturb(trial, lambda: trial.client.request("GET", page, with_token=True))
 
 
@@ -110,9 +110,8 @@ def _disturb(trial: Trial, send: Callable[[], Response], *, wake: Callable[[], R
         if is_disturbed and good == ENOUGH:
             facts = _facts(trial, begun, timeline)
             return facts | ({"a GET had to wake the edge": woken} if woken else {})
-    raise StepFailedError(
-        f"the server did not answer again within {RECOVER_SECONDS:.0f} seconds; "
-        f"the instance is {_state_of_instance(trial)}; answers: {timeline.lines()}"
+    raise MeasuredError(
+        f"the server did not answer again within {RECOVER_SECONDS:.0f} seconds", _facts(trial, begun, timeline)
     )
 
 
@@ -163,16 +162,16 @@ def _reconnect(trial: Trial, kernel: Kernel, timeline: Timeline) -> float:
         if told != _REMEMBERED:
             raise StepFailedError(f"the kernel lost its memory: it returned {told}")
         return trial.clock()
-    raise StepFailedError(f"the WebSocket did not open again; answers: {timeline.lines()}")
+    raise MeasuredError("the WebSocket did not open again", _facts(trial, begun, timeline))
 
 
 def _facts(trial: Trial, begun: float, timeline: Timeline) -> Facts:
     return {
-        "seconds until it worked again": round(trial.clock() - begun, 1),
+        "seconds in all": round(trial.clock() - begun, 1),
         "the instance now": _state_of_instance(trial),
         "answers": timeline.lines(),
     }
 
 
 def _kernel(trial: Trial) -> AbstractContextManager[Kernel]:
-    return open_kernel(trial.client, servers.where(trial, trial.admin))
+    return open_kernel(trial.client, servers.reach(trial, trial.admin))

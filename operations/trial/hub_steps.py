@@ -8,16 +8,17 @@ from statistics import median
 from typing import Any
 
 from operations.aws import AwsCallError
-from operations.doctor.hub_client import NoResponseError
+from operations.doctor.hub_client import HubClient, NoResponseError
 from operations.doctor.kernel import CODE, RESULT, open_kernel
 from operations.doctor.steps import StepFailedError
+from operations.errors import OperationsError
 from operations.stage_cleanup import started_by
 from operations.trial import servers
-from operations.trial.context import Facts, Trial
+from operations.trial.context import Facts, MeasuredError, Trial
 from operations.trial.stage_files import PROFILE, SLEEPER
 
-READY_SECONDS = 600.0
 FOLLOW_SECONDS = 120.0
+ACCEPTED = frozenset({"201", "202"})
 LONGEST_SILENCE = 30.0  # seconds, after which CloudFront gives an origin up
 _DESCRIBE_TASKS_LIMIT = 100
 _TASK_TIMES = ("createdAt", "connectivityAt", "pullStartedAt", "pullStoppedAt", "startedAt")
@@ -37,13 +38,13 @@ def spawn(trial: Trial) -> Facts:
     """Start the admin's server. Tell how long each part took, and what ECS says of the task."""
     servers.stop(trial, trial.admin)  # a run before may have left it in any state
     asked = servers.request_start(trial.client, trial.admin, PROFILE)
-    followed = servers.follow(trial, trial.admin, READY_SECONDS)
+    followed = servers.follow(trial, trial.admin, servers.READY_SECONDS)
     return {"asked": asked} | followed | {"tasks": tasks(trial)}
 
 
 def open_server(trial: Trial) -> Facts:
     """Open the server's page as a browser does, after a request without a login, whose refusal must not be cached."""
-    where = servers.where(trial, trial.admin)
+    where = servers.reach(trial, trial.admin)
     files = f"{where}api/contents?content=0"
     stranger = trial.client.request("GET", files)
     if stranger.status == 200:  # noqa: PLR2004 HTTP
@@ -58,7 +59,7 @@ def open_server(trial: Trial) -> Facts:
 
 def run_cell(trial: Trial) -> Facts:
     """Run a cell in a new kernel over its WebSocket."""
-    with open_kernel(trial.client, servers.where(trial, trial.admin)) as kernel, kernel.channel() as channel:
+    with open_kernel(trial.client, servers.reach(trial, trial.admin)) as kernel, kernel.channel() as channel:
         begun = trial.clock()
         result = channel.execute(CODE)
         if result != RESULT:
@@ -87,7 +88,7 @@ def follow_progress(trial: Trial) -> Facts:
     _remove_users(trial, [user])
     facts = {"seconds held": round(held, 1), "longest silence": round(max(silences), 1), "events": events}
     if held < FOLLOW_SECONDS:
-        raise StepFailedError(f"the stream ended after {held:.0f} seconds; its facts: {facts}")
+        raise MeasuredError(f"the stream ended after {held:.0f} seconds", facts)
     return facts | {"within CloudFront's time-out": max(silences) < LONGEST_SILENCE}
 
 
@@ -97,9 +98,10 @@ def start_many(trial: Trial) -> Facts:
     _add_users(trial, users)
     client, begun = trial.client, trial.clock()
     with ThreadPoolExecutor(len(users)) as pool:
-        asked = list(pool.map(lambda user: servers.request_start(client, user, PROFILE), users))
-    accepted = trial.clock() - begun
-    ready, lost = _wait_for_all(trial, users)
+        asked = list(pool.map(lambda user: _answer_to_start(client, user), users))
+    all_asked = trial.clock() - begun
+    accepted = [user for user, text in zip(users, asked, strict=True) if text in ACCEPTED]
+    ready = _wait_for_all(trial, accepted)
     started = tasks(trial)
     for user in users:
         with suppress(NoResponseError):
@@ -108,32 +110,38 @@ def start_many(trial: Trial) -> Facts:
         servers.stop(trial, user)
     _remove_users(trial, users)
     facts = {
-        "asked": {str(status): asked.count(status) for status in sorted(set(asked))},
-        "seconds until all were accepted": round(accepted, 1),
+        "asked": {text: asked.count(text) for text in sorted(set(asked))},
+        "seconds until all were answered": round(all_asked, 1),
         "seconds until ready": _spread(list(ready.values())),
-        "lost": len(lost),
+        "lost": len(users) - len(ready),
         "tasks": started,
     }
-    if lost:
-        raise StepFailedError(f"{len(lost)} of {len(users)} servers did not get ready; the step's facts: {facts}")
+    if len(ready) < len(users):
+        raise MeasuredError(f"{len(users) - len(ready)} of {len(users)} servers did not get ready", facts)
     return facts
 
 
-def _wait_for_all(trial: Trial, users: Sequence[str]) -> tuple[dict[str, float], set[str]]:
-    """Return the second at which each server was ready, and those that were not in time or failed."""
-    begun, ready, open_ = trial.clock(), dict[str, float](), set(users)
-    ended: set[str] = set()
-    while open_ and trial.clock() - begun < READY_SECONDS:
-        for user in sorted(open_):
+def _answer_to_start(client: HubClient, user: str) -> str:
+    """Return the status with which the hub answered the request for a server, or why there is none."""
+    try:
+        return str(servers.request_start(client, user, PROFILE))
+    except OperationsError as error:
+        return str(error).replace(user, "a user")
+
+
+def _wait_for_all(trial: Trial, users: Sequence[str]) -> dict[str, float]:
+    """Return the second at which each server was ready. Those that failed, or were not in time, are not in it."""
+    begun, ready, pending = trial.clock(), dict[str, float](), set(users)
+    while pending and trial.clock() - begun < servers.READY_SECONDS:
+        for user in sorted(pending):
             model = servers.model_of(trial.client, user)
             if model.get("ready"):
                 ready[user] = trial.clock() - begun
-            elif model.get("stopped"):
-                ended.add(user)
-        open_ -= ready.keys() | ended
-        if open_:
+            if model.get("ready") or model.get("stopped"):
+                pending.discard(user)
+        if pending:
             trial.wait(servers.POLL_SECONDS)
-    return ready, open_ | ended
+    return ready
 
 
 def _spread(seconds: Sequence[float]) -> Mapping[str, float]:

@@ -1,7 +1,10 @@
 """What a trial knows about its steps, and the file that outlives the command."""
 
+import fcntl
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -49,7 +52,9 @@ class State:
         stage, region, account: what the trial may touch.
         mark: random characters in the names of the trial's users.
         began_at: when the trial began, in ISO 8601.
-        spent_usd: the estimate so far, as a decimal number.
+        spent_usd: the estimate until `saved_at`, as a decimal number.
+        saved_at: seconds since 1970 at which the file was written; 0 before that.
+        servers: how many servers may have run at that time.
         records: of all steps, in the order in which they ran.
         vpc: the id of the stage's VPC, whose network interfaces may outlive it.
         is_clean: whether everything that the trial made is removed.
@@ -61,6 +66,8 @@ class State:
     mark: str
     began_at: str
     spent_usd: str = "0"
+    saved_at: float = 0.0
+    servers: int = 0
     records: list[Record] = field(default_factory=list)
     vpc: str = ""
     is_clean: bool = False
@@ -103,6 +110,21 @@ class StateFile:
             return State(**told, records=records)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise OperationsError(f"{self.path} is damaged ({error}): clean up as docs/deploy.md says") from None
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep other commands from this trial until the block ends.
+
+        Raises:
+            OperationsError: if another command has it.
+        """
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.with_suffix(".lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise OperationsError(f"Another `hubless trial` works with {self.path.parent}: wait for it") from None
+            yield
 
     def save(self, state: State) -> None:
         """Write the state."""

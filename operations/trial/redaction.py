@@ -12,6 +12,7 @@ SHORTEST_KNOWN = 4  # characters; shorter texts occur in words
 PATTERNS = {
     "arn": re.compile(r"arn:aws[\w-]*:[^\s\"'<>,;)\]]+"),
     "link": re.compile(r"\b(?:https?|wss?|s3)://[^\s\"'<>,;)\]]+"),
+    "home": re.compile(r"/(?:home|Users)/[^/\s:]+"),
     "email": re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"),
     "key": re.compile(r"\b(?:AKIA|ASIA|AROA|AIDA)[A-Z0-9]{12,}\b"),
     "host": re.compile(

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from operations.errors import OperationsError
 from operations.trial import leftovers
-from operations.trial.context import Facts, Trial
+from operations.trial.context import Facts, MeasuredError, Trial
 from operations.trial.records import Outcome, Record
 from operations.trial.spend import SpendLimitError
-from operations.trial.steps import STEPS, Step, reason_not_here
+from operations.trial.steps import DEPLOY, STEPS, Step, reason_not_here
 
-LEFTOVERS = "leftovers"  # the name of the search's record
+DESTROY, LEFTOVERS = "destroy", "leftovers"  # names of records, as in docs/trial.md
 SEARCHES, SEARCH_SECONDS = 4, 30.0  # AWS's lists are eventually consistent
 
 
@@ -94,6 +94,7 @@ class Runner:
             raise
         except OperationsError as error:
             record.outcome, record.message = Outcome.FAILED, str(error)
+            record.facts = error.facts if isinstance(error, MeasuredError) else {}
         except Exception as error:  # noqa: BLE001 what AWS answers is not known yet, and the clean-up must run
             record.outcome, record.message = Outcome.FAILED, f"{_place_of(error)}: {type(error).__name__}: {error}"
         finally:
@@ -108,7 +109,7 @@ class Runner:
         self.trial.say(f"{record.step}: {record.outcome}: {record.message}")
 
     def _saved(self) -> None:
-        self.trial.state.spent_usd = str(self.trial.spend.count())
+        self.trial.state.spent_usd, self.trial.state.servers = str(self.trial.spend.count()), self.trial.spend.servers
         self._save()
 
     # --- clean-up ---
@@ -126,7 +127,7 @@ class Runner:
         for step in reversed(self._steps):
             if step.undo and step.undo not in done and trial.state.has_begun(step.name):
                 done.add(step.undo)
-                self._run(f"undo {step.name}", step.undo)
+                self._run(DESTROY if step.name == DEPLOY else f"undo {step.name}", step.undo)
         found = self._run(LEFTOVERS, self._search)
         trial.state.is_clean = found.outcome is Outcome.PASSED
         self._saved()
@@ -136,7 +137,7 @@ class Runner:
         """Search until nothing is left, a few times.
 
         Raises:
-            OperationsError: if something is.
+            MeasuredError: if something is.
         """
         found = leftovers.search(trial)
         for _ in range(SEARCHES - 1):
@@ -150,7 +151,7 @@ class Runner:
             "not searched": dict(found.unsearched),
         }
         if found.left:
-            raise OperationsError("these are left: " + ", ".join(f"{one.kind}: {one.name}" for one in found.left))
+            raise MeasuredError("these are left: " + ", ".join(f"{one.kind}: {one.name}" for one in found.left), facts)
         return facts
 
 

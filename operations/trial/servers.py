@@ -6,9 +6,10 @@ from urllib.parse import urljoin
 from operations.doctor.hub_client import HubClient, NoResponseError
 from operations.doctor.steps import StepFailedError
 from operations.trial.context import Facts, Trial
+from operations.trial.stage_files import PROFILE
 
 POLL_SECONDS = 2.0
-STOP_SECONDS = 300.0
+READY_SECONDS, STOP_SECONDS = 600.0, 300.0
 GONE = (204, 404)
 
 
@@ -25,9 +26,10 @@ def request_start(client: HubClient, user: str, profile: str) -> int:
 
 
 def model_of(client: HubClient, user: str) -> dict[str, Any]:
-    """Return the API's model of a user's main server; empty if it is stopped, or nobody answers."""
+    """Return the API's model of a user's main server; empty if there is none, or nobody answers."""
     try:
-        told = client.request("GET", f"/hub/api/users/{user}", with_token=True).json()
+        address = f"/hub/api/users/{user}?include_stopped_servers=true"  # a start that failed is a stopped server
+        told = client.request("GET", address, with_token=True).json()
     except NoResponseError:
         return {}
     found = (told or {}).get("servers", {}).get("", {}) if isinstance(told, dict) else {}
@@ -60,6 +62,34 @@ def where(trial: Trial, user: str) -> str:
     """Return the whole address of a user's server, which ends in a slash."""
     model = model_of(trial.client, user)
     return urljoin(f"{trial.url}/", str(model.get("full_url") or model.get("url") or f"/user/{user}/"))
+
+
+def reach(trial: Trial, user: str) -> str:
+    """Return the address of a user's server that answers. Start it if it is stopped, and wait until its edge is there.
+
+    A step before may have failed, and a resumed trial may find the server stopped.
+
+    Raises:
+        StepFailedError: if it does not answer in time.
+    """
+    begun, last = trial.clock(), ""
+    while trial.clock() - begun < READY_SECONDS:
+        model = model_of(trial.client, user)
+        if not model or model.get("stopped"):
+            request_start(trial.client, user, PROFILE)
+        if not model.get("ready"):
+            follow(trial, user, READY_SECONDS)
+        address = where(trial, user)
+        try:
+            answer = trial.client.request("GET", f"{address}api/status", with_token=True)
+        except NoResponseError as error:
+            last = str(error)
+        else:
+            last = answer.summary
+            if answer.status == 200:  # noqa: PLR2004 HTTP
+                return address
+        trial.wait(POLL_SECONDS)
+    raise StepFailedError(f"the server of {user} did not answer within {READY_SECONDS:.0f} seconds: {last}")
 
 
 def stop(trial: Trial, user: str) -> None:

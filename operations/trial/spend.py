@@ -20,6 +20,9 @@ from operations.errors import OperationsError
 CLEAN_UP = timedelta(minutes=45)  # CloudFront takes most of it
 
 
+_NOTHING = Decimal(0)
+
+
 class SpendLimitError(OperationsError):
     """Raised when a trial would spend more than its limit."""
 
@@ -63,7 +66,7 @@ class Spend:
         spent: dollars before this run of the command.
     """
 
-    def __init__(self, rates: Rates, limit: Decimal, clock: Callable[[], float], spent: Decimal) -> None:
+    def __init__(self, rates: Rates, limit: Decimal, clock: Callable[[], float], spent: Decimal = _NOTHING) -> None:
         self.limit, self.spent, self.servers = limit, spent, 0
         self._rates, self._clock, self._counted_until = rates, clock, clock()
 
@@ -73,6 +76,10 @@ class Spend:
         self.spent += _usd(self._rates.of(self.servers), timedelta(seconds=now - self._counted_until))
         self._counted_until = now
         return self.spent
+
+    def count_pause(self, seconds: float, servers: int) -> None:
+        """Add what a stage with *servers* spent while no command ran, after one was killed."""
+        self.spent += _usd(self._rates.of(servers), timedelta(seconds=max(0.0, seconds)))
 
     def require_room(self, longest: timedelta, servers: int) -> None:
         """Check that *longest* with *servers*, and the clean-up after it, stay within the limit.

@@ -54,10 +54,15 @@ def wait_until_settled(
         OperationsError: if it still does after *timeout_seconds*.
     """
     begun = clock()
-    while busy := [part for part, status in existing(stage, aws).items() if status.endswith("_IN_PROGRESS")]:
+    while busy := [part for part, status in existing(stage, aws).items() if _is_busy(status)]:
         if clock() - begun > timeout_seconds:
             raise OperationsError(f"CloudFormation still changes the stacks {', '.join(busy)}")
         wait(POLL_SECONDS)
+
+
+def _is_busy(status: str) -> bool:
+    """Return whether CloudFormation works on a stack. One under review waits for its change set, perhaps for ever."""
+    return status.endswith("_IN_PROGRESS") and status != "REVIEW_IN_PROGRESS"
 
 
 def durations(stage: Stage, aws: Aws) -> dict[str, float]:

@@ -12,7 +12,7 @@ from operations.doctor.steps import StepFailedError
 from operations.preflight.checks import Preflight, images_of
 from operations.trial import leftovers, servers, stacks
 from operations.trial.cdk import CdkError
-from operations.trial.context import Facts, Trial
+from operations.trial.context import Facts, MeasuredError, Trial
 from operations.trial.stage_files import SECOND
 
 DESTROY_ATTEMPTS = 3
@@ -55,7 +55,7 @@ def redeploy(trial: Trial) -> Facts:
     Raises:
         StepFailedError: if a request failed, the kernel lost its memory, or the old version stays.
     """
-    with open_kernel(trial.client, servers.where(trial, trial.admin)) as kernel, kernel.channel() as channel:
+    with open_kernel(trial.client, servers.reach(trial, trial.admin)) as kernel, kernel.channel() as channel:
         if (told := channel.execute(_REMEMBER)) != _REMEMBERED:
             raise StepFailedError(f"the kernel returned {told}")
         answers: list[str] = []
@@ -66,7 +66,7 @@ def redeploy(trial: Trial) -> Facts:
     statuses = {text: answers.count(text) for text in sorted(set(answers))}
     facts = {"requests during it": statuses, "seconds until the new version": round(live, 1), "the WebSocket": kept}
     if set(statuses) != {"200"}:
-        raise StepFailedError(f"requests failed during the deployment; the step's facts: {facts}")
+        raise MeasuredError("requests failed during the deployment", facts)
     return facts
 
 
@@ -141,9 +141,9 @@ def destroy(trial: Trial) -> Facts:
     Raises:
         OperationsError: if a stack stays.
     """
-    stacks.wait_until_settled(trial.stage, trial.aws, trial.clock, trial.wait, SETTLE_SECONDS)
     attempts, left = list[str](), dict[str, str]()
     for _ in range(DESTROY_ATTEMPTS):
+        stacks.wait_until_settled(trial.stage, trial.aws, trial.clock, trial.wait, SETTLE_SECONDS)
         stop_servers(trial)  # people, and queued launches, may start more until the functions are gone
         try:
             trial.deployer.destroy(trial.first, trial.wait)

@@ -7,6 +7,8 @@ from hubless.domain.values import value
 from operations.trial import edge_steps, hub_steps, stage_steps
 from operations.trial.context import Facts, Trial
 
+DEPLOY = "deploy"
+
 
 def _none(_trial: Trial) -> int:
     return 0
@@ -62,7 +64,7 @@ STEPS = (
         servers=_none,
     ),
     Step(
-        name="deploy",
+        name=DEPLOY,
         does="deploys all stacks",
         run=stage_steps.deploy,
         longest=timedelta(minutes=60),
@@ -75,7 +77,7 @@ STEPS = (
         does="makes an admin, who chooses a password at the one-time link",
         run=hub_steps.use_admin_link,
         longest=timedelta(minutes=5),
-        needs=("deploy",),
+        needs=(DEPLOY,),
         servers=_none,
     ),
     Step(

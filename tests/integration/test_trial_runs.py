@@ -65,7 +65,7 @@ def test_all_steps_pass_and_nothing_is_left(world, store):
 
     assert passed, world.lines
     assert world.account.is_empty()
-    assert set(outcomes(store)) == {"preflight", *NAMES, "undo starts", "undo deploy", LEFTOVERS}
+    assert set(outcomes(store)) == {"preflight", *NAMES, "undo starts", "destroy", LEFTOVERS}
     assert store.load().is_clean
 
 
@@ -74,7 +74,7 @@ def test_the_stage_is_removed_though_aws_blocks_it(world, store):
 
     run(world, store)
 
-    undone = store.load().record_of("undo deploy").facts
+    undone = store.load().record_of("destroy").facts
     assert world.account.is_empty()
     assert "deleted 1 objects of hubless-trial-state-logs1" in undone["failed attempts"]
     assert "deleted CloudFront-VPCOrigins-Service-SG" in undone["failed attempts"]
@@ -175,7 +175,7 @@ def test_an_undo_that_fails_is_reported_and_can_be_repeated(world, store):
     passed, _ = run(world, store)
 
     assert not passed
-    assert outcomes(store)["undo deploy"] is Outcome.FAILED
+    assert outcomes(store)["destroy"] is Outcome.FAILED
     assert "these are left: stacks: hubless-trial-state: DELETE_FAILED" in messages(store)[LEFTOVERS]
     world.cdk.fails.clear()
     state = store.load()
@@ -234,7 +234,43 @@ def test_servers_that_get_lost_fail_the_step(world, store):
     passed, _ = run(world, store)
 
     assert not passed
-    assert "1 of 5 servers did not get ready" in messages(store)["starts"]
+    record = store.load().record_of("starts")
+    assert (record.message, record.facts["lost"]) == ("1 of 5 servers did not get ready", 1)
+    assert record.seconds < 120
+    assert world.account.is_empty()
+
+
+def test_starts_that_are_refused_are_counted_by_their_answer(world, store):
+    world.hub.throttled = {"trial-a1b2c3-2", "trial-a1b2c3-3"}
+
+    run(world, store)
+
+    facts = store.load().record_of("starts").facts
+    assert facts["asked"] == {"202": 3, "cannot start the server of a user: 429 too many": 2}
+    assert facts["lost"] == 2
+
+
+def test_a_stack_under_review_is_removed_too(world, store):
+    killed_after(world, store, 4)
+    world.account.stacks["watch"] = "REVIEW_IN_PROGRESS"
+
+    state = store.load()
+    assert Runner(world.trial(state), lambda: store.save(state)).clean_up()
+
+    assert world.account.is_empty()
+    assert world.time.now < 3600
+
+
+def test_a_clean_up_waits_until_cloudformation_has_settled(world, store):
+    killed_after(world, store, 4)
+    world.account.stacks["watch"] = "UPDATE_ROLLBACK_IN_PROGRESS"
+    settles_at = world.time.now + 900
+    world.time.events.append((settles_at, lambda: world.account.stacks.update(watch="UPDATE_ROLLBACK_COMPLETE")))
+
+    state = store.load()
+    assert Runner(world.trial(state), lambda: store.save(state)).clean_up()
+
+    assert world.cdk.destroyed_at >= settles_at
     assert world.account.is_empty()
 
 
@@ -251,7 +287,8 @@ def test_a_stream_that_ends_early_fails_the_step(world, store):
 
     run(world, store)
 
-    assert "the stream ended after 32 seconds" in messages(store)["progress"]
+    record = store.load().record_of("progress")
+    assert (record.message, record.facts["seconds held"]) == ("the stream ended after 32 seconds", 32.0)
 
 
 def test_a_post_that_wakes_no_edge_is_reported(world, store):

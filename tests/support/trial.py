@@ -38,16 +38,20 @@ KEEPALIVE, SWEEP = 8.0, 60.0
 
 
 class Time:
-    """A clock that only waiting moves."""
+    """A clock that only waiting moves. *events* are instants with what happens then."""
 
     def __init__(self):
-        self.now = 0.0
+        self.now, self.events = 0.0, []
 
     def __call__(self):
         return self.now
 
     def sleep(self, seconds):
         self.now += seconds
+        due = [event for event in self.events if event[0] <= self.now]
+        for event in due:
+            self.events.remove(event)
+            event[1]()
 
 
 def not_there(code="ValidationError"):
@@ -292,6 +296,7 @@ class Cdk:
 
     def destroy(self, settings, wait):
         account, left = self.account, []
+        self.destroyed_at = account.time.now
         for part in reversed(stacks.PARTS):
             wait(30)
             why = self._why_not(part)
@@ -326,7 +331,7 @@ class Hub:
         self.users, self.passwords, self.links = {}, {}, {}
         self.servers = {}  # name → (profile, since)
         self.memory = {}
-        self.lost = set()  # users whose servers fail
+        self.lost, self.throttled = set(), set()  # users whose servers fail, or are not accepted
         self.stream_seconds = 300.0
         self.post_wakes = True
         self.caches_errors, self.cached = False, set()  # as CloudFront does by default
@@ -394,14 +399,16 @@ class Hub:
         if name not in self.users:
             return 404, {}, b"{}"
         model = {"ready": self._is_ready(name), "stopped": self._has_failed(name), "url": f"/user/{name}/"}
-        return 200, {}, json.dumps({"servers": {"": model} if name in self.servers else {}}).encode()
+        shows_stopped = query.get("include_stopped_servers") == ["true"]
+        is_shown = name in self.servers and (shows_stopped or not self._has_failed(name))
+        return 200, {}, json.dumps({"servers": {"": model} if is_shown else {}}).encode()
 
     def _users(self, method, found, query, headers, body):
         for name in json.loads(body)["usernames"]:
             self.users[name] = SimpleNamespace(name=name, admin=False)
         return 201, {}, b"[]"
 
-    def _server_of(self, method, found, query, headers, body):
+    def _server_of(self, method, found, query, headers, body):  # noqa: PLR0911 each answer of the API
         name = found[1]
         if not self._knows(headers):
             return 403, {}, b"{}"
@@ -415,6 +422,8 @@ class Hub:
             return 202, {}, b""
         if name in self.servers:
             return 400, {}, b'{"message": "it runs already"}'
+        if name in self.throttled:
+            return 429, {}, b'{"message": "too many"}'
         self.servers[name] = json.loads(body)["profile"], self.time.now
         self.account.tasks[f"task-{name}"] = "RUNNING"
         family = f"{HUB}-{name.encode().hex():0<32.32}-{0:032x}"

@@ -176,9 +176,9 @@ def test_a_trial_continues_only_in_its_own_account(tmp_path):
     world, file = World(tmp_path), StateFile(tmp_path / "state.json")
     file.save(a_state())
 
-    assert state_to_continue(file, world.operator, ACCOUNT) == a_state()
+    assert state_to_continue(file, world.operator, ACCOUNT, resume=True) == a_state()
     with pytest.raises(OperationsError, match=f"of account {ACCOUNT}"):
-        state_to_continue(file, world.operator, "210987654321")
+        state_to_continue(file, world.operator, "210987654321", resume=True)
 
 
 def test_a_clean_trial_is_not_continued(tmp_path):
@@ -186,7 +186,17 @@ def test_a_clean_trial_is_not_continued(tmp_path):
     file.save(a_state(is_clean=True))
 
     with pytest.raises(OperationsError, match="No trial of the stage trial is unfinished"):
-        state_to_continue(file, world.operator, ACCOUNT)
+        state_to_continue(file, world.operator, ACCOUNT, resume=False)
+
+
+def test_a_trial_whose_removal_has_begun_is_cleaned_up_and_not_resumed(tmp_path):
+    world, file = World(tmp_path), StateFile(tmp_path / "state.json")
+    file.save(a_state(records=[Record("destroy", Outcome.INTERRUPTED)]))
+
+    with pytest.raises(OperationsError, match="end it with --clean-up"):
+        state_to_continue(file, world.operator, ACCOUNT, resume=True)
+
+    assert state_to_continue(file, world.operator, ACCOUNT, resume=False).has_begun("destroy")
 
 
 # --- settings, stacks, the CDK ---
