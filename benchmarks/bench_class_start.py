@@ -24,6 +24,8 @@ RUNS = {
     "… other seeds": Plan(STUDENTS, seed=2),
     "…": Plan(STUDENTS, seed=3),
     f"{STUDENTS:,} within ten seconds": Plan(STUDENTS, within=10),
+    f"{STUDENTS:,} with homes, prepared ahead": Plan(STUDENTS, homes=True),
+    "… half of them added as they press": Plan(STUDENTS, homes=True, newcomers=STUDENTS // 2, limit=3600),
     "ten launches a function at once": Plan(STUDENTS, batch=10),
     "one queue for all messages": Plan(STUDENTS, batch=10, lanes=False),
     "clocks of functions up to 1 s wrong": Plan(STUDENTS, skew=1.0),
@@ -126,7 +128,10 @@ def main():
     outcomes = {}
     print("| " + " | ".join(HEAD) + " |\n" + "| --- " * len(HEAD) + "|")
     for name, plan in RUNS.items():
-        outcomes[name] = School(plan).run()
+        school = School(plan)
+        if plan.homes:
+            school.prepare_all()
+        outcomes[name] = school.run()
         print("| " + " | ".join(row(name, outcomes[name])) + " |", flush=True)
     try:
         draw(next(iter(outcomes.values())))

@@ -2,10 +2,12 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from functions.api import progress
+from hubless.domain import lifecycle
 from hubless.services.following import CLOSING
 from tests.support.fakes import StoppedClock
 
@@ -161,3 +163,22 @@ def test_too_many_starts_in_an_hour_are_429_and_say_when_to_come_back(hub, alice
     assert page.status_code == 429
     assert "2 times within an hour, which is the limit" in page.text
     assert int(page.headers["Retry-After"]) <= 3600
+
+
+def test_who_waits_for_a_preparation_is_told_how_many_are_ahead(hub, alice, bob, monkeypatch):
+    monkeypatch.setattr(hub.hub, "progress_seconds", 0.0, raising=False)
+    now = hub.hub.clock.now()
+    for number, (name, api) in enumerate({"bob": bob, "alice": alice}.items()):
+        api.post(f"/users/{name}/server")
+        server = hub.hub.servers.find(hub.user(name).id, "")
+        at = now + timedelta(seconds=number)
+        hub.hub.servers.write(server, lifecycle.unprepared(server, now=at, deadlines=hub.hub.deadlines))
+
+    events, page = alice.get("/users/alice/server/progress").text, hub.browser("alice").get("/hub/spawn-pending/alice")
+
+    assert '"message": "Waiting for your server to be set up: 1 server is ahead of yours", "position": 1' in events
+    assert "1 server is ahead of yours in the queue" in page.text
+    assert "Waiting for your server to be set up" in page.text
+    assert "usually within a minute" not in page.text
+    assert alice.get("/users/alice").json()["servers"][""]["pending"] == "spawn"
+    assert '"message": "Waiting for your server to be set up"}' in bob.get("/users/bob/server/progress").text

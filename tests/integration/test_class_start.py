@@ -42,6 +42,18 @@ def test_a_class_with_homes_that_was_prepared_ahead_starts_as_fast():
     assert State.PREPARING not in out.passed
 
 
+def test_a_class_of_2000_with_homes_starts_nearly_as_fast_as_limits_allow():
+    school = School(Plan(students=2000, homes=True))
+    school.prepare_all()
+
+    out = school.run()
+
+    assert_nothing_is_lost(school, out)
+    assert out.ratio <= 1.1
+    assert not out.throttled.total()
+    assert State.PREPARING not in out.passed
+
+
 def test_of_a_class_that_nothing_was_prepared_for_nobody_is_lost():
     school = School(Plan(students=150, within=3, homes=True, newcomers=150))
 

@@ -23,6 +23,7 @@ from hubless.domain.errors import CapacityUnavailableError
 from hubless.domain.launch_rate import LaunchRate, NoFreeSlot
 from hubless.domain.lifecycle import Deadlines, State
 from hubless.domain.routes import EdgeReport
+from hubless.ports.launcher import Preparation
 from hubless.services.preparing import PreparingAhead
 from tests.doubles.ecs.errors import AwsError
 from tests.simulation.loop import Loop
@@ -231,6 +232,14 @@ class School(World):
                 client.meta.events.unregister("before-call", self._call_takes_a_while)
                 client.meta.events.unregister("after-call", self._call_takes_a_while)
             self.loop.close()
+
+    def prepare_all(self):
+        """Leave what the sweeps of a day before the class leave: the launches of all students are prepared."""
+        limits, self.account.limits = self.account.limits, {}
+        for student in self.students:
+            for profile in self.launching.profiles.values():
+                self.launching.launcher.prepare(Preparation(student.id, profile))
+        self.account.limits = limits
 
     def _come(self, number):
         self.newcomers.append(newcomer := self.accounts.add(f"newcomer-{number:04}"))
