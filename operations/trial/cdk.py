@@ -60,7 +60,7 @@ class Cdk:
         Raises:
             CdkError: if a stack stays.
         """
-        self._run(self.command("destroy", settings, "--force"), wait)
+        self._run(self.command("destroy", settings, "-c", "uncompiled=yes", "--force"), wait)  # nobody runs it any more
 
     def command(self, verb: str, settings: Path, *more: str) -> list[str]:
         """Return the words of one call of the CDK."""

@@ -1,5 +1,6 @@
 """Search for what a removed stage left behind, by name and by tag, and remove what is safe to remove."""
 
+import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -193,8 +194,12 @@ def _distributions(stage: Stage, aws: Aws, _vpc: str) -> list[str]:
         told = aws.call("cloudfront", "list_distributions", **marker)["DistributionList"]
         found += told.get("Items", ())
         if not told.get("NextMarker"):
-            return [one["Id"] for one in found if one.get("Comment", "").split(" ")[0] == stage.hub]
+            return [one["Id"] for one in found if _first_word(one.get("Comment", "")) == stage.hub]
         marker = {"Marker": told["NextMarker"]}
+
+
+def _first_word(comment: str) -> str:
+    return re.split(r"[ :]", comment, maxsplit=1)[0]
 
 
 def _alarms(stage: Stage, aws: Aws, _vpc: str) -> list[str]:

@@ -10,9 +10,7 @@ from operations.errors import OperationsError
 
 PARTS = ("account", "certificates", "state", "cluster", "web", "control", "watch")  # infra/stacks
 POLL_SECONDS = 10.0
-MOST_REASONS = 20
 CLOUDFRONT_GROUP = "CloudFront-VPCOrigins-Service-SG"  # CloudFront makes it in the VPC of a VPC origin
-_CONSEQUENCE = "cancelled"  # reasons of resources that only stopped because another failed
 _DELETE_LIMIT = 1000  # objects in one call
 
 
@@ -73,18 +71,6 @@ def durations(stage: Stage, aws: Aws) -> dict[str, float]:
         if times:
             found[part] = round((max(times) - min(times)).total_seconds(), 1)
     return found
-
-
-def failures(stage: Stage, aws: Aws) -> list[str]:
-    """Return the reasons of resources that failed in stacks that exist, without those that only followed."""
-    found = [
-        f"{part}/{one['LogicalResourceId']} ({one['ResourceType']}): {one['ResourceStatus']}: {reason}"
-        for part in existing(stage, aws)
-        for one in _events(stage, part, aws)
-        if one["ResourceStatus"].endswith("_FAILED")
-        and _CONSEQUENCE not in (reason := one.get("ResourceStatusReason", ""))
-    ]
-    return list(dict.fromkeys(found))[:MOST_REASONS]
 
 
 def _events(stage: Stage, part: str, aws: Aws) -> list[Any]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 from operations import stage_cleanup
 from operations.check_results import Level, has_problem, summary
@@ -41,12 +42,21 @@ def deploy(trial: Trial) -> Facts:
     Raises:
         CdkError: if a stack fails; the message has CloudFormation's reasons.
     """
-    try:
-        trial.deployer.deploy(trial.first, trial.wait)
-    except CdkError as error:
-        raise CdkError("\n".join([str(error), *stacks.failures(trial.stage, trial.aws)])) from None
+    _deploy(trial, trial.first, trial.wait)
     trial.state.vpc = stacks.vpc_of(trial.stage, trial.aws)
     return {"seconds by stack": stacks.durations(trial.stage, trial.aws)}
+
+
+def _deploy(trial: Trial, settings: Path, wait: Callable[[float], None]) -> None:
+    try:
+        trial.deployer.deploy(settings, wait)
+    except CdkError as error:
+        raise CdkError("\n".join([str(error), *_reasons(trial)])) from None
+
+
+def _reasons(trial: Trial) -> list[str]:
+    """Return why stacks failed, as `hubless preflight --after-failure` says it."""
+    return [found.text() for found in Preflight(trial.stage, trial.aws, ()).failures() if found.level is not Level.OK]
 
 
 def redeploy(trial: Trial) -> Facts:
@@ -60,7 +70,7 @@ def redeploy(trial: Trial) -> Facts:
             raise StepFailedError(f"the kernel returned {told}")
         answers: list[str] = []
         send = _send_while_waiting(trial, answers)
-        trial.deployer.deploy(trial.second, send)
+        _deploy(trial, trial.second, send)
         live = _wait_for_second(trial, send)
         kept = _recall(kernel, channel)
     statuses = {text: answers.count(text) for text in sorted(set(answers))}
@@ -148,7 +158,7 @@ def destroy(trial: Trial) -> Facts:
         try:
             trial.deployer.destroy(trial.first, trial.wait)
         except CdkError as error:
-            attempts += stacks.failures(trial.stage, trial.aws) or [str(error)]
+            attempts += _reasons(trial) or [str(error)]
         if not (left := stacks.existing(trial.stage, trial.aws)):
             return {"failed attempts": attempts, "removed besides": leftovers.remove(trial)}
         attempts += stacks.unblock(trial.stage, trial.aws, trial.state.vpc)

@@ -14,7 +14,7 @@ from tests.deployment.stage import ACCOUNT, CREDENTIALS, NAME, REGION
 from tests.deployment.trial_stage import UNSUPPORTED, trial_of
 
 STARTS = 3  # servers at once, each a process of this machine
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]  # two deployments and a removal
 
 
 def test_a_trial_passes_and_leaves_nothing(tmp_path, monkeypatch):

@@ -37,7 +37,9 @@ def world(tmp_path, monkeypatch):
     monkeypatch.setattr(operations.network, "Network", lambda: Wire(made.hub))
     monkeypatch.setattr(deployed_stage, "open_hub", lambda *_: SimpleNamespace(accounts=made.hub, users=made.hub))
     monkeypatch.setattr(
-        stage_steps, "Preflight", lambda *_, **__: SimpleNamespace(results=lambda: [ok("account", "there")])
+        stage_steps,
+        "Preflight",
+        lambda *_, **__: SimpleNamespace(results=lambda: [ok("account", "there")], failures=list),
     )
 
     class FakeCdk:

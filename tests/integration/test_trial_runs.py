@@ -176,7 +176,8 @@ def test_an_undo_that_fails_is_reported_and_can_be_repeated(world, store):
 
     assert not passed
     assert outcomes(store)["destroy"] is Outcome.FAILED
-    assert "these are left: stacks: hubless-trial-state: DELETE_FAILED" in messages(store)[LEFTOVERS]
+    assert "stacks: hubless-trial-state: DELETE_FAILED" in messages(store)[LEFTOVERS]
+    assert "distributions: Eaccount, distributions: Eweb" in messages(store)[LEFTOVERS]
     world.cdk.fails.clear()
     state = store.load()
     assert Runner(world.trial(state), lambda: store.save(state)).clean_up()
@@ -188,7 +189,7 @@ def test_a_failed_deployment_reports_cloudformations_reasons(world, store):
 
     run(world, store)
 
-    assert "web/One (AWS::X::Y): ROLLBACK_FAILED: it is in use" in messages(store)["deploy"]
+    assert "hubless-trial-web is ROLLBACK_FAILED because of One (AWS::X::Y): it is in use" in messages(store)["deploy"]
     assert "cancelled" not in messages(store)["deploy"]
     assert world.account.is_empty()
 

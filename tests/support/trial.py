@@ -106,7 +106,10 @@ class Account:
 
     # --- CloudFormation, Lambda ---
 
-    def _describe_stacks(self, StackName):
+    def _describe_stacks(self, StackName=""):
+        if not StackName:
+            names = ({"StackName": f"{HUB}-{part}", "StackStatus": status} for part, status in self.stacks.items())
+            return {"Stacks": list(names)}
         part = StackName.removeprefix(f"{HUB}-")
         if part not in self.stacks:
             raise not_there()
@@ -114,14 +117,14 @@ class Account:
 
     def _describe_stack_events(self, StackName):
         part = StackName.removeprefix(f"{HUB}-")
-        begun = datetime(2026, 11, 27, 12, tzinfo=UTC)
-        event = {"LogicalResourceId": "One", "ResourceType": "AWS::X::Y", "Timestamp": begun}
-        events = [event | {"ResourceStatus": "CREATE_IN_PROGRESS"}]
-        events.append(event | {"ResourceStatus": self.stacks[part], "Timestamp": begun + timedelta(seconds=90)})
-        if self.stacks[part].endswith("FAILED"):
-            events[-1]["ResourceStatusReason"] = "it is in use"
-            events.append(events[-1] | {"ResourceStatusReason": "Resource deletion cancelled"})
-        return {"StackEvents": events}
+        begun, stack = datetime(2026, 11, 27, 12, tzinfo=UTC), f"arn:{StackName}"
+        of_stack = {"StackId": stack, "PhysicalResourceId": stack, "LogicalResourceId": StackName}
+        first = of_stack | {"ResourceStatus": "CREATE_IN_PROGRESS", "Timestamp": begun}
+        last = of_stack | {"ResourceStatus": self.stacks[part], "Timestamp": begun + timedelta(seconds=90)}
+        one = {"StackId": stack, "PhysicalResourceId": "one", "LogicalResourceId": "One", "ResourceType": "AWS::X::Y"}
+        failed = one | {"ResourceStatus": "CREATE_FAILED", "ResourceStatusReason": "it is in use", "Timestamp": begun}
+        after = failed | {"ResourceStatusReason": "Resource creation cancelled"}
+        return {"StackEvents": [last, *([after, failed] if "FAILED" in self.stacks[part] else []), first]}
 
     def _list_stack_resources(self, StackName):
         part = StackName.removeprefix(f"{HUB}-")
@@ -258,7 +261,11 @@ class Account:
         return {"Functions": []}
 
     def _list_distributions(self, **marker):
-        return {"DistributionList": {"Items": [{"Id": "E1", "Comment": f"{HUB}-2"}]}}
+        if not marker:
+            return {"DistributionList": {"Items": [{"Id": "E1", "Comment": f"{HUB}-2: a hub"}], "NextMarker": "E1"}}
+        made = {"account": f"{HUB}: disabled", "web": f"{HUB} 1"}
+        items = [{"Id": f"E{part}", "Comment": text} for part, text in made.items() if part in self.stacks]
+        return {"DistributionList": {"Items": items} if items else {}}  # AWS leaves an empty list out
 
     def _describe_alarms(self, AlarmNamePrefix):
         return {"MetricAlarms": []}
