@@ -100,7 +100,7 @@ class Launcher(Protocol):
     def unprepared(self, wanted: Iterable[Preparation]) -> list[Preparation]:
         """Return those of *wanted* that `prepare` must make, without one round trip each; none twice.
 
-        It leaves out those for which no launch can succeed.
+        It leaves out those for which no launch can succeed, and those that would use up what starts need.
 
         Raises:
             CapacityUnavailableError: when a later retry may succeed.

@@ -6,10 +6,12 @@ from datetime import timedelta
 
 import pytest
 
+from hubless.adapters.ecs import access_points
+from hubless.adapters.ecs import launcher as launcher_module
 from hubless.adapters.ecs.config import Capacity
 from hubless.domain.errors import CapacityUnavailableError, InvalidRequestError, LaunchFailedError
 from hubless.domain.profiles import Profile
-from hubless.ports.launcher import Launch, Task, TaskPending, TaskRunning, TaskStopped
+from hubless.ports.launcher import Launch, Preparation, Task, TaskPending, TaskRunning, TaskStopped
 from tests.doubles.ecs.errors import AwsError, client
 from tests.support.builders import NOW
 from tests.support.ecs import HOMES, Cloud, ecs_config
@@ -359,6 +361,89 @@ def test_the_limit_of_access_points_is_said_in_words():
 
     with pytest.raises(LaunchFailedError, match="maximum number of access points"):
         cloud.launcher().launch(LAUNCH)
+
+
+# --- preparing ---
+
+
+def wanted(*owners, profile=LAUNCH.profile):
+    return [Preparation(owner, profile) for owner in owners]
+
+
+def test_what_is_prepared_is_told_by_aws_in_pages(monkeypatch):
+    monkeypatch.setattr(access_points, "PER_PAGE", 50)
+    cloud = a_cloud(homes=HOMES)
+    cloud.account.limits.clear()
+    owners = [f"u{number:03}" for number in range(130)]
+    for one in wanted(*owners[:120]):
+        cloud.launcher().prepare(one)
+    cloud.account.calls.clear()
+
+    assert [one.owner_id for one in cloud.launcher().unprepared(wanted(*owners))] == owners[120:]
+
+    assert cloud.account.count() == {"DescribeAccessPoints": 3, "ListTaskDefinitionFamilies": 2}
+
+
+def test_another_image_is_another_preparation():
+    cloud = a_cloud(homes=HOMES)
+    launcher = cloud.launcher()
+    launcher.prepare(*wanted("u1"))
+
+    assert launcher.unprepared(wanted("u1")) == []
+    changed = wanted("u1", profile=replace(LAUNCH.profile, image="jupyter/r:2"))
+    assert launcher.unprepared(changed) == changed
+    assert not launcher.is_prepared(*changed)
+
+
+def test_without_homes_one_preparation_is_for_all():
+    launcher = a_cloud().launcher()
+
+    assert launcher.unprepared(wanted("u1", "u2", "u3")) == wanted("u1")
+    launcher.prepare(*wanted("u1"))
+    assert launcher.unprepared(wanted("u1", "u2", "u3")) == []
+    assert launcher.is_prepared(*wanted("u9"))
+
+
+def test_a_home_of_another_hub_is_no_preparation():
+    cloud = a_cloud(homes=HOMES)
+    cloud.launcher(hub="school-2").prepare(*wanted("u1"))
+
+    assert cloud.launcher().unprepared(wanted("u1")) == wanted("u1")
+
+
+def test_a_profile_beyond_every_size_is_not_prepared_ahead_and_fails():
+    launcher = a_cloud(homes=HOMES).launcher()
+    huge = wanted("u1", profile=replace(LAUNCH.profile, cpus=99.0))
+
+    assert launcher.unprepared(huge + wanted("u2")) == wanted("u2")
+    for attempt in (launcher.is_prepared, launcher.prepare):
+        with pytest.raises(LaunchFailedError, match="asks for 99 processors"):
+            attempt(*huge)
+
+
+def test_a_throttled_registration_may_succeed_later():
+    cloud = a_cloud(homes=HOMES)
+    cloud.account.refuse("RegisterTaskDefinition")
+
+    with pytest.raises(CapacityUnavailableError):
+        cloud.launcher().prepare(*wanted("u1"))
+    cloud.launcher().prepare(*wanted("u1"))
+
+    assert len(cloud.account.access_points) == 1
+    assert cloud.launcher().is_prepared(*wanted("u1"))
+
+
+def test_homes_made_ahead_leave_room_for_those_who_start(monkeypatch):
+    monkeypatch.setattr(launcher_module, "HOMES_AHEAD", 3)
+    cloud = a_cloud(homes=HOMES)
+    launcher = cloud.launcher()
+    launcher.prepare(*wanted("u1"))
+    other = wanted("u1", profile=Profile("large", cpus=2.0))
+
+    assert launcher.unprepared(wanted("u2", "u3", "u4") + other) == wanted("u2", "u3") + other
+    assert launcher.unprepared(wanted("u5")) == []  # those named before will have homes
+    launcher.launch(a_launch(owner_id="u9"))
+    assert len(cloud.account.access_points) == 2
 
 
 # --- asking ---

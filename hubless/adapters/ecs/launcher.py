@@ -1,7 +1,7 @@
 """Starts servers as Fargate tasks, and finds the tasks that other processes started."""
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 # ECS may not know a task yet that it has just started. Its documentation advises retries for up to five minutes.
 UNKNOWN_FOR = timedelta(minutes=5)
 PER_QUESTION = 100  # tasks
+HOMES_AHEAD = 8_000  # EFS has 10,000 access points in a file system: the others are for those who start
 NEVER = TaskStopped("was never started")
 FARGATE, SPOT = "FARGATE", "FARGATE_SPOT"
 
@@ -43,6 +44,7 @@ class EcsLauncher:
         self._files = EnvironmentFiles(config, clients)
         self._definitions = TaskDefinitions(config, clients, clock)
         self._garbage_collector = DefinitionGarbageCollector(config, clients, clock)
+        self._homes_ahead: set[str] = set()  # owners for whom `unprepared` has named one
         self._homes = AccessPoints(config, config.homes, clients) if config.homes else None
 
     def is_prepared(self, wanted: Preparation) -> bool:
@@ -51,7 +53,9 @@ class EcsLauncher:
 
     def unprepared(self, wanted: Iterable[Preparation]) -> list[Preparation]:
         with translate_errors("listing task definitions"):
-            return list(self._definitions.unregistered(wanted, self._homes.all() if self._homes else None))
+            access_points = self._homes.all() if self._homes else None
+            missing = self._definitions.unregistered(wanted, access_points)
+            return list(missing if access_points is None else self._with_room(missing, access_points))
 
     def prepare(self, wanted: Preparation) -> None:
         with translate_errors("registering a task definition"):
@@ -125,6 +129,15 @@ class EcsLauncher:
             return self._garbage_collector.collect(self._definitions.kinds_of(offered))
 
     # --- starting ---
+
+    def _with_room(self, wanted: Iterable[Preparation], owners: Collection[str]) -> Iterator[Preparation]:
+        """Yield *wanted*, without new homes beyond `HOMES_AHEAD`; *owners* have a home already."""
+        counted = self._homes_ahead.union(owners)
+        for one in wanted:
+            if one.owner_id in counted or len(counted) < HOMES_AHEAD:
+                counted.add(one.owner_id)
+                self._homes_ahead.add(one.owner_id)
+                yield one
 
     def _home_of(self, owner_id: str) -> str | None:
         """Return the owner's access point, which is made if it does not exist; None without homes."""
