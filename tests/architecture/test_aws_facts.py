@@ -15,6 +15,7 @@ DOUBLES = [
     *sorted((TOP / "tests/doubles").rglob("*.py")),
     TOP / "tests/deployment/aws_doubles.py",
     TOP / "tests/support/cloudfront.py",
+    TOP / "tests/support/cloudformation.py",
 ]
 
 

@@ -1,8 +1,8 @@
 """CloudFront before a hub, as far as its requests go: one address, two origins, and what its function does.
 
 A read that opens no WebSocket goes to the API if the edge answers 503 or cannot be connected to. An edge that closes a
-connection without an answer is a 502, as CloudFront's "Optimize high availability with origin failover" has it (read
-on 2026-11-27). The decision knows only the headers that a function sees. No origin gets the Host that the browser sent.
+connection without an answer is a 502, which nobody documents: it was connected, and no time-out passed. The decision
+knows only the headers that a function sees. No origin gets the Host that the browser sent.
 Unlike CloudFront, it says goodbye after each answer. Without an `Api`, it leaves `x-hubless-path` to `gateway`.
 
 Facts: CF-2 and CF-8.

@@ -1,6 +1,8 @@
 """The events of a stack as CloudFormation lists them: newest first, a hundred a page, all operations in one list.
 
 The reason of a refused distribution is CloudFormation's, as several people have reported it (read on 2026-11-27).
+
+Facts: CF-7.
 """
 
 PAGE = 100
