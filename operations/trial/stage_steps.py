@@ -7,7 +7,7 @@ from pathlib import Path
 
 from operations import stage_cleanup
 from operations.check_results import Level, has_problem, summary
-from operations.doctor.hub_client import NoResponseError
+from operations.doctor.hub_client import HubClient, NoResponseError
 from operations.doctor.kernel import Channel, ChannelClosedError, Kernel, open_kernel
 from operations.doctor.steps import StepFailedError
 from operations.preflight.checks import Preflight, images_of
@@ -18,6 +18,8 @@ from operations.trial.stage_files import SECOND
 
 DESTROY_ATTEMPTS = 3
 SETTLE_SECONDS = timedelta(minutes=60).total_seconds()
+POLL_SECONDS = 2.0
+ANSWER_SECONDS = 600.0  # for DNS to know a new name
 LIVE_SECONDS = 120.0  # until every function runs the new version
 REQUEST_SECONDS = 0.5  # between two requests during a deployment
 _REMEMBERED, _REMEMBER, _RECALL = "42", "remembered = 6 * 7\nremembered", "remembered"
@@ -44,7 +46,26 @@ def deploy(trial: Trial) -> Facts:
     """
     _deploy(trial, trial.first, trial.wait)
     trial.state.vpc = stacks.vpc_of(trial.stage, trial.aws)
-    return {"seconds by stack": stacks.durations(trial.stage, trial.aws)}
+    return {
+        "seconds by stack": stacks.durations(trial.stage, trial.aws),
+        "seconds until the hub answered": round(_wait_until_it_answers(trial), 1),
+    }
+
+
+def _wait_until_it_answers(trial: Trial) -> float:
+    """Return after how many seconds the new hub's name resolves and its API answers."""
+    client, begun, last = HubClient(trial.url, "", trial.network), trial.clock(), ""
+    while trial.clock() - begun < ANSWER_SECONDS:
+        try:
+            answer = client.request("GET", "/hub/api/")
+        except NoResponseError as error:
+            last = str(error)
+        else:
+            last = answer.summary
+            if answer.status == 200:  # noqa: PLR2004 HTTP
+                return trial.clock() - begun
+        trial.wait(POLL_SECONDS)
+    raise StepFailedError(f"the hub does not answer {ANSWER_SECONDS:.0f} seconds after its deployment: {last}")
 
 
 def _deploy(trial: Trial, settings: Path, wait: Callable[[float], None]) -> None:

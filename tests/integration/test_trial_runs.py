@@ -194,6 +194,25 @@ def test_a_failed_deployment_reports_cloudformations_reasons(world, store):
     assert world.account.is_empty()
 
 
+def test_a_name_that_is_new_to_dns_is_waited_for(world, store):
+    world.hub.resolves_at = 200.0
+
+    passed, _ = run(world, store)
+
+    assert passed, world.lines
+    assert store.load().record_of("deploy").facts["seconds until the hub answered"] == pytest.approx(140, abs=2)
+
+
+def test_a_hub_that_never_answers_fails_its_deployment(world, store):
+    world.hub.resolves_at = 10_000.0
+
+    run(world, store)
+
+    assert messages(store)["deploy"].endswith("d111111abcdef8.cloudfront.net: Name or service not known")
+    assert outcomes(store)["admin-link"] is Outcome.SKIPPED
+    assert world.account.is_empty()
+
+
 def test_keep_leaves_the_stage_only_if_a_step_did_not_pass(world, store, monkeypatch):
     state = world.state()
     steps = failing(monkeypatch, "kernel", AwsCallError("no"))

@@ -341,6 +341,7 @@ class Hub:
         self.lost, self.throttled = set(), set()  # users whose servers fail, or are not accepted
         self.stream_seconds = 300.0
         self.post_wakes = True
+        self.resolves_at = 0.0
         self.caches_errors, self.cached = False, set()  # as CloudFront does by default
 
     # --- what the operator's hub over the table does ---
@@ -360,7 +361,7 @@ class Hub:
     def answer(self, method, target, headers, body):
         """Return status, headers and body, or raise OSError if nobody answers."""
         path, query = urlsplit(target).path, parse_qs(urlsplit(target).query)
-        if "control" not in self.account.stacks:
+        if "control" not in self.account.stacks or self.time.now < self.resolves_at:
             raise OSError("Name or service not known")
         if path.startswith("/user/"):
             return self._server(method, path, headers)
@@ -469,6 +470,7 @@ class Hub:
         (r"/hub/api/users/([^/]+)/server/progress", _progress),
         (r"/hub/api/users/([^/]+)", _user),
         (r"/hub/api/users", _users),
+        (r"/hub/api/", lambda hub, *_: (200, {}, b"{}")),
         (r"/hub/api/user", lambda hub, *_: (200, {}, b"{}")),
     )
 
