@@ -138,8 +138,8 @@ class PreparingAhead:
         """Prepare launches until *until*, or until starts need the rate, and return how many it prepared."""
         now = self._clock.now()
         if self._seen_within and (self._look_at is None or now >= self._look_at):
+            self._look_at = now + LOOK_EVERY  # also if this look fails: it costs a read of every user
             self._look(now, now - min(self._seen_within, EVER))
-            self._look_at = now + LOOK_EVERY
         end = min(until or now + LONGEST_RUN, now + LONGEST_RUN)
         done = 0
         try:

@@ -392,6 +392,23 @@ def test_a_new_user_is_prepared_for_within_minutes(world):
     assert world.launcher.prepared == wanted
 
 
+def test_a_failed_look_is_repeated_after_minutes_and_misses_nobody(world):
+    wanted, looks = missing(world), []
+
+    def fail(_):
+        looks.append(world.clock.now())
+        raise CapacityUnavailableError("AWS throttles")
+
+    plain, world.launcher.unprepared = world.launcher.unprepared, fail
+    assert [world.reaping.sweep().prepared for _ in range(3)] == [0, 0, 0]
+    assert len(looks) == 1
+
+    world.launcher.unprepared = plain
+    world.clock.advance(LOOK_EVERY)
+    assert world.reaping.sweep().prepared == 1
+    assert world.launcher.prepared == wanted
+
+
 def test_a_look_reads_the_servers_of_a_user_once_a_day(world):
     read, plain = [], world.servers.of_owners
     world.servers.of_owners = lambda owners: read.extend(owners) or plain(owners)
