@@ -45,6 +45,7 @@ class CloudHub(World):
             stores=stores,
             queue=sqs.queue,
             idle_policy=idle_policy,
+            prepare_ahead=timedelta(days=120),
         )
         self.account, self.reported = self.cloud.account, set()
         self.read_event = lambda event: read(event, self.cloud.config)
