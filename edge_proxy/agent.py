@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
+from edge_proxy.access_log import AccessLog
 from edge_proxy.activity import ActivityReporter, Report
 from edge_proxy.backoff import Backoff
 from edge_proxy.errors import EdgeError
@@ -81,6 +82,7 @@ class Agent:
         self._unhealthy_after = unhealthy_after_seconds
         self._resolver = resolver or HostResolver()
         self._haproxy = HAProxyProcess(configuration, haproxy or find_haproxy())
+        self._access_log = AccessLog(configuration.run_folder) if configuration.access_log else None
         self._activity = report_activity and ActivityReporter(
             configuration, self._haproxy.runtime, report_activity, clock=clock, interval_seconds=activity_seconds
         )
@@ -113,6 +115,8 @@ class Agent:
             EdgeError: when HAProxy cannot start; the message says why.
         """
         self._edge.run_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if self._access_log is not None:
+            self._access_log.start()
         adopted = self._haproxy.start()
         if adopted:
             logger.info("adopted the running HAProxy, process %s", self._haproxy.pid)
@@ -162,6 +166,8 @@ class Agent:
     def close(self) -> None:
         """End HAProxy in order, and deregister, so that no launch waits for this edge."""
         self._haproxy.close()
+        if self._access_log is not None:
+            self._access_log.close()
         self._deregister()
 
     def _pause(self) -> float:

@@ -6,6 +6,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from edge_proxy import answers
+from edge_proxy.access_log import AccessLogRules, access_log_rules
 from edge_proxy.activity_rules import SERVERS, activity_rules, sockets_backend
 from edge_proxy.address_limits import AddressLimit
 from edge_proxy.answers import PAGE, PROGRAM, error, respond
@@ -82,6 +83,7 @@ class EdgeConfiguration:
     public_url: str = ""  # the hub's address for browsers: scheme and host
     connections_per_address: int = CONNECTIONS_PER_ADDRESS  # at once; 0 for no limit
     request_seconds: int = REQUEST_SECONDS  # for headers, and for a body that goes to the API
+    access_log: bool = False  # whether the agent logs who reached which server
     websocket_timeout_seconds: int = 172_800  # of silence; HAProxy takes at most 24 days
     threads: int = 1  # measured: more gain nothing on two cores
     max_connections: int = field(default_factory=connection_limit)
@@ -154,6 +156,8 @@ def render(edge: EdgeConfiguration) -> str:
     get the path as the client sent it, but for the spelling of the name in it. A path in which dots might lead out of
     its prefix reaches no server: it goes to the API, or HAProxy refuses it if there is none.
     """
+    address_header = ADDRESS_HEADER if edge.host_header else ""
+    log = access_log_rules(edge.run_folder, address_header) if edge.access_log else AccessLogRules()
     return f"""\
 global
     stats socket {edge.runtime_socket} mode 600 level admin expose-fd listeners
@@ -163,7 +167,7 @@ global
     hard-stop-after {DRAIN_SECONDS}s
     tune.bufsize {BUFFER_BYTES}
     tune.http.maxhdr {MAX_HEADERS}
-
+{log.destination}
 defaults
     mode http
     timeout connect 3s
@@ -183,6 +187,7 @@ frontend public
     bind {edge.bind}
 {_trusted(edge)}{edge.address_limit.connection_rules()}{_health(edge)}\
     http-request set-var(txn.header_bytes) req.hdrs,length
+{log.format}\
 {edge.address_limit.client_rules()}{_front_headers(edge) if edge.host_header else _forwarded_headers(edge)}
     http-request del-header {_FRONT_HEADERS} -m reg
 {_host(edge)}    http-request set-var(txn.path) path,url_dec
@@ -208,6 +213,7 @@ frontend public
 {_default_backend(edge)}
 backend {SERVERS}
 {activity_rules(edge.activity_seconds, _main_route(edge))}
+{log.choice}\
     # Over https browsers send the hub's login cookie to every path of the host. No server may see it.
     http-request replace-header Cookie ^(.*)__Host-jupyterhub-hub-login=[^;]*(.*)$ \\1\\2
     # A second one comes only from a page that planted it (as a third party): then no cookie is passed on.

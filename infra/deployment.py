@@ -10,6 +10,7 @@ from hubless.settings.stage import Stage
 from infra.bundling import bundle, check_interpreter
 from infra.constructs.edge import LONGEST_REPORT_INTERVAL
 from infra.constructs.function import Target
+from infra.stacks.access_logs import AccessLogsStack
 from infra.stacks.account import AccountStack
 from infra.stacks.certificates import CertificatesStack
 from infra.stacks.cluster import ClusterStack
@@ -65,7 +66,8 @@ def add_stacks(
     if CertificatesStack.is_needed(stage):
         certificates = CertificatesStack(scope, stage, cross_region_references=True)
         certificates.add_dependency(account)
-    state = StateStack(scope, stage)
+    # CloudFront's access log is in us-east-1, and needs the names of bucket and distribution.
+    state = StateStack(scope, stage, cross_region_references=stage.settings.access_logs)
     state.add_dependency(account, "An account that may have no distribution must not keep a table")
     cluster = ClusterStack(scope, stage, state=state, images=images)
     web = WebStack(
@@ -86,5 +88,7 @@ def add_stacks(
         web=web,
         code=Code(api=api, spawn=spawn, reaper=reaper, target=runs_on),
     )
-    watch = MonitoringStack(scope, stage, cluster=cluster, control=control, web=web)
+    if stage.settings.access_logs:
+        AccessLogsStack(scope, stage, state=state, web=web, cross_region_references=True)
+    watch = MonitoringStack(scope, stage, state=state, cluster=cluster, control=control, web=web)
     return Deployment(state, cluster, web, control, watch)

@@ -7,6 +7,7 @@ from typing import Any
 from aws_cdk import Stack
 from aws_cdk import aws_iam as iam
 
+from infra.kms_key import READ_WRITE, grant_for_volume, use_of_key
 from infra.stacks.cluster import ClusterStack
 from infra.stacks.state import StateStack
 
@@ -98,8 +99,10 @@ def shared_statements(targets: GrantTargets) -> list[iam.PolicyStatement]:
         allow(["s3:DeleteObject"], launches),
         allow_listing(targets, "launches"),
     ]
+    statements += use_of_key(Stack.of(cluster), state.key, READ_WRITE, "dynamodb", "secretsmanager", "sqs")
     if targets.instance:
         statements.append(allow(["StartInstances"], targets.instance, service="ec2"))
+        statements += grant_for_volume(Stack.of(cluster), state.key)
     if targets.listener:
         statements += _balancer_statements(targets)
     return statements
@@ -150,6 +153,7 @@ def _preparing_statements(targets: GrantTargets) -> list[iam.PolicyStatement]:
         allow(["iam:PassRole"], cluster.task_role.role_arn, cluster.execution_role.role_arn, where=to_ecs),
         allow(["s3:PutObject"], state.launches.arn_for_objects(f"definitions/{targets.hub}/*")),
     ]
+    statements += use_of_key(Stack.of(cluster), state.key, ["GenerateDataKey"], "s3")
     if cluster.file_system:
         made = {"StringEquals": {"elasticfilesystem:CreateAction": "CreateAccessPoint"}}
         statements += [

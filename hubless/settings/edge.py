@@ -10,6 +10,7 @@ from hubless.domain.values import value
 from hubless.settings.environment import (
     EDGE_PREFIX,
     ENVIRON,
+    FLAG_TEXT,
     NETWORKS_TEXT,
     PORT_TEXT,
     from_environment,
@@ -137,6 +138,11 @@ class EdgeSettings:
         "172800",
         of_text(count(60, 2_073_600), int),
         "How long a WebSocket may stay silent before HAProxy closes it (`timeout tunnel`).",
+    )
+    access_log: bool = setting(
+        "false",
+        FLAG_TEXT,
+        "Whether the edge logs who reached which server: a line for each request that a person makes.",
     )
     run_folder: str = setting(
         "/run/hubless-edge", NAME, "The folder of HAProxy's configuration and socket; its path must be short."

@@ -36,6 +36,11 @@ _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _ZONE = re.compile(r"Z[A-Z0-9]{4,31}")
 _CERTIFICATE = re.compile(rf"arn:aws:acm:{CERTIFICATES_REGION}:[0-9]{{12}}:certificate/[0-9a-f-]+")
 _ZONE_NAME = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9][a-z]")
+OWN_KEY = "own"  # the deployment makes the stage's KMS key
+# A key of one region: Fargate takes no key of several regions.
+_KEY = re.compile(
+    r"arn:aws:kms:(?P<region>[a-z0-9-]+):(?P<account>[0-9]{12}):key/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+)
 _VPC, _SUBNET = re.compile(r"vpc-[0-9a-f]+"), re.compile(r"subnet-[0-9a-f]+")
 _LOG_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 180, 365, 731)  # retention periods of CloudWatch Logs, up to two years
 LEAST_ACTIVE_LIMIT = 100
@@ -73,6 +78,12 @@ def _network(given: Any) -> str:
     if network.version != 4 or network.prefixlen not in _NETWORK_SIZES or not network.is_private:  # noqa: PLR2004 IPv4
         raise ValueError
     return str(network)
+
+
+def _kms_key(given: Any) -> str:
+    if TEXT.read(given) not in {"", OWN_KEY} and not _KEY.fullmatch(given):
+        raise ValueError
+    return str(given)
 
 
 def _given(kind: SettingType, allowed: str) -> SettingType:
@@ -163,6 +174,17 @@ class StageSettings:
         _matching(_VPC, 'the id of a VPC such as "vpc-0123abcd"'),
         "An existing VPC, with `zones`, `public_subnets` and `private_subnets`",
     )
+    flow_logs: str = setting(
+        "refused",
+        choice("refused", "all"),
+        "Which connections of the new VPC its flow logs record, in the bucket of logs",
+    )
+    access_logs: bool = setting(
+        False,
+        FLAG,
+        "Whether CloudFront, the HTTP API and edges log each request, without query strings and cookies"
+        " (docs/review.md)",
+    )
     zones: tuple[str, ...] = setting(
         [],
         _all_matching(_ZONE_NAME, 'a list of zones such as "eu-central-1a"'),
@@ -215,6 +237,12 @@ class StageSettings:
         "Dollars a month; at 80 % of it, or if a forecast exceeds it, AWS sends a mail to that address; 0 for none",
     )
     keep_data: bool = setting(True, FLAG, "Whether `cdk destroy` keeps the table, users' files and secrets")
+    kms_key: str = setting(
+        "",
+        SettingType('"own", the ARN of a KMS key of one region, or ""', _kms_key),
+        "The KMS key that encrypts what the stage stores; empty for AWS's own keys. Choose it before the first"
+        " deployment (docs/review.md)",
+    )
     server_logs: bool = setting(
         True, FLAG, "Whether CloudWatch keeps what servers write, up to 256 KiB a minute each (docs/cloud.md)"
     )
@@ -254,6 +282,13 @@ class Stage:
     def has_subdomains(self) -> bool:
         """Say whether each user has a subdomain."""
         return bool(self.settings.domain) and self.settings.subdomains
+
+    def has_key_in_place(self) -> bool:
+        """Say whether the KMS key is in the stage's region and account, or is still to be made, or none is named."""
+        found = _KEY.fullmatch(self.settings.kms_key)
+        return found is None or (
+            found["region"] == self.settings.region and self.settings.account in {"", found["account"]}
+        )
 
     def is_in_zone(self) -> bool:
         """Say whether the domain is the zone's name or lies in the zone."""
@@ -335,6 +370,10 @@ def _contradictions(stage: Stage, named: Collection[str]) -> list[tuple[bool, st
             f'.domain "{given.domain}" is not in the zone "{given.zone_name}"',
         ),
         (
+            not stage.has_key_in_place(),
+            f".kms_key must be in the region {given.region}, and in the account that the stage names",
+        ),
+        (
             stage.has_subdomains and not is_domain(given.domain),
             f'.domain "{given.domain}" is too long for subdomains: choose a shorter one, or subdomains = false',
         ),
@@ -353,6 +392,10 @@ def _contradictions(stage: Stage, named: Collection[str]) -> list[tuple[bool, st
         (
             bool(given.zones) and len(given.zones) < 2 and given.edge != "economy",  # noqa: PLR2004 zones
             f'.zones must have at least two entries if edge is "{given.edge}"',
+        ),
+        (
+            "flow_logs" in named and bool(given.vpc_id),
+            ".flow_logs has an effect only on a new VPC: the logs of an existing one are its owner's",
         ),
         (
             "monthly_budget" in named and bool(given.monthly_budget) and not given.alarm_email,

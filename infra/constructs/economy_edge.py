@@ -54,8 +54,9 @@ class EconomyEdge(Construct):
     ) -> None:
         super().__init__(scope, "Economy")
         self._stage, given = cluster.stage, cluster.stage.settings
+        self._disk_key = state.key.key_arn if state.key else "alias/aws/ebs"
         role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("ec2.amazonaws.com"), description="Of the edge")
-        grant_edge_table_access(role, state.table.table_arn)
+        grant_edge_table_access(role, state)
         settings = edge_settings_variables(cluster.stage, drain_seconds=DRAIN_SECONDS, report_interval=report_interval)
         bundle = assets.Asset(self, "Code", path=str(_with_installer(code, settings, code.parent)))
         role.add_to_policy(
@@ -131,7 +132,7 @@ class EconomyEdge(Construct):
                 volume_size=DISK_GIB,
                 volume_type="gp3",
                 encrypted=True,
-                kms_key_id="alias/aws/ebs",
+                kms_key_id=self._disk_key,
                 delete_on_termination=True,
             ),
         )

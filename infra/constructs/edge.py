@@ -14,8 +14,10 @@ from aws_cdk import custom_resources as custom
 from constructs import Construct
 
 from hubless.settings.stage import Stage
+from infra.kms_key import READ_WRITE, use_of_key
 from infra.nag_exceptions import acknowledge
 from infra.stacks.cluster import EDGE_PORT
+from infra.stacks.state import StateStack
 
 ORIGIN, READ_SECONDS, KEEPALIVE_SECONDS = "edge", 60, 60
 # CloudFront's longest without a quota of one's own: large notebooks and first imports of extensions take a minute.
@@ -104,6 +106,7 @@ def edge_settings_variables(stage: Stage, *, drain_seconds: int, report_interval
         "HUBLESS_EDGE_HOST_HEADER": "x-hubless-host",
         "HUBLESS_EDGE_DOMAIN": stage.settings.domain if stage.has_subdomains else "",
         "HUBLESS_EDGE_PORT": str(EDGE_PORT),
+        "HUBLESS_EDGE_ACCESS_LOG": str(stage.settings.access_logs).lower(),
         "HUBLESS_EDGE_CONNECTIONS_PER_ADDRESS": str(stage.settings.connections_per_address),
         "HUBLESS_EDGE_ACTIVITY_SECONDS": f"{report_interval.total_seconds():.0f}",
         "HUBLESS_EDGE_DRAIN_SECONDS": str(drain_seconds),
@@ -111,7 +114,7 @@ def edge_settings_variables(stage: Stage, *, drain_seconds: int, report_interval
     }
 
 
-def grant_edge_table_access(role: iam.Role, table: str) -> None:
+def grant_edge_table_access(role: iam.Role, state: StateStack) -> None:
     """Allow an edge to read routes, and to write its reports and when servers were last active.
 
     It can read neither tokens nor users.
@@ -122,7 +125,9 @@ def grant_edge_table_access(role: iam.Role, table: str) -> None:
     def allow(actions: Sequence[str], where: Mapping[str, Mapping[str, Any]]) -> None:
         role.add_to_policy(
             iam.PolicyStatement(
-                actions=[f"dynamodb:{action}" for action in actions], resources=[table], conditions=where
+                actions=[f"dynamodb:{action}" for action in actions],
+                resources=[state.table.table_arn],
+                conditions=where,
             )
         )
 
@@ -138,3 +143,5 @@ def grant_edge_table_access(role: iam.Role, table: str) -> None:
             "StringEqualsIfExists": {"dynamodb:ReturnValues": ["NONE", "UPDATED_OLD", "UPDATED_NEW"]},
         },
     )
+    for statement in use_of_key(Stack.of(role), state.key, READ_WRITE, "dynamodb"):
+        role.add_to_policy(statement)

@@ -130,10 +130,14 @@ class FleetEdge(Construct):
                 cpu_architecture=ecs.CpuArchitecture.ARM64, operating_system_family=ecs.OperatingSystemFamily.LINUX
             ),
         )
-        grant_edge_table_access(task_role, state.table.table_arn)
+        grant_edge_table_access(task_role, state)
         image = ecs.ContainerImage.from_asset(str(TOP), file=DOCKERFILE, platform=assets.Platform.LINUX_ARM64)
         log_group = logs.LogGroup(
-            self, "Logs", retention=retention(self._stage.settings.log_days), removal_policy=RemovalPolicy.DESTROY
+            self,
+            "Logs",
+            retention=retention(self._stage.settings.log_days),
+            encryption_key=state.key,
+            removal_policy=RemovalPolicy.DESTROY,
         )
         definition.add_container(
             "edge",

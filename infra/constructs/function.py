@@ -7,6 +7,7 @@ from typing import Any
 
 from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
@@ -39,6 +40,7 @@ class FunctionSpec:
     seconds: int
     target: Target
     log_days: int
+    key: kms.IKey | None = None  # of the log
     snap_start: bool = False
     reserved_concurrency: int = 0  # 0 for none
 
@@ -58,7 +60,13 @@ class HubFunction(Construct):
         statements: Sequence[iam.PolicyStatement],
     ) -> None:
         super().__init__(scope, spec.name.capitalize())
-        log_group = logs.LogGroup(self, "Log", retention=retention(spec.log_days), removal_policy=RemovalPolicy.DESTROY)
+        log_group = logs.LogGroup(
+            self,
+            "Log",
+            retention=retention(spec.log_days),
+            encryption_key=spec.key,
+            removal_policy=RemovalPolicy.DESTROY,
+        )
         role = iam.Role(
             self,
             "Role",

@@ -13,6 +13,7 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from hubless.settings.stage import Stage
+from infra.kms_key import use_of_key
 from infra.nag_exceptions import acknowledge, acknowledge_wildcards
 from infra.paths import IMAGES
 from infra.stacks.base import HubStack, retention
@@ -20,6 +21,7 @@ from infra.stacks.state import StateStack
 
 SERVER_PORT, EDGE_PORT, NFS_PORT = 8888, 8080, 2049
 _ECR = re.compile(r"(?P<account>[0-9]{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com/(?P<repository>[^:@]+)")
+FLOW_LOGS = {"refused": ec2.FlowLogTrafficType.REJECT, "all": ec2.FlowLogTrafficType.ALL}
 PLATFORMS = {"ARM64": assets.Platform.LINUX_ARM64, "X86_64": assets.Platform.LINUX_AMD64}
 
 
@@ -56,7 +58,11 @@ class ClusterStack(HubStack):
         if not given.server_logs:
             return None
         return logs.LogGroup(
-            self, "ServerLogs", retention=retention(given.log_days), removal_policy=RemovalPolicy.DESTROY
+            self,
+            "ServerLogs",
+            retention=retention(given.log_days),
+            encryption_key=self._state.key,
+            removal_policy=RemovalPolicy.DESTROY,
         )
 
     def _vpc(self) -> ec2.IVpc:
@@ -91,7 +97,7 @@ class ClusterStack(HubStack):
         vpc.add_flow_log(
             "Refused",
             destination=ec2.FlowLogDestination.to_s3(self._state.logs, "network"),
-            traffic_type=ec2.FlowLogTrafficType.REJECT,
+            traffic_type=FLOW_LOGS[given.flow_logs],
         )
         return vpc
 
@@ -100,6 +106,14 @@ class ClusterStack(HubStack):
 
     def _cluster(self) -> ecs.Cluster:
         cluster = ecs.Cluster(self, "Cluster", vpc=self.vpc, enable_fargate_capacity_providers=True)
+        if self._state.key_id:
+            made = cluster.node.default_child
+            assert isinstance(made, ecs.CfnCluster)  # noqa: S101 the CDK's type is a wider one
+            made.configuration = ecs.CfnCluster.ClusterConfigurationProperty(
+                managed_storage_configuration=ecs.CfnCluster.ManagedStorageConfigurationProperty(
+                    fargate_ephemeral_storage_kms_key_id=self._state.key_id
+                )
+            )
         acknowledge(
             cluster,
             {"AwsSolutions-ECS4": "Container Insights costs more than the hub, which has its own metrics"},
@@ -127,6 +141,8 @@ class ClusterStack(HubStack):
             )
         )
         role.add_to_policy(iam.PolicyStatement(actions=["s3:GetBucketLocation"], resources=[bucket.bucket_arn]))
+        for statement in use_of_key(self, self._state.key, ["Decrypt"], "s3"):
+            role.add_to_policy(statement)
         if self.log_group:
             self.log_group.grant_write(role)
         acknowledge_wildcards(
@@ -178,6 +194,7 @@ class ClusterStack(HubStack):
             vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED),
             security_group=group,
             encrypted=True,
+            kms_key=self._state.key,
             throughput_mode=efs.ThroughputMode.ELASTIC,
             lifecycle_policy=efs.LifecyclePolicy.AFTER_30_DAYS,
             out_of_infrequent_access_policy=efs.OutOfInfrequentAccessPolicy.AFTER_1_ACCESS,

@@ -114,6 +114,7 @@ class ControlStack(HubStack):
             cluster=cluster.cluster.cluster_name,
             image=cluster.image,
             bucket=state.launches.bucket_name,
+            bucket_key=state.key.key_arn if state.key else "",
             execution_role=cluster.execution_role.role_arn,
             task_role=cluster.task_role.role_arn,
             subnets=tuple(subnet.subnet_id for subnet in cluster.vpc.public_subnets),
@@ -141,7 +142,7 @@ class ControlStack(HubStack):
             name,
             visibility_timeout=Duration.seconds(VISIBILITY_SECONDS),
             retention_period=kept or Duration.days(4),
-            encryption=sqs.QueueEncryption.SQS_MANAGED,
+            **self._queue_encryption(),
             enforce_ssl=True,
             dead_letter_queue=sqs.DeadLetterQueue(queue=dead, max_receive_count=TRIES) if dead else None,
             removal_policy=RemovalPolicy.DESTROY,
@@ -149,6 +150,16 @@ class ControlStack(HubStack):
         if dead is None:
             acknowledge(queue, {"AwsSolutions-SQS3": "It is the dead-letter queue of the others"})
         return queue
+
+    def _queue_encryption(self) -> dict[str, Any]:
+        """Return how a queue is encrypted. SQS keeps a data key for an hour, so that it rarely calls KMS."""
+        if self._state.key is None:
+            return {"encryption": sqs.QueueEncryption.SQS_MANAGED}
+        return {
+            "encryption": sqs.QueueEncryption.KMS,
+            "encryption_master_key": self._state.key,
+            "data_key_reuse": Duration.hours(1),
+        }
 
     def _function(
         self,
@@ -167,6 +178,7 @@ class ControlStack(HubStack):
             seconds=seconds,
             target=self._code.target,
             log_days=self.stage.settings.log_days,
+            key=self._state.key,
             snap_start=self.stage.settings.snap_start and name == "api",
             reserved_concurrency=self.stage.settings.streams_at_once if name == "stream" else 0,
         )

@@ -15,6 +15,7 @@ from hubless.settings.stage import Stage
 from infra.stacks.base import HUB_TAG, HubStack
 from infra.stacks.cluster import ClusterStack
 from infra.stacks.control import ControlStack
+from infra.stacks.state import StateStack
 from infra.stacks.web import WebStack
 
 NAMESPACE = "hubless"
@@ -30,13 +31,14 @@ class MonitoringStack(HubStack):
         scope: Construct,
         stage: Stage,
         *,
+        state: StateStack,
         cluster: ClusterStack,
         control: ControlStack,
         web: WebStack,
         **more: Any,
     ) -> None:
         super().__init__(scope, "watch", stage, description="hubless: dashboard, alarms, spend", **more)
-        self._cluster, self._control, self._web = cluster, control, web
+        self._state, self._cluster, self._control, self._web = state, cluster, control, web
         self._topic = self._alarm_topic()
         self._alarms()
         self._dashboard()
@@ -46,7 +48,7 @@ class MonitoringStack(HubStack):
         email = self.stage.settings.alarm_email
         if not email:
             return None
-        topic = sns.Topic(self, "Alarms", display_name=self.stage.hub, enforce_ssl=True)
+        topic = sns.Topic(self, "Alarms", display_name=self.stage.hub, enforce_ssl=True, master_key=self._state.key)
         topic.add_subscription(subscriptions.EmailSubscription(email))
         # enforce_ssl replaces SNS's default policy, which let the account's alarms publish.
         topic.add_to_resource_policy(

@@ -4,11 +4,14 @@ from typing import Any
 
 from aws_cdk import Duration, ReferenceStrength, RemovalPolicy
 from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
-from hubless.settings.stage import Stage
+from hubless.settings.stage import CERTIFICATES_REGION, OWN_KEY, Stage
+from infra.kms_key import key_policy
 from infra.nag_exceptions import acknowledge
 from infra.stacks.base import HubStack
 
@@ -28,6 +31,8 @@ class StateStack(HubStack):
             description="hubless: what the hub remembers",
             **more,
         )
+        self.key_id = ""  # Fargate takes no ARN
+        self.key = self._key()
         self.table = self._table()
         self.secrets = self._secret("Secrets", "Keys and tokens of the hub, as JSON", key="key", length=KEY_LENGTH)
         self.front = self._secret(
@@ -43,6 +48,29 @@ class StateStack(HubStack):
         )
         self.add_output("Table", self.table.table_name, "The hub's state")
 
+    def _key(self) -> kms.IKey | None:
+        """Return the key of all that the stage stores. None: each service uses a key of AWS's.
+
+        It is known by its ARN alone, so that no construct adds to its policy, which infra/kms_key.py has in full.
+        """
+        given = self.stage.settings.kms_key
+        if not given:
+            return None
+        if given != OWN_KEY:
+            self.key_id = given.rpartition("/")[2]
+            return kms.Key.from_key_arn(self, "Key", given)
+        made = kms.Key(
+            self,
+            "OwnKey",
+            description=f"{self.stage.hub}: all that the hub stores",
+            enable_key_rotation=True,
+            policy=key_policy(self, self.stage.hub),
+            removal_policy=self.data_removal_policy,
+        )
+        self.key_id = made.key_id
+        self.add_output("Key", made.key_arn, "The key of what the hub stores")
+        return kms.Key.from_key_arn(self, "Key", made.key_arn)
+
     def _table(self) -> dynamodb.Table:
         table = dynamodb.Table(
             self,
@@ -50,7 +78,9 @@ class StateStack(HubStack):
             partition_key=dynamodb.Attribute(name="pk", type=STRING),
             sort_key=dynamodb.Attribute(name="sk", type=STRING),
             billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
-            encryption=dynamodb.TableEncryption.DEFAULT,  # DynamoDB's own key costs no KMS call for each request
+            # DynamoDB's own key costs no calls of KMS.
+            encryption=dynamodb.TableEncryption.CUSTOMER_MANAGED if self.key else dynamodb.TableEncryption.DEFAULT,
+            encryption_key=self.key,
             point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
                 point_in_time_recovery_enabled=True
             ),
@@ -79,7 +109,12 @@ class StateStack(HubStack):
             secret_string_template="{}",  # noqa: S106 what it is generated into
         )
         secret = secretsmanager.Secret(
-            self, name, description=meaning, generate_secret_string=generated, removal_policy=self.data_removal_policy
+            self,
+            name,
+            description=meaning,
+            generate_secret_string=generated,
+            encryption_key=self.key,
+            removal_policy=self.data_removal_policy,
         )
         # Users of the secret split its name out of its ARN, which CloudFormation cannot do with a weak reference.
         secret.apply_cross_stack_reference_strength(ReferenceStrength.STRONG)
@@ -89,18 +124,47 @@ class StateStack(HubStack):
         )
         return secret
 
+    def _bucket_encryption(self) -> dict[str, Any]:
+        """Return how a bucket is encrypted. A bucket key makes few calls of KMS serve many objects."""
+        if self.key is None:
+            return {"encryption": s3.BucketEncryption.S3_MANAGED}
+        return {
+            "encryption": s3.BucketEncryption.KMS,
+            "encryption_key": self.key,
+            "bucket_key_enabled": True,
+        }
+
     def _logs(self) -> s3.Bucket:
         bucket = s3.Bucket(
             self,
             "Logs",
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
-            encryption=s3.BucketEncryption.S3_MANAGED,
+            **self._bucket_encryption(),
             enforce_ssl=True,
             lifecycle_rules=[s3.LifecycleRule(expiration=Duration.days(self.stage.settings.log_days))],
             removal_policy=self.data_removal_policy,
             auto_delete_objects=not self.stage.settings.keep_data,
         )
         acknowledge(bucket, {"AwsSolutions-S1": "It is the bucket of access logs"})
+        if self.stage.settings.access_logs:
+            bucket.add_to_resource_policy(
+                iam.PolicyStatement(
+                    sid="CloudFrontsAccessLog",
+                    principals=[iam.ServicePrincipal("delivery.logs.amazonaws.com")],
+                    actions=["s3:PutObject"],
+                    resources=[bucket.arn_for_objects(f"AWSLogs/{self.account}/*")],
+                    conditions={
+                        "StringEquals": {
+                            "s3:x-amz-acl": "bucket-owner-full-control",
+                            "aws:SourceAccount": self.account,
+                        },
+                        # The deliveries belong to us-east-1, wherever the bucket is.
+                        "ArnLike": {
+                            "aws:SourceArn": f"arn:{self.partition}:logs:{CERTIFICATES_REGION}:{self.account}:*"
+                        },
+                    },
+                )
+            )
         return bucket
 
     def _launches(self) -> s3.Bucket:
@@ -109,7 +173,7 @@ class StateStack(HubStack):
             self,
             "Launches",
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
-            encryption=s3.BucketEncryption.S3_MANAGED,
+            **self._bucket_encryption(),
             enforce_ssl=True,
             # No versions, so that deleted secrets are gone. Objects in `definitions/` live longer.
             lifecycle_rules=[s3.LifecycleRule(prefix="launches/", expiration=Duration.days(1))],

@@ -25,6 +25,8 @@ alarm_email = "ops@example.org"
 monthly_budget = 500
 waf = true
 streams_at_once = 50
+kms_key = "own"
+access_logs = true
 
 [stages.fleet]
 region = "eu-west-1"
@@ -37,12 +39,14 @@ public_subnets = ["subnet-0a1b2c3d4e5f67891", "subnet-0a1b2c3d4e5f67892"]
 private_subnets = ["subnet-0a1b2c3d4e5f67893", "subnet-0a1b2c3d4e5f67894"]
 image = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/courses/physics:7"
 snap_start = true
+kms_key = "arn:aws:kms:eu-west-1:123456789012:key/0a1b2c3d-4e5f-6789-abcd-ef0123456789"
 
 [stages.alb]
 region = "us-east-1"
 edge = "alb"
 keep_data = false
 homes = false
+flow_logs = "all"
 image = "quay.io/jupyter/minimal-notebook:2026-11-01"
 domain = "jupyter.example.edu"
 certificate = "arn:aws:acm:us-east-1:123456789012:certificate/0a1b2c3d"

@@ -13,6 +13,7 @@ from urllib.parse import quote, unquote
 import pytest
 from cfnlint.api import lint
 from cfnlint.config import ManualArgs
+from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
 
 from functions.api.app import ROUTERS
 from hubless.adapters.alb.naming import family_of, name_of
@@ -27,7 +28,7 @@ from infra.bundling import BUNDLE_SPECS
 from infra.constructs.edge import ACTIVITY_ATTRIBUTE
 from infra.constructs.viewer_request import viewer_request_source
 from infra.stacks.web import FRONT_HEADER
-from tests.infra.synthesis import rights_of, synthesized
+from tests.infra.synthesis import plain, rights_of, synthesized
 from tests.support import cloudfront
 
 TOP = Path(__file__).parents[2]
@@ -278,6 +279,19 @@ EVERYONE = {
     ("ssm:GetParameters", parameter("Secrets"), ""),
 }
 FRONT = {("secretsmanager:GetSecretValue", "<state.Front>", ""), ("ssm:GetParameters", parameter("Front"), "")}
+BY = "kms:ViaService {}.eu-central-1.amazonaws.com"
+OWN_KEY = "<state.OwnKey.Arn>"
+READ_WRITE = "kms:Decrypt kms:DescribeKey kms:Encrypt kms:GenerateDataKey kms:ReEncryptFrom kms:ReEncryptTo"
+STORES = " ".join(f"{one}.eu-central-1.amazonaws.com" for one in ("dynamodb", "secretsmanager", "sqs"))
+KEY_RIGHTS = {
+    (READ_WRITE, OWN_KEY, f"kms:ViaService {STORES}"),
+    ("kms:CreateGrant", OWN_KEY, f"kms:GrantIsForAWSResource true; {BY.format('ec2')}"),
+}
+KEY_RIGHTS_OF = {
+    # The CDK gives the second to whoever receives messages of an encrypted queue.
+    "SpawnRole": {("kms:GenerateDataKey", OWN_KEY, BY.format("s3")), ("kms:Decrypt", OWN_KEY, "")},
+    "ReaperRole": {("kms:GenerateDataKey", OWN_KEY, BY.format("s3"))},
+}
 FEED = "sqs:ChangeMessageVisibility sqs:DeleteMessage sqs:GetQueueAttributes sqs:GetQueueUrl sqs:ReceiveMessage"
 PREPARING = {
     ("ecs:TagResource", DEFINITION, "ecs:CreateAction RegisterTaskDefinition"),
@@ -323,7 +337,8 @@ RIGHTS = {
 def test_a_function_has_these_permissions_and_no_others(stage, role):
     log = {("logs:CreateLogStream logs:PutLogEvents", f"<{role.removesuffix('Role')}Log.Arn>", "")}
 
-    assert set(rights_of(stage("prod"), role)) == EVERYONE | RIGHTS[role] | log
+    granted = {right for right in rights_of(stage("prod"), role) if "kms:" not in right[0]}
+    assert granted == EVERYONE | RIGHTS[role] | log
 
 
 def test_with_alb_functions_may_write_rules_and_start_no_instance(stage):
@@ -375,7 +390,7 @@ def test_a_server_has_no_permissions_and_its_execution_role_few(stage, name):
     }
 
     assert actions == {"logs:CreateLogStream", "logs:PutLogEvents", "s3:GetObject", "s3:GetBucketLocation"} | (
-        pulling if name != "alb" else set()
+        pulling | {"kms:Decrypt"} if name != "alb" else set()
     )
 
 
@@ -384,7 +399,9 @@ def test_an_edge_may_use_only_its_partitions_and_write_activity(stage, name, rol
     granted = set(rights_of(stage(name), role, "web"))
     code = {right for right in granted if right[0] == "s3:GetObject"}
 
+    region, key = REGIONS[name], KEYS[name]
     assert granted - code == {
+        (READ_WRITE, key, f"kms:ViaService dynamodb.{region}.amazonaws.com"),
         ("dynamodb:GetItem dynamodb:Query", "<state.Table.Arn>", "dynamodb:LeadingKeys CHANGES ROUTES SEQUENCE"),
         ("dynamodb:DeleteItem dynamodb:PutItem", "<state.Table.Arn>", "dynamodb:LeadingKeys EDGES"),
         (
@@ -532,6 +549,12 @@ def test_new_code_for_the_economy_edge_changes_only_a_tag(stage, tmp_path, bundl
     }
     assert changed == {"Tags"}
     assert made["control"] == stage("prod").templates["control"]  # and no function has a new version
+
+
+def test_flow_logs_record_what_was_refused_or_everything(stage):
+    recorded = {name: [one["TrafficType"] for one in stage(name).all("AWS::EC2::FlowLog").values()] for name in REGIONS}
+
+    assert recorded == {"prod": ["REJECT"], "fleet": [], "alb": ["ALL"]}  # fleet has its owner's VPC
 
 
 # --- CloudFront ---
@@ -690,6 +713,175 @@ def _matches(statement, method, path):
     return {"STARTS_WITH": text.startswith, "ENDS_WITH": text.endswith, "EXACTLY": text.__eq__}[
         inner["PositionalConstraint"]
     ](wanted)
+
+
+# --- access logs ---
+
+MAY_HOLD_SECRETS = re.compile(r"query|cookie|referer|header|authorizer|user-?agent", re.IGNORECASE)
+
+
+def test_cloudfronts_access_log_has_no_queries_and_cookies(stage):
+    delivery = stage("prod").one("AWS::Logs::Delivery", "access")
+    source = stage("prod").one("AWS::Logs::DeliverySource", "access")
+
+    assert {"c-ip", "cs-method", "cs-uri-stem", "sc-status"} <= set(delivery["RecordFields"])
+    left = [one for one in delivery["RecordFields"] if MAY_HOLD_SECRETS.search(one.replace("x-host-header", ""))]
+    assert left == []
+    assert source["LogType"] == "ACCESS_LOGS"
+    assert source["ResourceArn"].endswith(":distribution/<web.Distribution>")
+    assert delivery["DeliverySourceName"] == source["Name"]
+
+
+def test_cloudfronts_access_log_is_in_us_east_1_and_may_write_to_the_bucket(stage):
+    stacks = json.loads((stage("prod").folder / "manifest.json").read_text())["artifacts"]
+    destination = stage("prod").one("AWS::Logs::DeliveryDestination", "access")
+    allowed = [
+        one
+        for policy in stage("prod").all("AWS::S3::BucketPolicy", "state").values()
+        for one in policy["PolicyDocument"]["Statement"]
+        if one.get("Sid") == "CloudFrontsAccessLog"
+    ]
+
+    assert stacks["hubless-prod-access"]["environment"].endswith("/us-east-1")
+    assert destination["DestinationResourceArn"] == "<state.Logs.Arn>"
+    (statement,) = allowed
+    assert statement["Resource"] == "<Logs.Arn>/AWSLogs/<AWS::AccountId>/*"
+    assert ":us-east-1:" in statement["Condition"]["ArnLike"]["aws:SourceArn"]
+
+
+def test_api_gateways_access_log_has_no_queries(stage):
+    settings = stage("prod").one("AWS::ApiGatewayV2::Stage")["AccessLogSettings"]
+
+    assert settings["DestinationArn"] == "<ApiAccess.Arn>"
+    variables = set(json.loads(settings["Format"]).values())
+    assert "$context.path" in variables  # without the query string
+    assert not any(MAY_HOLD_SECRETS.search(one) for one in variables)
+
+
+def test_edges_log_who_reached_which_server_if_the_stage_says_so(stage):
+    told = {name: _edge_variables(stage(name))["HUBLESS_EDGE_ACCESS_LOG"] for name in ("prod", "fleet")}
+
+    assert told == {"prod": "true", "fleet": "false"}
+
+
+@pytest.mark.parametrize("name", ["fleet", "alb"])
+def test_without_access_logs_there_are_none(stage, name):
+    assert "access" not in stage(name).templates
+    assert "AccessLogSettings" not in stage(name).one("AWS::ApiGatewayV2::Stage")
+    assert "CloudFrontsAccessLog" not in json.dumps(stage(name).templates["state"])
+
+
+# --- the KMS key ---
+
+KEYS = {
+    "prod": "<state.OwnKey.Arn>",
+    "fleet": "arn:aws:kms:eu-west-1:123456789012:key/0a1b2c3d-4e5f-6789-abcd-ef0123456789",
+}
+WITHOUT_A_KEY = {
+    "AWS::Lambda::Function": "variables and code hold no secret, and have Lambda's own key",
+    "AWS::Lambda::EventSourceMapping": "the key is for filters, and there are none",
+    "AWS::ECS::Cluster": "a test of its own: it takes the key's id",
+    "AWS::EC2::Instance": "the launch template has the disk",
+    "AWS::ECS::Service": "the cluster has the key of its disks; no volume is attached",
+}
+
+
+def test_all_that_can_be_encrypted_has_the_stages_key(stage):
+    for name, key in KEYS.items():
+        for part, template in stage(name).templates.items():
+            for logical, one in template["Resources"].items():
+                if takes_a_key(one["Type"]) and one["Type"] not in WITHOUT_A_KEY:
+                    properties = json.dumps(plain(one["Properties"]))
+                    assert key in properties, f"{part}: {one['Type']} {logical}"
+
+
+def test_fargate_encrypts_disks_with_the_stages_key(stage):
+    ids = {name: stage(name).one("AWS::ECS::Cluster")["Configuration"]["ManagedStorageConfiguration"] for name in KEYS}
+
+    assert ids == {
+        "prod": {"FargateEphemeralStorageKmsKeyId": "<state.OwnKey>"},
+        "fleet": {"FargateEphemeralStorageKmsKeyId": "0a1b2c3d-4e5f-6789-abcd-ef0123456789"},
+    }
+    assert "Configuration" not in stage("alb").one("AWS::ECS::Cluster")
+
+
+def takes_a_key(kind):
+    """Say whether a resource of this kind has a property for a KMS key, according to CloudFormation's schemas."""
+    if kind.startswith("Custom::"):
+        return False
+    schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", kind).schema
+    return any("kms" in name.lower() for name in property_names(schema))
+
+
+def property_names(schema):
+    if isinstance(schema, dict):
+        for key, inner in schema.items():
+            if key == "properties":
+                yield from inner
+            yield from property_names(inner)
+    elif isinstance(schema, list):
+        for inner in schema:
+            yield from property_names(inner)
+
+
+def test_each_kind_without_a_key_is_one_that_could_have_one(stage):
+    kinds = {
+        one["Type"] for name in KEYS for part in stage(name).templates.values() for one in part["Resources"].values()
+    }
+
+    assert {kind for kind in kinds if takes_a_key(kind)} >= set(WITHOUT_A_KEY)
+    assert len({kind for kind in kinds if takes_a_key(kind)} - set(WITHOUT_A_KEY)) > 8
+
+
+def test_without_kms_key_a_stage_uses_aws_own_keys(stage):
+    kinds = {"AWS::KMS::Key", "AWS::KMS::Alias"}
+
+    assert not any(stage("alb").all(kind) for kind in kinds)
+    assert "KMSMasterKeyId" not in json.dumps(stage("alb").templates)
+    assert not any("kms:" in right[0] for role in RIGHTS for right in rights_of(stage("alb"), role))
+
+
+def test_services_use_the_own_key_for_this_hub_only(stage):
+    key = stage("prod").one("AWS::KMS::Key")
+    used = {
+        one["Principal"]["Service"]: json.dumps(one["Condition"])
+        for one in key["KeyPolicy"]["Statement"]
+        if "Service" in one["Principal"]
+    }
+
+    assert key["EnableKeyRotation"] is True
+    assert set(used) == {
+        "logs.eu-central-1.amazonaws.com",
+        "delivery.logs.amazonaws.com",
+        "cloudwatch.amazonaws.com",
+        "events.amazonaws.com",
+        "fargate.amazonaws.com",
+    }
+    assert all("<AWS::AccountId>" in condition for condition in used.values()), used
+    assert "log-group:hubless-prod-*" in used["logs.eu-central-1.amazonaws.com"]
+    assert "hubless-prod-cluster-*" in used["fargate.amazonaws.com"]
+    assert "us-east-1" in used["delivery.logs.amazonaws.com"]  # where CloudFront's deliveries are
+
+
+def test_the_names_of_log_groups_are_those_of_the_keys_policy(stage):
+    for name in REGIONS:
+        for group in stage(name).all("AWS::Logs::LogGroup").values():
+            assert "LogGroupName" not in group  # CloudFormation's names begin with the stack's, and so with the hub's
+
+
+def test_the_policy_for_a_key_of_ones_own_is_documented(stage):
+    text = (TOP / "docs/review.md").read_text().partition("```json\n")[2].partition("```")[0]
+    documented = json.loads(text.replace("HUB", "hubless-prod").replace("REGION", "eu-central-1"))
+    made = json.dumps(stage("prod").one("AWS::KMS::Key")["KeyPolicy"]["Statement"][1:])
+
+    assert documented == json.loads(made.replace("<AWS::AccountId>", "ACCOUNT").replace("<AWS::Partition>", "aws"))
+
+
+@pytest.mark.parametrize("role", list(RIGHTS))
+def test_a_function_uses_the_key_through_services_only(stage, role):
+    granted = {right for right in rights_of(stage("prod"), role) if "kms:" in right[0]}
+
+    assert granted == KEY_RIGHTS | KEY_RIGHTS_OF.get(role, set())
 
 
 # --- data and monitoring ---

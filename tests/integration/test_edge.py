@@ -3,6 +3,7 @@
 import http.client
 import http.server
 import json
+import logging
 import os
 import signal
 import socket
@@ -12,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -1228,6 +1230,34 @@ class Seen:
         return {key.server_id.removeprefix("s-") for seen in self._received for key in seen}
 
 
+ACCESS_LOG = {"access_log": True, "host_header": "x-hubless-host"}
+
+
+class Access:
+    """An edge behind CloudFront that logs who reached which server."""
+
+    def __init__(self, world: World, logged: pytest.LogCaptureFixture) -> None:
+        self.world, self._logged = world, logged
+        world.server("alice", Guarded)
+        world.route("/user/alice/", "alice")
+        self.agent = world.started(**ACCESS_LOG)
+
+    def ask(self, path: str, method: str, headers: tuple[str, ...]) -> None:
+        self.world.ask(path, method, ("x-hubless-address: 203.0.113.9", *headers))
+
+    @property
+    def text(self) -> str:
+        return self._logged.text
+
+    def lines(self, count: int) -> list[dict[str, Any]]:
+        """Return the lines so far, once there are *count* of them."""
+        eventually(lambda: len(self._messages()) >= count)
+        return [json.loads(message.removeprefix("access: ")) for message in self._messages()]
+
+    def _messages(self) -> list[str]:
+        return [one.getMessage() for one in self._logged.records if one.name == "edge_proxy.access_log"]
+
+
 @pytest.fixture
 def seen(world: World) -> Seen:
     return Seen(world)
@@ -1395,3 +1425,75 @@ def test_haproxy_accepts_the_configuration_without_a_warning(
         file.write_text(text)
     received = subprocess.run([haproxy.program, "-c", "-f", edge.file], capture_output=True, text=True, check=True)
     assert "WARNING" not in received.stdout + received.stderr
+
+
+# --- the access log ---
+
+
+@pytest.fixture
+def access(world: World, caplog: pytest.LogCaptureFixture) -> Iterator[Access]:
+    caplog.set_level(logging.INFO, "edge_proxy.access_log")
+    found = Access(world, caplog)
+    yield found
+    found.agent.close()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "status"),
+    [
+        ("GET", "lab", (KEY, NAVIGATE), 200),
+        ("PUT", "api/contents/salaries.ipynb", (KEY, FETCH), 200),
+        ("GET", "lab", (FOREIGN, NAVIGATE), 302),  # sent to the hub to log in
+    ],
+)
+def test_the_access_log_says_who_reached_which_server(
+    access: Access, method: str, path: str, headers: tuple[str, ...], status: int
+) -> None:
+    access.ask(f"/user/alice/{path}", method, headers)
+
+    (line,) = access.lines(1)
+    assert line.pop("milliseconds") >= 0
+    assert line.pop("bytes") > 0
+    assert line == {
+        "address": "203.0.113.9",
+        "prefix": "/user/alice",
+        "owner": "u-alice",
+        "server": "s-alice",
+        "method": method,
+        "status": status,
+    }
+
+
+def test_the_access_log_holds_no_query_cookie_or_file_name(access: Access) -> None:
+    access.ask("/user/alice/files/salaries.csv?token=5ec2e7", "GET", (KEY, NAVIGATE))
+
+    access.lines(1)
+    assert not any(secret in access.text for secret in ("5ec2e7", "alices", "salaries"))
+
+
+def test_what_tabs_ask_by_themselves_is_not_in_the_access_log(access: Access) -> None:
+    access.ask("/user/alice/api/terminals", "GET", (KEY, FETCH))
+    access.ask("/hub/home", "GET", (KEY, NAVIGATE))
+    access.ask("/user/alice/lab", "GET", (KEY, NAVIGATE))
+
+    assert [line["status"] for line in access.lines(1)] == [200]
+
+
+def test_no_name_forges_a_line_of_the_access_log(access: Access) -> None:
+    name = 'a"},\n{"address":"192.0.2.1\u202e'
+    access.world.route(f"/user/{name}/", "alice")
+    access.agent.run_once()
+
+    access.ask(f"/user/{quote(name, safe='')}/lab", "GET", (KEY, NAVIGATE))
+
+    (line,) = access.lines(1)
+    assert (line["address"], line["prefix"]) == ("203.0.113.9", f"/user/{name}")
+
+
+def test_another_agent_takes_the_access_log_over(access: Access) -> None:
+    access.world.abandon_agents()
+    access.agent = access.world.started(**ACCESS_LOG)
+
+    access.ask("/user/alice/lab", "GET", (KEY, NAVIGATE))
+
+    assert len(access.lines(1)) == 1

@@ -9,6 +9,7 @@ from hubless.settings.stage import Stage, StageSettings, load_stage, load_stages
 from tests.unit.test_settings import table_of
 
 ROOT = Path(__file__).parents[2]
+KEY = "arn:aws:kms:eu-central-1:123456789012:key/0a1b2c3d-4e5f-6789-abcd-ef0123456789"
 OWN_VPC = """
 vpc_id = "vpc-1"
 zones = ["eu-central-1a", "eu-central-1b"]
@@ -100,6 +101,15 @@ class TestAStage:
             ("cpus = 0", "stages.prod.cpus is 0, but it must be a number of CPUs such as 0.5 or 2"),
             ('memory = ""', 'stages.prod.memory is "", but it must be a size'),
             ("monthly_budget = 100", "stages.prod.monthly_budget needs alarm_email"),
+            ('kms_key = "alias/hub"', '"own", the ARN of a KMS key of one region'),
+            (
+                'kms_key = "arn:aws:kms:eu-central-1:123456789012:key/mrk-0a1b2c3d4e5f67890a1b2c3d4e5f6789"',
+                "the ARN of a KMS key of one region",
+            ),
+            (f'kms_key = "{KEY.replace("central", "west")}"', ".kms_key must be in the region eu-central-1"),
+            (f'kms_key = "{KEY}"\naccount = "210987654321"', "in the account that the stage names"),
+            ('flow_logs = "some"', 'it must be "refused" or "all"'),
+            (OWN_VPC + '\nflow_logs = "all"', ".flow_logs has an effect only on a new VPC"),
             ("log_days = 31", "stages.prod.log_days is 31, but it must be one of 1, 3, 5"),
         ],
     )
