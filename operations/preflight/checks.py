@@ -76,7 +76,7 @@ class Preflight:
         yield evaluate.node(self.node_version())
         settings = self.stage.settings
         regions = [settings.region]
-        if settings.zone_id or settings.waf:  # CloudFront takes certificates and web ACLs from there
+        if settings.zone_id or settings.waf or settings.access_logs:  # what CloudFront takes from there alone
             regions.append(CERTIFICATES_REGION)
         for region in dict.fromkeys(regions):
             yield from self._run(f"CDK in {region}", partial(self._bootstrap, region))
@@ -120,7 +120,7 @@ class Preflight:
         if not settings.vpc_id:
             yield from self._run("VPCs", lambda: evaluate.room("VPCs", collect.vpcs(aws), 1, "VPCs per Region"))
         if settings.homes:
-            yield evaluate.homes(stage)
+            yield from self._run("home folders", lambda: evaluate.homes(stage, collect.homes_key(aws, stage)))
 
     def _concurrency(self) -> list[CheckResult]:
         quota = collect.concurrency(self.aws)

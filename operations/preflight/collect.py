@@ -1,10 +1,11 @@
 """Collect facts of an account from AWS. Each function reads one fact, or raises AwsCallError."""
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hubless.settings.stage import CERTIFICATES_REGION, Stage
+from hubless.settings.stage import CERTIFICATES_REGION, OWN_KEY, Stage
 from operations.aws import Aws, AwsCallError
 from operations.preflight.evaluate import Certificate, FailedResource, Identity, Network, Quota, Stack, Zone
 
@@ -152,6 +153,25 @@ def distributions(aws: Aws) -> int:
     """Return how many distributions the account has; no more than one page of them."""
     answer = aws.call("cloudfront", "list_distributions", region=CERTIFICATES_REGION)
     return int(answer["DistributionList"]["Quantity"])
+
+
+def homes_key(aws: Aws, stage: Stage) -> str | None:
+    """Return the `kms_key` with which the stage's file system was deployed, or None if there is no file system yet.
+
+    It is in the deployed template: a reference for a key that the deployment made.
+    """
+    try:
+        found = aws.call("cloudformation", "get_template", StackName=f"{stage.hub}-cluster")["TemplateBody"]
+    except AwsCallError as error:
+        if error.error_code == "ValidationError":  # CloudFormation's code for a stack that does not exist
+            return None
+        raise
+    template = json.loads(found) if isinstance(found, str) else found
+    for one in template.get("Resources", {}).values():
+        if one["Type"] == "AWS::EFS::FileSystem":
+            key = one["Properties"].get("KmsKeyId", "")
+            return key if isinstance(key, str) else OWN_KEY
+    return None
 
 
 def has_image(aws: Aws, name: str) -> bool | None:

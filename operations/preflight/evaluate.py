@@ -202,8 +202,17 @@ def room(check: str, quota: Quota, needs: int, name: str) -> CheckResult:
     )
 
 
-def homes(stage: Stage) -> CheckResult:
-    """Check that each user can have an access point."""
+def homes(stage: Stage, deployed_key: str | None = None) -> CheckResult:
+    """Check that users' files stay where they are, and that each user can have an access point.
+
+    *deployed_key* is the `kms_key` of the file system that exists, if one does.
+    """
+    if deployed_key is not None and deployed_key != stage.settings.kms_key:
+        return problem(
+            "home folders",
+            "another kms_key would replace the file system by an empty one",
+            f'Set kms_key = "{deployed_key}" again, or move users\' files to a new stage (docs/deploy.md)',
+        )
     if stage.settings.expected_servers > EFS_ACCESS_POINTS:
         return warning(
             "home folders",

@@ -732,7 +732,7 @@ def test_cloudfronts_access_log_has_no_queries_and_cookies(stage):
     assert delivery["DeliverySourceName"] == source["Name"]
 
 
-def test_cloudfronts_access_log_is_in_us_east_1_and_may_write_to_the_bucket(stage):
+def test_cloudfronts_access_log_may_write_to_the_bucket_from_us_east_1(stage):
     stacks = json.loads((stage("prod").folder / "manifest.json").read_text())["artifacts"]
     destination = stage("prod").one("AWS::Logs::DeliveryDestination", "access")
     allowed = [

@@ -25,6 +25,7 @@ ANSWERS = {
     "lambda.GetAccountSettings": {"AccountLimit": {"ConcurrentExecutions": 10}},
     "ssm.GetServiceSetting": {"ServiceSetting": {"SettingValue": "false"}},
     "cloudformation.DescribeStacks": {"Stacks": [{"StackName": "another", "StackStatus": "ROLLBACK_COMPLETE"}]},
+    "cloudformation.GetTemplate": {"TemplateBody": {"Resources": {}}},
     "service-quotas.GetServiceQuota": {"Quota": {"Value": 6.0}},
     "acm.DescribeCertificate": {
         "Certificate": {
@@ -122,6 +123,17 @@ def test_a_prepared_account_has_no_problems(account):
 
     assert {check for check, one in found.items() if one.level is not Level.OK} == {"Lambda", "CloudFront"}
     assert "Fargate Spot" in found
+
+
+@pytest.mark.parametrize(
+    ("key", "level"), [({"Fn::GetAtt": ["OwnKey", "Arn"]}, Level.OK), (None, Level.PROBLEM), ("arn:x", Level.PROBLEM)]
+)
+def test_the_key_of_users_files_is_compared_with_the_deployed_one(account, monkeypatch, key, level):
+    properties = {"KmsKeyId": key} if key else {}
+    template = {"Resources": {"Homes": {"Type": "AWS::EFS::FileSystem", "Properties": properties}}}
+    monkeypatch.setitem(ANSWERS, "cloudformation.GetTemplate", {"TemplateBody": template})
+
+    assert account.results(kms_key="own")["home folders"].level is level
 
 
 def test_missing_permissions_are_named_and_other_checks_run(account):

@@ -17,6 +17,9 @@ SERVERS = ("ns-1.awsdns-00.com", "ns-2.awsdns-00.net")
 ZONE = Zone("example.org", is_private=False, servers=SERVERS, delegated_to=SERVERS)
 
 
+KEY = "arn:aws:kms:eu-central-1:123456789012:key/0a1b2c3d-4e5f-6789-abcd-ef0123456789"
+
+
 def stage(**settings):
     return Stage("prod", StageSettings(region=REGION, **settings))
 
@@ -119,6 +122,25 @@ def test_a_quota_needs_room_for_one_more():
 def test_more_users_than_access_points_are_a_warning():
     assert evaluate.homes(stage(expected_servers=10_001)).level is Level.WARNING
     assert evaluate.homes(stage(expected_servers=10_000)).level is Level.OK
+
+
+@pytest.mark.parametrize(
+    ("deployed", "wanted", "level"),
+    [
+        (None, "own", Level.OK),
+        ("", "", Level.OK),
+        ("own", "own", Level.OK),
+        (KEY, KEY, Level.OK),
+        ("", "own", Level.PROBLEM),
+        ("own", "", Level.PROBLEM),
+        ("own", KEY, Level.PROBLEM),
+    ],
+)
+def test_another_key_would_empty_the_home_folders(deployed, wanted, level):
+    found = evaluate.homes(stage(kms_key=wanted), deployed)
+
+    assert found.level is level
+    assert level is Level.OK or f'Set kms_key = "{deployed}" again' in found.action
 
 
 @pytest.mark.parametrize(
