@@ -1,5 +1,6 @@
 """OAuth authorizations: which scopes a user grants to a client, whether to ask for consent, codes and tokens."""
 
+import logging
 from collections.abc import Iterable
 from datetime import timedelta
 
@@ -14,6 +15,7 @@ from hubless.ports.tokens import ClientStore, TokenStore
 from hubless.services.identifiers import new_id
 from hubless.services.identity import Identities
 
+logger = logging.getLogger(__name__)
 CODE_LIFETIME = timedelta(minutes=5)  # as in JupyterHub
 KEPT_TOKENS = 5  # of a client in one session: tabs that log in at once each have a token that works
 _REMEMBERED = 50  # tokens of a client that consent looks at: a login stays short with however many sessions
@@ -126,6 +128,7 @@ class Authorizations:
         )
         self.tokens.create(token)
         self.tokens.keep_newest(grant.session_id, grant.client.id, KEPT_TOKENS)
+        logger.info("user %s has a token for client %s from now on", grant.user.name, grant.client.id)
         return token
 
 

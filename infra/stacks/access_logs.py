@@ -10,7 +10,8 @@ from infra.stacks.base import HubStack
 from infra.stacks.state import StateStack
 from infra.stacks.web import WebStack
 
-# CloudFront's names. Without cs-uri-query, cs(Cookie) and cs(Referer): those may hold tokens.
+# CloudFront's names. Without cs-uri-query, cs(Cookie) and cs(Referer), which may hold tokens, and without cs-uri-stem:
+# a path has names of files, and in one of JupyterHub's older calls a token.
 FIELDS = (
     "date",
     "time",
@@ -20,7 +21,7 @@ FIELDS = (
     "ssl-protocol",
     "x-host-header",
     "cs-method",
-    "cs-uri-stem",
+    "cache-behavior-path-pattern",
     "sc-status",
     "x-edge-result-type",
     "x-edge-detailed-result-type",

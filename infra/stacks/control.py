@@ -26,7 +26,7 @@ from infra.nag_exceptions import acknowledge
 from infra.stacks.base import HubStack
 from infra.stacks.cluster import ClusterStack
 from infra.stacks.state import StateStack
-from infra.stacks.web import NO_ACCESS_LOG, STREAM_STAGE, WebStack
+from infra.stacks.web import NO_STREAM_LOG, STREAM_STAGE, WebStack
 
 API_SECONDS, SPAWN_SECONDS, REAPER_SECONDS, STREAM_SECONDS = 29, 60, 120, 900
 VISIBILITY_SECONDS = 6 * SPAWN_SECONDS  # AWS's recommendation for a queue with a function
@@ -262,9 +262,9 @@ class ControlStack(HubStack):
         acknowledge(
             stage,
             {
-                "AwsSolutions-APIG1": NO_ACCESS_LOG,
+                "AwsSolutions-APIG1": NO_STREAM_LOG,
                 "AwsSolutions-APIG3": "WAF is an option of the stage (waf) at CloudFront; this API refuses all others",
-                "AwsSolutions-APIG6": NO_ACCESS_LOG,
+                "AwsSolutions-APIG6": NO_STREAM_LOG,
             },
         )
 

@@ -32,14 +32,14 @@ from infra.stacks.state import StateStack
 API, STREAM = "api", "stream"  # origins, besides the edge
 STREAM_STAGE = "live"
 LAMBDA_BASIC_ROLE = "arn:<AWS::Partition>:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"
-NO_ACCESS_LOG = "The function logs each request with its id, and scrubs secrets from its URL"
-# API Gateway's variables. Its path has no query string.
+NO_ACCESS_LOG = "Access logs are an option of the stage (access_logs)"
+NO_STREAM_LOG = "It needs a role of the whole account; CloudFront's access log has these requests"
+# API Gateway's variables. Without the path, which has a token in one of JupyterHub's older calls.
 ACCESS_FORMAT = {
     "time": "$context.requestTime",
     "request": "$context.requestId",
     "address": "$context.identity.sourceIp",
     "method": "$context.httpMethod",
-    "path": "$context.path",
     "status": "$context.status",
     "bytes": "$context.responseLength",
     "milliseconds": "$context.responseLatency",

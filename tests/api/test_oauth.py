@@ -93,6 +93,12 @@ def test_a_service_gets_the_name_of_the_user_and_nothing_more(hub, member):
     ]
 
 
+def test_the_log_says_who_has_a_token_for_which_client(hub, member, caplog):
+    caplog.set_level("INFO")
+    token_of(hub, member)
+    assert f"user mira has a token for client {CLIENT} from now on" in caplog.messages
+
+
 def test_what_was_agreed_to_once_is_not_asked_again(hub, member):
     token_of(hub, member)
     assert authorize(member).status_code == 302

@@ -488,6 +488,12 @@ def test_a_rename_is_normalised_as_a_login_is(hub, admin):
     assert admin.patch("/users/alice", {"name": "ALICIA"}).json()["name"] == "alicia"
 
 
+def test_the_log_says_who_logged_in_and_from_where(hub, caplog):
+    caplog.set_level("INFO")
+    hub.browser("alice")
+    assert [one for one in caplog.messages if one.startswith("user alice logged in from ")] != []
+
+
 def test_no_secret_stands_in_a_log(hub, admin, caplog):
     caplog.set_level("DEBUG")
     browser = hub.browser("alice")

@@ -1,5 +1,6 @@
 """Logging in and out, signing up, and the one-time links that set a password."""
 
+import logging
 from functools import partial
 from typing import Annotated
 
@@ -39,6 +40,7 @@ from hubless.ports.authenticator import Refused
 from hubless.services.accounts import MINIMUM_PASSWORD, USED_LINK
 from hubless.services.login_throttling import LockedOut
 
+logger = logging.getLogger(__name__)
 router = page_router()
 EXPIRED = "This form is invalid or expired. Try again."
 FIRST_PAGE = "/hub/home"  # after a sign-up
@@ -76,6 +78,7 @@ class _SessionPages:
         if before is not None and before.session is not None:
             hub.logins.close_session(before.session)
         session, secret = hub.logins.open_session(user, request.headers.get("user-agent", ""))
+        logger.info("user %s logged in from %s", user.name, self.address)
         response = RedirectResponse(self.next(following, user), 302)
         lifetime = int(hub.settings.hub.cookie_max_age.total_seconds())
         name, path = login_cookie(request)
