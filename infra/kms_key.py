@@ -74,6 +74,7 @@ def grant_for_volume(stack: Stack, key: kms.IKey | None) -> list[iam.PolicyState
     if key is None:
         return []
     return [
+        *use_of_key(stack, key, ("Decrypt", "DescribeKey"), "ec2"),
         iam.PolicyStatement(
             actions=["kms:CreateGrant"],
             resources=[key.key_arn],
@@ -81,7 +82,7 @@ def grant_for_volume(stack: Stack, key: kms.IKey | None) -> list[iam.PolicyState
                 "Bool": {"kms:GrantIsForAWSResource": "true"},
                 "StringEquals": {"kms:ViaService": f"ec2.{stack.region}.amazonaws.com"},
             },
-        )
+        ),
     ]
 
 

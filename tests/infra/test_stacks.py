@@ -285,6 +285,7 @@ READ_WRITE = "kms:Decrypt kms:DescribeKey kms:Encrypt kms:GenerateDataKey kms:Re
 STORES = " ".join(f"{one}.eu-central-1.amazonaws.com" for one in ("dynamodb", "secretsmanager", "sqs"))
 KEY_RIGHTS = {
     (READ_WRITE, OWN_KEY, f"kms:ViaService {STORES}"),
+    ("kms:Decrypt kms:DescribeKey", OWN_KEY, BY.format("ec2")),
     ("kms:CreateGrant", OWN_KEY, f"kms:GrantIsForAWSResource true; {BY.format('ec2')}"),
 }
 KEY_RIGHTS_OF = {
