@@ -53,6 +53,8 @@ class Account:
                 {"Error": {"Code": "AccessDeniedException", "Message": "You are not authorized"}}, model.name
             )
         found = ANSWERS.get(name)
+        if isinstance(found, ClientError):
+            raise found
         return None if found is None else (_Http(), found(params["body"]) if callable(found) else found)
 
     def results(self, images=(), *, create_roles=False, docker=True, **settings):
@@ -134,6 +136,13 @@ def test_the_key_of_users_files_is_compared_with_the_deployed_one(account, monke
     monkeypatch.setitem(ANSWERS, "cloudformation.GetTemplate", {"TemplateBody": template})
 
     assert account.results(kms_key="own")["home folders"].level is level
+
+
+def test_a_stage_that_was_never_deployed_has_no_key_yet(account, monkeypatch):
+    refused = ClientError({"Error": {"Code": "ValidationError", "Message": "does not exist"}}, "GetTemplate")
+    monkeypatch.setitem(ANSWERS, "cloudformation.GetTemplate", refused)
+
+    assert account.results(kms_key="own")["home folders"].level is Level.OK
 
 
 def test_missing_permissions_are_named_and_other_checks_run(account):
