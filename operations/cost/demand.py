@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from hubless.settings.stage import StageSettings
+from hubless.settings.stage import OWN_KEY, StageSettings
 from operations.cost.amounts import Demand
 
 _GIB = 1024**3
@@ -40,6 +40,7 @@ def _of_stage(stage: StageSettings) -> dict[str, Any]:
         "logs_flows": not stage.vpc_id,
         "polls_less": not stage.image,
         "watches_server_logs": stage.server_logs and bool(stage.image),
+        "keys": int(stage.kms_key == OWN_KEY),  # another key is billed wherever it belongs
         "waf": stage.waf,
         "snap_start": stage.snap_start,
     }

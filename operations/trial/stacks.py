@@ -8,7 +8,7 @@ from hubless.settings.stage import CERTIFICATES_REGION, Stage
 from operations.aws import Aws, AwsCallError
 from operations.errors import OperationsError
 
-PARTS = ("account", "certificates", "state", "cluster", "web", "control", "watch")  # infra/stacks
+PARTS = ("account", "certificates", "state", "cluster", "web", "control", "access", "watch")  # infra/stacks
 POLL_SECONDS = 10.0
 CLOUDFRONT_GROUP = "CloudFront-VPCOrigins-Service-SG"  # CloudFront makes it in the VPC of a VPC origin
 _DELETE_LIMIT = 1000  # objects in one call
@@ -16,7 +16,7 @@ _DELETE_LIMIT = 1000  # objects in one call
 
 def region_of(stage: Stage, part: str) -> str:
     """Return the region of one of the stage's stacks."""
-    return CERTIFICATES_REGION if part == "certificates" else stage.settings.region
+    return CERTIFICATES_REGION if part in {"certificates", "access"} else stage.settings.region
 
 
 def existing(stage: Stage, aws: Aws) -> dict[str, str]:
