@@ -52,7 +52,7 @@ def row(name, out):
         f"{out.ready[-1]:.0f} ({out.bound:.0f})",
         f"{out.ratio:.3f}",
         f"{len(out.ready)} of {out.plan.students}",
-        f"{len(out.calls)}, {out.throttled.total()}",
+        f"{len(out.calls)}, {out.throttled['RunTask']}",
         f"{max(a_second(out.calls))}",
         f"{statistics.median(out.waited):.1f}, {out.waited[-1]:.1f}",
         f"{out.most_tries}",
