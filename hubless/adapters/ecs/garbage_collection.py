@@ -28,6 +28,7 @@ class DefinitionGarbageCollector:
         self._kind = ""  # the kind at which the last call stopped …
         self._walk: Iterator[int] | None = None  # … and the rest of its families
         self._gone = 0  # definitions removed since the first kind
+        self._inactive: list[str] = []  # what this call has to delete
 
     def collect(self, kinds_in_use: Collection[str]) -> int:
         """Remove up to `DEFINITIONS_PER_CALL` definitions of other kinds, and return how many it removed.
@@ -40,27 +41,38 @@ class DefinitionGarbageCollector:
             return 0
         used = self._usage.all()
         disused = [kind for kind in sorted(used) if kind not in kinds_in_use and now - used[kind] >= UNUSED_AFTER]
-        gone = 0
-        for looks, deleted in enumerate(self._resume(disused), 1):
-            gone += deleted
-            self._gone += deleted
-            if gone >= DEFINITIONS_PER_CALL or looks >= FAMILIES_PER_CALL:
-                return gone
-        if not self._gone:
-            self._all_done_at = now
-        self._kind, self._gone = "", 0
-        return gone
+        self._inactive.clear()
+        is_whole = self._walk_on(disused)
+        self._delete_inactive()
+        if is_whole:
+            self._all_done_at = None if self._gone else now
+            self._kind, self._gone = "", 0
+        return len(self._inactive)
+
+    def _walk_on(self, disused: Sequence[str]) -> bool:
+        """Deregister what this call may remove, and say whether it came to the end of the last kind."""
+        for looks, found in enumerate(self._resume(disused), 1):
+            self._gone += found
+            if len(self._inactive) >= DEFINITIONS_PER_CALL or looks >= FAMILIES_PER_CALL:
+                return False
+        return True
+
+    def _delete_inactive(self) -> None:
+        """Delete them all together: ECS allows five deletions at once, and one a second after them."""
+        for first in range(0, len(self._inactive), DEFINITIONS_PER_CALL):
+            some = self._inactive[first : first + DEFINITIONS_PER_CALL]
+            self._clients.ecs.delete_task_definitions(taskDefinitions=some)
 
     def _resume(self, kinds: Sequence[str]) -> Iterator[int]:
-        """Continue where the last call stopped; yield for each family how many definitions were removed."""
+        """Continue where the last call stopped; yield for each family how many definitions are to be deleted."""
         for kind in kinds:
             if kind < self._kind:
                 continue
             if kind > self._kind or self._walk is None:
                 self._kind, self._walk = kind, self._discard(kind)
             try:
-                for deleted in self._walk:  # noqa: UP028 `yield from` would close the iterator with this call
-                    yield deleted
+                for found in self._walk:  # noqa: UP028 `yield from` would close the iterator with this call
+                    yield found
             except Exception:
                 self._walk = None  # the next call starts this kind again
                 raise
@@ -71,9 +83,9 @@ class DefinitionGarbageCollector:
         for status in ("ACTIVE", "INACTIVE"):
             for family in self._families(prefix, status):
                 is_used = status == "ACTIVE" and self._has_task(family)
-                deleted = 0 if is_used else self._delete_some(family, status)
-                has_task, gone = has_task or is_used, gone + deleted
-                yield deleted
+                found = 0 if is_used else self._retire(family, status)
+                has_task, gone = has_task or is_used, gone + found
+                yield found
         if not gone and not has_task:
             self._usage.remove(kind)
 
@@ -87,14 +99,14 @@ class DefinitionGarbageCollector:
         """Say whether a task uses the family. ECS's list may lag; a running task does not need its definition."""
         return bool(self._clients.ecs.list_tasks(cluster=self._config.cluster, family=family, maxResults=1)["taskArns"])
 
-    def _delete_some(self, family: str, status: str) -> int:
+    def _retire(self, family: str, status: str) -> int:
+        """Deregister the active definitions of *family*, or take its inactive ones; return how many."""
         found = self._clients.ecs.list_task_definitions(
             familyPrefix=family, status=status, maxResults=DEFINITIONS_PER_CALL
         )
-        arns = found["taskDefinitionArns"]
-        if status == "ACTIVE":
-            for arn in arns:
+        arns = [arn for arn in found["taskDefinitionArns"] if arn not in self._inactive]
+        for arn in arns:
+            if status == "ACTIVE":
                 self._clients.ecs.deregister_task_definition(taskDefinition=arn)
-        if arns:
-            self._clients.ecs.delete_task_definitions(taskDefinitions=arns)
+            self._inactive.append(arn)
         return len(arns)

@@ -51,16 +51,18 @@ class Account(TaskCalls, DefinitionCalls, S3Calls, EfsCalls):
         self.calls = []  # (operation, parameters), as they came
         self.news = []  # events, oldest first, that EventBridge has to deliver
         self.refusals = {}  # operation → errors to be raised, one a call
-        definition_changes, definition_reads = Bucket(20, 1), Bucket(50, 20)  # ECS counts kinds of actions together
+        # ECS counts kinds of actions together.
+        definition_changes, definition_reads, task_reads = Bucket(20, 1), Bucket(50, 20), Bucket(100, 20)
         self.limits = {
-            "RunTask": Bucket(20, 20),
+            "RunTask": Bucket(20, 20),  # Fargate's; ECS counts it with StopTask, but Fargate's is lower
             "RegisterTaskDefinition": definition_changes,
             "DeregisterTaskDefinition": definition_changes,
-            "DeleteTaskDefinitions": definition_changes,
+            "DeleteTaskDefinitions": Bucket(5, 1),
             "ListTaskDefinitions": definition_reads,
             "ListTaskDefinitionFamilies": definition_reads,
-            "DescribeTasks": Bucket(100, 20),
-            "ListTasks": Bucket(100, 20),
+            "DescribeTaskDefinition": definition_reads,
+            "DescribeTasks": task_reads,
+            "ListTasks": task_reads,
             "StopTask": Bucket(100, 40),
         }
         self.places = Bucket(100, 20)  # tasks that Fargate takes

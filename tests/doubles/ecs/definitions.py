@@ -1,11 +1,13 @@
 """Task definitions, checked as ECS checks them for Fargate."""
 
+import json
 import re
 from copy import deepcopy
 
 from tests.doubles.ecs.errors import client, invalid
 
 ACCOUNT = "arn:aws:ecs:eu-central-1:123456789012"
+LARGEST = 64 * 1024  # bytes of a definition
 # CPU units → the MiB that go with them.
 FARGATE = {
     256: [512, 1024, 2048],
@@ -66,6 +68,8 @@ class DefinitionCalls:
             raise client("Container list cannot be empty.")
         for container in given["containerDefinitions"]:
             self._check_container(container, given)
+        if len(json.dumps(given, separators=(",", ":")).encode()) > LARGEST:
+            raise client("Task definition is larger than 64 KiB.")
         check_tags(given.get("tags", []))
         revisions = self.definitions.setdefault(family, [])
         made = deepcopy({key: value for key, value in given.items() if key != "tags"})

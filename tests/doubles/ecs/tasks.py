@@ -93,6 +93,8 @@ class TaskCalls:
             raise invalid("Network Configuration must be provided when networkMode 'awsvpc' is specified.")
         if not vpc["subnets"] or len(vpc["subnets"]) > 16:
             raise invalid("subnets must have 1 to 16 entries.")
+        if len(vpc.get("securityGroups", [])) > 5:
+            raise invalid("securityGroups can have at most 5 items.")
         for wanted, there, kind, name in (
             (vpc["subnets"], self.subnets, "InvalidSubnetID.NotFound", "subnet"),
             (vpc.get("securityGroups", []), self.security_groups, "InvalidGroup.NotFound", "security group"),

@@ -132,6 +132,14 @@ def test_a_client_token_is_good_for_one_request_and_a_day(ready):
         ({"tags": [{"key": "a", "value": "{}"}]}, "InvalidParameterException: Some tags contain invalid characters"),
         ({"networkConfiguration": {}}, "InvalidParameterException: Network Configuration must be provided"),
         (
+            {
+                "networkConfiguration": {
+                    "awsvpcConfiguration": VPC["awsvpcConfiguration"] | {"securityGroups": ["sg-servers"] * 6}
+                }
+            },
+            "InvalidParameterException: securityGroups can have at most 5 items.",
+        ),
+        (
             {"networkConfiguration": {"awsvpcConfiguration": {"subnets": ["subnet-z"]}}},
             "InvalidParameterException: Error retrieving subnet",
         ),
@@ -193,6 +201,10 @@ def test_tasks_that_cannot_be_are_refused(ready, changed, words):
             "ClientException: Unknown volume 'x'.",
         ),
         ({"containerDefinitions": []}, "ClientException: Container list cannot be empty."),
+        (
+            {"containerDefinitions": [CONTAINER | {"command": ["x" * 65_536]}]},
+            "ClientException: Task definition is larger than 64 KiB.",
+        ),
     ],
 )
 def test_definitions_that_cannot_be_are_refused(account, changed, words):
@@ -235,6 +247,24 @@ def test_requests_are_limited_and_the_limit_recovers():
 
     single.register_task_definition(**DEFINITION)
     assert refused(single.register_task_definition, **DEFINITION) == "ThrottlingException: Rate exceeded"
+
+
+def test_kinds_of_requests_have_limits_in_common():
+    account = WIRE.account = Account(StoppedClock(NOW))
+    single = WIRE.session.client("ecs", region_name=REGION, config=once())
+    single.register_task_definition(**DEFINITION)
+    arn = single.describe_task_definition(taskDefinition=DEFINITION["family"])["taskDefinition"]["taskDefinitionArn"]
+    for _ in range(5):
+        single.delete_task_definitions(taskDefinitions=[arn])
+    assert refused(single.delete_task_definitions, taskDefinitions=[arn]).startswith("ThrottlingException")
+
+    for _ in range(100):
+        single.list_tasks(cluster="hub")
+    assert refused(single.describe_tasks, cluster="hub", tasks=["t"]).startswith("ThrottlingException")
+
+    account.clock.advance(timedelta(seconds=1))
+    single.delete_task_definitions(taskDefinitions=[arn])
+    single.describe_tasks(cluster="hub", tasks=["t"])
 
 
 def once():
