@@ -29,7 +29,7 @@ def cookies(event: Mapping[str, Any]) -> str:
 def raw_path(event: Mapping[str, Any]) -> str:
     """Return the requested path, percent-encoded: from `x-hubless-path`, or else as exact as the event has it.
 
-    API Gateway decodes paths, so `%2F` and `/` become the same, and cuts them at an encoded `?`.
+    An HTTP API decodes paths, so `%2F` and `/` become the same, and cuts them at an encoded `?`.
     """
     given = header(event, PATH_HEADER).partition("?")[0]
     if given.startswith("/"):
@@ -44,8 +44,9 @@ def is_of_balancer(event: Mapping[str, Any]) -> bool:
 
 
 def _keeps_paths(event: Mapping[str, Any]) -> bool:
-    """Say whether the event has the path as the client sent it: load balancers and function URLs do not decode it."""
-    return is_of_balancer(event) or ".lambda-url." in str((event.get("requestContext") or {}).get("domainName", ""))
+    """Say whether the event has the path as the client sent it. Of the four services, only HTTP APIs decode it."""
+    about = event.get("requestContext") or {}
+    return "http" not in about or ".lambda-url." in str(about.get("domainName", ""))
 
 
 def client_of(event: Mapping[str, Any], trusted_proxies: Iterable[str]) -> str:

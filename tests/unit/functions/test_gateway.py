@@ -93,6 +93,14 @@ def test_a_load_balancer_keeps_paths_as_sent(path):
     assert raw_path(received) == path
 
 
+@pytest.mark.parametrize("path", PATHS)
+def test_a_rest_api_keeps_paths_as_sent(path):
+    received = rest_event_of("GET", path, [], b"")
+    del received["headers"]["x-hubless-path"], received["multiValueHeaders"]["x-hubless-path"]
+
+    assert raw_path(received) == path
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_kind_of_event_has_the_clients_address(kind):
     forwarded = [("X-Forwarded-For", "6.6.6.6, 203.0.113.9")]
