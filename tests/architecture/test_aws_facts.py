@@ -10,10 +10,17 @@ from botocore.session import get_session
 TOP = Path(__file__).parents[2]
 COLUMNS = ("id", "AWS", "source", "read", "model", "played by")
 TEXT = (TOP / "docs/aws-facts.md").read_text()
-CLAIM = re.compile(r"([a-z0-9-]+)\.([A-Za-z]+)((?:\.(?:\[\]|\w+))*) (min|max|has|lacks) (\S+)")
+TRIAL = (TOP / "docs/trial.md").read_text()
+STEPS = {*re.findall(r"^\| `([a-z-]+)` \| ", TRIAL, re.MULTILINE)}
+CLAIM = re.compile(
+    r"(?P<service>[a-z0-9-]+)\.(?P<operation>[A-Za-z0-9]+)"
+    r"(?P<path>(?:\.(?:\[\]|\w+))*)(?: -> ?(?P<output>[\w.\[\]]*?))?"
+    r" ?(?P<word>min|max|has|lacks|raises) (?P<value>\S+)"
+)
 DOUBLES = [
     *sorted((TOP / "tests/doubles").rglob("*.py")),
     TOP / "tests/deployment/aws_doubles.py",
+    TOP / "tests/support/alb.py",
     TOP / "tests/support/cloudfront.py",
     TOP / "tests/support/cloudformation.py",
 ]
@@ -42,11 +49,31 @@ def players(row):
     return [TOP / path for path in re.findall(r"`([^`]+)`", row["played by"])]
 
 
+def steps(row):
+    """Return the steps of the trial that show *row* on AWS."""
+    named = re.search(r"trial: ([a-z, -]+)$", row["played by"])
+    return named[1].split(", ") if named else []
+
+
+def asked_by_the_trial():
+    """Yield each row that an open question of the trial names, with the steps that answer it."""
+    for line in TRIAL.splitlines():
+        cells = [cell.strip() for cell in line.split("|")[1:-1]]
+        if len(cells) == 3 and "aws-facts.md" in cells[1]:
+            first_last = re.findall(r"([A-Z0-9]+)-(\d+) to [A-Z0-9]+-(\d+)", cells[1])
+            ids = [f"{kind}-{n}" for kind, first, last in first_last for n in range(int(first), int(last) + 1)]
+            for one in dict.fromkeys([*ids, *re.findall(r"\b(?!ADR)[A-Z0-9]+-\d+", cells[1])]):
+                yield one, re.findall(r"`([a-z-]+)`", cells[2])
+
+
 def models(claim):
     """Return whether botocore's models say what *claim* says."""
-    service, operation, path, word, value = CLAIM.fullmatch(claim).groups()
-    shape = get_session().get_service_model(service).operation_model(operation).input_shape
-    for step in path.split(".")[1:]:
+    service, operation, path, output, word, value = CLAIM.fullmatch(claim).groups()
+    model = get_session().get_service_model(service).operation_model(operation)
+    if word == "raises":
+        return value in {shape.metadata.get("error", {}).get("code", shape.name) for shape in model.error_shapes}
+    shape = model.input_shape if output is None else model.output_shape
+    for step in [one for one in (path + "." + (output or "")).split(".") if one]:
         shape = shape.member if step == "[]" else shape.members[step]
     if word in {"min", "max"}:
         return shape.metadata.get(word) == int(value)
@@ -55,9 +82,11 @@ def models(claim):
 
 
 def test_there_are_rows_claims_and_doubles():
-    assert len(ROWS) >= 50
-    assert len(CLAIMS) >= 20
-    assert sum(bool(named_rows(double)) for double in DOUBLES) >= 6
+    assert len(ROWS) >= 120
+    assert len(CLAIMS) >= 90
+    assert sum(bool(named_rows(double)) for double in DOUBLES) >= 7
+    assert {"deploy", "kernel", "leftovers"} <= STEPS
+    assert len(list(asked_by_the_trial())) >= 9
 
 
 def test_each_id_stands_for_one_row():
@@ -80,13 +109,25 @@ def test_a_wrong_claim_about_a_model_is_noticed():
     assert not models("dynamodb.BatchWriteItem.RequestItems max 26")
     assert not models("ecs.RunTask.overrides lacks taskRoleArn")
     assert not models("apigateway.PutIntegration.responseTransferMode has WEBSOCKET")
+    assert not models("elbv2.CreateRule raises PriorityInUseException")
+    assert not models("ecs.DescribeTasks -> tasks.[].stopCode has Holiday")
+    assert not models("dynamodb.Query -> has NextToken")
 
 
 @pytest.mark.parametrize("row", ROWS, ids=IDS)
 def test_what_plays_a_row_exists(row):
-    assert players(row) or row["played by"] == "-"
+    assert players(row) or steps(row) or row["played by"] == "-"
+    assert set(steps(row)) <= STEPS
     for path in players(row):
-        assert path.exists(), f"{row['id']} is played by {path.name}, which does not exist"
+        is_package = path.parent == TOP / "tests/doubles" and (path / "__init__.py").exists()
+        assert path.is_file() or is_package, f"{row['id']}: {path.relative_to(TOP)} is neither a file nor a double"
+
+
+@pytest.mark.parametrize(("row", "wanted"), list(asked_by_the_trial()))
+def test_a_row_names_the_step_of_the_trial_that_asks_for_it(row, wanted):
+    (found,) = [steps(one) for one in ROWS if one["id"] == row]
+
+    assert set(found) & set(wanted), f"{row}: docs/trial.md says {wanted}, docs/aws-facts.md {found}"
 
 
 @pytest.mark.parametrize("double", DOUBLES, ids=lambda double: str(double.relative_to(TOP)))

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from botocore.exceptions import ClientError
 
 from hubless.adapters.alb import naming
 from hubless.adapters.alb.routes import AlbRouteStore
@@ -378,3 +379,20 @@ def test_removing_a_hub_removes_its_rules_and_groups_only(in_moto, tmp_path):
     assert (len(contents(other.balancer)), len(groups(other))) == (2, 2)
     mine.close()
     other.close()
+
+
+@pytest.mark.parametrize("wrong", [{"Priority": 50_001}, {"path": "/a%20b*"}, {"path": ["/a"] * 2 + list("bcdef")}])
+def test_what_elb_refuses_is_refused_here(hub, wrong):
+    paths = wrong.pop("path", "/a*")
+    conditions = [
+        {"Field": "path-pattern", "PathPatternConfig": {"Values": [paths] if isinstance(paths, str) else paths}}
+    ]
+    rule = {"Priority": 7, "Actions": [{"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "404"}}]}
+
+    with pytest.raises(ClientError, match="ValidationError"):
+        clients().elbv2.create_rule(ListenerArn=hub.balancer.config.listener, Conditions=conditions, **(rule | wrong))
+
+
+def test_tags_of_21_resources_are_refused_here(hub):
+    with pytest.raises(ClientError, match="ValidationError"):
+        clients().elbv2.describe_tags(ResourceArns=[hub.balancer.config.listener] * 21)

@@ -5,7 +5,7 @@
 What moves events between them in AWS does so here: the event source mappings of the queues, the rule for task events.
 Both deliver at least once; what fails is delivered again. The schedule is the test's: `sweep`.
 
-Facts: SQS-1.
+Facts: SQS-1, LAM-10.
 """
 
 import json

@@ -3,7 +3,7 @@
 What is on its way up cannot be stopped, and what is on its way down not be started (IncorrectInstanceState); what is
 there already is no error.
 
-Facts: EC2-1.
+Facts: EC2-1, EC2-4.
 """
 
 import threading

@@ -5,7 +5,7 @@ connection without an answer is a 502, which nobody documents: it was connected,
 knows only the headers that a function sees. No origin gets the Host that the browser sent.
 Unlike CloudFront, it says goodbye after each answer. Without an `Api`, it leaves `x-hubless-path` to `gateway`.
 
-Facts: CF-2 and CF-8.
+Facts: CF-2, CF-8.
 """
 
 import socket

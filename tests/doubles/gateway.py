@@ -1,11 +1,11 @@
 """API Gateway before the API's functions, on a unix socket where an edge finds it.
 
 An HTTP API (payload format 2.0) asks one function; a REST API asks the other, which streams, where starts are
-followed. As AWS's, it decodes the path, cuts it at an encoded `?`, joins headers of one name, hands cookies on apart,
-and gives up after 30 seconds. As CloudFront does before it, it hands on the path as it was sent in a header of its
-own.
+followed. As AWS's, the HTTP API decodes the path, cuts it at an encoded `?`, joins headers of one name, hands cookies
+on apart, and gives up after 30 seconds. The REST API hands on the path as it was sent. CloudFront, before both, adds a
+header that has it too.
 
-Facts: API-1, API-2, API-4.
+Facts: API-1, API-2, API-4, API-9, API-10, ELB-15.
 """
 
 import base64
@@ -71,12 +71,11 @@ def rest_event_of(method, target, headers, body, source="127.0.0.1"):
     """Return the event of a REST API (payload format 1.0) for a request."""
     raw, _, query = target.partition("?")
     several, queries = _lists([*headers, ("x-hubless-path", raw)]), _lists(parse_qsl(query, keep_blank_values=True))
-    path = unquote(raw)
     event = {
         "resource": "/{proxy+}",
-        "path": path,
+        "path": raw,
         "httpMethod": method,
-        "pathParameters": {"proxy": path.lstrip("/")},
+        "pathParameters": {"proxy": raw.lstrip("/")},
         "stageVariables": None,
         "headers": {name: values[-1] for name, values in several.items()},
         "multiValueHeaders": several,
@@ -85,7 +84,7 @@ def rest_event_of(method, target, headers, body, source="127.0.0.1"):
         "requestContext": {
             "identity": {"sourceIp": source},
             "requestId": str(uuid.uuid4()),
-            "path": f"/hub{path}",
+            "path": f"/hub{raw}",
             "stage": "hub",
             "httpMethod": method,
             "domainName": "double.execute-api.eu-central-1.amazonaws.com",

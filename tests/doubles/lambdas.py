@@ -6,7 +6,7 @@ streamed.
 How it differs from AWS: environments are processes of this machine, started beforehand, as many as are asked for, and
 never recycled; nothing limits memory or time but `TIMEOUT_SECONDS`; invocations wait.
 
-Facts: LAM-1, LAM-2, LAM-3.
+Facts: LAM-1, LAM-2, LAM-3, LAM-15, API-11.
 """
 
 import json

@@ -1,11 +1,19 @@
-"""A load balancer in moto, which neither checks health nor counts what there is room for."""
+"""A load balancer in moto, which neither checks health nor counts what there is room for.
+
+Requests that ELB refuses and moto accepts are refused here.
+
+Facts: ELB-2, ELB-3, ELB-5, ELB-7, ELB-8, ELB-9, ELB-10.
+"""
 
 import itertools
+import re
 from operator import itemgetter
 from types import SimpleNamespace
 
+from botocore.exceptions import ClientError
+
 from hubless.adapters.alb.balancer import AlbConfig, Balancer
-from hubless.adapters.alb.naming import values_of
+from hubless.adapters.alb.naming import values_of, values_of_all
 from hubless.adapters.alb.routes import AlbRouteStore
 from hubless.adapters.aws import Clients
 from hubless.adapters.sqlite.database import Database
@@ -13,6 +21,7 @@ from hubless.adapters.sqlite.routes import SqliteRouteStore
 from tests.support.dynamodb import REGION, one_at_a_time
 
 _clients, _numbers = {}, itertools.count(1)
+PATTERN = re.compile(r"""[A-Za-z0-9_.$/~"'@:+&*?-]*""")
 
 
 def clients():
@@ -21,8 +30,31 @@ def clients():
         take_expressions()
         made = Clients(REGION)
         one_at_a_time(made.elbv2)
+        refuse_what_elb_refuses(made.elbv2)
         _clients["elbv2"] = made
     return _clients["elbv2"]
+
+
+def refuse_what_elb_refuses(client):
+    """Check what neither botocore nor moto checks: priorities, characters of patterns, and numbers of items."""
+
+    def check(operation, is_right):
+        def refuse(params, **_):
+            if not is_right(params):
+                raise ClientError({"Error": {"Code": "ValidationError", "Message": "ELB would refuse it"}}, operation)
+
+        client.meta.events.register(f"provide-client-params.elastic-load-balancing-v2.{operation}", refuse)
+
+    def is_rule(params):
+        paths = [one.get("PathPatternConfig", {}).get("Values", ()) for one in params["Conditions"]]
+        return (
+            1 <= params["Priority"] <= 50_000
+            and all(PATTERN.fullmatch(path) for some in paths for path in some)
+            and len(values_of_all(params["Conditions"])) <= 5
+        )
+
+    check("CreateRule", is_rule)
+    check("DescribeTags", lambda params: len(params["ResourceArns"]) <= 20)
 
 
 def take_expressions():

@@ -21,5 +21,6 @@ How it differs from AWS, as far as known:
   one is left out.
 
 Facts: ECS-1, ECS-2, ECS-3, ECS-4, ECS-5, ECS-6, ECS-7, ECS-8, ECS-9, ECS-10, ECS-11, ECS-12, ECS-13, ECS-14, ECS-15,
-ECS-16, ECS-17, EFS-1, EFS-2, EFS-3, EFS-4.
+ECS-16, ECS-17, ECS-21, ECS-22, ECS-24, ECS-25, ECS-26, ECS-27, ECS-28, ECS-29, ECS-30, ECS-31, ECS-33, EFS-1, EFS-2,
+EFS-3, EFS-4, S3-2, S3-3.
 """
