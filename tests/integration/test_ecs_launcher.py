@@ -433,6 +433,19 @@ def test_a_throttled_registration_may_succeed_later():
     assert cloud.launcher().is_prepared(*wanted("u1"))
 
 
+def test_throttled_looks_are_repeated_at_different_moments():
+    cloud = a_cloud(homes=HOMES)
+    cloud.account.refuse("ListTaskDefinitions", times=20)
+    launcher, pauses = cloud.launcher(), []
+    for owner in range(20):
+        with pytest.raises(CapacityUnavailableError) as busy:
+            launcher.is_prepared(*wanted(f"u{owner}"))
+        pauses.append(busy.value.after)
+
+    assert all(timedelta(seconds=1) <= pause <= timedelta(seconds=5) for pause in pauses)
+    assert len(set(pauses)) > 10
+
+
 def test_homes_made_ahead_leave_room_for_those_who_start(monkeypatch):
     monkeypatch.setattr(launcher_module, "HOMES_AHEAD", 3)
     cloud = a_cloud(homes=HOMES)

@@ -1,6 +1,7 @@
 """Starts servers as Fargate tasks, and finds the tasks that other processes started."""
 
 import logging
+import random
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,6 +17,7 @@ from hubless.adapters.ecs.error_translation import DefinitionGoneError, NoCapaci
 from hubless.adapters.ecs.garbage_collection import DefinitionGarbageCollector
 from hubless.adapters.ecs.task_definitions import SERVICE_URL, TaskDefinitions
 from hubless.adapters.ecs.task_status import should_run, status_of
+from hubless.domain.errors import CapacityUnavailableError
 from hubless.domain.profiles import Profile
 from hubless.ports.clock import Clock
 from hubless.ports.launcher import Launch, Preparation, Task, TaskPending, TaskStatus, TaskStopped
@@ -25,6 +27,7 @@ logger = logging.getLogger(__name__)
 # ECS may not know a task yet that it has just started. Its documentation advises retries for up to five minutes.
 UNKNOWN_FOR = timedelta(minutes=5)
 PER_QUESTION = 100  # tasks
+SECOND = timedelta(seconds=1)
 HOMES_AHEAD = 8_000  # EFS has 10,000 access points in a file system: the others are for those who start
 NEVER = TaskStopped("was never started")
 FARGATE, SPOT = "FARGATE", "FARGATE_SPOT"
@@ -48,8 +51,11 @@ class EcsLauncher:
         self._homes = AccessPoints(config, config.homes, clients) if config.homes else None
 
     def is_prepared(self, wanted: Preparation) -> bool:
-        with translate_errors("looking for the task definition"):
-            return self._definitions.is_registered(wanted.profile, self._home_of(wanted.owner_id))
+        try:
+            with translate_errors("looking for the task definition"):
+                return self._definitions.is_registered(wanted.profile, self._home_of(wanted.owner_id))
+        except CapacityUnavailableError as busy:  # a class looks at once: not all of it looks again at one moment
+            raise CapacityUnavailableError(str(busy), after=random.uniform(1, 5) * SECOND) from busy  # noqa: S311 no secret
 
     def unprepared(self, wanted: Iterable[Preparation]) -> list[Preparation]:
         with translate_errors("listing task definitions"):
