@@ -413,7 +413,15 @@ class Hub(ABC):
     def credentials(self) -> "Credentials":
         from hubless.services.credentials import Credentials
 
-        return Credentials(self.clients, self.clock, lambda: self.key, self.api_url, self.origins, self.idle_policies)
+        return Credentials(
+            self.clients,
+            self.clock,
+            lambda: self.key,
+            self.api_url,
+            self.origins,
+            self.idle_policies,
+            self.hub_sees_work,
+        )
 
     @cached_property
     def routing(self) -> "Routing":
@@ -572,8 +580,12 @@ class Hub(ABC):
     def activity(self) -> "Activity":
         from hubless.services.activity import Activity
 
-        hub_sees_work = self.edges_see_traffic and self.settings.culling.ask_servers
-        return Activity(self.servers, self.users, self.queue, self.clock, self.pacing, hub_sees_work)
+        return Activity(self.servers, self.users, self.queue, self.clock, self.pacing, self.hub_sees_work)
+
+    @property
+    def hub_sees_work(self) -> bool:
+        """Say whether the hub sees servers' work itself, so that their own reports show only that they listen."""
+        return self.edges_see_traffic and self.settings.culling.ask_servers
 
     @cached_property
     def sharing(self) -> "Sharing":

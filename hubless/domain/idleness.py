@@ -7,6 +7,7 @@ from hubless.domain.lifecycle import Server
 from hubless.domain.values import value
 
 LONGEST_INTERVAL = timedelta(minutes=5)  # between two looks at a server: JupyterHub's interval of activity reports
+UNUSED_REPORT_INTERVAL = timedelta(minutes=30)  # of reports that count for nothing once the server is ready
 SHORTEST_INTERVAL = timedelta(seconds=10)
 LOOKS_PER_LIMIT = 3  # within the idle limit, so that one look may fail
 LONGEST_AGE = timedelta(days=3650)  # no server lives so long: beyond it, a clock or an answer is wrong

@@ -3,10 +3,11 @@
 import json
 from collections.abc import Callable
 from dataclasses import field
+from datetime import timedelta
 
 from hubless.domain import names, tokens
 from hubless.domain.idle_policies import IdlePolicies
-from hubless.domain.idleness import LONGEST_INTERVAL
+from hubless.domain.idleness import LONGEST_INTERVAL, UNUSED_REPORT_INTERVAL
 from hubless.domain.lifecycle import Server
 from hubless.domain.origins import SHARED, Origins
 from hubless.domain.profiles import Profile
@@ -34,6 +35,7 @@ class Credentials:
     api_url: str  # the address of the API for servers, e.g. http://127.0.0.1:8000/hub/api
     origins: Origins = SHARED
     idle_policies: IdlePolicies = field(default_factory=IdlePolicies)
+    hub_sees_work: bool = False  # by its edges and by asking servers, so their reports count for nothing
 
     def issue(self, server: Server, owner: User, profile: Profile) -> Launch:
         """Store token and client of the present launch and return everything that the launcher needs.
@@ -111,11 +113,17 @@ class Credentials:
         }
         if (here := self.origins.absolute_url(prefix)) and (hub := self.origins.absolute_url("/hub/")):
             environment |= {"JUPYTERHUB_PUBLIC_URL": here, "JUPYTERHUB_PUBLIC_HUB_URL": hub}
-        interval = self.idle_policies.of(profile.name, owner.name).look_interval
-        if interval < LONGEST_INTERVAL:  # the server's own default
+        interval = self._report_interval(owner, profile)
+        if interval != LONGEST_INTERVAL:  # the server's own default
             environment["JUPYTERHUB_ACTIVITY_INTERVAL"] = str(int(interval.total_seconds()))
         if profile.memory_bytes:
             environment["MEM_LIMIT"] = str(profile.memory_bytes)
         if profile.cpus:
             environment["CPU_LIMIT"] = str(profile.cpus)
         return environment | dict(profile.environment)
+
+    def _report_interval(self, owner: User, profile: Profile) -> timedelta:
+        """Return how often the server reports its activity. In AWS each report is a request that is billed."""
+        if self.hub_sees_work:
+            return UNUSED_REPORT_INTERVAL
+        return self.idle_policies.of(profile.name, owner.name).look_interval

@@ -218,7 +218,7 @@ class StageSettings:
     streams_at_once: int = setting(
         0,
         count(0),
-        "Progress streams at the same time, as reserved concurrency of their function; 0 for no reservation",
+        "Progress streams at the same time, as reserved concurrency of their function; 0 for a fifth of the account's",
     )
     waf: bool = setting(
         False,

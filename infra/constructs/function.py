@@ -42,7 +42,6 @@ class FunctionSpec:
     log_days: int
     key: kms.IKey | None = None  # of the log
     snap_start: bool = False
-    reserved_concurrency: int = 0  # 0 for none
 
 
 class HubFunction(Construct):
@@ -92,7 +91,6 @@ class HubFunction(Construct):
             role=role,
             log_group=log_group,
             current_version_options=lambda_.VersionOptions(removal_policy=RemovalPolicy.RETAIN),
-            reserved_concurrent_executions=spec.reserved_concurrency or None,
             **more,
         )
         self.alias = lambda_.Alias(self, "Alias", alias_name=ALIAS, version=self.function.current_version)

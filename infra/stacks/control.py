@@ -22,11 +22,12 @@ from hubless.settings.cloud import CloudSettings, to_environment
 from hubless.settings.stage import Stage
 from infra import iam_policies
 from infra.constructs.function import FunctionSpec, HubFunction, Target
+from infra.constructs.reservations import Reservations
 from infra.nag_exceptions import acknowledge
 from infra.stacks.base import HubStack
 from infra.stacks.cluster import ClusterStack
 from infra.stacks.state import StateStack
-from infra.stacks.web import NO_STREAM_LOG, STREAM_STAGE, WebStack
+from infra.stacks.web import BURST, NO_STREAM_LOG, RATE, STREAM_STAGE, WebStack
 
 API_SECONDS, SPAWN_SECONDS, REAPER_SECONDS, STREAM_SECONDS = 29, 60, 120, 900
 VISIBILITY_SECONDS = 6 * SPAWN_SECONDS  # AWS's recommendation for a queue with a function
@@ -93,6 +94,15 @@ class ControlStack(HubStack):
         self.reaper = self._function(
             "reaper", code.reaper, REAPER_SECONDS, [*everyone, *iam_policies.reaper_statements(self._targets)]
         )
+        given = self.stage.settings
+        reserved = Reservations(
+            self,
+            {"reaper": self.reaper, "spawn": self.spawn, "stream": self.stream},
+            streams=given.streams_at_once,
+            log_days=given.log_days,
+            python=code.target.python,
+        )
+        self.add_output("Reserved", reserved.told, "Concurrent executions that functions have for themselves")
         self._route_http_api()
         self._route_stream_api()
         self._add_event_sources()
@@ -180,7 +190,6 @@ class ControlStack(HubStack):
             log_days=self.stage.settings.log_days,
             key=self._state.key,
             snap_start=self.stage.settings.snap_start and name == "api",
-            reserved_concurrency=self.stage.settings.streams_at_once if name == "stream" else 0,
         )
         front = _by_ssm(self._state.front.secret_name) if is_in_front else ""
         variables = to_environment(replace(self._cloud, front=front))
@@ -245,7 +254,17 @@ class ControlStack(HubStack):
         deployment = rest.CfnDeployment(self, f"StreamDeployment{STREAM_VERSION}", rest_api_id=api.ref)
         deployment.add_resource_dependency(method)
         stage = rest.CfnStage(
-            self, "StreamStage", rest_api_id=api.ref, deployment_id=deployment.ref, stage_name=STREAM_STAGE
+            self,
+            "StreamStage",
+            rest_api_id=api.ref,
+            deployment_id=deployment.ref,
+            stage_name=STREAM_STAGE,
+            # All methods of all paths. A class of 2,000 that waits in its browsers asks 667 times a second.
+            method_settings=[
+                rest.CfnStage.MethodSettingProperty(
+                    http_method="*", resource_path="/*", throttling_rate_limit=RATE, throttling_burst_limit=BURST
+                )
+            ],
         )
         alias.add_permission(
             "Stream",

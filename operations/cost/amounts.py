@@ -57,10 +57,12 @@ class Demand:
 class Amounts:
     """What each action consumes in AWS."""
 
-    # Requests to the hub in one server hour. By JupyterHub's defaults a server reports its activity every five
-    # minutes, and checks tokens as often. The others are pages (estimated).
-    activity_posts: Decimal = field(default=Decimal(12))
-    token_checks: Decimal = field(default=Decimal(12))
+    # Requests to the hub in one server hour. A server reports its activity every 30 minutes, or every five where the
+    # edge sees no requests and so reports count (hubless/services/credentials.py). By JupyterHub's default it checks
+    # the token of a tab that asks every five; a hidden tab asks nothing. The others are pages (estimated).
+    activity_posts: Decimal = field(default=Decimal(2))
+    counted_activity_posts: Decimal = field(default=Decimal(12))
+    token_checks: Decimal = field(default=Decimal(12))  # while a tab is visible
     other_requests: Decimal = field(default=Decimal("13.5"))
     # Requests of one JupyterLab tab by itself in a minute, measured (benchmarks/RESULTS.md): with hubless's extension,
     # and without it.
@@ -87,7 +89,7 @@ class Amounts:
 
     # One request reads a token or a session and what belongs to it, strongly consistent (docs/dynamodb.md).
     request_read_units: Decimal = field(default=Decimal(6))
-    activity_write_units: Decimal = field(default=Decimal(2))  # with the index
+    activity_write_units: Decimal = field(default=Decimal(2))  # with the index, of a report that counts
     api_memory_gb: Decimal = field(default=Decimal(1))
     api_seconds: Decimal = field(default=Decimal("0.035"))  # estimated
     memory_gb: Decimal = field(default=Decimal("0.5"))  # of the other functions
@@ -108,7 +110,7 @@ class Amounts:
 
     # One sweep that changes nothing (docs/dynamodb.md, "What a sweep costs").
     sweeps: Decimal = field(default=MINUTES)
-    sweep_reads: Decimal = field(default=Decimal(15))
+    sweep_reads: Decimal = field(default=Decimal(17))
     sweep_writes: Decimal = field(default=Decimal(1))
     sweep_reads_a_server: Decimal = field(default=Decimal(4))  # server, activity and owner; measured with 120 servers
     sweep_seconds: Decimal = field(default=Decimal("0.5"))  # estimated

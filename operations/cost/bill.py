@@ -109,8 +109,10 @@ class _Month:
     @property
     def requests(self) -> Decimal:
         """Return the number of requests to the hub."""
-        each = self.amounts.activity_posts + self.amounts.token_checks + self.amounts.other_requests
-        return self.demand.server_hours * each
+        amounts = self.amounts
+        posts = amounts.activity_posts if self._has_haproxy else amounts.counted_activity_posts
+        checks = amounts.token_checks * (amounts.used_share + amounts.untouched_share)
+        return self.demand.server_hours * (posts + checks + amounts.other_requests)
 
     @property
     def follows(self) -> Decimal:
@@ -187,13 +189,14 @@ class _Month:
             + running * amounts.sweep_reads_a_server
             + seconds / amounts.edge_poll_seconds
         )
-        reports = demand.server_hours * 3600 / amounts.edge_activity_seconds if self._has_haproxy else Decimal(0)
+        of_edges = demand.server_hours * 3600 / amounts.edge_activity_seconds if self._has_haproxy else Decimal(0)
+        of_servers = Decimal(0) if self._has_haproxy else demand.server_hours * amounts.counted_activity_posts
         writes = (
-            demand.server_hours * amounts.activity_posts * amounts.activity_write_units
+            of_servers * amounts.activity_write_units
             + demand.launches * amounts.launch_write_units
             + amounts.sweeps * amounts.sweep_writes
             + seconds / amounts.edge_heartbeat_seconds
-            + reports * amounts.edge_activity_write_units
+            + of_edges * amounts.edge_activity_write_units
         )
         asked = self.prices.of_million("dynamodb.million_reads", reads) + self.prices.of_million(
             "dynamodb.million_writes", writes

@@ -124,7 +124,7 @@ class Preflight:
 
     def _concurrency(self) -> list[CheckResult]:
         quota = collect.concurrency(self.aws)
-        return [evaluate.functions(quota, self.stage), *evaluate.streams(quota, self.stage)]
+        return [evaluate.functions(quota, self.stage), evaluate.reservations(quota, self.stage)]
 
     def _quota(
         self, check: str, rule: Callable[[evaluate.Quota], CheckResult], service: str, code: str

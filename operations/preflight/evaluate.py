@@ -10,6 +10,7 @@ from operations.check_results import CheckResult, ok, problem, warning
 MIN_BOOTSTRAP_VERSION = 6  # what the CDK's stacks require
 HUB_CONCURRENCY = 30  # twenty concurrent launches, and some for pages
 UNRESERVED_CONCURRENCY = 100  # Lambda keeps this for functions without reserved concurrency
+RESERVED_CONCURRENCY = 52  # of spawn and reaper (infra/reservations/handler.py)
 MIN_NODE = 22
 STANDARD_INSTANCES = "Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances"  # AWS's name of the quota
 INSTANCE_VCPUS = 2  # of each small Graviton instance
@@ -167,26 +168,24 @@ def functions(quota: Quota, stage: Stage) -> CheckResult:
     )
 
 
-def streams(quota: Quota, stage: Stage) -> list[CheckResult]:
-    """Check the reserved concurrency of the function stream. No result if the stage reserves none."""
-    wanted, free = stage.settings.streams_at_once, max(int(quota.allowed) - UNRESERVED_CONCURRENCY, 0)
-    if wanted <= free:
-        return (
-            [ok("streams", f"{wanted} of {_number(quota.allowed)} concurrent executions are reserved")]
-            if wanted
-            else []
-        )
-    where = f"stages.{stage.name}.streams_at_once"
-    lower = f"Set {where} to {free} or less" if free else f"Set {where} = 0, which reserves none"
-    return [
-        problem(
-            "streams",
-            f"cannot reserve {wanted} of {_number(quota.allowed)} concurrent executions: "
-            f"Lambda keeps {UNRESERVED_CONCURRENCY} unreserved",
-            f'{lower}, or request more "Concurrent executions" (Service Quotas, AWS Lambda)',
+def reservations(quota: Quota, stage: Stage) -> CheckResult:
+    """Check what the deployment can reserve of Lambda's concurrency: for launches, and for the streams' wish."""
+    wanted = stage.settings.streams_at_once
+    free = int(quota.allowed) - UNRESERVED_CONCURRENCY - RESERVED_CONCURRENCY
+    of_all = (
+        f"of {_number(quota.allowed)} concurrent executions, of which Lambda keeps {UNRESERVED_CONCURRENCY} unreserved"
+    )
+    more = 'Request 1,000 or more of "Concurrent executions" (Service Quotas, AWS Lambda), and deploy after that'
+    if free < 0:
+        return warning("reservations", f"none {of_all}: a flood of requests could hold up launches", more, QUOTAS_LINK)
+    if wanted > free:
+        return warning(
+            "reservations",
+            f"{free} for streams {of_all}: stages.{stage.name}.streams_at_once is {wanted}",
+            f"{more}; or set it to {free} or less",
             QUOTAS_LINK,
         )
-    ]
+    return ok("reservations", f"{RESERVED_CONCURRENCY} for launches and sweeps {of_all}")
 
 
 def room(check: str, quota: Quota, needs: int, name: str) -> CheckResult:

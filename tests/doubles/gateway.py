@@ -29,6 +29,23 @@ LARGEST_PRELUDE = 16 * 1024
 FOLLOWING = re.compile(r"/hub/api/users/.*/progress")
 
 
+class Throttle:
+    """The throttle of a stage: a bucket of *burst* tokens, of which *rate* come back each second."""
+
+    def __init__(self, rate, burst):
+        self._rate, self._burst = rate, burst
+        self._tokens, self._at = burst, 0.0
+
+    def takes(self, now):
+        """Say whether a request at *now*, in seconds, is let through; others are answered with 429."""
+        self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)
+        self._at = now
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
+
+
 def event_of(method, target, headers, body, source="127.0.0.1"):
     """Return the event for a request."""
     raw, _, query = target.partition("?")

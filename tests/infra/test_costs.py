@@ -99,7 +99,7 @@ FREE = {
     "AWS::SQS::QueuePolicy": NO_PRICE,
 }
 # Of the CDK or CloudFormation, and nothing in AWS.
-NOTHING = ("AWS::CDK::Metadata", "Custom::")
+NOTHING = ("AWS::CDK::Metadata", "AWS::CloudFormation::WaitCondition", "Custom::")
 
 
 @pytest.fixture(scope="module")

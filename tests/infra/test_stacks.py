@@ -27,9 +27,14 @@ from hubless.settings.edge import EdgeSettings
 from infra.bundling import BUNDLE_SPECS
 from infra.constructs.edge import ACTIVITY_ATTRIBUTE
 from infra.constructs.viewer_request import viewer_request_source
+from infra.reservations import handler as reservations
+from infra.reservations.handler import REAPER, SPAWN
+from infra.stacks.control import MAX_CONCURRENCY
 from infra.stacks.web import FRONT_HEADER
+from operations.preflight.evaluate import RESERVED_CONCURRENCY
 from tests.infra.synthesis import plain, rights_of, synthesized
 from tests.support import cloudfront
+from tests.unit.simulation.test_flood import BURST, RATE
 
 TOP = Path(__file__).parents[2]
 REGIONS = {"prod": "eu-central-1", "fleet": "eu-west-1", "alb": "us-east-1"}
@@ -229,7 +234,7 @@ def test_queues_and_their_mappings_fit_the_functions(stage):
 
     assert set(queues) == {"Queue", "Launches", "Dead"}
     for name, batch in (("Queue", 10), ("Launches", 1)):
-        assert queues[name]["VisibilityTimeout"] > spawn["Timeout"]
+        assert queues[name]["VisibilityTimeout"] >= 6 * spawn["Timeout"]
         assert queues[name]["RedrivePolicy"] == {"deadLetterTargetArn": "<Dead.Arn>", "maxReceiveCount": 1000}
         mapping = mappings[f"<{name}.Arn>"]
         assert (mapping["BatchSize"], mapping["FunctionResponseTypes"]) == (batch, ["ReportBatchItemFailures"])
@@ -651,14 +656,48 @@ def test_the_streams_method_streams(stage):
     )
 
 
-def test_streams_have_reserved_concurrency_if_the_stage_says_so(stage):
-    reserved = {
-        kind: stage(name).named("AWS::Lambda::Function", f"{kind}Function").get("ReservedConcurrentExecutions")
-        for name, kind in (("prod", "Stream"), ("prod", "Api"))
+@pytest.mark.parametrize(("name", "streams"), [("prod", "50"), ("fleet", "0")])
+def test_the_deployment_reserves_concurrency_for_three_functions(stage, name, streams):
+    made = stage(name).one("Custom::Reservations")
+
+    assert set(made["Names"]) == {"reaper", "spawn", "stream"}
+    assert made["Streams"] == streams
+    functions = stage(name).all("AWS::Lambda::Function", "control").values()
+    assert not [one for one in functions if "ReservedConcurrentExecutions" in one], "a new account could not deploy"
+
+
+def test_spawn_reserves_enough_for_both_queues_and_task_events():
+    assert 2 * MAX_CONCURRENCY + 10 <= SPAWN
+    assert RESERVED_CONCURRENCY == SPAWN + REAPER
+
+
+def test_the_code_that_reserves_fits_into_a_template(stage):
+    code = stage("prod").named("AWS::Lambda::Function", "ReservationsFunction")["Code"]["ZipFile"]
+
+    assert code == Path(reservations.__file__).read_text()
+    assert len(code) <= 4096
+
+
+@every_stage
+def test_the_streams_stage_throttles_all_methods(stage, name):
+    (settings,) = stage(name).one("AWS::ApiGateway::Stage")["MethodSettings"]
+
+    assert settings == {
+        "HttpMethod": "*",
+        "ResourcePath": "/*",
+        "ThrottlingRateLimit": RATE,
+        "ThrottlingBurstLimit": BURST,
     }
 
-    assert reserved == {"Stream": 50, "Api": None}
-    assert "ReservedConcurrentExecutions" not in stage("fleet").named("AWS::Lambda::Function", "StreamFunction")
+
+def test_reservations_may_change_the_concurrency_of_three_functions(stage):
+    rights = {actions for actions, _, _ in rights_of(stage("prod"), "ReservationsRole")}
+
+    assert rights == {
+        "lambda:DeleteFunctionConcurrency lambda:GetFunctionConcurrency lambda:PutFunctionConcurrency",
+        "lambda:GetAccountSettings",
+        "logs:CreateLogStream logs:PutLogEvents",
+    }
 
 
 def test_with_alb_requests_without_a_rule_go_to_the_api(stage):

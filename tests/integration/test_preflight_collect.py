@@ -99,6 +99,7 @@ def test_a_new_account_lists_all_that_is_missing(account):
         "CloudFront": Level.WARNING,
         "Fargate on demand": Level.PROBLEM,
         "Lambda": Level.WARNING,
+        "reservations": Level.WARNING,
         "EC2": Level.OK,
         "VPCs": Level.OK,
         "home folders": Level.OK,
@@ -123,7 +124,11 @@ def test_a_prepared_account_has_no_problems(account):
             alarm_email="ops@example.org",
         )
 
-    assert {check for check, one in found.items() if one.level is not Level.OK} == {"Lambda", "CloudFront"}
+    assert {check for check, one in found.items() if one.level is not Level.OK} == {
+        "Lambda",
+        "reservations",
+        "CloudFront",
+    }
     assert "Fargate Spot" in found
 
 
@@ -246,10 +251,10 @@ def test_an_account_with_a_distribution_is_verified(account):
     assert (found["CloudFront"].level, found["CloudFront"].message) == (Level.OK, "the account has 1 distribution")
 
 
-def test_reserved_streams_are_compared_with_the_quota(account):
+def test_reservations_are_compared_with_the_quota(account):
     found = account.results(streams_at_once=50)
 
-    assert (found["Lambda"].level, found["streams"].level) == (Level.WARNING, Level.PROBLEM)
+    assert (found["Lambda"].level, found["reservations"].level) == (Level.WARNING, Level.WARNING)
 
 
 def test_a_zone_is_compared_with_public_dns(account):

@@ -106,6 +106,7 @@ class Mapping:
     environments: int = 0
     busy_seconds: float = 0.0
     allowed: float = AT_FIRST
+    concurrency: object = None  # the account's (tests.doubles.lambda_concurrency); None where it never runs out
 
     def poll(self, seconds):
         """Look for messages; to be called every so many *seconds*."""
@@ -113,9 +114,14 @@ class Mapping:
         while waits and self.running < min(self.at_once, int(self.allowed)):
             found = self.lane.receive(self.batch, self.hidden_for)
             waits = bool(found)
-            if found:
+            if found and self._is_taken():
                 self._invoke(found)
+            elif found:
+                break  # throttled: the messages come again when they are no longer hidden
         self.allowed = self.allowed + MORE_A_SECOND * seconds if waits else max(AT_FIRST, self.allowed - seconds)
+
+    def _is_taken(self):
+        return self.concurrency is None or self.concurrency.begin("spawn", self.loop.seconds)
 
     def _invoke(self, found):
         cold = not self.idle
@@ -135,6 +141,8 @@ class Mapping:
             self.busy_seconds += self.loop.seconds - began
             self.idle.append(place)
             self.running -= 1
+            if self.concurrency is not None:
+                self.concurrency.end("spawn")
 
         self.loop.start(work, skew=place.skew)
 

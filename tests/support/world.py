@@ -98,7 +98,12 @@ class World:
         self.pacing = Pacing(self.stores.leases, self.clock)
         self.idle_policies = IdlePolicies(idle_policy or IdlePolicy(), by_user or {}, offered)
         self.credentials = Credentials(
-            self.clients, self.clock, lambda: b"k" * 32, "http://hub/hub/api", idle_policies=self.idle_policies
+            self.clients,
+            self.clock,
+            lambda: b"k" * 32,
+            "http://hub/hub/api",
+            idle_policies=self.idle_policies,
+            hub_sees_work=hub_sees_work,
         )
         self.activity = Activity(self.servers, self.users, self.queue, self.clock, self.pacing, hub_sees_work)
         self.sharing = Sharing(self.shares, self.share_codes, self.servers, self.users, self.groups, self.clock)

@@ -123,6 +123,16 @@ def test_metrics_are_billed_by_the_hour():
     assert of(replace(CLASS, hours=Decimal(24), days=Decimal(31))).usd("CloudWatch metrics") == Decimal("3.30")
 
 
+def test_reports_are_written_only_where_the_edge_sees_no_requests():
+    nothing = {"edge_activity_write_units": Decimal(0)}
+    balanced, by_haproxy = (of(replace(CLASS, edge=edge), **nothing) for edge in ("alb", "economy"))
+
+    # Twelve reports an hour cost two write units each, in 32,000 hours; those of HAProxy's servers cost none.
+    more = of(replace(CLASS, edge="alb"), activity_write_units=Decimal(4), **nothing)
+    assert more.usd("DynamoDB") - balanced.usd("DynamoDB") == Decimal("0.48")
+    assert of(CLASS, activity_write_units=Decimal(4), **nothing) == by_haproxy
+
+
 def test_a_load_balancer_costs_the_same_without_users():
     empty = idle(Demand(users=20, edge="alb"), known(), Amounts())
 

@@ -86,19 +86,16 @@ def test_the_concurrency_of_a_new_account_is_a_warning():
     assert matches(evaluate.functions(Quota(1000), stage()), Level.OK, "may run 1000 executions at once")
 
 
-def test_streams_reserve_no_more_than_lambda_allows():
-    assert evaluate.streams(Quota(10), stage()) == []
-    assert matches(
-        evaluate.streams(Quota(1000), stage(streams_at_once=900))[0], Level.OK, "900 of 1000 concurrent executions"
-    )
+def test_reservations_are_told_before_the_deployment():
+    enough = evaluate.reservations(Quota(1000), stage(streams_at_once=848))
+    over = evaluate.reservations(Quota(1000), stage(streams_at_once=849))
+    new = evaluate.reservations(Quota(10), stage())
 
-    (over,) = evaluate.streams(Quota(1000), stage(streams_at_once=901))
-    (new,) = evaluate.streams(Quota(10), stage(streams_at_once=1))
-
-    assert matches(over, Level.PROBLEM, "cannot reserve 901 of 1000 concurrent executions: Lambda keeps 100 unreserved")
-    assert "Set stages.prod.streams_at_once to 900 or less" in over.action
-    assert matches(new, Level.PROBLEM, "of 10 concurrent executions: Lambda keeps 100")
-    assert "Set stages.prod.streams_at_once = 0" in new.action
+    assert matches(enough, Level.OK, "52 for launches and sweeps of 1000 concurrent executions")
+    assert matches(over, Level.WARNING, "848 for streams of 1000 concurrent executions")
+    assert "set it to 848 or less" in over.action
+    assert matches(new, Level.WARNING, "none of 10 concurrent executions, of which Lambda keeps 100 unreserved")
+    assert matches(evaluate.reservations(Quota(152), stage()), Level.OK, "52 for launches")
 
 
 @pytest.mark.parametrize(

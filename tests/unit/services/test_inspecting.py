@@ -244,7 +244,8 @@ def test_a_server_whose_task_is_not_known_to_run_is_not_asked(world):
 
 
 def test_the_interval_follows_the_limit_of_the_servers_profile():
-    world = World(profiles=[Profile("quick", idle_policy=IdlePolicy(idle_after=timedelta(seconds=90)))])
+    quick = Profile("quick", idle_policy=IdlePolicy(idle_after=timedelta(seconds=90)))
+    world = World(profiles=[quick], hub_sees_work=False)
     idle_for(world, timedelta(seconds=30))
     world.sweep()
     assert len(world.inspector.asked) == 1
@@ -253,10 +254,18 @@ def test_the_interval_follows_the_limit_of_the_servers_profile():
 
 
 def test_without_a_short_limit_a_server_reports_at_its_own_interval():
-    world = World(idle_policy=IdlePolicy(idle_after=HOUR))
+    world = World(idle_policy=IdlePolicy(idle_after=HOUR), hub_sees_work=False)
     world.running()
     (launch,) = world.launcher.started
     assert "JUPYTERHUB_ACTIVITY_INTERVAL" not in launch.environment
+
+
+def test_a_server_whose_reports_count_for_nothing_reports_rarely():
+    """In AWS each report is a request that is billed."""
+    world = World(idle_policy=IdlePolicy(idle_after=timedelta(seconds=90)))
+    world.running()
+    (launch,) = world.launcher.started
+    assert launch.environment["JUPYTERHUB_ACTIVITY_INTERVAL"] == "1800"
 
 
 # --- what servers report of themselves ---

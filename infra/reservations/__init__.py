@@ -1,0 +1,1 @@
+"""Code of the custom resource that reserves concurrency."""
