@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from hubless.adapters.processes import process_tree
+from hubless.adapters.processes import memory_files, process_tree
 from hubless.adapters.processes.cgroups import ControlGroups, NoControlGroupsError
 from hubless.adapters.processes.isolation import SANDBOX
 from hubless.adapters.processes.isolation.bubblewrap import View
@@ -217,6 +217,27 @@ def test_memory_in_a_file_counts_once_for_all_who_map_it(place):
     assert len(psutil.Process(server.pid).children(recursive=True)) == 2
 
 
+def test_what_a_look_reads_of_mappings_is_bounded_for_a_launch(place, monkeypatch):
+    server = place.start(SHARED)
+    eventually(lambda: len([*place.servers.glob("l1/mapped-*")]) == 2)
+    first, second = (int(one.name.removeprefix("mapped-")) for one in place.servers.glob("l1/mapped-*"))
+    files = memory_files.find([first, second], None)
+    assert sum(files.unmapped([first, second])[0].values()) < MIB
+    monkeypatch.setattr(memory_files, "SMAPS_BYTES", len(Path(f"/proc/{first}/smaps").read_bytes()))
+    assert 59 * MIB < sum(files.unmapped([first, second])[0].values()) < 61 * MIB
+    assert server.poll() is None
+
+
+def test_mappings_are_not_read_of_what_is_within_its_limit(monkeypatch):
+    server = a_process(3, 1, *(a_process(pid, 3, resident=400) for pid in range(7, 12)), resident=100)
+    ended_by(monkeypatch)
+    monkeypatch.setattr(process_tree, "_memory", lambda one: one.resident // 4)
+    monkeypatch.delattr(MemoryFiles, "unmapped")
+    assert not process_tree._end_largest(
+        process_tree.family(server), [server], 1000, MemoryFiles({("00:01", 5): 400}, {})
+    )
+
+
 def test_who_holds_the_same_file_in_memory_ends_together(monkeypatch):
     holders = [a_process(pid, 3, resident=1) for pid in (7, 8)]
     server = a_process(3, 1, *holders, a_process(9, 3, resident=400), resident=100)
@@ -233,6 +254,17 @@ def test_a_server_ends_whose_sandbox_has_too_much_in_files(monkeypatch):
     files = MemoryFiles(devices={"00:32": 950})
     assert process_tree._end_largest(process_tree.family(server), [server], 1000, files)
     assert ended == [3]
+
+
+def test_limits_hold_after_somebody_set_the_clock(watched, monkeypatch):
+    server = watched.start(WAITING + LARGE)
+    assert watched.reached() == {}
+    boot_time = psutil.boot_time() + 3600  # the time now, less what has passed since the boot
+    monkeypatch.setattr(psutil._psplatform, "boot_time", lambda: boot_time)
+    watched.path("go").touch()
+    eventually(lambda: watched.reached().get(Resource.MEMORY))
+    eventually(lambda: children(server) == [])
+    assert server.poll() is None
 
 
 def test_a_launch_ends_that_stays_over_its_limit(watched):
@@ -363,6 +395,35 @@ def test_no_process_of_unknown_session_becomes_a_launchs(tmp_path, monkeypatch):
         assert stranger.poll() is None
     finally:
         place.close()
+
+
+def test_a_session_with_a_new_leader_is_no_longer_a_launchs(tmp_path):
+    """Its id was used again: once all its processes have ended, another process may get it."""
+    server, leader, follower = a_process(3, 1), a_process(77, 1), a_process(78, 1)
+    leader.session = follower.session = 77
+    leader.began = follower.began = 5.0
+
+    def members(*others, known=frozenset(), before=frozenset()):
+        tree = process_tree.ProcessTree(tmp_path)
+        tree._known["l1"] = process_tree._Known(frozenset({server.key, *known}), frozenset({1, 77}), before)
+        return [one.pid for one in tree._members("l1", {one.pid: one for one in (server, *others)}, server)]
+
+    assert members(leader, follower) == [3]
+    assert members(leader, follower, before=frozenset({77})) == [3]
+    assert members(leader, follower, known={leader.key}) == [3, 77, 78]
+    assert members(follower) == [3, 78]  # its leader has ended
+
+
+def test_a_look_sees_the_process_that_got_an_id_again(monkeypatch):
+    with subprocess.Popen(["/bin/sleep", "600"]) as program:
+        try:
+            seen = process_tree.look()[program.pid]
+            monkeypatch.setattr(process_tree, "start_of", lambda _: seen.began + 1)
+            again = process_tree.look()[program.pid]
+            assert again.key != seen.key
+            assert not process_tree._act(seen, psutil.Process.kill)
+        finally:
+            program.kill()
 
 
 # --- launches ---

@@ -99,7 +99,7 @@ class LaunchFolder:
     def _lives(self) -> bool:
         """Say whether the process that wrote its id is there; False where it could not write when it started."""
         pid, *started = self._written() or [0]
-        return bool(started) and _start_of(pid) == started[0]
+        return bool(started) and start_of(pid) == started[0]
 
     def _written(self) -> list[int]:
         """Return what the process wrote: its id, and when it started in the kernel's clock ticks."""
@@ -169,8 +169,11 @@ def _running(servers: Path) -> list[Note]:
     return [note for note in notes if note is not None]
 
 
-def _start_of(pid: int) -> int | None:
-    """Return when the process started, which tells it from a later one with its id; None if it has ended."""
+def start_of(pid: int) -> int | None:
+    """Return when the process started, in the kernel's clock ticks; None if it has ended.
+
+    Together with its id that tells the process from all others, even after the machine's clock was set.
+    """
     try:
         state, *facts = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()  # its name may have blanks
     except OSError:

@@ -17,7 +17,7 @@ from pathlib import Path
 from hubless.domain.values import value
 
 DESCRIPTORS = 20_000  # of one launch in one look
-_SMAPS_BYTES = 16 * 2**20  # of one process: some twenty thousand mappings
+SMAPS_BYTES = 64 * 2**20  # of one launch in one look: some ninety thousand mappings
 _BLOCK = 512  # bytes of st_blocks (stat(2))
 _KIB = 1024
 _SHARED = "/dev/shm"  # noqa: S108 where POSIX shared memory is
@@ -50,25 +50,34 @@ class MemoryFiles:
         """Return the bytes of each file, and of the sandbox, that do not count in the shares of these processes."""
         if not self.size:
             return {}, 0
-        mapped = Counter[File]()
-        for pid in pids:
-            mapped.update(self._mapped_by(pid))
+        mapped = self._mapped_by(pids)
         of_files = {file: max(0, size - mapped[file]) for file, size in self.files.items()}
         of_devices = Counter[str]()
         for (device, _), size in mapped.items():
             of_devices[device] += size
         return of_files, sum(max(0, size - of_devices[device]) for device, size in self.devices.items())
 
-    def _mapped_by(self, pid: int) -> Counter[File]:
-        """Return the process's share of each file, which is part of its PSS (proc_pid_smaps(5))."""
+    def _mapped_by(self, pids: Iterable[int]) -> Counter[File]:
+        """Return the processes' shares of each file, which are part of their PSS (proc_pid_smaps(5))."""
         found, file = Counter[File](), None
-        with suppress(OSError), Path(f"/proc/{pid}/smaps").open("rb") as smaps:
-            for line in smaps.readlines(_SMAPS_BYTES):
-                if mapping := _MAPPING.match(line):
-                    file = (mapping[1].decode(), int(mapping[2]))
-                elif line.startswith(b"Pss:") and file and (file in self.files or file[0] in self.devices):
-                    found[file] += int(line.split()[1]) * _KIB
+        for line in _smaps(pids):
+            if mapping := _MAPPING.match(line):
+                file = (mapping[1].decode(), int(mapping[2]))
+            elif line.startswith(b"Pss:") and file and (file in self.files or file[0] in self.devices):
+                found[file] += int(line.split()[1]) * _KIB
         return found
+
+
+def _smaps(pids: Iterable[int]) -> Iterator[bytes]:
+    """Yield the lines of the processes' smaps, `SMAPS_BYTES` in all: a program can have very many mappings."""
+    left = SMAPS_BYTES
+    for pid in pids:
+        with suppress(OSError), Path(f"/proc/{pid}/smaps").open("rb") as smaps:
+            lines = smaps.readlines(left)
+            left -= sum(map(len, lines))
+            yield from lines
+        if left <= 0:
+            return
 
 
 def find(pids: Iterable[int], in_sandbox: int | None) -> MemoryFiles:

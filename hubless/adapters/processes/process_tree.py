@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 
 from hubless.adapters.processes import limit_record, memory_files
-from hubless.adapters.processes.launch_folder import SANDBOX, LaunchFolder
+from hubless.adapters.processes.launch_folder import SANDBOX, LaunchFolder, start_of
 from hubless.adapters.processes.limit_record import LimitRecord
 from hubless.adapters.processes.memory_files import MemoryFiles
 from hubless.domain.limits import Resource
@@ -27,7 +27,7 @@ _SERVER_IN_SANDBOX = 3  # in a sandbox: the monitor, its first process, and the 
 # `-u` is bash's letter for the number of processes, `-p` dash's.
 _NPROC = 'ulimit -u "$1" 2>/dev/null || ulimit -p "$1" || exit 70; shift; exec "$@"'
 
-Key = tuple[int, float]  # process id and time of its start: an id alone is used again
+Key = tuple[int, float]  # process id and start: an id alone is used again
 
 
 @dataclass(slots=True, eq=False)
@@ -37,7 +37,7 @@ class Process:
     pid: int
     parent: int
     session: int
-    began: float
+    began: float  # as `_start` has it
     name: str
     threads: int
     resident: int  # bytes, shared ones included
@@ -89,7 +89,7 @@ class ProcessTree:
         own = family(root)
         # A look takes a moment: a parent may have ended in it while its child is not listed yet. So the sessions of
         # the look before count as well.
-        sessions = _sessions(own) | known.sessions | known.sessions_before
+        sessions = _sessions(own) | _sessions_still_of(known, processes)
         adrift = [
             one
             for one in processes.values()
@@ -165,27 +165,41 @@ def nproc_command(processes: int | None) -> list[str]:
 def look() -> dict[int, Process]:
     """Return all processes of this machine by id, each with its children."""
     found: dict[int, Process] = {}
-    wanted = ["pid", "ppid", "create_time", "name", "num_threads", "memory_info", "status"]
-    for one in psutil.process_iter(wanted):
-        facts = one.info
-        is_headless = facts["status"] == psutil.STATUS_ZOMBIE and (facts["num_threads"] or 1) > 1
-        if is_headless or facts["status"] != psutil.STATUS_ZOMBIE:
-            resident = facts["memory_info"].rss if facts["memory_info"] else 0
-            if is_headless:
-                resident = _resident_of_threads(facts["pid"])
-            found[facts["pid"]] = Process(
-                facts["pid"],
-                facts["ppid"] or 0,
-                _session(facts["pid"]),
-                facts["create_time"] or 0.0,
-                facts["name"] or "",
-                facts["num_threads"] or 1,
-                resident,
-            )
+    for pid in psutil.pids():
+        with suppress(psutil.NoSuchProcess):  # it has ended meanwhile
+            if one := _seen(psutil.Process(pid)):
+                found[pid] = one
     for one in found.values():
         if one.parent in found and one.parent != one.pid:
             found[one.parent].children.append(one)
     return found
+
+
+def _seen(process: psutil.Process) -> Process | None:
+    """Return what there is to know of a process; None for one that has ended, which its parent has not noticed yet.
+
+    Raises:
+        psutil.NoSuchProcess: when it is not there any more.
+    """
+    facts = process.as_dict(["ppid", "name", "num_threads", "memory_info", "status"])
+    threads = facts["num_threads"] or 1
+    resident = facts["memory_info"].rss if facts["memory_info"] else 0
+    if facts["status"] == psutil.STATUS_ZOMBIE:
+        if threads == 1:
+            return None
+        resident = _resident_of_threads(process.pid)
+    session, parent, name = _session(process.pid), facts["ppid"] or 0, facts["name"] or ""
+    return Process(process.pid, parent, session, _start(process), name, threads, resident)
+
+
+def _start(process: psutil.Process) -> float:
+    """Return when the process started: in the kernel's ticks, which no setting of the clock changes.
+
+    Raises:
+        psutil.NoSuchProcess: when it is not there any more.
+    """
+    ticks = start_of(process.pid)
+    return process.create_time() if ticks is None else ticks  # not Linux, or it has just ended
 
 
 def _resident_of_threads(pid: int) -> int:
@@ -227,6 +241,15 @@ def _sessions(processes: Iterable[Process]) -> frozenset[int]:
     return frozenset(one.session for one in processes) - {0, os.getsid(0)}
 
 
+def _sessions_still_of(known: _Known, processes: Mapping[int, Process]) -> frozenset[int]:
+    """Return the *known* sessions without those that have a new leader: it is of somebody else.
+
+    A session has the id of its leader. When its last process has ended, another one may get that id.
+    """
+    sessions = known.sessions | known.sessions_before
+    return frozenset(one for one in sessions if one not in processes or processes[one].key in known.processes)
+
+
 def chain_to_server(root: Process, *, in_sandbox: bool) -> list[Process]:
     """Return the processes from *root* to the server, by place alone: each process can give itself any name.
 
@@ -247,6 +270,8 @@ def _end_largest(members: list[Process], chain: list[Process], limit: int, files
     if sum(one.resident for one in members) + files.size <= limit:
         return False  # shared pages count twice here, so it cannot be more
     used = {one.pid: _memory(one) for one in members}
+    if sum(used.values()) + files.size <= limit:
+        return False  # files that are mapped count twice here; to find out which are is slow
     of_files, of_sandbox = files.unmapped(used)
     for file, size in of_files.items():
         used[_holder(files.holders[file], chain)] += size
@@ -329,7 +354,7 @@ def _act(one: Process, action: Callable[[psutil.Process], None]) -> bool:
     """Do it to the process if it still is the one that was seen; say whether it was done."""
     try:
         process = psutil.Process(one.pid)
-        if process.create_time() != one.began:
+        if _start(process) != one.began:
             return False
         action(process)
     except psutil.Error:
