@@ -132,6 +132,7 @@ class CloudHub(Hub):
             region=self._region,
             cluster=cloud.cluster,
             image=cloud.image,
+            image_caches=dict(cache.split("=", 1) for cache in cloud.image_caches),
             bucket=cloud.bucket,
             key=cloud.bucket_key,
             execution_role=cloud.execution_role,

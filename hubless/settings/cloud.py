@@ -28,6 +28,7 @@ from hubless.settings.types import (
     SIZE,
     SOME,
     TEXT,
+    TEXTS,
     WEB_ORIGIN,
     SettingsError,
     SettingType,
@@ -51,6 +52,11 @@ def _hub_name(given: Any) -> str:
     return str(given)
 
 
+def _caches(given: Any) -> Any:
+    return TEXTS.read(given) if all(all(one.partition("=")) for one in given) else _some_of(None)
+
+
+_CACHES = SettingType("a list of REGISTRY=ADDRESS", _caches)
 _SOME = of_text(SOME, listed, "one or more strings with commas between them")
 _CPUS = SettingType("a number of CPUs such as 0.5 or 2", lambda given: _some_of(CPUS.read(float(given))))
 _MEMORY = SettingType('a size such as "512M" or "2G"', lambda given: _some_of(SIZE.read(given)))
@@ -83,6 +89,11 @@ class CloudSettings:
     )
     cluster: str = setting(None, NAME, "The ECS cluster")
     image: str = setting(None, NAME, "The image of profiles that name none")
+    image_caches: tuple[str, ...] = setting(
+        "",
+        of_text(_CACHES, listed, "REGISTRY=ADDRESS, or several with commas between them"),
+        "Registries that ECR caches, as `REGISTRY=ADDRESS`: images of REGISTRY are pulled from ADDRESS",
+    )
     bucket: str = setting(None, NAME, "The S3 bucket for the secrets of launches")
     bucket_key: str = setting("", TEXT, "The KMS key of that bucket; empty for S3's own")
     execution_role: str = setting(None, NAME, "The role with which ECS starts tasks")

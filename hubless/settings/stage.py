@@ -169,6 +169,15 @@ class StageSettings:
         SettingType('a private network from /16 to /22 such as "10.64.0.0/16"', _network),
         "IP addresses of the new VPC",
     )
+    egress: str = setting(
+        "public",
+        choice("public", "nat", "none"),
+        "How servers reach the internet: by public addresses, by a NAT gateway, or as the VPC of `vpc_id` lets them"
+        " (docs/deploy.md)",
+    )
+    session_manager: bool = setting(
+        False, FLAG, "Whether operators may open a shell on the `economy` edge by Session Manager, which needs a NAT"
+    )
     vpc_id: str = setting(
         "",
         _matching(_VPC, 'the id of a VPC such as "vpc-0123abcd"'),
@@ -193,7 +202,7 @@ class StageSettings:
     public_subnets: tuple[str, ...] = setting(
         [],
         _all_matching(_SUBNET, "a list of subnets' ids"),
-        "Subnets with a route to the internet, one per zone: servers run there",
+        "Subnets of servers, one per zone, with a route to the internet (see `egress`)",
     )
     private_subnets: tuple[str, ...] = setting(
         [],
@@ -388,6 +397,14 @@ def _contradictions(stage: Stage, named: Collection[str]) -> list[tuple[bool, st
         (
             bool(given.vpc_id) and len({len(part) for part in own_vpc}) != 1,
             ".zones, public_subnets and private_subnets must have the same number of entries: one per zone",
+        ),
+        (
+            given.egress == "none" and not given.vpc_id,
+            '.egress = "none" needs vpc_id: servers must reach the hub\'s address, and a new VPC leads nowhere',
+        ),
+        (
+            given.session_manager and (given.edge != "economy" or given.egress == "public"),
+            '.session_manager needs edge = "economy", and egress = "nat" or "none": else its instance has no way out',
         ),
         (
             bool(given.zones) and len(given.zones) < 2 and given.edge != "economy",  # noqa: PLR2004 zones

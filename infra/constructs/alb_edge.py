@@ -32,7 +32,7 @@ class AlbEdge(Construct):
             "Balancer",
             vpc=cluster.vpc,
             internet_facing=False,
-            vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED),
+            vpc_subnets=ec2.SubnetSelection(subnets=cluster.edge_subnets),
             security_group=immutable_security_group(self, cluster.edge_group),
             idle_timeout=Duration.seconds(IDLE_SECONDS),
             drop_invalid_header_fields=True,

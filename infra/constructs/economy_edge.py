@@ -3,7 +3,7 @@
 No deployment replaces the instance (ADR 23). CloudFront does not release a VPC origin that is in use, and a new
 instance would cut every connection. A deployment changes a tag with the location of the code, the settings and the
 installer (infra/economy). The instance reads the tag each minute, and installs new code while HAProxy runs on. It
-starts with the newest image of Amazon Linux; later security updates come by `dnf` (ADR 31). A deployment that makes the
+starts with the newest image of Amazon Linux; later security updates come by `dnf` (ADR 35). A deployment that makes the
 instance fails if its first boot does.
 """
 
@@ -15,11 +15,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from aws_cdk import CfnTag, CfnWaitCondition, CfnWaitConditionHandle, Duration, Fn, Stack, Tags
+from aws_cdk import CfnTag, CfnWaitCondition, CfnWaitConditionHandle, Duration, Fn, RemovalPolicy, Stack, Tags
 from aws_cdk import aws_cloudfront as cloudfront
 from aws_cdk import aws_cloudfront_origins as origins
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3_assets as assets
 from constructs import Construct
 
@@ -32,13 +33,15 @@ from infra.constructs.edge import (
     grant_edge_table_access,
     server_timeouts,
 )
-from infra.nag_exceptions import acknowledge
+from infra.kms_key import use_of_key
+from infra.nag_exceptions import acknowledge, acknowledge_wildcards
 from infra.paths import TOP
+from infra.stacks.base import retention
 from infra.stacks.cluster import EDGE_PORT, ClusterStack
 from infra.stacks.state import StateStack
 
 IMAGE = "resolve:ssm:/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-arm64"
-CODE_TAG = "hubless-code"
+CODE_TAG, JOURNAL_TAG = "hubless-code", "hubless-journal"
 DRAIN_SECONDS = 2  # no user is on an instance that stops, and nothing can start it meanwhile
 DISK_GIB = 8  # the minimum of Amazon's image
 KEEP_UNITS = ("hubless-keep.service", "hubless-keep.timer")
@@ -64,6 +67,8 @@ class EconomyEdge(Construct):
                 actions=["s3:GetObject"], resources=[bundle.bucket.arn_for_objects(bundle.s3_object_key)]
             )
         )
+        if given.session_manager:
+            _allow_session_manager(role)
         allow_cloudfront_ingress(self, cluster.edge_group, EDGE_PORT)
         booted = CfnWaitConditionHandle(self, "FirstBoot")
         place = edge_location_variables(Stack.of(self), state.table.table_name)
@@ -76,11 +81,13 @@ class EconomyEdge(Construct):
                 launch_template_id=template.ref, version="1"
             ),
             instance_type=given.instance_type,
-            subnet_id=cluster.vpc.isolated_subnets[0].subnet_id,
+            subnet_id=cluster.edge_subnets[0].subnet_id,
             security_group_ids=[cluster.edge_group.security_group_id],
             tags=[CfnTag(key="Name", value=f"{cluster.stage.hub}-edge")],
         )
         Tags.of(self._instance).add(CODE_TAG, bundle.s3_object_url)
+        self._journal = self._journal_place(role, state)
+        Tags.of(self._instance).add(JOURNAL_TAG, self._journal)
         # A wait condition is met by a request to S3. A creation policy needs CloudFormation's API, which the instance
         # could reach only by an endpoint for $7 a month.
         healthy = CfnWaitCondition(self, "Healthy", handle=booted.ref, timeout=str(FIRST_BOOT_SECONDS), count=1)
@@ -92,6 +99,28 @@ class EconomyEdge(Construct):
                 "AwsSolutions-EC29": "It has no state; it reads the routes from the table",
             },
         )
+
+    def _journal_place(self, role: iam.Role, state: StateStack) -> str:
+        """Return where the instance sends its journal, and allow it: to CloudWatch, or to S3 if it has no way out."""
+        given = self._stage.settings
+        if given.egress == "public":
+            role.add_to_policy(
+                iam.PolicyStatement(actions=["s3:PutObject"], resources=[state.logs.arn_for_objects("edge/*")])
+            )
+            # S3 wants both for objects in several parts.
+            for statement in use_of_key(Stack.of(self), state.key, ("Decrypt", "GenerateDataKey"), "s3"):
+                role.add_to_policy(statement)
+            acknowledge_wildcards(role, {r"/edge/\*$": "Parts of the journal are named by their time"})
+            return f"s3://{state.logs.bucket_name}/edge"
+        group = logs.LogGroup(
+            self,
+            "Journal",
+            retention=retention(given.log_days),
+            encryption_key=state.key,
+            removal_policy=RemovalPolicy.DESTROY,
+        )
+        group.grant_write(role)
+        return group.log_group_name
 
     def edge(self) -> Edge:
         """Return what the other stacks need of this edge."""
@@ -118,6 +147,7 @@ class EconomyEdge(Construct):
                 connection_timeout=Duration.seconds(2),  # a stopped instance does not answer
             ),
             uses_forwarded_host=True,
+            journal=self._journal,
             function_settings={
                 "economy_instance": instance.ref,
                 "economy_idle_minutes": self._stage.settings.sleep_after,
@@ -152,6 +182,13 @@ class EconomyEdge(Construct):
                 user_data=Fn.base64(first_boot),
             ),
         )
+
+
+def _allow_session_manager(role: iam.Role) -> None:
+    """Allow the agent of Systems Manager, which Amazon's image has, to open sessions for operators."""
+    channels = [f"ssmmessages:{verb}{kind}Channel" for verb in ("Create", "Open") for kind in ("Control", "Data")]
+    role.add_to_policy(iam.PolicyStatement(actions=["ssm:UpdateInstanceInformation", *channels], resources=["*"]))
+    acknowledge_wildcards(role, {r"^Resource::\*$": "Session Manager's own actions support no resources"})
 
 
 def _first_boot(place: dict[str, str], signal_url: str) -> str:

@@ -47,6 +47,7 @@ class Edge:
     origin: cloudfront.IOrigin
     uses_forwarded_host: bool  # from a trusted header; otherwise CloudFront forwards the viewer's Host
     function_settings: Mapping[str, Any] = field(default_factory=dict)  # by name
+    journal: str = ""  # where an instance's log is: a folder in S3, or a log group
     balancer: str = ""  # full name of the load balancer, if the hub writes rules
     listener: balancers.IApplicationListener | None = None  # needs a last rule that forwards to the API
 

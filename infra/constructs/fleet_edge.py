@@ -109,7 +109,7 @@ class FleetEdge(Construct):
             "Balancer",
             vpc=vpc,
             internet_facing=False,
-            vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED),
+            vpc_subnets=ec2.SubnetSelection(subnets=self._cluster.edge_subnets),
             cross_zone_enabled=True,
             security_groups=[group],
         )
@@ -171,9 +171,9 @@ class FleetEdge(Construct):
             task_definition=definition,
             # With scaling a deployment must not set the count, because it would stop the additional edges.
             desired_count=None if scales else given.fleet_least,
-            # Public addresses are for pulling the image. The group allows only the balancer.
-            assign_public_ip=True,
-            vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PUBLIC),
+            # Without a NAT, public addresses are for pulling the image. The group allows only the balancer.
+            assign_public_ip=self._cluster.has_public_addresses,
+            vpc_subnets=ec2.SubnetSelection(subnets=self._cluster.server_subnets),
             security_groups=[self._group],
             min_healthy_percent=100,
             max_healthy_percent=200,

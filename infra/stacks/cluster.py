@@ -1,10 +1,12 @@
 """The stack `cluster`: network, ECS cluster, roles and home folders of users' servers."""
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from aws_cdk import RemovalPolicy
 from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_ecr_assets as assets
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_efs as efs
@@ -20,6 +22,9 @@ from infra.stacks.base import HubStack, retention
 from infra.stacks.state import StateStack
 
 SERVER_PORT, EDGE_PORT, NFS_PORT = 8888, 8080, 2049
+SERVERS, EDGES, GATEWAYS = "servers", "edge", "nat"  # names of subnets
+# Registries that ECR can cache without a password, and what ends the name of the cache's repositories.
+CACHED_REGISTRIES = {"quay.io": "quay", "public.ecr.aws": "ecr", "registry.k8s.io": "k8s"}
 _ECR = re.compile(r"(?P<account>[0-9]{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com/(?P<repository>[^:@]+)")
 FLOW_LOGS = {"refused": ec2.FlowLogTrafficType.REJECT, "all": ec2.FlowLogTrafficType.ALL}
 PLATFORMS = {"ARM64": assets.Platform.LINUX_ARM64, "X86_64": assets.Platform.LINUX_AMD64}
@@ -36,6 +41,11 @@ class ClusterStack(HubStack):
         # Servers of images/singleuser cannot get around the limit of their output (docs/cloud.md).
         self.has_own_images_only = not stage.settings.image and not images
         self.vpc = self._vpc()
+        self.edge_subnets = self._subnets(EDGES)
+        self.server_subnets = self._subnets(SERVERS)
+        # Behind a NAT, or on the network's own way out, a public address would only cost.
+        self.has_public_addresses = stage.settings.egress == "public"
+        self.image_caches = self._image_caches(images)
         # Only edges reach servers. Servers cannot reach each other, because no group allows itself.
         self.edge_group = self._group("EdgeGroup", "Edges, reached by CloudFront", outbound=True)
         self.server_group = self._group("ServerGroup", "Servers of users, reached by edges", outbound=True)
@@ -81,14 +91,9 @@ class ClusterStack(HubStack):
             "Vpc",
             ip_addresses=ec2.IpAddresses.cidr(given.network),
             max_azs=len(self.availability_zones),
-            nat_gateways=0,  # servers have public addresses behind a closed group; a NAT costs $33 a month plus traffic
+            nat_gateways=1 if given.egress == "nat" else 0,
             restrict_default_security_group=False,
-            subnet_configuration=[
-                ec2.SubnetConfiguration(
-                    name="servers", subnet_type=ec2.SubnetType.PUBLIC, map_public_ip_on_launch=False
-                ),
-                ec2.SubnetConfiguration(name="edge", subnet_type=ec2.SubnetType.PRIVATE_ISOLATED, cidr_mask=26),
-            ],
+            subnet_configuration=self._subnet_configuration(),
             gateway_endpoints={
                 "DynamoDb": ec2.GatewayVpcEndpointOptions(service=ec2.GatewayVpcEndpointAwsService.DYNAMODB),
                 "S3": ec2.GatewayVpcEndpointOptions(service=ec2.GatewayVpcEndpointAwsService.S3),
@@ -100,6 +105,46 @@ class ClusterStack(HubStack):
             traffic_type=FLOW_LOGS[given.flow_logs],
         )
         return vpc
+
+    def _subnet_configuration(self) -> list[ec2.SubnetConfiguration]:
+        """Return the subnets of the new VPC. Another `egress` changes their routes, not their addresses."""
+        if self.stage.settings.egress == "nat":
+            through_nat = ec2.SubnetType.PRIVATE_WITH_EGRESS
+            return [
+                ec2.SubnetConfiguration(name=SERVERS, subnet_type=through_nat),
+                ec2.SubnetConfiguration(name=EDGES, subnet_type=through_nat, cidr_mask=26),
+                ec2.SubnetConfiguration(
+                    name=GATEWAYS, subnet_type=ec2.SubnetType.PUBLIC, cidr_mask=28, map_public_ip_on_launch=False
+                ),
+            ]
+        return [
+            ec2.SubnetConfiguration(name=SERVERS, subnet_type=ec2.SubnetType.PUBLIC, map_public_ip_on_launch=False),
+            ec2.SubnetConfiguration(name=EDGES, subnet_type=ec2.SubnetType.PRIVATE_ISOLATED, cidr_mask=26),
+        ]
+
+    def _subnets(self, name: str) -> Sequence[ec2.ISubnet]:
+        """Return the subnets of edges or of servers, in the new VPC or in the given one."""
+        if self.stage.settings.vpc_id:
+            return self.vpc.public_subnets if name == SERVERS else self.vpc.isolated_subnets
+        return self.vpc.select_subnets(subnet_group_name=name).subnets
+
+    def _image_caches(self, named: tuple[str, ...]) -> dict[str, str]:
+        """Return the addresses of caches in ECR, by registry, and make them: for images that come by way of a NAT.
+
+        ECR keeps layers in S3, which the network reaches without the NAT. *named* are the images of profiles.
+        """
+        if self.has_public_addresses:
+            return {}
+        used = {image.partition("/")[0] for image in (self.stage.settings.image, *named)}
+        found = {
+            registry: f"{self.stage.name}-{end}" for registry, end in CACHED_REGISTRIES.items() if registry in used
+        }
+        for registry, prefix in found.items():
+            ecr.CfnPullThroughCacheRule(
+                self, f"Cache-{prefix}", ecr_repository_prefix=prefix, upstream_registry_url=registry
+            )
+        home = f"{self.account}.dkr.ecr.{self.region}.{self.url_suffix}"
+        return {registry: f"{home}/{prefix}" for registry, prefix in found.items()}
 
     def _group(self, name: str, meaning: str, *, outbound: bool) -> ec2.SecurityGroup:
         return ec2.SecurityGroup(self, name, vpc=self.vpc, description=meaning, allow_all_outbound=outbound)
@@ -165,6 +210,20 @@ class ClusterStack(HubStack):
             )
             repositories.add(built.repository.repository_arn)
             image = built.image_uri
+        cached = [
+            f"arn:{self.partition}:ecr:{self.region}:{self.account}:repository/{address.partition('/')[2]}/*"
+            for address in self.image_caches.values()
+        ]
+        if cached:
+            # The first pull of an image makes its repository.
+            self.execution_role.add_to_policy(
+                iam.PolicyStatement(actions=["ecr:BatchImportUpstreamImage", "ecr:CreateRepository"], resources=cached)
+            )
+            repositories.update(cached)
+            acknowledge_wildcards(
+                self.execution_role,
+                {r":repository/[a-z0-9-]+/\*$": "The repositories of a cache are named by the images that servers use"},
+            )
         if repositories:
             self.execution_role.add_to_policy(
                 iam.PolicyStatement(
@@ -191,7 +250,7 @@ class ClusterStack(HubStack):
             self,
             "Homes",
             vpc=self.vpc,
-            vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED),
+            vpc_subnets=ec2.SubnetSelection(subnets=self.edge_subnets),
             security_group=group,
             encrypted=True,
             kms_key=self._state.key,

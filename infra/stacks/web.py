@@ -100,6 +100,8 @@ class WebStack(HubStack):
         self._name()
         self.url = f"https://{stage.settings.domain or self.distribution.distribution_domain_name}"
         self.add_output("Url", self.url, "The hub")
+        if self.edge.journal:
+            self.add_output("EdgeJournal", self.edge.journal, "The log of the edge: a folder in S3, or a log group")
         self.add_output(
             "DistributionName",
             self.distribution.distribution_domain_name,

@@ -29,6 +29,7 @@ class Demand:
     home_gb: Decimal = field(default=Decimal(1))  # of each user's files
     waf: bool = False
     snap_start: bool = False
+    egress: str = "public"  # how servers reach the internet
     keys: int = 0  # of KMS, which the account owns
     backs_up_homes: bool = True
     polls_less: bool = True  # servers' images have hubless's extension of JupyterLab (docs/images.md)
@@ -77,6 +78,7 @@ class Amounts:
     work_requests: Decimal = field(
         default=Decimal(30)
     )  # of a person in an hour: files that are opened and saved, estimated
+    nat_gb: Decimal = field(default=Decimal("0.02"))  # through a NAT in a server hour: packages and data (estimated)
     server_gb: Decimal = field(default=Decimal("0.01"))
     flow_log_gb: Decimal = field(default=Decimal("0.00002"))  # VPC flow logs of refused connections, estimated
     requests_a_connection: Decimal = field(default=Decimal(10))  # CloudFront keeps those to an edge; estimated

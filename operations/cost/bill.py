@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 from enum import StrEnum
 
 from hubless.domain.values import value
@@ -348,13 +348,10 @@ class _Month:
             each * HOURS * self.demand.fleet,
             f"{self.demand.fleet} tasks of {amounts.edge_vcpus} vCPU, 730 hours",
         )
-        hours = HOURS * self.demand.fleet
-        yield Line(
-            Group.CONTROL,
-            "Edge addresses",
-            self.prices.usd("ec2.ipv4_hour") * hours,
-            f"{_format_amount(hours)} hours of IPv4",
-        )
+        if self.demand.egress == "public":
+            hours = HOURS * self.demand.fleet
+            usd = self.prices.usd("ec2.ipv4_hour") * hours
+            yield Line(Group.CONTROL, "Edge addresses", usd, f"{_format_amount(hours)} hours of IPv4")
         yield self._balancer("nlb", "Load balancer (NLB)", NLB)
 
     def _balancer(self, kind: str, name: str, unit: Unit) -> Line:
@@ -409,12 +406,7 @@ class _Month:
             hour * price("fargate.spot_share") * on_spot,
             f"{_format_amount(on_spot)} hours of {machine}",
         )
-        yield Line(
-            Group.SERVERS,
-            "Addresses",
-            price("ec2.ipv4_hour") * demand.server_hours,
-            f"{_format_amount(demand.server_hours)} hours of IPv4",
-        )
+        yield from self._ways_out()
         homes = demand.home_gb * demand.users
         moved = demand.home_gb * demand.launches
         used = price("efs.gb_read") * moved * amounts.home_reads + price("efs.gb_written") * moved * amounts.home_writes
@@ -426,12 +418,34 @@ class _Month:
         usd = logged * (price("cloudwatch.gb_logged") + price("cloudwatch.gb_kept"))
         yield Line(Group.SERVERS, "Server logs", usd, f"{logged:.2f} GB")
 
+    def _ways_out(self) -> Iterator[Line]:
+        """Yield how servers reach the internet. A way out that the account has already is not the hub's."""
+        demand, price = self.demand, self.prices.usd
+        if demand.egress == "public":
+            hours = demand.server_hours
+            usd = price("ec2.ipv4_hour") * hours
+            yield Line(Group.SERVERS, "Addresses", usd, f"{_format_amount(hours)} hours of IPv4")
+        elif demand.egress == "nat":
+            users = nat_break_even(demand, self.prices, self.amounts)
+            usd = (price("nat.hour") + price("ec2.ipv4_hour")) * HOURS
+            yield Line(Group.SERVERS, "NAT gateway", usd, f"730 hours; pays from {users:,.0f} users on")
+            gb = demand.server_hours * self.amounts.nat_gb
+            yield Line(Group.SERVERS, "NAT data", price("nat.gb") * gb, f"{_format_amount(gb)} GB; no layers of images")
+
     def _fargate_hour(self, vcpus: Decimal, memory_gb: Decimal, *, is_arm: bool) -> Decimal:
         kind = "arm" if is_arm else "x86"
         return (
             self.prices.usd(f"fargate.{kind}_vcpu_hour") * vcpus
             + self.prices.usd(f"fargate.{kind}_gb_hour") * memory_gb
         )
+
+
+def nat_break_even(demand: Demand, prices: Prices, amounts: Amounts) -> Decimal:
+    """Return the number of users from which one NAT gateway costs less than a public address for each server."""
+    hours = demand.hours * demand.days
+    saved = prices.usd("ec2.ipv4_hour") * hours - prices.usd("nat.gb") * amounts.nat_gb * hours
+    fixed = (prices.usd("nat.hour") + prices.usd("ec2.ipv4_hour")) * HOURS
+    return (fixed / saved).to_integral_value(ROUND_CEILING)
 
 
 def free_of_cloudfront(demand: Demand, prices: Prices, amounts: Amounts) -> Decimal:

@@ -43,4 +43,5 @@ def _of_stage(stage: StageSettings) -> dict[str, Any]:
         "keys": int(stage.kms_key == OWN_KEY),  # another key is billed wherever it belongs
         "waf": stage.waf,
         "snap_start": stage.snap_start,
+        "egress": stage.egress,
     }

@@ -186,7 +186,7 @@ def evaluate_edges(
             f"no edge reported in the last {EDGE_LOST_AFTER.seconds} seconds, and {running} servers are active"
             if running
             else "no edge reports",
-            "No server gets ready without an edge: read its log, and check its clock",
+            "No server gets ready without an edge: read its log (docs/edge.md), and check its clock",
         )
     behind = [report for report in live if report.sequence < newest]
     if behind:

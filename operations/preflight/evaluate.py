@@ -519,7 +519,12 @@ def _subnets(facts: Network, stage: Stage) -> list[CheckResult]:
 
 def _routes(facts: Network, stage: Stage) -> list[CheckResult]:
     given = stage.settings
-    shut = [one for one in given.public_subnets if one in facts.zones and one not in facts.internet_routes]
+    # With `none` the network has a way out of another kind, such as a firewall's: its routes say too little.
+    shut = [
+        one
+        for one in given.public_subnets
+        if one in facts.zones and one not in facts.internet_routes and given.egress != "none"
+    ]
     lacking = {
         one: {"dynamodb", "s3"} - facts.endpoints.get(one, frozenset())
         for one in given.private_subnets
@@ -530,7 +535,7 @@ def _routes(facts: Network, stage: Stage) -> list[CheckResult]:
             problem(
                 "network",
                 f"{subnet} has no route to the internet: servers cannot reach the hub",
-                "Add a route to an internet gateway",
+                "Add a route to a NAT gateway" if given.egress == "nat" else "Add a route to an internet gateway",
             )
             for subnet in shut
         ),

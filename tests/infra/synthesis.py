@@ -48,6 +48,7 @@ keep_data = false
 homes = false
 flow_logs = "all"
 image = "quay.io/jupyter/minimal-notebook:2026-11-01"
+egress = "nat"
 domain = "jupyter.example.edu"
 certificate = "arn:aws:acm:us-east-1:123456789012:certificate/0a1b2c3d"
 subdomains = false

@@ -26,15 +26,17 @@ BILLED = {
     "AWS::DynamoDB::Table": ("DynamoDB", "DynamoDB storage"),
     "AWS::EC2::FlowLog": ("VPC flow logs", "S3 storage"),
     "AWS::EC2::Instance": ("Edge instance", "Edge disk"),
-    "AWS::ECS::Cluster": ("Fargate", "Addresses"),
+    "AWS::ECS::Cluster": ("Fargate",),
     "AWS::ECS::Service": ("Edge fleet",),
     "AWS::ECS::Service with public addresses": ("Edge addresses",),
     "AWS::EFS::FileSystem": ("Home folders (EFS)",),
     "AWS::EFS::FileSystem with backups": ("Backups of homes",),
+    "AWS::EC2::NatGateway": ("NAT gateway", "NAT data"),
     "AWS::ElasticLoadBalancingV2::LoadBalancer application": ("Load balancer (ALB)",),
     "AWS::ElasticLoadBalancingV2::LoadBalancer network": ("Load balancer (NLB)",),
     "AWS::Events::Rule": ("EventBridge",),
     "AWS::Lambda::Function": ("Lambda", "CloudWatch metrics"),
+    "AWS::Lambda::Function with public addresses of servers": ("Addresses",),
     "AWS::Lambda::Function with snapshots": ("Lambda snapshots",),
     "AWS::KMS::Key": ("KMS",),
     "AWS::Logs::Delivery": ("S3 storage",),
@@ -61,10 +63,13 @@ FREE = {
     "AWS::ApplicationAutoScaling::ScalingPolicy": NO_PRICE + ": its alarms are in the template (no target tracking)",
     "AWS::Budgets::Budget": "a budget without actions is free",
     "AWS::CertificateManager::Certificate": "public certificates are free",
+    "AWS::CloudFormation::WaitCondition": NO_PRICE,
+    "AWS::CloudFormation::WaitConditionHandle": NO_PRICE,
     "AWS::CloudFront::CachePolicy": NO_PRICE,
     "AWS::CloudFront::ResponseHeadersPolicy": NO_PRICE,
     "AWS::CloudFront::VpcOrigin": NO_PRICE,
     "AWS::CloudWatch::Dashboard": "an account's first three are free",
+    "AWS::EC2::EIP": "billed with the NAT gateway that it belongs to",
     "AWS::EC2::InternetGateway": NO_PRICE,
     "AWS::EC2::LaunchTemplate": NO_PRICE,
     "AWS::EC2::Route": NO_PRICE,
@@ -77,6 +82,7 @@ FREE = {
     "AWS::EC2::VPC": NO_PRICE,
     "AWS::EC2::VPCEndpoint Gateway": "gateway endpoints are free; interface endpoints are not",
     "AWS::EC2::VPCGatewayAttachment": NO_PRICE,
+    "AWS::ECR::PullThroughCacheRule": NO_PRICE + ": what it keeps is billed as images",
     "AWS::ECS::ClusterCapacityProviderAssociations": NO_PRICE,
     "AWS::ECS::TaskDefinition": NO_PRICE,
     "AWS::EFS::MountTarget": NO_PRICE,
@@ -126,7 +132,10 @@ def kinds(kind, properties):
             backed_up = properties.get("BackupPolicy", {}).get("Status") == "ENABLED"
             return {kind, f"{kind} with backups"} if backed_up else {kind}
         case "AWS::Lambda::Function":
-            return {kind, f"{kind} with snapshots"} if "SnapStart" in properties else {kind}
+            variables = properties.get("Environment", {}).get("Variables", {})
+            is_public = variables.get("HUBLESS_PUBLIC_ADDRESSES") == "true"
+            found = {"snapshots": "SnapStart" in properties, "public addresses of servers": is_public}
+            return {kind, *(f"{kind} with {what}" for what, is_so in found.items() if is_so)}
     return {kind}
 
 

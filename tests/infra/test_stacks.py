@@ -394,19 +394,23 @@ def test_a_server_has_no_permissions_and_its_execution_role_few(stage, name):
         "ecr:GetAuthorizationToken",
         "ecr:GetDownloadUrlForLayer",
     }
+    caching = {"ecr:BatchImportUpstreamImage", "ecr:CreateRepository"}  # behind a NAT
 
-    assert actions == {"logs:CreateLogStream", "logs:PutLogEvents", "s3:GetObject", "s3:GetBucketLocation"} | (
-        pulling | {"kms:Decrypt"} if name != "alb" else set()
-    )
+    always = {"logs:CreateLogStream", "logs:PutLogEvents", "s3:GetObject", "s3:GetBucketLocation"}
+    assert actions == always | pulling | (caching if name == "alb" else {"kms:Decrypt"})
 
 
 @pytest.mark.parametrize(("name", "role"), [("prod", "EconomyRole"), ("fleet", "FleetTaskRole")])
 def test_an_edge_may_use_only_its_partitions_and_write_activity(stage, name, role):
     granted = set(rights_of(stage(name), role, "web"))
     code = {right for right in granted if right[0] == "s3:GetObject"}
+    journal = {
+        ("s3:PutObject", "<state.Logs.Arn>/edge/*", ""),
+        ("kms:Decrypt kms:GenerateDataKey", KEYS[name], f"kms:ViaService s3.{REGIONS[name]}.amazonaws.com"),
+    }
 
     region, key = REGIONS[name], KEYS[name]
-    assert granted - code == {
+    assert granted - code == (journal if name == "prod" else set()) | {
         (READ_WRITE, key, f"kms:ViaService dynamodb.{region}.amazonaws.com"),
         ("dynamodb:GetItem dynamodb:Query", "<state.Table.Arn>", "dynamodb:LeadingKeys CHANGES ROUTES SEQUENCE"),
         ("dynamodb:DeleteItem dynamodb:PutItem", "<state.Table.Arn>", "dynamodb:LeadingKeys EDGES"),
@@ -501,7 +505,9 @@ def test_the_economy_edge_has_no_public_address_and_is_never_replaced(stage):
     assert template["ImageId"].startswith("resolve:ssm:")  # asked for when an instance is made, and never again
     assert template["MetadataOptions"]["HttpTokens"] == "required"
     assert "NetworkInterfaces" not in template
-    assert {tag["Key"] for tag in instance["Tags"]} >= {"hubless-code"}
+    tags = {tag["Key"]: tag["Value"] for tag in instance["Tags"]}
+    assert tags["hubless-journal"] == "s3://<state.Logs>/edge"  # there is no way to CloudWatch
+    assert "hubless-code" in tags
     assert stage("prod").all("AWS::EC2::NatGateway") == {}
 
 

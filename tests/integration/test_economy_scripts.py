@@ -48,9 +48,24 @@ COMMANDS = {
         [ -z "$old" ] || kill "$old" """,
     "curl": """
         case "$*" in
+            *"/api/token") echo token ;;
+            *"/tags/instance/hubless-journal") cat /state/journal-to ;;
+            *"/instance-id") echo i-1 ;;
             *" PUT "*) echo "$*" >> /state/told; cat /run/hubless-signal >> /state/signal ;;
             *) ! grep -qx "$(cat /state/running)" /state/unhealthy 2>/dev/null ;;
         esac""",
+    "journalctl": """
+        for option in "$@"; do
+            case $option in --cursor-file=*) cursor=${option#--cursor-file=} ;; esac
+        done
+        cat "$cursor" 2>/dev/null >> /state/cursors || true
+        cat /state/journal
+        echo newest > "$cursor" """,
+    "aws": """
+        echo "$*" >> /state/aws
+        cp /var/lib/hubless/sent /state/uploaded
+        case "$*" in *create-log-stream*) exit 254 ;; esac
+        [ ! -e /state/aws-is-away ]""",
     "sleep": """
         echo "$*" >> /state/slept""",
     "timeout": """
@@ -63,7 +78,7 @@ class Instance:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        for name in ("state", "fakes", "etc", "opt", "run", "log"):
+        for name in ("state", "fakes", "etc", "opt", "run", "log", "lib"):
             (folder / name).mkdir()
         for name, text in COMMANDS.items():
             (folder / "fakes" / name).write_text(f"#!/bin/bash{text}\n")
@@ -81,7 +96,14 @@ class Instance:
 
     def run(self, script: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run *script* where HAProxy runs already."""
-        folders = {"state": "/state", "etc": "/etc/hubless", "opt": "/opt/hubless", "run": "/run", "log": "/var/log"}
+        folders = {
+            "state": "/state",
+            "etc": "/etc/hubless",
+            "opt": "/opt/hubless",
+            "run": "/run",
+            "log": "/var/log",
+            "lib": "/var/lib",
+        }
         binds = [part for name, place in folders.items() for part in ("--bind", str(self.folder / name), place)]
         (self.folder / "run/hubless-edge").mkdir(exist_ok=True)
         python = sys.base_prefix
@@ -97,6 +119,11 @@ class Instance:
 
     def update(self) -> subprocess.CompletedProcess[str]:
         return self.run((SCRIPTS / "update").read_text(), HUBLESS_UPDATE_TRIES="3")
+
+    def journal(self, to: str) -> subprocess.CompletedProcess[str]:
+        (self.folder / "etc/place.env").write_text("HUBLESS_EDGE_REGION=eu-central-1\n")
+        self.set("journal-to", to)
+        return self.run((SCRIPTS / "journal").read_text())
 
     def boot(self, keep: str) -> subprocess.CompletedProcess[str]:
         (self.folder / "opt/keep").write_text(f"#!/bin/bash\n{keep}\n")
@@ -200,3 +227,62 @@ def test_a_first_boot_is_tried_again_with_longer_pauses(instance: Instance) -> N
     assert ended.returncode == 0, ended.stderr
     assert instance.get("slept") == ["5", "10", "20", "40", "60", "60"]
     assert "attempt 6 failed" in ended.stdout
+
+
+# --- the journal ---
+
+BUCKET, GROUP = "s3://logs/edge", "hubless-prod-edge"
+
+
+def entry(message: object, second: int = 0) -> str:
+    at = str((1_764_288_000 + second) * 1_000_000)
+    return json.dumps({"__REALTIME_TIMESTAMP": at, "_SYSTEMD_UNIT": "hubless-edge.service", "MESSAGE": message})
+
+
+def test_the_journal_reaches_s3_by_the_endpoint(instance: Instance) -> None:
+    instance.set("journal", entry("loaded all 3 routes"), entry([104, 195, 40]))
+    ended = instance.journal(BUCKET)
+    assert ended.returncode == 0, ended.stderr
+    assert instance.get("uploaded") == [
+        "2025-11-28T00:00:00+00:00 hubless-edge.service: loaded all 3 routes",
+        "2025-11-28T00:00:00+00:00 hubless-edge.service: h\ufffd(",
+    ]
+    (sent,) = instance.get("aws")
+    assert sent.startswith("s3 cp --only-show-errors --region eu-central-1 /var/lib/hubless/sent s3://logs/edge/")
+    assert sent.endswith("-i-1.log")
+
+
+def test_the_journal_reaches_cloudwatch_where_there_is_a_way_out(instance: Instance) -> None:
+    instance.set("journal", entry("first"), entry("second", 1))
+    ended = instance.journal(GROUP)
+    assert ended.returncode == 0, ended.stderr  # though the stream exists already
+    assert json.loads(instance.get("uploaded")[0]) == [
+        {"timestamp": 1_764_288_000_000, "message": "hubless-edge.service: first"},
+        {"timestamp": 1_764_288_001_000, "message": "hubless-edge.service: second"},
+    ]
+    assert "put-log-events" in instance.get("aws")[1]
+
+
+def test_lines_are_sent_again_until_aws_has_them(instance: Instance) -> None:
+    instance.set("journal", entry("first"))
+    instance.set("aws-is-away")
+    assert instance.journal(BUCKET).returncode == 1
+    assert not (instance.folder / "lib/hubless/cursor").exists()
+    (instance.folder / "state/aws-is-away").unlink()
+    assert instance.journal(BUCKET).returncode == 0
+    assert (instance.folder / "lib/hubless/cursor").read_text() == "newest\n"
+
+
+def test_a_flood_of_lines_is_cut_to_the_newest(instance: Instance) -> None:
+    instance.set("journal", *[entry("x" * 5_000, second) for second in range(5_000)])
+    assert instance.journal(GROUP).returncode == 0
+    events = json.loads(instance.get("uploaded")[0])
+    assert sum(len(event["message"]) + 26 for event in events) <= 1_000_000  # CloudWatch's limit
+    assert events[-1]["timestamp"] == (1_764_288_000 + 4_999) * 1_000
+    assert events == sorted(events, key=lambda event: event["timestamp"])
+
+
+def test_nothing_is_sent_while_nothing_is_new(instance: Instance) -> None:
+    instance.set("journal")
+    assert instance.journal(BUCKET).returncode == 0
+    assert instance.get("aws") == []

@@ -69,7 +69,12 @@ class Secrets(dict):
             CLOUD, public_addresses=True, capacity="spot-or-fargate", architecture="ARM64", cpus=2.0, memory=3 * 1024**3
         ),
         replace(
-            CLOUD, launches_queue="https://sqs/1/launches", file_system="fs-1", bucket_key="arn:kms", log_level="debug"
+            CLOUD,
+            image_caches=("quay.io=1.dkr.ecr/a", "public.ecr.aws=1.dkr.ecr/b"),
+            launches_queue="https://sqs/1/launches",
+            file_system="fs-1",
+            bucket_key="arn:kms",
+            log_level="debug",
         ),
     ],
 )
@@ -92,6 +97,7 @@ def test_a_missing_variable_is_named_with_its_type(name):
         ("url", "hub.example.org", 'HUBLESS_URL is "hub.example.org", but it must be an address'),
         ("url", "https://hub.example.org/hub", "HUBLESS_URL is"),
         ("subnets", " , ", 'HUBLESS_SUBNETS is " , ", but it must be one or more strings with commas between them'),
+        ("image_caches", "quay.io", 'HUBLESS_IMAGE_CACHES is "quay.io", but it must be REGISTRY=ADDRESS'),
         ("public_addresses", "yes", 'HUBLESS_PUBLIC_ADDRESSES is "yes", but it must be true or false'),
         ("capacity", "cheap", "HUBLESS_CAPACITY is"),
         ("cpus", "two", 'HUBLESS_CPUS is "two", but it must be a number of CPUs'),

@@ -59,6 +59,9 @@ class TestAStage:
     @pytest.mark.parametrize(
         ("keys", "message"),
         [
+            ('egress = "none"', '.egress = "none" needs vpc_id'),
+            ("session_manager = true", ".session_manager needs"),
+            ('session_manager = true\nedge = "fleet"\negress = "nat"', ".session_manager needs"),
             ("colour = 1", "stages.prod.colour is not a setting"),
             ("edges = 1", "stages.prod.edges is not a setting; did you mean stages.prod.edge?"),
             ('edge = "huge"', 'stages.prod.edge is "huge", but it must be "economy", "fleet" or "alb"'),

@@ -1,5 +1,7 @@
 """Configuration of the ECS launcher: the resources that the deployment created for this hub."""
 
+from collections.abc import Mapping
+from dataclasses import field
 from enum import StrEnum
 
 from hubless.domain import names
@@ -53,6 +55,7 @@ class EcsConfig:
     stop_seconds: int = 30  # between SIGTERM and SIGKILL
     key: str = ""  # KMS key of the environment files; empty: the bucket's own
     homes: HomeFileSystem | None = None
+    image_caches: Mapping[str, str] = field(default_factory=dict)  # addresses by the registries that they cache
     has_own_image: bool = False  # *image* is images/singleuser, which has no entrypoint
 
     def __post_init__(self) -> None:
@@ -65,6 +68,11 @@ class EcsConfig:
             raise InvalidRequestError("Servers need at least one subnet: set HUBLESS_SUBNETS")
         if not 0 < self.stop_seconds <= MAX_STOP_SECONDS:
             raise InvalidRequestError(f"The stop time of servers must be 1 to {MAX_STOP_SECONDS} seconds on Fargate")
+
+    def pulled_image(self, image: str) -> str:
+        """Return the address by which ECS pulls *image*: in the cache of its registry, if there is one."""
+        registry, _, rest = image.partition("/")
+        return f"{self.image_caches[registry]}/{rest}" if registry in self.image_caches else image
 
     @property
     def started_by(self) -> str:

@@ -157,7 +157,7 @@ class TaskDefinitions:
         )
         return {
             "name": CONTAINER,
-            "image": profile.image or config.image,
+            "image": config.pulled_image(profile.image or config.image),
             "essential": True,
             "command": self._command(profile),
             # A definition's variables override those of the file: those of the launch must not be here.

@@ -366,3 +366,36 @@ def test_a_secret_that_no_environment_file_can_hold_is_refused_beforehand(value,
         script.launcher.launch(replace(LAUNCH, secrets={"JUPYTERHUB_API_TOKEN": value}))
 
     assert not value or value not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("image", "pulled"),
+    [
+        ("quay.io/jupyter/r:1", "123456789012.dkr.ecr.eu-central-1.amazonaws.com/prod-quay/jupyter/r:1"),
+        (
+            "quay.io/jupyter/r@sha256:ab",
+            "123456789012.dkr.ecr.eu-central-1.amazonaws.com/prod-quay/jupyter/r@sha256:ab",
+        ),
+        ("docker.io/jupyter/r:1", "docker.io/jupyter/r:1"),
+        ("quay.io.example.org/r:1", "quay.io.example.org/r:1"),
+        ("jupyter/r:1", "jupyter/r:1"),
+    ],
+)
+def test_an_image_is_pulled_from_the_cache_of_its_registry(image, pulled):
+    cache = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/prod-quay"
+
+    assert replace(ecs_config(), image_caches={"quay.io": cache}).pulled_image(image) == pulled
+
+
+def test_a_definition_names_the_cached_image(scripted):
+    script = scripted(image_caches={"jupyter": "cache/prod"})
+    script.s3.add_response("put_object", {})
+    script.ecs.add_response("list_task_definitions", {"taskDefinitionArns": []})
+    script.ecs.add_response("register_task_definition", {"taskDefinition": {}})
+    script.s3.add_response("put_object", {})
+    script.ecs.add_response("run_task", {"tasks": [{"taskArn": ARN}]})
+
+    script.launcher.launch(LAUNCH)
+
+    (registered,) = [received for operation, received in script.sent if operation == "RegisterTaskDefinition"]
+    assert "'image': 'cache/prod/r:1'" in registered

@@ -14,7 +14,7 @@ from hubless.settings.stage import StageSettings
 from operations.cost import report
 from operations.cost.amounts import Amounts, Demand
 from operations.cost.balancers import ALB, NLB, Load
-from operations.cost.bill import Group, bill, free_of_cloudfront, goals, idle
+from operations.cost.bill import Group, bill, free_of_cloudfront, goals, idle, nat_break_even
 from operations.cost.demand import demand_of
 from operations.cost.prices import known, parse
 from operations.errors import OperationsError
@@ -52,6 +52,7 @@ def test_each_price_is_in_a_bill():
         for edge in ("economy", "fleet", "alb")
         for arm in (True, False)
     ]
+    demands.append(replace(CLASS, egress="nat"))
     for name, price in known().table.items():
         if name.startswith("ec2_hour."):
             continue  # one for each type of instance
@@ -76,6 +77,38 @@ def test_totals_with_a_fleet_are_near_the_first_estimate(users, on_demand, on_sp
         left_out = made.usd("Edge addresses")  # by that estimate
         estimated = made.total(Group.CONTROL, Group.SERVERS) - left_out
         assert estimated == pytest.approx(expected, rel=Decimal("0.06"))
+
+
+def test_a_nat_costs_hours_and_gigabytes_and_ends_public_addresses():
+    made = of(replace(CLASS, edge="fleet", egress="nat"))
+
+    # 730 hours of 4.5 cents, and of the gateway's own address at half a cent; 32,000 hours of 0.02 GB at 4.5 cents.
+    assert (made.usd("NAT gateway"), made.usd("NAT data")) == (Decimal("36.5"), Decimal("28.8"))
+    assert made.usd("Addresses") == made.usd("Edge addresses") == 0
+
+
+def test_a_way_out_of_ones_own_costs_the_hub_nothing():
+    made = of(replace(CLASS, egress="none"))
+
+    assert not {line.part for line in made.lines} & {"Addresses", "NAT gateway", "NAT data"}
+
+
+def test_a_nat_pays_from_41_to_56_users_on():
+    def users(**amounts):
+        return nat_break_even(CLASS, known(), replace(Amounts(), **amounts))
+
+    hours = known().usd("nat.hour") * 730
+    assert (hours / (160 * known().usd("ec2.ipv4_hour"))).to_integral_value() == 41  # by the gateway's hours alone
+    assert users(nat_gb=Decimal(0)) == 46  # with its own address
+    assert users() == 56  # with what servers download
+
+
+def test_the_break_even_is_where_both_bills_meet():
+    def total(users, egress):
+        return of(Demand(users=users, egress=egress)).total()
+
+    assert total(55, "public") < total(55, "nat")
+    assert total(56, "public") >= total(56, "nat")
 
 
 def test_half_of_the_hours_on_spot_cost_its_price():
@@ -271,6 +304,7 @@ def test_each_amount_changes_the_bill():
     """An amount that changes no bill is not needed."""
     demand = Demand(users=200, waf=True, snap_start=True, watches_server_logs=True)
     demands = [replace(demand, edge=edge, polls_less=less) for edge in ("fleet", "economy") for less in (True, False)]
+    demands.append(replace(demand, egress="nat"))
     lectures = Demand(users=90, edge="alb", hours=Decimal(2))
     for field in fields(Amounts):
         more = {field.name: getattr(Amounts(), field.name) * 2 + 1}

@@ -293,6 +293,22 @@ def test_a_network_problem_names_what_is_missing(facts, said):
     assert matches(found[0], Level.PROBLEM, said)
 
 
+def test_behind_a_nat_a_missing_route_is_one_to_a_nat_gateway():
+    shut = replace(NETWORK, internet_routes=frozenset())
+
+    (first, *_) = evaluate.network(shut, Stage("prod", replace(GIVEN.settings, egress="nat")))
+
+    assert first.action == "Add a route to a NAT gateway"
+
+
+def test_with_a_way_out_of_its_own_a_network_needs_no_internet_route():
+    shut = replace(NETWORK, internet_routes=frozenset())
+
+    found = evaluate.network(shut, Stage("prod", replace(GIVEN.settings, egress="none")))
+
+    assert [one.level for one in found] == [Level.OK]
+
+
 def test_servers_in_one_zone_are_a_warning():
     one = stage(vpc_id="vpc-1", zones=("a",), public_subnets=("subnet-1",), private_subnets=("subnet-3",))
 
