@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from aws_cdk import CustomResource, Duration, RemovalPolicy
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
@@ -27,6 +28,7 @@ class Reservations(Construct):
         streams: int,
         log_days: int,
         python: str,
+        key: kms.IKey | None,
     ) -> None:
         super().__init__(scope, "Reservations")
         log_group = logs.LogGroup(
@@ -34,6 +36,7 @@ class Reservations(Construct):
             "Log",
             retention=retention(log_days),
             removal_policy=RemovalPolicy.DESTROY,
+            encryption_key=key,
         )
         reserving = lambda_.Function(
             self,

@@ -101,6 +101,7 @@ class ControlStack(HubStack):
             streams=given.streams_at_once,
             log_days=given.log_days,
             python=code.target.python,
+            key=self._state.key,
         )
         self.add_output("Reserved", reserved.told, "Concurrent executions that functions have for themselves")
         self._route_http_api()
