@@ -188,14 +188,31 @@ def _functions(stage: Stage, aws: Aws, _vpc: str) -> list[str]:
 
 
 def _distributions(stage: Stage, aws: Aws, _vpc: str) -> list[str]:
+    told = _of_cloudfront("DistributionList", lambda **page: aws.call("cloudfront", "list_distributions", **page))
+    return [one["Id"] for one in told if _first_word(one.get("Comment", "")) == stage.hub]
+
+
+def _vpc_origins(stage: Stage, aws: Aws, _vpc: str) -> list[str]:
+    told = _of_cloudfront("VpcOriginList", lambda **page: aws.call("cloudfront", "list_vpc_origins", **page))
+    of_cdk = f"{stage.hub}-web".replace("-", "")  # the CDK names those of load balancers, without hyphens
+    return [one["Id"] for one in told if one["Name"] == f"{stage.hub}-edge" or one["Name"].startswith(of_cdk)]
+
+
+def _of_cloudfront(key: str, ask: Callable[..., dict[str, Any]]) -> list[Any]:
+    """Return the items of all pages of one of CloudFront's lists, which are nested."""
     found: list[Any] = []
     marker: dict[str, str] = {}
-    while True:  # its pages are nested, and `paginate` reads flat ones
-        told = aws.call("cloudfront", "list_distributions", **marker)["DistributionList"]
+    while True:
+        told = ask(**marker)[key]
         found += told.get("Items", ())
         if not told.get("NextMarker"):
-            return [one["Id"] for one in found if _first_word(one.get("Comment", "")) == stage.hub]
+            return found
         marker = {"Marker": told["NextMarker"]}
+
+
+def _addresses(stage: Stage, aws: Aws, _vpc: str) -> list[str]:
+    told = aws.call("ec2", "describe_addresses", Filters=_filters(stage))["Addresses"]
+    return [f"{one['AllocationId']} ({one['PublicIp']})" for one in told]
 
 
 def _first_word(comment: str) -> str:
@@ -236,6 +253,8 @@ SEARCHES: dict[str, Callable[[Stage, Aws, str], list[str]]] = {
     "queues": _queues,
     "functions": _functions,
     "distributions": _distributions,
+    "VPC origins": _vpc_origins,
+    "addresses": _addresses,
     "alarms": _alarms,
     "roles": _roles,
     "tagged": _tagged,

@@ -24,6 +24,7 @@ SWEEP_SECONDS, POLL_SECONDS = 3, 0.5
 UNSUPPORTED = {  # docs/emulator.md
     "preflight": "MiniStack has no quotas, and tests/integration/test_preflight_collect.py has",
     "progress": "MiniStack's executor has no streams, and tests/integration/test_streaming.py has",
+    "VPC origins": "MiniStack has none",
     "buckets": "those of launches are in a double, which lists none",
     "file systems": "they are in a double, which lists none",
     "clusters": "they are in a double, which lists none",

@@ -178,6 +178,8 @@ def test_an_undo_that_fails_is_reported_and_can_be_repeated(world, store):
     assert outcomes(store)["destroy"] is Outcome.FAILED
     assert "stacks: hubless-trial-state: DELETE_FAILED" in messages(store)[LEFTOVERS]
     assert "distributions: Eaccount, distributions: Eweb" in messages(store)[LEFTOVERS]
+    assert "VPC origins: vo_0123456789, VPC origins: vo_1123456789" in messages(store)[LEFTOVERS]
+    assert "addresses: eipalloc-0123456789 (203.0.113.7)" in messages(store)[LEFTOVERS]
     world.cdk.fails.clear()
     state = store.load()
     assert Runner(world.trial(state), lambda: store.save(state)).clean_up()

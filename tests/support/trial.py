@@ -267,6 +267,15 @@ class Account:
         items = [{"Id": f"E{part}", "Comment": text} for part, text in made.items() if part in self.stacks]
         return {"DistributionList": {"Items": items} if items else {}}  # AWS leaves an empty list out
 
+    def _list_vpc_origins(self, **marker):
+        names = {"vo_0123456789": f"{HUB}-edge", "vo_1123456789": "hublesstrialwebOriginVpcOrigin1A2B3C4D"}
+        items = [{"Id": key, "Name": name} for key, name in names.items() if "web" in self.stacks]
+        return {"VpcOriginList": {"Items": [{"Id": "vo_1", "Name": f"{HUB}-2-edge"}, *items]}}
+
+    def _describe_addresses(self, Filters):
+        found = [{"AllocationId": "eipalloc-0123456789", "PublicIp": "203.0.113.7"}] if "cluster" in self.stacks else []
+        return {"Addresses": found}
+
     def _describe_alarms(self, AlarmNamePrefix):
         return {"MetricAlarms": []}
 

@@ -273,7 +273,7 @@ def test_docs_trial_md_describes_each_step():
 
     assert described == [*(step.name for step in STEPS), "destroy", "leftovers"]
     assert answering == set(described)
-    assert sorted(SEARCHES) == sorted(re.findall(r"^- ([a-z ]+):", text, re.MULTILINE))
+    assert sorted(SEARCHES) == sorted(re.findall(r"^- ([A-Za-z ]+):", text, re.MULTILINE))
 
 
 def test_what_was_not_tried_on_aws_leads_to_the_trial():
