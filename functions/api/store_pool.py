@@ -19,7 +19,9 @@ from hubless.domain.errors import QuotaExceededError
 
 THREADS = 4  # long calls wait for each other before they take the processor from the short ones
 RUNNING = THREADS // 2  # of one person's calls
-OPEN = 20  # of one person's calls, those that run and those that wait; most take 10 to 100 ms
+# Of one person's calls, those that run and those that wait. HTTPX and aiohttp open 100 connections unless told
+# otherwise, so a script that asks for all at once is refused nothing, as in JupyterHub. Most calls take 10 to 100 ms.
+OPEN = 128
 _RETRY_AFTER = timedelta(seconds=1)
 Handler = TypeVar("Handler", bound=Callable[..., Coroutine[Any, Any, Any]])
 _long: set[Any] = set()

@@ -16,6 +16,7 @@ from tests.api.hub import ADDRESS, An
 from tests.support.builders import a_user
 
 CHECKER = "http://127.0.0.1:18555/services/checker/oauth_callback"
+CLIENT_CONNECTIONS = 100  # that HTTPX (`httpx.Limits`) and aiohttp (`TCPConnector`) open unless told otherwise
 GIVE_UP = 10  # seconds; only a hub that fails the test waits so long
 CALLS = {
     "a list of users": ("users.page", "GET", "/hub/api/users", None),
@@ -140,6 +141,23 @@ def test_beyond_a_number_of_open_long_calls_a_user_is_asked_to_wait(hub, monkeyp
     assert browser.get("/hub/token").status_code == 200
     assert not store_pool._open
     assert not store_pool._running
+
+
+async def add_each(application, users):
+    headers = {"Authorization": f"token {An.ADMIN_TOKEN}"}
+    transport = httpx.ASGITransport(application)
+    async with httpx.AsyncClient(transport=transport, base_url=ADDRESS, headers=headers) as client:
+        path = "/hub/api/groups/sharers/users"
+        answers = await asyncio.gather(*[client.post(path, json={"users": [name]}) for name in users])
+        return [answer.status_code for answer in answers], (await client.get("/hub/api/groups/sharers")).json()["users"]
+
+
+def test_a_script_with_all_connections_of_its_client_is_refused_nothing(hub):
+    class_ = [hub.user(f"student-{number}").name for number in range(CLIENT_CONNECTIONS)]
+    hub.user("alice", groups=["sharers"])
+    statuses, members = asyncio.run(add_each(hub.transport.app, class_))
+    assert statuses == [200] * CLIENT_CONNECTIONS
+    assert set(class_) <= set(members)
 
 
 def test_no_marked_handler_awaits():
