@@ -142,33 +142,35 @@ not_running = {
     "can_start": True,
     "implicit": False,
 }
+
+
+def part(*rows, offset=0, total=0, newer_url=None, older_url=None):
+    """Return one part of a list."""
+    return {
+        "rows": list(rows),
+        "offset": offset,
+        "total": total or len(rows),
+        "newer_url": newer_url,
+        "older_url": older_url,
+    }
+
+
+THIS_BROWSER = {
+    "id": "s1",
+    "agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+    "created": WAS,
+    "is_this": True,
+}
 token = {
-    "tokens": [],
-    "total": 0,
-    "offset": 0,
-    "newer_url": None,
-    "older_url": None,
-    "more_sessions": 0,
-    "applications": [],
+    "tokens": part(),
+    "applications": part(),
     "new_token": None,
     "max_lifetime": None,
     "error": None,
-    "sessions": [
-        {
-            "id": "s1",
-            "agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
-            "created": WAS,
-            "is_this": True,
-        }
-    ],
+    "sessions": part(THIS_BROWSER),
 }
 token_full = {
-    "total": 102,
-    "offset": 50,
-    "newer_url": "/hub/token?offset=0#tokens",
-    "older_url": "/hub/token?offset=100#tokens",
-    "more_sessions": 7,
-    "tokens": [
+    "tokens": part(
         {
             "id": "a1",
             "note": "Backup script",
@@ -185,8 +187,12 @@ token_full = {
             "last_activity": None,
             "expires_at": None,
         },
-    ],
-    "applications": [
+        offset=50,
+        total=102,
+        newer_url="/hub/token?offset=0#tokens",
+        older_url="/hub/token?offset=100#tokens",
+    ),
+    "applications": part(
         {
             "client_id": "jupyterhub-user-alice",
             "description": "Server at /user/alice/",
@@ -194,9 +200,9 @@ token_full = {
             "last_activity": WAS,
         },
         {"client_id": "service-grades", "description": "", "tokens": 1, "last_activity": None},
-    ],
-    "sessions": [
-        *token["sessions"],
+    ),
+    "sessions": part(
+        THIS_BROWSER,
         {
             "id": "s2",
             "agent": "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 Version/18.0 "
@@ -205,7 +211,9 @@ token_full = {
             "is_this": False,
         },
         {"id": "s3", "agent": "", "created": WAS, "is_this": False},
-    ],
+        total=10,
+        older_url="/hub/token?sessions=3#sessions",
+    ),
     "new_token": "c0ffee0123456789abcdef0123456789",
     "max_lifetime": 1_209_600,
     "error": None,
