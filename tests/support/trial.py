@@ -32,6 +32,7 @@ ACCOUNT, REGION, HUB = "123456789012", "eu-central-1", "hubless-trial"
 URL = "https://d111111abcdef8.cloudfront.net"
 OPERATOR = f'[stages.trial]\nregion = "{REGION}"\nimage = "jupyter/minimal:1"\n'
 INSTANCE, VPC = "i-0123456789abcdef0", "vpc-0123456789abcdef0"
+ANYWHERE = {"get_caller_identity", "get_resources", "describe_parameters", "describe_stacks"}  # asked in us-east-1 too
 STOPPING, BOOTING, LAUNCHING = 60.0, 30.0, 40.0  # seconds
 SLEEPER_SECONDS = 220.0  # until the start of a server that never answers has failed
 KEEPALIVE, SWEEP = 8.0, 60.0
@@ -92,12 +93,12 @@ class Account:
         self.calls.append(operation)
         if operation in self.refused:
             raise self.refused[operation]
-        if region not in {"", REGION} and operation not in {
-            "get_caller_identity",
-            "describe_stacks",
-            "get_resources",
-            "describe_parameters",
-        }:
+        if service == "cloudformation" and "StackName" in given:
+            part = given["StackName"].removeprefix(f"{HUB}-")
+            elsewhere = stacks.CERTIFICATES_REGION if part in {"access", "certificates"} else REGION
+            if region not in {"", elsewhere} or (not region and elsewhere != REGION):
+                raise not_there()
+        elif region not in {"", REGION} and operation not in ANYWHERE:
             raise AssertionError(f"{operation} in {region}")
         return getattr(self, f"_{operation}")(**given)
 
