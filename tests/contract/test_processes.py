@@ -17,7 +17,7 @@ import pytest
 from hubless.adapters.processes import free_ports
 from hubless.adapters.processes.accounts import account_of
 from hubless.adapters.processes.isolation import ACCOUNTS, SANDBOX, root_servers, sandbox_processes
-from hubless.adapters.processes.launch_folder import LaunchFolder, running_otherwise
+from hubless.adapters.processes.launch_folder import LOG_KEPT, LOG_LIMIT, LaunchFolder, running_otherwise
 from hubless.adapters.processes.readiness import HttpReadiness
 from hubless.domain.errors import LaunchFailedError
 from hubless.domain.profiles import Profile
@@ -389,6 +389,17 @@ def test_forget_removes_the_folder_and_keeps_the_log(place, launcher):
     assert place.home.is_dir()
     assert isinstance(launcher.describe("l1"), TaskStopped)
     assert launcher.tasks() == []
+
+
+def test_the_log_of_a_forgotten_launch_is_bounded(place, launcher):
+    launcher.launch(place.launch("fail"))
+    gone(launcher)
+    with (place.servers / "l1/server.log").open("ab") as log:
+        log.write(b"x" * LOG_LIMIT + b"\nlast line\n")
+    launcher.forget("l1")
+    (kept,) = place.servers.glob("ended/*.log")
+    assert kept.stat().st_size < LOG_KEPT + 200
+    assert kept.read_text().endswith("x\nlast line\n")
 
 
 # --- secrets and environment ---

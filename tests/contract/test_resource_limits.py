@@ -18,7 +18,7 @@ from hubless.adapters.processes import memory_files, process_tree
 from hubless.adapters.processes.cgroups import ControlGroups, NoControlGroupsError
 from hubless.adapters.processes.isolation import SANDBOX
 from hubless.adapters.processes.isolation.bubblewrap import View
-from hubless.adapters.processes.launch_folder import LaunchFolder
+from hubless.adapters.processes.launch_folder import LOG_KEPT, LOG_LIMIT, LaunchFolder
 from hubless.adapters.processes.launcher import OOM_SCORE
 from hubless.adapters.processes.limit_means import Means
 from hubless.adapters.processes.memory_files import MemoryFiles
@@ -424,6 +424,43 @@ def test_a_look_sees_the_process_that_got_an_id_again(monkeypatch):
             assert not process_tree._act(seen, psutil.Process.kill)
         finally:
             program.kill()
+
+
+# --- logs ---
+
+FLOOD = """
+import os, time
+log = open("server.log", "ab", buffering=0)
+for _ in range(6):
+    log.write(b"x" * (1 << 20))
+log.write(b"\\nthe end\\n")
+open("flooded", "w").close()
+while not os.path.exists("go"):
+    time.sleep(0.02)
+log.write(b"and on\\n")
+open("went-on", "w").close()
+time.sleep(600)
+"""
+
+
+def test_a_server_that_floods_its_log_does_not_fill_the_hubs_disk(place):
+    place.start(FLOOD)
+    eventually(place.path("flooded").exists)
+    place.limits.watch()
+    assert place.path("server.log").stat().st_size < LOG_KEPT + 200
+    place.path("go").touch()
+    eventually(place.path("went-on").exists)
+    place.limits.watch()
+    log = place.path("server.log").read_bytes()
+    assert log.startswith(b"[The hub has removed what came before")
+    assert log.endswith(b"x\nthe end\nand on\n")
+
+
+def test_a_log_within_its_limit_stays_as_it_is(place):
+    place.start(SMALL)
+    place.path("server.log").write_bytes(b"x" * LOG_LIMIT)
+    place.limits.watch()
+    assert place.path("server.log").stat().st_size == LOG_LIMIT
 
 
 # --- launches ---

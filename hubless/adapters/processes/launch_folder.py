@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -14,6 +15,8 @@ SANDBOX, ACCOUNTS = "sandbox", "accounts"
 NONE = "none"  # the isolation of launches that were noted before there were others
 LOG_BYTES = 8192
 LOG_LINES = 40
+LOG_LIMIT, LOG_KEPT = 4 * 2**20, 2**16  # bytes: a log that is larger loses all but its end
+_CUT = b"[The hub has removed what came before: the log was larger than 4 MiB.]\n"
 _START = 18  # place of `starttime` after a process's state in /proc/PID/stat (proc_pid_stat(5))
 _THREADS = 16  # the number of its threads, in the same list
 REPORT_BYTES = 4096  # a sandbox's monitor writes some hundred
@@ -137,6 +140,19 @@ class LaunchFolder:
         except (FileNotFoundError, ValueError, AttributeError):
             pass  # its monitor was killed while it wrote
         return report
+
+    def bound_log(self) -> None:
+        """Cut a log that is too large down to its end; the server goes on writing, because it appends.
+
+        The log is the hub's file, so no quota of its users counts it.
+        """
+        with suppress(FileNotFoundError):
+            if self.log.stat().st_size > LOG_LIMIT:
+                with self.log.open("a+b") as file:
+                    file.seek(-LOG_KEPT, os.SEEK_END)
+                    kept = file.read(LOG_KEPT)
+                    file.truncate(0)
+                    file.write(_CUT + kept)
 
     def log_tail(self, hidden: tuple[str, ...] = ()) -> tuple[str, ...]:
         """Return the last lines of the server's log, with `***` for the *hidden* words."""

@@ -138,6 +138,7 @@ class ProcessLauncher:
         self._limits.release(task)
         ended = self._servers / "ended"
         ended.mkdir(mode=0o700, exist_ok=True)
+        folder.bound_log()
         if folder.log.exists():
             folder.log.replace(ended / f"{task}.log")
         shutil.rmtree(folder.path, ignore_errors=True)

@@ -2,9 +2,11 @@
 
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from hubless.adapters.processes import cgroups, limit_record, process_tree
+from hubless.adapters.processes.launch_folder import LaunchFolder
 from hubless.adapters.processes.limit_means import Means
 from hubless.adapters.processes.limit_record import LimitRecord
 from hubless.adapters.processes.process_tree import ProcessTree
@@ -92,13 +94,19 @@ class ResourceLimits:
             cgroups.remove(record.cgroups)
 
     def watch(self) -> None:
-        """Enforce the limits that no cgroup holds, and remove cgroups of launches that have been forgotten."""
+        """Enforce the limits that no cgroup holds, bound logs, and remove cgroups of launches that were forgotten."""
+        self._bound_logs()
         self._tree.watch()
         if groups := self._means.control_groups:
             for launch_id in groups.launches():
                 if not (self._servers / launch_id).is_dir():
                     logger.info("removing the cgroup of launch %s, which is over", launch_id)
                     cgroups.remove(groups.of(launch_id))
+
+    def _bound_logs(self) -> None:
+        for path in self._servers.iterdir() if self._servers.is_dir() else ():
+            with suppress(OSError):  # the disk fails: the next look tries again
+                LaunchFolder(path).bound_log()
 
 
 def _counts(record: LimitRecord) -> Mapping[str, int]:
