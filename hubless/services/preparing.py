@@ -7,7 +7,7 @@ sees its position, and its deadline to launch begins after that.
 
 import logging
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from hubless.domain import lifecycle
@@ -125,24 +125,34 @@ class PreparingAhead:
         self._users, self._servers, self._launcher = users, servers, launcher
         self._rate_limiter, self._clock = rate_limiter, clock
         self._profiles, self._seen_within = profiles, seen_within
-        self._due: deque[Preparation] = deque()
-        self._looked_at: dict[str, datetime] = {}  # by user id
         self._look_at: datetime | None = None  # when to look for users next
+        self._looked_at: dict[str, datetime] = {}  # by user id
+        self._unread: deque[str] = deque()  # users whom the look under way has not come to
+        self._read: list[str] = []  # users whom it has come to
+        self._wanted: dict[str, list[Preparation]] = {}  # what they need, by profile: the launcher is still to be asked
+        self._due: deque[Preparation] = deque()
 
     @property
     def is_behind(self) -> bool:
         """Say whether launches are still to be prepared, as far as this process knows."""
-        return bool(self._due)
+        return bool(self._due) or self._is_looking
+
+    @property
+    def _is_looking(self) -> bool:
+        return bool(self._unread or self._read)
 
     def prepare_some(self, until: datetime | None = None) -> int:
-        """Prepare launches until *until*, or until starts need the rate, and return how many it prepared."""
+        """Prepare launches until *until*, or until starts need the rate, and return how many it prepared.
+
+        A look at many users may take several runs: it goes on where the last one ended.
+        """
         now = self._clock.now()
-        if self._seen_within and (self._look_at is None or now >= self._look_at):
-            self._look_at = now + LOOK_EVERY  # also if this look fails: it costs a read of every user
-            self._look(now, now - min(self._seen_within, EVER))
         end = min(until or now + LONGEST_RUN, now + LONGEST_RUN)
         done = 0
         try:
+            self._begin_look(now, end)
+            while self._is_looking and self._clock.now() < end:
+                self._look_on()
             while self._due and self._clock.now() < end:
                 done += self._prepare(self._due[0])
                 self._due.popleft()
@@ -150,30 +160,57 @@ class PreparingAhead:
             logger.info("the sweep prepares the other %d launches later: %s", len(self._due), later)
         return done
 
-    def _look(self, now: datetime, since: datetime) -> None:
-        """Find out which launches of users seen *since* then are to be prepared."""
-        seen = [
-            user_id
-            for user_id in self._users.seen_since(since)
-            if user_id not in self._looked_at or now - self._looked_at[user_id] >= LOOK_AGAIN
-        ]
-        due = self._launcher.unprepared(self._wanted(seen))
-        known = set(self._due)
-        self._due.extend(one for one in due if one not in known)
-        self._looked_at |= dict.fromkeys(seen, now)
+    # --- the look: finds out which launches are to be prepared ---
 
-    def _wanted(self, user_ids: Sequence[str]) -> Iterator[Preparation]:
-        """Yield what each user used last; for a user who started nothing yet, the first profile."""
-        first = next(iter(self._profiles.values()))
-        for first_of_some in range(0, len(user_ids), OWNERS_PER_READ):
-            some = user_ids[first_of_some : first_of_some + OWNERS_PER_READ]
-            used: dict[str, set[str]] = {user_id: set() for user_id in some}
-            for server in self._servers.of_owners(some):
-                if server.profile in self._profiles:
-                    used[server.owner_id].add(server.profile)
-            for user_id, names in used.items():
-                for profile in [self._profiles[name] for name in sorted(names)] or [first]:
-                    yield Preparation(user_id, profile)
+    def _begin_look(self, now: datetime, end: datetime) -> None:
+        """Begin a look at users who were seen lately, if it is time for one."""
+        is_due = self._look_at is None or now >= self._look_at
+        if not self._seen_within or self._is_looking or not is_due or now >= end:
+            return
+        self._look_at = now + LOOK_EVERY  # also if this look fails: it costs a read of every user
+        self._unread.extend(
+            user_id
+            for user_id in self._users.seen_since(now - min(self._seen_within, EVER))
+            if user_id not in self._looked_at or now - self._looked_at[user_id] >= LOOK_AGAIN
+        )
+
+    def _look_on(self) -> None:
+        """Read the servers of some users; after the last of them, ask the launcher about one profile.
+
+        A look that fails is given up, and the next begins with the same users.
+        """
+        try:
+            if self._unread:
+                self._read_some()
+            elif self._wanted:
+                self._ask(self._wanted.pop(next(iter(self._wanted))))
+            else:
+                self._looked_at |= dict.fromkeys(self._read, self._clock.now())
+                self._read.clear()
+        except Exception:
+            for one in (self._unread, self._read, self._wanted):
+                one.clear()
+            raise
+
+    def _read_some(self) -> None:
+        """Note what some users used last; for a user who started nothing yet, the first profile."""
+        first = next(iter(self._profiles))
+        some = [self._unread.popleft() for _ in range(min(OWNERS_PER_READ, len(self._unread)))]
+        used: dict[str, set[str]] = {user_id: set() for user_id in some}
+        for server in self._servers.of_owners(some):
+            if server.profile in self._profiles:
+                used[server.owner_id].add(server.profile)
+        for user_id, names in used.items():
+            for name in sorted(names) or [first]:
+                self._wanted.setdefault(name, []).append(Preparation(user_id, self._profiles[name]))
+        self._read.extend(some)
+
+    def _ask(self, wanted: Sequence[Preparation]) -> None:
+        """Queue those of *wanted* that are not prepared."""
+        known = set(self._due)
+        self._due.extend(one for one in self._launcher.unprepared(wanted) if one not in known)
+
+    # --- one launch ---
 
     def _prepare(self, wanted: Preparation) -> int:
         """Prepare one launch unless its owner is gone, and return how many were prepared."""

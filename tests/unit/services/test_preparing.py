@@ -423,6 +423,61 @@ def test_a_look_reads_the_servers_of_a_user_once_a_day(world):
     assert read == [world.alice.id] * 2
 
 
+def test_a_look_at_many_users_ends_in_time_and_goes_on_in_the_next_sweep(world, monkeypatch):
+    """A Lambda function that is killed forgets its look, and would never come to the end of it."""
+    monkeypatch.setattr("hubless.services.preparing.OWNERS_PER_READ", 10)
+    users = [world.alice, *world.accounts.add_many([f"user-{number:03}" for number in range(99)])]
+    missing(world, *users)
+    read, plain, a_read = [], world.servers.of_owners, timedelta(seconds=5)
+
+    def of_owners(owners):
+        world.clock.advance(a_read)
+        read.extend(owners)
+        return plain(owners)
+
+    world.servers.of_owners = of_owners
+    prepared = []
+    for _ in range(6):
+        until = world.clock.now() + timedelta(seconds=30)
+        prepared.append(world.reaping.sweep(until).prepared)
+        assert world.clock.now() < until + a_read
+
+    assert prepared == [0, 10, 30, 30, 30, 0]
+    assert sorted(read) == sorted(user.id for user in users)
+
+
+def test_a_sweep_without_time_begins_no_look(world):
+    missing(world)
+    looks = []
+    world.users.seen_since = lambda since: looks.append(since) or []
+
+    assert world.preparing_ahead.prepare_some(world.clock.now()) == 0
+
+    assert looks == []
+
+
+def test_a_look_asks_about_one_profile_at_a_time(world):
+    """AWS lists a hundred definitions a call, and a profile may have one for each of ten thousand people."""
+    world.running(profile="large")
+    missing(world, *world.accounts.add_many(["bob", "carol"]))
+    asked, plain = [], world.launcher.unprepared
+
+    def unprepared(wanted):
+        asked.append(sorted({one.profile.name for one in wanted}))
+        world.clock.advance(LONGEST_RUN)
+        return plain(wanted)
+
+    world.launcher.unprepared = unprepared
+    collected = []
+    world.launcher.garbage_collect = lambda offered: collected.append(list(offered)) or 0
+
+    prepared = [world.reaping.sweep().prepared for _ in range(3)]
+
+    assert sorted(asked) == [["large"], ["small"]]
+    assert prepared == [0, 0, 2]
+    assert len(collected) == 1
+
+
 def test_nothing_is_prepared_for_a_user_who_is_gone(world):
     bob = world.accounts.add("bob")
     missing(world, bob, world.alice)
