@@ -273,6 +273,13 @@ class Stage:
         return f"hubless-{self.name}"
 
     @property
+    def regions(self) -> tuple[str, ...]:
+        """Return the regions of the stage's stacks: its own, and us-east-1 if CloudFront takes something from there."""
+        given = self.settings
+        is_elsewhere = bool(given.zone_id) or given.waf or given.access_logs
+        return tuple(dict.fromkeys((given.region, *((CERTIFICATES_REGION,) if is_elsewhere else ()))))
+
+    @property
     def active_limit(self) -> int:
         """Return the limit of active servers, unless the hub's settings name one."""
         return max(LEAST_ACTIVE_LIMIT, self.settings.expected_servers)

@@ -9,7 +9,7 @@ from typing import Any
 from hubless.domain.values import value
 from hubless.settings import read_text
 from hubless.settings.loading import parse_toml
-from hubless.settings.stage import CERTIFICATES_REGION, Stage
+from hubless.settings.stage import Stage
 from operations import local_tools
 from operations.aws import Aws, AwsCallError
 from operations.check_results import CheckResult, has_problem, problem, warning
@@ -74,11 +74,7 @@ class Preflight:
 
     def _cdk(self) -> Iterator[CheckResult]:
         yield evaluate.node(self.node_version())
-        settings = self.stage.settings
-        regions = [settings.region]
-        if settings.zone_id or settings.waf or settings.access_logs:  # what CloudFront takes from there alone
-            regions.append(CERTIFICATES_REGION)
-        for region in dict.fromkeys(regions):
+        for region in self.stage.regions:
             yield from self._run(f"CDK in {region}", partial(self._bootstrap, region))
 
     def _bootstrap(self, region: str) -> CheckResult:

@@ -7,6 +7,7 @@ from typing import Any
 
 from hubless.settings.stage import CERTIFICATES_REGION, OWN_KEY, Stage
 from operations.aws import Aws, AwsCallError
+from operations.deployed_stage import STACKS
 from operations.preflight.evaluate import Certificate, FailedResource, Identity, Network, Quota, Stack, Zone
 
 BOOTSTRAP = "/cdk-bootstrap/hnb659fds/version"
@@ -117,17 +118,14 @@ def bootstrap_version(aws: Aws, region: str) -> int | None:
 def stacks(aws: Aws, stage: Stage) -> dict[str, Stack]:
     """Return the stage's stacks by name."""
     found = {}
-    for region in dict.fromkeys((stage.settings.region, *_other_regions(stage))):
+    names = {f"{stage.hub}-{part}" for part in STACKS}  # those of another stage may begin with this one's name
+    for region in stage.regions:
         for one in aws.paginate("cloudformation", "describe_stacks", "Stacks", region=region):
             name, status = one["StackName"], one["StackStatus"]
-            if name.startswith(f"{stage.hub}-"):
+            if name in names:
                 failed = _failed_resource(aws, name, region) if "ROLLBACK" in status or "FAILED" in status else None
                 found[name] = Stack(status, region, failed)
     return found
-
-
-def _other_regions(stage: Stage) -> list[str]:
-    return [CERTIFICATES_REGION] if stage.settings.zone_id or stage.settings.waf else []
 
 
 def _failed_resource(aws: Aws, name: str, region: str) -> FailedResource | None:

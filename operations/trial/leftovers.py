@@ -8,6 +8,7 @@ from hubless.domain.values import value
 from hubless.settings.stage import CERTIFICATES_REGION, Stage
 from operations import stage_cleanup
 from operations.aws import Aws, AwsCallError
+from operations.deployed_stage import STACKS
 from operations.trial import stacks
 from operations.trial.context import Trial
 
@@ -86,7 +87,7 @@ def remove(trial: Trial) -> list[str]:
 
 def _named(stage: Stage, names: Iterable[str], prefix: str = "") -> list[str]:
     """Return those of *names* that CloudFormation made for this stage, and for no stage with a longer name."""
-    beginnings = tuple(f"{prefix}{stage.hub}-{part}-" for part in stacks.PARTS)
+    beginnings = tuple(f"{prefix}{stage.hub}-{part}-" for part in STACKS)
     return [name for name in names if name.startswith(beginnings)]
 
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from hubless.settings.stage import CERTIFICATES_REGION, Stage
 from operations.aws import Aws, AwsCallError
+from operations.deployed_stage import STACKS
 from operations.errors import OperationsError
 
-PARTS = ("account", "certificates", "state", "cluster", "web", "control", "access", "watch")  # infra/stacks
 POLL_SECONDS = 10.0
 CLOUDFRONT_GROUP = "CloudFront-VPCOrigins-Service-SG"  # CloudFront makes it in the VPC of a VPC origin
 _DELETE_LIMIT = 1000  # objects in one call
@@ -29,7 +29,7 @@ def existing(stage: Stage, aws: Aws) -> dict[str, str]:
 
 
 def _descriptions(stage: Stage, aws: Aws) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    for part in PARTS:
+    for part in STACKS:
         try:
             told = aws.call(
                 "cloudformation", "describe_stacks", region=region_of(stage, part), StackName=f"{stage.hub}-{part}"

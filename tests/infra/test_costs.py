@@ -105,7 +105,7 @@ FREE = {
     "AWS::SQS::QueuePolicy": NO_PRICE,
 }
 # Of the CDK or CloudFormation, and nothing in AWS.
-NOTHING = ("AWS::CDK::Metadata", "AWS::CloudFormation::WaitCondition", "Custom::")
+NOTHING = ("AWS::CDK::Metadata", "Custom::")
 
 
 @pytest.fixture(scope="module")

@@ -24,6 +24,7 @@ from hubless.domain.names import url_name
 from hubless.settings import SettingsError
 from hubless.settings.cloud import CloudSettings, cloud_settings
 from hubless.settings.edge import EdgeSettings
+from hubless.settings.stage import load_stage
 from infra.bundling import BUNDLE_SPECS
 from infra.constructs.edge import ACTIVITY_ATTRIBUTE
 from infra.constructs.viewer_request import viewer_request_source
@@ -79,6 +80,16 @@ def test_what_a_new_account_may_not_do_comes_before_what_stays(stage, name):
     first = f"hubless-{name}-account"
     assert {one for one in stacks if first not in before(one)} == {first}
     assert not before(first) & stacks
+
+
+@every_stage
+def test_a_stages_stacks_are_in_its_regions(stage, name):
+    made = json.loads((stage(name).folder / "manifest.json").read_text())["artifacts"].values()
+    read = load_stage(stage(name).folder.parent / "hubless.toml", name)
+
+    regions = {one["environment"].rpartition("/")[2] for one in made if one["type"] == "aws:cloudformation:stack"}
+
+    assert regions == set(read.regions)
 
 
 @every_stage

@@ -202,6 +202,24 @@ def test_the_first_failed_resource_is_the_cause_not_what_it_cancelled(account, r
     assert (failed.name, failed.reason) == ("Tried", UNVERIFIED)
 
 
+def stacks_in_aws(monkeypatch, *names):
+    found = [{"StackName": name, "StackStatus": "CREATE_COMPLETE"} for name in names]
+    monkeypatch.setitem(ANSWERS, "cloudformation.DescribeStacks", {"Stacks": found})
+
+
+def test_stacks_of_a_stage_with_a_longer_name_are_not_this_stages(account, monkeypatch):
+    stacks_in_aws(monkeypatch, "hubless-prod-web", "hubless-prod-eu-web")
+
+    assert set(collect.stacks(account.aws, Stage("prod", StageSettings(region=REGION)))) == {"hubless-prod-web"}
+
+
+def test_the_stack_of_the_access_log_is_looked_for_in_its_region(account, monkeypatch):
+    stacks_in_aws(monkeypatch, "hubless-prod-access")
+    stage = Stage("prod", StageSettings(region=REGION, access_logs=True))
+
+    assert collect.stacks(account.aws, stage)["hubless-prod-access"].region == "us-east-1"
+
+
 def test_an_older_operations_failure_is_not_the_cause(account, monkeypatch):
     events = refused("hubless-prod-web", "Old", "AWS::CloudFront::Distribution", UNVERIFIED)
     events.of_stack("DELETE_IN_PROGRESS", "User Initiated").of_resource(

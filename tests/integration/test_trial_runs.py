@@ -5,7 +5,8 @@ import json
 import pytest
 
 from operations.aws import AwsCallError
-from operations.trial import report, stacks
+from operations.deployed_stage import STACKS
+from operations.trial import report
 from operations.trial.records import Outcome, StateFile
 from operations.trial.runner import LEFTOVERS, Runner
 from operations.trial.steps import STEPS
@@ -203,7 +204,7 @@ def test_a_name_that_is_new_to_dns_is_waited_for(world, store):
 
     assert passed, world.lines
     assert store.load().record_of("deploy").facts["seconds until the hub answered"] == pytest.approx(
-        200 - 10 * len(stacks.PARTS[1:]), abs=2
+        200 - 10 * len(STACKS[1:]), abs=2
     )
 
 

@@ -18,10 +18,11 @@ from urllib.parse import parse_qs, urlsplit
 from websockets.exceptions import ConnectionClosedError
 
 from hubless.settings.cloud import to_environment
-from hubless.settings.stage import load_stage
+from hubless.settings.stage import CERTIFICATES_REGION, load_stage
 from operations.aws import AwsCallError
+from operations.deployed_stage import STACKS
 from operations.network import Network
-from operations.trial import stacks, stage_files
+from operations.trial import stage_files
 from operations.trial.cdk import CdkError
 from operations.trial.context import Trial
 from operations.trial.records import State
@@ -95,7 +96,7 @@ class Account:
             raise self.refused[operation]
         if service == "cloudformation" and "StackName" in given:
             part = given["StackName"].removeprefix(f"{HUB}-")
-            elsewhere = stacks.CERTIFICATES_REGION if part in {"access", "certificates"} else REGION
+            elsewhere = CERTIFICATES_REGION if part in {"access", "certificates"} else REGION
             if region not in {"", elsewhere} or (not region and elsewhere != REGION):
                 raise not_there()
         elif region not in {"", REGION} and operation not in ANYWHERE:
@@ -297,7 +298,7 @@ class Cdk:
 
     def deploy(self, settings, wait):
         account = self.account
-        for part in (one for one in stacks.PARTS if one != "certificates"):  # without a zone
+        for part in (one for one in STACKS if one != "certificates"):  # without a zone
             wait(10)
             if "deploy" in self.fails and part == "web":
                 account.stacks[part] = "ROLLBACK_FAILED"
@@ -314,7 +315,7 @@ class Cdk:
     def destroy(self, settings, wait):
         account, left = self.account, []
         self.destroyed_at = account.time.now
-        for part in reversed(stacks.PARTS):
+        for part in reversed(STACKS):
             wait(30)
             why = self._why_not(part)
             if part in account.stacks and why:

@@ -29,6 +29,11 @@ def stage_of(tmp_path):
 
 
 class TestAStage:
+    @pytest.mark.parametrize("keys", ["waf = true", "access_logs = true"])
+    def test_has_stacks_in_us_east_1_for_what_cloudfront_takes_from_there(self, stage_of, keys) -> None:
+        assert stage_of(keys).regions == ("eu-central-1", "us-east-1")
+        assert stage_of().regions == ("eu-central-1",)
+
     def test_needs_no_more_than_a_region(self, stage_of) -> None:
         stage = stage_of()
 

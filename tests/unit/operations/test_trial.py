@@ -9,8 +9,9 @@ import pytest
 
 from hubless.settings import SettingsError, parse
 from hubless.settings.stage import Stage, StageSettings, load_stage
+from operations.deployed_stage import STACKS
 from operations.errors import OperationsError
-from operations.trial import stacks, stage_files
+from operations.trial import stage_files
 from operations.trial.cdk import Cdk
 from operations.trial.command import new_state, state_to_continue
 from operations.trial.edge_steps import Timeline
@@ -240,7 +241,7 @@ def test_a_stage_with_a_wrong_key_is_refused(tmp_path):
 def test_the_stacks_are_those_of_the_deployment():
     made = [re.search(r'super\(\).__init__\(\s*scope,\s*"(\w+)"', file.read_text()) for file in STACK_FILES]
 
-    assert {found[1] for found in made if found} == set(stacks.PARTS)
+    assert {found[1] for found in made if found} == set(STACKS)
 
 
 STACK_FILES = sorted((TOP / "infra/stacks").glob("*.py"))
