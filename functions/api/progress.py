@@ -16,7 +16,8 @@ from hubless.domain.leases import Lease
 from hubless.domain.lifecycle import INACTIVE, WAITING_TO_LAUNCH, Server, State
 from hubless.domain.users import User
 
-RETRY_MS = 3000  # milliseconds after which an EventSource asks again
+RETRY_MS, LONGEST_RETRY_MS = 3_000, 15_000  # milliseconds after which an EventSource asks again
+RETRY_MS_PER_PLACE = 10  # in the queue: whose turn is far asks less often, so that no queue takes the API's rate
 KEEPALIVE = 8.0  # seconds, JupyterHub's
 
 
@@ -75,8 +76,14 @@ async def frames(hub: Hub, owner: User, server: Server, follow_seconds: float | 
                 continue
             yield "\n\n"
         else:
+            if follow_seconds is not None and "position" in event:
+                yield f"retry: {_retry_ms(event['position'])}\n\n"
             yield f"data: {json.dumps(event)}\n\n"
         silent = 0.0
+
+
+def _retry_ms(ahead: int) -> int:
+    return min(max(RETRY_MS, ahead * RETRY_MS_PER_PLACE), LONGEST_RETRY_MS)
 
 
 async def events(

@@ -182,3 +182,17 @@ def test_who_waits_for_a_preparation_is_told_how_many_are_ahead(hub, alice, bob,
     assert "usually within a minute" not in page.text
     assert alice.get("/users/alice").json()["servers"][""]["pending"] == "spawn"
     assert '"message": "Waiting for your server to be set up"}' in bob.get("/users/bob/server/progress").text
+
+
+@pytest.mark.parametrize(
+    ("ahead", "milliseconds"), [(0, [3000]), (1, [3000] * 2), (700, [3000, 7000]), (9_000, [3000, 15_000])]
+)
+def test_a_browser_whose_turn_is_far_asks_less_often(hub, alice, monkeypatch, ahead, milliseconds):
+    alice.post("/users/alice/server")
+    monkeypatch.setattr(type(hub.hub.spawning), "position", lambda *_: ahead)
+
+    polled = {"Accept": "text/event-stream", "Sec-Fetch-Mode": "cors"}
+    monkeypatch.setattr(hub.hub, "progress_seconds", 0.2, raising=False)
+    lines = alice.get("/users/alice/server/progress", headers=polled).text.splitlines()
+
+    assert [int(line.removeprefix("retry: ")) for line in lines if line.startswith("retry")] == milliseconds

@@ -77,6 +77,7 @@ if (starting) {
   const bar = starting.querySelector("progress");
   const steps = starting.querySelector(".steps");
   let last = steps.lastElementChild?.textContent ?? "";
+  let counts = false; // whether the last step says how many are ahead
   const source = new EventSource(starting.dataset.progressUrl);
   source.addEventListener("message", (message) => {
     const event = JSON.parse(message.data);
@@ -91,11 +92,14 @@ if (starting) {
       return;
     }
     bar.value = Math.max(bar.value, event.progress ?? 0);
+    document.getElementById("ahead")?.remove(); // from now on the steps say it
     if (event.message && event.message !== last) {
-      const step = document.createElement("li");
+      // A new position takes the place of the one before: a queue may have thousands.
+      const isNews = !counts || !event.position;
+      const step = isNews ? steps.appendChild(document.createElement("li")) : steps.lastElementChild;
       step.textContent = last = event.message;
-      steps.append(step);
     }
+    counts = Boolean(event.position);
   });
   // The stream broke off before its last event: reload, the page knows the state.
   source.addEventListener("error", () => {
