@@ -43,7 +43,7 @@ class Installed:
 
     def install(self, version: str) -> None:
         """Put a new copy of *version* in the place of what was there."""
-        found = haproxy_of(version).program
+        found = haproxy_of(version).program.resolve()
         before, after = self._copy(self._number), self._copy(self._number + 1)
         self._number += 1
         if version == "3.0":  # a script that runs the program with libraries of its own

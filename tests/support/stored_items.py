@@ -99,7 +99,8 @@ def read(stores):
         "active": stores.users.count(active_since=LATER),
         "groups": [stores.groups.find("class"), stores.groups.page(offset=0, limit=9)],
         "servers": stores.servers.of_owners(["u-alice", "u-bob"]),
-        "in_states": [stores.servers.in_states([state]) for state in State],
+        "in_states": [stores.servers.in_states([state]) for state in State if state is not State.PREPARING],
+        "preparing": stores.servers.in_states([State.PREPARING]),  # unknown to version 1
         "token": [stores.tokens.find_with_user(sha256(secret)) for secret in ("secret", "own", "issued", "service")],
         "tokens": stores.tokens.of_owner(OwnerKind.USER, "u-alice"),
         "client": [stores.clients.get("c1"), stores.clients.find_code(sha256("code"))],
