@@ -1,8 +1,8 @@
-"""Who reached which server: one line for each request that a person makes, without its query, cookies and headers.
+"""Who reached which server: one line for each request of a person or program, without its query, cookies and headers.
 
 HAProxy sends the lines to the agent's socket, and the agent writes them to its own log: HAProxy outlives agents, so it
 has no log of its own that anything collects. A line is dropped while no agent reads. Tabs' own requests have no line:
-they follow a page that has one.
+they follow a page that has one. Browsers send `Sec-Fetch-Mode` with them; a program follows no page.
 """
 
 import contextlib
@@ -54,7 +54,7 @@ def access_log_rules(run_folder: Path, address_header: str) -> AccessLogRules:
     http-request set-log-level silent
     http-request set-var(txn.client_address) {address}
 """,
-        choice="    http-request set-log-level info if used or socket\n",
+        choice="    http-request set-log-level info if used or socket or !says_mode\n",
     )
 
 

@@ -1444,6 +1444,7 @@ def access(world: World, caplog: pytest.LogCaptureFixture) -> Iterator[Access]:
         ("GET", "lab", (KEY, NAVIGATE), 200),
         ("PUT", "api/contents/salaries.ipynb", (KEY, FETCH), 200),
         ("GET", "lab", (FOREIGN, NAVIGATE), 302),  # sent to the hub to log in
+        ("GET", "api/contents/salaries.ipynb", (KEY,), 200),  # a program with somebody's key
     ],
 )
 def test_the_access_log_says_who_reached_which_server(
