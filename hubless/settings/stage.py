@@ -44,6 +44,8 @@ _KEY = re.compile(
 _VPC, _SUBNET = re.compile(r"vpc-[0-9a-f]+"), re.compile(r"subnet-[0-9a-f]+")
 _LOG_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 180, 365, 731)  # retention periods of CloudWatch Logs, up to two years
 LEAST_ACTIVE_LIMIT = 100
+# Registries that ECR can cache without a password, and what ends the name of the cache's repositories.
+_CACHED_REGISTRIES = {"quay.io": "quay", "public.ecr.aws": "ecr", "registry.k8s.io": "k8s"}
 _TOP_LABELS = 2  # labels of the shortest domain that one can own
 _NETWORK_SIZES = range(16, 23)  # from the largest VPC to the smallest with four subnets for a class
 
@@ -176,7 +178,9 @@ class StageSettings:
         " (docs/deploy.md)",
     )
     session_manager: bool = setting(
-        False, FLAG, "Whether operators may open a shell on the `economy` edge by Session Manager, which needs a NAT"
+        False,
+        FLAG,
+        'Whether operators may open a shell on the `economy` edge by Session Manager; not with `egress = "public"`',
     )
     vpc_id: str = setting(
         "",
@@ -278,6 +282,11 @@ class Stage:
         given = self.settings
         is_elsewhere = bool(given.zone_id) or given.waf or given.access_logs
         return tuple(dict.fromkeys((given.region, *((CERTIFICATES_REGION,) if is_elsewhere else ()))))
+
+    @property
+    def cache_prefixes(self) -> dict[str, str]:
+        """Return what the names of a cache's repositories in ECR begin with, before a slash, by registry."""
+        return {registry: f"{self.name}-{end}" for registry, end in _CACHED_REGISTRIES.items()}
 
     @property
     def active_limit(self) -> int:

@@ -23,8 +23,6 @@ from infra.stacks.state import StateStack
 
 SERVER_PORT, EDGE_PORT, NFS_PORT = 8888, 8080, 2049
 SERVERS, EDGES, GATEWAYS = "servers", "edge", "nat"  # names of subnets
-# Registries that ECR can cache without a password, and what ends the name of the cache's repositories.
-CACHED_REGISTRIES = {"quay.io": "quay", "public.ecr.aws": "ecr", "registry.k8s.io": "k8s"}
 _ECR = re.compile(r"(?P<account>[0-9]{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com/(?P<repository>[^:@]+)")
 FLOW_LOGS = {"refused": ec2.FlowLogTrafficType.REJECT, "all": ec2.FlowLogTrafficType.ALL}
 PLATFORMS = {"ARM64": assets.Platform.LINUX_ARM64, "X86_64": assets.Platform.LINUX_AMD64}
@@ -136,9 +134,7 @@ class ClusterStack(HubStack):
         if self.has_public_addresses:
             return {}
         used = {image.partition("/")[0] for image in (self.stage.settings.image, *named)}
-        found = {
-            registry: f"{self.stage.name}-{end}" for registry, end in CACHED_REGISTRIES.items() if registry in used
-        }
+        found = {registry: prefix for registry, prefix in self.stage.cache_prefixes.items() if registry in used}
         for registry, prefix in found.items():
             ecr.CfnPullThroughCacheRule(
                 self, f"Cache-{prefix}", ecr_repository_prefix=prefix, upstream_registry_url=registry

@@ -62,7 +62,9 @@ def search(trial: Trial) -> Findings:
 
 
 def remove(trial: Trial) -> list[str]:
-    """Remove what the trial's functions and launches made outside of stacks: log groups and task definitions.
+    """Remove what the trial's functions and launches made outside of stacks.
+
+    That is log groups, task definitions, and the copies of images in ECR's cache.
 
     Returns:
         What was removed, as texts.
@@ -79,7 +81,10 @@ def remove(trial: Trial) -> list[str]:
     cleanup = stage_cleanup.StageCleanup(stage.hub, "", aws, trial.say, trial.clock, trial.wait)
     if "task definitions" not in trial.unsupported and (count := cleanup.deregister_definitions()):
         done.append(f"{count} task definitions deregistered")
-    return done
+    copies = [] if "repositories" in trial.unsupported else _repositories(stage, aws, "")
+    for name in copies:
+        aws.call("ecr", "delete_repository", repositoryName=name, force=True)
+    return done + [f"repository {name}" for name in copies]
 
 
 # --- searches, each by kind. They return names, ids or ARNs ---
@@ -140,6 +145,15 @@ def _definitions(stage: Stage, aws: Aws, _vpc: str) -> list[str]:
         "ecs", "list_task_definition_families", "families", familyPrefix=f"{stage.hub}-", status="ACTIVE"
     )
     return stage_cleanup.families(every, stage.hub)
+
+
+def _repositories(stage: Stage, aws: Aws, _vpc: str) -> list[str]:
+    """Return the repositories that ECR's cache made when it pulled images. No stack has them, and they have no tag."""
+    if stage.settings.egress == "public":
+        return []  # no cache
+    beginnings = tuple(f"{prefix}/" for prefix in stage.cache_prefixes.values())
+    told = aws.paginate("ecr", "describe_repositories", "repositories")
+    return [one["repositoryName"] for one in told if one["repositoryName"].startswith(beginnings)]
 
 
 def _instances(stage: Stage, aws: Aws, _vpc: str) -> list[str]:
@@ -245,6 +259,7 @@ SEARCHES: dict[str, Callable[[Stage, Aws, str], list[str]]] = {
     "file systems": _file_systems,
     "clusters": _clusters,
     "task definitions": _definitions,
+    "repositories": _repositories,
     "instances": _instances,
     "volumes": _volumes,
     "networks": _networks,

@@ -43,6 +43,16 @@ def _descriptions(stage: Stage, aws: Aws) -> Iterator[tuple[str, Mapping[str, An
                 yield part, one
 
 
+def output(stage: Stage, aws: Aws, part: str, name: str) -> str:
+    """Return an output of one of the stage's stacks. An empty string if it has none of this name.
+
+    Raises:
+        AwsCallError: if CloudFormation does not answer.
+    """
+    outputs = (one for found, told in _descriptions(stage, aws) if found == part for one in told.get("Outputs", ()))
+    return next((str(one["OutputValue"]) for one in outputs if one["OutputKey"] == name), "")
+
+
 def wait_until_settled(
     stage: Stage, aws: Aws, clock: Callable[[], float], wait: Callable[[float], None], timeout_seconds: float
 ) -> None:

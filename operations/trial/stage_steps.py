@@ -7,6 +7,7 @@ from pathlib import Path
 
 from operations import stage_cleanup
 from operations.check_results import Level, has_problem, summary
+from operations.deployed_stage import CONTROL
 from operations.doctor.hub_client import HubClient, NoResponseError
 from operations.doctor.kernel import Channel, ChannelClosedError, Kernel, open_kernel
 from operations.doctor.steps import StepFailedError
@@ -48,6 +49,7 @@ def deploy(trial: Trial) -> Facts:
     trial.state.vpc = stacks.vpc_of(trial.stage, trial.aws)
     return {
         "seconds by stack": stacks.durations(trial.stage, trial.aws),
+        "reserved concurrency": stacks.output(trial.stage, trial.aws, CONTROL, "Reserved"),
         "seconds until the hub answered": round(_wait_until_it_answers(trial), 1),
     }
 

@@ -68,6 +68,7 @@ def test_all_steps_pass_and_nothing_is_left(world, store):
     assert world.account.is_empty()
     assert set(outcomes(store)) == {"preflight", *NAMES, "undo starts", "destroy", LEFTOVERS}
     assert store.load().is_clean
+    assert store.load().record_of("deploy").facts["reserved concurrency"] == "reaper 2, spawn 50"
 
 
 def test_the_stage_is_removed_though_aws_blocks_it(world, store):
@@ -366,6 +367,19 @@ def test_a_search_that_aws_refuses_is_reported_and_the_others_run(world, store):
     found = store.load().record_of(LEFTOVERS).facts
     assert passed
     assert found["not searched"] == {"roles": "the permission iam:ListRoles is missing"}
+
+
+def test_cached_images_are_removed_and_other_repositories_stay(tmp_path, store):
+    world = World(tmp_path)
+    (tmp_path / "hubless.toml").write_text((tmp_path / "hubless.toml").read_text() + 'egress = "nat"\n')
+    world.account.repositories |= {"trial-quay/jupyter/minimal-notebook", "trial-quay-2/base"}
+
+    run(world, store)
+
+    assert world.account.repositories == {"trial/base", "trial-quay-2/base"}
+    assert (
+        "repository trial-quay/jupyter/minimal-notebook" in store.load().record_of("destroy").facts["removed besides"]
+    )
 
 
 def test_what_is_left_is_named(world, store):

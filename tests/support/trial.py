@@ -71,6 +71,7 @@ class Account:
         self.log_groups, self.tasks, self.definitions = set(), {}, {}
         self.objects = {}  # bucket → keys
         self.groups, self.interfaces = set(), set()
+        self.repositories = {"trial/base"}  # one that was there before
         self.refused = {}  # operation → error
         self.calls = []
         self._instance, self._instance_at = "none", 0.0
@@ -115,7 +116,8 @@ class Account:
         part = StackName.removeprefix(f"{HUB}-")
         if part not in self.stacks:
             raise not_there()
-        return {"Stacks": [{"StackName": StackName, "StackStatus": self.stacks[part]}]}
+        outputs = [{"OutputKey": "Reserved", "OutputValue": "reaper 2, spawn 50"}] if part == "control" else []
+        return {"Stacks": [{"StackName": StackName, "StackStatus": self.stacks[part], "Outputs": outputs}]}
 
     def _describe_stack_events(self, StackName):
         part = StackName.removeprefix(f"{HUB}-")
@@ -190,6 +192,13 @@ class Account:
     def _list_clusters(self):
         arns = [f"arn:aws:ecs:{REGION}:{ACCOUNT}:cluster/{HUB}-cluster-C"] if "cluster" in self.stacks else []
         return {"clusterArns": arns}
+
+    def _describe_repositories(self):
+        return {"repositories": [{"repositoryName": name} for name in sorted(self.repositories)]}
+
+    def _delete_repository(self, repositoryName, force):
+        assert force, "ECR deletes no repository that has images"
+        self.repositories.remove(repositoryName)
 
     # --- EC2 ---
 
