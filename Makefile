@@ -1,6 +1,6 @@
 # Everything that is needed is installed into this checkout; nothing outside it is touched but, as root and for
-# `make test`, the packages of Chromium and bubblewrap. Needed beforehand: Python 3.11 or newer and the internet (or mirrors of PyPI); for deploying and
-# for `make test` Node 20 or newer, too.
+# `make test`, the packages of Chromium and bubblewrap. Needed beforehand: Python 3.11 or newer and the internet (or
+# mirrors of PyPI); Node 22 or newer for deploying, 20 or newer for `make test`.
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
@@ -149,7 +149,7 @@ $(DEPLOYER): uv.lock pyproject.toml | uv
 	@touch '$@'
 
 $(CDK_READY):
-	@command -v npm >/dev/null || { echo 'Deploying, and its tests, need Node 20 or newer with npm, which is not here.' >&2; exit 1; }
+	@command -v npm >/dev/null || { echo 'Deploying needs Node 22 or newer with npm (its tests: 20), which is not here.' >&2; exit 1; }
 	@echo "Installing the CDK's command line into .venv-cdk …"
 	@npm install --prefix .venv-cdk --no-save --no-audit --no-fund --loglevel=error 'aws-cdk@$(CDK_VERSION)' >/dev/null
 	@touch '$@'

@@ -219,17 +219,17 @@ def is_overdue(server: Server, now: datetime) -> bool:
 
 
 def progress(server: Server, ahead: int = 0) -> tuple[int, str]:
-    """Return the progress of a start in per cent, and a sentence for its owner; *ahead* is its queue position."""
+    """Return the progress of a start in per cent, and a sentence for people; *ahead* is its queue position."""
     percent, sentence = _PROGRESS.get(server.state, (0, "Server is not starting"))
     if not ahead:
         return percent, sentence
-    count = f"{ahead} server{' is' if ahead == 1 else 's are'} ahead of yours"
+    count = f"{ahead} server{' is' if ahead == 1 else 's are'} ahead of this one"
     return percent, f"{sentence}: {count}" if server.state is State.PREPARING else count
 
 
 _PROGRESS = {
     State.REQUESTED: (10, "Waiting for a free slot"),
-    State.PREPARING: (5, "Waiting for your server to be set up"),
+    State.PREPARING: (5, "Waiting for the server to be set up"),
     State.LAUNCHING: (30, "Launching the server"),
     State.STARTING: (60, "Waiting for Jupyter to answer"),
     State.READY: (100, "Server ready"),

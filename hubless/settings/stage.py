@@ -148,8 +148,8 @@ class StageSettings:
     edge: str = setting(
         "economy",
         choice("economy", "fleet", "alb"),
-        "The edge: one instance that stops while no server runs, HAProxy in several zones, or a load balancer (100"
-        " servers)",
+        "The edge: one instance that stops while no server runs, HAProxy in several zones, or a load balancer"
+        " (about 95 servers)",
     )
     instance_type: str = setting("t4g.nano", _GRAVITON, "The type of the `economy` edge's instance")
     sleep_after: int = setting(10, count(2, 1440), "Minutes without a server before the `economy` edge stops")

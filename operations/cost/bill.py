@@ -170,7 +170,8 @@ class _Month:
             rules = self.prices.usd("waf.web_acl") + self.prices.usd("waf.rule") * self.amounts.waf_rules
             seen = asked + self.server_requests
             usd = rules + self.prices.of_million("waf.million_requests", seen)
-            yield Line(Group.CONTROL, "WAF", usd, f"{self.amounts.waf_rules} rules, {_format_amount(seen)} requests")
+            counted = _counted(self.amounts.waf_rules, "rule")
+            yield Line(Group.CONTROL, "WAF", usd, f"{counted}, {_format_amount(seen)} requests")
 
     def _cloudfront(self, requests: Decimal) -> Decimal:
         """Return CloudFront's price of *requests*. The viewer-request function runs at each."""
@@ -255,7 +256,7 @@ class _Month:
             Group.CONTROL,
             "CloudWatch metrics",
             price("cloudwatch.metric") * metrics,
-            f"{metrics:.1f}, billed by the hour",
+            f"{metrics:.1f} metrics, billed by the hour",
         )
         yield Line(
             Group.CONTROL,
@@ -290,11 +291,12 @@ class _Month:
             f"{amounts.secrets} secrets, {_format_amount(read)} reads",
         )
         calls = read + self.demand.launches  # a launch mounts its encrypted home
+        keys = f"{_counted(self.demand.keys, 'key')}, " if self.demand.keys else ""
         yield Line(
             Group.CONTROL,
             "KMS",
             price("kms.key") * self.demand.keys + self.prices.of_million("kms.million_calls", calls),
-            f"{self.demand.keys} keys, {_format_amount(calls)} calls",
+            f"{keys}{_format_amount(calls)} calls",
         )
         yield Line(
             Group.CONTROL,
@@ -388,7 +390,7 @@ class _Month:
         crossed = gb * self.amounts.zones_crossed
         yield Line(
             Group.TRAFFIC,
-            "Between availability zones",
+            "Between zones",
             self.prices.usd("ec2.gb_between_zones") * crossed,
             f"{_format_amount(crossed)} GB",
         )
@@ -454,6 +456,10 @@ def free_of_cloudfront(demand: Demand, prices: Prices, amounts: Amounts) -> Deci
     gb = min(demand.server_hours * amounts.server_gb, FREE_CLOUDFRONT_GB)
     requests = min(month.requests + month.server_requests, FREE_CLOUDFRONT_REQUESTS)
     return prices.usd("cloudfront.gb") * gb + prices.of_million("cloudfront.million_requests", requests)
+
+
+def _counted(number: Decimal | int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _format_amount(amount: Decimal) -> str:

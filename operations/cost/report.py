@@ -30,13 +30,14 @@ def text(demand: Demand, prices: Prices, amounts: Amounts) -> str:
     return "\n".join(
         [
             f"One month: {demand.users} users, {demand.hours} hours a day on {demand.days} days; edge: {demand.edge}.",
-            f"{prices.region}, prices of {prices.as_of}, without free tiers.",
+            f"Prices of {prices.region} on {prices.as_of}, for a stage in any region; without free tiers.",
             *_table(full),
             "",
             _row("Total", full.total(), ""),
             _row("Total without users", empty.total(), ""),
             "",
             *map(_goal, goals(demand, prices, amounts)),
+            *_beside_the_goals(demand),
             f"CloudFront's free tier reduces the total by ${_cents(free_of_cloudfront(demand, prices, amounts))}.",
             _unsourced(prices),
         ]
@@ -80,6 +81,13 @@ def _row(name: str, usd: Decimal, what: str) -> str:
 
 def _goal(goal: Goal) -> str:
     return f"Goal, {goal.what}: ${_cents(goal.usd)} of at most ${goal.at_most}: {'met' if goal.is_met else 'NOT met'}"
+
+
+def _beside_the_goals(demand: Demand) -> Iterator[str]:
+    if demand.edge != "economy":
+        yield "The goals are those of the economy edge."
+    if not demand.polls_less:
+        yield "The tabs of this image ask five times as often as those of images/singleuser (docs/images.md)."
 
 
 def _cents(usd: Decimal) -> str:

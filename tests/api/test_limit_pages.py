@@ -103,6 +103,10 @@ def test_home_shows_the_size_of_the_files(tmp_path):
     assert "Your files take" not in browser.get("/hub/home").text
     measure(hub, "alice", 3 * GIB // 2)
     assert "Your files take 1.5 GiB of 10 GiB." in browser.get("/hub/home").text
+    measure(hub, "alice", 4096)
+    assert "Your files take less than 1 MiB of 10 GiB." in browser.get("/hub/home").text
+    measure(hub, "alice", 4096, is_whole=False)
+    assert "Your files take at least 0 MiB of 10 GiB." in browser.get("/hub/home").text
 
 
 def test_who_has_too_many_files_is_told_and_may_start_to_remove_some(tmp_path):

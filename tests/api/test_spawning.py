@@ -176,12 +176,11 @@ def test_who_waits_for_a_preparation_is_told_how_many_are_ahead(hub, alice, bob,
 
     events, page = alice.get("/users/alice/server/progress").text, hub.browser("alice").get("/hub/spawn-pending/alice")
 
-    assert '"message": "Waiting for your server to be set up: 1 server is ahead of yours", "position": 1' in events
-    assert "1 server is ahead of yours in the queue" in page.text
-    assert "Waiting for your server to be set up" in page.text
+    assert '"message": "Waiting for the server to be set up: 1 server is ahead of this one", "position": 1' in events
+    assert "<li>Waiting for the server to be set up: 1 server is ahead of this one</li>" in page.text
     assert "usually within a minute" not in page.text
     assert alice.get("/users/alice").json()["servers"][""]["pending"] == "spawn"
-    assert '"message": "Waiting for your server to be set up"}' in bob.get("/users/bob/server/progress").text
+    assert '"message": "Waiting for the server to be set up"}' in bob.get("/users/bob/server/progress").text
 
 
 @pytest.mark.parametrize(

@@ -183,7 +183,7 @@ def test_each_line_of_the_bill_has_a_resource(stage, name):
     """A line that no resource causes would be billed although the stage does not have it."""
     caused = {part for kind in kinds_of(stage(name)) & set(BILLED) for part in BILLED[kind]}
     # Bytes between zones, images in the CDK's repository, and the log of users' servers have no resource of their own.
-    of_all = {"Between availability zones", "ECR", "Server logs"}
+    of_all = {"Between zones", "ECR", "Server logs"}
 
     assert {line.part for line in bill_of(stage(name), name).lines} - of_all <= caused
 

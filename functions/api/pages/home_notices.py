@@ -10,12 +10,16 @@ from hubless.domain.limits import size
 from hubless.domain.users import User
 from hubless.domain.values import value
 
+_LEAST = 2**20  # bytes that `size` tells from none
+
 
 def size_in_words(usage: HomeUsage | None) -> str:
     """Return the size of a home, such as `1.5 GiB`; empty if nobody has measured it."""
     if usage is None:
         return ""
-    return size(usage.size) if usage.is_whole else f"at least {size(usage.size)}"
+    if not usage.is_whole:
+        return f"at least {size(usage.size)}"
+    return size(usage.size) if usage.size >= _LEAST else f"less than {size(_LEAST)}"
 
 
 @value

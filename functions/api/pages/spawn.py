@@ -161,8 +161,8 @@ class _SpawnPages:
 
     def progress(self, user: User, server: Server) -> Response:
         """Return the page that shows a start's progress."""
-        percent, message = lifecycle.progress(server)
         ahead = self.spawning.position(server) if server.state in WAITING_TO_LAUNCH else 0
+        percent, message = lifecycle.progress(server, ahead)
         token = urlencode({"_xsrf": visitor(self.request).xsrf})
         target = self.redirects.next or names.server_prefix(user.name, server.name)
         return self.render(
@@ -171,7 +171,7 @@ class _SpawnPages:
             for_user=self.not_running.other(user),
             progress=percent,
             message=message,
-            position=ahead or None,
+            is_queued=ahead > 0,
             progress_url=f"{progress_url(user.name, server.name)}?{token}",
             next_url=self.redirects.link_to(target),
             stop_url=f"/hub/stop/{url_part(user, server.name)}",

@@ -76,7 +76,7 @@ const starting = document.getElementById("starting");
 if (starting) {
   const bar = starting.querySelector("progress");
   const steps = starting.querySelector(".steps");
-  let last = steps.lastElementChild?.textContent ?? "";
+  let last = "";
   let counts = false; // whether the last step says how many are ahead
   const source = new EventSource(starting.dataset.progressUrl);
   source.addEventListener("message", (message) => {
@@ -91,8 +91,11 @@ if (starting) {
       location.reload();
       return;
     }
+    // Each connection tells the start from its request on (progress 0): the first one replaces what the page says, and
+    // later ones do not repeat it.
+    if (!last) steps.replaceChildren();
+    else if (!event.progress) return;
     bar.value = Math.max(bar.value, event.progress ?? 0);
-    document.getElementById("ahead")?.remove(); // from now on the steps say it
     if (event.message && event.message !== last) {
       // A new position takes the place of the one before: a queue may have thousands.
       const isNews = !counts || !event.position;

@@ -207,6 +207,31 @@ def test_goals_are_always_for_200_users():
     assert [goal.at_most for goal in few] == [6, 20, 110]
 
 
+def test_a_bill_says_why_a_goal_may_be_missed():
+    def told(**changes):
+        return report.text(replace(CLASS, **changes), known(), Amounts())
+
+    assert "The goals are those of the economy edge." in told(edge="alb")
+    assert "ask five times as often" in told(polls_less=False)
+    assert "The goals are" not in told()
+    assert "five times" not in told()
+
+
+def test_a_bill_counts_rules_and_keys_in_words():
+    line = {line.part: line.what for line in of(replace(CLASS, waf=True, keys=1)).lines}
+
+    assert line["WAF"].startswith("1 rule, ")
+    assert line["KMS"].startswith("1 key, ")
+    assert "key" not in {line.part: line.what for line in of(CLASS).lines}["KMS"]
+
+
+def test_the_columns_of_a_bill_stand_below_each_other():
+    table = report.text(replace(CLASS, waf=True, keys=1, egress="nat"), known(), Amounts())
+
+    rows = [line for line in table.splitlines() if re.match(r"  [A-Z]", line)]
+    assert {re.search(r"\d\.\d\d(  |$)", row).end(0) for row in rows} == {40}
+
+
 def test_goals_count_jupyterlabs_requests():
     full = of(CLASS)
 

@@ -125,7 +125,7 @@ spawn_pending = {
     "for_user": None,
     "progress": 30,
     "message": "Launching the server",
-    "position": None,
+    "is_queued": False,
     "progress_url": "/hub/api/users/alice/server/progress?_xsrf=2%7Ctoken",
     "next_url": "/user/alice/lab?a=1&b=2",
     "stop_url": "/hub/stop/alice",
@@ -380,7 +380,7 @@ PAGES = {
     "spawn_pending": ("spawn_pending.html", frame(ALICE) | spawn_pending),
     "spawn_pending_queued": (
         "spawn_pending.html",
-        frame(ROOT) | spawn_pending | {"for_user": "alice", "server_name": "dask", "position": 12, "log_tail": TAIL},
+        frame(ROOT) | spawn_pending | {"for_user": "alice", "server_name": "dask", "is_queued": True, "log_tail": TAIL},
     ),
     "stop_pending": ("stop_pending.html", frame(ALICE) | {"server_name": "dask"}),
     "unreached": (

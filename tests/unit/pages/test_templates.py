@@ -301,10 +301,9 @@ def test_waiting_needs_no_script():
     assert 'data-next-url="/user/alice/lab?a=1&amp;b=2"' in html
 
 
-def test_waiting_tells_the_place_in_the_queue():
-    assert "12 servers are ahead of theirs" in render("spawn_pending_queued")
-    assert "1 server is ahead of yours" in render("spawn_pending", position=1)
-    assert "ahead of" not in render("spawn_pending")
+def test_waiting_in_a_queue_promises_no_minute():
+    assert "usually within a minute" in render("spawn_pending")
+    assert "usually within a minute" not in render("spawn_pending_queued")
 
 
 def test_a_failed_start_says_why_and_offers_another():

@@ -100,8 +100,10 @@ def test_who_waits_for_a_preparation_sees_the_position_in_its_queue(world):
     servers = [world.servers.find(user.id, "") for user in users]
     assert {server.state for server in servers} == {State.PREPARING}
     assert [world.spawning.position(server) for server in servers] == [0, 1, 2, 3, 4]
-    assert lifecycle.progress(servers[4], 4)[1] == "Waiting for your server to be set up: 4 servers are ahead of yours"
-    assert lifecycle.progress(servers[1], 1)[1] == "Waiting for your server to be set up: 1 server is ahead of yours"
+    assert (
+        lifecycle.progress(servers[4], 4)[1] == "Waiting for the server to be set up: 4 servers are ahead of this one"
+    )
+    assert lifecycle.progress(servers[1], 1)[1] == "Waiting for the server to be set up: 1 server is ahead of this one"
 
 
 def test_a_prepared_launch_overtakes_those_that_must_be_prepared(world):
