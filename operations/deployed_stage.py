@@ -21,6 +21,7 @@ CONTROL, WEB, CLUSTER, STATE = (
     "cluster",
     "state",
 )  # stacks: functions, CloudFront and edges, servers, data
+HUB_TAG = "hubless:hub"  # infra/stacks/base.py
 STACKS = ("account", "certificates", STATE, CLUSTER, WEB, CONTROL, "access", "watch")  # infra/stacks
 FUNCTIONS = ("api", "stream", "spawn", "reaper")
 

@@ -115,6 +115,11 @@ class Preflight:
             )
         if not settings.vpc_id:
             yield from self._run("VPCs", lambda: evaluate.room("VPCs", collect.vpcs(aws), 1, "VPCs per Region"))
+            if settings.egress == "nat":
+                yield from self._run(
+                    "public address",
+                    lambda: evaluate.room("public address", collect.addresses(aws, stage), 1, "EC2-VPC Elastic IPs"),
+                )
         if settings.homes:
             yield from self._run("home folders", lambda: evaluate.homes(stage, collect.homes_key(aws, stage)))
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from hubless.settings.stage import CERTIFICATES_REGION, OWN_KEY, Stage
 from operations.aws import Aws, AwsCallError
-from operations.deployed_stage import STACKS
+from operations.deployed_stage import HUB_TAG, STACKS
 from operations.preflight.evaluate import Certificate, FailedResource, Identity, Network, Quota, Stack, Zone
 
 BOOTSTRAP = "/cdk-bootstrap/hnb659fds/version"
@@ -59,6 +59,13 @@ def concurrency(aws: Aws) -> Quota:
 def vpcs(aws: Aws) -> Quota:
     """Return the quota and the number of VPCs."""
     return Quota(quota(aws, "vpc", "L-F678F1CE"), len(aws.paginate("ec2", "describe_vpcs", "Vpcs")))
+
+
+def addresses(aws: Aws, stage: Stage) -> Quota:
+    """Return the quota of public addresses that stay allocated, and how many others than the stage's there are."""
+    found = aws.call("ec2", "describe_addresses")["Addresses"]
+    own = {"Key": HUB_TAG, "Value": stage.hub}
+    return Quota(quota(aws, "ec2", "L-0263D0A3"), sum(own not in one.get("Tags", ()) for one in found))
 
 
 def balancers(aws: Aws, kind: str) -> Quota:

@@ -8,11 +8,10 @@ from hubless.domain.values import value
 from hubless.settings.stage import CERTIFICATES_REGION, Stage
 from operations import stage_cleanup
 from operations.aws import Aws, AwsCallError
-from operations.deployed_stage import STACKS
+from operations.deployed_stage import HUB_TAG, STACKS
 from operations.trial import stacks
 from operations.trial.context import Trial
 
-HUB_TAG = "hubless:hub"
 SAID_BY_AWS_FOR_A_WHILE = frozenset({"tagged"})  # the tagging service lists what is deleted for hours
 _GONE = frozenset({"terminated", "shutting-down"})
 

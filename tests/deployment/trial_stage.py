@@ -9,10 +9,10 @@ import httpx
 
 from hubless.settings.stage import load_stage
 from operations.aws import Aws
+from operations.deployed_stage import HUB_TAG
 from operations.network import Network
 from operations.trial import stage_files
 from operations.trial.context import Trial
-from operations.trial.leftovers import HUB_TAG
 from operations.trial.spend import Spend, rates_of
 from tests.deployment.aws_doubles import Front, Instance, events_of, listening, schedule, settle
 from tests.deployment.conftest import an_instance, boots

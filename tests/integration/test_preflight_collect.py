@@ -202,6 +202,22 @@ def test_the_first_failed_resource_is_the_cause_not_what_it_cancelled(account, r
     assert (failed.name, failed.reason) == ("Tried", UNVERIFIED)
 
 
+def test_a_nat_needs_an_address_besides_those_of_others(account):
+    tags = [[], [], [], [], [{"Key": "hubless:hub", "Value": "hubless-prod"}]]
+    for one in tags:
+        of_stage = [{"ResourceType": "elastic-ip", "Tags": one}] if one else []
+        account.aws.call("ec2", "allocate_address", Domain="vpc", TagSpecifications=of_stage)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(ANSWERS, "service-quotas.GetServiceQuota", {"Quota": {"Value": 5.0}})
+        fits = account.results(egress="nat")["public address"]
+        account.aws.call("ec2", "allocate_address", Domain="vpc")
+        full = account.results(egress="nat")["public address"]
+
+    assert (fits.level, full.level) == (Level.OK, Level.PROBLEM)
+    assert "public address" not in account.results()
+
+
 def stacks_in_aws(monkeypatch, *names):
     found = [{"StackName": name, "StackStatus": "CREATE_COMPLETE"} for name in names]
     monkeypatch.setitem(ANSWERS, "cloudformation.DescribeStacks", {"Stacks": found})
