@@ -94,6 +94,7 @@ class ControlStack(HubStack):
         self.reaper = self._function(
             "reaper", code.reaper, REAPER_SECONDS, [*everyone, *iam_policies.reaper_statements(self._targets)]
         )
+        self._deploy_readers_first()
         given = self.stage.settings
         reserved = Reservations(
             self,
@@ -111,6 +112,13 @@ class ControlStack(HubStack):
             "Functions",
             self.api.function.function_name,
             "The function api; `hubless admin` reads its variables",
+        )
+
+    def _deploy_readers_first(self) -> None:
+        """Replace spawn's code last: it writes states of servers, such as `preparing`, that older code cannot read."""
+        last = self.spawn.alias.node.find_child("Resource")
+        last.node.add_dependency(
+            *(reader.alias.node.find_child("Resource") for reader in (self.api, self.stream, self.reaper))
         )
 
     def _cloud_settings(self) -> CloudSettings:

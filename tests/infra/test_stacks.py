@@ -265,6 +265,19 @@ def test_the_schedule_calls_reaper_and_task_events_call_spawn(stage):
     assert tasks["Targets"][0]["DeadLetterConfig"] == {"Arn": "<Dead.Arn>"}
 
 
+def test_readers_of_a_new_state_are_deployed_before_its_writer(stage):
+    aliases = {
+        name: one.get("DependsOn", [])
+        for template in stage("prod").templates.values()
+        for name, one in template["Resources"].items()
+        if one["Type"] == "AWS::Lambda::Alias"
+    }
+    (spawn,) = (name for name in aliases if name.startswith("Spawn"))
+
+    assert len(aliases) == len(FUNCTIONS)
+    assert sorted(aliases.pop(spawn)) == sorted(aliases)
+
+
 # --- permissions ---
 
 TABLE = (
