@@ -41,7 +41,7 @@ def test_over_http_the_login_cookie_goes_to_the_hub_only(hub):
 @pytest.mark.parametrize("address", ["http://hub.test", HTTPS])
 def test_logging_out_ends_the_session_and_takes_the_cookies_away(hub, address):
     browser = hub.browser("alice", address=address)
-    kept = {cookie.name: cookie.value for cookie in browser.cookies.jar}
+    kept = dict(browser.cookies)
     name = next(name for name in kept if name.endswith("hub-login"))
     assert cookies_of(browser.get("/hub/logout"))[name].find("max-age=0") >= 0
     assert not any(cookie.endswith("hub-login") for cookie in browser.cookies)

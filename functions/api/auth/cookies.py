@@ -17,10 +17,9 @@ OWN_PAGE_COOKIE = "jupyterhub-hub-own-page"  # SameSite=Strict: a browser sends 
 _STATE_COOKIE = re.compile(r"(jupyterhub-user-|service-)[^\s=;]+-oauth-state(-[A-Za-z0-9_-]+)?")
 _FRESH = 2  # of those; browsers send the oldest first, so the last ones may belong to a login that goes on
 _REMOVED_AT_ONCE = 40  # each is a header of the answer, for each path
+# Each page after which somebody is logged in adds to it what it was sent. One path covers them all: HTTPX and Requests
+# refuse to read a cookie that has several.
 DEVICE_COOKIE = "jupyterhub-hub-device"
-# The pages after which somebody is logged in. Each adds to the device cookie what it was sent, so the browser has it
-# for each of them, and no other request becomes longer.
-DEVICE_PATHS = ("/hub/login", "/hub/sign-up", "/hub/set-password")
 
 
 def cookies(request: Request, name: str) -> list[str]:

@@ -14,7 +14,6 @@ from functions.api.auth import csrf
 from functions.api.auth.authentication import person_by_cookie
 from functions.api.auth.cookies import (
     DEVICE_COOKIE,
-    DEVICE_PATHS,
     HUB_PATH,
     SESSION_COOKIE,
     XSRF_COOKIE,
@@ -103,16 +102,15 @@ class _SessionPages:
     def _remember_device(self, user: User, response: Response) -> None:
         """Let this browser pass locks of the user's name that others cause; a logout does not end that."""
         devices = self.hub.password_login.device_cookie(user, device_cookie(self.request))
-        for path in DEVICE_PATHS:
-            response.set_cookie(
-                DEVICE_COOKIE,
-                devices,
-                max_age=int(DEVICE_LIFETIME.total_seconds()),
-                path=path,
-                httponly=True,
-                samesite="lax",
-                secure=is_secure(self.request),
-            )
+        response.set_cookie(
+            DEVICE_COOKIE,
+            devices,
+            max_age=int(DEVICE_LIFETIME.total_seconds()),
+            path=HUB_PATH,
+            httponly=True,
+            samesite="lax",
+            secure=is_secure(self.request),
+        )
 
     def next(self, following: str | None, user: User) -> str:
         """Return where a login ends: at *following*, or else at the user's server."""
