@@ -28,7 +28,8 @@ PYTHON = "3.13"  # the default version of functions
 PLATFORMS = {"arm64": "aarch64-manylinux_2_28", "x86_64": "x86_64-manylinux_2_28"}
 EPOCH = 315532800  # 1980-01-01, the earliest date of a zip archive
 # Botocore has data of four hundred services (27 MB). A test compares these with the adapters' calls.
-BOTOCORE_SERVICES = frozenset({"dynamodb", "ec2", "ecs", "efs", "elbv2", "s3", "sqs", "ssm"})
+BOTOCORE_SERVICES = frozenset({"dynamodb", "ec2", "ecs", "efs", "elbv2", "iam", "s3", "sqs", "ssm"})
+_PREPARING_SERVICES = frozenset({"iam"})  # of functions that prepare launches
 
 _EXCLUDED_FOLDERS = frozenset({"__pycache__", "tests", "bin"})
 _EXCLUDED_SUFFIXES = frozenset({".pyi", ".pyc", ".pyx", ".pxd", ".c", ".h"})
@@ -64,7 +65,9 @@ class BundleSpec:
 
 
 BUNDLE_SPECS = {
-    "api": BundleSpec(("api", "functions"), ("hubless", "functions/api"), 30_000_000),
+    "api": BundleSpec(
+        ("api", "functions"), ("hubless", "functions/api"), 30_000_000, BOTOCORE_SERVICES - _PREPARING_SERVICES
+    ),
     "spawn": BundleSpec(("functions",), ("hubless", "functions/spawn"), 5_000_000),
     "reaper": BundleSpec(("functions",), ("hubless", "functions/reaper"), 5_000_000),
     "edge": BundleSpec(("dynamodb",), ("hubless", "edge_proxy"), 5_000_000, frozenset({"dynamodb"})),

@@ -33,13 +33,16 @@ _BALANCER_GROUPS = (
 )
 
 
+_TO_ECS = {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
+
 # Reasons for wildcards, by a regular expression of cdk-nag's finding.
 WILDCARD_REASONS = {
-    r"^Resource::\*$": "ECS's list and register actions, and ELB's describe actions, support no resources",
+    r"^Resource::\*$": "ECS's list and register actions, ELB's describe and IAM's list actions support no resources",
     r"/index/\*$": "The two indexes of the table",
     r":task-definition/hubless-[a-z0-9-]+-\?{32}-\*$": "Named by a digest; no definition of another hub matches",
     r":task/[^*]+/\*$": "ECS chooses task ids; the cluster belongs to the hub",
     r"/(launches|definitions)/hubless-[a-z0-9-]+/\*$": "Objects are named by launch ids and digests",
+    r":role/hubless/[a-z0-9-]+/[a-z0-9-]+/\*$": "Roles of users; no others have this path",
     r":access-point/\*$": "It is tagged while it is created, before its id is known",
     r":targetgroup/hl-[0-9a-f]{6}-\*$": "Named by digests of the hub and of the launch; no other hub's group matches",
     r":listener-rule/.*/\*$": "ELB chooses rule ids; the load balancer belongs to the hub",
@@ -65,6 +68,12 @@ class GrantTargets:
         """Return the ARN of a resource of *service*, in the account and region of the hub."""
         stack = Stack.of(self.cluster)
         return f"arn:{stack.partition}:{service}:{stack.region}:{stack.account}:{rest}"
+
+    @property
+    def roles(self) -> str:
+        """Return the ARN of all roles that the hub makes for users."""
+        stack = Stack.of(self.cluster)
+        return f"arn:{stack.partition}:iam::{stack.account}:role{self.state.stage.role_path}*"
 
     def parameter(self, secret: str) -> str:
         """Return the ARN of the SSM parameter that refers to a secret of Secrets Manager."""
@@ -132,6 +141,7 @@ def spawn_statements(targets: GrantTargets) -> list[iam.PolicyStatement]:
             where=made_by_run,
         ),
         allow(["s3:PutObject"], state.launches.arn_for_objects(f"launches/{targets.hub}/*")),
+        *([allow(["iam:PassRole"], targets.roles, where=_TO_ECS)] if cluster.role_boundary else []),
         *_preparing_statements(targets),
     ]
 
@@ -139,7 +149,6 @@ def spawn_statements(targets: GrantTargets) -> list[iam.PolicyStatement]:
 def _preparing_statements(targets: GrantTargets) -> list[iam.PolicyStatement]:
     """Return the statements of spawn and reaper by which they register task definitions."""
     state, cluster = targets.state, targets.cluster
-    to_ecs = {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
     made_here = {"StringEquals": {"ecs:CreateAction": "RegisterTaskDefinition"}}
     statements = [
         allow(
@@ -150,7 +159,7 @@ def _preparing_statements(targets: GrantTargets) -> list[iam.PolicyStatement]:
         ),
         # Neither supports resources. PassRole and RunTask limit the roles and clusters that a definition can use.
         allow(["RegisterTaskDefinition", "ListTaskDefinitions"], "*", service="ecs"),
-        allow(["iam:PassRole"], cluster.task_role.role_arn, cluster.execution_role.role_arn, where=to_ecs),
+        allow(["iam:PassRole"], cluster.task_role.role_arn, cluster.execution_role.role_arn, where=_TO_ECS),
         allow(["s3:PutObject"], state.launches.arn_for_objects(f"definitions/{targets.hub}/*")),
     ]
     statements += use_of_key(Stack.of(cluster), state.key, ["GenerateDataKey"], "s3")
@@ -165,6 +174,14 @@ def _preparing_statements(targets: GrantTargets) -> list[iam.PolicyStatement]:
                 service="elasticfilesystem",
                 where=made,
             ),
+        ]
+    if cluster.role_boundary:
+        bounded = {"StringEquals": {"iam:PermissionsBoundary": cluster.role_boundary.managed_policy_arn}}
+        own_tag = {"ForAllValues:StringEquals": {"aws:TagKeys": [state.stage.role_tag]}}
+        statements += [
+            allow(["CreateRole"], targets.roles, service="iam", where=bounded),
+            allow(["TagRole"], targets.roles, service="iam", where=own_tag),  # CreateRole needs it for its tags
+            allow(["GetRole"], targets.roles, service="iam"),
         ]
     return statements
 
@@ -182,7 +199,18 @@ def reaper_statements(targets: GrantTargets) -> list[iam.PolicyStatement]:
         allow_listing(targets, "definitions"),
         *_preparing_statements(targets),
         *([allow(["DescribeAccessPoints"], files.file_system_arn, service="elasticfilesystem")] if files else []),
+        *_removal_of_roles(targets),
         *([allow(["StopInstances"], targets.instance, service="ec2")] if targets.instance else []),
+    ]
+
+
+def _removal_of_roles(targets: GrantTargets) -> list[iam.PolicyStatement]:
+    """Return the statements by which reaper removes roles of users who are gone."""
+    if not targets.cluster.role_boundary:
+        return []
+    return [
+        allow(["ListRoles"], "*", service="iam"),  # IAM supports no resources here
+        allow(["DeleteRole"], targets.roles, service="iam"),
     ]
 
 

@@ -18,6 +18,7 @@ from hubless.settings.types import SIZE
 if TYPE_CHECKING:
     from hubless.settings.stage import Stage
     from operations.aws import Aws
+    from operations.stage_cleanup import StageCleanup
 
 _GIB = 1024**3
 EXTRA_PACKAGES = frozenset({"boto3", "botocore", "pynamodb", "websockets"})  # those of the extra `aws`
@@ -275,8 +276,7 @@ def empty(*, stage: str, file: Path | None, yes: bool, definitions: bool, unprot
             click.echo("Interrupted. Servers may still be running, and cost money: run `hubless empty` again")
             raise
         groups = found.remove_target_groups() if chosen.settings.edge == "alb" else 0
-        if definitions:
-            found.deregister_definitions()
+        _remove_unused(found, chosen, roles=not left.count, definitions=definitions)
         if left.count or groups:
             click.echo(
                 f"{left.text()}. {groups} target groups are still in use. "
@@ -287,6 +287,14 @@ def empty(*, stage: str, file: Path | None, yes: bool, definitions: bool, unprot
         if unprotect:
             _unprotect(chosen, aws, yes=True)  # the name was typed above
         click.echo(f"No server of {chosen.hub} is running. Destroy the stage now: until then users can start servers")
+
+
+def _remove_unused(found: "StageCleanup", stage: "Stage", *, roles: bool, definitions: bool) -> None:
+    """Remove what no server needs any more: roles of users if there are any, and task definitions if asked."""
+    if roles and stage.settings.task_roles:
+        found.remove_roles(stage.role_path)
+    if definitions:
+        found.deregister_definitions()
 
 
 def _confirm(stage: "Stage", otherwise: str) -> None:

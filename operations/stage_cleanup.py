@@ -207,6 +207,24 @@ class StageCleanup:
         self.report(f"{count} task definitions deregistered")
         return count
 
+    def remove_roles(self, path: str) -> int:
+        """Delete the roles that the hub made below *path*: CloudFormation cannot delete their boundary before.
+
+        Return how many.
+
+        Raises:
+            AwsCallError: if AWS refuses a call.
+        """
+        found = [one["RoleName"] for one in self.aws.paginate("iam", "list_roles", "Roles", PathPrefix=path)]
+        for name in found:
+            try:
+                self.aws.call("iam", "delete_role", RoleName=name)
+            except AwsCallError as error:
+                if error.error_code != "NoSuchEntity":  # the hub removes roles as well
+                    raise
+        self.report(f"{len(found)} roles of users deleted")
+        return len(found)
+
 
 def unprotect(stage: Stage, aws: Aws) -> bool:
     """Turn the termination protection of the stack `state` off. Return whether there is such a stack.

@@ -146,7 +146,7 @@ class CloudHub(Hub):
             architecture=cloud.architecture,
             cpus=cloud.cpus,
             memory_bytes=cloud.memory,
-            homes=HomeFileSystem(cloud.file_system) if cloud.file_system else None,
+            homes=HomeFileSystem(cloud.file_system, role_boundary=cloud.role_boundary) if cloud.file_system else None,
         )
 
     @cached_property

@@ -1,6 +1,6 @@
 """The launcher: it runs servers, as local processes or as Fargate tasks."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import field
 from typing import Protocol
 
@@ -158,5 +158,12 @@ class Launcher(Protocol):
 
         A call removes a few resources that no launch has used for a long time. A launch that uses one at that moment
         succeeds.
+        """
+        ...
+
+    def remove_owners(self, existing: Callable[[Collection[str]], Collection[str]]) -> int:
+        """Remove what only launches of owners who are gone need, except their files; return how many resources.
+
+        A call removes a few. It asks *existing* which of some owner ids are those of users.
         """
         ...

@@ -311,8 +311,11 @@ class Reaping:
     # --- garbage and expired records ---
 
     def _collect_garbage(self) -> int:
-        """Remove what no profile needs any more; not while launches are to be prepared, because AWS counts both."""
-        return 0 if self.preparing_ahead.is_behind else self.launcher.garbage_collect(self.profiles.values())
+        """Remove what no profile or user needs any more; not while launches are to be prepared: AWS counts both."""
+        if self.preparing_ahead.is_behind:
+            return 0
+        found = self.launcher.garbage_collect(self.profiles.values())
+        return found + self.launcher.remove_owners(lambda owner_ids: self.users.get_many(owner_ids).keys())
 
     def _cleanup_steps(self, routes: list[Route], now: datetime, until: datetime | None) -> Iterator[Step]:
         tidying: Mapping[str, Callable[[], None]] = {

@@ -3,6 +3,7 @@
 The deployment writes the variables (`to_environment`) and the functions read them (`cloud_settings`).
 """
 
+import re
 from collections.abc import Mapping, MutableMapping
 from dataclasses import field, replace
 from pathlib import Path
@@ -56,6 +57,7 @@ def _caches(given: Any) -> Any:
     return TEXTS.read(given) if all(all(one.partition("=")) for one in given) else _some_of(None)
 
 
+_BOUNDARY = re.compile(r"arn:aws[a-z-]*:iam::[0-9]{12}:policy/.+")
 _CACHES = SettingType("a list of REGISTRY=ADDRESS", _caches)
 _SOME = of_text(SOME, listed, "one or more strings with commas between them")
 _CPUS = SettingType("a number of CPUs such as 0.5 or 2", lambda given: _some_of(CPUS.read(float(given))))
@@ -112,6 +114,12 @@ class CloudSettings:
     cpus: float = setting("0.5", _CPUS, "CPUs of profiles that name none")
     memory: int = setting("2G", _MEMORY, "Memory of profiles that name none")
     file_system: str = setting("", TEXT, "The EFS file system of users' files; empty: files are lost with the server")
+    role_boundary: str = setting(
+        "",
+        TEXT,
+        "The permissions boundary of users' own roles, with which servers mount their files; empty: they share"
+        " HUBLESS_TASK_ROLE",
+    )
     alb_listener: str = setting(
         "", TEXT, "The load balancer's listener, if the edge is a load balancer; empty for HAProxy"
     )
@@ -222,6 +230,10 @@ def cloud_settings(environ: Mapping[str, str] = ENVIRON) -> CloudSettings:
     read = from_environment(CloudSettings, environ, PREFIX, others=(EDGE_PREFIX,))
     if bool(read.alb_listener) != bool(read.alb_vpc):
         raise SettingsError("HUBLESS_ALB_LISTENER and HUBLESS_ALB_VPC belong together: set both or neither")
+    if read.role_boundary and not read.file_system:
+        raise SettingsError("HUBLESS_ROLE_BOUNDARY needs HUBLESS_FILE_SYSTEM: users' roles mount it")
+    if read.role_boundary and not _BOUNDARY.fullmatch(read.role_boundary):
+        raise SettingsError("HUBLESS_ROLE_BOUNDARY must be the ARN of a policy of IAM")
     if read.alb_listener and read.economy_instance:
         raise SettingsError("HUBLESS_ALB_LISTENER and HUBLESS_ECONOMY_INSTANCE are two edges: set only one of them")
     return read

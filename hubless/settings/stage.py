@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hubless.adapters.alb.naming import family_of
+from hubless.adapters.ecs.naming import ACCESS_POINT_TAG, role_path
 from hubless.domain import names
 from hubless.domain.origins import is_domain
 from hubless.domain.values import value
@@ -221,6 +222,12 @@ class StageSettings:
     memory: int = setting("2G", _given(SIZE, 'a size such as "512M" or "2G"'), "Memory of profiles that name none")
     capacity: str = setting("fargate", choice("fargate", "spot", "spot-or-fargate"), "The capacity that servers run on")
     homes: bool = setting(True, FLAG, "Whether users' files are stored on EFS; otherwise they are lost with the server")
+    task_roles: bool = setting(
+        False,
+        FLAG,
+        "Whether each user has an IAM role with which servers mount that user's files only; otherwise all servers share"
+        " one (docs/review.md)",
+    )
     expected_servers: int = setting(20, count(1, 100_000), "Number of active servers for which preflight checks quotas")
     snap_start: bool = setting(
         False, FLAG, "Whether Lambda starts the API from a snapshot: faster, for about $2 a month"
@@ -297,6 +304,16 @@ class Stage:
     def target_groups(self) -> str:
         """Return the beginning of the names of the hub's target groups, which no other hub's groups have."""
         return family_of(self.hub)
+
+    @property
+    def role_path(self) -> str:
+        """Return the path of the roles that the hub makes for users, if the stage has `task_roles`."""
+        return role_path(self.hub, self.settings.region)
+
+    @property
+    def role_tag(self) -> str:
+        """Return the key of the tag with the access point that a user's role may mount."""
+        return ACCESS_POINT_TAG
 
     @property
     def has_budget(self) -> bool:
@@ -429,6 +446,10 @@ def _contradictions(stage: Stage, named: Collection[str]) -> list[tuple[bool, st
         (
             "flow_logs" in named and bool(given.vpc_id),
             ".flow_logs has an effect only on a new VPC: the logs of an existing one are its owner's",
+        ),
+        (
+            given.task_roles and not given.homes,
+            ".task_roles needs homes: a user's role mounts that user's files, and does nothing else",
         ),
         (
             "monthly_budget" in named and bool(given.monthly_budget) and not given.alarm_email,

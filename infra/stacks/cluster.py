@@ -22,6 +22,7 @@ from infra.stacks.base import HubStack, retention
 from infra.stacks.state import StateStack
 
 SERVER_PORT, EDGE_PORT, NFS_PORT = 8888, 8080, 2049
+MOUNT = ("elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite")  # not as root
 SERVERS, EDGES, GATEWAYS = "servers", "edge", "nat"  # names of subnets
 _ECR = re.compile(r"(?P<account>[0-9]{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com/(?P<repository>[^:@]+)")
 FLOW_LOGS = {"refused": ec2.FlowLogTrafficType.REJECT, "all": ec2.FlowLogTrafficType.ALL}
@@ -59,6 +60,8 @@ class ClusterStack(HubStack):
         self.execution_role = self._execution_role()
         self.image = self._image(images)
         self.file_system = self._file_system() if stage.settings.homes else None
+        # What the hub gives to each user's role; None if servers share a role.
+        self.role_boundary = self._role_boundary(self.file_system) if self.file_system else None
 
     def _log_group(self) -> logs.LogGroup | None:
         """Return the log group of servers, if the stage keeps what they write."""
@@ -262,14 +265,8 @@ class ClusterStack(HubStack):
 
     def _mount_statements(self) -> list[iam.PolicyStatement]:
         """Return the policy of the file system: servers mount it by an access point and TLS, nobody else."""
-        access_points = f"arn:{self.partition}:elasticfilesystem:{self.region}:{self.account}:access-point/*"
-        by_access_point = {"StringLike": {"elasticfilesystem:AccessPointArn": access_points}}
         return [
-            iam.PolicyStatement(
-                principals=[iam.ArnPrincipal(self.task_role.role_arn)],
-                actions=["elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"],
-                conditions={"Bool": {"elasticfilesystem:AccessedViaMountTarget": "true"}, **by_access_point},
-            ),
+            self._users_mounts() if self.stage.settings.task_roles else self._shared_mounts(),
             iam.PolicyStatement(
                 effect=iam.Effect.DENY,
                 principals=[iam.AnyPrincipal()],
@@ -277,3 +274,47 @@ class ClusterStack(HubStack):
                 conditions={"Bool": {"aws:SecureTransport": "false"}},
             ),
         ]
+
+    def _shared_mounts(self) -> iam.PolicyStatement:
+        """Return what lets the role of all servers mount any access point."""
+        access_points = f"arn:{self.partition}:elasticfilesystem:{self.region}:{self.account}:access-point/*"
+        return iam.PolicyStatement(
+            principals=[iam.ArnPrincipal(self.task_role.role_arn)],
+            actions=list(MOUNT),
+            conditions={
+                "Bool": {"elasticfilesystem:AccessedViaMountTarget": "true"},
+                "StringLike": {"elasticfilesystem:AccessPointArn": access_points},
+            },
+        )
+
+    def _users_mounts(self) -> iam.PolicyStatement:
+        """Return what lets each user's role mount the access point of its tag.
+
+        The principal has no wildcards, and the account as principal would ask for a policy of the role's own as well:
+        so the conditions name the roles.
+        """
+        roles = f"arn:{self.partition}:iam::{self.account}:role{self.stage.role_path}*"
+        return iam.PolicyStatement(
+            principals=[iam.AnyPrincipal()],
+            actions=list(MOUNT),
+            conditions={
+                "Bool": {"elasticfilesystem:AccessedViaMountTarget": "true"},
+                "ArnLike": {"aws:PrincipalArn": roles},
+                "StringEquals": {"elasticfilesystem:AccessPointArn": f"${{aws:PrincipalTag/{self.stage.role_tag}}}"},
+            },
+        )
+
+    def _role_boundary(self, file_system: efs.FileSystem) -> iam.ManagedPolicy | None:
+        """Return the permissions boundary of users' roles, if there are any: it leaves them the mount and no more."""
+        if not self.stage.settings.task_roles:
+            return None
+        return iam.ManagedPolicy(
+            self,
+            "RoleBoundary",
+            description="The most that the role of a user's servers may do",
+            statements=[
+                iam.PolicyStatement(actions=list(MOUNT), resources=[file_system.file_system_arn]),
+                # Policies of other resources that name a session are not limited by what a boundary does not mention.
+                iam.PolicyStatement(effect=iam.Effect.DENY, not_actions=list(MOUNT), resources=["*"]),
+            ],
+        )

@@ -148,6 +148,7 @@ class ControlStack(HubStack):
             cpus=given.cpus,
             memory=given.memory,
             file_system=cluster.file_system.file_system_id if cluster.file_system else "",
+            role_boundary=cluster.role_boundary.managed_policy_arn if cluster.role_boundary else "",
             subdomains=self.stage.has_subdomains,
             **self._web.edge.function_settings,
         )

@@ -15,6 +15,7 @@ MIN_NODE = 22
 STANDARD_INSTANCES = "Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances"  # AWS's name of the quota
 INSTANCE_VCPUS = 2  # of each small Graviton instance
 EFS_ACCESS_POINTS = 10_000
+MOST_ROLES = 900  # of users, of the 1,000 that an account has by default: the hub and others need some
 SSM_READS = 40  # a second (AWS's standard throughput); each cold start reads once
 FLEET_VCPUS = 0.25
 VPC_ZONES = 2  # a deployment creates the VPC in the first zones of the region
@@ -27,6 +28,7 @@ CERTIFICATE_LINK = (
 )
 BOOTSTRAP_LINK = "https://docs.aws.amazon.com/cdk/v2/guide/bootstrapping-env.html"
 ROLE_LINK = "https://docs.aws.amazon.com/AmazonECS/latest/developerguide/using-service-linked-roles.html"
+IAM_QUOTAS_LINK = "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"
 BUDGETS_LINK = "https://docs.aws.amazon.com/cost-management/latest/userguide/budgets-managing-costs.html"
 REGION_LINK = "https://docs.aws.amazon.com/accounts/latest/reference/manage-acct-regions.html"
 ZONE_LINK = "https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/domain-name-servers-glue-records.html"
@@ -217,6 +219,13 @@ def homes(stage: Stage, deployed_key: str | None = None) -> CheckResult:
             "home folders",
             f"a file system has at most {EFS_ACCESS_POINTS:,} access points, one for each user",
             f"Split the users into stages of at most {EFS_ACCESS_POINTS:,}",
+        )
+    if stage.settings.task_roles and stage.settings.expected_servers > MOST_ROLES:
+        return warning(
+            "home folders",
+            "an account has 1,000 IAM roles by default, and task_roles needs one for each user",
+            "Ask for a higher quota of roles per account, up to 5,000, or set task_roles = false",
+            IAM_QUOTAS_LINK,
         )
     return ok("home folders", f"one file system has room for {EFS_ACCESS_POINTS:,} users")
 

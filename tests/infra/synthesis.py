@@ -39,6 +39,7 @@ public_subnets = ["subnet-0a1b2c3d4e5f67891", "subnet-0a1b2c3d4e5f67892"]
 private_subnets = ["subnet-0a1b2c3d4e5f67893", "subnet-0a1b2c3d4e5f67894"]
 image = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/courses/physics:7"
 snap_start = true
+task_roles = true
 kms_key = "arn:aws:kms:eu-west-1:123456789012:key/0a1b2c3d-4e5f-6789-abcd-ef0123456789"
 
 [stages.alb]

@@ -90,6 +90,7 @@ FREE = {
     "AWS::ElasticLoadBalancingV2::ListenerRule": IN_ITS_BALANCER,
     "AWS::ElasticLoadBalancingV2::TargetGroup": IN_ITS_BALANCER,
     "AWS::IAM::InstanceProfile": NO_PRICE,
+    "AWS::IAM::ManagedPolicy": NO_PRICE,
     "AWS::IAM::Policy": NO_PRICE,
     "AWS::IAM::Role": NO_PRICE,
     "AWS::Lambda::Alias": IN_ITS_FUNCTION,

@@ -38,6 +38,8 @@ from tests.support import cloudfront
 from tests.unit.simulation.test_flood import BURST, RATE
 
 TOP = Path(__file__).parents[2]
+MOUNT = {"elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"}
+OWN_ROLES = "arn:<AWS::Partition>:iam::<AWS::AccountId>:role/hubless/hubless-fleet/eu-west-1/*"
 REGIONS = {"prod": "eu-central-1", "fleet": "eu-west-1", "alb": "us-east-1"}
 FUNCTIONS = {"Api": "api", "Stream": "stream", "Spawn": "spawn", "Reaper": "reaper"}
 SETTINGS = """
@@ -176,10 +178,13 @@ def test_functions_get_the_settings_that_they_read(stage, name):
         assert bool(received.economy_instance) == (name == "prod")
         assert bool(received.alb_listener) == (name == "alb")
         assert bool(received.file_system) == (name != "alb")
+        assert bool(received.role_boundary) == (name == "fleet")
 
 
 def _made(text):
     """Return what a deployment would make of a text with references in it."""
+    if text.endswith("RoleBoundary>"):
+        return "arn:aws:iam::123456789012:policy/made"  # a reference to a policy is its ARN
     return text if text.startswith("/") or "<" not in text else re.sub(r"<[^>]*>", "made", text)
 
 
@@ -988,6 +993,51 @@ def test_files_are_encrypted_and_need_an_access_point_and_tls(stage):
     assert set(allowed["Action"]) == {"elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"}  # not as root
     assert "elasticfilesystem:AccessPointArn" in json.dumps(allowed["Condition"])
     assert denied["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def test_with_task_roles_a_role_mounts_the_access_point_of_its_tag_alone(stage):
+    allowed, denied = stage("fleet").one("AWS::EFS::FileSystem")["FileSystemPolicy"]["Statement"]
+
+    assert (allowed["Effect"], allowed["Principal"]) == ("Allow", {"AWS": "*"})
+    assert set(allowed["Action"]) == MOUNT
+    assert allowed["Condition"] == {
+        "Bool": {"elasticfilesystem:AccessedViaMountTarget": "true"},
+        "ArnLike": {"aws:PrincipalArn": OWN_ROLES},
+        "StringEquals": {"elasticfilesystem:AccessPointArn": "${aws:PrincipalTag/hubless-access-point}"},
+    }
+    assert (denied["Effect"], denied["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
+
+
+def test_the_boundary_of_users_roles_denies_all_but_the_mount(stage):
+    allowed, denied = stage("fleet").one("AWS::IAM::ManagedPolicy")["PolicyDocument"]["Statement"]
+
+    assert (allowed["Effect"], set(allowed["Action"]), allowed["Resource"]) == ("Allow", MOUNT, "<Homes.Arn>")
+    assert (denied["Effect"], set(denied["NotAction"]), denied["Resource"]) == ("Deny", MOUNT, "*")
+    assert not stage("prod").all("AWS::IAM::ManagedPolicy")
+
+
+@pytest.mark.parametrize(
+    ("role", "own"),
+    [
+        ("ApiRole", set()),
+        ("StreamRole", set()),
+        ("SpawnRole", {("iam:PassRole", "iam:PassedToService ecs-tasks.amazonaws.com")}),
+        ("ReaperRole", {("iam:DeleteRole", "")}),
+    ],
+)
+def test_functions_make_users_roles_within_their_path_and_boundary(stage, role, own):
+    granted = {right for right in rights_of(stage("fleet"), role) if right[0].startswith("iam:")}
+
+    making = {
+        ("iam:CreateRole", "iam:PermissionsBoundary <cluster.RoleBoundary>"),
+        ("iam:TagRole", "aws:TagKeys hubless-access-point"),
+        ("iam:GetRole", ""),
+    }
+    of_path = {(action, where) for action, resource, where in granted if resource == OWN_ROLES}
+    assert of_path == (own | making if own else set())
+    others = {(action, resource) for action, resource, _ in granted if resource != OWN_ROLES}
+    shared = {("iam:PassRole", "<cluster.ExecutionRole.Arn> <cluster.TaskRole.Arn>")} if own else set()
+    assert others == shared | ({("iam:ListRoles", "*")} if role == "ReaperRole" else set())
 
 
 @every_stage

@@ -2,6 +2,7 @@
 
 import copy
 import itertools
+from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
 
@@ -11,13 +12,13 @@ from click.testing import CliRunner
 
 from embedded.cli import main
 from hubless.domain.profiles import Profile
-from hubless.ports.launcher import Launch
+from hubless.ports.launcher import Launch, Preparation
 from hubless.settings.stage import Stage, StageSettings
 from operations import deployed_stage, stage_cleanup
 from operations.aws import Aws, AwsCallError
 from operations.errors import OperationsError
 from operations.stage_cleanup import TIMEOUT_SECONDS, StageCleanup, StageServers
-from tests.doubles.ecs.account import REGION
+from tests.doubles.ecs.account import BOUNDARY, REGION
 from tests.doubles.ecs.errors import AwsError
 from tests.support.builders import NOW
 from tests.support.ecs import HOMES, Cloud
@@ -247,6 +248,32 @@ def test_the_command_asks_for_the_stages_name_and_stops_all(shell, stage):
     assert "2 servers are running, 0 are stopping. This stops all of them; unsaved work is lost" in answer.output
     assert f"No server of {HUB} is running" in answer.output
     assert not stage.running()
+
+
+def test_roles_of_users_are_deleted_with_the_boundary_that_they_need(shell, stage, tmp_path):
+    own_roles = replace(HOMES, role_boundary=BOUNDARY)
+    for hub in (HUB, f"{HUB}-2"):
+        launcher = stage.cloud.launcher(hub=hub, homes=own_roles)
+        for owner in ("u1", "u2"):
+            launcher.prepare(Preparation(owner, Profile("small")))
+            stage.sleep(2)
+
+    assert shell("--yes").exit_code == 0
+    assert stage.cloud.account.count()["DeleteRole"] == 0  # the stage has no `task_roles`
+
+    (tmp_path / "hubless.toml").write_text(f"{STAGES}task_roles = true\n")
+    assert "2 roles of users deleted" in shell("--yes").output
+    assert {role["Path"] for role in stage.cloud.account.users_roles.values()} == {f"/hubless/{HUB}-2/{REGION}/"}
+
+
+def test_a_role_that_the_hub_deletes_meanwhile_is_no_error(stage):
+    stage.cloud.launcher(homes=replace(HOMES, role_boundary=BOUNDARY)).prepare(Preparation("u1", Profile("small")))
+    stage.cloud.account.refuse("DeleteRole", AwsError("NoSuchEntity", "It is gone", 404))
+    assert stage.cleanup.remove_roles("/hubless/") == 1
+
+    stage.cloud.account.refuse("DeleteRole", AwsError("AccessDenied", "no", 403))
+    with pytest.raises(AwsCallError):
+        stage.cleanup.remove_roles("/hubless/")
 
 
 @pytest.mark.parametrize("typed", ["y\n", "staging\n", ""])

@@ -66,6 +66,7 @@ class ScriptedLauncher:
         self.forgotten = []
         self.missing = set()  # preparations that are still to be made
         self.prepared = []  # as asked for
+        self.owners = set()  # for whom something was made
 
     def is_prepared(self, wanted):
         return wanted not in self.missing
@@ -105,6 +106,11 @@ class ScriptedLauncher:
 
     def garbage_collect(self, offered):
         return 0
+
+    def remove_owners(self, existing):
+        gone = self.owners - set(existing(self.owners))
+        self.owners -= gone
+        return len(gone)
 
     def dies(self, task, why="exited with code 1", log_tail=("boom",)):
         self.status[task] = TaskStopped(why, log_tail)

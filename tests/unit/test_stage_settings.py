@@ -65,6 +65,7 @@ class TestAStage:
         ("keys", "message"),
         [
             ('egress = "none"', '.egress = "none" needs vpc_id'),
+            ("task_roles = true\nhomes = false", "stages.prod.task_roles needs homes"),
             ("session_manager = true", ".session_manager needs"),
             ('session_manager = true\nedge = "fleet"\negress = "nat"', ".session_manager needs"),
             ("colour = 1", "stages.prod.colour is not a setting"),

@@ -22,13 +22,17 @@ class Capacity(StrEnum):
 
 @value
 class HomeFileSystem:
-    """The EFS file system of the users' files, with an access point and a folder for each owner id."""
+    """The EFS file system of the users' files, with an access point and a folder for each owner id.
+
+    With a *role_boundary*, each owner has a role as well, with which tasks mount that access point and no other.
+    """
 
     file_system: str
     folder: str = "/homes"
     mounted_at: str = "/home/jovyan"
     uid: int = 1000  # jovyan and users in Jupyter's own images
     gid: int = 100
+    role_boundary: str = ""  # ARN: the permissions boundary of owners' roles; empty: tasks have the shared role
 
 
 @value

@@ -14,6 +14,7 @@ SERVER_ERROR = 500
 FULL_FOR = timedelta(seconds=15)
 _LATER = frozenset(
     {
+        "ConcurrentModification",
         "InternalError",
         "InternalServerError",
         "RequestLimitExceeded",
@@ -30,6 +31,7 @@ _LATER = frozenset(
 # ECS reports these with exceptions that otherwise mean a wrong request.
 _FULL = ("capacity is unavailable", "reached the limit on the number of", "tasks in the provisioning")
 _BUSY = ("rate exceeded", "too many concurrent attempts")
+_ROLE_REFUSED = ("unable to assume the role", "iam:passrole")
 _DEREGISTERED = ("taskdefinition not found", "taskdefinition is inactive")
 _NEVER = frozenset({"ATTRIBUTE", "INACTIVE", "LOCATION", "MISSING"})  # reasons of failures that a retry does not change
 
@@ -43,6 +45,10 @@ class NoCapacityError(CapacityUnavailableError):
 
 class DefinitionGoneError(CapacityUnavailableError):
     """Raised when the task definition was deregistered just now; registering it again helps."""
+
+
+class RoleRefusedError(LaunchFailedError):
+    """Raised when ECS cannot use a role of the task. It may be too new: IAM's changes reach ECS after some seconds."""
 
 
 @contextmanager
@@ -66,6 +72,8 @@ def domain_error(error: ClientError, doing: str) -> HublessError:
         return NoCapacityError(words)
     if any(phrase in lower for phrase in _DEREGISTERED):
         return DefinitionGoneError(words)
+    if any(phrase in lower for phrase in _ROLE_REFUSED):
+        return RoleRefusedError(words)
     if code_of(error) in _LATER or status >= SERVER_ERROR or any(phrase in lower for phrase in _BUSY):
         return CapacityUnavailableError(words)
     return LaunchFailedError(words)

@@ -2,7 +2,7 @@
 
 import logging
 import random
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,9 +13,15 @@ from hubless.adapters.ecs import error_translation, naming
 from hubless.adapters.ecs.access_points import AccessPoints
 from hubless.adapters.ecs.config import Capacity, EcsConfig
 from hubless.adapters.ecs.environment_files import EnvironmentFiles
-from hubless.adapters.ecs.error_translation import DefinitionGoneError, NoCapacityError, translate_errors
+from hubless.adapters.ecs.error_translation import (
+    DefinitionGoneError,
+    NoCapacityError,
+    RoleRefusedError,
+    translate_errors,
+)
 from hubless.adapters.ecs.garbage_collection import DefinitionGarbageCollector
 from hubless.adapters.ecs.task_definitions import SERVICE_URL, TaskDefinitions
+from hubless.adapters.ecs.task_roles import TaskRoles
 from hubless.adapters.ecs.task_status import should_run, status_of
 from hubless.domain.errors import CapacityUnavailableError
 from hubless.domain.profiles import Profile
@@ -48,7 +54,9 @@ class EcsLauncher:
         self._definitions = TaskDefinitions(config, clients, clock)
         self._garbage_collector = DefinitionGarbageCollector(config, clients, clock)
         self._homes_ahead: set[str] = set()  # owners for whom `unprepared` has named one
-        self._homes = AccessPoints(config, config.homes, clients) if config.homes else None
+        homes = config.homes
+        self._homes = AccessPoints(config, homes, clients) if homes else None
+        self._roles = TaskRoles(config, homes, clients, clock) if homes and homes.role_boundary else None
 
     def is_prepared(self, wanted: Preparation) -> bool:
         try:
@@ -65,18 +73,19 @@ class EcsLauncher:
 
     def prepare(self, wanted: Preparation) -> None:
         with translate_errors("registering a task definition"):
-            self._definitions.family_for(wanted.profile, self._home_of(wanted.owner_id))
+            self._family_for(wanted.profile, wanted.owner_id, self._home_of(wanted.owner_id))
 
     def launch(self, launch: Launch) -> str:
         with translate_errors("launching"):
             access_point = self._home_of(launch.owner_id)
-            family = self._definitions.family_for(launch.profile, access_point)
+            family = self._family_for(launch.profile, launch.owner_id, access_point)
             self._files.put(launch.launch_id, launch.secrets)
             try:
-                arn = self._run(launch, family)
-            except DefinitionGoneError:  # the garbage collection removed it at this moment
-                self._definitions.register_again(launch.profile, access_point)
-                arn = self._run(launch, family)
+                arn = self._run_registered(launch, family, access_point)
+            except RoleRefusedError:
+                if self._roles and access_point:
+                    self._roles.wait_for(launch.owner_id, access_point)
+                raise
             return naming.task_name(launch.launch_id, arn)
 
     def describe(self, task: str) -> TaskStatus:
@@ -134,6 +143,12 @@ class EcsLauncher:
         with translate_errors("collecting task definitions"):
             return self._garbage_collector.collect(self._definitions.kinds_of(offered))
 
+    def remove_owners(self, existing: Callable[[Collection[str]], Collection[str]]) -> int:
+        if self._roles is None:
+            return 0
+        with translate_errors("removing roles"):
+            return self._roles.remove_unowned(existing)
+
     # --- starting ---
 
     def _with_room(self, wanted: Iterable[Preparation], owners: Collection[str]) -> Iterator[Preparation]:
@@ -148,6 +163,22 @@ class EcsLauncher:
     def _home_of(self, owner_id: str) -> str | None:
         """Return the owner's access point, which is made if it does not exist; None without homes."""
         return self._homes.of(owner_id) if self._homes else None
+
+    def _family_for(self, profile: Profile, owner_id: str, access_point: str | None) -> str:
+        """Return the family for launches with *profile* and that home; make its definition if it does not exist.
+
+        The owner's role is made before: where the definition exists, the role has existed for a while.
+        """
+        if self._roles and access_point and not self._definitions.is_registered(profile, access_point):
+            self._roles.make(owner_id, access_point)
+        return self._definitions.family_for(profile, access_point)
+
+    def _run_registered(self, launch: Launch, family: str, access_point: str | None) -> str:
+        try:
+            return self._run(launch, family)
+        except DefinitionGoneError:  # the garbage collection removed it at this moment
+            self._definitions.register_again(launch.profile, access_point)
+            return self._run(launch, family)
 
     def _run(self, launch: Launch, family: str) -> str:
         if self._config.capacity is Capacity.FARGATE:
@@ -204,8 +235,11 @@ class EcsLauncher:
             "enableExecuteCommand": False,
             "enableECSManagedTags": True,
             "tags": _pairs(tags, "key", "value"),
-            "overrides": {"containerOverrides": [server]},
+            "overrides": {"containerOverrides": [server], **self._role_override(launch)},
         }
+
+    def _role_override(self, launch: Launch) -> dict[str, str]:
+        return {"taskRoleArn": self._roles.arn_of(launch.owner_id)} if self._roles else {}
 
     def _environment(self, launch: Launch) -> dict[str, str]:
         """Return the variables that task descriptions may show: those of the launch, and its ids."""

@@ -7,6 +7,8 @@ from typing import Any
 CONTAINER = "server"
 # Events of ECS contain the overrides of a task, but not its tags.
 LAUNCH, SERVER = "HUBLESS_LAUNCH_ID", "HUBLESS_SERVER_ID"
+# A role's tag with the ARN of the access point that it may mount. The file system's policy names it.
+ACCESS_POINT_TAG = "hubless-access-point"
 
 
 def task_name(launch_id: str, arn: str = "") -> str:
@@ -37,6 +39,11 @@ def ids_of(task: Mapping[str, Any]) -> tuple[str, str]:
 def families_of(hub: str, kind: str) -> str:
     """Return the common prefix of the families of a kind. Hub names are short, so no other hub's families have it."""
     return f"{hub}-{kind}-"
+
+
+def role_path(hub: str, region: str) -> str:
+    """Return the path of the roles of owners. Roles are not of a region: hubs of one name in two have two paths."""
+    return f"/hubless/{hub}/{region}/"
 
 
 def digest(*parts: str) -> str:

@@ -111,7 +111,10 @@ class TaskDefinitions:
         return {str(family) for page in pages for family in page["families"]}
 
     def _kind_of(self, profile: Profile) -> str:
-        return _digest(self._content(profile, (), "" if self._config.homes else None))
+        homes = self._config.homes
+        content = self._content(profile, (), "" if homes else None)
+        # Owners' roles come with the launch. Their kind is another, so that each definition is younger than its role.
+        return _digest(content | {"taskRoleArn": ""} if homes and homes.role_boundary else content)
 
     def _mark(self, kind: str) -> None:
         """Record that *kind* is in use: before its definition exists, and long before the record is too old."""

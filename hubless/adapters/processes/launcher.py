@@ -8,7 +8,7 @@ import subprocess
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -149,6 +149,9 @@ class ProcessLauncher:
                 known.pop(task, None)
 
     def garbage_collect(self, offered: Iterable[Profile]) -> int:  # noqa: ARG002 nothing to collect here
+        return 0
+
+    def remove_owners(self, existing: Callable[[Collection[str]], Collection[str]]) -> int:  # noqa: ARG002 only files
         return 0
 
     # --- starting ---

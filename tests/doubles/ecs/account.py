@@ -8,11 +8,14 @@ from datetime import timedelta
 
 from tests.doubles.ecs.definitions import DefinitionCalls
 from tests.doubles.ecs.errors import AwsError, throttled
+from tests.doubles.ecs.roles import IamCalls
 from tests.doubles.ecs.storage import EfsCalls, S3Calls
 from tests.doubles.ecs.tasks import LATENCY, TaskCalls
 
 NUMBER, REGION = "123456789012", "eu-central-1"
 EXECUTION_ROLE, TASK_ROLE = f"arn:aws:iam::{NUMBER}:role/hub-execution", f"arn:aws:iam::{NUMBER}:role/hub-task"
+
+BOUNDARY = f"arn:aws:iam::{NUMBER}:policy/boundary"
 
 
 class Bucket:
@@ -32,7 +35,7 @@ class Bucket:
         return True
 
 
-class Account(TaskCalls, DefinitionCalls, S3Calls, EfsCalls):
+class Account(TaskCalls, DefinitionCalls, S3Calls, EfsCalls, IamCalls):
     """Everything of one account in one region. Public attributes are for tests to set and look at."""
 
     def __init__(self, clock, seed=0, *, lag=0.0, describe_lag=0.0):
@@ -41,6 +44,10 @@ class Account(TaskCalls, DefinitionCalls, S3Calls, EfsCalls):
         self.clusters = {"hub": {"FARGATE", "FARGATE_SPOT"}}
         self.subnets, self.security_groups = {"subnet-a", "subnet-b"}, {"sg-servers"}
         self.roles, self.log_groups = {EXECUTION_ROLE, TASK_ROLE}, {"/hub/servers"}
+        self.policies, self.users_roles = {BOUNDARY}, {}  # of IAM: ARNs; role names → roles
+        self.role_lag, self.role_quota = timedelta(seconds=6), 1000  # until ECS knows a new role; of an account
+        self.shown_after = timedelta()  # until IAM shows a new role to others
+        self.mounts_need_tags = False  # the file system's policy of a stage with `task_roles`
         self.broken_images = {}  # image → what pulling it says
         self.definitions, self.tasks, self.client_tokens = {}, {}, {}
         self.buckets, self.file_systems, self.access_points = {"hub-launches": {}}, {"fs-0123456789abcdef0"}, {}

@@ -126,7 +126,9 @@ class TaskCalls:
         if len(json.dumps(overrides, separators=(",", ":"))) > 8192:
             raise invalid("Container Overrides length must be at most 8192")
         names = {container["name"] for container in definition["containerDefinitions"]}
-        assert overrides.keys() <= {"containerOverrides"}, "the double knows overrides of containers only"
+        assert overrides.keys() <= {"containerOverrides", "taskRoleArn"}, "the double knows no other overrides"
+        if role := overrides.get("taskRoleArn"):
+            self.check_passed(role)
         for override in overrides.get("containerOverrides", []):
             assert override.keys() <= KNOWN_OVERRIDES, f"the double does not know {override.keys() - KNOWN_OVERRIDES}"
             if override.get("name") not in names:
@@ -259,6 +261,11 @@ class TaskCalls:
                 return (
                     "ResourceInitializationError: failed to invoke EFS utils commands to set up EFS volumes: "
                     f"stderr: mount.nfs4: access denied by server ({point})"
+                )
+            if self.mounts_need_tags and self.mountable_by(task["overrides"].get("taskRoleArn")) != point:
+                return (
+                    "ResourceInitializationError: failed to invoke EFS utils commands to set up EFS volumes: "
+                    "stderr: mount.nfs4: access denied by server while mounting 127.0.0.1:/"
                 )
         missing = [
             file

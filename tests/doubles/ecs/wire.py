@@ -50,12 +50,28 @@ def read(method, url, headers, body):
     target = target.decode() if isinstance(target, bytes) else target
     if target.startswith("AmazonEC2ContainerServiceV20141113."):
         return target.partition(".")[2], json.loads(body)
+    if body.startswith(b"Action="):
+        return _query(body)
     parts = urlsplit(url)
     if parts.path == "/2015-02-01/access-points" and method == "POST":
         return "CreateAccessPoint", json.loads(body)
     if parts.path == "/2015-02-01/access-points" and method == "GET":
         return "DescribeAccessPoints", dict(parse_qsl(parts.query))
     return _s3(method, parts, headers, body)
+
+
+IAM = {"CreateRole", "GetRole", "ListRoles", "DeleteRole"}
+
+
+def _query(body):
+    """Return operation and parameters of a request to IAM; of lists it has tags alone."""
+    fields = dict(parse_qsl(body.decode(), keep_blank_values=True))
+    operation, _ = fields.pop("Action"), fields.pop("Version")
+    tags = {}
+    for name in [name for name in fields if name.startswith("Tags.")]:
+        _, _, number, key = name.split(".")
+        tags.setdefault(int(number), {})[key] = fields.pop(name)
+    return operation, fields | ({"Tags": [tags[number] for number in sorted(tags)]} if tags else {})
 
 
 def _s3(method, parts, headers, body):
@@ -101,7 +117,10 @@ def answer(account, operation, parameters):
     try:
         given = account.ask(operation, parameters)
     except AwsError as error:
-        return _refusal(error, s3=s3)
+        return _refusal(error, s3=s3, iam=operation in IAM)
+    if operation in IAM:
+        body = f"<{operation}Response><{operation}Result>{_xml(given)}</{operation}Result></{operation}Response>"
+        return 200, {"Content-Type": "text/xml"}, body.encode()
     if operation == "ListObjectsV2":
         return 200, {"Content-Type": "application/xml"}, _listing(given).encode()
     if s3:
@@ -109,7 +128,19 @@ def answer(account, operation, parameters):
     return 200, {"Content-Type": "application/x-amz-json-1.1"}, json.dumps(given).encode()
 
 
-def _refusal(error, *, s3):
+def _xml(given):
+    if isinstance(given, dict):
+        return "".join(f"<{name}>{_xml(value)}</{name}>" for name, value in given.items())
+    if isinstance(given, list):
+        return "".join(f"<member>{_xml(one)}</member>" for one in given)
+    return escape(given)
+
+
+def _refusal(error, *, s3, iam=False):
+    if iam:
+        said = f"<Code>{error.code}</Code><Message>{escape(error.message)}</Message>"
+        body = f"<ErrorResponse><Error><Type>Sender</Type>{said}</Error></ErrorResponse>"
+        return error.status, {"Content-Type": "text/xml"}, body.encode()
     if s3:
         body = f"<Error><Code>{error.code}</Code><Message>{escape(error.message)}</Message></Error>"
         return error.status, {"Content-Type": "application/xml"}, body.encode()

@@ -5,13 +5,13 @@ from datetime import timedelta
 import pytest
 from botocore.exceptions import ClientError, ParamValidationError
 
-from tests.doubles.ecs.account import EXECUTION_ROLE, REGION, TASK_ROLE, Account
+from tests.doubles.ecs.account import BOUNDARY, EXECUTION_ROLE, REGION, TASK_ROLE, Account
 from tests.doubles.ecs.wire import Wire
 from tests.support.builders import NOW
 from tests.support.fakes import StoppedClock
 
 WIRE = Wire()
-ECS, S3, EFS = (WIRE.session.client(name, region_name=REGION) for name in ("ecs", "s3", "efs"))
+ECS, S3, EFS, IAM = (WIRE.session.client(name, region_name=REGION) for name in ("ecs", "s3", "efs", "iam"))
 CONTAINER = {
     "name": "server",
     "image": "jupyter:1",
@@ -358,6 +358,62 @@ def test_an_access_point_is_made_once(account):
     assert again.value.response["Error"]["Code"] == "AccessPointAlreadyExists"
     assert again.value.response["AccessPointId"] == made["AccessPointId"]
     assert refused(EFS.create_access_point, **given | {"FileSystemId": "fs-none"}).startswith("FileSystemNotFound")
+
+
+ROLE = {
+    "Path": "/hubless/school/",
+    "RoleName": "u1",
+    "AssumeRolePolicyDocument": '{"Statement": [{"Principal": {"Service": "ecs-tasks.amazonaws.com"}}]}',
+    "PermissionsBoundary": BOUNDARY,
+    "Tags": [{"Key": "hubless-access-point", "Value": "arn:aws:x/y"}],
+}
+
+
+def test_a_role_is_shown_whole_alone_and_in_part_in_lists(account):
+    for name in ("u1", "u2", "u3"):
+        IAM.create_role(**ROLE | {"RoleName": name})
+    IAM.create_role(**ROLE | {"RoleName": "v1", "Path": "/"})
+
+    whole = IAM.get_role(RoleName="u1")["Role"]
+    assert whole["Arn"] == "arn:aws:iam::123456789012:role/hubless/school/u1"
+    assert (whole["CreateDate"], whole["Tags"]) == (NOW, ROLE["Tags"])
+    assert whole["PermissionsBoundary"]["PermissionsBoundaryArn"] == BOUNDARY
+    assert whole["AssumeRolePolicyDocument"]["Statement"][0]["Principal"] == {"Service": "ecs-tasks.amazonaws.com"}
+    pages = IAM.get_paginator("list_roles").paginate(PathPrefix="/hubless/", PaginationConfig={"PageSize": 2})
+    listed = [role for page in pages for role in page["Roles"]]
+    assert [role["RoleName"] for role in listed] == ["u1", "u2", "u3"]
+    assert not {"Tags", "PermissionsBoundary"} & listed[0].keys()
+
+
+def test_iam_refuses_what_aws_refuses(account):
+    IAM.create_role(**ROLE)
+
+    assert refused(IAM.create_role, **ROLE | {"Path": "/"}).startswith("EntityAlreadyExists")  # whatever the path
+    assert refused(IAM.create_role, **ROLE | {"RoleName": "u2", "PermissionsBoundary": f"{BOUNDARY}s"}).startswith(
+        "NoSuchEntity: Scope ARN"
+    )
+    assert refused(IAM.create_role, **ROLE | {"RoleName": "u" * 64 + "1"}).startswith("ValidationError")
+    bad = [{"Key": "hubless*", "Value": "x"}]
+    assert refused(IAM.create_role, **ROLE | {"RoleName": "u2", "Tags": bad}).startswith("ValidationError")
+    assert refused(IAM.create_role, **ROLE | {"RoleName": "u2", "AssumeRolePolicyDocument": "{"}).startswith(
+        "MalformedPolicyDocument"
+    )
+    account.role_quota = len(account.roles) + 1
+    assert refused(IAM.create_role, **ROLE | {"RoleName": "u2"}).startswith("LimitExceeded")
+    IAM.delete_role(RoleName="u1")
+    assert refused(IAM.delete_role, RoleName="u1").startswith("NoSuchEntity")
+    assert refused(IAM.get_role, RoleName="u1").startswith("NoSuchEntity")
+
+
+def test_ecs_learns_of_a_role_in_two_steps(ready):
+    arn = IAM.create_role(**ROLE)["Role"]["Arn"]
+    order = RUN | {"overrides": {"taskRoleArn": arn}}
+
+    assert refused(ECS.run_task, **order).startswith("AccessDeniedException")
+    ready.clock.advance(timedelta(seconds=4))
+    assert "unable to assume the role" in refused(ECS.run_task, **order)
+    ready.clock.advance(timedelta(seconds=4))
+    assert ECS.run_task(**order)["tasks"][0]["overrides"]["taskRoleArn"] == arn
 
 
 def test_what_a_task_needs_and_lacks_is_found_when_it_starts(ready):

@@ -121,6 +121,13 @@ def test_more_users_than_access_points_are_a_warning():
     assert evaluate.homes(stage(expected_servers=10_000)).level is Level.OK
 
 
+def test_more_users_than_an_account_has_roles_are_a_warning():
+    found = evaluate.homes(stage(expected_servers=901, task_roles=True))
+    assert matches(found, Level.WARNING, "1,000 IAM roles")
+    assert evaluate.homes(stage(expected_servers=900, task_roles=True)).level is Level.OK
+    assert evaluate.homes(stage(expected_servers=901)).level is Level.OK
+
+
 @pytest.mark.parametrize(
     ("deployed", "wanted", "level"),
     [

@@ -518,6 +518,14 @@ def test_garbage_stays_while_launches_are_to_be_prepared(world):
     assert len(collected) == 1
 
 
+def test_the_sweep_removes_what_was_made_for_users_who_are_gone(world):
+    world.launcher.owners = {world.alice.id, "u-gone"}
+
+    world.reaping.sweep()
+
+    assert world.launcher.owners == {world.alice.id}
+
+
 def test_the_term_begins_with_the_creation_of_a_user(world):
     wanted = missing(world)
     world.clock.advance(TERM + timedelta(days=1))
