@@ -188,7 +188,7 @@ def _preparing_statements(targets: GrantTargets) -> list[iam.PolicyStatement]:
 
 def reaper_statements(targets: GrantTargets) -> list[iam.PolicyStatement]:
     """Return the further statements of reaper, which prepares launches and collects garbage."""
-    cluster, files = targets.cluster, targets.cluster.file_system
+    cluster = targets.cluster
     definitions = targets.state.launches.arn_for_objects(f"definitions/{targets.hub}/*")
     return [
         allow(["ListTasks"], "*", service="ecs", where={"ArnEquals": {"ecs:cluster": cluster.cluster.cluster_arn}}),
@@ -198,9 +198,22 @@ def reaper_statements(targets: GrantTargets) -> list[iam.PolicyStatement]:
         allow(["DeleteObject"], definitions, service="s3"),
         allow_listing(targets, "definitions"),
         *_preparing_statements(targets),
-        *([allow(["DescribeAccessPoints"], files.file_system_arn, service="elasticfilesystem")] if files else []),
+        *_looks_at_homes(targets),
         *_removal_of_roles(targets),
         *([allow(["StopInstances"], targets.instance, service="ec2")] if targets.instance else []),
+    ]
+
+
+def _looks_at_homes(targets: GrantTargets) -> list[iam.PolicyStatement]:
+    """Return the statements by which reaper lists access points, and removes those of users who are gone."""
+    files = targets.cluster.file_system
+    if files is None:
+        return []
+    of_hub = {"StringEquals": {"aws:ResourceTag/hubless:hub": targets.hub}}
+    points = targets.arn("elasticfilesystem", "access-point/*")
+    return [
+        allow(["DescribeAccessPoints"], files.file_system_arn, service="elasticfilesystem"),
+        allow(["DeleteAccessPoint"], points, service="elasticfilesystem", where=of_hub),
     ]
 
 

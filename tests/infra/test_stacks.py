@@ -362,6 +362,11 @@ RIGHTS = {
         ("ecs:DeregisterTaskDefinition ecs:ListTaskDefinitionFamilies", "*", ""),
         ("ecs:DeleteTaskDefinitions", DEFINITION, ""),
         ("elasticfilesystem:DescribeAccessPoints", "<cluster.Homes.Arn>", ""),
+        (
+            "elasticfilesystem:DeleteAccessPoint",
+            OF_REGION.format("elasticfilesystem", "access-point/*"),
+            "aws:ResourceTag/hubless:hub hubless-prod",
+        ),
         ("s3:DeleteObject", DEFINITIONS, ""),
         ("s3:ListBucket", "<state.Launches.Arn>", "s3:prefix definitions/hubless-prod/*"),
     },

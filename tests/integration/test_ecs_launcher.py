@@ -363,6 +363,43 @@ def test_the_limit_of_access_points_is_said_in_words():
         cloud.launcher().launch(LAUNCH)
 
 
+def test_access_points_of_users_who_are_gone_are_removed():
+    cloud = a_cloud(homes=HOMES)
+    for number, owner in enumerate(["u1", "u2"]):
+        cloud.launcher().launch(a_launch(f"l{number}", owner_id=owner))
+    cloud.launcher(hub="school-2", homes=HOMES).launch(a_launch("l9", owner_id="u9"))
+
+    assert cloud.launcher().remove_owners(lambda owner_ids: set(owner_ids) & {"u2"}) == 1
+
+    assert {point["RootDirectory"]["Path"] for point in cloud.account.access_points.values()} == {
+        "/homes/u2",
+        "/homes/u9",  # of another hub
+    }
+
+
+def test_an_access_point_that_another_sweep_removed_is_no_error():
+    cloud = a_cloud(homes=HOMES)
+    cloud.launcher().launch(a_launch("l1", owner_id="u1"))
+
+    def existing(_owner_ids):
+        cloud.account.access_points.clear()
+        return ()
+
+    assert cloud.launcher().remove_owners(existing) == 1
+
+
+def test_homes_of_removed_users_leave_their_place_to_others(monkeypatch):
+    monkeypatch.setattr(launcher_module, "HOMES_AHEAD", 1)
+    cloud = a_cloud(homes=HOMES)
+    launcher = cloud.launcher()
+    launcher.launch(a_launch("l1", owner_id="u1"))
+    assert launcher.unprepared(wanted("u2")) == []
+
+    launcher.remove_owners(lambda _owner_ids: ())
+
+    assert launcher.unprepared(wanted("u2")) == wanted("u2")
+
+
 # --- preparing ---
 
 

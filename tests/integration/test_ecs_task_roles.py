@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from hubless.adapters.ecs import task_roles
+from hubless.adapters.ecs import task_roles, unowned_resources
 from hubless.domain.errors import CapacityUnavailableError, LaunchFailedError
 from hubless.domain.profiles import Profile
 from hubless.ports.launcher import Launch, Preparation, TaskPending, TaskRunning, TaskStopped
@@ -222,39 +222,46 @@ def prepared(cloud, *owner_ids):
         cloud.launcher().prepare(Preparation(owner_id, SMALL))
 
 
+def roles_removed(cloud, launcher, existing):
+    """Remove what belongs to owners who are gone, and return how many roles of it."""
+    before = len(roles(cloud))
+    launcher.remove_owners(existing)
+    return before - len(roles(cloud))
+
+
 def test_roles_of_users_who_are_gone_are_removed(cloud):
     prepared(cloud, "u1", "u2")
-    cloud.clock.advance(task_roles.LOOK_EVERY)
+    cloud.clock.advance(unowned_resources.LOOK_EVERY)
 
-    assert cloud.launcher().remove_owners(lambda owner_ids: set(owner_ids) & {"u2"}) == 1
+    assert roles_removed(cloud, cloud.launcher(), lambda owner_ids: set(owner_ids) & {"u2"}) == 1
 
     assert set(roles(cloud)) == {"u2"}
 
 
 def test_new_roles_and_those_of_other_hubs_stay(cloud):
     prepared(cloud, "u1")
-    cloud.clock.advance(task_roles.LOOK_EVERY)
+    cloud.clock.advance(unowned_resources.LOOK_EVERY)
     prepared(cloud, "u2")
 
-    assert cloud.launcher(hub="school-2", homes=OWN_ROLES).remove_owners(nobody) == 0
-    assert cloud.launcher(region="eu-west-1", homes=OWN_ROLES).remove_owners(nobody) == 0
-    assert cloud.launcher().remove_owners(nobody) == 1
+    assert roles_removed(cloud, cloud.launcher(hub="school-2", homes=OWN_ROLES), nobody) == 0
+    assert roles_removed(cloud, cloud.launcher(region="eu-west-1", homes=OWN_ROLES), nobody) == 0
+    assert roles_removed(cloud, cloud.launcher(), nobody) == 1
     assert set(roles(cloud)) == {"u2"}
 
 
 def test_a_call_removes_a_few_and_the_next_continues(cloud, monkeypatch):
-    monkeypatch.setattr(task_roles, "OWNERS_PER_CALL", 3)
-    monkeypatch.setattr(task_roles, "REMOVED_PER_CALL", 2)
+    monkeypatch.setattr(unowned_resources, "OWNERS_PER_CALL", 3)
+    monkeypatch.setattr(unowned_resources, "REMOVED_PER_CALL", 2)
     monkeypatch.setattr(task_roles, "PER_PAGE", 2)
     prepared(cloud, *(f"u{number}" for number in range(7)))
-    cloud.clock.advance(task_roles.LOOK_EVERY)
+    cloud.clock.advance(unowned_resources.LOOK_EVERY)
     launcher, asked = cloud.launcher(), []
 
     def existing(owner_ids):
         asked.append(len(owner_ids))
         return {"u6"}
 
-    assert [launcher.remove_owners(existing) for _ in range(5)] == [2, 2, 2, 0, 0]
+    assert [roles_removed(cloud, launcher, existing) for _ in range(5)] == [2, 2, 2, 0, 0]
     assert max(asked) == 3
     assert set(roles(cloud)) == {"u6"}
     assert cloud.account.count()["ListRoles"] == 4  # the four pages of one look
@@ -262,31 +269,31 @@ def test_a_call_removes_a_few_and_the_next_continues(cloud, monkeypatch):
 
 def test_a_look_is_repeated_after_an_hour(cloud):
     prepared(cloud, "u1")
-    cloud.clock.advance(task_roles.LOOK_EVERY)
+    cloud.clock.advance(unowned_resources.LOOK_EVERY)
     launcher = cloud.launcher()
-    assert launcher.remove_owners(everybody) == 0
-    assert launcher.remove_owners(nobody) == 0
+    assert roles_removed(cloud, launcher, everybody) == 0
+    assert roles_removed(cloud, launcher, nobody) == 0
 
-    cloud.clock.advance(task_roles.LOOK_EVERY)
+    cloud.clock.advance(unowned_resources.LOOK_EVERY)
 
-    assert launcher.remove_owners(nobody) == 1
+    assert roles_removed(cloud, launcher, nobody) == 1
 
 
 def test_a_role_that_another_sweep_removed_is_no_error(cloud):
     prepared(cloud, "u1")
-    cloud.clock.advance(task_roles.LOOK_EVERY)
+    cloud.clock.advance(unowned_resources.LOOK_EVERY)
 
     def existing(_owner_ids):
         cloud.account.users_roles.clear()
         return ()
 
-    assert cloud.launcher().remove_owners(existing) == 1
+    assert cloud.launcher()._roles.remove_unowned(existing) == 1
 
 
 def test_without_own_roles_iam_is_not_asked(cloud):
     launcher = cloud.launcher(homes=HOMES)
     task = launcher.launch(LAUNCH)
-    assert launcher.remove_owners(nobody) == 0
+    assert roles_removed(cloud, launcher, nobody) == 0
 
     assert cloud.account.count().keys().isdisjoint({"CreateRole", "GetRole", "ListRoles"})
     assert "taskRoleArn" not in cloud.account.asked("RunTask")[0]["overrides"]

@@ -55,7 +55,7 @@ class EcsLauncher:
         self._garbage_collector = DefinitionGarbageCollector(config, clients, clock)
         self._homes_ahead: set[str] = set()  # owners for whom `unprepared` has named one
         homes = config.homes
-        self._homes = AccessPoints(config, homes, clients) if homes else None
+        self._homes = AccessPoints(config, homes, clients, clock) if homes else None
         self._roles = TaskRoles(config, homes, clients, clock) if homes and homes.role_boundary else None
 
     def is_prepared(self, wanted: Preparation) -> bool:
@@ -144,10 +144,9 @@ class EcsLauncher:
             return self._garbage_collector.collect(self._definitions.kinds_of(offered))
 
     def remove_owners(self, existing: Callable[[Collection[str]], Collection[str]]) -> int:
-        if self._roles is None:
-            return 0
-        with translate_errors("removing roles"):
-            return self._roles.remove_unowned(existing)
+        with translate_errors("removing roles and access points of users who are gone"):
+            removed = self._roles.remove_unowned(existing) if self._roles else 0
+            return removed + (self._homes.remove_unowned(existing) if self._homes else 0)
 
     # --- starting ---
 

@@ -14,14 +14,14 @@ from botocore.exceptions import ClientError
 from hubless.adapters.aws import Clients
 from hubless.adapters.ecs import error_translation, naming
 from hubless.adapters.ecs.config import EcsConfig, HomeFileSystem
+from hubless.adapters.ecs.unowned_resources import UnownedResources
 from hubless.domain.errors import CapacityUnavailableError, LaunchFailedError
 from hubless.ports.clock import Clock
 
 # ECS knows a new role after some seconds. IAM promises no limit.
 NEW_FOR, RETRY_AFTER = timedelta(minutes=2), timedelta(seconds=5)
-LOOK_EVERY = timedelta(hours=1)  # for owners who are gone; a younger role may be ahead of its user's record
+REMOVABLE_AFTER = timedelta(hours=1)  # a younger role may be ahead of its user's record
 PER_PAGE = 1000  # as many as IAM lists in a call
-OWNERS_PER_CALL, REMOVED_PER_CALL = 100, 10  # IAM throttles changes of an account together
 
 
 class TaskRoles:
@@ -33,8 +33,7 @@ class TaskRoles:
         self._path = naming.role_path(config.hub, config.region)
         # Names are unique in an account whatever their paths; another file system has other access points.
         self._ending = "-" + naming.digest("role", config.hub, config.region, homes.file_system)[:8]
-        self._looked_at: datetime | None = None
-        self._unchecked: list[str] = []  # owner ids with a role, of the last look
+        self._unowned = UnownedResources(clock, self._owners, self._remove)
 
     def arn_of(self, owner_id: str) -> str:
         """Return the ARN of the owner's role, whether it exists or not."""
@@ -77,23 +76,8 @@ class TaskRoles:
             )
 
     def remove_unowned(self, existing: Callable[[Collection[str]], Collection[str]]) -> int:
-        """Remove up to `REMOVED_PER_CALL` roles of owners who are gone, and return how many it removed.
-
-        It asks *existing* about at most `OWNERS_PER_CALL` owners, and the next call continues with the others. It lists
-        the roles each `LOOK_EVERY`.
-        """
-        now = self._clock.now()
-        if not self._unchecked:
-            if self._looked_at is not None and now - self._looked_at < LOOK_EVERY:
-                return 0
-            self._unchecked, self._looked_at = self._owners(now), now
-        some = self._unchecked[:OWNERS_PER_CALL]
-        known = existing(some) if some else ()
-        gone = [owner_id for owner_id in some if owner_id not in known]
-        for owner_id in gone[:REMOVED_PER_CALL]:
-            self._remove(owner_id)
-        self._unchecked = gone[REMOVED_PER_CALL:] + self._unchecked[OWNERS_PER_CALL:]
-        return len(gone[:REMOVED_PER_CALL])
+        """Remove a few roles of owners who are not among the *existing* ones, and return how many."""
+        return self._unowned.remove_some(existing)
 
     def _checked(self, owner_id: str, tag: dict[str, str]) -> dict[str, Any]:
         """Return the owner's role that exists, if it is what `make` makes."""
@@ -121,7 +105,7 @@ class TaskRoles:
             str(role["RoleName"]).removesuffix(self._ending)
             for page in pages
             for role in page["Roles"]
-            if role["RoleName"].endswith(self._ending) and now - role["CreateDate"] >= LOOK_EVERY
+            if role["RoleName"].endswith(self._ending) and now - role["CreateDate"] >= REMOVABLE_AFTER
         ]
 
     def _remove(self, owner_id: str) -> None:

@@ -72,6 +72,11 @@ class EfsCalls:
         self.access_points[number] = given
         return given | {"AccessPointId": number, "LifeCycleState": "creating"}
 
+    def delete_access_point(self, given):
+        if self.access_points.pop(given["AccessPointId"], None) is None:
+            raise AwsError("AccessPointNotFound", f"Access point '{given['AccessPointId']}' does not exist.", 404)
+        return {}
+
     def describe_access_points(self, given):
         assert given.keys() <= {"FileSystemId", "MaxResults", "NextToken"}
         found = [

@@ -57,6 +57,8 @@ def read(method, url, headers, body):
         return "CreateAccessPoint", json.loads(body)
     if parts.path == "/2015-02-01/access-points" and method == "GET":
         return "DescribeAccessPoints", dict(parse_qsl(parts.query))
+    if parts.path.startswith("/2015-02-01/access-points/") and method == "DELETE":
+        return "DeleteAccessPoint", {"AccessPointId": parts.path.rpartition("/")[2]}
     return _s3(method, parts, headers, body)
 
 
