@@ -388,6 +388,27 @@ def test_an_access_point_that_another_sweep_removed_is_no_error():
     assert cloud.launcher().remove_owners(existing) == 1
 
 
+def test_a_removal_that_is_throttled_goes_on_in_the_next_call():
+    cloud = a_cloud(homes=HOMES)
+    for number, owner in enumerate(["u1", "u2", "u3"]):
+        cloud.launcher().launch(a_launch(f"l{number}", owner_id=owner))
+    launcher = cloud.launcher()
+
+    def throttle_the_next(operation):
+        if operation == "DeleteAccessPoint":
+            cloud.wire.after = None
+            cloud.account.refuse(operation)
+
+    cloud.wire.after = throttle_the_next
+    with pytest.raises(CapacityUnavailableError):
+        launcher.remove_owners(lambda _owner_ids: ())
+    assert len(cloud.account.access_points) == 2
+
+    launcher.remove_owners(lambda _owner_ids: ())
+
+    assert not cloud.account.access_points
+
+
 def test_homes_of_removed_users_leave_their_place_to_others(monkeypatch):
     monkeypatch.setattr(launcher_module, "HOMES_AHEAD", 1)
     cloud = a_cloud(homes=HOMES)

@@ -54,11 +54,14 @@ class AccessPoints:
         return list(self.all())
 
     def _remove(self, owner_id: str) -> None:
+        if owner_id not in self._known:
+            return  # removed in a call that failed at a later one
         try:
-            self._clients.efs.delete_access_point(AccessPointId=self._known.pop(owner_id))
+            self._clients.efs.delete_access_point(AccessPointId=self._known[owner_id])
         except ClientError as error:
             if error_translation.code_of(error) != "AccessPointNotFound":
                 raise
+        del self._known[owner_id]
 
     def _made(self, owner_id: str) -> str:
         owner = {"Uid": self._homes.uid, "Gid": self._homes.gid}
