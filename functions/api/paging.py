@@ -55,8 +55,8 @@ async def window(
     # JupyterHub compares the type alone: one with parameters is another type.
     accepted = request.headers.get("accept", "").lower().split(",")
     wrapped = PAGINATED in {kind.strip() for kind in accepted}
-    first = abs(_number("offset", offset, 0))
-    size = abs(_number("limit", limit, bounds.api_page_limit if wrapped else bounds.api_page_max_limit))
+    first = abs(number_in_query("offset", offset, 0))
+    size = abs(number_in_query("limit", limit, bounds.api_page_limit if wrapped else bounds.api_page_max_limit))
     return Window(request, first, min(max(size, 1), bounds.api_page_max_limit), wrapped)
 
 
@@ -71,7 +71,12 @@ WrappedPart = Annotated[Window, Depends(_wrapped)]
 """The part of a list that the answer always wraps."""
 
 
-def _number(name: str, text: str | None, default: int) -> int:
+def number_in_query(name: str, text: str | None, default: int) -> int:
+    """Return the integer that the query gives by *name*, or *default* if it gives none.
+
+    Raises:
+        HTTPException: 400 when it is no integer.
+    """
     if text is None:
         return default
     try:

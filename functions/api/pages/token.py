@@ -13,6 +13,7 @@ from starlette.responses import RedirectResponse, Response
 from functions.api import dependencies
 from functions.api.auth.visitors import OwnForm, Person, user_of
 from functions.api.oauth_clients import ClientLookup, OAuthClients
+from functions.api.paging import number_in_query
 from functions.api.rendering import Render
 from functions.api.routers import page_router
 from functions.api.serializers import instant
@@ -38,7 +39,7 @@ class _TokenPage:
     logins: dependencies.Logins
     clients: ClientLookup
     render: Render
-    query: Mapping[str, str]  # of the request: where the list of each kind begins
+    offsets: Mapping[str, int]  # by kind: where its list begins
 
     def __call__(self, *, secret: str | None = None, error: str | None = None, status: int = 200) -> Response:
         """Return the page; *secret* is a new token, which is shown once."""
@@ -77,7 +78,7 @@ class _TokenPage:
 
     def _list(self, kind: str, things: Sequence[T], view: Callable[[T], dict[str, Any]]) -> dict[str, Any]:
         """Return the part of *things* that this page shows, and the addresses of the parts beside it."""
-        offset = _offset(self.query.get(_OFFSETS[kind], ""))
+        offset = self.offsets[kind]
         before, after = max(0, offset - PAGE), offset + PAGE
         return {
             "rows": [view(thing) for thing in things[offset:after]],
@@ -89,8 +90,8 @@ class _TokenPage:
 
     def _url(self, kind: str, offset: int) -> str:
         """Return the address of this page with another part of one list, and the same parts of the others."""
-        others = {name: str(_offset(self.query.get(name, ""))) for name in _OFFSETS.values()}
-        given = {name: text for name, text in (others | {_OFFSETS[kind]: str(offset)}).items() if text != "0"}
+        offsets = {**self.offsets, kind: offset}
+        given = {name: offsets[one] for one, name in _OFFSETS.items() if offsets[one]}
         return f"/hub/token?{urlencode(given)}#{kind}" if given else f"/hub/token#{kind}"
 
 
@@ -101,10 +102,6 @@ def _by_client(issued: Iterable[Token]) -> list[list[Token]]:
     return list(found.values())
 
 
-def _offset(text: str) -> int:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0  # noqa: PLR2004 nobody has so many
-
-
 async def _page(
     who: Person,
     tokens: dependencies.Tokens,
@@ -113,7 +110,8 @@ async def _page(
     render: Render,
     request: Request,
 ) -> _TokenPage:
-    return _TokenPage(who, tokens, logins, clients, render, request.query_params)
+    offsets = {kind: abs(number_in_query(name, request.query_params.get(name), 0)) for kind, name in _OFFSETS.items()}
+    return _TokenPage(who, tokens, logins, clients, render, offsets)
 
 
 TokenPage = Annotated[_TokenPage, Depends(_page)]
