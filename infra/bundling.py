@@ -66,7 +66,7 @@ class BundleSpec:
 
 BUNDLE_SPECS = {
     "api": BundleSpec(
-        ("api", "functions"), ("hubless", "functions/api"), 30_000_000, BOTOCORE_SERVICES - _PREPARING_SERVICES
+        ("api", "functions"), ("hubless", "functions/api"), 42_000_000, BOTOCORE_SERVICES - _PREPARING_SERVICES
     ),
     "spawn": BundleSpec(("functions",), ("hubless", "functions/spawn"), 5_000_000),
     "reaper": BundleSpec(("functions",), ("hubless", "functions/reaper"), 5_000_000),
