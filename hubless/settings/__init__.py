@@ -4,6 +4,7 @@ A key that is unknown, of the wrong type or out of range stops the start with an
 """
 
 from hubless.settings.loading import DEFAULT_FILE, Settings, load, parse, read_text
+from hubless.settings.providers import ProviderSettings
 from hubless.settings.sections import (
     CullingSettings,
     CustomScopeSettings,
@@ -29,6 +30,7 @@ __all__ = [
     "IdlePolicySettings",
     "LoginSettings",
     "ProfileSettings",
+    "ProviderSettings",
     "RoleSettings",
     "ServersSettings",
     "ServiceSettings",

@@ -213,12 +213,18 @@ class _AnySecret(dict[str, str]):
 
 
 def _secrets_in(toml: Mapping[str, Any]) -> list[str]:
-    login, services = toml.get("login", {}), toml.get("services", [])
+    login = toml.get("login", {})
     found = [f"login.{key}" for key in ("password", "admin_password") if isinstance(login, dict) and login.get(key)]
-    listed_services = (
-        [service for service in services if isinstance(service, dict)] if isinstance(services, list) else []
-    )
-    return found + [f"services.{service.get('name')}.token" for service in listed_services if service.get("token")]
+    return found + [
+        f"{section}.{entry.get('name')}.{key}"
+        for section, key in (("services", "token"), ("providers", "client_secret"))
+        for entry in _tables_in(toml.get(section))
+        if entry.get(key)
+    ]
+
+
+def _tables_in(given: Any) -> list[dict[str, Any]]:
+    return [entry for entry in given if isinstance(entry, dict)] if isinstance(given, list) else []
 
 
 def cloud_settings(environ: Mapping[str, str] = ENVIRON) -> CloudSettings:

@@ -15,11 +15,13 @@ from hubless.domain.idle_policies import IdlePolicies
 from hubless.domain.idleness import IdlePolicy
 from hubless.domain.origins import Origins, host_in, is_domain
 from hubless.domain.profiles import Profile
+from hubless.domain.providers import Provider
 from hubless.domain.tokens import sha256
 from hubless.domain.users import Service
 from hubless.domain.values import value
 from hubless.settings import types
 from hubless.settings.environment import ENVIRON
+from hubless.settings.providers import ProviderSettings, providers_of
 from hubless.settings.sections import (
     ELSEWHERE,
     LISTS,
@@ -60,6 +62,7 @@ class Settings:
     servers: ServersSettings = field(default_factory=ServersSettings)
     culling: CullingSettings = field(default_factory=CullingSettings)
     tokens: TokensSettings = field(default_factory=TokensSettings)
+    providers: tuple[Provider, ...] = ()
     profiles: tuple[Profile, ...] = (Profile("default"),)
     services: tuple[Service, ...] = ()
     roles: tuple[RoleSettings, ...] = ()
@@ -235,6 +238,7 @@ def _settings(toml: Mapping[str, Any], data: Path, environ: Mapping[str, str], s
         servers=_servers(read["servers"]),
         culling=_culling(read["culling"]),
         tokens=read["tokens"],
+        providers=providers_of(_named(ProviderSettings, toml, "providers"), secrets),
         profiles=tuple(map(_profile, _named(ProfileSettings, toml, "profiles"))) or (Profile("default"),),
         services=_services(services, secrets),
         roles=roles,

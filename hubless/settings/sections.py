@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from hubless.domain.values import value
+from hubless.settings.providers import ProviderSettings
 from hubless.settings.types import (
     COMMAND,
     CPUS,
@@ -300,6 +301,7 @@ TABLES: dict[str, type] = {
     "tokens": TokensSettings,
 }
 LISTS: dict[str, type] = {
+    "providers": ProviderSettings,
     "profiles": ProfileSettings,
     "services": ServiceSettings,
     "roles": RoleSettings,

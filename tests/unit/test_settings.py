@@ -198,7 +198,8 @@ class TestUnknownKeys:
                 "zzz = 1",
                 (
                     "[zzz] is not a section; the sections are"
-                    " culling, custom_scopes, groups, hub, login, profiles, roles, servers, services, stages, tokens"
+                    " culling, custom_scopes, groups, hub, login, profiles, providers, roles, servers, services,"
+                    " stages, tokens"
                 ),
             ),
             (
