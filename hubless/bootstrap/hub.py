@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from hubless.services.logins import Logins
     from hubless.services.pacing import Pacing
     from hubless.services.password_login import PasswordLogin
+    from hubless.services.password_policy import PasswordPolicy
     from hubless.services.preparing import Preparing, PreparingAhead
     from hubless.services.privileges import Privileges
     from hubless.services.reaping import Reaping
@@ -348,7 +349,18 @@ class Hub(ABC):
             self.is_reserved,
             rights_of=lambda user: self.privileges.beyond_basic(user),  # noqa: PLW0108 privileges need accounts' neighbours
             names_are_open=not self.has_passwords,
+            password_policy=self.password_policy,
         )
+
+    @cached_property
+    def password_policy(self) -> "PasswordPolicy":
+        from hubless.adapters.passwords.strength import ZxcvbnStrengthMeter
+        from hubless.domain.passwords import StrengthPolicy
+        from hubless.services.password_policy import PasswordPolicy
+
+        wanted = self.settings.passwords
+        strength = StrengthPolicy(wanted.min_score, wanted.admin_min_score)
+        return PasswordPolicy(ZxcvbnStrengthMeter(), strength, self.settings.hub.name)
 
     @cached_property
     def identities(self) -> "Identities":

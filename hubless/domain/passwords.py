@@ -1,9 +1,38 @@
-"""One-time links, with which users choose passwords."""
+"""Passwords: how strong they must be, and the one-time links with which users choose them."""
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Final
 
 from hubless.domain.values import value
+
+MINIMUM_PASSWORD: Final = 8  # characters
+HIGHEST_SCORE: Final = 4
+
+
+@value
+class Strength:
+    """How hard a password is to guess: *score* is 0 (at once) to 4 (years), *why* a sentence about a low one."""
+
+    score: int
+    why: str = ""
+
+
+@value
+class StrengthPolicy:
+    """The scores that passwords must have. An admin's must have at least 1: the commonest passwords have 0."""
+
+    min_score: int = 0
+    admin_min_score: int = 1
+
+    def refusal_of(self, strength: Strength, *, admin: bool) -> str | None:
+        """Return why a password of this strength is refused and what to choose; None if it is strong enough."""
+        needed = max(self.min_score, self.admin_min_score, 1) if admin else self.min_score
+        if strength.score >= needed:
+            return None
+        whose = "This password is too easy to guess for an admin" if admin else "This password is too easy to guess"
+        told = f"{whose}. {strength.why}".rstrip().rstrip(".")
+        return f"{told}. Use four or more unrelated words, or let your browser suggest a password."
 
 
 @value

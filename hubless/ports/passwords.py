@@ -1,9 +1,10 @@
-"""Passwords: stored hashes, hashing, one-time links, and the count of wrong guesses."""
+"""Passwords: stored hashes, hashing, strength, one-time links, and the count of wrong guesses."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
-from hubless.domain.passwords import PasswordLink
+from hubless.domain.passwords import PasswordLink, Strength
 
 
 class PasswordStore(Protocol):
@@ -65,6 +66,19 @@ class PasswordHasher(Protocol):
 
     def is_outdated(self, password_hash: str) -> bool:
         """Say whether the hash was made with weaker parameters than the present ones."""
+        ...
+
+
+class StrengthMeter(Protocol):
+    """Estimates how hard passwords are to guess."""
+
+    def measure(self, password: str, known: Sequence[str]) -> Strength:
+        """Return the strength of *password*, whatever its length, in bounded time.
+
+        Args:
+            password: what the user chose.
+            known: texts that a guesser tries first, such as the user's name.
+        """
         ...
 
 

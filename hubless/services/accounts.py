@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import field, replace
 from datetime import timedelta
 
 from hubless.domain import names, tokens
-from hubless.domain.bounds import MAX_PASSWORD, MAX_SECRET_LENGTH
+from hubless.domain.bounds import MAX_SECRET_LENGTH
 from hubless.domain.errors import (
     InvalidRequestError,
     NameTakenError,
@@ -24,8 +24,8 @@ from hubless.ports.servers import ServerStore
 from hubless.ports.tokens import SessionStore, TokenStore
 from hubless.ports.users import UserStore
 from hubless.services.identifiers import new_id, new_secret
+from hubless.services.password_policy import PasswordPolicy
 
-MINIMUM_PASSWORD = 8
 LINK_LIFETIME = timedelta(days=3)
 FIRST_ADMIN = "admin"
 USED_LINK = "This link was used, has expired, or was replaced. Ask for a new one."
@@ -46,6 +46,7 @@ class Accounts:
     is_reserved: Callable[[str], bool] = lambda _name: False  # whether settings or files belong to a user of that name
     names_are_open: bool = False  # whether many people know the password of every name
     rights_of: Callable[[User], Iterable[str]] = lambda _user: ()  # what a user may do beyond every user
+    password_policy: PasswordPolicy = field(default_factory=PasswordPolicy)
 
     def find(self, name: str) -> User:
         """Return the user of that name.
@@ -244,11 +245,11 @@ class Accounts:
         Raises:
             InvalidRequestError: when the password is not allowed, or the link is not valid any more.
         """
-        check_password(password)
         user = self.user_of_link(secret)
-        if user is None or not self.passwords.use_link(
-            tokens.sha256(secret), self.hasher.hash(password), self.clock.now()
-        ):
+        if user is None:
+            raise InvalidRequestError(USED_LINK)
+        self._check_password(user, password)
+        if not self.passwords.use_link(tokens.sha256(secret), self.hasher.hash(password), self.clock.now()):
             raise InvalidRequestError(USED_LINK)
         self._end_logins(user, keep_sessions=keep_sessions, revoke_tokens=revoke_tokens)
         return user
@@ -262,8 +263,8 @@ class Accounts:
             NotFoundError: when no user has that name.
             InvalidRequestError: when the password is not allowed.
         """
-        check_password(password)
         user = self.find(name)
+        self._check_password(user, password)
         self.passwords.set(user.id, self.hasher.hash(password))
         self._end_logins(user, keep_sessions=keep_sessions, revoke_tokens=revoke_tokens)
 
@@ -274,8 +275,8 @@ class Accounts:
             InvalidRequestError: when the name is not allowed.
             NameTakenError: when another user has it.
         """
-        check_password(password)
         name = names.normalise_user_name(name.strip())
+        self.password_policy.check(password, admin=False, known=[name])
         if self.is_reserved_name(name):
             raise NameTakenError("User", name)
         user = self.add(name)
@@ -288,6 +289,9 @@ class Accounts:
         if any(alike == names.skeleton(admin) for admin in self.admins):
             return True
         return any(map(self.is_reserved, {name, names.normalise_user_name(name), alike}))
+
+    def _check_password(self, user: User, password: str) -> None:
+        self.password_policy.check(password, admin=user.admin or user.name in self.admins, known=[user.name])
 
     def _revoke_all(self, user: User) -> None:
         self.passwords.end_links(user.id)
@@ -309,11 +313,3 @@ class Accounts:
         within = tuple(sorted(self.rights_of(user))) if limited else None
         self.passwords.add_link(PasswordLink(tokens.sha256(secret), user.id, expires_at, within))
         return f"/hub/set-password?key={secret}"
-
-
-def check_password(password: str) -> None:
-    """Raise InvalidRequestError when *password* is too short, or longer than a person types."""
-    if len(password) < MINIMUM_PASSWORD:
-        raise InvalidRequestError(f"Choose a password of at least {MINIMUM_PASSWORD} characters")
-    if len(password) > MAX_PASSWORD:
-        raise InvalidRequestError(f"Choose a password of at most {MAX_PASSWORD} characters")

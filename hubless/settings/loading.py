@@ -21,6 +21,7 @@ from hubless.domain.users import Service
 from hubless.domain.values import value
 from hubless.settings import types
 from hubless.settings.environment import ENVIRON
+from hubless.settings.passwords import PasswordsSettings
 from hubless.settings.providers import ProviderSettings, providers_of
 from hubless.settings.sections import (
     ELSEWHERE,
@@ -59,6 +60,7 @@ class Settings:
     data: Path
     hub: HubSettings = field(default_factory=HubSettings)
     login: LoginSettings = field(default_factory=LoginSettings)
+    passwords: PasswordsSettings = field(default_factory=PasswordsSettings)
     servers: ServersSettings = field(default_factory=ServersSettings)
     culling: CullingSettings = field(default_factory=CullingSettings)
     tokens: TokensSettings = field(default_factory=TokensSettings)
@@ -235,6 +237,7 @@ def _settings(toml: Mapping[str, Any], data: Path, environ: Mapping[str, str], s
         data=data,
         hub=_hub(read["hub"]),
         login=_login(read["login"], secrets),
+        passwords=read["passwords"],
         servers=_servers(read["servers"]),
         culling=_culling(read["culling"]),
         tokens=read["tokens"],

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from hubless.domain.values import value
+from hubless.settings.passwords import PasswordsSettings
 from hubless.settings.providers import ProviderSettings
 from hubless.settings.types import (
     COMMAND,
@@ -296,6 +297,7 @@ class CustomScopeSettings:
 TABLES: dict[str, type] = {
     "hub": HubSettings,
     "login": LoginSettings,
+    "passwords": PasswordsSettings,
     "servers": ServersSettings,
     "culling": CullingSettings,
     "tokens": TokensSettings,

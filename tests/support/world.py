@@ -22,6 +22,7 @@ from hubless.services.identity import Identities
 from hubless.services.inspecting import Inspecting
 from hubless.services.launching import Launching
 from hubless.services.pacing import Pacing
+from hubless.services.password_policy import PasswordPolicy
 from hubless.services.preparing import Preparing, PreparingAhead
 from hubless.services.reaping import Reaping
 from hubless.services.routing import Routing
@@ -66,6 +67,8 @@ class World:
         count_busy=True,
         hub_sees_work=True,
         prepare_ahead=None,
+        password_policy=None,
+        admins=(),
     ):
         """Make the services.
 
@@ -90,7 +93,15 @@ class World:
         self.routing = Routing(self.routes, self.clock)
         self.services = ServiceRegistry(services or {}, self.stores.services, roles.DEFAULTS, self.routing)
         self.accounts = Accounts(
-            self.users, self.servers, self.passwords, self.sessions, self.tokens, PlainHasher(), self.clock
+            self.users,
+            self.servers,
+            self.passwords,
+            self.sessions,
+            self.tokens,
+            PlainHasher(),
+            self.clock,
+            frozenset(admins),
+            password_policy=password_policy or PasswordPolicy(),
         )
         self.identities = Identities(self.tokens, self.sessions, self.users, self.clock, roles.DEFAULTS, self.services)
         self.issuing = Tokens(self.tokens, self.accounts, self.groups, self.identities, self.clock)

@@ -33,10 +33,11 @@ from functions.api.routers import page_router
 from hubless.domain.bounds import MAX_BODY
 from hubless.domain.device_cookies import LIFETIME as DEVICE_LIFETIME
 from hubless.domain.errors import HublessError, InvalidRequestError
+from hubless.domain.passwords import MINIMUM_PASSWORD
 from hubless.domain.users import User
 from hubless.domain.values import value
 from hubless.ports.authenticator import Refused
-from hubless.services.accounts import MINIMUM_PASSWORD, USED_LINK
+from hubless.services.accounts import USED_LINK
 from hubless.services.login_throttling import LockedOut
 
 logger = logging.getLogger(__name__)
