@@ -36,6 +36,7 @@ MEASURED = (
     "integration/test_launching_on_ecs.py",
     "integration/test_edge.py",
     "integration/test_preflight_collect.py",
+    "integration/test_provider_requests.py",
     "integration/test_stage_cleanup.py",
     "integration/test_supervisor.py",
     "integration/test_trial_command.py",
