@@ -28,6 +28,8 @@ STATUSES: dict[type[errors.HublessError], int] = {
     errors.IllegalTransitionError: 400,
     errors.NotPermittedError: 403,
     errors.QuotaExceededError: 400,
+    errors.LtiRefusedError: 403,
+    errors.LtiServiceError: 502,
     errors.StoreConflictError: 409,
     errors.StoreUnavailableError: 503,
     errors.EdgeUnavailableError: 503,

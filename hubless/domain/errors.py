@@ -79,6 +79,18 @@ class QuotaExceededError(HublessError):
         self.after = after
 
 
+class LtiRefusedError(HublessError):
+    """Raised when a message or a registration of an LMS is refused; the message says what to set there."""
+
+    code = "lti-refused"
+
+
+class LtiServiceError(HublessError):
+    """Raised when a service of an LMS refuses a request or cannot be reached; the message says which, and why."""
+
+    code = "lti-service"
+
+
 class StoreConflictError(HublessError):
     """Raised when a conditional write found another state than it expected; nothing was written."""
 

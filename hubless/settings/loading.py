@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from hubless.domain.bounds import MAX_SECRET_LENGTH
 from hubless.domain.idle_policies import IdlePolicies
 from hubless.domain.idleness import IdlePolicy
+from hubless.domain.lti_platforms import LtiPlatform
 from hubless.domain.origins import Origins, host_in, is_domain
 from hubless.domain.profiles import Profile
 from hubless.domain.providers import Provider
@@ -21,6 +22,7 @@ from hubless.domain.users import Service
 from hubless.domain.values import value
 from hubless.settings import types
 from hubless.settings.environment import ENVIRON
+from hubless.settings.lti import LtiPlatformSettings, platform_of
 from hubless.settings.passwords import PasswordsSettings
 from hubless.settings.providers import ProviderSettings, providers_of
 from hubless.settings.sections import (
@@ -68,6 +70,7 @@ class Settings:
     profiles: tuple[Profile, ...] = (Profile("default"),)
     services: tuple[Service, ...] = ()
     roles: tuple[RoleSettings, ...] = ()
+    lti_platforms: tuple[LtiPlatform, ...] = ()
     groups: Mapping[str, GroupSettings] = field(default_factory=dict, hash=False)
     custom_scopes: Mapping[str, CustomScopeSettings] = field(default_factory=dict, hash=False)
     server_environment: Mapping[str, str] = field(default_factory=dict, hash=False)
@@ -245,6 +248,7 @@ def _settings(toml: Mapping[str, Any], data: Path, environ: Mapping[str, str], s
         profiles=tuple(map(_profile, _named(ProfileSettings, toml, "profiles"))) or (Profile("default"),),
         services=_services(services, secrets),
         roles=roles,
+        lti_platforms=_lti_platforms(_named(LtiPlatformSettings, toml, "lti_platforms")),
         groups=_entries(GroupSettings, toml.get("groups", {}), "groups"),
         custom_scopes=_entries(CustomScopeSettings, toml.get("custom_scopes", {}), "custom_scopes"),
         server_environment=server_environment(environ, data, read["servers"]),
@@ -454,6 +458,14 @@ def _service(given: ServiceSettings, token: str) -> Service:
         info=given.info,
         display=given.display,
     )
+
+
+def _lti_platforms(given: tuple[LtiPlatformSettings, ...]) -> tuple[LtiPlatform, ...]:
+    platforms = tuple(map(platform_of, given))
+    _check_unique(
+        (f"{one.issuer} with {one.client_id}" for one in platforms), "lti_platforms: the issuer with its client_id"
+    )
+    return platforms
 
 
 def _check_roles(roles: tuple[RoleSettings, ...], services: tuple[ServiceSettings, ...]) -> None:

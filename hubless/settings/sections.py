@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from hubless.domain.values import value
+from hubless.settings.lti import LtiPlatformSettings
 from hubless.settings.passwords import PasswordsSettings
 from hubless.settings.providers import ProviderSettings
 from hubless.settings.types import (
@@ -307,6 +308,7 @@ LISTS: dict[str, type] = {
     "profiles": ProfileSettings,
     "services": ServiceSettings,
     "roles": RoleSettings,
+    "lti_platforms": LtiPlatformSettings,
 }
 NAMED: dict[str, type] = {"groups": GroupSettings, "custom_scopes": CustomScopeSettings}
 ELSEWHERE = frozenset({"stages"})  # only a deployment reads it (hubless.settings.stage)

@@ -22,6 +22,7 @@ from hubless.domain.usage import Usage
 from hubless.domain.users import Group, Service
 from hubless.ports.edges import DesiredEdgeStateStore
 from hubless.ports.launch_rate_limiter import LaunchRateLimiter
+from hubless.ports.lti import LtiStore, SealedKeys
 from hubless.ports.passwords import AttemptStore, PasswordStore
 from hubless.ports.routes import RouteStore
 from hubless.ports.servers import ServerStore
@@ -32,7 +33,7 @@ from hubless.ports.tokens import ClientStore, SessionStore, TokenStore
 from hubless.ports.usage import UsageLog
 from hubless.ports.users import GroupStore, UserStore
 from hubless.services.activity import Activity
-from tests.support.builders import NOW, a_client, a_code, a_server, a_session, a_token, a_user
+from tests.support.builders import NOW, a_client, a_code, a_course, a_platform, a_server, a_session, a_token, a_user
 from tests.support.dynamodb import Contents, in_new_table
 
 PORTS = {
@@ -45,6 +46,7 @@ PORTS = {
     "shares": ShareStore,
     "codes": ShareCodeStore,
     "services": ServiceStore,
+    "lti": LtiStore,
     "passwords": PasswordStore,
     "attempts": AttemptStore,
     "routes": RouteStore,
@@ -67,6 +69,7 @@ TO_GROUP = Share("h2", READY.id, ("access:servers",), NOW, group_id="g1")
 A_SHARE_CODE = ShareCode("sc1", sha256("sc1"), READY.id, ("access:servers",), NOW, LATER)
 GRADER = Service("grader", token_sha256="t", oauth_client_id="service-grader", from_settings=False)
 ROUTE = Route("/user/alice/", "10.0.0.1:8888", "l1")
+A_COURSE = a_course()
 USAGE = Usage("l1", READY.id, ALICE.id, "small", NOW, LATER, "stopped")
 
 
@@ -206,6 +209,15 @@ USUAL = {
     "services.all": lambda s: s.services.all(),
     "services.create": lambda s: s.services.create(Service("other", oauth_client_id="service-other")),
     "services.delete": lambda s: s.services.delete(GRADER),
+    "lti.keys": lambda s: s.lti.keys(),
+    "lti.replace_keys": lambda s: s.lti.replace_keys(None, SealedKeys("sealed")),
+    "lti.platforms": lambda s: s.lti.platforms(),
+    "lti.add_platform": lambda s: s.lti.add_platform(a_platform("new")),
+    "lti.remove_platform": lambda s: s.lti.remove_platform(a_platform()),
+    "lti.course": lambda s: s.lti.course(A_COURSE.issuer, A_COURSE.context_id),
+    "lti.course_of_group": lambda s: s.lti.course_of_group(A_COURSE.group),
+    "lti.courses": lambda s: s.lti.courses(),
+    "lti.save_course": lambda s: s.lti.save_course(None, a_course("other")),
     "passwords.get": lambda s: s.passwords.get(ALICE.id),
     "passwords.set": lambda s: s.passwords.set(ALICE.id, "other"),
     "passwords.rehash": lambda s: s.passwords.rehash(ALICE.id, "hash", "other"),
@@ -242,6 +254,7 @@ PREPARED = {
     "shares.revoke": lambda s: s.shares.grant(SHARE),
     "shares.find": lambda s: s.shares.grant(SHARE),
     "shares.delete_of_server": lambda s: s.shares.grant(SHARE),
+    "lti.course_of_group": lambda s: s.lti.save_course(None, A_COURSE),
     "users.delete": lambda s: s.users.touch(BOB.id, NOW),
     "servers.recount_active": lambda s: s.servers.recount_active(9, NOW),
     "launch_rate_limiter.acquire": lambda s: s.launch_rate_limiter.acquire(),

@@ -19,6 +19,7 @@ from tests.support.stored_items import DATA, end, fill, read
 FILES = sorted(DATA.glob("items-v*.json"))
 AFTERWARDS = NOW + timedelta(hours=2)
 SHORT_LIVED = {table.QueueDigestItem, table.LeasesItem}  # good for half a minute, and for an hour at most
+NEW = {table.LtiItem}  # no version that is in use has written one: the next file has it
 
 
 @pytest.fixture(params=FILES, ids=lambda file: file.stem)
@@ -133,7 +134,7 @@ def test_a_report_during_the_move_is_not_lost(in_moto):
 def test_the_newest_file_has_an_item_of_every_kind():
     newest = json.loads(FILES[-1].read_text())["items"]
     kinds = {kind for kind in vars(table).values() if isinstance(kind, type) and issubclass(kind, table.Item)}
-    needed = {kind: _attributes(kind) for kind in kinds - SHORT_LIVED - {table.Item, table.Expiring}}
+    needed = {kind: _attributes(kind) for kind in kinds - SHORT_LIVED - NEW - {table.Item, table.Expiring}}
     assert [
         kind for kind, (least, most) in needed.items() if not any(least <= item.keys() <= most for item in newest)
     ] == []

@@ -3,6 +3,8 @@
 from datetime import UTC, datetime, timedelta
 
 from hubless.domain.lifecycle import Server
+from hubless.domain.lti_courses import Course, group_name
+from hubless.domain.lti_platforms import LtiPlatform
 from hubless.domain.tokens import Client, Code, OwnerKind, Session, Token, sha256
 from hubless.domain.users import User
 
@@ -68,3 +70,29 @@ def a_code(secret="code", **facts):
         "expires_at": NOW + timedelta(minutes=5),
     }
     return Code(**standard | facts)
+
+
+def a_platform(name="moodle", **facts):
+    standard = {
+        "name": name,
+        "issuer": f"https://{name}.example.org",
+        "client_id": "the-hub",
+        "authorization_url": f"https://{name}.example.org/auth",
+        "token_url": f"https://{name}.example.org/token",
+        "key_set_url": f"https://{name}.example.org/keys",
+    }
+    return LtiPlatform(**standard | facts)
+
+
+def a_course(context_id="c-1", platform="moodle", **facts):
+    issuer = f"https://{platform}.example.org"
+    standard = {
+        "issuer": issuer,
+        "context_id": context_id,
+        "platform": platform,
+        "deployment_id": "1",
+        "group": group_name(issuer, context_id, "BIO 101"),
+        "title": "Biology",
+        "seen_at": NOW,
+    }
+    return Course(**standard | facts)

@@ -23,6 +23,7 @@ from hubless.adapters.dynamodb.desired_state import DynamoDesiredEdgeStateStore
 from hubless.adapters.dynamodb.groups import DynamoGroupStore
 from hubless.adapters.dynamodb.launch_rate_limiter import DynamoLaunchRateLimiter
 from hubless.adapters.dynamodb.leases import DynamoLeaseStore
+from hubless.adapters.dynamodb.lti import DynamoLtiStore
 from hubless.adapters.dynamodb.passwords import DynamoAttemptStore, DynamoPasswordStore
 from hubless.adapters.dynamodb.routes import DynamoRouteStore
 from hubless.adapters.dynamodb.servers import DynamoServerStore
@@ -53,6 +54,7 @@ def stores_of(database, close=lambda: None):
         shares=DynamoShareStore(database),
         codes=DynamoShareCodeStore(database),
         services=DynamoServiceStore(database),
+        lti=DynamoLtiStore(database),
         tokens=DynamoTokenStore(database),
         clients=DynamoClientStore(database),
         sessions=DynamoSessionStore(database),

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 from hubless.adapters.sqlite.desired_state import SqliteDesiredEdgeStateStore
 from hubless.adapters.sqlite.leases import SqliteLeaseStore
+from hubless.adapters.sqlite.lti import SqliteLtiStore
 from hubless.adapters.sqlite.passwords import SqliteAttemptStore, SqlitePasswordStore
 from hubless.adapters.sqlite.queue import SqliteQueue
 from hubless.adapters.sqlite.routes import SqliteRouteStore
@@ -26,6 +27,7 @@ def stores_of(database):
         shares=SqliteShareStore(database),
         codes=SqliteShareCodeStore(database),
         services=SqliteServiceStore(database),
+        lti=SqliteLtiStore(database),
         tokens=SqliteTokenStore(database),
         clients=SqliteClientStore(database),
         sessions=SqliteSessionStore(database),

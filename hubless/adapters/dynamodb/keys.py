@@ -220,6 +220,30 @@ def service_client(client_id: str) -> Key:
     return Key(f"SERVICECLIENT#{client_id}", "SERVICE")
 
 
+LTI_KEYS = Key("LTI", "KEYS")  # the hub's own keys as an LTI tool, sealed
+LTI_PLATFORMS, LTI_COURSES = "LTIPLATFORMS", "LTICOURSES"  # partitions that one query reads
+
+
+def lti_platform(text: str) -> Key:
+    """Return the key of a platform that registered itself."""
+    return Key(LTI_PLATFORMS, f"={text}")
+
+
+def lti_client(issuer: str, client_id: str) -> Key:
+    """Return the key that leads from what a platform calls the hub to the platform; both may be long."""
+    return Key(f"LTICLIENT#{digest(issuer)}{digest(client_id)}", "CLIENT")
+
+
+def lti_course(text: str) -> Key:
+    """Return the key of a course."""
+    return Key(LTI_COURSES, text)
+
+
+def lti_group(text: str) -> Key:
+    """Return the key that leads from a group's name to its course."""
+    return Key(f"LTIGROUP#{digest(text)}", "GROUP")
+
+
 def route(prefix: str) -> Key:
     """Return the key of a route: its digest, because a prefix may be too long for a key."""
     return Key("ROUTES", digest(prefix))

@@ -324,6 +324,13 @@ class ServiceItem(Item):
     facts = JSONAttribute()
 
 
+class LtiItem(Item):
+    """The hub's keys, a platform or a course of LTI."""
+
+    facts = JSONAttribute()
+    revision = NumberAttribute()
+
+
 class RouteItem(Item):
     """A route."""
 

@@ -275,6 +275,26 @@ DROP INDEX tokens_by_client;
 CREATE INDEX tokens_by_client ON tokens (client_id, user_id, id) WHERE client_id IS NOT NULL;
 """
 
+# LTI: the hub's sealed keys, platforms that registered themselves, and courses with their groups.
+_LTI = """
+CREATE TABLE lti_keys (
+    only INTEGER PRIMARY KEY CHECK (only = 1), sealed TEXT NOT NULL, revision INTEGER NOT NULL
+) STRICT;
+CREATE TABLE lti_platforms (
+    name TEXT PRIMARY KEY,
+    issuer TEXT NOT NULL,
+    client_id TEXT NOT NULL,
+    facts TEXT NOT NULL,
+    UNIQUE (issuer, client_id)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE lti_courses (
+    key TEXT PRIMARY KEY,
+    group_name TEXT NOT NULL UNIQUE,
+    revision INTEGER NOT NULL,
+    facts TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+"""
+
 STEPS = (
     _FIRST,
     _SHARES_AND_SERVICES,
@@ -289,5 +309,6 @@ STEPS = (
     _SKELETONS,
     _HOME_USAGE,
     _TOKENS_BY_CLIENT_AND_USER,
+    _LTI,
 )
 VERSION = len(STEPS)  # of a file with all steps
