@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import hubless.services.identity
     import hubless.services.launching
     import hubless.services.logins
+    import hubless.services.password_changes
     import hubless.services.password_login
     import hubless.services.privileges
     import hubless.services.routing
@@ -77,6 +78,7 @@ Launching = Annotated["hubless.services.launching.Launching", _part("launching")
 Logins = Annotated["hubless.services.logins.Logins", _part("logins")]
 Origins = Annotated["hubless.domain.origins.Origins", _part("origins")]
 UserRemoval = Annotated["hubless.services.user_removal.UserRemoval", _part("user_removal")]
+PasswordChanges = Annotated["hubless.services.password_changes.PasswordChanges", _part("password_changes")]
 PasswordLogins = Annotated["hubless.services.password_login.PasswordLogin", _part("password_login")]
 Privileges = Annotated["hubless.services.privileges.Privileges", _part("privileges")]
 Roles = Annotated[Mapping[str, "hubless.domain.roles.Role"], _part("roles")]

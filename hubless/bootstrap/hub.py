@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from hubless.services.login_throttling import LoginThrottle
     from hubless.services.logins import Logins
     from hubless.services.pacing import Pacing
+    from hubless.services.password_changes import PasswordChanges
     from hubless.services.password_login import PasswordLogin
     from hubless.services.password_policy import PasswordPolicy
     from hubless.services.preparing import Preparing, PreparingAhead
@@ -399,6 +400,12 @@ class Hub(ABC):
         from hubless.services.password_login import PasswordLogin
 
         return PasswordLogin(self.authenticator, self.login_throttle, self.logins, self.accounts, lambda: self.key)
+
+    @cached_property
+    def password_changes(self) -> "PasswordChanges":
+        from hubless.services.password_changes import PasswordChanges
+
+        return PasswordChanges(self.accounts, self.passwords, self.hasher, self.password_login)
 
     @cached_property
     def tokens(self) -> "Tokens":

@@ -26,6 +26,19 @@ class PasswordStore(Protocol):
         """Store the hash *after* if the stored one is *before*, and say whether it was; a link stays."""
         ...
 
+    def change(self, user_id: str, before: str | None, after: str) -> bool:
+        """Store the hash *after* and end the user's link, in one transaction, if the stored hash is *before*.
+
+        Args:
+            user_id: whose password it is.
+            before: the hash that was read; None if there was none.
+            after: the hash of the new password.
+
+        Returns:
+            Whether it was stored. Of two concurrent changes of one hash, one is.
+        """
+        ...
+
     def add_link(self, link: PasswordLink) -> None:
         """Store a one-time link, in place of any other of its user.
 

@@ -248,11 +248,19 @@ class Accounts:
         user = self.user_of_link(secret)
         if user is None:
             raise InvalidRequestError(USED_LINK)
-        self._check_password(user, password)
+        self.check_password(user, password)
         if not self.passwords.use_link(tokens.sha256(secret), self.hasher.hash(password), self.clock.now()):
             raise InvalidRequestError(USED_LINK)
-        self._end_logins(user, keep_sessions=keep_sessions, revoke_tokens=revoke_tokens)
+        self.end_logins_after_change(user, keep_sessions=keep_sessions, revoke_tokens=revoke_tokens)
         return user
+
+    def has_logins(self, user: User) -> bool:
+        """Say whether the user has a password, a session or a token, which a new password may end."""
+        return bool(
+            self.passwords.get(user.id)
+            or self.sessions.of_user(user.id)
+            or self.token_store.of_owner(OwnerKind.USER, user.id)
+        )
 
     def set_password(
         self, name: str, password: str, *, keep_sessions: bool = False, revoke_tokens: bool = False
@@ -264,9 +272,9 @@ class Accounts:
             InvalidRequestError: when the password is not allowed.
         """
         user = self.find(name)
-        self._check_password(user, password)
+        self.check_password(user, password)
         self.passwords.set(user.id, self.hasher.hash(password))
-        self._end_logins(user, keep_sessions=keep_sessions, revoke_tokens=revoke_tokens)
+        self.end_logins_after_change(user, keep_sessions=keep_sessions, revoke_tokens=revoke_tokens)
 
     def sign_up(self, name: str, password: str) -> User:
         """Add a user with a password of the user's choice.
@@ -290,14 +298,20 @@ class Accounts:
             return True
         return any(map(self.is_reserved, {name, names.normalise_user_name(name), alike}))
 
-    def _check_password(self, user: User, password: str) -> None:
+    def check_password(self, user: User, password: str) -> None:
+        """Refuse a new password of *user* that the policy does not allow.
+
+        Raises:
+            InvalidRequestError: saying why, and what to choose.
+        """
         self.password_policy.check(password, admin=user.admin or user.name in self.admins, known=[user.name])
 
     def _revoke_all(self, user: User) -> None:
         self.passwords.end_links(user.id)
-        self._end_logins(user, keep_sessions=False, revoke_tokens=True)
+        self.end_logins_after_change(user, keep_sessions=False, revoke_tokens=True)
 
-    def _end_logins(self, user: User, *, keep_sessions: bool, revoke_tokens: bool) -> None:
+    def end_logins_after_change(self, user: User, *, keep_sessions: bool, revoke_tokens: bool) -> None:
+        """End what the old password has opened, as the person chose who set the new one."""
         if not keep_sessions:
             self.sessions.end_all(user.id)
         if revoke_tokens:

@@ -113,6 +113,27 @@ def test_a_rehash_replaces_no_newer_password_and_ends_no_link(stores, alice):
     assert stores.passwords.get(alice.id) == "new"
 
 
+def test_a_change_replaces_the_hash_that_was_read_and_ends_the_link(stores, alice, bob):
+    assert not stores.passwords.change(alice.id, "some hash", "new")
+    stores.passwords.add_link(a_link("one", alice))
+    assert stores.passwords.change(alice.id, None, "first")
+    assert stores.passwords.find_link("one", NOW) is None
+    assert not stores.passwords.change(alice.id, None, "second")
+    stores.passwords.add_link(a_link("two", bob))
+    assert stores.passwords.change(alice.id, "first", "second")
+    assert stores.passwords.get(alice.id) == "second"
+    assert stores.passwords.find_link("two", NOW)
+    assert not stores.passwords.change("u-nobody", None, "x")
+    assert stores.passwords.get("u-nobody") is None
+
+
+def test_of_concurrent_changes_of_one_password_one_succeeds(stores, alice):
+    stores.passwords.set(alice.id, "before")
+    outcomes = concurrently(lambda each: stores.passwords.change(alice.id, "before", f"{each}"))
+    assert outcomes.count(True) == 1
+    assert stores.passwords.get(alice.id) == str(outcomes.index(True))
+
+
 def test_of_eight_concurrent_uses_of_a_link_one_succeeds(stores, alice):
     for turn in range(5):
         stores.passwords.add_link(a_link(f"link{turn}", alice))

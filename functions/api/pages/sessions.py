@@ -140,6 +140,7 @@ class _SessionPages:
             status_code=status,
             headers={"Referrer-Policy": "strict-origin"},
             user_name=user.name,
+            has_logins=self.hub.accounts.has_logins(user),
             action=f"/hub/set-password?key={self.request.query_params.get('key', '')}",
             error=error,
             minimum_length=MINIMUM_PASSWORD,

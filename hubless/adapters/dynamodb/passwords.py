@@ -36,6 +36,15 @@ class DynamoPasswordStore:
             return False
         return True
 
+    def change(self, user_id: str, before: str | None, after: str) -> bool:
+        is_as_read = Password.hash.does_not_exist() if before is None else Password.hash == before
+        changed = Update(keys.password(user_id), [Password.hash.set(after), Password.link.set(_NO_LINK)], is_as_read)
+        try:
+            self._database.transact([user_exists(user_id), changed])
+        except (ConditionFailedError, NotFoundError):
+            return False
+        return True
+
     def add_link(self, link: PasswordLink) -> None:
         pointer = Pointer(
             *keys.link(link.sha256),

@@ -27,6 +27,16 @@ class SqlitePasswordStore:
         statement = "UPDATE passwords SET hash = ? WHERE user_id = ? AND hash = ?"
         return self._database.write(statement, (after, user_id, before)) == 1
 
+    def change(self, user_id: str, before: str | None, after: str) -> bool:
+        with self._database.transaction():
+            if self.get(user_id) != before:
+                return False
+            try:
+                self._store(user_id, after)
+            except NotFoundError:
+                return False
+        return True
+
     def add_link(self, link: PasswordLink) -> None:
         within = None if link.within is None else json.dumps(link.within)
         try:

@@ -66,11 +66,14 @@ login = {
     "action": "/hub/login",
 }
 set_password = {
+    "has_logins": True,
     "user_name": "ada",
     "action": "/hub/set-password?key=k",
     "error": None,
     "minimum_length": 10,
 }
+change_password = {"asks_for_password": True, "error": None, "minimum_length": 8}
+
 sign_up = {"username": "", "action": "/hub/sign-up", "error": None, "minimum_length": 10}
 home = {
     "default": None,
@@ -340,6 +343,12 @@ PAGES = {
     ),
     "set_password": ("set_password.html", frame() | set_password),
     "set_password_refused": ("set_password.html", frame() | set_password | {"error": "The two passwords differ"}),
+    "set_password_of_a_new_account": ("set_password.html", frame() | set_password | {"has_logins": False}),
+    "change_password": ("change_password.html", frame(ALICE) | change_password),
+    "change_password_after_login": (
+        "change_password.html",
+        frame(ALICE) | change_password | {"asks_for_password": False, "error": "The two passwords differ"},
+    ),
     "sign_up": ("sign_up.html", frame() | sign_up),
     "home_first": ("home.html", frame(ALICE) | home),
     "home_full": ("home.html", frame(ROOT) | home | FULL_HOME),
