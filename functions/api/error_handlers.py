@@ -38,6 +38,8 @@ STATUSES: dict[type[errors.HublessError], int] = {
     errors.IsolationError: 500,
     errors.RetryLaterError: 503,
     errors.CapacityUnavailableError: 503,
+    errors.ProviderUnavailableError: 503,
+    errors.LoginRefusedError: 403,
 }
 RETRY_AFTER = 30  # seconds, where waiting helps
 

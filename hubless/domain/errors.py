@@ -141,3 +141,15 @@ class CapacityUnavailableError(RetryLaterError):
     """Raised when the launcher has no capacity now; a later retry may succeed."""
 
     code = "capacity-unavailable"
+
+
+class ProviderUnavailableError(HublessError):
+    """Raised when a provider of logins is not reached or answers nonsense; the message says which and why."""
+
+    code = "provider-unavailable"
+
+
+class LoginRefusedError(HublessError):
+    """Raised when what a provider says logs nobody in; the message says why, for the person, and has no secret."""
+
+    code = "login-refused"
