@@ -3,9 +3,18 @@
 from collections.abc import Mapping
 from dataclasses import field
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from hubless.domain.values import value
+
+
+class FactorState(StrEnum):
+    """What every reader of a user knows of the user's second factors."""
+
+    NONE = ""
+    SET_UP = "set-up"
+    RESET = "reset"  # an admin removed them, and the user has not been told yet
 
 
 @value
@@ -21,6 +30,7 @@ class User:
     last_activity_at: datetime | None = None
     user_info: Mapping[str, Any] | None = field(default=None, hash=False)
     revision: int = 0  # +1 at each change of name, admin or info; a change states the revision that it expects
+    factors: FactorState = FactorState.NONE  # whether the user has second factors; their own record has the details
 
 
 @value

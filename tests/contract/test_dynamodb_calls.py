@@ -16,6 +16,7 @@ from hubless.domain.edges import INITIAL_STATE, DesiredEdgeState, EdgePower
 from hubless.domain.lifecycle import ACTIVE, State
 from hubless.domain.passwords import PasswordLink
 from hubless.domain.routes import EdgeReport, Route, ServerKey
+from hubless.domain.second_factors import Factors
 from hubless.domain.shares import Share, ShareCode
 from hubless.domain.tokens import OwnerKind, sha256
 from hubless.domain.usage import Usage
@@ -25,6 +26,7 @@ from hubless.ports.launch_rate_limiter import LaunchRateLimiter
 from hubless.ports.lti import LtiStore, SealedKeys
 from hubless.ports.passwords import AttemptStore, PasswordStore
 from hubless.ports.routes import RouteStore
+from hubless.ports.second_factors import FactorStore
 from hubless.ports.servers import ServerStore
 from hubless.ports.services import ServiceStore
 from hubless.ports.shares import ShareCodeStore, ShareStore
@@ -48,6 +50,7 @@ PORTS = {
     "services": ServiceStore,
     "lti": LtiStore,
     "passwords": PasswordStore,
+    "factors": FactorStore,
     "attempts": AttemptStore,
     "routes": RouteStore,
     "usage": UsageLog,
@@ -225,6 +228,8 @@ USUAL = {
     "passwords.find_link": lambda s: s.passwords.find_link("link", NOW),
     "passwords.use_link": lambda s: s.passwords.use_link("link", "other", NOW),
     "passwords.end_links": lambda s: s.passwords.end_links(ALICE.id),
+    "factors.get": lambda s: s.factors.get(ALICE.id),
+    "factors.save": lambda s: s.factors.save(Factors(ALICE.id), Factors(ALICE.id).with_failure(NOW)),
     "attempts.failures": lambda s: s.attempts.failures("alice", NOW),
     "attempts.add": lambda s: s.attempts.add("alice", NOW),
     "attempts.try_add": lambda s: s.attempts.try_add("alice", NOW, since=NOW, until=LATER, limit=9),

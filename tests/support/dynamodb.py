@@ -26,6 +26,7 @@ from hubless.adapters.dynamodb.leases import DynamoLeaseStore
 from hubless.adapters.dynamodb.lti import DynamoLtiStore
 from hubless.adapters.dynamodb.passwords import DynamoAttemptStore, DynamoPasswordStore
 from hubless.adapters.dynamodb.routes import DynamoRouteStore
+from hubless.adapters.dynamodb.second_factors import DynamoFactorStore
 from hubless.adapters.dynamodb.servers import DynamoServerStore
 from hubless.adapters.dynamodb.services import DynamoServiceStore
 from hubless.adapters.dynamodb.sessions import DynamoSessionStore
@@ -61,6 +62,7 @@ def stores_of(database, close=lambda: None):
         routes=DynamoRouteStore(database),
         passwords=DynamoPasswordStore(database),
         attempts=DynamoAttemptStore(database),
+        factors=DynamoFactorStore(database),
         usage=DynamoUsageLog(database),
         launch_rate_limiter=a_rate_limiter(database),
         sweeps=DynamoSweepStore(database),

@@ -8,6 +8,7 @@ from hubless.adapters.sqlite.lti import SqliteLtiStore
 from hubless.adapters.sqlite.passwords import SqliteAttemptStore, SqlitePasswordStore
 from hubless.adapters.sqlite.queue import SqliteQueue
 from hubless.adapters.sqlite.routes import SqliteRouteStore
+from hubless.adapters.sqlite.second_factors import SqliteFactorStore
 from hubless.adapters.sqlite.servers import SqliteServerStore
 from hubless.adapters.sqlite.services import SqliteServiceStore
 from hubless.adapters.sqlite.shares import SqliteShareCodeStore, SqliteShareStore
@@ -35,6 +36,7 @@ def stores_of(database):
         queue=SqliteQueue(database),
         passwords=SqlitePasswordStore(database),
         attempts=SqliteAttemptStore(database),
+        factors=SqliteFactorStore(database),
         usage=SqliteUsageLog(database),
         sweeps=SqliteSweepStore(database),
         leases=SqliteLeaseStore(database),

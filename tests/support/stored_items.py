@@ -16,6 +16,7 @@ from hubless.domain.edges import INITIAL_STATE, DesiredEdgeState, EdgePower
 from hubless.domain.lifecycle import State
 from hubless.domain.passwords import PasswordLink
 from hubless.domain.routes import EdgeReport, Route, ServerKey
+from hubless.domain.second_factors import AuthenticatorApp, Factors, Passkey
 from hubless.domain.shares import Share, ShareCode
 from hubless.domain.tokens import OwnerKind, sha256
 from hubless.domain.usage import Usage
@@ -81,6 +82,10 @@ def fill(stores):
     stores.routes.report(EdgeReport("edge-1", 2, NOW))
     stores.passwords.set("u-alice", "$argon2id$hash")
     stores.passwords.add_link(PasswordLink(sha256("link"), "u-bob", LATER))
+    with_app = Factors("u-alice").with_app(AuthenticatorApp(b"sealed", NOW, 7), (sha256("recovery"),))
+    stores.factors.save(Factors("u-alice"), with_app)
+    passkey = Passkey("aWQ", b"key", 1, "hub.example", "Laptop", NOW, LATER)
+    stores.factors.save(with_app, with_app.with_passkey(passkey, ()))
     stores.attempts.add("alice", NOW)
     stores.attempts.delete_before(NOW - timedelta(hours=1))
     stores.usage.add(Usage("l0", "s-alice-", "u-alice", "lab", NOW, LATER, "stopped"))
@@ -122,6 +127,7 @@ def read(stores):
             stores.routes.reports(),
         ],
         "passwords": [stores.passwords.get("u-alice"), stores.passwords.find_link(sha256("link"), NOW).user_id],
+        "factors": stores.factors.get("u-alice"),
         "failures": [stores.attempts.failures("alice", NOW - timedelta(days=1))],
         "usage": stores.usage.of_owner("u-alice"),
         "place": stores.sweeps.resume_point(),
@@ -151,8 +157,8 @@ def _plain(value):
         return sorted(map(_plain, value))
     if isinstance(value, list | tuple):
         return [_plain(one) for one in value]
-    if isinstance(value, Enum):
-        return value.value
+    if isinstance(value, Enum | bytes):
+        return value.decode() if isinstance(value, bytes) else value.value
     return value.isoformat() if isinstance(value, datetime) else value
 
 

@@ -65,6 +65,11 @@ def password(user_id: str) -> Key:
     return Key(user(user_id), "PASSWORD")
 
 
+def factors(user_id: str) -> Key:
+    """Return the key of a user's second factors."""
+    return Key(user(user_id), "FACTORS")
+
+
 def link(sha256: str) -> Key:
     """Return the key of a one-time link."""
     return Key(f"LINK#{sha256}", "LINK")

@@ -21,7 +21,7 @@ from pynamodb.models import Model
 from hubless.adapters.dynamodb.keys import Key, to_instant, to_number
 from hubless.domain.limits import LimitReached, Resource
 
-VERSION = 2  # of the items that this code writes
+VERSION = 3  # of the items that this code writes
 ACTIVITY, EXPIRY = "activity", "expiry"  # the two indexes
 
 # --- attributes ---
@@ -165,6 +165,7 @@ class Account(Item):
     active = NumberAttribute(default=0)  # how many servers are neither stopped nor failed
     gone = BooleanAttribute(null=True)  # its removal has begun: readers treat it as missing
     tokens_added = NumberAttribute(null=True)  # how often a token was added under a limit
+    factors = Text()  # the state of the user's second factors; older items have nothing
 
 
 class Seen(Item):
@@ -182,6 +183,13 @@ class Password(Item):
 
     hash = Text()  # none as long as the user has a link only
     link = Text()  # the hash of the valid link's secret, or a text for none; older items have nothing
+
+
+class FactorsItem(Item):
+    """A user's second factors."""
+
+    revision = NumberAttribute()
+    facts = JSONAttribute()
 
 
 class GroupItem(Item):

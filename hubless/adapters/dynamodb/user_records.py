@@ -13,7 +13,7 @@ from hubless.adapters.dynamodb.database import Database, Found
 from hubless.adapters.dynamodb.keys import Key
 from hubless.adapters.dynamodb.table import Account, GroupItem, Hints, Seen, ServerItem
 from hubless.domain.shares import Share, on_server
-from hubless.domain.users import User
+from hubless.domain.users import FactorState, User
 from hubless.domain.values import value
 
 
@@ -118,4 +118,5 @@ def _user(account: Account, seen: Seen | None, gone: set[str], scopes: set[str])
         last_activity_at=last_seen(seen),
         user_info=account.user_info,
         revision=int(account.revision),
+        factors=FactorState(account.factors or ""),
     )

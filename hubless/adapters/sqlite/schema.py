@@ -295,6 +295,16 @@ CREATE TABLE lti_courses (
 ) STRICT, WITHOUT ROWID;
 """
 
+# Second factors: a record a user, and what every reader of the user knows of it.
+_SECOND_FACTORS = """
+ALTER TABLE users ADD COLUMN factors TEXT NOT NULL DEFAULT '';
+CREATE TABLE second_factors (
+    user_id TEXT PRIMARY KEY REFERENCES users ON DELETE CASCADE,
+    revision INTEGER NOT NULL,
+    facts TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+"""
+
 STEPS = (
     _FIRST,
     _SHARES_AND_SERVICES,
@@ -310,5 +320,6 @@ STEPS = (
     _HOME_USAGE,
     _TOKENS_BY_CLIENT_AND_USER,
     _LTI,
+    _SECOND_FACTORS,
 )
 VERSION = len(STEPS)  # of a file with all steps

@@ -10,9 +10,9 @@ from hubless.adapters.sqlite.database import Database, to_instant, to_number
 from hubless.domain.errors import NameTakenError, NotFoundError, StoreConflictError
 from hubless.domain.names import skeleton
 from hubless.domain.shares import on_server
-from hubless.domain.users import Group, User
+from hubless.domain.users import FactorState, Group, User
 
-COLUMNS = """u.id, u.name, u.admin, u.created_at, u.last_activity_at, u.user_info, u.revision,
+COLUMNS = """u.id, u.name, u.admin, u.created_at, u.last_activity_at, u.user_info, u.revision, u.factors,
     (SELECT json_group_array(g.name) FROM members m JOIN groups g ON g.id = m.group_id WHERE m.user_id = u.id),
     (SELECT json_group_array(json_array(json(h.scopes), o.name, s.name)) FROM shares h
      JOIN servers s ON s.id = h.server_id JOIN users o ON o.id = s.owner_id
@@ -30,7 +30,7 @@ _ORDERS = {"id": "u.id", "name": "u.name", "last_activity": "u.last_activity_at"
 
 def user_of(row: Sequence[Any]) -> User:
     """Return the user of a row with `COLUMNS`."""
-    user_id, name, admin, created_at, last_activity_at, user_info, revision, groups, shares = row
+    user_id, name, admin, created_at, last_activity_at, user_info, revision, factors, groups, shares = row
     created = to_instant(created_at)
     assert created is not None  # noqa: S101 the column is NOT NULL
     return User(
@@ -41,6 +41,7 @@ def user_of(row: Sequence[Any]) -> User:
         last_activity_at=to_instant(last_activity_at),
         user_info=None if user_info is None else json.loads(user_info),
         revision=revision,
+        factors=FactorState(factors),
         groups=() if groups == "[]" else tuple(sorted(json.loads(groups))),
         shared=() if shares == "[]" else tuple(sorted(s for share in json.loads(shares) for s in on_server(*share))),
     )
