@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 STATUSES: dict[type[errors.HublessError], int] = {
     errors.NotFoundError: 404,
     errors.NameTakenError: 409,
+    errors.IdentityTakenError: 409,
+    errors.NotAllowedError: 403,
     errors.InvalidRequestError: 400,
     errors.IllegalTransitionError: 400,
     errors.NotPermittedError: 403,

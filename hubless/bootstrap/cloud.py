@@ -20,20 +20,24 @@ if TYPE_CHECKING:
     from hubless.adapters.dynamodb.database import Database
     from hubless.adapters.ecs.config import EcsConfig
     from hubless.adapters.ssm.parameters import SsmParameters
+    from hubless.ports.auth_state import AuthStateStore
     from hubless.ports.clock import Clock
     from hubless.ports.edges import DesiredEdgeStateStore, EdgeMachine
+    from hubless.ports.external_identities import IdentityStore
     from hubless.ports.inspector import ServerInspector
     from hubless.ports.launch_rate_limiter import LaunchRateLimiter
     from hubless.ports.launcher import Launcher, TaskEvent
     from hubless.ports.leases import LeaseStore
     from hubless.ports.metrics import Metrics
     from hubless.ports.passwords import AttemptStore, PasswordStore
+    from hubless.ports.pending_logins import PendingLoginStore
     from hubless.ports.queue import Queue
     from hubless.ports.readiness import Readiness
     from hubless.ports.routes import RouteStore
     from hubless.ports.servers import ServerStore
     from hubless.ports.services import ServiceStore
     from hubless.ports.shares import ShareCodeStore, ShareStore
+    from hubless.ports.single_use import SingleUseStore
     from hubless.ports.sweeps import SweepStore
     from hubless.ports.tokens import ClientStore, SessionStore, TokenStore
     from hubless.ports.usage import UsageLog
@@ -270,6 +274,30 @@ class CloudHub(Hub):
         from hubless.adapters.dynamodb.leases import DynamoLeaseStore
 
         return DynamoLeaseStore(self._database)
+
+    @cached_property
+    def external_identities(self) -> "IdentityStore":
+        from hubless.adapters.dynamodb.external_identities import DynamoIdentityStore
+
+        return DynamoIdentityStore(self._database)
+
+    @cached_property
+    def pending_logins(self) -> "PendingLoginStore":
+        from hubless.adapters.dynamodb.pending_logins import DynamoPendingLoginStore
+
+        return DynamoPendingLoginStore(self._database)
+
+    @cached_property
+    def single_use(self) -> "SingleUseStore":
+        from hubless.adapters.dynamodb.single_use import DynamoSingleUseStore
+
+        return DynamoSingleUseStore(self._database)
+
+    @cached_property
+    def auth_states(self) -> "AuthStateStore":
+        from hubless.adapters.dynamodb.auth_state import DynamoAuthStateStore
+
+        return DynamoAuthStateStore(self._database)
 
     @cached_property
     def desired_edge_state(self) -> "DesiredEdgeStateStore":

@@ -17,9 +17,11 @@ if TYPE_CHECKING:
     from hubless.domain.origins import Origins
     from hubless.domain.profiles import Profile
     from hubless.domain.roles import Role
+    from hubless.ports.auth_state import AuthStateStore
     from hubless.ports.authenticator import Authenticator
     from hubless.ports.clock import Clock
     from hubless.ports.edges import DesiredEdgeStateStore, EdgeMachine
+    from hubless.ports.external_identities import IdentityStore
     from hubless.ports.home_usage import HomeUsageStore
     from hubless.ports.inspector import ServerInspector
     from hubless.ports.launch_rate_limiter import LaunchRateLimiter
@@ -27,12 +29,14 @@ if TYPE_CHECKING:
     from hubless.ports.leases import LeaseStore
     from hubless.ports.metrics import Metrics
     from hubless.ports.passwords import AttemptStore, PasswordHasher, PasswordStore
+    from hubless.ports.pending_logins import PendingLoginStore
     from hubless.ports.queue import Queue
     from hubless.ports.readiness import Readiness
     from hubless.ports.routes import RouteStore
     from hubless.ports.servers import ServerStore
     from hubless.ports.services import ServiceStore
     from hubless.ports.shares import ShareCodeStore, ShareStore
+    from hubless.ports.single_use import SingleUseStore
     from hubless.ports.sweeps import SweepStore
     from hubless.ports.tokens import ClientStore, SessionStore, TokenStore
     from hubless.ports.usage import UsageLog
@@ -190,6 +194,22 @@ class Hub(ABC):
     @property
     @abstractmethod
     def leases(self) -> "LeaseStore": ...
+
+    @property
+    @abstractmethod
+    def external_identities(self) -> "IdentityStore": ...
+
+    @property
+    @abstractmethod
+    def pending_logins(self) -> "PendingLoginStore": ...
+
+    @property
+    @abstractmethod
+    def single_use(self) -> "SingleUseStore": ...
+
+    @property
+    @abstractmethod
+    def auth_states(self) -> "AuthStateStore": ...
 
     @property
     @abstractmethod
@@ -589,6 +609,8 @@ class Hub(ABC):
             self.sweeps,
             self.edge_autosuspend,
             self.leases,
+            self.pending_logins,
+            self.single_use,
             self.preparing_ahead,
             self.message_is_lost_after,
             self.idle_policies.report_interval(self.longest_report_interval),

@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from hubless.adapters.sqlite.database import Database
     from hubless.adapters.sqlite.queue import SqliteQueue
     from hubless.domain.limits import Resource
+    from hubless.ports.auth_state import AuthStateStore
     from hubless.ports.clock import Clock
     from hubless.ports.edges import DesiredEdgeStateStore
+    from hubless.ports.external_identities import IdentityStore
     from hubless.ports.home_usage import HomeUsageStore
     from hubless.ports.inspector import ServerInspector
     from hubless.ports.launch_rate_limiter import LaunchRateLimiter
@@ -23,11 +25,13 @@ if TYPE_CHECKING:
     from hubless.ports.leases import LeaseStore
     from hubless.ports.metrics import Metrics
     from hubless.ports.passwords import AttemptStore, PasswordStore
+    from hubless.ports.pending_logins import PendingLoginStore
     from hubless.ports.readiness import Readiness
     from hubless.ports.routes import RouteStore
     from hubless.ports.servers import ServerStore
     from hubless.ports.services import ServiceStore
     from hubless.ports.shares import ShareCodeStore, ShareStore
+    from hubless.ports.single_use import SingleUseStore
     from hubless.ports.sweeps import SweepStore
     from hubless.ports.tokens import ClientStore, SessionStore, TokenStore
     from hubless.ports.usage import UsageLog
@@ -158,6 +162,30 @@ class MachineHub(Hub):
         from hubless.adapters.sqlite.leases import SqliteLeaseStore
 
         return SqliteLeaseStore(self._database)
+
+    @cached_property
+    def external_identities(self) -> "IdentityStore":
+        from hubless.adapters.sqlite.external_identities import SqliteIdentityStore
+
+        return SqliteIdentityStore(self._database)
+
+    @cached_property
+    def pending_logins(self) -> "PendingLoginStore":
+        from hubless.adapters.sqlite.pending_logins import SqlitePendingLoginStore
+
+        return SqlitePendingLoginStore(self._database)
+
+    @cached_property
+    def single_use(self) -> "SingleUseStore":
+        from hubless.adapters.sqlite.single_use import SqliteSingleUseStore
+
+        return SqliteSingleUseStore(self._database)
+
+    @cached_property
+    def auth_states(self) -> "AuthStateStore":
+        from hubless.adapters.sqlite.auth_state import SqliteAuthStateStore
+
+        return SqliteAuthStateStore(self._database)
 
     @cached_property
     def desired_edge_state(self) -> "DesiredEdgeStateStore":

@@ -20,6 +20,12 @@ MAX_IDENTIFIER: Final = 255  # of an id of ours, a service's name or an OAuth cl
 MAX_SECRET_LENGTH: Final = 64  # JupyterHub 6.1 refuses longer tokens without looking them up
 MAX_PASSWORD: Final = 1024  # hashing longer ones only costs the hub processor time
 MAX_XSRF_TOKEN: Final = 512
+MAX_ISSUER: Final = 1024  # of an identity: longer than any URL that issues some
+MAX_SUBJECT: Final = 255  # as OpenID Connect Core 2 has it; bytes there, and ASCII
+MAX_PROVIDER_NAME: Final = 64
+MAX_LABEL: Final = 255  # of an identity, such as an address of e-mail
+MAX_IDENTITIES: Final = 50  # of a user
+MAX_AUTH_STATE: Final = 65_536  # sealed: what a provider says of a user at a login
 MAX_XSRF_COOKIES: Final = 20  # a browser sends one for each path and host that set it
 
 # --- what is stored of a request ---

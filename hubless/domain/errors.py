@@ -37,6 +37,19 @@ class NameTakenError(HublessError):
         self.looks_like = looks_like
 
 
+class IdentityTakenError(HublessError):
+    """Raised when an identity of a provider is linked to another user already."""
+
+    code = "identity-taken"
+
+    def __init__(self, provider: str, label: str) -> None:
+        super().__init__(
+            f"The login {label or 'of this person'} at {provider or 'this provider'} belongs to another user"
+        )
+        self.provider = provider
+        self.label = label
+
+
 class InvalidRequestError(HublessError):
     """Raised when input breaks a rule; the message is a sentence that names the fault."""
 
@@ -62,6 +75,19 @@ class NotPermittedError(HublessError):
     def __init__(self, message: str, *, needs: tuple[str, ...] = ()) -> None:
         super().__init__(message)
         self.needs = needs
+
+
+class NotAllowedError(HublessError):
+    """Raised when the settings let a person not log in, or the hub cannot tell whose login it is.
+
+    The message says so to the person; *contact* says whom to ask.
+    """
+
+    code = "not-allowed"
+
+    def __init__(self, message: str, *, contact: str = "") -> None:
+        super().__init__(message)
+        self.contact = contact
 
 
 class QuotaExceededError(HublessError):

@@ -1,16 +1,30 @@
 """Authenticators: they check a name and a password and return an identity."""
 
-from typing import Protocol
+from collections.abc import Mapping
+from dataclasses import field
+from typing import Any, Protocol
 
+from hubless.domain.external_identities import ExternalId
 from hubless.domain.values import value
 
 
 @value
 class Identity:
-    """The person who logs in. *admin* sets the user's admin flag; None leaves the flag as it is."""
+    """The person who logs in, as one kind of login knows this person.
+
+    *name* is the name that the user shall have: the provider's wish, after its template. *admin* sets the user's admin
+    flag; None leaves the flag as it is. *groups* are all groups of the person at the provider; None leaves memberships
+    alone. With *external* it alone says who this is, and the name counts at the first login only.
+    """
 
     name: str
     admin: bool | None = None
+    external: ExternalId | None = None
+    provider: str = ""  # the name in settings
+    label: str = ""  # what the person knows the login by, such as an address of e-mail
+    groups: tuple[str, ...] | None = None
+    auth_state: Mapping[str, Any] | None = field(default=None, hash=False, repr=False)  # None: keep what is stored
+    match_existing: bool = False  # whether a first login may take over a user of that name who has no other way in
 
 
 @value

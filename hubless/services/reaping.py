@@ -25,9 +25,11 @@ from hubless.ports.clock import Clock
 from hubless.ports.launcher import Launcher, Task, TaskStatus, TaskStopped
 from hubless.ports.leases import LeaseStore
 from hubless.ports.passwords import AttemptStore
+from hubless.ports.pending_logins import PendingLoginStore
 from hubless.ports.queue import Queue
 from hubless.ports.servers import ServerStore
 from hubless.ports.shares import ShareCodeStore
+from hubless.ports.single_use import SingleUseStore
 from hubless.ports.sweeps import SweepStore
 from hubless.ports.tokens import ClientStore, SessionStore, TokenStore
 from hubless.ports.users import UserStore
@@ -115,6 +117,8 @@ class Reaping:
     sweeps: SweepStore
     edge_autosuspend: EdgeAutosuspend
     leases: LeaseStore
+    pending_logins: PendingLoginStore
+    single_use: SingleUseStore
     preparing_ahead: PreparingAhead
     message_is_lost_after: timedelta = timedelta(seconds=20)  # how long a message to launch may wait in the queue
     report_interval: timedelta = timedelta()  # activity may be seen that much later
@@ -330,6 +334,8 @@ class Reaping:
             "authorization codes": self.clients.delete_expired_codes,
             "share codes": self.share_codes.delete_expired,
             "leases": self.leases.delete_expired,
+            "pending logins": self.pending_logins.delete_expired,
+            "used keys": self.single_use.delete_expired,
         }
         for key, tidy in tidying.items():
             yield Step(Part.TIDYING, key, partial(_uncounted, tidy))

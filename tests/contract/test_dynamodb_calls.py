@@ -21,21 +21,37 @@ from hubless.domain.shares import Share, ShareCode
 from hubless.domain.tokens import OwnerKind, sha256
 from hubless.domain.usage import Usage
 from hubless.domain.users import Group, Service
+from hubless.ports.auth_state import AuthStateStore
 from hubless.ports.edges import DesiredEdgeStateStore
+from hubless.ports.external_identities import IdentityStore
 from hubless.ports.launch_rate_limiter import LaunchRateLimiter
 from hubless.ports.lti import LtiStore, SealedKeys
 from hubless.ports.passwords import AttemptStore, PasswordStore
+from hubless.ports.pending_logins import PendingLoginStore
 from hubless.ports.routes import RouteStore
 from hubless.ports.second_factors import FactorStore
 from hubless.ports.servers import ServerStore
 from hubless.ports.services import ServiceStore
 from hubless.ports.shares import ShareCodeStore, ShareStore
+from hubless.ports.single_use import SingleUseStore
 from hubless.ports.sweeps import SweepStore
 from hubless.ports.tokens import ClientStore, SessionStore, TokenStore
 from hubless.ports.usage import UsageLog
 from hubless.ports.users import GroupStore, UserStore
 from hubless.services.activity import Activity
-from tests.support.builders import NOW, a_client, a_code, a_course, a_platform, a_server, a_session, a_token, a_user
+from tests.support.builders import (
+    NOW,
+    a_client,
+    a_code,
+    a_course,
+    a_pending_login,
+    a_platform,
+    a_server,
+    a_session,
+    a_token,
+    a_user,
+    an_identity,
+)
 from tests.support.dynamodb import Contents, in_new_table
 
 PORTS = {
@@ -57,6 +73,10 @@ PORTS = {
     "launch_rate_limiter": LaunchRateLimiter,
     "sweeps": SweepStore,
     "desired_edge_state": DesiredEdgeStateStore,
+    "external_identities": IdentityStore,
+    "pending_logins": PendingLoginStore,
+    "single_use": SingleUseStore,
+    "auth_states": AuthStateStore,
 }
 READS = {"GetItem", "BatchGetItem", "Query", "Scan"}
 LATER, MUCH_LATER = NOW + timedelta(minutes=5), NOW + timedelta(days=30)
@@ -97,6 +117,8 @@ def hub(in_moto):
     made.passwords.add_link(PasswordLink("link", ALICE.id, LATER))
     made.attempts.add("alice", NOW)
     made.usage.add(USAGE)
+    made.external_identities.link(an_identity())
+    made.pending_logins.add(a_pending_login())
     made.launch_rate_limiter.acquire()
     yield made, Contents().keep()
     made.close()
@@ -254,8 +276,25 @@ USUAL = {
     ),
     "usage.of_owner": lambda s: s.usage.of_owner(ALICE.id),
     "launch_rate_limiter.acquire": lambda s: s.launch_rate_limiter.acquire(),
+    "external_identities.find": lambda s: s.external_identities.find(an_identity().id),
+    "external_identities.of_user": lambda s: s.external_identities.of_user(ALICE.id),
+    "external_identities.link": lambda s: s.external_identities.link(an_identity("2")),
+    "external_identities.create_user": lambda s: s.external_identities.create_user(
+        a_user("new"), an_identity("2", "new")
+    ),
+    "external_identities.unlink": lambda s: s.external_identities.unlink(ALICE.id, an_identity().id),
+    "pending_logins.add": lambda s: s.pending_logins.add(a_pending_login("new")),
+    "pending_logins.take": lambda s: s.pending_logins.take(a_pending_login().state_sha256, NOW),
+    "pending_logins.delete_expired": lambda s: s.pending_logins.delete_expired(NOW, 500),
+    "single_use.use": lambda s: s.single_use.use("jti#1", LATER),
+    "single_use.delete_expired": lambda s: s.single_use.delete_expired(NOW, 500),
+    "auth_states.get": lambda s: s.auth_states.get(ALICE.id),
+    "auth_states.set": lambda s: s.auth_states.set(ALICE.id, "sealed"),
 }
 PREPARED = {
+    "external_identities.create_user": lambda s: s.external_identities.create_user(
+        a_user("first"), an_identity("3", "first")
+    ),
     "shares.revoke": lambda s: s.shares.grant(SHARE),
     "shares.find": lambda s: s.shares.grant(SHARE),
     "shares.delete_of_server": lambda s: s.shares.grant(SHARE),

@@ -2,11 +2,13 @@
 
 from datetime import UTC, datetime, timedelta
 
+from hubless.domain.external_identities import ExternalId, LinkedIdentity
 from hubless.domain.lifecycle import Server
 from hubless.domain.lti_courses import Course, group_name
 from hubless.domain.lti_platforms import LtiPlatform
 from hubless.domain.tokens import Client, Code, OwnerKind, Session, Token, sha256
 from hubless.domain.users import User
+from hubless.ports.pending_logins import PendingLogin
 
 NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 
@@ -96,3 +98,25 @@ def a_course(context_id="c-1", platform="moodle", **facts):
         "seen_at": NOW,
     }
     return Course(**standard | facts)
+
+
+def an_identity(subject="1001", owner="alice", **facts):
+    standard = {
+        "id": ExternalId("https://sso.example.org", subject),
+        "user_id": f"u-{owner}",
+        "provider": "campus",
+        "label": f"{owner}@example.org",
+        "linked_at": NOW,
+    }
+    return LinkedIdentity(**standard | facts)
+
+
+def a_pending_login(state="state", **facts):
+    standard = {
+        "state_sha256": sha256(state),
+        "browser_sha256": sha256("browser"),
+        "provider": "campus",
+        "created_at": NOW,
+        "expires_at": NOW + timedelta(minutes=10),
+    }
+    return PendingLogin(**standard | facts)

@@ -17,20 +17,24 @@ from types import SimpleNamespace
 
 import pytest
 
+from hubless.adapters.dynamodb.auth_state import DynamoAuthStateStore
 from hubless.adapters.dynamodb.clients import DynamoClientStore
 from hubless.adapters.dynamodb.database import Database
 from hubless.adapters.dynamodb.desired_state import DynamoDesiredEdgeStateStore
+from hubless.adapters.dynamodb.external_identities import DynamoIdentityStore
 from hubless.adapters.dynamodb.groups import DynamoGroupStore
 from hubless.adapters.dynamodb.launch_rate_limiter import DynamoLaunchRateLimiter
 from hubless.adapters.dynamodb.leases import DynamoLeaseStore
 from hubless.adapters.dynamodb.lti import DynamoLtiStore
 from hubless.adapters.dynamodb.passwords import DynamoAttemptStore, DynamoPasswordStore
+from hubless.adapters.dynamodb.pending_logins import DynamoPendingLoginStore
 from hubless.adapters.dynamodb.routes import DynamoRouteStore
 from hubless.adapters.dynamodb.second_factors import DynamoFactorStore
 from hubless.adapters.dynamodb.servers import DynamoServerStore
 from hubless.adapters.dynamodb.services import DynamoServiceStore
 from hubless.adapters.dynamodb.sessions import DynamoSessionStore
 from hubless.adapters.dynamodb.shares import DynamoShareCodeStore, DynamoShareStore
+from hubless.adapters.dynamodb.single_use import DynamoSingleUseStore
 from hubless.adapters.dynamodb.sweeps import DynamoSweepStore
 from hubless.adapters.dynamodb.tokens import DynamoTokenStore
 from hubless.adapters.dynamodb.usage import DynamoUsageLog
@@ -67,6 +71,10 @@ def stores_of(database, close=lambda: None):
         launch_rate_limiter=a_rate_limiter(database),
         sweeps=DynamoSweepStore(database),
         leases=DynamoLeaseStore(database),
+        external_identities=DynamoIdentityStore(database),
+        pending_logins=DynamoPendingLoginStore(database),
+        single_use=DynamoSingleUseStore(database),
+        auth_states=DynamoAuthStateStore(database),
         desired_edge_state=DynamoDesiredEdgeStateStore(database),
         held=lambda: _held(Contents().read()),
         close=close,

@@ -2,16 +2,20 @@
 
 from types import SimpleNamespace
 
+from hubless.adapters.sqlite.auth_state import SqliteAuthStateStore
 from hubless.adapters.sqlite.desired_state import SqliteDesiredEdgeStateStore
+from hubless.adapters.sqlite.external_identities import SqliteIdentityStore
 from hubless.adapters.sqlite.leases import SqliteLeaseStore
 from hubless.adapters.sqlite.lti import SqliteLtiStore
 from hubless.adapters.sqlite.passwords import SqliteAttemptStore, SqlitePasswordStore
+from hubless.adapters.sqlite.pending_logins import SqlitePendingLoginStore
 from hubless.adapters.sqlite.queue import SqliteQueue
 from hubless.adapters.sqlite.routes import SqliteRouteStore
 from hubless.adapters.sqlite.second_factors import SqliteFactorStore
 from hubless.adapters.sqlite.servers import SqliteServerStore
 from hubless.adapters.sqlite.services import SqliteServiceStore
 from hubless.adapters.sqlite.shares import SqliteShareCodeStore, SqliteShareStore
+from hubless.adapters.sqlite.single_use import SqliteSingleUseStore
 from hubless.adapters.sqlite.sweeps import SqliteSweepStore
 from hubless.adapters.sqlite.tokens import SqliteClientStore, SqliteSessionStore, SqliteTokenStore
 from hubless.adapters.sqlite.usage import SqliteUsageLog
@@ -40,6 +44,10 @@ def stores_of(database):
         usage=SqliteUsageLog(database),
         sweeps=SqliteSweepStore(database),
         leases=SqliteLeaseStore(database),
+        external_identities=SqliteIdentityStore(database),
+        pending_logins=SqlitePendingLoginStore(database),
+        single_use=SqliteSingleUseStore(database),
+        auth_states=SqliteAuthStateStore(database),
         desired_edge_state=SqliteDesiredEdgeStateStore(database),
         held=lambda: _held(database),
         close=database.close,

@@ -21,7 +21,7 @@ from hubless.domain.shares import Share, ShareCode
 from hubless.domain.tokens import OwnerKind, sha256
 from hubless.domain.usage import Usage
 from hubless.domain.users import Group, Service
-from tests.support.builders import NOW, a_client, a_code, a_server, a_session, a_token, a_user
+from tests.support.builders import NOW, a_client, a_code, a_server, a_session, a_token, a_user, an_identity
 from tests.support.dynamodb import Contents, in_new_table, moto
 
 DATA = Path(__file__).parents[1] / "data"
@@ -91,6 +91,8 @@ def fill(stores):
     stores.usage.add(Usage("l0", "s-alice-", "u-alice", "lab", NOW, LATER, "stopped"))
     stores.launch_rate_limiter.acquire()
     stores.sweeps.set_resume_point("", "s-alice-")
+    stores.external_identities.link(an_identity())
+    stores.auth_states.set("u-alice", "sealed")
     stores.desired_edge_state.write(INITIAL_STATE, DesiredEdgeState(EdgePower.RUNNING, NOW))
 
 
@@ -130,6 +132,11 @@ def read(stores):
         "factors": stores.factors.get("u-alice"),
         "failures": [stores.attempts.failures("alice", NOW - timedelta(days=1))],
         "usage": stores.usage.of_owner("u-alice"),
+        "identities": [
+            stores.external_identities.find(an_identity().id),
+            stores.external_identities.of_user("u-alice"),
+        ],
+        "auth_state": [stores.auth_states.get("u-alice")],
         "place": stores.sweeps.resume_point(),
         "wish": {"wanted": edge.power, "since": edge.since},  # as the code of version 1 called them
     }

@@ -208,6 +208,8 @@ class World:
             self.sweeps,
             self.edge_autosuspend,
             self.stores.leases,
+            self.stores.pending_logins,
+            self.stores.single_use,
             self.preparing_ahead,
             active_limit=active_limit,
         )

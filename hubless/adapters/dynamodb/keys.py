@@ -70,6 +70,31 @@ def factors(user_id: str) -> Key:
     return Key(user(user_id), "FACTORS")
 
 
+def identity(issuer: str, subject: str) -> Key:
+    """Return the key of an external identity: a digest, because both texts may have any characters."""
+    return Key(f"IDENTITY#{_digest_of_two(issuer, subject)}", "IDENTITY")
+
+
+def identity_of(user_id: str, issuer: str, subject: str) -> Key:
+    """Return the key of an external identity in its user's list."""
+    return Key(user(user_id), f"IDENTITY#{_digest_of_two(issuer, subject)}")
+
+
+def auth_state(user_id: str) -> Key:
+    """Return the key of a user's sealed auth_state."""
+    return Key(user(user_id), "AUTHSTATE")
+
+
+def pending_login(state_sha256: str) -> Key:
+    """Return the key of a pending login."""
+    return Key(f"LOGIN#{state_sha256}", "LOGIN")
+
+
+def used(key: str) -> Key:
+    """Return the key of what was used once."""
+    return Key(f"USED#{digest(key)}", "USED")
+
+
 def link(sha256: str) -> Key:
     """Return the key of a one-time link."""
     return Key(f"LINK#{sha256}", "LINK")
@@ -303,6 +328,10 @@ def begun(kind: str, identifier: str) -> Key:
 def digest(text: str) -> str:
     """Return a digest of *text* of fixed length, for keys."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _digest_of_two(first: str, second: str) -> str:
+    return digest(f"{len(first)}:{first}{second}")  # with the length, so that no two pairs make the same text
 
 
 def map_key(text: str) -> str:

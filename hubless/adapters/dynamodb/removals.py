@@ -27,6 +27,7 @@ from hubless.adapters.dynamodb.table import (
     CodeItem,
     GroupItem,
     Hints,
+    IdentityItem,
     Item,
     Pointer,
     ServerItem,
@@ -114,8 +115,15 @@ def _sweep_user(database: Database, user_id: str) -> None:
         tokens = list(database.query(TokenItem, partition, Item.sk.startswith("TOKEN#")))
         database.delete_many(key for token in tokens for key in keys_of_token(token))
         rest = [item for item in database.query(Pointer, partition) if item.sk != "ACCOUNT"]
+        identities = [item for item in rest if item.sk.startswith("IDENTITY#")]
+        database.transact_each([_ended_identity(item, user_id) for item in identities])
         database.delete_many(_with_codes(rest))
     database.transact([Delete(keys.account(user_id)), Delete(keys.begun("user", user_id))])
+
+
+def _ended_identity(item: Pointer, user_id: str) -> list[Step]:
+    """Return the step that removes a listed external identity, unless another user has taken it over meanwhile."""
+    return [Delete(Key(item.sk, "IDENTITY"), IdentityItem.user_id == user_id)]
 
 
 def _with_codes(rest: Iterable[Pointer]) -> Iterator[Key]:

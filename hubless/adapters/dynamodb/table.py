@@ -192,6 +192,35 @@ class FactorsItem(Item):
     facts = JSONAttribute()
 
 
+class IdentityItem(Item):
+    """An external identity: found by its own key, and listed in its user's partition."""
+
+    issuer = UnicodeAttribute()
+    subject = UnicodeAttribute()
+    user_id = UnicodeAttribute()
+    provider = UnicodeAttribute(default="")
+    label = UnicodeAttribute(default="")
+    linked_at = Instant()
+
+
+class PendingLoginItem(Item):
+    """A login that waits for somebody's answer."""
+
+    facts = JSONAttribute()
+    created_at = Instant()
+    expires_at = Instant()
+
+
+class Used(Item):
+    """Something that was used, and may not be used again."""
+
+
+class AuthStateItem(Item):
+    """A user's sealed auth_state."""
+
+    sealed = UnicodeAttribute()
+
+
 class GroupItem(Item):
     """A group."""
 

@@ -97,7 +97,7 @@ class DynamoUserStore:
             if user is first[skeleton(user.name)] and user.name not in taken and keys.name("user", user.name)
         ]
         # The unique name and the skeleton decide between parallel calls.
-        added = self._database.transact_each([_added(user) for user in free])
+        added = self._database.transact_each([steps_of_creation(user) for user in free])
         return [user for user, was_added in zip(free, added, strict=True) if was_added]
 
     def change(self, before: User, after: User) -> None:
@@ -235,7 +235,8 @@ def _key(name: str) -> Key:
     return keys.name("user", name) or Key("NAMES#user", "")
 
 
-def _added(user: User) -> list[Step]:
+def steps_of_creation(user: User, taken: NameTakenError | None = None) -> list[Step]:
+    """Return the steps that add *user* if its name is free and like no other; *taken* is the error if it is not."""
     account = Account(
         *keys.account(user.id),
         id=user.id,
@@ -246,7 +247,7 @@ def _added(user: User) -> list[Step]:
         revision=user.revision,
     )
     return [
-        *_claimed(user.name, user.id),
+        *_claimed(user.name, user.id, taken),
         Put(account, Account.pk.does_not_exist()),
         Put(Seen(*keys.seen(user.id), user_id=user.id, at=user.last_activity_at)),
     ]

@@ -305,6 +305,36 @@ CREATE TABLE second_factors (
 ) STRICT, WITHOUT ROWID;
 """
 
+# Who somebody is at a provider; logins that wait for an answer; what may be used once only; what providers said.
+_EXTERNAL_LOGINS = """
+CREATE TABLE identities (
+    issuer TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    user_id TEXT NOT NULL REFERENCES users ON DELETE CASCADE,
+    provider TEXT NOT NULL,
+    label TEXT NOT NULL,
+    linked_at INTEGER NOT NULL,
+    PRIMARY KEY (issuer, subject)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX identities_by_user ON identities (user_id);
+
+CREATE TABLE pending_logins (
+    state_sha256 TEXT PRIMARY KEY,
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    facts TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX pending_logins_by_expiry ON pending_logins (expires_at);
+
+CREATE TABLE used (digest TEXT PRIMARY KEY, until INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE INDEX used_by_end ON used (until);
+
+CREATE TABLE auth_states (
+    user_id TEXT PRIMARY KEY REFERENCES users ON DELETE CASCADE,
+    sealed TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+"""
+
 STEPS = (
     _FIRST,
     _SHARES_AND_SERVICES,
@@ -321,5 +351,6 @@ STEPS = (
     _TOKENS_BY_CLIENT_AND_USER,
     _LTI,
     _SECOND_FACTORS,
+    _EXTERNAL_LOGINS,
 )
 VERSION = len(STEPS)  # of a file with all steps

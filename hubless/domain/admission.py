@@ -1,0 +1,60 @@
+"""Admission: who may log in. Nobody may whom no rule lets in, and a blocked user may never (JupyterHub 5's rule)."""
+
+from collections.abc import Iterable
+
+from hubless.domain.names import normalise_user_name, skeleton
+from hubless.domain.values import value
+
+
+@value
+class AdmissionPolicy:
+    """The rules. Names are normalised (`names.normalise_user_name`); groups are as the provider writes them.
+
+    A user who was blocked stays blocked under a name that only looks like it.
+    """
+
+    allow_all: bool = False
+    allow_existing_users: bool = False  # whether everybody may who is a user of the hub already
+    allow_users: frozenset[str] = frozenset()
+    blocked_users: frozenset[str] = frozenset()
+    allow_groups: frozenset[str] = frozenset()
+    admins: frozenset[str] = frozenset()  # names that settings make admins: they may always
+    admin_groups: frozenset[str] = frozenset()
+    contact: str = ""  # whom to ask
+
+    def refusal_of(self, name: str, groups: Iterable[str] | None, *, is_existing: bool) -> str | None:
+        """Return why the person may not log in, or None if the person may.
+
+        Args:
+            name: the user's name, normalised or as stored.
+            groups: the groups that the provider says the person is in; None if it says nothing of them.
+            is_existing: whether an admin has let this person in already, by adding the user or linking the identity.
+        """
+        if self.is_blocked(name):
+            return f"{name} is blocked on this hub."
+        normal, known = normalise_user_name(name), frozenset(groups or ())
+        may_enter = (
+            self.allow_all
+            or is_existing
+            or normal in self.allow_users | self.admins
+            or not known.isdisjoint(self.allow_groups | self.admin_groups)
+        )
+        return None if may_enter else f"{name} is not allowed on this hub."
+
+    def is_blocked(self, name: str) -> bool:
+        """Say whether the user of this name may not use the hub at all."""
+        return bool(self.blocked_users) and (
+            normalise_user_name(name) in self.blocked_users or skeleton(name) in map(skeleton, self.blocked_users)
+        )
+
+    def is_admin_by(self, groups: Iterable[str] | None) -> bool | None:
+        """Say whether the person's groups make an admin; None if they say nothing: no group does, or none is known."""
+        if groups is None or not self.admin_groups:
+            return None
+        return not self.admin_groups.isdisjoint(groups)
+
+    @property
+    def lets_nobody_in(self) -> bool:
+        """Say whether no rule lets anybody in but admins and those whom admins let in one by one."""
+        named = self.allow_users or self.allow_groups or self.admins or self.admin_groups
+        return not (self.allow_all or self.allow_existing_users or named)

@@ -1,0 +1,54 @@
+"""External identities: who a person is at a provider, and which user of the hub that is.
+
+A person is known by issuer and subject (OpenID Connect Core 5.7). A name or an address of e-mail may go over to
+somebody else; these two never do.
+"""
+
+from datetime import datetime
+
+from hubless.domain.bounds import MAX_ISSUER, MAX_LABEL, MAX_PROVIDER_NAME, MAX_SUBJECT
+from hubless.domain.errors import InvalidRequestError
+from hubless.domain.values import value
+
+
+@value
+class ExternalId:
+    """A person at a provider. Two are the same person only if both texts are the same, character by character."""
+
+    issuer: str
+    subject: str
+
+
+@value
+class LinkedIdentity:
+    """An external identity with which a user logs in. *label* is for people only, such as an address of e-mail."""
+
+    id: ExternalId
+    user_id: str
+    provider: str  # the name in settings
+    label: str
+    linked_at: datetime
+
+
+def check_external_id(identity: ExternalId) -> ExternalId:
+    """Return *identity* if it can be somebody's.
+
+    Raises:
+        InvalidRequestError: when a part of it is empty, too long, or has a control character.
+    """
+    for part, text, longest in (("issuer", identity.issuer, MAX_ISSUER), ("subject", identity.subject, MAX_SUBJECT)):
+        if not 0 < len(text) <= longest:
+            raise InvalidRequestError(f"The {part} of an identity must have 1 to {longest} characters")
+        if not text.isprintable():
+            raise InvalidRequestError(f"The {part} of an identity has a character that cannot be printed")
+    return identity
+
+
+def provider_name(text: str) -> str:
+    """Return *text* as the name of a provider is stored: cut to its bound."""
+    return text[:MAX_PROVIDER_NAME]
+
+
+def label(text: str) -> str:
+    """Return *text* as a label is stored: cut to its bound, without what cannot be printed."""
+    return "".join(c for c in text[:MAX_LABEL] if c.isprintable())

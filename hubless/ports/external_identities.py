@@ -1,0 +1,42 @@
+"""The store of external identities: which user a person at a provider is."""
+
+from typing import Protocol
+
+from hubless.domain.external_identities import ExternalId, LinkedIdentity
+from hubless.domain.users import User
+
+
+class IdentityStore(Protocol):
+    """Stores external identities. Each belongs to one user at most; a user may have several."""
+
+    def find(self, identity: ExternalId) -> User | None:
+        """Return the user to whom *identity* is linked, with its groups, or None."""
+        ...
+
+    def of_user(self, user_id: str) -> list[LinkedIdentity]:
+        """Return the user's identities, the one linked first at the beginning."""
+        ...
+
+    def link(self, linked: LinkedIdentity) -> None:
+        """Link an identity to its user; provider and label of one that is linked already are replaced.
+
+        Raises:
+            IdentityTakenError: when it is linked to another user. Of two concurrent calls for two users, one raises
+                this.
+            NotFoundError: when the user does not exist.
+        """
+        ...
+
+    def create_user(self, user: User, linked: LinkedIdentity) -> None:
+        """Add *user* with its first identity, in one transaction.
+
+        Raises:
+            NameTakenError: when a user has the name, or one that looks like it.
+            IdentityTakenError: when the identity is linked already: somebody else's login was faster, or the same
+                person's in another tab. If both are taken, either error may come.
+        """
+        ...
+
+    def unlink(self, user_id: str, identity: ExternalId) -> bool:
+        """End the link, and say whether there was one. It does not ask whether the user has another way in."""
+        ...
