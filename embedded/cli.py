@@ -350,6 +350,30 @@ def token(
         click.echo(secret)
 
 
+@main.group()
+def mail() -> None:
+    """Try whether the hub can send mails."""
+
+
+@mail.command("test")
+@click.argument("address")
+@_DATA
+@commands.SETTINGS
+@_STAGE
+def test_mail(address: str, data: Path, file: Path | None, stage: str | None) -> None:
+    """Send a mail to ADDRESS, as [mail] in the settings says.
+
+    With --stage this command sends it with your own credentials, not those of the hub's functions.
+    """
+    from hubless.domain.mails import Mail, check_address
+
+    with _hub(data, file, stage) as hub:
+        name, to = hub.settings.hub.name, check_address(address)
+        words = f"This mail shows that the hub {name} at {hub.settings.url} can send mails.\n"
+        hub.mailer.send(Mail(to, f"A test of {name}", words))
+        click.echo(f"The mail server has taken a mail to {to}. Look whether it arrives.")
+
+
 @main.command()
 @_DATA
 @commands.SETTINGS

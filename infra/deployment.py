@@ -87,6 +87,7 @@ def add_stacks(
         cluster=cluster,
         web=web,
         code=Code(api=api, spawn=spawn, reaper=reaper, target=runs_on),
+        mail=settings.mail,
     )
     if stage.settings.access_logs:
         AccessLogsStack(scope, stage, state=state, web=web, cross_region_references=True)

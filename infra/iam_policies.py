@@ -1,12 +1,14 @@
 """The IAM policies of the functions. docs/cloud.md lists the same permissions, and a test compares both."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from email.utils import parseaddr
 from typing import Any
 
 from aws_cdk import Stack
 from aws_cdk import aws_iam as iam
 
+from hubless.settings.mail import MailSettings
 from infra.kms_key import READ_WRITE, grant_for_volume, use_of_key
 from infra.stacks.cluster import ClusterStack
 from infra.stacks.state import StateStack
@@ -59,6 +61,7 @@ class GrantTargets:
     listener: str = ""  # ARN of the load balancer's listener, if edge = alb
     balancer: str = ""  # full name of the load balancer, if edge = alb
     instance: str = ""  # ARN of the edge's instance, if edge = economy
+    mail: MailSettings = field(default_factory=MailSettings)
 
     @property
     def hub(self) -> str:
@@ -124,6 +127,25 @@ def api_statements(targets: GrantTargets) -> list[iam.PolicyStatement]:
         allow(["ssm:GetParameters"], targets.parameter(front.secret_name)),
         allow(["secretsmanager:GetSecretValue"], front.secret_arn),
     ]
+
+
+def mail_statements(targets: GrantTargets) -> list[iam.PolicyStatement]:
+    """Return the statement of api and spawn by which they send the hub's mails, if SES does that."""
+    if targets.mail.kind != "ses":
+        return []
+    stack = Stack.of(targets.cluster)
+    region, address = targets.mail.region or stack.region, parseaddr(targets.mail.sender)[1]
+    here = f"arn:{stack.partition}:ses:{region}:{stack.account}:identity"
+    as_sender = {"StringEquals": {"ses:FromAddress": address}}
+    return [
+        allow(["SendEmail"], *(f"{here}/{one}" for one in mail_identities(address)), service="ses", where=as_sender)
+    ]
+
+
+def mail_identities(address: str) -> list[str]:
+    """Return the identities of SES by which *address* may send: itself, its domain, and the domains above."""
+    labels = address.rpartition("@")[2].split(".")
+    return [address, *(".".join(labels[first:]) for first in range(max(1, len(labels) - 1)))]
 
 
 def spawn_statements(targets: GrantTargets) -> list[iam.PolicyStatement]:

@@ -35,6 +35,7 @@ STATUSES: dict[type[errors.HublessError], int] = {
     errors.StoreConflictError: 409,
     errors.StoreUnavailableError: 503,
     errors.EdgeUnavailableError: 503,
+    errors.MailFailedError: 503,
     errors.EdgeCapacityError: 503,
     errors.LaunchFailedError: 500,
     errors.IsolationError: 500,

@@ -100,6 +100,10 @@ class CloudHub(Hub):
         return texts
 
     @property
+    def region(self) -> str:
+        return self._region
+
+    @property
     def api_url(self) -> str:
         return f"{self._cloud.url}/hub/api"
 

@@ -8,9 +8,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from hubless.domain.lifecycle import Deadlines
-from hubless.settings import Settings
+from hubless.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
+    from hubless.adapters.aws import Clients
     from hubless.domain.idle_policies import IdlePolicies
     from hubless.domain.limits import Resource
     from hubless.domain.lock_policy import LockPolicy
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from hubless.ports.launch_rate_limiter import LaunchRateLimiter
     from hubless.ports.launcher import Launcher, TaskEvent
     from hubless.ports.leases import LeaseStore
+    from hubless.ports.mailer import Mailer
     from hubless.ports.metrics import Metrics
     from hubless.ports.passwords import AttemptStore, PasswordHasher, PasswordStore
     from hubless.ports.pending_logins import PendingLoginStore
@@ -420,6 +422,40 @@ class Hub(ABC):
         from hubless.services.password_login import PasswordLogin
 
         return PasswordLogin(self.authenticator, self.login_throttle, self.logins, self.accounts, lambda: self.key)
+
+    @cached_property
+    def mailer(self) -> "Mailer":
+        """Return what sends the hub's mails.
+
+        Raises:
+            SettingsError: when the settings want SES and boto3 is not installed.
+        """
+        wanted = self.settings.mail
+        if wanted.kind == "smtp":
+            from hubless.adapters.mail.smtp import SmtpMailer
+
+            return SmtpMailer(
+                wanted.host, wanted.port, wanted.sender, self.clock, wanted.security, wanted.user, wanted.password
+            )
+        if wanted.kind == "ses":
+            from hubless.adapters.mail.ses import SesMailer
+
+            return SesMailer(wanted.sender, self._ses_clients(wanted.region))
+        from hubless.adapters.mail.no_mailer import NoMailer
+
+        return NoMailer()
+
+    def _ses_clients(self, region: str) -> "Clients":
+        try:
+            from hubless.adapters.aws import Clients
+        except ModuleNotFoundError as missing:
+            raise SettingsError(f'mail.kind is "ses", which needs {missing.name}: install hubless[aws]') from missing
+        return Clients(region or self.region)
+
+    @property
+    def region(self) -> str:
+        """Return the hub's region in AWS; "" on a machine."""
+        return ""
 
     @cached_property
     def password_changes(self) -> "PasswordChanges":

@@ -56,6 +56,16 @@ class InvalidRequestError(HublessError):
     code = "invalid"
 
 
+class MailFailedError(HublessError):
+    """Raised when a mail cannot be sent; the message is for the person who waits for it. *retry* says if it helps."""
+
+    code = "mail-failed"
+
+    def __init__(self, message: str, *, retry: bool = True) -> None:
+        super().__init__(message)
+        self.retry = retry
+
+
 class IllegalTransitionError(HublessError):
     """Raised when an event does not fit the server's state."""
 

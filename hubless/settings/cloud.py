@@ -215,6 +215,8 @@ class _AnySecret(dict[str, str]):
 def _secrets_in(toml: Mapping[str, Any]) -> list[str]:
     login = toml.get("login", {})
     found = [f"login.{key}" for key in ("password", "admin_password") if isinstance(login, dict) and login.get(key)]
+    mail = toml.get("mail", {})
+    found += ["mail.password"] if isinstance(mail, dict) and mail.get("password") else []
     return found + [
         f"{section}.{entry.get('name')}.{key}"
         for section, key in (("services", "token"), ("providers", "client_secret"))

@@ -23,6 +23,7 @@ from hubless.domain.values import value
 from hubless.settings import types
 from hubless.settings.environment import ENVIRON
 from hubless.settings.lti import LtiPlatformSettings, platform_of
+from hubless.settings.mail import MailSettings, checked_mail
 from hubless.settings.passwords import PasswordsSettings
 from hubless.settings.providers import ProviderSettings, providers_of
 from hubless.settings.sections import (
@@ -63,6 +64,7 @@ class Settings:
     hub: HubSettings = field(default_factory=HubSettings)
     login: LoginSettings = field(default_factory=LoginSettings)
     passwords: PasswordsSettings = field(default_factory=PasswordsSettings)
+    mail: MailSettings = field(default_factory=MailSettings)
     servers: ServersSettings = field(default_factory=ServersSettings)
     culling: CullingSettings = field(default_factory=CullingSettings)
     tokens: TokensSettings = field(default_factory=TokensSettings)
@@ -241,6 +243,7 @@ def _settings(toml: Mapping[str, Any], data: Path, environ: Mapping[str, str], s
         hub=_hub(read["hub"]),
         login=_login(read["login"], secrets),
         passwords=read["passwords"],
+        mail=checked_mail(read["mail"], secrets),
         servers=_servers(read["servers"]),
         culling=_culling(read["culling"]),
         tokens=read["tokens"],

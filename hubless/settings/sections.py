@@ -6,6 +6,7 @@ from typing import Any
 
 from hubless.domain.values import value
 from hubless.settings.lti import LtiPlatformSettings
+from hubless.settings.mail import MailSettings
 from hubless.settings.passwords import PasswordsSettings
 from hubless.settings.providers import ProviderSettings
 from hubless.settings.types import (
@@ -299,6 +300,7 @@ TABLES: dict[str, type] = {
     "hub": HubSettings,
     "login": LoginSettings,
     "passwords": PasswordsSettings,
+    "mail": MailSettings,
     "servers": ServersSettings,
     "culling": CullingSettings,
     "tokens": TokensSettings,

@@ -19,6 +19,7 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from hubless.settings.cloud import CloudSettings, to_environment
+from hubless.settings.mail import MailSettings
 from hubless.settings.stage import Stage
 from infra import iam_policies
 from infra.constructs.function import FunctionSpec, HubFunction, Target
@@ -62,6 +63,7 @@ class ControlStack(HubStack):
         cluster: ClusterStack,
         web: WebStack,
         code: Code,
+        mail: MailSettings,
         **more: Any,
     ) -> None:
         super().__init__(scope, "control", stage, description="hubless: the hub's functions", **more)
@@ -75,11 +77,17 @@ class ControlStack(HubStack):
             listener=web.edge.function_settings.get("alb_listener", ""),
             balancer=web.edge.balancer,
             instance=self._instance_arn(),
+            mail=mail,
         )
         self._cloud = self._cloud_settings()
         everyone = iam_policies.shared_statements(self._targets)
+        mails = iam_policies.mail_statements(self._targets)
         self.api = self._function(
-            "api", code.api, API_SECONDS, [*everyone, *iam_policies.api_statements(self._targets)], is_in_front=True
+            "api",
+            code.api,
+            API_SECONDS,
+            [*everyone, *mails, *iam_policies.api_statements(self._targets)],
+            is_in_front=True,
         )
         self.stream = self._function(
             "stream",
@@ -89,7 +97,7 @@ class ControlStack(HubStack):
             is_in_front=True,
         )
         self.spawn = self._function(
-            "spawn", code.spawn, SPAWN_SECONDS, [*everyone, *iam_policies.spawn_statements(self._targets)]
+            "spawn", code.spawn, SPAWN_SECONDS, [*everyone, *mails, *iam_policies.spawn_statements(self._targets)]
         )
         self.reaper = self._function(
             "reaper", code.reaper, REAPER_SECONDS, [*everyone, *iam_policies.reaper_statements(self._targets)]

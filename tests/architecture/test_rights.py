@@ -24,7 +24,7 @@ def calls():
     found = set()
     for file in (TOP / "hubless/adapters").rglob("*.py"):
         text = file.read_text()
-        found |= set(re.findall(r"_clients\.(?:ec2|ecs|s3|efs|iam|sqs|ssm)\.(?!get_paginator)([a-z_0-9]+)", text))
+        found |= set(re.findall(r"_clients\.(?:ec2|ecs|s3|efs|iam|sqs|ssm|sesv2)\.(?!get_paginator)([a-z_0-9]+)", text))
         found |= set(re.findall(r'get_paginator\("([a-z_0-9]+)"\)', text))
         if file.parent.name == "alb":
             found |= set(re.findall(r'"((?:add|create|delete|deregister|describe|modify|register)_[a-z_]+)"', text))

@@ -1218,6 +1218,7 @@ def test_the_viewer_request_function_sets_the_trusted_headers():
             "login.password is a secret, and this file is deployed",
         ),
         ('[[services]]\nname = "a"\ntoken = "0123456789"', "services.a.token is a secret"),
+        ('[mail]\npassword = "0123456789"', "mail.password is a secret"),
         ("[hub]\nsubdomains = true", "remove hub.subdomains from [hub]"),
         ('[hub]\npublic_url = "https://a.example.org"', "remove hub.public_url from [hub]"),
         ("[hub]\ncolour = 1", "hub.colour is not a setting"),
@@ -1239,3 +1240,18 @@ def test_the_deployment_sets_every_variable_of_the_functions(stage):
     }
 
     assert {f"HUBLESS_{one.name.upper()}" for one in fields(CloudSettings)} <= received
+
+
+def test_the_functions_that_send_mails_may_do_so_as_one_sender(stage, tmp_path, bundles):
+    mail = '[mail]\nkind = "ses"\nsender = "Hub <hub@mail.example.org>"\nregion = "eu-west-1"\n'
+    made = synthesized("alb", SETTINGS + mail, str(tmp_path), bundles, False)
+    identity = "arn:<AWS::Partition>:ses:eu-west-1:<AWS::AccountId>:identity"
+    for role, may in {"ApiRole": True, "SpawnRole": True, "StreamRole": False, "ReaperRole": False}.items():
+        (*found,) = (right for right in rights_of(made, role) if right[0].startswith("ses:"))
+        named = {resource for _, some, _ in found for resource in some.split()}
+        assert bool(found) == may
+        assert not may or named == {
+            f"{identity}/{one}" for one in ("hub@mail.example.org", "mail.example.org", "example.org")
+        }
+        assert all("hub@mail.example.org" in str(condition) for *_, condition in found)
+        assert not any(right[0].startswith("ses:") for right in rights_of(stage("alb"), role))

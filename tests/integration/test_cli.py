@@ -12,6 +12,7 @@ from embedded.cli import main
 from hubless.bootstrap import machine
 from hubless.bootstrap.machine import MachineHub
 from hubless.settings import parse
+from tests.doubles.smtp import smtp_double
 
 
 class Shell:
@@ -234,3 +235,22 @@ def test_check_finds_a_scope_that_does_not_exist(shell: Shell) -> None:
     shell.settings.write_text('[[roles]]\nname = "pilots"\nscopes = ["fly"]\n')
 
     assert "roles.pilots.scopes: No such scope: 'fly'" in shell.run("check").stderr
+
+
+def test_a_mail_is_sent_to_try_the_settings(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = shell.run("mail", "test", "ada@example.org")
+    shell.run("user", "add", "ada")
+    without = shell.run("mail", "test", "ada@example.org")
+    with smtp_double(shell.data.parent) as server:
+        monkeypatch.setenv("SSL_CERT_FILE", str(server.authority))
+        shell.settings.write_text(
+            f'[mail]\nkind = "smtp"\nsender = "hub@example.org"\nhost = "localhost"\nport = {server.port}\n'
+        )
+        wrong = shell.run("mail", "test", "nobody")
+        sent = shell.run("mail", "test", "Ada@Example.org")
+
+        assert (sent.exit_code, "has taken a mail to Ada@example.org" in sent.output) == (0, True)
+        assert "can send mails" in server.texts_to("Ada@example.org")[0]
+    assert "There is no hub" in refused.stderr
+    assert (without.exit_code, "no [mail]" in without.stderr) == (1, True)
+    assert (wrong.exit_code, "no e-mail address" in wrong.stderr) == (1, True)

@@ -387,6 +387,50 @@ class TestAddresses:
         assert read('hub.public_url = "https://hub.example.org"').url == "https://hub.example.org"
 
 
+SMTP = '[mail]\nkind = "smtp"\nsender = "Hub <hub@example.org>"\nhost = "mail.example.org"\n'
+
+
+class TestMail:
+    def test_a_hub_sends_no_mail_unless_it_is_told_how(self) -> None:
+        assert not read().mail.is_on
+
+    def test_the_password_comes_from_the_variable_that_is_named(self) -> None:
+        mail = read(SMTP + 'user = "hub"\npassword_env = "MAIL"', MAIL="a secret").mail
+
+        assert (mail.is_on, mail.password, mail.port, mail.security) == (True, "a secret", 587, "starttls")
+        assert "a secret" not in repr(mail)
+
+    @pytest.mark.parametrize(
+        ("text", "said"),
+        [
+            ('mail.sender = "hub@example.org"', "mail.sender has an effect only if mail.kind is set"),
+            ('mail.kind = "smtp"', "mail.sender is missing"),
+            ('[mail]\nkind = "smtp"\nsender = "hub@example.org"', "mail.host is missing"),
+            ('[mail]\nkind = "smtp"\nsender = "nobody"', 'mail.sender is "nobody", but it must be an address such as'),
+            ('[mail]\nkind = "ses"\nsender = "hub@example.org"\nhost = "x"', 'only if mail.kind is "smtp"'),
+            (SMTP + 'region = "eu-west-1"', 'only if mail.kind is "ses"'),
+            (SMTP + 'security = "none"', "but mail.host is another machine"),
+            (SMTP + 'user = "hub"', "mail.user and mail.password belong together"),
+            (SMTP + 'password = "x"', "mail.user and mail.password belong together"),
+            (SMTP + 'password_env = "MAIL"', "mail.password_env names MAIL, which is not in the environment"),
+            (SMTP + 'user = "hub"\npassword = "x"\npassword_env = "PATH"', "exclude each other"),
+        ],
+    )
+    def test_what_does_not_fit_together_is_refused(self, text: str, said: str) -> None:
+        assert said in complaint(text)
+
+    @pytest.mark.parametrize("sender", ["hub@example.org", "Hub <hub@example.org>", "Ünï hub <hub@example.org>"])
+    def test_a_sender_may_have_a_name(self, sender: str) -> None:
+        assert read(f'[mail]\nkind = "ses"\nsender = "{sender}"').mail.sender == sender
+
+    @pytest.mark.parametrize("sender", ["a@example.org, b@example.org", "Hub\\r\\nBcc: <hub@example.org>", "a@b@c"])
+    def test_a_sender_is_one_address(self, sender: str) -> None:
+        assert "mail.sender is" in complaint(f'[mail]\nkind = "ses"\nsender = "{sender}"')
+
+    def test_a_server_on_the_same_machine_may_be_asked_without_encryption(self) -> None:
+        assert read(SMTP.replace("mail.example.org", "localhost") + 'security = "none"').mail.security == "none"
+
+
 class TestDocumentation:
     @pytest.mark.parametrize(("name", "section"), [*TABLES.items(), *LISTS.items(), *NAMED.items()])
     def test_has_every_setting_with_its_default_and_meaning(self, name: str, section: type) -> None:
