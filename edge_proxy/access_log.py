@@ -52,7 +52,7 @@ def access_log_rules(run_folder: Path, address_header: str) -> AccessLogRules:
     log global
     log-format '{{{",".join(texts + numbers)}}}'
     http-request set-log-level silent
-    http-request set-var(txn.client_address) {address}
+    http-request set-var-fmt(txn.client_address) %[{address}]
 """,
         choice="    http-request set-log-level info if used or socket or !says_mode\n",
     )

@@ -21,6 +21,7 @@ class AddressLimit:
     max_connections: int
     trusted_proxies: Sequence[str] = ()
     client_header: str = ""  # with which the only proxy in front passes on the client's address
+    has_proxy_protocol: bool = False  # with which a load balancer in front tells the client's address
 
     @property
     def refused_above(self) -> int:
@@ -42,9 +43,11 @@ class AddressLimit:
         if not self.limit or self.client_header:
             return ""
         unless = " unless trusted" if self.trusted_proxies else ""
+        # HAProxy reads the protocol's header between the two: before, the address is the load balancer's.
+        when = "session" if self.has_proxy_protocol else "connection"
         return f"""\
-    tcp-request connection track-sc2 src,ipmask(32,64) table {TABLE}{unless}
-    tcp-request connection reject if {{ sc2_conn_cur gt {self.cut_above} }}
+    tcp-request {when} track-sc2 src,ipmask(32,64) table {TABLE}{unless}
+    tcp-request {when} reject if {{ sc2_conn_cur gt {self.cut_above} }}
 """
 
     def client_rules(self) -> str:

@@ -4,7 +4,7 @@ The configuration names an answer; HAProxy finds its text in one map, by the kin
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 PAGE, PROGRAM = "page", "program"  # what the client expects: a page for a person, or JSON for a program
@@ -25,6 +25,7 @@ class Answer:
     title: str
     text: str  # HTML
     head: str = ""  # HTML
+    message: str = ""  # to a program, if the title is not enough
 
     @property
     def page(self) -> str:
@@ -40,10 +41,19 @@ class Answer:
     @property
     def json(self) -> str:
         """Return the JSON: JupyterHub's shape of errors."""
-        return json.dumps({"status": self.status, "message": self.title})
+        return json.dumps({"status": self.status, "message": self.message or self.title})
+
+    def naming_hub(self, hub_origin: str) -> "Answer":
+        """Return the same answer, which also says where the hub is: at another host."""
+        link = f'The hub is at <a href="{hub_origin}">{hub_origin}</a>.'
+        return replace(self, text=f"{self.text} {link}", message=f"{self.title}. The hub is at {hub_origin}")
 
 
 NO_ROUTE = Answer("nowhere", 503, "There is no server here", f"{_HOME} to see your servers and start one.")
+# An edge at users' own hosts knows all servers that run, so one without a route does not.
+NOT_RUNNING = Answer("not-running", 424, "This server does not run", f"{_HOME} to see your servers and start one.")
+NOT_HERE = Answer("not-here", 403, "The hub is at another address", "Send the request there.")
+FOREIGN_HOST = Answer("foreign-host", 421, "No server has this host", "Check the address.")
 AWAY = Answer(
     "away",
     503,
@@ -112,10 +122,13 @@ def too_large(*, has_api: bool) -> Answer:
     )
 
 
-def texts(*, has_api: bool) -> str:
-    """Return the content of the map."""
+def texts(*, has_api: bool, hub_origin: str = "") -> str:
+    """Return the content of the map. *hub_origin* is the hub's, if the edge serves the hosts of users alone."""
     answers = [AWAY, TOO_SLOW, BAD_ANSWER, CROWDED, too_large(has_api=has_api)]
-    answers += [STARTING, SLOW, BAD_METHOD, BAD_REQUEST, COOKIES, COOKIES_CLEARED] if has_api else [NO_ROUTE]
+    if hub_origin:
+        answers += [answer.naming_hub(hub_origin) for answer in (NOT_RUNNING, NOT_HERE, FOREIGN_HOST)]
+    else:
+        answers += [STARTING, SLOW, BAD_METHOD, BAD_REQUEST, COOKIES, COOKIES_CLEARED] if has_api else [NO_ROUTE]
     return "".join(f"{PAGE}-{a.name} {a.page}\n{PROGRAM}-{a.name} {a.json}\n" for a in answers)
 
 

@@ -19,6 +19,7 @@ def edge_configuration(settings: EdgeSettings) -> EdgeConfiguration:
         connections_per_address=settings.connections_per_address,
         health_path=settings.health_path,
         host_header=settings.host_header,
+        is_direct=settings.direct,
         access_log=settings.access_log,
         websocket_timeout_seconds=settings.websocket_timeout_seconds,
     )

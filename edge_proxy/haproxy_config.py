@@ -26,6 +26,11 @@ UNTRUSTED_HEADERS = (
     "X-Rewrite-URL",
 )
 SCHEME_HEADER = "CloudFront-Forwarded-Proto"
+# What CloudFront adds to answers otherwise (infra/stacks/web.py; a test compares them).
+SECURITY_HEADERS = {
+    "Strict-Transport-Security": "max-age=31536000; includeSubDomains",
+    "X-Content-Type-Options": "nosniff",
+}
 MAX_HEADERS = 200  # in one request
 DRAIN_SECONDS = 30  # for which a replaced HAProxy serves its open connections
 API_PLACES = 2_000  # requests that the API gets at once
@@ -73,12 +78,15 @@ class EdgeConfiguration:
 
     host: str
     port: int
-    # None: HAProxy answers requests without a route itself, and CloudFront before it asks the API.
+    # None: HAProxy answers requests without a route itself, and CloudFront before it, if there is one, asks the API.
     api: UnixSocket | HttpsOrigin | None
     run_folder: Path
     domain: str = ""  # the hub's host, if each user and service has a host below it; "" if all share one
     health_path: str = ""  # what a load balancer requests; "" for none
     host_header: str = ""  # in which CloudFront passes the browser's Host; only if nothing else can reach this edge
+    # Whether browsers reach users' hosts by a load balancer alone, which ends TLS and tells the client's address by
+    # PROXY protocol v2 (ADR 37). It needs `domain`, and then there is no API.
+    is_direct: bool = False
     trusted_proxies: tuple[str, ...] = ()
     public_url: str = ""  # the hub's address for browsers: scheme and host
     connections_per_address: int = CONNECTIONS_PER_ADDRESS  # at once; 0 for no limit
@@ -110,16 +118,28 @@ class EdgeConfiguration:
         return self.run_folder / "haproxy.cfg"
 
     @property
+    def hub_origin(self) -> str:
+        """Return the hub's origin, if this edge serves the hosts of users alone; otherwise an empty string."""
+        return f"https://{self.domain}" if self.is_direct else ""
+
+    @property
     def address_limit(self) -> AddressLimit:
         """Return the limit on the connections of one address."""
         header = ADDRESS_HEADER if self.host_header else ""
-        return AddressLimit(self.connections_per_address, self.max_connections, self.trusted_proxies, header)
+        return AddressLimit(
+            self.connections_per_address,
+            self.max_connections,
+            self.trusted_proxies,
+            header,
+            has_proxy_protocol=self.is_direct,
+        )
 
     @property
     def bind(self) -> str:
         """Return the public address in HAProxy's syntax."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{'*' if host == '0.0.0.0' else host}:{self.port}"  # noqa: S104 compared, not bound
+        protocol = " accept-proxy" if self.is_direct else ""
+        return f"{'*' if host == '0.0.0.0' else host}:{self.port}{protocol}"  # noqa: S104 compared, not bound
 
 
 def map_key(prefix: str, domain: str = "") -> str:
@@ -190,12 +210,12 @@ frontend public
 {log.format}\
 {edge.address_limit.client_rules()}{_front_headers(edge) if edge.host_header else _forwarded_headers(edge)}
     http-request del-header {_FRONT_HEADERS} -m reg
-{_host(edge)}    http-request set-var(txn.path) path,url_dec
+{_host(edge)}{_security_headers(edge)}    http-request set-var(txn.path) path,url_dec
     acl for_hub var(txn.path) -m beg /hub/
     acl for_hub var(txn.path) -m str /hub
     acl dots var(txn.path) -m sub /../ /./
     acl dots var(txn.path) -m end /.. /.
-{_client_kind(edge)}{_refusals(edge)}\
+{_client_kind(edge)}{_foreign_hosts(edge)}{_refusals(edge)}\
     http-request set-var(txn.route) {_lookup(edge)},hex,map_beg({edge.map_file}) if !for_hub !dots
     acl routed var(txn.route) -m found
     http-request set-dst var(txn.route),field(1,:) if routed
@@ -226,7 +246,8 @@ backend {SERVERS}
 
 def referenced_files(edge: EdgeConfiguration) -> dict[Path, str]:
     """Return the files that the configuration names, with their content."""
-    return {edge.map_file: "", edge.answers_file: answers.texts(has_api=edge.api is not None)}
+    texts = answers.texts(has_api=edge.api is not None, hub_origin=edge.hub_origin)
+    return {edge.map_file: "", edge.answers_file: texts}
 
 
 def _client_kind(edge: EdgeConfiguration) -> str:
@@ -272,6 +293,8 @@ def _refusals(edge: EdgeConfiguration) -> str:
 def _default_backend(edge: EdgeConfiguration) -> str:
     """Return the end of the frontend, and the backend for requests without a route."""
     file = edge.answers_file
+    if edge.is_direct:
+        return _to_the_hub(edge)
     if edge.api is None:
         return f"""\
     default_backend nowhere
@@ -304,6 +327,30 @@ backend api
 """
 
 
+def _to_the_hub(edge: EdgeConfiguration) -> str:
+    """Return the end of the frontend, and the backend for requests without a route at users' hosts.
+
+    A person is sent to the hub, which knows why there is no route. A program could not read what another origin
+    answers, so it gets JupyterHub's answer for a server that does not run.
+    """
+    file, hub = edge.answers_file, edge.hub_origin
+    return f"""\
+    default_backend nowhere
+
+backend nowhere
+    acl reads method GET HEAD
+    acl for_hub var(txn.path) -m beg /hub/
+    acl for_hub var(txn.path) -m str /hub
+    acl for_server var(txn.path) -m beg /user/
+    acl from_program var(txn.client) -m str {PROGRAM}
+    {respond(answers.NOT_RUNNING, file)} if for_server from_program or for_server !reads
+    {respond(answers.NOT_HERE, file)} unless reads
+    # The prefix before what the client sent is the hub's whole origin, so it leads to no other.
+    http-request redirect location {hub}%[pathq] code 302 if for_hub
+    http-request redirect location {hub}/hub%[pathq] code 302
+"""
+
+
 def _api_refusals(edge: EdgeConfiguration) -> str:
     """Return the rule for a request that uvicorn refuses before the application sees it."""
     if not isinstance(edge.api, UnixSocket):
@@ -317,7 +364,7 @@ def _server_errors(edge: EdgeConfiguration) -> str:
     """Return the answers for a server that does not answer itself."""
     file = edge.answers_file
     # The page's script tries again sooner, and keeps the part of the address after #, which no header can name.
-    refresh = 'hdr Refresh "10; url=/hub%[var(txn.url)]"'
+    refresh = f'hdr Refresh "10; url={edge.hub_origin}/hub%[var(txn.url)]"'
     return f"""\
     {error(answers.AWAY, file, refresh, _RETRY)}
     {error(answers.TOO_SLOW, file)}
@@ -362,6 +409,23 @@ def _trusted(edge: EdgeConfiguration) -> str:
 def _host(edge: EdgeConfiguration) -> str:
     """Return the rule that reads the host without its port. It ends at a slash, which would count as path."""
     return "    http-request set-var(txn.host) req.fhdr(Host),lower,field(1,:/)\n" if edge.domain else ""
+
+
+def _security_headers(edge: EdgeConfiguration) -> str:
+    """Return the rules for the headers that CloudFront would add, unless a server set them."""
+    if not edge.is_direct:
+        return ""
+    return "".join(
+        f'    http-after-response set-header {name} "{text}" unless {{ res.hdr({name}) -m found }}\n'
+        for name, text in SECURITY_HEADERS.items()
+    )
+
+
+def _foreign_hosts(edge: EdgeConfiguration) -> str:
+    """Return the refusal of hosts that are not below the hub's: nothing else leads here."""
+    if not edge.is_direct:
+        return ""
+    return f"    {respond(answers.FOREIGN_HOST, edge.answers_file)} unless {{ var(txn.host) -m end .{edge.domain} }}\n"
 
 
 def _lookup(edge: EdgeConfiguration) -> str:
@@ -454,10 +518,11 @@ def _forwarded_headers(edge: EdgeConfiguration) -> str:
     lines = [f"    http-request del-header {name}" for name in UNTRUSTED_HEADERS]
     lines += [f"    http-request del-header {name}{untrusted}" for name in FORWARDED_HEADERS]
     lines += _mended_host(edge)
+    scheme, port = ("https", "443") if edge.is_direct else ("http", "%[dst_port]")
     lines += [
         "    option forwardfor",
-        "    http-request set-header X-Forwarded-Proto http unless { req.hdr(X-Forwarded-Proto) -m found }",
+        f"    http-request set-header X-Forwarded-Proto {scheme} unless {{ req.hdr(X-Forwarded-Proto) -m found }}",
         "    http-request set-header X-Forwarded-Host %[req.hdr(Host)] unless { req.hdr(X-Forwarded-Host) -m found }",
-        "    http-request set-header X-Forwarded-Port %[dst_port] unless { req.hdr(X-Forwarded-Port) -m found }",
+        f"    http-request set-header X-Forwarded-Port {port} unless {{ req.hdr(X-Forwarded-Port) -m found }}",
     ]
     return "\n".join(lines)

@@ -105,6 +105,11 @@ JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
     "--days", type=_number, metavar="NUMBER", default="20", show_default=True, help="Days a month on which users come."
 )
 @click.option("--edge", type=click.Choice(["economy", "fleet", "alb"]), help="Kind of edge.  [default: economy]")
+@click.option(
+    "--direct-hosts/--no-direct-hosts",
+    default=None,
+    help="Without CloudFront before users' hosts, with --edge fleet or alb.  [default: no]",
+)
 @click.option("--vcpu", type=_number, metavar="NUMBER", help="vCPUs of a server.  [default: 1]")
 @click.option("--memory", type=_gigabytes, metavar="SIZE", help="Memory of a server.  [default: 4G]")
 @click.option(

@@ -116,6 +116,12 @@ class EdgeSettings:
         SettingType('a header name such as "x-hubless-host", or ""', _header),
         "The header with the browser's Host, as CloudFront sends it. Set it only if CloudFront alone reaches the edge.",
     )
+    direct: bool = setting(
+        "false",
+        FLAG_TEXT,
+        "Whether browsers reach users' hosts directly by a load balancer that ends TLS and speaks PROXY protocol v2."
+        " Set it only if that load balancer alone reaches the edge.",
+    )
     health_path: str = setting(
         "/edge/health",
         SettingType('a path such as "/edge/health", or ""', _path),
@@ -163,6 +169,9 @@ class EdgeSettings:
             raise SettingsError(
                 f"{both} exclude each other: use the first behind CloudFront, and the second behind other proxies"
             )
+        if read.direct and (not read.domain or read.api or read.host_header or read.trusted_proxies):
+            others = " and ".join(map(variable, ("api", "host_header", "trusted_proxies")))
+            raise SettingsError(f"{variable('direct')} needs {variable('domain')}, and excludes {others}")
         if not read.api and (read.api_name or read.api_ca):
             raise SettingsError(
                 f"{variable('api_name')} and {variable('api_ca')} have no effect without {variable('api')}"

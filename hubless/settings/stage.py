@@ -36,6 +36,7 @@ _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _ZONE = re.compile(r"Z[A-Z0-9]{4,31}")
 _CERTIFICATE = re.compile(rf"arn:aws:acm:{CERTIFICATES_REGION}:[0-9]{{12}}:certificate/[0-9a-f-]+")
+_REGIONAL_CERTIFICATE = re.compile(r"arn:aws:acm:(?P<region>[a-z0-9-]+):(?P<account>[0-9]{12}):certificate/[0-9a-f-]+")
 _ZONE_NAME = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9][a-z]")
 OWN_KEY = "own"  # the deployment makes the stage's KMS key
 # A key of one region: Fargate takes no key of several regions.
@@ -145,6 +146,17 @@ class StageSettings:
     )
     subdomains: bool = setting(
         True, FLAG, "Whether each user has a subdomain, `NAME.domain`; without a domain there is one host for all"
+    )
+    direct_hosts: bool = setting(
+        False,
+        FLAG,
+        "Whether browsers reach the hosts of users and services by the edge's load balancer, without CloudFront; with"
+        ' `edge = "fleet"` or `"alb"` (docs/edge.md)',
+    )
+    direct_certificate: str = setting(
+        "",
+        _matching(_REGIONAL_CERTIFICATE, "the ARN of a certificate in the stage's region"),
+        "A certificate for `*.domain` in `region`, for `direct_hosts` without a zone",
     )
     edge: str = setting(
         "economy",
@@ -325,6 +337,11 @@ class Stage:
         """Say whether each user has a subdomain."""
         return bool(self.settings.domain) and self.settings.subdomains
 
+    @property
+    def has_direct_hosts(self) -> bool:
+        """Say whether browsers reach users' hosts without CloudFront."""
+        return self.settings.direct_hosts
+
     def has_key_in_place(self) -> bool:
         """Say whether the KMS key is in the stage's region and account, or is still to be made, or none is named."""
         found = _KEY.fullmatch(self.settings.kms_key)
@@ -451,8 +468,48 @@ def _contradictions(stage: Stage, named: Collection[str]) -> list[tuple[bool, st
             given.task_roles and not given.homes,
             ".task_roles needs homes: a user's role mounts that user's files, and does nothing else",
         ),
+        *_direct_contradictions(stage),
         (
             "monthly_budget" in named and bool(given.monthly_budget) and not given.alarm_email,
             ".monthly_budget needs alarm_email, which gets the mail",
+        ),
+    ]
+
+
+def _direct_contradictions(stage: Stage) -> list[tuple[bool, str]]:
+    """Return what contradicts `direct_hosts`."""
+    given = stage.settings
+    found = _REGIONAL_CERTIFICATE.fullmatch(given.direct_certificate)
+    is_elsewhere = found is not None and (
+        found["region"] != given.region or given.account not in {"", found["account"]}
+    )
+    return [
+        (
+            is_elsewhere,
+            f".direct_certificate must be in the region {given.region}, and in the account that the stage names",
+        ),
+        (
+            bool(given.direct_certificate) and not (given.direct_hosts and given.certificate),
+            ".direct_certificate has an effect only with direct_hosts and certificate; a zone needs none",
+        ),
+        (
+            given.direct_hosts and not stage.has_subdomains,
+            ".direct_hosts needs domain and subdomains: without them all users share the hub's host",
+        ),
+        (
+            given.direct_hosts and bool(given.certificate) and not given.direct_certificate,
+            f".direct_hosts needs direct_certificate, a certificate for *.{given.domain} in {given.region}, or zone_id",
+        ),
+        (
+            given.direct_hosts and given.edge == "economy",
+            '.direct_hosts needs edge = "fleet" or "alb": nobody answers for an instance of "economy" that is stopped',
+        ),
+        (
+            given.direct_hosts and bool(given.vpc_id) and given.egress != "public",
+            '.direct_hosts with vpc_id needs egress = "public": its load balancer is in public_subnets',
+        ),
+        (
+            given.direct_hosts and given.edge == "alb" and given.access_logs,
+            '.access_logs and direct_hosts exclude each other with edge = "alb", whose log would hold tokens of URLs',
         ),
     ]

@@ -19,7 +19,15 @@ from infra.nag_exceptions import acknowledge
 from infra.stacks.cluster import EDGE_PORT
 from infra.stacks.state import StateStack
 
+FORWARDED_HOST = "x-hubless-host"  # in which CloudFront tells the edge the browser's Host
 ORIGIN, READ_SECONDS, KEEPALIVE_SECONDS = "edge", 60, 60
+HTTPS_PORT, HSTS_SECONDS = 443, 31_536_000
+# What CloudFront adds to answers, and without it the edge (edge_proxy/haproxy_config.py has the same).
+SECURITY_HEADERS = {
+    "Strict-Transport-Security": f"max-age={HSTS_SECONDS}; includeSubDomains",
+    "X-Content-Type-Options": "nosniff",
+}
+TLS_POLICY = balancers.SslPolicy.RECOMMENDED_TLS  # TLS 1.2 and 1.3
 # CloudFront's longest without a quota of one's own: large notebooks and first imports of extensions take a minute.
 SERVER_READ_SECONDS = 120
 # The interval of activity reports, if no idle limit is short. Each costs a write per server in use.
@@ -44,12 +52,13 @@ def server_timeouts() -> dict[str, Any]:
 class Edge:
     """An edge: CloudFront's origin of users' servers, and the settings of the functions for it."""
 
-    origin: cloudfront.IOrigin
+    origin: cloudfront.IOrigin | None  # None: browsers reach users' hosts by the balancer
     uses_forwarded_host: bool  # from a trusted header; otherwise CloudFront forwards the viewer's Host
     function_settings: Mapping[str, Any] = field(default_factory=dict)  # by name
     journal: str = ""  # where an instance's log is: a folder in S3, or a log group
     balancer: str = ""  # full name of the load balancer, if the hub writes rules
     listener: balancers.IApplicationListener | None = None  # needs a last rule that forwards to the API
+    direct: balancers.ILoadBalancerV2 | None = None  # the balancer that browsers reach
 
 
 def allow_cloudfront_ingress(scope: Construct, group: ec2.ISecurityGroup, port: int) -> None:
@@ -86,6 +95,21 @@ def allow_cloudfront_ingress(scope: Construct, group: ec2.ISecurityGroup, port: 
     )
 
 
+def allow_internet_ingress(scope: Construct, group: ec2.ISecurityGroup) -> None:
+    """Allow everybody to reach HTTPS of *group*. Port 80 stays closed: browsers know the hub's hosts by HTTPS alone."""
+    rule = ec2.CfnSecurityGroupIngress(
+        scope,
+        "InternetIn",
+        group_id=group.security_group_id,
+        ip_protocol="tcp",
+        from_port=HTTPS_PORT,
+        to_port=HTTPS_PORT,
+        cidr_ip="0.0.0.0/0",
+        description="browsers to users' hosts",
+    )
+    acknowledge(rule, {"AwsSolutions-EC23": "Browsers reach users' hosts without CloudFront (direct_hosts)"})
+
+
 def immutable_security_group(scope: Construct, group: ec2.ISecurityGroup) -> ec2.ISecurityGroup:
     """Return *group* as immutable, so that no construct adds rules: it belongs to another stack."""
     return ec2.SecurityGroup.from_security_group_id(scope, "EdgeGroup", group.security_group_id, mutable=False)
@@ -102,9 +126,11 @@ def edge_location_variables(stack: Stack, table: str) -> dict[str, str]:
 
 
 def edge_settings_variables(stage: Stage, *, drain_seconds: int, report_interval: timedelta) -> dict[str, str]:
-    """Return the other variables of every HAProxy edge behind CloudFront: the domain, if users have subdomains."""
-    return {
-        "HUBLESS_EDGE_HOST_HEADER": "x-hubless-host",
+    """Return the other variables of every HAProxy edge: the domain, if users have subdomains."""
+    in_front = (
+        {"HUBLESS_EDGE_DIRECT": "true"} if stage.has_direct_hosts else {"HUBLESS_EDGE_HOST_HEADER": FORWARDED_HOST}
+    )
+    return in_front | {
         "HUBLESS_EDGE_DOMAIN": stage.settings.domain if stage.has_subdomains else "",
         "HUBLESS_EDGE_PORT": str(EDGE_PORT),
         "HUBLESS_EDGE_ACCESS_LOG": str(stage.settings.access_logs).lower(),

@@ -1,9 +1,11 @@
 """The edge `fleet`: HAProxy tasks on Fargate in several zones, behind an internal Network Load Balancer."""
 
 from datetime import timedelta
+from typing import Any
 
 from aws_cdk import Duration, RemovalPolicy, Stack
 from aws_cdk import aws_applicationautoscaling as scaling
+from aws_cdk import aws_certificatemanager as acm
 from aws_cdk import aws_cloudfront_origins as origins
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecr_assets as assets
@@ -14,9 +16,12 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from infra.constructs.edge import (
+    HTTPS_PORT,
     ORIGIN,
+    TLS_POLICY,
     Edge,
     allow_cloudfront_ingress,
+    allow_internet_ingress,
     edge_location_variables,
     edge_settings_variables,
     grant_edge_table_access,
@@ -30,9 +35,13 @@ from infra.stacks.base import retention
 from infra.stacks.cluster import EDGE_PORT, ClusterStack
 from infra.stacks.state import StateStack
 
-CPU, MEMORY_MIB = 256, 512  # Fargate's smallest task; HAProxy needs 16 MB for 10,000 routes
+# Fargate's smallest task. HAProxy needs 16 MB for 10,000 routes, and at most 96 kB for a connection.
+CPU, MEMORY_MIB = 256, 512
+# Without CloudFront browsers' connections are the edge's, about three times as many.
+DIRECT_MEMORY_MIB = 1024
 DRAIN_SECONDS, STOP_SECONDS = 90, 115  # Fargate kills after 120
-FLOWS = 4_000  # connections of one edge before another starts; it can carry five times as many
+# Connections of one edge before another starts: three quarters of those that its memory allows (edge_proxy).
+FLOWS, DIRECT_FLOWS = 2_000, 4_000
 HEALTH_PATH = "/edge/health"
 DOCKERFILE = "images/edge_proxy/Dockerfile"
 
@@ -41,9 +50,17 @@ class FleetEdge(Construct):
     """An ECS service of edges."""
 
     def __init__(
-        self, scope: Construct, *, cluster: ClusterStack, state: StateStack, report_interval: timedelta
+        self,
+        scope: Construct,
+        *,
+        cluster: ClusterStack,
+        state: StateStack,
+        report_interval: timedelta,
+        certificate: acm.ICertificate | None = None,
     ) -> None:
+        """Create the service. Browsers reach it without CloudFront if there is a *certificate* of users' hosts."""
         super().__init__(scope, "Fleet")
+        self._certificate = certificate
         self._report_interval = report_interval
         self._stage, self._cluster, self._group = (
             cluster.stage,
@@ -61,11 +78,16 @@ class FleetEdge(Construct):
             source_security_group_id=group.security_group_id,
             description="balancer to edges",
         )
-        allow_cloudfront_ingress(self, group, EDGE_PORT)
+        if certificate is None:
+            allow_cloudfront_ingress(self, group, EDGE_PORT)
+        else:
+            allow_internet_ingress(self, group)
         service = self._service(self._definition(state))
-        targets = self._balancer.add_listener("Edges", port=EDGE_PORT).add_targets(
-            "Edges",
+        targets = self._listener().add_targets(
+            self._name,
             port=EDGE_PORT,
+            protocol=balancers.Protocol.TCP,
+            **self._client_address(),
             targets=[service],
             deregistration_delay=Duration.seconds(DRAIN_SECONDS),
             health_check=balancers.HealthCheck(
@@ -83,6 +105,8 @@ class FleetEdge(Construct):
 
     def edge(self) -> Edge:
         """Return what the other stacks need of this edge."""
+        if self._certificate is not None:
+            return Edge(origin=None, uses_forwarded_host=False, direct=self._balancer)
         return Edge(
             origin=origins.VpcOrigin.with_network_load_balancer(
                 self._balancer,
@@ -94,26 +118,55 @@ class FleetEdge(Construct):
             uses_forwarded_host=True,
         )
 
+    @property
+    def _name(self) -> str:
+        """Return the name of listener and targets.
+
+        It differs with the balancer: a group of targets cannot move to another balancer while the first has it.
+        """
+        return "Edges" if self._certificate is None else "Direct"
+
+    def _listener(self) -> balancers.NetworkListener:
+        """Return where CloudFront reaches the edges, or where browsers do, by TLS."""
+        if self._certificate is None:
+            return self._balancer.add_listener(self._name, port=EDGE_PORT)
+        return self._balancer.add_listener(
+            self._name,
+            port=HTTPS_PORT,
+            protocol=balancers.Protocol.TLS,
+            certificates=[self._certificate],
+            ssl_policy=TLS_POLICY,
+        )
+
+    def _client_address(self) -> dict[str, Any]:
+        """Return how edges learn the client's address: from CloudFront's header, or by PROXY protocol.
+
+        With `preserve_client_ip` two connections of one NAT could arrive with the same ports.
+        """
+        return {} if self._certificate is None else {"proxy_protocol_v2": True, "preserve_client_ip": False}
+
     def _balanced(self) -> tuple[balancers.NetworkLoadBalancer, ec2.SecurityGroup]:
-        vpc = self._cluster.vpc
+        vpc, is_direct = self._cluster.vpc, self._certificate is not None
         group = ec2.SecurityGroup(
             self,
             "BalancerGroup",
             vpc=vpc,
-            description="Balancer of the edges, reached by CloudFront",
+            description=f"Balancer of the edges, reached by {'browsers' if is_direct else 'CloudFront'}",
             allow_all_outbound=False,
         )
         group.add_egress_rule(self._group, ec2.Port.tcp(EDGE_PORT), "balancer to edges")
         balancer = balancers.NetworkLoadBalancer(
             self,
-            "Balancer",
+            "DirectBalancer" if is_direct else "Balancer",
             vpc=vpc,
-            internet_facing=False,
-            vpc_subnets=ec2.SubnetSelection(subnets=self._cluster.edge_subnets),
+            internet_facing=is_direct,
+            vpc_subnets=ec2.SubnetSelection(
+                subnets=self._cluster.internet_subnets if is_direct else self._cluster.edge_subnets
+            ),
             cross_zone_enabled=True,
             security_groups=[group],
         )
-        acknowledge(balancer, {"AwsSolutions-ELB2": "A Network Load Balancer does not log TCP"})
+        acknowledge(balancer, {"AwsSolutions-ELB2": "It logs connections at most; edges log requests (access_logs)"})
         return balancer, group
 
     def _definition(self, state: StateStack) -> ecs.FargateTaskDefinition:
@@ -124,7 +177,7 @@ class FleetEdge(Construct):
             self,
             "Task",
             cpu=CPU,
-            memory_limit_mib=MEMORY_MIB,
+            memory_limit_mib=MEMORY_MIB if self._certificate is None else DIRECT_MEMORY_MIB,
             task_role=task_role,
             runtime_platform=ecs.RuntimePlatform(
                 cpu_architecture=ecs.CpuArchitecture.ARM64, operating_system_family=ecs.OperatingSystemFamily.LINUX
@@ -187,7 +240,7 @@ class FleetEdge(Construct):
         if given.fleet_most == given.fleet_least:
             return
         target = service.auto_scale_task_count(min_capacity=given.fleet_least, max_capacity=given.fleet_most)
-        flows = FLOWS // len(
+        flows = (FLOWS if self._certificate is None else DIRECT_FLOWS) // len(
             self._cluster.vpc.availability_zones
         )  # the metric is per zone, and the alarm takes the maximum
         steps = [scaling.ScalingInterval(upper=flows * given.fleet_least, change=given.fleet_least)]

@@ -42,6 +42,8 @@ class ClusterStack(HubStack):
         self.vpc = self._vpc()
         self.edge_subnets = self._subnets(EDGES)
         self.server_subnets = self._subnets(SERVERS)
+        # Those with an internet gateway: of servers, or, with a NAT, of the NAT.
+        self.internet_subnets = self._subnets(GATEWAYS if stage.settings.egress == "nat" else SERVERS)
         # Behind a NAT, or on the network's own way out, a public address would only cost.
         self.has_public_addresses = stage.settings.egress == "public"
         self.image_caches = self._image_caches(images)
@@ -115,7 +117,7 @@ class ClusterStack(HubStack):
                 ec2.SubnetConfiguration(name=SERVERS, subnet_type=through_nat),
                 ec2.SubnetConfiguration(name=EDGES, subnet_type=through_nat, cidr_mask=26),
                 ec2.SubnetConfiguration(
-                    name=GATEWAYS, subnet_type=ec2.SubnetType.PUBLIC, cidr_mask=28, map_public_ip_on_launch=False
+                    name=GATEWAYS, subnet_type=ec2.SubnetType.PUBLIC, cidr_mask=27, map_public_ip_on_launch=False
                 ),
             ]
         return [
@@ -124,9 +126,9 @@ class ClusterStack(HubStack):
         ]
 
     def _subnets(self, name: str) -> Sequence[ec2.ISubnet]:
-        """Return the subnets of edges or of servers, in the new VPC or in the given one."""
+        """Return the subnets of edges, servers or gateways, in the new VPC or in the given one."""
         if self.stage.settings.vpc_id:
-            return self.vpc.public_subnets if name == SERVERS else self.vpc.isolated_subnets
+            return self.vpc.isolated_subnets if name == EDGES else self.vpc.public_subnets
         return self.vpc.select_subnets(subnet_group_name=name).subnets
 
     def _image_caches(self, named: tuple[str, ...]) -> dict[str, str]:

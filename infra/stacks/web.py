@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,8 @@ from constructs import Construct
 from hubless.settings.stage import Stage
 from infra.constructs.alb_edge import AlbEdge
 from infra.constructs.economy_edge import EconomyEdge
+from infra.constructs.edge import HSTS_SECONDS, READ_SECONDS, Edge
 from infra.constructs.edge import ORIGIN as EDGE
-from infra.constructs.edge import READ_SECONDS, Edge
 from infra.constructs.fleet_edge import FleetEdge
 from infra.constructs.viewer_request import viewer_request_source
 from infra.nag_exceptions import acknowledge
@@ -107,6 +108,12 @@ class WebStack(HubStack):
             self.distribution.distribution_domain_name,
             "The target of an alias record for a domain of your own",
         )
+        if self.edge.direct is not None:
+            self.add_output(
+                "UsersName",
+                self.edge.direct.load_balancer_dns_name,
+                "The target of an alias record for the hosts of users and services",
+            )
 
     def _log_access(self, stage: http.HttpStage) -> None:
         """Have API Gateway log each request of *stage*. Most come from CloudFront, which logs the client's address."""
@@ -131,9 +138,29 @@ class WebStack(HubStack):
                     self, cluster=cluster, state=self._state, code=code, report_interval=report_interval
                 ).edge()
             case "fleet":
-                return FleetEdge(self, cluster=cluster, state=self._state, report_interval=report_interval).edge()
+                return FleetEdge(
+                    self,
+                    cluster=cluster,
+                    state=self._state,
+                    report_interval=report_interval,
+                    certificate=self._users_certificate(),
+                ).edge()
             case _:
-                return AlbEdge(self, cluster=cluster).edge()
+                return AlbEdge(self, cluster=cluster, certificate=self._users_certificate()).edge()
+
+    def _users_certificate(self) -> acm.ICertificate | None:
+        """Return the certificate of users' hosts in this region, if browsers reach them without CloudFront."""
+        given = self.stage.settings
+        if not self.stage.has_direct_hosts:
+            return None
+        if given.direct_certificate:
+            return acm.Certificate.from_certificate_arn(self, "UsersCertificate", given.direct_certificate)
+        return acm.Certificate(
+            self,
+            "UsersCertificate",
+            domain_name=f"*.{given.domain}",
+            validation=acm.CertificateValidation.from_dns(self._zone()),
+        )
 
     def _distribution(self) -> cloudfront.Distribution:
         stage, given = self.stage, self.stage.settings
@@ -141,10 +168,7 @@ class WebStack(HubStack):
             self._origin(API, self.api.api_endpoint),
             self._origin(STREAM, self.stream_domain(), path=f"/{STREAM_STAGE}"),
         )
-        to_api, to_edge = (
-            self._function("Front", viewer_request_source()),
-            self._function("EdgeFront", self._edge_front()),
-        )
+        to_api = self._function("Front", viewer_request_source())
         dynamic: dict[str, Any] = {
             "allowed_methods": cloudfront.AllowedMethods.ALLOW_ALL,
             "cache_policy": cloudfront.CachePolicy.CACHING_DISABLED,
@@ -153,14 +177,17 @@ class WebStack(HubStack):
             "response_headers_policy": self._headers(),
         }
         but_host = cloudfront.OriginRequestPolicy.ALL_VIEWER_EXCEPT_HOST_HEADER
-        to_servers = cloudfront.BehaviorOptions(
-            origin=self.edge.origin,
-            origin_request_policy=but_host
-            if self.edge.uses_forwarded_host
-            else cloudfront.OriginRequestPolicy.ALL_VIEWER,
-            function_associations=[to_edge],
-            **dynamic,
-        )
+        to_servers = {}
+        if self.edge.origin is not None:
+            servers = cloudfront.BehaviorOptions(
+                origin=self.edge.origin,
+                origin_request_policy=but_host
+                if self.edge.uses_forwarded_host
+                else cloudfront.OriginRequestPolicy.ALL_VIEWER,
+                function_associations=[self._function("EdgeFront", self._edge_front())],
+                **dynamic,
+            )
+            to_servers = {SERVERS: servers, SERVICES: servers}
         static = cloudfront.BehaviorOptions(
             origin=api,
             cache_policy=self._static_policy(),
@@ -182,12 +209,9 @@ class WebStack(HubStack):
                 PROGRESS: cloudfront.BehaviorOptions(
                     origin=stream, origin_request_policy=but_host, function_associations=[to_api], **dynamic
                 ),
-                SERVERS: to_servers,
-                SERVICES: to_servers,
+                **to_servers,
             },
-            domain_names=[given.domain, *([f"*.{given.domain}"] if stage.has_subdomains else [])]
-            if given.domain
-            else None,
+            domain_names=self._domain_names() or None,
             certificate=self._certificate(),
             minimum_protocol_version=cloudfront.SecurityPolicyProtocol.TLS_V1_2_2021,
             http_version=cloudfront.HttpVersion.HTTP2,  # CloudFront has no WebSockets over HTTP/3
@@ -211,9 +235,19 @@ class WebStack(HubStack):
                 if given.domain
                 else {"AwsSolutions-CFR4": "CloudFront's own domain has a fixed certificate and TLS policy"}
             )
-            | {"AwsSolutions-CFR5": "CloudFront reaches the edge by HTTP through a VPC origin, within AWS's network"},
+            | (
+                {}
+                if self.edge.origin is None
+                else {"AwsSolutions-CFR5": "CloudFront reaches the edge by HTTP through a VPC origin, in AWS's network"}
+            ),
         )
         return distribution
+
+    def _domain_names(self) -> list[str]:
+        """Return the hosts at which CloudFront answers: the hub's, and users' unless those lead to the edge itself."""
+        given = self.stage.settings
+        has_users = self.stage.has_subdomains and not self.stage.has_direct_hosts
+        return [name for name in (given.domain, f"*.{given.domain}" if has_users else "") if name]
 
     def stream_domain(self) -> str:
         """Return the domain of the REST API, whose responses last minutes."""
@@ -271,7 +305,7 @@ class WebStack(HubStack):
             comment="HTTPS only, from now on",
             security_headers_behavior=cloudfront.ResponseSecurityHeadersBehavior(
                 strict_transport_security=cloudfront.ResponseHeadersStrictTransportSecurity(
-                    access_control_max_age=Duration.days(365),
+                    access_control_max_age=Duration.seconds(HSTS_SECONDS),
                     include_subdomains=self.stage.has_subdomains,
                     override=False,
                 ),
@@ -285,18 +319,20 @@ class WebStack(HubStack):
         given = self.stage.settings.certificate
         return acm.Certificate.from_certificate_arn(self, "Certificate", given) if given else None
 
+    @cache  # noqa: B019 a stack lives as long as the program
+    def _zone(self) -> route53.IHostedZone:
+        return zone_of(self, self.stage)
+
     def _name(self) -> None:
         """Create the domain's DNS records if the stage has a hosted zone."""
         given = self.stage.settings
         if not given.zone_id:
             return
-        zone, target = (
-            zone_of(self, self.stage),
-            route53.RecordTarget.from_alias(targets.CloudFrontTarget(self.distribution)),
-        )
-        for name, record in (
-            ("Hub", given.domain),
-            *((("Users", f"*.{given.domain}"),) if self.stage.has_subdomains else ()),
-        ):
-            route53.ARecord(self, f"{name}Record", zone=zone, record_name=f"{record}.", target=target)
-            route53.AaaaRecord(self, f"{name}Record6", zone=zone, record_name=f"{record}.", target=target)
+        zone = self._zone()
+        distribution = route53.RecordTarget.from_alias(targets.CloudFrontTarget(self.distribution))
+        for name, record in zip(("Hub", "Users"), self._domain_names(), strict=False):
+            route53.ARecord(self, f"{name}Record", zone=zone, record_name=f"{record}.", target=distribution)
+            route53.AaaaRecord(self, f"{name}Record6", zone=zone, record_name=f"{record}.", target=distribution)
+        if self.edge.direct is not None:
+            balancer = route53.RecordTarget.from_alias(targets.LoadBalancerTarget(self.edge.direct))
+            route53.ARecord(self, "UsersRecord", zone=zone, record_name=f"*.{given.domain}.", target=balancer)

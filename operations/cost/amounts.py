@@ -27,6 +27,7 @@ class Demand:
     is_arm: bool = True
     spot: Decimal = field(default=Decimal(0))  # the share of hours on Spot
     home_gb: Decimal = field(default=Decimal(1))  # of each user's files
+    direct: bool = False  # whether browsers reach users' hosts without CloudFront
     waf: bool = False
     snap_start: bool = False
     egress: str = "public"  # how servers reach the internet
@@ -85,9 +86,12 @@ class Amounts:
     connections_a_server: Decimal = field(
         default=Decimal(3)
     )  # open at a time: two of kernels, one of the rest; estimated
+    # Without CloudFront a browser's own connections count: two of kernels, and some of HTTP/1.1; estimated.
+    direct_connections_a_server: Decimal = field(default=Decimal(6))
+    balancer_zones: Decimal = field(default=Decimal(2))  # in each, a balancer for browsers has a public address
     zones_crossed: Decimal = field(
         default=Decimal("0.5")
-    )  # the share of traffic between an edge and a server in another zone
+    )  # the share of traffic that goes to an edge, or from it to a server, in another zone
 
     # One request reads a token or a session and what belongs to it, strongly consistent (docs/dynamodb.md).
     request_read_units: Decimal = field(default=Decimal(6))
@@ -126,6 +130,7 @@ class Amounts:
     edge_activity_write_units: Decimal = field(default=Decimal(2))  # with the index
     edge_vcpus: Decimal = field(default=Decimal("0.25"))  # of a fleet's task
     edge_memory_gb: Decimal = field(default=Decimal("0.5"))
+    direct_edge_memory_gb: Decimal = field(default=Decimal(1))
     edge_disk_gb: Decimal = field(default=Decimal(8))
 
     # Lambda's event source: five long polls of twenty seconds for each queue (estimated).

@@ -49,3 +49,4 @@ ALB = Unit(
     free_rules=Decimal(10),
 )
 NLB = Unit(new_connections=Decimal(800), open_connections=Decimal(100_000), gb=Decimal(1))
+NLB_TLS = Unit(new_connections=Decimal(50), open_connections=Decimal(3_000), gb=Decimal(1))

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from hubless.domain.values import value
 from operations.cost.amounts import HOURS, SECONDS, Amounts, Demand
-from operations.cost.balancers import ALB, NLB, Load, Unit
+from operations.cost.balancers import ALB, NLB, NLB_TLS, Load, Unit
 from operations.cost.prices import Prices
 
 IDLE_GOAL = Decimal(6)
@@ -74,19 +74,25 @@ def idle(demand: Demand, prices: Prices, amounts: Amounts) -> Bill:
 
 
 def goals(demand: Demand, prices: Prices, amounts: Amounts) -> tuple[Goal, ...]:
-    """Return the cost goals for a hub of this set-up."""
-
-    def of(users: int) -> Decimal:
-        full = bill(replace(demand, users=users), prices, amounts)
-        return full.total(Group.CONTROL) + full.usd(LAB)
-
+    """Return the cost goals for a hub of this set-up. A load balancer's rules serve fewer users than most are for."""
+    users = [] if demand.edge == "alb" else list(GOALS)
     return (
         Goal("a month without users", idle(demand, prices, amounts).total(), IDLE_GOAL),
         *(
-            Goal(f"control plane and JupyterLab's requests of {users:,} users", of(users), GOALS[users])
-            for users in GOALS
+            Goal(
+                f"control plane and JupyterLab's requests of {each:,} users",
+                of_the_goals(replace(demand, users=each), prices, amounts),
+                GOALS[each],
+            )
+            for each in users
         ),
     )
+
+
+def of_the_goals(demand: Demand, prices: Prices, amounts: Amounts) -> Decimal:
+    """Return what the goals bound: the control plane, and JupyterLab's own requests."""
+    full = bill(demand, prices, amounts)
+    return full.total(Group.CONTROL) + full.usd(LAB)
 
 
 @value
@@ -168,10 +174,15 @@ class _Month:
         yield Line(Group.CONTROL, "CloudFront to the hub", self._cloudfront(asked), f"{_format_amount(asked)} requests")
         if self.demand.waf:
             rules = self.prices.usd("waf.web_acl") + self.prices.usd("waf.rule") * self.amounts.waf_rules
-            seen = asked + self.server_requests
+            seen = asked + self.cloudfront_requests
             usd = rules + self.prices.of_million("waf.million_requests", seen)
             counted = _counted(self.amounts.waf_rules, "rule")
             yield Line(Group.CONTROL, "WAF", usd, f"{counted}, {_format_amount(seen)} requests")
+
+    @property
+    def cloudfront_requests(self) -> Decimal:
+        """Return how many requests to servers pass CloudFront."""
+        return Decimal(0) if self.demand.direct else self.server_requests
 
     def _cloudfront(self, requests: Decimal) -> Decimal:
         """Return CloudFront's price of *requests*. The viewer-request function runs at each."""
@@ -328,6 +339,7 @@ class _Month:
             yield from self._fleet()
         else:
             yield self._balancer("alb", "Load balancer (ALB)", ALB)
+        yield from self._balancer_addresses()
 
     def _instance(self) -> Iterator[Line]:
         kind = self.demand.instance_type
@@ -343,18 +355,26 @@ class _Month:
 
     def _fleet(self) -> Iterator[Line]:
         amounts = self.amounts
-        each = self._fargate_hour(amounts.edge_vcpus, amounts.edge_memory_gb, is_arm=True)
+        memory_gb = amounts.direct_edge_memory_gb if self.demand.direct else amounts.edge_memory_gb
+        each = self._fargate_hour(amounts.edge_vcpus, memory_gb, is_arm=True)
         yield Line(
             Group.CONTROL,
             "Edge fleet",
             each * HOURS * self.demand.fleet,
-            f"{self.demand.fleet} tasks of {amounts.edge_vcpus} vCPU, 730 hours",
+            f"{self.demand.fleet} tasks of {amounts.edge_vcpus} vCPU and {memory_gb} GB, 730 hours",
         )
         if self.demand.egress == "public":
             hours = HOURS * self.demand.fleet
             usd = self.prices.usd("ec2.ipv4_hour") * hours
             yield Line(Group.CONTROL, "Edge addresses", usd, f"{_format_amount(hours)} hours of IPv4")
-        yield self._balancer("nlb", "Load balancer (NLB)", NLB)
+        yield self._balancer("nlb", "Load balancer (NLB)", NLB_TLS if self.demand.direct else NLB)
+
+    def _balancer_addresses(self) -> Iterator[Line]:
+        """Yield the public addresses of a balancer that browsers reach."""
+        if self.demand.direct:
+            hours = HOURS * self.amounts.balancer_zones
+            usd = self.prices.usd("ec2.ipv4_hour") * hours
+            yield Line(Group.CONTROL, "Balancer addresses", usd, f"{_format_amount(hours)} hours of IPv4")
 
     def _balancer(self, kind: str, name: str, unit: Unit) -> Line:
         units = unit.hours(self._load, self.demand.awake_hours)
@@ -367,10 +387,11 @@ class _Month:
         demand, amounts, hours = self.demand, self.amounts, self.demand.awake_hours
         if not hours:
             return Load()
+        each = amounts.direct_connections_a_server if demand.direct else amounts.connections_a_server
         servers, requests = demand.server_hours / hours, self.server_requests / hours / 3600
         return Load(
             new_connections=requests / amounts.requests_a_connection,
-            open_connections=servers * amounts.connections_a_server,
+            open_connections=servers * each,
             gb=servers * amounts.server_gb,
             requests=requests,
             rules=servers / 2,  # a request looks at half of the servers' rules until its own
@@ -380,14 +401,20 @@ class _Month:
 
     def _traffic(self) -> Iterator[Line]:
         gb = self.demand.server_hours * self.amounts.server_gb
-        yield Line(Group.TRAFFIC, "CloudFront data", self.prices.usd("cloudfront.gb") * gb, f"{_format_amount(gb)} GB")
-        yield Line(
-            Group.TRAFFIC,
-            LAB,
-            self._cloudfront(self.server_requests),
-            f"{_format_amount(self.server_requests)} requests",
-        )
-        crossed = gb * self.amounts.zones_crossed
+        if self.demand.direct:
+            yield Line(Group.TRAFFIC, "Data out", self.prices.usd("ec2.gb_out") * gb, f"{_format_amount(gb)} GB")
+        else:
+            yield Line(
+                Group.TRAFFIC, "CloudFront data", self.prices.usd("cloudfront.gb") * gb, f"{_format_amount(gb)} GB"
+            )
+            yield Line(
+                Group.TRAFFIC,
+                LAB,
+                self._cloudfront(self.server_requests),
+                f"{_format_amount(self.server_requests)} requests",
+            )
+        ways = 2 if self.demand.edge == "fleet" else 1  # from the balancer to an edge, and from there to a server
+        crossed = gb * self.amounts.zones_crossed * ways
         yield Line(
             Group.TRAFFIC,
             "Between zones",
@@ -453,8 +480,8 @@ def nat_break_even(demand: Demand, prices: Prices, amounts: Amounts) -> Decimal:
 def free_of_cloudfront(demand: Demand, prices: Prices, amounts: Amounts) -> Decimal:
     """Return the value of CloudFront's monthly free tier: 1 TB and ten million requests."""
     month = _Month(demand, prices, amounts)
-    gb = min(demand.server_hours * amounts.server_gb, FREE_CLOUDFRONT_GB)
-    requests = min(month.requests + month.server_requests, FREE_CLOUDFRONT_REQUESTS)
+    gb = Decimal(0) if demand.direct else min(demand.server_hours * amounts.server_gb, FREE_CLOUDFRONT_GB)
+    requests = min(month.requests + month.cloudfront_requests, FREE_CLOUDFRONT_REQUESTS)
     return prices.usd("cloudfront.gb") * gb + prices.of_million("cloudfront.million_requests", requests)
 
 

@@ -6,12 +6,17 @@ from typing import Any
 
 from hubless.settings.stage import OWN_KEY, StageSettings
 from operations.cost.amounts import Demand
+from operations.errors import OperationsError
 
 _GIB = 1024**3
 
 
 def demand_of(users: int, given: Mapping[str, Any], stage: StageSettings | None = None) -> Demand:
-    """Return the demand of *users*. An option that is None comes from *stage*, or from the defaults without one."""
+    """Return the demand of *users*. An option that is None comes from *stage*, or from the defaults without one.
+
+    Raises:
+        OperationsError: if no edge of that kind is reached without CloudFront.
+    """
     facts = (_of_stage(stage) if stage else {}) | {
         _NAMES.get(name, name): value for name, value in given.items() if value is not None
     }
@@ -19,10 +24,15 @@ def demand_of(users: int, given: Mapping[str, Any], stage: StageSettings | None 
         facts["spot"] = Decimal(facts["spot"]) / 100
     if "architecture" in facts:
         facts["is_arm"] = facts.pop("architecture") == "arm"
-    return Demand(users=users, **facts)
+    demand = Demand(users=users, **facts)
+    if demand.direct and demand.edge == "economy":
+        raise OperationsError(
+            "An edge of economy is reached by CloudFront alone: --direct-hosts needs --edge fleet or alb"
+        )
+    return demand
 
 
-_NAMES = {"vcpu": "vcpus", "memory": "memory_gb"}
+_NAMES = {"vcpu": "vcpus", "memory": "memory_gb", "direct_hosts": "direct"}
 
 
 def _of_stage(stage: StageSettings) -> dict[str, Any]:
@@ -44,4 +54,5 @@ def _of_stage(stage: StageSettings) -> dict[str, Any]:
         "waf": stage.waf,
         "snap_start": stage.snap_start,
         "egress": stage.egress,
+        "direct": stage.direct_hosts,
     }

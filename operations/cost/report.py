@@ -5,7 +5,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from operations.cost.amounts import Amounts, Demand
-from operations.cost.bill import Bill, Goal, Group, bill, free_of_cloudfront, goals, idle
+from operations.cost.bill import Bill, Goal, Group, bill, free_of_cloudfront, goals, idle, of_the_goals
 from operations.cost.prices import Prices
 from operations.errors import OperationsError
 
@@ -37,7 +37,7 @@ def text(demand: Demand, prices: Prices, amounts: Amounts) -> str:
             _row("Total without users", empty.total(), ""),
             "",
             *map(_goal, goals(demand, prices, amounts)),
-            *_beside_the_goals(demand),
+            *_beside_the_goals(demand, prices, amounts),
             f"CloudFront's free tier reduces the total by ${_cents(free_of_cloudfront(demand, prices, amounts))}.",
             _unsourced(prices),
         ]
@@ -83,9 +83,13 @@ def _goal(goal: Goal) -> str:
     return f"Goal, {goal.what}: ${_cents(goal.usd)} of at most ${goal.at_most}: {'met' if goal.is_met else 'NOT met'}"
 
 
-def _beside_the_goals(demand: Demand) -> Iterator[str]:
+def _beside_the_goals(demand: Demand, prices: Prices, amounts: Amounts) -> Iterator[str]:
     if demand.edge != "economy":
         yield "The goals are those of the economy edge."
+    if demand.edge == "alb":
+        usd = of_the_goals(demand, prices, amounts)
+        yield f"Control plane and JupyterLab's requests of these {demand.users:,} users: ${_cents(usd)}."
+        yield "There are goals for 200 and 2,000 users, which is more than the rules of a load balancer serve."
     if not demand.polls_less:
         yield "The tabs of this image ask five times as often as those of images/singleuser (docs/images.md)."
 

@@ -1,6 +1,6 @@
 """The checks of `hubless preflight`, in the order in which an operator would fix the problems."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import field
 from functools import partial
 from pathlib import Path
@@ -110,11 +110,14 @@ class Preflight:
             yield from self._run(
                 "load balancers",
                 lambda: evaluate.room(
-                    "load balancers", collect.balancers(aws, kind), 1, f"{kind.capitalize()} Load Balancers per Region"
+                    "load balancers",
+                    collect.balancers(aws, stage, kind),
+                    1,
+                    f"{kind.capitalize()} Load Balancers per Region",
                 ),
             )
         if not settings.vpc_id:
-            yield from self._run("VPCs", lambda: evaluate.room("VPCs", collect.vpcs(aws), 1, "VPCs per Region"))
+            yield from self._run("VPCs", lambda: evaluate.room("VPCs", collect.vpcs(aws, stage), 1, "VPCs per Region"))
             if settings.egress == "nat":
                 yield from self._run(
                     "public address",
@@ -146,14 +149,16 @@ class Preflight:
 
     def _names(self) -> Iterator[CheckResult]:
         aws, settings = self.aws, self.stage.settings
-        if settings.certificate:
-            yield from self._run(
-                "certificate", lambda: evaluate.certificate(collect.certificate(aws, settings.certificate), self.stage)
-            )
+        for check, key, wanted in evaluate.certificates(self.stage):
+            arn = getattr(settings, key)
+            yield from self._run(check, partial(self._certificate, check, key, wanted, arn))
         if settings.zone_id:
             yield from self._run(
                 "hosted zone", lambda: evaluate.zone(collect.zone(aws, settings.zone_id, self.name_servers), self.stage)
             )
+
+    def _certificate(self, check: str, key: str, wanted: Sequence[str], arn: str) -> CheckResult:
+        return evaluate.certificate(collect.certificate(self.aws, arn), self.stage, check=check, key=key, wanted=wanted)
 
     def _images(self) -> Iterator[CheckResult]:
         settings = self.stage.settings
@@ -171,7 +176,8 @@ class Preflight:
 
     def _edge(self) -> Iterator[CheckResult]:
         aws, settings = self.aws, self.stage.settings
-        yield from self._run("VPC origins", lambda: evaluate.origins(collect.zone_ids(aws), self.stage))
+        if not self.stage.has_direct_hosts:
+            yield from self._run("VPC origins", lambda: evaluate.origins(collect.zone_ids(aws), self.stage))
         if settings.edge == "economy":
             yield from self._run(
                 "instance", lambda: evaluate.instance(collect.offered(aws, settings.instance_type), self.stage)

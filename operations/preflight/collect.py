@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from hubless.settings.stage import CERTIFICATES_REGION, OWN_KEY, Stage
@@ -13,6 +13,7 @@ from operations.preflight.evaluate import Certificate, FailedResource, Identity,
 BOOTSTRAP = "/cdk-bootstrap/hnb659fds/version"
 HIGH_THROUGHPUT = "/ssm/parameter-store/high-throughput-enabled"
 SERVICES = ("lambda", "ecs", "efs", "dynamodb", "sqs", "apigatewayv2", "events")
+TAGGED_AT_ONCE = 20  # load balancers whose tags one call reads
 MAX_EVENT_PAGES = 30  # of 100 events each: a deployment of the largest stack has about 300
 _BEGINNINGS = ("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS")  # of a stack's operations
 _CANCELLED = re.compile(r"^Resource (creation|update|deletion) cancelled", re.IGNORECASE)  # as another one failed
@@ -56,29 +57,41 @@ def concurrency(aws: Aws) -> Quota:
     return Quota(float(limit["ConcurrentExecutions"]))
 
 
-def vpcs(aws: Aws) -> Quota:
-    """Return the quota and the number of VPCs."""
-    return Quota(quota(aws, "vpc", "L-F678F1CE"), len(aws.paginate("ec2", "describe_vpcs", "Vpcs")))
+def vpcs(aws: Aws, stage: Stage) -> Quota:
+    """Return the quota of VPCs, and how many others than the stage's there are."""
+    found = aws.paginate("ec2", "describe_vpcs", "Vpcs")
+    return Quota(quota(aws, "vpc", "L-F678F1CE"), sum(not _is_own(one.get("Tags", ()), stage) for one in found))
 
 
 def addresses(aws: Aws, stage: Stage) -> Quota:
     """Return the quota of public addresses that stay allocated, and how many others than the stage's there are."""
     found = aws.call("ec2", "describe_addresses")["Addresses"]
-    own = {"Key": HUB_TAG, "Value": stage.hub}
-    return Quota(quota(aws, "ec2", "L-0263D0A3"), sum(own not in one.get("Tags", ()) for one in found))
+    return Quota(quota(aws, "ec2", "L-0263D0A3"), sum(not _is_own(one.get("Tags", ()), stage) for one in found))
 
 
-def balancers(aws: Aws, kind: str) -> Quota:
-    """Return the quota and the number of load balancers of a *kind*."""
+def balancers(aws: Aws, stage: Stage, kind: str) -> Quota:
+    """Return the quota of load balancers of a *kind*, and how many others than the stage's there are."""
     code = {"application": "L-53DA6B97", "network": "L-69A177A2"}[kind]
     found = aws.paginate("elbv2", "describe_load_balancers", "LoadBalancers")
-    return Quota(quota(aws, "elasticloadbalancing", code), sum(one["Type"] == kind for one in found))
+    arns = [one["LoadBalancerArn"] for one in found if one["Type"] == kind]
+    others = 0
+    for start in range(0, len(arns), TAGGED_AT_ONCE):
+        some = arns[start : start + TAGGED_AT_ONCE]
+        described = aws.call("elbv2", "describe_tags", ResourceArns=some)["TagDescriptions"]
+        others += sum(not _is_own(one["Tags"], stage) for one in described)
+    return Quota(quota(aws, "elasticloadbalancing", code), others)
+
+
+def _is_own(tags: Iterable[Mapping[str, str]], stage: Stage) -> bool:
+    """Say whether something with these *tags* is the stage's: a deployment keeps it, and needs no room for it."""
+    return {"Key": HUB_TAG, "Value": stage.hub} in tags
 
 
 def certificate(aws: Aws, arn: str) -> Certificate | None:
-    """Return the certificate, or None if it does not exist."""
+    """Return the certificate, or None if it does not exist. It is asked for in its own region."""
+    region = arn.split(":")[3]
     try:
-        answer = aws.call("acm", "describe_certificate", region=CERTIFICATES_REGION, CertificateArn=arn)["Certificate"]
+        answer = aws.call("acm", "describe_certificate", region=region, CertificateArn=arn)["Certificate"]
     except AwsCallError as error:
         if error.error_code in {"ResourceNotFoundException", "InvalidArnException"}:
             return None

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field
 
 from hubless.domain.values import value
-from hubless.settings.stage import CERTIFICATES_REGION, Stage
+from hubless.settings.stage import Stage
 from operations.check_results import CheckResult, ok, problem, warning
 
 MIN_BOOTSTRAP_VERSION = 6  # what the CDK's stacks require
@@ -230,14 +230,28 @@ def homes(stage: Stage, deployed_key: str | None = None) -> CheckResult:
     return ok("home folders", f"one file system has room for {EFS_ACCESS_POINTS:,} users")
 
 
-def certificate(facts: Certificate | None, stage: Stage) -> CheckResult:
-    """Check that the certificate is valid for the names of the stage."""
-    check, wanted = "certificate", names_of(stage)
+def certificates(stage: Stage) -> list[tuple[str, str, tuple[str, ...]]]:
+    """Return the certificates that the stage names: the check, the setting, and the names that it must cover."""
+    given = stage.settings
+    users = (f"*.{given.domain}",) if stage.has_subdomains else ()
+    found: list[tuple[str, str, tuple[str, ...]]] = []
+    if given.certificate:
+        by_cloudfront = () if stage.has_direct_hosts else users
+        found.append(("certificate", "certificate", (given.domain, *by_cloudfront)))
+    if given.direct_certificate:
+        found.append(("certificate of users' hosts", "direct_certificate", users))
+    return found
+
+
+def certificate(facts: Certificate | None, stage: Stage, *, check: str, key: str, wanted: Sequence[str]) -> CheckResult:
+    """Check that the certificate of the stage's setting *key* is valid for the names *wanted*."""
+    arn = str(getattr(stage.settings, key))
+    region = arn.split(":")[3]
     if facts is None:
         return problem(
             check,
             "this account has no certificate of that ARN",
-            f"Change stages.{stage.name}.certificate",
+            f"Change stages.{stage.name}.{key}",
             CERTIFICATE_LINK,
         )
     if facts.status != "ISSUED":
@@ -245,7 +259,7 @@ def certificate(facts: Certificate | None, stage: Stage) -> CheckResult:
             check,
             f"its status is {facts.status}, not ISSUED",
             f"Create the DNS records that ACM requires, and wait: aws acm describe-certificate "
-            f"--region {CERTIFICATES_REGION} --certificate-arn {stage.settings.certificate}",
+            f"--region {region} --certificate-arn {arn}",
             CERTIFICATE_LINK,
         )
     missing = [name for name in wanted if not covers(facts.names, name)]
@@ -253,16 +267,10 @@ def certificate(facts: Certificate | None, stage: Stage) -> CheckResult:
         return problem(
             check,
             f"it covers {', '.join(facts.names)}, but not {' and '.join(missing)}",
-            f"Request one for {' and '.join(wanted)} from ACM in {CERTIFICATES_REGION}",
+            f"Request one for {' and '.join(wanted)} from ACM in {region}",
             CERTIFICATE_LINK,
         )
     return ok(check, f"issued for {' and '.join(wanted)}")
-
-
-def names_of(stage: Stage) -> tuple[str, ...]:
-    """Return the host names of the hub."""
-    domain = stage.settings.domain
-    return (domain, f"*.{domain}") if stage.has_subdomains else (domain,)
 
 
 def covers(held: Iterable[str], name: str) -> bool:
@@ -404,12 +412,6 @@ _REFUSALS = (
         "Open a case with AWS Support, which is free (Account and billing), and quote that sentence; AWS takes hours to"
         " days",
         SUPPORT_LINK,
-    ),
-    _Refusal(
-        "UnreservedConcurrentExecution below its minimum",
-        "the account may not reserve that many concurrent executions of Lambda.",
-        'Set streams_at_once = 0 in the stage, or request more "Concurrent executions" (Service Quotas, AWS Lambda)',
-        QUOTAS_LINK,
     ),
     _Refusal(
         "more vCPU capacity than your current vCPU limit",

@@ -53,6 +53,27 @@ egress = "nat"
 domain = "jupyter.example.edu"
 certificate = "arn:aws:acm:us-east-1:123456789012:certificate/0a1b2c3d"
 subdomains = false
+
+[stages.direct]
+region = "eu-central-1"
+edge = "fleet"
+domain = "hub.example.org"
+zone_id = "Z0123456789"
+zone_name = "example.org"
+direct_hosts = true
+image = "quay.io/jupyter/minimal-notebook:2026-11-01"
+
+[stages.rules]
+region = "us-west-2"
+edge = "alb"
+domain = "jupyter.example.edu"
+certificate = "arn:aws:acm:us-east-1:123456789012:certificate/0a1b2c3d"
+direct_certificate = "arn:aws:acm:us-west-2:123456789012:certificate/0a1b2c3d"
+direct_hosts = true
+egress = "nat"
+keep_data = false
+homes = false
+image = "quay.io/jupyter/minimal-notebook:2026-11-01"
 """
 _OUTPUT = re.compile(
     r"(?:Publish|Exports)Output(?:Ref|FnGetAtt)([A-Za-z0-9]+?)(?:[0-9A-F]{8})?(Arn|GroupId|RootResourceId|QueueName|LoadBalancerFullName)?[0-9A-F]{8}"

@@ -15,13 +15,14 @@ SETTINGS = """
 [login]
 kind = "shared-password"
 """
-STAGES = ("prod", "fleet", "alb")
+STAGES = ("prod", "fleet", "alb", "direct", "rules")
 # The parts of the bill that a resource causes, in each stage that has it.
 BILLED = {
     "AWS::ApiGateway::RestApi": ("API Gateway",),
     "AWS::ApiGatewayV2::Api": ("API Gateway",),
-    "AWS::CloudFront::Distribution": ("CloudFront to the hub", "CloudFront to servers", "CloudFront data"),
-    "AWS::CloudFront::Function": ("CloudFront to the hub", "CloudFront to servers"),
+    "AWS::CloudFront::Distribution": ("CloudFront to the hub",),
+    "AWS::CloudFront::Distribution of servers": ("CloudFront to servers", "CloudFront data"),
+    "AWS::CloudFront::Function": ("CloudFront to the hub",),
     "AWS::CloudWatch::Alarm": ("CloudWatch alarms",),
     "AWS::DynamoDB::Table": ("DynamoDB", "DynamoDB storage"),
     "AWS::EC2::FlowLog": ("VPC flow logs", "S3 storage"),
@@ -34,6 +35,7 @@ BILLED = {
     "AWS::EC2::NatGateway": ("NAT gateway", "NAT data"),
     "AWS::ElasticLoadBalancingV2::LoadBalancer application": ("Load balancer (ALB)",),
     "AWS::ElasticLoadBalancingV2::LoadBalancer network": ("Load balancer (NLB)",),
+    "AWS::ElasticLoadBalancingV2::LoadBalancer of browsers": ("Balancer addresses", "Data out"),
     "AWS::Events::Rule": ("EventBridge",),
     "AWS::Lambda::Function": ("Lambda", "CloudWatch metrics"),
     "AWS::Lambda::Function with public addresses of servers": ("Addresses",),
@@ -118,14 +120,17 @@ def stage(tmp_path_factory):
 every_stage = pytest.mark.parametrize("name", STAGES)
 
 
-def kinds(kind, properties):
+def kinds(kind, properties):  # noqa: PLR0911 one for each kind
     """Return what a resource is in the tables above: its type, and what of its properties is billed apart."""
     match kind:
         case "AWS::EC2::VPCEndpoint":
             return {f"{kind} {properties.get('VpcEndpointType', 'Gateway')}"}
         case "AWS::ElasticLoadBalancingV2::LoadBalancer":
-            assert properties["Scheme"] == "internal", "an internet-facing balancer has public addresses"
-            return {f"{kind} {properties['Type']}"}
+            public = {f"{kind} of browsers"} if properties["Scheme"] == "internet-facing" else set()
+            return {f"{kind} {properties['Type']}", *public}
+        case "AWS::CloudFront::Distribution":
+            paths = {one["PathPattern"] for one in properties["DistributionConfig"].get("CacheBehaviors", ())}
+            return {kind, f"{kind} of servers"} if "/user/*" in paths else {kind}
         case "AWS::ECS::Service":
             public = properties["NetworkConfiguration"]["AwsvpcConfiguration"]["AssignPublicIp"] == "ENABLED"
             return {kind, f"{kind} with public addresses"} if public else {kind}
@@ -201,6 +206,21 @@ def test_alarms_are_billed_by_their_metrics(stage, name):
     metrics = sum(sum("MetricStat" in one for one in alarm["Metrics"]) if "Metrics" in alarm else 1 for alarm in alarms)
 
     assert bill_of(stage(name), name).usd("CloudWatch alarms") == metrics * known().usd("cloudwatch.alarm_metric")
+
+
+@every_stage
+def test_a_balancer_of_browsers_has_an_address_in_each_zone_of_the_bill(stage, name):
+    for kind, properties in resources(stage(name)):
+        if kind == "AWS::ElasticLoadBalancingV2::LoadBalancer":
+            assert len(properties["Subnets"]) == Amounts().balancer_zones
+
+
+@every_stage
+def test_the_memory_of_a_fleets_edges_is_the_bills(stage, name):
+    amounts, edges = Amounts(), [one for kind, one in resources(stage(name)) if kind == "AWS::ECS::TaskDefinition"]
+    memory_gb = amounts.direct_edge_memory_gb if name == "direct" else amounts.edge_memory_gb
+
+    assert [int(one["Memory"]) / 1024 for one in edges] in ([], [memory_gb])
 
 
 @every_stage

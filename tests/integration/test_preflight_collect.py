@@ -310,6 +310,43 @@ def test_a_certificate_is_read_in_cloudfronts_region(account):
     assert found["certificate"].level is Level.OK
 
 
+def test_with_direct_hosts_both_certificates_are_read_each_in_its_region(moto):
+    asked, account = [], Account()  # none of its clients is there yet
+    account.events.register(
+        "before-call.acm.DescribeCertificate", lambda request_signer, **_: asked.append(request_signer.region_name)
+    )
+
+    found = account.results(
+        domain="hub.example.org",
+        edge="fleet",
+        direct_hosts=True,
+        certificate="arn:aws:acm:us-east-1:123456789012:certificate/abc",
+        direct_certificate=f"arn:aws:acm:{REGION}:123456789012:certificate/abc",
+    )
+
+    assert found["certificate"].level is found["certificate of users' hosts"].level is Level.OK
+    assert asked == ["us-east-1", REGION]
+    assert "VPC origins" not in found
+
+
+def test_what_the_stage_has_already_needs_no_more_room(account):
+    own = [{"Key": "hubless:hub", "Value": "hubless-prod"}]
+    vpc = account.aws.call("ec2", "create_vpc", CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
+    subnet = account.aws.call("ec2", "create_subnet", VpcId=vpc, CidrBlock="10.9.0.0/24")["Subnet"]["SubnetId"]
+    for number in range(2):
+        account.aws.call("elbv2", "create_load_balancer", Name=f"lb{number}", Type="network", Subnets=[subnet])
+    arns = [one["LoadBalancerArn"] for one in account.aws.paginate("elbv2", "describe_load_balancers", "LoadBalancers")]
+    stage = Stage("prod", StageSettings(region=REGION))
+    before = collect.vpcs(account.aws, stage).used, collect.balancers(account.aws, stage, "network").used
+
+    account.aws.call("ec2", "create_tags", Resources=[vpc], Tags=own)
+    account.aws.call("elbv2", "add_tags", ResourceArns=arns[:1], Tags=own)
+
+    after = collect.vpcs(account.aws, stage).used, collect.balancers(account.aws, stage, "network").used
+    assert (before[0] - after[0], before[1], after[1]) == (1, 2, 1)
+    assert collect.balancers(account.aws, stage, "application").used == 0
+
+
 def test_an_image_in_ecr_is_checked(account):
     account.aws.call("ecr", "create_repository", repositoryName="jupyter/base")
     manifest = json.dumps(

@@ -12,10 +12,6 @@ UNVERIFIED = (
     " (https://console.aws.amazon.com/support/home#/) and include this error message. (Service: CloudFront, Status"
     " Code: 403, Request ID: 4f7d6a00)'.\" (RequestToken: 0b1c, HandlerErrorCode: AccessDenied)"
 )
-RESERVED = (
-    "Resource handler returned message: \"Specified ReservedConcurrentExecutions for function decreases account's"
-    ' UnreservedConcurrentExecution below its minimum value of [10]." (HandlerErrorCode: InvalidRequest)'
-)
 CANCELLED = "Resource creation cancelled"
 
 

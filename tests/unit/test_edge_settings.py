@@ -110,6 +110,10 @@ def test_the_api_is_asked_by_its_name(given, expected):
         {"host_header": "x-hubless-host", "trusted_proxies": "10.0.0.0/8"},
         {"api_name": "api.example.org"},
         {"api_ca": "/ca.pem"},
+        {"direct": "true"},
+        {"direct": "true", "domain": "hub.example.org", "host_header": "x-hubless-host"},
+        {"direct": "true", "domain": "hub.example.org", "trusted_proxies": "10.0.0.0/8"},
+        {"direct": "true", "domain": "hub.example.org"} | API,
     ],
 )
 def test_variables_that_exclude_each_other_are_named(given):
@@ -124,6 +128,13 @@ def test_the_websocket_timeout_reaches_haproxy(given, seconds):
 
 def test_the_host_header_reaches_haproxy():
     assert edge_configuration(settings(host_header="x-hubless-host")).host_header == "x-hubless-host"
+
+
+def test_a_direct_edge_listens_for_its_load_balancer():
+    found = edge_configuration(settings(direct="true", domain="hub.example.org"))
+
+    assert (found.is_direct, found.hub_origin, found.bind) == (True, "https://hub.example.org", "*:8080 accept-proxy")
+    assert not edge_configuration(settings(domain="hub.example.org")).hub_origin
 
 
 def test_every_variable_is_documented():

@@ -10,6 +10,10 @@ from tests.unit.test_settings import table_of
 
 ROOT = Path(__file__).parents[2]
 KEY = "arn:aws:kms:eu-central-1:123456789012:key/0a1b2c3d-4e5f-6789-abcd-ef0123456789"
+HERE = "arn:aws:acm:eu-central-1:123456789012:certificate/0a1b2c3d"
+ELSEWHERE = HERE.replace("central", "west")
+ZONE = 'domain = "hub.example.org"\nzone_id = "Z0123456789"\nzone_name = "example.org"\n'
+CERTIFIED = f'domain = "hub.example.org"\ncertificate = "{HERE.replace("eu-central", "us-east")}"\n'
 OWN_VPC = """
 vpc_id = "vpc-1"
 zones = ["eu-central-1a", "eu-central-1b"]
@@ -119,6 +123,30 @@ class TestAStage:
             (f'kms_key = "{KEY}"\naccount = "210987654321"', "in the account that the stage names"),
             ('flow_logs = "some"', 'it must be "refused" or "all"'),
             (OWN_VPC + '\nflow_logs = "all"', ".flow_logs has an effect only on a new VPC"),
+            ("direct_hosts = true", ".direct_hosts needs domain and subdomains"),
+            (f"{ZONE}direct_hosts = true\nsubdomains = false", ".direct_hosts needs domain and subdomains"),
+            (f"{ZONE}direct_hosts = true", '.direct_hosts needs edge = "fleet" or "alb"'),
+            (
+                f'{ZONE}direct_hosts = true\nedge = "alb"\naccess_logs = true',
+                '.access_logs and direct_hosts exclude each other with edge = "alb"',
+            ),
+            (
+                f'{ZONE}direct_hosts = true\nedge = "fleet"\negress = "nat"\n{OWN_VPC}',
+                '.direct_hosts with vpc_id needs egress = "public"',
+            ),
+            (
+                f'{CERTIFIED}direct_hosts = true\nedge = "fleet"',
+                "needs direct_certificate, a certificate for *.hub.example.org",
+            ),
+            (f'{CERTIFIED}direct_certificate = "{HERE}"', ".direct_certificate has an effect only with direct_hosts"),
+            (
+                f'{ZONE}direct_hosts = true\nedge = "fleet"\ndirect_certificate = "{HERE}"',
+                ".direct_certificate has an effect only with direct_hosts and certificate",
+            ),
+            (
+                f'{CERTIFIED}direct_hosts = true\nedge = "fleet"\ndirect_certificate = "{ELSEWHERE}"',
+                ".direct_certificate must be in the region eu-central-1",
+            ),
             ("log_days = 31", "stages.prod.log_days is 31, but it must be one of 1, 3, 5"),
         ],
     )
@@ -128,6 +156,14 @@ class TestAStage:
 
         assert message in str(refused.value)
         assert "hubless.toml: " in str(refused.value)
+
+    @pytest.mark.parametrize("edge", ["fleet", "alb"])
+    def test_may_have_hosts_that_browsers_reach_directly(self, stage_of, edge: str) -> None:
+        by_zone = stage_of(f'{ZONE}direct_hosts = true\nedge = "{edge}"\negress = "nat"')
+        by_certificate = stage_of(f'{CERTIFIED}direct_hosts = true\nedge = "{edge}"\ndirect_certificate = "{HERE}"')
+
+        assert by_zone.has_direct_hosts
+        assert by_certificate.settings.direct_certificate == HERE
 
     @pytest.mark.parametrize("name", ["Prod", "a_b", '"a.b"', "x" * 25, "a--b"])
     def test_has_a_name_that_is_valid_in_aws(self, stage_of, name: str) -> None:

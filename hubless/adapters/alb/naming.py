@@ -14,10 +14,11 @@ from hubless.domain.origins import host_of_route
 
 LONGEST_PATTERN = 128  # characters (ELB's)
 PRIORITIES = 50_000  # ELB's highest
+OF_DEPLOYMENT = 100  # of them, the last ones, are for rules of the deployment, which come after all of the hub's
 # Characters that ELB allows in a pattern.
 _PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.$/~\"'@:+")
 # ELB checks rules in the order of their priorities. Longer prefixes come first, so that the longest match wins.
-_BANDS = (range(1, 20_001), range(20_001, 40_001), range(40_001, PRIORITIES + 1))
+_BANDS = (range(1, 20_001), range(20_001, 40_001), range(40_001, PRIORITIES - OF_DEPLOYMENT + 1))
 _NAMED_SERVER, _SERVER = 3, 2  # segments of their prefixes
 HUB, LAUNCH, PREFIX = "hubless:hub", "hubless:launch", "hubless:prefix"
 

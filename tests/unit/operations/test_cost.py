@@ -52,7 +52,7 @@ def test_each_price_is_in_a_bill():
         for edge in ("economy", "fleet", "alb")
         for arm in (True, False)
     ]
-    demands.append(replace(CLASS, egress="nat"))
+    demands += [replace(CLASS, egress="nat"), replace(CLASS, edge="fleet", direct=True)]
     for name, price in known().table.items():
         if name.startswith("ec2_hour."):
             continue  # one for each type of instance
@@ -195,6 +195,55 @@ def test_each_edge_of_a_fleet_has_a_public_address():
     assert of(CLASS).usd("Edge addresses") == 0
 
 
+@pytest.mark.parametrize("edge", ["fleet", "alb"])
+def test_without_cloudfront_requests_to_servers_cost_nothing(edge):
+    by_cloudfront, direct = (of(replace(CLASS, edge=edge, waf=True, direct=direct)) for direct in (False, True))
+
+    assert by_cloudfront.usd("CloudFront to servers") > 5
+    assert {line.part for line in direct.lines if line.part.startswith("CloudFront ")} == {"CloudFront to the hub"}
+    assert direct.usd("Data out") == 320 * Decimal("0.09")
+    assert direct.usd("Balancer addresses") == 2 * 730 * Decimal("0.005")
+    assert direct.usd("WAF") < by_cloudfront.usd("WAF")  # it sees no requests to servers
+    assert direct.usd("CloudFront to the hub") == by_cloudfront.usd("CloudFront to the hub")
+
+
+def test_browsers_connections_cost_a_balancer_of_tls_more():
+    many = {"server_gb": Decimal(0), "requests_a_connection": Decimal(10**9)}
+    by_cloudfront, direct = (
+        of(replace(CLASS, edge="fleet", users=20_000, direct=direct), **many).usd("Load balancer (NLB)")
+        for direct in (False, True)
+    )
+
+    # 13,333 servers on average with six connections each: 26.7 units in 240 hours. Without TLS 0.4 for three each.
+    hours = 730 * Decimal("0.0225")
+    assert (direct - hours).quantize(Decimal("0.01")) == Decimal("38.40")
+    assert (by_cloudfront - hours).quantize(Decimal("0.01")) == Decimal("0.58")
+
+
+def test_each_way_between_zones_of_a_fleet_is_billed():
+    assert of(replace(CLASS, edge="fleet")).usd("Between zones") == 2 * of(CLASS).usd("Between zones")
+
+
+def test_the_free_tier_of_cloudfront_counts_what_passes_it():
+    by_cloudfront, direct = (
+        free_of_cloudfront(replace(CLASS, edge="fleet", direct=direct), known(), Amounts()) for direct in (False, True)
+    )
+
+    assert direct < 1 < by_cloudfront
+
+
+def test_a_load_balancers_bill_names_what_its_own_users_cost():
+    lectures = replace(CLASS, users=90, edge="alb")
+    full = of(lectures)
+
+    told = report.text(lectures, known(), Amounts())
+
+    usd = (full.total(Group.CONTROL) + full.usd("CloudFront to servers")).quantize(Decimal("0.01"))
+    assert f"JupyterLab's requests of these 90 users: ${usd}." in told
+    assert [goal.at_most for goal in goals(lectures, known(), Amounts())] == [6]
+    assert "of these" not in report.text(CLASS, known(), Amounts())
+
+
 def test_the_free_tier_is_reported_but_not_subtracted():
     # 320 GB at 0.085, and ten million requests at a dollar a million.
     assert free_of_cloudfront(replace(CLASS, polls_less=False), known(), Amounts()) == Decimal("37.20")
@@ -329,7 +378,7 @@ def test_each_amount_changes_the_bill():
     """An amount that changes no bill is not needed."""
     demand = Demand(users=200, waf=True, snap_start=True, watches_server_logs=True)
     demands = [replace(demand, edge=edge, polls_less=less) for edge in ("fleet", "economy") for less in (True, False)]
-    demands.append(replace(demand, egress="nat"))
+    demands += [replace(demand, egress="nat"), replace(demand, edge="fleet", direct=True)]
     lectures = Demand(users=90, edge="alb", hours=Decimal(2))
     for field in fields(Amounts):
         more = {field.name: getattr(Amounts(), field.name) * 2 + 1}
@@ -337,6 +386,7 @@ def test_each_amount_changes_the_bill():
         loaded = {
             "requests_a_connection": {"requests_a_connection": Decimal("0.001")},
             "connections_a_server": {"connections_a_server": Decimal(10_000)},
+            "direct_connections_a_server": {"direct_connections_a_server": Decimal(10_000)},
         }.get(field.name, more)
         assert any(of(one, **loaded) != of(one) for one in [*demands, lectures]), field.name
 
@@ -366,6 +416,26 @@ def test_impossible_values_are_refused(wrong):
 
     assert answer.exit_code == 2
     assert wrong[0] in answer.output
+
+
+def test_direct_hosts_need_an_edge_that_browsers_reach():
+    answer = CliRunner().invoke(main, ["cost", "--users", "1", "--direct-hosts"])
+
+    assert answer.exit_code == 1
+    assert "--direct-hosts needs --edge fleet or alb" in answer.output
+
+
+def test_the_documents_have_the_figures_of_direct_hosts():
+    page = (Path(__file__).parents[3] / "docs/edge.md").read_text()
+    many = replace(CLASS, users=2_000)
+    demands = [replace(many, edge="fleet", direct=True), replace(many, edge="fleet"), many]
+
+    told = [f"{goal.usd:.0f}" for one in demands for goal in goals(one, known(), Amounts())[2:]]
+
+    sentence = (
+        "the control plane and JupyterLab's requests cost ${} a month with it, ${} without, and ${} with `economy`"
+    )
+    assert sentence.format(*told) in " ".join(page.split())
 
 
 def test_the_documents_have_the_figures_of_the_goals():

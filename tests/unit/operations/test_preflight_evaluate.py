@@ -9,7 +9,7 @@ from operations import check_results
 from operations.check_results import Level
 from operations.preflight import evaluate
 from operations.preflight.evaluate import Certificate, FailedResource, Identity, Network, Quota, Stack, Zone
-from tests.support.cloudformation import RESERVED, UNVERIFIED
+from tests.support.cloudformation import UNVERIFIED
 
 REGION = "eu-central-1"
 ARN = "arn:aws:acm:us-east-1:123456789012:certificate/abc"
@@ -163,13 +163,29 @@ def test_another_key_would_empty_the_home_folders(deployed, wanted, level):
     ],
 )
 def test_a_certificate_must_be_issued_for_all_names(facts, level, said):
-    assert matches(evaluate.certificate(facts, stage(domain="hub.example.org", certificate=ARN)), level, said)
+    assert matches(certificate_found(facts, stage(domain="hub.example.org", certificate=ARN)), level, said)
+
+
+def certificate_found(facts, asked, number=0):
+    check, key, wanted = evaluate.certificates(asked)[number]
+    return evaluate.certificate(facts, asked, check=check, key=key, wanted=wanted)
 
 
 def test_without_subdomains_no_wildcard_is_needed():
     asked = stage(domain="hub.example.org", certificate=ARN, subdomains=False)
 
-    assert evaluate.certificate(Certificate("ISSUED", ("hub.example.org",)), asked).level is Level.OK
+    assert certificate_found(Certificate("ISSUED", ("hub.example.org",)), asked).level is Level.OK
+
+
+def test_with_direct_hosts_each_certificate_covers_its_own_names():
+    here = ARN.replace("us-east-1", "eu-central-1")
+    asked = stage(domain="hub.example.org", certificate=ARN, direct_certificate=here, direct_hosts=True, edge="fleet")
+    hubs, users = Certificate("ISSUED", ("hub.example.org",)), Certificate("ISSUED", ("*.hub.example.org",))
+
+    assert (certificate_found(hubs, asked).level, certificate_found(users, asked, 1).level) == (Level.OK, Level.OK)
+    swapped = certificate_found(hubs, asked, 1)
+    assert (swapped.level, swapped.check) == (Level.PROBLEM, "certificate of users' hosts")
+    assert swapped.action == "Request one for *.hub.example.org from ACM in eu-central-1"
 
 
 def test_a_wildcard_covers_one_label():
@@ -231,7 +247,6 @@ REFUSED = FailedResource("Tried", "AWS::CloudFront::Distribution", UNVERIFIED)
     ("reason", "meaning", "action"),
     [
         (UNVERIFIED, "has not verified this account for CloudFront", "Open a case with AWS Support"),
-        (RESERVED, "may not reserve that many", "Set streams_at_once = 0"),
         (
             "You have requested more vCPU capacity than your current vCPU limit of 0 allows",
             "edge's instance",
