@@ -88,6 +88,8 @@ class Session:
     created_at: datetime
     expires_at: datetime
     agent: str = ""  # the browser's User-Agent, so that the user recognises it
+    provider: str = ""  # the provider of the login, by its name in settings; "" if it was none
+    provider_session: str = ""  # the provider's own session (`sid`), with which this one ends
 
 
 def with_current_names(raw: Iterable[str], current: Mapping[str, str | None]) -> tuple[str, ...]:

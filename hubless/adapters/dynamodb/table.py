@@ -352,6 +352,8 @@ class SessionItem(Expiring):
     user_id = UnicodeAttribute()
     created_at = Instant()
     agent = UnicodeAttribute(default="")
+    provider = UnicodeAttribute(default="")
+    provider_session = UnicodeAttribute(default="")
 
 
 class ServiceItem(Item):

@@ -335,6 +335,12 @@ CREATE TABLE auth_states (
 ) STRICT, WITHOUT ROWID;
 """
 
+# Sessions that a provider's login began, which end with the provider's own.
+_PROVIDERS_OF_SESSIONS = """
+ALTER TABLE sessions ADD COLUMN provider TEXT NOT NULL DEFAULT '';
+ALTER TABLE sessions ADD COLUMN provider_session TEXT NOT NULL DEFAULT '';
+"""
+
 STEPS = (
     _FIRST,
     _SHARES_AND_SERVICES,
@@ -352,5 +358,6 @@ STEPS = (
     _LTI,
     _SECOND_FACTORS,
     _EXTERNAL_LOGINS,
+    _PROVIDERS_OF_SESSIONS,
 )
 VERSION = len(STEPS)  # of a file with all steps

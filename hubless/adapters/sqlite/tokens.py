@@ -45,7 +45,7 @@ _COLUMNS = (
     f" t.session_id, t.client_id, t.server_id, {_NAMES}"
 )
 _WIDTH = 13
-_SESSION = "s.id, s.sha256, s.user_id, s.created_at, s.expires_at, s.agent"
+_SESSION = "s.id, s.sha256, s.user_id, s.created_at, s.expires_at, s.agent, s.provider, s.provider_session"
 
 
 class SqliteTokenStore:
@@ -234,12 +234,13 @@ class SqliteSessionStore:
             f"SELECT {_SESSION}, {USER_COLUMNS} FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.sha256 = ?",  # noqa: S608 constant
             (sha256,),
         )
-        return None if row is None else (_session(row[:6]), user_of(row[6:]))
+        return None if row is None else (_session(row[:8]), user_of(row[8:]))
 
     def create(self, session: Session) -> None:
         try:
             self._database.write(
-                "INSERT INTO sessions (id, sha256, user_id, created_at, expires_at, agent) VALUES (?, ?, ?, ?, ?, ?)",
+                "INSERT INTO sessions (id, sha256, user_id, created_at, expires_at, agent, provider, provider_session)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     session.id,
                     session.sha256,
@@ -247,6 +248,8 @@ class SqliteSessionStore:
                     to_number(session.created_at),
                     to_number(session.expires_at),
                     session.agent,
+                    session.provider,
+                    session.provider_session,
                 ),
             )
         except sqlite3.IntegrityError as gone:
@@ -404,8 +407,8 @@ def _code(row: Sequence[Any] | None) -> Code | None:
 
 
 def _session(row: Sequence[Any]) -> Session:
-    session_id, sha256, user_id, created, expires, agent = row
+    session_id, sha256, user_id, created, expires, *more = row  # agent, provider, provider_session
     created_at, expires_at = to_instant(created), to_instant(expires)
     assert created_at is not None  # noqa: S101 the column is NOT NULL
     assert expires_at is not None  # noqa: S101 the column is NOT NULL
-    return Session(session_id, sha256, user_id, created_at, expires_at, agent)
+    return Session(session_id, sha256, user_id, created_at, expires_at, *more)
