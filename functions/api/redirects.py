@@ -7,7 +7,11 @@ from fastapi import Depends
 from starlette.requests import Request
 
 from functions.api import dependencies
+from hubless.domain import names
+from hubless.domain.lifecycle import State
 from hubless.domain.origins import Origins
+from hubless.domain.users import User
+from hubless.ports.servers import ServerStore
 
 _MAX = 4096  # characters
 
@@ -54,6 +58,13 @@ class Redirects:
 def with_next(path: str, following: str | None) -> str:
     """Return *path* with *following* as its `next`."""
     return f"{path}?next={quote(following, safe='')}" if following else path
+
+
+def default_destination(servers: ServerStore, origins: Origins, user: User) -> str:
+    """Return the redirect of a person without a `next`: their server if it runs, otherwise the page that starts it."""
+    server = servers.find(user.id, "")
+    is_ready = server is not None and server.state is State.READY
+    return origins.link_to(names.server_prefix(user.name, "")) if is_ready else "/hub/spawn"
 
 
 async def _redirects(request: Request, origins: dependencies.Origins) -> Redirects:

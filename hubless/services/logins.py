@@ -29,12 +29,16 @@ class Logins:
         """Return the user of *identity*; a first login creates the user."""
         return self.accounts.log_in(identity.name, admin=identity.admin)
 
-    def open_session(self, user: User, agent: str) -> tuple[Session, str]:
+    def open_session(
+        self, user: User, agent: str, *, provider: str = "", provider_session: str = ""
+    ) -> tuple[Session, str]:
         """Begin a browser session and return it with the secret of its cookie; end the oldest beyond the maximum.
 
         Args:
             user: who has logged in.
             agent: the browser's User-Agent, so that the user recognises the session in a list.
+            provider: the name of the provider that vouched for the user; "" if none did.
+            provider_session: the provider's own session, with which this one ends.
 
         Raises:
             NotFoundError: when the user was removed meanwhile.
@@ -47,6 +51,8 @@ class Logins:
             created_at=now,
             expires_at=now + self.session_lifetime,
             agent=agent[:MAX_AGENT],
+            provider=provider,
+            provider_session=provider_session,
         )
         self.sessions.create(session)
         if self.max_sessions:

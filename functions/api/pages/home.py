@@ -10,7 +10,8 @@ from functions.api import dependencies
 from functions.api.auth.visitors import OwnForm, Person, user_of
 from functions.api.pages.home_notices import HomeNotice
 from functions.api.pages.sharing import SharedServers
-from functions.api.pages.views import default_destination, server_view, url_part
+from functions.api.pages.views import server_view, url_part
+from functions.api.redirects import default_destination
 from functions.api.rendering import Render
 from functions.api.routers import page_router
 from hubless.domain import names

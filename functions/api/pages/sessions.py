@@ -11,9 +11,7 @@ from starlette.responses import RedirectResponse, Response
 
 from functions.api import dependencies
 from functions.api.auth import csrf
-from functions.api.auth.authentication import person_by_cookie
 from functions.api.auth.cookies import (
-    DEVICE_COOKIE,
     HUB_PATH,
     SESSION_COOKIE,
     XSRF_COOKIE,
@@ -21,17 +19,15 @@ from functions.api.auth.cookies import (
     is_secure,
     login_cookie,
     remove_stale_state_cookies,
-    set_own_page_cookie,
 )
+from functions.api.auth.session_opening import destination, open_session
 from functions.api.auth.visitors import AnonymousForm, Form, MaybePerson
 from functions.api.error_handlers import retry_later
-from functions.api.pages.views import default_destination
 from functions.api.password_pool import in_password_pool
 from functions.api.redirects import Redirects, RequestRedirects
 from functions.api.rendering import Render
 from functions.api.routers import page_router
 from hubless.domain.bounds import MAX_BODY
-from hubless.domain.device_cookies import LIFETIME as DEVICE_LIFETIME
 from hubless.domain.errors import HublessError, InvalidRequestError
 from hubless.domain.passwords import MINIMUM_PASSWORD
 from hubless.domain.users import User
@@ -73,51 +69,11 @@ class _SessionPages:
 
     def open_session(self, user: User, following: str | None) -> Response:
         """Begin a session in this browser; one that was open here ends."""
-        hub, request, secure = self.hub, self.request, is_secure(self.request)
-        before = person_by_cookie(request)
-        if before is not None and before.session is not None:
-            hub.logins.close_session(before.session)
-        session, secret = hub.logins.open_session(user, request.headers.get("user-agent", ""))
-        logger.info("user %s logged in from %s", user.name, self.address)
-        response = RedirectResponse(self.next(following, user), 302)
-        lifetime = int(hub.settings.hub.cookie_max_age.total_seconds())
-        name, path = login_cookie(request)
-        response.set_cookie(name, secret, max_age=lifetime, path=path, httponly=True, samesite="lax", secure=secure)
-        # Servers read it: it is part of the key of their cache (singleuser-contract, 6).
-        response.set_cookie(
-            SESSION_COOKIE,
-            session.id,
-            path="/",
-            domain=hub.origins.domain or None,
-            httponly=True,
-            samesite="lax",
-            secure=secure,
-        )
-        token = csrf.session_token(hub.key, session.sha256)
-        response.set_cookie(XSRF_COOKIE, token, path=HUB_PATH, httponly=False, samesite="lax", secure=secure)
-        self._remember_device(user, response)
-        set_own_page_cookie(request, response)
-        remove_stale_state_cookies(request, response)
-        return response
-
-    def _remember_device(self, user: User, response: Response) -> None:
-        """Let this browser pass locks of the user's name that others cause; a logout does not end that."""
-        devices = self.hub.password_login.device_cookie(user, device_cookie(self.request))
-        response.set_cookie(
-            DEVICE_COOKIE,
-            devices,
-            max_age=int(DEVICE_LIFETIME.total_seconds()),
-            path=HUB_PATH,
-            httponly=True,
-            samesite="lax",
-            secure=is_secure(self.request),
-        )
+        return open_session(self.request, self.hub, user, following)
 
     def next(self, following: str | None, user: User) -> str:
         """Return where a login ends: at *following*, or else at the user's server."""
-        if following:
-            return self.redirects.link_to(following)
-        return default_destination(self.hub.servers, self.hub.origins, user)
+        return destination(self.hub, user, following)
 
     def login_page(self, *, username: str = "", error: str | None = None, status: int = 200) -> Response:
         """Return the page with the login form."""

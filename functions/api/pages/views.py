@@ -4,24 +4,16 @@ from typing import Any
 
 from functions.api.serializers import instant
 from hubless.domain import names
-from hubless.domain.lifecycle import Server, State
+from hubless.domain.lifecycle import Server
 from hubless.domain.limits import limit_in_words
 from hubless.domain.origins import Origins
 from hubless.domain.users import User
-from hubless.ports.servers import ServerStore
 from hubless.services.spawning import Spawning
 
 
 def url_part(owner: User, server_name: str) -> str:
     """Return `<user>` or `<user>/<server>` as the pages' addresses have it."""
     return names.url_name(owner.name) + (f"/{names.url_name(server_name)}" if server_name else "")
-
-
-def default_destination(servers: ServerStore, origins: Origins, user: User) -> str:
-    """Return the redirect of a person without a `next`: their server if it runs, otherwise the page that starts it."""
-    server = servers.find(user.id, "")
-    is_ready = server is not None and server.state is State.READY
-    return origins.link_to(names.server_prefix(user.name, "")) if is_ready else "/hub/spawn"
 
 
 def server_view(spawning: Spawning, origins: Origins, owner: User, server: Server) -> dict[str, Any]:
