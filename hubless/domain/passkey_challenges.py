@@ -22,7 +22,6 @@ class Purpose(StrEnum):
     LOG_IN = "log-in"
     SECOND_FACTOR = "second-factor"
     ADD = "add"
-    CONFIRM = "confirm"
 
 
 def make(key: bytes, purpose: Purpose, binding: str, *, nonce: bytes, now: datetime) -> bytes:

@@ -47,6 +47,18 @@ class OneTimeCodes(Protocol):
         ...
 
 
+class SecretSealer(Protocol):
+    """Encrypts what the store keeps and only the hub may read; keys may be replaced one after the other."""
+
+    def seal(self, data: bytes) -> bytes:
+        """Return *data* encrypted with the newest key."""
+        ...
+
+    def open(self, sealed: bytes) -> bytes | None:
+        """Return what was sealed with one of the keys, or None."""
+        ...
+
+
 @value
 class RelyingParty:
     """The hub, as authenticators know it."""
