@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from hubless.ports.queue import Queue
     from hubless.ports.readiness import Readiness
     from hubless.ports.routes import RouteStore
+    from hubless.ports.second_factors import FactorStore
     from hubless.ports.servers import ServerStore
     from hubless.ports.services import ServiceStore
     from hubless.ports.shares import ShareCodeStore, ShareStore
@@ -278,6 +279,12 @@ class CloudHub(Hub):
         from hubless.adapters.dynamodb.leases import DynamoLeaseStore
 
         return DynamoLeaseStore(self._database)
+
+    @cached_property
+    def factor_store(self) -> "FactorStore":
+        from hubless.adapters.dynamodb.second_factors import DynamoFactorStore
+
+        return DynamoFactorStore(self._database)
 
     @cached_property
     def external_identities(self) -> "IdentityStore":

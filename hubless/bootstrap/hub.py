@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from hubless.ports.queue import Queue
     from hubless.ports.readiness import Readiness
     from hubless.ports.routes import RouteStore
+    from hubless.ports.second_factors import FactorStore
     from hubless.ports.servers import ServerStore
     from hubless.ports.services import ServiceStore
     from hubless.ports.shares import ShareCodeStore, ShareStore
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from hubless.services.login_throttling import LoginThrottle
     from hubless.services.logins import Logins
     from hubless.services.pacing import Pacing
+    from hubless.services.passkeys import Passkeys
     from hubless.services.password_changes import PasswordChanges
     from hubless.services.password_login import PasswordLogin
     from hubless.services.password_policy import PasswordPolicy
@@ -62,6 +64,7 @@ if TYPE_CHECKING:
     from hubless.services.privileges import Privileges
     from hubless.services.reaping import Reaping
     from hubless.services.routing import Routing
+    from hubless.services.second_factors import SecondFactors
     from hubless.services.service_registry import ServiceRegistry
     from hubless.services.sharing import Sharing
     from hubless.services.spawning import Spawning
@@ -196,6 +199,10 @@ class Hub(ABC):
     @property
     @abstractmethod
     def leases(self) -> "LeaseStore": ...
+
+    @property
+    @abstractmethod
+    def factor_store(self) -> "FactorStore": ...
 
     @property
     @abstractmethod
@@ -462,6 +469,40 @@ class Hub(ABC):
         from hubless.services.password_changes import PasswordChanges
 
         return PasswordChanges(self.accounts, self.passwords, self.hasher, self.password_login)
+
+    @cached_property
+    def second_factors(self) -> "SecondFactors":
+        from hubless.adapters.one_time_codes import PyotpCodes
+        from hubless.adapters.sealing import FernetSealer
+        from hubless.services.second_factors import SecondFactors
+
+        login = self.settings.login
+        return SecondFactors(
+            self.factor_store,
+            PyotpCodes(),
+            FernetSealer(lambda: [self.key], "second factors"),
+            self.clock,
+            self.settings.hub.name,
+            login.second_factor,
+            login.admins_need_second_factor,
+            are_offered=login.kind != "shared-password",
+        )
+
+    @cached_property
+    def passkeys(self) -> "Passkeys":
+        from hubless.adapters.passkeys import WebauthnCeremonies
+        from hubless.services.passkeys import Passkeys
+
+        return Passkeys(
+            WebauthnCeremonies(),
+            self.second_factors,
+            self.single_use,
+            self.users,
+            self.passwords,
+            self.external_identities,
+            self.clock,
+            lambda: self.key,
+        )
 
     @cached_property
     def tokens(self) -> "Tokens":

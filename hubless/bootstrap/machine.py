@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from hubless.ports.pending_logins import PendingLoginStore
     from hubless.ports.readiness import Readiness
     from hubless.ports.routes import RouteStore
+    from hubless.ports.second_factors import FactorStore
     from hubless.ports.servers import ServerStore
     from hubless.ports.services import ServiceStore
     from hubless.ports.shares import ShareCodeStore, ShareStore
@@ -162,6 +163,12 @@ class MachineHub(Hub):
         from hubless.adapters.sqlite.leases import SqliteLeaseStore
 
         return SqliteLeaseStore(self._database)
+
+    @cached_property
+    def factor_store(self) -> "FactorStore":
+        from hubless.adapters.sqlite.second_factors import SqliteFactorStore
+
+        return SqliteFactorStore(self._database)
 
     @cached_property
     def external_identities(self) -> "IdentityStore":

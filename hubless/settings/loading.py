@@ -358,6 +358,11 @@ def _shared_login(given: LoginSettings, environ: Mapping[str, str]) -> LoginSett
         )
     if given.sign_up:
         raise SettingsError('login.sign_up has no effect if login.kind is "shared-password": remove it')
+    if given.second_factor != "optional" or given.admins_need_second_factor:
+        raise SettingsError(
+            'login.second_factor and login.admins_need_second_factor need login.kind = "password": with a shared'
+            " password anybody could set up a factor in another's name"
+        )
     admin_password = given.admin_password or environ.get(ADMIN_PASSWORD, "")
     if admin_password == password:
         raise SettingsError("login.admin_password is the same as login.password: choose another")

@@ -114,6 +114,14 @@ class LoginSettings:
     max_sessions: int = setting(
         500, count(0), "Browsers in which a user is logged in; one more ends the oldest session; 0 for no limit"
     )
+    second_factor: str = setting(
+        "optional",
+        choice("optional", "required", "always"),
+        "Whether users may or must have a second factor; `always` asks also after a login at a provider"
+        " (docs/login-second-factor.md)",
+    )
+    admins_need_second_factor: bool = setting(False, FLAG, "Whether admins must have a second factor")
+    passkeys: bool = setting(True, FLAG, "Whether users may add passkeys, and log in with them alone")
 
 
 @value

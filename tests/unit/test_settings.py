@@ -251,6 +251,12 @@ class TestLogin:
         assert read(shared + "shared_password_opens_admins = true").login.admins == ("ada", "bo")
         assert read(shared.replace('"ada", "bo"', "")).login.admins == ()
 
+    @pytest.mark.parametrize("line", ['second_factor = "required"', "admins_need_second_factor = true"])
+    def test_who_shares_a_password_cannot_need_a_second_factor(self, line: str) -> None:
+        shared = '[login]\nkind = "shared-password"\npassword = "for all"\n'
+        assert 'need login.kind = "password"' in complaint(shared + line)
+        assert read(f"[login]\n{line}")
+
     @pytest.mark.parametrize("line", ['password = "x"', 'admin_password = "x"', 'allow_users = ["ada"]'])
     def test_keys_without_effect_are_refused(self, line: str) -> None:
         assert 'only if login.kind is "shared-password"' in complaint(f"[login]\n{line}")

@@ -20,6 +20,8 @@ _REMOVED_AT_ONCE = 40  # each is a header of the answer, for each path
 # Each page after which somebody is logged in adds to it what it was sent. One path covers them all: HTTPX and Requests
 # refuse to read a cookie that has several.
 DEVICE_COOKIE = "jupyterhub-hub-device"
+HALF_LOGIN_COOKIE = "jupyterhub-hub-second-factor"  # a login that waits for a second factor
+FACTOR_COOKIE = "jupyterhub-hub-factor"  # the proof that a second factor was shown just now
 
 
 def cookies(request: Request, name: str) -> list[str]:

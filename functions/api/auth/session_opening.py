@@ -1,6 +1,7 @@
-"""Where every login ends: the session that opens in a browser, with its cookies."""
+"""Where every login ends: the session of a browser, or first the page that asks for a second factor."""
 
 import logging
+from enum import Enum, auto
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -9,6 +10,8 @@ from functions.api.auth import csrf
 from functions.api.auth.authentication import person_by_cookie
 from functions.api.auth.cookies import (
     DEVICE_COOKIE,
+    FACTOR_COOKIE,
+    HALF_LOGIN_COOKIE,
     HUB_PATH,
     SESSION_COOKIE,
     XSRF_COOKIE,
@@ -18,12 +21,25 @@ from functions.api.auth.cookies import (
     remove_stale_state_cookies,
     set_own_page_cookie,
 )
-from functions.api.redirects import default_destination
+from functions.api.redirects import default_destination, with_next
 from hubless.bootstrap.hub import Hub
+from hubless.domain import fresh_factors, half_logins
 from hubless.domain.device_cookies import LIFETIME as DEVICE_LIFETIME
-from hubless.domain.users import User
+from hubless.domain.half_logins import HalfLogin
+from hubless.domain.tokens import Session
+from hubless.domain.users import FactorState, User
+from hubless.services.identifiers import new_secret
 
 logger = logging.getLogger(__name__)
+SECOND_FACTOR_PAGE, RESET_PAGE = "/hub/second-factor", "/hub/second-factors-reset"
+
+
+class Shown(Enum):
+    """Whether the person who logs in has shown a second factor to the hub."""
+
+    NOT_YET = auto()  # a password, a provider's word, or alike
+    NOW = auto()  # a code, or a passkey
+    BEFORE = auto()  # when the session began that this one replaces
 
 
 def open_session(
@@ -34,8 +50,11 @@ def open_session(
     *,
     provider: str = "",
     provider_session: str = "",
+    shown: Shown = Shown.NOT_YET,
 ) -> Response:
     """Begin a session in this browser and redirect; one that was open here ends.
+
+    A user who must show or set up a second factor first is redirected to the page for that.
 
     Args:
         request: the browser's.
@@ -44,14 +63,21 @@ def open_session(
         following: a path that `Redirects.safe` has checked; None for the user's server.
         provider: the name of the provider that vouched for the person; "" if none did.
         provider_session: the provider's own session.
+        shown: whether the person has shown a second factor.
+
+    Raises:
+        NotFoundError: when the user was removed meanwhile.
     """
+    if shown is Shown.NOT_YET and hub.second_factors.required_of(user, external=bool(provider)):
+        stamp = half_logins.stamp_of(hub.passwords.get(user.id))
+        return _ask_for_factor(request, hub, HalfLogin(user.id, stamp, provider, provider_session), following)
     secure = is_secure(request)
     before = person_by_cookie(request)
     if before is not None and before.session is not None:
         hub.logins.close_session(before.session)
     agent = request.headers.get("user-agent", "")
     session, secret = hub.logins.open_session(user, agent, provider=provider, provider_session=provider_session)
-    logger.info("user %s logged in from %s", user.name, request.client.host if request.client else "unknown")
+    logger.info("user %s logged in from %s", user.name, address_of(request))
     response = RedirectResponse(destination(hub, user, following), 302)
     lifetime = int(hub.settings.hub.cookie_max_age.total_seconds())
     name, path = login_cookie(request)
@@ -69,14 +95,55 @@ def open_session(
     token = csrf.session_token(hub.key, session.sha256)
     response.set_cookie(XSRF_COOKIE, token, path=HUB_PATH, httponly=False, samesite="lax", secure=secure)
     _remember_device(request, hub, user, response)
+    if shown is Shown.NOW:
+        note_factor(request, hub, session, response)
+    if HALF_LOGIN_COOKIE in request.cookies:
+        response.delete_cookie(HALF_LOGIN_COOKIE, path=HUB_PATH, secure=secure, httponly=True)
     set_own_page_cookie(request, response)
     remove_stale_state_cookies(request, response)
     return response
 
 
 def destination(hub: Hub, user: User, following: str | None) -> str:
-    """Return where a login ends: at *following*, or else at the user's server."""
+    """Return where a login ends: at *following*, or else at the user's server.
+
+    Before that, a user whose second factors an admin has removed is told so.
+    """
+    if user.factors is FactorState.RESET:
+        return with_next(RESET_PAGE, following)
     return hub.origins.link_to(following) if following else default_destination(hub.servers, hub.origins, user)
+
+
+def address_of(request: Request) -> str:
+    """Return the client's address, by which wrong guesses are counted."""
+    return request.client.host if request.client else "unknown"
+
+
+def note_factor(request: Request, hub: Hub, session: Session, response: Response) -> None:
+    """Note in this browser that the session's user has just shown a second factor, so that they may change them."""
+    response.set_cookie(
+        FACTOR_COOKIE,
+        fresh_factors.proof(hub.key, session.sha256, hub.clock.now()),
+        max_age=int(fresh_factors.LIFETIME.total_seconds()),
+        path=HUB_PATH,
+        httponly=True,
+        samesite="lax",
+        secure=is_secure(request),
+    )
+
+
+def _ask_for_factor(request: Request, hub: Hub, half: HalfLogin, following: str | None) -> Response:
+    response = RedirectResponse(with_next(SECOND_FACTOR_PAGE, following), 302)
+    response.set_cookie(
+        HALF_LOGIN_COOKIE,
+        half_logins.sealed(hub.key, half, nonce=new_secret(), now=hub.clock.now()),
+        max_age=int(half_logins.LIFETIME.total_seconds()),
+        path=HUB_PATH,
+        httponly=True,
+        samesite="lax",
+        secure=is_secure(request),
+    )
+    return response
 
 
 def _remember_device(request: Request, hub: Hub, user: User, response: Response) -> None:

@@ -20,7 +20,7 @@ from functions.api.auth.cookies import (
     login_cookie,
     remove_stale_state_cookies,
 )
-from functions.api.auth.session_opening import destination, open_session
+from functions.api.auth.session_opening import Shown, address_of, destination, open_session
 from functions.api.auth.visitors import AnonymousForm, Form, MaybePerson
 from functions.api.error_handlers import retry_later
 from functions.api.password_pool import in_password_pool
@@ -55,7 +55,7 @@ class _SessionPages:
     @property
     def address(self) -> str:
         """Return the client's address, by which wrong guesses are counted."""
-        return self.request.client.host if self.request.client else "unknown"
+        return address_of(self.request)
 
     @property
     def why_form_refused(self) -> str:
@@ -67,9 +67,9 @@ class _SessionPages:
         """Say whether this hub takes sign-ups."""
         return self.hub.settings.login.sign_up and self.hub.has_passwords
 
-    def open_session(self, user: User, following: str | None) -> Response:
-        """Begin a session in this browser; one that was open here ends."""
-        return open_session(self.request, self.hub, user, following)
+    def open_session(self, user: User, following: str | None, *, shown: Shown = Shown.NOT_YET) -> Response:
+        """Begin a session in this browser, as `session_opening.open_session` does."""
+        return open_session(self.request, self.hub, user, following, shown=shown)
 
     def next(self, following: str | None, user: User) -> str:
         """Return where a login ends: at *following*, or else at the user's server."""
