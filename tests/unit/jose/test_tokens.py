@@ -1,3 +1,4 @@
+import base64
 import json
 from datetime import UTC, datetime, timedelta
 
@@ -52,8 +53,6 @@ def test_each_algorithm_is_verified(algorithm, key):
 
 def test_the_old_name_of_ed25519_is_verified_without_a_warning():
     head, body = part({"alg": "EdDSA", "kid": "ed-1"}), part(CLAIMS)
-    import base64
-
     signature = ed_key().get_op_key("sign").sign(f"{head}.{body}".encode())
 
     assert validated(f"{head}.{body}.{base64.urlsafe_b64encode(signature).decode().rstrip('=')}")["sub"] == "ada"
@@ -225,6 +224,14 @@ def test_the_type_is_compared_where_it_matters():
 def test_malformed_tokens_are_refused(token):
     with pytest.raises(TokenRefusedError):
         validated(token)
+
+
+@pytest.mark.parametrize("header", [{"crit": ["exp"], "exp": AT}, {"b64": True}, {"crit": ["b64"], "b64": True}])
+def test_extensions_are_refused_though_signed(header):
+    head, body = part({"alg": "Ed25519", "kid": "ed-1", **header}), part(CLAIMS)
+    signature = ed_key().get_op_key("sign").sign(f"{head}.{body}".encode())
+
+    assert "extensions" in refusal(f"{head}.{body}.{base64.urlsafe_b64encode(signature).decode().rstrip('=')}")
 
 
 def test_deeply_nested_json_is_refused():
