@@ -1,4 +1,4 @@
-"""The operator's commands of `hubless`: cost, preflight, doctor, empty."""
+"""The commands of `hubless` for a hub that is elsewhere: cost, preflight, doctor, empty, login."""
 
 import contextlib
 import json
@@ -323,4 +323,46 @@ def _unprotect(stage: "Stage", aws: "Aws", *, yes: bool) -> None:
         click.echo(f"CloudFormation may delete the stack {stage.hub}-state now. The next deployment protects it again")
 
 
-ALL = (cost, preflight, doctor, empty)
+@click.command()
+@click.argument("hub", metavar="ADDRESS")
+@click.option(
+    "--workload",
+    type=click.Choice(["github", "kubernetes", "aws"]),
+    required=True,
+    help="What proves who this job is: GitHub Actions, a file of Kubernetes, or AWS credentials.",
+)
+@click.option("--scope", multiple=True, help="A scope of the token; more than once for several.  [default: the rule's]")
+@click.option("--rule", default="", help="The rule of [[workloads]] that is meant.  [default: the first that holds]")
+@click.option("--audience", default="", help="What the proof is made for, if the rule names an audience.")
+@click.option("--region", default="us-east-1", show_default=True, help="The AWS region whose STS the hub asks.")
+@click.option(
+    "--token-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The file with the pod's token.  [default: /var/run/secrets/hubless/token]",
+)
+def login(
+    *, hub: str, workload: str, scope: tuple[str, ...], rule: str, audience: str, region: str, token_file: Path | None
+) -> None:
+    """Print a short-lived token of the hub at ADDRESS, for a job that proves who it is without a secret of the hub.
+
+    The hub gives it by a rule in its [[workloads]]. See docs/login-workloads.md.
+    """
+    from operations import workload_login
+
+    with errors_as_messages():
+        try:
+            meant = audience or workload_login.address_of(hub)
+            if workload == "github":
+                proof, kind = workload_login.github_proof(meant, ENVIRON)
+            elif workload == "kubernetes":
+                proof, kind = workload_login.kubernetes_proof(token_file or workload_login.TOKEN_FILE)
+            else:
+                proof, kind = workload_login.aws_proof(meant, region)
+            said = workload_login.token_for(hub, proof, kind, scopes=" ".join(scope), rule=rule)
+        except workload_login.WorkloadLoginError as refused:
+            click.echo(f"hubless: {refused}", err=True)
+            raise SystemExit(1) from None
+    click.echo(said["access_token"])
+
+
+ALL = (cost, preflight, doctor, empty, login)

@@ -37,6 +37,7 @@ MEASURED = (
     "integration/test_edge.py",
     "integration/test_preflight_collect.py",
     "integration/test_provider_requests.py",
+    "integration/test_workload_login.py",
     "integration/test_stage_cleanup.py",
     "integration/test_supervisor.py",
     "integration/test_trial_command.py",

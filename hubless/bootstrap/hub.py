@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     from hubless.services.sharing import Sharing
     from hubless.services.spawning import Spawning
     from hubless.services.stopping import Stopping
+    from hubless.services.token_exchange import TokenExchange
     from hubless.services.tokens import Tokens
     from hubless.services.user_removal import UserRemoval
 
@@ -517,6 +518,20 @@ class Hub(ABC):
             self.clock,
             limits.max_lifetime,
             limits.max_per_user,
+        )
+
+    @cached_property
+    def token_exchange(self) -> "TokenExchange":
+        from hubless.bootstrap.workloads import rules_of, verifier_of
+        from hubless.services.token_exchange import TokenExchange
+
+        return TokenExchange(
+            rules_of(self.settings),
+            verifier_of(self.settings, self.clock),
+            self.tokens,
+            self.single_use,
+            self.login_throttle,
+            self.clock,
         )
 
     @cached_property

@@ -36,7 +36,7 @@ class Actor:
         """Say whether this is an admin, and not a token that may do less than its owner."""
         if self.user is not None:
             return self.user.admin and not self.is_narrowed
-        return bool(self.service and self.service.admin)
+        return bool(self.service and self.service.admin and not self.is_narrowed)
 
     @property
     def is_narrowed(self) -> bool:
@@ -79,11 +79,9 @@ class Identities:
             added = self.services.of_token(digest)
             return self._of_service(added) if added else None
         token, user = found
-        if user is None or token.is_expired(self.clock.now()):
+        if token.is_expired(self.clock.now()):
             return None
-        self._note_activity(user, token)
-        held = self.effective(token, user)
-        return Actor(user.name, OwnerKind.USER, held, self.of_user(user), user=user, token=token)
+        return self._of_service_token(token) if token.owner_kind is OwnerKind.SERVICE else self._of_users(token, user)
 
     def of_session(self, secret: str) -> Actor | None:
         """Return the user of the valid browser session whose cookie has *secret*, or None."""
@@ -120,9 +118,35 @@ class Identities:
 
         return look_up
 
+    def of_service(self, service: Service) -> Scopes:
+        """Return the scopes that *service* has now."""
+        return roles.scopes_of_service(service, self.roles)
+
     def _of_service(self, service: Service) -> Actor:
-        held = roles.scopes_of_service(service, self.roles)
+        held = self.of_service(service)
         return Actor(service.name, OwnerKind.SERVICE, held, held, service=service)
+
+    def _of_users(self, token: Token, user: User | None) -> Actor | None:
+        if user is None:
+            return None
+        self._note_activity(user, token)
+        held = self.effective(token, user)
+        return Actor(user.name, OwnerKind.USER, held, self.of_user(user), user=user, token=token)
+
+    def _of_service_token(self, token: Token) -> Actor | None:
+        """Return the service of settings that owns the short-lived *token*, with the scopes that both have now.
+
+        One of the same name that an admin added is another service.
+        """
+        service = self.services.configured.get(token.owner_id)
+        if service is None:
+            return None
+        if _is_stale(token.last_activity_at, now := self.clock.now()):
+            self.tokens.touch(token.id, now)
+        held = self.of_service(service)
+        asked = held if "inherit" in token.scopes else scopes.expand(token.scopes, Bearer(service=service.name))
+        own = asked.intersection(held, self.groups_of())
+        return Actor(service.name, OwnerKind.SERVICE, own, held, service=service, token=token)
 
     def _note_activity(self, user: User, token: Token | None) -> None:
         now = self.clock.now()

@@ -74,6 +74,14 @@ class LoginThrottle:
         """Count a sign-up from *address*, or return the lock that refuses it."""
         return None if self._count(f"sign-up:{network_of(address)}", SIGN_UP_FACTOR) else self._lock()
 
+    def admit_exchange(self, address: str) -> LockedOut | None:
+        """Return the lock that refuses proofs of workloads from *address*; wrong ones do not lock people out."""
+        return self._lock() if self._is_locked({_exchange_key(address): ADDRESS_FACTOR}) else None
+
+    def note_failed_exchange(self, address: str) -> None:
+        """Count a proof from *address* that gave no token."""
+        self.attempts.add(_exchange_key(address), self.clock.now())
+
     def _count(self, key: str, factor: int) -> bool:
         now = self.clock.now()
         return self.attempts.try_add(
@@ -99,6 +107,10 @@ def _keys(name: str, address: str) -> tuple[str, str, str]:
     """Return the keys under which guesses are counted: name and address together, name alone, address alone."""
     hashed, by_address = tokens.sha256(name), f"address:{network_of(address)}"
     return f"name:{hashed} {by_address}", f"name:{hashed}", by_address
+
+
+def _exchange_key(address: str) -> str:
+    return f"exchange:{network_of(address)}"
 
 
 def _device_key(device: str) -> str:

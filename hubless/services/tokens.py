@@ -1,11 +1,12 @@
 """Tokens: issues, lists and revokes them. A token is shown once; the hub stores its hash."""
 
+from collections.abc import Iterable
 from datetime import timedelta
 
 from hubless.domain import scopes
 from hubless.domain.bounds import MAX_IDENTIFIER, MAX_NOTE
 from hubless.domain.errors import InvalidRequestError, NotFoundError, QuotaExceededError
-from hubless.domain.scopes import Bearer, Scope, Scopes
+from hubless.domain.scopes import Bearer, GroupsOf, Scope, Scopes
 from hubless.domain.tokens import OwnerKind, Token, sha256
 from hubless.domain.users import User
 from hubless.domain.values import value
@@ -91,6 +92,36 @@ class Tokens:
             ) from reached
         return token, secret
 
+    def issue_to_service(
+        self, name: str, *, note: str, expires_in: timedelta, raw_scopes: list[str]
+    ) -> tuple[Token, str]:
+        """Issue a short-lived token to the service of settings of that name and return it with its secret.
+
+        Raises:
+            NotFoundError: when settings name no such service.
+            InvalidRequestError: when a scope is unknown, the service does not have it or its filter names nothing that
+                exists, or when the lifetime is not allowed.
+        """
+        service = self.identities.services.configured.get(name)
+        if service is None:
+            raise NotFoundError("Service", name)
+        held, now = self.identities.of_service(service), self.clock.now()
+        self._require(held, Bearer(service=name), raw_scopes, name, self.identities.groups_of())
+        lifetime = self._checked_lifetime(expires_in)
+        secret = new_secret()
+        token = Token(
+            id=new_id("a", now),
+            sha256=sha256(secret),
+            owner_kind=OwnerKind.SERVICE,
+            owner_id=name,
+            scopes=tuple(dict.fromkeys(raw_scopes)),
+            created_at=now,
+            note=note[:MAX_NOTE],
+            expires_at=None if lifetime is None else now + lifetime,
+        )
+        self.store.create(token)
+        return token, secret
+
     def of(self, owner: User) -> list[Token]:
         """Return the owner's tokens that have not expired."""
         now = self.clock.now()
@@ -124,12 +155,16 @@ class Tokens:
         # `!server` and `!service` mean nothing in a user's token: they are accepted and have no effect, as in
         # JupyterHub.
         held = self.identities.of_user(owner)
-        groups_of = self.identities.groups_of(owner)
-        asked = scopes.expand(wanted, Bearer(user=owner.name))
+        self._require(held, Bearer(user=owner.name), wanted, owner.name, self.identities.groups_of(owner))
+
+    def _require(
+        self, held: Scopes, bearer: Bearer, wanted: Iterable[str], owner_name: str, groups_of: GroupsOf
+    ) -> None:
+        asked = scopes.expand(wanted, bearer)
         lacking = [s for s in asked.all if not held.covers(s, groups_of)]
         if lacking:
             named = ", ".join(sorted(map(str, lacking))[:5])
-            raise InvalidRequestError(f"Not assigning requested scopes {named}: {owner.name} does not have them")
+            raise InvalidRequestError(f"Not assigning requested scopes {named}: {owner_name} does not have them")
         for one in map(scopes.parse, wanted):
             self._check_filter(one)
 

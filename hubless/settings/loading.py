@@ -44,6 +44,7 @@ from hubless.settings.sections import (
     TokensSettings,
 )
 from hubless.settings.types import SettingsError
+from hubless.settings.workloads import Workloads, WorkloadSettings, workloads_of
 
 DEFAULT_FILE = "hubless.toml"
 MIN_TOKEN_LENGTH = 8
@@ -73,6 +74,7 @@ class Settings:
     services: tuple[Service, ...] = ()
     roles: tuple[RoleSettings, ...] = ()
     lti_platforms: tuple[LtiPlatform, ...] = ()
+    workloads: Workloads = field(default_factory=Workloads)
     groups: Mapping[str, GroupSettings] = field(default_factory=dict, hash=False)
     custom_scopes: Mapping[str, CustomScopeSettings] = field(default_factory=dict, hash=False)
     server_environment: Mapping[str, str] = field(default_factory=dict, hash=False)
@@ -252,6 +254,7 @@ def _settings(toml: Mapping[str, Any], data: Path, environ: Mapping[str, str], s
         services=_services(services, secrets),
         roles=roles,
         lti_platforms=_lti_platforms(_named(LtiPlatformSettings, toml, "lti_platforms")),
+        workloads=workloads_of(_named(WorkloadSettings, toml, "workloads"), {one.name for one in services}),
         groups=_entries(GroupSettings, toml.get("groups", {}), "groups"),
         custom_scopes=_entries(CustomScopeSettings, toml.get("custom_scopes", {}), "custom_scopes"),
         server_environment=server_environment(environ, data, read["servers"]),

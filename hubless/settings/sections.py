@@ -35,6 +35,7 @@ from hubless.settings.types import (
     count,
     setting,
 )
+from hubless.settings.workloads import WorkloadSettings
 
 
 @value
@@ -319,6 +320,7 @@ LISTS: dict[str, type] = {
     "services": ServiceSettings,
     "roles": RoleSettings,
     "lti_platforms": LtiPlatformSettings,
+    "workloads": WorkloadSettings,
 }
 NAMED: dict[str, type] = {"groups": GroupSettings, "custom_scopes": CustomScopeSettings}
 ELSEWHERE = frozenset({"stages"})  # only a deployment reads it (hubless.settings.stage)

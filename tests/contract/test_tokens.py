@@ -70,6 +70,13 @@ def test_a_token_is_found_by_its_owner_only(stores):
     assert stores.tokens.get(OwnerKind.SERVICE, "u-alice", a_token().id) is None
 
 
+def test_a_services_token_comes_without_a_user(stores):
+    token = of_service("x", expires_at=LATER)
+    stores.tokens.create(token)
+    stores.tokens.touch(token.id, NOW)
+    assert stores.tokens.find_with_user(token.sha256) == (replace(token, last_activity_at=NOW), None)
+
+
 def test_expired_tokens_are_returned(stores):
     token = a_token(expires_at=NOW - timedelta(days=1))
     stores.tokens.create(token)

@@ -16,6 +16,7 @@ from functions.api.oauth_clients import ClientLookup, OAuthClients
 from functions.api.rendering import Renderer
 from functions.api.response_schemas import OAuthProblem
 from functions.api.routers import api_router, problems
+from functions.api.token_exchange import TOKEN_EXCHANGE, exchange
 from hubless.domain import scopes
 from hubless.domain.bounds import MAX_FIELD
 from hubless.domain.errors import NotFoundError
@@ -31,7 +32,10 @@ _SHOWN_ERRORS = {
     "invalid_client_id": "No such OAuth client",
     "mismatching_redirect_uri": "That redirect URI is not registered",
 }
-_FIELDS = ("grant_type", "code", "redirect_uri", "client_id", "client_secret", "code_verifier")
+_FIELDS = (
+    *("grant_type", "code", "redirect_uri", "client_id", "client_secret", "code_verifier"),
+    *("subject_token", "subject_token_type", "requested_token_type", "scope", "rule"),  # of token exchange
+)
 _TOKEN_FORM = {
     "requestBody": {
         "content": {
@@ -166,15 +170,17 @@ def as_page(request: Request) -> Request:
 @router.post(
     "/token",
     response_model=dict[str, Any],
-    responses=problems(400, 401, 403, 404, 503, model=OAuthProblem),
+    responses=problems(400, 401, 403, 404, 429, 503, model=OAuthProblem),
     openapi_extra=_TOKEN_FORM,
 )
-async def token(request: Request, provider: OAuthProvider) -> Response:
-    """Exchange a code for a token."""
+async def token(request: Request, provider: OAuthProvider, hub: dependencies.WholeHub) -> Response:
+    """Exchange a code for a token, or the proof of a workload (RFC 8693)."""
     form = await request.form(max_fields=20)
     safe = {"Cache-Control": "no-store", "Pragma": "no-cache"}
     if any(len(text) > MAX_FIELD for field in form.multi_items() for text in map(str, field)):
         return JSONResponse({"error": "invalid_request"}, 400, safe)
+    if TOKEN_EXCHANGE in form.getlist("grant_type"):
+        return await exchange(request, hub, form)
     body = urlencode([(k, v) for k, v in form.multi_items() if isinstance(v, str)])
     try:
         headers, text, status = provider.create_token_response(str(request.url), "POST", body, {})

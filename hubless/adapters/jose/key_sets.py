@@ -87,13 +87,33 @@ class FetchedKeys:
         """Replace the keys, or note why not."""
         self._tried_at.append(now)
         try:
-            self._keys = keys_of(self._fetcher.get_json(self.url))
+            self._keys = keys_of(self._key_set())
         except FetchError as error:
             self._failure = error
         except ValueError as error:
             self._failure = FetchError(f"The key set of {host_of(self.url)} is of no use: {error}")
         else:
             self._fetched_at, self._failure = now, None
+
+    def _key_set(self) -> Any:
+        """Return the key set's JSON, or raise FetchError."""
+        return self._fetcher.get_json(self.url)
+
+
+class DiscoveredKeys(FetchedKeys):
+    """The keys of an issuer, whose metadata say where they are (OpenID Connect Discovery 1.0)."""
+
+    def __init__(self, issuer: str, fetcher: Fetcher, clock: Clock) -> None:
+        super().__init__(f"{issuer.rstrip('/')}/.well-known/openid-configuration", fetcher, clock)
+        self._issuer = issuer
+
+    def _key_set(self) -> Any:
+        metadata = self._fetcher.get_json(self.url)
+        if not isinstance(metadata, dict) or metadata.get("issuer") != self._issuer:
+            raise FetchError(f"The metadata at {host_of(self.url)} are of another issuer than {self._issuer}.")
+        if not isinstance(metadata.get("jwks_uri"), str):
+            raise FetchError(f"The metadata at {host_of(self.url)} do not say where the keys are (jwks_uri).")
+        return self._fetcher.get_json(metadata["jwks_uri"])
 
 
 def keys_of(key_set: Any) -> "tuple[Key, ...]":
