@@ -290,7 +290,7 @@ def empty(*, stage: str, file: Path | None, yes: bool, definitions: bool, unprot
             )
             raise SystemExit(1)
         if unprotect:
-            _unprotect(chosen, aws, yes=True)  # the name was typed above
+            _unprotect(chosen, aws, yes=yes)
         click.echo(f"No server of {chosen.hub} is running. Destroy the stage now: until then users can start servers")
 
 
@@ -313,12 +313,14 @@ def _confirm(stage: "Stage", otherwise: str) -> None:
 
 
 def _unprotect(stage: "Stage", aws: "Aws", *, yes: bool) -> None:
-    """Turn the protection of the stage's data off, after a question unless *yes*."""
+    """Turn the protection of the stage's data off, after a question unless *yes*.
+
+    `make destroy` removes all stacks after that, and the CDK asks nothing.
+    """
     from operations import stage_cleanup
 
-    if not yes:
-        click.echo(f"This lets CloudFormation delete the stack {stage.hub}-state")
-        _confirm(stage, "Nothing was changed")
+    if not yes and not click.confirm(f"Shall CloudFormation be able to delete all stacks of {stage.hub}?"):
+        raise SettingsError(f"The stack {stage.hub}-state stays protected. No stack was removed")
     if stage_cleanup.unprotect(stage, aws):
         click.echo(f"CloudFormation may delete the stack {stage.hub}-state now. The next deployment protects it again")
 

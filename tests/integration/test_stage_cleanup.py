@@ -2,8 +2,10 @@
 
 import copy
 import itertools
+import subprocess
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from types import SimpleNamespace
 
 import boto3
@@ -25,6 +27,7 @@ from tests.support.ecs import HOMES, Cloud
 from tests.support.fakes import StoppedClock
 
 HUB = "hubless-prod"
+TOP = Path(__file__).parents[2]
 STAGES = f'[stages.prod]\nregion = "{REGION}"\n'
 DENIED = AwsError("AccessDeniedException", "User: ada is not authorized to perform: ecs:StopTask on resource: x")
 
@@ -320,12 +323,36 @@ def test_the_state_stays_protected_unless_the_operator_says_otherwise(shell, sta
 def test_unprotect_lets_only_the_stages_own_state_be_deleted(shell, stage):
     stage.run(1)
 
-    answer = shell("--stage", "prod", "--unprotect", typed="prod\n")
+    answer = shell("--stage", "prod", "--unprotect", typed="prod\ny\n")
 
     assert answer.exit_code == 0, answer.output
     assert f"CloudFormation may delete the stack {HUB}-state now" in answer.output
     assert stage.stacks.protected == {f"{HUB}-2-state"}
     assert not stage.running()
+
+
+@pytest.mark.parametrize("typed", ["prod\nn\n", "prod\n\n", "prod\n"])
+def test_the_state_stays_protected_unless_its_removal_is_confirmed(shell, stage, typed):
+    stage.run(1)
+
+    answer = shell("--unprotect", typed=typed)
+
+    assert answer.exit_code == 1
+    assert "Shall CloudFormation be able to delete all stacks" in answer.output
+    assert f"{HUB}-state" in stage.stacks.protected
+    assert not stage.running()
+
+
+def test_the_cdk_is_not_run_unless_the_removal_is_confirmed(tmp_path):
+    """`make destroy` asks before protection goes, so the CDK asks nothing."""
+    shown = subprocess.run(
+        ["make", "--dry-run", "destroy", "STAGE=prod"], cwd=TOP, capture_output=True, text=True, check=True
+    ).stdout
+    steps = [line for line in shown.splitlines() if " empty --unprotect" in line or " destroy --all" in line]
+    emptied, removed = steps
+
+    assert "--yes" not in emptied
+    assert " --force" in removed
 
 
 def test_the_state_stays_protected_while_servers_are_left(shell, stage, monkeypatch):
@@ -336,7 +363,7 @@ def test_the_state_stays_protected_while_servers_are_left(shell, stage, monkeypa
     assert f"{HUB}-state" in stage.stacks.protected
 
 
-@pytest.mark.parametrize(("typed", "left"), [("prod\n", False), ("no\n", True)])
+@pytest.mark.parametrize(("typed", "left"), [("y\n", False), ("n\n", True), ("\n", True)])
 def test_unprotect_asks_also_where_no_cluster_is_left(shell, stage, typed, left):
     stage.stacks.resources = None
 
