@@ -239,7 +239,9 @@ def _alarms(stage: Stage, aws: Aws, _vpc: str) -> list[str]:
 
 
 def _roles(stage: Stage, aws: Aws, _vpc: str) -> list[str]:
-    return _named(stage, (one["RoleName"] for one in aws.paginate("iam", "list_roles", "Roles")))
+    told = aws.paginate("iam", "list_roles", "Roles")
+    of_users = [one["RoleName"] for one in told if one["Path"] == stage.role_path]
+    return _named(stage, (one["RoleName"] for one in told)) + of_users
 
 
 def _filters(stage: Stage) -> list[dict[str, Any]]:

@@ -165,6 +165,8 @@ def stop_servers(trial: Trial) -> Facts:
     trial.spend.servers = left.count
     if left.count or groups:
         raise StepFailedError(f"{left.text()}; {groups} target groups are in use")
+    if trial.stage.settings.task_roles:
+        cleanup.remove_roles(trial.stage.role_path)
     return {"servers": left.text()}
 
 

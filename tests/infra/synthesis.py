@@ -53,7 +53,9 @@ egress = "nat"
 domain = "jupyter.example.edu"
 certificate = "arn:aws:acm:us-east-1:123456789012:certificate/0a1b2c3d"
 subdomains = false
-
+"""
+# Whose users' hosts lead to the edge without CloudFront.
+DIRECT_STAGES = """
 [stages.direct]
 region = "eu-central-1"
 edge = "fleet"
@@ -116,7 +118,7 @@ def synthesized(stage, settings, folder, bundles, with_nag=True):
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "hubless.toml"
-    file.write_text(settings + STAGES)
+    file.write_text(settings + STAGES + DIRECT_STAGES)
     out = folder / stage
     app = App(outdir=str(out), context=json.loads((TOP / "cdk.json").read_text())["context"])
     if with_nag:

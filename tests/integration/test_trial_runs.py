@@ -6,7 +6,7 @@ import pytest
 
 from operations.aws import AwsCallError
 from operations.deployed_stage import STACKS
-from operations.trial import report
+from operations.trial import leftovers, report
 from operations.trial.records import Outcome, StateFile
 from operations.trial.runner import LEFTOVERS, Runner
 from operations.trial.steps import STEPS
@@ -380,6 +380,26 @@ def test_cached_images_are_removed_and_other_repositories_stay(tmp_path, store):
     assert (
         "repository trial-quay/jupyter/minimal-notebook" in store.load().record_of("destroy").facts["removed besides"]
     )
+
+
+def test_roles_of_users_are_removed_with_the_stage(tmp_path, store):
+    world = World(tmp_path)
+    (tmp_path / "hubless.toml").write_text((tmp_path / "hubless.toml").read_text() + "task_roles = true\n")
+
+    passed, _ = run(world, store)
+
+    assert passed, world.lines
+    assert "delete_role" in world.account.calls
+    assert world.account.is_empty()
+
+
+def test_roles_of_users_that_stay_are_named_and_others_are_not(world, store):
+    world.account.users_roles.add("u-ada")
+    world.cdk.blocks = False
+
+    found = leftovers.search(world.trial(world.state())).left
+
+    assert [one.name for one in found if one.kind == "roles"] == ["u-ada"]
 
 
 def test_what_is_left_is_named(world, store):

@@ -71,13 +71,22 @@ class Account:
         self.log_groups, self.tasks, self.definitions = set(), {}, {}
         self.objects = {}  # bucket → keys
         self.groups, self.interfaces = set(), set()
+        self.users_roles = set()  # made by the hub, with `task_roles`
         self.repositories = {"trial/base"}  # one that was there before
         self.refused = {}  # operation → error
         self.calls = []
         self._instance, self._instance_at = "none", 0.0
 
     def is_empty(self):
-        return not (self.stacks or self.log_groups or self.tasks or self.definitions or self.groups or self.objects)
+        return not (
+            self.stacks
+            or self.log_groups
+            or self.tasks
+            or self.definitions
+            or self.groups
+            or self.objects
+            or self.users_roles
+        )
 
     @property
     def instance(self):
@@ -290,8 +299,13 @@ class Account:
     def _describe_alarms(self, AlarmNamePrefix):
         return {"MetricAlarms": []}
 
-    def _list_roles(self):
-        return {"Roles": [{"RoleName": "OrganizationAccountAccessRole"}]}
+    def _list_roles(self, PathPrefix="/"):
+        others = [("/", "OrganizationAccountAccessRole"), (f"/hubless/{HUB}-2/{REGION}/", "u-another-stages")]
+        named = [*others, *((f"/hubless/{HUB}/{REGION}/", name) for name in sorted(self.users_roles))]
+        return {"Roles": [{"Path": path, "RoleName": name} for path, name in named if path.startswith(PathPrefix)]}
+
+    def _delete_role(self, RoleName):
+        self.users_roles.remove(RoleName)
 
     def _get_resources(self, TagFilters):
         return {"ResourceTagMappingList": []}
@@ -345,6 +359,8 @@ class Cdk:
             return "ClusterContainsTasks"
         if part == "cluster" and account.groups:
             return "DependencyViolation"
+        if part == "cluster" and account.users_roles:
+            return "DeleteConflict"  # they have the permissions boundary of the stack
         if part == "state" and any(account.objects.values()):
             return "BucketNotEmpty"
         return ""
@@ -456,6 +472,8 @@ class Hub:
         self.account.tasks[f"task-{name}"] = "RUNNING"
         family = f"{HUB}-{name.encode().hex():0<32.32}-{0:032x}"
         self.account.definitions[family] = True
+        if "task_roles = true" in self.cdk.settings:
+            self.account.users_roles.add(f"u-{name}")
         self.account.start_instance()
         return 202, {}, b""
 
