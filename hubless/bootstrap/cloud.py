@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from hubless.ports.auth_state import AuthStateStore
     from hubless.ports.clock import Clock
     from hubless.ports.edges import DesiredEdgeStateStore, EdgeMachine
+    from hubless.ports.email_addresses import EmailAddressStore
     from hubless.ports.external_identities import IdentityStore
     from hubless.ports.inspector import ServerInspector
     from hubless.ports.launch_rate_limiter import LaunchRateLimiter
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from hubless.ports.servers import ServerStore
     from hubless.ports.services import ServiceStore
     from hubless.ports.shares import ShareCodeStore, ShareStore
+    from hubless.ports.sign_ups import JoinCodeStore, SignUpStore
     from hubless.ports.single_use import SingleUseStore
     from hubless.ports.sweeps import SweepStore
     from hubless.ports.tokens import ClientStore, SessionStore, TokenStore
@@ -309,6 +311,24 @@ class CloudHub(Hub):
         from hubless.adapters.dynamodb.auth_state import DynamoAuthStateStore
 
         return DynamoAuthStateStore(self._database)
+
+    @cached_property
+    def email_addresses(self) -> "EmailAddressStore":
+        from hubless.adapters.dynamodb.email_addresses import DynamoEmailAddressStore
+
+        return DynamoEmailAddressStore(self._database)
+
+    @cached_property
+    def sign_up_store(self) -> "SignUpStore":
+        from hubless.adapters.dynamodb.sign_ups import DynamoSignUpStore
+
+        return DynamoSignUpStore(self._database)
+
+    @cached_property
+    def join_codes(self) -> "JoinCodeStore":
+        from hubless.adapters.dynamodb.sign_ups import DynamoJoinCodeStore
+
+        return DynamoJoinCodeStore(self._database)
 
     @cached_property
     def desired_edge_state(self) -> "DesiredEdgeStateStore":

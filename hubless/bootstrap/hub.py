@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from hubless.ports.authenticator import Authenticator
     from hubless.ports.clock import Clock
     from hubless.ports.edges import DesiredEdgeStateStore, EdgeMachine
+    from hubless.ports.email_addresses import EmailAddressStore
     from hubless.ports.external_identities import IdentityStore
     from hubless.ports.home_usage import HomeUsageStore
     from hubless.ports.inspector import ServerInspector
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from hubless.ports.servers import ServerStore
     from hubless.ports.services import ServiceStore
     from hubless.ports.shares import ShareCodeStore, ShareStore
+    from hubless.ports.sign_ups import JoinCodeStore, SignUpStore
     from hubless.ports.single_use import SingleUseStore
     from hubless.ports.sweeps import SweepStore
     from hubless.ports.tokens import ClientStore, SessionStore, TokenStore
@@ -220,6 +222,18 @@ class Hub(ABC):
     @property
     @abstractmethod
     def auth_states(self) -> "AuthStateStore": ...
+
+    @property
+    @abstractmethod
+    def email_addresses(self) -> "EmailAddressStore": ...
+
+    @property
+    @abstractmethod
+    def sign_up_store(self) -> "SignUpStore": ...
+
+    @property
+    @abstractmethod
+    def join_codes(self) -> "JoinCodeStore": ...
 
     @property
     @abstractmethod
@@ -703,6 +717,7 @@ class Hub(ABC):
             self.leases,
             self.pending_logins,
             self.single_use,
+            self.sign_up_store,
             self.preparing_ahead,
             self.message_is_lost_after,
             self.idle_policies.report_interval(self.longest_report_interval),

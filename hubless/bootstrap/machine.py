@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from hubless.ports.auth_state import AuthStateStore
     from hubless.ports.clock import Clock
     from hubless.ports.edges import DesiredEdgeStateStore
+    from hubless.ports.email_addresses import EmailAddressStore
     from hubless.ports.external_identities import IdentityStore
     from hubless.ports.home_usage import HomeUsageStore
     from hubless.ports.inspector import ServerInspector
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from hubless.ports.servers import ServerStore
     from hubless.ports.services import ServiceStore
     from hubless.ports.shares import ShareCodeStore, ShareStore
+    from hubless.ports.sign_ups import JoinCodeStore, SignUpStore
     from hubless.ports.single_use import SingleUseStore
     from hubless.ports.sweeps import SweepStore
     from hubless.ports.tokens import ClientStore, SessionStore, TokenStore
@@ -193,6 +195,24 @@ class MachineHub(Hub):
         from hubless.adapters.sqlite.auth_state import SqliteAuthStateStore
 
         return SqliteAuthStateStore(self._database)
+
+    @cached_property
+    def email_addresses(self) -> "EmailAddressStore":
+        from hubless.adapters.sqlite.email_addresses import SqliteEmailAddressStore
+
+        return SqliteEmailAddressStore(self._database)
+
+    @cached_property
+    def sign_up_store(self) -> "SignUpStore":
+        from hubless.adapters.sqlite.sign_ups import SqliteSignUpStore
+
+        return SqliteSignUpStore(self._database)
+
+    @cached_property
+    def join_codes(self) -> "JoinCodeStore":
+        from hubless.adapters.sqlite.sign_ups import SqliteJoinCodeStore
+
+        return SqliteJoinCodeStore(self._database)
 
     @cached_property
     def desired_edge_state(self) -> "DesiredEdgeStateStore":

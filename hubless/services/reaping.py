@@ -29,6 +29,7 @@ from hubless.ports.pending_logins import PendingLoginStore
 from hubless.ports.queue import Queue
 from hubless.ports.servers import ServerStore
 from hubless.ports.shares import ShareCodeStore
+from hubless.ports.sign_ups import SignUpStore
 from hubless.ports.single_use import SingleUseStore
 from hubless.ports.sweeps import SweepStore
 from hubless.ports.tokens import ClientStore, SessionStore, TokenStore
@@ -119,6 +120,7 @@ class Reaping:
     leases: LeaseStore
     pending_logins: PendingLoginStore
     single_use: SingleUseStore
+    sign_ups: SignUpStore
     preparing_ahead: PreparingAhead
     message_is_lost_after: timedelta = timedelta(seconds=20)  # how long a message to launch may wait in the queue
     report_interval: timedelta = timedelta()  # activity may be seen that much later
@@ -336,6 +338,7 @@ class Reaping:
             "leases": self.leases.delete_expired,
             "pending logins": self.pending_logins.delete_expired,
             "used keys": self.single_use.delete_expired,
+            "sign-ups": self.sign_ups.delete_expired,
         }
         for key, tidy in tidying.items():
             yield Step(Part.TIDYING, key, partial(_uncounted, tidy))

@@ -13,16 +13,19 @@ import pytest
 from edge_proxy.agent import Agent
 from edge_proxy.haproxy_config import EdgeConfiguration, UnixSocket
 from hubless.domain.edges import INITIAL_STATE, DesiredEdgeState, EdgePower
+from hubless.domain.email_addresses import EmailAddress
 from hubless.domain.lifecycle import ACTIVE, State
 from hubless.domain.passwords import PasswordLink
 from hubless.domain.routes import EdgeReport, Route, ServerKey
 from hubless.domain.second_factors import Factors
 from hubless.domain.shares import Share, ShareCode
+from hubless.domain.sign_ups import SignUp
 from hubless.domain.tokens import OwnerKind, sha256
 from hubless.domain.usage import Usage
 from hubless.domain.users import Group, Service
 from hubless.ports.auth_state import AuthStateStore
 from hubless.ports.edges import DesiredEdgeStateStore
+from hubless.ports.email_addresses import EmailAddressStore
 from hubless.ports.external_identities import IdentityStore
 from hubless.ports.launch_rate_limiter import LaunchRateLimiter
 from hubless.ports.lti import LtiStore, SealedKeys
@@ -33,6 +36,7 @@ from hubless.ports.second_factors import FactorStore
 from hubless.ports.servers import ServerStore
 from hubless.ports.services import ServiceStore
 from hubless.ports.shares import ShareCodeStore, ShareStore
+from hubless.ports.sign_ups import JoinCodeStore, SignUpStore
 from hubless.ports.single_use import SingleUseStore
 from hubless.ports.sweeps import SweepStore
 from hubless.ports.tokens import ClientStore, SessionStore, TokenStore
@@ -68,6 +72,9 @@ PORTS = {
     "passwords": PasswordStore,
     "factors": FactorStore,
     "attempts": AttemptStore,
+    "email_addresses": EmailAddressStore,
+    "sign_ups": SignUpStore,
+    "join_codes": JoinCodeStore,
     "routes": RouteStore,
     "usage": UsageLog,
     "launch_rate_limiter": LaunchRateLimiter,
@@ -93,6 +100,7 @@ A_SHARE_CODE = ShareCode("sc1", sha256("sc1"), READY.id, ("access:servers",), NO
 GRADER = Service("grader", token_sha256="t", oauth_client_id="service-grader", from_settings=False)
 ROUTE = Route("/user/alice/", "10.0.0.1:8888", "l1")
 A_COURSE = a_course()
+A_SIGN_UP = SignUp("carol", "u-carol", "hash", NOW, LATER)
 USAGE = Usage("l1", READY.id, ALICE.id, "small", NOW, LATER, "stopped")
 
 
@@ -116,6 +124,9 @@ def hub(in_moto):
     made.passwords.set(ALICE.id, "hash")
     made.passwords.add_link(PasswordLink("link", ALICE.id, LATER))
     made.attempts.add("alice", NOW)
+    made.email_addresses.save(None, EmailAddress(ALICE.id, "ada@example.org"))
+    made.sign_ups.add(A_SIGN_UP, NOW, most=9)
+    made.join_codes.use("code", 9)
     made.usage.add(USAGE)
     made.external_identities.link(an_identity())
     made.pending_logins.add(a_pending_login())
@@ -246,6 +257,19 @@ USUAL = {
     "passwords.get": lambda s: s.passwords.get(ALICE.id),
     "passwords.set": lambda s: s.passwords.set(ALICE.id, "other"),
     "passwords.rehash": lambda s: s.passwords.rehash(ALICE.id, "hash", "other"),
+    "passwords.change": lambda s: s.passwords.change(ALICE.id, "hash", "other"),
+    "email_addresses.get": lambda s: s.email_addresses.get(ALICE.id),
+    "email_addresses.save": lambda s: s.email_addresses.save(None, EmailAddress(BOB.id, "b@example.org")),
+    "email_addresses.users_of": lambda s: s.email_addresses.users_of("ada@example.org"),
+    "sign_ups.add": lambda s: s.sign_ups.add(replace(A_SIGN_UP, name="dora"), NOW, most=9),
+    "sign_ups.find": lambda s: s.sign_ups.find("carol", NOW),
+    "sign_ups.all": lambda s: s.sign_ups.all(NOW),
+    "sign_ups.change": lambda s: s.sign_ups.change(A_SIGN_UP, replace(A_SIGN_UP, revision=1)),
+    "sign_ups.remove": lambda s: s.sign_ups.remove(A_SIGN_UP),
+    "sign_ups.delete_expired": lambda s: s.sign_ups.delete_expired(NOW, 100),
+    "join_codes.use": lambda s: s.join_codes.use("code", 9),
+    "join_codes.give_back": lambda s: s.join_codes.give_back("code"),
+    "join_codes.uses": lambda s: s.join_codes.uses("code"),
     "passwords.add_link": lambda s: s.passwords.add_link(PasswordLink("other", ALICE.id, LATER)),
     "passwords.find_link": lambda s: s.passwords.find_link("link", NOW),
     "passwords.use_link": lambda s: s.passwords.use_link("link", "other", NOW),

@@ -24,6 +24,9 @@ NEW = {
     table.LtiItem,
     table.IdentityItem,
     table.AuthStateItem,
+    table.EmailItem,
+    table.SignUpItem,
+    table.JoinCodeItem,
 }  # no version that is in use has written one: the next file has it
 
 

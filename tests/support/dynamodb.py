@@ -21,6 +21,7 @@ from hubless.adapters.dynamodb.auth_state import DynamoAuthStateStore
 from hubless.adapters.dynamodb.clients import DynamoClientStore
 from hubless.adapters.dynamodb.database import Database
 from hubless.adapters.dynamodb.desired_state import DynamoDesiredEdgeStateStore
+from hubless.adapters.dynamodb.email_addresses import DynamoEmailAddressStore
 from hubless.adapters.dynamodb.external_identities import DynamoIdentityStore
 from hubless.adapters.dynamodb.groups import DynamoGroupStore
 from hubless.adapters.dynamodb.launch_rate_limiter import DynamoLaunchRateLimiter
@@ -34,6 +35,7 @@ from hubless.adapters.dynamodb.servers import DynamoServerStore
 from hubless.adapters.dynamodb.services import DynamoServiceStore
 from hubless.adapters.dynamodb.sessions import DynamoSessionStore
 from hubless.adapters.dynamodb.shares import DynamoShareCodeStore, DynamoShareStore
+from hubless.adapters.dynamodb.sign_ups import DynamoJoinCodeStore, DynamoSignUpStore
 from hubless.adapters.dynamodb.single_use import DynamoSingleUseStore
 from hubless.adapters.dynamodb.sweeps import DynamoSweepStore
 from hubless.adapters.dynamodb.tokens import DynamoTokenStore
@@ -74,6 +76,9 @@ def stores_of(database, close=lambda: None):
         external_identities=DynamoIdentityStore(database),
         pending_logins=DynamoPendingLoginStore(database),
         single_use=DynamoSingleUseStore(database),
+        email_addresses=DynamoEmailAddressStore(database),
+        sign_ups=DynamoSignUpStore(database),
+        join_codes=DynamoJoinCodeStore(database),
         auth_states=DynamoAuthStateStore(database),
         desired_edge_state=DynamoDesiredEdgeStateStore(database),
         held=lambda: _held(Contents().read()),

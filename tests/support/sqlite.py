@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 from hubless.adapters.sqlite.auth_state import SqliteAuthStateStore
 from hubless.adapters.sqlite.desired_state import SqliteDesiredEdgeStateStore
+from hubless.adapters.sqlite.email_addresses import SqliteEmailAddressStore
 from hubless.adapters.sqlite.external_identities import SqliteIdentityStore
 from hubless.adapters.sqlite.leases import SqliteLeaseStore
 from hubless.adapters.sqlite.lti import SqliteLtiStore
@@ -15,6 +16,7 @@ from hubless.adapters.sqlite.second_factors import SqliteFactorStore
 from hubless.adapters.sqlite.servers import SqliteServerStore
 from hubless.adapters.sqlite.services import SqliteServiceStore
 from hubless.adapters.sqlite.shares import SqliteShareCodeStore, SqliteShareStore
+from hubless.adapters.sqlite.sign_ups import SqliteJoinCodeStore, SqliteSignUpStore
 from hubless.adapters.sqlite.single_use import SqliteSingleUseStore
 from hubless.adapters.sqlite.sweeps import SqliteSweepStore
 from hubless.adapters.sqlite.tokens import SqliteClientStore, SqliteSessionStore, SqliteTokenStore
@@ -47,6 +49,9 @@ def stores_of(database):
         external_identities=SqliteIdentityStore(database),
         pending_logins=SqlitePendingLoginStore(database),
         single_use=SqliteSingleUseStore(database),
+        email_addresses=SqliteEmailAddressStore(database),
+        sign_ups=SqliteSignUpStore(database),
+        join_codes=SqliteJoinCodeStore(database),
         auth_states=SqliteAuthStateStore(database),
         desired_edge_state=SqliteDesiredEdgeStateStore(database),
         held=lambda: _held(database),

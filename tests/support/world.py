@@ -210,6 +210,7 @@ class World:
             self.stores.leases,
             self.stores.pending_logins,
             self.stores.single_use,
+            self.stores.sign_ups,
             self.preparing_ahead,
             active_limit=active_limit,
         )

@@ -65,6 +65,34 @@ def password(user_id: str) -> Key:
     return Key(user(user_id), "PASSWORD")
 
 
+def email(user_id: str) -> Key:
+    """Return the key of a user's e-mail address."""
+    return Key(user(user_id), "EMAIL")
+
+
+def email_users(folded: str) -> str:
+    """Return the partition of the users of an e-mail address, which is *folded* to lower case."""
+    return f"EMAIL#{digest(folded)}"
+
+
+def email_user(folded: str, user_id: str) -> Key:
+    """Return the key that leads from an e-mail address to one of its users."""
+    return Key(email_users(folded), f"USER#{user_id}")
+
+
+SIGN_UPS = "SIGNUPS"  # the partition of sign-ups that wait
+
+
+def sign_up(skeleton: str) -> Key:
+    """Return the key of a sign-up: a digest of what its name looks like."""
+    return Key(SIGN_UPS, f"SIGNUP#{digest(skeleton)}")
+
+
+def join_code(sha256: str) -> Key:
+    """Return the key of the count of a join code's uses."""
+    return Key(f"JOINCODE#{sha256}", "USES")
+
+
 def factors(user_id: str) -> Key:
     """Return the key of a user's second factors."""
     return Key(user(user_id), "FACTORS")

@@ -25,6 +25,7 @@ from hubless.adapters.dynamodb.keys import Key
 from hubless.adapters.dynamodb.table import (
     Account,
     CodeItem,
+    EmailItem,
     GroupItem,
     Hints,
     IdentityItem,
@@ -37,6 +38,7 @@ from hubless.adapters.dynamodb.table import (
     TokenItem,
 )
 from hubless.domain.errors import NotFoundError, StoreConflictError
+from hubless.domain.mails import folded
 
 BEGUN = "BEGUN"
 
@@ -116,9 +118,17 @@ def _sweep_user(database: Database, user_id: str) -> None:
         database.delete_many(key for token in tokens for key in keys_of_token(token))
         rest = [item for item in database.query(Pointer, partition) if item.sk != "ACCOUNT"]
         identities = [item for item in rest if item.sk.startswith("IDENTITY#")]
+        if any(item.key == keys.email(user_id) for item in rest):
+            _sweep_email(database, user_id)
         database.transact_each([_ended_identity(item, user_id) for item in identities])
         database.delete_many(_with_codes(rest))
     database.transact([Delete(keys.account(user_id)), Delete(keys.begun("user", user_id))])
+
+
+def _sweep_email(database: Database, user_id: str) -> None:
+    """Remove what leads from the user's e-mail address to the user."""
+    if (email := database.get(EmailItem, keys.email(user_id))) is not None and email.address:
+        database.delete_many([keys.email_user(folded(email.address), user_id)])
 
 
 def _ended_identity(item: Pointer, user_id: str) -> list[Step]:

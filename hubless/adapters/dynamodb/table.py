@@ -185,6 +185,30 @@ class Password(Item):
     link = Text()  # the hash of the valid link's secret, or a text for none; older items have nothing
 
 
+class EmailItem(Item):
+    """A user's e-mail address, and the one that waits for its confirmation."""
+
+    address = UnicodeAttribute()
+    pending = UnicodeAttribute()
+    pending_sha256 = UnicodeAttribute()
+    pending_until = Instant(null=True)
+
+
+class SignUpItem(Item):
+    """A sign-up that waits."""
+
+    user_id = UnicodeAttribute()  # of the account that it will be
+    revision = NumberAttribute()
+    expires_at = Instant()
+    facts = JSONAttribute()
+
+
+class JoinCodeItem(Item):
+    """How often a join code was used."""
+
+    uses = NumberAttribute(default=0)
+
+
 class FactorsItem(Item):
     """A user's second factors."""
 

@@ -341,6 +341,31 @@ ALTER TABLE sessions ADD COLUMN provider TEXT NOT NULL DEFAULT '';
 ALTER TABLE sessions ADD COLUMN provider_session TEXT NOT NULL DEFAULT '';
 """
 
+# Users' e-mail addresses, sign-ups that wait, uses of join codes, and messages with a text.
+_SIGN_UPS = """
+CREATE TABLE email_addresses (
+    user_id TEXT PRIMARY KEY REFERENCES users ON DELETE CASCADE,
+    address TEXT NOT NULL,
+    folded TEXT NOT NULL,             -- the address in lower case
+    pending TEXT NOT NULL,
+    pending_sha256 TEXT NOT NULL,
+    pending_until INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE INDEX email_addresses_by_address ON email_addresses (folded) WHERE folded != '';
+
+CREATE TABLE sign_ups (
+    skeleton TEXT PRIMARY KEY,
+    revision INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    facts TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX sign_ups_by_expiry ON sign_ups (expires_at);
+
+CREATE TABLE join_codes (sha256 TEXT PRIMARY KEY, uses INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+
+ALTER TABLE queue ADD COLUMN text TEXT NOT NULL DEFAULT '';
+"""
+
 STEPS = (
     _FIRST,
     _SHARES_AND_SERVICES,
@@ -359,5 +384,6 @@ STEPS = (
     _SECOND_FACTORS,
     _EXTERNAL_LOGINS,
     _PROVIDERS_OF_SESSIONS,
+    _SIGN_UPS,
 )
 VERSION = len(STEPS)  # of a file with all steps
