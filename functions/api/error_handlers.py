@@ -49,9 +49,7 @@ RETRY_AFTER = 30  # seconds, where waiting helps
 
 def answer(request: Request, status: int, message: str | None, headers: dict[str, str] | None = None) -> Response:
     """Return the answer to a failed request: JSON below /hub/api and at hosts that are not the hub's, else a page."""
-    path: str = request.scope["path"]
-    is_elsewhere = not hub_of(request).origins.is_hub(request.headers.get("host", ""))
-    if is_elsewhere or path.startswith("/hub/api/") or path == "/hub/api":
+    if not _gets_page(request):
         return JSONResponse({"status": status, "message": message}, status, headers)
     return Renderer(request)(
         "error.html",
@@ -63,6 +61,12 @@ def answer(request: Request, status: int, message: str | None, headers: dict[str
         detail=None,
         correlation_id=None,
     )
+
+
+def _gets_page(request: Request) -> bool:
+    path: str = request.scope["path"]
+    is_api = path.startswith("/hub/api/") or path == "/hub/api"
+    return not is_api and hub_of(request).origins.is_hub(request.headers.get("host", ""))
 
 
 def retry_later(hub: Hub) -> dict[str, str]:
@@ -88,7 +92,14 @@ async def _anticipated(request: Request, error: Exception) -> Response:
     if isinstance(error, errors.StoreUnavailableError):
         logger.error("store unavailable, answered 503: %s", error)
         return answer(request, status, "The hub's store does not answer. Try again in a moment.")
+    if isinstance(error, errors.NotAllowedError) and _gets_page(request):
+        return denied(request, error)
     return answer(request, status, str(error), headers)
+
+
+def denied(request: Request, error: errors.NotAllowedError) -> Response:
+    """Return the page for a person whom the settings do not let in: it says why, and whom to ask."""
+    return Renderer(request)("denied.html", status_code=403, message=str(error), contact=error.contact)
 
 
 async def _refused(request: Request, error: Exception) -> Response:

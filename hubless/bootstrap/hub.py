@@ -12,6 +12,7 @@ from hubless.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
     from hubless.adapters.aws import Clients
+    from hubless.domain.admission import AdmissionPolicy
     from hubless.domain.idle_policies import IdlePolicies
     from hubless.domain.limits import Resource
     from hubless.domain.lock_policy import LockPolicy
@@ -48,9 +49,11 @@ if TYPE_CHECKING:
     from hubless.ports.users import GroupStore, UserStore
     from hubless.services.accounts import Accounts
     from hubless.services.activity import Activity
+    from hubless.services.auth_states import AuthStates
     from hubless.services.authorizations import Authorizations
     from hubless.services.credentials import Credentials
     from hubless.services.edge_autosuspend import EdgeAutosuspend
+    from hubless.services.external_logins import ExternalLogins
     from hubless.services.following import Following
     from hubless.services.identity import Identities
     from hubless.services.inspecting import Inspecting
@@ -357,6 +360,10 @@ class Hub(ABC):
                 login.shared_password_opens_admins,
                 self._is_privileged,
             )
+        if login.kind == "none":
+            from hubless.adapters.authenticators.none import NoAuthenticator
+
+            return NoAuthenticator()
         from hubless.adapters.authenticators.password import PasswordAuthenticator
 
         return PasswordAuthenticator(self.users, self.passwords, self.hasher)
@@ -393,7 +400,7 @@ class Hub(ABC):
             frozenset(self.settings.login.admins),
             self.is_reserved,
             rights_of=lambda user: self.privileges.beyond_basic(user),  # noqa: PLW0108 privileges need accounts' neighbours
-            names_are_open=not self.has_passwords,
+            names_are_open=self.settings.login.kind == "shared-password",
             password_policy=self.password_policy,
         )
 
@@ -411,7 +418,9 @@ class Hub(ABC):
     def identities(self) -> "Identities":
         from hubless.services.identity import Identities
 
-        return Identities(self.token_store, self.sessions, self.users, self.clock, self.roles, self.services)
+        return Identities(
+            self.token_store, self.sessions, self.users, self.clock, self.roles, self.services, self.admission
+        )
 
     @cached_property
     def privileges(self) -> "Privileges":
@@ -423,8 +432,46 @@ class Hub(ABC):
     def logins(self) -> "Logins":
         from hubless.services.logins import Logins
 
-        max_sessions = self.settings.login.max_sessions
-        return Logins(self.accounts, self.sessions, self.clock, self.settings.hub.cookie_max_age, max_sessions)
+        return Logins(
+            self.accounts,
+            self.sessions,
+            self.clock,
+            self.settings.hub.cookie_max_age,
+            self.external_logins,
+            self.kept_auth_states,
+            self.settings.login.max_sessions,
+        )
+
+    @cached_property
+    def admission(self) -> "AdmissionPolicy":
+        """Return the one policy that logins and every authentication ask."""
+        from hubless.domain.admission import AdmissionPolicy
+
+        login = self.settings.login
+        return AdmissionPolicy(
+            allow_all=login.allow_all,
+            allow_existing_users=login.allow_existing_users,
+            allow_users=frozenset(login.allow_users),
+            blocked_users=frozenset(login.blocked_users),
+            allow_groups=frozenset(login.allow_groups),
+            admins=frozenset(login.admins),
+            admin_groups=frozenset(login.admin_groups),
+            contact=login.contact,
+        )
+
+    @cached_property
+    def external_logins(self) -> "ExternalLogins":
+        from hubless.services.external_logins import ExternalLogins
+
+        return ExternalLogins(self.accounts, self.external_identities, self.admission, self.clock)
+
+    @cached_property
+    def kept_auth_states(self) -> "AuthStates":
+        from hubless.adapters.sealing import FernetSealer
+        from hubless.services.auth_states import AuthStates
+
+        sealer = FernetSealer(lambda: [*self.settings.auth_state_keys, self.key], "auth_state")
+        return AuthStates(self.auth_states, sealer, self.settings.login.auth_state)
 
     @cached_property
     def lock_policy(self) -> "LockPolicy":

@@ -1,6 +1,7 @@
 """Admission: who may log in. Nobody may whom no rule lets in, and a blocked user may never (JupyterHub 5's rule)."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from hubless.domain.names import normalise_user_name, skeleton
 from hubless.domain.values import value
@@ -22,20 +23,24 @@ class AdmissionPolicy:
     admin_groups: frozenset[str] = frozenset()
     contact: str = ""  # whom to ask
 
-    def refusal_of(self, name: str, groups: Iterable[str] | None, *, is_existing: bool) -> str | None:
+    def refusal_of(
+        self, name: str, groups: Iterable[str] | None, *, is_existing: bool, by_admin: bool = False
+    ) -> str | None:
         """Return why the person may not log in, or None if the person may.
 
         Args:
             name: the user's name, normalised or as stored.
             groups: the groups that the provider says the person is in; None if it says nothing of them.
-            is_existing: whether an admin has let this person in already, by adding the user or linking the identity.
+            is_existing: whether the person is a user of the hub already.
+            by_admin: whether an admin let this very person in, by adding the user or by linking the identity.
         """
         if self.is_blocked(name):
             return f"{name} is blocked on this hub."
         normal, known = normalise_user_name(name), frozenset(groups or ())
         may_enter = (
             self.allow_all
-            or is_existing
+            or by_admin
+            or (is_existing and self.allow_existing_users)
             or normal in self.allow_users | self.admins
             or not known.isdisjoint(self.allow_groups | self.admin_groups)
         )
@@ -44,7 +49,7 @@ class AdmissionPolicy:
     def is_blocked(self, name: str) -> bool:
         """Say whether the user of this name may not use the hub at all."""
         return bool(self.blocked_users) and (
-            normalise_user_name(name) in self.blocked_users or skeleton(name) in map(skeleton, self.blocked_users)
+            normalise_user_name(name) in self.blocked_users or skeleton(name) in _skeletons(self.blocked_users)
         )
 
     def is_admin_by(self, groups: Iterable[str] | None) -> bool | None:
@@ -58,3 +63,8 @@ class AdmissionPolicy:
         """Say whether no rule lets anybody in but admins and those whom admins let in one by one."""
         named = self.allow_users or self.allow_groups or self.admins or self.admin_groups
         return not (self.allow_all or self.allow_existing_users or named)
+
+
+@lru_cache(maxsize=8)
+def _skeletons(names: frozenset[str]) -> frozenset[str]:
+    return frozenset(map(skeleton, names))

@@ -21,13 +21,18 @@ class ExternalId:
 
 @value
 class LinkedIdentity:
-    """An external identity with which a user logs in. *label* is for people only, such as an address of e-mail."""
+    """An external identity with which a user logs in. *label* is for people only, such as an address of e-mail.
+
+    *by_admin* says whether an admin let this person in: by linking the identity, or by adding the user to whom the
+    first login led. Lists of allowed users and groups do not count then.
+    """
 
     id: ExternalId
     user_id: str
     provider: str  # the name in settings
     label: str
     linked_at: datetime
+    by_admin: bool = False
 
 
 def check_external_id(identity: ExternalId) -> ExternalId:

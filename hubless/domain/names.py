@@ -48,7 +48,7 @@ def check_user_name(name: str) -> str:
         InvalidRequestError: with the name and the rule that it breaks.
     """
     if why := _fault_of_user_name(name) or (None if name.isascii() else _fault_in_looks(name)):
-        raise InvalidRequestError(f"Invalid username: {_shown(name)} {why}")
+        raise InvalidRequestError(f"Invalid username: {shown(name)} {why}")
     return name
 
 
@@ -59,7 +59,7 @@ def check_group_name(name: str) -> str:
         InvalidRequestError: with the name and the rule that it breaks.
     """
     if why := _fault_of_user_name(name):  # the same rules, because both appear in paths and in scopes
-        raise InvalidRequestError(f"Invalid group name: {_shown(name)} {why}")
+        raise InvalidRequestError(f"Invalid group name: {shown(name)} {why}")
     return name
 
 
@@ -71,7 +71,7 @@ def check_server_name(name: str) -> str:
     """
     if _SERVER_NAME.fullmatch(name) is None:
         raise InvalidRequestError(
-            f"Invalid server name: {_shown(name)} must be 1 to 30 of a-z, 0-9 and single hyphens, "
+            f"Invalid server name: {shown(name)} must be 1 to 30 of a-z, 0-9 and single hyphens, "
             "start with a letter and end with a letter or digit"
         )
     return name
@@ -88,7 +88,7 @@ def check_display_name(name: str) -> str:
         raise InvalidRequestError(f"Invalid display name: it must have 1 to {MAX_DISPLAY_NAME} characters")
     if not normal.isprintable() or normal != " ".join(normal.split(" ")).strip() or "  " in normal:
         raise InvalidRequestError(
-            f"Invalid display name: {_shown(normal)} must be printable, without spaces at its ends or double spaces"
+            f"Invalid display name: {shown(normal)} must be printable, without spaces at its ends or double spaces"
         )
     return normal
 
@@ -153,7 +153,8 @@ def skeleton(name: str) -> str:
     return look_alikes.skeleton(name)
 
 
-def _shown(name: str) -> str:
+def shown(name: str) -> str:
+    """Return *name* in quotes as errors show it: cut, so that they stay short."""
     return repr(name if len(name) <= 60 else name[:60] + "…")  # noqa: PLR2004 errors stay short
 
 

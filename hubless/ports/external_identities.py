@@ -9,18 +9,24 @@ from hubless.domain.users import User
 class IdentityStore(Protocol):
     """Stores external identities. Each belongs to one user at most; a user may have several."""
 
-    def find(self, identity: ExternalId) -> User | None:
-        """Return the user to whom *identity* is linked, with its groups, or None."""
+    def find_with_user(self, identity: ExternalId) -> tuple[LinkedIdentity, User] | None:
+        """Return *identity* and the user to whom it is linked, with its groups, or None."""
         ...
 
     def of_user(self, user_id: str) -> list[LinkedIdentity]:
         """Return the user's identities, the one linked first at the beginning."""
         ...
 
-    def link(self, linked: LinkedIdentity) -> None:
-        """Link an identity to its user; provider and label of one that is linked already are replaced.
+    def link(self, linked: LinkedIdentity, *, only_way_in: bool = False) -> None:
+        """Link an identity to its user; what else is known of one that is linked already is replaced.
+
+        Args:
+            linked: the identity.
+            only_way_in: whether the user may have neither a password nor had another identity. Of two concurrent calls
+                one succeeds.
 
         Raises:
+            StoreConflictError: when it would not be the only way in.
             IdentityTakenError: when it is linked to another user. Of two concurrent calls for two users, one raises
                 this.
             NotFoundError: when the user does not exist.

@@ -82,15 +82,23 @@ class Accounts:
             InvalidRequestError: naming the first name that is not allowed.
             NameTakenError: naming the first name that looks like another.
         """
-        now = self.clock.now()
         wanted = [names.check_user_name(name) for name in dict.fromkeys(user_names)]
         self._refuse_look_alikes(wanted)
-        return self.users.create(
-            [
-                User(id=new_id("u", now), name=name, created_at=now, admin=admin or name in self.admins)
-                for name in wanted
-            ]
-        )
+        return self.users.create([self._new(name, admin=admin) for name in wanted])
+
+    def new_user(self, name: str, *, admin: bool = False) -> User:
+        """Return a user of this name who is not stored yet.
+
+        Raises:
+            InvalidRequestError: when the name is not allowed.
+            NameTakenError: when the name looks like another.
+        """
+        self._refuse_look_alikes([names.check_user_name(name)])
+        return self._new(name, admin=admin)
+
+    def _new(self, name: str, *, admin: bool) -> User:
+        now = self.clock.now()
+        return User(id=new_id("u", now), name=name, created_at=now, admin=admin or name in self.admins)
 
     def _refuse_look_alikes(self, wanted: list[str]) -> None:
         known = {names.skeleton(admin): admin for admin in self.admins}
@@ -125,6 +133,14 @@ class Accounts:
         if user is None:
             added = self.add_many([name], admin=bool(admin))
             user = added[0] if added else self.find(name)
+        return self.with_admin(user, admin=admin)
+
+    def with_admin(self, user: User, *, admin: bool | None) -> User:
+        """Return *user* with the admin flag that a login gives; None leaves the flag as it is. See `log_in`.
+
+        Raises:
+            StoreConflictError: when another request changed the user meanwhile.
+        """
         if admin is None or user.admin == admin:
             return user
         return self.promote(user, revoke=True) if admin else self.change(user, admin=False)

@@ -1,9 +1,11 @@
 """Identities: the user or service behind a token or a session, and the scopes that it has now."""
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import field
 from datetime import datetime, timedelta
 
 from hubless.domain import roles, scopes, tokens
+from hubless.domain.admission import AdmissionPolicy
 from hubless.domain.bounds import MAX_SECRET_LENGTH
 from hubless.domain.roles import Role
 from hubless.domain.scopes import Bearer, Scopes
@@ -66,6 +68,7 @@ class Identities:
     clock: Clock
     roles: Mapping[str, Role]
     services: ServiceRegistry
+    admission: AdmissionPolicy = field(default_factory=AdmissionPolicy)
 
     def of_token(self, secret: str) -> Actor | None:
         """Return the actor whose token is *secret*, or None if no valid token is."""
@@ -90,6 +93,8 @@ class Identities:
         if found is None or self.clock.now() >= found[0].expires_at:
             return None
         session, user = found
+        if self.admission.is_blocked(user.name):
+            return None
         self._note_activity(user, None)
         held = self.of_user(user)
         return Actor(user.name, OwnerKind.USER, held, held, user=user, session=session)
@@ -127,7 +132,7 @@ class Identities:
         return Actor(service.name, OwnerKind.SERVICE, held, held, service=service)
 
     def _of_users(self, token: Token, user: User | None) -> Actor | None:
-        if user is None:
+        if user is None or self.admission.is_blocked(user.name):
             return None
         self._note_activity(user, token)
         held = self.effective(token, user)

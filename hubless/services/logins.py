@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from hubless.domain import tokens
 from hubless.domain.bounds import MAX_AGENT
-from hubless.domain.errors import NotFoundError
+from hubless.domain.errors import NotAllowedError, NotFoundError
 from hubless.domain.tokens import Session
 from hubless.domain.users import User
 from hubless.domain.values import value
@@ -12,6 +12,8 @@ from hubless.ports.authenticator import Identity
 from hubless.ports.clock import Clock
 from hubless.ports.tokens import SessionStore
 from hubless.services.accounts import Accounts
+from hubless.services.auth_states import AuthStates
+from hubless.services.external_logins import ExternalLogins
 from hubless.services.identifiers import new_secret
 
 
@@ -23,11 +25,48 @@ class Logins:
     sessions: SessionStore
     clock: Clock
     session_lifetime: timedelta
+    external: ExternalLogins
+    auth_states: AuthStates
     max_sessions: int = 0  # of a user; 0 for no limit
 
     def log_in(self, identity: Identity) -> User:
-        """Return the user of *identity*; a first login creates the user."""
-        return self.accounts.log_in(identity.name, admin=identity.admin)
+        """Return the user of *identity*; a first login adds the user.
+
+        An identity of a provider counts, and its name only at the first login. Without one the authenticator has
+        decided who this is and whether the person may log in, and the name says which user that is.
+
+        Raises:
+            NotAllowedError: when settings do not let the person in, or the name is not free for this person.
+            InvalidRequestError: when the name is not allowed. For an identity of a provider: when nobody can have it.
+            NameTakenError: when the name of a first login without such an identity looks like another.
+            StoreConflictError: when another request changed the user's admin flag meanwhile.
+        """
+        if identity.external is None:
+            self.require_not_blocked(identity.name)
+            user = self.accounts.log_in(identity.name, admin=self._admin_of(identity.name, identity))
+        else:
+            found = self.external.user_of(identity, identity.external)
+            user = self.accounts.with_admin(found, admin=self._admin_of(found.name, identity))
+        if identity.auth_state is not None:
+            self.auth_states.keep(user, identity.auth_state)
+        return user
+
+    def require_not_blocked(self, user_name: str) -> None:
+        """Refuse a user whom settings block.
+
+        Raises:
+            NotAllowedError: saying whom to ask.
+        """
+        admission = self.external.admission
+        if admission.is_blocked(user_name):
+            raise NotAllowedError(f"{user_name} is blocked on this hub.", contact=admission.contact)
+
+    def _admin_of(self, user_name: str, identity: Identity) -> bool | None:
+        """Return the admin flag that this login gives: settings, the provider or a group may each make an admin."""
+        if identity.external is not None and user_name in self.accounts.admins:
+            return True
+        said = [identity.admin, self.external.admission.is_admin_by(identity.groups)]
+        return None if said == [None, None] else any(said)
 
     def open_session(
         self, user: User, agent: str, *, provider: str = "", provider_session: str = ""

@@ -1,9 +1,11 @@
 """Loading: reads a file into `Settings`, and checks that keys are known, values allowed, and settings consistent."""
 
+import base64
 import os
 import re
 import sys
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import field, fields, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -51,6 +53,8 @@ MIN_TOKEN_LENGTH = 8
 SHARED_PASSWORD = "HUBLESS_SHARED_PASSWORD"  # noqa: S105 a variable's name
 ENVIRONMENTS_OF_ROOT = Path("/var/lib/hubless/environments")
 ADMIN_PASSWORD = "HUBLESS_ADMIN_PASSWORD"  # noqa: S105 a variable's name
+AUTH_STATE_KEYS = "HUBLESS_AUTH_STATE_KEYS"
+KEY_BYTES = 32
 _SERVICE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]*")
 _REACHED_BY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 compared, not bound
 _KEPT = ("LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR")
@@ -77,6 +81,8 @@ class Settings:
     workloads: Workloads = field(default_factory=Workloads)
     groups: Mapping[str, GroupSettings] = field(default_factory=dict, hash=False)
     custom_scopes: Mapping[str, CustomScopeSettings] = field(default_factory=dict, hash=False)
+    auth_state_keys: tuple[bytes, ...] = field(default=(), repr=False)
+    """Keys that seal auth_state, the newest first; without any, one is derived from the hub's own key."""
     server_environment: Mapping[str, str] = field(default_factory=dict, hash=False)
     """The part of the hub's environment that servers get: never its secrets."""
     file: Path | None = None
@@ -257,6 +263,7 @@ def _settings(toml: Mapping[str, Any], data: Path, environ: Mapping[str, str], s
         workloads=workloads_of(_named(WorkloadSettings, toml, "workloads"), {one.name for one in services}),
         groups=_entries(GroupSettings, toml.get("groups", {}), "groups"),
         custom_scopes=_entries(CustomScopeSettings, toml.get("custom_scopes", {}), "custom_scopes"),
+        auth_state_keys=_auth_state_keys(secrets) if read["login"].auth_state else (),
         server_environment=server_environment(environ, data, read["servers"]),
     )
 
@@ -347,10 +354,31 @@ def _hub(hub: HubSettings) -> HubSettings:
 def _login(login: LoginSettings, environ: Mapping[str, str]) -> LoginSettings:
     if login.kind == "shared-password":
         return _shared_login(login, environ)
-    for key in ("password", "admin_password", "allow_users", "shared_password_opens_admins"):
+    for key in ("password", "admin_password", "shared_password_opens_admins"):
         if getattr(login, key):
             raise SettingsError(f'login.{key} has an effect only if login.kind is "shared-password": remove it')
+    if login.sign_up and login.kind == "none":
+        raise SettingsError('login.sign_up has no effect if login.kind is "none": remove it')
     return login
+
+
+def _auth_state_keys(secrets: Mapping[str, str]) -> tuple[bytes, ...]:
+    """Return the keys of the variable, each 64 hexadecimal digits or base64 of 32 bytes, as JupyterHub takes them."""
+    given = secrets.get(AUTH_STATE_KEYS, "") if AUTH_STATE_KEYS in secrets else ""
+    return tuple(map(_auth_state_key, filter(None, map(str.strip, given.split(";")))))
+
+
+def _auth_state_key(text: str) -> bytes:
+    with suppress(ValueError):
+        if len(text) == 2 * KEY_BYTES:
+            return bytes.fromhex(text)
+        key = base64.b64decode(text.replace("-", "+").replace("_", "/"), validate=True)
+        if len(key) == KEY_BYTES:
+            return key
+    raise SettingsError(
+        f"{AUTH_STATE_KEYS} has a key that is neither 64 hexadecimal digits nor base64 of {KEY_BYTES} bytes:"
+        " `openssl rand -hex 32` makes one"
+    )
 
 
 def _shared_login(given: LoginSettings, environ: Mapping[str, str]) -> LoginSettings:

@@ -81,8 +81,8 @@ class LoginSettings:
 
     kind: str = setting(
         "password",
-        choice("password", "shared-password"),
-        "One password per user, or one password that all users share",
+        choice("password", "shared-password", "none"),
+        "One password per user, one password that all users share, or none: people log in at `[[providers]]` and alike",
     )
     password: str = setting(
         "",
@@ -102,8 +102,25 @@ class LoginSettings:
         "Whether the shared password opens the names of admins too, if `admin_password` is not set; only for demos",
     )
     sign_up: bool = setting(False, FLAG, "Whether anybody may create an account; only for `password`")
+    allow_all: bool = setting(False, FLAG, "Whether everybody may log in whom a provider vouches for")
     allow_users: tuple[str, ...] = setting(
-        [], USER_NAMES, "Users who may log in with the shared password; empty for everybody"
+        [],
+        USER_NAMES,
+        "Users who may log in at a provider, or with the shared password, where an empty list allows everybody",
+    )
+    allow_existing_users: bool = setting(
+        False, FLAG, "Whether a provider's people may who are users of the hub, whatever the lists say now"
+    )
+    allow_groups: tuple[str, ...] = setting([], TEXTS, "Groups, as the provider writes them, whose members may log in")
+    blocked_users: tuple[str, ...] = setting(
+        [], USER_NAMES, "Users who may not log in, whatever else allows it; their sessions and tokens stop working too"
+    )
+    admin_groups: tuple[str, ...] = setting(
+        [], TEXTS, "Groups, as the provider writes them, whose members are admins; others whose groups it says are not"
+    )
+    contact: str = setting("", TEXT, "Whom to ask for access: a sentence, or an address, on the page of a refusal")
+    auth_state: bool = setting(
+        False, FLAG, "Whether the hub keeps, sealed, what a provider said at the login (`HUBLESS_AUTH_STATE_KEYS`)"
     )
     max_failures: int = setting(
         10,

@@ -300,7 +300,7 @@ USUAL = {
     ),
     "usage.of_owner": lambda s: s.usage.of_owner(ALICE.id),
     "launch_rate_limiter.acquire": lambda s: s.launch_rate_limiter.acquire(),
-    "external_identities.find": lambda s: s.external_identities.find(an_identity().id),
+    "external_identities.find_with_user": lambda s: s.external_identities.find_with_user(an_identity().id),
     "external_identities.of_user": lambda s: s.external_identities.of_user(ALICE.id),
     "external_identities.link": lambda s: s.external_identities.link(an_identity("2")),
     "external_identities.create_user": lambda s: s.external_identities.create_user(

@@ -3,12 +3,18 @@ from datetime import timedelta
 
 import pytest
 
-from hubless.domain.errors import HublessError, IdentityTakenError, NameTakenError, NotFoundError
+from hubless.domain.errors import HublessError, IdentityTakenError, NameTakenError, NotFoundError, StoreConflictError
 from hubless.domain.external_identities import ExternalId
 from hubless.domain.users import Group
 from tests.support.builders import NOW, a_user, an_identity
 from tests.support.concurrency import MANY, concurrently
 from tests.support.dynamodb import Contents, in_new_table
+
+
+def user_of(stores, identity):
+    found = stores.external_identities.find_with_user(identity)
+    assert found is None or found[0].id == identity
+    return found and found[1]
 
 
 def outcome_of(act):
@@ -22,8 +28,9 @@ def outcome_of(act):
 def test_a_linked_identity_leads_to_its_user_with_groups(stores, alice):
     stores.groups.create(Group("g1", "staff", ("alice",)))
     stores.external_identities.link(an_identity())
-    found = stores.external_identities.find(an_identity().id)
+    found = user_of(stores, an_identity().id)
     assert (found.id, found.groups) == (alice.id, ("staff",))
+    assert stores.external_identities.find_with_user(an_identity().id)[0] == an_identity()
     assert stores.external_identities.of_user(alice.id) == [an_identity()]
 
 
@@ -40,29 +47,30 @@ def test_a_linked_identity_leads_to_its_user_with_groups(stores, alice):
 )
 def test_another_issuer_or_subject_is_another_person(stores, alice, other):
     stores.external_identities.link(an_identity())
-    assert stores.external_identities.find(other) is None
+    assert user_of(stores, other) is None
 
 
 def test_case_and_accents_of_a_subject_count(stores, alice, bob):
     stores.external_identities.link(an_identity("Zoë"))
     stores.external_identities.link(an_identity("zoë", "bob"))
-    assert stores.external_identities.find(an_identity("Zoë").id).name == "alice"
-    assert stores.external_identities.find(an_identity("zoë").id).name == "bob"
+    assert user_of(stores, an_identity("Zoë").id).name == "alice"
+    assert user_of(stores, an_identity("zoë").id).name == "bob"
 
 
 def test_an_identity_of_another_user_is_refused(stores, alice, bob):
     stores.external_identities.link(an_identity())
     with pytest.raises(IdentityTakenError):
         stores.external_identities.link(an_identity(owner="bob"))
-    assert stores.external_identities.find(an_identity().id).name == "alice"
+    assert user_of(stores, an_identity().id).name == "alice"
     assert stores.external_identities.of_user(bob.id) == []
 
 
 def test_linking_again_replaces_the_label_and_keeps_one_entry(stores, alice):
     stores.external_identities.link(an_identity())
-    stores.external_identities.link(an_identity(label="new@example.org", provider="other"))
-    (one,) = stores.external_identities.of_user(alice.id)
-    assert (one.label, one.provider) == ("new@example.org", "other")
+    again = an_identity(label="new@example.org", provider="other", by_admin=True)
+    stores.external_identities.link(again)
+    assert stores.external_identities.of_user(alice.id) == [again]
+    assert stores.external_identities.find_with_user(again.id)[0] == again
 
 
 def test_identities_are_listed_in_order_of_linking(stores, alice, bob):
@@ -77,7 +85,7 @@ def test_identities_are_listed_in_order_of_linking(stores, alice, bob):
 def test_an_identity_of_a_missing_user_is_refused(stores):
     with pytest.raises(NotFoundError):
         stores.external_identities.link(an_identity())
-    assert stores.external_identities.find(an_identity().id) is None
+    assert user_of(stores, an_identity().id) is None
 
 
 def test_an_ended_link_leads_nowhere_and_can_be_made_again(stores, alice, bob):
@@ -85,15 +93,15 @@ def test_an_ended_link_leads_nowhere_and_can_be_made_again(stores, alice, bob):
     assert not stores.external_identities.unlink(bob.id, an_identity().id)
     assert stores.external_identities.unlink(alice.id, an_identity().id)
     assert not stores.external_identities.unlink(alice.id, an_identity().id)
-    assert stores.external_identities.find(an_identity().id) is None
+    assert user_of(stores, an_identity().id) is None
     assert stores.external_identities.of_user(alice.id) == []
     stores.external_identities.link(an_identity(owner="bob"))
-    assert stores.external_identities.find(an_identity().id).name == "bob"
+    assert user_of(stores, an_identity().id).name == "bob"
 
 
 def test_a_user_is_added_together_with_an_identity(stores):
     stores.external_identities.create_user(a_user(), an_identity())
-    assert stores.external_identities.find(an_identity().id).name == "alice"
+    assert user_of(stores, an_identity().id).name == "alice"
     assert stores.users.find("alice").id == "u-alice"
 
 
@@ -101,7 +109,7 @@ def test_a_user_is_added_together_with_an_identity(stores):
 def test_no_user_is_added_whose_name_is_taken_or_looks_so(stores, alice, name):
     with pytest.raises(NameTakenError):
         stores.external_identities.create_user(a_user(name, id="u-2"), an_identity("2", user_id="u-2"))
-    assert stores.external_identities.find(an_identity("2").id) is None
+    assert user_of(stores, an_identity("2").id) is None
     assert stores.users.get("u-2") is None
 
 
@@ -110,7 +118,7 @@ def test_no_user_is_added_whose_identity_is_taken(stores, alice):
     with pytest.raises(IdentityTakenError):
         stores.external_identities.create_user(a_user("new"), an_identity(owner="new"))
     assert stores.users.find("new") is None
-    assert stores.external_identities.find(an_identity().id).name == "alice"
+    assert user_of(stores, an_identity().id).name == "alice"
 
 
 def test_of_concurrent_first_logins_of_one_identity_one_adds_a_user(stores):
@@ -126,7 +134,7 @@ def test_of_concurrent_first_logins_of_one_identity_one_adds_a_user(stores):
         assert outcomes.count(None) == 1
         assert set(outcomes) <= {None, NameTakenError, IdentityTakenError}
         winner = f"u-{turn}-{outcomes.index(None)}"
-        assert stores.external_identities.find(an_identity(f"{turn}").id).id == winner
+        assert user_of(stores, an_identity(f"{turn}").id).id == winner
         assert stores.users.find(f"new{turn}").id == winner
 
 
@@ -148,7 +156,7 @@ def test_of_two_identities_that_want_one_name_one_gets_it(stores):
 
     outcomes = concurrently(first_login)
     assert (outcomes.count(None), outcomes.count(NameTakenError)) == (1, MANY - 1)
-    found = [stores.external_identities.find(an_identity(f"{each}").id) for each in range(MANY)]
+    found = [user_of(stores, an_identity(f"{each}").id) for each in range(MANY)]
     assert [user.id for user in found if user] == [f"u{outcomes.index(None)}"]
 
 
@@ -159,7 +167,7 @@ def test_of_concurrent_links_of_one_identity_one_user_gets_it(stores):
         lambda each: outcome_of(lambda: stores.external_identities.link(an_identity("1", f"n{each}")))
     )
     assert (outcomes.count(None), outcomes.count(IdentityTakenError)) == (1, MANY - 1)
-    assert stores.external_identities.find(an_identity("1").id).name == f"n{outcomes.index(None)}"
+    assert user_of(stores, an_identity("1").id).name == f"n{outcomes.index(None)}"
     listed = [stores.external_identities.of_user(user.id) for user in users]
     assert sum(map(len, listed)) == 1
 
@@ -168,12 +176,12 @@ def test_a_removed_user_leaves_its_identity_to_others(stores, alice, bob):
     stores.external_identities.link(an_identity())
     stores.external_identities.link(an_identity("2"))
     stores.users.delete(alice.id)
-    assert stores.external_identities.find(an_identity().id) is None
+    assert user_of(stores, an_identity().id) is None
     assert stores.external_identities.of_user(alice.id) == []
     stores.external_identities.link(an_identity(owner="bob"))
-    assert stores.external_identities.find(an_identity().id).name == "bob"
+    assert user_of(stores, an_identity().id).name == "bob"
     stores.external_identities.create_user(a_user(id="u-again"), an_identity("2", user_id="u-again"))
-    assert stores.external_identities.find(an_identity("2").id).id == "u-again"
+    assert user_of(stores, an_identity("2").id).id == "u-again"
 
 
 def test_dynamodb_keeps_an_identity_taken_over_during_a_removal(in_moto, monkeypatch):
@@ -186,14 +194,14 @@ def test_dynamodb_keeps_an_identity_taken_over_during_a_removal(in_moto, monkeyp
     with monkeypatch.context() as patch:
         patch.setattr(removals, "_sweep_user", lambda *_: None)  # a crash after the first write
         made.users.delete("u-alice")
-    assert made.external_identities.find(an_identity().id) is None
+    assert user_of(made, an_identity().id) is None
     made.external_identities.link(an_identity(owner="bob"))
     made.external_identities.create_user(a_user(id="u-again"), an_identity("2", user_id="u-again"))
 
     removals.finish(made.database)
 
-    assert made.external_identities.find(an_identity().id).name == "bob"
-    assert made.external_identities.find(an_identity("2").id).id == "u-again"
+    assert user_of(made, an_identity().id).name == "bob"
+    assert user_of(made, an_identity("2").id).id == "u-again"
     assert not [sk for pk, sk in Contents().read() if pk == "USER#u-alice"]
     made.close()
 
@@ -201,4 +209,35 @@ def test_dynamodb_keeps_an_identity_taken_over_during_a_removal(in_moto, monkeyp
 def test_sqlite_and_dynamodb_find_a_renamed_user(stores, alice):
     stores.external_identities.link(an_identity())
     stores.users.change(alice, replace(alice, name="al", revision=1))
-    assert stores.external_identities.find(an_identity().id).name == "al"
+    assert user_of(stores, an_identity().id).name == "al"
+
+
+def test_the_only_way_in_is_linked_to_a_user_without_another(stores, alice):
+    stores.external_identities.link(an_identity(by_admin=True), only_way_in=True)
+    assert stores.external_identities.of_user(alice.id) == [an_identity(by_admin=True)]
+
+
+@pytest.mark.parametrize("other", ["a password", "an identity", "an identity that was unlinked", "a first login"])
+def test_an_only_way_in_beside_another_is_refused(stores, alice, other):
+    if other == "a password":
+        stores.passwords.set(alice.id, "hash")
+    elif other == "a first login":
+        stores.users.delete(alice.id)
+        stores.external_identities.create_user(alice, an_identity("2"))
+    else:
+        stores.external_identities.link(an_identity("2"))
+    if other == "an identity that was unlinked":
+        stores.external_identities.unlink(alice.id, an_identity("2").id)
+    with pytest.raises(StoreConflictError):
+        stores.external_identities.link(an_identity(), only_way_in=True)
+    assert user_of(stores, an_identity().id) is None
+    stores.external_identities.link(an_identity())
+    assert user_of(stores, an_identity().id).name == "alice"
+
+
+def test_of_concurrent_only_ways_in_one_is_linked(stores, alice):
+    outcomes = concurrently(
+        lambda each: outcome_of(lambda: stores.external_identities.link(an_identity(f"{each}"), only_way_in=True))
+    )
+    assert (outcomes.count(None), outcomes.count(StoreConflictError)) == (1, MANY - 1)
+    assert len(stores.external_identities.of_user(alice.id)) == 1

@@ -133,7 +133,7 @@ def read(stores):
         "failures": [stores.attempts.failures("alice", NOW - timedelta(days=1))],
         "usage": stores.usage.of_owner("u-alice"),
         "identities": [
-            stores.external_identities.find(an_identity().id),
+            stores.external_identities.find_with_user(an_identity().id),
             stores.external_identities.of_user("u-alice"),
         ],
         "auth_state": [stores.auth_states.get("u-alice")],

@@ -5,8 +5,10 @@ from datetime import timedelta
 
 from hubless.adapters.always_on_edge import AlwaysOnEdge
 from hubless.adapters.no_rate_limit import NoRateLimit
+from hubless.adapters.sealing import FernetSealer
 from hubless.adapters.sqlite.database import Database
 from hubless.domain import roles
+from hubless.domain.admission import AdmissionPolicy
 from hubless.domain.errors import RetryLaterError
 from hubless.domain.idle_policies import IdlePolicies
 from hubless.domain.idleness import IdlePolicy
@@ -15,12 +17,15 @@ from hubless.domain.lock_policy import LockPolicy
 from hubless.domain.profiles import Profile
 from hubless.services.accounts import Accounts
 from hubless.services.activity import Activity
+from hubless.services.auth_states import AuthStates
 from hubless.services.authorizations import Authorizations
 from hubless.services.credentials import Credentials
 from hubless.services.edge_autosuspend import EdgeAutosuspend
+from hubless.services.external_logins import ExternalLogins
 from hubless.services.identity import Identities
 from hubless.services.inspecting import Inspecting
 from hubless.services.launching import Launching
+from hubless.services.logins import Logins
 from hubless.services.pacing import Pacing
 from hubless.services.password_policy import PasswordPolicy
 from hubless.services.preparing import Preparing, PreparingAhead
@@ -69,6 +74,9 @@ class World:
         prepare_ahead=None,
         password_policy=None,
         admins=(),
+        admission=None,
+        auth_state=False,
+        max_sessions=0,
     ):
         """Make the services.
 
@@ -103,7 +111,24 @@ class World:
             frozenset(admins),
             password_policy=password_policy or PasswordPolicy(),
         )
-        self.identities = Identities(self.tokens, self.sessions, self.users, self.clock, roles.DEFAULTS, self.services)
+        self.admission = admission or AdmissionPolicy()
+        self.identities = Identities(
+            self.tokens, self.sessions, self.users, self.clock, roles.DEFAULTS, self.services, self.admission
+        )
+        self.external_identities = around(self.stores.external_identities)
+        self.external_logins = ExternalLogins(self.accounts, self.external_identities, self.admission, self.clock)
+        self.auth_states = AuthStates(
+            self.stores.auth_states, FernetSealer(lambda: [b"k" * 32], "auth_state"), auth_state
+        )
+        self.logins = Logins(
+            self.accounts,
+            self.sessions,
+            self.clock,
+            timedelta(days=14),
+            self.external_logins,
+            self.auth_states,
+            max_sessions,
+        )
         self.issuing = Tokens(self.tokens, self.accounts, self.groups, self.identities, self.clock)
         self.authorizations = Authorizations(self.clients, self.tokens, self.identities, self.clock)
         self.pacing = Pacing(self.stores.leases, self.clock)

@@ -112,7 +112,7 @@ class TestValues:
             ("hub.name = 7", "hub.name is 7, but it must be a non-empty string"),
             (
                 'login.kind = "pam"',
-                'login.kind is "pam", but it must be "password" or "shared-password"',
+                'login.kind is "pam", but it must be "password", "shared-password" or "none"',
             ),
             ("login.sign_up = 1", "login.sign_up is 1, but it must be true or false"),
             ('login.admins = "ada"', 'login.admins is "ada", but it must be a list of user names'),
@@ -257,7 +257,7 @@ class TestLogin:
         assert 'need login.kind = "password"' in complaint(shared + line)
         assert read(f"[login]\n{line}")
 
-    @pytest.mark.parametrize("line", ['password = "x"', 'admin_password = "x"', 'allow_users = ["ada"]'])
+    @pytest.mark.parametrize("line", ['password = "x"', 'admin_password = "x"'])
     def test_keys_without_effect_are_refused(self, line: str) -> None:
         assert 'only if login.kind is "shared-password"' in complaint(f"[login]\n{line}")
 

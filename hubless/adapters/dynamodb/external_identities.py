@@ -3,11 +3,10 @@
 from typing import Any
 
 from hubless.adapters.dynamodb import keys, user_records
-from hubless.adapters.dynamodb.database import ConditionFailedError, Database, Delete, Put, Step
-from hubless.adapters.dynamodb.table import Account, IdentityItem
-from hubless.adapters.dynamodb.tokens import user_exists
+from hubless.adapters.dynamodb.database import Check, ConditionFailedError, Database, Delete, Put, Step, Update
+from hubless.adapters.dynamodb.table import Account, IdentityItem, Password
 from hubless.adapters.dynamodb.users import DynamoUserStore, steps_of_creation
-from hubless.domain.errors import IdentityTakenError, NameTakenError
+from hubless.domain.errors import IdentityTakenError, NameTakenError, NotFoundError, StoreConflictError
 from hubless.domain.external_identities import ExternalId, LinkedIdentity
 from hubless.domain.users import User
 
@@ -22,21 +21,32 @@ class DynamoIdentityStore:
         self._database = database
         self._users = DynamoUserStore(database)
 
-    def find(self, identity: ExternalId) -> User | None:
+    def find_with_user(self, identity: ExternalId) -> tuple[LinkedIdentity, User] | None:
         item = self._database.get(IdentityItem, keys.identity(identity.issuer, identity.subject))
-        return None if item is None else user_records.read(self._database, [item.user_id]).get(item.user_id)
+        if item is None:
+            return None
+        user = user_records.read(self._database, [item.user_id]).get(item.user_id)
+        return None if user is None else (_linked(item), user)
 
     def of_user(self, user_id: str) -> list[LinkedIdentity]:
         items = self._database.query(IdentityItem, keys.user(user_id), IdentityItem.sk.startswith("IDENTITY#"))
         return sorted(map(_linked, items), key=lambda one: (one.linked_at, one.id.issuer, one.id.subject))
 
-    def link(self, linked: LinkedIdentity) -> None:
-        self._write(linked, [user_exists(linked.user_id)])
+    def link(self, linked: LinkedIdentity, *, only_way_in: bool = False) -> None:
+        there = Account.pk.exists() & Account.gone.does_not_exist()
+        missing = NotFoundError("User", linked.user_id)
+        account = keys.account(linked.user_id)
+        if not only_way_in:
+            self._write(linked, [Update(account, [Account.identified.set(True)], there, missing)])
+            return
+        another = StoreConflictError("This user has another way in")
+        first = Update(account, [Account.identified.set(True)], there & Account.identified.does_not_exist(), another)
+        self._write(linked, [first, Check(keys.password(linked.user_id), Password.hash.does_not_exist(), another)])
 
     def create_user(self, user: User, linked: LinkedIdentity) -> None:
         if self._users.holders([user.name]):
             raise NameTakenError("User", user.name)
-        self._write(linked, steps_of_creation(user, NameTakenError("User", user.name)))
+        self._write(linked, steps_of_creation(user, NameTakenError("User", user.name), identified=True))
 
     def unlink(self, user_id: str, identity: ExternalId) -> bool:
         own = IdentityItem.user_id == user_id
@@ -74,6 +84,7 @@ def _steps(linked: LinkedIdentity, taken: IdentityTakenError, former: str | None
         "provider": linked.provider,
         "label": linked.label,
         "linked_at": linked.linked_at,
+        "by_admin": linked.by_admin,
     }
     is_free = IdentityItem.pk.does_not_exist() | (IdentityItem.user_id == linked.user_id)
     if former is not None:
@@ -86,4 +97,4 @@ def _steps(linked: LinkedIdentity, taken: IdentityTakenError, former: str | None
 
 def _linked(item: IdentityItem) -> LinkedIdentity:
     external = ExternalId(item.issuer, item.subject)
-    return LinkedIdentity(external, item.user_id, item.provider, item.label, item.linked_at)
+    return LinkedIdentity(external, item.user_id, item.provider, item.label, item.linked_at, item.by_admin)

@@ -165,6 +165,7 @@ class Account(Item):
     active = NumberAttribute(default=0)  # how many servers are neither stopped nor failed
     gone = BooleanAttribute(null=True)  # its removal has begun: readers treat it as missing
     tokens_added = NumberAttribute(null=True)  # how often a token was added under a limit
+    identified = BooleanAttribute(null=True)  # whether it has, or once had, an external identity
     factors = Text()  # the state of the user's second factors; older items have nothing
 
 
@@ -225,6 +226,7 @@ class IdentityItem(Item):
     provider = UnicodeAttribute(default="")
     label = UnicodeAttribute(default="")
     linked_at = Instant()
+    by_admin = BooleanAttribute(default=False)
 
 
 class PendingLoginItem(Item):

@@ -235,8 +235,14 @@ def _key(name: str) -> Key:
     return keys.name("user", name) or Key("NAMES#user", "")
 
 
-def steps_of_creation(user: User, taken: NameTakenError | None = None) -> list[Step]:
-    """Return the steps that add *user* if its name is free and like no other; *taken* is the error if it is not."""
+def steps_of_creation(user: User, taken: NameTakenError | None = None, *, identified: bool = False) -> list[Step]:
+    """Return the steps that add *user* if its name is free and like no other.
+
+    Args:
+        user: who is new.
+        taken: the error if the name is not free.
+        identified: whether the user has an external identity from the beginning.
+    """
     account = Account(
         *keys.account(user.id),
         id=user.id,
@@ -245,6 +251,7 @@ def steps_of_creation(user: User, taken: NameTakenError | None = None) -> list[S
         admin=user.admin,
         user_info=None if user.user_info is None else dict(user.user_info),
         revision=user.revision,
+        identified=identified or None,
     )
     return [
         *_claimed(user.name, user.id, taken),

@@ -5,9 +5,12 @@ from typing import Any
 
 from hubless.adapters.sqlite.database import Database, to_instant, to_number
 from hubless.adapters.sqlite.users import COLUMNS, SqliteUserStore, user_of
-from hubless.domain.errors import IdentityTakenError, NameTakenError, NotFoundError
+from hubless.domain.errors import IdentityTakenError, NameTakenError, NotFoundError, StoreConflictError
 from hubless.domain.external_identities import ExternalId, LinkedIdentity
 from hubless.domain.users import User
+
+_FACTS = "i.issuer, i.subject, i.user_id, i.provider, i.label, i.linked_at, i.by_admin"
+_FACTS_COUNT = 7
 
 
 class SqliteIdentityStore:
@@ -17,26 +20,32 @@ class SqliteIdentityStore:
         self._database = database
         self._users = SqliteUserStore(database)
 
-    def find(self, identity: ExternalId) -> User | None:
+    def find_with_user(self, identity: ExternalId) -> tuple[LinkedIdentity, User] | None:
         row = self._database.read_one(
-            f"SELECT {COLUMNS} FROM users u"  # noqa: S608 constant
-            " WHERE u.id = (SELECT user_id FROM identities WHERE issuer = ? AND subject = ?)",
+            f"SELECT {_FACTS}, {COLUMNS} FROM identities i JOIN users u ON u.id = i.user_id"  # noqa: S608 constants
+            " WHERE i.issuer = ? AND i.subject = ?",
             (identity.issuer, identity.subject),
         )
-        return None if row is None else user_of(row)
+        return None if row is None else (_linked(row[:_FACTS_COUNT]), user_of(row[_FACTS_COUNT:]))
 
     def of_user(self, user_id: str) -> list[LinkedIdentity]:
         rows = self._database.read(
-            "SELECT issuer, subject, user_id, provider, label, linked_at FROM identities WHERE user_id = ?"
-            " ORDER BY linked_at, issuer, subject",
+            f"SELECT {_FACTS} FROM identities i WHERE i.user_id = ? ORDER BY i.linked_at, i.issuer, i.subject",  # noqa: S608 constant
             (user_id,),
         )
         return [_linked(row) for row in rows]
 
-    def link(self, linked: LinkedIdentity) -> None:
+    def link(self, linked: LinkedIdentity, *, only_way_in: bool = False) -> None:
         with self._database.transaction():
-            if self._database.read_one("SELECT 1 FROM users WHERE id = ?", (linked.user_id,)) is None:
+            row = self._database.read_one(
+                "SELECT u.identified OR EXISTS (SELECT 1 FROM passwords p WHERE p.user_id = u.id)"
+                " FROM users u WHERE u.id = ?",
+                (linked.user_id,),
+            )
+            if row is None:
                 raise NotFoundError("User", linked.user_id)
+            if only_way_in and row[0]:
+                raise StoreConflictError("This user has another way in")
             self._write(linked)
 
     def create_user(self, user: User, linked: LinkedIdentity) -> None:
@@ -51,8 +60,9 @@ class SqliteIdentityStore:
 
     def _write(self, linked: LinkedIdentity) -> None:
         written = self._database.write(
-            "INSERT INTO identities (issuer, subject, user_id, provider, label, linked_at) VALUES (?, ?, ?, ?, ?, ?)"
-            " ON CONFLICT (issuer, subject) DO UPDATE SET provider = excluded.provider, label = excluded.label"
+            "INSERT INTO identities (issuer, subject, user_id, provider, label, linked_at, by_admin)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (issuer, subject) DO UPDATE"
+            " SET provider = excluded.provider, label = excluded.label, by_admin = excluded.by_admin"
             " WHERE user_id = excluded.user_id",
             (
                 linked.id.issuer,
@@ -61,14 +71,16 @@ class SqliteIdentityStore:
                 linked.provider,
                 linked.label,
                 to_number(linked.linked_at),
+                linked.by_admin,
             ),
         )
         if not written:
             raise IdentityTakenError(linked.provider, linked.label)
+        self._database.write("UPDATE users SET identified = 1 WHERE id = ?", (linked.user_id,))
 
 
 def _linked(row: Sequence[Any]) -> LinkedIdentity:
-    issuer, subject, user_id, provider, label, number = row
+    issuer, subject, user_id, provider, label, number, by_admin = row
     linked_at = to_instant(number)
     assert linked_at is not None  # noqa: S101 the column has a value
-    return LinkedIdentity(ExternalId(issuer, subject), user_id, provider, label, linked_at)
+    return LinkedIdentity(ExternalId(issuer, subject), user_id, provider, label, linked_at, bool(by_admin))

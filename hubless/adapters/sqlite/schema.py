@@ -366,6 +366,12 @@ CREATE TABLE join_codes (sha256 TEXT PRIMARY KEY, uses INTEGER NOT NULL) STRICT,
 ALTER TABLE queue ADD COLUMN text TEXT NOT NULL DEFAULT '';
 """
 
+# Whether an admin let a person in. A user who once had an identity stays so when the link has ended.
+_WHO_LET_IN = """
+ALTER TABLE identities ADD COLUMN by_admin INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE users ADD COLUMN identified INTEGER NOT NULL DEFAULT 0;
+"""
+
 STEPS = (
     _FIRST,
     _SHARES_AND_SERVICES,
@@ -385,5 +391,6 @@ STEPS = (
     _EXTERNAL_LOGINS,
     _PROVIDERS_OF_SESSIONS,
     _SIGN_UPS,
+    _WHO_LET_IN,
 )
 VERSION = len(STEPS)  # of a file with all steps

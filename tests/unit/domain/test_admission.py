@@ -7,8 +7,8 @@ BY_NAME = AdmissionPolicy(allow_users=frozenset({"ada"}), admins=frozenset({"roo
 BY_GROUP = AdmissionPolicy(allow_groups=frozenset({"staff"}), admin_groups=frozenset({"ops"}))
 
 
-def enters(policy, name="bob", groups=None, *, is_existing=False):
-    return policy.refusal_of(name, groups, is_existing=is_existing) is None
+def enters(policy, name="bob", groups=None, *, is_existing=False, by_admin=False):
+    return policy.refusal_of(name, groups, is_existing=is_existing, by_admin=by_admin) is None
 
 
 def test_nobody_may_log_in_without_a_rule():
@@ -43,7 +43,14 @@ def test_members_of_allowed_groups_and_of_admin_groups_may_log_in():
 
 
 def test_somebody_whom_an_admin_let_in_may_log_in():
-    assert enters(AdmissionPolicy(), is_existing=True)
+    assert enters(AdmissionPolicy(), by_admin=True)
+    assert not enters(AdmissionPolicy(blocked_users=frozenset({"bob"})), by_admin=True)
+
+
+def test_existing_users_may_log_in_only_where_a_rule_says_so():
+    assert enters(AdmissionPolicy(allow_existing_users=True), is_existing=True)
+    assert not enters(AdmissionPolicy(allow_existing_users=True))
+    assert not enters(BY_NAME, is_existing=True)
 
 
 @pytest.mark.parametrize("name", ["eve", "Eve", "ｅｖｅ", "еve"])

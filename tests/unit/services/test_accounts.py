@@ -1,13 +1,10 @@
 """Accounts: the first admin, who becomes an admin, and what a new password or a new link ends."""
 
-from datetime import timedelta
-
 import pytest
 
 from hubless.adapters.authenticators.password import PasswordAuthenticator
 from hubless.domain.errors import InvalidRequestError
 from hubless.domain.tokens import OwnerKind
-from hubless.services.logins import Logins
 from tests.support.fakes import PlainHasher
 from tests.support.world import World
 
@@ -16,9 +13,7 @@ GOOD = "a good password"
 
 @pytest.fixture
 def world():
-    made = World()
-    made.logins = Logins(made.accounts, made.sessions, made.clock, timedelta(days=14))
-    return made
+    return World()
 
 
 def key_of(path):

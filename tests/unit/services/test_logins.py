@@ -10,7 +10,6 @@ from hubless.domain.lock_policy import LockPolicy
 from hubless.domain.users import User
 from hubless.ports.authenticator import Identity, Refused
 from hubless.services.login_throttling import ADDRESS_FACTOR, NAME_FACTOR, SIGN_UP_FACTOR, LockedOut, LoginThrottle
-from hubless.services.logins import Logins
 from hubless.services.password_login import PasswordLogin
 from hubless.settings.sections import LoginSettings
 from tests.support.concurrency import MANY, concurrently
@@ -31,7 +30,6 @@ def a_world(policy):
     for name in ("alice", "bob"):
         made.accounts.set_password(name, "the right one")
     authenticator = PasswordAuthenticator(made.users, made.passwords, PlainHasher())
-    made.logins = Logins(made.accounts, made.sessions, made.clock, timedelta(days=14))
     throttle = LoginThrottle(made.attempts, made.clock, made.lock_policy)
     made.password_login = PasswordLogin(authenticator, throttle, made.logins, made.accounts, lambda: b"k" * 32)
     return made

@@ -1,0 +1,55 @@
+"""auth_state: what a provider said of a user at the last login, kept sealed (JupyterHub's `enable_auth_state`)."""
+
+import json
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from hubless.domain.bounds import MAX_AUTH_STATE
+from hubless.domain.users import User
+from hubless.domain.values import value
+from hubless.ports.auth_state import AuthStateStore
+from hubless.ports.second_factors import SecretSealer
+
+logger = logging.getLogger(__name__)
+
+
+@value
+class AuthStates:
+    """Seals, stores and opens auth_state, if settings want it to be kept."""
+
+    store: AuthStateStore
+    sealer: SecretSealer
+    is_kept: bool = False
+
+    def keep(self, user: User, state: Mapping[str, Any]) -> None:
+        """Store *state* in place of what an earlier login brought; what is too large is not kept.
+
+        Raises:
+            NotFoundError: when the user was removed meanwhile.
+        """
+        if not self.is_kept:
+            return
+        sealed = self.sealer.seal(json.dumps(dict(state)).encode()).decode()
+        if len(sealed) > MAX_AUTH_STATE:
+            logger.warning(
+                "user %s: the login's auth_state has %d characters sealed, of at most %d; the hub keeps none",
+                user.name,
+                len(sealed),
+                MAX_AUTH_STATE,
+            )
+            self.store.set(user.id, None)
+            return
+        self.store.set(user.id, sealed)
+
+    def of(self, user: User) -> dict[str, Any] | None:
+        """Return the user's auth_state; None if there is none, or no present key opens it."""
+        sealed = self.store.get(user.id) if self.is_kept else None
+        if sealed is None:
+            return None
+        text = self.sealer.open(sealed.encode())
+        if text is None:
+            logger.warning("user %s: no key opens the auth_state; the next login stores it again", user.name)
+            return None
+        state: dict[str, Any] = json.loads(text)
+        return state

@@ -1,0 +1,51 @@
+"""Who may enter: the page of a refusal, and what a block ends."""
+
+# ruff: noqa: RUF001 letters that look alike
+
+import pytest
+
+from tests.api.hub import SETTINGS, An, build_hub
+from tests.api.test_logins import log_in
+
+BLOCKING = SETTINGS.replace("[login]", '[login]\nblocked_users = ["eve"]\ncontact = "mail <help@example.org>"', 1)
+
+
+@pytest.fixture
+def blocking(tmp_path):
+    return build_hub(tmp_path, BLOCKING)
+
+
+@pytest.mark.parametrize("name", ["eve", "Eve", "еve"])
+def test_a_blocked_user_reads_whom_to_ask(blocking, name):
+    browser = blocking.browser()
+    answer = log_in(browser, name, An.PASSWORD)
+    assert answer.status_code == 403
+    assert "is blocked on this hub." in answer.text
+    assert "mail &lt;help@example.org&gt;" in answer.text
+    assert blocking.hub.users.find("eve") is None
+    assert browser.get("/hub/home").status_code == 302
+
+
+def test_a_block_is_told_to_nobody_without_the_password(blocking):
+    answer = log_in(blocking.browser(), "eve", "a wrong password")
+    assert answer.status_code == 403
+    assert "blocked" not in answer.text
+    assert "Invalid username or password" in answer.text
+
+
+def test_others_log_in_beside_a_blocked_user(blocking):
+    assert log_in(blocking.browser(), "steve", An.PASSWORD).status_code == 302
+
+
+def test_a_block_ends_sessions_and_tokens_that_are_open(tmp_path):
+    before = build_hub(tmp_path, SETTINGS)
+    browser, token = before.browser("eve"), before.as_user("eve")
+    assert browser.get("/hub/home").status_code == 200
+    assert token.get("/user").status_code == 200
+
+    after = build_hub(tmp_path, BLOCKING)
+    later = after.browser()
+    later.cookies.update(browser.cookies)
+    assert later.get("/hub/home").status_code == 302
+    assert after.as_token(token.secret).get("/user").status_code == 403
+    assert after.as_user("ada").get("/user").status_code == 200
