@@ -34,6 +34,8 @@ CDK_READY := .venv-cdk/.ready-$(CDK_VERSION)
 CDK := .venv-cdk/node_modules/.bin/cdk
 # The HAProxy of images/edge_proxy; that of PyPI is the one that Amazon Linux has.
 HAPROXY := .venv-haproxy/haproxy
+# The LDAP server that a login plug-in is tried with.
+SLAPD := .venv-slapd/slapd
 
 ##@ Use
 
@@ -60,7 +62,7 @@ destroy: $(DEPLOYER) $(CDK_READY) ## Stop a stage's servers and take it away; do
 ##@ Work on it
 
 .PHONY: test
-test: lint docs $(SERVERS) $(CHECKER) $(CDK_READY) $(HAPROXY) browser bubblewrap ## Lint, build the docs, run all tests with branch coverage
+test: lint docs $(SERVERS) $(CHECKER) $(CDK_READY) $(HAPROXY) $(SLAPD) browser bubblewrap ## Lint, build the docs, run all tests with branch coverage
 	CONFORMANCE='$(abspath $(CONFORMANCE))' .venv/bin/pytest $(TOGETHER) --cov --cov-report=term:skip-covered
 
 .PHONY: conformance
@@ -106,7 +108,7 @@ bench: $(DEV) $(SERVERS) ## Measure: starts, requests, routes, memory
 
 .PHONY: clean
 clean: ## Remove the environments and caches (never the data)
-	rm -rf .venv .venv-servers .venv-conformance .venv-uv .venv-cdk .venv-haproxy dist cdk.out cdk.out.bundles .mypy_cache .ruff_cache .import_linter_cache .hypothesis docs/_build
+	rm -rf .venv .venv-servers .venv-conformance .venv-uv .venv-cdk .venv-haproxy .venv-slapd dist cdk.out cdk.out.bundles .mypy_cache .ruff_cache .import_linter_cache .hypothesis docs/_build
 
 .PHONY: help
 help: ## List these targets
@@ -164,9 +166,14 @@ $(CHECKER): uv.lock | uv
 	@UV_PROJECT_ENVIRONMENT=.venv-conformance '$(UV)' sync --frozen --only-group conformance --no-install-project
 	@touch '$@'
 
-$(HAPROXY): tests/support/fetch_haproxy
+$(HAPROXY): tests/support/fetch_haproxy tests/support/fetch_debian
 	@echo 'Fetching HAProxy 3.0 …'
 	@tests/support/fetch_haproxy .venv-haproxy
+	@touch '$@'
+
+$(SLAPD): tests/support/fetch_debian
+	@echo 'Fetching OpenLDAP …'
+	@tests/support/fetch_debian .venv-slapd slapd usr/sbin/slapd
 	@touch '$@'
 
 # The browser tests drive Debian's Chromium: Playwright's own download is not on every mirror.

@@ -8,6 +8,7 @@ from pathlib import Path
 from edge_proxy.haproxy_binary import find_haproxy
 from edge_proxy.haproxy_config import EdgeConfiguration, UnixSocket
 from embedded import virtual_environment
+from hubless.bootstrap import plugin
 from hubless.domain.errors import HublessError
 from hubless.settings import Settings
 
@@ -23,8 +24,10 @@ def check(settings: Settings, run_folder: Path) -> None:
 
     Raises:
         HublessError: for the first thing that is missing.
+        SettingsError: when the login plug-in cannot be used.
     """
     check_programs(settings)
+    plugin.check(settings)
     find_haproxy()
     if not haproxy_is_running(settings, run_folder):
         check_port(settings)

@@ -35,6 +35,7 @@ MEASURED = (
     "integration/test_embedded_preflight.py",
     "integration/test_launching_on_ecs.py",
     "integration/test_edge.py",
+    "integration/test_plugin_peers.py",
     "integration/test_preflight_collect.py",
     "integration/test_provider_requests.py",
     "integration/test_workload_login.py",

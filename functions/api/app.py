@@ -56,7 +56,7 @@ def create_app(hub: Hub) -> FastAPI:
     app = FastAPI(
         title="hubless: JupyterHub's REST API",
         version=VERSION,
-        routes=_routes(),
+        routes=[*_plugin_routes(hub), *_routes()],
         openapi_url=None,
         redirect_slashes=False,
         telemetry=_NO_TELEMETRY,
@@ -68,6 +68,15 @@ def create_app(hub: Hub) -> FastAPI:
     )
     app.state.hub = hub
     return app
+
+
+def _plugin_routes(hub: Hub) -> list[BaseRoute]:
+    """Return the route of the login plug-in, where settings name one."""
+    if hub.login_plugin is None:
+        return []
+    from functions.api.pages.plugin import PluginRoute  # noqa: PLC0415 few hubs have one
+
+    return [PluginRoute(hub.login_plugin)]
 
 
 @lru_cache(maxsize=1)

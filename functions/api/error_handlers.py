@@ -34,6 +34,7 @@ STATUSES: dict[type[errors.HublessError], int] = {
     errors.LtiServiceError: 502,
     errors.StoreConflictError: 409,
     errors.StoreUnavailableError: 503,
+    errors.LoginUnavailableError: 503,
     errors.EdgeUnavailableError: 503,
     errors.MailFailedError: 503,
     errors.EdgeCapacityError: 503,

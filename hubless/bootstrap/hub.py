@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from hubless.ports.launch_rate_limiter import LaunchRateLimiter
     from hubless.ports.launcher import Launcher, TaskEvent
     from hubless.ports.leases import LeaseStore
+    from hubless.ports.login_plugin import LoginPlugin
     from hubless.ports.mailer import Mailer
     from hubless.ports.metrics import Metrics
     from hubless.ports.passwords import AttemptStore, PasswordHasher, PasswordStore
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
     from hubless.services.password_changes import PasswordChanges
     from hubless.services.password_login import PasswordLogin
     from hubless.services.password_policy import PasswordPolicy
+    from hubless.services.plugin_login import PluginLogin
     from hubless.services.preparing import Preparing, PreparingAhead
     from hubless.services.privileges import Privileges
     from hubless.services.reaping import Reaping
@@ -316,7 +318,18 @@ class Hub(ABC):
     @property
     def has_passwords(self) -> bool:
         """Say whether each user has a password."""
-        return self.settings.login.kind == "password"
+        return self.settings.login.kind == "password" and not self.settings.plugin.is_set
+
+    @property
+    def login_plugin(self) -> "LoginPlugin | None":
+        """Return the JupyterHub authenticator class that logs people in; by default none."""
+        return None
+
+    @property
+    def authenticator_class(self) -> str:
+        """Return what logs people in, as `/hub/api/info` shows it."""
+        plugin = self.login_plugin
+        return plugin.name if plugin is not None else f"hubless.{self.authenticator.name}"
 
     @cached_property
     def profiles(self) -> "Mapping[str, Profile]":
@@ -565,6 +578,13 @@ class Hub(ABC):
             self.clock,
             lambda: self.key,
         )
+
+    @cached_property
+    def plugin_login(self) -> "PluginLogin":
+        from hubless.services.plugin_login import PluginLogin
+
+        assert self.login_plugin is not None  # noqa: S101 only its pages ask for this
+        return PluginLogin(self.login_plugin, self.login_throttle, self.logins, self.accounts, lambda: self.key)
 
     @cached_property
     def tokens(self) -> "Tokens":

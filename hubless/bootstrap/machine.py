@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from hubless.ports.launch_rate_limiter import LaunchRateLimiter
     from hubless.ports.launcher import Launcher, TaskEvent
     from hubless.ports.leases import LeaseStore
+    from hubless.ports.login_plugin import LoginPlugin
     from hubless.ports.metrics import Metrics
     from hubless.ports.passwords import AttemptStore, PasswordStore
     from hubless.ports.pending_logins import PendingLoginStore
@@ -75,6 +76,12 @@ class MachineHub(Hub):
     @cached_property
     def clock(self) -> "Clock":
         return open_clock()
+
+    @cached_property
+    def login_plugin(self) -> "LoginPlugin | None":
+        from hubless.bootstrap.plugin import open_plugin
+
+        return open_plugin(self) if self.settings.plugin.is_set else None
 
     @cached_property
     def users(self) -> "UserStore":

@@ -139,6 +139,12 @@ class StoreUnavailableError(HublessError):
     code = "store-unavailable"
 
 
+class LoginUnavailableError(HublessError):
+    """Raised when what decides about a login does not answer, or fails; the message names it and says what to do."""
+
+    code = "login-unavailable"
+
+
 class EdgeUnavailableError(HublessError):
     """Raised when the edge's machine cannot be started or stopped, retry or not; the message says what to do."""
 

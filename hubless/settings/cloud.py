@@ -176,6 +176,7 @@ def load(cloud: CloudSettings, file: Path | None, secrets: Mapping[str, str]) ->
         "hub": {"public_url": cloud.url, "subdomains": cloud.subdomains},
         "servers": {**DEFAULTS["servers"], "active_limit": cloud.active_limit},
     }
+    _refuse_plugin(parse_toml(read_text(file)), source)
     read = parse(read_text(file), Path(), {}, source=source, secrets=secrets, defaults={**DEFAULTS, **told})
     return replace(read, hub=replace(read.hub, public_url=read.hub.public_url or cloud.url))
 
@@ -188,6 +189,7 @@ def check_for_deployment(file: Path | None) -> Settings:
     """
     toml = parse_toml(read_text(file))
     source = str(file or DEFAULT_FILE)
+    _refuse_plugin(toml, source)
     hub = toml.get("hub", {})
     for key in ("public_url", "subdomains"):
         if isinstance(hub, dict) and key in hub:
@@ -197,6 +199,19 @@ def check_for_deployment(file: Path | None) -> Settings:
             f"{source}: {where} is a secret, and this file is deployed: move it to the stage's secret (docs/deploy.md)"
         )
     return parse(read_text(file), Path(), {}, source=source, secrets=_AnySecret(), defaults=DEFAULTS)
+
+
+def _refuse_plugin(toml: Mapping[str, Any], source: str) -> None:
+    """Refuse a class of JupyterHub: it keeps what it knows in memory and in files, and a function has neither.
+
+    Raises:
+        SettingsError: saying what to do instead.
+    """
+    if toml.get("plugin"):
+        raise SettingsError(
+            f"{source}: [plugin] works on one machine only, not in AWS's functions: remove it, and name who logs people"
+            " in by [[providers]] (docs/login-plugins.md)"
+        )
 
 
 class _AnySecret(dict[str, str]):

@@ -27,6 +27,7 @@ from hubless.settings.environment import ENVIRON
 from hubless.settings.lti import LtiPlatformSettings, platform_of
 from hubless.settings.mail import MailSettings, checked_mail
 from hubless.settings.passwords import PasswordsSettings
+from hubless.settings.plugin import PluginSettings, with_secrets
 from hubless.settings.providers import ProviderSettings, providers_of
 from hubless.settings.sections import (
     ELSEWHERE,
@@ -70,6 +71,7 @@ class Settings:
     login: LoginSettings = field(default_factory=LoginSettings)
     passwords: PasswordsSettings = field(default_factory=PasswordsSettings)
     mail: MailSettings = field(default_factory=MailSettings)
+    plugin: PluginSettings = field(default_factory=PluginSettings)
     servers: ServersSettings = field(default_factory=ServersSettings)
     culling: CullingSettings = field(default_factory=CullingSettings)
     tokens: TokensSettings = field(default_factory=TokensSettings)
@@ -246,12 +248,15 @@ def _settings(toml: Mapping[str, Any], data: Path, environ: Mapping[str, str], s
     services = _named(ServiceSettings, toml, "services")
     roles = _named(RoleSettings, toml, "roles")
     _check_roles(roles, services)
+    if read["plugin"].is_set:
+        _check_beside_plugin(toml)
     return Settings(
         data=data,
         hub=_hub(read["hub"]),
         login=_login(read["login"], secrets),
         passwords=read["passwords"],
         mail=checked_mail(read["mail"], secrets),
+        plugin=with_secrets(read["plugin"], secrets),
         servers=_servers(read["servers"]),
         culling=_culling(read["culling"]),
         tokens=read["tokens"],
@@ -266,6 +271,24 @@ def _settings(toml: Mapping[str, Any], data: Path, environ: Mapping[str, str], s
         auth_state_keys=_auth_state_keys(secrets) if read["login"].auth_state else (),
         server_environment=server_environment(environ, data, read["servers"]),
     )
+
+
+def _check_beside_plugin(toml: Mapping[str, Any]) -> None:
+    """Refuse settings of other logins that have no effect where a class logs people in.
+
+    Raises:
+        SettingsError: naming the key.
+    """
+    login = toml.get("login", {})
+    for key in ("password", "admin_password", "sign_up", "shared_password_opens_admins"):
+        if login.get(key):
+            raise SettingsError(f"login.{key} has no effect with [plugin], whose class logs people in: remove it")
+    if login.get("kind", "none") != "none":
+        raise SettingsError(
+            f'login.kind is "{login["kind"]}", but with [plugin] the class logs people in: remove login.kind'
+        )
+    if toml.get("providers"):
+        raise SettingsError("[plugin] and [[providers]] exclude each other: the class has a login page of its own")
 
 
 def server_environment(environ: Mapping[str, str], data: Path, servers: ServersSettings) -> dict[str, str]:

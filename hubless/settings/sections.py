@@ -8,6 +8,7 @@ from hubless.domain.values import value
 from hubless.settings.lti import LtiPlatformSettings
 from hubless.settings.mail import MailSettings
 from hubless.settings.passwords import PasswordsSettings
+from hubless.settings.plugin import PluginSettings
 from hubless.settings.providers import ProviderSettings
 from hubless.settings.types import (
     COMMAND,
@@ -327,6 +328,7 @@ TABLES: dict[str, type] = {
     "login": LoginSettings,
     "passwords": PasswordsSettings,
     "mail": MailSettings,
+    "plugin": PluginSettings,
     "servers": ServersSettings,
     "culling": CullingSettings,
     "tokens": TokensSettings,

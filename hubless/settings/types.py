@@ -224,6 +224,7 @@ FLAG = SettingType("true or false", _flag)
 TEXTS = SettingType("a list of strings", _texts)
 COMMAND = SettingType("a list of strings: the program and its arguments", _command)
 TABLE = SettingType("a table", _table)
+SECRET_TABLE = SettingType("a table", _table, secret=True)
 TEXT_TABLE = SettingType("a table of strings", _text_table)
 DURATION = SettingType('a duration such as "90s", "15m", "8h" or "14d"', _duration)
 LIMIT = SettingType(
@@ -291,5 +292,5 @@ def setting(default: Any, kind: SettingType, meaning: str) -> Any:
     if default is None:
         return field(metadata=facts, repr=not kind.secret)
     if isinstance(default, dict):
-        return field(default_factory=lambda: kind.read(default), metadata=facts, hash=False)
+        return field(default_factory=lambda: kind.read(default), metadata=facts, hash=False, repr=not kind.secret)
     return field(default=kind.read(default), metadata=facts, repr=not kind.secret)

@@ -134,8 +134,10 @@ class TheHub:
         return api
 
     def close(self):
-        """Close the client, and with it the event loop that runs the application."""
+        """Close the client, and with it the event loop that runs the application; and the login plug-in."""
         self.client.close()
+        if self.hub.login_plugin is not None:
+            self.hub.login_plugin.close()
 
     def browser(self, name=None, *, address=ADDRESS):
         """Return a browser, logged in as *name* where one is given."""

@@ -21,6 +21,7 @@ from functions.api.auth.cookies import (
     remove_stale_state_cookies,
     set_own_page_cookie,
 )
+from functions.api.dependencies import hub_of
 from functions.api.redirects import default_destination, with_next
 from hubless.bootstrap.hub import Hub
 from hubless.domain import fresh_factors, half_logins
@@ -102,6 +103,15 @@ def open_session(
     set_own_page_cookie(request, response)
     remove_stale_state_cookies(request, response)
     return response
+
+
+def forget_session(request: Request, response: Response) -> None:
+    """Have the browser forget the cookies of its session, which has ended."""
+    name, path = login_cookie(request)
+    response.delete_cookie(name, path=path, secure=is_secure(request), httponly=True, samesite="lax")
+    response.delete_cookie(XSRF_COOKIE, path=HUB_PATH)
+    response.delete_cookie(SESSION_COOKIE, path="/", domain=hub_of(request).origins.domain or None)
+    remove_stale_state_cookies(request, response)
 
 
 def destination(hub: Hub, user: User, following: str | None) -> str:

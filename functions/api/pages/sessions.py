@@ -11,16 +11,8 @@ from starlette.responses import RedirectResponse, Response
 
 from functions.api import dependencies
 from functions.api.auth import csrf
-from functions.api.auth.cookies import (
-    HUB_PATH,
-    SESSION_COOKIE,
-    XSRF_COOKIE,
-    device_cookie,
-    is_secure,
-    login_cookie,
-    remove_stale_state_cookies,
-)
-from functions.api.auth.session_opening import Shown, address_of, destination, open_session
+from functions.api.auth.cookies import device_cookie
+from functions.api.auth.session_opening import Shown, address_of, destination, forget_session, open_session
 from functions.api.auth.visitors import AnonymousForm, Form, MaybePerson
 from functions.api.error_handlers import retry_later
 from functions.api.password_pool import in_password_pool
@@ -155,26 +147,20 @@ async def log_in(form: AnonymousForm, pages: SessionPages) -> Response:
         case Refused(why):
             return pages.login_page(username=name, error=why, status=403)
         case LockedOut():
-            return pages.login_page(username=name, error=_words_of(found), status=TOO_MANY)
+            return pages.login_page(username=name, error=lock_in_words(found), status=TOO_MANY)
         case User():
             return pages.open_session(found, pages.redirects.next)
 
 
 @router.get("/logout")
-async def log_out(
-    request: Request, actor: MaybePerson, logins: dependencies.Logins, origins: dependencies.Origins
-) -> Response:
+async def log_out(request: Request, actor: MaybePerson, logins: dependencies.Logins) -> Response:
     """End the session with every token that was issued in it, in the store and in the browser."""
     if actor is not None and actor.session is not None:
         if csrf.needs_token(request):
             raise HTTPException(403, "A script cannot log out: open /hub/logout in the browser")
         logins.close_session(actor.session)
     response = RedirectResponse("/hub/login", 302)
-    name, path = login_cookie(request)
-    response.delete_cookie(name, path=path, secure=is_secure(request), httponly=True, samesite="lax")
-    response.delete_cookie(XSRF_COOKIE, path=HUB_PATH)
-    response.delete_cookie(SESSION_COOKIE, path="/", domain=origins.domain or None)
-    remove_stale_state_cookies(request, response)
+    forget_session(request, response)
     return response
 
 
@@ -238,7 +224,8 @@ async def sign_up(form: AnonymousForm, pages: SessionPages) -> Response:
     return pages.open_session(made, FIRST_PAGE)
 
 
-def _words_of(lock: LockedOut) -> str:
+def lock_in_words(lock: LockedOut) -> str:
+    """Return what a person reads whose login is locked."""
     wait = f"Wait up to {lock.minutes} minutes, then try again."
     if lock.is_device:
         return f"Too many wrong guesses in this browser. {wait}"

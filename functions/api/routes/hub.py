@@ -74,7 +74,7 @@ async def info(_actor: Annotated[Actor, holds_everywhere("read:hub")], hub: Whol
             "python": sys.version,
             "sys_executable": sys.executable,
             "spawner": {"class": f"hubless.{hub.launcher.name}", "version": hub.version},
-            "authenticator": {"class": f"hubless.{hub.authenticator.name}", "version": hub.version},
+            "authenticator": {"class": hub.authenticator_class, "version": hub.version},
         }
     )
 
