@@ -13,7 +13,19 @@ from starlette.routing import BaseRoute
 from functions.api import error_handlers
 from functions.api.auth.visitors import LoginRequired, to_login
 from functions.api.middleware import HubMiddleware
-from functions.api.pages import admin, home, passwords, plain, sessions, sharing, spawn, token, unrouted
+from functions.api.pages import (
+    account_factors,
+    admin,
+    home,
+    passwords,
+    plain,
+    second_factor,
+    sessions,
+    sharing,
+    spawn,
+    token,
+    unrouted,
+)
 from functions.api.routes import authorizations, documentation, groups, oauth, servers, services, shares, tokens, users
 from functions.api.routes import hub as hub_routes
 from functions.api.routes import sessions as session_routes
@@ -34,7 +46,7 @@ API = (
     oauth,
     documentation,
 )
-PAGES = (sessions, home, sharing, spawn, unrouted, token, admin, passwords)
+PAGES = (sessions, home, sharing, spawn, unrouted, token, admin, passwords, second_factor, account_factors)
 ROUTERS = (*(module.router for module in (*API, *PAGES)), plain.pages, plain.everywhere)
 _NO_TELEMETRY: TelemetryConfig = {
     "tracing": False,

@@ -555,7 +555,7 @@ class Hub(ABC):
         return SecondFactors(
             self.factor_store,
             PyotpCodes(),
-            FernetSealer(lambda: [self.key], "second factors"),
+            FernetSealer(lambda: [*self.settings.auth_state_keys, self.key], "second factors"),
             self.clock,
             self.settings.hub.name,
             login.second_factor,

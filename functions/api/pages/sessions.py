@@ -12,11 +12,12 @@ from starlette.responses import RedirectResponse, Response
 from functions.api import dependencies
 from functions.api.auth import csrf
 from functions.api.auth.cookies import device_cookie
+from functions.api.auth.relying_party import relying_party
 from functions.api.auth.session_opening import Shown, address_of, destination, forget_session, open_session
-from functions.api.auth.visitors import AnonymousForm, Form, MaybePerson
+from functions.api.auth.visitors import AnonymousForm, Form, MaybePerson, visitor
 from functions.api.error_handlers import retry_later
 from functions.api.password_pool import in_password_pool
-from functions.api.redirects import Redirects, RequestRedirects
+from functions.api.redirects import Redirects, RequestRedirects, with_next
 from functions.api.rendering import Render
 from functions.api.routers import page_router
 from hubless.domain.bounds import MAX_BODY
@@ -79,7 +80,15 @@ class _SessionPages:
             announcement=None,
             sign_up=self.takes_sign_ups,
             action="/hub/login",
+            passkey_options=self.passkey_options,
+            passkey_action=with_next("/hub/passkey/login", self.redirects.next),
         )
+
+    @property
+    def passkey_options(self) -> str:
+        """Return the options to log in with a passkey, as JSON; "" where browsers take none, or settings do not."""
+        party = relying_party(self.request, self.hub)
+        return self.hub.passkeys.login_options(party, visitor(self.request).xsrf) if party else ""
 
     def password_page(self, user: User, *, error: str | None = None, status: int = 200) -> Response:
         """Return the page that sets a password."""
@@ -128,8 +137,9 @@ SessionPages = Annotated[_SessionPages, Depends(_session_pages)]
 
 @router.get("/login")
 async def login_form(actor: MaybePerson, pages: SessionPages) -> Response:
-    """Show the form; redirect a person who is logged in already."""
-    if actor is not None and actor.session is not None:
+    """Show the form; redirect a person who is logged in already, unless asked to log in again (`again=1`)."""
+    again = pages.request.query_params.get("again") == "1"
+    if actor is not None and actor.session is not None and not again:
         assert actor.user is not None  # noqa: S101 a session is a user's
         return RedirectResponse(pages.next(pages.redirects.next, actor.user), 302)
     return pages.login_page()

@@ -27,6 +27,7 @@ from hubless.domain.users import User
 from hubless.services.identity import Actor
 from hubless.services.login_throttling import LockedOut
 
+NEEDS_FACTOR = "This account needs a second factor: log in with a browser and make the token at /hub/token"
 router = api_router("/users", tag="tokens")
 TokenReader = Annotated[User, user_in_path("read:tokens")]
 
@@ -107,6 +108,8 @@ async def _by_password(
         raise HTTPException(429, why, retry_later(hub_of(request)))
     if not isinstance(found, User) or normalise_user_name(found.name) != normalise_user_name(name):
         raise HTTPException(403, "Invalid username or password")
+    if hub_of(request).second_factors.required_of(found):
+        raise HTTPException(403, NEEDS_FACTOR)
     return found
 
 

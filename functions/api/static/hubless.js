@@ -155,3 +155,9 @@ async function pollWhilePending() {
   }
 }
 pollWhilePending();
+
+// Prints what is shown only once.
+for (const button of document.querySelectorAll("button[data-print]")) {
+  button.hidden = false;
+  button.addEventListener("click", () => print());
+}

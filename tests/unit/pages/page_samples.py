@@ -2,6 +2,8 @@
 
 from urllib.parse import quote
 
+from functions.api.qr_codes import qr_code
+
 WAS = "2026-03-14T09:26:53.589793Z"
 TAIL = [
     "[I 2026-03-14 09:26:51.010 ServerApp] jupyterlab | extension was successfully loaded.",
@@ -64,6 +66,60 @@ login = {
     "announcement": None,
     "sign_up": False,
     "action": "/hub/login",
+    "passkey_options": "",
+    "passkey_action": "/hub/passkey/login",
+}
+PASSKEY = '{"challenge": "YQ", "rpId": "hub.example", "allowCredentials": []}'
+second_factor = {
+    "user_name": "ada",
+    "has_app": True,
+    "has_codes": True,
+    "has_passkeys": True,
+    "passkey_options": PASSKEY,
+    "action": "/hub/second-factor?next=%2Fhub%2Ftoken",
+    "is_login": True,
+    "error": None,
+}
+add_factor = {
+    "offer": "sealed",
+    "secret": "ABCD EFGH IJKL MNOP QRST UVWX YZ23 4567",
+    "qr_code": qr_code("otpauth://totp/hubless:ada?secret=ABCDEFGHIJKLMNOPQRSTUVWXYZ234567&issuer=hubless"),
+    "passkey_options": PASSKEY,
+    "why_no_passkeys": None,
+    "longest_name": 64,
+}
+second_factor_setup = add_factor | {
+    "error": None,
+    "user_name": "ada",
+    "app_action": "/hub/second-factor/app",
+    "passkey_action": "/hub/second-factor/passkey",
+}
+second_factors = add_factor | {
+    "action": "/hub/account/second-factors",
+    "error": None,
+    "message": None,
+    "app_added": None,
+    "passkeys": [],
+    "recovery_codes": 0,
+    "is_set_up": False,
+    "is_demanded": False,
+}
+WITH_FACTORS = {
+    "app_added": WAS,
+    "passkeys": [
+        {"id": "YQ", "name": "Phone", "added": WAS, "last_used": WAS, "rp_id": "hub.example"},
+        {"id": "Yg", "name": "Key in the drawer", "added": WAS, "last_used": None, "rp_id": "hub.example"},
+    ],
+    "recovery_codes": 9,
+    "is_set_up": True,
+    "is_demanded": True,
+}
+recovery_codes = {"codes": ["0123-4567-89ab-cdef", "ghjk-mnpq-rstv-wxyz"] * 5, "following": "/hub/home"}
+second_factors_reset = {
+    "reset_by": "root",
+    "reset_at": WAS,
+    "action": "/hub/second-factors-reset",
+    "contact": "help@example.org",
 }
 set_password = {
     "has_logins": True,
@@ -341,6 +397,26 @@ PAGES = {
         | {"next": "/user/a/lab?x=1&y=2#z", "username": "alice", "error": "Invalid username or password."}
         | {"announcement": "The hub rests on Sunday from 8 to 9.", "sign_up": True},
     ),
+    "login_passkey": ("login.html", frame() | login | {"passkey_options": PASSKEY}),
+    "second_factor": ("second_factor.html", frame() | second_factor),
+    "second_factor_wrong": ("second_factor.html", frame() | second_factor | {"error": "This code is not right."}),
+    "second_factor_passkeys": (
+        "second_factor.html",
+        frame() | second_factor | {"has_app": False, "passkey_options": ""},
+    ),
+    "second_factor_confirm": ("second_factor.html", frame(ALICE) | second_factor | {"is_login": False}),
+    "second_factor_setup": ("second_factor_setup.html", frame() | second_factor_setup),
+    "second_factor_setup_without_passkeys": (
+        "second_factor_setup.html",
+        frame()
+        | second_factor_setup
+        | {"passkey_options": "", "why_no_passkeys": "Browsers take passkeys only over https.", "error": "Wrong"},
+    ),
+    "second_factors": ("second_factors.html", frame(ALICE) | second_factors),
+    "second_factors_set_up": ("second_factors.html", frame(ALICE) | second_factors | WITH_FACTORS),
+    "recovery_codes": ("recovery_codes.html", frame(ALICE) | recovery_codes),
+    "second_factors_reset": ("second_factors_reset.html", frame(ALICE) | second_factors_reset),
+    "log_in_again": ("log_in_again.html", frame(ALICE, again="/hub/login?next=%2Fhub%2Fhome&again=1")),
     "set_password": ("set_password.html", frame() | set_password),
     "set_password_refused": ("set_password.html", frame() | set_password | {"error": "The two passwords differ"}),
     "set_password_of_a_new_account": ("set_password.html", frame() | set_password | {"has_logins": False}),

@@ -27,7 +27,7 @@ VOID = {
     "track",
     "wbr",
 }
-FRAGMENTS = {"page.html", "parts.html"}
+FRAGMENTS = {"page.html", "parts.html", "factor_forms.html", "login_passkey.html"}
 EVIL = "<script>alert(1)</script>\"' onload=x"
 SOURCES = sorted(TEMPLATES.glob("*.html"))
 
@@ -160,6 +160,10 @@ OTHER_SCRIPTS = {
     "api_docs": ["/hub/api/docs/swagger-ui-bundle.js", "/hub/static/api_docs.js?v=1"],
     "unreached": ["/hub/static/refresh.js?v=1"],
     "unreached_edge_is_starting": ["/hub/static/refresh.js?v=1"],
+} | {
+    name: ["/hub/static/passkeys.js?v=1"]
+    for name, (template, _) in PAGES.items()
+    if template in {"login.html", "second_factor.html", "second_factor_setup.html", "second_factors.html"}
 }
 
 
@@ -205,13 +209,16 @@ def test_a_template_has_no_inline_script_or_style_and_trusts_nothing(source):
     assert re.search(r"\|\s*safe\b|Markup|autoescape", text) is None
 
 
-def test_the_script_inserts_text_only():
-    script = (rendering.STATIC / "hubless.js").read_text()
+@pytest.mark.parametrize("path", ["hubless.js", "passkeys.js"])
+def test_the_script_inserts_text_only(path):
+    script = (rendering.STATIC / path).read_text()
 
     assert re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|\.style\b", script) is None
 
 
-@pytest.mark.parametrize("path", ["style.css", "hubless.js", "refresh.js", "api_docs.js", "favicon.svg", "logo.svg"])
+@pytest.mark.parametrize(
+    "path", ["style.css", "hubless.js", "passkeys.js", "refresh.js", "api_docs.js", "favicon.svg", "logo.svg"]
+)
 def test_what_pages_refer_to_is_there_and_of_this_host(path):
     text = (rendering.STATIC / path).read_text()
 
