@@ -11,6 +11,7 @@ from edge_proxy.activity_rules import SERVERS, activity_rules, sockets_backend
 from edge_proxy.address_limits import AddressLimit
 from edge_proxy.answers import PAGE, PROGRAM, error, respond
 from edge_proxy.connection_limits import BUFFER_BYTES, connection_limit
+from hubless.domain.login_proxies import IDENTITY_HEADERS, pattern_of
 from hubless.domain.origins import host_of_route
 from hubless.domain.routes import ServerKey
 from hubless.domain.trusted_headers import ADDRESS_HEADER, HEADER_PREFIX, PATH_HEADER
@@ -88,6 +89,8 @@ class EdgeConfiguration:
     # PROXY protocol v2 (ADR 37). It needs `domain`, and then there is no API.
     is_direct: bool = False
     trusted_proxies: tuple[str, ...] = ()
+    login_headers: tuple[str, ...] = ()  # by which proxies say who somebody is, beside those that are always known
+    unsigned_headers: tuple[str, ...] = ()  # of those, what only trusted proxies may send
     public_url: str = ""  # the hub's address for browsers: scheme and host
     connections_per_address: int = CONNECTIONS_PER_ADDRESS  # at once; 0 for no limit
     request_seconds: int = REQUEST_SECONDS  # for headers, and for a body that goes to the API
@@ -210,6 +213,7 @@ frontend public
 {log.format}\
 {edge.address_limit.client_rules()}{_front_headers(edge) if edge.host_header else _forwarded_headers(edge)}
     http-request del-header {_FRONT_HEADERS} -m reg
+{_unsigned_headers(edge)}\
 {_host(edge)}{_security_headers(edge)}    http-request set-var(txn.path) path,url_dec
     acl for_hub var(txn.path) -m beg /hub/
     acl for_hub var(txn.path) -m str /hub
@@ -238,6 +242,9 @@ backend {SERVERS}
     http-request replace-header Cookie ^(.*)__Host-jupyterhub-hub-login=[^;]*(.*)$ \\1\\2
     # A second one comes only from a page that planted it (as a third party): then no cookie is passed on.
     http-request del-header Cookie if {{ req.hdr(Cookie) -m sub __Host-jupyterhub-hub-login= }}
+    # What proxies say to the hub about a person is not for servers.
+    http-request del-header {IDENTITY_HEADERS} -m reg
+{_login_headers(edge)}\
     http-request set-var(txn.url) pathq
     retries 1
     server task 0.0.0.0:0 no-check
@@ -510,6 +517,20 @@ def _mended_host(edge: EdgeConfiguration) -> list[str]:
             f"http-request set-header Host {urlsplit(edge.public_url).netloc} if of_own_page",
         ]
     return [f"    {line}" for line in lines]
+
+
+def _unsigned_headers(edge: EdgeConfiguration) -> str:
+    """Return the rule that takes bare names from trusted proxies alone."""
+    if not edge.unsigned_headers:
+        return ""
+    untrusted = " if !trusted" if edge.trusted_proxies else ""
+    return f"    http-request del-header {pattern_of(*edge.unsigned_headers)} -m reg{untrusted}\n"
+
+
+def _login_headers(edge: EdgeConfiguration) -> str:
+    if not edge.login_headers:
+        return ""
+    return f"    http-request del-header {pattern_of(*edge.login_headers)} -m reg\n"
 
 
 def _forwarded_headers(edge: EdgeConfiguration) -> str:

@@ -25,6 +25,10 @@ def edge_configuration(settings: Settings, run_folder: Path) -> EdgeConfiguratio
         run_folder=run_folder,
         domain=settings.origins.domain,
         trusted_proxies=settings.hub.trusted_proxies,
+        login_headers=tuple(name for proxy in settings.login_proxies for name in proxy.headers),
+        unsigned_headers=tuple(
+            name for proxy in settings.login_proxies if proxy.needs_trusted_network for name in proxy.headers
+        ),
         public_url=settings.hub.public_url,
         connections_per_address=settings.hub.connections_per_address,
         websocket_timeout_seconds=int(settings.hub.websocket_timeout.total_seconds()),

@@ -72,7 +72,7 @@ def create_app(hub: Hub) -> FastAPI:
         openapi_url=None,
         redirect_slashes=False,
         telemetry=_NO_TELEMETRY,
-        middleware=[Middleware(HubMiddleware, origins=hub.origins)],
+        middleware=_middleware(hub),
         exception_handlers={
             **error_handlers.HANDLERS,
             LoginRequired: _login,
@@ -89,6 +89,15 @@ def _plugin_routes(hub: Hub) -> list[BaseRoute]:
     from functions.api.pages.plugin import PluginRoute  # noqa: PLC0415 few hubs have one
 
     return [PluginRoute(hub.login_plugin)]
+
+
+def _middleware(hub: Hub) -> list[Middleware]:
+    found = [Middleware(HubMiddleware, origins=hub.origins)]
+    if hub.settings.login_proxies:
+        from functions.api.auth.proxy_logins import ProxyLoginMiddleware  # noqa: PLC0415 few hubs have any
+
+        found.append(Middleware(ProxyLoginMiddleware, hub=hub))
+    return found
 
 
 @lru_cache(maxsize=1)

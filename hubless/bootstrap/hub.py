@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     from hubless.services.plugin_login import PluginLogin
     from hubless.services.preparing import Preparing, PreparingAhead
     from hubless.services.privileges import Privileges
+    from hubless.services.proxy_logins import ProxyLogins
     from hubless.services.reaping import Reaping
     from hubless.services.routing import Routing
     from hubless.services.second_factors import SecondFactors
@@ -602,6 +603,13 @@ class Hub(ABC):
         )
 
     @cached_property
+    def proxy_logins(self) -> "ProxyLogins":
+        from hubless.bootstrap.login_proxies import verifiers_of
+        from hubless.services.proxy_logins import ProxyLogins
+
+        return ProxyLogins(verifiers_of(self.settings, self.clock), self.external_identities)
+
+    @cached_property
     def token_exchange(self) -> "TokenExchange":
         from hubless.bootstrap.workloads import rules_of, verifier_of
         from hubless.services.token_exchange import TokenExchange
@@ -612,7 +620,7 @@ class Hub(ABC):
             self.tokens,
             self.single_use,
             self.login_throttle,
-            self.clock,
+            self.logins,
         )
 
     @cached_property

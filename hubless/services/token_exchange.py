@@ -13,10 +13,10 @@ from hubless.domain.scopes import Bearer
 from hubless.domain.tokens import Token
 from hubless.domain.values import value
 from hubless.domain.workloads import Workload, WorkloadRule
-from hubless.ports.clock import Clock
 from hubless.ports.single_use import SingleUseStore
 from hubless.ports.workloads import WorkloadVerifier
 from hubless.services.login_throttling import LockedOut, LoginThrottle
+from hubless.services.logins import Logins
 from hubless.services.tokens import Tokens
 
 logger = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ class TokenExchange:
     tokens: Tokens
     used: SingleUseStore
     throttle: LoginThrottle
-    clock: Clock
+    logins: Logins
 
     def exchange(self, request: ExchangeRequest, address: str) -> ExchangedToken | ExchangeRefusal | LockedOut:
         """Return a token for the workload that *request* proves, which came from *address*.
@@ -133,6 +133,7 @@ class TokenExchange:
                     rule.service, note=note, expires_in=rule.lifetime, raw_scopes=list(wanted)
                 )
             else:
+                self.logins.require_not_blocked(rule.user)
                 token, secret = self.tokens.issue(rule.user, note=note, expires_in=rule.lifetime, scopes=list(wanted))
         except QuotaExceededError as full:
             return ExchangeRefusal(INVALID_REQUEST, str(full))

@@ -11,6 +11,7 @@ from typing import Any
 
 from hubless.domain import names
 from hubless.domain.bounds import MAX_SECRET_LENGTH
+from hubless.domain.login_proxies import PREFIX as LOGIN_HEADER_PREFIX
 from hubless.domain.tokens import sha256
 from hubless.domain.values import value
 from hubless.settings.environment import (
@@ -198,7 +199,19 @@ def check_for_deployment(file: Path | None) -> Settings:
         raise SettingsError(
             f"{source}: {where} is a secret, and this file is deployed: move it to the stage's secret (docs/deploy.md)"
         )
-    return parse(read_text(file), Path(), {}, source=source, secrets=_AnySecret(), defaults=DEFAULTS)
+    checked = parse(read_text(file), Path(), {}, source=source, secrets=_AnySecret(), defaults=DEFAULTS)
+    for proxy in checked.login_proxies:
+        if proxy.needs_trusted_network:
+            raise SettingsError(
+                f"{source}: login_proxies.{proxy.name}: a bare name counts on one machine only, because nothing in AWS"
+                ' says which proxy sent it. Take a proxy that signs what it says: kind = "jwt"'
+            )
+        if not proxy.is_kept_from_servers:
+            raise SettingsError(
+                f'{source}: login_proxies.{proxy.name}.header is "{proxy.header}", but in AWS it must begin with'
+                f' "{LOGIN_HEADER_PREFIX}": edges remove those headers from requests to servers'
+            )
+    return checked
 
 
 def _refuse_plugin(toml: Mapping[str, Any], source: str) -> None:

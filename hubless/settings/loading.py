@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from hubless.domain.bounds import MAX_SECRET_LENGTH
 from hubless.domain.idle_policies import IdlePolicies
 from hubless.domain.idleness import IdlePolicy
+from hubless.domain.login_proxies import LoginProxy
 from hubless.domain.lti_platforms import LtiPlatform
 from hubless.domain.origins import Origins, host_in, is_domain
 from hubless.domain.profiles import Profile
@@ -24,6 +25,7 @@ from hubless.domain.users import Service
 from hubless.domain.values import value
 from hubless.settings import types
 from hubless.settings.environment import ENVIRON
+from hubless.settings.login_proxies import LoginProxySettings, login_proxies_of
 from hubless.settings.lti import LtiPlatformSettings, platform_of
 from hubless.settings.mail import MailSettings, checked_mail
 from hubless.settings.passwords import PasswordsSettings
@@ -80,6 +82,7 @@ class Settings:
     services: tuple[Service, ...] = ()
     roles: tuple[RoleSettings, ...] = ()
     lti_platforms: tuple[LtiPlatform, ...] = ()
+    login_proxies: tuple[LoginProxy, ...] = ()
     workloads: Workloads = field(default_factory=Workloads)
     groups: Mapping[str, GroupSettings] = field(default_factory=dict, hash=False)
     custom_scopes: Mapping[str, CustomScopeSettings] = field(default_factory=dict, hash=False)
@@ -250,6 +253,7 @@ def _settings(toml: Mapping[str, Any], data: Path, environ: Mapping[str, str], s
     _check_roles(roles, services)
     if read["plugin"].is_set:
         _check_beside_plugin(toml)
+    providers = providers_of(_named(ProviderSettings, toml, "providers"), secrets)
     return Settings(
         data=data,
         hub=_hub(read["hub"]),
@@ -260,11 +264,17 @@ def _settings(toml: Mapping[str, Any], data: Path, environ: Mapping[str, str], s
         servers=_servers(read["servers"]),
         culling=_culling(read["culling"]),
         tokens=read["tokens"],
-        providers=providers_of(_named(ProviderSettings, toml, "providers"), secrets),
+        providers=providers,
         profiles=tuple(map(_profile, _named(ProfileSettings, toml, "profiles"))) or (Profile("default"),),
         services=_services(services, secrets),
         roles=roles,
         lti_platforms=_lti_platforms(_named(LtiPlatformSettings, toml, "lti_platforms")),
+        login_proxies=login_proxies_of(
+            _named(LoginProxySettings, toml, "login_proxies"),
+            secrets,
+            trusted_proxies=read["hub"].trusted_proxies,
+            providers={one.name for one in providers},
+        ),
         workloads=workloads_of(_named(WorkloadSettings, toml, "workloads"), {one.name for one in services}),
         groups=_entries(GroupSettings, toml.get("groups", {}), "groups"),
         custom_scopes=_entries(CustomScopeSettings, toml.get("custom_scopes", {}), "custom_scopes"),

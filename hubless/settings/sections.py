@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from hubless.domain.values import value
+from hubless.settings.login_proxies import LoginProxySettings
 from hubless.settings.lti import LtiPlatformSettings
 from hubless.settings.mail import MailSettings
 from hubless.settings.passwords import PasswordsSettings
@@ -339,6 +340,7 @@ LISTS: dict[str, type] = {
     "services": ServiceSettings,
     "roles": RoleSettings,
     "lti_platforms": LtiPlatformSettings,
+    "login_proxies": LoginProxySettings,
     "workloads": WorkloadSettings,
 }
 NAMED: dict[str, type] = {"groups": GroupSettings, "custom_scopes": CustomScopeSettings}

@@ -56,7 +56,7 @@ def _owner(given: Any) -> str:
 
 
 _CONDITIONS = SettingType('a table of texts, or of lists of texts, such as { repository = "org/app" }', _conditions)
-_KEY_SET = SettingType("a JSON Web Key Set as text", _key_set)
+KEY_SET = SettingType("a JSON Web Key Set as text", _key_set)
 _USER_NAME = SettingType("a user's name", _owner)
 
 
@@ -79,7 +79,7 @@ class WorkloadSettings:
     issuer: str = setting("", URL, "The issuer of the tokens (`iss`); for `kubernetes` and `oidc`")
     audience: str = setting("", TEXT, "What the proof must be made for (`aud`); empty for the hub's address")
     keys_url: str = setting("", URL, "The address of the issuer's key set; empty for what its metadata say")
-    keys: str = setting("", _KEY_SET, "The issuer's key set itself, as JSON, for a cluster that the hub does not reach")
+    keys: str = setting("", KEY_SET, "The issuer's key set itself, as JSON, for a cluster that the hub does not reach")
     lifetime: timedelta = setting("1h", duration("1m", _LONGEST), "How long the token is valid")
     reuse_proofs: bool = setting(
         False,

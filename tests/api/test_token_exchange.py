@@ -231,7 +231,7 @@ def test_aws_credentials_are_exchanged_without_a_secret_of_the_hub(hub, monkeypa
         exchange.tokens,
         exchange.used,
         exchange.throttle,
-        exchange.clock,
+        exchange.logins,
     )
     proof = aws_proof(HUB, "us-east-1")[0]
 

@@ -500,6 +500,34 @@ def test_the_hubs_login_cookie_reaches_the_hub_and_no_server(world: World, sent:
 
 
 @pytest.mark.parametrize(
+    "name",
+    [
+        *("X-Amzn-Oidc-Data", "x-amzn-oidc-accesstoken", "X_Amzn_Oidc_Identity", "Cf-Access-Jwt-Assertion"),
+        *("X-Goog-IAP-JWT-Assertion", "X-Auth-Request-Jwt", "X_Auth_Request_Access_Token", "X-Gate"),
+    ],
+)
+def test_what_a_proxy_says_of_a_person_reaches_the_hub_and_no_server(world: World, name: str) -> None:
+    world.route("/user/alice/", "alice")
+    world.started(login_headers=("x-gate",))
+    sent = (f"{name}: word", "X-Gateway: other")
+
+    assert name.lower() not in world.ask("/user/alice/", headers=sent).said["headers"]
+    assert world.ask("/user/alice/", headers=sent).said["headers"]["x-gateway"] == ["other"]
+    assert world.ask("/hub/login", headers=sent).said["headers"][name.lower()] == ["word"]
+
+
+@pytest.mark.parametrize("trusted", [("127.0.0.1",), ("192.0.2.1",), ()])
+def test_a_bare_name_comes_from_a_trusted_proxy_or_from_nobody(world: World, trusted: tuple[str, ...]) -> None:
+    names = ("x-remote-user", "x-remote-secret")
+    world.started(trusted_proxies=trusted, login_headers=names, unsigned_headers=names)
+
+    sent = ("X-Remote-User: ada", "X_Remote_User: root", "X-Remote-Secret: s")
+    seen = world.ask("/hub/login", headers=sent).said["headers"]
+
+    assert ("x-remote-user" in seen, "x-remote-secret" in seen) == ((trusted == ("127.0.0.1",)),) * 2
+
+
+@pytest.mark.parametrize(
     "sent",
     [
         ("__Host-jupyterhub-hub-login=secret; a=1; __Host-jupyterhub-hub-login=planted",),

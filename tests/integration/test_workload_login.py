@@ -103,7 +103,7 @@ def platform(tmp_path, monkeypatch):
         SignedTokenVerifier(issuers, clock), AwsCallerVerifier((server.url,), fetcher, clock, endpoints)
     )
     made = hub.token_exchange
-    hub.token_exchange = TokenExchange(made.rules, verifier, made.tokens, made.used, made.throttle, clock)
+    hub.token_exchange = TokenExchange(made.rules, verifier, made.tokens, made.used, made.throttle, made.logins)
     server.sts = sts.sts
     for name in ("ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)

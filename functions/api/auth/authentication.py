@@ -10,6 +10,7 @@ from starlette.requests import Request
 
 from functions.api.auth import csrf
 from functions.api.auth.cookies import cookies, login_cookie
+from functions.api.auth.proxy_logins import admitted
 from functions.api.dependencies import hub_of
 from hubless.services.identity import Actor
 
@@ -58,7 +59,8 @@ def _by_cookie(request: Request) -> Actor | None:
         return None
     # Two cookies of one name: another page planted one of them. The hub cannot tell which, so it accepts neither.
     sent = cookies(request, login_cookie(request)[0])
-    return hub_of(request).identities.of_session(sent[0]) if len(sent) == 1 else None
+    actor = hub_of(request).identities.of_session(sent[0]) if len(sent) == 1 else None
+    return None if actor is None else admitted(request, actor)
 
 
 class HubToken(SecurityBase):

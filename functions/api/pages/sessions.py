@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from functions.api import dependencies
-from functions.api.auth import csrf
+from functions.api.auth import csrf, proxy_logins
 from functions.api.auth.cookies import device_cookie
 from functions.api.auth.relying_party import relying_party
 from functions.api.auth.session_opening import Shown, address_of, destination, forget_session, open_session
@@ -25,9 +25,10 @@ from hubless.domain.errors import HublessError, InvalidRequestError
 from hubless.domain.passwords import MINIMUM_PASSWORD
 from hubless.domain.users import User
 from hubless.domain.values import value
-from hubless.ports.authenticator import Refused
+from hubless.ports.authenticator import Identity, Refused
 from hubless.services.accounts import USED_LINK
 from hubless.services.login_throttling import LockedOut
+from hubless.services.proxy_logins import person_mark
 
 logger = logging.getLogger(__name__)
 router = page_router()
@@ -63,6 +64,13 @@ class _SessionPages:
     def open_session(self, user: User, following: str | None, *, shown: Shown = Shown.NOT_YET) -> Response:
         """Begin a session in this browser, as `session_opening.open_session` does."""
         return open_session(self.request, self.hub, user, following, shown=shown)
+
+    def log_in_by_proxy(self, identity: Identity) -> Response:
+        """Begin a session of the person whom a login proxy names."""
+        user = self.hub.logins.log_in(identity)
+        mark = person_mark(identity)
+        following = self.redirects.next
+        return open_session(self.request, self.hub, user, following, provider=identity.provider, provider_session=mark)
 
     def next(self, following: str | None, user: User) -> str:
         """Return where a login ends: at *following*, or else at the user's server."""
@@ -142,6 +150,8 @@ async def login_form(actor: MaybePerson, pages: SessionPages) -> Response:
     if actor is not None and actor.session is not None and not again:
         assert actor.user is not None  # noqa: S101 a session is a user's
         return RedirectResponse(pages.next(pages.redirects.next, actor.user), 302)
+    if proxy_logins.logs_in(pages.request) and (identity := proxy_logins.identity_of(pages.request)) is not None:
+        return pages.log_in_by_proxy(identity)
     return pages.login_page()
 
 
@@ -171,6 +181,7 @@ async def log_out(request: Request, actor: MaybePerson, logins: dependencies.Log
         logins.close_session(actor.session)
     response = RedirectResponse("/hub/login", 302)
     forget_session(request, response)
+    proxy_logins.leave_proxy(request, response, actor.session.provider if actor and actor.session else "")
     return response
 
 

@@ -1,5 +1,6 @@
 """The public keys that others sign with: fetched key sets (RFC 7517), and sets that the settings hold."""
 
+import re
 from collections import deque
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
@@ -16,9 +17,12 @@ FRESH_FOR: Final = timedelta(hours=1)
 # How long keys still count while the provider is not reached. It bounds how long a withdrawn key works.
 STALE_FOR: Final = timedelta(days=1)
 EXTRA_FETCHES: Final = 5  # in `EXTRA_WINDOW`, however many tokens with unknown keys or bad signatures come
+PEM_FETCHES: Final = 30  # of keys with an address each, in `EXTRA_WINDOW`
 EXTRA_WINDOW: Final = timedelta(minutes=1)
 MAX_KEYS: Final = 100  # in one set
 _MIN_RSA_BITS, _MAX_RSA_BITS = 2048, 8192  # NIST SP 800-131A; longer keys only cost the hub processor time
+_KEY_ID = re.compile(r"[A-Za-z0-9-]{1,64}")  # as a part of an address
+_OK, _NO_SUCH_KEY = 200, frozenset({403, 404})  # S3 answers 403 where there is nothing
 _PRIVATE = "d"  # RFC 7518 6: this member makes a private key
 
 
@@ -114,6 +118,56 @@ class DiscoveredKeys(FetchedKeys):
         if not isinstance(metadata.get("jwks_uri"), str):
             raise FetchError(f"The metadata at {host_of(self.url)} do not say where the keys are (jwks_uri).")
         return self._fetcher.get_json(metadata["jwks_uri"])
+
+
+class PemKeys:
+    """Public keys as PEM texts, each at an address of its own below *url*: those of AWS's load balancers.
+
+    Such a key never changes, so it is kept for a day; threads may share one.
+    """
+
+    def __init__(self, url: str, fetcher: Fetcher, clock: Clock) -> None:
+        self.url = url.rstrip("/")
+        self._fetcher, self._clock = fetcher, clock
+        self._lock = Lock()
+        self._kept: dict[str, tuple[Key, datetime]] = {}
+        self._tried_at: deque[datetime] = deque(maxlen=PEM_FETCHES)
+
+    def find(self, kid: str | None, *, again: bool = False) -> "tuple[Key, ...]":  # noqa: ARG002 they do not change
+        if kid is None or not _KEY_ID.fullmatch(kid):
+            return ()
+        with self._lock:
+            now = self._clock.now()
+            kept = self._kept.get(kid)
+            if kept is not None and _within(kept[1], now, STALE_FOR):
+                return (kept[0],)
+            while self._tried_at and not _within(self._tried_at[0], now, EXTRA_WINDOW):
+                self._tried_at.popleft()
+            if len(self._tried_at) == PEM_FETCHES:
+                return ()
+            self._tried_at.append(now)
+            key = self._fetched(kid)
+            if key is None:
+                return ()
+            while len(self._kept) >= MAX_KEYS:
+                self._kept.pop(next(iter(self._kept)))
+            self._kept[kid] = (key, now)
+            return (key,)
+
+    def _fetched(self, kid: str) -> "Key | None":
+        from joserfc.errors import JoseError  # noqa: PLC0415 few requests check signatures
+        from joserfc.jwk import ECKey  # noqa: PLC0415 few requests check signatures
+
+        answer = self._fetcher.request("GET", f"{self.url}/{kid}")
+        if answer.status in _NO_SUCH_KEY:
+            return None
+        if answer.status != _OK:
+            raise FetchError(f"{host_of(self.url)} answered {answer.status} to a request for a key.")
+        try:
+            key = ECKey.import_key(answer.body, {"kid": kid})
+        except (JoseError, ValueError, TypeError):
+            raise FetchError(f"{host_of(self.url)} answered no key to a request for one.") from None
+        return None if key.is_private else key
 
 
 def keys_of(key_set: Any) -> "tuple[Key, ...]":

@@ -1,0 +1,1 @@
+"""Verifies the word of proxies that log people in: signed assertions, and a bare name beside a shared secret."""
