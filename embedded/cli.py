@@ -221,7 +221,8 @@ def _give_password(
     hub: "Hub", name: str, *, from_stdin: bool, keep_sessions: bool = False, revoke_tokens: bool = False
 ) -> None:
     if not hub.has_passwords:
-        click.echo(f"{name} logs in with the shared password.")
+        shares = hub.settings.login.kind == "shared-password"
+        click.echo(f"{name} logs in {'with the shared password' if shares else 'at a provider'}.")
     elif from_stdin:
         password = sys.stdin.readline().rstrip("\r\n")
         hub.accounts.set_password(name, password, keep_sessions=keep_sessions, revoke_tokens=revoke_tokens)
@@ -242,6 +243,44 @@ def _address(settings: Settings) -> str:
 
     facts = data_folder.running_hub(settings.data) or {}
     return str(facts.get("url") or settings.url)
+
+
+@user.command("link")
+@click.argument("name")
+@click.option("--issuer", required=True, help="Who vouches for NAME: the issuer of the provider's tokens.")
+@click.option("--subject", required=True, help="What the provider calls NAME: the claim `sub`.")
+@click.option("--provider", default="", help="The provider's name in the settings.")
+@click.option("--label", default="", help="What NAME knows this login by, such as an e-mail address.")
+@_DATA
+@commands.SETTINGS
+@_STAGE
+def link_user(
+    *, name: str, issuer: str, subject: str, provider: str, label: str, data: Path, file: Path | None, stage: str | None
+) -> None:
+    """Let NAME log in with an identity of a provider, whatever the lists of allowed users say."""
+    from hubless.domain.external_identities import ExternalId
+
+    with _hub(data, file, stage) as hub:
+        found, external = hub.accounts.find(name), ExternalId(issuer, subject)
+        linked = hub.external_logins.linked_by(found, external, provider=provider, label=label, by_admin=True)
+        hub.external_logins.link(found, linked)
+        click.echo(f"{name} logs in as {subject} of {issuer} from now on.")
+
+
+@user.command("unlink")
+@click.argument("name")
+@click.option("--issuer", required=True, help="Who vouches for NAME.")
+@click.option("--subject", required=True, help="What the provider calls NAME.")
+@_DATA
+@commands.SETTINGS
+@_STAGE
+def unlink_user(*, name: str, issuer: str, subject: str, data: Path, file: Path | None, stage: str | None) -> None:
+    """End the link of NAME to an identity, the only way in too. Sessions that are open stay."""
+    from hubless.domain.external_identities import ExternalId
+
+    with _hub(data, file, stage) as hub:
+        hub.external_logins.unlink(hub.accounts.find(name), ExternalId(issuer, subject), by_admin=True)
+        click.echo(f"{name} no longer logs in as {subject} of {issuer}.")
 
 
 @user.command("list")

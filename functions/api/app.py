@@ -14,6 +14,7 @@ from functions.api import error_handlers
 from functions.api.auth.visitors import LoginRequired, to_login
 from functions.api.middleware import HubMiddleware
 from functions.api.pages import (
+    account,
     account_factors,
     admin,
     home,
@@ -26,7 +27,18 @@ from functions.api.pages import (
     token,
     unrouted,
 )
-from functions.api.routes import authorizations, documentation, groups, oauth, servers, services, shares, tokens, users
+from functions.api.routes import (
+    authorizations,
+    documentation,
+    groups,
+    identities,
+    oauth,
+    servers,
+    services,
+    shares,
+    tokens,
+    users,
+)
 from functions.api.routes import hub as hub_routes
 from functions.api.routes import sessions as session_routes
 from functions.api.version import VERSION
@@ -42,11 +54,12 @@ API = (
     shares,
     services,
     session_routes,
+    identities,
     authorizations,
     oauth,
     documentation,
 )
-PAGES = (sessions, home, sharing, spawn, unrouted, token, admin, passwords, second_factor, account_factors)
+PAGES = (sessions, home, sharing, spawn, unrouted, token, admin, account, passwords, second_factor, account_factors)
 ROUTERS = (*(module.router for module in (*API, *PAGES)), plain.pages, plain.everywhere)
 _NO_TELEMETRY: TelemetryConfig = {
     "tracing": False,

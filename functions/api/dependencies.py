@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import hubless.services.activity
     import hubless.services.authorizations
     import hubless.services.edge_autosuspend
+    import hubless.services.external_logins
     import hubless.services.identity
     import hubless.services.launching
     import hubless.services.logins
@@ -72,6 +73,7 @@ Clients = Annotated["hubless.ports.tokens.ClientStore", _part("clients")]
 Clock = Annotated["hubless.ports.clock.Clock", _part("clock")]
 HeldResources = Annotated[frozenset["hubless.domain.limits.Resource"], _part("held_resources")]
 HomeUsage = Annotated["hubless.ports.home_usage.HomeUsageStore", _part("home_usage")]
+ExternalLogins = Annotated["hubless.services.external_logins.ExternalLogins", _part("external_logins")]
 Groups = Annotated["hubless.ports.users.GroupStore", _part("groups")]
 Identities = Annotated["hubless.services.identity.Identities", _part("identities")]
 Launching = Annotated["hubless.services.launching.Launching", _part("launching")]

@@ -8,12 +8,16 @@ from pydantic_core import to_json
 
 from hubless.domain.bounds import (
     MAX_IDENTIFIER,
+    MAX_ISSUER,
+    MAX_LABEL,
     MAX_MEMBERSHIPS,
     MAX_NAMES,
     MAX_PASSWORD,
     MAX_PROPERTIES,
+    MAX_PROVIDER_NAME,
     MAX_SCOPE,
     MAX_SCOPES,
+    MAX_SUBJECT,
     MAX_TYPED_NAME,
 )
 from hubless.domain.errors import InvalidRequestError
@@ -107,6 +111,15 @@ class ActivityReport(Open):
 
     last_activity: Instant | None = None
     servers: dict[Identifier, ServerActivity] = Field(default_factory=dict, max_length=100)
+
+
+class NewIdentity(Body):
+    """POST /users/{name}/identities."""
+
+    issuer: str = Field(min_length=1, max_length=MAX_ISSUER)
+    subject: str = Field(min_length=1, max_length=MAX_SUBJECT)
+    provider: str = Field(default="", max_length=MAX_PROVIDER_NAME)
+    label: str = Field(default="", max_length=MAX_LABEL)
 
 
 class PasswordLogin(Open):

@@ -137,6 +137,25 @@ class Sessions(TypedDict):
 
 
 @_closed
+class LinkedIdentity(TypedDict):
+    """A person at a provider, with which a user logs in."""
+
+    issuer: str
+    subject: str
+    provider: str
+    label: str
+    linked: Instant
+    by_admin: bool
+
+
+@_closed
+class LinkedIdentities(TypedDict):
+    """A user's identities, the one linked first at the beginning."""
+
+    identities: list[LinkedIdentity]
+
+
+@_closed
 class Group(TypedDict, total=False):
     """A group."""
 

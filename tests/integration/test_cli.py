@@ -254,3 +254,24 @@ def test_a_mail_is_sent_to_try_the_settings(shell: Shell, monkeypatch: pytest.Mo
     assert "There is no hub" in refused.stderr
     assert (without.exit_code, "no [mail]" in without.stderr) == (1, True)
     assert (wrong.exit_code, "no e-mail address" in wrong.stderr) == (1, True)
+
+
+def test_an_admin_links_an_identity_before_the_first_login(shell: Shell) -> None:
+    shell.run("user", "add", "ada")
+    where = ["--issuer", "https://sso.example.org", "--subject", "1001"]
+
+    linked = shell.run("user", "link", "ada", *where, "--provider", "campus", "--label", "ada@example.org")
+
+    assert linked.output == "ada logs in as 1001 of https://sso.example.org from now on.\n"
+    with machine_hub(shell) as hub:
+        (one,) = hub.external_logins.of_user(hub.accounts.find("ada"))
+        assert (one.id.subject, one.provider, one.by_admin) == ("1001", "campus", True)
+    refused = shell.run("user", "link", "nobody", *where)
+    assert (refused.exit_code, "nobody" in refused.stderr) == (1, True)
+    assert shell.run("user", "unlink", "ada", *where).exit_code == 0
+    assert shell.run("user", "unlink", "ada", *where).exit_code == 1
+
+
+def test_without_passwords_nobody_gets_a_link_to_choose_one(shell: Shell) -> None:
+    shell.settings.write_text('[login]\nkind = "none"\nallow_all = true\n')
+    assert shell.run("user", "add", "ada").output == "ada logs in at a provider.\n"
