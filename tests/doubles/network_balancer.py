@@ -46,7 +46,10 @@ def _pass_on(source, target):
 
 @contextmanager
 def network_balancer(pem, edge_port, *, address="198.51.100.7"):
-    """Listen with the certificate *pem* until the block ends, for clients at *address*; yield the port."""
+    """Listen with the certificate *pem* until the block ends, for clients at *address*; yield the port.
+
+    Without an *address* it only ends TLS, as a proxy in front of a hub.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pem)
     listening = socket.create_server(("127.0.0.1", 0))
@@ -58,7 +61,8 @@ def network_balancer(pem, edge_port, *, address="198.51.100.7"):
             socket.create_connection(("127.0.0.1", edge_port), timeout=SECONDS) as edge,
         ):
             edge.settimeout(None)
-            edge.sendall(proxied(address))
+            if address:
+                edge.sendall(proxied(address))
             threading.Thread(target=_pass_on, args=(edge, client), daemon=True).start()
             _pass_on(client, edge)
 
