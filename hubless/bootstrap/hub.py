@@ -319,7 +319,7 @@ class Hub(ABC):
     @property
     def has_passwords(self) -> bool:
         """Say whether each user has a password."""
-        return self.settings.login.kind == "password" and not self.settings.plugin.is_set
+        return self.settings.login.kind == "password"
 
     @property
     def login_plugin(self) -> "LoginPlugin | None":

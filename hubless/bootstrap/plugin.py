@@ -3,8 +3,9 @@
 import hashlib
 import hmac
 import logging
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hubless.settings import Settings, SettingsError
 
@@ -44,6 +45,10 @@ def open_plugin(hub: "Hub") -> "LoginPlugin":
     source, wrong = _source(hub.settings)
     from hubless.adapters.authenticators.jupyterhub_plugin.plugin import JupyterHubPlugin
 
+    def auth_state_of(name: str) -> Mapping[str, Any] | None:
+        user = hub.users.find(name)
+        return hub.kept_auth_states.of(user) if user is not None else None
+
     settings = hub.settings.plugin
     try:
         return JupyterHubPlugin(
@@ -52,7 +57,7 @@ def open_plugin(hub: "Hub") -> "LoginPlugin":
             limit=settings.timeout.total_seconds(),
             cookie_secret=hmac.new(hub.key, b"cookies of the login plug-in", hashlib.sha256).digest(),
             is_known=lambda name: hub.users.find(name) is not None,
-            auth_state_of=lambda _name: None,
+            auth_state_of=auth_state_of,
         )
     except wrong as error:
         raise SettingsError(str(error)) from error
@@ -71,5 +76,8 @@ def _source(settings: Settings) -> "tuple[PluginSource, type[Exception]]":
     secrets = tuple(
         str(plugin.config[section][trait]) for section, _, trait in (one.partition(".") for one in plugin.config_env)
     )
-    source = PluginSource(plugin.authenticator_class, plugin.config, file, secrets, settings.login.admins)
+    login = settings.login
+    source = PluginSource(
+        plugin.authenticator_class, plugin.config, file, secrets, login.admins, keeps_state=login.auth_state
+    )
     return source, PluginConfigError

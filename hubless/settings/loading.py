@@ -253,6 +253,7 @@ def _settings(toml: Mapping[str, Any], data: Path, environ: Mapping[str, str], s
     _check_roles(roles, services)
     if read["plugin"].is_set:
         _check_beside_plugin(toml)
+        read["login"] = replace(read["login"], kind="none")
     providers = providers_of(_named(ProviderSettings, toml, "providers"), secrets)
     return Settings(
         data=data,

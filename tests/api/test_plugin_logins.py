@@ -518,6 +518,61 @@ def test_null_lets_nobody_in(tmp_path):
     assert log_in(browser, "alice").status_code == 403
 
 
+# --- what a class tells of a person ---
+
+STATE = "[login]\nauth_state = true\n"
+
+
+def with_state(folder, config="", more=STATE):
+    name = f"{CLASSES}.WithState"
+    return open_hub(folder, name, f"[plugin.config.WithState]\nallow_all = true\n{config}", more)
+
+
+def test_a_class_makes_admins_and_unmakes_them(tmp_path):
+    hub = with_state(tmp_path)
+    hub.user("chief")
+
+    log_in(hub.browser(), "chief")
+
+    assert hub.hub.users.find("chief").admin
+    hub.hub.accounts.change(hub.user("alice"), admin=True)
+    log_in(hub.browser(), "alice")
+    assert not hub.hub.users.find("alice").admin
+
+
+def test_the_hub_keeps_the_state_that_a_class_gives(tmp_path):
+    hub = with_state(tmp_path, "enable_auth_state = true\n")
+
+    log_in(hub.browser(), "alice", "one")
+
+    assert hub.hub.kept_auth_states.of(hub.hub.users.find("alice")) == {"ticket": "one"}
+    assert b"ticket" not in (tmp_path / "hub.sqlite").read_bytes()
+
+
+def test_a_hook_reconciles_the_state_with_the_one_before(tmp_path):
+    (tmp_path / "hooks.py").write_text(
+        "def reconcile(_class, model, before):\n    return {**model['auth_state'], 'before': before}\n"
+        "c.Authenticator.reconcile_auth_state_hook = reconcile\n"
+    )
+    config = "enable_auth_state = true\n"
+    hub = build_hub(
+        tmp_path,
+        f'{STATE}[plugin]\nauthenticator_class = "{CLASSES}.WithState"\nconfig_file = "hooks.py"\n'
+        f"[plugin.config.WithState]\nallow_all = true\n{config}",
+    )
+
+    log_in(hub.browser(), "alice", "one")
+    log_in(hub.browser(), "alice", "two")
+
+    kept = hub.hub.kept_auth_states.of(hub.hub.users.find("alice"))
+    assert kept == {"ticket": "two", "before": {"ticket": "one", "before": None}}
+
+
+def test_a_state_that_the_hub_does_not_keep_stops_the_start(tmp_path):
+    with pytest.raises(SettingsError, match="enable_auth_state needs login"):
+        with_state(tmp_path, "enable_auth_state = true\n", more="")
+
+
 # --- configuration ---
 
 

@@ -56,6 +56,7 @@ class PluginSource:
         file: a Python file with more of it.
         secrets: values that no error may show.
         admins: names that the hub's own settings make admins.
+        keeps_state: whether the hub keeps auth_state.
     """
 
     name: str
@@ -63,6 +64,7 @@ class PluginSource:
     file: Path | None
     secrets: tuple[str, ...]
     admins: tuple[str, ...]
+    keeps_state: bool = False
 
     def load(self) -> tuple[type[Authenticator], Config]:
         """Return the class and its configuration.
@@ -99,6 +101,8 @@ class _Running:
         self.authenticator = make(
             plugin.cls, plugin.config, admins=source.admins, database=self.database.session, hidden=source.secrets
         )
+        if self.authenticator.enable_auth_state and not source.keeps_state:
+            raise PluginConfigError("enable_auth_state needs login.auth_state = true, so that the hub keeps the state")
         self._let_known_users_in()
         self._make_application()
 
