@@ -303,6 +303,8 @@ def list_users(data: Path, file: Path | None, stage: str | None) -> None:
 def remove_user(name: str, data: Path, file: Path | None, stage: str | None) -> None:
     """Remove the user NAME with all tokens and servers; keep the files."""
     with _hub(data, file, stage) as hub:
+        if hub.login_plugin is not None and hub.users.find(name) is not None:
+            hub.login_plugin.delete_user(name)
         hub.accounts.remove(name)
         where = f" in {hub.settings.homes}" if stage is None else ""
         click.echo(f"Removed {name}. The files stay{where}.")

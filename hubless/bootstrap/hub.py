@@ -1,24 +1,30 @@
 """The hub: its services on the ports of one platform, each created at its first use."""
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
+from hubless.domain.errors import HublessError
 from hubless.domain.lifecycle import Deadlines
 from hubless.settings import Settings, SettingsError
+
+logger = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from hubless.adapters.aws import Clients
     from hubless.domain.admission import AdmissionPolicy
     from hubless.domain.idle_policies import IdlePolicies
+    from hubless.domain.lifecycle import Server
     from hubless.domain.limits import Resource
     from hubless.domain.lock_policy import LockPolicy
     from hubless.domain.origins import Origins
     from hubless.domain.profiles import Profile
     from hubless.domain.roles import Role
+    from hubless.domain.users import User
     from hubless.ports.auth_state import AuthStateStore
     from hubless.ports.authenticator import Authenticator
     from hubless.ports.clock import Clock
@@ -416,7 +422,12 @@ class Hub(ABC):
             rights_of=lambda user: self.privileges.beyond_basic(user),  # noqa: PLW0108 privileges need accounts' neighbours
             names_are_open=self.settings.login.kind == "shared-password",
             password_policy=self.password_policy,
+            before_adding=self._before_adding,
         )
+
+    def _before_adding(self, name: str) -> None:
+        if (plugin := self.login_plugin) is not None:
+            plugin.add_user(name)
 
     @cached_property
     def password_policy(self) -> "PasswordPolicy":
@@ -681,7 +692,12 @@ class Hub(ABC):
             self.clock,
             self.deadlines,
             self.metrics,
+            self._after_stop if self.settings.plugin.is_set else None,
         )
+
+    def _after_stop(self, owner: "User", server: "Server") -> None:
+        if (plugin := self.login_plugin) is not None:
+            plugin.after_stop(owner.name, server.name)
 
     @cached_property
     def launching(self) -> "Launching":
@@ -704,7 +720,13 @@ class Hub(ABC):
             self.metrics,
             self.edge_autosuspend,
             self.pacing,
+            self._before_start,
         )
+
+    def _before_start(self, owner: "User", server: "Server") -> "Mapping[str, str]":
+        if (plugin := self.login_plugin) is None:
+            return {}
+        return plugin.before_start(owner.name, server.name, self.kept_auth_states.of(owner))
 
     @cached_property
     def preparing(self) -> "Preparing":
@@ -762,7 +784,8 @@ class Hub(ABC):
     def user_removal(self) -> "UserRemoval":
         from hubless.services.user_removal import UserRemoval
 
-        return UserRemoval(self.servers, self.stopping, self.accounts)
+        plugin = self.login_plugin
+        return UserRemoval(self.servers, self.stopping, self.accounts, plugin.delete_user if plugin else None)
 
     @cached_property
     def reaping(self) -> "Reaping":
@@ -848,12 +871,21 @@ def apply_settings(hub: Hub) -> None:
     from hubless.domain.users import Group
     from hubless.services.identifiers import new_id
 
+    accounts = replace(hub.accounts, before_adding=partial(_prepare_if_possible, hub))
     missing = [name for name in hub.settings.login.admins if hub.users.find(name) is None]
     if missing:
-        hub.accounts.add_many(missing, admin=True)
+        accounts.add_many(missing, admin=True)
     for name, group in hub.settings.groups.items():
         users = [user for user in group.users if hub.users.find(user) is None]
         if users:
-            hub.accounts.add_many(users)
+            accounts.add_many(users)
         if hub.groups.find(name) is None:
             hub.groups.create(Group(new_id("g", hub.clock.now()), name, tuple(group.users), dict(group.properties)))
+
+
+def _prepare_if_possible(hub: Hub, name: str) -> None:
+    """Prepare for a user of the settings, whom the hub adds in any case, as JupyterHub does at its start."""
+    try:
+        hub.accounts.before_adding(name)
+    except HublessError as refused:
+        logger.warning("the settings add the user %s, although %s", name, refused)

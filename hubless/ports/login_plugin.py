@@ -83,7 +83,11 @@ class LoginPlugin(Protocol):
         ...
 
     def add_user(self, user_name: str) -> None:
-        """Let the class prepare for a user whom somebody else adds: it may make an account of the machine."""
+        """Let the class prepare for a user whom the hub is about to add: it may make an account of the machine.
+
+        Raises:
+            InvalidRequestError: with the class's reason, when it does not take the user.
+        """
         ...
 
     def delete_user(self, user_name: str) -> None:

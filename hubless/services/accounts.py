@@ -47,6 +47,7 @@ class Accounts:
     names_are_open: bool = False  # whether many people know the password of every name
     rights_of: Callable[[User], Iterable[str]] = lambda _user: ()  # what a user may do beyond every user
     password_policy: PasswordPolicy = field(default_factory=PasswordPolicy)
+    before_adding: Callable[[str], None] = lambda _name: None  # what a login plug-in does for a user, or refuses
 
     def find(self, name: str) -> User:
         """Return the user of that name.
@@ -79,11 +80,14 @@ class Accounts:
         """Add the users whose names are free and return them, all or none.
 
         Raises:
-            InvalidRequestError: naming the first name that is not allowed.
+            InvalidRequestError: naming the first name that is not allowed, or that a login plug-in refuses.
             NameTakenError: naming the first name that looks like another.
+            LoginUnavailableError: when a login plug-in does not answer.
         """
         wanted = [names.check_user_name(name) for name in dict.fromkeys(user_names)]
         self._refuse_look_alikes(wanted)
+        for name in wanted:
+            self.before_adding(name)
         return self.users.create([self._new(name, admin=admin) for name in wanted])
 
     def new_user(self, name: str, *, admin: bool = False) -> User:

@@ -5,13 +5,15 @@ A caller may crash after any line or call twice: the record says which step was 
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import timedelta
 
 from hubless.domain import lifecycle, limits, names
 from hubless.domain.errors import (
     CapacityUnavailableError,
     LaunchFailedError,
+    LoginUnavailableError,
     RetryLaterError,
     StoreConflictError,
 )
@@ -24,7 +26,16 @@ from hubless.domain.users import User
 from hubless.domain.values import value
 from hubless.ports.clock import Clock
 from hubless.ports.launch_rate_limiter import LaunchRateLimiter
-from hubless.ports.launcher import Launcher, Preparation, TaskEvent, TaskPending, TaskRunning, TaskStatus, TaskStopped
+from hubless.ports.launcher import (
+    Launch,
+    Launcher,
+    Preparation,
+    TaskEvent,
+    TaskPending,
+    TaskRunning,
+    TaskStatus,
+    TaskStopped,
+)
 from hubless.ports.metrics import Metric, Metrics
 from hubless.ports.queue import Queue
 from hubless.ports.readiness import Readiness
@@ -65,6 +76,8 @@ class Launching:
     metrics: Metrics
     edge_autosuspend: EdgeAutosuspend
     pacing: Pacing
+    before_start: Callable[[User, Server], Mapping[str, str]] = lambda _owner, _server: {}
+    """Returns variables that a login plug-in gives to a server; the hub's own are stronger."""
 
     def on_message(self, message: Message) -> None:
         """Handle *message*; ignore it if its launch is over or has passed that step.
@@ -170,8 +183,9 @@ class Launching:
             if server.state is State.PREPARING:
                 server = self.preparing.prepare(server, wanted)
             self.launch_rate_limiter.acquire()
-            task = self.launcher.launch(self.credentials.issue(server, owner, profile))
-        except LaunchFailedError as failed:
+            launch = self.credentials.issue(server, owner, profile)
+            task = self.launcher.launch(self._with_variables(launch, owner, server))
+        except (LaunchFailedError, LoginUnavailableError) as failed:
             self.stopping.fail(server, str(failed))
             return
         try:
@@ -180,6 +194,12 @@ class Launching:
             self._stop_unless_current(server, task)
             return
         self.resend_activity(server)  # the message came twice, and the server reported before this line
+
+    def _with_variables(self, launch: Launch, owner: User, server: Server) -> Launch:
+        """Add a login plug-in's variables: they may hold somebody's access token, so that no log shows them."""
+        given = self.before_start(owner, server)
+        more = {name: text for name, text in given.items() if name not in launch.environment}
+        return replace(launch, secrets={**more, **launch.secrets}) if more else launch
 
     def _note_task(self, server: Server, task: str) -> Server:
         launched = lifecycle.launched(server, task=task, now=self.clock.now(), deadlines=self.deadlines)

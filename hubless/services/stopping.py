@@ -4,12 +4,14 @@ Each step is idempotent. The record stays `stopping` until nothing is left, so a
 """
 
 import logging
+from collections.abc import Callable
 
 from hubless.domain import lifecycle, names
-from hubless.domain.errors import IllegalTransitionError, StoreConflictError
+from hubless.domain.errors import IllegalTransitionError, LoginUnavailableError, StoreConflictError
 from hubless.domain.lifecycle import Deadlines, Server, State
 from hubless.domain.messages import Message, MessageKind
 from hubless.domain.usage import Usage
+from hubless.domain.users import User
 from hubless.domain.values import value
 from hubless.ports.clock import Clock
 from hubless.ports.launcher import Launcher, TaskStatus, TaskStopped
@@ -38,6 +40,7 @@ class Stopping:
     clock: Clock
     deadlines: Deadlines
     metrics: Metrics
+    after_stop: Callable[[User, Server], None] | None = None  # what a login plug-in cleans up
 
     def request(self, server: Server) -> Server:
         """Request the stop of an active *server* and return it as `stopping`; a stopping server is returned as it is.
@@ -102,6 +105,7 @@ class Stopping:
         self.servers.write(server, lifecycle.ended(server, now=self.clock.now(), deadlines=self.deadlines))
         if task is not None:
             self.launcher.forget(task)
+            self._clean_up(server)
 
     def request_until_done(self, server: Server) -> Server:
         """Request the stop of *server* as `request` does, and retry if the server changes meanwhile."""
@@ -114,6 +118,16 @@ class Stopping:
             except (StoreConflictError, IllegalTransitionError):
                 current = self.servers.get(server.id)
         return current or server
+
+    def _clean_up(self, server: Server) -> None:
+        """Let a login plug-in clean up; the server has stopped, whatever comes of it."""
+        owner = self.users.get(server.owner_id) if self.after_stop is not None else None
+        if self.after_stop is None or owner is None:
+            return
+        try:
+            self.after_stop(owner, server)
+        except LoginUnavailableError as failed:
+            logger.warning("server %s has stopped, but %s", server.id, failed, extra=lifecycle.log_fields(server))
 
     def _unroute(self, server: Server) -> None:
         owner = self.users.get(server.owner_id)

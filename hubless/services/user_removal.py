@@ -1,6 +1,7 @@
 """Removal of users whose servers may still run: stop the servers, wait until they have stopped, remove the user."""
 
 import asyncio
+from collections.abc import Callable
 
 from hubless.domain.errors import InvalidRequestError
 from hubless.domain.lifecycle import INACTIVE, Server
@@ -21,6 +22,7 @@ class UserRemoval:
     servers: ServerStore
     stopping: Stopping
     accounts: Accounts
+    before_removal: Callable[[str], None] | None = None  # what a login plug-in forgets of a user
 
     async def wait_until_stopped(self, server: Server) -> Server:
         """Return *server* when it has stopped or failed, or as it is after the time-out."""
@@ -37,6 +39,7 @@ class UserRemoval:
 
         Raises:
             InvalidRequestError: when a server takes too long to stop; a later retry completes the removal.
+            LoginUnavailableError: when a login plug-in does not forget the user, who then stays.
         """
         running = [s for s in self.servers.of_owners([user.id]) if s.state not in INACTIVE]
         for server in running:
@@ -46,4 +49,6 @@ class UserRemoval:
                 raise InvalidRequestError(
                     f"A server of {user.name} is still stopping. Delete {user.name} again when it has stopped."
                 )
+        if self.before_removal is not None:
+            await asyncio.to_thread(self.before_removal, user.name)
         self.accounts.remove(user.name)

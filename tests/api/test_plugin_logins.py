@@ -13,6 +13,7 @@ from hubless.bootstrap import plugin
 from hubless.settings import SettingsError, cloud, parse
 from tests.api.hub import An, build_hub
 from tests.support import plugin_classes
+from tests.support.builders import a_server
 from tests.unit.test_cloud_settings import CLOUD
 
 CLASSES = "tests.support.plugin_classes"
@@ -573,6 +574,86 @@ def test_a_state_that_the_hub_does_not_keep_stops_the_start(tmp_path):
         with_state(tmp_path, "enable_auth_state = true\n", more="")
 
 
+# --- hooks ---
+
+
+@pytest.fixture
+def hooked(tmp_path):
+    plugin_classes.CALLED.clear()
+    return open_hub(tmp_path, f"{CLASSES}.WithHooks", more=ADMIN)
+
+
+def test_a_class_hears_of_users_who_come_and_go(hooked):
+    admin = hooked.as_token(An.ADMIN_TOKEN)
+
+    log_in(hooked.browser(), "alice")
+    log_in(hooked.browser(), "alice")
+    assert admin.post("/users/bob").status_code == 201
+    assert admin.post("/users", {"usernames": ["carol", "dora"]}).status_code == 201
+    assert admin.delete("/users/bob").status_code == 204
+
+    added = [("add", name) for name in ("alice", "bob", "carol", "dora")]
+    assert [*added, ("delete", "bob")] == plugin_classes.CALLED
+
+
+def test_a_user_whom_the_class_refuses_is_not_added(hooked):
+    admin = hooked.as_token(An.ADMIN_TOKEN)
+    why = "WithHooks does not take the user unwelcome"
+
+    answer = admin.post("/users/unwelcome")
+    assert (answer.status_code, why in answer.json()["message"]) == (400, True)
+    answer = log_in(hooked.browser(), "unwelcome")
+    assert (answer.status_code, why in words(answer)) == (403, True)
+
+    assert hooked.hub.users.find("unwelcome") is None
+
+
+def test_a_user_whom_the_class_does_not_forget_stays(hooked):
+    hooked.user("sticky")
+
+    answer = hooked.as_token(An.ADMIN_TOKEN).delete("/users/sticky")
+
+    assert answer.status_code == 503
+    assert hooked.hub.users.find("sticky") is not None
+
+
+def test_a_class_hears_of_a_stop(hooked):
+    owner = hooked.user("alice")
+    plugin_classes.CALLED.clear()
+
+    hooked.hub.stopping.after_stop(owner, a_server("lab", owner_id=owner.id))
+
+    assert plugin_classes.CALLED == [("stop", "alice", "lab")]
+
+
+def test_users_of_the_settings_are_added_in_any_case(tmp_path, caplog):
+    hub = open_hub(tmp_path, f"{CLASSES}.WithHooks", more='[login]\nadmins = ["unwelcome"]')
+
+    assert hub.hub.users.find("unwelcome").admin
+    assert "the settings add the user unwelcome, although WithHooks does not take the user" in caplog.text
+
+
+def test_a_removed_users_first_password_is_forgotten(tmp_path):
+    config = f'[plugin.config.FirstUseAuthenticator]\ndbm_path = "{tmp_path / "p.dbm"}"\n'
+    hub = open_hub(tmp_path, "firstuse", config, ADMIN)
+    log_in(hub.browser(), "alice", "long enough")
+
+    hub.as_token(An.ADMIN_TOKEN).delete("/users/alice")
+
+    assert log_in(hub.browser(), "alice", "another one").status_code == 302
+
+
+def test_a_class_gives_variables_to_a_server(tmp_path):
+    hub = with_state(tmp_path, "enable_auth_state = true\n").hub
+    owner = hub.accounts.add("alice")
+    hub.kept_auth_states.keep(owner, {"ticket": "secret"})
+
+    given = hub.launching.before_start(owner, a_server(owner_id=owner.id))
+    hub.stopping.after_stop(owner, a_server(owner_id=owner.id))  # which the class does not ask for
+
+    assert given == {"TICKET": "secret"}
+
+
 # --- configuration ---
 
 
@@ -689,3 +770,22 @@ def test_a_hub_without_a_class_loads_nothing_of_jupyterhub(tmp_path):
     received = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
 
     assert received.stdout == "[]\n"
+
+
+def test_processes_that_start_at_once_make_the_tables_once(tmp_path):
+    script = (
+        "from pathlib import Path\nfrom hubless.bootstrap import machine\nfrom hubless.settings import parse\n"
+        f"settings = parse('[plugin]\\nauthenticator_class = \"native\"\\n', Path({str(tmp_path)!r}), {{}})\n"
+        "hub = machine.build(settings)\ninput()\nhub.login_plugin.close()\n"
+    )
+    (tmp_path / "secret").write_bytes(b"k" * 32)
+    started = [
+        subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(3)
+    ]
+    for one in started:
+        one.stdin.write("go\n")
+        one.stdin.flush()
+    outcomes = [(one.communicate()[1], one.returncode) for one in started]
+
+    assert [code for _, code in outcomes] == [0, 0, 0], outcomes

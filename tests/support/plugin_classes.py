@@ -136,6 +136,8 @@ class WithHooks(Authenticator):
 
     def delete_user(self, user):
         CALLED.append(("delete", user.name))
+        if user.name == "sticky":
+            raise OSError("the directory is read-only")
 
     def post_spawn_stop(self, user, spawner):
         CALLED.append(("stop", user.name, spawner.name))

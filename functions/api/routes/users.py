@@ -165,6 +165,7 @@ async def _maker_of_user(request: Request, actor: Annotated[Actor, holds("admin:
 
 
 @router.post("/{name:segment}", status_code=201, response_model=schemas.User, responses=problems(409, 413))
+@has_long_store_calls
 async def create_user(
     name: str,
     actor: Annotated[Actor, Depends(_maker_of_user)],

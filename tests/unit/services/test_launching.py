@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -7,11 +8,13 @@ from hubless.domain.errors import (
     IllegalTransitionError,
     InvalidRequestError,
     LaunchFailedError,
+    LoginUnavailableError,
     QuotaExceededError,
     StoreConflictError,
 )
 from hubless.domain.idleness import IdlePolicy
 from hubless.domain.lifecycle import State
+from hubless.domain.messages import Message, MessageKind
 from hubless.domain.profiles import Profile
 from hubless.domain.tokens import sha256
 from hubless.ports.launcher import Preparation
@@ -116,6 +119,46 @@ def test_a_server_that_never_answers_fails_at_its_deadline(world):
     assert world.server().state is State.FAILED
     assert "did not answer within 60 seconds" in world.server().failure
     world.assert_settled()
+
+
+def test_a_login_plugins_variables_reach_the_server_and_replace_none(world):
+    def before_start(owner, server):
+        return {"TICKET": f"{owner.name}/{server.name}", "JUPYTERHUB_USER": "mallory"}
+
+    launching = replace(world.launching, before_start=before_start)
+    server = world.spawning.start(world.alice, "lab")
+
+    launching.on_message(Message(MessageKind.LAUNCH, server.id, server.launch_id))
+
+    (launch,) = world.launcher.started
+    assert launch.secrets["TICKET"] == "alice/lab"
+    assert "JUPYTERHUB_USER" not in launch.secrets
+    assert "TICKET" not in launch.environment
+
+
+def test_a_login_plugin_that_fails_fails_the_start(world):
+    def before_start(_owner, _server):
+        raise LoginUnavailableError("Class failed")
+
+    launching = replace(world.launching, before_start=before_start)
+    server = world.spawning.start(world.alice, "")
+
+    launching.on_message(Message(MessageKind.LAUNCH, server.id, server.launch_id))
+
+    assert (world.server().state, world.server().failure) == (State.FAILED, "Class failed")
+
+
+def test_a_login_plugin_that_cannot_clean_up_stops_no_stop(world):
+    def after_stop(_owner, _server):
+        raise LoginUnavailableError("Class failed")
+
+    server = world.running()
+    stopping = replace(world.stopping, after_stop=after_stop)
+
+    stopping.stop(stopping.request(server))
+    world.turn()
+
+    assert world.server().state is State.STOPPED
 
 
 def test_a_failed_launch_has_the_launchers_reason(world):

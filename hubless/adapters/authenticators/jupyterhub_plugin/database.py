@@ -1,7 +1,9 @@
 """The SQLAlchemy session that classes expect as `db`: accounts of NativeAuthenticator, and which users there are."""
 
+import fcntl
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,6 +15,14 @@ from sqlalchemy.orm import Session
 from hubless.adapters.authenticators.jupyterhub_plugin.loading import PluginConfigError
 
 _PRIVATE = 0o600
+
+
+@contextmanager
+def alone(file: Path) -> Iterator[None]:
+    """Let one process of the hub at a time make tables: SQLite refuses whoever makes one that is there by then."""
+    with file.with_name(f"{file.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 class PluginDatabase:

@@ -106,10 +106,7 @@ class HubHandler(_OfHubless, BaseHandler):  # type: ignore[misc]  # JupyterHub h
         """Note the identity that the class proved; the hub itself finds or adds its user."""
         facts = authenticated if isinstance(authenticated, dict) else {"name": authenticated}
         found = user or self._user(facts["name"])
-        identity = await identity_of(self.authenticator, facts, found)
-        if user is None and self.find_user(found.name) is None:
-            await maybe_future(self.authenticator.add_user(found))
-        self._conversation.identity = identity
+        self._conversation.identity = await identity_of(self.authenticator, facts, found)
         return found
 
     def set_login_cookie(self, user: UserDouble) -> None:

@@ -17,7 +17,7 @@ from tornado.web import Application
 from traitlets.config import Config
 
 from hubless.adapters.authenticators.jupyterhub_plugin import tornado_bridge
-from hubless.adapters.authenticators.jupyterhub_plugin.database import PluginDatabase
+from hubless.adapters.authenticators.jupyterhub_plugin.database import PluginDatabase, alone
 from hubless.adapters.authenticators.jupyterhub_plugin.doubles import (
     HUB_PATH,
     AuthStateOf,
@@ -35,13 +35,14 @@ from hubless.adapters.authenticators.jupyterhub_plugin.loading import (
     read_file,
 )
 from hubless.adapters.authenticators.jupyterhub_plugin.loop_thread import LoopHangsError, LoopThread
-from hubless.domain.errors import HublessError, LoginUnavailableError
+from hubless.domain.errors import HublessError, InvalidRequestError, LoginUnavailableError
 from hubless.domain.values import value
 from hubless.ports.authenticator import Identity
 from hubless.ports.login_plugin import PluginAnswer, PluginRequest
 
 logger = logging.getLogger(__name__)
 TEMPLATES = Path(__file__).parent / "templates"
+_LONGEST_REASON = 400  # characters
 _MOST_LOST = 8  # threads that a class may hold up before it is not asked any more
 Result = TypeVar("Result")
 
@@ -95,12 +96,13 @@ class _Running:
         self.thread.run(self._make)
 
     async def _make(self) -> None:
-        plugin = self._plugin
-        self.database = PluginDatabase(plugin.database)
-        source = plugin.source
-        self.authenticator = make(
-            plugin.cls, plugin.config, admins=source.admins, database=self.database.session, hidden=source.secrets
-        )
+        plugin, source = self._plugin, self._plugin.source
+        with alone(plugin.database):
+            self.database = PluginDatabase(plugin.database)
+            self.authenticator = make(
+                plugin.cls, plugin.config, admins=source.admins, database=self.database.session, hidden=source.secrets
+            )
+            self.database.refresh()
         if self.authenticator.enable_auth_state and not source.keeps_state:
             raise PluginConfigError("enable_auth_state needs login.auth_state = true, so that the hub keeps the state")
         self._let_known_users_in()
@@ -239,8 +241,17 @@ class JupyterHubPlugin:
         return self._call(refresh)
 
     def add_user(self, user_name: str) -> None:
-        """Call `add_user`."""
-        self._call(lambda running: _called(running.authenticator.add_user, self._user(user_name)), mirrored=user_name)
+        """Call `add_user`; what it raises is the reason why nobody is added (JupyterHub answers 400 with it)."""
+
+        async def add(running: _Running) -> str:
+            try:
+                await maybe_future(running.authenticator.add_user(self._user(user_name)))
+            except Exception as refused:  # noqa: BLE001 the class's own
+                return f"{self.name} does not take the user {user_name}: {refused}"[:_LONGEST_REASON]
+            return ""
+
+        if why := self._call(add):
+            raise InvalidRequestError(why)
 
     def delete_user(self, user_name: str) -> None:
         """Call `delete_user`."""
@@ -248,6 +259,8 @@ class JupyterHubPlugin:
 
     def before_start(self, user_name: str, server_name: str, auth_state: Mapping[str, Any] | None) -> Mapping[str, str]:
         """Call `pre_spawn_start` and return what it put into the environment."""
+        if self.cls.pre_spawn_start is Authenticator.pre_spawn_start:
+            return {}
         spawner = SpawnerDouble(UserDouble(user_name, lambda _name: auth_state), server_name)
 
         async def start(running: _Running) -> Mapping[str, str]:
@@ -258,6 +271,8 @@ class JupyterHubPlugin:
 
     def after_stop(self, user_name: str, server_name: str) -> None:
         """Call `post_spawn_stop`."""
+        if self.cls.post_spawn_stop is Authenticator.post_spawn_stop:
+            return
         spawner = SpawnerDouble(self._user(user_name), server_name)
         self._call(lambda running: _called(running.authenticator.post_spawn_stop, spawner.user, spawner))
 
