@@ -145,6 +145,8 @@ def check(data: Path, file: Path | None) -> None:
     with commands.errors_as_messages():
         settings = _settings(data, file)
         role_table_of(settings)
+        if settings.workloads or settings.login_proxies:
+            _check_keys(settings)
         load_stages(commands.settings_file(file))
         data_folder.require_own(settings.data)
         if (facts := data_folder.running_hub(settings.data)) is not None:
@@ -155,6 +157,13 @@ def check(data: Path, file: Path | None) -> None:
     installs = virtual_environment.must_be_installed(settings)
     first = " It installs JupyterLab for users' servers first." if installs else ""
     click.echo(f"Everything is fine. `hubless up` would start at {settings.url} with data in {settings.data}.{first}")
+
+
+def _check_keys(settings: Settings) -> None:
+    from embedded.key_check import check_keys
+    from hubless.adapters.system_clock import SystemClock
+
+    check_keys(settings, SystemClock())
 
 
 @main.group()

@@ -35,6 +35,18 @@ def verifiers_of(
     )
 
 
+def keys_by_proxy(settings: Settings, fetcher: "Fetcher", clock: "Clock") -> "dict[str, KeySource]":
+    """Return where the keys of each proxy with a key set come from.
+
+    Raises:
+        SettingsError: when settings hold a key set that is of no use.
+    """
+    one_by_one = {ProxyKind.ALB, ProxyKind.HEADER}  # a load balancer's keys have an address each, a name has no key
+    return {
+        proxy.name: _keys_of(proxy, fetcher, clock) for proxy in settings.login_proxies if proxy.kind not in one_by_one
+    }
+
+
 def _keys_of(proxy: LoginProxy, fetcher: "Fetcher", clock: "Clock") -> "KeySource":
     from hubless.adapters.jose.key_sets import FetchedKeys, GivenKeys, PemKeys
 

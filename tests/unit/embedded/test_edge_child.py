@@ -45,3 +45,36 @@ def test_the_command_line_and_the_run_folder_reach_haproxy() -> None:
 
     assert f"bind 127.0.0.1:{OWN_PORT}\n" in rendered
     assert "server api unix@/srv/hub/run/api.sock" in rendered
+
+
+def test_the_headers_of_login_proxies_reach_haproxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSO_SECRET", "a secret of some length")
+    text = """
+[hub]
+trusted_proxies = ["192.0.2.7/32"]
+
+[[login_proxies]]
+name = "sso"
+kind = "header"
+header = "X-Remote-User"
+secret_header = "X-Remote-Secret"
+secret_env = "SSO_SECRET"
+logout_url = "/out"
+
+[[login_proxies]]
+name = "gate"
+kind = "jwt"
+header = "X-Gate"
+issuer = "https://gate.example.org"
+audience = "hub"
+keys_url = "https://gate.example.org/keys"
+logout_url = "/out"
+"""
+    config = a_child_config(text)
+    edge = edge_configuration(config.settings(), Path(config.run_folder))
+
+    assert edge.login_headers == ("x-remote-user", "x-remote-secret", "x-gate")
+    assert edge.unsigned_headers == ("x-remote-user", "x-remote-secret")
+    assert "    http-request del-header ^(x[-_]remote[-_]user|x[-_]remote[-_]secret)$ -m reg if !trusted\n" in render(
+        edge
+    )
