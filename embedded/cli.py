@@ -292,6 +292,28 @@ def unlink_user(*, name: str, issuer: str, subject: str, data: Path, file: Path 
         click.echo(f"{name} no longer logs in as {subject} of {issuer}.")
 
 
+@user.command("email")
+@click.argument("name")
+@click.argument("address", required=False)
+@click.option("--remove", is_flag=True, help="Remove the address.")
+@_DATA
+@commands.SETTINGS
+@_STAGE
+def user_email(
+    *, name: str, address: str | None, remove: bool, data: Path, file: Path | None, stage: str | None
+) -> None:
+    """Show the e-mail address of the user NAME, or set it to ADDRESS without asking there.
+
+    Links to new passwords go to this address.
+    """
+    if remove and address:
+        raise click.UsageError("--remove and ADDRESS exclude each other")
+    with _hub(data, file, stage) as hub:
+        found = hub.accounts.find(name)
+        address = hub.emails.set(found, address or "") if address or remove else hub.emails.of(found).address
+        click.echo(f"{name}: {address or 'no e-mail address'}")
+
+
 @user.command("list")
 @_DATA
 @commands.SETTINGS

@@ -17,6 +17,8 @@ from functions.api.pages import (
     account,
     account_factors,
     admin,
+    email_addresses,
+    forgotten,
     home,
     passwords,
     plain,
@@ -39,6 +41,7 @@ from functions.api.routes import (
     tokens,
     users,
 )
+from functions.api.routes import email_addresses as email_routes
 from functions.api.routes import hub as hub_routes
 from functions.api.routes import sessions as session_routes
 from functions.api.version import VERSION
@@ -55,11 +58,26 @@ API = (
     services,
     session_routes,
     identities,
+    email_routes,
     authorizations,
     oauth,
     documentation,
 )
-PAGES = (sessions, home, sharing, spawn, unrouted, token, admin, account, passwords, second_factor, account_factors)
+PAGES = (
+    sessions,
+    home,
+    sharing,
+    spawn,
+    unrouted,
+    token,
+    admin,
+    account,
+    passwords,
+    second_factor,
+    account_factors,
+    email_addresses,
+    forgotten,
+)
 ROUTERS = (*(module.router for module in (*API, *PAGES)), plain.pages, plain.everywhere)
 _NO_TELEMETRY: TelemetryConfig = {
     "tracing": False,

@@ -20,12 +20,14 @@ if TYPE_CHECKING:
     import hubless.services.activity
     import hubless.services.authorizations
     import hubless.services.edge_autosuspend
+    import hubless.services.email_addresses
     import hubless.services.external_logins
     import hubless.services.identity
     import hubless.services.launching
     import hubless.services.logins
     import hubless.services.password_changes
     import hubless.services.password_login
+    import hubless.services.password_resets
     import hubless.services.privileges
     import hubless.services.routing
     import hubless.services.service_registry
@@ -81,6 +83,8 @@ Logins = Annotated["hubless.services.logins.Logins", _part("logins")]
 Origins = Annotated["hubless.domain.origins.Origins", _part("origins")]
 UserRemoval = Annotated["hubless.services.user_removal.UserRemoval", _part("user_removal")]
 PasswordChanges = Annotated["hubless.services.password_changes.PasswordChanges", _part("password_changes")]
+Emails = Annotated["hubless.services.email_addresses.EmailAddresses", _part("emails")]
+PasswordResets = Annotated["hubless.services.password_resets.PasswordResets", _part("password_resets")]
 PasswordLogins = Annotated["hubless.services.password_login.PasswordLogin", _part("password_login")]
 Privileges = Annotated["hubless.services.privileges.Privileges", _part("privileges")]
 Roles = Annotated[Mapping[str, "hubless.domain.roles.Role"], _part("roles")]

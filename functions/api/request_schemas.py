@@ -21,6 +21,7 @@ from hubless.domain.bounds import (
     MAX_TYPED_NAME,
 )
 from hubless.domain.errors import InvalidRequestError
+from hubless.domain.mails import MAX_ADDRESS
 
 
 def _small(facts: dict[str, Any]) -> dict[str, Any]:
@@ -98,6 +99,12 @@ class UserChange(Body):
     name: TypedName = ""
     admin: bool = False
     auth_state: dict[str, Any] = Field(default_factory=dict)
+
+
+class NewEmail(Body):
+    """PUT /users/{name}/email; "" removes the address."""
+
+    email: Annotated[str, Field(max_length=MAX_ADDRESS)]
 
 
 class ServerActivity(Open):

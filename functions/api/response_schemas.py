@@ -155,6 +155,13 @@ class LinkedIdentities(TypedDict):
     identities: list[LinkedIdentity]
 
 
+class Email(TypedDict):
+    """A user's e-mail addresses: the verified one, and the one that waits; "" where there is none."""
+
+    email: str
+    pending: str
+
+
 @_closed
 class Group(TypedDict, total=False):
     """A group."""

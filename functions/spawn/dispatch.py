@@ -9,6 +9,7 @@ from typing import Any
 from hubless.bootstrap.hub import Hub
 from hubless.domain import messages
 from hubless.domain.errors import RetryLaterError, StoreUnavailableError
+from hubless.domain.messages import MessageKind
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +66,11 @@ def _carry_out(hub: Hub, body: str) -> None:
     if "detail-type" in facts:
         _observe(hub, facts)
     else:
-        hub.launching.on_message(messages.decode(facts))
+        message = messages.decode(facts)
+        if message.kind is MessageKind.RESET_PASSWORD:
+            hub.password_resets.send(message.text)
+        else:
+            hub.launching.on_message(message)
 
 
 def _observe(hub: Hub, event: Mapping[str, Any]) -> None:

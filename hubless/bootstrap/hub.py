@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from hubless.services.authorizations import Authorizations
     from hubless.services.credentials import Credentials
     from hubless.services.edge_autosuspend import EdgeAutosuspend
+    from hubless.services.email_addresses import EmailAddresses
     from hubless.services.external_logins import ExternalLogins
     from hubless.services.following import Following
     from hubless.services.identity import Identities
@@ -72,6 +73,7 @@ if TYPE_CHECKING:
     from hubless.services.password_changes import PasswordChanges
     from hubless.services.password_login import PasswordLogin
     from hubless.services.password_policy import PasswordPolicy
+    from hubless.services.password_resets import PasswordResets
     from hubless.services.plugin_login import PluginLogin
     from hubless.services.preparing import Preparing, PreparingAhead
     from hubless.services.privileges import Privileges
@@ -550,6 +552,41 @@ class Hub(ABC):
     def region(self) -> str:
         """Return the hub's region in AWS; "" on a machine."""
         return ""
+
+    @property
+    def resets_passwords(self) -> bool:
+        """Say whether users who forgot their password can get a link by mail."""
+        return self.has_passwords and self.settings.mail.is_on
+
+    @cached_property
+    def password_resets(self) -> "PasswordResets":
+        from hubless.services.password_resets import PasswordResets
+
+        return PasswordResets(
+            self.accounts,
+            self.passwords,
+            self.email_addresses,
+            self.attempts,
+            self.queue,
+            lambda: self.mailer,
+            self.clock,
+            self.settings.hub.name,
+            self.settings.url,
+        )
+
+    @cached_property
+    def emails(self) -> "EmailAddresses":
+        from hubless.services.email_addresses import EmailAddresses
+
+        return EmailAddresses(
+            self.email_addresses,
+            self.users,
+            self.attempts,
+            lambda: self.mailer,
+            self.clock,
+            self.settings.hub.name,
+            self.settings.url,
+        )
 
     @cached_property
     def password_changes(self) -> "PasswordChanges":

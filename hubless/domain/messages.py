@@ -13,20 +13,23 @@ class MessageKind(StrEnum):
     LAUNCH = "launch"
     ACTIVITY = "follow"  # a starting server has reported activity: it listens, so make it ready
     STOP = "stop"
+    RESET_PASSWORD = "reset-password"  # noqa: S105 send a link to whom the message's text names
 
 
 @value
 class Message:
-    """One step for one launch. Handling it is idempotent."""
+    """One step for one launch, or one mail. Handling a step is idempotent; a mail may arrive twice."""
 
     kind: MessageKind
-    server_id: str
-    launch_id: str
+    server_id: str = ""
+    launch_id: str = ""
+    text: str = ""  # what a person typed who forgot a password: a name or an e-mail address
 
 
 def encode(message: Message) -> dict[str, str]:
     """Return *message* as a JSON object."""
-    return {"kind": message.kind.value, "server_id": message.server_id, "launch_id": message.launch_id}
+    facts = {"kind": message.kind.value, "server_id": message.server_id, "launch_id": message.launch_id}
+    return facts | ({"text": message.text} if message.text else {})
 
 
 def decode(facts: Mapping[str, Any]) -> Message:
@@ -35,4 +38,6 @@ def decode(facts: Mapping[str, Any]) -> Message:
     Raises:
         ValueError, KeyError: when *facts* are no message of this hub.
     """
-    return Message(MessageKind(facts["kind"]), str(facts["server_id"]), str(facts["launch_id"]))
+    return Message(
+        MessageKind(facts["kind"]), str(facts["server_id"]), str(facts["launch_id"]), str(facts.get("text", ""))
+    )

@@ -231,17 +231,18 @@ class Accounts:
                         return added[0]
             number += 1
 
-    def password_link(self, name: str, *, limited: bool = False) -> str:
+    def password_link(self, name: str, *, limited: bool = False, lifetime: timedelta = LINK_LIFETIME) -> str:
         """Return the path of a one-time link with which the user may set a password. It ends an earlier link.
 
         Args:
             name: the user's name.
             limited: whether somebody makes it who is no admin. The link then ends when the user gets more rights.
+            lifetime: how long the link is valid.
 
         Raises:
             NotFoundError: when no user has that name.
         """
-        return self._link(self.find(name), limited=limited)
+        return self._link(self.find(name), limited=limited, lifetime=lifetime)
 
     def user_of_link(self, secret: str) -> User | None:
         """Return the user of a valid link, or None, without using the link."""
@@ -342,8 +343,8 @@ class Accounts:
         held = self.token_store.of_owner(OwnerKind.USER, user.id)
         self.token_store.delete([token.id for token in held if token.server_id is None])
 
-    def _link(self, user: User, *, limited: bool = False) -> str:
-        secret, expires_at = new_secret(), self.clock.now() + LINK_LIFETIME
+    def _link(self, user: User, *, limited: bool = False, lifetime: timedelta = LINK_LIFETIME) -> str:
+        secret, expires_at = new_secret(), self.clock.now() + lifetime
         within = tuple(sorted(self.rights_of(user))) if limited else None
         self.passwords.add_link(PasswordLink(tokens.sha256(secret), user.id, expires_at, within))
         return f"/hub/set-password?key={secret}"

@@ -67,16 +67,29 @@ class PasswordChanges:
             InvalidRequestError: when the new password is not allowed.
         """
         stored = self.passwords.get(user.id)
-        if not self.is_recent(session):
-            if stored is None:
-                return Refused(LOG_IN_AGAIN)
-            if refused := self._refusal_of(user, stored, old, address, device_cookie):
-                return refused
+        if refused := self._refusal(user, session, stored, old, address=address, device_cookie=device_cookie):
+            return refused
         self.accounts.check_password(user, new)
         if not self.passwords.change(user.id, stored, self.hasher.hash(new)):
             return Refused(CHANGED)
         self.accounts.end_logins_after_change(user, keep_sessions=keep_sessions, revoke_tokens=revoke_tokens)
         return None
+
+    def refusal_of(
+        self, user: User, session: Session, old: str, *, address: str, device_cookie: str = ""
+    ) -> Refused | LockedOut | None:
+        """Return why it is not sure that the user is there: a wrong present password, or too old a login."""
+        stored = self.passwords.get(user.id)
+        return self._refusal(user, session, stored, old, address=address, device_cookie=device_cookie)
+
+    def _refusal(
+        self, user: User, session: Session, stored: str | None, old: str, *, address: str, device_cookie: str
+    ) -> Refused | LockedOut | None:
+        if self.is_recent(session):
+            return None
+        if stored is None:
+            return Refused(LOG_IN_AGAIN)
+        return self._refusal_of(user, stored, old, address, device_cookie)
 
     def _refusal_of(
         self, user: User, stored: str, old: str, address: str, device_cookie: str

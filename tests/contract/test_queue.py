@@ -12,7 +12,7 @@ from tests.support import sqs
 from tests.support.builders import NOW
 from tests.support.concurrency import MANY, concurrently
 
-ONE, TWO = Message(MessageKind.LAUNCH, "s1", "l1"), Message(MessageKind.STOP, "s1", "l1")
+ONE, TWO = Message(MessageKind.LAUNCH, "s1", "l1"), Message(MessageKind.STOP, "s1", "l1", "a text")
 SECOND, MICROSECOND = timedelta(seconds=1), timedelta(microseconds=1)
 
 

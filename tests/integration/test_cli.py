@@ -275,3 +275,14 @@ def test_an_admin_links_an_identity_before_the_first_login(shell: Shell) -> None
 def test_without_passwords_nobody_gets_a_link_to_choose_one(shell: Shell) -> None:
     shell.settings.write_text('[login]\nkind = "none"\nallow_all = true\n')
     assert shell.run("user", "add", "ada").output == "ada logs in at a provider.\n"
+
+
+def test_an_operator_shows_sets_and_removes_an_e_mail_address(shell: Shell) -> None:
+    shell.run("user", "add", "ada")
+
+    assert shell.run("user", "email", "ada").output == "ada: no e-mail address\n"
+    assert shell.run("user", "email", "ada", "Ada@Example.org").output == "ada: Ada@example.org\n"
+    assert shell.run("user", "email", "ada").output == "ada: Ada@example.org\n"
+    assert "no e-mail address" in shell.run("user", "email", "ada", "nobody").stderr
+    assert shell.run("user", "email", "ada", "--remove").output == "ada: no e-mail address\n"
+    assert shell.run("user", "email", "nobody").exit_code == 1

@@ -87,6 +87,7 @@ class _SessionPages:
             error=error,
             announcement=None,
             sign_up=self.takes_sign_ups,
+            resets_passwords=self.hub.resets_passwords,
             action="/hub/login",
             passkey_options=self.passkey_options,
             passkey_action=with_next("/hub/passkey/login", self.redirects.next),

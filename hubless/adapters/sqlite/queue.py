@@ -15,8 +15,8 @@ class SqliteQueue:
 
     def send(self, message: Message) -> None:
         self._database.write(
-            "INSERT INTO queue (kind, server_id, launch_id, visible_at) VALUES (?, ?, ?, 0)",
-            (message.kind.value, message.server_id, message.launch_id),
+            "INSERT INTO queue (kind, server_id, launch_id, text, visible_at) VALUES (?, ?, ?, ?, 0)",
+            (message.kind.value, message.server_id, message.launch_id, message.text),
         )
 
     def receive(self, limit: int, visible_after: timedelta, now: datetime) -> list[Received]:
@@ -50,10 +50,11 @@ class SqliteQueue:
                 (attempts + 1, to_number(until), row_id, attempts),
             ):
                 return None
-            kind, server_id, launch_id = self._database.read_one(
-                "SELECT kind, server_id, launch_id FROM queue WHERE id = ?", (row_id,)
+            kind, server_id, launch_id, text = self._database.read_one(
+                "SELECT kind, server_id, launch_id, text FROM queue WHERE id = ?", (row_id,)
             )
-        return Received(f"{row_id}.{attempts + 1}", Message(MessageKind(kind), server_id, launch_id), attempts + 1)
+        message = Message(MessageKind(kind), server_id, launch_id, text)
+        return Received(f"{row_id}.{attempts + 1}", message, attempts + 1)
 
 
 def _claim_of(receipt: str) -> tuple[int, int]:

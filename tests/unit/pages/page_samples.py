@@ -65,6 +65,7 @@ login = {
     "error": None,
     "announcement": None,
     "sign_up": False,
+    "resets_passwords": False,
     "action": "/hub/login",
     "passkey_options": "",
     "passkey_action": "/hub/passkey/login",
@@ -128,6 +129,7 @@ set_password = {
     "error": None,
     "minimum_length": 10,
 }
+email = {"address": "ada@example.org", "pending": "", "typed": "", "asks_for_password": False, "error": None}
 change_password = {"asks_for_password": True, "error": None, "minimum_length": 8}
 
 sign_up = {"username": "", "action": "/hub/sign-up", "error": None, "minimum_length": 10}
@@ -395,7 +397,7 @@ PAGES = {
         frame()
         | login
         | {"next": "/user/a/lab?x=1&y=2#z", "username": "alice", "error": "Invalid username or password."}
-        | {"announcement": "The hub rests on Sunday from 8 to 9.", "sign_up": True},
+        | {"announcement": "The hub rests on Sunday from 8 to 9.", "sign_up": True, "resets_passwords": True},
     ),
     "login_passkey": ("login.html", frame() | login | {"passkey_options": PASSKEY}),
     "second_factor": ("second_factor.html", frame() | second_factor),
@@ -420,6 +422,27 @@ PAGES = {
     "set_password": ("set_password.html", frame() | set_password),
     "set_password_refused": ("set_password.html", frame() | set_password | {"error": "The two passwords differ"}),
     "set_password_of_a_new_account": ("set_password.html", frame() | set_password | {"has_logins": False}),
+    "forgot_password": ("forgot_password.html", frame() | {"error": None}),
+    "forgot_password_too_often": ("forgot_password.html", frame() | {"error": "Too many links were asked for."}),
+    "told": (
+        "told.html",
+        frame() | {"title": "Look at it", "words": "A mail comes.", "url": "/hub/login", "link": "Back"},
+    ),
+    "confirm": (
+        "confirm.html",
+        frame()
+        | {
+            "title": "Confirm it",
+            "words": "This is an account.",
+            "action": "/hub/email/confirm?key=k",
+            "button": "Confirm",
+        },
+    ),
+    "email": ("email.html", frame(ALICE) | email),
+    "email_pending": (
+        "email.html",
+        frame(ALICE) | email | {"address": "", "pending": "a@example.org", "asks_for_password": True, "error": "Wrong"},
+    ),
     "change_password": ("change_password.html", frame(ALICE) | change_password),
     "change_password_after_login": (
         "change_password.html",

@@ -1,0 +1,48 @@
+"""The texts of the hub's mails: plain, and each says what to do if its reader did not ask for it."""
+
+from hubless.domain.mails import Mail
+
+
+def password_reset(hub: str, to: str, user_name: str, link: str) -> Mail:
+    """Return the mail with a link to a new password."""
+    return Mail(
+        to,
+        f"A new password for {hub}",
+        f"""Somebody, probably you, has asked for a new password for the account {user_name} of {hub}.
+
+Open this link to choose one. It works once, within an hour:
+
+{link}
+
+If you did not ask for it, ignore this mail. Your password stays as it is.
+""",
+    )
+
+
+def confirm_address(hub: str, to: str, user_name: str, link: str) -> Mail:
+    """Return the mail that asks whether an address belongs to a user."""
+    return Mail(
+        to,
+        f"Confirm your e-mail address for {hub}",
+        f"""The account {user_name} of {hub} wants to use this e-mail address.
+
+Open this link to confirm it, within three days:
+
+{link}
+
+If this is not your account, ignore this mail.
+""",
+    )
+
+
+def address_changed(hub: str, to: str, user_name: str, after: str) -> Mail:
+    """Return the mail to the address that a user had before."""
+    now = f"is now {after}" if after else "was removed"
+    return Mail(
+        to,
+        f"Your e-mail address for {hub} has changed",
+        f"""The e-mail address of the account {user_name} of {hub} {now}.
+
+If you did not change it, ask the admin of {hub} for help at once.
+""",
+    )
