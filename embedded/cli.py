@@ -314,6 +314,21 @@ def user_email(
         click.echo(f"{name}: {address or 'no e-mail address'}")
 
 
+@user.command("reset-factors")
+@click.argument("name")
+@_DATA
+@commands.SETTINGS
+@_STAGE
+def reset_factors(name: str, data: Path, file: Path | None, stage: str | None) -> None:
+    """Remove all second factors of NAME: apps, passkeys and recovery codes. NAME is told at the next login."""
+    with _hub(data, file, stage) as hub:
+        found = hub.accounts.find(name)
+        if hub.second_factors.reset(found, "An operator of this hub"):
+            click.echo(f"{name} has no second factor any more, and logs in with the password alone.")
+        else:
+            click.echo(f"{name} has no second factor.")
+
+
 @user.command("list")
 @_DATA
 @commands.SETTINGS

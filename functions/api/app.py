@@ -43,6 +43,7 @@ from functions.api.routes import (
 )
 from functions.api.routes import email_addresses as email_routes
 from functions.api.routes import hub as hub_routes
+from functions.api.routes import second_factors as factor_routes
 from functions.api.routes import sessions as session_routes
 from functions.api.version import VERSION
 from hubless.bootstrap.hub import Hub
@@ -59,6 +60,7 @@ API = (
     session_routes,
     identities,
     email_routes,
+    factor_routes,
     authorizations,
     oauth,
     documentation,

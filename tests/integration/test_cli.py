@@ -11,6 +11,7 @@ from embedded import data_folder
 from embedded.cli import main
 from hubless.bootstrap import machine
 from hubless.bootstrap.machine import MachineHub
+from hubless.domain.second_factors import AuthenticatorApp, Factors
 from hubless.settings import parse
 from tests.doubles.smtp import smtp_double
 
@@ -286,3 +287,17 @@ def test_an_operator_shows_sets_and_removes_an_e_mail_address(shell: Shell) -> N
     assert "no e-mail address" in shell.run("user", "email", "ada", "nobody").stderr
     assert shell.run("user", "email", "ada", "--remove").output == "ada: no e-mail address\n"
     assert shell.run("user", "email", "nobody").exit_code == 1
+
+
+def test_an_operator_resets_second_factors(shell: Shell) -> None:
+    shell.run("user", "add", "ada", "--password-stdin", typed="correct horse battery staple\n")
+    assert shell.run("user", "reset-factors", "ada").output == "ada has no second factor.\n"
+    with machine_hub(shell) as hub:
+        ada = hub.accounts.find("ada")
+        hub.factor_store.save(Factors(ada.id), Factors(ada.id).with_app(AuthenticatorApp(b"", hub.clock.now(), 0), ()))
+
+    answer = shell.run("user", "reset-factors", "ada")
+
+    assert answer.output == "ada has no second factor any more, and logs in with the password alone.\n"
+    with machine_hub(shell) as hub:
+        assert hub.second_factors.of(hub.accounts.find("ada")).reset_by == "An operator of this hub"

@@ -85,6 +85,7 @@ class _Admin:
             password_link=link,
             isolation=self.settings.chosen_isolation,
             edit_url=_edit_url,
+            offers_factors=self.settings.login.kind != "shared-password",
             can_set_passwords=self.settings.login.kind == "password",
         )
 
@@ -241,6 +242,21 @@ async def password_link(request: Request, name: str, _form: OwnForm, admin: Admi
     admin.privileges.require_may_act_as(admin.who, user)
     path = admin.accounts.password_link(user.name, limited=not admin.who.is_admin)
     return admin.page(link=(admin.settings.hub.public_url or str(request.base_url)).rstrip("/") + path)
+
+
+@router.post("/admin/users/{name:segment}/reset-factors")
+async def reset_factors(
+    name: str, _form: OwnForm, admin: Admin, second_factors: dependencies.SecondFactors
+) -> Response:
+    """Remove all second factors of another user, who reads at the next login who did."""
+    user = admin.subject(name, "admin:users")
+    if admin.who.user is not None and admin.who.user.id == user.id:
+        raise HTTPException(400, "Change your own second factors at /hub/account/second-factors")
+    admin.privileges.require_may_act_as(admin.who, user)
+    had_some = second_factors.reset(user, admin.who.name)
+    return admin.page(
+        message=f"{user.name} has no second factor any more" if had_some else f"{user.name} has no second factor"
+    )
 
 
 def _page_url(kept: dict[str, str], offset: int) -> str:

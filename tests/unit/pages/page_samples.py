@@ -294,6 +294,7 @@ admin = {
     "password_link": None,
     "isolation": "sandbox",
     "edit_url": lambda name, what: f"/hub/admin/users/{quote(name)}/{what}",
+    "offers_factors": True,
     "can_set_passwords": True,
 }
 PEOPLE = [
