@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from hubless.services.email_addresses import EmailAddresses
     from hubless.services.external_logins import ExternalLogins
     from hubless.services.following import Following
+    from hubless.services.group_following import GroupFollowing
     from hubless.services.identity import Identities
     from hubless.services.inspecting import Inspecting
     from hubless.services.launching import Launching
@@ -466,6 +467,7 @@ class Hub(ABC):
             self.settings.hub.cookie_max_age,
             self.external_logins,
             self.kept_auth_states,
+            self.group_following,
             self.settings.login.max_sessions,
         )
 
@@ -491,6 +493,17 @@ class Hub(ABC):
         from hubless.services.external_logins import ExternalLogins
 
         return ExternalLogins(self.accounts, self.external_identities, self.admission, self.clock)
+
+    @property
+    def manages_groups(self) -> bool:
+        """Say whether memberships follow logins, so that nobody changes them by hand."""
+        return self.settings.login.managed_groups
+
+    @cached_property
+    def group_following(self) -> "GroupFollowing":
+        from hubless.services.group_following import GroupFollowing
+
+        return GroupFollowing(self.groups, self.clock, self.manages_groups)
 
     @cached_property
     def kept_auth_states(self) -> "AuthStates":

@@ -25,6 +25,7 @@ MAX_SUBJECT: Final = 255  # as OpenID Connect Core 2 has it; bytes there, and AS
 MAX_PROVIDER_NAME: Final = 64
 MAX_LABEL: Final = 255  # of an identity, such as an address of e-mail
 MAX_IDENTITIES: Final = 50  # of a user
+MAX_FOLLOWED_GROUPS: Final = 200  # of a login: as many as Microsoft Entra puts into a token
 MAX_AUTH_STATE: Final = 65_536  # sealed: what a provider says of a user at a login
 MAX_XSRF_COOKIES: Final = 20  # a browser sends one for each path and host that set it
 

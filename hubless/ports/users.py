@@ -135,6 +135,17 @@ class GroupStore(Protocol):
         """End the users' membership; a user who is no member is no error."""
         ...
 
+    def set_memberships(self, user_id: str, groups: Sequence[Group]) -> None:
+        """Make the user a member of the groups that have these names, and of no others.
+
+        A group whose name nobody has is added, with its id; the members of *groups* are ignored. Of concurrent calls
+        for one user, the last one counts.
+
+        Raises:
+            NotFoundError: when the user does not exist.
+        """
+        ...
+
     def set_properties(self, group_id: str, properties: Mapping[str, Any]) -> None:
         """Replace the group's properties."""
         ...

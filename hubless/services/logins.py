@@ -14,6 +14,7 @@ from hubless.ports.tokens import SessionStore
 from hubless.services.accounts import Accounts
 from hubless.services.auth_states import AuthStates
 from hubless.services.external_logins import ExternalLogins
+from hubless.services.group_following import GroupFollowing
 from hubless.services.identifiers import new_secret
 
 
@@ -27,6 +28,7 @@ class Logins:
     session_lifetime: timedelta
     external: ExternalLogins
     auth_states: AuthStates
+    group_following: GroupFollowing
     max_sessions: int = 0  # of a user; 0 for no limit
 
     def log_in(self, identity: Identity) -> User:
@@ -49,6 +51,8 @@ class Logins:
             user = self.accounts.with_admin(found, admin=self._admin_of(found.name, identity))
         if identity.auth_state is not None:
             self.auth_states.keep(user, identity.auth_state)
+        if identity.groups is not None and self.group_following.follow(user, identity.groups):
+            return self.accounts.find(user.name)
         return user
 
     def require_not_blocked(self, user_name: str) -> None:

@@ -120,6 +120,11 @@ class LoginSettings:
     admin_groups: tuple[str, ...] = setting(
         [], TEXTS, "Groups, as the provider writes them, whose members are admins; others whose groups it says are not"
     )
+    managed_groups: bool = setting(
+        False,
+        FLAG,
+        "Whether memberships of groups follow what the provider says at each login; nobody changes them by hand then",
+    )
     contact: str = setting("", TEXT, "Whom to ask for access: a sentence, or an address, on the page of a refusal")
     auth_state: bool = setting(
         False, FLAG, "Whether the hub keeps, sealed, what a provider said at the login (`HUBLESS_AUTH_STATE_KEYS`)"

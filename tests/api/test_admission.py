@@ -49,3 +49,19 @@ def test_a_block_ends_sessions_and_tokens_that_are_open(tmp_path):
     assert later.get("/hub/home").status_code == 302
     assert after.as_token(token.secret).get("/user").status_code == 403
     assert after.as_user("ada").get("/user").status_code == 200
+
+
+def test_groups_that_follow_logins_cannot_be_changed_by_hand(tmp_path):
+    hub = build_hub(tmp_path, SETTINGS.replace("[login]", "[login]\nmanaged_groups = true", 1))
+    hub.user("ada")
+    admin = hub.as_token(An.ADMIN_TOKEN)
+    answers = [
+        admin.post("/groups", {"groups": ["a"]}),
+        admin.post("/groups/a", {}),
+        admin.delete("/groups/sharers"),
+        admin.post("/groups/sharers/users", {"users": ["ada"]}),
+        admin.delete("/groups/sharers/users", {"users": ["ada"]}),
+    ]
+    assert {(a.status_code, a.json()["message"]) for a in answers} == {(400, "Group management via API is disabled")}
+    assert admin.put("/groups/sharers/properties", {"room": 7}).status_code == 200
+    assert admin.get("/groups/sharers").json()["users"] == []

@@ -184,6 +184,7 @@ USUAL = {
     "groups.delete": lambda s: s.groups.delete("g1"),
     "groups.add_users": lambda s: s.groups.add_users("g1", ["alice"]),
     "groups.remove_users": lambda s: s.groups.remove_users("g1", ["alice"]),
+    "groups.set_memberships": lambda s: s.groups.set_memberships(ALICE.id, [Group("g2", "new"), Group("x", "staff")]),
     "groups.set_properties": lambda s: s.groups.set_properties("g1", {"a": 1}),
     "groups.page": lambda s: s.groups.page(offset=0, limit=50),
     "servers.get": lambda s: s.servers.get(READY.id),

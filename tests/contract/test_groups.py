@@ -109,3 +109,56 @@ def test_pages_come_in_order_of_creation_with_the_total(stores):
     assert of(offset=0, limit=9, names=["c", "d", "x"]) == ("dc", 2)
     assert of(offset=1, limit=1, names=["c", "d"]) == ("c", 2)
     assert of(offset=0, limit=9, names=[]) == ("", 0)
+
+
+def set_memberships(stores, user_id, *names):
+    stores.groups.set_memberships(user_id, [Group(f"new-{name}", name) for name in names])
+
+
+def test_memberships_become_exactly_those_asked_for(stores, alice, bob):
+    stores.groups.create(Group("g1", "staff", ("alice", "bob")), Group("g2", "pupils", ("alice",)))
+    set_memberships(stores, alice.id, "pupils", "teachers")
+    assert stores.users.get(alice.id).groups == ("pupils", "teachers")
+    assert stores.groups.find("staff").users == ("bob",)
+    assert (stores.groups.find("pupils").id, stores.groups.find("teachers").id) == ("g2", "new-teachers")
+    set_memberships(stores, alice.id, "pupils", "teachers")
+    assert stores.users.get(alice.id).groups == ("pupils", "teachers")
+    set_memberships(stores, alice.id)
+    assert stores.users.get(alice.id).groups == ()
+    assert stores.groups.find("teachers").users == ()
+
+
+def test_many_memberships_change_at_once(stores, alice):
+    before, after = [f"a{n:02}" for n in range(50)], [f"b{n:02}" for n in range(50)]
+    set_memberships(stores, alice.id, *before)
+    assert stores.users.get(alice.id).groups == tuple(before)
+    set_memberships(stores, alice.id, *after, "a00")
+    assert stores.users.get(alice.id).groups == ("a00", *after)
+    assert stores.groups.find("a01").users == ()
+
+
+def test_memberships_of_a_missing_user_are_refused(stores):
+    with pytest.raises(NotFoundError):
+        set_memberships(stores, "u-nobody", "staff")
+    assert stores.groups.find("staff") is None
+
+
+def test_concurrent_logins_leave_the_memberships_of_one(stores, alice):
+    concurrently(lambda each: set_memberships(stores, alice.id, "all", f"g{each % 2}", f"h{each % 2}"))
+    assert stores.users.get(alice.id).groups in {("all", "g0", "h0"), ("all", "g1", "h1")}
+    assert stores.groups.find("all").users == ("alice",)
+
+
+def test_concurrent_logins_of_many_share_a_new_group(stores):
+    users = [a_user(f"n{each}") for each in range(MANY)]
+    stores.users.create(users)
+    concurrently(lambda each: stores.groups.set_memberships(users[each].id, [Group(f"g-{each}", "class")]))
+    assert len(stores.groups.find("class").users) == MANY
+
+
+def test_a_group_that_was_removed_is_made_again_by_a_login(stores, alice):
+    set_memberships(stores, alice.id, "staff")
+    stores.groups.delete("new-staff")
+    stores.groups.set_memberships(alice.id, [Group("g-again", "staff")])
+    assert stores.users.get(alice.id).groups == ("staff",)
+    assert stores.groups.find("staff").id == "g-again"

@@ -22,6 +22,7 @@ from hubless.services.authorizations import Authorizations
 from hubless.services.credentials import Credentials
 from hubless.services.edge_autosuspend import EdgeAutosuspend
 from hubless.services.external_logins import ExternalLogins
+from hubless.services.group_following import GroupFollowing
 from hubless.services.identity import Identities
 from hubless.services.inspecting import Inspecting
 from hubless.services.launching import Launching
@@ -76,6 +77,7 @@ class World:
         admins=(),
         admission=None,
         auth_state=False,
+        managed_groups=False,
         max_sessions=0,
     ):
         """Make the services.
@@ -127,6 +129,7 @@ class World:
             timedelta(days=14),
             self.external_logins,
             self.auth_states,
+            GroupFollowing(self.groups, self.clock, managed_groups),
             max_sessions,
         )
         self.issuing = Tokens(self.tokens, self.accounts, self.groups, self.identities, self.clock)

@@ -32,11 +32,21 @@ ChangedGroup = Annotated[Group, group_in_path("groups")]
 class _Changes:
     """Creates groups and members in the name of one actor."""
 
+    hub: dependencies.WholeHub
     actor: Actor
     groups: dependencies.Groups
     privileges: dependencies.Privileges
     roles: dependencies.Roles
     clock: dependencies.Clock
+
+    def require_by_hand(self) -> None:
+        """Refuse where groups follow logins, as JupyterHub does with `manage_groups`.
+
+        Raises:
+            HTTPException: 400.
+        """
+        if self.hub.manages_groups:
+            raise HTTPException(400, "Group management via API is disabled")
 
     def create(self, wanted: list[str], users: list[str], properties: dict[str, Any]) -> list[dict[str, Any]]:
         """Create the groups and return their models."""
@@ -64,13 +74,14 @@ class _Changes:
 
 
 async def _changes(
+    hub: dependencies.WholeHub,
     actor: CurrentActor,
     groups: dependencies.Groups,
     privileges: dependencies.Privileges,
     roles: dependencies.Roles,
     clock: dependencies.Clock,
 ) -> _Changes:
-    return _Changes(actor, groups, privileges, roles, clock)
+    return _Changes(hub, actor, groups, privileges, roles, clock)
 
 
 Changes = Annotated[_Changes, Depends(_changes)]
@@ -105,6 +116,7 @@ async def create_groups(
     _actor: Annotated[Actor, holds_everywhere("admin:groups")], body: requests.NewGroups, changes: Changes
 ) -> Response:
     """Create many groups with the same members."""
+    changes.require_by_hand()
     return JSONResponse(changes.create(body.groups, body.users, {}), 201)
 
 
@@ -126,6 +138,7 @@ async def create_group(
     body: requests.NewGroup | None = None,
 ) -> Response:
     """Create one group."""
+    changes.require_by_hand()
     wanted = body or requests.NewGroup()
     return JSONResponse(changes.create([name], wanted.users, wanted.properties)[0], 201)
 
@@ -134,6 +147,7 @@ async def create_group(
 @has_long_store_calls
 async def delete_group(group: Annotated[Group, group_in_path("delete:groups")], changes: Changes) -> Response:
     """Remove a group; its members stay users."""
+    changes.require_by_hand()
     changes.privileges.require_may_take(changes.actor, group.name, group.users)
     changes.groups.delete(group.id)
     return Response(status_code=204)
@@ -143,6 +157,7 @@ async def delete_group(group: Annotated[Group, group_in_path("delete:groups")], 
 @has_long_store_calls
 async def add_members(group: ChangedGroup, body: requests.Members, changes: Changes) -> Response:
     """Add users to a group."""
+    changes.require_by_hand()
     changes.privileges.require_may_add(changes.actor, [group.name], body.users)
     try:
         changes.groups.add_users(group.id, body.users)
@@ -157,6 +172,7 @@ async def remove_members(
     group: ChangedGroup, body: requests.Members, changes: Changes, users: dependencies.Users
 ) -> Response:
     """Remove users from a group. A user who is no member is ignored; a name without a user is an error."""
+    changes.require_by_hand()
     for user in set(body.users).difference(group.users):
         if users.find(user) is None:
             raise InvalidRequestError(f"No such user: {user[:60]}")

@@ -1,6 +1,7 @@
 """Groups in DynamoDB."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from hubless.adapters.dynamodb import keys, removals
@@ -9,6 +10,7 @@ from hubless.adapters.dynamodb.database import (
     Check,
     ConditionFailedError,
     Database,
+    Delete,
     Put,
     Step,
     Update,
@@ -19,6 +21,7 @@ from hubless.domain.errors import NameTakenError, NotFoundError
 from hubless.domain.users import Group
 
 NAMES = "NAMES#group"
+FOLLOWED = 20  # groups that a user joins, and leaves, in one transaction of at most a hundred steps
 MANY = 1000  # above this, listing all names needs fewer requests than reading the members
 
 
@@ -74,6 +77,40 @@ class DynamoGroupStore:
         named = self._database.get_many(keys.name("user", name) for name in user_names)
         pointers = [pointer for key in named if (pointer := named.item(Pointer, key)) is not None]
         self._database.transact_each([removals.left(group_id, pointer.to or "") for pointer in pointers])
+
+    def set_memberships(self, user_id: str, groups: Sequence[Group]) -> None:
+        while self._database.retry(partial(self._follow_some, user_id, groups)):
+            pass
+
+    def _follow_some(self, user_id: str, groups: Sequence[Group]) -> bool:
+        """Make as many changes as one transaction takes, and say whether more may be left."""
+        named = [keys.name("group", group.name) for group in groups]
+        found = self._database.get_many([keys.account(user_id), *named])
+        account = found.item(Account, keys.account(user_id))
+        if account is None or account.gone:
+            raise NotFoundError("User", user_id)
+        wanted: dict[str, Group] = {}
+        missing = set[str]()
+        for key, group in zip(named, groups, strict=True):
+            pointer = None if key is None else found.item(Pointer, key)
+            wanted[group.id if pointer is None else pointer.to or ""] = group
+            missing |= {group.id} if pointer is None else set()
+        join = [group_id for group_id in wanted if group_id not in account.groups][:FOLLOWED]
+        leave = [group_id for group_id in account.groups if group_id not in wanted][:FOLLOWED]
+        if not join and not leave:
+            return False
+        steps: list[Step] = _made([wanted[group_id] for group_id in join if group_id in missing])
+        steps += [_is_there(group_id) for group_id in join if group_id not in missing]
+        steps += [Put(Pointer(*keys.member(group_id, user_id))) for group_id in join]
+        steps += [Delete(keys.member(group_id, user_id)) for group_id in leave]
+        sets = [Account.groups[group_id].set(wanted[group_id].name) for group_id in join]
+        as_read = Account.pk.exists() & Account.gone.does_not_exist() & (Account.groups == account.groups)
+        removes = [Account.groups[group_id].remove() for group_id in leave]
+        try:
+            self._database.transact([*steps, Update(account.key, [*sets, *removes], as_read)])
+        except NameTakenError as taken:  # another login has added the group meanwhile
+            raise ConditionFailedError(steps) from taken
+        return len(join) == FOLLOWED or len(leave) == FOLLOWED
 
     def set_properties(self, group_id: str, properties: Mapping[str, Any]) -> None:
         try:
@@ -135,6 +172,10 @@ class DynamoGroupStore:
                 raise NotFoundError("User", name)
             ids.append(pointer.to or "")
         return ids
+
+
+def _is_there(group_id: str) -> Step:
+    return Check(keys.group_item(group_id), GroupItem.pk.exists() & GroupItem.gone.does_not_exist())
 
 
 def _made(groups: Sequence[Group]) -> list[Step]:

@@ -267,6 +267,26 @@ class SqliteGroupStore:
             (group_id, json.dumps(list(user_names))),
         )
 
+    def set_memberships(self, user_id: str, groups: Sequence[Group]) -> None:
+        wanted = json.dumps([group.name for group in groups])
+        with self._database.transaction():
+            if self._database.read_one("SELECT 1 FROM users WHERE id = ?", (user_id,)) is None:
+                raise NotFoundError("User", user_id)
+            self._database.write_many(
+                "INSERT INTO groups (id, name, properties) VALUES (?, ?, ?) ON CONFLICT (name) DO NOTHING",
+                [(group.id, group.name, json.dumps(dict(group.properties))) for group in groups],
+            )
+            self._database.write(
+                "DELETE FROM members WHERE user_id = ?1 AND group_id NOT IN"
+                " (SELECT id FROM groups WHERE name IN (SELECT value FROM json_each(?2)))",
+                (user_id, wanted),
+            )
+            self._database.write(
+                "INSERT INTO members (group_id, user_id) SELECT id, ?1 FROM groups"
+                " WHERE name IN (SELECT value FROM json_each(?2)) ON CONFLICT DO NOTHING",
+                (user_id, wanted),
+            )
+
     def set_properties(self, group_id: str, properties: Mapping[str, Any]) -> None:
         self._database.write("UPDATE groups SET properties = ? WHERE id = ?", (json.dumps(dict(properties)), group_id))
 

@@ -323,3 +323,30 @@ def test_a_login_takes_as_long_as_a_session_lasts():
         world.logins.open_session(ada, "")
         world.clock.advance(timedelta(seconds=1))
     assert len(world.logins.sessions_of(ada)) == 2
+
+
+def test_memberships_follow_each_login():
+    world = a_world(managed_groups=True)
+    ada = world.logins.log_in(an_identity(groups=("staff", "chess")))
+    assert ada.groups == ("chess", "staff")
+    assert world.logins.log_in(an_identity(groups=None)).groups == ("chess", "staff")
+    assert world.logins.log_in(an_identity(groups=("chess",))).groups == ("chess",)
+    assert world.groups.find("staff").users == ()
+    assert world.logins.log_in(an_identity(groups=())).groups == ()
+
+
+def test_memberships_stay_unless_settings_want_them_to_follow():
+    world = a_world()
+    assert world.logins.log_in(an_identity(groups=("staff",))).groups == ()
+    assert world.groups.find("staff") is None
+
+
+def test_odd_groups_of_a_login_are_left_out(caplog):
+    world = a_world(managed_groups=True)
+    groups = ("staff", "/a/b", "", "x" * 999, *(f"g{number}" for number in range(300)))
+    ada = world.logins.log_in(an_identity(groups=groups))
+    assert len(ada.groups) == 200
+    assert "staff" in ada.groups
+    assert "has a slash" in caplog.text
+    assert "only the first 200 groups" in caplog.text
+    assert all(len(record.getMessage()) < 300 for record in caplog.records)
