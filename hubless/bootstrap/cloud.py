@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from hubless.ports.launch_rate_limiter import LaunchRateLimiter
     from hubless.ports.launcher import Launcher, TaskEvent
     from hubless.ports.leases import LeaseStore
+    from hubless.ports.lti import LtiStore
     from hubless.ports.metrics import Metrics
     from hubless.ports.passwords import AttemptStore, PasswordStore
     from hubless.ports.pending_logins import PendingLoginStore
@@ -225,6 +226,12 @@ class CloudHub(Hub):
         from hubless.adapters.dynamodb.services import DynamoServiceStore
 
         return DynamoServiceStore(self._database)
+
+    @cached_property
+    def lti_store(self) -> "LtiStore":
+        from hubless.adapters.dynamodb.lti import DynamoLtiStore
+
+        return DynamoLtiStore(self._database)
 
     @cached_property
     def routes(self) -> "RouteStore":

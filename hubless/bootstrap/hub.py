@@ -16,6 +16,7 @@ logger = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from hubless.adapters.aws import Clients
+    from hubless.bootstrap.lti import Lti
     from hubless.domain.admission import AdmissionPolicy
     from hubless.domain.idle_policies import IdlePolicies
     from hubless.domain.lifecycle import Server
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from hubless.ports.launcher import Launcher, TaskEvent
     from hubless.ports.leases import LeaseStore
     from hubless.ports.login_plugin import LoginPlugin
+    from hubless.ports.lti import LtiStore
     from hubless.ports.mailer import Mailer
     from hubless.ports.metrics import Metrics
     from hubless.ports.passwords import AttemptStore, PasswordHasher, PasswordStore
@@ -194,6 +196,10 @@ class Hub(ABC):
     @property
     @abstractmethod
     def service_store(self) -> "ServiceStore": ...
+
+    @property
+    @abstractmethod
+    def lti_store(self) -> "LtiStore": ...
 
     @property
     @abstractmethod
@@ -647,6 +653,11 @@ class Hub(ABC):
 
         assert self.login_plugin is not None  # noqa: S101 only its pages ask for this
         return PluginLogin(self.login_plugin, self.login_throttle, self.logins, self.accounts, lambda: self.key)
+    def lti(self) -> "Lti":
+        """Return what the hub is as an LTI tool."""
+        from hubless.bootstrap.lti import Lti
+
+        return Lti(self)
 
     @cached_property
     def tokens(self) -> "Tokens":

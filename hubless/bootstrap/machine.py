@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from hubless.ports.launcher import Launcher, TaskEvent
     from hubless.ports.leases import LeaseStore
     from hubless.ports.login_plugin import LoginPlugin
+    from hubless.ports.lti import LtiStore
     from hubless.ports.metrics import Metrics
     from hubless.ports.passwords import AttemptStore, PasswordStore
     from hubless.ports.pending_logins import PendingLoginStore
@@ -148,6 +149,12 @@ class MachineHub(Hub):
         from hubless.adapters.sqlite.services import SqliteServiceStore
 
         return SqliteServiceStore(self._database)
+
+    @cached_property
+    def lti_store(self) -> "LtiStore":
+        from hubless.adapters.sqlite.lti import SqliteLtiStore
+
+        return SqliteLtiStore(self._database)
 
     @cached_property
     def routes(self) -> "RouteStore":

@@ -23,15 +23,15 @@ class ToolKey:
 
 
 def signing_key(keys: Sequence[ToolKey], now: datetime) -> ToolKey:
-    """Return the newest of *keys* that was published long enough, or else the oldest. There must be one."""
-    known = [key for key in keys if now - key.created_at >= PUBLISHED_FIRST]
-    return max(known, key=_age) if known else min(keys, key=_age)
+    """Return the newest of *keys* that was published long enough, or else the oldest.
+
+    Args:
+        keys: at least one, the newest first.
+        now: the time.
+    """
+    return next((key for key in keys if now - key.created_at >= PUBLISHED_FIRST), keys[-1])
 
 
 def rotated(keys: Sequence[ToolKey], new: ToolKey, now: datetime) -> tuple[ToolKey, ...]:
     """Return the keys to publish once *new* is made: it, and the one that signs until then."""
     return (new, signing_key(keys, now)) if keys else (new,)
-
-
-def _age(key: ToolKey) -> datetime:
-    return key.created_at

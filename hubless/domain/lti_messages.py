@@ -242,3 +242,20 @@ def _is_variable(found: str) -> bool:
 def _is_storable(found: str) -> bool:
     """Say whether *found* is Unicode: JSON can also write halves of characters, which no store takes."""
     return not any("\ud800" <= character <= "\udfff" for character in found)
+
+
+def member_of(member: Mapping[str, Any], platform: LtiPlatform) -> Person | None:
+    """Return the person of a list of members (NRPS 2.0 2.2), None if it names nobody.
+
+    A member's facts are called as in a message, but for the id, and `lis_person_sourcedid`, which a message has deeper.
+    """
+    subject = text(member, "user_id", MAX_SUBJECT)
+    if not subject:
+        return None
+    known = {**member, CLAIM + "lis": {"person_sourcedid": member.get("lis_person_sourcedid")}}
+    return Person(
+        subject,
+        membership_roles(texts(member.get("roles"))),
+        text(member, "name"),
+        wished_name(known, platform, subject),
+    )

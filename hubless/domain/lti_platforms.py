@@ -6,10 +6,6 @@ from typing import Any, Final
 
 from hubless.domain.values import value
 
-LOGIN_PATH: Final = "/hub/lti/login"
-MESSAGE_PATH: Final = "/hub/lti/launch"
-DEEP_LINK_PATH: Final = "/hub/lti/deep-link"
-KEY_SET_PATH: Final = "/hub/lti/jwks"
 TEACHER: Final = ("Instructor",)
 
 

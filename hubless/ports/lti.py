@@ -40,7 +40,7 @@ class LtiStore(Protocol):
 
         Raises:
             NameTakenError: when another has its name; of two concurrent calls, one raises this.
-            StoreConflictError: when another has its issuer and client id.
+            StoreConflictError: when another has its issuer and client id. If both are taken, either error may come.
         """
         ...
 

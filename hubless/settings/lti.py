@@ -90,7 +90,7 @@ _BRIGHTSPACE: Final = {
     "token_audience": "https://api.brightspace.com/auth/token",
     "key_set_url": "{url}/d2l/.well-known/jwks",
 }
-# The vendors' own documents give these addresses.
+# The vendors' own documents give these addresses (docs/login-lti.md).
 PRESETS: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {"canvas": _CANVAS, "moodle": _MOODLE, "blackboard": _BLACKBOARD, "brightspace": _BRIGHTSPACE, "other": {}}
 )
