@@ -138,7 +138,7 @@ def up(
 @commands.SETTINGS
 def check(data: Path, file: Path | None) -> None:
     """Check settings and programs. Start nothing."""
-    from embedded import data_folder, preflight, virtual_environment
+    from embedded import data_folder, lti_check, preflight, virtual_environment
     from hubless.bootstrap.roles import role_table_of
     from hubless.settings.stage import load_stages
 
@@ -148,6 +148,7 @@ def check(data: Path, file: Path | None) -> None:
         if settings.workloads or settings.login_proxies:
             _check_keys(settings)
         load_stages(commands.settings_file(file))
+        lti_check.check(settings)
         data_folder.require_own(settings.data)
         if (facts := data_folder.running_hub(settings.data)) is not None:
             preflight.check_programs(settings)
@@ -435,6 +436,78 @@ def token(
         lifetime = DURATION.value(expires_in, "--expires-in") if expires_in else None
         _, secret = hub.tokens.issue(name, note=note, expires_in=lifetime, scopes=list(scopes) or None)
         click.echo(secret)
+
+
+@main.group()
+def lti() -> None:
+    """Manage LMS whose users log in by LTI 1.3, and their courses."""
+
+
+@lti.command("list")
+@_DATA
+@commands.SETTINGS
+@_STAGE
+def list_platforms(data: Path, file: Path | None, stage: str | None) -> None:
+    """List the LMS, and the courses from which somebody has logged in."""
+    with _hub(data, file, stage) as hub:
+        for platform in hub.lti.platforms.all():
+            where = "settings" if platform in hub.settings.lti_platforms else "registered"
+            click.echo(f"{platform.name:<30}  {where:<10}  {platform.issuer}  {platform.client_id}")
+        for course in hub.lti_store.courses():
+            click.echo(f"  {course.group:<28}  {course.platform:<30}  {course.title}")
+
+
+@lti.command("register")
+@_DATA
+@commands.SETTINGS
+@_STAGE
+def allow_registration(data: Path, file: Path | None, stage: str | None) -> None:
+    """Print a link with which one LMS registers itself, once and within a day (Dynamic Registration)."""
+    from functions.api.lti_tickets import new_registration_key
+
+    with _hub(data, file, stage) as hub:
+        click.echo(f"{_address(hub.settings)}/hub/lti/register?key={new_registration_key(hub.key)}")
+
+
+@lti.command("remove")
+@click.argument("name")
+@_DATA
+@commands.SETTINGS
+@_STAGE
+def remove_platform(name: str, data: Path, file: Path | None, stage: str | None) -> None:
+    """Remove the LMS NAME, which registered itself. Its users and courses stay."""
+    with _hub(data, file, stage) as hub:
+        hub.lti.platforms.remove(name)
+        click.echo(f"Removed {name}. Its users and their courses stay.")
+
+
+@lti.command("roster")
+@click.argument("group")
+@_DATA
+@commands.SETTINGS
+@_STAGE
+def fill_course(group: str, data: Path, file: Path | None, stage: str | None) -> None:
+    """Bring all people of the course with the group GROUP into its groups; add those who are no users yet."""
+    with _hub(data, file, stage) as hub:
+        filled = hub.lti.courses.fill(hub.lti.courses.named(group))
+        click.echo(
+            f"{group}: {filled.people} people, {filled.joined} joined, {filled.left} left, {filled.refused} not let in."
+        )
+        if not filled.is_whole:
+            click.echo("The roster is longer than the hub reads. Nobody left for that reason.")
+
+
+@lti.command("rotate-key")
+@_DATA
+@commands.SETTINGS
+@_STAGE
+@click.option("--discard", is_flag=True, help="End the old keys at once: they are lost, or others have them.")
+def rotate_key(*, data: Path, file: Path | None, stage: str | None, discard: bool) -> None:
+    """Make a new key with which the hub signs what it sends to an LMS. It signs from tomorrow on."""
+    with _hub(data, file, stage) as hub:
+        new = hub.lti.keys.rotate(discard=discard)
+        when = "signs now, and LMS refuse it until they read the key set again" if discard else "signs from tomorrow on"
+        click.echo(f"The new key is {new.id}. It {when}.")
 
 
 @main.group()

@@ -20,6 +20,7 @@ from functions.api.pages import (
     email_addresses,
     forgotten,
     home,
+    lti,
     passwords,
     plain,
     second_factor,
@@ -43,6 +44,7 @@ from functions.api.routes import (
 )
 from functions.api.routes import email_addresses as email_routes
 from functions.api.routes import hub as hub_routes
+from functions.api.routes import lti as lti_routes
 from functions.api.routes import second_factors as factor_routes
 from functions.api.routes import sessions as session_routes
 from functions.api.version import VERSION
@@ -63,6 +65,7 @@ API = (
     factor_routes,
     authorizations,
     oauth,
+    lti_routes,
     documentation,
 )
 PAGES = (
@@ -71,6 +74,7 @@ PAGES = (
     sharing,
     spawn,
     unrouted,
+    lti,
     token,
     admin,
     account,

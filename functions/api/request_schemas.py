@@ -1,7 +1,7 @@
 """What the API takes in bodies: pydantic models with JupyterHub's keys."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import to_json
@@ -247,3 +247,31 @@ class Shutdown(Open):
 
     proxy: bool | None = None
     servers: bool | None = None
+
+
+class NewLineItem(Body):
+    """POST /lti/courses/{name}/line-items: a column of grades (AGS 2.0 3.2)."""
+
+    label: str = Field(min_length=1, max_length=255)
+    score_maximum: float = Field(gt=0, le=1e9, strict=False)
+    resource_id: str = Field(default="", max_length=255)
+    tag: str = Field(default="", max_length=255)
+    resource_link_id: str = Field(default="", max_length=255)
+
+
+class NewScore(Body):
+    """POST /lti/courses/{name}/scores: a score of one person (AGS 2.0 3.4)."""
+
+    line_item: str = Field(min_length=1, max_length=4096)
+    user: TypedName
+    score_given: float | None = Field(default=None, ge=0, le=1e9, strict=False)
+    score_maximum: float | None = Field(default=None, gt=0, le=1e9, strict=False)
+    comment: str = Field(default="", max_length=10_000)
+    activity_progress: Literal["Initialized", "Started", "InProgress", "Submitted", "Completed"] = "Completed"
+    grading_progress: Literal["NotReady", "Failed", "Pending", "PendingManual", "FullyGraded"] = "FullyGraded"
+
+    @model_validator(mode="after")
+    def _has_both_or_none(self) -> "NewScore":
+        if (self.score_given is None) != (self.score_maximum is None):
+            raise ValueError("score_given and score_maximum belong together")
+        return self

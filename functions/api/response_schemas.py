@@ -246,6 +246,54 @@ class ShareCode(TypedDict):
 
 
 @_closed
+class LtiPlatform(TypedDict):
+    """An LMS whose users may log in."""
+
+    name: str
+    kind: str
+    issuer: str
+    client_id: str
+    deployment_ids: list[str]
+    authorization_url: str
+    token_url: str
+    key_set_url: str
+    from_settings: bool
+
+
+@_closed
+class LtiRegistration(TypedDict):
+    """A link with which an LMS registers itself."""
+
+    url: str
+    expires_at: Instant
+
+
+@_closed
+class LtiCourse(TypedDict):
+    """A course of an LMS, with its groups."""
+
+    group: str
+    teachers_group: str
+    title: str
+    platform: str
+    context_id: str
+    has_roster: bool
+    has_grades: bool
+    last_login: Instant | None
+
+
+@_closed
+class LtiRoster(TypedDict):
+    """What filling a course's groups did."""
+
+    people: int
+    joined: int
+    left: int
+    refused: int
+    is_whole: bool
+
+
+@_closed
 class Nothing(TypedDict):
     """An empty object."""
 

@@ -653,11 +653,6 @@ class Hub(ABC):
 
         assert self.login_plugin is not None  # noqa: S101 only its pages ask for this
         return PluginLogin(self.login_plugin, self.login_throttle, self.logins, self.accounts, lambda: self.key)
-    def lti(self) -> "Lti":
-        """Return what the hub is as an LTI tool."""
-        from hubless.bootstrap.lti import Lti
-
-        return Lti(self)
 
     @cached_property
     def tokens(self) -> "Tokens":
@@ -840,6 +835,13 @@ class Hub(ABC):
             self.metrics,
             self.edge_idle_timeout,
         )
+
+    @cached_property
+    def lti(self) -> "Lti":
+        """Return what the hub is as an LTI tool."""
+        from hubless.bootstrap.lti import Lti
+
+        return Lti(self)
 
     @cached_property
     def user_removal(self) -> "UserRemoval":

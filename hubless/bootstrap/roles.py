@@ -10,6 +10,9 @@ from hubless.domain.scopes import Bearer, Definition, define, expand, parse
 from hubless.settings import Settings, SettingsError
 from hubless.settings.loading import require_admin_password
 
+BUILT_IN = {"custom:lti:grades": Definition("Read and give grades in courses of an LMS.")}
+"""Scopes of hubless's own API. They are no scopes of JupyterHub, so they are custom; nobody has them by default."""
+
 
 def role_table_of(settings: Settings) -> Mapping[str, Role]:
     """Return the default roles, changed and extended by those of *settings*.
@@ -55,7 +58,13 @@ def _check_shared_password(settings: Settings, table: Mapping[str, Role]) -> Non
 def _define_custom_scopes(settings: Settings) -> None:
     try:
         define(
-            {name: Definition(one.description, tuple(one.subscopes)) for name, one in settings.custom_scopes.items()}
+            {
+                **BUILT_IN,
+                **{
+                    name: Definition(one.description, tuple(one.subscopes))
+                    for name, one in settings.custom_scopes.items()
+                },
+            }
         )
     except InvalidRequestError as wrong:
         raise SettingsError(f"custom_scopes: {wrong}") from wrong

@@ -98,6 +98,15 @@ def test_what_only_the_web_needs_of_the_hub_is_not_loaded_either(name):
     assert not {module for module in modules if module.startswith("hubless.adapters.sqlite")}
 
 
+@pytest.mark.parametrize("name", ["api", "api.stream"])
+def test_what_only_an_lms_needs_is_not_loaded_before_one_comes(name):
+    modules = set(loaded(name)["modules"])
+
+    assert not {module for module in modules if module.startswith(("joserfc", "hubless.adapters.lti"))}
+    assert not {module for module in modules if module.startswith("hubless.services.lti")}
+    assert not modules & {"hubless.domain.lti_messages", "hubless.domain.lti_courses", "functions.api.lti_tickets"}
+
+
 def test_a_function_whose_environment_is_wrong_says_what_is_missing():
     environ = to_environment(CLOUD) | {"PATH": os.environ["PATH"]}
     del environ["HUBLESS_TABLE"]

@@ -32,6 +32,64 @@ def shell(tmp_path: Path) -> Shell:
     return Shell(tmp_path)
 
 
+def test_an_lms_registers_itself_with_a_link(shell: Shell) -> None:
+    shell.run("user", "add", "ada")
+
+    answer = shell.run("lti", "register")
+
+    assert answer.exit_code == 0
+    assert answer.output.startswith("http://127.0.0.1:8000/hub/lti/register?key=")
+    assert shell.run("lti", "list").output == ""
+    assert "does not exist" in shell.run("lti", "remove", "moodle").output
+
+
+def test_the_hubs_key_for_an_lms_is_rotated(shell: Shell) -> None:
+    shell.run("user", "add", "ada")
+    shell.run("lti", "rotate-key")
+
+    answer = shell.run("lti", "rotate-key")
+
+    assert "signs from tomorrow on" in answer.output
+    assert "signs now" in shell.run("lti", "rotate-key", "--discard").output
+
+
+def test_a_course_that_nobody_has_opened_has_no_roster(shell: Shell) -> None:
+    shell.run("user", "add", "ada")
+
+    answer = shell.run("lti", "roster", "bio-101")
+
+    assert answer.exit_code == 1
+    assert "bio-101" in answer.output
+
+
+LMS = """
+[hub]
+public_url = "{url}"
+[[lti_platforms]]
+name = "school"
+issuer = "https://lms.example.org"
+client_id = "1"
+authorization_url = "http://127.0.0.1:9/auth"
+token_url = "http://127.0.0.1:9/token"
+key_set_url = "http://127.0.0.1:9/keys"
+"""
+
+
+def test_an_lms_whose_keys_are_not_there_is_told_beforehand(shell: Shell) -> None:
+    shell.settings.write_text(LMS.format(url="https://hub.example.org"))
+
+    answer = shell.run("check")
+
+    assert answer.exit_code == 1
+    assert "lti_platforms.school: 127.0.0.1:9 gave no answer to GET /keys" in answer.output
+
+
+def test_an_lms_needs_the_hub_at_an_https_address(shell: Shell) -> None:
+    shell.settings.write_text(LMS.format(url="http://hub.example.org"))
+
+    assert "LTI needs https" in shell.run("check").output
+
+
 def test_a_new_user_gets_a_link_to_choose_a_password(shell: Shell) -> None:
     answer = shell.run("user", "add", "ada")
 

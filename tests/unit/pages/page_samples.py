@@ -59,6 +59,8 @@ def server(name="", state="stopped", owner="alice", **changes):
 
 FAILED = {"failure": "The server ended with exit code 1 before it answered.", "log_tail": TAIL}
 
+lti_choose_link = {"ticket": "facts.of.the.link", "action": "/hub/lti/deep-link", "error": "", "fields": {}}
+
 login = {
     "next": "",
     "username": "",
@@ -450,6 +452,31 @@ PAGES = {
         frame(ALICE) | change_password | {"asks_for_password": False, "error": "The two passwords differ"},
     ),
     "sign_up": ("sign_up.html", frame() | sign_up),
+    "lti_new_window": ("lti_new_window.html", frame() | {"address": "/hub/lti/login?iss=x&login_hint=7", "why": ""}),
+    "lti_new_window_without_cookies": (
+        "lti_new_window.html",
+        frame()
+        | {"address": "/hub/lti/login?iss=x", "why": "Your browser keeps no cookies for the hub in this frame."},
+    ),
+    "lti_opening": ("lti_opening.html", frame() | {"address": "/hub/spawn"}),
+    "lti_choose_link": ("lti_choose_link.html", frame() | lti_choose_link),
+    "lti_choose_link_refused": (
+        "lti_choose_link.html",
+        frame()
+        | lti_choose_link
+        | {"error": "Enter the address of the repository.", "fields": {"kind": "repository", "title": "Week 1"}},
+    ),
+    "lti_add_link": (
+        "lti_add_link.html",
+        frame()
+        | {"address": "https://lms.example.org/return", "token": "a.b.c", "title": "Week 1", "path": "/hub/spawn"},
+    ),
+    "lti_register": (
+        "lti_register.html",
+        frame()
+        | {"host": "lms.example.org", "fields": {"key": "k", "openid_configuration": "https://lms.example.org/c"}},
+    ),
+    "lti_registered": ("lti_registered.html", frame() | {"name": "lms-example-org-cc4e50"}),
     "home_first": ("home.html", frame(ALICE) | home),
     "home_full": ("home.html", frame(ROOT) | home | FULL_HOME),
     "home_failed": ("home.html", frame(ALICE) | home | {"default": server(state="failed", **FAILED)}),
