@@ -34,6 +34,7 @@ MEASURED = (
     "integration/test_ecs_task_roles.py",
     "integration/test_embedded_preflight.py",
     "integration/test_launching_on_ecs.py",
+    "integration/test_direct_edge.py",
     "integration/test_edge.py",
     "integration/test_plugin_peers.py",
     "integration/test_preflight_collect.py",

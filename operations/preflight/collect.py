@@ -247,6 +247,7 @@ def network(aws: Aws, stage: Stage) -> Network:
         exists=True,
         zones={one["SubnetId"]: one["AvailabilityZone"] for one in subnets if one["SubnetId"] in wanted},
         internet_routes=frozenset(subnet for subnet, table in tables.items() if _has_internet_route(table)),
+        gateway_routes=frozenset(subnet for subnet, table in tables.items() if _has_internet_gateway(table)),
         endpoints={subnet: _endpoint_services(table, endpoints) for subnet, table in tables.items()},
     )
 
@@ -265,11 +266,16 @@ def _route_tables(tables: Sequence[Mapping[str, Any]], subnets: Sequence[str]) -
 
 
 def _has_internet_route(table: Mapping[str, Any]) -> bool:
-    everywhere = [route for route in table.get("Routes", ()) if route.get("DestinationCidrBlock") == "0.0.0.0/0"]
-    return any(
-        route.get("GatewayId", "").startswith("igw-") or route.get("NatGatewayId") or route.get("TransitGatewayId")
-        for route in everywhere
-    )
+    others = any(route.get("NatGatewayId") or route.get("TransitGatewayId") for route in _default_routes(table))
+    return others or _has_internet_gateway(table)
+
+
+def _has_internet_gateway(table: Mapping[str, Any]) -> bool:
+    return any(route.get("GatewayId", "").startswith("igw-") for route in _default_routes(table))
+
+
+def _default_routes(table: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [route for route in table.get("Routes", ()) if route.get("DestinationCidrBlock") == "0.0.0.0/0"]
 
 
 def _endpoint_services(table: Mapping[str, Any], endpoints: Sequence[Mapping[str, Any]]) -> frozenset[str]:

@@ -77,6 +77,7 @@ class Network:
     exists: bool
     zones: Mapping[str, str] = field(default_factory=dict, hash=False)  # by subnet of this VPC
     internet_routes: frozenset[str] = frozenset()  # subnets with a route to the internet
+    gateway_routes: frozenset[str] = frozenset()  # those of them that lead to an internet gateway
     endpoints: Mapping[str, frozenset[str]] = field(default_factory=dict, hash=False)  # by subnet: dynamodb, s3
 
 
@@ -536,6 +537,9 @@ def _routes(facts: Network, stage: Stage) -> list[CheckResult]:
         for one in given.public_subnets
         if one in facts.zones and one not in facts.internet_routes and given.egress != "none"
     ]
+    outbound_only = [
+        one for one in given.public_subnets if one in facts.internet_routes and one not in facts.gateway_routes
+    ]
     lacking = {
         one: {"dynamodb", "s3"} - facts.endpoints.get(one, frozenset())
         for one in given.private_subnets
@@ -549,6 +553,15 @@ def _routes(facts: Network, stage: Stage) -> list[CheckResult]:
                 "Add a route to a NAT gateway" if given.egress == "nat" else "Add a route to an internet gateway",
             )
             for subnet in shut
+        ),
+        *(
+            problem(
+                "network",
+                f"{subnet} has no route to an internet gateway: browsers cannot reach the load balancer",
+                f"Add that route, or set stages.{stage.name}.direct_hosts = false",
+            )
+            for subnet in outbound_only
+            if stage.has_direct_hosts
         ),
         *(
             problem(

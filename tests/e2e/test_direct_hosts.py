@@ -123,8 +123,10 @@ def test_a_stopped_server_shows_the_hubs_page_and_starts_from_there(direct, page
     eventually(lambda: page.evaluate(ASK, "/user/alice/api/status")[0] == 424, within=30)
 
     told = page.evaluate(ASK, "/user/alice/api/status")
-    page.goto(f"https://{ALICE}/user/alice/lab/tree/a%20b")
+    with page.expect_response(f"https://{ALICE}/user/alice/lab/tree/a%20b") as edges:
+        page.goto(f"https://{ALICE}/user/alice/lab/tree/a%20b")
 
+    assert edges.value.headers["location"] == f"https://{HUB}/hub/user/alice/lab/tree/a%20b"
     assert told[1] == {"status": 424, "message": f"This server does not run. The hub is at https://{HUB}"}
     assert page.url == f"https://{HUB}/hub/user/alice/lab/tree/a%20b"
     page.get_by_role("button", name="Start").or_(page.get_by_role("link", name="Start")).first.click()

@@ -420,6 +420,8 @@ def test_a_network_is_read_with_routes_and_endpoints(account):
         )
 
     assert [one.level for one in network(account, **given)] == [Level.OK]
+    found = collect.network(aws, Stage("prod", StageSettings(region=REGION, **given)))
+    assert found.gateway_routes == found.internet_routes == {*public}
     assert "no VPC vpc-0" in account.results(**{**given, "vpc_id": "vpc-0123"})["network"].message
 
 

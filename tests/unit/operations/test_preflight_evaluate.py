@@ -32,6 +32,7 @@ NETWORK = Network(
     exists=True,
     zones={"subnet-1": "a", "subnet-2": "b", "subnet-3": "a", "subnet-4": "b"},
     internet_routes=frozenset({"subnet-1", "subnet-2"}),
+    gateway_routes=frozenset({"subnet-1", "subnet-2"}),
     endpoints={"subnet-3": BOTH, "subnet-4": BOTH},
 )
 
@@ -321,6 +322,17 @@ def test_behind_a_nat_a_missing_route_is_one_to_a_nat_gateway():
     (first, *_) = evaluate.network(shut, Stage("prod", replace(GIVEN.settings, egress="nat")))
 
     assert first.action == "Add a route to a NAT gateway"
+
+
+def test_a_load_balancer_for_browsers_needs_an_internet_gateway():
+    outbound_only = replace(NETWORK, gateway_routes=frozenset({"subnet-1"}))
+    direct = Stage("prod", replace(GIVEN.settings, direct_hosts=True, edge="fleet", domain="hub.example.org"))
+
+    (found,) = evaluate.network(outbound_only, direct)
+
+    assert matches(found, Level.PROBLEM, "subnet-2 has no route to an internet gateway")
+    assert [one.level for one in evaluate.network(outbound_only, GIVEN)] == [Level.OK]
+    assert [one.level for one in evaluate.network(NETWORK, direct)] == [Level.OK]
 
 
 def test_with_a_way_out_of_its_own_a_network_needs_no_internet_route():
