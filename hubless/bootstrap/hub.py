@@ -645,6 +645,7 @@ class Hub(ABC):
             self.external_identities,
             self.clock,
             lambda: self.key,
+            passwords_are_elsewhere=self.login_plugin is not None,
         )
 
     @cached_property

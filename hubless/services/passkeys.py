@@ -39,6 +39,7 @@ class Passkeys:
     identities: IdentityStore
     clock: Clock
     key: Callable[[], bytes]  # the hub's secret, which signs challenges
+    passwords_are_elsewhere: bool = False  # whether a plug-in keeps them, and each user may have one
 
     # --- options for the browser ---
 
@@ -116,7 +117,11 @@ class Passkeys:
         Raises:
             InvalidRequestError: when it is the last way in, or the last factor where settings demand one.
         """
-        has_other_way = self.passwords.get(user.id) is not None or bool(self.identities.of_user(user.id))
+        has_other_way = (
+            self.passwords_are_elsewhere
+            or self.passwords.get(user.id) is not None
+            or bool(self.identities.of_user(user.id))
+        )
 
         def removed(factors: Factors) -> Factors:
             after = factors.without_passkey(credential_id)

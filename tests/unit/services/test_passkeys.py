@@ -222,6 +222,15 @@ def test_the_last_way_in_stays(hub):
     assert hub.ids() == []
 
 
+def test_where_a_plug_in_keeps_passwords_no_passkey_is_the_last_way_in(hub):
+    hub.add()
+    hub.passkeys = replace(hub.passkeys, passwords_are_elsewhere=True)
+
+    hub.passkeys.remove(hub.user(), hub.ids()[0])
+
+    assert hub.ids() == []
+
+
 def test_the_last_factor_stays_where_settings_demand_one():
     hub = Hub(demand="required")
     hub.stores.passwords.set("u-alice", "hash")
