@@ -32,6 +32,9 @@ DEPLOYER := .venv/.deployer-ready
 CDK_VERSION := 2.1148.1
 CDK_READY := .venv-cdk/.ready-$(CDK_VERSION)
 CDK := .venv-cdk/node_modules/.bin/cdk
+# An OpenID Connect provider, for the tests of logins.
+OIDC_VERSION := 9.13.3
+OIDC := .venv-oidc/.ready-$(OIDC_VERSION)
 # The HAProxy of images/edge_proxy; that of PyPI is the one that Amazon Linux has.
 HAPROXY := .venv-haproxy/haproxy
 # The LDAP server that a login plug-in is tried with.
@@ -62,7 +65,7 @@ destroy: $(DEPLOYER) $(CDK_READY) ## Stop a stage's servers and take it away; do
 ##@ Work on it
 
 .PHONY: test
-test: lint docs $(SERVERS) $(CHECKER) $(CDK_READY) $(HAPROXY) $(SLAPD) browser bubblewrap ## Lint, build the docs, run all tests with branch coverage
+test: lint docs $(SERVERS) $(CHECKER) $(CDK_READY) $(HAPROXY) $(SLAPD) $(OIDC) browser bubblewrap ## Lint, build the docs, run all tests with branch coverage
 	CONFORMANCE='$(abspath $(CONFORMANCE))' .venv/bin/pytest $(TOGETHER) --cov --cov-report=term:skip-covered
 
 .PHONY: conformance
@@ -101,14 +104,17 @@ images: | uv ## Write what images/singleuser installs, from uv.lock
 .PHONY: haproxy
 haproxy: $(HAPROXY) ## Fetch the second version of HAProxy that the edge's tests run with
 
+.PHONY: oidc-provider
+oidc-provider: $(OIDC) ## Fetch the OpenID Connect provider that the tests of logins run with
+
 .PHONY: bench
-bench: $(DEV) $(SERVERS) ## Measure: starts, requests, routes, memory
+bench: $(DEV) $(SERVERS) $(OIDC) ## Measure: starts, requests, routes, memory
 	@ran=; for b in benchmarks/bench_*.py; do [ -e "$$b" ] || continue; ran=1; echo "== $$b"; .venv/bin/python "$$b"; done; \
 	[ "$$ran" ] || echo 'No benchmarks yet.'
 
 .PHONY: clean
 clean: ## Remove the environments and caches (never the data)
-	rm -rf .venv .venv-servers .venv-conformance .venv-uv .venv-cdk .venv-haproxy .venv-slapd dist cdk.out cdk.out.bundles .mypy_cache .ruff_cache .import_linter_cache .hypothesis docs/_build
+	rm -rf .venv .venv-servers .venv-conformance .venv-uv .venv-cdk .venv-haproxy .venv-slapd .venv-oidc dist cdk.out cdk.out.bundles .mypy_cache .ruff_cache .import_linter_cache .hypothesis docs/_build
 
 .PHONY: help
 help: ## List these targets
@@ -154,6 +160,12 @@ $(CDK_READY):
 	@command -v npm >/dev/null || { echo 'Deploying needs Node 22 or newer with npm (its tests: 20), which is not here.' >&2; exit 1; }
 	@echo "Installing the CDK's command line into .venv-cdk …"
 	@npm install --prefix .venv-cdk --no-save --no-audit --no-fund --loglevel=error 'aws-cdk@$(CDK_VERSION)' >/dev/null
+	@touch '$@'
+
+$(OIDC):
+	@command -v npm >/dev/null || { echo 'The tests of logins need Node 20 or newer with npm, which is not here.' >&2; exit 1; }
+	@echo 'Installing an OpenID Connect provider into .venv-oidc …'
+	@npm install --prefix .venv-oidc --no-save --no-audit --no-fund --loglevel=error 'oidc-provider@$(OIDC_VERSION)' >/dev/null
 	@touch '$@'
 
 $(SERVERS): uv.lock | uv

@@ -137,7 +137,7 @@ def up(
 @_DATA
 @commands.SETTINGS
 def check(data: Path, file: Path | None) -> None:
-    """Check settings and programs. Start nothing."""
+    """Check settings, programs and providers of logins. Start nothing."""
     from embedded import data_folder, lti_check, preflight, virtual_environment
     from hubless.bootstrap.roles import role_table_of
     from hubless.settings.stage import load_stages
@@ -147,8 +147,10 @@ def check(data: Path, file: Path | None) -> None:
         role_table_of(settings)
         if settings.workloads or settings.login_proxies:
             _check_keys(settings)
-        load_stages(commands.settings_file(file))
         lti_check.check(settings)
+        stages = load_stages(commands.settings_file(file))
+        if settings.providers:
+            _check_providers(settings, has_stages=bool(stages))
         data_folder.require_own(settings.data)
         if (facts := data_folder.running_hub(settings.data)) is not None:
             preflight.check_programs(settings)
@@ -165,6 +167,14 @@ def _check_keys(settings: Settings) -> None:
     from hubless.adapters.system_clock import SystemClock
 
     check_keys(settings, SystemClock())
+
+
+def _check_providers(settings: Settings, *, has_stages: bool) -> None:
+    from embedded.provider_check import check_providers
+    from hubless.adapters.system_clock import SystemClock
+    from hubless.bootstrap.providers import login_providers_of
+
+    check_providers(settings, login_providers_of(settings.providers, SystemClock()), click.echo, has_stages=has_stages)
 
 
 @main.group()

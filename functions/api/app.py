@@ -23,6 +23,7 @@ from functions.api.pages import (
     lti,
     passwords,
     plain,
+    providers,
     second_factor,
     sessions,
     sharing,
@@ -83,6 +84,7 @@ PAGES = (
     account_factors,
     email_addresses,
     forgotten,
+    providers,
 )
 ROUTERS = (*(module.router for module in (*API, *PAGES)), plain.pages, plain.everywhere)
 _NO_TELEMETRY: TelemetryConfig = {

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from hubless.ports.launcher import Launcher, TaskEvent
     from hubless.ports.leases import LeaseStore
     from hubless.ports.login_plugin import LoginPlugin
+    from hubless.ports.login_providers import LoginProvider
     from hubless.ports.lti import LtiStore
     from hubless.ports.mailer import Mailer
     from hubless.ports.metrics import Metrics
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
     from hubless.ports.users import GroupStore, UserStore
     from hubless.services.accounts import Accounts
     from hubless.services.activity import Activity
+    from hubless.services.auth_refreshing import AuthRefreshing
     from hubless.services.auth_states import AuthStates
     from hubless.services.authorizations import Authorizations
     from hubless.services.credentials import Credentials
@@ -80,6 +82,7 @@ if TYPE_CHECKING:
     from hubless.services.plugin_login import PluginLogin
     from hubless.services.preparing import Preparing, PreparingAhead
     from hubless.services.privileges import Privileges
+    from hubless.services.provider_logins import ProviderLogins
     from hubless.services.proxy_logins import ProxyLogins
     from hubless.services.reaping import Reaping
     from hubless.services.routing import Routing
@@ -518,6 +521,34 @@ class Hub(ABC):
 
         sealer = FernetSealer(lambda: [*self.settings.auth_state_keys, self.key], "auth_state")
         return AuthStates(self.auth_states, sealer, self.settings.login.auth_state)
+
+    @cached_property
+    def login_providers(self) -> "Mapping[str, LoginProvider]":
+        """Return the providers of logins by name, in the order of the login page."""
+        from hubless.bootstrap.providers import login_providers_of
+
+        return login_providers_of(self.settings.providers, self.clock)
+
+    @cached_property
+    def provider_logins(self) -> "ProviderLogins":
+        from hubless.services.provider_logins import ProviderLogins
+
+        return ProviderLogins(
+            self.login_providers,
+            self.pending_logins,
+            self.single_use,
+            self.external_logins,
+            self.sessions,
+            self.logins,
+            self.clock,
+            self.settings.url,
+        )
+
+    @cached_property
+    def auth_refreshing(self) -> "AuthRefreshing":
+        from hubless.services.auth_refreshing import AuthRefreshing
+
+        return AuthRefreshing(self.logins, self.provider_logins, self.leases, self.clock)
 
     @cached_property
     def lock_policy(self) -> "LockPolicy":

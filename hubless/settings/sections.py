@@ -125,6 +125,9 @@ class LoginSettings:
         FLAG,
         "Whether memberships of groups follow what the provider says at each login; nobody changes them by hand then",
     )
+    auto_login: bool = setting(
+        False, FLAG, 'Whether the login page leads on at once if `kind` is "none" and there is one provider'
+    )
     contact: str = setting("", TEXT, "Whom to ask for access: a sentence, or an address, on the page of a refusal")
     auth_state: bool = setting(
         False, FLAG, "Whether the hub keeps, sealed, what a provider said at the login (`HUBLESS_AUTH_STATE_KEYS`)"

@@ -7,6 +7,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
 from functions.api import dependencies
+from functions.api.auth.refreshing import require_fresh_login
 from functions.api.auth.visitors import OwnForm, Person, user_of
 from functions.api.pages.home_notices import HomeNotice
 from functions.api.pages.sharing import SharedServers
@@ -124,8 +125,9 @@ async def redirect_to_server(who: Person, servers: dependencies.Servers, origins
 
 
 @router.get("/home")
-async def home(page: Home) -> Response:
+async def home(page: Home, hub: dependencies.WholeHub) -> Response:
     """Show the visitor's servers."""
+    await require_fresh_login(hub, page.who, user_of(page.who))
     return page.page()
 
 

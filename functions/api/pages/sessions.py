@@ -3,6 +3,7 @@
 import logging
 from functools import partial
 from typing import Annotated
+from urllib.parse import quote
 
 from fastapi import Depends
 from starlette.exceptions import HTTPException
@@ -16,6 +17,7 @@ from functions.api.auth.relying_party import relying_party
 from functions.api.auth.session_opening import Shown, address_of, destination, forget_session, open_session
 from functions.api.auth.visitors import AnonymousForm, Form, MaybePerson, visitor
 from functions.api.error_handlers import retry_later
+from functions.api.login_pool import in_login_pool
 from functions.api.password_pool import in_password_pool
 from functions.api.redirects import Redirects, RequestRedirects, with_next
 from functions.api.rendering import Render
@@ -34,6 +36,7 @@ logger = logging.getLogger(__name__)
 router = page_router()
 EXPIRED = "This form is invalid or expired. Try again."
 FIRST_PAGE = "/hub/home"  # after a sign-up
+LOGGED_OUT = "/hub/logged-out"  # where providers send browsers back after a logout
 TOO_MANY = 429  # RFC 6585 4
 
 
@@ -91,6 +94,8 @@ class _SessionPages:
             action="/hub/login",
             passkey_options=self.passkey_options,
             passkey_action=with_next("/hub/passkey/login", self.redirects.next),
+            providers=self.provider_links,
+            has_form=self.hub.settings.login.kind != "none",
         )
 
     @property
@@ -98,6 +103,22 @@ class _SessionPages:
         """Return the options to log in with a passkey, as JSON; "" where browsers take none, or settings do not."""
         party = relying_party(self.request, self.hub)
         return self.hub.passkeys.login_options(party, visitor(self.request).xsrf) if party else ""
+
+    @property
+    def provider_links(self) -> list[dict[str, str]]:
+        """Return the providers' names and the links at which their logins begin."""
+        following = self.redirects.next
+        more = f"&next={quote(following, safe='')}" if following else ""
+        return [
+            {"label": provider.label, "url": f"/hub/oauth_login?provider={provider.name}{more}"}
+            for provider in self.hub.settings.providers
+        ]
+
+    @property
+    def only_way(self) -> str | None:
+        """Return the link of the only provider where the login page would show nothing else, and settings skip it."""
+        login, links = self.hub.settings.login, self.provider_links
+        return links[0]["url"] if login.auto_login and login.kind == "none" and len(links) == 1 else None
 
     def password_page(self, user: User, *, error: str | None = None, status: int = 200) -> Response:
         """Return the page that sets a password."""
@@ -153,6 +174,8 @@ async def login_form(actor: MaybePerson, pages: SessionPages) -> Response:
         return RedirectResponse(pages.next(pages.redirects.next, actor.user), 302)
     if proxy_logins.logs_in(pages.request) and (identity := proxy_logins.identity_of(pages.request)) is not None:
         return pages.log_in_by_proxy(identity)
+    if pages.only_way is not None:
+        return RedirectResponse(pages.only_way, 302)
     return pages.login_page()
 
 
@@ -174,13 +197,26 @@ async def log_in(form: AnonymousForm, pages: SessionPages) -> Response:
 
 
 @router.get("/logout")
-async def log_out(request: Request, actor: MaybePerson, logins: dependencies.Logins) -> Response:
-    """End the session with every token that was issued in it, in the store and in the browser."""
+async def log_out(
+    request: Request,
+    actor: MaybePerson,
+    logins: dependencies.Logins,
+    pages: SessionPages,
+) -> Response:
+    """End the session with every token that was issued in it, in the store and in the browser.
+
+    Where settings say so, the browser goes on to end the session at the provider as well.
+    """
+    target = LOGGED_OUT if pages.only_way is not None else "/hub/login"
     if actor is not None and actor.session is not None:
         if csrf.needs_token(request):
             raise HTTPException(403, "A script cannot log out: open /hub/logout in the browser")
+        if actor.session.provider and actor.user is not None:
+            logout_url = pages.hub.provider_logins.logout_url
+            there = await in_login_pool(logout_url, actor.session, actor.user, LOGGED_OUT)
+            target = there or target
         logins.close_session(actor.session)
-    response = RedirectResponse("/hub/login", 302)
+    response = RedirectResponse(target, 302)
     forget_session(request, response)
     proxy_logins.leave_proxy(request, response, actor.session.provider if actor and actor.session else "")
     return response

@@ -10,6 +10,7 @@ from starlette.responses import RedirectResponse, Response
 
 from functions.api import dependencies
 from functions.api.auth import csrf
+from functions.api.auth.refreshing import require_fresh_login
 from functions.api.auth.visitors import Form, OwnForm, Person, user_of, visitor
 from functions.api.pages.home_notices import HomeNotice
 from functions.api.pages.not_running import NotRunningPage, NotRunningView
@@ -230,7 +231,9 @@ ServerPart = Annotated[str, Depends(_server_part)]
 @router.get("/spawn")
 @router.get("/spawn/{owner:segment}")
 @router.get("/spawn/{owner:segment}/{server:segment}")
-async def spawn(request: Request, owner: OwnerPart, server: ServerPart, pages: SpawnPages) -> Response:
+async def spawn(
+    request: Request, owner: OwnerPart, server: ServerPart, pages: SpawnPages, hub: dependencies.WholeHub
+) -> Response:
     """Start a server, or show the choice of profiles first. While it is stopping, show the page that waits for that."""
     user = pages.owner(owner, server)
     found = pages.servers.find(user.id, server)
@@ -240,6 +243,7 @@ async def spawn(request: Request, owner: OwnerPart, server: ServerPart, pages: S
         return pages.to_server(user, server)
     if found is not None and found.state in lifecycle.ACTIVE:
         return pages.to_pending(user, server)
+    await require_fresh_login(hub, pages.who, user, before_start=True)
     options, display_name = _options(request), _display_name(request, server, found)
     if options or len(pages.spawning.profiles) == 1:
         if pages.must_ask():
@@ -252,13 +256,19 @@ async def spawn(request: Request, owner: OwnerPart, server: ServerPart, pages: S
 @router.post("/spawn/{owner:segment}")
 @router.post("/spawn/{owner:segment}/{server:segment}")
 async def spawn_chosen(
-    request: Request, form: OwnForm, owner: OwnerPart, server: ServerPart, pages: SpawnPages
+    request: Request,
+    form: OwnForm,
+    owner: OwnerPart,
+    server: ServerPart,
+    pages: SpawnPages,
+    hub: dependencies.WholeHub,
 ) -> Response:
     """Start a server with the options of the form."""
     user = pages.owner(owner, server)
     found = pages.servers.find(user.id, server)
     if found is not None and found.state in lifecycle.ACTIVE:
         return pages.to_pending(user, server, see_other=True)
+    await require_fresh_login(hub, pages.who, user, before_start=True)
     options = _form_options(form)
     chosen = None if not options and request.query_params.get(SAME_OPTIONS) else options
     return pages.start(user, server, chosen, display_name=_display_name(request, server, found), see_other=True)

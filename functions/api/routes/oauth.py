@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from functions.api import dependencies
+from functions.api.auth.refreshing import require_fresh_login
 from functions.api.auth.visitors import Form, MaybePerson, OwnForm, person_of, to_login, user_of
 from functions.api.error_handlers import answer
 from functions.api.json_codec import JSONResponse
@@ -145,12 +146,13 @@ Authorizing = Annotated[_Authorizing, Depends(_authorizing)]
 
 
 @router.get("/authorize", include_in_schema=False)
-async def ask(request: Request, actor: MaybePerson, authorizing: Authorizing) -> Response:
+async def ask(request: Request, actor: MaybePerson, authorizing: Authorizing, hub: dependencies.WholeHub) -> Response:
     """Authorize at once if the visitor need not consent, otherwise ask for consent."""
     if request.query_params.get("client_id") is None:
         raise HTTPException(400, "client_id is missing")
     if actor is None or actor.session is None:
         return to_login(request)
+    await require_fresh_login(hub, actor, user_of(actor))
     return authorizing.authorize(person_of(request), form=None)
 
 

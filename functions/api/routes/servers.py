@@ -10,6 +10,7 @@ from functions.api import request_schemas as requests
 from functions.api import response_schemas as schemas
 from functions.api import serializers
 from functions.api.auth.authentication import CurrentActor
+from functions.api.auth.refreshing import require_fresh_login
 from functions.api.auth.scope_checks import owner_in_path
 from functions.api.dependencies import Origins, Servers, Settings, Spawning, Stopping, UserRemoval, WholeHub
 from functions.api.json_codec import JSONResponse
@@ -69,12 +70,19 @@ async def create_named(
 @router.post(_EMPTY_NAME, status_code=202, response_class=Response, responses=problems(409, 413, 429))
 @router.post(_NAMED, status_code=202, response_class=Response, responses=problems(409, 413, 429))
 async def start_server(
-    request: Request, owner: Starter, servers: Servers, spawning: Spawning, body: requests.ServerStart | None = None
+    request: Request,
+    owner: Starter,
+    actor: CurrentActor,
+    servers: Servers,
+    spawning: Spawning,
+    hub: WholeHub,
+    body: requests.ServerStart | None = None,
 ) -> Response:
     """Start a server. Create a named server that does not exist."""
     name, wanted = _name(request), body or requests.ServerStart()
     known = servers.find(owner.id, name)
     if known is None or known.state not in lifecycle.PENDING_START:
+        await require_fresh_login(hub, actor, owner, before_start=True)
         spawning.start(owner, name, user_options=wanted.user_options, display_name=wanted.display_name)
     return Response(status_code=202, headers=PLAIN)
 

@@ -2,6 +2,8 @@
 
 from urllib.parse import quote
 
+from markupsafe import Markup
+
 from functions.api.qr_codes import qr_code
 
 WAS = "2026-03-14T09:26:53.589793Z"
@@ -71,6 +73,8 @@ login = {
     "action": "/hub/login",
     "passkey_options": "",
     "passkey_action": "/hub/passkey/login",
+    "providers": [],
+    "has_form": True,
 }
 PASSKEY = '{"challenge": "YQ", "rpId": "hub.example", "allowCredentials": []}'
 second_factor = {
@@ -123,6 +127,15 @@ second_factors_reset = {
     "reset_at": WAS,
     "action": "/hub/second-factors-reset",
     "contact": "help@example.org",
+}
+login_providers = [
+    {"label": "Our SSO", "url": "/hub/oauth_login?provider=sso&next=%2Fhub%2Fhome"},
+    {"label": "GitHub", "url": "/hub/oauth_login?provider=github"},
+]
+login_failed = {
+    "message": "The login at Our SSO was cancelled, or Our SSO does not let you use this hub.",
+    "contact": "Ask the help desk: help@example.org",
+    "again": "/hub/login?next=%2Fhub%2Fhome",
 }
 set_password = {
     "has_logins": True,
@@ -422,6 +435,14 @@ PAGES = {
     "recovery_codes": ("recovery_codes.html", frame(ALICE) | recovery_codes),
     "second_factors_reset": ("second_factors_reset.html", frame(ALICE) | second_factors_reset),
     "log_in_again": ("log_in_again.html", frame(ALICE, again="/hub/login?next=%2Fhub%2Fhome&again=1")),
+    "login_with_providers": ("login.html", frame() | login | {"providers": login_providers}),
+    "login_at_providers_only": ("login.html", frame() | login | {"providers": login_providers, "has_form": False}),
+    "login_elsewhere_only": ("login.html", frame() | login | {"has_form": False}),
+    "login_failed": ("login_failed.html", frame() | login_failed),
+    "login_failed_for_a_user": ("login_failed.html", frame(ALICE) | login_failed | {"contact": ""}),
+    "logged_out": ("logged_out.html", frame()),
+    "denied": ("denied.html", frame() | {"message": "mallory is blocked on this hub.", "contact": "Ask in room 101."}),
+    "plugin": ("plugin.html", frame() | {"title": "Log in", "main": Markup("<h1>Log in</h1>")}),
     "set_password": ("set_password.html", frame() | set_password),
     "set_password_refused": ("set_password.html", frame() | set_password | {"error": "The two passwords differ"}),
     "set_password_of_a_new_account": ("set_password.html", frame() | set_password | {"has_logins": False}),
