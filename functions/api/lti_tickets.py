@@ -10,6 +10,7 @@ from itsdangerous import BadData, URLSafeTimedSerializer
 from hubless.domain.errors import LtiRefusedError
 from hubless.domain.lti_messages import MAX_DATA, MAX_URL
 from hubless.domain.lti_paths import DEEP_LINK_PATH, KEY_SET_PATH, LOGIN_PATH, MESSAGE_PATH
+from hubless.domain.lti_scopes import ALL_SCOPES
 from hubless.domain.tokens import sha256
 from hubless.domain.values import value
 from hubless.services.identifiers import new_secret
@@ -21,12 +22,6 @@ _MAX_TICKET = 4 * (MAX_DATA + MAX_URL)  # characters
 _MAX_KEY = 512  # characters
 _MAX_CHOICE = 2000  # characters of a path or a repository
 _MAX_TITLE = 200
-_SCOPES = (
-    "https://purl.imsglobal.org/spec/lti-ags/scope/lineitem",
-    "https://purl.imsglobal.org/spec/lti-ags/scope/score",
-    "https://purl.imsglobal.org/spec/lti-ags/scope/result.readonly",
-    "https://purl.imsglobal.org/spec/lti-nrps/scope/contextmembership.readonly",
-)
 
 
 @value
@@ -125,7 +120,7 @@ def canvas_configuration(url: str, hub_name: str) -> dict[str, Any]:
         "oidc_initiation_url": url + LOGIN_PATH,
         "target_link_uri": url + MESSAGE_PATH,
         "public_jwk_url": url + KEY_SET_PATH,
-        "scopes": list(_SCOPES),
+        "scopes": list(ALL_SCOPES),
         "custom_fields": {"username": "$Canvas.user.loginId"},
         "extensions": [
             {

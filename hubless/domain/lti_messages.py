@@ -110,7 +110,7 @@ def _deployment(claims: Mapping[str, Any], platform: LtiPlatform) -> str:
         raise LtiRefusedError("The LMS sent no deployment_id. Deploy the tool in the LMS, then open it from a course.")
     if not platform.takes_deployment(given):
         raise LtiRefusedError(
-            f"The deployment {given!r} of the LMS may not use this hub. Add it to deployment_ids of the platform"
+            f"The deployment {given[:100]!r} of the LMS may not use this hub. Add it to deployment_ids of the platform"
             f" {platform.name!r} in the hub's settings, or leave that list empty for all deployments."
         )
     return given

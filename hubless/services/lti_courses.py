@@ -97,7 +97,7 @@ class LtiCourses:
 
         Raises:
             InvalidRequestError: when the LMS offers no names and roles service for the course.
-            LtiServiceError: when it does not answer as it should; those read before are members then.
+            LtiServiceError: when it does not answer as it should; nothing has changed then.
         """
         if not course.memberships_url:
             raise InvalidRequestError(

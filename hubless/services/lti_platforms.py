@@ -10,18 +10,14 @@ from hubless.domain.errors import LtiRefusedError, NotFoundError
 from hubless.domain.lti_messages import DEEP_LINK, MAX_TEXT, RESOURCE_LINK, table, text, url
 from hubless.domain.lti_paths import DEEP_LINK_PATH, KEY_SET_PATH, LOGIN_PATH, MESSAGE_PATH
 from hubless.domain.lti_platforms import LtiPlatform
+from hubless.domain.lti_scopes import ALL_SCOPES
+from hubless.domain.origins import is_loopback
 from hubless.domain.values import value
 from hubless.ports.lms import Lms
 from hubless.ports.lti import LtiStore
 
 TOOL: Final = "https://purl.imsglobal.org/spec/lti-tool-configuration"
 PLATFORM: Final = "https://purl.imsglobal.org/spec/lti-platform-configuration"
-SCOPES: Final = (
-    "https://purl.imsglobal.org/spec/lti-ags/scope/lineitem",
-    "https://purl.imsglobal.org/spec/lti-ags/scope/score",
-    "https://purl.imsglobal.org/spec/lti-ags/scope/result.readonly",
-    "https://purl.imsglobal.org/spec/lti-nrps/scope/contextmembership.readonly",
-)
 _CLAIMS = ("iss", "sub", "name", "given_name", "family_name", "email")
 _DIGITS = 6
 
@@ -69,13 +65,13 @@ class LtiPlatforms:
             return found[0]
         if found:
             raise LtiRefusedError(
-                f"Several platforms of this hub have the issuer {issuer}, and the LMS does not say which it means. Let"
-                " it send client_id, or name the deployments of each platform in deployment_ids."
+                f"Several platforms of this hub have the issuer {issuer[:200]}, and the LMS does not say which it"
+                " means. Let it send client_id, or name the deployments of each platform in deployment_ids."
             )
-        client = f" and client_id = {client_id!r}" if client_id else ""
+        client = f" and client_id = {client_id[:200]!r}" if client_id else ""
         raise LtiRefusedError(
-            f"This hub knows no LMS with issuer = {issuer!r}{client}. Its operator adds it to [[lti_platforms]] of the"
-            " settings, with exactly these values."
+            f"This hub knows no LMS with issuer = {issuer[:200]!r}{client}. Its operator adds it to [[lti_platforms]]"
+            " of the settings, with exactly these values."
         )
 
     def tool_configuration(self) -> dict[str, Any]:
@@ -89,7 +85,7 @@ class LtiPlatforms:
             "redirect_uris": [self.url + MESSAGE_PATH],
             "jwks_uri": self.url + KEY_SET_PATH,
             "token_endpoint_auth_method": "private_key_jwt",
-            "scope": " ".join(SCOPES),
+            "scope": " ".join(ALL_SCOPES),
             TOOL: {
                 "domain": urlsplit(self.url).netloc,
                 "description": "Jupyter notebooks",
@@ -111,6 +107,7 @@ class LtiPlatforms:
             LtiServiceError: when the LMS refuses.
             NameTakenError, StoreConflictError: when this registration is there already.
         """
+        self._require_tls(configuration_url)
         found = self.lms.configuration(configuration_url)
         issuer = text(found, "issuer")
         if not issuer or not _is_of_issuer(configuration_url, issuer):
@@ -124,6 +121,8 @@ class LtiPlatforms:
         }
         if missing := [key for key, address in endpoints.items() if not address]:
             raise LtiRefusedError(f"The OpenID configuration of {issuer} lacks {', '.join(missing)}.")
+        for address in endpoints.values():
+            self._require_tls(address)
         made = self.lms.register(endpoints["registration_endpoint"], token, self.tool_configuration())
         client_id = text(made, "client_id", MAX_TEXT)
         if not client_id:
@@ -139,6 +138,17 @@ class LtiPlatforms:
         )
         self.store.add_platform(platform)
         return platform
+
+    def _require_tls(self, address: str) -> None:
+        """Refuse an address without TLS, with which an LMS could let the hub ask programs on its own machine.
+
+        A hub that is itself at this machine, for a trial, may have its LMS there too.
+
+        Raises:
+            LtiRefusedError: naming the address.
+        """
+        if not address.startswith("https://") and not is_loopback(urlsplit(self.url).netloc):
+            raise LtiRefusedError(f"The LMS names the address {address[:200]!r}, which must begin with https://.")
 
     def remove(self, name: str) -> None:
         """Remove a platform that registered itself. Its users and courses stay.

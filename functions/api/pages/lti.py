@@ -17,7 +17,7 @@ from functions.api import dependencies
 from functions.api.auth.cookies import cookies, is_secure
 from functions.api.auth.session_opening import open_session
 from functions.api.json_codec import JSONResponse
-from functions.api.outward_pool import in_outward_pool
+from functions.api.provider_pool import in_provider_pool
 from functions.api.redirects import Redirects, RequestRedirects
 from functions.api.rendering import Render
 from functions.api.routers import page_router
@@ -154,7 +154,7 @@ async def _to_lms(hub: "Hub", facts: dict[str, str]) -> Response:
         client_id=facts.get("client_id", ""),
         deployment_id=facts.get("lti_deployment_id", ""),
     )
-    begun = await in_outward_pool(hub.lti.logins.begin, asked)
+    begun = await in_provider_pool(hub.lti.logins.begin, asked)
     response = RedirectResponse(begun.address, 302)
     _set_cookie(response, _COOKIE + begun.state[:_MARK], begun.browser)
     return response
@@ -183,13 +183,13 @@ async def receive(
     if not isinstance(token, str) or not 0 < len(token) <= _MAX_TOKEN:
         return _refusal(render, _why_no_message(form))
     try:
-        received = await in_outward_pool(hub.lti.logins.receive, state, kept[0], token)
+        received = await in_provider_pool(hub.lti.logins.receive, state, kept[0], token)
         if received.message.deep_link is not None:
             response = _chooser(hub, render, received.platform.name, received.message)
         elif _is_framed(request):
             response = _refusal(render, _NO_COOKIE)
         else:
-            user, _ = await in_outward_pool(hub.lti.logins.log_in, received)
+            user, _ = await in_provider_pool(hub.lti.logins.log_in, received)
             following = _following(hub, redirects, received.message)
             response = _opened(open_session(request, hub, user, following, provider=received.provider), render)
     except LtiRefusedError as refused:
@@ -274,7 +274,7 @@ async def choose_link(
         path, title = lti_tickets.chosen(fields, redirects.safe)
     except LtiRefusedError as wrong:
         return _chooser_page(render, str(given), str(wrong), fields)
-    answer = await in_outward_pool(
+    answer = await in_provider_pool(
         hub.lti.links.answer, ticket.platform, ticket.deployment_id, ticket.data, path, title
     )
     origin = "{0.scheme}://{0.netloc}".format(urlsplit(ticket.return_url))
@@ -289,7 +289,7 @@ async def choose_link(
 @router.get("/lti/jwks")
 async def key_set(hub: dependencies.WholeHub) -> Response:
     """Return the hub's public keys."""
-    keys = await in_outward_pool(hub.lti.keys.key_set)
+    keys = await in_provider_pool(hub.lti.keys.key_set)
     return JSONResponse(keys, headers={"Cache-Control": f"public, max-age={_HOUR}"})
 
 
@@ -333,7 +333,7 @@ async def register(request: Request, hub: dependencies.WholeHub, render: Render)
     if not is_registration_key(hub.key, key) or not hub.single_use.use(*registration_use(key, hub.clock.now())):
         return _refusal(render, "This link was used already, or has expired. Ask the hub's admin for a new one.")
     try:
-        platform = await in_outward_pool(hub.lti.platforms.register, address[:MAX_FIELD], token[:_MAX_TOKEN])
+        platform = await in_provider_pool(hub.lti.platforms.register, address[:MAX_FIELD], token[:_MAX_TOKEN])
     except HublessError as refused:
         logger.info("an LMS was not registered: %s", refused)
         return _refusal(render, f"{refused} Ask the hub's admin for a new link before you try again.", 400)

@@ -13,7 +13,7 @@ from functions.api.auth.authentication import MaybeActor
 from functions.api.auth.scope_checks import OUT_OF_REACH, holds_everywhere, holds_for, require
 from functions.api.dependencies import Users, WholeHub
 from functions.api.json_codec import JSONResponse
-from functions.api.outward_pool import in_outward_pool
+from functions.api.provider_pool import in_provider_pool
 from functions.api.routers import api_router, problems
 from functions.api.serializers import instant
 from hubless.domain.errors import InvalidRequestError
@@ -92,7 +92,7 @@ async def read_course(course: ReadCourse) -> Response:
 @router.post("/courses/{name:segment}/roster", response_model=schemas.LtiRoster, responses=problems(502))
 async def fill_course(course: ChangedCourse, hub: WholeHub) -> Response:
     """Bring all people of the course, whom the LMS lists, into its groups; add those who are no users yet."""
-    filled = await in_outward_pool(hub.lti.courses.fill, course)
+    filled = await in_provider_pool(hub.lti.courses.fill, course)
     return JSONResponse(
         {
             "people": filled.people,
@@ -107,7 +107,7 @@ async def fill_course(course: ChangedCourse, hub: WholeHub) -> Response:
 @router.get("/courses/{name:segment}/line-items", response_model=list[dict[str, Any]], responses=problems(502))
 async def list_line_items(course: GradedCourse, hub: WholeHub) -> Response:
     """Return the columns of grades that the LMS shows to the hub, as it has them (AGS 2.0)."""
-    return JSONResponse(await in_outward_pool(hub.lti.grades.line_items, course))
+    return JSONResponse(await in_provider_pool(hub.lti.grades.line_items, course))
 
 
 @router.post(
@@ -123,13 +123,13 @@ async def create_line_item(course: GradedCourse, body: requests.NewLineItem, hub
         "resourceLinkId": body.resource_link_id,
     }
     item = {key: given for key, given in facts.items() if given not in {None, ""}}
-    return JSONResponse(await in_outward_pool(hub.lti.grades.create_line_item, course, item), 201)
+    return JSONResponse(await in_provider_pool(hub.lti.grades.create_line_item, course, item), 201)
 
 
 @router.get("/courses/{name:segment}/results", response_model=list[dict[str, Any]], responses=problems(502))
 async def list_results(course: GradedCourse, hub: WholeHub, line_item: str = "") -> Response:
     """Return the results in the column whose address is `line_item`, as the LMS has them."""
-    return JSONResponse(await in_outward_pool(hub.lti.grades.results, course, line_item))
+    return JSONResponse(await in_provider_pool(hub.lti.grades.results, course, line_item))
 
 
 @router.post("/courses/{name:segment}/scores", status_code=204, responses=problems(413, 502))
@@ -141,7 +141,7 @@ async def put_score(course: GradedCourse, body: requests.NewScore, hub: WholeHub
     if user is None or course.group not in user.groups:
         raise InvalidRequestError(f"{body.user[:60]} is not in {course.group}")
     score = Score(body.score_given, body.score_maximum, body.comment, body.activity_progress, body.grading_progress)
-    await in_outward_pool(hub.lti.grades.put_score, course, body.line_item, user, score)
+    await in_provider_pool(hub.lti.grades.put_score, course, body.line_item, user, score)
     return Response(status_code=204)
 
 

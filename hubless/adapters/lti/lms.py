@@ -15,15 +15,11 @@ from hubless.adapters.jose.tokens import TokenRefusedError, validate
 from hubless.domain.errors import LtiRefusedError, LtiServiceError
 from hubless.domain.lti_messages import MAX_URL
 from hubless.domain.lti_platforms import LtiPlatform
+from hubless.domain.lti_scopes import LINE_ITEMS, MEMBERS, RESULTS, SCORES
 from hubless.domain.values import value
 from hubless.ports.clock import Clock
 from hubless.ports.lms import Member
 
-SCOPE: Final = "https://purl.imsglobal.org/spec/"
-LINE_ITEMS: Final = SCOPE + "lti-ags/scope/lineitem"
-SCORES: Final = SCOPE + "lti-ags/scope/score"
-RESULTS: Final = SCOPE + "lti-ags/scope/result.readonly"
-MEMBERS: Final = SCOPE + "lti-nrps/scope/contextmembership.readonly"
 MAX_PAGES: Final = 100
 MAX_LISTED: Final = 10_000
 _ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512")

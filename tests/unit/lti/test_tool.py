@@ -134,6 +134,17 @@ class TestPlatforms:
             tool.platforms.register(f"{tool.double.issuer}/openid-configuration", "")
         assert tool.stores.lti.platforms() == []
 
+    @pytest.mark.parametrize(
+        "address", ["http://127.0.0.1:8081/configuration", "http://lms.example.org/c", "file:///x"]
+    )
+    def test_an_lms_without_tls_cannot_register(self, tool, address):
+        with pytest.raises(LtiRefusedError, match="https://"):
+            tool.platforms.register(address, "")
+        tool.double.configuration = {"registration_endpoint": "http://127.0.0.1:8081/hub"}
+        with pytest.raises(LtiRefusedError, match="8081"):
+            tool.platforms.register(f"{tool.double.issuer}/openid-configuration", "")
+        assert tool.double.registered == []
+
     def test_the_issuer_may_be_at_a_sister_host_as_canvass_is(self, tool):
         tool.double.configuration = {"issuer": "https://canvas.example.org"}
         made = tool.platforms.register(f"{tool.double.issuer}/openid-configuration", "")
