@@ -520,7 +520,8 @@ class Hub(ABC):
         from hubless.services.auth_states import AuthStates
 
         sealer = FernetSealer(lambda: [*self.settings.auth_state_keys, self.key], "auth_state")
-        return AuthStates(self.auth_states, sealer, self.settings.login.auth_state)
+        login = self.settings.login
+        return AuthStates(self.auth_states, sealer, login.auth_state, login.auth_state_to_servers)
 
     @cached_property
     def login_providers(self) -> "Mapping[str, LoginProvider]":
@@ -812,9 +813,10 @@ class Hub(ABC):
         )
 
     def _before_start(self, owner: "User", server: "Server") -> "Mapping[str, str]":
+        told = self.kept_auth_states.variables_of(owner)
         if (plugin := self.login_plugin) is None:
-            return {}
-        return plugin.before_start(owner.name, server.name, self.kept_auth_states.of(owner))
+            return told
+        return {**told, **plugin.before_start(owner.name, server.name, self.kept_auth_states.of(owner))}
 
     @cached_property
     def preparing(self) -> "Preparing":

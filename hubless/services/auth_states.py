@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Mapping
+from dataclasses import field
 from typing import Any
 
 from hubless.domain.bounds import MAX_AUTH_STATE
@@ -21,6 +22,8 @@ class AuthStates:
     store: AuthStateStore
     sealer: SecretSealer
     is_kept: bool = False
+    to_servers: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """Variables of a user's servers, each with the key of auth_state that it gets."""
 
     def keep(self, user: User, state: Mapping[str, Any]) -> None:
         """Store *state* in place of what an earlier login brought; what is too large is not kept.
@@ -41,6 +44,16 @@ class AuthStates:
             self.store.set(user.id, None)
             return
         self.store.set(user.id, sealed)
+
+    def variables_of(self, user: User) -> dict[str, str]:
+        """Return the variables that a user's server gets; a key that is missing, or holds nothing, gives none."""
+        state = (self.of(user) if self.to_servers else None) or {}
+        found = {variable: state.get(key) for variable, key in self.to_servers.items()}
+        return {
+            variable: fact if isinstance(fact, str) else json.dumps(fact)
+            for variable, fact in found.items()
+            if fact not in (None, "")
+        }
 
     def of(self, user: User) -> dict[str, Any] | None:
         """Return the user's auth_state; None if there is none, or no present key opens it."""

@@ -200,6 +200,8 @@ def check_for_deployment(file: Path | None) -> Settings:
             f"{source}: {where} is a secret, and this file is deployed: move it to the stage's secret (docs/deploy.md)"
         )
     checked = parse(read_text(file), Path(), {}, source=source, secrets=_AnySecret(), defaults=DEFAULTS)
+    if checked.login.auth_state_to_servers:
+        raise SettingsError(f"{source}: remove login.auth_state_to_servers: in AWS servers get nothing of auth_state")
     for proxy in checked.login_proxies:
         if proxy.needs_trusted_network:
             raise SettingsError(

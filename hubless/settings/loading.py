@@ -58,6 +58,8 @@ ENVIRONMENTS_OF_ROOT = Path("/var/lib/hubless/environments")
 ADMIN_PASSWORD = "HUBLESS_ADMIN_PASSWORD"  # noqa: S105 a variable's name
 AUTH_STATE_KEYS = "HUBLESS_AUTH_STATE_KEYS"
 KEY_BYTES = 32
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_OWN_VARIABLES = ("JUPYTERHUB_", "JPY_")
 _SERVICE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]*")
 _REACHED_BY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 compared, not bound
 _KEPT = ("LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR")
@@ -386,6 +388,7 @@ def _hub(hub: HubSettings) -> HubSettings:
 
 
 def _login(login: LoginSettings, environ: Mapping[str, str]) -> LoginSettings:
+    _check_auth_state(login)
     if login.kind == "shared-password":
         return _shared_login(login, environ)
     for key in ("password", "admin_password", "shared_password_opens_admins"):
@@ -394,6 +397,17 @@ def _login(login: LoginSettings, environ: Mapping[str, str]) -> LoginSettings:
     if login.sign_up and login.kind == "none":
         raise SettingsError('login.sign_up has no effect if login.kind is "none": remove it')
     return login
+
+
+def _check_auth_state(login: LoginSettings) -> None:
+    if login.auth_state_to_servers and not login.auth_state:
+        raise SettingsError("login.auth_state_to_servers has no effect unless login.auth_state is true: set it")
+    for name in login.auth_state_to_servers:
+        if not _VARIABLE.fullmatch(name) or name.startswith(_OWN_VARIABLES):
+            raise SettingsError(
+                f'login.auth_state_to_servers has "{name}", but a variable has letters, digits and _ only, and'
+                " those of JupyterHub are the hub's own"
+            )
 
 
 def _auth_state_keys(secrets: Mapping[str, str]) -> tuple[bytes, ...]:

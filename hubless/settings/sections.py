@@ -132,6 +132,11 @@ class LoginSettings:
     auth_state: bool = setting(
         False, FLAG, "Whether the hub keeps, sealed, what a provider said at the login (`HUBLESS_AUTH_STATE_KEYS`)"
     )
+    auth_state_to_servers: Mapping[str, str] = setting(
+        {},
+        TEXT_TABLE,
+        'Variables of servers, each with its key of auth_state, as in `{ TOKEN = "access_token" }`; not in AWS',
+    )
     max_failures: int = setting(
         10,
         count(1),

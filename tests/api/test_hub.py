@@ -120,6 +120,6 @@ def test_no_secret_in_a_path_reaches_the_log(hub, admin, alice, monkeypatch, cap
     assert secret not in caplog.text
 
 
-def test_auth_state_is_refused_and_not_lost(admin, alice):
+def test_auth_state_is_refused_where_none_is_kept(admin, alice):
     assert "not enabled" in admin.patch("/users/alice", {"auth_state": {"a": 1}}).json()["message"]
     assert admin.get("/users/alice").json()["auth_state"] is None

@@ -262,6 +262,31 @@ class TestLogin:
         assert 'only if login.kind is "shared-password"' in complaint(f"[login]\n{line}")
 
 
+class TestAuthState:
+    HEX, BASE64 = "ab" * 32, "q83v" * 10 + "q80="
+
+    def test_keys_are_hexadecimal_or_base64_and_the_newest_comes_first(self) -> None:
+        login = "[login]\nauth_state = true"
+        keys = read(login, HUBLESS_AUTH_STATE_KEYS=f"{self.HEX}; {self.BASE64};").auth_state_keys
+        assert keys[0] == bytes.fromhex(self.HEX)
+        assert [len(key) for key in keys] == [32, 32]
+        assert read(login).auth_state_keys == ()
+        assert read("", HUBLESS_AUTH_STATE_KEYS="nonsense").auth_state_keys == ()
+
+    @pytest.mark.parametrize("keys", ["xyz", "ab" * 31, "zz" * 32, "=" * 44])
+    def test_a_key_of_another_form_is_refused_and_not_shown(self, keys: str) -> None:
+        said = complaint("[login]\nauth_state = true", HUBLESS_AUTH_STATE_KEYS=keys)
+        assert said.startswith("HUBLESS_AUTH_STATE_KEYS has a key that is neither")
+        assert keys not in said
+
+    def test_servers_get_variables_of_auth_state_that_are_free(self) -> None:
+        told = '[login]\nauth_state = true\nauth_state_to_servers = { ACCESS_TOKEN = "access_token" }'
+        assert read(told).login.auth_state_to_servers == {"ACCESS_TOKEN": "access_token"}
+        assert "unless login.auth_state is true" in complaint(told.replace("true", "false"))
+        for name in ("JUPYTERHUB_API_TOKEN", "JPY_API_TOKEN", '"A B"', '"A=B"', '""'):
+            assert "hub's own" in complaint(told.replace("ACCESS_TOKEN", name))
+
+
 class TestServices:
     def test_the_token_is_kept_as_a_hash(self) -> None:
         (service,) = read('[[services]]\nname = "bot"\ntoken = "0123456789"').services

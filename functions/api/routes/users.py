@@ -13,7 +13,17 @@ from functions.api import response_schemas as schemas
 from functions.api import serializers
 from functions.api.auth.authentication import CurrentActor
 from functions.api.auth.scope_checks import OUT_OF_REACH, holds, holds_everywhere, holds_for, user_in_path
-from functions.api.dependencies import Accounts, Activity, Origins, Privileges, Roles, Servers, UserRemoval, Users
+from functions.api.dependencies import (
+    Accounts,
+    Activity,
+    AuthStates,
+    Origins,
+    Privileges,
+    Roles,
+    Servers,
+    UserRemoval,
+    Users,
+)
 from functions.api.json_codec import JSONResponse
 from functions.api.paging import Part
 from functions.api.request_body import NO_OBJECT, raw_json
@@ -69,10 +79,17 @@ Models = Annotated[UserModels, Depends(_models)]
 async def read_user(
     user: Annotated[User, user_in_path(*serializers.READS_USER)],
     models: Models,
+    auth_states: AuthStates,
     include_stopped_servers: IncludeStopped = None,
 ) -> Response:
-    """Return one user, with the fields that the actor may see."""
-    return JSONResponse(models.one(user, include_stopped=_is_yes(include_stopped_servers)))
+    """Return one user, with the fields that the actor may see; `auth_state` with the scope `admin:auth_state` alone."""
+    model = models.one(user, include_stopped=_is_yes(include_stopped_servers))
+    return JSONResponse(_with_auth_state(model, user, auth_states))
+
+
+def _with_auth_state(model: dict[str, Any] | None, user: User, auth_states: AuthStates) -> dict[str, Any] | None:
+    """Fill in auth_state where the model has a place for it, as JupyterHub does for one user and for no list."""
+    return model if model is None or "auth_state" not in model else {**model, "auth_state": auth_states.of(user)}
 
 
 @router.post("/{name:segment}/activity", response_class=Response, responses=problems(413))
@@ -189,15 +206,16 @@ async def change_user(
     accounts: Accounts,
     privileges: Privileges,
     models: Models,
+    auth_states: AuthStates,
 ) -> Response:
-    """Rename a user or change its admin flag."""
+    """Rename a user, or change its admin flag or its auth_state."""
     if await raw_json(request) is None:
         raise HTTPException(400, NO_OBJECT)
     if user.admin and not actor.is_admin:
         raise HTTPException(403, "Only admins can modify other admins")
     _may_make_admin(actor, wanted=body.admin)
-    if "auth_state" in body.model_fields_set:
-        raise HTTPException(400, "auth_state is not enabled on this hub: its logins have none")
+    if "auth_state" in body.model_fields_set and not auth_states.is_kept:
+        raise HTTPException(400, "auth_state is not enabled on this hub: login.auth_state is not set")
     new_name = names.normalise_user_name(body.name) if "name" in body.model_fields_set else None
     if new_name is not None and new_name != user.name:
         if not actor.scopes.has_everywhere("admin:users"):
@@ -208,7 +226,10 @@ async def change_user(
         changed = accounts.change(user, name=new_name, admin=body.admin if "admin" in body.model_fields_set else None)
     except NameTakenError as taken:
         raise HTTPException(400, str(taken)) from taken  # JupyterHub's status for a rename
-    return JSONResponse(models.one(changed) or {"kind": "user", "name": changed.name})
+    if "auth_state" in body.model_fields_set:
+        auth_states.keep(changed, body.auth_state)
+    model = models.one(changed) or {"kind": "user", "name": changed.name}
+    return JSONResponse(_with_auth_state(model, changed, auth_states))
 
 
 def _may_make_admin(actor: Actor, *, wanted: bool) -> None:

@@ -350,3 +350,13 @@ def test_odd_groups_of_a_login_are_left_out(caplog):
     assert "has a slash" in caplog.text
     assert "only the first 200 groups" in caplog.text
     assert all(len(record.getMessage()) < 300 for record in caplog.records)
+
+
+def test_servers_get_of_auth_state_what_settings_say():
+    told = {"ACCESS_TOKEN": "access_token", "CLAIMS": "claims", "MISSING": "missing", "EMPTY": "empty"}
+    world = a_world(auth_state=True)
+    ada = world.logins.log_in(an_identity(auth_state={"access_token": "secret", "claims": {"a": 1}, "empty": ""}))
+    states = replace(world.auth_states, to_servers=told)
+    assert states.variables_of(ada) == {"ACCESS_TOKEN": "secret", "CLAIMS": '{"a": 1}'}
+    assert states.variables_of(world.users.find("alice")) == {}
+    assert world.auth_states.variables_of(ada) == {}
