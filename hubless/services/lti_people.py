@@ -1,6 +1,5 @@
 """People of an LMS, who are known by issuer and subject, and the users of the hub that they are."""
 
-from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
@@ -31,7 +30,7 @@ class LtiPeople:
         """Return the user who is this person.
 
         A name that another person of the same LMS has gets a suffix: addresses of two domains may begin alike. A name
-        of anybody else is refused, because it may be the same person's, who then links the login.
+        of anybody else is refused, because it may be the same person's, whose login an admin then links.
 
         Raises:
             NotAllowedError: when the hub does not let the person in.
@@ -45,18 +44,25 @@ class LtiPeople:
         )
         try:
             return self.logins.log_in(identity)
-        except NotAllowedError:
-            if not self._is_of_another_person(platform, person.wished_name):
+        except NotAllowedError as refused:
+            holder = self._holder_of(person.wished_name)
+            known = [linked.id for linked in self.identities.of_user(holder.id)] if holder is not None else []
+            if holder is None or identity.external in known:
                 raise
+            if platform.issuer not in [one.issuer for one in known]:
+                raise NotAllowedError(_words(holder, platform, person), contact=refused.contact) from refused
             suffix = f"-{person_hash(platform.issuer, person.subject)}"
-            with suppress(NotAllowedError):  # the words about the name itself help more
-                return self.logins.log_in(replace(identity, name=person.wished_name[: MAX_USER_NAME - 20] + suffix))
-            raise
+            return self.logins.log_in(replace(identity, name=person.wished_name[: MAX_USER_NAME - 20] + suffix))
 
-    def _is_of_another_person(self, platform: LtiPlatform, name: str) -> bool:
-        """Say whether the name, or one that looks like it, is of another person of this LMS."""
+    def _holder_of(self, name: str) -> User | None:
+        """Return the user of the name, or of one that looks like it."""
         holder = self.users.holders([name]).get(name)
-        user = self.users.find(holder) if holder is not None else None
-        if user is None:
-            return False
-        return any(linked.id.issuer == platform.issuer for linked in self.identities.of_user(user.id))
+        return self.users.find(holder) if holder is not None else None
+
+
+def _words(holder: User, platform: LtiPlatform, person: Person) -> str:
+    """Say how a person gets to a user who was there before; a browser cannot link an LMS, which begins each login."""
+    return (
+        f"The name {holder.name} belongs to a user of this hub. If that is you, ask for a link of your login: `hubless"
+        f" user link {holder.name} --issuer {platform.issuer} --subject {person.subject}`."
+    )

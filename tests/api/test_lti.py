@@ -125,8 +125,23 @@ class TestLogins:
         world.hub.user("ada")
         _, answer = world.open()
         assert answer.status_code == 403
-        assert "ada belongs to a user" in answer.text.replace("&#39;", "")
+        assert f"hubless user link ada --issuer {world.lms.issuer} --subject {world.lms.person['sub']}" in answer.text
         assert world.hub.hub.users.find("ada").groups == ()
+
+    def test_an_admin_links_a_user_who_was_there_before(self, world):
+        world.hub.user("ada")
+        linked = {"issuer": world.lms.issuer, "subject": world.lms.person["sub"]}
+        assert world.admin.post("/users/ada/identities", linked).status_code == 201
+        assert world.me(world.enter()[0])["name"] == "ada"
+
+    def test_a_blocked_person_gets_no_second_user(self, tmp_path):
+        world = World(tmp_path)
+        world.enter()
+        world = World(tmp_path, SETTINGS.replace("allow_all = true", 'allow_all = true\nblocked_users = ["ada"]'))
+        _, answer = world.open()
+        assert answer.status_code == 403
+        assert "blocked" in answer.text
+        assert [user.name for user in world.hub.hub.accounts.all()] == ["ada"]
 
     def test_an_address_is_no_proof_of_an_admins_name(self, tmp_path):
         world = World(tmp_path, SETTINGS.replace("allow_all = true", 'allow_all = true\nadmins = ["ada"]'))
