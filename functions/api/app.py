@@ -27,6 +27,7 @@ from functions.api.pages import (
     second_factor,
     sessions,
     sharing,
+    sign_up,
     spawn,
     token,
     unrouted,
@@ -40,6 +41,7 @@ from functions.api.routes import (
     servers,
     services,
     shares,
+    sign_ups,
     tokens,
     users,
 )
@@ -64,6 +66,7 @@ API = (
     identities,
     email_routes,
     factor_routes,
+    sign_ups,
     authorizations,
     oauth,
     lti_routes,
@@ -85,6 +88,7 @@ PAGES = (
     email_addresses,
     forgotten,
     providers,
+    sign_up,
 )
 ROUTERS = (*(module.router for module in (*API, *PAGES)), plain.pages, plain.everywhere)
 _NO_TELEMETRY: TelemetryConfig = {

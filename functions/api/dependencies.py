@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     import hubless.services.second_factors
     import hubless.services.service_registry
     import hubless.services.sharing
+    import hubless.services.sign_ups
     import hubless.services.spawning
     import hubless.services.stopping
     import hubless.services.tokens
@@ -88,6 +89,7 @@ UserRemoval = Annotated["hubless.services.user_removal.UserRemoval", _part("user
 PasswordChanges = Annotated["hubless.services.password_changes.PasswordChanges", _part("password_changes")]
 Emails = Annotated["hubless.services.email_addresses.EmailAddresses", _part("emails")]
 PasswordResets = Annotated["hubless.services.password_resets.PasswordResets", _part("password_resets")]
+SignUps = Annotated["hubless.services.sign_ups.SignUps", _part("sign_ups")]
 PasswordLogins = Annotated["hubless.services.password_login.PasswordLogin", _part("password_login")]
 Privileges = Annotated["hubless.services.privileges.Privileges", _part("privileges")]
 Roles = Annotated[Mapping[str, "hubless.domain.roles.Role"], _part("roles")]

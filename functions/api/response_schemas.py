@@ -149,6 +149,33 @@ class LinkedIdentity(TypedDict):
 
 
 @_closed
+class SignUp(TypedDict):
+    """A sign-up that waits."""
+
+    name: str
+    email: str
+    created: Instant
+    expires_at: Instant
+    waits_for_mail: bool
+    waits_for_admin: bool
+
+
+@_closed
+class SignUps(TypedDict):
+    """The sign-ups that wait, the oldest first."""
+
+    sign_ups: list[SignUp]
+
+
+@_closed
+class SignUpState(TypedDict):
+    """What has become of a sign-up: whether its account is made."""
+
+    name: str
+    is_made: bool
+
+
+@_closed
 class LinkedIdentities(TypedDict):
     """A user's identities, the one linked first at the beginning."""
 

@@ -89,6 +89,7 @@ if TYPE_CHECKING:
     from hubless.services.second_factors import SecondFactors
     from hubless.services.service_registry import ServiceRegistry
     from hubless.services.sharing import Sharing
+    from hubless.services.sign_ups import SignUps
     from hubless.services.spawning import Spawning
     from hubless.services.stopping import Stopping
     from hubless.services.token_exchange import TokenExchange
@@ -637,6 +638,31 @@ class Hub(ABC):
             self.clock,
             self.settings.hub.name,
             self.settings.url,
+        )
+
+    @cached_property
+    def sign_ups(self) -> "SignUps":
+        from hubless.services.sign_ups import SignUpRules, SignUps
+
+        wanted = self.settings.sign_up
+        rules = SignUpRules(
+            wanted.approval,
+            wanted.confirm_email,
+            wanted.email_domains,
+            self.settings.join_codes,
+            wanted.keep_waiting,
+            wanted.max_waiting,
+        )
+        return SignUps(
+            self.accounts,
+            self.passwords,
+            self.groups,
+            self.sign_up_store,
+            self.join_codes,
+            self.emails,
+            self.hasher,
+            self.login_throttle,
+            rules,
         )
 
     @cached_property

@@ -4,6 +4,8 @@ from datetime import datetime, timedelta
 
 from hubless.domain.values import value
 
+LONGEST_COUNT = timedelta(hours=1)  # of what else is counted, such as mails to a user
+
 
 @value
 class LockPolicy:
@@ -13,8 +15,12 @@ class LockPolicy:
     lock_for: timedelta
 
     def counts_since(self, now: datetime) -> datetime:
-        """Return the instant before which a guess no longer counts at *now*: the sweep may forget what is older."""
+        """Return the instant before which a guess no longer counts at *now*."""
         return now - self.lock_for
+
+    def kept_since(self, now: datetime) -> datetime:
+        """Return the instant before which the sweep may forget what was counted, at *now*."""
+        return now - max(self.lock_for, LONGEST_COUNT)
 
     def counts_until(self, now: datetime) -> datetime:
         """Return the instant after which a guess does not count at *now*.

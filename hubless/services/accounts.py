@@ -297,20 +297,23 @@ class Accounts:
         self.passwords.set(user.id, self.hasher.hash(password))
         self.end_logins_after_change(user, keep_sessions=keep_sessions, revoke_tokens=revoke_tokens)
 
-    def sign_up(self, name: str, password: str) -> User:
-        """Add a user with a password of the user's choice.
+    def check_sign_up(self, name: str, password: str, *, known: Iterable[str] = ()) -> str:
+        """Return the normal form of the name with which somebody signs up, if name and password are allowed.
+
+        Args:
+            name: as it was typed.
+            password: of the user's choice.
+            known: what guessers try first besides the name.
 
         Raises:
-            InvalidRequestError: when the name is not allowed.
-            NameTakenError: when another user has it.
+            InvalidRequestError: when the name or the password is not allowed.
+            NameTakenError: when another user has the name or one that looks like it, or settings reserve it.
         """
         name = names.normalise_user_name(name.strip())
-        self.password_policy.check(password, admin=False, known=[name])
-        if self.is_reserved_name(name):
+        self.password_policy.check(password, admin=False, known=[name, *known])
+        if self.is_reserved_name(name) or self.users.find(name) is not None:
             raise NameTakenError("User", name)
-        user = self.add(name)
-        self.passwords.set(user.id, self.hasher.hash(password))
-        return user
+        return self.new_user(name).name
 
     def is_reserved_name(self, name: str) -> bool:
         """Say whether something waits for a user called *name*: only admins may add such users."""

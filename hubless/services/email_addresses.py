@@ -12,6 +12,7 @@ from hubless.domain import tokens
 from hubless.domain.bounds import MAX_SECRET_LENGTH
 from hubless.domain.email_addresses import EmailAddress
 from hubless.domain.errors import InvalidRequestError, MailFailedError, QuotaExceededError, StoreConflictError
+from hubless.domain.lock_policy import LONGEST_COUNT
 from hubless.domain.mails import check_address
 from hubless.domain.users import User
 from hubless.domain.values import value
@@ -25,7 +26,7 @@ from hubless.services.identifiers import new_secret
 
 logger = logging.getLogger(__name__)
 LIFETIME = timedelta(days=3)  # of a link
-WINDOW = timedelta(hours=1)
+WINDOW = LONGEST_COUNT  # the sweep forgets what is older
 PER_USER = 5  # mails in a window, to any address
 USED_LINK = "This link was used, has expired, or was replaced. Ask for a new one at /hub/email."
 

@@ -46,3 +46,31 @@ def address_changed(hub: str, to: str, user_name: str, after: str) -> Mail:
 If you did not change it, ask the admin of {hub} for help at once.
 """,
     )
+
+
+def confirm_sign_up(hub: str, to: str, user_name: str, link: str) -> Mail:
+    """Return the mail that asks whether the address of a sign-up is right."""
+    return Mail(
+        to,
+        f"Confirm your account for {hub}",
+        f"""Somebody, probably you, wants an account called {user_name} of {hub}, with this e-mail address.
+
+Open this link to confirm it:
+
+{link}
+
+If you did not ask for it, ignore this mail. There will be no account.
+""",
+    )
+
+
+def account_is_ready(hub: str, to: str, user_name: str, url: str) -> Mail:
+    """Return the mail after an admin has approved a sign-up."""
+    return Mail(
+        to,
+        f"Your account for {hub} is ready",
+        f"""An admin has approved your account {user_name} of {hub}. Log in with the password that you chose:
+
+{url}/hub/login
+""",
+    )

@@ -1,4 +1,4 @@
-"""Login with a name and a password, and sign-up with a password: one kind of login, throttled."""
+"""Login with a name and a password, throttled."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -52,17 +52,6 @@ class PasswordLogin:
 
     def _now(self) -> datetime:
         return self.throttle.clock.now()
-
-    def sign_up(self, user_name: str, password: str, address: str) -> User | LockedOut:
-        """Add a user who has chosen this password; one address can add only a limited number of users.
-
-        Raises:
-            InvalidRequestError: when the name or the password is not allowed.
-            NameTakenError: when the name is taken, or when settings reserve it.
-        """
-        if locked_out := self.throttle.admit_sign_up(address):
-            return locked_out
-        return self.accounts.sign_up(user_name, password)
 
 
 def _is_plausible(name: str, password: str) -> bool:

@@ -12,6 +12,7 @@ from hubless.domain import names, tokens
 from hubless.domain.bounds import MAX_TYPED_NAME
 from hubless.domain.client_addresses import network_of
 from hubless.domain.errors import InvalidRequestError, MailFailedError, RetryLaterError
+from hubless.domain.lock_policy import LONGEST_COUNT
 from hubless.domain.mails import check_address
 from hubless.domain.messages import Message, MessageKind
 from hubless.domain.users import User
@@ -26,7 +27,7 @@ from hubless.services.accounts import Accounts
 
 logger = logging.getLogger(__name__)
 LIFETIME = timedelta(hours=1)  # of a link
-WINDOW = timedelta(hours=1)
+WINDOW = LONGEST_COUNT  # the sweep forgets what is older
 PER_USER = 3  # mails in a window, those that failed included
 PER_TEXT = 5  # requests in a window for one name or address
 PER_NETWORK = 100  # requests in a window: a class behind one address

@@ -325,7 +325,7 @@ class Reaping:
 
     def _cleanup_steps(self, routes: list[Route], now: datetime, until: datetime | None) -> Iterator[Step]:
         tidying: Mapping[str, Callable[[], None]] = {
-            "attempts": lambda: self.attempts.delete_before(self.lock_policy.counts_since(now)),
+            "attempts": lambda: self.attempts.delete_before(self.lock_policy.kept_since(now)),
             "edges": self.routing.tidy,
             "places of active servers": lambda: self.servers.recount_active(self.active_limit, now),
             "services": lambda: self.routing.sync_services(self.services.all(), routes),

@@ -249,7 +249,7 @@ def _secrets_in(toml: Mapping[str, Any]) -> list[str]:
     found += ["mail.password"] if isinstance(mail, dict) and mail.get("password") else []
     return found + [
         f"{section}.{entry.get('name')}.{key}"
-        for section, key in (("services", "token"), ("providers", "client_secret"))
+        for section, key in (("services", "token"), ("join_codes", "code"), ("providers", "client_secret"))
         for entry in _tables_in(toml.get(section))
         if entry.get(key)
     ]

@@ -20,6 +20,7 @@ from hubless.domain.lti_platforms import LtiPlatform
 from hubless.domain.origins import Origins, host_in, is_domain
 from hubless.domain.profiles import Profile
 from hubless.domain.providers import Provider
+from hubless.domain.sign_ups import JoinCode
 from hubless.domain.tokens import sha256
 from hubless.domain.users import Service
 from hubless.domain.values import value
@@ -48,6 +49,7 @@ from hubless.settings.sections import (
     ServiceSettings,
     TokensSettings,
 )
+from hubless.settings.sign_up import JoinCodeSettings, SignUpSettings, check_sign_up, join_codes_of
 from hubless.settings.types import SettingsError
 from hubless.settings.workloads import Workloads, WorkloadSettings, workloads_of
 
@@ -75,6 +77,9 @@ class Settings:
     login: LoginSettings = field(default_factory=LoginSettings)
     passwords: PasswordsSettings = field(default_factory=PasswordsSettings)
     mail: MailSettings = field(default_factory=MailSettings)
+    sign_up: SignUpSettings = field(default_factory=SignUpSettings)
+    join_codes: Mapping[str, JoinCode] = field(default_factory=dict, hash=False, repr=False)
+    """The join codes by their hashes."""
     plugin: PluginSettings = field(default_factory=PluginSettings)
     servers: ServersSettings = field(default_factory=ServersSettings)
     culling: CullingSettings = field(default_factory=CullingSettings)
@@ -251,6 +256,7 @@ def _settings(toml: Mapping[str, Any], data: Path, environ: Mapping[str, str], s
             raise SettingsError(_unknown_section(name))
     read: dict[str, Any] = {name: read_section(kind, toml.get(name, {}), name) for name, kind in TABLES.items()}
     services = _named(ServiceSettings, toml, "services")
+    join_codes = join_codes_of(_named(JoinCodeSettings, toml, "join_codes"), secrets)
     roles = _named(RoleSettings, toml, "roles")
     _check_roles(roles, services)
     if read["plugin"].is_set:
@@ -263,6 +269,8 @@ def _settings(toml: Mapping[str, Any], data: Path, environ: Mapping[str, str], s
         login=_login(read["login"], secrets),
         passwords=read["passwords"],
         mail=checked_mail(read["mail"], secrets),
+        sign_up=check_sign_up(read["sign_up"], join_codes, is_on=read["login"].sign_up, has_mail=read["mail"].is_on),
+        join_codes=join_codes,
         plugin=with_secrets(read["plugin"], secrets),
         servers=_servers(read["servers"]),
         culling=_culling(read["culling"]),

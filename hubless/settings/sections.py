@@ -11,6 +11,7 @@ from hubless.settings.mail import MailSettings
 from hubless.settings.passwords import PasswordsSettings
 from hubless.settings.plugin import PluginSettings
 from hubless.settings.providers import ProviderSettings
+from hubless.settings.sign_up import JoinCodeSettings, SignUpSettings
 from hubless.settings.types import (
     COMMAND,
     CPUS,
@@ -343,6 +344,7 @@ TABLES: dict[str, type] = {
     "passwords": PasswordsSettings,
     "mail": MailSettings,
     "plugin": PluginSettings,
+    "sign_up": SignUpSettings,
     "servers": ServersSettings,
     "culling": CullingSettings,
     "tokens": TokensSettings,
@@ -355,6 +357,7 @@ LISTS: dict[str, type] = {
     "lti_platforms": LtiPlatformSettings,
     "login_proxies": LoginProxySettings,
     "workloads": WorkloadSettings,
+    "join_codes": JoinCodeSettings,
 }
 NAMED: dict[str, type] = {"groups": GroupSettings, "custom_scopes": CustomScopeSettings}
 ELSEWHERE = frozenset({"stages"})  # only a deployment reads it (hubless.settings.stage)

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from functions.reaper import sweep
 from functions.spawn import dispatch
 from hubless.domain import messages
 from hubless.domain.email_addresses import EmailAddress
@@ -181,6 +182,17 @@ def test_a_user_gets_few_mails_in_an_hour_however_the_user_is_named(hub, monkeyp
     ask(hub, "tom")
     work(hub)
     assert len(hub.post.mails) == password_resets.PER_USER + 1
+
+
+def test_a_sweep_forgets_no_mail_of_the_last_hour(hub, monkeypatch):
+    for _ in range(password_resets.PER_USER):
+        ask(hub, "tom")
+        work(hub)
+    wait(hub, monkeypatch, minutes=50)
+    sweep.handle(hub.hub, {"detail-type": "Scheduled Event"})
+    ask(hub, "tom")
+    work(hub)
+    assert len(hub.post.mails) == password_resets.PER_USER
 
 
 def test_a_name_that_is_asked_for_too_often_sends_no_more_messages(hub):

@@ -38,6 +38,7 @@ class _AccountPage:
             identities=[_view(one, labels) for one in linked],
             providers=[{"name": name, "label": label} for name, label in labels.items()],
             has_passwords=self.hub.has_passwords,
+            sends_mail=self.hub.settings.mail.is_on,
             has_second_factors=self.hub.second_factors.are_offered,
             error=error,
         )

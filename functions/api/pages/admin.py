@@ -47,6 +47,7 @@ class _Admin:
     origins: dependencies.Origins
     render: Render
     home_usage: dependencies.HomeUsage
+    sign_ups: dependencies.SignUps
 
     def page(
         self, *, message: str | None = None, error: str | None = None, link: str | None = None, status: int = 200
@@ -83,6 +84,7 @@ class _Admin:
             message=message,
             error=error,
             password_link=link,
+            sign_ups=self._sign_ups(),
             isolation=self.settings.chosen_isolation,
             edit_url=_edit_url,
             offers_factors=self.settings.login.kind != "shared-password",
@@ -119,6 +121,23 @@ class _Admin:
         """
         if not self.who.is_admin:
             raise HTTPException(403, "Only admins can change who is an admin")
+
+    def _sign_ups(self) -> list[dict[str, Any]]:
+        """Return the sign-ups that wait, for who may add users."""
+        if not self.settings.login.sign_up or not self.who.scopes.has_everywhere("admin:users"):
+            return []
+        return [
+            {
+                "name": one.name,
+                "email": one.address,
+                "created": instant(one.created_at),
+                "waits_for_mail": one.waits_for_mail,
+                "is_approved": not one.waits_for_admin,
+                "approve_url": f"/hub/admin/sign-ups/{names.url_name(one.name)}/approve",
+                "refuse_url": f"/hub/admin/sign-ups/{names.url_name(one.name)}/refuse",
+            }
+            for one in self.sign_ups.waiting()
+        ]
 
     def _view(self, user: User, servers: list[Server], home: HomeUsage | None) -> dict[str, Any]:
         """Return what the person may see of a user and its servers."""
@@ -163,9 +182,22 @@ async def _admin(
     origins: dependencies.Origins,
     render: Render,
     home_usage: dependencies.HomeUsage,
+    sign_ups: dependencies.SignUps,
 ) -> _Admin:
     return _Admin(
-        request, who, part, users, servers, spawning, accounts, privileges, settings, origins, render, home_usage
+        request,
+        who,
+        part,
+        users,
+        servers,
+        spawning,
+        accounts,
+        privileges,
+        settings,
+        origins,
+        render,
+        home_usage,
+        sign_ups,
     )
 
 
@@ -198,6 +230,30 @@ async def add_users(form: OwnForm, admin: Admin) -> Response:
         return admin.page(error=str(refused), status=400)
     known = len(wanted) - len(added)
     return admin.page(message=f"{len(added)} added" + (f", {known} were there already" if known else ""))
+
+
+@router.post("/admin/sign-ups/{name:segment}/approve")
+@has_long_store_calls
+async def approve_sign_up(name: str, _form: OwnForm, admin: Admin) -> Response:
+    """Approve a sign-up."""
+    admin.require("admin:users")
+    try:
+        admin.sign_ups.approve(name, admin.who.name)
+    except HublessError as refused:
+        return admin.page(error=str(refused), status=400)
+    return RedirectResponse("/hub/admin", 303)
+
+
+@router.post("/admin/sign-ups/{name:segment}/refuse")
+@has_long_store_calls
+async def refuse_sign_up(name: str, _form: OwnForm, admin: Admin) -> Response:
+    """Refuse a sign-up; its user is not told."""
+    admin.require("admin:users")
+    try:
+        admin.sign_ups.refuse(name)
+    except HublessError as refused:
+        return admin.page(error=str(refused), status=400)
+    return RedirectResponse("/hub/admin", 303)
 
 
 @router.post("/admin/users/{name:segment}/delete")

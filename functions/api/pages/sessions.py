@@ -23,7 +23,7 @@ from functions.api.redirects import Redirects, RequestRedirects, with_next
 from functions.api.rendering import Render
 from functions.api.routers import page_router
 from hubless.domain.bounds import MAX_BODY
-from hubless.domain.errors import HublessError, InvalidRequestError
+from hubless.domain.errors import InvalidRequestError
 from hubless.domain.passwords import MINIMUM_PASSWORD
 from hubless.domain.users import User
 from hubless.domain.values import value
@@ -133,28 +133,6 @@ class _SessionPages:
             minimum_length=MINIMUM_PASSWORD,
         )
 
-    def sign_up_page(self, *, username: str = "", error: str | None = None, status: int = 200) -> Response:
-        """Return the page with the sign-up form."""
-        self.require_sign_up()
-        return self.render(
-            "sign_up.html",
-            status_code=status,
-            headers=retry_later(self.hub) if status == TOO_MANY else None,
-            action="/hub/sign-up",
-            username=username[:255],
-            error=error,
-            minimum_length=MINIMUM_PASSWORD,
-        )
-
-    def require_sign_up(self) -> None:
-        """Refuse if this hub takes no sign-ups.
-
-        Raises:
-            HTTPException: 404.
-        """
-        if not self.takes_sign_ups:
-            raise HTTPException(404, "This hub does not take sign-ups. Ask its admin for an account.")
-
 
 async def _session_pages(
     request: Request, hub: dependencies.WholeHub, redirects: RequestRedirects, render: Render
@@ -256,30 +234,6 @@ async def set_password(
     except InvalidRequestError as invalid:
         return pages.password_page(user, error=str(invalid), status=400)
     return pages.open_session(user, FIRST_PAGE)
-
-
-@router.get("/sign-up")
-async def sign_up_form(pages: SessionPages) -> Response:
-    """Show the sign-up form where settings allow it."""
-    return pages.sign_up_page()
-
-
-@router.post("/sign-up")
-async def sign_up(form: AnonymousForm, pages: SessionPages) -> Response:
-    """Add the user and log it in."""
-    if form is None:
-        return pages.sign_up_page(error=pages.why_form_refused, status=403)
-    pages.require_sign_up()
-    name = form.text("username", longest=MAX_BODY)  # what is no name is refused like a wrong one
-    try:
-        _require_same_twice(form)
-        made = await in_password_pool(pages.hub.password_login.sign_up, name, form.text("password"), pages.address)
-    except HublessError as refused:
-        return pages.sign_up_page(username=name, error=str(refused), status=400)
-    if isinstance(made, LockedOut):
-        error = f"Too many accounts were made from here. Try again in {made.minutes} minutes."
-        return pages.sign_up_page(username=name, error=error, status=TOO_MANY)
-    return pages.open_session(made, FIRST_PAGE)
 
 
 def lock_in_words(lock: LockedOut) -> str:

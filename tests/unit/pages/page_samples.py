@@ -147,7 +147,19 @@ set_password = {
 email = {"address": "ada@example.org", "pending": "", "typed": "", "asks_for_password": False, "error": None}
 change_password = {"asks_for_password": True, "error": None, "minimum_length": 8}
 
-sign_up = {"username": "", "action": "/hub/sign-up", "error": None, "minimum_length": 10}
+sign_up = {
+    "username": "",
+    "action": "/hub/sign-up",
+    "error": None,
+    "minimum_length": 10,
+    "email": "",
+    "code": "",
+    "asks_for_email": False,
+    "email_domains": (),
+    "asks_for_code": False,
+    "needs_code": False,
+    "needs_approval": False,
+}
 home = {
     "default": None,
     "named": [],
@@ -311,6 +323,7 @@ admin = {
     "edit_url": lambda name, what: f"/hub/admin/users/{quote(name)}/{what}",
     "offers_factors": True,
     "can_set_passwords": True,
+    "sign_ups": [],
 }
 PEOPLE = [
     {
@@ -498,6 +511,13 @@ PAGES = {
         | {"host": "lms.example.org", "fields": {"key": "k", "openid_configuration": "https://lms.example.org/c"}},
     ),
     "lti_registered": ("lti_registered.html", frame() | {"name": "lms-example-org-cc4e50"}),
+    "sign_up_with_all": (
+        "sign_up.html",
+        frame()
+        | sign_up
+        | {"asks_for_email": True, "email_domains": ["example.org"], "asks_for_code": True, "needs_approval": True},
+    ),
+    "sign_up_with_code": ("sign_up.html", frame() | sign_up | {"asks_for_code": True, "needs_code": True}),
     "home_first": ("home.html", frame(ALICE) | home),
     "home_full": ("home.html", frame(ROOT) | home | FULL_HOME),
     "home_failed": ("home.html", frame(ALICE) | home | {"default": server(state="failed", **FAILED)}),

@@ -6,11 +6,14 @@ from datetime import timedelta
 import pytest
 
 from hubless.adapters.authenticators.password import PasswordAuthenticator
+from hubless.adapters.mail.no_mailer import NoMailer
 from hubless.domain.lock_policy import LockPolicy
 from hubless.domain.users import User
 from hubless.ports.authenticator import Identity, Refused
+from hubless.services.email_addresses import EmailAddresses
 from hubless.services.login_throttling import ADDRESS_FACTOR, NAME_FACTOR, SIGN_UP_FACTOR, LockedOut, LoginThrottle
 from hubless.services.password_login import PasswordLogin
+from hubless.services.sign_ups import SignUpRules, SignUps
 from hubless.settings.sections import LoginSettings
 from tests.support.concurrency import MANY, concurrently
 from tests.support.fakes import PlainHasher
@@ -32,6 +35,26 @@ def a_world(policy):
     authenticator = PasswordAuthenticator(made.users, made.passwords, PlainHasher())
     throttle = LoginThrottle(made.attempts, made.clock, made.lock_policy)
     made.password_login = PasswordLogin(authenticator, throttle, made.logins, made.accounts, lambda: b"k" * 32)
+    emails = EmailAddresses(
+        made.stores.email_addresses,
+        made.users,
+        made.attempts,
+        NoMailer,
+        made.clock,
+        "hubless",
+        "https://hub.example.org",
+    )
+    made.sign_ups = SignUps(
+        made.accounts,
+        made.passwords,
+        made.groups,
+        made.stores.sign_ups,
+        made.stores.join_codes,
+        emails,
+        PlainHasher(),
+        throttle,
+        SignUpRules(),
+    )
     return made
 
 
@@ -42,6 +65,10 @@ def guess(world, name="alice", address="10.0.0.1", *, times=1, password="a wrong
 
 def right(world, name="alice", address="10.0.0.1", device=""):
     return guess(world, name, address, password="the right one", device=device)[0]
+
+
+def sign_up(world, name, password, address):
+    return world.sign_ups.sign_up(name, password, client_address=address)
 
 
 def device_of(world, name="alice", before=""):
@@ -78,8 +105,8 @@ def test_addresses_of_one_ipv6_network_share_a_count(world):
     assert right(world, address="2001:db8:1:2:ffff::1") is LockedOut
     assert right(world, address="2001:db8:1:3::1") is User
     for number in range(LIMIT * SIGN_UP_FACTOR):
-        world.password_login.sign_up(f"name{number}", "long enough", f"2001:db8:1:2::{number:x}")
-    assert isinstance(world.password_login.sign_up("another", "long enough", "2001:db8:1:2::ffff"), LockedOut)
+        sign_up(world, f"name{number}", "long enough", f"2001:db8:1:2::{number:x}")
+    assert isinstance(sign_up(world, "another", "long enough", "2001:db8:1:2::ffff"), LockedOut)
 
 
 def test_nobody_locks_a_user_out_of_a_browser_of_theirs(world):
@@ -229,13 +256,11 @@ def test_counted_keys_have_no_names(world):
 
 
 def test_one_address_adds_a_limited_number_of_accounts(world):
-    made = [
-        world.password_login.sign_up(f"name{n}", "long enough", "6.6.6.6") for n in range(LIMIT * SIGN_UP_FACTOR + 1)
-    ]
+    made = [sign_up(world, f"name{n}", "long enough", "6.6.6.6") for n in range(LIMIT * SIGN_UP_FACTOR + 1)]
     assert isinstance(made[-1], LockedOut)
     assert all(isinstance(user, User) for user in made[:-1])
     assert world.users.find(f"name{LIMIT * SIGN_UP_FACTOR}") is None
-    assert isinstance(world.password_login.sign_up("another", "long enough", "7.7.7.7"), User)
+    assert isinstance(sign_up(world, "another", "long enough", "7.7.7.7"), User)
     assert right(world, address="6.6.6.6") is User
 
 

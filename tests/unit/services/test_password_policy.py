@@ -74,7 +74,7 @@ def test_every_way_to_a_new_password_asks_the_policy(way):
         {
             "a link": lambda: world.accounts.use_link(secret, "alice1234"),
             "the command line": lambda: world.accounts.set_password("alice", "alice1234"),
-            "a sign-up": lambda: world.accounts.sign_up("bobby", "bobby1234"),
+            "a sign-up": lambda: world.accounts.check_sign_up("bobby", "bobby1234"),
         }[way]()
     assert world.accounts.user_of_link(secret)  # a refused password does not use the link up
     assert world.users.find("bobby") is None
