@@ -78,6 +78,12 @@ def _source(settings: Settings) -> "tuple[PluginSource, type[Exception]]":
     )
     login = settings.login
     source = PluginSource(
-        plugin.authenticator_class, plugin.config, file, secrets, login.admins, keeps_state=login.auth_state
+        plugin.authenticator_class,
+        plugin.config,
+        file,
+        secrets,
+        login.admins,
+        keeps_state=login.auth_state,
+        keeps_groups=login.managed_groups,
     )
     return source, PluginConfigError

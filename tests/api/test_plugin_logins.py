@@ -550,6 +550,28 @@ def test_the_hub_keeps_the_state_that_a_class_gives(tmp_path):
     assert b"ticket" not in (tmp_path / "hub.sqlite").read_bytes()
 
 
+def test_memberships_follow_what_a_class_says(tmp_path):
+    hub = with_state(tmp_path, "manage_groups = true\n", "[login]\nmanaged_groups = true\n")
+
+    log_in(hub.browser(), "alice", "staff maths")
+    log_in(hub.browser(), "alice", "maths music")
+
+    assert sorted(hub.hub.users.find("alice").groups) == ["maths", "music"]
+
+
+def test_groups_that_do_not_follow_stop_the_start(tmp_path):
+    with pytest.raises(SettingsError, match="manage_groups needs login"):
+        with_state(tmp_path, "manage_groups = true\n")
+
+
+def test_a_class_that_names_no_groups_although_it_should_fails(tmp_path):
+    config = "[plugin.config.Fussy]\nallow_all = true\nmanage_groups = true\n"
+    hub = open_hub(tmp_path, f"{CLASSES}.Fussy", config, "[login]\nmanaged_groups = true\n")
+
+    assert log_in(hub.browser(), "alice").status_code == 500
+    assert hub.hub.users.find("alice") is None
+
+
 def test_a_hook_reconciles_the_state_with_the_one_before(tmp_path):
     (tmp_path / "hooks.py").write_text(
         "def reconcile(_class, model, before):\n    return {**model['auth_state'], 'before': before}\n"

@@ -58,6 +58,7 @@ class PluginSource:
         secrets: values that no error may show.
         admins: names that the hub's own settings make admins.
         keeps_state: whether the hub keeps auth_state.
+        keeps_groups: whether memberships follow logins.
     """
 
     name: str
@@ -66,6 +67,7 @@ class PluginSource:
     secrets: tuple[str, ...]
     admins: tuple[str, ...]
     keeps_state: bool = False
+    keeps_groups: bool = False
 
     def load(self) -> tuple[type[Authenticator], Config]:
         """Return the class and its configuration.
@@ -103,10 +105,17 @@ class _Running:
                 plugin.cls, plugin.config, admins=source.admins, database=self.database.session, hidden=source.secrets
             )
             self.database.refresh()
-        if self.authenticator.enable_auth_state and not source.keeps_state:
-            raise PluginConfigError("enable_auth_state needs login.auth_state = true, so that the hub keeps the state")
+        self._require_hubs_part()
         self._let_known_users_in()
         self._make_application()
+
+    def _require_hubs_part(self) -> None:
+        """Refuse what the class would only half do."""
+        source = self._plugin.source
+        if self.authenticator.enable_auth_state and not source.keeps_state:
+            raise PluginConfigError("enable_auth_state needs login.auth_state = true, so that the hub keeps the state")
+        if self.authenticator.manage_groups and not source.keeps_groups:
+            raise PluginConfigError("manage_groups needs login.managed_groups = true: memberships then follow logins")
 
     def _let_known_users_in(self) -> None:
         """Have `allow_existing_users` mean the users of the hub's store, of which other processes add some."""
