@@ -839,10 +839,12 @@ class Hub(ABC):
         )
 
     def _before_start(self, owner: "User", server: "Server") -> "Mapping[str, str]":
-        told = self.kept_auth_states.variables_of(owner)
         if (plugin := self.login_plugin) is None:
-            return told
-        return {**told, **plugin.before_start(owner.name, server.name, self.kept_auth_states.of(owner))}
+            return self.kept_auth_states.variables_of(owner)
+        from hubless.services.plugin_starts import PluginStarts
+
+        given = PluginStarts(plugin, self.logins).before_start(owner, server)  # which may bring a fresh auth_state
+        return {**self.kept_auth_states.variables_of(owner), **given}
 
     @cached_property
     def preparing(self) -> "Preparing":

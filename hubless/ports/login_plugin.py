@@ -78,8 +78,8 @@ class LoginPlugin(Protocol):
         ...
 
     @property
-    def refreshes(self) -> bool:
-        """Say whether the class can refresh what it knows of a user."""
+    def refreshes_before_start(self) -> bool:
+        """Say whether the class wants to refresh what it knows of a user before each start of a server."""
         ...
 
     def add_user(self, user_name: str) -> None:

@@ -10,6 +10,8 @@ from html import unescape
 import pytest
 
 from hubless.bootstrap import plugin
+from hubless.domain.errors import LaunchFailedError
+from hubless.ports.authenticator import Identity
 from hubless.settings import SettingsError, cloud, parse
 from tests.api.hub import An, build_hub
 from tests.support import plugin_classes
@@ -674,6 +676,51 @@ def test_a_class_gives_variables_to_a_server(tmp_path):
     hub.stopping.after_stop(owner, a_server(owner_id=owner.id))  # which the class does not ask for
 
     assert given == {"TICKET": "secret"}
+
+
+def test_a_login_is_refreshed_before_a_start_if_the_class_wants_that(tmp_path):
+    more = "[login]\nauth_state = true\nmanaged_groups = true\n"
+    config = "enable_auth_state = true\nmanage_groups = true\n"
+    for folder, before, expected in (
+        ("without", "", ({"TICKET": "old"}, ("old",))),
+        ("with", "refresh_pre_spawn = true\n", ({"TICKET": "fresh"}, ("new",))),
+    ):
+        hub = with_state(tmp_path / folder, config + before, more).hub
+        hub.logins.log_in(Identity("alice", groups=("old",), auth_state={"ticket": "old"}))
+        owner = hub.users.find("alice")
+
+        given = hub.launching.before_start(owner, a_server(owner_id=owner.id))
+
+        assert (given, hub.users.find("alice").groups) == expected
+
+
+def test_a_login_that_cannot_be_refreshed_stops_no_start(tmp_path, caplog):
+    caplog.set_level("INFO")
+    hub = with_state(tmp_path, "enable_auth_state = true\nrefresh_pre_spawn = true\n").hub
+    owner = hub.accounts.add("alice")
+
+    assert hub.launching.before_start(owner, a_server(owner_id=owner.id)) == {}
+    assert "the login of user alice cannot be refreshed" in caplog.text
+
+
+def test_a_class_that_fails_to_refresh_stops_no_start(tmp_path, caplog):
+    more = '[login]\nauth_state = true\nblocked_users = ["bob"]\n'
+    hub = with_state(tmp_path, "enable_auth_state = true\nrefresh_pre_spawn = true\n", more).hub
+    owner = hub.accounts.add("alice")
+    hub.kept_auth_states.keep(owner, {"broken": "yes", "ticket": "old"})
+
+    assert hub.launching.before_start(owner, a_server(owner_id=owner.id)) == {"TICKET": "old"}
+    assert "the login of user alice was not refreshed: WithState failed (RuntimeError)" in caplog.text
+
+
+def test_nobody_whom_settings_block_starts_a_server(tmp_path):
+    more = '[login]\nauth_state = true\nblocked_users = ["bob"]\n'
+    hub = with_state(tmp_path, "enable_auth_state = true\nrefresh_pre_spawn = true\n", more).hub
+    owner = hub.accounts.add("bob")
+    hub.kept_auth_states.keep(owner, {"ticket": "old"})
+
+    with pytest.raises(LaunchFailedError, match="bob is blocked on this hub"):
+        hub.launching.before_start(owner, a_server(owner_id=owner.id))
 
 
 # --- configuration ---

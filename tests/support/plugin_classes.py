@@ -45,6 +45,8 @@ class WithState(Authenticator):
 
     async def refresh_user(self, user, handler=None):
         state = await user.get_auth_state()
+        if state and "broken" in state:
+            raise RuntimeError("the provider is away")
         return {"auth_state": {"ticket": "fresh"}, "groups": ["new"]} if state else False
 
     async def pre_spawn_start(self, user, spawner):

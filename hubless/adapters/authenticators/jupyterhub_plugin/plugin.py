@@ -220,9 +220,10 @@ class JupyterHubPlugin:
         self._running = self._start()
 
     @property
-    def refreshes(self) -> bool:
-        """Say whether the class overrides `refresh_user`."""
-        return bool(self.cls.refresh_user is not Authenticator.refresh_user)
+    def refreshes_before_start(self) -> bool:
+        """Say whether the class overrides `refresh_user`, and `refresh_pre_spawn` is set."""
+        overrides = self.cls.refresh_user is not Authenticator.refresh_user
+        return bool(overrides and self._running.authenticator.refresh_pre_spawn)
 
     def serves(self, path: str) -> bool:
         """Say whether one of the class's handlers is at *path*."""
