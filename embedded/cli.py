@@ -140,11 +140,14 @@ def check(data: Path, file: Path | None) -> None:
     """Check settings, programs and providers of logins. Start nothing."""
     from embedded import data_folder, lti_check, preflight, virtual_environment
     from hubless.bootstrap.roles import role_table_of
+    from hubless.settings.contradictions import contradictions
     from hubless.settings.stage import load_stages
 
     with commands.errors_as_messages():
         settings = _settings(data, file)
         role_table_of(settings)
+        for sentence in contradictions(settings):
+            click.echo(f"Who may log in: {sentence}.", err=True)
         if settings.workloads or settings.login_proxies:
             _check_keys(settings)
         lti_check.check(settings)
