@@ -146,7 +146,9 @@ class LoginSettings:
     )
     lock_for: timedelta = setting("10m", DURATION, "How long a lock lasts")
     max_sessions: int = setting(
-        500, count(0), "Browsers in which a user is logged in; one more ends the oldest session; 0 for no limit"
+        500,
+        count(0),
+        "Browsers in which a user is logged in; more end the oldest ones (from 64 on, now and then); 0 for no limit",
     )
     second_factor: str = setting(
         "optional",
