@@ -153,8 +153,8 @@ def test_pam_adds_nobody_whom_the_machine_does_not_have(tmp_path, pam):
 
     answer = log_in(hub.browser(), "nobody-here", "open sesame")
 
-    assert answer.status_code == 500
-    assert "PAMAuthenticator failed" in words(answer)
+    assert answer.status_code == 403
+    assert "PAMAuthenticator does not take the user nobody-here: 'User nobody-here does not exist" in words(answer)
     assert hub.hub.users.find("nobody-here") is None
 
 
