@@ -728,3 +728,16 @@ def test_a_login_without_a_factor_reads_nothing_of_factors(people):
     people.hub.__dict__["factor_store"] = Untouched()
 
     assert is_logged_in(people.logged_in())
+
+
+def test_who_administers_users_resets_no_admins_factors(tmp_path):
+    role = '\n[[roles]]\nname = "helpers"\nscopes = ["admin:users", "list:users"]\nusers = ["bob"]\n'
+    people = People(tmp_path, role)
+    people.hub.accounts.promote(people.made.user("root"), revoke=False)
+    for name in ("alice", "root"):
+        people.add_app(name)
+    bob = people.made.as_user("bob")
+
+    assert bob.delete("/users/root/second-factors").status_code == 403
+    assert bob.delete("/users/alice/second-factors").status_code == 204
+    assert (people.state("root"), people.state()) == (FactorState.SET_UP, FactorState.RESET)
