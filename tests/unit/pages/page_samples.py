@@ -419,7 +419,29 @@ SHARED = [
     {"owner": "bob", "title": "Thesis", "url": "/user/bob/thesis/", "state": "ready", "through": "staff"},
     {"owner": "eve", "title": "", "url": "/user/eve/", "state": "stopped", "through": None},
 ]
+account = {
+    "identities": [
+        {
+            "issuer": "https://sso.example.org",
+            "subject": "1001",
+            "provider": "Campus",
+            "label": "alice@example.org",
+            "linked": WAS,
+        }
+    ],
+    "providers": [{"name": "github", "label": "GitHub"}],
+    "has_passwords": True,
+    "sends_mail": True,
+    "has_second_factors": True,
+    "error": None,
+}
+
 PAGES = {
+    "account": ("account.html", frame(ALICE) | account),
+    "account_without_linked_logins": (
+        "account.html",
+        frame(ALICE) | account | {"identities": [], "error": "This is the only way in to this account."},
+    ),
     "login": ("login.html", frame() | login),
     "login_refused": (
         "login.html",

@@ -27,7 +27,7 @@ VOID = {
     "track",
     "wbr",
 }
-FRAGMENTS = {"page.html", "parts.html", "factor_forms.html", "login_passkey.html"}
+FRAGMENTS = {"page.html", "parts.html", "account_identities.html", "factor_forms.html", "login_passkey.html"}
 EVIL = "<script>alert(1)</script>\"' onload=x"
 SOURCES = sorted(TEMPLATES.glob("*.html"))
 
