@@ -4,6 +4,7 @@ from hubless.domain.errors import NameTakenError, NotFoundError
 from hubless.domain.users import Group
 from tests.support.builders import a_user
 from tests.support.concurrency import MANY, concurrently
+from tests.support.dynamodb import in_new_table
 
 
 @pytest.fixture
@@ -162,3 +163,20 @@ def test_a_group_that_was_removed_is_made_again_by_a_login(stores, alice):
     stores.groups.set_memberships(alice.id, [Group("g-again", "staff")])
     assert stores.users.get(alice.id).groups == ("staff",)
     assert stores.groups.find("staff").id == "g-again"
+
+
+def test_dynamodb_decides_at_the_write_whether_memberships_are_as_read(in_moto, monkeypatch):
+    made = in_new_table(in_moto)
+    made.users.create([user := a_user()])
+    read, turns = made.database.get_many, [1]
+
+    def read_and_be_late(wanted):
+        found = read(wanted)
+        if turns and turns.pop():
+            set_memberships(made, user.id, "other")
+        return found
+
+    monkeypatch.setattr(made.database, "get_many", read_and_be_late)
+    set_memberships(made, user.id, "mine")
+    assert made.users.get(user.id).groups == ("mine",)
+    made.close()

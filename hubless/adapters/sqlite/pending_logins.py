@@ -33,14 +33,14 @@ class SqlitePendingLoginStore:
             raise StoreConflictError("Another login has this state") from taken
 
     def take(self, state_sha256: str, now: datetime) -> PendingLogin | None:
-        with self._database.transaction():
-            row = self._database.read_one(
-                "SELECT created_at, expires_at, facts FROM pending_logins WHERE state_sha256 = ? AND expires_at > ?",
-                (state_sha256, to_number(now)),
-            )
-            if row is None:
-                return None
-            self._database.write("DELETE FROM pending_logins WHERE state_sha256 = ?", (state_sha256,))
+        # One statement: of concurrent calls one gets the row.
+        row = self._database.read_one(
+            "DELETE FROM pending_logins WHERE state_sha256 = ? AND expires_at > ?"
+            " RETURNING created_at, expires_at, facts",
+            (state_sha256, to_number(now)),
+        )
+        if row is None:
+            return None
         created_at, expires_at = to_instant(row[0]), to_instant(row[1])
         assert created_at is not None  # noqa: S101 the columns have values
         assert expires_at is not None  # noqa: S101
