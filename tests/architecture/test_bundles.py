@@ -21,7 +21,12 @@ HERE = {
     "python": f"{sys.version_info[0]}.{sys.version_info[1]}",
 }
 ELF_MACHINES = {"arm64": 183, "x86_64": 62}
-OF_ONE_MACHINE = ("hubless.adapters.sqlite", "hubless.adapters.processes", "hubless.bootstrap.machine")
+OF_ONE_MACHINE = (
+    "hubless.adapters.authenticators.jupyterhub_plugin",
+    "hubless.adapters.sqlite",
+    "hubless.adapters.processes",
+    "hubless.bootstrap.machine",
+)
 # Import every module of ours: a pruned module that is imported late would fail a request long after the start.
 ALONE = """
 import importlib, json, pathlib, sys
