@@ -159,6 +159,63 @@ def test_wrong_guesses_lock_the_name(tmp_path):
     assert "Too many wrong guesses at this name" in words(answer)
 
 
+MULTIPART = "multipart/form-data; boundary=x"
+
+
+def parts(*fields):
+    """Return a form of several parts: each a name, a text, and the name of a file if it is one."""
+    made = [
+        f'--x\r\nContent-Disposition: form-data; name="{name}"{f"; filename={file}" if file else ""}\r\n\r\n{text}\r\n'
+        for name, text, file in fields
+    ]
+    return f"{''.join(made)}--x--\r\n"
+
+
+SMUGGLED = {
+    "a name in the address": ("?username=alice&password={}", "application/x-www-form-urlencoded", "username=alice"),
+    "a type that only begins so": ("", "application/x-www-form-urlencodedx", "username=alice&password={}"),
+    "a file beside the password": (
+        "",
+        MULTIPART,
+        parts(("username", "alice", ""), ("password", "{}", ""), ("password", "other", "file")),
+    ),
+    "another separator": (
+        "",
+        "application/x-www-form-urlencoded",
+        "username=alice&password={}&more=;username=bob;password=other",
+    ),
+}
+
+
+@pytest.mark.parametrize("way", SMUGGLED)
+def test_each_guess_at_a_classs_form_is_counted(tmp_path, way):
+    browser = of_fussy(tmp_path, more=LIMITS).browser()
+    query, kind, body = SMUGGLED[way]
+    browser.get("/hub/login")
+
+    def send(password):
+        headers = {"Content-Type": kind, "X-XSRFToken": browser.xsrf}
+        return browser.post(f"/hub/login{query.format(password)}", content=body.format(password), headers=headers)
+
+    for _ in range(3):
+        assert send("wrong").status_code in {400, 403}
+    send("right")
+    assert who(browser) is None
+
+
+@pytest.mark.parametrize("way", SMUGGLED)
+def test_no_form_of_a_class_skips_the_second_factor(tmp_path, way):
+    browser = of_fussy(tmp_path, more='[login]\nsecond_factor = "required"\n').browser()
+    query, kind, body = SMUGGLED[way]
+    browser.get("/hub/login")
+
+    headers = {"Content-Type": kind, "X-XSRFToken": browser.xsrf}
+    browser.post(f"/hub/login{query.format('right')}", content=body.format("right"), headers=headers)
+
+    assert who(browser) is None
+    assert log_in(browser, "alice").headers["location"].startswith("/hub/second-factor")
+
+
 def test_a_name_that_nobody_can_have_never_reaches_the_class(tmp_path):
     browser = of_fussy(tmp_path).browser()
 

@@ -1,6 +1,7 @@
 """Pages of a JupyterHub authenticator class: its form, its redirects to a provider, and what else it brings."""
 
 from functools import lru_cache
+from urllib.parse import urlencode
 
 from anyio import CapacityLimiter, to_thread
 from markupsafe import Markup
@@ -43,6 +44,9 @@ _API = "/hub/api"
 _OWN_COOKIES = frozenset({LOGIN_COOKIE, SAFE_LOGIN_COOKIE, SESSION_COOKIE, XSRF_COOKIE, OWN_PAGE_COOKIE, DEVICE_COOKIE})
 _PASSED_ON = frozenset({"location", "cache-control", "retry-after", "content-disposition"})
 _NOT_FOR_CLASSES = frozenset({"cookie", "authorization", "host", "content-length", "transfer-encoding", "connection"})
+_FORM = "application/x-www-form-urlencoded"
+_FORMS = (_FORM, "multipart/form-data")  # what tornado takes for a form if a type begins so
+_GUESSED = ("username", "password")
 _BEFORE_LOGIN = ("/hub/login", "/hub/logout", "/hub/oauth_")  # another site may lead there
 _DEFAULT = "/hub/"  # where the class sends somebody without a `next`: the hub decides
 _TOO_MANY = 429  # RFC 6585 4
@@ -103,18 +107,21 @@ def _require_own_page(request: Request, actor: Actor | None) -> None:
 
 async def _plugin_request(request: Request, hub: Hub, actor: Actor | None) -> tuple[PluginRequest, str | None]:
     """Return the request as the class gets it, and the password in its form, if it has one."""
-    body, name, password, is_own = await request.body(), "", None, False
+    body, headers, name, password, is_own = await request.body(), _headers(request), "", None, False
     if request.method not in csrf.READ_ONLY:
-        fields = await request.form(max_fields=50)
-        typed, guessed = fields.get("username", ""), fields.get("password")
-        name = typed if isinstance(typed, str) else ""
-        password = guessed if isinstance(guessed, str) and "username" in fields else None
+        fields = await _texts_of_form(request)
+        last = dict(fields)  # of several, tornado takes the last
+        name, password = last.get("username", ""), last.get("password") if "username" in last else None
         is_own = await anonymous_form(request) is not None
+        if _is_form(request):
+            # The class reads what the hub has read, so that no field is a guess to one of them only.
+            body = urlencode(fields).encode()
+            headers = (*(pair for pair in headers if pair[0] != "content-type"), ("content-type", _FORM))
     public = hub.settings.hub.public_url.partition("://")[2]
     asked = PluginRequest(
         method=request.method,
         target=_target(request),
-        headers=_headers(request),
+        headers=headers,
         body=body,
         address=request.client.host if request.client else "unknown",
         scheme="https" if is_secure(request) else "http",
@@ -125,6 +132,27 @@ async def _plugin_request(request: Request, hub: Hub, actor: Actor | None) -> tu
         user_name=name,
     )
     return asked, password
+
+
+async def _texts_of_form(request: Request) -> list[tuple[str, str]]:
+    """Return the texts of the form.
+
+    Raises:
+        HTTPException: 400 for a form with a file, or one that tornado would read otherwise than the hub does.
+    """
+    if not _is_form(request) and request.headers.get("content-type", "").lower().startswith(_FORMS):
+        raise HTTPException(400, "The type of this form is malformed")
+    if any(name in request.query_params for name in _GUESSED):
+        raise HTTPException(400, "A name and a password belong in the form, and not in its address")
+    fields = await request.form(max_fields=50, max_files=0)
+    if not fields and _is_form(request) and await request.body():
+        raise HTTPException(400, "This form cannot be read")
+    return [(name, text) for name, text in fields.multi_items() if isinstance(text, str)]
+
+
+def _is_form(request: Request) -> bool:
+    """Say whether the hub can read the body as a form."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower() in _FORMS
 
 
 def _target(request: Request) -> str:
