@@ -55,6 +55,19 @@ class ExternalLogins:
                 raise
             return user
 
+    def require_let_in(self, user: User) -> None:
+        """Ask the rules about a user for whom nobody vouches now, such as one whose passkey answered.
+
+        Nothing says the user's groups then, so groups let nobody in.
+
+        Raises:
+            NotAllowedError: when no rule lets the user in.
+        """
+        by_admin = any(linked.by_admin for linked in self.of_user(user))
+        refused = self.admission.refusal_of(user.name, None, is_existing=True, by_admin=by_admin)
+        if refused is not None:
+            raise self._refusal(refused)
+
     def of_user(self, user: User) -> list[LinkedIdentity]:
         """Return the user's identities, the one linked first at the beginning."""
         return self.identities.of_user(user.id)

@@ -11,6 +11,7 @@ import pytest
 from pyotp import TOTP
 
 from hubless.adapters.passwords.argon2 import Argon2PasswordHasher
+from hubless.domain.external_identities import ExternalId
 from hubless.domain.second_factors import FREE_GUESSES, RECOVERY_CODES, Factors
 from hubless.domain.users import FactorState
 from tests.api.hub import Browser, build_hub
@@ -39,8 +40,8 @@ def password_hash():
 class People:
     """A hub in which everybody has the same password, and a clock that stands still."""
 
-    def __init__(self, folder, more=""):
-        self.made = build_hub(folder, SETTINGS + more)
+    def __init__(self, folder, more="", kind="password"):
+        self.made = build_hub(folder, SETTINGS.replace('kind = "password"', f'kind = "{kind}"') + more)
         self.hub = self.made.hub
         now = self.hub.clock.now()
         self.hub.__dict__["clock"] = self.clock = StoppedClock(now.replace(microsecond=0))
@@ -421,6 +422,39 @@ def test_an_answer_opens_one_session(people):
 
     assert browser.submit("/hub/passkey/login", answer=answer).status_code == 403
     assert not is_logged_in(browser)
+
+
+@pytest.mark.parametrize(
+    ("rule", "is_let_in"),
+    [
+        ("", False),
+        ("allow_users = ['bob']", False),
+        ("allow_groups = ['physics']", False),
+        ("allow_users = ['alice']", True),
+        ("allow_all = true", True),
+        ("allow_existing_users = true", True),
+        ("allow_all = true\nblocked_users = ['alice']", False),
+    ],
+)
+def test_a_passkey_lets_in_whom_the_rules_let_in(tmp_path, rule, is_let_in):
+    _, phone = People(tmp_path).add_passkey()
+    browser = People(tmp_path, rule, kind="none").browser()
+
+    answer = passkey_login(browser, phone)
+
+    assert answer.status_code == (302 if is_let_in else 403)
+    assert is_logged_in(browser) is is_let_in
+
+
+@pytest.mark.parametrize("by_admin", [True, False])
+def test_whom_an_admin_linked_gets_in_by_a_passkey_without_a_rule(tmp_path, by_admin):
+    _, phone = People(tmp_path).add_passkey()
+    people = People(tmp_path, kind="none")
+    alice, logins = people.made.user("alice"), people.hub.external_logins
+    identity = ExternalId("https://login.example.org", "1")
+    logins.link(alice, logins.linked_by(alice, identity, provider="campus", label="Alice", by_admin=by_admin))
+
+    assert passkey_login(people.browser(), phone).status_code == (302 if by_admin else 403)
 
 
 @pytest.mark.parametrize(

@@ -278,10 +278,17 @@ async def passkey_login(form: AnonymousForm, pages: SessionPages) -> Response:
     hub = pages.hub
     try:
         found = hub.passkeys.log_in(_party(pages), form.text("_xsrf"), form.text("answer"))
+        if not _may_by_password(hub, found):
+            hub.external_logins.require_let_in(found)
         user = hub.logins.log_in(Identity(found.name))
     except (InvalidRequestError, NotFoundError, StoreConflictError) as refused:
         return pages.login_page(error=str(refused), status=403)
     return open_session(pages.request, hub, user, pages.redirects.next, shown=Shown.NOW)
+
+
+def _may_by_password(hub: dependencies.WholeHub, user: User) -> bool:
+    """Say whether a password logs the user in too: then the rules for people of providers are not asked."""
+    return hub.login_plugin is not None or (hub.has_passwords and hub.passwords.get(user.id) is not None)
 
 
 # --- what an admin has removed ---
