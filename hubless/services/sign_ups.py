@@ -196,6 +196,8 @@ class SignUps:
         """Make the account, or what is missing of it; the user's id tells it from another of the name."""
         user = self.accounts.users.find(sign_up.name)
         if user is None:
+            if self.accounts.is_reserved_name(sign_up.name):  # since the sign-up: settings may make it an admin's
+                raise NameTakenError("User", sign_up.name)
             made = replace(self.accounts.new_user(sign_up.name), id=sign_up.user_id)
             added = self.accounts.users.create([made])
             user = added[0] if added else self.accounts.users.find(sign_up.name)

@@ -329,3 +329,13 @@ def test_a_name_that_an_admin_gave_away_meanwhile_is_not_taken_over(tmp_path):
     assert (answer.status_code, "already exists" in answer.json()["message"]) == (409, True)
     assert hub.hub.passwords.get(other.id) is None
     assert not opens(hub)
+
+
+def test_a_name_to_which_settings_gave_a_role_meanwhile_gets_no_account(tmp_path):
+    sign_up(first := a_hub(tmp_path, CONFIRM), email="ada@example.org")
+    role = "\n[[roles]]\nname = 'teachers'\nscopes = ['admin:users']\nusers = ['ada']\n"
+    later = a_hub(tmp_path, CONFIRM, role)
+
+    answer = confirm(later, first.post.link())
+
+    assert (answer.status_code, exists(later)) == (409, False)
