@@ -131,6 +131,13 @@ def test_a_signed_request_counts_for_five_minutes(sts, minutes, is_taken):
         assert "too long ago, or in the future" in refusal(sts, proof, now=later)
 
 
+@pytest.mark.parametrize("date", ["00010101T000000Z", "99991231T235959Z"])
+def test_the_first_and_the_last_time_there_is_are_refused(sts, date):
+    refused = refusal(sts, changed(signed_by_hand(), x_amz_date=date))
+
+    assert "too long ago, or in the future" in refused
+
+
 def test_a_wrong_secret_or_an_unknown_key_is_refused_by_aws(sts):
     proof = aws_proof(HUB, "us-east-1")[0]
     sts.add_caller(KEY, "another secret", token=SESSION)
