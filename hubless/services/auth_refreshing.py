@@ -12,6 +12,7 @@ from threading import Lock
 from typing import Any, Final
 
 from hubless.domain.errors import LoginRefusedError, NotAllowedError, ProviderUnavailableError
+from hubless.domain.external_identities import ExternalId
 from hubless.domain.leases import NoLease
 from hubless.domain.users import User
 from hubless.ports.clock import Clock
@@ -96,9 +97,14 @@ class AuthRefreshing:
         return provider, state
 
     def _ask(self, user: User, provider: LoginProvider, state: dict[str, Any]) -> Refreshed:
-        now = self._clock.now()
+        now, subject = self._clock.now(), str(state.get("subject", ""))
+        if not self._is_linked(user, ExternalId(provider.provider.issuer, subject)):
+            # The state of an identity that somebody unlinked says nothing of this user: it would end each session.
+            self._logins.auth_states.forget(user)
+            logger.info("user %s must log in again: the identity of the last login was unlinked", user.name)
+            return Refreshed.LOG_IN_AGAIN
         try:
-            person = provider.refresh(str(state.get("subject", "")), state)
+            person = provider.refresh(subject, state)
             if person is None:
                 self._remember(user, now + RETRY_AFTER)
                 return Refreshed.VALID
@@ -115,6 +121,10 @@ class AuthRefreshing:
             return Refreshed.LOG_IN_AGAIN
         self._remember(user, now + (provider.provider.auth_refresh_age or RETRY_AFTER))
         return Refreshed.VALID
+
+    def _is_linked(self, user: User, identity: ExternalId) -> bool:
+        found = self._providers.external.identities.find_with_user(identity)
+        return found is not None and found[1].id == user.id
 
     def _remember(self, user: User, until: datetime) -> None:
         with self._lock:

@@ -45,6 +45,14 @@ class AuthStates:
             return
         self.store.set(user.id, sealed)
 
+    def forget(self, user: User) -> None:
+        """Remove the user's auth_state.
+
+        Raises:
+            NotFoundError: when the user was removed meanwhile.
+        """
+        self.store.set(user.id, None)
+
     def variables_of(self, user: User) -> dict[str, str]:
         """Return the variables that a user's server gets; a key that is missing, or holds nothing, gives none."""
         state = (self.of(user) if self.to_servers else None) or {}

@@ -488,6 +488,17 @@ class TestRefresh:
         world.hub.hub.external_identities.unlink(user.id, ExternalId(ISSUER, "sub-ada"))
         assert browser.get("/hub/spawn").headers["location"].endswith("/hub/login?next=%2Fhub%2Fspawn")
 
+    def test_an_unlinked_identity_ends_one_session_and_makes_no_user(self, world, browser):
+        self.age(world, minutes=6)
+        hub, ada = world.hub.hub, world.hub.hub.users.find("ada")
+        hub.accounts.change(ada, name="countess")
+        hub.external_identities.unlink(ada.id, ExternalId(ISSUER, "sub-ada"))
+        assert "/hub/login" in browser.get("/hub/home").headers["location"]
+
+        assert hub.users.find("ada") is None
+        assert world.sso.refreshed == 0
+        assert hub.auth_refreshing.refresh(hub.users.find("countess"), before_start=True) is Refreshed.VALID
+
     def test_whose_identity_is_another_users_now_logs_in_again(self, world, browser):
         self.age(world, minutes=6)
         hub = world.hub.hub
