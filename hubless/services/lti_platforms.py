@@ -20,6 +20,7 @@ TOOL: Final = "https://purl.imsglobal.org/spec/lti-tool-configuration"
 PLATFORM: Final = "https://purl.imsglobal.org/spec/lti-platform-configuration"
 _CLAIMS = ("iss", "sub", "name", "given_name", "family_name", "email")
 _DIGITS = 6
+_CANVAS = ".instructure.com"  # the end of all hosts of its maker's sites
 
 
 @value
@@ -123,6 +124,8 @@ class LtiPlatforms:
             raise LtiRefusedError(f"The OpenID configuration of {issuer} lacks {', '.join(missing)}.")
         for address in endpoints.values():
             self._require_tls(address)
+        if any(one.issuer == issuer and one.key_set_url != endpoints["jwks_uri"] for one in self.all()):
+            raise LtiRefusedError(f"Another LMS of this hub is {issuer} already, with other keys.")
         made = self.lms.register(endpoints["registration_endpoint"], token, self.tool_configuration())
         client_id = text(made, "client_id", MAX_TEXT)
         if not client_id:
@@ -177,10 +180,12 @@ def _name_of(issuer: str, client_id: str) -> str:
 
 
 def _is_of_issuer(configuration_url: str, issuer: str) -> bool:
-    """Say whether both are at one host, or at hosts of one domain, as Canvas has them."""
+    """Say whether both are at one host, or at hosts of Canvas, whose sites have one issuer.
+
+    Hosts of one domain may belong to strangers elsewhere: `a.co.uk` and `b.co.uk`, or two pages at one provider.
+    """
     try:
         here, there = urlsplit(configuration_url).hostname or "", urlsplit(issuer).hostname or ""
     except ValueError:
         return False
-    parent = there.partition(".")[2]
-    return bool(there) and (here == there or ("." in parent and here.endswith(f".{parent}")))
+    return bool(there) and (here == there or (here.endswith(_CANVAS) and there.endswith(_CANVAS)))

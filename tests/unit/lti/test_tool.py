@@ -124,6 +124,8 @@ class TestPlatforms:
         [
             ({"issuer": "https://somebody-else.org"}, "another host"),
             ({"issuer": None}, "another host"),
+            ({"issuer": "https://neighbour.example.org"}, "another host"),
+            ({"jwks_uri": "https://lms.example.org/keys-of-others"}, "with other keys"),
             ({"issuer": "https://org"}, "another host"),
             ({"jwks_uri": None, "token_endpoint": "javascript:x"}, "lacks token_endpoint, jwks_uri"),
         ],
@@ -146,9 +148,10 @@ class TestPlatforms:
         assert tool.double.registered == []
 
     def test_the_issuer_may_be_at_a_sister_host_as_canvass_is(self, tool):
-        tool.double.configuration = {"issuer": "https://canvas.example.org"}
+        tool.double.issuer = "https://school.instructure.com"
+        tool.double.configuration = {"issuer": "https://canvas.instructure.com"}
         made = tool.platforms.register(f"{tool.double.issuer}/openid-configuration", "")
-        assert made.issuer == "https://canvas.example.org"
+        assert made.issuer == "https://canvas.instructure.com"
 
     def test_an_lms_that_does_not_answer_is_not_registered(self, tool):
         tool.double.down = {"/register"}
