@@ -110,6 +110,16 @@ def platform_of(given: LtiPlatformSettings) -> LtiPlatform:
     def value_of(key: str) -> str:
         return getattr(given, key) or preset.get(key, "").format_map(known)
 
+    if given.kind == "blackboard" and not given.deployment_ids:
+        raise SettingsError(
+            f"lti_platforms.{given.name}.deployment_ids is missing: all sites of Blackboard have one issuer, and each"
+            " may add this client id. Name the deployments of yours"
+        )
+    if given.match_existing and not given.username_claim:
+        raise SettingsError(
+            f"lti_platforms.{given.name}.username_claim is missing: match_existing needs a claim that nobody in the LMS"
+            " chooses for themselves"
+        )
     for key in ("issuer", "authorization_url", "token_url", "key_set_url"):
         if not value_of(key):
             raise SettingsError(f'lti_platforms.{given.name}.{key} is missing: kind = "{given.kind}" does not give it')

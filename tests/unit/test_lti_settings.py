@@ -38,7 +38,7 @@ def test_moodle_needs_its_address_alone() -> None:
 
 def test_canvas_and_blackboard_need_no_address() -> None:
     (canvas,) = platforms(one(kind='"canvas"'))
-    (blackboard,) = platforms(one(kind='"blackboard"'))
+    (blackboard,) = platforms(one(kind='"blackboard"', deployment_ids='["_1"]'))
 
     assert canvas.issuer == "https://canvas.instructure.com"
     assert canvas.key_set_url == "https://sso.canvaslms.com/api/lti/security/jwks"
@@ -84,3 +84,14 @@ def test_two_registrations_at_one_issuer_are_two_platforms() -> None:
 )
 def test_what_is_missing_or_wrong_is_named(text: str, words: str) -> None:
     assert words in complaint(text)
+
+
+def test_strangers_sites_at_blackboard_are_no_platform() -> None:
+    assert "deployment_ids is missing: all sites of Blackboard" in complaint(one(kind='"blackboard"'))
+
+
+def test_names_that_people_choose_take_over_no_user() -> None:
+    moodle = {"kind": '"moodle"', "url": '"https://moodle.example.org"', "match_existing": "true"}
+
+    assert "username_claim is missing: match_existing needs" in complaint(one(**moodle))
+    assert platforms(one(**moodle, username_claim='"ext.user_username"'))[0].match_existing
