@@ -211,3 +211,10 @@ def test_no_claims_raise_anything_but_a_refusal(claims):
     refusal_of(claims, rules)
     with contextlib.suppress(InvalidRequestError):
         assert isinstance(user_name_of(claims, rules, "p"), str)
+
+
+@pytest.mark.parametrize(("groups", "holds"), [(["a", "staff"], True), (["no-staff"], False), ("no-staff", False)])
+def test_the_expression_of_the_documentation_takes_whole_names_only(groups, holds):
+    rules = ClaimRules(admin_expression="groups[?@ == 'staff'] && hd == 'example.org'")
+    assert is_admin({"groups": groups, "hd": "example.org"}, rules) is holds
+    assert is_admin({"groups": groups, "hd": "example.net"}, rules) is False
