@@ -19,7 +19,7 @@ from hubless.domain.errors import (
     NotFoundError,
     StoreConflictError,
 )
-from hubless.domain.mails import check_address, host_of
+from hubless.domain.mails import check_address, folded, host_of
 from hubless.domain.sign_ups import JoinCode, SignUp
 from hubless.domain.users import Group, User
 from hubless.domain.values import value
@@ -28,7 +28,7 @@ from hubless.ports.sign_ups import JoinCodeStore, SignUpStore
 from hubless.ports.users import GroupStore
 from hubless.services import mail_texts
 from hubless.services.accounts import Accounts
-from hubless.services.email_addresses import EmailAddresses
+from hubless.services.email_addresses import WINDOW, EmailAddresses
 from hubless.services.identifiers import new_id, new_secret
 from hubless.services.login_throttling import LockedOut, LoginThrottle
 
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 logger = logging.getLogger(__name__)
+PER_ADDRESS = 5  # mails in a window
 WRONG_CODE = "This join code is wrong, has expired, or was used too often. Ask who gave it to you."
 USED_LINK = "This link was used or has expired. Sign up again, or log in if you have confirmed it already."
 FULL = "Too many people wait for an account at present. Try again tomorrow, or ask the hub's admin."
@@ -94,6 +95,8 @@ class SignUps:
         address = self._address(email) if self.rules.confirm_email else ""
         name = self.accounts.check_sign_up(name, password, known=[address])
         join_code = self._join_code(code.strip())
+        if address:
+            self._count_mail(address)
         secret, now = new_secret(), self.accounts.clock.now()
         asked = SignUp(
             name=name,
@@ -226,6 +229,16 @@ class SignUps:
             allowed = ", ".join(self.rules.email_domains)
             raise InvalidRequestError(f"Use an e-mail address of {allowed}")
         return address
+
+    def _count_mail(self, address: str) -> None:
+        """Count a mail to *address*, so that nobody has the hub flood a stranger.
+
+        Raises:
+            InvalidRequestError: when too many were sent there.
+        """
+        key, now = f"sign-up-mail:{tokens.sha256(folded(address))}", self.accounts.clock.now()
+        if not self.emails.attempts.try_add(key, now, since=now - WINDOW, until=now + WINDOW, limit=PER_ADDRESS):
+            raise InvalidRequestError("Too many mails were sent to this address. Wait an hour, then try again")
 
     def _join_code(self, code: str) -> JoinCode | None:
         if not code:

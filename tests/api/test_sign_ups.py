@@ -339,3 +339,14 @@ def test_a_name_to_which_settings_gave_a_role_meanwhile_gets_no_account(tmp_path
     answer = confirm(later, first.post.link())
 
     assert (answer.status_code, exists(later)) == (409, False)
+
+
+def test_one_address_gets_only_a_few_mails(tmp_path):
+    hub = a_hub(tmp_path, CONFIRM)
+    answers = [sign_up(hub, f"ada-{number}", email="Ada@example.org") for number in range(5)]
+    assert {answer.status_code for _, answer in answers} == {303}
+
+    _, refused = sign_up(hub, "ada-5", email="ada@example.org")
+
+    assert (refused.status_code, "Too many mails" in refused.text, len(hub.post.mails)) == (400, True, 5)
+    assert sign_up(hub, "bob", email="bob@example.org")[1].status_code == 303
