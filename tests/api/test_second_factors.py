@@ -275,6 +275,20 @@ def test_a_link_that_sets_a_password_does_not_pass_the_factor_by(people):
     assert not is_logged_in(browser)
 
 
+def test_who_has_a_factor_shows_it_before_another_login_is_linked(tmp_path):
+    github = '[[providers]]\nname = "github"\nkind = "github"\nclient_id = "hub"\nclient_secret = "s"\n'
+    people = People(tmp_path, github)
+    browser, app, _ = people.add_app()
+    people.pass_time(minutes=11)
+
+    answer = browser.submit("/hub/account/link/github")
+    assert answer.headers["location"] == f"{CONFIRM}?next=%2Fhub%2Faccount"
+
+    browser.submit(answer.headers["location"], code=people.code(app))
+    there = browser.submit("/hub/account/link/github").headers["location"]
+    assert there.startswith("https://github.com/login/oauth/authorize?")
+
+
 def test_a_token_is_not_given_for_a_password_alone(people):
     people.add_app()
     login = {"auth": {"username": "alice", "password": PASSWORD}}

@@ -15,6 +15,7 @@ from functions.api.auth.cookies import (
     HUB_PATH,
     SESSION_COOKIE,
     XSRF_COOKIE,
+    cookies,
     device_cookie,
     is_secure,
     login_cookie,
@@ -33,6 +34,8 @@ from hubless.services.identifiers import new_secret
 
 logger = logging.getLogger(__name__)
 SECOND_FACTOR_PAGE, RESET_PAGE = "/hub/second-factor", "/hub/second-factors-reset"
+CONFIRM_PAGE = "/hub/account/confirm"  # which asks a person who is logged in for a factor
+_MAX_PROOFS = 4  # cookies of one name that are looked at
 
 
 class Shown(Enum):
@@ -140,6 +143,12 @@ def note_factor(request: Request, hub: Hub, session: Session, response: Response
         samesite="lax",
         secure=is_secure(request),
     )
+
+
+def has_shown_factor(request: Request, hub: Hub, session: Session) -> bool:
+    """Say whether the session's user has just shown a second factor, as `note_factor` notes it."""
+    now, proofs = hub.clock.now(), cookies(request, FACTOR_COOKIE)[:_MAX_PROOFS]
+    return any(fresh_factors.is_fresh(hub.key, session.sha256, one, now) for one in proofs)
 
 
 def _ask_for_factor(request: Request, hub: Hub, half: HalfLogin, following: str | None) -> Response:

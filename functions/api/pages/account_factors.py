@@ -9,9 +9,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from functions.api import dependencies
-from functions.api.auth.cookies import FACTOR_COOKIE, cookies
 from functions.api.auth.relying_party import relying_party
-from functions.api.auth.session_opening import note_factor
+from functions.api.auth.session_opening import CONFIRM_PAGE, has_shown_factor, note_factor
 from functions.api.auth.visitors import Form, OwnForm, Person, user_of
 from functions.api.error_handlers import retry_later
 from functions.api.pages.second_factor import (
@@ -34,8 +33,7 @@ from hubless.domain.values import value
 from hubless.services.identity import Actor
 
 router = page_router()
-PAGE, CONFIRM = "/hub/account/second-factors", "/hub/account/confirm"
-_MAX_PROOFS = 4  # cookies of one name that are looked at
+PAGE, CONFIRM = "/hub/account/second-factors", CONFIRM_PAGE
 
 
 @value
@@ -64,11 +62,9 @@ class _FactorPages:
     @property
     def was_asked(self) -> bool:
         """Say whether the person has shown a factor just now; or has logged in just now, without any factor."""
-        now = self.hub.clock.now()
-        proofs = cookies(self.pages.request, FACTOR_COOKIE)[:_MAX_PROOFS]
-        if any(fresh_factors.is_fresh(self.hub.key, self.session.sha256, one, now) for one in proofs):
+        if has_shown_factor(self.pages.request, self.hub, self.session):
             return True
-        return not self.factors.is_set_up and fresh_factors.is_recent(self.session.created_at, now)
+        return not self.factors.is_set_up and fresh_factors.is_recent(self.session.created_at, self.hub.clock.now())
 
     def page(
         self, *, error: str | None = None, message: str | None = None, status: int = 200, offer: str = ""

@@ -11,7 +11,7 @@ from starlette.responses import RedirectResponse, Response
 from functions.api import dependencies
 from functions.api.auth.authentication import person_by_cookie
 from functions.api.auth.login_cookies import login_cookies, remove_login_cookie, set_login_cookie
-from functions.api.auth.session_opening import open_session
+from functions.api.auth.session_opening import CONFIRM_PAGE, has_shown_factor, open_session
 from functions.api.auth.visitors import MaybePerson, OwnForm, Person, user_of
 from functions.api.json_codec import JSONResponse
 from functions.api.login_pool import in_login_pool
@@ -19,6 +19,7 @@ from functions.api.redirects import Redirects, RequestRedirects, with_next
 from functions.api.rendering import Render
 from functions.api.routers import page_router
 from hubless.domain.errors import HublessError, LoginRefusedError, ProviderUnavailableError
+from hubless.domain.users import FactorState
 from hubless.domain.values import value
 from hubless.services.provider_logins import CompletedLogin, cookie_name_of
 
@@ -130,8 +131,15 @@ async def complete_other(pages: ProviderPages, name: str) -> Response:
 
 @router.post("/account/link/{name}")
 async def link(form: OwnForm, who: Person, pages: ProviderPages, name: str) -> Response:  # noqa: ARG001 it is checked
-    """Begin a login at a provider that adds its identity to the user. A form of ours begins it, no link elsewhere."""
-    return await pages.begin(name, ACCOUNT, link_to_user_id=user_of(who).id)
+    """Begin a login at a provider that adds its identity to the user. A form of ours begins it, no link elsewhere.
+
+    Such a login is asked for no second factor later. So who has one shows it now.
+    """
+    user = user_of(who)
+    assert who.session is not None  # noqa: S101 a `Person` has one
+    if user.factors is FactorState.SET_UP and not has_shown_factor(pages.request, pages.hub, who.session):
+        return RedirectResponse(with_next(CONFIRM_PAGE, ACCOUNT), 302)
+    return await pages.begin(name, ACCOUNT, link_to_user_id=user.id)
 
 
 @router.post("/backchannel_logout/{name}")
