@@ -5,9 +5,10 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from hubless.domain.claims import ClaimRules, check_expression, check_template
+from hubless.domain.claims import ClaimRules
 from hubless.domain.login_proxies import ASSERTION_HEADERS, LoginProxy, ProxyKind
 from hubless.domain.values import value
+from hubless.settings.claims import EXPRESSION, TEMPLATE
 from hubless.settings.types import FLAG, NAME, TEXT, TEXTS, URL, SettingsError, SettingType, choice, setting
 from hubless.settings.workloads import KEY_SET
 
@@ -24,14 +25,6 @@ _TAKEN = frozenset(
     {"authorization", "cookie", "host", "origin", "referer", "user-agent", "content-type", "connection"}
     | {f"x-forwarded-{one}" for one in ("for", "host", "proto", "port")}
 )
-
-
-def _expression(given: Any) -> str:
-    return check_expression(TEXT.read(given))
-
-
-def _template(given: Any) -> str:
-    return check_template(TEXT.read(given))
 
 
 def _header(given: Any) -> str:
@@ -54,8 +47,6 @@ def _logout(given: Any) -> str:
     return str(URL.read(given))
 
 
-_EXPRESSION = SettingType("a claim's name, a path, or a JMESPath expression", _expression)
-_TEMPLATE = SettingType('a text with a placeholder such as "{username}"', _template)
 _HEADER_NAME = SettingType("the name of a header that means nothing else", _header)
 _LOGOUT = SettingType("an address that starts with http:// or https://, or a path", _logout)
 
@@ -84,20 +75,20 @@ class LoginProxySettings:
     logout_url: str = setting(
         "", _LOGOUT, "Where a logout goes on, to log out at the proxy; `cloudflare` and `iap` have one"
     )
-    username_claim: str = setting("", _EXPRESSION, "The claim from which the user's name is made; empty for the kind's")
+    username_claim: str = setting("", EXPRESSION, "The claim from which the user's name is made; empty for the kind's")
     username_template: str = setting(
         "{username}",
-        _TEMPLATE,
+        TEMPLATE,
         "The user's name: `{username}` is the claim, `{provider}` the proxy's name, and others are claims too",
     )
     strip_domain: str = setting("", TEXT, "The domain that is cut from names such as `ada@example.org`")
     groups_claim: str = setting(
-        "", _EXPRESSION, "The claim with the user's groups; empty: logins leave memberships alone"
+        "", EXPRESSION, "The claim with the user's groups; empty: logins leave memberships alone"
     )
     admin_expression: str = setting(
-        "", _EXPRESSION, "Who is an admin: true, or a list with something in it; empty: logins leave admins alone"
+        "", EXPRESSION, "Who is an admin: true, or a list with something in it; empty: logins leave admins alone"
     )
-    allow_expression: str = setting("", _EXPRESSION, "Who may pass on to `[login]`'s lists; empty for everybody")
+    allow_expression: str = setting("", EXPRESSION, "Who may pass on to `[login]`'s lists; empty for everybody")
     domains: tuple[str, ...] = setting([], TEXTS, "Domains of verified e-mail addresses, one of which a person needs")
     trust_email: bool = setting(
         False, FLAG, "Whether addresses count without `email_verified`; always so for `cloudflare` and `iap`"

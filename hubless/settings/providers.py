@@ -7,9 +7,10 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
-from hubless.domain.claims import ClaimRules, check_expression, check_template
+from hubless.domain.claims import ClaimRules
 from hubless.domain.providers import ALGORITHMS, ClientAuthentication, Protocol, Provider
 from hubless.domain.values import value
+from hubless.settings.claims import EXPRESSION, TEMPLATE
 from hubless.settings.types import (
     FLAG,
     LIMIT,
@@ -38,22 +39,12 @@ _OWN_PARAMETERS = frozenset(
 )
 
 
-def _expression(given: Any) -> str:
-    return check_expression(TEXT.read(given))
-
-
-def _template(given: Any) -> str:
-    return check_template(TEXT.read(given))
-
-
 def _algorithms(given: Any) -> tuple[str, ...]:
     if not set(TEXTS.read(given)) <= set(ALGORITHMS):
         raise ValueError
     return tuple(given)
 
 
-_EXPRESSION = SettingType("a claim's name, a path, or a JMESPath expression", _expression)
-_TEMPLATE = SettingType('a text with a placeholder such as "{username}"', _template)
 _ALGORITHMS = SettingType(f"a list of {', '.join(ALGORITHMS)}", _algorithms)
 
 
@@ -105,20 +96,20 @@ class ProviderSettings:
         "How the hub proves at the token endpoint who it is; empty for what the provider's metadata say",
     )
     scopes: tuple[str, ...] = setting([], TEXTS, "The scopes to ask for; empty for those that the kind needs")
-    username_claim: str = setting("", _EXPRESSION, "The claim from which the user's name is made; empty for the kind's")
+    username_claim: str = setting("", EXPRESSION, "The claim from which the user's name is made; empty for the kind's")
     username_template: str = setting(
         "{username}",
-        _TEMPLATE,
+        TEMPLATE,
         "The user's name: `{username}` is the claim, `{provider}` the provider's name, and others are claims too",
     )
     strip_domain: str = setting("", TEXT, "The domain that is cut from names such as `ada@example.org`")
     groups_claim: str = setting(
-        "", _EXPRESSION, "The claim with the user's groups; empty: logins leave memberships alone"
+        "", EXPRESSION, "The claim with the user's groups; empty: logins leave memberships alone"
     )
     admin_expression: str = setting(
-        "", _EXPRESSION, "Who is an admin: true, or a list with something in it; empty: logins leave admins alone"
+        "", EXPRESSION, "Who is an admin: true, or a list with something in it; empty: logins leave admins alone"
     )
-    allow_expression: str = setting("", _EXPRESSION, "Who may pass on to `[login]`'s lists; empty for everybody")
+    allow_expression: str = setting("", EXPRESSION, "Who may pass on to `[login]`'s lists; empty for everybody")
     domains: tuple[str, ...] = setting([], TEXTS, "Domains of verified e-mail addresses, one of which a person needs")
     hosted_domain: str = setting("", TEXT, "The organisation's domain, for `google`: personal accounts are refused")
     identity_providers: tuple[str, ...] = setting(

@@ -3,7 +3,7 @@
 from starlette.exceptions import HTTPException
 
 from functions.api.auth.visitors import LoginRequired
-from functions.api.login_pool import in_login_pool
+from functions.api.provider_pool import in_provider_pool
 from hubless.bootstrap.hub import Hub
 from hubless.domain.users import User
 from hubless.services.auth_refreshing import Refreshed
@@ -28,7 +28,7 @@ async def require_fresh_login(hub: Hub, actor: Actor, owner: User, *, before_sta
     """
     if not hub.auth_refreshing.is_due(owner, before_start=before_start):
         return
-    found = await in_login_pool(hub.auth_refreshing.refresh, owner, before_start=before_start)
+    found = await in_provider_pool(hub.auth_refreshing.refresh, owner, before_start=before_start)
     is_own = actor.user is not None and actor.user.id == owner.id
     if found is Refreshed.VALID or not is_own:
         return

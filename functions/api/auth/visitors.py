@@ -16,6 +16,7 @@ from functions.api.auth.cookies import HUB_PATH, OWN_PAGE_COOKIE, XSRF_COOKIE, c
 from functions.api.dependencies import hub_of
 from hubless.bootstrap.hub import Hub
 from hubless.domain.bounds import MAX_FIELD, MAX_XSRF_COOKIES
+from hubless.domain.tokens import Session
 from hubless.domain.users import User
 from hubless.services.identifiers import new_secret
 from hubless.services.identity import Actor
@@ -130,6 +131,12 @@ def user_of(who: Actor) -> User:
     """Return the user who is this person."""
     assert who.user is not None  # noqa: S101 `person_of` gives users only
     return who.user
+
+
+def session_of(who: Actor) -> Session:
+    """Return the session of the browser in which this person asks."""
+    assert who.session is not None  # noqa: S101 a `Person` has one
+    return who.session
 
 
 async def _maybe_person(request: Request) -> Actor | None:

@@ -11,7 +11,7 @@ from starlette.responses import RedirectResponse, Response
 from functions.api import dependencies
 from functions.api.auth.relying_party import relying_party
 from functions.api.auth.session_opening import CONFIRM_PAGE, has_shown_factor, note_factor
-from functions.api.auth.visitors import Form, OwnForm, Person, user_of
+from functions.api.auth.visitors import Form, OwnForm, Person, session_of, user_of
 from functions.api.error_handlers import retry_later
 from functions.api.pages.second_factor import (
     add_app,
@@ -56,8 +56,7 @@ class _FactorPages:
     @property
     def session(self) -> Session:
         """Return the browser's session."""
-        assert self.who.session is not None  # noqa: S101 a `Person` has one
-        return self.who.session
+        return session_of(self.who)
 
     @property
     def was_asked(self) -> bool:

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from functions.api import dependencies
 from functions.api.auth.cookies import device_cookie
 from functions.api.auth.session_opening import Shown
-from functions.api.auth.visitors import Form, OwnForm, Person, user_of
+from functions.api.auth.visitors import Form, OwnForm, Person, session_of, user_of
 from functions.api.error_handlers import retry_later
 from functions.api.pages.sessions import FIRST_PAGE, TOO_MANY, SessionPages
 from functions.api.password_pool import in_password_pool
@@ -43,8 +43,7 @@ class _PasswordPage:
     @property
     def session(self) -> Session:
         """Return the browser's session."""
-        assert self.who.session is not None  # noqa: S101 a `Person` has one
-        return self.who.session
+        return session_of(self.who)
 
     def __call__(self, *, error: str | None = None, status: int = 200) -> Response:
         """Return the page."""

@@ -14,7 +14,7 @@ from functions.api.auth.login_cookies import login_cookies, remove_login_cookie,
 from functions.api.auth.session_opening import CONFIRM_PAGE, has_shown_factor, open_session
 from functions.api.auth.visitors import MaybePerson, OwnForm, Person, user_of
 from functions.api.json_codec import JSONResponse
-from functions.api.login_pool import in_login_pool
+from functions.api.provider_pool import in_provider_pool
 from functions.api.redirects import Redirects, RequestRedirects, with_next
 from functions.api.rendering import Render
 from functions.api.routers import page_router
@@ -43,7 +43,7 @@ class _ProviderPages:
     async def begin(self, name: str, following: str, *, link_to_user_id: str | None = None) -> Response:
         """Send the browser to the provider *name*."""
         try:
-            begun = await in_login_pool(
+            begun = await in_provider_pool(
                 self.hub.provider_logins.begin, name, following, link_to_user_id=link_to_user_id
             )
         except ProviderUnavailableError as failed:
@@ -60,7 +60,7 @@ class _ProviderPages:
         present = person_by_cookie(self.request)
         user_id = present.user.id if present is not None and present.user is not None else None
         try:
-            done = await in_login_pool(
+            done = await in_provider_pool(
                 self.hub.provider_logins.complete, name, answer, login_cookies(self.request, login), user_id=user_id
             )
         except (LoginRefusedError, ProviderUnavailableError) as failed:
@@ -147,7 +147,7 @@ async def end_sessions(request: Request, hub: dependencies.WholeHub, name: str) 
     """End the sessions that a provider ended (OpenID Connect Back-Channel Logout 1.0, 2.5 to 2.8)."""
     token = (await request.form(max_fields=20)).get("logout_token")
     try:
-        await in_login_pool(hub.provider_logins.end_by_notice, name, token if isinstance(token, str) else "")
+        await in_provider_pool(hub.provider_logins.end_by_notice, name, token if isinstance(token, str) else "")
     except (LoginRefusedError, ProviderUnavailableError) as refused:
         logger.warning("a notice of a logout was refused: %s", refused)
         return JSONResponse({"error": "invalid_request", "error_description": str(refused)}, 400, _NO_STORE)

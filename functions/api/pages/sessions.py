@@ -17,8 +17,8 @@ from functions.api.auth.relying_party import relying_party
 from functions.api.auth.session_opening import Shown, address_of, destination, forget_session, open_session
 from functions.api.auth.visitors import AnonymousForm, Form, MaybePerson, visitor
 from functions.api.error_handlers import retry_later
-from functions.api.login_pool import in_login_pool
 from functions.api.password_pool import in_password_pool
+from functions.api.provider_pool import in_provider_pool
 from functions.api.redirects import Redirects, RequestRedirects, with_next
 from functions.api.rendering import Render
 from functions.api.routers import page_router
@@ -191,7 +191,7 @@ async def log_out(
             raise HTTPException(403, "A script cannot log out: open /hub/logout in the browser")
         if actor.session.provider and actor.user is not None:
             logout_url = pages.hub.provider_logins.logout_url
-            there = await in_login_pool(logout_url, actor.session, actor.user, LOGGED_OUT)
+            there = await in_provider_pool(logout_url, actor.session, actor.user, LOGGED_OUT)
             target = there or target
         logins.close_session(actor.session)
     response = RedirectResponse(target, 302)
