@@ -9,6 +9,7 @@ from html import unescape
 
 import pytest
 
+from functions.api.auth.cookies import FACTOR_COOKIE, HALF_LOGIN_COOKIE
 from hubless.bootstrap import plugin
 from hubless.domain.errors import LaunchFailedError
 from hubless.ports.authenticator import Identity
@@ -370,6 +371,8 @@ def test_a_handler_may_take_the_form_of_another_site(paged):
 def test_a_handler_sees_no_cookie_and_no_token_of_the_hub(paged):
     browser = paged.browser()
     browser.get("/hub/enter?as=alice")
+    for name in (FACTOR_COOKIE, HALF_LOGIN_COOKIE):
+        browser.cookies[name] = "of the hub"
 
     answer = browser.get("/hub/plain", headers={"Authorization": "token abc"})
 

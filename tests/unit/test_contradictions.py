@@ -11,6 +11,17 @@ issuer = "https://sso.example.org"
 client_id = "hub"
 client_secret = "a secret of the test"
 """
+CLASS = """
+[plugin]
+authenticator_class = "dummy"
+"""
+LMS = """
+[[lti_platforms]]
+name = "moodle"
+kind = "moodle"
+url = "https://moodle.example.org"
+client_id = "aBcDeF123456789"
+"""
 GROUPS = PROVIDER + 'groups_claim = "groups"\n'
 
 
@@ -30,6 +41,7 @@ GROUPS = PROVIDER + 'groups_claim = "groups"\n'
         ),
         ('[login]\nallow_groups = ["staff"]\nmanaged_groups = true' + PROVIDER, ["allow_groups has", "managed_groups"]),
         ('[login]\nadmin_groups = ["ops"]', ["login.admin_groups has no effect"]),
+        ("login.allow_all = true" + CLASS + LMS, ["[plugin] logs people in by name, beside another kind"]),
     ],
 )
 def test_a_contradiction_is_named_with_what_to_do(text, said):

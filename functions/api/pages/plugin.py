@@ -15,6 +15,8 @@ from functions.api.auth import csrf
 from functions.api.auth.authentication import person_by_cookie
 from functions.api.auth.cookies import (
     DEVICE_COOKIE,
+    FACTOR_COOKIE,
+    HALF_LOGIN_COOKIE,
     LOGIN_COOKIE,
     OWN_PAGE_COOKIE,
     SAFE_LOGIN_COOKIE,
@@ -41,7 +43,10 @@ from hubless.services.plugin_login import PluginOutcome
 
 THREADS = 64  # logins at once that wait for the class; its own event loop is one thread
 _API = "/hub/api"
-_OWN_COOKIES = frozenset({LOGIN_COOKIE, SAFE_LOGIN_COOKIE, SESSION_COOKIE, XSRF_COOKIE, OWN_PAGE_COOKIE, DEVICE_COOKIE})
+_OWN_COOKIES = frozenset(
+    {LOGIN_COOKIE, SAFE_LOGIN_COOKIE, SESSION_COOKIE, XSRF_COOKIE, OWN_PAGE_COOKIE, DEVICE_COOKIE}
+    | {HALF_LOGIN_COOKIE, FACTOR_COOKIE}
+)
 _PASSED_ON = frozenset({"location", "cache-control", "retry-after", "content-disposition"})
 _NOT_FOR_CLASSES = frozenset({"cookie", "authorization", "host", "content-length", "transfer-encoding", "connection"})
 _FORM = "application/x-www-form-urlencoded"
