@@ -10,7 +10,15 @@ from constructs import Construct
 from hubless.settings.stage import CERTIFICATES_REGION, Stage
 from infra.stacks.base import HubStack
 
-PASSWORD_PAGES = ("/hub/login", "/hub/sign-up", "/hub/set-password")  # and what their paths may be followed by
+# Pages at which strangers guess, sign up or have mails sent, and what their paths may be followed by.
+LOGIN_PAGES = (
+    "/hub/login",
+    "/hub/sign-up",
+    "/hub/set-password",
+    "/hub/forgot-password",
+    "/hub/second-factor",
+    "/hub/passkey/login",
+)
 PASSWORD_API = ("/hub/api/users/", "/tokens")  # begin and end of the path at which a password gives a token
 WINDOW_SECONDS = 300
 
@@ -112,7 +120,7 @@ def _carries_password() -> waf.CfnWebACL.StatementProperty:
     )
     to_password_path = waf.CfnWebACL.StatementProperty(
         or_statement=waf.CfnWebACL.OrStatementProperty(
-            statements=[*(_has("STARTS_WITH", path) for path in PASSWORD_PAGES), asks_for_token]
+            statements=[*(_has("STARTS_WITH", path) for path in LOGIN_PAGES), asks_for_token]
         )
     )
     return waf.CfnWebACL.StatementProperty(

@@ -768,10 +768,12 @@ def test_waf_counts_each_request_that_may_carry_a_password(stage):
         route.path.replace("{name:segment}", "al%69ce")
         for router in ROUTERS
         for route in router.routes
-        if "POST" in route.methods and re.search("in_password_pool|by_password", inspect.getsource(route.endpoint))
+        if "POST" in route.methods
+        and re.search("in_password_pool|by_password|page.sign_up", inspect.getsource(route.endpoint))
     }
     guarded.discard("/hub/api/authorizations/token")  # JupyterHub's old one, which takes none
     assert {"/hub/login", "/hub/sign-up", "/hub/api/users/al%69ce/tokens"} <= guarded
+    guarded |= {"/hub/forgot-password", "/hub/second-factor"}  # mails to others, and guesses at codes
     assert [path for path in sorted(guarded) if not _matches(counts, "POST", path)] == []
     reads = [("GET", path) for path in guarded]  # a class of 300 opens the page at once
     for method, path in [*reads, ("POST", "/hub/api/users/alice/server")]:

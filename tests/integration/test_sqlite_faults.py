@@ -180,7 +180,10 @@ def test_the_upgrade_binds_filters_of_old_tokens_to_ids(tmp_path):
     raw.close()
     database = Database(path)
     database.write("UPDATE users SET name = 'rob' WHERE id = 'u1'")
-    database.write("INSERT INTO users VALUES ('u2', 'bob', 'bob', 0, 0, NULL, NULL, 0, 'bob', '')")
+    database.write(
+        "INSERT INTO users (id, name, folded, admin, created_at, revision, skeleton)"
+        " VALUES ('u2', 'bob', 'bob', 0, 0, 0, 'bob')"
+    )
     found = SqliteTokenStore(database).find("digest")
     assert found.scopes == (
         "read:users!user=rob",

@@ -7,7 +7,7 @@ import pytest
 
 from hubless.adapters.authenticators.password import PasswordAuthenticator
 from hubless.adapters.mail.no_mailer import NoMailer
-from hubless.domain.lock_policy import LockPolicy
+from hubless.domain.lock_policy import LONGEST_COUNT, LockPolicy
 from hubless.domain.users import User
 from hubless.ports.authenticator import Identity, Refused
 from hubless.services.email_addresses import EmailAddresses
@@ -223,7 +223,10 @@ def test_a_lock_of_hours_survives_the_sweep():
 
 def test_the_sweep_forgets_guesses_that_no_longer_count(world):
     guess(world, times=LIMIT)
-    world.clock.advance(LOCK + timedelta(seconds=1))
+    world.clock.advance(LONGEST_COUNT - timedelta(seconds=1))
+    world.reaping.sweep()
+    assert world.stores.database.read_one("SELECT count(*) FROM attempts") != (0,)
+    world.clock.advance(timedelta(seconds=2))
     world.reaping.sweep()
     assert world.stores.database.read_one("SELECT count(*) FROM attempts") == (0,)
 
