@@ -2,6 +2,7 @@
 
 import asyncio
 import tempfile
+import weakref
 from functools import cache
 from pathlib import Path
 
@@ -58,11 +59,18 @@ users = ["teacher"]
 """
 
 
+def _end(runner):
+    """Close the loop of a client that its test forgot: otherwise the warning fails some later test."""
+    if runner._loop is not None:
+        runner._loop.close()
+
+
 class InProcess(httpx.BaseTransport):
     """Carries requests to an application without a port, one after the other."""
 
     def __init__(self, app):
         self.app, self.inner, self.runner = app, httpx.ASGITransport(app, raise_app_exceptions=False), asyncio.Runner()
+        weakref.finalize(self, _end, self.runner)
 
     def handle_request(self, request):
         return self.runner.run(self.carry(request))
