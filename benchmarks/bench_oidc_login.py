@@ -2,7 +2,7 @@
 
 Bounded: LOGINS logins (300) of as many people, all at once, loopback only. Both hubs ask the same provider, npm's
 oidc-provider (`make oidc-provider`), in turn. A login counts from the hub's login page to the page after it; the time
-that people need to type is none. Prints a Markdown table.
+that people need to type is none. Prints a Markdown table, and below it why logins failed.
 
 JUPYTERHUB and CHP name programs that are installed already (oauthenticator in the same environment as JupyterHub).
 """
@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 import urllib.request
+from collections import Counter
 from pathlib import Path
 from urllib.parse import urljoin
 
@@ -99,7 +100,7 @@ def start_peer(folder, port, issuer):
 
 
 async def log_in(url, name):
-    """Return the seconds of one login, and whether the person came home."""
+    """Return the seconds of one login, and why the person did not come home; "" if the person did."""
     began = time.perf_counter()
     async with httpx.AsyncClient(timeout=120, headers={"Sec-Fetch-Mode": "navigate", "Accept": "text/html"}) as browser:
         asked = f"{url}/hub/oauth_login?next=%2Fhub%2Fhome"
@@ -107,7 +108,15 @@ async def log_in(url, name):
         action = re.search(r'action="([^"]+)"', answer.text)[1]
         form = {"prompt": "login", "login": name, "password": "any"}
         answer = await follow(browser, urljoin(str(answer.url), action), data=form)
-        return time.perf_counter() - began, str(answer.url) == f"{url}/hub/home" and answer.status_code == 200
+        return time.perf_counter() - began, why_not_home(answer, url)
+
+
+def why_not_home(answer, url):
+    """Return "" for the home page, or else where the person was left, and what the page said."""
+    if str(answer.url) == f"{url}/hub/home" and answer.status_code == 200:
+        return ""
+    words = " ".join(re.sub(r"<[^>]*>", " ", re.sub(r"(?s)<(style|script|head)\b.*?</\1>", "", answer.text)).split())
+    return f"{answer.status_code} at {answer.url.copy_with(query=None)}: {words[:200]}"
 
 
 async def follow(browser, url, data=None):
@@ -125,11 +134,16 @@ async def all_at_once(url, prefix):
     began = time.perf_counter()
     done = await asyncio.gather(*(log_in(url, f"{prefix}{n}") for n in range(LOGINS)), return_exceptions=True)
     took = time.perf_counter() - began
-    good = sorted(seconds for seconds, is_home in (one for one in done if isinstance(one, tuple)) if is_home)
-    return good, took
+    good = sorted(one[0] for one in done if isinstance(one, tuple) and not one[1])
+    reasons = Counter(one[1] if isinstance(one, tuple) else repr(one) for one in done)
+    del reasons[""]
+    return good, took, reasons
 
 
 def row(name, good, took):
+    if not good:
+        print(f"| {name} | 0 of {LOGINS} | | | {took:.1f} |")
+        return
     median, p99 = statistics.median(good), good[max(0, round(0.99 * len(good)) - 1)]
     print(f"| {name} | {len(good)} of {LOGINS} | {median:.2f} | {p99:.2f} | {took:.1f} |")
 
@@ -143,14 +157,19 @@ def main():
     ]
     provider = OidcProvider(folder, *clients)
     print(f"\n| {LOGINS} logins at once | came home | median, s | p99, s | all, s |\n| --- | --- | --- | --- | --- |")
+    failures = []
     for name, start, port in (("hubless", start_hub, ours), ("JupyterHub, GenericOAuthenticator", start_peer, peers)):
         hub = start(folder, port, provider.issuer)
         try:
-            row(name, *asyncio.run(all_at_once(f"http://127.0.0.1:{port}", name[:3].lower())))
+            good, took, reasons = asyncio.run(all_at_once(f"http://127.0.0.1:{port}", name[:3].lower()))
+            row(name, good, took)
+            failures += [f"{name}: {count} times {reason}" for reason, count in reasons.most_common()]
         finally:
             hub.terminate()
             hub.wait(60)
     provider.close()
+    if failures:
+        print("", *failures, sep="\n")
 
 
 if __name__ == "__main__":

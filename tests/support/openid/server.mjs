@@ -6,6 +6,7 @@ import { pathToFileURL } from 'node:url';
 
 const [, , modules, port, configuration] = process.argv;
 const { Provider } = await import(pathToFileURL(`${modules}/oidc-provider/lib/index.js`));
+const { default: MemoryAdapter } = await import(pathToFileURL(`${modules}/oidc-provider/lib/adapters/memory_adapter.js`));
 const jose = await import(pathToFileURL(`${modules}/jose/dist/webapi/index.js`));
 const issuer = `http://localhost:${port}`;
 const seen = { tokens: 0, refreshes: 0 };
@@ -47,8 +48,11 @@ function claimsOf(id) {
 async function start(kid) {
   key = await newKey(kid);
   const { clients } = JSON.parse(configuration);
+  // Its own store forgets codes and tokens beyond the newest thousand or two: logins of a class that comes at once.
+  const store = new Map();
   provider = new Provider(issuer, {
     clients,
+    adapter: (model) => new MemoryAdapter(model, store),
     jwks: { keys: [key] },
     findAccount: async (_ctx, id) => ({ accountId: id, claims: async () => claimsOf(id) }),
     claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['preferred_username', 'groups'] },
