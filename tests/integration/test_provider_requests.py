@@ -2,10 +2,13 @@
 
 import gzip
 import http.server
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from functions.api import provider_pool
 from hubless.adapters.jose.fetching import MAX_BYTES, Fetcher, FetchError
 from tests.support.http_servers import TcpServer, certificate, over_tls, running
 
@@ -20,6 +23,10 @@ class Provider(http.server.BaseHTTPRequestHandler):
 
     def good(self) -> None:
         self._send(b'{"keys": []}')
+
+    def together(self) -> None:
+        self.server.barrier.wait(30)  # type: ignore[attr-defined]
+        self._send(b"{}")
 
     def redirect(self) -> None:
         self._send(b"", 302, Location="/good")
@@ -52,6 +59,10 @@ class Provider(http.server.BaseHTTPRequestHandler):
             self.wfile.flush()
             time.sleep(0.01)
 
+    def setup(self) -> None:
+        super().setup()
+        self.server.connections.append(self.client_address)  # type: ignore[attr-defined]
+
     def _send(self, body: bytes, status: int = 200, **headers: str) -> None:
         self.server.seen.append(dict(self.headers))  # type: ignore[attr-defined]
         self.send_response(status)
@@ -67,7 +78,7 @@ class Provider(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def provider():
     server = running(TcpServer(("127.0.0.1", 0), Provider))
-    server.seen = []
+    server.seen, server.connections = [], []
     server.url = f"http://127.0.0.1:{server.server_address[1]}"
     yield server
     server.shutdown()
@@ -79,6 +90,16 @@ def test_json_is_fetched_and_the_hub_says_who_asks(provider):
     (headers,) = provider.seen
     assert (headers["User-Agent"], headers["Accept"]) == ("hubless", "application/json")
     assert headers["Authorization"] == "Bearer x"
+
+
+def test_a_class_that_comes_at_once_keeps_its_connections(provider, caplog):
+    fetcher, provider.barrier = Fetcher(), threading.Barrier(provider_pool.THREADS)
+    with ThreadPoolExecutor(provider_pool.THREADS) as threads:
+        for _ in range(2):
+            asked = [f"{provider.url}/together"] * provider_pool.THREADS
+            assert list(threads.map(fetcher.get_json, asked)) == [{}] * provider_pool.THREADS
+    assert len(provider.connections) == provider_pool.THREADS
+    assert not caplog.records
 
 
 def test_redirects_are_not_followed(provider):

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 SECONDS: Final = 5.0  # for one answer; a provider that is silent may take as long again
 MAX_BYTES: Final = 1_000_000  # of one answer
+CONNECTIONS: Final = 40  # kept to one host: one for each thread that waits for providers (functions/api/provider_pool)
 _PIECE = 65_536
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _OK = 200
@@ -110,7 +111,7 @@ class Fetcher:
         from urllib3 import PoolManager, Timeout  # noqa: PLC0415 few requests ask a provider
 
         timeout = Timeout(connect=self._seconds, read=self._seconds)
-        return PoolManager(num_pools=20, maxsize=10, timeout=timeout, ca_certs=self._ca_file)
+        return PoolManager(num_pools=20, maxsize=CONNECTIONS, timeout=timeout, ca_certs=self._ca_file)
 
 
 def check_url(url: str) -> str:
