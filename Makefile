@@ -35,6 +35,9 @@ CDK := .venv-cdk/node_modules/.bin/cdk
 # An OpenID Connect provider, for the tests of logins.
 OIDC_VERSION := 9.13.3
 OIDC := .venv-oidc/.ready-$(OIDC_VERSION)
+# What looks at the pages as people with disabilities meet them.
+AXE_VERSION := 4.14.1
+AXE := .venv-axe/.ready-$(AXE_VERSION)
 # The HAProxy of images/edge_proxy; that of PyPI is the one that Amazon Linux has.
 HAPROXY := .venv-haproxy/haproxy
 # The LDAP server that a login plug-in is tried with.
@@ -65,7 +68,7 @@ destroy: $(DEPLOYER) $(CDK_READY) ## Stop a stage's servers and take it away; do
 ##@ Work on it
 
 .PHONY: test
-test: lint docs $(SERVERS) $(CHECKER) $(CDK_READY) $(HAPROXY) $(SLAPD) $(OIDC) browser bubblewrap ## Lint, build the docs, run all tests with branch coverage
+test: lint docs $(SERVERS) $(CHECKER) $(CDK_READY) $(HAPROXY) $(SLAPD) $(OIDC) $(AXE) browser bubblewrap ## Lint, build the docs, run all tests with branch coverage
 	CONFORMANCE='$(abspath $(CONFORMANCE))' .venv/bin/pytest $(TOGETHER) --cov --cov-report=term:skip-covered
 
 .PHONY: conformance
@@ -107,6 +110,9 @@ haproxy: $(HAPROXY) ## Fetch the second version of HAProxy that the edge's tests
 .PHONY: oidc-provider
 oidc-provider: $(OIDC) ## Fetch the OpenID Connect provider that the tests of logins run with
 
+.PHONY: axe
+axe: $(AXE) ## Fetch what the tests of the pages check accessibility with
+
 .PHONY: bench
 bench: $(DEV) $(SERVERS) $(OIDC) ## Measure: starts, requests, routes, memory
 	@ran=; for b in benchmarks/bench_*.py; do [ -e "$$b" ] || continue; ran=1; echo "== $$b"; .venv/bin/python "$$b"; done; \
@@ -114,7 +120,7 @@ bench: $(DEV) $(SERVERS) $(OIDC) ## Measure: starts, requests, routes, memory
 
 .PHONY: clean
 clean: ## Remove the environments and caches (never the data)
-	rm -rf .venv .venv-servers .venv-conformance .venv-uv .venv-cdk .venv-haproxy .venv-slapd .venv-oidc dist cdk.out cdk.out.bundles .mypy_cache .ruff_cache .import_linter_cache .hypothesis docs/_build
+	rm -rf .venv .venv-servers .venv-conformance .venv-uv .venv-cdk .venv-haproxy .venv-slapd .venv-oidc .venv-axe dist cdk.out cdk.out.bundles .mypy_cache .ruff_cache .import_linter_cache .hypothesis docs/_build
 
 .PHONY: help
 help: ## List these targets
@@ -166,6 +172,12 @@ $(OIDC):
 	@command -v npm >/dev/null || { echo 'The tests of logins need Node 20 or newer with npm, which is not here.' >&2; exit 1; }
 	@echo 'Installing an OpenID Connect provider into .venv-oidc …'
 	@npm install --prefix .venv-oidc --no-save --no-audit --no-fund --loglevel=error 'oidc-provider@$(OIDC_VERSION)' >/dev/null
+	@touch '$@'
+
+$(AXE):
+	@command -v npm >/dev/null || { echo 'The tests of the pages need Node 20 or newer with npm, which is not here.' >&2; exit 1; }
+	@echo 'Installing axe-core into .venv-axe …'
+	@npm install --prefix .venv-axe --no-save --no-audit --no-fund --loglevel=error 'axe-core@$(AXE_VERSION)' >/dev/null
 	@touch '$@'
 
 $(SERVERS): uv.lock | uv

@@ -132,6 +132,15 @@ login_providers = [
     {"label": "Our SSO", "url": "/hub/oauth_login?provider=sso&next=%2Fhub%2Fhome"},
     {"label": "GitHub", "url": "/hub/oauth_login?provider=github"},
 ]
+LONG_NAMES = [
+    "Computing Centre of the University of Somewhere-upon-the-Water (students, staff and guests)",
+    "Forschungsdateninfrastrukturverbundsanmeldungsdienst",
+    "GitHub",
+    "Research Federation: Authentication and Authorisation Infrastructure",
+]
+many_providers = [
+    {"label": label, "url": f"/hub/oauth_login?provider=p{number}"} for number, label in enumerate(LONG_NAMES)
+]
 login_failed = {
     "message": "The login at Our SSO was cancelled, or Our SSO does not let you use this hub.",
     "contact": "Ask the help desk: help@example.org",
@@ -436,7 +445,29 @@ account = {
     "error": None,
 }
 
+MANY_IDENTITIES = {
+    "identities": [
+        {
+            "issuer": "https://sso.example.org/realms/all",
+            "subject": "f:8b1a9953-c461-1296-a827-abf8c47804d7:alice",
+            "provider": LONG_NAMES[0],
+            "label": "alice.bartholomew-featherstonehaugh@students.administration.somewhere.example",
+            "linked": WAS,
+        },
+        {"issuer": "https://github.com", "subject": "1", "provider": "GitHub", "label": "alice", "linked": WAS},
+        {
+            "issuer": "https://login.example.com/72f988bf-86f1-41af-91ab-2d7cd011db47/v2.0",
+            "subject": "A" * 43,
+            "provider": "https://login.example.com/72f988bf-86f1-41af-91ab-2d7cd011db47/v2.0",
+            "label": "A" * 43,
+            "linked": WAS,
+        },
+    ],
+    "providers": [{"name": f"p{number}", "label": label} for number, label in enumerate(LONG_NAMES)],
+}
+
 PAGES = {
+    "account_with_many_logins": ("account.html", frame(ALICE) | account | MANY_IDENTITIES),
     "account": ("account.html", frame(ALICE) | account),
     "account_without_linked_logins": (
         "account.html",
@@ -472,6 +503,20 @@ PAGES = {
     "log_in_again": ("log_in_again.html", frame(ALICE, again="/hub/login?next=%2Fhub%2Fhome&again=1")),
     "login_with_providers": ("login.html", frame() | login | {"providers": login_providers}),
     "login_at_providers_only": ("login.html", frame() | login | {"providers": login_providers, "has_form": False}),
+    "login_with_many_providers": (
+        "login.html",
+        frame()
+        | login
+        | {"providers": many_providers, "passkey_options": PASSKEY, "sign_up": True, "resets_passwords": True}
+        | {
+            "username": "alice",
+            "error": "Too many wrong guesses in this browser. Wait up to 15 minutes, then try again.",
+        },
+    ),
+    "login_at_many_providers_only": (
+        "login.html",
+        frame() | login | {"providers": many_providers, "has_form": False, "error": "This form is invalid or expired."},
+    ),
     "login_elsewhere_only": ("login.html", frame() | login | {"has_form": False}),
     "login_failed": ("login_failed.html", frame() | login_failed),
     "login_failed_for_a_user": ("login_failed.html", frame(ALICE) | login_failed | {"contact": ""}),
@@ -538,6 +583,13 @@ PAGES = {
         frame()
         | sign_up
         | {"asks_for_email": True, "email_domains": ["example.org"], "asks_for_code": True, "needs_approval": True},
+    ),
+    "sign_up_refused": (
+        "sign_up.html",
+        frame()
+        | sign_up
+        | {"asks_for_email": True, "email_domains": ["example.org", "example.com"], "asks_for_code": True}
+        | {"username": "alice", "email": "a@example.net", "error": "This password is too easy to guess."},
     ),
     "sign_up_with_code": ("sign_up.html", frame() | sign_up | {"asks_for_code": True, "needs_code": True}),
     "home_first": ("home.html", frame(ALICE) | home),

@@ -142,8 +142,22 @@ def test_every_field_has_a_label(name):
     for tag in ("input", "select", "textarea"):
         for field in page.all(tag):
             wrapped = field.get("type") in {"radio", "checkbox"}
-            unsent = field.get("type") == "hidden" or field.get("aria-hidden") == "true"
+            unsent = field.get("type") in {"hidden", "submit"} or field.get("aria-hidden") == "true"
             assert wrapped or unsent or field["id"] in labelled
+
+
+@every_page
+def test_each_field_of_a_refused_form_tells_why(name):
+    for form in forms(render(name)):
+        fields = [attributes for tag, attributes in Page(form).tags if tag in {"input", "select", "textarea"}]
+        typed = [
+            field
+            for field in fields
+            if field.get("type") not in {"hidden", "submit", "radio", "checkbox"} and "aria-hidden" not in field
+        ]
+        if 'id="error"' in form:
+            assert typed
+            assert all("error" in field.get("aria-describedby", "").split() for field in typed)
 
 
 TO_AN_LMS = {"lti_add_link"}  # whose form goes to another host, which must not get the token
@@ -242,6 +256,7 @@ def test_login_has_the_fields_that_scripts_look_for():
 
     assert re.search(r'<input name="username"[^>]*>', html)
     assert re.search(r'<input name="password"[^>]*>', html)
+    assert re.search(r'<input [^>]*id="login_submit"[^>]*type="submit"[^>]*>', html)
 
 
 def test_login_leads_on_and_keeps_what_was_typed():

@@ -1,0 +1,99 @@
+"""Every page in Chromium, narrow and wide, light and dark: nothing is cut off, and axe-core finds no fault.
+
+The pages are the samples of the unit tests, which no hub serves: so states are looked at that a hub seldom comes to.
+"""
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from functions.api import rendering
+from tests.unit.pages.page_samples import PAGES
+
+AXE = Path(__file__).parents[2] / ".venv-axe/node_modules/axe-core/axe.min.js"
+NARROW, WIDE = {"width": 360, "height": 740}, {"width": 1440, "height": 900}
+VIEWS = [(NARROW, "light"), (NARROW, "dark"), (WIDE, "light"), (WIDE, "dark")]
+LEAVE = {"lti_opening", "not_running_starts", "stop_pending"}  # load something else before one has looked
+FOREIGN = {"api_docs"}  # is of Swagger UI, apart from its frame
+SHOWN = sorted(PAGES.keys() - LEAVE - FOREIGN)
+OPEN_ALL = "for (const details of document.querySelectorAll('details')) details.open = true"
+IS_CUT = "document.documentElement.scrollWidth > innerWidth"
+FAULTS = """async () => {
+  const found = await axe.run({ resultTypes: ["violations"] });
+  return found.violations.flatMap((rule) => rule.nodes.map((node) => `${rule.id}: ${node.html}`));
+}"""
+
+
+@pytest.fixture(scope="module")
+def page(chromium):
+    """A page at which the samples are, by their names; it looks at itself with axe."""
+    assert AXE.exists(), "axe-core is not there: make axe"
+    context = chromium.new_context(bypass_csp=True, reduced_motion="reduce")
+    page = context.new_page()
+    page.route("**/*", _answer)
+    yield page
+    context.close()
+
+
+def _answer(route):
+    path = urlsplit(route.request.url).path
+    if path.startswith("/hub/static/"):
+        route.fulfill(path=rendering.STATIC / path.removeprefix("/hub/static/"))
+    elif (name := path.removeprefix("/")) in PAGES:
+        template, context = PAGES[name]
+        html = rendering._environment().get_template(template).render(context)
+        route.fulfill(content_type="text/html; charset=utf-8", body=html)
+    else:
+        route.abort()
+
+
+def look(page, name):
+    """Return what is wrong with the page in each view."""
+    wrong = []
+    page.goto(f"https://hub.test/{name}", wait_until="load")
+    page.add_script_tag(path=AXE)
+    for size, scheme in VIEWS:
+        page.set_viewport_size(size)
+        page.emulate_media(color_scheme=scheme)
+        for opened in (False, True):
+            if opened:
+                page.evaluate(OPEN_ALL)
+            where = f"{size['width']} px, {scheme}{', all open' if opened else ''}"
+            if page.evaluate(IS_CUT):
+                wrong.append(f"{where}: wider than the window")
+        wrong += [f"{where}: {fault}" for fault in page.evaluate(FAULTS)]
+    return wrong
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_a_page_fits_and_is_accessible(page, name):
+    assert look(page, name) == []
+
+
+def test_a_bad_page_is_noticed(page, monkeypatch):
+    _, context = PAGES["login"]
+    monkeypatch.setitem(PAGES, "bad", ("login.html", context | {"hub_name": "x" * 200, "username": "\u00ad"}))
+    page.route("**/hub/static/style.css*", lambda route: route.fulfill(body="label { display: none }"))
+
+    wrong = look(page, "bad")
+    page.unroute("**/hub/static/style.css*")
+
+    assert any("wider than the window" in fault for fault in wrong)
+    assert any("label: <input" in fault for fault in wrong)
+
+
+@pytest.mark.parametrize(
+    "name", ["login_with_many_providers", "login_at_many_providers_only", "account_with_many_logins"]
+)
+def test_long_names_fit_without_javascript(chromium, name):
+    context = chromium.new_context(java_script_enabled=False, viewport=NARROW)
+    page = context.new_page()
+    page.route("**/*", _answer)
+    page.goto(f"https://hub.test/{name}", wait_until="load")
+
+    boxes = [button.bounding_box() for button in page.locator(".button:visible").all()]
+    context.close()
+
+    assert boxes
+    assert all(box["x"] >= 0 and box["x"] + box["width"] <= NARROW["width"] for box in boxes)
