@@ -36,6 +36,7 @@ MEASURED = (
     "integration/test_launching_on_ecs.py",
     "integration/test_direct_edge.py",
     "integration/test_edge.py",
+    "integration/test_peers_passwords.py",
     "integration/test_plugin_peers.py",
     "integration/test_preflight_collect.py",
     "integration/test_provider_requests.py",

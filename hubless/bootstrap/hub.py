@@ -376,8 +376,9 @@ class Hub(ABC):
     @cached_property
     def hasher(self) -> "PasswordHasher":
         from hubless.adapters.passwords.argon2 import Argon2PasswordHasher
+        from hubless.adapters.passwords.imported import ImportedPasswordHasher
 
-        return Argon2PasswordHasher()
+        return ImportedPasswordHasher(Argon2PasswordHasher())
 
     @cached_property
     def authenticator(self) -> "Authenticator":

@@ -77,8 +77,8 @@ class PasswordHasher(Protocol):
         """Say whether *password* matches. None takes as long and matches nothing: time reveals no names of users."""
         ...
 
-    def is_outdated(self, password_hash: str) -> bool:
-        """Say whether the hash was made with weaker parameters than the present ones."""
+    def is_outdated(self, password_hash: str, password: str) -> bool:
+        """Say whether *password*, which matches the hash, should get a new one, because new ones are stronger."""
         ...
 
 

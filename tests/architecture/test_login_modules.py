@@ -6,7 +6,18 @@ import sys
 from pathlib import Path
 
 TOP = Path(__file__).parents[2]
-OF_LOGINS = {"authlib", "cryptography", "jmespath", "joserfc", "pyotp", "segno", "urllib3", "webauthn", "zxcvbn"}
+OF_LOGINS = {
+    "authlib",
+    "bcrypt",
+    "cryptography",
+    "jmespath",
+    "joserfc",
+    "pyotp",
+    "segno",
+    "urllib3",
+    "webauthn",
+    "zxcvbn",
+}
 ASK = """
 import json, sys, tempfile
 from pathlib import Path

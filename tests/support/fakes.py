@@ -159,7 +159,7 @@ class PlainHasher:
     def verify(self, password_hash, password):
         return password_hash == f"plain:{password}"
 
-    def is_outdated(self, password_hash):
+    def is_outdated(self, password_hash, password):
         return False
 
 

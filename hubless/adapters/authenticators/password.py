@@ -21,6 +21,6 @@ class PasswordAuthenticator:
         stored = self.passwords.get(user.id) if user else None
         if not self.hasher.verify(stored, password) or user is None or stored is None:
             return Refused()
-        if self.hasher.is_outdated(stored):
+        if self.hasher.is_outdated(stored, password):
             self.passwords.rehash(user.id, stored, self.hasher.hash(password))  # unless it was changed meanwhile
         return Identity(user.name)

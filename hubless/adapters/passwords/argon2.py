@@ -32,7 +32,7 @@ class Argon2PasswordHasher:
             return False
         return self._matches(password_hash, password)
 
-    def is_outdated(self, password_hash: str) -> bool:
+    def is_outdated(self, password_hash: str, password: str) -> bool:  # noqa: ARG002 each password is hashed whole
         """Say whether the hash has other parameters than new ones get."""
         return self._hasher.check_needs_rehash(password_hash)
 

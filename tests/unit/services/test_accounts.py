@@ -129,7 +129,7 @@ def test_a_login_with_an_old_password_undoes_no_new_one(world):
     world.accounts.set_password("bob", "the old one")
 
     class Hasher(PlainHasher):
-        def is_outdated(self, password_hash):
+        def is_outdated(self, password_hash, password):
             world.accounts.set_password("bob", "the new one")  # meanwhile
             return True
 
