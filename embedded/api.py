@@ -6,7 +6,7 @@ import gc
 import logging
 import resource
 import socket
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from types import FrameType
 from typing import Any
 
@@ -63,18 +63,19 @@ class Protocol(HttpToolsProtocol):
 class Server(uvicorn.Server):
     """Uvicorn that sleeps while no request comes; the original wakes up ten times a second."""
 
-    def __init__(self, config: uvicorn.Config, channel: Channel) -> None:
+    def __init__(self, config: uvicorn.Config, channel: Channel, each_second: Callable[[], None]) -> None:
         super().__init__(config)
-        self._channel = channel
+        self._channel, self._each_second = channel, each_second
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ending = asyncio.Event()
 
     async def main_loop(self) -> None:
-        """Serve until the end is requested; the tick only renews the Date header."""
+        """Serve until the end is requested; the tick only renews the Date header, and writes metrics."""
         self._loop = asyncio.get_running_loop()
         ipc.listen(self._channel, self._on_event)
         self._channel.send_event(ipc.READY)
         while not await self.on_tick(0):
+            self._each_second()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._ending.wait(), DATE_SECONDS)
 
@@ -128,7 +129,8 @@ def allow_open_files(count: int = OPEN_FILES) -> None:
 def run(channel: Channel, child: ChildConfig, settings: Settings) -> None:
     """Serve until the supervisor ends this process, or has died."""
     allow_open_files()
-    app = with_client_address(create_app(machine.build(settings)), settings.hub.trusted_proxies)
+    hub = machine.build(settings)
+    app = with_client_address(create_app(hub), settings.hub.trusted_proxies)
     # These objects live as long as the process. Scanning them for garbage would delay requests by 30 ms each time.
     gc.collect()
     gc.freeze()
@@ -146,7 +148,8 @@ def run(channel: Channel, child: ChildConfig, settings: Settings) -> None:
         timeout_graceful_shutdown=LAST_REQUESTS_SECONDS,
     )
     logging.getLogger("uvicorn.error").addFilter(is_worth_logging)
-    Server(config, channel).run(sockets=[socket.socket(fileno=child.listener)])
+    Server(config, channel, hub.metrics.flush_when_due).run(sockets=[socket.socket(fileno=child.listener)])
+    hub.metrics.flush()
 
 
 if __name__ == "__main__":

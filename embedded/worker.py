@@ -43,7 +43,7 @@ class Worker:
         self._hub = hub
         self._sweep_every = settings.culling.sweep_every.total_seconds()
         self._stop_limit = settings.servers.stop_timeout.total_seconds() + 5
-        hub.launching, hub.reaping, hub.resource_limits, hub.home_measuring  # noqa: B018 created before the threads that share them
+        hub.launching, hub.reaping, hub.metrics, hub.resource_limits, hub.home_measuring  # noqa: B018 created before the threads that share them
         self._changed = hub.watcher()
         self._pending = 1  # servers that started or stopped at the last step
         self._queued = 1  # messages at the last step
@@ -72,6 +72,7 @@ class Worker:
             self._end_servers()
         self._leaving.set()
         self._pool.shutdown(wait=True)
+        self._hub.metrics.flush()
 
     def _step_safely(self) -> None:
         try:
@@ -87,6 +88,7 @@ class Worker:
         if time.monotonic() - self._reconciled_at >= RECONCILE_RUNNING_SECONDS:
             spawn.handle(self._hub, {"detail-type": spawn.RECONCILE_RUNNING})
             self._reconciled_at = time.monotonic()
+        self._hub.metrics.flush_when_due()
 
     def _receive(self) -> None:
         for received in self._hub.queue.receive(BATCH, VISIBLE_AFTER, self._hub.clock.now()):

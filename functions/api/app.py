@@ -32,6 +32,7 @@ from functions.api.pages import (
     token,
     unrouted,
 )
+from functions.api.request_metrics import RequestMetrics
 from functions.api.routes import (
     authorizations,
     documentation,
@@ -135,7 +136,7 @@ def _plugin_routes(hub: Hub) -> list[BaseRoute]:
 
 
 def _middleware(hub: Hub) -> list[Middleware]:
-    found = [Middleware(HubMiddleware, origins=hub.origins)]
+    found = [Middleware(RequestMetrics, hub=hub), Middleware(HubMiddleware, origins=hub.origins)]
     if hub.settings.login_proxies:
         from functions.api.auth.proxy_logins import ProxyLoginMiddleware  # noqa: PLC0415 few hubs have any
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from hubless.ports.launcher import Launcher, TaskEvent
     from hubless.ports.leases import LeaseStore
     from hubless.ports.lti import LtiStore
-    from hubless.ports.metrics import Metrics
+    from hubless.ports.metrics import HistogramStore, Metrics
     from hubless.ports.passwords import AttemptStore, PasswordStore
     from hubless.ports.pending_logins import PendingLoginStore
     from hubless.ports.queue import Queue
@@ -414,7 +414,13 @@ class CloudHub(Hub):
     def metrics(self) -> "Metrics":
         from hubless.adapters.powertools.metrics import EmfMetrics
 
-        return EmfMetrics(self._cloud.hub)
+        return EmfMetrics(self._cloud.hub, self.histograms)
+
+    @cached_property
+    def histograms(self) -> "HistogramStore":
+        from hubless.adapters.dynamodb.histograms import DynamoHistogramStore
+
+        return DynamoHistogramStore(self._database)
 
 
 class StreamingHub(CloudHub):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from hubless.adapters.aws import Clients
     from hubless.bootstrap.lti import Lti
     from hubless.domain.admission import AdmissionPolicy
+    from hubless.domain.histograms import BucketCount
     from hubless.domain.idle_policies import IdlePolicies
     from hubless.domain.lifecycle import Server
     from hubless.domain.limits import Resource
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from hubless.ports.login_providers import LoginProvider
     from hubless.ports.lti import LtiStore
     from hubless.ports.mailer import Mailer
-    from hubless.ports.metrics import Metrics
+    from hubless.ports.metrics import HistogramStore, Metrics
     from hubless.ports.passwords import AttemptStore, PasswordHasher, PasswordStore
     from hubless.ports.pending_logins import PendingLoginStore
     from hubless.ports.queue import Queue
@@ -316,6 +317,19 @@ class Hub(ABC):
     @property
     @abstractmethod
     def metrics(self) -> "Metrics": ...
+
+    @property
+    def measures_requests(self) -> bool:
+        """Say whether `/hub/metrics` has a histogram of all requests: each would be a write in DynamoDB."""
+        return False
+
+    @property
+    @abstractmethod
+    def histograms(self) -> "HistogramStore": ...
+
+    def histogram_counts(self) -> "list[BucketCount]":
+        """Return the counts of all histograms and all processes, for `/hub/metrics`."""
+        return self.histograms.all()
 
     # --- the same everywhere ---
 
@@ -788,6 +802,7 @@ class Hub(ABC):
             self.leases,
             self.profiles,
             self.deadlines,
+            self.metrics,
             servers.named_limit,
             self.active_limit,
             servers.starts_per_hour,

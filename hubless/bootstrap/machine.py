@@ -9,10 +9,12 @@ from hubless.bootstrap.hub import Hub, apply_settings
 from hubless.settings import Settings
 
 if TYPE_CHECKING:
+    from hubless.adapters.buffered_metrics import BufferedMetrics
     from hubless.adapters.processes.isolation import Isolation
     from hubless.adapters.processes.resource_limits import ResourceLimits
     from hubless.adapters.sqlite.database import Database
     from hubless.adapters.sqlite.queue import SqliteQueue
+    from hubless.domain.histograms import BucketCount
     from hubless.domain.limits import Resource
     from hubless.ports.auth_state import AuthStateStore
     from hubless.ports.clock import Clock
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from hubless.ports.leases import LeaseStore
     from hubless.ports.login_plugin import LoginPlugin
     from hubless.ports.lti import LtiStore
-    from hubless.ports.metrics import Metrics
+    from hubless.ports.metrics import HistogramStore
     from hubless.ports.passwords import AttemptStore, PasswordStore
     from hubless.ports.pending_logins import PendingLoginStore
     from hubless.ports.readiness import Readiness
@@ -319,11 +321,25 @@ class MachineHub(Hub):
 
         return HttpInspector(lambda server, _prefix: f"http://{server.address}", self.clock)
 
-    @cached_property
-    def metrics(self) -> "Metrics":
-        from hubless.adapters.null_metrics import NullMetrics
+    @property
+    def measures_requests(self) -> bool:
+        return True
 
-        return NullMetrics()
+    @cached_property
+    def metrics(self) -> "BufferedMetrics":
+        from hubless.adapters.buffered_metrics import BufferedMetrics
+
+        return BufferedMetrics(self.histograms)
+
+    @cached_property
+    def histograms(self) -> "HistogramStore":
+        from hubless.adapters.sqlite.histograms import SqliteHistogramStore
+
+        return SqliteHistogramStore(self._database)
+
+    def histogram_counts(self) -> "list[BucketCount]":
+        self.metrics.flush()  # those of other processes follow within seconds
+        return super().histogram_counts()
 
 
 def build(settings: Settings) -> MachineHub:

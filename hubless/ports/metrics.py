@@ -1,8 +1,11 @@
 """Metrics of the hub, for its operators."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from enum import StrEnum
 from typing import Protocol
+
+from hubless.domain.histograms import BucketCount, Histogram
 
 
 class Metric(StrEnum):
@@ -23,7 +26,7 @@ class Metric(StrEnum):
 
 
 class Metrics(Protocol):
-    """Takes measurements; never raises and never waits."""
+    """Takes measurements; never raises, and waits for a store's write at most."""
 
     def count(self, metric: Metric, value: float = 1, *, outcome: str = "") -> None:
         """Add *value* to a metric, and to the metric of that *outcome* if there is one."""
@@ -31,4 +34,30 @@ class Metrics(Protocol):
 
     def duration(self, metric: Metric, took: timedelta) -> None:
         """Add a duration to a metric in seconds."""
+        ...
+
+    def observe(self, histogram: Histogram, took: timedelta, *labels: str) -> None:
+        """Count a duration in a histogram of `/hub/metrics`, under these values of its labels."""
+        ...
+
+
+class HistogramStore(Protocol):
+    """Keeps the histograms' counts of all processes."""
+
+    def add(self, counts: Sequence[BucketCount]) -> None:
+        """Add *counts*, one for each bucket, to what is stored. Two callers at once lose nothing.
+
+        After a lost answer some may be counted twice or not at all: these numbers decide nothing.
+
+        Raises:
+            StoreUnavailableError: when the store cannot be reached.
+        """
+        ...
+
+    def all(self) -> list[BucketCount]:
+        """Return all counts, in no order.
+
+        Raises:
+            StoreUnavailableError: when the store cannot be reached.
+        """
         ...

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 
-from hubless.domain import lifecycle, limits, names
+from hubless.domain import histograms, lifecycle, limits, names
 from hubless.domain.errors import (
     CapacityUnavailableError,
     LaunchFailedError,
@@ -161,15 +161,24 @@ class Launching:
         match server.state:
             case State.REQUESTED | State.PREPARING:
                 if lifecycle.is_overdue(server, self.clock.now()):
-                    self.stopping.fail(server, f"The hub {_MISSED[server.state]} in time. Try again later.")
+                    self.stopping.fail(
+                        server, f"The hub {_MISSED[server.state]} in time. Try again later.", timed_out=True
+                    )
             case State.LAUNCHING | State.STARTING:
-                self._reconcile_start(server, status or self.launcher.describe(server.task or ""))
+                self._reconcile_start(server, status or self._poll(server))
             case State.READY:
-                self._check(server, status or self.launcher.describe(server.task or ""))
+                self._check(server, status or self._poll(server))
             case State.STOPPING:
                 self.stopping.reconcile(server, status)
             case State.STOPPED | State.FAILED:
                 pass
+
+    def _poll(self, server: Server) -> TaskStatus:
+        began = self.clock.now()
+        status = self.launcher.describe(server.task or "")
+        seen = histograms.STOPPED if isinstance(status, TaskStopped) else histograms.RUNNING
+        self.metrics.observe(histograms.POLL_DURATION, self.clock.now() - began, seen)
+        return status
 
     def _launch(self, server: Server) -> None:
         owner = self.users.get(server.owner_id)
@@ -241,7 +250,7 @@ class Launching:
         if isinstance(status, TaskRunning) and self._advance(server, status):
             return
         if lifecycle.is_overdue(server, self.clock.now()):
-            self.stopping.fail(server, self._timeout_reason(server), self._end_and_read_log(server))
+            self.stopping.fail(server, self._timeout_reason(server), self._end_and_read_log(server), timed_out=True)
 
     def _advance(self, server: Server, status: TaskRunning) -> bool:
         """Store the address, check readiness, add the route, make it ready; say whether the state has changed."""
@@ -253,18 +262,25 @@ class Launching:
         owner = self.users.get(server.owner_id)
         if owner is None or not self.readiness.answers(server, names.server_prefix(owner.name, server.name)):
             return server.state is not came_from
-        sequence = self.routing.add(
-            names.route_prefix(owner.name, server.name),
-            status.address,
-            server.launch_id or "",
-            ServerKey(server.id, server.owner_id),
-        )
+        began = self.clock.now()
+        sequence = self._add_route(server, owner, status.address)
+        took = self.clock.now() - began
         if not self.routing.is_served(sequence):
             self.edge_autosuspend.request_start()
             self._remove_route_unless_current(server, owner)
             return server.state is not came_from
+        self.metrics.observe(histograms.PROXY_ADD_DURATION, took, histograms.SUCCESS)
         self._become_ready(server, owner)
         return True
+
+    def _add_route(self, server: Server, owner: User, address: str) -> int:
+        """Add the route and return the sequence number that edges must reach; each look at a start does so again."""
+        prefix, began = names.route_prefix(owner.name, server.name), self.clock.now()
+        try:
+            return self.routing.add(prefix, address, server.launch_id or "", ServerKey(server.id, server.owner_id))
+        except Exception:
+            self.metrics.observe(histograms.PROXY_ADD_DURATION, self.clock.now() - began, histograms.FAILURE)
+            raise
 
     def _become_ready(self, server: Server, owner: User) -> None:
         now = self.clock.now()
@@ -276,6 +292,7 @@ class Launching:
             )
             self.metrics.count(Metric.SPAWNS, outcome="ready")
             self.metrics.duration(Metric.SPAWN_DURATION, took)
+            self.metrics.observe(histograms.SPAWN_DURATION, took, histograms.SUCCESS, histograms.NO_REASON)
         except StoreConflictError:
             self._remove_route_unless_current(server, owner)
             raise

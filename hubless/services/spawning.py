@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from hubless.domain import lifecycle, names
+from hubless.domain import histograms, lifecycle, names
 from hubless.domain.bounds import MAX_OPTIONS
 from hubless.domain.errors import (
     InvalidRequestError,
@@ -16,13 +16,14 @@ from hubless.domain.errors import (
     StoreConflictError,
 )
 from hubless.domain.leases import Lease, NoLease
-from hubless.domain.lifecycle import ACTIVE, INACTIVE, Deadlines, Server
+from hubless.domain.lifecycle import ACTIVE, INACTIVE, PENDING, Deadlines, Server
 from hubless.domain.messages import Message, MessageKind
 from hubless.domain.profiles import Profile
 from hubless.domain.users import User
 from hubless.domain.values import value
 from hubless.ports.clock import Clock
 from hubless.ports.leases import LeaseStore
+from hubless.ports.metrics import Metrics
 from hubless.ports.queue import Queue
 from hubless.ports.servers import ServerStore
 from hubless.services.identifiers import new_id
@@ -43,6 +44,7 @@ class Spawning:
     leases: LeaseStore
     profiles: Mapping[str, Profile]
     deadlines: Deadlines
+    metrics: Metrics
     named_limit: int = 0  # 0: named servers are off
     active_limit: int = 0  # 0: no limit
     start_limit: int = 0  # starts of one owner's servers in an hour; 0: no limit
@@ -102,6 +104,8 @@ class Spawning:
         options = server.user_options if user_options is None else user_options
         profile = self._chosen(options)
         if server.state not in INACTIVE:
+            if server.state in PENDING:
+                self._count_refusal(histograms.ALREADY_PENDING)
             raise InvalidRequestError(f"{owner.name}'s server {_called(server)}is {_doing(server)}")
         now = self.clock.now()
         named = replace(server, display_name=names.check_display_name(display_name)) if display_name else server
@@ -234,6 +238,7 @@ class Spawning:
         given = self.leases.claim(f"start#{owner.id}", limit=self.start_limit, now=now, until=now + HOUR)
         if isinstance(given, NoLease):
             wait = given.until - now
+            self._count_refusal(histograms.THROTTLED)
             raise QuotaExceededError(
                 f"{owner.name}'s servers were started {self.start_limit} times within an hour, which is the limit."
                 f" Try again in {_minutes(wait)}.",
@@ -244,9 +249,13 @@ class Spawning:
         return given
 
     def _full(self) -> QuotaExceededError:
+        self._count_refusal(histograms.TOO_MANY_USERS)
         return QuotaExceededError(
             "The hub is full right now. Try again in a few minutes.", limit=self.active_limit, retry=True
         )
+
+    def _count_refusal(self, reason: str) -> None:
+        self.metrics.observe(histograms.SPAWN_DURATION, timedelta(), histograms.FAILURE, reason)
 
     def _chosen(self, options: Mapping[str, Any]) -> Profile:
         """Return the profile that *options* choose; no other option means anything to the hub."""

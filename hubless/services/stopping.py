@@ -6,7 +6,7 @@ Each step is idempotent. The record stays `stopping` until nothing is left, so a
 import logging
 from collections.abc import Callable
 
-from hubless.domain import lifecycle, names
+from hubless.domain import histograms, lifecycle, names
 from hubless.domain.errors import IllegalTransitionError, LoginUnavailableError, StoreConflictError
 from hubless.domain.lifecycle import Deadlines, Server, State
 from hubless.domain.messages import Message, MessageKind
@@ -60,7 +60,13 @@ class Stopping:
         return out
 
     def fail(
-        self, server: Server, why: str, log_tail: tuple[str, ...] = (), *, status: TaskStatus | None = None
+        self,
+        server: Server,
+        why: str,
+        log_tail: tuple[str, ...] = (),
+        *,
+        status: TaskStatus | None = None,
+        timed_out: bool = False,
     ) -> None:
         """Stop *server* because of a failure; if its task has ended, it is failed when this returns.
 
@@ -69,8 +75,10 @@ class Stopping:
             why: the reason, as a sentence for the owner.
             log_tail: the last lines of its log.
             status: the status of its task, if the caller knows it.
+            timed_out: whether its start took too long.
         """
-        out = lifecycle.stopping(server, now=self.clock.now(), deadlines=self.deadlines, failure=why, log_tail=log_tail)
+        now = self.clock.now()
+        out = lifecycle.stopping(server, now=now, deadlines=self.deadlines, failure=why, log_tail=log_tail)
         self.servers.write(server, out)
         logger.warning(
             "server %s failed in launch %s: %s", server.id, server.launch_id, why, extra=lifecycle.log_fields(server)
@@ -79,6 +87,8 @@ class Stopping:
             self.metrics.count(Metric.SERVER_CRASHES)
         else:
             self.metrics.count(Metric.SPAWNS, outcome="failed")
+            took, ended = now - (server.requested_at or now), isinstance(status, TaskStopped)
+            self.metrics.observe(histograms.SPAWN_DURATION, took, *_how_start_failed(ended=ended, timed_out=timed_out))
         if isinstance(status, TaskStopped):
             self.reconcile(out, status)
         else:
@@ -86,7 +96,7 @@ class Stopping:
 
     def stop(self, server: Server, *, force: bool = False) -> None:
         """Remove the route and ask the task to end; finish the stop if the task has ended already."""
-        self._unroute(server)
+        self._unroute_measured(server)
         if server.task is not None:
             self.launcher.stop(server.task, force=force)
         self.reconcile(server)
@@ -102,7 +112,11 @@ class Stopping:
         self.credentials.remove(server)
         self._meter(server)
         task = server.task
-        self.servers.write(server, lifecycle.ended(server, now=self.clock.now(), deadlines=self.deadlines))
+        now = self.clock.now()
+        self.servers.write(server, lifecycle.ended(server, now=now, deadlines=self.deadlines))
+        if not server.failure:  # somebody asked for the stop
+            outcome = histograms.FAILURE if lifecycle.is_overdue(server, now) else histograms.SUCCESS
+            self.metrics.observe(histograms.STOP_DURATION, now - server.entered_at, outcome)
         if task is not None:
             self.launcher.forget(task)
             self._clean_up(server)
@@ -129,6 +143,14 @@ class Stopping:
         except LoginUnavailableError as failed:
             logger.warning("server %s has stopped, but %s", server.id, failed, extra=lifecycle.log_fields(server))
 
+    def _unroute_measured(self, server: Server) -> None:
+        began, outcome = self.clock.now(), histograms.FAILURE
+        try:
+            self._unroute(server)
+            outcome = histograms.SUCCESS
+        finally:
+            self.metrics.observe(histograms.PROXY_DELETE_DURATION, self.clock.now() - began, outcome)
+
     def _unroute(self, server: Server) -> None:
         owner = self.users.get(server.owner_id)
         if owner is not None and server.launch_id:
@@ -148,3 +170,10 @@ class Stopping:
                     outcome=server.failure or "stopped",
                 )
             )
+
+
+def _how_start_failed(*, ended: bool, timed_out: bool) -> tuple[str, str]:
+    """Return the status and the reason under which JupyterHub counts such a start."""
+    if timed_out:
+        return histograms.FAILURE, histograms.TIMEOUT
+    return histograms.ERROR, histograms.EXITED if ended else histograms.NO_REASON

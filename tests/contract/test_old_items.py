@@ -27,6 +27,7 @@ NEW = {
     table.EmailItem,
     table.SignUpItem,
     table.JoinCodeItem,
+    table.HistogramItem,
 }  # no version that is in use has written one: the next file has it
 
 

@@ -24,6 +24,7 @@ from hubless.adapters.dynamodb.desired_state import DynamoDesiredEdgeStateStore
 from hubless.adapters.dynamodb.email_addresses import DynamoEmailAddressStore
 from hubless.adapters.dynamodb.external_identities import DynamoIdentityStore
 from hubless.adapters.dynamodb.groups import DynamoGroupStore
+from hubless.adapters.dynamodb.histograms import DynamoHistogramStore
 from hubless.adapters.dynamodb.launch_rate_limiter import DynamoLaunchRateLimiter
 from hubless.adapters.dynamodb.leases import DynamoLeaseStore
 from hubless.adapters.dynamodb.lti import DynamoLtiStore
@@ -70,6 +71,7 @@ def stores_of(database, close=lambda: None):
         attempts=DynamoAttemptStore(database),
         factors=DynamoFactorStore(database),
         usage=DynamoUsageLog(database),
+        histograms=DynamoHistogramStore(database),
         launch_rate_limiter=a_rate_limiter(database),
         sweeps=DynamoSweepStore(database),
         leases=DynamoLeaseStore(database),

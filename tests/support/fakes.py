@@ -2,7 +2,8 @@
 
 from datetime import timedelta
 
-from hubless.domain.errors import RetryLaterError
+from hubless.domain.errors import RetryLaterError, StoreUnavailableError
+from hubless.domain.histograms import added_up
 from hubless.domain.idleness import ServerWork
 from hubless.domain.routes import EdgeReport
 from hubless.ports.launcher import Task, TaskRunning, TaskStopped
@@ -40,16 +41,35 @@ class RecordingQueue:
 
 
 class RecordingMetrics:
-    """Keeps what was measured: (metric, outcome) → the values."""
+    """Keeps what was measured: (metric, outcome) → the values; (histogram's name, labels…) → the durations."""
 
     def __init__(self):
-        self.measured = {}
+        self.measured, self.observed = {}, {}
 
     def count(self, metric, value=1, *, outcome=""):
         self.measured.setdefault((str(metric), outcome), []).append(value)
 
     def duration(self, metric, took):
         self.measured.setdefault((str(metric), ""), []).append(took.total_seconds())
+
+    def observe(self, histogram, took, *labels):
+        assert histogram.counted(took, *labels).count == 1
+        self.observed.setdefault((histogram.name.removeprefix("jupyterhub_"), *labels), []).append(took)
+
+
+class HistogramsInMemory:
+    """Keeps each write of counts; a test may have it away."""
+
+    def __init__(self):
+        self.writes, self.is_away = [], False
+
+    def add(self, counts):
+        if self.is_away:
+            raise StoreUnavailableError("away")
+        self.writes.append(list(counts))
+
+    def all(self):
+        return added_up(count for write in self.writes for count in write)
 
 
 class ScriptedLauncher:

@@ -6,6 +6,7 @@ from hubless.adapters.sqlite.auth_state import SqliteAuthStateStore
 from hubless.adapters.sqlite.desired_state import SqliteDesiredEdgeStateStore
 from hubless.adapters.sqlite.email_addresses import SqliteEmailAddressStore
 from hubless.adapters.sqlite.external_identities import SqliteIdentityStore
+from hubless.adapters.sqlite.histograms import SqliteHistogramStore
 from hubless.adapters.sqlite.leases import SqliteLeaseStore
 from hubless.adapters.sqlite.lti import SqliteLtiStore
 from hubless.adapters.sqlite.passwords import SqliteAttemptStore, SqlitePasswordStore
@@ -44,6 +45,7 @@ def stores_of(database):
         attempts=SqliteAttemptStore(database),
         factors=SqliteFactorStore(database),
         usage=SqliteUsageLog(database),
+        histograms=SqliteHistogramStore(database),
         sweeps=SqliteSweepStore(database),
         leases=SqliteLeaseStore(database),
         external_identities=SqliteIdentityStore(database),

@@ -153,6 +153,7 @@ class World:
             self.stores.leases,
             offered,
             self.deadlines,
+            self.metrics,
             named_limit,
             active_limit,
             start_limit,

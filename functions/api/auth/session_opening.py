@@ -24,6 +24,7 @@ from functions.api.auth.cookies import (
 )
 from functions.api.dependencies import hub_of
 from functions.api.redirects import default_destination, with_next
+from functions.api.request_metrics import note_login
 from hubless.bootstrap.hub import Hub
 from hubless.domain import fresh_factors, half_logins
 from hubless.domain.device_cookies import LIFETIME as DEVICE_LIFETIME
@@ -81,6 +82,7 @@ def open_session(
         hub.logins.close_session(before.session)
     agent = request.headers.get("user-agent", "")
     session, secret = hub.logins.open_session(user, agent, provider=provider, provider_session=provider_session)
+    note_login(request, succeeded=True)
     logger.info("user %s logged in from %s", user.name, address_of(request))
     response = RedirectResponse(destination(hub, user, following), 302)
     lifetime = int(hub.settings.hub.cookie_max_age.total_seconds())

@@ -20,6 +20,7 @@ from functions.api.json_codec import JSONResponse
 from functions.api.provider_pool import in_provider_pool
 from functions.api.redirects import Redirects, RequestRedirects
 from functions.api.rendering import Render
+from functions.api.request_metrics import note_login
 from functions.api.routers import page_router
 from hubless.domain.bounds import MAX_FIELD
 from hubless.domain.errors import HublessError, LtiRefusedError
@@ -194,6 +195,7 @@ async def receive(
             response = _opened(open_session(request, hub, user, following, provider=received.provider), render)
     except LtiRefusedError as refused:
         logger.info("refused a message of an LMS: %s", refused)
+        note_login(request, succeeded=False)
         response = _refusal(render, str(refused))
     _set_cookie(response, name, "", 0)
     return response

@@ -1,5 +1,6 @@
 """Other paths: static files, health, metrics, error pages, policy reports, and paths without a page."""
 
+from datetime import timedelta
 from functools import lru_cache
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from functions.api.rendering import STATIC, Render
 from functions.api.routers import page_router, root_router
 from functions.api.routes.hub import metrics_text
 from functions.api.store_pool import has_long_store_calls
+from hubless.domain.histograms import CSP_REPORTS
 
 pages, everywhere = page_router(), root_router()
 _YEAR, _DAY = 31_536_000, 86_400  # seconds
@@ -71,10 +73,11 @@ async def error(status: int, render: Render) -> Response:
 
 
 @pages.post("/security/csp-report")
-async def policy_report(actor: MaybePerson) -> Response:
-    """Accept a browser's report that a page broke the content security policy; only from people who are logged in."""
+async def policy_report(actor: MaybePerson, hub: WholeHub) -> Response:
+    """Count a browser's report that a page broke the content security policy; only from people who are logged in."""
     if actor is None:
         raise HTTPException(403)
+    hub.metrics.observe(CSP_REPORTS, timedelta())
     return Response(status_code=204)
 
 

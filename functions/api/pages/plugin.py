@@ -33,6 +33,7 @@ from functions.api.error_handlers import retry_later
 from functions.api.pages.sessions import lock_in_words
 from functions.api.redirects import Redirects
 from functions.api.rendering import Renderer
+from functions.api.request_metrics import note_login
 from hubless.bootstrap.hub import Hub
 from hubless.domain.users import User
 from hubless.ports.authenticator import Refused
@@ -85,8 +86,10 @@ async def page(request: Request) -> Response:
     outcome = await to_thread.run_sync(ask, asked, password, device, limiter=_limiter())
     match outcome:
         case Refused(why):
+            note_login(request, succeeded=False)
             return error_answer(request, 403, why)
         case LockedOut():
+            note_login(request, succeeded=False)
             return error_answer(request, _TOO_MANY, lock_in_words(outcome), retry_later(hub))
         case PluginOutcome(answer, User() as user):
             provider = hub.plugin_login.plugin.name if password is None else ""  # what has asked for a factor itself

@@ -17,6 +17,7 @@ from functions.api.json_codec import JSONResponse
 from functions.api.provider_pool import in_provider_pool
 from functions.api.redirects import Redirects, RequestRedirects, with_next
 from functions.api.rendering import Render
+from functions.api.request_metrics import note_login
 from functions.api.routers import page_router
 from hubless.domain.errors import HublessError, LoginRefusedError, ProviderUnavailableError
 from hubless.domain.users import FactorState
@@ -64,6 +65,7 @@ class _ProviderPages:
                 self.hub.provider_logins.complete, name, answer, login_cookies(self.request, login), user_id=user_id
             )
         except (LoginRefusedError, ProviderUnavailableError) as failed:
+            note_login(self.request, succeeded=False)
             response = self.failed(failed, None)
         else:
             response = self._opened(done, is_here=done.user.id == user_id)

@@ -17,6 +17,7 @@ from functions.api.pages.sessions import TOO_MANY, SessionPages
 from functions.api.qr_codes import qr_code
 from functions.api.redirects import RequestRedirects, with_next
 from functions.api.rendering import Render
+from functions.api.request_metrics import note_login
 from functions.api.routers import page_router
 from functions.api.serializers import instant
 from hubless.domain import half_logins
@@ -171,7 +172,10 @@ async def show_factor(login: HalfDone, form: AnonymousForm, pages: SessionPages)
         if not login.factors.is_set_up:  # an admin has reset them meanwhile: the first half counts alone again
             return login.opened(shown=Shown.NOT_YET)
         refused = check_factor(pages, login.user, login.binding, form)
-        return login.opened() if refused is None else login.page(error=refused.why, status=refused.status)
+        if refused is None:
+            return login.opened()
+        note_login(pages.request, succeeded=False)
+        return login.page(error=refused.why, status=refused.status)
     except NotFoundError:
         return _from_the_start(pages)
 
@@ -282,6 +286,7 @@ async def passkey_login(form: AnonymousForm, pages: SessionPages) -> Response:
             hub.external_logins.require_let_in(found)
         user = hub.logins.log_in(Identity(found.name))
     except (InvalidRequestError, NotFoundError, StoreConflictError) as refused:
+        note_login(pages.request, succeeded=False)
         return pages.login_page(error=str(refused), status=403)
     return open_session(pages.request, hub, user, pages.redirects.next, shown=Shown.NOW)
 

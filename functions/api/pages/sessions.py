@@ -21,6 +21,7 @@ from functions.api.password_pool import in_password_pool
 from functions.api.provider_pool import in_provider_pool
 from functions.api.redirects import Redirects, RequestRedirects, with_next
 from functions.api.rendering import Render
+from functions.api.request_metrics import note_login, note_logout
 from functions.api.routers import page_router
 from hubless.domain.bounds import MAX_BODY
 from hubless.domain.errors import InvalidRequestError
@@ -167,8 +168,10 @@ async def log_in(form: AnonymousForm, pages: SessionPages) -> Response:
     found = await in_password_pool(check, name, form.text("password"), pages.address, device)
     match found:
         case Refused(why):
+            note_login(pages.request, succeeded=False)
             return pages.login_page(username=name, error=why, status=403)
         case LockedOut():
+            note_login(pages.request, succeeded=False)
             return pages.login_page(username=name, error=lock_in_words(found), status=TOO_MANY)
         case User():
             return pages.open_session(found, pages.redirects.next)
@@ -185,6 +188,7 @@ async def log_out(
 
     Where settings say so, the browser goes on to end the session at the provider as well.
     """
+    note_logout(request)
     target = LOGGED_OUT if pages.only_way is not None else "/hub/login"
     if actor is not None and actor.session is not None:
         if csrf.needs_token(request):

@@ -1,7 +1,6 @@
 """The hub itself: version, info, health, metrics, the sender of the request, and the routes."""
 
 import sys
-from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Any
 
@@ -17,6 +16,7 @@ from functions.api.auth.scope_checks import holds_everywhere
 from functions.api.dependencies import Origins, Roles, Routing, Servers, Services, Stopping, Users, WholeHub
 from functions.api.json_codec import JSONResponse
 from functions.api.paging import Part
+from functions.api.prometheus_text import MEDIA_TYPE, gauge, histogram_lines
 from functions.api.routers import api_router, content, problems
 from functions.api.store_pool import has_long_store_calls
 from functions.api.version import VERSION
@@ -93,41 +93,31 @@ async def metrics(_actor: Annotated[Actor, holds_everywhere("read:metrics")], hu
 
 
 def metrics_text(hub: Hub) -> Response:
-    """Return what the store can count, in Prometheus' text format 0.0.4.
+    """Return the metrics, with JupyterHub's names where it has them. docs/compatibility.md lists them.
 
-    No process keeps counters: there are many processes, and they come and go. Names are JupyterHub's where it has them.
+    The store counts users and servers; the histograms are the sums of what all processes have written.
     """
     now = hub.clock.now()
     lines = [
-        *_gauge(
+        *histogram_lines(hub.histogram_counts()),
+        *gauge(
             "jupyterhub_running_servers",
-            "the number of user servers currently running",
-            {"": hub.servers.count([State.READY])},
+            "The number of user servers currently running",
+            {(): hub.servers.count([State.READY])},
         ),
-        *_gauge("jupyterhub_total_users", "total number of users", {"": hub.users.count()}),
-        *_gauge(
+        *gauge("jupyterhub_total_users", "Total number of users", {(): hub.users.count()}),
+        *gauge(
             "jupyterhub_active_users",
-            "number of users who were active in the last time period",
-            {
-                f'{{period="{period}"}}': hub.users.count(active_since=now - length)
-                for period, length in _PERIODS.items()
-            },
+            "Number of users who were active in the given time period",
+            {(("period", period),): hub.users.count(active_since=now - length) for period, length in _PERIODS.items()},
         ),
-        *_gauge(
+        *gauge(
             "hubless_servers",
-            "the number of servers in each state but the inactive ones",
-            {f'{{state="{state}"}}': hub.servers.count([state]) for state in sorted(ACTIVE)},
+            "The number of servers in each state but the inactive ones",
+            {(("state", state.value),): hub.servers.count([state]) for state in sorted(ACTIVE)},
         ),
     ]
-    return PlainTextResponse("\n".join(lines) + "\n", media_type="text/plain; version=0.0.4; charset=utf-8")
-
-
-def _gauge(name: str, text: str, values: Mapping[str, int]) -> list[str]:
-    return [
-        f"# HELP {name} {text}",
-        f"# TYPE {name} gauge",
-        *(f"{name}{labels} {value}" for labels, value in values.items()),
-    ]
+    return PlainTextResponse("\n".join(lines) + "\n", media_type=MEDIA_TYPE)
 
 
 @router.get("/proxy", response_model=dict[str, schemas.Route] | schemas.RoutePage)

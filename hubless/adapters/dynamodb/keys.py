@@ -93,6 +93,14 @@ def join_code(sha256: str) -> Key:
     return Key(f"JOINCODE#{sha256}", "USES")
 
 
+HISTOGRAMS = "HISTOGRAMS"  # the partition of all counts, which one query reads
+
+
+def histogram(name: str, labels: str, bucket: int) -> Key:
+    """Return the key of the count of one bucket; *labels* are the values as JSON."""
+    return Key(HISTOGRAMS, f"{bucket:02}#{name}#{labels}")
+
+
 def factors(user_id: str) -> Key:
     """Return the key of a user's second factors."""
     return Key(user(user_id), "FACTORS")

@@ -465,6 +465,16 @@ class UsageItem(Item):
     outcome = UnicodeAttribute()
 
 
+class HistogramItem(Item):
+    """The count of one bucket of a histogram."""
+
+    histogram = UnicodeAttribute()
+    labels = JSONAttribute()  # their values
+    bucket = NumberAttribute()
+    count_ = NumberAttribute(attr_name="n")  # PynamoDB's models have a method `count`
+    microseconds = NumberAttribute()
+
+
 # --- the table itself ---
 
 SCHEMA: Mapping[str, Any] = {

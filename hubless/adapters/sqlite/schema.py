@@ -372,6 +372,18 @@ ALTER TABLE identities ADD COLUMN by_admin INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE users ADD COLUMN identified INTEGER NOT NULL DEFAULT 0;
 """
 
+# The counts of histograms, which all processes add to.
+_HISTOGRAMS = """
+CREATE TABLE histograms (
+    name TEXT NOT NULL,
+    labels TEXT NOT NULL,             -- their values, as JSON
+    bucket INTEGER NOT NULL,
+    count INTEGER NOT NULL,
+    microseconds INTEGER NOT NULL,    -- the sum of the durations
+    PRIMARY KEY (name, labels, bucket)
+) STRICT, WITHOUT ROWID;
+"""
+
 STEPS = (
     _FIRST,
     _SHARES_AND_SERVICES,
@@ -392,5 +404,6 @@ STEPS = (
     _PROVIDERS_OF_SESSIONS,
     _SIGN_UPS,
     _WHO_LET_IN,
+    _HISTOGRAMS,
 )
 VERSION = len(STEPS)  # of a file with all steps

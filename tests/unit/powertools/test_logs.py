@@ -10,7 +10,9 @@ import pytest
 from hubless.adapters.powertools.logs import InvocationFailedError, Logs, correlation_id
 from hubless.adapters.powertools.metrics import EmfMetrics
 from hubless.adapters.powertools.scrubbing import scrubbed
+from hubless.domain import histograms
 from hubless.ports.metrics import Metric
+from tests.support.fakes import HistogramsInMemory
 
 SECRET = "5ec2e75ec2e75ec2e75ec2e75ec2e75e"
 REQUEST = {"requestContext": {"requestId": "r-1"}}
@@ -170,7 +172,7 @@ def test_what_is_no_secret_stays(line):
 
 
 def test_metrics_are_lines_of_the_log_as_cloudwatch_reads_them(capsys):
-    metrics = EmfMetrics("school")
+    metrics = EmfMetrics("school", HistogramsInMemory())
 
     metrics.count(Metric.SPAWNS, outcome="ready")
     metrics.duration(Metric.SPAWN_DURATION, timedelta(seconds=41.5))
@@ -189,3 +191,22 @@ def test_metrics_are_lines_of_the_log_as_cloudwatch_reads_them(capsys):
     assert took["_aws"]["CloudWatchMetrics"][0]["Metrics"][0]["Unit"] == "Seconds"
     assert waiting["QueueLength"] == [7.0]
     assert waiting["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["hub"]]
+
+
+def test_rare_durations_are_stored_at_once_and_requests_are_not(capsys):
+    store = HistogramsInMemory()
+    metrics = EmfMetrics("school", store)
+
+    metrics.observe(histograms.LOGIN_DURATION, timedelta(seconds=2), histograms.LOGGED_IN)
+    metrics.observe(histograms.POLL_DURATION, timedelta(), histograms.RUNNING)
+    metrics.observe(histograms.REQUEST_DURATION, timedelta(), "GET", "x", "200")
+
+    assert store.all() == [histograms.LOGIN_DURATION.counted(timedelta(seconds=2), histograms.LOGGED_IN)]
+    assert lines(capsys) == []
+
+
+def test_a_store_that_is_away_costs_a_measurement_and_no_login(caplog):
+    store = HistogramsInMemory()
+    store.is_away = True
+    EmfMetrics("school", store).observe(histograms.LOGOUT_DURATION, timedelta())
+    assert "cannot write to the histogram jupyterhub_logout_duration_seconds" in caplog.text

@@ -11,6 +11,7 @@ from hubless.domain.errors import (
     LoginUnavailableError,
     QuotaExceededError,
     StoreConflictError,
+    StoreUnavailableError,
 )
 from hubless.domain.idleness import IdlePolicy
 from hubless.domain.lifecycle import State
@@ -567,3 +568,64 @@ def test_crashes_and_throttled_launches_are_counted(world):
 
     assert world.metrics.measured["ServerCrashes", ""] == [1]
     assert world.metrics.measured["Throttles", ""] == [1]
+
+
+def test_a_start_and_a_stop_are_in_jupyterhubs_histograms(world):
+    began = world.clock.now()
+    world.spawning.start(world.alice, "")
+    world.clock.advance(timedelta(seconds=7))
+    world.turn()
+    world.stopping.request(world.server(""))
+    world.clock.advance(timedelta(seconds=2))
+    world.turn()
+
+    observed = world.metrics.observed
+    assert world.clock.now() - began == timedelta(seconds=9)
+    assert observed["server_spawn_duration_seconds", "success", ""] == [timedelta(seconds=7)]
+    assert observed["server_stop_seconds", "success"] == [timedelta(seconds=2)]
+    assert observed["proxy_add_duration_seconds", "success"] == [timedelta()]
+    assert observed["proxy_delete_duration_seconds", "success"] == [timedelta()]
+    assert not [key for key in observed if "failure" in key or "error" in key]
+
+
+def test_starts_that_fail_say_why_in_jupyterhubs_words(world):
+    world.launcher.refusal = LaunchFailedError("no such image")
+    world.spawning.start(world.alice, "")
+    world.turn()
+    world.launcher.refusal = None
+    world.readiness.is_answering = False
+    world.spawning.start(world.alice, "")
+    world.deliver()
+    world.launcher.dies(world.server("").task)
+    world.turn()
+    world.spawning.start(world.alice, "")
+    world.turn()
+    world.clock.advance(timedelta(seconds=3600))
+    world.turn()
+
+    observed = {key[1:]: len(took) for key, took in world.metrics.observed.items() if "spawn" in key[0]}
+    assert observed == {("error", ""): 1, ("error", "exited"): 1, ("failure", "timeout"): 1}
+    assert not any("stop_seconds" in key[0] for key in world.metrics.observed)  # nobody asked for a stop
+
+
+def test_a_poll_says_whether_the_server_runs(world):
+    server = world.running()
+    world.metrics.observed.clear()
+    world.launching.reconcile_running()
+    world.launcher.dies(server.task)
+    world.launching.reconcile_running()
+
+    polled = {key[1]: len(took) for key, took in world.metrics.observed.items() if "poll" in key[0]}
+    assert polled == {"ServerPollStatus.running": 1, "ServerPollStatus.stopped": 1}
+
+
+def test_a_store_that_is_away_is_a_failure_of_the_route(world, monkeypatch):
+    def away(*_):
+        raise StoreUnavailableError("away")
+
+    world.spawning.start(world.alice, "")
+    with monkeypatch.context() as patched:
+        patched.setattr(type(world.routing), "add", away)
+        world.turn()
+    assert len(world.metrics.observed["proxy_add_duration_seconds", "failure"]) >= 1
+    assert ("proxy_add_duration_seconds", "success") not in world.metrics.observed
