@@ -515,9 +515,18 @@ class Hub(ABC):
 
     @cached_property
     def external_logins(self) -> "ExternalLogins":
+        from hubless.domain.origins import host_in
         from hubless.services.external_logins import ExternalLogins
 
-        return ExternalLogins(self.accounts, self.external_identities, self.admission, self.clock)
+        return ExternalLogins(
+            self.accounts,
+            self.external_identities,
+            self.admission,
+            self.clock,
+            self.factor_store,
+            passkeys_log_in=self.settings.login.passkeys and self.second_factors.are_offered,
+            passkey_host=host_in(self.settings.hub.public_url.partition("://")[2]),
+        )
 
     @property
     def manages_groups(self) -> bool:

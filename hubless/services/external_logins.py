@@ -23,9 +23,12 @@ from hubless.domain.values import value
 from hubless.ports.authenticator import Identity
 from hubless.ports.clock import Clock
 from hubless.ports.external_identities import IdentityStore
+from hubless.ports.second_factors import FactorStore
 from hubless.services.accounts import Accounts
 
-LAST_WAY_IN = "This is the only way in to this account. Link another login, or set a password, and unlink it then."
+LAST_WAY_IN = (
+    "This is the only way in to this account. Link another login, set a password or add a passkey, and unlink it then."
+)
 
 
 @value
@@ -36,6 +39,9 @@ class ExternalLogins:
     identities: IdentityStore
     admission: AdmissionPolicy
     clock: Clock
+    factors: FactorStore
+    passkeys_log_in: bool = False  # whether the hub takes a passkey in place of a password
+    passkey_host: str = ""  # where alone passkeys work; "" for every address of the hub
 
     def user_of(self, identity: Identity, external: ExternalId) -> User:
         """Return the user of *identity*; a first login adds the user, or takes one over.
@@ -121,7 +127,16 @@ class ExternalLogins:
     def _has_another_way_in(self, user: User, besides: LinkedIdentity) -> bool:
         if any(one.id != besides.id for one in self.of_user(user)):
             return True
-        return self.accounts.names_are_open or self.accounts.passwords.get(user.id) is not None
+        if self.accounts.names_are_open or self.accounts.passwords.get(user.id) is not None:
+            return True
+        return self._lets_passkeys_in(user)
+
+    def _lets_passkeys_in(self, user: User) -> bool:
+        """Say whether a passkey alone logs in the user, for whom no linked login vouches."""
+        if not self.passkeys_log_in or self.admission.refusal_of(user.name, None, is_existing=True) is not None:
+            return False
+        known = self.factors.get(user.id).passkeys
+        return any(self.passkey_host in {"", one.rp_id} for one in known)
 
     def _linked(self, identity: Identity, external: ExternalId) -> User | None:
         found = self.identities.find_with_user(external)

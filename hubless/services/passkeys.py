@@ -117,19 +117,19 @@ class Passkeys:
         Raises:
             InvalidRequestError: when it is the last way in, or the last factor where settings demand one.
         """
-        has_other_way = (
-            self.passwords_are_elsewhere
-            or self.passwords.get(user.id) is not None
-            or bool(self.identities.of_user(user.id))
-        )
 
         def removed(factors: Factors) -> Factors:
             after = factors.without_passkey(credential_id)
-            if not after.passkeys and not has_other_way:
+            if not after.passkeys and not self._has_another_way_in(user):
                 raise InvalidRequestError(LAST_WAY_IN)
             return self.factors.still_enough(user, after)
 
-        self.factors.change(user.id, removed)
+        before, after = self.factors.change(user.id, removed)
+        gone = before.passkey(credential_id)
+        if gone is not None and not after.passkeys and not self._has_another_way_in(user):
+            # Another tab unlinked the other way in at the same moment.
+            self.factors.change(user.id, lambda factors: factors.with_passkey(gone, before.recovery_codes))
+            raise InvalidRequestError(LAST_WAY_IN)
 
     def rename(self, user: User, credential_id: str, name: str) -> None:
         """Call this passkey of the user *name*.
@@ -141,6 +141,13 @@ class Passkeys:
         self.factors.change(user.id, lambda factors: factors.renamed_passkey(credential_id, name))
 
     # --- helpers ---
+
+    def _has_another_way_in(self, user: User) -> bool:
+        return (
+            self.passwords_are_elsewhere
+            or self.passwords.get(user.id) is not None
+            or bool(self.identities.of_user(user.id))
+        )
 
     def _challenge(self, purpose: Purpose, binding: str) -> bytes:
         nonce = secrets.token_bytes(NONCE_LENGTH)

@@ -162,3 +162,83 @@ def test_who_is_no_admin_links_nothing_to_a_user_who_may_do_more(hub):
         assert refused.status_code == 403
         assert "only an admin may do this" in refused.json()["message"]
         assert subjects(hub, name) == []
+
+
+# --- the admin's page of a user's logins ---
+
+LOGINS = "/hub/admin/users/bob/logins"
+
+
+@pytest.fixture
+def with_provider(tmp_path):
+    made = build_hub(tmp_path, SETTINGS + HELPERS + PROVIDER)
+    made.user("bob")
+    return made
+
+
+def test_an_admin_links_a_login_on_a_page_before_the_first_login(with_provider):
+    admin = with_provider.browser("root")
+    assert f'href="{LOGINS}"' in admin.get("/hub/admin").text
+    assert "No login is linked yet" in admin.get(LOGINS).text
+
+    answer = admin.submit(LOGINS, provider="campus", subject=" 7 ", label="bob@example.org")
+
+    assert (answer.status_code, answer.headers["location"]) == (303, LOGINS)
+    assert "bob@example.org" in admin.get(LOGINS).text
+    vouched = Identity("x", external=ExternalId(ISSUER, "7"), provider="campus")
+    assert with_provider.hub.logins.log_in(vouched).name == "bob"
+    assert with_provider.hub.external_logins.of_user(with_provider.user("bob"))[0].by_admin
+    gone = admin.submit(f"{LOGINS}/unlink", issuer=ISSUER, subject="7")
+    assert (gone.status_code, gone.headers["location"]) == (303, LOGINS)
+    assert subjects(with_provider, "bob") == []
+    assert admin.submit(f"{LOGINS}/unlink", issuer=ISSUER, subject="7").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "why"),
+    [
+        ({"provider": "nobody", "subject": "7"}, 400, "Choose one of the providers"),
+        ({"provider": "campus", "subject": " "}, 400, "must have 1 to 255 characters"),
+        ({"provider": "campus", "subject": "x" * 256}, 400, "must have 1 to 255 characters"),
+        ({"provider": "campus", "subject": "1"}, 409, "belongs to another user"),
+    ],
+)
+def test_a_login_that_cannot_be_linked_is_refused_on_the_page(with_provider, fields, status, why):
+    ada = with_provider.user("ada")
+    external = with_provider.hub.external_logins
+    external.link(ada, external.linked_by(ada, ExternalId(ISSUER, "1"), provider="campus", label="", by_admin=True))
+    admin = with_provider.browser("root")
+
+    refused = admin.submit(LOGINS, **fields, label="<b>")
+
+    assert refused.status_code == status
+    assert why in refused.text
+    assert 'value="&lt;b&gt;"' in refused.text
+    assert subjects(with_provider, "bob") == []
+
+
+def test_an_admin_ends_the_only_way_in_on_the_page(own):
+    own.hub.accounts.add("chief", admin=True)
+    admin, where = with_password(own, "chief"), "/hub/admin/users/ada/logins"
+    admin.get(where)
+    assert admin.submit(f"{where}/unlink", issuer=ISSUER, subject="1").status_code == 303
+    assert subjects(own) == []
+
+
+def test_the_page_of_logins_is_for_admins_of_the_user_alone(with_provider):
+    with_provider.hub.accounts.add("chief", admin=True)
+    with_provider.user("tutor")
+    helper, tutor = with_provider.browser("helper"), with_provider.browser("tutor")
+    assert helper.get("/hub/admin/users/chief/logins").status_code == 403
+    assert helper.submit("/hub/admin/users/chief/logins", provider="campus", subject="7").status_code == 403
+    for name in ("bob", "nobody"):
+        assert tutor.get(f"/hub/admin/users/{name}/logins").status_code == 404
+        assert tutor.submit(f"/hub/admin/users/{name}/logins", provider="campus", subject="7").status_code == 404
+    assert tutor.post(LOGINS, data={"provider": "campus", "subject": "7"}).status_code == 403  # a foreign page
+    assert subjects(with_provider, "chief") == subjects(with_provider, "bob") == []
+
+
+def test_a_hub_without_providers_has_no_page_of_logins(hub):
+    admin = hub.browser("root")
+    assert "/logins" not in admin.get("/hub/admin").text
+    assert admin.get(LOGINS).status_code == 404

@@ -118,7 +118,14 @@ class World:
             self.tokens, self.sessions, self.users, self.clock, roles.DEFAULTS, self.services, self.admission
         )
         self.external_identities = around(self.stores.external_identities)
-        self.external_logins = ExternalLogins(self.accounts, self.external_identities, self.admission, self.clock)
+        self.external_logins = ExternalLogins(
+            self.accounts,
+            self.external_identities,
+            self.admission,
+            self.clock,
+            around(self.stores.factors),
+            passkeys_log_in=True,
+        )
         self.auth_states = AuthStates(
             self.stores.auth_states, FernetSealer(lambda: [b"k" * 32], "auth_state"), auth_state
         )

@@ -35,7 +35,7 @@ class _AccountPage:
         return self.render(
             "account.html",
             status_code=status,
-            identities=[_view(one, labels) for one in linked],
+            identities=[identity_view(one, labels) for one in linked],
             providers=[{"name": name, "label": label} for name, label in labels.items()],
             has_passwords=self.hub.has_passwords,
             sends_mail=self.hub.settings.mail.is_on,
@@ -44,7 +44,8 @@ class _AccountPage:
         )
 
 
-def _view(linked: LinkedIdentity, labels: dict[str, str]) -> dict[str, Any]:
+def identity_view(linked: LinkedIdentity, labels: dict[str, str]) -> dict[str, Any]:
+    """Return what a page shows of a linked login; *labels* are the providers' by their names."""
     return {
         "issuer": linked.id.issuer,
         "subject": linked.id.subject,

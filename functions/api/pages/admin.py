@@ -86,8 +86,9 @@ class _Admin:
             password_link=link,
             sign_ups=self._sign_ups(),
             isolation=self.settings.chosen_isolation,
-            edit_url=_edit_url,
+            edit_url=edit_url,
             offers_factors=self.settings.login.kind != "shared-password",
+            links_logins=bool(self.settings.providers),
             can_set_passwords=self.settings.login.kind == "password",
         )
 
@@ -319,5 +320,6 @@ def _page_url(kept: dict[str, str], offset: int) -> str:
     return "/hub/admin?" + urlencode(kept | {"offset": offset})
 
 
-def _edit_url(name: str, what: str) -> str:
+def edit_url(name: str, what: str) -> str:
+    """Return the path at which admins change something of a user."""
     return f"/hub/admin/users/{names.url_name(name)}/{what}"

@@ -331,6 +331,7 @@ admin = {
     "isolation": "sandbox",
     "edit_url": lambda name, what: f"/hub/admin/users/{quote(name)}/{what}",
     "offers_factors": True,
+    "links_logins": True,
     "can_set_passwords": True,
     "sign_ups": [],
 }
@@ -380,6 +381,16 @@ PEOPLE = [
         "home_is_over": False,
     },
 ]
+admin_logins = {
+    "name": "zoë o'neil@uni.example",
+    "identities": [],
+    "providers": [{"name": "campus", "label": LONG_NAMES[0]}, {"name": "github", "label": "GitHub"}],
+    "action": "/hub/admin/users/zo%C3%AB%20o%27neil%40uni.example/logins",
+    "chosen": "",
+    "subject": "",
+    "label": "",
+    "error": None,
+}
 oauth = {
     "client_description": "Server at /user/alice/",
     "client_url": "/user/alice/oauth_callback",
@@ -674,6 +685,14 @@ PAGES = {
             "next_url": "/hub/admin?offset=100&limit=50",
             "password_link": "https://hub.example/hub/set-password?key=0123456789abcdef",
         },
+    ),
+    "admin_logins": ("admin_logins.html", frame(ROOT) | admin_logins),
+    "admin_logins_refused": (
+        "admin_logins.html",
+        frame(ROOT)
+        | admin_logins
+        | {"identities": MANY_IDENTITIES["identities"], "chosen": "github", "subject": "1001", "label": "zoe"}
+        | {"error": "This identity is linked to another user"},
     ),
     "oauth": ("oauth.html", frame(ALICE) | oauth),
     "oauth_other": ("oauth.html", frame(ROOT) | oauth | {"for_owner": "alice", "scopes": [], "client_url": ""}),

@@ -10,6 +10,7 @@ from hubless.adapters.sqlite.database import Database
 from hubless.domain.admission import AdmissionPolicy
 from hubless.domain.errors import InvalidRequestError, NotAllowedError, NotFoundError, QuotaExceededError
 from hubless.domain.external_identities import ExternalId
+from hubless.domain.second_factors import Passkey
 from hubless.domain.tokens import sha256
 from hubless.ports.authenticator import Identity
 from hubless.services.external_logins import LAST_WAY_IN
@@ -230,6 +231,37 @@ def test_owners_end_links_but_not_their_only_way_in():
     world.accounts.set_password("ada", "a long password of hers")
     world.external_logins.unlink(ada, first)
     assert world.external_logins.of_user(ada) == []
+
+
+def a_passkey(world, user, host="hub.example"):
+    before = world.stores.factors.get(user.id)
+    passkey = Passkey("YQ", b"key", 0, host, "Phone", world.clock.now())
+    world.stores.factors.save(before, before.with_passkey(passkey, ()))
+
+
+def test_a_passkey_is_a_way_in_beside_the_last_link():
+    world = a_world()
+    ada = world.logins.log_in(an_identity())
+    a_passkey(world, ada)
+    world.external_logins.unlink(ada, ExternalId(ISSUER, "1"))
+    assert world.external_logins.of_user(ada) == []
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        {"passkeys_log_in": False},
+        {"passkey_host": "elsewhere.example"},
+        {"admission": AdmissionPolicy(allow_groups=frozenset({"staff"}))},
+    ],
+)
+def test_a_passkey_that_opens_nothing_is_no_way_in(rules):
+    world = a_world()
+    ada = world.logins.log_in(an_identity())
+    a_passkey(world, ada)
+    with pytest.raises(InvalidRequestError, match="only way in"):
+        replace(world.external_logins, **rules).unlink(ada, ExternalId(ISSUER, "1"))
+    assert len(world.external_logins.of_user(ada)) == 1
 
 
 def test_admins_end_the_last_link_too():

@@ -222,6 +222,25 @@ def test_the_last_way_in_stays(hub):
     assert hub.ids() == []
 
 
+def test_a_passkey_stays_when_another_tab_ends_the_other_way_in(hub):
+    class Unlinked:
+        def __init__(self):
+            self.answers = [[LinkedIdentity(ExternalId("i", "s"), "u-alice", "p", "l", NOW)], []]
+
+        def of_user(self, user_id):
+            return self.answers.pop(0)
+
+    hub.add()
+    codes = hub.factors.of(hub.user()).recovery_codes
+    hub.passkeys = replace(hub.passkeys, identities=Unlinked())
+
+    with pytest.raises(InvalidRequestError, match="alone"):
+        hub.passkeys.remove(hub.user(), hub.ids()[0])
+
+    assert len(hub.ids()) == 1
+    assert hub.factors.of(hub.user()).recovery_codes == codes
+
+
 def test_where_a_plug_in_keeps_passwords_no_passkey_is_the_last_way_in(hub):
     hub.add()
     hub.passkeys = replace(hub.passkeys, passwords_are_elsewhere=True)
