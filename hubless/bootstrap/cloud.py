@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from hubless.ports.leases import LeaseStore
     from hubless.ports.lti import LtiStore
     from hubless.ports.metrics import HistogramStore, Metrics
+    from hubless.ports.password_logins import PasswordLoginStore
     from hubless.ports.passwords import AttemptStore, PasswordStore
     from hubless.ports.pending_logins import PendingLoginStore
     from hubless.ports.queue import Queue
@@ -208,6 +209,12 @@ class CloudHub(Hub):
         from hubless.adapters.dynamodb.passwords import DynamoAttemptStore
 
         return DynamoAttemptStore(self._database, lock_for=self.lock_policy.lock_for)
+
+    @cached_property
+    def password_logins(self) -> "PasswordLoginStore":
+        from hubless.adapters.dynamodb.password_logins import DynamoPasswordLoginStore
+
+        return DynamoPasswordLoginStore(self._database, lock_for=self.lock_policy.lock_for)
 
     @cached_property
     def shares(self) -> "ShareStore":

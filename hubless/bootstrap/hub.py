@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from hubless.ports.lti import LtiStore
     from hubless.ports.mailer import Mailer
     from hubless.ports.metrics import HistogramStore, Metrics
+    from hubless.ports.password_logins import PasswordLoginStore
     from hubless.ports.passwords import AttemptStore, PasswordHasher, PasswordStore
     from hubless.ports.pending_logins import PendingLoginStore
     from hubless.ports.queue import Queue
@@ -189,6 +190,10 @@ class Hub(ABC):
     @property
     @abstractmethod
     def attempts(self) -> "AttemptStore": ...
+
+    @property
+    @abstractmethod
+    def password_logins(self) -> "PasswordLoginStore": ...
 
     @property
     @abstractmethod
@@ -414,14 +419,14 @@ class Hub(ABC):
             return NoAuthenticator()
         from hubless.adapters.authenticators.password import PasswordAuthenticator
 
-        return PasswordAuthenticator(self.users, self.passwords, self.hasher)
+        return PasswordAuthenticator(self.passwords, self.hasher)
 
-    def _is_privileged(self, name: str) -> bool:
-        """Say whether the user of this name, stored or not, may do more than read and use what is theirs."""
+    def _is_privileged(self, name: str, user: "User | None") -> bool:
+        """Say whether *user* of this name, None if not stored, may do more than read and use what is theirs."""
         from hubless.domain import delegation, roles
         from hubless.domain.users import User
 
-        stored = self.users.find(name) or User("", name, self.clock.now())
+        stored = user or User("", name, self.clock.now())
         held = roles.scopes_of_user(replace(stored, shared=()), self.roles)  # a share is of one server, by its owner
         return stored.admin or delegation.opens_what_is_others(held, name, self.roles)
 
@@ -593,7 +598,9 @@ class Hub(ABC):
     def password_login(self) -> "PasswordLogin":
         from hubless.services.password_login import PasswordLogin
 
-        return PasswordLogin(self.authenticator, self.login_throttle, self.logins, self.accounts, lambda: self.key)
+        return PasswordLogin(
+            self.authenticator, self.login_throttle, self.password_logins, self.logins, lambda: self.key
+        )
 
     @cached_property
     def mailer(self) -> "Mailer":

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from hubless.ports.login_plugin import LoginPlugin
     from hubless.ports.lti import LtiStore
     from hubless.ports.metrics import HistogramStore
+    from hubless.ports.password_logins import PasswordLoginStore
     from hubless.ports.passwords import AttemptStore, PasswordStore
     from hubless.ports.pending_logins import PendingLoginStore
     from hubless.ports.readiness import Readiness
@@ -133,6 +134,12 @@ class MachineHub(Hub):
         from hubless.adapters.sqlite.passwords import SqliteAttemptStore
 
         return SqliteAttemptStore(self._database)
+
+    @cached_property
+    def password_logins(self) -> "PasswordLoginStore":
+        from hubless.adapters.sqlite.password_logins import SqlitePasswordLoginStore
+
+        return SqlitePasswordLoginStore(self._database)
 
     @cached_property
     def shares(self) -> "ShareStore":

@@ -9,6 +9,8 @@ import hashlib
 import hmac
 from datetime import datetime, timedelta
 
+from hubless.domain.names import normalise_user_name
+
 LIFETIME = timedelta(days=365)  # the browser that is not used for a year counts as a stranger's
 MAX_DEVICES = 4  # people who share a browser; beyond them the one who logged in longest ago is a stranger again
 MAX_LENGTH = 1024  # characters of a cookie that are looked at
@@ -26,7 +28,7 @@ def with_device(key: bytes, name: str, cookie: str, *, nonce: str, now: datetime
 
     Args:
         key: the hub's secret.
-        name: the normalised name.
+        name: the user's, in any spelling.
         cookie: what the browser sent, perhaps forged.
         nonce: random letters and digits, the new device's id.
         now: when the login happened.
@@ -56,4 +58,6 @@ def _proves(key: bytes, name: str, entry: str, now: datetime) -> bool:
 
 def _mac(key: bytes, name: str, nonce: str, issued: str) -> str:
     # The parts before the name have no dot, so no two names and nonces make the same text.
-    return hmac.new(key, f"device:{nonce}.{issued}.{name}".encode(), hashlib.sha256).hexdigest()[:_MAC_LENGTH]
+    return hmac.new(key, f"device:{nonce}.{issued}.{normalise_user_name(name)}".encode(), hashlib.sha256).hexdigest()[
+        :_MAC_LENGTH
+    ]

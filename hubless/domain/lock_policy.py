@@ -5,6 +5,15 @@ from datetime import datetime, timedelta
 from hubless.domain.values import value
 
 LONGEST_COUNT = timedelta(hours=1)  # of what else is counted, such as mails to a user
+MAX_COUNTED = 5_000  # guesses of one key that are remembered: a limit beyond counts as this one
+
+
+@value
+class Window:
+    """The time in which guesses count: after *since*, and not after *until*."""
+
+    since: datetime
+    until: datetime
 
 
 @value
@@ -29,6 +38,10 @@ class LockPolicy:
         otherwise they would lock a name until then.
         """
         return now + self.lock_for
+
+    def window(self, now: datetime) -> Window:
+        """Return the time in which guesses count at *now*."""
+        return Window(self.counts_since(now), self.counts_until(now))
 
     def limit(self, factor: int = 1) -> int:
         """Return how many guesses lock a key that may fail *factor* times as often as others."""

@@ -36,6 +36,11 @@ def composed_user_name(name: str) -> str:
     return name if len(name) > MAX_TYPED_NAME else unicodedata.normalize("NFC", name).lower()
 
 
+def spellings(typed: str) -> tuple[str, ...]:
+    """Return the names that somebody may have who types this: as stored before, as stored now, and as typed."""
+    return tuple(dict.fromkeys((composed_user_name(typed), normalise_user_name(typed), typed)))
+
+
 def is_possible_user_name(name: str) -> bool:
     """Say whether a user may have *name*, who perhaps had it before there were rules about what looks alike."""
     return _fault_of_user_name(name) is None

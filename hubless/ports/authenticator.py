@@ -5,6 +5,7 @@ from dataclasses import field
 from typing import Any, Protocol
 
 from hubless.domain.external_identities import ExternalId
+from hubless.domain.users import User
 from hubless.domain.values import value
 
 
@@ -34,14 +35,26 @@ class Refused:
     why: str = "Invalid username or password"
 
 
+@value
+class Candidate:
+    """Whom somebody at a login form claims to be.
+
+    *name* is as the user's is stored, or normalised if no *user* has it.
+    """
+
+    name: str
+    user: User | None = None
+    password_hash: str | None = field(default=None, repr=False)  # of the user, if one is stored
+
+
 class Authenticator(Protocol):
-    """Checks a name and a password. The name is as the user's is stored, or normalised."""
+    """Checks a name and a password."""
 
     @property
     def name(self) -> str:
         """Return the name of this kind of login, as `/hub/api/info` shows it."""
         ...
 
-    def authenticate(self, user_name: str, password: str) -> Identity | Refused:
+    def authenticate(self, candidate: Candidate, password: str) -> Identity | Refused:
         """Return the identity that the password proves; take as long for a name that does not exist."""
         ...

@@ -119,10 +119,10 @@ class Accounts:
         Blanks around it, case, width and font do not count. Letters that only look alike do.
         """
         typed = typed.strip()  # phones add a blank after a word
-        normal, before = names.normalise_user_name(typed), names.composed_user_name(typed)
+        normal = names.normalise_user_name(typed)
         if not names.is_possible_user_name(normal):
             return normal
-        for name in dict.fromkeys((before, normal, typed)):
+        for name in names.spellings(typed):
             if self.users.find(name) is not None:
                 return name
         holder = self.users.holders([normal]).get(normal)

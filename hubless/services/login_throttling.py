@@ -9,8 +9,10 @@ from collections.abc import Mapping
 from hubless.domain import tokens
 from hubless.domain.client_addresses import network_of
 from hubless.domain.lock_policy import LockPolicy
+from hubless.domain.names import normalise_user_name
 from hubless.domain.values import value
 from hubless.ports.clock import Clock
+from hubless.ports.password_logins import Guess
 from hubless.ports.passwords import AttemptStore
 
 NAME_FACTOR = 10  # a name may fail this often at all addresses together: one address alone cannot lock a user out
@@ -34,6 +36,22 @@ class LoginThrottle:
     clock: Clock
     policy: LockPolicy
 
+    def guess(self, name: str, address: str, device: str | None = None) -> Guess:
+        """Return how a guess at *name* from *address* counts, for a store that counts it with its answer.
+
+        The arguments are those of `admit`, which is for answers that the hub cannot hold back.
+        """
+        now = self.clock.now()
+        if device is not None:
+            return Guess(now, self.policy.window(now), {_device_key(device): self.policy.limit()})
+        by_both, by_name, by_address = _keys(name, address)
+        tries = {by_both: self.policy.limit(), by_name: self.policy.limit(NAME_FACTOR)}
+        return Guess(now, self.policy.window(now), tries, {by_address: self.policy.limit(ADDRESS_FACTOR)})
+
+    def lock(self, device: str | None) -> LockedOut:
+        """Return the lock that refuses a guess with which *device* came, if one did."""
+        return self._lock(is_device=device is not None)
+
     def admit(self, name: str, address: str, device: str | None = None) -> LockedOut | None:
         """Count a guess at *name* from *address*, or return the lock that refuses it.
 
@@ -41,7 +59,7 @@ class LoginThrottle:
         at once cannot slip through.
 
         Args:
-            name: the normalised name.
+            name: the user's, in any spelling.
             address: the client's address.
             device: the id of the device on which somebody has logged in as *name* before.
         """
@@ -105,7 +123,7 @@ class LoginThrottle:
 
 def _keys(name: str, address: str) -> tuple[str, str, str]:
     """Return the keys under which guesses are counted: name and address together, name alone, address alone."""
-    hashed, by_address = tokens.sha256(name), f"address:{network_of(address)}"
+    hashed, by_address = tokens.sha256(normalise_user_name(name)), f"address:{network_of(address)}"
     return f"name:{hashed} {by_address}", f"name:{hashed}", by_address
 
 

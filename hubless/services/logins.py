@@ -57,6 +57,17 @@ class Logins:
             return self.accounts.find(user.name)
         return user
 
+    def unchanged_by(self, identity: Identity, user: User | None) -> User | None:
+        """Return *user* if `log_in` would do no more than return it; it has the name of *identity*.
+
+        None where `log_in` refuses, or writes something.
+        """
+        if user is None or identity.external is not None or self.external.admission.is_blocked(user.name):
+            return None
+        wanted = self._admin_of(user.name, identity)
+        is_kept = wanted in {None, user.admin} and identity.auth_state is None and identity.groups is None
+        return user if is_kept and identity.name == user.name else None
+
     def require_not_blocked(self, user_name: str) -> None:
         """Refuse a user whom settings block.
 
@@ -88,6 +99,15 @@ class Logins:
         Raises:
             NotFoundError: when the user was removed meanwhile.
         """
+        session, secret = self.new_session(user, agent, provider=provider, provider_session=provider_session)
+        self.sessions.create(session)
+        self.end_oldest(session)
+        return session, secret
+
+    def new_session(
+        self, user: User, agent: str, *, provider: str = "", provider_session: str = ""
+    ) -> tuple[Session, str]:
+        """Return a browser session that is not stored yet, with the secret of its cookie; see `open_session`."""
         secret, now = new_secret() + new_secret(), self.clock.now()
         session = Session(
             id=new_secret(),
@@ -99,10 +119,12 @@ class Logins:
             provider=provider,
             provider_session=provider_session,
         )
-        self.sessions.create(session)
-        if self._is_counted(session):
-            self.sessions.keep_newest(user.id, self.max_sessions)
         return session, secret
+
+    def end_oldest(self, session: Session) -> None:
+        """End the oldest sessions of the user beyond the maximum, after *session* was stored."""
+        if self._is_counted(session):
+            self.sessions.keep_newest(session.user_id, self.max_sessions)
 
     def _is_counted(self, session: Session) -> bool:
         """Say whether to look for sessions beyond the maximum now.

@@ -15,6 +15,7 @@ from edge_proxy.haproxy_config import EdgeConfiguration, UnixSocket
 from hubless.domain.edges import INITIAL_STATE, DesiredEdgeState, EdgePower
 from hubless.domain.email_addresses import EmailAddress
 from hubless.domain.lifecycle import ACTIVE, State
+from hubless.domain.lock_policy import Window
 from hubless.domain.passwords import PasswordLink
 from hubless.domain.routes import EdgeReport, Route, ServerKey
 from hubless.domain.second_factors import Factors
@@ -29,6 +30,7 @@ from hubless.ports.email_addresses import EmailAddressStore
 from hubless.ports.external_identities import IdentityStore
 from hubless.ports.launch_rate_limiter import LaunchRateLimiter
 from hubless.ports.lti import LtiStore, SealedKeys
+from hubless.ports.password_logins import Guess, LoginFacts, PasswordLoginStore
 from hubless.ports.passwords import AttemptStore, PasswordStore
 from hubless.ports.pending_logins import PendingLoginStore
 from hubless.ports.routes import RouteStore
@@ -72,6 +74,7 @@ PORTS = {
     "passwords": PasswordStore,
     "factors": FactorStore,
     "attempts": AttemptStore,
+    "password_logins": PasswordLoginStore,
     "email_addresses": EmailAddressStore,
     "sign_ups": SignUpStore,
     "join_codes": JoinCodeStore,
@@ -101,6 +104,8 @@ GRADER = Service("grader", token_sha256="t", oauth_client_id="service-grader", f
 ROUTE = Route("/user/alice/", "10.0.0.1:8888", "l1")
 A_COURSE = a_course()
 A_SIGN_UP = SignUp("carol", "u-carol", "hash", NOW, LATER)
+A_GUESS = Guess(NOW, Window(NOW, LATER), {"name": 9}, {"address": 99})
+NO_GUESSES = LoginFacts(is_locked=False, as_read=dict.fromkeys(A_GUESS.limits))
 USAGE = Usage("l1", READY.id, ALICE.id, "small", NOW, LATER, "stopped")
 
 
@@ -281,6 +286,9 @@ USUAL = {
     "attempts.add": lambda s: s.attempts.add("alice", NOW),
     "attempts.try_add": lambda s: s.attempts.try_add("alice", NOW, since=NOW, until=LATER, limit=9),
     "attempts.clear": lambda s: s.attempts.clear("alice"),
+    "password_logins.read": lambda s: s.password_logins.read("alice", A_GUESS),
+    "password_logins.count": lambda s: s.password_logins.count(NO_GUESSES, A_GUESS),
+    "password_logins.accept": lambda s: s.password_logins.accept(NO_GUESSES, A_GUESS, a_session("by password")),
     "attempts.delete_before": lambda s: s.attempts.delete_before(NOW),
     "routes.put": lambda s: s.routes.put(Route("/user/bob/", "10.0.0.2:8888", "l3")),
     "routes.remove": lambda s: s.routes.remove(ROUTE.prefix, "l1"),
@@ -317,6 +325,7 @@ USUAL = {
     "auth_states.set": lambda s: s.auth_states.set(ALICE.id, "sealed"),
 }
 PREPARED = {
+    "password_logins.read": lambda s: s.password_logins.read("alice", A_GUESS),
     "external_identities.create_user": lambda s: s.external_identities.create_user(
         a_user("first"), an_identity("3", "first")
     ),

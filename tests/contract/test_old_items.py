@@ -18,8 +18,8 @@ from tests.support.stored_items import DATA, end, fill, read
 
 FILES = sorted(DATA.glob("items-v*.json"))
 AFTERWARDS = NOW + timedelta(hours=2)
-# Good for half a minute, for an hour at most, and as long as a login or what proves it.
-SHORT_LIVED = {table.QueueDigestItem, table.LeasesItem, table.PendingLoginItem, table.Used}
+# Good for half a minute, for an hour at most, as long as a login or what proves it, and as long as a lock.
+SHORT_LIVED = {table.QueueDigestItem, table.LeasesItem, table.PendingLoginItem, table.Used, table.AttemptCounter}
 NEW = {
     table.LtiItem,
     table.IdentityItem,
@@ -56,6 +56,14 @@ def test_old_items_are_removed_like_new_ones(old):
     assert left < _kinds_of_keys()
     end(stores)
     assert left == _kinds_of_keys()
+
+
+def test_old_guesses_count_until_they_expire(old):
+    stores, _ = old
+    window = {"since": NOW - timedelta(days=1), "until": NOW + timedelta(days=1)}
+    assert [stores.attempts.try_add("alice", NOW, limit=2, **window) for _ in range(2)] == [True, False]
+    stores.attempts.clear("alice")
+    assert stores.attempts.failures("alice", NOW - timedelta(days=1)) == 0
 
 
 def test_an_old_password_link_ends_with_a_newer_one(old):
@@ -157,7 +165,8 @@ def test_the_present_version_has_a_file():
 
 def _kinds_of_keys():
     once = {keys.ALL_SKELETONS}  # in the life of a table
-    return {(pk.partition("#")[0], sk.partition("#")[0].rstrip("0123456789")) for pk, sk in {*Contents().read()} - once}
+    held = {(pk, sk) for pk, sk in {*Contents().read()} - once if not pk.startswith("ATTEMPTS#")}  # these expire
+    return {(pk.partition("#")[0], sk.partition("#")[0].rstrip("0123456789")) for pk, sk in held}
 
 
 def test_an_old_name_with_capitals_is_found_and_kept_free_of_others(in_moto):

@@ -28,6 +28,7 @@ from hubless.adapters.dynamodb.histograms import DynamoHistogramStore
 from hubless.adapters.dynamodb.launch_rate_limiter import DynamoLaunchRateLimiter
 from hubless.adapters.dynamodb.leases import DynamoLeaseStore
 from hubless.adapters.dynamodb.lti import DynamoLtiStore
+from hubless.adapters.dynamodb.password_logins import DynamoPasswordLoginStore
 from hubless.adapters.dynamodb.passwords import DynamoAttemptStore, DynamoPasswordStore
 from hubless.adapters.dynamodb.pending_logins import DynamoPendingLoginStore
 from hubless.adapters.dynamodb.routes import DynamoRouteStore
@@ -69,6 +70,7 @@ def stores_of(database, close=lambda: None):
         routes=DynamoRouteStore(database),
         passwords=DynamoPasswordStore(database),
         attempts=DynamoAttemptStore(database),
+        password_logins=DynamoPasswordLoginStore(database),
         factors=DynamoFactorStore(database),
         usage=DynamoUsageLog(database),
         histograms=DynamoHistogramStore(database),

@@ -9,6 +9,7 @@ from hubless.adapters.sqlite.external_identities import SqliteIdentityStore
 from hubless.adapters.sqlite.histograms import SqliteHistogramStore
 from hubless.adapters.sqlite.leases import SqliteLeaseStore
 from hubless.adapters.sqlite.lti import SqliteLtiStore
+from hubless.adapters.sqlite.password_logins import SqlitePasswordLoginStore
 from hubless.adapters.sqlite.passwords import SqliteAttemptStore, SqlitePasswordStore
 from hubless.adapters.sqlite.pending_logins import SqlitePendingLoginStore
 from hubless.adapters.sqlite.queue import SqliteQueue
@@ -43,6 +44,7 @@ def stores_of(database):
         queue=SqliteQueue(database),
         passwords=SqlitePasswordStore(database),
         attempts=SqliteAttemptStore(database),
+        password_logins=SqlitePasswordLoginStore(database),
         factors=SqliteFactorStore(database),
         usage=SqliteUsageLog(database),
         histograms=SqliteHistogramStore(database),

@@ -6,7 +6,7 @@ import pytest
 from hubless.adapters.authenticators.password import PasswordAuthenticator
 from hubless.adapters.passwords.imported import ImportedPasswordHasher
 from hubless.domain import imported_passwords
-from hubless.ports.authenticator import Identity, Refused
+from hubless.ports.authenticator import Candidate, Identity, Refused
 from tests.support.fakes import PlainHasher
 from tests.support.world import World
 
@@ -122,10 +122,13 @@ def test_a_right_login_replaces_the_hash_once(hasher):
     world = World()
     ada = world.accounts.add("ada")
     world.passwords.set(ada.id, hashed("a"))  # shorter than a new one may be
-    authenticator = PasswordAuthenticator(world.users, world.passwords, hasher)
+    authenticator = PasswordAuthenticator(world.passwords, hasher)
 
-    assert isinstance(authenticator.authenticate("ada", "b"), Refused)
+    def log_in(password):
+        return authenticator.authenticate(Candidate("ada", ada, world.passwords.get(ada.id)), password)
+
+    assert isinstance(log_in("b"), Refused)
     assert world.passwords.get(ada.id) == hashed("a")
-    assert authenticator.authenticate("ada", "a") == Identity("ada")
+    assert log_in("a") == Identity("ada")
     assert world.passwords.get(ada.id) == hasher.hash("a")
-    assert authenticator.authenticate("ada", "a") == Identity("ada")
+    assert log_in("a") == Identity("ada")

@@ -56,6 +56,7 @@ def open_session(
     provider: str = "",
     provider_session: str = "",
     shown: Shown = Shown.NOT_YET,
+    opened: tuple[Session, str] | None = None,
 ) -> Response:
     """Begin a session in this browser and redirect; one that was open here ends.
 
@@ -69,19 +70,22 @@ def open_session(
         provider: the name of the provider that vouched for the person; "" if none did.
         provider_session: the provider's own session.
         shown: whether the person has shown a second factor.
+        opened: the session and the secret of its cookie, if the login has stored it already.
 
     Raises:
         NotFoundError: when the user was removed meanwhile.
     """
-    if shown is Shown.NOT_YET and hub.second_factors.required_of(user, external=bool(provider)):
+    if opened is None and shown is Shown.NOT_YET and hub.second_factors.required_of(user, external=bool(provider)):
         stamp = half_logins.stamp_of(hub.passwords.get(user.id))
         return _ask_for_factor(request, hub, HalfLogin(user.id, stamp, provider, provider_session), following)
     secure = is_secure(request)
     before = person_by_cookie(request)
     if before is not None and before.session is not None:
         hub.logins.close_session(before.session)
-    agent = request.headers.get("user-agent", "")
-    session, secret = hub.logins.open_session(user, agent, provider=provider, provider_session=provider_session)
+    if opened is None:
+        agent = request.headers.get("user-agent", "")
+        opened = hub.logins.open_session(user, agent, provider=provider, provider_session=provider_session)
+    session, secret = opened
     note_login(request, succeeded=True)
     logger.info("user %s logged in from %s", user.name, address_of(request))
     response = RedirectResponse(destination(hub, user, following), 302)

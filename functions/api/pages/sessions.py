@@ -26,11 +26,13 @@ from functions.api.routers import page_router
 from hubless.domain.bounds import MAX_BODY
 from hubless.domain.errors import InvalidRequestError
 from hubless.domain.passwords import MINIMUM_PASSWORD
+from hubless.domain.tokens import Session
 from hubless.domain.users import User
 from hubless.domain.values import value
 from hubless.ports.authenticator import Identity, Refused
 from hubless.services.accounts import USED_LINK
 from hubless.services.login_throttling import LockedOut
+from hubless.services.password_login import LoggedIn
 from hubless.services.proxy_logins import person_mark
 
 logger = logging.getLogger(__name__)
@@ -65,9 +67,16 @@ class _SessionPages:
         """Say whether this hub takes sign-ups."""
         return self.hub.settings.login.sign_up and self.hub.has_passwords
 
-    def open_session(self, user: User, following: str | None, *, shown: Shown = Shown.NOT_YET) -> Response:
+    def open_session(
+        self,
+        user: User,
+        following: str | None,
+        *,
+        shown: Shown = Shown.NOT_YET,
+        opened: tuple[Session, str] | None = None,
+    ) -> Response:
         """Begin a session in this browser, as `session_opening.open_session` does."""
-        return open_session(self.request, self.hub, user, following, shown=shown)
+        return open_session(self.request, self.hub, user, following, shown=shown, opened=opened)
 
     def log_in_by_proxy(self, identity: Identity) -> Response:
         """Begin a session of the person whom a login proxy names."""
@@ -164,8 +173,12 @@ async def log_in(form: AnonymousForm, pages: SessionPages) -> Response:
     if form is None:
         return pages.login_page(error=pages.why_form_refused, status=403)
     name = form.text("username", longest=MAX_BODY)  # what is no name is refused like a wrong one
-    check, device = pages.hub.password_login.check, device_cookie(pages.request)
-    found = await in_password_pool(check, name, form.text("password"), pages.address, device)
+    check = partial(
+        pages.hub.password_login.log_in,
+        agent=pages.request.headers.get("user-agent", ""),
+        waits=pages.hub.second_factors.required_of,
+    )
+    found = await in_password_pool(check, name, form.text("password"), pages.address, device_cookie(pages.request))
     match found:
         case Refused(why):
             note_login(pages.request, succeeded=False)
@@ -173,8 +186,8 @@ async def log_in(form: AnonymousForm, pages: SessionPages) -> Response:
         case LockedOut():
             note_login(pages.request, succeeded=False)
             return pages.login_page(username=name, error=lock_in_words(found), status=TOO_MANY)
-        case User():
-            return pages.open_session(found, pages.redirects.next)
+        case LoggedIn(user, opened):
+            return pages.open_session(user, pages.redirects.next, opened=opened)
 
 
 @router.get("/logout")

@@ -329,8 +329,13 @@ def edge(edge_id: str) -> Key:
 
 
 def attempts(key: str) -> str:
-    """Return the partition of the wrong passwords for *key*, which may be any text."""
+    """Return the partition of the guesses at *key*, which may be any text."""
     return f"ATTEMPTS#{digest(key)}"
+
+
+def attempt_counter(key: str) -> Key:
+    """Return the key of the counter of the guesses at *key*."""
+    return Key(attempts(key), "COUNTER")
 
 
 SWEEP = Key("SWEEP", "PLACE")  # where the next sweep resumes

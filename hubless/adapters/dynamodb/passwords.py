@@ -1,17 +1,20 @@
 """Password hashes, one-time links and wrong passwords in DynamoDB."""
 
 import contextlib
-import secrets
-from datetime import datetime, timedelta
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from functools import partial
 
-from hubless.adapters.dynamodb import keys
+from hubless.adapters.dynamodb import attempt_counters, keys
 from hubless.adapters.dynamodb.database import ConditionFailedError, Database, Delete, Put, Update
-from hubless.adapters.dynamodb.table import Account, Attempt, Item, Password, Pointer
+from hubless.adapters.dynamodb.table import Account, Attempt, AttemptCounter, Item, Password, Pointer
 from hubless.adapters.dynamodb.tokens import user_exists
 from hubless.domain.errors import NotFoundError
+from hubless.domain.lock_policy import Window
 from hubless.domain.passwords import PasswordLink
 
 _NO_LINK = "none"
+_MOMENT, _END = timedelta(microseconds=1), datetime(9999, 1, 1, tzinfo=UTC)
 ATTEMPTS_STAY = timedelta(days=7)  # at least; as long as a lock-out if that is longer
 
 
@@ -100,39 +103,52 @@ class DynamoPasswordStore:
 
 
 class DynamoAttemptStore:
-    """Counts wrong passwords. One write of an instant makes all earlier ones not count."""
+    """Counts guesses: one item for each key. Items of an older version, one for each guess, count until they expire.
+
+    One write of an instant makes all earlier guesses not count. A write that is sent again because its answer was lost
+    may count a guess twice.
+    """
 
     def __init__(self, database: Database, *, lock_for: timedelta = ATTEMPTS_STAY) -> None:
         self._database, self._keep_for = database, max(lock_for, ATTEMPTS_STAY)
 
     def failures(self, key: str, since: datetime, until: datetime | None = None) -> int:
         forgotten = self._database.get(Attempt, keys.FORGOTTEN)
-        first = f"{keys.sortable(since)}~"  # `~` sorts after all entries of the same instant
         # A clock that was ahead may have stored an instant of the far future: it forgets nothing.
-        if forgotten is not None and since < forgotten.at and (until is None or forgotten.at <= until):
-            first = keys.sortable(forgotten.at)
-        if until is None:
-            return self._database.count(keys.attempts(key), Item.sk >= first)
-        last = f"{keys.sortable(until)}~"
-        return self._database.count(keys.attempts(key), Item.sk.between(first, last)) if first <= last else 0
+        is_later = forgotten is not None and since < forgotten.at and (until is None or forgotten.at <= until)
+        since = forgotten.at - _MOMENT if forgotten is not None and is_later else since
+        old, counter = self._read(key)
+        window = Window(since, until or _END)
+        return _count(old, window) + attempt_counters.count(counter, window)
 
     def add(self, key: str, at: datetime) -> None:
-        self._add(key, at)
+        self._database.retry(partial(self._add, key, at))
+
+    def _add(self, key: str, at: datetime) -> None:
+        counter = self._database.get(AttemptCounter, keys.attempt_counter(key))
+        window = Window(at - self._keep_for, _END)
+        self._database.write(
+            attempt_counters.one_more(key, counter, window, at=at, keep_for=self._keep_for, limit=None)
+        )
 
     def try_add(self, key: str, at: datetime, *, since: datetime, until: datetime, limit: int) -> bool:
-        if self.failures(key, since, until) >= limit:
-            return False
-        added = self._add(key, at)
-        # Counted again with this one: of concurrent calls, those that see too many take theirs back.
-        if self.failures(key, since, until) <= limit:
-            return True
-        self._database.delete_many([added])
-        return False
+        return self._database.retry(partial(self._try_add, key, at, Window(since, until), limit))
 
-    def _add(self, key: str, at: datetime) -> keys.Key:
-        where = keys.Key(keys.attempts(key), f"{keys.sortable(at)}#{secrets.token_hex(8)}")
-        self._database.write(Put(Attempt(*where, at=at, ttl=at + self._keep_for)))
-        return where
+    def _try_add(self, key: str, at: datetime, window: Window, limit: int) -> bool:
+        old, counter = self._read(key)
+        left = limit - _count(old, window)
+        if attempt_counters.is_full(counter, window, left):
+            return False
+        self._database.write(
+            attempt_counters.one_more(key, counter, window, at=at, keep_for=self._keep_for, limit=left)
+        )
+        return True
+
+    def _read(self, key: str) -> tuple[list[Attempt], AttemptCounter | None]:
+        """Return the items of an older version, and the counter."""
+        found = self._database.all_of(keys.attempts(key))
+        counter = found.item(AttemptCounter, where := keys.attempt_counter(key))
+        return [Attempt.from_raw_data(raw) for key, raw in found.items() if key != where], counter
 
     def clear(self, key: str) -> None:
         self._database.delete_many([item.key for item in self._database.query(Item, keys.attempts(key))])
@@ -144,3 +160,7 @@ class DynamoAttemptStore:
             )
         except ConditionFailedError:
             return  # a later one is stored already
+
+
+def _count(old: Iterable[Attempt], window: Window) -> int:
+    return sum(window.since < one.at <= window.until for one in old)

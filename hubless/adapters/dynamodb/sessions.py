@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from hubless.adapters.dynamodb import expiry, keys, removals, user_records
-from hubless.adapters.dynamodb.database import ConditionFailedError, Database, Delete, Put, Update
+from hubless.adapters.dynamodb.database import ConditionFailedError, Database, Delete, Put, Step, Update
 from hubless.adapters.dynamodb.table import Pointer, SessionItem
 from hubless.adapters.dynamodb.tokens import is_revoked, user_exists
 from hubless.domain.errors import StoreConflictError
@@ -34,21 +34,7 @@ class DynamoSessionStore:
         return None if user is None else (_session(item), user)
 
     def create(self, session: Session) -> None:
-        there = StoreConflictError(f"Session {session.id} is there already")
-        listed: dict[str, Any] = {"to": session.id, "owner": session.user_id, "sha256": session.sha256}
-        item = SessionItem(
-            *keys.session_item(session.user_id, session.id),
-            expiry=expiry.SESSION,
-            **{name: getattr(session, name) for name in _FIELDS},
-        )
-        self._database.transact(
-            [
-                user_exists(session.user_id),
-                Put(item, SessionItem.pk.does_not_exist(), there),
-                Put(Pointer(*keys.session_head(session.id), **listed), Pointer.pk.does_not_exist(), there),
-                Put(Pointer(*keys.cookie(session.sha256), **listed), Pointer.pk.does_not_exist(), there),
-            ]
-        )
+        self._database.transact(steps_of_session(session))
 
     def of_user(self, user_id: str) -> list[Session]:
         found = [_session(item) for item in self._items(user_id)]
@@ -98,6 +84,23 @@ class DynamoSessionStore:
         except ConditionFailedError:
             return False  # another call was faster
         return True
+
+
+def steps_of_session(session: Session) -> list[Step]:
+    """Return the steps that add *session*; they fail if its user does not exist."""
+    there = StoreConflictError(f"Session {session.id} is there already")
+    listed: dict[str, Any] = {"to": session.id, "owner": session.user_id, "sha256": session.sha256}
+    item = SessionItem(
+        *keys.session_item(session.user_id, session.id),
+        expiry=expiry.SESSION,
+        **{name: getattr(session, name) for name in _FIELDS},
+    )
+    return [
+        user_exists(session.user_id),
+        Put(item, SessionItem.pk.does_not_exist(), there),
+        Put(Pointer(*keys.session_head(session.id), **listed), Pointer.pk.does_not_exist(), there),
+        Put(Pointer(*keys.cookie(session.sha256), **listed), Pointer.pk.does_not_exist(), there),
+    ]
 
 
 def _session(item: SessionItem) -> Session:

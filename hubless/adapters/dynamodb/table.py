@@ -94,6 +94,18 @@ class Numbers(Attribute[Mapping[str, int]]):
         return {key: int(number["N"]) for key, number in value.items()}
 
 
+class Instants(Attribute[tuple[datetime, ...]]):
+    """A list of instants; a write can append one."""
+
+    attr_type = "L"
+
+    def serialize(self, value: tuple[datetime, ...]) -> list[dict[str, str]]:
+        return [{"N": str(to_number(at))} for at in value]
+
+    def deserialize(self, value: list[dict[str, str]]) -> tuple[datetime, ...]:
+        return tuple(to_instant(int(one["N"])) for one in value)
+
+
 class LimitsReached(Attribute[tuple[LimitReached, ...]]):
     """The limits that a launch has reached."""
 
@@ -448,9 +460,16 @@ class LeasesItem(Item):
 
 
 class Attempt(Item):
-    """A wrong password, or the instant before which they no longer count."""
+    """The instant before which guesses no longer count. Older items are a guess each."""
 
     at = Instant()
+
+
+class AttemptCounter(Item):
+    """The guesses at one key (hubless/adapters/dynamodb/attempt_counters.py)."""
+
+    instants = Instants(default=tuple)
+    generation = Text()  # another one after the list was shortened
 
 
 class UsageItem(Item):

@@ -10,6 +10,7 @@ from hubless.adapters.dynamodb.database import (
     ConditionFailedError,
     Database,
     Delete,
+    Found,
     Put,
     Step,
     Update,
@@ -68,6 +69,20 @@ class DynamoUserStore:
         accounts = self._database.get_many(keys.account(user_id) for user_id in ids.values())
         holders = {name: user_records.account_of(accounts, user_id) for name, user_id in ids.items()}
         return {name: account.name for name, account in holders.items() if account is not None}
+
+    def read_names(self, names: Sequence[str], like: str, more: Sequence[Key]) -> tuple[Found, list[str], list[str]]:
+        """Return the items *more*, the ids of users of *names*, and those of users whose name looks like *like*.
+
+        It takes one request, except the first time in the life of a table.
+        """
+        exact, alike = [keys.name("user", name) for name in names], _where(like)
+        mark = [] if self._knows_skeletons else [keys.ALL_SKELETONS]
+        found = self._database.get_many([*exact, *alike, *mark, *more])
+        if mark and keys.ALL_SKELETONS not in found:
+            self._know_all_skeletons()
+            return self.read_names(names, like, more)
+        self._knows_skeletons = True
+        return found, _ids(found, exact), _ids(found, alike)
 
     def _know_all_skeletons(self) -> None:
         """Store the skeletons of users from before there were any, once in the life of a table."""
@@ -279,6 +294,12 @@ def _renamed(before: User, after: User, skeleton_key: Key | None) -> list[Step]:
     elif skeleton_key is None and wanted is not None:
         steps.append(Put(Pointer(*wanted, to=after.id), Pointer.pk.does_not_exist(), taken))
     return steps
+
+
+def _ids(found: Found, wanted: Iterable[Key | None]) -> list[str]:
+    """Return the ids to which those of the keys lead that are there."""
+    pointers = [found.item(Pointer, key) for key in wanted if key is not None and key in found]
+    return [_id(pointer) for pointer in pointers if pointer is not None]
 
 
 def _id(pointer: Pointer) -> str:

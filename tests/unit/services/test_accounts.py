@@ -5,6 +5,7 @@ import pytest
 from hubless.adapters.authenticators.password import PasswordAuthenticator
 from hubless.domain.errors import InvalidRequestError
 from hubless.domain.tokens import OwnerKind
+from hubless.ports.authenticator import Candidate
 from tests.support.fakes import PlainHasher
 from tests.support.world import World
 
@@ -133,6 +134,6 @@ def test_a_login_with_an_old_password_undoes_no_new_one(world):
             world.accounts.set_password("bob", "the new one")  # meanwhile
             return True
 
-    before = PasswordAuthenticator(world.users, world.passwords, Hasher())
-    before.authenticate("bob", "the old one")
+    before = PasswordAuthenticator(world.passwords, Hasher())
+    before.authenticate(Candidate("bob", bob, world.passwords.get(bob.id)), "the old one")
     assert world.passwords.get(bob.id) == PlainHasher().hash("the new one")

@@ -1,6 +1,7 @@
 """Logins: guesses are counted by name, by address and by both; a lock at one address locks nobody elsewhere."""
 
 import threading
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -32,9 +33,11 @@ def a_world(policy):
     made.accounts.add("bob")
     for name in ("alice", "bob"):
         made.accounts.set_password(name, "the right one")
-    authenticator = PasswordAuthenticator(made.users, made.passwords, PlainHasher())
+    authenticator = PasswordAuthenticator(made.passwords, PlainHasher())
     throttle = LoginThrottle(made.attempts, made.clock, made.lock_policy)
-    made.password_login = PasswordLogin(authenticator, throttle, made.logins, made.accounts, lambda: b"k" * 32)
+    made.password_login = PasswordLogin(
+        authenticator, throttle, made.stores.password_logins, made.logins, lambda: b"k" * 32
+    )
     emails = EmailAddresses(
         made.stores.email_addresses,
         made.users,
@@ -282,7 +285,6 @@ class HasherThatCounts(PlainHasher):
 def test_existing_and_missing_names_cost_the_same_work(world, name):
     world.accounts.add("without")  # a password
     hasher = HasherThatCounts()
-    assert isinstance(
-        PasswordAuthenticator(world.users, world.passwords, hasher).authenticate(name, "a wrong one"), Refused
-    )
+    world.password_login = replace(world.password_login, authenticator=PasswordAuthenticator(world.passwords, hasher))
+    assert guess(world, name) == [Refused]
     assert len(hasher.asked) == 1
