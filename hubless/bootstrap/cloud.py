@@ -61,6 +61,7 @@ class CloudHub(Hub):
     streams = False
     progress_seconds = 20.0  # API Gateway's time-out is 30 seconds
     longest_progress_seconds = 300.0  # of the function that streams
+    slow_call_seconds = 0.0  # no task starts or stops as fast, and a function that waits is paid for
     progress_poll_seconds = 1.0  # each poll costs two reads
 
     def __init__(

@@ -123,6 +123,9 @@ class Hub(ABC):
     longest_report_interval = timedelta(seconds=30)
     """How often edges report activity, if no idle limit is short."""
 
+    slow_call_seconds = 10.0
+    """How long the API waits for a start or a stop before it answers 202: JupyterHub's `slow_spawn_timeout`."""
+
     progress_poll_seconds = 0.15
     """The interval at which a progress stream reads the server's record."""
 

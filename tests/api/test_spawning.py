@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from functions.api import progress
+from hubless.bootstrap.cloud import CloudHub
 from hubless.domain import lifecycle
 from hubless.services.following import CLOSING
 from tests.support.fakes import StoppedClock
@@ -195,3 +196,91 @@ def test_a_browser_whose_turn_is_far_asks_less_often(hub, alice, monkeypatch, ah
     lines = alice.get("/users/alice/server/progress", headers=polled).text.splitlines()
 
     assert [int(line.removeprefix("retry: ")) for line in lines if line.startswith("retry")] == milliseconds
+
+
+# --- what is done soon is answered as done, as on JupyterHub ---
+
+
+def at_the_first_look(hub, monkeypatch, work):
+    """Have *work* done to a server before the API first looks at it again, as a worker does meanwhile."""
+    monkeypatch.setattr(hub.hub, "slow_call_seconds", 0.03)
+    monkeypatch.setattr(hub.hub, "progress_poll_seconds", 0.01)
+    get, looks = hub.hub.servers.get, []
+
+    def look(server_id):
+        looks.append(server_id)
+        if len(looks) == 1:
+            work(get(server_id))
+        return get(server_id)
+
+    monkeypatch.setattr(hub.hub.servers, "get", look)
+    return looks
+
+
+def make_ready(hub, server):
+    now, deadlines = hub.hub.clock.now(), hub.hub.deadlines
+    for step in (
+        lambda one: lifecycle.launched(one, task="t", now=now, deadlines=deadlines),
+        lambda one: lifecycle.addressed(one, address="127.0.0.1:9", now=now, deadlines=deadlines),
+        lambda one: lifecycle.answered(one, now=now, deadlines=deadlines),
+    ):
+        after = step(server)
+        hub.hub.servers.write(server, after)
+        server = after
+
+
+@pytest.mark.parametrize("path", ["/users/alice/server", "/users/alice/servers/", "/users/alice/servers/lab"])
+def test_a_start_that_is_done_soon_is_201(hub, alice, monkeypatch, path):
+    looks = at_the_first_look(hub, monkeypatch, lambda server: make_ready(hub, server))
+
+    answer = alice.post(path)
+
+    assert (answer.status_code, answer.text, answer.headers["content-type"]) == (201, "", "text/plain")
+    assert len(looks) == 1
+
+
+def test_a_start_that_takes_longer_is_202(hub, alice, monkeypatch):
+    looks = at_the_first_look(hub, monkeypatch, lambda server: None)
+
+    assert alice.post("/users/alice/server").status_code == 202
+    assert len(looks) == 3
+
+    assert alice.post("/users/alice/server").status_code == 202  # it is pending: nobody waits for it twice
+    assert len(looks) == 3
+
+
+def test_a_start_that_fails_soon_is_500_and_says_why(hub, alice, monkeypatch):
+    at_the_first_look(hub, monkeypatch, lambda server: hub.hub.stopping.fail(server, "no such program"))
+
+    answer = alice.post("/users/alice/server")
+
+    assert (answer.status_code, answer.json()["message"]) == (500, "no such program")
+
+
+def test_a_start_that_somebody_stops_is_202(hub, alice, monkeypatch):
+    at_the_first_look(hub, monkeypatch, hub.hub.stopping.request)
+
+    assert alice.post("/users/alice/server").status_code == 202
+
+
+def test_a_stop_that_is_done_soon_is_204(hub, alice, monkeypatch):
+    alice.post("/users/alice/server")
+    looks = at_the_first_look(hub, monkeypatch, hub.hub.stopping.stop)
+
+    assert alice.delete("/users/alice/server").status_code == 204
+    assert len(looks) == 1
+
+
+def test_a_stop_that_takes_longer_is_202(hub, alice, monkeypatch):
+    alice.post("/users/alice/server")
+    looks = at_the_first_look(hub, monkeypatch, lambda server: None)
+
+    assert alice.delete("/users/alice/server").status_code == 202
+    assert len(looks) == 3
+
+    assert alice.delete("/users/alice/server").status_code == 202  # it is pending
+    assert len(looks) == 3
+
+
+def test_a_cloud_hub_waits_for_no_start():
+    assert CloudHub.slow_call_seconds == 0

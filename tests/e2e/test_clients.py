@@ -58,18 +58,17 @@ session = requests.Session()
 session.headers["Authorization"] = f"token {token}"
 asked = session.post(f"{hub}/hub/api/users/{user}/servers/")
 asked.raise_for_status()
-if asked.status_code == 202:
-    server = session.get(f"{hub}/hub/api/users/{user}").json()["servers"][""]
-    followed = session.get(hub + server["progress_url"], stream=True)
-    followed.raise_for_status()
-    for line in followed.iter_lines():
-        if line.startswith(b"data:"):
-            event = json.loads(line.split(b":", 1)[1])
-            print(json.dumps(event), flush=True)
-            if event.get("ready"):
-                break
-    else:
-        sys.exit("never ready")
+server = session.get(f"{hub}/hub/api/users/{user}").json()["servers"][""]
+followed = session.get(hub + server["progress_url"], stream=True)
+followed.raise_for_status()
+for line in followed.iter_lines():
+    if line.startswith(b"data:"):
+        event = json.loads(line.split(b":", 1)[1])
+        print(json.dumps(event), flush=True)
+        if event.get("ready"):
+            break
+else:
+    sys.exit("never ready")
 session.get(hub + event["url"]).raise_for_status()
 stopped = session.delete(f"{hub}/hub/api/users/{user}/servers/")
 stopped.raise_for_status()

@@ -1,5 +1,6 @@
 """Servers: creating, starting, reading, editing, stopping, and the progress stream."""
 
+import asyncio
 from typing import Annotated, Any
 
 from starlette.exceptions import HTTPException
@@ -12,7 +13,7 @@ from functions.api import serializers
 from functions.api.auth.authentication import CurrentActor
 from functions.api.auth.refreshing import require_fresh_login
 from functions.api.auth.scope_checks import owner_in_path
-from functions.api.dependencies import Origins, Servers, Settings, Spawning, Stopping, UserRemoval, WholeHub
+from functions.api.dependencies import Origins, Servers, Spawning, Stopping, UserRemoval, WholeHub
 from functions.api.json_codec import JSONResponse
 from functions.api.progress import progress_response
 from functions.api.routers import api_router, content, problems
@@ -26,6 +27,7 @@ PLAIN = {"Content-Type": "text/plain"}  # exactly JupyterHub's: clients compare 
 Reader = Annotated[User, owner_in_path("read:servers")]
 Starter = Annotated[User, owner_in_path("start:servers")]
 Stopper = Annotated[User, owner_in_path("delete:servers")]
+_STARTED: Any = {201: {"content": {"text/plain": {}}}, **problems(409, 413, 429, 500)}
 _DEFAULT, _EMPTY_NAME, _NAMED = (
     "/{name:segment}/server",
     "/{name:segment}/servers/",
@@ -66,9 +68,9 @@ async def create_named(
     return JSONResponse(serializers.server_model(made, owner, scopes=actor.scopes, origins=origins), 201)
 
 
-@router.post(_DEFAULT, status_code=202, response_class=Response, responses=problems(409, 413, 429))
-@router.post(_EMPTY_NAME, status_code=202, response_class=Response, responses=problems(409, 413, 429))
-@router.post(_NAMED, status_code=202, response_class=Response, responses=problems(409, 413, 429))
+@router.post(_DEFAULT, status_code=202, response_class=Response, responses=_STARTED)
+@router.post(_EMPTY_NAME, status_code=202, response_class=Response, responses=_STARTED)
+@router.post(_NAMED, status_code=202, response_class=Response, responses=_STARTED)
 async def start_server(
     request: Request,
     owner: Starter,
@@ -78,13 +80,20 @@ async def start_server(
     hub: WholeHub,
     body: requests.ServerStart | None = None,
 ) -> Response:
-    """Start a server. Create a named server that does not exist."""
+    """Start a server. Create a named server that does not exist.
+
+    As on JupyterHub, the answer is 201 when the server is ready soon, and 202 while it starts.
+    """
     name, wanted = _name(request), body or requests.ServerStart()
     known = servers.find(owner.id, name)
-    if known is None or known.state not in lifecycle.PENDING_START:
-        await require_fresh_login(hub, actor, owner, before_start=True)
-        spawning.start(owner, name, user_options=wanted.user_options, display_name=wanted.display_name)
-    return Response(status_code=202, headers=PLAIN)
+    if known is not None and known.state in lifecycle.PENDING_START:
+        return Response(status_code=202, headers=PLAIN)
+    await require_fresh_login(hub, actor, owner, before_start=True)
+    asked = spawning.start(owner, name, user_options=wanted.user_options, display_name=wanted.display_name)
+    out = await _settled(hub, asked, lifecycle.PENDING_START)
+    if out.state is State.FAILED and out.launch_id == asked.launch_id:
+        raise HTTPException(500, out.failure or "The server failed to start")
+    return Response(status_code=201 if out.state is State.READY else 202, headers=PLAIN)
 
 
 @router.patch(_DEFAULT, response_model=schemas.Server, responses=problems(409, 413))
@@ -116,19 +125,25 @@ _STOPPED: Any = {202: {"content": {"text/plain": {}}}, **problems(409, 413)}
 async def stop_server(
     request: Request,
     owner: Stopper,
-    settings: Settings,
+    hub: WholeHub,
     spawning: Spawning,
     stopping: Stopping,
     removal: UserRemoval,
     body: requests.Removal | None = None,
 ) -> Response:
-    """Stop a server. With `remove` in the body, remove a named server too."""
+    """Stop a server. With `remove` in the body, remove a named server too.
+
+    As on JupyterHub, the answer is 204 when the server has stopped soon, and 202 while it stops.
+    """
     name, removes = _name(request), body is not None and body.remove
-    if name and not settings.servers.named_limit:
+    if name and not hub.settings.servers.named_limit:
         raise HTTPException(400, "Named servers are not enabled.")
     if removes and not name:
         raise HTTPException(400, "Cannot delete the default server")
-    out = stopping.request_until_done(_found(owner, name, spawning.find))
+    found = _found(owner, name, spawning.find)
+    out = stopping.request_until_done(found)
+    if found.state is not State.STOPPING:  # otherwise JupyterHub does not wait either
+        out = await _settled(hub, out, frozenset({State.STOPPING}))
     if removes:
         out = await removal.wait_until_stopped(out)
         if out.state in INACTIVE:
@@ -154,6 +169,19 @@ def _name(request: Request) -> str:
     """Return the server's name in the path; "" is the default server's."""
     name: str = request.path_params.get("server", "")
     return name
+
+
+async def _settled(hub: WholeHub, server: Server, pending: frozenset[State]) -> Server:
+    """Return *server* as soon as it is in none of the states *pending*, or as it is when the wait has been too long."""
+    current, waited = server, 0.0
+    while current.state in pending and waited < hub.slow_call_seconds:
+        await asyncio.sleep(hub.progress_poll_seconds)
+        waited += hub.progress_poll_seconds
+        found = hub.servers.get(server.id)
+        if found is None:
+            break
+        current = found
+    return current
 
 
 def _found(owner: User, name: str, look_up: Any) -> Server:
