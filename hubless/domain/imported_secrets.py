@@ -8,12 +8,18 @@ of 64 hex digits can equal it. The first use of the secret replaces it by our ow
 import hashlib
 import hmac
 import re
+from collections.abc import Iterable
 
 from hubless.domain.errors import InvalidRequestError
 from hubless.domain.values import value
 
 PREFIX_LENGTH = 4  # characters (JupyterHub's Hashed.prefix_length)
 MANY_ROUNDS = 16_384  # of secrets that people chose; secrets that the hub made have one round
+# The hashes of one prefix that a wrong secret is compared with at most, so that it costs little. Of 50,000 tokens that
+# JupyterHub made, few share one; tokens that people chose often begin alike. What is beyond is not imported.
+MOST_OF_ONE_ROUND = 64
+MOST_OF_MANY_ROUNDS = 16
+MOST = MOST_OF_ONE_ROUND + MOST_OF_MANY_ROUNDS
 _FORM = re.compile(r"sha512:(\d{1,5}):([0-9a-zA-Z]{1,64}):([0-9a-f]{128})")
 
 
@@ -32,10 +38,11 @@ class ImportedHash:
         return f"sha512:{self.rounds}:{self.salt}:{self.digest}:{self.prefix}"
 
     def matches(self, secret: str) -> bool:
-        """Say whether *secret* has this hash; it takes as long as hashing the secret *rounds* times."""
-        salted = hashlib.sha512(self.salt.encode())
-        for _ in range(self.rounds):
-            salted.update(secret.encode())
+        """Say whether *secret* has this hash; it takes as long as hashing the secret *rounds* times.
+
+        *secret* has at most `MAX_SECRET_LENGTH` characters: memory grows with it.
+        """
+        salted = hashlib.sha512(self.salt.encode() + secret.encode() * self.rounds)
         return hmac.compare_digest(salted.hexdigest(), self.digest)
 
 
@@ -62,3 +69,52 @@ def of_text(text: str) -> ImportedHash | None:
 def prefix_of(secret: str) -> str:
     """Return the characters by which candidates for *secret* are found."""
     return secret[:PREFIX_LENGTH]
+
+
+def is_imported(text: str) -> bool:
+    """Say whether *text*, which stands where a SHA-256 stands, is a hash of another hub."""
+    return text.startswith("sha512:")
+
+
+def prefix_in(text: str) -> str | None:
+    """Return the prefix of the imported hash in *text*, or None if it is a hash of ours."""
+    imported = of_text(text)
+    return None if imported is None else imported.prefix
+
+
+def matching(candidates: Iterable[str], secret: str) -> str | None:
+    """Return the text among *candidates* whose hash *secret* has, or None.
+
+    It compares with as many as may have one prefix, and with all of those, so that the time does not tell which one.
+    """
+    found = [imported for text in candidates if (imported := of_text(text)) is not None]
+    compared = [*_of_one_round(found)[:MOST_OF_ONE_ROUND], *_of_many_rounds(found)[:MOST_OF_MANY_ROUNDS]]
+    right = [imported.text for imported in compared if imported.matches(secret)]
+    return right[0] if right else None
+
+
+def beyond_bounds(hashes: Iterable[str]) -> frozenset[str]:
+    """Return the imported hashes among *hashes* that are too many of one prefix: an import leaves them out.
+
+    Give it all of a hub that are compared with each other: those of its tokens, or those of its share codes.
+    """
+    by_prefix: dict[str, list[ImportedHash]] = {}
+    for text in hashes:
+        if (imported := of_text(text)) is not None:
+            by_prefix.setdefault(imported.prefix, []).append(imported)
+    return frozenset(
+        imported.text
+        for found in by_prefix.values()
+        for imported in (
+            *_of_one_round(found)[MOST_OF_ONE_ROUND:],
+            *_of_many_rounds(found)[MOST_OF_MANY_ROUNDS:],
+        )
+    )
+
+
+def _of_one_round(found: Iterable[ImportedHash]) -> list[ImportedHash]:
+    return [imported for imported in found if imported.rounds == 1]
+
+
+def _of_many_rounds(found: Iterable[ImportedHash]) -> list[ImportedHash]:
+    return [imported for imported in found if imported.rounds > 1]

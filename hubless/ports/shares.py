@@ -1,6 +1,6 @@
 """The stores of shares and share codes. Both are removed with their server; a share also with its user or group."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -80,6 +80,21 @@ class ShareCodeStore(Protocol):
 
     def find(self, sha256: str) -> ShareCode | None:
         """Return the code with that hash or None."""
+        ...
+
+    def look_up(self, sha256: str, prefix: str) -> tuple[ShareCode | None, Sequence[str]]:
+        """Return the code with that hash, and if that is None, the imported hashes of *prefix*.
+
+        They are as those of `TokenStore.look_up`, and cost as much.
+        """
+        ...
+
+    def adopt(self, code: ShareCode, sha256: str, now: datetime, /) -> bool:
+        """Replace the imported hash in *code* by ours, in one write, and say whether this call did.
+
+        It does nothing if the code is gone, has another hash by now, or if another code has *sha256*. The imported hash
+        may lead to the code for an hour more, so that a look-up at the same moment finds it.
+        """
         ...
 
     def exchange(self, code: ShareCode, share: Share, at: datetime, *, limit: int = 0) -> Share | None:

@@ -1,6 +1,6 @@
 """The stores of tokens, OAuth clients, codes and sessions; they find records by the hash of a secret."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -22,6 +22,23 @@ class TokenStore(Protocol):
 
     def find_with_user(self, sha256: str) -> tuple[Token, User | None] | None:
         """Return the token and, if a user owns it, the user with its groups: one round trip or two."""
+        ...
+
+    def look_up(self, sha256: str, prefix: str) -> tuple[tuple[Token, User | None] | None, Sequence[str]]:
+        """Return what `find_with_user` returns for *sha256*, and if that is None, the imported hashes of *prefix*.
+
+        The hashes are texts (`hubless.domain.imported_secrets`), at most `MOST`: an import leaves out what is beyond
+        its bounds. `find_with_user` finds a token by such a text. Candidates cost a round trip more, but none if the
+        hub never got an imported secret.
+        """
+        ...
+
+    def adopt(self, token: Token, sha256: str, now: datetime, /) -> bool:
+        """Replace the imported hash in *token* by ours, in one write, and say whether this call did.
+
+        It does nothing if the token is gone, has another hash by now, or if another token has *sha256*. The imported
+        hash may lead to the token for an hour more, so that a look-up at the same moment finds it.
+        """
         ...
 
     def get(self, owner_kind: OwnerKind, owner_id: str, token_id: str) -> Token | None:

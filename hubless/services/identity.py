@@ -1,10 +1,10 @@
 """Identities: the user or service behind a token or a session, and the scopes that it has now."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import field
 from datetime import datetime, timedelta
 
-from hubless.domain import roles, scopes, tokens
+from hubless.domain import imported_secrets, roles, scopes, tokens
 from hubless.domain.admission import AdmissionPolicy
 from hubless.domain.bounds import MAX_SECRET_LENGTH
 from hubless.domain.roles import Role
@@ -77,10 +77,13 @@ class Identities:
         digest = tokens.sha256(secret)
         if service := self.services.of_settings_token(digest):
             return self._of_service(service)
-        found = self.tokens.find_with_user(digest)
+        found, candidates = self.tokens.look_up(digest, imported_secrets.prefix_of(secret))
+        if found is None and (added := self.services.of_token(digest)):
+            return self._of_service(added)
         if found is None:
-            added = self.services.of_token(digest)
-            return self._of_service(added) if added else None
+            found = self._of_imported(secret, digest, candidates)
+        if found is None:
+            return None
         token, user = found
         if token.is_expired(self.clock.now()):
             return None
@@ -126,6 +129,18 @@ class Identities:
     def of_service(self, service: Service) -> Scopes:
         """Return the scopes that *service* has now."""
         return roles.scopes_of_service(service, self.roles)
+
+    def _of_imported(self, secret: str, digest: str, candidates: Sequence[str]) -> tuple[Token, User | None] | None:
+        """Return the token among the *candidates* that has *secret*, which has *digest* as its hash from now on."""
+        imported = imported_secrets.matching(candidates, secret)
+        if imported is None:
+            return None
+        found = self.tokens.find_with_user(imported)
+        if found is None:
+            return self.tokens.find_with_user(digest)  # another request has adopted it meanwhile
+        if imported_secrets.is_imported(found[0].sha256) and not found[0].is_expired(now := self.clock.now()):
+            self.tokens.adopt(found[0], digest, now)
+        return found
 
     def _of_service(self, service: Service) -> Actor:
         held = self.of_service(service)

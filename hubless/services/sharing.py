@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
+from hubless.domain import imported_secrets
 from hubless.domain.bounds import MAX_IDENTIFIER, MAX_SECRET_LENGTH
 from hubless.domain.errors import InvalidRequestError, NotFoundError, QuotaExceededError
 from hubless.domain.lifecycle import Server
@@ -157,7 +158,7 @@ class Sharing:
         Raises:
             NotFoundError: when no valid code has that secret.
         """
-        code = self.codes.find(sha256(secret)) if 0 < len(secret) <= MAX_SECRET_LENGTH else None
+        code = self._code_of(secret) if 0 < len(secret) <= MAX_SECRET_LENGTH else None
         if code is None or code.is_expired(self.clock.now()):
             raise NotFoundError("Share code", "")
         for offered in self.shown_codes([code]):
@@ -188,8 +189,28 @@ class Sharing:
         """Remove the server's code of that secret or id, or all its codes; return how many were removed."""
         if len(secret or "") > MAX_SECRET_LENGTH or len(code_id or "") > MAX_IDENTIFIER:
             return 0
-        digest = None if secret is None else sha256(secret)
-        return self.codes.delete(server.id, code_id=code_id, sha256=digest)
+        if secret is None:
+            return self.codes.delete(server.id, code_id=code_id)
+        code = self._code_of(secret)
+        if code is None or code.server_id != server.id or code_id not in {None, code.id}:
+            return 0
+        return self.codes.delete(server.id, code_id=code.id)
+
+    def _code_of(self, secret: str) -> ShareCode | None:
+        """Return the code of that secret, expired or not, or None. An imported one gets a hash of ours."""
+        digest = sha256(secret)
+        code, candidates = self.codes.look_up(digest, imported_secrets.prefix_of(secret))
+        if code is not None:
+            return code
+        imported = imported_secrets.matching(candidates, secret)
+        if imported is None:
+            return None
+        code = self.codes.find(imported)
+        if code is None:
+            return self.codes.find(digest)  # another request has adopted it meanwhile
+        if imported_secrets.is_imported(code.sha256) and not code.is_expired(now := self.clock.now()):
+            self.codes.adopt(code, digest, now)
+        return code
 
     def code_page(
         self, *, offset: int, limit: int, of_server: Server | None = None, of_owner: User | None = None

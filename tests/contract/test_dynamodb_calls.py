@@ -57,6 +57,7 @@ from tests.support.builders import (
     a_token,
     a_user,
     an_identity,
+    an_imported_hash,
 )
 from tests.support.dynamodb import Contents, in_new_table
 
@@ -100,6 +101,8 @@ IDLE = a_server("idle")
 SHARE = Share("h1", READY.id, ("access:servers",), NOW, user_id=BOB.id)
 TO_GROUP = Share("h2", READY.id, ("access:servers",), NOW, group_id="g1")
 A_SHARE_CODE = ShareCode("sc1", sha256("sc1"), READY.id, ("access:servers",), NOW, LATER)
+AN_IMPORTED_TOKEN = a_token("imported", sha256=an_imported_hash("imported"))
+AN_IMPORTED_CODE = replace(A_SHARE_CODE, id="sc9", sha256=an_imported_hash("imported"))
 GRADER = Service("grader", token_sha256="t", oauth_client_id="service-grader", from_settings=False)
 ROUTE = Route("/user/alice/", "10.0.0.1:8888", "l1")
 A_COURSE = a_course()
@@ -208,6 +211,8 @@ USUAL = {
     "servers.queue_position": lambda s: s.servers.queue_position(WAITING, NOW),
     "tokens.find": lambda s: s.tokens.find(a_token().sha256),
     "tokens.find_with_user": lambda s: s.tokens.find_with_user(a_token().sha256),
+    "tokens.look_up": lambda s: s.tokens.look_up(a_token().sha256, "secr"),
+    "tokens.adopt": lambda s: s.tokens.adopt(AN_IMPORTED_TOKEN, sha256("imported"), NOW),
     "tokens.get": lambda s: s.tokens.get(OwnerKind.USER, ALICE.id, a_token().id),
     "tokens.of_owner": lambda s: s.tokens.of_owner(OwnerKind.USER, ALICE.id),
     "tokens.issued": lambda s: s.tokens.issued(ALICE.id, "c1", 50),
@@ -241,6 +246,8 @@ USUAL = {
     "shares.page": lambda s: s.shares.page(offset=0, limit=50, server_id=READY.id),
     "codes.create": lambda s: s.codes.create(replace(A_SHARE_CODE, id="sc2", sha256=sha256("sc2"))),
     "codes.find": lambda s: s.codes.find(sha256("sc1")),
+    "codes.look_up": lambda s: s.codes.look_up(sha256("sc1"), "sc1"),
+    "codes.adopt": lambda s: s.codes.adopt(AN_IMPORTED_CODE, sha256("imported"), NOW),
     "codes.exchange": lambda s: s.codes.exchange(A_SHARE_CODE, SHARE, NOW),
     "codes.delete": lambda s: s.codes.delete(READY.id),
     "codes.page": lambda s: s.codes.page(offset=0, limit=50, server_id=READY.id),
@@ -334,6 +341,8 @@ PREPARED = {
     "shares.delete_of_server": lambda s: s.shares.grant(SHARE),
     "lti.course_of_group": lambda s: s.lti.save_course(None, A_COURSE),
     "users.delete": lambda s: s.users.touch(BOB.id, NOW),
+    "tokens.adopt": lambda s: s.tokens.create(AN_IMPORTED_TOKEN),
+    "codes.adopt": lambda s: s.codes.create(AN_IMPORTED_CODE),
     "servers.recount_active": lambda s: s.servers.recount_active(9, NOW),
     "launch_rate_limiter.acquire": lambda s: s.launch_rate_limiter.acquire(),
 }
@@ -418,6 +427,16 @@ def test_a_shared_scope_costs_one_read_more_and_by_a_group_two(stores):
     stores.shares.grant(TO_GROUP)
     assert ask(stores)[1].shared
     assert counted(stores, ask).cost == (4, 0)
+
+
+@pytest.mark.parametrize("store", ["tokens", "codes"])
+def test_an_unknown_secret_costs_no_request_more_without_imports(stores, store):
+    def ask(s):
+        return getattr(s, store).look_up(sha256("wrong"), "wron")
+
+    assert counted(stores, ask).cost == (1, 0)
+    stores.tokens.create(AN_IMPORTED_TOKEN)
+    assert counted(stores, ask).cost == (2, 0)
 
 
 def test_activity_of_a_server_and_its_owner_is_one_write_of_one_item(stores):

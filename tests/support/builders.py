@@ -1,8 +1,10 @@
 """Objects for tests, with default facts that a test may override by name."""
 
+import hashlib
 from datetime import UTC, datetime, timedelta
 
 from hubless.domain.external_identities import ExternalId, LinkedIdentity
+from hubless.domain.imported_secrets import of_jupyterhub
 from hubless.domain.lifecycle import Server
 from hubless.domain.lti_courses import Course, group_name
 from hubless.domain.lti_platforms import LtiPlatform
@@ -34,6 +36,12 @@ def a_token(secret="secret", owner="alice", **facts):
         "created_at": NOW,
     }
     return Token(**standard | facts)
+
+
+def an_imported_hash(secret, rounds=1, salt="0011223344556677"):
+    """Return the text under which a store keeps a secret that a JupyterHub has hashed."""
+    digest = hashlib.sha512(salt.encode() + secret.encode() * rounds).hexdigest()
+    return of_jupyterhub(f"sha512:{rounds}:{salt}:{digest}", secret[:4]).text
 
 
 def a_session(secret="cookie", owner="alice", **facts):

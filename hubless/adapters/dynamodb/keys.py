@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from hubless.domain import names
+from hubless.domain.imported_secrets import prefix_in
 
 MAX_PARTITION_KEY, MAX_SORT_KEY = 2048, 1024  # bytes, DynamoDB's limits
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -204,8 +205,14 @@ def share_code(server_id: str, code_id: str) -> Key:
 
 
 def share_code_hash(sha256: str) -> Key:
-    """Return the key of a share code by its secret's hash."""
-    return Key(f"SHARECODE#{sha256}", "SHARECODE")
+    """Return the key of a share code by its secret's hash; imported ones share a partition with their prefix."""
+    prefix = prefix_in(sha256)
+    return Key(f"SHARECODE#{sha256}", "SHARECODE") if prefix is None else Key(imported_codes(prefix), sha256)
+
+
+def imported_codes(prefix: str) -> str:
+    """Return the partition of share codes with imported hashes of this prefix, which may have any characters."""
+    return f"IMPORTEDCODE#{digest(prefix)}"
 
 
 def owner(kind: str, owner_id: str) -> str:
@@ -219,8 +226,17 @@ def token(kind: str, owner_id: str, token_id: str) -> Key:
 
 
 def token_hash(sha256: str) -> Key:
-    """Return the key of a token by its secret's hash."""
-    return Key(f"TOKENHASH#{sha256}", "TOKEN")
+    """Return the key of a token by its secret's hash; imported ones share a partition with their prefix."""
+    prefix = prefix_in(sha256)
+    return Key(f"TOKENHASH#{sha256}", "TOKEN") if prefix is None else Key(imported_tokens(prefix), sha256)
+
+
+def imported_tokens(prefix: str) -> str:
+    """Return the partition of tokens with imported hashes of this prefix, which may have any characters."""
+    return f"IMPORTEDTOKEN#{digest(prefix)}"
+
+
+IMPORTED_SECRETS = Key("IMPORTED", "SECRETS")  # there if a token or a share code ever had an imported hash
 
 
 def token_id(identifier: str) -> Key:

@@ -10,9 +10,10 @@ from typing import Any
 
 from pynamodb.expressions.condition import Condition
 
-from hubless.adapters.dynamodb import expiry, keys, removals, user_records
+from hubless.adapters.dynamodb import expiry, imported_secrets, keys, removals, user_records
 from hubless.adapters.dynamodb.database import (
     Check,
+    ConditionFailedError,
     Database,
     Delete,
     Found,
@@ -131,6 +132,7 @@ class DynamoShareCodeStore:
         self._database = database
 
     def create(self, code: ShareCode, *, limit: int = 0) -> None:
+        imported_secrets.note(self._database, code.sha256)
         if limit:
             self._database.retry(lambda: self._create(code, self._under(code, limit)))
         else:
@@ -159,14 +161,38 @@ class DynamoShareCodeStore:
             [
                 under,
                 Put(item, ShareCodeItem.pk.does_not_exist(), there),
-                Put(pointer, Pointer.pk.does_not_exist(), there),
+                Put(pointer, imported_secrets.is_free(), there),
             ]
         )
 
     def find(self, sha256: str) -> ShareCode | None:
         pointer = self._database.get(Pointer, keys.share_code_hash(sha256))
+        return None if pointer is None else self._behind(pointer)
+
+    def look_up(self, sha256: str, prefix: str) -> tuple[ShareCode | None, Sequence[str]]:
+        where = keys.share_code_hash(sha256)
+        first = imported_secrets.read(self._database, where)
+        pointer = first.item(Pointer, where)
         if pointer is None:
-            return None
+            return None, imported_secrets.candidates(self._database, first, keys.imported_codes(prefix))
+        return self._behind(pointer), ()
+
+    def adopt(self, code: ShareCode, sha256: str, now: datetime, /) -> bool:
+        pointer = Pointer(*keys.share_code_hash(sha256), to=code.id, owner=code.server_id, ttl=code.expires_at)
+        item = keys.share_code(code.server_id, code.id)
+        try:
+            self._database.transact(
+                [
+                    Update(item, [ShareCodeItem.sha256.set(sha256)], ShareCodeItem.sha256 == code.sha256),
+                    imported_secrets.adopted(keys.share_code_hash(code.sha256), now),
+                    Put(pointer, Pointer.pk.does_not_exist()),
+                ]
+            )
+        except ConditionFailedError:
+            return False
+        return True
+
+    def _behind(self, pointer: Pointer) -> ShareCode | None:
         item = self._database.get(ShareCodeItem, keys.share_code(pointer.owner or "", pointer.to or ""))
         return None if item is None else _code(item)
 

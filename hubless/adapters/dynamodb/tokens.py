@@ -4,11 +4,11 @@ A token is in its owner's partition. The item of its hash leads there, and names
 read returns the token, its owner, and whether any of them is gone.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from hubless.adapters.dynamodb import expiry, keys, removals, scope_filters, user_records
+from hubless.adapters.dynamodb import expiry, imported_secrets, keys, removals, scope_filters, user_records
 from hubless.adapters.dynamodb.database import (
     Check,
     ConditionFailedError,
@@ -37,7 +37,49 @@ class DynamoTokenStore:
         return None if found is None else found[0]
 
     def find_with_user(self, sha256: str) -> tuple[Token, User | None] | None:
-        found = self._find(sha256)
+        return self._with_user(self._find(sha256))
+
+    def look_up(self, sha256: str, prefix: str) -> tuple[tuple[Token, User | None] | None, Sequence[str]]:
+        where = keys.token_hash(sha256)
+        first = imported_secrets.read(self._database, where)
+        pointer = first.item(Pointer, where)
+        if pointer is None:
+            return None, imported_secrets.candidates(self._database, first, keys.imported_tokens(prefix))
+        return self._with_user(self._behind(pointer)), ()
+
+    def adopt(self, token: Token, sha256: str, now: datetime, /) -> bool:
+        pointer = self._database.get(Pointer, keys.token_hash(token.sha256))
+        if pointer is None:
+            return False
+        listed = {name: getattr(pointer, name) for name in _LISTED} | {"sha256": sha256}
+        item = keys.token(token.owner_kind.value, token.owner_id, token.id)
+        old = keys.token_hash(token.sha256)
+        places = removals.token_keys(
+            token.owner_kind.value,
+            token.owner_id,
+            token.id,
+            token.sha256,
+            session=token.session_id,
+            client=token.client_id,
+        )
+        try:
+            self._database.transact(
+                [
+                    Update(item, [TokenItem.sha256.set(sha256)], TokenItem.sha256 == token.sha256),
+                    imported_secrets.adopted(old, now),
+                    Put(Pointer(*keys.token_hash(sha256), **listed), Pointer.pk.does_not_exist()),
+                    *(
+                        Update(key, [Pointer.sha256.set(sha256)], Pointer.pk.exists())
+                        for key in places
+                        if key not in {item, old}
+                    ),
+                ]
+            )
+        except ConditionFailedError:
+            return False
+        return True
+
+    def _with_user(self, found: tuple[Token, Found] | None) -> tuple[Token, User | None] | None:
         if found is None:
             return None
         token, read = found
@@ -57,6 +99,7 @@ class DynamoTokenStore:
         return self._tokens(items[::-1][:number])
 
     def create(self, token: Token, *, limit: int = 0) -> None:
+        imported_secrets.note(self._database, token.sha256)
         steps = steps_to_add(token, token.client_id, scope_filters.held(self._database, token.scopes))
         if limit and token.owner_kind is OwnerKind.USER:
             self._database.retry(lambda: self._create(token, steps, limit))
@@ -121,8 +164,9 @@ class DynamoTokenStore:
 
     def _find(self, sha256: str) -> tuple[Token, Found] | None:
         pointer = self._database.get(Pointer, keys.token_hash(sha256))
-        if pointer is None:
-            return None
+        return None if pointer is None else self._behind(pointer)
+
+    def _behind(self, pointer: Pointer) -> tuple[Token, Found] | None:
         kind, owner = pointer.kind or "", pointer.owner or ""
         where, of_user = keys.token(kind, owner, pointer.to or ""), kind == OwnerKind.USER.value
         issued_by = revocation_keys(pointer.session, pointer.client)
@@ -180,6 +224,7 @@ def steps_to_add(token: Token, client_id: str | None, holds: str) -> list[Step]:
     """Return the steps that add *token*.
 
     Args:
+        token: the token. If its hash is imported, `imported_secrets.note` comes first.
         client_id: the client that lists it: the token was issued to it, or is its own.
         holds: the targets of its filters (`scope_filters.held`).
     """
@@ -204,7 +249,7 @@ def steps_to_add(token: Token, client_id: str | None, holds: str) -> list[Step]:
     )
     steps: list[Step] = [
         Put(item, TokenItem.pk.does_not_exist(), there),
-        Put(Pointer(*keys.token_hash(token.sha256), **listed), Pointer.pk.does_not_exist(), there),
+        Put(Pointer(*keys.token_hash(token.sha256), **listed), imported_secrets.is_free(), there),
         Put(Pointer(*keys.token_id(token.id), **listed), Pointer.pk.does_not_exist(), there),
     ]
     if token.session_id is not None:
@@ -230,6 +275,7 @@ def session_exists(session_id: str) -> Step:
     return Check(keys.session_head(session_id), lives, NotFoundError("Session", session_id))
 
 
+_LISTED = ("kind", "owner", "to", "session", "client", "ttl", "holds")
 _FIELDS = (
     "id",
     "sha256",

@@ -384,6 +384,14 @@ CREATE TABLE histograms (
 ) STRICT, WITHOUT ROWID;
 """
 
+# The first characters of secrets that another hub hashed, by which candidates are found until the first use.
+_IMPORTED_SECRETS = """
+ALTER TABLE tokens ADD COLUMN imported_prefix TEXT;
+CREATE INDEX tokens_by_prefix ON tokens (imported_prefix) WHERE imported_prefix IS NOT NULL;
+ALTER TABLE share_codes ADD COLUMN imported_prefix TEXT;
+CREATE INDEX share_codes_by_prefix ON share_codes (imported_prefix) WHERE imported_prefix IS NOT NULL;
+"""
+
 STEPS = (
     _FIRST,
     _SHARES_AND_SERVICES,
@@ -405,5 +413,6 @@ STEPS = (
     _SIGN_UPS,
     _WHO_LET_IN,
     _HISTOGRAMS,
+    _IMPORTED_SECRETS,
 )
 VERSION = len(STEPS)  # of a file with all steps

@@ -6,8 +6,10 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
+from hubless.adapters.sqlite import imported_secrets
 from hubless.adapters.sqlite.database import Database, to_instant, to_number
 from hubless.domain.errors import NotFoundError, QuotaExceededError
+from hubless.domain.imported_secrets import prefix_in
 from hubless.domain.shares import Share, ShareCode
 
 _SHARE = "h.id, h.server_id, h.scopes, h.created_at, h.user_id, h.group_id"
@@ -135,7 +137,7 @@ class SqliteShareCodeStore:
         try:
             self._database.write(
                 "INSERT INTO share_codes (id, sha256, server_id, scopes, created_at, expires_at, exchange_count,"
-                " last_exchanged_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                " last_exchanged_at, imported_prefix) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     code.id,
                     code.sha256,
@@ -145,6 +147,7 @@ class SqliteShareCodeStore:
                     to_number(code.expires_at),
                     code.exchange_count,
                     to_number(code.last_exchanged_at),
+                    prefix_in(code.sha256),
                 ),
             )
         except sqlite3.IntegrityError as gone:
@@ -153,6 +156,15 @@ class SqliteShareCodeStore:
     def find(self, sha256: str) -> ShareCode | None:
         row = self._database.read_one(f"SELECT {_CODE} FROM share_codes c WHERE c.sha256 = ?", (sha256,))  # noqa: S608 constant
         return None if row is None else _code(row)
+
+    def look_up(self, sha256: str, prefix: str) -> tuple[ShareCode | None, Sequence[str]]:
+        if found := self.find(sha256):
+            return found, ()
+        candidates = imported_secrets.candidates(self._database, "share_codes", prefix, sha256)
+        return (self.find(sha256), ()) if sha256 in candidates else (None, candidates)
+
+    def adopt(self, code: ShareCode, sha256: str, _now: datetime, /) -> bool:
+        return imported_secrets.adopt(self._database, "share_codes", code.id, before=code.sha256, after=sha256)
 
     def exchange(self, code: ShareCode, share: Share, at: datetime, *, limit: int = 0) -> Share | None:
         with self._database.transaction():

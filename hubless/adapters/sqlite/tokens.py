@@ -6,10 +6,12 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
+from hubless.adapters.sqlite import imported_secrets
 from hubless.adapters.sqlite.database import Database, to_instant, to_number
 from hubless.adapters.sqlite.users import COLUMNS as USER_COLUMNS
 from hubless.adapters.sqlite.users import user_of
 from hubless.domain.errors import NotFoundError, QuotaExceededError, StoreConflictError
+from hubless.domain.imported_secrets import prefix_in
 from hubless.domain.lifecycle import PENDING_START
 from hubless.domain.tokens import (
     Client,
@@ -68,6 +70,15 @@ class SqliteTokenStore:
             return None
         user = row[_WIDTH:]
         return _token(row[:_WIDTH]), None if user[0] is None else user_of(user)
+
+    def look_up(self, sha256: str, prefix: str) -> tuple[tuple[Token, User | None] | None, Sequence[str]]:
+        if found := self.find_with_user(sha256):
+            return found, ()
+        candidates = imported_secrets.candidates(self._database, "tokens", prefix, sha256)
+        return (self.find_with_user(sha256), ()) if sha256 in candidates else (None, candidates)
+
+    def adopt(self, token: Token, sha256: str, _now: datetime, /) -> bool:
+        return imported_secrets.adopt(self._database, "tokens", token.id, before=token.sha256, after=sha256)
 
     def get(self, owner_kind: OwnerKind, owner_id: str, token_id: str) -> Token | None:
         row = self._database.read_one(
@@ -301,8 +312,8 @@ def insert(database: Database, token: Token) -> None:
         # One statement checks and writes: a session that ends now ends before it, or also removes the token.
         added = database.write(
             "INSERT INTO tokens (id, sha256, owner_kind, owner_id, user_id, scopes, created_at, note, expires_at,"  # noqa: S608 constant
-            " last_activity_at, session_id, client_id, server_id, holds)"
-            f" SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, {_HOLDS}"
+            " last_activity_at, session_id, client_id, server_id, imported_prefix, holds)"
+            f" SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, {_HOLDS}"
             " WHERE ?11 IS NULL OR EXISTS (SELECT 1 FROM sessions WHERE id = ?11)",
             (
                 token.id,
@@ -318,6 +329,7 @@ def insert(database: Database, token: Token) -> None:
                 token.session_id,
                 token.client_id,
                 token.server_id,
+                prefix_in(token.sha256),
             ),
         )
     except sqlite3.IntegrityError as broken:
