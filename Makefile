@@ -42,6 +42,8 @@ AXE := .venv-axe/.ready-$(AXE_VERSION)
 HAPROXY := .venv-haproxy/haproxy
 # The LDAP server that a login plug-in is tried with.
 SLAPD := .venv-slapd/slapd
+# Prometheus, in which the queries of dashboards run.
+PROMETHEUS := .venv-prometheus/prometheus
 
 ##@ Use
 
@@ -68,7 +70,7 @@ destroy: $(DEPLOYER) $(CDK_READY) ## Stop a stage's servers and take it away; do
 ##@ Work on it
 
 .PHONY: test
-test: lint docs $(SERVERS) $(CHECKER) $(CDK_READY) $(HAPROXY) $(SLAPD) $(OIDC) $(AXE) browser bubblewrap ## Lint, build the docs, run all tests with branch coverage
+test: lint docs $(SERVERS) $(CHECKER) $(CDK_READY) $(HAPROXY) $(SLAPD) $(PROMETHEUS) $(OIDC) $(AXE) browser bubblewrap ## Lint, build the docs, run all tests with branch coverage
 	CONFORMANCE='$(abspath $(CONFORMANCE))' .venv/bin/pytest $(TOGETHER) --cov --cov-report=term:skip-covered
 
 .PHONY: conformance
@@ -120,7 +122,7 @@ bench: $(DEV) $(SERVERS) $(OIDC) ## Measure: starts, requests, routes, memory
 
 .PHONY: clean
 clean: ## Remove the environments and caches (never the data)
-	rm -rf .venv .venv-servers .venv-conformance .venv-uv .venv-cdk .venv-haproxy .venv-slapd .venv-oidc .venv-axe dist cdk.out cdk.out.bundles .mypy_cache .ruff_cache .import_linter_cache .hypothesis docs/_build
+	rm -rf .venv .venv-servers .venv-conformance .venv-uv .venv-cdk .venv-haproxy .venv-slapd .venv-prometheus .venv-oidc .venv-axe dist cdk.out cdk.out.bundles .mypy_cache .ruff_cache .import_linter_cache .hypothesis docs/_build
 
 .PHONY: help
 help: ## List these targets
@@ -198,6 +200,11 @@ $(HAPROXY): tests/support/fetch_haproxy tests/support/fetch_debian
 $(SLAPD): tests/support/fetch_debian
 	@echo 'Fetching OpenLDAP …'
 	@tests/support/fetch_debian .venv-slapd slapd usr/sbin/slapd
+	@touch '$@'
+
+$(PROMETHEUS): tests/support/fetch_debian
+	@echo 'Fetching Prometheus …'
+	@tests/support/fetch_debian .venv-prometheus prometheus usr/bin/prometheus usr/bin/promtool
 	@touch '$@'
 
 # The browser tests drive Debian's Chromium: Playwright's own download is not on every mirror.

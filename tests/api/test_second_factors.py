@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from datetime import timedelta
 from functools import cache
 from html import unescape
@@ -12,6 +13,7 @@ from pyotp import TOTP
 
 from hubless.adapters.passwords.argon2 import Argon2PasswordHasher
 from hubless.domain.external_identities import ExternalId
+from hubless.domain.histograms import LOGIN_DURATION
 from hubless.domain.second_factors import FREE_GUESSES, RECOVERY_CODES, Factors
 from hubless.domain.users import FactorState
 from tests.api.hub import Browser, build_hub
@@ -789,3 +791,22 @@ def test_who_administers_users_resets_no_admins_factors(tmp_path):
     assert bob.delete("/users/root/second-factors").status_code == 403
     assert bob.delete("/users/alice/second-factors").status_code == 204
     assert (people.state("root"), people.state()) == (FactorState.SET_UP, FactorState.RESET)
+
+
+def test_a_login_counts_when_the_factor_is_shown(people):
+    def logins():
+        found = Counter()
+        for one in people.hub.histogram_counts():
+            if one.histogram == LOGIN_DURATION.name:
+                found[one.labels[0].removeprefix("LoginStatus.")] += one.count
+        return found
+
+    _, app, _ = people.add_app()
+    before = logins()
+    browser = people.browser()
+    log_in(browser)
+    assert logins() == before
+    browser.submit("/hub/second-factor", code=people.wrong_code(app))
+    assert logins() - before == {"failure": 1}
+    browser.submit("/hub/second-factor", code=people.code(app))
+    assert logins() - before == {"failure": 1, "success": 1}

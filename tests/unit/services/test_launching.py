@@ -608,6 +608,18 @@ def test_starts_that_fail_say_why_in_jupyterhubs_words(world):
     assert not any("stop_seconds" in key[0] for key in world.metrics.observed)  # nobody asked for a stop
 
 
+def test_a_stop_that_had_to_be_forced_is_a_failure(world):
+    world.launcher.obeys_stop = False
+    world.stopping.request(world.running())
+    world.turn()
+    assert not any("stop_seconds" in key[0] for key in world.metrics.observed)
+
+    world.clock.advance(world.deadlines.stopping)
+    world.turn()
+    assert world.metrics.observed["server_stop_seconds", "failure"] == [world.deadlines.stopping]
+    assert ("server_stop_seconds", "success") not in world.metrics.observed
+
+
 def test_a_poll_says_whether_the_server_runs(world):
     server = world.running()
     world.metrics.observed.clear()
