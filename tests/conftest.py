@@ -36,6 +36,8 @@ MEASURED = (
     "integration/test_launching_on_ecs.py",
     "integration/test_direct_edge.py",
     "integration/test_edge.py",
+    "integration/test_native_people.py",
+    "integration/test_password_files.py",
     "integration/test_peers_passwords.py",
     "integration/test_plugin_peers.py",
     "integration/test_preflight_collect.py",

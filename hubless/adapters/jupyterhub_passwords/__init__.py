@@ -1,0 +1,1 @@
+"""Passwords, apps and identities that the authenticators of a JupyterHub keep outside its own tables."""
