@@ -96,7 +96,9 @@ class ArchivedRole:
     users: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     services: tuple[str, ...] = ()
-    managed_by_auth: bool = False  # the login gave and takes it; JupyterHub's `managed_by_auth`
+    managed_by_auth: bool = False  # the login made it; JupyterHub's `managed_by_auth`
+    users_by_auth: tuple[str, ...] = ()  # those of *users* to whom a login gave it, and may take it
+    groups_by_auth: tuple[str, ...] = ()  # those of *groups*, likewise
 
 
 @value
