@@ -7,7 +7,6 @@ unless settings let the hub keep auth_state, which has the provider's tokens.
 import logging
 from collections import OrderedDict
 from datetime import datetime, timedelta
-from enum import Enum, auto
 from threading import Lock
 from typing import Any, Final
 
@@ -27,13 +26,6 @@ JUST_NOW: Final = timedelta(minutes=1)  # a start so soon after a login or refre
 RETRY_AFTER: Final = timedelta(minutes=1)  # after an outage
 _LONGEST: Final = timedelta(seconds=30)  # that one refresh takes; it holds the user's lease
 _REMEMBERED: Final = 10_000  # users whose next refresh a process knows
-
-
-class Refreshed(Enum):
-    """What came of it."""
-
-    VALID = auto()  # the login counts: it is young, was refreshed, or cannot be refreshed now
-    LOG_IN_AGAIN = auto()  # the provider no longer vouches for the person, or settings no longer let the person in
 
 
 class AuthRefreshing:
@@ -57,8 +49,11 @@ class AuthRefreshing:
             known = self._not_before.get(user.id)
         return known is None or before_start or self._clock.now() >= known
 
-    def refresh(self, user: User, *, before_start: bool = False) -> Refreshed:
+    def refresh(self, user: User, *, before_start: bool = False) -> str | None:
         """Ask the provider of the user's login again, if it is time; what it says counts at once.
+
+        Return the name of the provider if it no longer vouches for the person, or settings no longer let the person in.
+        None means that the login counts: it is young, was refreshed, or cannot be refreshed now.
 
         Only one refresh of a user goes on at a time: providers that rotate refresh tokens end all of them when an old
         one comes again. Whoever comes meanwhile finds the login valid.
@@ -68,15 +63,15 @@ class AuthRefreshing:
             before_start: whether the user's server is about to start: then only a login of the last minute is young.
         """
         if not self.is_due(user, before_start=before_start) or self._due_provider(user, before_start) is None:
-            return Refreshed.VALID
+            return None
         now = self._clock.now()
         lease = self._leases.claim(f"auth refresh#{user.id}", limit=1, now=now, until=now + _LONGEST)
         if isinstance(lease, NoLease):
-            return Refreshed.VALID
+            return None
         try:
             # Another process may have refreshed since: the state is read again under the lease.
             if (due := self._due_provider(user, before_start)) is None:
-                return Refreshed.VALID
+                return None
             return self._ask(user, *due)
         finally:
             self._leases.release(lease)
@@ -96,31 +91,31 @@ class AuthRefreshing:
             return None
         return provider, state
 
-    def _ask(self, user: User, provider: LoginProvider, state: dict[str, Any]) -> Refreshed:
+    def _ask(self, user: User, provider: LoginProvider, state: dict[str, Any]) -> str | None:
         now, subject = self._clock.now(), str(state.get("subject", ""))
         if not self._is_linked(user, ExternalId(provider.provider.issuer, subject)):
             # The state of an identity that somebody unlinked says nothing of this user: it would end each session.
             self._logins.auth_states.forget(user)
             logger.info("user %s must log in again: the identity of the last login was unlinked", user.name)
-            return Refreshed.LOG_IN_AGAIN
+            return provider.provider.name
         try:
             person = provider.refresh(subject, state)
             if person is None:
                 self._remember(user, now + RETRY_AFTER)
-                return Refreshed.VALID
+                return None
             found = self._logins.log_in(identity_of(provider, person, now))
         except ProviderUnavailableError as failed:
             logger.warning("the login of user %s was not refreshed: %s", user.name, failed)
             self._remember(user, now + RETRY_AFTER)
-            return Refreshed.VALID
+            return None
         except (LoginRefusedError, NotAllowedError) as refused:
             logger.info("user %s must log in again: %s", user.name, refused)
-            return Refreshed.LOG_IN_AGAIN
+            return provider.provider.name
         if found.id != user.id:
             logger.warning("user %s must log in again: the identity belongs to user %s now", user.name, found.name)
-            return Refreshed.LOG_IN_AGAIN
+            return provider.provider.name
         self._remember(user, now + (provider.provider.auth_refresh_age or RETRY_AFTER))
-        return Refreshed.VALID
+        return None
 
     def _is_linked(self, user: User, identity: ExternalId) -> bool:
         found = self._providers.external.identities.find_with_user(identity)

@@ -10,7 +10,6 @@ from hubless.adapters.oidc.github_provider import GithubProvider
 from hubless.adapters.oidc.openid_provider import LOGOUT_EVENT, OpenIdProvider
 from hubless.domain.external_identities import ExternalId
 from hubless.services import provider_logins
-from hubless.services.auth_refreshing import Refreshed
 from tests.api.hub import ADDRESS, build_hub
 from tests.doubles.openid import ISSUER, SECRET, DoubleFetcher, GithubDouble, OpenIdDouble
 from tests.doubles.signers import signed
@@ -458,6 +457,16 @@ class TestRefresh:
         assert who(browser) is None
         assert world.hub.hub.servers.of_owners([world.hub.hub.users.find("ada").id]) == []
 
+    def test_a_session_that_another_login_began_goes_on(self, world, browser):
+        user, other = world.hub.hub.users.find("ada"), world.hub.browser()
+        session, secret = world.hub.hub.logins.open_session(user, "")
+        other.cookies.set("jupyterhub-hub-login", secret, path="/hub/")
+        self.age(world, minutes=6)
+        world.sso.refresh_tokens.clear()
+        assert other.get("/hub/home").status_code == 200
+        assert session in world.sessions()
+        assert "/hub/login" in browser.get("/hub/home").headers["location"]
+
     def test_an_outage_keeps_nobody_out_and_is_not_asked_about_again_at_once(self, world, browser):
         self.age(world, minutes=6)
         world.sso.down = {"/token"}
@@ -497,7 +506,7 @@ class TestRefresh:
 
         assert hub.users.find("ada") is None
         assert world.sso.refreshed == 0
-        assert hub.auth_refreshing.refresh(hub.users.find("countess"), before_start=True) is Refreshed.VALID
+        assert hub.auth_refreshing.refresh(hub.users.find("countess"), before_start=True) is None
 
     def test_whose_identity_is_another_users_now_logs_in_again(self, world, browser):
         self.age(world, minutes=6)
@@ -520,8 +529,8 @@ class TestRefresh:
             return refresh(*given)
 
         provider.refresh = meanwhile
-        assert hub.auth_refreshing.refresh(user) is Refreshed.VALID
-        assert inner == [Refreshed.VALID]
+        assert hub.auth_refreshing.refresh(user) is None
+        assert inner == [None]
         assert world.sso.refreshed == 1
 
     def test_nothing_is_refreshed_where_no_auth_state_is_kept(self, tmp_path):

@@ -6,7 +6,6 @@ from functions.api.auth.visitors import LoginRequired
 from functions.api.provider_pool import in_provider_pool
 from hubless.bootstrap.hub import Hub
 from hubless.domain.users import User
-from hubless.services.auth_refreshing import Refreshed
 from hubless.services.identity import Actor
 
 
@@ -14,7 +13,8 @@ async def require_fresh_login(hub: Hub, actor: Actor, owner: User, *, before_sta
     """Have the login of *owner* refreshed if it is time, and let nobody pass whom the provider no longer vouches for.
 
     Only people who act for themselves are stopped. Whoever starts the server of somebody else neither passes nor fails
-    by that person's login, and ends no session.
+    by that person's login, and ends no session. A session that began in another way goes on: a password, a passkey or
+    another provider vouched for it.
 
     Args:
         hub: the hub.
@@ -30,9 +30,11 @@ async def require_fresh_login(hub: Hub, actor: Actor, owner: User, *, before_sta
         return
     found = await in_provider_pool(hub.auth_refreshing.refresh, owner, before_start=before_start)
     is_own = actor.user is not None and actor.user.id == owner.id
-    if found is Refreshed.VALID or not is_own:
+    if found is None or not is_own:
         return
     if actor.session is None:
         raise HTTPException(403, f"The login of {owner.name} has expired. Log in again in a browser.")
+    if actor.session.provider != found:
+        return
     hub.logins.close_session(actor.session)
     raise LoginRequired
