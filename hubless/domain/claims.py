@@ -30,6 +30,7 @@ class ClaimRules:
     username_template: str = "{username}"
     strip_domain: str = ""
     groups_claim: str = ""  # empty: logins leave memberships alone
+    group_prefix: str = ""  # before each group, where people found groups themselves and name them as they like
     admin_expression: str = ""  # empty: logins leave the admin flag alone
     allow_expression: str = ""  # empty: everybody of this provider may pass on
     domains: tuple[str, ...] = ()  # of verified addresses; empty: an address is not needed
@@ -121,7 +122,9 @@ def user_name_of(claims: Mapping[str, Any], rules: ClaimRules, provider: str) ->
 
 
 def groups_of(claims: Mapping[str, Any], rules: ClaimRules) -> tuple[str, ...] | None:
-    """Return the groups in *claims*; None if logins leave memberships alone. Texts that are no group's name drop out.
+    """Return the groups in *claims*, each after the prefix; None if logins leave memberships alone.
+
+    Texts that are no group's name drop out.
 
     Microsoft Entra replaces a long list of groups with a link (`_claim_names`): then memberships stay as they are.
 
@@ -140,7 +143,8 @@ def groups_of(claims: Mapping[str, Any], rules: ClaimRules) -> tuple[str, ...] |
             f"The provider names {len(texts)} groups of yours, and this hub takes {MAX_GROUPS}. Ask its operator to"
             " narrow groups_claim."
         )
-    return tuple(dict.fromkeys(one for one in texts if isinstance(one, str) and _is_group_name(one)))
+    named = (rules.group_prefix + one for one in texts if isinstance(one, str) and one)
+    return tuple(dict.fromkeys(one for one in named if _is_group_name(one)))
 
 
 def is_admin(claims: Mapping[str, Any], rules: ClaimRules) -> bool | None:

@@ -39,9 +39,25 @@ def _lists(settings: Settings) -> Iterator[str]:
     for key, names in (("allow_users", login.allow_users), ("admins", login.admins)):
         for name in sorted(blocked.intersection(names)):
             yield f"{name} is in login.{key} and in login.blocked_users, which counts: remove one of them"
-    says_groups = settings.lti_platforms or settings.login_proxies or settings.plugin.is_set
-    if says_groups or any(provider.rules.groups_claim for provider in settings.providers):
-        return
-    for key in ("allow_groups", "admin_groups", "managed_groups"):
-        if getattr(login, key):
+    yield from _groups(settings)
+
+
+def _groups(settings: Settings) -> Iterator[str]:
+    login = settings.login
+    rules = [*(one.rules for one in settings.providers), *(one.rules for one in settings.login_proxies)]
+    prefixes = [one.group_prefix for one in rules if one.groups_claim]
+    prefixes += [""] if settings.plugin.is_set else []
+    used = [key for key in ("allow_groups", "admin_groups", "managed_groups") if getattr(login, key)]
+    if not prefixes:
+        for key in used:
             yield f"login.{key} has no effect: no login says anybody's groups. Set providers.NAME.groups_claim"
+        return
+    if used and prefixes.count("") > 1:
+        yield (
+            f"login.{used[0]} takes a group of one name for the same group, whichever of {prefixes.count('')} logins"
+            " says it: give all but one a group_prefix"
+        )
+    for key in ("allow_groups", "admin_groups"):
+        for name in getattr(login, key):
+            if not name.startswith(tuple(prefixes)):
+                yield f"{name} in login.{key} is nobody's group: here such names start with {' or '.join(prefixes)}"

@@ -85,6 +85,7 @@ class LoginProxySettings:
     groups_claim: str = setting(
         "", EXPRESSION, "The claim with the user's groups; empty: logins leave memberships alone"
     )
+    group_prefix: str = setting("", TEXT, "What comes before the name of each group that the proxy says")
     admin_expression: str = setting(
         "", EXPRESSION, "Who is an admin: true, or a list with something in it; empty: logins leave admins alone"
     )
@@ -124,7 +125,8 @@ _SOME_KINDS_ONLY = (
     "secret_env",
 )
 _CLAIMS_ONLY = (
-    *("username_claim", "strip_domain", "groups_claim", "admin_expression", "allow_expression", "domains"),
+    *("username_claim", "strip_domain", "groups_claim", "group_prefix", "admin_expression"),
+    *("allow_expression", "domains"),
     "trust_email",
 )
 
@@ -239,6 +241,7 @@ def _rules(given: LoginProxySettings, kind: ProxyKind) -> ClaimRules:
         username_template=given.username_template,
         strip_domain=given.strip_domain,
         groups_claim=given.groups_claim,
+        group_prefix=given.group_prefix,
         admin_expression=given.admin_expression,
         allow_expression=given.allow_expression,
         domains=tuple(one.lower().removeprefix("@") for one in given.domains),

@@ -106,6 +106,12 @@ class ProviderSettings:
     groups_claim: str = setting(
         "", EXPRESSION, "The claim with the user's groups; empty: logins leave memberships alone"
     )
+    group_prefix: str = setting(
+        "",
+        TEXT,
+        "What comes before the name of each group of this provider here; empty for the kind's: the provider's name and"
+        " a colon for `github` and `gitlab`, where everybody may found groups",
+    )
     admin_expression: str = setting(
         "", EXPRESSION, "Who is an admin: true, or a list with something in it; empty: logins leave admins alone"
     )
@@ -155,6 +161,7 @@ class _Kind:
     takes: tuple[str, ...] = ()  # besides
     asks_userinfo: bool = True
     logout_return_parameter: str = "post_logout_redirect_uri"
+    has_groups_of_anybody: bool = False  # whether everybody may found groups, and choose their names
 
 
 _KINDS: Mapping[str, _Kind] = {
@@ -165,6 +172,7 @@ _KINDS: Mapping[str, _Kind] = {
         domain="github.com",
         scopes=("read:user", "user:email"),
         takes=("domain", "organizations"),
+        has_groups_of_anybody=True,
     ),
     "cognito": _Kind(
         "Amazon Cognito",
@@ -178,7 +186,9 @@ _KINDS: Mapping[str, _Kind] = {
     "okta": _Kind("Okta", issuer_of_tenant="{domain}/oauth2/{tenant}", needs=("domain",), takes=("tenant",)),
     "auth0": _Kind("Auth0", "{domain}/", "email", needs=("domain",)),
     "keycloak": _Kind("Keycloak", "{domain}/realms/{tenant}", needs=("domain", "tenant")),
-    "gitlab": _Kind("GitLab", "{domain}", "nickname", domain="gitlab.com", takes=("domain",)),
+    "gitlab": _Kind(
+        "GitLab", "{domain}", "nickname", domain="gitlab.com", takes=("domain",), has_groups_of_anybody=True
+    ),
     "cilogon": _Kind(
         "CILogon",
         "cilogon.org",
@@ -278,6 +288,7 @@ def _rules(given: ProviderSettings, kind: _Kind) -> ClaimRules:
         username_template=given.username_template,
         strip_domain=given.strip_domain,
         groups_claim=given.groups_claim,
+        group_prefix=given.group_prefix or (f"{given.name}:" if kind.has_groups_of_anybody else ""),
         admin_expression=given.admin_expression,
         allow_expression=given.allow_expression,
         domains=tuple(one.lower().removeprefix("@") for one in given.domains),

@@ -22,7 +22,16 @@ kind = "moodle"
 url = "https://moodle.example.org"
 client_id = "aBcDeF123456789"
 """
+GITHUB = """
+[[providers]]
+name = "github"
+kind = "github"
+client_id = "hub"
+client_secret = "a secret of the test"
+groups_claim = "teams"
+"""
 GROUPS = PROVIDER + 'groups_claim = "groups"\n'
+PARTNER = GROUPS.replace('"campus"', '"partner"').replace("sso.", "login.")
 
 
 @pytest.mark.parametrize(
@@ -41,6 +50,9 @@ GROUPS = PROVIDER + 'groups_claim = "groups"\n'
         ),
         ('[login]\nallow_groups = ["staff"]\nmanaged_groups = true' + PROVIDER, ["allow_groups has", "managed_groups"]),
         ('[login]\nadmin_groups = ["ops"]', ["login.admin_groups has no effect"]),
+        ('[login]\nadmin_groups = ["ops"]' + LMS, ["login.admin_groups has no effect"]),
+        ('[login]\nadmin_groups = ["acme:ops", "github:acme:ops"]' + GITHUB, ["acme:ops in login.admin_groups"]),
+        ('[login]\nadmin_groups = ["ops"]' + GROUPS + PARTNER, ["whichever of 2 logins"]),
         ("login.allow_all = true" + CLASS + LMS, ["[plugin] logs people in by name, beside another kind"]),
     ],
 )
@@ -57,6 +69,7 @@ def test_a_contradiction_is_named_with_what_to_do(text, said):
         '[login]\nkind = "shared-password"\npassword = "for all"\nallow_users = ["ada"]',
         '[login]\nkind = "none"\nallow_all = true' + PROVIDER,
         '[login]\nallow_groups = ["staff"]\nadmin_groups = ["ops"]\nmanaged_groups = true' + GROUPS,
+        '[login]\nadmin_groups = ["ops", "github:acme:ops"]' + GROUPS + GITHUB,
         '[login]\nallow_existing_users = true\nblocked_users = ["eve"]' + PROVIDER,
     ],
 )

@@ -160,3 +160,16 @@ def test_each_provider_has_a_redirect_uri_of_its_own():
     names = ("sso", "github")
     assert callback_path(names, "sso") == "/hub/oauth_callback"
     assert callback_path(names, "github") == "/hub/oauth_callback/github"
+
+
+@pytest.mark.parametrize(
+    ("lines", "prefix"),
+    [
+        ('kind = "github"', "sso:"),
+        ('kind = "gitlab"\ndomain = "git.example.org"', "sso:"),
+        ('kind = "github"\ngroup_prefix = "gh-"', "gh-"),
+        ('kind = "google"', ""),
+    ],
+)
+def test_groups_that_anybody_may_found_are_named_after_the_provider(lines, prefix):
+    assert one(lines).rules.group_prefix == prefix

@@ -131,6 +131,11 @@ def test_groups_are_texts_that_may_be_names_of_groups():
     assert groups_of({"groups": "staff"}, ClaimRules(groups_claim="groups")) == ("staff",)
 
 
+def test_each_group_is_named_after_its_prefix():
+    rules = ClaimRules(groups_claim="teams", group_prefix="github:")
+    assert groups_of({"teams": ["admins", "acme:ops", ""]}, rules) == ("github:admins", "github:acme:ops")
+
+
 def test_nobody_has_groups_of_a_claim_that_is_missing():
     assert groups_of({}, ClaimRules(groups_claim="cognito:groups")) == ()
 
