@@ -73,6 +73,7 @@ if TYPE_CHECKING:
     from hubless.services.identity import Identities
     from hubless.services.inspecting import Inspecting
     from hubless.services.launching import Launching
+    from hubless.services.login_beginnings import LoginBeginnings
     from hubless.services.login_throttling import LoginThrottle
     from hubless.services.logins import Logins
     from hubless.services.pacing import Pacing
@@ -577,6 +578,12 @@ class Hub(ABC):
             self.clock,
             self.settings.url,
         )
+
+    @cached_property
+    def login_beginnings(self) -> "LoginBeginnings":
+        from hubless.services.login_beginnings import LoginBeginnings
+
+        return LoginBeginnings(self.clock)
 
     @cached_property
     def auth_refreshing(self) -> "AuthRefreshing":

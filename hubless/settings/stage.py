@@ -255,7 +255,7 @@ class StageSettings:
     waf: bool = setting(
         False,
         FLAG,
-        "Whether AWS WAF limits logins per IP address, for $6 a month and 60 cents per million requests",
+        "Whether AWS WAF limits logins per IP address, for $7 a month and 60 cents per million requests",
     )
     waf_rate: int = setting(
         1_000,

@@ -19,6 +19,9 @@ LOGIN_PAGES = (
     "/hub/second-factor",
     "/hub/passkey/login",
 )
+BEGINNINGS = ("/hub/oauth_login", "/hub/lti/login")  # each stores something, and strangers may ask
+TOKEN_API = "/hub/api/oauth2/token"  # noqa: S105 a path
+TOKEN_FACTOR = 10  # servers of many users may ask from one address
 PASSWORD_API = ("/hub/api/users/", "/tokens")  # begin and end of the path at which a password gives a token
 WINDOW_SECONDS = 300
 
@@ -54,35 +57,45 @@ class CertificatesStack(HubStack):
         )
 
     def _acl(self) -> waf.CfnWebACL:
-        """Return the web ACL: a rate limit of logins for each address."""
-        seen = waf.CfnWebACL.VisibilityConfigProperty(
-            cloud_watch_metrics_enabled=True, metric_name=f"{self.stage.hub}-logins", sampled_requests_enabled=False
-        )
-        guesses = waf.CfnWebACL.RateBasedStatementProperty(
-            aggregate_key_type="IP",
-            limit=self.stage.settings.waf_rate,
-            evaluation_window_sec=WINDOW_SECONDS,
-            scope_down_statement=_carries_password(),
-        )
+        """Return the web ACL: a rate limit of logins for each address, and one of requests for tokens."""
+        rate = self.stage.settings.waf_rate
         return waf.CfnWebACL(
             self,
             "Logins",
             scope="CLOUDFRONT",
             default_action=waf.CfnWebACL.DefaultActionProperty(allow={}),
-            visibility_config=seen,
+            visibility_config=self._seen("logins"),
             rules=[
-                waf.CfnWebACL.RuleProperty(
-                    name="logins",
-                    priority=0,
-                    statement=waf.CfnWebACL.StatementProperty(rate_based_statement=guesses),
-                    action=waf.CfnWebACL.RuleActionProperty(
-                        block=waf.CfnWebACL.BlockActionProperty(
-                            custom_response=waf.CfnWebACL.CustomResponseProperty(response_code=429)
-                        )
-                    ),
-                    visibility_config=seen,
-                )
+                self._rule(0, "logins", rate, _is_a_login()),
+                self._rule(1, "tokens", rate * TOKEN_FACTOR, _all(_is_post(), _has("STARTS_WITH", TOKEN_API))),
             ],
+        )
+
+    def _rule(
+        self, priority: int, name: str, limit: int, counted: waf.CfnWebACL.StatementProperty
+    ) -> waf.CfnWebACL.RuleProperty:
+        """Return the rule that one address may send *limit* such requests in five minutes."""
+        counts = waf.CfnWebACL.RateBasedStatementProperty(
+            aggregate_key_type="IP",
+            limit=limit,
+            evaluation_window_sec=WINDOW_SECONDS,
+            scope_down_statement=counted,
+        )
+        return waf.CfnWebACL.RuleProperty(
+            name=name,
+            priority=priority,
+            statement=waf.CfnWebACL.StatementProperty(rate_based_statement=counts),
+            action=waf.CfnWebACL.RuleActionProperty(
+                block=waf.CfnWebACL.BlockActionProperty(
+                    custom_response=waf.CfnWebACL.CustomResponseProperty(response_code=429)
+                )
+            ),
+            visibility_config=self._seen(name),
+        )
+
+    def _seen(self, name: str) -> waf.CfnWebACL.VisibilityConfigProperty:
+        return waf.CfnWebACL.VisibilityConfigProperty(
+            cloud_watch_metrics_enabled=True, metric_name=f"{self.stage.hub}-{name}", sampled_requests_enabled=False
         )
 
 
@@ -99,12 +112,8 @@ def _has(where: str, text: str) -> waf.CfnWebACL.StatementProperty:
     )
 
 
-def _carries_password() -> waf.CfnWebACL.StatementProperty:
-    """Return the statement that a request may carry a password. Bodies cost more, so it reads none.
-
-    Pages are only read: a class behind one address opens them all at once.
-    """
-    posts = waf.CfnWebACL.StatementProperty(
+def _is_post() -> waf.CfnWebACL.StatementProperty:
+    return waf.CfnWebACL.StatementProperty(
         byte_match_statement=waf.CfnWebACL.ByteMatchStatementProperty(
             field_to_match=waf.CfnWebACL.FieldToMatchProperty(method={}),
             positional_constraint="EXACTLY",
@@ -112,20 +121,27 @@ def _carries_password() -> waf.CfnWebACL.StatementProperty:
             text_transformations=[waf.CfnWebACL.TextTransformationProperty(priority=0, type="NONE")],
         )
     )
-    begin, end = PASSWORD_API
-    asks_for_token = waf.CfnWebACL.StatementProperty(
-        and_statement=waf.CfnWebACL.AndStatementProperty(
-            statements=[_has("STARTS_WITH", begin), _has("ENDS_WITH", end)]
-        )
-    )
-    to_password_path = waf.CfnWebACL.StatementProperty(
-        or_statement=waf.CfnWebACL.OrStatementProperty(
-            statements=[*(_has("STARTS_WITH", path) for path in LOGIN_PAGES), asks_for_token]
-        )
-    )
+
+
+def _all(*statements: waf.CfnWebACL.StatementProperty) -> waf.CfnWebACL.StatementProperty:
     return waf.CfnWebACL.StatementProperty(
-        and_statement=waf.CfnWebACL.AndStatementProperty(statements=[posts, to_password_path])
+        and_statement=waf.CfnWebACL.AndStatementProperty(statements=list(statements))
     )
+
+
+def _any(*statements: waf.CfnWebACL.StatementProperty) -> waf.CfnWebACL.StatementProperty:
+    return waf.CfnWebACL.StatementProperty(or_statement=waf.CfnWebACL.OrStatementProperty(statements=list(statements)))
+
+
+def _is_a_login() -> waf.CfnWebACL.StatementProperty:
+    """Return the statement that a request may carry a password, or begins a login elsewhere.
+
+    Bodies cost more, so it reads none. Pages are only read: a class behind one address opens them all at once.
+    """
+    begin, end = PASSWORD_API
+    asks_for_token = _all(_has("STARTS_WITH", begin), _has("ENDS_WITH", end))
+    carries_password = _any(*(_has("STARTS_WITH", path) for path in LOGIN_PAGES), asks_for_token)
+    return _any(_all(_is_post(), carries_password), *(_has("STARTS_WITH", path) for path in BEGINNINGS))
 
 
 def zone_of(scope: Construct, stage: Stage) -> route53.IHostedZone:

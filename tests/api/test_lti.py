@@ -10,6 +10,7 @@ from joserfc import jwt
 from joserfc.jwk import KeySet
 
 from hubless.adapters.lti.lms import HttpLms
+from hubless.services import login_beginnings
 from tests.api.hub import An, build_hub
 from tests.doubles.lms import CANVAS_TEACHER, CLAIM, DL, INSTRUCTOR, LEARNER, MOODLE_ADMIN, DoubleFetcher, LmsDouble
 from tests.support.fakes import StoppedClock
@@ -183,6 +184,10 @@ class TestLogins:
         other.cookies.set(name, "x" * 32, domain="hub.test")
         assert "another browser" in said(other.post("/hub/lti/launch", data=posted))
         assert world.hub.hub.users.find("ada") is None
+
+    def test_a_flood_of_initiations_from_one_network_is_told_to_wait(self, world, monkeypatch):
+        monkeypatch.setattr(login_beginnings, "MAX_BEGINNINGS", 2)
+        assert [world.begin(world.browser()).status_code for _ in range(3)] == [302, 302, 429]
 
     def test_a_login_waits_ten_minutes(self, world):
         browser = world.browser()

@@ -9,7 +9,7 @@ import pytest
 from hubless.adapters.oidc.github_provider import GithubProvider
 from hubless.adapters.oidc.openid_provider import LOGOUT_EVENT, OpenIdProvider
 from hubless.domain.external_identities import ExternalId
-from hubless.services import provider_logins
+from hubless.services import login_beginnings, provider_logins
 from tests.api.hub import ADDRESS, build_hub
 from tests.doubles.openid import ISSUER, SECRET, DoubleFetcher, GithubDouble, OpenIdDouble
 from tests.doubles.signers import signed
@@ -577,3 +577,15 @@ class TestAddresses:
         assert all(word in cookie.lower() for word in ("httponly", "secure", "samesite=lax", "path=/;"))
         path, answer = world.back(there)
         assert browser.get(path, params=answer).status_code == 302
+
+
+def test_a_flood_of_logins_that_begin_stores_no_more_than_a_class_needs(world, monkeypatch):
+    monkeypatch.setattr(login_beginnings, "MAX_BEGINNINGS", 3)
+    browser = world.hub.browser()
+    begun = [world.begin(browser) for _ in range(3)]
+    refused = browser.get("/hub/oauth_login?provider=github")
+    assert refused.status_code == 429
+    assert refused.headers["retry-after"] == "300"
+    assert "Too many logins have begun in your network" in refused.text
+    assert len(world.github.requests) == 0
+    assert browser.get(begun[0][0], params=begun[0][1]).status_code == 302

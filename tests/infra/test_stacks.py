@@ -754,16 +754,18 @@ def test_with_alb_requests_without_a_rule_go_to_the_api(stage):
 
 
 def test_waf_limits_logins_if_the_stage_says_so(stage):
-    (rule,) = stage("prod").one("AWS::WAFv2::WebACL")["Rules"]
+    logins, token_requests = stage("prod").one("AWS::WAFv2::WebACL")["Rules"]
 
-    assert rule["Statement"]["RateBasedStatement"]["Limit"] == 1000
+    assert logins["Statement"]["RateBasedStatement"]["Limit"] == 1000
+    assert token_requests["Statement"]["RateBasedStatement"]["Limit"] == 10_000
     assert "WebACLId" in stage("prod").one("AWS::CloudFront::Distribution", "web")["DistributionConfig"]
     assert not stage("fleet").all("AWS::WAFv2::WebACL")
 
 
 def test_waf_counts_each_request_that_may_carry_a_password(stage):
-    (rule,) = stage("prod").one("AWS::WAFv2::WebACL")["Rules"]
+    rule, more = stage("prod").one("AWS::WAFv2::WebACL")["Rules"]
     counts = rule["Statement"]["RateBasedStatement"]["ScopeDownStatement"]
+    asks_for_tokens = more["Statement"]["RateBasedStatement"]["ScopeDownStatement"]
     guarded = {
         route.path.replace("{name:segment}", "al%69ce")
         for router in ROUTERS
@@ -778,6 +780,10 @@ def test_waf_counts_each_request_that_may_carry_a_password(stage):
     reads = [("GET", path) for path in guarded]  # a class of 300 opens the page at once
     for method, path in [*reads, ("POST", "/hub/api/users/alice/server")]:
         assert not _matches(counts, method, path)
+    begins = [("GET", "/hub/oauth_login"), ("GET", "/hub/lti/login"), ("POST", "/hub/lti/login")]  # each is stored
+    assert all(_matches(counts, *request) for request in begins)
+    assert _matches(asks_for_tokens, "POST", "/hub/api/oauth2/token")
+    assert not _matches(asks_for_tokens, "POST", "/hub/login")
 
 
 def _matches(statement, method, path):
