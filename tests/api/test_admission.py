@@ -65,3 +65,29 @@ def test_groups_that_follow_logins_cannot_be_changed_by_hand(tmp_path):
     assert {(a.status_code, a.json()["message"]) for a in answers} == {(400, "Group management via API is disabled")}
     assert admin.put("/groups/sharers/properties", {"room": 7}).status_code == 200
     assert admin.get("/groups/sharers").json()["users"] == []
+
+
+OWN = '[login]\nkind = "password"\nsign_up = true\nblocked_users = ["eve"]\ncontact = "mail <help@example.org>"\n'
+
+
+def test_a_blocked_user_of_a_link_reads_whom_to_ask(tmp_path):
+    blocking = build_hub(tmp_path, OWN)
+    hub = blocking.hub
+    blocking.user("eve")
+    link = hub.accounts.password_link("eve")
+    browser = blocking.browser()
+    browser.get(link)
+
+    answer = browser.submit(link, password="a kettle of violets", again="a kettle of violets")
+
+    assert answer.status_code == 403
+    assert "mail &lt;help@example.org&gt;" in answer.text
+    assert hub.sessions.of_user(hub.users.find("eve").id) == []
+
+
+def test_a_person_who_signs_up_under_a_blocked_name_reads_whom_to_ask(tmp_path):
+    browser = build_hub(tmp_path, OWN).browser()
+    browser.get("/hub/sign-up")
+    answer = browser.submit("/hub/sign-up", username="eve", password="a kettle of violets", again="a kettle of violets")
+    assert answer.status_code == 403
+    assert "mail &lt;help@example.org&gt;" in answer.text

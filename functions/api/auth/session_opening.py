@@ -73,8 +73,10 @@ def open_session(
         opened: the session and the secret of its cookie, if the login has stored it already.
 
     Raises:
+        NotAllowedError: when settings block the user.
         NotFoundError: when the user was removed meanwhile.
     """
+    hub.logins.require_not_blocked(user.name)
     if opened is None and shown is Shown.NOT_YET and hub.second_factors.required_of(user, external=bool(provider)):
         stamp = half_logins.stamp_of(hub.passwords.get(user.id))
         return _ask_for_factor(request, hub, HalfLogin(user.id, stamp, provider, provider_session), following)
