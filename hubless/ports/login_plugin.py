@@ -77,6 +77,10 @@ class LoginPlugin(Protocol):
         """Return a logged-in user's identity as it is now; True where nothing changed, False where a login is due."""
         ...
 
+    def lets_in(self, user_name: str, auth_state: Mapping[str, Any] | None) -> bool:
+        """Say whether the class's own rules let a user in, whom nothing but the hub knows to be there."""
+        ...
+
     @property
     def refreshes_before_start(self) -> bool:
         """Say whether the class wants to refresh what it knows of a user before each start of a server."""

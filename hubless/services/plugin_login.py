@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from hubless.domain import device_cookies, names
 from hubless.domain.bounds import MAX_PASSWORD
-from hubless.domain.errors import InvalidRequestError, NameTakenError
+from hubless.domain.errors import InvalidRequestError, NameTakenError, NotAllowedError
 from hubless.domain.users import User
 from hubless.domain.values import value
 from hubless.ports.authenticator import Identity, Refused
@@ -60,6 +60,17 @@ class PluginLogin:
             return PluginOutcome(answer)
         self.throttle.note_success(name, request.address, device)
         return self._logged_in(answer, answer.identity)
+
+    def require_let_in(self, user: User) -> None:
+        """Ask the class's own rules about a user whose passkey answered.
+
+        Raises:
+            NotAllowedError: when they let the user in no more.
+            LoginUnavailableError: when the class fails or hangs.
+        """
+        if not self.plugin.lets_in(user.name, self.logins.auth_states.of(user)):
+            contact = self.logins.external.admission.contact
+            raise NotAllowedError(f"{user.name} is not allowed on this hub.", contact=contact)
 
     def _without_guess(self, request: PluginRequest) -> PluginOutcome | Refused | LockedOut:
         """Ask; what a stranger may write, such as a sign-up, is counted by address."""

@@ -109,6 +109,16 @@ def test_a_change_gives_the_browser_a_new_session_and_ends_the_link(hub):
     assert hub.browser().get(link).status_code == 404
 
 
+def test_a_session_after_a_change_still_ends_with_the_providers_own(hub):
+    tom, browser = hub.hub.users.find("tom"), hub.browser()
+    _, secret = hub.hub.logins.open_session(tom, "", provider="campus", provider_session="theirs")
+    browser.cookies.set("jupyterhub-hub-login", secret, path="/hub/")
+    browser.get("/hub/change-password")
+    assert change(browser).status_code == 302
+    (session,) = hub.hub.sessions.of_user(tom.id)
+    assert (session.provider, session.provider_session) == ("campus", "theirs")
+
+
 @pytest.mark.parametrize(
     ("fields", "said"),
     [

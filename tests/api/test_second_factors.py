@@ -16,6 +16,7 @@ from hubless.domain.external_identities import ExternalId
 from hubless.domain.histograms import LOGIN_DURATION
 from hubless.domain.second_factors import FREE_GUESSES, RECOVERY_CODES, Factors
 from hubless.domain.users import FactorState
+from hubless.ports.second_factors import RelyingParty
 from tests.api.hub import Browser, build_hub
 from tests.support.authenticator import Authenticator
 from tests.support.fakes import StoppedClock
@@ -460,6 +461,38 @@ def test_a_passkey_lets_in_whom_the_rules_let_in(tmp_path, rule, is_let_in):
 
     assert answer.status_code == (302 if is_let_in else 403)
     assert is_logged_in(browser) is is_let_in
+
+
+@pytest.mark.parametrize(
+    ("rule", "is_let_in"), [("", False), ("allowed_users = ['alice']", True), ("allow_all = true", True)]
+)
+def test_a_passkey_lets_in_whom_the_rules_of_a_class_let_in(tmp_path, rule, is_let_in):
+    _, phone = People(tmp_path).add_passkey()
+    fussy = '\n[plugin]\nauthenticator_class = "tests.support.plugin_classes.Fussy"\n[plugin.config.Fussy]\n'
+    made = build_hub(tmp_path, SETTINGS.replace('kind = "password"', "") + f"{fussy}any_allow_config = true\n{rule}")
+    browser = Browser(made.transport, ORIGIN)
+    browser.get("/hub/login")  # the class's page, which offers none
+    asked = made.hub.passkeys.login_options(RelyingParty("hub.example", ORIGIN, "hub"), browser.xsrf)
+    answer = browser.submit("/hub/passkey/login", answer=phone.get(asked))
+
+    assert answer.status_code == (302 if is_let_in else 403)
+    assert is_logged_in(browser) is is_let_in
+
+
+def test_a_passkey_opens_its_owners_account_and_not_one_that_got_the_name(people, monkeypatch):
+    _, phone = people.add_passkey()
+    alice = people.hub.users.find("alice")
+
+    def renamed_meanwhile(_name):
+        if people.hub.users.find("alice").id == alice.id:
+            people.hub.accounts.change(alice, name="alicia")
+            people.hub.accounts.add("alice")
+
+    monkeypatch.setattr(type(people.hub.logins), "require_not_blocked", lambda _self, name: renamed_meanwhile(name))
+    browser = people.browser()
+
+    assert passkey_login(browser, phone).status_code == 302
+    assert ">alicia</span>" in browser.get("/hub/token").text
 
 
 @pytest.mark.parametrize("by_admin", [True, False])

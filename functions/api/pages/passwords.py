@@ -9,7 +9,6 @@ from starlette.responses import Response
 
 from functions.api import dependencies
 from functions.api.auth.cookies import device_cookie
-from functions.api.auth.session_opening import Shown
 from functions.api.auth.visitors import Form, OwnForm, Person, session_of, user_of
 from functions.api.error_handlers import retry_later
 from functions.api.pages.sessions import FIRST_PAGE, TOO_MANY, SessionPages
@@ -77,7 +76,7 @@ class _PasswordPage:
                     error = f"Too many wrong guesses at your password. Wait up to {minutes} minutes, then try again."
                     return self(error=error, status=TOO_MANY)
                 case None:
-                    return self.pages.open_session(self.user, FIRST_PAGE, shown=Shown.BEFORE)
+                    return self.pages.renew_session(self.session, self.user, FIRST_PAGE)
         except InvalidRequestError as invalid:
             return self(error=str(invalid), status=400)
 

@@ -14,6 +14,7 @@ from functions.api.auth.session_opening import SECOND_FACTOR_PAGE, Shown, open_s
 from functions.api.auth.visitors import AnonymousForm, Form, OwnForm, Person, user_of
 from functions.api.error_handlers import retry_later
 from functions.api.pages.sessions import TOO_MANY, SessionPages
+from functions.api.provider_pool import in_provider_pool
 from functions.api.qr_codes import qr_code
 from functions.api.redirects import RequestRedirects, with_next
 from functions.api.rendering import Render
@@ -26,7 +27,6 @@ from hubless.domain.half_logins import HalfLogin
 from hubless.domain.second_factors import MAX_PASSKEY_NAME, Factors
 from hubless.domain.users import FactorState, User
 from hubless.domain.values import value
-from hubless.ports.authenticator import Identity
 from hubless.ports.second_factors import RelyingParty
 from hubless.services.second_factors import Accepted, CodesLocked, WrongCode
 
@@ -282,18 +282,20 @@ async def passkey_login(form: AnonymousForm, pages: SessionPages) -> Response:
     hub = pages.hub
     try:
         found = hub.passkeys.log_in(_party(pages), form.text("_xsrf"), form.text("answer"))
-        if not _may_by_password(hub, found):
+        hub.logins.require_not_blocked(found.name)
+        if hub.login_plugin is not None:
+            await in_provider_pool(hub.plugin_login.require_let_in, found)
+        elif not _may_by_password(hub, found):
             hub.external_logins.require_let_in(found)
-        user = hub.logins.log_in(Identity(found.name))
     except (InvalidRequestError, NotFoundError, StoreConflictError) as refused:
         note_login(pages.request, succeeded=False)
         return pages.login_page(error=str(refused), status=403)
-    return open_session(pages.request, hub, user, pages.redirects.next, shown=Shown.NOW)
+    return open_session(pages.request, hub, found, pages.redirects.next, shown=Shown.NOW)
 
 
 def _may_by_password(hub: dependencies.WholeHub, user: User) -> bool:
     """Say whether a password logs the user in too: then the rules for people of providers are not asked."""
-    return hub.login_plugin is not None or (hub.has_passwords and hub.passwords.get(user.id) is not None)
+    return hub.has_passwords and hub.passwords.get(user.id) is not None
 
 
 # --- what an admin has removed ---

@@ -72,11 +72,22 @@ class _SessionPages:
         user: User,
         following: str | None,
         *,
-        shown: Shown = Shown.NOT_YET,
         opened: tuple[Session, str] | None = None,
     ) -> Response:
         """Begin a session in this browser, as `session_opening.open_session` does."""
-        return open_session(self.request, self.hub, user, following, shown=shown, opened=opened)
+        return open_session(self.request, self.hub, user, following, opened=opened)
+
+    def renew_session(self, session: Session, user: User, following: str | None) -> Response:
+        """Begin a session in place of *session*, of the same login: its provider may end this one too."""
+        return open_session(
+            self.request,
+            self.hub,
+            user,
+            following,
+            provider=session.provider,
+            provider_session=session.provider_session,
+            shown=Shown.BEFORE,
+        )
 
     def log_in_by_proxy(self, identity: Identity) -> Response:
         """Begin a session of the person whom a login proxy names."""

@@ -250,6 +250,21 @@ class JupyterHubPlugin:
 
         return self._call(refresh)
 
+    def lets_in(self, user_name: str, auth_state: Mapping[str, Any] | None) -> bool:
+        """Call `check_blocked_users` and `check_allowed`, with the facts of the last login.
+
+        Never with None in place of them: that lets everybody in at many classes of OAuthenticator.
+        """
+
+        async def ask(running: _Running) -> bool:
+            facts = {"name": user_name, "admin": None, "groups": None, "auth_state": auth_state}
+            for rule in (running.authenticator.check_blocked_users, running.authenticator.check_allowed):
+                if not await maybe_future(rule(user_name, facts)):
+                    return False
+            return True
+
+        return self._call(ask)
+
     def add_user(self, user_name: str) -> None:
         """Call `add_user`; what it raises is the reason why nobody is added (JupyterHub answers 400 with it)."""
 
