@@ -26,11 +26,6 @@ def _ways_in(settings: Settings) -> Iterator[str]:
             'login.kind is "shared-password" beside other kinds of login: the shared password opens the accounts of'
             ' their users too. Set login.kind to "password" or "none"'
         )
-    if settings.plugin.is_set and (settings.lti_platforms or settings.login_proxies):
-        yield (
-            "[plugin] logs people in by name, beside another kind of login: whoever its class calls ada gets the"
-            " account of the ada who came that way. Make sure that both mean the same people, or remove one of them"
-        )
 
 
 def _lists(settings: Settings) -> Iterator[str]:

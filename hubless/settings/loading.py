@@ -310,6 +310,12 @@ def _check_beside_plugin(toml: Mapping[str, Any]) -> None:
         )
     if toml.get("providers"):
         raise SettingsError("[plugin] and [[providers]] exclude each other: the class has a login page of its own")
+    if not toml["plugin"].get("shares_accounts") and (toml.get("lti_platforms") or toml.get("login_proxies")):
+        raise SettingsError(
+            "[plugin] logs people in by name, beside another kind of login: whoever its class calls ada gets the"
+            " account of the ada who came that way. Set plugin.shares_accounts to true if both mean the same people,"
+            " or remove one of them"
+        )
 
 
 def server_environment(environ: Mapping[str, str], data: Path, servers: ServersSettings) -> dict[str, str]:

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from hubless.domain.values import value
-from hubless.settings.types import DURATION, SECRET_TABLE, TABLE, TEXT, TEXT_TABLE, SettingsError, setting
+from hubless.settings.types import DURATION, FLAG, SECRET_TABLE, TABLE, TEXT, TEXT_TABLE, SettingsError, setting
 
 
 @value
@@ -41,6 +41,12 @@ class PluginSettings:
         " data folder",
     )
     timeout: timedelta = setting("30s", DURATION, "How long the class may take for one request")
+    shares_accounts: bool = setting(
+        False,
+        FLAG,
+        "Whether the class may log in to accounts of `[[lti_platforms]]` and `[[login_proxies]]` too: it knows people"
+        " by name, so all must mean the same people",
+    )
 
     @property
     def is_set(self) -> bool:

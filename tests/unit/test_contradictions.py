@@ -1,5 +1,6 @@
 import pytest
 
+from hubless.settings import SettingsError
 from hubless.settings.contradictions import contradictions
 from tests.unit.test_settings import read
 
@@ -53,7 +54,6 @@ PARTNER = GROUPS.replace('"campus"', '"partner"').replace("sso.", "login.")
         ('[login]\nadmin_groups = ["ops"]' + LMS, ["login.admin_groups has no effect"]),
         ('[login]\nadmin_groups = ["acme:ops", "github:acme:ops"]' + GITHUB, ["acme:ops in login.admin_groups"]),
         ('[login]\nadmin_groups = ["ops"]' + GROUPS + PARTNER, ["whichever of 2 logins"]),
-        ("login.allow_all = true" + CLASS + LMS, ["[plugin] logs people in by name, beside another kind"]),
     ],
 )
 def test_a_contradiction_is_named_with_what_to_do(text, said):
@@ -70,8 +70,14 @@ def test_a_contradiction_is_named_with_what_to_do(text, said):
         '[login]\nkind = "none"\nallow_all = true' + PROVIDER,
         '[login]\nallow_groups = ["staff"]\nadmin_groups = ["ops"]\nmanaged_groups = true' + GROUPS,
         '[login]\nadmin_groups = ["ops", "github:acme:ops"]' + GROUPS + GITHUB,
+        "login.allow_all = true" + CLASS + "shares_accounts = true\n" + LMS,
         '[login]\nallow_existing_users = true\nblocked_users = ["eve"]' + PROVIDER,
     ],
 )
 def test_settings_that_fit_together_have_none(text):
     assert contradictions(read(text)) == []
+
+
+def test_a_class_shares_accounts_with_another_login_if_settings_say_so():
+    with pytest.raises(SettingsError, match=r"the account of the ada who came that way. Set plugin.shares_accounts"):
+        read("login.allow_all = true" + CLASS + LMS)
