@@ -18,6 +18,13 @@ MAX_LIFETIME: Final = timedelta(hours=12)
 MAX_PATTERN: Final = 1024
 _MANY, _ONE = "*", "?"
 _WILD = re.compile(r"[*?]")
+# The beginnings of a `sub` at GitHub that say whose repository it is. An organisation may have others, such as
+# `environment:prod`, which anybody's may have too (GitHub: "Customizing the subject claims").
+_OWNED_SUBJECT = re.compile(
+    r"(?:repo|repository):[^*?:/]+/.*"
+    r"|(?:repository_owner|repository_owner_id|repository_id|enterprise|enterprise_id):[^*?:/]+(?::.*)?",
+    re.DOTALL,
+)
 _ASSUMED_ROLE = re.compile(r"(arn:[a-z-]+):sts::([0-9]{12}):assumed-role/([^/]+)/(.+)")
 
 
@@ -103,7 +110,7 @@ def check_rule(rule: WorkloadRule) -> None:
         if all(pattern[:1] in {_MANY, _ONE, ""} for pattern in wanted):
             raise ValueError("at least one condition must begin with a plain character: these hold for everything")
     elif not any(
-        all(_names_owner(rule.kind, pattern) for pattern in patterns)
+        all(_names_owner(rule.kind, claim, pattern) for pattern in patterns)
         for claim, patterns in rule.conditions.items()
         if claim in owners
     ):
@@ -125,11 +132,13 @@ def claims_of_caller(account: str, arn: str, user_id: str) -> dict[str, str]:
     return claims
 
 
-def _names_owner(kind: WorkloadKind, pattern: str) -> bool:
+def _names_owner(kind: WorkloadKind, claim: str, pattern: str) -> bool:
     """Say whether the part of *pattern* that says whose workload it is has no wildcard."""
     if kind is WorkloadKind.AWS:
         account = pattern.split(":")[4] if pattern.startswith("arn:") and pattern.count(":") > 4 else pattern  # noqa: PLR2004 arn:partition:service:region:account:…
         return bool(re.fullmatch("[0-9]{12}", account)) and not _WILD.search(pattern.partition(account)[0])
+    if claim == "sub":
+        return bool(_OWNED_SUBJECT.fullmatch(pattern))
     owner = pattern.partition("/")[0]
     return bool(owner) and not _WILD.search(owner)
 
@@ -141,9 +150,11 @@ def _holds(claims: Mapping[str, Any], claim: str, wanted: Iterable[str]) -> bool
 
 
 def _text(found: Any) -> str:
+    """Return what patterns are compared with; "" for what no pattern can mean, such as a text of a million letters."""
     if isinstance(found, bool):
         return "true" if found else "false"
-    return str(found) if isinstance(found, str | int) else ""
+    text = str(found) if isinstance(found, str | int) else ""
+    return text if len(text) <= MAX_PATTERN else ""
 
 
 def _matches(pattern: str, text: str) -> bool:

@@ -8,7 +8,13 @@ from typing import Final
 
 from hubless.domain import scopes
 from hubless.domain.bounds import MAX_SCOPES
-from hubless.domain.errors import HublessError, InvalidRequestError, LoginRefusedError, QuotaExceededError
+from hubless.domain.errors import (
+    HublessError,
+    InvalidRequestError,
+    LoginRefusedError,
+    ProviderUnavailableError,
+    QuotaExceededError,
+)
 from hubless.domain.scopes import Bearer
 from hubless.domain.tokens import Token
 from hubless.domain.values import value
@@ -83,6 +89,9 @@ class TokenExchange:
             workload = self.verifier.verify(request.proof, request.proof_type)
         except LoginRefusedError as refused:
             return self._refused(ExchangeRefusal(INVALID_REQUEST, str(refused)), address)
+        except ProviderUnavailableError:
+            self.throttle.note_failed_exchange(address)  # it cost a call to the platform, as a wrong proof does
+            raise
         rule = self._rule_for(workload, request.rule)
         if rule is None:
             why = f"No rule of this hub holds for {workload.subject[:MAX_SHOWN]!r}. Ask its operator, who can read why."

@@ -301,6 +301,17 @@ def test_a_platform_that_is_away_is_no_refusal(tmp_path):
     assert "127.0.0.1:1" in refusal(ask(hub, job(hub)), "temporarily_unavailable", 503)
 
 
+def test_calls_to_a_platform_that_fails_are_counted_by_address(tmp_path):
+    elsewhere = f"keys_url = 'http://127.0.0.1:1/keys'\naudience = \"{HUB}\""
+    rules = RULES.replace(f"keys = '{KEYS}'\naudience = \"{HUB}\"", elsewhere)
+    hub = build_hub(tmp_path, SETTINGS.replace("max_failures = 1000", "max_failures = 1") + rules)
+    hub.user("ada")
+
+    answers = [ask(hub, job(hub)).status_code for _ in range(21)]
+
+    assert answers == [503] * 20 + [429]
+
+
 def test_a_removed_service_or_role_ends_its_tokens(tmp_path, hub):
     secret = ask(hub, job(hub)).json()["access_token"]
     without = build_hub(tmp_path, SETTINGS)

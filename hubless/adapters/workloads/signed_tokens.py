@@ -64,8 +64,17 @@ class SignedTokenVerifier:
             audiences=(audience,) if isinstance(audience, str) else tuple(filter(_is_text, audience)),
             claims=claims,
             proof_id=sha256(f"{issuer.issuer} {token_id}") if isinstance(token_id, str) and token_id else "",
-            valid_until=datetime.fromtimestamp(claims["exp"], UTC) + LEEWAY,
+            valid_until=_end_of(claims["exp"]),
         )
+
+
+def _end_of(expires_at: float) -> datetime:
+    try:
+        return datetime.fromtimestamp(expires_at, UTC) + LEEWAY
+    except OverflowError:
+        raise LoginRefusedError(
+            "The token is valid until the end of all years. Ask for one with a short life."
+        ) from None
 
 
 def _is_text(one: object) -> bool:

@@ -66,8 +66,8 @@ def test_one_of_several_texts_is_enough():
         ("Org/App", "org/app", False),
         ("a.c", "abc", False),
         ("app", "app\n", False),
-        ("*a" * 500, "a" * 60_000, True),
-        ("*a" * 500 + "b", "a" * 2_000, False),
+        ("*a" * 500, "a" * 1_024, True),
+        ("*a" * 500 + "b", "a" * 1_024, False),
     ],
 )
 def test_patterns_match_the_whole_text(pattern, text, matches):
@@ -88,6 +88,19 @@ def test_patterns_match_the_whole_text(pattern, text, matches):
 )
 def test_claims_of_other_types_are_compared_as_text(claims, holds):
     assert rule(flag="true").holds_for(replace(JOB, claims=claims)) is holds
+
+
+def test_a_claim_longer_than_any_pattern_matches_none():
+    assert not rule(ref="a*").holds_for(replace(JOB, claims={"ref": "a" * 1025}))
+    assert rule(ref="a*").holds_for(replace(JOB, claims={"ref": "a" * 1024}))
+
+
+@pytest.mark.parametrize(
+    "subject",
+    ["repo:org/app:*", "repo:org/*", "repository_owner:org", "repository_owner:org:environment:*", "enterprise:e:*"],
+)
+def test_a_subject_at_github_may_begin_with_whose_it_is(subject):
+    check_rule(rule(sub=subject))
 
 
 def test_claims_within_claims_have_a_path():
@@ -124,6 +137,11 @@ def test_a_rule_for_github_says_whose_repository(conditions):
         {"repository": ["org/app", "*/app"]},
         {"sub": "repo:*"},
         {"sub": "repo:org*"},
+        {"sub": "environment:prod"},
+        {"sub": "ref:refs/heads/main"},
+        {"sub": "job_workflow_ref:org/app/.github/workflows/x.yml@main"},
+        {"sub": "repository_owner:org*"},
+        {"sub": "repo:org"},
         {"repository_owner": "org*"},
         {"repository": "org/" + "a" * 1024},
         {"repository": []},

@@ -56,6 +56,7 @@ def test_the_id_of_a_proof_is_the_tokens_and_its_issuers():
         ({"aud": "https://api.example.org"}, "audience"),
         ({"exp": AT - 61}, "expired"),
         ({"exp": None}, "lacks exp"),
+        ({"exp": 253_402_300_799}, "end of all years"),  # the last second of the year 9999
         ({"iat": None}, "lacks iat"),
         ({"iat": AT - 90_000}, "too old"),
         ({"sub": ""}, "lacks sub"),
