@@ -201,7 +201,7 @@ def test_spellings_from_before_names_were_normalised(tmp_path):
     one, other = (bcrypt.hashpw(text, bcrypt.gensalt(4)) for text in (b"one", b"other"))
     with dbm.dumb.open(str(tmp_path / "p"), "n") as made:
         made["Ada"] = one
-        made["bob"], made["Bob"] = one, other
+        made["Bob"], made["bob"] = other, one
         made["Carol"], made["CAROL"] = one, other
         made["dora"] = b"plain text"
         made["eve"] = b"$2b$31$" + one[7:]
