@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from hubless.adapters.dynamodb.database import Database
     from hubless.adapters.ecs.config import EcsConfig
     from hubless.adapters.ssm.parameters import SsmParameters
+    from hubless.ports.archives import ImportMarkStore
     from hubless.ports.auth_state import AuthStateStore
     from hubless.ports.clock import Clock
     from hubless.ports.edges import DesiredEdgeStateStore, EdgeMachine
@@ -326,6 +327,12 @@ class CloudHub(Hub):
         from hubless.adapters.dynamodb.auth_state import DynamoAuthStateStore
 
         return DynamoAuthStateStore(self._database)
+
+    @cached_property
+    def import_marks(self) -> "ImportMarkStore":
+        from hubless.adapters.dynamodb.import_marks import DynamoImportMarkStore
+
+        return DynamoImportMarkStore(self._database)
 
     @cached_property
     def email_addresses(self) -> "EmailAddressStore":

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from hubless.domain.profiles import Profile
     from hubless.domain.roles import Role
     from hubless.domain.users import User
+    from hubless.ports.archives import ImportMarkStore
     from hubless.ports.auth_state import AuthStateStore
     from hubless.ports.authenticator import Authenticator
     from hubless.ports.clock import Clock
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
     from hubless.ports.queue import Queue
     from hubless.ports.readiness import Readiness
     from hubless.ports.routes import RouteStore
-    from hubless.ports.second_factors import FactorStore
+    from hubless.ports.second_factors import FactorStore, SecretSealer
     from hubless.ports.servers import ServerStore
     from hubless.ports.services import ServiceStore
     from hubless.ports.shares import ShareCodeStore, ShareStore
@@ -67,6 +68,7 @@ if TYPE_CHECKING:
     from hubless.services.credentials import Credentials
     from hubless.services.edge_autosuspend import EdgeAutosuspend
     from hubless.services.email_addresses import EmailAddresses
+    from hubless.services.exporting import Exporting
     from hubless.services.external_logins import ExternalLogins
     from hubless.services.following import Following
     from hubless.services.group_following import GroupFollowing
@@ -76,6 +78,7 @@ if TYPE_CHECKING:
     from hubless.services.login_beginnings import LoginBeginnings
     from hubless.services.login_throttling import LoginThrottle
     from hubless.services.logins import Logins
+    from hubless.services.moving import Moving
     from hubless.services.pacing import Pacing
     from hubless.services.passkeys import Passkeys
     from hubless.services.password_changes import PasswordChanges
@@ -257,6 +260,10 @@ class Hub(ABC):
     @property
     @abstractmethod
     def auth_states(self) -> "AuthStateStore": ...
+
+    @property
+    @abstractmethod
+    def import_marks(self) -> "ImportMarkStore": ...
 
     @property
     @abstractmethod
@@ -550,12 +557,63 @@ class Hub(ABC):
 
     @cached_property
     def kept_auth_states(self) -> "AuthStates":
-        from hubless.adapters.sealing import FernetSealer
         from hubless.services.auth_states import AuthStates
 
-        sealer = FernetSealer(lambda: [*self.settings.auth_state_keys, self.key], "auth_state")
         login = self.settings.login
-        return AuthStates(self.auth_states, sealer, login.auth_state, login.auth_state_to_servers)
+        return AuthStates(self.auth_states, self._sealer("auth_state"), login.auth_state, login.auth_state_to_servers)
+
+    def _sealer(self, purpose: str) -> "SecretSealer":
+        from hubless.adapters.sealing import FernetSealer
+
+        return FernetSealer(lambda: [*self.settings.auth_state_keys, self.key], purpose)
+
+    @cached_property
+    def exporting(self) -> "Exporting":
+        from hubless.domain.archive import ArchivedRole
+        from hubless.services.auth_states import AuthStates
+        from hubless.services.exporting import Exporting, HubStores
+
+        stores = HubStores(
+            users=self.users,
+            groups=self.groups,
+            servers=self.servers,
+            services=self.service_store,
+            tokens=self.token_store,
+            shares=self.shares,
+            share_codes=self.share_codes,
+            passwords=self.passwords,
+            emails=self.email_addresses,
+            factors=self.factor_store,
+            identities=self.external_identities,
+            sign_ups=self.sign_up_store,
+            auth_states=AuthStates(self.auth_states, self._sealer("auth_state"), is_kept=True),
+            app_secrets=self._sealer("second factors"),
+            marks=self.import_marks,
+            clock=self.clock,
+        )
+        roles = tuple(
+            ArchivedRole(
+                role.name,
+                role.scopes,
+                role.description,
+                tuple(sorted(role.users)),
+                tuple(sorted(role.groups)),
+                tuple(sorted(role.services)),
+            )
+            for role in self.settings.roles
+        )
+        return Exporting(stores, tuple(self.settings.services), roles)
+
+    @cached_property
+    def moving(self) -> "Moving":
+        from hubless.services.moving import Moving
+
+        return Moving(
+            self.exporting.stores,
+            self.exporting,
+            lambda: self.routing.sync_services(self.services.all()),
+            self.settings.sign_up.max_waiting,
+        )
 
     @cached_property
     def login_providers(self) -> "Mapping[str, LoginProvider]":
@@ -715,14 +773,13 @@ class Hub(ABC):
     @cached_property
     def second_factors(self) -> "SecondFactors":
         from hubless.adapters.one_time_codes import PyotpCodes
-        from hubless.adapters.sealing import FernetSealer
         from hubless.services.second_factors import SecondFactors
 
         login = self.settings.login
         return SecondFactors(
             self.factor_store,
             PyotpCodes(),
-            FernetSealer(lambda: [*self.settings.auth_state_keys, self.key], "second factors"),
+            self._sealer("second factors"),
             self.clock,
             self.settings.hub.name,
             login.second_factor,

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from hubless.adapters.sqlite.queue import SqliteQueue
     from hubless.domain.histograms import BucketCount
     from hubless.domain.limits import Resource
+    from hubless.ports.archives import ImportMarkStore
     from hubless.ports.auth_state import AuthStateStore
     from hubless.ports.clock import Clock
     from hubless.ports.edges import DesiredEdgeStateStore
@@ -218,6 +219,12 @@ class MachineHub(Hub):
         from hubless.adapters.sqlite.auth_state import SqliteAuthStateStore
 
         return SqliteAuthStateStore(self._database)
+
+    @cached_property
+    def import_marks(self) -> "ImportMarkStore":
+        from hubless.adapters.sqlite.import_marks import SqliteImportMarkStore
+
+        return SqliteImportMarkStore(self._database)
 
     @cached_property
     def email_addresses(self) -> "EmailAddressStore":

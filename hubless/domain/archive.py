@@ -65,6 +65,7 @@ class ArchivedUser:
     passkeys: tuple[ArchivedPasskey, ...] = ()
     recovery_codes: tuple[str, ...] = field(default=(), repr=False)  # hashes
     identities: tuple[ArchivedIdentity, ...] = ()
+    id: str = ""  # of a hub of ours: passkeys and recovery codes work for this id only
 
 
 @value
@@ -143,6 +144,7 @@ class ArchivedToken:
     note: str = ""
     expires_at: datetime | None = None
     last_activity_at: datetime | None = None
+    id: str = ""  # of a hub of ours
 
 
 @value
@@ -170,6 +172,7 @@ class ArchivedShareCode:
     expires_at: datetime = field()
     exchange_count: int = 0
     last_exchanged_at: datetime | None = None
+    id: str = ""  # of a hub of ours
 
 
 @value
@@ -201,3 +204,4 @@ class Archive:
     shares: tuple[ArchivedShare, ...] = ()
     share_codes: tuple[ArchivedShareCode, ...] = ()
     remarks: tuple[Remark, ...] = ()
+    has_secrets: bool = True  # whether password hashes, tokens and alike are in it where their owners have some

@@ -25,6 +25,7 @@ from hubless.adapters.dynamodb.email_addresses import DynamoEmailAddressStore
 from hubless.adapters.dynamodb.external_identities import DynamoIdentityStore
 from hubless.adapters.dynamodb.groups import DynamoGroupStore
 from hubless.adapters.dynamodb.histograms import DynamoHistogramStore
+from hubless.adapters.dynamodb.import_marks import DynamoImportMarkStore
 from hubless.adapters.dynamodb.launch_rate_limiter import DynamoLaunchRateLimiter
 from hubless.adapters.dynamodb.leases import DynamoLeaseStore
 from hubless.adapters.dynamodb.lti import DynamoLtiStore
@@ -84,6 +85,7 @@ def stores_of(database, close=lambda: None):
         sign_ups=DynamoSignUpStore(database),
         join_codes=DynamoJoinCodeStore(database),
         auth_states=DynamoAuthStateStore(database),
+        import_marks=DynamoImportMarkStore(database),
         desired_edge_state=DynamoDesiredEdgeStateStore(database),
         held=lambda: _held(Contents().read()),
         close=close,

@@ -7,6 +7,7 @@ from hubless.adapters.sqlite.desired_state import SqliteDesiredEdgeStateStore
 from hubless.adapters.sqlite.email_addresses import SqliteEmailAddressStore
 from hubless.adapters.sqlite.external_identities import SqliteIdentityStore
 from hubless.adapters.sqlite.histograms import SqliteHistogramStore
+from hubless.adapters.sqlite.import_marks import SqliteImportMarkStore
 from hubless.adapters.sqlite.leases import SqliteLeaseStore
 from hubless.adapters.sqlite.lti import SqliteLtiStore
 from hubless.adapters.sqlite.password_logins import SqlitePasswordLoginStore
@@ -57,6 +58,7 @@ def stores_of(database):
         sign_ups=SqliteSignUpStore(database),
         join_codes=SqliteJoinCodeStore(database),
         auth_states=SqliteAuthStateStore(database),
+        import_marks=SqliteImportMarkStore(database),
         desired_edge_state=SqliteDesiredEdgeStateStore(database),
         held=lambda: _held(database),
         close=database.close,

@@ -372,6 +372,19 @@ def leases(key: str) -> Key:
     return Key(f"LEASES#{key}", "LEASES")
 
 
+IMPORT_MARK = "MARK#"
+
+
+def import_marks(origin: str) -> str:
+    """Return the partition of what was imported from *origin*."""
+    return f"IMPORT#{digest(origin)}"
+
+
+def import_mark(origin: str, place: str) -> Key:
+    """Return the key of a mark."""
+    return Key(import_marks(origin), f"{IMPORT_MARK}{place}")
+
+
 def usage(owner_id: str, launch_id: str) -> Key:
     """Return the key of a launch's usage; outside its owner's partition, because it outlives the owner."""
     return Key(f"USAGE#{owner_id}", f"LAUNCH#{launch_id}")

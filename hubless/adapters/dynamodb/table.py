@@ -253,6 +253,12 @@ class Used(Item):
     """Something that was used, and may not be used again."""
 
 
+class ImportMark(Item):
+    """What something was like in another hub when it was imported last."""
+
+    digest = UnicodeAttribute()
+
+
 class AuthStateItem(Item):
     """A user's sealed auth_state."""
 

@@ -105,6 +105,20 @@ class Database:
                     connection.execute("ROLLBACK")
                 raise
 
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Have all reads of the thread in this context see one state; in a file, others may write meanwhile."""
+        connection = self._connection()
+        if connection.in_transaction:
+            yield
+            return
+        with self._translate_errors:
+            connection.execute("BEGIN")
+            try:
+                yield
+            finally:
+                connection.execute("ROLLBACK")
+
     def in_turns(
         self,
         things: Sequence[T],

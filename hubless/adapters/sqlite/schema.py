@@ -392,6 +392,16 @@ ALTER TABLE share_codes ADD COLUMN imported_prefix TEXT;
 CREATE INDEX share_codes_by_prefix ON share_codes (imported_prefix) WHERE imported_prefix IS NOT NULL;
 """
 
+# What was imported from other hubs, by digests.
+_IMPORT_MARKS = """
+CREATE TABLE import_marks (
+    origin TEXT NOT NULL,
+    place TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    PRIMARY KEY (origin, place)
+) STRICT, WITHOUT ROWID;
+"""
+
 STEPS = (
     _FIRST,
     _SHARES_AND_SERVICES,
@@ -414,5 +424,6 @@ STEPS = (
     _WHO_LET_IN,
     _HISTOGRAMS,
     _IMPORTED_SECRETS,
+    _IMPORT_MARKS,
 )
 VERSION = len(STEPS)  # of a file with all steps

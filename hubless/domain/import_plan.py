@@ -1,0 +1,462 @@
+"""The plan of an import: what an archive has, held against what the hub has and what was imported before.
+
+A mark says what an item was like in the source when it was imported last. So an item that was changed or removed here
+since stays so, one that the source changed is brought over, and one that the source lost is named.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import field, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from hubless.domain.archive import Archive, ArchivedUser, Remark
+from hubless.domain.errors import InvalidRequestError
+from hubless.domain.import_items import Item, Key, Kind, in_words, items_of, place_of, token_in_words
+from hubless.domain.names import (
+    check_group_name,
+    check_server_name,
+    check_user_name,
+    normalise_user_name,
+    shown,
+    skeleton,
+)
+from hubless.domain.scopes import is_custom, parse
+from hubless.domain.shares import SHAREABLE
+from hubless.domain.tokens import OwnerKind
+from hubless.domain.values import value
+
+
+class Action(StrEnum):
+    """What an import does with an item."""
+
+    ADD = "add"
+    CHANGE = "change"
+    REMOVE = "remove"
+    MARK = "mark"  # it is here already, as in the source
+
+
+_SECRET = frozenset({Kind.PASSWORD, Kind.AUTH_STATE, Kind.FACTORS, Kind.TOKEN, Kind.SHARE_CODE, Kind.SIGN_UP})
+# What its owner may have changed here: never replaced once it differs from what was imported.
+_GUARDED = frozenset({Kind.PASSWORD, Kind.EMAIL, Kind.AUTH_STATE, Kind.FACTORS, Kind.IDENTITY})
+_REMOVABLE = frozenset(set(Kind) - _GUARDED - {Kind.ACTIVITY, Kind.SIGN_UP})
+_ORDER: Mapping[Kind, int] = {kind: number for number, kind in enumerate(Kind)}
+_EXPIRED = "has expired"
+
+
+@value
+class Step:
+    """One thing to do."""
+
+    action: Action
+    item: Item
+    number: int = 0  # of steps before it; so that two equal ones stay two
+
+
+@value
+class Choices:
+    """What the caller of an import chose, and what the hub's settings say."""
+
+    renames: Mapping[str, str] = field(default_factory=dict, hash=False)
+    since: datetime | None = None
+    delete: bool = False
+    keeps_auth_state: bool = False
+    services: frozenset[str] = frozenset()  # of the settings
+
+
+@value
+class Plan:
+    """What an import would do."""
+
+    source: str
+    steps: tuple[Step, ...]
+    same: Mapping[str, int] = field(hash=False)  # items by kind that were imported before, unchanged
+    left_out: Mapping[str, int] = field(hash=False)
+    remarks: tuple[Remark, ...] = ()
+    admins: tuple[str, ...] = ()  # who becomes an admin by it
+    gone: tuple[Item, ...] = ()  # imported before, not in the source any more, and still here
+
+    def count(self, action: Action) -> Counter[Kind]:
+        """Return how many items of each kind the import would add, change, remove or mark."""
+        return Counter(step.item.kind for step in self.steps if step.action is action)
+
+    @property
+    def changes(self) -> int:
+        """Return the number of steps that change something."""
+        return sum(step.action is not Action.MARK for step in self.steps)
+
+
+Marks = Mapping[str, str]  # the item's digest as it was imported last, by `place_of`
+
+
+def plan_of(source: Archive, here: Archive, marks: Marks, choices: Choices, now: datetime) -> Plan:
+    """Return what to do so that the hub that is like *here* has what *source* has.
+
+    Args:
+        source: what another hub has.
+        here: what this hub has.
+        marks: the digest of each item as it was imported last, by `place_of`.
+        choices: of the caller and of the settings.
+        now: the present instant: what has expired is left out.
+    """
+    return _Planning(source, here, marks, choices, now).plan()
+
+
+class _Planning:
+    """Makes one plan."""
+
+    def __init__(self, source: Archive, here: Archive, marks: Marks, choices: Choices, now: datetime) -> None:
+        self._source, self._choices, self._marks, self._now = source, choices, marks, now
+        self._here = {(item.kind, item.key): item for item in items_of(here)}
+        self._here_users = {user.name: user for user in here.users}
+        self._here_ids = {user.id: user.name for user in here.users if user.id}
+        self._here_hashes = {token.hashed for token in here.tokens}
+        self._remarks = list(source.remarks)
+        self._left_out = Counter[str](remark.kind for remark in source.remarks if remark.is_left_out)
+        self._same = Counter[str]()
+        self._expired = Counter[Kind]()
+        self._steps = list[tuple[Action, Item]]()
+        self._seen = dict[tuple[Kind, Key], Item]()  # everything in the source
+        self._admitted = set[tuple[Kind, Key]]()
+        self._names = dict[str, str]()  # of users: the source's to ours
+
+    def plan(self) -> Plan:
+        self._name_users()
+        wanted = self._wanted(self._with_our_names())
+        # A share needs its server, and a membership its group: look once all are known.
+        for item in wanted:
+            if (missing := self._missing(item)) is not None:
+                self._leave_out(item, f"needs {missing}, which is neither in the source nor here", "")
+            else:
+                self._decide(item)
+        for kind, number in self._expired.items():
+            self._remarks.append(Remark(kind, f"{number} of them", "have expired", is_left_out=True))
+        gone = self._gone()
+        if self._choices.delete:
+            self._steps += [(Action.REMOVE, item) for item in reversed(gone)]
+        steps = tuple(Step(action, item, number) for number, (action, item) in enumerate(self._in_order()))
+        same, left_out, remarks = dict(self._same), dict(self._left_out), tuple(self._remarks)
+        return Plan(self._source.source, steps, same, left_out, remarks, self._new_admins(steps), gone)
+
+    def _wanted(self, source: Archive) -> list[Item]:
+        """Return the items of the source that can be here, each once."""
+        for item in items_of(source):
+            place = (item.kind, item.key)
+            if place not in self._seen:
+                self._seen[place] = item
+            elif self._seen[place].digest != item.digest:
+                self._leave_out(item, "is twice in the source, in two forms; the first counts", "Look at both.")
+        admitted = [item for item in self._seen.values() if self._admits(item)]
+        self._admitted = {(item.kind, item.key) for item in admitted}
+        self._admitted |= {(Kind.SERVICE, (name,)) for name in self._choices.services}
+        return admitted
+
+    def _in_order(self) -> list[tuple[Action, Item]]:
+        """Return the steps as they are written: by kind and action, removals at the end as they are."""
+        removals = [step for step in self._steps if step[0] is Action.REMOVE]
+        others = [step for step in self._steps if step[0] is not Action.REMOVE]
+        return sorted(others, key=lambda step: (_ORDER[step[1].kind], step[0])) + removals
+
+    # --- names ---
+
+    def _name_users(self) -> None:
+        """Choose the name here of each user of the source, or leave the user out with a remark."""
+        holders = {skeleton(name): name for name in self._here_users}
+        wanted = dict[str, list[str]]()
+        for user in self._source.users:
+            name = self._choices.renames.get(user.name, normalise_user_name(user.name))
+            wanted.setdefault(skeleton(name), []).append(user.name)
+        for user in self._source.users:
+            if user.name in self._names:
+                continue
+            name = self._choices.renames.get(user.name, normalise_user_name(user.name))
+            alike = sorted(set(wanted[skeleton(name)]) - {user.name})
+            holder = holders.get(skeleton(name))
+            if alike:
+                why = f"would be {shown(name)} here, which looks like what {shown(alike[0])} would be"
+            elif holder is not None and holder != name:
+                why = f"looks like the user {shown(holder)}, who is here"
+            else:
+                try:
+                    self._names[user.name] = name if holder == name else check_user_name(name)
+                    continue
+                except InvalidRequestError as refused:
+                    why = f"cannot have this name here ({refused})"
+            self._remark(Kind.USER, user.name, why, f"Choose a name: --rename '{user.name}=NEW'.", left_out=True)
+        for old in sorted(set(self._choices.renames) - {user.name for user in self._source.users}):
+            self._remark(Kind.USER, old, "is to be renamed and is not in the source", "Look at --rename.")
+
+    def _with_our_names(self) -> Archive:
+        """Return the source with names as they are here; what belongs to nobody is left out with a remark."""
+        source, names = self._source, self._names
+
+        def name_of(old: str) -> str:
+            return names.get(old, old)
+
+        def is_known(kind: Kind, subject: str, *users: str | None) -> bool:
+            for user in users:
+                if user is not None and user not in names:
+                    if user in left:  # which has its own remark
+                        self._left_out[kind] += 1
+                    else:
+                        why = f"belongs to {shown(user)}, who is no user there"
+                        self._remark(kind, subject, why, "", left_out=True)
+                    return False
+            return True
+
+        left = {user.name for user in source.users} - set(names)
+        return replace(
+            source,
+            users=tuple(
+                self._with_fitting_id(replace(user, name=names[user.name]))
+                for user in source.users
+                if user.name in names
+            ),
+            groups=tuple(
+                replace(
+                    group,
+                    users=tuple(
+                        name_of(user) for user in group.users if is_known(Kind.MEMBER, f"{group.name}: {user}", user)
+                    ),
+                )
+                for group in source.groups
+            ),
+            servers=tuple(
+                replace(one, owner=name_of(one.owner))
+                for one in source.servers
+                if is_known(Kind.SERVER, f"{one.owner}/{one.name}", one.owner)
+            ),
+            tokens=tuple(
+                replace(
+                    one,
+                    owner=name_of(one.owner) if one.owner_kind is OwnerKind.USER else one.owner,
+                    scopes=tuple(self._scope(text) for text in one.scopes),
+                )
+                for one in source.tokens
+                if is_known(Kind.TOKEN, token_in_words(one), one.owner if one.owner_kind is OwnerKind.USER else None)
+            ),
+            shares=tuple(
+                replace(one, owner=name_of(one.owner), user=None if one.user is None else name_of(one.user))
+                for one in source.shares
+                if is_known(Kind.SHARE, f"{one.owner}/{one.server}", one.owner, one.user)
+            ),
+            share_codes=tuple(
+                replace(one, owner=name_of(one.owner))
+                for one in source.share_codes
+                if is_known(Kind.SHARE_CODE, f"{one.owner}/{one.server}", one.owner)
+            ),
+            sign_ups=tuple(
+                replace(one, name=self._choices.renames.get(one.name, normalise_user_name(one.name)))
+                for one in source.sign_ups
+            ),
+        )
+
+    def _with_fitting_id(self, user: ArchivedUser) -> ArchivedUser:
+        """Return *user* with the id that it will have here, and only with factors that work under that id."""
+        there = self._here_users.get(user.name)
+        taken_by = self._here_ids.get(user.id, user.name)
+        fitting = there.id if there is not None else user.id if taken_by == user.name else ""
+        if fitting == user.id or not (user.passkeys or user.recovery_codes):
+            return replace(user, id=fitting)
+        self._remark(
+            Kind.FACTORS,
+            user.name,
+            "has passkeys and recovery codes that work for the account there only",
+            "The user adds new ones here.",
+        )
+        return replace(user, id=fitting, passkeys=(), recovery_codes=())
+
+    def _scope(self, text: str) -> str:
+        """Return a scope whose filter names users by their names here."""
+        before, mark, old = text.partition("!user=")
+        if mark:
+            return f"{before}!user={self._names.get(old, old)}"
+        before, mark, old = text.partition("!server=")
+        owner, slash, server = old.partition("/")
+        return f"{before}!server={self._names.get(owner, owner)}{slash}{server}" if mark else text
+
+    # --- what may come ---
+
+    def _admits(self, item: Item) -> bool:
+        """Say whether this item can be here at all; leave it out with a remark if not."""
+        why, to_do = self._refusal(item)
+        if not why:
+            return True
+        self._leave_out(item, why, to_do)
+        return False
+
+    def _refusal(self, item: Item) -> tuple[str, str]:
+        """Return why the item cannot be here, and what to do; two empty texts if it can."""
+        look = {
+            Kind.GROUP: self._refusal_of_group,
+            Kind.SERVER: self._refusal_of_server,
+            Kind.AUTH_STATE: self._refusal_of_auth_state,
+            Kind.TOKEN: self._refusal_of_token,
+            Kind.SHARE: self._refusal_of_share,
+            Kind.SHARE_CODE: self._refusal_of_share_code,
+            Kind.SERVICE: self._refusal_of_service,
+            Kind.SIGN_UP: self._refusal_of_sign_up,
+        }.get(item.kind)
+        return ("", "") if look is None else look(item.record)
+
+    def _refusal_of_group(self, group: Any) -> tuple[str, str]:
+        return _fault(lambda: check_group_name(group.name)), "Rename the group there."
+
+    def _refusal_of_server(self, server: Any) -> tuple[str, str]:
+        why = _fault(lambda: check_server_name(server.name)) if server.name else ""
+        return why, "Make a server of another name here; the files are the user's."
+
+    def _refusal_of_auth_state(self, _: Any) -> tuple[str, str]:
+        is_kept = self._choices.keeps_auth_state
+        why = "" if is_kept else "is not kept: the settings do not ask for it"
+        return why, "Set `login.auth_state = true`, and import again."
+
+    def _refusal_of_token(self, token: Any) -> tuple[str, str]:
+        if token.expires_at is not None and token.expires_at <= self._now:
+            return _EXPIRED, ""
+        return _fault(lambda: [parse(text) for text in token.scopes]), "Its owner makes a new token here."
+
+    def _refusal_of_share(self, share: Any) -> tuple[str, str]:
+        if share.expires_at is not None:
+            return "ends at an instant, and shares here do not end", "Its owner shares the server again."
+        return _fault_of_shared(share.scopes), "Its owner shares the server again."
+
+    def _refusal_of_share_code(self, code: Any) -> tuple[str, str]:
+        why = _EXPIRED if code.expires_at <= self._now else _fault_of_shared(code.scopes)
+        return why, "Its owner makes a new code."
+
+    def _refusal_of_service(self, service: Any) -> tuple[str, str]:
+        return "is in the settings here, which count" if service.name in self._choices.services else "", ""
+
+    def _refusal_of_sign_up(self, sign_up: Any) -> tuple[str, str]:
+        if sign_up.name in self._here_users or sign_up.name in self._names.values():
+            return "has the name of a user", ""
+        return _fault(lambda: check_user_name(sign_up.name)), "The person signs up under another name."
+
+    def _missing(self, item: Item) -> str | None:
+        """Return what the item needs and nobody has."""
+        record = item.record
+        needs = dict[tuple[Kind, Key], str]()
+        if item.kind is Kind.MEMBER:
+            needs[Kind.GROUP, item.key[:1]] = f"the group {shown(item.key[0])}"
+        elif item.kind in {Kind.SHARE, Kind.SHARE_CODE}:
+            needs[Kind.SERVER, (record.owner, record.server)] = f"the server {record.owner}/{record.server}"
+        elif item.kind is Kind.TOKEN and record.owner_kind is OwnerKind.SERVICE:
+            needs[Kind.SERVICE, (record.owner,)] = f"the service {shown(record.owner)}"
+        if item.kind is Kind.SHARE and record.group is not None:
+            needs[Kind.GROUP, (record.group,)] = f"the group {shown(record.group)}"
+        lacking = [what for place, what in needs.items() if place not in self._admitted and place not in self._here]
+        return lacking[0] if lacking else None
+
+    # --- decisions ---
+
+    def _decide(self, item: Item) -> None:
+        there = self._here.get((item.kind, item.key))
+        mark = self._marks.get(place_of(item))
+        if self._is_older(item):
+            self._same[item.kind] += 1
+        elif mark == item.digest:
+            self._same[item.kind] += 1
+            self._follow_activity(item, there)
+        elif there is None and mark is not None:
+            self._leave_out(item, "was changed there, and removed here since the last import", "")
+        elif there is None:
+            self._add(item)
+        elif there.digest == item.digest:
+            self._steps.append((Action.MARK, item))
+            self._follow_activity(item, there)
+        elif mark is None:
+            self._merge(item, there)
+        elif item.kind in _GUARDED and there.digest != mark:
+            self._leave_out(item, "was changed there, and here since the last import; what is here stays", "")
+        else:
+            self._steps.append((Action.CHANGE, item))
+
+    def _add(self, item: Item) -> None:
+        if item.kind is Kind.TOKEN and item.record.hashed in self._here_hashes:
+            self._leave_out(item, "is here already under another id", "")
+            return
+        self._steps.append((Action.ADD, item))
+
+    def _merge(self, item: Item, there: Item) -> None:
+        """Decide about what both had before the first import: what is here stays, and what is missing is added."""
+        mine, theirs = there.record, item.record
+        if item.kind is Kind.USER:
+            merged = replace(
+                mine,
+                admin=mine.admin or theirs.admin,
+                user_info=theirs.user_info if mine.user_info is None else mine.user_info,
+            )
+            self._remark(
+                Kind.USER,
+                item.key[0],
+                "was here before: both become one user",
+                f"If they are two people: --rename '{item.key[0]}=NEW'.",
+            )
+            self._steps.append((Action.CHANGE, replace(item, record=merged)))
+        elif item.kind is Kind.SHARE:
+            scopes = tuple(sorted({*mine.scopes, *theirs.scopes}))
+            self._steps.append((Action.CHANGE, replace(item, record=replace(theirs, scopes=scopes))))
+        elif item.kind is Kind.GROUP and not mine.properties:
+            self._steps.append((Action.CHANGE, item))
+        else:
+            self._leave_out(item, "was here before in another form, which stays", "")
+
+    def _is_older(self, item: Item) -> bool:
+        if self._choices.since is None:
+            return False
+        created = getattr(item.record, "created_at", None)
+        known = [at for at in (created, item.last_activity_at) if at is not None]
+        return bool(known) and max(known) < self._choices.since
+
+    def _follow_activity(self, item: Item, there: Item | None) -> None:
+        if item.kind not in {Kind.USER, Kind.SERVER} or there is None or item.last_activity_at is None:
+            return
+        if there.last_activity_at is None or there.last_activity_at < item.last_activity_at:
+            self._steps.append((Action.CHANGE, replace(item, kind=Kind.ACTIVITY)))
+
+    def _gone(self) -> tuple[Item, ...]:
+        """Return what was imported, is not in the source any more, and is still here."""
+        found = [
+            item
+            for place, item in self._here.items()
+            if place not in self._seen and item.kind in _REMOVABLE and place_of(item) in self._marks
+            if self._source.has_secrets or item.kind not in _SECRET
+        ]
+        return tuple(sorted(found, key=lambda item: (_ORDER[item.kind], item.key)))
+
+    def _new_admins(self, steps: Iterable[Step]) -> tuple[str, ...]:
+        return tuple(
+            sorted(
+                step.item.key[0]
+                for step in steps
+                if step.item.kind is Kind.USER and step.action in {Action.ADD, Action.CHANGE} and step.item.record.admin
+                if not (step.item.key[0] in self._here_users and self._here_users[step.item.key[0]].admin)
+            )
+        )
+
+    def _leave_out(self, item: Item, why: str, to_do: str) -> None:
+        if why == _EXPIRED:
+            self._expired[item.kind] += 1
+            self._left_out[item.kind] += 1
+            return
+        self._remark(item.kind, in_words(item), why, to_do if why else "", left_out=True)
+
+    def _remark(self, kind: Kind, subject: str, what: str, to_do: str, *, left_out: bool = False) -> None:
+        self._remarks.append(Remark(kind, subject, what, to_do, left_out))
+        if left_out:
+            self._left_out[kind] += 1
+
+
+def _fault(check: Callable[[], object]) -> str:
+    try:
+        check()
+    except InvalidRequestError as wrong:
+        return f"is not allowed here ({wrong})"
+    return ""
+
+
+def _fault_of_shared(scopes: Iterable[str]) -> str:
+    unknown = sorted(name for name in scopes if name not in SHAREABLE and not is_custom(name))
+    return f"gives {unknown[0]}, which cannot be shared here" if unknown else ""

@@ -1,0 +1,248 @@
+"""Reading a whole hub as an archive, through the ports of its stores."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import field
+from typing import TypeVar
+
+from hubless.domain.archive import (
+    Archive,
+    ArchivedApp,
+    ArchivedGroup,
+    ArchivedIdentity,
+    ArchivedPasskey,
+    ArchivedRole,
+    ArchivedServer,
+    ArchivedService,
+    ArchivedShare,
+    ArchivedShareCode,
+    ArchivedSignUp,
+    ArchivedToken,
+    ArchivedUser,
+    Remark,
+)
+from hubless.domain.lifecycle import Server
+from hubless.domain.second_factors import Factors
+from hubless.domain.tokens import OwnerKind, Token
+from hubless.domain.users import Service, User
+from hubless.domain.values import value
+from hubless.ports.archives import ImportMarkStore
+from hubless.ports.clock import Clock
+from hubless.ports.email_addresses import EmailAddressStore
+from hubless.ports.external_identities import IdentityStore
+from hubless.ports.passwords import PasswordStore
+from hubless.ports.second_factors import FactorStore, SecretSealer
+from hubless.ports.servers import ServerStore
+from hubless.ports.services import ServiceStore
+from hubless.ports.shares import ShareCodeStore, ShareStore
+from hubless.ports.sign_ups import SignUpStore
+from hubless.ports.tokens import TokenStore
+from hubless.ports.users import GroupStore, UserStore
+from hubless.services.auth_states import AuthStates
+
+ALL = 1_000_000  # records of a page
+CHUNK = 500  # owners whose servers are read at once
+T = TypeVar("T")
+
+
+@value
+class HubStores:
+    """The stores of a hub, and what opens and seals the secrets in them."""
+
+    users: UserStore
+    groups: GroupStore
+    servers: ServerStore
+    services: ServiceStore
+    tokens: TokenStore
+    shares: ShareStore
+    share_codes: ShareCodeStore
+    passwords: PasswordStore
+    emails: EmailAddressStore
+    factors: FactorStore
+    identities: IdentityStore
+    sign_ups: SignUpStore
+    auth_states: AuthStates  # that reads them whether or not settings keep them
+    app_secrets: SecretSealer
+    marks: ImportMarkStore
+    clock: Clock
+
+
+Progress = Callable[[str, int, int], None]
+"""It is told what is done, how many are done, and how many there are."""
+
+
+@value
+class Exporting:
+    """Reads a hub."""
+
+    stores: HubStores
+    configured: tuple[Service, ...] = ()  # services of the settings, whose tokens are in the store
+    roles: tuple[ArchivedRole, ...] = ()
+    remarks: list[Remark] = field(default_factory=list, compare=False)
+
+    def read(
+        self, source: str, *, with_secrets: bool = True, progress: Progress = lambda _what, _done, _of: None
+    ) -> Archive:
+        """Return everything that the hub has. Records that go while it reads may be missing.
+
+        Args:
+            source: what the archive says that it was read from.
+            with_secrets: whether password hashes, tokens, share codes, second factors, auth_state and sign-ups come.
+            progress: is told how far it is.
+        """
+        stores, now = self.stores, self.stores.clock.now()
+        self.remarks.clear()
+        with stores.marks.unchanging():
+            users, _ = stores.users.page(offset=0, limit=ALL)
+            groups, _ = stores.groups.page(offset=0, limit=ALL)
+            names, group_names = {one.id: one.name for one in users}, {one.id: one.name for one in groups}
+            servers = [
+                server for part in _chunks(users, CHUNK) for server in stores.servers.of_owners([u.id for u in part])
+            ]
+            of_owner = {one.id: (names[one.owner_id], one.name) for one in servers if one.owner_id in names}
+            archived, tokens = list[ArchivedUser](), list[ArchivedToken]()
+            shares, codes = list[ArchivedShare](), list[ArchivedShareCode]()
+            owners_with_servers = {server.owner_id for server in servers}
+            for number, user in enumerate(users):
+                progress("users", number, len(users))
+                archived.append(self._user(user, with_secrets=with_secrets))
+                if with_secrets:
+                    tokens += self._tokens(OwnerKind.USER, user.id, user.name)
+                if user.id in owners_with_servers:
+                    shares += self._shares(user, of_owner, names, group_names)
+                    if with_secrets:
+                        codes += self._codes(user, of_owner)
+            services = stores.services.all()
+            if with_secrets:
+                for name in dict.fromkeys(service.name for service in (*self.configured, *services)):
+                    tokens += self._tokens(OwnerKind.SERVICE, name, name)
+            return Archive(
+                source,
+                users=tuple(archived),
+                sign_ups=tuple(
+                    ArchivedSignUp(one.name, one.password_hash, one.created_at, one.address)
+                    for one in (stores.sign_ups.all(now) if with_secrets else ())
+                ),
+                groups=tuple(ArchivedGroup(one.name, one.users, one.properties) for one in groups),
+                roles=self.roles,
+                services=tuple(_service(one, with_secrets=with_secrets) for one in services),
+                servers=tuple(_server(one, names[one.owner_id]) for one in servers if one.owner_id in names),
+                tokens=tuple(tokens),
+                shares=tuple(shares),
+                share_codes=tuple(codes),
+                remarks=tuple(self.remarks),
+                has_secrets=with_secrets,
+            )
+
+    def _user(self, user: User, *, with_secrets: bool) -> ArchivedUser:
+        stores = self.stores
+        email = stores.emails.get(user.id)
+        factors = stores.factors.get(user.id) if with_secrets and user.factors else Factors(user.id)
+        return ArchivedUser(
+            user.name,
+            user.admin,
+            user.created_at,
+            user.last_activity_at,
+            user.user_info,
+            password_hash=stores.passwords.get(user.id) if with_secrets else None,
+            email=email.address if email else "",
+            auth_state=stores.auth_states.of(user) if with_secrets else None,
+            app=self._app(user, factors),
+            passkeys=tuple(
+                ArchivedPasskey(
+                    one.id, one.public_key, one.sign_count, one.rp_id, one.name, one.added_at, one.last_used_at
+                )
+                for one in factors.passkeys
+            ),
+            recovery_codes=factors.recovery_codes,
+            identities=tuple(
+                ArchivedIdentity(one.id, one.provider, one.label, one.linked_at, one.by_admin)
+                for one in stores.identities.of_user(user.id)
+            ),
+            id=user.id,
+        )
+
+    def _app(self, user: User, factors: Factors) -> ArchivedApp | None:
+        if factors.app is None:
+            return None
+        secret = self.stores.app_secrets.open(factors.app.sealed_secret)
+        if secret is None:
+            what = "has an authenticator app whose secret no present key of this hub opens"
+            self.remarks.append(Remark("user", user.name, what, "The user sets the app up again.", is_left_out=True))
+            return None
+        return ArchivedApp(secret.decode(), factors.app.added_at, factors.app.is_imported)
+
+    def _tokens(self, kind: OwnerKind, owner_id: str, owner: str) -> Iterator[ArchivedToken]:
+        for one in self.stores.tokens.of_owner(kind, owner_id):
+            if _is_lasting(one):
+                yield ArchivedToken(
+                    kind,
+                    owner,
+                    one.sha256,
+                    one.scopes,
+                    one.created_at,
+                    one.note,
+                    one.expires_at,
+                    one.last_activity_at,
+                    one.id,
+                )
+
+    def _shares(
+        self, owner: User, servers: dict[str, tuple[str, str]], users: dict[str, str], groups: dict[str, str]
+    ) -> Iterator[ArchivedShare]:
+        for one in self.stores.shares.page(offset=0, limit=ALL, owner_id=owner.id)[0]:
+            server = servers.get(one.server_id)
+            user, group = users.get(one.user_id or ""), groups.get(one.group_id or "")
+            if server is not None and (user or group):
+                yield ArchivedShare(server[0], server[1], one.scopes, one.created_at, user, group)
+
+    def _codes(self, owner: User, servers: dict[str, tuple[str, str]]) -> Iterator[ArchivedShareCode]:
+        for one in self.stores.share_codes.page(offset=0, limit=ALL, owner_id=owner.id)[0]:
+            if one.server_id in servers:
+                name, server = servers[one.server_id]
+                yield ArchivedShareCode(
+                    name,
+                    server,
+                    one.sha256,
+                    one.scopes,
+                    one.created_at,
+                    one.expires_at,
+                    one.exchange_count,
+                    one.last_exchanged_at,
+                    one.id,
+                )
+
+
+def _is_lasting(token: Token) -> bool:
+    """Say whether the token is none of a browser, a running server or an OAuth client."""
+    return token.session_id is None and token.client_id is None and token.server_id is None
+
+
+def _service(service: Service, *, with_secrets: bool) -> ArchivedService:
+    return ArchivedService(
+        service.name,
+        service.admin,
+        service.url,
+        service.oauth_client_id,
+        service.oauth_redirect_uri,
+        service.oauth_no_confirm,
+        service.oauth_client_allowed_scopes,
+        service.info,
+        service.display,
+        service.token_sha256 if with_secrets else None,
+    )
+
+
+def _server(server: Server, owner: str) -> ArchivedServer:
+    return ArchivedServer(
+        owner,
+        server.name,
+        server.display_name,
+        server.profile,
+        server.user_options,
+        server.created_at,
+        server.last_activity_at,
+    )
+
+
+def _chunks(found: list[T], size: int) -> Iterable[list[T]]:
+    return (found[start : start + size] for start in range(0, len(found), size))

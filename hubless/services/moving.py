@@ -1,0 +1,431 @@
+"""Moving in: plans an import into this hub and carries it out through the ports of its stores.
+
+On one machine all writes are one transaction. In DynamoDB each is conditional and its mark follows it: after a crash
+the next import finds what was written, and goes on.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import field, replace
+from datetime import timedelta
+from itertools import groupby
+from typing import Any
+
+from hubless.domain.archive import Archive, ArchivedService, ArchivedUser
+from hubless.domain.email_addresses import EmailAddress
+from hubless.domain.errors import NotFoundError, StoreConflictError
+from hubless.domain.external_identities import LinkedIdentity
+from hubless.domain.import_items import Item, Kind, place_of
+from hubless.domain.import_plan import Action, Choices, Plan, plan_of
+from hubless.domain.lifecycle import Server
+from hubless.domain.second_factors import AuthenticatorApp, Passkey
+from hubless.domain.shares import Share, ShareCode
+from hubless.domain.sign_ups import SignUp
+from hubless.domain.tokens import OwnerKind, Token
+from hubless.domain.users import Group, Service, User
+from hubless.domain.values import value
+from hubless.services.exporting import ALL, Exporting, HubStores, Progress
+from hubless.services.identifiers import new_id
+
+BATCH = 200  # steps whose marks are written together; at least one transaction of DynamoDB
+KEEP_WAITING = timedelta(days=30)  # how long an imported sign-up waits
+
+
+@value
+class Moving:
+    """Plans imports and carries them out."""
+
+    stores: HubStores
+    exporting: Exporting
+    services_changed: Callable[[], None] = lambda: None
+    """Routes services that were added or removed."""
+
+    max_sign_ups: int = 1000
+
+    def plan(self, source: Archive, origin: str, choices: Choices) -> Plan:
+        """Return what an import of *source* would do; *origin* names the hub in this hub's marks."""
+        here = self.exporting.read("here")
+        return plan_of(source, here, self.stores.marks.all(origin), choices, self.stores.clock.now())
+
+    def carry_out(self, plan: Plan, origin: str, progress: Progress = lambda _what, _done, _of: None) -> None:
+        """Do what *plan* says.
+
+        Raises:
+            HublessError: when the hub was changed since the plan was made. On one machine nothing was written then; in
+                DynamoDB the steps before were. A new import goes on from there.
+        """
+        with self.stores.marks.together():
+            _Writing(self.stores, self.max_sign_ups).all(plan, origin, progress)
+        if any(step.item.kind is Kind.SERVICE for step in plan.steps):
+            self.services_changed()
+
+
+@value
+class _Ids:
+    """The ids of what is here, by name; it grows with the import."""
+
+    users: dict[str, str] = field(default_factory=dict)
+    groups: dict[str, str] = field(default_factory=dict)
+    servers: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    def user(self, name: str) -> str:
+        """Return the id of the user *name*.
+
+        Raises:
+            NotFoundError: when there is none.
+        """
+        if name not in self.users:
+            raise NotFoundError("User", name)
+        return self.users[name]
+
+    def group(self, name: str) -> str:
+        """Return the id of the group *name*.
+
+        Raises:
+            NotFoundError: when there is none.
+        """
+        if name not in self.groups:
+            raise NotFoundError("Group", name)
+        return self.groups[name]
+
+    def server(self, owner: str, name: str) -> str:
+        """Return the id of a server.
+
+        Raises:
+            NotFoundError: when there is none.
+        """
+        if (owner, name) not in self.servers:
+            raise NotFoundError("Server", f"{owner}/{name}")
+        return self.servers[owner, name]
+
+
+class _Writing:
+    """Carries out one plan."""
+
+    def __init__(self, stores: HubStores, max_sign_ups: int) -> None:
+        self._stores, self._max_sign_ups = stores, max_sign_ups
+        self._now = stores.clock.now()
+        self._ids = _Ids()
+        self._users = dict[str, User]()
+        self._each: Mapping[Kind, Callable[[Item], None]] = {
+            Kind.PASSWORD: self._password,
+            Kind.EMAIL: self._email,
+            Kind.AUTH_STATE: self._auth_state,
+            Kind.FACTORS: self._factors,
+            Kind.IDENTITY: self._identity,
+            Kind.SERVICE: self._service,
+            Kind.SERVER: self._server,
+            Kind.TOKEN: self._token,
+            Kind.SHARE: self._share,
+            Kind.SHARE_CODE: self._share_code,
+            Kind.SIGN_UP: self._sign_up,
+            Kind.ACTIVITY: self._activity,
+            Kind.GROUP: self._change_group,
+            Kind.USER: self._change_user,
+        }
+        self._together: Mapping[tuple[Kind, Action], Callable[[Sequence[Item]], None]] = {
+            (Kind.USER, Action.ADD): self._add_users,
+            (Kind.GROUP, Action.ADD): self._add_groups,
+            (Kind.MEMBER, Action.ADD): self._add_members,
+        }
+        self._gone_each: Mapping[Kind, Callable[[Item], object]] = {
+            Kind.USER: lambda item: stores.users.delete(self._ids.user(item.key[0])),
+            Kind.IDENTITY: lambda item: stores.identities.unlink(self._ids.user(item.owner), item.record.id),
+            Kind.GROUP: lambda item: stores.groups.delete(self._ids.group(item.key[0])),
+            Kind.MEMBER: lambda item: stores.groups.remove_users(self._ids.group(item.key[0]), [item.key[1]]),
+            Kind.SERVICE: self._remove_service,
+            Kind.SERVER: self._remove_server,
+            Kind.TOKEN: lambda item: stores.tokens.delete([item.key[0]]),
+            Kind.SHARE: self._revoke,
+            Kind.SHARE_CODE: self._remove_share_code,
+        }
+
+    def all(self, plan: Plan, origin: str, progress: Progress) -> None:
+        """Write everything of *plan* and its marks."""
+        self._read_ids()
+        done = 0
+        for (kind, action), steps in groupby(plan.steps, key=lambda step: (step.item.kind, step.action)):
+            for batch in _batches(list(steps), BATCH):
+                progress(f"{kind.value}s", done, len(plan.steps))
+                items = [step.item for step in batch]
+                self._write(kind, action, items)
+                self._stores.marks.put(origin, _marks(action, items))
+                done += len(batch)
+        progress("done", done, len(plan.steps))
+
+    def _read_ids(self) -> None:
+        stores = self._stores
+        users, groups = stores.users.page(offset=0, limit=ALL)[0], stores.groups.page(offset=0, limit=ALL)[0]
+        self._users = {user.name: user for user in users}
+        self._ids.users.update({user.name: user.id for user in users})
+        self._ids.groups.update({group.name: group.id for group in groups})
+        names = {user.id: user.name for user in users}
+        for batch in _batches(users, BATCH):
+            for server in stores.servers.of_owners([user.id for user in batch]):
+                self._ids.servers[names[server.owner_id], server.name] = server.id
+
+    def _write(self, kind: Kind, action: Action, items: list[Item]) -> None:
+        if action is Action.MARK:
+            return
+        if action is Action.REMOVE:
+            for item in items:
+                self._gone_each[kind](item)
+        elif (together := self._together.get((kind, action))) is not None:
+            together(items)
+        else:
+            for item in items:
+                self._each[kind](item)
+
+    def _add_members(self, items: Iterable[Item]) -> None:
+        for group, members in groupby(items, key=lambda item: item.key[0]):
+            self._stores.groups.add_users(self._ids.group(group), [item.key[1] for item in members])
+
+    # --- users ---
+
+    def _add_users(self, items: Sequence[Item]) -> None:
+        wanted = [self._user(item.record) for item in items]
+        added = {user.name for user in self._stores.users.create(wanted)}
+        for user in wanted:
+            if user.name not in added:
+                raise StoreConflictError(f"The name {user.name} was taken meanwhile. Import again")
+            self._users[user.name], self._ids.users[user.name] = user, user.id
+
+    def _user(self, record: ArchivedUser) -> User:
+        created = record.created_at or self._now
+        return User(
+            record.id or new_id("u", created),
+            record.name,
+            created,
+            record.admin,
+            last_activity_at=record.last_activity_at,
+            user_info=record.user_info,
+        )
+
+    def _change_user(self, item: Item) -> None:
+        user, record = self._users[item.key[0]], item.record
+        after = replace(user, admin=record.admin, user_info=record.user_info, revision=user.revision + 1)
+        if (after.admin, after.user_info) != (user.admin, user.user_info):
+            self._stores.users.change(user, after)
+            self._users[user.name] = after
+        if item.last_activity_at is not None:
+            self._stores.users.touch(user.id, item.last_activity_at)
+
+    def _password(self, item: Item) -> None:
+        user_id = self._ids.user(item.owner)
+        before = self._stores.passwords.get(user_id)
+        if not self._stores.passwords.change(user_id, before, item.record):
+            raise StoreConflictError(f"The password of {item.owner} was changed meanwhile. Import again")
+
+    def _email(self, item: Item) -> None:
+        user_id = self._ids.user(item.owner)
+        before = self._stores.emails.get(user_id)
+        self._stores.emails.save(before, replace(before or EmailAddress(user_id), address=item.record))
+
+    def _auth_state(self, item: Item) -> None:
+        self._ids.user(item.owner)
+        self._stores.auth_states.keep(self._users[item.owner], item.record)
+
+    def _factors(self, item: Item) -> None:
+        before = self._stores.factors.get(self._ids.user(item.owner))
+        app, record = item.record.app, item.record
+        after = replace(
+            before,
+            revision=before.revision + 1,
+            app=None
+            if app is None
+            else AuthenticatorApp(
+                self._stores.app_secrets.seal(app.secret.encode()),
+                app.added_at or self._now,
+                before.app.last_step if before.app else 0,
+                app.is_imported,
+            ),
+            passkeys=tuple(
+                Passkey(one.id, one.public_key, one.sign_count, one.rp_id, one.name, one.added_at, one.last_used_at)
+                for one in record.passkeys
+            ),
+            recovery_codes=record.recovery_codes,
+        )
+        self._stores.factors.save(before, after)
+
+    def _identity(self, item: Item) -> None:
+        record = item.record
+        self._stores.identities.link(
+            LinkedIdentity(
+                record.id, self._ids.user(item.owner), record.provider, record.label, record.linked_at, record.by_admin
+            )
+        )
+
+    def _activity(self, item: Item) -> None:
+        assert item.last_activity_at is not None  # noqa: S101 the plan has looked
+        user_id = self._ids.user(item.owner)
+        if len(item.key) == 1:
+            self._stores.users.touch(user_id, item.last_activity_at)
+        else:
+            server_id = self._ids.server(*item.key)
+            self._stores.servers.touch(server_id, item.last_activity_at, owner_id=user_id)
+
+    # --- groups and services ---
+
+    def _add_groups(self, items: Sequence[Item]) -> None:
+        groups = [Group(new_id("g", self._now), item.record.name, properties=item.record.properties) for item in items]
+        self._stores.groups.create(*groups)
+        self._ids.groups.update({group.name: group.id for group in groups})
+
+    def _change_group(self, item: Item) -> None:
+        self._stores.groups.set_properties(self._ids.group(item.key[0]), item.record.properties)
+
+    def _service(self, item: Item) -> None:
+        there = self._stores.services.find(item.key[0])
+        wanted = _service(item.record)
+        if there is not None:
+            # An archive without secrets takes none away.
+            wanted = replace(wanted, token_sha256=wanted.token_sha256 or there.token_sha256)
+            self._stores.services.delete(there)
+        self._stores.services.create(wanted)
+
+    # --- what belongs to users ---
+
+    def _server(self, item: Item) -> None:
+        record = item.record
+        if (record.owner, record.name) in self._ids.servers:
+            there = self._stores.servers.get(self._ids.server(record.owner, record.name))
+            if there is None:
+                raise NotFoundError("Server", f"{record.owner}/{record.name}")
+            after = replace(
+                there,
+                display_name=record.display_name,
+                user_options=record.user_options,
+                profile=record.profile or there.profile,
+                revision=there.revision + 1,
+            )
+            self._stores.servers.write(there, after)
+            return
+        created = record.created_at or self._now
+        server = Server(
+            id=new_id("s", created),
+            owner_id=self._ids.user(record.owner),
+            name=record.name,
+            created_at=created,
+            entered_at=created,
+            display_name=record.display_name,
+            profile=record.profile,
+            user_options=record.user_options,
+            last_activity_at=record.last_activity_at,
+        )
+        self._stores.servers.create(server)
+        self._ids.servers[record.owner, record.name] = server.id
+
+    def _token(self, item: Item) -> None:
+        record, tokens = item.record, self._stores.tokens
+        is_users = record.owner_kind is OwnerKind.USER
+        owner_id = self._ids.user(record.owner) if is_users else record.owner
+        there = tokens.get(record.owner_kind, owner_id, record.id)
+        if there is not None:
+            tokens.delete([there.id])
+        tokens.create(
+            Token(
+                record.id,
+                there.sha256 if there else record.hashed,  # a token that was used here has our own hash
+                record.owner_kind,
+                owner_id,
+                record.scopes,
+                record.created_at,
+                record.note,
+                record.expires_at,
+                record.last_activity_at,
+            )
+        )
+
+    def _share(self, item: Item) -> None:
+        record = item.record
+        user_id = None if record.user is None else self._ids.user(record.user)
+        group_id = None if record.group is None else self._ids.group(record.group)
+        server_id, shares = self._ids.server(record.owner, record.server), self._stores.shares
+        there = shares.find(server_id, user_id=user_id, group_id=group_id)
+        if there is not None and (fewer := set(there.scopes) - set(record.scopes)):
+            shares.revoke(there.id, fewer)
+        shares.grant(
+            Share(new_id("sh", record.created_at), server_id, record.scopes, record.created_at, user_id, group_id)
+        )
+
+    def _share_code(self, item: Item) -> None:
+        record = item.record
+        server_id = self._ids.server(record.owner, record.server)
+        self._stores.share_codes.create(
+            ShareCode(
+                record.id,
+                record.hashed,
+                server_id,
+                record.scopes,
+                record.created_at,
+                record.expires_at,
+                record.exchange_count,
+                record.last_exchanged_at,
+            )
+        )
+
+    def _sign_up(self, item: Item) -> None:
+        record, now = item.record, self._now
+        created = record.created_at or now
+        asked = SignUp(
+            record.name,
+            new_id("u", created),
+            record.password_hash,
+            created,
+            now + KEEP_WAITING,
+            record.address,
+            needs_approval=True,
+        )
+        if not self._stores.sign_ups.add(asked, now, most=self._max_sign_ups):
+            raise StoreConflictError(
+                f"There are already {self._max_sign_ups} sign-ups that wait. Approve or refuse some, and import again"
+            )
+
+    # --- what the source has lost ---
+
+    def _remove_service(self, item: Item) -> None:
+        if (service := self._stores.services.find(item.key[0])) is not None:
+            self._stores.services.delete(service)
+
+    def _remove_server(self, item: Item) -> None:
+        if (server := self._stores.servers.get(self._ids.server(*item.key))) is not None:
+            self._stores.servers.delete(server)
+
+    def _remove_share_code(self, item: Item) -> None:
+        self._stores.share_codes.delete(self._ids.server(item.record.owner, item.record.server), code_id=item.key[0])
+
+    def _revoke(self, item: Item) -> None:
+        record = item.record
+        user_id = None if record.user is None else self._ids.user(record.user)
+        group_id = None if record.group is None else self._ids.group(record.group)
+        server_id = self._ids.server(record.owner, record.server)
+        there = self._stores.shares.find(server_id, user_id=user_id, group_id=group_id)
+        if there is not None:
+            self._stores.shares.revoke(there.id)
+
+
+def _service(record: ArchivedService) -> Service:
+    return Service(
+        record.name,
+        record.admin,
+        record.url,
+        record.client_secret_hash,
+        record.oauth_client_id,
+        record.oauth_redirect_uri,
+        record.oauth_no_confirm,
+        record.oauth_client_allowed_scopes,
+        record.info,
+        record.display,
+        from_settings=False,
+    )
+
+
+def _marks(action: Action, items: Iterable[Item]) -> dict[str, str | None]:
+    return {
+        place_of(item): None if action is Action.REMOVE else item.digest
+        for item in items
+        if item.kind is not Kind.ACTIVITY
+    }
+
+
+def _batches(found: Sequence[Any], size: int) -> Iterable[Sequence[Any]]:
+    return (found[start : start + size] for start in range(0, len(found), size))

@@ -1,0 +1,267 @@
+"""Moving in and out through the ports, on every store: what arrives, what stays, and what a second time changes."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from hubless.adapters import archive_file
+from hubless.adapters.sqlite.database import Database
+from hubless.domain.archive import Archive, ArchivedGroup, ArchivedUser
+from hubless.domain.errors import HublessError
+from hubless.domain.import_items import Kind
+from hubless.domain.import_plan import Action, Choices
+from hubless.domain.tokens import OwnerKind, sha256
+from tests.support import sqlite
+from tests.support.builders import NOW, a_user
+from tests.support.moving import CHOICES, MovingHub, a_hub, records_of, with_user
+
+
+@pytest.fixture
+def hub(stores):
+    return MovingHub(stores)
+
+
+def test_an_empty_hub_gets_everything_of_an_archive(hub, tmp_path):
+    """The file that it writes afterwards has the same records, under another hub's key."""
+    archive_file.write(a_hub(), tmp_path / "there.jsonl", NOW)
+    plan = hub.bring(archive_file.read(tmp_path / "there.jsonl"))
+    assert plan.left_out == {}
+    assert plan.admins == ("ada",)
+    assert records_of(hub.archive()) == records_of(a_hub())
+
+    archive_file.write(hub.archive(), tmp_path / "here.jsonl", NOW)
+    elsewhere = MovingHub(sqlite.stores_of(Database(tmp_path / "elsewhere.sqlite")), key=b"other" * 8)
+    elsewhere.bring(archive_file.read(tmp_path / "here.jsonl"))
+    assert records_of(elsewhere.archive()) == records_of(a_hub())
+    elsewhere.stores.close()
+
+
+def test_a_second_import_of_the_same_does_nothing(hub):
+    hub.bring(a_hub())
+    again = hub.bring(a_hub())
+    assert again.steps == ()
+    assert again.remarks == ()
+    assert again.same == hub.plan(a_hub()).same
+    assert set(again.same) == set(Kind) - {Kind.ACTIVITY}
+
+
+def test_the_tokens_of_an_archive_find_their_owners(hub):
+    hub.bring(a_hub())
+    token, user = hub.stores.tokens.find_with_user(sha256("bob's"))
+    assert user.name == "bob"
+    assert token.scopes == ("read:users:name!user=bob",)
+    assert hub.stores.tokens.find(sha256("second")).owner_id == "dash"
+    assert hub.stores.services.of_token(sha256("dash")).name == "dash"
+
+
+def test_what_changed_there_is_brought_over(hub):
+    hub.bring(a_hub())
+    changed = with_user(a_hub(), "bob", admin=True, password_hash="$2b$12$new", last_activity_at=NOW)
+    changed = replace(changed, groups=(ArchivedGroup("class", ("ada", "bob"), {"n": 4}), *changed.groups[1:]))
+    plan = hub.bring(changed)
+    assert plan.count(Action.CHANGE) == {Kind.USER: 1, Kind.PASSWORD: 1, Kind.GROUP: 1}
+    bob = hub.stores.users.find("bob")
+    assert bob.admin
+    assert bob.last_activity_at == NOW
+    assert hub.stores.passwords.get(bob.id) == "$2b$12$new"
+    assert hub.stores.groups.find("class").properties == {"n": 4}
+
+
+def test_later_activity_there_is_brought_over_alone(hub):
+    hub.bring(a_hub())
+    plan = hub.bring(with_user(a_hub(), "bob", last_activity_at=NOW))
+    assert plan.count(Action.CHANGE) == {Kind.ACTIVITY: 1}
+    assert hub.stores.users.find("bob").last_activity_at == NOW
+    assert hub.bring(with_user(a_hub(), "bob", last_activity_at=NOW)).steps == ()
+
+
+def test_a_password_that_was_set_here_since_stays(hub):
+    hub.bring(a_hub())
+    bob = hub.stores.users.find("bob")
+    hub.stores.passwords.set(bob.id, "$argon2id$here")
+    plan = hub.bring(with_user(a_hub(), "bob", password_hash="$2b$12$new"))
+    assert hub.stores.passwords.get(bob.id) == "$argon2id$here"
+    assert [(one.kind, one.subject) for one in plan.remarks] == [(Kind.PASSWORD, "bob")]
+
+
+def test_the_hash_of_a_token_that_was_used_here_stays(hub):
+    source = a_hub()
+    foreign = replace(source.tokens[0], hashed="sha512:1:salt:" + "0" * 128 + ":bob'", id="")
+    hub.bring(replace(source, tokens=(foreign,)))
+    bob = hub.stores.users.find("bob")
+    (stored,) = hub.stores.tokens.of_owner(OwnerKind.USER, bob.id)
+    hub.stores.tokens.delete([stored.id])
+    hub.stores.tokens.create(replace(stored, sha256=sha256("bob's")))  # as the first use does it
+    assert hub.bring(replace(source, tokens=(foreign,))).steps == ()
+    plan = hub.bring(replace(source, tokens=(replace(foreign, note="renamed"),)))
+    assert plan.count(Action.CHANGE) == {Kind.TOKEN: 1}
+    token = hub.stores.tokens.find(sha256("bob's"))
+    assert (token.id, token.note) == (stored.id, "renamed")
+
+
+def test_what_was_removed_here_since_does_not_come_back(hub):
+    hub.bring(a_hub())
+    hub.stores.users.delete(hub.stores.users.find("bob").id)
+    assert hub.bring(a_hub()).steps == ()
+    plan = hub.bring(with_user(a_hub(), "bob", admin=True))
+    assert hub.stores.users.find("bob") is None
+    assert Kind.USER in {one.kind for one in plan.remarks}
+
+
+def test_what_the_source_lost_is_named_and_removed_only_if_asked(hub):
+    hub.bring(a_hub())
+    left = replace(
+        a_hub(),
+        users=a_hub().users[:1],
+        groups=(ArchivedGroup("class", ("ada",), {"n": 3}),),
+        servers=a_hub().servers[:1],
+        services=(),
+        tokens=(),
+        shares=(),
+        share_codes=(),
+    )
+    plan = hub.bring(left)
+    assert plan.steps == ()
+    gone = sorted((one.kind.value, "/".join(one.key[:2])) for one in plan.gone)
+    assert gone == [
+        ("group", "empty"),
+        ("membership", "class/bob"),
+        ("server", "bob/work"),
+        ("service", "dash"),
+        ("share", "bob/work"),
+        ("share", "bob/work"),
+        ("share code", "sc_there"),
+        ("token", "a-bob-there"),
+        ("token", "a-dash-there"),
+        ("user", "bob"),
+    ]
+    assert hub.stores.users.find("bob") is not None
+    hub.bring(left, replace(CHOICES, delete=True))
+    assert records_of(hub.archive()) == records_of(left)
+    assert hub.bring(left, replace(CHOICES, delete=True)).gone == ()
+
+
+def test_what_was_never_imported_is_never_removed(hub):
+    hub.stores.users.create([a_user("own")])
+    hub.bring(a_hub())
+    hub.bring(Archive("there"), replace(CHOICES, delete=True))
+    assert [user.name for user in hub.archive().users] == ["own"]
+
+
+def test_a_second_old_hub_removes_nothing_of_the_first(hub):
+    hub.bring(a_hub(), origin="one")
+    other = Archive("other", users=(ArchivedUser("zed", created_at=NOW),))
+    plan = hub.bring(other, replace(CHOICES, delete=True), origin="two")
+    assert plan.gone == ()
+    assert {user.name for user in hub.archive().users} == {"ada", "bob", "zed"}
+
+
+def test_a_user_who_was_here_before_keeps_what_is_here(hub):
+    hub.stores.users.create([a_user("bob", admin=True)])
+    hub.stores.passwords.set("u-bob", "$argon2id$own")
+    plan = hub.bring(a_hub())
+    bob = hub.stores.users.find("bob")
+    assert (bob.id, bob.admin) == ("u-bob", True)
+    assert hub.stores.passwords.get("u-bob") == "$argon2id$own"
+    assert hub.stores.servers.find("u-bob", "work") is not None
+    assert {(one.kind, one.subject) for one in plan.remarks} == {(Kind.USER, "bob"), (Kind.PASSWORD, "bob")}
+    assert hub.bring(a_hub()).count(Action.CHANGE) == {}
+
+
+def test_a_renamed_user_brings_everything_under_the_new_name(hub):
+    hub.stores.users.create([a_user("bob")])
+    hub.bring(a_hub(), replace(CHOICES, renames={"bob": "bob2"}))
+    found = hub.archive()
+    assert {one.name for one in found.users} == {"ada", "bob", "bob2"}
+    assert {one.owner for one in found.servers} == {"ada", "bob2"}
+    token, user = hub.stores.tokens.find_with_user(sha256("bob's"))
+    assert (user.name, token.scopes) == ("bob2", ("read:users:name!user=bob2",))
+    assert hub.stores.groups.find("class").users == ("ada", "bob2")
+
+
+def test_an_archive_without_secrets_has_none_and_removes_none(hub):
+    hub.bring(a_hub())
+    plain = hub.archive(with_secrets=False)
+    assert not plain.has_secrets
+    assert (plain.tokens, plain.share_codes, plain.sign_ups) == ((), (), ())
+    for user in plain.users:
+        assert (user.password_hash, user.auth_state, user.app, user.passkeys) == (None, None, None, ())
+    hub.bring(plain, replace(CHOICES, delete=True))
+    assert records_of(hub.archive()) == records_of(a_hub())
+
+
+def test_older_records_stay_behind_with_an_instant(hub):
+    since = NOW - timedelta(days=6)
+    hub.bring(a_hub())
+    fresh = with_user(a_hub(), "bob", admin=True)  # was never active since
+    plan = hub.plan(fresh, replace(CHOICES, since=since))
+    assert plan.steps == ()
+    active = with_user(fresh, "bob", last_activity_at=NOW)
+    assert hub.plan(active, replace(CHOICES, since=since)).count(Action.CHANGE) == {Kind.USER: 1}
+
+
+def test_auth_state_stays_behind_where_settings_keep_none(hub):
+    plan = hub.bring(a_hub(), Choices())
+    assert {one.kind for one in plan.remarks} == {Kind.AUTH_STATE}
+    assert hub.archive().users[0].auth_state is None
+
+
+class Crash(Exception):
+    pass
+
+
+class CrashingAt:
+    """The marks, whose writes fail from the given one on: before it happens, or after it."""
+
+    def __init__(self, marks, number, *, after):
+        self._marks, self._left, self._after = marks, number, after
+
+    def put(self, origin, marks):
+        self._left -= 1
+        if self._left < 0:
+            if self._after:
+                self._marks.put(origin, marks)
+            raise Crash
+        self._marks.put(origin, marks)
+
+    def __getattr__(self, name):
+        return getattr(self._marks, name)
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("number", range(0, 15, 2))
+def test_an_import_that_crashed_is_completed_by_the_next(hub, number, after):
+    stores = hub.moving.stores
+    crashing = replace(stores, marks=CrashingAt(stores.marks, number, after=after))
+    plan = hub.plan(a_hub())
+    try:
+        replace(hub.moving, stores=crashing).carry_out(plan, "old")
+    except Crash:
+        if stores.marks.is_atomic:
+            assert records_of(hub.archive()) == records_of(Archive("nothing"))
+    hub.bring(a_hub())
+    assert records_of(hub.archive()) == records_of(a_hub())
+    assert hub.bring(a_hub()).steps == ()
+
+
+def test_a_plan_that_no_longer_fits_is_refused(hub):
+    plan = hub.plan(a_hub())
+    hub.stores.users.create([a_user("ada")])
+    with pytest.raises(HublessError, match="taken meanwhile"):
+        hub.moving.carry_out(plan, "old")
+    if hub.stores.import_marks.is_atomic:
+        assert [user.name for user in hub.archive().users] == ["ada"]
+    hub.bring(a_hub())
+    assert {user.name for user in hub.archive().users} == {"ada", "bob"}
+
+
+def test_marks_are_kept_by_origin_and_forgotten(stores):
+    stores.import_marks.put("one", {f"place-{number}": "x" for number in range(150)})
+    stores.import_marks.put("two", {"place-1": "y"})
+    stores.import_marks.put("one", {"place-1": "z", "place-2": None})
+    found = stores.import_marks.all("one")
+    assert len(found) == 149
+    assert found["place-1"] == "z"
+    assert stores.import_marks.all("two") == {"place-1": "y"}
+    assert stores.import_marks.all("three") == {}
