@@ -4,14 +4,13 @@ Each command imports what it needs, so that the supervisor, which keeps running,
 """
 # ruff: noqa: PLC0415 see above
 
-import contextlib
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from embedded import moving, opening
 from hubless.settings import DEFAULT_FILE, Settings, parse, read_text
 from operations import commands
 from operations.trial.command import trial
@@ -21,42 +20,7 @@ if TYPE_CHECKING:
     from hubless.bootstrap.hub import Hub
 
 DIFFERENT, CANNOT_SAY = 1, 3  # exit codes of `hubless routes`
-_DATA = click.option(
-    "--data",
-    type=click.Path(file_okay=False, path_type=Path),
-    default="hub-data",
-    show_default=True,
-    help="Folder of the hub's data.",
-)
-_STAGE = click.option(
-    "--stage",
-    metavar="NAME",
-    help="Use the hub in AWS that is deployed as [stages.NAME] of the settings, not the one on this machine.",
-)
-
-
-def _settings(data: Path, file: Path | None) -> Settings:
-    found = commands.settings_file(file)
-    return parse(read_text(found), data, source=str(found or DEFAULT_FILE))
-
-
-@contextlib.contextmanager
-def _hub(data: Path, file: Path | None, stage: str | None = None, *, new: bool = False) -> "Iterator[Hub]":
-    """Open the hub's store, whether the hub runs or not. *new* creates one on this machine if there is none."""
-    with commands.errors_as_messages():
-        if stage is not None:
-            from operations import deployed_stage
-
-            yield deployed_stage.open_hub(commands.stage_of(file, stage), commands.settings_file(file))
-            return
-        from embedded import data_folder
-        from hubless.bootstrap import machine
-
-        settings = _settings(data, file)
-        if not new and not settings.database.exists():
-            raise data_folder.DataFolderError(f"There is no hub in {settings.data}. Name its data folder with --data.")
-        data_folder.prepare(settings)
-        yield machine.build(settings)
+_DATA, _STAGE, _settings, _hub = opening.DATA, opening.STAGE, opening.settings_of, opening.hub
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -65,7 +29,7 @@ def main() -> None:
     """Run a hub for Jupyter servers on this machine, and manage hubs here and in AWS."""
 
 
-for _command in (*commands.ALL, trial):
+for _command in (*commands.ALL, trial, moving.import_, moving.export):
     main.add_command(_command)
 
 

@@ -29,6 +29,7 @@ MEASURED = (
     "contract",
     "integration/test_bad_hub_databases.py",
     "integration/test_cli.py",
+    "integration/test_moving_commands.py",
     "integration/test_operator_commands.py",
     "integration/test_ecs_garbage_collection.py",
     "integration/test_ecs_launcher.py",

@@ -1,0 +1,79 @@
+"""The report of an import: what it would do, on one screen, and in full for a file."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+
+from hubless.domain.archive import Archive, Remark
+from hubless.domain.import_items import Kind, in_words
+from hubless.domain.import_plan import Action, Plan
+
+MOST = 20  # remarks of a kind, and names in a line, that a screen shows
+
+
+def report(plan: Plan, source: Archive, *, delete: bool, most: int | None = MOST) -> str:
+    """Return the report; *most* bounds what it names of each kind, and None names everything."""
+    lines = [f"From {shown(plan.source)}:", "", *_table(plan), ""]
+    if plan.admins:
+        lines.append(f"Becomes an admin: {_names(plan.admins, most)}.")
+    if source.roles:
+        roles = _names([role.name for role in source.roles], most)
+        lines.append(f"Roles are settings here, and none is written: {roles}.")
+    lines += _gone(plan, delete=delete, most=most)
+    lines += _remarks(plan.remarks, most)
+    if not plan.changes:
+        lines.append("There is nothing to import: everything is here already.")
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _table(plan: Plan) -> Iterator[str]:
+    added, changed, removed = (plan.count(one) for one in (Action.ADD, Action.CHANGE, Action.REMOVE))
+    marked = plan.count(Action.MARK)
+    yield f"{'':<16}{'new':>8}{'changed':>9}{'same':>8}{'removed':>9}{'left out':>10}"
+    for kind in Kind:
+        numbers = (
+            added[kind],
+            changed[kind],
+            marked[kind] + plan.same.get(kind, 0),
+            removed[kind],
+            plan.left_out.get(kind, 0),
+        )
+        if any(numbers):
+            yield f"{kind.value:<16}{numbers[0]:>8}{numbers[1]:>9}{numbers[2]:>8}{numbers[3]:>9}{numbers[4]:>10}"
+
+
+def _gone(plan: Plan, *, delete: bool, most: int | None) -> Iterator[str]:
+    by_kind = defaultdict[Kind, list[str]](list)
+    for item in plan.gone:
+        by_kind[item.kind].append(in_words(item))
+    what = "Removed here, because the source has it no more" if delete else "Not in the source any more, and stays here"
+    for kind, names in by_kind.items():
+        yield f"{what}: {kind.value} {_names(names, most)}."
+    if by_kind and not delete:
+        yield "With --delete they are removed."
+
+
+def _remarks(remarks: Iterable[Remark], most: int | None) -> Iterator[str]:
+    by_kind = defaultdict[str, list[Remark]](list)
+    for remark in remarks:
+        by_kind[remark.kind].append(remark)
+    for kind, some in by_kind.items():
+        for remark in some[:most]:
+            left = "left out: " if remark.is_left_out else ""
+            yield f"- {left}{kind} {shown(remark.subject)}: {shown(_sentence(remark))}"
+        if most is not None and len(some) > most:
+            yield f"- … and {len(some) - most} more of {kind}. --report-file FILE writes all."
+
+
+def _sentence(remark: Remark) -> str:
+    what = remark.what if remark.what.endswith((".", "!", "?")) else f"{remark.what}."
+    return f"{what} {remark.to_do}".rstrip()
+
+
+def _names(names: Sequence[str], most: int | None) -> str:
+    some = ", ".join(map(shown, names[:most]))
+    return some if most is None or len(names) <= most else f"{some} and {len(names) - most} more"
+
+
+def shown(text: str) -> str:
+    """Return *text* as a terminal may show it: what another hub has may hold anything."""
+    return "".join(c if c.isprintable() else "\ufffd" for c in text)

@@ -1,0 +1,205 @@
+"""The commands `hubless import` and `hubless export`."""
+# ruff: noqa: PLC0415 a command loads what it needs
+
+import contextlib
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from embedded import opening
+from embedded.import_progress import ProgressLine
+from operations import commands
+
+if TYPE_CHECKING:
+    from hubless.bootstrap.hub import Hub
+    from hubless.domain.archive import Archive
+    from hubless.domain.import_plan import Plan
+
+MOST_BESIDE_A_HUB = 2000  # changes that one transaction makes while a hub runs beside it: more hold up its writes
+WRITE_UNITS = 12  # of DynamoDB, about, for a step with its indexes and its mark
+
+
+@click.command("export")
+@click.argument("path", type=click.Path(dir_okay=False, path_type=Path))
+@opening.DATA
+@commands.SETTINGS
+@opening.STAGE
+@click.option("--without-secrets", is_flag=True, help="Leave out passwords, tokens, second factors and auth_state.")
+def export(*, path: Path, data: Path, file: Path | None, stage: str | None, without_secrets: bool) -> None:
+    """Write everything that the hub knows to PATH (.jsonl), which `hubless import` reads.
+
+    Servers' processes, sessions of browsers and users' files are not in it.
+    """
+    from hubless.adapters import archive_file
+
+    if path.suffix != ".jsonl":
+        raise click.UsageError("Give the file a name that ends with .jsonl: so `hubless import` knows it")
+    with opening.hub(data, file, stage) as hub:
+        progress = ProgressLine(is_terminal=sys.stderr.isatty())
+        where = f"the stage {stage}" if stage else str(hub.settings.data)
+        archive = hub.exporting.read(
+            f"hubless {hub.version} in {where}", with_secrets=not without_secrets, progress=progress
+        )
+        number = archive_file.write(archive, path, hub.clock.now())
+        progress.end()
+    _tell_remarks(archive)
+    click.echo(f"Wrote {number} records to {path}.")
+    if not without_secrets:
+        click.echo(
+            f"WARNING: {path} opens every account: it has password hashes, hashes of tokens, the secrets of\n"
+            "authenticator apps and the auth_state of logins, the last two IN THE CLEAR. Only your system user can\n"
+            "read it. Keep it like the hub's key, and remove it when it is not needed.",
+            err=True,
+        )
+
+
+def _tell_remarks(archive: "Archive") -> None:
+    from embedded.import_report import shown
+
+    for remark in archive.remarks:
+        click.echo(f"- {remark.kind} {shown(remark.subject)}: {remark.what}. {remark.to_do}", err=True)
+
+
+@click.command("import")
+@click.argument("source")
+@opening.DATA
+@commands.SETTINGS
+@opening.STAGE
+@click.option("--origin", default="", metavar="NAME", help="The old hub's name, if you import several.")
+@click.option("--rename", "renames", multiple=True, metavar="OLD=NEW", help="Give a user another name; repeat it.")
+@click.option(
+    "--since",
+    type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]),
+    metavar="INSTANT",
+    help="Leave out what was made and used before INSTANT (UTC), such as 2026-11-27T18:00.",
+)
+@click.option("--delete", is_flag=True, help="Remove what an earlier import brought and the source has no more.")
+@click.option("--homes", metavar="TEMPLATE", help="Where users' files are, such as '/home/jupyter-{username}'.")
+@click.option("--report", "report_only", is_flag=True, help="Only say what the import would do.")
+@click.option("--report-file", type=click.Path(dir_okay=False, path_type=Path), help="Write the full report here.")
+@click.option("--yes", is_flag=True, help="Import without asking.")
+def import_(
+    *,
+    source: str,
+    data: Path,
+    file: Path | None,
+    stage: str | None,
+    origin: str,
+    renames: Sequence[str],
+    since: datetime | None,
+    delete: bool,
+    homes: str | None,
+    report_only: bool,
+    report_file: Path | None,
+    yes: bool,
+) -> None:
+    """Bring users, groups, tokens, passwords and more from SOURCE into this hub; the source stays as it is.
+
+    SOURCE is an archive (.jsonl) that `hubless export` wrote. The command says what it would do, and asks. Import again
+    to bring what has changed since.
+    """
+    from embedded import import_report, import_sources
+    from hubless.domain.import_plan import Choices
+
+    if report_only and yes:
+        raise click.UsageError("--report and --yes exclude each other")
+    names = _renames(renames)
+    with _target(data, file, stage, report_only=report_only) as hub:
+        progress = ProgressLine(is_terminal=sys.stderr.isatty())
+        archive = import_sources.read(source)
+        choices = Choices(
+            names,
+            None if since is None else since.replace(tzinfo=UTC),
+            delete,
+            hub.settings.login.auth_state,
+            frozenset(service.name for service in hub.settings.services),
+        )
+        plan = hub.moving.plan(archive, origin, choices)
+        progress.end()
+        if report_file is not None:
+            _write_report(report_file, import_report.report(plan, archive, delete=delete, most=None))
+        click.echo(import_report.report(plan, archive, delete=delete))
+        if stage is not None:
+            click.echo(_costs(plan))
+        if not report_only:
+            _carry_out(hub, plan, origin, beside=stage is None, yes=yes)
+        if homes is not None:
+            from embedded import homes_report
+
+            for line in homes_report.lines(hub, archive, names, homes, in_aws=stage is not None):
+                click.echo(line)
+
+
+@contextlib.contextmanager
+def _target(data: Path, file: Path | None, stage: str | None, *, report_only: bool) -> "Iterator[Hub]":
+    """Open the hub; for a report about one that is not there yet, an empty one that is gone afterwards."""
+    with contextlib.ExitStack() as stack:
+        with commands.errors_as_messages():
+            is_new = stage is None and not opening.settings_of(data, file).database.exists()
+        if report_only and is_new:
+            data = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hubless-"))) / "data"
+        yield stack.enter_context(opening.hub(data, file, stage, new=True))
+
+
+def _carry_out(hub: "Hub", plan: "Plan", origin: str, *, beside: bool, yes: bool) -> None:
+    from hubless.domain.errors import InvalidRequestError
+
+    if not plan.steps:
+        return
+    if beside:
+        _refuse_beside_a_hub(hub, plan)
+    if plan.changes and not yes:
+        if not sys.stdin.isatty():
+            raise InvalidRequestError("Nothing was written. Add --yes to import without being asked.")
+        click.confirm("Import this?", abort=True)
+    progress = ProgressLine(is_terminal=sys.stderr.isatty())
+    hub.moving.carry_out(plan, origin, progress)
+    progress.end()
+    click.echo(f"Done: {plan.changes} changes.")
+
+
+def _refuse_beside_a_hub(hub: "Hub", plan: "Plan") -> None:
+    """Refuse a long transaction beside a hub that runs: its writes would wait.
+
+    Raises:
+        InvalidRequestError: saying what to do.
+    """
+    from embedded import data_folder
+    from hubless.domain.errors import InvalidRequestError
+
+    if len(plan.steps) > MOST_BESIDE_A_HUB and data_folder.running_hub(hub.settings.data) is not None:
+        raise InvalidRequestError(
+            f"The hub in {hub.settings.data} runs, and its users would wait for the {len(plan.steps)} writes of this"
+            f" import; at most {MOST_BESIDE_A_HUB} go beside a hub. Stop the hub, import, and start it again."
+        )
+
+
+def _costs(plan: "Plan") -> str:
+    from operations.cost.prices import known
+
+    units = WRITE_UNITS * len(plan.steps)
+    price = known().of_million("dynamodb.million_writes", Decimal(units))
+    return f"The import writes about {units:,} units to DynamoDB, for about {price:.2f} USD."
+
+
+def _renames(given: Sequence[str]) -> dict[str, str]:
+    pairs = [one.partition("=") for one in given]
+    for old, equals, new in pairs:
+        if not (old and equals and new):
+            raise click.UsageError(f"--rename {old!r}: write OLD=NEW")
+    return {old: new for old, _, new in pairs}
+
+
+def _write_report(path: Path, text: str) -> None:
+    from hubless.domain.errors import InvalidRequestError
+
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as failed:
+        raise InvalidRequestError(f"The report {path} cannot be written: {failed.strerror}") from failed

@@ -1,0 +1,57 @@
+"""Opening a hub's store from a shell: on this machine, whether the hub runs or not, or in AWS."""
+# ruff: noqa: PLC0415 a command loads what it needs
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from hubless.settings import DEFAULT_FILE, Settings, parse, read_text
+from operations import commands
+
+if TYPE_CHECKING:
+    from hubless.bootstrap.hub import Hub
+
+DATA = click.option(
+    "--data",
+    type=click.Path(file_okay=False, path_type=Path),
+    default="hub-data",
+    show_default=True,
+    help="Folder of the hub's data.",
+)
+STAGE = click.option(
+    "--stage",
+    metavar="NAME",
+    help="Use the hub in AWS that is deployed as [stages.NAME] of the settings, not the one on this machine.",
+)
+
+
+def settings_of(data: Path, file: Path | None) -> Settings:
+    """Return the settings of *file*, or of the default file, for a hub with its data in *data*.
+
+    Raises:
+        SettingsError: when the file is wrong.
+    """
+    found = commands.settings_file(file)
+    return parse(read_text(found), data, source=str(found or DEFAULT_FILE))
+
+
+@contextlib.contextmanager
+def hub(data: Path, file: Path | None, stage: str | None = None, *, new: bool = False) -> "Iterator[Hub]":
+    """Open the hub's store, whether the hub runs or not. *new* creates one on this machine if there is none."""
+    with commands.errors_as_messages():
+        if stage is not None:
+            from operations import deployed_stage
+
+            yield deployed_stage.open_hub(commands.stage_of(file, stage), commands.settings_file(file))
+            return
+        from embedded import data_folder
+        from hubless.bootstrap import machine
+
+        settings = settings_of(data, file)
+        if not new and not settings.database.exists():
+            raise data_folder.DataFolderError(f"There is no hub in {settings.data}. Name its data folder with --data.")
+        data_folder.prepare(settings)
+        yield machine.build(settings)

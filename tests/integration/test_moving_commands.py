@@ -1,0 +1,164 @@
+"""`hubless export` and `hubless import` between hubs on this machine, without starting one."""
+
+import stat
+
+import pytest
+from click.testing import CliRunner
+
+from embedded import data_folder, moving
+from embedded.cli import main
+from hubless.adapters import archive_file
+from hubless.bootstrap import machine
+from hubless.domain.archive import Archive, ArchivedUser
+from hubless.settings import parse
+from tests.support.builders import NOW
+from tests.support.moving import a_hub, records_of, with_user
+
+
+class Shell:
+    """A hub in a folder of its own."""
+
+    def __init__(self, folder):
+        folder.mkdir()
+        self.data, self.settings = folder / "data", folder / "hubless.toml"
+        self.settings.write_text("[login]\nauth_state = true\n")
+
+    def run(self, *words):
+        where = ["--data", str(self.data), "--settings", str(self.settings)]
+        return CliRunner().invoke(main, [*map(str, words), *where])
+
+    def hub(self):
+        return machine.build(parse(self.settings.read_text(), self.data))
+
+
+@pytest.fixture
+def here(tmp_path):
+    return Shell(tmp_path / "here")
+
+
+@pytest.fixture
+def there(tmp_path):
+    return Shell(tmp_path / "there")
+
+
+@pytest.fixture
+def archive(tmp_path):
+    archive_file.write(a_hub(), tmp_path / "old.jsonl", NOW)
+    return tmp_path / "old.jsonl"
+
+
+def test_a_hub_moves_to_another_and_back(here, there, archive, tmp_path):
+    assert there.run("import", archive, "--yes").exit_code == 0
+    assert there.run("export", tmp_path / "new.jsonl").exit_code == 0
+    assert here.run("import", tmp_path / "new.jsonl", "--yes").exit_code == 0
+    found = here.hub().exporting.read("here")
+    assert records_of(found)["users"] == records_of(a_hub())["users"]
+    assert records_of(found)["tokens"] == records_of(a_hub())["tokens"]
+
+
+def test_a_report_says_what_would_be_done_and_does_nothing(here, archive):
+    here.run("user", "add", "own")
+    answer = here.run("import", archive, "--report")
+    assert answer.exit_code == 0
+    assert "user                   2        0" in answer.output
+    assert "Becomes an admin: ada." in answer.output
+    assert [user.name for user in here.hub().accounts.all()] == ["own"]
+
+
+def test_no_secret_is_in_a_report(here, archive, tmp_path):
+    full = tmp_path / "report.txt"
+    answer = here.run("import", archive, "--yes", "--report-file", full)
+    here.hub().passwords.set(here.hub().users.find("bob").id, "$argon2id$own")
+    archive_file.write(with_user(a_hub(), "bob", password_hash="$2b$new"), archive, NOW)
+    again = here.run("import", archive, "--yes")
+    told = answer.output + again.output + full.read_text()
+    assert "password bob: was changed there" in told
+    secrets = ["$argon2", "$2b$", "upstream", "S4L5DG3MC4OZV5H5", "hash-1", *(one.hashed for one in a_hub().tokens)]
+    assert [secret for secret in secrets if secret in told] == []
+
+
+def test_an_archive_is_its_owners_alone_and_says_what_it_opens(here, archive, tmp_path):
+    here.run("import", archive, "--yes")
+    answer = here.run("export", tmp_path / "new.jsonl")
+    assert "opens every account" in answer.output
+    assert stat.S_IMODE((tmp_path / "new.jsonl").stat().st_mode) == 0o600
+    plain = here.run("export", tmp_path / "plain.jsonl", "--without-secrets")
+    assert "opens every account" not in plain.output
+    text = (tmp_path / "plain.jsonl").read_text()
+    assert "ada" in text
+    assert [word for word in ("$argon2", "$2b$", "upstream", "S4L5", "hashed", "hash-1") if word in text] == []
+
+
+def test_without_yes_nobody_who_cannot_be_asked_imports(here, archive):
+    answer = here.run("import", archive)
+    assert answer.exit_code == 1
+    assert "Add --yes" in answer.output
+    assert here.hub().accounts.all() == []
+
+
+def test_a_long_import_is_refused_beside_a_hub_that_runs(here, archive, monkeypatch):
+    here.run("user", "add", "own")
+    monkeypatch.setattr(moving, "MOST_BESIDE_A_HUB", 5)
+    lock = data_folder.lock(here.data)
+    try:
+        answer = here.run("import", archive, "--yes")
+    finally:
+        lock.release()
+    assert answer.exit_code == 1
+    assert "Stop the hub" in answer.output
+    assert [user.name for user in here.hub().accounts.all()] == ["own"]
+    assert here.run("import", archive, "--yes").exit_code == 0
+
+
+def test_what_is_gone_there_is_named_and_removed_if_asked(here, archive):
+    here.run("import", archive, "--yes")
+    left = a_hub()
+    archive_file.write(Archive("there", users=left.users[:1]), archive, NOW)
+    assert "stays here: user bob." in here.run("import", archive, "--yes").output
+    assert here.hub().users.find("bob") is not None
+    assert here.run("import", archive, "--yes", "--delete").exit_code == 0
+    assert here.hub().users.find("bob") is None
+
+
+def test_homes_are_named_with_the_command_that_brings_them(here, archive, tmp_path):
+    (tmp_path / "old home" / "jupyter-bob").mkdir(parents=True)
+    (tmp_path / "old home" / "jupyter-bob" / "n.ipynb").write_text("{}")
+    answer = here.run("import", archive, "--yes", "--homes", tmp_path / "old home" / "jupyter-{username}")
+    bob = here.hub().users.find("bob")
+    assert f"rsync -a '{tmp_path}/old home/jupyter-bob/' {here.data}/homes/{bob.id}/" in answer.output
+    assert "1 of 2 users" in answer.output
+    assert "{username}" in here.run("import", archive, "--yes", "--homes", "/home").output
+
+
+@pytest.mark.parametrize(
+    ("words", "what"),
+    [
+        (["--rename", "bob"], "OLD=NEW"),
+        (["--report", "--yes"], "exclude each other"),
+        (["--since", "yesterday"], "does not match"),
+    ],
+)
+def test_a_call_that_makes_no_sense_is_a_usage_error(here, archive, words, what):
+    answer = here.run("import", archive, *words)
+    assert answer.exit_code == 2
+    assert what in answer.output
+
+
+def test_a_source_that_cannot_be_read_is_refused_in_a_sentence(here, tmp_path):
+    answer = here.run("import", tmp_path / "none.jsonl", "--yes")
+    assert answer.exit_code == 1
+    assert "cannot be read" in answer.output
+    assert here.run("export", tmp_path / "archive").exit_code == 2
+
+
+def test_a_report_shows_no_control_characters(here, tmp_path):
+    nasty = Archive("there", users=(ArchivedUser("a\u001b[2Jb"),))
+    archive_file.write(nasty, tmp_path / "old.jsonl", NOW)
+    answer = here.run("import", tmp_path / "old.jsonl", "--report")
+    assert "\u001b" not in answer.output
+    assert "control character" in answer.output
+
+
+def test_a_report_makes_no_hub(here, archive):
+    assert "user                   2        0" in here.run("import", archive, "--report").output
+    assert not here.data.exists()
