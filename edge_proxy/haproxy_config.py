@@ -353,8 +353,10 @@ backend nowhere
     {respond(answers.NOT_RUNNING, file)} if for_server from_program or for_server !reads
     {respond(answers.NOT_HERE, file)} unless reads
     # The prefix before what the client sent is the hub's whole origin, so it leads to no other.
-    http-request redirect location {hub}%[pathq] code 302 if for_hub
-    http-request redirect location {hub}/hub%[pathq] code 302
+    http-request set-var(txn.target) pathq
+    http-request set-var(txn.target) path if {{ query -m len 0 }}  # a bare question mark is not passed on
+    http-request redirect location {hub}%[var(txn.target)] code 302 if for_hub
+    http-request redirect location {hub}/hub%[var(txn.target)] code 302
 """
 
 

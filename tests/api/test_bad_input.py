@@ -394,6 +394,11 @@ def test_properties_that_no_store_would_take_are_refused(admin, method, path, ke
     assert "65536" in refused(admin(method, path, json=facts if key is None else {key: facts}))
 
 
+def test_too_many_fields_for_the_token_endpoint_are_an_oauth_error(hub):
+    answer = hub.client.post("/hub/api/oauth2/token", data={f"field{n}": "x" for n in range(21)})
+    assert (answer.status_code, answer.json()) == (400, {"error": "invalid_request"})
+
+
 def test_a_parameter_in_the_token_endpoints_address_is_an_oauth_error(hub):
     answer = hub.client.post("/hub/api/oauth2/token?code=x", data={"grant_type": "authorization_code"})
     assert (answer.status_code, answer.json()) == (400, {"error": "invalid_request"})

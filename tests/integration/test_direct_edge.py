@@ -85,6 +85,8 @@ def test_a_server_learns_the_address_that_the_balancer_tells(edge, address):
         ("/services/grades/", "/hub/services/grades/"),
         ("/hub/static/refresh.js", "/hub/static/refresh.js"),
         ("/hub", "/hub"),
+        ("/hub/home?", "/hub/home"),
+        ("/user/bob/?", "/hub/user/bob/"),
         ("/", "/hub/"),
         ("//evil.example/x", "/hub//evil.example/x"),
         ("/user/alice/../bob/", "/hub/user/alice/../bob/"),

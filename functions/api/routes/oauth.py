@@ -1,5 +1,6 @@
 """The OAuth endpoints: authorize (for browsers) and token (for servers and services)."""
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlencode
 
@@ -177,8 +178,13 @@ def as_page(request: Request) -> Request:
 )
 async def token(request: Request, provider: OAuthProvider, hub: dependencies.WholeHub) -> Response:
     """Exchange a code for a token, or the proof of a workload (RFC 8693)."""
-    form = await request.form(max_fields=20)
     safe = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+    try:
+        form = await request.form(max_fields=20)
+    except HTTPException as refused:
+        if refused.status_code != HTTPStatus.BAD_REQUEST:  # such as for a body that is too large
+            raise
+        return JSONResponse({"error": "invalid_request"}, 400, safe)
     if any(len(text) > MAX_FIELD for field in form.multi_items() for text in map(str, field)):
         return JSONResponse({"error": "invalid_request"}, 400, safe)
     if TOKEN_EXCHANGE in form.getlist("grant_type"):
