@@ -76,12 +76,12 @@ def test_the_candidate_that_a_secret_has_is_found_and_no_other() -> None:
 
 @pytest.mark.parametrize("rounds", [1, 16_384])
 def test_every_candidate_is_compared_whichever_is_right(rounds: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    candidates, compared = [text_of(f"same{number}", rounds) for number in range(5)], []
+    candidates, compared = [text_of(f"same{number}", rounds) for number in range(4)], []
     matches = ImportedHash.matches
     monkeypatch.setattr(ImportedHash, "matches", lambda one, secret: compared.append(one) or matches(one, secret))
-    for secret in ("same0", "same4", "wrong"):
+    for secret in ("same0", "same3", "wrong"):
         imported_secrets.matching(candidates, secret)
-    assert len(compared) == 3 * 5
+    assert len(compared) == 3 * 4
 
 
 def test_what_is_beyond_the_bounds_of_a_prefix_is_named_and_not_compared() -> None:
