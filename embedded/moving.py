@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from hubless.domain.archive import Archive
     from hubless.domain.import_plan import Plan
 
-MOST_BESIDE_A_HUB = 2000  # changes that one transaction makes while a hub runs beside it: more hold up its writes
+MOST_BESIDE_A_HUB = 1000  # steps of a transaction beside a hub that runs: they take about 0.1 s, and its writes wait
 WRITE_UNITS = 12  # of DynamoDB, about, for a step with its indexes and its mark
 
 

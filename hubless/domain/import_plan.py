@@ -315,7 +315,9 @@ class _Planning:
     def _refusal_of_token(self, token: Any) -> tuple[str, str]:
         if token.expires_at is not None and token.expires_at <= self._now:
             return _EXPIRED, ""
-        return _fault(lambda: [parse(text) for text in token.scopes]), "Its owner makes a new token here."
+        return _fault(
+            lambda: [parse(text) for text in token.scopes]
+        ), "Define the scope in the settings and import again, or its owner makes a new token."
 
     def _refusal_of_share(self, share: Any) -> tuple[str, str]:
         if share.expires_at is not None:

@@ -53,8 +53,10 @@ class Moving:
             HublessError: when the hub was changed since the plan was made. On one machine nothing was written then; in
                 DynamoDB the steps before were. A new import goes on from there.
         """
+        writing = _Writing(self.stores, self.max_sign_ups)
+        writing.read_ids()  # before the transaction, in which others cannot write
         with self.stores.marks.together():
-            _Writing(self.stores, self.max_sign_ups).all(plan, origin, progress)
+            writing.all(plan, origin, progress)
         if any(step.item.kind is Kind.SERVICE for step in plan.steps):
             self.services_changed()
 
@@ -141,7 +143,6 @@ class _Writing:
 
     def all(self, plan: Plan, origin: str, progress: Progress) -> None:
         """Write everything of *plan* and its marks."""
-        self._read_ids()
         done = 0
         for (kind, action), steps in groupby(plan.steps, key=lambda step: (step.item.kind, step.action)):
             for batch in _batches(list(steps), BATCH):
@@ -152,7 +153,8 @@ class _Writing:
                 done += len(batch)
         progress("done", done, len(plan.steps))
 
-    def _read_ids(self) -> None:
+    def read_ids(self) -> None:
+        """Read what has which id. Who is gone when the writes come makes them fail."""
         stores = self._stores
         users, groups = stores.users.page(offset=0, limit=ALL)[0], stores.groups.page(offset=0, limit=ALL)[0]
         self._users = {user.name: user for user in users}

@@ -1,0 +1,253 @@
+"""Plans of imports: which records come, under which names, and what is left out and why."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from hubless.domain.archive import (
+    Archive,
+    ArchivedGroup,
+    ArchivedIdentity,
+    ArchivedPasskey,
+    ArchivedServer,
+    ArchivedService,
+    ArchivedShare,
+    ArchivedShareCode,
+    ArchivedSignUp,
+    ArchivedToken,
+    ArchivedUser,
+    Remark,
+)
+from hubless.domain.external_identities import ExternalId
+from hubless.domain.import_items import Kind, items_of, place_of
+from hubless.domain.import_plan import Action, Choices, plan_of
+from hubless.domain.tokens import OwnerKind
+from tests.support.builders import NOW
+
+EMPTY = Archive("here")
+LATER = NOW + timedelta(days=1)
+
+
+def users(*names, **facts):
+    return tuple(ArchivedUser(name, created_at=NOW, **facts) for name in names)
+
+
+def plan(source, here=EMPTY, marks=None, now=NOW, **choices):
+    return plan_of(source, here, marks or {}, Choices(**choices), now)
+
+
+def a_token(owner="ada", hashed="h1", **facts):
+    standard = {"scopes": ("inherit",), "created_at": NOW, "owner_kind": OwnerKind.USER}
+    return ArchivedToken(owner=owner, hashed=hashed, **standard | facts)
+
+
+def written(found, kind, action=Action.ADD):
+    return [step.item.key for step in found.steps if step.item.kind is kind and step.action is action]
+
+
+def left_out(found):
+    return [(one.kind, one.subject) for one in found.remarks if one.is_left_out]
+
+
+def test_names_are_brought_into_our_form():
+    found = plan(Archive("x", users=users("Ada", "\uff42ob"), groups=(ArchivedGroup("G", ("Ada",)),)))
+    assert written(found, Kind.USER) == [("ada",), ("bob",)]
+    assert written(found, Kind.MEMBER) == [("G", "ada")]
+    assert found.remarks == ()
+
+
+@pytest.mark.parametrize("names", [("Bob", "bob"), ("bob", "b\u043eb"), ("tom", "\uff34\uff2f\uff2d")])
+def test_users_whose_names_meet_are_both_left_out(names):
+    source = Archive("x", users=users(*names, "ada"), tokens=(a_token(names[0]), a_token("ada", "h2")))
+    found = plan(source)
+    assert written(found, Kind.USER) == [("ada",)]
+    assert left_out(found) == [(Kind.USER, names[0]), (Kind.USER, names[1])]
+    assert all("--rename" in one.to_do for one in found.remarks)
+    assert found.left_out == {Kind.USER: 2, Kind.TOKEN: 1}
+
+
+def test_a_new_name_keeps_two_people_apart():
+    source = Archive("x", users=users("Bob", "bob"), tokens=(a_token("Bob"),))
+    found = plan(source, renames={"Bob": "bob2"})
+    assert sorted(written(found, Kind.USER)) == [("bob",), ("bob2",)]
+    assert found.remarks == ()
+
+
+def test_a_new_name_of_nobody_is_named():
+    found = plan(Archive("x", users=users("ada")), renames={"adda": "ada2"})
+    assert [one.subject for one in found.remarks] == ["adda"]
+
+
+@pytest.mark.parametrize("name", ["a/b", "x" * 300, "  ", "..", "a\u202eb", "p\u0430ypal"])
+def test_a_name_that_is_refused_here_is_left_out(name):
+    found = plan(Archive("x", users=(*users(name), *users("ada"))))
+    assert written(found, Kind.USER) == [("ada",)]
+    assert [one.kind for one in found.remarks] == [Kind.USER]
+
+
+def test_a_name_that_looks_like_one_of_here_is_left_out():
+    found = plan(Archive("x", users=users("\u0430d\u0430")), Archive("here", users=users("ada")))
+    assert found.steps == ()
+    assert "looks like the user 'ada'" in found.remarks[0].what
+
+
+def test_what_belongs_to_nobody_is_left_out():
+    source = Archive(
+        "x",
+        users=users("ada"),
+        groups=(ArchivedGroup("g", ("ada", "ghost")),),
+        servers=(ArchivedServer("ghost"), ArchivedServer("ada")),
+        tokens=(a_token("ghost"), a_token("lost", "h2", owner_kind=OwnerKind.SERVICE)),
+        shares=(
+            ArchivedShare("ada", "", ("access:servers",), NOW, user="ghost"),
+            ArchivedShare("ada", "", ("access:servers",), NOW, group="ghosts"),
+            ArchivedShare("ada", "none", ("access:servers",), NOW, group="g"),
+        ),
+        share_codes=(ArchivedShareCode("ada", "none", "h", ("access:servers",), NOW, LATER),),
+    )
+    found = plan(source)
+    assert found.left_out == {
+        Kind.MEMBER: 1,
+        Kind.SERVER: 1,
+        Kind.TOKEN: 2,
+        Kind.SHARE: 3,
+        Kind.SHARE_CODE: 1,
+    }
+    assert written(found, Kind.MEMBER) == [("g", "ada")]
+    assert len(found.remarks) == 8
+
+
+def test_a_user_of_here_gets_no_membership_that_the_source_gave_to_nobody():
+    source = Archive("x", groups=(ArchivedGroup("admins", ("ada",)),))
+    found = plan(source, Archive("here", users=users("ada")))
+    assert written(found, Kind.MEMBER) == []
+
+
+def test_what_has_expired_is_counted_in_one_line():
+    tokens = tuple(a_token(hashed=f"old{number}", expires_at=NOW) for number in range(30))
+    found = plan(Archive("x", users=users("ada"), tokens=(*tokens, a_token(expires_at=LATER))))
+    assert len(written(found, Kind.TOKEN)) == 1
+    assert [(one.kind, one.subject) for one in found.remarks] == [(Kind.TOKEN, "30 of them")]
+    assert found.left_out == {Kind.TOKEN: 30}
+
+
+def test_a_share_that_ends_or_gives_too_much_is_left_out():
+    servers = (ArchivedServer("ada"),)
+    shares = (
+        ArchivedShare("ada", "", ("access:servers",), NOW, user="bob", expires_at=LATER),
+        ArchivedShare("ada", "", ("admin:users",), NOW, user="eve"),
+        ArchivedShare("ada", "", ("access:servers", "read:servers"), NOW, user="ada"),
+    )
+    found = plan(Archive("x", users=users("ada", "bob", "eve"), servers=servers, shares=shares))
+    assert [key[3] for key in written(found, Kind.SHARE)] == ["ada"]
+    assert len(left_out(found)) == 2
+
+
+def test_a_service_of_the_settings_keeps_them_and_gets_its_tokens():
+    source = Archive("x", services=(ArchivedService("dash"),), tokens=(a_token("dash", owner_kind=OwnerKind.SERVICE),))
+    found = plan(source, services=frozenset({"dash"}))
+    assert written(found, Kind.SERVICE) == []
+    assert len(written(found, Kind.TOKEN)) == 1
+
+
+def test_a_server_and_a_group_whose_names_are_refused_are_left_out():
+    source = Archive(
+        "x",
+        users=users("ada"),
+        servers=(ArchivedServer("ada", "My Server"), ArchivedServer("ada", "mine")),
+        groups=(ArchivedGroup("a/b", ("ada",)),),
+    )
+    found = plan(source)
+    assert written(found, Kind.SERVER) == [("ada", "mine")]
+    assert written(found, Kind.GROUP) == []
+    assert written(found, Kind.MEMBER) == []
+
+
+def test_a_sign_up_with_the_name_of_a_user_is_left_out():
+    sign_ups = (ArchivedSignUp("ada", "h"), ArchivedSignUp("Zoe", "h"), ArchivedSignUp("here", "h"))
+    found = plan(Archive("x", users=users("ada"), sign_ups=sign_ups), Archive("here", users=users("here")))
+    assert written(found, Kind.SIGN_UP) == [("zoe",)]
+
+
+def test_filters_of_scopes_follow_new_names():
+    scopes = ("read:users!user=Bob", "servers!server=Bob/lab", "read:groups!group=g", "self", "users!user=other")
+    found = plan(Archive("x", users=users("Bob"), tokens=(a_token("Bob", scopes=scopes),)), renames={"Bob": "bob2"})
+    (step,) = [step for step in found.steps if step.item.kind is Kind.TOKEN]
+    assert step.item.record.scopes == (
+        "read:users!user=bob2",
+        "servers!server=bob2/lab",
+        "read:groups!group=g",
+        "self",
+        "users!user=other",
+    )
+
+
+def test_a_record_that_comes_twice_counts_once():
+    source = Archive("x", users=users("ada"), tokens=(a_token(), a_token(), a_token(note="other")))
+    found = plan(source)
+    assert len(written(found, Kind.TOKEN)) == 1
+    assert [one.kind for one in found.remarks] == [Kind.TOKEN]
+
+
+def test_an_identity_of_another_user_here_stays_with_that_user():
+    identity = ArchivedIdentity(ExternalId("https://id", "1"), "campus", "", NOW)
+    here = Archive("here", users=users("bob", identities=(identity,)))
+    found = plan(Archive("x", users=users("ada", identities=(identity,))), here)
+    assert written(found, Kind.IDENTITY) == []
+    assert left_out(found) == [(Kind.IDENTITY, "ada at https://id")]
+
+
+def test_passkeys_come_only_where_the_user_keeps_the_id():
+    passkey = ArchivedPasskey("c", b"k", 0, "hub", "laptop", NOW)
+    source = Archive("x", users=users("ada", passkeys=(passkey,), recovery_codes=("r",), id="u-there"))
+    assert len(written(plan(source), Kind.FACTORS)) == 1
+    found = plan(source, Archive("here", users=users("ada", id="u-here")))
+    assert written(found, Kind.FACTORS) == []
+    assert Kind.FACTORS in {one.kind for one in found.remarks}
+
+
+def test_remarks_of_the_reader_come_first_and_count():
+    remark = Remark("token", "of running servers", "3 of them stay behind", is_left_out=True)
+    found = plan(Archive("x", users=users("ada"), remarks=(remark,)))
+    assert found.remarks == (remark,)
+    assert found.left_out == {"token": 1}
+
+
+def test_an_id_that_is_another_users_here_is_not_taken():
+    source = Archive("x", users=users("ada", id="u-1"))
+    found = plan(source, Archive("here", users=users("bob", id="u-1")))
+    assert [step.item.record.id for step in found.steps] == [""]
+
+
+def test_places_tell_kinds_and_keys_apart():
+    source = Archive("x", users=users("ada", "bob", password_hash="h", email="e"))
+    places = [place_of(item) for item in items_of(source)]
+    assert len(set(places)) == len(places) == 6
+
+
+def test_steps_are_in_the_order_in_which_they_can_be_written():
+    source = Archive(
+        "x",
+        users=users("ada", password_hash="h"),
+        groups=(ArchivedGroup("g", ("ada",)),),
+        servers=(ArchivedServer("ada"),),
+        shares=(ArchivedShare("ada", "", ("access:servers",), NOW, group="g"),),
+    )
+    kinds = [step.item.kind for step in plan(source).steps]
+    assert kinds == [Kind.USER, Kind.PASSWORD, Kind.GROUP, Kind.MEMBER, Kind.SERVER, Kind.SHARE]
+
+
+def test_a_user_who_is_here_already_stays_an_admin_and_may_become_one():
+    here = Archive("here", users=(*users("ada", admin=True), *users("bob")))
+    found = plan(Archive("x", users=(*users("ada"), *users("bob", admin=True))), here)
+    assert found.admins == ("bob",)
+    admins = {step.item.key[0]: step.item.record.admin for step in found.steps}
+    assert admins == {"ada": True, "bob": True}
+
+
+def test_a_group_that_is_here_keeps_its_properties():
+    mine, theirs = ArchivedGroup("g", properties={"a": 1}), ArchivedGroup("g", properties={"b": 2})
+    assert plan(Archive("x", groups=(theirs,)), Archive("here", groups=(mine,))).steps == ()
+    bare = Archive("here", groups=(replace(mine, properties={}),))
+    assert written(plan(Archive("x", groups=(theirs,)), bare), Kind.GROUP, Action.CHANGE) == [("g",)]
