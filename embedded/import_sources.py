@@ -1,19 +1,75 @@
-"""What an import reads: an archive of ours."""
+"""What an import reads: an archive of ours, or a JupyterHub's database with its surroundings."""
+# ruff: noqa: PLC0415 the import alone needs them
 
+from collections.abc import Iterable
+from dataclasses import field, replace
+from datetime import datetime
 from pathlib import Path
 
 from hubless.domain.archive import Archive
 from hubless.domain.errors import InvalidRequestError
+from hubless.domain.providers import Protocol, Provider
+from hubless.domain.values import value
+
+_COLUMNS = ("id", "username", "password", "is_authorized", "email", "has_2fa", "otp_secret")  # of NativeAuthenticator
 
 
-def read(source: str) -> Archive:
-    """Return everything in *source*, the path of an archive (`.jsonl`).
+@value
+class Surroundings:
+    """What a JupyterHub keeps outside its database, or needs to read it."""
+
+    crypt_keys: str = field(default="", repr=False)  # its JUPYTERHUB_CRYPT_KEY
+    passwords: Path | None = None  # FirstUseAuthenticator's file
+    provider: str = ""  # of our settings, at which its users logged in
+
+
+def read(source: str, beside: Surroundings, providers: Iterable[Provider], now: datetime) -> Archive:
+    """Return everything in *source*.
+
+    Args:
+        source: path of an archive (`.jsonl`), of a SQLite file, of a folder that has `jupyterhub.sqlite`, or a URL.
+        beside: what a JupyterHub has beside its database.
+        providers: of this hub.
+        now: what has expired by then stays behind.
 
     Raises:
         HublessError: saying why it cannot be read, and what to do.
     """
-    from hubless.adapters import archive_file  # noqa: PLC0415 the import alone needs it
+    if source.endswith(".jsonl"):
+        from hubless.adapters import archive_file
 
-    if not source.endswith(".jsonl"):
-        raise InvalidRequestError(f"{source} is no archive: its name must end with .jsonl")
-    return archive_file.read(Path(source))
+        return archive_file.read(Path(source))
+    from hubless.adapters.jupyterhub_database import reading
+    from hubless.adapters.jupyterhub_passwords import first_use, native, system_accounts
+
+    found = reading.read(source, now=now, crypt_keys=beside.crypt_keys)
+    if rows := _people_of_native(source):
+        found = native.with_people(found, rows)
+    if beside.passwords is not None:
+        found = first_use.with_passwords(found, beside.passwords)
+    if beside.provider:
+        found = _with_identities(found, beside.provider, providers, now)
+    if not (rows or beside.passwords or beside.provider):  # so its users had accounts of the machine, or of a provider
+        found = replace(found, remarks=(*found.remarks, *system_accounts.remarks(found)))
+    return found
+
+
+def _people_of_native(source: str) -> list[dict[str, object]]:
+    """Return the rows of NativeAuthenticator's table, if the database has it."""
+    from hubless.adapters.jupyterhub_database.source import opened
+    from hubless.adapters.jupyterhub_passwords import native
+
+    with opened(source) as database:
+        columns = database.columns().get(native.TABLE, frozenset())
+        wanted = [name for name in _COLUMNS if name in columns]
+        return [dict(row) for row in database.rows(native.TABLE, wanted)] if wanted else []
+
+
+def _with_identities(found: Archive, name: str, providers: Iterable[Provider], now: datetime) -> Archive:
+    from hubless.adapters.jupyterhub_passwords import oauth_identities
+
+    provider = next((one for one in providers if one.name == name), None)
+    if provider is None:
+        raise InvalidRequestError(f"The settings have no [[providers]] with the name {name!r} of --provider")
+    is_github = provider.protocol is Protocol.GITHUB
+    return oauth_identities.with_identities(found, name, provider.issuer, is_github=is_github, now=now)

@@ -14,6 +14,7 @@ import click
 
 from embedded import opening
 from embedded.import_progress import ProgressLine
+from hubless.settings.environment import ENVIRON
 from operations import commands
 
 if TYPE_CHECKING:
@@ -80,6 +81,9 @@ def _tell_remarks(archive: "Archive") -> None:
     help="Leave out what was made and used before INSTANT (UTC), such as 2026-11-27T18:00.",
 )
 @click.option("--delete", is_flag=True, help="Remove what an earlier import brought and the source has no more.")
+@click.option("--passwords", type=click.Path(path_type=Path), help="The password file of FirstUseAuthenticator.")
+@click.option("--crypt-key-env", metavar="VARIABLE", help="The variable that has the old hub's JUPYTERHUB_CRYPT_KEY.")
+@click.option("--provider", default="", metavar="NAME", help="The provider here of OAuthenticator's users.")
 @click.option("--homes", metavar="TEMPLATE", help="Where users' files are, such as '/home/jupyter-{username}'.")
 @click.option("--report", "report_only", is_flag=True, help="Only say what the import would do.")
 @click.option("--report-file", type=click.Path(dir_okay=False, path_type=Path), help="Write the full report here.")
@@ -94,6 +98,9 @@ def import_(
     renames: Sequence[str],
     since: datetime | None,
     delete: bool,
+    passwords: Path | None,
+    crypt_key_env: str | None,
+    provider: str,
     homes: str | None,
     report_only: bool,
     report_file: Path | None,
@@ -101,8 +108,8 @@ def import_(
 ) -> None:
     """Bring users, groups, tokens, passwords and more from SOURCE into this hub; the source stays as it is.
 
-    SOURCE is an archive (.jsonl) that `hubless export` wrote. The command says what it would do, and asks. Import again
-    to bring what has changed since.
+    SOURCE is the file jupyterhub.sqlite, the folder that has it, a database's URL, or an archive (.jsonl) that
+    `hubless export` wrote. The command says what it would do, and asks. Import again to bring what has changed since.
     """
     from embedded import import_report, import_sources
     from hubless.domain.import_plan import Choices
@@ -110,9 +117,10 @@ def import_(
     if report_only and yes:
         raise click.UsageError("--report and --yes exclude each other")
     names = _renames(renames)
+    beside = import_sources.Surroundings(_secret(crypt_key_env), passwords, provider)
     with _target(data, file, stage, report_only=report_only) as hub:
         progress = ProgressLine(is_terminal=sys.stderr.isatty())
-        archive = import_sources.read(source)
+        archive = import_sources.read(source, beside, hub.settings.providers, hub.clock.now())
         choices = Choices(
             names,
             None if since is None else since.replace(tzinfo=UTC),
@@ -194,6 +202,15 @@ def _renames(given: Sequence[str]) -> dict[str, str]:
         if not (old and equals and new):
             raise click.UsageError(f"--rename {old!r}: write OLD=NEW")
     return {old: new for old, _, new in pairs}
+
+
+def _secret(variable: str | None) -> str:
+    if variable is None:
+        return ""
+    found = ENVIRON.get(variable, "")
+    if not found:
+        raise click.UsageError(f"The variable {variable} of --crypt-key-env is not set")
+    return found
 
 
 def _write_report(path: Path, text: str) -> None:

@@ -18,7 +18,7 @@ from oauthlib.oauth2.rfc6749 import errors as oauth_errors
 
 from functions.api.oauth_clients import clients_of
 from hubless.bootstrap.hub import Hub
-from hubless.domain import tokens
+from hubless.domain import imported_secrets
 from hubless.domain.bounds import MAX_SECRET_LENGTH
 from hubless.domain.origins import Origins
 from hubless.domain.tokens import Client
@@ -112,7 +112,7 @@ class _Validator(RequestValidator):  # type: ignore[misc]  # oauthlib has no typ
         if not client_id or not secret or len(secret) > MAX_SECRET_LENGTH:
             return False
         client = clients_of(self.hub).find(client_id)
-        if client is None or not tokens.is_same(client.secret_sha256, secret):
+        if client is None or not imported_secrets.has_hash(client.secret_sha256, secret):
             return False
         request.client = _ClientView(client)
         return True

@@ -446,7 +446,12 @@ class Hub(ABC):
         from hubless.services.service_registry import ServiceRegistry
 
         return ServiceRegistry(
-            {s.name: s for s in self.settings.services}, self.service_store, self.roles, self.routing, self.origins
+            {s.name: s for s in self.settings.services},
+            self.service_store,
+            self.roles,
+            self.routing,
+            self.origins,
+            self.token_store,
         )
 
     @cached_property

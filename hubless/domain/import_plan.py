@@ -14,6 +14,7 @@ from typing import Any
 from hubless.domain.archive import Archive, ArchivedUser, Remark
 from hubless.domain.errors import InvalidRequestError
 from hubless.domain.import_items import Item, Key, Kind, in_words, items_of, place_of, token_in_words
+from hubless.domain.imported_secrets import beyond_bounds
 from hubless.domain.names import (
     check_group_name,
     check_server_name,
@@ -112,6 +113,7 @@ class _Planning:
         self._here_users = {user.name: user for user in here.users}
         self._here_ids = {user.id: user.name for user in here.users if user.id}
         self._here_hashes = {token.hashed for token in here.tokens}
+        self._beyond = beyond_bounds({*self._here_hashes, *(token.hashed for token in source.tokens)})
         self._remarks = list(source.remarks)
         self._left_out = Counter[str](remark.kind for remark in source.remarks if remark.is_left_out)
         self._same = Counter[str]()
@@ -315,6 +317,8 @@ class _Planning:
     def _refusal_of_token(self, token: Any) -> tuple[str, str]:
         if token.expires_at is not None and token.expires_at <= self._now:
             return _EXPIRED, ""
+        if token.hashed in self._beyond:
+            return "is one of too many that begin with the same characters", "Its owner makes a new token here."
         return _fault(
             lambda: [parse(text) for text in token.scopes]
         ), "Define the scope in the settings and import again, or its owner makes a new token."

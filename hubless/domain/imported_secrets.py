@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable
 
 from hubless.domain.errors import InvalidRequestError
+from hubless.domain.tokens import is_same
 from hubless.domain.values import value
 
 PREFIX_LENGTH = 4  # characters (JupyterHub's Hashed.prefix_length)
@@ -91,6 +92,12 @@ def matching(candidates: Iterable[str], secret: str) -> str | None:
     compared = [*_of_one_round(found)[:MOST_OF_ONE_ROUND], *_of_many_rounds(found)[:MOST_OF_MANY_ROUNDS]]
     right = [imported.text for imported in compared if imported.matches(secret)]
     return right[0] if right else None
+
+
+def has_hash(stored: str, secret: str) -> bool:
+    """Say whether *secret* has the hash *stored*: our SHA-256, or another hub's."""
+    imported = of_text(stored)
+    return is_same(stored, secret) if imported is None else imported.matches(secret)
 
 
 def beyond_bounds(hashes: Iterable[str]) -> frozenset[str]:

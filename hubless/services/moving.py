@@ -386,6 +386,8 @@ class _Writing:
 
     def _remove_service(self, item: Item) -> None:
         if (service := self._stores.services.find(item.key[0])) is not None:
+            tokens = self._stores.tokens.of_owner(OwnerKind.SERVICE, service.name)
+            self._stores.tokens.delete([token.id for token in tokens if token.expires_at is None])
             self._stores.services.delete(service)
 
     def _remove_server(self, item: Item) -> None:

@@ -17,10 +17,11 @@ from hubless.domain.errors import (
 from hubless.domain.origins import SHARED, Origins
 from hubless.domain.roles import Role
 from hubless.domain.scopes import Scopes
-from hubless.domain.tokens import Client
+from hubless.domain.tokens import Client, OwnerKind
 from hubless.domain.users import Service
 from hubless.domain.values import value
 from hubless.ports.services import ServiceStore
+from hubless.ports.tokens import TokenStore
 from hubless.services.routing import Routing
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,254}")
@@ -38,6 +39,7 @@ class ServiceRegistry:
     roles: Mapping[str, Role]
     routing: Routing
     origins: Origins = SHARED
+    tokens: TokenStore | None = None
     _by_token: dict[str, Service] = field(init=False, default_factory=dict, repr=False)
     _by_client: dict[str, Service] = field(init=False, default_factory=dict, repr=False)
 
@@ -86,6 +88,7 @@ class ServiceRegistry:
             raise NameTakenError("Service", service.name)
         if not by_admin:
             self._require_within(service, held, groups_of)
+        self._revoke_lasting(service.name)  # of an earlier service of that name
         try:
             self.store.create(service, limit=MAX_SERVICES)
         except QuotaExceededError as reached:
@@ -120,8 +123,15 @@ class ServiceRegistry:
         service = self.store.find(name)
         if service is None:
             raise NotFoundError("Service", name)
+        self._revoke_lasting(name)
         self.store.delete(service)
         self.routing.sync_services(self.all())
+
+    def _revoke_lasting(self, name: str) -> None:
+        """Remove the tokens that were imported with an added service of that name; those of workloads always end."""
+        if self.tokens is not None:
+            owned = self.tokens.of_owner(OwnerKind.SERVICE, name)
+            self.tokens.delete([token.id for token in owned if token.expires_at is None])
 
 
 def _client(service: Service, origins: Origins) -> Client | None:
