@@ -59,7 +59,7 @@ def _remarks(remarks: Iterable[Remark], most: int | None) -> Iterator[str]:
     for kind, some in by_kind.items():
         for remark in some[:most]:
             left = "left out: " if remark.is_left_out else ""
-            yield f"- {left}{kind} {shown(remark.subject)}: {shown(_sentence(remark))}"
+            yield f"- {left}{f'{kind} {shown(remark.subject)}'.strip()}: {shown(_sentence(remark))}"
         if most is not None and len(some) > most:
             yield f"- … and {len(some) - most} more of {kind}. --report-file FILE writes all."
 

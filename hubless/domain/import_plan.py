@@ -44,6 +44,7 @@ _GUARDED = frozenset({Kind.PASSWORD, Kind.EMAIL, Kind.AUTH_STATE, Kind.FACTORS, 
 _REMOVABLE = frozenset(set(Kind) - _GUARDED - {Kind.ACTIVITY, Kind.SIGN_UP})
 _ORDER: Mapping[Kind, int] = {kind: number for number, kind in enumerate(Kind)}
 _EXPIRED = "has expired"
+_BEYOND = "is one of too many that begin with the same characters"
 
 
 @value
@@ -113,7 +114,9 @@ class _Planning:
         self._here_users = {user.name: user for user in here.users}
         self._here_ids = {user.id: user.name for user in here.users if user.id}
         self._here_hashes = {token.hashed for token in here.tokens}
+        # Hashes that are compared with each other: those of tokens, and those of share codes.
         self._beyond = beyond_bounds({*self._here_hashes, *(token.hashed for token in source.tokens)})
+        self._beyond |= beyond_bounds({code.hashed for found in (here, source) for code in found.share_codes})
         self._remarks = list(source.remarks)
         self._left_out = Counter[str](remark.kind for remark in source.remarks if remark.is_left_out)
         self._same = Counter[str]()
@@ -318,7 +321,7 @@ class _Planning:
         if token.expires_at is not None and token.expires_at <= self._now:
             return _EXPIRED, ""
         if token.hashed in self._beyond:
-            return "is one of too many that begin with the same characters", "Its owner makes a new token here."
+            return _BEYOND, "Its owner makes a new token here."
         return _fault(
             lambda: [parse(text) for text in token.scopes]
         ), "Define the scope in the settings and import again, or its owner makes a new token."
@@ -329,6 +332,8 @@ class _Planning:
         return _fault_of_shared(share.scopes), "Its owner shares the server again."
 
     def _refusal_of_share_code(self, code: Any) -> tuple[str, str]:
+        if code.hashed in self._beyond:
+            return _BEYOND, "Its owner makes a new code."
         why = _EXPIRED if code.expires_at <= self._now else _fault_of_shared(code.scopes)
         return why, "Its owner makes a new code."
 

@@ -22,6 +22,7 @@ from hubless.domain.archive import (
 from hubless.domain.external_identities import ExternalId
 from hubless.domain.import_items import Kind, items_of, place_of
 from hubless.domain.import_plan import Action, Choices, plan_of
+from hubless.domain.imported_secrets import MOST_OF_MANY_ROUNDS
 from hubless.domain.tokens import OwnerKind
 from tests.support.builders import NOW
 
@@ -130,6 +131,20 @@ def test_what_has_expired_is_counted_in_one_line():
     assert len(written(found, Kind.TOKEN)) == 1
     assert [(one.kind, one.subject) for one in found.remarks] == [(Kind.TOKEN, "30 of them")]
     assert found.left_out == {Kind.TOKEN: 30}
+
+
+def test_secrets_that_begin_alike_are_brought_as_far_as_they_are_compared():
+    hashes = [f"sha512:16384:{number:016}:{'0' * 128}:same" for number in range(MOST_OF_MANY_ROUNDS + 2)]
+    source = Archive(
+        "x",
+        users=users("ada"),
+        servers=(ArchivedServer("ada"),),
+        tokens=tuple(a_token(hashed=hashed) for hashed in hashes),
+        share_codes=tuple(ArchivedShareCode("ada", "", one, ("access:servers",), NOW, LATER) for one in hashes),
+    )
+    found = plan(source)
+    assert found.left_out[Kind.TOKEN] + len(written(found, Kind.TOKEN)) == len(hashes)
+    assert found.left_out[Kind.TOKEN] == found.left_out[Kind.SHARE_CODE] >= 2
 
 
 def test_a_share_that_ends_or_gives_too_much_is_left_out():
