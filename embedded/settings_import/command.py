@@ -1,0 +1,49 @@
+"""The command `hubless import-settings`."""
+# ruff: noqa: PLC0415 the command line imports this module at each start
+
+from pathlib import Path
+
+import click
+
+from operations import commands
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.command("import-settings")
+@click.argument("source", metavar="FILE", type=_FILE)
+@click.option("--output", metavar="FILE", type=click.Path(path_type=Path), help="Write there, to a new file.")
+def import_settings(source: Path, output: Path | None) -> None:
+    """Write the settings of a JupyterHub as a hubless.toml.
+
+    FILE is a config.yaml of TLJH or of Zero to JupyterHub. What has no counterpart becomes a comment. Secrets become
+    variables, which standard error names.
+    """
+    from embedded.settings_import import reading
+
+    with commands.errors_as_messages():
+        made = reading.import_settings(source)
+        if output is not None:
+            write_new(output, made.text)
+    if output is None:
+        click.echo(made.text, nl=False)
+    for name, what in made.variables.items():
+        click.echo(f"Set the variable {name}: {what}.", err=True)
+    click.echo(f"{made.comments} comments say what has no counterpart, or needs a look.", err=True)
+
+
+def write_new(path: Path, text: str) -> None:
+    """Write *text* to a new file at *path*.
+
+    Raises:
+        SettingsError: when there is one already, or it cannot be written.
+    """
+    from hubless.settings import SettingsError
+
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise SettingsError(f"{path} exists already: name another file, or remove it") from None
+    except OSError as error:
+        raise SettingsError(f"Cannot write {path}: {error.strerror}") from None

@@ -1,0 +1,93 @@
+"""Roles and services of an archive as settings."""
+
+from embedded.settings_import.archived import settings_of
+from hubless.bootstrap.roles import role_table_of
+from hubless.domain.archive import ArchivedRole, ArchivedService
+from hubless.settings import parse
+
+
+def loaded(made, tmp_path):
+    secrets = {name: f"{number:032}" for number, name in enumerate(made.variables)}
+    found = parse(made.text, tmp_path, secrets, secrets=secrets)
+    role_table_of(found)
+    return found
+
+
+def test_roles_and_services_come_back_as_they_were(tmp_path):
+    made = settings_of(
+        [
+            ArchivedRole("grader", ("list:users", "read:groups"), "Grades", ("ada",), ("staff",), ("grader",)),
+            ArchivedRole("nobody", ("list:users",)),
+        ],
+        [
+            ArchivedService("grader"),
+            ArchivedService(
+                "portal",
+                admin=True,
+                url="http://portal:80",
+                oauth_client_id="service-portal",
+                oauth_redirect_uri="/services/portal/oauth_callback",
+                oauth_no_confirm=True,
+                info={"a": 1},
+                display=False,
+            ),
+        ],
+    )
+
+    found = loaded(made, tmp_path)
+    grader, nobody = found.roles
+    portal = found.services[1]
+    assert (grader.scopes, grader.description) == (("list:users", "read:groups"), "Grades")
+    assert (grader.users, grader.groups, grader.services) == (("ada",), ("staff",), ("grader",))
+    assert nobody.scopes == ("list:users",)
+    assert list(made.variables) == ["PORTAL_TOKEN"]
+    assert (portal.admin, portal.oauth_no_confirm, portal.display, portal.info) == (True, True, False, {"a": 1})
+    assert portal.oauth_client_id == "service-portal"
+
+
+def test_roles_that_every_hub_has_are_no_settings(tmp_path):
+    made = settings_of(
+        [
+            ArchivedRole("user", ("self",), users=("ada", "bob")),
+            ArchivedRole("admin", ("admin:users",), users=("ada",)),
+            ArchivedRole("server", ("users:activity!user", "access:servers!server")),
+            ArchivedRole("token", ("inherit",)),
+        ],
+        [],
+    )
+
+    assert loaded(made, tmp_path).roles == ()
+
+
+def test_a_changed_role_of_all_users_is_a_setting_without_them(tmp_path):
+    (role,) = loaded(settings_of([ArchivedRole("user", ("self", "list:users"), users=("ada",))], []), tmp_path).roles
+
+    assert role.scopes == ("self", "list:users")
+    assert role.users == ()
+
+
+def test_a_group_of_admins_keeps_the_role_without_its_scopes(tmp_path):
+    (role,) = loaded(settings_of([ArchivedRole("admin", ("list:users",), groups=("staff",))], []), tmp_path).roles
+
+    assert (role.scopes, role.groups) == ((), ("staff",))
+
+
+def test_a_role_that_a_login_gave_is_a_comment(tmp_path):
+    made = settings_of([ArchivedRole("staff", ("list:users",), users=("ada",), managed_by_auth=True)], [])
+
+    assert loaded(made, tmp_path).roles == ()
+    assert "role staff" in made.text
+
+
+def test_what_does_not_exist_here_is_a_comment(tmp_path):
+    made = settings_of(
+        [ArchivedRole("old", ("read:everything", "list:users"), services=("gone",))],
+        [ArchivedService("with space"), ArchivedService("other", oauth_client_id="other")],
+    )
+
+    found = loaded(made, tmp_path)
+    assert found.roles[0].scopes == ("list:users",)
+    assert found.roles[0].services == ()
+    assert [service.name for service in found.services] == ["other"]
+    assert "The hub refuses what follows" in made.text
+    assert "must start with service-" in made.text
