@@ -1,3 +1,5 @@
 """The version of JupyterHub's API that this implements."""
 
-VERSION = "6.1.1"
+from hubless.domain import jupyterhub_versions
+
+VERSION = jupyterhub_versions.HUB

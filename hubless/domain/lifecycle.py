@@ -85,6 +85,7 @@ class Server:
     started_at: datetime | None = None  # when it became ready
     deadline_at: datetime | None = None  # when the present state becomes overdue
     last_activity_at: datetime | None = None
+    jupyterhub_version: str = ""  # that its present or last launch named; "" if it named none
     failure: str | None = None  # why the last launch failed: a sentence for the owner
     log_tail: tuple[str, ...] = ()  # the last lines of its log, if it failed
     limits_reached: tuple[LimitReached, ...] = ()  # by the present or the last launch, one for each resource
@@ -148,6 +149,7 @@ def requested(
         task=None,
         address=None,
         started_at=None,
+        jupyterhub_version="",
         failure=None,
         log_tail=(),
         limits_reached=(),
@@ -175,9 +177,10 @@ def addressed(server: Server, *, address: str, now: datetime, deadlines: Deadlin
     return _moved(server, Event.ADDRESSED, now, deadlines, address=address)
 
 
-def answered(server: Server, *, now: datetime, deadlines: Deadlines) -> Server:
-    """Return *server* as ready: it answers, and every edge serves its route."""
-    return _moved(server, Event.ANSWERED, now, deadlines, started_at=now, last_activity_at=now)
+def answered(server: Server, *, now: datetime, deadlines: Deadlines, jupyterhub_version: str = "") -> Server:
+    """Return *server* as ready: it answers, with this version of JupyterHub, and every edge serves its route."""
+    facts = {"started_at": now, "last_activity_at": now, "jupyterhub_version": jupyterhub_version}
+    return _moved(server, Event.ANSWERED, now, deadlines, **facts)
 
 
 def stopping(

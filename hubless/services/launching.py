@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 
-from hubless.domain import histograms, lifecycle, limits, names
+from hubless.domain import histograms, jupyterhub_versions, lifecycle, limits, names
 from hubless.domain.errors import (
     CapacityUnavailableError,
     LaunchFailedError,
@@ -50,6 +50,7 @@ from hubless.services.stopping import Stopping
 
 logger = logging.getLogger(__name__)
 
+VERSION_PAUSE = timedelta(days=1)
 LOOK_PAUSE = timedelta(seconds=3)  # how long the answer about a task is good enough for whoever asks next
 
 _MISSED = {State.REQUESTED: "had no free slot", State.PREPARING: "could not set up the server"}
@@ -260,7 +261,10 @@ class Launching:
             self.servers.write(server, here)
             server = here
         owner = self.users.get(server.owner_id)
-        if owner is None or not self.readiness.answers(server, names.server_prefix(owner.name, server.name)):
+        if owner is None:
+            return server.state is not came_from
+        answer = self.readiness.answers(server, names.server_prefix(owner.name, server.name))
+        if answer is None:
             return server.state is not came_from
         began = self.clock.now()
         sequence = self._add_route(server, owner, status.address)
@@ -270,7 +274,7 @@ class Launching:
             self._remove_route_unless_current(server, owner)
             return server.state is not came_from
         self.metrics.observe(histograms.PROXY_ADD_DURATION, took, histograms.SUCCESS)
-        self._become_ready(server, owner)
+        self._become_ready(server, owner, answer.jupyterhub_version)
         return True
 
     def _add_route(self, server: Server, owner: User, address: str) -> int:
@@ -282,11 +286,12 @@ class Launching:
             self.metrics.observe(histograms.PROXY_ADD_DURATION, self.clock.now() - began, histograms.FAILURE)
             raise
 
-    def _become_ready(self, server: Server, owner: User) -> None:
+    def _become_ready(self, server: Server, owner: User, version: str) -> None:
         now = self.clock.now()
         took = now - (server.requested_at or now)
         try:
-            self.servers.write(server, lifecycle.answered(server, now=now, deadlines=self.deadlines))
+            ready = lifecycle.answered(server, now=now, deadlines=self.deadlines, jupyterhub_version=version)
+            self.servers.write(server, ready)
             logger.info(
                 "server %s is ready after %.1f s", server.id, took.total_seconds(), extra=lifecycle.log_fields(server)
             )
@@ -296,6 +301,12 @@ class Launching:
         except StoreConflictError:
             self._remove_route_unless_current(server, owner)
             raise
+        self._warn_of(version)
+
+    def _warn_of(self, version: str) -> None:
+        """Log JupyterHub's warning of a server with another *version*: once a day and version, in all processes."""
+        if jupyterhub_versions.is_other(version) and self.pacing.is_first(f"version#{version}", VERSION_PAUSE):
+            logger.warning("%s", jupyterhub_versions.warning(version))
 
     def _remove_route_unless_current(self, server: Server, owner: User) -> None:
         """Remove a route that was added after a stop had removed it: another task may get its address soon."""

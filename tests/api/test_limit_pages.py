@@ -1,4 +1,4 @@
-"""What pages say of resource limits: promises only where they are held, and notices for who has run into one."""
+"""What pages say of servers: promises only where limits are held, notices for who has run into one, and versions."""
 
 from dataclasses import replace
 
@@ -87,6 +87,19 @@ def test_the_api_keeps_jupyterhubs_model_of_a_server(hub, admin):
     run_into(hub, "bob", LimitReached(Resource.MEMORY, GIB, 3, NOW))
     plain, told = (admin.get(f"/users/{name}").json()["servers"][""] for name in ("alice", "bob"))
     assert plain.keys() == told.keys()
+
+
+@pytest.mark.usefixtures("asks_nobody")
+def test_admins_see_which_servers_have_another_jupyterhub(hub):
+    hub.user("root", admin=True)
+    for name, version in (("alice", "4.1.6"), ("bob", "6.1.0"), ("carol", "")):
+        owner = hub.user(name)
+        made = a_server(owner=name, owner_id=owner.id, state=State.READY, launch_id=name, address="127.0.0.1:1")
+        hub.hub.servers.create(replace(made, jupyterhub_version=version))
+    page = hub.browser("root").get("/hub/admin").text
+    assert page.count("logins may fail") == 1
+    assert "JupyterHub 4.1.6, and the hub is 6.1.1" in page
+    assert "4.1.6" not in hub.browser("alice").get("/hub/home").text
 
 
 # --- homes ---

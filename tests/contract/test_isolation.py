@@ -267,7 +267,7 @@ def squatted(folder, kind):
         def ready(user, at):
             address = getattr(world.launcher.describe(f"l-{at}"), "address", None)
             server = a_server(address=address, task=f"l-{user}")
-            return HttpReadiness().answers(server, "/") and [readiness.answers(server, "/")]
+            return HttpReadiness().answers(server, "/") and [readiness.answers(server, "/") is not None]
 
         return [*eventually(lambda: ready("bob", "bob")), *eventually(lambda: ready("bob", "alice"))]
 

@@ -466,6 +466,33 @@ def test_the_hubs_own_environment_does_not_leak(place, monkeypatch):
     assert set(seen) - by_python_and_shell == given
 
 
+@pytest.fixture
+def other(place):
+    """A virtual environment that is none of the hub's, with `pip`."""
+    folder = place.script.parent / "other"
+    (folder / "bin").mkdir(parents=True)
+    (folder / "pyvenv.cfg").write_text(f"home = {Path(place.python).resolve().parent}\n")
+    (folder / "bin" / "python").symlink_to(Path(place.python).resolve())
+    (folder / "bin" / "pip").write_text("#!/bin/sh\n")
+    (folder / "bin" / "pip").chmod(0o755)
+    return folder
+
+
+def test_a_command_of_another_environment_meets_its_programs(place, launcher, other):
+    launcher.launch(place.launch(command=(str(other / "bin" / "python"), str(place.script))))
+    running(launcher)
+    path = environment_of(place)["PATH"]
+    assert path == f"{other / 'bin'}:{place.environment['PATH']}"
+    assert shutil.which("pip", path=path) == str(other / "bin" / "pip")
+
+
+def test_a_profiles_own_path_stays_as_it_is(place, launcher, other):
+    launch = place.launch(command=(str(other / "bin" / "python"), str(place.script)), environment={"PATH": "/usr/bin"})
+    launcher.launch(launch)
+    running(launcher)
+    assert environment_of(place)["PATH"] == "/usr/bin"
+
+
 def test_only_the_server_gets_the_variables_of_the_loader(place, launcher):
     variables = {"LD_LIBRARY_PATH": "/no/such/libraries", "GLIBC_TUNABLES": "glibc.malloc.check=0"}
     launcher.launch(place.launch(environment=variables))

@@ -5,11 +5,12 @@ from contextlib import contextmanager
 import pytest
 
 from hubless.adapters.processes.readiness import HttpReadiness
+from hubless.ports.readiness import Answer
 from tests.support.builders import a_server as a_stored_server
 
 
 def answers(address, prefix="/user/alice/"):
-    return HttpReadiness().answers(a_stored_server(address=address), prefix)
+    return HttpReadiness().answers(a_stored_server(address=address), prefix) is not None
 
 
 @contextmanager
@@ -59,6 +60,22 @@ def test_any_status_below_500_answers(code):
 def test_500_and_above_does_not_answer(code):
     with a_server(status(code)) as (address, _):
         assert answers(address) is False
+
+
+def naming(version):
+    return f"HTTP/1.1 200 X\r\nContent-Length: 0\r\nX-JupyterHub-Version: {version}\r\n\r\n".encode()
+
+
+@pytest.mark.parametrize("version", ["2.3.1", "5.0.0b1", "6.2.0.dev0", "10.0"])
+def test_the_answer_names_the_version_of_jupyterhub(version):
+    with a_server(naming(version)) as (address, _):
+        assert HttpReadiness().answers(a_stored_server(address=address), "/user/alice/") == Answer(version)
+
+
+@pytest.mark.parametrize("version", ["", "new", "4", "4.1\x1b[2J", "4.1 <b>", "4." + "1" * 50, "٤.1"])
+def test_what_is_no_version_is_not_kept(version):
+    with a_server(naming(version)) as (address, _):
+        assert HttpReadiness().answers(a_stored_server(address=address), "/user/alice/") == Answer()
 
 
 def test_it_asks_for_the_api_under_the_prefix_without_saying_who_it_is():

@@ -43,6 +43,7 @@ def test_a_server_comes_back_as_it_was_written(stores):
         started_at=LATER,
         deadline_at=LATER,
         last_activity_at=LATER,
+        jupyterhub_version="4.1.6",
         failure="no memory",
         log_tail=("one", "two"),
         limits_reached=(

@@ -13,6 +13,7 @@ from hubless.domain.errors import RetryLaterError
 from hubless.domain.lifecycle import Deadlines, State
 from hubless.domain.profiles import Profile
 from hubless.ports.launcher import Launch
+from hubless.ports.readiness import Answer
 from tests.support.ecs import HOMES, Cloud
 from tests.support.world import World
 
@@ -28,7 +29,8 @@ class UpWhenRunning:
 
     def answers(self, server, prefix):
         running = [task for task in self.world.account.running() if task["lastStatus"] == "RUNNING"]
-        return server.address in [f"{task['attachments'][0]['details'][-1]['value']}:8888" for task in running]
+        is_up = server.address in [f"{task['attachments'][0]['details'][-1]['value']}:8888" for task in running]
+        return Answer() if is_up else None
 
 
 class CloudWorld(World):

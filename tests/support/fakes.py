@@ -7,6 +7,7 @@ from hubless.domain.histograms import added_up
 from hubless.domain.idleness import ServerWork
 from hubless.domain.routes import EdgeReport
 from hubless.ports.launcher import Task, TaskRunning, TaskStopped
+from hubless.ports.readiness import Answer
 from tests.support.builders import NOW
 
 
@@ -154,10 +155,10 @@ class ScriptedReadiness:
     """Answers as the test says."""
 
     def __init__(self):
-        self.is_answering = True
+        self.is_answering, self.version = True, ""
 
     def answers(self, server, prefix):
-        return self.is_answering
+        return Answer(self.version) if self.is_answering else None
 
 
 class InstantEdge:

@@ -155,6 +155,7 @@ class _Admin:
                     "url": self.origins.link_to(names.server_prefix(name, "")),
                     "spawn_url": f"/hub/spawn/{names.url_name(name)}",
                     "stop_url": f"/hub/stop/{names.url_name(name)}",
+                    "other_version": "",
                 },
             )
         return {

@@ -3,7 +3,7 @@
 from typing import Any
 
 from functions.api.serializers import instant
-from hubless.domain import names
+from hubless.domain import jupyterhub_versions, names
 from hubless.domain.lifecycle import Server
 from hubless.domain.limits import limit_in_words
 from hubless.domain.origins import Origins
@@ -39,6 +39,7 @@ def server_view(spawning: Spawning, origins: Origins, owner: User, server: Serve
             }
             for one in server.limits_reached
         ],
+        "other_version": server.jupyterhub_version if jupyterhub_versions.is_other(server.jupyterhub_version) else "",
         "started": instant(server.started_at),
         "last_activity": instant(server.last_activity_at),
         "profile": (profile.display_name or profile.name) if profile and len(spawning.profiles) > 1 else "",

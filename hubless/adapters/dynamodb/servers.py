@@ -50,6 +50,7 @@ _FIELDS = (
     "requested_at",
     "started_at",
     "deadline_at",
+    "jupyterhub_version",
     "failure",
     "log_tail",
     "revision",

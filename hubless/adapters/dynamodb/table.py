@@ -301,6 +301,7 @@ class ServerItem(Item):
     started_at = Instant(null=True)
     deadline_at = Instant(null=True)
     last_activity_at = Instant(null=True)  # at the last transition; reported activity is in `SEEN`
+    jupyterhub_version = UnicodeAttribute(default="")
     failure = Text()
     log_tail = Names(default=())
     limits_reached = LimitsReached(null=True)

@@ -17,6 +17,7 @@ import psutil
 from hubless.adapters.processes import free_ports
 from hubless.adapters.processes.accounts import Account
 from hubless.adapters.processes.isolation import SANDBOX, Isolation, Start, sandbox_processes
+from hubless.adapters.processes.isolation.programs import environment_folder
 from hubless.adapters.processes.launch_folder import LaunchFolder, Note
 from hubless.adapters.processes.resource_limits import ResourceLimits
 from hubless.domain.errors import LaunchFailedError
@@ -198,12 +199,19 @@ class ProcessLauncher:
         return [str(Path(found).absolute()), *rest, *launch.profile.args]
 
     def _path(self, launch: Launch) -> str:
-        return launch.environment.get("PATH") or self._environment.get("PATH") or os.defpath
+        """Return the server's PATH: the profile's own, or the hub's after the `bin` of the command's environment."""
+        if own := launch.environment.get("PATH"):
+            return own
+        path = self._environment.get("PATH") or os.defpath
+        program = Path(launch.profile.command[0])
+        folder = environment_folder(program, path) if program.is_absolute() else None
+        return path if folder is None else os.pathsep.join((str(folder), path))
 
     def _child_environment(self, launch: Launch, account: Account, note: Note) -> dict[str, str]:
         own = {"HOME": str(account.home), "USER": account.name, "LOGNAME": account.name, "SHELL": account.shell}
         service = {"JUPYTERHUB_SERVICE_URL": f"http://127.0.0.1:{note.port}{launch.prefix}"}
-        return self._environment | own | dict(launch.environment) | service | dict(launch.secrets)
+        path = {"PATH": self._path(launch)}
+        return self._environment | own | dict(launch.environment) | path | service | dict(launch.secrets)
 
     def _free_port(self) -> int:
         with self._guard:

@@ -7,7 +7,7 @@ import psutil
 
 from hubless.adapters.processes.launch_folder import LaunchFolder
 from hubless.domain.lifecycle import Server
-from hubless.ports.readiness import Readiness
+from hubless.ports.readiness import Answer, Readiness
 
 logger = logging.getLogger(__name__)
 
@@ -23,17 +23,18 @@ class OwnPortReadiness:
         self._servers = servers
         self._readiness = readiness
 
-    def answers(self, server: Server, prefix: str) -> bool:
-        if not self._readiness.answers(server, prefix):
-            return False
+    def answers(self, server: Server, prefix: str) -> Answer | None:
+        answer = self._readiness.answers(server, prefix)
+        if answer is None:
+            return None
         port = int((server.address or "").rpartition(":")[2])
         pid = LaunchFolder(self._servers / (server.task or "none")).pid()
         if pid is not None and _listens(pid, port):
-            return True
+            return answer
         logger.warning(
             "server %s: a process that is not its own listens on port %d, so it is not ready", server.id, port
         )
-        return False
+        return None
 
 
 def _listens(pid: int, port: int) -> bool:

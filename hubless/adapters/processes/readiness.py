@@ -4,7 +4,9 @@ import http.client
 import logging
 from contextlib import closing
 
+from hubless.domain import jupyterhub_versions
 from hubless.domain.lifecycle import Server
+from hubless.ports.readiness import Answer
 
 logger = logging.getLogger(__name__)
 
@@ -13,13 +15,19 @@ SERVER_ERROR = 500
 
 
 class HttpReadiness:
-    """Requests `<prefix>api`, which Jupyter servers answer without authentication; any status below 500 counts."""
+    """Requests `<prefix>api`, which Jupyter servers answer without authentication; any status below 500 counts.
 
-    def answers(self, server: Server, prefix: str) -> bool:
+    The header `X-JupyterHub-Version` of the answer names the version that the server holds.
+    """
+
+    def answers(self, server: Server, prefix: str) -> Answer | None:
         host, _, port = (server.address or "").rpartition(":")
         try:
             with closing(http.client.HTTPConnection(host, int(port), timeout=TIMEOUT)) as connection:
                 connection.request("GET", f"{prefix}api")
-                return connection.getresponse().status < SERVER_ERROR
+                response = connection.getresponse()
         except (OSError, ValueError, OverflowError, http.client.HTTPException):
-            return False  # not yet, or no address: the hub checks again until the start time-out
+            return None  # not yet, or no address: the hub checks again until the start time-out
+        if response.status >= SERVER_ERROR:
+            return None
+        return Answer(jupyterhub_versions.version_in(response.headers.get("X-JupyterHub-Version")))

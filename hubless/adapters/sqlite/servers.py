@@ -162,6 +162,7 @@ def _row(server: Server) -> tuple[Any, ...]:
     facts: dict[str, Any] = {name: to_number(getattr(server, name)) for name in _INSTANTS}
     facts |= {name: getattr(server, name) for name in _TEXTS}
     facts |= {"user_options": dict(server.user_options), "log_tail": list(server.log_tail)}
+    facts["jupyterhub_version"] = server.jupyterhub_version
     facts["limits_reached"] = [[o.resource, o.limit, o.count, to_number(o.at)] for o in server.limits_reached]
     return (
         server.id,
@@ -193,6 +194,7 @@ def _server(row: Sequence[Any]) -> Server:
         last_activity_at=to_instant(last_activity_at),
         user_options=known["user_options"],
         log_tail=tuple(known["log_tail"]),
+        jupyterhub_version=known.get("jupyterhub_version", ""),
         limits_reached=tuple(_limit_reached(*one) for one in known.get("limits_reached", ())),
         **facts_of,
     )

@@ -8,7 +8,7 @@ import pytest
 from hubless.adapters.processes.accounts import Account
 from hubless.adapters.processes.isolation import Start, user_database
 from hubless.adapters.processes.isolation.bubblewrap import View, file_system
-from hubless.adapters.processes.isolation.programs import interpreter_of, needed_by
+from hubless.adapters.processes.isolation.programs import environment_folder, interpreter_of, needed_by
 from hubless.adapters.processes.launch_folder import LaunchFolder
 
 MB = 1024**2
@@ -72,6 +72,38 @@ def test_files_that_arguments_name_are_needed(tmp_path):
     file = script(tmp_path / "server.py", "", mode=0o644)
     assert file in needed_by(["/bin/sh", str(file), "--port=1", "/no/such/file", str(tmp_path)], "/usr/bin")
     assert tmp_path not in needed_by(["/bin/sh", str(tmp_path)], "/usr/bin")
+
+
+def test_a_program_runs_in_the_environment_of_its_first_line(environment, base, tmp_path):
+    def folder(program):
+        return environment_folder(program, "/usr/bin")
+
+    assert folder(environment / "bin" / "jupyterhub-singleuser") == environment / "bin"
+    assert folder(environment / "bin" / "python") == environment / "bin"
+    assert folder(base / "bin" / "python3") == base / "bin"
+    elsewhere = tmp_path / "elsewhere" / "server"
+    assert folder(script(elsewhere, f"#!{environment}/bin/python")) == environment / "bin"
+    (tmp_path / "link").symlink_to("project/.venv-servers/bin/jupyterhub-singleuser")
+    assert folder(tmp_path / "link") == environment / "bin"
+
+
+def test_a_shell_script_runs_in_the_environment_around_it(tmp_path):
+    (tmp_path / "conda" / "conda-meta").mkdir(parents=True)
+    program = script(tmp_path / "conda" / "bin" / "server", "#!/bin/sh")
+    assert environment_folder(program, "/usr/bin") == program.parent
+
+
+@pytest.mark.parametrize("first", ["#!/bin/sh", "#!/usr/bin/python3", "#!/no/such/interpreter", "no interpreter"])
+def test_a_program_of_the_system_runs_in_no_environment(tmp_path, first):
+    (tmp_path / "local" / "lib" / "python3.11").mkdir(parents=True)
+    assert environment_folder(script(tmp_path / "local" / "bin" / "server", first), "/usr/bin") is None
+    assert environment_folder(tmp_path / "missing", "/usr/bin") is None
+
+
+def test_links_in_a_circle_have_no_environment(tmp_path):
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    assert environment_folder(tmp_path / "a", "/usr/bin") is None
 
 
 def test_links_in_a_circle_end(tmp_path):

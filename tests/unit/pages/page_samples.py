@@ -52,6 +52,7 @@ def server(name="", state="stopped", owner="alice", **changes):
         "failure": None,
         "log_tail": [],
         "limits_reached": [],
+        "other_version": "",
         "started": WAS if state == "ready" else None,
         "last_activity": WAS,
         "profile": "JupyterLab",

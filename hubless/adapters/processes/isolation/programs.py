@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 LONGEST_CHAIN = 20  # links and interpreters that lead from a program to the last one
+_SYSTEM = (Path("/"), Path("/usr"))
 _FIRST_BYTES = 512
 _SHEBANG = re.compile(rb"#!\s*(\S+)(?:[ \t]+(\S+))?")
 # pip and uv write this where a path is too long, or has blanks, for the first line of a script.
@@ -23,6 +24,27 @@ def needed_by(command: Sequence[str], path: str) -> list[Path]:
     needed = list(_of_program(Path(program), path, LONGEST_CHAIN))
     needed += [Path(one) for one in arguments if one.startswith("/") and Path(one).is_file()]
     return list(dict.fromkeys(needed))
+
+
+def environment_folder(program: Path, path: str) -> Path | None:
+    """Return the `bin` of the virtual environment, conda's or Python's, that *program* runs in; None without one.
+
+    It is found along the links and first lines of *program*. The system's Python has none: it is on each PATH.
+
+    Args:
+        program: an absolute path.
+        path: the PATH on which `env` would look for an interpreter.
+    """
+    at: Path | None = program
+    for _ in range(LONGEST_CHAIN):
+        if at is None:
+            return None
+        root = at.parent.parent
+        is_python = at.name.startswith("python") and root not in _SYSTEM
+        if at.parent.name == "bin" and (is_python or _is_made(root)):
+            return at.parent
+        at = Path(_without_dots(at.parent / at.readlink())) if at.is_symlink() else interpreter_of(at, path)
+    return None
 
 
 def interpreter_of(program: Path, path: str) -> Path | None:
@@ -71,9 +93,14 @@ def _is_environment(root: Path) -> bool:
     """Say whether *root* is a virtual environment, conda's, or the prefix of a Python; `~/.local` is none of these."""
     if root == Path("/"):
         return False
-    if (root / "pyvenv.cfg").is_file() or (root / "conda-meta").is_dir():
+    if _is_made(root):
         return True
     return all(next(root.glob(sign), None) is not None for sign in ("bin/python3*", "lib/python3*"))
+
+
+def _is_made(root: Path) -> bool:
+    """Say whether *root* is a virtual environment or one of conda."""
+    return (root / "pyvenv.cfg").is_file() or (root / "conda-meta").is_dir()
 
 
 def _base_of(environment: Path) -> Path | None:
