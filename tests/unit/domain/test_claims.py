@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hubless.domain.bounds import MAX_USER_NAME
 from hubless.domain.claims import (
     MAX_GROUPS,
     ClaimRules,
@@ -134,6 +135,12 @@ def test_groups_are_texts_that_may_be_names_of_groups():
 def test_each_group_is_named_after_its_prefix():
     rules = ClaimRules(groups_claim="teams", group_prefix="github:")
     assert groups_of({"teams": ["admins", "acme:ops", ""]}, rules) == ("github:admins", "github:acme:ops")
+
+
+def test_a_group_whose_name_is_too_long_with_its_prefix_drops_out():
+    rules = ClaimRules(groups_claim="teams", group_prefix="github:")
+    longest = "a" * (MAX_USER_NAME - len("github:"))
+    assert groups_of({"teams": [longest, longest + "a"]}, rules) == (f"github:{longest}",)
 
 
 def test_nobody_has_groups_of_a_claim_that_is_missing():
