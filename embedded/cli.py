@@ -102,8 +102,9 @@ def up(
 @_DATA
 @commands.SETTINGS
 def check(data: Path, file: Path | None) -> None:
-    """Check settings, programs and providers of logins. Start nothing."""
-    from embedded import data_folder, lti_check, preflight, virtual_environment
+    """Check settings, programs, providers of logins and the mail server. Start nothing."""
+    from embedded import data_folder, lti_check, mail_check, preflight, virtual_environment
+    from hubless.bootstrap.hub import require_strong_admin_password
     from hubless.bootstrap.roles import role_table_of
     from hubless.settings.contradictions import contradictions
     from hubless.settings.stage import load_stages
@@ -111,6 +112,7 @@ def check(data: Path, file: Path | None) -> None:
     with commands.errors_as_messages():
         settings = _settings(data, file)
         role_table_of(settings)
+        require_strong_admin_password(settings)
         for sentence in contradictions(settings):
             click.echo(f"Who may log in: {sentence}.", err=True)
         if settings.workloads or settings.login_proxies:
@@ -119,6 +121,7 @@ def check(data: Path, file: Path | None) -> None:
         stages = load_stages(commands.settings_file(file))
         if settings.providers:
             _check_providers(settings, has_stages=bool(stages))
+        mail_check.check(settings)
         data_folder.require_own(settings.data)
         if (facts := data_folder.running_hub(settings.data)) is not None:
             preflight.check_programs(settings)

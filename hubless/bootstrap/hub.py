@@ -8,7 +8,7 @@ from datetime import timedelta
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
-from hubless.domain.errors import HublessError
+from hubless.domain.errors import HublessError, InvalidRequestError
 from hubless.domain.lifecycle import Deadlines
 from hubless.settings import Settings, SettingsError
 
@@ -16,6 +16,7 @@ logger = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from hubless.adapters.aws import Clients
+    from hubless.adapters.mail.smtp import SmtpMailer
     from hubless.bootstrap.lti import Lti
     from hubless.domain.admission import AdmissionPolicy
     from hubless.domain.histograms import BucketCount
@@ -101,6 +102,7 @@ if TYPE_CHECKING:
     from hubless.services.token_exchange import TokenExchange
     from hubless.services.tokens import Tokens
     from hubless.services.user_removal import UserRemoval
+    from hubless.settings.mail import MailSettings
 
 
 class Hub(ABC):
@@ -472,7 +474,16 @@ class Hub(ABC):
             names_are_open=self.settings.login.kind == "shared-password",
             password_policy=self.password_policy,
             before_adding=self._before_adding,
+            tell_of_password=self._tell_of_password,
         )
+
+    def _tell_of_password(self, user: "User") -> None:
+        if self.settings.mail.is_on:
+            self.emails.tell_of_password(user)
+
+    def _tell_of_reset(self, user: "User", by: str) -> None:
+        if self.settings.mail.is_on:
+            self.emails.tell_of_reset(user, by)
 
     def _before_adding(self, name: str) -> None:
         if (plugin := self.login_plugin) is not None:
@@ -480,13 +491,7 @@ class Hub(ABC):
 
     @cached_property
     def password_policy(self) -> "PasswordPolicy":
-        from hubless.adapters.passwords.strength import ZxcvbnStrengthMeter
-        from hubless.domain.passwords import StrengthPolicy
-        from hubless.services.password_policy import PasswordPolicy
-
-        wanted = self.settings.passwords
-        strength = StrengthPolicy(wanted.min_score, wanted.admin_min_score)
-        return PasswordPolicy(ZxcvbnStrengthMeter(), strength, self.settings.hub.name)
+        return password_policy_of(self.settings)
 
     @cached_property
     def identities(self) -> "Identities":
@@ -684,11 +689,7 @@ class Hub(ABC):
         """
         wanted = self.settings.mail
         if wanted.kind == "smtp":
-            from hubless.adapters.mail.smtp import SmtpMailer
-
-            return SmtpMailer(
-                wanted.host, wanted.port, wanted.sender, self.clock, wanted.security, wanted.user, wanted.password
-            )
+            return smtp_mailer_of(wanted, self.clock)
         if wanted.kind == "ses":
             from hubless.adapters.mail.ses import SesMailer
 
@@ -790,6 +791,7 @@ class Hub(ABC):
             login.second_factor,
             login.admins_need_second_factor,
             are_offered=login.kind != "shared-password",
+            tell_of_reset=self._tell_of_reset,
         )
 
     @cached_property
@@ -1093,6 +1095,40 @@ class Hub(ABC):
         from hubless.adapters.no_inspector import NoInspector
 
         return NoInspector()
+
+
+def smtp_mailer_of(wanted: "MailSettings", clock: "Clock") -> "SmtpMailer":
+    """Return what sends mails to the server of the settings."""
+    from hubless.adapters.mail.smtp import SmtpMailer
+
+    return SmtpMailer(wanted.host, wanted.port, wanted.sender, clock, wanted.security, wanted.user, wanted.password)
+
+
+def password_policy_of(settings: Settings) -> "PasswordPolicy":
+    """Return which new passwords *settings* allow."""
+    from hubless.adapters.passwords.strength import ZxcvbnStrengthMeter
+    from hubless.domain.passwords import StrengthPolicy
+    from hubless.services.password_policy import PasswordPolicy
+
+    wanted = settings.passwords
+    strength = StrengthPolicy(wanted.min_score, wanted.admin_min_score)
+    return PasswordPolicy(ZxcvbnStrengthMeter(), strength, settings.hub.name)
+
+
+def require_strong_admin_password(settings: Settings) -> None:
+    """Refuse settings whose `admin_password` would be refused of an admin with a password of their own.
+
+    Raises:
+        SettingsError: saying why, and what to choose.
+    """
+    login = settings.login
+    if not login.admin_password:
+        return
+    try:
+        known = [login.password, *login.admins]
+        password_policy_of(settings).check(login.admin_password, admin=True, known=known)
+    except InvalidRequestError as refused:
+        raise SettingsError(f"login.admin_password: {refused}") from None
 
 
 def apply_settings(hub: Hub) -> None:

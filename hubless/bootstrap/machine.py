@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from hubless.bootstrap.hub import Hub, apply_settings
+from hubless.bootstrap.hub import Hub, apply_settings, require_strong_admin_password
 from hubless.settings import Settings
 
 if TYPE_CHECKING:
@@ -361,10 +361,11 @@ def build(settings: Settings) -> MachineHub:
 
     Raises:
         StoreUnavailableError: when the database in the data folder cannot be used.
-        SettingsError: when a role in *settings* has a scope that does not exist.
+        SettingsError: when a role in *settings* has a scope that does not exist, or `admin_password` is easy to guess.
     """
     hub = MachineHub(settings)
     hub.roles  # noqa: B018 raises for wrong roles
+    require_strong_admin_password(settings)
     apply_settings(hub)
     return hub
 

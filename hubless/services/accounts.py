@@ -48,6 +48,7 @@ class Accounts:
     rights_of: Callable[[User], Iterable[str]] = lambda _user: ()  # what a user may do beyond every user
     password_policy: PasswordPolicy = field(default_factory=PasswordPolicy)
     before_adding: Callable[[str], None] = lambda _name: None  # what a login plug-in does for a user, or refuses
+    tell_of_password: Callable[[User], None] = lambda _user: None  # by mail, after it was changed; raises nothing
 
     def find(self, name: str) -> User:
         """Return the user of that name.
@@ -272,7 +273,7 @@ class Accounts:
         self.check_password(user, password)
         if not self.passwords.use_link(tokens.sha256(secret), self.hasher.hash(password), self.clock.now()):
             raise InvalidRequestError(USED_LINK)
-        self.end_logins_after_change(user, keep_sessions=keep_sessions, revoke_tokens=revoke_tokens)
+        self.complete_change(user, keep_sessions=keep_sessions, revoke_tokens=revoke_tokens)
         return user
 
     def has_logins(self, user: User) -> bool:
@@ -295,7 +296,7 @@ class Accounts:
         user = self.find(name)
         self.check_password(user, password)
         self.passwords.set(user.id, self.hasher.hash(password))
-        self.end_logins_after_change(user, keep_sessions=keep_sessions, revoke_tokens=revoke_tokens)
+        self.complete_change(user, keep_sessions=keep_sessions, revoke_tokens=revoke_tokens)
 
     def check_sign_up(self, name: str, password: str, *, known: Iterable[str] = ()) -> str:
         """Return the normal form of the name with which somebody signs up, if name and password are allowed.
@@ -332,14 +333,16 @@ class Accounts:
 
     def _revoke_all(self, user: User) -> None:
         self.passwords.end_links(user.id)
-        self.end_logins_after_change(user, keep_sessions=False, revoke_tokens=True)
+        self.sessions.end_all(user.id)
+        self._revoke_tokens(user)
 
-    def end_logins_after_change(self, user: User, *, keep_sessions: bool, revoke_tokens: bool) -> None:
-        """End what the old password has opened, as the person chose who set the new one."""
+    def complete_change(self, user: User, *, keep_sessions: bool, revoke_tokens: bool) -> None:
+        """End what the old password has opened, as the person chose who set the new one, and tell the user by mail."""
         if not keep_sessions:
             self.sessions.end_all(user.id)
         if revoke_tokens:
             self._revoke_tokens(user)
+        self.tell_of_password(user)
 
     def _revoke_tokens(self, user: User) -> None:
         """Revoke the user's API tokens; running servers keep theirs, which only report activity and admit visitors."""

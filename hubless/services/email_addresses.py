@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from urllib.parse import urlencode
 
 from hubless.domain import tokens
@@ -13,7 +14,7 @@ from hubless.domain.bounds import MAX_SECRET_LENGTH
 from hubless.domain.email_addresses import EmailAddress
 from hubless.domain.errors import InvalidRequestError, MailFailedError, QuotaExceededError, StoreConflictError
 from hubless.domain.lock_policy import LONGEST_COUNT
-from hubless.domain.mails import check_address
+from hubless.domain.mails import Mail, check_address
 from hubless.domain.users import User
 from hubless.domain.values import value
 from hubless.ports.clock import Clock
@@ -115,6 +116,20 @@ class EmailAddresses:
             return
         with suppress(InvalidRequestError, StoreConflictError):  # a login goes on without an address
             self._save(user, known, check_address(address))
+
+    def tell_of_password(self, user: User) -> None:
+        """Tell the user by mail of a new password, if the user has an address. Nothing fails if the mail does."""
+        self._tell(user, mail_texts.password_changed)
+
+    def tell_of_reset(self, user: User, by: str) -> None:
+        """Tell the user by mail that *by* has removed the second factors, as `tell_of_password` does."""
+        self._tell(user, partial(mail_texts.second_factors_reset, by=by))
+
+    def _tell(self, user: User, written: Callable[[str, str, str], Mail]) -> None:
+        known = self.store.get(user.id)
+        if known is not None and known.address:
+            with suppress(MailFailedError):  # the log says why
+                self.mailer().send(written(self.hub_name, known.address, user.name))
 
     def _confirmed(self, user_id: str, secret: str) -> EmailAddress | None:
         if not 0 < len(secret) <= MAX_SECRET_LENGTH or not 0 < len(user_id) <= MAX_SECRET_LENGTH:

@@ -48,6 +48,30 @@ If you did not change it, ask the admin of {hub} for help at once.
     )
 
 
+def password_changed(hub: str, to: str, user_name: str) -> Mail:
+    """Return the mail to a user who has a new password."""
+    return Mail(
+        to,
+        f"Your password for {hub} was changed",
+        f"""The account {user_name} of {hub} has a new password.
+
+If you did not choose it, ask the admin of {hub} for help at once.
+""",
+    )
+
+
+def second_factors_reset(hub: str, to: str, user_name: str, by: str) -> Mail:
+    """Return the mail to a user whose second factors *by* has removed."""
+    return Mail(
+        to,
+        f"Your second factors for {hub} were removed",
+        f"""{by} has removed all second factors of the account {user_name} of {hub}.
+
+If you did not ask for it, ask the admin of {hub} for help at once.
+""",
+    )
+
+
 def confirm_sign_up(hub: str, to: str, user_name: str, link: str) -> Mail:
     """Return the mail that asks whether the address of a sign-up is right."""
     return Mail(

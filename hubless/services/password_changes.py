@@ -72,7 +72,7 @@ class PasswordChanges:
         self.accounts.check_password(user, new)
         if not self.passwords.change(user.id, stored, self.hasher.hash(new)):
             return Refused(CHANGED)
-        self.accounts.end_logins_after_change(user, keep_sessions=keep_sessions, revoke_tokens=revoke_tokens)
+        self.accounts.complete_change(user, keep_sessions=keep_sessions, revoke_tokens=revoke_tokens)
         return None
 
     def refusal_of(

@@ -81,6 +81,7 @@ class SecondFactors:
     demand: str = "optional"  # [login] second_factor
     admins_need: bool = False
     are_offered: bool = True  # not where many people know the password of every name
+    tell_of_reset: Callable[[User, str], None] = lambda _user, _by: None  # by mail; raises nothing
 
     # --- who needs one ---
 
@@ -240,11 +241,15 @@ class SecondFactors:
     # --- admins ---
 
     def reset(self, user: User, by: str) -> bool:
-        """Remove all factors of the user and note *by* whom, for the user to read; say whether there were any."""
+        """Remove all factors of the user and note *by* whom, for the user to read; say whether there were any.
+
+        It may wait for a mail server.
+        """
         if not self.store.get(user.id).is_set_up:
             return False
         now = self.clock.now()
         self.change(user.id, lambda factors: factors.reset(by, now))
+        self.tell_of_reset(user, by)
         return True
 
     def note_told(self, user: User) -> None:

@@ -120,6 +120,12 @@ def a_role(scopes, users=(), groups=(), members=()):
     return ROLE.format(scopes=list(scopes), users=list(users), groups=list(groups), members=list(members))
 
 
+@pytest.mark.parametrize("easy", ["password", "boss", "letmein1", "short"])
+def test_an_admin_password_that_is_easy_to_guess_is_refused(tmp_path, easy):
+    with pytest.raises(SettingsError, match=r"login\.admin_password: "):
+        build_hub(tmp_path, SHARED.replace("the admins' own password", easy))
+
+
 @pytest.mark.parametrize("scope", ["admin-ui", "admin:users", "servers", "access:servers!user=pupil", "tokens"])
 @pytest.mark.parametrize("where", [{"users": ["tina"]}, {"groups": ["staff"], "members": ["tina"]}])
 def test_settings_whose_roles_the_shared_password_would_open_are_refused(tmp_path, scope, where):

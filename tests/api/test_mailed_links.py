@@ -4,6 +4,7 @@ import json
 import re
 from datetime import timedelta
 
+import pyotp
 import pytest
 
 from functions.reaper import sweep
@@ -111,11 +112,11 @@ def test_who_forgot_the_password_gets_a_link_to_a_new_one(hub, typed):
     assert work(hub) == 0
     (mail,) = hub.post.mails
     assert (mail.to, mail.subject) == (TOM, "A new password for Physics")
-    browser = browse(hub)
-    assert "<strong>tom</strong>" in browser.get(hub.post.link()).text
-    assert browser.submit(hub.post.link(), password=NEW, again=NEW).status_code == 302
+    browser, link = browse(hub), hub.post.link()
+    assert "<strong>tom</strong>" in browser.get(link).text
+    assert browser.submit(link, password=NEW, again=NEW).status_code == 302
     assert log_in(hub, NEW)[1].status_code == 302
-    assert browse(hub).get(hub.post.link()).status_code == 404
+    assert browse(hub).get(link).status_code == 404
 
 
 def test_nobody_sees_whether_there_is_an_account(hub):
@@ -329,6 +330,51 @@ def test_a_user_has_few_mails_sent_to_addresses_in_an_hour(hub):
     browser, _ = log_in(hub)
     statuses = [set_email(browser, f"a{n}@example.org").status_code for n in range(email_addresses.PER_USER + 1)]
     assert statuses == [303] * email_addresses.PER_USER + [429]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize("how", ["page", "link", "command"])
+def test_a_new_password_is_told_by_mail_and_never_fails_with_it(hub, how, fails):
+    browser, _ = log_in(hub)
+    link = hub.hub.accounts.password_link("tom")
+    hub.post.refusals = [MailFailedError("away")] * fails
+    if how == "page":
+        browser.get("/hub/change-password")
+        assert browser.submit("/hub/change-password", old=OLD, password=NEW, again=NEW).status_code == 302
+    elif how == "link":
+        other = browse(hub)
+        other.get(link)
+        assert other.submit(link, password=NEW, again=NEW).status_code == 302
+    else:
+        hub.hub.accounts.set_password("tom", NEW)
+    assert log_in(hub, NEW)[1].status_code == 302
+    told = [(mail.to, mail.subject) for mail in hub.post.mails]
+    assert told == ([] if fails else [(TOM, "Your password for Physics was changed")])
+    assert not any(NEW in mail.text or OLD in mail.text for mail in hub.post.mails)
+
+
+def test_a_new_password_is_told_to_no_address_that_nobody_confirmed(hub):
+    hub.hub.email_addresses.save(None, EmailAddress(hub.user("without").id, pending="without@example.org"))
+    hub.hub.accounts.set_password("without", NEW)
+    assert hub.post.mails == []
+
+
+def test_a_promotion_that_ends_logins_tells_of_no_password(hub):
+    hub.hub.accounts.promote(hub.user("tom"), revoke=True)
+    assert hub.post.mails == []
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_who_reset_a_users_second_factors_is_told_by_mail(hub, fails):
+    tom, factors = hub.user("tom"), hub.hub.second_factors
+    offer = factors.offer_app(tom)
+    factors.add_app(tom, offer.offer, pyotp.TOTP(offer.secret).at(hub.hub.clock.now()))
+    hub.post.refusals = [MailFailedError("away")] * fails
+    hub.user("root", admin=True)
+    assert hub.as_user("root").delete("/users/tom/second-factors").status_code == 204
+    assert not factors.of(tom).is_set_up
+    told = [(mail.to, "root has removed" in mail.text) for mail in hub.post.mails]
+    assert told == ([] if fails else [(TOM, True)])
 
 
 def test_a_provider_gives_an_address_to_who_has_none(hub):

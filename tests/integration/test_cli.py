@@ -14,6 +14,7 @@ from hubless.bootstrap.machine import MachineHub
 from hubless.domain.second_factors import AuthenticatorApp, Factors
 from hubless.settings import parse
 from tests.doubles.smtp import smtp_double
+from tests.support.free_port import free_port
 
 
 class Shell:
@@ -294,6 +295,18 @@ def test_check_finds_a_scope_that_does_not_exist(shell: Shell) -> None:
     shell.settings.write_text('[[roles]]\nname = "pilots"\nscopes = ["fly"]\n')
 
     assert "roles.pilots.scopes: No such scope: 'fly'" in shell.run("check").stderr
+
+
+def test_check_tries_the_mail_server_and_the_admins_password(shell: Shell) -> None:
+    mail = f'[mail]\nkind = "smtp"\nsender = "hub@example.org"\nhost = "localhost"\nport = {free_port()}\n'
+    shell.settings.write_text(mail + 'security = "none"\n')
+    away = shell.run("check")
+    shell.settings.write_text(
+        '[login]\nkind = "shared-password"\npassword = "of the class"\nadmin_password = "password"\n'
+    )
+    easy = shell.run("check")
+    assert (away.exit_code, "would take no mail of the hub" in away.stderr) == (1, True)
+    assert (easy.exit_code, "login.admin_password: " in easy.stderr) == (1, True)
 
 
 def test_a_mail_is_sent_to_try_the_settings(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -93,6 +93,23 @@ def test_what_the_server_refuses_is_told_in_words(tmp_path, fault, words, retry)
         assert len(server.mails) == 1
 
 
+def test_a_check_logs_in_and_sends_nothing(tmp_path):
+    with smtp_double(tmp_path, needs_user=True) as server:
+        mailer(server, user=USER, password=PASSWORD).check()
+    assert server.mails == []
+    assert "AUTH" in server.commands
+    assert not {"MAIL", "DATA"} & set(server.commands)
+
+
+def test_a_check_tells_the_operator_what_the_server_said(tmp_path):
+    with smtp_double(tmp_path, needs_user=True) as server:
+        with pytest.raises(MailFailedError, match="would take no mail of the hub: 535") as failed:
+            mailer(server, user=USER, password="a wrong one").check()
+        with pytest.raises(MailFailedError, match=r"certificate .*\. Check mail\.host"):
+            mailer(server, context=ssl.create_default_context).check()
+    assert "a wrong one" not in str(failed.value)
+
+
 def test_a_mail_that_was_taken_has_not_failed_when_the_server_hangs_up(tmp_path):
     with smtp_double(tmp_path) as server:
         server.fault = "hangs up at QUIT"

@@ -13,6 +13,7 @@ from functions.api.auth.visitors import OwnForm, Person
 from functions.api.pages.home_notices import size_in_words
 from functions.api.pages.views import server_view
 from functions.api.paging import Part, Window
+from functions.api.provider_pool import in_provider_pool
 from functions.api.rendering import Render
 from functions.api.routers import page_router
 from functions.api.routes.users import users_in_reach
@@ -311,7 +312,7 @@ async def reset_factors(
     if admin.who.user is not None and admin.who.user.id == user.id:
         raise HTTPException(400, "Change your own second factors at /hub/account/second-factors")
     admin.privileges.require_may_act_as(admin.who, user)
-    had_some = second_factors.reset(user, admin.who.name)
+    had_some = await in_provider_pool(second_factors.reset, user, admin.who.name)
     return admin.page(
         message=f"{user.name} has no second factor any more" if had_some else f"{user.name} has no second factor"
     )

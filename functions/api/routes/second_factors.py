@@ -10,6 +10,7 @@ from functions.api.auth.authentication import CurrentActor
 from functions.api.auth.scope_checks import user_in_path
 from functions.api.dependencies import Privileges, SecondFactors
 from functions.api.json_codec import JSONResponse
+from functions.api.provider_pool import in_provider_pool
 from functions.api.routers import api_router
 from hubless.domain.users import User
 
@@ -40,5 +41,5 @@ async def reset_second_factors(
     if actor.user is not None and actor.user.id == user.id:
         raise HTTPException(400, OWN_FACTORS)
     privileges.require_may_act_as(actor, user)
-    second_factors.reset(user, actor.name)
+    await in_provider_pool(second_factors.reset, user, actor.name)
     return Response(status_code=204)

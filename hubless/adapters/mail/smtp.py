@@ -64,6 +64,23 @@ class SmtpMailer:
             self._log(mail, _told(failed))
             raise MailFailedError(NOT_SENT) from failed
 
+    def check(self) -> None:
+        """Connect, encrypt and log in as for a mail, and send none.
+
+        Raises:
+            MailFailedError: with what the server said, for an operator.
+        """
+        import smtplib  # noqa: PLC0415 few requests send mail
+
+        try:
+            server = self._connection()
+            with contextlib.suppress(smtplib.SMTPException, OSError):
+                server.quit()
+        except (smtplib.SMTPException, OSError) as failed:
+            told = f"The mail server {self.host}:{self.port} would take no mail of the hub: {_told(failed)}."
+            remedy = "Check mail.host, mail.port, mail.security, mail.user and its password."
+            raise MailFailedError(f"{told} {remedy}") from failed
+
     def _connection(self) -> "smtplib.SMTP":
         """Return a connection that is encrypted and logged in, as far as the settings say so."""
         import smtplib  # noqa: PLC0415 few requests send mail
