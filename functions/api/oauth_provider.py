@@ -18,7 +18,7 @@ from oauthlib.oauth2.rfc6749 import errors as oauth_errors
 
 from functions.api.oauth_clients import clients_of
 from hubless.bootstrap.hub import Hub
-from hubless.domain import imported_secrets
+from hubless.domain import imported_secrets, tokens
 from hubless.domain.bounds import MAX_SECRET_LENGTH
 from hubless.domain.origins import Origins
 from hubless.domain.tokens import Client
@@ -114,6 +114,8 @@ class _Validator(RequestValidator):  # type: ignore[misc]  # oauthlib has no typ
         client = clients_of(self.hub).find(client_id)
         if client is None or not imported_secrets.has_hash(client.secret_sha256, secret):
             return False
+        if imported_secrets.is_imported(client.secret_sha256):
+            self.hub.services.adopt_client_secret(client, tokens.sha256(secret))
         request.client = _ClientView(client)
         return True
 

@@ -453,7 +453,6 @@ class Hub(ABC):
             self.roles,
             self.routing,
             self.origins,
-            self.token_store,
         )
 
     @cached_property

@@ -115,8 +115,9 @@ class ArchivedService:
     oauth_client_allowed_scopes: tuple[str, ...] = ()
     info: Mapping[str, Any] = field(default_factory=dict, hash=False)
     display: bool = True
-    client_secret_hash: str | None = field(default=None, repr=False)  # if it is no token of the service
+    client_secret_hash: str | None = field(default=None, repr=False)  # which is no token by itself
     from_settings: bool = False  # its hub's settings had it: JupyterHub's `from_config`
+    token_hash: str | None = field(default=None, repr=False)  # of a hub of ours: what it was added with
 
 
 @value

@@ -114,9 +114,8 @@ class _Planning:
         self._here_users = {user.name: user for user in here.users}
         self._here_ids = {user.id: user.name for user in here.users if user.id}
         self._here_hashes = {token.hashed for token in here.tokens}
-        # Hashes that are compared with each other: those of tokens, and those of share codes.
-        self._beyond = beyond_bounds({*self._here_hashes, *(token.hashed for token in source.tokens)})
-        self._beyond |= beyond_bounds({code.hashed for found in (here, source) for code in found.share_codes})
+        self._here_code_hashes = {code.hashed for code in here.share_codes}
+        self._replaced = choices.services & {service.name for service in here.services}  # settings have them now
         self._remarks = list(source.remarks)
         self._left_out = Counter[str](remark.kind for remark in source.remarks if remark.is_left_out)
         self._same = Counter[str]()
@@ -133,8 +132,11 @@ class _Planning:
         for item in wanted:
             if (missing := self._missing(item)) is not None:
                 self._leave_out(item, f"needs {missing}, which is neither in the source nor here", "")
+            elif self._is_of_replaced(item):
+                self._add(item)
             else:
                 self._decide(item)
+        self._keep_within_bounds()
         for kind, number in self._expired.items():
             self._remarks.append(Remark(kind, f"{number} of them", "have expired", is_left_out=True))
         gone = self._gone()
@@ -156,6 +158,16 @@ class _Planning:
         self._admitted = {(item.kind, item.key) for item in admitted}
         self._admitted |= {(Kind.SERVICE, (name,)) for name in self._choices.services}
         return admitted
+
+    def _keep_within_bounds(self) -> None:
+        """Leave out imported hashes of which there would be too many of one prefix; those that are here stay."""
+        for kind, here in ((Kind.TOKEN, self._here_hashes), (Kind.SHARE_CODE, self._here_code_hashes)):
+            added = [item for action, item in self._steps if action is Action.ADD and item.kind is kind]
+            beyond = beyond_bounds((*sorted(here), *(item.record.hashed for item in added)))
+            left_out = {item.key: item for item in added if item.record.hashed in beyond}
+            for item in left_out.values():
+                self._leave_out(item, _BEYOND, "Its owner makes a new one here.")
+            self._steps = [step for step in self._steps if step[1].kind is not kind or step[1].key not in left_out]
 
     def _in_order(self) -> list[tuple[Action, Item]]:
         """Return the steps as they are written: by kind and action, removals at the end as they are."""
@@ -320,8 +332,6 @@ class _Planning:
     def _refusal_of_token(self, token: Any) -> tuple[str, str]:
         if token.expires_at is not None and token.expires_at <= self._now:
             return _EXPIRED, ""
-        if token.hashed in self._beyond:
-            return _BEYOND, "Its owner makes a new token here."
         return _fault(
             lambda: [parse(text) for text in token.scopes]
         ), "Define the scope in the settings and import again, or its owner makes a new token."
@@ -332,8 +342,6 @@ class _Planning:
         return _fault_of_shared(share.scopes), "Its owner shares the server again."
 
     def _refusal_of_share_code(self, code: Any) -> tuple[str, str]:
-        if code.hashed in self._beyond:
-            return _BEYOND, "Its owner makes a new code."
         why = _EXPIRED if code.expires_at <= self._now else _fault_of_shared(code.scopes)
         return why, "Its owner makes a new code."
 
@@ -383,6 +391,12 @@ class _Planning:
             self._leave_out(item, "was changed there, and here since the last import; what is here stays", "")
         else:
             self._steps.append((Action.CHANGE, item))
+
+    def _is_of_replaced(self, item: Item) -> bool:
+        """Say whether it is a token, which is not here, of an added service that settings have replaced since."""
+        if item.kind is not Kind.TOKEN or (item.kind, item.key) in self._here:
+            return False
+        return item.record.owner_kind is OwnerKind.SERVICE and item.record.owner in self._replaced
 
     def _add(self, item: Item) -> None:
         if item.kind is Kind.TOKEN and item.record.hashed in self._here_hashes:

@@ -27,7 +27,7 @@ class Token:
     id: str
     sha256: str
     owner_kind: OwnerKind
-    owner_id: str  # a user's id or a service's name
+    owner_id: str  # a user's id or `Service.token_owner`
     scopes: tuple[str, ...]
     created_at: datetime
     note: str = ""
@@ -51,7 +51,7 @@ class Client:
     """An OAuth client: a server (while one launch runs) or a service."""
 
     id: str
-    secret_sha256: str
+    secret_sha256: str  # or the imported hash of a service's secret (`hubless.domain.imported_secrets`)
     redirect_uri: str
     description: str
     access_scopes: tuple[str, ...]

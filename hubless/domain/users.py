@@ -58,6 +58,13 @@ class Service:
     info: Mapping[str, Any] = field(default_factory=dict, hash=False)
     display: bool = True
     from_settings: bool = True
+    id: str = ""  # of one that was added: one of the same name that is added later is another
+    client_secret_hash: str | None = None  # of an imported one; otherwise its token is its client's secret
+
+    @property
+    def token_owner(self) -> str:
+        """Return the `owner_id` of its tokens. No name has a colon, so those of settings and added ones never meet."""
+        return self.name if self.from_settings else f"{self.name}:{self.id}"
 
     @property
     def prefix(self) -> str:

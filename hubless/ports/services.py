@@ -38,6 +38,17 @@ class ServiceStore(Protocol):
         """
         ...
 
+    def change(self, before: Service, after: Service) -> bool:
+        """Write *after* if the service is as *before*, and say whether it was; name and id stay.
+
+        Raises:
+            StoreConflictError: when another service has the client id or the token of *after*.
+        """
+        ...
+
     def delete(self, service: Service) -> None:
-        """Remove the service with its codes and issued tokens; none of them is valid after the first write."""
+        """Remove the service with its codes, its own tokens and those issued to it.
+
+        None of them is valid after the first write: whoever finds a token asks whether its service is there.
+        """
         ...

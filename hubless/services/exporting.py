@@ -113,8 +113,9 @@ class Exporting:
                         codes += self._codes(user, of_owner)
             services = stores.services.all()
             if with_secrets:
-                for name in dict.fromkeys(service.name for service in (*self.configured, *services)):
-                    tokens += self._tokens(OwnerKind.SERVICE, name, name)
+                names_of_settings = {service.name for service in self.configured}
+                for service in (*self.configured, *(one for one in services if one.name not in names_of_settings)):
+                    tokens += self._tokens(OwnerKind.SERVICE, service.token_owner, service.name)
             return Archive(
                 source,
                 users=tuple(archived),
@@ -228,7 +229,8 @@ def _service(service: Service, *, with_secrets: bool) -> ArchivedService:
         service.oauth_client_allowed_scopes,
         service.info,
         service.display,
-        service.token_sha256 if with_secrets else None,
+        service.client_secret_hash if with_secrets else None,
+        token_hash=service.token_sha256 if with_secrets else None,
     )
 
 

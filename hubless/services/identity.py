@@ -154,14 +154,8 @@ class Identities:
         return Actor(user.name, OwnerKind.USER, held, self.of_user(user), user=user, token=token)
 
     def _of_service_token(self, token: Token) -> Actor | None:
-        """Return the service that owns *token*, with the scopes that both have now.
-
-        It is a service of settings, which workloads get short-lived tokens of. One of the same name that an admin added
-        is another service: it has only tokens that came with it from another hub, and these do not end.
-        """
-        service = self.services.configured.get(token.owner_id)
-        if service is None and token.expires_at is None:
-            service = self.services.get(token.owner_id)
+        """Return the service that owns *token*, with the scopes that both have now."""
+        service = self.services.of_token_owner(token.owner_id)
         if service is None:
             return None
         if _is_stale(token.last_activity_at, now := self.clock.now()):

@@ -53,7 +53,8 @@ class Moving:
             HublessError: when the hub was changed since the plan was made. On one machine nothing was written then; in
                 DynamoDB the steps before were. A new import goes on from there.
         """
-        writing = _Writing(self.stores, self.max_sign_ups)
+        configured = frozenset(service.name for service in self.exporting.configured)
+        writing = _Writing(self.stores, self.max_sign_ups, configured)
         writing.read_ids()  # before the transaction, in which others cannot write
         with self.stores.marks.together():
             writing.all(plan, origin, progress)
@@ -103,8 +104,8 @@ class _Ids:
 class _Writing:
     """Carries out one plan."""
 
-    def __init__(self, stores: HubStores, max_sign_ups: int) -> None:
-        self._stores, self._max_sign_ups = stores, max_sign_ups
+    def __init__(self, stores: HubStores, max_sign_ups: int, configured: frozenset[str]) -> None:
+        self._stores, self._max_sign_ups, self._configured = stores, max_sign_ups, configured
         self._now = stores.clock.now()
         self._ids = _Ids()
         self._users = dict[str, User]()
@@ -278,11 +279,18 @@ class _Writing:
     def _service(self, item: Item) -> None:
         there = self._stores.services.find(item.key[0])
         wanted = _service(item.record)
-        if there is not None:
+        if there is None:
+            self._stores.services.create(replace(wanted, id=new_id("sv", self._now)))
+            return
+        wanted = replace(
+            wanted,
+            id=there.id,
             # An archive without secrets takes none away.
-            wanted = replace(wanted, token_sha256=wanted.token_sha256 or there.token_sha256)
-            self._stores.services.delete(there)
-        self._stores.services.create(wanted)
+            token_sha256=wanted.token_sha256 or there.token_sha256,
+            client_secret_hash=wanted.client_secret_hash or there.client_secret_hash,
+        )
+        if not self._stores.services.change(there, wanted):
+            raise StoreConflictError(f"The service {there.name} was changed meanwhile. Import again")
 
     # --- what belongs to users ---
 
@@ -319,8 +327,9 @@ class _Writing:
     def _token(self, item: Item) -> None:
         record, tokens = item.record, self._stores.tokens
         is_users = record.owner_kind is OwnerKind.USER
-        owner_id = self._ids.user(record.owner) if is_users else record.owner
-        there = tokens.get(record.owner_kind, owner_id, record.id)
+        owner_id, *earlier = [self._ids.user(record.owner)] if is_users else self._owners_of_service(record.owner)
+        found = (tokens.get(record.owner_kind, one, record.id) for one in (owner_id, *earlier))
+        there = next((one for one in found if one is not None), None)
         if there is not None:
             tokens.delete([there.id])
         tokens.create(
@@ -336,6 +345,12 @@ class _Writing:
                 record.last_activity_at,
             )
         )
+
+    def _owners_of_service(self, name: str) -> list[str]:
+        """Return the owner of a service's tokens, and the added service that settings have replaced if there is one."""
+        added = self._stores.services.find(name)
+        owners = [name] if name in self._configured else []
+        return [*owners, *([] if added is None else [added.token_owner])]
 
     def _share(self, item: Item) -> None:
         record = item.record
@@ -386,8 +401,6 @@ class _Writing:
 
     def _remove_service(self, item: Item) -> None:
         if (service := self._stores.services.find(item.key[0])) is not None:
-            tokens = self._stores.tokens.of_owner(OwnerKind.SERVICE, service.name)
-            self._stores.tokens.delete([token.id for token in tokens if token.expires_at is None])
             self._stores.services.delete(service)
 
     def _remove_server(self, item: Item) -> None:
@@ -412,7 +425,7 @@ def _service(record: ArchivedService) -> Service:
         record.name,
         record.admin,
         record.url,
-        record.client_secret_hash,
+        record.token_hash,
         record.oauth_client_id,
         record.oauth_redirect_uri,
         record.oauth_no_confirm,
@@ -420,6 +433,7 @@ def _service(record: ArchivedService) -> Service:
         record.info,
         record.display,
         from_settings=False,
+        client_secret_hash=record.client_secret_hash,
     )
 
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import field
+from dataclasses import field, replace
 from urllib.parse import urlsplit
 
 from hubless.domain import delegation, roles, scopes
@@ -17,11 +17,10 @@ from hubless.domain.errors import (
 from hubless.domain.origins import SHARED, Origins
 from hubless.domain.roles import Role
 from hubless.domain.scopes import Scopes
-from hubless.domain.tokens import Client, OwnerKind
+from hubless.domain.tokens import Client
 from hubless.domain.users import Service
 from hubless.domain.values import value
 from hubless.ports.services import ServiceStore
-from hubless.ports.tokens import TokenStore
 from hubless.services.routing import Routing
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,254}")
@@ -39,7 +38,6 @@ class ServiceRegistry:
     roles: Mapping[str, Role]
     routing: Routing
     origins: Origins = SHARED
-    tokens: TokenStore | None = None
     _by_token: dict[str, Service] = field(init=False, default_factory=dict, repr=False)
     _by_client: dict[str, Service] = field(init=False, default_factory=dict, repr=False)
 
@@ -63,6 +61,23 @@ class ServiceRegistry:
         """Return the service added by the API whose token has that hash, or None."""
         service = self.store.of_token(sha256)
         return None if service is None or service.name in self.configured else service
+
+    def of_token_owner(self, owner_id: str) -> Service | None:
+        """Return the service that owns tokens with this `owner_id`, or None.
+
+        One that was added is nobody while settings have a service of its name.
+        """
+        name, is_added, _ = owner_id.partition(":")
+        if not is_added or name in self.configured:
+            return self.configured.get(owner_id)
+        service = self.store.find(name)
+        return service if service is not None and service.token_owner == owner_id else None
+
+    def adopt_client_secret(self, client: Client, sha256: str) -> None:
+        """Replace the imported hash of the client's secret by *sha256*, our own; whoever changed it meanwhile wins."""
+        service = None if client.service is None else self.store.find(client.service)
+        if service is not None and service.client_secret_hash == client.secret_sha256:
+            self.store.change(service, replace(service, client_secret_hash=sha256))
 
     def client(self, client_id: str) -> Client | None:
         """Return the service's OAuth client of that id, or None."""
@@ -88,7 +103,6 @@ class ServiceRegistry:
             raise NameTakenError("Service", service.name)
         if not by_admin:
             self._require_within(service, held, groups_of)
-        self._revoke_lasting(service.name)  # of an earlier service of that name
         try:
             self.store.create(service, limit=MAX_SERVICES)
         except QuotaExceededError as reached:
@@ -123,24 +137,18 @@ class ServiceRegistry:
         service = self.store.find(name)
         if service is None:
             raise NotFoundError("Service", name)
-        self._revoke_lasting(name)
         self.store.delete(service)
         self.routing.sync_services(self.all())
 
-    def _revoke_lasting(self, name: str) -> None:
-        """Remove the tokens that were imported with an added service of that name; those of workloads always end."""
-        if self.tokens is not None:
-            owned = self.tokens.of_owner(OwnerKind.SERVICE, name)
-            self.tokens.delete([token.id for token in owned if token.expires_at is None])
-
 
 def _client(service: Service, origins: Origins) -> Client | None:
-    if not service.token_sha256 or not service.oauth_client_id:
+    secret = service.client_secret_hash or service.token_sha256
+    if not secret or not service.oauth_client_id:
         return None
     uri = service.oauth_redirect_uri or f"{service.prefix}oauth_callback"
     return Client(
         id=service.oauth_client_id,
-        secret_sha256=service.token_sha256,
+        secret_sha256=secret,
         redirect_uri=uri if "://" in uri else origins.link_to(uri),
         description=f"Service {service.name}",
         access_scopes=(f"access:services!service={service.name}",),

@@ -257,6 +257,7 @@ USUAL = {
     "services.of_client": lambda s: s.services.of_client("service-grader"),
     "services.all": lambda s: s.services.all(),
     "services.create": lambda s: s.services.create(Service("other", oauth_client_id="service-other")),
+    "services.change": lambda s: s.services.change(GRADER, replace(GRADER, url=None)),
     "services.delete": lambda s: s.services.delete(GRADER),
     "lti.keys": lambda s: s.lti.keys(),
     "lti.replace_keys": lambda s: s.lti.replace_keys(None, SealedKeys("sealed")),

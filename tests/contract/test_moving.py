@@ -12,8 +12,9 @@ from hubless.domain.errors import HublessError
 from hubless.domain.import_items import Kind
 from hubless.domain.import_plan import Action, Choices
 from hubless.domain.tokens import OwnerKind, sha256
+from hubless.domain.users import Service
 from tests.support import sqlite
-from tests.support.builders import NOW, a_user
+from tests.support.builders import NOW, a_token, a_user, an_imported_hash
 from tests.support.moving import CHOICES, MovingHub, a_hub, records_of, with_user
 
 
@@ -51,8 +52,10 @@ def test_the_tokens_of_an_archive_find_their_owners(hub):
     token, user = hub.stores.tokens.find_with_user(sha256("bob's"))
     assert user.name == "bob"
     assert token.scopes == ("read:users:name!user=bob",)
-    assert hub.stores.tokens.find(sha256("second")).owner_id == "dash"
-    assert hub.stores.services.of_token(sha256("dash")).name == "dash"
+    dash = hub.stores.services.of_token(sha256("dash"))
+    assert hub.stores.tokens.find(sha256("second")).owner_id == dash.token_owner
+    assert (dash.name, dash.client_secret_hash) == ("dash", sha256("client"))
+    assert hub.stores.services.of_token(sha256("client")) is None
 
 
 def test_what_changed_there_is_brought_over(hub):
@@ -98,6 +101,51 @@ def test_the_hash_of_a_token_that_was_used_here_stays(hub):
     assert plan.count(Action.CHANGE) == {Kind.TOKEN: 1}
     token = hub.stores.tokens.find(sha256("bob's"))
     assert (token.id, token.note) == (stored.id, "renamed")
+
+
+def with_service(archive, **facts):
+    return replace(archive, services=(replace(archive.services[0], **facts),))
+
+
+def test_a_service_that_changed_there_keeps_its_tokens(hub):
+    hub.bring(a_hub())
+    before = hub.stores.services.find("dash")
+    hub.stores.tokens.create(
+        a_token("issued", "bob", owner_id=hub.stores.users.find("bob").id, client_id="service-dash")
+    )
+    plan = hub.bring(with_service(a_hub(), url="http://127.0.0.1:9001", client_secret_hash=sha256("new")))
+    assert plan.count(Action.CHANGE) == {Kind.SERVICE: 1}
+    changed = hub.stores.services.find("dash")
+    assert changed == replace(before, url="http://127.0.0.1:9001", client_secret_hash=sha256("new"))
+    assert hub.stores.tokens.find(sha256("second")).owner_id == changed.token_owner
+    assert hub.stores.tokens.find(sha256("issued")) is not None
+    hub.bring(with_service(a_hub(), info={}, client_secret_hash=None, token_hash=None))
+    assert hub.stores.services.find("dash").client_secret_hash == sha256("new")
+    assert hub.stores.services.of_token(sha256("dash")) == hub.stores.services.find("dash")
+
+
+def test_a_service_of_the_settings_gets_the_tokens_and_keeps_itself(stores):
+    dash = Service("dash", url="http://127.0.0.1:1", token_sha256=sha256("ours"))
+    hub = MovingHub(stores, configured=(dash,))
+    choices = replace(CHOICES, services=frozenset({"dash"}))
+    plan = hub.bring(a_hub(), choices)
+    assert [(one.kind, one.subject) for one in plan.remarks] == [(Kind.SERVICE, "dash")]
+    assert hub.stores.services.all() == []
+    assert [token.id for token in hub.stores.tokens.of_owner(OwnerKind.SERVICE, "dash")] == ["a-dash-there"]
+    assert hub.bring(a_hub(), choices).steps == ()
+
+
+def test_a_service_that_settings_name_since_gets_its_tokens_once(stores):
+    """The hash that a token got here at its first use moves with it."""
+    hub, later = MovingHub(stores), MovingHub(stores, configured=(Service("dash"),))
+    choices = replace(CHOICES, services=frozenset({"dash"}))
+    source = replace(a_hub(), tokens=(replace(a_hub().tokens[1], hashed=an_imported_hash("second")),))
+    hub.bring(source)
+    hub.stores.tokens.adopt(hub.stores.tokens.find(an_imported_hash("second")), sha256("second"), NOW)
+    assert later.bring(source, choices).count(Action.ADD) == {Kind.TOKEN: 1}
+    assert hub.stores.tokens.find(sha256("second")).owner_id == "dash"
+    assert hub.stores.tokens.of_owner(OwnerKind.SERVICE, hub.stores.services.find("dash").token_owner) == []
+    assert later.bring(source, choices).steps == ()
 
 
 def test_what_was_removed_here_since_does_not_come_back(hub):

@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import pytest
 
+from hubless.adapters.dynamodb import removals
 from hubless.domain.errors import NameTakenError, QuotaExceededError, StoreConflictError
-from hubless.domain.tokens import OwnerKind
+from hubless.domain.tokens import OwnerKind, sha256
 from hubless.domain.users import Service
-from tests.support.builders import a_code, a_token
+from tests.support.builders import NOW, a_code, a_token, an_imported_hash
 from tests.support.concurrency import MANY, concurrently
 
 GRADER = Service(
@@ -18,6 +21,8 @@ GRADER = Service(
     info={"for": ["course", 1]},
     display=False,
     from_settings=False,
+    id="sv-1",
+    client_secret_hash="c1",
 )
 PLAIN = Service(name="a.plain", from_settings=False)
 
@@ -82,3 +87,78 @@ def test_there_are_so_many_services(stores):
     stores.services.delete(stores.services.all()[0])
     stores.services.create(GRADER, limit=3)
     assert len(stores.services.all()) == 3
+
+
+def its_token(secret, service=GRADER, **facts):
+    return a_token(secret, owner_kind=OwnerKind.SERVICE, owner_id=service.token_owner, **facts)
+
+
+def tokens_of(stores, service=GRADER):
+    return [token.id for token in stores.tokens.of_owner(OwnerKind.SERVICE, service.token_owner)]
+
+
+def test_a_service_has_many_tokens_and_they_end_with_it(stores):
+    imported = its_token("old-one", sha256=an_imported_hash("old-one", 16_384))
+    namesake, of_settings = replace(GRADER, id="sv-2"), replace(GRADER, from_settings=True)
+    stores.services.create(GRADER)
+    for token in (imported, its_token("b"), its_token("c", namesake), its_token("d", of_settings)):
+        stores.tokens.create(token)
+    assert stores.tokens.adopt(imported, sha256("old-one"), NOW)
+    stores.tokens.create(its_token("e", sha256=an_imported_hash("e-imported")))
+    assert len(tokens_of(stores)) == 3
+    stores.services.delete(GRADER)
+    assert tokens_of(stores) == []
+    for hashed in (sha256("old-one"), imported.sha256, sha256("b"), an_imported_hash("e-imported")):
+        assert stores.tokens.find(hashed) is None
+    assert (tokens_of(stores, namesake), tokens_of(stores, of_settings)) == (["a-c"], ["a-d"])
+
+
+@pytest.mark.parametrize("stores", ["dynamodb-moto"], indirect=True)
+@pytest.mark.parametrize("client_id", ["service-grader", None])
+def test_tokens_that_a_crash_left_go_with_the_next_sweep(stores, monkeypatch, client_id):
+    service = replace(GRADER, oauth_client_id=client_id)
+    stores.services.create(service)
+    stores.tokens.create(its_token("b"))
+    stores.tokens.create(its_token("old-one", sha256=an_imported_hash("old-one")))
+    with monkeypatch.context() as broken:
+        broken.setattr(removals, "sweep_service", lambda *_: (_ for _ in ()).throw(RuntimeError))
+        with pytest.raises(RuntimeError):
+            stores.services.delete(service)
+    assert stores.services.find("grader") is None
+    assert len(tokens_of(stores)) == 2
+    stores.services.create(replace(service, id="sv-2"))
+    stores.tokens.delete_expired(NOW, 10)
+    assert tokens_of(stores) == []
+    assert stores.tokens.find(sha256("b")) is None
+    assert stores.services.find("grader").id == "sv-2"
+
+
+def test_of_many_changes_of_one_service_at_once_one_is_made(stores):
+    stores.services.create(GRADER)
+    done = concurrently(lambda n: stores.services.change(GRADER, replace(GRADER, client_secret_hash=f"c-{n}")))
+    assert sorted(done) == [False] * (MANY - 1) + [True]
+    changed = stores.services.find("grader")
+    assert changed == replace(GRADER, client_secret_hash=f"c-{done.index(True)}")
+    assert stores.services.of_token("t1") == stores.services.of_client("service-grader") == changed
+    stores.services.delete(changed)
+    assert not stores.services.change(changed, GRADER)
+    assert stores.services.all() == []
+
+
+def test_a_change_of_token_and_client_leaves_nothing_of_the_old(stores, alice, session):
+    stores.services.create(GRADER)
+    stores.tokens.create(its_token("own"))
+    stores.tokens.create(a_token("issued", client_id="service-grader"))
+    stores.clients.add_code(a_code(client_id="service-grader"))
+    after = replace(GRADER, token_sha256="t2", oauth_client_id="service-other", url=None)
+    assert stores.services.change(GRADER, after)
+    assert stores.services.of_token("t2") == stores.services.of_client("service-other") == after
+    assert (stores.services.of_token("t1"), stores.services.of_client("service-grader")) == (None, None)
+    assert stores.tokens.find(sha256("issued")) is None
+    assert stores.clients.find_code(a_code().sha256) is None
+    assert tokens_of(stores) == ["a-own"]
+    stores.services.create(Service("third", token_sha256="t1", oauth_client_id="service-grader", from_settings=False))
+    for taken in ({"token_sha256": "t1"}, {"oauth_client_id": "service-grader"}):
+        with pytest.raises(StoreConflictError):
+            stores.services.change(after, replace(after, **taken))
+    assert stores.services.find("grader") == after

@@ -33,7 +33,7 @@ CHOICES = Choices(keeps_auth_state=True)
 class MovingHub:
     """A hub on *stores*, with a key of its own by which it seals."""
 
-    def __init__(self, stores, key=b"k" * 32):
+    def __init__(self, stores, key=b"k" * 32, configured=()):
         self.stores, self.clock = stores, StoppedClock(NOW)
         auth_states = AuthStates(stores.auth_states, FernetSealer(lambda: [key], "auth_state"), is_kept=True)
         self.app_secrets = FernetSealer(lambda: [key], "second factors")
@@ -55,7 +55,7 @@ class MovingHub:
             marks=stores.import_marks,
             clock=self.clock,
         )
-        self.exporting = Exporting(hub_stores)
+        self.exporting = Exporting(hub_stores, configured)
         self.moving = Moving(hub_stores, self.exporting)
 
     def plan(self, source, choices=CHOICES, origin="old"):
@@ -101,7 +101,8 @@ def a_hub():
                 oauth_client_id="service-dash",
                 oauth_client_allowed_scopes=("access:services",),
                 info={"team": "a"},
-                client_secret_hash=sha256("dash"),
+                client_secret_hash=sha256("client"),
+                token_hash=sha256("dash"),
             ),
         ),
         servers=(

@@ -12,11 +12,12 @@ from functions.api import response_schemas as schemas
 from functions.api import serializers
 from functions.api.auth.authentication import CurrentActor, MaybeActor
 from functions.api.auth.scope_checks import OUT_OF_REACH, holds, require
-from functions.api.dependencies import Identities, Roles, Services
+from functions.api.dependencies import Clock, Identities, Roles, Services
 from functions.api.json_codec import JSONResponse
 from functions.api.routers import api_router, problems
 from hubless.domain.tokens import sha256
 from hubless.domain.users import Service
+from hubless.services.identifiers import new_id
 from hubless.services.identity import Actor
 from hubless.services.service_registry import CLIENT_ID_PREFIX
 
@@ -77,13 +78,14 @@ async def add_service(
     services: Services,
     identities: Identities,
     roles: Roles,
+    clock: Clock,
 ) -> Response:
     """Add an external service. The actor must hold every scope that the service will hold."""
     if not body.model_fields_set:
         raise HTTPException(400, "Invalid service data: give at least one of url, api_token, admin, info or display")
     if body.command:
         raise HTTPException(400, f"Can not create managed service {name} at runtime: this hub runs no services itself")
-    service = _service(name, body)
+    service = _service(name, body, new_id("sv", clock.now()))
     known = filter(None, [actor.user])
     services.add(service, actor.scopes, identities.groups_of(*known), by_admin=actor.is_admin)
     return JSONResponse(serializers.service_model(service, actor.scopes, roles), 201)
@@ -101,7 +103,7 @@ async def remove_service(name: str, _actor: ServiceAdmin, services: Services) ->
     return Response(media_type="application/json")
 
 
-def _service(name: str, body: requests.NewService) -> Service:
+def _service(name: str, body: requests.NewService, service_id: str) -> Service:
     """Return what *body* describes. It is an OAuth client if it has a secret and a redirect URI."""
     is_client = bool(body.api_token and (body.url or body.oauth_redirect_uri))
     return Service(
@@ -116,4 +118,5 @@ def _service(name: str, body: requests.NewService) -> Service:
         info=body.info,
         display=body.display,
         from_settings=False,
+        id=service_id,
     )

@@ -39,6 +39,7 @@ from hubless.adapters.dynamodb.table import (
 )
 from hubless.domain.errors import NotFoundError, StoreConflictError
 from hubless.domain.mails import folded
+from hubless.domain.tokens import OwnerKind
 
 BEGUN = "BEGUN"
 
@@ -57,7 +58,9 @@ def finish(database: Database) -> None:
             case "members":
                 join_members(database, identifier)
             case "client":
-                _sweep_issued(database, keys.client(identifier), note.key)
+                sweep_client(database, identifier)
+            case "service":
+                sweep_service(database, identifier)
             case _:
                 _sweep_issued(database, keys.session(identifier), note.key)
 
@@ -293,7 +296,15 @@ def holder_of(user_id: str | None, group_id: str | None) -> tuple[Key, Texts]:
 
 
 def remove_issued(
-    database: Database, partition: str, *, head: Step, mark: Step, note: Step, more: Iterable[Key], closes: bool = False
+    database: Database,
+    partition: str,
+    *,
+    head: Step,
+    mark: Step,
+    note: Step,
+    more: Iterable[Key],
+    also: Sequence[Step] = (),
+    closes: bool = False,
 ) -> None:
     """Remove a client or session with every token and code that was issued to it.
 
@@ -304,18 +315,19 @@ def remove_issued(
         mark: marks it as gone, if it is as expected.
         note: records that the removal has begun.
         more: further keys of the client or session.
+        also: further steps of the first transaction.
         closes: whether something may be issued at this moment; then the mark comes first and prevents it.
     """
     own = list(more)
     if closes:
-        database.transact([mark, note, *(Delete(key) for key in own)])
+        database.transact([mark, note, *(Delete(key) for key in own), *also])
         _sweep_issued(database, partition, note.key)
         return
     doomed = list(dict.fromkeys([*own, *issued(database, partition)]))
-    if len(doomed) < TRANSACTION:
-        database.transact([head, *(Delete(key) for key in doomed)])
+    if len(doomed) + len(also) < TRANSACTION:
+        database.transact([head, *(Delete(key) for key in doomed), *also])
         return
-    database.transact([mark, note, *(Delete(key) for key in own)])
+    database.transact([mark, note, *(Delete(key) for key in own), *also])
     _sweep_issued(database, partition, note.key)
 
 
@@ -375,6 +387,24 @@ def begin_client(client_id: str) -> Step:
 def begin_session(session_id: str) -> Step:
     """Return the note that a session's removal has begun."""
     return _begin("session", session_id)
+
+
+def sweep_client(database: Database, client_id: str) -> None:
+    """Remove what was issued to a client that is gone, and its note."""
+    _sweep_issued(database, keys.client(client_id), keys.begun("client", client_id))
+
+
+def begin_service(owner: str) -> Step:
+    """Return the note to remove the tokens of a service (`Service.token_owner`), for the removal's transaction."""
+    return _begin("service", owner)
+
+
+def sweep_service(database: Database, owner: str) -> None:
+    """Remove the tokens of a service that is gone, and its note. No later service has the same id."""
+    where = TokenItem.sk.startswith("TOKEN#")
+    items = list(database.query(TokenItem, keys.owner(OwnerKind.SERVICE.value, owner), where))
+    database.delete_many(key for item in items for key in keys_of_token(item))
+    database.delete_many([keys.begun("service", owner)])
 
 
 def _sweep_issued(database: Database, partition: str, note: Key) -> None:

@@ -1,9 +1,9 @@
-"""Services added by the API, in DynamoDB. They never change, so each is stored under its name, token and client id."""
+"""Services added by the API, in DynamoDB. They hardly change, so each is stored under its name, token and client id."""
 
 from typing import Any
 
 from hubless.adapters.dynamodb import keys, removals
-from hubless.adapters.dynamodb.database import Database, Delete, Put, Step, Update
+from hubless.adapters.dynamodb.database import ConditionFailedError, Database, Delete, Put, Step, Update
 from hubless.adapters.dynamodb.keys import Key
 from hubless.adapters.dynamodb.table import ClientItem, Counter, ServiceItem
 from hubless.domain.errors import NameTakenError, QuotaExceededError, StoreConflictError
@@ -19,6 +19,8 @@ _FACTS = (
     "oauth_client_allowed_scopes",
     "info",
     "display",
+    "id",
+    "client_secret_hash",
 )
 
 
@@ -58,33 +60,62 @@ class DynamoServiceStore:
     def _create(self, service: Service, under: list[Step]) -> None:
         facts: dict[str, Any] = {name: getattr(service, name) for name in _FACTS}
         taken = NameTakenError("Service", service.name)
-        anothers = StoreConflictError("This token or OAuth client id belongs to another service")
         first, *others = _where(service)
         steps: list[Step] = [
             Put(ServiceItem(*key, name=service.name, facts=facts), ServiceItem.pk.does_not_exist(), error)
-            for key, error in [(first, taken), *((key, anothers) for key in others)]
+            for key, error in [(first, taken), *((key, _anothers()) for key in others)]
         ]
         self._database.transact([*steps, *under])
 
+    def change(self, before: Service, after: Service) -> bool:
+        item = self._database.get(ServiceItem, keys.service(before.name))
+        if item is None or _service(item) != before:
+            return False
+        facts = {name: getattr(after, name) for name in _FACTS}
+        first, *old = _where(before)
+        new = _where(after)[1:]
+        steps: list[Step] = [Update(first, [ServiceItem.facts.set(facts)], ServiceItem.facts == item.facts)]
+        for key in new:
+            is_own = ServiceItem.pk.exists() if key in old else ServiceItem.pk.does_not_exist()
+            steps.append(Put(ServiceItem(*key, name=after.name, facts=facts), is_own, _anothers()))
+        steps += [Delete(key) for key in old if key not in new]
+        left = before.oauth_client_id if before.oauth_client_id != after.oauth_client_id else None
+        if left is not None:  # what was issued to it ends with it
+            gone = Update(keys.client_head(left), [ClientItem.gone.set(True)])
+            steps += [gone, removals.begin_client(left)]
+        try:
+            self._database.transact(steps)
+        except ConditionFailedError:
+            return False
+        if left is not None:
+            removals.sweep_client(self._database, left)
+        return True
+
     def delete(self, service: Service) -> None:
         first, *others = _where(service)
-        client_id = service.oauth_client_id
+        client_id, own = service.oauth_client_id, removals.begin_service(service.token_owner)
         if client_id is None:
-            self._database.transact([Delete(key) for key in (first, *others)])
-            return
-        head = keys.client_head(client_id)
-        removals.remove_issued(
-            self._database,
-            keys.client(client_id),
-            head=Delete(head),
-            mark=Update(head, [ClientItem.gone.set(True)]),
-            note=removals.begin_client(client_id),
-            more=[first, *others],
-        )
+            self._database.transact([*(Delete(key) for key in (first, *others)), own])
+        else:
+            head = keys.client_head(client_id)
+            removals.remove_issued(
+                self._database,
+                keys.client(client_id),
+                head=Delete(head),
+                mark=Update(head, [ClientItem.gone.set(True)]),
+                note=removals.begin_client(client_id),
+                more=[first, *others],
+                also=[own],
+            )
+        removals.sweep_service(self._database, service.token_owner)
 
     def _read(self, key: Key) -> Service | None:
         item = self._database.get(ServiceItem, key)
         return None if item is None else _service(item)
+
+
+def _anothers() -> StoreConflictError:
+    return StoreConflictError("This token or OAuth client id belongs to another service")
 
 
 def _where(service: Service) -> list[Key]:

@@ -402,7 +402,7 @@ class SessionItem(Expiring):
 
 
 class ServiceItem(Item):
-    """A service, stored three times: by name, token and client id. It never changes."""
+    """A service, stored three times: by name, token and client id."""
 
     name = UnicodeAttribute()
     facts = JSONAttribute()

@@ -7,6 +7,7 @@ from typing import Any
 
 from hubless.adapters.sqlite.database import Database
 from hubless.domain.errors import NameTakenError, QuotaExceededError, StoreConflictError
+from hubless.domain.tokens import OwnerKind
 from hubless.domain.users import Service
 
 _FACTS = (
@@ -17,6 +18,8 @@ _FACTS = (
     "oauth_client_allowed_scopes",
     "info",
     "display",
+    "id",
+    "client_secret_hash",
 )
 _COLUMNS = "name, client_id, token_sha256, facts"
 
@@ -44,14 +47,22 @@ class SqliteServiceStore:
             # Counted under the write lock, so parallel calls cannot exceed the limit.
             if limit and self._database.read_one("SELECT count(*) FROM services")[0] >= limit:
                 raise QuotaExceededError(f"The limit of {limit} services is reached", limit=limit)
-            self._insert(service)
+            self._write(f"INSERT INTO services ({_COLUMNS}) VALUES (?, ?, ?, ?)", service)  # noqa: S608 constant
 
-    def _insert(self, service: Service) -> None:
+    def change(self, before: Service, after: Service) -> bool:
+        with self._database.transaction():
+            if self.find(before.name) != before:
+                return False
+            if after.oauth_client_id != before.oauth_client_id:
+                self._remove_issued(before.oauth_client_id)
+            self._write("UPDATE services SET client_id = ?2, token_sha256 = ?3, facts = ?4 WHERE name = ?1", after)
+        return True
+
+    def _write(self, statement: str, service: Service) -> None:
         facts = {name: getattr(service, name) for name in _FACTS}
         try:
             self._database.write(
-                f"INSERT INTO services ({_COLUMNS}) VALUES (?, ?, ?, ?)",  # noqa: S608 constant
-                (service.name, service.oauth_client_id, service.token_sha256, json.dumps(facts)),
+                statement, (service.name, service.oauth_client_id, service.token_sha256, json.dumps(facts))
             )
         except sqlite3.IntegrityError as taken:
             if taken.sqlite_errorcode == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY:
@@ -60,9 +71,16 @@ class SqliteServiceStore:
 
     def delete(self, service: Service) -> None:
         with self._database.transaction():
-            self._database.write("DELETE FROM tokens WHERE client_id = ?", (service.oauth_client_id,))
-            self._database.write("DELETE FROM codes WHERE client_id = ?", (service.oauth_client_id,))
+            self._remove_issued(service.oauth_client_id)
+            self._database.write(
+                "DELETE FROM tokens WHERE owner_id = ? AND owner_kind = ?",
+                (service.token_owner, OwnerKind.SERVICE.value),
+            )
             self._database.write("DELETE FROM services WHERE name = ?", (service.name,))
+
+    def _remove_issued(self, client_id: str | None) -> None:
+        self._database.write("DELETE FROM tokens WHERE client_id = ?", (client_id,))
+        self._database.write("DELETE FROM codes WHERE client_id = ?", (client_id,))
 
     def _one(self, where: str, value: str) -> Service | None:
         row = self._database.read_one(f"SELECT {_COLUMNS} FROM services WHERE {where}", (value,))  # noqa: S608 fixed words

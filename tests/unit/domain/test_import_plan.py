@@ -22,9 +22,9 @@ from hubless.domain.archive import (
 from hubless.domain.external_identities import ExternalId
 from hubless.domain.import_items import Kind, items_of, place_of
 from hubless.domain.import_plan import Action, Choices, plan_of
-from hubless.domain.imported_secrets import MOST_OF_MANY_ROUNDS
+from hubless.domain.imported_secrets import MOST_OF_MANY_ROUNDS, MOST_OF_ONE_ROUND
 from hubless.domain.tokens import OwnerKind
-from tests.support.builders import NOW
+from tests.support.builders import NOW, an_imported_hash
 
 EMPTY = Archive("here")
 LATER = NOW + timedelta(days=1)
@@ -266,3 +266,36 @@ def test_a_group_that_is_here_keeps_its_properties():
     assert plan(Archive("x", groups=(theirs,)), Archive("here", groups=(mine,))).steps == ()
     bare = Archive("here", groups=(replace(mine, properties={}),))
     assert written(plan(Archive("x", groups=(theirs,)), bare), Kind.GROUP, Action.CHANGE) == [("g",)]
+
+
+@pytest.mark.parametrize(("rounds", "most"), [(1, MOST_OF_ONE_ROUND), (16_384, MOST_OF_MANY_ROUNDS)])
+def test_too_many_secrets_that_begin_alike_are_left_out(rounds, most):
+    hashes = [an_imported_hash(f"same{number}", rounds) for number in range(most + 4)]
+    tokens = tuple(a_token(hashed=one, created_at=NOW + timedelta(hours=n)) for n, one in enumerate(hashes[2:]))
+    here = Archive("here", tokens=(a_token(hashed=hashes[0], id="a-0"), a_token(hashed=hashes[1], id="a-1")))
+    others = tuple(a_token(hashed=an_imported_hash(f"{n}: of another beginning", rounds)) for n in range(3))
+    found = plan(Archive("x", users("ada"), tokens=(*tokens, *others)), here)
+    assert len(written(found, Kind.TOKEN)) == most - 2 + 3
+    assert found.left_out == {Kind.TOKEN: 4}
+    assert {(one.kind, one.subject.partition(",")[0]) for one in found.remarks} == {(Kind.TOKEN, "ada")}
+    assert not any(hashed in str(found.remarks) for hashed in hashes)
+
+
+def test_share_codes_and_tokens_that_begin_alike_are_counted_apart():
+    hashes = [an_imported_hash(f"same{number}") for number in range(MOST_OF_ONE_ROUND + 1)]
+    source = Archive(
+        "x",
+        users("ada"),
+        servers=(ArchivedServer("ada", created_at=NOW),),
+        tokens=tuple(a_token(hashed=one) for one in hashes[1:]),
+        share_codes=tuple(ArchivedShareCode("ada", "", one, ("access:servers",), NOW, LATER) for one in hashes),
+    )
+    assert plan(source).left_out == {Kind.SHARE_CODE: 1}
+
+
+def test_what_is_here_already_takes_no_place_of_others():
+    hashes = [an_imported_hash(f"same{number}") for number in range(MOST_OF_ONE_ROUND)]
+    source = Archive("x", users("ada"), tokens=tuple(a_token(hashed=one) for one in hashes))
+    marks = {place_of(item): item.digest for item in items_of(source)}
+    again = plan(source, source, marks)
+    assert (again.steps, again.left_out) == ((), {})
