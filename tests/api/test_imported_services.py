@@ -1,11 +1,17 @@
 """Services of a JupyterHub that was imported go on working with their tokens and OAuth secrets."""
 
+import socket
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
+from threading import Thread
 from urllib.parse import urlencode
 
 import pytest
+import uvicorn
+from jupyterhub.services.auth import HubOAuth
 
+from functions.api.app import create_app
 from hubless.adapters.jupyterhub_database.reading import read
 from hubless.domain.archive import Archive, ArchivedService, ArchivedToken
 from hubless.domain.import_items import Kind
@@ -194,3 +200,44 @@ def test_a_secret_that_an_import_replaces_meanwhile_is_left_alone(hub, dash):
     assert hub.hub.services.get("dash").client_secret_hash == newer
     assert exchange(hub, dash, SECRET).status_code == 401
     assert exchange(hub, dash, "another-secret").status_code == 200
+
+
+@contextmanager
+def served(hub):
+    """Serve the hub at a port of this machine, and return its address."""
+    listening = socket.create_server(("127.0.0.1", 0))  # it takes connections before the server has begun
+    server = uvicorn.Server(uvicorn.Config(create_app(hub.hub), log_level="error"))
+    thread = Thread(target=server.run, kwargs={"sockets": [listening]})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()
+        listening.close()
+
+
+def test_jupyterhubs_own_client_logs_in_with_the_token_it_had(hub):
+    """A service has one secret in JupyterHub: its API token, with which it is an OAuth client too."""
+    source = the_archive(
+        hub, (SECRET, {"scopes": ("read:users:name", "list:users")}), admin=True, oauth_no_confirm=True
+    )
+    bring(hub, source)
+    hub.user("root", admin=True)
+    asked = {"client_id": "service-dash", "response_type": "code", "state": "s"}
+    code = code_of(hub.browser("root").get("/hub/api/oauth2/authorize?" + urlencode(asked)))
+    with served(hub) as address:
+        client = HubOAuth(
+            api_url=f"{address}/hub/api",
+            api_token=SECRET,
+            oauth_client_id="service-dash",
+            oauth_redirect_uri="/services/dash/oauth_callback",
+            cache_max_age=0,
+        )
+        given = client.token_for_code(code)
+        assert client.user_for_token(given, use_cache=False)["name"] == "root"
+        itself = client.user_for_token(SECRET, use_cache=False)
+        assert (itself["kind"], itself["name"]) == ("service", "dash")
+        assert client.user_for_token(SECRET + "x", use_cache=False) is None
+    assert hub.hub.services.get("dash").client_secret_hash == sha256(SECRET)
+    assert [token.sha256 for token in tokens_of(hub)] == [sha256(SECRET)]
