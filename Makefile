@@ -42,6 +42,8 @@ AXE := .venv-axe/.ready-$(AXE_VERSION)
 HAPROXY := .venv-haproxy/haproxy
 # The LDAP server that a login plug-in is tried with.
 SLAPD := .venv-slapd/slapd
+# A JupyterHub with its proxy and the idle culler, which `make moving` leaves.
+MOVING := .venv-moving/.ready
 # Prometheus, in which the queries of dashboards run.
 PROMETHEUS := .venv-prometheus/prometheus
 
@@ -77,6 +79,10 @@ test: lint docs $(SERVERS) $(CHECKER) $(CDK_READY) $(HAPROXY) $(SLAPD) $(PROMETH
 conformance: $(SERVERS) $(DEV) bubblewrap ## Run the JupyterHub conformance checks against this hub (ARGS='-k spawn')
 	@if [ ! -x '$(CONFORMANCE)/run' ]; then echo 'No conformance checks at $(CONFORMANCE): left out.'; exit 0; fi; \
 	$(MAKE) $(CHECKER) && tests/conformance/check '$(CONFORMANCE)' $(ARGS)
+
+.PHONY: moving
+moving: $(DEV) $(SERVERS) $(MOVING) browser bubblewrap ## Move a real JupyterHub 5.4 here and back again, as docs/moving.md says
+	.venv/bin/python tests/support/move_a_hub
 
 .PHONY: fast
 fast: $(DEV) ## Run the pure tests only: no processes, no ports, under 20 seconds on two cores
@@ -122,7 +128,7 @@ bench: $(DEV) $(SERVERS) $(OIDC) ## Measure: starts, requests, routes, memory
 
 .PHONY: clean
 clean: ## Remove the environments and caches (never the data)
-	rm -rf .venv .venv-servers .venv-conformance .venv-uv .venv-cdk .venv-haproxy .venv-slapd .venv-prometheus .venv-oidc .venv-axe dist cdk.out cdk.out.bundles .mypy_cache .ruff_cache .import_linter_cache .hypothesis docs/_build
+	rm -rf .venv .venv-servers .venv-conformance .venv-uv .venv-cdk .venv-haproxy .venv-slapd .venv-prometheus .venv-oidc .venv-axe .venv-moving dist cdk.out cdk.out.bundles .mypy_cache .ruff_cache .import_linter_cache .hypothesis docs/_build
 
 .PHONY: help
 help: ## List these targets
@@ -200,6 +206,15 @@ $(HAPROXY): tests/support/fetch_haproxy tests/support/fetch_debian
 $(SLAPD): tests/support/fetch_debian
 	@echo 'Fetching OpenLDAP …'
 	@tests/support/fetch_debian .venv-slapd slapd usr/sbin/slapd
+	@touch '$@'
+
+$(MOVING): | uv
+	@command -v npm >/dev/null || { echo 'JupyterHub needs Node 20 or newer with npm, which is not here.' >&2; exit 1; }
+	@echo 'Installing a JupyterHub into .venv-moving …'
+	@'$(UV)' venv --quiet --clear --python '$(PYTHON)' .venv-moving
+	@'$(UV)' pip install --quiet --python .venv-moving/bin/python jupyterhub==5.4.6 jupyterhub-nativeauthenticator==1.3.0 \
+	  bcrypt==5.0.0 jupyterhub-idle-culler==2.0.0 jupyterlab==4.6.6
+	@npm install --prefix .venv-moving --no-save --no-audit --no-fund --loglevel=error configurable-http-proxy@5.3.0 >/dev/null
 	@touch '$@'
 
 $(PROMETHEUS): tests/support/fetch_debian
