@@ -13,16 +13,17 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.command("import-settings")
 @click.argument("source", metavar="FILE", type=_FILE)
 @click.option("--output", metavar="FILE", type=click.Path(path_type=Path), help="Write there, to a new file.")
-def import_settings(source: Path, output: Path | None) -> None:
+@click.option("--run-config", is_flag=True, help="Run FILE, a program: for a few seconds, and without network.")
+def import_settings(*, source: Path, output: Path | None, run_config: bool) -> None:
     """Write the settings of a JupyterHub as a hubless.toml.
 
-    FILE is a config.yaml of TLJH or of Zero to JupyterHub. What has no counterpart becomes a comment. Secrets become
-    variables, which standard error names.
+    FILE is a jupyterhub_config.py, or a config.yaml of TLJH or of Zero to JupyterHub. What has no counterpart becomes a
+    comment. Secrets become variables, which standard error names.
     """
     from embedded.settings_import import reading
 
     with commands.errors_as_messages():
-        made = reading.import_settings(source)
+        made = reading.import_settings(source, run=run_config, way=_way() if run_config else None)
         if output is not None:
             write_new(output, made.text)
     if output is None:
@@ -30,6 +31,15 @@ def import_settings(source: Path, output: Path | None) -> None:
     for name, what in made.variables.items():
         click.echo(f"Set the variable {name}: {what}.", err=True)
     click.echo(f"{made.comments} comments say what has no counterpart, or needs a look.", err=True)
+
+
+def _way() -> tuple[str, ...] | None:
+    from embedded.settings_import import python_config
+
+    way = python_config.isolation()
+    if way is None:
+        click.echo("This machine cannot keep the network from a program: FILE runs as your own commands do.", err=True)
+    return way
 
 
 def write_new(path: Path, text: str) -> None:
