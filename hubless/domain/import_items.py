@@ -28,10 +28,10 @@ class Kind(StrEnum):
     """What an item is; the order is the one in which an import writes."""
 
     USER = "user"
+    FACTORS = "second factors"  # before passwords: after a crash no password opens alone what two factors closed
     PASSWORD = "password"  # noqa: S105 the kind's name
     EMAIL = "e-mail address"
     AUTH_STATE = "auth_state"
-    FACTORS = "second factors"
     IDENTITY = "identity"
     GROUP = "group"
     MEMBER = "membership"

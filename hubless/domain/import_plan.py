@@ -276,13 +276,15 @@ class _Planning:
         fitting = there.id if there is not None else user.id if taken_by == user.name else ""
         if fitting == user.id or not (user.passkeys or user.recovery_codes):
             return replace(user, id=fitting)
-        self._remark(
-            Kind.FACTORS,
-            user.name,
-            "has passkeys and recovery codes that work for the account there only",
-            "The user adds new ones here.",
-        )
-        return replace(user, id=fitting, passkeys=(), recovery_codes=())
+        # Without a factor the password alone would open what two factors closed.
+        is_bare = bool(user.passkeys) and user.app is None and user.password_hash is not None
+        why = "has passkeys and recovery codes that work for the account there only"
+        to_do = "The user adds new ones here."
+        if is_bare:
+            why, to_do = f"{why}, so the password is left out too", "Give the user a one-time link."
+        self._remark(Kind.FACTORS, user.name, why, to_do)
+        kept = None if is_bare else user.password_hash
+        return replace(user, id=fitting, passkeys=(), recovery_codes=(), password_hash=kept)
 
     def _scope(self, text: str) -> str:
         """Return a scope whose filter names users by their names here."""

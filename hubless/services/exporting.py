@@ -38,6 +38,7 @@ from hubless.ports.sign_ups import SignUpStore
 from hubless.ports.tokens import TokenStore
 from hubless.ports.users import GroupStore, UserStore
 from hubless.services.auth_states import AuthStates
+from hubless.services.second_factors import opened_app_secret
 
 ALL = 1_000_000  # records of a page
 CHUNK = 500  # owners whose servers are read at once
@@ -138,16 +139,19 @@ class Exporting:
         stores = self.stores
         email = stores.emails.get(user.id)
         factors = stores.factors.get(user.id) if with_secrets and user.factors else Factors(user.id)
+        app = self._app(user, factors)
+        # Without its factor the password alone would open what two factors closed.
+        is_bare = factors.app is not None and app is None and not factors.passkeys
         return ArchivedUser(
             user.name,
             user.admin,
             user.created_at,
             user.last_activity_at,
             user.user_info,
-            password_hash=stores.passwords.get(user.id) if with_secrets else None,
+            password_hash=stores.passwords.get(user.id) if with_secrets and not is_bare else None,
             email=email.address if email else "",
             auth_state=stores.auth_states.of(user) if with_secrets else None,
-            app=self._app(user, factors),
+            app=app,
             passkeys=tuple(
                 ArchivedPasskey(
                     one.id, one.public_key, one.sign_count, one.rp_id, one.name, one.added_at, one.last_used_at
@@ -165,12 +169,15 @@ class Exporting:
     def _app(self, user: User, factors: Factors) -> ArchivedApp | None:
         if factors.app is None:
             return None
-        secret = self.stores.app_secrets.open(factors.app.sealed_secret)
+        secret = opened_app_secret(self.stores.app_secrets, user.id, factors.app.sealed_secret)
         if secret is None:
-            what = "has an authenticator app whose secret no present key of this hub opens"
-            self.remarks.append(Remark("user", user.name, what, "The user sets the app up again.", is_left_out=True))
+            what = "has an authenticator app whose secret no present key of this hub opens: it is left out"
+            if not factors.passkeys:
+                what += ", and the password too"
+            to_do = "An admin resets the user's second factors, and the user sets the app up again."
+            self.remarks.append(Remark("user", user.name, what, to_do, is_left_out=True))
             return None
-        return ArchivedApp(secret.decode(), factors.app.added_at, factors.app.is_imported)
+        return ArchivedApp(secret, factors.app.added_at, factors.app.is_imported)
 
     def _tokens(self, kind: OwnerKind, owner_id: str, owner: str) -> Iterator[ArchivedToken]:
         for one in self.stores.tokens.of_owner(kind, owner_id):

@@ -25,6 +25,7 @@ from hubless.domain.users import Group, Service, User
 from hubless.domain.values import value
 from hubless.services.exporting import ALL, Exporting, HubStores, Progress
 from hubless.services.identifiers import new_id
+from hubless.services.second_factors import sealed_app_secret
 
 BATCH = 200  # steps whose marks are written together; at least one transaction of DynamoDB
 KEEP_WAITING = timedelta(days=30)  # how long an imported sign-up waits
@@ -228,7 +229,8 @@ class _Writing:
         self._stores.auth_states.keep(self._users[item.owner], item.record)
 
     def _factors(self, item: Item) -> None:
-        before = self._stores.factors.get(self._ids.user(item.owner))
+        user_id = self._ids.user(item.owner)
+        before = self._stores.factors.get(user_id)
         app, record = item.record.app, item.record
         after = replace(
             before,
@@ -236,7 +238,7 @@ class _Writing:
             app=None
             if app is None
             else AuthenticatorApp(
-                self._stores.app_secrets.seal(app.secret.encode()),
+                sealed_app_secret(self._stores.app_secrets, user_id, app.secret),
                 app.added_at or self._now,
                 before.app.last_step if before.app else 0,
                 app.is_imported,

@@ -152,7 +152,7 @@ class SecondFactors:
     ) -> tuple[Accepted | WrongCode, Factors | None]:
         if before.app is None:
             return WrongCode("You have added no app. Use a passkey or a recovery code."), before.with_failure(now)
-        secret = self._open(before.user_id, before.app.sealed_secret)
+        secret = opened_app_secret(self.sealer, before.user_id, before.app.sealed_secret)
         if secret is None:
             logger.error("no key opens the app secret of user %s: were the hub's keys replaced?", before.user_id)
             return WrongCode(_UNREADABLE), None
@@ -199,7 +199,9 @@ class SecondFactors:
             raise InvalidRequestError(
                 _WRONG_CLOCK if kind is TypedCode.APP else "Type the six digits that your app shows"
             )
-        app = AuthenticatorApp(self._seal(user.id, secret), now, last_step=step)  # this code opens no session
+        app = AuthenticatorApp(
+            sealed_app_secret(self.sealer, user.id, secret), now, last_step=step
+        )  # this code opens no session
         shown, hashes = new_recovery_codes(user.id)
         before, _ = self.change(user.id, lambda factors: factors.with_app(app, hashes))
         return () if before.recovery_codes else shown
@@ -294,13 +296,19 @@ class SecondFactors:
         age = self.clock.now().timestamp() - at
         return str(secret) if user_id == user.id and age < OFFER_LIFETIME.total_seconds() else None
 
-    def _seal(self, user_id: str, secret: str) -> bytes:
-        # With the user's id, so that nobody who writes to the store can give one user the secret of another.
-        return self.sealer.seal(f"{user_id}:{secret}".encode())
 
-    def _open(self, user_id: str, sealed: bytes) -> str | None:
-        whose, _, secret = (self.sealer.open(sealed) or b"").decode().rpartition(":")
-        return secret if secret and whose == user_id else None
+def sealed_app_secret(sealer: SecretSealer, user_id: str, secret: str) -> bytes:
+    """Return the secret of a user's app as the store keeps it.
+
+    It has the user's id in it, so that nobody who writes to the store can give one user the secret of another.
+    """
+    return sealer.seal(f"{user_id}:{secret}".encode())
+
+
+def opened_app_secret(sealer: SecretSealer, user_id: str, sealed: bytes) -> str | None:
+    """Return the secret that `sealed_app_secret` sealed, or None if no key opens it or it is another user's."""
+    whose, _, secret = (sealer.open(sealed) or b"").decode().rpartition(":")
+    return secret if secret and whose == user_id else None
 
 
 def new_recovery_codes(user_id: str) -> tuple[tuple[str, ...], tuple[str, ...]]:

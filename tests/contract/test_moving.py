@@ -3,9 +3,12 @@
 from dataclasses import replace
 from datetime import timedelta
 
+import pyotp
 import pytest
 
 from hubless.adapters import archive_file
+from hubless.adapters.one_time_codes import PyotpCodes
+from hubless.adapters.sealing import FernetSealer
 from hubless.adapters.sqlite.database import Database
 from hubless.domain.archive import Archive, ArchivedGroup, ArchivedUser
 from hubless.domain.errors import HublessError
@@ -13,6 +16,7 @@ from hubless.domain.import_items import Kind
 from hubless.domain.import_plan import Action, Choices
 from hubless.domain.tokens import OwnerKind, sha256
 from hubless.domain.users import Service
+from hubless.services.second_factors import Accepted, SecondFactors
 from tests.support import sqlite
 from tests.support.builders import NOW, a_token, a_user, an_imported_hash
 from tests.support.moving import CHOICES, MovingHub, a_hub, records_of, with_user
@@ -56,6 +60,33 @@ def test_the_tokens_of_an_archive_find_their_owners(hub):
     assert hub.stores.tokens.find(sha256("second")).owner_id == dash.token_owner
     assert (dash.name, dash.client_secret_hash) == ("dash", sha256("client"))
     assert hub.stores.services.of_token(sha256("client")) is None
+
+
+class ShortTotp(pyotp.TOTP):
+    min_secret_length_bits = 80
+
+
+def test_codes_of_an_app_of_an_archive_are_taken(hub, tmp_path):
+    """Also after one more move: the archive has the app's secret and nothing else."""
+    secret = a_hub().users[0].app.secret
+    hub.bring(a_hub())
+    archive_file.write(hub.archive(), tmp_path / "here.jsonl", NOW)
+    elsewhere = MovingHub(sqlite.stores_of(Database(tmp_path / "elsewhere.sqlite")), key=b"other" * 8)
+    elsewhere.stores.users.create([a_user("ada", id="u-other")])
+    elsewhere.bring(archive_file.read(tmp_path / "here.jsonl"))
+    for one in (hub, elsewhere):
+        checked = SecondFactors(one.stores.factors, PyotpCodes(), one.app_secrets, one.clock, "Hub")
+        user = one.stores.users.find("ada")
+        assert checked.check_code(user, ShortTotp(secret).at(NOW)) == Accepted()
+    elsewhere.stores.close()
+
+
+def test_an_app_that_no_key_opens_takes_its_password_along(hub):
+    hub.bring(with_user(a_hub(), "ada", passkeys=()))
+    hub.app_secrets = FernetSealer(lambda: [b"n" * 32], "second factors")
+    stores = replace(hub.moving.stores, app_secrets=hub.app_secrets)
+    ada = replace(hub.exporting, stores=stores).read("here").users[0]
+    assert (ada.name, ada.app, ada.password_hash) == ("ada", None, None)
 
 
 def test_what_changed_there_is_brought_over(hub):

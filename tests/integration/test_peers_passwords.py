@@ -13,6 +13,7 @@ from traitlets.config import Config
 
 from hubless.domain.second_factors import AuthenticatorApp
 from hubless.domain.users import FactorState
+from hubless.services.second_factors import sealed_app_secret
 from tests.api.hub import build_hub
 
 SETTINGS = """
@@ -93,7 +94,7 @@ def test_an_app_of_nativeauthenticator_goes_on_and_gets_codes(hub, native):
     row = native.create_user("nora", "a-long-password-1", has_2fa=True)
     assert isinstance(row, UserInfo)
     hub.hub.passwords.set(user.id, row.password.decode())
-    sealed = factors._seal(user.id, row.otp_secret)
+    sealed = sealed_app_secret(factors.sealer, user.id, row.otp_secret)
     app = AuthenticatorApp(sealed, hub.hub.clock.now(), last_step=0, is_imported=True)
     factors.change(user.id, lambda before: before.with_app(app, ()))
     assert hub.hub.users.find("nora").factors is FactorState.SET_UP

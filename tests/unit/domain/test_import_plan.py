@@ -7,6 +7,7 @@ import pytest
 
 from hubless.domain.archive import (
     Archive,
+    ArchivedApp,
     ArchivedGroup,
     ArchivedIdentity,
     ArchivedPasskey,
@@ -220,6 +221,20 @@ def test_passkeys_come_only_where_the_user_keeps_the_id():
     found = plan(source, Archive("here", users=users("ada", id="u-here")))
     assert written(found, Kind.FACTORS) == []
     assert Kind.FACTORS in {one.kind for one in found.remarks}
+
+
+@pytest.mark.parametrize(("app", "comes"), [(None, False), (ArchivedApp("S4L5DG3MC4OZV5H5"), True)])
+def test_no_password_comes_alone_where_two_factors_were_asked(app, comes):
+    passkey = ArchivedPasskey("c", b"k", 0, "hub", "laptop", NOW)
+    source = Archive("x", users=users("ada", passkeys=(passkey,), app=app, password_hash="h", id="u-there"))
+    found = plan(source, Archive("here", users=users("ada", id="u-here")))
+    assert bool(written(found, Kind.PASSWORD)) is comes
+    assert bool(written(found, Kind.FACTORS)) is comes
+
+
+def test_second_factors_are_written_before_passwords():
+    source = Archive("x", users=users("ada", app=ArchivedApp("S4L5DG3MC4OZV5H5"), password_hash="h"))
+    assert [step.item.kind for step in plan(source).steps] == [Kind.USER, Kind.FACTORS, Kind.PASSWORD]
 
 
 def test_remarks_of_the_reader_come_first_and_count():
