@@ -1,5 +1,6 @@
 """Links in mails: to a new password for who forgot it, and to the confirmation of an e-mail address."""
 
+import asyncio
 import json
 import re
 from datetime import timedelta
@@ -7,6 +8,7 @@ from datetime import timedelta
 import pyotp
 import pytest
 
+from functions.api import password_pool
 from functions.reaper import sweep
 from functions.spawn import dispatch
 from hubless.domain import messages
@@ -30,6 +32,7 @@ kind = "smtp"
 sender = "hub@example.org"
 host = "mail.example.org"
 """
+SIGN_UP = OWN.replace("max_failures", "sign_up = true\nmax_failures") + "\n[sign_up]\nconfirm_email = true\n"
 OLD, NEW = "the old one of tom", "a kettle of violets"
 TOM = "Tom@example.org"
 ADDRESS = "https://hub.example.org"
@@ -55,8 +58,11 @@ class Post:
 
 @pytest.fixture
 def hub(tmp_path):
-    made = build_hub(tmp_path, OWN)
-    made.post = made.hub.__dict__["mailer"] = Post()
+    return with_people(build_hub(tmp_path, OWN), Post())
+
+
+def with_people(made, post):
+    made.post = made.hub.__dict__["mailer"] = post
     for name in ("tom", "without"):
         made.user(name)
         made.hub.accounts.set_password(name, OLD)
@@ -375,6 +381,50 @@ def test_who_reset_a_users_second_factors_is_told_by_mail(hub, fails):
     assert not factors.of(tom).is_set_up
     told = [(mail.to, "root has removed" in mail.text) for mail in hub.post.mails]
     assert told == ([] if fails else [(TOM, True)])
+
+
+class WatchedPost(Post):
+    """Notes what each mail holds up while it is sent."""
+
+    def __init__(self):
+        super().__init__()
+        self.held_up = []
+
+    def send(self, mail):
+        super().send(mail)
+        try:
+            asyncio.get_running_loop()
+            self.held_up.append("all requests")
+        except RuntimeError:  # a thread
+            self.held_up += ["logins"] * bool(password_pool._limiter().borrowed_tokens)
+
+
+@pytest.mark.parametrize("how", ["page", "link", "sign-up", "address", "confirmation", "admin"])
+def test_a_slow_mail_server_holds_up_no_login_and_no_request(tmp_path, how):
+    hub = with_people(build_hub(tmp_path, SIGN_UP), WatchedPost())
+    browser, _ = log_in(hub)
+    if how == "page":
+        browser.get("/hub/change-password")
+        browser.submit("/hub/change-password", old=OLD, password=NEW, again=NEW)
+    elif how == "link":
+        link, other = hub.hub.accounts.password_link("tom"), browse(hub)
+        other.get(link)
+        other.submit(link, password=NEW, again=NEW)
+    elif how == "sign-up":
+        stranger = browse(hub)
+        stranger.get("/hub/sign-up")
+        stranger.submit("/hub/sign-up", username="ada", password=NEW, again=NEW, email="ada@example.org")
+    elif how == "admin":
+        hub.user("root", admin=True)
+        hub.as_user("root").put("/users/tom/email", {"email": "new@example.org"})
+    else:
+        set_email(browser, "new@example.org")
+        if how == "confirmation":
+            link = hub.post.link()
+            browser.get(link)
+            browser.submit(link)
+    assert len(hub.post.mails) == (2 if how == "confirmation" else 1)
+    assert hub.post.held_up == []
 
 
 def test_a_provider_gives_an_address_to_who_has_none(hub):

@@ -771,7 +771,7 @@ def test_waf_counts_each_request_that_may_carry_a_password(stage):
         for router in ROUTERS
         for route in router.routes
         if "POST" in route.methods
-        and re.search("in_password_pool|by_password|page.sign_up", inspect.getsource(route.endpoint))
+        and re.search("in_(new_)?password_pool|by_password|page.sign_up", inspect.getsource(route.endpoint))
     }
     guarded.discard("/hub/api/authorizations/token")  # JupyterHub's old one, which takes none
     assert {"/hub/login", "/hub/sign-up", "/hub/api/users/al%69ce/tokens"} <= guarded

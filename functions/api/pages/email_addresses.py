@@ -14,6 +14,7 @@ from functions.api.auth.visitors import AnonymousForm, Form, OwnForm, Person, se
 from functions.api.error_handlers import STATUSES, retry_later
 from functions.api.pages.sessions import TOO_MANY, SessionPages
 from functions.api.password_pool import in_password_pool
+from functions.api.provider_pool import in_provider_pool
 from functions.api.rendering import Render
 from functions.api.routers import page_router
 from hubless.domain.bounds import MAX_IDENTIFIER
@@ -75,7 +76,7 @@ class _EmailPage:
             case None:
                 pass
         try:
-            await in_password_pool(self.emails.ask, self.user, typed)
+            await in_provider_pool(self.emails.ask, self.user, typed)
         except QuotaExceededError as often:
             return self(typed=typed, error=str(often), status=TOO_MANY)
         except HublessError as refused:
@@ -129,7 +130,8 @@ async def confirm(request: Request, form: AnonymousForm, emails: dependencies.Em
     if form is None:
         raise HTTPException(403, pages.why_form_refused)
     try:
-        emails.confirm(request.query_params.get("user", ""), request.query_params.get("key", ""))
+        query = request.query_params
+        await in_provider_pool(emails.confirm, query.get("user", ""), query.get("key", ""))
     except InvalidRequestError as used:
         raise HTTPException(404, str(used)) from used
     return RedirectResponse("/hub/email/confirmed", 303)

@@ -12,7 +12,7 @@ from functions.api.auth.cookies import device_cookie
 from functions.api.auth.visitors import Form, OwnForm, Person, session_of, user_of
 from functions.api.error_handlers import retry_later
 from functions.api.pages.sessions import FIRST_PAGE, TOO_MANY, SessionPages
-from functions.api.password_pool import in_password_pool
+from functions.api.password_pool import in_new_password_pool
 from functions.api.routers import page_router
 from hubless.domain.errors import InvalidRequestError
 from hubless.domain.passwords import MINIMUM_PASSWORD
@@ -69,7 +69,7 @@ class _PasswordPage:
             revoke_tokens=form.text("revoke_tokens") == "1",
         )
         try:
-            match await in_password_pool(change, form.text("old"), form.text("password")):
+            match await in_new_password_pool(change, form.text("old"), form.text("password")):
                 case Refused(why):
                     return self(error=why, status=403)
                 case LockedOut(minutes):

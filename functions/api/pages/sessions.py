@@ -17,7 +17,7 @@ from functions.api.auth.relying_party import relying_party
 from functions.api.auth.session_opening import Shown, address_of, destination, forget_session, open_session
 from functions.api.auth.visitors import AnonymousForm, Form, MaybePerson, visitor
 from functions.api.error_handlers import retry_later
-from functions.api.password_pool import in_password_pool
+from functions.api.password_pool import in_new_password_pool, in_password_pool
 from functions.api.provider_pool import in_provider_pool
 from functions.api.redirects import Redirects, RequestRedirects, with_next
 from functions.api.rendering import Render
@@ -258,7 +258,7 @@ async def set_password(
             keep_sessions=form.text("keep_sessions") == "1",
             revoke_tokens=form.text("revoke_tokens") == "1",
         )
-        user = await in_password_pool(use, request.query_params.get("key", ""), form.text("password"))
+        user = await in_new_password_pool(use, request.query_params.get("key", ""), form.text("password"))
     except InvalidRequestError as invalid:
         return pages.password_page(user, error=str(invalid), status=400)
     return pages.open_session(user, FIRST_PAGE)

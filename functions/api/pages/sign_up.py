@@ -12,7 +12,7 @@ from functions.api import dependencies
 from functions.api.auth.visitors import AnonymousForm, Form
 from functions.api.error_handlers import STATUSES, retry_later
 from functions.api.pages.sessions import FIRST_PAGE, TOO_MANY, SessionPages
-from functions.api.password_pool import in_password_pool
+from functions.api.password_pool import in_new_password_pool
 from functions.api.rendering import Render
 from functions.api.routers import page_router
 from hubless.domain.bounds import MAX_BODY, MAX_TYPED_NAME
@@ -76,7 +76,7 @@ class _SignUpPage:
         if form.text("password") != form.text("again"):
             return self(form, error="The two passwords differ", status=400)
         try:
-            made = await in_password_pool(sign_up, name, form.text("password"))
+            made = await in_new_password_pool(sign_up, name, form.text("password"))
         except (InvalidRequestError, NameTakenError) as refused:
             return self(form, error=str(refused), status=400)
         except HublessError as failed:

@@ -10,6 +10,7 @@ from functions.api.auth.authentication import CurrentActor
 from functions.api.auth.scope_checks import user_in_path
 from functions.api.dependencies import Emails, Privileges
 from functions.api.json_codec import JSONResponse
+from functions.api.provider_pool import in_provider_pool
 from functions.api.routers import api_router, problems
 from hubless.domain.users import User
 
@@ -30,4 +31,5 @@ async def set_email(
 ) -> Response:
     """Set a user's e-mail address without asking there; "" removes it. Links to new passwords go there."""
     privileges.require_may_act_as(actor, user)
-    return JSONResponse({"email": emails.set(user, body.email), "pending": ""})
+    address = await in_provider_pool(emails.set, user, body.email)  # it may tell the address before by mail
+    return JSONResponse({"email": address, "pending": ""})

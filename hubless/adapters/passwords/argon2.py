@@ -1,17 +1,21 @@
 """Argon2id by argon2-cffi, with the low-memory parameters of RFC 9106."""
 
 from functools import cached_property
+from threading import BoundedSemaphore
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from argon2 import PasswordHasher
 
+AT_ONCE = 4  # hashes of one process: many logins at once wait, and do not exhaust the memory
+
 
 class Argon2PasswordHasher:
-    """Hashes passwords; each hash needs 64 MiB of memory while it is computed."""
+    """Hashes passwords; each hash needs 64 MiB of memory while it is computed (RFC 9106)."""
 
     def __init__(self) -> None:
         self._dummy_hash: str | None = None
+        self._place = BoundedSemaphore(AT_ONCE)
 
     @cached_property
     def _hasher(self) -> "PasswordHasher":
@@ -21,13 +25,14 @@ class Argon2PasswordHasher:
 
     def hash(self, password: str) -> str:
         """Return a hash with a new salt."""
-        return self._hasher.hash(password)
+        with self._place:
+            return self._hasher.hash(password)
 
     def verify(self, password_hash: str | None, password: str) -> bool:
         """Say whether *password* is right; without a hash it takes the same time, and the answer is no."""
         if password_hash is None:
             if self._dummy_hash is None:
-                self._dummy_hash = self._hasher.hash("no password")
+                self._dummy_hash = self.hash("no password")
             self._matches(self._dummy_hash, password)
             return False
         return self._matches(password_hash, password)
@@ -40,6 +45,7 @@ class Argon2PasswordHasher:
         from argon2.exceptions import Argon2Error, InvalidHashError  # noqa: PLC0415 few requests have a password
 
         try:
-            return self._hasher.verify(password_hash, password)
+            with self._place:
+                return self._hasher.verify(password_hash, password)
         except (Argon2Error, InvalidHashError):
             return False
