@@ -35,6 +35,7 @@ class AuthRefreshing:
         self._logins, self._providers, self._leases, self._clock = logins, providers, leases, clock
         self._lock = Lock()
         self._not_before: OrderedDict[str, datetime] = OrderedDict()  # by user's id: nothing is due until then
+        self._refused: OrderedDict[str, tuple[datetime, Any]] = OrderedDict()  # until when, and which state
 
     @property
     def is_on(self) -> bool:
@@ -72,7 +73,7 @@ class AuthRefreshing:
             # Another process may have refreshed since: the state is read again under the lease.
             if (due := self._due_provider(user, before_start)) is None:
                 return None
-            return self._ask(user, *due)
+            return self._asked(user, *due)
         finally:
             self._leases.release(lease)
 
@@ -90,6 +91,21 @@ class AuthRefreshing:
             self._remember(user, due_at)
             return None
         return provider, state
+
+    def _asked(self, user: User, provider: LoginProvider, state: dict[str, Any]) -> str | None:
+        """Ask, unless the provider refused this very state a moment ago: sessions of other logins go on meanwhile."""
+        now, mark = self._clock.now(), state.get(REFRESHED_AT)
+        with self._lock:
+            until, refused = self._refused.get(user.id, (now, None))
+        if now < until and refused == mark:
+            return provider.provider.name
+        said = self._ask(user, provider, state)
+        if said is not None:
+            with self._lock:
+                self._refused[user.id] = now + RETRY_AFTER, mark
+                if len(self._refused) > _REMEMBERED:
+                    self._refused.popitem(last=False)
+        return said
 
     def _ask(self, user: User, provider: LoginProvider, state: dict[str, Any]) -> str | None:
         now, subject = self._clock.now(), str(state.get("subject", ""))

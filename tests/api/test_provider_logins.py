@@ -467,6 +467,25 @@ class TestRefresh:
         assert session in world.sessions()
         assert "/hub/login" in browser.get("/hub/home").headers["location"]
 
+    def test_a_provider_that_refused_is_not_asked_for_each_page(self, world, browser, monkeypatch):
+        user, other = world.hub.hub.users.find("ada"), world.hub.browser()
+        other.cookies.set("jupyterhub-hub-login", world.hub.hub.logins.open_session(user, "")[1], path="/hub/")
+        self.age(world, minutes=6)
+        world.sso.refresh_tokens.clear()
+        provider, asked = world.hub.hub.login_providers["sso"], []
+        refresh = provider.refresh
+        provider.refresh = lambda *given: asked.append(given) or refresh(*given)
+        assert [other.get("/hub/home").status_code for _ in range(3)] == [200] * 3
+        assert len(asked) == 1
+        assert "/hub/login" in browser.get("/hub/home").headers["location"]
+        self.age(world, minutes=7)  # as if another login had stored it
+        assert other.get("/hub/home").status_code == 200
+        assert len(asked) == 2
+        later = world.hub.hub.clock.now() + timedelta(minutes=1)
+        monkeypatch.setattr(type(world.hub.hub.clock), "now", lambda _: later)
+        assert other.get("/hub/home").status_code == 200
+        assert len(asked) == 3
+
     def test_an_outage_keeps_nobody_out_and_is_not_asked_about_again_at_once(self, world, browser):
         self.age(world, minutes=6)
         world.sso.down = {"/token"}
