@@ -638,7 +638,7 @@ class Hub(ABC):
         return ProviderLogins(
             self.login_providers,
             self.pending_logins,
-            self.single_use,
+            self.attempts,
             self.external_logins,
             self.sessions,
             self.logins,

@@ -8,7 +8,8 @@ import base64
 import hashlib
 import hmac
 import json
-from datetime import datetime, timedelta
+from dataclasses import field
+from datetime import UTC, datetime, timedelta
 
 from hubless.domain.values import value
 
@@ -26,6 +27,7 @@ class HalfLogin:
     stamp: str
     provider: str = ""  # that has logged the user in, if one did; and its own session
     provider_session: str = ""
+    began_at: datetime | None = field(default=None, compare=False)  # only of one that was opened
 
     def fits(self, password_hash: str | None) -> bool:
         """Say whether the user's password still is the one with which this login began."""
@@ -49,9 +51,15 @@ def opened(key: bytes, text: str, now: datetime) -> HalfLogin | None:
     stated, _, mac = text.partition(".")
     if len(text) > MAX_LENGTH or not text.isascii() or not hmac.compare_digest(mac, _mac(key, stated)):
         return None
-    *facts, at, _nonce = json.loads(base64.urlsafe_b64decode(stated + "=" * (-len(stated) % 4)))
+    user_id, stamp, provider, provider_session, at, _nonce = json.loads(
+        base64.urlsafe_b64decode(stated + "=" * (-len(stated) % 4))
+    )
     age = now.timestamp() - at
-    return HalfLogin(*facts) if -_AHEAD.total_seconds() <= age < LIFETIME.total_seconds() else None
+    return (
+        HalfLogin(user_id, stamp, provider, provider_session, datetime.fromtimestamp(at, UTC))
+        if -_AHEAD.total_seconds() <= age < LIFETIME.total_seconds()
+        else None
+    )
 
 
 def binding_of(text: str) -> str:

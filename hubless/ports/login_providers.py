@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from hubless.domain.providers import Provider
@@ -30,7 +30,7 @@ class LogoutNotice:
     issuer: str
     subject: str  # "" if the notice is about one session only
     session_id: str  # "" if it is about all sessions of the person
-    token_id: str  # `jti`: each notice counts once
+    issued_at: datetime  # by the provider's clock: it is about what began before
 
 
 @value

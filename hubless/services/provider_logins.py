@@ -5,6 +5,7 @@ browser in which it began: whoever leads another browser to an answer logs nobod
 """
 
 import hmac
+import json
 import logging
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
@@ -12,6 +13,7 @@ from typing import Final
 
 from hubless.domain.errors import LoginRefusedError, NotFoundError, ProviderUnavailableError
 from hubless.domain.external_identities import ExternalId
+from hubless.domain.half_logins import HalfLogin
 from hubless.domain.providers import callback_path
 from hubless.domain.tokens import Session, sha256
 from hubless.domain.users import User
@@ -19,8 +21,8 @@ from hubless.domain.values import value
 from hubless.ports.authenticator import Identity
 from hubless.ports.clock import Clock
 from hubless.ports.login_providers import AuthorizationRequest, LoginProvider, VouchedPerson
+from hubless.ports.passwords import AttemptStore
 from hubless.ports.pending_logins import PendingLogin, PendingLoginStore
-from hubless.ports.single_use import SingleUseStore
 from hubless.ports.tokens import SessionStore
 from hubless.services.external_logins import ExternalLogins
 from hubless.services.identifiers import new_secret
@@ -29,7 +31,7 @@ from hubless.services.logins import Logins
 logger = logging.getLogger(__name__)
 
 PATIENCE: Final = timedelta(minutes=15)  # for a person who types a password, looks for a telephone, and so on
-NOTICES_REMEMBERED: Final = timedelta(minutes=15)  # longer than a notice of a logout is accepted
+BEHIND: Final = timedelta(minutes=1)  # a provider's clock may be behind ours by this
 REFRESHED_AT: Final = "refreshed_at"  # of auth_state: when the provider last said it
 MAX_STATE: Final = 128  # characters
 LOST = "This login took too long, or was completed already. Log in again."
@@ -62,7 +64,7 @@ class ProviderLogins:
 
     providers: Mapping[str, LoginProvider]  # by name, in the order of the login page
     pending: PendingLoginStore
-    single_use: SingleUseStore
+    attempts: AttemptStore  # remembers logouts, for logins that wait for a second factor
     external: ExternalLogins
     sessions: SessionStore
     logins: Logins
@@ -161,28 +163,37 @@ class ProviderLogins:
             return None
 
     def end_by_notice(self, name: str, token: str) -> int:
-        """End the sessions that a provider's logout token names, and return how many; each token counts once.
+        """End the sessions that a provider's logout token names, and return how many; waiting logins end too.
+
+        What began after the notice goes on. So a token that comes again, also after a crash in between, does no harm.
 
         Raises:
-            LoginRefusedError: when the token is no genuine notice, counted already, or names no person.
+            LoginRefusedError: when the token is no genuine notice, or names no person.
             ProviderUnavailableError: when the provider's keys are not there to be had.
         """
         provider = self.provider(name)
         notice = provider.logout_notice(token)
         if not notice.subject:
             raise LoginRefusedError("The notice names a session and no person (sub). Have the provider send both.")
-        until = self.clock.now() + NOTICES_REMEMBERED
-        if not self.single_use.use(f"logout#{notice.issuer}#{notice.token_id}", until):
-            raise LoginRefusedError("This notice of a logout came before.")
         found = self.external.identities.find_with_user(ExternalId(notice.issuer, notice.subject))
-        ended = 0
-        for session in self.sessions.of_user(found[1].id) if found is not None else []:
+        if found is None:
+            return 0
+        user, name, ended = found[1], provider.provider.name, 0
+        self.attempts.add(_logout_key(user.id, name, notice.session_id), notice.issued_at)
+        for session in self.sessions.of_user(user.id):
             is_meant = not notice.session_id or session.provider_session == notice.session_id
-            if session.provider == provider.provider.name and is_meant:
+            if session.provider == name and is_meant and session.created_at <= notice.issued_at + BEHIND:
                 self.sessions.end(session.id)
                 ended += 1
-        logger.info("provider %s ended %d sessions of its own accord", provider.provider.name, ended)
+        logger.info("provider %s ended %d sessions of its own accord", name, ended)
         return ended
+
+    def has_ended(self, half: HalfLogin) -> bool:
+        """Say whether the provider of a login that waits for a second factor has ended it meanwhile."""
+        if not half.provider or half.began_at is None:
+            return False
+        keys = {_logout_key(half.user_id, half.provider, session) for session in ("", half.provider_session)}
+        return any(self.attempts.failures(key, half.began_at - BEHIND) for key in sorted(keys))
 
     def _request(self, pending: PendingLogin, state: str) -> AuthorizationRequest:
         return AuthorizationRequest(self.redirect_uri(pending.provider), state, pending.nonce, pending.verifier)
@@ -208,6 +219,10 @@ class ProviderLogins:
 def cookie_name_of(state: str) -> str:
     """Return the end of the name of the cookie that binds the login with this *state* to its browser."""
     return sha256(state)[:16]
+
+
+def _logout_key(user_id: str, provider: str, session: str) -> str:
+    return f"logout:{sha256(json.dumps([user_id, provider, session]))}"
 
 
 def identity_of(provider: LoginProvider, person: VouchedPerson, now: datetime) -> Identity:

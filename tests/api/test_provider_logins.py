@@ -364,6 +364,10 @@ def notice(world, **changed):
     return signed({name: known for name, known in claims.items() if known is not None})
 
 
+def failing(*_given):
+    raise RuntimeError("the process ends here")
+
+
 class TestBackChannelLogout:
     def send(self, world, token, provider="sso"):
         return world.hub.browser().post(f"/hub/backchannel_logout/{provider}", data={"logout_token": token})
@@ -385,13 +389,46 @@ class TestBackChannelLogout:
         assert self.send(world, notice(world)).status_code == 200
         assert (who(first), who(second)) == (None, None)
 
-    def test_counts_once(self, world):
-        token = notice(world)
+    def test_that_comes_again_ends_nothing_that_began_after_it(self, world, monkeypatch):
+        token, later = notice(world), world.hub.hub.clock.now() + timedelta(seconds=70)
         assert self.send(world, token).status_code == 200
+        monkeypatch.setattr(type(world.hub.hub.clock), "now", lambda _: later)
         browser = world.hub.browser()
         world.log_in(browser)
-        assert self.send(world, token).status_code == 400
+        assert self.send(world, token).status_code == 200
         assert who(browser) == "ada"
+
+    def test_that_comes_again_after_a_fault_ends_what_the_first_left(self, world, monkeypatch):
+        browser, token = world.hub.browser(), notice(world)
+        world.log_in(browser)
+        with monkeypatch.context() as faulty:
+            faulty.setattr(type(world.hub.hub.sessions), "end", failing)
+            assert self.send(world, token).status_code == 500
+        assert self.send(world, token).status_code == 200
+        assert who(browser) is None
+
+    @pytest.mark.parametrize(
+        ("sid", "ends"), [({}, True), ({"sid": "s-1"}, True), ({"sid": "s-2"}, False), ({"sub": "sub-bob"}, False)]
+    )
+    def test_ends_a_login_that_waits_for_a_second_factor(self, tmp_path, sid, ends):
+        world = World(tmp_path, SETTINGS.replace("[login]", '[login]\nsecond_factor = "always"', 1))
+        world.sso.person["sid"] = "s-1"
+        browser = world.hub.browser()
+        assert world.log_in(browser).headers["location"].startswith("/hub/second-factor")
+        assert browser.get("/hub/second-factor").status_code == 200
+        self.send(world, notice(world, **sid))
+        assert browser.get("/hub/second-factor").status_code == (302 if ends else 200)
+        assert browser.submit("/hub/second-factor/app").status_code == (403 if ends else 400)
+
+    def test_leaves_a_login_alone_that_begins_later(self, tmp_path, monkeypatch):
+        world = World(tmp_path, SETTINGS.replace("[login]", '[login]\nsecond_factor = "always"', 1))
+        world.log_in(world.hub.browser())
+        self.send(world, notice(world))
+        later = world.hub.hub.clock.now() + timedelta(seconds=70)
+        monkeypatch.setattr(type(world.hub.hub.clock), "now", lambda _: later)
+        browser = world.hub.browser()
+        world.log_in(browser)
+        assert browser.get("/hub/second-factor").status_code == 200
 
     @pytest.mark.parametrize(
         "changed", [{"iss": "https://other"}, {"aud": "x"}, {"nonce": "n"}, {"sub": None}, {"jti": None}]

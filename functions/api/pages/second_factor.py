@@ -137,11 +137,16 @@ def recovery_codes_page(render: Render, codes: tuple[str, ...], following: str) 
 
 
 async def _half_done(request: Request, pages: SessionPages) -> _HalfDone | None:
-    """Return the login that waits in this browser, or None. A new password, or the user's removal, ends it."""
+    """Return the login that waits in this browser, or None.
+
+    A new password, the user's removal, and a logout at its provider end it.
+    """
     sent, hub = cookies(request, HALF_LOGIN_COOKIE), pages.hub
     half = half_logins.opened(hub.key, sent[0], hub.clock.now()) if len(sent) == 1 else None
     user = hub.users.get(half.user_id) if half is not None else None
     if half is None or user is None or not half.fits(hub.passwords.get(user.id)):
+        return None
+    if half.provider and hub.provider_logins.has_ended(half):
         return None
     return _HalfDone(half, user, hub.second_factors.of(user), half_logins.binding_of(sent[0]), pages)
 

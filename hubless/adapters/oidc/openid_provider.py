@@ -4,6 +4,7 @@ import hmac
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from threading import Lock
 from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
@@ -118,7 +119,9 @@ class OpenIdProvider:
             raise LoginRefusedError("This notice of a logout has a sub, sid or jti that is no short text.")
         if not texts["sub"] and not texts["sid"]:
             raise LoginRefusedError("This notice of a logout says neither whose (sub) nor which (sid).")
-        return LogoutNotice(self._provider.issuer, texts["sub"], texts["sid"], texts["jti"])
+        return LogoutNotice(
+            self._provider.issuer, texts["sub"], texts["sid"], datetime.fromtimestamp(claims["iat"], UTC)
+        )
 
     def check(self) -> ProviderCheck:
         from hubless.adapters.oidc.checking import check_openid  # noqa: PLC0415 only `hubless check` needs it

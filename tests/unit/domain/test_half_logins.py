@@ -15,6 +15,7 @@ def sealed(key=KEY, half=HALF, nonce="n", now=NOW):
 
 def test_a_half_done_login_is_read_until_it_ends():
     assert opened(KEY, sealed(), NOW) == HALF
+    assert opened(KEY, sealed(), NOW + timedelta(minutes=1)).began_at == NOW.replace(microsecond=0)
     assert opened(KEY, sealed(), NOW + LIFETIME - timedelta(seconds=1)) == HALF
     assert opened(KEY, sealed(), NOW + LIFETIME) is None
     assert opened(b"o" * 32, sealed(), NOW) is None
