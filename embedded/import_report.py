@@ -1,23 +1,32 @@
 """The report of an import: what it would do, on one screen, and in full for a file."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
-from hubless.domain.archive import Archive, Remark
+from hubless.domain.archive import Remark
 from hubless.domain.import_items import Kind, in_words
 from hubless.domain.import_plan import Action, Plan
 
 MOST = 20  # remarks of a kind, and names in a line, that a screen shows
 
 
-def report(plan: Plan, source: Archive, *, delete: bool, most: int | None = MOST) -> str:
-    """Return the report; *most* bounds what it names of each kind, and None names everything."""
+def report(plan: Plan, roles: Sequence[str], *, delete: bool, most: int | None = MOST) -> str:
+    """Return the report.
+
+    Args:
+        plan: what would be done.
+        roles: names of the source's roles that the settings here lack.
+        delete: whether what the source lost is removed here.
+        most: bounds what the report names of each kind; None names everything.
+    """
     lines = [f"From {shown(plan.source)}:", "", *_table(plan), ""]
     if plan.admins:
         lines.append(f"Becomes an admin: {_names(plan.admins, most)}.")
-    if source.roles:
-        roles = _names([role.name for role in source.roles], most)
-        lines.append(f"Roles are settings here, and none is written: {roles}.")
+    if roles:
+        named = _names(roles, most)
+        lines.append(
+            f"Roles are settings here. These are missing: {named}. --write-settings FILE writes them to a file."
+        )
     lines += _gone(plan, delete=delete, most=most)
     lines += _remarks(plan.remarks, most)
     if not plan.changes:
@@ -53,20 +62,25 @@ def _gone(plan: Plan, *, delete: bool, most: int | None) -> Iterator[str]:
 
 
 def _remarks(remarks: Iterable[Remark], most: int | None) -> Iterator[str]:
-    by_kind = defaultdict[str, list[Remark]](list)
-    for remark in remarks:
-        by_kind[remark.kind].append(remark)
-    for kind, some in by_kind.items():
-        for remark in some[:most]:
-            left = "left out: " if remark.is_left_out else ""
-            yield f"- {left}{f'{kind} {shown(remark.subject)}'.strip()}: {shown(_sentence(remark))}"
-        if most is not None and len(some) > most:
-            yield f"- … and {len(some) - most} more of {kind}. --report-file FILE writes all."
+    """Yield a line for each thing that is said, with all of whom it is said, what is left out first."""
+    said = defaultdict[tuple[str, str], list[str]](list)
+    for remark in sorted(remarks, key=lambda one: not one.is_left_out):
+        left = "left out: " if remark.is_left_out else ""
+        said[f"{left}{remark.kind}", _sentence(remark)].append(remark.subject)
+    shown_of = Counter[str]()
+    for (kind, sentence), subjects in said.items():
+        shown_of[kind] += 1
+        if most is None or shown_of[kind] <= most:
+            yield f"- {f'{kind} {_names(subjects, most)}'.rstrip()}: {shown(sentence)}"
+    for kind, number in shown_of.items():
+        if most is not None and number > most:
+            yield f"- … and {number - most} more lines of {kind}. --report-file FILE writes all."
 
 
 def _sentence(remark: Remark) -> str:
-    what = remark.what if remark.what.endswith((".", "!", "?")) else f"{remark.what}."
-    return f"{what} {remark.to_do}".rstrip()
+    return " ".join(
+        part if part.endswith((".", "!", "?")) else f"{part}." for part in (remark.what, remark.to_do) if part
+    )
 
 
 def _names(names: Sequence[str], most: int | None) -> str:

@@ -85,6 +85,12 @@ def _tell_remarks(archive: "Archive") -> None:
 @click.option("--crypt-key-env", metavar="VARIABLE", help="The variable that has the old hub's JUPYTERHUB_CRYPT_KEY.")
 @click.option("--provider", default="", metavar="NAME", help="The provider here of OAuthenticator's users.")
 @click.option("--homes", metavar="TEMPLATE", help="Where users' files are, such as '/home/jupyter-{username}'.")
+@click.option(
+    "--write-settings",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write the roles and services that the settings lack to FILE.",
+)
 @click.option("--report", "report_only", is_flag=True, help="Only say what the import would do.")
 @click.option("--report-file", type=click.Path(dir_okay=False, path_type=Path), help="Write the full report here.")
 @click.option("--yes", is_flag=True, help="Import without asking.")
@@ -102,6 +108,7 @@ def import_(
     crypt_key_env: str | None,
     provider: str,
     homes: str | None,
+    write_settings: Path | None,
     report_only: bool,
     report_file: Path | None,
     yes: bool,
@@ -130,9 +137,12 @@ def import_(
         )
         plan = hub.moving.plan(archive, origin, choices)
         progress.end()
+        roles = _missing_roles(hub, archive)
+        if write_settings is not None:
+            _write_settings(write_settings, hub, archive, roles)
         if report_file is not None:
-            _write_report(report_file, import_report.report(plan, archive, delete=delete, most=None))
-        click.echo(import_report.report(plan, archive, delete=delete))
+            _write_report(report_file, import_report.report(plan, roles, delete=delete, most=None))
+        click.echo(import_report.report(plan, roles, delete=delete))
         if stage is not None:
             click.echo(_costs(plan))
         if not report_only:
@@ -186,6 +196,30 @@ def _refuse_beside_a_hub(hub: "Hub", plan: "Plan") -> None:
             f"The hub in {hub.settings.data} runs, and its users would wait for the {len(plan.steps)} writes of this"
             f" import; at most {MOST_BESIDE_A_HUB} go beside a hub. Stop the hub, import, and start it again."
         )
+
+
+def _missing_roles(hub: "Hub", source: "Archive") -> list[str]:
+    """Return the names of the roles that the settings lack, and that no hub has by itself."""
+    from embedded.settings_import.archived import is_told
+
+    known = {role.name for role in hub.settings.roles}
+    return [role.name for role in source.roles if role.name not in known and is_told(role)]
+
+
+def _write_settings(path: Path, hub: "Hub", source: "Archive", roles: Sequence[str]) -> None:
+    """Write the missing *roles*, and the services that the settings lack.
+
+    Raises:
+        SettingsError: when the file is there already, or cannot be written.
+    """
+    from embedded.settings_import.archived import settings_of
+    from embedded.settings_import.command import write_new
+
+    known = {service.name for service in hub.settings.services}
+    services = [service for service in source.services if service.name not in known]
+    made = settings_of([role for role in source.roles if role.name in roles], services)
+    write_new(path, made.text)
+    click.echo(f"Wrote {path}. Read it, and add what you need of it to the settings.", err=True)
 
 
 def _costs(plan: "Plan") -> str:

@@ -75,6 +75,11 @@ def _role(role: ArchivedRole, draft: Draft) -> None:
         services_.role({key: one for key, one in table.items() if one}, label, draft, gone=[])
 
 
+def is_told(role: ArchivedRole) -> bool:
+    """Return whether the hub needs a setting to have the role: it has the default ones, and a login's own, without."""
+    return not role.managed_by_auth and role.name != "admin" and not (role.name in DEFAULTS and _is_default(role))
+
+
 def _is_default(role: ArchivedRole) -> bool:
     return set(role.scopes) in (set(DEFAULTS[role.name].scopes), _JUPYTERHUBS.get(role.name, set()))
 

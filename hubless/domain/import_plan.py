@@ -348,7 +348,7 @@ class _Planning:
         return why, "Its owner makes a new code."
 
     def _refusal_of_service(self, service: Any) -> tuple[str, str]:
-        return "is in the settings here, which count" if service.name in self._choices.services else "", ""
+        return "keeps the settings that it has here" if service.name in self._choices.services else "", ""
 
     def _refusal_of_sign_up(self, sign_up: Any) -> tuple[str, str]:
         if sign_up.name in self._here_users or sign_up.name in self._names.values():
@@ -418,7 +418,7 @@ class _Planning:
             self._remark(
                 Kind.USER,
                 item.key[0],
-                "was here before: both become one user",
+                "A user of this name is here, as admins of the settings are: both become one user",
                 f"If they are two people: --rename '{item.key[0]}=NEW'.",
             )
             self._steps.append((Action.CHANGE, replace(item, record=merged)))

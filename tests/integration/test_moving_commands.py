@@ -1,6 +1,8 @@
 """`hubless export` and `hubless import` between hubs on this machine, without starting one."""
 
 import stat
+import tomllib
+from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner
@@ -9,7 +11,7 @@ from embedded import data_folder, moving
 from embedded.cli import main
 from hubless.adapters import archive_file
 from hubless.bootstrap import machine
-from hubless.domain.archive import Archive, ArchivedUser
+from hubless.domain.archive import Archive, ArchivedRole, ArchivedUser
 from hubless.settings import parse
 from tests.support.builders import NOW
 from tests.support.moving import a_hub, records_of, with_user
@@ -162,3 +164,29 @@ def test_a_report_shows_no_control_characters(here, tmp_path):
 def test_a_report_makes_no_hub(here, archive):
     assert "user                   2        0" in here.run("import", archive, "--report").output
     assert not here.data.exists()
+
+
+def test_roles_that_the_settings_lack_are_written_to_a_file(here, archive, tmp_path):
+    source = replace(
+        a_hub(), roles=(ArchivedRole("user", ("self",)), ArchivedRole("grader", ("list:users",), users=("bob",)))
+    )
+    archive_file.write(source, archive, NOW)
+    answer = here.run("import", archive, "--report", "--write-settings", tmp_path / "moved.toml")
+    assert "These are missing: grader. --write-settings" in answer.output
+    written = tomllib.loads((tmp_path / "moved.toml").read_text())
+    assert [role["name"] for role in written["roles"]] == ["grader"]
+    assert [service["name"] for service in written["services"]] == ["dash"]
+    here.settings.write_text('[[roles]]\nname = "grader"\n')
+    assert "Roles are settings here" not in here.run("import", archive, "--report").output
+    again = here.run("import", archive, "--report", "--write-settings", tmp_path / "moved.toml")
+    assert again.exit_code == 1
+    assert "exists already" in again.output
+
+
+def test_a_report_says_once_what_many_have_to_do(here, archive):
+    here.settings.write_text("")
+    many = tuple(ArchivedUser(f"many-{number:02}", auth_state={"n": number}) for number in range(30))
+    archive_file.write(replace(a_hub(), users=(*a_hub().users, *many)), archive, NOW)
+    said = [line for line in here.run("import", archive, "--report").output.splitlines() if "many-" in line]
+    assert len(said) == 1
+    assert "and 11 more: is not kept" in said[0]

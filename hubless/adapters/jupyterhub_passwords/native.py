@@ -62,7 +62,13 @@ def with_people(archive: Archive, rows: Iterable[Mapping[str, Any]]) -> Archive:
             user = known or ArchivedUser(row.name)
             changed[row.name] = replace(user, password_hash=row.password_hash, app=row.app)
             if known is None:
-                remarks.append(Remark("user", row.name, "An admin authorized this user, who never logged in."))
+                remarks.append(
+                    Remark(
+                        "user",
+                        row.name,
+                        "This user never logged in there. An admin authorized the sign-up, so it becomes a user.",
+                    )
+                )
         elif known is not None:
             what = "Nobody has authorized this user, or an admin took it back: the password is left out."
             remarks.append(left_out("password", row.name, what, f"To let the user in: {ONE_TIME_LINK}"))
