@@ -101,7 +101,7 @@ class _Reading:
             self._take(line)
         if not self._is_whole:
             raise InvalidRequestError(f"The archive {self._path} was cut: its last line is missing. Copy it again")
-        found = {attribute: tuple(records) for attribute, records in self._found.items()}
+        found: dict[str, Any] = {attribute: tuple(records) for attribute, records in self._found.items()}
         return Archive(str(self._path), **found, has_secrets=has_secrets)
 
     def _lines(self, file: IO[bytes]) -> Iterator[dict[str, Any]]:

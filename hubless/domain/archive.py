@@ -205,4 +205,5 @@ class Archive:
     shares: tuple[ArchivedShare, ...] = ()
     share_codes: tuple[ArchivedShareCode, ...] = ()
     remarks: tuple[Remark, ...] = ()
+    is_whole: bool = True  # whether its reader could read all records: else nothing counts as removed there
     has_secrets: bool = True  # whether password hashes, tokens and alike are in it where their owners have some

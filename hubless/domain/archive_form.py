@@ -7,8 +7,9 @@ import base64
 import binascii
 import hashlib
 import json
+import re
 import types
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -17,6 +18,9 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from hubless.domain import archive
 from hubless.domain.errors import InvalidRequestError
+from hubless.domain.imported_passwords import is_checkable
+from hubless.domain.imported_secrets import is_hash
+from hubless.domain.mails import MAX_ADDRESS
 
 # The records of each kind, with the field of `Archive` that holds them, in the order of a file.
 KINDS: Mapping[str, tuple[str, type[Any]]] = types.MappingProxyType(
@@ -36,6 +40,9 @@ _MAX_INTEGER = 2**53  # what every JSON reader keeps exactly
 _DEEPEST = 50  # levels of objects in what a record holds
 
 
+_APP_BYTES = (10, 64)  # of an app's secret
+
+
 def to_json(record: Any) -> dict[str, Any]:
     """Return *record* (or a value within one) as what `json.dumps` takes."""
     return {
@@ -53,7 +60,11 @@ def from_json(kind: str, found: Mapping[str, Any]) -> Any:
     """
     if kind not in KINDS:
         raise InvalidRequestError(f"this version knows no records of the kind {kind[:40]!r}")
-    return _record(KINDS[kind][1], found)
+    record = _record(KINDS[kind][1], found)
+    for name, is_right in _CHECKS.items():
+        if (one := getattr(record, name, None)) and not is_right(one):
+            raise InvalidRequestError(f"its field {name!r} has a value that is not allowed there")
+    return record
 
 
 def digest(record: Any, *, without: frozenset[str] = frozenset()) -> str:
@@ -62,6 +73,17 @@ def digest(record: Any, *, without: frozenset[str] = frozenset()) -> str:
     if isinstance(plain, dict):
         plain = {name: one for name, one in plain.items() if name not in without}
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+
+
+def _is_app(app: archive.ArchivedApp) -> bool:
+    try:
+        return _APP_BYTES[0] <= len(base64.b32decode(app.secret)) <= _APP_BYTES[1]
+    except (binascii.Error, ValueError):
+        return False
+
+
+def _is_address(text: str) -> bool:
+    return "@" in text and len(text) <= MAX_ADDRESS and text.isprintable() and " " not in text
 
 
 def _plain(found: Any) -> Any:
@@ -76,6 +98,20 @@ def _plain(found: Any) -> Any:
     if isinstance(found, Mapping):
         return dict(found)
     return to_json(found) if is_dataclass(found) else found
+
+
+# Fields that work at a login grows with, or that name folders of homes and keys of stores.
+_CHECKS: Mapping[str, Callable[[Any], bool]] = types.MappingProxyType(
+    {
+        "id": lambda text: re.fullmatch(r"[0-9A-Za-z_-]{1,64}", text) is not None,
+        "hashed": is_hash,
+        "client_secret_hash": is_hash,
+        "token_hash": is_hash,
+        "password_hash": is_checkable,
+        "app": _is_app,
+        "email": _is_address,
+    }
+)
 
 
 def _is_required(one: "Field[Any]") -> bool:

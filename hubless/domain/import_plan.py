@@ -122,17 +122,16 @@ class _Planning:
         self._expired = Counter[Kind]()
         self._steps = list[tuple[Action, Item]]()
         self._seen = dict[tuple[Kind, Key], Item]()  # everything in the source
-        self._admitted = set[tuple[Kind, Key]]()
+        # What is here, and what this import adds: the rest may need it.
+        self._present = {*self._here, *((Kind.SERVICE, (name,)) for name in choices.services)}
+        self._unclear = set[str]()  # names of users who are in the source and left out
         self._names = dict[str, str]()  # of users: the source's to ours
 
     def plan(self) -> Plan:
         self._name_users()
         wanted = self._wanted(self._with_our_names())
-        # A share needs its server, and a membership its group: look once all are known.
         for item in wanted:
-            if (missing := self._missing(item)) is not None:
-                self._leave_out(item, f"needs {missing}, which is neither in the source nor here", "")
-            elif self._is_of_replaced(item):
+            if self._is_of_replaced(item):
                 self._add(item)
             else:
                 self._decide(item)
@@ -154,10 +153,7 @@ class _Planning:
                 self._seen[place] = item
             elif self._seen[place].digest != item.digest:
                 self._leave_out(item, "is twice in the source, in two forms; the first counts", "Look at both.")
-        admitted = [item for item in self._seen.values() if self._admits(item)]
-        self._admitted = {(item.kind, item.key) for item in admitted}
-        self._admitted |= {(Kind.SERVICE, (name,)) for name in self._choices.services}
-        return admitted
+        return [item for item in self._seen.values() if self._admits(item)]
 
     def _keep_within_bounds(self) -> None:
         """Leave out imported hashes of which there would be too many of one prefix; those that are here stay."""
@@ -200,6 +196,7 @@ class _Planning:
                     continue
                 except InvalidRequestError as refused:
                     why = f"cannot have this name here ({refused})"
+            self._unclear |= {name, normalise_user_name(user.name)}
             self._remark(Kind.USER, user.name, why, f"Choose a name: --rename '{user.name}=NEW'.", left_out=True)
         for old in sorted(set(self._choices.renames) - {user.name for user in self._source.users}):
             self._remark(Kind.USER, old, "is to be renamed and is not in the source", "Look at --rename.")
@@ -356,9 +353,13 @@ class _Planning:
         return _fault(lambda: check_user_name(sign_up.name)), "The person signs up under another name."
 
     def _missing(self, item: Item) -> str | None:
-        """Return what the item needs and nobody has."""
+        """Return what the item needs and is not here, nor comes before it."""
         record = item.record
         needs = dict[tuple[Kind, Key], str]()
+        if item.owner and item.kind is not Kind.USER:
+            needs[Kind.USER, (item.owner,)] = f"the user {shown(item.owner)}"
+        if item.kind is Kind.SHARE and record.user is not None:
+            needs[Kind.USER, (record.user,)] = f"the user {shown(record.user)}"
         if item.kind is Kind.MEMBER:
             needs[Kind.GROUP, item.key[:1]] = f"the group {shown(item.key[0])}"
         elif item.kind in {Kind.SHARE, Kind.SHARE_CODE}:
@@ -367,7 +368,7 @@ class _Planning:
             needs[Kind.SERVICE, (record.owner,)] = f"the service {shown(record.owner)}"
         if item.kind is Kind.SHARE and record.group is not None:
             needs[Kind.GROUP, (record.group,)] = f"the group {shown(record.group)}"
-        lacking = [what for place, what in needs.items() if place not in self._admitted and place not in self._here]
+        lacking = [what for place, what in needs.items() if place not in self._present]
         return lacking[0] if lacking else None
 
     # --- decisions ---
@@ -403,8 +404,11 @@ class _Planning:
     def _add(self, item: Item) -> None:
         if item.kind is Kind.TOKEN and item.record.hashed in self._here_hashes:
             self._leave_out(item, "is here already under another id", "")
-            return
-        self._steps.append((Action.ADD, item))
+        elif (missing := self._missing(item)) is not None:
+            self._leave_out(item, f"needs {missing}, which is not here", "")
+        else:
+            self._present.add((item.kind, item.key))
+            self._steps.append((Action.ADD, item))
 
     def _merge(self, item: Item, there: Item) -> None:
         """Decide about what both had before the first import: what is here stays, and what is missing is added."""
@@ -444,12 +448,19 @@ class _Planning:
             self._steps.append((Action.CHANGE, replace(item, kind=Kind.ACTIVITY)))
 
     def _gone(self) -> tuple[Item, ...]:
-        """Return what was imported, is not in the source any more, and is still here."""
+        """Return what was imported, is not in the source any more, and is still here.
+
+        Who is left out because of the name is in the source, with everything that is theirs.
+        """
+        if not self._source.is_whole:
+            return ()
         found = [
             item
             for place, item in self._here.items()
             if place not in self._seen and item.kind in _REMOVABLE and place_of(item) in self._marks
             if self._source.has_secrets or item.kind not in _SECRET
+            if item.owner not in self._unclear
+            if item.kind is not Kind.SHARE or item.record.user not in self._unclear
         ]
         return tuple(sorted(found, key=lambda item: (_ORDER[item.kind], item.key)))
 

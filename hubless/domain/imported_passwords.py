@@ -9,6 +9,10 @@ import re
 HASHED_BYTES = 72  # of a password; bcrypt's key is no longer
 CHEAPEST, DEAREST = 4, 15  # logarithms to the base 2 of rounds; both authenticators use 12, and 15 takes two seconds
 _FORM = re.compile(r"\$2[aby]\$([0-9]{2})\$[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{31}")
+_ARGON2 = re.compile(
+    r"\$argon2id\$v=19\$m=([0-9]{1,7}),t=([0-9]{1,3}),p=([0-9]{1,3})\$[A-Za-z0-9+/]{11,86}\$[A-Za-z0-9+/]{16,86}"
+)
+_DEAREST_ARGON2 = (2**18, 10, 16)  # memory in KiB, passes and lanes: four times what our own hashes need
 _CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0e-\x1f]")  # Tornado 6.5's `_remove_control_chars_regex`
 
 
@@ -17,6 +21,14 @@ def cost_of(password_hash: str) -> int | None:
     found = _FORM.fullmatch(password_hash)
     cost = int(found[1]) if found else 0
     return cost if CHEAPEST <= cost <= DEAREST else None
+
+
+def is_checkable(password_hash: str) -> bool:
+    """Say whether the hub checks passwords with this hash: Argon2id's or bcrypt's, and none that costs too much."""
+    found = _ARGON2.fullmatch(password_hash)
+    if found is None:
+        return cost_of(password_hash) is not None
+    return all(0 < int(one) <= most for one, most in zip(found.groups(), _DEAREST_ARGON2, strict=True))
 
 
 def hashed_bytes(password: str) -> bytes:

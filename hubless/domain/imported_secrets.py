@@ -21,6 +21,7 @@ MANY_ROUNDS = 16_384  # of secrets that people chose; secrets that the hub made 
 MOST_OF_ONE_ROUND = 64
 MOST_OF_MANY_ROUNDS = 4  # each takes as long as a whole request, or longer (benchmarks/RESULTS.md)
 MOST = MOST_OF_ONE_ROUND + MOST_OF_MANY_ROUNDS
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _FORM = re.compile(r"sha512:(\d{1,5}):([0-9a-zA-Z]{1,64}):([0-9a-f]{128})")
 
 
@@ -65,6 +66,17 @@ def of_text(text: str) -> ImportedHash | None:
         return None
     _, rounds, salt, digest, prefix = text.split(":", 4)  # as `of_jupyterhub` has checked it
     return ImportedHash(prefix, int(rounds), salt, digest)
+
+
+def is_hash(text: str) -> bool:
+    """Say whether a store may keep *text* as a secret's hash: SHA-256 in hex, or what `ImportedHash.text` made."""
+    if _SHA256.fullmatch(text):
+        return True
+    *form, prefix = text.split(":", 4)
+    try:
+        return of_jupyterhub(":".join(form), prefix).text == text
+    except InvalidRequestError:
+        return False
 
 
 def prefix_of(secret: str) -> str:

@@ -27,6 +27,8 @@ from hubless.services.moving import Moving
 from tests.support.builders import NOW
 from tests.support.fakes import StoppedClock
 
+A_HASH = f"$argon2id$v=19$m=65536,t=3,p=4${'A' * 22}${'b' * 43}"
+BCRYPT_HASH = f"$2b$12${'a' * 21}O{'b' * 31}"
 CHOICES = Choices(keeps_auth_state=True)
 
 
@@ -79,7 +81,7 @@ def a_hub():
         created_at=NOW - timedelta(days=90),
         last_activity_at=NOW - timedelta(days=1),
         user_info={"term": "spring"},
-        password_hash="$argon2id$ada",
+        password_hash=A_HASH,
         email="Ada@example.org",
         auth_state={"access_token": "upstream", "é": ["ü", 1]},
         app=ArchivedApp("S4L5DG3MC4OZV5H5", NOW - timedelta(days=3), is_imported=True),
@@ -88,11 +90,11 @@ def a_hub():
         identities=(ArchivedIdentity(ExternalId("https://id.example.org", "1001"), "campus", "ada@x", NOW, True),),
         id="u-ada-there",
     )
-    bob = ArchivedUser("bob", created_at=NOW - timedelta(days=80), password_hash="$2b$12$bob", id="u-bob-there")
+    bob = ArchivedUser("bob", created_at=NOW - timedelta(days=80), password_hash=BCRYPT_HASH, id="u-bob-there")
     return Archive(
         "there",
         users=(ada, bob),
-        sign_ups=(ArchivedSignUp("zoe", "$argon2id$zoe", NOW - timedelta(days=2), "zoe@example.org"),),
+        sign_ups=(ArchivedSignUp("zoe", A_HASH, NOW - timedelta(days=2), "zoe@example.org"),),
         groups=(ArchivedGroup("class", ("ada", "bob"), {"n": 3}), ArchivedGroup("empty")),
         services=(
             ArchivedService(

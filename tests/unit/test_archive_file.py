@@ -12,9 +12,16 @@ from hubless.domain.archive import Archive, ArchivedGroup
 from hubless.domain.archive_form import KINDS
 from hubless.domain.errors import InvalidRequestError
 from tests.support.builders import NOW
-from tests.support.moving import a_hub, records_of
+from tests.support.moving import A_HASH, a_hub, records_of
 
 DOCS = Path(__file__).parents[2] / "docs/archive.md"
+
+
+DEAR_HASH = A_HASH.replace("m=65536", "m=4194304")
+TOKEN = (
+    '{"kind": "token", "owner_kind": "user", "owner": "x", "scopes": [], "created_at": "2026-01-01T00:00:00Z",'
+    ' "hashed": "%s"}'
+)
 
 
 @pytest.fixture
@@ -98,6 +105,18 @@ def test_a_file_without_a_header_is_refused(path, header):
         ('{"kind": "group", "name": "x", "users": "ada"}', "'users' has a value"),
         ('{"kind": "share", "owner": "x", "server": "", "scopes": [1], "created_at": ""}', "'scopes' has a value"),
         ('{"kind": "token", "owner_kind": "dog", "owner": "x", "hashed": "", "scopes": []}', "'created_at' is missing"),
+        ('{"kind": "user", "name": "x", "id": "../../etc"}', "'id' has a value"),
+        ('{"kind": "user", "name": "x", "id": "a/b"}', "'id' has a value"),
+        ('{"kind": "user", "name": "x", "email": "a@b.example\\r\\nBcc: c@d.example"}', "'email' has a value"),
+        ('{"kind": "user", "name": "x", "app": {"secret": "short"}}', "'app' has a value"),
+        ('{"kind": "user", "name": "x", "password_hash": "$2b$30$' + "a" * 53 + '"}', "'password_hash' has a value"),
+        (f'{{"kind": "user", "name": "x", "password_hash": "{DEAR_HASH}"}}', "'password_hash' has a value"),
+        ('{"kind": "sign_up", "name": "x", "password_hash": "plain"}', "'password_hash' has a value"),
+        (TOKEN % "sha512", "'hashed' has a value"),
+        (TOKEN % "sha512:1:2", "'hashed' has a value"),
+        (TOKEN % f"sha512:99999:salt:{'0' * 128}:abcd", "'hashed' has a value"),
+        (TOKEN % f"sha512:1:salt:{'0' * 128}:abcde", "'hashed' has a value"),
+        ('{"kind": "service", "name": "x", "client_secret_hash": "sha512:"}', "'client_secret_hash' has a value"),
         ('["user"]', "no JSON object"),
         ("{", "not JSON"),
         ("[" * 100_000, "not JSON"),

@@ -42,4 +42,5 @@ def read(source: str, *, now: datetime, crypt_keys: str = "") -> Archive:
             shares=servers.shares(tables, by_id, groups_by_id),
             share_codes=servers.share_codes(tables, by_id),
             remarks=tables.remarks(),
+            is_whole=tables.are_whole,
         )

@@ -44,6 +44,11 @@ class Tables:
     def remark(self, kind: str, subject: str, what: str, to_do: str = "", *, is_left_out: bool = True) -> None:
         self._remarks.append(Remark(kind, subject, what, to_do, is_left_out))
 
+    @property
+    def are_whole(self) -> bool:
+        """Say whether no row of so far was broken."""
+        return not self._broken
+
     def remarks(self) -> tuple[Remark, ...]:
         """Return all remarks of so far."""
         more = [

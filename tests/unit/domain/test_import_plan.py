@@ -232,6 +232,44 @@ def test_no_password_comes_alone_where_two_factors_were_asked(app, comes):
     assert bool(written(found, Kind.FACTORS)) is comes
 
 
+def marks_of(source):
+    return {place_of(item): item.digest for item in items_of(source)}
+
+
+def test_who_is_left_out_for_the_name_is_not_removed():
+    """Nobody is removed because somebody there took a name that looks like theirs."""
+    share = ArchivedShare("bob", "", ("access:servers",), NOW, user="ada")
+    servers = (ArchivedServer("ada"), ArchivedServer("bob"))
+    here = Archive("here", users=users("ada", "bob"), servers=servers, tokens=(a_token(),), shares=(share,))
+    source = replace(here, users=users("ada", "bob", "\u0430d\u0430"))
+    found = plan(source, here, marks_of(here), delete=True)
+    assert found.gone == ()
+    assert found.steps == ()
+    assert plan(replace(here, users=users("bob")), here, marks_of(here), delete=True).gone
+
+
+def test_nothing_is_removed_when_the_source_has_broken_records():
+    here = Archive("here", users=users("ada", "bob"))
+    source = Archive("x", users=users("bob"))
+    assert written(plan(source, here, marks_of(here), delete=True), Kind.USER, Action.REMOVE) == [("ada",)]
+    assert plan(replace(source, is_whole=False), here, marks_of(here), delete=True).steps == ()
+
+
+def test_what_is_new_there_of_somebody_removed_here_is_left_out():
+    before = Archive("x", users=users("ada", "bob"), groups=(ArchivedGroup("g"),), servers=(ArchivedServer("bob"),))
+    source = replace(
+        before,
+        tokens=(a_token(),),
+        groups=(ArchivedGroup("g", ("bob",)),),
+        shares=(ArchivedShare("bob", "", ("access:servers",), NOW, user="ada"),),
+        users=(*users("ada", password_hash="h"), *users("bob")),
+    )
+    here = Archive("here", users=users("bob"), servers=(ArchivedServer("bob"),))
+    found = plan(source, here, marks_of(before))
+    assert found.steps == ()
+    assert found.left_out == {Kind.PASSWORD: 1, Kind.TOKEN: 1, Kind.MEMBER: 1, Kind.SHARE: 1}
+
+
 def test_second_factors_are_written_before_passwords():
     source = Archive("x", users=users("ada", app=ArchivedApp("S4L5DG3MC4OZV5H5"), password_hash="h"))
     assert [step.item.kind for step in plan(source).steps] == [Kind.USER, Kind.FACTORS, Kind.PASSWORD]
