@@ -22,6 +22,8 @@ def report(plan: Plan, roles: Sequence[str], *, delete: bool, most: int | None =
     lines = [f"From {shown(plan.source)}:", "", *_table(plan), ""]
     if plan.admins:
         lines.append(f"Becomes an admin: {_names(plan.admins, most)}.")
+    if plan.admin_services:
+        lines.append(f"Becomes an admin, as a service: {_names(plan.admin_services, most)}.")
     if roles:
         named = _names(roles, most)
         lines.append(

@@ -2,6 +2,8 @@
 # ruff: noqa: PLC0415 a command loads what it needs
 
 import contextlib
+import os
+import stat
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -251,6 +253,10 @@ def _write_report(path: Path, text: str) -> None:
     from hubless.domain.errors import InvalidRequestError
 
     try:
-        path.write_text(text, encoding="utf-8")
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)  # it names people
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            if stat.S_ISREG(os.fstat(descriptor).st_mode):  # an earlier one may be open to others
+                os.fchmod(descriptor, 0o600)
+            file.write(text)
     except OSError as failed:
         raise InvalidRequestError(f"The report {path} cannot be written: {failed.strerror}") from failed

@@ -45,6 +45,7 @@ class Kind(StrEnum):
 
 
 Key = tuple[str, ...]
+ADMIN = " admin"  # ends the digest of a user who is an admin: so a mark says whether the import gave the flag
 # Facts that differ between two hubs or with every use: no digest has them.
 _VOLATILE = frozenset({"id", "last_activity_at", "hashed", "exchange_count", "last_exchanged_at"})
 _PARTS: Mapping[str, Any] = {
@@ -117,7 +118,8 @@ def token_in_words(token: ArchivedToken) -> str:
 
 def _items_of_user(user: ArchivedUser) -> Iterator[Item]:
     key = (user.name,)
-    yield _item(Kind.USER, key, replace(user, **_PARTS), user.name, user.last_activity_at)
+    account = _item(Kind.USER, key, replace(user, **_PARTS), user.name, user.last_activity_at)
+    yield replace(account, digest=f"{account.digest}{ADMIN}") if user.admin else account
     if user.password_hash is not None:
         yield _item(Kind.PASSWORD, key, user.password_hash, user.name)
     if user.email:

@@ -5,15 +5,16 @@ since stays so, one that the source changed is brought over, and one that the so
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from hubless.domain.archive import Archive, ArchivedUser, Remark
+from hubless.domain.added_services import check_service
+from hubless.domain.archive import Archive, ArchivedService, ArchivedUser, Remark
 from hubless.domain.errors import InvalidRequestError
-from hubless.domain.import_items import Item, Key, Kind, in_words, items_of, place_of, token_in_words
+from hubless.domain.import_items import ADMIN, Item, Key, Kind, in_words, items_of, place_of, token_in_words
 from hubless.domain.imported_secrets import beyond_bounds
 from hubless.domain.names import (
     check_group_name,
@@ -43,6 +44,7 @@ _SECRET = frozenset({Kind.PASSWORD, Kind.AUTH_STATE, Kind.FACTORS, Kind.TOKEN, K
 _GUARDED = frozenset({Kind.PASSWORD, Kind.EMAIL, Kind.AUTH_STATE, Kind.FACTORS, Kind.IDENTITY})
 _REMOVABLE = frozenset(set(Kind) - _GUARDED - {Kind.ACTIVITY, Kind.SIGN_UP})
 _ORDER: Mapping[Kind, int] = {kind: number for number, kind in enumerate(Kind)}
+CHANGING = "changing"  # the mark of an item whose change deletes it first: if it is gone, nobody else removed it
 _EXPIRED = "has expired"
 _BEYOND = "is one of too many that begin with the same characters"
 
@@ -65,6 +67,7 @@ class Choices:
     delete: bool = False
     keeps_auth_state: bool = False
     services: frozenset[str] = frozenset()  # of the settings
+    taken: frozenset[str] = frozenset()  # client ids, and hashes of tokens, of the settings' services
 
 
 @value
@@ -76,7 +79,8 @@ class Plan:
     same: Mapping[str, int] = field(hash=False)  # items by kind that were imported before, unchanged
     left_out: Mapping[str, int] = field(hash=False)
     remarks: tuple[Remark, ...] = ()
-    admins: tuple[str, ...] = ()  # who becomes an admin by it
+    admins: tuple[str, ...] = ()  # users who become admins by it
+    admin_services: tuple[str, ...] = ()  # services that become admins by it
     gone: tuple[Item, ...] = ()  # imported before, not in the source any more, and still here
 
     def count(self, action: Action) -> Counter[Kind]:
@@ -115,6 +119,9 @@ class _Planning:
         self._here_ids = {user.id: user.name for user in here.users if user.id}
         self._here_hashes = {token.hashed for token in here.tokens}
         self._here_code_hashes = {code.hashed for code in here.share_codes}
+        self._held = dict.fromkeys(choices.taken, "")  # client ids and hashes of tokens: whose
+        for service in here.services:
+            self._hold(service)
         self._replaced = choices.services & {service.name for service in here.services}  # settings have them now
         self._remarks = list(source.remarks)
         self._left_out = Counter[str](remark.kind for remark in source.remarks if remark.is_left_out)
@@ -143,7 +150,10 @@ class _Planning:
             self._steps += [(Action.REMOVE, item) for item in reversed(gone)]
         steps = tuple(Step(action, item, number) for number, (action, item) in enumerate(self._in_order()))
         same, left_out, remarks = dict(self._same), dict(self._left_out), tuple(self._remarks)
-        return Plan(self._source.source, steps, same, left_out, remarks, self._new_admins(steps), gone)
+        users = self._new_admins(steps, Kind.USER, {user.name for user in self._here_users.values() if user.admin})
+        admins_here = {key[0] for (kind, key), item in self._here.items() if kind is Kind.SERVICE and item.record.admin}
+        services = self._new_admins(steps, Kind.SERVICE, admins_here)
+        return Plan(self._source.source, steps, same, left_out, remarks, users, services, gone)
 
     def _wanted(self, source: Archive) -> list[Item]:
         """Return the items of the source that can be here, each once."""
@@ -345,7 +355,23 @@ class _Planning:
         return why, "Its owner makes a new code."
 
     def _refusal_of_service(self, service: Any) -> tuple[str, str]:
-        return "keeps the settings that it has here" if service.name in self._choices.services else "", ""
+        if service.name in self._choices.services:
+            return "keeps the settings that it has here", ""
+        if why := _fault(lambda: check_service(service)):
+            return why, "Change it there and import again, or write it in the settings."
+        for what, text in (("client id", service.oauth_client_id), ("token", service.token_hash)):
+            holder = self._held.get(text or "", service.name)
+            if holder != service.name:
+                whose = f"the service {shown(holder)}" if holder else "a service of the settings"
+                return f"has the {what} of {whose}", "Add the service here with another one."
+        self._hold(service)
+        return "", ""
+
+    def _hold(self, service: ArchivedService) -> None:
+        """Note what no other service may have."""
+        for text in (service.oauth_client_id, service.token_hash):
+            if text:
+                self._held.setdefault(text, service.name)
 
     def _refusal_of_sign_up(self, sign_up: Any) -> tuple[str, str]:
         if sign_up.name in self._here_users or sign_up.name in self._names.values():
@@ -381,7 +407,7 @@ class _Planning:
         elif mark == item.digest:
             self._same[item.kind] += 1
             self._follow_activity(item, there)
-        elif there is None and mark is not None:
+        elif there is None and mark is not None and mark != CHANGING:
             self._leave_out(item, "was changed there, and removed here since the last import", "")
         elif there is None:
             self._add(item)
@@ -393,7 +419,17 @@ class _Planning:
         elif item.kind in _GUARDED and there.digest != mark:
             self._leave_out(item, "was changed there, and here since the last import; what is here stays", "")
         else:
-            self._steps.append((Action.CHANGE, item))
+            self._steps.append((Action.CHANGE, self._with_our_flag(item, there, mark)))
+
+    def _with_our_flag(self, item: Item, there: Item, mark: str) -> Item:
+        """Return the item; of a user, without an admin flag that was given or taken here since the last import."""
+        if item.kind is not Kind.USER or there.record.admin == item.record.admin:
+            return item
+        if there.record.admin == mark.endswith(ADMIN):
+            return item
+        what = "is an admin" if there.record.admin else "is no admin"
+        self._remark(Kind.USER, item.key[0], f"{what} by a change here since the last import, and stays so", "")
+        return replace(item, record=replace(item.record, admin=there.record.admin))
 
     def _is_of_replaced(self, item: Item) -> bool:
         """Say whether it is a token, which is not here, of an added service that settings have replaced since."""
@@ -464,13 +500,13 @@ class _Planning:
         ]
         return tuple(sorted(found, key=lambda item: (_ORDER[item.kind], item.key)))
 
-    def _new_admins(self, steps: Iterable[Step]) -> tuple[str, ...]:
+    def _new_admins(self, steps: Iterable[Step], kind: Kind, here: Container[str]) -> tuple[str, ...]:
         return tuple(
             sorted(
                 step.item.key[0]
                 for step in steps
-                if step.item.kind is Kind.USER and step.action in {Action.ADD, Action.CHANGE} and step.item.record.admin
-                if not (step.item.key[0] in self._here_users and self._here_users[step.item.key[0]].admin)
+                if step.item.kind is kind and step.action in {Action.ADD, Action.CHANGE} and step.item.record.admin
+                if step.item.key[0] not in here
             )
         )
 

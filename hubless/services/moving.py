@@ -15,7 +15,7 @@ from hubless.domain.email_addresses import EmailAddress
 from hubless.domain.errors import NotFoundError, StoreConflictError
 from hubless.domain.external_identities import LinkedIdentity
 from hubless.domain.import_items import Item, Kind, place_of
-from hubless.domain.import_plan import Action, Choices, Plan, plan_of
+from hubless.domain.import_plan import CHANGING, Action, Choices, Plan, plan_of
 from hubless.domain.lifecycle import Server
 from hubless.domain.second_factors import AuthenticatorApp, Passkey
 from hubless.domain.shares import Share, ShareCode
@@ -45,6 +45,9 @@ class Moving:
     def plan(self, source: Archive, origin: str, choices: Choices) -> Plan:
         """Return what an import of *source* would do; *origin* names the hub in this hub's marks."""
         here = self.exporting.read("here")
+        of_settings = ((one.oauth_client_id, one.token_sha256) for one in self.exporting.configured)
+        taken = frozenset(text for both in of_settings for text in both if text)
+        choices = replace(choices, taken=taken)
         return plan_of(source, here, self.stores.marks.all(origin), choices, self.stores.clock.now())
 
     def carry_out(self, plan: Plan, origin: str, progress: Progress = lambda _what, _done, _of: None) -> None:
@@ -150,6 +153,8 @@ class _Writing:
             for batch in _batches(list(steps), BATCH):
                 progress(f"{kind.value}s", done, len(plan.steps))
                 items = [step.item for step in batch]
+                if (kind, action) == (Kind.TOKEN, Action.CHANGE):  # which deletes first
+                    self._stores.marks.put(origin, {place_of(item): CHANGING for item in items})
                 self._write(kind, action, items)
                 self._stores.marks.put(origin, _marks(action, items))
                 done += len(batch)

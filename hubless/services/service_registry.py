@@ -1,11 +1,10 @@
 """The service registry: services of settings, and services that admins have added by the API."""
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import field, replace
-from urllib.parse import urlsplit
 
-from hubless.domain import delegation, roles, scopes
+from hubless.domain import delegation, roles
+from hubless.domain.added_services import CLIENT_ID_PREFIX, check_service
 from hubless.domain.bounds import MAX_IDENTIFIER
 from hubless.domain.errors import (
     InvalidRequestError,
@@ -23,10 +22,7 @@ from hubless.domain.values import value
 from hubless.ports.services import ServiceStore
 from hubless.services.routing import Routing
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,254}")
-LONGEST_HOST, LONGEST_LABEL = 253, 63  # bytes (RFC 1035)
 MAX_SERVICES = 200  # that admins add: each page lists them
-CLIENT_ID_PREFIX = "service-"  # as in JupyterHub: so no service can pose as a server
 
 
 @value
@@ -98,7 +94,7 @@ class ServiceRegistry:
             StoreConflictError: when another service has its token.
             QuotaExceededError: when there is the maximum number of services.
         """
-        _check(service)
+        check_service(service)
         if self.get(service.name) is not None or (service.oauth_client_id or "") in self._by_client:
             raise NameTakenError("Service", service.name)
         if not by_admin:
@@ -156,44 +152,3 @@ def _client(service: Service, origins: Origins) -> Client | None:
         no_confirm=service.oauth_no_confirm,
         service=service.name,
     )
-
-
-def _check(service: Service) -> None:
-    if not NAME.fullmatch(service.name):
-        raise InvalidRequestError(
-            f"Invalid service name {service.name[:60]!r}: use letters, digits and . _ ~ -, with a letter or digit first"
-        )
-    if service.url and not _is_address(service.url):
-        raise InvalidRequestError("url must be an address such as http://10.0.0.7:8080")
-    uri = service.oauth_redirect_uri
-    if uri and (not uri.startswith(("http://", "https://", "/")) or uri.startswith("//") or not uri.isprintable()):
-        raise InvalidRequestError("oauth_redirect_uri must be an address or a path")
-    if service.oauth_client_id and not service.oauth_client_id.startswith(CLIENT_ID_PREFIX):
-        raise InvalidRequestError(f"oauth_client_id must start with {CLIENT_ID_PREFIX!r}")
-    for scope in service.oauth_client_allowed_scopes:
-        scopes.parse(scope)
-
-
-def _is_address(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        port_is_good = parts.port is None or parts.port > 0
-    except ValueError:
-        return False
-    plain = url.isprintable() and not any(c in url for c in " \\\"'")
-    return (
-        plain
-        and parts.scheme in {"http", "https"}
-        and _is_host(parts.hostname)
-        and "@" not in parts.netloc
-        and port_is_good
-    )
-
-
-def _is_host(name: str | None) -> bool:
-    """Say whether DNS can look *name* up: each label has 1 to 63 bytes (RFC 1035)."""
-    try:
-        written = (name or "").removesuffix(".").encode("idna")
-    except UnicodeError:
-        return False
-    return 0 < len(written) <= LONGEST_HOST and all(0 < len(part) <= LONGEST_LABEL for part in written.split(b"."))

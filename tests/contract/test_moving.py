@@ -324,6 +324,59 @@ def test_an_import_that_crashed_is_completed_by_the_next(hub, number, after):
     assert hub.bring(a_hub()).steps == ()
 
 
+class NoCreation:
+    """Tokens of which none can be created: the crash comes after the deletion."""
+
+    def __init__(self, tokens):
+        self._tokens = tokens
+
+    def create(self, *_, **__):
+        raise Crash
+
+    def __getattr__(self, name):
+        return getattr(self._tokens, name)
+
+
+def test_a_token_whose_change_crashed_is_changed_by_the_next_import(hub):
+    hub.bring(a_hub())
+    first, *others = a_hub().tokens
+    changed = replace(a_hub(), tokens=(replace(first, note="renamed"), *others))
+    crashing = replace(hub.moving.stores, tokens=NoCreation(hub.stores.tokens))
+    with pytest.raises(Crash):
+        replace(hub.moving, stores=crashing).carry_out(hub.plan(changed), "old")
+    hub.bring(changed)
+    assert hub.stores.tokens.find(first.hashed).note == "renamed"
+    assert hub.bring(changed).steps == ()
+
+
+class NoDeletion(NoCreation):
+    """Tokens of which none can be deleted: the crash comes before."""
+
+    def delete(self, *_):
+        raise Crash
+
+
+def test_a_token_whose_change_crashed_early_is_changed_by_the_next(hub):
+    hub.bring(a_hub())
+    first, *others = a_hub().tokens
+    changed = replace(a_hub(), tokens=(replace(first, note="renamed"), *others))
+    crashing = replace(hub.moving.stores, tokens=NoDeletion(hub.stores.tokens))
+    with pytest.raises(Crash):
+        replace(hub.moving, stores=crashing).carry_out(hub.plan(changed), "old")
+    hub.bring(changed)
+    assert hub.stores.tokens.find(first.hashed).note == "renamed"
+
+
+def test_no_service_gets_the_client_id_or_token_of_another_here(stores):
+    hub = MovingHub(stores, configured=(Service("set", token_sha256=sha256("set")),))
+    hub.stores.services.create(Service("held", oauth_client_id="service-dash", from_settings=False))
+    assert [one.subject for one in hub.bring(a_hub()).remarks][:1] == ["dash"]
+    assert hub.stores.users.find("bob") is not None
+    of_settings = with_service(a_hub(), oauth_client_id=None, token_hash=sha256("set"))
+    assert [one.subject for one in hub.bring(of_settings).remarks][:1] == ["dash"]
+    assert [one.name for one in hub.stores.services.all()] == ["held"]
+
+
 def test_a_plan_that_no_longer_fits_is_refused(hub):
     plan = hub.plan(a_hub())
     hub.stores.users.create([a_user("ada")])

@@ -79,6 +79,23 @@ def test_no_secret_is_in_a_report(here, archive, tmp_path):
     assert [secret for secret in secrets if secret in told] == []
 
 
+@pytest.mark.parametrize("was_there", [False, True])
+def test_a_report_in_a_file_is_its_owners_alone(here, archive, tmp_path, was_there):
+    full = tmp_path / "report.txt"
+    if was_there:
+        full.write_text("old", encoding="utf-8")
+        full.chmod(0o644)
+    here.run("import", archive, "--report", "--report-file", full)
+    assert full.read_text(encoding="utf-8").startswith("From ")
+    assert stat.S_IMODE(full.stat().st_mode) == 0o600
+
+
+def test_a_report_names_services_that_become_admins(here, tmp_path):
+    source = replace(a_hub(), services=(replace(a_hub().services[0], admin=True),))
+    archive_file.write(source, tmp_path / "old.jsonl", NOW)
+    assert "Becomes an admin, as a service: dash." in here.run("import", tmp_path / "old.jsonl", "--report").output
+
+
 def test_an_archive_is_its_owners_alone_and_says_what_it_opens(here, archive, tmp_path):
     here.run("import", archive, "--yes")
     answer = here.run("export", tmp_path / "new.jsonl")

@@ -15,11 +15,11 @@ from functions.api.auth.scope_checks import OUT_OF_REACH, holds, require
 from functions.api.dependencies import Clock, Identities, Roles, Services
 from functions.api.json_codec import JSONResponse
 from functions.api.routers import api_router, problems
+from hubless.domain.added_services import CLIENT_ID_PREFIX
 from hubless.domain.tokens import sha256
 from hubless.domain.users import Service
 from hubless.services.identifiers import new_id
 from hubless.services.identity import Actor
-from hubless.services.service_registry import CLIENT_ID_PREFIX
 
 router = api_router("/services", tag="services")
 

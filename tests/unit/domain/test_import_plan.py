@@ -314,6 +314,63 @@ def test_a_user_who_is_here_already_stays_an_admin_and_may_become_one():
     assert admins == {"ada": True, "bob": True}
 
 
+def test_a_service_that_becomes_an_admin_is_named():
+    here = Archive("here", services=(ArchivedService("old", admin=True), ArchivedService("risen")))
+    source = Archive("x", services=tuple(ArchivedService(name, admin=True) for name in ("old", "risen", "new")))
+    marks = {place_of(item): item.digest for item in items_of(here)}
+    assert plan(source, here, marks).admin_services == ("new", "risen")
+
+
+@pytest.mark.parametrize("imported", [False, True])
+def test_an_admin_flag_that_was_changed_here_since_stays(imported):
+    first = Archive("x", users=users("ada", admin=imported))
+    marks = {place_of(item): item.digest for item in items_of(first)}
+    changed = Archive("x", users=users("ada", admin=imported, user_info={"term": "spring"}))
+    found = plan(changed, Archive("here", users=users("ada", admin=not imported)), marks)
+    assert [(step.action, step.item.record.admin) for step in found.steps] == [(Action.CHANGE, not imported)]
+    assert [one.subject for one in found.remarks] == ["ada"]
+    assert found.admins == ()
+
+
+@pytest.mark.parametrize("imported", [False, True])
+def test_an_admin_flag_that_changed_there_alone_is_brought_over(imported):
+    first = Archive("x", users=users("ada", admin=imported))
+    marks = {place_of(item): item.digest for item in items_of(first)}
+    found = plan(Archive("x", users=users("ada", admin=not imported)), first, marks)
+    assert [step.item.record.admin for step in found.steps] == [not imported]
+    assert found.remarks == ()
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"name": "a/b"},
+        {"url": "ftp://x"},
+        {"oauth_redirect_uri": "//elsewhere.example"},
+        {"oauth_client_id": "jupyterhub-user-ada"},
+        {"oauth_client_allowed_scopes": ("no:such-scope",)},
+        {"oauth_client_id": "service-held"},
+        {"token_hash": "held"},
+        {"oauth_client_id": "service-set"},
+    ],
+)
+def test_a_service_that_is_refused_here_is_left_out_alone(facts):
+    held = ArchivedService("held", oauth_client_id="service-held", token_hash="held")
+    wrong = replace(ArchivedService("wrong"), **facts)
+    token = a_token(wrong.name, owner_kind=OwnerKind.SERVICE)
+    source = Archive("x", services=(wrong, ArchivedService("good")), tokens=(token,))
+    found = plan(source, Archive("here", services=(held,)), taken=frozenset({"service-set"}))
+    assert written(found, Kind.SERVICE) == [("good",)]
+    assert found.left_out == {Kind.SERVICE: 1, Kind.TOKEN: 1}
+
+
+def test_of_two_services_with_one_client_id_the_first_comes():
+    source = Archive("x", services=tuple(ArchivedService(name, oauth_client_id="service-x") for name in ("a", "b")))
+    found = plan(source)
+    assert written(found, Kind.SERVICE) == [("a",)]
+    assert left_out(found) == [(Kind.SERVICE, "b")]
+
+
 def test_a_group_that_is_here_keeps_its_properties():
     mine, theirs = ArchivedGroup("g", properties={"a": 1}), ArchivedGroup("g", properties={"b": 2})
     assert plan(Archive("x", groups=(theirs,)), Archive("here", groups=(mine,))).steps == ()
