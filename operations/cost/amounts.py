@@ -153,7 +153,7 @@ class Amounts:
     images_gb: Decimal = field(default=Decimal(2))
     bundles_gb: Decimal = field(default=Decimal("0.2"))  # of functions and edges, in the CDK's bucket
     table_gb: Decimal = field(default=Decimal("0.1"))
-    waf_rules: Decimal = field(default=Decimal(1))  # infra/stacks/certificates.py
+    waf_rules: Decimal = field(default=Decimal(2))  # infra/stacks/certificates.py
     cold_starts: Decimal = field(default=Decimal("0.01"))  # of requests, estimated
     home_reads: Decimal = field(default=Decimal("0.2"))  # share of a home that one launch reads (estimated)
     home_writes: Decimal = field(default=Decimal("0.05"))

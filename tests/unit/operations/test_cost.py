@@ -185,7 +185,7 @@ def test_alarms_and_rules_are_those_of_the_stacks():
     assert of(replace(CLASS, edge="fleet")).usd("CloudWatch alarms") == Decimal("0.80")
     assert of(replace(CLASS, watches_server_logs=True)).usd("CloudWatch alarms") == Decimal("0.80")
     asked = of(replace(CLASS, waf=True, users=0)).usd("WAF")
-    assert asked == Decimal(6)  # a list and its one rule
+    assert asked == Decimal(7)  # a list and its two rules
 
 
 def test_each_edge_of_a_fleet_has_a_public_address():
@@ -269,7 +269,7 @@ def test_a_bill_says_why_a_goal_may_be_missed():
 def test_a_bill_counts_rules_and_keys_in_words():
     line = {line.part: line.what for line in of(replace(CLASS, waf=True, keys=1)).lines}
 
-    assert line["WAF"].startswith("1 rule, ")
+    assert line["WAF"].startswith("2 rules, ")
     assert line["KMS"].startswith("1 key, ")
     assert "key" not in {line.part: line.what for line in of(CLASS).lines}["KMS"]
 
