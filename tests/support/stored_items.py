@@ -13,15 +13,32 @@ from enum import Enum
 from pathlib import Path
 
 from hubless.domain.edges import INITIAL_STATE, DesiredEdgeState, EdgePower
+from hubless.domain.email_addresses import EmailAddress
+from hubless.domain.histograms import SPAWN_DURATION
+from hubless.domain.imported_secrets import prefix_of
 from hubless.domain.lifecycle import State
 from hubless.domain.passwords import PasswordLink
 from hubless.domain.routes import EdgeReport, Route, ServerKey
 from hubless.domain.second_factors import AuthenticatorApp, Factors, Passkey
 from hubless.domain.shares import Share, ShareCode
+from hubless.domain.sign_ups import SignUp
 from hubless.domain.tokens import OwnerKind, sha256
 from hubless.domain.usage import Usage
 from hubless.domain.users import Group, Service
-from tests.support.builders import NOW, a_client, a_code, a_server, a_session, a_token, a_user, an_identity
+from hubless.ports.lti import SealedKeys
+from tests.support.builders import (
+    NOW,
+    a_client,
+    a_code,
+    a_course,
+    a_platform,
+    a_server,
+    a_session,
+    a_token,
+    a_user,
+    an_identity,
+    an_imported_hash,
+)
 from tests.support.dynamodb import Contents, in_new_table, moto
 
 DATA = Path(__file__).parents[1] / "data"
@@ -96,6 +113,34 @@ def fill(stores):
     stores.desired_edge_state.write(INITIAL_STATE, DesiredEdgeState(EdgePower.RUNNING, NOW))
 
 
+def fill_beside(stores):
+    """Write what outlives users: of an LMS, sign-ups, imports and metrics. No user's end removes it."""
+    stores.lti.replace_keys(None, SealedKeys("sealed", 1))
+    stores.lti.add_platform(a_platform())
+    stores.lti.save_course(None, a_course())
+    stores.email_addresses.save(None, EmailAddress("u-alice", "a@example.org", "b@example.org", sha256("mail"), LATER))
+    stores.sign_ups.add(SignUp("carol", "u-carol", "$argon2id$hash", NOW, LATER, needs_approval=True), NOW, most=9)
+    stores.join_codes.use(sha256("join"), 2)
+    stores.histograms.add([SPAWN_DURATION.counted(timedelta(seconds=3), "success", "")])
+    stores.import_marks.put("old hub", {"user:alice": "digest"})
+    stores.tokens.create(a_token("imported", sha256=an_imported_hash("imported", 1)))
+
+
+def read_beside(stores):
+    """Return all that the stores say of what `fill_beside` wrote."""
+    return _plain(
+        {
+            "lti": [stores.lti.keys(), stores.lti.platforms(), stores.lti.courses()],
+            "email": stores.email_addresses.get("u-alice"),
+            "sign_ups": stores.sign_ups.all(NOW),
+            "join_codes": stores.join_codes.uses(sha256("join")),
+            "histograms": stores.histograms.all(),
+            "import_marks": stores.import_marks.all("old hub"),
+            "imported_token": stores.tokens.look_up(sha256("imported"), prefix_of("imported"))[1],
+        }
+    )
+
+
 def read(stores):
     """Return all that the stores say of what `fill` wrote, as JSON has it."""
     edge = stores.desired_edge_state.read()
@@ -155,6 +200,14 @@ def end(stores):
     stores.services.delete(stores.services.find("reader"))
 
 
+PLAIN = {
+    bytes: bytes.decode,
+    datetime: datetime.isoformat,
+    timedelta: lambda value: value / timedelta(microseconds=1),
+    Enum: lambda value: value.value,
+}
+
+
 def _plain(value):
     if is_dataclass(value):
         return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
@@ -164,19 +217,19 @@ def _plain(value):
         return sorted(map(_plain, value))
     if isinstance(value, list | tuple):
         return [_plain(one) for one in value]
-    if isinstance(value, Enum | bytes):
-        return value.decode() if isinstance(value, bytes) else value.value
-    return value.isoformat() if isinstance(value, datetime) else value
+    return next((of(value) for kind, of in PLAIN.items() if isinstance(value, kind)), value)
 
 
 def main(file):
     with moto() as database:
         stores = in_new_table(database)
         fill(stores)
+        fill_beside(stores)
         items = [one for _, one in sorted(Contents().read().items())]
         lines = ",\n".join(json.dumps(item, sort_keys=True, ensure_ascii=False) for item in items)
         received = ",\n".join(
-            f'"{name}": {json.dumps(one, sort_keys=True, ensure_ascii=False)}' for name, one in read(stores).items()
+            f'"{name}": {json.dumps(one, sort_keys=True, ensure_ascii=False)}'
+            for name, one in (read(stores) | read_beside(stores)).items()
         )
         Path(file).write_text(f'{{"items": [\n{lines}\n], "read": {{\n{received}\n}}}}\n')
 

@@ -21,7 +21,7 @@ from pynamodb.models import Model
 from hubless.adapters.dynamodb.keys import Key, to_instant, to_number
 from hubless.domain.limits import LimitReached, Resource
 
-VERSION = 3  # of the items that this code writes
+VERSION = 4  # of the items that this code writes
 ACTIVITY, EXPIRY = "activity", "expiry"  # the two indexes
 
 # --- attributes ---
