@@ -621,7 +621,6 @@ class Hub(ABC):
             self.exporting.stores,
             self.exporting,
             lambda: self.routing.sync_services(self.services.all()),
-            self.settings.sign_up.max_waiting,
         )
 
     @cached_property

@@ -9,7 +9,7 @@ from dataclasses import field
 from datetime import datetime
 from typing import Any
 
-from hubless.domain.external_identities import ExternalId
+from hubless.domain.external_identities import AwaitedLogin, ExternalId
 from hubless.domain.tokens import OwnerKind
 from hubless.domain.values import value
 
@@ -65,6 +65,7 @@ class ArchivedUser:
     passkeys: tuple[ArchivedPasskey, ...] = ()
     recovery_codes: tuple[str, ...] = field(default=(), repr=False)  # hashes
     identities: tuple[ArchivedIdentity, ...] = ()
+    awaited: AwaitedLogin | None = None  # if it has no identity and no password
     id: str = ""  # of a hub of ours: passkeys and recovery codes work for this id only
 
 

@@ -4,11 +4,13 @@ A person is known by issuer and subject (OpenID Connect Core 5.7). A name or an 
 somebody else; these two never do.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from hubless.domain.bounds import MAX_ISSUER, MAX_LABEL, MAX_PROVIDER_NAME, MAX_SUBJECT
 from hubless.domain.errors import InvalidRequestError
 from hubless.domain.values import value
+
+AWAITED_FOR = timedelta(days=180)  # how long an import lets a user wait; then an admin links the identity
 
 
 @value
@@ -33,6 +35,36 @@ class LinkedIdentity:
     label: str
     linked_at: datetime
     by_admin: bool = False
+
+
+@value
+class AwaitedLogin:
+    """The first login at a provider that an imported user awaits: the identity is not known, so the name counts once.
+
+    The name proves no more than it proved to the other hub. So it counts at one issuer, until an instant, and never for
+    admins or for users with another way in.
+    """
+
+    provider: str  # the name in settings
+    issuer: str
+    name: str  # the user's when it was imported; who was renamed since is not meant
+    until: datetime
+
+    def is_met_by(self, name: str, provider: str, issuer: str, now: datetime) -> bool:
+        """Say whether a login at *now* is the awaited one."""
+        return (name, provider, issuer) == (self.name, self.provider, self.issuer) and now < self.until
+
+
+def check_awaited_login(awaited: AwaitedLogin) -> AwaitedLogin:
+    """Return *awaited* if a provider can have this name and this issuer.
+
+    Raises:
+        InvalidRequestError: when one of them is empty, too long, or has a control character.
+    """
+    check_external_id(ExternalId(awaited.issuer, awaited.name))
+    if not 0 < len(awaited.provider) <= MAX_PROVIDER_NAME or not awaited.provider.isprintable():
+        raise InvalidRequestError(f"The name of a provider must have 1 to {MAX_PROVIDER_NAME} characters")
+    return awaited
 
 
 def check_external_id(identity: ExternalId) -> ExternalId:

@@ -33,6 +33,7 @@ class Kind(StrEnum):
     EMAIL = "e-mail address"
     AUTH_STATE = "auth_state"
     IDENTITY = "identity"
+    AWAITED = "awaited login"
     GROUP = "group"
     MEMBER = "membership"
     SERVICE = "service"
@@ -47,7 +48,7 @@ class Kind(StrEnum):
 Key = tuple[str, ...]
 ADMIN = " admin"  # ends the digest of a user who is an admin: so a mark says whether the import gave the flag
 # Facts that differ between two hubs or with every use: no digest has them.
-_VOLATILE = frozenset({"id", "last_activity_at", "hashed", "exchange_count", "last_exchanged_at"})
+_VOLATILE = frozenset({"id", "last_activity_at", "hashed", "exchange_count", "last_exchanged_at", "until"})
 _PARTS: Mapping[str, Any] = {
     "password_hash": None,
     "email": "",
@@ -56,6 +57,7 @@ _PARTS: Mapping[str, Any] = {
     "passkeys": (),
     "recovery_codes": (),
     "identities": (),
+    "awaited": None,
 }
 
 
@@ -134,6 +136,8 @@ def _items_of_user(user: ArchivedUser) -> Iterator[Item]:
     for one in user.identities:
         made = _item(Kind.IDENTITY, (one.id.issuer, one.id.subject), one, user.name)
         yield replace(made, digest=f"{made.digest} {user.name}")  # whose it is counts too
+    if user.awaited is not None:
+        yield _item(Kind.AWAITED, key, user.awaited, user.name)
 
 
 def _item_of_token(token: ArchivedToken) -> Item:

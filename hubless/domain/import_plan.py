@@ -14,6 +14,7 @@ from typing import Any
 from hubless.domain.added_services import check_service
 from hubless.domain.archive import Archive, ArchivedService, ArchivedUser, Remark
 from hubless.domain.errors import InvalidRequestError
+from hubless.domain.external_identities import check_awaited_login
 from hubless.domain.import_items import ADMIN, Item, Key, Kind, in_words, items_of, place_of, token_in_words
 from hubless.domain.imported_secrets import beyond_bounds
 from hubless.domain.names import (
@@ -41,7 +42,7 @@ class Action(StrEnum):
 
 _SECRET = frozenset({Kind.PASSWORD, Kind.AUTH_STATE, Kind.FACTORS, Kind.TOKEN, Kind.SHARE_CODE, Kind.SIGN_UP})
 # What its owner may have changed here: never replaced once it differs from what was imported.
-_GUARDED = frozenset({Kind.PASSWORD, Kind.EMAIL, Kind.AUTH_STATE, Kind.FACTORS, Kind.IDENTITY})
+_GUARDED = frozenset({Kind.PASSWORD, Kind.EMAIL, Kind.AUTH_STATE, Kind.FACTORS, Kind.IDENTITY, Kind.AWAITED})
 _REMOVABLE = frozenset(set(Kind) - _GUARDED - {Kind.ACTIVITY, Kind.SIGN_UP})
 _ORDER: Mapping[Kind, int] = {kind: number for number, kind in enumerate(Kind)}
 CHANGING = "changing"  # the mark of an item whose change deletes it first: if it is gone, nobody else removed it
@@ -132,6 +133,7 @@ class _Planning:
         # What is here, and what this import adds: the rest may need it.
         self._present = {*self._here, *((Kind.SERVICE, (name,)) for name in choices.services)}
         self._unclear = set[str]()  # names of users who are in the source and left out
+        self._with_way_in = set[str]()  # users of the source, by names here
         self._names = dict[str, str]()  # of users: the source's to ours
 
     def plan(self) -> Plan:
@@ -163,6 +165,7 @@ class _Planning:
                 self._seen[place] = item
             elif self._seen[place].digest != item.digest:
                 self._leave_out(item, "is twice in the source, in two forms; the first counts", "Look at both.")
+        self._with_way_in = {one.owner for one in self._seen.values() if one.kind in {Kind.PASSWORD, Kind.IDENTITY}}
         return [item for item in self._seen.values() if self._admits(item)]
 
     def _keep_within_bounds(self) -> None:
@@ -314,6 +317,8 @@ class _Planning:
 
     def _refusal(self, item: Item) -> tuple[str, str]:
         """Return why the item cannot be here, and what to do; two empty texts if it can."""
+        if item.kind is Kind.AWAITED:
+            return self._refusal_of_awaited(item), "Link the login: `hubless user link NAME`."
         look = {
             Kind.GROUP: self._refusal_of_group,
             Kind.SERVER: self._refusal_of_server,
@@ -325,6 +330,23 @@ class _Planning:
             Kind.SIGN_UP: self._refusal_of_sign_up,
         }.get(item.kind)
         return ("", "") if look is None else look(item.record)
+
+    def _refusal_of_awaited(self, item: Item) -> str:
+        name, awaited = item.key[0], item.record
+        there, comes = self._here_users.get(name), self._seen[Kind.USER, item.key]
+        has_way_in = there is not None and bool(there.password_hash or there.identities)
+        # Who came by an import was made when the source says. Marks do not tell: users of both hubs have one too.
+        was_here = there is not None and there.created_at != comes.record.created_at
+        is_admin = comes.record.admin or (there is not None and there.admin)
+        reasons = (
+            (self._marks.get(place_of(item)) == item.digest, ""),  # imported, and the first login may have been since
+            (awaited.until <= self._now, _EXPIRED),
+            (awaited.name != name, f"awaits a login as {shown(awaited.name)}, and has another name here"),
+            (was_here, "was here before, so a name does not say who it is"),
+            (is_admin, "is an admin, and a name makes nobody an admin"),
+            (name in self._with_way_in or has_way_in, "has another way in"),
+        )
+        return next((why for holds, why in reasons if holds), _fault(lambda: check_awaited_login(awaited)))
 
     def _refusal_of_group(self, group: Any) -> tuple[str, str]:
         return _fault(lambda: check_group_name(group.name)), "Rename the group there."

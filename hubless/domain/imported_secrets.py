@@ -22,7 +22,7 @@ MOST_OF_ONE_ROUND = 64
 MOST_OF_MANY_ROUNDS = 4  # each takes as long as a whole request, or longer (benchmarks/RESULTS.md)
 MOST = MOST_OF_ONE_ROUND + MOST_OF_MANY_ROUNDS
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_FORM = re.compile(r"sha512:(\d{1,5}):([0-9a-zA-Z]{1,64}):([0-9a-f]{128})")
+_FORM = re.compile(r"sha512:([0-9]{1,5}):([0-9a-zA-Z]{1,64}):([0-9a-f]{128})")
 
 
 @value

@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from hubless.domain.external_identities import AwaitedLogin
 from hubless.domain.values import value
 
 
@@ -31,6 +32,7 @@ class User:
     user_info: Mapping[str, Any] | None = field(default=None, hash=False)
     revision: int = 0  # +1 at each change of name, admin or info; a change states the revision that it expects
     factors: FactorState = FactorState.NONE  # whether the user has second factors; their own record has the details
+    awaited: AwaitedLogin | None = None  # of an imported user whose identity is not known
 
 
 @value

@@ -9,8 +9,10 @@ from hubless.domain.sign_ups import SignUp
 class SignUpStore(Protocol):
     """Stores sign-ups. Each ends at its instant; a change names the revision that it expects."""
 
-    def add(self, sign_up: SignUp, now: datetime, *, most: int) -> bool:
+    def add(self, sign_up: SignUp, now: datetime, *, most: int | None) -> bool:
         """Store a new sign-up, and return whether there was room: *most* may wait at once, or a few more at a rush.
+
+        None is no bound.
 
         Raises:
             NameTakenError: when a sign-up waits whose name is the same or looks like it.

@@ -318,10 +318,14 @@ class Accounts:
 
     def is_reserved_name(self, name: str) -> bool:
         """Say whether something waits for a user called *name*: only admins may add such users."""
-        alike = names.skeleton(name)
-        if any(alike == names.skeleton(admin) for admin in self.admins):
+        if self.is_name_of_admin(name):
             return True
-        return any(map(self.is_reserved, {name, names.normalise_user_name(name), alike}))
+        return any(map(self.is_reserved, {name, names.normalise_user_name(name), names.skeleton(name)}))
+
+    def is_name_of_admin(self, name: str) -> bool:
+        """Say whether settings make somebody an admin whose name is *name* or looks like it."""
+        alike = names.skeleton(name)
+        return any(alike == names.skeleton(admin) for admin in self.admins)
 
     def check_password(self, user: User, password: str) -> None:
         """Refuse a new password of *user* that the policy does not allow.

@@ -163,6 +163,7 @@ class Exporting:
                 ArchivedIdentity(one.id, one.provider, one.label, one.linked_at, one.by_admin)
                 for one in stores.identities.of_user(user.id)
             ),
+            awaited=user.awaited,
             id=user.id,
         )
 

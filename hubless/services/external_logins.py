@@ -2,7 +2,7 @@
 
 An identity that is linked leads to its user, whatever name the provider gives. One that is new gets a user of its own.
 It takes over a user of its name only if nobody has been that user before and the provider's names count
-(`match_existing`).
+(`match_existing`), or if the user came from another hub and awaits this login.
 """
 
 from hubless.domain import external_identities, names
@@ -18,7 +18,7 @@ from hubless.domain.errors import (
     StoreConflictError,
 )
 from hubless.domain.external_identities import ExternalId, LinkedIdentity, check_external_id
-from hubless.domain.users import User
+from hubless.domain.users import FactorState, User
 from hubless.domain.values import value
 from hubless.ports.authenticator import Identity
 from hubless.ports.clock import Clock
@@ -169,16 +169,25 @@ class ExternalLogins:
         return user
 
     def _take_over(self, user: User, identity: Identity, external: ExternalId) -> User:
-        """Link the identity to a user whom an admin added and who has never been there."""
-        if not identity.match_existing or user.last_activity_at is not None:
+        """Link the identity to a user whom an admin added and who has never been there, or who awaits this login."""
+        awaited = user.awaited if self._is_awaited(user, identity, external) else None
+        if awaited is None and (not identity.match_existing or user.last_activity_at is not None):
             raise self._taken(user.name)
         self._require_admitted(user.name, identity, is_existing=True, by_admin=True)
         linked = self.linked_by(user, external, provider=identity.provider, label=identity.label, by_admin=True)
         try:
-            self.identities.link(linked, only_way_in=True)
+            self.identities.link(linked, only_way_in=True, awaited=awaited)
         except (StoreConflictError, IdentityTakenError, NotFoundError) as taken:
             raise self._taken(user.name) from taken
         return user
+
+    def _is_awaited(self, user: User, identity: Identity, external: ExternalId) -> bool:
+        """Say whether the imported *user* awaits this login. Admins await none: a name makes nobody an admin."""
+        if user.awaited is None or user.factors is not FactorState.NONE:
+            return False
+        if user.admin or self.accounts.is_name_of_admin(user.name):
+            return False
+        return user.awaited.is_met_by(user.name, identity.provider, external.issuer, self.clock.now())
 
     def _require_admitted(self, name: str, identity: Identity, *, is_existing: bool, by_admin: bool = False) -> None:
         refused = self.admission.refusal_of(name, identity.groups, is_existing=is_existing, by_admin=by_admin)

@@ -13,7 +13,7 @@ from typing import Any
 from hubless.domain.archive import Archive, ArchivedService, ArchivedUser
 from hubless.domain.email_addresses import EmailAddress
 from hubless.domain.errors import NotFoundError, StoreConflictError
-from hubless.domain.external_identities import LinkedIdentity
+from hubless.domain.external_identities import AWAITED_FOR, LinkedIdentity
 from hubless.domain.import_items import Item, Kind, place_of
 from hubless.domain.import_plan import CHANGING, Action, Choices, Plan, plan_of
 from hubless.domain.lifecycle import Server
@@ -28,7 +28,7 @@ from hubless.services.identifiers import new_id
 from hubless.services.second_factors import sealed_app_secret
 
 BATCH = 200  # steps whose marks are written together; at least one transaction of DynamoDB
-KEEP_WAITING = timedelta(days=30)  # how long an imported sign-up waits
+KEEP_WAITING = timedelta(days=365)  # how long an imported sign-up waits
 
 
 @value
@@ -39,8 +39,6 @@ class Moving:
     exporting: Exporting
     services_changed: Callable[[], None] = lambda: None
     """Routes services that were added or removed."""
-
-    max_sign_ups: int = 1000
 
     def plan(self, source: Archive, origin: str, choices: Choices) -> Plan:
         """Return what an import of *source* would do; *origin* names the hub in this hub's marks."""
@@ -58,7 +56,7 @@ class Moving:
                 DynamoDB the steps before were. A new import goes on from there.
         """
         configured = frozenset(service.name for service in self.exporting.configured)
-        writing = _Writing(self.stores, self.max_sign_ups, configured)
+        writing = _Writing(self.stores, configured)
         writing.read_ids()  # before the transaction, in which others cannot write
         with self.stores.marks.together():
             writing.all(plan, origin, progress)
@@ -108,8 +106,8 @@ class _Ids:
 class _Writing:
     """Carries out one plan."""
 
-    def __init__(self, stores: HubStores, max_sign_ups: int, configured: frozenset[str]) -> None:
-        self._stores, self._max_sign_ups, self._configured = stores, max_sign_ups, configured
+    def __init__(self, stores: HubStores, configured: frozenset[str]) -> None:
+        self._stores, self._configured = stores, configured
         self._now = stores.clock.now()
         self._ids = _Ids()
         self._users = dict[str, User]()
@@ -119,6 +117,7 @@ class _Writing:
             Kind.AUTH_STATE: self._auth_state,
             Kind.FACTORS: self._factors,
             Kind.IDENTITY: self._identity,
+            Kind.AWAITED: self._awaited,
             Kind.SERVICE: self._service,
             Kind.SERVER: self._server,
             Kind.TOKEN: self._token,
@@ -264,6 +263,11 @@ class _Writing:
             )
         )
 
+    def _awaited(self, item: Item) -> None:
+        awaited = replace(item.record, until=min(item.record.until, self._now + AWAITED_FOR))
+        if not self._stores.identities.await_login(self._ids.user(item.owner), awaited):
+            raise StoreConflictError(f"{item.owner} got a way in, or became an admin, meanwhile. Import again")
+
     def _activity(self, item: Item) -> None:
         assert item.last_activity_at is not None  # noqa: S101 the plan has looked
         user_id = self._ids.user(item.owner)
@@ -399,10 +403,7 @@ class _Writing:
             record.address,
             needs_approval=True,
         )
-        if not self._stores.sign_ups.add(asked, now, most=self._max_sign_ups):
-            raise StoreConflictError(
-                f"There are already {self._max_sign_ups} sign-ups that wait. Approve or refuse some, and import again"
-            )
+        self._stores.sign_ups.add(asked, now, most=None)
 
     # --- what the source has lost ---
 

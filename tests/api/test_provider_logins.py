@@ -6,9 +6,12 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from hubless.adapters.jupyterhub_passwords.oauth_identities import with_identities
 from hubless.adapters.oidc.github_provider import GithubProvider
 from hubless.adapters.oidc.openid_provider import LOGOUT_EVENT, OpenIdProvider
+from hubless.domain.archive import Archive, ArchivedUser
 from hubless.domain.external_identities import ExternalId
+from hubless.domain.import_plan import Choices
 from hubless.services import login_beginnings, provider_logins
 from tests.api.hub import ADDRESS, build_hub
 from tests.doubles.openid import ISSUER, SECRET, DoubleFetcher, GithubDouble, OpenIdDouble
@@ -97,6 +100,24 @@ class TestLogin:
         assert who(browser) == "ada"
         (session,) = world.sessions()
         assert session.provider == "sso"
+
+    def test_an_imported_user_comes_home_where_an_import_said_so(self, world):
+        hub = world.hub.hub
+        before = hub.clock.now() - timedelta(days=1)
+        old = Archive("old", users=(ArchivedUser("Ada", created_at=before, last_activity_at=before),))
+        hub.moving.carry_out(hub.moving.plan(old, "", Choices()), "")
+        ada = hub.users.find("ada")
+        refused = world.log_in(world.hub.browser())
+        assert (refused.status_code, "belongs to a user of this hub" in text_of(refused)) == (403, True)
+
+        known = with_identities(old, "sso", ISSUER, is_github=False, now=hub.clock.now())
+        hub.moving.carry_out(hub.moving.plan(known, "", Choices()), "")
+        assert world.log_in(world.hub.browser(), "github").status_code == 403
+        browser = world.hub.browser()
+        assert world.log_in(browser).status_code == 302
+        assert who(browser) == "ada"
+        assert [one.provider for one in hub.external_identities.of_user(ada.id)] == ["sso"]
+        assert hub.moving.plan(known, "", Choices()).steps == ()
 
     def test_the_second_provider_comes_back_at_its_own_address(self, world):
         browser = world.hub.browser()

@@ -5,7 +5,9 @@ from datetime import timedelta
 
 import pytest
 
+from hubless.domain.archive import Archive, ArchivedSignUp
 from hubless.domain.errors import MailFailedError, StoreUnavailableError
+from hubless.domain.import_plan import Choices
 from tests.api.hub import build_hub
 
 ADDRESS = "https://hub.example.org"
@@ -350,3 +352,22 @@ def test_one_address_gets_only_a_few_mails(tmp_path):
 
     assert (refused.status_code, "Too many mails" in refused.text, len(hub.post.mails)) == (400, True, 5)
     assert sign_up(hub, "bob", email="bob@example.org")[1].status_code == 303
+
+
+def test_sign_ups_of_another_hub_wait_for_an_admin_where_nobody_signs_up(tmp_path, monkeypatch):
+    hub = build_hub(tmp_path, BASE.replace("sign_up = true\n", ""))
+    stored = hub.hub.hasher.hash(PASSWORD)
+    old = Archive(
+        "old", sign_ups=(ArchivedSignUp("ada", stored), ArchivedSignUp("bob", stored, address="b@example.org"))
+    )
+    hub.hub.moving.carry_out(hub.hub.moving.plan(old, "", Choices()), "")
+    assert not opens(hub)
+    wait(hub, monkeypatch, days=300)
+    boss = boss_of(hub)
+    page = boss.get("/hub/admin").text
+    assert "Waiting for an account" in page
+    assert "b@example.org" in page
+    assert boss.submit("/hub/admin/sign-ups/ada/approve").status_code == 303
+    assert opens(hub)
+    assert boss.submit("/hub/admin/sign-ups/bob/refuse").status_code == 303
+    assert (exists(hub, "bob"), "Waiting for an account" in boss.get("/hub/admin").text) == (False, False)

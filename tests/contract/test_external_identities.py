@@ -4,7 +4,7 @@ from datetime import timedelta
 import pytest
 
 from hubless.domain.errors import HublessError, IdentityTakenError, NameTakenError, NotFoundError, StoreConflictError
-from hubless.domain.external_identities import ExternalId
+from hubless.domain.external_identities import AwaitedLogin, ExternalId
 from hubless.domain.users import Group
 from tests.support.builders import NOW, a_user, an_identity
 from tests.support.concurrency import MANY, concurrently
@@ -238,6 +238,74 @@ def test_an_only_way_in_beside_another_is_refused(stores, alice, other):
 def test_of_concurrent_only_ways_in_one_is_linked(stores, alice):
     outcomes = concurrently(
         lambda each: outcome_of(lambda: stores.external_identities.link(an_identity(f"{each}"), only_way_in=True))
+    )
+    assert (outcomes.count(None), outcomes.count(StoreConflictError)) == (1, MANY - 1)
+    assert len(stores.external_identities.of_user(alice.id)) == 1
+
+
+AWAITED = AwaitedLogin("campus", "https://sso.example.org", "alice", NOW + timedelta(days=9))
+OTHERS = [
+    replace(AWAITED, provider="other"),
+    replace(AWAITED, issuer="other"),
+    replace(AWAITED, name="other"),
+    replace(AWAITED, until=NOW),
+]
+
+
+def awaited_by(stores, user):
+    return stores.users.get(user.id).awaited
+
+
+def test_an_awaited_login_is_with_its_user_until_it_comes(stores, alice):
+    assert awaited_by(stores, alice) is None
+    assert stores.external_identities.await_login(alice.id, replace(AWAITED, provider="first"))
+    assert stores.external_identities.await_login(alice.id, AWAITED)
+    assert awaited_by(stores, alice) == stores.users.find("alice").awaited == AWAITED
+    stores.external_identities.link(an_identity(), only_way_in=True, awaited=AWAITED)
+    assert awaited_by(stores, alice) is None
+    assert user_of(stores, an_identity().id).awaited is None
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_another_login_than_the_awaited_one_links_nothing(stores, alice, other):
+    for known in (None, other):
+        if known is not None:
+            assert stores.external_identities.await_login(alice.id, known)
+        with pytest.raises(StoreConflictError):
+            stores.external_identities.link(an_identity(), only_way_in=True, awaited=AWAITED)
+    assert user_of(stores, an_identity().id) is None
+    assert awaited_by(stores, alice) == other
+
+
+@pytest.mark.parametrize("since", ["a password", "an identity", "an admin"])
+def test_a_way_in_ends_what_is_awaited_and_nothing_is_after_it(stores, alice, since):
+    assert stores.external_identities.await_login(alice.id, AWAITED)
+    if since == "a password":
+        stores.passwords.set(alice.id, "hash")
+    elif since == "an identity":
+        stores.external_identities.link(an_identity("2"))
+        assert awaited_by(stores, alice) is None
+    else:
+        stores.users.change(alice, replace(alice, admin=True, revision=alice.revision + 1))
+    with pytest.raises(StoreConflictError):
+        stores.external_identities.link(an_identity(), only_way_in=True, awaited=AWAITED)
+    assert not stores.external_identities.await_login(alice.id, AWAITED)
+    assert user_of(stores, an_identity().id) is None
+
+
+def test_a_user_who_is_gone_awaits_nothing(stores, alice):
+    assert stores.external_identities.await_login(alice.id, AWAITED)
+    stores.users.delete(alice.id)
+    assert not stores.external_identities.await_login(alice.id, AWAITED)
+    stores.users.create([a_user("alice", id="u-new")])
+    assert stores.users.find("alice").awaited is None
+
+
+def test_of_concurrent_awaited_logins_one_is_linked(stores, alice):
+    assert stores.external_identities.await_login(alice.id, AWAITED)
+    link = stores.external_identities.link
+    outcomes = concurrently(
+        lambda each: outcome_of(lambda: link(an_identity(f"{each}"), only_way_in=True, awaited=AWAITED))
     )
     assert (outcomes.count(None), outcomes.count(StoreConflictError)) == (1, MANY - 1)
     assert len(stores.external_identities.of_user(alice.id)) == 1

@@ -10,7 +10,7 @@ from hubless.adapters import archive_file
 from hubless.adapters.one_time_codes import PyotpCodes
 from hubless.adapters.sealing import FernetSealer
 from hubless.adapters.sqlite.database import Database
-from hubless.domain.archive import Archive, ArchivedGroup, ArchivedUser
+from hubless.domain.archive import Archive, ArchivedGroup, ArchivedSignUp, ArchivedUser
 from hubless.domain.errors import HublessError
 from hubless.domain.import_items import Kind
 from hubless.domain.import_plan import Action, Choices
@@ -214,6 +214,7 @@ def test_what_the_source_lost_is_named_and_removed_only_if_asked(hub):
         ("token", "a-bob-there"),
         ("token", "a-dash-there"),
         ("user", "bob"),
+        ("user", "eve"),
     ]
     assert hub.stores.users.find("bob") is not None
     hub.bring(left, replace(CHOICES, delete=True))
@@ -233,7 +234,7 @@ def test_a_second_old_hub_removes_nothing_of_the_first(hub):
     other = Archive("other", users=(ArchivedUser("zed", created_at=NOW),))
     plan = hub.bring(other, replace(CHOICES, delete=True), origin="two")
     assert plan.gone == ()
-    assert {user.name for user in hub.archive().users} == {"ada", "bob", "zed"}
+    assert {user.name for user in hub.archive().users} == {"ada", "bob", "eve", "zed"}
 
 
 def test_a_user_who_was_here_before_keeps_what_is_here(hub):
@@ -252,7 +253,7 @@ def test_a_renamed_user_brings_everything_under_the_new_name(hub):
     hub.stores.users.create([a_user("bob")])
     hub.bring(a_hub(), replace(CHOICES, renames={"bob": "bob2"}))
     found = hub.archive()
-    assert {one.name for one in found.users} == {"ada", "bob", "bob2"}
+    assert {one.name for one in found.users} == {"ada", "bob", "bob2", "eve"}
     assert {one.owner for one in found.servers} == {"ada", "bob2"}
     token, user = hub.stores.tokens.find_with_user(sha256("bob's"))
     assert (user.name, token.scopes) == ("bob2", ("read:users:name!user=bob2",))
@@ -385,7 +386,7 @@ def test_a_plan_that_no_longer_fits_is_refused(hub):
     if hub.stores.import_marks.is_atomic:
         assert [user.name for user in hub.archive().users] == ["ada"]
     hub.bring(a_hub())
-    assert {user.name for user in hub.archive().users} == {"ada", "bob"}
+    assert {user.name for user in hub.archive().users} == {"ada", "bob", "eve"}
 
 
 def test_marks_are_kept_by_origin_and_forgotten(stores):
@@ -397,3 +398,34 @@ def test_marks_are_kept_by_origin_and_forgotten(stores):
     assert found["place-1"] == "z"
     assert stores.import_marks.all("two") == {"place-1": "y"}
     assert stores.import_marks.all("three") == {}
+
+
+def test_more_sign_ups_come_than_may_wait_by_themselves(hub):
+    """They wait for an admin, however long ago they came."""
+    many = tuple(ArchivedSignUp(f"user{n}", "hash", NOW - timedelta(days=400)) for n in range(40))
+    hub.bring(Archive("old", sign_ups=many))
+    assert not hub.stores.sign_ups.add(replace(hub.stores.sign_ups.all(NOW)[0], name="more"), NOW, most=40)
+    waiting = hub.stores.sign_ups.all(NOW + timedelta(days=364))
+    assert {(one.needs_approval, one.is_complete) for one in waiting} == {(True, False)}
+    assert len(waiting) == 40
+
+
+def test_an_awaited_login_ends_with_its_time_whatever_the_source_says(hub):
+    eve = next(one for one in a_hub().users if one.name == "eve")
+    for_ever = replace(eve, awaited=replace(eve.awaited, until=NOW + timedelta(days=9999)))
+    hub.bring(Archive("old", users=(for_ever,)))
+    awaited = hub.stores.users.find("eve").awaited
+    assert awaited == replace(eve.awaited, until=NOW + timedelta(days=180))
+    again = replace(eve, awaited=replace(eve.awaited, until=NOW + timedelta(days=300)))
+    assert hub.bring(Archive("old", users=(again,))).steps == ()
+
+
+def test_a_plan_that_was_made_before_a_password_lets_nobody_await_a_login(hub):
+    eve = next(one for one in a_hub().users if one.name == "eve")
+    hub.bring(Archive("old", users=(replace(eve, awaited=None),)))
+    plan = hub.plan(Archive("old", users=(eve,)))
+    hub.stores.passwords.set(hub.stores.users.find("eve").id, "hash")
+    with pytest.raises(HublessError, match="Import again"):
+        hub.moving.carry_out(plan, "old")
+    assert hub.stores.users.find("eve").awaited is None
+    assert "has another way in" in {one.what for one in hub.plan(Archive("old", users=(eve,))).remarks}

@@ -62,7 +62,7 @@ def test_a_report_says_what_would_be_done_and_does_nothing(here, archive):
     here.run("user", "add", "own")
     answer = here.run("import", archive, "--report")
     assert answer.exit_code == 0
-    assert "user                   2        0" in answer.output
+    assert "user                   3        0" in answer.output
     assert "Becomes an admin: ada." in answer.output
     assert [user.name for user in here.hub().accounts.all()] == ["own"]
 
@@ -132,7 +132,7 @@ def test_a_long_import_is_refused_beside_a_hub_that_runs(here, archive, monkeypa
 def test_what_is_gone_there_is_named_and_removed_if_asked(here, archive):
     here.run("import", archive, "--yes")
     left = a_hub()
-    archive_file.write(Archive("there", users=left.users[:1]), archive, NOW)
+    archive_file.write(Archive("there", users=(left.users[0], left.users[2])), archive, NOW)
     assert "stays here: user bob." in here.run("import", archive, "--yes").output
     assert here.hub().users.find("bob") is not None
     assert here.run("import", archive, "--yes", "--delete").exit_code == 0
@@ -145,7 +145,7 @@ def test_homes_are_named_with_the_command_that_brings_them(here, archive, tmp_pa
     answer = here.run("import", archive, "--yes", "--homes", tmp_path / "old home" / "jupyter-{username}")
     bob = here.hub().users.find("bob")
     assert f"rsync -a '{tmp_path}/old home/jupyter-bob/' {here.data}/homes/{bob.id}/" in answer.output
-    assert "1 of 2 users" in answer.output
+    assert "1 of 3 users" in answer.output
     assert "{username}" in here.run("import", archive, "--yes", "--homes", "/home").output
 
 
@@ -179,7 +179,7 @@ def test_a_report_shows_no_control_characters(here, tmp_path):
 
 
 def test_a_report_makes_no_hub(here, archive):
-    assert "user                   2        0" in here.run("import", archive, "--report").output
+    assert "user                   3        0" in here.run("import", archive, "--report").output
     assert not here.data.exists()
 
 

@@ -18,7 +18,7 @@ from hubless.domain.archive import (
     ArchivedToken,
     ArchivedUser,
 )
-from hubless.domain.external_identities import ExternalId
+from hubless.domain.external_identities import AwaitedLogin, ExternalId
 from hubless.domain.import_plan import Choices
 from hubless.domain.tokens import OwnerKind, sha256
 from hubless.services.auth_states import AuthStates
@@ -91,9 +91,16 @@ def a_hub():
         id="u-ada-there",
     )
     bob = ArchivedUser("bob", created_at=NOW - timedelta(days=80), password_hash=BCRYPT_HASH, id="u-bob-there")
+    eve = ArchivedUser(
+        "eve",
+        last_activity_at=NOW - timedelta(days=1),
+        created_at=NOW - timedelta(days=70),
+        awaited=AwaitedLogin("campus", "https://id.example.org", "eve", NOW + timedelta(days=100)),
+        id="u-eve-there",
+    )
     return Archive(
         "there",
-        users=(ada, bob),
+        users=(ada, bob, eve),
         sign_ups=(ArchivedSignUp("zoe", A_HASH, NOW - timedelta(days=2), "zoe@example.org"),),
         groups=(ArchivedGroup("class", ("ada", "bob"), {"n": 3}), ArchivedGroup("empty")),
         services=(

@@ -7,8 +7,11 @@ from hubless.adapters.dynamodb.database import Check, ConditionFailedError, Data
 from hubless.adapters.dynamodb.table import Account, IdentityItem, Password
 from hubless.adapters.dynamodb.users import DynamoUserStore, steps_of_creation
 from hubless.domain.errors import IdentityTakenError, NameTakenError, NotFoundError, StoreConflictError
-from hubless.domain.external_identities import ExternalId, LinkedIdentity
+from hubless.domain.external_identities import AwaitedLogin, ExternalId, LinkedIdentity
 from hubless.domain.users import User
+
+_IDENTIFIED = [Account.identified.set(True), Account.awaited.remove()]
+_IS_NO_ADMIN = Account.admin == False  # noqa: E712 a condition of PynamoDB
 
 
 class DynamoIdentityStore:
@@ -32,16 +35,33 @@ class DynamoIdentityStore:
         items = self._database.query(IdentityItem, keys.user(user_id), IdentityItem.sk.startswith("IDENTITY#"))
         return sorted(map(_linked, items), key=lambda one: (one.linked_at, one.id.issuer, one.id.subject))
 
-    def link(self, linked: LinkedIdentity, *, only_way_in: bool = False) -> None:
+    def link(self, linked: LinkedIdentity, *, only_way_in: bool = False, awaited: AwaitedLogin | None = None) -> None:
         there = Account.pk.exists() & Account.gone.does_not_exist()
         missing = NotFoundError("User", linked.user_id)
         account = keys.account(linked.user_id)
         if not only_way_in:
-            self._write(linked, [Update(account, [Account.identified.set(True)], there, missing)])
+            self._write(linked, [Update(account, _IDENTIFIED, there, missing)])
             return
         another = StoreConflictError("This user has another way in")
-        first = Update(account, [Account.identified.set(True)], there & Account.identified.does_not_exist(), another)
+        as_expected = there & Account.identified.does_not_exist()
+        if awaited is not None:
+            as_expected &= (Account.awaited == user_records.text_of_awaited(awaited)) & _IS_NO_ADMIN
+        first = Update(account, _IDENTIFIED, as_expected, another)
         self._write(linked, [first, Check(keys.password(linked.user_id), Password.hash.does_not_exist(), another)])
+
+    def await_login(self, user_id: str, awaited: AwaitedLogin) -> bool:
+        as_expected = Account.pk.exists() & Account.gone.does_not_exist() & Account.identified.does_not_exist()
+        stored = Account.awaited.set(user_records.text_of_awaited(awaited))
+        try:
+            self._database.transact(
+                [
+                    Update(keys.account(user_id), [stored], as_expected & _IS_NO_ADMIN),
+                    Check(keys.password(user_id), Password.hash.does_not_exist()),
+                ]
+            )
+        except ConditionFailedError:
+            return False
+        return True
 
     def create_user(self, user: User, linked: LinkedIdentity) -> None:
         if self._users.holders([user.name]):

@@ -23,15 +23,17 @@ class DynamoSignUpStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(self, sign_up: SignUp, now: datetime, *, most: int) -> bool:
-        if self._database.count(keys.SIGN_UPS, SignUpItem.sk.startswith("SIGNUP#")) >= most and (
-            len(self.all(now)) >= most  # some of those counted may have expired
-        ):
+    def add(self, sign_up: SignUp, now: datetime, *, most: int | None) -> bool:
+        if most is not None and self._is_full(now, most):
             return False
         is_free = SignUpItem.pk.does_not_exist() | (SignUpItem.expires_at <= now)
         # A transaction, because a repeated one has no second effect: the item would refuse its own repetition.
         self._database.transact([Put(_item(sign_up), is_free, NameTakenError("User", sign_up.name))])
         return True
+
+    def _is_full(self, now: datetime, most: int) -> bool:
+        is_full = self._database.count(keys.SIGN_UPS, SignUpItem.sk.startswith("SIGNUP#")) >= most
+        return is_full and len(self.all(now)) >= most  # some of those counted may have expired
 
     def find(self, name: str, now: datetime) -> SignUp | None:
         item = self._database.get(SignUpItem, keys.sign_up(skeleton(name)))

@@ -178,6 +178,7 @@ class Account(Item):
     gone = BooleanAttribute(null=True)  # its removal has begun: readers treat it as missing
     tokens_added = NumberAttribute(null=True)  # how often a token was added under a limit
     identified = BooleanAttribute(null=True)  # whether it has, or once had, an external identity
+    awaited = UnicodeAttribute(null=True)  # the first login that an imported user awaits, as JSON
     factors = Text()  # the state of the user's second factors; older items have nothing
 
 

@@ -12,6 +12,7 @@ from hubless.adapters.dynamodb import keys, server_activity
 from hubless.adapters.dynamodb.database import Database, Found
 from hubless.adapters.dynamodb.keys import Key
 from hubless.adapters.dynamodb.table import Account, GroupItem, Hints, Seen, ServerItem
+from hubless.domain.external_identities import AwaitedLogin
 from hubless.domain.shares import Share, on_server
 from hubless.domain.users import FactorState, User
 from hubless.domain.values import value
@@ -119,4 +120,17 @@ def _user(account: Account, seen: Seen | None, gone: set[str], scopes: set[str])
         user_info=account.user_info,
         revision=int(account.revision),
         factors=FactorState(account.factors or ""),
+        awaited=_awaited(account.awaited),
     )
+
+
+def text_of_awaited(awaited: AwaitedLogin) -> str:
+    """Return *awaited* as it is stored: two texts are equal if what they say is equal."""
+    return json.dumps([awaited.provider, awaited.issuer, awaited.name, keys.to_number(awaited.until)])
+
+
+def _awaited(text: str | None) -> AwaitedLogin | None:
+    if text is None:
+        return None
+    provider, issuer, name, until = json.loads(text)
+    return AwaitedLogin(provider, issuer, name, keys.to_instant(until))

@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from hubless.adapters.sqlite.database import Database, to_instant, to_number
-from hubless.adapters.sqlite.users import COLUMNS, SqliteUserStore, user_of
+from hubless.adapters.sqlite.users import COLUMNS, SqliteUserStore, text_of_awaited, user_of
 from hubless.domain.errors import IdentityTakenError, NameTakenError, NotFoundError, StoreConflictError
-from hubless.domain.external_identities import ExternalId, LinkedIdentity
+from hubless.domain.external_identities import AwaitedLogin, ExternalId, LinkedIdentity
 from hubless.domain.users import User
 
 _FACTS = "i.issuer, i.subject, i.user_id, i.provider, i.label, i.linked_at, i.by_admin"
 _FACTS_COUNT = 7
+_HAS_WAY_IN = "(u.identified OR EXISTS (SELECT 1 FROM passwords p WHERE p.user_id = u.id))"
 
 
 class SqliteIdentityStore:
@@ -35,18 +36,23 @@ class SqliteIdentityStore:
         )
         return [_linked(row) for row in rows]
 
-    def link(self, linked: LinkedIdentity, *, only_way_in: bool = False) -> None:
+    def link(self, linked: LinkedIdentity, *, only_way_in: bool = False, awaited: AwaitedLogin | None = None) -> None:
         with self._database.transaction():
             row = self._database.read_one(
-                "SELECT u.identified OR EXISTS (SELECT 1 FROM passwords p WHERE p.user_id = u.id)"
-                " FROM users u WHERE u.id = ?",
+                f"SELECT {_HAS_WAY_IN}, u.awaited, u.admin FROM users u WHERE u.id = ?",  # noqa: S608 constant
                 (linked.user_id,),
             )
             if row is None:
                 raise NotFoundError("User", linked.user_id)
             if only_way_in and row[0]:
                 raise StoreConflictError("This user has another way in")
+            if awaited is not None and (row[1] != text_of_awaited(awaited) or row[2]):
+                raise StoreConflictError("This user does not await this login")
             self._write(linked)
+
+    def await_login(self, user_id: str, awaited: AwaitedLogin) -> bool:
+        statement = f"UPDATE users AS u SET awaited = ? WHERE u.id = ? AND NOT u.admin AND NOT ({_HAS_WAY_IN})"  # noqa: S608 constant
+        return self._database.write(statement, (text_of_awaited(awaited), user_id)) > 0
 
     def create_user(self, user: User, linked: LinkedIdentity) -> None:
         with self._database.transaction():
@@ -76,7 +82,7 @@ class SqliteIdentityStore:
         )
         if not written:
             raise IdentityTakenError(linked.provider, linked.label)
-        self._database.write("UPDATE users SET identified = 1 WHERE id = ?", (linked.user_id,))
+        self._database.write("UPDATE users SET identified = 1, awaited = NULL WHERE id = ?", (linked.user_id,))
 
 
 def _linked(row: Sequence[Any]) -> LinkedIdentity:

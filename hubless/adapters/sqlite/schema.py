@@ -402,6 +402,11 @@ CREATE TABLE import_marks (
 ) STRICT, WITHOUT ROWID;
 """
 
+# The first login at a provider that an imported user awaits, as JSON.
+_AWAITED_LOGINS = """
+ALTER TABLE users ADD COLUMN awaited TEXT;
+"""
+
 STEPS = (
     _FIRST,
     _SHARES_AND_SERVICES,
@@ -425,5 +430,6 @@ STEPS = (
     _HISTOGRAMS,
     _IMPORTED_SECRETS,
     _IMPORT_MARKS,
+    _AWAITED_LOGINS,
 )
 VERSION = len(STEPS)  # of a file with all steps

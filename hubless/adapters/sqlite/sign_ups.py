@@ -21,11 +21,11 @@ class SqliteSignUpStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(self, sign_up: SignUp, now: datetime, *, most: int) -> bool:
+    def add(self, sign_up: SignUp, now: datetime, *, most: int | None) -> bool:
         try:
             with self._database.transaction():
                 self._database.write("DELETE FROM sign_ups WHERE expires_at <= ?", (to_number(now),))
-                if self._database.read_one("SELECT count(*) FROM sign_ups")[0] >= most:
+                if most is not None and self._database.read_one("SELECT count(*) FROM sign_ups")[0] >= most:
                     return False
                 self._database.write(
                     "INSERT INTO sign_ups (skeleton, revision, expires_at, facts) VALUES (?, ?, ?, ?)",

@@ -8,11 +8,12 @@ from typing import Any
 
 from hubless.adapters.sqlite.database import Database, to_instant, to_number
 from hubless.domain.errors import NameTakenError, NotFoundError, StoreConflictError
+from hubless.domain.external_identities import AwaitedLogin
 from hubless.domain.names import skeleton
 from hubless.domain.shares import on_server
 from hubless.domain.users import FactorState, Group, User
 
-COLUMNS = """u.id, u.name, u.admin, u.created_at, u.last_activity_at, u.user_info, u.revision, u.factors,
+COLUMNS = """u.id, u.name, u.admin, u.created_at, u.last_activity_at, u.user_info, u.revision, u.factors, u.awaited,
     (SELECT json_group_array(g.name) FROM members m JOIN groups g ON g.id = m.group_id WHERE m.user_id = u.id),
     (SELECT json_group_array(json_array(json(h.scopes), o.name, s.name)) FROM shares h
      JOIN servers s ON s.id = h.server_id JOIN users o ON o.id = s.owner_id
@@ -30,7 +31,7 @@ _ORDERS = {"id": "u.id", "name": "u.name", "last_activity": "u.last_activity_at"
 
 def user_of(row: Sequence[Any]) -> User:
     """Return the user of a row with `COLUMNS`."""
-    user_id, name, admin, created_at, last_activity_at, user_info, revision, factors, groups, shares = row
+    user_id, name, admin, created_at, last_activity_at, user_info, revision, factors, awaited, groups, shares = row
     created = to_instant(created_at)
     assert created is not None  # noqa: S101 the column is NOT NULL
     return User(
@@ -42,9 +43,24 @@ def user_of(row: Sequence[Any]) -> User:
         user_info=None if user_info is None else json.loads(user_info),
         revision=revision,
         factors=FactorState(factors),
+        awaited=_awaited(awaited),
         groups=() if groups == "[]" else tuple(sorted(json.loads(groups))),
         shared=() if shares == "[]" else tuple(sorted(s for share in json.loads(shares) for s in on_server(*share))),
     )
+
+
+def text_of_awaited(awaited: AwaitedLogin) -> str:
+    """Return *awaited* as it is stored: two texts are equal if what they say is equal."""
+    return json.dumps([awaited.provider, awaited.issuer, awaited.name, to_number(awaited.until)])
+
+
+def _awaited(text: str | None) -> AwaitedLogin | None:
+    if text is None:
+        return None
+    provider, issuer, name, number = json.loads(text)
+    until = to_instant(number)
+    assert until is not None  # noqa: S101 the text has one
+    return AwaitedLogin(provider, issuer, name, until)
 
 
 class SqliteUserStore:

@@ -20,7 +20,7 @@ from hubless.domain.archive import (
     ArchivedUser,
     Remark,
 )
-from hubless.domain.external_identities import ExternalId
+from hubless.domain.external_identities import AwaitedLogin, ExternalId
 from hubless.domain.import_items import Kind, items_of, place_of
 from hubless.domain.import_plan import Action, Choices, plan_of
 from hubless.domain.imported_secrets import MOST_OF_MANY_ROUNDS, MOST_OF_ONE_ROUND
@@ -409,3 +409,74 @@ def test_what_is_here_already_takes_no_place_of_others():
     marks = {place_of(item): item.digest for item in items_of(source)}
     again = plan(source, source, marks)
     assert (again.steps, again.left_out) == ((), {})
+
+
+AWAITED = AwaitedLogin("sso", "https://sso.example.org", "ada", LATER)
+
+
+def awaiting(*, awaited=AWAITED, name="ada", **facts):
+    return Archive("x", users=users(name, awaited=awaited, **facts))
+
+
+def marked(source):
+    return {place_of(item): item.digest for item in items_of(source)}
+
+
+def test_a_new_user_awaits_a_login():
+    assert written(plan(awaiting()), Kind.AWAITED) == [("ada",)]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        awaiting(admin=True),
+        awaiting(password_hash="hash"),
+        awaiting(identities=(ArchivedIdentity(ExternalId("https://a", "1"), "a", "a", NOW),)),
+        awaiting(awaited=replace(AWAITED, until=NOW)),
+        awaiting(awaited=replace(AWAITED, name="bob")),
+        awaiting(awaited=replace(AWAITED, issuer="")),
+        awaiting(awaited=replace(AWAITED, provider="p" * 1000)),
+    ],
+)
+def test_who_has_a_way_in_or_is_an_admin_awaits_no_login(source):
+    found = plan(source)
+    assert written(found, Kind.USER) == [("ada",)]
+    assert written(found, Kind.AWAITED) == []
+    assert found.left_out[Kind.AWAITED] == 1
+
+
+def test_who_is_renamed_by_the_import_awaits_no_login():
+    found = plan(awaiting(), renames={"ada": "countess"})
+    assert (written(found, Kind.USER), written(found, Kind.AWAITED)) == ([("countess",)], [])
+
+
+def test_a_user_of_here_never_awaits_the_login_of_one_there():
+    here = Archive("here", users=(ArchivedUser("ada", created_at=LATER),))
+    for marks in ({}, marked(Archive("x", users=users("ada")))):  # also not after an import made them one
+        found = plan(awaiting(), here=here, marks=marks)
+        assert (written(found, Kind.AWAITED), ("awaited login", "ada") in left_out(found)) == ([], True)
+
+
+@pytest.mark.parametrize(
+    "now_here",
+    [
+        {"password_hash": "set here"},
+        {"admin": True},
+        {"identities": (ArchivedIdentity(ExternalId("i", "s"), "p", "", NOW),)},
+    ],
+)
+def test_a_later_import_leaves_alone_who_got_a_way_in_here(now_here):
+    before = Archive("x", users=users("ada"))
+    found = plan(awaiting(), here=Archive("here", users=users("ada", **now_here)), marks=marked(before))
+    assert (written(found, Kind.AWAITED), ("awaited login", "ada") in left_out(found)) == ([], True)
+
+
+def test_a_later_import_with_a_provider_lets_earlier_users_await_it():
+    before = Archive("x", users=users("ada"))
+    assert written(plan(awaiting(), here=before, marks=marked(before)), Kind.AWAITED) == [("ada",)]
+
+
+def test_a_login_that_was_awaited_is_not_awaited_again():
+    later = awaiting(awaited=replace(AWAITED, until=LATER + timedelta(days=9)))
+    found = plan(later, here=Archive("here", users=users("ada")), marks=marked(awaiting()))
+    assert (found.steps, found.remarks) == ((), ())

@@ -44,6 +44,7 @@ def test_no_hash_of_ours_is_an_imported_one() -> None:
         hashed("x", 1).replace(":1:", ":0:"),
         hashed("x", 1).replace(":1:", ":16385:"),
         hashed("x", 1).replace("0011223344556677", ""),
+        hashed("x", 1).replace(":1:", ":\u0661:"),  # a digit of another script
     ],
 )
 def test_other_forms_are_refused(wrong: str) -> None:

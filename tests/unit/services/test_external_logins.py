@@ -9,7 +9,7 @@ import pytest
 from hubless.adapters.sqlite.database import Database
 from hubless.domain.admission import AdmissionPolicy
 from hubless.domain.errors import InvalidRequestError, NotAllowedError, NotFoundError, QuotaExceededError
-from hubless.domain.external_identities import ExternalId
+from hubless.domain.external_identities import AwaitedLogin, ExternalId
 from hubless.domain.second_factors import Passkey
 from hubless.domain.tokens import sha256
 from hubless.ports.authenticator import Identity
@@ -150,6 +150,91 @@ def test_nobody_takes_over_a_user_who_has_been_there(how):
     else:
         world.users.touch(alice.id, world.clock.now())
     assert "belongs to a user of this hub" in refusal(world, an_identity("alice", match_existing=True))
+
+
+def an_awaited_login(world, **facts):
+    """Let alice await a login, as an import does; she was active at the other hub."""
+    alice = world.users.find("alice")
+    world.users.touch(alice.id, world.clock.now() - timedelta(days=1))
+    standard = AwaitedLogin("campus", ISSUER, "alice", world.clock.now() + timedelta(days=180))
+    assert world.external_logins.identities.await_login(alice.id, replace(standard, **facts))
+    return alice
+
+
+def test_an_imported_user_logs_in_where_the_first_login_is_awaited():
+    world = a_world(AdmissionPolicy())
+    alice = an_awaited_login(world)
+    assert world.logins.log_in(an_identity("Alice")).id == alice.id
+    (linked,) = world.external_logins.of_user(alice)
+    assert (linked.id.subject, linked.by_admin) == ("1", True)
+    assert world.users.find("alice").awaited is None
+    assert "belongs to a user of this hub" in refusal(world, an_identity("alice", "2"))
+    assert world.logins.log_in(an_identity("another name")).id == alice.id
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"provider": "other"},
+        {"external": ExternalId("https://sso.example.com", "1")},
+        {"name": "alice2"},
+    ],
+)
+def test_no_other_login_is_the_awaited_one(other):
+    world = a_world()
+    alice = an_awaited_login(world)
+    if "name" in other:
+        assert world.logins.log_in(replace(an_identity("alice"), **other)).id != alice.id
+    else:
+        assert "belongs to a user of this hub" in refusal(world, replace(an_identity("alice"), **other))
+    assert world.external_logins.of_user(alice) == []
+
+
+@pytest.mark.parametrize("since", ["it is too late", "a password", "an admin", "a passkey", "renamed"])
+def test_what_happened_since_the_import_ends_the_awaited_login(since):
+    world = a_world()
+    alice, name = an_awaited_login(world), "alice"
+    if since == "it is too late":
+        world.clock.advance(timedelta(days=180))
+    elif since == "a password":
+        world.accounts.set_password("alice", "a long password of hers")
+    elif since == "an admin":
+        world.accounts.change(alice, admin=True)
+    elif since == "a passkey":
+        factors = world.external_logins.factors
+        before = factors.get(alice.id)
+        passkey = Passkey("id", b"key", 0, "hub.example.org", "laptop", world.clock.now())
+        factors.save(before, replace(before, passkeys=(passkey,), revision=before.revision + 1))
+    elif since == "renamed":
+        world.accounts.change(alice, name="countess")
+        name = "countess"
+    assert "belongs to a user of this hub" in refusal(world, an_identity(name))
+    assert world.external_logins.of_user(alice) == []
+
+
+def test_whom_settings_make_an_admin_meanwhile_awaits_no_login():
+    world = a_world()
+    alice = an_awaited_login(world)
+    later = replace(world.external_logins, accounts=replace(world.accounts, admins=frozenset({"Alice"})))
+    identity = an_identity("alice")
+    with pytest.raises(NotAllowedError):
+        later.user_of(identity, identity.external)
+    assert later.of_user(alice) == []
+
+
+def test_of_many_people_whose_login_is_awaited_one_gets_the_user(tmp_path):
+    world = a_world(stores=stores_of(Database(tmp_path / "hub.sqlite")))
+    alice = an_awaited_login(world)
+
+    def log_in(each):
+        try:
+            return world.logins.log_in(an_identity("alice", f"{each}")).id
+        except NotAllowedError:
+            return None
+
+    found = concurrently(log_in)
+    assert (found.count(None), found.count(alice.id)) == (MANY - 1, 1)
+    assert len(world.external_logins.of_user(alice)) == 1
 
 
 def test_a_reserved_name_goes_to_a_trusted_provider_only():
