@@ -44,6 +44,10 @@ HAPROXY := .venv-haproxy/haproxy
 SLAPD := .venv-slapd/slapd
 # A JupyterHub with its proxy and the idle culler, which `make moving` leaves.
 MOVING := .venv-moving/.ready
+# Servers of other versions of JupyterHub; `make test` tries one of them.
+OLD_SERVERS := 4.1.6
+MATRIX := $(shell sed -n 's/^\([0-9.]*\) .*/\1/p' tests/support/server_versions.txt)
+MATRIX_READY := $(MATRIX:%=.venv-matrix-%/.ready)
 # Prometheus, in which the queries of dashboards run.
 PROMETHEUS := .venv-prometheus/prometheus
 
@@ -72,7 +76,7 @@ destroy: $(DEPLOYER) $(CDK_READY) ## Stop a stage's servers and take it away; do
 ##@ Work on it
 
 .PHONY: test
-test: lint docs $(SERVERS) $(CHECKER) $(CDK_READY) $(HAPROXY) $(SLAPD) $(PROMETHEUS) $(OIDC) $(AXE) browser bubblewrap ## Lint, build the docs, run all tests with branch coverage
+test: lint docs $(SERVERS) $(CHECKER) $(CDK_READY) $(HAPROXY) $(SLAPD) $(PROMETHEUS) $(OIDC) $(AXE) .venv-matrix-$(OLD_SERVERS)/.ready browser bubblewrap ## Lint, build the docs, run all tests with branch coverage
 	CONFORMANCE='$(abspath $(CONFORMANCE))' .venv/bin/pytest $(TOGETHER) --cov --cov-report=term:skip-covered
 
 .PHONY: conformance
@@ -83,6 +87,10 @@ conformance: $(SERVERS) $(DEV) bubblewrap ## Run the JupyterHub conformance chec
 .PHONY: moving
 moving: $(DEV) $(SERVERS) $(MOVING) browser bubblewrap ## Move a real JupyterHub 5.4 here and back again, as docs/moving.md says
 	.venv/bin/python tests/support/move_a_hub
+
+.PHONY: matrix
+matrix: $(DEV) $(SERVERS) $(MATRIX_READY) bubblewrap ## Try servers of JupyterHub 2.3 to 6.1 on this hub (docs/compatibility.md)
+	.venv/bin/pytest -q -m 'matrix or not matrix' $(ARGS) tests/e2e/test_old_servers.py
 
 .PHONY: fast
 fast: $(DEV) ## Run the pure tests only: no processes, no ports, under 20 seconds on two cores
@@ -128,7 +136,7 @@ bench: $(DEV) $(SERVERS) $(OIDC) ## Measure: starts, requests, routes, memory
 
 .PHONY: clean
 clean: ## Remove the environments and caches (never the data)
-	rm -rf .venv .venv-servers .venv-conformance .venv-uv .venv-cdk .venv-haproxy .venv-slapd .venv-prometheus .venv-oidc .venv-axe .venv-moving dist cdk.out cdk.out.bundles .mypy_cache .ruff_cache .import_linter_cache .hypothesis docs/_build
+	rm -rf .venv .venv-servers .venv-conformance .venv-uv .venv-cdk .venv-haproxy .venv-slapd .venv-prometheus .venv-oidc .venv-axe .venv-moving .venv-matrix-* dist cdk.out cdk.out.bundles .mypy_cache .ruff_cache .import_linter_cache .hypothesis docs/_build
 
 .PHONY: help
 help: ## List these targets
@@ -196,6 +204,12 @@ $(SERVERS): uv.lock | uv
 $(CHECKER): uv.lock | uv
 	@echo "Installing JupyterHub's own clients into .venv-conformance …"
 	@UV_PROJECT_ENVIRONMENT=.venv-conformance '$(UV)' sync --frozen --only-group conformance --no-install-project
+	@touch '$@'
+
+$(MATRIX_READY): .venv-matrix-%/.ready: tests/support/server_versions.txt | uv
+	@echo 'Installing a server of JupyterHub $* into .venv-matrix-$* …'
+	@'$(UV)' venv --quiet --clear --python '$(PYTHON)' '.venv-matrix-$*'
+	@'$(UV)' pip install --quiet --python '.venv-matrix-$*/bin/python' 'jupyterhub==$*' $$(sed -n 's/^$* //p' tests/support/server_versions.txt)
 	@touch '$@'
 
 $(HAPROXY): tests/support/fetch_haproxy tests/support/fetch_debian
