@@ -48,6 +48,8 @@ MOVING := .venv-moving/.ready
 OLD_SERVERS := 4.1.6
 MATRIX := $(shell sed -n 's/^\([0-9.]*\) .*/\1/p' tests/support/server_versions.txt)
 MATRIX_READY := $(MATRIX:%=.venv-matrix-%/.ready)
+# Programs of other projects, which `make programs` tries with a hub.
+PROGRAMS_READY := $(shell sed -n 's/^\([a-z-]*\) .*/.venv-programs-\1\/.ready/p' tests/support/programs.txt)
 # Prometheus, in which the queries of dashboards run.
 PROMETHEUS := .venv-prometheus/prometheus
 
@@ -91,6 +93,10 @@ moving: $(DEV) $(SERVERS) $(MOVING) browser bubblewrap ## Move a real JupyterHub
 .PHONY: matrix
 matrix: $(DEV) $(SERVERS) $(MATRIX_READY) bubblewrap ## Try servers of JupyterHub 2.3 to 6.1 on this hub (docs/compatibility.md)
 	.venv/bin/pytest -q -m 'matrix or not matrix' $(ARGS) tests/e2e/test_old_servers.py
+
+.PHONY: programs
+programs: $(DEV) $(SERVERS) $(PROGRAMS_READY) bubblewrap ## Try programs of other projects with this hub (docs/compatibility.md)
+	.venv/bin/pytest -q -m programs $(ARGS) tests/e2e/test_programs.py
 
 .PHONY: fast
 fast: $(DEV) ## Run the pure tests only: no processes, no ports, under 20 seconds on two cores
@@ -136,7 +142,7 @@ bench: $(DEV) $(SERVERS) $(OIDC) ## Measure: starts, requests, routes, memory
 
 .PHONY: clean
 clean: ## Remove the environments and caches (never the data)
-	rm -rf .venv .venv-servers .venv-conformance .venv-uv .venv-cdk .venv-haproxy .venv-slapd .venv-prometheus .venv-oidc .venv-axe .venv-moving .venv-matrix-* dist cdk.out cdk.out.bundles .mypy_cache .ruff_cache .import_linter_cache .hypothesis docs/_build
+	rm -rf .venv .venv-servers .venv-conformance .venv-uv .venv-cdk .venv-haproxy .venv-slapd .venv-prometheus .venv-oidc .venv-axe .venv-moving .venv-matrix-* .venv-programs-* dist cdk.out cdk.out.bundles .mypy_cache .ruff_cache .import_linter_cache .hypothesis docs/_build
 
 .PHONY: help
 help: ## List these targets
@@ -210,6 +216,12 @@ $(MATRIX_READY): .venv-matrix-%/.ready: tests/support/server_versions.txt | uv
 	@echo 'Installing a server of JupyterHub $* into .venv-matrix-$* …'
 	@'$(UV)' venv --quiet --clear --python '$(PYTHON)' '.venv-matrix-$*'
 	@'$(UV)' pip install --quiet --python '.venv-matrix-$*/bin/python' 'jupyterhub==$*' $$(sed -n 's/^$* //p' tests/support/server_versions.txt)
+	@touch '$@'
+
+$(PROGRAMS_READY): .venv-programs-%/.ready: tests/support/programs.txt | uv
+	@echo 'Installing $* into .venv-programs-$* …'
+	@'$(UV)' venv --quiet --clear --python '$(PYTHON)' '.venv-programs-$*'
+	@'$(UV)' pip install --quiet --python '.venv-programs-$*/bin/python' $$(sed -n 's/^$* //p' tests/support/programs.txt)
 	@touch '$@'
 
 $(HAPROXY): tests/support/fetch_haproxy tests/support/fetch_debian
