@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import field
 from datetime import timedelta
@@ -126,9 +127,10 @@ def _size(given: Any) -> int | None:
     if given == "":
         return None
     matched = _SIZE.fullmatch(_text(given))
-    if matched is None or not float(matched[1]):
+    size = float(matched[1]) * _SIZES[matched[2]] if matched else 0.0
+    if not 0 < size <= sys.float_info.max:  # hundreds of digits become infinity
         raise ValueError
-    return int(float(matched[1]) * _SIZES[matched[2]])
+    return int(size)
 
 
 def _some_size(given: Any) -> int:
@@ -156,7 +158,7 @@ def _uid_range(given: Any) -> tuple[int, int]:
 def _cpus(given: Any) -> float | None:
     if not isinstance(given, int | float) or isinstance(given, bool):
         raise TypeError
-    if not 0 <= given < float("inf"):
+    if not 0 <= given <= sys.float_info.max:  # an integer may be larger than each float
         raise ValueError
     return float(given) or None
 

@@ -78,6 +78,13 @@ class TestValues:
 
         assert profile.memory_bytes == size
 
+    @pytest.mark.parametrize("given", [f'memory = "{"9" * 400}"', f'memory = "{"1" * 308}T"', f"cpus = {'9' * 400}"])
+    def test_a_number_of_hundreds_of_digits_is_refused(self, given: str) -> None:
+        said = complaint(f'[[profiles]]\nname = "a"\n{given}')
+
+        assert said.startswith(f"profiles.a.{given.partition(' ')[0]} is ")
+        assert "but it must be a" in said
+
     def test_a_profile_may_name_an_image(self) -> None:
         plain, own = read('[[profiles]]\nname = "a"\n[[profiles]]\nname = "b"\nimage = "quay.io/jupyter/r:1"').profiles
 
