@@ -96,6 +96,13 @@ def _tell_remarks(archive: "Archive") -> None:
 @click.option("--report", "report_only", is_flag=True, help="Only say what the import would do.")
 @click.option("--report-file", type=click.Path(dir_okay=False, path_type=Path), help="Write the full report here.")
 @click.option("--yes", is_flag=True, help="Import without asking.")
+@click.option(
+    "--config",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="OLD",
+    help="The old hub's jupyterhub_config.py or config.yaml, whose settings go into that file too.",
+)
+@click.option("--run-config", is_flag=True, help="Run OLD, a program: for a few seconds, and without network.")
 def import_(
     *,
     source: str,
@@ -114,6 +121,8 @@ def import_(
     report_only: bool,
     report_file: Path | None,
     yes: bool,
+    config: Path | None,
+    run_config: bool,
 ) -> None:
     """Bring users, groups, tokens, passwords and more from SOURCE into this hub; the source stays as it is.
 
@@ -125,6 +134,7 @@ def import_(
 
     if report_only and yes:
         raise click.UsageError("--report and --yes exclude each other")
+    _check_settings_options(write_settings, config, run_config=run_config)
     names = _renames(renames)
     beside = import_sources.Surroundings(_secret(crypt_key_env), passwords, provider)
     with _target(data, file, stage, report_only=report_only) as hub:
@@ -139,12 +149,11 @@ def import_(
         )
         plan = hub.moving.plan(archive, origin, choices)
         progress.end()
+        told = _write_settings(write_settings, hub, archive, config, run_config=run_config)
         roles = _missing_roles(hub, archive)
-        if write_settings is not None:
-            _write_settings(write_settings, hub, archive, roles)
         if report_file is not None:
-            _write_report(report_file, import_report.report(plan, roles, delete=delete, most=None))
-        click.echo(import_report.report(plan, roles, delete=delete))
+            _write_report(report_file, import_report.report(plan, roles, delete=delete, most=None) + told)
+        click.echo(import_report.report(plan, roles, delete=delete) + told)
         if stage is not None:
             click.echo(_costs(plan))
         if not report_only:
@@ -165,6 +174,27 @@ def _target(data: Path, file: Path | None, stage: str | None, *, report_only: bo
         if report_only and is_new:
             data = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hubless-"))) / "data"
         yield stack.enter_context(opening.hub(data, file, stage, new=True))
+
+
+def _check_settings_options(write_settings: Path | None, config: Path | None, *, run_config: bool) -> None:
+    if config is not None and write_settings is None:
+        raise click.UsageError("--config needs --write-settings FILE, which says where its settings go")
+    if run_config and config is None:
+        raise click.UsageError("--run-config needs --config OLD, the program to run")
+
+
+def _write_settings(path: Path | None, hub: "Hub", archive: "Archive", config: Path | None, *, run_config: bool) -> str:
+    """Write roles, services and the settings in *config* to a new file, if *path* names one; return what to tell of it.
+
+    Raises:
+        SettingsError: when the file is there already, or cannot be written, or *config* cannot be read.
+    """
+    if path is None:
+        return ""
+    from embedded import archived_settings_file
+
+    old = archived_settings_file.old_settings(config, run=run_config)
+    return "\n" + archived_settings_file.write(path, archive, old, hub.settings) + "\n"
 
 
 def _carry_out(hub: "Hub", plan: "Plan", origin: str, *, beside: bool, yes: bool) -> None:
@@ -206,22 +236,6 @@ def _missing_roles(hub: "Hub", source: "Archive") -> list[str]:
 
     known = {role.name for role in hub.settings.roles}
     return [role.name for role in source.roles if role.name not in known and is_told(role)]
-
-
-def _write_settings(path: Path, hub: "Hub", source: "Archive", roles: Sequence[str]) -> None:
-    """Write the missing *roles*, and the services that the settings lack.
-
-    Raises:
-        SettingsError: when the file is there already, or cannot be written.
-    """
-    from embedded.settings_import.archived import settings_of
-    from embedded.settings_import.command import write_new
-
-    known = {service.name for service in hub.settings.services}
-    services = [service for service in source.services if service.name not in known]
-    made = settings_of([role for role in source.roles if role.name in roles], services)
-    write_new(path, made.text)
-    click.echo(f"Wrote {path}. Read it, and add what you need of it to the settings.", err=True)
 
 
 def _costs(plan: "Plan") -> str:

@@ -21,11 +21,21 @@ def settings_of(roles: Iterable[ArchivedRole], services: Iterable[ArchivedServic
         SettingsError: when the records are too many for settings.
     """
     draft = Draft("Roles and services of the imported hub, which are settings here.")
+    bring_services(services, draft)
+    bring_roles(roles, draft, gone=[])
+    return draft.finish()
+
+
+def bring_services(services: Iterable[ArchivedService], draft: Draft) -> None:
+    """Bring over *services* as `[[services]]`."""
     for service in services:
         _service(service, draft)
+
+
+def bring_roles(roles: Iterable[ArchivedRole], draft: Draft, gone: list[str]) -> None:
+    """Bring over *roles* as `[[roles]]`, when the draft has all services; *gone* are services that are none here."""
     for role in roles:
-        _role(role, draft)
-    return draft.finish()
+        _role(role, draft, gone)
 
 
 def _service(service: ArchivedService, draft: Draft) -> None:
@@ -54,7 +64,7 @@ def _service(service: ArchivedService, draft: Draft) -> None:
     draft.add("services", {key: one for key, one in table.items() if one is not None}, label, comments)
 
 
-def _role(role: ArchivedRole, draft: Draft) -> None:
+def _role(role: ArchivedRole, draft: Draft, gone: list[str]) -> None:
     label = f"role {role.name}"
     is_for_all = role.name == "user"
     own_scopes = () if role.name in DEFAULTS and _is_default(role) else role.scopes
@@ -72,7 +82,7 @@ def _role(role: ArchivedRole, draft: Draft) -> None:
     if role.name == "admin":
         table["scopes"] = []
     if len([one for one in table.values() if one]) > 1:
-        services_.role({key: one for key, one in table.items() if one}, label, draft, gone=[])
+        services_.role({key: one for key, one in table.items() if one}, label, draft, gone)
 
 
 def is_told(role: ArchivedRole) -> bool:

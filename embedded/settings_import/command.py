@@ -23,7 +23,7 @@ def import_settings(*, source: Path, output: Path | None, run_config: bool) -> N
     from embedded.settings_import import reading
 
     with commands.errors_as_messages():
-        made = reading.import_settings(source, run=run_config, way=_way() if run_config else None)
+        made = reading.import_settings(source, run=run_config, way=way_without_network() if run_config else None)
         if output is not None:
             write_new(output, made.text)
     if output is None:
@@ -33,12 +33,15 @@ def import_settings(*, source: Path, output: Path | None, run_config: bool) -> N
     click.echo(f"{made.comments} comments say what has no counterpart, or needs a look.", err=True)
 
 
-def _way() -> tuple[str, ...] | None:
+def way_without_network() -> tuple[str, ...] | None:
+    """Return the command before which a program has no network; without one, say so on standard error."""
     from embedded.settings_import import python_config
 
     way = python_config.isolation()
     if way is None:
-        click.echo("This machine cannot keep the network from a program: FILE runs as your own commands do.", err=True)
+        click.echo(
+            "This machine cannot keep the network from a program: the file runs as your own commands do.", err=True
+        )
     return way
 
 

@@ -1,12 +1,22 @@
 """From old settings to a hubless.toml."""
 
-from embedded.settings_import import hub, leftovers, logins, services, spawners
+from collections.abc import Iterable
+
+from embedded.settings_import import archived, hub, leftovers, logins, services, spawners
 from embedded.settings_import.draft import Draft, ImportedSettings
 from embedded.settings_import.old_settings import OldSettings, Traits, cleaned
+from hubless.domain.archive import ArchivedRole, ArchivedService
 
 
-def settings_from(old: OldSettings) -> ImportedSettings:
+def settings_from(
+    old: OldSettings, roles: Iterable[ArchivedRole] = (), archived_services: Iterable[ArchivedService] = ()
+) -> ImportedSettings:
     """Return the hubless.toml that says what *old* says.
+
+    Args:
+        old: the settings.
+        roles: of the old hub's database; one whose name *old* has stays out.
+        archived_services: of the old hub's database, likewise.
 
     Raises:
         SettingsError: when *old* is too large.
@@ -17,7 +27,10 @@ def settings_from(old: OldSettings) -> ImportedSettings:
     traits, draft = Traits(whole), Draft(f"The settings of {old.source}, as `hubless import-settings` read them.")
     hub.bring(traits, draft)
     logins.bring(whole, traits, draft)
-    services.bring(traits, draft)
+    names, cullers = services.bring(traits, draft)
+    archived.bring_services((one for one in archived_services if one.name not in names), draft)
+    role_names = services.bring_roles(traits, draft, cullers)
+    archived.bring_roles((one for one in roles if one.name not in role_names), draft, cullers)
     spawners.bring(traits, draft)
     leftovers.bring(whole, traits, draft)
     return draft.finish()

@@ -18,12 +18,18 @@ _ARGUMENTS = {"--timeout": "idle_after", "--max-age": "max_age", "--cull-every":
 _OWN_CLIENT_ID = "service-"
 
 
-def bring(traits: Traits, draft: Draft) -> None:
-    """Bring over `[[services]]`, `[[roles]]` and `[groups]`, and the culler as `[culling]`."""
+def bring(traits: Traits, draft: Draft) -> tuple[set[str], list[str]]:
+    """Bring over `[[services]]` and `[groups]`, and the culler as `[culling]`.
+
+    Returns:
+        the names of all services that *traits* have, also of those that are none here, and those of cullers.
+    """
+    names: set[str] = set()
     cullers: list[str] = []
     cull(traits.take_all("Cull"), draft)
     if found := traits.take("services", _HUB):
         for given, label in _entries(found, "services", draft):
+            names.add(given["name"])
             if _is_culler(given):
                 cullers.append(str(given.get("name")))
                 _culler(Found(given, label), draft)
@@ -31,9 +37,21 @@ def bring(traits: Traits, draft: Draft) -> None:
                 _service(given, label, draft)
     if found := traits.take("load_groups", _HUB):
         _groups(found, draft)
+    return names, cullers
+
+
+def bring_roles(traits: Traits, draft: Draft, gone: list[str]) -> set[str]:
+    """Bring over `[[roles]]`, when the draft has all services; *gone* are services that are none here.
+
+    Returns:
+        the names of all roles that *traits* have, also of those that are left out.
+    """
+    names: set[str] = set()
     if found := traits.take("load_roles", _HUB):
         for given, label in _entries(found, "roles", draft):
-            role(given, label, draft, gone=cullers)
+            names.add(given["name"])
+            role(given, label, draft, gone)
+    return names
 
 
 def _entries(found: Found, section: str, draft: Draft) -> list[tuple[dict[str, Any], str]]:

@@ -1,13 +1,16 @@
 """`hubless import` of the databases that real JupyterHubs made: people, tokens and shares go on here."""
 
 import json
+import re
 import sqlite3
 from pathlib import Path
 
 import pytest
 
+from hubless.bootstrap.roles import role_table_of
 from hubless.domain.imported_secrets import has_hash, of_jupyterhub
 from hubless.domain.tokens import OwnerKind
+from hubless.settings import parse
 from tests.integration.test_moving_commands import Shell
 
 FILES = Path(__file__).parents[1] / "data/jupyterhub"
@@ -142,3 +145,17 @@ def test_a_source_that_is_none_is_refused_in_a_sentence(here, tmp_path):
 def test_a_key_that_is_not_set_is_a_usage_error(here):
     answer = here.run("import", FILES / "jupyterhub-5.4.6.sqlite", "--yes", "--crypt-key-env", "NOBODY_SET_THIS")
     assert answer.exit_code == 2
+
+
+def test_roles_and_services_become_settings_that_the_hub_takes(here, version, tmp_path, monkeypatch):
+    monkeypatch.setenv("OLD_KEY", known_of(version)["crypt_key"])
+    file = tmp_path / "new.toml"
+    source = FILES / f"jupyterhub-{version}.sqlite"
+    answer = here.run("import", source, "--report", "--crypt-key-env", "OLD_KEY", "--write-settings", file)
+    assert answer.exit_code == 0, answer.output
+    variables = {name: f"{number:032}" for number, name in enumerate(re.findall(r"variable (\w+) for", answer.output))}
+    found = parse(file.read_text(), here.data, variables)
+    role_table_of(found)
+    assert {service.name for service in found.services} == set(known_of(version)["services"])
+    secrets = [*known_of(version)["services"].values(), known_of(version)["crypt_key"]]
+    assert [secret for secret in secrets if secret in answer.output + file.read_text()] == []

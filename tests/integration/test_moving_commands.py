@@ -155,6 +155,8 @@ def test_homes_are_named_with_the_command_that_brings_them(here, archive, tmp_pa
         (["--rename", "bob"], "OLD=NEW"),
         (["--report", "--yes"], "exclude each other"),
         (["--since", "yesterday"], "does not match"),
+        (["--config", __file__], "--config needs --write-settings"),
+        (["--write-settings", "new.toml", "--run-config"], "--run-config needs --config"),
     ],
 )
 def test_a_call_that_makes_no_sense_is_a_usage_error(here, archive, words, what):
@@ -207,3 +209,53 @@ def test_a_report_says_once_what_many_have_to_do(here, archive):
     said = [line for line in here.run("import", archive, "--report").output.splitlines() if "many-" in line]
     assert len(said) == 1
     assert "and 11 more: is not kept" in said[0]
+
+
+def test_services_are_written_as_settings_and_the_report_says_what_is_left(here, archive, tmp_path):
+    file, full = tmp_path / "new.toml", tmp_path / "report.txt"
+    answer = here.run("import", archive, "--report", "--write-settings", file, "--report-file", full)
+    assert answer.exit_code == 0
+    (service,) = parse(file.read_text(), here.data, {"DASH_TOKEN": "x" * 32}).services
+    assert (service.name, service.url) == ("dash", "http://127.0.0.1:9000")
+    for told in (answer.output, full.read_text()):
+        assert f"Wrote the roles and services to {file}" in told
+        assert "Set the variable DASH_TOKEN" in told
+        assert "or import again" in told
+
+
+def test_settings_of_the_old_hub_come_into_the_same_file(here, archive, tmp_path):
+    config, file = tmp_path / "config.yaml", tmp_path / "new.toml"
+    config.write_text("users: {admin: [ada]}\nhttp: {port: 8099}\n")
+    answer = here.run("import", archive, "--report", "--write-settings", file, "--config", config)
+    assert "settings of config.yaml, and roles and services" in answer.output
+    made = parse(file.read_text(), here.data, {"DASH_TOKEN": "x" * 32})
+    assert (made.hub.port, made.login.admins, made.services[0].name) == (8099, ("ada",), "dash")
+
+
+def test_an_old_program_runs_for_an_import_only_when_asked(here, archive, tmp_path):
+    config, file = tmp_path / "jupyterhub_config.py", tmp_path / "new.toml"
+    config.write_text("c.JupyterHub.port = 8099\n")
+    words = ["import", archive, "--yes", "--write-settings", file, "--config", config]
+    refused = here.run(*words)
+    assert refused.exit_code == 1
+    assert "add --run-config" in refused.output
+    assert not file.exists()
+    assert here.hub().accounts.all() == []
+    assert here.run(*words, "--run-config").exit_code == 0
+    assert parse(file.read_text(), here.data, {"DASH_TOKEN": "x" * 32}).hub.port == 8099
+
+
+def test_settings_go_over_no_other_file_and_nothing_is_imported_then(here, archive, tmp_path):
+    file = tmp_path / "new.toml"
+    file.write_text("mine")
+    answer = here.run("import", archive, "--yes", "--write-settings", file)
+    assert answer.exit_code == 1
+    assert "exists already" in answer.output
+    assert file.read_text() == "mine"
+    assert here.hub().accounts.all() == []
+
+
+def test_a_service_of_the_settings_is_not_written_again(here, archive, tmp_path):
+    here.settings.write_text('[[services]]\nname = "dash"\n')
+    assert here.run("import", archive, "--report", "--write-settings", tmp_path / "new.toml").exit_code == 0
+    assert "services" not in tomllib.loads((tmp_path / "new.toml").read_text())

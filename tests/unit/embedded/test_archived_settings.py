@@ -1,6 +1,10 @@
 """Roles and services of an archive as settings."""
 
+import tomllib
+
 from embedded.settings_import.archived import settings_of
+from embedded.settings_import.mapping import settings_from
+from embedded.settings_import.old_settings import OldSettings
 from hubless.bootstrap.roles import role_table_of
 from hubless.domain.archive import ArchivedRole, ArchivedService
 from hubless.settings import parse
@@ -91,3 +95,62 @@ def test_what_does_not_exist_here_is_a_comment(tmp_path):
     assert [service.name for service in found.services] == ["other"]
     assert "The hub refuses what follows" in made.text
     assert "must start with service-" in made.text
+
+
+def old(**traits):
+    return OldSettings(source="jupyterhub_config.py", kind="jupyterhub", traits={"JupyterHub": traits})
+
+
+CULLER = {"name": "cull", "command": ["python3", "-m", "jupyterhub_idle_culler", "--timeout=1800"]}
+
+
+def test_settings_of_the_old_hub_win_over_its_records_of_the_same_name(tmp_path):
+    made = settings_from(
+        old(
+            port=8001,
+            services=[{"name": "portal", "url": "http://new:80", "api_token": "x"}],
+            load_roles=[{"name": "grader", "scopes": ["list:users"], "users": ["ada"]}],
+        ),
+        [ArchivedRole("grader", ("read:groups",), users=("bob",)), ArchivedRole("added", ("list:users",))],
+        [ArchivedService("portal", url="http://old:80"), ArchivedService("added")],
+    )
+
+    found = loaded(made, tmp_path)
+    assert found.hub.port == 8001
+    assert [(one.name, one.url) for one in found.services] == [("portal", "http://new:80"), ("added", None)]
+    assert [(one.name, one.scopes, one.users) for one in found.roles] == [
+        ("grader", ("list:users",), ("ada",)),
+        ("added", ("list:users",), ()),
+    ]
+    assert "is used twice" not in made.text
+
+
+def test_a_role_of_the_settings_keeps_a_service_of_the_records(tmp_path):
+    made = settings_from(
+        old(load_roles=[{"name": "grader", "scopes": ["list:users"], "services": ["grader"]}]),
+        [],
+        [ArchivedService("grader")],
+    )
+
+    assert loaded(made, tmp_path).roles[0].services == ("grader",)
+
+
+def test_a_culler_that_is_a_setting_here_comes_back_by_no_record(tmp_path):
+    made = settings_from(
+        old(services=[CULLER], load_roles=[{"name": "cull", "scopes": ["list:users"], "services": ["cull"]}]),
+        [ArchivedRole("cull", ("list:users",), services=("cull",)), ArchivedRole("more", services=("cull",))],
+        [ArchivedService("cull")],
+    )
+
+    found = loaded(made, tmp_path)
+    assert (found.services, found.roles) == ((), ())
+    assert found.culling.idle_after.total_seconds() == 1800
+
+
+def test_variables_of_settings_and_of_records_keep_apart():
+    made = settings_from(
+        old(services=[{"name": "my-portal", "api_token": "x"}]), [], [ArchivedService("my.portal", url="http://a:80")]
+    )
+
+    used = [one["token_env"] for one in tomllib.loads(made.text)["services"]]
+    assert used == list(made.variables) == ["MY_PORTAL_TOKEN", "MY_PORTAL_TOKEN_2"]
