@@ -19,8 +19,8 @@ unexport PYTHONDONTWRITEBYTECODE
 DATA ?= hub-data
 ARGS ?=
 CONFORMANCE ?= ../shared/conformance
-# How tests run on all cores; tests/conftest.py says which go together.
-TOGETHER := --numprocesses logical --maxprocesses 4 --max-worker-restart 0
+# How tests run on all cores; tests/conftest.py says in how many processes, and which go together.
+TOGETHER := --numprocesses auto --maxprocesses 4 --max-worker-restart 0
 # One environment for the hub; `up` needs less of it than the tests, and a later target adds what an earlier left out.
 HUB := .venv/.hub-ready
 DEV := .venv/.dev-ready

@@ -1,5 +1,6 @@
 """In which order tests run, and which of them in one process, where several processes run them (`make test`)."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,12 @@ def pytest_collection_modifyitems(items):
 
 def _turn(file):
     return next((turn for turn, first in enumerate(FIRST) if f"{file}/".startswith(f"{first}/")), len(FIRST))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config):
+    """Return one process more than there are cores: the one with whole hubs waits for most of its time."""
+    return len(os.sched_getaffinity(0)) + 1
 
 
 @pytest.hookimpl(optionalhook=True)
