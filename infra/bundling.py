@@ -131,7 +131,7 @@ def bundle(
 
     def assemble(folder: Path) -> None:
         shutil.copytree(
-            _build_once(into / f".needed-{needed}", install), folder
+            build_once(into / f".needed-{needed}", install), folder
         )  # copied, because assembling changes files
         for file in files:
             to = folder / ("hubless.toml" if file == settings_file else file.relative_to(TOP))
@@ -142,12 +142,12 @@ def bundle(
             _compile(folder / package, target, within=folder)
         _normalize_metadata(folder)
 
-    return _build_once(
+    return build_once(
         into.absolute() / f"{function}-{architecture}-{python}-{_digest([needed, function], files)}", assemble
     )
 
 
-def _build_once(made: Path, build: Callable[[Path], None]) -> Path:
+def build_once(made: Path, build: Callable[[Path], None]) -> Path:
     """Return the folder *made*. It appears by a rename, so that concurrent builds never see a part of it."""
     if made.exists():
         return made

@@ -9,7 +9,6 @@ instance fails if its first boot does.
 
 import hashlib
 import shutil
-import tempfile
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -24,6 +23,7 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3_assets as assets
 from constructs import Construct
 
+from infra.bundling import build_once
 from infra.constructs.edge import (
     ORIGIN,
     Edge,
@@ -213,11 +213,10 @@ def _with_installer(code: Path, settings: Mapping[str, str], into: Path) -> Path
     written = "".join(f"{name}={value}\n" for name, value in settings.items())
     texts = [written, *(file.read_text() for file in sorted(FILES.iterdir()))]
     made = into / f"{code.name}-{hashlib.sha256(chr(0).join(texts).encode()).hexdigest()[:16]}"
-    if not made.exists():
-        with tempfile.TemporaryDirectory(dir=into) as temporary:
-            whole = Path(temporary) / "whole"
-            shutil.copytree(code, whole)
-            shutil.copytree(FILES, whole / "economy")
-            (whole / "economy" / "edge.env").write_text(written)
-            whole.rename(made)
-    return made
+
+    def assemble(folder: Path) -> None:
+        shutil.copytree(code, folder)
+        shutil.copytree(FILES, folder / "economy")
+        (folder / "economy" / "edge.env").write_text(written)
+
+    return build_once(made, assemble)

@@ -14,6 +14,7 @@ from edge_proxy.agent import Agent
 from edge_proxy.haproxy_config import EdgeConfiguration, UnixSocket
 from hubless.domain.edges import INITIAL_STATE, DesiredEdgeState, EdgePower
 from hubless.domain.email_addresses import EmailAddress
+from hubless.domain.external_identities import AwaitedLogin
 from hubless.domain.lifecycle import ACTIVE, State
 from hubless.domain.lock_policy import Window
 from hubless.domain.passwords import PasswordLink
@@ -320,6 +321,9 @@ USUAL = {
     "external_identities.find_with_user": lambda s: s.external_identities.find_with_user(an_identity().id),
     "external_identities.of_user": lambda s: s.external_identities.of_user(ALICE.id),
     "external_identities.link": lambda s: s.external_identities.link(an_identity("2")),
+    "external_identities.await_login": lambda s: s.external_identities.await_login(
+        BOB.id, AwaitedLogin("campus", "https://sso.example.org", "bob", LATER)
+    ),
     "external_identities.create_user": lambda s: s.external_identities.create_user(
         a_user("new"), an_identity("2", "new")
     ),

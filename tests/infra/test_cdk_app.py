@@ -12,6 +12,7 @@ from aws_cdk import App
 
 import infra.deployment
 from infra import cdk_app
+from infra.constructs import economy_edge
 from tests.infra.synthesis import STAGES, TOP
 
 CONFIGURATION = json.loads((TOP / "cdk.json").read_text())
@@ -189,3 +190,21 @@ def test_make_deploys_and_destroys_no_example():
 
     assert len(commands) == 2
     assert all(" -c example=no " in command for command in commands)
+
+
+def test_an_edge_that_two_deployments_build_at_once_is_one_folder(tmp_path, monkeypatch):
+    code = tmp_path / "edge-1"
+    code.mkdir()
+    copy, copied = shutil.copytree, []
+
+    def copytree(source, target):
+        copied.append(source)
+        if len(copied) == 1:  # another deployment begins and ends meanwhile
+            economy_edge._with_installer(code, {"PORT": "1"}, tmp_path)
+        return copy(source, target)
+
+    monkeypatch.setattr(economy_edge.shutil, "copytree", copytree)
+    made = economy_edge._with_installer(code, {"PORT": "1"}, tmp_path)
+
+    assert (made / "economy/edge.env").read_text() == "PORT=1\n"
+    assert set(tmp_path.iterdir()) == {code, made}

@@ -81,6 +81,10 @@ def test_a_request_that_uvicorn_does_not_like_is_not_logged(
 
     log = logging.getLogger("uvicorn.error")
     monkeypatch.setattr(log, "filters", [])
+    for one in (log, logging.getLogger("uvicorn")):  # whatever a server in this process has set
+        monkeypatch.setattr(one, "propagate", True)
+        monkeypatch.setattr(one, "disabled", False)
+        monkeypatch.setattr(one, "level", logging.NOTSET)
     asyncio.run(serve())
     assert caplog.records  # uvicorn itself logs it
     caplog.clear()
