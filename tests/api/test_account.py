@@ -59,6 +59,7 @@ def test_the_account_page_lists_logins_and_offers_more(own):
 def test_an_owner_unlinks_a_login_beside_a_password(own):
     browser = with_password(own)
     browser.get("/hub/account")
+    assert 'action="/hub/account/unlink"' in browser.get("/hub/account").text
     answer = unlink(browser)
     assert (answer.status_code, answer.headers["location"]) == (302, "/hub/account")
     assert subjects(own) == []
@@ -184,7 +185,9 @@ def test_an_admin_links_a_login_on_a_page_before_the_first_login(with_provider):
     answer = admin.submit(LOGINS, provider="campus", subject=" 7 ", label="bob@example.org")
 
     assert (answer.status_code, answer.headers["location"]) == (303, LOGINS)
-    assert "bob@example.org" in admin.get(LOGINS).text
+    page = admin.get(LOGINS).text
+    assert "bob@example.org" in page
+    assert f'action="{LOGINS}/unlink"' in page
     vouched = Identity("x", external=ExternalId(ISSUER, "7"), provider="campus")
     assert with_provider.hub.logins.log_in(vouched).name == "bob"
     assert with_provider.hub.external_logins.of_user(with_provider.user("bob"))[0].by_admin
