@@ -49,6 +49,11 @@ def hub_of(request: Request) -> "Hub":
     return hub
 
 
+def address_of(request: Request) -> str:
+    """Return the client's address, by which wrong guesses are counted."""
+    return request.client.host if request.client else "unknown"
+
+
 class HubPart:
     """A dependency that gives one part of the hub."""
 

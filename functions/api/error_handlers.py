@@ -88,14 +88,18 @@ async def _anticipated(request: Request, error: Exception) -> Response:
     status = STATUSES[type(error)]
     headers = None
     if isinstance(error, errors.QuotaExceededError) and error.retry:
-        seconds = RETRY_AFTER if error.after is None else max(1, ceil(error.after.total_seconds()))
-        status, headers = 429, {"Retry-After": str(seconds)}
+        status, headers = 429, {"Retry-After": str(seconds_to_wait(error))}
     if isinstance(error, errors.StoreUnavailableError):
         logger.error("store unavailable, answered 503: %s", error)
         return answer(request, status, "The hub's store does not answer. Try again in a moment.")
     if isinstance(error, errors.NotAllowedError) and _gets_page(request):
         return denied(request, error)
     return answer(request, status, str(error), headers)
+
+
+def seconds_to_wait(error: errors.QuotaExceededError) -> int:
+    """Return after how many seconds a refused request may come again."""
+    return RETRY_AFTER if error.after is None else max(1, ceil(error.after.total_seconds()))
 
 
 def denied(request: Request, error: errors.NotAllowedError) -> Response:

@@ -20,6 +20,7 @@ from functions.api.oauth_clients import clients_of
 from hubless.bootstrap.hub import Hub
 from hubless.domain import imported_secrets, tokens
 from hubless.domain.bounds import MAX_SECRET_LENGTH
+from hubless.domain.client_addresses import network_of
 from hubless.domain.origins import Origins
 from hubless.domain.tokens import Client
 from hubless.domain.users import User
@@ -112,9 +113,15 @@ class _Validator(RequestValidator):  # type: ignore[misc]  # oauthlib has no typ
         if not client_id or not secret or len(secret) > MAX_SECRET_LENGTH:
             return False
         client = clients_of(self.hub).find(client_id)
-        if client is None or not imported_secrets.has_hash(client.secret_sha256, secret):
+        if client is None:
             return False
-        if imported_secrets.is_imported(client.secret_sha256):
+        if not imported_secrets.is_imported(client.secret_sha256):
+            if not tokens.is_same(client.secret_sha256, secret):
+                return False
+        else:
+            sender, now = network_of(request.extra_credentials["address"]), self.hub.clock.now()
+            if self.hub.imported_secret_checks.matching([client.secret_sha256], secret, sender, now) is None:
+                return False
             self.hub.services.adopt_client_secret(client, tokens.sha256(secret))
         request.client = _ClientView(client)
         return True

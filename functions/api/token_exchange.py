@@ -7,6 +7,7 @@ from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import Response
 
+from functions.api.dependencies import address_of
 from functions.api.error_handlers import retry_later
 from functions.api.json_codec import JSONResponse
 from functions.api.provider_pool import in_provider_pool
@@ -31,9 +32,8 @@ async def exchange(request: Request, hub: Hub, form: FormData) -> Response:
     asked = _request_in(form, has_rules=bool(hub.settings.workloads))
     if isinstance(asked, ExchangeRefusal):
         return _refusal(asked)
-    address = request.client.host if request.client else "unknown"
     try:
-        done = await in_provider_pool(hub.token_exchange.exchange, asked, address)
+        done = await in_provider_pool(hub.token_exchange.exchange, asked, address_of(request))
     except ProviderUnavailableError as away:
         return _problem("temporarily_unavailable", f"{away} Try again in a moment.", 503)
     match done:

@@ -74,6 +74,7 @@ if TYPE_CHECKING:
     from hubless.services.following import Following
     from hubless.services.group_following import GroupFollowing
     from hubless.services.identity import Identities
+    from hubless.services.imported_secret_checks import ImportedSecretChecks
     from hubless.services.inspecting import Inspecting
     from hubless.services.launching import Launching
     from hubless.services.login_beginnings import LoginBeginnings
@@ -497,8 +498,22 @@ class Hub(ABC):
         from hubless.services.identity import Identities
 
         return Identities(
-            self.token_store, self.sessions, self.users, self.clock, self.roles, self.services, self.admission
+            self.token_store,
+            self.sessions,
+            self.users,
+            self.clock,
+            self.roles,
+            self.services,
+            self.admission,
+            self.imported_secret_checks,
         )
+
+    @cached_property
+    def imported_secret_checks(self) -> "ImportedSecretChecks":
+        """Return the one object that counts what of another hub's secrets is wrong, whoever asks."""
+        from hubless.services.imported_secret_checks import ImportedSecretChecks
+
+        return ImportedSecretChecks()
 
     @cached_property
     def privileges(self) -> "Privileges":
@@ -1066,7 +1081,15 @@ class Hub(ABC):
     def sharing(self) -> "Sharing":
         from hubless.services.sharing import Sharing
 
-        return Sharing(self.shares, self.share_codes, self.servers, self.users, self.groups, self.clock)
+        return Sharing(
+            self.shares,
+            self.share_codes,
+            self.servers,
+            self.users,
+            self.groups,
+            self.clock,
+            self.imported_secret_checks,
+        )
 
     @cached_property
     def idle_policies(self) -> "IdlePolicies":

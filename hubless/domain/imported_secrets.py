@@ -11,7 +11,6 @@ import re
 from collections.abc import Iterable
 
 from hubless.domain.errors import InvalidRequestError
-from hubless.domain.tokens import is_same
 from hubless.domain.values import value
 
 PREFIX_LENGTH = 4  # characters (JupyterHub's Hashed.prefix_length)
@@ -21,6 +20,7 @@ MANY_ROUNDS = 16_384  # of secrets that people chose; secrets that the hub made 
 MOST_OF_ONE_ROUND = 64
 MOST_OF_MANY_ROUNDS = 4  # each takes as long as a whole request, or longer (benchmarks/RESULTS.md)
 MOST = MOST_OF_ONE_ROUND + MOST_OF_MANY_ROUNDS
+_ONE_ROUND = "sha512:1:"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _FORM = re.compile(r"sha512:([0-9]{1,5}):([0-9a-zA-Z]{1,64}):([0-9a-f]{128})")
 
@@ -106,10 +106,11 @@ def matching(candidates: Iterable[str], secret: str) -> str | None:
     return right[0] if right else None
 
 
-def has_hash(stored: str, secret: str) -> bool:
-    """Say whether *secret* has the hash *stored*: our SHA-256, or another hub's."""
-    imported = of_text(stored)
-    return is_same(stored, secret) if imported is None else imported.matches(secret)
+def by_cost(candidates: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Return the imported hashes among *candidates* that are quick to compare, and those of many rounds."""
+    found = [text for text in candidates if is_imported(text)]
+    quick = [text for text in found if text.startswith(_ONE_ROUND)]
+    return quick, [text for text in found if not text.startswith(_ONE_ROUND)]
 
 
 def beyond_bounds(hashes: Iterable[str]) -> frozenset[str]:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from hubless.domain import imported_secrets, roles, scopes, tokens
 from hubless.domain.admission import AdmissionPolicy
 from hubless.domain.bounds import MAX_SECRET_LENGTH
+from hubless.domain.client_addresses import network_of
 from hubless.domain.roles import Role
 from hubless.domain.scopes import Bearer, Scopes
 from hubless.domain.tokens import OwnerKind, Session, Token
@@ -15,6 +16,7 @@ from hubless.domain.values import value
 from hubless.ports.clock import Clock
 from hubless.ports.tokens import SessionStore, TokenStore
 from hubless.ports.users import UserStore
+from hubless.services.imported_secret_checks import ImportedSecretChecks
 from hubless.services.service_registry import ServiceRegistry
 
 ACTIVITY_RESOLUTION = timedelta(seconds=30)  # JupyterHub's activity_resolution: saves writes
@@ -69,9 +71,18 @@ class Identities:
     roles: Mapping[str, Role]
     services: ServiceRegistry
     admission: AdmissionPolicy = field(default_factory=AdmissionPolicy)
+    imported_secret_checks: ImportedSecretChecks = field(default_factory=ImportedSecretChecks)
 
-    def of_token(self, secret: str) -> Actor | None:
-        """Return the actor whose token is *secret*, or None if no valid token is."""
+    def of_token(self, secret: str, address: str = "") -> Actor | None:
+        """Return the actor whose token is *secret*, or None if no valid token is.
+
+        Args:
+            secret: what was presented as a token.
+            address: the client's, by which wrong tokens are counted that begin like one of another hub.
+
+        Raises:
+            QuotaExceededError: when too many such ones came from there. The token may be right: the client must wait.
+        """
         if not secret or len(secret) > MAX_SECRET_LENGTH:
             return None
         digest = tokens.sha256(secret)
@@ -81,7 +92,7 @@ class Identities:
         if found is None and (added := self.services.of_token(digest)):
             return self._of_service(added)
         if found is None:
-            found = self._of_imported(secret, digest, candidates)
+            found = self._of_imported(secret, digest, candidates, address)
         if found is None:
             return None
         token, user = found
@@ -130,9 +141,13 @@ class Identities:
         """Return the scopes that *service* has now."""
         return roles.scopes_of_service(service, self.roles)
 
-    def _of_imported(self, secret: str, digest: str, candidates: Sequence[str]) -> tuple[Token, User | None] | None:
+    def _of_imported(
+        self, secret: str, digest: str, candidates: Sequence[str], address: str
+    ) -> tuple[Token, User | None] | None:
         """Return the token among the *candidates* that has *secret*, which has *digest* as its hash from now on."""
-        imported = imported_secrets.matching(candidates, secret)
+        if not candidates:
+            return None
+        imported = self.imported_secret_checks.matching(candidates, secret, network_of(address), self.clock.now())
         if imported is None:
             return None
         found = self.tokens.find_with_user(imported)

@@ -1,7 +1,7 @@
 """Sharing of servers: granting and revoking shares, share codes, and lists of both."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import field, replace
 from datetime import timedelta
 
 from hubless.domain import imported_secrets
@@ -17,6 +17,7 @@ from hubless.ports.servers import ServerStore
 from hubless.ports.shares import ShareCodeStore, ShareStore
 from hubless.ports.users import GroupStore, UserStore
 from hubless.services.identifiers import new_id, new_secret
+from hubless.services.imported_secret_checks import ImportedSecretChecks
 
 
 @value
@@ -55,6 +56,7 @@ class Sharing:
     users: UserStore
     groups: GroupStore
     clock: Clock
+    imported_secret_checks: ImportedSecretChecks = field(default_factory=ImportedSecretChecks)
 
     def grant(self, server: Server, to: User | Group, scopes: tuple[str, ...]) -> Share:
         """Share *server* with *to*; the scopes are added to those of an existing share.
@@ -152,13 +154,14 @@ class Sharing:
             ) from reached
         return code, secret
 
-    def find_code(self, secret: str) -> ShareCodeDetails:
-        """Return the unexpired code of that secret, with its server.
+    def find_code(self, secret: str, user: User) -> ShareCodeDetails:
+        """Return the unexpired code of that secret, with its server, to *user*.
 
         Raises:
             NotFoundError: when no valid code has that secret.
+            QuotaExceededError: when the user tried too many wrong ones that begin like one of another hub.
         """
-        code = self._code_of(secret) if 0 < len(secret) <= MAX_SECRET_LENGTH else None
+        code = self._code_of(secret, user.id) if 0 < len(secret) <= MAX_SECRET_LENGTH else None
         if code is None or code.is_expired(self.clock.now()):
             raise NotFoundError("Share code", "")
         for offered in self.shown_codes([code]):
@@ -171,9 +174,9 @@ class Sharing:
         Raises:
             NotFoundError: when no valid code has that secret.
             InvalidRequestError: when the user owns the server.
-            QuotaExceededError: when the server or the user has the maximum number of shares.
+            QuotaExceededError: when the server or the user has the maximum number of shares, or as `find_code` says.
         """
-        offered = self.find_code(secret)
+        offered = self.find_code(secret, user)
         if offered.of.owner.id == user.id:
             raise InvalidRequestError("You can't share with yourself!")
         share = self._share(offered.code.server_id, user, offered.code.scopes)
@@ -191,24 +194,25 @@ class Sharing:
             return 0
         if secret is None:
             return self.codes.delete(server.id, code_id=code_id)
-        code = self._code_of(secret)
+        code = self._code_of(secret, server.owner_id)
         if code is None or code.server_id != server.id or code_id not in {None, code.id}:
             return 0
         return self.codes.delete(server.id, code_id=code.id)
 
-    def _code_of(self, secret: str) -> ShareCode | None:
+    def _code_of(self, secret: str, sender: str) -> ShareCode | None:
         """Return the code of that secret, expired or not, or None. An imported one gets a hash of ours."""
         digest = sha256(secret)
         code, candidates = self.codes.look_up(digest, imported_secrets.prefix_of(secret))
         if code is not None:
             return code
-        imported = imported_secrets.matching(candidates, secret)
+        now = self.clock.now()
+        imported = self.imported_secret_checks.matching(candidates, secret, sender, now)
         if imported is None:
             return None
         code = self.codes.find(imported)
         if code is None:
             return self.codes.find(digest)  # another request has adopted it meanwhile
-        if imported_secrets.is_imported(code.sha256) and not code.is_expired(now := self.clock.now()):
+        if imported_secrets.is_imported(code.sha256) and not code.is_expired(now):
             self.codes.adopt(code, digest, now)
         return code
 

@@ -9,6 +9,7 @@ from hubless.domain.imported_secrets import ImportedHash
 from hubless.domain.shares import ShareCode
 from hubless.domain.tokens import OwnerKind, Token, sha256
 from hubless.services.identifiers import new_id
+from hubless.services.imported_secret_checks import AT_ONCE
 from tests.api.hub import An
 from tests.support.builders import NOW, an_imported_hash
 from tests.support.concurrency import concurrently
@@ -205,4 +206,29 @@ def test_an_imported_share_code_is_withdrawn_by_its_secret(hub, admin, code):
 def test_a_code_of_another_server_is_not_withdrawn(hub, admin, code):
     assert admin.put("/users/olga/servers/other", {}).status_code == 201
     assert admin.delete(f"/share-codes/olga/other?code={SECRET}").status_code == 404
-    assert hub.hub.sharing.find_code(SECRET).code.id == code.id
+    assert hub.hub.sharing.find_code(SECRET, hub.user("bob")).code.id == code.id
+
+
+def test_a_flood_of_wrong_tokens_is_put_off_and_the_right_one_waits(hub, imported, monkeypatch):
+    token, start = imported(CONFIGURED, 16_384), hub.hub.clock.now()
+    monkeypatch.setattr(type(hub.hub.clock), "now", lambda _self: start)
+    answers = [hub.as_token(f"{CONFIGURED[:4]}{number}").get("/user") for number in range(AT_ONCE + 1)]
+    assert [answer.status_code for answer in answers] == [403] * AT_ONCE + [429]
+    assert answers[-1].headers["retry-after"] == "1"
+    assert "Send it again" in answers[-1].json()["message"]
+    assert hub.as_token(CONFIGURED).get("/user").status_code == 429
+    assert hub.as_token("none-begins-like-this").get("/user").status_code == 403
+    assert hub.as_token(An.ADMIN_TOKEN).get(f"/authorizations/token/{CONFIGURED}").status_code == 429
+
+    monkeypatch.setattr(type(hub.hub.clock), "now", lambda _self: start + timedelta(seconds=1))
+    assert hub.as_token(CONFIGURED).get("/user").json()["name"] == "alice"
+    assert hash_of(hub, token) == sha256(CONFIGURED)
+
+
+def test_an_adopted_token_works_during_a_flood(hub, imported):
+    imported(CONFIGURED, 16_384)
+    imported(f"{CONFIGURED}-2", 16_384)
+    assert hub.as_token(CONFIGURED).get("/user").status_code == 200
+    for number in range(AT_ONCE + 5):
+        hub.as_token(f"{CONFIGURED[:4]}{number}").get("/user")
+    assert hub.as_token(CONFIGURED).get("/user").status_code == 200

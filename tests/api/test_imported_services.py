@@ -18,6 +18,7 @@ from hubless.domain.import_items import Kind
 from hubless.domain.import_plan import Action, Choices
 from hubless.domain.imported_secrets import ImportedHash
 from hubless.domain.tokens import OwnerKind, sha256
+from hubless.services.imported_secret_checks import AT_ONCE
 from tests.api.hub import SETTINGS, build_hub
 from tests.api.test_oauth import code_of
 from tests.support.builders import an_imported_hash
@@ -175,6 +176,22 @@ def test_a_wrong_secret_of_a_client_changes_nothing(hub, dash, wrong):
     assert exchange(hub, dash, wrong).status_code in {400, 401}
     assert exchange(hub, dash, before.client_secret_hash).status_code == 401
     assert hub.hub.services.get("dash") == before
+
+
+def test_a_flood_of_wrong_secrets_of_a_client_is_put_off(hub, dash, monkeypatch):
+    start = hub.hub.clock.now()
+    monkeypatch.setattr(type(hub.hub.clock), "now", lambda _self: start)
+    form = {"grant_type": "authorization_code", "code": "none", "client_id": "service-dash"}
+
+    def ask(secret):
+        return hub.client.post("/hub/api/oauth2/token", data=form | {"client_secret": secret})
+
+    answers = [ask(f"serv{number}") for number in range(AT_ONCE + 1)]
+    assert [answer.status_code for answer in answers] == [401] * AT_ONCE + [429]
+    assert (answers[-1].json()["error"], answers[-1].headers["retry-after"]) == ("slow_down", "1")
+
+    monkeypatch.setattr(type(hub.hub.clock), "now", lambda _self: start + timedelta(seconds=1))
+    assert exchange(hub, dash, SECRET).status_code == 200
 
 
 def test_the_secret_of_a_client_is_no_token_by_itself(hub, dash):

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from functions.api.auth import csrf
 from functions.api.auth.cookies import cookies, login_cookie
 from functions.api.auth.proxy_logins import admitted
-from functions.api.dependencies import hub_of
+from functions.api.dependencies import address_of, hub_of
 from hubless.services.identity import Actor
 
 NO_CREDENTIALS = "Missing or invalid credentials."
@@ -50,7 +50,7 @@ def _by_token(request: Request) -> Actor | None:
     kind, _, secret = request.headers.get("authorization", "").partition(" ")
     if kind.lower() not in {"token", "bearer"} or not secret:
         return None
-    return hub_of(request).identities.of_token(secret.strip())
+    return hub_of(request).identities.of_token(secret.strip(), address_of(request))
 
 
 def _by_cookie(request: Request) -> Actor | None:

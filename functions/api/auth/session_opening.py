@@ -22,7 +22,7 @@ from functions.api.auth.cookies import (
     remove_stale_state_cookies,
     set_own_page_cookie,
 )
-from functions.api.dependencies import hub_of
+from functions.api.dependencies import address_of, hub_of
 from functions.api.redirects import default_destination, with_next
 from functions.api.request_metrics import note_login
 from hubless.bootstrap.hub import Hub
@@ -133,11 +133,6 @@ def destination(hub: Hub, user: User, following: str | None) -> str:
     if user.factors is FactorState.RESET:
         return with_next(RESET_PAGE, following)
     return hub.origins.link_to(following) if following else default_destination(hub.servers, hub.origins, user)
-
-
-def address_of(request: Request) -> str:
-    """Return the client's address, by which wrong guesses are counted."""
-    return request.client.host if request.client else "unknown"
 
 
 def note_factor(request: Request, hub: Hub, session: Session, response: Response) -> None:

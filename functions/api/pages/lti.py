@@ -15,7 +15,7 @@ from starlette.responses import RedirectResponse, Response
 
 from functions.api import dependencies
 from functions.api.auth.cookies import cookies, is_secure
-from functions.api.auth.session_opening import address_of, open_session
+from functions.api.auth.session_opening import open_session
 from functions.api.json_codec import JSONResponse
 from functions.api.provider_pool import in_provider_pool
 from functions.api.redirects import Redirects, RequestRedirects
@@ -131,7 +131,7 @@ async def begin(request: Request, hub: dependencies.WholeHub, render: Render) ->
                 return _new_window(render, facts, "")
             if not cookies(request, _TRIAL):
                 return _tried(render, facts, is_second=bool(given.get(_TRIED)))
-        hub.login_beginnings.admit(address_of(request))
+        hub.login_beginnings.admit(dependencies.address_of(request))
         return await _to_lms(hub, facts)
     except LtiRefusedError as refused:
         return _refusal(render, str(refused))

@@ -27,7 +27,7 @@ from functions.api.auth.cookies import (
 )
 from functions.api.auth.session_opening import forget_session, open_session
 from functions.api.auth.visitors import anonymous_form, visitor
-from functions.api.dependencies import hub_of
+from functions.api.dependencies import address_of, hub_of
 from functions.api.error_handlers import answer as error_answer
 from functions.api.error_handlers import retry_later
 from functions.api.pages.sessions import lock_in_words
@@ -131,7 +131,7 @@ async def _plugin_request(request: Request, hub: Hub, actor: Actor | None) -> tu
         target=_target(request),
         headers=headers,
         body=body,
-        address=request.client.host if request.client else "unknown",
+        address=address_of(request),
         scheme="https" if is_secure(request) else "http",
         host=public or request.headers.get("host", ""),
         xsrf=visitor(request).xsrf,

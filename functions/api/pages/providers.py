@@ -11,7 +11,7 @@ from starlette.responses import RedirectResponse, Response
 from functions.api import dependencies
 from functions.api.auth.authentication import person_by_cookie
 from functions.api.auth.login_cookies import login_cookies, remove_login_cookie, set_login_cookie
-from functions.api.auth.session_opening import CONFIRM_PAGE, address_of, has_shown_factor, open_session
+from functions.api.auth.session_opening import CONFIRM_PAGE, has_shown_factor, open_session
 from functions.api.auth.visitors import MaybePerson, OwnForm, Person, user_of
 from functions.api.json_codec import JSONResponse
 from functions.api.provider_pool import in_provider_pool
@@ -43,7 +43,7 @@ class _ProviderPages:
 
     async def begin(self, name: str, following: str, *, link_to_user_id: str | None = None) -> Response:
         """Send the browser to the provider *name*, unless too many logins begin in its network."""
-        self.hub.login_beginnings.admit(address_of(self.request))
+        self.hub.login_beginnings.admit(dependencies.address_of(self.request))
         try:
             begun = await in_provider_pool(
                 self.hub.provider_logins.begin, name, following, link_to_user_id=link_to_user_id

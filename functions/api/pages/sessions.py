@@ -14,7 +14,7 @@ from functions.api import dependencies
 from functions.api.auth import csrf, proxy_logins
 from functions.api.auth.cookies import device_cookie
 from functions.api.auth.relying_party import relying_party
-from functions.api.auth.session_opening import Shown, address_of, destination, forget_session, open_session
+from functions.api.auth.session_opening import Shown, destination, forget_session, open_session
 from functions.api.auth.visitors import AnonymousForm, Form, MaybePerson, visitor
 from functions.api.error_handlers import retry_later
 from functions.api.password_pool import in_new_password_pool, in_password_pool
@@ -55,7 +55,7 @@ class _SessionPages:
     @property
     def address(self) -> str:
         """Return the client's address, by which wrong guesses are counted."""
-        return address_of(self.request)
+        return dependencies.address_of(self.request)
 
     @property
     def why_form_refused(self) -> str:

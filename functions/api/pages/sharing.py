@@ -27,7 +27,7 @@ async def ask(request: Request, who: Person, sharing: Sharing, redirects: Reques
     secret = request.query_params.get("code")
     if secret is None:
         raise HTTPException(400, "The address lacks its code. Ask for a new link.")
-    offered = _offered(sharing, secret, 404)
+    offered = _offered(sharing, secret, user_of(who), 404)
     if offered.of.owner.id == user_of(who).id:
         raise HTTPException(403, "You can't share with yourself!")
     return render(
@@ -47,16 +47,16 @@ async def accept(
 ) -> Response:
     """Accept the share and redirect to the server."""
     secret = form.text("code") or request.query_params.get("code", "")
-    _offered(sharing, secret, 400)
+    _offered(sharing, secret, user_of(who), 400)
     taken = sharing.accept(secret, user_of(who))
     following = redirects.safe(form.text("next") or request.query_params.get("next", ""))
     target = following or names.server_prefix(taken.of.owner.name, taken.of.server.name)
     return RedirectResponse(redirects.link_to(target), 302)
 
 
-def _offered(sharing: Sharing, secret: str, status: int) -> ShareCodeDetails:
+def _offered(sharing: Sharing, secret: str, user: User, status: int) -> ShareCodeDetails:
     try:
-        return sharing.find_code(secret)
+        return sharing.find_code(secret, user)
     except NotFoundError:
         raise HTTPException(status, "Share not found or expired. Ask for a new link.") from None
 

@@ -11,7 +11,7 @@ from functions.api import response_schemas as schemas
 from functions.api import serializers
 from functions.api.auth.authentication import NO_CREDENTIALS, CurrentActor
 from functions.api.auth.cookies import LOGIN_COOKIE, SAFE_LOGIN_COOKIE
-from functions.api.dependencies import Identities, Roles, Servers
+from functions.api.dependencies import Identities, Roles, Servers, address_of
 from functions.api.json_codec import JSONResponse
 from functions.api.routers import api_router
 from hubless.domain import scopes
@@ -32,10 +32,10 @@ TokenActor = Annotated[Actor, Depends(_by_token)]
 
 @router.get("/token/{secret:segment}", response_model=schemas.User | schemas.Service)
 async def owner_of_token(
-    actor: TokenActor, secret: str, identities: Identities, roles: Roles, servers: Servers
+    actor: TokenActor, secret: str, request: Request, identities: Identities, roles: Roles, servers: Servers
 ) -> Response:
     """Return the owner of a token."""
-    return _owner(actor, identities.of_token(secret), roles, servers)
+    return _owner(actor, identities.of_token(secret, address_of(request)), roles, servers)
 
 
 @router.post("/token", status_code=404, response_model=schemas.Problem)

@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from functions.api import dependencies
 from functions.api.auth.refreshing import require_fresh_login
 from functions.api.auth.visitors import Form, MaybePerson, OwnForm, person_of, to_login, user_of
-from functions.api.error_handlers import answer
+from functions.api.error_handlers import answer, seconds_to_wait
 from functions.api.json_codec import JSONResponse
 from functions.api.oauth_clients import ClientLookup, OAuthClients
 from functions.api.rendering import Renderer
@@ -21,7 +21,7 @@ from functions.api.routers import api_router, problems
 from functions.api.token_exchange import TOKEN_EXCHANGE, exchange
 from hubless.domain import scopes
 from hubless.domain.bounds import MAX_FIELD
-from hubless.domain.errors import NotFoundError
+from hubless.domain.errors import NotFoundError, QuotaExceededError
 from hubless.domain.tokens import Client
 from hubless.domain.values import value
 from hubless.services.identity import Actor
@@ -190,8 +190,17 @@ async def token(request: Request, provider: OAuthProvider, hub: dependencies.Who
     if TOKEN_EXCHANGE in form.getlist("grant_type"):
         return await exchange(request, hub, form)
     body = urlencode([(k, v) for k, v in form.multi_items() if isinstance(v, str)])
+    return _answer_of(provider, request, body, safe)
+
+
+def _answer_of(provider: "Provider", request: Request, body: str, safe: dict[str, str]) -> Response:
+    """Return the provider's answer to a request for a token, with the headers *safe*."""
+    sender = {"address": dependencies.address_of(request)}
     try:
-        headers, text, status = provider.create_token_response(str(request.url), "POST", body, {})
+        headers, text, status = provider.create_token_response(str(request.url), "POST", body, {}, sender)
+    except QuotaExceededError as wait:  # too many wrong secrets; the word is of RFC 8628 3.5
+        problem = {"error": "slow_down", "error_description": str(wait)}
+        return JSONResponse(problem, 429, safe | {"Retry-After": str(seconds_to_wait(wait))})
     except NotFoundError:  # the user or the session was removed meanwhile
         return JSONResponse({"error": "invalid_grant"}, 400, safe)
     except provider.Error as error:  # such as for parameters in the query

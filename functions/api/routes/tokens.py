@@ -101,8 +101,7 @@ async def _by_password(
 ) -> User:
     if auth is None:
         raise HTTPException(403, NO_CREDENTIALS)
-    address = request.client.host if request.client else "unknown"
-    found = await in_password_pool(logins.check, auth.username, auth.password, address)
+    found = await in_password_pool(logins.check, auth.username, auth.password, dependencies.address_of(request))
     if isinstance(found, LockedOut):
         why = f"Too many wrong guesses. Wait up to {found.minutes} minutes, then try again."
         raise HTTPException(429, why, retry_later(hub_of(request)))

@@ -96,6 +96,11 @@ def test_what_is_beyond_the_bounds_of_a_prefix_is_named_and_not_compared() -> No
     assert imported_secrets.matching(quick, f"same{many}") is None
 
 
+def test_hashes_of_many_rounds_are_told_from_those_of_one() -> None:
+    quick, slow = [text_of("same1"), text_of("same2")], [text_of("same", 2), text_of("same", 16_384), text_of("x", 10)]
+    assert imported_secrets.by_cost([slow[0], *quick, sha256("x"), *slow[1:]]) == (quick, slow)
+
+
 def test_hashes_within_the_bounds_are_all_imported() -> None:
     assert imported_secrets.beyond_bounds([text_of(f"same{number}") for number in range(10)]) == frozenset()
 
