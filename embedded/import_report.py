@@ -27,7 +27,8 @@ def report(plan: Plan, roles: Sequence[str], *, delete: bool, most: int | None =
     if roles:
         named = _names(roles, most)
         lines.append(
-            f"Roles are settings here. These are missing: {named}. --write-settings FILE writes them to a file."
+            f"Roles are settings here, and these are missing: {named}. Whoever has them there may do less here."
+            " --write-settings FILE writes them to a file."
         )
     lines += _gone(plan, delete=delete, most=most)
     lines += _remarks(plan.remarks, most)

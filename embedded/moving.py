@@ -87,6 +87,7 @@ def _tell_remarks(archive: "Archive") -> None:
 @click.option("--crypt-key-env", metavar="VARIABLE", help="The variable that has the old hub's JUPYTERHUB_CRYPT_KEY.")
 @click.option("--provider", default="", metavar="NAME", help="The provider here of OAuthenticator's users.")
 @click.option("--homes", metavar="TEMPLATE", help="Where users' files are, such as '/home/jupyter-{username}'.")
+@click.option("--homes-back", metavar="TEMPLATE", help="The same for the way back: where users' files came from.")
 @click.option(
     "--write-settings",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -117,6 +118,7 @@ def import_(
     crypt_key_env: str | None,
     provider: str,
     homes: str | None,
+    homes_back: str | None,
     write_settings: Path | None,
     report_only: bool,
     report_file: Path | None,
@@ -158,11 +160,12 @@ def import_(
             click.echo(_costs(plan))
         if not report_only:
             _carry_out(hub, plan, origin, beside=stage is None, yes=yes)
-        if homes is not None:
-            from embedded import homes_report
+        for template, back in ((homes, False), (homes_back, True)):
+            if template is not None:
+                from embedded import homes_report
 
-            for line in homes_report.lines(hub, archive, names, homes, in_aws=stage is not None):
-                click.echo(line)
+                for line in homes_report.lines(hub, archive, names, template, in_aws=stage is not None, back=back):
+                    click.echo(line)
 
 
 @contextlib.contextmanager

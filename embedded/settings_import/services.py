@@ -1,6 +1,6 @@
 """Services, roles and groups, and the idle culler, which is no service here."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 from embedded.settings_import import conversions
@@ -18,8 +18,13 @@ _ARGUMENTS = {"--timeout": "idle_after", "--max-age": "max_age", "--cull-every":
 _OWN_CLIENT_ID = "service-"
 
 
-def bring(traits: Traits, draft: Draft) -> tuple[set[str], list[str]]:
+def bring(traits: Traits, draft: Draft, imported: Container[str] = ()) -> tuple[set[str], list[str]]:
     """Bring over `[[services]]` and `[groups]`, and the culler as `[culling]`.
+
+    Args:
+        traits: the old settings.
+        draft: gets them.
+        imported: names of services in the database, whose tokens an import brings.
 
     Returns:
         the names of all services that *traits* have, also of those that are none here, and those of cullers.
@@ -34,7 +39,7 @@ def bring(traits: Traits, draft: Draft) -> tuple[set[str], list[str]]:
                 cullers.append(str(given.get("name")))
                 _culler(Found(given, label), draft)
             else:
-                _service(given, label, draft)
+                _service(given, label, draft, has_tokens=given["name"] in imported)
     if found := traits.take("load_groups", _HUB):
         _groups(found, draft)
     return names, cullers
@@ -96,13 +101,16 @@ def _culler(found: Found, draft: Draft) -> None:
         draft.say("culling", f"Not brought over: {found.label} --cull-users: the hub removes no users.")
 
 
-def _service(given: Mapping[str, Any], label: str, draft: Draft) -> None:
+def _service(given: Mapping[str, Any], label: str, draft: Draft, *, has_tokens: bool) -> None:
     table: dict[str, Any] = {"name": given["name"], **{key: given[key] for key in _SAME if key in given}}
     comments: list[str] = []
     _address(given, label, table, comments)
     name = given["name"]
-    wants_token = "api_token" in given or "apiToken" in given or "command" in given or "url" in table
-    if wants_token or "oauth_client_id" in given or "oauth_redirect_uri" in given:
+    has_client = "url" in table or "oauth_client_id" in given or "oauth_redirect_uri" in given
+    chose_token = "api_token" in given or "apiToken" in given
+    if chose_token and has_tokens and not has_client and not given.get("command"):
+        comments.append("Its tokens come with the import. Name a new one as token_env.")
+    elif chose_token or has_client or "command" in given:
         known = variable_of(given.get("api_token"))
         table["token_env"] = draft.variable(
             name, "token", known=known, what=f"the token of the service {name}, of 8 to 64 characters ({label})"

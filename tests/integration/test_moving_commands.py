@@ -1,5 +1,7 @@
 """`hubless export` and `hubless import` between hubs on this machine, without starting one."""
 
+import os
+import pwd
 import stat
 import tomllib
 from dataclasses import replace
@@ -139,14 +141,74 @@ def test_what_is_gone_there_is_named_and_removed_if_asked(here, archive):
     assert here.hub().users.find("bob") is None
 
 
-def test_homes_are_named_with_the_command_that_brings_them(here, archive, tmp_path):
-    (tmp_path / "old home" / "jupyter-bob").mkdir(parents=True)
-    (tmp_path / "old home" / "jupyter-bob" / "n.ipynb").write_text("{}")
-    answer = here.run("import", archive, "--yes", "--homes", tmp_path / "old home" / "jupyter-{username}")
-    bob = here.hub().users.find("bob")
-    assert f"rsync -a '{tmp_path}/old home/jupyter-bob/' {here.data}/homes/{bob.id}/" in answer.output
-    assert "1 of 3 users" in answer.output
-    assert "{username}" in here.run("import", archive, "--yes", "--homes", "/home").output
+@pytest.fixture
+def old_home(tmp_path):
+    """The home of bob at the old hub."""
+    home = tmp_path / "old home" / "jupyter-bob"
+    home.mkdir(parents=True)
+    (home / "n.ipynb").write_text("{}")
+    return home
+
+
+class TestHomes:
+    @staticmethod
+    def lines(here, old_home, *words):
+        answer = here.run(*words, old_home.parent / "jupyter-{username}")
+        assert answer.exit_code == 0, answer.output
+        return answer.output.splitlines()
+
+    def test_a_home_is_named_with_the_command_that_brings_it(self, here, archive, old_home):
+        lines = self.lines(here, old_home, "import", archive, "--yes", "--homes")
+        bob = here.hub().users.find("bob")
+        assert f"rsync -a '{old_home}/' {here.data}/homes/{bob.id}/" in lines
+        assert "# bob: less than 1 MiB" in lines
+        assert any(line.startswith("1 of 3 users") for line in lines)
+        assert "Without such a folder: ada, eve." in lines
+        assert "{username}" in here.run("import", archive, "--yes", "--homes", "/home").output
+
+    def test_a_report_before_the_import_names_no_folder_of_no_hub(self, here, archive, old_home):
+        lines = self.lines(here, old_home, "import", archive, "--report", "--homes")
+        assert [line for line in lines if line.startswith("rsync")] == []
+        assert "Users who are not here yet get no command: 3. Import first." in lines
+
+    def test_files_of_others_are_given_to_a_hub_without_root(self, here, archive, old_home, monkeypatch):
+        here.run("import", archive, "--yes")
+        bob = here.hub().users.find("bob")
+        monkeypatch.setattr(os, "geteuid", lambda: old_home.stat().st_uid + 1)
+        lines = self.lines(here, old_home, "import", archive, "--yes", "--homes")
+        owner = f"--chown={old_home.stat().st_uid + 1}:{os.getegid()}"
+        assert f"rsync -a {owner} '{old_home}/' {here.data}/homes/{bob.id}/" in lines
+        assert any(line.startswith("Run the commands as root") for line in lines)
+
+    @pytest.mark.parametrize("is_the_same", [True, False])
+    def test_system_users_keep_their_homes(self, here, archive, old_home, monkeypatch, is_the_same):
+        here.run("import", archive, "--yes")
+        home = old_home if is_the_same else old_home.parent / "new"
+        entry = pwd.struct_passwd(("bob", "x", 1234, 2345, "", str(home), "/bin/sh"))
+        monkeypatch.setattr(os, "geteuid", lambda: 0)
+        monkeypatch.setattr(pwd, "getpwnam", {"bob": entry}.__getitem__)
+        lines = self.lines(here, old_home, "import", archive, "--yes", "--homes")
+        if is_the_same:
+            assert f"# bob: nothing to copy, because servers run as this system user in {home}" in lines
+        else:
+            assert f"rsync -a --chown=1234:2345 '{old_home}/' '{home}/'" in lines
+
+    def test_the_way_back_gives_the_files_to_whom_they_belonged(self, here, archive, old_home):
+        here.run("import", archive, "--yes")
+        bob = here.hub().users.find("bob")
+        assert "# bob: no files here" in self.lines(here, old_home, "import", archive, "--report", "--homes-back")
+        new = here.data / "homes" / bob.id
+        new.mkdir(parents=True)
+        lines = self.lines(here, old_home, "import", archive, "--report", "--homes-back")
+        owner = f"--chown={old_home.stat().st_uid}:{old_home.stat().st_gid}"
+        assert f"rsync -a {owner} {new}/ '{old_home}/'" in lines
+
+    def test_a_long_name_has_the_folder_of_the_littlest_jupyterhub(self, here, tmp_path, old_home):
+        name = "maria.gonzalez-perez"  # with its beginning, as long as a name is cut from
+        archive_file.write(Archive("there", users=(ArchivedUser(name),)), tmp_path / "tljh.jsonl", NOW)
+        old_home.with_name("jupyter-maria.gonzalez-per-69ae6").mkdir()
+        lines = self.lines(here, old_home, "import", tmp_path / "tljh.jsonl", "--yes", "--homes")
+        assert any("jupyter-maria.gonzalez-per-69ae6/" in line for line in lines if line.startswith("rsync")), lines
 
 
 @pytest.mark.parametrize(
@@ -191,7 +253,7 @@ def test_roles_that_the_settings_lack_are_written_to_a_file(here, archive, tmp_p
     )
     archive_file.write(source, archive, NOW)
     answer = here.run("import", archive, "--report", "--write-settings", tmp_path / "moved.toml")
-    assert "These are missing: grader. --write-settings" in answer.output
+    assert "these are missing: grader. Whoever has" in answer.output
     written = tomllib.loads((tmp_path / "moved.toml").read_text())
     assert [role["name"] for role in written["roles"]] == ["grader"]
     assert [service["name"] for service in written["services"]] == ["dash"]

@@ -2,6 +2,8 @@
 
 import tomllib
 
+import pytest
+
 from embedded.settings_import.archived import settings_of
 from embedded.settings_import.mapping import settings_from
 from embedded.settings_import.old_settings import OldSettings
@@ -145,6 +147,22 @@ def test_a_culler_that_is_a_setting_here_comes_back_by_no_record(tmp_path):
     found = loaded(made, tmp_path)
     assert (found.services, found.roles) == ((), ())
     assert found.culling.idle_after.total_seconds() == 1800
+
+
+@pytest.mark.parametrize(
+    ("service", "is_in_the_database", "variables"),
+    [
+        ({"name": "scraper", "api_token": "x"}, True, []),
+        ({"name": "scraper", "api_token": "x"}, False, ["SCRAPER_TOKEN"]),
+        ({"name": "scraper", "api_token": "x", "oauth_redirect_uri": "http://a/b"}, True, ["SCRAPER_TOKEN"]),
+        ({"name": "scraper", "command": ["scrape"], "api_token": "x"}, True, ["SCRAPER_TOKEN"]),
+    ],
+)
+def test_a_service_whose_tokens_are_imported_needs_no_new_one(tmp_path, service, is_in_the_database, variables):
+    made = settings_from(old(services=[service]), [], [ArchivedService("scraper")] if is_in_the_database else [])
+
+    assert list(made.variables) == variables
+    assert [one.name for one in loaded(made, tmp_path).services] == ["scraper"]
 
 
 def test_variables_of_settings_and_of_records_keep_apart():
