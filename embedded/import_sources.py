@@ -5,11 +5,15 @@ from collections.abc import Iterable
 from dataclasses import field, replace
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hubless.domain.archive import Archive
 from hubless.domain.errors import InvalidRequestError
 from hubless.domain.providers import Protocol, Provider
 from hubless.domain.values import value
+
+if TYPE_CHECKING:
+    from hubless.adapters.jupyterhub_database.source import Database
 
 _COLUMNS = ("id", "username", "password", "is_authorized", "email", "has_2fa", "otp_secret")  # of NativeAuthenticator
 
@@ -39,11 +43,16 @@ def read(source: str, beside: Surroundings, providers: Iterable[Provider], now: 
         from hubless.adapters import archive_file
 
         return archive_file.read(Path(source))
-    from hubless.adapters.jupyterhub_database import reading
+    from hubless.adapters.jupyterhub_database.crypt_keys import CryptKeys
+    from hubless.adapters.jupyterhub_database.reading import archive_of
+    from hubless.adapters.jupyterhub_database.source import opened
     from hubless.adapters.jupyterhub_passwords import first_use, native, system_accounts
 
-    found = reading.read(source, now=now, crypt_keys=beside.crypt_keys)
-    if rows := _people_of_native(source):
+    keys = CryptKeys(beside.crypt_keys)
+    with opened(source) as database:  # once, so that people and their passwords are of one moment
+        found = archive_of(database, keys, now)
+        rows = _people_of_native(database)
+    if rows:
         found = native.with_people(found, rows)
     if beside.passwords is not None:
         found = first_use.with_passwords(found, beside.passwords)
@@ -54,15 +63,13 @@ def read(source: str, beside: Surroundings, providers: Iterable[Provider], now: 
     return found
 
 
-def _people_of_native(source: str) -> list[dict[str, object]]:
+def _people_of_native(database: "Database") -> list[dict[str, object]]:
     """Return the rows of NativeAuthenticator's table, if the database has it."""
-    from hubless.adapters.jupyterhub_database.source import opened
     from hubless.adapters.jupyterhub_passwords import native
 
-    with opened(source) as database:
-        columns = database.columns().get(native.TABLE, frozenset())
-        wanted = [name for name in _COLUMNS if name in columns]
-        return [dict(row) for row in database.rows(native.TABLE, wanted)] if wanted else []
+    columns = database.columns().get(native.TABLE, frozenset())
+    wanted = [name for name in _COLUMNS if name in columns]
+    return [dict(row) for row in database.rows(native.TABLE, wanted)] if wanted else []
 
 
 def _with_identities(found: Archive, name: str, providers: Iterable[Provider], now: datetime) -> Archive:

@@ -40,6 +40,7 @@ MEASURED = (
     "integration/test_launching_on_ecs.py",
     "integration/test_direct_edge.py",
     "integration/test_edge.py",
+    "integration/test_hub_databases_at_servers.py",
     "integration/test_import_settings_command.py",
     "integration/test_native_people.py",
     "integration/test_password_files.py",

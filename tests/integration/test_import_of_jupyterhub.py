@@ -1,12 +1,16 @@
 """`hubless import` of the databases that real JupyterHubs made: people, tokens and shares go on here."""
 
+import contextlib
 import json
 import re
 import sqlite3
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from embedded import import_sources
+from hubless.adapters.jupyterhub_database.tokens import Tokens
 from hubless.bootstrap.roles import role_table_of
 from hubless.domain.imported_secrets import matching, of_jupyterhub
 from hubless.domain.tokens import OwnerKind
@@ -107,8 +111,9 @@ def test_no_secret_of_the_old_hub_is_told(here, version, monkeypatch, tmp_path):
     assert [of_jupyterhub(hashed, "").digest for hashed in hashes if of_jupyterhub(hashed, "").digest in told] == []
 
 
-def test_the_passwords_of_native_authenticator_work(here, tmp_path):
-    file = tmp_path / "jupyterhub.sqlite"
+def native_hub(folder):
+    """Make a hub's file with NativeAuthenticator's table: ada may log in, a newcomer waits."""
+    file = folder / "jupyterhub.sqlite"
     file.write_bytes((FILES / "jupyterhub-5.4.6.sqlite").read_bytes())
     import bcrypt
 
@@ -123,11 +128,32 @@ def test_the_passwords_of_native_authenticator_work(here, tmp_path):
         database.execute("INSERT INTO users_info VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
     database.commit()
     database.close()
+    return file
+
+
+def test_the_passwords_of_native_authenticator_work(here, tmp_path):
+    native_hub(tmp_path)
     answer = here.run("import", tmp_path, "--yes")  # the folder that has it
     assert answer.exit_code == 0, answer.output
     hub = here.hub()
     assert hub.hasher.verify(hub.passwords.get(hub.users.find("ada").id), "a-long-password-1")
     assert [one.name for one in hub.sign_ups.waiting()] == ["newcomer"]
+
+
+def test_passwords_are_of_the_same_moment_as_their_people(tmp_path, monkeypatch):
+    file = native_hub(tmp_path)
+    tokens = Tokens.all
+
+    def sign_up_meanwhile(of):
+        with contextlib.closing(sqlite3.connect(file)) as hub:
+            hub.execute("UPDATE users_info SET is_authorized = 1, username = 'late' WHERE username = 'newcomer'")
+            hub.commit()
+        return tokens(of)
+
+    monkeypatch.setattr(Tokens, "all", sign_up_meanwhile)
+    read = import_sources.read(str(file), import_sources.Surroundings(), (), datetime.now(UTC))
+    assert "late" not in {user.name for user in read.users}
+    assert [one.name for one in read.sign_ups] == ["newcomer"]
 
 
 def test_a_source_that_is_none_is_refused_in_a_sentence(here, tmp_path):

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from hubless.adapters.jupyterhub_database import people, servers
 from hubless.adapters.jupyterhub_database.crypt_keys import CryptKeys
-from hubless.adapters.jupyterhub_database.source import opened
+from hubless.adapters.jupyterhub_database.source import Database, opened
 from hubless.adapters.jupyterhub_database.tables import Tables
 from hubless.adapters.jupyterhub_database.tokens import Tokens
 from hubless.domain.archive import Archive
@@ -24,23 +24,28 @@ def read(source: str, *, now: datetime, crypt_keys: str = "") -> Archive:
     """
     keys = CryptKeys(crypt_keys)
     with opened(source) as database:
-        tables = Tables(database, now)
-        users = people.users(tables, keys)
-        by_id = {number: user.name for number, user in users.items()}
-        groups = people.groups(tables, by_id)
-        groups_by_id = {number: group.name for number, group in groups.items()}
-        services = people.services(tables)
-        services_by_id = {number: service.name for number, service in services.items()}
-        return Archive(
-            source=database.label,
-            users=tuple(users.values()),
-            groups=tuple(groups.values()),
-            roles=people.roles(tables, by_id, groups_by_id, services_by_id),
-            services=tuple(services.values()),
-            servers=servers.servers(tables, by_id),
-            tokens=Tokens(tables, by_id, services_by_id).all(),
-            shares=servers.shares(tables, by_id, groups_by_id),
-            share_codes=servers.share_codes(tables, by_id),
-            remarks=tables.remarks(),
-            is_whole=tables.are_whole,
-        )
+        return archive_of(database, keys, now)
+
+
+def archive_of(database: Database, keys: CryptKeys, now: datetime) -> Archive:
+    """Return all that an open database has; errors are as above."""
+    tables = Tables(database, now)
+    users = people.users(tables, keys)
+    by_id = {number: user.name for number, user in users.items()}
+    groups = people.groups(tables, by_id)
+    groups_by_id = {number: group.name for number, group in groups.items()}
+    services = people.services(tables)
+    services_by_id = {number: service.name for number, service in services.items()}
+    return Archive(
+        source=database.label,
+        users=tuple(users.values()),
+        groups=tuple(groups.values()),
+        roles=people.roles(tables, by_id, groups_by_id, services_by_id),
+        services=tuple(services.values()),
+        servers=servers.servers(tables, by_id),
+        tokens=Tokens(tables, by_id, services_by_id).all(),
+        shares=servers.shares(tables, by_id, groups_by_id),
+        share_codes=servers.share_codes(tables, by_id),
+        remarks=tables.remarks(),
+        is_whole=tables.are_whole,
+    )

@@ -12,8 +12,17 @@ if TYPE_CHECKING:
 # Hubs have other drivers in their URLs, such as psycopg2.
 _DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg", "mysql": "mysql+pymysql"}
 _DRIVERS["mariadb"] = _DRIVERS["mysql"]
+# The URL may name an encoding that lacks characters; MySQL answers `?` for these. PostgreSQL's databases may have none.
+_ENCODING = {"postgresql": {"client_encoding": "utf8"}, "mysql": {"charset": "utf8mb4"}}
+_ENCODING |= {"postgres": _ENCODING["postgresql"], "mariadb": _ENCODING["mysql"]}
+# MySQL would take the moment of the first row that is read, which is after the look at the columns.
+_SNAPSHOT = {
+    "postgresql": "SET TRANSACTION READ ONLY",
+    "mysql": "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
+}
 _PATIENCE = 10  # seconds until a server answers
 _AT_ONCE = 1000  # rows
+_MAX_SAID = 300  # characters of a driver
 
 
 class ServerDatabase:
@@ -43,29 +52,46 @@ class ServerDatabase:
 def opened(source: str) -> Iterator[ServerDatabase]:
     """Connect to the database at a URL such as `postgresql://USER:PASSWORD@HOST/NAME`.
 
+    All that is read of it is of one moment, also while others write: both servers keep it (REPEATABLE READ).
+
     Raises:
         UnreadableSourceError: when the URL is none, the driver is missing, or the server refuses; without the password.
     """
     try:
-        from sqlalchemy import create_engine  # noqa: PLC0415 an extra
-        from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415 as above
+        from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415 an extra
     except ImportError:
         raise UnreadableSourceError(_no_driver()) from None
     url = _url(source)
     label = url.set(query={}).render_as_string(hide_password=True)
+    with _connected(url, label) as connection:
+        try:
+            connection.exec_driver_sql(_SNAPSHOT[url.get_backend_name()])
+            yield ServerDatabase(connection, label)
+        except (SQLAlchemyError, UnicodeDecodeError) as error:
+            raise UnreadableSourceError(
+                f"The database {label} cannot be read any further: {_why(error, url)}. "
+                "Look whether its server works, and import again"
+            ) from None
+
+
+@contextmanager
+def _connected(url: "URL", label: str) -> "Iterator[Connection]":
+    from sqlalchemy import create_engine  # noqa: PLC0415 an extra
+
     try:
         engine = create_engine(url, connect_args={"connect_timeout": _PATIENCE}, isolation_level="REPEATABLE READ")
     except ImportError:
         raise UnreadableSourceError(_no_driver()) from None
     try:
-        with engine.connect() as connection:
-            connection.exec_driver_sql(
-                "SET TRANSACTION READ ONLY" if url.get_backend_name() == "postgresql" else "START TRANSACTION READ ONLY"
-            )
-            yield ServerDatabase(connection, label)
-    except SQLAlchemyError as error:
-        why = _without_password(str(getattr(error, "orig", None) or error), url)
-        raise UnreadableSourceError(f"The database {label} cannot be read: {why}") from None
+        try:
+            connection = engine.connect()
+        except Exception as error:  # noqa: BLE001 drivers raise anything for options that they do not know
+            raise UnreadableSourceError(
+                f"The server of the database {label} lets nobody in: {_why(error, url)}. "
+                "Mend the URL, or look whether the server works"
+            ) from None
+        with connection:
+            yield connection
     finally:
         engine.dispose()
 
@@ -76,7 +102,8 @@ def _url(source: str) -> "URL":
 
     try:
         url = make_url(source)
-        return url.set(drivername=_DRIVERS[url.get_backend_name()])
+        kind = url.get_backend_name()
+        return url.set(drivername=_DRIVERS[kind]).update_query_dict(_ENCODING[kind])
     except (ArgumentError, ValueError):
         raise UnreadableSourceError(
             "The URL of the database has another form than KIND://USER:PASSWORD@HOST/NAME"
@@ -89,7 +116,10 @@ def _no_driver() -> str:
     return "A database at a server needs drivers that are not here: install hubless[import], and try again"
 
 
-def _without_password(text: str, url: "URL") -> str:
-    lines: Any = text.strip().splitlines() or [""]
-    said = str(lines[-1])[:300]
-    return said.replace(str(url.password), "***") if url.password else said
+def _why(error: Exception, url: "URL") -> str:
+    """Return what a driver said, in one line, without its number and without the password."""
+    cause = getattr(error, "orig", None) or error
+    said = " ".join(str(cause.args[-1] if cause.args else type(cause).__name__).split())
+    if url.password:
+        said = said.replace(str(url.password), "***")
+    return said[:_MAX_SAID].rstrip(". ")
