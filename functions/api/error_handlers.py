@@ -27,6 +27,7 @@ STATUSES: dict[type[errors.HublessError], int] = {
     errors.IdentityTakenError: 409,
     errors.NotAllowedError: 403,
     errors.InvalidRequestError: 400,
+    errors.OptionRefusedError: 400,
     errors.IllegalTransitionError: 400,
     errors.NotPermittedError: 403,
     errors.QuotaExceededError: 400,

@@ -56,6 +56,16 @@ class InvalidRequestError(HublessError):
     code = "invalid"
 
 
+class OptionRefusedError(InvalidRequestError):
+    """Raised when an *option* of a profile is wrong; the message is a sentence that names it as the page does."""
+
+    code = "option-refused"
+
+    def __init__(self, option: str, message: str) -> None:
+        super().__init__(message)
+        self.option = option
+
+
 class MailFailedError(HublessError):
     """Raised when a mail cannot be sent; the message is for the person who waits for it. *retry* says if it helps."""
 

@@ -2,9 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import field
+from typing import Any
 
+from hubless.domain.bounds import MAX_OPTIONS
+from hubless.domain.errors import InvalidRequestError
 from hubless.domain.idleness import IdlePolicy
+from hubless.domain.profile_options import Access, Chosen, Option
+from hubless.domain.users import User
 from hubless.domain.values import value
+
+PROFILE = "profile"  # the key of the profile's name in `user_options`
+RESERVED_OPTION = "__jupyterhub_"  # JupyterHub 6.1 reserves keys with this prefix
 
 
 @value
@@ -13,7 +21,7 @@ class Profile:
 
     name: str
     display_name: str = ""
-    description: str = ""
+    description: str = ""  # Markdown
     command: tuple[str, ...] = ("jupyterhub-singleuser",)
     args: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict, hash=False)
@@ -22,3 +30,54 @@ class Profile:
     memory_bytes: int | None = None
     cpus: float | None = None
     idle_policy: IdlePolicy = field(default_factory=IdlePolicy)
+    gpus: int = 0
+    storage_bytes: int | None = None  # of the container's own disk, on ECS
+    price_per_hour: float | None = None  # in the hub's currency
+    picture: str = ""  # the file of a picture, or empty
+    is_default: bool = False
+    access: Access = field(default_factory=Access)
+    options: tuple[Option, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """Return the profile's name for people."""
+        return self.display_name or self.name
+
+
+def offered(profiles: Mapping[str, Profile], owner: User | None) -> dict[str, Profile]:
+    """Return those of *profiles* that *owner* may choose, the default one first."""
+    allowed = [profile for profile in profiles.values() if profile.access.allows(owner)]
+    return {profile.name: profile for profile in sorted(allowed, key=lambda one: not one.is_default)}
+
+
+def check_options(options: Mapping[str, Any]) -> None:
+    """Check that a server's record can hold *options*, its `user_options`.
+
+    Raises:
+        InvalidRequestError: when they are too long, or have a key that JupyterHub reserves.
+    """
+    if any(str(key).startswith(RESERVED_OPTION) for key in options):
+        raise InvalidRequestError(f"user_options may not have keys that begin with {RESERVED_OPTION}")
+    if len(repr(options)) > MAX_OPTIONS:
+        raise InvalidRequestError(f"user_options may be at most {MAX_OPTIONS} characters long")
+
+
+def choose(profiles: Mapping[str, Profile], options: Mapping[str, Any], owner: User | None) -> Chosen:
+    """Return what *options*, a server's `user_options`, choose of *profiles*; keys that are no options mean nothing.
+
+    With *owner* None nobody's permission is asked: for servers whose owner was asked before.
+
+    Raises:
+        InvalidRequestError: when the owner has no such profile.
+        OptionRefusedError: naming the option that is wrong.
+    """
+    allowed = offered(profiles, owner)
+    if not allowed:
+        raise InvalidRequestError("No profile is offered to you. Ask an admin to allow you one")
+    name = options.get(PROFILE) or next(iter(allowed))
+    if not isinstance(name, str) or name not in allowed:
+        raise InvalidRequestError(f"No such profile: {str(name)[:60]!r}; choose one of {', '.join(allowed)}")
+    found = Chosen(allowed[name])
+    for option in allowed[name].options:
+        found = option.apply(found, options, owner)
+    return found.without_doubles()

@@ -15,7 +15,8 @@ SECRET_NAMES = frozenset({"JUPYTERHUB_API_TOKEN", "JPY_API_TOKEN"})  # of each l
 class Launch:
     """Everything that a launcher needs.
 
-    *secrets* never appear in logs, in arguments or in lists of tasks. Their names are among `SECRET_NAMES`.
+    *secrets* never appear in logs, in arguments or in lists of tasks. Their names are among `SECRET_NAMES`. *chosen*
+    are variables that say what the owner chose: no variables of the profile, nor of the hub, have their names.
     """
 
     launch_id: str
@@ -27,6 +28,7 @@ class Launch:
     profile: Profile
     environment: Mapping[str, str] = field(default_factory=dict, hash=False)
     secrets: Mapping[str, str] = field(default_factory=dict, hash=False, repr=False)
+    chosen: Mapping[str, str] = field(default_factory=dict, hash=False, repr=False)
 
 
 @value

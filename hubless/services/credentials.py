@@ -10,6 +10,7 @@ from hubless.domain.idle_policies import IdlePolicies
 from hubless.domain.idleness import LONGEST_INTERVAL, UNUSED_REPORT_INTERVAL
 from hubless.domain.lifecycle import Server
 from hubless.domain.origins import SHARED, Origins
+from hubless.domain.profile_options import Chosen
 from hubless.domain.profiles import Profile
 from hubless.domain.tokens import Client, OwnerKind, Token
 from hubless.domain.users import User
@@ -37,7 +38,7 @@ class Credentials:
     idle_policies: IdlePolicies = field(default_factory=IdlePolicies)
     hub_sees_work: bool = False  # by its edges and by asking servers, so their reports count for nothing
 
-    def issue(self, server: Server, owner: User, profile: Profile) -> Launch:
+    def issue(self, server: Server, owner: User, chosen: Chosen) -> Launch:
         """Store token and client of the present launch and return everything that the launcher needs.
 
         Idempotent: the token is derived from the launch id, so a second message issues the same token.
@@ -60,6 +61,7 @@ class Credentials:
             owner_id=owner.id,
         )
         self.clients.put(client, self._token(server, owner, secret, prefix))
+        environment = self._environment(server, owner, chosen.profile, client, access)
         return Launch(
             launch_id=launch_id,
             server_id=server.id,
@@ -67,8 +69,9 @@ class Credentials:
             owner_name=owner.name,
             server_name=server.name,
             prefix=prefix,
-            profile=profile,
-            environment=self._environment(server, owner, profile, client, access),
+            profile=chosen.profile,
+            environment=environment,
+            chosen={name: text for name, text in chosen.variables.items() if name not in environment},
             secrets=dict.fromkeys(SECRET_NAMES, secret),
         )
 

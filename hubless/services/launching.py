@@ -12,6 +12,7 @@ from datetime import timedelta
 from hubless.domain import histograms, jupyterhub_versions, lifecycle, limits, names
 from hubless.domain.errors import (
     CapacityUnavailableError,
+    InvalidRequestError,
     LaunchFailedError,
     LoginUnavailableError,
     RetryLaterError,
@@ -20,7 +21,7 @@ from hubless.domain.errors import (
 from hubless.domain.lifecycle import PENDING, PENDING_START, WAITING_TO_LAUNCH, Deadlines, Server, State
 from hubless.domain.limits import LimitReached
 from hubless.domain.messages import Message, MessageKind
-from hubless.domain.profiles import Profile
+from hubless.domain.profiles import PROFILE, Profile, choose
 from hubless.domain.routes import ServerKey
 from hubless.domain.users import User
 from hubless.domain.values import value
@@ -183,17 +184,21 @@ class Launching:
 
     def _launch(self, server: Server) -> None:
         owner = self.users.get(server.owner_id)
-        profile = self.profiles.get(server.profile)
-        if owner is None or profile is None:
+        if owner is None or server.profile not in self.profiles:
             self.stopping.fail(server, f"The profile {server.profile} is no longer offered")
             return
-        wanted = Preparation(owner.id, profile)
+        try:  # the settings may have changed since the owner chose
+            chosen = choose(self.profiles, {**server.user_options, PROFILE: server.profile}, None)
+        except InvalidRequestError as refused:
+            self.stopping.fail(server, str(refused))
+            return
+        wanted = Preparation(owner.id, chosen.profile)
         try:
             server = self.preparing.enqueue(server, wanted)
             if server.state is State.PREPARING:
                 server = self.preparing.prepare(server, wanted)
             self.launch_rate_limiter.acquire()
-            launch = self.credentials.issue(server, owner, profile)
+            launch = self.credentials.issue(server, owner, chosen)
             task = self.launcher.launch(self._with_variables(launch, owner, server))
         except (LaunchFailedError, LoginUnavailableError) as failed:
             self.stopping.fail(server, str(failed))

@@ -8,13 +8,14 @@ sees its position, and its deadline to launch begins after that.
 import logging
 from collections import deque
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from hubless.domain import lifecycle
-from hubless.domain.errors import CapacityUnavailableError, LaunchFailedError, RetryLaterError
+from hubless.domain.errors import CapacityUnavailableError, InvalidRequestError, LaunchFailedError, RetryLaterError
 from hubless.domain.leases import Lease, NoLease
 from hubless.domain.lifecycle import Deadlines, Server, State
-from hubless.domain.profiles import Profile
+from hubless.domain.profiles import PROFILE, Profile, choose, offered
 from hubless.domain.values import value
 from hubless.ports.clock import Clock
 from hubless.ports.launch_rate_limiter import LaunchRateLimiter
@@ -129,7 +130,7 @@ class PreparingAhead:
         self._looked_at: dict[str, datetime] = {}  # by user id
         self._unread: deque[str] = deque()  # users whom the look under way has not come to
         self._read: list[str] = []  # users whom it has come to
-        self._wanted: dict[str, list[Preparation]] = {}  # what they need, by profile: the launcher is still to be asked
+        self._wanted: dict[Profile, list[Preparation]] = {}  # what they need: the launcher is still to be asked
         self._due: deque[Preparation] = deque()
 
     @property
@@ -194,15 +195,17 @@ class PreparingAhead:
 
     def _read_some(self) -> None:
         """Note what some users used last; for a user who started nothing yet, the first profile."""
-        first = next(iter(self._profiles))
+        first = next(iter(offered(self._profiles, None).values()))
         some = [self._unread.popleft() for _ in range(min(OWNERS_PER_READ, len(self._unread)))]
-        used: dict[str, set[str]] = {user_id: set() for user_id in some}
+        used: dict[str, dict[Profile, None]] = {user_id: {} for user_id in some}
         for server in self._servers.of_owners(some):
             if server.profile in self._profiles:
-                used[server.owner_id].add(server.profile)
-        for user_id, names in used.items():
-            for name in sorted(names) or [first]:
-                self._wanted.setdefault(name, []).append(Preparation(user_id, self._profiles[name]))
+                with suppress(InvalidRequestError):  # the settings have changed: the owner will choose again
+                    options = {**server.user_options, PROFILE: server.profile}
+                    used[server.owner_id][choose(self._profiles, options, None).profile] = None
+        for user_id, wanted in used.items():
+            for profile in wanted or [first]:
+                self._wanted.setdefault(profile, []).append(Preparation(user_id, profile))
         self._read.extend(some)
 
     def _ask(self, wanted: Sequence[Preparation]) -> None:

@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import Any
 
 from hubless.domain import histograms, lifecycle, names
-from hubless.domain.bounds import MAX_OPTIONS
 from hubless.domain.errors import (
     InvalidRequestError,
     NameTakenError,
@@ -18,7 +17,7 @@ from hubless.domain.errors import (
 from hubless.domain.leases import Lease, NoLease
 from hubless.domain.lifecycle import ACTIVE, INACTIVE, PENDING, Deadlines, Server
 from hubless.domain.messages import Message, MessageKind
-from hubless.domain.profiles import Profile
+from hubless.domain.profiles import Profile, check_options, choose
 from hubless.domain.users import User
 from hubless.domain.values import value
 from hubless.ports.clock import Clock
@@ -30,7 +29,6 @@ from hubless.services.identifiers import new_id
 
 logger = logging.getLogger(__name__)
 
-RESERVED_OPTION = "__jupyterhub_"  # JupyterHub 6.1 reserves keys with this prefix
 HOUR = timedelta(hours=1)
 
 
@@ -102,7 +100,7 @@ class Spawning:
         """
         server = self.servers.find(owner.id, name) or self._created_to_start(owner, name, display_name or "")
         options = server.user_options if user_options is None else user_options
-        profile = self._chosen(options)
+        profile = self._chosen(options, owner)
         if server.state not in INACTIVE:
             if server.state in PENDING:
                 self._count_refusal(histograms.ALREADY_PENDING)
@@ -153,7 +151,7 @@ class Spawning:
         if display_name is not None:
             after = replace(after, display_name=names.check_display_name(display_name))
         if user_options is not None:
-            self._chosen(user_options)
+            self._chosen(user_options, owner)
             after = replace(after, user_options=dict(user_options))
         self.servers.write(server, after)
         return after
@@ -181,7 +179,7 @@ class Spawning:
             if not self.named_limit:
                 raise InvalidRequestError("Named servers are not enabled.")
             names.check_server_name(name)
-        self._chosen(user_options or {})
+        self._chosen(user_options or {}, owner)
         now = self.clock.now()
         server = Server(
             id=new_id("s", now),
@@ -257,16 +255,10 @@ class Spawning:
     def _count_refusal(self, reason: str) -> None:
         self.metrics.observe(histograms.SPAWN_DURATION, timedelta(), histograms.FAILURE, reason)
 
-    def _chosen(self, options: Mapping[str, Any]) -> Profile:
-        """Return the profile that *options* choose; no other option means anything to the hub."""
-        if any(str(key).startswith(RESERVED_OPTION) for key in options):
-            raise InvalidRequestError(f"user_options may not have keys that begin with {RESERVED_OPTION}")
-        if len(repr(options)) > MAX_OPTIONS:
-            raise InvalidRequestError(f"user_options may be at most {MAX_OPTIONS} characters long")
-        name = options.get("profile") or next(iter(self.profiles))
-        if not isinstance(name, str) or name not in self.profiles:
-            raise InvalidRequestError(f"No such profile: {str(name)[:60]!r}; choose one of {', '.join(self.profiles)}")
-        return self.profiles[name]
+    def _chosen(self, options: Mapping[str, Any], owner: User) -> Profile:
+        """Return what *owner* chooses; options that the profile does not have mean nothing to the hub."""
+        check_options(options)
+        return choose(self.profiles, options, owner).profile
 
 
 def _minutes(wait: timedelta) -> str:

@@ -4,6 +4,7 @@ A key that is unknown, of the wrong type or out of range stops the start with an
 """
 
 from hubless.settings.loading import DEFAULT_FILE, Settings, load, parse, read_text
+from hubless.settings.profiles import ProfileSettings
 from hubless.settings.providers import ProviderSettings
 from hubless.settings.sections import (
     CullingSettings,
@@ -12,7 +13,6 @@ from hubless.settings.sections import (
     HubSettings,
     IdlePolicySettings,
     LoginSettings,
-    ProfileSettings,
     RoleSettings,
     ServersSettings,
     ServiceSettings,

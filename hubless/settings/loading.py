@@ -6,7 +6,7 @@ import re
 import sys
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import field, fields, replace
+from dataclasses import field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -31,7 +31,9 @@ from hubless.settings.lti import LtiPlatformSettings, platform_of
 from hubless.settings.mail import MailSettings, checked_mail
 from hubless.settings.passwords import PasswordsSettings
 from hubless.settings.plugin import PluginSettings, with_secrets
+from hubless.settings.profiles import ProfileSettings, profiles_of
 from hubless.settings.providers import ProviderSettings, providers_of
+from hubless.settings.reading import check_unique, did_you_mean, entries, named, read_section
 from hubless.settings.sections import (
     ELSEWHERE,
     LISTS,
@@ -43,7 +45,6 @@ from hubless.settings.sections import (
     HubSettings,
     IdlePolicySettings,
     LoginSettings,
-    ProfileSettings,
     RoleSettings,
     ServersSettings,
     ServiceSettings,
@@ -64,8 +65,8 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _OWN_VARIABLES = ("JUPYTERHUB_", "JPY_")
 _SERVICE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]*")
 _REACHED_BY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 compared, not bound
-_KEPT = ("LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR")
 _Section = TypeVar("_Section")
+_KEPT = ("LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
 @value
@@ -255,14 +256,14 @@ def _settings(toml: Mapping[str, Any], data: Path, environ: Mapping[str, str], s
         if name not in TABLES | LISTS | NAMED and name not in ELSEWHERE:
             raise SettingsError(_unknown_section(name))
     read: dict[str, Any] = {name: read_section(kind, toml.get(name, {}), name) for name, kind in TABLES.items()}
-    services = _named(ServiceSettings, toml, "services")
-    join_codes = join_codes_of(_named(JoinCodeSettings, toml, "join_codes"), secrets)
-    roles = _named(RoleSettings, toml, "roles")
+    services = _listed(ServiceSettings, toml, "services")
+    join_codes = join_codes_of(_listed(JoinCodeSettings, toml, "join_codes"), secrets)
+    roles = _listed(RoleSettings, toml, "roles")
     _check_roles(roles, services)
     if read["plugin"].is_set:
         _check_beside_plugin(toml)
         read["login"] = replace(read["login"], kind="none")
-    providers = providers_of(_named(ProviderSettings, toml, "providers"), secrets)
+    providers = providers_of(_listed(ProviderSettings, toml, "providers"), secrets)
     return Settings(
         data=data,
         hub=_hub(read["hub"]),
@@ -276,22 +277,26 @@ def _settings(toml: Mapping[str, Any], data: Path, environ: Mapping[str, str], s
         culling=_culling(read["culling"]),
         tokens=read["tokens"],
         providers=providers,
-        profiles=tuple(map(_profile, _named(ProfileSettings, toml, "profiles"))) or (Profile("default"),),
+        profiles=profiles_of(_listed(ProfileSettings, toml, "profiles"), read["servers"].environment),
         services=_services(services, secrets),
         roles=roles,
-        lti_platforms=_lti_platforms(_named(LtiPlatformSettings, toml, "lti_platforms")),
+        lti_platforms=_lti_platforms(_listed(LtiPlatformSettings, toml, "lti_platforms")),
         login_proxies=login_proxies_of(
-            _named(LoginProxySettings, toml, "login_proxies"),
+            _listed(LoginProxySettings, toml, "login_proxies"),
             secrets,
             trusted_proxies=read["hub"].trusted_proxies,
             providers={one.name for one in providers},
         ),
-        workloads=workloads_of(_named(WorkloadSettings, toml, "workloads"), {one.name for one in services}),
-        groups=_entries(GroupSettings, toml.get("groups", {}), "groups"),
-        custom_scopes=_entries(CustomScopeSettings, toml.get("custom_scopes", {}), "custom_scopes"),
+        workloads=workloads_of(_listed(WorkloadSettings, toml, "workloads"), {one.name for one in services}),
+        groups=entries(GroupSettings, toml.get("groups", {}), "groups"),
+        custom_scopes=entries(CustomScopeSettings, toml.get("custom_scopes", {}), "custom_scopes"),
         auth_state_keys=_auth_state_keys(secrets) if read["login"].auth_state else (),
         server_environment=server_environment(environ, data, read["servers"]),
     )
+
+
+def _listed(section: type[_Section], toml: Mapping[str, Any], name: str) -> tuple[_Section, ...]:
+    return named(section, toml.get(name, []), name)
 
 
 def _check_beside_plugin(toml: Mapping[str, Any]) -> None:
@@ -340,56 +345,6 @@ def virtual_environments(data: Path, servers: ServersSettings) -> Path:
     if servers.run_as_system_users and os.geteuid() == 0:
         return ENVIRONMENTS_OF_ROOT / sha256(str(data))[:12]
     return data / "environments"
-
-
-def read_section(section: type[_Section], table: Any, where: str) -> _Section:
-    """Return the *section* with the values of *table*; *where* is the section's name in errors.
-
-    Raises:
-        SettingsError: naming the key that is missing, unknown or wrong, and the allowed values.
-    """
-    if not isinstance(table, dict):
-        raise SettingsError(f"{where} must be a table, as in [{where}]")
-    known = {f.name: f.metadata for f in fields(section)}  # type: ignore[arg-type]  # a section is a dataclass
-    for key in table:
-        if key not in known:
-            raise SettingsError(_unknown_key(where, key, known))
-    for key, facts in known.items():
-        if facts["default"] is None and key not in table:
-            raise SettingsError(f"{where}.{key} is missing")
-    return section(**{key: known[key]["kind"].value(given, f"{where}.{key}") for key, given in table.items()})
-
-
-def _named(section: type[_Section], toml: Mapping[str, Any], where: str) -> tuple[_Section, ...]:
-    """Return the entries of a list, whose names must be unique."""
-    entries = toml.get(where, [])
-    if not isinstance(entries, list):
-        raise SettingsError(f"{where} must be a list of tables, each as in [[{where}]]")
-    read = tuple(
-        read_section(section, entry, f"{where}.{_label(entry, number)}")
-        for number, entry in enumerate(entries, start=1)
-    )
-    _check_unique((entry.name for entry in read), f"{where}: the name")  # type: ignore[attr-defined]  # sections in lists have names
-    return read
-
-
-def _label(entry: Any, number: int) -> str:
-    name = entry.get("name") if isinstance(entry, dict) else None
-    return name if isinstance(name, str) and name else f"[{number}]"
-
-
-def _entries(section: type[_Section], table: Any, where: str) -> dict[str, _Section]:
-    if not isinstance(table, dict):
-        raise SettingsError(f"{where} must be a table, as in [{where}]")
-    return {name: read_section(section, entry, f"{where}.{name}") for name, entry in table.items()}
-
-
-def _check_unique(values: Iterable[str], what: str, *, secret: bool = False) -> None:
-    seen: set[str] = set()
-    for one in values:
-        if one in seen:
-            raise SettingsError(f"{what} is used twice" if secret else f'{what} "{one}" is used twice')
-        seen.add(one)
 
 
 def _hub(hub: HubSettings) -> HubSettings:
@@ -489,32 +444,16 @@ def _servers(servers: ServersSettings) -> ServersSettings:
 
 def _culling(culling: CullingSettings) -> CullingSettings:
     users = {}
-    for given, limits in _entries(IdlePolicySettings, culling.users, "culling.users").items():
+    for given, limits in entries(IdlePolicySettings, culling.users, "culling.users").items():
         users[types.USER_NAMES.value([given], "culling.users")[0]] = limits
     return replace(culling, users=users)
 
 
-def _profile(given: ProfileSettings) -> Profile:
-    return Profile(
-        name=given.name,
-        display_name=given.display_name or given.name,
-        description=given.description,
-        command=given.command,
-        args=given.args,
-        environment=given.environment,
-        default_url=given.default_url,
-        image=given.image,
-        memory_bytes=given.memory,
-        cpus=given.cpus,
-        idle_policy=IdlePolicy(idle_after=given.idle_after, max_age=given.max_age),
-    )
-
-
 def _services(given: tuple[ServiceSettings, ...], environ: Mapping[str, str]) -> tuple[Service, ...]:
     tokens = {service.name: _token(service, environ) for service in given}
-    _check_unique(filter(None, tokens.values()), "services: a token", secret=True)
+    check_unique(filter(None, tokens.values()), "services: a token", secret=True)
     services = tuple(_service(service, tokens[service.name]) for service in given)
-    _check_unique((s.oauth_client_id for s in services if s.oauth_client_id), "services: the oauth_client_id")
+    check_unique((s.oauth_client_id for s in services if s.oauth_client_id), "services: the oauth_client_id")
     return services
 
 
@@ -563,7 +502,7 @@ def _service(given: ServiceSettings, token: str) -> Service:
 
 def _lti_platforms(given: tuple[LtiPlatformSettings, ...]) -> tuple[LtiPlatform, ...]:
     platforms = tuple(map(platform_of, given))
-    _check_unique(
+    check_unique(
         (f"{one.issuer} with {one.client_id}" for one in platforms), "lti_platforms: the issuer with its client_id"
     )
     return platforms
@@ -579,21 +518,5 @@ def _check_roles(roles: tuple[RoleSettings, ...], services: tuple[ServiceSetting
 
 def _unknown_section(name: str) -> str:
     known = sorted({*TABLES, *LISTS, *NAMED, *ELSEWHERE})
-    meant = _meant(name, known, "[{}]") or f"; the sections are {', '.join(known)}"
+    meant = did_you_mean(name, known, "[{}]") or f"; the sections are {', '.join(known)}"
     return f"[{name}] is not a section{meant}"
-
-
-def _unknown_key(where: str, key: str, known: Mapping[str, Any]) -> str:
-    elsewhere = [name for name, section in TABLES.items() if key in {f.name for f in fields(section)}]
-    if meant := _meant(key, known, where + ".{}"):
-        return f"{where}.{key} is not a setting{meant}"
-    if elsewhere and where in TABLES:
-        return f"{where}.{key} is not a setting; {key} belongs in [{elsewhere[0]}]"
-    return f"{where}.{key} is not a setting"
-
-
-def _meant(name: str, known: Iterable[str], form: str) -> str:
-    from difflib import get_close_matches  # noqa: PLC0415 only for this error
-
-    close = get_close_matches(name, list(known), n=1)
-    return f"; did you mean {form.format(close[0])}?" if close else ""

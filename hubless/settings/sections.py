@@ -10,11 +10,10 @@ from hubless.settings.lti import LtiPlatformSettings
 from hubless.settings.mail import MailSettings
 from hubless.settings.passwords import PasswordsSettings
 from hubless.settings.plugin import PluginSettings
+from hubless.settings.profiles import ProfileSettings
 from hubless.settings.providers import ProviderSettings
 from hubless.settings.sign_up import JoinCodeSettings, SignUpSettings
 from hubless.settings.types import (
-    COMMAND,
-    CPUS,
     DURATION,
     FLAG,
     LIMIT,
@@ -46,6 +45,7 @@ class HubSettings:
     """The hub as a whole."""
 
     name: str = setting("hubless", NAME, "The hub's name on its pages")
+    currency: str = setting("", TEXT, "What stands before the prices of profiles, such as `$` or `EUR `")
     host: str = setting(
         "127.0.0.1",
         NAME,
@@ -202,6 +202,9 @@ class ServersSettings:
         FLAG,
         "Whether a link on another site starts a server at once, as in JupyterHub; otherwise the hub asks first",
     )
+    environment: Mapping[str, str] = setting(
+        {}, TEXT_TABLE, "Environment variables of every server; those of a profile are stronger"
+    )
     homes: str = setting("", TEXT, "Folder of users' files; empty for `homes` in the data folder")
     virtual_environment: str = setting(
         "",
@@ -271,24 +274,6 @@ class TokensSettings:
     max_per_user: int = setting(
         1000, count(0), "API tokens that a user may have, without expired ones and those of servers; 0 for no limit"
     )
-
-
-@value
-class ProfileSettings:
-    """One of `[[profiles]]`: a kind of server that users can start. Without any, there is one, `default`."""
-
-    name: str = setting(None, NAME, "The profile's name in `user_options` of the API")
-    display_name: str = setting("", TEXT, "The profile's name on the spawn page; empty for `name`")
-    description: str = setting("", TEXT, "A sentence for the spawn page")
-    command: tuple[str, ...] = setting(["jupyterhub-singleuser"], COMMAND, "The server's program")
-    args: tuple[str, ...] = setting([], TEXTS, "More arguments of the program")
-    environment: Mapping[str, str] = setting({}, TEXT_TABLE, "More environment variables of the server")
-    default_url: str = setting("/lab", TEXT, "The page at which the server opens")
-    image: str = setting("", TEXT, "The server's container image, on ECS; empty for the hub's default")
-    memory: int | None = setting("", SIZE, "Memory that the server may use; what uses more is ended")
-    cpus: float | None = setting(0, CPUS, "CPUs that the server may use")
-    idle_after: timedelta | None = setting("", LIMIT, "As in `[culling]`, for servers of this profile")
-    max_age: timedelta | None = setting("", LIMIT, "As in `[culling]`, for servers of this profile")
 
 
 @value

@@ -12,7 +12,8 @@ from hubless.adapters.ecs.naming import ACCESS_POINT_TAG, role_path
 from hubless.domain import names
 from hubless.domain.origins import is_domain
 from hubless.domain.values import value
-from hubless.settings.loading import DEFAULT_FILE, parse_toml, read_section, read_text
+from hubless.settings.loading import DEFAULT_FILE, parse_toml, read_text
+from hubless.settings.reading import read_section
 from hubless.settings.types import (
     CPUS,
     FLAG,

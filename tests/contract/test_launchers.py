@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import sys
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -143,7 +144,8 @@ def launcher(place):
 def a_launch(place, *what, launch_id="l1"):
     environment = {"GIVEN": 'a="b", c', "EMPTY": "", "LAUNCH": launch_id, "SHARED": "by all"}
     secrets = {"JUPYTERHUB_API_TOKEN": SECRET, "JPY_API_TOKEN": SECRET}
-    return Launch(launch_id, "s1", "u-alice", "alice", "", PREFIX, place.profile(*what), environment, secrets)
+    chosen = {"CHOSEN": 'c="d"', "FILED": "main"}
+    return Launch(launch_id, "s1", "u-alice", "alice", "", PREFIX, place.profile(*what), environment, secrets, chosen)
 
 
 def running(place, launcher, task):
@@ -352,8 +354,18 @@ def test_the_server_gets_what_the_launch_gives_it(place, launcher):
 
     assert (seen["JUPYTERHUB_API_TOKEN"], seen["JPY_API_TOKEN"]) == (SECRET, SECRET)
     assert (seen["GIVEN"], seen["EMPTY"], seen["SHARED"]) == ('a="b", c', "", "by all")
+    assert (seen["CHOSEN"], seen["FILED"]) == ('c="d"', "main")
     assert seen["JUPYTERHUB_SERVICE_URL"].startswith("http://")
     assert seen["JUPYTERHUB_SERVICE_URL"].endswith(PREFIX)
+
+
+def test_a_profile_that_needs_more_gpus_than_there_are_is_refused(place, launcher):
+    launch = a_launch(place)
+
+    with pytest.raises(LaunchFailedError, match="The profile small needs"):
+        launcher.launch(replace(launch, profile=replace(launch.profile, gpus=64)))
+
+    assert launcher.tasks() == []
 
 
 def test_the_launcher_never_shows_secrets(place, launcher):

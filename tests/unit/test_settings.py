@@ -12,6 +12,7 @@ import pytest
 from hubless.domain.idleness import IdlePolicy
 from hubless.domain.tokens import sha256
 from hubless.settings import NEVER, IdlePolicySettings, Settings, SettingsError, load, parse
+from hubless.settings.profiles import ChoiceSettings, OptionSettings
 from hubless.settings.sections import LISTS, NAMED, TABLES
 
 DATA = Path("/srv/hub")
@@ -476,6 +477,15 @@ class TestDocumentation:
         _, _, rest = text.partition(f"\n## {heading(name)}\n")
 
         assert table_of(section) in rest.partition("\n## ")[0], f"docs/settings.md needs:\n\n{table_of(section)}"
+
+    @pytest.mark.parametrize(
+        ("name", "section"), [("profiles.options", OptionSettings), ("profiles.options.choices", ChoiceSettings)]
+    )
+    def test_has_every_setting_of_lists_in_lists(self, name: str, section: type) -> None:
+        text = (ROOT / "docs" / "settings.md").read_text()
+        _, _, rest = text.partition(f"\n### `[[{name}]]`\n")
+
+        assert table_of(section) in rest.partition("\n##")[0], f"docs/settings.md needs:\n\n{table_of(section)}"
 
     def test_has_no_unknown_section(self) -> None:
         text = (ROOT / "docs" / "settings.md").read_text()

@@ -83,8 +83,13 @@ class EnvironmentFiles:
         return f"{self._folder}{launch_id}{kind}"
 
 
+def can_hold(name: str, value: str) -> bool:
+    """Say whether an environment file brings *value* to a server as it is."""
+    return bool(_NAME.fullmatch(name) and _VALUE.fullmatch(value))
+
+
 def _line(name: str, value: str) -> str:
-    if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
+    if not can_hold(name, value):
         raise LaunchFailedError(
             f"Cannot pass the secret {name[:60]!r} to a server: an environment file cannot hold its name or value"
         )

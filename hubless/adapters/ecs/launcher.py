@@ -12,7 +12,7 @@ from hubless.adapters.aws import Clients
 from hubless.adapters.ecs import error_translation, naming
 from hubless.adapters.ecs.access_points import AccessPoints
 from hubless.adapters.ecs.config import Capacity, EcsConfig
-from hubless.adapters.ecs.environment_files import EnvironmentFiles
+from hubless.adapters.ecs.environment_files import EnvironmentFiles, can_hold
 from hubless.adapters.ecs.error_translation import (
     DefinitionGoneError,
     NoCapacityError,
@@ -79,7 +79,7 @@ class EcsLauncher:
         with translate_errors("launching"):
             access_point = self._home_of(launch.owner_id)
             family = self._family_for(launch.profile, launch.owner_id, access_point)
-            self._files.put(launch.launch_id, launch.secrets)
+            self._files.put(launch.launch_id, {**_filed(launch), **launch.secrets})
             try:
                 arn = self._run_registered(launch, family, access_point)
             except RoleRefusedError:
@@ -241,13 +241,17 @@ class EcsLauncher:
         return {"taskRoleArn": self._roles.arn_of(launch.owner_id)} if self._roles else {}
 
     def _environment(self, launch: Launch) -> dict[str, str]:
-        """Return the variables that task descriptions may show: those of the launch, and its ids."""
-        shared, secret = launch.profile.environment, launch.secrets
+        """Return the variables that task descriptions may show: those of the launch, and its ids.
+
+        Also what the owner chose, if the file cannot hold it: a text with blanks.
+        """
+        shared, secret, filed = launch.profile.environment, launch.secrets, _filed(launch)
+        more = {name: text for name, text in launch.chosen.items() if name not in filed}
         own = {
             name: text for name, text in launch.environment.items() if shared.get(name) != text and name not in secret
         }
         service = {SERVICE_URL: f"http://0.0.0.0:{self._config.port}{launch.prefix}"}
-        return own | service | {naming.LAUNCH: launch.launch_id, naming.SERVER: launch.server_id}
+        return more | own | service | {naming.LAUNCH: launch.launch_id, naming.SERVER: launch.server_id}
 
     # --- reading ---
 
@@ -279,6 +283,11 @@ class EcsLauncher:
 
     def _unknown(self, written_at: datetime | None) -> TaskStatus:
         return TaskPending() if self._is_new(written_at) else TaskStopped("ended; ECS no longer knows why")
+
+
+def _filed(launch: Launch) -> dict[str, str]:
+    """Return what the owner chose, as far as the environment file can hold it: the overrides of a task are short."""
+    return {name: text for name, text in launch.chosen.items() if can_hold(name, text)}
 
 
 def _pairs(values: Mapping[str, str], key: str, value: str) -> list[dict[str, str]]:

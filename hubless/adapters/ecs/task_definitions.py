@@ -7,6 +7,7 @@ profile, because a volume's access point is in the definition (ADR 33): so they 
 """
 
 import json
+import math
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
@@ -29,6 +30,8 @@ SERVICE_URL = "JUPYTERHUB_SERVICE_URL"
 LOG_BYTES = 262_144  # a minute, of each server: at most $6 a month where it writes without a pause
 IMAGE_PYTHON = "/usr/local/bin/python3"  # of images/singleuser
 _HOME = "home"
+GIB = 1024**3
+FREE_STORAGE, MAX_STORAGE = 20, 200  # GiB, Fargate's
 
 
 class TaskDefinitions:
@@ -134,6 +137,10 @@ class TaskDefinitions:
 
     def _content(self, profile: Profile, secrets: Collection[str], access_point: str | None) -> dict[str, Any]:
         config = self._config
+        if profile.gpus:
+            raise LaunchFailedError(
+                f"The profile {profile.title} needs a GPU, and Fargate has none. Choose another profile."
+            )
         size = size_for(
             cpus=profile.cpus or config.cpus,
             memory_bytes=profile.memory_bytes or config.memory_bytes,
@@ -149,6 +156,7 @@ class TaskDefinitions:
             "runtimePlatform": {"operatingSystemFamily": "LINUX", "cpuArchitecture": config.architecture},
             "containerDefinitions": [self._container(profile, secrets, has_home=access_point is not None)],
             "volumes": [self._volume(access_point)] if access_point is not None else [],
+            **_storage(profile),
         }
 
     def _container(self, profile: Profile, secrets: Collection[str], *, has_home: bool) -> dict[str, Any]:
@@ -226,6 +234,18 @@ class TaskDefinitions:
             "authorizationConfig": {"accessPointId": access_point, "iam": "ENABLED"},
         }
         return {"name": _HOME, "efsVolumeConfiguration": efs}
+
+
+def _storage(profile: Profile) -> dict[str, Any]:
+    """Return the container's own disk: Fargate gives 20 GiB unasked, and 21 to 200 GiB for money."""
+    if profile.storage_bytes is None or profile.storage_bytes <= FREE_STORAGE * GIB:
+        return {}
+    size = math.ceil(profile.storage_bytes / GIB)
+    if size > MAX_STORAGE:
+        raise LaunchFailedError(
+            f"The profile {profile.title} asks for {size} GiB of disk. Fargate offers at most {MAX_STORAGE}."
+        )
+    return {"ephemeralStorage": {"sizeInGiB": size}}
 
 
 @lru_cache(maxsize=1)

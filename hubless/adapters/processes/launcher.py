@@ -171,6 +171,7 @@ class ProcessLauncher:
         isolation = self._isolation()
         account = isolation.account(launch.owner_name, launch.owner_id)
         program = self._command(launch)
+        _check_gpus(launch.profile, isolation.name)
         isolation.prepare(account)
         uid = os.geteuid() if account.uid is None else account.uid
         note = Note(self._free_port(), str(account.home), uid, isolation.name)
@@ -211,7 +212,8 @@ class ProcessLauncher:
         own = {"HOME": str(account.home), "USER": account.name, "LOGNAME": account.name, "SHELL": account.shell}
         service = {"JUPYTERHUB_SERVICE_URL": f"http://127.0.0.1:{note.port}{launch.prefix}"}
         path = {"PATH": self._path(launch)}
-        return self._environment | own | dict(launch.environment) | path | service | dict(launch.secrets)
+        given = dict(launch.environment) | dict(launch.chosen)
+        return self._environment | own | given | path | service | dict(launch.secrets)
 
     def _free_port(self) -> int:
         with self._guard:
@@ -302,6 +304,20 @@ def _popen(command: list[str], start: Start, environment: Mapping[str, str], fil
         pass_fds=(files.lock,),
         start_new_session=True,
     )
+
+
+def _check_gpus(profile: Profile, isolation: str) -> None:
+    """Refuse a launch whose profile needs more GPUs than its server would see. The hub reserves none.
+
+    Raises:
+        LaunchFailedError: saying how many there are.
+    """
+    seen = 0 if isolation == SANDBOX else sum(1 for _ in Path("/dev").glob("nvidia[0-9]*"))
+    if profile.gpus > seen:
+        where = "A sandbox has" if isolation == SANDBOX else "This machine has"
+        raise LaunchFailedError(
+            f"The profile {profile.title} needs {profile.gpus} GPUs. {where} {seen or 'none'}. Choose another profile."
+        )
 
 
 def _without_loader(environment: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:

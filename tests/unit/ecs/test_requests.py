@@ -1,6 +1,7 @@
 """The exact requests: what AWS is asked, and that secrets are in one of them only."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
@@ -400,3 +401,42 @@ def test_a_definition_names_the_cached_image(scripted):
 
     (registered,) = [received for operation, received in script.sent if operation == "RegisterTaskDefinition"]
     assert "'image': 'cache/prod/r:1'" in registered
+
+
+@pytest.mark.parametrize(("gib", "given"), [(20, None), (20.5, 21), (200, 200)])
+def test_a_profile_may_have_more_disk(scripted, gib, given):
+    script = scripted()
+    script.s3.add_response("put_object", {})
+    script.ecs.add_response("list_task_definitions", {"taskDefinitionArns": []})
+    script.ecs.add_response("register_task_definition", {"taskDefinition": {}})
+    script.s3.add_response("put_object", {})
+    script.ecs.add_response("run_task", {"tasks": [{"taskArn": ARN}]})
+
+    script.launcher.launch(replace(LAUNCH, profile=replace(LAUNCH.profile, storage_bytes=int(gib * 1024**3))))
+
+    (registered,) = (text for name, text in script.sent if name == "RegisterTaskDefinition")
+    sizes = re.findall(r"'ephemeralStorage': {'sizeInGiB': (\d+)}", registered)
+    assert sizes == ([] if given is None else [str(given)])
+    assert ("ephemeralStorage" in registered) is (given is not None)
+
+
+def test_more_disk_than_fargate_has_is_refused(scripted):
+    launch = replace(LAUNCH, profile=replace(LAUNCH.profile, storage_bytes=201 * 1024**3))
+
+    with pytest.raises(LaunchFailedError, match="asks for 201 GiB of disk"):
+        scripted().launcher.launch(launch)
+
+
+def test_what_the_owner_chose_is_in_the_file_as_far_as_it_can_hold_it(scripted):
+    script = scripted()
+    script.s3.add_response("put_object", {})
+    script.ecs.add_response(
+        "list_task_definitions", {"taskDefinitionArns": ["arn:aws:ecs:…:task-definition/school-1:1"]}
+    )
+    script.s3.add_response("put_object", {})
+    script.ecs.add_response("run_task", {"tasks": [{"taskArn": ARN}]})
+
+    script.launcher.launch(replace(LAUNCH, chosen={"BRANCH": "my-topic", "TITLE": "my title"}))
+
+    assert [name for name, text in script.sent if "my-topic" in text] == ["PutObject"]
+    assert [name for name, text in script.sent if "my title" in text] == ["RunTask"]  # a file cannot hold blanks

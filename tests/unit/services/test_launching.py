@@ -16,10 +16,13 @@ from hubless.domain.errors import (
 from hubless.domain.idleness import IdlePolicy
 from hubless.domain.lifecycle import State
 from hubless.domain.messages import Message, MessageKind
+from hubless.domain.profile_options import Access, Changes, Choice, ChoiceOption, TextOption
 from hubless.domain.profiles import Profile
 from hubless.domain.tokens import sha256
 from hubless.ports.launcher import Preparation
 from tests.support.world import World
+
+GIB = 1024**3
 
 
 @pytest.fixture
@@ -489,6 +492,50 @@ def test_only_profiles_on_offer_can_be_chosen():
 
     with pytest.raises(InvalidRequestError, match="small"):
         world.spawning.start(world.alice, "", user_options={"profile": "huge"})
+
+
+CHOICE = ChoiceOption(
+    "size",
+    (Choice("s"), Choice("l", access=Access(groups=("class-a",)), changes=Changes(image="large", memory_bytes=GIB))),
+)
+BRANCH = TextOption("branch", changes=Changes(environment={"BRANCH": "{value}", "JUPYTERHUB_USER": "{value}"}))
+
+
+def test_a_launch_has_what_its_owner_chose():
+    world = World(profiles=[Profile("lab", environment={"BRANCH": "main"}, options=(CHOICE, BRANCH))])
+    alice = replace(world.alice, groups=("class-a",))
+    world.spawning.start(alice, "", user_options={"size": "l", "branch": "topic", "odd": 1})
+    world.turn()
+
+    launch = world.launcher.started[0]
+    assert (launch.profile.image, launch.profile.memory_bytes, launch.profile.environment) == ("large", GIB, {})
+    assert launch.environment["MEM_LIMIT"] == str(GIB)
+    assert launch.chosen == {"BRANCH": "topic"}
+    assert "topic" not in repr(launch)
+    assert launch.environment["JUPYTERHUB_USER"] == "alice"
+    assert world.server().user_options == {"size": "l", "branch": "topic", "odd": 1}
+
+
+def test_a_choice_of_others_is_refused_at_the_request_and_kept_after_it():
+    world = World(profiles=[Profile("lab", options=(CHOICE,))])
+    with pytest.raises(InvalidRequestError, match="size cannot be 'l': choose one of s"):
+        world.spawning.start(world.alice, "", user_options={"size": "l"})
+
+    world.spawning.start(replace(world.alice, groups=("class-a",)), "", user_options={"size": "l"})
+    world.turn()
+
+    assert world.launcher.started[0].profile.image == "large"
+
+
+def test_a_launch_fails_in_words_if_its_choice_is_no_longer_offered():
+    world = World(profiles=[Profile("lab", options=(BRANCH,))])
+    world.spawning.start(world.alice, "", user_options={"branch": "topic"})
+    option = replace(BRANCH, display_name="Branch", pattern="main")
+    world.launching = replace(world.launching, profiles={"lab": Profile("lab", options=(option,))})
+    world.turn()
+
+    assert world.server().state is State.FAILED
+    assert world.server().failure == "Branch cannot be 'topic': it must match main"
 
 
 @pytest.mark.parametrize("options", [{"__jupyterhub_x": 1}, {"a": "x" * 20_000}])

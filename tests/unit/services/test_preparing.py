@@ -8,6 +8,7 @@ import pytest
 from hubless.domain import lifecycle
 from hubless.domain.errors import CapacityUnavailableError, LaunchFailedError, RetryLaterError
 from hubless.domain.lifecycle import State
+from hubless.domain.profile_options import Changes, Choice, ChoiceOption, TextOption
 from hubless.domain.profiles import Profile
 from hubless.ports.launcher import Preparation, TaskEvent, TaskRunning
 from hubless.services.identifiers import new_id
@@ -324,6 +325,31 @@ def test_the_sweep_prepares_for_the_profiles_that_a_user_used_last(world):
 
     assert world.launcher.prepared == [used]
     assert first in world.launcher.missing
+
+
+def test_the_sweep_prepares_for_what_a_user_chose_last():
+    option = ChoiceOption("image", (Choice("a", changes=Changes(image="a")), Choice("b", changes=Changes(image="b"))))
+    profile = Profile("lab", options=(option,))
+    world = World(profiles=(profile,), prepare_ahead=TERM)
+    world.running(image="b")
+    chosen, first = *missing(world, profile=replace(profile, image="b")), *missing(world, profile=profile)
+
+    world.reaping.sweep()
+
+    assert world.launcher.prepared == [chosen]
+    assert first in world.launcher.missing
+
+
+def test_a_choice_that_is_no_longer_offered_keeps_no_other_back():
+    profile = Profile("lab", options=(TextOption("branch", changes=Changes(image="{value}")),))
+    world = World(profiles=(profile,), prepare_ahead=TERM)
+    world.running(branch="old")
+    world.preparing_ahead._profiles = {"lab": replace(profile, options=(TextOption("branch", pattern="new"),))}
+    (base,) = missing(world, profile=world.preparing_ahead._profiles["lab"])
+
+    world.reaping.sweep()
+
+    assert world.launcher.prepared == [base]
 
 
 def test_without_the_setting_nothing_is_prepared_ahead():

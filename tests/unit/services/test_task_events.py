@@ -9,6 +9,7 @@ from hubless.adapters.activity_readiness import ActivityReadiness
 from hubless.domain.errors import CapacityUnavailableError, RetryLaterError
 from hubless.domain.lifecycle import State
 from hubless.domain.messages import Message, MessageKind
+from hubless.domain.profile_options import Chosen
 from hubless.ports.launcher import TaskEvent, TaskPending, TaskRunning, TaskStopped
 from tests.support.world import World
 
@@ -150,7 +151,9 @@ def test_an_event_before_the_launch_is_stored_stores_the_task(cloud):
     """The function dies between launch and write: the event names the task, and the repeated message adds nothing."""
     cloud.spawning.start(cloud.alice, "")
     message = cloud.queue.sent[0]
-    cloud.launcher.launch(cloud.credentials.issue(cloud.server(), cloud.alice, cloud.launching.profiles["default"]))
+    cloud.launcher.launch(
+        cloud.credentials.issue(cloud.server(), cloud.alice, Chosen(cloud.launching.profiles["default"]))
+    )
 
     cloud.tell(TaskRunning(ADDRESS))
     assert (cloud.server().state, cloud.server().task) == (State.STARTING, cloud.server().launch_id)
@@ -250,7 +253,9 @@ def test_a_sweep_completes_the_start_of_a_reporting_server(cloud):
 
 def test_activity_before_the_launch_is_stored_is_not_lost(cloud):
     cloud.spawning.start(cloud.alice, "")
-    cloud.launcher.launch(cloud.credentials.issue(cloud.server(), cloud.alice, cloud.launching.profiles["default"]))
+    cloud.launcher.launch(
+        cloud.credentials.issue(cloud.server(), cloud.alice, Chosen(cloud.launching.profiles["default"]))
+    )
     cloud.launcher.status[cloud.server().launch_id] = TaskRunning(ADDRESS)
     cloud.speak()
     launch, follow = cloud.queue.sent
