@@ -51,6 +51,7 @@ MEASURED = (
     "integration/test_real_hub_databases.py",
     "integration/test_workload_login.py",
     "integration/test_run_config.py",
+    "integration/test_settings_of_other_hubs.py",
     "integration/test_stage_cleanup.py",
     "integration/test_supervisor.py",
     "integration/test_trial_command.py",

@@ -6,15 +6,22 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from embedded.settings_import.old_settings import Named, looks_secret, shape, texts_in, variables_in
+from embedded.settings_import.old_settings import (
+    Named,
+    has_secret_key,
+    looks_secret,
+    shape,
+    texts_in,
+    variables_in,
+)
 from embedded.settings_import.toml_text import comment, commented_out, key, lines
 from hubless.domain.values import value
 from hubless.settings import SettingsError, parse
-from hubless.settings.sections import LISTS, NAMED, TABLES
+from hubless.settings.sections import LISTS, NAMED, TABLES, RoleSettings
 
 ORDER = (
-    *("hub", "login", "plugin", "sign_up", "providers", "servers", "culling", "tokens", "profiles", "services"),
-    *("roles", "groups", "custom_scopes"),
+    *("hub", "login", "plugin", "sign_up", "providers", "lti_platforms", "login_proxies", "servers", "culling"),
+    *("tokens", "profiles", "services", "roles", "groups", "custom_scopes"),
 )
 MAX_ENTRIES = 2_000  # of a list
 _MAX_SHOWN = 200  # characters of an old key
@@ -46,13 +53,23 @@ class _Unit:
     comments: list[str]
 
 
+@dataclass
+class _Entry:
+    """An entry of a list, or a table with a name. A sketch lacks what only its reader knows."""
+
+    section: str
+    table: dict[str, Any]
+    comments: list[str]
+    is_sketch: bool = False
+
+
 class Draft:
     """A hubless.toml in the making."""
 
     def __init__(self, title: str) -> None:
         self._title = title
         self._tables: dict[str, dict[str, Any]] = {}
-        self._entries: list[tuple[str, dict[str, Any], list[str]]] = []
+        self._entries: list[_Entry] = []
         self._comments: dict[str, list[str]] = {}
         self._variables: dict[str, str] = {}
 
@@ -62,7 +79,7 @@ class Draft:
 
     def names(self, section: str) -> list[str]:
         """Return the names of the entries of a list."""
-        return [table["name"] for name, table, _ in self._entries if name == section and "name" in table]
+        return [one.table["name"] for one in self._entries if one.section == section and "name" in one.table]
 
     def write(self, section: str, name: str, given: Any, label: str) -> bool:
         """Write a key of a table if the loader takes *given*; say so in a comment otherwise."""
@@ -77,8 +94,13 @@ class Draft:
         """Write the key `config` of a section, which has tables of its own."""
         self._tables.setdefault(section, {})["config"] = config
 
-    def add(self, section: str, given: Mapping[str, Any], label: str, comments: Iterable[str] = ()) -> bool:
-        """Add an entry to a list, or to the tables with names of a section (its key `name` is the name then)."""
+    def add(
+        self, section: str, given: Mapping[str, Any], label: str, comments: Iterable[str] = (), *, sketch: bool = False
+    ) -> bool:
+        """Add an entry to a list, or to the tables with names of a section (its key `name` is the name then).
+
+        A *sketch* is commented out: its reader fills in what the old settings do not say.
+        """
         kind = LISTS[section] if section in LISTS else NAMED[section]
         table, said = {}, list(comments)
         for name, one in given.items():
@@ -88,13 +110,13 @@ class Draft:
             elif one is not None:
                 table[name] = one
         missing = [one.name for one in fields(kind) if one.metadata["default"] is None and one.name not in table]
-        count = sum(one == section for one, _, _ in self._entries)
+        count = sum(one.section == section for one in self._entries)
         if missing or table.get("name") in self._names_of(section) or count >= MAX_ENTRIES:
             why = f"{missing[0]} is missing" if missing else "its name is used twice, or there are too many"
             self.say(section, *said)
             self.leave_out(section, label, given, why)
             return False
-        self._entries.append((section, table, said))
+        self._entries.append(_Entry(section, table, said, sketch))
         return True
 
     def leave_out(self, section: str, label: str, given: Any, why: str, to_do: str = "") -> None:
@@ -142,10 +164,9 @@ class Draft:
             if section in TABLES:
                 units += _table_unit(section, self._tables.get(section, {}), said)
                 continue
-            own = [entry for entry in self._entries if entry[0] == section]
             if said:
                 units.append(_Unit(section, "", said))
-            units += [_Unit(section, _entry_text(section, table), comments) for _, table, comments in own]
+            units += [_Unit(section, _entry_text(one), one.comments) for one in self._entries if one.section == section]
         units += [_Unit(name, "", self._comments[name]) for name in rest]
         return units
 
@@ -177,10 +198,13 @@ def _table_unit(section: str, table: Mapping[str, Any], said: list[str]) -> list
     return [_Unit(section, "\n".join(rows) if table else "", said)]
 
 
-def _entry_text(section: str, table: dict[str, Any]) -> str:
+def _entry_text(entry: _Entry) -> str:
+    section, table = entry.section, entry.table
     if section in LISTS:
-        return "\n".join([f"[[{section}]]", *lines(_in_order(LISTS[section], table))])
-    return "\n".join([f"[{section}.{key(table['name'])}]", *lines(_in_order(NAMED[section], table, "name"))])
+        rows = [f"[[{section}]]", *lines(_in_order(LISTS[section], table))]
+    else:
+        rows = [f"[{section}.{key(table['name'])}]", *lines(_in_order(NAMED[section], table, "name"))]
+    return commented_out("\n".join(rows)) if entry.is_sketch else "\n".join(rows)
 
 
 def _in_order(kind: type, table: Mapping[str, Any], without: str = "") -> dict[str, Any]:
@@ -203,13 +227,19 @@ def _refusal(kind: type, name: str, given: Any) -> str:
         return f"it is made of the variable {made_of[0]}, whose value is not known"
     if _has_named(given):
         return "it is made by a program"
-    if name not in {"client_id", "name"} and not name.endswith("_env") and any(map(looks_secret, texts_in(given))):
+    if _may_hold_secret(kind, name, given):
         return "it looks as if it held a secret, and secrets do not belong into this file"
     try:
         facts[name]["kind"].value(given, name)
     except (SettingsError, OverflowError):
         return f"it must be {facts[name]['kind'].allowed}"
     return ""
+
+
+def _may_hold_secret(kind: type, name: str, given: Any) -> bool:
+    if name in {"client_id", "name"} or name.endswith("_env") or (kind is RoleSettings and name == "scopes"):
+        return False  # each scope of a role is one that the hub knows, such as tokens!user=ada
+    return has_secret_key(given) or any(map(looks_secret, texts_in(given)))
 
 
 def _has_named(given: Any) -> bool:

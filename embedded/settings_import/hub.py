@@ -9,6 +9,7 @@ from embedded.settings_import.draft import Draft
 from embedded.settings_import.old_settings import Found, Traits, variables_in
 
 _HUB = "JupyterHub"
+_HTTPS = 443
 _NO_LIMIT_OF_NAMED = 1000  # here a limit is needed; nobody reaches this one
 _SIMPLE: tuple[tuple[str, str, str, Callable[[Any], Any]], ...] = (
     ("cookie_max_age_days", "hub", "cookie_max_age", conversions.days),
@@ -25,7 +26,7 @@ def bring(traits: Traits, draft: Draft) -> None:
     """Bring over the hub's own settings."""
     _addresses(traits, draft)
     for trait, section, key, convert in _SIMPLE:
-        if found := traits.take(trait, _HUB):
+        if found := traits.take(trait, _HUB, "Application"):
             put(draft, section, key, found, convert)
     _named_servers(traits, draft)
     _custom_scopes(traits, draft)
@@ -42,17 +43,26 @@ def put(draft: Draft, section: str, key: str, found: Found, convert: Callable[[A
 
 
 def _addresses(traits: Traits, draft: Draft) -> None:
+    has_tls = traits.has(_HUB, "ssl_key", "ssl_cert")
     for trait, key in (("ip", "host"), ("port", "port")):
-        if (found := traits.take(trait, _HUB)) and found.value != "":
+        if (found := traits.take(trait, _HUB)) and found.value != "" and not _is_of_tls(found, has_tls, draft):
             put(draft, "hub", key, found, lambda given: given)
     for trait in ("bind_url", "public_url", "subdomain_host"):
         if found := traits.take(trait, _HUB):
-            _address(trait, found, draft)
+            _address(trait, found, draft, has_tls)
     if (found := traits.take("base_url", _HUB)) and str(found.value).strip("/"):
         _say_base_url(found, draft)
 
 
-def _address(trait: str, found: Found, draft: Draft) -> None:
+def _is_of_tls(found: Found, has_tls: bool, draft: Draft) -> bool:  # noqa: FBT001 a fact, no mode
+    if not has_tls or found.value != _HTTPS:
+        return False
+    why = "a proxy in front of the hub does TLS, and listens there"
+    draft.leave_out("hub", found.label, found.value, why, "Let it ask the hub at hub.port.")
+    return True
+
+
+def _address(trait: str, found: Found, draft: Draft, has_tls: bool) -> None:  # noqa: FBT001 as above
     try:
         parts = urlsplit(conversions.text(found.value))
         host, port, path = parts.hostname, parts.port, parts.path
@@ -63,7 +73,7 @@ def _address(trait: str, found: Found, draft: Draft) -> None:
         _say_base_url(found, draft)
     if trait == "bind_url":
         draft.write("hub", "host", host or "0.0.0.0", found.label)  # noqa: S104 what the old hub listens on
-        if port:
+        if port and not _is_of_tls(Found(port, found.label), has_tls, draft):
             draft.write("hub", "port", port, found.label)
         return
     if put(draft, "hub", "public_url", found, conversions.origin) and trait == "subdomain_host":

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
-from embedded.settings_import import conversions, plugins, providers
+from embedded.settings_import import conversions, login_proxies, lti, plugins, providers
 from embedded.settings_import.draft import Draft
 from embedded.settings_import.hub import put
-from embedded.settings_import.old_settings import Found, Named, OldSettings, Traits, is_secret_name, variable_of
+from embedded.settings_import.old_settings import Found, Named, OldSettings, Traits, variable_of
 from hubless.settings.loading import ADMIN_PASSWORD, SHARED_PASSWORD
 from hubless.settings.types import user_name
 
@@ -34,14 +34,10 @@ CLASSES = {
     "mediawiki": "MWOAuthenticator",
 }
 _DEFAULTS = {"jupyterhub": "pam", "tljh": "firstuse", "z2jh": "dummy"}
-_TO_PROXIES = "Describe the proxy that logs people in as [[login_proxies]] (docs/login-proxy.md)."
 _ELSEWHERE = {
-    "LTI": "Describe the LMS as [[lti_platforms]] (docs/login-lti.md); this hub speaks LTI 1.3.",
-    "REMOTE": _TO_PROXIES,
-    "JWT": _TO_PROXIES,
-    "HEADER": _TO_PROXIES,
-    "SAML": "Put an OpenID Connect provider such as Keycloak before it, as [[providers]].",
-    "TMP": "This hub has no accounts that vanish: let people sign up, with login.sign_up.",
+    "SAML": "Let an OpenID Connect provider such as Keycloak ask it, as [[providers]] (docs/login-openid.md), or a"
+    " proxy, as [[login_proxies]] (docs/login-proxy.md).",
+    "TMP": "This hub has no accounts that vanish: let people sign up, with login.sign_up (docs/login-passwords.md).",
 }
 _MEASURED = ("passwords are measured by how hard they are to guess", "See [passwords].")
 _OF_PASSWORDS = {
@@ -51,8 +47,18 @@ _OF_PASSWORDS = {
         ("users do so by themselves at Account", "See login.second_factor and [mail]."),
     ),
     "dbm_path": ("the hub keeps passwords in its store", "Give the file to `hubless import --passwords`."),
+    "allow_self_approval_for": (
+        "a mail confirms an address, and approves nobody",
+        "See sign_up.confirm_email and sign_up.email_domains.",
+    ),
+    **dict.fromkeys(
+        ("secret_key", "recaptcha_key", "recaptcha_secret", "tos"),
+        ("a sign-up has no such step", "See [sign_up] and [[join_codes]]."),
+    ),
 }
 _BASE = ("LocalAuthenticator", "Authenticator")
+_LETS_IN = ("allow_all", "allow_users", "allow_groups", "allow_existing_users")
+_LOCAL = "Local"
 _NAMES = (
     ("admin_users", "admins"),
     ("blocked_users", "blocked_users"),
@@ -72,20 +78,26 @@ _RULES: tuple[tuple[str, str, Callable[[Any], Any]], ...] = (
 
 def bring(old: OldSettings, traits: Traits, draft: Draft) -> None:
     """Bring over the authenticator, and who may log in."""
+    _bring(old, traits, draft)
+    if old.kind == "z2jh" and draft.get("plugin", "authenticator_class"):
+        draft.say("plugin", "[plugin] works on one machine only: in AWS choose another kind of login (docs/login.md).")
+
+
+def _bring(old: OldSettings, traits: Traits, draft: Draft) -> None:
     if admins := traits.take("admin_users", "JupyterHub"):
         _names("admins", admins, draft)
     chosen = traits.take("authenticator_class", "JupyterHub") or Found(_DEFAULTS[old.kind], "")
+    if isinstance(chosen.value, Named) and chosen.value.is_imported:
+        chosen = Found(chosen.value.name, chosen.label)
     if variable_of(chosen.value) or not isinstance(chosen.value, str | Named):
         draft.leave_out("login", chosen.label, chosen.value, "it says in no readable way how people log in")
+        draft.write("login", "kind", "none", "login.kind")
         return
-    given = chosen.value.name if isinstance(chosen.value, Named) else chosen.value
-    names = [CLASSES.get(given.lower().removeprefix("local-"), given.rpartition(".")[2])]
-    if isinstance(chosen.value, Named):
-        names += [one.rpartition(".")[2] for one in chosen.value.bases]
-        draft.leave_out("login", chosen.label, chosen.value, "its own methods are Python", "Look what they do.")
-    names = [one.removeprefix("Local") if one.endswith("OAuthenticator") else one for one in names]
+    names = _class_names(chosen, draft)
     known = next((one for one in names if one in _KINDS or one in providers.KINDS), "")
-    chain = tuple(dict.fromkeys([*names, *(f"Local{one}" for one in names), "OAuthenticator", *_BASE]))
+    local = (f"{_LOCAL}{one}" for one in names)
+    inner = (one.replace("Authenticator", f"{_LOCAL}Authenticator") for one in names)
+    chain = tuple(dict.fromkeys([*names, *local, *inner, "OAuthenticator", *_BASE]))
     for trait, key in _NAMES:
         if found := traits.take(trait, *chain):
             _names(key, found, draft)
@@ -94,7 +106,18 @@ def bring(old: OldSettings, traits: Traits, draft: Draft) -> None:
     elif known:
         _provider(known, traits, draft, chain)
     else:
-        _other(given, names[0], chosen, traits, draft)
+        _other(names[0], chosen, traits, draft, chain)
+
+
+def _class_names(chosen: Found, draft: Draft) -> list[str]:
+    """Return the name of the chosen class and of those that it extends, without `Local`, which makes accounts."""
+    is_own = isinstance(chosen.value, Named)
+    given = chosen.value.name if is_own else chosen.value
+    names = [CLASSES.get(given.lower().removeprefix("local-"), given.rpartition(".")[2])]
+    if is_own:
+        names += [one.rpartition(".")[2] for one in chosen.value.bases]
+        draft.leave_out("login", chosen.label, chosen.value, "its own methods are Python", "Look what they do.")
+    return [one.replace(_LOCAL, "") if one.endswith("Authenticator") else one for one in names]
 
 
 def _names(key: str, found: Found, draft: Draft) -> None:
@@ -115,16 +138,38 @@ def _names(key: str, found: Found, draft: Draft) -> None:
 
 
 def _provider(known: str, traits: Traits, draft: Draft, chain: tuple[str, ...]) -> None:
+    _rules(traits, draft, chain)
+    providers.bring(known, traits, draft, chain)
+    _say_who_enters(draft)
+
+
+def _rules(traits: Traits, draft: Draft, chain: tuple[str, ...]) -> None:
+    """Bring over who may log in of those for whom somebody else vouches."""
+    draft.write("login", "kind", "none", "login.kind")
     for trait, key, convert in _RULES:
         if found := traits.take(trait, *chain):
             put(draft, "login", key, found, convert)
     for trait in _ALLOWED:
         if found := traits.take(trait, *chain):
             _names("allow_users", found, draft)
+    if draft.get("login", "allow_users") and draft.get("login", "allow_existing_users") is None:
+        draft.write("login", "allow_existing_users", True, "c.Authenticator.allow_existing_users")
+        draft.say(
+            "login",
+            "A list of allowed users let in all users of the old hub's database too, so that allow_existing_users is"
+            " true. Remove it after a look at `hubless user list`.",
+        )
     if found := traits.take("enable_auth_state", *chain):
         put(draft, "login", "auth_state", found, conversions.flag)
-    draft.write("login", "kind", "none", "login.kind")
-    providers.bring(known, traits, draft, chain)
+
+
+def _say_who_enters(draft: Draft) -> None:
+    if not any(draft.get("login", rule) for rule in _LETS_IN):
+        draft.say(
+            "login",
+            "No setting says who may log in, besides admins. Before version 5 JupyterHub let in everybody then: if"
+            " yours did, set allow_all = true (docs/login-who-may-enter.md).",
+        )
 
 
 def _passwords(_: OldSettings, traits: Traits, draft: Draft, chain: tuple[str, ...]) -> None:
@@ -175,10 +220,13 @@ def _shared(_: OldSettings, traits: Traits, draft: Draft, chain: tuple[str, ...]
     draft.variable(known=SHARED_PASSWORD, what=f"the password that all users share ({where})")
     admin = traits.take("admin_password", *chain)
     if admin or draft.get("login", "admins"):
-        draft.variable(known=ADMIN_PASSWORD, what="another password, for admins")
+        where = f" ({admin.label})" if admin else ""
+        draft.variable(known=ADMIN_PASSWORD, what=f"another password, for admins{where}")
     for trait in _ALLOWED:
         if found := traits.take(trait, *chain):
             _names("allow_users", found, draft)
+    if (found := traits.take("allow_all", *chain)) and found.value is True and draft.get("login", "allow_users"):
+        draft.leave_out("login", found.label, True, "allow_users decides", "Remove login.allow_users.")
     draft.say("login", "Whoever knows the shared password can log in under every name: use it for tests only.")
 
 
@@ -187,32 +235,33 @@ def _nobody(_: OldSettings, _traits: Traits, draft: Draft, _chain: tuple[str, ..
 
 
 def _plugin(class_: str, section: str) -> "_Kind":
-    def bring_plugin(old: OldSettings, traits: Traits, draft: Draft, chain: tuple[str, ...]) -> None:
+    def bring_plugin(_: OldSettings, traits: Traits, draft: Draft, chain: tuple[str, ...]) -> None:
         plugins.bring(class_, section, traits, draft, chain)
-        if old.kind == "z2jh":
-            draft.say(
-                "plugin", "[plugin] works on one machine only: in AWS choose another kind of login (docs/login.md)."
-            )
 
     return bring_plugin
 
 
-def _other(given: str, name: str, chosen: Found, traits: Traits, draft: Draft) -> None:
-    upper = name.upper()
-    if to_do := next((words for part, words in _ELSEWHERE.items() if part in upper), ""):
+def _other(name: str, chosen: Found, traits: Traits, draft: Draft, chain: tuple[str, ...]) -> None:
+    """Bring over a class that is none of the kinds: an LMS, a proxy, or a class of one's own."""
+    if lti.is_one(name):
+        _rules(traits, draft, chain)
+        lti.bring(traits, draft)
+        _say_who_enters(draft)
+    elif login_proxies.is_one(name):
+        _rules(traits, draft, chain)
+        login_proxies.bring(name, chosen, traits, draft, chain)
+        _say_who_enters(draft)
+    elif to_do := next((words for part, words in _ELSEWHERE.items() if part in name.upper()), ""):
         draft.leave_out("login", chosen.label, chosen.value, "it is no kind of login here", to_do)
-        draft.write("login", "kind", "none", "login.kind")
-        for trait, found in traits.take_all(name).items():
-            secret = " It is a secret." if is_secret_name(trait) else ""
-            draft.leave_out("login", found.label, found.value, f"it belongs to that login{secret}", to_do)
-        return
-    if isinstance(chosen.value, Named) or "." not in given:
+        _rules(traits, draft, chain)
+    elif isinstance(chosen.value, Named) or "." not in chosen.value:
         why = "no class of this name is known here"
         to_do = "Name the file in plugin.config_file (docs/login-plugins.md), or choose another kind of login."
         draft.leave_out("login", chosen.label, chosen.value, why, to_do)
-        return
-    plugins.bring(given, name, traits, draft, (name, *_BASE))
-    draft.say("plugin", "The class must be installed in the hub's own environment (docs/login-plugins.md).")
+        draft.write("login", "kind", "none", "login.kind")
+    else:
+        plugins.bring(chosen.value, name, traits, draft, chain)
+        draft.say("plugin", "The class must be installed in the hub's own environment (docs/login-plugins.md).")
 
 
 _Kind = Callable[[OldSettings, Traits, Draft, tuple[str, ...]], None]
@@ -224,4 +273,7 @@ _KINDS: dict[str, _Kind] = {
     "NullAuthenticator": _nobody,
     "PAMAuthenticator": _plugin("pam", "PAMAuthenticator"),
     "LDAPAuthenticator": _plugin("ldap", "LDAPAuthenticator"),
+    "BitbucketOAuthenticator": _plugin("bitbucket", "BitbucketOAuthenticator"),
+    "MWOAuthenticator": _plugin("mediawiki", "MWOAuthenticator"),
+    "OpenShiftOAuthenticator": _plugin("openshift", "OpenShiftOAuthenticator"),
 }

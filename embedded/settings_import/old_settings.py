@@ -11,6 +11,7 @@ from hubless.settings import SettingsError
 MAX_DEPTH = 20
 MAX_VALUES = 50_000
 MAX_TEXT = 20_000  # characters
+OWN_MODULE = "jupyterhub_config"
 VARIABLE_BEGINS, VARIABLE_ENDS = "\ue000", "\ue001"
 """Between these a text has the name of an environment variable whose value was not known."""
 _MOST = 2**63  # TOML's integers end there
@@ -33,6 +34,11 @@ class Named:
     name: str  # "module.Name"
     kind: str = "object"  # or "class", "callable"
     bases: tuple[str, ...] = ()  # names of the classes that a class extends
+
+    @property
+    def is_imported(self) -> bool:
+        """Say whether it is a class of another module, and not one that the file itself makes."""
+        return self.kind == "class" and not self.name.startswith(f"{OWN_MODULE}.")
 
 
 @value
@@ -69,15 +75,34 @@ class Traits:
     def __init__(self, old: OldSettings) -> None:
         self._left = {name: dict(traits) for name, traits in old.traits.items()}
         self._labels = old.labels
+        self._asked: set[str] = set()
+
+    def has(self, name: str, *traits: str) -> bool:
+        """Say whether one of *traits* of the class *name* is left."""
+        return any(self._left.get(name, {}).get(trait) for trait in traits)
+
+    def is_used(self, name: str) -> bool:
+        """Say whether somebody asked for traits of the class *name*: the old hub used it."""
+        return name in self._asked
 
     def take(self, trait: str, *classes: str) -> Found | None:
         """Return the value of *trait* in the first of *classes* that has one, and take it from all of them."""
         found = None
+        self._asked.update(classes)
         for name in classes:
             given = self._left.get(name, {}).pop(trait, None)
             if given is not None and found is None:
                 found = Found(given, self._label(name, trait))
         return found
+
+    def rename(self, names: Mapping[str, str], *classes: str) -> None:
+        """Call traits of *classes* by their present names, unless these are set too; *names* has those by old name."""
+        for name in classes:
+            traits = self._left.get(name, {})
+            for old, new in names.items():
+                if old in traits:
+                    self._labels = {**self._labels, (name, new): self._label(name, old)}
+                    traits.setdefault(new, traits.pop(old))
 
     def take_all(self, name: str) -> dict[str, Found]:
         """Return what is left of the class *name*, and take it."""
@@ -180,13 +205,14 @@ def is_secret_name(name: str) -> bool:
 
 def may_be_secret(name: str, given: Any) -> bool:
     """Say whether the value *given* of *name* must not be shown: for its name, or for its look."""
-    return is_secret_name(name) or any(looks_secret(text) for text in texts_in(given)) or _has_secret_key(given)
+    return is_secret_name(name) or any(looks_secret(text) for text in texts_in(given)) or has_secret_key(given)
 
 
-def _has_secret_key(given: Any) -> bool:
+def has_secret_key(given: Any) -> bool:
+    """Say whether a key of a table in *given* names a secret."""
     if isinstance(given, Mapping):
-        return any(is_secret_name(key) or _has_secret_key(one) for key, one in given.items())
-    return isinstance(given, list) and any(map(_has_secret_key, given))
+        return any(is_secret_name(key) or has_secret_key(one) for key, one in given.items())
+    return isinstance(given, list) and any(map(has_secret_key, given))
 
 
 def looks_secret(text: str) -> bool:

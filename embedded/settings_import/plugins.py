@@ -11,11 +11,18 @@ from embedded.settings_import.old_settings import (
 )
 
 _CONFIG = "plugin.config"
+_OLD_NAMES = {
+    "whitelist": "allowed_users",
+    "blacklist": "blocked_users",
+    "group_whitelist": "allowed_groups",
+}
+_LETS_IN = ("allow_all", "allow_existing_users", "allowed_")
 
 
 def bring(class_: str, section: str, traits: Traits, draft: Draft, chain: tuple[str, ...]) -> None:
     """Let the class *class_* log people in; *section* is its name in the configuration, *chain* what it extends too."""
     draft.write("plugin", "authenticator_class", class_, "c.JupyterHub.authenticator_class")
+    traits.rename(_OLD_NAMES, *chain)
     config: dict[str, dict[str, object]] = {}
     variables: dict[str, str] = {}
     for name in chain:
@@ -31,6 +38,12 @@ def bring(class_: str, section: str, traits: Traits, draft: Draft, chain: tuple[
         draft.write("plugin", "config_env", variables, _CONFIG)
     if config:
         draft.write_config("plugin", config)
+    if not any(trait.startswith(_LETS_IN) and one for table in config.values() for trait, one in table.items()):
+        draft.say(
+            "plugin",
+            "No setting says who may log in, besides admins. Before version 5 JupyterHub let in everybody then: if"
+            f" yours did, write allow_all = true into [plugin.config.{section}].",
+        )
     draft.say("plugin", f"{section} needs the extra: pip install 'hubless[authenticators]'.")
 
 

@@ -33,6 +33,8 @@ def read_settings(path: Path, *, run: bool = False, way: tuple[str, ...] | None 
     Raises:
         SettingsError: as `import_settings` does.
     """
+    if path.exists() and not path.is_file():
+        raise SettingsError(f"{path} is no file: name the file with the settings")
     if path.suffix.lower() == ".py":
         if not run:
             raise SettingsError(f"{path} is a program: look at it, and add --run-config to run it")

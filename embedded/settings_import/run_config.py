@@ -19,6 +19,7 @@ from typing import Any
 
 MEMORY = 1024**3  # bytes
 CPU_SECONDS = 10
+MAX_PROCESSES = 64  # of the user, or of the namespace; root has no such limit
 MAX_VALUES = 40_000
 MAX_VALUES_OF_TRAIT = 20_000
 MAX_CLASSES, MAX_TRAITS = 100, 200
@@ -32,6 +33,10 @@ _SECRET_WORDS = ("secret", "token", "password", "passwd", "key", "client_id")
 
 class TooLongError(BaseException):
     """Raised in a statement that takes too long; no `except Exception` holds it."""
+
+
+class TooLargeError(Exception):
+    """Raised for a file that is too large for settings."""
 
 
 class Lazy:
@@ -187,7 +192,10 @@ class Run:
             raise RecursionError
         self._files.add(path)
         with open(path, "rb") as file:  # noqa: PTH123 as above
-            tree = ast.parse(file.read(MAX_BYTES + 1), path)
+            text = file.read(MAX_BYTES + 1)
+        if len(text) > MAX_BYTES:
+            raise TooLargeError
+        tree = ast.parse(text, path)
         folder = os.path.dirname(path)  # noqa: PTH120 as above
         names: dict[str, Any] = {
             "__name__": "jupyterhub_config",
@@ -249,6 +257,8 @@ class Encoder:
         if isinstance(given, dict):
             pairs = itertools.islice(given.items(), max(self.left, 0) + 1)
             return {"table": {str(key)[:MAX_TEXT]: self.encode(one, depth + 1) for key, one in pairs}}
+        if isinstance(given, set | frozenset) and all(type(one) is str for one in given):
+            given = sorted(given)
         if isinstance(given, list | tuple | set | frozenset):
             return [self.encode(one, depth + 1) for one in itertools.islice(given, max(self.left, 0) + 1)]
         return str(given) if isinstance(given, os.PathLike) else {"named": _named(given)}
@@ -271,6 +281,7 @@ def _bound(seconds: float) -> None:
         (resource.RLIMIT_CPU, CPU_SECONDS),
         (resource.RLIMIT_FSIZE, 0),
         (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_NPROC, MAX_PROCESSES),
     ):
         resource.setrlimit(limit, (most, most))
 
@@ -294,6 +305,8 @@ def main(path: str, answer: int, seconds: float) -> None:
         run.load(path)
     except SyntaxError as error:
         said["error"] = f"line {error.lineno} is no Python that can be read"
+    except TooLargeError:
+        said["error"] = f"it is larger than {MAX_BYTES} bytes: remove what is no setting"
     except (TooLongError, OSError, ValueError, RecursionError, MemoryError) as error:
         said["error"] = f"it cannot be run ({type(error).__name__})"
     signal.setitimer(signal.ITIMER_REAL, 0)

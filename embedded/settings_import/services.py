@@ -15,6 +15,10 @@ _HUB = "JupyterHub"
 _CULLERS = ("idle_culler", "idle-culler", "cull_idle", "cull-idle")
 _SAME = ("admin", "oauth_redirect_uri", "oauth_no_confirm", "oauth_client_allowed_scopes", "info", "display")
 _ARGUMENTS = {"--timeout": "idle_after", "--max-age": "max_age", "--cull-every": "sweep_every"}
+_NOT_CULLED = {
+    "cull_users": "the hub removes no users",
+    "remove_named_servers": "a named server that has stopped stays in its user's list",
+}
 _OWN_CLIENT_ID = "service-"
 
 
@@ -97,8 +101,19 @@ def _culler(found: Found, draft: Draft) -> None:
         if given.isdecimal() and len(given) < 12 and int(given):  # noqa: PLR2004 seconds of some thousand years
             draft.write("culling", key, conversions.seconds(int(given)), f"{found.label} {name}")
     draft.say("culling", f"The hub culls by itself, so that {found.label} is no service here.")
-    if "--cull-users" in arguments:
-        draft.say("culling", f"Not brought over: {found.label} --cull-users: the hub removes no users.")
+    for name, why in _NOT_CULLED.items():
+        if arguments.get(f"--{name.replace('_', '-')}", "false").lower() != "false":
+            draft.say("culling", f"Not brought over: {found.label} --{name.replace('_', '-')}: {why}.")
+    if arguments.get("--cull-admin-users", "").lower() == "false":
+        _spare_admins(f"{found.label} --cull-admin-users", draft)
+
+
+def _spare_admins(label: str, draft: Draft) -> None:
+    """Let servers of admins live, as an old hub did; whoever becomes an admin otherwise is not spared."""
+    limits = {"idle_after": "never", "max_age": "never"}
+    if names := draft.get("login", "admins", []):
+        draft.write("culling", "users", dict.fromkeys(names, limits), label)
+    draft.say("culling", f"{label}: servers of admins stay. Name further admins in culling.users.")
 
 
 def _service(given: Mapping[str, Any], label: str, draft: Draft, *, has_tokens: bool) -> None:
@@ -214,6 +229,8 @@ def cull(given: Mapping[str, Found], draft: Draft) -> None:
     for name, key in (("timeout", "idle_after"), ("max_age", "max_age"), ("every", "sweep_every")):
         if (found := given.get(name)) and found.value:
             put(draft, "culling", key, found, conversions.seconds)
-    for name in ("users", "remove_named_servers", "concurrency", "admin_users", "notify_idle"):
-        if (found := given.get(name)) and found.value and name != "concurrency":
-            draft.leave_out("culling", found.label, found.value, "the hub only stops servers")
+    for name, why in _NOT_CULLED.items():
+        if (found := given.get(name.removeprefix("cull_"))) and found.value:
+            draft.leave_out("culling", found.label, found.value, why)
+    if (found := given.get("admin_users")) and found.value is False:
+        _spare_admins(found.label, draft)

@@ -7,6 +7,7 @@ from hubless.settings import SettingsError
 
 MAX_BYTES = 1_000_000
 _MAX_NUMBER = 100  # characters
+_TWICE = "a key is there twice"
 _MERGE = "tag:yaml.org,2002:merge"
 
 
@@ -27,7 +28,11 @@ def load(text: str, source: str) -> dict[str, Any]:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" in line {mark.line + 1}" if mark else ""
-        raise SettingsError(f"{source} is no YAML that can be read{where}") from None
+        problem = getattr(error, "problem", None) or ""
+        if problem == _TWICE:
+            raise SettingsError(f"{source} has a key twice in one table{where}: remove one of them") from None
+        hint = ": begin lines with spaces, not with tabs" if "\\t" in problem else ""
+        raise SettingsError(f"{source} is no YAML that can be read{where}{hint}") from None
     except (ValueError, TypeError, RecursionError, AttributeError):
         raise SettingsError(f"{source} has a value that cannot be read") from None
     if not isinstance(found, dict):
@@ -52,6 +57,15 @@ def _loader(yaml: Any) -> Any:  # noqa: C901 a class that is made of what is imp
                 raise yaml.YAMLError
             node = super().compose_node(parent, index)
             self._depth -= 1
+            return node
+
+        def compose_mapping_node(self, anchor: Any) -> Any:
+            node = super().compose_mapping_node(anchor)
+            seen: set[str] = set()
+            for name, _ in node.value:
+                if isinstance(name, yaml.ScalarNode) and name.value in seen and name.tag != _MERGE:
+                    raise yaml.MarkedYAMLError(problem=_TWICE, problem_mark=name.start_mark)
+                seen.add(str(name.value))
             return node
 
         def flatten_mapping(self, node: Any) -> None:

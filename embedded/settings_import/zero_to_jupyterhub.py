@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from embedded.settings_import import chart_logins
 from embedded.settings_import.old_settings import OldRemark, OldSettings, TraitWriter
 
 SECTIONS = frozenset(
@@ -20,6 +21,7 @@ _OF_HUB = {
     "redirectToServer": "redirect_to_server",
     "templatePaths": "template_paths",
     "templateVars": "template_vars",
+    "publicURL": "public_url",
     "authenticatePrometheus": "authenticate_prometheus",
     "cookieSecret": "cookie_secret",
     "db": "db_url",
@@ -33,6 +35,7 @@ _OF_SINGLE_USER = {
     "extraEnv": "environment",
     "storage": "volumes",
 }
+_OF_CULL = {"maxAge": "max_age", "removeNamedServers": "remove_named_servers", "adminUsers": "admin_users"}
 _CULL = {"timeout": 3600, "every": 600}  # what the chart does without a word in the file
 
 
@@ -139,7 +142,7 @@ def _ingress(given: Mapping[str, Any], writer: TraitWriter) -> None:
 def _cull(given: Mapping[str, Any], writer: TraitWriter) -> None:
     if given.get("enabled", True) is True:
         for key, one in given.items():
-            name = {"maxAge": "max_age", "removeNamedServers": "remove_named_servers"}.get(key, key)
+            name = _OF_CULL.get(key, key)
             writer.put("Cull", name, one, f"cull.{key}")
 
 
@@ -149,6 +152,7 @@ def _debug(given: Mapping[str, Any], writer: TraitWriter) -> None:
 
 
 _READERS = {
+    "auth": chart_logins.read,
     "hub": _hub,
     "singleuser": _single_user,
     "proxy": _proxy,

@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from embedded.cli import main
-from embedded.settings_import import python_config, reading
+from embedded.settings_import import python_config, reading, run_config
 from hubless.bootstrap.roles import role_table_of
 from hubless.settings import SettingsError, parse
 
@@ -158,6 +158,56 @@ def test_values_beyond_the_bounds_stay_out(imported, tmp_path):
 
     assert loaded(made, tmp_path).hub.port == 8001
     assert len(made.text) < 50_000
+
+
+def test_a_file_that_is_too_large_does_not_run(imported):
+    with pytest.raises(SettingsError, match="larger than 1000000 bytes"):
+        imported("c.JupyterHub.port = 8001\n#" + "x" * 1_000_000)
+
+
+def test_a_mark_of_byte_order_and_other_ends_of_lines_do_not_count(tmp_path, way):
+    file = tmp_path / "jupyterhub_config.py"
+    file.write_bytes(b"\xef\xbb\xbfc.JupyterHub.port = 8001\r\nc.JupyterHub.ip = 'a'\r\n")
+
+    assert python_config.read(file, way).traits["JupyterHub"] == {"port": 8001, "ip": "a"}
+
+
+FORKS = "import os, signal\nif os.fork() == 0:\n    signal.pause()\nc.JupyterHub.port = 8001\n"
+
+
+def test_a_process_that_stays_behind_ends_with_the_namespace(tmp_path, way):
+    if not way or way[0] != "bwrap":
+        pytest.skip("only bubblewrap makes a namespace of processes")
+    file = tmp_path / "jupyterhub_config.py"
+    file.write_text(FORKS)
+
+    assert python_config.read(file, way).traits["JupyterHub"] == {"port": 8001}
+
+
+def test_a_process_that_stays_behind_elsewhere_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(python_config, "_GRACE", 0.5)
+    file = tmp_path / "jupyterhub_config.py"
+    file.write_text(FORKS)
+
+    with pytest.raises(SettingsError, match="does not end by itself"):
+        python_config.read(file, None, seconds=0.5)
+
+
+def test_what_a_file_prints_is_shown_to_nobody(tmp_path, capfd):
+    file = tmp_path / "jupyterhub_config.py"
+    file.write_text("import sys\nprint('hunter2')\nprint('hunter2', file=sys.stderr)\nraise ValueError('hunter2')\n")
+
+    done = CliRunner().invoke(main, ["import-settings", str(file), "--run-config"])
+
+    assert done.exit_code == 0
+    assert "hunter2" not in done.output + "".join(capfd.readouterr())
+
+
+def test_processes_have_a_limit(tmp_path, way):
+    file = tmp_path / "jupyterhub_config.py"
+    file.write_text("import resource\nc.JupyterHub.port = resource.getrlimit(resource.RLIMIT_NPROC)[1]\n")
+
+    assert python_config.read(file, way).traits["JupyterHub"] == {"port": run_config.MAX_PROCESSES}
 
 
 def test_memory_without_end_is_refused_and_the_rest_goes_on(imported, tmp_path):

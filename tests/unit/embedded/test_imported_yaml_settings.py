@@ -1,13 +1,15 @@
 """Configurations as people have them, of TLJH and Zero to JupyterHub, as a hubless.toml that the loader takes."""
 
+import os
 import tomllib
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from embedded.settings_import import mapping, reading, yaml_text
+from embedded.settings_import import logins, mapping, providers, reading, yaml_text
 from embedded.settings_import.old_settings import OldSettings
 from hubless.bootstrap.roles import role_table_of
 from hubless.settings import SettingsError, parse
@@ -364,11 +366,127 @@ def test_control_characters_stay_out_of_comments_and_texts(imported, tmp_path):
     assert "b" not in tomllib.loads(made.text)
 
 
+def test_a_key_that_is_there_twice_is_refused_with_its_line(imported):
+    with pytest.raises(SettingsError, match="a key twice in one table in line 3: remove"):
+        imported("hub:\n  baseUrl: /a\n  baseUrl: /b\n")
+
+
+def test_a_merged_key_may_be_there_again(imported, tmp_path):
+    made = imported("x: &env {EDITOR: vim, LANG: C}\nsingleuser:\n  extraEnv: {<<: *env, LANG: D}\nhub: {}\n")
+
+    assert loaded(made, tmp_path).profiles[0].environment == {"EDITOR": "vim", "LANG": "D"}
+
+
+def test_a_tab_is_named(imported):
+    with pytest.raises(SettingsError, match="in line 2: begin lines with spaces, not with tabs"):
+        imported("hub:\n\tbaseUrl: /a\n")
+
+
+def test_a_mark_of_byte_order_and_other_ends_of_lines_do_not_count(tmp_path):
+    file = tmp_path / "config.yaml"
+    file.write_bytes(b"\xef\xbb\xbfusers:\r\n  admin: [ada]\r\n")
+
+    assert loaded(reading.import_settings(file), tmp_path).login.admins == ("ada",)
+
+
+def test_a_link_to_a_file_is_followed(tmp_path):
+    (tmp_path / "real").write_text("users: {admin: [ada]}\n")
+    (tmp_path / "config.yaml").symlink_to("real")
+
+    assert loaded(reading.import_settings(tmp_path / "config.yaml"), tmp_path).login.admins == ("ada",)
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "jupyterhub_config.py"])
+def test_what_is_no_file_is_refused(tmp_path, name):
+    """A pipe, too: nobody would ever write to it."""
+    (tmp_path / name).mkdir()
+    os.mkfifo(tmp_path / f"pipe-{name}")
+
+    for path in (tmp_path / name, tmp_path / f"pipe-{name}"):
+        with pytest.raises(SettingsError, match="is no file"):
+            reading.import_settings(path, run=True)
+
+
+def test_a_file_of_fifty_megabytes_is_not_read(tmp_path):
+    file = tmp_path / "config.yaml"
+    with file.open("wb") as opened:
+        opened.truncate(50_000_000)
+
+    with pytest.raises(SettingsError, match="too large"):
+        reading.import_settings(file)
+
+
+def test_text_that_is_not_utf_8_is_refused(tmp_path):
+    file = tmp_path / "config.yaml"
+    file.write_bytes("users: {admin: [zoë]}\n".encode("utf-16"))
+
+    with pytest.raises(SettingsError, match="not UTF-8"):
+        reading.import_settings(file)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "hub: {services: {a: {info: {password: hunter2}}}}",
+        "hub: {config: {JupyterHub: {load_groups: {a: {users: [], properties: {api_key: hunter2}}}}}}",
+        (
+            "hub: {config: {JupyterHub: {authenticator_class: google}, GoogleOAuthenticator: {extra_authorize_params:"
+            " {client_secret: hunter2}}}}"
+        ),
+        "auth: {type: ldap, ldap: {server: {address: a}, dn: {search: {password: hunter2}}}}\nhub: {}\nproxy: {}",
+        "auth: {type: custom, custom: {className: a.B, config: {token: hunter2}}}\nhub: {}\nproxy: {}",
+    ],
+)
+def test_a_secret_is_known_by_the_name_of_its_key(imported, tmp_path, text):
+    made = imported(text)
+
+    loaded(made, tmp_path)
+    assert "hunter2" not in made.text + str(made.variables)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "hub: {}\nproxy: {}\nauth: {1: 2, type: 3, 3: {a: b}}",
+        "hub: {}\nproxy: {}\nauth: {type: ldap, ldap: {1: 2, server: {2: 3, address: {a: b}}, dn: [1]}}",
+        "hub: {}\nproxy: {}\nauth: {type: custom, custom: {className: 7, config: 8}}",
+        "hub: {}\nproxy: {}\nauth: {type: [a], admin: {users: {a: 1}}, whitelist: 3, state: {enabled: maybe}}",
+        "hub: {}\nproxy: {}\nauth: {type: lti, lti: {consumers: 3}}",
+        (
+            "hub: {config: {JupyterHub: {authenticator_class: cilogon}, CILogonOAuthenticator: {allowed_idps: {a: 1, b:"
+            " {username_derivation: {username_claim: [x], action: prefix, prefix: '{'}}}}}}"
+        ),
+        "hub: {config: {JupyterHub: {authenticator_class: cilogon}, CILogonOAuthenticator: {allowed_idps: [a, 1]}}}",
+        (
+            "hub: {config: {JupyterHub: {authenticator_class: a.LTI13Authenticator}, LTI13Authenticator: {issuer: [1],"
+            " client_id: {a: 1}, username_key: 3, jwks_endpoint: 'x'}}}"
+        ),
+        (
+            "hub: {config: {JupyterHub: {authenticator_class: a.JWTAuthenticator}, JWTAuthenticator: {header_name: 3,"
+            " expected_audience: [1], username_claim_field: {}}}}"
+        ),
+        'hub: {config: {JupyterHub: {authenticator_class: globus}, GlobusOAuthenticator: {identity_provider: "a\'b"}}}',
+        "hub: {config: {JupyterHub: {authenticator_class: okta}, OktaOAuthenticator: {okta_domain: 'a b'}}}",
+    ],
+)
+def test_values_of_another_type_become_comments(imported, tmp_path, text):
+    made = imported(text)
+
+    loaded(made, tmp_path)
+    assert made.comments
+
+
+@pytest.mark.parametrize("name", sorted({*logins.CLASSES.values(), *providers.KINDS}))
+def test_the_documentation_has_each_class_that_is_known(name):
+    assert name in (Path(__file__).parents[3] / "docs" / "moving-settings.md").read_text()
+
+
 NAMES = st.sampled_from(
     [
         *("JupyterHub", "Authenticator", "GitHubOAuthenticator", "GenericOAuthenticator", "LDAPAuthenticator"),
         *("CILogonOAuthenticator", "GoogleOAuthenticator", "AzureAdOAuthenticator", "Spawner", "KubeSpawner", "Cull"),
         *("LocalProcessSpawner", "PAMAuthenticator", "DummyAuthenticator", "NativeAuthenticator", "Other"),
+        *("LTI13Authenticator", "JWTAuthenticator", "RemoteUserAuthenticator", "GlobusOAuthenticator"),
     ]
 )
 TRAITS = st.sampled_from(
@@ -379,12 +497,14 @@ TRAITS = st.sampled_from(
         *("mem_limit", "cpu_limit", "environment", "default_url", "cmd", "args", "image", "profile_list"),
         *("allowed_images", "start_timeout", "cookie_max_age_days", "log_level", "allow_named_servers", "timeout"),
         *("named_server_limit_per_user", "active_server_limit", "hosted_domain", "tenant_id", "oauth_callback_url"),
-        *("extra_authorize_params", "allowed_organizations", "server_address", "trait"),
+        *("extra_authorize_params", "allowed_organizations", "server_address", "trait", "issuer", "jwks_endpoint"),
+        *("username_key", "header_name", "expected_audience", "identity_provider", "strip_domain", "admin_groups"),
     ]
 )
 CHOSEN = st.sampled_from(
     [
         *("github", "google", "azuread", "cilogon", "generic-oauth", "ldap", "pam", "native", "firstuse", "dummy"),
+        *("a.LTI13Authenticator", "a.JWTAuthenticator", "a.RemoteUserAuthenticator", "gitlab", "bitbucket", "okta"),
         *("null", "a.b.MyAuthenticator", "auth0", "globus", "https://a/realms/b/protocol/openid-connect/auth", "2G"),
         *("http://[::1]:80", "https://x.auth0.com/authorize", "ada", "custom:x", "list:users", "admin"),
     ]
